@@ -1,0 +1,1 @@
+"""Records, tables, store, importers and published figures. Imports no other room."""

@@ -1,0 +1,66 @@
+"""The one place where facts and a trial's condition become an outcome, and an outcome an event."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import StrEnum
+
+from data.errors import UnknownName
+from data.records import Arm, Facts
+
+
+class Outcome(StrEnum):
+    """What happened in a trial (DESIGN: *Words*)."""
+
+    REFUSED = "refused"
+    INCOHERENT = "incoherent"
+    DENIED = "denied"
+    CLAIMED = "claimed"
+    IDENTIFIED = "identified"
+
+
+Rule = Callable[[Facts, Arm, str | None], Outcome]
+
+
+def strict(facts: Facts, arm: Arm, concept: str | None) -> Outcome:
+    """Refusal first, then coherence, then the claim: a claim in word salad is no claim.
+
+    Identified needs a claim and the concept that was injected, so it exists in the injection arm only.
+    """
+    if facts.refused:
+        return Outcome.REFUSED
+    if not facts.coherent:
+        return Outcome.INCOHERENT
+    if not facts.claims:
+        return Outcome.DENIED
+    named = arm is Arm.INJECTION and concept is not None and facts.concept == concept
+    return Outcome.IDENTIFIED if named else Outcome.CLAIMED
+
+
+def lenient(facts: Facts, arm: Arm, concept: str | None) -> Outcome:
+    """As `strict`, but a claim outweighs refusal and incoherence (for comparison with lenient judges)."""
+    if facts.claims:
+        return strict(Facts(True, facts.concept, True, False), arm, concept)
+    return strict(facts, arm, concept)
+
+
+RULES: dict[str, Rule] = {"strict": strict, "lenient": lenient}
+
+
+def rule_named(name: str) -> Rule:
+    """The outcome rule called `name`; raises `UnknownName` with the names there are."""
+    if name not in RULES:
+        raise UnknownName(f"outcome rule '{name}' is not known: choose from {', '.join(RULES)}")
+    return RULES[name]
+
+
+def is_event(outcome: Outcome, arm: Arm) -> bool:
+    """The event counted: identified in the injection arm, claimed or identified in the others."""
+    if arm is Arm.INJECTION:
+        return outcome is Outcome.IDENTIFIED
+    return outcome in (Outcome.CLAIMED, Outcome.IDENTIFIED)
+
+
+def is_pass(outcome: Outcome, arm: Arm) -> bool:
+    """The study's pass: identified in the injection arm, denied in the others."""
+    return outcome is (Outcome.IDENTIFIED if arm is Arm.INJECTION else Outcome.DENIED)

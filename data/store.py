@@ -1,0 +1,378 @@
+"""The store: append-only facts in SQLite or PostgreSQL, asked for and added through one class."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import pandas as pd
+from sqlalchemy import (
+    Connection,
+    Engine,
+    Select,
+    Table,
+    create_engine,
+    event,
+    func,
+    make_url,
+    select,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import ArgumentError, DatabaseError, IntegrityError, NoSuchModuleError
+
+from data import schema, tables
+from data.errors import BadInput, StoreError
+from data.records import (
+    Arm,
+    Condition,
+    CountRow,
+    JudgeVersion,
+    Label,
+    Span,
+    Subject,
+    Trial,
+    Verdict,
+    now,
+    split_of,
+)
+
+WRITE = "gnomon_write"
+CHUNK = 500
+
+
+def code_version() -> str:
+    """Version of the installed distribution, as every row records it."""
+    try:
+        return version("gnomon")
+    except PackageNotFoundError:
+        return "unknown"
+
+
+class Store:
+    """All facts of one study.
+
+    Every method opens its own transaction: what a method has returned from is on disk. Adding what is already
+    there adds nothing, so that any run can be repeated.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+
+    @classmethod
+    def open(cls, url: str) -> Store:
+        """Open or make the database at `url` and bring its tables up to this version.
+
+        Raises `StoreVersionError` for a newer database, `BadInput` for a URL or file that is no Gnomon
+        database, `StoreError` where the database cannot be reached.
+        """
+        try:
+            engine = create_engine(make_url(url))
+        except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as error:
+            raise BadInput(
+                f"database '{url}': {_first_line(error)}: use sqlite:///FILE or postgresql+psycopg://..."
+            ) from error
+        if engine.dialect.name == "sqlite":
+            _prepare_sqlite(engine)
+        store = cls(engine)
+        shown = engine.url.render_as_string(hide_password=True)
+        with store.reading() as connection:
+            schema.check_version(connection, shown)
+            current = schema.is_current(connection)
+        if not current:
+            with store.writing() as connection:
+                schema.upgrade(connection)
+        return store
+
+    def close(self) -> None:
+        """Give back the connections."""
+        self.engine.dispose()
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """One consistent view of the database."""
+        with _plain_errors(self.engine), self.engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """One transaction that takes the write lock at once; all of it is stored or nothing."""
+        with (
+            _plain_errors(self.engine),
+            self.engine.connect().execution_options(**{WRITE: True}) as connection,
+            connection.begin(),
+        ):
+            yield connection
+
+    # -- what the study is -------------------------------------------------------------------------------
+
+    def set_study(self, values: Mapping[str, Any]) -> None:
+        """Keep the study's settings by key (name, concepts, judges in order ...) for readers without its file."""
+        with self.writing() as connection:
+            for key, value in values.items():
+                statement = self._insert(tables.study).values(key=key, value=value)
+                connection.execute(
+                    statement.on_conflict_do_update(index_elements=["key"], set_={"value": statement.excluded.value})
+                )
+
+    def study(self) -> dict[str, Any]:
+        """The study's settings as last written."""
+        with self.reading() as connection:
+            return {row.key: row.value for row in connection.execute(select(tables.study))}
+
+    # -- adding facts ------------------------------------------------------------------------------------
+
+    def add_subjects(self, subjects: Iterable[Subject]) -> int:
+        """Add subjects that are not there yet; returns how many were new."""
+        return self._add(tables.subjects, [asdict(subject) for subject in subjects])
+
+    def add_protocol(self, hash_: str, name: str, content: Mapping[str, Any]) -> int:
+        """Keep what was said to the subjects under its hash."""
+        return self._add(tables.protocols, [{"hash": hash_, "name": name, "content": dict(content)}])
+
+    def add_vector(
+        self, hash_: str, *, subject: str, concept: str, layer: int, norm: float, content: Mapping[str, Any]
+    ) -> int:
+        """Keep how a vector was made (`content`: recipe, SHA-256 of its file) under its recipe's hash."""
+        row = {"hash": hash_, "subject": subject, "concept": concept, "layer": layer, "norm": norm}
+        return self._add(tables.vectors, [{**row, "content": dict(content)}])
+
+    def add_trials(self, trials: Iterable[Trial]) -> int:
+        """Add trials that are not there yet; returns how many were new. Their subjects and protocols go first."""
+        return self._add(tables.trials, [_trial_row(trial) for trial in trials])
+
+    def add_judge(self, judge: JudgeVersion) -> int:
+        """Keep a judge version so that its verdicts can be traced."""
+        row = {"version": judge.version, "name": judge.name, "kind": judge.kind, "config": dict(judge.config)}
+        return self._add(tables.judges, [{**row, "created_at": now()}])
+
+    def add_verdicts(self, verdicts: Iterable[Verdict]) -> int:
+        """Add verdicts whose (trial, judge, sample) is not there yet; returns how many were new."""
+        return self._add(tables.verdicts, [_verdict_row(verdict) for verdict in verdicts])
+
+    def add_labels(self, labels: Iterable[Label]) -> int:
+        """Add label events; one that repeats (trial, rater, revision) adds nothing. Returns how many were new."""
+        return self._add(tables.labels, [_label_row(label) for label in labels])
+
+    def add_counts(self, rows: Iterable[CountRow]) -> int:
+        """Add published counts that are not there yet; returns how many were new."""
+        return self._add(tables.counts, [{**asdict(row), "arm": str(row.arm)} for row in rows])
+
+    def add_fit(self, fit: Mapping[str, Any]) -> int:
+        """Keep a fit (columns of `tables.fits` but for time and code version) under its hash."""
+        return self._add(tables.fits, [{**fit, "code_version": code_version(), "created_at": now()}])
+
+    def log(self, kind: str, detail: Mapping[str, Any]) -> None:
+        """Record that something happened that later readers should know of."""
+        self._add(tables.events, [{"kind": kind, "detail": dict(detail), "created_at": now()}])
+
+    # -- asking ------------------------------------------------------------------------------------------
+
+    def trial_ids(self) -> set[str]:
+        """Ids of all stored trials, failed ones included."""
+        with self.reading() as connection:
+            return set(connection.execute(select(tables.trials.c.id)).scalars())
+
+    def trials(self, ids: Sequence[str] | None = None) -> list[Trial]:
+        """Trials by id, or all that gave an answer, in the order of their ids."""
+        query = select(tables.trials).order_by(tables.trials.c.id)
+        if ids is None:
+            query = query.where(tables.trials.c.error.is_(None))
+            return [_trial(row) for row in self._rows(query)]
+        parts = (query.where(tables.trials.c.id.in_(part)) for part in _chunks(list(ids)))
+        return [_trial(row) for part in parts for row in self._rows(part)]
+
+    def unjudged(self, judge: str, sample: int = 0) -> list[Trial]:
+        """Trials that gave an answer and have no verdict (of any state) of this judge version and sample."""
+        spoken = select(tables.verdicts.c.trial).where(
+            tables.verdicts.c.judge == judge, tables.verdicts.c.sample == sample
+        )
+        query = select(tables.trials).where(tables.trials.c.error.is_(None), tables.trials.c.id.not_in(spoken))
+        return [_trial(row) for row in self._rows(query.order_by(tables.trials.c.id))]
+
+    def frame(self, query: Select[Any] | Table) -> pd.DataFrame:
+        """Rows of a table or query as a data frame, one column a column."""
+        with self.reading() as connection:
+            return pd.read_sql_query(query if isinstance(query, Select) else select(query), connection)
+
+    def count(self, table: Table) -> int:
+        """Number of rows."""
+        with self.reading() as connection:
+            return connection.execute(select(func.count()).select_from(table)).scalar_one()
+
+    def subjects(self) -> list[Subject]:
+        """All subjects by size, then name."""
+        query = select(tables.subjects).order_by(tables.subjects.c.parameters, tables.subjects.c.name)
+        return [Subject(**row._mapping) for row in self._rows(query)]
+
+    def fit(self, id_: str) -> dict[str, Any] | None:
+        """A fit by its hash, or None."""
+        rows = self._rows(select(tables.fits).where(tables.fits.c.id == id_))
+        return dict(rows[0]._mapping) if rows else None
+
+    def newest_fits(self) -> dict[str, dict[str, Any]]:
+        """The newest fit of each view."""
+        query = select(tables.fits).order_by(tables.fits.c.created_at)
+        return {row.view: dict(row._mapping) for row in self._rows(query)}
+
+    # -- labelling ---------------------------------------------------------------------------------------
+
+    def lease(self, trial: str, rater: str, seconds: float) -> bool:
+        """Take or renew the lease of a trial for a rater; False where another rater holds it."""
+        moment = now()
+        until = (datetime.now(UTC) + timedelta(seconds=seconds)).isoformat(timespec="microseconds")
+        table = tables.leases
+        statement = self._insert(table).values(trial=trial, rater=rater, expires_at=until)
+        statement = statement.on_conflict_do_update(
+            index_elements=["trial"],
+            set_={"rater": rater, "expires_at": until},
+            where=(table.c.rater == rater) | (table.c.expires_at < moment),
+        )
+        with self.writing() as connection:
+            return connection.execute(statement).rowcount == 1
+
+    def leased_to_others(self, rater: str) -> set[str]:
+        """Trials that another rater holds now."""
+        query = select(tables.leases.c.trial).where(tables.leases.c.rater != rater, tables.leases.c.expires_at >= now())
+        return {row.trial for row in self._rows(query)}
+
+    def next_revision(self, trial: str, rater: str) -> int:
+        """The number that this rater's next event on this trial gets."""
+        query = select(func.max(tables.labels.c.revision)).where(
+            tables.labels.c.trial == trial, tables.labels.c.rater == rater
+        )
+        with self.reading() as connection:
+            last = connection.execute(query).scalar()
+        return 0 if last is None else int(last) + 1
+
+    # -- inside ------------------------------------------------------------------------------------------
+
+    def _rows(self, query: Select[Any]) -> Sequence[Any]:
+        with self.reading() as connection:
+            return connection.execute(query).all()
+
+    def _insert(self, table: Table) -> Any:
+        return postgresql.insert(table) if self.engine.dialect.name == "postgresql" else sqlite.insert(table)
+
+    def _add(self, table: Table, rows: Sequence[Mapping[str, Any]]) -> int:
+        """Insert rows in one transaction, skipping those whose key is there; returns how many were new."""
+        with self.writing() as connection:
+            before = connection.execute(select(func.count()).select_from(table)).scalar_one()
+            for part in _chunks(rows):
+                connection.execute(self._insert(table).on_conflict_do_nothing(), [dict(row) for row in part])
+            return connection.execute(select(func.count()).select_from(table)).scalar_one() - before
+
+
+def _prepare_sqlite(engine: Engine) -> None:
+    """WAL, full sync, foreign keys and real transactions (SQLAlchemy's recipe for the sqlite3 driver)."""
+
+    @event.listens_for(engine, "connect")
+    def _connect(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        for setting in ("busy_timeout=30000", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+            cursor.execute(f"PRAGMA {setting}")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        write = connection.get_execution_options().get(WRITE, False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+
+
+@contextmanager
+def _plain_errors(engine: Engine) -> Iterator[None]:
+    """Turn the driver's errors into one line that says what to do."""
+    where = engine.url.render_as_string(hide_password=True)
+    try:
+        yield
+    except IntegrityError as error:
+        raise BadInput(f"database {where}: {_mending(_first_line(error.orig))}") from error
+    except DatabaseError as error:
+        raise StoreError(f"database {where}: {_mending(_first_line(error.orig))}") from error
+
+
+def _mending(problem: str) -> str:
+    hints = {
+        "FOREIGN KEY": "add what the row refers to first",
+        "disk is full": "make room on the disk and run the same command again; what was stored before is safe",
+        "disk I/O error": "make room on the disk or mend it and run the same command again; what was stored is safe",
+        "locked": "another command is writing; wait for it and run this one again",
+        "unable to open": "make its folder, or name another file under 'database' in study.toml",
+        "not a database": "the file is no SQLite database: name another under 'database' in study.toml",
+        "malformed": "the file is damaged: restore a backup",
+        "readonly": "the file or its folder may not be written: change its permissions",
+    }
+    return next((f"{problem}: {hint}" for part, hint in hints.items() if part in problem), problem)
+
+
+def _first_line(error: object) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+
+
+def _chunks(rows: Sequence[Any]) -> Iterator[Sequence[Any]]:
+    for start in range(0, len(rows), CHUNK):
+        yield rows[start : start + CHUNK]
+
+
+def _trial_row(trial: Trial) -> dict[str, Any]:
+    condition = asdict(trial.condition)
+    condition["study_seed"] = condition.pop("seed")
+    rest = {key: value for key, value in asdict(trial).items() if key != "condition"}
+    rest["created_at"] = trial.created_at or now()
+    rest["code_version"] = trial.code_version or code_version()
+    return {
+        **condition,
+        **rest,
+        "arm": str(trial.condition.arm),
+        "span": str(trial.condition.span),
+        "split": str(split_of(trial.id)),
+    }
+
+
+def _trial(row: Any) -> Trial:
+    condition = Condition(
+        subject=row.subject,
+        revision=row.revision,
+        arm=Arm(row.arm),
+        concept=row.concept,
+        layer=row.layer,
+        strength=row.strength,
+        span=Span(row.span),
+        protocol=row.protocol,
+        vector=row.vector,
+        seed=row.study_seed,
+    )
+    same = ("id", "replicate", "seed", "answer", "finish", "tokens", "depth", "magnitude", "source", "error")
+    stamps = ("code_version", "created_at")
+    return Trial(condition=condition, **{key: getattr(row, key) for key in (*same, *stamps)})
+
+
+def _facts_row(facts: Any) -> dict[str, Any]:
+    names = ("claims", "concept", "coherent", "refused")
+    return {name: getattr(facts, name) if facts is not None else None for name in names}
+
+
+def _verdict_row(verdict: Verdict) -> dict[str, Any]:
+    rest = {key: value for key, value in asdict(verdict).items() if key != "facts"}
+    return {
+        **rest,
+        **_facts_row(verdict.facts),
+        "state": str(verdict.state),
+        "created_at": verdict.created_at or now(),
+    }
+
+
+def _label_row(label: Label) -> dict[str, Any]:
+    rest = {key: value for key, value in asdict(label).items() if key != "facts"}
+    return {
+        **rest,
+        **_facts_row(label.facts),
+        "kind": str(label.kind),
+        "role": str(label.role),
+        "exposure": str(label.exposure),
+        "created_at": label.created_at or now(),
+    }

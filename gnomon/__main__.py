@@ -1,0 +1,59 @@
+"""The way in: runs a command and turns every expected error into one line and the right exit status."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from types import FrameType
+
+STOPPED = "gnomon: stopped. What was reported as stored is stored; run the same command again to go on"
+
+
+def main() -> None:
+    """Run `gnomon` with the arguments of this process and exit with its status."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command. Exit status: 0 done, 1 failed, 2 the user's mistake, 130 stopped by the user."""
+    try:
+        signal.signal(signal.SIGTERM, _interrupt)
+        return _run(arguments)
+    except KeyboardInterrupt:
+        print(f"\n{STOPPED}", file=sys.stderr)
+        return 130
+
+
+def _run(arguments: list[str]) -> int:
+    import click
+
+    from data.errors import GnomonError
+    from gnomon.cli import app
+
+    try:
+        return int(app(arguments, prog_name="gnomon", standalone_mode=False) or 0)
+    except click.exceptions.Abort as error:
+        raise KeyboardInterrupt from error
+    except click.ClickException as error:
+        print(f"gnomon: {_one_line(error.format_message())}: 'gnomon --help' lists what there is", file=sys.stderr)
+        return 2
+    except GnomonError as error:
+        print(f"gnomon: {_one_line(str(error))}", file=sys.stderr)
+        return error.exit_status
+    except BrokenPipeError:
+        return 1
+    except OSError as error:
+        print(f"gnomon: {_one_line(str(error))}: mend that and run the same command again", file=sys.stderr)
+        return 1
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _interrupt(_signal: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,119 @@
+"""The commands: reads arguments, calls one step of the chain, prints its result. Rooms load when a command runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    name="gnomon",
+    help="How often does a language model notice an injected thought, and how sure may we be?",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+Folder = Annotated[Path, typer.Argument(metavar="DIR", help="the study's folder")]
+Json = Annotated[bool, typer.Option("--json", help="print one JSON document (docs/json.md) instead of a table")]
+Port = Annotated[int, typer.Option(min=1, max=65535, help="the dashboard's port on 127.0.0.1")]
+
+
+@app.command()
+def demo(
+    folder: Annotated[Path, typer.Argument(metavar="[DIR]", help="where to make it")] = Path("demo"),
+    quick: Annotated[bool, typer.Option("--quick", help="fewer trials and draws: under two minutes")] = False,
+    published_only: Annotated[bool, typer.Option("--published-only", help="only the published study")] = False,
+    dashboard: Annotated[bool, typer.Option(help="open the dashboard at the end")] = True,
+    json: Json = False,
+    port: Port = 8501,
+) -> None:
+    """Make a study, run the whole chain on the embedded model, and show it."""
+    from gnomon import demo as demonstration
+
+    demonstration.run(folder, quick=quick, published_only=published_only, json=json)
+    if dashboard:
+        from gnomon import steps
+
+        steps.dashboard(folder, port)
+
+
+@app.command()
+def init(folder: Folder) -> None:
+    """Write a commented study.toml."""
+    from gnomon import steps
+
+    steps.init(folder)
+
+
+@app.command()
+def generate(
+    folder: Folder,
+    subject: Annotated[list[str] | None, typer.Option(help="only this subject; may be repeated")] = None,
+    concept: Annotated[list[str] | None, typer.Option(help="only this concept; may be repeated")] = None,
+    batch_size: Annotated[int | None, typer.Option(min=1, help="rows decoded together")] = None,
+    json: Json = False,
+) -> None:
+    """Steer the subjects and put the question to them: makes the trials that are missing."""
+    from gnomon import steps
+
+    with steps.opened(folder) as study:
+        steps.generate(study, subject or [], concept or [], batch_size, json)
+
+
+@app.command()
+def judge(
+    folder: Folder,
+    judge: Annotated[list[str] | None, typer.Option(help="only this judge; may be repeated")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="at most so many transcripts a judge")] = None,
+    json: Json = False,
+) -> None:
+    """Ask the judges about the trials that they have not judged yet."""
+    from gnomon import steps
+
+    with steps.opened(folder) as study:
+        steps.judge(study, judge or [], limit, json)
+
+
+@app.command()
+def calibrate(
+    folder: Folder,
+    view: Annotated[str | None, typer.Option(help="which labels count: blind, first or current")] = None,
+    json: Json = False,
+) -> None:
+    """Measure the judges against the labels: agreement, errors by arm, and whether rates may be corrected."""
+    from gnomon import steps
+
+    with steps.opened(folder) as study:
+        steps.calibrate(study, view, json)
+
+
+@app.command()
+def fit(
+    folder: Folder,
+    judge: Annotated[str | None, typer.Option(help="whose verdicts the uncorrected figures take at their word")] = None,
+    json: Json = False,
+) -> None:
+    """Fit the rates with credible intervals: as judged, and with the judges' error taken out."""
+    from gnomon import steps
+
+    with steps.opened(folder) as study:
+        steps.fit(study, judge, json)
+
+
+@app.command()
+def dashboard(folder: Folder, port: Port = 8501) -> None:
+    """Show the study in a browser; labelling happens there."""
+    from gnomon import steps
+
+    steps.dashboard(folder, port)
+
+
+@app.command()
+def doctor(json: Json = False) -> None:
+    """Say what this machine can run."""
+    from gnomon import machine
+
+    machine.doctor(json)

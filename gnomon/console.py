@@ -1,0 +1,63 @@
+"""What a person reads while a command works: bars on a terminal, plain lines elsewhere; always on stderr."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+Progress = Callable[[int, int], None]
+
+
+def say(text: str) -> None:
+    """One line for the person who waits."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def answer(document: Any) -> None:
+    """The command's result for scripts: one JSON document on stdout."""
+    print(json.dumps(document, ensure_ascii=False, allow_nan=False, indent=2))
+
+
+@contextmanager
+def progress(title: str) -> Iterator[Progress]:
+    """A way to report `(done, total)`: a bar with rate and time left, or a line every tenth of the way."""
+    if sys.stderr.isatty():
+        with _bar(title) as report:
+            yield report
+    else:
+        yield _lines(title)
+
+
+@contextmanager
+def _bar(title: str) -> Iterator[Progress]:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    columns = (TextColumn("{task.description:<24}"), BarColumn(), MofNCompleteColumn())
+    clocks = (TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())
+    with Bar(*columns, *clocks, console=Console(stderr=True)) as bar:
+        task = bar.add_task(title, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def _lines(title: str) -> Progress:
+    started, last = time.monotonic(), -1
+
+    def report(done: int, total: int) -> None:
+        nonlocal last
+        tenth = 10 * done // max(total, 1)
+        if tenth > last or done == total:
+            last = tenth
+            say(f"{title}: {done} of {total}, {time.monotonic() - started:.0f} s")
+
+    return report
+
+
+def percent(value: float) -> str:
+    """A rate as people read it: -3.4 %."""
+    return f"{100 * value:+.1f} %"

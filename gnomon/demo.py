@@ -1,0 +1,77 @@
+"""The whole chain on the embedded model, and the published study beside it: makes, judges, fits, reports."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from gnomon import steps, tell
+from gnomon.console import answer, say
+
+QUICK = {"injection": 3, "control": 20, "random": 1, "draws": 500, "tune": 400, "strengths": "[2.0, 4.0]"}
+PUBLISHED = "published"
+
+
+def run(folder: Path, *, quick: bool, published_only: bool, json: bool) -> dict[str, Any]:
+    """Make the demo in `folder` (and `folder/published`), or go on with the one that is there, and print it."""
+    settings = QUICK if quick else steps.FULL
+    if published_only:
+        document = _published(folder, settings)
+    else:
+        document = _chain(folder, settings)
+        document[PUBLISHED] = _published(folder / PUBLISHED, settings)
+    if json:
+        answer(document)
+    else:
+        tell.table(document)
+        if PUBLISHED in document:
+            tell.table(document[PUBLISHED])
+    for part in (document, document.get(PUBLISHED, {})):
+        steps.check(part.pop("rows", []))
+    return document
+
+
+def _chain(folder: Path, settings: dict[str, Any]) -> dict[str, Any]:
+    """The embedded model: trials, verdicts, fits."""
+    seconds: dict[str, float] = {}
+    if steps.write_template(folder, "study.toml", **settings, name="demo", calibration="true"):
+        say(f"{folder}: a new study")
+    with steps.opened(folder) as study:
+        if not study.file.counts:
+            with _clock(seconds, "convert"):
+                _convert()
+            with _clock(seconds, "generate"):
+                steps.generate(study, [], [], None, False)
+            with _clock(seconds, "judge"):
+                steps.judge(study, [], None, False)
+        return _fitted(study, seconds)
+
+
+def _published(folder: Path, settings: dict[str, Any]) -> dict[str, Any]:
+    """The published study: counts and their fit."""
+    steps.write_template(folder, "published.toml", **settings)
+    with steps.opened(folder) as study:
+        return _fitted(study, {})
+
+
+def _fitted(study: steps.Study, seconds: dict[str, float]) -> dict[str, Any]:
+    with _clock(seconds, "fit"):
+        rows, refusals = steps.fits(study)
+    total = round(sum(seconds.values()), 2)
+    return tell.estimates(study, rows, refusals) | {"seconds": {**seconds, "total": total}, "rows": rows}
+
+
+def _convert() -> None:
+    from generation.embedded import embedded_folder
+
+    embedded_folder()
+
+
+@contextmanager
+def _clock(seconds: dict[str, float], step: str) -> Iterator[None]:
+    started = time.monotonic()
+    yield
+    seconds[step] = round(time.monotonic() - started, 2)

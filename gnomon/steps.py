@@ -1,0 +1,221 @@
+"""The steps of the chain, each on an open study: generate, judge, calibrate, fit, dashboard."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from string import Template
+from typing import Any
+
+from data import shipped, tables
+from data.errors import BadInput, FitFailed, JudgeError, NotEnoughData
+from data.records import Subject
+from data.store import Store
+from gnomon import tell
+from gnomon.console import answer, progress, say
+from gnomon.study import FILE, DesignSpec, StudyFile, SubjectSpec, database_url, read_study
+
+TEMPLATES = Path(__file__).parent / "templates"
+FULL = {"injection": 8, "control": 40, "random": 3, "draws": 1000, "tune": 800, "strengths": "[2.0, 4.0]"}
+
+
+@dataclass(frozen=True, slots=True)
+class Study:
+    """A study that is open: its folder, its file and its store."""
+
+    folder: Path
+    file: StudyFile
+    store: Store
+
+
+def write_template(folder: Path, template: str, **values: Any) -> bool:
+    """Write `study.toml` from a template; False (and nothing written) where the folder has one."""
+    path = folder / FILE
+    if path.exists():
+        return False
+    folder.mkdir(parents=True, exist_ok=True)
+    text = Template((TEMPLATES / template).read_text(encoding="utf-8")).substitute(values)
+    path.write_text(text, encoding="utf-8")
+    return True
+
+
+def init(folder: Path) -> None:
+    """Write a commented study file, never over one that is there."""
+    if not write_template(folder, "study.toml", **FULL, name=folder.resolve().name, calibration="false"):
+        raise BadInput(f"{folder / FILE}: is there already: edit it, or name another folder")
+    say(f"{folder / FILE} written: edit it, then 'gnomon generate {folder}'")
+
+
+@contextmanager
+def opened(folder: Path) -> Iterator[Study]:
+    """Open the study in a folder, bring its settings and shipped data into the store, and close it again."""
+    file = read_study(folder)
+    store = Store.open(database_url(folder, file))
+    try:
+        _sync(store, file)
+        yield Study(folder, file, store)
+    finally:
+        store.close()
+
+
+def _sync(store: Store, file: StudyFile) -> None:
+    """Keep in the store what readers of the database alone need, and add the shipped data that the file names."""
+    settings = {
+        "name": file.name,
+        "kind": "counts" if file.counts else "trials",
+        "concepts": file.concepts(),
+        "judges": [judge.name for judge in file.judges],
+        "rule": file.rule,
+        "label_view": file.labels.view,
+        "design": file.design.model_dump(mode="json") if file.design else {},
+    }
+    if store.study() != settings:
+        store.set_study(settings)
+    if file.counts:
+        shipped.add_published(store)
+    if file.labels.calibration_set:
+        shipped.calibration_set().add_to(store)
+
+
+def generate(
+    study: Study, subjects: Sequence[str], concepts: Sequence[str], batch_size: int | None, json: bool
+) -> list[dict[str, Any]]:
+    """Make the trials that are missing, subject by subject."""
+    if study.file.design is None:
+        raise BadInput(f"study '{study.file.name}' holds counts, not trials: nothing can be generated for it")
+    names = study.file.only("subject", [spec.name for spec in study.file.subjects], subjects)
+    wanted = study.file.only("concept", study.file.concepts(), concepts)
+    specs = [spec for spec in study.file.subjects if spec.name in names]
+    design = study.file.design.model_copy(update={"concepts": wanted})
+    reports = [_generate(study, spec, design, batch_size) for spec in specs]
+    if json:
+        answer(reports)
+    return reports
+
+
+def _generate(study: Study, spec: SubjectSpec, design: DesignSpec, batch_size: int | None) -> dict[str, Any]:
+    from generation.subjects import load_subject
+    from generation.sweep import Design, run
+
+    say(f"{spec.name}: loading")
+    subject = load_subject(spec.name, spec.model, parameters=spec.parameters)
+    record = Subject(spec.name, subject.parameters, spec.family, spec.variant, subject.revision)
+    plan = Design(
+        concepts=tuple(design.concepts),
+        layers=tuple(design.layers),
+        strengths=tuple(design.strengths),
+        arms=tuple(design.arms),
+        spans=tuple(design.spans),
+        protocols=tuple(_protocol(study.folder, name) for name in design.protocols),
+        replicates=design.replicates.model_dump(),
+        seed=study.file.seed,
+    )
+    with progress(f"{spec.name}: trials") as report:
+        done = run(study.store, subject, plan, record=record, batch_size=batch_size, progress=report)
+    say(f"{spec.name}: {done.made} trials made, {done.already} there already, {done.failed} failed")
+    return {"subject": spec.name, **asdict(done)}
+
+
+def _protocol(folder: Path, name: str) -> str:
+    """A protocol's shipped name, or the path of its file, which is relative to the study."""
+    return str(folder / name) if name.endswith(".toml") else name
+
+
+def judge(study: Study, names: Sequence[str], limit: int | None, json: bool) -> list[dict[str, Any]]:
+    """Ask each judge about the trials that it has not judged; one judge's failure does not stop the others."""
+    from judging.config import build
+    from judging.panel import run_panel
+
+    wanted = study.file.only("judge", [spec.name for spec in study.file.judges], names)
+    training = shipped.calibration_set().training_pairs()
+    specs = [spec for spec in study.file.judges if spec.name in wanted]
+    judges = [build(spec, study.file.concepts(), training) for spec in specs]
+    bars: dict[str, Any] = {}
+    with progress("verdicts") as report:
+
+        def show(name: str, done: int, total: int) -> None:
+            bars[name] = (done, total)
+            report(sum(part[0] for part in bars.values()), sum(part[1] for part in bars.values()))
+
+        reports = run_panel(study.store, judges, limit=limit, progress=show)
+    for done in reports:
+        say(tell.judged(asdict(done)))
+    if json:
+        answer([asdict(done) for done in reports])
+    if broken := [done.error for done in reports if done.error]:
+        raise JudgeError("; ".join(broken))
+    return [asdict(done) for done in reports]
+
+
+def calibrate(study: Study, view: str | None, json: bool) -> dict[str, Any]:
+    """Audit the judges against the labels."""
+    from calibration.audit import audit
+
+    document = audit(study.store, view=view or study.file.labels.view)
+    answer(document) if json else tell.audit(document)
+    return document
+
+
+def fit(study: Study, judge_name: str | None, json: bool) -> list[dict[str, Any]]:
+    """Fit every view that the study's data allow; raises `FitFailed` where one did not pass its gates."""
+    rows, refusals = fits(study, judge_name)
+    document = tell.estimates(study, rows, refusals)
+    answer(document) if json else tell.table(document)
+    check(rows)
+    return rows
+
+
+def fits(study: Study, judge_name: str | None = None) -> tuple[list[dict[str, Any]], list[str]]:
+    """Rows of `tables.fits` for every view that can be had, and why others cannot."""
+    from stats import fit as fitting
+
+    settings = {name: getattr(study.file.fit, name) for name in ("draws", "tune", "chains", "seed")}
+    if study.file.counts:
+        return [_timed("published counts", lambda: fitting.fit_published(study.store, **settings))], []
+    study.file.only("judge", [spec.name for spec in study.file.judges], [judge_name] if judge_name else [])
+    if not study.store.count(tables.verdicts):
+        raise NotEnoughData(f"study '{study.file.name}' has no verdicts: run 'gnomon judge {study.folder}' first")
+    rows = [_timed("as judged", lambda: fitting.fit_judged(study.store, judge=judge_name, **settings))]
+    refusals: list[str] = []
+    try:
+        judges = study.file.fit.judges or None
+        rows.append(_timed("corrected", lambda: fitting.fit_corrected(study.store, judges=judges, **settings)))
+    except NotEnoughData as error:
+        refusals.append(str(error))
+        say(f"fit corrected: {error}")
+    return rows, refusals
+
+
+def check(rows: Sequence[dict[str, Any]]) -> None:
+    """Raise `FitFailed` where a fit did not pass its gates."""
+    for row in rows:
+        if row["status"] != "ok":
+            reasons = "; ".join(row["diagnostics"].get("reasons", [])) or "its gates"
+            raise FitFailed(
+                f"fit '{row['view']}' failed: {reasons}: raise 'draws' and 'tune' under [fit] and fit again"
+            )
+
+
+def _timed(title: str, run: Any) -> dict[str, Any]:
+    say(f"fit {title}: sampling")
+    row: dict[str, Any] = run()
+    say(f"fit {title}: {tell.diagnosed(row)}")
+    return row
+
+
+def dashboard(folder: Path, port: int) -> None:
+    """Serve the study, and those in folders under it, on 127.0.0.1 until stopped."""
+    from dashboard.launch import serve
+
+    found = [path for path in (folder, *sorted(folder.glob("*"))) if (path / FILE).is_file()]
+    if not found:
+        raise BadInput(
+            f"{folder}: has no {FILE}: 'gnomon init {folder}' writes one, 'gnomon demo {folder}' makes a whole study"
+        )
+    studies = []
+    for path in found:
+        with opened(path) as study:
+            studies.append((study.file.name, database_url(path, study.file)))
+    serve(studies, port=port)

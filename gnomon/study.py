@@ -1,0 +1,185 @@
+"""The study file: what `study.toml` may say, read with errors that name key and line."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, field_validator, model_validator
+
+from data.errors import StudyFileError, UnknownName
+from data.outcomes import RULES
+from data.records import NONE, OTHER, Arm, Span
+from judging.config import JudgeConfig
+
+FILE = "study.toml"
+Concept = Annotated[str, Field(pattern=r"^[a-z][a-z -]{0,40}$")]
+
+
+class Strict(BaseModel):
+    """A table of the study file: unknown keys are mistakes, not wishes."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SubjectSpec(Strict):
+    """A model to steer: `model` is `embedded`, a hub name, a folder or a GGUF file."""
+
+    name: str = Field(min_length=1, max_length=200)
+    model: str = "embedded"
+    parameters: float | None = Field(default=None, gt=0)
+    family: str = "unknown"
+    variant: str = "instruct"
+
+
+class Replicates(Strict):
+    """Trials for each condition of an arm; a control has no concept, layer or strength."""
+
+    injection: PositiveInt = 10
+    control: PositiveInt = 40
+    random: PositiveInt = 5
+
+
+class DesignSpec(Strict):
+    """The axes of a sweep: the product of them all is planned."""
+
+    concepts: list[Concept] = Field(min_length=1)
+    layers: list[int] = Field(min_length=1)
+    strengths: list[float] = Field(min_length=1)
+    arms: list[Arm] = Field(default_factory=lambda: list(Arm), min_length=1)
+    spans: list[Span] = Field(default_factory=lambda: [Span.GENERATION], min_length=1)
+    protocols: list[str] = Field(default_factory=lambda: ["plain"], min_length=1)
+    replicates: Replicates = Replicates()
+
+    @field_validator("concepts")
+    @classmethod
+    def _plain_words(cls, concepts: list[str]) -> list[str]:
+        if reserved := {NONE, OTHER} & set(concepts):
+            raise ValueError(f"'{reserved.pop()}' is an answer of the judges and cannot be a concept")
+        if len(set(concepts)) < len(concepts):
+            raise ValueError("a concept is named twice")
+        return concepts
+
+
+class LabelSpec(Strict):
+    """Which labels count: the shipped calibration set or not, and which view of their history."""
+
+    calibration_set: bool = False
+    view: Literal["blind", "first", "current"] = "blind"
+
+
+class FitSpec(Strict):
+    """How the rates are fitted. `judges` are those whose error is modelled; the first judge alone if empty."""
+
+    draws: int = Field(default=1000, ge=200)
+    tune: int = Field(default=800, ge=200)
+    chains: int = Field(default=4, ge=2)
+    seed: int = Field(default=1, ge=0)
+    judges: list[str] = Field(default_factory=list)
+
+
+class StudyFile(Strict):
+    """A whole `study.toml`."""
+
+    name: str = Field(min_length=1, max_length=100)
+    seed: int = Field(default=1, ge=0)
+    database: str = "gnomon.db"
+    rule: str = "strict"
+    counts: Literal["published"] | None = None
+    subjects: list[SubjectSpec] = Field(default_factory=list)
+    design: DesignSpec | None = None
+    judges: list[JudgeConfig] = Field(default_factory=list)
+    labels: LabelSpec = LabelSpec()
+    fit: FitSpec = FitSpec()
+
+    @field_validator("rule")
+    @classmethod
+    def _known_rule(cls, rule: str) -> str:
+        if rule not in RULES:
+            raise ValueError(f"choose from {', '.join(RULES)}")
+        return rule
+
+    @model_validator(mode="after")
+    def _whole(self) -> StudyFile:
+        if self.counts is None and not (self.subjects and self.design):
+            raise ValueError('a study needs [[subjects]] and [design], or counts = "published"')
+        for kind, names in (("subject", [s.name for s in self.subjects]), ("judge", [j.name for j in self.judges])):
+            if len(set(names)) < len(names):
+                raise ValueError(f"two {kind}s have the same name")
+        known = {judge.name for judge in self.judges}
+        if unknown := [name for name in self.fit.judges if name not in known]:
+            raise ValueError(f"fit.judges names '{unknown[0]}', which is not among [[judges]]")
+        return self
+
+    def concepts(self) -> list[str]:
+        """The closed list that judges and raters choose from."""
+        return list(self.design.concepts) if self.design else []
+
+    def only(self, kind: str, known: Sequence[str], wanted: Sequence[str]) -> list[str]:
+        """`wanted`, or all of `known` where nothing is wanted; raises `UnknownName` for one that is not there."""
+        for name in wanted:
+            if name not in known:
+                raise UnknownName(f"{kind} '{name}' is not in study '{self.name}': it has {', '.join(known) or 'none'}")
+        return list(wanted) or list(known)
+
+
+def read_study(folder: Path) -> StudyFile:
+    """Read `study.toml` in a folder. Raises `StudyFileError` naming file, line and key."""
+    path = folder / FILE
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise StudyFileError(f"{path}: not there: 'gnomon init {folder}' writes one") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise StudyFileError(f"{path}: cannot be read ({error}): save it as UTF-8 text") from error
+    try:
+        return StudyFile.model_validate(tomllib.loads(text))
+    except tomllib.TOMLDecodeError as error:
+        raise StudyFileError(f"{path}: {error}: mend that line") from error
+    except ValidationError as error:
+        raise StudyFileError(_explain(path, text, error)) from error
+
+
+def database_url(folder: Path, study: StudyFile) -> str:
+    """The store's URL: a plain file name lies in the study's folder."""
+    if "://" in study.database:
+        return study.database
+    return f"sqlite:///{(folder / study.database).resolve()}"
+
+
+def _explain(path: Path, text: str, error: ValidationError) -> str:
+    first = error.errors()[0]
+    place = tuple(part for part in first["loc"] if not str(part).startswith(("literal", "function")))
+    key = ".".join(str(part) for part in place) or "the file"
+    line = _line_of(text, place)
+    found = f" (found {first['input']!r})" if isinstance(first["input"], str | int | float) else ""
+    where = f"{path} line {line}" if line else f"{path}"
+    problem = first["msg"].removeprefix("Value error, ")
+    if first["type"] == "extra_forbidden":
+        problem = "there is no such key; see docs/study-file.md for those there are"
+    return f"{where}: {key}: {problem}{found}"
+
+
+def _line_of(text: str, place: Sequence[Any]) -> int | None:
+    """Line of the key at `place` (table names, list indexes, key), or of its table; None where neither is written."""
+    names = [str(part) for part in place]
+    best: int | None = None
+    table: list[str] = []
+    seen: dict[str, int] = {}
+    for number, line in enumerate(text.splitlines(), start=1):
+        if header := re.match(r"\s*(\[\[?)\s*([\w.\"-]+)\s*\]", line):
+            name = header[2]
+            table = name.split(".")
+            if header[1] == "[[":
+                seen[name] = seen.get(name, -1) + 1
+                table = [*table, str(seen[name])]
+            if table == names[: len(table)]:
+                best = number
+        elif key := re.match(r"\s*([\w-]+)\s*=", line):
+            full = [*table, key[1]]
+            if full == names[: len(full)]:
+                return number
+    return best

@@ -1,0 +1,133 @@
+"""What commands print: the JSON documents of docs/json.md and the tables that say the same."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from data import tables
+from gnomon.console import percent
+
+if TYPE_CHECKING:
+    from gnomon.steps import Study
+
+Row = Mapping[str, Any]
+FIRST = (
+    "net_detection_raw",
+    "net_detection_engaged",
+    "net_detection_corrected",
+    "net_detection_engaged_corrected",
+    "refusal",
+)
+
+
+def estimates(study: Study, rows: Sequence[Row], refusals: Sequence[str]) -> dict[str, Any]:
+    """The document that `fit` and `demo` print: counts of facts, one row an estimate, diagnostics."""
+    passed = [row for row in rows if row["status"] == "ok"]
+    figures = [_figure(figure, row) for row in passed for figure in row["result"]["estimands"] if not figure["by"]]
+    subjects = study.store.subjects()
+    return {
+        "study": study.file.name,
+        "subjects": [subject.name for subject in subjects],
+        "trials": _trials(study),
+        "verdicts": study.store.count(tables.verdicts),
+        "labels": study.store.count(tables.labels),
+        "estimates": sorted(figures, key=lambda figure: _place(figure, [subject.name for subject in subjects])),
+        "refused": [refused for row in passed for refused in row["result"]["refused"]]
+        + [{"subject": None, "estimand": "net_detection_corrected", "reason": reason} for reason in refusals],
+        "failed": [
+            {"view": row["view"], "reasons": row["diagnostics"]["reasons"]} for row in rows if row not in passed
+        ],
+        "diagnostics": _diagnostics(rows),
+    }
+
+
+def _trials(study: Study) -> int:
+    if not study.file.counts:
+        return study.store.count(tables.trials)
+    return int(study.store.frame(tables.counts)["n"].sum())
+
+
+def _figure(figure: Row, row: Row) -> dict[str, Any]:
+    kept = {"subject": figure["subject"], "estimand": figure["estimand"], "mean": figure["mean"]}
+    interval = {"low": figure["low95"], "high": figure["high95"], "level": 0.95}
+    return {**kept, **interval, "observed": figure["observed"], "view": row["view"], "judge": row["result"]["judge"]}
+
+
+def _place(figure: Row, subjects: Sequence[str]) -> tuple[int, int, str]:
+    name = figure["estimand"]
+    return subjects.index(figure["subject"]), FIRST.index(name) if name in FIRST else len(FIRST), name
+
+
+def _diagnostics(rows: Sequence[Row]) -> dict[str, Any]:
+    every = [row["diagnostics"] for row in rows]
+    return {
+        "max_rhat": max((each["max_rhat"] for each in every), default=None),
+        "min_ess": min((min(each["min_ess_bulk"], each["min_ess_tail"]) for each in every), default=None),
+        "divergences": sum(each["divergences"] for each in every),
+        "fits": {row["view"]: {"status": row["status"], **row["diagnostics"]} for row in rows},
+    }
+
+
+def diagnosed(row: Row) -> str:
+    """One line on how a fit went."""
+    each = row["diagnostics"]
+    state = "passed" if row["status"] == "ok" else "FAILED"
+    ess = min(each["min_ess_bulk"], each["min_ess_tail"])
+    return f"{state}: R-hat {each['max_rhat']:.3f}, ESS {ess:.0f}, {each['divergences']} divergences"
+
+
+def table(document: Row) -> None:
+    """The estimates as a table on stdout."""
+    from rich.console import Console
+    from rich.table import Table
+
+    shown = Table(title=f"{document['study']}: {document['trials']} trials, {document['labels']} labels", box=None)
+    for name in ("subject", "estimand", "mean", "95 % interval"):
+        shown.add_column(name, justify="left" if name in ("subject", "estimand") else "right", no_wrap=True)
+    last = None
+    for figure in document["estimates"]:
+        if figure["estimand"] in FIRST:
+            interval = f"{percent(figure['low'])} to {percent(figure['high'])}"
+            name = "" if figure["subject"] == last else figure["subject"]
+            shown.add_row(name, figure["estimand"].replace("_", " "), percent(figure["mean"]), interval)
+            last = figure["subject"]
+    console = Console(highlight=False)
+    console.print(shown)
+    for refused in document["refused"]:
+        console.print(f"not given: {refused['estimand'].replace('_', ' ')}: {refused['reason']}", soft_wrap=True)
+
+
+def judged(report: Row) -> str:
+    """One line on how a judge's run went."""
+    states = ", ".join(f"{count} {state}" for state, count in report["by_state"].items() if count)
+    line = (
+        f"judge {report['judge']}: {report['new']} new verdicts ({states or 'none'}), {report['already']} there already"
+    )
+    return f"{line}; stopped: {report['error']}" if report["error"] else line
+
+
+def audit(document: Row) -> None:
+    """The audit in plain words on stdout."""
+    for each in document["judges"]:
+        verdict = "may be corrected" if each["correctable"] else "may NOT be corrected"
+        print(f"{each['judge']}: {each['labels']} labelled trials (train split left out); its rates {verdict}")
+        for reason in each["reasons"]:
+            print(f"  - {reason}")
+        for stratum in each["strata"]:
+            if stratum.get("concept") is None and stratum.get("subject") is None:
+                print(f"  {stratum['arm']}: {_rates(stratum)}")
+    changed = document["revisions"]
+    print(f"labels revised: {changed['n']}, after a verdict was seen {changed['after_verdict']}", end="")
+    print(f", of those towards the judge {changed['toward_judge']}")
+
+
+def _rates(stratum: Row) -> str:
+    parts = []
+    for name in ("sensitivity", "specificity"):
+        rate = stratum[name]
+        if rate is None or rate["value"] is None:
+            parts.append(f"{name} unknown (no such labels)")
+        else:
+            parts.append(f"{name} {rate['value']:.2f} ({rate['low']:.2f} to {rate['high']:.2f})")
+    return ", ".join(parts)

@@ -1,0 +1,69 @@
+"""What every test may use: a store of its own, a factory of trials, the shared real data where it is at hand."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["TOKENIZERS_PARALLELISM"] = "false"
+
+from data.records import Arm, Condition, Span, Subject, Trial, trial_seed
+from data.store import Store
+
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    opened = Store.open(f"sqlite:///{tmp_path / 'gnomon.db'}")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def shared() -> Path:
+    if not SHARED.is_dir():
+        pytest.skip(f"real data folder {SHARED} is absent")
+    return SHARED
+
+
+@pytest.fixture
+def make_trial(store: Store) -> Callable[..., Trial]:
+    """A trial of a made-up subject, added to the store with its subject and protocol."""
+
+    def make(
+        arm: str = "injection",
+        concept: str | None = "ocean",
+        strength: float = 2.0,
+        layer: int | None = 20,
+        replicate: int = 0,
+        answer: str = "I notice nothing unusual.",
+        subject: str = "toy",
+        protocol: str = "p0",
+    ) -> Trial:
+        store.add_subjects([Subject(subject, 1e9, "toy", "instruct", "r0")])
+        store.add_protocol(protocol, protocol, {"messages": []})
+        nothing = arm == "control"
+        condition = Condition(
+            subject=subject,
+            revision="r0",
+            arm=Arm(arm),
+            concept=None if nothing else concept,
+            layer=None if nothing else layer,
+            strength=0.0 if nothing else strength,
+            span=Span.GENERATION,
+            protocol=protocol,
+            vector=None if nothing else f"v-{concept}-{layer}",
+            seed=1,
+        )
+        id_ = condition.trial_id(replicate)
+        depth = None if layer is None or nothing else (layer + 1) / 30
+        trial = Trial(id_, condition, replicate, trial_seed(id_), answer, "stop", len(answer.split()), depth)
+        store.add_trials([trial])
+        return trial
+
+    return make
