@@ -1,0 +1,108 @@
+"""Frames of trials and verdicts as calibration reads them, outcomes derived from facts; knows nothing of labels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+
+import pandas as pd
+from sqlalchemy import func, select
+
+from data.errors import UnknownName
+from data.outcomes import Outcome, is_event, is_pass, rule_named
+from data.records import Arm, Facts, Split, VerdictState
+from data.store import Store
+from data.tables import judges as judge_table
+from data.tables import trials as trial_table
+from data.tables import verdicts as verdict_table
+
+FACTS = ("claims", "concept", "coherent", "refused")
+MEASURING = (Split.DEV, Split.TEST)
+
+
+def trial_frame(store: Store) -> pd.DataFrame:
+    """Trials that gave an answer: trial, subject, arm, target (the injected concept), strength, layer, split."""
+    column = trial_table.c
+    query = select(
+        column.id.label("trial"),
+        column.subject,
+        column.arm,
+        column.concept.label("target"),
+        column.strength,
+        column.layer,
+        column.split,
+    )
+    return store.frame(query.where(column.error.is_(None)).order_by(column.id))
+
+
+def judge_frame(store: Store, judges: Sequence[str] | None = None) -> pd.DataFrame:
+    """Judge versions to look at: version, name, kind, in the study's order of judges, then by name.
+
+    Parameters
+    ----------
+    store : Store
+    judges : sequence of str, optional
+        Names or versions. A name, and the default of all judges, means the newest version of it that has spoken.
+
+    Raises
+    ------
+    UnknownName
+        Where the store holds no verdict of a judge that is asked for.
+    """
+    spoken = select(verdict_table.c.judge, func.count().label("verdicts")).group_by(verdict_table.c.judge).subquery()
+    column = judge_table.c
+    query = select(column.version, column.name, column.kind).join(spoken, spoken.c.judge == column.version)
+    known = store.frame(query.order_by(column.created_at.desc(), column.version))
+    newest = known.drop_duplicates("name")
+    if judges is None:
+        order = {name: place for place, name in enumerate(store.study().get("judges", []))}
+        places = [(order.get(name, len(order)), name) for name in newest["name"]]
+        ranked = newest.assign(place=pd.Series(places, index=newest.index, dtype=object))
+        return ranked.sort_values("place").drop(columns="place").reset_index(drop=True)
+    picked = [_pick(known, newest, wanted) for wanted in judges]
+    return pd.concat(picked, ignore_index=True) if picked else newest.iloc[:0].reset_index(drop=True)
+
+
+def _pick(known: pd.DataFrame, newest: pd.DataFrame, wanted: str) -> pd.DataFrame:
+    for row in (newest[newest["name"] == wanted], known[known["version"] == wanted]):
+        if len(row):
+            return row
+    there = ", ".join(sorted(newest["name"])) or "none"
+    raise UnknownName(f"judge '{wanted}': no verdict of it is stored: judges with verdicts: {there}")
+
+
+def verdict_frame(store: Store, versions: Sequence[str]) -> pd.DataFrame:
+    """First sample of each verdict of these judge versions: trial, judge (version), state and the facts."""
+    column = verdict_table.c
+    facts = [column[name] for name in FACTS]
+    query = select(column.trial, column.judge, column.state, *facts)
+    return store.frame(query.where(column.sample == 0, column.judge.in_(list(versions))).order_by(column.id))
+
+
+def ok_verdicts(store: Store, versions: Sequence[str], trials: pd.DataFrame | None = None) -> pd.DataFrame:
+    """Verdicts that count, joined with their trials and with outcome, event and pass by the study's rule."""
+    verdicts = verdict_frame(store, versions)
+    heard = verdicts[verdicts["state"] == str(VerdictState.OK)].dropna(subset=list(FACTS))
+    joined = heard.merge(trial_frame(store) if trials is None else trials, on="trial")
+    return with_outcomes(joined, str(store.study().get("rule", "strict")))
+
+
+def with_outcomes(frame: pd.DataFrame, rule: str) -> pd.DataFrame:
+    """The frame with columns outcome, event and passed, derived from facts, arm and target by the named rule."""
+    decide = rule_named(rule)
+
+    @cache
+    def read(claims: bool, concept: str, coherent: bool, refused: bool, arm: str, target: str | None) -> Outcome:
+        return decide(Facts(claims, concept, coherent, refused), Arm(arm), target)
+
+    facts = [frame["claims"].astype(bool), frame["concept"], frame["coherent"].astype(bool)]
+    facts += [frame["refused"].astype(bool), frame["arm"], frame["target"].astype(object)]
+    rows = zip(*(column.tolist() for column in facts), strict=True)
+    outcomes = [read(*row[:-1], row[-1] if isinstance(row[-1], str) else None) for row in rows]
+    arms = [Arm(arm) for arm in frame["arm"]]
+    pairs = list(zip(outcomes, arms, strict=True))
+    return frame.assign(
+        outcome=pd.Series([str(outcome) for outcome in outcomes], index=frame.index, dtype=object),
+        event=pd.Series([is_event(*pair) for pair in pairs], index=frame.index, dtype=bool),
+        passed=pd.Series([is_pass(*pair) for pair in pairs], index=frame.index, dtype=bool),
+    )

@@ -1,0 +1,139 @@
+"""From append-only label events to the labels that a view believes, and what revisions and raters tell apart."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+from scipy.stats import binomtest
+from sqlalchemy import select
+
+from calibration.facts import FACTS, judge_frame, ok_verdicts, with_outcomes
+from data.errors import UnknownName
+from data.records import Exposure, LabelKind, RaterRole
+from data.store import Store
+from data.tables import labels as label_table
+from data.tables import trials as trial_table
+
+VIEWS = ("blind", "first", "current")
+COLUMNS = ("trial", "rater", *FACTS, "split", "stratum", "probability", "exposure")
+
+
+def label_events(store: Store) -> pd.DataFrame:
+    """All events of all raters on trials that gave an answer, oldest first.
+
+    Returns
+    -------
+    DataFrame
+        The columns of the label table, `split`, `arm` and `target` (the injected concept) of the trial, and
+        `withdrawn`: whether the same rater took it back by a later retraction.
+    """
+    trial = trial_table.c
+    query = select(label_table, trial.split, trial.arm, trial.concept.label("target"))
+    query = query.join(trial_table, trial.id == label_table.c.trial).where(trial.error.is_(None))
+    events = store.frame(query.order_by(label_table.c.created_at, label_table.c.rater, label_table.c.revision))
+    taken_back = events[events["kind"] == str(LabelKind.RETRACTION)].groupby(["trial", "rater"])["revision"].max()
+    last = taken_back.reindex(pd.MultiIndex.from_frame(events[["trial", "rater"]])).fillna(-1).to_numpy()
+    return events.assign(withdrawn=events["revision"].to_numpy() < last)
+
+
+def rater_labels(store: Store, view: str) -> pd.DataFrame:
+    """The label of each rater on each trial in a view, with its outcome, event and pass by the study's rule.
+
+    One row for each trial, rater and role: `blind` takes the rater's last label made blind, `first` the first
+    label and `current` the last one. A retraction withdraws the rater's earlier events in every view; a flag is
+    no label. `since` is the time of the rater's first standing label on the trial in that role.
+    """
+    if view not in VIEWS:
+        raise UnknownName(f"label view '{view}' is not known: choose from {', '.join(VIEWS)}")
+    events = label_events(store)
+    standing = events[(events["kind"] == str(LabelKind.LABEL)) & ~events["withdrawn"]].dropna(subset=list(FACTS))
+    keys = ["trial", "rater", "role"]
+    standing = standing.assign(since=standing.groupby(keys)["created_at"].transform("min"))
+    if view == "blind":
+        standing = standing[standing["exposure"] == str(Exposure.BLIND)]
+    ordered = standing.sort_values([*keys, "revision"])
+    chosen = ordered.drop_duplicates(keys, keep="first" if view == "first" else "last")
+    typed = chosen.astype({"claims": bool, "coherent": bool, "refused": bool})
+    return with_outcomes(typed, str(store.study().get("rule", "strict"))).reset_index(drop=True)
+
+
+def reference_labels(store: Store, view: str) -> pd.DataFrame:
+    """The one label of each trial that judges are measured against.
+
+    The adjudicator's where there is one, else a rater's; of several the one who labelled the trial first (by
+    time, then by name). Each is read in the given view (`rater_labels`).
+
+    Returns
+    -------
+    DataFrame
+        One row a trial, in the order of trial ids: trial, rater, claims, concept, coherent, refused, split,
+        stratum, probability, exposure.
+    """
+    return reference(rater_labels(store, view))[list(COLUMNS)]
+
+
+def reference(labels: pd.DataFrame) -> pd.DataFrame:
+    """Of one view's labels of all raters, the one a trial that stands; keeps all columns."""
+    below = labels["role"] != str(RaterRole.ADJUDICATOR)
+    ranked = labels.assign(below=below).sort_values(["trial", "below", "since", "rater"])
+    return ranked.drop_duplicates("trial").drop(columns="below").reset_index(drop=True)
+
+
+def disagreements(store: Store, view: str) -> pd.DataFrame:
+    """Trials whose raters report facts that lead to different outcomes: what an adjudicator should read.
+
+    Returns
+    -------
+    DataFrame
+        trial, arm, outcomes (text, "rater: outcome" joined by "; "), adjudicated (bool).
+    """
+    labels = rater_labels(store, view)
+    final = labels["role"] == str(RaterRole.ADJUDICATOR)
+    raters = labels[~final].sort_values(["trial", "rater"])
+    said = raters.assign(outcomes=raters["rater"] + ": " + raters["outcome"])
+    split = said.groupby("trial")["outcome"].transform("nunique") > 1
+    grouped = said[split].groupby("trial").agg({"arm": "first", "outcomes": "; ".join}).reset_index()
+    return grouped.assign(adjudicated=grouped["trial"].isin(set(labels.loc[final, "trial"])))
+
+
+def revisions(store: Store) -> dict[str, Any]:
+    """Changed labels, and whether those made with the verdict in view moved to the judge's answer.
+
+    A revision is a label of a rater whose facts differ from those of the same rater's label before it on the
+    same trial; taking the earlier one back does not hide it. It moves toward the judges when more of them (the
+    newest version of each) give the label's outcome after it than before, away when fewer do.
+
+    Returns
+    -------
+    dict
+        n, after_verdict (of n), toward_judge and away_from_judge (of after_verdict), p_value (exact two-sided
+        sign test of toward against away; None where neither occurred), trials (ids of those after a verdict).
+    """
+    changes = _changes(store)
+    seen = changes[changes["exposure"] == str(Exposure.AFTER_VERDICT)]
+    versions = judge_frame(store)["version"].tolist()
+    verdicts = ok_verdicts(store, versions)[["trial", "outcome"]].rename(columns={"outcome": "verdict"})
+    heard = seen.merge(verdicts, on="trial")
+    now, then = heard["outcome"] == heard["verdict"], heard["before"] == heard["verdict"]
+    moved = (now.astype(int) - then.astype(int)).groupby(heard["id"]).sum()
+    toward, away = int((moved > 0).sum()), int((moved < 0).sum())
+    return {
+        "n": len(changes),
+        "after_verdict": len(seen),
+        "toward_judge": toward,
+        "away_from_judge": away,
+        "p_value": float(binomtest(toward, toward + away, 0.5).pvalue) if toward + away else None,
+        "trials": sorted(set(seen["trial"])),
+    }
+
+
+def _changes(store: Store) -> pd.DataFrame:
+    """Label events whose facts differ from the rater's event before, with the outcome `before`."""
+    events = label_events(store)
+    said = events[events["kind"] == str(LabelKind.LABEL)].dropna(subset=list(FACTS))
+    keys = ["trial", "rater", "role"]
+    ordered = with_outcomes(said.sort_values([*keys, "revision"]), str(store.study().get("rule", "strict")))
+    earlier = ordered.groupby(keys)[[*FACTS, "outcome"]].shift()
+    differs = (ordered[list(FACTS)].astype(object) != earlier[list(FACTS)].astype(object)).any(axis=1)
+    return ordered.assign(before=earlier["outcome"])[differs & earlier["outcome"].notna()]

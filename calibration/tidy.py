@@ -1,0 +1,83 @@
+"""The audit document as tidy frames, one figure a row: what charts draw and tables show."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+MEASURES = {"sensitivity": "Sensitivity", "specificity": "Specificity", "youden": "Youden's J"}
+METHOD_NAMES = {
+    "naive": "Verdicts as they are (Wilson)",
+    "labels": "Labels alone (Wilson)",
+    "rogan_gladen": "Rogan-Gladen",
+    "lang_reiczigel": "Lang-Reiczigel",
+    "ppi": "PPI++",
+}
+COEFFICIENTS = {
+    "agreement": "Agreement",
+    "cohen": "Cohen's kappa",
+    "ac1": "Gwet's AC1",
+    "alpha": "Krippendorff's alpha",
+}
+INTERVAL = ("value", "low", "high")
+
+
+def rates(document: dict[str, Any], reading: str = "as_event") -> pd.DataFrame:
+    """Error rates by judge, arm and measure: judge, arm, measure, value, low, high, of (trials behind the rate).
+
+    `reading` is `as_event` or `as_pass`. A rate that is undefined has no row.
+    """
+    rows = []
+    for judge in document["judges"]:
+        for stratum in judge["strata"]:
+            counts = stratum[reading]
+            positives, negatives = counts["tp"] + counts["fn"], counts["fp"] + counts["tn"]
+            behind = {"sensitivity": positives, "specificity": negatives, "youden": positives + negatives}
+            for key, name in MEASURES.items():
+                if stratum["concept"] is None and counts[key] is not None:
+                    shared = {"judge": judge["judge"], "arm": stratum["arm"], "measure": name, "of": behind[key]}
+                    rows.append({**shared, **_interval(counts[key])})
+    return pd.DataFrame(rows, columns=["judge", "arm", "measure", *INTERVAL, "of"])
+
+
+def differences(document: dict[str, Any]) -> pd.DataFrame:
+    """Differences of Youden's J between arms: judge, arms (text "a - b"), value, low, high."""
+    rows = [
+        {"judge": judge["judge"], "arms": f"{each['a']} − {each['b']}", **_interval(each["difference"])}
+        for judge in document["judges"]
+        for each in judge["youden"]["differences"]
+    ]
+    return pd.DataFrame(rows, columns=["judge", "arms", *INTERVAL])
+
+
+def classes(document: dict[str, Any], judge: str) -> pd.DataFrame:
+    """Outcome class by label and verdict of one judge: arm, truth, verdict, n, of, share, low, high."""
+    rows = [row for each in document["judges"] if each["judge"] == judge for row in each["classes"]]
+    return pd.DataFrame(rows, columns=["arm", "truth", "verdict", "n", "of", "share", "low", "high"])
+
+
+def comparison(document: dict[str, Any]) -> pd.DataFrame:
+    """Event rate by judge, arm and method: judge, arm, method, value, low, high, judged, labels, reason if refused."""
+    rows = []
+    for row in document["comparison"]:
+        figures = _interval(row["estimate"]) if row["estimate"] else dict.fromkeys(INTERVAL)
+        kept = {key: row[key] for key in ("judge", "arm", "judged", "labels", "reason")}
+        rows.append({**kept, "method": METHOD_NAMES[row["method"]], **figures})
+    frame = pd.DataFrame(rows, columns=["judge", "arm", "method", *INTERVAL, "judged", "labels", "reason"])
+    return frame.astype(dict.fromkeys(INTERVAL, float))
+
+
+def agreement(document: dict[str, Any]) -> pd.DataFrame:
+    """Agreement of each pair of judges and raters: a, b, coefficient, value, low, high, n; none where undefined."""
+    rows = []
+    for pair in document["agreement"]["pairs"]:
+        names = {side: f"{pair[side]} ({pair[f'{side}_kind']})" for side in ("a", "b")}
+        for key, name in COEFFICIENTS.items():
+            if pair[key] is not None:
+                rows.append({**names, "coefficient": name, **_interval(pair[key]), "n": pair["n"]})
+    return pd.DataFrame(rows, columns=["a", "b", "coefficient", *INTERVAL, "n"])
+
+
+def _interval(estimate: dict[str, Any]) -> dict[str, float]:
+    return {key: estimate[key] for key in INTERVAL}
