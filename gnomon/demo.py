@@ -11,7 +11,7 @@ from typing import Any
 from gnomon import steps, tell
 from gnomon.console import answer, say
 
-QUICK = {"injection": 3, "control": 20, "random": 1, "draws": 500, "tune": 400, "strengths": "[2.0, 4.0]"}
+QUICK = {"injection": 3, "control": 20, "random": 1, "draws": 700, "tune": 400, "strengths": "[0.5, 0.75, 1.0]"}
 PUBLISHED = "published"
 
 
@@ -59,15 +59,15 @@ def _published(folder: Path, settings: dict[str, Any]) -> dict[str, Any]:
 
 def _fitted(study: steps.Study, seconds: dict[str, float]) -> dict[str, Any]:
     with _clock(seconds, "fit"):
-        rows, refusals = steps.fits(study)
+        rows = steps.fits(study)
     total = round(sum(seconds.values()), 2)
-    return tell.estimates(study, rows, refusals) | {"seconds": {**seconds, "total": total}, "rows": rows}
+    return tell.estimates(study, rows) | {"seconds": {**seconds, "total": total}, "rows": rows}
 
 
 def _convert() -> None:
-    from generation.embedded import embedded_folder
+    from generation.embedded import ensure_converted
 
-    embedded_folder()
+    ensure_converted()
 
 
 @contextmanager

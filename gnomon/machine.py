@@ -61,7 +61,7 @@ def _accelerator() -> str:
 
 
 def _cache() -> str:
-    from generation.embedded import cache_folder
+    from generation.folders import cache_folder
 
     folder = cache_folder()
     folder.mkdir(parents=True, exist_ok=True)

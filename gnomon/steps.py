@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,14 +11,14 @@ from typing import Any
 
 from data import shipped, tables
 from data.errors import BadInput, FitFailed, JudgeError, NotEnoughData
-from data.records import Subject
+from data.records import Arm, Subject
 from data.store import Store
 from gnomon import tell
 from gnomon.console import answer, progress, say
 from gnomon.study import FILE, DesignSpec, StudyFile, SubjectSpec, database_url, read_study
 
 TEMPLATES = Path(__file__).parent / "templates"
-FULL = {"injection": 8, "control": 40, "random": 3, "draws": 1000, "tune": 800, "strengths": "[2.0, 4.0]"}
+FULL = {"injection": 5, "control": 40, "random": 2, "draws": 1000, "tune": 500, "strengths": "[0.5, 0.75, 1.0]"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +96,9 @@ def generate(
 
 
 def _generate(study: Study, spec: SubjectSpec, design: DesignSpec, batch_size: int | None) -> dict[str, Any]:
+    from generation.design import Design
     from generation.subjects import load_subject
-    from generation.sweep import Design, run
+    from generation.sweep import run
 
     say(f"{spec.name}: loading")
     subject = load_subject(spec.name, spec.model, parameters=spec.parameters)
@@ -109,7 +110,7 @@ def _generate(study: Study, spec: SubjectSpec, design: DesignSpec, batch_size: i
         arms=tuple(design.arms),
         spans=tuple(design.spans),
         protocols=tuple(_protocol(study.folder, name) for name in design.protocols),
-        replicates=design.replicates.model_dump(),
+        replicates={Arm(name): number for name, number in design.replicates.model_dump().items()},
         seed=study.file.seed,
     )
     with progress(f"{spec.name}: trials") as report:
@@ -160,47 +161,48 @@ def calibrate(study: Study, view: str | None, json: bool) -> dict[str, Any]:
 
 def fit(study: Study, judge_name: str | None, json: bool) -> list[dict[str, Any]]:
     """Fit every view that the study's data allow; raises `FitFailed` where one did not pass its gates."""
-    rows, refusals = fits(study, judge_name)
-    document = tell.estimates(study, rows, refusals)
+    rows = fits(study, judge_name)
+    document = tell.estimates(study, rows)
     answer(document) if json else tell.table(document)
     check(rows)
     return rows
 
 
-def fits(study: Study, judge_name: str | None = None) -> tuple[list[dict[str, Any]], list[str]]:
-    """Rows of `tables.fits` for every view that can be had, and why others cannot."""
+def fits(study: Study, judge_name: str | None = None) -> list[dict[str, Any]]:
+    """Rows of `tables.fits`: the published counts, or the verdicts at their word and with their error taken out."""
     from stats import fit as fitting
+    from stats.sampler import Settings
 
-    settings = {name: getattr(study.file.fit, name) for name in ("draws", "tune", "chains", "seed")}
+    chosen = study.file.fit
+    how: dict[str, Any] = {
+        "settings": Settings(draws=chosen.draws, tune=chosen.tune, chains=chosen.chains),
+        "seed": chosen.seed,
+    }
     if study.file.counts:
-        return [_timed("published counts", lambda: fitting.fit_published(study.store, **settings))], []
+        return [_timed("published counts", lambda: fitting.fit_published(study.store, **how))]
     study.file.only("judge", [spec.name for spec in study.file.judges], [judge_name] if judge_name else [])
     if not study.store.count(tables.verdicts):
         raise NotEnoughData(f"study '{study.file.name}' has no verdicts: run 'gnomon judge {study.folder}' first")
-    rows = [_timed("as judged", lambda: fitting.fit_judged(study.store, judge=judge_name, **settings))]
-    refusals: list[str] = []
-    try:
-        judges = study.file.fit.judges or None
-        rows.append(_timed("corrected", lambda: fitting.fit_corrected(study.store, judges=judges, **settings)))
-    except NotEnoughData as error:
-        refusals.append(str(error))
-        say(f"fit corrected: {error}")
-    return rows, refusals
+    judges = chosen.judges or None
+    return [
+        _timed("as judged", lambda: fitting.fit_judged(study.store, judge=judge_name, **how)),
+        _timed("corrected", lambda: fitting.fit_corrected(study.store, judges=judges, **how)),
+    ]
 
 
 def check(rows: Sequence[dict[str, Any]]) -> None:
     """Raise `FitFailed` where a fit did not pass its gates."""
     for row in rows:
-        if row["status"] != "ok":
-            reasons = "; ".join(row["diagnostics"].get("reasons", [])) or "its gates"
+        if row["status"] == "failed":
+            reasons = "; ".join(row["diagnostics"]["reasons"])
             raise FitFailed(
                 f"fit '{row['view']}' failed: {reasons}: raise 'draws' and 'tune' under [fit] and fit again"
             )
 
 
-def _timed(title: str, run: Any) -> dict[str, Any]:
+def _timed(title: str, run: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     say(f"fit {title}: sampling")
-    row: dict[str, Any] = run()
+    row = run()
     say(f"fit {title}: {tell.diagnosed(row)}")
     return row
 

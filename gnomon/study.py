@@ -72,10 +72,10 @@ class LabelSpec(Strict):
 
 
 class FitSpec(Strict):
-    """How the rates are fitted. `judges` are those whose error is modelled; the first judge alone if empty."""
+    """How the rates are fitted. `judges` are those whose error is modelled; all of them if empty."""
 
     draws: int = Field(default=1000, ge=200)
-    tune: int = Field(default=800, ge=200)
+    tune: int = Field(default=500, ge=200)
     chains: int = Field(default=4, ge=2)
     seed: int = Field(default=1, ge=0)
     judges: list[str] = Field(default_factory=list)

@@ -21,25 +21,26 @@ FIRST = (
 )
 
 
-def estimates(study: Study, rows: Sequence[Row], refusals: Sequence[str]) -> dict[str, Any]:
+def estimates(study: Study, rows: Sequence[Row]) -> dict[str, Any]:
     """The document that `fit` and `demo` print: counts of facts, one row an estimate, diagnostics."""
-    passed = [row for row in rows if row["status"] == "ok"]
+    passed = [row for row in rows if row["status"] == "passed"]
     figures = [_figure(figure, row) for row in passed for figure in row["result"]["estimands"] if not figure["by"]]
-    subjects = study.store.subjects()
+    subjects = [subject.name for subject in study.store.subjects()]
     return {
         "study": study.file.name,
-        "subjects": [subject.name for subject in subjects],
+        "subjects": subjects,
         "trials": _trials(study),
         "verdicts": study.store.count(tables.verdicts),
         "labels": study.store.count(tables.labels),
-        "estimates": sorted(figures, key=lambda figure: _place(figure, [subject.name for subject in subjects])),
-        "refused": [refused for row in passed for refused in row["result"]["refused"]]
-        + [{"subject": None, "estimand": "net_detection_corrected", "reason": reason} for reason in refusals],
-        "failed": [
-            {"view": row["view"], "reasons": row["diagnostics"]["reasons"]} for row in rows if row not in passed
-        ],
+        "estimates": sorted(figures, key=lambda figure: _place(figure, subjects)),
+        "refused": [line for row in rows if row["status"] != "failed" for line in row["result"]["refused"]],
+        "failed": [_failure(row) for row in rows if row["status"] == "failed"],
         "diagnostics": _diagnostics(rows),
     }
+
+
+def _failure(row: Row) -> dict[str, Any]:
+    return {"view": row["view"], "reasons": row["diagnostics"]["reasons"]}
 
 
 def _trials(study: Study) -> int:
@@ -60,21 +61,26 @@ def _place(figure: Row, subjects: Sequence[str]) -> tuple[int, int, str]:
 
 
 def _diagnostics(rows: Sequence[Row]) -> dict[str, Any]:
-    every = [row["diagnostics"] for row in rows]
+    sampled = [row["diagnostics"] for row in rows if row["diagnostics"]["draws"]]
     return {
-        "max_rhat": max((each["max_rhat"] for each in every), default=None),
-        "min_ess": min((min(each["min_ess_bulk"], each["min_ess_tail"]) for each in every), default=None),
-        "divergences": sum(each["divergences"] for each in every),
+        "max_rhat": max((each["max_rhat"] for each in sampled), default=None),
+        "min_ess": min((_ess(each) for each in sampled), default=None),
+        "divergences": sum(each["divergences"] for each in sampled),
         "fits": {row["view"]: {"status": row["status"], **row["diagnostics"]} for row in rows},
     }
+
+
+def _ess(diagnostics: Row) -> float:
+    return float(min(diagnostics["min_ess_bulk"], diagnostics["min_ess_tail"]))
 
 
 def diagnosed(row: Row) -> str:
     """One line on how a fit went."""
     each = row["diagnostics"]
-    state = "passed" if row["status"] == "ok" else "FAILED"
-    ess = min(each["min_ess_bulk"], each["min_ess_tail"])
-    return f"{state}: R-hat {each['max_rhat']:.3f}, ESS {ess:.0f}, {each['divergences']} divergences"
+    if not each["draws"]:
+        return f"{row['status']}: nothing was sampled"
+    good = f"R-hat {each['max_rhat']:.3f}, ESS {_ess(each):.0f}, {each['divergences']} divergences"
+    return f"{row['status']}: {good}"
 
 
 def table(document: Row) -> None:
