@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
 from data import shipped
 from data.errors import BadInput
 from data.outcomes import RULES, Outcome, is_event, is_pass
-from data.records import Arm, Facts, LabelKind, RaterRole, Split, split_of
+from data.records import Arm, Facts, Label, LabelKind, RaterRole, Split, split_of
 
 NET = {
-    "Qwen2.5-0.5B-Instruct": (-34.8, -15.0),
+    "Qwen2.5-1.5B-Instruct": (-12.8, 13.2),
     "Qwen2.5-14B-Instruct": (41.1, 41.1),
     "Qwen2.5-32B-Instruct": (-48.8, 20.0),
     "Qwen2.5-Coder-32B-Instruct": (58.5, 58.5),
@@ -81,11 +82,14 @@ def test_only_train_answers_teach_a_judge(labelled):
 
 
 def test_the_adjudicated_label_teaches(labelled):
-    final = {label.trial: label.facts for label in labelled.labels if label.role is RaterRole.ADJUDICATOR}
-    answers = {trial.answer: trial.id for trial in labelled.trials}
-    taught = [(facts, final[answers[answer]]) for answer, facts in labelled.training_pairs() if answers[answer] in final]
-    assert taught
-    assert all(facts == adjudicated for facts, adjudicated in taught)
+    trial = next(trial for trial in labelled.trials if split_of(trial.id) is Split.TRAIN)
+    first, last = Facts(True, "fear", True, False), Facts(False, "none", True, False)
+    labels = (
+        Label(trial.id, "a", first),
+        Label(trial.id, "c", last, role=RaterRole.ADJUDICATOR),
+        Label(trial.id, "b", first),
+    )
+    assert replace(labelled, trials=(trial,), labels=labels).training_pairs() == [(trial.answer, last)]
 
 
 def test_the_set_goes_into_a_store_once(labelled, store):
