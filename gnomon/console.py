@@ -59,5 +59,10 @@ def _lines(title: str) -> Progress:
 
 
 def percent(value: float) -> str:
-    """A rate as people read it: -3.4 %."""
+    """A difference of rates as people read it, in points: -3.4 %."""
     return f"{100 * value:+.1f} %"
+
+
+def share(value: float) -> str:
+    """A rate as people read it: 3.4 %."""
+    return f"{100 * value:.1f} %"

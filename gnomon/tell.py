@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from data import tables
-from gnomon.console import percent
+from gnomon.console import percent, share
 
 if TYPE_CHECKING:
     from gnomon.steps import Study
@@ -33,10 +33,16 @@ def estimates(study: Study, rows: Sequence[Row]) -> dict[str, Any]:
         "verdicts": study.store.count(tables.verdicts),
         "labels": study.store.count(tables.labels),
         "estimates": sorted(figures, key=lambda figure: _place(figure, subjects)),
-        "refused": [line for row in rows if row["status"] != "failed" for line in row["result"]["refused"]],
+        "refused": _refused(rows),
         "failed": [_failure(row) for row in rows if row["status"] == "failed"],
         "diagnostics": _diagnostics(rows),
     }
+
+
+def _refused(rows: Sequence[Row]) -> list[Row]:
+    """What honesty refuses, each line once however many fits refuse it."""
+    lines = [line for row in rows if row["status"] != "failed" for line in row["result"]["refused"]]
+    return [line for place, line in enumerate(lines) if line not in lines[:place]]
 
 
 def _failure(row: Row) -> dict[str, Any]:
@@ -50,9 +56,15 @@ def _trials(study: Study) -> int:
 
 
 def _figure(figure: Row, row: Row) -> dict[str, Any]:
-    kept = {"subject": figure["subject"], "estimand": figure["estimand"], "mean": figure["mean"]}
+    kept = {"subject": figure["subject"], "estimand": _name(figure["estimand"], row["view"]), "mean": figure["mean"]}
     interval = {"low": figure["low95"], "high": figure["high95"], "level": 0.95}
     return {**kept, **interval, "observed": figure["observed"], "view": row["view"], "judge": row["result"]["judge"]}
+
+
+def _name(estimand: str, view: str) -> str:
+    """An estimand's name, unique over views: refusal as judged is another figure than refusal corrected."""
+    plain = "corrected" in estimand or not view.startswith("corrected")
+    return estimand if plain else f"{estimand}_corrected"
 
 
 def _place(figure: Row, subjects: Sequence[str]) -> tuple[int, int, str]:
@@ -88,16 +100,20 @@ def table(document: Row) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    shown = Table(title=f"{document['study']}: {document['trials']} trials, {document['labels']} labels", box=None)
-    for name in ("subject", "estimand", "mean", "95 % interval"):
-        shown.add_column(name, justify="left" if name in ("subject", "estimand") else "right", no_wrap=True)
+    title = f"{document['study']}: {document['trials']:,} trials, {document['labels']:,} labels"
+    shown = Table(title=title, box=None, title_justify="left")
+    shown.add_column("", no_wrap=True)
+    for name in ("mean", "95 % interval"):
+        shown.add_column(name, justify="right", no_wrap=True)
     last = None
     for figure in document["estimates"]:
         if figure["estimand"] in FIRST:
-            interval = f"{percent(figure['low'])} to {percent(figure['high'])}"
-            name = "" if figure["subject"] == last else figure["subject"]
-            shown.add_row(name, figure["estimand"].replace("_", " "), percent(figure["mean"]), interval)
-            last = figure["subject"]
+            if figure["subject"] != last:
+                shown.add_row(f"[bold]{figure['subject']}")
+                last = figure["subject"]
+            show = percent if figure["estimand"].startswith("net") else share
+            interval = f"{show(figure['low'])} to {show(figure['high'])}"
+            shown.add_row(f"  {figure['estimand'].replace('_', ' ')}", show(figure["mean"]), interval)
     console = Console(highlight=False)
     console.print(shown)
     for refused in document["refused"]:
