@@ -1,0 +1,1 @@
+"""Asks judges what a transcript says: rubrics, judges, panels. Imports `data` only."""

@@ -1,0 +1,210 @@
+"""One OpenAI-compatible server: one call with one retry policy, and the probe that shows what the server honours."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self
+
+from openai import AsyncOpenAI, OpenAIError
+from pydantic import BaseModel, Field, ValidationError
+
+from data.records import digest
+from judging.config import JudgeConfig
+from judging.failures import AGAIN, FATAL, REJECTED, WAIT, CallFailed, classified, content_filter
+
+TRIES = 4
+PROBE_TRIES = 3
+PATIENCE = 20
+NO_KEY = "none"
+
+Sleep = Callable[[float], Awaitable[None]]
+Clock = Callable[[], float]
+Messages = Sequence[Mapping[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """What came back: text, why it ended, the server's own refusal if any, tokens, seconds of the call that counted."""
+
+    text: str
+    finish: str
+    refusal: str | None = None
+    input_tokens: int = 0
+    output_tokens: int = 0
+    seconds: float = 0.0
+
+
+class _Message(BaseModel):
+    content: str | None = None
+    refusal: str | None = None
+
+
+class _Choice(BaseModel):
+    message: _Message
+    finish_reason: str | None = None
+
+
+class _Usage(BaseModel):
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+
+
+class _Wire(BaseModel):
+    choices: list[_Choice] = Field(min_length=1)
+    usage: _Usage | None = None
+
+
+class Endpoint:
+    """A connection to one judge's server, to be used as an async context manager.
+
+    The SDK's own retries are off: the only retry policy is the one of `ask`. A 429 holds back every caller of this
+    endpoint until the time that the server named.
+    """
+
+    def __init__(
+        self, config: JudgeConfig, key: str | None, *, sleep: Sleep = asyncio.sleep, clock: Clock = time.monotonic
+    ) -> None:
+        self.config = config
+        self.sends_schema = False
+        self._length_key = "max_tokens"
+        self._key = key
+        self._sleep = sleep
+        self._clock = clock
+        self._closed_until = 0.0
+        self._client = AsyncOpenAI(
+            base_url=config.base_url, api_key=key or NO_KEY, max_retries=0, timeout=config.timeout
+        )
+
+    async def __aenter__(self) -> Self:
+        """Open the connections."""
+        await self._client.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the connections."""
+        await self._client.__aexit__(kind, error, trace)
+
+    def scrubbed(self, text: str) -> str:
+        """The text without this endpoint's key."""
+        return text.replace(self._key, "***") if self._key else text
+
+    async def ask(
+        self,
+        messages: Messages,
+        schema: Mapping[str, Any] | None,
+        *,
+        seed: int = 0,
+        tries: int = TRIES,
+    ) -> Completion:
+        """One answer, tried again where that may help: `tries` times in all after faults, `PATIENCE` after a 429.
+
+        Raises
+        ------
+        CallFailed
+            with the last reason; kind `fatal` where no further call of any trial can succeed.
+        """
+        faults = waits = 0
+        while True:
+            await self._wait_for_turn()
+            try:
+                return await self._once(messages, schema)
+            except CallFailed as failure:
+                faults += failure.kind == AGAIN
+                waits += failure.kind == WAIT
+                if failure.kind in (REJECTED, FATAL) or faults >= tries or waits >= PATIENCE:
+                    raise
+                await self._back_off(failure, faults + waits, seed)
+
+    async def probe(self) -> bool:
+        """Whether the server holds an answer to a JSON schema; raises `CallFailed` where it gives no answer at all.
+
+        It is asked for a plain word under a schema that allows one unguessable string only. A server that answers
+        with that string enforces schemas; one that answers anything else, or rejects the schema, doesn't, and is then
+        asked in plain text.
+        """
+        token = digest(["probe", self.config.name, self.config.model], 12)
+        schema = {
+            "type": "object",
+            "properties": {"token": {"type": "string", "enum": [token]}},
+            "required": ["token"],
+            "additionalProperties": False,
+        }
+        messages = [{"role": "user", "content": "Reply with the single word: ready. Write no JSON."}]
+        try:
+            answer = await self._ask_adapting(messages, schema)
+        except CallFailed as failure:
+            if failure.kind in (FATAL, WAIT):
+                raise
+            answer = await self._ask_adapting(messages, None)
+        self.sends_schema = token in answer.text
+        return self.sends_schema
+
+    async def _ask_adapting(self, messages: Messages, schema: Mapping[str, Any] | None) -> Completion:
+        """As `ask`, but a server that wants the newer name of the length limit gets it from now on."""
+        try:
+            return await self.ask(messages, schema, tries=PROBE_TRIES)
+        except CallFailed as failure:
+            if failure.kind != REJECTED or "max_completion_tokens" not in failure.reason:
+                raise
+            self._length_key = "max_completion_tokens"
+            return await self.ask(messages, schema, tries=PROBE_TRIES)
+
+    async def _once(self, messages: Messages, schema: Mapping[str, Any] | None) -> Completion:
+        begun = self._clock()
+        try:
+            async with asyncio.timeout(self.config.timeout):
+                reply = await self._client.chat.completions.with_raw_response.create(
+                    **self._body(messages, schema)  # the SDK's types can't see a body made from a config
+                )
+            wire = _Wire.model_validate_json(reply.http_response.content)
+        except ValidationError:
+            raise CallFailed(AGAIN, "the answer is not what this protocol returns (no JSON with choices)") from None
+        except (OpenAIError, TimeoutError) as error:
+            if (refusal := content_filter(error)) is not None:
+                return Completion("", "content_filter", self.scrubbed(refusal), seconds=self._clock() - begun)
+            raise self._failure(error) from None
+        return self._completion(wire, self._clock() - begun)
+
+    def _body(self, messages: Messages, schema: Mapping[str, Any] | None) -> dict[str, Any]:
+        body: dict[str, Any] = {"model": self.config.model, "messages": list(messages)}
+        body[self._length_key] = self.config.max_tokens
+        if self.config.temperature != "server":
+            body["temperature"] = self.config.temperature
+        if schema is not None:
+            form = {"name": "facts", "strict": True, "schema": dict(schema)}
+            body["response_format"] = {"type": "json_schema", "json_schema": form}
+        return body
+
+    def _completion(self, wire: _Wire, seconds: float) -> Completion:
+        choice, usage = wire.choices[0], wire.usage or _Usage()
+        return Completion(
+            self.scrubbed(choice.message.content or ""),
+            choice.finish_reason or "",
+            choice.message.refusal,
+            usage.prompt_tokens or 0,
+            usage.completion_tokens or 0,
+            seconds,
+        )
+
+    async def _wait_for_turn(self) -> None:
+        if (left := self._closed_until - self._clock()) > 0:
+            await self._sleep(left)
+
+    async def _back_off(self, failure: CallFailed, turn: int, seed: int) -> None:
+        """Wait as long as the server asked for, else exponentially longer with jitter."""
+        jitter = random.Random(digest([seed, turn])).uniform(0.5, 1.0)
+        delay = failure.wait if failure.wait is not None else min(8.0, 0.5 * 2**turn) * jitter
+        if failure.kind == WAIT:
+            self._closed_until = max(self._closed_until, self._clock() + delay)
+        await self._sleep(delay)
+
+    def _failure(self, error: OpenAIError | TimeoutError) -> CallFailed:
+        failure = classified(error, self.config)
+        return CallFailed(failure.kind, self.scrubbed(failure.reason), failure.wait)
