@@ -1,0 +1,296 @@
+"""The three fits of a study, each from the store to a stored result: judged, corrected, published.
+
+A fit's id is the hash of all that it depends on, so asking again for the same fit returns the stored one at once,
+without sampling. A fit that does not pass its convergence gates is stored as failed, without figures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from data.errors import FitFailed
+from data.records import digest
+from data.store import Store
+from stats.cells import Cells, Patterns, judged_cells, pattern_cells, primary_judge, published_cells
+from stats.estimands import CONTROL, INJECTION, NET_RAW, Figure
+from stats.ladder import EVENT, REST
+from stats.model import VERSION, Model, corrected_model, judged_model
+from stats.priors import Priors
+from stats.result import CORRECTED, NEEDS, Judge, Posterior, Result, refusal_only, result_of
+from stats.sampler import QUICK, Draws, Progress, Settings, diagnose, sample
+from stats.youden import INFORMATIVE, SURE, Youden, youden
+
+PASSED, FAILED, REFUSED = "passed", "failed", "refused"
+SEED = 20251122
+AVERAGED = "Averages over each subject's own trials of an arm (its concepts, strengths, layers and protocols)"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that decides what a fit will be, before any sampling."""
+
+    view: str
+    result_view: str
+    judge: str | None
+    data_hash: str
+    priors: Priors
+    settings: Settings
+    seed: int
+
+    @property
+    def id(self) -> str:
+        """Hash under which the fit is stored."""
+        how = [VERSION, self.priors.as_dict(), self.settings.as_dict(), self.seed]
+        return digest([self.view, self.judge, self.data_hash, *how], 64)
+
+
+def fit_judged(
+    store: Store,
+    *,
+    judge: str | None = None,
+    priors: Priors | None = None,
+    settings: Settings | None = None,
+    quick: bool = False,
+    seed: int = SEED,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Rates by one judge, its verdicts taken at their word.
+
+    Parameters
+    ----------
+    store : Store
+    judge : str, optional
+        By default the study's first; its fit is the view `judged`, another judge's `judged:NAME`.
+    priors : Priors, optional
+    settings : Settings, optional
+        How to sample; `quick` takes fewer draws. The gates are the same.
+    seed : int
+    progress : callable, optional
+        Called with the name of each step and the share of it that is done.
+
+    Returns
+    -------
+    dict
+        The stored row of the fit (columns of the table `fits`); `status` is passed or failed.
+
+    Raises
+    ------
+    NotEnoughData
+        Where no verdict counts.
+    """
+    first = primary_judge(store)
+    cells = judged_cells(store, judge)
+    name = judge or first
+    view = "judged" if name == first else f"judged:{name}"
+    plan = _plan(view, "judged", name, cells.hash(), priors, settings, quick, seed)
+    design = f"{AVERAGED}; conditions on the verdicts of {name} being right."
+    return _stored(store, plan) or _fit_cells(store, plan, cells, design, progress)
+
+
+def fit_published(
+    store: Store,
+    *,
+    priors: Priors | None = None,
+    settings: Settings | None = None,
+    quick: bool = False,
+    seed: int = SEED,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Rates from published counts, taken as printed; parameters and return value as for `fit_judged`."""
+    cells = published_cells(store)
+    plan = _plan("published", "published", None, cells.hash(), priors, settings, quick, seed)
+    design = f"{AVERAGED}, as published; conditions on the publication's judge being right."
+    return _stored(store, plan) or _fit_cells(store, plan, cells, design, progress)
+
+
+def fit_corrected(
+    store: Store,
+    *,
+    judges: Sequence[str] | None = None,
+    label_view: str | None = None,
+    priors: Priors | None = None,
+    settings: Settings | None = None,
+    quick: bool = False,
+    seed: int = SEED,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Rates with the judges' error taken out, from all judges' verdicts and the labels together.
+
+    Parameters
+    ----------
+    store : Store
+    judges : sequence of str, optional
+        By default all judges of the study.
+    label_view : str, optional
+        Which labels to believe (`calibration.labels.VIEWS`); by default the study's `label_view`, whose fit is
+        the view `corrected`; another one's is `corrected:VIEW`.
+    priors, settings, quick, seed, progress
+        As for `fit_judged`.
+
+    Returns
+    -------
+    dict
+        The stored row of the fit; `status` is passed, failed, or refused where nothing can be corrected. Figures
+        that the labels or judges do not carry stand in `result["refused"]` with their reason.
+    """
+    usual = str(store.study().get("label_view", "blind"))
+    label_view = label_view or usual
+    patterns = pattern_cells(store, judges, label_view)
+    view = "corrected" if label_view == usual else f"corrected:{label_view}"
+    name = " + ".join(patterns.judges)
+    plan = _plan(view, "corrected", name, patterns.hash(), priors, settings, quick, seed)
+    return _stored(store, plan) or _fit_patterns(store, plan, patterns, label_view, progress)
+
+
+def _plan(
+    view: str,
+    result_view: str,
+    judge: str | None,
+    data_hash: str,
+    priors: Priors | None,
+    settings: Settings | None,
+    quick: bool,
+    seed: int,
+) -> Plan:
+    chosen = settings or (QUICK if quick else Settings())
+    return Plan(view, result_view, judge, data_hash, priors or Priors(), chosen, seed)
+
+
+def _fit_cells(store: Store, plan: Plan, cells: Cells, design: str, progress: Progress | None) -> dict[str, Any]:
+    model = judged_model(cells, plan.priors)
+
+    def read(draws: Draws) -> Result:
+        posterior = Posterior(model, draws.flat, cells.n, cells.counts, plan.result_view, plan.judge, design)
+        return result_of(posterior)
+
+    return _run(store, plan, model, design, read, progress)
+
+
+def _fit_patterns(
+    store: Store, plan: Plan, patterns: Patterns, label_view: str, progress: Progress | None
+) -> dict[str, Any]:
+    design = (
+        f"{AVERAGED}; the true outcome of unlabelled trials is latent. Conditions on the {label_view} labels being "
+        "right, on judges whose errors have the same rates in an arm for labelled and unlabelled trials of a concept "
+        "and subject, and on the model of how two judges' errors go together."
+    )
+    lacking = _without_labels(patterns)
+    if not {INJECTION, CONTROL} & (set(patterns.frame["arm"]) - set(lacking)):
+        lines = _refuse_all(patterns, lacking)
+        content = refusal_only(plan.result_view, plan.judge, lines, design)
+        return _store(store, plan, REFUSED, _no_sampling(), content)
+    model = corrected_model(patterns, plan.priors)
+
+    def read(draws: Draws) -> Result:
+        posterior = Posterior(model, draws.flat, patterns.n, None, plan.result_view, plan.judge, design)
+        coefficients = model.coefficients(draws.flat)
+        share = model.probabilities(coefficients, model.design.matrix(model.design.frame))
+        table = youden(model, draws.flat, patterns, share)
+        result = result_of(posterior, _refuse_by(lacking, table))
+        content = {**result.content, "judges": [_judge_row(one) for one in table]}
+        return Result(content, result.draws)
+
+    return _run(store, plan, model, design, read, progress)
+
+
+def _run(
+    store: Store,
+    plan: Plan,
+    model: Model,
+    design: str,
+    read: Callable[[Draws], Result],
+    progress: Progress | None,
+) -> dict[str, Any]:
+    """Sample, read the figures, check them; once more and harder where they do not converge; store the outcome."""
+    checks: dict[str, Any] = _no_sampling()
+    for settings in (plan.settings, plan.settings.harder()):
+        try:
+            draws = sample(model, settings, plan.seed, progress)
+        except FitFailed as error:
+            checks = {**checks, "reasons": [str(error)]}
+            continue
+        result = read(draws)
+        checks = diagnose(result.draws, draws)
+        if checks["passed"]:
+            return _store(store, plan, PASSED, checks, result.content)
+    reason = f"the fit did not converge ({'; '.join(checks['reasons'])})"
+    lines = [
+        {"subject": str(name), "estimand": "all", "reason": reason} for name in model.design.frame["subject"].unique()
+    ]
+    return _store(store, plan, FAILED, checks, refusal_only(plan.result_view, plan.judge, lines, design))
+
+
+def _without_labels(patterns: Patterns) -> dict[str, str]:
+    """Arms that have no label, with the reason that their figures cannot be corrected."""
+    labelled = patterns.labelled()
+    if labelled.empty:
+        reason = "there are no labels: label some trials of each arm, then fit again"
+        return {str(arm): reason for arm in patterns.frame["arm"].unique()}
+    return {
+        str(arm): f"there are no labels in the {arm} arm: label some of its trials, then fit again"
+        for arm in patterns.frame["arm"].unique()
+        if arm not in labelled.index
+    }
+
+
+def _refuse_by(lacking: dict[str, str], table: Sequence[Youden]) -> Judge:
+    """Refuse figures of arms without labels, and of arms in which no judge carries information."""
+
+    def refuse(figure: Figure) -> str | None:
+        for arm in figure.arms:
+            if arm in lacking:
+                return lacking[arm]
+            question = REST if figure.estimand == NET_RAW and arm == CONTROL else EVENT
+            sure = {one.judge: one.probability for one in table if one.arm == arm and one.question == question}
+            if figure.estimand in NEEDS and max(sure.values()) < SURE:
+                worst = ", ".join(f"{judge} {share:.2f}" for judge, share in sure.items())
+                return f"no judge carries information in the {arm} arm: P(Youden's J > {INFORMATIVE}) is {worst}"
+        return None
+
+    return refuse
+
+
+def _refuse_all(patterns: Patterns, lacking: dict[str, str]) -> list[dict[str, str]]:
+    out = []
+    for subject in patterns.frame["subject"].unique():
+        for name, arms in NEEDS.items():
+            reason = next((lacking[arm] for arm in arms if arm in lacking), f"no trials in the {arms[0]} arm")
+            out.append({"subject": str(subject), "estimand": CORRECTED.get(name, name), "reason": reason})
+    return out
+
+
+def _judge_row(one: Youden) -> dict[str, Any]:
+    low, high = np.quantile(one.draws, [0.025, 0.975])
+    ends = {"mean": float(one.draws.mean()), "low95": float(low), "high95": float(high)}
+    return {"judge": one.judge, "arm": one.arm, "question": one.question, **ends, "probability": one.probability}
+
+
+def _no_sampling() -> dict[str, Any]:
+    numbers = dict.fromkeys(("max_rhat", "min_ess_bulk", "min_ess_tail"))
+    zeros = dict.fromkeys(("divergences", "draws", "chains"), 0)
+    return {**numbers, **zeros, "seconds_compile": 0.0, "seconds_sample": 0.0, "passed": False, "reasons": []}
+
+
+def _stored(store: Store, plan: Plan) -> dict[str, Any] | None:
+    return store.fit(plan.id)
+
+
+def _store(
+    store: Store, plan: Plan, status: str, diagnostics: dict[str, Any], result: dict[str, Any]
+) -> dict[str, Any]:
+    row = {
+        "id": plan.id,
+        "view": plan.view,
+        "status": status,
+        "data_hash": plan.data_hash,
+        "seed": plan.seed,
+        "priors": plan.priors.as_dict(),
+        "diagnostics": diagnostics,
+        "result": result,
+    }
+    store.add_fit(row)
+    return store.fit(plan.id) or row
