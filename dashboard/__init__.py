@@ -1,0 +1,1 @@
+"""The Streamlit app. Imports `data`, `calibration` and `stats`."""

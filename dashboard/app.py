@@ -1,0 +1,81 @@
+"""The app that Streamlit runs: frame, study picker and pages. Start it through `dashboard.launch`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import streamlit as st
+
+from dashboard import studies
+from data.errors import GnomonError
+
+# An icon as text: one named would be fetched from another host.
+ICON = "☀️"
+
+
+def _page(show: Callable[[], None]) -> None:
+    """Draw a page; what a user or a database did wrong is one plain line on it, not a traceback."""
+    try:
+        show()
+    except GnomonError as error:
+        st.error("This page cannot be shown.", icon=":material/error:")
+        st.text(str(error))
+
+
+def study() -> None:
+    """What was run, what is missing, what to do next."""
+    from dashboard import study_page
+
+    _page(study_page.show)
+
+
+def scaling() -> None:
+    """Detection over model size."""
+    from dashboard import scaling_page
+
+    _page(scaling_page.show)
+
+
+def judges() -> None:
+    """Judges against labels."""
+    from dashboard import judges_page
+
+    _page(judges_page.show)
+
+
+def label() -> None:
+    """Blind labelling by keyboard."""
+    from dashboard import label_page
+
+    _page(label_page.show)
+
+
+def transcripts() -> None:
+    """Reading transcripts with everything that is known of them."""
+    from dashboard import transcripts_page
+
+    _page(transcripts_page.show)
+
+
+def main() -> None:
+    """Draw the frame and the page that was asked for."""
+    st.set_page_config(page_title="Gnomon", page_icon=ICON, layout="wide")
+    pages = {
+        "study": st.Page(study, title="Study", icon=":material/overview:", default=True),
+        "scaling": st.Page(scaling, title="Scaling", icon=":material/show_chart:", url_path="scaling"),
+        "judges": st.Page(judges, title="Judges", icon=":material/gavel:", url_path="judges"),
+        "label": st.Page(label, title="Label", icon=":material/edit_note:", url_path="label"),
+        "transcripts": st.Page(transcripts, title="Transcripts", icon=":material/forum:", url_path="transcripts"),
+    }
+    st.session_state["pages"] = pages
+    page = st.navigation(list(pages.values()))
+    try:
+        studies.pick()
+    except GnomonError as error:
+        st.error("No study to show.", icon=":material/error:")
+        st.text(str(error))
+        return
+    page.run()
+
+
+main()

@@ -1,0 +1,159 @@
+"""Starts the app's server as a child process, says where it answers, and ends it with its parent."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+import webbrowser
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+from dashboard.studies import VARIABLE, encode
+from data.errors import BadInput, GnomonError
+
+APP = Path(__file__).with_name("app.py")
+PATIENCE = 60.0
+GRACE = 5.0
+
+# Blue and sky of the charts' palette; grounds equal to those of calibration.theme, so that charts have no frame.
+_SETTINGS: dict[str, str] = {
+    "server.headless": "true",
+    "server.fileWatcherType": "none",
+    "browser.gatherUsageStats": "false",
+    "logger.hideWelcomeMessage": "true",
+    "logger.level": "warning",
+    "logger.enableRich": "false",
+    "client.toolbarMode": "minimal",
+    "client.showErrorDetails": "type",
+    "client.showErrorLinks": "false",
+    "theme.baseFontSize": "15",
+    "theme.headingFontSizes": '["2rem", "1.5rem", "1.3rem", "1.1rem"]',
+    "theme.paddingTop": "1rem",
+    "theme.paddingBottom": "4rem",
+    "theme.metricValueFontSize": "1.7rem",
+    "theme.light.primaryColor": "#005F99",
+    "theme.light.backgroundColor": "#FFFFFF",
+    "theme.light.secondaryBackgroundColor": "#F3F5F8",
+    "theme.light.textColor": "#262730",
+    "theme.dark.primaryColor": "#1579BA",
+    "theme.dark.backgroundColor": "#0E1117",
+    "theme.dark.secondaryBackgroundColor": "#1B1F29",
+    "theme.dark.textColor": "#F4F5F7",
+}
+
+
+def flags(address: str, port: int) -> list[str]:
+    """Every setting of the server as a flag, so that no file in the user's home decides anything."""
+    settings = {**_SETTINGS, "server.address": address, "server.port": str(port)}
+    return [part for name, value in settings.items() for part in (f"--{name}", value)]
+
+
+def command(address: str, port: int) -> list[str]:
+    """The command line of the server."""
+    return [sys.executable, "-m", "streamlit", "run", str(APP), *flags(address, port)]
+
+
+def check_port(address: str, port: int) -> None:
+    """Raise `BadInput` where the port cannot be listened on."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((address, port))
+        except OSError as error:
+            raise BadInput(
+                f"port {port} is in use: stop what listens there, or choose another with --port ({error.strerror})"
+            ) from error
+
+
+def serve(
+    studies: Sequence[tuple[str, str]], *, address: str = "127.0.0.1", port: int = 8501, open_browser: bool = False
+) -> int:
+    """Serve studies until stopped by Ctrl-C or a termination signal.
+
+    Parameters
+    ----------
+    studies : sequence of (name, database URL)
+        What the app shows; the first is shown first.
+    address, port : str, int
+        Where to listen. Anything but the loopback address lets others read and label.
+    open_browser : bool
+        Whether to open the user's browser once the server answers.
+
+    Returns
+    -------
+    int
+        0 after a clean stop.
+
+    Raises
+    ------
+    BadInput
+        Where the port is in use; nothing was started then.
+    GnomonError
+        Where the server ends or does not answer within a minute.
+    """
+    check_port(address, port)
+    environment = {**os.environ, VARIABLE: encode(studies), "STREAMLIT_BROWSER_GATHER_USAGE_STATS": "false"}
+    # A session of its own: Ctrl-C reaches the parent alone, which then stops the child in order.
+    child = subprocess.Popen(command(address, port), env=environment, start_new_session=True, stdout=sys.stderr)
+    status = 0
+    with _stopping(child):
+        url = f"http://{'[' + address + ']' if ':' in address else address}:{port}"
+        wait_until_up(url, child)
+        print(f"dashboard: {url} (Ctrl-C stops it)", flush=True)
+        if open_browser:
+            webbrowser.open(url)
+        status = child.wait()
+    if status:
+        raise GnomonError(f"dashboard: the server ended with status {status}: see its last lines above")
+    return 0
+
+
+def wait_until_up(url: str, child: subprocess.Popen[bytes], patience: float = PATIENCE) -> None:
+    """Return once the server answers; raises `GnomonError` where it ends or stays silent."""
+    deadline = time.monotonic() + patience
+    while time.monotonic() < deadline:
+        if (status := child.poll()) is not None:
+            raise GnomonError(f"dashboard: the server ended with status {status} before it answered: see above")
+        try:
+            with urllib.request.urlopen(f"{url}/_stcore/health", timeout=2):
+                return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.1)
+    raise GnomonError(f"dashboard: no answer at {url} within {patience:.0f} s: try again, or another --port")
+
+
+@contextmanager
+def _stopping(child: subprocess.Popen[bytes]) -> Iterator[None]:
+    """End the child however the block ends; Ctrl-C and a termination signal count as a clean stop."""
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    except KeyboardInterrupt:
+        print("\ndashboard: stopped", flush=True)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+        _end(child)
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    if child.poll() is not None:
+        return
+    child.terminate()
+    try:
+        child.wait(GRACE)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        child.wait()

@@ -1,0 +1,178 @@
+"""Transcripts: filters in the database, a page of rows, one of them read with all that is known of it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from dashboard import browse, looks, reader, studies
+from dashboard.evidence import show_evidence
+from dashboard.person import rater_name
+from dashboard.words import count
+from data.outcomes import Outcome
+from data.records import Split, digest
+from data.store import Store
+
+LABELLED = {"": "All", "yes": "Labelled", "no": "Not labelled"}
+
+
+def show() -> None:
+    """Draw the page."""
+    st.title("Transcripts")
+    _, store = studies.current()
+    choices = browse.choices(store)
+    if not choices.subject or not choices.arm:
+        st.info("This study has no transcripts. It holds counts, or nothing was generated yet.")
+        return
+    rater = rater_name()
+    if rater is not None:
+        st.caption("What you read here is noted: a label that you give it later is marked as made after the verdicts.")
+    filters, with_text = _filters(choices)
+    found = browse.conditions(store, filters, list(choices.judge))
+    total = browse.total(store, found)
+    _start_over_when_changed(filters)
+    if not total:
+        st.info("No transcript fits these filters.")
+        return
+    at: int | None = st.session_state.get("reading")
+    first = _first_row(at, total)
+    rows = browse.page(store, found, first)
+    left, right = st.columns(2, gap="large")
+    with left:
+        _list(store, rows, choices, first, total, with_text)
+    with right:
+        _reading(store, rows, at, first, total)
+    shown = list(rows["id"]) if with_text or filters.text else []
+    if at is not None and first <= at < first + len(rows):
+        shown.append(str(rows["id"].iloc[at - first]))
+    _note(store, rater, shown)
+
+
+def _filters(choices: browse.Choices) -> tuple[browse.Filters, bool]:
+    with st.sidebar:
+        st.caption("Filters")
+        text = st.text_input("Text contains", key="text", bind="query-params")
+        arm = st.multiselect("Arm", choices.arm, key="arm", bind="query-params")
+        concept = st.multiselect("Concept", choices.concept, key="concept", bind="query-params")
+        strength = st.multiselect("Strength", choices.strength, format_func="{:g}".format, key="strength")
+        subject = st.multiselect("Subject", choices.subject, key="subject") if len(choices.subject) > 1 else []
+        protocol = (
+            st.multiselect("Protocol", list(choices.protocol), format_func=choices.protocol.__getitem__, key="protocol")
+            if len(choices.protocol) > 1
+            else []
+        )
+        outcome = st.multiselect("Outcome", [str(outcome) for outcome in Outcome], key="outcome", bind="query-params")
+        names = {"": "any judge", **choices.judge}
+        judge = st.selectbox("as read by", list(names), format_func=names.__getitem__, key="by_judge")
+        disputed = st.checkbox("Judges disagree", key="disputed", bind="query-params")
+        labelled = st.radio("Labels", list(LABELLED), format_func=LABELLED.__getitem__, horizontal=True, key="labelled")
+        split = st.multiselect("Split", [str(split) for split in Split], key="split")
+        with_text = st.toggle("Show first words in the list", key="with_text")
+    filters = browse.Filters(
+        subject=tuple(subject),
+        arm=tuple(arm),
+        concept=tuple(concept),
+        strength=tuple(strength),
+        protocol=tuple(protocol),
+        split=tuple(split),
+        judge=judge,
+        outcome=tuple(outcome),
+        disputed=disputed,
+        labelled=labelled,
+        text=text.strip(),
+    )
+    return filters, with_text
+
+
+def _start_over_when_changed(filters: browse.Filters) -> None:
+    mark = digest([studies.current()[0].url, asdict(filters)])
+    if st.session_state.get("listed") != mark:
+        st.session_state["listed"] = mark
+        st.session_state["reading"] = None
+        st.session_state["list_page"] = 0
+
+
+def _first_row(at: int | None, total: int) -> int:
+    if at is not None:
+        st.session_state["list_page"] = at // browse.PAGE
+    last = (total - 1) // browse.PAGE
+    st.session_state["list_page"] = min(st.session_state["list_page"], last)
+    return int(st.session_state["list_page"]) * browse.PAGE
+
+
+def _list(store: Store, rows: pd.DataFrame, choices: browse.Choices, first: int, total: int, with_text: bool) -> None:
+    st.caption(f"{count(total, 'transcript')}, rows {first + 1:,} to {first + len(rows):,}")
+    at = st.session_state.get("reading")
+    shown = pd.DataFrame({"": ["▸" if first + place == at else "" for place in range(len(rows))]})
+    shown["condition"] = [_condition(row, len(choices.subject) > 1) for row in rows.itertuples()]
+    said = browse.outcomes(store, list(rows["id"]), choices.judge)
+    for judge in said.columns:
+        shown[judge] = said[judge].fillna("–").to_numpy()
+    shown["labels"] = browse.label_counts(store, list(rows["id"]))
+    if with_text:
+        shown["begins"] = rows["begins"]
+    key = f"list {st.session_state['listed']} {first}"
+    st.dataframe(
+        shown,
+        hide_index=True,
+        key=key,
+        height="content",
+        on_select=lambda: _open_row(key, first),
+        selection_mode="single-row",
+        column_config={
+            "": st.column_config.TextColumn(width=20),
+            "condition": st.column_config.TextColumn(width=165),
+            "labels": st.column_config.NumberColumn(width=50),
+        },
+    )
+    with st.container(horizontal=True, gap="small"):
+        st.button("Previous rows", disabled=first == 0, on_click=_turn, args=(-1,))
+        st.button("Next rows", disabled=first + len(rows) >= total, on_click=_turn, args=(1,))
+
+
+def _condition(row: Any, with_subject: bool) -> str:
+    what = [row.subject] if with_subject else []
+    what += [row.arm] if row.layer is None or pd.isna(row.layer) else [row.arm, row.concept, f"{row.strength:g}"]
+    return " · ".join(str(part) for part in what if part)
+
+
+def _open_row(key: str, first: int) -> None:
+    chosen = st.session_state[key]["selection"]["rows"]
+    st.session_state["reading"] = first + chosen[0] if chosen else None
+
+
+def _turn(by: int) -> None:
+    st.session_state["list_page"] += by
+    st.session_state["reading"] = None
+
+
+def _move(to: int) -> None:
+    st.session_state["reading"] = to
+
+
+def _reading(store: Store, rows: pd.DataFrame, at: int | None, first: int, total: int) -> None:
+    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+        before, after = (0, first) if at is None else (at - 1, at + 1)
+        st.button("Previous", shortcut="left", disabled=at is None or at == 0, on_click=_move, args=(before,))
+        st.button("Next", shortcut="right", disabled=after >= total, on_click=_move, args=(after,))
+        st.caption(f"Transcript {at + 1:,} of {total:,}" if at is not None else "Choose a row, or press →")
+    if at is None or not first <= at < first + len(rows):
+        return
+    trial = str(rows["id"].iloc[at - first])
+    details = browse.details(store, trial)
+    words = [str(word) for word in store.study().get("concepts", [])]
+    with st.container(border=True):
+        reader.transcript(details.answer or "(an empty answer)", "reading", words=words, quotes=details.quotes)
+    show_evidence(details)
+    st.caption(f"Trial {trial}. Marked: words of the study's concepts, and what judges quoted.")
+
+
+def _note(store: Store, rater: str | None, trials: list[str]) -> None:
+    """Keep which transcripts were seen with their verdicts: in the store under a name, else until one is given."""
+    if rater is not None:
+        looks.record(store, rater, trials)
+    else:
+        st.session_state.setdefault("looked_at", set()).update(trials)

@@ -1,0 +1,157 @@
+"""A Chromium and one running server for the whole session; every test has a page of its own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import dashboard_demo as demo
+import pytest
+from dashboard_browser import calm
+
+from dashboard import launch
+from dashboard.studies import VARIABLE, encode
+from data import shipped
+from data.store import Store
+
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+ARGUMENTS = (
+    "--no-sandbox",
+    "--disable-dev-shm-usage",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+)
+SERVED: dict[str, Callable[[Store], None]] = {
+    "demo": demo.fill,
+    "published": demo.fill_published,
+    "bare": lambda store: demo.fill(store, labels=False, fits=False),
+    "rapid": lambda store: demo.fill(store, labels=False, fits=False),
+    "failed": demo.fill_failed,
+}
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    """A running browser: the machine's own, else Playwright's; skips, or fails where GNOMON_REQUIRE_BROWSER is 1."""
+    from playwright.sync_api import Error, sync_playwright
+
+    found = next((path for name in NAMES if (path := shutil.which(name))), None)
+    with sync_playwright() as playwright:
+        try:
+            browser = playwright.chromium.launch(executable_path=found, args=list(ARGUMENTS))
+        except Error as error:
+            reason = f"no Chromium to test the dashboard in: {str(error).splitlines()[0]}"
+            if os.environ.get("GNOMON_REQUIRE_BROWSER") == "1":
+                pytest.fail(reason)
+            pytest.skip(reason)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def urls(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Databases of the served studies by name, each in a study's folder."""
+    made = {}
+    for name, fill in SERVED.items():
+        folder = tmp_path_factory.mktemp(name)
+        (folder / "study.toml").write_text(f'name = "{name}"\n')
+        made[name] = f"sqlite:///{folder / 'gnomon.db'}"
+        store = Store.open(made[name])
+        fill(store)
+        store.close()
+    broken = tmp_path_factory.mktemp("broken") / "gnomon.db"
+    broken.write_text("This is no database. " * 100)
+    pictured = _pictured(tmp_path_factory.mktemp("pictured")) if os.environ.get("GNOMON_SCREENSHOTS") == "1" else {}
+    return {**made, "broken": f"sqlite:///{broken}", **pictured}
+
+
+def _pictured(folder: Path) -> dict[str, str]:
+    """Studies for the documentation's pictures: the published counts with a real fit, and a copy of the database that
+    GNOMON_SCREENSHOT_STUDY names (the tests' demo study where it names none)."""
+    from stats.fit import fit_published
+
+    published = Store.open(f"sqlite:///{folder / 'published.db'}")
+    shipped.add_published(published)
+    published.set_study({"name": "published", "kind": "counts"})
+    fit_published(published)
+    published.close()
+    copy = folder / "gnomon.db"
+    if source := os.environ.get("GNOMON_SCREENSHOT_STUDY"):
+        shutil.copy(source, copy)
+    else:
+        store = Store.open(f"sqlite:///{copy}")
+        demo.fill(store)
+        store.close()
+    return {"real published": f"sqlite:///{folder / 'published.db'}", "pictured": f"sqlite:///{copy}"}
+
+
+@pytest.fixture(scope="session")
+def server(urls: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Address of a server that shows all of these studies, started exactly as `serve` starts it."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    log = tmp_path_factory.mktemp("server") / "log.txt"
+    environment = {**os.environ, VARIABLE: encode(list(urls.items()))}
+    with log.open("wb") as out:
+        child = subprocess.Popen(launch.command("127.0.0.1", port), env=environment, stdout=out, stderr=out)
+        try:
+            launch.wait_until_up(f"http://127.0.0.1:{port}", child)
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            child.terminate()
+            child.wait(10)
+    assert "Traceback" not in log.read_text(), log.read_text()[-3000:]
+
+
+@pytest.fixture
+def opened(urls: dict[str, str]) -> Iterator[Callable[[str], Store]]:
+    """Opens a served study's store by name."""
+    stores: list[Store] = []
+
+    def open_(name: str) -> Store:
+        stores.append(Store.open(urls[name]))
+        return stores[-1]
+
+    yield open_
+    for store in stores:
+        store.close()
+
+
+@pytest.fixture(scope="session")
+def context(chromium):
+    """One profile for all tests, so that the app's scripts are fetched once; each page is a session of its own."""
+    made = chromium.new_context(viewport={"width": 1440, "height": 1000})
+    made.set_default_timeout(20_000)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def visit(context, server: str):
+    """Opens a page of a study and waits until it is drawn; asserts at the end that nothing came from elsewhere."""
+    pages, elsewhere = [], []
+
+    def open_(study: str, path: str = "", query: str = "", *, dark: bool = False):
+        page = context.new_page()
+        pages.append(page)
+        page.emulate_media(color_scheme="dark" if dark else "light")
+        page.on("request", lambda request: elsewhere.append(request.url) if _foreign(request.url) else None)
+        page.goto(f"{server}/{path}?study={study}{query}")
+        calm(page)
+        return page
+
+    yield open_
+    for page in pages:
+        page.close()
+    assert elsewhere == []
+
+
+def _foreign(url: str) -> bool:
+    return not url.startswith(("http://127.0.0.1:", "ws://127.0.0.1:", "data:", "blob:"))

@@ -1,0 +1,67 @@
+"""Launch: refuses a taken port before anything starts, answers, and ends cleanly when told to."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from dashboard import launch
+from data.errors import BadInput, GnomonError
+
+SERVE = "import sys; from dashboard.launch import serve; sys.exit(serve([('a', sys.argv[1])], port=int(sys.argv[2])))"
+
+
+@pytest.fixture
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def test_a_port_in_use_is_named_before_anything_starts(monkeypatch):
+    monkeypatch.setattr(subprocess, "Popen", lambda *_, **__: pytest.fail("a process was started"))
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(BadInput, match=f"port {port} is in use"):
+            launch.serve([("a", "sqlite://")], port=port)
+
+
+def test_the_server_is_told_to_stay_on_this_machine_and_to_send_nothing():
+    flags = launch.flags("127.0.0.1", 8501)
+    told = dict(zip(flags[::2], flags[1::2], strict=True))
+    assert told["--server.address"] == "127.0.0.1"
+    assert told["--browser.gatherUsageStats"] == "false"
+    assert not any("postgres" in part or "sqlite" in part for part in launch.command("127.0.0.1", 8501))
+
+
+def test_a_server_that_ends_at_once_is_an_error_and_not_a_wait():
+    child = subprocess.Popen([sys.executable, "-c", "raise SystemExit(3)"])
+    child.wait()
+    with pytest.raises(GnomonError, match="status 3"):
+        launch.wait_until_up("http://127.0.0.1:9", child)
+
+
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_it_says_where_it_answers_and_ends_with_status_0_when_stopped(tmp_path: Path, free_port: int, stop):
+    arguments = [sys.executable, "-c", SERVE, f"sqlite:///{tmp_path / 'gnomon.db'}", str(free_port)]
+    log = tmp_path / "log.txt"
+    with log.open("wb") as errors:
+        child = subprocess.Popen(
+            arguments, stdout=subprocess.PIPE, stderr=errors, env={**os.environ, "HOME": str(tmp_path)}
+        )
+    assert child.stdout is not None
+    with child.stdout:
+        assert child.stdout.readline().decode().startswith(f"dashboard: http://127.0.0.1:{free_port}")
+        child.send_signal(stop)
+        assert child.wait(20) == 0
+    assert "Traceback" not in log.read_text()
+    with socket.socket() as probe:
+        assert probe.connect_ex(("127.0.0.1", free_port)) != 0

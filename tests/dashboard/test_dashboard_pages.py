@@ -1,0 +1,173 @@
+"""Every page in a real browser: opens without an error, shows what it should, and fetches nothing from elsewhere."""
+
+from __future__ import annotations
+
+import dashboard_demo as demo
+import pytest
+from dashboard_browser import drawn, press_until, settle
+
+pytestmark = pytest.mark.browser
+
+PAGES = ["Study", "Scaling", "Judges", "Label", "Transcripts"]
+
+
+def no_error(page) -> None:
+    assert page.get_by_test_id("stException").count() == 0, page.get_by_test_id("stException").first.inner_text()
+    assert page.get_by_text("cannot be shown").count() == 0
+
+
+@pytest.mark.parametrize("study", ["demo", "published", "bare", "failed"])
+def test_every_page_of_every_study_opens_without_an_error(visit, study):
+    page = visit(study)
+    page.get_by_role("heading", name=study, level=1).wait_for()
+    no_error(page)
+    for name in PAGES[1:]:
+        page.get_by_role("link", name=name, exact=True).click()
+        page.get_by_role("heading", name=name, level=1).wait_for()
+        settle(page)
+        no_error(page)
+
+
+def test_pages_have_a_dark_ground_where_the_reader_wants_one(visit):
+    page = visit("demo", dark=True)
+    for name in PAGES:
+        page.get_by_role("link", name=name, exact=True).click()
+        page.get_by_role("heading", level=1).wait_for()
+        settle(page)
+        no_error(page)
+    ground = page.evaluate("getComputedStyle(document.querySelector('[data-testid=stApp]')).backgroundColor")
+    assert ground == "rgb(14, 17, 23)"
+
+
+def test_the_study_page_says_what_matters_and_what_to_do_next(visit):
+    page = visit("demo")
+    page.get_by_text("Fewer than 20 labels measure the judges").wait_for()
+    page.get_by_role("link", name="Open Label").click()
+    page.get_by_role("heading", name="Label").wait_for()
+
+
+def test_a_failed_fit_is_shown_as_failed_and_its_figures_are_not(visit):
+    page = visit("failed")
+    page.get_by_text("The fit 'judged' failed (R-hat 1.210").wait_for()
+    page.get_by_role("link", name="Scaling").click()
+    page.get_by_text("did not pass").first.wait_for()
+    assert page.get_by_test_id("stVegaLiteChart").count() == 0
+
+
+def test_the_next_step_is_a_command_that_names_the_folder(visit, urls):
+    page = visit("bare")
+    folder = urls["bare"].removeprefix("sqlite:///").removesuffix("/gnomon.db")
+    page.get_by_text(f"gnomon fit {folder}").wait_for()
+
+
+def test_judges_change_with_the_label_view_and_the_judge(visit):
+    page = visit("demo", "judges")
+    page.get_by_text("May lexicon be corrected?").wait_for()
+    page.get_by_text("In the injection arm lexicon finds").wait_for()
+    page.get_by_text("As they stand now").click()
+    page.get_by_text("Labels that were changed").wait_for()
+    settle(page)
+    assert "view=As+they+stand+now" in page.url
+    page.get_by_label("Judge", exact=True).click()
+    page.get_by_role("option", name="embedding").click()
+    page.get_by_text("May embedding be corrected?").wait_for()
+    no_error(page)
+
+
+def test_transcripts_are_filtered_in_the_database_and_read_one_by_one(visit):
+    page = visit("demo", "transcripts", "&text=out+of+the+ordinary")
+    page.get_by_text("transcripts, rows 1 to").wait_for()
+    assert page.get_by_test_id("transcript").count() == 0
+    press_until(page, "ArrowRight", lambda: page.get_by_text("Transcript 1 of").count() == 1)
+    page.get_by_test_id("transcript").filter(has_text="out of the ordinary").wait_for()
+    press_until(page, "ArrowRight", lambda: page.get_by_text("Transcript 2 of").count() == 1)
+    press_until(page, "ArrowLeft", lambda: page.get_by_text("Transcript 1 of").count() == 1)
+    no_error(page)
+
+
+def test_concepts_and_quotations_are_marked_and_hostile_text_stays_text(visit, opened):
+    page = visit("demo", "transcripts", "&text=%3Cscript%3E&outcome=identified")
+    press_until(page, "ArrowRight", lambda: page.get_by_text("Transcript 1 of").count() == 1)
+    page.locator("mark").first.wait_for()
+    shown = page.get_by_test_id("transcript").text_content()
+    assert demo.HOSTILE in shown
+    assert shown in {trial.answer for trial in opened("demo").trials()}
+    assert set(page.locator("mark").all_text_contents()) <= set(demo.CONCEPTS)
+    assert page.title() != "hacked"
+
+
+def test_the_study_picker_changes_the_study_and_the_address(visit):
+    page = visit("demo")
+    page.get_by_label("Study", exact=True).click()
+    page.get_by_role("option", name="published").click()
+    page.get_by_role("heading", name="published", level=1).wait_for()
+    page.get_by_text("24,600").wait_for()
+    assert "study=published" in page.url
+
+
+def test_a_database_that_cannot_be_opened_is_one_plain_line(visit, urls):
+    page = visit("broken")
+    page.get_by_text("not a database").wait_for()
+    assert page.get_by_test_id("stException").count() == 0
+
+
+def test_a_reader_of_the_published_study_finds_the_answers_on_the_scaling_page(visit):
+    page = visit("published", "scaling")
+    page.get_by_text("Qwen2.5-14B-Instruct is higher than Qwen2.5-7B-Instruct: difference +10 points").wait_for()
+    dip = page.get_by_text("Qwen2.5-32B-Instruct refuses 64 % of controls and 23 % of injections")
+    assert "between −0.8 and +43.9\xa0% (Lee bounds)" in dip.inner_text()
+    page.get_by_text("so it is the one to compare models by").wait_for()
+    drawn(page)
+    no_error(page)
+
+
+def test_the_figure_is_switched_and_the_switch_stands_in_the_address(visit):
+    page = visit("published", "scaling")
+    page.get_by_text("Qwen2.5-32B-Instruct: −49 %").wait_for()
+    page.get_by_role("radio", name="Engaged", exact=True).click()
+    page.get_by_text("Qwen2.5-32B-Instruct: +20 %").wait_for()
+    assert "figure=Engaged" in page.url
+    page.get_by_role("radio", name="Refusal").click()
+    page.get_by_text("the mean of the injection and the control arm").wait_for()
+    no_error(page)
+
+
+def test_a_corrected_figure_that_honesty_refuses_is_its_reason_and_no_chart(visit):
+    page = visit("demo", "scaling", "&figure=Corrected")
+    page.get_by_text("The corrected net detection is not shown").wait_for()
+    page.get_by_text("carries no information in the injection arm").wait_for()
+    assert page.get_by_test_id("stVegaLiteChart").count() == 0
+    no_error(page)
+
+
+def test_two_models_are_picked_and_compared(visit):
+    page = visit("published", "scaling")
+    drawn(page)
+    page.get_by_label("This model").press("ArrowDown")
+    page.get_by_role("option", name="Qwen2.5-7B-Instruct (7B)").click()
+    page.get_by_text("Qwen2.5-7B-Instruct is higher than Qwen2.5-0.5B-Instruct: difference +66 points").wait_for()
+
+
+def test_one_model_has_a_forest_and_may_stand_beside_the_published_ones(visit):
+    page = visit("demo", "scaling")
+    drawn(page)
+    page.get_by_text("One size only: there is no slope over size").wait_for()
+    page.get_by_text("Beside the published study's models").click()
+    page.get_by_text("no one-to-one comparison").wait_for()
+    page.get_by_text("One size only: there is no slope over size").wait_for(state="hidden")
+    no_error(page)
+
+
+def test_the_figures_behind_a_chart_can_be_taken_home(visit, tmp_path):
+    page = visit("published", "scaling")
+    drawn(page)
+    page.get_by_text("Data and downloads").first.click()
+    sizes = {}
+    for kind in ("CSV", "SVG", "PNG"):
+        with page.expect_download() as download:
+            page.get_by_role("button", name=kind, exact=True).first.click()
+        assert download.value.suggested_filename == f"scaling-net_detection_raw.{kind.lower()}"
+        sizes[kind] = download.value.path().read_bytes()
+    assert sizes["CSV"].decode().count("\n") == 9
+    assert b"<svg" in sizes["SVG"][:200]
+    assert sizes["PNG"].startswith(b"\x89PNG")

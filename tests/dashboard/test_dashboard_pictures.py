@@ -1,0 +1,45 @@
+"""Pictures of the pages for the documentation, taken where GNOMON_SCREENSHOTS is 1 (conftest says of which study)."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from dashboard_browser import ANSWER, calm, drawn, press_until
+
+IMAGES = Path(__file__).resolve().parents[2] / "docs" / "images"
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(os.environ.get("GNOMON_SCREENSHOTS") != "1", reason="pictures were not asked for"),
+]
+
+
+def picture(page, name: str, height: int = 1000) -> None:
+    page.set_viewport_size({"width": 1440, "height": height})
+    page.wait_for_load_state("networkidle")
+    calm(page)
+    page.screenshot(path=IMAGES / f"{name}.png")
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_pictures(visit, dark):
+    end = "-dark" if dark else ""
+    page = visit("real published", "scaling", dark=dark)
+    drawn(page)
+    picture(page, f"scaling{end}", 1250)
+    picture(visit("pictured", dark=dark), f"study{end}")
+    page = visit("pictured", "judges", dark=dark)
+    drawn(page)
+    picture(page, f"judges{end}", 1400)
+    page = visit("pictured", "transcripts", dark=dark)
+    press_until(page, "ArrowRight", lambda: page.get_by_text("Transcript 1 of").count() == 1)
+    picture(page, f"transcripts{end}")
+    page = visit("pictured", "label", "&rater=ann", dark=dark)
+    page.locator(ANSWER).wait_for()
+    for key in ("n", "0", "s"):
+        page.keyboard.press(key)
+        calm(page)
+    picture(page, f"label{end}", 800)
+    assert (IMAGES / f"label{end}.png").stat().st_size > 10_000
