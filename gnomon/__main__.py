@@ -25,16 +25,16 @@ def run(arguments: list[str]) -> int:
 
 
 def _run(arguments: list[str]) -> int:
-    import click
+    import typer
 
     from data.errors import GnomonError
     from gnomon.cli import app
 
     try:
-        return int(app(arguments, prog_name="gnomon", standalone_mode=False) or 0)
-    except click.exceptions.Abort as error:
+        return int(app(arguments or ["--help"], prog_name="gnomon", standalone_mode=False) or 0)
+    except typer.Abort as error:
         raise KeyboardInterrupt from error
-    except click.ClickException as error:
+    except typer.TyperException as error:
         print(f"gnomon: {_one_line(error.format_message())}: 'gnomon --help' lists what there is", file=sys.stderr)
         return 2
     except GnomonError as error:
@@ -48,7 +48,7 @@ def _run(arguments: list[str]) -> int:
 
 
 def _one_line(text: str) -> str:
-    return " ".join(text.split())
+    return " ".join(text.split()).rstrip(".")
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:

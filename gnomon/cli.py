@@ -10,7 +10,6 @@ import typer
 app = typer.Typer(
     name="gnomon",
     help="How often does a language model notice an injected thought, and how sure may we be?",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,

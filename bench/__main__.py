@@ -1,0 +1,20 @@
+"""`make bench`: runs every measurement, or those named, and prints one JSON document each."""
+
+from __future__ import annotations
+
+import runpy
+import sys
+
+MEASUREMENTS = ("chain",)
+
+
+def main() -> None:
+    """Run `python -m bench [NAME...]`."""
+    for name in sys.argv[1:] or MEASUREMENTS:
+        if name not in MEASUREMENTS:
+            sys.exit(f"bench: '{name}' is not known: choose from {', '.join(MEASUREMENTS)}")
+        runpy.run_module(f"bench.{name}", run_name="__main__")
+
+
+if __name__ == "__main__":
+    main()
