@@ -23,13 +23,18 @@ def show_evidence(details: Details) -> None:
         st.text("No judge has read it.")
     else:
         st.dataframe(details.verdicts.drop(columns="quote"), hide_index=True, column_config=_FACTS)
-        for quote in details.quotes:
-            st.text(f"quoted: {quote}")
+        for quote in misquoted(details):
+            st.text(f"Quoted by a judge, but not in the answer: {quote}")
     st.caption("Labels")
     if details.labels.empty:
         st.text("Nobody has labelled it.")
     else:
         st.dataframe(_labels(details.labels), hide_index=True, column_config=_FACTS)
+
+
+def misquoted(details: Details) -> list[str]:
+    """What judges gave as a quotation and the answer does not hold."""
+    return [quote for quote in details.quotes if quote.casefold() not in details.answer.casefold()]
 
 
 def condition_line(details: Details) -> str:

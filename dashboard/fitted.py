@@ -11,6 +11,7 @@ import pandas as pd
 from data.store import Store
 
 FAILED, REFUSED = "failed", "refused"
+EVERY_SUBJECT = "all subjects"
 CORRECTED = ("net_detection_corrected", "net_detection_engaged_corrected")
 FIGURES = {
     "net_detection_raw": "Raw",
@@ -66,7 +67,7 @@ class Fitted:
 
 def _reason(entry: Mapping[str, Any]) -> str:
     subject = entry.get("subject")
-    return f"{subject}: {entry['reason']}" if subject and subject != "all subjects" else str(entry["reason"])
+    return f"{subject}: {entry['reason']}" if subject and subject != EVERY_SUBJECT else str(entry["reason"])
 
 
 def fitted(row: Mapping[str, Any]) -> Fitted:

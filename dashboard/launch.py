@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import socket
@@ -69,9 +70,11 @@ def check_port(address: str, port: int) -> None:
         try:
             probe.bind((address, port))
         except OSError as error:
-            raise BadInput(
-                f"port {port} is in use: stop what listens there, or choose another with --port ({error.strerror})"
-            ) from error
+            if error.errno == errno.EADDRINUSE:
+                problem = f"port {port} is in use: stop what listens there, or choose another with --port"
+            else:
+                problem = f"{address} port {port} cannot be listened on ({error.strerror}): choose another with --port"
+            raise BadInput(problem) from error
 
 
 def serve(

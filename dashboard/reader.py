@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import pairwise
 
 import streamlit as st
 
@@ -22,7 +23,10 @@ _CSS = """
   background: color-mix(in srgb, #E69F00 40%, transparent);
   color: inherit;
   border-radius: 3px;
-  padding: 0 2px;
+}
+.transcript .quote {
+  text-decoration: underline dotted;
+  text-underline-offset: 4px;
 }
 """
 
@@ -31,9 +35,10 @@ export default function (component) {
   const { data, parentElement } = component;
   const box = parentElement.querySelector(".transcript");
   box.classList.toggle("small", data.small);
-  box.replaceChildren(...data.parts.map(([text, marked]) => {
+  box.replaceChildren(...data.parts.map(([text, marked, quoted]) => {
     const node = document.createElement(marked ? "mark" : "span");
     node.textContent = text;
+    node.classList.toggle("quote", quoted);
     return node;
   }));
 }
@@ -44,22 +49,28 @@ _component = st.components.v2.component(
 )
 
 
-def parts(text: str, words: Sequence[str] = (), quotes: Sequence[str] = ()) -> list[tuple[str, bool]]:
-    """The text cut into (piece, marked) so that the pieces joined are the text again.
+def parts(text: str, words: Sequence[str] = (), quotes: Sequence[str] = ()) -> list[tuple[str, bool, bool]]:
+    """The text cut into (piece, marked, quoted) so that the pieces joined are the text again.
 
-    Marked are the quotations, word for word, and whole words that begin with one of `words` (`ocean` marks
-    `oceans`), in any case.
+    Marked are whole words that begin with one of `words` (`ocean` marks `oceans`), quoted is what stands in
+    `quotes` word for word; both in any case, and a piece may be both.
     """
-    patterns = [rf"\b{re.escape(word)}\w*" for word in words if word]
-    patterns = [re.escape(quote) for quote in sorted(quotes, key=len, reverse=True) if quote.strip()] + patterns
-    if not patterns:
-        return [(text, False)]
-    cut: list[tuple[str, bool]] = []
-    start = 0
-    for found in re.finditer("|".join(patterns), text, re.IGNORECASE):
-        cut += [(text[start : found.start()], False), (found.group(), True)]
-        start = found.end()
-    return [piece for piece in [*cut, (text[start:], False)] if piece[0]]
+    marked = _spans(text, [rf"\b{re.escape(word)}\w*" for word in words if word])
+    quoted = _spans(text, [re.escape(quote) for quote in quotes if quote.strip()])
+    cuts = sorted({0, len(text), *(end for span in (*marked, *quoted) for end in span)})
+    return [
+        (text[start:end], _within(start, marked), _within(start, quoted))
+        for start, end in pairwise(cuts)
+        if start < end
+    ]
+
+
+def _spans(text: str, patterns: Sequence[str]) -> list[tuple[int, int]]:
+    return [found.span() for pattern in patterns for found in re.finditer(pattern, text, re.IGNORECASE)]
+
+
+def _within(place: int, spans: Sequence[tuple[int, int]]) -> bool:
+    return any(start <= place < end for start, end in spans)
 
 
 def transcript(

@@ -6,11 +6,12 @@ import pandas as pd
 import streamlit as st
 
 from dashboard import studies
+from dashboard.advice import Notice, Step, next_step, notices
 from dashboard.fitted import FAILED, REFUSED
-from dashboard.overview import Notice, Overview, Step, next_step, notices, overview
+from dashboard.overview import Overview, by_rater, overview
 from dashboard.words import count, literal, moment, percent, size
 from data import tables
-from data.records import VerdictState
+from data.records import Arm, VerdictState
 from data.store import Store
 
 _MARK = {
@@ -87,12 +88,12 @@ def _run(found: Overview) -> None:
     if found.cells.empty:
         st.text("No trials yet.")
         return
-    cells = found.cells
+    cells, steered = found.cells, found.cells[found.cells["arm"] != str(Arm.CONTROL)]
     axes = {
         "subjects": cells["subject"],
-        "concepts": cells["concept"],
-        "layers": cells["layer"],
-        "strengths": cells["strength"],
+        "concepts": steered["concept"],
+        "layers": steered["layer"],
+        "strengths": steered["strength"],
         "spans": cells["span"],
         "protocols": cells["protocol"],
     }
@@ -106,7 +107,7 @@ def _run(found: Overview) -> None:
         st.dataframe(by_arm.reset_index(), hide_index=True)
     with right:
         st.caption("Injected answers by concept and strength")
-        injected = cells[cells["arm"] == "injection"]
+        injected = cells[cells["arm"] == str(Arm.INJECTION)]
         table = injected.pivot_table(index="concept", columns="strength", values="n", aggfunc="sum", fill_value=0)
         table.columns = [f"{strength:g}" for strength in table.columns]
         st.dataframe(table.reset_index(), hide_index=True)
@@ -145,10 +146,8 @@ def _labels(found: Overview) -> None:
         by_arm = found.labels.pivot_table(index="arm", columns="split", values="trial", aggfunc="count", fill_value=0)
         st.dataframe(by_arm.reset_index(), hide_index=True)
     with right:
-        st.caption("Label events by rater")
-        events = found.events.assign(event=found.events["kind"] + ", " + found.events["exposure"].str.replace("_", " "))
-        by_rater = events.pivot_table(index="rater", columns="event", values="trial", aggfunc="count", fill_value=0)
-        st.dataframe(by_rater.reset_index(), hide_index=True)
+        st.caption("Labelled answers by rater and split, and label events that are more than a first answer")
+        st.dataframe(by_rater(found.events), hide_index=True)
     st.caption("Train teaches judges, dev tunes them, test measures them; judges are never measured on train.")
 
 
@@ -158,7 +157,9 @@ def _fits(found: Overview) -> None:
         st.text("Nothing was fitted yet.")
         return
     rows = [_fit_row(fit) for fit in found.fits]
-    st.dataframe(pd.DataFrame(rows), hide_index=True)
+    numbers = {name: st.column_config.NumberColumn(format="%.0f") for name in ("bulk ESS", "tail ESS")}
+    numbers["R-hat"] = st.column_config.NumberColumn(format="%.3f")
+    st.dataframe(pd.DataFrame(rows), hide_index=True, column_config=numbers)
     st.caption("A fit passes when its chains agree (R-hat), hold enough independent draws (ESS) and did not diverge.")
 
 

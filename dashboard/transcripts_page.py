@@ -167,7 +167,7 @@ def _reading(store: Store, rows: pd.DataFrame, at: int | None, first: int, total
     with st.container(border=True):
         reader.transcript(details.answer or "(an empty answer)", "reading", words=words, quotes=details.quotes)
     show_evidence(details)
-    st.caption(f"Trial {trial}. Marked: words of the study's concepts, and what judges quoted.")
+    st.caption(f"Trial {trial}. Marked: words of the study's concepts; underlined: what judges quoted.")
 
 
 def _note(store: Store, rater: str | None, trials: list[str]) -> None:

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 from data.errors import BadInput, MissingPackage
-from generation.folders import cache_folder, sha256_of, whole_folder
+from generation.folders import cache_folder, sha256_of, whole_folder, writing_to
 
 NAME = "smollm2-135m-instruct"
 PARAMETERS = 134_515_008
@@ -87,7 +87,7 @@ def _convert(source: Path, folder: Path) -> None:
     from generation.quiet import quiet
 
     model, tokenizer = load_gguf(source)
-    with quiet():
+    with quiet(), writing_to(folder):
         model.save_pretrained(folder)
         tokenizer.save_pretrained(folder)
     write_record(folder)

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import platformdirs
+from safetensors import SafetensorError
 
 from data.errors import BadInput
 
@@ -56,12 +57,20 @@ def whole_file(target: Path) -> Iterator[Path]:
         shutil.rmtree(work, ignore_errors=True)
 
 
+@contextmanager
+def writing_to(folder: Path) -> Iterator[None]:
+    """Turn a disk that is full or may not be written into one line that says what to do."""
+    try:
+        yield
+    except (OSError, SafetensorError) as error:
+        what = error.strerror if isinstance(error, OSError) else error
+        raise BadInput(
+            f"cache folder {folder}: {what}: make room or make it writable, or name another in GNOMON_CACHE"
+        ) from error
+
+
 def _beside(target: Path) -> str:
     """A new temporary folder on the target's own disk, so that the last step is a rename."""
-    try:
+    with writing_to(target.parent):
         target.parent.mkdir(parents=True, exist_ok=True)
         return tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}-")
-    except OSError as error:
-        raise BadInput(
-            f"cache folder {target.parent}: {error.strerror}: make it writable, or name another in GNOMON_CACHE"
-        ) from error

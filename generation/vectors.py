@@ -15,7 +15,7 @@ from torch import Tensor
 
 from data.errors import BadInput
 from data.records import digest
-from generation.folders import cache_folder, whole_file
+from generation.folders import cache_folder, whole_file, writing_to
 from generation.injection import decoder_blocks
 from generation.noise import direction_noise
 from generation.prompts import encode, render
@@ -209,7 +209,8 @@ def _save(subject: LoadedSubject, vector: ConceptVector) -> None:
         "layer": str(vector.layer),
         "sha256": vector.sha256,
     }
-    with whole_file(_path(subject, vector.concept, vector.layer)) as path:
+    target = _path(subject, vector.concept, vector.layer)
+    with whole_file(target) as path, writing_to(target.parent):
         save_file({"vector": vector.tensor}, path, metadata=metadata)
 
 

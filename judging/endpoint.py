@@ -187,7 +187,7 @@ class Endpoint:
         return Completion(
             self.scrubbed(choice.message.content or ""),
             choice.finish_reason or "",
-            choice.message.refusal,
+            None if choice.message.refusal is None else self.scrubbed(choice.message.refusal),
             usage.prompt_tokens or 0,
             usage.completion_tokens or 0,
             seconds,

@@ -18,10 +18,11 @@ from judging.base import source_digest, versioned
 from judging.minilm import embed, weights_digest
 from judging.transcript import LIMIT, clean
 
+JUDGED = ("claims", "coherent", "refused")
 FEWEST = 10
 CHUNK = 32
 STRENGTH = 10.0
-_OPENING = re.compile(r"\s*[^.?!\n]*[^.?!\n\s][^.?!\n]*[.?!]*")
+_OPENING = re.compile(r"[^.?!\s][^.?!\n]*[.?!]*")
 _QUOTE = 200
 
 Array = NDArray[np.float32]
@@ -29,16 +30,15 @@ Array = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """One answer as the regressions see it: the embeddings of the whole and of its first sentence, and that sentence."""
+    """One answer as the regressions see it: embeddings of the whole and of its first sentence, and that sentence."""
 
     whole: Array
     opening: Array
     sentence: str
 
-    @property
-    def features(self) -> Array:
-        """Whole and opening side by side: answers say at once whether they claim, and show later how they read."""
-        return np.concatenate([self.whole, self.opening])
+    def seen_for(self, fact: str) -> Array:
+        """What a fact is told from. Whether an answer claims shows in its opening, how it reads only in the whole."""
+        return np.concatenate([self.whole, self.opening]) if fact == "claims" else self.whole
 
     def nearness(self, concept: Array, others: Array) -> Array:
         """How near whole and opening are to a concept's word, and by how much nearer than to the other concepts."""
@@ -103,7 +103,7 @@ class LearnedJudge:
         return None
 
     def judge(self, trials: Sequence[Trial]) -> Generator[Verdict, None, None]:
-        """One verdict a trial, in order; `raw` holds the probabilities behind it as JSON."""
+        """One verdict a trial, in order; `raw` holds the probabilities behind it as JSON, `quote` the opening."""
         for start in range(0, len(trials), CHUNK):
             chunk = trials[start : start + CHUNK]
             readings = read([trial.answer for trial in chunk])
@@ -113,9 +113,8 @@ class LearnedJudge:
 
     def _facts(self, readings: Sequence[Reading]) -> Iterator[tuple[Facts, str, dict[str, float]]]:
         taught = self._taught
-        features = np.stack([reading.features for reading in readings])
-        shares = {name: taught.facts[name].probability(features) for name in taught.facts}
-        content = taught.content.probability(features)
+        shares = {name: model.probability(_seen(readings, name)) for name, model in taught.facts.items()}
+        content = taught.content.probability(_seen(readings, "concept"))
         for place, reading in enumerate(readings):
             behind = {name: float(values[place]) for name, values in shares.items()}
             claims = behind["claims"] >= 0.5
@@ -140,14 +139,15 @@ class _Taught:
     def __init__(self, pairs: Sequence[tuple[str, Facts]], concepts: Sequence[str]) -> None:
         readings = read([answer for answer, _ in pairs])
         labels = [facts for _, facts in pairs]
-        features = np.stack([reading.features for reading in readings])
-        names = ("claims", "coherent", "refused")
-        self.facts = {name: Regression(features, [bool(getattr(fact, name)) for fact in labels]) for name in names}
+        self.facts = {
+            name: Regression(_seen(readings, name), [bool(getattr(fact, name)) for fact in labels]) for name in JUDGED
+        }
         claimed = [place for place, fact in enumerate(labels) if fact.claims]
         unnamed = [place for place in claimed if labels[place].concept in (NONE, OTHER)]
-        self.content = Regression(features[unnamed], [labels[place].concept == OTHER for place in unnamed])
+        whole = _seen(readings, "concept")
+        self.content = Regression(whole[unnamed], [labels[place].concept == OTHER for place in unnamed])
         self._concepts = tuple(concepts)
-        self._words = embed(self._concepts) if self._concepts else np.zeros((0, features.shape[1] // 2), np.float32)
+        self._words = embed(self._concepts) if self._concepts else whole[:0]
         taught = sorted({*self._concepts, *(labels[place].concept for place in claimed)} - {NONE, OTHER})
         self._about = self._pairwise([(readings[place], labels[place].concept) for place in claimed], taught)
 
@@ -170,10 +170,14 @@ class _Taught:
 def read(answers: Sequence[str]) -> list[Reading]:
     """Answers and their first sentences embedded, in one pass of the encoder."""
     texts = [clean(answer)[:LIMIT] for answer in answers]
-    found = [_OPENING.match(text) for text in texts]
+    found = [_OPENING.search(text) for text in texts]
     openings = [match[0].strip() if match else text.strip() for match, text in zip(found, texts, strict=True)]
     vectors = embed([*texts, *openings])
     return [Reading(vectors[place], vectors[place + len(texts)], openings[place]) for place in range(len(texts))]
+
+
+def _seen(readings: Sequence[Reading], fact: str) -> Array:
+    return np.stack([reading.seen_for(fact) for reading in readings])
 
 
 def _concept(near: dict[str, float], content: float) -> str:

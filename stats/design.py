@@ -154,15 +154,14 @@ class Design:
 def prepare(frame: pd.DataFrame) -> pd.DataFrame:
     """Add the covariates: `x` = log2 size over the middle size, `s` strength, `d` depth, the last two standardised.
 
-    Strength is log(1 + |strength|) less its mean over the subject's own strengths, so that subjects whose
-    strengths have different scales are compared at their own middle; control cells have s = d = 0.
+    Strength is log2 |strength| less its mean over the subject's own strengths, so that subjects whose strengths
+    have different scales are compared at their own middle; control cells have s = d = 0.
     """
     sizes = np.log2(frame.groupby("subject", sort=True)["parameters"].first())
     steered = (frame["arm"] != str(Arm.CONTROL)).to_numpy()
-    strength = np.log1p(frame["strength"].abs().fillna(0.0))
     return frame.assign(
         x=np.log2(frame["parameters"]) - sizes.mean() if len(sizes) else 0.0,
-        s=_standard(strength, frame["subject"], steered),
+        s=_standard(_doublings(frame, steered), frame["subject"], steered),
         d=_standard(frame["depth"], pd.Series("all", index=frame.index), steered),
     )
 
@@ -283,6 +282,13 @@ def _at(term: Term) -> pd.DataFrame:
     if term.at is None:
         raise ValueError(f"term {term.name} has parents and no condition to read them at")
     return term.at
+
+
+def _doublings(frame: pd.DataFrame, steered: np.ndarray) -> pd.Series[float]:
+    """log2 |strength|; a steered cell of strength 0 stands one doubling below the subject's weakest."""
+    size = frame["strength"].abs().where(steered)
+    least = size.where(size > 0).groupby(frame["subject"]).transform("min").fillna(1.0)
+    return pd.Series(np.log2(size.where(size > 0, least / 2)), index=frame.index)
 
 
 def _standard(values: pd.Series[float], by: pd.Series[str], where: np.ndarray) -> np.ndarray:

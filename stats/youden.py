@@ -16,7 +16,7 @@ from stats.model import Model
 from stats.panel import arms_of, strata_of
 
 INFORMATIVE = 0.1
-SURE = 0.5
+SURE = 0.8
 
 
 @dataclass(frozen=True)

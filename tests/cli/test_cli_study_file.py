@@ -31,7 +31,7 @@ def change(folder: Path, old: str, new: str) -> int:
 def test_the_file_that_init_writes_is_read(folder):
     study = read_study(folder)
     assert study.concepts() == ["silence", "fear", "celebration", "ocean"]
-    assert [judge.name for judge in study.judges] == ["learned", "lexicon"]
+    assert [judge.name for judge in study.judges] == ["lexicon", "learned"]
     assert database_url(folder, study) == f"sqlite:///{folder.resolve() / 'gnomon.db'}"
 
 
@@ -45,7 +45,7 @@ def test_the_file_that_init_writes_is_read(folder):
         ('family = "SmolLM2"', 'fammily = "SmolLM2"', "subjects.0.fammily", "no such key"),
         ('"ocean"]', '"other"]', "design.concepts", "an answer of the judges"),
         ('"ocean"]', '"fear"]', "design.concepts", "named twice"),
-        ('kind = "lexicon"', 'kind = "oracle"', "judges.1", "oracle"),
+        ('kind = "lexicon"', 'kind = "oracle"', "judges.0", "oracle"),
         ("chains = 4", "chains = 1", "fit.chains", "greater than or equal to 2"),
         ("seed = 1                        #", "seed = -1 #", "seed", "greater than or equal to 0"),
     ],

@@ -18,6 +18,9 @@ from dashboard.studies import VARIABLE, encode
 from data import shipped
 from data.store import Store
 
+PICTURES = os.environ.get("GNOMON_SCREENSHOTS") == "1"
+collect_ignore = [] if PICTURES else ["test_dashboard_pictures.py"]
+
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 ARGUMENTS = (
     "--no-sandbox",
@@ -67,7 +70,7 @@ def urls(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         store.close()
     broken = tmp_path_factory.mktemp("broken") / "gnomon.db"
     broken.write_text("This is no database. " * 100)
-    pictured = _pictured(tmp_path_factory.mktemp("pictured")) if os.environ.get("GNOMON_SCREENSHOTS") == "1" else {}
+    pictured = _pictured(tmp_path_factory.mktemp("pictured")) if PICTURES else {}
     return {**made, "broken": f"sqlite:///{broken}", **pictured}
 
 
@@ -88,7 +91,7 @@ def _pictured(folder: Path) -> dict[str, str]:
         store = Store.open(f"sqlite:///{copy}")
         demo.fill(store)
         store.close()
-    return {"real published": f"sqlite:///{folder / 'published.db'}", "pictured": f"sqlite:///{copy}"}
+    return {"published study": f"sqlite:///{folder / 'published.db'}", "SmolLM2-135M": f"sqlite:///{copy}"}
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,18 @@ def test_the_server_is_told_to_stay_on_this_machine_and_to_send_nothing():
     assert told["--server.address"] == "127.0.0.1"
     assert told["--browser.gatherUsageStats"] == "false"
     assert not any("postgres" in part or "sqlite" in part for part in launch.command("127.0.0.1", 8501))
+
+
+def test_a_port_that_may_not_be_listened_on_is_not_called_in_use():
+    with pytest.raises(BadInput, match="cannot be listened on"):
+        launch.check_port("203.0.113.1", 8501)
+
+
+def test_no_module_hides_another_one_when_its_folder_comes_first_on_the_path():
+    names = {path.stem for path in launch.APP.parent.glob("*.py")} - {"__init__"}
+    rooms = {"data", "generation", "judging", "calibration", "stats", "dashboard", "gnomon"}
+    installed = set(packages_distributions())
+    assert names & (rooms | installed | set(sys.stdlib_module_names)) == set()
 
 
 def test_a_server_that_ends_at_once_is_an_error_and_not_a_wait():

@@ -6,9 +6,10 @@ import dashboard_demo as demo
 import pandas as pd
 import pytest
 
-from dashboard.overview import next_step, notices, overview, refusals
+from dashboard.advice import Notice, next_step, notices, refusals
+from dashboard.overview import by_rater, overview
 from data import tables
-from data.records import Facts, Label, LabelKind
+from data.records import Exposure, Facts, Label, LabelKind, Split
 from data.store import Store
 
 
@@ -109,12 +110,33 @@ def test_figures_refused_for_one_reason_are_one_line():
     refused = [
         {"subject": "m", "estimand": "net_detection_corrected", "reason": "no labels"},
         {"subject": "m", "estimand": "net_detection_engaged_corrected", "reason": "no labels"},
-        {"subject": None, "estimand": "slope", "reason": "one subject."},
+        {"subject": "all subjects", "estimand": "slope", "reason": "one subject."},
     ]
     assert refusals({"refused": refused}) == [
-        "Not shown: corrected net detection of m and corrected engaged net detection of m (no labels).",
-        "Not shown: slope (one subject).",
+        Notice(
+            "warning", "Not shown: corrected net detection of m and corrected engaged net detection of m (no labels)."
+        ),
+        Notice("info", "Not shown: slope (one subject)."),
     ]
+
+
+def test_labels_are_counted_by_rater_and_split_and_late_ones_beside_them(store, make_trial):
+    first, second, third = (make_trial(replicate=n) for n in range(3))
+    facts = Facts(True, "ocean", True, False)
+    store.add_labels(
+        [
+            Label(first.id, "ann", facts),
+            Label(first.id, "ann", facts, revision=1, exposure=Exposure.AFTER_VERDICT),
+            Label(second.id, "ann", facts),
+            Label(second.id, "ann", None, LabelKind.RETRACTION, revision=1),
+            Label(third.id, "bob", None, LabelKind.FLAG),
+        ]
+    )
+    table = by_rater(overview(store).events).set_index("rater")
+    splits = [column for column in table if column in list(Split)]
+    assert table.loc["ann", splits].sum() == 1
+    assert table.loc["ann", ["after verdict", "taken back", "flags"]].tolist() == [1, 1, 0]
+    assert table.loc["bob", ["after verdict", "taken back", "flags"]].tolist() == [0, 0, 1]
 
 
 @pytest.mark.parametrize("column", ["n", "failed"])

@@ -1,8 +1,7 @@
-"""Pictures of the pages for the documentation, taken where GNOMON_SCREENSHOTS is 1 (conftest says of which study)."""
+"""Pictures of the pages for the documentation, collected where GNOMON_SCREENSHOTS is 1 (conftest: of which study)."""
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
@@ -10,10 +9,7 @@ from dashboard_browser import ANSWER, calm, drawn, press_until
 
 IMAGES = Path(__file__).resolve().parents[2] / "docs" / "images"
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(os.environ.get("GNOMON_SCREENSHOTS") != "1", reason="pictures were not asked for"),
-]
+pytestmark = pytest.mark.browser
 
 
 def picture(page, name: str, height: int = 1000) -> None:
@@ -26,17 +22,17 @@ def picture(page, name: str, height: int = 1000) -> None:
 @pytest.mark.parametrize("dark", [False, True])
 def test_pictures(visit, dark):
     end = "-dark" if dark else ""
-    page = visit("real published", "scaling", dark=dark)
+    page = visit("published study", "scaling", dark=dark)
     drawn(page)
     picture(page, f"scaling{end}", 1250)
-    picture(visit("pictured", dark=dark), f"study{end}")
-    page = visit("pictured", "judges", dark=dark)
+    picture(visit("SmolLM2-135M", dark=dark), f"study{end}")
+    page = visit("SmolLM2-135M", "judges", dark=dark)
     drawn(page)
     picture(page, f"judges{end}", 1400)
-    page = visit("pictured", "transcripts", dark=dark)
+    page = visit("SmolLM2-135M", "transcripts", dark=dark)
     press_until(page, "ArrowRight", lambda: page.get_by_text("Transcript 1 of").count() == 1)
     picture(page, f"transcripts{end}")
-    page = visit("pictured", "label", "&rater=ann", dark=dark)
+    page = visit("SmolLM2-135M", "label", "&rater=ann", dark=dark)
     page.locator(ANSWER).wait_for()
     for key in ("n", "0", "s"):
         page.keyboard.press(key)

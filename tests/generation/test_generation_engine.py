@@ -74,6 +74,11 @@ def test_a_mixed_batch_equals_each_row_alone_and_any_order(any_family: LoadedSub
     assert len(set(together)) >= 4
 
 
+def test_padding_leaves_with_the_long_prompts_that_needed_it(any_family: LoadedSubject) -> None:
+    rows = [request(SHORT), request(LONG, max_tokens=3), request(SHORT, addition(1, 1.0, 1))]
+    assert told(Engine(any_family).answers(rows)) == [told(Engine(any_family).answers([row]))[0] for row in rows]
+
+
 def test_a_steered_row_equals_a_plain_loop_without_cache(any_family: LoadedSubject) -> None:
     """The reference recomputes everything for each token and adds the vector by hand at the block."""
     row = request(LONG, addition(1, 1.0, 3), max_tokens=6)

@@ -140,6 +140,15 @@ def test_a_row_that_nothing_is_added_to_was_touched_nowhere(tiny: LoadedSubject)
     assert not torch.equal(plain[1], steered[1])
 
 
+def test_the_blocks_own_output_is_left_as_it_was_for_whoever_else_holds_it(tiny: LoadedSubject) -> None:
+    output = torch.zeros(1, 5, WIDTH)
+    with inject(tiny.model, [Addition(1, DELTA, 0)]) as injection:
+        call(tiny.model, IDS[:1])
+        steered = injection.add(1, output)
+    assert not output.any()
+    assert torch.equal(steered[0], DELTA.expand(5, -1))
+
+
 def test_the_blocks_are_found_whatever_the_family_calls_them(any_family: LoadedSubject) -> None:
     blocks = decoder_blocks(any_family.model)
     assert len(blocks) == LAYERS

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors import SafetensorError
 from tiny_subjects import LAYERS, WIDTH, tiny_model
 
 from data.errors import BadInput, MissingPackage, UnknownName
 from generation import embedded
-from generation.folders import cache_folder, sha256_of, whole_file, whole_folder
+from generation.folders import cache_folder, sha256_of, whole_file, whole_folder, writing_to
 from generation.subjects import LoadedSubject, load_subject
 
 
@@ -155,3 +157,10 @@ def test_a_cache_folder_that_can_not_be_made_is_named(tmp_path: Path, monkeypatc
     monkeypatch.setenv("GNOMON_CACHE", str(tmp_path / "file" / "cache"))
     with pytest.raises(BadInput, match="name another in GNOMON_CACHE"), whole_file(cache_folder() / "x"):
         pass
+
+
+@pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "No space left"), SafetensorError("No space left (os error)")])
+def test_a_full_disk_is_one_line_that_says_what_to_do(tmp_path: Path, error: Exception) -> None:
+    with pytest.raises(BadInput, match=r"No space left.*: make room") as caught, writing_to(tmp_path):
+        raise error
+    assert "\n" not in str(caught.value)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny_subjects import WIDTH
 from safetensors.torch import load_file, save_file
+from tiny_subjects import WIDTH
 
 from data.errors import BadInput
 from generation.subjects import LoadedSubject, load_subject

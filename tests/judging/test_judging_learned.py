@@ -91,13 +91,13 @@ def test_verdicts_do_not_depend_on_their_neighbours(judge, ask, make_trial):
     assert together[:6] == alone
 
 
-def test_each_verdict_shows_its_probabilities_and_a_sentence_of_the_answer(judge, ask):
-    answer = "I looked within. I notice a strange thought about the ocean that is not my own."
+def test_each_verdict_shows_its_probabilities_and_the_opening_of_the_answer(judge, ask):
+    answer = " ... I notice a strange thought about the ocean. It is not my own."
     (verdict,) = ask(judge, [answer])
     behind = json.loads(verdict.raw)
     assert set(behind) == {"claims", "coherent", "refused", *(f"about {concept}" for concept in CONCEPTS)}
     assert all(0 <= value <= 1 for value in behind.values())
-    assert verdict.quote == "I notice a strange thought about the ocean that is not my own."
+    assert verdict.quote == "I notice a strange thought about the ocean."
 
 
 def test_a_concept_never_taught_is_known_by_its_word(ask):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -43,6 +44,12 @@ def study(confusion: dict[str, np.ndarray], labelled: tuple[float, float], seed:
     return simulate(frame, n, CLASSES, chance, confusion, labelled, np.random.default_rng(seed))
 
 
+def really(study: Study) -> float:
+    """What happened in the trials of a study, judges apart."""
+    control, injected = study.truth.counts[0], study.truth.counts[1:].sum(axis=0)
+    return float(injected[1] / injected[1:].sum() - control[1] / control[1:].sum())
+
+
 def net_engaged(study: Study, *, corrected: bool) -> dict[str, Any]:
     if corrected:
         model, counts, view = corrected_model(study.patterns, Priors()), None, "corrected"
@@ -60,7 +67,7 @@ def test_an_effect_that_only_the_judge_makes_is_taken_out() -> None:
     confusion = {"control": confused(0.9, 0.98)[None], "injection": confused(0.9, 0.80)[None]}
     made = study(confusion, (0.25, 0.25), seed=1)
     judged, corrected = (net_engaged(made, corrected=flag) for flag in (False, True))
-    assert judged["low95"] > 0.05, "taken at its word the judge reports an effect that does not exist"
+    assert judged["low95"] > 0.02, "taken at its word the judge reports an effect that does not exist"
     assert corrected["low95"] < 0 < corrected["high95"]
     assert abs(corrected["mean"]) < 0.06
     assert corrected["sd"] > judged["sd"], "the uncertainty of the judge is kept in"
@@ -69,13 +76,13 @@ def test_an_effect_that_only_the_judge_makes_is_taken_out() -> None:
 def test_labels_chosen_because_judges_disagree_do_not_bias() -> None:
     """Nearly all disputed trials labelled, few of the others: sensitivity from those labels alone is far off."""
     pair = np.stack([confused(0.9, 0.85), confused(0.8, 0.9)])
-    seen = []
+    missed = []
     for seed in range(3):
         made = study({"control": pair, "injection": pair}, (0.05, 0.9), seed)
         found = net_engaged(made, corrected=True)
-        seen.append(found["mean"])
-        assert found["low95"] - 0.02 < 0 < found["high95"] + 0.02
-    assert abs(np.mean(seen)) < 0.04
+        missed.append(found["mean"] - really(made))
+        assert found["low95"] < really(made) < found["high95"]
+    assert abs(np.mean(missed)) < 0.02
     known = made.patterns.label >= 0
     label, said = made.patterns.label[known], made.patterns.verdict[known, 0]
     events = made.patterns.count[known][label == 1]
@@ -97,13 +104,8 @@ def test_judges_that_copy_each_other_are_not_two_witnesses() -> None:
     """The second judge repeats the first: beside labels it adds nothing, and must not narrow the interval."""
     alone = study({"control": confused(0.8, 0.85)[None], "injection": confused(0.8, 0.85)[None]}, (0.2, 0.2), seed=3)
     both = np.repeat(alone.patterns.verdict, 2, axis=1)
-    twice = Study(
-        type(alone.patterns)(
-            alone.patterns.frame, CLASSES, ("a", "b"), alone.patterns.cell, alone.patterns.label, alone.patterns.count, both
-        ),
-        alone.judged,
-        alone.truth,
-    )  # fmt: skip
+    copied = replace(alone.patterns, judges=("judge", "its echo"), verdict=both)
+    twice = replace(alone, patterns=copied)
     one, two = net_engaged(alone, corrected=True), net_engaged(twice, corrected=True)
     assert two["sd"] > 0.8 * one["sd"]
     assert two["low95"] < 0 < two["high95"]
@@ -120,7 +122,7 @@ def test_a_judge_without_information_is_refused(store: Store) -> None:
     assert "detection" in kept, "the injection arm has a judge that works"
     assert not kept & {"net_detection_corrected", "false_alarm"}
     youden = {(one["arm"], one["question"]): one for one in row["result"]["judges"]}
-    assert youden["control", "event"]["high95"] < 0.3
+    assert youden["control", "event"]["low95"] < 0 < youden["control", "event"]["high95"] < 0.4
     assert youden["injection", "event"]["low95"] > 0.4
 
 
@@ -141,19 +143,20 @@ def run(store: Store, made: Study) -> dict[str, Any]:
 
 @pytest.mark.parametrize("corrected", [False, True])
 def test_intervals_hold_the_truth_as_often_as_they_say(corrected: bool) -> None:
-    """Small studies drawn anew; nominal 95 % must be met by at least 88 % of them (binomial limit for 50: 6 misses)."""
+    """Small studies drawn anew: at most 4 misses in 30, which a true 95 % keeps to 98 times in 100."""
     rng = np.random.default_rng(11)
     frame = cell_frame([{"arm": "control"}, {"arm": "injection", "concept": "ocean", "strength": 2.0}])
-    right = {arm: accurate(3, 1.0 if not corrected else share)[None] for arm, share in (("control", 0.9), ("injection", 0.8))}  # fmt: skip
+    shares = {"control": 0.9, "injection": 0.8} if corrected else {"control": 1.0, "injection": 1.0}
+    right = {arm: accurate(3, share)[None] for arm, share in shares.items()}
     held = 0
-    for seed in range(50):
+    for seed in range(30):
         chance = np.stack([rng.dirichlet([1.5, 2, 6]), rng.dirichlet([1.5, 4, 4])])
         made = simulate(frame, np.array([120, 120]), CLASSES, chance, right, (0.4, 0.4), rng)
         model = corrected_model(made.patterns, Priors()) if corrected else judged_model(made.judged, Priors())
-        draws = sample(model, Settings(draws=300, tune=200, chains=2), seed)
+        draws = sample(model, Settings(draws=250, tune=150, chains=2), seed)
         counts = None if corrected else made.judged.counts
         content = result_of(Posterior(model, draws.flat, made.patterns.n, counts, "judged", None, "")).content
         (found,) = [row for row in content["estimands"] if row["estimand"] == "net_detection_raw" and not row["by"]]
         truth = chance[1, 1] - (1 - chance[0, 2])
         held += found["low95"] <= truth <= found["high95"]
-    assert held >= 44
+    assert held >= 26
