@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import io
 import logging as levels
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 
 from transformers.utils import logging
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Only errors are shown inside the block."""
+    """Nothing is shown inside the block; what goes wrong is raised, as ever."""
     verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity(levels.ERROR)
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
-        yield
+        with redirect_stderr(io.StringIO()):  # the bar of the GGUF reader obeys no setting
+            yield
     finally:
         logging.set_verbosity(verbosity)
         if bars:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from generation.subjects import LoadedSubject
     from generation.vectors import ConceptVector
 
-BATCH_SIZE = 32
+BATCH_SIZE = 64
 
 
 @dataclass(frozen=True)
