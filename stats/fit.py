@@ -16,7 +16,7 @@ from data.errors import FitFailed
 from data.records import digest
 from data.store import Store
 from stats.cells import Cells, Patterns, judged_cells, pattern_cells, primary_judge, published_cells
-from stats.estimands import CONTROL, INJECTION, NET_RAW, Figure
+from stats.estimands import CONTROL, INJECTION, NET_ENGAGED, NET_RAW, Figure
 from stats.ladder import EVENT, REST
 from stats.model import VERSION, Model, corrected_model, judged_model
 from stats.priors import Priors
@@ -26,6 +26,7 @@ from stats.youden import INFORMATIVE, SURE, Youden, youden
 
 PASSED, FAILED, REFUSED = "passed", "failed", "refused"
 SEED = 20251122
+POOLED = "counts have no labels: its judge was calibrated with both arms pooled, and a correction needs errors by arm"
 AVERAGED = "Averages over each subject's own trials of an arm (its concepts, strengths, layers and protocols)"
 
 
@@ -104,7 +105,12 @@ def fit_published(
     cells = published_cells(store)
     plan = _plan("published", "published", None, cells.hash(), priors, settings, quick, seed)
     design = f"{AVERAGED}, as published; conditions on the publication's judge being right."
-    return _stored(store, plan) or _fit_cells(store, plan, cells, design, progress)
+    refused = [
+        {"subject": str(subject), "estimand": CORRECTED[name], "reason": POOLED}
+        for subject in cells.frame["subject"].unique()
+        for name in (NET_RAW, NET_ENGAGED)
+    ]
+    return _stored(store, plan) or _fit_cells(store, plan, cells, design, progress, refused)
 
 
 def fit_corrected(
@@ -160,12 +166,20 @@ def _plan(
     return Plan(view, result_view, judge, data_hash, priors or Priors(), chosen, seed)
 
 
-def _fit_cells(store: Store, plan: Plan, cells: Cells, design: str, progress: Progress | None) -> dict[str, Any]:
+def _fit_cells(
+    store: Store,
+    plan: Plan,
+    cells: Cells,
+    design: str,
+    progress: Progress | None,
+    refused: Sequence[dict[str, str]] = (),
+) -> dict[str, Any]:
     model = judged_model(cells, plan.priors)
 
     def read(draws: Draws) -> Result:
         posterior = Posterior(model, draws.flat, cells.n, cells.counts, plan.result_view, plan.judge, design)
-        return result_of(posterior)
+        result = result_of(posterior)
+        return Result({**result.content, "refused": [*result.content["refused"], *refused]}, result.draws)
 
     return _run(store, plan, model, design, read, progress)
 
