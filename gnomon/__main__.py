@@ -6,6 +6,7 @@ import signal
 import sys
 from types import FrameType
 
+INTERRUPTED = 130
 STOPPED = "gnomon: stopped. What was reported as stored is stored; run the same command again to go on"
 
 
@@ -21,7 +22,7 @@ def run(arguments: list[str]) -> int:
         return _run(arguments)
     except KeyboardInterrupt:
         print(f"\n{STOPPED}", file=sys.stderr)
-        return 130
+        return INTERRUPTED
 
 
 def _run(arguments: list[str]) -> int:
@@ -31,7 +32,10 @@ def _run(arguments: list[str]) -> int:
     from gnomon.cli import app
 
     try:
-        return int(app(arguments or ["--help"], prog_name="gnomon", standalone_mode=False) or 0)
+        status = int(app(arguments or ["--help"], prog_name="gnomon", standalone_mode=False) or 0)
+        if status == INTERRUPTED:  # typer turns Ctrl-C into this status and says nothing
+            raise KeyboardInterrupt
+        return status
     except typer.Abort as error:
         raise KeyboardInterrupt from error
     except typer.TyperException as error:
