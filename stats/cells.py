@@ -18,7 +18,7 @@ from sqlalchemy import Connection, and_, func, select
 
 from calibration.facts import judge_frame
 from calibration.labels import reference_labels
-from data.errors import NotEnoughData
+from data.errors import BadInput, NotEnoughData
 from data.outcomes import rule_named
 from data.records import Arm, Facts, Split, VerdictState, digest
 from data.store import CHUNK, Store
@@ -28,6 +28,9 @@ from stats.ladder import EVENT, REFUSED, REST, class_of, classes_known
 AXES = ("subject", "parameters", "variant", "arm", "concept", "layer", "depth", "strength", "span", "protocol")
 FACTS = ("claims", "concept", "coherent", "refused")
 MISSING = -1
+MAX_JUDGES = 4
+"""Judges in one joint model: the number of their verdict patterns grows as its power."""
+
 
 Condition = tuple[Any, ...]
 Said = tuple[str | None, ...]
@@ -125,12 +128,16 @@ def judged_cells(store: Store, judge: str | None = None) -> Cells:
 
 
 def pattern_cells(store: Store, judges: Sequence[str] | None = None, view: str = "blind") -> Patterns:
-    """Cells by verdict pattern of several judges and label; by default of all judges of the study.
+    """Cells by verdict pattern of several judges and label; by default of the study's first `MAX_JUDGES`.
 
     Labels come in the given view. Verdicts on labelled trials of the train split are taken as missing: they taught
     the judges, who look better there than elsewhere. Trials that nobody judged or labelled are left out.
     """
-    pairs = _judges(store, judges)
+    if judges is not None and len(judges) > MAX_JUDGES:
+        raise BadInput(
+            f"{len(judges)} judges in one correction: name at most {MAX_JUDGES}, the others can be fitted apart"
+        )
+    pairs = _judges(store, judges)[:MAX_JUDGES]
     versions = [version for version, _ in pairs]
     labels, read = reference_labels(store, view), _reader(store)
     with store.reading() as connection:

@@ -5,6 +5,7 @@ Knows densities and arrays, not studies. Ctrl-C stops the sampler and goes on up
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
@@ -16,6 +17,8 @@ from data.errors import FitFailed
 from stats.model import Model
 
 Progress = Callable[[str, float], None]
+"""Called with the step, "compile" or "sample", and the share of it that is done; from another thread while sampling."""
+
 MAX_RHAT = 1.01
 MIN_ESS = 400.0
 MAX_DIVERGENT = 0.005
@@ -30,7 +33,7 @@ class Settings:
     draws, tune : int
         Draws kept and draws spent on adaptation, per chain.
     chains, cores : int
-        Chains, and how many of them run at once.
+        Chains, and how many of them run at once (which changes no draw).
     target_accept : float
         Acceptance that the step size aims at; more is slower and safer.
     """
@@ -38,7 +41,7 @@ class Settings:
     draws: int = 1000
     tune: int = 500
     chains: int = 4
-    cores: int = 2
+    cores: int = os.cpu_count() or 1
     target_accept: float = 0.9
 
     def harder(self) -> Settings:
@@ -87,10 +90,11 @@ def sample(model: Model, settings: Settings, seed: int, progress: Progress | Non
     started = time.perf_counter()
     density = model.density()
     density(model.start(np.random.default_rng(seed)))
+    meter = _Meter(say, settings.chains * (settings.draws + settings.tune))
     target = from_pyfunc(
         model.size,
         lambda: density,
-        lambda *_seeds: lambda x: {"x": x.copy()},
+        lambda *_seeds: meter,
         [np.dtype("float64")],
         [(model.size,)],
         ["x"],
@@ -120,6 +124,19 @@ def sample(model: Model, settings: Settings, seed: int, progress: Progress | Non
         seconds_compile=compiled - started,
         seconds_sample=time.perf_counter() - compiled,
     )
+
+
+class _Meter:
+    """Hands each draw on as it is, and tells how many of all there have been."""
+
+    def __init__(self, say: Progress, total: int) -> None:
+        self.say, self.total, self.done = say, total, 0
+
+    def __call__(self, x: np.ndarray) -> dict[str, np.ndarray]:
+        self.done += 1
+        if self.done % max(1, self.total // 100) == 0:
+            self.say("sample", min(1.0, self.done / self.total))
+        return {"x": x.copy()}
 
 
 def _wait(running: Any) -> Any:

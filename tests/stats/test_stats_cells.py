@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from data.errors import NotEnoughData, UnknownName
+from data.errors import BadInput, NotEnoughData, UnknownName
 from data.outcomes import Outcome
 from data.records import Arm, CountRow, Facts, JudgeVersion, Subject, Trial, Verdict, VerdictState
 from data.store import Store
@@ -162,3 +162,5 @@ def test_nothing_to_count_is_one_plain_line(store: Store, add: Add) -> None:
     add(1, "control", verdicts={"first-1": REST})
     with pytest.raises(UnknownName, match="nobody"):
         judged_cells(store, "nobody")
+    with pytest.raises(BadInput, match="5 judges in one correction: name at most 4"):
+        pattern_cells(store, [f"judge {number}" for number in range(5)])

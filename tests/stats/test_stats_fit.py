@@ -128,6 +128,16 @@ def test_a_seed_gives_the_same_draws_again(store: Store, add: Add) -> None:
     assert not np.array_equal(draws[0], draws[2])
 
 
+def test_progress_runs_to_the_end(store: Store, add: Add) -> None:
+    small_study(add)
+    seen: list[tuple[str, float]] = []
+    fit_judged(store, settings=BRIEF, progress=lambda *step: seen.append(step))
+    assert [stage for stage, share in seen if share == 0] == ["compile", "sample"]
+    shares = [share for _, share in seen[1:]]
+    assert shares == sorted(shares)
+    assert shares[-1] > 0.95
+
+
 def test_a_judged_fit_follows_its_judge(store: Store, add: Add) -> None:
     small_study(add)
     first, second = fit_judged(store, settings=BRIEF), fit_judged(store, judge="second", settings=BRIEF)
