@@ -16,6 +16,7 @@ from stats.cells import Cells, Patterns
 from stats.design import Arrays, Design, design_of
 from stats.panel import Verdicts, verdicts_of
 from stats.priors import Priors
+from stats.quiet import import_arviz
 
 VERSION = "1"
 """Part of every fit's hash: raise it when a change of the model makes stored fits out of date."""
@@ -151,6 +152,7 @@ def pymc_model(model: Model) -> Any:
     pymc.Model
         Free variables carry the names of `Model.shapes`, scales without the `log_`.
     """
+    import_arviz()
     import pymc as pm
     import pytensor.tensor as pt
 

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from data.errors import FitFailed
-from stats.model import Model
+from stats.model import Density, Model
+from stats.quiet import import_arviz
 
 Progress = Callable[[str, float], None]
 """Called with the step, "compile" or "sample", and the share of it that is done; from another thread while sampling."""
@@ -22,6 +23,8 @@ Progress = Callable[[str, float], None]
 MAX_RHAT = 1.01
 MIN_ESS = 400.0
 MAX_DIVERGENT = 0.005
+WORTH_A_THREAD = 40e-6
+"""Seconds for one gradient above which chains run at once: below it they would wait for Python's lock, not compute."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +85,7 @@ def sample(model: Model, settings: Settings, seed: int, progress: Progress | Non
     Raises `FitFailed` where the sampler finds no point to start from, and lets `KeyboardInterrupt` through after
     it has stopped the chains.
     """
+    import_arviz()
     import nutpie
     from nutpie.compiled_pyfunc import from_pyfunc
 
@@ -89,7 +93,7 @@ def sample(model: Model, settings: Settings, seed: int, progress: Progress | Non
     say("compile", 0.0)
     started = time.perf_counter()
     density = model.density()
-    density(model.start(np.random.default_rng(seed)))
+    cores = settings.cores if _seconds(density, model.start(np.random.default_rng(seed))) > WORTH_A_THREAD else 1
     meter = _Meter(say, settings.chains * (settings.draws + settings.tune))
     target = from_pyfunc(
         model.size,
@@ -107,7 +111,7 @@ def sample(model: Model, settings: Settings, seed: int, progress: Progress | Non
         draws=settings.draws,
         tune=settings.tune,
         chains=settings.chains,
-        cores=min(settings.cores, settings.chains),
+        cores=min(cores, settings.chains),
         seed=seed,
         target_accept=settings.target_accept,
         # Judges' errors and true rates trade off along ridges: a diagonal mass matrix gave a twentieth of the ESS.
@@ -124,6 +128,15 @@ def sample(model: Model, settings: Settings, seed: int, progress: Progress | Non
         seconds_compile=compiled - started,
         seconds_sample=time.perf_counter() - compiled,
     )
+
+
+def _seconds(density: Density, x: np.ndarray, times: int = 20) -> float:
+    """Seconds that one evaluation takes, after a first one that may compile."""
+    density(x)
+    started = time.perf_counter()
+    for _ in range(times):
+        density(x)
+    return (time.perf_counter() - started) / times
 
 
 class _Meter:
@@ -166,8 +179,7 @@ def diagnose(figures: Mapping[str, np.ndarray], draws: Draws) -> dict[str, Any]:
         max_rhat (rank-normalised, split), min_ess_bulk, min_ess_tail, divergences, draws (per chain), chains,
         seconds_compile, seconds_sample, passed, reasons.
     """
-    import arviz
-
+    arviz = import_arviz()
     shape = (draws.chains, -1)
     moving = {name: values.reshape(shape) for name, values in figures.items() if np.ptp(values) > 0}
     rhat = max((float(arviz.rhat(values)) for values in moving.values()), default=1.0)

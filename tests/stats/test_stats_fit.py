@@ -120,12 +120,15 @@ def test_the_same_fit_is_not_made_twice(store: Store, monkeypatch: pytest.Monkey
         fit_published(store, settings=BRIEF)
 
 
-def test_a_seed_gives_the_same_draws_again(store: Store, add: Add) -> None:
+def test_a_seed_gives_the_same_draws_again(store: Store, add: Add, monkeypatch: pytest.MonkeyPatch) -> None:
     small_study(add)
     model = judged_model(judged_cells(store), Priors())
     draws = [sampler.sample(model, Settings(draws=50, tune=100), seed).values for seed in (7, 7, 8)]
     np.testing.assert_array_equal(draws[0], draws[1])
     assert not np.array_equal(draws[0], draws[2])
+    monkeypatch.setattr(sampler, "WORTH_A_THREAD", 0.0)
+    at_once = sampler.sample(model, Settings(draws=50, tune=100, cores=4), 7).values
+    np.testing.assert_array_equal(draws[0], at_once, err_msg="cores change no draw")
 
 
 def test_progress_runs_to_the_end(store: Store, add: Add) -> None:

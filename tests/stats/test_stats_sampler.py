@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -60,3 +65,17 @@ def test_the_retry_is_longer_and_more_careful() -> None:
     assert harder.tune > Settings().tune
     assert harder.target_accept > Settings().target_accept
     assert "cores" not in Settings().as_dict(), "the number of cores changes no draw"
+
+
+def test_arviz_says_nothing_of_the_day(tmp_path: Path) -> None:
+    """It warns on the first import of each day, which would fail the first run of a day, or of a fresh machine."""
+    code = "from stats.quiet import import_arviz; import_arviz(); import nutpie, pymc"
+    told = subprocess.run(
+        [sys.executable, "-W", "error::FutureWarning", "-c", code],
+        env={**os.environ, "XDG_CACHE_HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert told.returncode == 0, told.stderr
+    assert (tmp_path / "arviz" / "daily_warning").exists(), "the notice was due"
