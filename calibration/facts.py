@@ -17,6 +17,7 @@ from data.tables import trials as trial_table
 from data.tables import verdicts as verdict_table
 
 FACTS = ("claims", "concept", "coherent", "refused")
+PASSED = "passed"
 MEASURING = (Split.DEV, Split.TEST)
 
 
@@ -74,7 +75,7 @@ def _pick(known: pd.DataFrame, newest: pd.DataFrame, wanted: str) -> pd.DataFram
 def verdict_frame(store: Store, versions: Sequence[str]) -> pd.DataFrame:
     """First sample of each verdict of these judge versions: trial, judge (version), state and the facts."""
     column = verdict_table.c
-    facts = [column[name] for name in FACTS]
+    facts = [column[name] for name in (*FACTS, PASSED)]
     query = select(column.trial, column.judge, column.state, *facts)
     return store.frame(query.where(column.sample == 0, column.judge.in_(list(versions))).order_by(column.id))
 
@@ -88,7 +89,10 @@ def ok_verdicts(store: Store, versions: Sequence[str], trials: pd.DataFrame | No
 
 
 def with_outcomes(frame: pd.DataFrame, rule: str) -> pd.DataFrame:
-    """The frame with columns outcome, event and passed, derived from facts, arm and target by the named rule."""
+    """The frame with columns outcome, event and passed, derived from facts, arm and target by the named rule.
+
+    `passed` is what was answered to the study's own question where it was asked, and derived where it was not.
+    """
     decide = rule_named(rule)
 
     @cache
@@ -101,8 +105,10 @@ def with_outcomes(frame: pd.DataFrame, rule: str) -> pd.DataFrame:
     outcomes = [read(*row[:-1], row[-1] if isinstance(row[-1], str) else None) for row in rows]
     arms = [Arm(arm) for arm in frame["arm"]]
     pairs = list(zip(outcomes, arms, strict=True))
+    derived = pd.Series([is_pass(*pair) for pair in pairs], index=frame.index, dtype=bool)
+    given = frame.get(PASSED, pd.Series(None, index=frame.index, dtype=object)).astype(object)
     return frame.assign(
         outcome=pd.Series([str(outcome) for outcome in outcomes], index=frame.index, dtype=object),
         event=pd.Series([is_event(*pair) for pair in pairs], index=frame.index, dtype=bool),
-        passed=pd.Series([is_pass(*pair) for pair in pairs], index=frame.index, dtype=bool),
+        passed=given.where(given.notna(), derived).astype(bool),
     )

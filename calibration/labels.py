@@ -8,7 +8,7 @@ import pandas as pd
 from scipy.stats import binomtest
 from sqlalchemy import select
 
-from calibration.facts import FACTS, judge_frame, ok_verdicts, with_outcomes
+from calibration.facts import FACTS, PASSED, judge_frame, ok_verdicts, with_outcomes
 from data.errors import UnknownName
 from data.records import Exposure, LabelKind, RaterRole
 from data.store import Store
@@ -131,9 +131,10 @@ def revisions(store: Store) -> dict[str, Any]:
 def _changes(store: Store) -> pd.DataFrame:
     """Label events whose facts differ from the rater's event before, with the outcome `before`."""
     events = label_events(store)
-    said = events[events["kind"] == str(LabelKind.LABEL)].dropna(subset=list(FACTS))
+    given = events[events["kind"] == str(LabelKind.LABEL)].dropna(subset=list(FACTS))
     keys = ["trial", "rater", "role"]
-    ordered = with_outcomes(said.sort_values([*keys, "revision"]), str(store.study().get("rule", "strict")))
-    earlier = ordered.groupby(keys)[[*FACTS, "outcome"]].shift()
-    differs = (ordered[list(FACTS)].astype(object) != earlier[list(FACTS)].astype(object)).any(axis=1)
+    ordered = with_outcomes(given.sort_values([*keys, "revision"]), str(store.study().get("rule", "strict")))
+    said = [*FACTS, PASSED]
+    earlier = ordered.groupby(keys)[[*said, "outcome"]].shift()
+    differs = (ordered[said].astype(object) != earlier[said].astype(object)).any(axis=1)
     return ordered.assign(before=earlier["outcome"])[differs & earlier["outcome"].notna()]

@@ -157,13 +157,15 @@ class Trial:
 class Facts:
     """What a judge or a rater reports; code derives the outcome from it (`data.outcomes`).
 
-    `concept` is a name from the study's closed list, `none` or `other`.
+    `concept` is a name from the study's closed list, `none` or `other`. `passed` is the answer to the study's own
+    question (pass or fail, told the condition) where that was asked; None where only the blind facts were.
     """
 
     claims: bool
     concept: str
     coherent: bool
     refused: bool
+    passed: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -352,7 +352,7 @@ def _trial(row: Any) -> Trial:
 
 
 def _facts_row(facts: Any) -> dict[str, Any]:
-    names = ("claims", "concept", "coherent", "refused")
+    names = ("claims", "concept", "coherent", "refused", "passed")
     return {name: getattr(facts, name) if facts is not None else None for name in names}
 
 
