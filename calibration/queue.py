@@ -1,7 +1,8 @@
-"""What to label next: transcripts that judges dispute, with a random audit stream, each with its known chance."""
+"""What to label next: disputed or telling transcripts, with a random audit stream, each with its known chance."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -9,18 +10,21 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
+from calibration import planning
 from calibration.facts import judge_frame, ok_verdicts, trial_frame
 from calibration.labels import label_events
+from calibration.lookahead import best_order
 from data.errors import BadInput
 from data.records import LabelKind
 from data.store import Store
 
 DISPUTED = "disputed"
+UNCERTAIN = "uncertain"
 AUDIT = "audit"
 RANDOM = "random"
 AUDIT_ONE_IN = 5
 
-Strategy = Literal["disputed", "random"]
+Strategy = Literal["disputed", "uncertain", "random"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,29 +44,40 @@ def next_items(
     n: int = 10,
     seed: int = 0,
     lease_seconds: float = 900.0,
+    estimand: str = planning.NET,
+    view: str = "blind",
 ) -> list[QueueItem]:
     """The next trials for a rater to label, leased to the rater, in random order.
 
     Candidates are trials that gave an answer, that this rater has not labelled or flagged and that nobody else
     holds; of these, those that nobody has labelled as long as there are any, then those that others labelled.
-    See `draw` for the strategies and the inclusion probabilities. The same seed and store give the same items.
+    See `draw_focused` for the inclusion probabilities. The same seed and store give the same items.
+
+    Strategies: `disputed` draws transcripts on which judges come to different outcomes; `uncertain` those verdict
+    patterns whose labels narrow the posterior of `estimand` most (`calibration.lookahead`), and needs a label in
+    each of its arms to begin with; both leave a fifth to a random audit. `random` is a simple random sample.
 
     Parameters
     ----------
     store : Store
     rater : str
         Who will label.
-    strategy : {"disputed", "random"}
-        Disputed transcripts first with an audit stream, or a simple random sample.
+    strategy : {"disputed", "uncertain", "random"}
     n : int
         Number of trials wanted; fewer come back where there are fewer.
     seed : int
         Seed of the draw.
     lease_seconds : float
         How long the trials are kept from other raters.
+    estimand, view : str
+        What `uncertain` is about (as in `calibration.planning.plan`), and the label view that it starts from.
     """
-    pool = candidates(store, rater)
-    items = draw(pool, disputed_trials(store), n, np.random.default_rng(seed), strategy=strategy)
+    pool, random = candidates(store, rater), np.random.default_rng(seed)
+    if strategy == UNCERTAIN:
+        telling, order = telling_strata(store, estimand, view, pool, n, seed)
+        items = draw_focused(pool, telling, order, n, random, UNCERTAIN)
+    else:
+        items = draw(pool, disputed_trials(store), n, random, strategy=strategy)
     return [item for item in items if store.lease(item.trial, rater, lease_seconds)]
 
 
@@ -89,38 +104,64 @@ def disputed_among(verdicts: pd.DataFrame) -> set[str]:
     return set(kinds.index[kinds > 1])
 
 
+def telling_strata(
+    store: Store, estimand: str, view: str, pool: Sequence[str], n: int, seed: int = 0
+) -> tuple[list[list[str]], list[int]]:
+    """Trials of the pool by arm and verdict pattern, and of which of these strata each of n labels would best be."""
+    found = planning.strata(store, planning.Target.named(estimand), view, seed=seed)
+    there = set(pool)
+    free = [[trial for trial in trials if trial in there] for trials in found.free]
+    order, _ = best_order(found.estimand, found.event, [len(trials) for trials in free], n)
+    return free, order
+
+
 def draw(
-    pool: Sequence[str], disputed: set[str], n: int, random: np.random.Generator, *, strategy: Strategy = "disputed"
+    pool: Sequence[str], disputed: set[str], n: int, random: np.random.Generator, *, strategy: str = "disputed"
 ) -> list[QueueItem]:
-    """Draw n trials from a pool, each with the probability that the draw had of including it.
+    """Draw n trials from a pool, disputed ones first with an audit stream, or a simple random sample of it.
 
-    `random`: a simple random sample without replacement of the pool.
+    Within the disputed and within the others all trials are treated alike. See `draw_focused` for the chances.
+    """
+    if strategy not in (DISPUTED, RANDOM):
+        raise BadInput(f"queue strategy '{strategy}' is not known: choose disputed, uncertain or random")
+    if strategy == RANDOM:
+        return draw_focused(pool, [], [], n, random, RANDOM)
+    doubted = [trial for trial in sorted(set(pool)) if trial in disputed]
+    return draw_focused(pool, [doubted], [0] * len(doubted), n, random, DISPUTED)
 
-    `disputed`: of the n places, a fifth (rounded up or down at random so that a fifth is right on average) goes
-    to the audit stream. First the other places are filled by a simple random sample of the pool's disputed
-    trials, as far as they reach. Then all places left are filled by a simple random sample of the rest of the
-    pool, disputed or not: the audit stream. With C trials in the pool, D of them disputed, d drawn as disputed
-    and r = n - d by audit, the chances are d/D + (1 - d/D) r/(C - d) for a disputed trial and r/(C - d) for
-    another, averaged over the rounding. Within the disputed and within the others all trials are treated alike.
 
-    The probability is that of one call given its pool. Over many calls, the trials of one kind (disputed or not)
-    stay exchangeable, so labelled / all of that kind is the inclusion probability that estimators should use.
+def draw_focused(
+    pool: Sequence[str],
+    strata: Sequence[Sequence[str]],
+    order: Sequence[int],
+    n: int,
+    random: np.random.Generator,
+    name: str,
+) -> list[QueueItem]:
+    """Draw n trials from a pool: four fifths from chosen strata, the rest from all that is left.
+
+    Of the n places a fifth (rounded up or down at random so that a fifth is right on average) goes to the audit
+    stream. The other k places are taken by `order`: its first k entries say how many trials each stratum gives, by
+    simple random samples. All places left are filled by a simple random sample of the rest of the pool, whatever
+    its stratum: the audit. With C trials in the pool, d_s of the D_s in stratum s drawn and r = n - sum d by audit,
+    the chances are d_s/D_s + (1 - d_s/D_s) r/(C - sum d) for a trial of stratum s and r/(C - sum d) for one of
+    none, averaged over the rounding. With no strata this is a simple random sample of the pool, and named so.
+
+    The probability is that of one call given its pool. Over many calls, trials of one stratum stay exchangeable, so
+    labelled / all of that kind is the inclusion probability that estimators should use.
     """
     if n < 1:
         raise BadInput(f"{n} items asked for: ask for one or more")
-    if strategy not in (DISPUTED, RANDOM):
-        raise BadInput(f"queue strategy '{strategy}' is not known: choose disputed or random")
     trials = sorted(set(pool))
-    doubted = [trial for trial in trials if trial in disputed] if strategy == DISPUTED else []
-    picked = _sample(random, doubted, n - _audit_places(random, n))
+    places = n - _audit_places(random, n) if strata else 0
+    taken = Counter(order[:places])
+    picked = [trial for place, part in enumerate(strata) for trial in _sample(random, sorted(part), taken[place])]
     chosen = set(picked)
-    rest = [trial for trial in trials if trial not in chosen]
-    audited = _sample(random, rest, n - len(picked))
-    open_chance, disputed_chance = _chances(len(trials), len(doubted), n)
-    other = AUDIT if strategy == DISPUTED else RANDOM
-    drawn = [(trial, DISPUTED) for trial in picked] + [(trial, other) for trial in audited]
-    known = set(doubted)
-    items = [QueueItem(trial, name, disputed_chance if trial in known else open_chance) for trial, name in drawn]
+    audited = _sample(random, [trial for trial in trials if trial not in chosen], n - len(picked))
+    drawn = [(trial, name) for trial in picked] + [(trial, AUDIT if strata else RANDOM) for trial in audited]
+    others, inside = _chances(len(trials), [len(part) for part in strata], order, n)
+    stratum = {trial: place for place, part in enumerate(strata) for trial in part}
+    items = [QueueItem(trial, kind, inside[stratum[trial]] if trial in stratum else others) for trial, kind in drawn]
     return [items[place] for place in random.permutation(len(items))]
 
 
@@ -133,18 +174,21 @@ def _sample(random: np.random.Generator, trials: list[str], n: int) -> list[str]
     return [trials[place] for place in random.choice(len(trials), min(n, len(trials)), replace=False)] if trials else []
 
 
-def _chances(pool: int, doubted: int, n: int) -> tuple[float, float]:
-    """Inclusion probability of an undisputed and of a disputed trial, averaged over the rounding of the audit."""
+def _chances(pool: int, sizes: Sequence[int], order: Sequence[int], n: int) -> tuple[float, list[float]]:
+    """Inclusion probability outside all strata and in each of them, averaged over the rounding of the audit."""
+    if not sizes:
+        return (min(1.0, n / pool) if pool else 0.0), []
     whole, over = divmod(n, AUDIT_ONE_IN)
     up = over / AUDIT_ONE_IN
-    down = _chance(pool, doubted, n, whole)
-    more = _chance(pool, doubted, n, whole + 1)
-    return (1 - up) * down[0] + up * more[0], (1 - up) * down[1] + up * more[1]
+    down, more = (_chance(pool, sizes, order, n, audit) for audit in (whole, whole + 1))
+    inside = [(1 - up) * one + up * other for one, other in zip(down[1], more[1], strict=True)]
+    return (1 - up) * down[0] + up * more[0], inside
 
 
-def _chance(pool: int, doubted: int, n: int, audit: int) -> tuple[float, float]:
-    drawn = min(max(n - audit, 0), doubted)
-    rest = pool - drawn
-    by_audit = min(1.0, (n - drawn) / rest) if rest else 0.0
-    by_dispute = drawn / doubted if doubted else 0.0
-    return by_audit, by_dispute + (1 - by_dispute) * by_audit
+def _chance(pool: int, sizes: Sequence[int], order: Sequence[int], n: int, audit: int) -> tuple[float, list[float]]:
+    taken = Counter(order[: max(n - audit, 0)])
+    drawn = [min(taken[place], size) for place, size in enumerate(sizes)]
+    rest = pool - sum(drawn)
+    by_audit = min(1.0, (n - sum(drawn)) / rest) if rest else 0.0
+    shares = [part / size if size else 0.0 for part, size in zip(drawn, sizes, strict=True)]
+    return by_audit, [share + (1 - share) * by_audit for share in shares]

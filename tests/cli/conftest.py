@@ -54,7 +54,8 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
 def _interrupt(arguments: tuple[str, ...], after: str) -> tuple[int, str]:
     line = [sys.executable, "-m", "gnomon", *arguments]
     quiet = {**os.environ, "PYTHONUNBUFFERED": "1"}
-    with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT, env=quiet) as run:
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(line, **pipes, text=True, cwd=ROOT, env=quiet, preexec_fn=_hear_ctrl_c) as run:
         assert run.stderr is not None
         heard = ""
         for text in run.stderr:
@@ -65,6 +66,11 @@ def _interrupt(arguments: tuple[str, ...], after: str) -> tuple[int, str]:
         heard += run.stderr.read()
         run.wait(timeout=60)
     return run.returncode, heard
+
+
+def _hear_ctrl_c() -> None:
+    """A shell's background jobs ignore Ctrl-C, and so would what they start: this test must not hang there."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _ids(folder: Path) -> set[str]:

@@ -1,0 +1,97 @@
+"""Verdict patterns of a study's arms, with the labels beside them: what the joint posterior of several judges reads."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from calibration.facts import MEASURING, judge_frame, ok_verdicts, trial_frame
+from calibration.joint_panel import MISSING, Patterns
+from calibration.labels import rater_labels, reference
+from data.errors import NotEnoughData, UnknownName
+from data.records import Arm, Split
+from data.store import Store
+
+IMPORTED = "imported"
+MAX_PANEL = 4
+
+
+@dataclass(frozen=True, slots=True)
+class ArmPatterns:
+    """One arm's judged trials: `trials` with their `pattern` (a row of `counts.verdicts`) and `truth` (NaN: none)."""
+
+    arm: str
+    judges: tuple[str, ...]
+    trials: pd.DataFrame
+    counts: Patterns
+
+    def open_trials(self) -> list[list[str]]:
+        """Ids of the unlabelled trials of each pattern."""
+        free = self.trials[self.trials["truth"].isna()]
+        return [free.loc[free["pattern"] == s, "trial"].tolist() for s in range(len(self.counts.verdicts))]
+
+    def name(self, pattern: int) -> str:
+        """A pattern in words: "careful yes, brisk no"."""
+        words = {1: "yes", 0: "no", MISSING: "silent"}
+        said = zip(self.judges, self.counts.verdicts[pattern], strict=True)
+        return ", ".join(f"{judge} {words[int(verdict)]}" for judge, verdict in said)
+
+
+def arm_patterns(
+    store: Store,
+    view: str = "blind",
+    *,
+    judges: Sequence[str] | None = None,
+    subject: str | None = None,
+    splits: Sequence[str] | None = None,
+) -> dict[str, ArmPatterns]:
+    """Patterns of event verdicts by arm, of the trials that at least one of the judges read.
+
+    Parameters
+    ----------
+    store : Store
+    view : str
+        Label view (`calibration.labels`); the event of the trial's reference label is its truth.
+    judges : sequence of str, optional
+        Names or versions; by default the first `MAX_PANEL` that have spoken.
+    subject : str, optional
+        Only this subject's trials.
+    splits : sequence of str, optional
+        Splits to use; by default all but train where any judge is not imported, for it may have learnt from it.
+
+    Raises
+    ------
+    NotEnoughData
+        Where no judge has spoken of any trial.
+    UnknownName
+        For a subject that has no trial.
+    """
+    known = judge_frame(store, judges).head(MAX_PANEL)
+    learnt = (known["kind"] != IMPORTED).any()
+    wanted = splits or (MEASURING if learnt else tuple(Split))
+    trials = trial_frame(store)
+    if subject is not None and subject not in set(trials["subject"]):
+        there = ", ".join(sorted(set(trials["subject"]))) or "none"
+        raise UnknownName(f"subject '{subject}' has no trial in this study: it has {there}")
+    kept = trials["split"].isin([str(split) for split in wanted]) & ((trials["subject"] == subject) | (subject is None))
+    heard = ok_verdicts(store, known["version"].tolist(), trials[kept])
+    if heard.empty:
+        raise NotEnoughData("no judge has read any of these transcripts: run 'gnomon judge' first")
+    wide = heard.assign(event=heard["event"].astype(float)).pivot(index="trial", columns="judge", values="event")
+    wide = wide.reindex(columns=known["version"])
+    truth = reference(rater_labels(store, view)).set_index("trial")["event"].astype(float)
+    arm = trials.set_index("trial")["arm"].reindex(wide.index)
+    names = tuple(known["name"])
+    return {str(each): _arm(str(each), names, wide[arm == each], truth) for each in Arm if (arm == each).any()}
+
+
+def _arm(arm: str, judges: tuple[str, ...], wide: pd.DataFrame, truth: pd.Series[float]) -> ArmPatterns:
+    known = truth.reindex(wide.index).to_numpy(dtype=float)
+    counts = Patterns.count(wide.to_numpy(dtype=float), known)
+    rows = np.where(wide.isna(), MISSING, wide).astype(np.int64)
+    place = {tuple(row): number for number, row in enumerate(counts.verdicts.tolist())}
+    pattern = [place[tuple(row)] for row in rows.tolist()]
+    return ArmPatterns(arm, judges, pd.DataFrame({"trial": wide.index, "pattern": pattern, "truth": known}), counts)
