@@ -19,9 +19,10 @@ from data.store import Store
 
 NET = "net_detection_corrected"
 RATE = "event_rate_"
-GROWTH = (1, 2, 4, 8)
-SEARCHED = 16
-CONFIRMED = 80
+GROWTH = (1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0)
+ASSURANCE = 0.8
+SEARCHED = 25
+CONFIRMED = 100
 DRAWS, TUNE = 1000, 300
 AUDIT_SHARE = 0.2
 
@@ -110,12 +111,12 @@ def plan(
 ) -> dict[str, Any]:
     """How many more labels, and if need be trials, bring the 95 % interval of an estimand down to a width.
 
-    For one, two, four and eight times the trials that are there, the fewest labels are searched whose median width
-    over simulated studies reaches the target. Each simulated study draws the rates and the judges' errors from the
-    joint posterior of today's data, from these new trials with verdicts and the truth of the labels, and is fitted
-    anew (`calibration.joint_panel`). Labels go where `calibration.lookahead` sends them, after a fifth has gone to a
-    random audit. It conditions on the model: that judges err independently given the truth, that new trials
-    are like the old ones and come in the same mix of arms.
+    For one, one and a half, two, three, four, six and eight times the trials that are there, the fewest labels are
+    searched with which four fifths of simulated studies reach the target. Each simulated study draws the rates and
+    the judges' errors from the joint posterior of today's data, from these new trials with verdicts and the truth of
+    the labels, and is fitted anew (`calibration.joint_panel`). Labels go where `calibration.lookahead` sends them,
+    after a fifth has gone to a random audit. It conditions on the model: that judges err independently given the
+    truth, that new trials are like the old ones and come in the same mix of arms.
 
     Parameters
     ----------
@@ -132,7 +133,7 @@ def plan(
         estimand, subject, view, target, now (an estimate), width_now, labels_now, trials_now, reached (bool), options
         [{trials (new), labels (new), width (median), reach (share of simulated studies that reach the target)},
         or with labels None where even labels on all of them do not reach it], from [{arm, pattern, labels, free}]
-        for the first option that reaches, and advice in words.
+        for the first option that reaches (free: trials there now, and those to be expected), and advice in words.
     """
     if not 0 < width < 2:
         raise BadInput(f"width {width:g}: give the target width of the interval as a fraction, such as 0.1")
@@ -159,18 +160,8 @@ def plan(
         if options[-1]["labels"] is not None:
             break
     reaching = next((option for option in options if option["labels"] is not None), None)
-    shares = _where(today, reaching["labels"]) if reaching else []
+    shares = study.where(reaching["labels"]) if reaching else []
     return {**document, "reached": False, "options": options, "from": shares, "advice": _advice(options, shares, width)}
-
-
-def _where(today: Strata, labels: int) -> list[dict[str, Any]]:
-    """How many of the labels come from which arm and pattern of those trials that are there now."""
-    chosen = _placed(today, [len(trials) for trials in today.free], labels)
-    rows = []
-    for place, number in enumerate(chosen):
-        arm, pattern = today.name(place)
-        rows.append({"arm": arm, "pattern": pattern, "labels": int(number), "free": len(today.free[place])})
-    return sorted((row for row in rows if row["labels"]), key=lambda row: -row["labels"])
 
 
 def _placed(today: Strata, free: Sequence[int], labels: int) -> np.ndarray:
@@ -193,32 +184,46 @@ class _Simulation:
 
     today: Strata
     target: Target
-    factor: int
+    factor: float
     seed: int
 
     @property
     def new_trials(self) -> int:
-        return (self.factor - 1) * sum(_size(arm.counts) for arm in self.today.arms)
+        return sum(self._more(arm) for arm in self.today.arms)
+
+    def _more(self, arm: ArmPatterns) -> int:
+        return round((self.factor - 1) * (int(arm.counts.unlabelled.sum()) + arm.counts.labels))
+
+    def where(self, labels: int) -> list[dict[str, Any]]:
+        """How many of the labels come from which arm and pattern, of the trials there now and those to expect."""
+        fresh = [self._more(arm) * self._expected(arm) for arm in self.today.arms]
+        free = [round(len(now) + new) for now, new in zip(self.today.free, np.concatenate(fresh), strict=True)]
+        rows = []
+        for place, number in enumerate(_placed(self.today, free, labels)):
+            arm, pattern = self.today.name(place)
+            rows.append({"arm": arm, "pattern": pattern, "labels": int(number), "free": free[place]})
+        return sorted((row for row in rows if row["labels"]), key=lambda row: -row["labels"])
+
+    def _expected(self, arm: ArmPatterns) -> Floats:
+        picks = range(0, len(self.today.estimand), 400)
+        return np.asarray(np.mean([_shares(arm, self.today, pick) for pick in picks], axis=0))
 
     def fewest(self, width: float) -> dict[str, Any]:
-        """The fewest labels whose median width reaches the target: doubled until they do, then halved between."""
+        """The fewest labels that reach the target often enough: doubled until they do, then halved between."""
         most = sum(len(trials) for trials in self.today.free) + self.new_trials
         best = self._widths(most, SEARCHED)
-        if float(np.median(best)) > width:
-            return {"trials": self.new_trials, "labels": None, "width": float(np.median(best)), "reach": 0.0}
+        if not _often(best, width):
+            return {"trials": self.new_trials, "labels": None, **_reached(best, width)}
         low, high = 0, min(most, 20)
-        while high < most and float(np.median(self._widths(high, SEARCHED))) > width:
+        while high < most and not _often(self._widths(high, SEARCHED), width):
             low, high = high, min(most, 2 * high)
         while high - low > max(2, high // 20):
             middle = (low + high) // 2
-            wide = float(np.median(self._widths(middle, SEARCHED))) > width
-            low, high = (middle, high) if wide else (low, middle)
-        widths = self._widths(high, CONFIRMED)
-        reach = float((widths <= width).mean())
-        return {"trials": self.new_trials, "labels": high, "width": float(np.median(widths)), "reach": reach}
+            low, high = (low, middle) if _often(self._widths(middle, SEARCHED), width) else (middle, high)
+        return {"trials": self.new_trials, "labels": high, **_reached(self._widths(high, CONFIRMED), width)}
 
     def _widths(self, labels: int, studies: int) -> Floats:
-        random = np.random.default_rng([self.seed, self.factor, labels])
+        random = np.random.default_rng([self.seed, self.new_trials, labels])
         picks = random.integers(0, len(self.today.estimand), studies)
         return np.array([self._width(labels, int(pick), random) for pick in picks])
 
@@ -243,17 +248,21 @@ class _Simulation:
         return again.high - again.low
 
     def _fresh(self, arm: ArmPatterns, pick: int, random: np.random.Generator) -> np.ndarray:
-        """New trials by pattern. Which judges are silent is taken from today's trials."""
-        if self.factor == 1:
-            return np.zeros(len(arm.counts.verdicts), dtype=np.int64)
-        there = arm.counts.unlabelled + arm.counts.labelled.sum(axis=1)
-        return np.asarray(
-            random.multinomial((self.factor - 1) * int(there.sum()), _shares(arm, self.today, pick, there))
-        )
+        """New trials by pattern."""
+        return np.asarray(random.multinomial(self._more(arm), _shares(arm, self.today, pick)))
 
 
-def _shares(arm: ArmPatterns, today: Strata, pick: int, there: np.ndarray) -> Floats:
+def _often(widths: Floats, width: float) -> bool:
+    return float(np.quantile(widths, ASSURANCE)) <= width
+
+
+def _reached(widths: Floats, width: float) -> dict[str, float]:
+    return {"width": float(np.median(widths)), "reach": float((widths <= width).mean())}
+
+
+def _shares(arm: ArmPatterns, today: Strata, pick: int) -> Floats:
     """Chance of each pattern that occurs, given one draw of the posterior and today's share of silent judges."""
+    there = arm.counts.unlabelled + arm.counts.labelled.sum(axis=1)
     posterior = today.posteriors[arm.arm]
     p, hit, right = posterior.rate[pick], posterior.sensitivity[pick], posterior.specificity[pick]
     verdicts = arm.counts.verdicts
@@ -266,10 +275,6 @@ def _shares(arm: ArmPatterns, today: Strata, pick: int, there: np.ndarray) -> Fl
     for inside in groups.values():
         shares[inside] = chance[inside] / chance[inside].sum() * there[inside].sum() / there.sum()
     return np.asarray(shares / shares.sum())
-
-
-def _size(counts: Patterns) -> int:
-    return int(counts.unlabelled.sum()) + counts.labels
 
 
 def _already(now: Estimate, width: float) -> str:
