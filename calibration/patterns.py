@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -12,11 +13,14 @@ from calibration.facts import MEASURING, judge_frame, ok_verdicts, trial_frame
 from calibration.joint_panel import MISSING, Patterns
 from calibration.labels import rater_labels, reference
 from data.errors import NotEnoughData, UnknownName
+from data.outcomes import Outcome
 from data.records import Arm, Split
 from data.store import Store
 
 IMPORTED = "imported"
 MAX_PANEL = 4
+
+Question = Literal["event", "not_denied"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,19 +50,23 @@ def arm_patterns(
     *,
     judges: Sequence[str] | None = None,
     subject: str | None = None,
+    question: Question = "event",
     splits: Sequence[str] | None = None,
 ) -> dict[str, ArmPatterns]:
-    """Patterns of event verdicts by arm, of the trials that at least one of the judges read.
+    """Patterns of verdicts by arm, of the trials that at least one of the judges read.
 
     Parameters
     ----------
     store : Store
     view : str
-        Label view (`calibration.labels`); the event of the trial's reference label is its truth.
+        Label view (`calibration.labels`); what the trial's reference label says is its truth.
     judges : sequence of str, optional
         Names or versions; by default the first `MAX_PANEL` that have spoken.
     subject : str, optional
         Only this subject's trials.
+    question : {"event", "not_denied"}
+        What verdicts and labels are read for: the event, or, outside the injection arm, anything but a denial
+        (refusals and incoherence too), as the raw net detection counts.
     splits : sequence of str, optional
         Splits to use; by default all but train where any judge is not imported, for it may have learnt from it.
 
@@ -80,12 +88,20 @@ def arm_patterns(
     heard = ok_verdicts(store, known["version"].tolist(), trials[kept])
     if heard.empty:
         raise NotEnoughData("no judge has read any of these transcripts: run 'gnomon judge' first")
-    wide = heard.assign(event=heard["event"].astype(float)).pivot(index="trial", columns="judge", values="event")
+    wide = heard.assign(said=_said(heard, question)).pivot(index="trial", columns="judge", values="said")
     wide = wide.reindex(columns=known["version"])
-    truth = reference(rater_labels(store, view)).set_index("trial")["event"].astype(float)
+    labels = reference(rater_labels(store, view))
+    truth = _said(labels, question).set_axis(labels["trial"])
     arm = trials.set_index("trial")["arm"].reindex(wide.index)
     names = tuple(known["name"])
     return {str(each): _arm(str(each), names, wide[arm == each], truth) for each in Arm if (arm == each).any()}
+
+
+def _said(rows: pd.DataFrame, question: Question) -> pd.Series[float]:
+    counted = rows["event"]
+    if question == "not_denied":
+        counted = counted.where(rows["arm"] == str(Arm.INJECTION), rows["outcome"] != str(Outcome.DENIED))
+    return counted.astype(float)
 
 
 def _arm(arm: str, judges: tuple[str, ...], wide: pd.DataFrame, truth: pd.Series[float]) -> ArmPatterns:

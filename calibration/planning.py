@@ -11,7 +11,7 @@ import numpy as np
 
 from calibration.joint_panel import PanelPosterior, Patterns, panel_posterior, summary
 from calibration.lookahead import best_order
-from calibration.patterns import ArmPatterns, arm_patterns
+from calibration.patterns import ArmPatterns, Question, arm_patterns
 from calibration.ratings import Floats
 from data.errors import BadInput, NotEnoughData
 from data.records import Arm, Estimate
@@ -29,16 +29,17 @@ AUDIT_SHARE = 0.2
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """An estimand as a sum of arms' event rates, each with its sign."""
+    """An estimand as a sum of arms' rates, each with its sign, and what is counted in them."""
 
     name: str
     signs: Mapping[str, int]
+    question: Question = "event"
 
     @classmethod
     def named(cls, name: str) -> Target:
-        """`net_detection_corrected`, or `event_rate_ARM`."""
+        """`net_detection_corrected` (identified in injection minus not denied in control), or `event_rate_ARM`."""
         if name == NET:
-            return cls(name, {str(Arm.INJECTION): 1, str(Arm.CONTROL): -1})
+            return cls(name, {str(Arm.INJECTION): 1, str(Arm.CONTROL): -1}, "not_denied")
         arms = {f"{RATE}{arm}": str(arm) for arm in Arm}
         if name not in arms:
             raise BadInput(f"estimand '{name}' cannot be planned for: choose from {', '.join([NET, *arms])}")
@@ -84,7 +85,7 @@ def strata(
     NotEnoughData
         Where an arm has no judged trial or no label.
     """
-    found = arm_patterns(store, view, judges=judges, subject=subject)
+    found = arm_patterns(store, view, judges=judges, subject=subject, question=target.question)
     for name in target.signs:
         if name not in found:
             raise NotEnoughData(f"{target.name}: no judge has read a transcript of the {name} arm: judge some first")

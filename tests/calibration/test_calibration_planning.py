@@ -148,12 +148,12 @@ def test_labels_given_as_planned_reach_the_width(study) -> None:
     document = plan(study.store, width=0.21)
     assert document["options"][0]["labels"] is not None
     rates = {}
-    for name, arm in arm_patterns(study.store).items():
+    for name, arm in arm_patterns(study.store, question="not_denied").items():
         truth = arm.trials["truth"].to_numpy(copy=True)
         for row in (row for row in document["from"] if row["arm"] == name):
             (place,) = [place for place in range(len(arm.counts.verdicts)) if arm.name(place) == row["pattern"]]
             free = np.flatnonzero(np.isnan(truth) & (arm.trials["pattern"] == place).to_numpy())[: row["labels"]]
-            truth[free] = [study.truth[trial] == "event" for trial in arm.trials["trial"].iloc[free]]
+            truth[free] = [_counts(name, study.truth[trial]) for trial in arm.trials["trial"].iloc[free]]
         rates[name] = panel_posterior(Patterns.count(arm.counts.verdicts[arm.trials["pattern"]], truth)).rate
     found = planning.summary(rates["injection"] - rates["control"])
     assert found.high - found.low <= 1.1 * 0.21
@@ -197,6 +197,21 @@ def test_an_arm_without_labels_or_trials_is_named(simulate) -> None:
         plan(study.store, width=0.1)
     with pytest.raises(NotEnoughData, match="of the random arm"):
         plan(study.store, estimand="event_rate_random", width=0.1)
+
+
+def test_a_refusal_in_the_control_arm_counts_against_net_detection_only(study) -> None:
+    plain, strict = (arm_patterns(study.store, question=question) for question in ("event", "not_denied"))
+    refusing = [t for t, said in study.truth.items() if said == "refused" and study.arm[t] == "control"]
+    for found, counted in ((plain, 0.0), (strict, 1.0)):
+        told = found["control"].trials.dropna(subset=["truth"])
+        shown = told.loc[told["trial"].isin(refusing), "truth"]
+        assert len(shown)
+        assert set(shown) == {counted}
+    assert plain["injection"].trials.equals(strict["injection"].trials)
+
+
+def _counts(arm: str, truth: str) -> bool:
+    return truth == "event" if arm == "injection" else truth != "rest"
 
 
 def _labelled(study) -> list[str]:
