@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 
 import numpy as np
+import pandas as pd
 
 from calibration.confusion import Confusion, Evidence, confusion
-from calibration.prevalence import lang_reiczigel, ppi_mean, rogan_gladen, wilson
-from calibration.queue import DISPUTED
+from calibration.joint import joint_posterior
+from calibration.joint_panel import panel_posterior
+from calibration.patterns import ArmPatterns
+from calibration.predicted import ppi_mean, ppi_weighted
+from calibration.prevalence import lang_reiczigel, rogan_gladen, wilson
+from calibration.queue import BY_VERDICT, RANDOM_STRATA
 from data.errors import NotEnoughData
 from data.records import Estimate
 
-METHODS = ("naive", "labels", "rogan_gladen", "lang_reiczigel", "ppi")
+METHODS = ("naive", "labels", "rogan_gladen", "lang_reiczigel", "ppi", "joint", "panel")
 MIN_YOUDEN = 0.1
 MIN_PPI_LABELS = 10
 
@@ -40,7 +45,7 @@ def obstacle(arm: str, found: Evidence) -> str | None:
 
 def _only_disputed(arm: str, found: Evidence) -> bool:
     rows, judged = (frame[frame["arm"] == arm] for frame in (found.pairs, found.judged))
-    chosen = bool((rows["stratum"] == DISPUTED).any())
+    chosen = bool(rows["stratum"].isin(BY_VERDICT).any())
     return chosen and bool(rows["disputed"].all()) and not bool(judged["disputed"].all())
 
 
@@ -53,15 +58,16 @@ def _uninformative(arm: str, counted: Confusion) -> str | None:
     return f"{arm}: Youden's J is {shown}: the judge {like} a coin, so nothing is corrected with it"
 
 
-def corrections(arm: str, found: Evidence) -> Correction:
+def corrections(arm: str, found: Evidence, panel: Correction | None = None) -> Correction:
     """The event rate of an arm by each method, or the reason why a method is refused.
 
     Estimand: the share of events among the arm's trials that this judge read (train split left out). `naive`
     takes verdicts at their word (Wilson); `labels` uses the labelled trials alone (Wilson, weighted);
     `rogan_gladen` and `lang_reiczigel` correct by this arm's own error rates and are refused where `obstacle`
-    says so; `ppi` assumes nothing of the judge but needs labels drawn with known chances. The apparent rate
-    counts labelled and unlabelled trials, so it is not quite independent of the error rates; the joint posterior
-    of `stats` is.
+    says so; `ppi` assumes nothing of the judge but needs labels drawn with known chances. For these the apparent rate
+    counts labelled and unlabelled trials, so it is not quite independent of the error rates; in `joint`, the
+    posterior of this judge's rate and errors together (`calibration.joint`), it is. `panel`, from `panels`, is the
+    same for all judges together and the one that labels chosen by verdicts allow.
     """
     judged = found.judged[found.judged["arm"] == arm]
     counted = confusion(found.pairs[found.pairs["arm"] == arm])
@@ -77,7 +83,27 @@ def corrections(arm: str, found: Evidence) -> Correction:
         "labels": _try(partial(_labels_alone, arm, found)),
         **corrected,
         "ppi": _try(partial(_ppi, arm, found)),
+        "joint": why if why else _try(partial(_joint, arm, found)),
+        "panel": (panel or {}).get(arm, f"{arm}: no judge has read a transcript there"),
     }
+
+
+def panels(arms: Mapping[str, ArmPatterns], seed: int = 0) -> Correction:
+    """The event rate of each arm by the joint posterior of all judges together, or why there is none.
+
+    Estimand: the share of events among the trials that any of them read. Judges are taken to err independently
+    given the truth, which `calibration.dependence` checks; labels may have been chosen by their verdicts.
+    """
+    return {arm: _try(partial(_panel, each, seed)) for arm, each in arms.items()}
+
+
+def _panel(arm: ArmPatterns, seed: int) -> Estimate:
+    told = arm.counts.labelled.sum(axis=0)
+    if not told.all():
+        raise NotEnoughData(
+            f"{arm.arm}: labels must show events and non-events both: there are {told[1]} and {told[0]}: label more"
+        )
+    return panel_posterior(arm.counts, seed=seed).estimate()
 
 
 def _try(way: Callable[[], Estimate]) -> Estimate | str:
@@ -85,6 +111,16 @@ def _try(way: Callable[[], Estimate]) -> Estimate | str:
         return way()
     except NotEnoughData as reason:
         return str(reason)
+
+
+def _joint(arm: str, found: Evidence) -> Estimate:
+    rows = found.pairs[found.pairs["arm"] == arm]
+    if not rows["stratum"].isin(RANDOM_STRATA).all():
+        raise NotEnoughData(f"{arm}: labels were chosen by what judges said: only all judges together can use them")
+    judged = found.judged[(found.judged["arm"] == arm) & ~found.judged["trial"].isin(set(rows["trial"]))]
+    counted = confusion(rows)
+    hits, right = (counted.tp, counted.tp + counted.fn), (counted.tn, counted.tn + counted.fp)
+    return joint_posterior((float(judged["event"].sum()), float(len(judged))), hits, right, internal=True)
 
 
 def _labels_alone(arm: str, found: Evidence) -> Estimate:
@@ -103,10 +139,18 @@ def _ppi(arm: str, found: Evidence) -> Estimate:
         raise NotEnoughData(f"{arm}: {len(rows)} labels: PPI++ needs {MIN_PPI_LABELS}, of events and of others")
     if _only_disputed(arm, found):
         raise NotEnoughData(f"{arm}: only disputed transcripts are labelled, which are no sample of all")
-    # Weighted labels stand for all trials; what they leave over, short of the disputed, stands for nothing.
-    alike = rows["weight"].nunique() == 1
-    rest = judged[~judged["trial"].isin(set(rows["trial"]))] if alike else judged
-    estimate = ppi_mean(rows["true_event"], rows["event"], rest["event"], weights=rows["weight"])
+    if rows["weight"].nunique() == 1:
+        rest = judged[~judged["trial"].isin(set(rows["trial"]))]
+        estimate = ppi_mean(rows["true_event"], rows["event"], rest["event"])
+    else:
+        estimate = _weighted(rows, judged)
     low, high = max(0.0, estimate.low), min(1.0, estimate.high)
     point = min(1.0, max(0.0, estimate.value))
     return Estimate(point, low, high, estimate.se, estimate.level, estimate.method)
+
+
+def _weighted(rows: pd.DataFrame, judged: pd.DataFrame) -> Estimate:
+    """PPI++ where labels had unequal chances: inverse weights, on the scale on which weights add to the pool."""
+    chance = 1 / rows["weight"].to_numpy(dtype=float)
+    scale = (1 / chance).sum() / len(judged)
+    return ppi_weighted(rows["true_event"], rows["event"], judged["event"], np.minimum(chance * scale, 1.0))

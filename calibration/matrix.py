@@ -14,7 +14,7 @@ from calibration.agreement import cohen_kappa, gwet_ac1, krippendorff_alpha
 from calibration.facts import MEASURING, ok_verdicts, trial_frame
 from calibration.labels import rater_labels
 from calibration.prevalence import wilson
-from calibration.queue import DISPUTED
+from calibration.queue import BY_VERDICT
 from data.errors import NotEnoughData
 from data.outcomes import Outcome
 from data.records import Estimate, RaterRole
@@ -38,7 +38,7 @@ def readings(store: Store, judges: pd.DataFrame, view: str, *, splits: Sequence[
     names = dict(zip(judges["version"], judges["name"], strict=True))
     verdicts = ok_verdicts(store, list(names), trials)
     labels = rater_labels(store, view)
-    plain = (labels["role"] == str(RaterRole.RATER)) & (labels["stratum"] != DISPUTED)
+    plain = (labels["role"] == str(RaterRole.RATER)) & ~labels["stratum"].isin(BY_VERDICT)
     labels = labels[plain & labels["trial"].isin(set(trials["trial"]))]
     said = pd.concat(
         [

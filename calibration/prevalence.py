@@ -1,4 +1,4 @@
-"""Rates and differences of rates with intervals, as read and with a judge's error taken out; takes counts and arrays.
+"""Rates and differences of rates with intervals, as read and with a judge's error taken out; takes counts.
 
 A count is a pair (k, n): k of n. Counts may be fractional where they are effective counts of a weighted sample.
 """
@@ -7,16 +7,16 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
 from scipy.stats import norm
 from statsmodels.stats.proportion import confint_proportions_2indep, proportion_confint
 
+from calibration.predicted import ppi_mean
 from data.errors import BadInput, NotEnoughData
 from data.records import Estimate
 
+__all__ = ["Count", "clopper_pearson", "difference", "lang_reiczigel", "newcombe", "ppi_mean", "rogan_gladen", "wilson"]
+
 Count = tuple[float, float]
-Floats = NDArray[np.float64]
 _TINY = 1e-9
 
 
@@ -119,66 +119,6 @@ def lang_reiczigel(
     error = math.sqrt(p * (1 - p) / n + rate**2 * spread1 + (1 - rate) ** 2 * spread0) / youden
     limits = (0.0, 1.0) if clip else (-math.inf, math.inf)
     return _estimate(value, centre - z * error, centre + z * error, error, confidence, "Lang-Reiczigel", limits)
-
-
-def ppi_mean(
-    labelled: ArrayLike,
-    judged: ArrayLike,
-    unlabelled: ArrayLike,
-    lam: float | None = None,
-    *,
-    weights: ArrayLike | None = None,
-    confidence: float = 0.95,
-) -> Estimate:
-    """Mean of a label over all trials, helped by a judge's reading of those without one (PPI++).
-
-    Estimand: mean label of the trials that labelled and unlabelled ones are a random sample of. Assumes that the
-    labelled are drawn at random (or with the inclusion probabilities behind `weights`), nothing about the judge:
-    lam * mean(unlabelled) + mean(labelled - lam * judged). With lam unset, the lam that minimises the variance,
-    within [0, 1]. Normal limits: beware of few labels. Source: Angelopoulos, Duchi, Zrnic (2023), PPI++.
-
-    Parameters
-    ----------
-    labelled, judged : array (n,)
-        Label and the judge's reading of the same n trials.
-    unlabelled : array (N,)
-        The judge's reading of the other trials; may be empty, then only labels count.
-    lam : float, optional
-        Trust in the judge: 0 ignores it, 1 is plain prediction-powered inference.
-    weights : array (n,), optional
-        Inverse inclusion probabilities of the labelled trials, on any scale.
-    """
-    truth, read, rest = (np.asarray(part, dtype=float) for part in (labelled, judged, unlabelled))
-    if truth.shape != read.shape:
-        raise BadInput(f"{len(truth)} labels and {len(read)} readings of the judge: they must be of the same trials")
-    if len(truth) < 2:
-        raise NotEnoughData(f"prediction-powered mean: {len(truth)} labelled trials: two are the least")
-    weight = np.ones_like(truth) if weights is None else np.asarray(weights, dtype=float)
-    weight = weight * len(weight) / weight.sum()
-    if not len(rest):
-        lam = 0.0
-    elif lam is None:
-        lam = _tuned(_around_mean(truth, weight), _around_mean(read, weight), rest)
-    value = float((weight * (truth - lam * read)).mean()) + (lam * float(rest.mean()) if len(rest) else 0.0)
-    spread = float(_around_mean(truth - lam * read, weight).var()) / len(truth)
-    spread += lam**2 * float(rest.var()) / len(rest) if len(rest) else 0.0
-    error = math.sqrt(spread)
-    half = float(norm.ppf(0.5 + confidence / 2)) * error
-    return _estimate(value, value - half, value + half, error, confidence, "PPI++", (-math.inf, math.inf))
-
-
-def _around_mean(values: Floats, weight: Floats) -> Floats:
-    """Values with their distance from the weighted mean scaled by their weight (which average 1)."""
-    mean = float((weight * values).mean())
-    return weight * (values - mean) + mean
-
-
-def _tuned(truth: Floats, read: Floats, rest: Floats) -> float:
-    together = np.concatenate([read, rest])
-    spread = float(together.var(ddof=1))
-    shared = float(((truth - truth.mean()) * (read - read.mean())).mean())
-    best = shared / ((1 + len(truth) / len(rest)) * spread) if spread > _TINY else 0.0
-    return min(1.0, max(0.0, best))
 
 
 def _single(k: float, n: float, method: str, name: str, confidence: float) -> Estimate:

@@ -23,6 +23,8 @@ UNCERTAIN = "uncertain"
 AUDIT = "audit"
 RANDOM = "random"
 AUDIT_ONE_IN = 5
+BY_VERDICT = (DISPUTED, UNCERTAIN)
+RANDOM_STRATA = ("all", AUDIT, RANDOM)
 
 Strategy = Literal["disputed", "uncertain", "random"]
 

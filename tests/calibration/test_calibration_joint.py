@@ -49,7 +49,11 @@ def test_quadrature_equals_simulation(counts, internal: bool) -> None:
 
 @pytest.mark.parametrize(
     "counts",
-    [((4060, 11284), (178, 179), (358, 359)), ((360_000, 1_000_000), (178, 179), (358, 359)), ((51, 297), (32, 33), (20, 20))],
+    [
+        ((4060, 11284), (178, 179), (358, 359)),
+        ((360_000, 1_000_000), (178, 179), (358, 359)),
+        ((51, 297), (32, 33), (20, 20)),
+    ],
 )
 def test_finer_quadrature_changes_nothing(counts, monkeypatch: pytest.MonkeyPatch) -> None:
     plain = joint_posterior(*counts)

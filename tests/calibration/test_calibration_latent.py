@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from calibration.latent import dawid_skene
+from calibration.latent_bayes import dawid_skene_bayes
 from data.errors import BadInput, NotEnoughData
 
 # Table 1 of Dawid and Skene (1979): readings of observer 1 (three), 2, 3, 4 and 5, one digit a patient.
@@ -35,6 +36,17 @@ def test_the_doubtful_patients_are_the_published_ones() -> None:
     doubtful = {patient + 1: row.round(3).max() for patient, row in enumerate(fit.posterior) if row.max() < 0.99}
     assert doubtful == {7: 0.981, 35: 0.948, 38: 0.979}
     assert [fit.most_likely()[patient - 1] for patient in (3, 7, 35, 38)] == [2, 1, 2, 3]
+
+
+def test_the_posterior_of_the_1979_data_holds_the_published_shares() -> None:
+    published = dawid_skene(PATIENTS, raters=OBSERVERS)
+    fit = dawid_skene_bayes(PATIENTS, raters=OBSERVERS, seed=1)
+    assert fit.converged
+    for bayes, likely in zip(fit.shares, published.shares, strict=True):
+        assert bayes.low < likely.value < bayes.high
+        assert bayes.value == pytest.approx(likely.value, abs=0.025)
+    assert (fit.most_likely() == published.most_likely()).mean() > 0.9
+    assert fit.confusion["1"][0][0].value == pytest.approx(0.889, abs=0.03)
 
 
 def simulated(seed: int, units: int = 300) -> tuple[np.ndarray, np.ndarray]:
@@ -74,3 +86,52 @@ def test_what_cannot_be_told_apart_is_refused() -> None:
         dawid_skene([[1.0, 2.0]], raters=["ann"])
     with pytest.raises(NotEnoughData, match="not converged after 1 steps"):
         dawid_skene(PATIENTS, max_steps=1)
+    with pytest.raises(BadInput, match="1 gold labels for 2 units"):
+        dawid_skene([[1.0, 2.0], [2.0, 2.0]], gold=[1.0])
+
+
+# -- gold labels -----------------------------------------------------------------------------------------
+
+
+def test_gold_for_every_unit_gives_the_plain_counts() -> None:
+    truth, ratings = simulated(7)
+    fit = dawid_skene(ratings, gold=truth)
+    assert [share.value for share in fit.shares] == pytest.approx([1 - truth.mean(), truth.mean()])
+    seen = ~np.isnan(ratings[:, 2])
+    table = [[(ratings[seen & (truth == true), 2] == said).mean() for said in (0, 1)] for true in (0, 1)]
+    np.testing.assert_allclose(fit.confusion[2], table, atol=1e-9)
+    assert (fit.most_likely() == truth).all()
+
+
+def test_a_gold_label_holds_against_all_raters_and_moves_their_confusion() -> None:
+    _, ratings = simulated(8)
+    against = np.flatnonzero((ratings == 1).sum(axis=1) == 3)[:5]
+    gold = np.full(len(ratings), np.nan)
+    gold[against] = 0.0
+    free, held = dawid_skene(ratings), dawid_skene(ratings, gold=gold)
+    assert (free.posterior[against, 1] > 0.9).all()
+    assert (held.posterior[against, 0] == 1).all()
+    assert all(held.confusion[rater][0, 1] > free.confusion[rater][0, 1] for rater in range(3))
+
+
+def test_gold_labels_narrow_the_interval_of_the_shares() -> None:
+    truth, ratings = simulated(9)
+    gold = np.where(np.arange(truth.size) < 150, truth, np.nan)
+    free, held = (dawid_skene(ratings, gold=each, resamples=60, seed=1).shares[1] for each in (None, gold))
+    assert held.se < 0.95 * free.se
+    assert held.low < truth.mean() < held.high
+
+
+def test_one_rater_is_enough_where_gold_labels_tell_how_it_errs() -> None:
+    """The maximum likelihood share is then Rogan and Gladen's, the labelled units counted in."""
+    said = np.repeat([1.0, 0.0, 1.0, 0.0, 1.0, 0.0], [27, 3, 7, 63, 306, 594])
+    gold = np.repeat([1.0, 0.0, np.nan], [30, 70, 900])
+    fit = dawid_skene(said[:, None], gold=gold)
+    assert fit.shares[1].value == pytest.approx((0.34 + 0.9 - 1) / 0.8, abs=1e-4)
+    np.testing.assert_allclose(fit.confusion[0], [[0.9, 0.1], [0.1, 0.9]], atol=1e-4)
+
+
+def test_a_category_that_only_gold_labels_name_is_one() -> None:
+    fit = dawid_skene([[0.0, 0.0], [1.0, 1.0], [0.0, 1.0]], gold=[np.nan, np.nan, 2.0])
+    assert fit.categories == (0.0, 1.0, 2.0)
+    assert fit.most_likely()[2] == 2
