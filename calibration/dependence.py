@@ -7,6 +7,7 @@ as well: they do the same harm. Arrays at the bottom, the store's judges on top 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations, product
@@ -16,7 +17,6 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from calibration.confusion import Evidence, evidence
-from calibration.facts import MEASURING
 from calibration.latent import Patterns, expected_classes, maximise, patterns
 from calibration.oddsratio import common_odds_ratio
 from calibration.ratings import as_ratings
@@ -82,7 +82,7 @@ def judge_dependence(
     versions: Sequence[str],
     view: str = "blind",
     *,
-    splits: Sequence[str] = MEASURING,
+    splits: Sequence[str] | None = None,
     resamples: int = 999,
     seed: int = 0,
 ) -> JudgeDependence:
@@ -98,8 +98,8 @@ def judge_dependence(
         Two judge versions or more.
     view : str
         Label view (`calibration.labels`).
-    splits : sequence of str
-        Splits to measure on.
+    splits : sequence of str, optional
+        Splits to measure on; by default as in `calibration.confusion.judge_splits`.
     resamples, seed : int
         Of the parametric bootstrap of `residual_dependence`.
 
@@ -272,6 +272,8 @@ def _words(row: ErrorPair, p_value: float) -> str:
         )
     if p_value < SIGNIFICANT:
         return "they err apart: where one is wrong the other tends to be right"
+    if math.isinf(ratio.high):
+        return "no sign that errors go together, but too few errors to rule anything out"
     return f"no sign that errors go together, but an odds ratio of up to {ratio.high:.3g} is not ruled out"
 
 

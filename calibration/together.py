@@ -1,0 +1,126 @@
+"""What all judges together say of each arm, if they err independently and if they may not, and whether they do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from calibration.dependence import judge_dependence
+from calibration.facts import judge_frame
+from calibration.joint_panel import Errors, PanelPosterior, panel_posterior, summary
+from calibration.patterns import MAX_PANEL, ArmPatterns, arm_patterns
+from calibration.planning import NET, Target
+from data.errors import NotEnoughData
+from data.records import Estimate
+from data.store import Store
+
+FITS: tuple[Errors, ...] = ("independent", "free")
+SIGNIFICANT = 0.05
+
+
+def together(store: Store, view: str, *, judges: Sequence[str] | None = None, seed: int = 0) -> dict[str, Any]:
+    """The joint posterior of all judges in each arm, twice, and of the corrected net detection; and who errs with whom.
+
+    Estimand: the share of events in each arm among the trials that any of the judges read, and the raw net
+    detection with the judges' error taken out (identified in injection minus not denied in control). `independent`
+    takes judges to err independently given the truth, `free` lets them err together (`calibration.joint_panel`);
+    labels may have been chosen by the verdicts. It pools over subjects and conditions as they were judged.
+
+    Returns
+    -------
+    dict
+        judges (names), arms [{arm, trials, labels, independent, free, reason}], net_detection_corrected
+        {independent, free, reason}, dependence {labelled, unlabelled, notes} as of `calibration.dependence`, and
+        verdict in words. An estimate is None where `reason` says why.
+    """
+    known = judge_frame(store, judges).head(MAX_PANEL)
+    if known.empty:
+        return {"judges": [], "arms": [], NET: _none("no judge has spoken"), "dependence": _unknown(), "verdict": ""}
+    versions = known["version"].tolist()
+    arms = arm_patterns(store, view, judges=versions)
+    rows = [_row(arm, seed) for arm in arms.values()]
+    dependence = _dependence(store, dict(zip(versions, known["name"], strict=True)), view)
+    net = _net(arm_patterns(store, view, judges=versions, question="not_denied"), seed)
+    return {
+        "judges": known["name"].tolist(),
+        "arms": rows,
+        NET: net,
+        "dependence": dependence,
+        "verdict": _verdict(known["name"].tolist(), dependence["labelled"]),
+    }
+
+
+def _row(arm: ArmPatterns, seed: int) -> dict[str, Any]:
+    fits, reason = _fits(arm, seed)
+    trials = int(arm.counts.unlabelled.sum()) + arm.counts.labels
+    figures = {str(errors): fits[errors].estimate() if errors in fits else None for errors in FITS}
+    return {"arm": arm.arm, "trials": trials, "labels": arm.counts.labels, **figures, "reason": reason}
+
+
+def _fits(arm: ArmPatterns, seed: int) -> tuple[dict[Errors, PanelPosterior], str | None]:
+    """Posteriors by kind of fit, and why one is missing."""
+    told = arm.counts.labelled.sum(axis=0)
+    if not told.all():
+        why = f"{arm.arm}: {told[1]} labelled events and {told[0]} labelled non-events: both kinds are needed"
+        return {}, why
+    kinds = FITS if len(arm.judges) > 1 else FITS[:1]
+    found: dict[Errors, PanelPosterior] = {}
+    reason = None if len(kinds) > 1 else f"{arm.arm}: one judge cannot err together with another"
+    for errors in kinds:
+        try:
+            found[errors] = panel_posterior(arm.counts, errors=errors, seed=seed)
+        except NotEnoughData as error:
+            reason = str(error)
+    return found, reason
+
+
+def _net(arms: Mapping[str, ArmPatterns], seed: int) -> dict[str, Any]:
+    target = Target.named(NET)
+    if missing := [name for name in target.signs if name not in arms]:
+        return _none(f"{missing[0]}: no judge has read a transcript there")
+    fits = {name: _fits(arms[name], seed + place) for place, name in enumerate(target.signs)}
+    reason = next((why for _, why in fits.values() if why), None)
+    figures: dict[str, Estimate | None] = {}
+    for errors in FITS:
+        whole = all(errors in found for found, _ in fits.values())
+        posteriors = {name: found[errors] for name, (found, _) in fits.items()} if whole else {}
+        figures[errors] = summary(target.draws(posteriors)) if whole else None
+    return {**figures, "reason": reason}
+
+
+def _none(reason: str) -> dict[str, Any]:
+    return {**dict.fromkeys(FITS), "reason": reason}
+
+
+def _unknown() -> dict[str, Any]:
+    return {"labelled": [], "unlabelled": [], "notes": []}
+
+
+def _dependence(store: Store, names: Mapping[str, str], view: str) -> dict[str, Any]:
+    if len(names) < 2:
+        return _unknown()
+    found = judge_dependence(store, list(names), view)
+    labelled, unlabelled = (
+        [{**asdict(pair), "a": names[str(pair.a)], "b": names[str(pair.b)]} for pair in pairs]
+        for pairs in (found.labelled, found.unlabelled)
+    )
+    return {"labelled": labelled, "unlabelled": unlabelled, "notes": list(found.notes)}
+
+
+def _verdict(names: Sequence[str], pairs: Sequence[Mapping[str, Any]]) -> str:
+    """Which of the two fits to read."""
+    if len(names) < 2:
+        return ""
+    overall = [pair for pair in pairs if pair["truth"] is None]
+    if not overall:
+        return "whether these judges err together is not known: no transcript that two of them read is labelled"
+    if any(pair["p_value"] < SIGNIFICANT and pair["both_wrong"] > pair["expected"] for pair in overall):
+        return (
+            "judges err together more often than chance would have it, so the figures that take them to err "
+            "independently are too sure: read those that do not"
+        )
+    return (
+        "no sign that these judges err together; few labels would not show it, so read the figures that "
+        "allow for it beside the others"
+    )
