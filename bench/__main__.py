@@ -5,7 +5,7 @@ from __future__ import annotations
 import runpy
 import sys
 
-MEASUREMENTS = ("chain",)
+MEASUREMENTS = ("chain", "importing")
 
 
 def main() -> None:

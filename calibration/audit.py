@@ -2,29 +2,42 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, is_dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from sqlalchemy import func, select
 
+from calibration import sentences
 from calibration.confusion import (
-    Confusion,
     Evidence,
     by_arm,
-    by_concept,
     class_table,
     confusion,
-    evidence,
+    judge_splits,
+    judged_trials,
+    paired,
+    spoken_versions,
+    truths,
     verdict_states,
+    verdict_times,
     youden_differences,
 )
-from calibration.correction import corrections, obstacle
-from calibration.facts import MEASURING, judge_frame
-from calibration.labels import disagreements, reference_labels, revisions
+from calibration.contradictions import contradictions
+from calibration.correction import Correction, corrections, obstacle, panels
+from calibration.drift import consistency, drift
+from calibration.facts import IMPORTED, judge_frame
+from calibration.labels import VIEWS, disagreements
 from calibration.matrix import group_agreement, pair_agreement, readings
-from data.records import Arm, Estimate, Split, VerdictState
+from calibration.patterns import arm_patterns
+from calibration.revisions import revisions
+from calibration.strata import rates, strata
+from calibration.together import together
+from data.errors import NotEnoughData
+from data.records import Arm, Estimate, Exposure, Split, VerdictState
 from data.store import Store
 from data.tables import events
 
@@ -32,8 +45,20 @@ LOOK = "test_split_look"
 NEEDED = (Arm.INJECTION, Arm.CONTROL)
 
 
+@dataclass(frozen=True, slots=True)
+class _Measured:
+    """Judges (frame of `judge_frame`), what each said, how its calls ended and when, and whether it repeats itself."""
+
+    judges: pd.DataFrame
+    splits: Sequence[str] | None
+    judged: Sequence[pd.DataFrame]
+    states: pd.DataFrame
+    times: pd.DataFrame
+    repeats: dict[str, Any]
+
+
 def audit(
-    store: Store, *, view: str = "blind", judges: Sequence[str] | None = None, splits: Sequence[str] = MEASURING
+    store: Store, *, view: str = "blind", judges: Sequence[str] | None = None, splits: Sequence[str] | None = None
 ) -> dict[str, Any]:
     """Measure judges against the labels of one view.
 
@@ -44,43 +69,91 @@ def audit(
         Which labels count (`calibration.labels`).
     judges : sequence of str, optional
         Names or versions; by default the newest version of each judge that has spoken.
-    splits : sequence of str
-        Splits to measure on. Leave out `train` for any judge that may have learnt from it.
+    splits : sequence of str, optional
+        Splits to measure on. By default all for judges that were imported with their verdicts, and all but
+        `train` for others, which may have learnt from it.
 
     Returns
     -------
     dict
-        `judges`: for each one judge (name), version, kind, labels (trials measured on), states (share of calls by
-        how they ended), overall and strata (tp, fp, fn, tn, sensitivity, specificity, accuracy, youden: at the top
-        for the study's pass and fail, again under as_pass, and for the event under as_event), classes (outcome
-        class by label and verdict), youden (of the event, by arm and differences), correctable (in injection and
-        control both), correctable_arms, weighted, reasons (why it may not be corrected) and notes.
-        `comparison`: event rate by judge, arm and method, with the reason where a method is refused.
-        `agreement`: pairs and groups. `revisions`, `disagreements`, `labels` (trials with one in this view),
-        `test_split_looks`. An estimate is {value, low, high, se, level, method}, or None where it is undefined.
+        `view` and the keys of `audit_views`, with comparison, agreement, disagreements and labelled (trials with
+        a label) of this view alone.
 
     Notes
     -----
     Every call that measures on labels of the test split is logged as an event and counted.
     """
-    known = judge_frame(store, judges)
-    found = evidence(store, known["version"].tolist(), view, splits=splits)
-    states = verdict_states(store, known["version"].tolist())
-    wide = readings(store, known, view, splits=splits)
-    _log_look(store, view, known, found)
-    judged = list(zip(known.itertuples(), found, strict=True))
-    document = {
-        "view": view,
-        "splits": [str(split) for split in splits],
-        "labels": len(reference_labels(store, view)),
-        "judges": [_judge(judge, each, states, view) for judge, each in judged],
-        "comparison": [row for judge, each in judged for row in _comparison(str(judge.name), each)],
-        "agreement": {"pairs": pair_agreement(wide), "groups": group_agreement(wide)},
-        "revisions": revisions(store),
-        "disagreements": len(disagreements(store, view)),
-        "test_split_looks": looks(store),
-    }
-    plain: dict[str, Any] = _plain(document)
+    measured = _measure(store, judge_frame(store, judges), splits)
+    labels = {view: truths(store, view)}
+    found = {view: paired(measured.judged, labels[view])}
+    plain: dict[str, Any] = _plain(
+        {
+            "view": view,
+            "labelled": len(labels[view]),
+            "judges": _entries(measured, found),
+            "comparison": _comparisons(store, measured, found),
+            **_view(store, measured, view),
+            **_common(store, measured, found),
+        }
+    )
+    return plain
+
+
+def audit_views(
+    store: Store,
+    *,
+    views: Sequence[str] = VIEWS,
+    judges: Sequence[str] | None = None,
+    splits: Sequence[str] | None = None,
+) -> dict[str, Any]:
+    """Measure every judge version against the labels of each view: what `gnomon calibrate` prints.
+
+    Parameters
+    ----------
+    store : Store
+    views : sequence of {"blind", "first", "current"}
+    judges : sequence of str, optional
+        Names or versions; by default every version that has spoken.
+    splits : sequence of str, optional
+        As in `audit`.
+
+    Returns
+    -------
+    dict
+        `views`. `judges`, one entry for each version and view: judge (name), version, kind, newest (of its name),
+        labels (the view), labelled (trials measured on), exposure (what their raters had seen), splits, states
+        (share of calls by how they ended), overall and strata (tp, fp, fn, tn, sensitivity, specificity, accuracy,
+        youden: at the top for the study's pass and fail, again under as_pass, and for the event under as_event;
+        strata also with pooled rates, correctable and reason), classes (outcome class by label and verdict), youden
+        (of the event, by arm and differences), correctable (in injection and control both), correctable_arms,
+        weighted, reasons (why it may not be corrected), notes, drift, consistency and verdict (the answer in words).
+        `comparison`: event rate by judge, view, arm and method, with the reason where a method is refused.
+        `agreement` (pairs and groups), `together` (all judges: `calibration.together`), `disagreements` and
+        `labelled`, each by view. `revisions`,
+        `contradictions` and `test_split_looks`. An estimate is {value, low, high, se, level, method}, or None
+        where it is undefined.
+
+    Notes
+    -----
+    A call that measures on labels of the test split is one look, however many views and judges it has.
+    """
+    measured = _measure(store, judge_frame(store, spoken_versions(store) if judges is None else judges), splits)
+    labels = {view: truths(store, view) for view in views}
+    found = {view: paired(measured.judged, labels[view]) for view in views}
+    each = {view: _view(store, measured, view) for view in views}
+    plain: dict[str, Any] = _plain(
+        {
+            "views": list(views),
+            "labelled": {view: len(part) for view, part in labels.items()},
+            "judges": _entries(measured, found),
+            "comparison": _comparisons(store, measured, found),
+            **{
+                key: {view: part[key] for view, part in each.items()}
+                for key in ("disagreements", "agreement", "together")
+            },
+            **_common(store, measured, found),
+        }
+    )
     return plain
 
 
@@ -90,28 +163,124 @@ def looks(store: Store) -> int:
     return int(store.frame(query)["n"].iloc[0])
 
 
-def _log_look(store: Store, view: str, known: pd.DataFrame, found: Sequence[Evidence]) -> None:
-    seen = {trial for each in found for trial in each.pairs.loc[each.pairs["split"] == str(Split.TEST), "trial"]}
+def _measure(store: Store, judges: pd.DataFrame, splits: Sequence[str] | None) -> _Measured:
+    versions = judges["version"].tolist()
+    newest = judges["version"].isin(judge_frame(store)["version"])
+    return _Measured(
+        judges=judges.assign(newest=newest),
+        splits=splits,
+        judged=judged_trials(store, versions, splits=splits),
+        states=verdict_states(store, versions),
+        times=verdict_times(store, versions),
+        repeats={version: consistency(store, version) for version in versions},
+    )
+
+
+def _view(store: Store, measured: _Measured, view: str) -> dict[str, Any]:
+    wide = _readings(store, measured, view)
+    # A judge or rater that says one thing only has kappa 0 without a standard error: undefined, and no warning.
+    with np.errstate(invalid="ignore", divide="ignore"):
+        agreement = {"pairs": pair_agreement(wide), "groups": group_agreement(wide)}
+    newest = measured.judges.drop_duplicates("name")["version"].tolist()
+    everyone = together(store, view, judges=newest, splits=measured.splits)
+    return {"disagreements": len(disagreements(store, view)), "agreement": agreement, "together": everyone}
+
+
+def _readings(store: Store, measured: _Measured, view: str) -> pd.DataFrame:
+    """Outcomes of the newest versions and of the raters, judges of each kind on the splits that measure them."""
+    newest = measured.judges.drop_duplicates("name")
+    imported = newest["kind"] == IMPORTED
+    if measured.splits is not None or not imported.any():
+        return readings(store, newest, view, splits=judge_splits("", measured.splits))
+    wide = readings(store, newest, view, splits=judge_splits(IMPORTED))
+    own = readings(store, newest[~imported], view, splits=judge_splits(""))
+    for column in own.columns[own.columns.get_level_values("kind") == "judge"]:
+        wide[column] = own[column]
+    return wide
+
+
+def _common(store: Store, measured: _Measured, found: dict[str, list[Evidence]]) -> dict[str, Any]:
+    """What does not depend on the view, the look at the test split among it."""
+    changed = revisions(store)
+    changed["confusion"] = _first_and_current(store, measured, found) if changed["n"] else []
+    _log_look(store, measured, found)
+    return {
+        "revisions": {**changed, "words": sentences.revisions(changed)},
+        "contradictions": contradictions(store),
+        "test_split_looks": looks(store),
+    }
+
+
+def _first_and_current(store: Store, measured: _Measured, found: dict[str, list[Evidence]]) -> list[dict[str, Any]]:
+    """Counts of pass and fail of each judge by the labels as first given and as they stand."""
+    views = {
+        view: found[view] if view in found else paired(measured.judged, truths(store, view))
+        for view in ("first", "current")
+    }
+    return [
+        {"judge": judge.name, "version": judge.version}
+        | {view: _counts(every[place].pairs) for view, every in views.items()}
+        for place, judge in enumerate(measured.judges.itertuples())
+    ]
+
+
+def _counts(pairs: pd.DataFrame) -> dict[str, int]:
+    counted = confusion(pairs, "passed")
+    return {"tp": counted.tp, "fp": counted.fp, "fn": counted.fn, "tn": counted.tn}
+
+
+def _log_look(store: Store, measured: _Measured, found: dict[str, list[Evidence]]) -> None:
+    pairs = [each.pairs for every in found.values() for each in every]
+    seen = {trial for rows in pairs for trial in rows.loc[rows["split"] == str(Split.TEST), "trial"]}
     if seen:
-        store.log(LOOK, {"view": view, "judges": known["version"].tolist(), "labels": len(seen)})
+        versions = measured.judges["version"].tolist()
+        store.log(LOOK, {"views": list(found), "judges": versions, "labels": len(seen)})
 
 
-def _judge(judge: Any, found: Evidence, states: pd.DataFrame, view: str) -> dict[str, Any]:
+def _entries(measured: _Measured, found: dict[str, list[Evidence]]) -> list[dict[str, Any]]:
+    entries = []
+    for place, judge in enumerate(measured.judges.itertuples()):
+        known: list[tuple[pd.DataFrame, dict[str, Any]]] = []
+        for view, every in found.items():
+            pairs = every[place].pairs
+            figures = next((figures for other, figures in known if other.equals(pairs)), None)
+            if figures is None:
+                figures = _figures(measured, judge, every[place])
+                known.append((pairs, figures))
+            entries.append(_judge(measured, judge, figures, view))
+    return entries
+
+
+def _judge(measured: _Measured, judge: Any, figures: dict[str, Any], view: str) -> dict[str, Any]:
+    entry = {
+        "judge": judge.name,
+        "version": judge.version,
+        "kind": judge.kind,
+        "newest": bool(judge.newest),
+        "labels": view,
+        "splits": list(judge_splits(judge.kind, measured.splits)),
+        **figures,
+        "consistency": measured.repeats[judge.version],
+    }
+    if not entry["labelled"]:
+        entry["reasons"] = [f"no {view} label stands on a transcript that this judge read: label some"]
+    return {**entry, "verdict": sentences.verdict(entry)}
+
+
+def _figures(measured: _Measured, judge: Any, found: Evidence) -> dict[str, Any]:
+    """What labels say of a judge, whichever view they are of."""
     rows = found.pairs
     arms = by_arm(rows)
     differences = youden_differences(arms)
     obstacles = {arm: obstacle(arm, found) for arm in _arms(found)}
-    own = states[states["judge"] == judge.version]
+    own, times = (frame[frame["judge"] == judge.version] for frame in (measured.states, measured.times))
     shares = dict(zip(own["state"], own["share"].astype(float), strict=True))
-    unlabelled = [f"no {view} label stands on a transcript that this judge read: label some"]
     return {
-        "judge": judge.name,
-        "version": judge.version,
-        "kind": judge.kind,
-        "labels": len(rows),
+        "labelled": len(rows),
+        "exposure": {str(kind): int((rows["exposure"] == str(kind)).sum()) for kind in Exposure},
         "states": shares,
-        "overall": _both(rows),
-        "strata": _strata(rows),
+        "overall": rates(rows),
+        "strata": strata(found),
         "classes": class_table(rows).to_dict("records"),
         "youden": {
             "by_arm": {arm: each.youden for arm, each in arms.items()},
@@ -120,8 +289,9 @@ def _judge(judge: Any, found: Evidence, states: pd.DataFrame, view: str) -> dict
         "correctable": all(obstacles[str(arm)] is None for arm in NEEDED),
         "correctable_arms": {arm: why is None for arm, why in obstacles.items()},
         "weighted": bool(rows["weight"].nunique() > 1),
-        "reasons": [why for why in obstacles.values() if why] if len(rows) else unlabelled,
+        "reasons": [why for why in obstacles.values() if why],
         "notes": _notes(rows, differences, shares),
+        "drift": drift(times, found),
     }
 
 
@@ -131,27 +301,31 @@ def _arms(found: Evidence) -> list[str]:
     return [str(arm) for arm in Arm if arm in NEEDED or arm in there]
 
 
-def _both(rows: pd.DataFrame) -> dict[str, Any]:
-    passed, event = _rates(confusion(rows, "passed")), _rates(confusion(rows, "event"))
-    return {**passed, "as_pass": passed, "as_event": event}
+def _comparisons(store: Store, measured: _Measured, found: dict[str, list[Evidence]]) -> list[dict[str, Any]]:
+    panel = {view: _panels(store, measured, view) for view in found}
+    return [
+        {"judge": judge.name, "version": judge.version, "view": view, **row}
+        for place, judge in enumerate(measured.judges.itertuples())
+        for view, every in found.items()
+        for row in _comparison(every[place], panel[view])
+    ]
 
 
-def _strata(rows: pd.DataFrame) -> list[dict[str, Any]]:
-    arms = [(arm, None, rows[rows["arm"] == arm]) for arm in by_arm(rows)]
-    named = [(arm, name, rows[(rows["arm"] == arm) & (rows["target"] == name)]) for arm, name in by_concept(rows)]
-    return [{"arm": arm, "concept": name, "labels": len(part), **_both(part)} for arm, name, part in [*arms, *named]]
+def _panels(store: Store, measured: _Measured, view: str) -> Correction:
+    """The event rate of each arm by all judges together, each in its newest version."""
+    newest = measured.judges.drop_duplicates("name")["version"].tolist()
+    try:
+        return panels(arm_patterns(store, view, judges=newest, splits=measured.splits))
+    except NotEnoughData:
+        return {}
 
 
-def _rates(counted: Confusion) -> dict[str, Any]:
-    return {key: value for key, value in asdict(counted).items() if key not in ("positives", "negatives")}
-
-
-def _comparison(judge: str, found: Evidence) -> list[dict[str, Any]]:
+def _comparison(found: Evidence, panel: Correction) -> list[dict[str, Any]]:
     rows = []
     for arm in sorted(set(found.judged["arm"]), key=list(Arm).index):
-        judged, labels = ((frame["arm"] == arm).sum() for frame in (found.judged, found.pairs))
-        for method, figure in corrections(arm, found).items():
-            shared = {"judge": judge, "arm": arm, "method": method, "judged": int(judged), "labels": int(labels)}
+        judged, labelled = ((frame["arm"] == arm).sum() for frame in (found.judged, found.pairs))
+        for method, figure in corrections(arm, found, panel).items():
+            shared = {"arm": arm, "method": method, "judged": int(judged), "labelled": int(labelled)}
             refused = isinstance(figure, str)
             rows.append({**shared, "estimate": None if refused else figure, "reason": figure if refused else None})
     return rows
@@ -173,11 +347,14 @@ def _notes(rows: pd.DataFrame, differences: dict[tuple[str, str], Estimate], sta
 
 
 def _plain(value: Any) -> Any:
-    """Estimates as dictionaries and numbers of numpy as Python's, so that the document is valid JSON."""
-    if isinstance(value, Estimate):
+    """Estimates as dictionaries, numbers of numpy as Python's and what is no number as None: valid, strict JSON."""
+    if isinstance(value, Estimate) and not (math.isfinite(value.low) and math.isfinite(value.high)):
+        return None
+    if is_dataclass(value) and not isinstance(value, type):
         return _plain(asdict(value))
     if isinstance(value, dict):
         return {str(key): _plain(part) for key, part in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(part) for part in value]
-    return value.item() if hasattr(value, "item") else value
+    bare = value.item() if hasattr(value, "item") else value
+    return None if isinstance(bare, float) and not math.isfinite(bare) else bare

@@ -8,19 +8,21 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
+from sqlalchemy import select
 
-from calibration.facts import MEASURING, ok_verdicts, trial_frame, verdict_frame
+from calibration.facts import IMPORTED, MEASURING, judge_frame, ok_verdicts, trial_frame, verdict_frame
 from calibration.labels import rater_labels, reference
 from calibration.prevalence import Count, difference, newcombe, wilson
-from calibration.queue import AUDIT, DISPUTED, RANDOM, disputed_trials
+from calibration.queue import BY_VERDICT, RANDOM_STRATA, UNCERTAIN, disputed_among
 from data.outcomes import Outcome
-from data.records import Arm, Estimate
+from data.records import Arm, Estimate, Split
 from data.store import Store
+from data.tables import judges as judge_table
+from data.tables import verdicts as verdict_table
 
 Reading = Literal["event", "passed"]
 CLASSES = ("refused", "event", "incoherent", "rest")
-ALIKE = {"all", RANDOM, AUDIT}
-JUDGED = ("trial", "subject", "arm", "target", "split", "disputed", "outcome", "event", "passed")
+JUDGED = ("trial", "subject", "arm", "target", "split", "disputed", "said", "outcome", "event", "passed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +54,22 @@ class Evidence:
     pairs: pd.DataFrame
 
 
-def evidence(store: Store, versions: Sequence[str], view: str, *, splits: Sequence[str] = MEASURING) -> list[Evidence]:
+def judge_splits(kind: str, asked: Sequence[str] | None = None) -> tuple[str, ...]:
+    """Splits that a kind of judge is measured on: those asked for, else dev and test.
+
+    An imported judge did its learning elsewhere, where our train split means nothing: it is measured on all splits.
+    """
+    usual = Split if kind == IMPORTED else MEASURING
+    return tuple(str(split) for split in (usual if asked is None else asked))
+
+
+def evidence(
+    store: Store, versions: Sequence[str], view: str, *, splits: Sequence[str] | None = None
+) -> list[Evidence]:
     """For each judge version, what it said of all trials, and beside the label of those that have one in a view.
 
-    Trials of the train split are left out unless `splits` names it: a judge may have learnt from them.
+    Trials of the train split are left out unless `splits` names it or the judge is imported: a judge may have
+    learnt from them.
 
     Parameters
     ----------
@@ -64,28 +78,55 @@ def evidence(store: Store, versions: Sequence[str], view: str, *, splits: Sequen
         Judge versions.
     view : str
         Label view (`calibration.labels`).
-    splits : sequence of str
-        Splits to measure on.
+    splits : sequence of str, optional
+        Splits to measure on, by default those of `judge_splits`.
 
     Returns
     -------
     list of Evidence
-        `judged`, one row a trial with an ok verdict: trial, subject, arm, target, split, disputed and the
-        verdict's outcome, event and passed. `pairs` adds stratum, the label's true_outcome, true_event and
-        true_passed, and weight (see `weights`).
+        `judged`, one row a trial with an ok verdict: trial, subject, arm, target, split, disputed, said (which
+        judges see an event) and the verdict's outcome, event and passed. `pairs` adds stratum, exposure, the
+        label's true_outcome, true_event and true_passed, and weight (see `weights`).
     """
-    labels = reference(rater_labels(store, view))
-    truth = labels[["trial", "stratum", "probability"]].assign(
-        true_outcome=labels["outcome"], true_event=labels["event"], true_passed=labels["passed"]
-    )
-    trials, disputed = trial_frame(store), disputed_trials(store)
-    asked = trials[trials["split"].isin([str(split) for split in splits])]
+    return paired(judged_trials(store, versions, splits=splits), truths(store, view))
+
+
+def judged_trials(store: Store, versions: Sequence[str], *, splits: Sequence[str] | None = None) -> list[pd.DataFrame]:
+    """The `judged` frames of `evidence`, which are the same in every view of the labels."""
+    table = store.frame(select(judge_table.c.version, judge_table.c.kind))
+    kinds = dict(zip(table["version"], table["kind"], strict=True))
+    trials, heard = trial_frame(store), ok_verdicts(store, judge_frame(store)["version"].tolist())
+    disputed, said = disputed_among(heard), _said(heard)
     found = []
     for version in versions:
+        asked = trials[trials["split"].isin(judge_splits(str(kinds.get(version)), splits))]
         verdicts = ok_verdicts(store, [version], asked)
-        judged = verdicts.assign(disputed=verdicts["trial"].isin(disputed))[list(JUDGED)]
-        both = judged.merge(truth, on="trial").sort_values("trial").reset_index(drop=True)
-        found.append(Evidence(judged, both.assign(weight=weights(both, judged))))
+        known = verdicts.assign(
+            disputed=verdicts["trial"].isin(disputed), said=[said.get(t, "") for t in verdicts["trial"]]
+        )
+        found.append(known[list(JUDGED)])
+    return found
+
+
+def _said(heard: pd.DataFrame) -> dict[str, str]:
+    """By trial, the judges that see an event in it, in order."""
+    seen = heard[heard["event"]].sort_values("judge")
+    return {str(trial): " ".join(part) for trial, part in seen.groupby("trial")["judge"]}
+
+
+def truths(store: Store, view: str) -> pd.DataFrame:
+    """The label of each trial that stands in a view, as `evidence` sets it beside a verdict."""
+    labels = reference(rater_labels(store, view))
+    named = {f"true_{name}": labels[name] for name in ("outcome", "event", "passed")}
+    return labels[["trial", "stratum", "probability", "exposure"]].assign(**named)
+
+
+def paired(judged: Sequence[pd.DataFrame], truth: pd.DataFrame) -> list[Evidence]:
+    """Judged frames with the labels of a view (`truths`) beside them."""
+    found = []
+    for each in judged:
+        both = each.merge(truth, on="trial").sort_values("trial").reset_index(drop=True)
+        found.append(Evidence(each, both.assign(weight=weights(both, each))))
     return found
 
 
@@ -95,13 +136,14 @@ def weights(labelled: pd.DataFrame, judged: pd.DataFrame) -> pd.Series[float]:
     Labels chosen because judges dispute a transcript are no random sample. Where there are such labels, each
     stands for judged / labelled of the trials of its arm that are disputed as it is: that is its realised
     inclusion probability over all calls to the queue, and leaves P(truth | verdicts), which the choice does not
-    touch, as it is. Else labels of a random sample or a census weigh 1, and those of any other stratum the
-    inverse of their recorded inclusion probability.
+    touch, as it is. Labels chosen for what they tell (`uncertain`) were drawn by arm and by which judges see an
+    event, so then each stands for the trials that are alike in that. Else labels of a random sample or a census
+    weigh 1, and those of any other stratum the inverse of their recorded inclusion probability.
     """
-    if not (labelled["stratum"] == DISPUTED).any():
-        alike = labelled["stratum"].isin(ALIKE)
+    if not labelled["stratum"].isin(BY_VERDICT).any():
+        alike = labelled["stratum"].isin(RANDOM_STRATA)
         return (1 / labelled["probability"]).where(~alike, 1.0)
-    kind = ["arm", "disputed"]
+    kind = ["arm", "said" if (labelled["stratum"] == UNCERTAIN).any() else "disputed"]
     there = judged.groupby(kind).size()
     seen = labelled.groupby(kind).size()
     ratio = there.reindex(seen.index) / seen
@@ -154,8 +196,15 @@ def by_arm(rows: pd.DataFrame, reading: Reading = "event") -> dict[str, Confusio
 
 def by_concept(rows: pd.DataFrame, reading: Reading = "event") -> dict[tuple[str, str], Confusion]:
     """Confusion of each (arm, injected concept) that has labelled trials."""
-    groups = rows.dropna(subset=["target"]).groupby(["arm", "target"], sort=True)
-    return {(str(arm), str(concept)): confusion(part, reading) for (arm, concept), part in groups}
+    return {key: confusion(part, reading) for key, part in groups(rows, "target").items()}
+
+
+def groups(rows: pd.DataFrame, column: str) -> dict[tuple[str, str], pd.DataFrame]:
+    """Rows of each (arm, value of a column such as `target` or `subject`), in the order of arms, then of names."""
+    order = list(Arm)
+    found = rows.dropna(subset=[column]).groupby(["arm", column])
+    named = {(str(arm), str(name)): part for (arm, name), part in found}
+    return dict(sorted(named.items(), key=lambda item: (order.index(Arm(item[0][0])), item[0][1])))
 
 
 def youden_differences(arms: dict[str, Confusion]) -> dict[tuple[str, str], Estimate]:
@@ -200,3 +249,26 @@ def verdict_states(store: Store, versions: Sequence[str]) -> pd.DataFrame:
     """How the calls of each judge version ended: judge (version), state, n, share of the version's calls."""
     counts = verdict_frame(store, versions).groupby(["judge", "state"]).size().rename("n").reset_index()
     return counts.assign(share=counts["n"] / counts.groupby("judge")["n"].transform("sum"))
+
+
+def spoken_versions(store: Store) -> list[str]:
+    """Every judge version with a verdict: judges in the study's order, the newest version of each first."""
+    heard = select(verdict_table.c.judge).distinct().subquery()
+    column = judge_table.c
+    query = select(column.version, column.name).join(heard, heard.c.judge == column.version)
+    known = store.frame(query.order_by(column.created_at.desc(), column.version))
+    names = judge_frame(store)["name"].tolist()
+    return [str(version) for name in names for version in known.loc[known["name"] == name, "version"]]
+
+
+def verdict_times(store: Store, versions: Sequence[str]) -> pd.DataFrame:
+    """When each version first spoke of each trial: trial, judge (version), at (UTC; missing where it can't be read)."""
+    column = verdict_table.c
+    query = select(column.trial, column.judge, column.created_at)
+    times = store.frame(query.where(column.sample == 0, column.judge.in_(list(versions))))
+    return times.assign(at=as_times(times["created_at"])).drop(columns="created_at")
+
+
+def as_times(stamps: pd.Series[str]) -> pd.Series[pd.Timestamp]:
+    """ISO 8601 stamps of any kind as times in UTC; what is no time is missing."""
+    return pd.to_datetime(stamps, utc=True, format="ISO8601", errors="coerce")

@@ -18,6 +18,7 @@ from data.tables import verdicts as verdict_table
 
 FACTS = ("claims", "concept", "coherent", "refused")
 PASSED = "passed"
+IMPORTED = "imported"
 MEASURING = (Split.DEV, Split.TEST)
 
 

@@ -159,7 +159,7 @@ def corrections(comparison: pd.DataFrame, *, judge: str) -> Any:
     Parameters
     ----------
     comparison : DataFrame
-        `tidy.comparison`: judge, arm, method, value, low, high, judged, labels, reason.
+        `tidy.comparison`: judge, arm, method, value, low, high, judged, labelled, reason.
     judge : str
         The judge to show.
     """
@@ -175,7 +175,7 @@ def corrections(comparison: pd.DataFrame, *, judge: str) -> Any:
             alt.Tooltip("method:N", title="Method"),
             *_interval_tips(".1%"),
             alt.Tooltip("judged:Q", title="Transcripts judged"),
-            alt.Tooltip("labels:Q", title="of them labelled"),
+            alt.Tooltip("labelled:Q", title="of them labelled"),
             alt.Tooltip("reason:N", title="Refused because"),
         ],
     )

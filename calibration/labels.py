@@ -1,14 +1,11 @@
-"""From append-only label events to the labels that a view believes, and what revisions and raters tell apart."""
+"""From append-only label events to the labels that a view believes, and where raters disagree."""
 
 from __future__ import annotations
 
-from typing import Any
-
 import pandas as pd
-from scipy.stats import binomtest
 from sqlalchemy import select
 
-from calibration.facts import FACTS, PASSED, judge_frame, ok_verdicts, with_outcomes
+from calibration.facts import FACTS, with_outcomes
 from data.errors import UnknownName
 from data.records import Exposure, LabelKind, RaterRole
 from data.store import Store
@@ -95,46 +92,3 @@ def disagreements(store: Store, view: str) -> pd.DataFrame:
     split = said.groupby("trial")["outcome"].transform("nunique") > 1
     grouped = said[split].groupby("trial").agg({"arm": "first", "outcomes": "; ".join}).reset_index()
     return grouped.assign(adjudicated=grouped["trial"].isin(set(labels.loc[final, "trial"])))
-
-
-def revisions(store: Store) -> dict[str, Any]:
-    """Changed labels, and whether those made with the verdict in view moved to the judge's answer.
-
-    A revision is a label of a rater whose facts differ from those of the same rater's label before it on the
-    same trial; taking the earlier one back does not hide it. It moves toward the judges when more of them (the
-    newest version of each) give the label's outcome after it than before, away when fewer do.
-
-    Returns
-    -------
-    dict
-        n, after_verdict (of n), toward_judge and away_from_judge (of after_verdict), p_value (exact two-sided
-        sign test of toward against away; None where neither occurred), trials (ids of those after a verdict).
-    """
-    changes = _changes(store)
-    seen = changes[changes["exposure"] == str(Exposure.AFTER_VERDICT)]
-    versions = judge_frame(store)["version"].tolist()
-    verdicts = ok_verdicts(store, versions)[["trial", "outcome"]].rename(columns={"outcome": "verdict"})
-    heard = seen.merge(verdicts, on="trial")
-    now, then = heard["outcome"] == heard["verdict"], heard["before"] == heard["verdict"]
-    moved = (now.astype(int) - then.astype(int)).groupby(heard["id"]).sum()
-    toward, away = int((moved > 0).sum()), int((moved < 0).sum())
-    return {
-        "n": len(changes),
-        "after_verdict": len(seen),
-        "toward_judge": toward,
-        "away_from_judge": away,
-        "p_value": float(binomtest(toward, toward + away, 0.5).pvalue) if toward + away else None,
-        "trials": sorted(set(seen["trial"])),
-    }
-
-
-def _changes(store: Store) -> pd.DataFrame:
-    """Label events whose facts differ from the rater's event before, with the outcome `before`."""
-    events = label_events(store)
-    given = events[events["kind"] == str(LabelKind.LABEL)].dropna(subset=list(FACTS))
-    keys = ["trial", "rater", "role"]
-    ordered = with_outcomes(given.sort_values([*keys, "revision"]), str(store.study().get("rule", "strict")))
-    said = [*FACTS, PASSED]
-    earlier = ordered.groupby(keys)[[*said, "outcome"]].shift()
-    differs = (ordered[said].astype(object) != earlier[said].astype(object)).any(axis=1)
-    return ordered.assign(before=earlier["outcome"])[differs & earlier["outcome"].notna()]

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from calibration.facts import MEASURING, judge_frame, ok_verdicts, trial_frame
+from calibration.facts import IMPORTED, MEASURING, judge_frame, ok_verdicts, trial_frame
 from calibration.joint_panel import MISSING, Patterns
 from calibration.labels import rater_labels, reference
 from data.errors import NotEnoughData, UnknownName
@@ -17,7 +17,6 @@ from data.outcomes import Outcome
 from data.records import Arm, Split
 from data.store import Store
 
-IMPORTED = "imported"
 MAX_PANEL = 4
 
 Question = Literal["event", "not_denied"]

@@ -13,6 +13,8 @@ METHOD_NAMES = {
     "rogan_gladen": "Rogan-Gladen",
     "lang_reiczigel": "Lang-Reiczigel",
     "ppi": "PPI++",
+    "joint": "Joint posterior",
+    "panel": "Joint posterior, all judges",
 }
 COEFFICIENTS = {
     "agreement": "Agreement",
@@ -35,7 +37,7 @@ def rates(document: dict[str, Any], reading: str = "as_event") -> pd.DataFrame:
             positives, negatives = counts["tp"] + counts["fn"], counts["fp"] + counts["tn"]
             behind = {"sensitivity": positives, "specificity": negatives, "youden": positives + negatives}
             for key, name in MEASURES.items():
-                if stratum["concept"] is None and counts[key] is not None:
+                if stratum["concept"] is None and stratum["subject"] is None and counts[key] is not None:
                     shared = {"judge": judge["judge"], "arm": stratum["arm"], "measure": name, "of": behind[key]}
                     rows.append({**shared, **_interval(counts[key])})
     return pd.DataFrame(rows, columns=["judge", "arm", "measure", *INTERVAL, "of"])
@@ -58,14 +60,54 @@ def classes(document: dict[str, Any], judge: str) -> pd.DataFrame:
 
 
 def comparison(document: dict[str, Any]) -> pd.DataFrame:
-    """Event rate by judge, arm and method: judge, arm, method, value, low, high, judged, labels, reason if refused."""
+    """Event rate by judge, arm and method: judge, arm, method, value, low, high, judged, labelled, reason."""
     rows = []
     for row in document["comparison"]:
         figures = _interval(row["estimate"]) if row["estimate"] else dict.fromkeys(INTERVAL)
-        kept = {key: row[key] for key in ("judge", "arm", "judged", "labels", "reason")}
+        kept = {key: row[key] for key in ("judge", "arm", "judged", "labelled", "reason")}
         rows.append({**kept, "method": METHOD_NAMES[row["method"]], **figures})
-    frame = pd.DataFrame(rows, columns=["judge", "arm", "method", *INTERVAL, "judged", "labels", "reason"])
+    frame = pd.DataFrame(rows, columns=["judge", "arm", "method", *INTERVAL, "judged", "labelled", "reason"])
     return frame.astype(dict.fromkeys(INTERVAL, float))
+
+
+def moves(document: dict[str, Any]) -> pd.DataFrame:
+    """Revisions of labels, one row each: trial, rater, seen, before, after, verdicts (text), direction."""
+    rows = [
+        {
+            **{key: each[key] for key in ("trial", "rater", "before", "after", "direction")},
+            "seen": each["exposure"].replace("_", " "),
+            "verdicts": "; ".join(f"{said['judge']}: {said['outcome']}" for said in each["verdicts"]),
+        }
+        for each in document["revisions"]["moves"]
+    ]
+    return pd.DataFrame(rows, columns=["trial", "rater", "seen", "before", "after", "verdicts", "direction"])
+
+
+def contradictions(document: dict[str, Any]) -> pd.DataFrame:
+    """Contradictions that occur, of judges and raters: who, what, n, of, value, low, high, trials (text)."""
+    told = document["contradictions"]
+    who = [(each["judge"], each) for each in told["judges"]] + [(each["rater"], each) for each in told["raters"]]
+    rows = [
+        {"who": name, "what": kind["words"], "n": kind["n"], "of": kind["of"], **_interval(kind["share"])}
+        | {"trials": ", ".join(kind["trials"])}
+        for name, each in who
+        for kind in each["kinds"].values()
+        if kind["n"]
+    ]
+    return pd.DataFrame(rows, columns=["who", "what", "n", "of", *INTERVAL, "trials"])
+
+
+def together(document: dict[str, Any]) -> pd.DataFrame:
+    """All judges together: rate (arm, or net detection), errors (independent or free), value, low, high."""
+    whole = document["together"]
+    rows = [*whole["arms"], {"arm": "net detection", **whole["net_detection_corrected"]}]
+    shown = [
+        {"rate": row["arm"], "errors": fit, **_interval(row[fit])}
+        for row in rows
+        for fit in ("independent", "free")
+        if row[fit] is not None
+    ]
+    return pd.DataFrame(shown, columns=["rate", "errors", *INTERVAL])
 
 
 def agreement(document: dict[str, Any]) -> pd.DataFrame:

@@ -19,7 +19,14 @@ FITS: tuple[Errors, ...] = ("independent", "free")
 SIGNIFICANT = 0.05
 
 
-def together(store: Store, view: str, *, judges: Sequence[str] | None = None, seed: int = 0) -> dict[str, Any]:
+def together(
+    store: Store,
+    view: str,
+    *,
+    judges: Sequence[str] | None = None,
+    splits: Sequence[str] | None = None,
+    seed: int = 0,
+) -> dict[str, Any]:
     """The joint posterior of all judges in each arm, twice, and of the corrected net detection; and who errs with whom.
 
     Estimand: the share of events in each arm among the trials that any of the judges read, and the raw net
@@ -38,10 +45,13 @@ def together(store: Store, view: str, *, judges: Sequence[str] | None = None, se
     if known.empty:
         return {"judges": [], "arms": [], NET: _none("no judge has spoken"), "dependence": _unknown(), "verdict": ""}
     versions = known["version"].tolist()
-    arms = arm_patterns(store, view, judges=versions)
+    try:
+        arms = arm_patterns(store, view, judges=versions, splits=splits)
+    except NotEnoughData as reason:
+        return {"judges": [], "arms": [], NET: _none(str(reason)), "dependence": _unknown(), "verdict": ""}
     rows = [_row(arm, seed) for arm in arms.values()]
-    dependence = _dependence(store, dict(zip(versions, known["name"], strict=True)), view)
-    net = _net(arm_patterns(store, view, judges=versions, question="not_denied"), seed)
+    dependence = _dependence(store, dict(zip(versions, known["name"], strict=True)), view, splits)
+    net = _net(arm_patterns(store, view, judges=versions, splits=splits, question="not_denied"), seed)
     return {
         "judges": known["name"].tolist(),
         "arms": rows,
@@ -97,10 +107,10 @@ def _unknown() -> dict[str, Any]:
     return {"labelled": [], "unlabelled": [], "notes": []}
 
 
-def _dependence(store: Store, names: Mapping[str, str], view: str) -> dict[str, Any]:
+def _dependence(store: Store, names: Mapping[str, str], view: str, splits: Sequence[str] | None) -> dict[str, Any]:
     if len(names) < 2:
         return _unknown()
-    found = judge_dependence(store, list(names), view)
+    found = judge_dependence(store, list(names), view, splits=splits)
     labelled, unlabelled = (
         [{**asdict(pair), "a": names[str(pair.a)], "b": names[str(pair.b)]} for pair in pairs]
         for pairs in (found.labelled, found.unlabelled)

@@ -15,11 +15,21 @@ from dashboard.charts import show_chart
 from dashboard.fitted import records
 from dashboard.words import count, listed, literal, percent, unbroken
 from data import tables
+from data.records import Split
 from data.store import Store
 
 VIEW_NAMES = {"blind": "Blind only", "first": "As first given", "current": "As they stand now"}
+_SHARES = {
+    name: st.column_config.NumberColumn(shown, format="percent")
+    for name, shown in {"value": "share", "low": "95 % from", "high": "to"}.items()
+}
+_TOGETHER: dict[str, Any] = {
+    **_SHARES,
+    "rate": "",
+    "errors": "judges err",
+    "value": st.column_config.NumberColumn("rate", format="percent"),
+}
 READINGS = {"as_event": "The event", "as_pass": "The study's pass"}
-SIGNIFICANT = 0.05
 
 
 def show() -> None:
@@ -31,14 +41,17 @@ def show() -> None:
         return
     view = _view(store)
     document = _audit(place.url, view, studies.stamp(store), store)
-    _overall(document)
     judge = _judge(document)
+    _overall(document, judge)
     _verdict(document, judge)
     _errors(document)
     _confusion(document, judge)
     _agreement(document)
     _corrections(document, judge)
+    _together(document)
     _revisions(document)
+    _contradictions(document)
+    _drift(document, judge)
 
 
 @st.cache_data(max_entries=32, show_spinner="Measuring the judges")
@@ -67,26 +80,32 @@ def _judge(document: dict[str, Any]) -> str:
         return st.selectbox("Judge", names, key="judge", bind="query-params")
 
 
-def _overall(document: dict[str, Any]) -> None:
-    labels = count(document["labels"], "labelled transcript")
+def _entry(document: dict[str, Any], judge: str) -> dict[str, Any]:
+    return next(each for each in document["judges"] if each["judge"] == judge)
+
+
+def _overall(document: dict[str, Any], judge: str) -> None:
+    labels = count(document["labelled"], "labelled transcript")
     looks = count(document["test_split_looks"], "time")
+    splits = _entry(document, judge)["splits"]
+    where = "all splits, since it was imported" if str(Split.TRAIN) in splits else f"the {listed(splits)} splits"
+    never = "" if str(Split.TRAIN) in splits else ", never on train"
     st.caption(
-        f"{labels} in this view. Judges are measured on the {listed(document['splits'])} splits, never on train. "
+        f"{labels} in this view. {literal(judge)} is measured on {where}{never}. "
         f"The test split was looked at {looks} so far."
     )
 
 
 def _verdict(document: dict[str, Any], judge: str) -> None:
-    each = next(each for each in document["judges"] if each["judge"] == judge)
+    each = _entry(document, judge)
     st.subheader(f"May {literal(judge)} be corrected?")
     if each["correctable"]:
         st.markdown(":green[:material/check_circle:] Yes: its errors are known in both arms that net detection needs.")
     else:
         st.markdown(":red[:material/cancel:] No, not for net detection:")
-    for reason in each["reasons"]:
-        st.text(f"{reason}.")
+    st.text(unbroken(each["verdict"]))
     for note in each["notes"]:
-        st.text(f"{note[:1].upper()}{note[1:]}.")
+        st.text(unbroken(f"{note[:1].upper()}{note[1:]}."))
     rates = tidy.rates(document)
     for arm in rates.loc[rates["judge"] == judge, "arm"].drop_duplicates():
         mine = rates[(rates["judge"] == judge) & (rates["arm"] == arm)]
@@ -187,26 +206,49 @@ def _corrections(document: dict[str, Any], judge: str) -> None:
     )
 
 
+def _together(document: dict[str, Any]) -> None:
+    shown = tidy.together(document)
+    if shown.empty or len(document["together"]["judges"]) < 2:
+        return
+    st.subheader("All judges together")
+    told = shown.assign(
+        rate=shown["rate"].str.capitalize(),
+        errors=shown["errors"].map({"independent": "Apart", "free": "Perhaps together"}),
+    )
+    st.dataframe(told, hide_index=True, column_config=_TOGETHER)
+    verdict = document["together"]["verdict"]
+    st.text(unbroken(f"{verdict[:1].upper()}{verdict[1:]}."))
+    st.caption(
+        "Event rates from the joint posterior of all judges and labels, 95 % credible intervals. Net detection: "
+        "identified in injection minus not denied in control."
+    )
+
+
 def _revisions(document: dict[str, Any]) -> None:
     st.subheader("Labels that were changed")
-    st.text(revision_sentence(document["revisions"]))
+    st.text(unbroken(document["revisions"]["words"]))
     if document["disagreements"]:
         st.text(f"Raters disagree on {count(document['disagreements'], 'transcript')}.")
-    if document["revisions"]["trials"]:
-        with st.expander("Trials whose label changed after a verdict was seen"):
-            st.dataframe(pd.DataFrame({"trial": document["revisions"]["trials"]}), hide_index=True)
+    if document["revisions"]["moves"]:
+        with st.expander("Every label that was changed, before and after"):
+            st.dataframe(tidy.moves(document), hide_index=True)
 
 
-def revision_sentence(revisions: dict[str, Any]) -> str:
-    """How labels were changed, in words."""
-    if not revisions["n"]:
-        return "No label was changed after it was given."
-    changed = f"{count(revisions['n'], 'label')} changed, {revisions['after_verdict']} after a verdict had been seen"
-    if not revisions["after_verdict"]:
-        return f"{changed}."
-    toward, away = revisions["toward_judge"], revisions["away_from_judge"]
-    told = f"{changed}: {toward} towards what the judges said, {away} away from it."
-    p = revisions["p_value"]
-    if p is not None and p < SIGNIFICANT:
-        told += f" Chance alone would hardly do that (exact p {p:.3f}): trust the blind labels."
-    return told
+def _contradictions(document: dict[str, Any]) -> None:
+    st.subheader("Who contradicts themselves")
+    shown = tidy.contradictions(document)
+    if shown.empty:
+        st.text("Nobody: no verdict and no label holds facts that exclude each other.")
+        return
+    st.dataframe(shown, hide_index=True, column_config=_SHARES)
+
+
+def _drift(document: dict[str, Any], judge: str) -> None:
+    st.subheader(f"Does {literal(judge)} judge alike over time?")
+    each = _entry(document, judge)
+    st.text(unbroken(each["drift"]["words"]))
+    if again := each["consistency"]:
+        same = again["same_outcome"]
+        low, high = percent(same["low"]), percent(same["high"])
+        told = f"Asked again about {count(again['trials'], 'transcript')} it gave one outcome on"
+        st.text(unbroken(f"{told} {percent(same['value'])} of them (95 % interval {low} to {high})."))

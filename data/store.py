@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -42,8 +43,13 @@ from data.records import (
 
 WRITE = "gnomon_write"
 CHUNK = 500
+CONDITION = tuple(part.name for part in fields(Condition))
+TRIAL = tuple(part.name for part in fields(Trial) if part.name != "condition")
+VERDICT = tuple(part.name for part in fields(Verdict) if part.name != "facts")
+LABEL = tuple(part.name for part in fields(Label) if part.name != "facts")
 
 
+@cache
 def code_version() -> str:
     """Version of the installed distribution, as every row records it."""
     try:
@@ -142,7 +148,7 @@ class Store:
 
     def add_trials(self, trials: Iterable[Trial]) -> int:
         """Add trials that are not there yet; returns how many were new. Their subjects and protocols go first."""
-        return self._add(tables.trials, [_trial_row(trial) for trial in trials])
+        return self._add(tables.trials, [trial_row(trial) for trial in trials])
 
     def add_judge(self, judge: JudgeVersion) -> int:
         """Keep a judge version so that its verdicts can be traced."""
@@ -151,11 +157,11 @@ class Store:
 
     def add_verdicts(self, verdicts: Iterable[Verdict]) -> int:
         """Add verdicts whose (trial, judge, sample) is not there yet; returns how many were new."""
-        return self._add(tables.verdicts, [_verdict_row(verdict) for verdict in verdicts])
+        return self._add(tables.verdicts, [verdict_row(verdict) for verdict in verdicts])
 
     def add_labels(self, labels: Iterable[Label]) -> int:
         """Add label events; one that repeats (trial, rater, revision) adds nothing. Returns how many were new."""
-        return self._add(tables.labels, [_label_row(label) for label in labels])
+        return self._add(tables.labels, [label_row(label) for label in labels])
 
     def add_counts(self, rows: Iterable[CountRow]) -> int:
         """Add published counts that are not there yet; returns how many were new."""
@@ -168,6 +174,13 @@ class Store:
     def log(self, kind: str, detail: Mapping[str, Any]) -> None:
         """Record that something happened that later readers should know of."""
         self._add(tables.events, [{"kind": kind, "detail": dict(detail), "created_at": now()}])
+
+    def insert(self, connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> int:
+        """Insert rows on an open transaction, skipping those whose key is there; returns how many were new."""
+        before = connection.execute(select(func.count()).select_from(table)).scalar_one()
+        for part in _chunks(rows):
+            connection.execute(self._insert(table).on_conflict_do_nothing(), [dict(row) for row in part])
+        return int(connection.execute(select(func.count()).select_from(table)).scalar_one() - before)
 
     # -- asking ------------------------------------------------------------------------------------------
 
@@ -260,10 +273,7 @@ class Store:
     def _add(self, table: Table, rows: Sequence[Mapping[str, Any]]) -> int:
         """Insert rows in one transaction, skipping those whose key is there; returns how many were new."""
         with self.writing() as connection:
-            before = connection.execute(select(func.count()).select_from(table)).scalar_one()
-            for part in _chunks(rows):
-                connection.execute(self._insert(table).on_conflict_do_nothing(), [dict(row) for row in part])
-            return connection.execute(select(func.count()).select_from(table)).scalar_one() - before
+            return self.insert(connection, table, rows)
 
 
 def _prepare_sqlite(engine: Engine) -> None:
@@ -318,10 +328,11 @@ def _chunks(rows: Sequence[Any]) -> Iterator[Sequence[Any]]:
         yield rows[start : start + CHUNK]
 
 
-def _trial_row(trial: Trial) -> dict[str, Any]:
-    condition = asdict(trial.condition)
+def trial_row(trial: Trial) -> dict[str, Any]:
+    """A trial as the row of its table; time and code version are filled in where they are not given."""
+    condition = {name: getattr(trial.condition, name) for name in CONDITION}
     condition["study_seed"] = condition.pop("seed")
-    rest = {key: value for key, value in asdict(trial).items() if key != "condition"}
+    rest = {name: getattr(trial, name) for name in TRIAL}
     rest["created_at"] = trial.created_at or now()
     rest["code_version"] = trial.code_version or code_version()
     return {
@@ -356,8 +367,9 @@ def _facts_row(facts: Any) -> dict[str, Any]:
     return {name: getattr(facts, name) if facts is not None else None for name in names}
 
 
-def _verdict_row(verdict: Verdict) -> dict[str, Any]:
-    rest = {key: value for key, value in asdict(verdict).items() if key != "facts"}
+def verdict_row(verdict: Verdict) -> dict[str, Any]:
+    """A verdict as the row of its table."""
+    rest = {name: getattr(verdict, name) for name in VERDICT}
     return {
         **rest,
         **_facts_row(verdict.facts),
@@ -366,8 +378,9 @@ def _verdict_row(verdict: Verdict) -> dict[str, Any]:
     }
 
 
-def _label_row(label: Label) -> dict[str, Any]:
-    rest = {key: value for key, value in asdict(label).items() if key != "facts"}
+def label_row(label: Label) -> dict[str, Any]:
+    """A label event as the row of its table."""
+    rest = {name: getattr(label, name) for name in LABEL}
     return {
         **rest,
         **_facts_row(label.facts),

@@ -79,7 +79,9 @@ def judge(
 @app.command()
 def calibrate(
     folder: Folder,
-    view: Annotated[str | None, typer.Option(help="which labels count: blind, first or current")] = None,
+    view: Annotated[
+        str | None, typer.Option(help="only these labels: blind, first or current; by default each in turn")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Measure the judges against the labels: agreement, errors by arm, and whether rates may be corrected."""
@@ -87,6 +89,25 @@ def calibrate(
 
     with steps.opened(folder) as study:
         steps.calibrate(study, view, json)
+
+
+@app.command()
+def plan(
+    folder: Folder,
+    width: Annotated[float, typer.Option(help="width of the 95 % interval to reach, as a fraction: 0.1 is ten points")],
+    estimand: Annotated[
+        str,
+        typer.Option(help="net_detection_corrected, or event_rate_injection, event_rate_control, event_rate_random"),
+    ] = "net_detection_corrected",
+    subject: Annotated[str | None, typer.Option(help="only this subject; by default all together")] = None,
+    view: Annotated[str | None, typer.Option(help="which labels count: blind, first or current")] = None,
+    json: Json = False,
+) -> None:
+    """Say how many labels and trials would reach an interval of a wanted width, and where to label."""
+    from gnomon import planned, steps
+
+    with steps.opened(folder) as study:
+        planned.plan(study, estimand, width, subject, view, json)
 
 
 @app.command()
@@ -116,3 +137,44 @@ def doctor(json: Json = False) -> None:
     from gnomon import machine
 
     machine.doctor(json)
+
+
+@app.command("import")
+def import_(
+    format_: Annotated[
+        str,
+        typer.Argument(
+            metavar="FORMAT",
+            help="open-introspection, llama-introspection, introspection-scaling, inspect, arena, table or gnomon",
+        ),
+    ],
+    paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="the files, all of this format")],
+    study: Annotated[Path, typer.Option(metavar="DIR", help="the study's folder; it is made where there is none")],
+    columns: Annotated[
+        Path | None, typer.Option("--map", metavar="FILE", help="column map of the format 'table' (TOML)")
+    ] = None,
+    judge: Annotated[str | None, typer.Option(help="what to call the source's judge where it has no name")] = None,
+    subject: Annotated[str | None, typer.Option(help="what to call the subject where the source does not")] = None,
+    parameters: Annotated[
+        float | None, typer.Option(min=1, help="the subject's size where its name does not tell")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Bring trials, verdicts and labels made elsewhere into a study (docs/importing.md)."""
+    from data.importers.options import Options
+    from gnomon import transfer
+
+    transfer.bring(format_, paths, study, Options(judge, subject, parameters, columns), json)
+
+
+@app.command()
+def export(
+    folder: Folder,
+    out: Annotated[Path, typer.Option(metavar="FOLDER", help="a new folder")],
+    csv: Annotated[bool, typer.Option("--csv", help="CSV besides Parquet and JSON lines")] = False,
+    json: Json = False,
+) -> None:
+    """Write the whole study as Parquet and JSON lines; 'gnomon import gnomon' reads it back."""
+    from gnomon import transfer
+
+    transfer.give(folder, out, csv, json)

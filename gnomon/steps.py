@@ -9,8 +9,11 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
+from sqlalchemy import select
+
 from data import shipped, tables
 from data.errors import BadInput, FitFailed, JudgeError, NotEnoughData
+from data.importers.made import KIND, UNKNOWN_SIZE
 from data.records import Arm, Subject
 from data.store import Store
 from gnomon import tell
@@ -54,14 +57,15 @@ def opened(folder: Path) -> Iterator[Study]:
     file = read_study(folder)
     store = Store.open(database_url(folder, file))
     try:
-        _sync(store, file)
+        sync(store, file)
         yield Study(folder, file, store)
     finally:
         store.close()
 
 
-def _sync(store: Store, file: StudyFile) -> None:
+def sync(store: Store, file: StudyFile) -> None:
     """Keep in the store what readers of the database alone need, and add the shipped data that the file names."""
+    held = store.study()
     settings = {
         "name": file.name,
         "kind": "counts" if file.counts else "trials",
@@ -71,7 +75,9 @@ def _sync(store: Store, file: StudyFile) -> None:
         "label_view": file.labels.view,
         "design": file.design.model_dump(mode="json") if file.design else {},
     }
-    if store.study() != settings:
+    if file.imported:
+        settings |= _imported(store, file, held)
+    if held != settings:
         store.set_study(settings)
     if file.counts:
         shipped.add_published(store)
@@ -79,12 +85,30 @@ def _sync(store: Store, file: StudyFile) -> None:
         shipped.calibration_set().add_to(store)
 
 
+def _imported(store: Store, file: StudyFile, held: dict[str, Any]) -> dict[str, Any]:
+    """What an imported study takes from its store: what the file leaves out."""
+    seen = store.frame(select(tables.trials.c.concept).distinct().order_by(tables.trials.c.concept))["concept"]
+    known = store.frame(select(tables.judges.c.name, tables.judges.c.kind).distinct())
+    mine = [judge.name for judge in file.judges]
+    there = {*known["name"], *mine}
+    brought = sorted(known.loc[known["kind"] == KIND, "name"])
+    listed = dict.fromkeys([*held.get("judges", []), *brought, *mine])
+    names = [name for name in listed if name in there or not mine]
+    return {
+        "kind": "counts" if file.counts else held.get("kind", "trials"),
+        "concepts": file.concepts() or [str(name) for name in seen.dropna()],
+        "judges": names,
+        "design": file.design.model_dump(mode="json") if file.design else held.get("design", {}),
+    }
+
+
 def generate(
     study: Study, subjects: Sequence[str], concepts: Sequence[str], batch_size: int | None, json: bool
 ) -> list[dict[str, Any]]:
     """Make the trials that are missing, subject by subject."""
     if study.file.design is None:
-        raise BadInput(f"study '{study.file.name}' holds counts, not trials: nothing can be generated for it")
+        held = "what was imported" if study.file.imported else "counts, not trials"
+        raise BadInput(f"study '{study.file.name}' holds {held}: nothing can be generated without [design]")
     names = study.file.only("subject", [spec.name for spec in study.file.subjects], subjects)
     wanted = study.file.only("concept", study.file.concepts(), concepts)
     specs = [spec for spec in study.file.subjects if spec.name in names]
@@ -132,7 +156,8 @@ def judge(study: Study, names: Sequence[str], limit: int | None, json: bool) -> 
     wanted = study.file.only("judge", [spec.name for spec in study.file.judges], names)
     training = shipped.calibration_set().training_pairs()
     specs = [spec for spec in study.file.judges if spec.name in wanted]
-    judges = [build(spec, study.file.concepts(), training) for spec in specs]
+    concepts = study.store.study()["concepts"]
+    judges = [build(spec, concepts, training) for spec in specs]
     bars: dict[str, Any] = {}
     with progress("verdicts") as report:
 
@@ -151,11 +176,13 @@ def judge(study: Study, names: Sequence[str], limit: int | None, json: bool) -> 
 
 
 def calibrate(study: Study, view: str | None, json: bool) -> dict[str, Any]:
-    """Audit the judges against the labels."""
-    from calibration.audit import audit
+    """Audit every judge version against the labels, in every view of them or in one."""
+    from calibration.audit import audit_views
+    from calibration.labels import VIEWS
+    from gnomon import tell_audit
 
-    document = audit(study.store, view=view or study.file.labels.view)
-    answer(document) if json else tell.audit(document)
+    document = audit_views(study.store, views=[view] if view else VIEWS)
+    answer(document) if json else tell_audit.audit(document)
     return document
 
 
@@ -180,7 +207,8 @@ def fits(study: Study, judge_name: str | None = None) -> list[dict[str, Any]]:
     }
     if study.file.counts:
         return [_timed("published counts", lambda: fitting.fit_published(study.store, **how))]
-    study.file.only("judge", [spec.name for spec in study.file.judges], [judge_name] if judge_name else [])
+    study.file.only("judge", study.store.study()["judges"], [judge_name] if judge_name else [])
+    _sized(study.store)
     if not study.store.count(tables.verdicts):
         raise NotEnoughData(f"study '{study.file.name}' has no verdicts: run 'gnomon judge {study.folder}' first")
     judges = chosen.judges or None
@@ -188,6 +216,17 @@ def fits(study: Study, judge_name: str | None = None) -> list[dict[str, Any]]:
         _timed("as judged", lambda: fitting.fit_judged(study.store, judge=judge_name, **how)),
         _timed("corrected", lambda: fitting.fit_corrected(study.store, judges=judges, **how)),
     ]
+
+
+def _sized(store: Store) -> None:
+    """Raise `NotEnoughData` where sizes are compared and one is not known: it would bend every figure by size."""
+    subjects = store.subjects()
+    unknown = [subject.name for subject in subjects if subject.parameters == UNKNOWN_SIZE]
+    if unknown and len(subjects) > 1:
+        raise NotEnoughData(
+            f"subject '{unknown[0]}': its number of parameters is not known, and figures by size need it: import its "
+            "files again with --parameters"
+        )
 
 
 def check(rows: Sequence[dict[str, Any]]) -> None:

@@ -16,6 +16,7 @@ from data.records import NONE, OTHER, Arm, Span
 from judging.config import JudgeConfig
 
 FILE = "study.toml"
+ListedConcept = Annotated[str, Field(pattern=r"^[^A-Z\s][^A-Z]{0,99}$")]
 Concept = Annotated[str, Field(pattern=r"^[a-z][a-z -]{0,40}$")]
 
 
@@ -89,6 +90,8 @@ class StudyFile(Strict):
     database: str = "gnomon.db"
     rule: str = "strict"
     counts: Literal["published"] | None = None
+    imported: bool = False
+    listed: list[ListedConcept] | None = Field(default=None, alias="concepts", min_length=1)
     subjects: list[SubjectSpec] = Field(default_factory=list)
     design: DesignSpec | None = None
     judges: list[JudgeConfig] = Field(default_factory=list)
@@ -104,8 +107,10 @@ class StudyFile(Strict):
 
     @model_validator(mode="after")
     def _whole(self) -> StudyFile:
-        if self.counts is None and not (self.subjects and self.design):
-            raise ValueError('a study needs [[subjects]] and [design], or counts = "published"')
+        if self.counts is None and not self.imported and not (self.subjects and self.design):
+            raise ValueError('a study needs [[subjects]] and [design], or counts = "published", or imported = true')
+        if self.listed is not None and self.design is not None:
+            raise ValueError("concepts stands in [design] of this study: leave the other list out")
         for kind, names in (("subject", [s.name for s in self.subjects]), ("judge", [j.name for j in self.judges])):
             if len(set(names)) < len(names):
                 raise ValueError(f"two {kind}s have the same name")
@@ -115,8 +120,8 @@ class StudyFile(Strict):
         return self
 
     def concepts(self) -> list[str]:
-        """The closed list that judges and raters choose from."""
-        return list(self.design.concepts) if self.design else []
+        """The closed list that judges and raters choose from, where the file names one."""
+        return list(self.design.concepts) if self.design else list(self.listed or [])
 
     def only(self, kind: str, known: Sequence[str], wanted: Sequence[str]) -> list[str]:
         """`wanted`, or all of `known` where nothing is wanted; raises `UnknownName` for one that is not there."""

@@ -127,29 +127,3 @@ def judged(report: Row) -> str:
         f"judge {report['judge']}: {report['new']} new verdicts ({states or 'none'}), {report['already']} there already"
     )
     return f"{line}; stopped: {report['error']}" if report["error"] else line
-
-
-def audit(document: Row) -> None:
-    """The audit in plain words on stdout."""
-    for each in document["judges"]:
-        verdict = "may be corrected" if each["correctable"] else "may NOT be corrected"
-        print(f"{each['judge']}: {each['labels']} labelled trials (train split left out); its rates {verdict}")
-        for reason in each["reasons"]:
-            print(f"  - {reason}")
-        for stratum in each["strata"]:
-            if stratum.get("concept") is None and stratum.get("subject") is None:
-                print(f"  {stratum['arm']}: {_rates(stratum)}")
-    changed = document["revisions"]
-    print(f"labels revised: {changed['n']}, after a verdict was seen {changed['after_verdict']}", end="")
-    print(f", of those towards the judge {changed['toward_judge']}")
-
-
-def _rates(stratum: Row) -> str:
-    parts = []
-    for name in ("sensitivity", "specificity"):
-        rate = stratum[name]
-        if rate is None or rate["value"] is None:
-            parts.append(f"{name} unknown (no such labels)")
-        else:
-            parts.append(f"{name} {rate['value']:.2f} ({rate['low']:.2f} to {rate['high']:.2f})")
-    return ", ".join(parts)

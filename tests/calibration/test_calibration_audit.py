@@ -6,32 +6,27 @@ import json
 import math
 from collections import Counter
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from calibration.audit import audit
+from calibration.audit import _plain, audit, audit_views
 from calibration.confusion import evidence
 from calibration.correction import METHODS
 from calibration.prevalence import lang_reiczigel, ppi_mean
 from data.errors import UnknownName
 from data.records import (
-    Arm,
-    Condition,
+    Estimate,
     Exposure,
     Facts,
     JudgeVersion,
     Label,
-    Span,
     Split,
-    Subject,
-    Trial,
     Verdict,
-    trial_seed,
 )
 from data.store import Store
 from data.tables import labels as label_table
+from data.tables import verdicts as verdict_table
 
 Simulate = Callable[..., Any]
 UNEVEN = {"uneven": {"injection": (0.95, 0.98), "control": (0.95, 0.60)}}
@@ -42,10 +37,14 @@ def figures(document: dict[str, Any], arm: str) -> dict[str, Any]:
     return {row["method"]: row for row in document["comparison"] if row["arm"] == arm}
 
 
+def arms(judge: dict[str, Any]) -> dict[str, Any]:
+    return {each["arm"]: each for each in judge["strata"] if each["concept"] is None and each["subject"] is None}
+
+
 def test_errors_that_differ_by_arm_give_different_js_and_a_note(simulate: Simulate) -> None:
     (judge,) = audit(simulate(UNEVEN, n=600).store)["judges"]
-    arms = judge["youden"]["by_arm"]
-    assert arms["injection"]["low"] > arms["control"]["high"]
+    found = judge["youden"]["by_arm"]
+    assert found["injection"]["low"] > found["control"]["high"]
     (difference,) = judge["youden"]["differences"]
     assert (difference["a"], difference["b"]) == ("injection", "control")
     assert difference["difference"]["low"] > 0
@@ -88,7 +87,7 @@ def test_a_judge_that_is_a_coin_in_one_arm_is_not_corrected_with_there(simulate:
 def test_no_labels_are_said_so_and_leave_the_naive_rate(simulate: Simulate) -> None:
     document = audit(simulate(labelled=0.0).store)
     (judge,) = document["judges"]
-    assert (judge["labels"], judge["correctable"]) == (0, False)
+    assert (judge["labelled"], judge["correctable"]) == (0, False)
     assert judge["reasons"] == ["no blind label stands on a transcript that this judge read: label some"]
     assert judge["overall"]["sensitivity"] is None
     for arm in ("injection", "control"):
@@ -137,9 +136,9 @@ def test_the_document_is_plain_json_without_nan_and_has_the_agreed_keys(simulate
 def test_counts_add_up_over_arms(simulate: Simulate) -> None:
     (judge,) = audit(simulate().store)["judges"]
     for key in ("tp", "fp", "fn", "tn"):
-        parts = [each["as_event"][key] for each in judge["strata"] if each["concept"] is None]
+        parts = [each["as_event"][key] for each in arms(judge).values()]
         assert judge["overall"]["as_event"][key] == sum(parts)
-    assert judge["labels"] == sum(judge["overall"][key] for key in ("tp", "fp", "fn", "tn"))
+    assert judge["labelled"] == sum(judge["overall"][key] for key in ("tp", "fp", "fn", "tn"))
 
 
 def test_agreement_leaves_out_labels_that_were_chosen_by_dispute(simulate: Simulate) -> None:
@@ -161,6 +160,16 @@ def test_each_look_at_the_test_split_is_logged_and_counted(simulate: Simulate) -
     assert audit(store, splits=[Split.DEV])["test_split_looks"] == 2, "the dev split is for looking"
 
 
+def test_all_judges_together_give_one_rate_of_an_arm(simulate: Simulate) -> None:
+    document = audit(simulate({**UNEVEN, **COIN}, n=300).store)
+    together = [
+        row["estimate"] for row in document["comparison"] if (row["arm"], row["method"]) == ("control", "panel")
+    ]
+    assert len(together) == 2
+    assert together[0] == together[1]
+    assert together[0]["low"] < together[0]["value"] < together[0]["high"]
+
+
 def test_judges_are_picked_by_name(simulate: Simulate) -> None:
     store = simulate({**UNEVEN, **COIN}).store
     assert [judge["judge"] for judge in audit(store, judges=["coin"])["judges"]] == ["coin"]
@@ -170,14 +179,12 @@ def test_judges_are_picked_by_name(simulate: Simulate) -> None:
 
 def test_an_empty_study_gives_an_empty_audit(store: Store) -> None:
     document = audit(store)
-    assert (document["judges"], document["comparison"], document["labels"]) == ([], [], 0)
+    assert (document["judges"], document["comparison"], document["labelled"]) == ([], [], 0)
 
 
 def test_lang_reiczigel_in_a_stratum_is_the_function_on_its_counts(simulate: Simulate) -> None:
     document = audit(simulate(n=400).store)
-    (stratum,) = [
-        each for each in document["judges"][0]["strata"] if (each["arm"], each["concept"]) == ("control", None)
-    ]
+    stratum = arms(document["judges"][0])["control"]
     counts = stratum["as_event"]
     row = figures(document, "control")["lang_reiczigel"]
     naive = figures(document, "control")["naive"]
@@ -198,89 +205,87 @@ def test_ppi_reads_labels_where_there_are_some_and_verdicts_elsewhere(simulate: 
     assert (given["value"], given["low"], given["high"]) == pytest.approx((own.value, own.low, own.high))
 
 
-# -- the study that Gnomon grew from ---------------------------------------------------------------------
+# -- every version in every view ------------------------------------------------------------------------
 
 
-def rows(path: Path) -> Iterator[dict[str, Any]]:
-    with path.open(encoding="utf-8") as lines:
-        yield from (json.loads(line) for line in lines)
+def entry(document: dict[str, Any], view: str, version: str) -> dict[str, Any]:
+    (found,) = [each for each in document["judges"] if (each["labels"], each["version"]) == (view, version)]
+    return found
 
 
-def facts(row: dict[str, Any], answer: dict[str, Any]) -> Facts:
-    """Facts that lead to the pass or fail that the published label or verdict gives."""
-    passed = answer["answer"] == "pass"
-    claims = passed == row["was_injected"]
-    if not passed and answer["refused"]:
-        return Facts(False, "none", True, True)
-    if not passed and not answer["coherent"]:
-        return Facts(False, "none", False, False)
-    if row["was_injected"]:
-        return Facts(passed, row["concept"] if passed else "none", True, False)
-    return Facts(claims, "other" if claims else "none", True, False)
+def test_every_version_is_measured_in_every_view_and_the_newest_is_marked(simulate: Simulate) -> None:
+    study = simulate(n=120)
+    old = study.store.frame(verdict_table)
+    study.store.add_judge(JudgeVersion("careful-2", "careful", "simulated", {"rubric": 2}))
+    silent = Facts(False, "none", True, False)
+    study.store.add_verdicts([Verdict(trial, "careful-2", silent) for trial in old["trial"]])
+    document = audit_views(study.store)
+    assert document["views"] == ["blind", "first", "current"]
+    found = [(each["version"], each["labels"], each["newest"]) for each in document["judges"]]
+    views = ("blind", "first", "current")
+    assert found == [
+        (version, view, version == "careful-2") for version in ("careful-2", "careful-1") for view in views
+    ]
+    assert entry(document, "blind", "careful-2")["overall"]["as_event"]["tp"] == 0
+    assert entry(document, "blind", "careful-1")["overall"]["as_event"]["tp"] > 10
+    assert [each["version"] for each in audit(study.store)["judges"]] == ["careful-2"]
+    pairs = document["agreement"]["blind"]["pairs"]
+    assert [(pair["a"], pair["b"]) for pair in pairs] == [("careful", "ann")], "one version speaks for a judge"
 
 
-def as_trial(row: dict[str, Any]) -> Trial:
-    config, injected = row["config"], row["was_injected"]
-    condition = Condition(
-        subject=config["model"],
-        revision="",
-        arm=Arm.INJECTION if injected else Arm.CONTROL,
-        concept=row["concept"],
-        layer=config["layer"],
-        strength=float(config["strength"]),
-        span=Span.GENERATION,
-        protocol="p0",
-        vector=None,
-        seed=0,
-    )
-    id_ = condition.trial_id(config["trial"])
-    return Trial(id_, condition, config["trial"], trial_seed(id_), row["response"], "stop", 0)
+def test_one_view_alone_has_the_same_figures_and_form(simulate: Simulate) -> None:
+    store = simulate(n=120).store
+    every, one = audit_views(store), audit_views(store, views=["first"])
+    assert set(every) == set(one)
+    assert one["judges"] == [each for each in every["judges"] if each["labels"] == "first"]
+    assert one["comparison"] == [each for each in every["comparison"] if each["view"] == "first"]
+    with pytest.raises(UnknownName, match="label view 'best'"):
+        audit_views(store, views=["best"])
 
 
-@pytest.fixture
-def published(store: Store, shared: Path) -> Store:
-    """The published dev files: labels as first recorded with verdicts, then the labels as they stand now."""
-    folder = shared / "data" / "open-introspection"
-    store.add_protocol("p0", "published", {})
-    store.add_judge(JudgeVersion("gpt", "gpt-5-mini", "llm", {}))
-    now = {(row["config"]["model"], row["id"]): row for row in rows(folder / "dev.jsonl")}
-    for row in rows(folder / "dev_calibration.jsonl"):
-        trial = as_trial(row)
-        store.add_subjects([Subject(trial.condition.subject, 1e9, "qwen", "instruct", "")])
-        store.add_trials([trial])
-        store.add_verdicts([Verdict(trial.id, "gpt", facts(row, row["judge_result"]))])
-        first = facts(row, row["label"])
-        store.add_labels([Label(trial.id, "human", first, exposure=Exposure.UNKNOWN)])
-        later = facts(row, now[row["config"]["model"], row["id"]]["label"])
-        if later != first:
-            revised = Label(trial.id, "human", later, revision=1, exposure=Exposure.AFTER_VERDICT)
-            store.add_labels([revised])
-    return store
+def test_all_views_together_are_one_look_at_the_test_split(simulate: Simulate) -> None:
+    store = simulate(n=120).store
+    assert [audit_views(store)["test_split_looks"] for _ in range(2)] == [1, 2]
 
 
-@pytest.mark.parametrize(("view", "counts"), [("current", (27, 2, 0, 20)), ("first", (26, 3, 0, 20))])
-def test_published_labels_count_as_published_and_as_first_recorded(
-    published: Store, view: str, counts: tuple[int, int, int, int]
-) -> None:
-    (judge,) = audit(published, view=view, splits=list(Split))["judges"]
-    assert judge["labels"] == 49
-    for reading in (judge["overall"], judge["overall"]["as_pass"]):
-        assert tuple(reading[key] for key in ("tp", "fp", "fn", "tn")) == counts
+def test_a_view_without_labels_has_an_entry_that_says_so(simulate: Simulate) -> None:
+    study = simulate(n=80, labelled=0.0)
+    facts = Facts(False, "none", True, False)
+    study.store.add_labels([Label(trial, "ann", facts, exposure=Exposure.AFTER_VERDICT) for trial in study.truth])
+    document = audit_views(study.store)
+    blind, current = (entry(document, view, "careful-1") for view in ("blind", "current"))
+    assert (blind["labelled"], blind["correctable"], blind["strata"]) == (0, False, [])
+    assert [blind["overall"][key] for key in ("tp", "fp", "fn", "tn", "accuracy")] == [0, 0, 0, 0, None]
+    assert blind["verdict"].startswith("May not be corrected: no blind label")
+    assert current["labelled"] == current["exposure"]["after_verdict"] > 0
+    assert "came after a verdict was seen, so they may have followed the judge" in current["verdict"]
 
 
-def test_the_one_published_revision_came_after_a_verdict_and_went_to_the_judge(published: Store) -> None:
-    revised = audit(published, view="current")["revisions"]
-    assert (revised["n"], revised["after_verdict"], revised["toward_judge"]) == (1, 1, 1)
-    assert revised["p_value"] == 1.0, "one revision alone proves nothing"
+def test_the_merged_document_is_strict_json_and_its_estimates_have_one_form(simulate: Simulate) -> None:
+    document = audit_views(simulate(arms=("injection", "control", "random")).store)
+    assert json.loads(json.dumps(document, allow_nan=False)) == document
+
+    def estimates(value: Any) -> Iterator[dict[str, Any]]:
+        parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+        if isinstance(value, dict) and "method" in value and "value" in value:
+            yield value
+        for part in parts:
+            yield from estimates(part)
+
+    found = list(estimates(document))
+    assert len(found) > 100
+    for each in found:
+        assert set(each) == {"value", "low", "high", "se", "level", "method"}
+        assert each["low"] <= each["value"] <= each["high"]
 
 
-def test_published_errors_sit_in_one_arm(published: Store) -> None:
-    (judge,) = audit(published, view="first", splits=list(Split))["judges"]
-    wrong = {each["arm"]: each["as_event"]["fp"] for each in judge["strata"] if each["concept"] is None}
-    assert wrong == {"injection": 3, "control": 0}
-    assert not math.isnan(judge["youden"]["by_arm"]["injection"]["low"])
+def test_what_is_undefined_is_null() -> None:
+    assert _plain({"a": Estimate(0.5, 0.1, 0.9, math.nan, 0.95, "none")})["a"]["se"] is None
+    assert _plain({"a": Estimate(0.0, math.nan, math.nan, math.nan, 0.95, "none")}) == {"a": None}
 
 
-def test_no_published_label_is_known_to_be_blind(published: Store) -> None:
-    (judge,) = audit(published)["judges"]
-    assert (judge["labels"], judge["correctable"]) == (0, False)
+def test_the_verdict_on_a_coin_names_the_arm_and_the_reason(simulate: Simulate) -> None:
+    (judge,) = audit(simulate(COIN, n=600).store)["judges"]
+    assert judge["verdict"].startswith("May not be corrected for net detection by ")
+    assert "Why not: injection: Youden's J is" in judge["verdict"]
+    assert "In control (Youden's J" in judge["verdict"]

@@ -14,6 +14,7 @@ from calibration.confusion import (
     class_table,
     confusion,
     evidence,
+    spoken_versions,
     verdict_states,
     youden_differences,
 )
@@ -77,6 +78,28 @@ def test_trials_that_may_have_taught_a_judge_do_not_measure_it(store: Store, com
     assert train
     assert set(found.pairs["trial"]) == set(trials) - train
     assert set(found.judged["trial"]) == set(trials) - train
+
+
+def test_an_imported_judge_learnt_elsewhere_and_is_measured_on_every_split(
+    store: Store, compare: Callable[..., str]
+) -> None:
+    trials = [compare("injection", NAMED, NAMED) for _ in range(30)]
+    store.add_judge(JudgeVersion("i1", "elsewhere", "imported", {}))
+    store.add_verdicts([Verdict(trial, "i1", NAMED) for trial in trials])
+    ours, theirs = evidence(store, ["j1", "i1"], "blind")
+    assert len(ours.pairs) < len(theirs.pairs) == 30
+    asked = evidence(store, ["j1", "i1"], "blind", splits=[Split.DEV])
+    assert asked[0].pairs["trial"].tolist() == asked[1].pairs["trial"].tolist(), "what is asked for holds for all"
+
+
+def test_the_newest_of_every_version_comes_first(store: Store, compare: Callable[..., str]) -> None:
+    trial = compare("injection", NAMED, NAMED)
+    for version in ("j2", "j3"):
+        store.add_judge(JudgeVersion(version, "judge", "lexicon", {}))
+        store.add_verdicts([Verdict(trial, version, NAMED)] if version == "j3" else [])
+    store.add_judge(JudgeVersion("a1", "another", "lexicon", {}))
+    store.add_verdicts([Verdict(trial, "a1", NAMED)])
+    assert spoken_versions(store) == ["a1", "j3", "j1"], "j2 never spoke"
 
 
 def test_each_arm_and_concept_is_its_own_stratum(store: Store, compare: Callable[..., str]) -> None:

@@ -55,7 +55,7 @@ def test_cells_of_the_heat_map_show_count_and_interval(simulate: Simulate, tmp_p
 
 def test_a_refused_correction_is_written_not_drawn(simulate: Simulate, tmp_path: Path) -> None:
     document = audit(simulate(COIN, n=300).store)
-    assert texts(charts(document, "coin")["corrections"], tmp_path).count(">refused<") == 4
+    assert texts(charts(document, "coin")["corrections"], tmp_path).count(">refused<") == 6, "three methods, two arms"
 
 
 def test_the_tables_behind_the_charts_hold_every_figure_with_its_interval(simulate: Simulate) -> None:
@@ -67,7 +67,7 @@ def test_the_tables_behind_the_charts_hold_every_figure_with_its_interval(simula
     own = document["judges"][0]["strata"][0]["as_event"]["sensitivity"]["value"]
     assert rates.iloc[0][["measure", "value"]].tolist() == ["Sensitivity", own]
     counts = document["judges"][0]["strata"][0]["as_event"]
-    behind = [counts["tp"] + counts["fn"], counts["fp"] + counts["tn"], document["judges"][0]["strata"][0]["labels"]]
+    behind = [counts["tp"] + counts["fn"], counts["fp"] + counts["tn"], document["judges"][0]["strata"][0]["labelled"]]
     assert rates["of"].tolist()[:3] == behind
     assert set(tidy.comparison(document)["method"]) == set(tidy.METHOD_NAMES.values())
     pairs = tidy.agreement(document)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
-from calibration.labels import COLUMNS, disagreements, label_events, rater_labels, reference_labels, revisions
+from calibration.labels import COLUMNS, disagreements, label_events, rater_labels, reference_labels
+from calibration.revisions import revisions
 from data.errors import UnknownName
 from data.records import Exposure, Facts, JudgeVersion, Label, LabelKind, RaterRole, Trial, Verdict, VerdictState
 from data.store import Store
@@ -145,7 +147,7 @@ def judge_says(store: Store, trial: str, facts: Facts | None, state: VerdictStat
 
 
 @pytest.mark.parametrize(
-    ("verdict", "toward", "away"), [(NAMED, 1, 0), (SILENT, 0, 1), (REFUSED, 0, 0)], ids=["toward", "away", "neither"]
+    ("verdict", "toward", "away"), [(NAMED, 1, 0), (SILENT, 0, 1), (REFUSED, 0, 1)], ids=["toward", "away", "fail"]
 )
 def test_revisions_after_the_verdict_are_told_by_direction(
     store: Store, say: Callable[..., None], trial: str, verdict: Facts, toward: int, away: int
@@ -155,7 +157,78 @@ def test_revisions_after_the_verdict_are_told_by_direction(
     say("ann", NAMED, Exposure.AFTER_VERDICT)
     seen = revisions(store)
     assert (seen["n"], seen["after_verdict"], seen["toward_judge"], seen["away_from_judge"]) == (1, 1, toward, away)
-    assert seen["p_value"] == (1.0 if toward + away else None)
+    assert (seen["p_value"], seen["p_one_sided"]) == (1.0, 0.5 if toward else 1.0)
+    assert seen["pass_fail"]["n"] == 1, (
+        "who turns a fail into a pass moves to a judge that passed or from one that failed"
+    )
+
+
+@pytest.mark.parametrize(("verdict", "direction"), [(REFUSED, "toward"), (SILENT, "away"), (NAMED, "neither")])
+def test_a_revision_that_keeps_pass_and_fail_moves_by_its_outcome(
+    store: Store, say: Callable[..., None], trial: str, verdict: Facts, direction: str
+) -> None:
+    judge_says(store, trial, verdict)
+    say("ann", SILENT)
+    say("ann", REFUSED, Exposure.AFTER_VERDICT)
+    seen = revisions(store)
+    (move,) = seen["moves"]
+    assert move["direction"] == move["verdicts"][0]["direction"] == direction
+    assert (move["before"], move["after"], move["passed_before"], move["passed_after"]) == (
+        "denied",
+        "refused",
+        False,
+        False,
+    )
+    assert seen["pass_fail"] == {"n": 0, "toward_judge": 0, "away_from_judge": 0, "p_value": None, "p_one_sided": None}
+    assert seen["neither"] == (direction == "neither")
+
+
+def test_revisions_are_counted_by_what_the_rater_had_seen(store: Store, say: Callable[..., None], trial: str) -> None:
+    judge_says(store, trial, NAMED)
+    say("ann", SILENT)
+    say("ann", NAMED, Exposure.UNKNOWN)
+    say("ann", REFUSED, Exposure.BLIND)
+    say("ann", NAMED, Exposure.AFTER_VERDICT)
+    seen = revisions(store)
+    assert [seen[key] for key in ("n", "unknown", "blind", "after_verdict", "toward_judge")] == [3, 1, 1, 1, 1]
+    assert [move["exposure"] for move in seen["moves"]] == ["unknown", "blind", "after_verdict"]
+
+
+def test_an_answer_to_the_studys_question_alone_can_be_revised(
+    store: Store, say: Callable[..., None], trial: str
+) -> None:
+    judge_says(store, trial, replace(NAMED, passed=True))
+    say("ann", replace(NAMED, passed=False))
+    say("ann", replace(NAMED, passed=True), Exposure.AFTER_VERDICT)
+    assert (revisions(store)["n"], revisions(store)["toward_judge"]) == (1, 1)
+
+
+def test_the_version_that_had_spoken_by_then_is_the_one_that_was_seen(
+    store: Store, say: Callable[..., None], trial: str
+) -> None:
+    """The old version passed the trial before the revision; the new one fails it, but spoke later."""
+    for version, facts, day in (("old", NAMED, "2025-12-31"), ("new", SILENT, "2026-02-01")):
+        store.add_judge(JudgeVersion(version, "judge", "lexicon", {}))
+        store.add_verdicts([Verdict(trial, version, facts, created_at=f"{day}T00:00:00Z")])
+    say("ann", SILENT)
+    say("ann", NAMED, Exposure.AFTER_VERDICT)
+    (by,) = revisions(store)["by_judge"]
+    assert (by["version"], by["toward_judge"]) == ("old", 1)
+    assert revisions(store, judges=["new"])["away_from_judge"] == 1, "who was seen may be known"
+
+
+def test_many_changes_that_all_go_one_way_are_hardly_chance(store: Store, make_trial: Make) -> None:
+    store.add_judge(JudgeVersion("j1", "judge", "lexicon", {}))
+    for place in range(8):
+        trial = make_trial(replicate=place).id
+        store.add_verdicts([Verdict(trial, "j1", NAMED if place < 7 else SILENT)])
+        store.add_labels([Label(trial, "ann", SILENT)])
+        store.add_labels([Label(trial, "ann", NAMED, revision=1, exposure=Exposure.AFTER_VERDICT)])
+    seen = revisions(store)
+    assert (seen["toward_judge"], seen["away_from_judge"]) == (7, 1)
+    assert seen["p_one_sided"] == pytest.approx(9 / 256)
+    assert seen["p_value"] == pytest.approx(18 / 256)
+    assert len(seen["moves"]) == len(seen["trials"]) == 8
 
 
 def test_saying_the_same_again_is_no_revision_and_an_undo_hides_none(

@@ -115,7 +115,7 @@ def test_calibrate_prints_the_audit(demo, gnomon):
     document = json.loads(done.stdout)
     assert {judge["judge"] for judge in document["judges"]} == {"learned", "lexicon"}
     for judge in document["judges"]:
-        assert judge["labels"] > 0
+        assert judge["labelled"] > 0
         assert {"tp", "fp", "fn", "tn", "sensitivity", "specificity"} <= set(judge["overall"])
     assert set(document["revisions"]) >= {"n", "after_verdict", "toward_judge"}
 

@@ -66,6 +66,9 @@ def test_judges_change_with_the_label_view_and_the_judge(visit):
     page.get_by_text("In the injection arm lexicon finds").wait_for()
     page.get_by_text("As they stand now").click()
     page.get_by_text("Labels that were changed").wait_for()
+    page.get_by_text("Held to the labels as first given lexicon has").wait_for()
+    page.get_by_text("Who contradicts themselves").wait_for()
+    page.get_by_text("Does lexicon judge alike over time?").wait_for()
     settle(page)
     assert "view=As+they+stand+now" in page.url
     page.get_by_label("Judge", exact=True).click()

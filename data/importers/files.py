@@ -1,0 +1,220 @@
+"""Files as rows with line numbers: JSON lines, CSV, JSON and Parquet; a broken row is reported, the next one read."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from data.errors import BadInput
+from data.importers.rows import BadRow, Place, Report
+
+LONGEST_CELL = 2**30
+_STRAY = re.compile("[\ud800-\udfff]")
+_ESCAPED = re.compile(r"\\u(?:0000|[dD][89a-fA-F])")
+Rows = Iterator[tuple[Place, dict[str, Any]]]
+
+
+def content(path: Path) -> bytes:
+    """The bytes of a file of UTF-8 text, its mark removed. Raises `BadInput` where that cannot be."""
+    try:
+        read = path.read_bytes()
+    except IsADirectoryError:
+        raise BadInput(f"{path}: is a folder: name the files in it") from None
+    except FileNotFoundError:
+        raise BadInput(f"{path}: is not there: check the name") from None
+    except OSError as error:
+        raise BadInput(f"{path}: cannot be read ({error.strerror}): change its permissions") from None
+    head = read[:4096]
+    if read.startswith((b"\xff\xfe", b"\xfe\xff")) or head.count(0) > len(head) // 5:
+        raise BadInput(f"{path}: is no UTF-8 text but UTF-16 or binary: save it as UTF-8{_command('UTF-16', path)}")
+    read = read.removeprefix(b"\xef\xbb\xbf")
+    if not read.strip():
+        raise BadInput(f"{path}: is empty: name a file with rows")
+    return read
+
+
+def _command(encoding: str, path: Path) -> str:
+    return f" (iconv -f {encoding} -t UTF-8 {path.name})"
+
+
+def loads(line: str) -> Any:
+    """JSON without NaN, infinities, NUL and half characters. Raises `BadRow`."""
+    _clean(line)
+    try:
+        made = json.loads(line, parse_constant=_refuse)
+    except RecursionError:
+        raise BadRow("is nested too deeply: flatten it") from None
+    except ValueError as error:
+        raise BadRow(f"is broken JSON or cut off ({str(error)[:80]}): mend the line") from None
+    if _ESCAPED.search(line):
+        _whole(made)
+    return made
+
+
+def _refuse(name: str) -> None:
+    raise BadRow(f"holds {name}, which JSON does not know: write null or a number")
+
+
+def _clean(line: str) -> None:
+    """Raise `BadRow` for bytes that are no text."""
+    if "\x00" in line:
+        raise BadRow("holds NUL bytes: mend or remove the line")
+    if found := _STRAY.search(line):
+        byte = ord(found[0]) - 0xDC00
+        if not 0x80 <= byte <= 0xFF:
+            raise BadRow("holds half a surrogate pair: remove it")
+        raise BadRow(
+            f"is no UTF-8 (byte 0x{byte:02x} at character {found.start() + 1}): save the file as UTF-8, for example "
+            "with iconv -f LATIN1 -t UTF-8"
+        )
+
+
+def _whole(value: Any) -> None:
+    """Raise `BadRow` where an escape made a NUL or half a character, which a database cannot keep."""
+    if isinstance(value, str):
+        if "\x00" in value or _STRAY.search(value):
+            raise BadRow("holds an escaped NUL or half a surrogate pair: remove it")
+    elif isinstance(value, dict):
+        for key, part in value.items():
+            _whole(key)
+            _whole(part)
+    elif isinstance(value, list):
+        for part in value:
+            _whole(part)
+
+
+def json_lines(path: Path, report: Report) -> Rows:
+    """Rows of a JSON lines file; blank lines are skipped."""
+    for number, raw in enumerate(content(path).split(b"\n"), start=1):
+        if raw.strip():
+            place = Place(path.name, number)
+            report.rows += 1
+            try:
+                row = loads(raw.decode("utf-8", "surrogateescape"))
+                if not isinstance(row, dict):
+                    raise BadRow("is no JSON object: write one object a line")
+            except BadRow as error:
+                report.bad(place, error)
+            else:
+                yield place, row
+
+
+def csv_rows(path: Path, report: Report) -> Rows:
+    """Rows of a CSV file by its header; a record may span lines and is named by its first."""
+    csv.field_size_limit(LONGEST_CELL)
+    reader = csv.reader(io.StringIO(content(path).decode("utf-8", "surrogateescape"), newline=""), strict=True)
+    header = _header(path, reader)
+    for place, cells in _records(path, reader, report):
+        try:
+            for cell in cells:
+                _clean(cell)
+            if len(cells) != len(header):
+                raise BadRow(f"has {len(cells)} cells where the header has {len(header)}: mend its commas and quotes")
+        except BadRow as error:
+            report.bad(place, error)
+        else:
+            yield place, dict(zip(header, cells, strict=True))
+
+
+def _header(path: Path, reader: Any) -> list[str]:
+    try:
+        header = [name.strip() for name in next(reader)]
+    except csv.Error as error:
+        raise BadInput(f"{path}: its first line is no CSV header ({error}): mend the quotes") from None
+    if len(set(header)) < len(header):
+        twice = next(name for name in header if header.count(name) > 1)
+        raise BadInput(f"{path}: has two columns called '{twice}': rename one")
+    return header
+
+
+def _records(path: Path, reader: Any, report: Report) -> Iterator[tuple[Place, list[str]]]:
+    while True:
+        place = Place(path.name, reader.line_num + 1)
+        try:
+            cells = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            report.rows += 1
+            report.bad(place, f"is no CSV ({error}): mend its quotes")
+            continue
+        if any(cell.strip() for cell in cells):
+            report.rows += 1
+            yield place, cells
+
+
+def json_items(path: Path, report: Report) -> Rows:
+    """Objects of a JSON array, alone or as the one array of a top object, each with the line it begins on.
+
+    A break in the middle is reported, and what stands before it is given.
+    """
+    whole = content(path).decode("utf-8", "surrogateescape")
+    start = whole.find("[")
+    if start < 0:
+        raise BadInput(f"{path}: holds no JSON array: name a file with a list of rows")
+    decoder = json.JSONDecoder(parse_constant=_refuse)
+    at, line, last = start + 1, 1, 0
+    while True:
+        at = _next(whole, at)
+        if at >= len(whole) or whole[at] == "]":
+            break
+        line, last = line + whole.count("\n", last, at), at
+        place = Place(path.name, line)
+        report.rows += 1
+        try:
+            row, end = decoder.raw_decode(whole, at)
+        except (ValueError, RecursionError) as error:
+            report.bad(place, f"is broken JSON or cut off ({str(error)[:80]}): the rows after it are not read")
+            return
+        except BadRow as error:
+            report.bad(place, f"{error}; the rows after it are not read")
+            return
+        try:
+            _clean(whole[at:end])
+            _whole(row)
+            if not isinstance(row, dict):
+                raise BadRow("is no JSON object: write one object a row")
+        except BadRow as error:
+            report.bad(place, error)
+        else:
+            yield place, row
+        at = end
+    if at >= len(whole):
+        report.bad(Place(path.name, line), "is the last row, and the list does not end: the file is cut off")
+
+
+def _next(whole: str, at: int) -> int:
+    while at < len(whole) and whole[at] in " \t\r\n,":
+        at += 1
+    return at
+
+
+def parquet_rows(path: Path, report: Report) -> Rows:
+    """Rows of a Parquet file, numbered from 1."""
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    try:
+        opened = parquet.ParquetFile(path)
+    except FileNotFoundError:
+        raise BadInput(f"{path}: is not there: check the name") from None
+    except (pa.ArrowException, OSError) as error:
+        raise BadInput(f"{path}: is no Parquet file ({str(error)[:80]}): name another") from None
+    number = 0
+    with opened:
+        for batch in opened.iter_batches(10_000):
+            for row in batch.to_pylist():
+                number += 1
+                report.rows += 1
+                place = Place(path.name, number)
+                try:
+                    _whole(row)
+                except BadRow as error:
+                    report.bad(place, error)
+                else:
+                    yield place, row

@@ -1,0 +1,156 @@
+"""open-introspection (JSON lines): trials with a human label and, in calibration files, the judge's verdict."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from data.importers import made
+from data.importers.files import json_lines
+from data.importers.options import Options
+from data.importers.rows import (
+    BadRow,
+    Place,
+    Report,
+    flag,
+    integer,
+    key,
+    layer_of,
+    mapping,
+    moment,
+    needed,
+    number,
+    shown,
+    text,
+    word,
+)
+from data.records import Arm, Exposure, Facts, Span
+
+NAME = "open-introspection"
+JUDGE = "open-introspection-judge"
+SPANS = {"generation": Span.GENERATION, "all": Span.ALL, "from_marker": Span.FROM_MARKER}
+ANSWERS = {"pass": True, "fail": False}
+
+
+def read(paths: Sequence[Path], options: Options, report: Report) -> Iterator[made.Row]:
+    """Rows of all files, those of files with verdicts first: they hold the labels as they stood before."""
+    files = [(path, list(json_lines(path, report))) for path in paths]
+    for _, rows in sorted(files, key=lambda file: not _judged(*file)):
+        for place, row in rows:
+            try:
+                yield _row(place, row, options)
+            except BadRow as error:
+                report.bad(place, error)
+
+
+def _judged(path: Path, rows: Sequence[tuple[Place, Mapping[str, Any]]]) -> bool:
+    return "_calibration" in path.stem or any(row.get("judge_result") is not None for _, row in rows)
+
+
+@cache
+def _protocol(version: str) -> made.Protocol:
+    return made.protocol(NAME, version, prompt_version=version)
+
+
+def _row(place: Place, row: Mapping[str, Any], options: Options) -> made.Row:
+    config = mapping(row, "config") or {}
+    injected, target = flag(row, "was_injected"), word(row, "concept")
+    if injected is None:
+        raise BadRow("'was_injected' is missing or null: write true or false")
+    arm = Arm.INJECTION if injected else Arm.CONTROL
+    if injected and target is None:
+        raise BadRow("'concept' is missing in an injected trial: name what was injected")
+    judged, labelled = mapping(row, "judge_result"), mapping(row, "label")
+    label = _label(labelled, row, arm, target, judged is not None) if labelled else None
+    subject = made.subject_named(_subject(config, row, options), options.parameters)
+    said = _protocol(str(config.get("prompt_version") or "unknown"))
+    trial = made.trial(
+        NAME,
+        key(row, "id"),
+        subject=subject,
+        protocol=said,
+        arm=arm,
+        answer=text(row, "response"),
+        concept=target,
+        layer=layer_of(config, "layer"),
+        strength=number(config, "strength"),
+        span=_span(config),
+        seed=integer(config, "seed") or 0,
+        magnitude=number(config, "magnitude"),
+        at=moment(row, "timestamp"),
+    )
+    verdicts = (_verdict(judged, row, arm, target, options),) if judged else ()
+    return made.Row(place, trial.id, trial, subject, said, verdicts, (label,) if label else ())
+
+
+def _subject(config: Mapping[str, Any], row: Mapping[str, Any], options: Options) -> str:
+    name = config.get("model") or row.get("model") or options.subject
+    if not isinstance(name, str):
+        raise BadRow("'config.model' is missing: name the model there, or with --subject")
+    return name
+
+
+def _span(config: Mapping[str, Any]) -> Span:
+    style = config.get("inject_style") or "generation"
+    if style not in SPANS:
+        raise BadRow(f"'inject_style' is {shown(style)}: choose from {', '.join(SPANS)}")
+    return SPANS[style]
+
+
+def _facts(said: Mapping[str, Any], arm: Arm, target: str | None) -> Facts:
+    answer = needed(said, "answer")
+    if str(answer).lower() not in ANSWERS:
+        raise BadRow(f"'answer' is {shown(answer)}: write pass or fail")
+    coherent, refused = flag(said, "coherent"), flag(said, "refused")
+    return made.facts_of_pass(
+        ANSWERS[str(answer).lower()],
+        arm,
+        target,
+        coherent=coherent is not False,
+        refused=refused is True,
+        named=word(said, "detected_concept"),
+    )
+
+
+def _label(
+    said: Mapping[str, Any], row: Mapping[str, Any], arm: Arm, target: str | None, judged: bool
+) -> made.Said | None:
+    if said.get("answer") is None:
+        return None
+    facts = _facts(said, arm, target)
+    named, exposure = word(said, "detected_concept"), word(said, "exposure")
+    if exposure is not None and exposure not in list(Exposure):
+        raise BadRow(f"'exposure' is {shown(exposure)}: choose from {', '.join(Exposure)}")
+    notes = [note for note in (said.get("reasoning"), row.get("comment")) if isinstance(note, str) and note]
+    return made.Said(
+        rater=str(said.get("labeler") or "unnamed rater")[:100],
+        facts=facts,
+        note="\n".join(notes),
+        mark=f"detected: {named}" if named is not None and named != facts.concept else "",
+        at=moment(said, "timestamp"),
+        exposure=None if exposure is None else Exposure(exposure),
+        before_verdict=judged,
+    )
+
+
+def _verdict(
+    said: Mapping[str, Any], row: Mapping[str, Any], arm: Arm, target: str | None, options: Options
+) -> made.Heard:
+    places = (said.get("judge"), said.get("judge_model"), said.get("model"), row.get("judge_model"), row.get("judge"))
+    named = next((name for name in places if isinstance(name, str) and name), JUDGE)
+    judge = _judge(options.judge or named)
+    raw = json.dumps(said, ensure_ascii=False, sort_keys=True)
+    quote = said.get("reasoning")
+    try:
+        facts: Facts | None = _facts(said, arm, target)
+    except BadRow:
+        facts = None
+    return made.Heard(judge, facts, raw, quote if isinstance(quote, str) else "", moment(said, "timestamp"))
+
+
+@cache
+def _judge(name: str) -> Any:
+    return made.judge_version(NAME, name)

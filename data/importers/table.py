@@ -1,0 +1,183 @@
+"""Any table (CSV, JSON lines or Parquet) with a column map: one row a trial, with its verdicts and labels."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from data.errors import BadInput
+from data.importers import made
+from data.importers.columns import ColumnMap, FactsPart, LabelPart, VerdictPart, read_map
+from data.importers.files import Rows, csv_rows, json_lines, parquet_rows
+from data.importers.options import Options
+from data.importers.rows import (
+    BadRow,
+    Place,
+    Report,
+    arm_of,
+    empty,
+    flag,
+    integer,
+    key,
+    layer_of,
+    moment,
+    number,
+    short,
+    shown,
+    word,
+)
+from data.records import NONE, OTHER, Arm, Exposure, Facts, JudgeVersion, RaterRole, Span, Trial
+
+NAME = "table"
+READERS: dict[str, Callable[[Path, Report], Rows]] = {
+    ".csv": csv_rows,
+    ".jsonl": json_lines,
+    ".ndjson": json_lines,
+    ".parquet": parquet_rows,
+}
+FLAGS = ("claims", "coherent", "refused", "passed")
+
+
+def read(paths: Sequence[Path], options: Options, report: Report) -> Iterator[made.Row]:
+    """Rows of all files, read by the endings of their names and by the map `options.map`."""
+    columns = read_map(options.map)
+    for path in paths:
+        reader = READERS.get(path.suffix.lower())
+        if reader is None:
+            raise BadInput(f"{path}: is no table that can be read: name a file that ends in {', '.join(READERS)}")
+        yield from _rows(path, reader(path, report), columns, options, report)
+
+
+def _rows(path: Path, rows: Rows, columns: ColumnMap, options: Options, report: Report) -> Iterator[made.Row]:
+    """CSV and Parquet rows all have the same columns; in JSON lines a field that a row lacks is empty."""
+    first, lines = True, path.suffix.lower() in (".jsonl", ".ndjson")
+    for place, row in rows:
+        if first:
+            columns.check(path, list(row))
+            first = False
+        try:
+            whole = {**dict.fromkeys(_named(columns)), **row} if lines else row
+            yield _row(place, whole, columns, options)
+        except BadRow as error:
+            report.bad(place, error)
+
+
+def _named(columns: ColumnMap) -> list[str]:
+    return [source for part in columns.parts() for source in part.sources().values() if isinstance(source, str)]
+
+
+def _row(place: Place, row: Mapping[str, Any], columns: ColumnMap, options: Options) -> made.Row:
+    about = columns.pick(columns.trial, row)
+    if columns.trial.id is not None:
+        id_, trial, subject, said = key(about, "id"), None, None, None
+        arm: Arm | None = None
+        target = None
+    else:
+        subject = made.subject_named(str(key(about, "subject")), number(about, "parameters") or options.parameters)
+        said = _protocol(columns.source, str(about.get("protocol") or "unknown"))
+        trial = _trial(about, columns.source, subject, said)
+        id_, arm, target = trial.id, trial.condition.arm, trial.condition.concept
+    verdicts = [_verdict(columns.pick(part, row), part, arm, target, columns.source) for part in columns.verdict]
+    labels = [_label(columns.pick(part, row), part, arm, target, columns) for part in columns.label]
+    heard, given = tuple(each for each in verdicts if each), tuple(each for each in labels if each)
+    return made.Row(place, id_, trial, subject, said, heard, given)
+
+
+@cache
+def _protocol(source: str, name: str) -> made.Protocol:
+    return made.protocol(source, name)
+
+
+def _trial(about: Mapping[str, Any], source: str, subject: Any, said: made.Protocol) -> Trial:
+    arm = Arm.CONTROL if empty(about.get("arm")) else arm_of(about["arm"], "arm")
+    concept, span = word(about, "concept"), word(about, "span") or Span.GENERATION
+    if arm is Arm.INJECTION and concept is None:
+        raise BadRow("'concept' is empty in an injection trial: name what was injected")
+    if span not in list(Span):
+        raise BadRow(f"'span' is {shown(span)}: choose from {', '.join(Span)}")
+    if not isinstance(about["answer"], str):
+        raise BadRow(f"'answer' is {shown(about['answer'])}, not text: give the transcript")
+    return made.trial(
+        source,
+        key(about, "key"),
+        subject=subject,
+        protocol=said,
+        arm=arm,
+        answer=about["answer"],
+        concept=concept,
+        layer=layer_of(about, "layer"),
+        strength=number(about, "strength"),
+        span=Span(span),
+        seed=integer(about, "seed") or 0,
+        magnitude=number(about, "magnitude"),
+        depth=number(about, "depth"),
+        at=moment(about, "time"),
+    )
+
+
+def _facts(told: Mapping[str, Any], part: FactsPart, arm: Arm | None, target: str | None) -> Facts | None:
+    """The facts of a verdict or label; None where its columns say nothing in this row."""
+    claims, coherent, refused, passed = (flag(told, name) for name in FLAGS)
+    named = word(told, "concept")
+    if claims is None and passed is None:
+        return None
+    if claims is not None:
+        return Facts(claims, named or (OTHER if claims else NONE), coherent is not False, bool(refused), passed)
+    if arm is None:
+        raise BadRow("'claims' is empty: a label for a trial by its id needs it")
+    return made.facts_of_pass(
+        bool(passed), arm, target, coherent=coherent is not False, refused=bool(refused), named=named
+    )
+
+
+def _verdict(
+    told: Mapping[str, Any], part: VerdictPart, arm: Arm | None, target: str | None, source: str
+) -> made.Heard | None:
+    kept = {name: value for name, value in told.items() if name not in ("judge", "quote", "raw", "time")}
+    if all(empty(value) for value in kept.values()):
+        return None
+    raw = told.get("raw")
+    raw = raw if isinstance(raw, str) and raw else json.dumps(kept, ensure_ascii=False, default=str, sort_keys=True)
+    judge = _judge(source, key(told, "judge"))
+    quote = told.get("quote")
+    facts = _facts(told, part, arm, target)
+    return made.Heard(judge, facts, raw, quote if isinstance(quote, str) else "", moment(told, "time"))
+
+
+@cache
+def _judge(source: str, name: str) -> JudgeVersion:
+    return made.judge_version(source, name)
+
+
+def _label(
+    told: Mapping[str, Any], part: LabelPart, arm: Arm | None, target: str | None, columns: ColumnMap
+) -> made.Said | None:
+    facts = _facts(told, part, arm, target)
+    if facts is None:
+        return None
+    rater = short(key(told, "rater"), "rater", 100)
+    if columns.raters is not None and rater not in columns.raters:
+        raise BadRow(f"'rater' is {shown(rater)}, who is not among the map's raters: {', '.join(columns.raters)}")
+    exposure, role = word(told, "exposure"), word(told, "role") or RaterRole.RATER
+    if exposure is not None and exposure not in list(Exposure):
+        raise BadRow(f"'exposure' is {shown(exposure)}: choose from {', '.join(Exposure)}")
+    if role not in list(RaterRole):
+        raise BadRow(f"'role' is {shown(role)}: choose from {', '.join(RaterRole)}")
+    probability = number(told, "probability")
+    if probability is not None and not 0 < probability <= 1:
+        raise BadRow(f"'probability' is {shown(probability)}: write a number above 0 and at most 1")
+    note = told.get("note")
+    return made.Said(
+        rater=rater,
+        facts=facts,
+        note=note if isinstance(note, str) else "",
+        at=(at := moment(told, "time")),
+        exact=bool(at),
+        exposure=None if exposure is None else Exposure(exposure),
+        role=RaterRole(role),
+        stratum="all" if empty(told.get("stratum")) else short(str(told["stratum"]), "stratum", 64),
+        probability=1.0 if probability is None else probability,
+    )
