@@ -5,12 +5,14 @@ from __future__ import annotations
 import runpy
 import sys
 
-MEASUREMENTS = ("chain", "importing")
+MEASUREMENTS = ("chain", "importing", "coverage")
 
 
 def main() -> None:
     """Run `python -m bench [NAME...]`."""
-    for name in sys.argv[1:] or MEASUREMENTS:
+    chosen = sys.argv[1:] or MEASUREMENTS
+    sys.argv[1:] = []
+    for name in chosen:
         if name not in MEASUREMENTS:
             sys.exit(f"bench: '{name}' is not known: choose from {', '.join(MEASUREMENTS)}")
         runpy.run_module(f"bench.{name}", run_name="__main__")

@@ -54,7 +54,8 @@ REGIMES = (
     Regime("common, fair", 0.20, 0.90, 0.95, 60, 240, 200),
     Regime("very rare", 0.02, 0.90, 0.99, 15, 285, 300),
     Regime("few labels", 0.30, 0.97, 0.97, 30, 70, 100),
-    Regime("perfect sensitivity, 30 of 30", 0.40, 1.0, 1.0, 30, 70, 50),
+    Regime("perfect judge, 30 of 30 and 70 of 70", 0.40, 1.0, 1.0, 30, 70, 50),
+    Regime("perfect sensitivity, 30 of 30", 0.40, 1.0, 0.90, 30, 70, 50),
     Regime("no information, J = 0.05", 0.30, 0.55, 0.50, 100, 100, 500, correctable=False),
 )
 ARMS = (Regime("injection", 0.1, 0.9, 0.98, 60, 140, 500), Regime("control", 0.1, 0.9, 0.90, 60, 140, 500))

@@ -71,7 +71,7 @@ def _within(entry: dict[str, Any], may: Sequence[str]) -> str:
     if not counts:
         return ""
     rest = "; for the others use the rates pooled within their arm" if lacking else ""
-    return f"By their own labels alone so may {_listed(counts)} (counted in each arm){rest}."
+    return f"On their own labels, so may {_listed(counts)} (counted in each arm){rest}."
 
 
 def revisions(document: dict[str, Any]) -> str:

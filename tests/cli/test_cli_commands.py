@@ -11,7 +11,7 @@ import pytest
 from data.store import Store
 
 ROOT = Path(__file__).resolve().parents[2]
-COMMANDS = ("demo", "init", "generate", "judge", "calibrate", "fit", "dashboard", "doctor")
+COMMANDS = ("demo", "init", "generate", "judge", "calibrate", "plan", "fit", "dashboard", "doctor", "import", "export")
 
 
 def one_line(text: str) -> str:

@@ -109,6 +109,21 @@ def test_the_published_study_gives_no_corrected_figure_and_says_why(demo):
     assert all("arm" in reason or "label" in reason for reason in reasons)
 
 
+def test_plan_says_how_many_labels_reach_a_width_and_where(demo, gnomon):
+    done = gnomon("plan", demo.folder, "--estimand", "event_rate_injection", "--width", "0.09", "--json")
+    assert done.returncode == 0, done.stderr
+    document = json.loads(done.stdout)
+    assert document["width_now"] > 0.09
+    assert document["options"]
+    assert document["advice"]
+    assert {"labels", "trials", "width", "reach"} <= set(document["options"][-1])
+    told = gnomon("plan", demo.folder, "--estimand", "event_rate_injection", "--width", "0.09")
+    assert document["advice"] in told.stdout
+    wrong = gnomon("plan", demo.folder, "--width", "7")
+    assert (wrong.returncode, wrong.stdout) == (2, "")
+    assert "width 7" in wrong.stderr
+
+
 def test_calibrate_prints_the_audit(demo, gnomon):
     done = gnomon("calibrate", demo.folder, "--json")
     assert done.returncode == 0, done.stderr
