@@ -57,7 +57,7 @@ def confusion_heat_map(classes: pd.DataFrame, *, judge: str) -> Any:
         f"What {judge} says of transcripts whose label is known",
         "Count of each label's transcripts, 95 % interval of the share below it. The diagonal is agreement.",
     )
-    return layered.facet(facet=alt.Facet("arm:N", sort=ARMS, title=None), columns=3, title=heading)
+    return layered.facet(facet=alt.Facet("arm:N", sort=ARMS, title=None), columns=2, title=heading)
 
 
 def error_rates(rates: pd.DataFrame) -> Any:
@@ -195,7 +195,7 @@ def _by_arm(frame: pd.DataFrame) -> Any:
     return alt.Chart(frame).encode(
         y=alt.Y("judge:N", sort=None, title=None),
         yOffset=alt.YOffset("arm:N", sort=ARMS),
-        color=alt.Color("arm:N", title="Arm", scale=arm_scale(), sort=ARMS),
+        color=alt.Color("arm:N", title="Arm", scale=arm_scale(), sort=ARMS, legend=alt.Legend(orient="bottom")),
         tooltip=[*tips, *_interval_tips(".2f"), alt.Tooltip("of:Q", title="Labelled transcripts")],
     )
 
