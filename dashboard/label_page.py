@@ -14,7 +14,11 @@ from dashboard.words import count, literal
 from data import tables
 from data.store import Store
 
-STRATEGIES: dict[Strategy, str] = {"disputed": "Where judges disagree", "random": "At random"}
+STRATEGIES: dict[Strategy, str] = {
+    "disputed": "Where judges disagree",
+    "uncertain": "Where a label tells most",
+    "random": "At random",
+}
 
 
 def show() -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from sqlalchemy import func, select
 
 from calibration.queue import QueueItem, Strategy, next_items
 from dashboard import looks
 from data import tables
+from data.errors import NotEnoughData
 from data.records import Exposure, Facts, Label, LabelKind, digest
 from data.store import Store
 
@@ -207,7 +209,13 @@ class Desk:
         wanted = BATCH + len(self.skipped)
         seed = int(digest([self.rater, self._draws]), 16) % 2**32
         self._draws += 1
-        items = next_items(self.store, self.rater, strategy=self.strategy, n=wanted, seed=seed, lease_seconds=LEASE)
+        view = str(self.store.study().get("label_view", "blind"))
+        draw = partial(next_items, self.store, self.rater, n=wanted, seed=seed, lease_seconds=LEASE, view=view)
+        try:
+            items = draw(strategy=self.strategy)
+        except NotEnoughData as reason:
+            self.message = f"Disputed ones for now: {reason}."
+            items = draw()
         return [item for item in items if item.trial not in self.skipped]
 
     def _put_back(self) -> None:

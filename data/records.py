@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
@@ -114,7 +114,7 @@ class Condition:
 
     def trial_id(self, replicate: int) -> str:
         """Identity of one trial: the same condition and replicate give the same id everywhere."""
-        return digest({**asdict(self), "replicate": replicate})
+        return digest({**{name: getattr(self, name) for name in self.__slots__}, "replicate": replicate})
 
 
 def trial_seed(trial_id: str) -> int:

@@ -116,8 +116,9 @@ def table(document: Row) -> None:
             shown.add_row(f"  {figure['estimand'].replace('_', ' ')}", show(figure["mean"]), interval)
     console = Console(highlight=False)
     console.print(shown)
-    for refused in document["refused"]:
-        console.print(f"not given: {refused['estimand'].replace('_', ' ')}: {refused['reason']}", soft_wrap=True)
+    lines = [f"not given: {each['estimand'].replace('_', ' ')}: {each['reason']}" for each in document["refused"]]
+    for line in dict.fromkeys(lines):
+        console.print(line, soft_wrap=True)
 
 
 def judged(report: Row) -> str:

@@ -249,3 +249,29 @@ def test_labels_of_other_raters_do_not_count_as_mine(store, make_trial):
     store.add_labels([Label(trial.id, "bob", Facts(**DENIES))])
     assert labelled_by(store, "ann") == 0
     assert labelled_by(store, "bob") == 1
+
+
+def test_the_telling_queue_says_what_it_lacks_and_gives_disputed_ones_meanwhile(desk, clock):
+    desk.choose("uncertain")
+    label(desk, clock)
+    read(desk, clock)
+    assert desk.message.startswith("Disputed ones for now: no judge has read any of these transcripts")
+    assert desk.item is not None
+
+
+def test_the_telling_queue_draws_by_what_a_label_is_worth(store, make_trial, clock):
+    says = Facts(True, "ocean", True, False), Facts(False, "none", True, False)
+    for judge in ("one", "two"):
+        store.add_judge(JudgeVersion(judge, judge, "simulated", {}))
+    for replicate in range(60):
+        for arm in ("injection", "control"):
+            trial = make_trial(replicate=replicate, arm=arm)
+            truth = replicate % 3 > 0
+            heard = {"one": truth, "two": truth ^ (replicate % 7 == 0)}
+            store.add_verdicts(Verdict(trial.id, judge, says[said]) for judge, said in heard.items())
+            if replicate % 4 == 0:
+                store.add_labels([Label(trial.id, "bob", says[truth])])
+    made = Desk(store, "ann", strategy="uncertain", clock=clock)
+    drawn = [(read(made, clock), made.item.stratum) for _ in range(10) if label(made, clock)]
+    assert made.message == ""
+    assert {stratum for _, stratum in drawn} == {"uncertain", "audit"}
