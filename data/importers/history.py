@@ -76,6 +76,7 @@ def extend(chain: Chain, event: Event, said: Said, trial: str, *, judged: bool) 
             "give the later one its own time"
         )
     if known:
+        _read_again(chain, event)
         return None
     exposure = said.exposure or Exposure.UNKNOWN
     at = event.at
@@ -110,6 +111,13 @@ def _known(chain: Chain, event: Event, said: Said) -> bool:
     if not alike:
         return False
     return alike[-1] is chain[-1] or said.before_verdict or any(each.at == event.at for each in alike)
+
+
+def _read_again(chain: Chain, event: Event) -> None:
+    """Note that this file holds a stored label too, so that another one at its instant there is a clash."""
+    for place, each in enumerate(chain):
+        if each.at == event.at and _content(each) == _content(event):
+            chain[place] = replace(each, file=event.file)
 
 
 def _clash(chain: Chain, event: Event, exact: bool) -> bool:
