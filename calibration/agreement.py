@@ -48,11 +48,13 @@ def cohen_kappa(table: ArrayLike, *, confidence: float = 0.95, quantile: Literal
     Raises
     ------
     NotEnoughData
-        Where there are no units, or chance alone explains perfect agreement (both raters used one category).
+        Where there are no units, or a rater used one category only: then chance explains all agreement there is.
     """
     counts = square(table)
     shares = counts / counts.sum()
     _need_variety(float(shares.sum(axis=0) @ shares.sum(axis=1)))
+    if (counts.sum(axis=0) > 0).sum() == 1 or (counts.sum(axis=1) > 0).sum() == 1:
+        raise NotEnoughData("agreement: one rater used one category only, so kappa is 0 whatever the other said")
     result = cohens_kappa(counts)
     freedom = int(counts.sum()) - 1
     factor = norm.ppf(0.5 + confidence / 2) if quantile == "normal" else t.ppf(0.5 + confidence / 2, freedom)

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, is_dataclass
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from sqlalchemy import func, select
 
@@ -178,9 +177,7 @@ def _measure(store: Store, judges: pd.DataFrame, splits: Sequence[str] | None) -
 
 def _view(store: Store, measured: _Measured, view: str) -> dict[str, Any]:
     wide = _readings(store, measured, view)
-    # A judge or rater that says one thing only has kappa 0 without a standard error: undefined, and no warning.
-    with np.errstate(invalid="ignore", divide="ignore"):
-        agreement = {"pairs": pair_agreement(wide), "groups": group_agreement(wide)}
+    agreement = {"pairs": pair_agreement(wide), "groups": group_agreement(wide)}
     newest = measured.judges.drop_duplicates("name")["version"].tolist()
     everyone = together(store, view, judges=newest, splits=measured.splits)
     return {"disagreements": len(disagreements(store, view)), "agreement": agreement, "together": everyone}

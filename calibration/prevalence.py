@@ -121,6 +121,46 @@ def lang_reiczigel(
     return _estimate(value, centre - z * error, centre + z * error, error, confidence, "Lang-Reiczigel", limits)
 
 
+def allocate_labels(
+    total: int, rate: float, sensitivity: float, specificity: float, *, pilot: int = 0
+) -> tuple[int, int]:
+    """Split a budget of labels between non-events and events for the shortest corrected interval: (m0, m1).
+
+    Estimand: the split that minimises the width of Lang and Reiczigel's interval. Assumes a good judge, so that the
+    true rate is near the apparent one and q (1 - q) near 1 - q: m0 / m1 = (1 / p - 1) sqrt((1 - q0) / (1 - q1)), with
+    q0, q1 padded by one success and one failure of the pilot. Source: Lee et al. (2025), arXiv 2511.21140. For
+    labels chosen by verdicts, and for any judge, `calibration.planning` simulates instead.
+
+    Parameters
+    ----------
+    total : int
+        Labels in all, those of the pilot included.
+    rate : float
+        Share of all trials judged events.
+    sensitivity, specificity : float
+        Of the judge, from a pilot or believed.
+    pilot : int
+        Labelled trials of each kind behind them; each kind gets at least so many.
+
+    Raises
+    ------
+    BadInput
+        For shares outside 0 to 1, or a budget below twice the pilot.
+    """
+    if not all(0 <= share <= 1 for share in (rate, sensitivity, specificity)):
+        raise BadInput(
+            f"label budget: rate {rate:g}, sensitivity {sensitivity:g}, specificity {specificity:g}: give shares"
+        )
+    if total < max(2 * pilot, 1) or pilot < 0:
+        raise BadInput(
+            f"label budget of {total} with a pilot of {pilot} of each kind: plan for at least twice the pilot"
+        )
+    wrong0, wrong1 = (1 - (pilot * share + 1) / (pilot + 2) for share in (specificity, sensitivity))
+    ratio = (1 / max(rate, _TINY) - 1) * math.sqrt(wrong0 / wrong1)
+    events = min(max(round(total / (1 + ratio)), pilot), total - pilot)
+    return total - events, events
+
+
 def _single(k: float, n: float, method: str, name: str, confidence: float) -> Estimate:
     _check(k, n)
     low, high = proportion_confint(k, n, alpha=1 - confidence, method=method)

@@ -156,3 +156,9 @@ def test_wrong_shapes_and_names_are_told() -> None:
 def test_a_larger_scale_of_possible_categories_lowers_chance() -> None:
     two = units("1121212", "1121211")
     assert gwet_ac1(two, categories=[1, 2, 3, 4, 5]).value > gwet_ac1(two).value
+
+
+@pytest.mark.parametrize("table", [[[5, 5], [0, 0]], [[5, 0], [5, 0]]], ids=["first", "second"])
+def test_a_rater_of_one_word_has_no_kappa_and_no_warning(table) -> None:
+    with pytest.raises(NotEnoughData, match="one category only"):
+        cohen_kappa(table)

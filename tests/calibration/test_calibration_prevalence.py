@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from calibration.prevalence import (
+    allocate_labels,
     clopper_pearson,
     difference,
     lang_reiczigel,
@@ -194,3 +195,29 @@ def test_lang_reiczigel_covers_where_the_naive_rate_does_not() -> None:
     error = 3 * math.sqrt(0.95 * 0.05 / runs)
     assert covered["corrected"] / runs > 0.95 - error
     assert covered["naive"] < covered["corrected"]
+
+
+def test_a_budget_of_labels_is_split_as_published() -> None:
+    assert allocate_labels(200, 0.4, sensitivity=0.9, specificity=0.7, pilot=10) == (136, 64)
+
+
+def test_the_split_is_near_the_one_that_makes_the_interval_shortest() -> None:
+    def width(events: int) -> float:
+        counts = (0.95 * events, events), (0.9 * (300 - events), 300 - events)
+        found = lang_reiczigel((140, 400), *counts)
+        return found.high - found.low
+
+    others, events = allocate_labels(300, 140 / 400, sensitivity=0.95, specificity=0.9, pilot=20)
+    assert others + events == 300
+    assert width(events) <= 1.05 * min(width(each) for each in range(30, 271, 10))
+
+
+@pytest.mark.parametrize("rate", [0.0, 1.0])
+def test_each_kind_keeps_its_pilot(rate: float) -> None:
+    assert min(allocate_labels(50, rate, 0.9, 0.9, pilot=12)) == 12
+
+
+@pytest.mark.parametrize(("total", "rate", "pilot"), [(10, 0.4, 6), (0, 0.4, 0), (50, 1.4, 5)])
+def test_a_budget_that_cannot_be_is_named(total: int, rate: float, pilot: int) -> None:
+    with pytest.raises(BadInput, match="label budget"):
+        allocate_labels(total, rate, 0.9, 0.9, pilot=pilot)
