@@ -26,12 +26,12 @@ from calibration.confusion import (
     youden_differences,
 )
 from calibration.contradictions import contradictions
-from calibration.correction import Correction, corrections, obstacle, panels
+from calibration.correction import Correction, corrections, obstacle
 from calibration.drift import consistency, drift
-from calibration.facts import IMPORTED, judge_frame
-from calibration.labels import VIEWS, disagreements
-from calibration.matrix import group_agreement, pair_agreement, readings
-from calibration.patterns import arm_patterns
+from calibration.facts import judge_frame
+from calibration.labels import VIEWS, disagreements, rater_labels
+from calibration.matrix import group_agreement, pair_agreement, side_by_side
+from calibration.patterns import PanelReading, panel_reading
 from calibration.revisions import revisions
 from calibration.strata import rates, strata
 from calibration.together import together
@@ -54,6 +54,7 @@ class _Measured:
     states: pd.DataFrame
     times: pd.DataFrame
     repeats: dict[str, Any]
+    panel: PanelReading | None
 
 
 def audit(
@@ -85,13 +86,14 @@ def audit(
     measured = _measure(store, judge_frame(store, judges), splits)
     labels = {view: truths(store, view)}
     found = {view: paired(measured.judged, labels[view])}
+    seen = _view(store, measured, view)
     plain: dict[str, Any] = _plain(
         {
             "view": view,
             "labelled": len(labels[view]),
             "judges": _entries(measured, found),
-            "comparison": _comparisons(store, measured, found),
-            **_view(store, measured, view),
+            "comparison": _comparisons(measured, found, {view: seen["together"]}),
+            **seen,
             **_common(store, measured, found),
         }
     )
@@ -145,7 +147,7 @@ def audit_views(
             "views": list(views),
             "labelled": {view: len(part) for view, part in labels.items()},
             "judges": _entries(measured, found),
-            "comparison": _comparisons(store, measured, found),
+            "comparison": _comparisons(measured, found, {view: part["together"] for view, part in each.items()}),
             **{
                 key: {view: part[key] for view, part in each.items()}
                 for key in ("disagreements", "agreement", "together")
@@ -172,28 +174,27 @@ def _measure(store: Store, judges: pd.DataFrame, splits: Sequence[str] | None) -
         states=verdict_states(store, versions),
         times=verdict_times(store, versions),
         repeats={version: consistency(store, version) for version in versions},
+        panel=_reading(store, judges, splits),
     )
 
 
 def _view(store: Store, measured: _Measured, view: str) -> dict[str, Any]:
     wide = _readings(store, measured, view)
     agreement = {"pairs": pair_agreement(wide), "groups": group_agreement(wide)}
-    newest = measured.judges.drop_duplicates("name")["version"].tolist()
-    everyone = together(store, view, judges=newest, splits=measured.splits)
+    everyone = together(store, view, judges=[], splits=measured.splits, reading=measured.panel)
     return {"disagreements": len(disagreements(store, view)), "agreement": agreement, "together": everyone}
 
 
 def _readings(store: Store, measured: _Measured, view: str) -> pd.DataFrame:
     """Outcomes of the newest versions and of the raters, judges of each kind on the splits that measure them."""
-    newest = measured.judges.drop_duplicates("name")
-    imported = newest["kind"] == IMPORTED
-    if measured.splits is not None or not imported.any():
-        return readings(store, newest, view, splits=judge_splits("", measured.splits))
-    wide = readings(store, newest, view, splits=judge_splits(IMPORTED))
-    own = readings(store, newest[~imported], view, splits=judge_splits(""))
-    for column in own.columns[own.columns.get_level_values("kind") == "judge"]:
-        wide[column] = own[column]
-    return wide
+    pairs = zip(measured.judges.itertuples(), measured.judged, strict=True)
+    newest: dict[str, pd.DataFrame] = {}
+    for judge, judged in pairs:
+        newest.setdefault(str(judge.name), judged)
+    kinds = set(measured.judges["kind"]) or {""}
+    splits = {split for kind in kinds for split in judge_splits(kind, measured.splits)}
+    labels = rater_labels(store, view)
+    return side_by_side(newest, labels[labels["split"].isin(splits)])
 
 
 def _common(store: Store, measured: _Measured, found: dict[str, list[Evidence]]) -> dict[str, Any]:
@@ -298,23 +299,28 @@ def _arms(found: Evidence) -> list[str]:
     return [str(arm) for arm in Arm if arm in NEEDED or arm in there]
 
 
-def _comparisons(store: Store, measured: _Measured, found: dict[str, list[Evidence]]) -> list[dict[str, Any]]:
-    panel = {view: _panels(store, measured, view) for view in found}
+def _comparisons(
+    measured: _Measured, found: dict[str, list[Evidence]], together: dict[str, dict[str, Any]]
+) -> list[dict[str, Any]]:
     return [
         {"judge": judge.name, "version": judge.version, "view": view, **row}
         for place, judge in enumerate(measured.judges.itertuples())
         for view, every in found.items()
-        for row in _comparison(every[place], panel[view])
+        for row in _comparison(every[place], _panel(together[view]))
     ]
 
 
-def _panels(store: Store, measured: _Measured, view: str) -> Correction:
-    """The event rate of each arm by all judges together, each in its newest version."""
-    newest = measured.judges.drop_duplicates("name")["version"].tolist()
+def _panel(together: dict[str, Any]) -> Correction:
+    """The event rate of each arm by all judges together, or why there is none."""
+    return {row["arm"]: row["independent"] or str(row["reason"]) for row in together["arms"]}
+
+
+def _reading(store: Store, judges: pd.DataFrame, splits: Sequence[str] | None) -> PanelReading | None:
+    """What the newest version of each judge said, read once for all views."""
     try:
-        return panels(arm_patterns(store, view, judges=newest, splits=measured.splits))
+        return panel_reading(store, judges=judges.drop_duplicates("name")["version"].tolist(), splits=splits)
     except NotEnoughData:
-        return {}
+        return None
 
 
 def _comparison(found: Evidence, panel: Correction) -> list[dict[str, Any]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 
 import numpy as np
@@ -10,8 +10,6 @@ import pandas as pd
 
 from calibration.confusion import Confusion, Evidence, confusion
 from calibration.joint import joint_posterior
-from calibration.joint_panel import panel_posterior
-from calibration.patterns import ArmPatterns
 from calibration.predicted import ppi_mean, ppi_weighted
 from calibration.prevalence import lang_reiczigel, rogan_gladen, wilson
 from calibration.queue import BY_VERDICT, RANDOM_STRATA
@@ -66,8 +64,8 @@ def corrections(arm: str, found: Evidence, panel: Correction | None = None) -> C
     `rogan_gladen` and `lang_reiczigel` correct by this arm's own error rates and are refused where `obstacle`
     says so; `ppi` assumes nothing of the judge but needs labels drawn with known chances. For these the apparent rate
     counts labelled and unlabelled trials, so it is not quite independent of the error rates; in `joint`, the
-    posterior of this judge's rate and errors together (`calibration.joint`), it is. `panel`, from `panels`, is the
-    same for all judges together and the one that labels chosen by verdicts allow.
+    posterior of this judge's rate and errors together (`calibration.joint`), it is. `panel`, given by arm, is the same
+    for all judges together (`calibration.together`) and the one that labels chosen by verdicts allow.
     """
     judged = found.judged[found.judged["arm"] == arm]
     counted = confusion(found.pairs[found.pairs["arm"] == arm])
@@ -86,24 +84,6 @@ def corrections(arm: str, found: Evidence, panel: Correction | None = None) -> C
         "joint": why if why else _try(partial(_joint, arm, found)),
         "panel": (panel or {}).get(arm, f"{arm}: no judge has read a transcript there"),
     }
-
-
-def panels(arms: Mapping[str, ArmPatterns], seed: int = 0) -> Correction:
-    """The event rate of each arm by the joint posterior of all judges together, or why there is none.
-
-    Estimand: the share of events among the trials that any of them read. Judges are taken to err independently
-    given the truth, which `calibration.dependence` checks; labels may have been chosen by their verdicts.
-    """
-    return {arm: _try(partial(_panel, each, seed)) for arm, each in arms.items()}
-
-
-def _panel(arm: ArmPatterns, seed: int) -> Estimate:
-    told = arm.counts.labelled.sum(axis=0)
-    if not told.all():
-        raise NotEnoughData(
-            f"{arm.arm}: labels must show events and non-events both: there are {told[1]} and {told[0]}: label more"
-        )
-    return panel_posterior(arm.counts, seed=seed).estimate()
 
 
 def _try(way: Callable[[], Estimate]) -> Estimate | str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from itertools import combinations
 from typing import cast
@@ -24,32 +24,35 @@ JUDGE = "judge"
 RATER = "rater"
 CODES = {str(outcome): float(code) for code, outcome in enumerate(Outcome)}
 
+_NOBODY = pd.MultiIndex.from_arrays([[], []], names=["kind", "name"])
+
 Figures = dict[str, object]
 
 
 def readings(store: Store, judges: pd.DataFrame, view: str, *, splits: Sequence[str] = MEASURING) -> pd.DataFrame:
     """Outcomes as codes, one row a trial, one column a (kind, name) of judge or rater, NaN where it said nothing.
 
-    Labels of transcripts that were picked for being disputed are left out: on them judges disagree by choice.
+    Labels of transcripts that were picked for what judges say of them are left out: there they disagree by choice.
     `judges` is a frame as of `calibration.facts.judge_frame`.
     """
     trials = trial_frame(store)
     trials = trials[trials["split"].isin([str(split) for split in splits])]
-    names = dict(zip(judges["version"], judges["name"], strict=True))
-    verdicts = ok_verdicts(store, list(names), trials)
+    verdicts = ok_verdicts(store, judges["version"].tolist(), trials)
+    heard = {str(judge.name): verdicts[verdicts["judge"] == judge.version] for judge in judges.itertuples()}
     labels = rater_labels(store, view)
+    return side_by_side(heard, labels[labels["trial"].isin(set(trials["trial"]))])
+
+
+def side_by_side(heard: Mapping[str, pd.DataFrame], labels: pd.DataFrame) -> pd.DataFrame:
+    """What `readings` returns, from each judge's trials and outcomes by name, and the labels of raters."""
     plain = (labels["role"] == str(RaterRole.RATER)) & ~labels["stratum"].isin(BY_VERDICT)
-    labels = labels[plain & labels["trial"].isin(set(trials["trial"]))]
-    said = pd.concat(
-        [
-            pd.DataFrame({"trial": verdicts["trial"], "kind": JUDGE, "name": verdicts["judge"].map(names)}),
-            pd.DataFrame({"trial": labels["trial"], "kind": RATER, "name": labels["rater"]}),
-        ]
-    ).assign(code=[CODES[outcome] for frame in (verdicts, labels) for outcome in frame["outcome"]])
-    wide = said.pivot_table(index="trial", columns=["kind", "name"], values="code", aggfunc="first")
-    order = [(JUDGE, name) for name in names.values()] + sorted((RATER, name) for name in set(labels["rater"]))
-    columns = [[kind for kind, _ in order], [name for _, name in order]]
-    return wide.reindex(columns=pd.MultiIndex.from_arrays(columns, names=["kind", "name"]))
+    labels = labels[plain]
+    columns = {(JUDGE, name): rows for name, rows in heard.items()}
+    columns |= {(RATER, str(name)): rows for name, rows in labels.groupby("rater")}
+    codes = {key: rows.set_index("trial")["outcome"].map(CODES) for key, rows in columns.items()}
+    wide = pd.DataFrame(codes, dtype=float)
+    wide.columns = pd.MultiIndex.from_tuples(list(codes), names=["kind", "name"]) if codes else _NOBODY
+    return wide.rename_axis("trial").sort_index()
 
 
 def pair_agreement(wide: pd.DataFrame) -> list[Figures]:

@@ -43,29 +43,31 @@ class ArmPatterns:
         return ", ".join(f"{judge} {words[int(verdict)]}" for judge, verdict in said)
 
 
-def arm_patterns(
+@dataclass(frozen=True, slots=True)
+class PanelReading:
+    """What a panel of judges said: their versions and names in order, and their verdicts, one row each."""
+
+    versions: tuple[str, ...]
+    names: tuple[str, ...]
+    heard: pd.DataFrame
+
+
+def panel_reading(
     store: Store,
-    view: str = "blind",
     *,
     judges: Sequence[str] | None = None,
     subject: str | None = None,
-    question: Question = "event",
     splits: Sequence[str] | None = None,
-) -> dict[str, ArmPatterns]:
-    """Patterns of verdicts by arm, of the trials that at least one of the judges read.
+) -> PanelReading:
+    """The verdicts that the joint posterior of several judges reads, whatever the labels.
 
     Parameters
     ----------
     store : Store
-    view : str
-        Label view (`calibration.labels`); what the trial's reference label says is its truth.
     judges : sequence of str, optional
         Names or versions; by default the first `MAX_PANEL` that have spoken.
     subject : str, optional
         Only this subject's trials.
-    question : {"event", "not_denied"}
-        What verdicts and labels are read for: the event, or, outside the injection arm, anything but a denial
-        (refusals and incoherence too), as the raw net detection counts.
     splits : sequence of str, optional
         Splits to use; by default all but train where any judge is not imported, for it may have learnt from it.
 
@@ -87,13 +89,40 @@ def arm_patterns(
     heard = ok_verdicts(store, known["version"].tolist(), trials[kept])
     if heard.empty:
         raise NotEnoughData("no judge has read any of these transcripts: run 'gnomon judge' first")
-    wide = heard.assign(said=_said(heard, question)).pivot(index="trial", columns="judge", values="said")
-    wide = wide.reindex(columns=known["version"])
-    labels = reference(rater_labels(store, view))
+    return PanelReading(tuple(known["version"]), tuple(known["name"]), heard)
+
+
+def arms_of(reading: PanelReading, labels: pd.DataFrame, question: Question = "event") -> dict[str, ArmPatterns]:
+    """Patterns of verdicts by arm, of the trials that at least one of the judges read.
+
+    Parameters
+    ----------
+    reading : PanelReading
+    labels : DataFrame
+        One row a labelled trial (`calibration.labels.reference`): what it says of the question is the truth.
+    question : {"event", "not_denied"}
+        What verdicts and labels are read for: the event, or, outside the injection arm, anything but a denial
+        (refusals and incoherence too), as the raw net detection counts.
+    """
+    said = reading.heard.assign(said=_said(reading.heard, question))
+    wide = said.pivot(index="trial", columns="judge", values="said").reindex(columns=list(reading.versions))
     truth = _said(labels, question).set_axis(labels["trial"])
-    arm = trials.set_index("trial")["arm"].reindex(wide.index)
-    names = tuple(known["name"])
-    return {str(each): _arm(str(each), names, wide[arm == each], truth) for each in Arm if (arm == each).any()}
+    arm = reading.heard.drop_duplicates("trial").set_index("trial")["arm"].reindex(wide.index)
+    return {str(each): _arm(str(each), reading.names, wide[arm == each], truth) for each in Arm if (arm == each).any()}
+
+
+def arm_patterns(
+    store: Store,
+    view: str = "blind",
+    *,
+    judges: Sequence[str] | None = None,
+    subject: str | None = None,
+    question: Question = "event",
+    splits: Sequence[str] | None = None,
+) -> dict[str, ArmPatterns]:
+    """`arms_of` what `panel_reading` finds, with the labels of a view (`calibration.labels`)."""
+    reading = panel_reading(store, judges=judges, subject=subject, splits=splits)
+    return arms_of(reading, reference(rater_labels(store, view)), question)
 
 
 def _said(rows: pd.DataFrame, question: Question) -> pd.Series[float]:

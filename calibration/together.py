@@ -7,9 +7,9 @@ from dataclasses import asdict
 from typing import Any
 
 from calibration.dependence import judge_dependence
-from calibration.facts import judge_frame
 from calibration.joint_panel import Errors, PanelPosterior, panel_posterior, summary
-from calibration.patterns import MAX_PANEL, ArmPatterns, arm_patterns
+from calibration.labels import rater_labels, reference
+from calibration.patterns import ArmPatterns, PanelReading, arms_of, panel_reading
 from calibration.planning import NET, Target
 from data.errors import NotEnoughData
 from data.records import Estimate
@@ -25,6 +25,7 @@ def together(
     *,
     judges: Sequence[str] | None = None,
     splits: Sequence[str] | None = None,
+    reading: PanelReading | None = None,
     seed: int = 0,
 ) -> dict[str, Any]:
     """The joint posterior of all judges in each arm, twice, and of the corrected net detection; and who errs with whom.
@@ -34,6 +35,16 @@ def together(
     takes judges to err independently given the truth, `free` lets them err together (`calibration.joint_panel`);
     labels may have been chosen by the verdicts. It pools over subjects and conditions as they were judged.
 
+    Parameters
+    ----------
+    store : Store
+    view : str
+        Label view (`calibration.labels`).
+    judges, splits : sequence of str, optional
+        As for `calibration.patterns.panel_reading`.
+    reading : PanelReading, optional
+        What it found, where it is at hand; then `judges` is not asked for again.
+
     Returns
     -------
     dict
@@ -41,23 +52,18 @@ def together(
         {independent, free, reason}, dependence {labelled, unlabelled, notes} as of `calibration.dependence`, and
         verdict in words. An estimate is None where `reason` says why.
     """
-    known = judge_frame(store, judges).head(MAX_PANEL)
-    if known.empty:
-        return {"judges": [], "arms": [], NET: _none("no judge has spoken"), "dependence": _unknown(), "verdict": ""}
-    versions = known["version"].tolist()
     try:
-        arms = arm_patterns(store, view, judges=versions, splits=splits)
+        heard = reading or panel_reading(store, judges=judges, splits=splits)
     except NotEnoughData as reason:
         return {"judges": [], "arms": [], NET: _none(str(reason)), "dependence": _unknown(), "verdict": ""}
-    rows = [_row(arm, seed) for arm in arms.values()]
-    dependence = _dependence(store, dict(zip(versions, known["name"], strict=True)), view, splits)
-    net = _net(arm_patterns(store, view, judges=versions, splits=splits, question="not_denied"), seed)
+    labels = reference(rater_labels(store, view))
+    dependence = _dependence(store, dict(zip(heard.versions, heard.names, strict=True)), view, splits)
     return {
-        "judges": known["name"].tolist(),
-        "arms": rows,
-        NET: net,
+        "judges": list(heard.names),
+        "arms": [_row(arm, seed) for arm in arms_of(heard, labels).values()],
+        NET: _net(arms_of(heard, labels, "not_denied"), seed),
         "dependence": dependence,
-        "verdict": _verdict(known["name"].tolist(), dependence["labelled"]),
+        "verdict": _verdict(heard.names, dependence["labelled"]),
     }
 
 
