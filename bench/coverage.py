@@ -73,9 +73,9 @@ class Panel:
 
     @property
     def name(self) -> str:
-        """The regime as the issue writes it."""
-        pairs = [f"{se:g}, {sp:g}" for se, sp in zip(self.sensitivity, self.specificity, strict=True)]
-        return f"{self.rate:g}; " + "; ".join(pairs)
+        """True rate; sensitivities; specificities."""
+        rates = [", ".join(f"{rate:g}" for rate in part) for part in (self.sensitivity, self.specificity)]
+        return f"{self.rate:g}; {rates[0]}; {rates[1]}"
 
 
 PANELS = (
