@@ -16,7 +16,7 @@ from dashboard.words import literal, unbroken
 from data.errors import GnomonError
 from data.store import Store
 from stats import figures
-from stats.bounds import lee
+from stats.bounds import Bounds, bounds
 from stats.cells import judged_cells, published_cells
 
 RAW = "net_detection_raw"
@@ -161,7 +161,7 @@ def _words(store: Store, fit: Fitted, name: str) -> None:
     st.text(telling.COMPARABLE)
 
 
-def lee_bounds(store: Store, fit: Fitted) -> dict[str, tuple[float, float]]:
+def lee_bounds(store: Store, fit: Fitted) -> dict[str, Bounds]:
     """Lee's bounds on net detection of the always-engaged, by subject, from the counts behind a fit."""
     if fit.view.startswith("corrected"):
         return {}
@@ -178,7 +178,7 @@ def lee_bounds(store: Store, fit: Fitted) -> dict[str, tuple[float, float]]:
                 (int(counts.sum() - refused), int(counts.sum()), int(counts[at["event"]]) if "event" in at else 0)
             )
         if all(np.array([counts[0] for counts in both]) > 0):
-            found[str(subject)] = lee(*both[0], *both[1])
+            found[str(subject)] = bounds(*both[0], *both[1])
     return found
 
 

@@ -11,6 +11,7 @@ import pandas as pd
 from dashboard.fitted import records
 from dashboard.words import estimand as called
 from dashboard.words import points, size
+from stats.bounds import Bounds
 
 FIRM = 0.975
 LIKELY = 0.9
@@ -107,10 +108,10 @@ def slope_sentence(slopes: pd.DataFrame, name: str) -> str | None:
     return None
 
 
-def dips(estimands: pd.DataFrame, bounds: dict[str, tuple[float, float]]) -> Iterator[str]:
+def dips(estimands: pd.DataFrame, bounds: dict[str, Bounds]) -> Iterator[str]:
     """Subjects that refuse one arm much more than the other, and what that does to raw and engaged figures.
 
-    `bounds` are Lee's bounds by subject (`stats.bounds.lee`).
+    `bounds` are Lee's bounds by subject (`stats.bounds.bounds`).
     """
     refusals = estimands[(estimands["estimand"] == "refusal") & (estimands["axis"] == "arm")]
     table = refusals.pivot_table(index="subject", columns="value", values="mean", aggfunc="first")
@@ -121,7 +122,7 @@ def dips(estimands: pd.DataFrame, bounds: dict[str, tuple[float, float]]) -> Ite
         yield _dip(str(subject), row, estimands, bounds.get(str(subject)))
 
 
-def _dip(subject: str, refused: pd.Series, estimands: pd.DataFrame, bounds: tuple[float, float] | None) -> str:
+def _dip(subject: str, refused: pd.Series, estimands: pd.DataFrame, bounds: Bounds | None) -> str:
     mine = estimands[(estimands["subject"] == subject) & (estimands["axis"] == "")].set_index("estimand")["mean"]
     control, injection = points(refused["control"], sign=False), points(refused["injection"], sign=False)
     told = f"{subject} refuses {control} % of controls and {injection} % of injections"
@@ -134,9 +135,10 @@ def _dip(subject: str, refused: pd.Series, estimands: pd.DataFrame, bounds: tupl
             "but then the two arms hold different kinds of answer. "
         )
     if bounds is not None:
-        low, high = points(bounds[0], digits=1), points(bounds[1], digits=1)
+        low, high = points(bounds.low, digits=1), points(bounds.high, digits=1)
         told += f"For trials that would be answered in either arm, net detection lies between {low} and {high} % "
-        told += "(Lee bounds)."
+        low, high = points(bounds.interval_low, digits=1), points(bounds.interval_high, digits=1)
+        told += f"(Lee bounds), with sampling error between {low} and {high} % (95 % interval)."
     return told.strip()
 
 

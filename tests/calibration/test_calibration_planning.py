@@ -134,6 +134,11 @@ def test_labels_from_the_uncertain_queue_narrow_the_interval_more_than_random_on
 def test_a_plan_keeps_its_promise(study) -> None:
     document = plan(study.store, width=0.14)
     assert document["width_now"] > 0.14
+    true = {
+        arm: np.mean([_counts(arm, truth) for trial, truth in study.truth.items() if study.arm[trial] == arm])
+        for arm in ("injection", "control")
+    }
+    assert document["now"]["value"] == pytest.approx(true["injection"] - true["control"], abs=0.12)
     (option,) = [option for option in document["options"] if option["labels"] is not None]
     assert option["width"] <= 0.14
     assert 0.65 <= option["reach"] <= 1

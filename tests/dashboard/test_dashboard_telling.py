@@ -9,6 +9,7 @@ import pytest
 from dashboard import telling
 from dashboard.fitted import all_fitted, answering, fitted
 from data.store import Store
+from stats.bounds import bounds
 
 NAMES = {"7B": "Qwen2.5-7B-Instruct", "14B": "Qwen2.5-14B-Instruct", "32B": "Qwen2.5-32B-Instruct"}
 
@@ -56,11 +57,11 @@ def test_the_ladder_compares_each_instruct_model_with_the_next_smaller_one(publi
 
 
 def test_the_dip_of_the_32b_is_explained_by_whom_it_refuses(published):
-    said = list(telling.dips(published.estimands, {NAMES["32B"]: (-0.0077, 0.4386)}))
+    said = list(telling.dips(published.estimands, {NAMES["32B"]: bounds(1961, 2560, 407, 912, 2560, 7)}))
     dip = next(line for line in said if line.startswith(NAMES["32B"]))
     assert "refuses 64 % of controls and 23 % of injections: the injection itself removes refusals" in dip
     assert "raw figure −49 %; leaving refused answers out gives +20 %" in dip
-    assert "between −0.8 and +43.9 % (Lee bounds)" in dip
+    assert "between −0.8 and +43.9 % (Lee bounds), with sampling error between −1.4 and +47.8 %" in dip
     assert not any(line.startswith(NAMES["14B"]) for line in said)
 
 
