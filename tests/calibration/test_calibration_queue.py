@@ -175,6 +175,7 @@ def test_estimates_from_several_calls_to_the_queue_hold_the_truth(simulate: Call
     given = corrections("control", found)
     for method in ("labels", "lang_reiczigel", "ppi"):
         assert given[method].low < rate < given[method].high, method
+    assert "chosen by what judges said" in given["joint"], "one judge's own posterior cannot use such labels"
     unweighted = found.pairs["true_event"].mean()
     assert unweighted > given["labels"].high, "the labels as they come overstate the rate"
 

@@ -55,6 +55,23 @@ def test_an_echo_of_a_judge_is_found_out(simulate) -> None:
     assert document["verdict"].startswith("judges err together more often")
 
 
+def test_judges_that_make_up_for_each_other_are_not_accused(simulate) -> None:
+    study = simulate({"brisk": PAIR["brisk"]}, n=600, labelled=0.6, event=0.3, seed=5)
+    store: Store = study.store
+    store.set_study({**store.study(), "judges": ["brisk", "contrary"]})
+    store.add_judge(JudgeVersion("contrary-1", "contrary", "simulated", {}))
+    random, yes, no = np.random.default_rng(1), Facts(True, "ocean", True, False), Facts(False, "none", True, False)
+    said = store.frame(verdicts).set_index("trial")["claims"].astype(bool)
+    for trial, truth in study.truth.items():
+        event = truth == "event"
+        wrong = said[trial] == event and random.random() < 0.5
+        store.add_verdicts([Verdict(trial, "contrary-1", yes if event != wrong else no)])
+    document = together(store, "blind")
+    overall = [pair for pair in document["dependence"]["labelled"] if pair["truth"] is None]
+    assert overall[0]["p_value"] < 0.01
+    assert document["verdict"].startswith("no sign that these judges err together")
+
+
 def test_one_judge_has_one_reading_and_none_has_none(simulate, store) -> None:
     assert together(store, "blind")["judges"] == []
     study = simulate({"careful": PAIR["careful"]}, n=200)
