@@ -13,7 +13,7 @@ import pytest
 
 from calibration.confusion import Evidence, evidence, weights
 from calibration.correction import corrections
-from calibration.queue import AUDIT, DISPUTED, RANDOM, candidates, disputed_trials, draw, next_items
+from calibration.queue import AUDIT, DISPUTED, RANDOM, UNCERTAIN, candidates, disputed_trials, draw, next_items
 from data.errors import BadInput
 from data.records import Facts, JudgeVersion, Label, LabelKind, Split, Trial, Verdict, VerdictState
 from data.store import Store
@@ -190,3 +190,13 @@ def test_ppi_on_weighted_labels_counts_the_judge_on_all_trials() -> None:
     found = Evidence(judged, labelled.assign(weight=weights(labelled, judged)))
     assert found.pairs["weight"].tolist() == [1.0] * 20 + [10.0] * 8
     assert corrections("control", found)["ppi"].value == pytest.approx(0.1)
+
+
+def test_labels_chosen_for_what_they_tell_stand_for_the_trials_that_judges_see_alike() -> None:
+    """Both kinds are undisputed; 10 of the 20 in which both judges see the event are labelled, 8 of the 80 others."""
+    said = ["one two"] * 20 + [""] * 80
+    judged = pd.DataFrame(
+        {"arm": "control", "disputed": False, "said": said}, index=[f"t{place}" for place in range(100)]
+    )
+    labelled = judged.iloc[[*range(10), *range(20, 28)]].assign(stratum=[UNCERTAIN] * 10 + [AUDIT] * 8, probability=0.3)
+    assert weights(labelled, judged).tolist() == [2.0] * 10 + [10.0] * 8
