@@ -29,6 +29,7 @@ _TOGETHER: dict[str, Any] = {
     "errors": "judges err",
     "value": st.column_config.NumberColumn("rate", format="percent"),
 }
+FEW = 4
 READINGS = {"as_event": "The event", "as_pass": "The study's pass"}
 
 
@@ -199,8 +200,10 @@ def _corrections(document: dict[str, Any], judge: str) -> None:
         words=f"Event rate by arm as {judge} reads it and by correction method, with 95 % intervals.",
     )
     refused = comparison[(comparison["judge"] == judge) & comparison["reason"].notna()]
-    for reason in refused["reason"].drop_duplicates():
-        st.text(f"Refused: {reason}.")
+    reasons = list(refused["reason"].drop_duplicates())
+    with st.container() if len(reasons) <= FEW else st.expander("Why methods are refused"):
+        for reason in reasons:
+            st.text(f"Refused: {reason}.")
     st.caption(
         "The corrected figures of the Scaling page come from the joint posterior, which uses all judges and labels."
     )
