@@ -14,11 +14,6 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-# A shell's background jobs ignore Ctrl-C, and so does what they start: a test of Ctrl-C would wait for ever there.
-HEARING_CTRL_C = (
-    "import signal, sys; from gnomon.__main__ import run; "
-    "signal.signal(signal.SIGINT, signal.default_int_handler); sys.exit(run(sys.argv[1:]))"
-)
 
 
 def command(*arguments: object, **options: Any) -> subprocess.CompletedProcess[str]:
@@ -57,10 +52,9 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
 
 
 def _interrupt(arguments: tuple[str, ...], after: str) -> tuple[int, str]:
-    line = [sys.executable, "-c", HEARING_CTRL_C, *arguments]
+    line = [sys.executable, "-m", "gnomon", *arguments]
     quiet = {**os.environ, "PYTHONUNBUFFERED": "1"}
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    with subprocess.Popen(line, **pipes, text=True, cwd=ROOT, env=quiet) as run:
+    with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT, env=quiet) as run:
         assert run.stderr is not None
         heard = ""
         for text in run.stderr:
