@@ -11,11 +11,12 @@ import pytest
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
-# A shell's background jobs ignore Ctrl-C, and so does what they start: tests of Ctrl-C would wait for ever there.
-signal.signal(signal.SIGINT, signal.default_int_handler)
 
 from data.records import Arm, Condition, Span, Subject, Trial, trial_seed
 from data.store import Store
+
+# A shell's background jobs ignore Ctrl-C, and so does what they start: tests of Ctrl-C would wait for ever there.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
