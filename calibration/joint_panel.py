@@ -40,7 +40,7 @@ class Patterns:
         Raises
         ------
         BadInput
-            Where the shapes do not match or there are more than `MAX_JUDGES` judges.
+            Where the shapes do not match, there are more than `MAX_JUDGES` judges, or a value is neither 0 nor 1.
         """
         read, known = np.asarray(verdicts, dtype=float), np.asarray(truth, dtype=float)
         if read.ndim != 2 or known.shape != read.shape[:1] or not 1 <= read.shape[1] <= MAX_JUDGES:
@@ -48,6 +48,12 @@ class Patterns:
                 f"verdicts of shape {read.shape} and truth of shape {known.shape}: pass trials x judges (at most "
                 f"{MAX_JUDGES} judges) and one truth a trial, NaN where it is not labelled"
             )
+        for name, values, allowed in (("verdict", read, (0, 1, MISSING)), ("truth", known, (0, 1))):
+            strange = values[~np.isnan(values) & ~np.isin(values, allowed)]
+            if strange.size:
+                raise BadInput(
+                    f"{name} {strange.flat[0]:g}: write 1 for an event, 0 for none, NaN where it is not known"
+                )
         whole = np.where(np.isnan(read), MISSING, read).astype(np.int64)
         rows, where = np.unique(whole, axis=0, return_inverse=True)
         label = np.where(np.isnan(known), 2, known).astype(int)

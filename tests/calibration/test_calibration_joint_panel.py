@@ -158,3 +158,12 @@ def test_what_is_no_table_of_verdicts_is_named(verdicts) -> None:
 def test_a_summary_is_mean_and_central_interval() -> None:
     found = summary(np.arange(1001) / 1000)
     assert (found.value, found.low, found.high) == pytest.approx((0.5, 0.025, 0.975))
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "truth", "message"),
+    [([[2.0]], [1.0], "verdict 2"), ([[1.0]], [0.5], "truth 0.5"), ([[1.0]], [-1], "truth -1")],
+)
+def test_what_is_neither_yes_nor_no_is_named(verdicts, truth, message: str) -> None:
+    with pytest.raises(BadInput, match=message):
+        Patterns.count(verdicts, truth)
