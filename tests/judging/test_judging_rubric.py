@@ -23,8 +23,9 @@ def told(answer: str = "I notice an ocean.", seed: int = 1) -> str:
     return "\n".join(message["content"] for message in BLIND.messages(answer, CONCEPTS, seed))
 
 
-def test_questions_are_the_fields_of_facts():
-    assert [question.name for question in QUESTIONS] == list(Facts.__dataclass_fields__)
+def test_questions_are_the_fields_of_facts_but_the_one_that_needs_the_condition():
+    blind = [name for name in Facts.__dataclass_fields__ if name != "passed"]
+    assert [question.name for question in QUESTIONS] == blind
 
 
 def test_judge_is_told_every_definition_and_the_answer():
