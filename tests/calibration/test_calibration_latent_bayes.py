@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
-from typing import Any
-
 import numpy as np
 import pytest
 from scipy.stats import beta
@@ -12,6 +9,7 @@ from scipy.stats import beta
 from calibration.latent import dawid_skene
 from calibration.latent_bayes import LatentPrior, dawid_skene_bayes, effective_draws, split_rhat
 from data.errors import BadInput
+from stats.quiet import import_arviz
 
 STUDIES = 60
 SKILL = ((0.95, 0.9), (0.85, 0.9), (0.75, 0.8))
@@ -86,21 +84,13 @@ def test_the_same_seed_gives_the_same_posterior() -> None:
 # -- diagnostics -----------------------------------------------------------------------------------------
 
 
-def arviz() -> Any:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        import arviz
-
-    return arviz
-
-
 def test_diagnostics_are_those_of_arviz() -> None:
     """Chains that creep, that alternate, and one that sits elsewhere."""
     random, series = np.random.default_rng(0), np.zeros((4, 1000, 3))
     for step in range(1, 1000):
         series[:, step] = series[:, step - 1] * [0.9, 0.5, -0.3] + random.normal(size=(4, 3))
     series[0, :, 1] += 0.3
-    library = arviz()
+    library = import_arviz()
     rhat = [library.rhat(series[:, :, at], method="split") for at in range(3)]
     ess = [library.ess(series[:, :, at], method="mean") for at in range(3)]
     np.testing.assert_allclose(split_rhat(series), rhat, rtol=1e-9)
