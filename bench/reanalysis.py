@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.stats import beta
 
+from calibration.draws import summary
 from calibration.joint import joint_difference, marginal
+from calibration.ratings import Floats
 from data import shipped
 from data.records import Arm, CountRow, Estimate
 from data.store import Store
@@ -25,7 +26,6 @@ from stats.bounds import bounds, worst_case
 from stats.fit import fit_published
 from stats.sampler import Settings
 
-Floats = NDArray[np.float64]
 Count = tuple[int, int]
 DRAWS = 200_000
 STEPS = (
@@ -81,8 +81,7 @@ def pooled(one: CountRow, zero: CountRow, seed: int = 1) -> Estimate:
     weight = arms[0][1] * arms[1][1]
     net = arms[0][0] - (1 - arms[1][0])
     chosen = net[random.choice(DRAWS, DRAWS, p=weight / weight.sum())]
-    low, high = np.quantile(chosen, [0.025, 0.975])
-    return Estimate(float(chosen.mean()), float(low), float(high), float(chosen.std()), 0.95, "joint posterior")
+    return summary(chosen)
 
 
 def _passing(k: int, n: int, se: Floats, sp: Floats, random: np.random.Generator) -> tuple[Floats, Floats]:

@@ -19,12 +19,11 @@ from numpy.typing import ArrayLike, NDArray
 from calibration.confusion import Evidence, evidence
 from calibration.latent import Patterns, expected_classes, maximise, patterns
 from calibration.oddsratio import common_odds_ratio
-from calibration.ratings import as_ratings
+from calibration.ratings import Floats, as_ratings
 from data.errors import BadInput, NotEnoughData
 from data.records import Arm, Estimate
 from data.store import Store
 
-Floats = NDArray[np.float64]
 Groups = Sequence[tuple[tuple[Hashable, Hashable], NDArray[np.intp]]]
 SIGNIFICANT = 0.05
 MAX_CELLS = 4096

@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, cast
 
-import numba  # type: ignore[import-untyped]
 import numpy as np
 from scipy.special import betaincinv, ndtr
 
+from calibration.compiled import compiled
+from calibration.draws import summary
+from calibration.prevalence import Count
 from calibration.ratings import Floats
 from data.errors import BadInput
 from data.records import Estimate
-
-Function = Callable[..., Any]
-compiled = cast(Callable[[Function], Function], numba.njit(cache=True, nogil=True, error_model="numpy"))
-
-Count = tuple[float, float]
 
 FLAT = (1.0, 1.0)
 NODES = 44
@@ -134,9 +129,7 @@ def joint_difference(one: Marginal, other: Marginal, *, confidence: float = 0.95
     Estimand: rate of one group minus rate of the other, each corrected by its own judge errors. Assumes that no label
     is used for both. Taken over all pairs of `POINTS` equally likely rates of each.
     """
-    pairs = np.sort((one.points()[:, None] - other.points()[None, :]).ravel())
-    low, high = np.quantile(pairs, [0.5 - confidence / 2, 0.5 + confidence / 2])
-    return Estimate(float(pairs.mean()), float(low), float(high), float(pairs.std()), confidence, "joint posterior")
+    return summary((one.points()[:, None] - other.points()[None, :]).ravel(), confidence)
 
 
 @dataclass(frozen=True, slots=True)

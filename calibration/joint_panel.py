@@ -8,7 +8,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from calibration.joint import compiled
+from calibration.compiled import compiled
+from calibration.draws import effective_draws, split_rhat, summary
 from calibration.ratings import Floats
 from data.errors import BadInput, NotEnoughData
 from data.records import Estimate
@@ -87,12 +88,6 @@ class PanelPosterior:
         return summary(self.rate, confidence)
 
 
-def summary(draws: Floats, confidence: float = 0.95) -> Estimate:
-    """Posterior mean and central credible interval of draws."""
-    low, high = np.quantile(draws, [0.5 - confidence / 2, 0.5 + confidence / 2])
-    return Estimate(float(draws.mean()), float(low), float(high), float(draws.std()), confidence, "joint posterior")
-
-
 def panel_posterior(
     patterns: Patterns, *, errors: Errors = "independent", draws: int = 4000, tune: int = 500, seed: int = 0
 ) -> PanelPosterior:
@@ -132,7 +127,7 @@ def panel_posterior(
     sampler = _independent if errors == "independent" else _free
     for chain, start in enumerate(STARTS):
         sampler(used.verdicts, used.unlabelled, used.labelled, start, tune, seed * CHAINS + chain, kept[chain])
-    rhat, ess = _convergence(kept[:, :, 0])
+    rhat, ess = float(split_rhat(kept[:, :, :1])[0]), float(effective_draws(kept[:, :, :1])[0])
     flat = kept.reshape(-1, kept.shape[2])
     rate, none, some = flat[:, 0], flat[:, 1::2], flat[:, 2::2]
     if errors == "free":
@@ -143,7 +138,7 @@ def panel_posterior(
         likely = np.stack([_likelihood(used.verdicts, none), _likelihood(used.verdicts, some)])
     joint = likely[1] * rate[:, None]
     event = joint / (joint + likely[0] * (1 - rate[:, None]))
-    return PanelPosterior(rate, some, 1 - none, event, rhat, ess)
+    return PanelPosterior(rate, some, 1 - none, event, rhat, min(ess, float(rate.size)))
 
 
 def _complete(patterns: Patterns) -> Patterns:
@@ -160,30 +155,6 @@ def _likelihood(verdicts: Whole, yes: Floats) -> Floats:
     said, spoke = verdicts == 1, verdicts != MISSING
     logs = np.log(np.maximum(yes, 1e-300)) @ said.T + np.log(np.maximum(1 - yes, 1e-300)) @ (spoke & ~said).T
     return np.asarray(np.exp(logs))
-
-
-def _convergence(chains: Floats) -> tuple[float, float]:
-    """Split R-hat (Gelman et al. 2013) and effective number of draws of one quantity, chains in rows."""
-    half = chains.shape[1] // 2
-    parts = np.concatenate([chains[:, :half], chains[:, half : 2 * half]])
-    within = float(parts.var(axis=1, ddof=1).mean())
-    if within <= 0:
-        return 1.0, float(chains.size)
-    between = half * float(parts.mean(axis=1).var(ddof=1))
-    total = (half - 1) / half * within + between / half
-    lags = np.mean([_autocovariance(part) for part in parts], axis=0)
-    correlation = 1 - (within - lags * half / (half - 1)) / total
-    pairs = correlation[0 : 2 * (half // 2) : 2] + correlation[1 : 2 * (half // 2) : 2]
-    end = int(np.argmax(pairs < 0)) if (pairs < 0).any() else len(pairs)
-    falling = np.minimum.accumulate(pairs[:end])
-    time = max(2 * float(falling.sum()) - 1, 1 / np.log10(parts.size))
-    return float(np.sqrt(total / within)), float(min(parts.size / time, parts.size))
-
-
-def _autocovariance(values: Floats) -> Floats:
-    n = len(values)
-    spectrum = np.fft.rfft(values - values.mean(), 2 * n)
-    return np.asarray(np.fft.irfft(spectrum * np.conj(spectrum))[:n] / n)
 
 
 @compiled

@@ -8,11 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from calibration.ratings import as_ratings
+from calibration.ratings import Floats, as_ratings
 from data.errors import BadInput, NotEnoughData
 from data.records import Estimate
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)

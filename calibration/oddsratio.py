@@ -6,13 +6,13 @@ import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.optimize import brentq
 from scipy.stats import hypergeom
 
+from calibration.ratings import Floats
 from data.records import Estimate
 
-Floats = NDArray[np.float64]
 _SPAN = 700.0
 _TIE = 1 + 1e-7
 

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from calibration.joint_panel import PanelPosterior, Patterns, panel_posterior, summary
+from calibration.draws import summary
+from calibration.joint_panel import PanelPosterior, Patterns, panel_posterior
 from calibration.lookahead import best_order
 from calibration.patterns import ArmPatterns, Question, arm_patterns
 from calibration.ratings import Floats

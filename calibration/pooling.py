@@ -12,14 +12,12 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import expit, ndtr
 
 from calibration.prevalence import Count
+from calibration.ratings import Floats
 from data.errors import BadInput
 from data.records import Estimate
-
-Floats = NDArray[np.float64]
 
 # A judge that is worth having is right in 4 of 5 cases or so: logistic(1.5) = .82, and logistic(1.5 +- 2 * 1.5) runs
 # from .18 to .99, so a coin is not ruled out. sigma below 1 lets groups differ by several times in their error odds.

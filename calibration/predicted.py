@@ -11,13 +11,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.stats import norm
 
+from calibration.ratings import Floats
 from data.errors import BadInput, NotEnoughData
 from data.records import Estimate
 
-Floats = NDArray[np.float64]
 _TINY = 1e-9
 _STRAY = 8.0
 

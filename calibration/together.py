@@ -7,7 +7,8 @@ from dataclasses import asdict
 from typing import Any
 
 from calibration.dependence import judge_dependence
-from calibration.joint_panel import Errors, PanelPosterior, panel_posterior, summary
+from calibration.draws import summary
+from calibration.joint_panel import Errors, PanelPosterior, panel_posterior
 from calibration.labels import rater_labels, reference
 from calibration.patterns import ArmPatterns, PanelReading, arms_of, panel_reading
 from calibration.planning import NET, Target

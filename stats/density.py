@@ -12,18 +12,15 @@ accuracies (Q, J), their deviations (D, J, K), agreement of pairs of judges (A, 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import Any
 
-import numba  # type: ignore[import-untyped]
 import numpy as np
 
+from calibration.compiled import compiled
 from stats.design import Arrays
 from stats.panel import Verdicts
 
 Array = np.ndarray[Any, Any]
-Function = TypeVar("Function", bound=Callable[..., object])
-compiled = cast(Callable[[Function], Function], numba.njit(cache=True, nogil=True, error_model="numpy"))
 
 
 @compiled

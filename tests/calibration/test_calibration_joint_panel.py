@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from calibration.draws import effective_draws, split_rhat, summary
 from calibration.joint import joint_posterior
-from calibration.joint_panel import MISSING, Patterns, _convergence, panel_posterior, summary
+from calibration.joint_panel import MISSING, Patterns, panel_posterior
 from data.errors import BadInput, NotEnoughData
 from stats.quiet import import_arviz
 
@@ -66,7 +67,7 @@ def test_convergence_figures_are_arvizs() -> None:
     for place in range(1, 1500):
         chains[:, place] = 0.8 * chains[:, place - 1] + steps[:, place]
     arviz = import_arviz()
-    rhat, ess = _convergence(chains)
+    (rhat,), (ess,) = split_rhat(chains[:, :, None]), effective_draws(chains[:, :, None])
     assert rhat == pytest.approx(float(arviz.rhat(chains, method="split")), abs=1e-3)
     assert ess == pytest.approx(float(arviz.ess(chains, method="mean")), rel=0.1)
 

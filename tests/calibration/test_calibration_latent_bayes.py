@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from scipy.stats import beta
 
+from calibration.draws import effective_draws, split_rhat
 from calibration.latent import dawid_skene
-from calibration.latent_bayes import LatentPrior, dawid_skene_bayes, effective_draws, split_rhat
+from calibration.latent_bayes import LatentPrior, dawid_skene_bayes
 from data.errors import BadInput
 from stats.quiet import import_arviz
 
