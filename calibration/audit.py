@@ -16,7 +16,6 @@ from calibration.confusion import (
     by_arm,
     class_table,
     confusion,
-    judge_splits,
     judged_trials,
     paired,
     spoken_versions,
@@ -28,13 +27,13 @@ from calibration.confusion import (
 from calibration.contradictions import contradictions
 from calibration.correction import Correction, corrections, obstacle
 from calibration.drift import consistency, drift
-from calibration.facts import judge_frame
-from calibration.labels import VIEWS, disagreements, rater_labels
+from calibration.facts import judge_frame, judge_splits
+from calibration.labels import VIEWS, disagreements, rater_labels, reference
 from calibration.matrix import group_agreement, pair_agreement, side_by_side
-from calibration.patterns import PanelReading, panel_reading
+from calibration.patterns import UNHEARD, PanelReading, panel_reading
 from calibration.revisions import revisions
 from calibration.strata import rates, strata
-from calibration.together import together
+from calibration.together import nobody, of_panel
 from data.errors import NotEnoughData
 from data.records import Arm, Estimate, Exposure, Split, VerdictState
 from data.store import Store
@@ -86,7 +85,7 @@ def audit(
     measured = _measure(store, judge_frame(store, judges), splits)
     labels = {view: truths(store, view)}
     found = {view: paired(measured.judged, labels[view])}
-    seen = _view(store, measured, view)
+    seen = _view(store, measured, view, found[view])
     plain: dict[str, Any] = _plain(
         {
             "view": view,
@@ -141,7 +140,7 @@ def audit_views(
     measured = _measure(store, judge_frame(store, spoken_versions(store) if judges is None else judges), splits)
     labels = {view: truths(store, view) for view in views}
     found = {view: paired(measured.judged, labels[view]) for view in views}
-    each = {view: _view(store, measured, view) for view in views}
+    each = {view: _view(store, measured, view, found[view]) for view in views}
     plain: dict[str, Any] = _plain(
         {
             "views": list(views),
@@ -178,11 +177,17 @@ def _measure(store: Store, judges: pd.DataFrame, splits: Sequence[str] | None) -
     )
 
 
-def _view(store: Store, measured: _Measured, view: str) -> dict[str, Any]:
+def _view(store: Store, measured: _Measured, view: str, found: Sequence[Evidence]) -> dict[str, Any]:
     wide = _readings(store, measured, view)
     agreement = {"pairs": pair_agreement(wide), "groups": group_agreement(wide)}
-    everyone = together(store, view, judges=[], splits=measured.splits, reading=measured.panel)
+    everyone = _together(measured, reference(rater_labels(store, view)), found)
     return {"disagreements": len(disagreements(store, view)), "agreement": agreement, "together": everyone}
+
+
+def _together(measured: _Measured, labels: pd.DataFrame, found: Sequence[Evidence]) -> dict[str, Any]:
+    if measured.panel is None:
+        return nobody(UNHEARD)
+    return of_panel(measured.panel, labels, dict(zip(measured.judges["version"], found, strict=True)))
 
 
 def _readings(store: Store, measured: _Measured, view: str) -> pd.DataFrame:

@@ -10,12 +10,12 @@ import numpy as np
 import pandas as pd
 from sqlalchemy import select
 
-from calibration.facts import IMPORTED, MEASURING, judge_frame, ok_verdicts, trial_frame, verdict_frame
+from calibration.facts import arms_in, judge_frame, judge_splits, ok_verdicts, verdict_frame
 from calibration.labels import rater_labels, reference
 from calibration.prevalence import Count, difference, newcombe, wilson
 from calibration.queue import BY_VERDICT, RANDOM_STRATA, UNCERTAIN, disputed_among
 from data.outcomes import Outcome
-from data.records import Arm, Estimate, Split
+from data.records import Arm, Estimate
 from data.store import Store
 from data.tables import judges as judge_table
 from data.tables import verdicts as verdict_table
@@ -54,15 +54,6 @@ class Evidence:
     pairs: pd.DataFrame
 
 
-def judge_splits(kind: str, asked: Sequence[str] | None = None) -> tuple[str, ...]:
-    """Splits that a kind of judge is measured on: those asked for, else dev and test.
-
-    An imported judge did its learning elsewhere, where our train split means nothing: it is measured on all splits.
-    """
-    usual = Split if kind == IMPORTED else MEASURING
-    return tuple(str(split) for split in (usual if asked is None else asked))
-
-
 def evidence(
     store: Store, versions: Sequence[str], view: str, *, splits: Sequence[str] | None = None
 ) -> list[Evidence]:
@@ -95,16 +86,15 @@ def judged_trials(store: Store, versions: Sequence[str], *, splits: Sequence[str
     """The `judged` frames of `evidence`, which are the same in every view of the labels."""
     table = store.frame(select(judge_table.c.version, judge_table.c.kind))
     kinds = dict(zip(table["version"], table["kind"], strict=True))
-    trials, heard = trial_frame(store), ok_verdicts(store, judge_frame(store)["version"].tolist())
-    disputed, said = disputed_among(heard), _said(heard)
+    newest = judge_frame(store)["version"].tolist()
+    heard = ok_verdicts(store, [*newest, *versions])
+    panel = heard[heard["judge"].isin(newest)]
+    disputed, said = disputed_among(panel), _said(panel)
+    heard = heard.assign(disputed=heard["trial"].isin(disputed), said=[said.get(t, "") for t in heard["trial"]])
     found = []
     for version in versions:
-        asked = trials[trials["split"].isin(judge_splits(str(kinds.get(version)), splits))]
-        verdicts = ok_verdicts(store, [version], asked)
-        known = verdicts.assign(
-            disputed=verdicts["trial"].isin(disputed), said=[said.get(t, "") for t in verdicts["trial"]]
-        )
-        found.append(known[list(JUDGED)])
+        asked = heard["split"].isin(judge_splits(str(kinds.get(version)), splits))
+        found.append(heard.loc[asked & (heard["judge"] == version), list(JUDGED)].reset_index(drop=True))
     return found
 
 
@@ -191,7 +181,7 @@ def _right(right: np.ndarray, among: np.ndarray, weight: np.ndarray) -> Count:
 
 def by_arm(rows: pd.DataFrame, reading: Reading = "event") -> dict[str, Confusion]:
     """Confusion of each arm that has labelled trials, in the order of the arms."""
-    return {str(arm): confusion(rows[rows["arm"] == arm], reading) for arm in Arm if (rows["arm"] == arm).any()}
+    return {arm: confusion(rows[rows["arm"] == arm], reading) for arm in arms_in(rows)}
 
 
 def by_concept(rows: pd.DataFrame, reading: Reading = "event") -> dict[tuple[str, str], Confusion]:
@@ -235,13 +225,13 @@ def class_table(rows: pd.DataFrame) -> pd.DataFrame:
     truth = outcome_class(rows["true_outcome"], rows["true_event"])
     verdict = outcome_class(rows["outcome"], rows["event"])
     table = []
-    for arm in (arm for arm in Arm if (rows["arm"] == arm).any()):
+    for arm in arms_in(rows):
         for true in CLASSES:
             here = ((rows["arm"] == arm) & (truth == true)).to_numpy()
             for said in CLASSES if here.any() else ():
                 share = wilson(*_right((verdict == said).to_numpy(), here, rows["weight"].to_numpy(dtype=float)))
                 n = int((here & (verdict == said).to_numpy()).sum())
-                table.append((str(arm), true, said, n, int(here.sum()), share.value, share.low, share.high))
+                table.append((arm, true, said, n, int(here.sum()), share.value, share.low, share.high))
     return pd.DataFrame(table, columns=["arm", "truth", "verdict", "n", "of", "share", "low", "high"])
 
 

@@ -11,10 +11,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from calibration.confusion import spoken_versions
-from calibration.facts import FACTS, PASSED, judge_frame, trial_frame, verdict_frame
-from calibration.labels import label_events
+from calibration.facts import PASSED, judge_frame, trial_frame, usable, verdict_frame
+from calibration.labels import KEYS, label_events, standing_labels
 from calibration.prevalence import wilson
-from data.records import NONE, Arm, LabelKind, VerdictState
+from data.records import NONE, Arm
 from data.store import Store
 
 SHOWN = 5
@@ -177,14 +177,9 @@ def _said(rows: pd.DataFrame) -> Said:
 
 
 def _verdicts(store: Store, version: str, trials: pd.DataFrame) -> pd.DataFrame:
-    heard = verdict_frame(store, [version])
-    spoken = heard[heard["state"] == str(VerdictState.OK)].dropna(subset=list(FACTS))
-    return spoken.merge(trials, on="trial")
+    return usable(verdict_frame(store, [version])).merge(trials, on="trial")
 
 
 def _labels(store: Store) -> pd.DataFrame:
     """The last standing label of each rater and role on each trial, as given: pass and fail only where answered."""
-    events = label_events(store)
-    standing = events[(events["kind"] == str(LabelKind.LABEL)) & ~events["withdrawn"]].dropna(subset=list(FACTS))
-    keys = ["trial", "rater", "role"]
-    return standing.sort_values([*keys, "revision"]).drop_duplicates(keys, keep="last")
+    return standing_labels(label_events(store)).sort_values([*KEYS, "revision"]).drop_duplicates(KEYS, keep="last")

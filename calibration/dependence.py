@@ -107,9 +107,15 @@ def judge_dependence(
     NotEnoughData
         For fewer than two judges.
     """
-    if len(versions) < 2:
-        raise NotEnoughData("errors in common: one judge was given: name two or more")
     found = dict(zip(versions, evidence(store, versions, view, splits=splits), strict=True))
+    return evidence_dependence(found, resamples=resamples, seed=seed)
+
+
+def evidence_dependence(found: Mapping[str, Evidence], *, resamples: int = 999, seed: int = 0) -> JudgeDependence:
+    """What `judge_dependence` returns, from each judge version's evidence."""
+    if len(found) < 2:
+        raise NotEnoughData("errors in common: one judge was given: name two or more")
+    versions = list(found)
     labelled, notes = _of_labels(found)
     unlabelled: list[ResidualPair] = []
     for arm in Arm:

@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 
 from data.errors import UnknownName
 from data.outcomes import Outcome, is_event, is_pass, rule_named
-from data.records import Arm, Facts, Split, VerdictState
+from data.records import IMPORTED, Arm, Facts, Split, VerdictState
 from data.store import Store
 from data.tables import judges as judge_table
 from data.tables import trials as trial_table
@@ -18,8 +18,16 @@ from data.tables import verdicts as verdict_table
 
 FACTS = ("claims", "concept", "coherent", "refused")
 PASSED = "passed"
-IMPORTED = "imported"
 MEASURING = (Split.DEV, Split.TEST)
+
+
+def judge_splits(kind: str, asked: Sequence[str] | None = None) -> tuple[str, ...]:
+    """Splits that a kind of judge is measured on: those asked for, else dev and test.
+
+    An imported judge did its learning elsewhere, where our train split means nothing: it is measured on all splits.
+    """
+    usual = Split if kind == IMPORTED else MEASURING
+    return tuple(str(split) for split in (usual if asked is None else asked))
 
 
 def trial_frame(store: Store) -> pd.DataFrame:
@@ -81,10 +89,14 @@ def verdict_frame(store: Store, versions: Sequence[str]) -> pd.DataFrame:
     return store.frame(query.where(column.sample == 0, column.judge.in_(list(versions))).order_by(column.id))
 
 
+def usable(verdicts: pd.DataFrame) -> pd.DataFrame:
+    """Of a frame of verdicts, those that count: ended well, with all facts."""
+    return verdicts[verdicts["state"] == str(VerdictState.OK)].dropna(subset=list(FACTS))
+
+
 def ok_verdicts(store: Store, versions: Sequence[str], trials: pd.DataFrame | None = None) -> pd.DataFrame:
     """Verdicts that count, joined with their trials and with outcome, event and pass by the study's rule."""
-    verdicts = verdict_frame(store, versions)
-    heard = verdicts[verdicts["state"] == str(VerdictState.OK)].dropna(subset=list(FACTS))
+    heard = usable(verdict_frame(store, versions))
     joined = heard.merge(trial_frame(store) if trials is None else trials, on="trial")
     return with_outcomes(joined, str(store.study().get("rule", "strict")))
 
@@ -113,3 +125,9 @@ def with_outcomes(frame: pd.DataFrame, rule: str) -> pd.DataFrame:
         event=pd.Series([is_event(*pair) for pair in pairs], index=frame.index, dtype=bool),
         passed=given.where(given.notna(), derived).astype(bool),
     )
+
+
+def arms_in(rows: pd.DataFrame) -> list[str]:
+    """The arms that occur in a frame, in the order of the arms."""
+    there = set(rows["arm"])
+    return [str(arm) for arm in Arm if arm in there]

@@ -13,6 +13,7 @@ from data.tables import labels as label_table
 from data.tables import trials as trial_table
 
 VIEWS = ("blind", "first", "current")
+KEYS = ["trial", "rater", "role"]
 COLUMNS = ("trial", "rater", *FACTS, "split", "stratum", "probability", "exposure")
 
 
@@ -34,6 +35,11 @@ def label_events(store: Store) -> pd.DataFrame:
     return events.assign(withdrawn=events["revision"].to_numpy() < last)
 
 
+def standing_labels(events: pd.DataFrame) -> pd.DataFrame:
+    """Of label events, the labels that their raters did not take back."""
+    return events[(events["kind"] == str(LabelKind.LABEL)) & ~events["withdrawn"]].dropna(subset=list(FACTS))
+
+
 def rater_labels(store: Store, view: str) -> pd.DataFrame:
     """The label of each rater on each trial in a view, with its outcome, event and pass by the study's rule.
 
@@ -43,14 +49,12 @@ def rater_labels(store: Store, view: str) -> pd.DataFrame:
     """
     if view not in VIEWS:
         raise UnknownName(f"label view '{view}' is not known: choose from {', '.join(VIEWS)}")
-    events = label_events(store)
-    standing = events[(events["kind"] == str(LabelKind.LABEL)) & ~events["withdrawn"]].dropna(subset=list(FACTS))
-    keys = ["trial", "rater", "role"]
-    standing = standing.assign(since=standing.groupby(keys)["created_at"].transform("min"))
+    standing = standing_labels(label_events(store))
+    standing = standing.assign(since=standing.groupby(KEYS)["created_at"].transform("min"))
     if view == "blind":
         standing = standing[standing["exposure"] == str(Exposure.BLIND)]
-    ordered = standing.sort_values([*keys, "revision"])
-    chosen = ordered.drop_duplicates(keys, keep="first" if view == "first" else "last")
+    ordered = standing.sort_values([*KEYS, "revision"])
+    chosen = ordered.drop_duplicates(KEYS, keep="first" if view == "first" else "last")
     typed = chosen.astype({"claims": bool, "coherent": bool, "refused": bool})
     return with_outcomes(typed, str(store.study().get("rule", "strict"))).reset_index(drop=True)
 

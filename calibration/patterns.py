@@ -9,15 +9,16 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from calibration.facts import IMPORTED, MEASURING, judge_frame, ok_verdicts, trial_frame
+from calibration.facts import arms_in, judge_frame, judge_splits, ok_verdicts, trial_frame
 from calibration.joint_panel import MISSING, Patterns
 from calibration.labels import rater_labels, reference
 from data.errors import NotEnoughData, UnknownName
 from data.outcomes import Outcome
-from data.records import Arm, Split
+from data.records import IMPORTED, Arm
 from data.store import Store
 
 MAX_PANEL = 4
+UNHEARD = "no judge has read any of these transcripts: run 'gnomon judge' first"
 
 Question = Literal["event", "not_denied"]
 
@@ -80,15 +81,15 @@ def panel_reading(
     """
     known = judge_frame(store, judges).head(MAX_PANEL)
     learnt = (known["kind"] != IMPORTED).any()
-    wanted = splits or (MEASURING if learnt else tuple(Split))
+    wanted = judge_splits("" if learnt else IMPORTED, splits)
     trials = trial_frame(store)
     if subject is not None and subject not in set(trials["subject"]):
         there = ", ".join(sorted(set(trials["subject"]))) or "none"
         raise UnknownName(f"subject '{subject}' has no trial in this study: it has {there}")
-    kept = trials["split"].isin([str(split) for split in wanted]) & ((trials["subject"] == subject) | (subject is None))
+    kept = trials["split"].isin(wanted) & ((trials["subject"] == subject) | (subject is None))
     heard = ok_verdicts(store, known["version"].tolist(), trials[kept])
     if heard.empty:
-        raise NotEnoughData("no judge has read any of these transcripts: run 'gnomon judge' first")
+        raise NotEnoughData(UNHEARD)
     return PanelReading(tuple(known["version"]), tuple(known["name"]), heard)
 
 
@@ -108,7 +109,7 @@ def arms_of(reading: PanelReading, labels: pd.DataFrame, question: Question = "e
     wide = said.pivot(index="trial", columns="judge", values="said").reindex(columns=list(reading.versions))
     truth = _said(labels, question).set_axis(labels["trial"])
     arm = reading.heard.drop_duplicates("trial").set_index("trial")["arm"].reindex(wide.index)
-    return {str(each): _arm(str(each), reading.names, wide[arm == each], truth) for each in Arm if (arm == each).any()}
+    return {each: _arm(each, reading.names, wide[arm == each], truth) for each in arms_in(reading.heard)}
 
 
 def arm_patterns(

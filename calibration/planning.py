@@ -25,7 +25,7 @@ ASSURANCE = 0.8
 SEARCHED = 25
 CONFIRMED = 100
 DRAWS, TUNE = 1000, 300
-AUDIT_SHARE = 0.2
+AUDIT_ONE_IN = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +169,7 @@ def plan(
 def _placed(today: Strata, free: Sequence[int], labels: int) -> np.ndarray:
     """Labels for each stratum: four fifths where they tell most, the audit in proportion to what is left."""
     labels = min(labels, sum(free))
-    order, _ = best_order(today.estimand, today.event, free, labels - round(AUDIT_SHARE * labels))
+    order, _ = best_order(today.estimand, today.event, free, labels - round(labels / AUDIT_ONE_IN))
     focused = Counter(order)
     chosen = np.array([focused[place] for place in range(len(free))])
     left = np.asarray(free) - chosen

@@ -14,6 +14,7 @@ from calibration import planning
 from calibration.facts import judge_frame, ok_verdicts, trial_frame
 from calibration.labels import label_events
 from calibration.lookahead import best_order
+from calibration.planning import AUDIT_ONE_IN
 from data.errors import BadInput
 from data.records import LabelKind
 from data.store import Store
@@ -22,7 +23,6 @@ DISPUTED = "disputed"
 UNCERTAIN = "uncertain"
 AUDIT = "audit"
 RANDOM = "random"
-AUDIT_ONE_IN = 5
 BY_VERDICT = (DISPUTED, UNCERTAIN)
 RANDOM_STRATA = ("all", AUDIT, RANDOM)
 

@@ -13,14 +13,13 @@ from scipy.stats import binomtest
 
 from calibration.confusion import as_times, spoken_versions, verdict_times
 from calibration.facts import FACTS, PASSED, judge_frame, ok_verdicts, with_outcomes
-from calibration.labels import label_events
+from calibration.labels import KEYS, label_events
 from data.records import Exposure, LabelKind
 from data.store import Store
 
 TOWARD = "toward"
 AWAY = "away"
 NEITHER = "neither"
-KEYS = ["trial", "rater", "role"]
 HEARD = ["id", "judge", "name", "verdict", "verdict_passed", "moved"]
 
 

@@ -10,8 +10,8 @@ import pandas as pd
 
 from calibration.confusion import Confusion, Evidence, Reading, confusion, groups
 from calibration.correction import obstacle
+from calibration.facts import arms_in
 from calibration.pooling import Pooled, partial_pool
-from data.records import Arm
 
 READINGS: dict[str, Reading] = {"as_pass": "passed", "as_event": "event"}
 WITHIN = {"concept": "target", "subject": "subject"}
@@ -39,7 +39,7 @@ def strata(found: Evidence) -> list[dict[str, Any]]:
         arm, concept and subject (None where the stratum is not by it), labelled, correctable and reason (by the
         stratum's own labels, for the event), and the rates of `rates`, each with pooled.
     """
-    arms = [Stratum(arm, None, None, _part(found, "arm", arm)) for arm in _labelled_arms(found)]
+    arms = [Stratum(arm, None, None, _part(found, "arm", arm)) for arm in arms_in(found.pairs)]
     rows = [_row(each, _arm_pooled(each.found)) for each in arms]
     for each in arms:
         rows += _within(each, "concept")
@@ -106,10 +106,6 @@ def _row(stratum: Stratum, pooled: Mapping[str, Any]) -> dict[str, Any]:
         "correctable": why is None,
         "reason": why.removeprefix(f"{stratum.arm}: ") if why else None,
     }
-
-
-def _labelled_arms(found: Evidence) -> list[str]:
-    return [str(arm) for arm in Arm if (found.pairs["arm"] == arm).any()]
 
 
 def _part(found: Evidence, column: str, value: str) -> Evidence:

@@ -6,7 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from calibration.dependence import judge_dependence
+import pandas as pd
+
+from calibration.confusion import Evidence, evidence
+from calibration.dependence import evidence_dependence
 from calibration.draws import summary
 from calibration.joint_panel import Errors, PanelPosterior, panel_posterior
 from calibration.labels import rater_labels, reference
@@ -26,7 +29,6 @@ def together(
     *,
     judges: Sequence[str] | None = None,
     splits: Sequence[str] | None = None,
-    reading: PanelReading | None = None,
     seed: int = 0,
 ) -> dict[str, Any]:
     """The joint posterior of all judges in each arm, twice, and of the corrected net detection; and who errs with whom.
@@ -43,8 +45,6 @@ def together(
         Label view (`calibration.labels`).
     judges, splits : sequence of str, optional
         As for `calibration.patterns.panel_reading`.
-    reading : PanelReading, optional
-        What it found, where it is at hand; then `judges` is not asked for again.
 
     Returns
     -------
@@ -54,11 +54,23 @@ def together(
         verdict in words. An estimate is None where `reason` says why.
     """
     try:
-        heard = reading or panel_reading(store, judges=judges, splits=splits)
+        heard = panel_reading(store, judges=judges, splits=splits)
     except NotEnoughData as reason:
-        return {"judges": [], "arms": [], NET: _none(str(reason)), "dependence": _unknown(), "verdict": ""}
-    labels = reference(rater_labels(store, view))
-    dependence = _dependence(store, dict(zip(heard.versions, heard.names, strict=True)), view, splits)
+        return nobody(str(reason))
+    found = dict(zip(heard.versions, evidence(store, heard.versions, view, splits=splits), strict=True))
+    return of_panel(heard, reference(rater_labels(store, view)), found, seed=seed)
+
+
+def nobody(reason: str) -> dict[str, Any]:
+    """What `together` returns where no judge has read anything."""
+    return {"judges": [], "arms": [], NET: _none(reason), "dependence": _unknown(), "verdict": ""}
+
+
+def of_panel(
+    heard: PanelReading, labels: pd.DataFrame, found: Mapping[str, Evidence], *, seed: int = 0
+) -> dict[str, Any]:
+    """What `together` returns, from what the judges said, the labels of a view and each judge's evidence."""
+    dependence = _dependence(dict(zip(heard.versions, heard.names, strict=True)), found)
     return {
         "judges": list(heard.names),
         "arms": [_row(arm, seed) for arm in arms_of(heard, labels).values()],
@@ -114,10 +126,10 @@ def _unknown() -> dict[str, Any]:
     return {"labelled": [], "unlabelled": [], "notes": []}
 
 
-def _dependence(store: Store, names: Mapping[str, str], view: str, splits: Sequence[str] | None) -> dict[str, Any]:
+def _dependence(names: Mapping[str, str], evidence_of: Mapping[str, Evidence]) -> dict[str, Any]:
     if len(names) < 2:
         return _unknown()
-    found = judge_dependence(store, list(names), view, splits=splits)
+    found = evidence_dependence({version: evidence_of[version] for version in names})
     labelled, unlabelled = (
         [{**asdict(pair), "a": names[str(pair.a)], "b": names[str(pair.b)]} for pair in pairs]
         for pairs in (found.labelled, found.unlabelled)

@@ -12,6 +12,7 @@ from typing import Any
 
 NONE = "none"
 OTHER = "other"
+IMPORTED = "imported"
 
 
 class Arm(StrEnum):

@@ -152,8 +152,7 @@ class Store:
 
     def add_judge(self, judge: JudgeVersion) -> int:
         """Keep a judge version so that its verdicts can be traced."""
-        row = {"version": judge.version, "name": judge.name, "kind": judge.kind, "config": dict(judge.config)}
-        return self._add(tables.judges, [{**row, "created_at": now()}])
+        return self._add(tables.judges, [judge_row(judge)])
 
     def add_verdicts(self, verdicts: Iterable[Verdict]) -> int:
         """Add verdicts whose (trial, judge, sample) is not there yet; returns how many were new."""
@@ -178,7 +177,7 @@ class Store:
     def insert(self, connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> int:
         """Insert rows on an open transaction, skipping those whose key is there; returns how many were new."""
         before = connection.execute(select(func.count()).select_from(table)).scalar_one()
-        for part in _chunks(rows):
+        for part in chunks(rows):
             connection.execute(self._insert(table).on_conflict_do_nothing(), [dict(row) for row in part])
         return int(connection.execute(select(func.count()).select_from(table)).scalar_one() - before)
 
@@ -195,7 +194,7 @@ class Store:
         if ids is None:
             query = query.where(tables.trials.c.error.is_(None))
             return [_trial(row) for row in self._rows(query)]
-        parts = (query.where(tables.trials.c.id.in_(part)) for part in _chunks(list(ids)))
+        parts = (query.where(tables.trials.c.id.in_(part)) for part in chunks(list(ids)))
         return [_trial(row) for part in parts for row in self._rows(part)]
 
     def unjudged(self, judge: str, sample: int = 0) -> list[Trial]:
@@ -323,7 +322,8 @@ def _first_line(error: object) -> str:
     return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
 
 
-def _chunks(rows: Sequence[Any]) -> Iterator[Sequence[Any]]:
+def chunks(rows: Sequence[Any]) -> Iterator[Sequence[Any]]:
+    """Rows or ids in parts that one statement takes."""
     for start in range(0, len(rows), CHUNK):
         yield rows[start : start + CHUNK]
 
@@ -365,6 +365,12 @@ def _trial(row: Any) -> Trial:
 def _facts_row(facts: Any) -> dict[str, Any]:
     names = ("claims", "concept", "coherent", "refused", "passed")
     return {name: getattr(facts, name) if facts is not None else None for name in names}
+
+
+def judge_row(judge: JudgeVersion) -> dict[str, Any]:
+    """A judge version as the row of its table."""
+    row = {"version": judge.version, "name": judge.name, "kind": judge.kind, "config": dict(judge.config)}
+    return {**row, "created_at": now()}
 
 
 def verdict_row(verdict: Verdict) -> dict[str, Any]:

@@ -13,8 +13,8 @@ from sqlalchemy import select
 
 from data import shipped, tables
 from data.errors import BadInput, FitFailed, JudgeError, NotEnoughData
-from data.importers.made import KIND, UNKNOWN_SIZE
-from data.records import Arm, Subject
+from data.importers.made import UNKNOWN_SIZE
+from data.records import IMPORTED, Arm, Subject
 from data.store import Store
 from gnomon import tell
 from gnomon.console import answer, progress, say
@@ -91,7 +91,7 @@ def _imported(store: Store, file: StudyFile, held: dict[str, Any]) -> dict[str, 
     known = store.frame(select(tables.judges.c.name, tables.judges.c.kind).distinct())
     mine = [judge.name for judge in file.judges]
     there = {*known["name"], *mine}
-    brought = sorted(known.loc[known["kind"] == KIND, "name"])
+    brought = sorted(known.loc[known["kind"] == IMPORTED, "name"])
     listed = dict.fromkeys([*held.get("judges", []), *brought, *mine])
     names = [name for name in listed if name in there or not mine]
     return {

@@ -128,8 +128,9 @@ def bounds(
         for k, n in ((engaged, all_), (events, engaged))
     ]
     lows, highs = _between(drawn[0], drawn[1], drawn[2], drawn[3], assuming)
-    tail = _tail(high - low, float(max(lows.std(), highs.std())), confidence) if cover == "effect" else 0.0
-    tail = tail or (1 - confidence) / 2
+    tail = (1 - confidence) / 2
+    if cover == "effect":
+        tail = _tail(high - low, float(max(lows.std(), highs.std())), confidence)
     limits = float(np.quantile(lows, tail)), float(np.quantile(highs, 1 - tail))
     name = {"monotone": "Lee", "none": "worst case"}[assuming]
     return Bounds(low, high, min(limits[0], low), max(limits[1], high), confidence, f"{name}, interval for the {cover}")

@@ -21,7 +21,7 @@ from calibration.labels import reference_labels
 from data.errors import BadInput, NotEnoughData
 from data.outcomes import rule_named
 from data.records import Arm, Facts, Split, VerdictState, digest
-from data.store import CHUNK, Store
+from data.store import Store, chunks
 from data.tables import counts, subjects, trials, verdicts
 from stats.ladder import EVENT, REFUSED, REST, class_of, classes_known
 
@@ -208,7 +208,7 @@ def _labelled(
     told: dict[str, Facts] = {trial: Facts(*facts) for trial, *facts in labels[["trial", *FACTS]].to_numpy().tolist()}
     source, axes, facts = _voices(versions)
     base = select(*axes, *facts, trials.c.split, trials.c.id).select_from(source)
-    for ids in _chunks(list(told)):
+    for ids in chunks(list(told)):
         for row in connection.execute(base.where(trials.c.id.in_(ids))):
             condition = tuple(row[: len(AXES)])
             said = tuple(read(condition, heard) for heard in _facts(row[len(AXES) : -2]))
@@ -236,11 +236,6 @@ def _facts(values: Sequence[Any]) -> list[Facts | None]:
     return [
         None if None in group else Facts(bool(group[0]), group[1], bool(group[2]), bool(group[3])) for group in groups
     ]
-
-
-def _chunks(ids: list[str]) -> Iterator[list[str]]:
-    for start in range(0, len(ids), CHUNK):
-        yield ids[start : start + CHUNK]
 
 
 def _patterns(rows: dict[Key, int], judges: tuple[str, ...]) -> Patterns:

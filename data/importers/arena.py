@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 from data.importers import made
 from data.importers.files import json_items
 from data.importers.options import Options
-from data.importers.rows import BadRow, Place, Report, empty, key, moment, shown, text
+from data.importers.rows import BadRow, Place, Report, empty, key, moment, shown, taken, text
 from data.records import NONE, OTHER, Arm, Facts, JudgeVersion, Subject
 
 NAME = "arena"
@@ -27,11 +27,7 @@ def read(paths: Sequence[Path], options: Options, report: Report) -> Iterator[ma
     """Rows of all files; the same items in two files are two judges of one set of trials."""
     for path in paths:
         judge = _judge(options.judge or path.stem.rsplit("_", 1)[-1])
-        for place, row in json_items(path, report):
-            try:
-                yield _row(place, row, judge)
-            except BadRow as error:
-                report.bad(place, error)
+        yield from taken(json_items(path, report), partial(_row, judge=judge), report)
 
 
 def _row(place: Place, row: Mapping[str, Any], judge: JudgeVersion) -> made.Row:

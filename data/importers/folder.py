@@ -15,8 +15,9 @@ from sqlalchemy import JSON, Boolean, Connection, Float, Integer, Table, select
 from data import tables
 from data.errors import BadInput
 from data.importers.files import json_lines, parquet_rows
+from data.importers.history import two_at_once
 from data.importers.landing import Landed
-from data.importers.rows import BadRow, Place, Report, shown
+from data.importers.rows import BadRow, Place, Report, among, shown
 from data.records import Arm, Condition, Exposure, LabelKind, RaterRole, Span, VerdictState, split_of
 from data.store import CONDITION, Store
 
@@ -166,8 +167,8 @@ class _Check:
             row[self.name] = float(value)
         elif self.kind is not None and type(value) is not self.kind:
             raise BadRow(f"'{self.name}' is {shown(value)}, no {self.kind.__name__}: mend the row")
-        elif self.words is not None and value not in self.words:
-            raise BadRow(f"'{self.name}' is {shown(value)}: choose from {', '.join(self.words)}")
+        elif self.words is not None:
+            among(value, f"'{self.name}'", self.words)
 
 
 @cache
@@ -264,10 +265,7 @@ def _instants(rows: Any) -> dict[tuple[str, str, str], str]:
 def _alone(row: Mapping[str, Any], instants: dict[tuple[str, str, str], str]) -> None:
     instant = (row["trial"], row["rater"], row["created_at"])
     if instants.setdefault(instant, _said(row)) != _said(row):
-        raise BadRow(
-            f"rater '{row['rater']}' has two labels on trial '{row['trial']}' at one instant ({row['created_at']}): "
-            "the first is kept; give the later one its own time"
-        )
+        raise two_at_once(row["rater"], row["trial"], row["created_at"])
 
 
 def _said(row: Mapping[str, Any]) -> str:

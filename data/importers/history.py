@@ -47,6 +47,14 @@ def mark_of(note: str) -> str:
     return mark if separator and mark.startswith(MARK) else ""
 
 
+def two_at_once(rater: str, trial: str, at: str) -> BadRow:
+    """The error of a rater who says two things of one trial at one instant."""
+    return BadRow(
+        f"rater '{rater}' has two labels on trial '{trial}' at one instant ({at}): the first is kept; give the later "
+        "one its own time"
+    )
+
+
 def extend(chain: Chain, event: Event, said: Said, trial: str, *, judged: bool) -> Label | None:
     """Add a label to its rater's history on a trial; None where it says nothing new.
 
@@ -71,10 +79,7 @@ def extend(chain: Chain, event: Event, said: Said, trial: str, *, judged: bool) 
     """
     known = _known(chain, event, said)
     if _clash(chain, event, said.exact) and (said.exact or not known):
-        raise BadRow(
-            f"rater '{said.rater}' has two labels on trial '{trial}' at one instant ({event.at}): the first is kept; "
-            "give the later one its own time"
-        )
+        raise two_at_once(said.rater, trial, event.at)
     if known:
         _read_again(chain, event)
         return None

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from data.importers.rows import (
     BadRow,
     Place,
     Report,
+    among,
     arm_of,
     empty,
     flag,
@@ -30,14 +32,13 @@ from data.importers.rows import (
     needed,
     number,
     short,
-    shown,
+    taken,
     word,
 )
 from data.records import NONE, OTHER, Arm, Facts, Span
 
 NAME = "inspect"
 MARKS = {"c": True, "correct": True, "pass": True, "i": False, "incorrect": False, "fail": False, "n": False}
-FLAGS = ("claims", "coherent", "refused", "passed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +56,7 @@ def read(paths: Sequence[Path], options: Options, report: Report) -> Iterator[ma
     for path in logs(list(paths)):
         header, samples = read_log(path, report)
         log = _log(header["eval"], path)
-        for place, sample in samples:
-            try:
-                yield _row(place, sample, log, options)
-            except BadRow as error:
-                report.bad(place, error)
+        yield from taken(samples, partial(_row, log=log, options=options), report)
 
 
 def _log(head: Mapping[str, Any], path: Path) -> Log:
@@ -109,10 +106,7 @@ def _arm(about: Mapping[str, Any]) -> Arm | None:
 
 
 def _span(about: Mapping[str, Any]) -> Span:
-    name = word(about, "span") or Span.GENERATION
-    if name not in list(Span):
-        raise BadRow(f"metadata 'span' is {shown(name)}: choose from {', '.join(Span)}")
-    return Span(name)
+    return Span(among(word(about, "span") or Span.GENERATION, "metadata 'span'", Span))
 
 
 def _resolved(value: Any, sample: Mapping[str, Any]) -> str:
@@ -175,7 +169,7 @@ def _facts(score: Mapping[str, Any], arm: Arm | None, target: str | None) -> Fac
     try:
         for told in (value, about):
             if isinstance(told, Mapping) and not empty(told.get("claims")):
-                return _told(told)
+                return made.facts_told(told)
         right = _right(value)
     except BadRow:
         return None
@@ -184,13 +178,6 @@ def _facts(score: Mapping[str, Any], arm: Arm | None, target: str | None) -> Fac
         coherent, refused = seen.get("coherent") is not False, seen.get("refused") is True
         return made.facts_of_pass(right, arm, target, coherent=coherent, refused=refused)
     return Facts(right, OTHER if right else NONE, coherent=True, refused=False, passed=right)
-
-
-def _told(told: Mapping[str, Any]) -> Facts:
-    claims, coherent, refused, passed = (flag(told, name) for name in FLAGS)
-    claimed = word(told, "concept")
-    concept = claimed or (OTHER if claims else NONE)
-    return Facts(bool(claims), concept, coherent is not False, bool(refused), passed)
 
 
 def _right(value: Any) -> bool:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cache
+from dataclasses import replace
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from data.importers.rows import (
     layer_of,
     needed,
     number,
+    taken,
     text,
     word,
 )
@@ -34,11 +36,7 @@ FLAGS = ("coherent", "affirmative", "detects_before_naming", "correct_identifica
 def read(paths: Sequence[Path], options: Options, report: Report) -> Iterator[made.Row]:
     """Rows of all files."""
     for path in paths:
-        for place, row in json_lines(path, report):
-            try:
-                yield _row(place, row, options)
-            except BadRow as error:
-                report.bad(place, error)
+        yield from taken(json_lines(path, report), partial(_row, options=options), report)
 
 
 def _row(place: Place, row: Mapping[str, Any], options: Options) -> made.Row:
@@ -94,8 +92,7 @@ def _facts(row: Mapping[str, Any], arm: Arm, target: str | None) -> Facts | None
         facts = made.facts_of_claim(claims, right, target, coherent=coherent, refused=flag(row, "refused"))
     except BadRow:
         return None
-    passed = flag(row, "success") if arm is Arm.INJECTION else None
-    return Facts(facts.claims, facts.concept, facts.coherent, facts.refused, passed)
+    return replace(facts, passed=flag(row, "success") if arm is Arm.INJECTION else None)
 
 
 @cache

@@ -14,7 +14,7 @@ from data.importers.history import MARK, Chain, Event, chains, extend
 from data.importers.made import UNKNOWN_SIZE, Heard, Row, Said
 from data.importers.rows import BadRow, Report
 from data.records import NONE, OTHER, Facts, Label, Trial, Verdict, now
-from data.store import CHUNK, Store, label_row, trial_row, verdict_row
+from data.store import Store, chunks, judge_row, label_row, trial_row, verdict_row
 
 
 @dataclass(slots=True)
@@ -80,8 +80,7 @@ def _known(connection: Connection, rows: Sequence[Row]) -> _Known:
 
 
 def _by_trial(connection: Connection, query: Any, column: Any, ids: Sequence[str]) -> list[Any]:
-    parts = (ids[start : start + CHUNK] for start in range(0, len(ids), CHUNK))
-    return [row for part in parts for row in connection.execute(query.where(column.in_(part)))]
+    return [row for part in chunks(ids) for row in connection.execute(query.where(column.in_(part)))]
 
 
 def _row(row: Row, known: _Known, landed: Landed, report: Report, moment: str) -> None:
@@ -171,8 +170,7 @@ def _write(store: Store, connection: Connection, rows: Sequence[Row], known: _Kn
     store.insert(connection, tables.subjects, [asdict(subject) for subject in subjects.values()])
     _size(connection, subjects.values())
     store.insert(connection, tables.protocols, [asdict(each) for each in protocols.values()])
-    stamped = [{**asdict(judge), "config": dict(judge.config), "created_at": now()} for judge in judges.values()]
-    store.insert(connection, tables.judges, stamped)
+    store.insert(connection, tables.judges, [judge_row(judge) for judge in judges.values()])
     store.insert(connection, tables.trials, [trial_row(trial) for trial in known.trials])
     store.insert(connection, tables.verdicts, [verdict_row(verdict) for verdict in known.heard])
     store.insert(connection, tables.labels, [label_row(label) for label in known.said])

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 from data.errors import BadInput
 from data.importers import made
-from data.importers.files import csv_rows
+from data.importers.files import Rows, csv_rows
 from data.importers.options import Options
 from data.importers.rows import (
     BadRow,
@@ -23,6 +23,7 @@ from data.importers.rows import (
     needed,
     number,
     short,
+    taken,
     word,
 )
 from data.records import Arm, Facts, JudgeVersion
@@ -41,16 +42,18 @@ def read(paths: Sequence[Path], options: Options, report: Report) -> Iterator[ma
     """Rows of all files; the subject is the file's name without its ending, or `options.subject`."""
     for path in paths:
         subject = made.subject_named(options.subject or path.stem, options.parameters)
-        for place, row in csv_rows(path, report):
-            if absent := [name for name in NEEDED if name not in row]:
-                raise BadInput(f"{path}: has no column '{absent[0]}': it has {', '.join(row)}")
-            if row["intervention"].strip().lower() == "scale":
-                report.leave_out(place, SCALE)
-                continue
-            try:
-                yield _row(place, row, subject, options)
-            except BadRow as error:
-                report.bad(place, error)
+        yield from taken(_injected(path, report), partial(_row, subject=subject, options=options), report)
+
+
+def _injected(path: Path, report: Report) -> Rows:
+    """The file's rows but for those whose intervention belongs to no arm."""
+    for place, row in csv_rows(path, report):
+        if absent := [name for name in NEEDED if name not in row]:
+            raise BadInput(f"{path}: has no column '{absent[0]}': it has {', '.join(row)}")
+        if row["intervention"].strip().lower() == "scale":
+            report.leave_out(place, SCALE)
+        else:
+            yield place, row
 
 
 def _row(place: Place, row: Mapping[str, str], subject: Any, options: Options) -> made.Row:

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from data.importers.rows import BadRow, Place, short
+from data.importers.rows import BadRow, Place, flag, short, word
 from data.records import (
+    IMPORTED,
     NONE,
     OTHER,
     Arm,
@@ -26,7 +27,7 @@ from data.records import (
 )
 
 UNKNOWN_SIZE = 1.0
-KIND = "imported"
+FLAGS = ("claims", "coherent", "refused", "passed")
 PAIR = "pair"
 _SIZE = re.compile(r"(?:(\d+)x)?(\d+(?:\.\d+)?)([bm])", re.IGNORECASE)
 _UNITS = {"b": 1e9, "m": 1e6}
@@ -103,7 +104,7 @@ def protocol(source: str, name: str, **content: Any) -> Protocol:
 def judge_version(source: str, name: str, **config: Any) -> JudgeVersion:
     """A judge of an imported study: its version is the hash of what is known of it."""
     known = {"source": source, "name": short(name, "judge", 100), **config}
-    return JudgeVersion(digest(["imported judge", known]), known["name"], KIND, known)
+    return JudgeVersion(digest(["imported judge", known]), known["name"], IMPORTED, known)
 
 
 @lru_cache(maxsize=1024)
@@ -200,6 +201,13 @@ def facts_of_pass(
     else:
         claims, concept = not passed and coherent and not refused, named or OTHER
     return Facts(claims, concept if claims else NONE, coherent, refused, passed)
+
+
+def facts_told(told: Mapping[str, Any]) -> Facts:
+    """Facts that a source reports one by one (`FLAGS` and concept); `claims` is there. Raises `BadRow`."""
+    claims, coherent, refused, passed = (flag(told, name) for name in FLAGS)
+    concept = word(told, "concept") or (OTHER if claims else NONE)
+    return Facts(bool(claims), concept, coherent is not False, bool(refused), passed)
 
 
 def facts_of_claim(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from data.importers.rows import (
     BadRow,
     Place,
     Report,
+    among,
     flag,
     integer,
     key,
@@ -24,6 +25,7 @@ from data.importers.rows import (
     needed,
     number,
     shown,
+    taken,
     text,
     word,
 )
@@ -39,11 +41,7 @@ def read(paths: Sequence[Path], options: Options, report: Report) -> Iterator[ma
     """Rows of all files, those of files with verdicts first: they hold the labels as they stood before."""
     files = [(path, list(json_lines(path, report))) for path in paths]
     for _, rows in sorted(files, key=lambda file: not _judged(*file)):
-        for place, row in rows:
-            try:
-                yield _row(place, row, options)
-            except BadRow as error:
-                report.bad(place, error)
+        yield from taken(rows, partial(_row, options=options), report)
 
 
 def _judged(path: Path, rows: Sequence[tuple[Place, Mapping[str, Any]]]) -> bool:
@@ -94,10 +92,7 @@ def _subject(config: Mapping[str, Any], row: Mapping[str, Any], options: Options
 
 
 def _span(config: Mapping[str, Any]) -> Span:
-    style = config.get("inject_style") or "generation"
-    if style not in SPANS:
-        raise BadRow(f"'inject_style' is {shown(style)}: choose from {', '.join(SPANS)}")
-    return SPANS[style]
+    return SPANS[among(config.get("inject_style") or "generation", "'inject_style'", SPANS)]
 
 
 def _facts(said: Mapping[str, Any], arm: Arm, target: str | None) -> Facts:
@@ -122,8 +117,6 @@ def _label(
         return None
     facts = _facts(said, arm, target)
     named, exposure = word(said, "detected_concept"), word(said, "exposure")
-    if exposure is not None and exposure not in list(Exposure):
-        raise BadRow(f"'exposure' is {shown(exposure)}: choose from {', '.join(Exposure)}")
     notes = [note for note in (said.get("reasoning"), row.get("comment")) if isinstance(note, str) and note]
     return made.Said(
         rater=str(said.get("labeler") or "unnamed rater")[:100],
@@ -131,7 +124,7 @@ def _label(
         note="\n".join(notes),
         mark=f"detected: {named}" if named is not None and named != facts.concept else "",
         at=moment(said, "timestamp"),
-        exposure=None if exposure is None else Exposure(exposure),
+        exposure=None if exposure is None else Exposure(among(exposure, "'exposure'", Exposure)),
         before_verdict=judged,
     )
 

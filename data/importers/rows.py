@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from data.records import Arm
 
+Source = TypeVar("Source")
+Made = TypeVar("Made")
 EMPTY = ("", "none", "null", "nan", "na")
 WORDS = {"true": True, "yes": True, "1": True, "1.0": True, "false": False, "no": False, "0": False, "0.0": False}
 ARMS = {
@@ -72,6 +74,17 @@ class Report:
     def leave_out(self, place: Place, reason: str) -> None:
         """Count a sound row that this format leaves out on purpose."""
         self.left_out[(place.file, reason)] += 1
+
+
+def taken(
+    rows: Iterable[tuple[Place, Source]], make: Callable[[Place, Source], Made], report: Report
+) -> Iterator[Made]:
+    """What is made of each row; rows that do not fit are noted."""
+    for place, row in rows:
+        try:
+            yield make(place, row)
+        except BadRow as error:
+            report.bad(place, error)
 
 
 def empty(value: Any) -> bool:
@@ -196,6 +209,14 @@ def mapping(row: Mapping[str, Any], name: str) -> Mapping[str, Any] | None:
         return None
     if not isinstance(value, Mapping):
         raise BadRow(f"'{name}' is {shown(value)}: write an object")
+    return value
+
+
+def among(value: Any, what: str, words: Iterable[str]) -> Any:
+    """The value, which must be one of these words; raises `BadRow`. `what` is how the error line calls it."""
+    known = list(words)
+    if value not in known:
+        raise BadRow(f"{what} is {shown(value)}: choose from {', '.join(known)}")
     return value
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from data.importers.rows import (
     BadRow,
     Place,
     Report,
+    among,
     arm_of,
     empty,
     flag,
@@ -27,9 +28,10 @@ from data.importers.rows import (
     number,
     short,
     shown,
+    taken,
     word,
 )
-from data.records import NONE, OTHER, Arm, Exposure, Facts, JudgeVersion, RaterRole, Span, Trial
+from data.records import Arm, Exposure, Facts, JudgeVersion, RaterRole, Span, Trial
 
 NAME = "table"
 READERS: dict[str, Callable[[Path, Report], Rows]] = {
@@ -38,7 +40,6 @@ READERS: dict[str, Callable[[Path, Report], Rows]] = {
     ".ndjson": json_lines,
     ".parquet": parquet_rows,
 }
-FLAGS = ("claims", "coherent", "refused", "passed")
 
 
 def read(paths: Sequence[Path], options: Options, report: Report) -> Iterator[made.Row]:
@@ -53,16 +54,17 @@ def read(paths: Sequence[Path], options: Options, report: Report) -> Iterator[ma
 
 def _rows(path: Path, rows: Rows, columns: ColumnMap, options: Options, report: Report) -> Iterator[made.Row]:
     """CSV and Parquet rows all have the same columns; in JSON lines a field that a row lacks is empty."""
-    first, lines = True, path.suffix.lower() in (".jsonl", ".ndjson")
-    for place, row in rows:
-        if first:
+    empty_row = dict.fromkeys(_named(columns)) if path.suffix.lower() in (".jsonl", ".ndjson") else {}
+    whole = ((place, {**empty_row, **row}) for place, row in _checked(path, rows, columns))
+    return taken(whole, partial(_row, columns=columns, options=options), report)
+
+
+def _checked(path: Path, rows: Rows, columns: ColumnMap) -> Rows:
+    """The rows as they are, the first of them held against the map."""
+    for at, (place, row) in enumerate(rows):
+        if not at:
             columns.check(path, list(row))
-            first = False
-        try:
-            whole = {**dict.fromkeys(_named(columns)), **row} if lines else row
-            yield _row(place, whole, columns, options)
-        except BadRow as error:
-            report.bad(place, error)
+        yield place, row
 
 
 def _named(columns: ColumnMap) -> list[str]:
@@ -96,8 +98,7 @@ def _trial(about: Mapping[str, Any], source: str, subject: Any, said: made.Proto
     concept, span = word(about, "concept"), word(about, "span") or Span.GENERATION
     if arm is Arm.INJECTION and concept is None:
         raise BadRow("'concept' is empty in an injection trial: name what was injected")
-    if span not in list(Span):
-        raise BadRow(f"'span' is {shown(span)}: choose from {', '.join(Span)}")
+    among(span, "'span'", Span)
     if not isinstance(about["answer"], str):
         raise BadRow(f"'answer' is {shown(about['answer'])}, not text: give the transcript")
     return made.trial(
@@ -120,12 +121,12 @@ def _trial(about: Mapping[str, Any], source: str, subject: Any, said: made.Proto
 
 def _facts(told: Mapping[str, Any], part: FactsPart, arm: Arm | None, target: str | None) -> Facts | None:
     """The facts of a verdict or label; None where its columns say nothing in this row."""
-    claims, coherent, refused, passed = (flag(told, name) for name in FLAGS)
+    claims, coherent, refused, passed = (flag(told, name) for name in made.FLAGS)
     named = word(told, "concept")
     if claims is None and passed is None:
         return None
     if claims is not None:
-        return Facts(claims, named or (OTHER if claims else NONE), coherent is not False, bool(refused), passed)
+        return made.facts_told(told)
     if arm is None:
         raise BadRow("'claims' is empty: a label for a trial by its id needs it")
     return made.facts_of_pass(
@@ -162,10 +163,8 @@ def _label(
     if columns.raters is not None and rater not in columns.raters:
         raise BadRow(f"'rater' is {shown(rater)}, who is not among the map's raters: {', '.join(columns.raters)}")
     exposure, role = word(told, "exposure"), word(told, "role") or RaterRole.RATER
-    if exposure is not None and exposure not in list(Exposure):
-        raise BadRow(f"'exposure' is {shown(exposure)}: choose from {', '.join(Exposure)}")
-    if role not in list(RaterRole):
-        raise BadRow(f"'role' is {shown(role)}: choose from {', '.join(RaterRole)}")
+    exposure = None if exposure is None else Exposure(among(exposure, "'exposure'", Exposure))
+    role = RaterRole(among(role, "'role'", RaterRole))
     probability = number(told, "probability")
     if probability is not None and not 0 < probability <= 1:
         raise BadRow(f"'probability' is {shown(probability)}: write a number above 0 and at most 1")
@@ -176,8 +175,8 @@ def _label(
         note=note if isinstance(note, str) else "",
         at=(at := moment(told, "time")),
         exact=bool(at),
-        exposure=None if exposure is None else Exposure(exposure),
-        role=RaterRole(role),
+        exposure=exposure,
+        role=role,
         stratum="all" if empty(told.get("stratum")) else short(str(told["stratum"]), "stratum", 64),
         probability=1.0 if probability is None else probability,
     )

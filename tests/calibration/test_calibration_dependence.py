@@ -123,11 +123,9 @@ def test_many_pairs_are_held_to_a_stricter_line() -> None:
     assert holm(np.array([0.01, 0.04, 0.03])).tolist() == pytest.approx([0.03, 0.06, 0.06])
 
 
-def test_two_real_judges_err_together() -> None:
+def test_two_real_judges_err_together(shared: Path) -> None:
     """Two judges of one arena and a person's choice: 45 joint errors where 30 were expected."""
-    folder = Path(__file__).parents[3] / "shared" / "data" / "arena-judges"
-    if not folder.is_dir():
-        pytest.skip(f"real data is not on this machine: {folder}")
+    folder = shared / "data" / "arena-judges"
     files = [folder / f"opus-4_vs_gemini-2.5-pro_{judge}.json" for judge in ("gpt-4o-mini", "gpt-5.2")]
     one, other = (
         {row["id"]: row for row in json.loads(file.read_text("utf-8")) if row["judge_pick"]} for file in files

@@ -17,19 +17,15 @@ from data.store import Store
 from gnomon.steps import calibrate, opened
 from gnomon.transfer import bring
 
-SHARED = Path(__file__).resolve().parents[3] / "shared"
-
 
 def arms_of(judge: dict[str, Any]) -> dict[str, Any]:
     return {each["arm"]: each for each in judge["strata"] if each["concept"] is None and each["subject"] is None}
 
 
 @pytest.fixture(scope="module")
-def imported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def imported(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A study of the published dev files, as `gnomon import` makes it."""
-    folder = SHARED / "data" / "open-introspection"
-    if not folder.is_dir():
-        pytest.skip(f"real data folder {folder} is absent")
+    folder = shared / "data" / "open-introspection"
     study = tmp_path_factory.mktemp("published") / "study"
     bring("open-introspection", [folder / "dev.jsonl", folder / "dev_calibration.jsonl"], study, Options(), json=False)
     return study
