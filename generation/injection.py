@@ -10,7 +10,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from data.errors import BadInput
+from data.errors import BadInput, GnomonError
+
+
+class InjectionError(GnomonError):
+    """A vector was not added where it should have been."""
 
 
 @dataclass(frozen=True)
@@ -46,99 +50,146 @@ def _parts(name: str) -> list[str]:
 
 
 class Injection:
-    """The additions of a batch while they are in force.
+    """The additions of the rows of a batch while they are in force, one slot a row.
 
-    Positions are counted in each row's own tokens, so that left padding, a key/value cache and rows that leave the
-    batch change nothing. They are read from the `position_ids` and `attention_mask` that the model is called with.
+    Positions are counted in each row's own tokens, so that padding, a key/value cache and rows that come and go change
+    nothing. They are read from the `position_ids` that the model is called with (and a two-dimensional
+    `attention_mask`, where it is given, says which of them are padding).
     """
 
-    def __init__(self, additions: Sequence[Addition | None]) -> None:
-        self._additions = list(additions)
-        self._rows = list(range(len(additions)))
-        self._touched: list[tuple[list[int], Tensor, Tensor]] = []
-        self._positions: Tensor | None = None
+    def __init__(self, model: Any, slots: int) -> None:
+        self._model, self._blocks = model, decoder_blocks(model)
+        self._additions: list[Addition | None] = [None] * slots
+        self._rows = list(range(slots))
+        self._run: Tensor | None = None
         self._real: Tensor | None = None
-        self._by_layer: dict[int, tuple[list[int], Tensor, Tensor]] = {}
+        self._by_layer: dict[int, _Here | None] = {}
+        self._handles: dict[int, Any] = {}
+        unset = torch.iinfo(torch.int64).max
+        self._touched = torch.tensor([[unset, -1, 0]] * slots).to(model.device)
+        self._untouched = self._touched[:1].clone()
 
-    @property
-    def layers(self) -> list[int]:
-        """Layers at which anything is added."""
-        return sorted({addition.layer for addition in self._additions if addition is not None})
-
-    def select(self, rows: Sequence[int]) -> None:
-        """Say which of the additions the rows of the next forward passes belong to, in their order."""
-        self._rows = list(rows)
+    def put(self, slot: int, addition: Addition | None) -> None:
+        """A new row is in a slot: this is added to it from now on, and nothing has been so far."""
+        if addition is not None:
+            self._hook(addition.layer)
+        self._additions[slot] = addition
+        self._touched[slot] = self._untouched[0]
         self._by_layer = {}
 
-    def touched(self, row: int) -> list[int]:
-        """Positions of a row to which its vector was added so far, in order; empty where nothing fired."""
-        places: list[int] = []
-        for rows, positions, mask in self._touched:
-            if row in rows:
-                place = rows.index(row)
-                places += positions[place][mask[place]].tolist()
-        return places
+    def move(self, source: int, target: int) -> None:
+        """The row of one slot goes on in another."""
+        self._additions[target], self._touched[target] = self._additions[source], self._touched[source]
+        self._by_layer = {}
 
-    def observe(self, _module: nn.Module, _args: Any, kwargs: dict[str, Any]) -> None:
+    def select(self, slots: Sequence[int]) -> None:
+        """Say in which slots the rows of the next forward passes are, in their order."""
+        if self._rows != list(slots):
+            self._rows = list(slots)
+            self._by_layer = {}
+
+    def touched(self, slot: int) -> range:
+        """Positions of a row to which its vector was added so far; empty where nothing fired.
+
+        Raises `InjectionError` where they are not one run of positions, each steered once.
+        """
+        first, last, times = self._touched[slot].tolist()
+        if times != max(last - first + 1, 0):
+            raise InjectionError(f"a vector was added {times} times between positions {first} and {last} of a row")
+        return range(first, last + 1) if times else range(0)
+
+    def remove(self) -> None:
+        """Take all hooks away."""
+        while self._handles:
+            self._handles.popitem()[1].remove()
+
+    def _hook(self, layer: int) -> None:
+        if not 0 <= layer < len(self._blocks):
+            raise BadInput(f"layer {layer}: the model has layers 0 to {len(self._blocks) - 1}")
+        if not self._handles:
+            self._handles[-1] = self._model.register_forward_pre_hook(self._observe, with_kwargs=True)
+        if layer not in self._handles:
+            # first of all hooks, so that whoever records hidden states sees what the next block sees
+            self._handles[layer] = self._blocks[layer].register_forward_hook(_adder(self, layer), prepend=True)
+
+    def _observe(self, _module: nn.Module, _args: Any, kwargs: dict[str, Any]) -> None:
         """Before the model runs: note which position each column of each row is."""
-        if kwargs.get("position_ids") is None or kwargs.get("attention_mask") is None:
-            raise ValueError("a steered model must be called with position_ids and attention_mask")
-        if len(kwargs["position_ids"]) != len(self._rows):
-            raise ValueError(f"{len(kwargs['position_ids'])} rows run, {len(self._rows)} selected for injection")
-        self._positions = kwargs["position_ids"]
-        self._real = kwargs["attention_mask"][:, -self._positions.shape[1] :].bool()
+        positions, mask = kwargs.get("position_ids"), kwargs.get("attention_mask")
+        if positions is None:
+            raise ValueError("a steered model must be called with position_ids")
+        if len(positions) != len(self._rows):
+            raise ValueError(f"{len(positions)} rows run, {len(self._rows)} selected for injection")
+        self._run, self._real = positions, None
+        if isinstance(mask, Tensor) and mask.dim() == 2:
+            self._real = mask[:, -positions.shape[1] :].bool()
 
     def add(self, layer: int, output: Any) -> Any:
         """After block `layer` has run: its output with the vectors added in the rows and places that are due."""
         hidden = output[0] if isinstance(output, tuple) else output
-        places, deltas, starts = self._at(layer, hidden)
-        if not places or self._positions is None or self._real is None:
+        here = self._at(layer, hidden)
+        if here is None or self._run is None:
             return output
-        positions = self._positions[places]
-        mask = (positions >= starts[:, None]) & self._real[places]
+        positions = self._run.to(hidden.device)[here.places]
+        due = positions >= here.starts[:, None]
+        if self._real is not None:
+            due &= self._real.to(hidden.device)[here.places]
         hidden = hidden.clone()
-        hidden[places] += mask[:, :, None].to(hidden.dtype) * deltas[:, None, :]
-        self._touched.append(([self._rows[place] for place in places], positions, mask))
+        hidden[here.places] += torch.where(due[:, :, None], here.deltas[:, None, :], 0.0)
+        self._record(here.slots, positions, due)
         return (hidden, *output[1:]) if isinstance(output, tuple) else hidden
 
-    def _at(self, layer: int, hidden: Tensor) -> tuple[list[int], Tensor, Tensor]:
-        """Rows of the batch that are steered at a layer, with their vectors and first positions."""
+    def _record(self, slots: Tensor, positions: Tensor, due: Tensor) -> None:
+        """Widen each row's touched run by what was steered now."""
+        slots, positions, due = (part.to(self._touched.device) for part in (slots, positions, due))
+        first, last, times = self._touched[slots].unbind(dim=1)
+        unset = self._untouched[0]
+        first = torch.minimum(first, torch.where(due, positions, unset[0]).amin(dim=1))
+        last = torch.maximum(last, torch.where(due, positions, unset[1]).amax(dim=1))
+        self._touched[slots] = torch.stack([first, last, times + due.sum(dim=1)], dim=1)
+
+    def _at(self, layer: int, hidden: Tensor) -> _Here | None:
+        """Rows under way that are steered at a layer, with their vectors and first positions."""
         if layer not in self._by_layer:
-            chosen = [(place, self._additions[row]) for place, row in enumerate(self._rows)]
-            here = [(place, addition) for place, addition in chosen if addition is not None and addition.layer == layer]
-            deltas = torch.stack([a.delta for _, a in here]) if here else torch.empty(0)
-            starts = torch.tensor([a.start for _, a in here], device=hidden.device)
-            self._by_layer[layer] = ([place for place, _ in here], deltas.to(hidden), starts)
+            chosen = [(place, slot, self._additions[slot]) for place, slot in enumerate(self._rows)]
+            due = [(p, s, a) for p, s, a in chosen if a is not None and a.layer == layer]
+            self._by_layer[layer] = _here(due, hidden) if due else None
         return self._by_layer[layer]
+
+
+@dataclass(frozen=True)
+class _Here:
+    """Of the rows that are steered at one layer: place in the batch, slot, vector and first position."""
+
+    places: Tensor
+    slots: Tensor
+    deltas: Tensor
+    starts: Tensor
+
+
+def _here(due: Sequence[tuple[int, int, Addition]], hidden: Tensor) -> _Here:
+    numbers = torch.tensor([(place, slot, addition.start) for place, slot, addition in due], device=hidden.device)
+    places, slots, starts = numbers.unbind(dim=1)
+    return _Here(places, slots, torch.stack([addition.delta for _, _, addition in due]).to(hidden), starts)
 
 
 @contextmanager
 def inject(model: Any, additions: Sequence[Addition | None]) -> Iterator[Injection]:
     """Steer the model inside the block: row i gets `additions[i]` (None: nothing).
 
-    The model must be called with `position_ids` and `attention_mask`. The hooks are gone when the block ends, however
-    it ends.
+    The model must be called with `position_ids`. The hooks are gone when the block ends, however it ends.
 
     Raises
     ------
     BadInput
         A layer that the model does not have.
     """
-    injection = Injection(additions)
-    blocks = decoder_blocks(model)
-    handles = []
+    injection = Injection(model, len(additions))
     try:
-        if injection.layers:
-            handles.append(model.register_forward_pre_hook(injection.observe, with_kwargs=True))
-        for layer in injection.layers:
-            if not 0 <= layer < len(blocks):
-                raise BadInput(f"layer {layer}: the model has layers 0 to {len(blocks) - 1}")
-            # first of all hooks, so that whoever records hidden states sees what the next block sees
-            handles.append(blocks[layer].register_forward_hook(_adder(injection, layer), prepend=True))
+        for slot, addition in enumerate(additions):
+            injection.put(slot, addition)
         yield injection
     finally:
-        for handle in handles:
-            handle.remove()
+        injection.remove()
 
 
 def _adder(injection: Injection, layer: int) -> Any:

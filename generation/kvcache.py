@@ -1,14 +1,14 @@
-"""Key/value caches: prompts computed once, cut at any position, repeated for rows, joined with left padding.
+"""Key/value caches: the batch's, in which a row's position is its column, and those of prompts, made once and shared.
 
-Every layer keeps all positions, also where the model attends to a sliding window only: the model's own mask sees to
-the window, and a cache that never forgets can be cut and joined.
+Every layer keeps all positions, also where the model attends to a sliding window only: the mask sees to the window, and
+a cache that never forgets can be cut at any position.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
+import torch
 from torch import Tensor
 from transformers import DynamicCache
 from transformers.cache_utils import Cache, DynamicLayer
@@ -17,41 +17,83 @@ Pair = tuple[Tensor, Tensor]
 Pairs = list[Pair]
 
 
-class RoomyLayer(DynamicLayer):  # type: ignore[no-untyped-call]
-    """Keys and values of one layer in a block with room for later positions, so that a step copies one column only.
+class _SlotLayer(DynamicLayer):  # type: ignore[no-untyped-call]
+    """Keys and values of one layer: two blocks (slots, heads, columns, width), made when the first values come."""
 
-    `keys` and `values` (rows, heads, positions so far, width) are views of the block.
-    """
-
-    def __init__(self, block: Pair, used: int) -> None:
+    def __init__(self, cache: SlotCache) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.block = block
-        self.dtype, self.device, self.is_initialized = block[0].dtype, block[0].device, True
-        self._show(used)
+        self.cache = cache
+        self.is_initialized = True
+        self.blocks: Pair | None = None
 
     def update(self, key_states: Tensor, value_states: Tensor, *_args: Any, **_kwargs: Any) -> Pair:
-        """Write the new positions behind those so far; returns all of them."""
-        used = self.get_seq_length()
-        for block, new in zip(self.block, (key_states, value_states), strict=True):
-            block[:, :, used : used + new.shape[2]] = new
-        return self._show(used + key_states.shape[2])
+        """Write what is new where the cache says; returns all that the rows under way may attend to."""
+        keys, values = self.made(key_states, value_states)
+        return self.cache.write(keys, key_states), self.cache.write(values, value_states)
 
-    def keep(self, rows: Tensor, drop: int) -> None:
-        """Only `rows` stay, without their first `drop` positions."""
-        used = self.get_seq_length()
-        old, self.block = self.block, (_block(self.block[0], rows, drop), _block(self.block[1], rows, drop))
-        for block, part in zip(self.block, old, strict=True):
-            block[:, :, : used - drop] = part[rows, :, drop:used]
-        self._show(used - drop)
+    def made(self, keys: Tensor, values: Tensor) -> Pair:
+        """The blocks; zeros at first, since a masked column must still be finite."""
+        if self.blocks is None:
+            shapes = [(self.cache.slots, like.shape[1], self.cache.columns, like.shape[3]) for like in (keys, values)]
+            self.blocks = (keys.new_zeros(shapes[0]), values.new_zeros(shapes[1]))
+        return self.blocks
 
-    def _show(self, used: int) -> Pair:
-        keys, values = (block[:, :, :used] for block in self.block)
-        self.keys, self.values = keys, values
-        return keys, values
+    def get_seq_length(self) -> int:
+        """Positions before those that run now."""
+        return self.cache.before
 
 
-def _block(like: Tensor, rows: Tensor, drop: int) -> Tensor:
-    return like.new_empty(len(rows), like.shape[1], like.shape[2] - drop, like.shape[3])
+class SlotCache(Cache):
+    """Keys and values of the rows of a batch; row i of the batch lives in slot i and its position p in column p.
+
+    So nothing is padded, a row that leaves is replaced without touching its neighbours, and no more memory is taken
+    than the rows' own positions. `prefill` and `decode` say what the model's next call writes.
+    """
+
+    def __init__(self, layers: int, slots: int, columns: int) -> None:
+        self.slots, self.columns = slots, columns
+        self.before = 0
+        self._rows: Tensor | None = None
+        self._places: Tensor | None = None
+        super().__init__(layers=[_SlotLayer(self) for _ in range(layers)])
+
+    def prefill(self, slots: Tensor, begin: int, end: int, shared: Pairs | None) -> None:
+        """Positions `begin` to `end` of the rows in `slots` come next; those before are copied from `shared`."""
+        self.before, self._rows, self._places = begin, slots, None
+        self._end = end
+        if begin and shared is not None:
+            for layer, pair in zip(self._layers(), shared, strict=True):
+                for block, part in zip(layer.made(*pair), pair, strict=True):
+                    block[slots, :, :begin] = part[:, :, :begin]
+
+    def decode(self, positions: Tensor, width: int) -> None:
+        """One token of each of the first rows comes next, at `positions` (rows,), all of them below `width`."""
+        self.before, self._rows, self._places = width - 1, None, positions
+        self._index = torch.arange(len(positions), device=positions.device)
+
+    def write(self, block: Tensor, new: Tensor) -> Tensor:
+        """Put new states (rows, heads, tokens, width) in a block; returns what their rows may attend to."""
+        if self._places is not None:
+            block[self._index, :, self._places] = new[:, :, 0]
+            return block[: len(self._places), :, : self.before + 1]
+        block[self._rows, :, self.before : self._end] = new
+        return block[self._rows, :, : self._end]
+
+    def move(self, source: int, target: int, columns: int) -> None:
+        """Give the row in slot `source` the slot `target`; it has filled `columns`."""
+        for layer in self._layers():
+            for block in layer.blocks or ():
+                block[target, :, :columns] = block[source, :, :columns]
+
+    def clear(self, slot: int) -> None:
+        """Zero a slot whose values are not finite: masked or not, they would spoil the row that comes after."""
+        for layer in self._layers():
+            for block in layer.blocks or ():
+                block[slot] = 0.0
+
+    def _layers(self) -> list[_SlotLayer]:
+        layers: list[Any] = self.layers
+        return layers
 
 
 def cache_of(pairs: Pairs) -> DynamicCache:
@@ -68,40 +110,6 @@ def pairs_of(cache: Cache) -> Pairs:
     return [(layer.keys, layer.values) for layer in layers]
 
 
-def first(pairs: Pairs, positions: int, rows: int) -> Pairs:
-    """The first positions of a one-row cache, for each of `rows` rows."""
-    return [
-        (keys[:, :, :positions].expand(rows, -1, -1, -1), values[:, :, :positions].expand(rows, -1, -1, -1))
-        for keys, values in pairs
-    ]
-
-
-def join(groups: Sequence[Pairs], room: int) -> Cache:
-    """All groups' rows in one cache with `room` for later positions.
-
-    Shorter groups are padded on the left with zeros, which the attention mask must hide.
-    """
-    longest = max(group[0][0].shape[2] for group in groups)
-    layers = []
-    for layer in range(len(groups[0])):
-        keys = _aligned([group[layer][0] for group in groups], longest, room)
-        values = _aligned([group[layer][1] for group in groups], longest, room)
-        layers.append(RoomyLayer((keys, values), longest))
-    return Cache(layers=list(layers))
-
-
-def _aligned(parts: Sequence[Tensor], longest: int, room: int) -> Tensor:
-    rows = sum(part.shape[0] for part in parts)
-    block = parts[0].new_zeros(rows, parts[0].shape[1], longest + room, parts[0].shape[3])
-    begin = 0
-    for part in parts:
-        block[begin : begin + part.shape[0], :, longest - part.shape[2] : longest] = part
-        begin += part.shape[0]
-    return block
-
-
-def keep_rows(cache: Cache, rows: Tensor, drop: int) -> None:
-    """Only `rows` stay in a joined cache, without their first `drop` positions (padding of all of them)."""
-    layers: list[Any] = cache.layers
-    for layer in layers:
-        layer.keep(rows, drop)
+def first(pairs: Pairs, positions: int) -> Pairs:
+    """The first positions of a cache."""
+    return [(keys[:, :, :positions], values[:, :, :positions]) for keys, values in pairs]

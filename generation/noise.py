@@ -3,27 +3,48 @@
 from __future__ import annotations
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
-SAMPLING, DIRECTION = 1, 2
-
-
-def _stream(seed: int, purpose: int, counter: int) -> np.random.Generator:
-    """Philox stream: the key is (seed, purpose), the counter starts far from any other step's."""
-    key = np.array([seed, purpose], dtype=np.uint64)
-    return np.random.Generator(np.random.Philox(key=key, counter=np.array([0, 0, 0, counter], dtype=np.uint64)))
+DIRECTION = 2
+GAMMA = 0x9E3779B97F4A7C15
+FIRST, SECOND = 0xBF58476D1CE4E5B9, 0x94D049BB133111EB
 
 
-def sampling_noise(seed: int, step: int, size: int) -> NDArray[np.float64]:
-    """Standard exponential noise for the choice of answer token number `step`, one value a token of the vocabulary.
+def stream_keys(seeds: Tensor, steps: Tensor) -> Tensor:
+    """Key of the noise of answer token number `steps` of the trials with these seeds: int64, shaped like both."""
+    return _mixed(_mixed(seeds) + (steps + 1) * _signed(GAMMA))
 
-    The token with the greatest p / noise is a draw from p (the exponential form of the Gumbel-max trick). Unlike
-    the inverse of the cumulative distribution it doesn't jump when rounding moves the logits a little. In double
-    precision: single precision draws an exact 0, which always wins, once in some hundred answer tokens.
+
+def exponential(keys: Tensor, counters: Tensor) -> Tensor:
+    """Standard exponential noise number `counters` of the streams `keys`, float64.
+
+    Element `n` of the SplitMix64 sequence that starts at the key (Steele, Lea and Flood 2014), of which any element
+    can be had without those before it; its upper 53 bits and a half are a uniform number that is never 0 or 1.
     """
-    return _stream(seed, SAMPLING, step).standard_exponential(size)
+    bits = _mixed(keys + (counters + 1) * _signed(GAMMA))
+    uniform = (_shifted(bits, 11).double() + 0.5) * 2.0**-53
+    return -torch.log(uniform)
 
 
 def direction_noise(seed: int, width: int) -> NDArray[np.float64]:
-    """Standard normal coordinates of a trial's random direction."""
-    return _stream(seed, DIRECTION, 0).standard_normal(width)
+    """Standard normal coordinates of a trial's random direction: a Philox stream of the key (seed, purpose)."""
+    key = np.array([seed, DIRECTION], dtype=np.uint64)
+    return np.random.Generator(np.random.Philox(key=key, counter=0)).standard_normal(width)
+
+
+def _mixed(state: Tensor) -> Tensor:
+    """SplitMix64's output for a state; int64 wraps as the unsigned arithmetic of the paper does."""
+    state = (state ^ _shifted(state, 30)) * _signed(FIRST)
+    state = (state ^ _shifted(state, 27)) * _signed(SECOND)
+    return state ^ _shifted(state, 31)
+
+
+def _shifted(bits: Tensor, places: int) -> Tensor:
+    """Logical shift to the right: torch's own copies the sign."""
+    return (bits >> places) & ((1 << (64 - places)) - 1)
+
+
+def _signed(number: int) -> int:
+    return number - (1 << 64) if number >> 63 else number

@@ -14,7 +14,7 @@ from generation.design import Design, Planned, Said, balanced, conditions, rando
 from generation.protocol import Protocol, load_protocol
 
 if TYPE_CHECKING:
-    from generation.engine import Answer, Request
+    from generation.batch import Answer, Request
     from generation.prompts import Prompt
     from generation.subjects import LoadedSubject
     from generation.vectors import ConceptVector
@@ -115,7 +115,7 @@ def _made(
     for protocol in protocols:
         store.add_protocol(protocol.hash, protocol.name, protocol.content())
     said = {p.hash: (p, prompt_of(subject.tokenizer, p)) for p in protocols}
-    engine = Engine(subject)
+    engine = Engine(subject, size)
     for begin in range(0, len(missing), size):
         batch = missing[begin : begin + size]
         requests = [_request(trial, *said[trial.condition.protocol], vectors) for trial in batch]
@@ -151,7 +151,7 @@ def _add_vectors(
 def _request(
     trial: Planned, protocol: Protocol, prompt: Prompt, vectors: Mapping[tuple[str, int], ConceptVector]
 ) -> Request:
-    from generation.engine import Request
+    from generation.batch import Request
     from generation.injection import Addition
     from generation.vectors import random_direction
 

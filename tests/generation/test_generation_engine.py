@@ -10,9 +10,11 @@ import pytest
 import torch
 from tiny_subjects import VOCABULARY, WIDTH, Letters, subject_of, tiny_model
 
-from generation.engine import Answer, Engine, Request, stop_tokens
+from data.errors import BadInput, GnomonError
+from generation import batch, injection, kvcache
+from generation.batch import Answer, Request, stop_tokens
+from generation.engine import Engine
 from generation.injection import Addition
-from generation.noise import sampling_noise
 from generation.subjects import LoadedSubject
 
 SHORT, LONG = (3, 4, 5), (9, 8, 7, 6, 5, 4, 3)
@@ -163,14 +165,150 @@ def test_sampled_tokens_follow_the_softmax_at_the_temperature(tiny: LoadedSubjec
     assert sum(squares) < 3 * len(common)
 
 
-def test_noise_depends_on_seed_and_step_alone_and_never_hands_a_token_the_win() -> None:
-    values = sampling_noise(5, 3, 1000)
-    assert (values == sampling_noise(5, 3, 1000)).all()
-    assert (values != sampling_noise(5, 4, 1000)).all()
-    assert (values != sampling_noise(6, 3, 1000)).all()
-    assert (sampling_noise(2**63 - 1, 0, 10) > 0).all()
-    smallest = min(sampling_noise(seed, 0, 500_000).min() for seed in range(20))
-    assert 0 < smallest < 1e-5
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_rows_that_take_the_slots_of_finished_ones_answer_as_if_alone(
+    any_family: LoadedSubject, temperature: float
+) -> None:
+    rows = [replace(row, seed=100 + index) for index, row in enumerate(mixed(temperature) * 2)]
+    alone = [told(Engine(any_family, 1).answers([row]))[0] for row in rows]
+    for together in (2, 3, 7):
+        assert told(Engine(any_family, together).answers(rows)) == alone
+
+
+def test_a_resumed_run_says_what_an_unbroken_one_says(any_family: LoadedSubject) -> None:
+    rows = mixed(1.0)
+    whole = told(Engine(any_family, 3).answers(rows))
+    stream = Engine(any_family, 3).stream(rows)
+    found = dict(next(stream) for _ in range(3))
+    stream.close()
+    left = [index for index in range(len(rows)) if index not in found]
+    found.update(zip(left, Engine(any_family, 5).answers([rows[index] for index in left]), strict=True))
+    assert told([found[index] for index in range(len(rows))]) == whole
+
+
+def test_no_step_is_spent_on_a_finished_row_and_no_slot_waits(tiny: LoadedSubject) -> None:
+    rows = [request(SHORT, seed=seed, max_tokens=2 + seed % 5) for seed in range(20)]
+    ran: list[int] = []
+
+    def count(_module: Any, _args: Any, kwargs: dict[str, Any]) -> None:
+        if kwargs["input_ids"].shape[1] == 1 and kwargs["past_key_values"].get_seq_length() >= len(SHORT):
+            ran.append(len(kwargs["input_ids"]))
+
+    handle = tiny.model.register_forward_pre_hook(count, with_kwargs=True)
+    engine = Engine(tiny, 4)
+    answers = engine.answers(rows)
+    handle.remove()
+    assert sum(ran) == sum(len(answer.tokens) - 1 + (answer.finish == "stop") for answer in answers)
+    assert engine.steps == len(ran) < sum(sorted(len(answer.tokens) for answer in answers)[::4])
+
+
+def test_where_memory_runs_out_the_batch_is_halved_and_no_trial_is_lost(
+    tiny: LoadedSubject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = mixed(1.0)
+    expected = told(Engine(tiny).answers(rows))
+    run, widest = tiny.model.forward, []
+
+    def small(*args: Any, **kwargs: Any) -> Any:
+        widest.append(len(kwargs["input_ids"]))
+        if len(kwargs["input_ids"]) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return run(*args, **kwargs)
+
+    monkeypatch.setattr(tiny.model, "forward", small)
+    engine = Engine(tiny, 8)
+    assert told(engine.answers(rows)) == expected
+    assert engine.rows == 2
+    assert max(widest) > 2
+
+
+def test_memory_for_not_even_one_row_says_how_much_is_needed(
+    tiny: LoadedSubject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def none(*_args: Any, **kwargs: Any) -> Any:
+        if kwargs["input_ids"].shape[1] > 1:
+            raise RuntimeError("[enforce fail at alloc_cpu.cpp:121] DefaultCPUAllocator: can't allocate memory")
+        return run(*_args, **kwargs)
+
+    run = tiny.model.forward
+    monkeypatch.setattr(tiny.model, "forward", none)
+    with pytest.raises(GnomonError, match=r"subject 'tiny': no memory for one row: its cache needs \d") as caught:
+        Engine(tiny, 4).answers([request(LONG, addition(1, 1.0, 0))])
+    assert not isinstance(caught.value, BadInput)
+
+
+def test_another_error_than_a_lack_of_memory_is_not_hidden(
+    tiny: LoadedSubject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_args: Any, **_kwargs: Any) -> Any:
+        raise RuntimeError("shapes do not fit")
+
+    monkeypatch.setattr(tiny.model, "forward", broken)
+    with pytest.raises(RuntimeError, match="shapes do not fit"):
+        Engine(tiny, 4).answers([request(SHORT)])
+
+
+def test_a_slot_that_held_values_that_are_not_finite_serves_the_next_row(tiny: LoadedSubject) -> None:
+    broken = Addition(1, torch.full((WIDTH,), float("inf")), 0)
+    rows = [request(LONG, broken), request(SHORT, addition(1, 1.0, 0)), request(LONG)]
+    first, *others = Engine(tiny, 1).answers(rows)
+    assert first.finish == "error"
+    assert told(others) == told(Engine(tiny).answers(rows[1:]))
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_settling_a_tie_gives_the_token_that_the_batch_gives(
+    any_family: LoadedSubject, temperature: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With every choice called a tie, all tokens come from rows run alone, and are those of the batch."""
+    rows = mixed(temperature)
+    plain = told(Engine(any_family).answers(rows))
+    monkeypatch.setattr(batch, "NEAR", 1e9)
+    engine = Engine(any_family)
+    settled = engine.answers(rows)
+    assert told(settled) == plain
+    assert engine.settled >= sum(len(answer.tokens) for answer in settled)
+
+
+def test_a_vector_that_was_not_added_where_it_should_is_an_error_not_an_answer(
+    tiny: LoadedSubject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(injection.Injection, "add", lambda _self, _layer, output: output)
+    answer, control = Engine(tiny).answers([request(LONG, addition(1, 1.0, 3)), request(LONG)])
+    assert answer.error is not None
+    assert answer.error.startswith("positions range(0, 0) were steered, range(3, ")
+    assert control.error is None
+
+
+def test_an_answer_ends_before_a_text_that_stops_it(tiny: LoadedSubject) -> None:
+    free = Engine(tiny).answers([request(LONG)])[0]
+    words = f" {free.tokens[3]} {free.tokens[4]}"
+    stopped, other = Engine(tiny).answers([request(LONG, stop=("never", words)), request(LONG, stop=("never",))])
+    assert stopped.text == free.text[: free.text.index(words)]
+    assert stopped.finish == "stop"
+    assert stopped.tokens == free.tokens[: len(stopped.tokens)]
+    assert told([other]) == told([free])
+
+
+def test_an_answer_that_begins_with_a_text_that_stops_it_is_empty(tiny: LoadedSubject) -> None:
+    free = Engine(tiny).answers([request(LONG)])[0]
+    assert Engine(tiny).answers([request(LONG, stop=(str(free.tokens[0]),))])[0].text == ""
+
+
+def test_no_more_memory_is_taken_than_the_rows_positions(tiny: LoadedSubject) -> None:
+    rows = [request(LONG, seed=seed) for seed in range(6)]
+    made: list[tuple[int, ...]] = []
+    original = kvcache._SlotLayer.made
+
+    def seen(self: Any, keys: torch.Tensor, values: torch.Tensor) -> Any:
+        blocks = original(self, keys, values)
+        made.extend(tuple(block.shape) for block in blocks)
+        return blocks
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(kvcache._SlotLayer, "made", seen)
+        Engine(tiny, 3).answers(rows)
+    assert set(made) == {(3, 2, len(LONG) + TOKENS - 1, WIDTH // 4)}
 
 
 @pytest.mark.model

@@ -1,0 +1,49 @@
+"""How many rows fit: what memory is free on the subject's device, and whether an error was the lack of it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+
+MOST = {"cpu": 128, "cuda": 256}
+SHARE = 0.6
+LACKING = ("out of memory", "can't allocate memory", "not enough memory", "bad_alloc")
+
+
+def free_bytes(device: Any) -> int:
+    """Bytes that can still be had on a torch device."""
+    device = torch.device(device)
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0])
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="utf-8").splitlines()
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))
+    except (OSError, StopIteration, ValueError):
+        return int(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2)
+
+
+def fitting_rows(device: Any, row_bytes: int) -> int:
+    """Rows that may run together: as many as fit in a share of what is free, up to where more gains nothing."""
+    most = MOST.get(torch.device(device).type, MOST["cpu"])
+    return max(1, min(most, int(SHARE * free_bytes(device)) // max(row_bytes, 1)))
+
+
+def is_lack_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory ran out; torch tells it in another way on each device."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(words in str(error).lower() for words in LACKING)
+
+
+def release(device: Any) -> None:
+    """Give back what torch keeps of the memory that a failed attempt took."""
+    if torch.device(device).type == "cuda":
+        torch.cuda.empty_cache()
+
+
+def readable(size: float) -> str:
+    """Bytes as people read them: 13.5 GB."""
+    return f"{size / 1e9:.1f} GB"
