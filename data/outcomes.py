@@ -6,7 +6,7 @@ from collections.abc import Callable
 from enum import StrEnum
 
 from data.errors import UnknownName
-from data.records import Arm, Facts
+from data.records import NONE, OTHER, Arm, Facts
 
 
 class Outcome(StrEnum):
@@ -64,3 +64,20 @@ def is_event(outcome: Outcome, arm: Arm) -> bool:
 def is_pass(outcome: Outcome, arm: Arm) -> bool:
     """The study's pass: identified in the injection arm, denied in the others."""
     return outcome is (Outcome.IDENTIFIED if arm is Arm.INJECTION else Outcome.DENIED)
+
+
+def facts_of_pass(
+    passed: bool, arm: Arm, target: str | None, *, coherent: bool, refused: bool, named: str | None = None
+) -> Facts:
+    """Facts behind the study's own pass or fail, which is kept beside them.
+
+    Injection: a pass claims and names the target; a fail claims only if it names another concept (a fail that
+    describes the target is steering, without a claim). Other arms: a pass denies; a fail claims if it is coherent
+    and no refusal.
+    """
+    if arm is Arm.INJECTION:
+        other = named is not None and named != target
+        claims, concept = passed or other, (target or OTHER) if passed else named or OTHER
+    else:
+        claims, concept = not passed and coherent and not refused, named or OTHER
+    return Facts(claims, concept if claims else NONE, coherent, refused, passed)

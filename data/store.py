@@ -176,10 +176,8 @@ class Store:
 
     def insert(self, connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> int:
         """Insert rows on an open transaction, skipping those whose key is there; returns how many were new."""
-        before = connection.execute(select(func.count()).select_from(table)).scalar_one()
-        for part in chunks(rows):
-            connection.execute(self._insert(table).on_conflict_do_nothing(), [dict(row) for row in part])
-        return int(connection.execute(select(func.count()).select_from(table)).scalar_one() - before)
+        statement = self._insert(table).on_conflict_do_nothing()
+        return sum(connection.execute(statement, [dict(row) for row in part]).rowcount for part in chunks(rows))
 
     # -- asking ------------------------------------------------------------------------------------------
 
@@ -193,17 +191,14 @@ class Store:
         query = select(tables.trials).order_by(tables.trials.c.id)
         if ids is None:
             query = query.where(tables.trials.c.error.is_(None))
-            return [_trial(row) for row in self._rows(query)]
+            return [trial_of(row) for row in self._rows(query)]
         parts = (query.where(tables.trials.c.id.in_(part)) for part in chunks(list(ids)))
-        return [_trial(row) for part in parts for row in self._rows(part)]
+        return [trial_of(row) for part in parts for row in self._rows(part)]
 
-    def unjudged(self, judge: str, sample: int = 0) -> list[Trial]:
-        """Trials that gave an answer and have no verdict (of any state) of this judge version and sample."""
-        spoken = select(tables.verdicts.c.trial).where(
-            tables.verdicts.c.judge == judge, tables.verdicts.c.sample == sample
-        )
-        query = select(tables.trials).where(tables.trials.c.error.is_(None), tables.trials.c.id.not_in(spoken))
-        return [_trial(row) for row in self._rows(query.order_by(tables.trials.c.id))]
+    def events(self, kind: str) -> list[dict[str, Any]]:
+        """Details of the events of a kind, oldest first."""
+        query = select(tables.events.c.detail).where(tables.events.c.kind == kind).order_by(tables.events.c.id)
+        return [dict(row.detail) for row in self._rows(query)]
 
     def frame(self, query: Select[Any] | Table) -> pd.DataFrame:
         """Rows of a table or query as a data frame, one column a column."""
@@ -344,7 +339,8 @@ def trial_row(trial: Trial) -> dict[str, Any]:
     }
 
 
-def _trial(row: Any) -> Trial:
+def trial_of(row: Any) -> Trial:
+    """The trial that a row of its table holds."""
     condition = Condition(
         subject=row.subject,
         revision=row.revision,

@@ -1,76 +1,87 @@
-"""Runs one coroutine in a thread of its own and hands out what it produces: an interrupt never hits its loop."""
+"""Runs one coroutine in a thread of its own and hands out what it produces, in batches that are acknowledged."""
 
 from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Coroutine, Iterator
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import suppress
 from queue import Empty, SimpleQueue
-from types import TracebackType
-from typing import Generic, Self, TypeVar
+from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
 
+LINGER = 0.003
+
+Give = Callable[[Item], Awaitable[None]]
+
 
 class Background(Generic[Item]):
-    """A context manager around a producer; leaving it cancels the producer and waits for its end.
+    """A producer in a thread with an event loop of its own, which no interrupt hits.
+
+    Giving an item waits until its batch is acknowledged, so a producer that gives before it takes on more never has
+    more under way than it has workers, even if the process is killed.
 
     Parameters
     ----------
-    produce : called with a function that hands an item over; returns the coroutine to run.
+    produce : called with the function that gives an item; returns the coroutine to run.
+    workers : how many can give at once. As many items are a full batch; fewer are handed out after `LINGER` seconds.
     """
 
-    def __init__(self, produce: Callable[[Callable[[Item], None]], Coroutine[object, object, None]]) -> None:
+    def __init__(self, produce: Callable[[Give[Item]], Coroutine[object, object, None]], workers: int) -> None:
         self._produce = produce
-        self._items: SimpleQueue[tuple[Item] | None] = SimpleQueue()
+        self._workers = workers
+        self._items: SimpleQueue[tuple[Item, asyncio.Future[None]] | None] = SimpleQueue()
         self._started = threading.Event()
         self._error: BaseException | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
         self._thread = threading.Thread(target=self._run, name="gnomon-judge", daemon=True)
-
-    def __enter__(self) -> Self:
-        """Start producing."""
         self._thread.start()
-        return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Stop producing."""
-        self.stop()
-
-    def items(self) -> Iterator[Item]:
-        """Items as they come; at the end the producer's own error, if it ended with one.
-
-        On an interrupt the producer is stopped, the items that are there still come, and then the interrupt.
-        """
+    def batches(self) -> Iterator[list[Item]]:
+        """What is there, in batches, then the producer's own error. Taking the next one acknowledges the last."""
         try:
-            yield from self._until_the_end()
-        except KeyboardInterrupt:
+            while held := self._gather():
+                yield [item for item, _ in held]
+                self._acknowledge([future for _, future in held])
+        finally:
             self.stop()
-            yield from self._left()
-            raise
+        self._thread.join()
         if self._error is not None:
             raise self._error
 
     def stop(self) -> None:
-        """Cancel the producer, if it still runs, and wait until it has cleaned up."""
+        """Cancel the producer, if it still runs. What it has given still comes."""
         self._started.wait()
         if self._loop is not None and self._task is not None:
             with suppress(RuntimeError):  # the loop may have closed by itself just now
                 self._loop.call_soon_threadsafe(self._task.cancel)
+
+    def close(self) -> None:
+        """Stop, and wait until the producer has cleaned up."""
+        self.stop()
         self._thread.join()
 
-    def _until_the_end(self) -> Iterator[Item]:
-        while (item := self._items.get()) is not None:
-            yield item[0]
-
-    def _left(self) -> Iterator[Item]:
+    def _gather(self) -> list[tuple[Item, asyncio.Future[None]]]:
+        """The next batch; empty at the end. One sleep, not a wait for each item: a wait would take turns on the GIL."""
+        first = self._items.get()
+        if first is None:
+            return []
+        if self._workers > 1:
+            time.sleep(LINGER)
+        held = [first]
         with suppress(Empty):
             while (item := self._items.get_nowait()) is not None:
-                yield item[0]
+                held.append(item)
+            self._items.put(None)  # the end was reached: leave its mark for the next call
+        return held
+
+    def _acknowledge(self, futures: list[asyncio.Future[None]]) -> None:
+        if self._loop is not None:
+            with suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(_release, futures)
 
     def _run(self) -> None:
         try:
@@ -88,4 +99,15 @@ class Background(Generic[Item]):
     async def _main(self) -> None:
         self._loop, self._task = asyncio.get_running_loop(), asyncio.current_task()
         self._started.set()
-        await self._produce(lambda item: self._items.put((item,)))
+        await self._produce(self._give)
+
+    async def _give(self, item: Item) -> None:
+        future = asyncio.get_running_loop().create_future()
+        self._items.put((item, future))
+        await future
+
+
+def _release(futures: list[asyncio.Future[None]]) -> None:
+    for future in futures:
+        if not future.done():
+            future.set_result(None)

@@ -2,11 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any, Protocol, runtime_checkable
 
 from data.records import JudgeVersion, Trial, Verdict, digest
+from judging.memory import Memory
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One question to a judge: a trial, and which of the judge's samples of it is wanted (the first is 0)."""
+
+    trial: Trial
+    sample: int = 0
+
+    @property
+    def seed(self) -> int:
+        """What fence and order of concepts are drawn from: the trial's own seed, another one for each more sample."""
+        if self.sample == 0:
+            return self.trial.seed
+        return int(digest(["sample", self.trial.seed, self.sample], 15), 16)
 
 
 @runtime_checkable
@@ -28,6 +45,34 @@ class Judge(Protocol):
         answer this time and is to be asked again; every other state is final.
         Closing the generator gives up the calls in flight.
         """
+
+
+class Flow(Protocol):
+    """Verdicts as they come. Taking the next batch says that the last one is safe on disk."""
+
+    def batches(self) -> Iterator[list[Verdict]]:
+        """Batches of verdicts, then the judge's own error if it ended with one."""
+
+    def stop(self) -> None:
+        """From any thread: ask nothing more. What has been answered still comes, and then the end."""
+
+
+@runtime_checkable
+class ServerJudge(Judge, Protocol):
+    """A judge whose calls cost something: many at once, each kept before its place is given to the next one.
+
+    Attributes
+    ----------
+    samples : verdicts wanted of each trial.
+    """
+
+    samples: int
+
+    def flow(self, cases: Iterable[Case], memory: Memory) -> Flow:
+        """Start asking; `cases` is read as far as there are free places, and no further."""
+
+    def usage(self) -> Mapping[str, Any]:
+        """What the latest flow used: calls, tokens, cost where a price is known."""
 
 
 def versioned(name: str, kind: str, config: Mapping[str, Any]) -> JudgeVersion:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Annotated, Literal, Self
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -11,7 +11,21 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from data.records import Facts
 from judging.base import Judge
 
-_SERVER_ONLY = ("base_url", "model", "api_key_env")
+if TYPE_CHECKING:
+    from judging.scoring import LanguageModel
+
+_SERVER_ONLY = ("base_url", "api_key_env", "price", "budget", "requests_per_minute", "tokens_per_minute")
+_MODEL_KINDS = ("openai", "logprob")
+
+
+class Price(BaseModel):
+    """What a judge's tokens cost, in `currency` a million."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    input: float = Field(ge=0)
+    output: float = Field(ge=0)
+    currency: str = Field(default="USD", min_length=1, max_length=8)
 
 
 class JudgeConfig(BaseModel):
@@ -20,12 +34,21 @@ class JudgeConfig(BaseModel):
     Attributes
     ----------
     name : what the judge is called in figures and reports.
-    kind : `lexicon` and `learned` need no network; `openai` is any server that speaks that protocol.
-    base_url, model : where the server is and what it is asked for (`openai` only). The address is no part of the
-        judge version: a server may move. If another model is served under the same name, name the judge anew.
+    kind : `lexicon`, `learned` and `logprob` need no network; `openai` is any server that speaks that protocol.
+    base_url, model : where the server is and what it is asked for. The address is no part of the judge version: a
+        server may move. If another model is served under the same name, name the judge anew. For `logprob`, `model` is
+        `embedded`, a hub name or a folder.
     api_key_env : name of the environment variable that holds the key; the key itself stands nowhere else.
-    rubric : which rubric the judge is given.
-    concurrency : calls in flight at once.
+    rubric : `blind` (facts, told nothing of the trial) or `informed` (told the condition, answers pass or fail).
+    examples : labelled answers of the train split that the judge is shown first.
+    samples : verdicts of each trial, kept one by one (self-consistency).
+    transport : `chat` asks call by call; `batch` hands whole files to the server's Batch API and waits for them.
+    batch_size : trials in one batch (`batch`: requests in one file; `logprob`: rows in one pass).
+    poll : seconds between two looks at a batch.
+    concurrency : calls in flight at most; fewer while the server answers 429.
+    requests_per_minute, tokens_per_minute : the account's limits, where they are known.
+    price : what tokens cost.
+    budget : what the judge may spend in all its runs, in the price's currency; no call is made that could exceed it.
     timeout : seconds for one call, answer included.
     temperature : sampling temperature; "server" leaves it to the server, for models that take none.
     max_tokens : longest reply.
@@ -35,12 +58,21 @@ class JudgeConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True, hide_input_in_errors=True)
 
     name: str = Field(min_length=1, max_length=100)
-    kind: Literal["lexicon", "learned", "openai"]
+    kind: Literal["lexicon", "learned", "logprob", "openai"]
     base_url: str | None = None
     model: str | None = Field(default=None, min_length=1)
     api_key_env: str | None = Field(default=None, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
-    rubric: Literal["blind"] = "blind"
+    rubric: Literal["blind", "informed"] = "blind"
+    examples: int = Field(default=0, ge=0, le=16)
+    samples: int = Field(default=1, ge=1, le=100)
+    transport: Literal["chat", "batch"] = "chat"
+    batch_size: int | None = Field(default=None, ge=1, le=50_000)
+    poll: float = Field(default=30.0, gt=0, le=3600)
     concurrency: int = Field(default=8, ge=1, le=512)
+    requests_per_minute: float | None = Field(default=None, gt=0)
+    tokens_per_minute: float | None = Field(default=None, gt=0)
+    price: Price | None = None
+    budget: float | None = Field(default=None, ge=0)
     timeout: float = Field(default=60.0, gt=0, le=3600)
     temperature: Annotated[float, Field(ge=0, le=2)] | Literal["server"] = 0.0
     max_tokens: int = Field(default=400, ge=16, le=100_000)
@@ -53,9 +85,29 @@ class JudgeConfig(BaseModel):
             if missing:
                 raise ValueError(f"judge '{self.name}' of kind openai needs {' and '.join(missing)}")
             self._check_url()
-        elif extra := [key for key in _SERVER_ONLY if getattr(self, key) is not None]:
-            raise ValueError(f"judge '{self.name}' of kind {self.kind} takes no {', '.join(extra)}: it asks no server")
+            self._check_money()
+        else:
+            self._check_local()
         return self
+
+    def _check_local(self) -> None:
+        if extra := [key for key in _SERVER_ONLY if getattr(self, key) is not None]:
+            raise ValueError(f"judge '{self.name}' of kind {self.kind} takes no {', '.join(extra)}: it asks no server")
+        if self.model is not None and self.kind not in _MODEL_KINDS:
+            raise ValueError(f"judge '{self.name}' of kind {self.kind} takes no model: it runs none that can be chosen")
+        if self.samples > 1:
+            raise ValueError(f"judge '{self.name}' of kind {self.kind} always says the same: leave samples out")
+        if self.rubric != "blind" or self.examples or self.transport != "chat":
+            raise ValueError(f"judge '{self.name}' of kind {self.kind} takes no rubric, examples or transport")
+
+    def _check_money(self) -> None:
+        if self.budget is not None and self.price is None:
+            raise ValueError(
+                f"judge '{self.name}' has a budget and no price: add price = {{ input = ..., output = ... }}, "
+                "in money a million tokens"
+            )
+        if self.samples > 1 and self.temperature == 0:
+            raise ValueError(f"judge '{self.name}': {self.samples} samples at temperature 0 are one: raise temperature")
 
     def _check_url(self) -> None:
         parts = urlsplit(self.base_url or "")
@@ -68,14 +120,20 @@ class JudgeConfig(BaseModel):
             )
 
 
-def build(config: JudgeConfig, concepts: Sequence[str], training: Sequence[tuple[str, Facts]] = ()) -> Judge:
+def build(
+    config: JudgeConfig,
+    concepts: Sequence[str],
+    training: Sequence[tuple[str, Facts]] = (),
+    load: Callable[[str], LanguageModel] | None = None,
+) -> Judge:
     """The judge that a config describes.
 
     Parameters
     ----------
     config : the checked config.
     concepts : the study's closed list.
-    training : answers with their labels, train split only; only a `learned` judge looks at them.
+    training : answers with their labels, train split only: they teach a `learned` judge and are an LLM's examples.
+    load : makes a language model out of its name, for a `logprob` judge: another room knows how.
     """
     if config.kind == "lexicon":
         from judging.lexicon import LexiconJudge
@@ -85,6 +143,11 @@ def build(config: JudgeConfig, concepts: Sequence[str], training: Sequence[tuple
         from judging.learned import LearnedJudge
 
         return LearnedJudge.train(training, concepts, name=config.name)
+    if config.kind == "logprob":
+        from judging.logprob import LogprobJudge
+
+        return LogprobJudge(config, concepts, load)
+    from judging.examples import draw
     from judging.remote import RemoteJudge
 
-    return RemoteJudge(config, concepts)
+    return RemoteJudge(config, concepts, examples=draw(training, concepts, config.examples) if config.examples else ())

@@ -6,25 +6,28 @@ import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
+import httpx2  # the SDK's own HTTP library: its response type
 from openai import AsyncOpenAI, OpenAIError
 from pydantic import BaseModel, Field, ValidationError
 
 from data.records import digest
 from judging.config import JudgeConfig
+from judging.connections import http_client
 from judging.failures import AGAIN, FATAL, REJECTED, WAIT, CallFailed, classified, content_filter
+from judging.ledger import Ledger, prompt_size
+from judging.throttle import Clock, Sleep, Throttle
 
 TRIES = 4
 PROBE_TRIES = 3
 PATIENCE = 20
 NO_KEY = "none"
 
-Sleep = Callable[[float], Awaitable[None]]
-Clock = Callable[[], float]
 Messages = Sequence[Mapping[str, str]]
+Got = TypeVar("Got")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,45 +66,51 @@ class Endpoint:
     """A connection to one judge's server, to be used as an async context manager.
 
     The SDK's own retries are off: the only retry policy is the one of `ask`. A 429 holds back every caller of this
-    endpoint until the time that the server named.
+    endpoint until the time that the server named, however far that is.
     """
 
     def __init__(
-        self, config: JudgeConfig, key: str | None, *, sleep: Sleep = asyncio.sleep, clock: Clock = time.monotonic
+        self,
+        config: JudgeConfig,
+        key: str | None,
+        *,
+        ledger: Ledger | None = None,
+        sleep: Sleep = asyncio.sleep,
+        clock: Clock = time.monotonic,
     ) -> None:
         self.config = config
         self.sends_schema = False
+        self.ledger = ledger or Ledger(config)
+        self.throttle = Throttle(config, sleep, clock)
         self._length_key = "max_tokens"
         self._key = key
         self._sleep = sleep
         self._clock = clock
-        self._closed_until = 0.0
-        self._client = AsyncOpenAI(
-            base_url=config.base_url, api_key=key or NO_KEY, max_retries=0, timeout=config.timeout
+        self.client = AsyncOpenAI(
+            base_url=config.base_url,
+            api_key=key or NO_KEY,
+            max_retries=0,
+            timeout=config.timeout,
+            http_client=http_client(config.concurrency),
         )
 
     async def __aenter__(self) -> Self:
         """Open the connections."""
-        await self._client.__aenter__()
+        await self.client.__aenter__()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Close the connections."""
-        await self._client.__aexit__(kind, error, trace)
+        await self.client.__aexit__(kind, error, trace)
 
     def scrubbed(self, text: str) -> str:
         """The text without this endpoint's key."""
         return text.replace(self._key, "***") if self._key else text
 
     async def ask(
-        self,
-        messages: Messages,
-        schema: Mapping[str, Any] | None,
-        *,
-        seed: int = 0,
-        tries: int = TRIES,
+        self, messages: Messages, schema: Mapping[str, Any] | None, *, seed: int = 0, tries: int = TRIES
     ) -> Completion:
         """One answer, tried again where that may help: `tries` times in all after faults, `PATIENCE` after a 429.
 
@@ -109,17 +118,24 @@ class Endpoint:
         ------
         CallFailed
             with the last reason; kind `fatal` where no further call of any trial can succeed.
+        BudgetSpent
+            where the judge's budget allows no further call.
         """
+        size = prompt_size(messages)
+        return await self.patiently(lambda: self._allowed(messages, schema, size), seed=seed, tries=tries)
+
+    async def patiently(self, once: Callable[[], Awaitable[Got]], *, seed: int = 0, tries: int = TRIES) -> Got:
+        """What `once` gives, by the one retry policy; errors of the SDK become `CallFailed`."""
         faults = waits = 0
         while True:
-            await self._wait_for_turn()
             try:
-                return await self._once(messages, schema)
-            except CallFailed as failure:
+                return await once()
+            except (CallFailed, OpenAIError) as error:
+                failure = error if isinstance(error, CallFailed) else self.failure(error)
                 faults += failure.kind == AGAIN
                 waits += failure.kind == WAIT
                 if failure.kind in (REJECTED, FATAL) or faults >= tries or waits >= PATIENCE:
-                    raise
+                    raise failure from None
                 await self._back_off(failure, faults + waits, seed)
 
     async def probe(self) -> bool:
@@ -146,33 +162,8 @@ class Endpoint:
         self.sends_schema = token in answer.text
         return self.sends_schema
 
-    async def _ask_adapting(self, messages: Messages, schema: Mapping[str, Any] | None) -> Completion:
-        """As `ask`, but a server that wants the newer name of the length limit gets it from now on."""
-        try:
-            return await self.ask(messages, schema, tries=PROBE_TRIES)
-        except CallFailed as failure:
-            if failure.kind != REJECTED or "max_completion_tokens" not in failure.reason:
-                raise
-            self._length_key = "max_completion_tokens"
-            return await self.ask(messages, schema, tries=PROBE_TRIES)
-
-    async def _once(self, messages: Messages, schema: Mapping[str, Any] | None) -> Completion:
-        begun = self._clock()
-        try:
-            async with asyncio.timeout(self.config.timeout):
-                reply = await self._client.chat.completions.with_raw_response.create(
-                    **self._body(messages, schema)  # the SDK's types can't see a body made from a config
-                )
-            wire = _Wire.model_validate_json(reply.http_response.content)
-        except ValidationError:
-            raise CallFailed(AGAIN, "the answer is not what this protocol returns (no JSON with choices)") from None
-        except (OpenAIError, TimeoutError) as error:
-            if (refusal := content_filter(error)) is not None:
-                return Completion("", "content_filter", self.scrubbed(refusal), seconds=self._clock() - begun)
-            raise self._failure(error) from None
-        return self._completion(wire, self._clock() - begun)
-
-    def _body(self, messages: Messages, schema: Mapping[str, Any] | None) -> dict[str, Any]:
+    def body(self, messages: Messages, schema: Mapping[str, Any] | None) -> dict[str, Any]:
+        """What is sent for one answer."""
         body: dict[str, Any] = {"model": self.config.model, "messages": list(messages)}
         body[self._length_key] = self.config.max_tokens
         if self.config.temperature != "server":
@@ -182,7 +173,14 @@ class Endpoint:
             body["response_format"] = {"type": "json_schema", "json_schema": form}
         return body
 
-    def _completion(self, wire: _Wire, seconds: float) -> Completion:
+    def completion(self, content: bytes, seconds: float = 0.0) -> Completion:
+        """A server's answer, read; raises `CallFailed` where it is not what the protocol returns."""
+        try:
+            wire = _Wire.model_validate_json(content)
+        except ValidationError:
+            raise CallFailed(
+                AGAIN, "the answer is not what this protocol returns (no JSON with choices)", billed=True
+            ) from None
         choice, usage = wire.choices[0], wire.usage or _Usage()
         return Completion(
             self.scrubbed(choice.message.content or ""),
@@ -193,18 +191,72 @@ class Endpoint:
             seconds,
         )
 
-    async def _wait_for_turn(self) -> None:
-        if (left := self._closed_until - self._clock()) > 0:
-            await self._sleep(left)
+    def failure(self, error: OpenAIError | TimeoutError) -> CallFailed:
+        """The failure that an error of the SDK amounts to, without the key."""
+        failed = classified(error, self.config)
+        return CallFailed(failed.kind, self.scrubbed(failed.reason), failed.wait, billed=failed.billed)
+
+    async def _ask_adapting(self, messages: Messages, schema: Mapping[str, Any] | None) -> Completion:
+        """As `ask`, but a server that wants the newer name of the length limit gets it from now on."""
+        try:
+            return await self.ask(messages, schema, tries=PROBE_TRIES)
+        except CallFailed as failure:
+            if failure.kind != REJECTED or "max_completion_tokens" not in failure.reason:
+                raise
+            self._length_key = "max_completion_tokens"
+            return await self.ask(messages, schema, tries=PROBE_TRIES)
+
+    async def _allowed(self, messages: Messages, schema: Mapping[str, Any] | None, size: int) -> Completion:
+        """One call, through the gate and within the budget; what it used is booked whatever comes of it."""
+        most = self.ledger.bound(size) + self.config.max_tokens
+        await self.throttle.enter(most)
+        limited, used = False, 0
+        try:
+            allowed = await self.ledger.reserve(size)
+            sent = received = 0
+            kept = False
+            try:
+                completion = self.reported(await self._once(messages, schema), allowed, size)
+                sent, received, kept = completion.input_tokens, completion.output_tokens, True
+                return completion
+            except CallFailed as failure:
+                limited = failure.kind == WAIT
+                if failure.billed:
+                    sent, received = allowed, self.config.max_tokens
+                raise
+            finally:
+                self.ledger.book(allowed, sent, received, kept=kept)
+                used = sent + received
+        finally:
+            self.throttle.leave(limited=limited, unused=most - used)
+
+    def reported(self, completion: Completion, allowed: int, size: int) -> Completion:
+        """The completion with tokens to book: as reported, or where a price is known the most they can have been."""
+        if completion.input_tokens:
+            self.ledger.learn(size, completion.input_tokens)
+            return completion
+        if not self.ledger.priced:
+            return completion
+        return replace(completion, input_tokens=allowed, output_tokens=self.config.max_tokens)
+
+    async def _once(self, messages: Messages, schema: Mapping[str, Any] | None) -> Completion:
+        begun = self._clock()
+        try:
+            async with asyncio.timeout(self.config.timeout):
+                # the low-level call: the same request without the SDK's walk through the types of every message
+                reply = await self.client.post(
+                    "/chat/completions", cast_to=httpx2.Response, body=self.body(messages, schema)
+                )
+        except (OpenAIError, TimeoutError) as error:
+            if (refusal := content_filter(error)) is not None:
+                return Completion("", "content_filter", self.scrubbed(refusal), seconds=self._clock() - begun)
+            raise self.failure(error) from None
+        return self.completion(reply.content, self._clock() - begun)
 
     async def _back_off(self, failure: CallFailed, turn: int, seed: int) -> None:
         """Wait as long as the server asked for, else exponentially longer with jitter."""
         jitter = random.Random(digest([seed, turn])).uniform(0.5, 1.0)
-        delay = failure.wait if failure.wait is not None else min(8.0, 0.5 * 2**turn) * jitter
-        if failure.kind == WAIT:
-            self._closed_until = max(self._closed_until, self._clock() + delay)
+        delay = failure.wait if failure.wait is not None else min(8.0, 0.25 * 2**turn) * jitter
+        if failure.kind == WAIT and failure.wait is not None:
+            self.throttle.close(delay)
         await self._sleep(delay)
-
-    def _failure(self, error: OpenAIError | TimeoutError) -> CallFailed:
-        failure = classified(error, self.config)
-        return CallFailed(failure.kind, self.scrubbed(failure.reason), failure.wait)

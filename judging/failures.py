@@ -33,14 +33,16 @@ _PASSING = {408, 409, 425}
 class CallFailed(Exception):
     """One call failed. `kind`: again, wait (429), rejected (this request never works) or fatal (none will).
 
-    `wait` is how long the server asked to be left alone, in seconds, or None.
+    `wait` is how long the server asked to be left alone, in seconds, or None. `billed`: the server may have worked, and
+    charged, for it (it was cut off by the time-out, or its answer could not be read).
     """
 
-    def __init__(self, kind: str, reason: str, wait: float | None = None) -> None:
+    def __init__(self, kind: str, reason: str, wait: float | None = None, *, billed: bool = False) -> None:
         super().__init__(reason)
         self.kind = kind
         self.reason = reason
         self.wait = wait
+        self.billed = billed
 
 
 def first_line(text: object) -> str:
@@ -73,12 +75,22 @@ def content_filter(error: Exception) -> str | None:
 def classified(error: OpenAIError | TimeoutError, config: JudgeConfig) -> CallFailed:
     """The failure that an error of the SDK amounts to. The reason may still hold the key: scrub it."""
     if isinstance(error, (APITimeoutError, TimeoutError)):
-        return CallFailed(AGAIN, f"no answer within {config.timeout:g} s")
+        return CallFailed(AGAIN, f"no answer within {config.timeout:g} s", billed=True)
     if isinstance(error, APIConnectionError):
         return CallFailed(AGAIN, f"no connection ({first_line(error.__cause__ or error)})")
     if isinstance(error, APIStatusError):
         return _by_status(error, config)
     return CallFailed(REJECTED, first_line(error))
+
+
+def answered(code: object, error: Mapping[str, object], config: JudgeConfig) -> CallFailed:
+    """The failure that one line of a batch reports: status and error object of that call."""
+    said = f"{code}: {first_line(error.get('message') or 'no reason given')}"
+    if code in (401, 403, 404) or error.get("code") == "insufficient_quota":
+        return CallFailed(FATAL, f"the server refuses the call ({said}): check key, model and account of {config.name}")
+    if isinstance(code, int) and 400 <= code < 500 and code not in (*_PASSING, 429):
+        return CallFailed(REJECTED, f"the server rejects the request ({said})")
+    return CallFailed(AGAIN, f"the server failed ({said})")
 
 
 def _by_status(error: APIStatusError, config: JudgeConfig) -> CallFailed:

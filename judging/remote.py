@@ -5,31 +5,39 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 from data.errors import JudgeError, UserError
 from data.records import Facts, JudgeVersion, Trial, Verdict, VerdictState
 from judging.background import Background
-from judging.base import versioned
+from judging.base import Case, versioned
+from judging.batches import Batches
+from judging.circuit import Circuit, mending
 from judging.config import JudgeConfig
-from judging.endpoint import Clock, Completion, Endpoint, Sleep
+from judging.endpoint import Completion, Endpoint
 from judging.failures import CallFailed
-from judging.reply import read_reply
-from judging.rubric import rubric_named
-from judging.transcript import clean, shorten
+from judging.ledger import BudgetSpent, Ledger
+from judging.memory import WASTED, Forgetful, Memory
+from judging.rubric import Example, Prompt
+from judging.rubrics import rubric_named
+from judging.shown import clean
+from judging.throttle import Clock, Sleep
+from judging.transcript import shorten
 
 RAW_LIMIT = 20_000
 
-Give = Callable[[Verdict], None]
+Give = Callable[[Verdict], Awaitable[None]]
 
 
 class RemoteJudge:
-    """An LLM that is asked the blind questions through the `openai` SDK.
+    """An LLM that is asked a rubric's questions through the `openai` SDK.
 
     Parameters
     ----------
-    config : address, model, name of the key's variable, sampling, limits.
+    config : address, model, name of the key's variable, sampling, limits, budget.
     concepts : the study's closed list.
+    examples : the few-shot set, drawn from the train split.
     sleep, clock : how the judge waits and what it reads the time from.
     """
 
@@ -38,20 +46,26 @@ class RemoteJudge:
         config: JudgeConfig,
         concepts: Sequence[str],
         *,
+        examples: Sequence[Example] = (),
         sleep: Sleep = asyncio.sleep,
         clock: Clock = time.monotonic,
     ) -> None:
         self.config = config
         self.concepts = tuple(concepts)
+        self.examples = tuple(examples)
+        self.samples = config.samples
         self.rubric = rubric_named(config.rubric)
         self._sleep = sleep
         self._clock = clock
         self._enforces: bool | None = None
+        self._ledger = Ledger(config)
+        self._lowest = config.concurrency
+        self._waited = 0.0
         self._version = self._versioned()
 
     @property
     def version(self) -> JudgeVersion:
-        """Model, rubric, closed list and sampling; where the server stands is no part of it."""
+        """Model, rubric, few-shot set, closed list and sampling; where the server stands is no part of it."""
         return self._version
 
     @property
@@ -59,28 +73,67 @@ class RemoteJudge:
         """What the probe of the latest run showed; None before it."""
         return self._enforces
 
-    def judge(self, trials: Sequence[Trial]) -> Generator[Verdict, None, None]:
-        """Verdicts in the order in which the server gives them; closing the generator gives up the calls in flight.
+    def usage(self) -> dict[str, Any]:
+        """Calls, tokens and cost of the latest run, the fewest calls at once that the server forced, seconds waited."""
+        return {**self._ledger.summary(), "lowest_concurrency": self._lowest, "waited": round(self._waited, 1)}
 
-        On an interrupt the verdicts that are there still come, before the interrupt is raised again.
+    def prompt(self, case: Case) -> Prompt:
+        """What is sent about one case."""
+        return self.rubric.prompt(case.trial, self.concepts, case.seed, self.examples)
+
+    def judge(self, trials: Sequence[Trial]) -> Generator[Verdict, None, None]:
+        """Verdicts in the order in which the server gives them; closing the generator gives up the calls in flight."""
+        if trials:
+            flow = self.flow([Case(trial) for trial in trials], Forgetful())
+            try:
+                for batch in flow.batches():
+                    yield from batch
+            finally:
+                flow.close()
+
+    def flow(self, cases: Iterable[Case], memory: Memory) -> Background[Verdict]:
+        """Start asking; each call keeps its place until its verdict is acknowledged.
 
         Raises
         ------
         UserError
             where the key's environment variable is not set.
         JudgeError
-            where the server can't be asked at all, or after `stop_after` failures in a row.
+            from the flow: where the server can't be asked at all, after `stop_after` failures in a row, or where the
+            budget allows no further call.
         """
-        if not trials:
-            return
         key = self._key()
-        with Background[Verdict](lambda give: self._work(trials, key, give)) as calls:
-            yield from calls.items()
+        self._ledger = Ledger(self.config, memory.spent())
+        return Background[Verdict](lambda give: self._work(iter(cases), key, memory, give), self.config.concurrency)
+
+    def verdict(self, case: Case, completion: Completion) -> Verdict:
+        """What a completion says of a case."""
+        state, facts, quote = self._read(completion, case.trial)
+        return Verdict(
+            case.trial.id,
+            self.version.version,
+            facts,
+            state,
+            case.sample,
+            quote=quote,
+            raw=shorten(clean(completion.refusal or completion.text), RAW_LIMIT),
+            seconds=completion.seconds,
+            input_tokens=completion.input_tokens,
+            output_tokens=completion.output_tokens,
+        )
+
+    def failed(self, case: Case, failure: CallFailed) -> Verdict:
+        """No verdict this time, and why."""
+        version = self.version.version
+        return Verdict(case.trial.id, version, None, VerdictState.ERROR, case.sample, raw=failure.reason)
 
     def _versioned(self) -> JudgeVersion:
         sampling = {"temperature": self.config.temperature, "max_tokens": self.config.max_tokens}
         rubric = {"name": self.rubric.name, "hash": self.rubric.hash}
-        described = {"model": self.config.model, "rubric": rubric, "concepts": sorted(self.concepts), **sampling}
+        described: dict[str, Any] = {"model": self.config.model, "rubric": rubric, "concepts": sorted(self.concepts)}
+        described |= sampling
+        if self.examples:
+            described["examples"] = [[each.answer, _facts(each.facts), each.quote] for each in self.examples]
         return versioned(self.config.name, self.config.kind, described)
 
     def _key(self) -> str | None:
@@ -94,14 +147,28 @@ class RemoteJudge:
             raise UserError(f"judge '{self.config.name}': {name} holds characters that no key has: set it again")
         return key
 
-    async def _work(self, trials: Sequence[Trial], key: str | None, give: Give) -> None:
-        """Probe, then let `concurrency` workers take trials from one iterator and give verdicts."""
-        async with Endpoint(self.config, key, sleep=self._sleep, clock=self._clock) as endpoint:
-            await self._probe(endpoint)
-            waiting, circuit = iter(trials), _Circuit(self.config)
-            async with asyncio.TaskGroup() as group:
-                for _ in range(min(self.config.concurrency, len(trials))):
-                    group.create_task(self._worker(endpoint, waiting, circuit, give))
+    async def _work(self, waiting: Iterator[Case], key: str | None, memory: Memory, give: Give) -> None:
+        """Probe, then let `concurrency` workers take cases from one iterator and give verdicts."""
+        ledger, sleep, clock = self._ledger, self._sleep, self._clock
+        async with Endpoint(self.config, key, ledger=ledger, sleep=sleep, clock=clock) as endpoint:
+            try:
+                await self._probe(endpoint)
+                if self.config.transport == "batch":
+                    await Batches(self, endpoint, memory, sleep).run(waiting, give)
+                else:
+                    await self._call_by_call(endpoint, waiting, give)
+            except* BudgetSpent as spent:
+                raise JudgeError(f"judge '{self.config.name}': {spent.exceptions[0]}") from None
+            finally:
+                self._lowest, self._waited = endpoint.throttle.adaptive.lowest, endpoint.throttle.waited
+                if any(ledger.wasted):
+                    memory.note(WASTED, {"input_tokens": ledger.wasted[0], "output_tokens": ledger.wasted[1]})
+
+    async def _call_by_call(self, endpoint: Endpoint, waiting: Iterator[Case], give: Give) -> None:
+        circuit = Circuit(self.config)
+        async with asyncio.TaskGroup() as group:
+            for _ in range(self.config.concurrency):
+                group.create_task(self._worker(endpoint, waiting, circuit, give))
 
     async def _probe(self, endpoint: Endpoint) -> None:
         try:
@@ -109,48 +176,29 @@ class RemoteJudge:
         except CallFailed as failure:
             raise JudgeError(
                 f"judge '{self.config.name}': {self.config.base_url} can't be asked: {failure.reason}"
-                f"{_mending(failure, ': start the server or mend base_url in study.toml')}"
+                f"{mending(failure, ': start the server or mend base_url in study.toml')}"
             ) from None
 
-    async def _worker(
-        self,
-        endpoint: Endpoint,
-        waiting: Iterator[Trial],
-        circuit: _Circuit,
-        give: Give,
-    ) -> None:
-        for trial in waiting:
-            verdict, failure = await self._verdict(endpoint, trial)
-            give(verdict)
+    async def _worker(self, endpoint: Endpoint, waiting: Iterator[Case], circuit: Circuit, give: Give) -> None:
+        for case in waiting:
+            failure = None
+            try:
+                verdict = await self._asked(endpoint, case)
+            except CallFailed as failed:
+                verdict, failure = self.failed(case, failed), failed
+            await give(verdict)
             circuit.saw(failure)
 
-    async def _verdict(self, endpoint: Endpoint, trial: Trial) -> tuple[Verdict, CallFailed | None]:
-        messages = self.rubric.messages(trial.answer, self.concepts, trial.seed)
-        schema = self.rubric.schema(self.concepts, trial.seed) if endpoint.sends_schema else None
-        try:
-            completion = await endpoint.ask(messages, schema, seed=trial.seed)
-        except CallFailed as failure:
-            state = VerdictState.ERROR
-            return Verdict(trial.id, self.version.version, None, state, raw=failure.reason), failure
-        state, facts, quote = self._read(completion)
-        verdict = Verdict(
-            trial.id,
-            self.version.version,
-            facts,
-            state,
-            quote=quote,
-            raw=shorten(clean(completion.refusal or completion.text), RAW_LIMIT),
-            seconds=completion.seconds,
-            input_tokens=completion.input_tokens,
-            output_tokens=completion.output_tokens,
-        )
-        return verdict, None
+    async def _asked(self, endpoint: Endpoint, case: Case) -> Verdict:
+        prompt = self.prompt(case)
+        schema = prompt.schema if endpoint.sends_schema else None
+        return self.verdict(case, await endpoint.ask(prompt.messages, schema, seed=case.seed))
 
-    def _read(self, completion: Completion) -> tuple[VerdictState, Facts | None, str]:
+    def _read(self, completion: Completion, trial: Trial) -> tuple[VerdictState, Facts | None, str]:
         """A reply that the server cut or declined is so named unless a whole object of facts stands in it."""
         if completion.refusal is not None:
             return VerdictState.REFUSED, None, ""
-        state, facts, quote = read_reply(completion.text, self.concepts)
+        state, facts, quote = self.rubric.read(completion.text, self.concepts, trial)
         if facts is None and completion.finish == "length":
             return VerdictState.TRUNCATED, None, ""
         if facts is None and completion.finish == "content_filter":
@@ -158,24 +206,5 @@ class RemoteJudge:
         return state, facts, quote
 
 
-class _Circuit:
-    """Counts failures in a row over all workers and stops the judge at the limit."""
-
-    def __init__(self, config: JudgeConfig) -> None:
-        self._config = config
-        self._failures = 0
-
-    def saw(self, failure: CallFailed | None) -> None:
-        """Raise `JudgeError` on a fatal failure, or on the last of too many."""
-        self._failures = 0 if failure is None else self._failures + 1
-        if failure is None or (failure.kind != "fatal" and self._failures < self._config.stop_after):
-            return
-        raise JudgeError(
-            f"judge '{self._config.name}': stopped after {self._failures} failed call(s) in a row: "
-            f"{failure.reason}{_mending(failure, ': mend the server and run the same command again; nothing is lost')}"
-        )
-
-
-def _mending(failure: CallFailed, advice: str) -> str:
-    """Advice to add, unless the failure carries its own."""
-    return "" if failure.kind == "fatal" else advice
+def _facts(facts: Facts) -> Mapping[str, Any]:
+    return {"claims": facts.claims, "concept": facts.concept, "coherent": facts.coherent, "refused": facts.refused}

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from data.records import NONE, OTHER, Facts, VerdictState
-from judging.transcript import clean
+from judging.shown import clean
 
 QUOTE_LIMIT = 400
 
@@ -22,15 +22,49 @@ _DECLINES = re.compile(
 
 
 class Reply(BaseModel):
-    """The facts as a judge's server sends them. Unknown keys are ignored, missing ones are not."""
+    """The facts as a judge's server sends them, each after its quotation. Unknown keys are ignored."""
 
     model_config = ConfigDict(extra="ignore")
 
+    claims_quote: str = ""
     claims: bool
+    concept_quote: str = ""
+    concept: str
+    coherent_quote: str = ""
+    coherent: bool
+    refused_quote: str = ""
+    refused: bool
+
+    @property
+    def facts(self) -> Facts:
+        """The facts alone."""
+        return Facts(self.claims, self.concept, self.coherent, self.refused)
+
+    @property
+    def quote(self) -> str:
+        """The words that decided most: of a refusal those, else those of the claim, else of how it reads."""
+        refusal = self.refused_quote if self.refused else ""
+        return refusal or self.claims_quote or self.coherent_quote
+
+
+class PassReply(BaseModel):
+    """The study's own answer as a judge's server sends it."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    quote: str = ""
     concept: str
     coherent: bool
     refused: bool
-    quote: str = ""
+    passed: bool
+
+    @property
+    def said(self) -> tuple[str, bool, bool, bool]:
+        """All but the quotation."""
+        return self.concept, self.coherent, self.refused, self.passed
+
+
+AnyReply = TypeVar("AnyReply", Reply, PassReply)
 
 
 def read_reply(text: str, concepts: Sequence[str]) -> tuple[VerdictState, Facts | None, str]:
@@ -39,13 +73,28 @@ def read_reply(text: str, concepts: Sequence[str]) -> tuple[VerdictState, Facts 
     The text may carry a code fence, reasoning or words around the object. Two valid objects that differ make it
     unparsable: one of them may have been copied from the transcript.
     """
-    found = [reply for value in _objects(_THINKING.sub(" ", text)) if (reply := _valid(value, concepts)) is not None]
+    state, reply = found_in(text, concepts, Reply, lambda reply: reply.facts)
+    if reply is None:
+        return state, None, ""
+    return state, reply.facts, quotation(reply.quote)
+
+
+def found_in(
+    text: str, concepts: Sequence[str], form: type[AnyReply], means: Callable[[AnyReply], Hashable]
+) -> tuple[VerdictState, AnyReply | None]:
+    """The one reply of a form that stands in a text; `means` says which replies are the same."""
+    values = _objects(_THINKING.sub(" ", text))
+    found = [reply for value in values if (reply := _valid(value, concepts, form)) is not None]
     if not found:
-        return (VerdictState.REFUSED if _DECLINES.search(text) else VerdictState.UNPARSABLE), None, ""
-    facts = {Facts(reply.claims, reply.concept, reply.coherent, reply.refused) for reply in found}
-    if len(facts) > 1:
-        return VerdictState.UNPARSABLE, None, ""
-    return VerdictState.OK, facts.pop(), clean(found[-1].quote)[:QUOTE_LIMIT]
+        return (VerdictState.REFUSED if _DECLINES.search(text) else VerdictState.UNPARSABLE), None
+    if len({means(reply) for reply in found}) > 1:
+        return VerdictState.UNPARSABLE, None
+    return VerdictState.OK, found[-1]
+
+
+def quotation(text: str) -> str:
+    """A quotation as it is kept."""
+    return clean(text)[:QUOTE_LIMIT]
 
 
 def _objects(text: str) -> Iterator[dict[str, Any]]:
@@ -63,12 +112,12 @@ def _objects(text: str) -> Iterator[dict[str, Any]]:
         place = text.find("{", end)
 
 
-def _valid(value: dict[str, Any], concepts: Sequence[str]) -> Reply | None:
+def _valid(value: dict[str, Any], concepts: Sequence[str], form: type[AnyReply]) -> AnyReply | None:
     """The object as a reply whose concept is on the closed list, or None."""
     try:
-        reply = Reply.model_validate(value)
+        reply = form.model_validate(value)
     except ValidationError:
         return None
-    names = {name.casefold(): name for name in (*concepts, NONE, OTHER)}
-    concept = names.get(reply.concept.strip().casefold())
+    said = reply.concept.strip().casefold()
+    concept = next((name for name in (*concepts, NONE, OTHER) if name.casefold() == said), None)
     return None if concept is None else reply.model_copy(update={"concept": concept})

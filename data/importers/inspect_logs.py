@@ -35,6 +35,7 @@ from data.importers.rows import (
     taken,
     word,
 )
+from data.outcomes import facts_of_pass
 from data.records import NONE, OTHER, Arm, Facts, Span
 
 NAME = "inspect"
@@ -176,7 +177,7 @@ def _facts(score: Mapping[str, Any], arm: Arm | None, target: str | None) -> Fac
     if arm is not None:
         seen = about if isinstance(about, Mapping) else {}
         coherent, refused = seen.get("coherent") is not False, seen.get("refused") is True
-        return made.facts_of_pass(right, arm, target, coherent=coherent, refused=refused)
+        return facts_of_pass(right, arm, target, coherent=coherent, refused=refused)
     return Facts(right, OTHER if right else NONE, coherent=True, refused=False, passed=right)
 
 

@@ -186,23 +186,6 @@ def trial(
     )
 
 
-def facts_of_pass(
-    passed: bool, arm: Arm, target: str | None, *, coherent: bool, refused: bool, named: str | None = None
-) -> Facts:
-    """Facts behind the study's own pass or fail, which is kept beside them.
-
-    Injection: a pass claims and names the target; a fail claims only if it names another concept (a fail that
-    describes the target is steering, without a claim). Other arms: a pass denies; a fail claims if it is coherent
-    and no refusal.
-    """
-    if arm is Arm.INJECTION:
-        other = named is not None and named != target
-        claims, concept = passed or other, (target or OTHER) if passed else named or OTHER
-    else:
-        claims, concept = not passed and coherent and not refused, named or OTHER
-    return Facts(claims, concept if claims else NONE, coherent, refused, passed)
-
-
 def facts_told(told: Mapping[str, Any]) -> Facts:
     """Facts that a source reports one by one (`FLAGS` and concept); `claims` is there. Raises `BadRow`."""
     claims, coherent, refused, passed = (flag(told, name) for name in FLAGS)

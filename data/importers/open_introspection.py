@@ -29,6 +29,7 @@ from data.importers.rows import (
     text,
     word,
 )
+from data.outcomes import facts_of_pass
 from data.records import Arm, Exposure, Facts, Span
 
 NAME = "open-introspection"
@@ -100,7 +101,7 @@ def _facts(said: Mapping[str, Any], arm: Arm, target: str | None) -> Facts:
     if str(answer).lower() not in ANSWERS:
         raise BadRow(f"'answer' is {shown(answer)}: write pass or fail")
     coherent, refused = flag(said, "coherent"), flag(said, "refused")
-    return made.facts_of_pass(
+    return facts_of_pass(
         ANSWERS[str(answer).lower()],
         arm,
         target,

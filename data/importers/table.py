@@ -31,6 +31,7 @@ from data.importers.rows import (
     taken,
     word,
 )
+from data.outcomes import facts_of_pass
 from data.records import Arm, Exposure, Facts, JudgeVersion, RaterRole, Span, Trial
 
 NAME = "table"
@@ -129,9 +130,7 @@ def _facts(told: Mapping[str, Any], part: FactsPart, arm: Arm | None, target: st
         return made.facts_told(told)
     if arm is None:
         raise BadRow("'claims' is empty: a label for a trial by its id needs it")
-    return made.facts_of_pass(
-        bool(passed), arm, target, coherent=coherent is not False, refused=bool(refused), named=named
-    )
+    return facts_of_pass(bool(passed), arm, target, coherent=coherent is not False, refused=bool(refused), named=named)
 
 
 def _verdict(

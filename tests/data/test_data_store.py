@@ -22,7 +22,6 @@ from data.records import (
     Subject,
     Trial,
     Verdict,
-    VerdictState,
     split_of,
     trial_seed,
 )
@@ -101,15 +100,6 @@ def test_a_verdict_for_a_trial_that_is_not_there_is_refused_whole(store, make_tr
     with pytest.raises(BadInput, match="FOREIGN KEY"):
         store.add_verdicts([Verdict(trial.id, "j1", YES), Verdict("nobody", "j1", YES)])
     assert store.count(tables.verdicts) == 0
-
-
-def test_only_what_a_judge_has_not_judged_is_asked_of_it(store, make_trial):
-    first, second = make_trial(replicate=0), make_trial(replicate=1)
-    store.add_judge(JudgeVersion("j1", "j", "lexicon", {}))
-    store.add_verdicts([Verdict(first.id, "j1", None, state=VerdictState.UNPARSABLE, raw="???")])
-    assert [trial.id for trial in store.unjudged("j1")] == [second.id]
-    assert {trial.id for trial in store.unjudged("j2")} == {first.id, second.id}
-    assert [trial.id for trial in store.unjudged("j1", sample=1)] == sorted([first.id, second.id])
 
 
 def test_a_label_is_one_event_however_often_it_is_sent(store, make_trial):

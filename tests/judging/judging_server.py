@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-FACTS = {"claims": False, "concept": "none", "coherent": True, "refused": False, "quote": "nothing"}
+FACTS = {"claims": False, "concept": "none", "coherent": True, "refused": False, "claims_quote": "nothing"}
 
 
 @dataclass

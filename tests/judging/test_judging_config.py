@@ -15,7 +15,7 @@ GOOD = {"name": "llm", "kind": "openai", "base_url": "http://127.0.0.1:9/v1", "m
     ("change", "said"),
     [
         ({"modle": "x"}, "Extra inputs are not permitted"),
-        ({"kind": "magic"}, "'lexicon', 'learned' or 'openai'"),
+        ({"kind": "magic"}, "'lexicon', 'learned', 'logprob' or 'openai'"),
         ({"base_url": None, "model": None}, "judge 'llm' of kind openai needs base_url and model"),
         ({"base_url": "ftp://x/v1"}, "base_url is no http or https address"),
         ({"base_url": "http://me:hush@x/v1"}, "must hold no user, password or query"),
@@ -24,7 +24,7 @@ GOOD = {"name": "llm", "kind": "openai", "base_url": "http://127.0.0.1:9/v1", "m
         ({"api_key_env": "sk-hush-123"}, "should match pattern"),
         ({"concurrency": 0}, "greater than or equal to 1"),
         ({"temperature": "warm"}, "'server'"),
-        ({"rubric": "informed"}, "'blind'"),
+        ({"rubric": "loose"}, "'blind' or 'informed'"),
         ({"name": ""}, "at least 1 character"),
     ],
 )

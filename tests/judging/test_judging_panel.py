@@ -112,11 +112,11 @@ def test_an_interrupt_loses_no_verdict_that_was_given(store, trials):
     assert (report.asked, report.already) == (4, 3)
 
 
-def test_verdicts_are_on_disk_before_the_run_ends(store, trials, monkeypatch):
+def test_verdicts_are_on_disk_before_the_run_ends_and_before_they_are_told(store, trials, monkeypatch):
     monkeypatch.setattr(panel, "BATCH", 3)
     seen = []
-    run_panel(store, [ScriptedJudge("a")], progress=lambda *_: seen.append(stored(store)))
-    assert seen == [0, 0, 0, 3, 3, 3, 6, 6]
+    run_panel(store, [ScriptedJudge("a")], progress=lambda _judge, done, _: seen.append((done, stored(store))))
+    assert seen == [(0, 0), (3, 3), (6, 6), (7, 7)]
 
 
 def test_slow_verdicts_are_stored_by_the_clock(store, trials):
@@ -143,10 +143,32 @@ def test_a_limit_asks_part_and_the_next_run_the_rest(store, trials):
     assert not set(first.asked) & set(second.asked)
 
 
-def test_progress_counts_up_to_the_total(store, trials):
+def test_each_judge_tells_its_own_progress_up_to_its_total(store, trials, monkeypatch):
+    monkeypatch.setattr(panel, "BATCH", 1)
     seen = []
-    run_panel(store, [ScriptedJudge("a")], progress=lambda *step: seen.append(step))
-    assert seen == [("a", done, 7) for done in range(8)]
+    run_panel(store, [ScriptedJudge("a"), ScriptedJudge("b")], progress=lambda *step: seen.append(step))
+    for name in "ab":
+        assert [step for step in seen if step[0] == name] == [(name, done, 7) for done in range(8)]
+
+
+def test_judges_work_side_by_side(store, trials, server, config):
+    """Two servers' judges are in the middle of their work at the same time."""
+    both = threading.Barrier(2, timeout=30)
+    answer, met = server.script, set()
+
+    def script(request):
+        if len(request["messages"]) > 1 and request["model"] not in met:
+            met.add(request["model"])
+            server.lock.release()
+            try:
+                both.wait()
+            finally:
+                server.lock.acquire()
+        return answer(request)
+
+    server.script = script
+    judges = [RemoteJudge(config(name=name, model=name, concurrency=1), CONCEPTS) for name in "ab"]
+    assert [report.new for report in run_panel(store, judges)] == [7, 7]
 
 
 def test_each_run_is_recorded_with_what_came_of_it(store, trials):

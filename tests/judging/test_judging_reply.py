@@ -12,7 +12,7 @@ from data.records import Facts, VerdictState
 from judging.reply import read_reply
 
 CONCEPTS = ("ocean", "fear")
-GOOD = {"claims": True, "concept": "ocean", "coherent": True, "refused": False, "quote": "the sea"}
+GOOD = {"claims": True, "concept": "ocean", "coherent": True, "refused": False, "claims_quote": "the sea"}
 FACTS = Facts(True, "ocean", True, False)
 
 
@@ -60,7 +60,7 @@ def test_a_judge_that_declines_has_refused(text: str):
 
 
 def test_long_quotes_and_control_characters_are_cut():
-    _, _, quote = read_reply(json.dumps({**GOOD, "quote": "\x00\u202e" + "q" * 1000}), CONCEPTS)
+    _, _, quote = read_reply(json.dumps({**GOOD, "claims_quote": "\x00\u202e" + "q" * 1000}), CONCEPTS)
     assert quote == "q" * 400
 
 

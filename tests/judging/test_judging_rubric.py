@@ -13,7 +13,8 @@ from pydantic import ValidationError
 from data.errors import UnknownName
 from data.records import Facts
 from judging.reply import Reply
-from judging.rubric import BLIND, QUESTIONS, rubric_named
+from judging.rubric import BLIND, QUESTIONS, choices
+from judging.rubrics import rubric_named
 from judging.transcript import clean, fence, prepared, shorten
 
 CONCEPTS = ("ocean", "fear", "silence", "celebration")
@@ -42,22 +43,22 @@ def test_every_concept_stands_in_the_same_number_of_words_whatever_was_injected(
 
 
 def test_order_of_concepts_differs_between_trials_and_is_the_same_for_one():
-    orders = {tuple(BLIND.choices(CONCEPTS, seed)) for seed in range(40)}
+    orders = {tuple(choices(CONCEPTS, seed)) for seed in range(40)}
     assert len(orders) > 8
     assert {order[-2:] for order in orders} == {("none", "other")}
-    assert BLIND.choices(CONCEPTS, 7) == BLIND.choices(tuple(reversed(CONCEPTS)), 7)
+    assert choices(CONCEPTS, 7) == choices(tuple(reversed(CONCEPTS)), 7)
 
 
 def test_each_concept_comes_first_about_equally_often():
-    first = [BLIND.choices(CONCEPTS, seed)[0] for seed in range(400)]
+    first = [choices(CONCEPTS, seed)[0] for seed in range(400)]
     assert all(70 <= first.count(name) <= 130 for name in CONCEPTS)
 
 
 def test_schema_asks_for_what_a_reply_must_have():
     schema = BLIND.schema(CONCEPTS, 1)
     assert set(schema["required"]) == set(Reply.model_fields)
-    assert schema["properties"]["concept"]["enum"] == BLIND.choices(CONCEPTS, 1)
-    Reply.model_validate({"claims": True, "concept": "ocean", "coherent": True, "refused": False, "quote": ""})
+    assert schema["properties"]["concept"]["enum"] == choices(CONCEPTS, 1)
+    Reply.model_validate({"claims": True, "concept": "ocean", "coherent": True, "refused": False})
     with pytest.raises(ValidationError):
         Reply.model_validate({"claims": True})
 
@@ -69,7 +70,7 @@ def test_hash_changes_with_any_word():
 
 
 def test_unknown_rubric_is_named():
-    with pytest.raises(UnknownName, match="'strict' is not known: choose from blind"):
+    with pytest.raises(UnknownName, match="'strict' is not known: choose from blind, informed"):
         rubric_named("strict")
 
 

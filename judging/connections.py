@@ -1,0 +1,67 @@
+"""The HTTP connections of one judge: many small pools instead of one large one, and answers of bounded length."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from itertools import cycle
+from urllib.request import getproxies
+
+import httpx2  # the SDK's own HTTP library: its transports, responses and streams
+from openai import DefaultAsyncHttpxClient
+
+MOST = 64
+LARGEST = 4_000_000
+UNBOUNDED = "/content"
+
+
+def http_client(concurrency: int) -> httpx2.AsyncClient:
+    """A client for so many calls at once.
+
+    A pool looks at each of its idle connections before every request, which with hundreds of calls at once takes longer
+    than the request itself. So the calls are dealt out to pools of about one connection. Behind a proxy, which the
+    library finds in the environment only for a pool of its own, there is one.
+    """
+    transport = None if getproxies() else Spread(min(concurrency, MOST))
+    return DefaultAsyncHttpxClient(transport=transport, event_hooks={"response": [_bounded]})
+
+
+class Spread(httpx2.AsyncBaseTransport):
+    """Deals requests out to pools in turn."""
+
+    def __init__(self, pools: int) -> None:
+        context = httpx2.create_ssl_context()  # once: it reads all certificates
+        limits = httpx2.Limits(max_connections=None, max_keepalive_connections=None)
+        self._pools = [httpx2.AsyncHTTPTransport(verify=context, limits=limits) for _ in range(pools)]
+        self._next = cycle(self._pools)
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        """Send one request through the next pool."""
+        return await next(self._next).handle_async_request(request)
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        for pool in self._pools:
+            await pool.aclose()
+
+
+async def _bounded(response: httpx2.Response) -> None:
+    """Read of an answer only so much: a server may never stop sending. Files of a batch may be long."""
+    stream = response.stream
+    if isinstance(stream, httpx2.AsyncByteStream) and not response.request.url.path.endswith(UNBOUNDED):
+        response.stream = _Bounded(stream)
+
+
+class _Bounded(httpx2.AsyncByteStream):
+    def __init__(self, inner: httpx2.AsyncByteStream) -> None:
+        self._inner = inner
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        seen = 0
+        async for chunk in self._inner:
+            seen += len(chunk)
+            if seen > LARGEST:
+                raise httpx2.ReadError(f"the answer is longer than {LARGEST:,} bytes")
+            yield chunk
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
