@@ -31,7 +31,10 @@ def judge_splits(kind: str, asked: Sequence[str] | None = None) -> tuple[str, ..
 
 
 def trial_frame(store: Store) -> pd.DataFrame:
-    """Trials that gave an answer: trial, subject, arm, target (the injected concept), strength, layer, split."""
+    """Trials that judges read and that gave an answer.
+
+    Columns: trial, subject, arm, target (the injected concept), strength, layer, split.
+    """
     column = trial_table.c
     query = select(
         column.id.label("trial"),
@@ -42,7 +45,8 @@ def trial_frame(store: Store) -> pd.DataFrame:
         column.layer,
         column.split,
     )
-    return store.frame(query.where(column.error.is_(None)).order_by(column.id))
+    judged = column.arm.in_([str(arm) for arm in Arm if arm.judged])
+    return store.frame(query.where(column.error.is_(None), judged).order_by(column.id))
 
 
 def judge_frame(store: Store, judges: Sequence[str] | None = None) -> pd.DataFrame:

@@ -24,7 +24,7 @@ YELLOW = "#F0E442"
 GREY = "#8A8A8A"
 PALETTE = (BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY, YELLOW, GREY)
 
-ARM_COLOURS = {Arm.INJECTION: VERMILION, Arm.CONTROL: BLUE, Arm.RANDOM: GREEN}
+ARM_COLOURS = {Arm.INJECTION: VERMILION, Arm.CONTROL: BLUE, Arm.RANDOM: GREEN, Arm.NEGATED: PURPLE}
 # Lightness falls throughout and fastest near 0.55, so that dark text reads well below that and white text above.
 SEQUENTIAL = {0.0: "#F1F5FA", 0.5: "#A5C8E6", 0.6: "#2F72B0", 1.0: "#0B3C73"}
 WHITE_TEXT_FROM = 0.56

@@ -54,7 +54,8 @@ class Overview:
         """Answers without a verdict of any state, by judge, of the judges that the study names or that have spoken."""
         read = self.states.groupby("judge")["n"].sum()
         names = dict.fromkeys([*self.settings.get("judges", []), *read.index])
-        lacking = {name: self.trials - int(read.get(name, 0)) for name in names}
+        readable = int(self.cells.loc[self.cells["arm"] != str(Arm.MISMATCHED), "n"].sum())
+        lacking = {name: readable - int(read.get(name, 0)) for name in names}
         return {name: number for name, number in lacking.items() if number > 0}
 
     @property

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Select, func, select
 
-from data.records import Trial
+from data.records import Arm, Trial
 from data.store import Store, trial_of
 from data.tables import judges, trials, verdicts
 
@@ -74,10 +74,11 @@ def spent(store: Store, name: str) -> tuple[int, int]:
 
 
 def _wanting(judge: str, samples: int) -> Select[Any]:
-    """Trials with fewer verdicts than samples, by id."""
+    """Trials that judges read, with fewer verdicts than samples, by id."""
     own = (verdicts.c.trial == trials.c.id) & (verdicts.c.judge == judge) & (verdicts.c.sample < samples)
     given = select(func.count()).select_from(verdicts).where(own).correlate(trials).scalar_subquery()
-    return select(trials).where(trials.c.error.is_(None), given < samples).order_by(trials.c.id)
+    judged = trials.c.arm.in_([str(arm) for arm in Arm if arm.judged])
+    return select(trials).where(trials.c.error.is_(None), judged, given < samples).order_by(trials.c.id)
 
 
 def _held(store: Store, judge: str, ids: Sequence[str]) -> dict[str, set[int]]:

@@ -55,7 +55,11 @@ def rule_named(name: str) -> Rule:
 
 
 def is_event(outcome: Outcome, arm: Arm) -> bool:
-    """The event counted: identified in the injection arm, claimed or identified in the others."""
+    """The event counted: identified in the injection arm, claimed or identified in the others.
+
+    A negated trial's claim counts whatever it is of, as a random one's does. A mismatched trial is not asked what it
+    notices: its event is a yes (`data.affirmation`), and neither judges nor fits see it.
+    """
     if arm is Arm.INJECTION:
         return outcome is Outcome.IDENTIFIED
     return outcome in (Outcome.CLAIMED, Outcome.IDENTIFIED)

@@ -16,11 +16,22 @@ IMPORTED = "imported"
 
 
 class Arm(StrEnum):
-    """What was added to the subject: the concept's vector, nothing, or a random direction of the same norm."""
+    """What was added to the subject, and what it was asked.
+
+    The concept's vector, nothing, a random direction of the same norm, the concept's vector with its sign turned; or
+    (`mismatched`) the vector or nothing, but asked a question of fact whose answer is no.
+    """
 
     INJECTION = "injection"
     CONTROL = "control"
     RANDOM = "random"
+    NEGATED = "negated"
+    MISMATCHED = "mismatched"
+
+    @property
+    def judged(self) -> bool:
+        """Whether its answers are about what the subject notices, so that judges and raters can read them."""
+        return self is not Arm.MISMATCHED
 
 
 class Span(StrEnum):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
+from typing import Any
 
 import numpy as np
 
@@ -16,8 +18,10 @@ from data.records import Arm, Condition, Span, digest, trial_seed
 class Design:
     """The axes of a sweep.
 
-    `replicates` are trials per condition and arm. A condition of the injection and random arms is a concept, layer,
-    strength, span and protocol; one of the control arm is a protocol alone. No `spans`: each protocol's own.
+    `replicates` are trials per condition and arm. A condition of a steered arm is a concept, layer, strength, span and
+    protocol; one of the control arm is a protocol alone. The mismatched arm has both, the latter as its baseline, each
+    replicate with another question. No `spans`: each protocol's own. `exclude` leaves out conditions: each entry names
+    some axes, and what agrees with all of them is not planned.
     """
 
     concepts: tuple[str, ...]
@@ -28,15 +32,17 @@ class Design:
     spans: tuple[Span, ...] = ()
     replicates: Mapping[Arm, int] = field(default_factory=lambda: {Arm.INJECTION: 5, Arm.CONTROL: 40, Arm.RANDOM: 2})
     seed: int = 0
+    exclude: tuple[Mapping[str, Any], ...] = ()
 
 
 @dataclass(frozen=True)
 class Said:
-    """What planning needs to know of a protocol: its name, its hash and its own span."""
+    """What planning needs to know of a protocol: its name, its hash, its own span, and its hash with each question."""
 
     name: str
     hash: str
     span: Span
+    asked: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -58,6 +64,18 @@ def random_vector_hash(vector: str) -> str:
     return digest({"method": "random direction", "norm_of": vector})
 
 
+def negated_vector_hash(vector: str) -> str:
+    """Hash of the recipe 'this vector with its sign turned'."""
+    return digest({"method": "sign turned", "of": vector})
+
+
+def vector_hash(arm: Arm, vector: str) -> str:
+    """Hash of what an arm adds, given that of the concept's vector."""
+    if arm is Arm.RANDOM:
+        return random_vector_hash(vector)
+    return negated_vector_hash(vector) if arm is Arm.NEGATED else vector
+
+
 def conditions(
     design: Design, subject: str, revision: str, protocols: Sequence[Said], vectors: Mapping[tuple[str, int], str]
 ) -> list[tuple[Condition, int]]:
@@ -65,19 +83,42 @@ def conditions(
     check(design)
     made: list[tuple[Condition, int]] = []
     for arm, said in product(design.arms, protocols):
-        spans = design.spans or (said.span,)
-        if arm is Arm.CONTROL:
-            nothing = Condition(subject, revision, arm, None, None, 0.0, spans[0], said.hash, None, design.seed)
-            made.append((nothing, design.replicates.get(arm, 0)))
-            continue
-        for span, layer, strength, concept in product(spans, design.layers, design.strengths, design.concepts):
-            vector = vectors[concept, layer]
-            hash_ = random_vector_hash(vector) if arm is Arm.RANDOM else vector
-            condition = Condition(
-                subject, revision, arm, concept, layer, float(strength), span, said.hash, hash_, design.seed
-            )
-            made.append((condition, design.replicates.get(arm, 0)))
+        number = design.replicates.get(arm, 0)
+        for place, (span, concept, layer, strength) in enumerate(_axes(design, arm, said)):
+            vector = None if concept is None or layer is None else vectors[concept, layer]
+            hash_ = vector_hash(arm, vector) if vector else None
+            for protocol, replicates in _asked(said, place, number) if arm is Arm.MISMATCHED else [(said.hash, number)]:
+                condition = Condition(
+                    subject, revision, arm, concept, layer, float(strength), span, protocol, hash_, design.seed
+                )
+                made.append((condition, replicates))
     return made
+
+
+def _axes(design: Design, arm: Arm, said: Said) -> Iterator[tuple[Span, str | None, int | None, float]]:
+    """Span, concept, layer and strength of an arm's conditions with one protocol."""
+    spans = design.spans or (said.span,)
+    if arm in (Arm.CONTROL, Arm.MISMATCHED) and not _left_out(design, arm=arm, protocol=said.name):
+        yield spans[0], None, None, 0.0
+    if arm is Arm.CONTROL:
+        return
+    for span, layer, strength, concept in product(spans, design.layers, design.strengths, design.concepts):
+        axes = {"arm": arm, "protocol": said.name, "span": span}
+        if not _left_out(design, **axes, layer=layer, strength=strength, concept=concept):
+            yield span, concept, layer, strength
+
+
+def _left_out(design: Design, **axes: Any) -> bool:
+    return any(all(key in axes and axes[key] == value for key, value in rule.items()) for rule in design.exclude)
+
+
+def _asked(said: Said, place: int, number: int) -> list[tuple[str, int]]:
+    """Hashes of the questions that a condition's replicates are asked, with their numbers.
+
+    Each condition goes on where the one before ended, so that few replicates do not mean few questions.
+    """
+    chosen = Counter(said.asked[(place * number + one) % len(said.asked)] for one in range(number))
+    return list(chosen.items())
 
 
 def check(design: Design) -> None:
@@ -88,8 +129,21 @@ def check(design: Design) -> None:
             raise BadInput(f"design: '{name}' is empty: name at least one")
         if len(set(values)) != len(values):
             raise BadInput(f"design: '{name}' names a value twice: {', '.join(map(str, values))}")
+    for rule in design.exclude:
+        for key, value in rule.items():
+            _check_excluded(design, key, value)
     if any(number < 0 for number in design.replicates.values()):
         raise BadInput("design: 'replicates' holds a negative number: write 0 or more")
+
+
+def _check_excluded(design: Design, key: str, value: Any) -> None:
+    known = {"arm": design.arms, "concept": design.concepts, "layer": design.layers, "strength": design.strengths}
+    known |= {"span": design.spans or tuple(Span), "protocol": design.protocols}
+    if key not in known:
+        raise BadInput(f"design: 'exclude' names the axis '{key}': choose from {', '.join(known)}")
+    if value not in known[key]:
+        has = ", ".join(map(str, known[key]))
+        raise BadInput(f"design: 'exclude' names the {key} {value}, which the design does not have: it has {has}")
 
 
 def balanced(counted: Sequence[tuple[Condition, int]]) -> list[Planned]:

@@ -43,6 +43,8 @@ class Engine:
     def stream(self, requests: Sequence[Request]) -> Iterator[tuple[int, Answer]]:
         """Answer all requests; each comes, with its place among them, when it is done.
 
+        `requests` may make them as they are asked for: those that wait are not kept.
+
         A row whose logits are not finite ends with finish `error` and its reason; the others go on. Where memory runs
         out, the rows under way start again in a batch of half the size.
 
@@ -51,17 +53,19 @@ class Engine:
         GnomonError
             Memory does not hold one row.
         """
-        left = dict(enumerate(requests))
-        rows = self.rows or self.fitting(requests)
+        left = dict.fromkeys(range(len(requests)))
+        if left and not self.rows:
+            self.rows = self.fitting(requests)
         while left:
+            rows = min(self.rows or 1, len(left))
             try:
-                for index, answer in self._pass(left, min(rows, len(left))):
+                for index, answer in self._pass(requests, list(left), rows):
                     del left[index]
                     yield index, answer
             except (RuntimeError, MemoryError) as error:
                 if not is_lack_of_memory(error):
                     raise
-                rows = self.rows = self._fewer(min(rows, len(left)), list(left.values()))
+                self.rows = self._fewer(rows, requests)
 
     def fitting(self, requests: Sequence[Request]) -> int:
         """Rows that memory holds, found from what one position of the cache takes."""
@@ -74,17 +78,18 @@ class Engine:
         column = sum(part.numel() * part.element_size() for pair in pairs_of(cache) for part in pair)
         return max(request.columns for request in requests) * column + 2 * logits.numel() * logits.element_size()
 
-    def _pass(self, left: dict[int, Request], rows: int) -> Iterator[tuple[int, Answer]]:
-        """Answer what is left in one batch of up to `rows` rows."""
-        waiting = deque(Row(index, request) for index, request in left.items())
-        for prompt in {row.request.prompt for row in waiting if row.request.begin}:
+    def _pass(self, requests: Sequence[Request], left: list[int], rows: int) -> Iterator[tuple[int, Answer]]:
+        """Answer what is left in one batch of up to `rows` rows; a request is looked at again when its turn comes."""
+        waiting = deque(left)
+        for prompt in {requests[index].prompt for index in left if requests[index].begin}:
             self._prompts.of(prompt)  # before anything is steered
         with inject(self.subject.model, [None] * (rows + 1)) as injection:
-            columns = max(row.request.columns for row in waiting)
+            columns = max(requests[index].columns for index in left)
             batch = Batch(self.subject, injection, self._prompts, rows, columns)
             while waiting or batch.rows:
                 if waiting and (batch.free >= max(1, rows // REFILL) or batch.free >= len(waiting)):
-                    batch.admit([waiting.popleft() for _ in range(min(batch.free, len(waiting)))])
+                    chosen = [waiting.popleft() for _ in range(min(batch.free, len(waiting)))]
+                    batch.admit([Row(index, requests[index]) for index in chosen])
                 else:
                     batch.step()
                 yield from batch.leave()

@@ -28,7 +28,8 @@ class Protocol:
     """The messages put to a subject and how it answers.
 
     `marker` is a text that stands exactly once in the messages; span `from_marker` starts at its first token.
-    `span` is the span used where the study names none. `temperature` 0 takes the likeliest token.
+    `span` is the span used where the study names none. `temperature` 0 takes the likeliest token. An answer ends before
+    the first text of `stop`.
     """
 
     name: str
@@ -37,15 +38,17 @@ class Protocol:
     span: Span
     temperature: float
     max_tokens: int
+    stop: tuple[str, ...] = ()
 
     @cached_property
     def hash(self) -> str:
         """Identity of the protocol: changes with any letter of it."""
-        return digest(asdict(self))
+        return digest(self.content())
 
     def content(self) -> dict[str, Any]:
-        """The whole protocol as JSON-able values, as the store keeps it."""
-        return {**asdict(self), "messages": [asdict(message) for message in self.messages]}
+        """The whole protocol as JSON-able values, as the store keeps it; without `stop` where it has none, as ever."""
+        whole = {**asdict(self), "messages": [asdict(message) for message in self.messages]}
+        return {**whole, "stop": list(self.stop)} if self.stop else {k: v for k, v in whole.items() if k != "stop"}
 
 
 def shipped() -> list[str]:
@@ -82,8 +85,8 @@ def _parse(text: str, where: str) -> Protocol:
     except tomllib.TOMLDecodeError as error:
         raise BadInput(f"protocol {where}: not TOML: {error}") from error
     wanted = {"name": str, "messages": list, "marker": str, "span": str, "temperature": float | int, "max_tokens": int}
-    for key in values.keys() - wanted.keys():
-        raise BadInput(f"protocol {where}: key '{key}' is not known: keys are {', '.join(wanted)}")
+    for key in values.keys() - wanted.keys() - {"stop"}:
+        raise BadInput(f"protocol {where}: key '{key}' is not known: keys are {', '.join(wanted)}, stop")
     for key, kind in wanted.items():
         if not isinstance(values.get(key), kind) or isinstance(values[key], bool):
             raise BadInput(
@@ -96,6 +99,7 @@ def _parse(text: str, where: str) -> Protocol:
         span=_span(values["span"], where),
         temperature=float(values["temperature"]),
         max_tokens=values["max_tokens"],
+        stop=_stop(values.get("stop", []), where),
     )
     _check(protocol, where)
     return protocol
@@ -105,6 +109,12 @@ def _message(item: Any, where: str) -> Message:
     if not isinstance(item, dict) or set(item) != {"role", "content"} or item["role"] not in ROLES:
         raise BadInput(f"protocol {where}: a message needs 'content' and a 'role' out of {', '.join(ROLES)}")
     return Message(item["role"], str(item["content"]).strip())
+
+
+def _stop(value: Any, where: str) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(text, str) and text for text in value):
+        raise BadInput(f"protocol {where}: 'stop' must be a list of texts, none of them empty")
+    return tuple(value)
 
 
 def _span(value: str, where: str) -> Span:

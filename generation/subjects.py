@@ -8,7 +8,9 @@ from typing import Any
 
 from data.errors import BadInput, UnknownName
 from data.records import digest
+from generation.fitting import enough_memory, torch_device
 from generation.folders import sha256_of
+from generation.memory import is_lack_of_memory
 
 EMBEDDED = "embedded"
 DTYPES = ("float32", "bfloat16", "float16")
@@ -37,7 +39,7 @@ class LoadedSubject:
 
 
 def load_subject(
-    name: str, model: str, *, parameters: float | None = None, dtype: str = "float32", device: str = "cpu"
+    name: str, model: str, *, parameters: float | None = None, dtype: str = "float32", device: str | None = None
 ) -> LoadedSubject:
     """Load a subject.
 
@@ -51,8 +53,8 @@ def load_subject(
         Number of parameters; counted where not given.
     dtype : {"float32", "bfloat16", "float16"}
         Number format of weights and activations.
-    device : str
-        A torch device.
+    device : str, optional
+        A torch device; `auto` spreads the blocks over all GPUs (and the CPU); by default a GPU where there is one.
 
     Raises
     ------
@@ -61,14 +63,18 @@ def load_subject(
     """
     if dtype not in DTYPES:
         raise BadInput(f"subject '{name}': dtype '{dtype}' is not known: choose from {', '.join(DTYPES)}")
-    loaded, tokenizer, weights = _load(name, model, dtype)
+    spread = device == "auto"
+    where = torch_device(name, None if spread else device)
+    with enough_memory(name, model, dtype, where, spread):
+        loaded, tokenizer, weights = _load(name, model, dtype, spread)
+        loaded = loaded if spread else loaded.to(where)
     if not getattr(tokenizer, "chat_template", None):
         raise BadInput(
             f"subject '{name}': the tokenizer of '{model}' has no chat template: use its instruct variant, or put a "
             "chat_template.jinja beside its tokenizer"
         )
     text = loaded.config.get_text_config()
-    loaded = loaded.to(device).eval().requires_grad_(False)
+    loaded = loaded.eval().requires_grad_(False)
     return LoadedSubject(
         name=name,
         model=loaded,
@@ -80,22 +86,22 @@ def load_subject(
     )
 
 
-def _load(name: str, model: str, dtype: str) -> tuple[Any, Any, str]:
+def _load(name: str, model: str, dtype: str, spread: bool = False) -> tuple[Any, Any, str]:
     """Model, tokenizer and the identity of the weights."""
     if model == EMBEDDED:
         from generation.embedded import GGUF_SHA256, ensure_converted
 
-        return *_from_folder(name, str(ensure_converted()), dtype), GGUF_SHA256
+        return *_from_folder(name, str(ensure_converted()), dtype, spread), GGUF_SHA256
     path = Path(model).expanduser()
     if model.endswith(".gguf"):
         return _from_gguf(name, path, dtype)
     if path.is_dir():
-        return *_from_folder(name, str(path), dtype), _weights_of(name, path)
+        return *_from_folder(name, str(path), dtype, spread), _weights_of(name, path)
     if path.is_absolute() or model.startswith((".", "~")) or model.count("/") != 1:
         raise UnknownName(
             f"subject '{name}': there is no folder {model}: name a folder, a .gguf file, a hub name or '{EMBEDDED}'"
         )
-    loaded, tokenizer = _from_folder(name, model, dtype)
+    loaded, tokenizer = _from_folder(name, model, dtype, spread)
     return loaded, tokenizer, f"{model}@{getattr(loaded.config, '_commit_hash', None)}"
 
 
@@ -113,7 +119,7 @@ def _from_gguf(name: str, path: Path, dtype: str) -> tuple[Any, Any, str]:
     return model.to(getattr(torch, dtype)), tokenizer, sha256_of(path)
 
 
-def _from_folder(name: str, place: str, dtype: str) -> tuple[Any, Any]:
+def _from_folder(name: str, place: str, dtype: str, spread: bool) -> tuple[Any, Any]:
     """Load a folder or hub name. No code of the model's authors is run, and no pickle is opened."""
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -121,13 +127,16 @@ def _from_folder(name: str, place: str, dtype: str) -> tuple[Any, Any]:
     from generation.quiet import quiet
 
     safe: dict[str, Any] = {"trust_remote_code": False}
+    over = {"device_map": "auto"} if spread else {}
     try:
         with quiet():
             tokenizer = AutoTokenizer.from_pretrained(place, **safe)
             model = AutoModelForCausalLM.from_pretrained(
-                place, dtype=getattr(torch, dtype), use_safetensors=True, **safe
+                place, dtype=getattr(torch, dtype), use_safetensors=True, **safe, **over
             )
     except (OSError, ValueError, ImportError, RuntimeError) as error:
+        if is_lack_of_memory(error):
+            raise
         raise _unloadable(name, place, error) from error
     return model, tokenizer
 

@@ -1,25 +1,42 @@
-"""Runs a design on a subject: makes the trials that the store does not hold yet, batch by batch."""
+"""Runs a design on a subject: makes the trials that the store does not hold yet, and stores them as they are done."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from data.errors import BadInput
-from data.records import Arm, Subject, Trial
+from data.records import Subject, Trial
 from data.store import Store
-from generation.design import Design, Planned, Said, balanced, conditions, random_vector_hash
-from generation.protocol import Protocol, load_protocol
+from generation.design import Design, Planned
+from generation.protocol import load_protocol
 
 if TYPE_CHECKING:
-    from generation.batch import Answer, Request
-    from generation.prompts import Prompt
+    from generation.protocol import Protocol as Said
     from generation.subjects import LoadedSubject
-    from generation.vectors import ConceptVector
 
-BATCH_SIZE = 64
+TOGETHER = 32
+SECONDS = 5.0
+Progress = Callable[[int, int], None]
+
+
+class Workers(Protocol):
+    """Whatever makes trials of a design: this process, or actors on several machines.
+
+    `subject` has a name, a revision, and numbers of layers and parameters. `make` may yield a trial twice.
+    """
+
+    @property
+    def subject(self) -> Any:
+        """The subject that the trials are made on."""
+
+    def begin(self, design: Design, protocols: Sequence[Said]) -> Iterable[dict[str, Any]]:
+        """Get ready; gives the vectors in use as the store keeps them."""
+
+    def make(self, planned: Sequence[Planned]) -> Iterable[Trial]:
+        """The trials, each when it is done."""
 
 
 @dataclass(frozen=True)
@@ -33,97 +50,147 @@ class SweepReport:
     seconds: float
 
 
-def plan(design: Design, subject: LoadedSubject, protocols: Sequence[Protocol]) -> list[Planned]:
-    """Every trial of the design for a subject, each beginning balanced over the conditions; nothing is computed.
+@dataclass(frozen=True)
+class Estimate:
+    """What a run would do: trials planned and there already, tokens of their answers at most, and the time of those.
 
-    Raises
-    ------
-    BadInput
-        An empty axis, or a layer that the subject does not have.
+    `rows` run together; a row takes `admit_seconds` for its prompt, and a step of all rows `step_seconds`.
     """
-    from generation.vectors import check_layers, recipe_hash
 
-    check_layers(subject, design.layers)
-    said = [Said(protocol.name, protocol.hash, protocol.span) for protocol in protocols]
-    hashes = {
-        (concept, layer): recipe_hash(subject.revision, concept, layer)
-        for concept in design.concepts
-        for layer in design.layers
-    }
-    return balanced(conditions(design, subject.name, subject.revision, said, hashes))
+    planned: int
+    already: int
+    missing: int
+    tokens: int
+    seconds: float
+    rows: int
+    admit_seconds: float
+    step_seconds: float
+
+
+class Here:
+    """This process as the one worker."""
+
+    def __init__(self, subject: LoadedSubject, rows: int | None = None) -> None:
+        self.subject, self._rows = subject, rows
+
+    def begin(self, design: Design, protocols: Sequence[Said]) -> Iterable[dict[str, Any]]:
+        """Make or read the vectors."""
+        from generation.making import Maker
+
+        self.maker = Maker(self.subject, design, protocols, self._rows)
+        return self.maker.facts()
+
+    def make(self, planned: Sequence[Planned]) -> Iterable[Trial]:
+        """The trials, each when it is done."""
+        return self.maker.make(planned)
 
 
 def run(
     store: Store,
-    subject: LoadedSubject,
+    workers: Workers,
     design: Design,
     *,
     record: Subject,
-    batch_size: int | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> SweepReport:
     """Make what is missing of a design.
 
-    Each finished batch is stored in one transaction, so that an interruption loses the batch under way and nothing
-    else; the next run makes only what is missing.
+    Finished trials are stored a few at a time, each time in one transaction, and also when the run is interrupted: it
+    loses the rows under way and nothing else. The next run makes only what is missing. A trial that comes twice is
+    stored once, by its id.
 
     Parameters
     ----------
     record : Subject
-        What the store keeps of the subject; its name and revision are taken from `subject`.
-    batch_size : int, optional
-        Trials decoded together.
+        What the store keeps of the subject; its name and revision are taken from `workers`.
     progress : callable, optional
         Called with (trials stored or there before, trials planned), first before any work.
     """
+    from generation.making import plan, spoken
+
     begun = time.monotonic()
     protocols = [load_protocol(name) for name in design.protocols]
-    planned = plan(design, subject, protocols)
-    present = store.trial_ids()
-    missing = [trial for trial in planned if trial.id not in present]
-    done, failed = len(planned) - len(missing), 0
-    if progress:
-        progress(done, len(planned))
+    planned = plan(design, workers.subject, protocols)
+    missing = _missing(store, planned)
+    writer = _Writer(store, len(planned), len(planned) - len(missing), progress)
     if missing:
-        for trials in _made(store, subject, design, protocols, missing, record, batch_size or BATCH_SIZE):
-            store.add_trials(trials)
-            done, failed = done + len(trials), failed + sum(trial.error is not None for trial in trials)
-            if progress:
-                progress(done, len(planned))
+        _add_subject(store, workers.subject, record)
+        for vector in workers.begin(design, protocols):
+            store.add_vector(**vector)
+        for protocol in spoken(design, protocols):
+            store.add_protocol(protocol.hash, protocol.name, protocol.content())
+        with writer:
+            for trial in workers.make(missing):
+                writer.add(trial)
     already = len(planned) - len(missing)
-    return SweepReport(len(planned), len(missing), already, failed, time.monotonic() - begun)
+    return SweepReport(len(planned), writer.made, already, writer.failed, round(time.monotonic() - begun, 3))
 
 
-def _made(
-    store: Store,
-    subject: LoadedSubject,
-    design: Design,
-    protocols: Sequence[Protocol],
-    missing: Sequence[Planned],
-    record: Subject,
-    size: int,
-) -> Iterator[list[Trial]]:
-    """Decode the missing trials a batch at a time, after what they refer to has been stored."""
-    from generation.engine import Engine
-    from generation.prompts import prompt_of
-    from generation.vectors import concept_vectors
+def estimate(store: Store, subject: LoadedSubject, design: Design, rows: int | None = None) -> Estimate:
+    """What a run would do and how long it would take, from a probe of a few tokens; nothing is stored."""
+    from generation.making import Maker, Probe, plan, spoken
 
-    _add_subject(store, subject, record)
-    steered = {Arm.INJECTION, Arm.RANDOM} & set(design.arms)
-    vectors = concept_vectors(subject, design.concepts, design.layers) if steered else {}
-    _add_vectors(store, subject, design, vectors)
-    for protocol in protocols:
-        store.add_protocol(protocol.hash, protocol.name, protocol.content())
-    said = {p.hash: (p, prompt_of(subject.tokenizer, p)) for p in protocols}
-    engine = Engine(subject, size)
-    for begin in range(0, len(missing), size):
-        batch = missing[begin : begin + size]
-        requests = [_request(trial, *said[trial.condition.protocol], vectors) for trial in batch]
-        answers = engine.answers(requests)
-        yield [_trial(trial, answer, subject, vectors) for trial, answer in zip(batch, answers, strict=True)]
+    protocols = [load_protocol(name) for name in design.protocols]
+    planned = plan(design, subject, protocols)
+    missing = _missing(store, planned)
+    longest = {protocol.hash: protocol.max_tokens for protocol in spoken(design, protocols)}
+    tokens = sum(longest[trial.condition.protocol] for trial in missing)
+    probe = Maker(subject, design, protocols, rows).probe(missing[: 2 * TOGETHER]) if missing else Probe(1, 0.0, 0.0)
+    return Estimate(
+        len(planned),
+        len(planned) - len(missing),
+        len(missing),
+        tokens,
+        round(probe.seconds(len(missing), tokens), 1),
+        probe.rows,
+        round(probe.admit_seconds, 4),
+        round(probe.step_seconds, 4),
+    )
 
 
-def _add_subject(store: Store, subject: LoadedSubject, record: Subject) -> None:
+def _missing(store: Store, planned: Sequence[Planned]) -> list[Planned]:
+    present = store.trial_ids()
+    return [trial for trial in planned if trial.id not in present]
+
+
+class _Writer:
+    """Stores trials a few at a time, and what is left when the block ends, however it ends."""
+
+    def __init__(self, store: Store, planned: int, already: int, progress: Progress | None) -> None:
+        self.made = self.failed = 0
+        self._store, self._planned, self._already, self._progress = store, planned, already, progress
+        self._held: dict[str, Trial] = {}
+        self._since = time.monotonic()
+        self._tell()
+
+    def __enter__(self) -> _Writer:
+        return self
+
+    def __exit__(self, kind: object, *_error: object) -> None:
+        self._flush()
+        if kind is None:
+            self._tell()
+
+    def add(self, trial: Trial) -> None:
+        """Take a trial; store it with others."""
+        self._held[trial.id] = trial
+        if len(self._held) >= TOGETHER or time.monotonic() - self._since > SECONDS:
+            self._flush()
+            self._tell()
+
+    def _flush(self) -> None:
+        held, self._held, self._since = self._held, {}, time.monotonic()
+        if not held:
+            return
+        self.made += self._store.add_trials(held.values())
+        self.failed += sum(trial.error is not None for trial in held.values())
+
+    def _tell(self) -> None:
+        if self._progress:
+            self._progress(self._already + self.made, self._planned)
+
+
+def _add_subject(store: Store, subject: Any, record: Subject) -> None:
     """Keep the subject, or refuse one that shares its name with other weights."""
     store.add_subjects([replace(record, name=subject.name, revision=subject.revision)])
     kept = next(known for known in store.subjects() if known.name == subject.name)
@@ -132,56 +199,3 @@ def _add_subject(store: Store, subject: LoadedSubject, record: Subject) -> None:
             f"subject '{subject.name}': the study holds trials of other weights, template or dtype under this name "
             f"(revision {kept.revision[:8]}, now {subject.revision[:8]}): give it another name in study.toml"
         )
-
-
-def _add_vectors(
-    store: Store, subject: LoadedSubject, design: Design, vectors: Mapping[tuple[str, int], ConceptVector]
-) -> None:
-    for vector in vectors.values():
-        rows: dict[Arm, tuple[str, Mapping[str, Any]]] = {
-            Arm.INJECTION: (vector.hash, {**vector.recipe, "sha256": vector.sha256}),
-            Arm.RANDOM: (random_vector_hash(vector.hash), {"method": "random direction", "norm_of": vector.hash}),
-        }
-        about = {"subject": subject.name, "concept": vector.concept}
-        for arm, (hash_, content) in rows.items():
-            if arm in design.arms:
-                store.add_vector(hash_, layer=vector.layer, norm=vector.norm, content=content, **about)
-
-
-def _request(
-    trial: Planned, protocol: Protocol, prompt: Prompt, vectors: Mapping[tuple[str, int], ConceptVector]
-) -> Request:
-    from generation.batch import Request
-    from generation.injection import Addition
-    from generation.vectors import random_direction
-
-    condition, addition = trial.condition, None
-    if condition.concept is not None and condition.layer is not None:
-        vector = vectors[condition.concept, condition.layer]
-        tensor = vector.tensor
-        if condition.arm is Arm.RANDOM:
-            tensor = random_direction(trial.seed, len(tensor), vector.norm)
-        addition = Addition(condition.layer, condition.strength * tensor, prompt.start(condition.span))
-    return Request(prompt.ids, addition, trial.seed, protocol.temperature, protocol.max_tokens)
-
-
-def _trial(
-    planned: Planned, answer: Answer, subject: LoadedSubject, vectors: Mapping[tuple[str, int], ConceptVector]
-) -> Trial:
-    condition = planned.condition
-    depth = magnitude = None
-    if condition.concept is not None and condition.layer is not None:
-        depth = (condition.layer + 1) / subject.layers
-        magnitude = condition.strength * vectors[condition.concept, condition.layer].norm
-    return Trial(
-        id=planned.id,
-        condition=condition,
-        replicate=planned.replicate,
-        seed=planned.seed,
-        answer=answer.text,
-        finish=answer.finish,
-        tokens=len(answer.tokens),
-        depth=depth,
-        magnitude=magnitude,
-        error=answer.error,
-    )

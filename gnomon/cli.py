@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -14,6 +15,14 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+
+
+class Engine(StrEnum):
+    """Where trials are made."""
+
+    HERE = "here"
+    RAY = "ray"
+
 
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="the study's folder")]
 Json = Annotated[bool, typer.Option("--json", help="print one JSON document (docs/json.md) instead of a table")]
@@ -52,14 +61,25 @@ def generate(
     folder: Folder,
     subject: Annotated[list[str] | None, typer.Option(help="only this subject; may be repeated")] = None,
     concept: Annotated[list[str] | None, typer.Option(help="only this concept; may be repeated")] = None,
-    batch_size: Annotated[int | None, typer.Option(min=1, help="rows decoded together")] = None,
+    batch_size: Annotated[
+        int | None, typer.Option(min=1, help="rows decoded together; by default what memory holds")
+    ] = None,
+    engine: Annotated[
+        Engine, typer.Option(help="where trials are made: here, or by Ray actors, one for each GPU or few cores")
+    ] = Engine.HERE,
+    address: Annotated[
+        str | None, typer.Option(help="a Ray cluster's address; without one Ray is started on this machine")
+    ] = None,
+    cores: Annotated[int, typer.Option(min=1, help="cores of a Ray actor where there is no GPU")] = 8,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="only say how many trials, tokens and how long")] = False,
     json: Json = False,
 ) -> None:
     """Steer the subjects and put the question to them: makes the trials that are missing."""
     from gnomon import steps
 
     with steps.opened(folder) as study:
-        steps.generate(study, subject or [], concept or [], batch_size, json)
+        how = steps.How(batch_size, engine.value, address, cores, dry_run)
+        steps.generate(study, subject or [], concept or [], how, json)
 
 
 @app.command()

@@ -38,22 +38,47 @@ def _bar(title: str) -> Iterator[Progress]:
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
     from rich.progress import Progress as Bar
 
-    columns = (TextColumn("{task.description:<24}"), BarColumn(), MofNCompleteColumn())
+    columns = (TextColumn("{task.description:<24}"), BarColumn(), MofNCompleteColumn(), _rate_column())
     clocks = (TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())
     with Bar(*columns, *clocks, console=Console(stderr=True)) as bar:
         task = bar.add_task(title, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
+def _rate_column() -> Any:
+    """How many a second, over the last while."""
+    from rich.progress import ProgressColumn
+    from rich.text import Text
+
+    class Rate(ProgressColumn):
+        def render(self, task: Any) -> Text:
+            return Text("" if task.speed is None else f"{task.speed:.1f}/s")
+
+    return Rate()
+
+
+def readable_time(seconds: float) -> str:
+    """A length of time as people read it: 40 s, 12 min, 3.5 h."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
 def _lines(title: str) -> Progress:
-    started, last = time.monotonic(), -1
+    started, last, begun = time.monotonic(), -1, 0
+
+    def _pace(made: int, left: int) -> str:
+        rate = made / max(time.monotonic() - started, 1e-9)
+        return f", {rate:.1f} a second, {readable_time(left / rate)} left" if made and left else ""
 
     def report(done: int, total: int) -> None:
-        nonlocal last
+        nonlocal last, begun
+        if last < 0:
+            begun = done
         tenth = 10 * done // max(total, 1)
         if tenth > last or done == total:
             last = tenth
-            say(f"{title}: {done} of {total}, {time.monotonic() - started:.0f} s")
+            say(f"{title}: {done} of {total}, {time.monotonic() - started:.0f} s{_pace(done - begun, total - done)}")
 
     return report
 

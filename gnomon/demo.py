@@ -44,7 +44,7 @@ def _chain(folder: Path, settings: dict[str, Any]) -> dict[str, Any]:
             with _clock(seconds, "convert"):
                 _convert()
             with _clock(seconds, "generate"):
-                steps.generate(study, [], [], None, False)
+                steps.generate(study, [], [], steps.How(), False)
             with _clock(seconds, "judge"):
                 steps.judge(study, [], None, False)
         return _fitted(study, seconds)

@@ -16,8 +16,8 @@ from data.errors import BadInput, FitFailed, JudgeError, NotEnoughData
 from data.importers.made import UNKNOWN_SIZE
 from data.records import IMPORTED, Arm, Subject
 from data.store import Store
-from gnomon import tell
-from gnomon.console import answer, progress, say
+from gnomon import affirmed, tell
+from gnomon.console import answer, progress, readable_time, say
 from gnomon.study import FILE, DesignSpec, StudyFile, SubjectSpec, database_url, read_study
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -102,8 +102,19 @@ def _imported(store: Store, file: StudyFile, held: dict[str, Any]) -> dict[str, 
     }
 
 
+@dataclass(frozen=True, slots=True)
+class How:
+    """How trials are made: rows together (None: what memory holds), `here` or on `ray`, or only a plan of it."""
+
+    batch_size: int | None = None
+    engine: str = "here"
+    address: str | None = None
+    cores: int = 8
+    dry_run: bool = False
+
+
 def generate(
-    study: Study, subjects: Sequence[str], concepts: Sequence[str], batch_size: int | None, json: bool
+    study: Study, subjects: Sequence[str], concepts: Sequence[str], how: How, json: bool
 ) -> list[dict[str, Any]]:
     """Make the trials that are missing, subject by subject."""
     if study.file.design is None:
@@ -113,21 +124,76 @@ def generate(
     wanted = study.file.only("concept", study.file.concepts(), concepts)
     specs = [spec for spec in study.file.subjects if spec.name in names]
     design = study.file.design.model_copy(update={"concepts": wanted})
-    reports = [_generate(study, spec, design, batch_size) for spec in specs]
+    make = _planned if how.dry_run else _generate
+    reports = [make(study, spec, design, how) for spec in specs]
     if json:
         answer(reports)
     return reports
 
 
-def _generate(study: Study, spec: SubjectSpec, design: DesignSpec, batch_size: int | None) -> dict[str, Any]:
-    from generation.design import Design
-    from generation.subjects import load_subject
+def _generate(study: Study, spec: SubjectSpec, design: DesignSpec, how: How) -> dict[str, Any]:
     from generation.sweep import run
 
+    plan = _design(study, design)
+    with _workers(spec, how) as workers:
+        subject = workers.subject
+        record = Subject(spec.name, subject.parameters, spec.family, spec.variant, subject.revision)
+        with progress(f"{spec.name}: trials") as report:
+            done = run(study.store, workers, plan, record=record, progress=report)
+    say(f"{spec.name}: {done.made} trials made, {done.already} there already, {done.failed} failed")
+    document = {"subject": spec.name, **asdict(done)}
+    if Arm.MISMATCHED in plan.arms:
+        document["mismatched"] = affirmed.told(study.store, spec.name)
+    return document
+
+
+def _planned(study: Study, spec: SubjectSpec, design: DesignSpec, how: How) -> dict[str, Any]:
+    """Say what would be made and how long it would take on this machine."""
+    from generation.sweep import estimate
+
+    found = estimate(study.store, _loaded(spec), _design(study, design), how.batch_size)
+    say(
+        f"{spec.name}: {found.missing:,} trials to make, {found.already:,} there already; at most {found.tokens:,} "
+        f"tokens; about {readable_time(found.seconds)} at {found.rows} rows together, less where answers end early"
+    )
+    return {"subject": spec.name, **asdict(found)}
+
+
+@contextmanager
+def _workers(spec: SubjectSpec, how: How) -> Iterator[Any]:
+    """This process, or actors of a Ray cluster, with the subject loaded."""
+    if how.engine == "ray":
+        from generation.cluster import actors
+
+        loaded = (spec.name, spec.model, _options(spec))
+        with actors(*loaded, address=how.address, rows=how.batch_size, cores=how.cores, say=say) as workers:
+            yield workers
+        return
+    from generation.sweep import Here
+
+    yield Here(_loaded(spec), how.batch_size)
+
+
+def _loaded(spec: SubjectSpec) -> Any:
+    from generation.subjects import load_subject
+
     say(f"{spec.name}: loading")
-    subject = load_subject(spec.name, spec.model, parameters=spec.parameters)
-    record = Subject(spec.name, subject.parameters, spec.family, spec.variant, subject.revision)
-    plan = Design(
+    return load_subject(spec.name, spec.model, **_options(spec))
+
+
+def _options(spec: SubjectSpec) -> dict[str, Any]:
+    return {"parameters": spec.parameters, "dtype": spec.dtype, "device": spec.device}
+
+
+def _design(study: Study, design: DesignSpec) -> Any:
+    """The design as the generator takes it; protocols in files are named by path."""
+    from generation.design import Design
+
+    excluded = [rule.model_dump(exclude_none=True) for rule in design.exclude]
+    for rule in excluded:
+        if "protocol" in rule:
+            rule["protocol"] = _protocol(study.folder, rule["protocol"])
+    return Design(
         concepts=tuple(design.concepts),
         layers=tuple(design.layers),
         strengths=tuple(design.strengths),
@@ -136,11 +202,8 @@ def _generate(study: Study, spec: SubjectSpec, design: DesignSpec, batch_size: i
         protocols=tuple(_protocol(study.folder, name) for name in design.protocols),
         replicates={Arm(name): number for name, number in design.replicates.model_dump().items()},
         seed=study.file.seed,
+        exclude=tuple(excluded),
     )
-    with progress(f"{spec.name}: trials") as report:
-        done = run(study.store, subject, plan, record=record, batch_size=batch_size, progress=report)
-    say(f"{spec.name}: {done.made} trials made, {done.already} there already, {done.failed} failed")
-    return {"subject": spec.name, **asdict(done)}
 
 
 def _protocol(folder: Path, name: str) -> str:

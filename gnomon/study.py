@@ -27,21 +27,39 @@ class Strict(BaseModel):
 
 
 class SubjectSpec(Strict):
-    """A model to steer: `model` is `embedded`, a hub name, a folder or a GGUF file."""
+    """A model to steer: `model` is `embedded`, a hub name, a folder or a GGUF file.
+
+    `device` is a torch device, `auto` to spread the model over all there are; by default a GPU where there is one.
+    """
 
     name: str = Field(min_length=1, max_length=200)
     model: str = "embedded"
     parameters: float | None = Field(default=None, gt=0)
     family: str = "unknown"
     variant: str = "instruct"
+    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+    device: str | None = None
 
 
 class Replicates(Strict):
-    """Trials for each condition of an arm; a control has no concept, layer or strength."""
+    """Trials for each condition of an arm; a control, and a mismatched trial's baseline, has no concept or layer."""
 
     injection: PositiveInt = 10
     control: PositiveInt = 40
     random: PositiveInt = 5
+    negated: PositiveInt = 5
+    mismatched: PositiveInt = 5
+
+
+class Exclusion(Strict):
+    """Conditions that are not planned: those that agree with all that is named here."""
+
+    arm: Arm | None = None
+    concept: str | None = None
+    layer: int | None = None
+    strength: float | None = None
+    span: Span | None = None
+    protocol: str | None = None
 
 
 class DesignSpec(Strict):
@@ -50,10 +68,11 @@ class DesignSpec(Strict):
     concepts: list[Concept] = Field(min_length=1)
     layers: list[int] = Field(min_length=1)
     strengths: list[float] = Field(min_length=1)
-    arms: list[Arm] = Field(default_factory=lambda: list(Arm), min_length=1)
+    arms: list[Arm] = Field(default_factory=lambda: [Arm.INJECTION, Arm.CONTROL, Arm.RANDOM], min_length=1)
     spans: list[Span] = Field(default_factory=lambda: [Span.GENERATION], min_length=1)
     protocols: list[str] = Field(default_factory=lambda: ["plain"], min_length=1)
     replicates: Replicates = Replicates()
+    exclude: list[Exclusion] = Field(default_factory=list)
 
     @field_validator("concepts")
     @classmethod

@@ -26,6 +26,8 @@ ARMS = {
     "baseline": Arm.CONTROL,
     "random": Arm.RANDOM,
     "random_direction": Arm.RANDOM,
+    "negated": Arm.NEGATED,
+    "mismatched": Arm.MISMATCHED,
 }
 
 

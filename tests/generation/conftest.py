@@ -9,6 +9,8 @@ import pytest
 import torch
 from tiny_subjects import SMALL, TEMPLATE, byte_tokenizer, subject_of, tiny_model
 
+from data.records import Arm
+from generation.design import Design
 from generation.subjects import LoadedSubject, load_subject
 from generation.vectors import concept_vectors
 
@@ -48,6 +50,23 @@ def model_folder(tmp_path: Path) -> Callable[..., Path]:
 def small_subject(model_folder: Callable[..., Path], own_cache: Path) -> LoadedSubject:
     """A tiny subject that was loaded from a folder, with a tokenizer and a cache folder of its own."""
     return load_subject("small", str(model_folder()))
+
+
+@pytest.fixture
+def small_design(tmp_path: Path) -> Design:
+    path = tmp_path / "short.toml"
+    path.write_text(
+        'name = "short"\nspan = "from_marker"\nmarker = "Now"\ntemperature = 1\nmax_tokens = 6\n'
+        '[[messages]]\nrole = "user"\ncontent = "Wait. Now?"\n',
+        encoding="utf-8",
+    )
+    return Design(
+        concepts=("ocean", "fear"),
+        layers=(1,),
+        strengths=(1, 2),
+        protocols=(str(path),),
+        replicates={Arm.INJECTION: 2, Arm.CONTROL: 5, Arm.RANDOM: 1},
+    )
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ import pytest
 
 from data.errors import BadInput
 from data.records import Arm, Span
-from generation.design import Design, Planned, Said, balanced, conditions, random_vector_hash
+from generation.design import Design, Planned, Said, balanced, conditions, negated_vector_hash, random_vector_hash
 
 DESIGN = Design(
     concepts=("ocean", "fear", "silence"),
@@ -82,3 +82,52 @@ def test_no_spans_means_each_protocols_own() -> None:
 def test_a_design_that_makes_no_sense_is_refused(changed: dict[str, object], message: str) -> None:
     with pytest.raises(BadInput, match=message):
         planned(Design(**{**vars(DESIGN), **changed}))  # type: ignore[arg-type]
+
+
+def test_a_negated_trial_names_its_own_recipe_at_the_strength_of_the_injected_one() -> None:
+    trials = planned(Design(**{**vars(DESIGN), "arms": (Arm.NEGATED,), "replicates": {Arm.NEGATED: 1}}))
+    assert len(trials) == CELLS
+    assert {trial.condition.strength for trial in trials} == set(DESIGN.strengths)
+    assert {trial.condition.vector for trial in trials} == {negated_vector_hash(hash_) for hash_ in VECTORS.values()}
+
+
+def test_mismatched_trials_are_asked_all_questions_with_a_vector_and_without() -> None:
+    asked = tuple(f"q{number}" for number in range(20))
+    said = [Said("plain", "p", Span.FROM_MARKER, asked)]
+    design = Design(
+        **{**vars(DESIGN), "protocols": ("plain",), "arms": (Arm.MISMATCHED,), "replicates": {Arm.MISMATCHED: 3}}
+    )
+    trials = balanced(conditions(design, "toy", "r0", said, VECTORS))
+    steered = [trial.condition for trial in trials if trial.condition.concept is not None]
+    plain = [trial.condition for trial in trials if trial.condition.concept is None]
+    assert len(trials) == len({trial.id for trial in trials})
+    assert (len(steered), len(plain)) == (3 * CELLS // 2, 3)
+    assert {condition.protocol for condition in steered} == set(asked)
+    assert {(c.layer, c.strength, c.vector) for c in plain} == {(None, 0.0, None)}
+    most = Counter(condition.protocol for condition in steered)
+    assert max(most.values()) - min(most.values()) <= 1
+
+
+def test_what_is_excluded_is_not_planned_and_the_rest_keeps_its_ids() -> None:
+    rules = ({"concept": "fear", "layer": 2}, {"arm": Arm.CONTROL, "protocol": "stern"}, {"strength": 4.0})
+    left = planned(Design(**{**vars(DESIGN), "exclude": rules}))
+    whole = {trial.id: trial.condition for trial in planned()}
+    out = {
+        id_
+        for id_, c in whole.items()
+        if (c.concept == "fear" and c.layer == 2) or c.strength == 4.0 or (c.arm is Arm.CONTROL and c.protocol == "s")
+    }
+    assert {trial.id for trial in left} == set(whole) - out
+    assert out
+
+
+@pytest.mark.parametrize(
+    ("rule", "message"),
+    [
+        ({"colour": "red"}, "names the axis 'colour': choose from arm, concept, layer, strength, span, protocol"),
+        ({"layer": 9}, "names the layer 9, which the design does not have: it has 1, 2"),
+    ],
+)
+def test_an_exclusion_of_what_is_not_there_is_refused(rule: dict[str, object], message: str) -> None:
+    with pytest.raises(BadInput, match=message):
+        planned(Design(**{**vars(DESIGN), "exclude": (rule,)}))

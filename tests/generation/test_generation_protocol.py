@@ -41,8 +41,10 @@ def test_shipped_protocols_say_that_a_thought_may_or_may_not_be_injected(name: s
     assert protocol.span is Span.FROM_MARKER
 
 
-def test_there_is_a_plain_protocol_and_a_stern_one_with_a_system_message() -> None:
-    assert shipped() == ["plain", "stern"]
+def test_there_are_a_direct_a_two_turn_a_system_and_a_task_form() -> None:
+    assert shipped() == ["direct", "plain", "stern", "task"]
+    assert [message.role for message in load_protocol("plain").messages] == ["user", "assistant", "user"]
+    assert "task" in load_protocol("task").messages[0].content
     assert "system" not in [message.role for message in load_protocol("plain").messages]
     assert load_protocol("stern").messages[0].role == "system"
 
@@ -86,7 +88,7 @@ def test_a_wrong_file_is_refused_with_the_key(tmp_path: Path, change: tuple[str,
 
 
 def test_an_unknown_name_lists_the_known_ones() -> None:
-    with pytest.raises(UnknownName, match="protocol 'plane' is not known: choose from plain, stern"):
+    with pytest.raises(UnknownName, match="protocol 'plane' is not known: choose from direct, plain, stern, task"):
         load_protocol("plane")
 
 

@@ -16,8 +16,9 @@ from data.records import Arm, Span, Subject
 from data.store import Store
 from generation import sweep
 from generation.design import Design
+from generation.making import addition_of, plan
 from generation.subjects import LoadedSubject, load_subject
-from generation.sweep import SweepReport, plan, run
+from generation.sweep import Here, SweepReport, run
 from generation.vectors import concept_vectors, random_direction
 
 RECORD = Subject("ignored", 1e6, "toy", "instruct")
@@ -25,24 +26,19 @@ PLANNED = 2 * 2 * (2 + 1) + 5
 
 
 @pytest.fixture
-def design(tmp_path: Path) -> Design:
-    path = tmp_path / "short.toml"
-    path.write_text(
-        'name = "short"\nspan = "from_marker"\nmarker = "Now"\ntemperature = 1\nmax_tokens = 6\n'
-        '[[messages]]\nrole = "user"\ncontent = "Wait. Now?"\n',
-        encoding="utf-8",
-    )
-    return Design(
-        concepts=("ocean", "fear"),
-        layers=(1,),
-        strengths=(1, 2),
-        protocols=(str(path),),
-        replicates={Arm.INJECTION: 2, Arm.CONTROL: 5, Arm.RANDOM: 1},
-    )
+def design(small_design: Design) -> Design:
+    return small_design
+
+
+@pytest.fixture(autouse=True)
+def few_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trials are stored four at a time, so that small sweeps have several transactions."""
+    monkeypatch.setattr(sweep, "TOGETHER", 4)
 
 
 def swept(store: Store, subject: LoadedSubject, design: Design, **more: Any) -> SweepReport:
-    return run(store, subject, design, record=RECORD, **{"batch_size": 4, **more})
+    rows = more.pop("batch_size", 4)
+    return run(store, Here(subject, rows), design, record=RECORD, **more)
 
 
 def told(store: Store) -> dict[str, str]:
@@ -134,7 +130,7 @@ def test_a_random_trial_gets_a_direction_of_its_own_and_of_the_concepts_norm(
     trials = [trial for trial in plan(design, small_subject, [protocol]) if trial.condition.arm is Arm.RANDOM]
     deltas = []
     for trial in trials:
-        addition = sweep._request(trial, protocol, prompt, vectors).addition
+        addition = addition_of(trial, prompt, vectors)
         assert addition is not None
         norm = vectors[trial.condition.concept or "", 1].norm
         expected = trial.condition.strength * random_direction(trial.seed, 32, norm)
@@ -173,7 +169,7 @@ def test_the_embedded_subject_talks_of_the_injected_concept_and_not_of_it_otherw
         replicates={Arm.INJECTION: 4, Arm.CONTROL: 4, Arm.RANDOM: 0},
         seed=5,
     )
-    report = run(store, smollm, design, record=RECORD)
+    report = run(store, Here(smollm), design, record=RECORD)
     said = {arm: [t.answer.lower() for t in store.trials() if t.condition.arm is arm] for arm in design.arms}
     assert report.made == 8
     assert sum("ocean" in answer for answer in said[Arm.INJECTION]) >= 2

@@ -1,0 +1,168 @@
+"""Makes planned trials on one subject: turns conditions into requests and answers into trials; stores nothing."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from data.records import Arm, Trial
+from generation.batch import Answer, Request
+from generation.design import Design, Planned, Said, balanced, conditions, vector_hash
+from generation.engine import Engine
+from generation.injection import Addition
+from generation.prompts import Prompt, prompt_of
+from generation.protocol import Protocol
+from generation.questions import all_mismatched
+from generation.subjects import LoadedSubject
+from generation.vectors import ConceptVector, check_layers, concept_vectors, random_direction, recipe_hash
+
+PROBED_TOKENS = 8
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What was measured before a sweep: rows together, seconds to let one row in, and seconds of one step of all."""
+
+    rows: int
+    admit_seconds: float
+    step_seconds: float
+
+    def seconds(self, trials: int, tokens: int) -> float:
+        """Time of so many trials that say so many tokens in all."""
+        return trials * self.admit_seconds + tokens * self.step_seconds / self.rows
+
+
+def plan(design: Design, subject: Any, protocols: Sequence[Protocol]) -> list[Planned]:
+    """Every trial of the design for a subject, each beginning balanced over the conditions; nothing is computed.
+
+    `subject` needs a name, a revision and its number of layers.
+
+    Raises
+    ------
+    BadInput
+        An empty axis, a value twice, an exclusion of what is not there, or a layer that the subject does not have.
+    """
+    check_layers(subject, design.layers)
+    asked = Arm.MISMATCHED in design.arms
+    said = [
+        Said(p.name, p.hash, p.span, tuple(other.hash for other in all_mismatched(p)) if asked else ())
+        for p in protocols
+    ]
+    hashes = {
+        (concept, layer): recipe_hash(subject.revision, concept, layer)
+        for concept in design.concepts
+        for layer in design.layers
+    }
+    return balanced(conditions(design, subject.name, subject.revision, said, hashes))
+
+
+def spoken(design: Design, protocols: Sequence[Protocol]) -> list[Protocol]:
+    """All that is put to a subject: the protocols, and each with every question where the design has that arm."""
+    others = [other for p in protocols for other in all_mismatched(p)] if Arm.MISMATCHED in design.arms else []
+    return [*protocols, *others]
+
+
+class Maker:
+    """Makes trials of one design on one subject; `rows` run together (by default as many as memory holds)."""
+
+    def __init__(
+        self, subject: LoadedSubject, design: Design, protocols: Sequence[Protocol], rows: int | None = None
+    ) -> None:
+        self.subject, self.design = subject, design
+        self.engine = Engine(subject, rows)
+        steered = set(design.arms) - {Arm.CONTROL}
+        self.vectors = concept_vectors(subject, design.concepts, design.layers) if steered else {}
+        self._said = {p.hash: (p, prompt_of(subject.tokenizer, p)) for p in spoken(design, protocols)}
+
+    def make(self, planned: Sequence[Planned]) -> Iterator[Trial]:
+        """The trials, each when it is done."""
+        for index, answer in self.engine.stream(_Requests(self, planned)):
+            yield trial_of(planned[index], answer, self.subject, self.vectors)
+
+    def probe(self, planned: Sequence[Planned]) -> Probe:
+        """Measure on a few tokens of the first trials how long the whole takes; nothing is kept."""
+        requests = [self.request(trial) for trial in planned]
+        rows = min(self.engine.rows or self.engine.fitting(requests), len(requests))
+        few = [replace(request, max_tokens=1, stop=()) for request in requests[:rows]]
+        self.engine.answers(few[:1])  # the shared prompts and the first call's set-up
+        started = time.monotonic()
+        self.engine.answers(few)
+        admitted = time.monotonic() - started
+        self.engine.answers([replace(request, max_tokens=PROBED_TOKENS) for request in few])
+        whole = time.monotonic() - started - admitted
+        return Probe(rows, admitted / rows, max(whole - admitted, 1e-9) / (PROBED_TOKENS - 1))
+
+    def facts(self) -> Iterator[dict[str, Any]]:
+        """Each vector in use as the store keeps it, for every arm that adds it in its own way."""
+        arms = [arm for arm in self.design.arms if arm is not Arm.CONTROL]
+        for vector in self.vectors.values():
+            about = {
+                "subject": self.subject.name,
+                "concept": vector.concept,
+                "layer": vector.layer,
+                "norm": vector.norm,
+            }
+            for arm in arms:
+                hash_, content = vector_hash(arm, vector.hash), {**vector.recipe, "sha256": vector.sha256}
+                if arm is Arm.RANDOM:
+                    content = {"method": "random direction", "norm_of": vector.hash}
+                elif arm is Arm.NEGATED:
+                    content = {"method": "sign turned", "of": vector.hash}
+                yield {"hash_": hash_, "content": content, **about}
+
+    def request(self, trial: Planned) -> Request:
+        """What the engine is asked for a trial."""
+        protocol, prompt = self._said[trial.condition.protocol]
+        addition = addition_of(trial, prompt, self.vectors)
+        return Request(prompt.ids, addition, trial.seed, protocol.temperature, protocol.max_tokens, protocol.stop)
+
+
+class _Requests(Sequence[Request]):
+    """The requests of planned trials, made when they are asked for: a sweep's vectors would fill memory."""
+
+    def __init__(self, maker: Maker, planned: Sequence[Planned]) -> None:
+        self._maker, self._planned = maker, planned
+
+    def __len__(self) -> int:
+        return len(self._planned)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self._maker.request(self._planned[index])
+
+
+def addition_of(trial: Planned, prompt: Prompt, vectors: Mapping[tuple[str, int], ConceptVector]) -> Addition | None:
+    """What a trial's arm adds, where and from which position on."""
+    condition = trial.condition
+    if condition.concept is None or condition.layer is None:
+        return None
+    vector = vectors[condition.concept, condition.layer]
+    tensor = vector.tensor
+    if condition.arm is Arm.RANDOM:
+        tensor = random_direction(trial.seed, len(tensor), vector.norm)
+    sign = -1.0 if condition.arm is Arm.NEGATED else 1.0
+    return Addition(condition.layer, sign * condition.strength * tensor, prompt.start(condition.span))
+
+
+def trial_of(
+    planned: Planned, answer: Answer, subject: LoadedSubject, vectors: Mapping[tuple[str, int], ConceptVector]
+) -> Trial:
+    """The trial that an answer makes."""
+    condition = planned.condition
+    depth = magnitude = None
+    if condition.concept is not None and condition.layer is not None:
+        depth = (condition.layer + 1) / subject.layers
+        magnitude = condition.strength * vectors[condition.concept, condition.layer].norm
+    return Trial(
+        id=planned.id,
+        condition=condition,
+        replicate=planned.replicate,
+        seed=planned.seed,
+        answer=answer.text,
+        finish=answer.finish,
+        tokens=len(answer.tokens),
+        depth=depth,
+        magnitude=magnitude,
+        error=answer.error,
+    )
