@@ -12,6 +12,7 @@ import numpy as np
 
 from data.errors import BadInput
 from data.records import Arm, Condition, Span, digest, trial_seed
+from generation.kinds import PLAIN, Kind
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,7 @@ class Design:
     replicates: Mapping[Arm, int] = field(default_factory=lambda: {Arm.INJECTION: 5, Arm.CONTROL: 40, Arm.RANDOM: 2})
     seed: int = 0
     exclude: tuple[Mapping[str, Any], ...] = ()
+    vectors: Kind = PLAIN
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,9 @@ from generation.injection import Addition
 from generation.prompts import Prompt, prompt_of
 from generation.protocol import Protocol
 from generation.questions import all_mismatched
+from generation.recipes import recipe_hash
 from generation.subjects import LoadedSubject
-from generation.vectors import ConceptVector, check_layers, concept_vectors, random_direction, recipe_hash
+from generation.vectors import ConceptVector, check_layers, concept_vectors, cosines, random_direction
 
 PROBED_TOKENS = 8
 
@@ -51,7 +52,7 @@ def plan(design: Design, subject: Any, protocols: Sequence[Protocol]) -> list[Pl
         for p in protocols
     ]
     hashes = {
-        (concept, layer): recipe_hash(subject.revision, concept, layer)
+        (concept, layer): recipe_hash(subject.revision, concept, layer, design.vectors)
         for concept in design.concepts
         for layer in design.layers
     }
@@ -73,7 +74,7 @@ class Maker:
         self.subject, self.design = subject, design
         self.engine = Engine(subject, rows)
         steered = set(design.arms) - {Arm.CONTROL}
-        self.vectors = concept_vectors(subject, design.concepts, design.layers) if steered else {}
+        self.vectors = concept_vectors(subject, design.concepts, design.layers, design.vectors) if steered else {}
         self._said = {p.hash: (p, prompt_of(subject.tokenizer, p)) for p in spoken(design, protocols)}
 
     def make(self, planned: Sequence[Planned]) -> Iterator[Trial]:
@@ -97,7 +98,8 @@ class Maker:
     def facts(self) -> Iterator[dict[str, Any]]:
         """Each vector in use as the store keeps it, for every arm that adds it in its own way."""
         arms = [arm for arm in self.design.arms if arm is not Arm.CONTROL]
-        for vector in self.vectors.values():
+        beside = cosines(self.vectors)
+        for place, vector in self.vectors.items():
             about = {
                 "subject": self.subject.name,
                 "concept": vector.concept,
@@ -105,7 +107,8 @@ class Maker:
                 "norm": vector.norm,
             }
             for arm in arms:
-                hash_, content = vector_hash(arm, vector.hash), {**vector.recipe, "sha256": vector.sha256}
+                hash_ = vector_hash(arm, vector.hash)
+                content = {**vector.recipe, "sha256": vector.sha256, **vector.about, "cosines": beside[place]}
                 if arm is Arm.RANDOM:
                     content = {"method": "random direction", "norm_of": vector.hash}
                 elif arm is Arm.NEGATED:

@@ -1,10 +1,11 @@
-"""Makes, keeps and checks concept vectors: a concept's activation minus the mean over baseline words, at one layer."""
+"""Makes, keeps and checks concept vectors: safetensors files with recipe, hashes and what was measured of them."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,25 +17,27 @@ from torch import Tensor
 from data.errors import BadInput
 from data.records import digest
 from generation.folders import cache_folder, whole_file, writing_to
-from generation.injection import decoder_blocks
+from generation.injection import Addition, decoder_blocks, inject
+from generation.kinds import PLAIN, Kind
 from generation.noise import direction_noise
 from generation.prompts import encode, render
 from generation.protocol import Message
+from generation.recipes import directions, recipe_hash, recipe_of
 from generation.subjects import LoadedSubject
-from generation.words import BASELINE_WORDS
 
-PROMPT = "Tell me about {word}"
-METHOD = "mean subtraction at the last prompt token"
-NORMALISATION = "raw"
 BATCH = 16
+NEUTRAL = "Say one word."
+ABOUT = ("residual_norm", "steering")
 
 
 @dataclass(frozen=True)
 class ConceptVector:
     """A concept's direction at one layer of one subject.
 
-    `hash` is that of the recipe (subject revision, method, prompt, words, layer, normalisation), the same on every
-    machine; `sha256` is that of the float32 values of `tensor` (width,); `norm` is its Euclidean length.
+    `hash` is that of the recipe (subject revision, method, prompts, words, layer, normalisation), the same on every
+    machine; `sha256` is that of the float32 values of `tensor` (width,); `norm` is its Euclidean length. `about` is
+    what was measured: `residual_norm`, the mean length of the residual stream there; `steering`, by how much the
+    logarithm of the chance that an answer begins with the concept rises when the vector is added at that length.
     """
 
     hash: str
@@ -44,34 +47,16 @@ class ConceptVector:
     norm: float
     sha256: str
     recipe: dict[str, Any]
-
-
-def recipe_of(revision: str, concept: str, layer: int) -> dict[str, Any]:
-    """All that decides what a vector is; its `data.records.digest` is the vector's hash."""
-    return {
-        "subject": revision,
-        "method": METHOD,
-        "prompt": PROMPT,
-        "concept": concept,
-        "baseline": list(BASELINE_WORDS),
-        "layer": layer,
-        "normalisation": NORMALISATION,
-    }
-
-
-def recipe_hash(revision: str, concept: str, layer: int) -> str:
-    """Hash of a vector's recipe: deterministic across machines, never of float values."""
-    return digest(recipe_of(revision, concept, layer))
+    about: dict[str, float] = field(default_factory=dict)
 
 
 def concept_vectors(
-    subject: LoadedSubject, concepts: Sequence[str], layers: Sequence[int]
+    subject: LoadedSubject, concepts: Sequence[str], layers: Sequence[int], kind: Kind = PLAIN
 ) -> dict[tuple[str, int], ConceptVector]:
     """Vectors of all concepts at all layers, from the cache folder where they are there.
 
-    Activation of the last prompt token of "Tell me about {concept}" (one user turn, the answer's header included)
-    at the output of the block, minus the mean of the same over `BASELINE_WORDS`. Source: the mean-subtraction
-    vectors of transformer-circuits.pub/2025/introspection.
+    Activations are those of the last prompt token of one user turn (the answer's header included) at the output of the
+    block; `generation.recipes` says what is made of them.
 
     Raises
     ------
@@ -80,14 +65,14 @@ def concept_vectors(
     """
     check_layers(subject, layers)
     wanted = [(concept, layer) for concept in concepts for layer in layers]
-    missing = [pair for pair in wanted if not _path(subject, *pair).is_file()]
+    missing = [pair for pair in wanted if not _is_whole(_path(subject, *pair, kind))]
     if missing:
-        for vector in _make(subject, missing):
-            _save(subject, vector)
-    return {pair: load_vector(subject, *pair) for pair in wanted}
+        for vector in _make(subject, missing, kind):
+            _save(subject, vector, kind)
+    return {pair: load_vector(subject, *pair, kind) for pair in wanted}
 
 
-def check_layers(subject: LoadedSubject, layers: Sequence[int]) -> None:
+def check_layers(subject: Any, layers: Sequence[int]) -> None:
     """Raise `BadInput` for a layer that the subject does not have."""
     for layer in layers:
         if not 0 <= layer < subject.layers:
@@ -104,16 +89,30 @@ def random_direction(seed: int, width: int, norm: float) -> Tensor:
     return scaled.float()
 
 
-def load_vector(subject: LoadedSubject, concept: str, layer: int) -> ConceptVector:
+def cosines(vectors: Mapping[tuple[str, int], ConceptVector]) -> dict[tuple[str, int], dict[str, float]]:
+    """For each vector its cosine with the other concepts at its layer and with its concept at the other layers.
+
+    Keys are `concept@layer`. Vectors of two concepts that point the same way can't tell identification apart.
+    """
+    return {
+        (concept, layer): {
+            f"{other}@{there}": round(float(torch.cosine_similarity(vector.tensor, beside.tensor, dim=0)), 4)
+            for (other, there), beside in vectors.items()
+            if (other == concept) != (there == layer)
+        }
+        for (concept, layer), vector in vectors.items()
+    }
+
+
+def load_vector(subject: LoadedSubject, concept: str, layer: int, kind: Kind = PLAIN) -> ConceptVector:
     """Read a vector from the cache folder and check it: finite, of the subject's width, not another subject's."""
-    path = _path(subject, concept, layer)
+    path = _path(subject, concept, layer, kind)
     try:
         with safe_open(path, framework="pt") as file:
             tensor, metadata = file.get_tensor("vector"), file.metadata() or {}
     except (SafetensorError, OSError) as error:
         raise _damaged(path, "can't be read") from error
-    recipe = recipe_of(subject.revision, concept, layer)
-    vector = _vector(recipe, tensor)
+    vector = _vector(recipe_of(subject.revision, concept, layer, kind), tensor, _about(metadata))
     if metadata.get("recipe") != vector.hash:
         raise _damaged(path, f"is of another subject or recipe than '{concept}' at layer {layer} of '{subject.name}'")
     if tuple(tensor.shape) != (subject.width,):
@@ -124,29 +123,26 @@ def load_vector(subject: LoadedSubject, concept: str, layer: int) -> ConceptVect
     return vector
 
 
-def _make(subject: LoadedSubject, pairs: Sequence[tuple[str, int]]) -> list[ConceptVector]:
-    concepts = sorted({concept for concept, _ in pairs})
-    layers = sorted({layer for _, layer in pairs})
-    words = [*concepts, *BASELINE_WORDS]
-    activations = _last_token_activations(subject, words, layers)
+def _make(subject: LoadedSubject, pairs: Sequence[tuple[str, int]], kind: Kind) -> list[ConceptVector]:
+    concepts, layers = sorted({concept for concept, _ in pairs}), sorted({layer for _, layer in pairs})
+    tensors, lengths = directions(kind, concepts, lambda turns: _last_token_activations(subject, turns, layers))
     made = []
     for concept, layer in pairs:
-        rows = activations[layer]
-        tensor = rows[concepts.index(concept)] - rows[len(concepts) :].mean(dim=0)
-        vector = _vector(recipe_of(subject.revision, concept, layer), tensor)
+        tensor = tensors[layer][concepts.index(concept)]
+        vector = _vector(recipe_of(subject.revision, concept, layer, kind), tensor, {})
         _check_finite(vector, subject)
         made.append(vector)
+    raised = _steering(subject, made, lengths)
+    for vector, rise in zip(made, raised, strict=True):
+        vector.about.update(dict(zip(ABOUT, (lengths[vector.layer], rise), strict=True)))
     return made
 
 
 @torch.no_grad()
-def _last_token_activations(subject: LoadedSubject, words: Sequence[str], layers: Sequence[int]) -> dict[int, Tensor]:
-    """Per layer the block's output at the last token of each word's prompt, float32 (words, width), on the CPU."""
-    prompts = [
-        encode(subject.tokenizer, render(subject.tokenizer, (Message("user", PROMPT.format(word=word)),)))
-        for word in words
-    ]
-    found = {layer: torch.empty(len(words), subject.width) for layer in layers}
+def _last_token_activations(subject: LoadedSubject, turns: Sequence[str], layers: Sequence[int]) -> dict[int, Tensor]:
+    """Per layer the block's output at the last token of each user turn's prompt, float32 (turns, width), on the CPU."""
+    prompts = [encode(subject.tokenizer, render(subject.tokenizer, (Message("user", turn),))) for turn in turns]
+    found = {layer: torch.empty(len(turns), subject.width) for layer in layers}
     for length in sorted({len(prompt) for prompt in prompts}):  # equal lengths only: nothing is padded
         alike = [index for index, prompt in enumerate(prompts) if len(prompt) == length]
         for begin in range(0, len(alike), BATCH):
@@ -176,7 +172,32 @@ def _block_outputs(model: Any, ids: Tensor, layers: Sequence[int]) -> dict[int, 
     return caught
 
 
-def _vector(recipe: dict[str, Any], tensor: Tensor) -> ConceptVector:
+@torch.no_grad()
+def _steering(subject: LoadedSubject, vectors: Sequence[ConceptVector], lengths: Mapping[int, float]) -> list[float]:
+    """Rise of log P(the answer to a neutral prompt begins with the concept) when each vector is added."""
+    prompt = encode(subject.tokenizer, render(subject.tokenizer, (Message("user", NEUTRAL),)))
+    rises = []
+    for begin in range(0, len(vectors), BATCH):
+        part = vectors[begin : begin + BATCH]
+        dosed = [Addition(v.layer, v.tensor * (lengths[v.layer] / max(v.norm, 1e-12)), len(prompt) - 1) for v in part]
+        ids = torch.tensor([prompt], device=subject.device).expand(len(part) + 1, -1)
+        places = torch.arange(len(prompt), device=subject.device).expand(len(part) + 1, -1)
+        with inject(subject.model, [None, *dosed]):
+            output = subject.model(input_ids=ids, position_ids=places, use_cache=False, logits_to_keep=1)
+        shares = output.logits[:, -1].float().log_softmax(dim=-1)
+        for row, vector in enumerate(part, start=1):
+            words = _first_tokens(subject, vector.concept)
+            rises.append(round(float(shares[row, words].logsumexp(0) - shares[0, words].logsumexp(0)), 4))
+    return rises
+
+
+def _first_tokens(subject: LoadedSubject, concept: str) -> list[int]:
+    """First tokens of the concept's name, with and without a capital and a space."""
+    spellings = (concept, concept.capitalize(), f" {concept}", f" {concept.capitalize()}")
+    return sorted({encode(subject.tokenizer, spelling)[0] for spelling in spellings})
+
+
+def _vector(recipe: dict[str, Any], tensor: Tensor, about: dict[str, float]) -> ConceptVector:
     values = tensor.detach().float().cpu().contiguous()
     return ConceptVector(
         hash=digest(recipe),
@@ -186,6 +207,7 @@ def _vector(recipe: dict[str, Any], tensor: Tensor) -> ConceptVector:
         norm=float(values.norm()),
         sha256=hashlib.sha256(values.numpy().tobytes()).hexdigest(),
         recipe=recipe,
+        about=about,
     )
 
 
@@ -197,19 +219,39 @@ def _check_finite(vector: ConceptVector, subject: LoadedSubject) -> None:
         )
 
 
-def _path(subject: LoadedSubject, concept: str, layer: int) -> Path:
-    return cache_folder() / "vectors" / f"{recipe_hash(subject.revision, concept, layer)}.safetensors"
+def _path(subject: LoadedSubject, concept: str, layer: int, kind: Kind) -> Path:
+    return cache_folder() / "vectors" / f"{recipe_hash(subject.revision, concept, layer, kind)}.safetensors"
 
 
-def _save(subject: LoadedSubject, vector: ConceptVector) -> None:
+def _is_whole(path: Path) -> bool:
+    """Whether a vector is there with all that is measured of one; older files lack that and are made anew."""
+    if not path.is_file():
+        return False
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+    except (SafetensorError, OSError):
+        return True  # damaged: reading it says so
+    return "sha256" not in metadata or set(ABOUT) <= set(metadata)
+
+
+def _about(metadata: Mapping[str, str]) -> dict[str, float]:
+    return {name: float(metadata[name]) for name in ABOUT if name in metadata}
+
+
+def _save(subject: LoadedSubject, vector: ConceptVector, kind: Kind) -> None:
     metadata = {
         "recipe": vector.hash,
+        "recipe_content": json.dumps(vector.recipe),
         "subject": subject.name,
+        "revision": subject.revision,
         "concept": vector.concept,
         "layer": str(vector.layer),
+        "norm": str(vector.norm),
         "sha256": vector.sha256,
+        **{name: str(value) for name, value in vector.about.items()},
     }
-    target = _path(subject, vector.concept, vector.layer)
+    target = _path(subject, vector.concept, vector.layer, kind)
     with whole_file(target) as path, writing_to(target.parent):
         save_file({"vector": vector.tensor}, path, metadata=metadata)
 

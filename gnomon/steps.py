@@ -188,6 +188,7 @@ def _options(spec: SubjectSpec) -> dict[str, Any]:
 def _design(study: Study, design: DesignSpec) -> Any:
     """The design as the generator takes it; protocols in files are named by path."""
     from generation.design import Design
+    from generation.kinds import Kind
 
     excluded = [rule.model_dump(exclude_none=True) for rule in design.exclude]
     for rule in excluded:
@@ -203,6 +204,7 @@ def _design(study: Study, design: DesignSpec) -> Any:
         replicates={Arm(name): number for name, number in design.replicates.model_dump().items()},
         seed=study.file.seed,
         exclude=tuple(excluded),
+        vectors=Kind(design.vectors.method, design.vectors.scale),
     )
 
 

@@ -62,6 +62,13 @@ class Exclusion(Strict):
     protocol: str | None = None
 
 
+class VectorSpec(Strict):
+    """How concept vectors are made."""
+
+    method: Literal["mean", "contrast", "pca"] = "mean"
+    scale: Literal["raw", "unit", "matched"] = "raw"
+
+
 class DesignSpec(Strict):
     """The axes of a sweep: the product of them all is planned."""
 
@@ -73,6 +80,7 @@ class DesignSpec(Strict):
     protocols: list[str] = Field(default_factory=lambda: ["plain"], min_length=1)
     replicates: Replicates = Replicates()
     exclude: list[Exclusion] = Field(default_factory=list)
+    vectors: VectorSpec = VectorSpec()
 
     @field_validator("concepts")
     @classmethod

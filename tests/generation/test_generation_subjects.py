@@ -12,9 +12,12 @@ import torch
 from safetensors import SafetensorError
 from tiny_subjects import LAYERS, WIDTH, tiny_model
 
-from data.errors import BadInput, MissingPackage, UnknownName
-from generation import embedded
+from data.errors import BadInput, GnomonError, MissingPackage, UnknownName
+from generation import embedded, fitting
+from generation.batch import Request
+from generation.engine import Engine
 from generation.folders import cache_folder, sha256_of, whole_file, whole_folder, writing_to
+from generation.injection import Addition
 from generation.subjects import LoadedSubject, load_subject
 
 
@@ -164,3 +167,48 @@ def test_a_full_disk_is_one_line_that_says_what_to_do(tmp_path: Path, error: Exc
     with pytest.raises(BadInput, match=r"No space left.*: make room") as caught, writing_to(tmp_path):
         raise error
     assert "\n" not in str(caught.value)
+
+
+def test_a_subject_that_needs_more_memory_than_there_is_says_how_much(
+    model_folder: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = model_folder()
+    numbers = sum(weight.numel() for weight in tiny_model("llama").state_dict().values())
+    assert fitting.weight_bytes(folder, "float32") == 4 * numbers
+    assert fitting.weight_bytes(folder, "bfloat16") == 2 * numbers
+    monkeypatch.setattr(fitting, "free_bytes", lambda _device: 50_000)
+    with pytest.raises(GnomonError, match=r"subject 'mine': needs 0\.0 GB of memory for its weights, 0\.0 GB are free"):
+        load_subject("mine", str(folder))
+
+
+def test_memory_that_runs_out_while_loading_is_one_line(
+    model_folder: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lacking(*_args: object, **_more: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+    monkeypatch.setattr("transformers.AutoModelForCausalLM.from_pretrained", lacking)
+    with pytest.raises(GnomonError, match=r"needs .* of memory for its weights") as caught:
+        load_subject("mine", str(model_folder()))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_device_that_is_not_there_is_refused_with_those_that_are(model_folder: Callable[..., Path]) -> None:
+    with pytest.raises(BadInput, match="device 'cuda:7' is not on this machine: choose from cpu"):
+        load_subject("mine", str(model_folder()), device="cuda:7")
+
+
+def test_a_spread_subject_answers_as_one_on_one_device(model_folder: Callable[..., Path]) -> None:
+    plain, spread = (load_subject("mine", str(model_folder()), device=device) for device in ("cpu", "auto"))
+    vector = Addition(1, torch.ones(WIDTH), 0)
+    rows = [Request((5, 6, 7), vector, 1, 1.0, 6), Request((5, 6), None, 2, 1.0, 6)]
+    assert [a.tokens for a in Engine(spread).answers(rows)] == [a.tokens for a in Engine(plain).answers(rows)]
+    assert plain.revision == spread.revision
+
+
+def test_a_bfloat16_subject_answers_in_mixed_batches(model_folder: Callable[..., Path]) -> None:
+    subject = load_subject("mine", str(model_folder()), dtype="bfloat16")
+    rows = [Request((5, 6, 7), Addition(layer, torch.ones(WIDTH), 1), layer, 1.0, 6) for layer in range(3)]
+    answers = Engine(subject, 2).answers([*rows, Request((5, 6), None, 2, 0.0, 6)])
+    assert {answer.error for answer in answers} == {None}
+    assert [list(answer.touched)[:1] for answer in answers] == [[1], [1], [1], []]

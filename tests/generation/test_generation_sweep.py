@@ -18,7 +18,7 @@ from generation import sweep
 from generation.design import Design
 from generation.making import addition_of, plan
 from generation.subjects import LoadedSubject, load_subject
-from generation.sweep import Here, SweepReport, run
+from generation.sweep import Here, SweepReport, estimate, run
 from generation.vectors import concept_vectors, random_direction
 
 RECORD = Subject("ignored", 1e6, "toy", "instruct")
@@ -174,3 +174,67 @@ def test_the_embedded_subject_talks_of_the_injected_concept_and_not_of_it_otherw
     assert report.made == 8
     assert sum("ocean" in answer for answer in said[Arm.INJECTION]) >= 2
     assert not any("ocean" in answer for answer in said[Arm.CONTROL])
+
+
+def test_a_dry_run_counts_trials_and_tokens_measures_time_and_stores_nothing(
+    store: Store, small_subject: LoadedSubject, design: Design
+) -> None:
+    found = estimate(store, small_subject, design, 4)
+    assert (found.planned, found.already, found.missing, found.rows) == (PLANNED, 0, PLANNED, 4)
+    assert found.tokens == PLANNED * 6
+    assert found.seconds == pytest.approx(
+        PLANNED * found.admit_seconds + PLANNED * 6 * found.step_seconds / 4, rel=0.2, abs=0.2
+    )
+    assert found.step_seconds > 0
+    assert store.trials() == []
+    assert store.subjects() == []
+    swept(store, small_subject, design)
+    assert estimate(store, small_subject, design).missing == 0
+
+
+def test_the_later_arms_add_the_vector_turned_and_ask_other_questions(
+    store: Store, small_subject: LoadedSubject, design: Design
+) -> None:
+    arms = (Arm.INJECTION, Arm.NEGATED, Arm.MISMATCHED)
+    later = replace(design, arms=arms, replicates={Arm.INJECTION: 1, Arm.NEGATED: 1, Arm.MISMATCHED: 3})
+    protocol = sweep.load_protocol(design.protocols[0])
+    from generation.prompts import prompt_of
+
+    prompt, vectors = prompt_of(small_subject.tokenizer, protocol), concept_vectors(small_subject, ["ocean"], [1])
+    added: dict[Arm, torch.Tensor] = {}
+    for trial in plan(later, small_subject, [protocol]):
+        if (trial.condition.concept, trial.condition.strength) == ("ocean", 2.0):
+            addition = addition_of(trial, prompt, vectors)
+            assert addition is not None
+            added[trial.condition.arm] = addition.delta
+    assert torch.equal(added[Arm.NEGATED], -added[Arm.INJECTION])
+    assert torch.equal(added[Arm.MISMATCHED], added[Arm.INJECTION])
+    report = swept(store, small_subject, later)
+    assert (report.made, report.failed) == (4 + 4 + 4 * 3 + 3, 0)
+    names = store.frame(tables.protocols).set_index("hash")["name"]
+    asked = {names[trial.condition.protocol] for trial in store.trials() if trial.condition.arm is Arm.MISMATCHED}
+    assert len(asked) == 15
+    assert all(name.startswith("short: ") for name in asked)
+    recipes = store.frame(tables.vectors)["content"]
+    assert sum(content["method"] == "sign turned" for content in recipes) == 2
+
+
+def test_what_was_measured_of_a_vector_is_stored_with_it(
+    store: Store, small_subject: LoadedSubject, design: Design
+) -> None:
+    swept(store, small_subject, design)
+    contents = [content for content in store.frame(tables.vectors)["content"] if "cosines" in content]
+    assert len(contents) == 2
+    assert {"residual_norm", "steering", "sha256", "cosines"} <= set(contents[0])
+    assert [set(content["cosines"]) for content in contents] in ([{"fear@1"}, {"ocean@1"}], [{"ocean@1"}, {"fear@1"}])
+
+
+def test_a_trial_that_comes_twice_is_stored_once(store: Store, small_subject: LoadedSubject, design: Design) -> None:
+    class Twice(Here):
+        def make(self, planned: Any) -> Any:
+            for trial in super().make(planned):
+                yield trial
+                yield trial
+
+    report = run(store, Twice(small_subject, 3), design, record=RECORD)
+    assert report.made == len(store.trials()) == PLANNED

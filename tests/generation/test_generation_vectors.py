@@ -11,8 +11,10 @@ from safetensors.torch import load_file, save_file
 from tiny_subjects import WIDTH
 
 from data.errors import BadInput
+from generation.kinds import PLAIN, Kind
+from generation.recipes import PAIRS, PARAPHRASES, recipe_hash
 from generation.subjects import LoadedSubject, load_subject
-from generation.vectors import concept_vectors, load_vector, random_direction, recipe_hash
+from generation.vectors import concept_vectors, cosines, load_vector, random_direction
 from generation.words import BASELINE_WORDS
 
 
@@ -119,3 +121,86 @@ def test_a_random_direction_has_the_norm_asked_for_and_depends_on_its_seed_alone
     assert one.norm().item() == pytest.approx(31.5, rel=1e-5)
     assert torch.equal(one, same)
     assert abs(torch.cosine_similarity(one, other, dim=0).item()) < 0.1
+
+
+def test_hashes_of_the_plain_recipe_are_what_they_were_and_other_kinds_have_their_own() -> None:
+    kinds = [Kind(method, scale) for method in ("mean", "contrast", "pca") for scale in ("raw", "unit", "matched")]
+    hashes = [recipe_hash("r0", "ocean", 2, kind) for kind in kinds]
+    assert len(set(hashes)) == 9
+    assert hashes[kinds.index(PLAIN)] == "5c3179db2142dedc925907f4b6bf36b1"
+
+
+@pytest.mark.parametrize("method", ["mean", "contrast", "pca"])
+def test_scales_are_one_direction_at_three_lengths(small_subject: LoadedSubject, method: str) -> None:
+    raw, unit, matched = (
+        concept_vectors(small_subject, ["ocean"], [2], Kind(method, scale))["ocean", 2]
+        for scale in ("raw", "unit", "matched")
+    )
+    assert torch.allclose(raw.tensor / raw.norm, unit.tensor, atol=1e-6)
+    assert unit.norm == pytest.approx(1.0)
+    stream = [float(last_hidden(small_subject, word, 2).norm()) for word in BASELINE_WORDS]
+    assert matched.norm == pytest.approx(sum(stream) / len(stream), rel=1e-4)
+    assert raw.about["residual_norm"] == pytest.approx(matched.norm, rel=1e-5)
+
+
+def turn(subject: LoadedSubject, text: str, layer: int) -> torch.Tensor:
+    rendered = subject.tokenizer.apply_chat_template(
+        [{"role": "user", "content": text}], add_generation_prompt=True, tokenize=False
+    )
+    ids = subject.tokenizer(rendered, add_special_tokens=False, return_tensors="pt")["input_ids"]
+    hidden: torch.Tensor = subject.model(input_ids=ids, output_hidden_states=True).hidden_states[layer + 1][0, -1]
+    return hidden
+
+
+def test_a_contrastive_vector_is_the_mean_difference_of_its_pairs(small_subject: LoadedSubject) -> None:
+    vector = concept_vectors(small_subject, ["fear", "ocean"], [1], Kind("contrast"))["ocean", 1]
+    pairs = [
+        turn(small_subject, named.format(word="ocean"), 1) - turn(small_subject, plain, 1) for named, plain in PAIRS
+    ]
+    assert torch.allclose(vector.tensor, torch.stack(pairs).mean(dim=0), atol=1e-4)
+
+
+def test_a_principal_vector_explains_the_most_and_points_with_the_mean(small_subject: LoadedSubject) -> None:
+    vector = concept_vectors(small_subject, ["fear", "ocean"], [1], Kind("pca"))["ocean", 1]
+    words = BASELINE_WORDS[::5]
+    rows = []
+    for text in PARAPHRASES:
+        base = torch.stack([turn(small_subject, text.format(word=word), 1) for word in words]).mean(dim=0)
+        rows.append(turn(small_subject, text.format(word="ocean"), 1) - base)
+    differences = torch.stack(rows)
+    direction = vector.tensor / vector.norm
+    assert (differences @ direction).square().sum() == pytest.approx(
+        float(torch.linalg.eigvalsh(differences @ differences.T)[-1]), rel=1e-3
+    )
+    assert vector.norm == pytest.approx(float(differences.mean(dim=0) @ direction), rel=1e-3)
+
+
+def test_an_unknown_kind_is_refused() -> None:
+    with pytest.raises(BadInput, match="vectors: method 'sae' is not known: choose from mean, contrast, pca"):
+        Kind("sae")
+
+
+def test_cosines_are_with_other_concepts_there_and_the_same_concept_elsewhere(small_subject: LoadedSubject) -> None:
+    vectors = concept_vectors(small_subject, ["ocean", "fear"], [1, 2])
+    beside = cosines(vectors)["ocean", 1]
+    assert set(beside) == {"fear@1", "ocean@2"}
+    expected = torch.cosine_similarity(vectors["ocean", 1].tensor, vectors["fear", 1].tensor, dim=0)
+    assert beside["fear@1"] == pytest.approx(float(expected), abs=1e-4)
+
+
+def test_a_file_of_an_older_version_is_made_anew_with_what_is_measured_now(
+    small_subject: LoadedSubject, own_cache: Path
+) -> None:
+    made = concept_vectors(small_subject, ["ocean"], [1])["ocean", 1]
+    metadata = {"recipe": made.hash, "subject": "small", "concept": "ocean", "layer": "1", "sha256": made.sha256}
+    save_file({"vector": made.tensor}, vector_file(own_cache), metadata=metadata)
+    again = concept_vectors(small_subject, ["ocean"], [1])["ocean", 1]
+    assert again.about == made.about != {}
+    assert torch.equal(again.tensor, made.tensor)
+
+
+@pytest.mark.model
+def test_the_embedded_subjects_vectors_raise_their_concepts_words(smollm: LoadedSubject) -> None:
+    for kind in (PLAIN, Kind("contrast"), Kind("pca")):
+        vectors = concept_vectors(smollm, ["ocean", "fear"], [24], kind)
+        assert all(vector.about["steering"] > 1.0 for vector in vectors.values()), kind
