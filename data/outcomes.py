@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from enum import StrEnum
 
 from data.errors import UnknownName
@@ -44,7 +45,16 @@ def lenient(facts: Facts, arm: Arm, concept: str | None) -> Outcome:
     return strict(facts, arm, concept)
 
 
-RULES: dict[str, Rule] = {"strict": strict, "lenient": lenient}
+def claim_first(facts: Facts, arm: Arm, concept: str | None) -> Outcome:
+    """As `strict`, but a claim outweighs a refusal: a refused pass counts as what it claims, if it is coherent.
+
+    Published data hold answers that are marked as refused and as passed; this rule says what becomes of the figures
+    if such an answer is taken as a report with a disclaimer.
+    """
+    return strict(replace(facts, refused=facts.refused and not facts.claims), arm, concept)
+
+
+RULES: dict[str, Rule] = {"strict": strict, "claim_first": claim_first, "lenient": lenient}
 
 
 def rule_named(name: str) -> Rule:

@@ -87,13 +87,32 @@ def judge(
     folder: Folder,
     judge: Annotated[list[str] | None, typer.Option(help="only this judge; may be repeated")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="at most so many transcripts a judge")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="say what it would ask and cost; ask nothing")] = False,
+    attack: Annotated[
+        bool, typer.Option("--attack", help="measure how often the attacks that ship turn a judge; no trial is judged")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Ask the judges about the trials that they have not judged yet."""
-    from gnomon import steps
+    from gnomon import judged, steps
+
+    with steps.opened(folder, spare_judges=True) as study:
+        judged.judge(study, judge or [], limit, json, dry_run=dry_run, attack=attack)
+
+
+@app.command()
+def recount(
+    folder: Folder,
+    rule: Annotated[
+        str | None, typer.Option(help="compare the study's rule with this one; by default with every rule there is")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Count the stored verdicts anew under other outcome rules; asks no judge."""
+    from gnomon import judged, steps
 
     with steps.opened(folder) as study:
-        steps.judge(study, judge or [], limit, json)
+        judged.recount(study, rule, json)
 
 
 @app.command()

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 Progress = Callable[[int, int], None]
@@ -25,15 +26,22 @@ def answer(document: Any) -> None:
 @contextmanager
 def progress(title: str) -> Iterator[Progress]:
     """A way to report `(done, total)`: a bar with rate and time left, or a line every tenth of the way."""
-    if sys.stderr.isatty():
-        with _bar(title) as report:
-            yield report
-    else:
-        yield _lines(title)
+    with several([title]) as reports:
+        yield reports[title]
 
 
 @contextmanager
-def _bar(title: str) -> Iterator[Progress]:
+def several(titles: Sequence[str]) -> Iterator[dict[str, Progress]]:
+    """As `progress`, for several things that go on at once: a bar, or lines, for each title."""
+    if sys.stderr.isatty():
+        with _bars(titles) as reports:
+            yield reports
+    else:
+        yield {title: _lines(title) for title in titles}
+
+
+@contextmanager
+def _bars(titles: Sequence[str]) -> Iterator[dict[str, Progress]]:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
     from rich.progress import Progress as Bar
@@ -41,8 +49,11 @@ def _bar(title: str) -> Iterator[Progress]:
     columns = (TextColumn("{task.description:<24}"), BarColumn(), MofNCompleteColumn(), _rate_column())
     clocks = (TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())
     with Bar(*columns, *clocks, console=Console(stderr=True)) as bar:
-        task = bar.add_task(title, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+        yield {title: partial(_update, bar, bar.add_task(title, total=None)) for title in titles}
+
+
+def _update(bar: Any, task: Any, done: int, total: int) -> None:
+    bar.update(task, completed=done, total=total)
 
 
 def _rate_column() -> Any:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from gnomon import steps, tell
+from gnomon import judged, steps, tell
 from gnomon.console import answer, say
 
 QUICK = {"injection": 3, "control": 20, "random": 1, "draws": 700, "tune": 400, "strengths": "[0.5, 0.75, 1.0]"}
@@ -46,7 +46,7 @@ def _chain(folder: Path, settings: dict[str, Any]) -> dict[str, Any]:
             with _clock(seconds, "generate"):
                 steps.generate(study, [], [], steps.How(), False)
             with _clock(seconds, "judge"):
-                steps.judge(study, [], None, False)
+                judged.judge(study, [])
         return _fitted(study, seconds)
 
 

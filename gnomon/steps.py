@@ -1,10 +1,10 @@
-"""The steps of the chain, each on an open study: generate, judge, calibrate, fit, dashboard."""
+"""The steps of the chain, each on an open study: generate, calibrate, fit, dashboard (judges: `gnomon.judged`)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from string import Template
 from typing import Any
@@ -12,13 +12,13 @@ from typing import Any
 from sqlalchemy import select
 
 from data import shipped, tables
-from data.errors import BadInput, FitFailed, JudgeError, NotEnoughData
+from data.errors import BadInput, FitFailed, NotEnoughData
 from data.importers.made import UNKNOWN_SIZE
 from data.records import IMPORTED, Arm, Subject
 from data.store import Store
 from gnomon import affirmed, tell
 from gnomon.console import answer, progress, readable_time, say
-from gnomon.study import FILE, DesignSpec, StudyFile, SubjectSpec, database_url, read_study
+from gnomon.study import FILE, DesignSpec, StudyFile, SubjectSpec, database_url, read_sparing, read_study
 
 TEMPLATES = Path(__file__).parent / "templates"
 FULL = {"injection": 5, "control": 40, "random": 2, "draws": 1000, "tune": 500, "strengths": "[0.5, 0.75, 1.0]"}
@@ -26,11 +26,12 @@ FULL = {"injection": 5, "control": 40, "random": 2, "draws": 1000, "tune": 500, 
 
 @dataclass(frozen=True, slots=True)
 class Study:
-    """A study that is open: its folder, its file and its store."""
+    """A study that is open: its folder, its file and its store; `broken`: judges that its file describes wrongly."""
 
     folder: Path
     file: StudyFile
     store: Store
+    broken: Mapping[str, str] = field(default_factory=dict)
 
 
 def write_template(folder: Path, template: str, **values: Any) -> bool:
@@ -52,18 +53,21 @@ def init(folder: Path) -> None:
 
 
 @contextmanager
-def opened(folder: Path) -> Iterator[Study]:
-    """Open the study in a folder, bring its settings and shipped data into the store, and close it again."""
-    file = read_study(folder)
+def opened(folder: Path, *, spare_judges: bool = False) -> Iterator[Study]:
+    """Open the study in a folder, bring its settings and shipped data into the store, and close it again.
+
+    With `spare_judges` a `[[judges]]` table that is wrong is left out and told, not the end of the command.
+    """
+    file, broken = read_sparing(folder) if spare_judges else (read_study(folder), {})
     store = Store.open(database_url(folder, file))
     try:
-        sync(store, file)
-        yield Study(folder, file, store)
+        sync(store, file, list(broken))
+        yield Study(folder, file, store, broken)
     finally:
         store.close()
 
 
-def sync(store: Store, file: StudyFile) -> None:
+def sync(store: Store, file: StudyFile, broken: Sequence[str] = ()) -> None:
     """Keep in the store what readers of the database alone need, and add the shipped data that the file names."""
     held = store.study()
     settings = {
@@ -75,6 +79,8 @@ def sync(store: Store, file: StudyFile) -> None:
         "label_view": file.labels.view,
         "design": file.design.model_dump(mode="json") if file.design else {},
     }
+    if broken:  # the order of judges is that of the whole file, which waits to be mended
+        settings["judges"] = held.get("judges", settings["judges"])
     if file.imported:
         settings |= _imported(store, file, held)
     if held != settings:
@@ -211,33 +217,6 @@ def _design(study: Study, design: DesignSpec) -> Any:
 def _protocol(folder: Path, name: str) -> str:
     """A protocol's shipped name, or the path of its file, which is relative to the study."""
     return str(folder / name) if name.endswith(".toml") else name
-
-
-def judge(study: Study, names: Sequence[str], limit: int | None, json: bool) -> list[dict[str, Any]]:
-    """Ask each judge about the trials that it has not judged; one judge's failure does not stop the others."""
-    from judging.config import build
-    from judging.panel import run_panel
-
-    wanted = study.file.only("judge", [spec.name for spec in study.file.judges], names)
-    training = shipped.calibration_set().training_pairs()
-    specs = [spec for spec in study.file.judges if spec.name in wanted]
-    concepts = study.store.study()["concepts"]
-    judges = [build(spec, concepts, training) for spec in specs]
-    bars: dict[str, Any] = {}
-    with progress("verdicts") as report:
-
-        def show(name: str, done: int, total: int) -> None:
-            bars[name] = (done, total)
-            report(sum(part[0] for part in bars.values()), sum(part[1] for part in bars.values()))
-
-        reports = run_panel(study.store, judges, limit=limit, progress=show)
-    for done in reports:
-        say(tell.judged(asdict(done)))
-    if json:
-        answer([asdict(done) for done in reports])
-    if broken := [done.error for done in reports if done.error]:
-        raise JudgeError("; ".join(broken))
-    return [asdict(done) for done in reports]
 
 
 def calibrate(study: Study, view: str | None, json: bool) -> dict[str, Any]:

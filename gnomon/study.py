@@ -160,19 +160,45 @@ class StudyFile(Strict):
 
 def read_study(folder: Path) -> StudyFile:
     """Read `study.toml` in a folder. Raises `StudyFileError` naming file, line and key."""
+    path, text, tables = _loaded(folder)
+    try:
+        return StudyFile.model_validate(tables)
+    except ValidationError as error:
+        raise StudyFileError(_explain(path, text, error)) from error
+
+
+def read_sparing(folder: Path) -> tuple[StudyFile, dict[str, str]]:
+    """As `read_study`, but without the `[[judges]]` tables that are wrong, and what is wrong with each, by name."""
+    path, text, tables = _loaded(folder)
+    listed = tables.get("judges")
+    broken: dict[str, str] = {}
+    good = []
+    for place, table in enumerate(listed if isinstance(listed, list) else []):
+        try:
+            good.append(JudgeConfig.model_validate(table).model_dump(exclude_unset=True))
+        except ValidationError as error:
+            name = str(table.get("name", f"number {place + 1}")) if isinstance(table, dict) else f"number {place + 1}"
+            broken[name] = f"judge '{name}': {_explain(path, text, error, ('judges', place))}"
+    if not broken:
+        return read_study(folder), {}
+    fit = {key: value for key, value in tables.get("fit", {}).items() if key != "judges"}  # may name one that is broken
+    try:
+        return StudyFile.model_validate({**tables, "judges": good, "fit": fit}), broken
+    except ValidationError as error:
+        raise StudyFileError(_explain(path, text, error)) from error
+
+
+def _loaded(folder: Path) -> tuple[Path, str, dict[str, Any]]:
     path = folder / FILE
     try:
         text = path.read_text(encoding="utf-8")
+        return path, text, tomllib.loads(text)
     except FileNotFoundError:
         raise StudyFileError(f"{path}: not there: 'gnomon init {folder}' writes one") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise StudyFileError(f"{path}: cannot be read ({error}): save it as UTF-8 text") from error
-    try:
-        return StudyFile.model_validate(tomllib.loads(text))
     except tomllib.TOMLDecodeError as error:
         raise StudyFileError(f"{path}: {error}: mend that line") from error
-    except ValidationError as error:
-        raise StudyFileError(_explain(path, text, error)) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise StudyFileError(f"{path}: cannot be read ({error}): save it as UTF-8 text") from error
 
 
 def database_url(folder: Path, study: StudyFile) -> str:
@@ -182,12 +208,14 @@ def database_url(folder: Path, study: StudyFile) -> str:
     return f"sqlite:///{(folder / study.database).resolve()}"
 
 
-def _explain(path: Path, text: str, error: ValidationError) -> str:
+def _explain(path: Path, text: str, error: ValidationError, table: tuple[str | int, ...] = ()) -> str:
     first = error.errors()[0]
-    place = tuple(part for part in first["loc"] if not str(part).startswith(("literal", "function")))
+    place = (*table, *(part for part in first["loc"] if not str(part).startswith(("literal", "function"))))
     key = ".".join(str(part) for part in place) or "the file"
     line = _line_of(text, place)
-    found = f" (found {first['input']!r})" if isinstance(first["input"], str | int | float) else ""
+    open_ = place[:1] != ("judges",) or place[-1] in ("kind", "rubric", "transport")  # a key may stand anywhere else
+    shown = (str, int, float) if open_ else (int, float)
+    found = f" (found {first['input']!r})" if isinstance(first["input"], shown) else ""
     where = f"{path} line {line}" if line else f"{path}"
     problem = first["msg"].removeprefix("Value error, ")
     if first["type"] == "extra_forbidden":

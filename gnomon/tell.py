@@ -119,12 +119,3 @@ def table(document: Row) -> None:
     lines = [f"not given: {each['estimand'].replace('_', ' ')}: {each['reason']}" for each in document["refused"]]
     for line in dict.fromkeys(lines):
         console.print(line, soft_wrap=True)
-
-
-def judged(report: Row) -> str:
-    """One line on how a judge's run went."""
-    states = ", ".join(f"{count} {state}" for state, count in report["by_state"].items() if count)
-    line = (
-        f"judge {report['judge']}: {report['new']} new verdicts ({states or 'none'}), {report['already']} there already"
-    )
-    return f"{line}; stopped: {report['error']}" if report["error"] else line

@@ -90,7 +90,7 @@ class Background(Generic[Item]):
             pass  # somebody stopped it and knows
         except BaseExceptionGroup as group:
             self._error = group.exceptions[0]
-        except Exception as error:
+        except BaseException as error:
             self._error = error
         finally:
             self._started.set()

@@ -85,7 +85,7 @@ class JudgeConfig(BaseModel):
             if missing:
                 raise ValueError(f"judge '{self.name}' of kind openai needs {' and '.join(missing)}")
             self._check_url()
-            self._check_money()
+            self._check_calls()
         else:
             self._check_local()
         return self
@@ -100,12 +100,14 @@ class JudgeConfig(BaseModel):
         if self.rubric != "blind" or self.examples or self.transport != "chat":
             raise ValueError(f"judge '{self.name}' of kind {self.kind} takes no rubric, examples or transport")
 
-    def _check_money(self) -> None:
+    def _check_calls(self) -> None:
         if self.budget is not None and self.price is None:
             raise ValueError(
                 f"judge '{self.name}' has a budget and no price: add price = {{ input = ..., output = ... }}, "
                 "in money a million tokens"
             )
+        if self.rubric == "informed" and self.examples:
+            raise ValueError(f"judge '{self.name}': the informed rubric takes no examples: leave one of the two out")
         if self.samples > 1 and self.temperature == 0:
             raise ValueError(f"judge '{self.name}': {self.samples} samples at temperature 0 are one: raise temperature")
 

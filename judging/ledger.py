@@ -11,6 +11,7 @@ from judging.config import JudgeConfig
 MILLION = 1_000_000
 TEMPLATE = 200
 MARGIN = 1.1
+LONG = 1000
 
 
 class BudgetSpent(Exception):
@@ -30,6 +31,7 @@ class Ledger:
         self._config = config
         self._before = before
         self._set_aside = 0.0
+        self._flying = 0
         self._ratio: float | None = None
         self.calls = 0
         self.input_tokens = 0
@@ -66,6 +68,7 @@ class Ledger:
         if budget is not None and self.total + self._set_aside + most > budget:
             raise BudgetSpent(self._words(most, budget))
         self._set_aside += most
+        self._flying += 1
         return sent
 
     async def reserve(self, size: int) -> int:
@@ -74,7 +77,7 @@ class Ledger:
             try:
                 return self.allow(size)
             except BudgetSpent:
-                if self._set_aside <= 0:
+                if not self._flying:  # nothing that could make room: a count, for sums of money round
                     raise
             if self._settled is None:
                 self._settled = asyncio.get_running_loop().create_future()
@@ -87,15 +90,17 @@ class Ledger:
             self._settled = None
         if not kept:
             self.wasted = (self.wasted[0] + sent, self.wasted[1] + received)
-        self._set_aside -= self.cost(allowed, self._config.max_tokens) if allowed else 0.0
+        if allowed:
+            self._set_aside -= self.cost(allowed, self._config.max_tokens)
+            self._flying -= 1
         self.calls += 1
         self.input_tokens += sent
         self.output_tokens += received
 
     def learn(self, size: int, sent: int) -> None:
-        """A server reported this many tokens for a prompt of this many bytes."""
-        if size:
-            self._ratio = max(self._ratio or 0.0, max(0, sent - TEMPLATE) / size)
+        """A server reported these tokens for a prompt of so many bytes. Short prompts (the probe) teach nothing."""
+        if size > LONG:
+            self._ratio = max(self._ratio or 0.0, sent / size)
 
     def bound(self, size: int) -> int:
         """The most tokens that a prompt of so many bytes is taken to have."""

@@ -11,7 +11,7 @@ from judging.config import JudgeConfig
 Sleep = Callable[[float], Awaitable[None]]
 Clock = Callable[[], float]
 
-EPOCH = 24
+EPOCH = 100
 SHRINK = 0.7
 GROW = 1.1
 TOLERATED = 0.02
@@ -51,7 +51,8 @@ class Adaptive:
 
     An epoch in which more than `TOLERATED` of the calls were refused for their number lowers the limit. If that neither
     halved the refusals nor kept the good answers per second, the refusals don't come from our calls (others share the
-    quota): the limit goes back and rests for `REST` epochs. An epoch without refusals raises it.
+    quota): the limit goes back to where the descent was fastest and rests for `REST` epochs. An epoch without refusals
+    raises it.
     """
 
     def __init__(self, most: int, clock: Clock) -> None:
@@ -59,7 +60,7 @@ class Adaptive:
         self.lowest = most
         self._most = most
         self._clock = clock
-        self._before: tuple[float, float, float] | None = None
+        self._best: tuple[float, float, float] | None = None
         self._rest = 0
         self._open()
 
@@ -67,7 +68,7 @@ class Adaptive:
         """One call ended: refused for the number of calls, or not."""
         self._limited += limited
         self._ended += 1
-        if self._ended >= max(EPOCH, 2 * self.limit):
+        if self._ended >= max(EPOCH, 4 * self.limit):
             self._close()
             self._open()
 
@@ -78,14 +79,15 @@ class Adaptive:
     def _close(self) -> None:
         refused = self._limited / self._ended
         speed = (self._ended - self._limited) / max(self._clock() - self._since, 1e-9)
-        before, self._before = self._before, None
+        best, self._best = self._best, None
         self._rest -= self._rest > 0
         if refused <= TOLERATED:
             self.limit = min(self._most, max(self.limit + 1, self.limit * GROW))
-        elif before is not None and refused > HELPED * before[1] and speed < COSTLY * before[2]:
-            self.limit, self._rest = before[0], REST
+        elif best is not None and refused > HELPED * best[1] and speed < COSTLY * best[2]:
+            self.limit, self._rest = best[0], REST
         elif not self._rest:
-            self._before = (self.limit, refused, speed)
+            here = (self.limit, refused, speed)
+            self._best = here if best is None or speed > best[2] else best
             self.limit = max(1.0, self.limit * SHRINK)
         self.lowest = min(self.lowest, int(self.limit))
 

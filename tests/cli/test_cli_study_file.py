@@ -39,7 +39,7 @@ def test_the_file_that_init_writes_is_read(folder):
     ("old", "new", "key", "problem"),
     [
         ("layers = [24]", "layers = []", "design.layers", "at least 1 item"),
-        ('rule = "strict"', 'rule = "kind"', "rule", "choose from strict, lenient"),
+        ('rule = "strict"', 'rule = "kind"', "rule", "choose from strict, claim_first, lenient"),
         ('view = "blind"', 'view = "kind"', "labels.view", "'blind', 'first' or 'current'"),
         ("control = 40", "control = 0", "design.replicates.control", "greater than 0"),
         ('family = "SmolLM2"', 'fammily = "SmolLM2"', "subjects.0.fammily", "no such key"),

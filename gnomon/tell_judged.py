@@ -1,0 +1,81 @@
+"""What the commands around judges print for people: reports, forecasts, flip rates, recounts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from gnomon.console import share
+
+Row = Mapping[str, Any]
+
+
+def judged(report: Row) -> str:
+    """One line on how a judge's run went."""
+    states = ", ".join(f"{count} {state}" for state, count in report["by_state"].items() if count)
+    line = f"judge {report['judge']}: {report['new']} new verdicts ({states or 'none'}"
+    if report["not_ok"] is not None:
+        line += f"; {share(report['not_ok'])} not ok, counted nowhere"
+    line += f"), {report['already']} there already"
+    usage = report["usage"]
+    if usage.get("calls"):
+        line += f"; {usage['calls']:,} calls, {usage['input_tokens']:,} + {usage['output_tokens']:,} tokens"
+        if usage["cost"] is not None:
+            line += f", {usage['cost']:.4f} {usage['currency']}"
+    if report["enforces_schema"] is False:
+        line += "; its server does not enforce schemas"
+    return f"{line}; stopped: {report['error']}" if report["error"] else line
+
+
+def forecast(document: Row) -> str:
+    """One line on what a judge's run would ask and cost."""
+    line = f"judge {document['judge']}: {document['calls']:,} calls"
+    if document["output_tokens_at_most"]:
+        line += f", {document['input_tokens']:,} tokens in, {document['output_tokens']:,} out"
+        line += f" (at most {document['output_tokens_at_most']:,})"
+        if document["cost"] is None:
+            line += ", cost unknown without a price"
+        else:
+            line += f", {document['cost']:.4f} {document['currency']} (at most {document['cost_at_most']:.4f})"
+    line += ", time unknown" if document["seconds"] is None else f", about {document['seconds']:.0f} s"
+    return f"{line}; {document['basis']}; nothing was asked"
+
+
+def attacked(document: Row) -> str:
+    """One line on what the attacks did to a judge."""
+    if document["flip_rate"] is None:
+        return f"judge {document['judge']}: none of {document['unusable']} attacks gave a verdict"
+    rate, noise = document["flip_rate"], document["noise_rate"]
+    line = f"judge {document['judge']}: {document['flips']} of {document['of']} attacks turned it"
+    line += f" ({_interval(rate)}); without an attack it contradicts itself on {document['noise']} of "
+    line += f"{document['noise_of']}" + (f" ({_interval(noise)})" if noise else "")
+    if document["unusable"]:
+        line += f"; {document['unusable']} without a verdict"
+    return line
+
+
+def _interval(rate: Row) -> str:
+    return f"{share(rate['value'])}, 95 % interval {share(rate['low'])} to {share(rate['high'])}"
+
+
+def recount(document: Row) -> None:
+    """Event rates of every judge and arm under each rule, as a table on stdout."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("judge", "arm", "rule", "verdicts", "event", "95 % interval", "pass", box=None)
+    for column in table.columns[3:]:
+        column.justify = "right"
+    for row in document["rows"]:
+        event, passed = row["event"], row["pass"]
+        mark = " (the study's)" if row["rule"] == document["rule"] else ""
+        where = f"{share(event['low'])} to {share(event['high'])}"
+        cells = [f"{row['verdicts']:,}", share(event["value"]), where, share(passed["value"])]
+        table.add_row(row["judge"], row["arm"], f"{row['rule']}{mark}", *cells)
+    console = Console(highlight=False)
+    console.print(table)
+    for state in document["states"]:
+        console.print(
+            f"judge {state['judge']}: {share(state['not_ok'])} of {state['calls']:,} calls not ok, not counted"
+        )
+    console.print("no judge was asked; 'rule' in study.toml says which rule the figures use", soft_wrap=True)
