@@ -63,12 +63,13 @@ def recount(document: Row) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("judge", "arm", "rule", "verdicts", "event", "95 % interval", "pass", box=None)
-    for column in table.columns[3:]:
-        column.justify = "right"
+    table = Table("judge", "arm", "rule", "verdicts", "event", "95 % interval", "pass", box=None, padding=(0, 1, 0, 0))
+    for place, column in enumerate(table.columns):
+        column.no_wrap = True
+        column.justify = "right" if place >= 3 else "left"
     for row in document["rows"]:
         event, passed = row["event"], row["pass"]
-        mark = " (the study's)" if row["rule"] == document["rule"] else ""
+        mark = " *" if row["rule"] == document["rule"] else ""
         where = f"{share(event['low'])} to {share(event['high'])}"
         cells = [f"{row['verdicts']:,}", share(event["value"]), where, share(passed["value"])]
         table.add_row(row["judge"], row["arm"], f"{row['rule']}{mark}", *cells)
@@ -78,4 +79,6 @@ def recount(document: Row) -> None:
         console.print(
             f"judge {state['judge']}: {share(state['not_ok'])} of {state['calls']:,} calls not ok, not counted"
         )
-    console.print("no judge was asked; 'rule' in study.toml says which rule the figures use", soft_wrap=True)
+    console.print(
+        "* the study's rule ('rule' in study.toml), which its figures use; no judge was asked", soft_wrap=True
+    )
