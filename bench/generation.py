@@ -154,8 +154,8 @@ def identical(subject: LoadedSubject, say: Callable[[str], None]) -> dict[str, A
         for rows in (64, 7, 1):
             engine = Engine(subject, rows)
             ways[str(rows)] = [answer.tokens for answer in engine.answers(wanted)]
-            settled[str(rows)] = engine.settled
-            say(f"{name}, {rows} rows: {engine.settled} ties settled")
+            settled[str(rows)] = engine.spent.settled
+            say(f"{name}, {rows} rows: {engine.spent.settled} ties settled")
         stream, halfway = Engine(subject, 64).stream(wanted), {}
         for index, answer in stream:
             halfway[index] = answer.tokens

@@ -75,12 +75,12 @@ class Row:
 class Batch:
     """Rows under way in slots 0, 1, ... of one cache, each with its own condition; slot `slots` is for settling ties.
 
-    `settled` counts tokens whose choice was so close that rounding could have turned it, and `steps` forward passes.
+    `settled` counts tokens whose choice was so close that rounding could have turned it.
     """
 
     def __init__(self, subject: LoadedSubject, injection: Injection, clean: Prompts, slots: int, columns: int) -> None:
         self.rows: list[Row] = []
-        self.slots, self.settled, self.steps = slots, 0, 0
+        self.slots, self.settled = slots, 0
         self._subject, self._model, self._injection, self._clean = subject, subject.model, injection, clean
         self._cache = SlotCache(subject.layers, slots, columns)
         self._stops = stop_tokens(subject)
@@ -128,7 +128,6 @@ class Batch:
         logits = forward(self._model, ids[:, None], positions[:, None], masks, self._cache)
         for row in rows:
             row.read += 1
-        self.steps += 1
         self._choose(rows, logits)
 
     def _choose(self, rows: Sequence[Row], logits: Tensor) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from transformers import DynamicCache
 
@@ -15,6 +17,21 @@ from generation.memory import fitting_rows, free_bytes, is_lack_of_memory, reada
 from generation.subjects import LoadedSubject
 
 REFILL = 8
+
+
+@dataclass
+class Spent:
+    """Where the time of an engine went: rows let in and steps taken by rows, each with its seconds; steps of the batch.
+
+    `settled` counts tokens whose choice was so close that rounding could have turned it.
+    """
+
+    admitted: int = 0
+    admit_seconds: float = 0.0
+    row_steps: int = 0
+    step_seconds: float = 0.0
+    steps: int = 0
+    settled: int = 0
 
 
 class Engine:
@@ -32,7 +49,7 @@ class Engine:
     def __init__(self, subject: LoadedSubject, rows: int | None = None) -> None:
         self.subject = subject
         self.rows = rows
-        self.steps = self.settled = 0
+        self.spent = Spent()
         self._prompts = Prompts(subject)
 
     def answers(self, requests: Sequence[Request]) -> list[Answer]:
@@ -89,11 +106,25 @@ class Engine:
             while waiting or batch.rows:
                 if waiting and (batch.free >= max(1, rows // REFILL) or batch.free >= len(waiting)):
                     chosen = [waiting.popleft() for _ in range(min(batch.free, len(waiting)))]
-                    batch.admit([Row(index, requests[index]) for index in chosen])
+                    self._admit(batch, [Row(index, requests[index]) for index in chosen])
                 else:
-                    batch.step()
+                    self._step(batch)
                 yield from batch.leave()
-            self.steps, self.settled = self.steps + batch.steps, self.settled + batch.settled
+
+    def _admit(self, batch: Batch, rows: list[Row]) -> None:
+        started, settled = time.perf_counter(), batch.settled
+        batch.admit(rows)
+        self.spent.admitted += len(rows)
+        self.spent.admit_seconds += time.perf_counter() - started
+        self.spent.settled += batch.settled - settled
+
+    def _step(self, batch: Batch) -> None:
+        started, settled = time.perf_counter(), batch.settled
+        self.spent.steps += 1
+        self.spent.row_steps += len(batch.rows)
+        batch.step()
+        self.spent.step_seconds += time.perf_counter() - started
+        self.spent.settled += batch.settled - settled
 
     def _fewer(self, rows: int, requests: Sequence[Request]) -> int:
         """Half the rows, or the end where one row was too many."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -24,15 +23,15 @@ PROBED_TOKENS = 8
 
 @dataclass(frozen=True)
 class Probe:
-    """What was measured before a sweep: rows together, seconds to let one row in, and seconds of one step of all."""
+    """What was measured before a sweep: rows together, seconds to let one row in, and seconds of one row's step."""
 
     rows: int
     admit_seconds: float
     step_seconds: float
 
     def seconds(self, trials: int, tokens: int) -> float:
-        """Time of so many trials that say so many tokens in all."""
-        return trials * self.admit_seconds + tokens * self.step_seconds / self.rows
+        """Time of so many trials that say so many tokens in all; the first of each comes with its prompt."""
+        return trials * self.admit_seconds + max(tokens - trials, 0) * self.step_seconds
 
 
 def plan(design: Design, subject: Any, protocols: Sequence[Protocol]) -> list[Planned]:
@@ -84,16 +83,14 @@ class Maker:
 
     def probe(self, planned: Sequence[Planned]) -> Probe:
         """Measure on a few tokens of the first trials how long the whole takes; nothing is kept."""
-        requests = [self.request(trial) for trial in planned]
-        rows = min(self.engine.rows or self.engine.fitting(requests), len(requests))
-        few = [replace(request, max_tokens=1, stop=()) for request in requests[:rows]]
-        self.engine.answers(few[:1])  # the shared prompts and the first call's set-up
-        started = time.monotonic()
-        self.engine.answers(few)
-        admitted = time.monotonic() - started
-        self.engine.answers([replace(request, max_tokens=PROBED_TOKENS) for request in few])
-        whole = time.monotonic() - started - admitted
-        return Probe(rows, admitted / rows, max(whole - admitted, 1e-9) / (PROBED_TOKENS - 1))
+        requests = [replace(self.request(trial), max_tokens=PROBED_TOKENS, stop=()) for trial in planned]
+        rows = min(self.engine.rows or self.engine.fitting([self.request(trial) for trial in planned]), len(requests))
+        self.engine.answers(requests[:1])  # the shared prompts and the first call's set-up
+        engine = Engine(self.subject, rows)
+        engine.answers(requests[:rows])
+        spent = engine.spent
+        step = spent.step_seconds / spent.row_steps if spent.row_steps else 0.0
+        return Probe(rows, spent.admit_seconds / spent.admitted, step)
 
     def facts(self) -> Iterator[dict[str, Any]]:
         """Each vector in use as the store keeps it, for every arm that adds it in its own way."""

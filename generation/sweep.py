@@ -54,7 +54,7 @@ class SweepReport:
 class Estimate:
     """What a run would do: trials planned and there already, tokens of their answers at most, and the time of those.
 
-    `rows` run together; a row takes `admit_seconds` for its prompt, and a step of all rows `step_seconds`.
+    `rows` run together; a row takes `admit_seconds` for its prompt and first token, `step_seconds` for each other.
     """
 
     planned: int
@@ -143,8 +143,8 @@ def estimate(store: Store, subject: LoadedSubject, design: Design, rows: int | N
         tokens,
         round(probe.seconds(len(missing), tokens), 1),
         probe.rows,
-        round(probe.admit_seconds, 4),
-        round(probe.step_seconds, 4),
+        round(probe.admit_seconds, 6),
+        round(probe.step_seconds, 6),
     )
 
 

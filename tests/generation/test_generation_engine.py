@@ -199,7 +199,7 @@ def test_no_step_is_spent_on_a_finished_row_and_no_slot_waits(tiny: LoadedSubjec
     answers = engine.answers(rows)
     handle.remove()
     assert sum(ran) == sum(len(answer.tokens) - 1 + (answer.finish == "stop") for answer in answers)
-    assert engine.steps == len(ran) < sum(sorted(len(answer.tokens) for answer in answers)[::4])
+    assert engine.spent.steps == len(ran) < sum(sorted(len(answer.tokens) for answer in answers)[::4])
 
 
 def test_where_memory_runs_out_the_batch_is_halved_and_no_trial_is_lost(
@@ -267,7 +267,7 @@ def test_settling_a_tie_gives_the_token_that_the_batch_gives(
     engine = Engine(any_family)
     settled = engine.answers(rows)
     assert told(settled) == plain
-    assert engine.settled >= sum(len(answer.tokens) for answer in settled)
+    assert engine.spent.settled >= sum(len(answer.tokens) for answer in settled)
 
 
 def test_a_vector_that_was_not_added_where_it_should_is_an_error_not_an_answer(
