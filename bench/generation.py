@@ -38,7 +38,7 @@ from generation.subjects import LoadedSubject, load_subject
 from generation.vectors import concept_vectors, random_direction
 
 CONCEPTS, LAYERS, STRENGTHS = ("ocean", "fear", "silence", "celebration"), (12, 18, 24), (0.5, 1.0, 2.0, 4.0)
-TRIALS, TOKENS, HANDFUL, PAIR = 256, 64, 6, 64
+TRIALS, TOKENS, HANDFUL, PAIR = 256, 64, 6, 32
 COST, EARLY = "injection_cost", "from_marker_cost"
 
 

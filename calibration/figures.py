@@ -190,12 +190,17 @@ def corrections(comparison: pd.DataFrame, *, judge: str) -> Any:
     return layered.facet(column=alt.Column("arm:N", sort=ARMS, title=None), title=heading)
 
 
+def _there(frame: pd.DataFrame) -> alt.Legend:
+    """A legend of the arms that are there, of all that have a colour."""
+    return alt.Legend(orient="bottom", values=[arm for arm in ARMS if arm in set(frame["arm"])])
+
+
 def _by_arm(frame: pd.DataFrame) -> Any:
     tips = [alt.Tooltip(f"{key}:N", title=key.capitalize()) for key in ("judge", "arm", "measure")]
     return alt.Chart(frame).encode(
         y=alt.Y("judge:N", sort=None, title=None),
         yOffset=alt.YOffset("arm:N", sort=ARMS),
-        color=alt.Color("arm:N", title="Arm", scale=arm_scale(), sort=ARMS, legend=alt.Legend(orient="bottom")),
+        color=alt.Color("arm:N", title="Arm", scale=arm_scale(), sort=ARMS, legend=_there(frame)),
         tooltip=[*tips, *_interval_tips(".2f"), alt.Tooltip("of:Q", title="Labelled transcripts")],
     )
 

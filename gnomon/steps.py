@@ -158,6 +158,9 @@ def _planned(study: Study, spec: SubjectSpec, design: DesignSpec, how: How) -> d
     from generation.sweep import estimate
 
     found = estimate(study.store, _loaded(spec), _design(study, design), how.batch_size)
+    if not found.missing:
+        say(f"{spec.name}: all {found.already:,} trials are there")
+        return {"subject": spec.name, **asdict(found)}
     say(
         f"{spec.name}: {found.missing:,} trials to make, {found.already:,} there already; at most {found.tokens:,} "
         f"tokens; about {readable_time(found.seconds)} at {found.rows} rows together, less where answers end early"
