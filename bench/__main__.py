@@ -5,7 +5,7 @@ from __future__ import annotations
 import runpy
 import sys
 
-MEASUREMENTS = ("chain", "importing", "generation", "coverage", "reanalysis", "judging")
+MEASUREMENTS = ("chain", "importing", "generation", "coverage", "reanalysis", "judging", "judges")
 
 
 def main() -> None:

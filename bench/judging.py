@@ -29,6 +29,7 @@ from data.store import Store
 
 TRIALS = 20_000
 FEW = 1_000
+VERDICTS = 24_600
 AT_ONCE = 64
 ROUNDS = 5
 SLICE = 4_000
@@ -189,11 +190,40 @@ def faults(folder: Path) -> dict[str, Any]:
     }
 
 
+def recount(folder: Path) -> dict[str, Any]:
+    """24,600 stored verdicts under another rule: the counting alone, and the whole command."""
+    from calibration.recount import recounted
+    from data.records import Facts, JudgeVersion, Verdict
+
+    study = folder / "recount"
+    study.mkdir()
+    store = Store.open(filled(study / "gnomon.db", VERDICTS))
+    store.add_judge(JudgeVersion("v", "llm", "openai", {}))
+    said = [Facts(place % 3 > 0, "ocean", place % 7 > 0, place % 5 == 0) for place in range(105)]
+    for start in range(0, VERDICTS, 4_100):
+        trials = [made(number) for number in range(start, start + 4_100)]
+        store.add_verdicts([Verdict(trial.id, "v", said[trial.replicate % 105]) for trial in trials])
+    store.set_study({"judges": ["llm"]})
+    seconds = []
+    for turn in range(ROUNDS):
+        started = time.perf_counter()
+        told = recounted(store, ["lenient" if turn % 2 else "claim_first"])
+        seconds.append(time.perf_counter() - started)
+        assert sum(row["verdicts"] for row in told["rows"]) == VERDICTS
+    store.close()
+    (study / "study.toml").write_text('name = "t"\nimported = true\n', encoding="utf-8")
+    started = time.perf_counter()
+    line = [sys.executable, "-m", "gnomon", "recount", str(study), "--rule", "lenient", "--json"]
+    subprocess.run(line, check=True, capture_output=True)
+    command = round(time.perf_counter() - started, 2)
+    return {"verdicts": VERDICTS, "seconds": round(statistics.median(seconds), 3), "whole_command": command, "calls": 0}
+
+
 def main() -> None:
     """Measure and print one JSON document."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", action="store_true", help="one JSON document (always so)")
-    parser.add_argument("--only", choices=["speed", "memory", "faults"], help="one part")
+    parser.add_argument("--only", choices=["speed", "memory", "faults", "recount"], help="one part")
     chosen = parser.parse_args().only
     document: dict[str, Any] = {"machine": machine(), "trials": TRIALS, "concurrency": AT_ONCE}
     with tempfile.TemporaryDirectory() as scratch:
@@ -204,6 +234,8 @@ def main() -> None:
             document |= memory(folder)
         if chosen in (None, "faults"):
             document["faults"] = faults(folder)
+        if chosen in (None, "recount"):
+            document["recount"] = recount(folder)
     print(json.dumps(document, indent=2))
 
 

@@ -49,6 +49,7 @@ _DONE = {
     Arm.INJECTION: "the vector of the concept '{concept}' was added.",
     Arm.CONTROL: "nothing was added.",
     Arm.RANDOM: "a random vector, which stands for no concept, was added.",
+    Arm.NEGATED: "the vector of the concept '{concept}' was subtracted.",
 }
 _USER = """\
 {fenced}
