@@ -11,6 +11,7 @@ from data.errors import BadInput, UnknownName
 from data.records import Span
 from generation.prompts import prompt_of
 from generation.protocol import Protocol, load_protocol, shipped
+from generation.questions import all_mismatched
 from generation.subjects import LoadedSubject
 
 GOOD = """
@@ -125,3 +126,30 @@ def test_a_template_that_refuses_a_system_message_is_named() -> None:
 def test_a_protocol_is_a_value() -> None:
     assert load_protocol("plain") == load_protocol("plain")
     assert isinstance(load_protocol("plain"), Protocol)
+
+
+def test_texts_that_stop_an_answer_are_part_of_the_protocol_and_change_its_hash(tmp_path: Path) -> None:
+    plain = load_protocol(written(tmp_path))
+    stopping = load_protocol(written(tmp_path, GOOD.replace("max_tokens = 5", 'max_tokens = 5\nstop = ["\\n\\n"]')))
+    assert stopping.stop == ("\n\n",)
+    assert stopping.content()["stop"] == ["\n\n"]
+    assert stopping.hash != plain.hash
+    with pytest.raises(BadInput, match="'stop' must be a list of texts"):
+        load_protocol(written(tmp_path, GOOD.replace("max_tokens = 5", 'max_tokens = 5\nstop = "x"')))
+
+
+def test_hashes_of_protocols_without_stop_are_what_they_were() -> None:
+    assert [load_protocol(name).hash for name in ("plain", "stern")] == [
+        "f74e61a1d7d7bc616d00f92b85193148",
+        "55a85e4cadac5212d94d4a180d4e9337",
+    ]
+
+
+def test_a_mismatched_question_keeps_what_stands_before_and_the_markers_place() -> None:
+    for name in shipped():
+        protocol = load_protocol(name)
+        for other in all_mismatched(protocol):
+            assert other.messages[:-1] == protocol.messages[:-1]
+            assert sum(message.content.count(other.marker) for message in other.messages) == 1
+            assert other.messages[-1].content.endswith("? Answer yes or no.")
+        assert len({other.hash for other in all_mismatched(protocol)}) == 20

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -204,3 +205,12 @@ def test_the_embedded_subjects_vectors_raise_their_concepts_words(smollm: Loaded
     for kind in (PLAIN, Kind("contrast"), Kind("pca")):
         vectors = concept_vectors(smollm, ["ocean", "fear"], [24], kind)
         assert all(vector.about["steering"] > 1.0 for vector in vectors.values()), kind
+
+
+def test_a_file_with_values_that_are_not_finite_is_refused(small_subject: LoadedSubject, own_cache: Path) -> None:
+    made = concept_vectors(small_subject, ["ocean"], [1])["ocean", 1]
+    spoilt = torch.full((WIDTH,), float("nan"))
+    sha = hashlib.sha256(spoilt.numpy().tobytes()).hexdigest()
+    save_file({"vector": spoilt}, vector_file(own_cache), metadata={"recipe": made.hash, "sha256": sha})
+    with pytest.raises(BadInput, match="vector of 'ocean' at layer 1 of 'small': holds values that are not finite"):
+        load_vector(small_subject, "ocean", 1)
