@@ -250,8 +250,8 @@ def test_another_error_than_a_lack_of_memory_is_not_hidden(
 
 def test_a_slot_that_held_values_that_are_not_finite_serves_the_next_row(tiny: LoadedSubject) -> None:
     broken = Addition(1, torch.full((WIDTH,), float("inf")), 0)
-    rows = [request(LONG, broken), request(SHORT, addition(1, 1.0, 0)), request(LONG)]
-    first, *others = Engine(tiny, 1).answers(rows)
+    rows = [request(LONG, broken), request(LONG), request(SHORT, addition(1, 1.0, 0))]
+    first, *others = Engine(tiny, 3).answers(rows)
     assert first.finish == "error"
     assert told(others) == told(Engine(tiny).answers(rows[1:]))
 
