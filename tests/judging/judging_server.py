@@ -103,6 +103,7 @@ class Office:
         self.batches: dict[str, dict[str, Any]] = {}
         self.looks: dict[str, int] = {}
         self.patience = 1
+        self.loses = 0
         self.ends = "completed"
         self.drops: Callable[[dict[str, Any]], bool] = lambda _: False
         self.refuses: Callable[[str], Answer | None] = lambda _: None
@@ -119,6 +120,9 @@ class Office:
         name = f"batch_{len(self.batches)}"
         about = {"object": "batch", "created_at": 1, "status": "in_progress", "errors": None}
         self.batches[name] = {"id": name, **about, **asked}
+        if self.loses:
+            self.loses -= 1
+            return failure(500, "taken, but you will not hear of it")
         return self._told(self.batches[name])
 
     def get(self, path: str) -> Answer:

@@ -39,6 +39,19 @@ def judged(config) -> RemoteJudge:
     return RemoteJudge(config, CONCEPTS, sleep=at_once)
 
 
+def ordered(server) -> int:
+    """Requests in all batches that the server has taken: what is paid for."""
+    files = [server.office.files[batch["input_file_id"]] for batch in server.office.batches.values()]
+    return sum(len(file.splitlines()) for file in files)
+
+
+def test_an_order_whose_answer_is_lost_is_looked_for_before_it_is_made_again(store, trials, server, batch):
+    server.office.loses = 1
+    (report,) = run_panel(store, [judged(batch())])
+    assert report.by_state == {"ok": 7}
+    assert ordered(server) == 7
+
+
 def test_all_cases_come_back_in_batches_each_to_its_own_trial(store, trials, server, batch):
     server.office.patience = 3
     (report,) = run_panel(store, [judged(batch())])
@@ -73,8 +86,7 @@ def test_a_run_killed_at_any_step_pays_for_nothing_twice(store, trials, server, 
     monkeypatch.setattr(store, "log", log)
     (report,) = run_panel(store, [judged(batch())])
     assert report.error is None
-    asked = [request for request in server.requests if len(request["messages"]) > 1]
-    assert len(asked) == 7
+    assert ordered(server) == 7
     frame = store.frame(tables.verdicts)
     assert sorted(frame["trial"]) == sorted(trial.id for trial in trials)
     assert {note["status"] for note in store.events("batch_done")} <= {"completed", "never ordered"}

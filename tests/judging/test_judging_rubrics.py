@@ -17,6 +17,7 @@ from data.shipped import calibration_set
 from judging.config import JudgeConfig, build
 from judging.examples import draw
 from judging.informed import INFORMED
+from judging.lexicon import LexiconJudge
 from judging.panel import run_panel
 from judging.remote import RemoteJudge
 from judging.rubric import BLIND, choices
@@ -97,6 +98,7 @@ def test_examples_are_of_the_train_split_of_every_kind_and_on_the_list():
     assert not kept & {example.answer for example in found}
     assert {example.facts.concept for example in found} <= {*CONCEPTS, "none", "other"}
     assert {(example.facts.claims, example.facts.coherent) for example in found} >= {(True, True), (False, True)}
+    assert all(LexiconJudge(CONCEPTS).read(example.answer)[0] == example.facts for example in found)
     assert all(example.quote in example.answer or not example.quote for example in found)
     assert found == draw(list(reversed(shipped.training_pairs())), CONCEPTS, 8)
 
