@@ -38,7 +38,7 @@ from generation.subjects import LoadedSubject, load_subject
 from generation.vectors import concept_vectors, random_direction
 
 CONCEPTS, LAYERS, STRENGTHS = ("ocean", "fear", "silence", "celebration"), (12, 18, 24), (0.5, 1.0, 2.0, 4.0)
-TRIALS, TOKENS, HANDFUL, PAIR = 256, 64, 6, 32
+TRIALS, TOKENS, HANDFUL, PAIR = 256, 64, 6, 64
 COST, EARLY = "injection_cost", "from_marker_cost"
 
 
@@ -204,7 +204,10 @@ class Peak(TorchDispatchMode):
 
 
 def memory(subject: LoadedSubject) -> dict[str, float]:
-    """Peak bytes that one more row takes beyond its cache, ours and the bare loop's, as shares of the cache."""
+    """Peak bytes that one more row takes beyond its cache, as shares of the cache that 64 tokens fill.
+
+    The logits of a row are among them; every way of decoding holds those.
+    """
     wanted = requests(subject, 0.6)
     short = [replace(request, max_tokens=4) for request in wanted]
     columns = short[0].columns
@@ -215,11 +218,15 @@ def memory(subject: LoadedSubject) -> dict[str, float]:
         engine.answers(short[:1])
         peaks["ours"].append(_peak(partial(engine.answers, short[:rows])))
         peaks["bare"].append(_peak(partial(_few, subject, short[0], rows)))
-    each = {name: (high - low) / 32 for name, (low, high) in peaks.items()}
+    each = {name: (high - low) / 32 - column for name, (low, high) in peaks.items()}
+    whole, logits = column / columns * wanted[0].columns, 4 * subject.model.config.vocab_size
     return {
-        "cache_bytes": column,
-        "columns": columns,
-        **{f"beyond_cache_{name}": round(value / column - 1, 4) for name, value in each.items()},
+        "cache_bytes": round(whole),
+        "extra_bytes": round(each["ours"]),
+        "logits_bytes": logits,
+        "extra_share": round(each["ours"] / whole, 4),
+        "extra_share_without_logits": round((each["ours"] - logits) / whole, 4),
+        "extra_share_bare_loop": round(each["bare"] / whole, 4),
     }
 
 
