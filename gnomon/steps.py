@@ -199,7 +199,8 @@ def _design(study: Study, design: DesignSpec) -> Any:
     from generation.design import Design
     from generation.kinds import Kind
 
-    excluded = [rule.model_dump(exclude_none=True) for rule in design.exclude]
+    narrowed = set(study.file.concepts()) - set(design.concepts)  # by --concept: what is not wanted needs no exclusion
+    excluded = [rule.model_dump(exclude_none=True) for rule in design.exclude if rule.concept not in narrowed]
     for rule in excluded:
         if "protocol" in rule:
             rule["protocol"] = _protocol(study.folder, rule["protocol"])
