@@ -18,7 +18,7 @@ import pandas as pd
 from data.records import Arm
 from stats import bases
 from stats.bases import Basis
-from stats.centring import well_informed
+from stats.ladder import possible
 from stats.priors import Priors
 
 BASELINE_VARIANT = "instruct"
@@ -40,10 +40,6 @@ class Term:
         Prior mean by stage; empty means zero.
     deviations : bool
         Whether the coefficients share a standard deviation that is learnt.
-    parents : tuple of str
-        Terms that add up to the mean of these deviations, where they may be centred on it.
-    at : DataFrame, optional
-        One row for each column: the condition at which the parents are read.
     """
 
     name: str
@@ -51,25 +47,20 @@ class Term:
     sd: float
     means: tuple[float, ...] = ()
     deviations: bool = False
-    parents: tuple[str, ...] = ()
-    at: pd.DataFrame | None = None
 
 
 class Arrays(NamedTuple):
     """The predictor as arrays, for the compiled density; G fixed and P deviating coefficients, S stages, T scales.
 
-    `indptr`, `column`, `value` are the cells' rows of the matrix (cells, G + P) in compressed form; `child`,
-    `parent`, `weight` the entries of the matrix (P, G + P) that gives centred deviations their mean.
+    `indptr`, `column`, `value` are the cells' rows of the matrix (cells, G + P) in compressed form; `asked`
+    (cells, S) says which stages a cell's arm has; `group` (P) is each deviation's scale.
     """
 
     indptr: np.ndarray
     column: np.ndarray
     value: np.ndarray
-    child: np.ndarray
-    parent: np.ndarray
-    weight: np.ndarray
+    asked: np.ndarray
     group: np.ndarray
-    centred: np.ndarray
     fixed_mean: np.ndarray
     fixed_sd: np.ndarray
     scale: np.ndarray
@@ -103,52 +94,27 @@ class Design:
         """Number of coefficients of each term, fixed terms first."""
         return {term.name: term.basis(self.frame).shape[1] for term in (*self.fixed, *self.random)}
 
-    def arrays(self, counts: np.ndarray) -> Arrays:
-        """Arrays for the density, deviations centred where the counts (cells, K) inform them well."""
+    def arrays(self) -> Arrays:
+        """Arrays for the density."""
         widths, stages = self.widths(), len(self.stages)
-        fixed = [width for term in self.fixed for width in [widths[term.name]]]
+        fixed = [widths[term.name] for term in self.fixed]
         random = [widths[term.name] for term in self.random]
         means = np.array([term.means or (0.0,) * stages for term in self.fixed]).reshape(-1, stages)
         sds = np.array([term.sd for term in self.fixed])[:, None] * np.ones(stages)
         scales = np.array([term.sd for term in self.random])[:, None] * np.ones(stages)
         return Arrays(
             *compressed(self.matrix(self.frame)),
-            *_entries(self._parents()),
+            asked=self.asked(self.frame),
             group=np.repeat(np.arange(len(random)), random),
-            centred=self._centred(counts),
             fixed_mean=np.repeat(means, fixed, axis=0),
             fixed_sd=np.repeat(sds, fixed, axis=0),
             scale=scales.reshape(-1, stages),
         )
 
-    def _parents(self) -> np.ndarray:
-        """The matrix (P, G + P) from coefficients to the means of deviations that have parents."""
-        widths = self.widths()
-        ends = np.cumsum([0, *widths.values()])
-        start = dict(zip(widths, ends[:-1], strict=True))
-        first = sum(widths[term.name] for term in self.fixed)
-        table = np.zeros((int(ends[-1]) - first, int(ends[-1])))
-        by_name = {term.name: term for term in self.terms}
-        for term in self.random:
-            rows = slice(start[term.name] - first, start[term.name] - first + widths[term.name])
-            for name in term.parents:
-                table[rows, start[name] : start[name] + widths[name]] = by_name[name].basis(_at(term))
-        return table
-
-    def _centred(self, counts: np.ndarray) -> np.ndarray:
-        """1 where a deviation with parents is so well informed that its centred form samples better."""
-        flags = [np.zeros((0, len(self.stages)))]
-        for term in self.random:
-            basis = term.basis(self.frame)
-            flag = np.zeros((basis.shape[1], len(self.stages)))
-            if term.parents:
-                at = _at(term)
-                mine = self.frame["subject"].to_numpy() == at["subject"].to_numpy()[:, None]
-                arm = (self.frame["arm"] == at["arm"].iloc[0]).to_numpy()
-                base = None if term.parents[0] == LEVEL else mine & (self.frame["arm"] == self.base).to_numpy()
-                flag = well_informed(mine & arm, base, counts, at["x"].to_numpy(float))
-            flags.append(flag)
-        return np.vstack(flags)
+    def asked(self, frame: pd.DataFrame) -> np.ndarray:
+        """Which stages the arm of each cell has, shape (n, S)."""
+        columns = [[possible(stage, Arm(arm)) for arm in frame["arm"]] for stage in self.stages]
+        return np.array(columns, dtype=bool).reshape(len(self.stages), len(frame)).T.copy()
 
 
 def prepare(frame: pd.DataFrame) -> pd.DataFrame:
@@ -193,7 +159,7 @@ def _size_terms(cells: pd.DataFrame, effects: list[str], priors: Priors) -> list
 
 
 def _dose_terms(cells: pd.DataFrame, steered: list[str], priors: Priors) -> list[Term]:
-    """Strength and depth: linear with two values, quadratic too with three."""
+    """Strength and depth: linear with two values, quadratic too with three; and the product of both."""
     terms = []
     scales = (("s", priors.strength_sd, priors.strength_squared_sd), ("d", priors.depth_sd, priors.depth_squared_sd))
     for arm in steered:
@@ -203,6 +169,9 @@ def _dose_terms(cells: pd.DataFrame, steered: list[str], priors: Priors) -> list
                 terms.append(Term(f"{name}:{arm}", bases.times(bases.arm(arm), bases.covariate(name)), linear))
             if values > 2:
                 terms.append(Term(f"{name}2:{arm}", bases.times(bases.arm(arm), bases.squared(name)), squared))
+        if all(any(term.name == f"{name}:{arm}" for term in terms) for name in ("s", "d")):
+            both = bases.times(bases.arm(arm), bases.covariate("s"), bases.covariate("d"))
+            terms.append(Term(f"s x d:{arm}", both, priors.strength_depth_sd))
     return terms
 
 
@@ -223,28 +192,25 @@ def _wording_terms(cells: pd.DataFrame, effects: list[str], priors: Priors) -> l
 
 
 def _subject_terms(cells: pd.DataFrame, base: str, effects: list[str], priors: Priors) -> list[Term]:
-    """Variants and subjects: deviations of the level and of each arm's effect, subjects centred on their line."""
+    """Variants and subjects: deviations of the level and of each arm's effect."""
     subjects = cells.drop_duplicates("subject").reset_index(drop=True)
     if len(subjects) < 2:
         return []
-    names = subjects["subject"].tolist()
-    variants = _other_variants(subjects)
-    terms, sized = [], cells["x"].nunique() > 1
+    names, variants = subjects["subject"].tolist(), _other_variants(subjects)
+    terms = []
     for arm in (base, *effects):
         tail, on = ("", bases.one) if arm == base else (f":{arm}", bases.arm(arm))
-        parents = [LEVEL if arm == base else arm] + [f"size{tail}"] * sized
         if variants:
             kinds = bases.times(on, bases.one_of("variant", variants))
             terms.append(Term(f"variant{tail}", kinds, priors.variant_scale, deviations=True))
-            parents.append(f"variant{tail}")
         scale = priors.subject_scale if arm == base else priors.subject_arm_scale
-        basis, at = bases.times(on, bases.one_of("subject", names)), subjects.assign(arm=arm)
-        terms.append(Term(f"subject{tail}", basis, scale, (), True, tuple(parents), at))
+        each = bases.times(on, bases.one_of("subject", names))
+        terms.append(Term(f"subject{tail}", each, scale, deviations=True))
     return terms
 
 
 def _concept_terms(cells: pd.DataFrame, priors: Priors) -> list[Term]:
-    """Concepts, and concept and strength within subjects, in the injection arm: controls know of neither."""
+    """Concepts, and concept and dose within subjects, in the injection arm: controls know of neither."""
     injected = cells[cells["arm"] == str(Arm.INJECTION)]
     concepts, subjects = sorted(injected["concept"].dropna().unique()), sorted(cells["subject"].unique())
     terms, inside = [], bases.times(bases.arm(str(Arm.INJECTION)), bases.contrast("subject", subjects))
@@ -254,9 +220,11 @@ def _concept_terms(cells: pd.DataFrame, priors: Priors) -> list[Term]:
         if len(subjects) > 1:
             both = bases.times(inside, bases.contrast("concept", concepts))
             terms.append(Term("subject x concept", both, priors.subject_concept_scale, deviations=True))
-    if len(subjects) > 1 and injected["s"].round(9).nunique() > 1:
-        dose = bases.times(inside, bases.covariate("s"))
-        terms.append(Term("subject x strength", dose, priors.subject_strength_scale, deviations=True))
+    doses = (("strength", "s", priors.subject_strength_scale), ("depth", "d", priors.subject_depth_scale))
+    for name, column, scale in doses if len(subjects) > 1 else ():
+        if injected[column].round(9).nunique() > 1:
+            dose = bases.times(inside, bases.covariate(column))
+            terms.append(Term(f"subject x {name}", dose, scale, deviations=True))
     return terms
 
 
@@ -271,17 +239,6 @@ def compressed(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     rows, columns = np.nonzero(matrix)
     starts = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=len(matrix)))])
     return starts.astype(np.int64), columns.astype(np.int64), matrix[rows, columns].astype(float)
-
-
-def _entries(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    rows, columns = np.nonzero(matrix)
-    return rows.astype(np.int64), columns.astype(np.int64), matrix[rows, columns].astype(float)
-
-
-def _at(term: Term) -> pd.DataFrame:
-    if term.at is None:
-        raise ValueError(f"term {term.name} has parents and no condition to read them at")
-    return term.at
 
 
 def _doublings(frame: pd.DataFrame, steered: np.ndarray) -> pd.Series[float]:

@@ -202,7 +202,7 @@ def _fit_patterns(
     def read(draws: Draws) -> Result:
         posterior = Posterior(model, draws.flat, patterns.n, None, plan.result_view, plan.judge, design)
         coefficients = model.coefficients(draws.flat)
-        share = model.probabilities(coefficients, model.design.matrix(model.design.frame))
+        share = model.probabilities(coefficients, model.design.frame)
         table = youden(model, draws.flat, patterns, share)
         result = result_of(posterior, _refuse_by(lacking, table))
         content = {**result.content, "judges": [_judge_row(one) for one in table]}

@@ -1,9 +1,9 @@
 """The outcome ladder, declared once: which classes a trial can end in and in which order the stages ask for them.
 
-A trial is refused or not; if not, it is an event or not; if not, it is incoherent or the rest. Each stage is one
+A trial is refused or not; if not, it is an event or not; if not, it is incoherent or not; if not, it claims something
+that is no event (a claim that misses the injected concept), or it is the rest: denied. Each stage is one
 probability given that the earlier stages said no, so a cell's classes have a multinomial distribution whose
-logits are free. What the rest means differs by arm: denied in the controls, denied or wrongly named in the
-injection arm.
+logits are free. Where any claim is an event, as in the controls, there is no claim that misses.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from collections.abc import Iterable
 from data.outcomes import Outcome, is_event
 from data.records import Arm
 
-REFUSED, EVENT, INCOHERENT, REST = "refused", "event", "incoherent", "rest"
-CLASSES = (REFUSED, EVENT, INCOHERENT, REST)
+REFUSED, EVENT, INCOHERENT, MISNAMED, REST = "refused", "event", "incoherent", "misnamed", "rest"
+CLASSES = (REFUSED, EVENT, INCOHERENT, MISNAMED, REST)
 """Classes in the order of the stages; the last is what no stage took."""
 
 
@@ -24,13 +24,19 @@ def class_of(outcome: Outcome, arm: Arm) -> str:
         return REFUSED
     if is_event(outcome, arm):
         return EVENT
-    return INCOHERENT if outcome is Outcome.INCOHERENT else REST
+    return {Outcome.INCOHERENT: INCOHERENT, Outcome.CLAIMED: MISNAMED}.get(outcome, REST)
+
+
+def possible(name: str, arm: Arm) -> bool:
+    """Whether trials of this arm can be of this class."""
+    return name != MISNAMED or class_of(Outcome.CLAIMED, arm) == MISNAMED
 
 
 def classes_known(seen: Iterable[str]) -> tuple[str, ...]:
     """The ladder for data in which only the classes `seen` occur.
 
-    Incoherence is left out where nobody reports it, as in published counts; the other classes are always asked
-    for, because a zero count of them is information.
+    Incoherence and claims that miss are left out where nobody reports them, as in published counts (the rest then
+    holds them); the other classes are always asked for, because a zero count of them is information.
     """
-    return CLASSES if INCOHERENT in set(seen) else (REFUSED, EVENT, REST)
+    told = set(seen)
+    return tuple(name for name in CLASSES if name in told or name not in (INCOHERENT, MISNAMED))

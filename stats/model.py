@@ -1,26 +1,36 @@
 """The model as one object: its arrays, its parameters, and its statement in PyMC.
 
+A vector of parameters holds the coefficients of the predictor, the log standard deviations of their groups and, with
+verdicts, what `stats.latent_density` lists. A sampler walks in other coordinates (`stats.pilot`); draws are of the
+parameters themselves.
+
 The PyMC form is what the model *is*: read it to know, use it for prior predictive draws and for PyMC's own
 samplers. Fits run on the same density written out with its gradient (`stats.density`), which needs no compiling.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 
 from stats.cells import Cells, Patterns
+from stats.coordinates import Coordinates, plain
 from stats.design import Arrays, Design, design_of
-from stats.panel import Verdicts, verdicts_of
+from stats.panel import External, Verdicts, verdicts_of
 from stats.priors import Priors
 from stats.quiet import import_arviz
 
-VERSION = "1"
+if TYPE_CHECKING:
+    from stats.pilot import Block
+
+VERSION = "2"
 """Part of every fit's hash: raise it when a change of the model makes stored fits out of date."""
 
+SCALES = ("log_scale", "log_judge_scale")
 Density = Callable[[np.ndarray], tuple[float, np.ndarray]]
 
 
@@ -34,6 +44,11 @@ class Model:
     classes : tuple of str
         K classes of the ladder; its K - 1 = S stages have the same predictor.
     arrays : Arrays
+    coordinates, accuracy_coordinates : Coordinates
+        In which coordinates the coefficients, and the judges' deviations in accuracy, are sampled: plain, or those
+        of `informed`.
+    centre, turn : ndarray, shape (size,) and (size, size), optional
+        A sampler's point t stands for the parameters centre + turn @ t.
     counts : ndarray, shape (cells, K), optional
         Where a judge (or publication) is taken at its word.
     verdicts : Verdicts, optional
@@ -43,6 +58,10 @@ class Model:
     design: Design
     classes: tuple[str, ...]
     arrays: Arrays
+    coordinates: Coordinates
+    accuracy_coordinates: Coordinates
+    centre: np.ndarray | None = None
+    turn: np.ndarray | None = None
     counts: np.ndarray | None = None
     verdicts: Verdicts | None = None
 
@@ -52,9 +71,8 @@ class Model:
         a, v, many = self.arrays, self.verdicts, len(self.classes)
         fixed, stages = a.fixed_mean.shape
         shapes: dict[str, tuple[int, ...]] = {
-            "fixed": (fixed, stages),
+            "coefficient": (fixed + len(a.group), stages),
             "log_scale": (len(a.scale), stages),
-            "deviation": (len(a.group), stages),
         }
         if v is not None:
             judges = v.full.shape[1]
@@ -71,27 +89,89 @@ class Model:
 
     def density(self) -> Density:
         """Log density and gradient of a parameter vector."""
-        from stats import density
+        from stats import density, latent_density
 
-        arrays, counts, verdicts = self.arrays, self.counts, self.verdicts
+        arrays, to, counts, verdicts = self.arrays, self.coordinates, self.counts, self.verdicts
         if verdicts is not None:
-            return lambda x: density.corrected_density(x, arrays, verdicts)
+            also = self.accuracy_coordinates
+            return lambda x: latent_density.corrected_density(x, arrays, to, verdicts, also)
         if counts is None:
             raise ValueError("a model needs counts or verdicts")
         weights = counts.astype(float)
-        return lambda x: density.judged_density(x, arrays, weights)
+        return lambda x: density.judged_density(x, arrays, to, weights)
 
-    def start(self, rng: np.random.Generator) -> np.ndarray:
-        """A starting point: the prior's middle with some jitter."""
-        shapes, a = self.shapes, self.arrays
+    def informed(self) -> Model:
+        """The same model in coordinates in which its posterior is nearly round (`stats.pilot`)."""
+        from stats import pilot
+
+        places, middle = self.unpack(np.arange(self.size)), self.middle()
+        scales = [places[name].ravel() for name in SCALES if name in places]
+        free = np.setdiff1d(np.arange(self.size), np.concatenate(scales))
+        density = self.density()
+        at = pilot.mode(density, middle, free)
+        spread = pilot.covariance(density, at, free)
+        blocks = self._blocks(places, at)
+        made = [pilot.informed(block, at, spread) for block in blocks]
+        new = replace(self, coordinates=made[0], accuracy_coordinates=[*made, self.accuracy_coordinates][1])
+        for block in blocks:
+            at[block.places] = 0.0
+        return replace(new, centre=at, turn=pilot.turn(pilot.covariance(new.density(), at, free)))
+
+    def _blocks(self, places: dict[str, np.ndarray], at: np.ndarray) -> list[Block]:
+        """The coefficients and, with verdicts, the deviations in accuracy, with their priors at given scales."""
+        from stats.pilot import Block, core
+
+        a, v, point = self.arrays, self.verdicts, self.unpack(at)
+        precision = np.vstack([1.0 / a.fixed_sd**2, np.exp(-2.0 * point["log_scale"][a.group])])
+        mean = np.vstack([a.fixed_mean, np.zeros((len(a.group), a.scale.shape[1]))])
+        blocks = [Block(places["coefficient"], precision, mean, core(len(a.fixed_mean), a.group))]
+        if v is not None and len(v.group):
+            own = np.repeat(np.exp(-2.0 * point["log_judge_scale"][v.group]), len(self.classes), axis=1)
+            blocks.append(Block(places["accuracy"].reshape(own.shape), own, np.zeros(own.shape), core(0, v.group)))
+        return blocks
+
+    def middle(self) -> np.ndarray:
+        """The prior's middle: scales at half their prior's scale."""
+        shapes = self.shapes
         middle = {name: np.zeros(shape) for name, shape in shapes.items()}
-        middle["fixed"] = a.fixed_mean
-        middle["log_scale"] = np.log(a.scale / 2)
+        middle["log_scale"] = np.log(self.arrays.scale / 2)
         if self.verdicts is not None:
             middle["wrong"] = np.full(shapes["wrong"], self.verdicts.wrong_mean)
             middle["log_judge_scale"] = np.full(shapes["log_judge_scale"], np.log(self.verdicts.scale / 2))
-        flat = np.concatenate([values.ravel() for values in middle.values()])
-        return np.asarray(flat + rng.uniform(-0.5, 0.5, flat.shape))
+        return np.concatenate([values.ravel() for values in middle.values()])
+
+    def start(self, rng: np.random.Generator) -> np.ndarray:
+        """A sampler's starting point t: about as far from the centre as the posterior is wide."""
+        return np.asarray(rng.normal(size=self.size))
+
+    def natural(self, x: np.ndarray) -> np.ndarray:
+        """The parameters themselves from a point in the model's coordinates: a vector of the same shapes."""
+        from stats import density, latent_density
+
+        out, places, v = x.copy(), self.unpack(np.arange(self.size)), self.verdicts
+        out[places["coefficient"]] = density.coefficients(x, self.arrays, self.coordinates)
+        if v is not None:
+            first = int(places["wrong"].ravel()[0])
+            found = latent_density.deviations(x[first:], v, self.accuracy_coordinates, len(self.classes))
+            out[places["accuracy"]] = found.reshape(places["accuracy"].shape)
+        return out
+
+    def parameters(self, t: np.ndarray) -> np.ndarray:
+        """Parameters that a sampler's point stands for."""
+        return self.natural(self.middle() + t if self.turn is None else self.centre + self.turn @ t)
+
+    def target(self) -> Density:
+        """Log density and gradient at a sampler's point."""
+        density, centre, turn = self.density(), self.middle() if self.centre is None else self.centre, self.turn
+        if turn is None:
+            return lambda t: density(centre + t)
+        back = np.ascontiguousarray(turn.T)
+
+        def turned(t: np.ndarray) -> tuple[float, np.ndarray]:
+            value, slope = density(centre + turn @ t)
+            return value, back @ slope
+
+        return turned
 
     def unpack(self, x: np.ndarray) -> dict[str, np.ndarray]:
         """Parameters by name from vectors (..., size)."""
@@ -103,15 +183,13 @@ class Model:
         return out
 
     def coefficients(self, x: np.ndarray) -> np.ndarray:
-        """Coefficients (draws, G + P, S) of the predictor from draws (draws, size)."""
-        from stats import density
+        """Coefficients (draws, G + P, S) of the predictor from draws (draws, size) of the parameters."""
+        return self.unpack(x)["coefficient"]
 
-        return np.stack([density.coefficients(row, self.arrays)[0] for row in np.ascontiguousarray(x)])
-
-    def probabilities(self, coefficients: np.ndarray, matrix: np.ndarray) -> np.ndarray:
-        """P(class) (draws, n, K) of cells with these rows (n, G + P) of the design."""
-        eta = np.einsum("np,dps->dns", matrix, coefficients, optimize=True)
-        yes = 1.0 / (1.0 + np.exp(-eta))
+    def probabilities(self, coefficients: np.ndarray, frame: pd.DataFrame) -> np.ndarray:
+        """P(class) (draws, n, K) of the n cells of a prepared frame."""
+        eta = np.einsum("np,dps->dns", self.design.matrix(frame), coefficients, optimize=True)
+        yes = np.where(self.design.asked(frame), 1.0 / (1.0 + np.exp(-eta)), 0.0)
         reached = np.cumprod(np.concatenate([np.ones_like(yes[..., :1]), 1.0 - yes], axis=-1), axis=-1)
         return np.asarray(reached * np.concatenate([yes, np.ones_like(yes[..., :1])], axis=-1))
 
@@ -119,24 +197,24 @@ class Model:
 def judged_model(cells: Cells, priors: Priors) -> Model:
     """The model in which counts by class are taken at their word."""
     design = design_of(cells.frame, cells.classes, priors)
-    return Model(design, cells.classes, design.arrays(cells.counts), counts=cells.counts)
+    return _model(design, cells.classes, counts=cells.counts)
 
 
-def corrected_model(patterns: Patterns, priors: Priors) -> Model:
-    """The model in which judges err and labels do not."""
+def corrected_model(patterns: Patterns, priors: Priors, external: Sequence[External] = ()) -> Model:
+    """The model in which judges err and labels do not.
+
+    `external` are counts of what a judge said of transcripts that are not this study's and whose truth is known: they
+    inform P(verdict | truth) alone.
+    """
     design = design_of(patterns.frame, patterns.classes, priors)
-    verdicts = verdicts_of(patterns, priors)
-    return Model(design, patterns.classes, design.arrays(_apparent(patterns)), verdicts=verdicts)
+    return _model(design, patterns.classes, verdicts=verdicts_of(patterns, priors, external))
 
 
-def _apparent(patterns: Patterns) -> np.ndarray:
-    """Counts (cells, K) by label where there is one, else by the first judge who spoke; half weight, as judges err."""
-    spoken = np.argmax(patterns.verdict >= 0, axis=1)
-    first = np.take_along_axis(patterns.verdict, spoken[:, None], axis=1)[:, 0]
-    known = np.where(patterns.label >= 0, patterns.label, first)
-    table = np.zeros((len(patterns.frame), len(patterns.classes)))
-    np.add.at(table, (patterns.cell, known), patterns.count / 2)
-    return table
+def _model(design: Design, classes: tuple[str, ...], verdicts: Verdicts | None = None, **data: Any) -> Model:
+    arrays, many = design.arrays(), len(classes)
+    flat = plain(len(arrays.fixed_mean) + len(arrays.group), many - 1)
+    also = plain(0, 0) if verdicts is None else plain(verdicts.deviation.shape[1], verdicts.full.shape[1] * many)
+    return Model(design, classes, arrays, flat, also, verdicts=verdicts, **data)
 
 
 def pymc_model(model: Model) -> Any:
@@ -156,15 +234,19 @@ def pymc_model(model: Model) -> Any:
     import pymc as pm
     import pytensor.tensor as pt
 
+    from stats.density import NEVER
+
     a = model.arrays
     with pm.Model(check_bounds=False) as out:
         fixed = pm.Normal("fixed", a.fixed_mean, a.fixed_sd, shape=a.fixed_mean.shape)
         scale = pm.HalfNormal("scale", a.scale, shape=a.scale.shape)
-        deviation = pm.Normal("deviation", 0.0, 1.0, shape=a.centred.shape)
+        deviation = pm.Normal("deviation", 0.0, 1.0, shape=(len(a.group), a.scale.shape[1]))
         coefficients = pt.concatenate([fixed, scale[a.group] * deviation])
         eta = pt.dot(_dense(a), coefficients)
-        no = pt.cumsum(-pt.softplus(eta), axis=1)
-        yes = -pt.softplus(-eta) + pt.concatenate([pt.zeros_like(no[:, :1]), no[:, :-1]], axis=1)
+        no = pt.cumsum(pt.where(a.asked, -pt.softplus(eta), 0.0), axis=1)
+        yes = pt.where(a.asked, -pt.softplus(-eta), NEVER) + pt.concatenate(
+            [pt.zeros_like(no[:, :1]), no[:, :-1]], axis=1
+        )
         logs = pt.concatenate([yes, no[:, -1:]], axis=1)
         if model.verdicts is None:
             pm.Potential("counts", (model.counts * logs).sum())
@@ -175,6 +257,8 @@ def pymc_model(model: Model) -> Any:
 
 def _rows(pm: Any, pt: Any, logs: Any, v: Verdicts, classes: int) -> Any:
     """Log likelihood of the verdict patterns and labels, with the verdicts' parameters."""
+    from stats.density import NEVER
+
     judges = v.full.shape[1]
     wrong = pm.Normal("wrong", v.wrong_mean, v.wrong_sd, shape=(v.arms, judges, classes, classes - 1))
     scale = pm.HalfNormal("judge_scale", v.scale, shape=(v.groups, judges))
@@ -184,6 +268,7 @@ def _rows(pm: Any, pt: Any, logs: Any, v: Verdicts, classes: int) -> Any:
     place = np.array([[c - (c > z) for c in range(classes)] for z in range(classes)])
     spread = wrong[:, :, np.arange(classes)[:, None], np.minimum(place, classes - 2)]
     odds = pt.where(np.eye(classes, dtype=bool), right[..., None], spread[v.arm])
+    odds = pt.where(v.possible[v.arm][:, None, None, :], odds, NEVER)
     table = sum(odds[:, j][:, :, v.full[:, j]] for j in range(judges))
     for k, (one, other) in enumerate(v.pairs):
         table = table + agreement[v.arm, k][:, None, None] * (v.full[:, one] == v.full[:, other])
@@ -191,7 +276,8 @@ def _rows(pm: Any, pt: Any, logs: Any, v: Verdicts, classes: int) -> Any:
     agrees = ((v.partial[:, None] == v.full) | (v.partial[:, None] < 0)).all(axis=-1)
     seen = pt.dot(table, agrees.T.astype(float))
     possible = (v.label[:, None] < 0) | (v.label[:, None] == np.arange(classes))
-    joint = possible * pt.exp(logs[v.cell]) * seen[v.stratum, :, v.pattern]
+    share = pt.where(v.cell[:, None] >= 0, pt.exp(logs[v.cell]), 1.0)
+    joint = possible * share * seen[v.stratum, :, v.pattern]
     return (v.number * pt.log(joint.sum(axis=1))).sum()
 
 

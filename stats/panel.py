@@ -6,16 +6,36 @@ subject, partially pooled; the arms are never shrunk to each other, since two gr
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import combinations, product
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
+from data.errors import BadInput
 from data.records import Arm
 from stats import bases
-from stats.cells import Patterns
+from stats.cells import MISSING, Patterns
+from stats.ladder import possible
 from stats.priors import Priors
+
+
+@dataclass(frozen=True, slots=True)
+class External:
+    """Transcripts of another study whose truth is known: in `n` of class `truth` the judge said the class `said`.
+
+    They inform P(verdict | truth) of that judge in that arm and nothing else, because their mix of outcomes is not
+    ours. Another study's judge may err as another subject's would: its accuracy has a deviation of its own where
+    this study has subjects to teach its size.
+    """
+
+    judge: str
+    arm: str
+    truth: str
+    said: str
+    n: int
 
 
 class Verdicts(NamedTuple):
@@ -23,7 +43,8 @@ class Verdicts(NamedTuple):
 
     `arm` (N) is each stratum's arm; `deviation` (N, D) the design of accuracy deviations and `group` (D) their
     scales; `full` (L, J) all patterns of classes; `partial` (B, J) those seen, -1 where a judge is silent; `pairs`
-    (pairs, 2) of judges. Rows: `cell`, `stratum`, `pattern`, `label` (-1 for none), `number`.
+    (pairs, 2) of judges; `possible` (A, K) whether an arm can be of a class. Rows: `cell` (-1 for transcripts of
+    another study), `stratum`, `pattern`, `label` (-1 for none), `number`.
     """
 
     arm: np.ndarray
@@ -32,6 +53,7 @@ class Verdicts(NamedTuple):
     full: np.ndarray
     partial: np.ndarray
     pairs: np.ndarray
+    possible: np.ndarray
     cell: np.ndarray
     stratum: np.ndarray
     pattern: np.ndarray
@@ -67,25 +89,34 @@ def strata_of(patterns: Patterns) -> tuple[pd.DataFrame, np.ndarray]:
     return pd.DataFrame(ordered, columns=frame.columns), np.array([place[key] for key in keys])
 
 
-def verdicts_of(patterns: Patterns, priors: Priors) -> Verdicts:
+def verdicts_of(patterns: Patterns, priors: Priors, external: Sequence[External] = ()) -> Verdicts:
     """Arrays of the verdict part of the corrected density."""
-    strata, of_cell = strata_of(patterns)
-    deviation, group = _deviations(strata)
-    judges, classes = len(patterns.judges), len(patterns.classes)
-    partial, pattern = np.unique(patterns.verdict, axis=0, return_inverse=True)
     arms = arms_of(patterns)
+    check_external(external, patterns, arms)
+    strata, of_cell = strata_of(patterns)
+    elsewhere = [arm for arm in arms if any(one.arm == arm for one in external)]
+    deviation, group = _deviations(strata, elsewhere)
+    judges, classes = len(patterns.judges), len(patterns.classes)
+    stratum = {arm: len(strata) + place for place, arm in enumerate(elsewhere)}
+    said = np.full((len(external), judges), MISSING)
+    for row, one in enumerate(external):
+        said[row, patterns.judges.index(one.judge)] = patterns.classes.index(one.said)
+    partial, pattern = np.unique(np.vstack([patterns.verdict, said]), axis=0, return_inverse=True)
+    ours, theirs = of_cell[patterns.cell], np.array([stratum[one.arm] for one in external], dtype=np.int64)
+    truth = np.array([patterns.classes.index(one.truth) for one in external], dtype=np.int64)
     return Verdicts(
-        arm=np.array([arms.index(arm) for arm in strata["arm"]]),
+        arm=np.array([arms.index(arm) for arm in [*strata["arm"], *elsewhere]]),
         deviation=deviation,
         group=group,
         full=np.array(list(product(range(classes), repeat=judges))),
         partial=partial,
         pairs=np.array(list(combinations(range(judges), 2)), dtype=np.int64).reshape(-1, 2),
-        cell=patterns.cell,
-        stratum=of_cell[patterns.cell],
+        possible=np.array([[possible(name, Arm(arm)) for name in patterns.classes] for arm in arms]),
+        cell=np.concatenate([patterns.cell, np.full(len(external), MISSING)]),
+        stratum=np.concatenate([ours, theirs]),
         pattern=pattern.reshape(-1),
-        label=patterns.label,
-        number=patterns.count.astype(float),
+        label=np.concatenate([patterns.label, truth]),
+        number=np.concatenate([patterns.count, [one.n for one in external]]).astype(float),
         arms=len(arms),
         groups=int(group.max()) + 1 if len(group) else 0,
         wrong_mean=priors.judge_wrong_mean,
@@ -95,15 +126,47 @@ def verdicts_of(patterns: Patterns, priors: Priors) -> Verdicts:
     )
 
 
-def _deviations(strata: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    """Design (strata, D) of accuracy deviations that sum to zero within an arm, and the scale of each column."""
-    columns, group = [np.zeros((len(strata), 0))], []
+def check_external(external: Sequence[External], patterns: Patterns, arms: Sequence[str]) -> None:
+    """Raise `BadInput` for a calibration of an unknown judge, arm or class, or without trials."""
+    for one in external:
+        for what, name, known in (
+            ("judge", one.judge, patterns.judges),
+            ("arm", one.arm, arms),
+            ("class", one.truth, patterns.classes),
+            ("class", one.said, patterns.classes),
+        ):
+            if name not in known:
+                raise BadInput(
+                    f"external calibration: {what} '{name}' is not in this study, which has {', '.join(known)}"
+                )
+        if one.n < 1 or not (possible(one.truth, Arm(one.arm)) and possible(one.said, Arm(one.arm))):
+            raise BadInput(
+                f"external calibration of '{one.judge}', {one.arm} arm, {one.truth} judged {one.said}: n is {one.n}: "
+                "give a positive number of trials, of classes that the arm can have"
+            )
+
+
+def _deviations(strata: pd.DataFrame, elsewhere: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Design (strata, D) of accuracy deviations, and the scale of each column.
+
+    Within an arm they sum to zero over its concepts and over its subjects. A stratum of transcripts from elsewhere
+    (one for each of those arms, after the others) deviates as a further subject.
+    """
+    columns, group = [np.zeros((len(strata) + len(elsewhere), 0))], []
     for arm in sorted(set(strata["arm"])):
         here = strata[strata["arm"] == arm]
         for axis in ("concept", "subject"):
             levels = sorted(here[axis].dropna().unique())
             if len(levels) > 1:
                 basis = bases.times(bases.arm(arm), bases.contrast(axis, levels))(strata)
-                group += [len(columns) - 1] * basis.shape[1]
-                columns.append(basis)
+                other = np.array([[float(axis == "subject" and one == arm)] for one in elsewhere]).reshape(-1, 1)
+                further = other[:, :0] if not other.any() else other
+                block = np.block(
+                    [
+                        [basis, np.zeros((len(strata), further.shape[1]))],
+                        [np.zeros((len(elsewhere), basis.shape[1])), further],
+                    ]
+                )
+                group += [len(columns) - 1] * block.shape[1]
+                columns.append(block)
     return np.hstack(columns), np.array(group, dtype=np.int64)

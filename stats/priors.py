@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from data.errors import BadInput
-from stats.ladder import EVENT, INCOHERENT, REFUSED
+from stats.ladder import EVENT, INCOHERENT, MISNAMED, REFUSED
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,7 @@ class Priors:
 
     Parameters
     ----------
-    refused_mean, event_mean, incoherent_mean : float
+    refused_mean, event_mean, incoherent_mean, misnamed_mean : float
         Prior mean of the logit of each stage in the control arm, for a subject of the middle size.
     intercept_sd : float
         Its standard deviation; 2 covers rates from under 1 % to over 90 %.
@@ -28,16 +28,16 @@ class Priors:
         Effect of the injection (or random) arm on a stage.
     size_sd, arm_size_sd : float
         Slope in log2(parameters), per doubling, of the control level and of the arm's effect.
-    strength_sd, strength_squared_sd, depth_sd, depth_squared_sd : float
-        Linear and quadratic effects of standardised log strength and depth in the steered arms.
+    strength_sd, strength_squared_sd, depth_sd, depth_squared_sd, strength_depth_sd : float
+        Linear and quadratic effects of standardised log strength and depth in the steered arms, and their product.
     protocol_sd, protocol_arm_sd, span_sd : float
         Effects of protocol, protocol by arm, and span, as contrasts that sum to zero.
     subject_scale, subject_arm_scale : float
         Deviations of subjects from the line in size: control level, and effect of the arm.
     variant_scale : float
         Deviations of variants (coder, insecure ...) from the instruct models.
-    concept_scale, subject_concept_scale, subject_strength_scale : float
-        Deviations of concepts, of concepts within a subject, and of the strength effect within a subject.
+    concept_scale, subject_concept_scale, subject_strength_scale, subject_depth_scale : float
+        Deviations of concepts, of concepts within a subject, and of the strength and depth effects within a subject.
     judge_wrong_mean, judge_wrong_sd : float
         Logit of each wrong class against the right one in a judge's confusion row. A mean of -2.5 says that
         judges are better than chance (about 3 in 4 right), the standard deviation leaves .35 to .95 open.
@@ -51,6 +51,7 @@ class Priors:
     refused_mean: float = -2.0
     event_mean: float = -1.5
     incoherent_mean: float = -2.0
+    misnamed_mean: float = -1.5
     intercept_sd: float = 2.0
     arm_sd: float = 2.0
     size_sd: float = 0.5
@@ -59,6 +60,7 @@ class Priors:
     strength_squared_sd: float = 0.5
     depth_sd: float = 1.0
     depth_squared_sd: float = 0.5
+    strength_depth_sd: float = 0.5
     protocol_sd: float = 1.0
     protocol_arm_sd: float = 0.7
     span_sd: float = 0.7
@@ -68,6 +70,7 @@ class Priors:
     concept_scale: float = 1.0
     subject_concept_scale: float = 0.5
     subject_strength_scale: float = 0.5
+    subject_depth_scale: float = 0.5
     judge_wrong_mean: float = -2.5
     judge_wrong_sd: float = 1.5
     judge_scale: float = 0.5
@@ -91,4 +94,5 @@ class Priors:
 
     def intercept_means(self) -> dict[str, float]:
         """Prior mean of the control logit by stage."""
-        return {REFUSED: self.refused_mean, EVENT: self.event_mean, INCOHERENT: self.incoherent_mean}
+        means = (self.refused_mean, self.event_mean, self.incoherent_mean, self.misnamed_mean)
+        return dict(zip((REFUSED, EVENT, INCOHERENT, MISNAMED), means, strict=True))

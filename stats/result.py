@@ -107,7 +107,7 @@ def _sources(posterior: Posterior, coefficients: np.ndarray) -> list[Source]:
     for subject in cells["subject"].unique():
         mine = (cells["subject"] == subject).to_numpy()
         part = cells[mine].reset_index(drop=True)
-        share = model.probabilities(coefficients, model.design.matrix(part))
+        share = model.probabilities(coefficients, part)
         counts = None if posterior.counts is None else posterior.counts[mine]
         out.append(Source(str(subject), model.classes, part, share, posterior.weights[mine], counts))
     return out

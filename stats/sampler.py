@@ -92,9 +92,10 @@ def sample(model: Model, settings: Settings, seed: int, progress: Progress | Non
     say = progress or (lambda stage, share: None)
     say("compile", 0.0)
     started = time.perf_counter()
-    density = model.density()
-    cores = settings.cores if _seconds(density, model.start(np.random.default_rng(seed))) > WORTH_A_THREAD else 1
-    meter = _Meter(say, settings.chains * (settings.draws + settings.tune))
+    round_ = model.informed()
+    density = round_.target()
+    cores = settings.cores if _seconds(density, np.zeros(model.size)) > WORTH_A_THREAD else 1
+    meter = _Meter(say, settings.chains * (settings.draws + settings.tune), round_.parameters)
     target = from_pyfunc(
         model.size,
         lambda: density,
@@ -102,7 +103,7 @@ def sample(model: Model, settings: Settings, seed: int, progress: Progress | Non
         [np.dtype("float64")],
         [(model.size,)],
         ["x"],
-        make_initial_point_fn=lambda seed: model.start(np.random.default_rng(seed)),
+        make_initial_point_fn=lambda seed: round_.start(np.random.default_rng(seed)),
     )
     compiled = time.perf_counter()
     say("sample", 0.0)
@@ -140,16 +141,16 @@ def _seconds(density: Density, x: np.ndarray, times: int = 20) -> float:
 
 
 class _Meter:
-    """Hands each draw on as it is, and tells how many of all there have been."""
+    """Hands each draw on as parameters, and tells how many of all there have been."""
 
-    def __init__(self, say: Progress, total: int) -> None:
-        self.say, self.total, self.done = say, total, 0
+    def __init__(self, say: Progress, total: int, parameters: Callable[[np.ndarray], np.ndarray]) -> None:
+        self.say, self.total, self.parameters, self.done = say, total, parameters, 0
 
-    def __call__(self, x: np.ndarray) -> dict[str, np.ndarray]:
+    def __call__(self, t: np.ndarray) -> dict[str, np.ndarray]:
         self.done += 1
         if self.done % max(1, self.total // 100) == 0:
             self.say("sample", min(1.0, self.done / self.total))
-        return {"x": x.copy()}
+        return {"x": self.parameters(t)}
 
 
 def _wait(running: Any) -> Any:

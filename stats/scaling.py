@@ -49,7 +49,7 @@ def curve(
     typical, merged = _reference(cells, weights)
     rows: dict[str, list[np.ndarray]] = {}
     for x in span:
-        share = model.probabilities(coefficients, model.design.matrix(typical.assign(x=x)))
+        share = model.probabilities(coefficients, typical.assign(x=x))
         for figure in figures(Source("", model.classes, typical, share, merged, None)):
             if figure.estimand in ON_CURVE and not figure.by:
                 rows.setdefault(figure.estimand, []).append(figure.draws)

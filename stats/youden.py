@@ -67,13 +67,16 @@ def youden(model: Model, x: np.ndarray, patterns: Patterns, probabilities: np.nd
 
 def confusion(model: Model, x: np.ndarray) -> np.ndarray:
     """P(verdict | truth), shape (draws, strata, judges, K, K), from posterior draws (draws, size)."""
-    from stats import density
+    from stats import latent_density
 
     v, classes = model.verdicts, len(model.classes)
     if v is None:
         raise ValueError("this model has no verdicts")
-    own = sum(int(np.prod(shape)) for shape in list(model.shapes.values())[:3])
-    tables = np.stack([density.patterns(row[own:], v, classes) for row in np.ascontiguousarray(x)])
+    own = np.ascontiguousarray(x[:, int(model.unpack(np.arange(model.size))["wrong"].ravel()[0]) :])
+    deviations = np.ascontiguousarray(model.unpack(x)["accuracy"]).reshape(len(x), -1, v.full.shape[1] * classes)
+    tables = np.stack(
+        [latent_density.pattern_tables(row, part, v, classes) for row, part in zip(own, deviations, strict=True)]
+    )
     said = v.full.T[:, :, None] == np.arange(classes)
     return np.asarray(np.einsum("dnzl,jlv->dnjzv", tables, said.astype(float), optimize=True))
 

@@ -13,7 +13,7 @@ from data.outcomes import Outcome
 from data.records import Arm, CountRow, Facts, JudgeVersion, Subject, Trial, Verdict, VerdictState
 from data.store import Store
 from stats.cells import MISSING, Patterns, judged_cells, pattern_cells, published_cells
-from stats.ladder import EVENT, INCOHERENT, REFUSED, REST, class_of
+from stats.ladder import EVENT, INCOHERENT, MISNAMED, REFUSED, REST, class_of
 
 Add = Callable[..., list[Trial]]
 
@@ -37,7 +37,7 @@ def rows(patterns: Patterns) -> dict[tuple[object, ...], int]:
     [
         (Outcome.REFUSED, Arm.INJECTION, REFUSED),
         (Outcome.IDENTIFIED, Arm.INJECTION, EVENT),
-        (Outcome.CLAIMED, Arm.INJECTION, REST),
+        (Outcome.CLAIMED, Arm.INJECTION, MISNAMED),
         (Outcome.CLAIMED, Arm.CONTROL, EVENT),
         (Outcome.CLAIMED, Arm.RANDOM, EVENT),
         (Outcome.INCOHERENT, Arm.CONTROL, INCOHERENT),

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from data.errors import BadInput
+from stats import pilot
 from stats.cells import MISSING, Patterns
-from stats.ladder import CLASSES
-from stats.model import Model, corrected_model, judged_model
+from stats.ladder import CLASSES, MISNAMED
+from stats.model import SCALES, Model, corrected_model, judged_model
+from stats.panel import External
 from stats.priors import Priors
 from stats.simulation import Study, accurate, cell_frame, simulate
 
@@ -27,8 +32,13 @@ def study(judges: int, subjects: int = 4, n: int = 60) -> Study:
                 rows.append({**steered, "arm": "random", "span": "all"})
                 rows += [{**steered, "arm": "injection", "concept": word} for word in ("fear", "ocean", "silence")]
     frame = cell_frame(rows)
-    chance = rng.dirichlet(np.ones(4), len(frame))
-    confusion = {arm: np.stack([accurate(4, 0.8 - j / 10) for j in range(judges)]) for arm in set(frame["arm"])}
+    chance = rng.dirichlet(np.ones(5), len(frame))
+    confusion = {arm: np.stack([accurate(5, 0.8 - j / 10) for j in range(judges)]) for arm in set(frame["arm"])}
+    for arm in ("control", "random"):  # where every claim is an event, none misses
+        here, miss = (frame["arm"] == arm).to_numpy(), CLASSES.index(MISNAMED)
+        chance[here, miss], confusion[arm][:, :, miss] = 0.0, 0.0
+        confusion[arm] /= confusion[arm].sum(axis=-1, keepdims=True)
+    chance /= chance.sum(axis=1, keepdims=True)
     return simulate(frame, np.full(len(frame), n), CLASSES, chance, confusion, (0.2, 0.5), rng)
 
 
@@ -42,12 +52,17 @@ def with_silence(patterns: Patterns) -> Patterns:
     return Patterns(patterns.frame, patterns.classes, patterns.judges, *(part[kept] for part in parts))
 
 
+ELSEWHERE = [
+    External("judge 1", "injection", "event", "event", 9),
+    External("judge 2", "injection", "rest", "event", 3),
+    External("judge 1", "control", "rest", "rest", 20),
+]
 MODELS = {
     "judged": lambda: judged_model(study(1).judged, Priors()),
-    "judged, centred": lambda: judged_model(study(1, n=4000).judged, Priors()),
     "judged, one subject": lambda: judged_model(study(1, 1).judged, Priors()),
     "corrected, one judge": lambda: corrected_model(with_silence(study(1, 2, 20).patterns), Priors()),
     "corrected, two judges": lambda: corrected_model(with_silence(study(2, 2, 20).patterns), Priors()),
+    "corrected, and judged elsewhere": lambda: corrected_model(study(2, 2, 20).patterns, Priors(), ELSEWHERE),
     "corrected, three judges": lambda: corrected_model(study(3, 1, 5).patterns, Priors()),
 }
 
@@ -55,13 +70,20 @@ MODELS = {
 @pytest.fixture(params=MODELS)
 def model(request: pytest.FixtureRequest) -> Model:
     made = MODELS[request.param]()
-    assert made.shapes["fixed"][0] > 8, "a poor design would test little"
+    assert len(made.arrays.fixed_mean) > 8, "a poor design would test little"
     return made
 
 
-def test_the_gradient_is_the_slope(model: Model) -> None:
+@pytest.mark.parametrize("coordinates", ["plain", "informed"])
+def test_the_gradient_is_the_slope(model: Model, coordinates: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the sampler's own coordinates; a small core leaves some coefficients to the one-by-one form."""
     rng = np.random.default_rng(0)
-    density, x = model.density(), model.start(rng)
+    if coordinates == "informed":
+        monkeypatch.setattr(pilot, "MAX_CORE", len(model.arrays.fixed_mean) + 6)
+        model = model.informed()
+        assert len(model.coordinates.core)
+        assert len(model.coordinates.rest) or len(model.arrays.group) <= 6
+    density, x = model.target(), model.start(rng)
     _, gradient = density(x)
     for _ in range(12):
         way = rng.normal(size=model.size)
@@ -69,24 +91,62 @@ def test_the_gradient_is_the_slope(model: Model) -> None:
         assert slope == pytest.approx(gradient @ way, rel=1e-5, abs=1e-4)
 
 
-def test_the_density_is_what_pymc_says(model: Model) -> None:
-    """Differences of log density between points, so that constants drop out."""
+@pytest.mark.parametrize("coordinates", ["plain", "informed"])
+def test_the_density_is_what_pymc_says(model: Model, coordinates: str) -> None:
+    """Differences of log density between points, so that constants drop out; the change of coordinates counts."""
     rng = np.random.default_rng(1)
-    own, reference = model.density(), in_pymc(model)
-    points = [model.start(rng) for _ in range(4)]
-    ours = np.array([own(x)[0] for x in points])
-    theirs = np.array([reference(x) for x in points])
-    np.testing.assert_allclose(ours - ours[0], theirs - theirs[0], rtol=1e-9, atol=1e-6)
+    reference, walked = in_pymc(model), model.informed() if coordinates == "informed" else model
+    points = [walked.start(rng) for _ in range(3)]
+    ours = np.array([walked.target()(x)[0] - log_volume(walked, x) for x in points])
+    theirs = np.array([reference(walked.parameters(x)) for x in points])
+    np.testing.assert_allclose(ours - ours[0], theirs - theirs[0], rtol=1e-6, atol=1e-4)
 
 
-def test_centring_is_chosen_for_rich_cells_only() -> None:
-    rich, poor = study(1, n=4000), study(1, n=1)
-    assert judged_model(rich.judged, Priors()).arrays.centred.any()
-    assert not judged_model(poor.judged, Priors()).arrays.centred.any()
+def test_a_study_that_says_nothing_keeps_plain_coordinates() -> None:
+    """The information is the data's: without trials the coordinates are those of the prior."""
+    made = study(1, 2)
+    model = judged_model(replace(made.judged, counts=0 * made.judged.counts), Priors())
+    informed = model.informed()
+    np.testing.assert_allclose(informed.coordinates.information, 0, atol=1e-4)
+    x = np.random.default_rng(0).normal(size=model.size)
+    np.testing.assert_allclose(model.natural(x), informed.natural(x), atol=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["judged", "corrected, two judges"])
+def test_the_posterior_is_nearly_round_in_informed_coordinates(kind: str) -> None:
+    """At the centre the curvature is 1 in every direction but along the scales, whose own is known by nobody."""
+    model = MODELS[kind]().informed()
+    places = model.unpack(np.arange(model.size))
+    scales = np.concatenate([places[name].ravel() for name in SCALES if name in places])
+    free = np.setdiff1d(np.arange(model.size), scales)
+    spread = pilot.covariance(model.target(), np.zeros(model.size), free)[np.ix_(free, free)]
+    np.testing.assert_allclose(spread, np.eye(len(free)), atol=0.01)
+
+
+def test_an_unknown_calibration_from_elsewhere_is_named() -> None:
+    patterns = study(1, 2, 20).patterns
+    for wrong, what in (
+        (External("nobody", "control", "rest", "rest", 5), "judge 'nobody'"),
+        (External("judge 1", "sham", "rest", "rest", 5), "arm 'sham'"),
+        (External("judge 1", "control", "rest", "maybe", 5), "class 'maybe'"),
+        (External("judge 1", "control", "misnamed", "rest", 5), "classes that the arm can have"),
+        (External("judge 1", "control", "rest", "rest", 0), "positive number"),
+    ):
+        with pytest.raises(BadInput, match=what):
+            corrected_model(patterns, Priors(), [wrong])
+
+
+def log_volume(model: Model, x: np.ndarray) -> float:
+    """log |d parameters / d point|, by differences."""
+    step = 1e-5
+    ahead = [
+        (model.parameters(x + step * way) - model.parameters(x - step * way)) / (2 * step) for way in np.eye(len(x))
+    ]
+    return float(np.linalg.slogdet(np.array(ahead))[1])
 
 
 def in_pymc(model: Model):
-    """PyMC's log density at a point of ours: centred deviations are first brought to their non-centred form."""
+    """PyMC's log density of parameters: its own deviations are in their non-centred form."""
     import pytensor
 
     from stats.model import pymc_model
@@ -94,16 +154,20 @@ def in_pymc(model: Model):
     with pytensor.config.change_flags(cxx="", mode="FAST_COMPILE"):
         target = pymc_model(model)
         compiled = target.compile_logp(jacobian=True)
-    a = model.arrays
+    a, v, fixed = model.arrays, model.verdicts, len(model.arrays.fixed_mean)
     names = {"log_scale": "scale_log__", "log_judge_scale": "judge_scale_log__"}
 
-    def at(x: np.ndarray) -> float:
-        point = model.unpack(x)
+    def at(parameters: np.ndarray) -> float:
+        point = model.unpack(parameters)
         scale = np.exp(point["log_scale"])[a.group]
-        coefficients = model.coefficients(x[None])[0][len(a.fixed_mean) :]
-        point["deviation"] = coefficients / scale
+        point["fixed"], point["deviation"] = point["coefficient"][:fixed], point["coefficient"][fixed:] / scale
+        shrunk = -np.log(scale).sum()
+        if v is not None and len(v.group):
+            own = np.exp(point["log_judge_scale"])[v.group]
+            point["accuracy"] = point["accuracy"] / own[:, :, None]
+            shrunk -= len(model.classes) * np.log(own).sum()
         known = {variable.name for variable in target.value_vars}
         value = float(compiled({name: v for key, v in point.items() if (name := names.get(key, key)) in known}))
-        return value - float((a.centred * np.log(scale)).sum())
+        return value + float(shrunk)
 
     return at

@@ -7,9 +7,8 @@ import pandas as pd
 import pytest
 
 from stats.bases import sum_to_zero
-from stats.centring import well_informed
 from stats.design import design_of
-from stats.ladder import CLASSES, EVENT, REFUSED, REST
+from stats.ladder import CLASSES, EVENT, MISNAMED, REFUSED, REST
 from stats.priors import Priors
 from stats.simulation import cell_frame
 
@@ -92,17 +91,23 @@ def test_a_prediction_for_no_subject_in_particular_leaves_deviations_out() -> No
     assert design.matrix(typical)[:, :-deviating].any()
 
 
-def flags(counts: list[list[int]]) -> list[float]:
-    table = np.array(counts)
-    return well_informed(np.eye(len(table)), None, table, np.arange(len(table), dtype=float))[:, 0].tolist()
+def test_a_claim_that_misses_is_asked_of_where_an_event_needs_the_concept() -> None:
+    rows = [CONTROL, injected(), {"arm": "random", "strength": 2.0}]
+    design = design_of(cell_frame(rows), CLASSES, Priors())
+    asked = design.asked(design.frame)[:, CLASSES.index(MISNAMED)]
+    assert asked.tolist() == [False, True, False]
+    assert design.asked(design.frame)[:, : CLASSES.index(MISNAMED)].all()
 
 
-def test_deviations_are_centred_where_subjects_differ_and_are_well_known() -> None:
-    differ = [[900, 100], [200, 800], [700, 300], [100, 900]]
-    assert flags(differ) == [1, 1, 1, 1]
-    assert flags([[2, 1], [1, 2], [1, 1], [2, 2]]) == [0, 0, 0, 0], "poor"
-    assert flags([[500, 500]] * 4) == [0, 0, 0, 0], "rich, but alike: a centred group without spread is a funnel"
-    assert flags([*differ[:3], [0, 1000]])[:3] == [1, 1, 1]
+def test_subjects_answer_to_strength_and_depth_in_their_own_way() -> None:
+    own = [
+        {**row, "depth": depth, "strength": dose}
+        for row in two_subjects()
+        for depth in (0.4, 0.6)
+        for dose in (1.0, 2.0)
+    ]
+    rows = [row for row in own if row["arm"] != "control"]
+    assert {"subject x strength", "subject x depth", "s x d:injection"} <= names([*two_subjects()[::2], *rows])
 
 
 def test_frames_without_depth_still_have_numbers() -> None:

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from stats import bases
+from stats.coordinates import plain
 from stats.design import Design, Term
 from stats.model import Model
 from stats.sampler import Settings, sample
@@ -32,8 +33,9 @@ def herds() -> Iterator[tuple[str, str, int, int]]:
 
 
 def binomial_model(frame: pd.DataFrame, terms: list[Term], counts: np.ndarray) -> Model:
-    design = Design(frame, ("event",), tuple(terms))
-    return Model(design, ("event", "rest"), design.arrays(counts), counts=counts)
+    design = Design(frame.assign(arm="control"), ("event",), tuple(terms))
+    shape = sum(design.widths().values()), 1
+    return Model(design, ("event", "rest"), design.arrays(), plain(*shape), plain(0, 0), counts=counts)
 
 
 def test_cbpp_posterior_stands_where_glmer_and_the_herd_scale_say() -> None:
@@ -52,8 +54,8 @@ def test_cbpp_posterior_stands_where_glmer_and_the_herd_scale_say() -> None:
     ]
     model = binomial_model(frame, terms, counts)
     draws = model.unpack(sample(model, Settings(draws=2000, tune=500), seed=1).flat)
-    np.testing.assert_allclose(draws["fixed"].mean(0)[:, 0], [-1.399, -0.991, -1.128, -1.579], atol=0.09)
-    np.testing.assert_allclose(draws["fixed"].std(0)[1:, 0], [0.31, 0.33, 0.43], atol=0.03)
+    np.testing.assert_allclose(draws["coefficient"].mean(0)[:4, 0], [-1.399, -0.991, -1.128, -1.579], atol=0.09)
+    np.testing.assert_allclose(draws["coefficient"].std(0)[1:4, 0], [0.31, 0.33, 0.43], atol=0.03)
     assert np.exp(draws["log_scale"]).mean() == pytest.approx(0.759, abs=0.02)
 
 
@@ -72,10 +74,10 @@ def test_surgical_posterior_reweighted_to_its_inverse_gamma_prior_is_the_publish
     ]
     model = binomial_model(frame, terms, np.column_stack([r, n - r]))
     x = sample(model, Settings(draws=4000, tune=500), seed=2).flat
-    mu, tau = model.unpack(x)["fixed"][:, 0, 0], np.exp(model.unpack(x)["log_scale"][:, 0, 0])
+    mu, tau = model.coefficients(x)[:, 0, 0], np.exp(model.unpack(x)["log_scale"][:, 0, 0])
     logs = -1.001 * np.log(tau**2) - 0.001 / tau**2 + np.log(tau) + tau**2 / 2
     weight = np.exp(logs - logs.max())
-    rates = model.probabilities(model.coefficients(x), model.design.matrix(frame))[..., 0]
+    rates = model.probabilities(model.coefficients(x), model.design.frame)[..., 0]
     mean = lambda values: float(np.average(values, weights=weight))  # noqa: E731
     order = np.argsort(tau)
     middle = tau[order][np.searchsorted(np.cumsum(weight[order]), weight.sum() / 2)] ** 2
