@@ -15,7 +15,7 @@ import numpy as np
 from stats.estimands import ALL, CONTROL, INJECTION, NET_ENGAGED, NET_RAW, Figure, Source, figures
 from stats.ladder import REFUSED
 from stats.model import Model
-from stats.scaling import contrasts, curve, reason_without_slope, slopes, thinned
+from stats.scaling import contrasts, curve, gaps, reason_without_slope, slopes, thinned
 
 CORRECTED = {NET_RAW: "net_detection_corrected", NET_ENGAGED: "net_detection_engaged_corrected"}
 NEEDS = {
@@ -93,6 +93,23 @@ def result_of(posterior: Posterior, refuse: Judge = lambda _figure: None) -> Res
         content,
         {**{_key(figure): figure.draws for figure in named}, **{f"slope {name}": at for name, at in slope.items()}},
     )
+
+
+def figures_of(posterior: Posterior) -> dict[str, np.ndarray]:
+    """Draws of every figure, slope and contrast by name, whether or not it would be shown.
+
+    Names are "subject estimand axis=value", "slope estimand" and "contrast estimand subject - subject".
+    """
+    coefficients = posterior.model.coefficients(posterior.x)
+    every = [figure for source in _sources(posterior, coefficients) for figure in figures(source)]
+    named = [replace(figure, estimand=_name(figure.estimand, posterior.view)) for figure in every]
+    out = {_key(figure): figure.draws for figure in named}
+    if reason_without_slope(posterior.model.design.frame) is None:
+        slope = slopes(posterior.model, coefficients, posterior.weights)
+        out |= {f"slope {_name(name, posterior.view)}": draws for name, draws in slope.items()}
+    for name, one, other, gap in gaps(every):
+        out[f"contrast {_name(name, posterior.view)} {one} - {other}"] = gap
+    return out
 
 
 def refusal_only(view: str, judge: str | None, lines: Iterable[dict[str, str]], design: str) -> dict[str, Any]:

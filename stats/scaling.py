@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import combinations
 from typing import Any
 
@@ -67,17 +67,21 @@ def slopes(model: Model, coefficients: np.ndarray, weights: np.ndarray) -> dict[
     return {name: (draws[:, 1] - draws[:, 0]) / np.log2(sizes[1] / sizes[0]) for name, (sizes, draws) in ends.items()}
 
 
-def contrasts(every: Iterable[Figure]) -> list[dict[str, Any]]:
-    """Differences a - b of each pair of subjects, each pair once, with P(a > b)."""
+def gaps(every: Iterable[Figure]) -> Iterator[tuple[str, str, str, np.ndarray]]:
+    """Draws of the difference a - b of each pair of subjects, each pair once: estimand, a, b, draws."""
     overall = [figure for figure in every if not figure.by]
-    out = []
     for name in IN_PAIRS:
         for one, other in combinations([figure for figure in overall if figure.estimand == name], 2):
-            gap = one.draws - other.draws
-            low, high = np.quantile(gap, [0.025, 0.975])
-            ends = {"mean": float(gap.mean()), "low95": float(low), "high95": float(high)}
-            pair = {"estimand": name, "a": one.subject, "b": other.subject}
-            out.append({**pair, **ends, "probability": float((gap > 0).mean())})
+            yield name, one.subject, other.subject, one.draws - other.draws
+
+
+def contrasts(every: Iterable[Figure]) -> list[dict[str, Any]]:
+    """Differences a - b of each pair of subjects, each pair once, with P(a > b)."""
+    out = []
+    for name, one, other, gap in gaps(every):
+        low, high = np.quantile(gap, [0.025, 0.975])
+        ends = {"mean": float(gap.mean()), "low95": float(low), "high95": float(high)}
+        out.append({"estimand": name, "a": one, "b": other, **ends, "probability": float((gap > 0).mean())})
     return out
 
 

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from itertools import product
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from stats.cells import AXES, MISSING, Cells, Patterns
+from stats.panel import strata_of
+
+if TYPE_CHECKING:
+    from stats.model import Model
 
 
 @dataclass(frozen=True)
@@ -62,18 +67,91 @@ def simulate(
         Probability that a trial is labelled where all judges agree, and where they do not.
     rng : Generator
     """
-    many, judges = len(classes), len(next(iter(confusion.values())))
-    full = np.array(list(product(range(many), repeat=judges)))
-    agree = (full == full[:, :1]).all(axis=1)
-    chance = np.where(agree, *labelled)
+    judges = len(next(iter(confusion.values())))
+    full = np.array(list(product(range(len(classes)), repeat=judges)))
+
+    def chance(cell: int, truth: int) -> np.ndarray:
+        table = confusion[str(frame["arm"].iloc[cell])][np.arange(judges), truth][np.arange(judges), full]
+        return np.asarray(table.prod(axis=1))
+
+    return _observed(frame, n, classes, probabilities, (full, chance), labelled, rng)
+
+
+def prior_draw(model: Model, rng: np.random.Generator) -> np.ndarray:
+    """Parameters (size,) of a model drawn from its priors."""
+    v = model.verdicts
+    point = {name: rng.normal(size=shape) for name, shape in model.shapes.items()}
+    point["log_scale"] = np.log(np.abs(point["log_scale"]) * model.arrays.scale)
+    if v is not None:
+        point["wrong"] = v.wrong_mean + v.wrong_sd * point["wrong"]
+        point["log_judge_scale"] = np.log(np.abs(point["log_judge_scale"]) * v.scale)
+        point["agreement"] = v.agreement_sd * point["agreement"]
+    return model.natural(np.concatenate([values.ravel() for values in point.values()]))
+
+
+def drawn(
+    model: Model,
+    parameters: np.ndarray,
+    n: np.ndarray,
+    judges: tuple[str, ...],
+    labelled: tuple[float, float],
+    rng: np.random.Generator,
+) -> Study:
+    """Draw a study from a corrected model at these parameters.
+
+    Parameters
+    ----------
+    model : Model
+        With verdicts; `blank` makes one without data.
+    parameters : ndarray, shape (size,)
+    n : ndarray, shape (cells,)
+        Trials in each cell.
+    judges : tuple of str
+    labelled : tuple of float
+        Probability that a trial is labelled where all judges agree, and where they do not.
+    rng : Generator
+    """
+    from stats.youden import pattern_tables
+
+    v, frame = model.verdicts, model.design.frame
+    if v is None:
+        raise ValueError("a model without verdicts has no judges to draw from")
+    probabilities = model.probabilities(model.coefficients(parameters[None]), frame)[0]
+    tables = pattern_tables(model, parameters[None])[0]
+    stratum = strata_of(blank(frame, model.classes, judges))[1]
+    chance = lambda cell, truth: tables[stratum[cell], truth]  # noqa: E731
+    cells = frame[list(AXES)]
+    made = _observed(cells, n, model.classes, probabilities, (v.full, chance), labelled, rng)
+    return Study(replace(made.patterns, judges=judges), made.judged, made.truth)
+
+
+def blank(frame: pd.DataFrame, classes: tuple[str, ...], judges: tuple[str, ...]) -> Patterns:
+    """Patterns of a study in which nothing has happened yet."""
+    none = np.zeros(0, dtype=np.int64)
+    return Patterns(frame, classes, judges, none, none, none, np.zeros((0, len(judges)), dtype=np.int64))
+
+
+def _observed(
+    frame: pd.DataFrame,
+    n: np.ndarray,
+    classes: tuple[str, ...],
+    probabilities: np.ndarray,
+    voices: tuple[np.ndarray, Callable[[int, int], np.ndarray]],
+    labelled: tuple[float, float],
+    rng: np.random.Generator,
+) -> Study:
+    """Trials, verdicts and labels of every cell; `voices` are all patterns and P(pattern | cell, truth)."""
+    full, chance = voices
+    many, judges = len(classes), full.shape[1]
+    told = np.where((full == full[:, :1]).all(axis=1), *labelled)
     truth = np.stack([rng.multinomial(size, share) for size, share in zip(n, probabilities, strict=True)])
     rows: list[tuple[int, ...]] = []
     for c, z in product(range(len(frame)), range(many)):
-        table = confusion[str(frame["arm"].iloc[c])][np.arange(judges), z][np.arange(judges), full]
-        seen = rng.multinomial(truth[c, z], table.prod(axis=1))
-        known = rng.binomial(seen, chance)
-        rows += [(c, z, int(k), *full[f]) for f, k in enumerate(known) if k]
-        rows += [(c, MISSING, int(k), *full[f]) for f, k in enumerate(seen - known) if k]
+        if truth[c, z]:
+            seen = rng.multinomial(truth[c, z], chance(c, z))
+            known = rng.binomial(seen, told)
+            rows += [(c, z, int(k), *full[f]) for f, k in enumerate(known) if k]
+            rows += [(c, MISSING, int(k), *full[f]) for f, k in enumerate(seen - known) if k]
     merged = pd.DataFrame(rows).groupby([0, 1, *range(3, 3 + judges)])[2].sum().reset_index().to_numpy(dtype=np.int64)
     verdict, number = merged[:, 2:-1], merged[:, -1]
     names = tuple(f"judge {j + 1}" for j in range(judges))

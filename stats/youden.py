@@ -65,8 +65,8 @@ def youden(model: Model, x: np.ndarray, patterns: Patterns, probabilities: np.nd
     return out
 
 
-def confusion(model: Model, x: np.ndarray) -> np.ndarray:
-    """P(verdict | truth), shape (draws, strata, judges, K, K), from posterior draws (draws, size)."""
+def pattern_tables(model: Model, x: np.ndarray) -> np.ndarray:
+    """P(full pattern | truth), shape (draws, strata, K, L), from draws of the parameters (draws, size)."""
     from stats import latent_density
 
     v, classes = model.verdicts, len(model.classes)
@@ -74,11 +74,18 @@ def confusion(model: Model, x: np.ndarray) -> np.ndarray:
         raise ValueError("this model has no verdicts")
     own = np.ascontiguousarray(x[:, int(model.unpack(np.arange(model.size))["wrong"].ravel()[0]) :])
     deviations = np.ascontiguousarray(model.unpack(x)["accuracy"]).reshape(len(x), -1, v.full.shape[1] * classes)
-    tables = np.stack(
+    return np.stack(
         [latent_density.pattern_tables(row, part, v, classes) for row, part in zip(own, deviations, strict=True)]
     )
-    said = v.full.T[:, :, None] == np.arange(classes)
-    return np.asarray(np.einsum("dnzl,jlv->dnjzv", tables, said.astype(float), optimize=True))
+
+
+def confusion(model: Model, x: np.ndarray) -> np.ndarray:
+    """P(verdict | truth), shape (draws, strata, judges, K, K), from draws of the parameters (draws, size)."""
+    v = model.verdicts
+    if v is None:
+        raise ValueError("this model has no verdicts")
+    said = v.full.T[:, :, None] == np.arange(len(model.classes))
+    return np.asarray(np.einsum("dnzl,jlv->dnjzv", pattern_tables(model, x), said.astype(float), optimize=True))
 
 
 def _youden(yes: np.ndarray, shares: np.ndarray, k: int) -> np.ndarray:
