@@ -127,7 +127,47 @@ def bounds(
         for engaged, all_, events in counts
         for k, n in ((engaged, all_), (events, engaged))
     ]
-    lows, highs = _between(drawn[0], drawn[1], drawn[2], drawn[3], assuming)
+    return _around(
+        (low, high), *_between(drawn[0], drawn[1], drawn[2], drawn[3], assuming), assuming, cover, confidence
+    )
+
+
+def of_draws(
+    share1: NDArray[Any],
+    rate1: NDArray[Any],
+    share0: NDArray[Any],
+    rate0: NDArray[Any],
+    *,
+    assuming: Rule = "monotone",
+    cover: Literal["effect", "set"] = "effect",
+    confidence: float = 0.95,
+) -> Bounds:
+    """The same from a posterior, so that what it carries (judges' error, the design) is in the bounds.
+
+    Parameters
+    ----------
+    share1, rate1, share0, rate0 : ndarray, shape (draws,)
+        Draws of the engaged share and of the event rate among the engaged, with and without injection.
+
+    Returns
+    -------
+    Bounds
+        `low` and `high` are the bounds' posterior means.
+    """
+    lows, highs = _between(share1, rate1, share0, rate0, assuming)
+    return _around((float(lows.mean()), float(highs.mean())), lows, highs, assuming, cover, confidence)
+
+
+def _around(
+    ends: tuple[float, float],
+    lows: NDArray[Any],
+    highs: NDArray[Any],
+    assuming: Rule,
+    cover: Literal["effect", "set"],
+    confidence: float,
+) -> Bounds:
+    """Bounds with limits read off draws of both."""
+    low, high = ends
     tail = (1 - confidence) / 2
     if cover == "effect":
         tail = _tail(high - low, float(max(lows.std(), highs.std())), confidence)

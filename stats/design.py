@@ -228,10 +228,14 @@ def _concept_terms(cells: pd.DataFrame, priors: Priors) -> list[Term]:
     return terms
 
 
-def _other_variants(subjects: pd.DataFrame) -> list[str]:
+def usual_variant(subjects: pd.DataFrame) -> str:
+    """The variant that others are measured against: instruct, or else the most frequent."""
     variants = subjects["variant"].tolist()
-    usual = BASELINE_VARIANT if BASELINE_VARIANT in variants else max(sorted(set(variants)), key=variants.count)
-    return sorted(set(variants) - {usual})
+    return BASELINE_VARIANT if BASELINE_VARIANT in variants else max(sorted(set(variants)), key=variants.count)
+
+
+def _other_variants(subjects: pd.DataFrame) -> list[str]:
+    return sorted(set(subjects["variant"]) - {usual_variant(subjects)})
 
 
 def compressed(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -10,6 +10,8 @@ nothing; subjects with different mixes are compared each at its own.
 | detection | S(event), injection: identified the injected concept |
 | false_alarm | S(event), control (and the random arm apart): claimed to notice something |
 | refusal | S(refused) by arm; overall the mean of injection and control |
+| claim | S(event) + S(misnamed), injection: claimed to notice something, rightly named or not |
+| net_claim | claim, injection - false_alarm, control: noticing, whether or not it is named |
 | coherent | 1 - S(incoherent) by arm; overall the mean of injection and control |
 | net_detection_raw | S(event), injection - (1 - S(rest), control): refusals and incoherence count against the subject |
 | net_detection_engaged | S(event) / (1 - S(refused)), injection - control: among those that answered in each arm |
@@ -26,7 +28,7 @@ import numpy as np
 import pandas as pd
 
 from data.records import Arm
-from stats.ladder import EVENT, INCOHERENT, REFUSED, REST
+from stats.ladder import EVENT, INCOHERENT, MISNAMED, REFUSED, REST
 
 Shares = Mapping[str, np.ndarray]
 """Share of each class in one arm, each an array over draws."""
@@ -61,6 +63,16 @@ def detection(injection: Shares) -> np.ndarray:
 def false_alarm(control: Shares) -> np.ndarray:
     """P(claimed | control)."""
     return control[EVENT]
+
+
+def claim(injection: Shares) -> np.ndarray:
+    """P(claimed or identified | injection). Noticing is not naming: detection asks for both."""
+    return np.asarray(injection[EVENT] + injection[MISNAMED])
+
+
+def net_claim(injection: Shares, control: Shares) -> np.ndarray:
+    """P(claimed or identified | injection) - P(claimed | control)."""
+    return claim(injection) - control[EVENT]
 
 
 def net_raw(injection: Shares, control: Shares) -> np.ndarray:
@@ -151,6 +163,8 @@ def figures(source: Source) -> Iterator[Figure]:
     yield from _levels(source, arms)
     if INJECTION in arms:
         yield source.figure("detection", detection, [source.cells(INJECTION)])
+        if MISNAMED in source.classes:
+            yield source.figure("claim", claim, [source.cells(INJECTION)])
     if CONTROL in arms:
         yield source.figure("false_alarm", false_alarm, [source.cells(CONTROL)])
     if RANDOM in arms:
@@ -158,6 +172,8 @@ def figures(source: Source) -> Iterator[Figure]:
     if {INJECTION, CONTROL} <= arms:
         for name, make in TWO_ARMS.items():
             yield source.figure(name, make, [source.cells(INJECTION), source.cells(CONTROL)])
+        if MISNAMED in source.classes:
+            yield source.figure("net_claim", net_claim, [source.cells(INJECTION), source.cells(CONTROL)])
     if INJECTION in arms:
         yield from _within(source, arms)
 

@@ -189,7 +189,12 @@ class Model:
     def probabilities(self, coefficients: np.ndarray, frame: pd.DataFrame) -> np.ndarray:
         """P(class) (draws, n, K) of the n cells of a prepared frame."""
         eta = np.einsum("np,dps->dns", self.design.matrix(frame), coefficients, optimize=True)
-        yes = np.where(self.design.asked(frame), 1.0 / (1.0 + np.exp(-eta)), 0.0)
+        return self.classes_of(eta, self.design.asked(frame))
+
+    @staticmethod
+    def classes_of(eta: np.ndarray, asked: np.ndarray) -> np.ndarray:
+        """P(class) (draws, n, K) from the logits (draws, n, S) of the stages that are asked (n, S)."""
+        yes = np.where(asked, 1.0 / (1.0 + np.exp(-eta)), 0.0)
         reached = np.cumprod(np.concatenate([np.ones_like(yes[..., :1]), 1.0 - yes], axis=-1), axis=-1)
         return np.asarray(reached * np.concatenate([yes, np.ones_like(yes[..., :1])], axis=-1))
 

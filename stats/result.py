@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from stats import comparisons
 from stats.estimands import ALL, CONTROL, INJECTION, NET_ENGAGED, NET_RAW, Figure, Source, figures
 from stats.ladder import REFUSED
 from stats.model import Model
@@ -86,6 +87,7 @@ def result_of(posterior: Posterior, refuse: Judge = lambda _figure: None) -> Res
         "curve": _curve(posterior, coefficients, set(slope)),
         "slope": [_slope(_name(name, posterior.view), draws) for name, draws in slope.items()],
         "contrasts": _renamed(contrasts(kept), posterior.view),
+        "comparisons": _compared(posterior, sources, kept),
         "refused": refused,
         "design": posterior.design,
     }
@@ -114,8 +116,15 @@ def figures_of(posterior: Posterior) -> dict[str, np.ndarray]:
 
 def refusal_only(view: str, judge: str | None, lines: Iterable[dict[str, str]], design: str) -> dict[str, Any]:
     """The result of a fit that is refused as a whole."""
-    empty: dict[str, Any] = {"estimands": [], "curve": [], "slope": [], "contrasts": []}
+    empty: dict[str, Any] = {"estimands": [], "curve": [], "slope": [], "contrasts": [], "comparisons": {}}
     return {"view": view, "judge": judge, **empty, "refused": list(lines), "design": design}
+
+
+def _compared(posterior: Posterior, sources: list[Source], kept: list[Figure]) -> dict[str, list[dict[str, Any]]]:
+    """What `stats.comparisons` makes of the figures that may be shown."""
+    shown = {(figure.subject, figure.estimand) for figure in kept if not figure.by}
+    made = comparisons.all_of(posterior.model, posterior.x, posterior.weights, sources, kept, shown.__contains__)
+    return {name: _renamed(rows, posterior.view) for name, rows in made.items()}
 
 
 def _sources(posterior: Posterior, coefficients: np.ndarray) -> list[Source]:
@@ -205,7 +214,7 @@ def _name(estimand: str, view: str) -> str:
 
 
 def _renamed(rows: list[dict[str, Any]], view: str) -> list[dict[str, Any]]:
-    return [{**row, "estimand": _name(row["estimand"], view)} for row in rows]
+    return [{**row, "estimand": _name(row["estimand"], view)} if "estimand" in row else row for row in rows]
 
 
 def _line(subject: str, estimand: str, reason: str) -> dict[str, str]:

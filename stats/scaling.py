@@ -46,7 +46,7 @@ def curve(
     cells = model.design.frame
     middle = float((np.log2(cells["parameters"]) - cells["x"]).iloc[0])
     span = np.linspace(cells["x"].min(), cells["x"].max(), points)
-    typical, merged = _reference(cells, weights)
+    typical, merged = reference(cells, weights)
     rows: dict[str, list[np.ndarray]] = {}
     for x in span:
         share = model.probabilities(coefficients, typical.assign(x=x))
@@ -85,7 +85,7 @@ def contrasts(every: Iterable[Figure]) -> list[dict[str, Any]]:
     return out
 
 
-def _reference(frame: pd.DataFrame, weights: np.ndarray) -> tuple[pd.DataFrame, np.ndarray]:
+def reference(frame: pd.DataFrame, weights: np.ndarray) -> tuple[pd.DataFrame, np.ndarray]:
     """Cells of no subject in particular, with the trials of all subjects."""
     axes = ["arm", "concept", "s", "d", "protocol", "span"]
     rounded = frame.assign(s=frame["s"].round(9), d=frame["d"].round(9), weight=weights)
