@@ -5,7 +5,9 @@ from __future__ import annotations
 import runpy
 import sys
 
-MEASUREMENTS = ("chain", "importing", "generation", "coverage", "reanalysis", "judging", "judges")
+MEASUREMENTS = (
+    "chain", "importing", "generation", "coverage", "reanalysis", "judging", "judges", "stats", "validity",
+)  # fmt: skip
 
 
 def main() -> None:

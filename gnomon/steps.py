@@ -246,6 +246,7 @@ def fit(study: Study, judge_name: str | None, json: bool) -> list[dict[str, Any]
 def fits(study: Study, judge_name: str | None = None) -> list[dict[str, Any]]:
     """Rows of `tables.fits`: the published counts, or the verdicts at their word and with their error taken out."""
     from stats import fit as fitting
+    from stats.panel import External
     from stats.sampler import Settings
 
     chosen = study.file.fit
@@ -260,9 +261,10 @@ def fits(study: Study, judge_name: str | None = None) -> list[dict[str, Any]]:
     if not study.store.count(tables.verdicts):
         raise NotEnoughData(f"study '{study.file.name}' has no verdicts: run 'gnomon judge {study.folder}' first")
     judges = chosen.judges or None
+    external = [External(**one.model_dump(mode="json")) for one in chosen.external]
     return [
         _timed("as judged", lambda: fitting.fit_judged(study.store, judge=judge_name, **how)),
-        _timed("corrected", lambda: fitting.fit_corrected(study.store, judges=judges, **how)),
+        _timed("corrected", lambda: fitting.fit_corrected(study.store, judges=judges, external=external, **how)),
     ]
 
 

@@ -99,6 +99,16 @@ class LabelSpec(Strict):
     view: Literal["blind", "first", "current"] = "blind"
 
 
+class ExternalSpec(Strict):
+    """Transcripts of another study: of `n` whose truth is the class `truth`, the judge said the class `said`."""
+
+    judge: str
+    arm: Arm
+    truth: Literal["refused", "event", "incoherent", "misnamed", "rest"]
+    said: Literal["refused", "event", "incoherent", "misnamed", "rest"]
+    n: PositiveInt
+
+
 class FitSpec(Strict):
     """How the rates are fitted. `judges` are those whose error is modelled; all of them if empty."""
 
@@ -107,6 +117,7 @@ class FitSpec(Strict):
     chains: int = Field(default=4, ge=2)
     seed: int = Field(default=1, ge=0)
     judges: list[str] = Field(default_factory=list)
+    external: list[ExternalSpec] = Field(default_factory=list)
 
 
 class StudyFile(Strict):

@@ -76,7 +76,7 @@ def scaling(estimands: pd.DataFrame, curve: pd.DataFrame, *, estimand: str, typi
     under = ["Points: one model each, with 50 % (thick) and 95 % (thin) intervals."]
     if len(line):
         under.append(f"Line: a typical {typical} model of that size, with 50 % and 95 % ribbons.")
-    return alt.layer(*layers).properties(width=WIDTH, height=HEIGHT, title=_title(told, under))
+    return alt.layer(*layers).properties(width=WIDTH, height=HEIGHT, title=heading(told, under))
 
 
 def forest(estimands: pd.DataFrame) -> Any:
@@ -94,16 +94,16 @@ def forest(estimands: pd.DataFrame) -> Any:
         shown = shown.sort_values("parameters", kind="stable")
     base = alt.Chart(shown).encode(
         y=alt.Y("row:N", sort=list(dict.fromkeys(shown["row"])), title=None),
-        x=alt.X("mean:Q", title=None, axis=_percent(7)),
+        x=alt.X("mean:Q", title=None, axis=percent(7)),
         color=alt.value(BLUE),
-        tooltip=_tips(("figure", "Figure"), ("subject", "Model")),
+        tooltip=tips(("figure", "Figure"), ("subject", "Model")),
     )
     rule = alt.Chart(shown).mark_rule(color=GREY, strokeDash=[4, 4]).encode(x=alt.datum(0))
-    layered = alt.layer(rule, *_intervals(base, "x")).properties(width=WIDTH - 160, height=alt.Step(ROW))
+    layered = alt.layer(rule, *intervals(base, "x")).properties(width=WIDTH - 160, height=alt.Step(ROW))
     told = "All figures" if many else f"All figures of {estimands['subject'].iloc[0]}"
-    heading = _title(told, ["Posterior mean with 50 % (thick) and 95 % (thin) intervals."])
+    above = heading(told, ["Posterior mean with 50 % (thick) and 95 % (thin) intervals."])
     if not many:
-        return layered.properties(title=heading)
+        return layered.properties(title=above)
     order = list(dict.fromkeys(shown.sort_values("estimand", kind="stable")["figure"]))
     row = alt.Row(
         "figure:N",
@@ -111,7 +111,7 @@ def forest(estimands: pd.DataFrame) -> Any:
         title=None,
         header=alt.Header(labelAngle=0, labelAnchor="start", labelOrient="top", labelFontWeight=600),
     )
-    return layered.facet(row=row, title=heading).resolve_scale(y="independent")
+    return layered.facet(row=row, title=above).resolve_scale(y="independent")
 
 
 def by_concept(estimands: pd.DataFrame, *, estimand: str) -> Any:
@@ -128,14 +128,14 @@ def by_concept(estimands: pd.DataFrame, *, estimand: str) -> Any:
     order = rows.groupby("value")["mean"].mean().sort_values(ascending=False).index.tolist()
     base = alt.Chart(rows).encode(
         y=alt.Y("value:N", sort=order, title=None),
-        x=alt.X("mean:Q", title=None, axis=_percent(5)),
+        x=alt.X("mean:Q", title=None, axis=percent(5)),
         color=alt.value(BLUE),
-        tooltip=_tips(("subject", "Model"), ("value", "Concept")),
+        tooltip=tips(("subject", "Model"), ("value", "Concept")),
     )
     rule = alt.Chart(rows).mark_rule(color=GREY, strokeDash=[4, 4]).encode(x=alt.datum(0))
-    layered = alt.layer(rule, *_intervals(base, "x")).properties(width=_panel(rows), height=alt.Step(ROW))
+    layered = alt.layer(rule, *intervals(base, "x")).properties(width=_panel(rows), height=alt.Step(ROW))
     under = [f"{_against(estimand, 'concept')}50 % (thick) and 95 % (thin) intervals."]
-    return _panels(layered, rows, _title(f"{_label(estimand)} by concept", under))
+    return panels(layered, rows, heading(f"{_label(estimand)} by concept", under))
 
 
 def by_strength(estimands: pd.DataFrame, *, estimand: str) -> Any:
@@ -156,10 +156,10 @@ def by_strength(estimands: pd.DataFrame, *, estimand: str) -> Any:
         scale=_dose_scale(strengths),
         axis=alt.Axis(values=strengths, format="~g", grid=False),
     )
-    base = alt.Chart(rows).encode(x=x, tooltip=_tips(("subject", "Model"), ("value", "Strength")))
+    base = alt.Chart(rows).encode(x=x, tooltip=tips(("subject", "Model"), ("value", "Strength")))
     ribbon = base.mark_area(color=BLUE)
     title = _label(estimand)
-    low = {level: alt.Y(f"low{level}:Q", title=None, axis=_percent(6)) for level in (50, 95)}
+    low = {level: alt.Y(f"low{level}:Q", title=None, axis=percent(6)) for level in (50, 95)}
     layers = [
         alt.Chart(rows).mark_rule(color=GREY, strokeDash=[4, 4]).encode(y=alt.datum(0)),
         ribbon.mark_area(color=BLUE, opacity=0.15).encode(y=low[95], y2="high95:Q"),
@@ -169,7 +169,7 @@ def by_strength(estimands: pd.DataFrame, *, estimand: str) -> Any:
     ]
     layered = alt.layer(*layers).properties(width=_panel(rows), height=220)
     under = [f"{_against(estimand, 'strength')}50 % and 95 % ribbons."]
-    return _panels(layered, rows, _title(f"{title} by strength", under))
+    return panels(layered, rows, heading(f"{title} by strength", under))
 
 
 def caption(row: Mapping[str, Any]) -> str:
@@ -249,11 +249,11 @@ def _points(shown: pd.DataFrame) -> list[Any]:
     shape = alt.Shape("variant:N", scale=alt.Scale(domain=kinds, range=list(shapes)), legend=legend)
     base = alt.Chart(shown).encode(
         x=alt.X("x:Q", **_x(shown["parameters"].tolist())),
-        y=alt.Y("mean:Q", title=_label(str(shown["estimand"].iloc[0])), axis=_percent(8)),
+        y=alt.Y("mean:Q", title=_label(str(shown["estimand"].iloc[0])), axis=percent(8)),
         color=alt.Color("variant:N", scale=alt.Scale(domain=kinds, range=list(colours)), legend=legend),
-        tooltip=_tips(("subject", "Model"), ("variant", "Variant")),
+        tooltip=tips(("subject", "Model"), ("variant", "Variant")),
     )
-    thin, thick, point = _intervals(base, "y")
+    thin, thick, point = intervals(base, "y")
     return [thin, thick, point.encode(shape=shape)]
 
 
@@ -267,7 +267,7 @@ def _look(name: str, kinds: list[str]) -> tuple[str, str]:
     return colour, SHAPES[place % len(SHAPES)]
 
 
-def _intervals(base: Any, along: str) -> list[Any]:
+def intervals(base: Any, along: str) -> list[Any]:
     """Thin 95 % line, thick 50 % line and the mean, along x or y."""
     ends = {level: {along: f"low{level}:Q", f"{along}2": f"high{level}:Q"} for level in (50, 95)}
     keep = getattr(base.encoding, along)
@@ -294,25 +294,28 @@ def _panel(rows: pd.DataFrame) -> int:
     return WIDTH - 120 if rows["subject"].nunique() == 1 else 220
 
 
-def _panels(layered: Any, rows: pd.DataFrame, heading: Any) -> Any:
+def panels(layered: Any, rows: pd.DataFrame, above: Any) -> Any:
     """One panel for each model, in order of size; a single model needs none."""
     order = rows.sort_values("parameters", kind="stable")["subject"].drop_duplicates().tolist()
     if len(order) == 1:
-        return layered.properties(title=heading)
-    return layered.facet(facet=alt.Facet("subject:N", sort=order, title=None), columns=3, title=heading)
+        return layered.properties(title=above)
+    return layered.facet(facet=alt.Facet("subject:N", sort=order, title=None), columns=3, title=above)
 
 
-def _tips(*fields: tuple[str, str]) -> list[alt.Tooltip]:
+def tips(*fields: tuple[str, str]) -> list[alt.Tooltip]:
+    """What a point says when it is touched: names, then the mean with its 95 % limits."""
     named = [alt.Tooltip(field, title=title, type="nominal") for field, title in fields]
     numbers = (("mean", "Mean"), ("low95", "95 % from"), ("high95", "to"))
     return named + [alt.Tooltip(field, title=title, type="quantitative", format=".1%") for field, title in numbers]
 
 
-def _percent(ticks: int) -> alt.Axis:
+def percent(ticks: int) -> alt.Axis:
+    """An axis of shares."""
     return alt.Axis(format="%", tickCount=ticks, grid=True)
 
 
-def _title(text: str, under: list[str]) -> alt.TitleParams:
+def heading(text: str, under: list[str]) -> alt.TitleParams:
+    """A chart's title, with what it conditions on below it."""
     return alt.TitleParams(text=text, subtitle=under)
 
 

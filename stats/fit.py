@@ -7,7 +7,7 @@ without sampling. A fit that does not pass its convergence gates is stored as fa
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from stats.cells import Cells, Patterns, judged_cells, pattern_cells, primary_ju
 from stats.estimands import CONTROL, INJECTION, NET_ENGAGED, NET_RAW, Figure
 from stats.ladder import EVENT, REST
 from stats.model import VERSION, Model, corrected_model, judged_model
+from stats.panel import External
 from stats.priors import Priors
 from stats.result import CORRECTED, NEEDS, Judge, Posterior, Result, refusal_only, result_of
 from stats.sampler import QUICK, Draws, Progress, Settings, diagnose, sample
@@ -118,6 +119,7 @@ def fit_corrected(
     *,
     judges: Sequence[str] | None = None,
     label_view: str | None = None,
+    external: Sequence[External] = (),
     priors: Priors | None = None,
     settings: Settings | None = None,
     quick: bool = False,
@@ -134,6 +136,8 @@ def fit_corrected(
     label_view : str, optional
         Which labels to believe (`calibration.labels.VIEWS`); by default the study's `label_view`, whose fit is
         the view `corrected`; another one's is `corrected:VIEW`.
+    external : sequence of External, optional
+        Calibrations of the judges on transcripts of other studies; they inform P(verdict | truth) alone.
     priors, settings, quick, seed, progress
         As for `fit_judged`.
 
@@ -148,8 +152,9 @@ def fit_corrected(
     patterns = pattern_cells(store, judges, label_view)
     view = "corrected" if label_view == usual else f"corrected:{label_view}"
     name = " + ".join(patterns.judges)
-    plan = _plan(view, "corrected", name, patterns.hash(), priors, settings, quick, seed)
-    return _stored(store, plan) or _fit_patterns(store, plan, patterns, label_view, progress)
+    seen = digest([patterns.hash(), [astuple(one) for one in external]], 64) if external else patterns.hash()
+    plan = _plan(view, "corrected", name, seen, priors, settings, quick, seed)
+    return _stored(store, plan) or _fit_patterns(store, plan, patterns, label_view, progress, external)
 
 
 def _plan(
@@ -185,19 +190,27 @@ def _fit_cells(
 
 
 def _fit_patterns(
-    store: Store, plan: Plan, patterns: Patterns, label_view: str, progress: Progress | None
+    store: Store,
+    plan: Plan,
+    patterns: Patterns,
+    label_view: str,
+    progress: Progress | None,
+    external: Sequence[External] = (),
 ) -> dict[str, Any]:
     design = (
         f"{AVERAGED}; the true outcome of unlabelled trials is latent. Conditions on the {label_view} labels being "
         "right, on judges whose errors have the same rates in an arm for labelled and unlabelled trials of a concept "
         "and subject, and on the model of how two judges' errors go together."
     )
-    lacking = _without_labels(patterns)
+    if external:
+        trials = sum(one.n for one in external)
+        design += f" {trials} transcripts of other studies inform the judges' errors, as those of a further subject."
+    lacking = _without_labels(patterns, {one.arm for one in external})
     if not {INJECTION, CONTROL} & (set(patterns.frame["arm"]) - set(lacking)):
         lines = _refuse_all(patterns, lacking)
         content = refusal_only(plan.result_view, plan.judge, lines, design)
         return _store(store, plan, REFUSED, _no_sampling(), content)
-    model = corrected_model(patterns, plan.priors)
+    model = corrected_model(patterns, plan.priors, external)
 
     def read(draws: Draws) -> Result:
         posterior = Posterior(model, draws.flat, patterns.n, None, plan.result_view, plan.judge, design)
@@ -238,16 +251,16 @@ def _run(
     return _store(store, plan, FAILED, checks, refusal_only(plan.result_view, plan.judge, lines, design))
 
 
-def _without_labels(patterns: Patterns) -> dict[str, str]:
-    """Arms that have no label, with the reason that their figures cannot be corrected."""
-    labelled = patterns.labelled()
-    if labelled.empty:
+def _without_labels(patterns: Patterns, calibrated: set[str]) -> dict[str, str]:
+    """Arms in which judges were compared with nobody, here or elsewhere, and why their figures cannot be corrected."""
+    labelled = set(patterns.labelled().index) | calibrated
+    if not labelled:
         reason = "there are no labels: label some trials of each arm, then fit again"
         return {str(arm): reason for arm in patterns.frame["arm"].unique()}
     return {
         str(arm): f"there are no labels in the {arm} arm: label some of its trials, then fit again"
         for arm in patterns.frame["arm"].unique()
-        if arm not in labelled.index
+        if arm not in labelled
     }
 
 

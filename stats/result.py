@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from stats import comparisons
+from stats import checks, comparisons
 from stats.estimands import ALL, CONTROL, INJECTION, NET_ENGAGED, NET_RAW, Figure, Source, figures
 from stats.ladder import REFUSED
 from stats.model import Model
@@ -88,6 +88,7 @@ def result_of(posterior: Posterior, refuse: Judge = lambda _figure: None) -> Res
         "slope": [_slope(_name(name, posterior.view), draws) for name, draws in slope.items()],
         "contrasts": _renamed(contrasts(kept), posterior.view),
         "comparisons": _compared(posterior, sources, kept),
+        "predictive": _predictive(posterior),
         "refused": refused,
         "design": posterior.design,
     }
@@ -116,7 +117,14 @@ def figures_of(posterior: Posterior) -> dict[str, np.ndarray]:
 
 def refusal_only(view: str, judge: str | None, lines: Iterable[dict[str, str]], design: str) -> dict[str, Any]:
     """The result of a fit that is refused as a whole."""
-    empty: dict[str, Any] = {"estimands": [], "curve": [], "slope": [], "contrasts": [], "comparisons": {}}
+    empty: dict[str, Any] = {
+        "estimands": [],
+        "curve": [],
+        "slope": [],
+        "contrasts": [],
+        "comparisons": {},
+        "predictive": [],
+    }
     return {"view": view, "judge": judge, **empty, "refused": list(lines), "design": design}
 
 
@@ -125,6 +133,13 @@ def _compared(posterior: Posterior, sources: list[Source], kept: list[Figure]) -
     shown = {(figure.subject, figure.estimand) for figure in kept if not figure.by}
     made = comparisons.all_of(posterior.model, posterior.x, posterior.weights, sources, kept, shown.__contains__)
     return {name: _renamed(rows, posterior.view) for name, rows in made.items()}
+
+
+def _predictive(posterior: Posterior) -> list[dict[str, Any]]:
+    """The posterior predictive check, where classes were counted."""
+    if posterior.counts is None:
+        return []
+    return checks.predictive(posterior.model, posterior.x, posterior.counts, np.random.default_rng(0))
 
 
 def _sources(posterior: Posterior, coefficients: np.ndarray) -> list[Source]:

@@ -50,7 +50,7 @@ def youden(model: Model, x: np.ndarray, patterns: Patterns, probabilities: np.nd
         Posterior of the true class in each cell.
     """
     strata, of_cell = strata_of(patterns)
-    rows = confusion(model, x)
+    rows = confusion(model, x)[:, : len(strata)]
     weights = np.bincount(of_cell, weights=patterns.n, minlength=len(strata))
     out = []
     for arm in arms_of(patterns):

@@ -14,6 +14,7 @@ from stats import fit
 from stats.fit import Plan
 from stats.ladder import EVENT, REFUSED, REST
 from stats.model import corrected_model, judged_model
+from stats.panel import External
 from stats.priors import Priors
 from stats.result import Posterior, result_of
 from stats.sampler import Settings, sample
@@ -160,3 +161,34 @@ def test_intervals_hold_the_truth_as_often_as_they_say(corrected: bool) -> None:
         truth = chance[1, 1] - (1 - chance[0, 2])
         held += found["low95"] <= truth <= found["high95"]
     assert held >= 26
+
+
+def elsewhere(confusion: dict[str, np.ndarray], n: int) -> list[External]:
+    """What the judges said of another study's transcripts, most of which are events."""
+    mix = {EVENT: 0.8, REST: 0.2}
+    return [
+        External(f"judge {judge + 1}", arm, truth, said, count)
+        for arm, tables in confusion.items()
+        for judge, table in enumerate(tables)
+        for truth, share in mix.items()
+        for said, rate in zip(CLASSES, table[CLASSES.index(truth)], strict=True)
+        if (count := round(n * share * rate))
+    ]
+
+
+def test_a_calibration_from_elsewhere_corrects_without_labels(store: Store) -> None:
+    """Its errors are learnt, its mix of outcomes is not: four in five were events there, one in five is here."""
+    confusion = {"control": confused(0.9, 0.98)[None], "injection": confused(0.9, 0.80)[None]}
+    made = study(confusion, (0.0, 0.0), seed=1)
+    plan = Plan("corrected", "corrected", "judge 1", "d" * 64, Priors(), BRIEF, 1)
+    alone = fit._fit_patterns(store, plan, made.patterns, "blind", None)
+    assert alone["status"] == "refused"
+    known = elsewhere(confusion, 400)
+    row = fit._fit_patterns(store, replace(plan, data_hash="e" * 64), made.patterns, "blind", None, known)
+    assert row["status"] == "passed", row["diagnostics"]
+    found = {one["estimand"]: one for one in row["result"]["estimands"] if not one["by"]}
+    net = found["net_detection_engaged_corrected"]
+    assert net["low95"] < really(made) < net["high95"]
+    assert abs(net["mean"] - really(made)) < 0.06
+    assert found["detection"]["high95"] < 0.35
+    assert "transcripts of other studies" in row["result"]["design"]

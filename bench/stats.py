@@ -1,0 +1,198 @@
+"""How fast a fit with judge error is: ours beside the same model on one row a trial, and beside PyMC's own sampler.
+
+    python -m bench.stats [--json] [--skip-peers]
+
+24,600 simulated trials, 8 models, 2 judges, about 120 labels. Time to a bulk ESS of 1,000 for every figure, compile
+included, extrapolated from ESS per second. One row a trial: the posterior is the same, so a sampler takes the same
+steps; the cost of a step is measured on that form, the number of steps for an ESS on the cells, under nutpie both.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import time
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from bench import validity
+from bench.machine import machine
+from stats.cells import Patterns
+from stats.model import Model, corrected_model, pymc_model
+from stats.priors import Priors
+from stats.quiet import import_arviz
+from stats.result import Posterior, figures_of
+from stats.sampler import Settings, sample
+from stats.simulation import drawn
+
+PART = "full"
+TRIALS = (24_600, 1_000_000)
+ROUNDS = 5
+ENOUGH = 1000.0
+
+
+def study(trials: int, labels: int = 120, seed: int = 1) -> Patterns:
+    """A study of that many trials in the cells of the full plan."""
+    plan, model = replace(validity.PLANS[PART], trials=trials), validity.empty(PART)
+    rng = np.random.default_rng([seed, 0])
+    truth, share = validity.world(model, rng), labels / trials
+    return drawn(model, truth, plan.n(plan.frame()), validity.JUDGES, (share, share), rng).patterns
+
+
+def least_ess(model: Model, values: np.ndarray, patterns: Patterns) -> float:
+    """Bulk ESS of the worst figure, from draws (chains, draws, size)."""
+    arviz = import_arviz()
+    flat = values.reshape(-1, values.shape[-1])
+    figures = figures_of(Posterior(model, flat, patterns.n, None, "corrected", None, ""))
+    shape = (len(values), -1)
+    return min(float(arviz.ess(draws.reshape(shape), method="bulk")) for draws in figures.values() if np.ptp(draws) > 0)
+
+
+def ours(patterns: Patterns, settings: Settings, seed: int = 1) -> dict[str, float]:
+    """A fit as users get it."""
+    began = time.perf_counter()
+    model = corrected_model(patterns, Priors())
+    draws = sample(model, settings, seed)
+    spent = time.perf_counter() - began
+    ess = least_ess(model, draws.values, patterns)
+    fixed = spent - draws.seconds_sample
+    return {"fit": spent, "ess": ess, "seconds": fixed + draws.seconds_sample * ENOUGH / ess}
+
+
+def gradients(studies: list[Patterns]) -> list[float]:
+    """Median seconds of one gradient for each study, interleaved."""
+    targets = [corrected_model(patterns, Priors()).informed() for patterns in studies]
+    calls = [(model.target(), np.zeros(model.size)) for model in targets]
+    times: list[list[float]] = [[] for _ in calls]
+    for _ in range(60):
+        for place, (target, point) in enumerate(calls):
+            began = time.perf_counter()
+            for _ in range(20):
+                target(point)
+            times[place].append((time.perf_counter() - began) / 20)
+    return [statistics.median(column) for column in times]
+
+
+def natural_draws(model: Model, posterior: Any) -> np.ndarray:
+    """Draws of PyMC's model (chains, draws, size) as parameters of ours."""
+    parts = {name: np.asarray(posterior[name]) for name in posterior}
+    group, judge = model.arrays.group, model.verdicts
+    assert judge is not None
+    deviation = parts["scale"][..., group, :] * parts["deviation"]
+    accuracy = parts["judge_scale"][..., judge.group, :][..., None] * parts["accuracy"]
+    found = {
+        "coefficient": np.concatenate([parts["fixed"], deviation], axis=-2),
+        "log_scale": np.log(parts["scale"]),
+        "wrong": parts["wrong"],
+        "log_judge_scale": np.log(parts["judge_scale"]),
+        "accuracy": accuracy,
+        "agreement": parts["agreement"],
+    }
+    shape = parts["scale"].shape[:2]
+    return np.concatenate([found[name].reshape(*shape, -1) for name in model.shapes], axis=-1)
+
+
+def by_trial(patterns: Patterns) -> Patterns:
+    """The same study with a cell and a row for each trial."""
+    each = np.repeat(np.arange(len(patterns.cell)), patterns.count)
+    frame = patterns.frame.iloc[patterns.cell[each]].reset_index(drop=True)
+    ones = np.ones(len(each), dtype=np.int64)
+    return replace(
+        patterns,
+        frame=frame,
+        cell=np.arange(len(each)),
+        label=patterns.label[each],
+        count=ones,
+        verdict=patterns.verdict[each],
+    )
+
+
+def under_nutpie(patterns: Patterns, draws: int, tune: int, chains: int, *, ess: bool) -> dict[str, float]:
+    """The model as PyMC states it, sampled by nutpie: seconds to compile, seconds a gradient, gradients for an ESS."""
+    import_arviz()
+    import nutpie
+
+    model = corrected_model(patterns, Priors())
+    began = time.perf_counter()
+    compiled = nutpie.compile_pymc_model(pymc_model(model))
+    ready = time.perf_counter()
+    trace = nutpie.sample(
+        compiled, draws=draws, tune=tune, chains=chains, cores=min(chains, 2), seed=1, target_accept=0.9,
+        progress_bar=False, save_warmup=True,
+    )  # fmt: skip
+    spent = time.perf_counter() - ready
+    kept = np.asarray(trace["sample_stats"]["n_steps"]).sum()
+    steps = kept + np.asarray(trace["warmup_sample_stats"]["n_steps"]).sum()
+    out = {"compile": ready - began, "sample": spent, "steps": float(steps), "gradient": spent / steps * min(chains, 2)}
+    if ess:
+        found = least_ess(model, natural_draws(model, trace["posterior"]), patterns)
+        out |= {"ess": found, "steps_per_ess": float(kept / found), "tuning": float(steps - kept)}
+    return out
+
+
+def under_pymc(patterns: Patterns, draws: int, tune: int) -> dict[str, float]:
+    """The model as PyMC states it, on our cells, by PyMC's own sampler."""
+    import_arviz()
+    import pymc as pm
+
+    model = corrected_model(patterns, Priors())
+    began = time.perf_counter()
+    with pymc_model(model):
+        trace = pm.sample(
+            draws, tune=tune, chains=4, cores=2, random_seed=1, target_accept=0.9, nuts_sampler="pymc",
+            progressbar=False, compute_convergence_checks=False,
+        )  # fmt: skip
+    spent = time.perf_counter() - began
+    sampling = float(trace["posterior"].attrs["sampling_time"])
+    ess = least_ess(model, natural_draws(model, trace["posterior"]), patterns)
+    return {"fit": spent, "ess": ess, "seconds": spent - sampling + sampling * ENOUGH / ess}
+
+
+def run(*, peers: bool) -> dict[str, Any]:
+    """All of it, rounds of ours around the peers' runs."""
+    small, large = (study(trials) for trials in TRIALS)
+    one, many = gradients([small, large])
+    settings = Settings()
+    first = [ours(small, settings)]
+    label = np.flatnonzero(small.label < 0)[0]
+    relabelled = replace(small, label=np.where(np.arange(len(small.label)) == label, small.verdict[:, 0], small.label))
+    again = ours(relabelled, settings)
+    big = [ours(large, settings)]
+    out: dict[str, Any] = {"machine": machine(), "gradient_ms": 1e3 * one, "gradient_ratio_1m": many / one}
+    if peers:
+        cells = under_nutpie(small, 300, 400, 4, ess=True)
+        trial = under_nutpie(by_trial(small), 4, 8, 2, ess=False)
+        steps = cells["tuning"] + cells["steps_per_ess"] * ENOUGH
+        seconds = trial["compile"] + steps * trial["gradient"] / 2
+        out["trial_level"] = {**trial, "seconds": seconds, "cells_under_nutpie": cells}
+        first.append(ours(small, settings, 2))
+        out["pymc"] = under_pymc(small, 300, 400)
+    first.append(ours(small, settings, 3))
+    big.append(ours(large, settings, 2))
+    seconds = statistics.median(fit["seconds"] for fit in first)
+    out |= {
+        "seconds": seconds,
+        "fits": first,
+        "fit_time_ratio_1m": statistics.median(fit["seconds"] for fit in big) / seconds,
+        "refit_ratio": again["fit"] / first[0]["fit"],
+        "rows": {"24600": len(small.count), "1000000": len(large.count)},
+    }
+    if peers:
+        out["ratio_trial_level"] = out["trial_level"]["seconds"] / seconds
+        out["ratio_pymc"] = out["pymc"]["seconds"] / seconds
+    return out
+
+
+def main() -> None:
+    """Measure and print."""
+    options = argparse.ArgumentParser(prog="python -m bench.stats", description=__doc__)
+    options.add_argument("--json", action="store_true", help="one JSON document (the default prints the same)")
+    options.add_argument("--skip-peers", action="store_true", help="ours alone")
+    print(json.dumps(run(peers=not options.parse_args().skip_peers), indent=2))
+
+
+if __name__ == "__main__":
+    main()
