@@ -36,6 +36,8 @@ def estimates(study: Study, rows: Sequence[Row]) -> dict[str, Any]:
         "refused": _refused(rows),
         "failed": [_failure(row) for row in rows if row["status"] == "failed"],
         "diagnostics": _diagnostics(rows),
+        "comparisons": {row["view"]: row["result"].get("comparisons", {}) for row in passed},
+        "predictive": {row["view"]: row["result"].get("predictive", []) for row in passed},
     }
 
 

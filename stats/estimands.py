@@ -8,7 +8,7 @@ nothing; subjects with different mixes are compared each at its own.
 | figure | formula |
 |---|---|
 | detection | S(event), injection: identified the injected concept |
-| false_alarm | S(event), control (and the random arm apart): claimed to notice something |
+| false_alarm | S(event), control (and the random and negated arms apart): claimed to notice something |
 | refusal | S(refused) by arm; overall the mean of injection and control |
 | claim | S(event) + S(misnamed), injection: claimed to notice something, rightly named or not |
 | net_claim | claim, injection - false_alarm, control: noticing, whether or not it is named |
@@ -34,6 +34,8 @@ Shares = Mapping[str, np.ndarray]
 """Share of each class in one arm, each an array over draws."""
 
 INJECTION, CONTROL, RANDOM = str(Arm.INJECTION), str(Arm.CONTROL), str(Arm.RANDOM)
+OTHER_ARMS = (RANDOM, str(Arm.NEGATED))
+"""Arms in which any claim is a false alarm, each reported apart from the control."""
 NET_RAW, NET_ENGAGED = "net_detection_raw", "net_detection_engaged"
 ALL = "all subjects"
 
@@ -167,8 +169,9 @@ def figures(source: Source) -> Iterator[Figure]:
             yield source.figure("claim", claim, [source.cells(INJECTION)])
     if CONTROL in arms:
         yield source.figure("false_alarm", false_alarm, [source.cells(CONTROL)])
-    if RANDOM in arms:
-        yield source.figure("false_alarm", false_alarm, [source.cells(RANDOM)], arm=RANDOM)
+    for arm in OTHER_ARMS:
+        if arm in arms:
+            yield source.figure("false_alarm", false_alarm, [source.cells(arm)], arm=arm)
     if {INJECTION, CONTROL} <= arms:
         for name, make in TWO_ARMS.items():
             yield source.figure(name, make, [source.cells(INJECTION), source.cells(CONTROL)])

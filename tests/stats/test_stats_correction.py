@@ -165,7 +165,7 @@ def test_intervals_hold_the_truth_as_often_as_they_say(corrected: bool) -> None:
 
 def elsewhere(confusion: dict[str, np.ndarray], n: int) -> list[External]:
     """What the judges said of another study's transcripts, most of which are events."""
-    mix = {EVENT: 0.8, REST: 0.2}
+    mix = {REFUSED: 0.1, EVENT: 0.7, REST: 0.2}
     return [
         External(f"judge {judge + 1}", arm, truth, said, count)
         for arm, tables in confusion.items()
@@ -177,7 +177,7 @@ def elsewhere(confusion: dict[str, np.ndarray], n: int) -> list[External]:
 
 
 def test_a_calibration_from_elsewhere_corrects_without_labels(store: Store) -> None:
-    """Its errors are learnt, its mix of outcomes is not: four in five were events there, one in five is here."""
+    """Its errors are learnt, its mix of outcomes is not: seven in ten were events there, one in five is here."""
     confusion = {"control": confused(0.9, 0.98)[None], "injection": confused(0.9, 0.80)[None]}
     made = study(confusion, (0.0, 0.0), seed=1)
     plan = Plan("corrected", "corrected", "judge 1", "d" * 64, Priors(), BRIEF, 1)
