@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from itertools import pairwise
 from typing import Any
 
@@ -28,6 +29,8 @@ def test_the_noise_is_the_published_generator() -> None:
     states = torch.arange(1, 3) * (0x9E3779B97F4A7C15 - (1 << 64))
     outputs = [number & (1 << 64) - 1 for number in _mixed(states).tolist()]
     assert outputs == [0xE220A8397B1DCDAF, 0x6E789E6AA1B965F4]
+    noise = exponential(torch.zeros(2, dtype=torch.long), torch.arange(2)).tolist()
+    assert noise == pytest.approx([-math.log(((output >> 11) + 0.5) * 2.0**-53) for output in outputs])
 
 
 def test_noise_depends_on_seed_and_step_alone_and_never_hands_a_token_the_win() -> None:
