@@ -253,7 +253,6 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=128, help="rows that run together in b, c and d")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--no-identity", action="store_true", help="leave out the comparison of answers")
-    parser.add_argument("--peers", action="store_true", help="TransformerLens too, in an environment of its own")
     options = parser.parse_args()
 
     def say(line: str) -> None:
@@ -278,10 +277,6 @@ def main() -> None:
         "memory": memory(subject),
         "identical": None if options.no_identity else identical(subject, say),
     }
-    if options.peers:
-        from bench.peers import transformer_lens
-
-        document["transformer_lens"] = transformer_lens(say)
     print(json.dumps(document, indent=2))
 
 
