@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
+import sys
 import time
 from dataclasses import replace
 from typing import Any
@@ -163,13 +164,16 @@ def run(*, peers: bool) -> dict[str, Any]:
     big = [ours(large, settings)]
     out: dict[str, Any] = {"machine": machine(), "gradient_ms": 1e3 * one, "gradient_ratio_1m": many / one}
     if peers:
+        _say("the model as PyMC states it, on cells, under nutpie")
         cells = under_nutpie(small, 300, 400, 4, ess=True)
+        _say("the same on one row a trial")
         trial = under_nutpie(by_trial(small), 4, 8, 2, ess=False)
         steps = cells["tuning"] + cells["steps_per_ess"] * ENOUGH
         seconds = trial["compile"] + steps * trial["gradient"] / 2
         out["trial_level"] = {**trial, "seconds": seconds, "cells_under_nutpie": cells}
         first.append(ours(small, settings, 2))
-        out["pymc"] = under_pymc(small, 300, 400)
+        _say("PyMC's own sampler on cells: many minutes")
+        out["pymc"] = under_pymc(small, 150, 250)
     first.append(ours(small, settings, 3))
     big.append(ours(large, settings, 2))
     seconds = statistics.median(fit["seconds"] for fit in first)
@@ -184,6 +188,10 @@ def run(*, peers: bool) -> dict[str, Any]:
         out["ratio_trial_level"] = out["trial_level"]["seconds"] / seconds
         out["ratio_pymc"] = out["pymc"]["seconds"] / seconds
     return out
+
+
+def _say(what: str) -> None:
+    print(what, file=sys.stderr, flush=True)
 
 
 def main() -> None:
