@@ -206,12 +206,12 @@ class Peak(TorchDispatchMode):
 def memory(subject: LoadedSubject) -> dict[str, float]:
     """Peak bytes that one more row takes beyond its cache, as shares of the cache that 64 tokens fill.
 
-    The logits of a row are among them; every way of decoding holds those.
+    What the model's head makes of a row is among them.
     """
     wanted = requests(subject, 0.6)
     short = [replace(request, max_tokens=4) for request in wanted]
     columns = short[0].columns
-    column = Engine(subject, 1).row_bytes(short[:1]) - 2 * 4 * subject.model.config.vocab_size
+    column = Engine(subject, 1).row_bytes(short[:1])
     peaks: dict[str, list[int]] = {"ours": [], "bare": []}
     for rows in (32, 64):
         engine = Engine(subject, rows)
@@ -219,13 +219,11 @@ def memory(subject: LoadedSubject) -> dict[str, float]:
         peaks["ours"].append(_peak(partial(engine.answers, short[:rows])))
         peaks["bare"].append(_peak(partial(_few, subject, short[0], rows)))
     each = {name: (high - low) / 32 - column for name, (low, high) in peaks.items()}
-    whole, logits = column / columns * wanted[0].columns, 4 * subject.model.config.vocab_size
+    whole = column / columns * wanted[0].columns
     return {
         "cache_bytes": round(whole),
         "extra_bytes": round(each["ours"]),
-        "logits_bytes": logits,
         "extra_share": round(each["ours"] / whole, 4),
-        "extra_share_without_logits": round((each["ours"] - logits) / whole, 4),
         "extra_share_bare_loop": round(each["bare"] / whole, 4),
     }
 

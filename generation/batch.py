@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
-
 import torch
 from torch import Tensor
 from transformers import DynamicCache
 from transformers.cache_utils import Cache
 
+from generation.forward import Hidden, forward
 from generation.injection import Addition, Injection, InjectionError
 from generation.kvcache import Pairs, SlotCache, cache_of, first, pairs_of
 from generation.masks import decode_masks
@@ -110,9 +109,9 @@ class Batch:
             row.read = len(prompt)
         self._injection.select(slots)
         self._cache.prefill(self._tensor(slots), begin, len(prompt), self._clean.of(prompt) if begin else None)
-        logits = self._clean.run(prompt[begin:], begin, len(rows), self._cache)
+        hidden = self._clean.run(prompt[begin:], begin, len(rows), self._cache)
         self.rows += rows
-        self._choose(rows, logits)
+        self._choose(rows, hidden)
 
     # -- rows run ----------------------------------------------------------------------------------------
 
@@ -125,26 +124,27 @@ class Batch:
         self._cache.decode(positions, width)
         masks = decode_masks(self._model, positions, width)
         ids = self._tensor([row.tokens[-1] for row in rows])
-        logits = forward(self._model, ids[:, None], positions[:, None], masks, self._cache)
+        hidden = forward(self._model, ids[:, None], positions[:, None], masks, self._cache)
         for row in rows:
             row.read += 1
-        self._choose(rows, logits)
+        self._choose(rows, hidden)
 
-    def _choose(self, rows: Sequence[Row], logits: Tensor) -> None:
-        tokens, close, finite = self._drawn(rows, logits)
-        for row, token, tie, fine in zip(rows, tokens, close, finite, strict=True):
+    def _choose(self, rows: Sequence[Row], hidden: Hidden) -> None:
+        drawn = [choice for part in hidden.parts() for choice in self._drawn(rows[part], hidden.logits(part))]
+        for row, (token, tie, fine) in zip(rows, drawn, strict=True):
             if not fine:
                 row.finish, row.error = "error", _not_finite(row)
             else:
                 self._say(row, self._settle(row) if tie else token)
 
-    def _drawn(self, rows: Sequence[Row], logits: Tensor) -> tuple[list[int], list[bool], list[bool]]:
+    def _drawn(self, rows: Sequence[Row], logits: Tensor) -> list[tuple[int, bool, bool]]:
+        """Each row's next token, whether it was a close race, and whether all of its logits are finite."""
         requests = [row.request for row in rows]
         temperatures = torch.tensor([r.temperature for r in requests], dtype=torch.float64, device=logits.device)
         seeds = torch.tensor([request.seed for request in requests], device=logits.device)
         steps = torch.tensor([len(row.tokens) for row in rows], device=logits.device)
         drawn = choose(logits, temperatures, seeds, steps, self._near)
-        return drawn.tokens.tolist(), drawn.close.tolist(), drawn.finite.tolist()
+        return list(zip(drawn.tokens.tolist(), drawn.close.tolist(), drawn.finite.tolist(), strict=True))
 
     def _settle(self, row: Row) -> int:
         """Choose again from logits that depend on nothing but the row.
@@ -158,8 +158,8 @@ class Batch:
         self._injection.put(self.slots, request.addition)
         self._injection.select([self.slots])
         cache = cache_of(first(self._clean.of(request.prompt), request.begin)) if request.begin else DynamicCache()
-        logits = self._clean.run((*request.prompt[request.begin :], *row.tokens), request.begin, 1, cache)
-        return self._drawn([row], logits)[0][0]
+        hidden = self._clean.run((*request.prompt[request.begin :], *row.tokens), request.begin, 1, cache)
+        return self._drawn([row], hidden.logits(slice(0, 1)))[0][0]
 
     def _say(self, row: Row, token: int) -> None:
         """Add a token to a row's answer, and see whether it ends here."""
@@ -230,28 +230,13 @@ class Prompts:
             self._kept[prompt] = pairs_of(cache)
         return self._kept[prompt]
 
-    def run(self, tokens: Sequence[int], begin: int, rows: int, cache: Cache) -> Tensor:
-        """Last logits (rows, vocabulary) of the same tokens in each row, at the positions from `begin` on."""
+    def run(self, tokens: Sequence[int], begin: int, rows: int, cache: Cache) -> Hidden:
+        """Run the same tokens in each row, at the positions from `begin` on."""
         device = self._subject.device
         ids = torch.tensor(tokens, device=device).expand(rows, -1)
         positions = torch.arange(begin, begin + len(tokens), device=device).expand(rows, -1)
         mask = torch.ones(rows, begin + len(tokens), dtype=torch.long, device=device)
         return forward(self._subject.model, ids, positions, mask, cache)
-
-
-@torch.no_grad()
-def forward(model: Any, ids: Tensor, positions: Tensor, mask: Any, cache: Cache) -> Tensor:
-    """Logits (rows, vocabulary) of the last column, float32 at least."""
-    output = model(
-        input_ids=ids,
-        position_ids=positions,
-        attention_mask=mask,
-        past_key_values=cache,
-        use_cache=True,
-        logits_to_keep=1,
-    )
-    logits: Tensor = output.logits[:, -1]
-    return logits if logits.dtype == torch.float64 else logits.float()
 
 
 def stop_tokens(subject: LoadedSubject) -> frozenset[int]:

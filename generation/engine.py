@@ -11,6 +11,7 @@ from transformers import DynamicCache
 
 from data.errors import GnomonError
 from generation.batch import Answer, Batch, Prompts, Request, Row
+from generation.forward import ROWS
 from generation.injection import inject
 from generation.kvcache import pairs_of
 from generation.memory import fitting_rows, free_bytes, is_lack_of_memory, readable, release
@@ -86,14 +87,17 @@ class Engine:
 
     def fitting(self, requests: Sequence[Request]) -> int:
         """Rows that memory holds, found from what one position of the cache takes."""
-        return fitting_rows(self.subject.device, self.row_bytes(requests)) if requests else 1
+        if not requests:
+            return 1
+        logits = 2 * ROWS * 4 * self.subject.model.get_output_embeddings().weight.shape[0]
+        return fitting_rows(self.subject.device, self.row_bytes(requests), logits)
 
     def row_bytes(self, requests: Sequence[Request]) -> int:
-        """Bytes of a row's cache and logits, for the longest of the requests."""
+        """Bytes of a row's cache, for the longest of the requests."""
         cache = DynamicCache()
-        logits = self._prompts.run(requests[0].prompt[:1], 0, 1, cache)
+        self._prompts.run(requests[0].prompt[:1], 0, 1, cache)
         column = sum(part.numel() * part.element_size() for pair in pairs_of(cache) for part in pair)
-        return max(request.columns for request in requests) * column + 2 * logits.numel() * logits.element_size()
+        return max(request.columns for request in requests) * column
 
     def _pass(self, requests: Sequence[Request], left: list[int], rows: int) -> Iterator[tuple[int, Answer]]:
         """Answer what is left in one batch of up to `rows` rows; a request is looked at again when its turn comes."""

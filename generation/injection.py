@@ -107,7 +107,7 @@ class Injection:
         if not 0 <= layer < len(self._blocks):
             raise BadInput(f"layer {layer}: the model has layers 0 to {len(self._blocks) - 1}")
         if not self._handles:
-            self._handles[-1] = self._model.register_forward_pre_hook(self._observe, with_kwargs=True)
+            self._handles[-1] = self._model.base_model.register_forward_pre_hook(self._observe, with_kwargs=True)
         if layer not in self._handles:
             # first of all hooks, so that whoever records hidden states sees what the next block sees
             self._handles[layer] = self._blocks[layer].register_forward_hook(_adder(self, layer), prepend=True)

@@ -25,10 +25,13 @@ def free_bytes(device: Any) -> int:
         return int(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2)
 
 
-def fitting_rows(device: Any, row_bytes: int) -> int:
-    """Rows that may run together: as many as fit in a share of what is free, up to where more gains nothing."""
+def fitting_rows(device: Any, row_bytes: int, fixed: int) -> int:
+    """Rows that may run together: as many as fit in a share of what is free, up to where more gains nothing.
+
+    `fixed` bytes are taken however many rows there are.
+    """
     most = MOST.get(torch.device(device).type, MOST["cpu"])
-    return max(1, min(most, int(SHARE * free_bytes(device)) // max(row_bytes, 1)))
+    return max(1, min(most, (int(SHARE * free_bytes(device)) - fixed) // max(row_bytes, 1)))
 
 
 def is_lack_of_memory(error: BaseException) -> bool:

@@ -153,13 +153,14 @@ def plan(
 def fit(
     folder: Folder,
     judge: Annotated[str | None, typer.Option(help="whose verdicts the uncorrected figures take at their word")] = None,
+    anew: Annotated[bool, typer.Option("--anew", help="sample, even where an earlier fit's draws would do")] = False,
     json: Json = False,
 ) -> None:
     """Fit the rates with credible intervals: as judged, and with the judges' error taken out."""
     from gnomon import steps
 
     with steps.opened(folder) as study:
-        steps.fit(study, judge, json)
+        steps.fit(study, judge, json, anew=anew)
 
 
 @app.command()

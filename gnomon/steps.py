@@ -20,6 +20,8 @@ from gnomon import affirmed, tell
 from gnomon.console import answer, progress, readable_time, say
 from gnomon.study import FILE, DesignSpec, StudyFile, SubjectSpec, database_url, read_sparing, read_study
 
+DRAWS = "draws"
+"""Folder of a study in which draws of its newest fits lie, for refits; it may be deleted at any time."""
 TEMPLATES = Path(__file__).parent / "templates"
 FULL = {"injection": 5, "control": 40, "random": 2, "draws": 1000, "tune": 500, "strengths": "[0.5, 0.75, 1.0]"}
 
@@ -234,25 +236,30 @@ def calibrate(study: Study, view: str | None, json: bool) -> dict[str, Any]:
     return document
 
 
-def fit(study: Study, judge_name: str | None, json: bool) -> list[dict[str, Any]]:
+def fit(study: Study, judge_name: str | None, json: bool, *, anew: bool = False) -> list[dict[str, Any]]:
     """Fit every view that the study's data allow; raises `FitFailed` where one did not pass its gates."""
-    rows = fits(study, judge_name)
+    rows = fits(study, judge_name, anew=anew)
     document = tell.estimates(study, rows)
     answer(document) if json else tell.table(document)
     check(rows)
     return rows
 
 
-def fits(study: Study, judge_name: str | None = None) -> list[dict[str, Any]]:
-    """Rows of `tables.fits`: the published counts, or the verdicts at their word and with their error taken out."""
+def fits(study: Study, judge_name: str | None = None, *, anew: bool = False) -> list[dict[str, Any]]:
+    """Rows of `tables.fits`: the published counts, or the verdicts at their word and with their error taken out.
+
+    Where an earlier fit's draws carry the new one, they are weighted, unless it is to be sampled `anew`.
+    """
     from stats import fit as fitting
     from stats.panel import External
+    from stats.reweighting import Shelf
     from stats.sampler import Settings
 
     chosen = study.file.fit
     how: dict[str, Any] = {
         "settings": Settings(draws=chosen.draws, tune=chosen.tune, chains=chosen.chains),
         "seed": chosen.seed,
+        "shelf": Shelf(study.folder / DRAWS, reuse=not anew),
     }
     if study.file.counts:
         return [_timed("published counts", lambda: fitting.fit_published(study.store, **how))]

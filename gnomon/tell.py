@@ -94,7 +94,9 @@ def diagnosed(row: Row) -> str:
     if not each["draws"]:
         return f"{row['status']}: nothing was sampled"
     good = f"R-hat {each['max_rhat']:.3f}, ESS {_ess(each):.0f}, {each['divergences']} divergences"
-    return f"{row['status']}: {good}"
+    weighted = each.get("reweighted")
+    how = f", weighted from fit {weighted['fit'][:8]} (Pareto k {weighted['k']:.2f})" if weighted else ""
+    return f"{row['status']}: {good}{how}"
 
 
 def table(document: Row) -> None:

@@ -13,6 +13,7 @@ All condition on what the figures themselves condition on (`stats.estimands`).
 | slopes | the trend over size within the usual variant, and over all subjects as they are |
 | new_subject | where would a further subject of a size lie |
 | bounds | what dropping refusals can hide, from the posterior instead of from counts |
+| standard, standard_contrasts | the figures with one mix of conditions for all subjects (`stats.standard`) |
 """
 
 from __future__ import annotations
@@ -26,22 +27,28 @@ import pandas as pd
 
 from stats import bounds
 from stats.design import usual_variant
-from stats.estimands import CONTROL, INJECTION, NET_ENGAGED, NET_RAW, Figure, Source, net_engaged, net_raw, shares_of
+from stats.estimands import (
+    CONTROL,
+    INJECTION,
+    NET_ENGAGED,
+    NET_RAW,
+    Figure,
+    Source,
+    interval,
+    net_engaged,
+    net_raw,
+    shares_of,
+)
 from stats.ladder import EVENT, REFUSED
 from stats.model import Model
 from stats.scaling import reason_without_slope, reference
+from stats.standard import standard_contrasts, standard_figures, standard_rows
 
 NETS: dict[str, Callable[..., np.ndarray]] = {NET_RAW: net_raw, NET_ENGAGED: net_engaged}
 IN_RATIOS = ("detection", "false_alarm", "refusal")
 NEW_SIZES = 9
 Allowed = Callable[[tuple[str, str]], bool]
 """Whether a subject's figure may be shown: (subject, estimand)."""
-
-
-def interval(draws: np.ndarray) -> dict[str, float]:
-    """Mean and equal-tailed 95 % limits."""
-    low, high = np.quantile(draws, [0.025, 0.975])
-    return {"mean": float(draws.mean()), "low95": float(low), "high95": float(high)}
 
 
 def ladder(every: Iterable[Figure], frame: pd.DataFrame) -> list[dict[str, Any]]:
@@ -229,6 +236,7 @@ def all_of(
     """Every entry of the table above; what rests on a figure that is refused is left out."""
     frame = model.design.frame
     of = [source for source in sources if allowed((source.subject, NET_RAW))]
+    same = [f for f in standard_figures(model, model.coefficients(x), weights) if allowed((f.subject, f.estimand))]
     return {
         "ladder": ladder(kept, frame),
         "ratios": ratios(kept),
@@ -237,4 +245,6 @@ def all_of(
         "slopes": observed_slopes(kept, frame),
         "new_subject": new_subject(model, x, weights, np.random.default_rng(0)) if len(of) == len(sources) else [],
         "bounds": [row for s in sources if allowed((s.subject, NET_ENGAGED)) for row in bounded(s)],
+        "standard": standard_rows(same, frame, weights),
+        "standard_contrasts": standard_contrasts(same),
     }

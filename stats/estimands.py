@@ -57,6 +57,12 @@ class Figure:
     arms: tuple[str, ...] = ()
 
 
+def interval(draws: np.ndarray) -> dict[str, float]:
+    """Mean and equal-tailed 95 % limits of the posterior."""
+    low, high = np.quantile(draws, [0.025, 0.975])
+    return {"mean": float(draws.mean()), "low95": float(low), "high95": float(high)}
+
+
 def detection(injection: Shares) -> np.ndarray:
     """P(identified | injection)."""
     return injection[EVENT]

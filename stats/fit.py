@@ -7,20 +7,19 @@ without sampling. A fit that does not pass its convergence gates is stored as fa
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 from typing import Any
-
-import numpy as np
 
 from data.errors import FitFailed
 from data.records import digest
 from data.store import Store
 from stats.cells import Cells, Patterns, judged_cells, pattern_cells, primary_judge, published_cells
-from stats.estimands import CONTROL, INJECTION, NET_ENGAGED, NET_RAW, Figure
+from stats.estimands import CONTROL, INJECTION, NET_ENGAGED, NET_RAW, Figure, interval
 from stats.ladder import EVENT, REST
 from stats.model import VERSION, Model, corrected_model, judged_model
 from stats.panel import External
 from stats.priors import Priors
+from stats.reweighting import Shelf, kept, reweighted
 from stats.result import CORRECTED, NEEDS, Judge, Posterior, Result, refusal_only, result_of
 from stats.sampler import QUICK, Draws, Progress, Settings, diagnose, sample
 from stats.youden import INFORMATIVE, SURE, Youden, youden
@@ -42,12 +41,18 @@ class Plan:
     priors: Priors
     settings: Settings
     seed: int
+    base: str | None = None
+    shelf: Shelf | None = None
 
     @property
     def id(self) -> str:
-        """Hash under which the fit is stored."""
+        """Hash under which the fit is stored; one made from an earlier fit's draws depends on that fit too."""
         how = [VERSION, self.priors.as_dict(), self.settings.as_dict(), self.seed]
-        return digest([self.view, self.judge, self.data_hash, *how], 64)
+        return digest([self.view, self.judge, self.data_hash, *how, *([self.base] if self.base else [])], 64)
+
+    def shelved_as(self, model: Model) -> str:
+        """What draws must have been made with to be weighted for this fit."""
+        return digest([model.structure(), self.settings.as_dict(), self.seed], 64)
 
 
 def fit_judged(
@@ -59,6 +64,7 @@ def fit_judged(
     quick: bool = False,
     seed: int = SEED,
     progress: Progress | None = None,
+    shelf: Shelf | None = None,
 ) -> dict[str, Any]:
     """Rates by one judge, its verdicts taken at their word.
 
@@ -73,6 +79,9 @@ def fit_judged(
     seed : int
     progress : callable, optional
         Called with the name of each step and the share of it that is done.
+    shelf : Shelf, optional
+        Where draws of an earlier fit may lie; they are weighted instead of sampled anew where little has changed
+        (`stats.reweighting`), and `diagnostics["reweighted"]` says so.
 
     Returns
     -------
@@ -88,7 +97,7 @@ def fit_judged(
     cells = judged_cells(store, judge)
     name = judge or first
     view = "judged" if name == first else f"judged:{name}"
-    plan = _plan(view, "judged", name, cells.hash(), priors, settings, quick, seed)
+    plan = _plan(view, "judged", name, cells.hash(), priors, settings, quick, seed, shelf)
     design = f"{AVERAGED}; conditions on the verdicts of {name} being right."
     return _stored(store, plan) or _fit_cells(store, plan, cells, design, progress)
 
@@ -101,10 +110,11 @@ def fit_published(
     quick: bool = False,
     seed: int = SEED,
     progress: Progress | None = None,
+    shelf: Shelf | None = None,
 ) -> dict[str, Any]:
     """Rates from published counts, taken as printed; parameters and return value as for `fit_judged`."""
     cells = published_cells(store)
-    plan = _plan("published", "published", None, cells.hash(), priors, settings, quick, seed)
+    plan = _plan("published", "published", None, cells.hash(), priors, settings, quick, seed, shelf)
     design = f"{AVERAGED}, as published; conditions on the publication's judge being right."
     refused = [
         {"subject": str(subject), "estimand": CORRECTED[name], "reason": POOLED}
@@ -125,6 +135,7 @@ def fit_corrected(
     quick: bool = False,
     seed: int = SEED,
     progress: Progress | None = None,
+    shelf: Shelf | None = None,
 ) -> dict[str, Any]:
     """Rates with the judges' error taken out, from all judges' verdicts and the labels together.
 
@@ -138,7 +149,7 @@ def fit_corrected(
         the view `corrected`; another one's is `corrected:VIEW`.
     external : sequence of External, optional
         Calibrations of the judges on transcripts of other studies; they inform P(verdict | truth) alone.
-    priors, settings, quick, seed, progress
+    priors, settings, quick, seed, progress, shelf
         As for `fit_judged`.
 
     Returns
@@ -153,7 +164,7 @@ def fit_corrected(
     view = "corrected" if label_view == usual else f"corrected:{label_view}"
     name = " + ".join(patterns.judges)
     seen = digest([patterns.hash(), [astuple(one) for one in external]], 64) if external else patterns.hash()
-    plan = _plan(view, "corrected", name, seen, priors, settings, quick, seed)
+    plan = _plan(view, "corrected", name, seen, priors, settings, quick, seed, shelf)
     return _stored(store, plan) or _fit_patterns(store, plan, patterns, label_view, progress, external)
 
 
@@ -166,9 +177,10 @@ def _plan(
     settings: Settings | None,
     quick: bool,
     seed: int,
+    shelf: Shelf | None,
 ) -> Plan:
     chosen = settings or (QUICK if quick else Settings())
-    return Plan(view, result_view, judge, data_hash, priors or Priors(), chosen, seed)
+    return Plan(view, result_view, judge, data_hash, priors or Priors(), chosen, seed, shelf=shelf)
 
 
 def _fit_cells(
@@ -233,6 +245,8 @@ def _run(
     progress: Progress | None,
 ) -> dict[str, Any]:
     """Sample, read the figures, check them; once more and harder where they do not converge; store the outcome."""
+    if plan.shelf is not None and (row := _by_weights(store, plan, model, read, plan.shelf)) is not None:
+        return row
     checks: dict[str, Any] = _no_sampling()
     for settings in (plan.settings, plan.settings.harder()):
         try:
@@ -243,12 +257,34 @@ def _run(
         result = read(draws)
         checks = diagnose(result.draws, draws)
         if checks["passed"]:
+            if plan.shelf is not None:
+                plan.shelf.keep(plan.view, plan.shelved_as(model), kept(model, plan.id, draws))
             return _store(store, plan, PASSED, checks, result.content)
     reason = f"the fit did not converge ({'; '.join(checks['reasons'])})"
     lines = [
         {"subject": str(name), "estimand": "all", "reason": reason} for name in model.design.frame["subject"].unique()
     ]
     return _store(store, plan, FAILED, checks, refusal_only(plan.result_view, plan.judge, lines, design))
+
+
+def _by_weights(
+    store: Store, plan: Plan, model: Model, read: Callable[[Draws], Result], shelf: Shelf
+) -> dict[str, Any] | None:
+    """The fit from an earlier one's draws; None where there are none, or they would not carry it."""
+    old = shelf.find(plan.view, plan.shelved_as(model))
+    if old is None:
+        return None
+    plan = replace(plan, base=old.fit)
+    if (row := _stored(store, plan)) is not None:
+        return row
+    again = reweighted(model, old)
+    if not again.good:
+        return None
+    result = read(again.draws)
+    checks = diagnose(result.draws, again.draws)
+    if not checks["passed"]:
+        return None
+    return _store(store, plan, PASSED, {**checks, "reweighted": again.as_dict()}, result.content)
 
 
 def _without_labels(patterns: Patterns, calibrated: set[str]) -> dict[str, str]:
@@ -291,9 +327,8 @@ def _refuse_all(patterns: Patterns, lacking: dict[str, str]) -> list[dict[str, s
 
 
 def _judge_row(one: Youden) -> dict[str, Any]:
-    low, high = np.quantile(one.draws, [0.025, 0.975])
-    ends = {"mean": float(one.draws.mean()), "low95": float(low), "high95": float(high)}
-    return {"judge": one.judge, "arm": one.arm, "question": one.question, **ends, "probability": one.probability}
+    about = {"judge": one.judge, "arm": one.arm, "question": one.question}
+    return {**about, **interval(one.draws), "probability": one.probability}
 
 
 def _no_sampling() -> dict[str, Any]:

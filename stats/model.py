@@ -10,6 +10,7 @@ samplers. Fits run on the same density written out with its gradient (`stats.den
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -27,10 +28,12 @@ from stats.quiet import import_arviz
 if TYPE_CHECKING:
     from stats.pilot import Block
 
-VERSION = "2"
+VERSION = "3"
 """Part of every fit's hash: raise it when a change of the model makes stored fits out of date."""
 
 SCALES = ("log_scale", "log_judge_scale")
+PRIOR_PARTS = ("arm", "deviation", "group", "full", "pairs", "possible", "wrong_mean", "wrong_sd", "scale", "agreement_sd")
+"""Parts of `Verdicts` that don't depend on what was seen."""
 Density = Callable[[np.ndarray], tuple[float, np.ndarray]]
 
 
@@ -155,6 +158,26 @@ class Model:
             found = latent_density.deviations(x[first:], v, self.accuracy_coordinates, len(self.classes))
             out[places["accuracy"]] = found.reshape(places["accuracy"].shape)
         return out
+
+    def plain_of(self, parameters: np.ndarray) -> np.ndarray:
+        """Plain coordinates (draws, size) of parameters (draws, size): `natural` of a plain model, undone."""
+        out, places, a, v = parameters.copy(), self.unpack(np.arange(self.size)), self.arrays, self.verdicts
+        point, fixed = self.unpack(parameters), len(a.fixed_mean)
+        apart = (point["coefficient"][:, :fixed] - a.fixed_mean) / a.fixed_sd
+        deviating = point["coefficient"][:, fixed:] / np.exp(point["log_scale"][:, a.group])
+        out[:, places["coefficient"].ravel()] = np.concatenate([apart, deviating], axis=1).reshape(len(out), -1)
+        if v is not None:
+            scale = np.exp(point["log_judge_scale"][:, v.group])[..., None]
+            out[:, places["accuracy"].ravel()] = (point["accuracy"] / scale).reshape(len(out), -1)
+        return out
+
+    def structure(self) -> str:
+        """Hash of all but the data: models of one structure have the same parameters and the same priors."""
+        seen = hashlib.sha256(repr((VERSION, self.classes, self.shapes)).encode())
+        parts = [*self.arrays, *((self.verdicts._asdict()[name] for name in PRIOR_PARTS) if self.verdicts else ())]
+        for part in parts:
+            seen.update(np.ascontiguousarray(part).tobytes())
+        return seen.hexdigest()
 
     def parameters(self, t: np.ndarray) -> np.ndarray:
         """Parameters that a sampler's point stands for."""

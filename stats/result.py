@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from stats import checks, comparisons
-from stats.estimands import ALL, CONTROL, INJECTION, NET_ENGAGED, NET_RAW, Figure, Source, figures
+from stats.estimands import ALL, CONTROL, INJECTION, NET_ENGAGED, NET_RAW, Figure, Source, figures, interval
 from stats.ladder import REFUSED
 from stats.model import Model
 from stats.scaling import contrasts, curve, gaps, reason_without_slope, slopes, thinned
@@ -168,9 +168,7 @@ def _slope_draws(
 
 
 def _slope(name: str, draws: np.ndarray) -> dict[str, Any]:
-    low, high = np.quantile(draws, [0.025, 0.975])
-    ends = {"mean": float(draws.mean()), "low95": float(low), "high95": float(high)}
-    return {"estimand": name, **ends, "probability_positive": float((draws > 0).mean())}
+    return {"estimand": name, **interval(draws), "probability_positive": float((draws > 0).mean())}
 
 
 def _curve(posterior: Posterior, coefficients: np.ndarray, shown: set[str]) -> list[dict[str, Any]]:

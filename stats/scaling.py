@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from stats.estimands import CONTROL, INJECTION, NET_ENGAGED, NET_RAW, Figure, Source, figures
+from stats.estimands import CONTROL, INJECTION, NET_ENGAGED, NET_RAW, Figure, Source, figures, interval
 from stats.model import Model
 
 MIN_SUBJECTS = 3
@@ -79,9 +79,7 @@ def contrasts(every: Iterable[Figure]) -> list[dict[str, Any]]:
     """Differences a - b of each pair of subjects, each pair once, with P(a > b)."""
     out = []
     for name, one, other, gap in gaps(every):
-        low, high = np.quantile(gap, [0.025, 0.975])
-        ends = {"mean": float(gap.mean()), "low95": float(low), "high95": float(high)}
-        out.append({"estimand": name, "a": one, "b": other, **ends, "probability": float((gap > 0).mean())})
+        out.append({"estimand": name, "a": one, "b": other, **interval(gap), "probability": float((gap > 0).mean())})
     return out
 
 

@@ -194,7 +194,7 @@ def test_no_step_is_spent_on_a_finished_row_and_no_slot_waits(tiny: LoadedSubjec
         if kwargs["input_ids"].shape[1] == 1 and kwargs["past_key_values"].get_seq_length() >= len(SHORT):
             ran.append(len(kwargs["input_ids"]))
 
-    handle = tiny.model.register_forward_pre_hook(count, with_kwargs=True)
+    handle = tiny.model.base_model.register_forward_pre_hook(count, with_kwargs=True)
     engine = Engine(tiny, 4)
     answers = engine.answers(rows)
     handle.remove()
@@ -207,7 +207,7 @@ def test_where_memory_runs_out_the_batch_is_halved_and_no_trial_is_lost(
 ) -> None:
     rows = mixed(1.0)
     expected = told(Engine(tiny).answers(rows))
-    run, widest = tiny.model.forward, []
+    run, widest = tiny.model.base_model.forward, []
 
     def small(*args: Any, **kwargs: Any) -> Any:
         widest.append(len(kwargs["input_ids"]))
@@ -215,7 +215,7 @@ def test_where_memory_runs_out_the_batch_is_halved_and_no_trial_is_lost(
             raise torch.OutOfMemoryError("CUDA out of memory")
         return run(*args, **kwargs)
 
-    monkeypatch.setattr(tiny.model, "forward", small)
+    monkeypatch.setattr(tiny.model.base_model, "forward", small)
     engine = Engine(tiny, 8)
     assert told(engine.answers(rows)) == expected
     assert engine.rows == 2
@@ -230,8 +230,8 @@ def test_memory_for_not_even_one_row_says_how_much_is_needed(
             raise RuntimeError("[enforce fail at alloc_cpu.cpp:121] DefaultCPUAllocator: can't allocate memory")
         return run(*_args, **kwargs)
 
-    run = tiny.model.forward
-    monkeypatch.setattr(tiny.model, "forward", none)
+    run = tiny.model.base_model.forward
+    monkeypatch.setattr(tiny.model.base_model, "forward", none)
     with pytest.raises(GnomonError, match=r"subject 'tiny': no memory for one row: its cache needs \d") as caught:
         Engine(tiny, 4).answers([request(LONG, addition(1, 1.0, 0))])
     assert not isinstance(caught.value, BadInput)
@@ -243,7 +243,7 @@ def test_another_error_than_a_lack_of_memory_is_not_hidden(
     def broken(*_args: Any, **_kwargs: Any) -> Any:
         raise RuntimeError("shapes do not fit")
 
-    monkeypatch.setattr(tiny.model, "forward", broken)
+    monkeypatch.setattr(tiny.model.base_model, "forward", broken)
     with pytest.raises(RuntimeError, match="shapes do not fit"):
         Engine(tiny, 4).answers([request(SHORT)])
 
