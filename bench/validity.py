@@ -120,9 +120,7 @@ def world(model: Model, rng: np.random.Generator) -> np.ndarray:
     v, point = model.verdicts, {name: np.zeros(shape) for name, shape in model.shapes.items()}
     assert v is not None
     point["coefficient"] = np.vstack(rows)
-    point["wrong"] = np.log(
-        np.array([[[0.02, 0.02], [0.02, 0.12], [0.03, 0.06]], [[0.02, 0.03], [0.02, 0.1], [0.02, 0.15]]])
-    )[:, None] + rng.normal(0.0, 0.3, model.shapes["wrong"])
+    point["wrong"] = np.log(ERRORS)[:, None] + rng.normal(0.0, 0.3, model.shapes["wrong"])
     point["accuracy"] = rng.normal(0.0, 0.3, model.shapes["accuracy"])
     return np.concatenate([values.ravel() for values in point.values()])
 

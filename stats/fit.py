@@ -19,8 +19,8 @@ from stats.ladder import EVENT, REST
 from stats.model import VERSION, Model, corrected_model, judged_model
 from stats.panel import External
 from stats.priors import Priors
-from stats.reweighting import Shelf, kept, reweighted
 from stats.result import CORRECTED, NEEDS, Judge, Posterior, Result, refusal_only, result_of
+from stats.reweighting import Shelf, kept, reweighted
 from stats.sampler import QUICK, Draws, Progress, Settings, diagnose, sample
 from stats.youden import INFORMATIVE, SURE, Youden, youden
 

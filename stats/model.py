@@ -32,7 +32,8 @@ VERSION = "3"
 """Part of every fit's hash: raise it when a change of the model makes stored fits out of date."""
 
 SCALES = ("log_scale", "log_judge_scale")
-PRIOR_PARTS = ("arm", "deviation", "group", "full", "pairs", "possible", "wrong_mean", "wrong_sd", "scale", "agreement_sd")
+SHAPING = ("arm", "deviation", "group", "full", "pairs", "possible")
+PRIOR_PARTS = (*SHAPING, "wrong_mean", "wrong_sd", "scale", "agreement_sd")
 """Parts of `Verdicts` that don't depend on what was seen."""
 Density = Callable[[np.ndarray], tuple[float, np.ndarray]]
 

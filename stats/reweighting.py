@@ -117,8 +117,8 @@ def log_density(model: Model, values: np.ndarray) -> np.ndarray:
 def reweighted(model: Model, old: Kept, seconds: float = 0.0) -> Reweighted:
     """Old draws as draws of this model's posterior.
 
-    Estimand: the posterior of `model`. Assumes that `old` are draws of a posterior of the same structure and priors, and
-    that the new one is nowhere far wider; `k` is the check of that. Weights w_i are Pareto smoothed; draws are then
+    Estimand: the posterior of `model`. Assumes that `old` are draws of a posterior of the same structure and priors,
+    and that the new one is nowhere far wider; `k` is the check of that. Weights w_i are Pareto smoothed; draws are then
     repeated by systematic resampling with a fixed start (Kitagawa 1996, J. Comput. Graph. Stat. 5(1)), which keeps the
     order of the chains, so that repeated draws count as autocorrelation when effective draws are counted.
     """
