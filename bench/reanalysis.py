@@ -132,6 +132,7 @@ def main() -> None:
         if row["estimand"] in wanted:
             chance = f"{row['probability_positive']:.2f}"
             print(f"| {row['estimand']} | {_span(row['mean'], row['low95'], row['high95'])} | {chance} |")
+    _beside(result, wanted)
     print(
         "\n| model | as judged | published calibration, both arms together |", " | ".join(j.name for j in BY_ARM), "|"
     )
@@ -141,6 +142,33 @@ def main() -> None:
         raw = one.event / one.n - (zero.event + zero.refused) / zero.n
         given = [pooled(one, zero), *(corrected(one, zero, judge) for judge in BY_ARM)]
         print(f"| {subject} | {_points(raw)} | {' | '.join(_span(e.value, e.low, e.high) for e in given)} |")
+
+
+def _beside(result: dict[str, Any], wanted: tuple[str, ...]) -> None:
+    """The size ladder, the trends through the subjects as they are, where a further subject would lie."""
+    beside = result["comparisons"]
+    print("\n| step | raw | probability | engaged | probability |\n|---|---|---|---|---|")
+    steps: dict[tuple[str, str], list[str]] = {}
+    for row in beside["ladder"]:
+        size = _span(row["mean"], row["low95"], row["high95"]) if "mean" in row else "every step up"
+        steps.setdefault((row["from"], row["to"]), []).append(f"{size} | {_chance(row['probability'])}")
+    for (low, high), cells in steps.items():
+        print(f"| {low} to {high} | {' | '.join(cells)} |")
+    print("\n| trend per doubling through the models as they are | points | probability of rising |\n|---|---|---|")
+    for row in beside["slopes"]:
+        span = _span(row["mean"], row["low95"], row["high95"])
+        print(f"| {row['estimand']}, {row['variants']} | {span} | {_chance(row['probability_positive'])} |")
+    print("\n| a further instruct model of | raw | engaged |\n|---|---|---|")
+    sizes = sorted({row["parameters"] for row in beside["new_subject"]})
+    for size in sizes:
+        mine = {row["estimand"]: row for row in beside["new_subject"] if row["parameters"] == size}
+        spans = [_span(mine[name]["mean"], mine[name]["low95"], mine[name]["high95"]) for name in wanted]
+        print(f"| {size / 1e9:.1f} B | {' | '.join(spans)} |")
+    print("\n| model | bounds from the posterior, their 95 % limits |\n|---|---|")
+    for row in beside["bounds"]:
+        if row["assuming"] == "monotone":
+            ends = f"{_points(row['low'])} to {_points(row['high'])}"
+            print(f"| {row['subject']} | {ends} ({_points(row['low95'])} to {_points(row['high95'])}) |")
 
 
 def _contrast(pairs: dict[tuple[str, str, str], dict[str, Any]], name: str, a: str, b: str) -> str:

@@ -87,3 +87,30 @@ def test_surgical_posterior_reweighted_to_its_inverse_gamma_prior_is_the_publish
     assert middle == pytest.approx(0.1476, abs=0.012)
     assert mean(rates[:, 0]) == pytest.approx(0.05281, abs=0.0015)
     assert mean(rates[:, 7]) == pytest.approx(0.12310, abs=0.002)
+
+
+def test_eight_schools_come_out_as_posteriordb_has_them() -> None:
+    """Reference draws: mu 4.4105 (sd 3.3093), tau 3.6021 (3.1985), theta_1 6.1505 (5.6159).
+
+    A school's estimate with its standard error is, at a thousandth of the size, what many coins thrown would say of a
+    logit near 0: the likelihood of 4 (1000 / se)^2 throws is normal there to a millionth. Its prior on tau is
+    half-Cauchy(5), ours half-normal(15): draws are weighted by the ratio of the two.
+    """
+    y, se = np.array([28.0, 8, -3, 7, -1, 1, 18, 12]), np.array([15.0, 10, 16, 11, 9, 11, 10, 18])
+    unit, names = 1000.0, [str(place) for place in range(8)]
+    throws = 4.0 * (unit / se) ** 2
+    counts = np.column_stack([throws / 2 + throws / 4 * y / unit, throws / 2 - throws / 4 * y / unit])
+    terms = [
+        Term("level", bases.one, 5.0 / unit),
+        Term("school", bases.one_of("school", names), 15.0 / unit, deviations=True),
+    ]
+    model = binomial_model(pd.DataFrame({"school": names}), terms, counts)
+    x = sample(model, Settings(draws=5000, tune=500), seed=3).flat
+    point = model.unpack(x)
+    mu, tau = unit * point["coefficient"][:, 0, 0], unit * np.exp(point["log_scale"][:, 0, 0])
+    first = mu + unit * point["coefficient"][:, 1, 0]
+    weight = np.exp(0.5 * (tau / 15.0) ** 2) / (1.0 + (tau / 5.0) ** 2)
+    for draws, mean, sd in ((mu, 4.4105, 3.3093), (tau, 3.6021, 3.1985), (first, 6.1505, 5.6159)):
+        found = float(np.average(draws, weights=weight))
+        assert found == pytest.approx(mean, abs=0.15)
+        assert float(np.average((draws - found) ** 2, weights=weight)) ** 0.5 == pytest.approx(sd, abs=0.2)
