@@ -3,8 +3,8 @@
     python -m bench.sensitivity [--json]
 
 On the published counts, taken as printed, and on one simulated study with judges' error (8 models, 24,600 trials, about
-120 labels). Each group of priors is changed alone. A shift is given in standard deviations of the posterior under the usual
-priors, a width as a ratio of 95 % intervals; over the figures that a study shows, the largest of each.
+120 labels). Each group of priors is changed alone. A shift is given in standard deviations of the posterior under the
+usual priors, a width as a ratio of 95 % intervals; over the figures that a study shows, the largest of each.
 """
 
 from __future__ import annotations
