@@ -50,6 +50,20 @@ def label() -> None:
     _page(label_page.show)
 
 
+def refusal() -> None:
+    """What refusals do to the figures."""
+    from dashboard import refusal_page
+
+    _page(refusal_page.show)
+
+
+def diagnostics() -> None:
+    """Whether the fits can be believed."""
+    from dashboard import diagnostics_page
+
+    _page(diagnostics_page.show)
+
+
 def transcripts() -> None:
     """Reading transcripts with everything that is known of them."""
     from dashboard import transcripts_page
@@ -63,9 +77,13 @@ def main() -> None:
     pages = {
         "study": st.Page(study, title="Study", icon=":material/overview:", default=True),
         "scaling": st.Page(scaling, title="Scaling", icon=":material/show_chart:", url_path="scaling"),
+        "refusal": st.Page(refusal, title="Refusal", icon=":material/do_not_disturb_on:", url_path="refusal"),
         "judges": st.Page(judges, title="Judges", icon=":material/gavel:", url_path="judges"),
         "label": st.Page(label, title="Label", icon=":material/edit_note:", url_path="label"),
         "transcripts": st.Page(transcripts, title="Transcripts", icon=":material/forum:", url_path="transcripts"),
+        "diagnostics": st.Page(
+            diagnostics, title="Diagnostics", icon=":material/monitor_heart:", url_path="diagnostics"
+        ),
     }
     st.session_state["pages"] = pages
     page = st.navigation(list(pages.values()))

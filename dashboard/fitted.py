@@ -32,7 +32,10 @@ _COLUMNS = {
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """One fit. In `estimands`, `by` is spread over `axis` (`concept`, `strength`, `arm` or "") and `value`."""
+    """One fit, none of whose figures are here if it failed.
+
+    In `estimands`, `by` is spread over `axis` (`concept`, `strength`, `arm` or "") and `value`.
+    """
 
     view: str
     judge: str | None
@@ -44,6 +47,14 @@ class Fitted:
     contrasts: pd.DataFrame
     refused: tuple[dict[str, Any], ...]
     design: str
+    predictive: pd.DataFrame
+    comparisons: Mapping[str, pd.DataFrame]
+    diagnostics: Mapping[str, Any]
+    created_at: str
+
+    def beside(self, entry: str) -> pd.DataFrame:
+        """An entry of the fit's comparisons (`stats.comparisons`); empty where the fit has none."""
+        return self.comparisons.get(entry, pd.DataFrame())
 
     @property
     def failed(self) -> bool:
@@ -87,8 +98,17 @@ def fitted(row: Mapping[str, Any]) -> Fitted:
         reasons=tuple(row["diagnostics"].get("reasons", ())),
         refused=tuple(result.get("refused", ())),
         design=str(result.get("design", "")),
+        predictive=pd.DataFrame([] if failed else result.get("predictive", [])),
+        comparisons={} if failed else {name: pd.DataFrame(rows) for name, rows in _comparisons(result).items()},
+        diagnostics=row["diagnostics"],
+        created_at=str(row.get("created_at", "")),
         **frames,
     )
+
+
+def _comparisons(result: Mapping[str, Any]) -> Mapping[str, list[dict[str, Any]]]:
+    found: Mapping[str, list[dict[str, Any]]] = result.get("comparisons") or {}
+    return found
 
 
 def _flat(entry: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,12 +15,14 @@ from dashboard.words import estimand as called
 from dashboard.words import literal, unbroken
 from data.errors import GnomonError
 from data.store import Store
-from stats import figures
+from stats import behind_figures, figures
 from stats.bounds import Bounds, bounds
 from stats.cells import judged_cells, published_cells
 
 RAW = "net_detection_raw"
 WIDTH, HEIGHT = 720, 400
+APART = 0.005
+"""Difference between two contrasts below which they are told as one."""
 OVERLAID = (RAW, "net_detection_engaged", "detection", "false_alarm", "refusal")
 
 
@@ -43,6 +45,7 @@ def show() -> None:
     _words(store, fit, name)
     _pair(fit, name)
     _parts(fit, name)
+    _cells(fit, name)
     st.caption(literal(fit.design))
 
 
@@ -151,6 +154,7 @@ def _words(store: Store, fit: Fitted, name: str) -> None:
         st.subheader("Is a larger model better?")
         said = [*filter(None, [telling.slope_sentence(fit.slope, name)])]
         said += telling.ladder(fit.estimands, fit.contrasts, name)
+        said += telling.every_step(fit.beside("ladder"), name)
         for line in said or ["One model, or models of one size: this study cannot say."]:
             st.text(unbroken(line))
     if dips := list(telling.dips(fit.estimands, lee_bounds(store, fit))):
@@ -196,6 +200,11 @@ def _pair(fit: Fitted, name: str) -> None:
     b = right.selectbox("against", names, index=0, format_func=labels.__getitem__, key="against")
     row = telling.contrast(contrasts, name, a, b)
     st.text(unbroken(telling.contrast_sentence(row)) if row else "Pick two different models.")
+    same = fit.beside("standard_contrasts")
+    one = telling.contrast(same, name, a, b) if len(same) else None
+    if row and one and abs(one["mean"] - row["mean"]) > APART:
+        st.text(unbroken(f"Asked the same: {telling.contrast_sentence(one)}"))
+        st.caption(telling.STANDARD)
 
 
 def _parts(fit: Fitted, name: str) -> None:
@@ -206,3 +215,15 @@ def _parts(fit: Fitted, name: str) -> None:
             continue
         words = f"{called(name)} by {axis}, with 95 % intervals."
         show_chart(draw(rows, estimand=name), f"{name}-by-{axis}", rows, words=words)
+
+
+def _cells(fit: Fitted, name: str) -> None:
+    """Cells of layer and strength, and which of them is best, with what luck may have added."""
+    rows = fit.beside("best")
+    if name not in (RAW, "net_detection_corrected") or rows.empty:
+        return
+    st.subheader("Which layer and strength is best?")
+    lines = list(telling.best_cells(rows))
+    for line in lines:
+        st.text(unbroken(line))
+    show_chart(behind_figures.cells(rows), f"{name}-by-depth-and-strength", rows, words=" ".join(lines))

@@ -43,6 +43,11 @@ COMPARABLE = (
     "labels allow it."
 )
 
+STANDARD = (
+    "Each figure averages over the model's own trials. Asked the same: both models with the mix of concepts, layers "
+    "and strengths of all models together."
+)
+
 
 def figure_sentence(row: dict[str, Any]) -> str:
     """One subject's figure with its interval, under a heading that names the figure."""
@@ -94,6 +99,36 @@ def ladder(estimands: pd.DataFrame, contrasts: pd.DataFrame, name: str) -> Itera
     for below, above in pairwise(order):
         if (row := contrast(contrasts, name, above, below)) is not None:
             yield contrast_sentence(row)
+
+
+def every_step(ladder: pd.DataFrame, name: str) -> Iterator[str]:
+    """The probability that the figure rises at all steps of size at once (`comparisons["ladder"]` of a fit)."""
+    whole = ladder[(ladder["estimand"] == name) & ladder["steps"].notna()] if "steps" in ladder else ladder.head(0)
+    for row in records(whole):
+        yield (
+            f"From {row['from']} to {row['to']}: probability that it rises at each of the {int(row['steps'])} steps "
+            f"{chance(row['probability'])}."
+        )
+
+
+def best_cells(rows: pd.DataFrame) -> Iterator[str]:
+    """The best cell of each subject, and what the raw rate of the luckiest says (`comparisons["best"]` of a fit)."""
+    for subject, mine in rows.groupby("subject", sort=False):
+        row = records(mine.loc[[mine["mean"].idxmax()]])[0]
+        low, high = points(row["low95"]), points(row["high95"])
+        told = f"{subject}: {_where(row)}, {points(row['mean'])} % ({low} to {high})"
+        told += f"; P(best) {row['probability_best']:.2f}"
+        raw = mine[mine["naive"].notna()]
+        if len(raw):
+            lucky = records(raw.loc[[raw["naive"].idxmax()]])[0]
+            told += f". The highest raw rate is {points(lucky['naive'])} % in {_where(lucky)} ({lucky['n']:,} trials)"
+            told += ": the best of many, so too high" if lucky["naive"] > lucky["mean"] else ""
+        yield f"{told}."
+
+
+def _where(row: dict[str, Any]) -> str:
+    deep = f"layer {row['layer']:.0f}" if pd.notna(row["layer"]) else f"depth {row['depth']:.2f}"
+    return f"{deep} at strength {row['strength']:g}"
 
 
 def slope_sentence(slopes: pd.DataFrame, name: str) -> str | None:

@@ -57,11 +57,17 @@ def inside(frame: pd.DataFrame, weights: np.ndarray, subject: str) -> float:
     own = frame[(frame["subject"] == subject) & (frame["arm"] == INJECTION) & (weights > 0)]
     if not len(own) or not merged.sum():
         return 0.0
-    known = set(own[list(WORDING)].fillna("").itertuples(index=False, name=None))
-    held = np.array([row in known for row in mix[list(WORDING)].fillna("").itertuples(index=False, name=None)])
+    known = set(_worded(own))
+    held = np.array([row in known for row in _worded(mix)])
     for axis in ("s", "d"):
         held &= mix[axis].between(own[axis].min() - CLOSE, own[axis].max() + CLOSE).to_numpy()
     return float(merged[held].sum() / merged.sum())
+
+
+def _worded(frame: pd.DataFrame) -> list[tuple[str, ...]]:
+    """Concept, protocol and span of each cell, those that are not known alike."""
+    columns = [["" if pd.isna(value) else str(value) for value in frame[axis]] for axis in WORDING]
+    return list(zip(*columns, strict=True))
 
 
 def standard_rows(made: Sequence[Figure], frame: pd.DataFrame, weights: np.ndarray) -> list[dict[str, Any]]:

@@ -32,7 +32,8 @@ ARGUMENTS = (
 )
 SERVED: dict[str, Callable[[Store], None]] = {
     "demo": demo.fill,
-    "published": demo.fill_published,
+    "fitted": demo.fill_fitted,
+    "published": demo.fill_published_fitted,
     "bare": lambda store: demo.fill(store, labels=False, fits=False),
     "rapid": lambda store: demo.fill(store, labels=False, fits=False),
     "failed": demo.fill_failed,

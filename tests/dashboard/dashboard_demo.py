@@ -241,13 +241,31 @@ def demo_fits() -> list[dict[str, Any]]:
     return [_fit("judged", judged), _fit("corrected", corrected)]
 
 
-def fill_published(store: Store) -> None:
+def fill_fitted(store: Store) -> None:
+    """The demo study with real fits of it."""
+    from stats.fit import fit_corrected, fit_judged
+
+    fill(store, fits=False)
+    fit_judged(store, quick=True)
+    fit_corrected(store, quick=True)
+
+
+def fill_published_fitted(store: Store) -> None:
+    """The published counts with a real fit of them."""
+    from stats.fit import fit_published
+
+    fill_published(store, fit=False)
+    fit_published(store)
+
+
+def fill_published(store: Store, fit: bool = True) -> None:
     """The published counts, and a fit whose figures are those counts' proportions with their standard errors."""
     store.set_study(
         {"name": "published", "kind": "counts", "concepts": [], "judges": [], "rule": "strict", "design": {}}
     )
     shipped.add_published(store)
-    store.add_fit(_fit("published", published_result()))
+    if fit:
+        store.add_fit(_fit("published", published_result()))
 
 
 def published_result() -> dict[str, Any]:

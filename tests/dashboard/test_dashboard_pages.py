@@ -8,7 +8,7 @@ from dashboard_browser import drawn, press_until, settle
 
 pytestmark = pytest.mark.browser
 
-PAGES = ["Study", "Scaling", "Judges", "Label", "Transcripts"]
+PAGES = ["Study", "Scaling", "Refusal", "Judges", "Label", "Transcripts", "Diagnostics"]
 
 
 def no_error(page) -> None:
@@ -16,7 +16,7 @@ def no_error(page) -> None:
     assert page.get_by_text("cannot be shown").count() == 0
 
 
-@pytest.mark.parametrize("study", ["demo", "published", "bare", "failed"])
+@pytest.mark.parametrize("study", ["demo", "fitted", "published", "bare", "failed"])
 def test_every_page_of_every_study_opens_without_an_error(visit, study):
     page = visit(study)
     page.get_by_role("heading", name=study, level=1).wait_for()
@@ -141,6 +141,54 @@ def test_a_corrected_figure_that_honesty_refuses_is_its_reason_and_no_chart(visi
     page.get_by_text("carries no information in the injection arm").wait_for()
     assert page.get_by_test_id("stVegaLiteChart").count() == 0
     no_error(page)
+
+
+def test_the_refusal_page_says_who_refuses_and_what_that_may_hide(visit):
+    page = visit("published", "refusal")
+    page.get_by_text("Qwen2.5-32B-Instruct refuses 64\xa0% (62 to 66) of control trials and 23\xa0%").wait_for()
+    hidden = page.get_by_text("Qwen2.5-32B-Instruct: engaged +20\xa0%; bounds −0.").inner_text()
+    assert "it may be nothing at all" in hidden
+    page.get_by_text("Qwen2.5-14B-Instruct: engaged +41\xa0%; leaving refusals out hides hardly anything").wait_for()
+    drawn(page)
+    assert page.get_by_test_id("stVegaLiteChart").count() == 1
+    no_error(page)
+
+
+def test_refusal_is_shown_by_strength_where_strengths_differ(visit):
+    page = visit("fitted", "refusal")
+    page.get_by_text("By strength of the injection").wait_for()
+    drawn(page)
+    assert page.get_by_test_id("stVegaLiteChart").count() == 2
+    no_error(page)
+
+
+def test_diagnostics_say_whether_the_fit_converged_and_makes_the_counts(visit):
+    page = visit("published", "diagnostics")
+    page.get_by_text("published: passed; R-hat 1.00").wait_for()
+    page.get_by_text("Yes: in none of 16 subjects and arms").wait_for()
+    drawn(page)
+    no_error(page)
+
+
+def test_diagnostics_set_fits_side_by_side_and_say_why_one_failed(visit):
+    page = visit("fitted", "diagnostics")
+    page.get_by_text("The fits side by side").wait_for()
+    no_error(page)
+    page = visit("failed", "diagnostics")
+    page.get_by_text("judged: failed; R-hat 1.210, at least 20 effective draws").wait_for()
+    assert page.get_by_test_id("stVegaLiteChart").count() == 0
+
+
+def test_the_best_cell_stands_beside_the_luckiest_raw_rate(visit):
+    page = visit("fitted", "scaling")
+    page.get_by_text("Which layer and strength is best?").wait_for()
+    page.get_by_text("The highest raw rate is").wait_for()
+    no_error(page)
+
+
+def test_a_reader_of_scaling_sees_how_sure_every_step_is(visit):
+    page = visit("published", "scaling")
+    page.get_by_text("probability that it rises at each of the 5 steps").wait_for()
 
 
 def test_two_models_are_picked_and_compared(visit):

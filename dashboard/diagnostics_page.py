@@ -1,0 +1,94 @@
+"""Diagnostics: whether the fits converged, whether the model can make the data, and what the fits say side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from dashboard import studies
+from dashboard import telling_fits as telling
+from dashboard.charts import show_chart
+from dashboard.fitted import FIGURES, Fitted, all_fitted, records
+from dashboard.words import estimand as called
+from dashboard.words import literal, moment, unbroken
+from stats import behind_figures
+
+MEASURED = (
+    "How often 95 % intervals of this model hold the truth was simulated: coverage by kind of figure, ranks of "
+    "simulation-based calibration, and how far priors move the figures stand in bench/RESULTS.md of the source."
+)
+
+
+def show() -> None:
+    """Draw the page."""
+    st.title("Diagnostics")
+    place, store = studies.current()
+    fits = all_fitted(store)
+    if not fits:
+        st.info("Nothing was fitted yet. This makes the figures:")
+        st.code(place.command("fit"), language=None)
+        return
+    st.subheader("Did the fits converge?")
+    for fit in fits.values():
+        st.text(unbroken(telling.convergence(fit.view, fit.status, fit.diagnostics)))
+    with st.expander("All numbers", type="compact"):
+        st.dataframe(pd.DataFrame([_row(fit) for fit in fits.values()]), hide_index=True)
+    st.caption(telling.GATES)
+    _predictive(fits)
+    _side_by_side(fits)
+    st.subheader("Does the model keep its word?")
+    st.text(MEASURED)
+
+
+def _row(fit: Fitted) -> dict[str, Any]:
+    each = fit.diagnostics
+    weighted = each.get("reweighted") or {}
+    return {
+        "fit": fit.view,
+        "judge": fit.judge,
+        "status": fit.status,
+        "R-hat": each.get("max_rhat"),
+        "bulk ESS": each.get("min_ess_bulk"),
+        "tail ESS": each.get("min_ess_tail"),
+        "divergences": each.get("divergences"),
+        "draws": (each.get("draws") or 0) * (each.get("chains") or 0),
+        "seconds": round((each.get("seconds_compile") or 0) + (each.get("seconds_sample") or 0), 1),
+        "weighted from": str(weighted.get("fit", ""))[:8],
+        "Pareto k": weighted.get("k"),
+        "made": moment(fit.created_at) if fit.created_at else "",
+    }
+
+
+def _predictive(fits: Mapping[str, Fitted]) -> None:
+    """Counts that came, beside counts that the fit would make."""
+    usable = {view: fit for view, fit in fits.items() if len(fit.predictive)}
+    if not usable:
+        return
+    st.subheader("Can the model make these counts?")
+    view = next(iter(usable))
+    if len(usable) > 1:
+        view = str(st.selectbox("Fit", list(usable), key="predictive", bind="query-params"))
+    rows = usable[view].predictive
+    lines = list(telling.misfits(rows))
+    for line in lines:
+        st.text(unbroken(line))
+    show_chart(behind_figures.predictive(rows), f"predictive-{view}", rows, words=" ".join(lines))
+
+
+def _side_by_side(fits: Mapping[str, Fitted]) -> None:
+    """One row for each model and figure, a column for each fit."""
+    cells: dict[tuple[str, str], dict[str, str]] = {}
+    for view, fit in fits.items():
+        for name in FIGURES:
+            for row in records(fit.overall(name)):
+                cells.setdefault((str(row["subject"]), called(name)), {})[view] = telling.ends(row)
+    if len(fits) < 2 or not cells:
+        return
+    st.subheader("The fits side by side")
+    table = [{"model": subject, "figure": name, **said} for (subject, name), said in sorted(cells.items())]
+    st.dataframe(pd.DataFrame(table).fillna(""), hide_index=True)
+    for view, fit in fits.items():
+        st.caption(literal(f"{view}: {fit.design}"))
