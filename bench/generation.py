@@ -15,12 +15,16 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
+import subprocess
 import time
+import venv
 import weakref
 from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -30,6 +34,7 @@ from transformers import DynamicCache
 from bench.machine import machine
 from generation import batch as batching
 from generation.batch import Request
+from generation.embedded import ensure_converted
 from generation.engine import Engine
 from generation.injection import Addition, decoder_blocks
 from generation.prompts import prompt_of
@@ -39,6 +44,7 @@ from generation.vectors import concept_vectors, random_direction
 
 CONCEPTS, LAYERS, STRENGTHS = ("ocean", "fear", "silence", "celebration"), (12, 18, 24), (0.5, 1.0, 2.0, 4.0)
 TRIALS, TOKENS, HANDFUL, PAIR = 256, 64, 6, 64
+PEER = "transformer-lens==2.18.0"
 COST, EARLY = "injection_cost", "from_marker_cost"
 
 
@@ -111,6 +117,29 @@ def bare(subject: LoadedSubject, prompt: Sequence[int], rows: int) -> Callable[[
             token = output.logits[:, -1].argmax(dim=-1, keepdim=True)
 
     return loop
+
+
+def transformer_lens(wanted: Sequence[Request], say: Callable[[str], None]) -> dict[str, Any]:
+    """TransformerLens from PyPI at batch 1, in an environment of its own: seconds a trial, five rounds of six."""
+    home = cache_folder() / "peers" / PEER.replace("==", "-")
+    python = home / "bin" / "python"
+    if not (home / "ready").exists():
+        say(f"installing {PEER} under {home}: minutes")
+        venv.create(home, with_pip=True, clear=True)
+        subprocess.run([python, "-m", "pip", "install", "--quiet", PEER], check=True)
+        (home / "ready").touch()
+    chosen = [wanted[place * 41 % TRIALS] for place in range(5 * HANDFUL)]
+    rows = [
+        (list(r.prompt), *(a.layer, a.start, a.delta) if (a := r.addition) else (None, 0, None), r.temperature, TOKENS)
+        for r in chosen
+    ]
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "trials.pt"
+        torch.save(rows, file)
+        script = Path(__file__).with_name("peer_transformer_lens.py")
+        ran = subprocess.run([python, script, ensure_converted(), file], check=True, capture_output=True, text=True)
+    found: dict[str, Any] = json.loads(ran.stdout.splitlines()[-1])
+    return found | {"version": PEER, "trials_per_second": 1 / statistics.median(found["seconds"])}
 
 
 def clocked(work: Callable[[], object]) -> float:
@@ -251,6 +280,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=128, help="rows that run together in b, c and d")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--no-identity", action="store_true", help="leave out the comparison of answers")
+    parser.add_argument("--peers", action="store_true", help="TransformerLens too, installed in its own environment")
     options = parser.parse_args()
 
     def say(line: str) -> None:
@@ -275,6 +305,9 @@ def main() -> None:
         "memory": memory(subject),
         "identical": None if options.no_identity else identical(subject, say),
     }
+    if options.peers:
+        peer = transformer_lens(requests(subject, 0.6), say)
+        document |= {"peer": peer, "ratio_transformer_lens": round(middle["c"] / peer["trials_per_second"], 2)}
     print(json.dumps(document, indent=2))
 
 

@@ -32,7 +32,7 @@ from stats.simulation import drawn
 
 PART = "full"
 TRIALS = (24_600, 1_000_000)
-ROUNDS = 5
+SEEDS = (1, 2, 3)
 ENOUGH = 1000.0
 
 
@@ -203,38 +203,40 @@ def _read(model: Model, draws: Draws, patterns: Patterns) -> float:
 
 
 def run(*, peers: bool) -> dict[str, Any]:
-    """All of it, rounds of ours around the peers' runs."""
-    small, large = (study(trials) for trials in TRIALS)
-    settings = Settings()
-    first, big = [ours(small, settings)], [ours(large, settings)]
-    one, many = gradients([small, large])
-    out: dict[str, Any] = {"machine": machine(), "gradient_ms": 1e3 * one, "gradient_ratio_1m": many / one}
-    _say(f"ours {first[0]}, a million trials {big[0]}, gradients {out}")
-    out["refit"] = refit(small, settings)
-    out["refit_ratio"] = out["refit"]["again"] / out["refit"]["first"]
-    _say(f"a label more: {out['refit']}")
-    first.append(ours(small, settings, 2))
-    big.append(ours(large, settings, 2))
+    """Three studies of each size, a fit of one and of the other in turn; then the refit, then the peers."""
+    settings, fits, ratios = Settings(), {trials: [] for trials in TRIALS}, []
+    for seed in SEEDS:
+        both = [study(trials, seed=seed) for trials in TRIALS]
+        for trials, patterns in zip(TRIALS, both, strict=True):
+            fits[trials].append(ours(patterns, settings))
+        one, many = gradients(both)
+        ratios.append(many / one)
+        _say(
+            f"study {seed}: {[fits[trials][-1] for trials in TRIALS]}, gradient {1e3 * one:.3f} ms, x {ratios[-1]:.3f}"
+        )
+    seconds, large = (statistics.median(fit["seconds"] for fit in fits[trials]) for trials in TRIALS)
+    small = study(TRIALS[0], seed=SEEDS[0])
+    again = refit(small, settings)
+    _say(f"a label more: {again}")
+    out: dict[str, Any] = {
+        "machine": machine(),
+        "seconds": seconds,
+        "fits": {str(trials): fits[trials] for trials in TRIALS},
+        "gradient_ms": 1e3 * one,
+        "gradient_ratio_1m": statistics.median(ratios),
+        "fit_time_ratio_1m": large / seconds,
+        "refit": again,
+        "refit_ratio": again["again"] / again["first"],
+        "rows": {str(trials): len(patterns.count) for trials, patterns in zip(TRIALS, both, strict=True)},
+    }
     if peers:
         _say("the model as PyMC states it under nutpie, on cells and on one row a trial: minutes")
         out["trial_level"] = trial_level(small)
-        first.append(ours(small, settings, 3))
+        out["ratio_trial_level"] = out["trial_level"]["seconds"] / fits[TRIALS[0]][0]["seconds"]
         _say("PyMC's own sampler on cells: minutes")
         out["pymc"] = under_pymc(small, 200, 250)
+        out["ratio_pymc"] = out["pymc"]["seconds"] / fits[TRIALS[0]][0]["seconds"]
         _say(f"  {out['pymc']}")
-    first.append(ours(small, settings, 4))
-    big.append(ours(large, settings, 3))
-    seconds = statistics.median(fit["seconds"] for fit in first)
-    out |= {
-        "seconds": seconds,
-        "fits": first,
-        "fits_1m": big,
-        "fit_time_ratio_1m": statistics.median(fit["seconds"] for fit in big) / seconds,
-        "rows": {"24600": len(small.count), "1000000": len(large.count)},
-    }
-    if peers:
-        out["ratio_trial_level"] = out["trial_level"]["seconds"] / seconds
-        out["ratio_pymc"] = out["pymc"]["seconds"] / seconds
     return out
 
 

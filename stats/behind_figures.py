@@ -84,7 +84,7 @@ def refusal_bounds(estimands: pd.DataFrame, bounds: pd.DataFrame) -> Any:
         y=y,
         yOffset=alt.YOffset("value:N", sort=["control", "injection"]),
         x=alt.X("mean:Q", title=None, axis=percent(6)),
-        color=alt.Color("value:N", scale=alt.Scale(range=[GREY, BLUE]), legend=alt.Legend(title="Arm")),
+        color=alt.Color("value:N", scale=alt.Scale(range=[GREY, BLUE]), legend=alt.Legend(title="Arm", orient="top")),
         tooltip=tips(("subject", "Model"), ("value", "Arm")),
     )
     upper = alt.layer(*intervals(top, "x")).properties(width=WIDTH - 160, height=alt.Step(14), title="Refusal")

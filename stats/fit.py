@@ -17,7 +17,7 @@ from stats.cells import Cells, Patterns, judged_cells, pattern_cells, primary_ju
 from stats.estimands import CONTROL, INJECTION, NET_ENGAGED, NET_RAW, Figure, interval
 from stats.ladder import EVENT, REST
 from stats.model import VERSION, Model, corrected_model, judged_model
-from stats.panel import External
+from stats.panel import External, weight_of_unlabelled
 from stats.priors import Priors
 from stats.result import CORRECTED, NEEDS, Judge, Posterior, Result, refusal_only, result_of
 from stats.reweighting import Shelf, kept, reweighted
@@ -214,6 +214,9 @@ def _fit_patterns(
         "right, on judges whose errors have the same rates in an arm for labelled and unlabelled trials of a concept "
         "and subject, and on the model of how two judges' errors go together."
     )
+    if (weight := weight_of_unlabelled(patterns)) < 1:
+        many = int(patterns.count[patterns.label < 0].sum())
+        design += f" The {many:,} unlabelled trials count for {round(weight * many):,}: labels are few beside them."
     if external:
         trials = sum(one.n for one in external)
         design += f" {trials} transcripts of other studies inform the judges' errors, as those of a further subject."

@@ -21,6 +21,9 @@ from stats.cells import MISSING, Patterns
 from stats.ladder import possible
 from stats.priors import Priors
 
+MOST_UNLABELLED = 25_000
+PER_LABEL = 200
+
 
 @dataclass(frozen=True, slots=True)
 class External:
@@ -67,6 +70,19 @@ class Verdicts(NamedTuple):
     agreement_sd: float
 
 
+def weight_of_unlabelled(patterns: Patterns) -> float:
+    """What a trial without a label counts for, (0, 1]: 1 unless there are very many for each label.
+
+    Unlabelled verdicts teach the judges' errors through the form of the model alone (that two judges err on their own,
+    that accuracies add up). A form is never quite right, and a million verdicts would be believed against a hundred
+    labels. So they count for at most `MOST_UNLABELLED` trials, or `PER_LABEL` for each label, as in a coarsened
+    posterior (Miller and Dunson 2019, JASA 114, 1113-1125). Intervals are wider for it, never narrower.
+    """
+    unlabelled = patterns.label < 0
+    many, labels = int(patterns.count[unlabelled].sum()), int(patterns.count[~unlabelled].sum())
+    return min(1.0, max(MOST_UNLABELLED, PER_LABEL * labels) / max(many, 1))
+
+
 def verdict_size(v: Verdicts, classes: int) -> int:
     """Number of the parameters of the verdicts, for a ladder of K classes."""
     judges, deviations = v.full.shape[1], v.deviation.shape[1]
@@ -102,6 +118,7 @@ def verdicts_of(patterns: Patterns, priors: Priors, external: Sequence[External]
     for row, one in enumerate(external):
         said[row, patterns.judges.index(one.judge)] = patterns.classes.index(one.said)
     partial, pattern = np.unique(np.vstack([patterns.verdict, said]), axis=0, return_inverse=True)
+    seen = np.where(patterns.label < 0, weight_of_unlabelled(patterns), 1.0) * patterns.count
     ours, theirs = of_cell[patterns.cell], np.array([stratum[one.arm] for one in external], dtype=np.int64)
     truth = np.array([patterns.classes.index(one.truth) for one in external], dtype=np.int64)
     return Verdicts(
@@ -116,7 +133,7 @@ def verdicts_of(patterns: Patterns, priors: Priors, external: Sequence[External]
         stratum=np.concatenate([ours, theirs]),
         pattern=pattern.reshape(-1),
         label=np.concatenate([patterns.label, truth]),
-        number=np.concatenate([patterns.count, [one.n for one in external]]).astype(float),
+        number=np.concatenate([seen, [one.n for one in external]]),
         arms=len(arms),
         groups=int(group.max()) + 1 if len(group) else 0,
         wrong_mean=priors.judge_wrong_mean,

@@ -10,11 +10,11 @@ import pandas as pd
 import pytest
 
 from data.store import Store
-from stats import fit
+from stats import fit, panel
 from stats.fit import Plan
 from stats.ladder import EVENT, REFUSED, REST
 from stats.model import corrected_model, judged_model
-from stats.panel import External
+from stats.panel import MOST_UNLABELLED, PER_LABEL, External, weight_of_unlabelled
 from stats.priors import Priors
 from stats.result import Posterior, result_of
 from stats.sampler import Settings, sample
@@ -192,3 +192,30 @@ def test_a_calibration_from_elsewhere_corrects_without_labels(store: Store) -> N
     assert abs(net["mean"] - really(made)) < 0.06
     assert found["detection"]["high95"] < 0.35
     assert "transcripts of other studies" in row["result"]["design"]
+
+
+def test_few_labels_are_not_drowned_by_very_many_verdicts() -> None:
+    """Unlabelled trials count in full up to a bound, which labels raise; labels always count in full."""
+    judges = np.stack([accurate(3, 0.85), accurate(3, 0.8)])
+    usual = study({"injection": judges, "control": judges}, (0.1, 0.4), 1).patterns
+    assert weight_of_unlabelled(usual) == 1.0
+    many = replace(usual, count=np.where(usual.label < 0, usual.count * 1000, usual.count))
+    left, labels = int(many.count[many.label < 0].sum()), int(many.count[many.label >= 0].sum())
+    assert weight_of_unlabelled(many) == max(MOST_UNLABELLED, PER_LABEL * labels) / left < 0.2
+    numbers = corrected_model(many, Priors()).verdicts.number
+    assert numbers[many.label < 0].sum() == pytest.approx(max(MOST_UNLABELLED, PER_LABEL * labels))
+    np.testing.assert_array_equal(numbers[many.label >= 0], many.count[many.label >= 0])
+    unread = replace(many, label=np.full_like(many.label, -1))
+    assert weight_of_unlabelled(unread) == MOST_UNLABELLED / unread.count.sum()
+
+
+def test_a_corrected_fit_says_what_its_unlabelled_trials_counted_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    judges = np.stack([accurate(3, 0.85), accurate(3, 0.8)])
+    seen = study({"injection": judges, "control": judges}, (0.1, 0.4), 1).patterns
+    monkeypatch.setattr(panel, "MOST_UNLABELLED", 100)
+    monkeypatch.setattr(panel, "PER_LABEL", 1)
+    told: list[str] = []
+    monkeypatch.setattr(fit, "_run", lambda *given: told.append(given[3]) or {})
+    fit._fit_patterns(None, Plan("corrected", "corrected", "j", "h", Priors(), BRIEF, 1), seen, "blind", None)  # type: ignore[arg-type]
+    left = int(seen.count[seen.label < 0].sum())
+    assert f"The {left:,} unlabelled trials count for {max(100, 800 - left)}: labels are few" in told[0]
