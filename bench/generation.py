@@ -36,6 +36,7 @@ from generation import batch as batching
 from generation.batch import Request
 from generation.embedded import ensure_converted
 from generation.engine import Engine
+from generation.folders import cache_folder
 from generation.injection import Addition, decoder_blocks
 from generation.prompts import prompt_of
 from generation.protocol import load_protocol
@@ -44,7 +45,8 @@ from generation.vectors import concept_vectors, random_direction
 
 CONCEPTS, LAYERS, STRENGTHS = ("ocean", "fear", "silence", "celebration"), (12, 18, 24), (0.5, 1.0, 2.0, 4.0)
 TRIALS, TOKENS, HANDFUL, PAIR = 256, 64, 6, 64
-PEER = "transformer-lens==2.18.0"
+PEER, BESIDE = "transformer-lens==2.18.0", ("pyarrow<20", "datasets<4")
+"""The peer, and what its own requirements leave too open: it wants NumPy 1, newer pyarrow wants NumPy 2."""
 COST, EARLY = "injection_cost", "from_marker_cost"
 
 
@@ -126,18 +128,19 @@ def transformer_lens(wanted: Sequence[Request], say: Callable[[str], None]) -> d
     if not (home / "ready").exists():
         say(f"installing {PEER} under {home}: minutes")
         venv.create(home, with_pip=True, clear=True)
-        subprocess.run([python, "-m", "pip", "install", "--quiet", PEER], check=True)
+        subprocess.run([python, "-m", "pip", "install", "--quiet", PEER, *BESIDE], check=True)
         (home / "ready").touch()
     chosen = [wanted[place * 41 % TRIALS] for place in range(5 * HANDFUL)]
-    rows = [
-        (list(r.prompt), *(a.layer, a.start, a.delta) if (a := r.addition) else (None, 0, None), r.temperature, TOKENS)
-        for r in chosen
-    ]
+    rows: list[tuple[Any, ...]] = []
+    for request in chosen:
+        added = request.addition
+        where = (None, 0, None) if added is None else (added.layer, added.start, added.delta)
+        rows.append((list(request.prompt), *where, request.temperature, TOKENS))
     with TemporaryDirectory() as folder:
         file = Path(folder) / "trials.pt"
         torch.save(rows, file)
         script = Path(__file__).with_name("peer_transformer_lens.py")
-        ran = subprocess.run([python, script, ensure_converted(), file], check=True, capture_output=True, text=True)
+        ran = subprocess.run([python, script, ensure_converted(), file], check=True, stdout=subprocess.PIPE, text=True)
     found: dict[str, Any] = json.loads(ran.stdout.splitlines()[-1])
     return found | {"version": PEER, "trials_per_second": 1 / statistics.median(found["seconds"])}
 

@@ -2,8 +2,8 @@
 
     python peer_transformer_lens.py MODEL_FOLDER TRIALS.pt
 
-TRIALS.pt holds (prompt ids, layer or None, first position, vector or None, temperature, tokens) of each trial. Prints the
-seconds of each round of trials as JSON, and how far its logits for the first prompt are from transformers' own.
+TRIALS.pt holds (prompt ids, layer or None, first position, vector or None, temperature, tokens) of each trial. Prints
+the seconds of each round of trials as JSON, and how far its logits for the first prompt are from transformers' own.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import sys
 import time
 from functools import partial
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -23,9 +24,11 @@ ROUNDS = 5
 def load(folder: str) -> tuple[Any, Any]:
     """The model as transformers has it, and the same weights in TransformerLens."""
     lens, convert = (import_module(f"transformer_lens{name}") for name in ("", ".pretrained.weight_conversions"))
-    inner = import_module("transformers").AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+    written = json.loads((Path(folder) / "config.json").read_text(encoding="utf-8"))
+    rope = written["rope_parameters"]["rope_theta"]  # older transformers look for it elsewhere
+    auto = import_module("transformers").AutoModelForCausalLM
+    inner = auto.from_pretrained(folder, dtype=torch.float32, rope_theta=rope).eval()
     c = inner.config
-    rope = getattr(c, "rope_theta", None) or c.rope_parameters["rope_theta"]
     config = lens.HookedTransformerConfig(
         n_layers=c.num_hidden_layers, d_model=c.hidden_size, n_ctx=2048, d_vocab=c.vocab_size, eps=c.rms_norm_eps,
         d_head=c.hidden_size // c.num_attention_heads, n_heads=c.num_attention_heads, d_mlp=c.intermediate_size,
@@ -35,10 +38,15 @@ def load(folder: str) -> tuple[Any, Any]:
     )  # fmt: skip
     model = lens.HookedTransformer(config)
     model.load_state_dict(convert.convert_llama_weights(inner, config), strict=False)
+    # it is not used, but `generate` wants one
+    model.tokenizer = import_module("transformers").PreTrainedTokenizerFast(
+        tokenizer_file=str(Path(folder) / "tokenizer.json"), bos_token="<|im_start|>", eos_token="<|im_end|>",
+        pad_token="<|endoftext|>",
+    )  # fmt: skip
     return inner, model.eval()
 
 
-def steer(value: Any, hook: Any, *, start: int, vector: Any) -> Any:  # noqa: ARG001
+def steer(value: Any, hook: Any, *, start: int, vector: Any) -> Any:
     """Add a vector to the residual stream of a prompt from `start` on, and of every token after it."""
     value[:, start if value.shape[1] > 1 else 0 :] += vector
     return value
