@@ -7,6 +7,7 @@ that a trial may be made twice; its id makes that one in the store.
 from __future__ import annotations
 
 import os
+import socket
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -20,6 +21,8 @@ from generation.design import Design, Planned
 from generation.protocol import Protocol
 
 CORES, PART, PARTS_EACH, TRIES = 8, 128, 4, 3
+PATIENCE = 5.0
+"""Seconds that a cluster has to answer at its address."""
 Say = Callable[[str], None]
 
 
@@ -155,6 +158,7 @@ def actors(
         import ray
     except ModuleNotFoundError as error:
         raise MissingPackage("engine ray: the package ray is not installed: run 'pip install gnomon[ray]'") from error
+    _answers(address)
     quiet = {"log_to_driver": False, "configure_logging": False}
     own = {} if address else {"include_dashboard": False}
     try:
@@ -172,6 +176,20 @@ def actors(
         yield Cluster(lambda: worker.remote(name, model, options, rows, cores), number, say)
     finally:
         ray.shutdown()
+
+
+def _answers(address: str | None) -> None:
+    """Raise `GnomonError` at once where nothing listens at HOST:PORT: Ray itself would try for minutes."""
+    host, found, port = (address or "").removeprefix("ray://").rpartition(":")
+    if not found or not port.isdigit():
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), PATIENCE).close()
+    except (OSError, OverflowError) as error:
+        raise GnomonError(
+            f"ray: nothing answers at '{address}' ({error}): start a cluster there with 'ray start --head', or leave "
+            "--address out and Ray starts on this machine"
+        ) from error
 
 
 def _got(reference: Any) -> Any:

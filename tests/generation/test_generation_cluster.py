@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -74,3 +75,15 @@ def _got_from_actor(running: Cluster, design: Design) -> None:
     from dataclasses import replace
 
     cluster._got(running.actors[0].begin.remote(replace(design, layers=(9,)), []))
+
+
+def test_an_address_at_which_nothing_answers_is_one_line_at_once() -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    for address in (f"127.0.0.1:{port}", f"ray://127.0.0.1:{port}", "127.0.0.1:99999999"):
+        with (
+            pytest.raises(GnomonError, match=f"ray: nothing answers at '{address}'.*leave --address out"),
+            actors("small", "nowhere", {}, address=address),
+        ):
+            pass
