@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import pandas as pd
 import streamlit as st
 
 from calibration import figures, tidy
@@ -12,7 +11,7 @@ from calibration.audit import audit
 from calibration.labels import VIEWS
 from dashboard import studies
 from dashboard.charts import show_chart
-from dashboard.fitted import records
+from dashboard.telling_fits import arm_sentence
 from dashboard.words import count, listed, literal, percent, unbroken
 from data import tables
 from data.records import Split
@@ -111,20 +110,6 @@ def _verdict(document: dict[str, Any], judge: str) -> None:
     for arm in rates.loc[rates["judge"] == judge, "arm"].drop_duplicates():
         mine = rates[(rates["judge"] == judge) & (rates["arm"] == arm)]
         st.text(unbroken(arm_sentence(mine, judge, str(arm))))
-
-
-def arm_sentence(rates: pd.DataFrame, judge: str, arm: str) -> str:
-    """What a judge's error rates in one arm say, in words."""
-    by = {str(row["measure"]): row for row in records(rates)}
-    parts = []
-    for measure, verb in (("Sensitivity", "finds {} of the events"), ("Specificity", "passes over {} of the rest")):
-        if row := by.get(measure):
-            value, low, high = (percent(float(row[key])) for key in ("value", "low", "high"))
-            parts.append(f"{verb.format(value)} (95 % interval {low} to {high})")
-    told = f"In the {arm} arm {judge} " + " and ".join(parts) + "."
-    if row := by.get("Youden's J"):
-        told += f" Youden's J {row['value']:.2f} ({row['low']:.2f} to {row['high']:.2f})."
-    return told
 
 
 def _errors(document: dict[str, Any]) -> None:

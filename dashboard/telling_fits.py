@@ -1,4 +1,4 @@
-"""What a fit says of itself and of refusals, in words: convergence, misfit, who refuses what, what that may hide."""
+"""What fits and judges say of themselves, in words: convergence, misfit, refusals and what they hide, errors by arm."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from dashboard.fitted import FAILED, REFUSED, records
-from dashboard.words import listed, points
+from dashboard.words import listed, percent, points
 
 ODD = 0.05
 APART = 0.02
@@ -62,6 +62,20 @@ def bounded(estimands: pd.DataFrame, bounds: pd.DataFrame) -> Iterator[str]:
         else:
             zero = row["low95"] <= 0 <= row["high95"]
             yield f"{told or str(row['subject']) + ': '}{hidden}{': it may be nothing at all' if zero else ''}."
+
+
+def arm_sentence(rates: pd.DataFrame, judge: str, arm: str) -> str:
+    """What a judge's error rates in one arm say, in words."""
+    by = {str(row["measure"]): row for row in records(rates)}
+    parts = []
+    for measure, verb in (("Sensitivity", "finds {} of the events"), ("Specificity", "passes over {} of the rest")):
+        if row := by.get(measure):
+            value, low, high = (percent(float(row[key])) for key in ("value", "low", "high"))
+            parts.append(f"{verb.format(value)} (95 % interval {low} to {high})")
+    told = f"In the {arm} arm {judge} " + " and ".join(parts) + "."
+    if row := by.get("Youden's J"):
+        told += f" Youden's J {row['value']:.2f} ({row['low']:.2f} to {row['high']:.2f})."
+    return told
 
 
 def convergence(view: str, status: str, diagnostics: Mapping[str, Any]) -> str:

@@ -164,6 +164,19 @@ def fit(
 
 
 @app.command()
+def report(
+    folder: Folder,
+    out: Annotated[Path, typer.Option(metavar="FILE", help="the .html file to write")] = Path("report.html"),
+) -> None:
+    """Write one HTML file with every figure, the audit, the methods and what could not be shown; no network needed."""
+    from gnomon import steps
+    from gnomon.report import report as write
+
+    with steps.opened(folder) as study:
+        write(study, out)
+
+
+@app.command()
 def dashboard(folder: Folder, port: Port = 8501) -> None:
     """Show the study in a browser; labelling happens there."""
     from gnomon import steps

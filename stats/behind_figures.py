@@ -7,7 +7,7 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
-from calibration.theme import BLUE, GREY, ORANGE, SKY, VERMILION
+from calibration.theme import BLUE, ORANGE, SKY, VERMILION, arm_scale
 from stats.figures import ROW, WIDTH, heading, intervals, panels, percent, tips
 
 
@@ -79,12 +79,13 @@ def refusal_bounds(estimands: pd.DataFrame, bounds: pd.DataFrame) -> Any:
     refusal = estimands[(estimands["estimand"] == "refusal") & (estimands["axis"] == "arm")]
     engaged = estimands[estimands["estimand"].str.startswith("net_detection_engaged") & (estimands["axis"] == "")]
     order = engaged.sort_values("parameters", kind="stable")["subject"].tolist()
+    arms = sorted(refusal["value"].unique())
     y = alt.Y("subject:N", sort=order, title=None)
     top = alt.Chart(refusal).encode(
         y=y,
-        yOffset=alt.YOffset("value:N", sort=["control", "injection"]),
+        yOffset=alt.YOffset("value:N", sort=arms),
         x=alt.X("mean:Q", title=None, axis=percent(6)),
-        color=alt.Color("value:N", scale=alt.Scale(range=[GREY, BLUE]), legend=alt.Legend(title="Arm", orient="top")),
+        color=alt.Color("value:N", scale=arm_scale(), legend=alt.Legend(title="Arm", orient="top", values=arms)),
         tooltip=tips(("subject", "Model"), ("value", "Arm")),
     )
     upper = alt.layer(*intervals(top, "x")).properties(width=WIDTH - 160, height=alt.Step(14), title="Refusal")

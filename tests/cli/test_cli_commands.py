@@ -11,7 +11,7 @@ import pytest
 from data.store import Store
 
 ROOT = Path(__file__).resolve().parents[2]
-COMMANDS = ("demo", "init", "generate", "judge", "recount", "calibrate", "plan", "fit")
+COMMANDS = ("demo", "init", "generate", "judge", "recount", "calibrate", "plan", "fit", "report")
 COMMANDS += ("dashboard", "doctor", "import", "export")
 
 
