@@ -7,10 +7,13 @@ from collections.abc import Callable
 import streamlit as st
 
 from dashboard import studies
+from dashboard.charts import is_dark
 from data.errors import GnomonError
 
 # An icon as text: one named would be fetched from another host.
 ICON = "☀️"
+# By night the chosen segment is written in the primary colour on a ground of the same: too faint to read.
+LEGIBLE = "button[data-variant=segmented_control][data-selected=true] p { color: #A6D4F5; }"
 
 
 def _page(show: Callable[[], None]) -> None:
@@ -87,6 +90,8 @@ def main() -> None:
     }
     st.session_state["pages"] = pages
     page = st.navigation(list(pages.values()))
+    if is_dark():
+        st.html(f"<style>{LEGIBLE}</style>")
     try:
         studies.pick()
     except GnomonError as error:

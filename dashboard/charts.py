@@ -43,6 +43,7 @@ def show_chart(chart: Any, name: str, table: pd.DataFrame, *, words: str, legend
     """
     dressed = themed(chart, dark=is_dark())
     dressed.config.font = PAGE_FONT
+    dressed.usermeta = {"embedOptions": {"renderer": "canvas"}}  # as SVG its marks would be images without words
     if legend_below:
         dressed.config.legend = {**config(dark=is_dark())["legend"], "orient": "bottom", "gradientLength": 240}
     st.altair_chart(dressed, width="content", theme=None, alt=words, key=f"chart {name}")

@@ -43,7 +43,7 @@ _SETTINGS: dict[str, str] = {
     "theme.light.primaryColor": "#005F99",
     "theme.light.backgroundColor": "#FFFFFF",
     "theme.light.secondaryBackgroundColor": "#F3F5F8",
-    "theme.light.textColor": "#262730",
+    "theme.light.textColor": "#08090D",
     "theme.dark.primaryColor": "#1579BA",
     "theme.dark.backgroundColor": "#0E1117",
     "theme.dark.secondaryBackgroundColor": "#1B1F29",
