@@ -95,7 +95,7 @@ PLANS = {
 
 
 ERRORS = np.array([[[0.02, 0.02], [0.02, 0.12], [0.03, 0.06]], [[0.02, 0.03], [0.02, 0.1], [0.02, 0.15]]])
-"""Odds of the two wrong classes against the right one, by arm (control, injection) and true class."""
+"""Odds of the two wrong classes against the right one, by arm (injection, control) and true class."""
 
 
 @cache
