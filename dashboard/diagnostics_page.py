@@ -28,8 +28,7 @@ def show() -> None:
     place, store = studies.current()
     fits = all_fitted(store)
     if not fits:
-        st.info("Nothing was fitted yet. This makes the figures:")
-        st.code(place.command("fit"), language=None)
+        studies.offer(place, "fit", "Nothing was fitted yet.")
         return
     st.subheader("Did the fits converge?")
     for fit in fits.values():

@@ -99,16 +99,13 @@ def fitted(row: Mapping[str, Any]) -> Fitted:
         refused=tuple(result.get("refused", ())),
         design=str(result.get("design", "")),
         predictive=pd.DataFrame([] if failed else result.get("predictive", [])),
-        comparisons={} if failed else {name: pd.DataFrame(rows) for name, rows in _comparisons(result).items()},
+        comparisons={
+            name: pd.DataFrame(rows) for name, rows in ({} if failed else result.get("comparisons", {})).items()
+        },
         diagnostics=row["diagnostics"],
         created_at=str(row.get("created_at", "")),
         **frames,
     )
-
-
-def _comparisons(result: Mapping[str, Any]) -> Mapping[str, list[dict[str, Any]]]:
-    found: Mapping[str, list[dict[str, Any]]] = result.get("comparisons") or {}
-    return found
 
 
 def _flat(entry: Mapping[str, Any]) -> dict[str, Any]:

@@ -118,6 +118,12 @@ def _newest_fact(store: Store, events: pd.DataFrame, view: str) -> str:
     return str(max([*(time or "" for time in times), *events.loc[counting, "created_at"]]))
 
 
+def distinct(values: pd.Series[Any]) -> list[str]:
+    """The different values of a column in their order, as people read them."""
+    found = values.dropna().drop_duplicates().sort_values()
+    return [f"{value:g}" if isinstance(value, int | float) else str(value) for value in found]
+
+
 def missing(cells: pd.DataFrame, design: Mapping[str, Any]) -> pd.DataFrame:
     """Conditions that the design plans and that lack answers: the axes, `have` and `want`.
 

@@ -13,7 +13,7 @@ from dashboard.fitted import Fitted, all_fitted, answering, records
 from dashboard.words import literal, unbroken
 from stats import behind_figures, figures
 
-REFUSAL, ENGAGED = "refusal", "net_detection_engaged"
+REFUSAL = "refusal"
 VIEWS = {"judged": "As judged", "corrected": "Judge error taken out"}
 
 
@@ -25,8 +25,7 @@ def show() -> None:
     fit = _fit(fits)
     st.caption(telling.WHY_REFUSALS)
     if fit is None or fit.failed or fit.overall(REFUSAL).empty:
-        st.info("No fit of this study gives refusal yet. This makes the figures:")
-        st.code(place.command("fit"), language=None)
+        studies.offer(place, "fit", "No fit of this study gives refusal yet.")
         return
     left, right = st.columns([3, 2], gap="large")
     with left:

@@ -32,8 +32,7 @@ def show() -> None:
     place, store = studies.current()
     fits = all_fitted(store)
     if not fits:
-        st.info("Nothing was fitted yet. This makes the figures:")
-        st.code(place.command("fit"), language=None)
+        studies.offer(place, "fit", "Nothing was fitted yet.")
         return
     name = _switch()
     st.caption(telling.MEANING[name])
@@ -200,8 +199,7 @@ def _pair(fit: Fitted, name: str) -> None:
     b = right.selectbox("against", names, index=0, format_func=labels.__getitem__, key="against")
     row = telling.contrast(contrasts, name, a, b)
     st.text(unbroken(telling.contrast_sentence(row)) if row else "Pick two different models.")
-    same = fit.beside("standard_contrasts")
-    one = telling.contrast(same, name, a, b) if len(same) else None
+    one = telling.contrast(fit.beside("standard_contrasts"), name, a, b)
     if row and one and abs(one["mean"] - row["mean"]) > APART:
         st.text(unbroken(f"Asked the same: {telling.contrast_sentence(one)}"))
         st.caption(telling.STANDARD)

@@ -124,6 +124,12 @@ def opened(place: Place) -> Store:
     return _opened(place.url)
 
 
+def offer(place: Place, step: str, why: str) -> None:
+    """Say why there are no figures, and the command that makes them."""
+    st.info(f"{why} This makes the figures:")
+    st.code(place.command(step), language=None)
+
+
 def stamp(store: Store) -> tuple[int, ...]:
     """Changes whenever a fact was added: what figures that are kept for a while are kept under."""
     newest = [select(func.coalesce(func.max(table.c.id), 0)) for table in (tables.verdicts, tables.labels)]

@@ -8,7 +8,7 @@ import streamlit as st
 from dashboard import studies
 from dashboard.advice import Notice, Step, next_step, notices
 from dashboard.fitted import FAILED, REFUSED
-from dashboard.overview import Overview, by_rater, overview
+from dashboard.overview import Overview, by_rater, distinct, overview
 from dashboard.words import count, literal, moment, percent, size
 from data import tables
 from data.records import Arm, VerdictState
@@ -97,7 +97,7 @@ def _run(found: Overview) -> None:
         "spans": cells["span"],
         "protocols": cells["protocol"],
     }
-    st.text("\n".join(f"{name}: {_values(values)}" for name, values in axes.items()))
+    st.text("\n".join(f"{name}: {', '.join(distinct(values)) or 'none'}" for name, values in axes.items()))
     left, right = st.columns(2, gap="large")
     with left:
         st.caption("Answers by subject, arm and protocol")
@@ -114,11 +114,6 @@ def _run(found: Overview) -> None:
     if len(found.missing):
         with st.expander(f"{count(len(found.missing), 'planned condition')} without all their trials"):
             st.dataframe(found.missing, hide_index=True)
-
-
-def _values(values: pd.Series) -> str:
-    found = values.dropna().drop_duplicates().sort_values()
-    return ", ".join(f"{value:g}" if isinstance(value, int | float) else str(value) for value in found) or "none"
 
 
 def _verdicts(found: Overview) -> None:

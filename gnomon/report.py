@@ -22,12 +22,12 @@ from calibration.theme import save
 from dashboard import telling, telling_fits
 from dashboard.advice import notices, refusals
 from dashboard.fitted import CORRECTED, FIGURES, Fitted, all_fitted, records
-from dashboard.overview import Overview, overview
+from dashboard.overview import Overview, distinct, overview
 from dashboard.words import estimand as called
 from dashboard.words import listed, unbroken
 from data import tables
 from data.errors import BadInput, NotEnoughData
-from data.records import now
+from data.records import Arm, now
 from data.store import Store, code_version
 from gnomon.console import say
 from gnomon.steps import TEMPLATES, Study
@@ -130,7 +130,7 @@ def _first(found: Overview, fits: Mapping[str, Fitted]) -> Section:
     made.lines += [note.text for note in notices(found)]
     cells = found.cells
     if len(cells):
-        steered = cells[cells["arm"] != "control"]
+        steered = cells[cells["arm"] != str(Arm.CONTROL)]
         made.lines.append(
             f"{found.trials:,} answers of {listed(sorted(cells['subject'].unique()), 12)}; "
             f"{len(found.labels):,} labelled; judges {listed(sorted(found.states['judge'].unique()), 12)}."
@@ -138,15 +138,10 @@ def _first(found: Overview, fits: Mapping[str, Fitted]) -> Section:
         by_arm = cells.pivot_table(index="subject", columns="arm", values="n", aggfunc="sum", fill_value=0)
         made.tables.append(_table("Answers by subject and arm", by_arm.reset_index()))
         for axis in ("concept", "strength", "layer", "span", "protocol"):
-            values = [f"{value:g}" if isinstance(value, float) else str(value) for value in _distinct(steered[axis])]
-            made.lines.append(f"{axis.capitalize()}: {listed(values, 20)}.")
+            made.lines.append(f"{axis.capitalize()}: {listed(distinct(steered[axis]), 20)}.")
     for view, fit in fits.items():
         made.lines.append(telling_fits.convergence(view, fit.status, fit.diagnostics))
     return made
-
-
-def _distinct(values: pd.Series[Any]) -> list[Any]:
-    return sorted(values.dropna().unique().tolist())
 
 
 def _findings(fits: Mapping[str, Fitted], forbidden: str | None) -> Iterator[Section]:

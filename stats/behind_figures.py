@@ -89,8 +89,7 @@ def refusal_bounds(estimands: pd.DataFrame, bounds: pd.DataFrame) -> Any:
         tooltip=tips(("subject", "Model"), ("value", "Arm")),
     )
     upper = alt.layer(*intervals(top, "x")).properties(width=WIDTH - 160, height=alt.Step(14), title="Refusal")
-    named = bounds.assign(kind=bounds["assuming"].map({"monotone": "one way (Lee)", "none": "either way"}))
-    base = alt.Chart(named).encode(y=y, x=alt.X("low:Q", title=None, axis=percent(6)), x2="high:Q")
+    base = alt.Chart(bounds).encode(y=y, x=alt.X("low:Q", title=None, axis=percent(6)), x2="high:Q")
     bars = [
         base.transform_filter(alt.datum.assuming == rule).mark_bar(color=colour, height=height, opacity=0.55)
         for rule, colour, height in (("none", SKY, 14), ("monotone", ORANGE, 8))
