@@ -1,4 +1,4 @@
-"""What every test may use: a store of its own, a factory of trials, the shared real data where it is at hand."""
+"""What every test may use: a store of its own on either database, trials, the shared real data where it is at hand."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import database
 import pytest
 
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -21,9 +22,30 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[str]:
+    with database.server() as url:
+        yield url
+
+
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    opened = Store.open(f"sqlite:///{tmp_path / 'gnomon.db'}")
+def postgres_url(postgres_server: str) -> Iterator[str]:
+    """A new and empty database on a real PostgreSQL server."""
+    with database.fresh(postgres_server) as url:
+        yield url
+
+
+@pytest.fixture
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Where `store` lies: in SQLite, or where a test or folder is parametrized with `postgresql`, in PostgreSQL."""
+    if getattr(request, "param", "sqlite") == "postgresql":
+        return request.getfixturevalue("postgres_url")
+    return f"sqlite:///{tmp_path / 'gnomon.db'}"
+
+
+@pytest.fixture
+def store(store_url: str) -> Iterator[Store]:
+    opened = Store.open(store_url)
     yield opened
     opened.close()
 

