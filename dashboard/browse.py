@@ -17,6 +17,7 @@ from data.records import OTHER, Arm, Facts, LabelKind, VerdictState
 from data.store import Store
 
 PAGE = 20
+AXES = ("subject", "arm", "concept", "strength")
 
 _trial = tables.trials.c
 _verdict = tables.verdicts.c
@@ -60,12 +61,9 @@ def choices(store: Store) -> Choices:
     """What can be filtered on: values that occur, protocol hashes and judge versions with their names."""
     protocols = select(tables.protocols.c.hash, tables.protocols.c.name)
     with store.reading() as connection:
-        axes = {
-            name: list(connection.execute(select(_trial[name]).distinct().order_by(_trial[name])).scalars())
-            for name in ("subject", "arm", "concept", "strength")
-        }
+        occur = connection.execute(select(*[_trial[name] for name in AXES]).distinct()).all()
         named = {row.hash: row.name for row in connection.execute(protocols.order_by("name", "hash"))}
-    axes["concept"] = [concept for concept in axes["concept"] if concept is not None]
+    axes = {name: sorted({row[place] for row in occur} - {None}) for place, name in enumerate(AXES)}
     judges = judge_frame(store)
     return Choices(**axes, protocol=named, judge=dict(zip(judges["version"], judges["name"], strict=True)))
 
@@ -114,17 +112,17 @@ def conditions(store: Store, filters: Filters, versions: Sequence[str]) -> list[
             .correlate(tables.trials)
         )
     if filters.disputed:
-        found.append(_trial.id.in_(disputed(outcome, versions)))
+        found.append(disputed(outcome, versions))
     if filters.labelled:
         labelled = _trial.id.in_(_labelled())
         found.append(labelled if filters.labelled == "yes" else ~labelled)
     return found
 
 
-def disputed(outcome: ColumnElement[str], versions: Sequence[str]) -> Select[Any]:
-    """Ids of trials whose judges' outcomes differ."""
-    joined = select(_verdict.trial).join(tables.trials, _trial.id == _verdict.trial).where(_heard(versions))
-    return joined.group_by(_verdict.trial).having(func.min(outcome) != func.max(outcome))
+def disputed(outcome: ColumnElement[str], versions: Sequence[str]) -> ColumnElement[bool]:
+    """Whether judges come to different outcomes on a trial: asked trial by trial, so that a few are found at once."""
+    mine = select(_verdict.trial).where(_verdict.trial == _trial.id, _heard(versions)).group_by(_verdict.trial)
+    return mine.having(func.min(outcome) != func.max(outcome)).correlate(tables.trials).exists()
 
 
 def _standing() -> tuple[FromClause, list[ColumnElement[bool]]]:
@@ -156,17 +154,11 @@ def label_counts(store: Store, trials: Sequence[str]) -> list[int]:
     return [found.get(trial, 0) for trial in trials]
 
 
-def total(store: Store, found: Sequence[ColumnElement[bool]]) -> int:
-    """How many trials the conditions let through."""
-    with store.reading() as connection:
-        return int(connection.execute(select(func.count()).select_from(tables.trials).where(*found)).scalar_one())
-
-
-def page(store: Store, found: Sequence[ColumnElement[bool]], first: int, rows: int = PAGE) -> pd.DataFrame:
-    """Trials number `first` and on, in the order of their ids, as one row each."""
+def rows(store: Store, trials: Sequence[str]) -> pd.DataFrame:
+    """These trials in the order of their ids, as one row each."""
     names = ("id", "subject", "arm", "concept", "strength", "layer", "protocol", "split", "replicate")
     query = select(*[_trial[name] for name in names], func.substr(_trial.answer, 1, 160).label("begins"))
-    return store.frame(query.where(*found).order_by(_trial.id).offset(first).limit(rows))
+    return store.frame(query.where(_trial.id.in_(list(trials))).order_by(_trial.id))
 
 
 def outcomes(store: Store, trials: Sequence[str], judges: Mapping[str, str]) -> pd.DataFrame:

@@ -8,10 +8,10 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from dashboard import browse, looks, reader, studies
+from dashboard import browse, looks, reader, search, studies
 from dashboard.evidence import show_evidence
 from dashboard.person import rater_name
-from dashboard.words import count
+from dashboard.words import count, percent
 from data.outcomes import Outcome
 from data.records import Split, digest
 from data.store import Store
@@ -22,8 +22,9 @@ LABELLED = {"": "All", "yes": "Labelled", "no": "Not labelled"}
 def show() -> None:
     """Draw the page."""
     st.title("Transcripts")
-    _, store = studies.current()
-    choices = browse.choices(store)
+    place, store = studies.current()
+    stamp = studies.stamp(store)
+    choices = _choices(place.url, stamp, store)
     if not choices.subject or not choices.arm:
         st.info("This study has no transcripts. It holds counts, or nothing was generated yet.")
         return
@@ -31,24 +32,29 @@ def show() -> None:
     if rater is not None:
         st.caption("What you read here is noted: a label that you give it later is marked as made after the verdicts.")
     filters, with_text = _filters(choices)
-    found = browse.conditions(store, filters, list(choices.judge))
-    total = browse.total(store, found)
-    _start_over_when_changed(filters)
-    if not total:
-        st.info("No transcript fits these filters.")
+    _start_over_when_changed(digest([place.url, asdict(filters)]))
+    at: int | None = st.session_state["reading"]
+    found = _search(store, filters, choices, at, stamp)
+    if not found.ids:
+        _nothing(found)
         return
-    at: int | None = st.session_state.get("reading")
-    first = _first_row(at, total)
-    rows = browse.page(store, found, first)
+    first = _first_row(at, len(found.ids))
+    rows = browse.rows(store, found.ids[first : first + browse.PAGE])
     left, right = st.columns(2, gap="large")
     with left:
-        _list(store, rows, choices, first, total, with_text)
+        _list(store, rows, choices, first, found, with_text)
     with right:
-        _reading(store, rows, at, first, total)
+        _reading(store, rows, at, first, found)
     shown = list(rows["id"]) if with_text or filters.text else []
     if at is not None and first <= at < first + len(rows):
         shown.append(str(rows["id"].iloc[at - first]))
     _note(store, rater, shown)
+
+
+@st.cache_data(max_entries=8, show_spinner=False)
+def _choices(url: str, stamp: tuple[int, ...], _store: Store) -> browse.Choices:
+    """What can be filtered on, kept until a fact is added."""
+    return browse.choices(_store)
 
 
 def _filters(choices: browse.Choices) -> tuple[browse.Filters, bool]:
@@ -57,20 +63,29 @@ def _filters(choices: browse.Choices) -> tuple[browse.Filters, bool]:
         text = st.text_input("Text contains", key="text", bind="query-params")
         arm = st.multiselect("Arm", choices.arm, key="arm", bind="query-params")
         concept = st.multiselect("Concept", choices.concept, key="concept", bind="query-params")
-        strength = st.multiselect("Strength", choices.strength, format_func="{:g}".format, key="strength")
-        subject = st.multiselect("Subject", choices.subject, key="subject") if len(choices.subject) > 1 else []
-        protocol = (
-            st.multiselect("Protocol", list(choices.protocol), format_func=choices.protocol.__getitem__, key="protocol")
-            if len(choices.protocol) > 1
-            else []
+        strength = st.multiselect(
+            "Strength", choices.strength, format_func="{:g}".format, key="strength", bind="query-params"
         )
+        subject = protocol = []
+        if len(choices.subject) > 1:
+            subject = st.multiselect("Subject", choices.subject, key="subject", bind="query-params")
+        if len(choices.protocol) > 1:
+            named = choices.protocol.__getitem__
+            protocol = st.multiselect(
+                "Protocol", list(choices.protocol), format_func=named, key="protocol", bind="query-params"
+            )
         outcome = st.multiselect("Outcome", [str(outcome) for outcome in Outcome], key="outcome", bind="query-params")
         names = {"": "any judge", **choices.judge}
-        judge = st.selectbox("as read by", list(names), format_func=names.__getitem__, key="by_judge")
+        judge = st.selectbox(
+            "as read by", list(names), format_func=names.__getitem__, key="by_judge", bind="query-params"
+        )
         disputed = st.checkbox("Judges disagree", key="disputed", bind="query-params")
-        labelled = st.radio("Labels", list(LABELLED), format_func=LABELLED.__getitem__, horizontal=True, key="labelled")
-        split = st.multiselect("Split", [str(split) for split in Split], key="split")
-        with_text = st.toggle("Show first words in the list", key="with_text")
+        told = LABELLED.__getitem__
+        labelled = st.radio(
+            "Labels", list(LABELLED), format_func=told, horizontal=True, key="labelled", bind="query-params"
+        )
+        split = st.multiselect("Split", [str(split) for split in Split], key="split", bind="query-params")
+        with_text = st.toggle("Show first words in the list", key="with_text", bind="query-params")
     filters = browse.Filters(
         subject=tuple(subject),
         arm=tuple(arm),
@@ -87,24 +102,66 @@ def _filters(choices: browse.Choices) -> tuple[browse.Filters, bool]:
     return filters, with_text
 
 
-def _start_over_when_changed(filters: browse.Filters) -> None:
-    mark = digest([studies.current()[0].url, asdict(filters)])
+def _start_over_when_changed(mark: str) -> None:
     if st.session_state.get("listed") != mark:
         st.session_state["listed"] = mark
         st.session_state["reading"] = None
         st.session_state["list_page"] = 0
+        st.session_state["found"] = None
 
 
-def _first_row(at: int | None, total: int) -> int:
+def _search(
+    store: Store, filters: browse.Filters, choices: browse.Choices, at: int | None, stamp: tuple[int, ...]
+) -> search.Found:
+    """What was found, looked for as far as the page in view and one transcript past it.
+
+    New facts begin a search anew only on the first page with nothing open: a list that is being read stays as it is.
+    """
+    conditions = browse.conditions(store, filters, list(choices.judge))
+    found: search.Found | None = st.session_state["found"]
+    page = st.session_state["list_page"] if at is None else at // browse.PAGE
+    wanted = (page + 1) * browse.PAGE + 1
+    old = stamp != st.session_state.get("found_at") and at is None and page == 0
+    if found is None or old:
+        st.session_state["found_at"] = stamp
+        found = search.begin(store, conditions, slow=filters.shows_verdicts, wanted=wanted)
+    elif not found.complete and (len(found.ids) < wanted or st.session_state.pop("search_on", False)):
+        found = search.go_on(store, conditions, found, max(wanted, len(found.ids) + 1))
+    st.session_state["found"] = found
+    return found
+
+
+def _nothing(found: search.Found) -> None:
+    if found.complete:
+        st.info("No transcript fits these filters.")
+        return
+    st.info(f"None fits these filters in the {percent(found.share)} of the study that was searched.")
+    _search_on()
+
+
+def _search_on() -> None:
+    st.button("Search on", on_click=lambda: st.session_state.update(search_on=True))
+
+
+def _first_row(at: int | None, many: int) -> int:
     if at is not None:
         st.session_state["list_page"] = at // browse.PAGE
-    last = (total - 1) // browse.PAGE
+    last = (many - 1) // browse.PAGE
     st.session_state["list_page"] = min(st.session_state["list_page"], last)
     return int(st.session_state["list_page"]) * browse.PAGE
 
 
-def _list(store: Store, rows: pd.DataFrame, choices: browse.Choices, first: int, total: int, with_text: bool) -> None:
-    st.caption(f"{count(total, 'transcript')}, rows {first + 1:,} to {first + len(rows):,}")
+def _tally(found: search.Found) -> str:
+    """How many there are to read, or how many were found so far."""
+    if found.total is not None or found.complete:
+        return count(len(found.ids) if found.total is None else found.total, "transcript")
+    return f"{count(len(found.ids), 'transcript')} in the {percent(found.share)} of the study searched so far"
+
+
+def _list(
+    store: Store, rows: pd.DataFrame, choices: browse.Choices, first: int, found: search.Found, with_text: bool
+) -> None:
+    st.caption(f"{_tally(found)}, rows {first + 1:,} to {first + len(rows):,}")
     at = st.session_state.get("reading")
     shown = pd.DataFrame({"": ["▸" if first + place == at else "" for place in range(len(rows))]})
     shown["condition"] = [_condition(row, len(choices.subject) > 1) for row in rows.itertuples()]
@@ -129,8 +186,11 @@ def _list(store: Store, rows: pd.DataFrame, choices: browse.Choices, first: int,
         },
     )
     with st.container(horizontal=True, gap="small"):
+        more = first + len(rows) < len(found.ids)
         st.button("Previous rows", disabled=first == 0, on_click=_turn, args=(-1,))
-        st.button("Next rows", disabled=first + len(rows) >= total, on_click=_turn, args=(1,))
+        st.button("Next rows", disabled=not more, on_click=_turn, args=(1,))
+        if not more and not found.complete:
+            _search_on()
 
 
 def _condition(row: Any, with_subject: bool) -> str:
@@ -153,12 +213,12 @@ def _move(to: int) -> None:
     st.session_state["reading"] = to
 
 
-def _reading(store: Store, rows: pd.DataFrame, at: int | None, first: int, total: int) -> None:
+def _reading(store: Store, rows: pd.DataFrame, at: int | None, first: int, found: search.Found) -> None:
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         before, after = (0, first) if at is None else (at - 1, at + 1)
         st.button("Previous", shortcut="left", disabled=at is None or at == 0, on_click=_move, args=(before,))
-        st.button("Next", shortcut="right", disabled=after >= total, on_click=_move, args=(after,))
-        st.caption(f"Transcript {at + 1:,} of {total:,}" if at is not None else "Choose a row, or press →")
+        st.button("Next", shortcut="right", disabled=after >= len(found.ids), on_click=_move, args=(after,))
+        st.caption(f"Transcript {at + 1:,} of {_tally(found)}" if at is not None else "Choose a row, or press →")
     if at is None or not first <= at < first + len(rows):
         return
     trial = str(rows["id"].iloc[at - first])

@@ -1,0 +1,90 @@
+"""Finds transcripts a stretch of the study at a time, so that a rare find does not keep the reader waiting."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+from sqlalchemy import ColumnElement, func, select
+
+from data import tables
+from data.store import Store
+
+FEW = 2_000
+"""A find of so many transcripts is fetched whole."""
+BEST_PART = 0.6
+"""Seconds that one search may take."""
+
+_id = tables.trials.c.id
+_EDGES: tuple[str | None, ...] = (None, *(f"{number:02x}" for number in range(1, 256)), None)
+STRETCHES = tuple(pairwise(_EDGES))
+"""Bounds (from, below) of ids: they are hashes, so each stretch is about 1/256 of any study."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a search has come to: ids in their order, and how many of `STRETCHES` it has looked through.
+
+    `total` is how many transcripts there are to find, where counting them all is quick.
+    """
+
+    ids: tuple[str, ...] = ()
+    reached: int = 0
+    total: int | None = None
+
+    @property
+    def complete(self) -> bool:
+        """Whether the whole study was looked through."""
+        return self.reached == len(STRETCHES)
+
+    @property
+    def share(self) -> float:
+        """Of the study, how much was looked through."""
+        return self.reached / len(STRETCHES)
+
+
+def begin(store: Store, conditions: Sequence[ColumnElement[bool]], *, slow: bool, wanted: int) -> Found:
+    """The first `wanted` transcripts, or all that were found in the time there is.
+
+    Conditions on the trial alone are one reading of its table: few finds are fetched whole, many are counted.
+    `slow` ones ask for verdicts, trial by trial, and are only looked for as far as the time goes.
+    """
+    if slow:
+        return go_on(store, conditions, Found(), wanted)
+    few = _ids(store, conditions, FEW + 1)
+    if len(few) <= FEW:
+        return Found(tuple(sorted(few)), len(STRETCHES), len(few))
+    return replace(go_on(store, conditions, Found(), wanted), total=_total(store, conditions))
+
+
+def go_on(
+    store: Store,
+    conditions: Sequence[ColumnElement[bool]],
+    found: Found,
+    wanted: int,
+    clock: Callable[[], float] = time.monotonic,
+) -> Found:
+    """Look on from where a search stopped, until `wanted` are found or the time is up; one stretch at least."""
+    end, ids, reached = clock() + BEST_PART, list(found.ids), found.reached
+    while reached < len(STRETCHES) and len(ids) < wanted:
+        first, below = STRETCHES[reached]
+        inside = [_id >= first] if first else []
+        inside += [_id < below] if below else []
+        ids += sorted(_ids(store, [*inside, *conditions]))
+        reached += 1
+        if clock() > end:
+            break
+    return replace(found, ids=tuple(ids), reached=reached)
+
+
+def _ids(store: Store, conditions: Sequence[ColumnElement[bool]], most: int | None = None) -> list[str]:
+    with store.reading() as connection:
+        return list(connection.execute(select(_id).where(*conditions).limit(most)).scalars())
+
+
+def _total(store: Store, conditions: Sequence[ColumnElement[bool]]) -> int:
+    with store.reading() as connection:
+        query = select(func.count()).select_from(tables.trials).where(*conditions)
+        return int(connection.execute(query).scalar_one())

@@ -1,0 +1,61 @@
+"""Search: stretch by stretch it finds what one query would find, in order, and stops when the time is up."""
+
+from __future__ import annotations
+
+from itertools import count
+
+import pytest
+from sqlalchemy import literal, select
+
+from dashboard import search
+from data import tables
+
+EVEN = tables.trials.c.replicate % 2 == 0
+
+
+@pytest.fixture
+def evens(store, make_trial) -> list[str]:
+    made = {replicate: make_trial(replicate=replicate).id for replicate in range(60)}
+    return sorted(id_ for replicate, id_ in made.items() if replicate % 2 == 0)
+
+
+def test_few_are_fetched_whole_and_counted(store, evens):
+    found = search.begin(store, [EVEN], slow=False, wanted=5)
+    assert (list(found.ids), found.total, found.complete) == (evens, 30, True)
+
+
+def test_many_are_counted_and_found_as_far_as_they_are_wanted(store, evens, monkeypatch):
+    monkeypatch.setattr(search, "FEW", 10)
+    found = search.begin(store, [EVEN], slow=False, wanted=5)
+    assert found.total == 30
+    assert list(found.ids) == evens[: len(found.ids)]
+    assert 5 <= len(found.ids) < 30
+
+
+def test_stretch_by_stretch_nothing_is_missed_or_found_twice(store, evens):
+    found, seen = search.Found(), [0]
+    while not found.complete:
+        found = search.go_on(store, [EVEN], found, len(found.ids) + 1)
+        seen.append(len(found.ids))
+    assert list(found.ids) == evens
+    assert seen == sorted(seen)
+    assert found.share == 1
+
+
+def test_ids_that_are_no_hashes_are_found_too(store, make_trial):
+    trial = store.trials([make_trial().id])[0]
+    with store.writing() as connection:
+        row = dict(connection.execute(select(tables.trials)).mappings().one())
+        for id_ in ("", "zz", "Ü", "00", "ff"):
+            store.insert(connection, tables.trials, [{**row, "id": id_}])
+    found = search.begin(store, [literal(True)], slow=True, wanted=99)
+    assert sorted(found.ids) == sorted([trial.id, "", "zz", "Ü", "00", "ff"])
+
+
+def test_a_search_stops_when_its_time_is_up_and_goes_on_from_there(store, evens):
+    ticks = count(0.0, search.BEST_PART)
+    found = search.go_on(store, [EVEN], search.Found(), 1000, clock=lambda: next(ticks))
+    assert found.reached == 2
+    assert not found.complete
+    rest = search.go_on(store, [EVEN], found, 1000)
+    assert list(rest.ids) == evens
