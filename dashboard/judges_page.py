@@ -115,7 +115,13 @@ def _verdict(document: dict[str, Any], judge: str) -> None:
 def _errors(document: dict[str, Any]) -> None:
     st.subheader("Errors by arm")
     reading = st.segmented_control(
-        "Counted as", list(READINGS), default="as_event", required=True, format_func=READINGS.__getitem__, key="reading"
+        "Counted as",
+        list(READINGS),
+        default="as_event",
+        required=True,
+        format_func=READINGS.__getitem__,
+        key="reading",
+        bind="query-params",
     )
     st.caption(
         "The event: the injected concept identified; in the other arms, anything claimed. The study's pass: the "
@@ -162,7 +168,9 @@ def _agreement(document: dict[str, Any]) -> None:
         st.text("No two judges or raters read the same transcripts.")
         return
     names = list(tidy.COEFFICIENTS.values())
-    coefficient = st.segmented_control("Coefficient", names, default="Gwet's AC1", required=True, key="coefficient")
+    coefficient = st.segmented_control(
+        "Coefficient", names, default="Gwet's AC1", required=True, key="coefficient", bind="query-params"
+    )
     shown = coefficient or "Gwet's AC1"
     show_chart(
         figures.agreement_matrix(agreement, coefficient=shown),

@@ -71,7 +71,9 @@ def _sidebar(desk: Desk) -> None:
             st.session_state.pop("rater")
             st.query_params.pop("rater", None)
             st.rerun()
-        desk.choose(st.radio("Queue", list(STRATEGIES), format_func=STRATEGIES.__getitem__, key="strategy"))
+        desk.choose(
+            st.radio("Queue", list(STRATEGIES), format_func=STRATEGIES.__getitem__, key="strategy", bind="query-params")
+        )
 
 
 @st.fragment

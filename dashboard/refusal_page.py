@@ -9,6 +9,7 @@ import streamlit as st
 from dashboard import studies
 from dashboard import telling_fits as telling
 from dashboard.charts import show_chart
+from dashboard.filters import narrowed
 from dashboard.fitted import Fitted, all_fitted, answering, records
 from dashboard.words import literal, unbroken
 from stats import behind_figures, figures
@@ -27,6 +28,7 @@ def show() -> None:
     if fit is None or fit.failed or fit.overall(REFUSAL).empty:
         studies.offer(place, "fit", "No fit of this study gives refusal yet.")
         return
+    fit = narrowed(fit)
     left, right = st.columns([3, 2], gap="large")
     with left:
         _figure(fit)

@@ -10,6 +10,7 @@ import streamlit as st
 
 from dashboard import studies, telling
 from dashboard.charts import show_chart
+from dashboard.filters import narrowed
 from dashboard.fitted import CORRECTED, FIGURES, Fitted, all_fitted, answering, records
 from dashboard.words import estimand as called
 from dashboard.words import literal, unbroken
@@ -40,8 +41,9 @@ def show() -> None:
     if _absent(place, fit, name):
         return
     assert fit is not None
+    fit = narrowed(fit)
     _figure(fits, fit, name)
-    _words(store, fit, name)
+    _words(place, store, fit, name)
     _pair(fit, name)
     _parts(fit, name)
     _cells(fit, name)
@@ -122,7 +124,7 @@ def _overlay(fit: Fitted, name: str) -> pd.DataFrame:
     if fit.view == "published" or name not in OVERLAID:
         return pd.DataFrame()
     published = _published()
-    if published is None or not st.toggle("Beside the published study's models", key="overlay"):
+    if published is None or not st.toggle("Beside the published study's models", key="overlay", bind="query-params"):
         return pd.DataFrame()
     st.caption(
         "The published models answered another protocol and were read by another judge: no one-to-one comparison."
@@ -143,7 +145,7 @@ def _published() -> Fitted | None:
     return None
 
 
-def _words(store: Store, fit: Fitted, name: str) -> None:
+def _words(place: studies.Place, store: Store, fit: Fitted, name: str) -> None:
     rows = fit.overall(name).sort_values("parameters")
     left, right = st.columns([2, 3], gap="large")
     with left:
@@ -156,7 +158,9 @@ def _words(store: Store, fit: Fitted, name: str) -> None:
         said += telling.every_step(fit.beside("ladder"), name)
         for line in said or ["One model, or models of one size: this study cannot say."]:
             st.text(unbroken(line))
-    if dips := list(telling.dips(fit.estimands, lee_bounds(store, fit))):
+    if dips := list(
+        telling.dips(fit.estimands, lee_bounds(place.url, studies.stamp(store), fit.view, fit.judge, store))
+    ):
         st.subheader("Where refusals bend the figure")
         for line in dips:
             st.text(unbroken(line))
@@ -164,11 +168,15 @@ def _words(store: Store, fit: Fitted, name: str) -> None:
     st.text(telling.COMPARABLE)
 
 
-def lee_bounds(store: Store, fit: Fitted) -> dict[str, Bounds]:
-    """Lee's bounds on net detection of the always-engaged, by subject, from the counts behind a fit."""
-    if fit.view.startswith("corrected"):
+@st.cache_data(max_entries=16, show_spinner=False)
+def lee_bounds(url: str, stamp: tuple[int, ...], view: str, judge: str | None, _store: Store) -> dict[str, Bounds]:
+    """Lee's bounds on net detection of the always-engaged, by subject, from the counts behind a fit.
+
+    Kept until a fact is added to the study at `url`.
+    """
+    if view.startswith("corrected"):
         return {}
-    cells = published_cells(store) if fit.view == "published" else judged_cells(store, fit.judge)
+    cells = published_cells(_store) if view == "published" else judged_cells(_store, judge)
     at = {name: place for place, name in enumerate(cells.classes)}
     found = {}
     for subject in cells.frame["subject"].unique():

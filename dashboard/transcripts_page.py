@@ -10,6 +10,7 @@ import streamlit as st
 
 from dashboard import browse, looks, reader, search, studies
 from dashboard.evidence import show_evidence
+from dashboard.filters import several
 from dashboard.person import rater_name
 from dashboard.words import count, percent
 from data.outcomes import Outcome
@@ -61,20 +62,14 @@ def _filters(choices: browse.Choices) -> tuple[browse.Filters, bool]:
     with st.sidebar:
         st.caption("Filters")
         text = st.text_input("Text contains", key="text", bind="query-params")
-        arm = st.multiselect("Arm", choices.arm, key="arm", bind="query-params")
-        concept = st.multiselect("Concept", choices.concept, key="concept", bind="query-params")
-        strength = st.multiselect(
-            "Strength", choices.strength, format_func="{:g}".format, key="strength", bind="query-params"
-        )
-        subject = protocol = []
-        if len(choices.subject) > 1:
-            subject = st.multiselect("Subject", choices.subject, key="subject", bind="query-params")
-        if len(choices.protocol) > 1:
-            named = choices.protocol.__getitem__
-            protocol = st.multiselect(
-                "Protocol", list(choices.protocol), format_func=named, key="protocol", bind="query-params"
-            )
-        outcome = st.multiselect("Outcome", [str(outcome) for outcome in Outcome], key="outcome", bind="query-params")
+        arm = several("Arm", choices.arm, "arm")
+        concept = several("Concept", choices.concept, "concept")
+        strength = several("Strength", choices.strength, "strength", "{:g}".format)
+        subject = several("Subject", choices.subject, "subject") if len(choices.subject) > 1 else []
+        protocols = list(choices.protocol)
+        named = choices.protocol.__getitem__
+        protocol = several("Protocol", protocols, "protocol", named) if len(protocols) > 1 else []
+        outcome = several("Outcome", [str(outcome) for outcome in Outcome], "outcome")
         names = {"": "any judge", **choices.judge}
         judge = st.selectbox(
             "as read by", list(names), format_func=names.__getitem__, key="by_judge", bind="query-params"
@@ -84,7 +79,7 @@ def _filters(choices: browse.Choices) -> tuple[browse.Filters, bool]:
         labelled = st.radio(
             "Labels", list(LABELLED), format_func=told, horizontal=True, key="labelled", bind="query-params"
         )
-        split = st.multiselect("Split", [str(split) for split in Split], key="split", bind="query-params")
+        split = several("Split", [str(split) for split in Split], "split")
         with_text = st.toggle("Show first words in the list", key="with_text", bind="query-params")
     filters = browse.Filters(
         subject=tuple(subject),

@@ -191,9 +191,14 @@ def verdict_prior(x: Array, v: Verdicts, precision: Array, way: Way, grad: Array
     d_wrong, d_log_tau, _, d_agree = split_verdicts(grad, v, classes)
     total = way.log_volume
     gaps, slopes = (wrong.ravel() - v.wrong_mean) / v.wrong_sd, d_wrong.ravel()
-    for k in range(gaps.size):
-        total -= 0.5 * gaps[k] * gaps[k]
-        slopes[k] -= gaps[k] / v.wrong_sd
+    many = gaps.size // v.arms
+    common = v.wrong_alike / (1.0 + (many - 1) * v.wrong_alike)
+    for arm in range(v.arms):
+        whole = gaps[arm * many : (arm + 1) * many].sum()
+        for k in range(arm * many, (arm + 1) * many):
+            pulled = (gaps[k] - common * whole) / (1.0 - v.wrong_alike)
+            total -= 0.5 * gaps[k] * pulled
+            slopes[k] -= pulled / v.wrong_sd
     gaps, slopes = agree.ravel() / v.agreement_sd, d_agree.ravel()
     for k in range(gaps.size):
         total -= 0.5 * gaps[k] * gaps[k]

@@ -28,12 +28,12 @@ from stats.quiet import import_arviz
 if TYPE_CHECKING:
     from stats.pilot import Block
 
-VERSION = "3"
+VERSION = "4"
 """Part of every fit's hash: raise it when a change of the model makes stored fits out of date."""
 
 SCALES = ("log_scale", "log_judge_scale")
 SHAPING = ("arm", "deviation", "group", "full", "pairs", "possible")
-PRIOR_PARTS = (*SHAPING, "wrong_mean", "wrong_sd", "scale", "agreement_sd")
+PRIOR_PARTS = (*SHAPING, "wrong_mean", "wrong_sd", "wrong_alike", "scale", "agreement_sd")
 """Parts of `Verdicts` that don't depend on what was seen."""
 Density = Callable[[np.ndarray], tuple[float, np.ndarray]]
 
@@ -289,7 +289,10 @@ def _rows(pm: Any, pt: Any, logs: Any, v: Verdicts, classes: int) -> Any:
     from stats.density import NEVER
 
     judges = v.full.shape[1]
-    wrong = pm.Normal("wrong", v.wrong_mean, v.wrong_sd, shape=(v.arms, judges, classes, classes - 1))
+    many = judges * classes * (classes - 1)
+    covariance = v.wrong_sd**2 * (v.wrong_alike + (1.0 - v.wrong_alike) * np.eye(many))
+    wrong = pm.MvNormal("wrong", np.full(many, v.wrong_mean), covariance, shape=(v.arms, many))
+    wrong = wrong.reshape((v.arms, judges, classes, classes - 1))
     scale = pm.HalfNormal("judge_scale", v.scale, shape=(v.groups, judges))
     accuracy = pm.Normal("accuracy", 0.0, 1.0, shape=(len(v.group), judges, classes))
     agreement = pm.Normal("agreement", 0.0, v.agreement_sd, shape=(v.arms, len(v.pairs)))

@@ -66,6 +66,7 @@ class Verdicts(NamedTuple):
     groups: int
     wrong_mean: float
     wrong_sd: float
+    wrong_alike: float
     scale: float
     agreement_sd: float
 
@@ -138,6 +139,7 @@ def verdicts_of(patterns: Patterns, priors: Priors, external: Sequence[External]
         groups=int(group.max()) + 1 if len(group) else 0,
         wrong_mean=priors.judge_wrong_mean,
         wrong_sd=priors.judge_wrong_sd,
+        wrong_alike=priors.judge_wrong_alike,
         scale=priors.judge_scale,
         agreement_sd=priors.judge_agreement_sd,
     )

@@ -41,6 +41,10 @@ class Priors:
     judge_wrong_mean, judge_wrong_sd : float
         Logit of each wrong class against the right one in a judge's confusion row. A mean of -2.5 says that
         judges are better than chance (about 3 in 4 right), the standard deviation leaves .35 to .95 open.
+    judge_wrong_alike : float
+        Correlation of these logits within an arm, over all judges and classes, from 0 to below 1: answers that are hard
+        to read are hard for every judge. Were they unrelated, a prior on each would add up to a firm opinion of how
+        often judges err on the whole, which no label could shift (decision 0014).
     judge_scale : float
         Deviations of a judge's accuracy by concept and subject, within an arm.
     judge_agreement_sd : float
@@ -73,6 +77,7 @@ class Priors:
     subject_depth_scale: float = 0.5
     judge_wrong_mean: float = -2.5
     judge_wrong_sd: float = 1.5
+    judge_wrong_alike: float = 0.5
     judge_scale: float = 0.5
     judge_agreement_sd: float = 1.0
 
@@ -86,6 +91,8 @@ class Priors:
             number = isinstance(value, int | float) and not isinstance(value, bool)
             if not number or (not name.endswith("_mean") and not 0 < value < float("inf")):
                 raise BadInput(f"prior '{name}' is {value!r}: give a positive number")
+            if name.endswith("_alike") and value >= 1:
+                raise BadInput(f"prior '{name}' is {value!r}: it is a correlation: give a number between 0 and 1")
         return cls(**{name: float(value) for name, value in values.items()})
 
     def as_dict(self) -> dict[str, float]:

@@ -83,7 +83,9 @@ def prior_draw(model: Model, rng: np.random.Generator) -> np.ndarray:
     point = {name: rng.normal(size=shape) for name, shape in model.shapes.items()}
     point["log_scale"] = np.log(np.abs(point["log_scale"]) * model.arrays.scale)
     if v is not None:
-        point["wrong"] = v.wrong_mean + v.wrong_sd * point["wrong"]
+        common = rng.normal(size=(v.arms, 1, 1, 1))
+        alike = np.sqrt(v.wrong_alike) * common + np.sqrt(1.0 - v.wrong_alike) * point["wrong"]
+        point["wrong"] = v.wrong_mean + v.wrong_sd * alike
         point["log_judge_scale"] = np.log(np.abs(point["log_judge_scale"]) * v.scale)
         point["agreement"] = v.agreement_sd * point["agreement"]
     return model.natural(np.concatenate([values.ravel() for values in point.values()]))

@@ -162,6 +162,8 @@ def in_pymc(model: Model):
         scale = np.exp(point["log_scale"])[a.group]
         point["fixed"], point["deviation"] = point["coefficient"][:fixed], point["coefficient"][fixed:] / scale
         shrunk = -np.log(scale).sum()
+        if v is not None:
+            point["wrong"] = point["wrong"].reshape(v.arms, -1)
         if v is not None and len(v.group):
             own = np.exp(point["log_judge_scale"])[v.group]
             point["accuracy"] = point["accuracy"] / own[:, :, None]

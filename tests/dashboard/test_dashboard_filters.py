@@ -1,0 +1,75 @@
+"""Filters are one choice for every page: they survive a change of page, and a page's address brings its view back."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from dashboard_browser import calm
+
+pytestmark = pytest.mark.browser
+
+SMALL, LARGE = "Qwen2.5-0.5B-Instruct", "Qwen2.5-14B-Instruct"
+
+
+def choose(page, label: str, *values: str) -> None:
+    """Pick options of a list in the sidebar by keyboard."""
+    for value in values:
+        box = page.get_by_test_id("stSidebar").get_by_role("combobox", name=re.compile(label))
+        box.fill(value)
+        page.get_by_role("option", name=value, exact=True).wait_for()
+        box.press("Enter")
+        calm(page)
+    page.keyboard.press("Escape")
+
+
+def asked(page) -> dict[str, list[str]]:
+    """What the address asks for."""
+    return parse_qs(urlsplit(page.url).query)
+
+
+def said(page, subject: str) -> bool:
+    """Whether the page tells a model's figure with its interval."""
+    return page.get_by_text(f"{subject}: ").filter(has_text="interval").count() > 0
+
+
+def test_a_filter_narrows_the_figures_and_goes_along_to_the_next_page(visit):
+    page = visit("published", "scaling")
+    assert said(page, SMALL)
+    choose(page, "Subject", LARGE, "Qwen2.5-7B-Instruct")
+    assert asked(page)["subject"] == [LARGE, "Qwen2.5-7B-Instruct"]
+    assert said(page, LARGE)
+    assert not said(page, SMALL)
+    page.get_by_role("link", name="Refusal", exact=True).click()
+    page.get_by_role("heading", name="Refusal", level=1).wait_for()
+    calm(page)
+    assert asked(page)["subject"] == [LARGE, "Qwen2.5-7B-Instruct"]
+    assert page.get_by_text(re.compile(f"^{LARGE} refuses")).count() == 1
+    assert page.get_by_text(re.compile(f"^{SMALL}")).count() == 0
+
+
+def test_a_page_sent_as_a_link_opens_as_it_was(visit):
+    page = visit("demo", "transcripts")
+    choose(page, "Concept", "ocean")
+    choose(page, "Outcome", "identified")
+    page.get_by_text("Judges disagree").click()
+    page.get_by_text("Not labelled").click()
+    calm(page)
+    told = page.get_by_text(re.compile(r"transcripts?, rows")).text_content()
+    sent = urlsplit(page.url).query
+    again = visit("demo", "transcripts", "&" + sent)
+    assert again.get_by_text(re.compile(r"transcripts?, rows")).text_content() == told
+    assert asked(again) == asked(page)
+
+
+def test_a_filter_that_another_study_does_not_know_is_let_go(visit):
+    page = visit("demo", "transcripts", "&concept=ocean")
+    page.get_by_label("Study", exact=True).click()
+    page.get_by_role("option", name="published", exact=True).click()
+    page.get_by_text("This study has no transcripts").wait_for()
+    page.get_by_role("link", name="Scaling", exact=True).click()
+    page.get_by_role("heading", name="Scaling", level=1).wait_for()
+    calm(page)
+    assert page.get_by_test_id("stException").count() == 0
+    assert said(page, SMALL)
