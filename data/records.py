@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -89,9 +89,22 @@ def digest(value: Any, length: int = 32) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:length]
 
 
-def now() -> str:
-    """Current time, UTC, ISO 8601 with microseconds: sorts as text and is the same on every database."""
-    return datetime.now(UTC).isoformat(timespec="microseconds")
+def now(after: str = "") -> str:
+    """Current time, UTC, ISO 8601 with microseconds: sorts as text and is the same on every database.
+
+    Later than `after`, another such time, even where the clock was set back in between; what is no time is ignored.
+    """
+    moment = _stamp(datetime.now(UTC))
+    if moment > after:
+        return moment
+    try:
+        return _stamp(datetime.fromisoformat(after) + timedelta(microseconds=1))
+    except (ValueError, OverflowError):
+        return moment
+
+
+def _stamp(moment: datetime) -> str:
+    return moment.isoformat(timespec="microseconds")
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,8 +42,8 @@ def is_current(connection: Connection) -> bool:
     return current_version(connection) == ScriptDirectory.from_config(_config()).get_current_head()
 
 
-def upgrade(connection: Connection) -> None:
-    """Run the missing migrations on an open transaction."""
+def upgrade(connection: Connection, to: str = "head") -> None:
+    """Run the missing migrations, up to the newest or another one, on an open transaction."""
     config = _config()
     config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    command.upgrade(config, to)

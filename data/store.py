@@ -11,22 +11,11 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import pandas as pd
-from sqlalchemy import (
-    Connection,
-    Engine,
-    Select,
-    Table,
-    create_engine,
-    event,
-    func,
-    make_url,
-    select,
-)
+from sqlalchemy import Connection, Engine, Select, Table, func, select
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import ArgumentError, DatabaseError, IntegrityError, NoSuchModuleError
 
 from data import schema, tables
-from data.errors import BadInput, StoreError
+from data.database import WRITE, connect, plain_errors, shown
 from data.records import (
     Arm,
     Condition,
@@ -41,7 +30,6 @@ from data.records import (
     split_of,
 )
 
-WRITE = "gnomon_write"
 CHUNK = 500
 CONDITION = tuple(part.name for part in fields(Condition))
 TRIAL = tuple(part.name for part in fields(Trial) if part.name != "condition")
@@ -75,18 +63,9 @@ class Store:
         Raises `StoreVersionError` for a newer database, `BadInput` for a URL or file that is no Gnomon
         database, `StoreError` where the database cannot be reached.
         """
-        try:
-            engine = create_engine(make_url(url))
-        except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as error:
-            raise BadInput(
-                f"database '{url}': {_first_line(error)}: use sqlite:///FILE or postgresql+psycopg://..."
-            ) from error
-        if engine.dialect.name == "sqlite":
-            _prepare_sqlite(engine)
-        store = cls(engine)
-        shown = engine.url.render_as_string(hide_password=True)
+        store = cls(connect(url))
         with store.reading() as connection:
-            schema.check_version(connection, shown)
+            schema.check_version(connection, shown(store.engine))
             current = schema.is_current(connection)
         if not current:
             with store.writing() as connection:
@@ -100,14 +79,14 @@ class Store:
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """One consistent view of the database."""
-        with _plain_errors(self.engine), self.engine.begin() as connection:
+        with plain_errors(self.engine), self.engine.begin() as connection:
             yield connection
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
         """One transaction that takes the write lock at once; all of it is stored or nothing."""
         with (
-            _plain_errors(self.engine),
+            plain_errors(self.engine),
             self.engine.connect().execution_options(**{WRITE: True}) as connection,
             connection.begin(),
         ):
@@ -168,15 +147,20 @@ class Store:
 
     def add_fit(self, fit: Mapping[str, Any]) -> int:
         """Keep a fit (columns of `tables.fits` but for time and code version) under its hash."""
-        return self._add(tables.fits, [{**fit, "code_version": code_version(), "created_at": now()}])
+        return self._add(tables.fits, [{**fit, "code_version": code_version(), "created_at": ""}])
 
     def log(self, kind: str, detail: Mapping[str, Any]) -> None:
         """Record that something happened that later readers should know of."""
         self._add(tables.events, [{"kind": kind, "detail": dict(detail), "created_at": now()}])
 
     def insert(self, connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> int:
-        """Insert rows on an open transaction, skipping those whose key is there; returns how many were new."""
+        """Insert rows on an open transaction, skipping those whose key is there; returns how many were new.
+
+        A row that has no time yet gets the present one, later than the row before it.
+        """
         statement = self._insert(table).on_conflict_do_nothing()
+        if "created_at" in table.c and not all(row["created_at"] for row in rows):
+            rows = _stamped(rows, after=_latest(connection, table, rows))
         return sum(connection.execute(statement, [dict(row) for row in part]).rowcount for part in chunks(rows))
 
     # -- asking ------------------------------------------------------------------------------------------
@@ -270,51 +254,31 @@ class Store:
             return self.insert(connection, table, rows)
 
 
-def _prepare_sqlite(engine: Engine) -> None:
-    """WAL, full sync, foreign keys and real transactions (SQLAlchemy's recipe for the sqlite3 driver)."""
+def _latest(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> str:
+    """Newest of the times that decide with those of `rows` what came first: the clock may have been set back.
 
-    @event.listens_for(engine, "connect")
-    def _connect(connection: Any, _record: Any) -> None:
-        connection.isolation_level = None
-        cursor = connection.cursor()
-        for setting in ("busy_timeout=30000", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
-            cursor.execute(f"PRAGMA {setting}")
-        cursor.close()
-
-    @event.listens_for(engine, "begin")
-    def _begin(connection: Connection) -> None:
-        write = connection.get_execution_options().get(WRITE, False)
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+    Facts are set against the last fit (which they make stale), fits and versions of a judge against each other, labels
+    against those on the same trials.
+    """
+    queries = [select(func.max(tables.fits.c.created_at))]
+    if table is tables.judges:
+        queries.append(select(func.max(table.c.created_at)))
+    if table is tables.labels:
+        ids = list({row["trial"] for row in rows})
+        queries += [select(func.max(table.c.created_at)).where(table.c.trial.in_(part)) for part in chunks(ids)]
+    return max(str(connection.execute(query).scalar() or "") for query in queries)
 
 
-@contextmanager
-def _plain_errors(engine: Engine) -> Iterator[None]:
-    """Turn the driver's errors into one line that says what to do."""
-    where = engine.url.render_as_string(hide_password=True)
-    try:
-        yield
-    except IntegrityError as error:
-        raise BadInput(f"database {where}: {_mending(_first_line(error.orig))}") from error
-    except DatabaseError as error:
-        raise StoreError(f"database {where}: {_mending(_first_line(error.orig))}") from error
+def _stamped(rows: Iterable[Mapping[str, Any]], after: str) -> list[Mapping[str, Any]]:
+    moments = _moments(after)
+    return [{**row, "created_at": row["created_at"] or next(moments)} for row in rows]
 
 
-def _mending(problem: str) -> str:
-    hints = {
-        "FOREIGN KEY": "add what the row refers to first",
-        "disk is full": "make room on the disk and run the same command again; what was stored before is safe",
-        "disk I/O error": "make room on the disk or mend it and run the same command again; what was stored is safe",
-        "locked": "another command is writing; wait for it and run this one again",
-        "unable to open": "make its folder, or name another file under 'database' in study.toml",
-        "not a database": "the file is no SQLite database: name another under 'database' in study.toml",
-        "malformed": "the file is damaged: restore a backup",
-        "readonly": "the file or its folder may not be written: change its permissions",
-    }
-    return next((f"{problem}: {hint}" for part, hint in hints.items() if part in problem), problem)
-
-
-def _first_line(error: object) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+def _moments(after: str) -> Iterator[str]:
+    """The present time, again and again, each later than the last."""
+    while True:
+        after = now(after=after)
+        yield after
 
 
 def chunks(rows: Sequence[Any]) -> Iterator[Sequence[Any]]:
@@ -324,11 +288,10 @@ def chunks(rows: Sequence[Any]) -> Iterator[Sequence[Any]]:
 
 
 def trial_row(trial: Trial) -> dict[str, Any]:
-    """A trial as the row of its table; time and code version are filled in where they are not given."""
+    """A trial as the row of its table; its code version is filled in where it is not given."""
     condition = {name: getattr(trial.condition, name) for name in CONDITION}
     condition["study_seed"] = condition.pop("seed")
     rest = {name: getattr(trial, name) for name in TRIAL}
-    rest["created_at"] = trial.created_at or now()
     rest["code_version"] = trial.code_version or code_version()
     return {
         **condition,
@@ -366,7 +329,7 @@ def _facts_row(facts: Any) -> dict[str, Any]:
 def judge_row(judge: JudgeVersion) -> dict[str, Any]:
     """A judge version as the row of its table."""
     row = {"version": judge.version, "name": judge.name, "kind": judge.kind, "config": dict(judge.config)}
-    return {**row, "created_at": now()}
+    return {**row, "created_at": ""}
 
 
 def verdict_row(verdict: Verdict) -> dict[str, Any]:
@@ -376,7 +339,6 @@ def verdict_row(verdict: Verdict) -> dict[str, Any]:
         **rest,
         **_facts_row(verdict.facts),
         "state": str(verdict.state),
-        "created_at": verdict.created_at or now(),
     }
 
 
@@ -389,5 +351,4 @@ def label_row(label: Label) -> dict[str, Any]:
         "kind": str(label.kind),
         "role": str(label.role),
         "exposure": str(label.exposure),
-        "created_at": label.created_at or now(),
     }

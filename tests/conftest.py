@@ -37,10 +37,8 @@ def postgres_url(postgres_server: str) -> Iterator[str]:
 
 @pytest.fixture
 def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Where `store` lies: in SQLite, or where a test or folder is parametrized with `postgresql`, in PostgreSQL."""
-    if getattr(request, "param", "sqlite") == "postgresql":
-        return request.getfixturevalue("postgres_url")
-    return f"sqlite:///{tmp_path / 'gnomon.db'}"
+    """Where `store` lies: in SQLite, unless a test is parametrized otherwise or its file says `store_url = on_both`."""
+    return database.place(request, tmp_path, getattr(request, "param", "sqlite"))
 
 
 @pytest.fixture

@@ -1,15 +1,17 @@
-"""A real PostgreSQL server for a test session, and a new database in it for each test; needs no root and no set-up."""
+"""A real PostgreSQL server for a test session, with a new database for each test, and tests on both kinds."""
 
 from __future__ import annotations
 
 import os
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
+import pytest
 from sqlalchemy import create_engine, make_url, text
 
 DATABASE = "GNOMON_TEST_DATABASE"
@@ -41,6 +43,17 @@ def server() -> Iterator[str]:
             started.cleanup()
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def on_both(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The fixture `store_url` for a file or folder whose tests run on both databases: `store_url = on_both` there."""
+    return place(request, tmp_path, request.param)
+
+
+def place(request: pytest.FixtureRequest, folder: Path, kind: str) -> str:
+    """URL of a new database of a kind."""
+    return request.getfixturevalue("postgres_url") if kind == "postgresql" else f"sqlite:///{folder / 'gnomon.db'}"
+
+
 @contextmanager
 def fresh(url: str) -> Iterator[str]:
     """URL of a new database on the server at `url`, dropped at the end whoever is still connected."""
@@ -50,6 +63,13 @@ def fresh(url: str) -> Iterator[str]:
         yield make_url(url).set(database=name).render_as_string(hide_password=False)
     finally:
         _run(url, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def together(*calls: Callable[[], None]) -> None:
+    """Make calls at once, each in a thread of its own; what one raises is raised."""
+    with ThreadPoolExecutor(len(calls)) as pool:
+        for call in [pool.submit(call) for call in calls]:
+            call.result()
 
 
 def _run(url: str, statement: str) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
+from database import on_both
 
 from calibration.labels import COLUMNS, disagreements, label_events, rater_labels, reference_labels
 from calibration.revisions import revisions
@@ -17,6 +18,7 @@ SILENT = Facts(claims=False, concept="none", coherent=True, refused=False)
 NAMED = Facts(claims=True, concept="ocean", coherent=True, refused=False)
 REFUSED = Facts(claims=False, concept="none", coherent=True, refused=True)
 
+store_url = on_both
 Make = Callable[..., Trial]
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from database import on_both
 
 from calibration.confusion import Evidence, evidence, weights
 from calibration.correction import corrections
@@ -18,6 +19,7 @@ from data.errors import BadInput
 from data.records import Facts, JudgeVersion, Label, LabelKind, Split, Trial, Verdict, VerdictState
 from data.store import Store
 
+store_url = on_both
 Make = Callable[..., Trial]
 POOL = [f"t{place:02d}" for place in range(40)]
 DOUBTED = set(POOL[:12])
