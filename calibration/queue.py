@@ -6,15 +6,18 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import pandas as pd
+from sqlalchemy import func, select
 
 from calibration import planning
 from calibration.facts import judge_frame, ok_verdicts, trial_frame
 from calibration.labels import label_events
 from calibration.lookahead import best_order
 from calibration.planning import AUDIT_ONE_IN
+from data import tables
 from data.errors import BadInput
 from data.records import LabelKind
 from data.store import Store
@@ -79,7 +82,7 @@ def next_items(
         telling, order = telling_strata(store, estimand, view, pool, n, seed)
         items = draw_focused(pool, telling, order, n, random, UNCERTAIN)
     else:
-        items = draw(pool, disputed_trials(store), n, random, strategy=strategy)
+        items = draw(pool, _known(store).disputed, n, random, strategy=strategy)
     return [item for item in items if store.lease(item.trial, rater, lease_seconds)]
 
 
@@ -90,8 +93,36 @@ def candidates(store: Store, rater: str) -> list[str]:
     own = set(standing.loc[standing["rater"] == rater, "trial"])
     done = set(standing.loc[standing["kind"] == str(LabelKind.LABEL), "trial"])
     held = store.leased_to_others(rater)
-    free = [trial for trial in trial_frame(store)["trial"] if trial not in own and trial not in held]
+    free = [trial for trial in _known(store).trials if trial not in own and trial not in held]
     return [trial for trial in free if trial not in done] or free
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What a queue needs of trials and verdicts, as of a state of the study."""
+
+    state: tuple[object, ...]
+    trials: list[str]
+    disputed: set[str]
+
+
+_KNOWN: WeakKeyDictionary[Store, _Known] = WeakKeyDictionary()
+
+
+def _known(store: Store) -> _Known:
+    """Trials and disputed ones, read again when one of either was added or the study's settings changed.
+
+    A rater takes some hundred calls to label a study, and reading all of its verdicts for each would keep them waiting.
+    """
+    with store.reading() as connection:
+        trials = connection.execute(select(func.count()).select_from(tables.trials)).scalar_one()
+        newest = connection.execute(select(func.max(tables.verdicts.c.id))).scalar()
+    state = (trials, newest, repr(sorted(store.study().items())))
+    known = _KNOWN.get(store)
+    if known is None or known.state != state:
+        known = _Known(state, list(trial_frame(store)["trial"]), disputed_trials(store))
+        _KNOWN[store] = known
+    return known
 
 
 def disputed_trials(store: Store, judges: Sequence[str] | None = None) -> set[str]:

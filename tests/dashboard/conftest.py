@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,29 +11,20 @@ import dashboard_demo as demo
 import pytest
 from dashboard_browser import calm
 
-from dashboard import launch
-from dashboard.studies import VARIABLE, encode
+from bench.browser import ARGUMENTS, executable, serving
 from data import shipped
 from data.store import Store
 
 PICTURES = os.environ.get("GNOMON_SCREENSHOTS") == "1"
 collect_ignore = [] if PICTURES else ["test_dashboard_pictures.py"]
 
-NAMES = ("chromium", "chromium-browser", "google-chrome")
-ARGUMENTS = (
-    "--no-sandbox",
-    "--disable-dev-shm-usage",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-)
 SERVED: dict[str, Callable[[Store], None]] = {
     "demo": demo.fill,
     "fitted": demo.fill_fitted,
     "published": demo.fill_published_fitted,
     "bare": lambda store: demo.fill(store, labels=False, fits=False),
     "rapid": lambda store: demo.fill(store, labels=False, fits=False),
+    "journey": lambda store: demo.fill(store, labels=False, fits=False),
     "failed": demo.fill_failed,
 }
 
@@ -45,10 +34,9 @@ def chromium():
     """A running browser: the machine's own, else Playwright's; skips, or fails where GNOMON_REQUIRE_BROWSER is 1."""
     from playwright.sync_api import Error, sync_playwright
 
-    found = next((path for name in NAMES if (path := shutil.which(name))), None)
     with sync_playwright() as playwright:
         try:
-            browser = playwright.chromium.launch(executable_path=found, args=list(ARGUMENTS))
+            browser = playwright.chromium.launch(executable_path=executable(), args=list(ARGUMENTS))
         except Error as error:
             reason = f"no Chromium to test the dashboard in: {str(error).splitlines()[0]}"
             if os.environ.get("GNOMON_REQUIRE_BROWSER") == "1":
@@ -98,19 +86,9 @@ def _pictured(folder: Path) -> dict[str, str]:
 @pytest.fixture(scope="session")
 def server(urls: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Address of a server that shows all of these studies, started exactly as `serve` starts it."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
     log = tmp_path_factory.mktemp("server") / "log.txt"
-    environment = {**os.environ, VARIABLE: encode(list(urls.items()))}
-    with log.open("wb") as out:
-        child = subprocess.Popen(launch.command("127.0.0.1", port), env=environment, stdout=out, stderr=out)
-        try:
-            launch.wait_until_up(f"http://127.0.0.1:{port}", child)
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            child.terminate()
-            child.wait(10)
+    with serving(urls, log) as address:
+        yield address
     assert "Traceback" not in log.read_text(), log.read_text()[-3000:]
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-ANSWER = '.st-key-answer [data-testid="transcript"]'
-READY = '[data-testid="stApp"][data-test-script-state="notRunning"]'
+from bench.browser import ANSWER, READY
+
 CALM = """() => {
   const app = document.querySelector('[data-testid="stApp"]');
   const idle = app !== null && app.dataset.testScriptState === "notRunning";

@@ -59,11 +59,11 @@ _CHANCE = {
 }
 
 
-def conditions() -> Iterator[tuple[Condition, int]]:
+def conditions(times: int) -> Iterator[tuple[Condition, int]]:
     for protocol in ("p-plain", "p-stern"):
-        for replicate in range(16):
+        for replicate in range(16 * times):
             yield _condition(Arm.CONTROL, None, 0.0, protocol), replicate
-        for arm, replicates in ((Arm.INJECTION, 4), (Arm.RANDOM, 2)):
+        for arm, replicates in ((Arm.INJECTION, 4 * times), (Arm.RANDOM, 2 * times)):
             for concept, strength, replicate in product(CONCEPTS, (2.0, 4.0), range(replicates)):
                 yield _condition(arm, concept, strength, protocol), replicate
 
@@ -84,8 +84,11 @@ def _condition(arm: Arm, concept: str | None, strength: float, protocol: str) ->
     )
 
 
-def fill(store: Store, labels: bool = True, fits: bool = True) -> None:
-    """A study of 128 trials, two judges (one weaker in the injection arm) and, if wanted, labels and fits."""
+def fill(store: Store, labels: bool = True, fits: bool = True, times: int = 1) -> None:
+    """A study of 128 trials, two judges (one weaker in the injection arm) and, if wanted, labels and fits.
+
+    `times` makes it so many times larger.
+    """
     store.set_study(
         {
             "name": "demo",
@@ -118,7 +121,7 @@ def fill(store: Store, labels: bool = True, fits: bool = True) -> None:
         store.add_judge(JudgeVersion(f"{version}-v1", version, kind, {}))
     chance = random.Random(7)
     trials, verdicts, events = [], [], []
-    for place, (condition, replicate) in enumerate(conditions()):
+    for place, (condition, replicate) in enumerate(conditions(times)):
         truth = _draw(chance, _CHANCE[condition.arm])
         concept = condition.concept or "ocean"
         id_ = condition.trial_id(replicate)
