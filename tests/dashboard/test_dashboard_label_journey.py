@@ -8,6 +8,7 @@ import dashboard_demo as demo
 import pytest
 from dashboard_browser import ANSWER, answer_on_screen, chosen, press_until, settle
 
+from dashboard.labelling import labelled_by
 from data import tables
 
 pytestmark = pytest.mark.browser
@@ -43,32 +44,43 @@ def events_of(store, rater: str):
     return mine.assign(answer=mine["trial"].map(answers))
 
 
-def test_items_labelled_undone_and_flagged_by_keyboard_are_exactly_the_events_in_the_database(visit, opened):
-    page = start(visit, "bare", "ann")
+UNDONE = (3, 9, 17, 26, 34)
+FLAGGED = (6, 21)
+
+
+def test_forty_items_labelled_by_keyboard_five_undone_two_flagged_are_exactly_the_events_in_the_database(visit, opened):
+    page = start(visit, "journey", "ann")
     expected: list[tuple[str, str, bool | None, str | None]] = []
-    for place in range(4):
-        keys = CLAIMS_FEAR if place % 2 else DENIES
+
+    def label(keys: dict[str, str]) -> str:
         answer(page, keys)
-        expected.append(("label", answer_on_screen(page), bool(place % 2), "fear" if place % 2 else "none"))
+        seen = answer_on_screen(page)
+        claims = keys is CLAIMS_FEAR
+        expected.append(("label", seen, claims, "fear" if claims else "none"))
         move_on(page, "Enter")
-    move_on(page, "z")
-    undone = answer_on_screen(page)
-    expected.append(("retraction", undone, None, None))
-    assert undone == expected[3][1]
-    assert not any(chosen(page, name) for name in (*DENIES.values(), *CLAIMS_FEAR.values()))
-    answer(page, DENIES)
-    expected.append(("label", undone, False, "none"))
-    move_on(page, "Enter")
-    expected.append(("flag", answer_on_screen(page), None, None))
-    press_until(page, "f", lambda: chosen(page, "Flag"))
-    move_on(page, "Enter")
+        return seen
+
+    for place in range(40):
+        if place in FLAGGED:
+            expected.append(("flag", answer_on_screen(page), None, None))
+            press_until(page, "f", lambda: chosen(page, "Flag"))
+            move_on(page, "Enter")
+        seen = label(CLAIMS_FEAR if place % 2 else DENIES)
+        if place in UNDONE:
+            move_on(page, "z")
+            assert answer_on_screen(page) == seen
+            assert not any(chosen(page, name) for name in (*DENIES.values(), *CLAIMS_FEAR.values()))
+            expected.append(("retraction", seen, None, None))
+            label(DENIES)
     move_on(page, "k")
-    events = events_of(opened("bare"), "ann")
+    events = events_of(opened("journey"), "ann")
     found = [
         (row.kind, row.answer, *((bool(row.claims), row.concept) if row.kind == "label" else (None, None)))
         for row in events.itertuples()
     ]
     assert found == expected
+    assert events["kind"].value_counts().to_dict() == {"label": 45, "retraction": 5, "flag": 2}
+    assert labelled_by(opened("journey"), "ann") == 40
     assert set(events["exposure"]) == {"blind"}
     assert set(events["stratum"]) <= {"disputed", "audit"}
     assert events["probability"].between(0, 1, inclusive="right").all()
