@@ -8,7 +8,8 @@ from dataclasses import asdict, fields
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+from itertools import islice
+from typing import Any, TypeVar
 
 import pandas as pd
 from sqlalchemy import Connection, Engine, Select, Table, func, select
@@ -30,6 +31,7 @@ from data.records import (
     split_of,
 )
 
+Item = TypeVar("Item")
 CHUNK = 500
 CONDITION = tuple(part.name for part in fields(Condition))
 TRIAL = tuple(part.name for part in fields(Trial) if part.name != "condition")
@@ -281,10 +283,11 @@ def _moments(after: str) -> Iterator[str]:
         yield after
 
 
-def chunks(rows: Sequence[Any]) -> Iterator[Sequence[Any]]:
-    """Rows or ids in parts that one statement takes."""
-    for start in range(0, len(rows), CHUNK):
-        yield rows[start : start + CHUNK]
+def chunks(rows: Iterable[Item], size: int = CHUNK) -> Iterator[list[Item]]:
+    """Rows or ids in parts; by default as many as one statement takes."""
+    rest = iter(rows)
+    while part := list(islice(rest, size)):
+        yield part
 
 
 def trial_row(trial: Trial) -> dict[str, Any]:

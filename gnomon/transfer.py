@@ -28,7 +28,7 @@ def bring(format_: str, paths: Sequence[Path], folder: Path, options: Options, j
     parsed = importers.parse(format_, paths, options)
     landed = Landed()
     made = False
-    if not _barren(parsed):
+    if not parsed.barren:
         made = _prepare(folder, parsed)
         with opened(folder) as study:
             landed = parsed.land(study.store)
@@ -46,11 +46,6 @@ def bring(format_: str, paths: Sequence[Path], folder: Path, options: Options, j
 
 def _named(paths: Sequence[Path]) -> str:
     return str(paths[0]) if len(paths) == 1 else f"{paths[0]} and {len(paths) - 1} more"
-
-
-def _barren(parsed: Parsed) -> bool:
-    """Whether the files hold nothing that could be stored."""
-    return not parsed.rows and (parsed.tables is None or not any(parsed.tables.rows.values()))
 
 
 def _prepare(folder: Path, parsed: Parsed) -> bool:
@@ -90,7 +85,7 @@ def _document(parsed: Parsed, folder: Path, paths: Sequence[Path], landed: Lande
         "left_out": _left_out(report),
         "rejected": len({problem.place for problem in report.problems}),
         "problems": [{**asdict(problem.place), "problem": problem.text} for problem in report.problems],
-        "without_size": parsed.sizeless,
+        "without_size": list(parsed.seen.sizeless),
     }
 
 

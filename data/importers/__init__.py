@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,44 +37,57 @@ FORMATS = (*READERS, folder.NAME)
 RULES = {open_introspection.NAME: "lenient"}
 
 
-@contextmanager
-def _growing() -> Iterator[None]:
-    """No search for garbage cycles: millions of new objects hold none, and looking costs a fifth of the time."""
-    was = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was:
-            gc.enable()
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What the first reading of a format's files found, before a row is stored."""
+
+    rows: int = 0
+    concepts: frozenset[str] = frozenset()
+    sizeless: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """Files that have been read and not yet stored: rows, or the tables of an export folder."""
+    """Files that have been read once and not yet stored: a format's rows, or the tables of an export folder.
+
+    Rows are not kept: `land` reads the files again, so that memory does not grow with them. What does not fit is in
+    the report once; of an export folder the report is filled when it lands.
+    """
 
     format: str
     report: Report
-    rows: tuple[Row, ...] = ()
+    seen: Seen
+    paths: tuple[Path, ...]
+    options: Options
     tables: folder.Tables | None = None
 
+    def rows(self) -> Iterator[Row]:
+        """The rows, read anew."""
+        return READERS[self.format](self.paths, self.options, Report())
+
     def land(self, store: Store) -> Landed:
-        """Store all of it in one transaction."""
-        with _growing():
-            if self.tables is not None:
-                return folder.land(store, self.tables, self.report)
-            return land(store, self.rows, self.report)
+        """Store all of it in one transaction; `BadInput`, and nothing stored, where a file changed meanwhile."""
+        if self.tables is not None:
+            return folder.land(store, self.tables, self.report)
+        return land(store, self._unchanged(), set(self.seen.concepts), self.report)
+
+    def _unchanged(self) -> Iterator[Row]:
+        left = self.seen.rows
+        for row in self.rows():
+            left -= 1
+            yield row
+        if left:
+            raise BadInput(f"{self.paths[0]}: changed while it was read: nothing was stored; import it again")
+
+    @property
+    def barren(self) -> bool:
+        """Whether the files hold nothing that could be stored."""
+        return not (self.seen.rows if self.tables is None else self.tables.anything)
 
     @property
     def settings(self) -> dict[str, Any]:
         """The study's settings that an export folder holds."""
         return dict(self.tables.study) if self.tables is not None else {}
-
-    @property
-    def sizeless(self) -> list[str]:
-        """Subjects whose number of parameters neither their name nor an option tells."""
-        subjects = (row.subject for row in self.rows if row.subject)
-        return sorted({each.name for each in subjects if each.parameters == UNKNOWN_SIZE and each.family != PAIR})
 
 
 def parse(format_: str, paths: Sequence[Path], options: Options) -> Parsed:
@@ -94,7 +105,22 @@ def parse(format_: str, paths: Sequence[Path], options: Options) -> Parsed:
     if not paths:
         raise BadInput(f"format '{format_}': no file is named: name at least one")
     report = Report()
-    with _growing():
-        if format_ == folder.NAME:
-            return Parsed(format_, report, tables=folder.read(paths, report))
-        return Parsed(format_, report, rows=tuple(READERS[format_](paths, options, report)))
+    if format_ == folder.NAME:
+        return Parsed(format_, report, Seen(), tuple(paths), options, folder.read(paths, report))
+    seen = _seen(READERS[format_](paths, options, report))
+    return Parsed(format_, report, seen, tuple(paths), options)
+
+
+def _seen(rows: Iterator[Row]) -> Seen:
+    count = 0
+    concepts: set[str | None] = set()
+    subjects: dict[str, float] = {}
+    for row in rows:
+        count += 1
+        if row.trial is not None:
+            concepts.add(row.trial.condition.concept)
+        if row.subject is not None and row.subject.family != PAIR:
+            size = row.subject.parameters
+            subjects[row.subject.name] = max(size, subjects.get(row.subject.name, UNKNOWN_SIZE))
+    sizeless = sorted(name for name, size in subjects.items() if size == UNKNOWN_SIZE)
+    return Seen(count, frozenset(concept for concept in concepts if concept), tuple(sizeless))

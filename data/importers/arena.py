@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cache, partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +49,7 @@ def _row(place: Place, row: Mapping[str, Any], judge: JudgeVersion) -> made.Row:
     return made.Row(place, trial.id, trial, subject, said, _verdicts(row, first, judge), _labels(row, first))
 
 
-@cache
+@lru_cache(maxsize=1024)
 def _protocol() -> made.Protocol:
     return made.protocol(NAME, "comparison", event="the model whose name comes first in the alphabet wins")
 
@@ -82,6 +82,6 @@ def _verdicts(row: Mapping[str, Any], first: str, judge: JudgeVersion) -> tuple[
     return (made.Heard(judge, facts, raw),)
 
 
-@cache
+@lru_cache(maxsize=1024)
 def _judge(name: str) -> JudgeVersion:
     return made.judge_version(NAME, name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -110,13 +110,20 @@ class ColumnMap(BaseModel):
                         f"{', '.join(map(str, columns))}"
                     )
 
-    def pick(self, part: Part, row: Mapping[str, Any]) -> dict[str, Any]:
-        """The row's fields under our names, words translated."""
-        picked = {}
-        for name, source in part.sources().items():
-            value = source.value if isinstance(source, Constant) else row[source]
-            picked[name] = self.values.get(name, {}).get(_as_key(value), value)
-        return picked
+    def picker(self, part: Part) -> Callable[[Mapping[str, Any]], dict[str, Any]]:
+        """The function from a row to its fields under our names, words translated."""
+        sources = part.sources()
+        constant = {name: source.value for name, source in sources.items() if isinstance(source, Constant)}
+        columns = [(name, source) for name, source in sources.items() if not isinstance(source, Constant)]
+        words = [(name, self.values[name]) for name in sources if self.values.get(name)]
+
+        def pick(row: Mapping[str, Any]) -> dict[str, Any]:
+            picked = {**constant, **{name: row[source] for name, source in columns}}
+            for name, known in words:
+                picked[name] = known.get(_as_key(picked[name]), picked[name])
+            return picked
+
+        return pick
 
 
 def _as_key(value: Any) -> str:

@@ -7,13 +7,17 @@ import io
 import json
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from data.errors import BadInput
 from data.importers.rows import BadRow, Place, Report
 
-LONGEST_CELL = 2**30
+LONGEST = 2**28
+"""Bytes of a line, and characters of a cell, that are kept."""
+LONGEST_PART = 2**20
+MARK = b"\xef\xbb\xbf"
 _STRAY = re.compile("[\ud800-\udfff]")
 _ESCAPED = re.compile(r"\\u(?:0000|[dD][89a-fA-F])")
 Rows = Iterator[tuple[Place, dict[str, Any]]]
@@ -21,21 +25,39 @@ Rows = Iterator[tuple[Place, dict[str, Any]]]
 
 def content(path: Path) -> bytes:
     """The bytes of a file of UTF-8 text, its mark removed. Raises `BadInput` where that cannot be."""
+    with text_file(path) as file:
+        return file.read()
+
+
+@contextmanager
+def text_file(path: Path) -> Iterator[BinaryIO]:
+    """A file of UTF-8 text, opened behind its mark. Raises `BadInput` where that cannot be."""
     try:
-        read = path.read_bytes()
+        if path.exists() and not (path.is_file() or path.is_dir()):
+            raise BadInput(f"{path}: can be read only once, and files are read twice: write it to a file first")
+        file = path.open("rb")
     except IsADirectoryError:
         raise BadInput(f"{path}: is a folder: name the files in it") from None
     except FileNotFoundError:
         raise BadInput(f"{path}: is not there: check the name") from None
     except OSError as error:
         raise BadInput(f"{path}: cannot be read ({error.strerror}): change its permissions") from None
-    head = read[:4096]
-    if read.startswith((b"\xff\xfe", b"\xfe\xff")) or head.count(0) > len(head) // 5:
+    with file:
+        file.seek(_begin(path, file))
+        yield file
+
+
+def _begin(path: Path, file: BinaryIO) -> int:
+    """Where the text begins. Raises `BadInput` for another encoding and where there is no text."""
+    head = file.read(4096)
+    if head.startswith((b"\xff\xfe", b"\xfe\xff")) or head.count(0) > len(head) // 5:
         raise BadInput(f"{path}: is no UTF-8 text but UTF-16 or binary: save it as UTF-8{_command('UTF-16', path)}")
-    read = read.removeprefix(b"\xef\xbb\xbf")
-    if not read.strip():
-        raise BadInput(f"{path}: is empty: name a file with rows")
-    return read
+    begin = len(MARK) if head.startswith(MARK) else 0
+    part = head[begin:]
+    while not part.strip():
+        if not (part := file.read(LONGEST_PART)):
+            raise BadInput(f"{path}: is empty: name a file with rows")
+    return begin
 
 
 def _command(encoding: str, path: Path) -> str:
@@ -90,35 +112,58 @@ def _whole(value: Any) -> None:
 
 def json_lines(path: Path, report: Report) -> Rows:
     """Rows of a JSON lines file; blank lines are skipped."""
-    for number, raw in enumerate(content(path).split(b"\n"), start=1):
-        if raw.strip():
-            place = Place(path.name, number)
-            report.rows += 1
-            try:
-                row = loads(raw.decode("utf-8", "surrogateescape"))
-                if not isinstance(row, dict):
-                    raise BadRow("is no JSON object: write one object a line")
-            except BadRow as error:
-                report.bad(place, error)
-            else:
-                yield place, row
+    with text_file(path) as file:
+        for number, raw in enumerate(_lines(file), start=1):
+            if raw is None or raw.strip():
+                place = Place(path.name, number)
+                report.rows += 1
+                try:
+                    row = _object(raw)
+                except BadRow as error:
+                    report.bad(place, error)
+                else:
+                    yield place, row
+
+
+def _lines(file: BinaryIO) -> Iterator[bytes | None]:
+    """Lines without their ends; None for one that is too long to be kept."""
+    while line := file.readline(LONGEST):
+        if whole := line.endswith(b"\n") or len(line) < LONGEST:
+            yield line.removesuffix(b"\n")
+            continue
+        while not whole:
+            line = file.readline(LONGEST_PART)
+            whole = line.endswith(b"\n") or not line
+        yield None
+
+
+def _object(raw: bytes | None) -> dict[str, Any]:
+    if raw is None:
+        raise BadRow(f"is longer than {LONGEST // 2**20} MB: split it")
+    row = loads(raw.decode("utf-8", "surrogateescape"))
+    if not isinstance(row, dict):
+        raise BadRow("is no JSON object: write one object a line")
+    return row
 
 
 def csv_rows(path: Path, report: Report) -> Rows:
     """Rows of a CSV file by its header; a record may span lines and is named by its first."""
-    csv.field_size_limit(LONGEST_CELL)
-    reader = csv.reader(io.StringIO(content(path).decode("utf-8", "surrogateescape"), newline=""), strict=True)
-    header = _header(path, reader)
-    for place, cells in _records(path, reader, report):
-        try:
-            for cell in cells:
-                _clean(cell)
-            if len(cells) != len(header):
-                raise BadRow(f"has {len(cells)} cells where the header has {len(header)}: mend its commas and quotes")
-        except BadRow as error:
-            report.bad(place, error)
-        else:
-            yield place, dict(zip(header, cells, strict=True))
+    csv.field_size_limit(LONGEST)
+    with text_file(path) as file:
+        reader = csv.reader(io.TextIOWrapper(file, "utf-8", "surrogateescape", newline=""), strict=True)
+        header = _header(path, reader)
+        for place, cells in _records(path, reader, report):
+            try:
+                for cell in cells:
+                    _clean(cell)
+                if len(cells) != len(header):
+                    raise BadRow(
+                        f"has {len(cells)} cells where the header has {len(header)}: mend its commas and quotes"
+                    )
+            except BadRow as error:
+                report.bad(place, error)
+            else:
+                yield place, dict(zip(header, cells, strict=True))
 
 
 def _header(path: Path, reader: Any) -> list[str]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from math import isfinite
 from pathlib import Path
@@ -19,7 +19,7 @@ from data.importers.history import two_at_once
 from data.importers.landing import Landed
 from data.importers.rows import BadRow, Place, Report, among, shown
 from data.records import Arm, Condition, Exposure, LabelKind, RaterRole, Span, VerdictState, split_of
-from data.store import CONDITION, Store
+from data.store import CONDITION, Store, chunks
 
 NAME = "gnomon"
 MANIFEST = "export.json"
@@ -66,20 +66,33 @@ WORDS: dict[tuple[str, str], Sequence[str]] = {
     ("labels", "exposure"): list(Exposure),
     ("counts", "arm"): list(Arm),
 }
+LOOKED_UP = {"events": "created_at"}
+"""The column by which a table's stored rows are found, where it is not the first of its key."""
+BATCH = 5_000
 LOOSE = {"subjects": ("parameters",), "judges": ("created_at",)}
 Line = tuple[Place, dict[str, Any]]
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Tables:
-    """The tables of an export folder, read but not stored: rows by table, each with its place."""
+    """The tables of an export folder, to be read row by row as often as is asked for."""
 
-    rows: dict[str, list[Line]] = field(default_factory=dict)
+    folder: Path
+    manifest: Mapping[str, Any]
+
+    def lines(self, table: Table, report: Report) -> Iterator[Line]:
+        """Rows of a table that fit, each with its place; those that do not are reported."""
+        return (line for line in _lines(self.folder, table, self.manifest, report) if _fits(table, line, report))
 
     @property
     def study(self) -> dict[str, Any]:
         """The exported study's settings."""
-        return {row["key"]: row["value"] for _, row in self.rows.get("study", [])}
+        return {row["key"]: row["value"] for _, row in self.lines(tables.study, Report())}
+
+    @property
+    def anything(self) -> bool:
+        """Whether any row of any table fits."""
+        return any(True for table in ORDER for _ in self.lines(table, Report()))
 
 
 def columns_of(table: Table) -> list[str]:
@@ -93,14 +106,19 @@ def is_serial(column: Any) -> bool:
 
 
 def read(paths: Sequence[Path], report: Report) -> Tables:
-    """Read one export folder, its JSON lines or, where these are gone, its Parquet files."""
+    """Look into one export folder: its JSON lines or, where these are gone, its Parquet files.
+
+    Raises `BadInput` for a folder or file that cannot be read. Where no row at all fits, the report says why.
+    """
     if len(paths) != 1 or not (paths[0] / MANIFEST).is_file():
         raise BadInput(f"{paths[0]}: is no export folder: name one folder that holds {MANIFEST}")
-    manifest = _manifest(paths[0] / MANIFEST)
-    found = Tables()
+    found = Tables(paths[0], _manifest(paths[0] / MANIFEST))
     for table in ORDER:
-        lines = [line for line in _lines(paths[0], table, manifest, report) if _fits(table, line, report)]
-        found.rows[table.name] = lines
+        next(found.lines(table, Report()), None)  # a file that cannot be read is told before anything is stored
+    if not found.anything:
+        for table in ORDER:
+            for _ in found.lines(table, report):
+                pass
     return found
 
 
@@ -195,18 +213,20 @@ def land(store: Store, found: Tables, report: Report) -> Landed:
     """Add the tables to a store in one transaction. Settings of a study that is there are kept as they are."""
     landed = Landed()
     with store.writing() as connection:
-        keys: dict[str, Mapping[Any, Any]] = {}
         for table in ORDER:
-            known = {_key(table, row): row for row in _stored(connection, table)}
-            fresh = _fresh(table, found.rows.get(table.name, []), known, keys, landed, report)
-            store.insert(connection, table, [{name: row[name] for name in columns_of(table)} for row in fresh])
-            keys[table.name] = known
+            names = columns_of(table)
+            for lines in chunks(found.lines(table, report), BATCH):
+                fresh = _fresh(connection, table, lines, landed, report)
+                store.insert(connection, table, [{name: row[name] for name in names} for row in fresh])
     return landed
 
 
-def _stored(connection: Connection, table: Table) -> Iterator[dict[str, Any]]:
+def _stored(connection: Connection, table: Table, rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The stored rows that these could be, whole."""
+    by = table.c[LOOKED_UP.get(table.name, KEYS[table.name][0])]
     query = select(*(table.c[name] for name in columns_of(table)))
-    return (dict(row._mapping) for row in connection.execute(query))
+    parts = chunks({row[by.name] for row in rows})
+    return [dict(row._mapping) for part in parts for row in connection.execute(query.where(by.in_(part)))]
 
 
 def _key(table: Table, row: Mapping[str, Any]) -> Any:
@@ -215,21 +235,18 @@ def _key(table: Table, row: Mapping[str, Any]) -> Any:
 
 
 def _fresh(
-    table: Table,
-    lines: Sequence[Line],
-    known: dict[Any, Any],
-    keys: Mapping[str, Mapping[Any, Any]],
-    landed: Landed,
-    report: Report,
+    connection: Connection, table: Table, lines: Sequence[Line], landed: Landed, report: Report
 ) -> list[dict[str, Any]]:
-    """The rows that are new; `known` grows by them."""
+    """The rows that are new."""
     fresh = []
+    known = {_key(table, row): row for row in _stored(connection, table, (row for _, row in lines))}
+    links = {other: _there(connection, other, column, lines) for column, other in LINKS.get(table.name, ())}
     instants = _instants(known.values()) if table is tables.labels else {}
     for place, row in lines:
         try:
             there = known.get(_key(table, row))
             if there is None:
-                _linked(table, row, keys)
+                _linked(table, row, links)
                 if table is tables.labels:
                     _alone(row, instants)
                 known[_key(table, row)] = row
@@ -252,9 +269,16 @@ def _count(table: Table, landed: Landed, *, new: bool, revision: Any) -> None:
         landed.revisions += int(revision) > 0
 
 
-def _linked(table: Table, row: Mapping[str, Any], keys: Mapping[str, Mapping[Any, Any]]) -> None:
+def _there(connection: Connection, other: str, column: str, lines: Sequence[Line]) -> set[Any]:
+    """Which of the rows of another table are stored that these lines refer to."""
+    key = tables.metadata.tables[other].c[KEYS[other][0]]
+    parts = chunks({row[column] for _, row in lines})
+    return {found for part in parts for found in connection.execute(select(key).where(key.in_(part))).scalars()}
+
+
+def _linked(table: Table, row: Mapping[str, Any], links: Mapping[str, set[Any]]) -> None:
     for column, other in LINKS.get(table.name, ()):
-        if (row[column],) not in keys[other]:
+        if row[column] not in links[other]:
             raise BadRow(f"its {column} {shown(row[column])} is not in this study: add it to {other}, or mend the row")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import cache, partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +69,7 @@ def _subject(row: Mapping[str, Any], options: Options) -> str:
     return text(row, "model_id", 200)
 
 
-@cache
+@lru_cache(maxsize=1024)
 def _protocol() -> made.Protocol:
     return made.protocol(NAME, "trial")
 
@@ -95,6 +95,6 @@ def _facts(row: Mapping[str, Any], arm: Arm, target: str | None) -> Facts | None
     return replace(facts, passed=flag(row, "success") if arm is Arm.INJECTION else None)
 
 
-@cache
+@lru_cache(maxsize=1024)
 def _judge(name: str) -> JudgeVersion:
     return made.judge_version(NAME, name)

@@ -1,9 +1,12 @@
-"""Brings rows into a study's store in one transaction: new facts go in, repeated ones count, conflicts are told."""
+"""Brings rows into a study's store in one transaction, some thousand at a time: memory does not grow with the rows.
+
+New facts go in, repeated ones count, conflicts are told.
+"""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -13,8 +16,10 @@ from data import tables
 from data.importers.history import MARK, Chain, Event, chains, extend
 from data.importers.made import UNKNOWN_SIZE, Heard, Row, Said
 from data.importers.rows import BadRow, Report
-from data.records import NONE, OTHER, Facts, Label, Trial, Verdict, now
+from data.records import NONE, OTHER, Facts, Label, Subject, Trial, Verdict, now
 from data.store import Store, chunks, judge_row, label_row, trial_row, verdict_row
+
+BATCH = 5_000
 
 
 @dataclass(slots=True)
@@ -30,7 +35,7 @@ class Landed:
 
 @dataclass(slots=True)
 class _Known:
-    """The trials, verdicts and label histories that the rows touch: as stored, growing with what goes in."""
+    """The trials, verdicts and label histories that some rows touch: as stored, growing with what goes in."""
 
     concepts: set[str]
     answers: dict[str, tuple[str, str | None]]
@@ -42,41 +47,62 @@ class _Known:
     said: list[Label] = field(default_factory=list)
 
 
-def land(store: Store, rows: Sequence[Row], report: Report) -> Landed:
+def land(store: Store, rows: Iterable[Row], concepts: set[str], report: Report) -> Landed:
     """Add rows to a store, all of them or, where anything fails, none.
 
     Rows stand in the order in which their source learnt of them: a label that differs from the same rater's label
     in an earlier row is a revision. What contradicts a stored fact is reported and not taken: facts are never
-    overwritten.
+    overwritten. `concepts` are those that the rows' trials inject.
     """
-    landed = Landed()
+    landed, moment = Landed(), now()
+    files: set[str] = set()
+    told: dict[int, str] = {}
     with store.writing() as connection:
-        known = _known(connection, rows)
-        moment = now()
-        for row in rows:
-            _row(row, known, landed, report, moment)
-        _write(store, connection, rows, known, landed)
+        listed = concepts | _concepts(connection)
+        for part in chunks(rows, BATCH):
+            known = _known(connection, part, listed, told)
+            for row in part:
+                _row(row, known, landed, report, moment)
+            _write(store, connection, part, known)
+            told |= _files(known)
+            files |= {row.place.file for row in part}
+        if any(landed.new.values()):
+            detail = {"files": sorted(files), "new": landed.new, "already": landed.already}
+            store.insert(connection, tables.events, [{"kind": "import", "detail": detail, "created_at": now()}])
     return landed
 
 
-def _known(connection: Connection, rows: Sequence[Row]) -> _Known:
-    ids = list({row.trial_id for row in rows})
-    trial, verdict, study = tables.trials.c, tables.verdicts.c, tables.study.c
+def _concepts(connection: Connection) -> set[str]:
+    """The study's closed list, and the concepts of its trials."""
+    study, trial = tables.study.c, tables.trials.c
     listed = connection.execute(select(study.value).where(study.key == "concepts")).scalar() or []
     stored = connection.execute(select(trial.concept).distinct()).scalars()
-    fresh = (row.trial.condition.concept for row in rows if row.trial)
-    concepts = {concept for concept in (*listed, *stored, *fresh) if concept}
+    return {concept for concept in (*listed, *stored) if concept}
+
+
+def _known(connection: Connection, rows: Sequence[Row], concepts: set[str], told: Mapping[int, str]) -> _Known:
+    ids = list({row.trial_id for row in rows})
+    trial, verdict = tables.trials.c, tables.verdicts.c
     answers = _by_trial(connection, select(trial.id, trial.answer, trial.error), trial.id, ids)
     query = select(verdict.trial, verdict.judge, verdict.raw, verdict.state).where(verdict.sample == 0)
     verdicts = _by_trial(connection, query, verdict.trial, ids)
-    labels = _by_trial(connection, select(tables.labels), tables.labels.c.trial, ids)
+    labels = chains(_by_trial(connection, select(tables.labels), tables.labels.c.trial, ids))
+    for key, chain in labels.items():
+        chain[:] = [replace(event, file=told.get(hash((*key, event.revision)), "")) for event in chain]
     return _Known(
         concepts,
         {row.id: (row.answer, row.error) for row in answers},
         {(row.trial, row.judge): (row.raw, row.state) for row in verdicts},
-        chains(labels),
+        labels,
         {row.trial for row in verdicts},
     )
+
+
+def _files(known: _Known) -> dict[int, str]:
+    """The file of this import that told each label, by a hash of the label's key: the store does not keep it."""
+    return {
+        hash((*key, event.revision)): event.file for key, chain in known.labels.items() for event in chain if event.file
+    }
 
 
 def _by_trial(connection: Connection, query: Any, column: Any, ids: Sequence[str]) -> list[Any]:
@@ -163,8 +189,8 @@ def _label(row: Row, said: Said, known: _Known, landed: Landed, moment: str) -> 
     landed.revisions += label.revision > 0
 
 
-def _write(store: Store, connection: Connection, rows: Sequence[Row], known: _Known, landed: Landed) -> None:
-    subjects = {row.subject.name: row.subject for row in rows if row.subject}
+def _write(store: Store, connection: Connection, rows: Sequence[Row], known: _Known) -> None:
+    subjects = _subjects(rows)
     protocols = {row.protocol.hash: row.protocol for row in rows if row.protocol}
     judges = {heard.judge.version: heard.judge for row in rows for heard in row.verdicts}
     store.insert(connection, tables.subjects, [asdict(subject) for subject in subjects.values()])
@@ -174,13 +200,18 @@ def _write(store: Store, connection: Connection, rows: Sequence[Row], known: _Kn
     store.insert(connection, tables.trials, [trial_row(trial) for trial in known.trials])
     store.insert(connection, tables.verdicts, [verdict_row(verdict) for verdict in known.heard])
     store.insert(connection, tables.labels, [label_row(label) for label in known.said])
-    if any(landed.new.values()):
-        places = sorted({row.place.file for row in rows})
-        detail = {"files": places, "new": landed.new, "already": landed.already}
-        store.insert(connection, tables.events, [{"kind": "import", "detail": detail, "created_at": now()}])
 
 
-def _size(connection: Connection, subjects: Iterable[Any]) -> None:
+def _subjects(rows: Sequence[Row]) -> dict[str, Subject]:
+    """Subjects by name, each as the first row has it that knows its size."""
+    found: dict[str, Subject] = {}
+    for subject in (row.subject for row in rows if row.subject):
+        if subject.name not in found or found[subject.name].parameters == UNKNOWN_SIZE:
+            found[subject.name] = subject
+    return found
+
+
+def _size(connection: Connection, subjects: Iterable[Subject]) -> None:
     """Give a stored subject of unknown size the size that this import tells."""
     told: dict[float, list[str]] = defaultdict(list)
     for subject in subjects:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cache, partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +84,7 @@ def _prompt(row: Mapping[str, str]) -> str:
     return whole[:end].rstrip() if end >= 0 else ""
 
 
-@cache
+@lru_cache(maxsize=1024)
 def _protocol(prompt: str) -> made.Protocol:
     return made.protocol(NAME, "trial", messages=[{"role": "prompt", "content": prompt}] if prompt else [])
 
@@ -113,6 +113,6 @@ def _verdicts(row: Mapping[str, str], target: str | None, options: Options) -> t
     return (made.Heard(_judge(options.judge or GRADER), facts, raw, kept.get("grader_reasoning", "")),)
 
 
-@cache
+@lru_cache(maxsize=1024)
 def _judge(name: str) -> JudgeVersion:
     return made.judge_version(NAME, name)

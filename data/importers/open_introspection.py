@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cache, partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -40,16 +40,16 @@ ANSWERS = {"pass": True, "fail": False}
 
 def read(paths: Sequence[Path], options: Options, report: Report) -> Iterator[made.Row]:
     """Rows of all files, those of files with verdicts first: they hold the labels as they stood before."""
-    files = [(path, list(json_lines(path, report))) for path in paths]
-    for _, rows in sorted(files, key=lambda file: not _judged(*file)):
-        yield from taken(rows, partial(_row, options=options), report)
+    for path in sorted(paths, key=lambda path: not _judged(path)):
+        yield from taken(json_lines(path, report), partial(_row, options=options), report)
 
 
-def _judged(path: Path, rows: Sequence[tuple[Place, Mapping[str, Any]]]) -> bool:
+def _judged(path: Path) -> bool:
+    rows = json_lines(path, Report())
     return "_calibration" in path.stem or any(row.get("judge_result") is not None for _, row in rows)
 
 
-@cache
+@lru_cache(maxsize=1024)
 def _protocol(version: str) -> made.Protocol:
     return made.protocol(NAME, version, prompt_version=version)
 
@@ -145,6 +145,6 @@ def _verdict(
     return made.Heard(judge, facts, raw, quote if isinstance(quote, str) else "", moment(said, "timestamp"))
 
 
-@cache
+@lru_cache(maxsize=1024)
 def _judge(name: str) -> Any:
     return made.judge_version(NAME, name)

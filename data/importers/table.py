@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import cache, partial
+from dataclasses import dataclass
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
 from data.errors import BadInput
 from data.importers import made
-from data.importers.columns import ColumnMap, FactsPart, LabelPart, VerdictPart, read_map
+from data.importers.columns import ColumnMap, read_map
 from data.importers.files import Rows, csv_rows, json_lines, parquet_rows
 from data.importers.options import Options
 from data.importers.rows import (
@@ -35,6 +36,8 @@ from data.outcomes import facts_of_pass
 from data.records import Arm, Exposure, Facts, JudgeVersion, RaterRole, Span, Trial
 
 NAME = "table"
+Pick = Callable[[Mapping[str, Any]], dict[str, Any]]
+WRITTEN = json.JSONEncoder(ensure_ascii=False, default=str, sort_keys=True)
 READERS: dict[str, Callable[[Path, Report], Rows]] = {
     ".csv": csv_rows,
     ".jsonl": json_lines,
@@ -55,9 +58,26 @@ def read(paths: Sequence[Path], options: Options, report: Report) -> Iterator[ma
 
 def _rows(path: Path, rows: Rows, columns: ColumnMap, options: Options, report: Report) -> Iterator[made.Row]:
     """CSV and Parquet rows all have the same columns; in JSON lines a field that a row lacks is empty."""
+    reading = _Reading.of(columns, options)
     empty_row = dict.fromkeys(_named(columns)) if path.suffix.lower() in (".jsonl", ".ndjson") else {}
     whole = ((place, {**empty_row, **row}) for place, row in _checked(path, rows, columns))
-    return taken(whole, partial(_row, columns=columns, options=options), report)
+    return taken(whole, partial(_row, reading=reading), report)
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """The map made ready: how a row's fields are picked, once for all rows."""
+
+    columns: ColumnMap
+    options: Options
+    trial: Pick
+    verdicts: Sequence[Pick]
+    labels: Sequence[Pick]
+
+    @classmethod
+    def of(cls, columns: ColumnMap, options: Options) -> _Reading:
+        verdicts, labels = ([columns.picker(part) for part in parts] for parts in (columns.verdict, columns.label))
+        return cls(columns, options, columns.picker(columns.trial), verdicts, labels)
 
 
 def _checked(path: Path, rows: Rows, columns: ColumnMap) -> Rows:
@@ -72,8 +92,8 @@ def _named(columns: ColumnMap) -> list[str]:
     return [source for part in columns.parts() for source in part.sources().values() if isinstance(source, str)]
 
 
-def _row(place: Place, row: Mapping[str, Any], columns: ColumnMap, options: Options) -> made.Row:
-    about = columns.pick(columns.trial, row)
+def _row(place: Place, row: Mapping[str, Any], reading: _Reading) -> made.Row:
+    about, columns, options = reading.trial(row), reading.columns, reading.options
     if columns.trial.id is not None:
         id_, trial, subject, said = key(about, "id"), None, None, None
         arm: Arm | None = None
@@ -83,13 +103,13 @@ def _row(place: Place, row: Mapping[str, Any], columns: ColumnMap, options: Opti
         said = _protocol(columns.source, str(about.get("protocol") or "unknown"))
         trial = _trial(about, columns.source, subject, said)
         id_, arm, target = trial.id, trial.condition.arm, trial.condition.concept
-    verdicts = [_verdict(columns.pick(part, row), part, arm, target, columns.source) for part in columns.verdict]
-    labels = [_label(columns.pick(part, row), part, arm, target, columns) for part in columns.label]
+    verdicts = [_verdict(pick(row), arm, target, columns.source) for pick in reading.verdicts]
+    labels = [_label(pick(row), arm, target, columns) for pick in reading.labels]
     heard, given = tuple(each for each in verdicts if each), tuple(each for each in labels if each)
     return made.Row(place, id_, trial, subject, said, heard, given)
 
 
-@cache
+@lru_cache(maxsize=1024)
 def _protocol(source: str, name: str) -> made.Protocol:
     return made.protocol(source, name)
 
@@ -120,7 +140,7 @@ def _trial(about: Mapping[str, Any], source: str, subject: Any, said: made.Proto
     )
 
 
-def _facts(told: Mapping[str, Any], part: FactsPart, arm: Arm | None, target: str | None) -> Facts | None:
+def _facts(told: Mapping[str, Any], arm: Arm | None, target: str | None) -> Facts | None:
     """The facts of a verdict or label; None where its columns say nothing in this row."""
     claims, coherent, refused, passed = (flag(told, name) for name in made.FLAGS)
     named = word(told, "concept")
@@ -133,29 +153,25 @@ def _facts(told: Mapping[str, Any], part: FactsPart, arm: Arm | None, target: st
     return facts_of_pass(bool(passed), arm, target, coherent=coherent is not False, refused=bool(refused), named=named)
 
 
-def _verdict(
-    told: Mapping[str, Any], part: VerdictPart, arm: Arm | None, target: str | None, source: str
-) -> made.Heard | None:
+def _verdict(told: Mapping[str, Any], arm: Arm | None, target: str | None, source: str) -> made.Heard | None:
     kept = {name: value for name, value in told.items() if name not in ("judge", "quote", "raw", "time")}
     if all(empty(value) for value in kept.values()):
         return None
     raw = told.get("raw")
-    raw = raw if isinstance(raw, str) and raw else json.dumps(kept, ensure_ascii=False, default=str, sort_keys=True)
+    raw = raw if isinstance(raw, str) and raw else WRITTEN.encode(kept)
     judge = _judge(source, key(told, "judge"))
     quote = told.get("quote")
-    facts = _facts(told, part, arm, target)
+    facts = _facts(told, arm, target)
     return made.Heard(judge, facts, raw, quote if isinstance(quote, str) else "", moment(told, "time"))
 
 
-@cache
+@lru_cache(maxsize=1024)
 def _judge(source: str, name: str) -> JudgeVersion:
     return made.judge_version(source, name)
 
 
-def _label(
-    told: Mapping[str, Any], part: LabelPart, arm: Arm | None, target: str | None, columns: ColumnMap
-) -> made.Said | None:
-    facts = _facts(told, part, arm, target)
+def _label(told: Mapping[str, Any], arm: Arm | None, target: str | None, columns: ColumnMap) -> made.Said | None:
+    facts = _facts(told, arm, target)
     if facts is None:
         return None
     rater = short(key(told, "rater"), "rater", 100)

@@ -28,7 +28,7 @@ GOOD = json.dumps(ROW).encode()
 
 def read(path, format_=FORMAT, **options):
     parsed = parse(format_, [path], Options(**options))
-    return parsed.rows, [str(problem) for problem in parsed.report.problems]
+    return tuple(parsed.rows()), [str(problem) for problem in parsed.report.problems]
 
 
 @pytest.fixture
@@ -197,7 +197,7 @@ KNOWN = (
 def test_whatever_a_row_holds_it_is_read_or_told(file, format_, rows):
     lines = "\n".join(json.dumps(row) for row in rows)
     parsed = parse(format_, [file(f"[{lines}]".encode() if format_ == "arena" else lines.encode())], Options())
-    assert len(parsed.rows) + len({problem.place for problem in parsed.report.problems}) >= 1
+    assert parsed.seen.rows + len({problem.place for problem in parsed.report.problems}) >= 1
 
 
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
