@@ -165,6 +165,11 @@ class Store:
             rows = _stamped(rows, after=_latest(connection, table, rows))
         return sum(connection.execute(statement, [dict(row) for row in part]).rowcount for part in chunks(rows))
 
+    def counted(self, connection: Connection) -> None:
+        """Let PostgreSQL count its rows after many came at once: till it does, it plans as if tables were empty."""
+        if connection.dialect.name == "postgresql":
+            connection.exec_driver_sql("ANALYZE")
+
     # -- asking ------------------------------------------------------------------------------------------
 
     def trial_ids(self) -> set[str]:

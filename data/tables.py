@@ -92,6 +92,12 @@ trials = Table(
     Index(None, "subject", "arm", "concept", "strength", "layer"),
 )
 
+# What `stats.cells` counts, in its order and whole, so that no row with its text is read.
+AXES = ("subject", "arm", "concept", "layer", "depth", "strength", "span", "protocol")
+failed = trials.c.error.is_not(None)
+Index("ix_trials_cells", *(trials.c[name] for name in (*AXES, "id")))
+Index("ix_trials_failed", trials.c.id, sqlite_where=failed, postgresql_where=failed)
+
 judges = Table(
     "judges",
     metadata,
@@ -123,6 +129,7 @@ verdicts = Table(
     Column("created_at", String(40), nullable=False),
     UniqueConstraint("trial", "judge", "sample"),
     Index(None, "judge"),
+    Index("ix_verdicts_heard", "trial", "judge", "sample", "state", "claims", "concept", "coherent", "refused"),
 )
 
 labels = Table(

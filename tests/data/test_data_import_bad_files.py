@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import tracemalloc
 import warnings
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from data import tables
 from data.errors import BadInput, UnknownName, UserError
-from data.importers import FORMATS, Options, parse
+from data.importers import FORMATS, Options, files, landing, parse
+from data.store import Store
 
 FORMAT = "introspection-scaling"
 ROW = {
@@ -227,3 +231,77 @@ def test_a_hundred_thousand_trials_of_one_condition_have_as_many_ids(file):
     rows, problems = read(file("\n".join(keys).encode()), "open-introspection")
     assert problems == []
     assert len({row.trial_id for row in rows}) == 100_000
+
+
+def labelled(number, answer="pass", **change):
+    """A row of open-introspection with a label; the same number is the same trial."""
+    label = {
+        "answer": answer,
+        "coherent": True,
+        "refused": False,
+        "labeler": "ann",
+        "timestamp": "2026-01-01T00:00:00Z",
+    }
+    about = {"id": str(number), "was_injected": True, "concept": "dust", "response": "x", "config": {"model": "Toy-7B"}}
+    return json.dumps({**about, "label": label, **change}).encode()
+
+
+def test_where_a_batch_ends_makes_no_difference(file, tmp_path, monkeypatch):
+    """Repeats, revisions, clashes and concepts that are told later are found across batches as within one."""
+    verdict = {"answer": "fail", "coherent": True, "refused": False, "detected_concept": "sea"}
+    rows = [labelled(1), labelled(2), labelled(1), labelled(2, "fail"), labelled(3, judge_result=verdict)]
+    rows += [labelled(4, concept="sea"), labelled(3, response="y"), labelled(5)]
+    path = file(b"\n".join(rows))
+    found = []
+    for size in (1, 3, 5_000):
+        monkeypatch.setattr(landing, "BATCH", size)
+        store = Store.open(f"sqlite:///{tmp_path / f'{size}.db'}")
+        parsed = parse("open-introspection", [path], Options())
+        landed = parsed.land(store)
+        kept = [
+            store.frame(table).drop(columns="created_at") for table in (tables.trials, tables.verdicts, tables.labels)
+        ]
+        found.append((landed, [str(each) for each in parsed.report.problems], [frame.to_dict() for frame in kept]))
+        store.close()
+    assert found[0] == found[1] == found[2]
+    landed, problems, (_, verdicts, _) = found[0]
+    assert landed.new == {"trials": 5, "verdicts": 1, "labels": 5}
+    assert set(verdicts["concept"].values()) == {"sea"}
+    assert [problem.split(": ")[0] for problem in problems] == ["rows.jsonl line 4", "rows.jsonl line 7"]
+
+
+def test_a_file_that_changes_while_it_is_read_stores_nothing(file, tmp_path):
+    path = file(GOOD + b"\n" + with_trial(1))
+    parsed = parse(FORMAT, [path], Options())
+    path.write_bytes(GOOD)
+    store = Store.open(f"sqlite:///{tmp_path / 'gnomon.db'}")
+    with pytest.raises(BadInput, match="changed while it was read: nothing was stored"):
+        parsed.land(store)
+    assert store.count(tables.trials) == 0
+    store.close()
+
+
+def test_memory_does_not_grow_with_the_rows(file, tmp_path):
+    """Twenty times the rows, each of 2 kB, and not 2 MB more."""
+    peaks = []
+    for many in (500, 10_000):
+        path = file(b"\n".join(with_trial(number, transcript="x" * 2_000) for number in range(many)))
+        tracemalloc.start()
+        for _ in parse(FORMAT, [path], Options()).rows():
+            pass
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < peaks[0] + 2_000_000
+
+
+def test_a_pipe_is_told(tmp_path):
+    os.mkfifo(tmp_path / "rows.jsonl")
+    with pytest.raises(BadInput, match="can be read only once"):
+        read(tmp_path / "rows.jsonl")
+
+
+def test_a_line_that_is_too_long_is_told_and_the_next_one_read(file, monkeypatch):
+    monkeypatch.setattr(files, "LONGEST", 1_000)
+    rows, problems = read(file(with_trial(1) + b"\n" + b"x" * 5_000 + b"\n" + with_trial(2)))
+    assert len(rows) == 2
+    assert problems[0].startswith("rows.jsonl line 2: is longer than")

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import pytest
+from sqlalchemy import event
 
 from data.errors import BadInput, NotEnoughData, UnknownName
-from data.outcomes import Outcome
+from data.outcomes import RULES, Outcome
 from data.records import Arm, CountRow, Facts, JudgeVersion, Subject, Trial, Verdict, VerdictState
 from data.store import Store
 from stats.cells import MISSING, Patterns, judged_cells, pattern_cells, published_cells
@@ -164,3 +166,31 @@ def test_nothing_to_count_is_one_plain_line(store: Store, add: Add) -> None:
         judged_cells(store, "nobody")
     with pytest.raises(BadInput, match="5 judges in one correction: name at most 4"):
         pattern_cells(store, [f"judge {number}" for number in range(5)])
+
+
+def test_counting_reads_two_indexes_and_sorts_nothing(store: Store, add: Add) -> None:
+    """A million trials are counted in seconds only while no row of text is read and no trial is sorted."""
+    add(2, "injection", concept="ocean", verdicts={"first-1": EVENT, "second-1": REST})
+    asked: list[str] = []
+    event.listen(store.engine, "before_cursor_execute", lambda *about: asked.append(str(about[2])))
+    pattern_cells(store)
+    every, failed = [_plan(store, statement) for statement in tuple(asked) if " AS v1 " in statement]
+    assert "SCAN trials USING COVERING INDEX ix_trials_cells" in every
+    assert "USING INDEX ix_trials_failed" in failed[0]
+    for plan in (every, failed):
+        assert sum("USING COVERING INDEX ix_verdicts_heard" in step for step in plan) == 2
+        assert not any("TEMP B-TREE" in step for step in plan)
+
+
+def _plan(store: Store, statement: str) -> list[str]:
+    with store.reading() as connection:
+        asked = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", (1,) * statement.count("?"))
+        return [row[3] for row in asked]
+
+
+def test_rules_ask_of_a_named_concept_only_whether_it_is_the_injected_one() -> None:
+    """`_heard` keeps no more of it."""
+    for rule, arm, (claims, coherent, refused) in product(RULES.values(), Arm, product((True, False), repeat=3)):
+        for target in ("ocean", None):
+            told = {rule(Facts(claims, name, coherent, refused), arm, target) for name in ("none", "other", "fear")}
+            assert len(told) == 1
