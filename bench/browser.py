@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from dashboard import launch
+from dashboard.access import SECRETS
 from dashboard.studies import VARIABLE, encode
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
@@ -32,20 +33,24 @@ def executable() -> str | None:
 
 
 @contextmanager
-def serving(studies: Mapping[str, str], log: Path, settings: Mapping[str, str] | None = None) -> Iterator[str]:
+def serving(
+    studies: Mapping[str, str],
+    log: Path,
+    settings: Mapping[str, str] | None = None,
+    secrets: Path = Path(SECRETS),
+) -> Iterator[str]:
     """Address of a server that shows studies (name to URL), started exactly as `serve` starts it; its output in `log`.
 
-    `settings` are further environment variables.
+    `settings` are further environment variables, `secrets` the file of a login's.
     """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     environment = {**os.environ, VARIABLE: encode(list(studies.items())), **(settings or {})}
     with log.open("wb") as out:
-        child = subprocess.Popen(launch.command("127.0.0.1", port), env=environment, stdout=out, stderr=out)
+        child = subprocess.Popen(launch.command("127.0.0.1", port, secrets), env=environment, stdout=out, stderr=out)
         try:
             launch.wait_until_up(f"http://127.0.0.1:{port}", child)
             yield f"http://127.0.0.1:{port}"
         finally:
-            child.terminate()
-            child.wait(10)
+            launch.end(child)

@@ -1,4 +1,7 @@
-"""What to label next: disputed or telling transcripts, with a random audit stream, each with its known chance."""
+"""What to label next: disputed or telling transcripts, with a random audit stream, each with its known chance.
+
+Or what to look at again: transcripts that one other rater has labelled, and those on which raters differ.
+"""
 
 from __future__ import annotations
 
@@ -14,12 +17,12 @@ from sqlalchemy import func, select
 
 from calibration import planning
 from calibration.facts import judge_frame, ok_verdicts, trial_frame
-from calibration.labels import label_events
+from calibration.labels import disagreements, label_events, standing_labels
 from calibration.lookahead import best_order
 from calibration.planning import AUDIT_ONE_IN
 from data import tables
 from data.errors import BadInput
-from data.records import LabelKind
+from data.records import LabelKind, RaterRole
 from data.store import Store
 
 DISPUTED = "disputed"
@@ -29,16 +32,25 @@ RANDOM = "random"
 BY_VERDICT = (DISPUTED, UNCERTAIN)
 RANDOM_STRATA = ("all", AUDIT, RANDOM)
 
-Strategy = Literal["disputed", "uncertain", "random"]
+SECOND = "second"
+ADJUDICATE = "adjudicate"
+LOOKS_AGAIN = (SECOND, ADJUDICATE)
+
+Strategy = Literal["disputed", "uncertain", "random", "second", "adjudicate"]
 
 
 @dataclass(frozen=True, slots=True)
 class QueueItem:
-    """A trial to label: `stratum` says by which draw it came, `probability` how likely this call was to pick it."""
+    """A trial to label: `stratum` says by which draw it came, `probability` how likely this call was to pick it.
+
+    A trial that is looked at again keeps both from its first label: how it came to be labelled at all is what
+    estimators ask. `role` is what the label will count as.
+    """
 
     trial: str
     stratum: str
     probability: float
+    role: RaterRole = RaterRole.RATER
 
 
 def next_items(
@@ -61,13 +73,15 @@ def next_items(
     Strategies: `disputed` draws transcripts on which judges come to different outcomes; `uncertain` those verdict
     patterns whose labels narrow the posterior of `estimand` most (`calibration.lookahead`), and needs a label in
     each of its arms to begin with; both leave a fifth to a random audit. `random` is a simple random sample.
+    `second` takes trials that exactly one other rater has labelled, `adjudicate` those on which raters come to
+    different outcomes and nobody has adjudicated, both at random and never one that this rater has labelled.
 
     Parameters
     ----------
     store : Store
     rater : str
         Who will label.
-    strategy : {"disputed", "uncertain", "random"}
+    strategy : {"disputed", "uncertain", "random", "second", "adjudicate"}
     n : int
         Number of trials wanted; fewer come back where there are fewer.
     seed : int
@@ -77,7 +91,11 @@ def next_items(
     estimand, view : str
         What `uncertain` is about (as in `calibration.planning.plan`), and the label view that it starts from.
     """
-    pool, random = candidates(store, rater), np.random.default_rng(seed)
+    random = np.random.default_rng(seed)
+    if strategy in LOOKS_AGAIN:
+        items = look_again(store, rater, strategy, n, random)
+        return [item for item in items if store.lease(item.trial, rater, lease_seconds)]
+    pool = candidates(store, rater)
     if strategy == UNCERTAIN:
         telling, order = telling_strata(store, estimand, view, pool, n, seed)
         items = draw_focused(pool, telling, order, n, random, UNCERTAIN)
@@ -89,12 +107,34 @@ def next_items(
 def candidates(store: Store, rater: str) -> list[str]:
     """Trials that may be given to a rater now, in the order of their ids (see `next_items`)."""
     events = label_events(store)
-    standing = events[(events["kind"] != str(LabelKind.RETRACTION)) & ~events["withdrawn"]]
-    own = set(standing.loc[standing["rater"] == rater, "trial"])
-    done = set(standing.loc[standing["kind"] == str(LabelKind.LABEL), "trial"])
+    own, done = _seen_by(events, rater), set(standing_labels(events)["trial"])
     held = store.leased_to_others(rater)
     free = [trial for trial in _known(store).trials if trial not in own and trial not in held]
     return [trial for trial in free if trial not in done] or free
+
+
+def look_again(store: Store, rater: str, strategy: str, n: int, random: np.random.Generator) -> list[QueueItem]:
+    """Trials that others have labelled and that this rater is to label too, at random (see `next_items`)."""
+    events = label_events(store)
+    labels = standing_labels(events)
+    if strategy == ADJUDICATE:
+        open_ = disagreements(store, "current")
+        pool, role = set(open_.loc[~open_["adjudicated"], "trial"]), RaterRole.ADJUDICATOR
+    else:
+        raters = labels.groupby("trial")["rater"].nunique()
+        pool, role = set(raters.index[raters == 1]), RaterRole.RATER
+    pool -= _seen_by(events, rater) | store.leased_to_others(rater)
+    first = labels.drop_duplicates("trial")
+    stratum = dict(zip(first["trial"], first["stratum"], strict=True))
+    probability = dict(zip(first["trial"], first["probability"], strict=True))
+    chosen = _sample(random, sorted(pool), n)
+    return [QueueItem(trial, stratum[trial], probability[trial], role) for trial in chosen]
+
+
+def _seen_by(events: pd.DataFrame, rater: str) -> set[str]:
+    """Trials that a rater has labelled or flagged and did not take back."""
+    standing = events[(events["kind"] != str(LabelKind.RETRACTION)) & ~events["withdrawn"]]
+    return set(standing.loc[standing["rater"] == rater, "trial"])
 
 
 @dataclass(frozen=True, slots=True)

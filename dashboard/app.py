@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from dashboard import studies
+from dashboard import person, studies
 from dashboard.charts import is_dark
 from data.errors import GnomonError
 
@@ -89,10 +89,12 @@ def main() -> None:
         ),
     }
     st.session_state["pages"] = pages
-    page = st.navigation(list(pages.values()))
+    page = st.navigation(list(pages.values()), position="sidebar" if person.known() else "hidden")
     if is_dark():
         st.html(f"<style>{LEGIBLE}</style>")
     try:
+        if not person.entered():
+            return
         studies.pick()
     except GnomonError as error:
         st.error("No study to show.", icon=":material/error:")

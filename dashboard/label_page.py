@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import streamlit as st
 
-from calibration.queue import Strategy
-from dashboard import browse, reader, studies
+from calibration.queue import ADJUDICATE, Strategy
+from dashboard import browse, keys, reader, studies
 from dashboard.evidence import show_evidence
 from dashboard.guide import Question, questions
 from dashboard.labelling import Desk, Item, labelled_by, raters
-from dashboard.person import LONGEST_NAME, rater_name, set_name
+from dashboard.person import LONGEST_NAME, by_login, may_adjudicate, rater_name, role, set_name
 from dashboard.words import count, literal
 from data import tables
 from data.store import Store
@@ -18,6 +18,8 @@ STRATEGIES: dict[Strategy, str] = {
     "disputed": "Where judges disagree",
     "uncertain": "Where a label tells most",
     "random": "At random",
+    "second": "A second opinion",
+    "adjudicate": "Where raters differ",
 }
 
 
@@ -28,12 +30,17 @@ def show() -> None:
     if not store.count(tables.trials):
         st.info("This study has no transcripts to label. It holds counts, or nothing was generated yet.")
         return
+    who = role()
+    if who is None or not who.labels:
+        st.info("You may read this study, not label it. Whoever runs this server can make you a rater.")
+        return
     rater = rater_name()
     if rater is None:
         _ask_name(store)
         return
     desk = _desk(store, rater)
     _sidebar(desk)
+    keys.listen()
     _work(desk)
 
 
@@ -58,7 +65,7 @@ def _desk(store: Store, rater: str) -> Desk:
     if key not in st.session_state:
         st.session_state[key] = Desk(store, rater)
     desk: Desk = st.session_state[key]
-    if st.query_params.get("rater") != rater:
+    if not by_login() and st.query_params.get("rater") != rater:
         st.query_params["rater"] = rater
     return desk
 
@@ -67,13 +74,22 @@ def _sidebar(desk: Desk) -> None:
     with st.sidebar:
         st.caption("Rater")
         st.text(desk.rater)
-        if st.button("Somebody else", help="Ask for a name again", type="tertiary"):
+        if not by_login() and st.button("Somebody else", help="Ask for a name again", type="tertiary"):
             st.session_state.pop("rater")
             st.query_params.pop("rater", None)
             st.rerun()
-        desk.choose(
-            st.radio("Queue", list(STRATEGIES), format_func=STRATEGIES.__getitem__, key="strategy", bind="query-params")
+        queues = [name for name in STRATEGIES if name != ADJUDICATE or may_adjudicate()]
+        # Not a radio: a chosen one keeps the keys to itself until something else is clicked.
+        chosen = st.pills(
+            "Queue",
+            queues,
+            default=queues[0],
+            required=True,
+            format_func=STRATEGIES.__getitem__,
+            key="strategy",
+            bind="query-params",
         )
+        desk.choose(chosen or queues[0])
 
 
 @st.fragment
@@ -151,7 +167,7 @@ def _actions(desk: Desk, item: Item | None) -> None:
     mark = f"{trial} {item.revision}" if item else "none"
     if item is not None:
         note = f"note {mark}"
-        st.text_input("Note, if any", key=note)
+        st.text_input("Note, if any; Tab ends it", key=note)
         with st.container(horizontal=True, gap="small"):
             st.button(
                 "Save",

@@ -13,7 +13,7 @@ from calibration.queue import QueueItem, Strategy, next_items
 from dashboard import looks
 from data import tables
 from data.errors import NotEnoughData
-from data.records import Exposure, Facts, Label, LabelKind, digest
+from data.records import Exposure, Facts, Label, LabelKind, RaterRole, digest
 from data.store import Store
 
 FACTS = ("claims", "concept", "coherent", "refused")
@@ -29,10 +29,16 @@ class Item:
     trial: str
     stratum: str
     probability: float
+    role: RaterRole
     revision: int
     exposure: Exposure
     answer: str
     messages: tuple[tuple[str, str], ...]
+
+    @property
+    def queued(self) -> QueueItem:
+        """The item as the queue gave it."""
+        return QueueItem(self.trial, self.stratum, self.probability, self.role)
 
 
 @dataclass
@@ -121,7 +127,7 @@ class Desk:
         self.message = "" if stored else "You labelled that one in another window: the first label stands."
         if stored:
             self.labelled += self.complete and not relabelled
-            self.history.append(QueueItem(item.trial, item.stratum, item.probability))
+            self.history.append(item.queued)
             self.last = item.trial if self.complete else None
         self._next()
 
@@ -148,7 +154,7 @@ class Desk:
         self.labelled -= self._has_label(taken.trial)
         self._store(taken, LabelKind.RETRACTION, None, "")
         self._put_back()
-        self._show(self._item(QueueItem(taken.trial, taken.stratum, taken.probability)))
+        self._show(self._item(taken.queued))
         self.last, self.message = None, "Taken back: answer it again."
 
     def revise(self, trial: str) -> None:
@@ -182,6 +188,7 @@ class Desk:
             rater=self.rater,
             facts=facts,
             kind=kind,
+            role=item.role,
             revision=item.revision,
             exposure=item.exposure,
             note=note.strip(),
@@ -220,7 +227,7 @@ class Desk:
 
     def _put_back(self) -> None:
         if self.item is not None:
-            self.waiting.insert(0, QueueItem(self.item.trial, self.item.stratum, self.item.probability))
+            self.waiting.insert(0, self.item.queued)
         self.item = None
 
     def _show(self, item: Item | None) -> None:
@@ -236,6 +243,7 @@ class Desk:
             trial=queued.trial,
             stratum=queued.stratum,
             probability=queued.probability,
+            role=queued.role,
             revision=events[-1][0] + 1 if events else 0,
             exposure=looks.exposure(self.store, self.rater, queued.trial),
             answer=found[0].answer,

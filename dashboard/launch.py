@@ -17,6 +17,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
+from dashboard.access import SECRETS, Access, check
+from dashboard.access import VARIABLE as ACCESS
 from dashboard.studies import VARIABLE, encode
 from data.errors import BadInput, GnomonError
 
@@ -51,15 +53,15 @@ _SETTINGS: dict[str, str] = {
 }
 
 
-def flags(address: str, port: int) -> list[str]:
+def flags(address: str, port: int, secrets: Path = Path(SECRETS)) -> list[str]:
     """Every setting of the server as a flag, so that no file in the user's home decides anything."""
-    settings = {**_SETTINGS, "server.address": address, "server.port": str(port)}
+    settings = {**_SETTINGS, "server.address": address, "server.port": str(port), "secrets.files": str(secrets)}
     return [part for name, value in settings.items() for part in (f"--{name}", value)]
 
 
-def command(address: str, port: int) -> list[str]:
-    """The command line of the server."""
-    return [sys.executable, "-m", "streamlit", "run", str(APP), *flags(address, port)]
+def command(address: str, port: int, secrets: Path = Path(SECRETS)) -> list[str]:
+    """The command line of the server; `secrets` is a file that need not be there."""
+    return [sys.executable, "-m", "streamlit", "run", str(APP), *flags(address, port, secrets)]
 
 
 def check_port(address: str, port: int) -> None:
@@ -78,7 +80,13 @@ def check_port(address: str, port: int) -> None:
 
 
 def serve(
-    studies: Sequence[tuple[str, str]], *, address: str = "127.0.0.1", port: int = 8501, open_browser: bool = False
+    studies: Sequence[tuple[str, str]],
+    *,
+    address: str = "127.0.0.1",
+    port: int = 8501,
+    open_browser: bool = False,
+    access: Access | None = None,
+    secrets: Path = Path(SECRETS),
 ) -> int:
     """Serve studies until stopped by Ctrl-C or a termination signal.
 
@@ -90,6 +98,10 @@ def serve(
         Where to listen. Anything but the loopback address lets others read and label.
     open_browser : bool
         Whether to open the user's browser once the server answers.
+    access : Access, optional
+        How the server knows people; without one it asks for a name, and listens on the loopback address alone.
+    secrets : Path
+        The file that holds what a login needs (`dashboard.access`).
 
     Returns
     -------
@@ -99,14 +111,20 @@ def serve(
     Raises
     ------
     BadInput
-        Where the port is in use; nothing was started then.
+        Where the port is in use, others could get in without a login, or a login lacks what it needs; nothing was
+        started then.
     GnomonError
         Where the server ends or does not answer within a minute.
     """
+    access = access or Access()
+    check(access, address, secrets)
     check_port(address, port)
-    environment = {**os.environ, VARIABLE: encode(studies), "STREAMLIT_BROWSER_GATHER_USAGE_STATS": "false"}
+    known = {VARIABLE: encode(studies), ACCESS: access.encoded()}
+    environment = {**os.environ, **known, "STREAMLIT_BROWSER_GATHER_USAGE_STATS": "false"}
     # A session of its own: Ctrl-C reaches the parent alone, which then stops the child in order.
-    child = subprocess.Popen(command(address, port), env=environment, start_new_session=True, stdout=sys.stderr)
+    child = subprocess.Popen(
+        command(address, port, secrets), env=environment, start_new_session=True, stdout=sys.stderr
+    )
     status = 0
     with _stopping(child):
         url = f"http://{'[' + address + ']' if ':' in address else address}:{port}"
@@ -148,10 +166,11 @@ def _stopping(child: subprocess.Popen[bytes]) -> Iterator[None]:
         print("\ndashboard: stopped", flush=True)
     finally:
         signal.signal(signal.SIGTERM, before)
-        _end(child)
+        end(child)
 
 
-def _end(child: subprocess.Popen[bytes]) -> None:
+def end(child: subprocess.Popen[bytes]) -> None:
+    """Ask a server to stop, and make it where it does not."""
     if child.poll() is not None:
         return
     child.terminate()

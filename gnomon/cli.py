@@ -177,11 +177,15 @@ def report(
 
 
 @app.command()
-def dashboard(folder: Folder, port: Port = 8501) -> None:
+def dashboard(
+    folder: Folder,
+    port: Port = 8501,
+    address: Annotated[str, typer.Option(help="where to listen; others than this machine need a login")] = "127.0.0.1",
+) -> None:
     """Show the study in a browser; labelling happens there."""
     from gnomon import steps
 
-    steps.dashboard(folder, port)
+    steps.dashboard(folder, port, address)
 
 
 @app.command()

@@ -303,8 +303,9 @@ def _timed(title: str, run: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     return row
 
 
-def dashboard(folder: Path, port: int) -> None:
-    """Serve the study, and those in folders under it, on 127.0.0.1 until stopped."""
+def dashboard(folder: Path, port: int, address: str = "127.0.0.1") -> None:
+    """Serve the study, and those in folders under it, until stopped."""
+    from dashboard.access import SECRETS, Access
     from dashboard.launch import serve
 
     found = [path for path in (folder, *sorted(folder.glob("*"))) if (path / FILE).is_file()]
@@ -312,8 +313,13 @@ def dashboard(folder: Path, port: int) -> None:
         raise BadInput(
             f"{folder}: has no {FILE}: 'gnomon init {folder}' writes one, 'gnomon demo {folder}' makes a whole study"
         )
-    studies = []
+    studies, known = [], []
     for path in found:
         with opened(path) as study:
             studies.append((study.file.name, database_url(path, study.file)))
-    serve(studies, port=port)
+            known.append(Access(study.file.dashboard.auth, study.file.dashboard.roles))
+    if any(each != known[0] for each in known):
+        raise BadInput(
+            f"{folder}: its studies have different [dashboard] tables: serve each by itself, or make them one"
+        )
+    serve(studies, address=address, port=port, access=known[0], secrets=(found[0] / SECRETS).resolve())

@@ -120,6 +120,19 @@ class FitSpec(Strict):
     external: list[ExternalSpec] = Field(default_factory=list)
 
 
+class DashboardSpec(Strict):
+    """Whom the dashboard lets do what: without a login whoever sits there, with one those who have a role."""
+
+    auth: Literal["name", "oidc"] = "name"
+    roles: dict[str, Literal["viewer", "rater", "admin"]] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _somebody(self) -> DashboardSpec:
+        if self.auth == "oidc" and not self.roles:
+            raise ValueError('auth = "oidc" needs roles: nobody may do anything without one')
+        return self
+
+
 class StudyFile(Strict):
     """A whole `study.toml`."""
 
@@ -135,6 +148,7 @@ class StudyFile(Strict):
     judges: list[JudgeConfig] = Field(default_factory=list)
     labels: LabelSpec = LabelSpec()
     fit: FitSpec = FitSpec()
+    dashboard: DashboardSpec = DashboardSpec()
 
     @field_validator("rule")
     @classmethod

@@ -14,9 +14,10 @@ from database import on_both
 
 from calibration.confusion import Evidence, evidence, weights
 from calibration.correction import corrections
+from calibration.labels import reference_labels
 from calibration.queue import AUDIT, DISPUTED, RANDOM, UNCERTAIN, candidates, disputed_trials, draw, next_items
 from data.errors import BadInput
-from data.records import Facts, JudgeVersion, Label, LabelKind, Split, Trial, Verdict, VerdictState
+from data.records import Facts, JudgeVersion, Label, LabelKind, RaterRole, Split, Trial, Verdict, VerdictState
 from data.store import Store
 
 store_url = on_both
@@ -202,3 +203,45 @@ def test_labels_chosen_for_what_they_tell_stand_for_the_trials_that_judges_see_a
     )
     labelled = judged.iloc[[*range(10), *range(20, 28)]].assign(stratum=[UNCERTAIN] * 10 + [AUDIT] * 8, probability=0.3)
     assert weights(labelled, judged).tolist() == [2.0] * 10 + [10.0] * 8
+
+
+def test_a_second_opinion_is_asked_of_what_one_other_labelled_and_keeps_how_it_came(store: Store, make_trial: Make):
+    once, twice, mine, taken, bare = (make_trial(replicate=n).id for n in range(5))
+    add = store.add_labels
+    add([Label(once, "ann", SILENT, stratum="audit", probability=0.2)])
+    add([Label(twice, rater, SILENT, stratum="disputed") for rater in ("ann", "bob")])
+    add([Label(mine, "cy", SILENT)])
+    add([Label(taken, "ann", SILENT), Label(taken, "ann", None, LabelKind.RETRACTION, revision=1)])
+    items = next_items(store, "cy", strategy="second")
+    assert [(item.trial, item.stratum, item.probability, item.role) for item in items] == [
+        (once, "audit", 0.2, RaterRole.RATER)
+    ]
+    assert next_items(store, "ann", strategy="second") == next_items(store, "ann", strategy="second")
+    assert {item.trial for item in next_items(store, "ann", strategy="second")} == {mine}
+    assert bare not in {item.trial for item in items}
+
+
+def test_only_open_differences_of_others_are_adjudicated_and_then_they_stand(store: Store, make_trial: Make):
+    differ, agree, settled, own = (make_trial(replicate=n).id for n in range(4))
+    for trial, second in ((differ, NAMED), (agree, SILENT), (settled, NAMED), (own, NAMED)):
+        store.add_labels([Label(trial, "ann", SILENT, stratum="audit", probability=0.3), Label(trial, "bob", second)])
+    store.add_labels([Label(settled, "dee", SILENT, role=RaterRole.ADJUDICATOR), Label(own, "cy", SILENT)])
+    (item,) = next_items(store, "cy", strategy="adjudicate")
+    assert (item.trial, item.role, item.stratum, item.probability) == (differ, RaterRole.ADJUDICATOR, "audit", 0.3)
+    store.add_labels([Label(differ, "cy", NAMED, role=item.role, stratum=item.stratum, probability=item.probability)])
+    stands = reference_labels(store, "blind").set_index("trial").loc[differ]
+    assert (stands["rater"], stands["concept"], stands["stratum"]) == ("cy", "ocean", "audit")
+    assert next_items(store, "eve", strategy="adjudicate") != []
+    assert {found.trial for found in next_items(store, "eve", strategy="adjudicate")} == {own}
+
+
+def test_verdicts_that_come_later_are_in_the_queue(store: Store, make_trial: Make):
+    trial = make_trial().id
+    assert [item.stratum for item in next_items(store, "ann", n=1)] == [AUDIT]
+    for name, facts in (("a", SILENT), ("b", NAMED)):
+        store.add_judge(JudgeVersion(f"{name}-1", name, "lexicon", {}))
+        store.add_verdicts([Verdict(trial, f"{name}-1", facts)])
+    assert {item.stratum for seed in range(8) for item in next_items(store, "ann", n=1, seed=seed)} == {
+        AUDIT,
+        DISPUTED,
+    }

@@ -6,7 +6,7 @@ import re
 
 import dashboard_demo as demo
 import pytest
-from dashboard_browser import ANSWER, answer_on_screen, chosen, press_until, settle
+from dashboard_browser import ANSWER, answer_on_screen, calm, chosen, press_until, settle
 
 from dashboard.labelling import labelled_by
 from data import tables
@@ -98,6 +98,21 @@ def test_ten_rapid_presses_save_one_label_of_the_transcript_that_was_read(visit,
     press_until(page, "y", lambda: chosen(page, "Yes"))
     assert answer_on_screen(page) != seen
     assert list(events_of(opened("rapid"), rater)["answer"]) == [seen]
+
+
+def test_keys_work_after_a_queue_was_chosen_and_a_note_was_written(visit, opened):
+    page = start(visit, "rapid", "noting")
+    page.get_by_text("At random", exact=True).click()
+    calm(page)
+    move_on(page, "k")
+    seen = answer_on_screen(page)
+    answer(page, DENIES)
+    page.get_by_label("Note, if any").fill("reads like a nay")
+    page.keyboard.press("Tab")
+    settle(page)
+    move_on(page, "Enter")
+    events = events_of(opened("rapid"), "noting")
+    assert events[["answer", "note", "stratum"]].to_numpy().tolist() == [[seen, "reads like a nay", "random"]]
 
 
 def test_a_key_held_down_stores_nothing(visit, opened):
