@@ -166,9 +166,9 @@ def fit(
 @app.command()
 def report(
     folder: Folder,
-    out: Annotated[Path, typer.Option(metavar="FILE", help="the .html file to write")] = Path("report.html"),
+    out: Annotated[Path, typer.Option(metavar="FILE", help="the .html or .pdf file to write")] = Path("report.html"),
 ) -> None:
-    """Write one HTML file with every figure, the audit, the methods and what could not be shown; no network needed."""
+    """Write one HTML or PDF file with every figure, the audit, the methods and what could not be shown; no network."""
     from gnomon import steps
     from gnomon.report import report as write
 

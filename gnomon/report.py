@@ -30,11 +30,13 @@ from data.errors import BadInput, NotEnoughData
 from data.records import Arm, now
 from data.store import Store, code_version
 from gnomon.console import say
+from gnomon.printed import as_pdf, browser
 from gnomon.steps import TEMPLATES, Study
 from stats import behind_figures, figures
 
 MAIN = {"published": "net_detection_raw", "judged": "net_detection_raw", "corrected": "net_detection_corrected"}
 TITLES = {"published": "As published", "judged": "As judged", "corrected": "With the judges' error taken out"}
+PDF = ".pdf"
 MODEL = (
     "Model: each stage of the outcome (refused; event; incoherent; the rest, where the data have them) is a logit: "
     "level, arm, log2 size, variant, subject, concept, strength and depth, groups partially pooled; sampled by NUTS "
@@ -70,12 +72,14 @@ def report(study: Study, out: Path) -> Path:
     Raises
     ------
     BadInput
-        `out` is not an .html file, or its folder cannot be written to.
+        `out` is neither an .html nor a .pdf file, its folder cannot be written to, or there is no browser to print it.
     NotEnoughData
         Nothing was fitted yet.
     """
-    if out.suffix.lower() not in (".html", ".htm"):
-        raise BadInput(f"report '{out}': name it .html; a browser prints it as PDF")
+    if out.suffix.lower() not in (".html", ".htm", PDF):
+        raise BadInput(f"report '{out}': name it .html or .pdf")
+    if out.suffix.lower() == PDF:
+        browser()
     fits = all_fitted(study.store)
     if not fits:
         raise NotEnoughData(f"study '{study.file.name}' has no fit: run 'gnomon fit {study.folder}' first")
@@ -87,12 +91,13 @@ def report(study: Study, out: Path) -> Path:
     about = {"study": study.file.name, "made": now()[:16].replace("T", " "), "version": code_version()}
     house = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True)
     text = house.get_template("report.html").render(**about, sections=sections)
+    content = as_pdf(text) if out.suffix.lower() == PDF else text.encode()
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(text, encoding="utf-8")
+        out.write_bytes(content)
     except OSError as error:
         raise BadInput(f"report '{out}': cannot be written ({error.strerror}): name another place") from error
-    say(f"{out}: {len(text) / 1e6:.1f} MB, {sum(len(section.pictures) for section in sections)} figures")
+    say(f"{out}: {len(content) / 1e6:.1f} MB, {sum(len(section.pictures) for section in sections)} figures")
     return out
 
 

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
 from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pypdf import PdfReader
 
 from data import tables
 from data.errors import BadInput, NotEnoughData
 from data.records import Facts, JudgeVersion, Label, Trial, Verdict
 from data.store import Store
+from gnomon import printed
 from gnomon.report import report
 from gnomon.steps import Study
 from gnomon.study import StudyFile
@@ -111,9 +115,35 @@ def test_the_page_asks_for_nothing_and_runs_nothing(study: Study, tmp_path: Path
     assert HOSTILE in page.text
 
 
-def test_a_study_without_a_fit_or_a_place_to_write_is_one_line(study: Study, tmp_path: Path, store: Store) -> None:
-    with pytest.raises(BadInput, match=r"report '.*a\.pdf': name it \.html; a browser prints it as PDF"):
+@pytest.mark.browser
+def test_the_report_as_pdf_holds_what_the_page_holds(study: Study, tmp_path: Path, monkeypatch) -> None:
+    if not any(map(shutil.which, printed.BROWSERS)):
+        fetched = sorted(Path.home().glob(".cache/ms-playwright/chromium-*/chrome-linux*/chrome"))
+        if not fetched and os.environ.get("GNOMON_REQUIRE_BROWSER") != "1":
+            pytest.skip("no Chromium to print with")
+        monkeypatch.setenv("GNOMON_BROWSER", str(fetched[-1]))
+    out = report(study, tmp_path / "a.pdf")
+    pages = PdfReader(out).pages
+    text = " ".join(" ".join(page.extract_text().split()) for page in pages).replace("\u00a0", " ")
+    assert "+12 %" in text
+    assert "nobody has labelled a transcript" in text
+    assert HOSTILE in text
+    assert sum(len(page.images) for page in pages) == 0, "figures are drawn, not photographed"
+
+
+def test_without_a_browser_a_pdf_is_refused_before_any_work(study: Study, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(BadInput, match=r"no Chromium or Chrome was found: name one in GNOMON_BROWSER, or write \.html"):
         report(study, tmp_path / "a.pdf")
+    monkeypatch.setenv("GNOMON_BROWSER", "netscape")
+    with pytest.raises(BadInput, match="GNOMON_BROWSER names 'netscape', which is not there"):
+        report(study, tmp_path / "a.pdf")
+    assert not (tmp_path / "a.pdf").exists()
+
+
+def test_a_study_without_a_fit_or_a_place_to_write_is_one_line(study: Study, tmp_path: Path, store: Store) -> None:
+    with pytest.raises(BadInput, match=r"report '.*a\.docx': name it \.html or \.pdf"):
+        report(study, tmp_path / "a.docx")
     (tmp_path / "file").write_text("")
     with pytest.raises(BadInput, match="cannot be written"):
         report(study, tmp_path / "file" / "a.html")
