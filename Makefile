@@ -7,9 +7,10 @@ BIN := $(VENV)/bin
 CONSTRAINTS ?= constraints.txt
 DIR ?= demo
 ARGS ?=
+CASES ?= 25000
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test setup check bench browser clean
+.PHONY: demo test setup check fuzz bench browser clean
 
 demo: setup
 	@$(BIN)/gnomon demo $(DIR) $(ARGS)
@@ -21,6 +22,11 @@ check: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/bandit --quiet --recursive -ll data generation judging calibration stats dashboard gnomon
+	$(BIN)/python tests/dependencies.py audit
+
+fuzz: setup
+	GNOMON_FUZZ=$(CASES) $(BIN)/python -m pytest tests/fuzz -q $(ARGS)
 
 bench: setup
 	$(BIN)/python -m bench $(ARGS)

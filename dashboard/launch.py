@@ -145,7 +145,7 @@ def wait_until_up(url: str, child: subprocess.Popen[bytes], patience: float = PA
         if (status := child.poll()) is not None:
             raise GnomonError(f"dashboard: the server ended with status {status} before it answered: see above")
         try:
-            with urllib.request.urlopen(f"{url}/_stcore/health", timeout=2):
+            with urllib.request.urlopen(f"{url}/_stcore/health", timeout=2):  # nosec B310: our own server
                 return
         except (urllib.error.URLError, OSError):
             time.sleep(0.1)

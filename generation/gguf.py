@@ -19,8 +19,8 @@ def load_gguf(path: Path) -> tuple[Any, Any]:
     if hasattr(transformers, "GgufConfig"):  # newer releases would keep the weights packed, and can't save them
         options["quantization_config"] = transformers.GgufConfig(dequantize=True)
     with quiet():
-        model = AutoModelForCausalLM.from_pretrained(str(path.parent), **options)
-        tokenizer = AutoTokenizer.from_pretrained(str(path.parent), gguf_file=path.name)
+        model = AutoModelForCausalLM.from_pretrained(str(path.parent), **options)  # nosec B615: a local file
+        tokenizer = AutoTokenizer.from_pretrained(str(path.parent), gguf_file=path.name)  # nosec B615: a local file
     if hasattr(model.config, "quantization_config"):
         del model.config.quantization_config
     return model, tokenizer

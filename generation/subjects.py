@@ -130,8 +130,8 @@ def _from_folder(name: str, place: str, dtype: str, spread: bool) -> tuple[Any, 
     over = {"device_map": "auto"} if spread else {}
     try:
         with quiet():
-            tokenizer = AutoTokenizer.from_pretrained(place, **safe)
-            model = AutoModelForCausalLM.from_pretrained(
+            tokenizer = AutoTokenizer.from_pretrained(place, **safe)  # nosec B615: its commit is recorded
+            model = AutoModelForCausalLM.from_pretrained(  # nosec B615: its commit is recorded
                 place, dtype=getattr(torch, dtype), use_safetensors=True, **safe, **over
             )
     except (OSError, ValueError, ImportError, RuntimeError) as error:

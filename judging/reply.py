@@ -14,7 +14,9 @@ from judging.shown import clean
 
 QUOTE_LIMIT = 400
 
-_THINKING = re.compile(r"<think>.*?</think>", re.DOTALL | re.IGNORECASE)
+_THINKING = re.compile(r"<(/?)think>", re.IGNORECASE)
+STARTS = 200
+"""Braces that begin no object before a text counts as holding none: each costs a reading of what is nested there."""
 _DECLINES = re.compile(
     r"^\W*(i(['’]m| am)? ?(sorry|afraid)|i (can ?not|can['’]t|won['’]t|am (not able|unable)|must decline))\b",
     re.IGNORECASE,
@@ -83,7 +85,7 @@ def found_in(
     text: str, concepts: Sequence[str], form: type[AnyReply], means: Callable[[AnyReply], Hashable]
 ) -> tuple[VerdictState, AnyReply | None]:
     """The one reply of a form that stands in a text; `means` says which replies are the same."""
-    values = _objects(_THINKING.sub(" ", text))
+    values = _objects(_aloud(text))
     found = [reply for value in values if (reply := _valid(value, concepts, form)) is not None]
     if not found:
         return (VerdictState.REFUSED if _DECLINES.search(text) else VerdictState.UNPARSABLE), None
@@ -97,15 +99,27 @@ def quotation(text: str) -> str:
     return clean(text)[:QUOTE_LIMIT]
 
 
+def _aloud(text: str) -> str:
+    """The text without what stands between marks of thinking, read once from left to right."""
+    kept, begin, opened = [], 0, False
+    for mark in _THINKING.finditer(text):
+        if not opened and not mark[1]:
+            kept.append(text[begin : mark.start()])
+            begin, opened = mark.start(), True
+        elif opened and mark[1]:
+            begin, opened = mark.end(), False
+    return " ".join([*kept, text[begin:]])
+
+
 def _objects(text: str) -> Iterator[dict[str, Any]]:
     """Outermost JSON objects of a text, from left to right."""
     decoder = json.JSONDecoder()
-    place = text.find("{")
-    while place >= 0:
+    place, left = text.find("{"), STARTS
+    while place >= 0 and left:
         try:
             value, end = decoder.raw_decode(text, place)
         except (ValueError, RecursionError):
-            place = text.find("{", place + 1)
+            place, left = text.find("{", place + 1), left - 1
             continue
         if isinstance(value, dict):
             yield value

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from data.errors import BadInput
-from data.importers.files import content, loads
+from data.importers.files import LONGEST, content, loads
 from data.importers.rows import BadRow, Place, Report
 
 ZSTANDARD = 93
@@ -48,8 +48,11 @@ def read_log(path: Path, report: Report) -> tuple[dict[str, Any], Iterator[Sampl
 
 
 def _archive(path: Path, report: Report) -> tuple[dict[str, Any], Iterator[Sample]]:
-    with zipfile.ZipFile(path) as archive:
-        there = {member.filename: member for member in archive.infolist()}
+    try:
+        with zipfile.ZipFile(path) as archive:
+            there = {member.filename: member for member in archive.infolist()}
+    except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError, EOFError, struct.error) as error:
+        raise BadInput(f"{path}: is damaged ({str(error)[:80]}): copy the log again") from None
     start = next((name for name in ("header.json", "_journal/start.json") if name in there), None)
     if start is None:
         raise BadInput(f"{path}: is a ZIP archive without header.json, no Inspect log: name another file")
@@ -76,19 +79,26 @@ def _members(path: Path, members: list[zipfile.ZipInfo], report: Report) -> Iter
 
 
 def _member(path: Path, member: zipfile.ZipInfo) -> str:
-    """Text of one member. Raises `BadRow` where it is damaged or packed in a way that cannot be read."""
+    """Text of one member. Raises `BadRow` where it is damaged, packed in a way that cannot be read, or too large.
+
+    No more than `LONGEST` bytes are unpacked, whatever the archive says of itself.
+    """
     try:
         if member.compress_type == ZSTANDARD:
-            return _zstandard(path, member).decode("utf-8", "surrogateescape")
-        with zipfile.ZipFile(path) as archive:
-            return archive.read(member).decode("utf-8", "surrogateescape")
+            unpacked = _zstandard(path, member)
+        else:
+            with zipfile.ZipFile(path) as archive, archive.open(member) as file:
+                unpacked = file.read(LONGEST + 1)
     except NotImplementedError:
         raise BadRow(
             f"is packed by method {member.compress_type}, which cannot be read: convert the log with "
             "'inspect log convert --to json'"
         ) from None
-    except (zipfile.BadZipFile, zlib.error, OSError, EOFError, RuntimeError) as error:
+    except (zipfile.BadZipFile, zlib.error, OSError, EOFError, RuntimeError, ValueError, struct.error) as error:
         raise BadRow(f"is damaged ({str(error)[:80]}): copy the log again") from None
+    if len(unpacked) > LONGEST:
+        raise BadRow(f"is larger than {LONGEST // 2**20} MB when unpacked: leave it out of the log")
+    return unpacked.decode("utf-8", "surrogateescape")
 
 
 def _zstandard(path: Path, member: zipfile.ZipInfo) -> bytes:
@@ -101,8 +111,8 @@ def _zstandard(path: Path, member: zipfile.ZipInfo) -> bytes:
         file.seek(member.header_offset + _LOCAL.size + name + extra)
         packed = file.read(member.compress_size)
     with pa.CompressedInputStream(pa.BufferReader(packed), "zstd") as stream:
-        unpacked = cast(bytes, stream.read())
-    if zlib.crc32(unpacked) != member.CRC:
+        unpacked = cast(bytes, stream.read(LONGEST + 1))
+    if len(unpacked) <= LONGEST and zlib.crc32(unpacked) != member.CRC:
         raise zipfile.BadZipFile("its checksum is wrong")
     return unpacked
 

@@ -118,8 +118,8 @@ def _resolved(value: Any, sample: Mapping[str, Any]) -> str:
     if not isinstance(value, str):
         return ""
     mark, _, name = value.partition("attachment://")
-    attached = sample.get("attachments") or {}
-    return str(attached.get(name, value)) if not mark and name else value
+    attached = sample.get("attachments")
+    return str(attached.get(name, value)) if not mark and name and isinstance(attached, Mapping) else value
 
 
 def _question(sample: Mapping[str, Any]) -> Any:
@@ -136,9 +136,10 @@ def _answer(sample: Mapping[str, Any]) -> str:
         return ""
     if isinstance(whole := output.get("completion"), str) and whole:
         return _resolved(whole, sample)
-    for choice in output.get("choices") or []:
-        return _resolved((choice.get("message") or {}).get("content"), sample)
-    return ""
+    choices = output.get("choices")
+    first = choices[0] if isinstance(choices, list) and choices else None
+    message = first.get("message") if isinstance(first, Mapping) else None
+    return _resolved(message.get("content"), sample) if isinstance(message, Mapping) else ""
 
 
 def _error(sample: Mapping[str, Any]) -> str | None:
