@@ -227,10 +227,16 @@ def _loaded(folder: Path) -> tuple[Path, str, dict[str, Any]]:
 
 
 def database_url(folder: Path, study: StudyFile) -> str:
-    """The store's URL: a plain file name lies in the study's folder."""
+    """The store's URL: a plain file name lies in the study's folder. Raises `StudyFileError` for one that does not."""
     if "://" in study.database:
         return study.database
-    return f"sqlite:///{(folder / study.database).resolve()}"
+    path = (folder / study.database).resolve()
+    if not path.is_relative_to(folder.resolve()):
+        raise StudyFileError(
+            f"{folder / FILE}: database '{study.database}' lies outside the study's folder: write sqlite:///{path} if "
+            "that is meant"
+        )
+    return f"sqlite:///{path}"
 
 
 def _explain(path: Path, text: str, error: ValidationError, table: tuple[str | int, ...] = ()) -> str:

@@ -99,3 +99,10 @@ def test_a_fit_may_only_name_judges_of_the_study(folder):
 def test_a_postgresql_url_is_taken_as_it_is(folder):
     change(folder, 'database = "gnomon.db"', 'database = "postgresql+psycopg://u@h/d"')
     assert database_url(folder, read_study(folder)) == "postgresql+psycopg://u@h/d"
+
+
+@pytest.mark.parametrize("outside", ["../other.db", "/tmp/other.db", "sub/../../other.db"])
+def test_a_database_outside_the_studys_folder_is_named_in_so_many_words(folder, outside):
+    change(folder, 'database = "gnomon.db"', f'database = "{outside}"')
+    with pytest.raises(StudyFileError, match="lies outside the study's folder: write sqlite:///"):
+        database_url(folder, read_study(folder))
