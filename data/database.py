@@ -30,7 +30,7 @@ def connect(url: str) -> Engine:
         engine = create_engine(parsed, pool_pre_ping=remote, execution_options={"preserve_rowcount": True})
     except (ArgumentError, NoSuchModuleError, ModuleNotFoundError, ValueError) as error:
         raise BadInput(
-            f"database '{without_password(url)}': {_first_line(error)}: use sqlite:///FILE or postgresql+psycopg://..."
+            f"database '{without_password(url)}': {first_line(error)}: use sqlite:///FILE or postgresql+psycopg://..."
         ) from error
     if engine.dialect.name == "sqlite":
         _prepare_sqlite(engine)
@@ -91,9 +91,9 @@ def plain_errors(engine: Engine) -> Iterator[None]:
     try:
         yield
     except IntegrityError as error:
-        raise BadInput(f"database {shown(engine)}: {_mending(_first_line(error.orig))}") from error
+        raise BadInput(f"database {shown(engine)}: {_mending(first_line(error.orig))}") from error
     except DatabaseError as error:
-        raise StoreError(f"database {shown(engine)}: {_mending(_first_line(error.orig))}") from error
+        raise StoreError(f"database {shown(engine)}: {_mending(first_line(error.orig))}") from error
 
 
 AGAIN = "run the same command again; what was stored before is safe"
@@ -105,7 +105,7 @@ HINTS = {
     "lock": "another command is writing; wait for it and run this one again",
     "unable to open": "make its folder, or name another file under 'database' in study.toml",
     "not a database": "the file is no SQLite database: name another under 'database' in study.toml",
-    "malformed": "the file is damaged: restore a backup",
+    "malformed": "the file is damaged: 'gnomon doctor --study DIR' says where; restore a backup",
     "readonly": "the file or its folder may not be written: change its permissions",
     "read-only": "the server takes no writes: name its primary under 'database' in study.toml",
     "password": "mend user and password under 'database' in study.toml",
@@ -123,5 +123,6 @@ def _mending(problem: str) -> str:
     return next((f"{problem}: {hint}" for part, hint in HINTS.items() if part in problem.lower()), problem)
 
 
-def _first_line(error: object) -> str:
+def first_line(error: object) -> str:
+    """What an error says first, or its kind where it says nothing."""
     return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

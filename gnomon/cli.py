@@ -189,8 +189,18 @@ def dashboard(
 
 
 @app.command()
-def doctor(json: Json = False) -> None:
-    """Say what this machine can run."""
+def doctor(
+    study: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="examine this study's database instead, row by row")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Say what this machine can run, or whether a study's database is whole."""
+    if study is not None:
+        from gnomon import examined
+
+        examined.doctor(study, json)
+        return
     from gnomon import machine
 
     machine.doctor(json)

@@ -154,14 +154,19 @@ def _unpacked(table: Table, row: dict[str, Any]) -> dict[str, Any]:
 def _fits(table: Table, line: Line, report: Report) -> bool:
     place, row = line
     try:
-        for check in _checks(table.name):
-            check.apply(row)
-        if table is tables.trials:
-            _identity(row)
+        check_row(table, row)
     except BadRow as error:
         report.bad(place, error)
         return False
     return True
+
+
+def check_row(table: Table, row: dict[str, Any]) -> None:
+    """Raise `BadRow` for a value that its column does not take, and for a trial that is not what its id says."""
+    for check in _checks(table.name):
+        check.apply(row)
+    if table is tables.trials:
+        _identity(row)
 
 
 @dataclass(frozen=True, slots=True)
