@@ -29,6 +29,7 @@ from data import tables
 from data.errors import BadInput, NotEnoughData
 from data.records import Arm, now
 from data.store import Store, code_version
+from data.whole import write_whole
 from gnomon.console import say
 from gnomon.printed import as_pdf, browser
 from gnomon.steps import TEMPLATES, Study
@@ -94,7 +95,7 @@ def report(study: Study, out: Path) -> Path:
     content = as_pdf(text) if out.suffix.lower() == PDF else text.encode()
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_bytes(content)
+        write_whole(out, content)
     except OSError as error:
         raise BadInput(f"report '{out}': cannot be written ({error.strerror}): name another place") from error
     say(f"{out}: {len(content) / 1e6:.1f} MB, {sum(len(section.pictures) for section in sections)} figures")

@@ -16,6 +16,7 @@ from data.errors import BadInput, FitFailed, NotEnoughData
 from data.importers.made import UNKNOWN_SIZE
 from data.records import IMPORTED, Arm, Subject
 from data.store import Store
+from data.whole import write_whole
 from gnomon import affirmed, tell
 from gnomon.console import answer, progress, readable_time, say
 from gnomon.study import FILE, DesignSpec, StudyFile, SubjectSpec, database_url, read_sparing, read_study
@@ -43,7 +44,7 @@ def write_template(folder: Path, template: str, **values: Any) -> bool:
         return False
     folder.mkdir(parents=True, exist_ok=True)
     text = Template((TEMPLATES / template).read_text(encoding="utf-8")).substitute(values)
-    path.write_text(text, encoding="utf-8")
+    write_whole(path, text.encode())
     return True
 
 

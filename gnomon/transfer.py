@@ -8,10 +8,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from data import importers
+from data import importers, tables
 from data.errors import BadInput
 from data.exporters import export
 from data.importers import Landed, Options, Parsed, Report
+from data.store import Store
 from gnomon.console import answer, say
 from gnomon.steps import opened, sync, write_template
 from gnomon.study import FILE
@@ -31,9 +32,9 @@ def bring(format_: str, paths: Sequence[Path], folder: Path, options: Options, j
     if not parsed.barren:
         made = _prepare(folder, parsed)
         with opened(folder) as study:
-            landed = parsed.land(study.store)
-            if made and parsed.settings:
+            if parsed.settings and _empty(study.store):
                 study.store.set_study(parsed.settings)
+            landed = parsed.land(study.store)
             sync(study.store, study.file)
     document = _document(parsed, folder, paths, landed, made)
     _tell(parsed, document)
@@ -42,6 +43,11 @@ def bring(format_: str, paths: Sequence[Path], folder: Path, options: Options, j
     if not landed.accepted:
         raise BadInput(f"{_named(paths)}: no row fits the format '{format_}': nothing was stored")
     return document
+
+
+def _empty(store: Store) -> bool:
+    """Whether no facts are there yet: a study file may be, of an import that was killed before it stored any."""
+    return not store.count(tables.trials) and not store.count(tables.counts)
 
 
 def _named(paths: Sequence[Path]) -> str:

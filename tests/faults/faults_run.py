@@ -1,0 +1,49 @@
+"""`make faults`: kills each command at many random instants and prints one JSON document; exit status 1 on any loss."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parents[1]), str(HERE.parent / "generation"), str(HERE.parent / "dashboard")]
+
+
+def main() -> None:
+    """Run `python tests/faults/faults_run.py [--kills N] [--seed N] [COMMAND...]`."""
+    from faults_app import kill_app
+    from faults_killing import kill_often, lines_of
+    from faults_studies import FIT, GENERATE, IMPORT, JUDGE
+
+    from bench.machine import machine
+
+    cases = {case.name: case for case in (GENERATE, JUDGE, IMPORT, FIT)}
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--kills", type=int, default=60)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("commands", nargs="*", default=[])
+    chosen = parser.parse_args()
+    tallies = []
+    for name in chosen.commands or [*cases, "app"]:
+        with tempfile.TemporaryDirectory(prefix="gnomon-faults-") as scratch:
+            if name == "app":
+                tally = kill_app(chosen.kills, chosen.seed, Path(scratch))
+            else:
+                tally = kill_often(cases[name], chosen.kills, chosen.seed, Path(scratch))
+        tallies.append(tally)
+        print(lines_of(tallies)[-2], file=sys.stderr, flush=True)
+        for problem in tally.problems:
+            print(f"  {problem}", file=sys.stderr, flush=True)
+    print(lines_of(tallies)[-1], file=sys.stderr)
+    print(
+        json.dumps({"machine": machine(), "seed": chosen.seed, "kills": [asdict(tally) for tally in tallies]}, indent=2)
+    )
+    sys.exit(any(tally.problems for tally in tallies))
+
+
+if __name__ == "__main__":
+    main()
