@@ -215,7 +215,7 @@ def _readable(connection: Connection) -> bool:
 
 
 def _every(connection: Connection, table: Table) -> Iterator[dict[str, Any]]:
-    result = connection.execution_options(yield_per=BATCH).execute(select(table))
+    result = connection.execute(select(table), execution_options={"yield_per": BATCH})
     for part in result.partitions(BATCH):
         yield from (dict(row._mapping) for row in part)
 

@@ -245,3 +245,29 @@ def export(
     from gnomon import transfer
 
     transfer.give(folder, out, csv, json)
+
+
+@app.command()
+def move(
+    folder: Folder,
+    to: Annotated[
+        str, typer.Option(metavar="URL", help="an empty database: postgresql+psycopg://..., or a new file in DIR")
+    ],
+    json: Json = False,
+) -> None:
+    """Move a study to another database: all rows, counted and hashed on both sides, or none."""
+    from gnomon import moved
+
+    moved.move(folder, to, json)
+
+
+@app.command()
+def backup(
+    folder: Folder,
+    out: Annotated[Path, typer.Option(metavar="FILE", help="the SQLite file to write")],
+    json: Json = False,
+) -> None:
+    """Write all that a study's database holds now into one file; other commands may go on writing."""
+    from gnomon import moved
+
+    moved.back_up(folder, out, json)

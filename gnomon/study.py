@@ -228,12 +228,17 @@ def _loaded(folder: Path) -> tuple[Path, str, dict[str, Any]]:
 
 def database_url(folder: Path, study: StudyFile) -> str:
     """The store's URL: a plain file name lies in the study's folder. Raises `StudyFileError` for one that does not."""
-    if "://" in study.database:
-        return study.database
-    path = (folder / study.database).resolve()
+    return place_of(folder, study.database)
+
+
+def place_of(folder: Path, database: str) -> str:
+    """A database as the study file names it, by its URL or as a file in the study's folder, as a URL."""
+    if "://" in database:
+        return database
+    path = (folder / database).resolve()
     if not path.is_relative_to(folder.resolve()):
         raise StudyFileError(
-            f"{folder / FILE}: database '{study.database}' lies outside the study's folder: write sqlite:///{path} if "
+            f"{folder / FILE}: database '{database}' lies outside the study's folder: write sqlite:///{path} if "
             "that is meant"
         )
     return f"sqlite:///{path}"

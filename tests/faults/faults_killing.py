@@ -15,7 +15,7 @@ from faults_studies import ROOT, Case, Rows, database, rows
 
 from data.integrity import examine
 
-STRIKES = 3
+STRIKES = 8
 PATIENCE = 300
 
 
@@ -48,7 +48,7 @@ class Tally:
 
 
 def kill_often(case: Case, kills: int, seed: int, scratch: Path) -> Tally:
-    """Kill `case` so many times, on new studies; each study is let run to its end after at most three kills.
+    """Kill `case` so many times, on new studies; each study is let run to its end after at most eight kills.
 
     Half of the instants are drawn over the whole run, half over the part in which it writes (from its first line on).
     """
@@ -136,8 +136,8 @@ def lines_of(tallies: Sequence[Tally]) -> list[str]:
     """What happened, a line for each command and one for all."""
     shown = [
         f"{tally.command}: {tally.kills} kills on {tally.studies} studies at {min(tally.at):.1f} to "
-        f"{max(tally.at):.1f} of {tally.seconds:.1f} seconds, {tally.between} between the first row and the last: {tally.lost} rows lost, "
-        f"{tally.doubled} doubled, {tally.damaged} damages, {len(tally.problems)} problems"
+        f"{max(tally.at):.1f} of {tally.seconds:.1f} seconds, {tally.between} between the first row and the last: "
+        f"{tally.lost} rows lost, {tally.doubled} doubled, {tally.damaged} damages, {len(tally.problems)} problems"
         for tally in tallies
     ]
     total = [sum(getattr(tally, name) for tally in tallies) for name in ("kills", "lost", "doubled")]

@@ -24,6 +24,8 @@ ROOT = Path(__file__).resolve().parents[2]
 QUIET = {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false", "PYTHONUNBUFFERED": "1"}
 ENVIRONMENT = {**os.environ, **QUIET}
 OFTEN_OTHER = {"created_at", "seconds", "code_version"}
+RUNS = "judge_run"
+"""Events that tell of runs: a command that was killed and went on has run twice."""
 Rows = dict[str, list[str]]
 
 
@@ -71,8 +73,9 @@ def rows(url: str) -> Rows:
 
 def _texts(connection: Any, table: Any) -> list[str]:
     names = [name for name in columns_of(table) if name not in OFTEN_OTHER]
-    found = connection.execute(select(*(table.c[name] for name in names)))
-    return [json.dumps(_timeless(dict(row._mapping)), sort_keys=True) for row in found]
+    found = connection.execute(select(*(table.c[name] for name in names))).mappings()
+    facts = (dict(row) for row in found if row.get("kind") != RUNS)
+    return [json.dumps(_timeless(row), sort_keys=True) for row in facts]
 
 
 def _timeless(value: Any) -> Any:

@@ -1,0 +1,26 @@
+"""Killed with SIGKILL at random instants, no command loses or doubles a row; `make faults` does this 60 times each."""
+
+from __future__ import annotations
+
+import pytest
+from faults_killing import kill_often
+from faults_studies import FIT, GENERATE, IMPORT, JUDGE
+
+KILLS = 2
+SEED = 20
+
+
+@pytest.mark.parametrize("case", [GENERATE, JUDGE, IMPORT, FIT], ids=lambda case: case.name)
+def test_a_killed_command_goes_on_to_the_same_rows(case, tmp_path):
+    tally = kill_often(case, KILLS, SEED, tmp_path)
+    assert tally.problems == []
+    assert (tally.kills, tally.lost, tally.doubled, tally.damaged) == (KILLS, 0, 0, 0)
+
+
+@pytest.mark.browser
+def test_a_killed_app_has_stored_every_label_that_it_moved_on_from(tmp_path):
+    from faults_app import kill_app
+
+    tally = kill_app(KILLS, SEED, tmp_path)
+    assert tally.problems == []
+    assert (tally.kills, tally.lost, tally.doubled, tally.damaged) == (KILLS, 0, 0, 0)
