@@ -10,7 +10,7 @@ ARGS ?=
 CASES ?= 25000
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test setup check fuzz bench browser clean
+.PHONY: demo test setup check fuzz faults bench browser clean
 
 demo: setup
 	@$(BIN)/gnomon demo $(DIR) $(ARGS)
@@ -30,6 +30,9 @@ fuzz: setup
 
 bench: setup
 	$(BIN)/python -m bench $(ARGS)
+
+faults: setup browser
+	$(BIN)/python tests/faults/faults_run.py $(ARGS)
 
 setup: $(VENV)/.ready
 

@@ -12,7 +12,7 @@ from data.store import Store
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMANDS = ("demo", "init", "generate", "judge", "recount", "calibrate", "plan", "fit", "report")
-COMMANDS += ("dashboard", "doctor", "import", "export")
+COMMANDS += ("dashboard", "doctor", "import", "export", "move", "backup")
 
 
 def one_line(text: str) -> str:

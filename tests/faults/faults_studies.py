@@ -23,7 +23,7 @@ from data.store import Store
 ROOT = Path(__file__).resolve().parents[2]
 QUIET = {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false", "PYTHONUNBUFFERED": "1"}
 ENVIRONMENT = {**os.environ, **QUIET}
-OFTEN_OTHER = {"created_at", "seconds", "code_version"}
+OFTEN_OTHER = ("created_at", "seconds", "code_version")
 RUNS = "judge_run"
 """Events that tell of runs: a command that was killed and went on has run twice."""
 Rows = dict[str, list[str]]
@@ -72,7 +72,7 @@ def rows(url: str) -> Rows:
 
 
 def _texts(connection: Any, table: Any) -> list[str]:
-    names = [name for name in columns_of(table) if name not in OFTEN_OTHER]
+    names = [name for name in columns_of(table) if not name.startswith(OFTEN_OTHER)]
     found = connection.execute(select(*(table.c[name] for name in names))).mappings()
     facts = (dict(row) for row in found if row.get("kind") != RUNS)
     return [json.dumps(_timeless(row), sort_keys=True) for row in facts]
@@ -80,7 +80,7 @@ def _texts(connection: Any, table: Any) -> list[str]:
 
 def _timeless(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: _timeless(part) for key, part in value.items() if key not in OFTEN_OTHER}
+        return {key: _timeless(part) for key, part in value.items() if not key.startswith(OFTEN_OTHER)}
     return [_timeless(part) for part in value] if isinstance(value, list) else value
 
 
