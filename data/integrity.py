@@ -127,17 +127,23 @@ def _triggers(connection: Connection, found: Examination) -> None:
     if found.schema is None:
         return
     actions = ["update", "delete"]
+    if connection.dialect.name == "postgresql" and schema.is_current(connection):
+        actions.append("truncate")
+    there = triggers(connection)
+    for table in tables.APPEND_ONLY:
+        if missing := [action for action in actions if f"{table}_no_{action}" not in there]:
+            found.bad(f"{table}: nothing forbids {' and '.join(missing)}: facts may have been changed", REMAKE)
+
+
+def triggers(connection: Connection) -> set[str]:
+    """Names of the triggers that are there and not switched off."""
     query = "SELECT name FROM sqlite_master WHERE type = 'trigger'"
     if connection.dialect.name == "postgresql":
         query = (
             "SELECT tgname FROM pg_trigger JOIN pg_class ON pg_class.oid = tgrelid "
             "WHERE NOT tgisinternal AND tgenabled <> 'D' AND relnamespace = current_schema()::regnamespace"
         )
-        actions += ["truncate"] if schema.is_current(connection) else []
-    there = set(connection.execute(text(query)).scalars())
-    for table in tables.APPEND_ONLY:
-        if missing := [action for action in actions if f"{table}_no_{action}" not in there]:
-            found.bad(f"{table}: nothing forbids {' and '.join(missing)}: facts may have been changed", REMAKE)
+    return set(connection.execute(text(query)).scalars())
 
 
 def _links(connection: Connection, found: Examination) -> None:

@@ -14,14 +14,16 @@ from typing import Any
 
 from sqlalchemy import Connection, Table, insert, select
 
+from data import tables
 from data.database import plain_errors, shown
 from data.errors import BadInput, StoreError
 from data.importers.folder import KEYS, ORDER, columns_of
-from data.integrity import examine
+from data.integrity import examine, triggers
 from data.store import Store
 
 BATCH = 2_000
 MODULUS = 2**256
+CLOSED = "_moved"
 Progress = Callable[[int, int], None]
 
 
@@ -74,9 +76,10 @@ def copy(source: Connection, target: Store, progress: Progress | None = None) ->
     wanted = held(source)
     with target.writing() as connection:
         there = held(connection)
-        if there == wanted:
+        closed = f"{tables.trials.name}{CLOSED}" in triggers(connection)
+        if there == wanted and not closed:
             return wanted
-        if any(one.rows for one in there.values()):
+        if closed or any(one.rows for one in there.values()):
             raise BadInput(f"database {shown(target.engine)}: holds rows already: name an empty one, or make one")
         done, total = 0, sum(one.rows for one in wanted.values())
         for table in ORDER:
@@ -115,7 +118,7 @@ def _close(connection: Connection, to: str) -> None:
             f"$$ BEGIN RAISE USING MESSAGE = '{said}', ERRCODE = 'integrity_constraint_violation'; END $$"
         )
     for table in ORDER:
-        head = f"TRIGGER {table.name}_moved BEFORE INSERT ON {table.name}"
+        head = f"TRIGGER {table.name}{CLOSED} BEFORE INSERT ON {table.name}"
         if postgresql:
             run = "FOR EACH STATEMENT EXECUTE FUNCTION gnomon_moved()"
             connection.exec_driver_sql(f"CREATE OR REPLACE {head} {run}")

@@ -74,6 +74,6 @@ def test_damage_is_one_line_and_exit_status_one(gnomon, folder):
     done = gnomon("doctor", "--study", folder, "--json")
     assert done.returncode == 1
     document = json.loads(done.stdout)
-    assert [part["what"] for part in document["damage"]][0].startswith("labels: nothing forbids delete")
+    assert document["damage"][0]["what"].startswith("labels: nothing forbids delete")
     (line,) = [line for line in done.stderr.splitlines() if line.startswith("gnomon: ")]
     assert "damaged: labels: nothing forbids delete" in line
