@@ -29,24 +29,23 @@ def test_two_at_once_end_as_one_would_have(case, tmp_path):
     assert examine(database(folder)).damage == []
 
 
-def test_connections_that_the_server_cuts_in_the_middle_cost_a_second_run_and_no_row(tmp_path, postgres_url):
+def test_connections_that_the_server_cuts_cost_a_second_run_at_most_and_no_row(tmp_path, postgres_url):
     study = tmp_path / "one"
     tiny(study, database=postgres_url)
     store = Store.open(postgres_url)
     fill(store, 3000)
     store.close()
     with started(JUDGE, study) as (process, lines):
+        heard = ""
         for line in lines:
-            if "lexicon: " in line and "lexicon: 0 of" not in line:
+            heard += line
+            if "lexicon: " in line and process.poll() is None:
                 cut(postgres_url)
-                break
-        heard = "".join(lines)
         process.wait(60)
-    assert process.returncode == 1, heard
-    assert "run the same command again" in heard
+    # a connection that is cut between two uses is made anew, and nobody notices
+    assert process.returncode == 0 or "run the same command again" in heard, heard
     assert "Traceback" not in heard
     assert examine(postgres_url).damage == []
-    assert 0 < len(rows(postgres_url)["verdicts"]) < 3000
     again = subprocess.run(JUDGE.command(study), cwd=ROOT, env=ENVIRONMENT, capture_output=True, check=False)
     assert again.returncode == 0, again.stderr
     assert len(rows(postgres_url)["verdicts"]) == 3000
