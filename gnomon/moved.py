@@ -32,7 +32,7 @@ def move(folder: Path, to: str, json: bool) -> dict[str, Any]:
     try:
         with progress("rows") as report, moved(source, target, report) as held:
             pass
-        write_whole(folder / FILE, text)
+        write_whole(folder / FILE, text.encode())
         document = {"study": str(folder), "from": shown(source.engine), "to": shown(target.engine), **_told(held)}
     finally:
         source.close()
