@@ -1,6 +1,6 @@
 """Whether the hierarchical model's intervals hold what they promise: its calibration and its coverage, simulated.
 
-    python -m bench.validity [--part sbc|pair|four|full] [--first N] [--studies N] [--keep FILE] [--json]
+    python -m bench.validity [--part sbc|pair|four|full] [--first N] [--studies N] [--keep FILE] [--ship] [--json]
 
 `sbc`: parameters from the priors, a study drawn from them, a fit; the rank of the truth among thinned draws is uniform
 if the sampler draws from the posterior (Talts et al. 2018, arXiv 1804.06788). `pair`, `four`, `full`: coverage of
@@ -9,7 +9,8 @@ trials, 4 and 2,400, 8 and 24,600. Judges err differently by arm, labels are cho
 run can be made in pieces: `--keep FILE` appends a line for each study, and the summary is of all lines in it. Fits
 of small studies are short, those of `full` are as users get them; none is tried again: those that fail their gates are
 counted, and their intervals too. An interval from n effective draws holds the truth about .95 (n - 1) / (n + 1) of the
-time: short fits look a little worse than the model is.
+time: short fits look a little worse than the model is. `--ship` writes the coverage to `stats/measured.json`, which the
+dashboard shows.
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ from scipy.stats import beta, binomtest, chi2
 
 from bench.machine import machine
 from stats.ladder import CLASSES, EVENT, REFUSED, REST
-from stats.model import Model, corrected_model
+from stats.measured import PATH
+from stats.model import VERSION, Model, corrected_model
 from stats.priors import Priors
 from stats.result import Posterior, figures_of
 from stats.sampler import Draws, Settings, diagnose, sample
@@ -287,6 +289,7 @@ def main() -> None:
     options.add_argument("--first", type=int, default=0)
     options.add_argument("--studies", type=int)
     options.add_argument("--keep", type=Path)
+    options.add_argument("--ship", action="store_true", help="keep the coverage for the dashboard to show")
     options.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     chosen = options.parse_args()
     document: dict[str, Any] = {"machine": machine(), "seed": SEED, "parts": {}}
@@ -303,7 +306,24 @@ def main() -> None:
             lines = [line for line in kept if line["part"] == part]
         if lines:
             document["parts"][part] = summary(lines)
+    if chosen.ship:
+        PATH.write_text(json.dumps(shipped(document), indent=1) + "\n", encoding="utf-8")
     print(json.dumps(document, indent=2) if chosen.json else table(document))
+
+
+def shipped(document: dict[str, Any]) -> dict[str, Any]:
+    """Coverage by kind of study and of figure, under the model's version."""
+    parts = {}
+    for part, found in document["parts"].items():
+        if part != "sbc":
+            plan = PLANS[part]
+            about = {"subjects": len(plan.subjects), "trials": plan.trials, "labels": round(found["labels"])}
+            rows = {
+                name: {"intervals": row["intervals"], "coverage": round(row["coverage"], 4)}
+                for name, row in found["figures"].items()
+            }
+            parts[part] = {**about, "studies": found["studies"], "figures": rows}
+    return {"version": VERSION, "parts": parts}
 
 
 def table(document: dict[str, Any]) -> str:

@@ -12,13 +12,21 @@ from dashboard import studies
 from dashboard import telling_fits as telling
 from dashboard.charts import show_chart
 from dashboard.fitted import FIGURES, Fitted, all_fitted, records
+from dashboard.words import count, literal, moment, percent, unbroken
 from dashboard.words import estimand as called
-from dashboard.words import literal, moment, unbroken
-from stats import behind_figures
+from stats import behind_figures, measured
+from stats.model import VERSION
+
+_SHARE = st.column_config.NumberColumn("hold the truth", format="percent")
 
 MEASURED = (
-    "How often 95 % intervals of this model hold the truth was simulated: coverage by kind of figure, ranks of "
-    "simulation-based calibration, and how far priors move the figures stand in bench/RESULTS.md of the source."
+    "How often 95 % intervals of this model hold the truth, in simulated studies whose truth is known: judges err "
+    "differently by arm and labels are chosen where they disagree, as in the queue. A figure by strength or concept "
+    "has many intervals in one study, and they err together. How it was done, and ranks of simulation-based "
+    "calibration: bench/RESULTS.md of the source."
+)
+NOT_MEASURED = (
+    "The coverage of this version's intervals was not simulated yet: python -m bench.validity --ship does it."
 )
 
 
@@ -38,8 +46,30 @@ def show() -> None:
     st.caption(telling.GATES)
     _predictive(fits)
     _side_by_side(fits)
+    _kept()
+
+
+def _kept() -> None:
+    """Coverage of the model's intervals in simulation, a row for each kind of figure."""
     st.subheader("Does the model keep its word?")
-    st.text(MEASURED)
+    found = measured.coverage(VERSION)
+    if found.empty:
+        st.text(NOT_MEASURED)
+        return
+    st.caption(MEASURED)
+    designs = found.groupby(["subjects", "trials"], sort=True)
+    for tab, (_, rows) in zip(st.tabs([_design(rows) for _, rows in designs]), designs, strict=True):
+        worst = rows.sort_values("coverage").iloc[0]
+        said = f"The least is {percent(worst['coverage'], 1)}, of {called(str(worst['figure']))}."
+        tab.text(unbroken(f"{count(int(worst['studies']), 'study', 'studies')} simulated. {said}"))
+        table = rows[["figure", "intervals", "coverage"]].assign(figure=rows["figure"].map(called))
+        tab.dataframe(table, hide_index=True, column_config={"coverage": _SHARE})
+
+
+def _design(rows: pd.DataFrame) -> str:
+    first = rows.iloc[0]
+    trials, labels = count(int(first["trials"]), "trial"), count(int(first["labels"]), "label")
+    return f"{count(int(first['subjects']), 'model')}, {trials}, {labels}"
 
 
 def _row(fit: Fitted) -> dict[str, Any]:

@@ -1,0 +1,18 @@
+"""The coverage that the dashboard shows is of this version of the model, and of studies enough to mean something."""
+
+from __future__ import annotations
+
+from stats import measured
+from stats.model import VERSION
+
+
+def test_the_coverage_that_ships_is_of_this_model_and_of_many_studies():
+    found = measured.coverage(VERSION)
+    assert list(found.columns) == list(measured.COLUMNS)
+    assert {"net_detection_corrected", "false_alarm", "refusal"} <= set(found["figure"])
+    assert (found["studies"] >= 60).all()
+    assert found["coverage"].between(0.9, 1.0).all()
+
+
+def test_coverage_of_another_version_is_not_shown():
+    assert measured.coverage("0").empty
