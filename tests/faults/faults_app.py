@@ -49,8 +49,7 @@ def kill_app(kills: int, seed: int, scratch: Path) -> Tally:
         while tally.kills < kills:
             instant = chance.uniform(0, tally.seconds)
             reported += _session(browser, folder, instant, 10 * SESSION)
-            tally.kills += 1
-            tally.at.append(round(instant, 2))
+            tally.killed(instant)
             stored = _check(folder, reported, tally)
             tally.between += bool(stored)
             if stored > FRESH:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -33,6 +34,13 @@ class Tally:
     at: list[float] = field(default_factory=list)
     between: int = 0
     problems: list[str] = field(default_factory=list)
+
+    def killed(self, instant: float) -> None:
+        """Count a kill, and tell every tenth: a long run may itself be stopped."""
+        self.kills += 1
+        self.at.append(round(instant, 2))
+        if self.kills % 10 == 0:
+            print(f"{self.command}: {self.kills} kills, {self.lost} rows lost, {self.doubled} doubled", file=sys.stderr)
 
     def compare(self, expected: Rows, found: Rows, whole: bool) -> None:
         """Count rows that are not there (of a run that has ended), there twice, or there without reason."""
@@ -101,8 +109,7 @@ def _strike(case: Case, folder: Path, instant: float, expected: Rows, tally: Tal
         if process.returncode:
             tally.problems.append(f"ended with {process.returncode}: {heard[-300:]}")
         return False
-    tally.kills += 1
-    tally.at.append(round(instant, 2))
+    tally.killed(instant)
     _whole(folder, tally)
     there = rows(database(folder))
     for name, promised in case.promised(heard).items():
