@@ -14,7 +14,12 @@ Value = TypeVar("Value", str, float)
 
 
 def several(label: str, options: Sequence[Value], key: str, shown: Callable[[Any], str] = str) -> list[Value]:
-    """Some of the options, none for all; what another page or study chose and this one lacks is let go."""
+    """Some of the options, none for all; what another page or study chose and this one lacks is let go.
+
+    Where there is nothing to choose between, nothing is asked.
+    """
+    if len(options) < 2:
+        return []
     kept = st.session_state.get(key)
     if kept is not None and any(value not in options for value in kept):
         st.session_state[key] = [value for value in kept if value in options]

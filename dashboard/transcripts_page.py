@@ -65,10 +65,10 @@ def _filters(choices: browse.Choices) -> tuple[browse.Filters, bool]:
         arm = several("Arm", choices.arm, "arm")
         concept = several("Concept", choices.concept, "concept")
         strength = several("Strength", choices.strength, "strength", "{:g}".format)
-        subject = several("Subject", choices.subject, "subject") if len(choices.subject) > 1 else []
+        subject = several("Subject", choices.subject, "subject")
         protocols = list(choices.protocol)
         named = choices.protocol.__getitem__
-        protocol = several("Protocol", protocols, "protocol", named) if len(protocols) > 1 else []
+        protocol = several("Protocol", protocols, "protocol", named)
         outcome = several("Outcome", [str(outcome) for outcome in Outcome], "outcome")
         names = {"": "any judge", **choices.judge}
         judge = st.selectbox(
