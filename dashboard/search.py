@@ -14,6 +14,8 @@ from data.store import Store
 
 FEW = 2_000
 """A find of so many transcripts is fetched whole."""
+WHOLE = 20_000
+"""A study of so many trials is looked through at once."""
 BEST_PART = 0.6
 """Seconds that one search may take."""
 
@@ -49,12 +51,12 @@ def begin(store: Store, conditions: Sequence[ColumnElement[bool]], *, slow: bool
     """The first `wanted` transcripts, or all that were found in the time there is.
 
     Conditions on the trial alone are one reading of its table: few finds are fetched whole, many are counted.
-    `slow` ones ask for verdicts, trial by trial, and are only looked for as far as the time goes.
+    `slow` ones ask for verdicts, trial by trial, and in a large study are only looked for as far as the time goes.
     """
-    if slow:
+    if slow and _total(store, []) > WHOLE:
         return go_on(store, conditions, Found(), wanted)
-    few = _ids(store, conditions, FEW + 1)
-    if len(few) <= FEW:
+    few = _ids(store, conditions, None if slow else FEW + 1)
+    if slow or len(few) <= FEW:
         return Found(tuple(sorted(few)), len(STRETCHES), len(few))
     return replace(go_on(store, conditions, Found(), wanted), total=_total(store, conditions))
 

@@ -14,12 +14,12 @@ SMALL, LARGE = "Qwen2.5-0.5B-Instruct", "Qwen2.5-14B-Instruct"
 
 
 def choose(page, label: str, *values: str) -> None:
-    """Pick options of a list in the sidebar by keyboard."""
+    """Pick options of a list in the sidebar."""
     for value in values:
         box = page.get_by_test_id("stSidebar").get_by_role("combobox", name=re.compile(label))
         box.fill(value)
-        page.get_by_role("option", name=value, exact=True).wait_for()
-        box.press("Enter")
+        page.get_by_role("option", name=value, exact=True).click()
+        page.get_by_test_id("stSidebar").get_by_text(value, exact=True).first.wait_for()
         calm(page)
     page.keyboard.press("Escape")
 

@@ -42,7 +42,14 @@ def test_stretch_by_stretch_nothing_is_missed_or_found_twice(store, evens):
     assert found.share == 1
 
 
-def test_ids_that_are_no_hashes_are_found_too(store, make_trial):
+def test_a_small_study_is_looked_through_at_once(store, evens, monkeypatch):
+    monkeypatch.setattr(search, "BEST_PART", 0.0)
+    found = search.begin(store, [EVEN], slow=True, wanted=1)
+    assert (list(found.ids), found.complete) == (evens, True)
+
+
+def test_ids_that_are_no_hashes_are_found_too(store, make_trial, monkeypatch):
+    monkeypatch.setattr(search, "WHOLE", 0)
     trial = store.trials([make_trial().id])[0]
     with store.writing() as connection:
         row = dict(connection.execute(select(tables.trials)).mappings().one())
