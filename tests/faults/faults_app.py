@@ -21,7 +21,7 @@ from faults_killing import Tally
 from faults_studies import ENVIRONMENT, ROOT, database
 from playwright.sync_api import Error, sync_playwright
 
-from bench.browser import ANSWER, ARGUMENTS, executable
+from bench.browser import ANSWER, ARGUMENTS, READY, executable
 from data import tables
 from data.integrity import examine
 from data.store import Store
@@ -30,6 +30,7 @@ KEYS = {"n": "No", "0": "None", "s": "Sound", "e": "Engages"}
 FACTS = {"claims": False, "concept": "none", "coherent": True, "refused": False}
 SESSION = 5
 FRESH = 100
+PRESSES = 40
 RATER = "ann"
 
 
@@ -101,13 +102,16 @@ def _labelled(page: Any, alive: Callable[[], None]) -> str:
 
 def _press(page: Any, key: str, happened: Callable[[], bool], alive: Callable[[], None]) -> None:
     """Press a key, again if need be: presses in the first moment of a transcript are dropped by design."""
-    while True:
+    for _ in range(PRESSES):
         page.keyboard.press(key)
         for _ in range(20):
             alive()
             if happened():
+                # until the script has run, buttons of the transcript before may stand there
+                _until(lambda: page.locator(READY).count() > 0, alive)
                 return
             page.wait_for_timeout(40)
+    raise AssertionError(f"pressing {key} changed nothing")
 
 
 def _until(happened: Callable[[], bool], alive: Callable[[], None]) -> None:

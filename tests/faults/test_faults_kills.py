@@ -15,12 +15,3 @@ def test_a_killed_command_goes_on_to_the_same_rows(case, tmp_path):
     tally = kill_often(case, KILLS, SEED, tmp_path)
     assert tally.problems == []
     assert (tally.kills, tally.lost, tally.doubled, tally.damaged) == (KILLS, 0, 0, 0)
-
-
-@pytest.mark.browser
-def test_a_killed_app_has_stored_every_label_that_it_moved_on_from(tmp_path):
-    from faults_app import kill_app
-
-    tally = kill_app(KILLS, SEED, tmp_path)
-    assert tally.problems == []
-    assert (tally.kills, tally.lost, tally.doubled, tally.damaged) == (KILLS, 0, 0, 0)
