@@ -94,12 +94,12 @@ def next_items(
     random = np.random.default_rng(seed)
     if strategy in LOOKS_AGAIN:
         items = look_again(store, rater, strategy, n, random)
-        return [item for item in items if store.lease(item.trial, rater, lease_seconds)]
-    pool = candidates(store, rater)
-    if strategy == UNCERTAIN:
+    elif strategy == UNCERTAIN:
+        pool = candidates(store, rater)
         telling, order = telling_strata(store, estimand, view, pool, n, seed)
         items = draw_focused(pool, telling, order, n, random, UNCERTAIN)
     else:
+        pool = candidates(store, rater)
         items = draw(pool, _known(store).disputed, n, random, strategy=strategy)
     return [item for item in items if store.lease(item.trial, rater, lease_seconds)]
 

@@ -89,10 +89,10 @@ def main() -> None:
         ),
     }
     st.session_state["pages"] = pages
-    page = st.navigation(list(pages.values()), position="sidebar" if person.known() else "hidden")
     if is_dark():
         st.html(f"<style>{LEGIBLE}</style>")
     try:
+        page = st.navigation(list(pages.values()), position="sidebar" if person.known() else "hidden")
         if not person.entered():
             return
         studies.pick()

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, field_validator, model_validator
 
+from dashboard.access import Access, checked
 from data.errors import StudyFileError, UnknownName
 from data.outcomes import RULES
 from data.records import NONE, OTHER, Arm, Span
@@ -128,8 +129,7 @@ class DashboardSpec(Strict):
 
     @model_validator(mode="after")
     def _somebody(self) -> DashboardSpec:
-        if self.auth == "oidc" and not self.roles:
-            raise ValueError('auth = "oidc" needs roles: nobody may do anything without one')
+        checked(Access(self.auth, self.roles))
         return self
 
 

@@ -8,12 +8,12 @@ import dashboard_demo as demo
 import pytest
 from dashboard_browser import ANSWER, answer_on_screen, calm, chosen, press_until, settle
 
+from bench.raters import DENIES
 from dashboard.labelling import labelled_by
 from data import tables
 
 pytestmark = pytest.mark.browser
 
-DENIES = {"n": "No", "0": "None", "s": "Sound", "e": "Engages"}
 CLAIMS_FEAR = {"y": "Yes", "2": "fear", "s": "Sound", "e": "Engages"}
 
 

@@ -12,13 +12,13 @@ from dashboard_browser import ANSWER, calm, chosen, press_until, settle
 from dashboard_oidc import CLIENT, SECRET, provider
 
 from bench.browser import serving
+from bench.raters import DENIES
 from dashboard.access import Access, check
 from data import tables
 from data.errors import BadInput
 from data.store import Store
 
 PEOPLE = {"Ann@lab.example": "rater", "vic@lab.example": "viewer", "ada@lab.example": "admin"}
-DENIES = {"n": "No", "0": "None", "s": "Sound", "e": "Engages"}
 
 
 def test_roles_are_by_verified_address():

@@ -22,11 +22,11 @@ from faults_studies import ENVIRONMENT, ROOT, database
 from playwright.sync_api import Error, sync_playwright
 
 from bench.browser import ANSWER, ARGUMENTS, READY, executable
+from bench.raters import DENIES
 from data import tables
 from data.integrity import examine
 from data.store import Store
 
-KEYS = {"n": "No", "0": "None", "s": "Sound", "e": "Engages"}
 FACTS = {"claims": False, "concept": "none", "coherent": True, "refused": False}
 SESSION = 5
 FRESH = 100
@@ -94,7 +94,7 @@ def _session(browser: Any, folder: Path, instant: float | None, labels: int) -> 
 
 def _labelled(page: Any, alive: Callable[[], None]) -> str:
     before = str(answer_on_screen(page))
-    for key, name in KEYS.items():
+    for key, name in DENIES.items():
         _press(page, key, lambda name=name: chosen(page, name), alive)
     _press(page, "Enter", lambda: answer_on_screen(page) != before, alive)
     return before
