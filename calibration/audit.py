@@ -29,7 +29,7 @@ from calibration.correction import Correction, corrections, obstacle
 from calibration.drift import consistency, drift
 from calibration.facts import judge_frame, judge_splits
 from calibration.labels import VIEWS, disagreements, rater_labels, reference
-from calibration.matrix import group_agreement, pair_agreement, side_by_side
+from calibration.matrix import group_agreement, pair_agreement, readings
 from calibration.patterns import UNHEARD, PanelReading, panel_reading
 from calibration.revisions import revisions
 from calibration.strata import rates, strata
@@ -178,9 +178,10 @@ def _measure(store: Store, judges: pd.DataFrame, splits: Sequence[str] | None) -
 
 
 def _view(store: Store, measured: _Measured, view: str, found: Sequence[Evidence]) -> dict[str, Any]:
-    wide = _readings(store, measured, view)
+    labels = rater_labels(store, view)
+    wide = readings(measured.judges, measured.judged, labels, measured.splits)
     agreement = {"pairs": pair_agreement(wide), "groups": group_agreement(wide)}
-    everyone = _together(measured, reference(rater_labels(store, view)), found)
+    everyone = _together(measured, reference(labels), found)
     return {"disagreements": len(disagreements(store, view)), "agreement": agreement, "together": everyone}
 
 
@@ -188,18 +189,6 @@ def _together(measured: _Measured, labels: pd.DataFrame, found: Sequence[Evidenc
     if measured.panel is None:
         return nobody(UNHEARD)
     return of_panel(measured.panel, labels, dict(zip(measured.judges["version"], found, strict=True)))
-
-
-def _readings(store: Store, measured: _Measured, view: str) -> pd.DataFrame:
-    """Outcomes of the newest versions and of the raters, judges of each kind on the splits that measure them."""
-    pairs = zip(measured.judges.itertuples(), measured.judged, strict=True)
-    newest: dict[str, pd.DataFrame] = {}
-    for judge, judged in pairs:
-        newest.setdefault(str(judge.name), judged)
-    kinds = set(measured.judges["kind"]) or {""}
-    splits = {split for kind in kinds for split in judge_splits(kind, measured.splits)}
-    labels = rater_labels(store, view)
-    return side_by_side(newest, labels[labels["split"].isin(splits)])
 
 
 def _common(store: Store, measured: _Measured, found: dict[str, list[Evidence]]) -> dict[str, Any]:

@@ -213,6 +213,12 @@ def outcome_class(outcome: pd.Series[str], event: pd.Series[bool]) -> pd.Series[
     return plain.mask(event, "event")
 
 
+def both_classes(rows: pd.DataFrame) -> tuple[pd.Series[str], pd.Series[str]]:
+    """Of pairs, the class by label and the class by verdict."""
+    truth = outcome_class(rows["true_outcome"], rows["true_event"])
+    return truth, outcome_class(rows["outcome"], rows["event"])
+
+
 def class_table(rows: pd.DataFrame) -> pd.DataFrame:
     """Outcome class by label and by verdict in each arm.
 
@@ -222,8 +228,7 @@ def class_table(rows: pd.DataFrame) -> pd.DataFrame:
         arm, truth, verdict, n (trials), of (labelled trials with that truth in that arm), share, low, high
         (weighted share n / of with Wilson's 95 % interval); every pair of classes of every arm whose truth occurs.
     """
-    truth = outcome_class(rows["true_outcome"], rows["true_event"])
-    verdict = outcome_class(rows["outcome"], rows["event"])
+    truth, verdict = both_classes(rows)
     table = []
     for arm in arms_in(rows):
         for true in CLASSES:

@@ -18,6 +18,8 @@ WIDTH = 240
 ARMS = [str(arm) for arm in Arm]
 INK = "#262730"
 SHARE_TICKS = [0, 0.25, 0.5, 0.75, 1]
+CHOSEN = "chosen"
+"""Name of the selection that a cell of a matrix makes when it is clicked: its fields are the cell's names."""
 
 
 def confusion_heat_map(classes: pd.DataFrame, *, judge: str) -> Any:
@@ -48,7 +50,7 @@ def confusion_heat_map(classes: pd.DataFrame, *, judge: str) -> Any:
         ],
     )
     share = alt.Color("share:Q", title="Share of row", scale=share_scale(), legend=alt.Legend(format=".0%"))
-    cells = base.mark_rect(cornerRadius=3).encode(color=share)
+    cells = _chosen(base.mark_rect(cornerRadius=3, cursor="pointer").encode(color=share), "arm", "truth", "verdict")
     ink = alt.condition(alt.datum.share > WHITE_TEXT_FROM, alt.value("white"), alt.value(INK))
     counts = base.mark_text(dy=-8, fontSize=LABEL_SIZE + 1, fontWeight=600).encode(text="count:N", color=ink)
     ranges = base.mark_text(dy=9, fontSize=LABEL_SIZE - 1).encode(text="range:N", color=ink)
@@ -149,7 +151,7 @@ def agreement_matrix(agreement: pd.DataFrame, *, coefficient: str = "Gwet's AC1"
         "On the five outcomes; 95 % interval and number of transcripts that both read.",
     )
     size = alt.Step(CELL * 1.6)
-    cells = base.mark_rect(cornerRadius=3).encode(color=colour)
+    cells = _chosen(base.mark_rect(cornerRadius=3, cursor="pointer").encode(color=colour), "a", "b")
     return alt.layer(cells, *texts).properties(width=size, height=alt.Step(CELL * 0.9), title=heading)
 
 
@@ -188,6 +190,10 @@ def corrections(comparison: pd.DataFrame, *, judge: str) -> Any:
         "95 % intervals. Methods that use the judge's error rates need a judge that knows events from others.",
     )
     return layered.facet(column=alt.Column("arm:N", sort=ARMS, title=None), title=heading)
+
+
+def _chosen(cells: Any, *fields: str) -> Any:
+    return cells.add_params(alt.selection_point(name=CHOSEN, fields=list(fields), on="click"))
 
 
 def _there(frame: pd.DataFrame) -> alt.Legend:

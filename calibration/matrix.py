@@ -11,14 +11,12 @@ import numpy as np
 import pandas as pd
 
 from calibration.agreement import cohen_kappa, gwet_ac1, krippendorff_alpha
-from calibration.facts import MEASURING, ok_verdicts, trial_frame
-from calibration.labels import rater_labels
+from calibration.facts import judge_splits
 from calibration.prevalence import wilson
 from calibration.queue import BY_VERDICT
 from data.errors import NotEnoughData
 from data.outcomes import Outcome
 from data.records import Estimate, RaterRole
-from data.store import Store
 
 JUDGE = "judge"
 RATER = "rater"
@@ -29,22 +27,41 @@ _NOBODY = pd.MultiIndex.from_arrays([[], []], names=["kind", "name"])
 Figures = dict[str, object]
 
 
-def readings(store: Store, judges: pd.DataFrame, view: str, *, splits: Sequence[str] = MEASURING) -> pd.DataFrame:
-    """Outcomes as codes, one row a trial, one column a (kind, name) of judge or rater, NaN where it said nothing.
+def readings(
+    judges: pd.DataFrame, judged: Sequence[pd.DataFrame], labels: pd.DataFrame, splits: Sequence[str] | None = None
+) -> pd.DataFrame:
+    """Outcomes of the newest version of each judge and of the raters, each on the splits that measure judges.
 
-    Labels of transcripts that were picked for what judges say of them are left out: there they disagree by choice.
-    `judges` is a frame as of `calibration.facts.judge_frame`.
+    Parameters
+    ----------
+    judges : DataFrame
+        Judge versions as of `calibration.facts.judge_frame`, the newest of each name first.
+    judged : sequence of DataFrame
+        What each of them said (`calibration.confusion.judged_trials`).
+    labels : DataFrame
+        `calibration.labels.rater_labels` of a view.
+    splits : sequence of str, optional
+        As in `judge_splits`.
+
+    Returns
+    -------
+    DataFrame
+        As of `side_by_side`.
     """
-    trials = trial_frame(store)
-    trials = trials[trials["split"].isin([str(split) for split in splits])]
-    verdicts = ok_verdicts(store, judges["version"].tolist(), trials)
-    heard = {str(judge.name): verdicts[verdicts["judge"] == judge.version] for judge in judges.itertuples()}
-    labels = rater_labels(store, view)
-    return side_by_side(heard, labels[labels["trial"].isin(set(trials["trial"]))])
+    newest: dict[str, pd.DataFrame] = {}
+    for name, each in zip(judges["name"], judged, strict=True):
+        newest.setdefault(str(name), each)
+    kinds = set(judges["kind"]) or {""}
+    measuring = {split for kind in kinds for split in judge_splits(str(kind), splits)}
+    return side_by_side(newest, labels[labels["split"].isin(measuring)])
 
 
 def side_by_side(heard: Mapping[str, pd.DataFrame], labels: pd.DataFrame) -> pd.DataFrame:
-    """What `readings` returns, from each judge's trials and outcomes by name, and the labels of raters."""
+    """Outcomes as codes, one row a trial, one column a (kind, name) of judge or rater, NaN where it said nothing.
+
+    From each judge's trials and outcomes by name, and the labels of raters. Labels of transcripts that were picked
+    for what judges say of them are left out: there they disagree by choice.
+    """
     plain = (labels["role"] == str(RaterRole.RATER)) & ~labels["stratum"].isin(BY_VERDICT)
     labels = labels[plain]
     columns = {(JUDGE, name): rows for name, rows in heard.items()}

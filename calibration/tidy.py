@@ -114,11 +114,16 @@ def agreement(document: dict[str, Any]) -> pd.DataFrame:
     """Agreement of each pair of judges and raters: a, b, coefficient, value, low, high, n; none where undefined."""
     rows = []
     for pair in document["agreement"]["pairs"]:
-        names = {side: f"{pair[side]} ({pair[f'{side}_kind']})" for side in ("a", "b")}
+        names = dict(zip(("a", "b"), pair_names(pair), strict=True))
         for key, name in COEFFICIENTS.items():
             if pair[key] is not None:
                 rows.append({**names, "coefficient": name, **_interval(pair[key]), "n": pair["n"]})
     return pd.DataFrame(rows, columns=["a", "b", "coefficient", *INTERVAL, "n"])
+
+
+def pair_names(pair: dict[str, Any]) -> tuple[str, str]:
+    """The two of a pair as the frame of `agreement` names them."""
+    return f"{pair['a']} ({pair['a_kind']})", f"{pair['b']} ({pair['b_kind']})"
 
 
 def _interval(estimate: dict[str, Any]) -> dict[str, float]:

@@ -26,7 +26,9 @@ def is_dark() -> bool:
     return st.context.theme.type == "dark"
 
 
-def show_chart(chart: Any, name: str, table: pd.DataFrame, *, words: str, legend_below: bool = False) -> None:
+def show_chart(
+    chart: Any, name: str, table: pd.DataFrame, *, words: str, legend_below: bool = False, choice: str = ""
+) -> dict[str, Any] | None:
     """Draw a chart with its data and downloads below.
 
     Parameters
@@ -40,19 +42,33 @@ def show_chart(chart: Any, name: str, table: pd.DataFrame, *, words: str, legend
         What the chart says, for screen readers.
     legend_below : bool
         For a chart as wide as the page.
+    choice : str
+        Name of a selection in the chart, if what is clicked matters.
+
+    Returns
+    -------
+    dict or None
+        The fields of the mark that was clicked.
     """
     dressed = themed(chart, dark=is_dark())
     dressed.config.font = PAGE_FONT
     dressed.usermeta = {"embedOptions": {"renderer": "canvas"}}  # as SVG its marks would be images without words
     if legend_below:
         dressed.config.legend = {**config(dark=is_dark())["legend"], "orient": "bottom", "gradientLength": 240}
-    st.altair_chart(dressed, width="content", theme=None, alt=words, key=f"chart {name}")
+    drawn_with: dict[str, Any] = {"width": "content", "theme": None, "alt": words, "key": f"chart {name}"}
+    clicked: list[dict[str, Any]] = []
+    if choice:
+        event: Any = st.altair_chart(dressed, on_select="rerun", selection_mode=choice, **drawn_with)
+        clicked = event["selection"].get(choice, [])
+    else:
+        st.altair_chart(dressed, **drawn_with)
     with st.expander("Data and downloads", type="compact"):
         st.dataframe(table, hide_index=True, alt=f"Figures behind the chart: {words}")
         with st.container(horizontal=True, gap="small"):
             _download("CSV", name, "csv", "text/csv", partial(csv, table))
             _download("SVG", name, "svg", "image/svg+xml", partial(drawn, chart, "svg"))
             _download("PNG", name, "png", "image/png", partial(drawn, chart, "png"))
+    return clicked[0] if clicked else None
 
 
 def _download(label: str, name: str, ending: str, mime: str, make: Callable[[], bytes]) -> None:

@@ -10,6 +10,7 @@ from calibration import figures, tidy
 from calibration.audit import audit
 from calibration.labels import VIEWS
 from dashboard import studies
+from dashboard.cells import CONFUSED, PARTED, Cell, go_to
 from dashboard.charts import show_chart
 from dashboard.telling_fits import arm_sentence
 from dashboard.words import count, listed, literal, percent, unbroken
@@ -45,8 +46,8 @@ def show() -> None:
     _overall(document, judge)
     _verdict(document, judge)
     _errors(document)
-    _confusion(document, judge)
-    _agreement(document)
+    _confusion(document, judge, view)
+    _agreement(document, view)
     _corrections(document, judge)
     _together(document)
     _revisions(document)
@@ -147,21 +148,46 @@ def _errors(document: dict[str, Any]) -> None:
         )
 
 
-def _confusion(document: dict[str, Any], judge: str) -> None:
+def _confusion(document: dict[str, Any], judge: str, view: str) -> None:
     classes = tidy.classes(document, judge)
     if classes.empty:
         return
     st.subheader("What was taken for what")
-    show_chart(
+    clicked = show_chart(
         figures.confusion_heat_map(classes, judge=judge),
         f"confusion-{judge}",
         classes,
         words=f"Outcome class by label against the verdict of {judge} in each arm, as counts.",
         legend_below=True,
+        choice=figures.CHOSEN,
     )
+    names = ["arm", "truth", "verdict"]
+    cells = {
+        tuple(row[name] for name in names): (row["n"], Cell(CONFUSED, view, (judge, *(row[name] for name in names))))
+        for row in classes.to_dict("records")
+    }
+    told = {cell: f"{key[0]}: label {key[1]}, verdict {key[2]} ({n})" for key, (n, cell) in cells.items() if n}
+    _read_cell(told, cells[tuple(clicked[name] for name in names)][1] if clicked else None, "confusion cell")
 
 
-def _agreement(document: dict[str, Any]) -> None:
+def _read_cell(told: dict[Cell, str], clicked: Cell | None, key: str) -> None:
+    """Go to the transcripts of a cell that was clicked, or chosen from a list by who cannot click one."""
+    chosen = st.selectbox(
+        "Read the transcripts of",
+        list(told),
+        index=None,
+        format_func=told.__getitem__,
+        key=key,
+        placeholder="Click a cell above, or choose one here",
+        width=480,
+    )
+    if clicked in told:
+        go_to(clicked)
+    elif chosen:
+        go_to(chosen)
+
+
+def _agreement(document: dict[str, Any], view: str) -> None:
     st.subheader("Who agrees with whom")
     agreement = tidy.agreement(document)
     if agreement.empty:
@@ -172,15 +198,30 @@ def _agreement(document: dict[str, Any]) -> None:
         "Coefficient", names, default="Gwet's AC1", required=True, key="coefficient", bind="query-params"
     )
     shown = coefficient or "Gwet's AC1"
-    show_chart(
+    clicked = show_chart(
         figures.agreement_matrix(agreement, coefficient=shown),
         "agreement",
         agreement,
         words=f"{shown} of each pair of judges and raters on the outcome, with 95 % intervals.",
+        choice=figures.CHOSEN,
     )
+    pairs = document["agreement"]["pairs"]
+    cells = {tidy.pair_names(pair): Cell(PARTED, view, _of_pair(pair)) for pair in pairs}
+    apart = {tidy.pair_names(pair): _apart(pair) for pair in pairs}
+    told = {cell: f"{' and '.join(key)}: {apart[key]} read differently" for key, cell in cells.items() if apart[key]}
+    _read_cell(told, cells[clicked["a"], clicked["b"]] if clicked else None, "agreement cell")
     st.caption(
         "Transcripts that were chosen because judges disagree are left out here: on them agreement is low by choice."
     )
+
+
+def _of_pair(pair: dict[str, Any]) -> tuple[str, str, str, str]:
+    return pair["a_kind"], pair["a"], pair["b_kind"], pair["b"]
+
+
+def _apart(pair: dict[str, Any]) -> int:
+    """On how many transcripts the two differ."""
+    return round(pair["n"] * (1 - pair["agreement"]["value"])) if pair["agreement"] else 0
 
 
 def _corrections(document: dict[str, Any], judge: str) -> None:

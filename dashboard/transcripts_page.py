@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from dashboard import browse, looks, reader, search, studies
+from dashboard import browse, cells, looks, reader, search, studies
 from dashboard.evidence import show_evidence
 from dashboard.filters import several
 from dashboard.person import rater_name
@@ -33,9 +33,13 @@ def show() -> None:
     if rater is not None:
         st.caption("What you read here is noted: a label that you give it later is marked as made after the verdicts.")
     filters, with_text = _filters(choices)
-    _start_over_when_changed(digest([place.url, asdict(filters)]))
+    cell = cells.asked()
+    _start_over_when_changed(digest([place.url, asdict(filters), cell.address if cell else ""]))
     at: int | None = st.session_state["reading"]
-    found = _search(store, filters, choices, at, stamp)
+    if cell:
+        found = _of_cell(place.url, stamp, store, cell, filters, choices)
+    else:
+        found = _search(store, filters, choices, at, stamp)
     if not found.ids:
         _nothing(found)
         return
@@ -124,6 +128,25 @@ def _search(
         found = search.go_on(store, conditions, found, max(wanted, len(found.ids) + 1))
     st.session_state["found"] = found
     return found
+
+
+def _of_cell(
+    url: str, stamp: tuple[int, ...], store: Store, cell: cells.Cell, filters: browse.Filters, choices: browse.Choices
+) -> search.Found:
+    """The transcripts of a cell that fit the filters; what they are is said above the list."""
+    ids = _behind(url, stamp, cell, store)
+    found = search.among(store, browse.conditions(store, filters, list(choices.judge)), ids)
+    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+        left = "" if len(found.ids) == len(ids) else f"; filters leave {len(found.ids):,}"
+        st.text(f"{cell.words}: {count(len(ids), 'transcript')}{left}")
+        st.button("Show all transcripts", on_click=cells.leave)
+    return found
+
+
+@st.cache_data(max_entries=32, show_spinner="Looking for its transcripts")
+def _behind(url: str, stamp: tuple[int, ...], cell: cells.Cell, _store: Store) -> list[str]:
+    """Ids behind a cell, kept until a fact is added."""
+    return cell.trials(_store)
 
 
 def _nothing(found: search.Found) -> None:

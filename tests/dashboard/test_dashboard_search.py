@@ -66,3 +66,10 @@ def test_a_search_stops_when_its_time_is_up_and_goes_on_from_there(store, evens)
     assert not found.complete
     rest = search.go_on(store, [EVEN], found, 1000)
     assert list(rest.ids) == evens
+
+
+def test_among_given_ids_those_that_fit_are_found_in_order(store, evens, monkeypatch):
+    monkeypatch.setattr(search, "AT_ONCE", 7)
+    everyone = search.begin(store, [literal(True)], slow=False, wanted=99).ids
+    found = search.among(store, [EVEN], everyone[::-1])
+    assert (list(found.ids), found.total, found.complete) == (evens, 30, True)
