@@ -7,7 +7,7 @@ import sys
 
 MEASUREMENTS = (
     "chain", "importing", "generation", "coverage", "reanalysis", "judging", "judges", "stats", "validity",
-    "sensitivity", "scale",
+    "sensitivity", "scale", "pages",
 )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""What every test may use: a store of its own on either database, trials, the shared real data where it is at hand."""
+"""What every test may use: a store of its own on either database, trials, a browser, the shared real data."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import pytest
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 
+from bench.browser import ARGUMENTS, executable
 from data.records import Arm, Condition, Span, Subject, Trial, trial_seed
 from data.store import Store
 
@@ -46,6 +47,23 @@ def store(store_url: str) -> Iterator[Store]:
     opened = Store.open(store_url)
     yield opened
     opened.close()
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    """A running browser: the machine's own, else Playwright's; skips, or fails where GNOMON_REQUIRE_BROWSER is 1."""
+    from playwright.sync_api import Error, sync_playwright
+
+    with sync_playwright() as playwright:
+        try:
+            browser = playwright.chromium.launch(executable_path=executable(), args=list(ARGUMENTS))
+        except Error as error:
+            reason = f"no Chromium to test the dashboard in: {str(error).splitlines()[0]}"
+            if os.environ.get("GNOMON_REQUIRE_BROWSER") == "1":
+                pytest.fail(reason)
+            pytest.skip(reason)
+        yield browser
+        browser.close()
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""A Chromium and one running server for the whole session; every test has a page of its own."""
+"""One running server for the whole session; every test has a page of its own."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import dashboard_demo as demo
 import pytest
 from dashboard_browser import calm
 
-from bench.browser import ARGUMENTS, executable, serving
+from bench.browser import serving
 from data import shipped
 from data.store import Store
 
@@ -27,23 +27,6 @@ SERVED: dict[str, Callable[[Store], None]] = {
     "journey": lambda store: demo.fill(store, labels=False, fits=False),
     "failed": demo.fill_failed,
 }
-
-
-@pytest.fixture(scope="session")
-def chromium():
-    """A running browser: the machine's own, else Playwright's; skips, or fails where GNOMON_REQUIRE_BROWSER is 1."""
-    from playwright.sync_api import Error, sync_playwright
-
-    with sync_playwright() as playwright:
-        try:
-            browser = playwright.chromium.launch(executable_path=executable(), args=list(ARGUMENTS))
-        except Error as error:
-            reason = f"no Chromium to test the dashboard in: {str(error).splitlines()[0]}"
-            if os.environ.get("GNOMON_REQUIRE_BROWSER") == "1":
-                pytest.fail(reason)
-            pytest.skip(reason)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="session")

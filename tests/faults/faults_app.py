@@ -19,9 +19,9 @@ import psutil
 from dashboard_browser import answer_on_screen, chosen
 from faults_killing import Tally
 from faults_studies import ENVIRONMENT, ROOT, database
-from playwright.sync_api import Error, sync_playwright
+from playwright.sync_api import Error
 
-from bench.browser import ANSWER, ARGUMENTS, READY, executable
+from bench.browser import ANSWER, READY
 from bench.raters import DENIES
 from data import tables
 from data.integrity import examine
@@ -38,26 +38,23 @@ class Killed(Exception):
     """The app is gone: nobody can label."""
 
 
-def kill_app(kills: int, seed: int, scratch: Path) -> Tally:
+def kill_app(browser: Any, kills: int, seed: int, scratch: Path) -> Tally:
     """Kill the app so many times at random instants, from its start to the end of a session of five labels."""
     chance, tally = random.Random(f"app {seed}"), Tally("app")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=executable(), args=list(ARGUMENTS))
-        folder = _study(scratch, tally)
-        begun = time.monotonic()
-        reported = list(_session(browser, folder, None, SESSION))
-        tally.seconds = time.monotonic() - begun
-        while tally.kills < kills:
-            instant = chance.uniform(0, tally.seconds)
-            reported += _session(browser, folder, instant, 10 * SESSION)
-            tally.killed(instant)
-            stored = _check(folder, reported, tally)
-            tally.between += bool(stored)
-            if stored > FRESH:
-                folder, reported = _study(scratch, tally), []
-        reported += _session(browser, folder, None, SESSION)
-        _check(folder, reported, tally)
-        browser.close()
+    folder = _study(scratch, tally)
+    begun = time.monotonic()
+    reported = list(_session(browser, folder, None, SESSION))
+    tally.seconds = time.monotonic() - begun
+    while tally.kills < kills:
+        instant = chance.uniform(0, tally.seconds)
+        reported += _session(browser, folder, instant, 10 * SESSION)
+        tally.killed(instant)
+        stored = _check(folder, reported, tally)
+        tally.between += bool(stored)
+        if stored > FRESH:
+            folder, reported = _study(scratch, tally), []
+    reported += _session(browser, folder, None, SESSION)
+    _check(folder, reported, tally)
     return tally
 
 
@@ -93,6 +90,7 @@ def _session(browser: Any, folder: Path, instant: float | None, labels: int) -> 
 
 
 def _labelled(page: Any, alive: Callable[[], None]) -> str:
+    _at_rest(page, alive)
     before = str(answer_on_screen(page))
     for key, name in DENIES.items():
         _press(page, key, lambda name=name: chosen(page, name), alive)
@@ -102,16 +100,20 @@ def _labelled(page: Any, alive: Callable[[], None]) -> str:
 
 def _press(page: Any, key: str, happened: Callable[[], bool], alive: Callable[[], None]) -> None:
     """Press a key, again if need be: presses in the first moment of a transcript are dropped by design."""
+    _at_rest(page, alive)
     for _ in range(PRESSES):
         page.keyboard.press(key)
         for _ in range(20):
             alive()
             if happened():
-                # until the script has run, buttons of the transcript before may stand there
-                _until(lambda: page.locator(READY).count() > 0, alive)
                 return
             page.wait_for_timeout(40)
     raise AssertionError(f"pressing {key} changed nothing")
+
+
+def _at_rest(page: Any, alive: Callable[[], None]) -> None:
+    """Wait until the script has run: till then buttons of the transcript before may stand there."""
+    _until(lambda: page.locator(READY).count() > 0, alive)
 
 
 def _until(happened: Callable[[], bool], alive: Callable[[], None]) -> None:

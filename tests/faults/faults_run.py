@@ -18,7 +18,9 @@ def main() -> None:
     from faults_app import kill_app
     from faults_killing import kill_often, lines_of
     from faults_studies import FIT, GENERATE, IMPORT, JUDGE
+    from playwright.sync_api import sync_playwright
 
+    from bench.browser import ARGUMENTS, executable
     from bench.machine import machine
 
     cases = {case.name: case for case in (GENERATE, JUDGE, IMPORT, FIT)}
@@ -31,7 +33,10 @@ def main() -> None:
     for name in chosen.commands or [*cases, "app"]:
         with tempfile.TemporaryDirectory(prefix="gnomon-faults-") as scratch:
             if name == "app":
-                tally = kill_app(chosen.kills, chosen.seed, Path(scratch))
+                with sync_playwright() as playwright:
+                    browser = playwright.chromium.launch(executable_path=executable(), args=list(ARGUMENTS))
+                    tally = kill_app(browser, chosen.kills, chosen.seed, Path(scratch))
+                    browser.close()
             else:
                 tally = kill_often(cases[name], chosen.kills, chosen.seed, Path(scratch))
         tallies.append(tally)
