@@ -138,13 +138,13 @@ def pages(url: str) -> Spent:
         "fits": _seconds(store.newest_fits),
     }
     for name, chosen in filters.items():
-        spent[name] = _seconds(lambda chosen=chosen: _first_page(store, chosen, list(choices.judge)))  # type: ignore[misc]
+        spent[name] = _seconds(lambda chosen=chosen: _first_page(store, chosen, choices))  # type: ignore[misc]
     return spent
 
 
-def _first_page(store: Store, filters: browse.Filters, judges: list[str]) -> None:
+def _first_page(store: Store, filters: browse.Filters, choices: browse.Choices) -> None:
     found = search.begin(
-        store, browse.conditions(store, filters, judges), slow=filters.shows_verdicts, wanted=browse.PAGE + 1
+        store, browse.conditions(store, filters, choices), slow=filters.shows_verdicts, wanted=browse.PAGE + 1
     )
     browse.rows(store, found.ids[: browse.PAGE])
 

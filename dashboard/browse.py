@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from itertools import product
 from typing import Any
@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, FromClause, Select, and_, case, exists, fa
 from calibration.facts import judge_frame
 from data import tables
 from data.outcomes import Outcome, Rule, rule_named
-from data.records import OTHER, Arm, Facts, LabelKind, VerdictState
+from data.records import OTHER, Arm, Facts, LabelKind, Split, VerdictState
 from data.store import Store
 
 PAGE = 20
@@ -95,28 +95,41 @@ def _heard(versions: Sequence[str]) -> ColumnElement[bool]:
     return and_(_verdict.sample == 0, _verdict.state == str(VerdictState.OK), _verdict.judge.in_(versions))
 
 
-def conditions(store: Store, filters: Filters, versions: Sequence[str]) -> list[ColumnElement[bool]]:
-    """The filters as conditions on trials; `versions` are the judges that have a say in disputes."""
+def conditions(store: Store, filters: Filters, there: Choices) -> list[ColumnElement[bool]]:
+    """The filters as conditions on trials; `there` is what the study has to choose between."""
     outcome = outcome_of(rule_named(str(store.study().get("rule", "strict"))))
-    found: list[ColumnElement[bool]] = [_trial.error.is_(None)]
-    for name in ("subject", "arm", "concept", "strength", "protocol", "split"):
+    found: list[ColumnElement[bool]] = []
+    for name in (*AXES, "protocol"):
         if wanted := getattr(filters, name):
-            found.append(_trial[name].in_(wanted))
+            found.append(_one_of(_trial[name], wanted, getattr(there, name)))
+    if filters.split:
+        found.append(_one_of(_trial.split, filters.split, tuple(Split)))
     if filters.text:
         found.append(_trial.answer.icontains(filters.text, autoescape=True))
     if filters.outcome:
-        judges = [filters.judge] if filters.judge else list(versions)
+        judges = [filters.judge] if filters.judge else list(there.judge)
         found.append(
             exists()
             .where(_verdict.trial == _trial.id, _heard(judges), outcome.in_(filters.outcome))
             .correlate(tables.trials)
         )
     if filters.disputed:
-        found.append(disputed(outcome, versions))
+        found.append(disputed(outcome, list(there.judge)))
     if filters.labelled:
         labelled = _trial.id.in_(_labelled())
         found.append(labelled if filters.labelled == "yes" else ~labelled)
     return found
+
+
+def _one_of(column: ColumnElement[Any], wanted: Collection[Any], there: Collection[Any]) -> ColumnElement[bool]:
+    """The column holds one of these; where they are most of the values there, said by the others.
+
+    So SQLite reads the table, and does not look up nearly all of its rows one by one in an index.
+    """
+    others = [value for value in there if value not in wanted]
+    if len(others) >= len(wanted):
+        return column.in_(wanted)
+    return column.not_in(others) if others else column.is_not(None)
 
 
 def disputed(outcome: ColumnElement[str], versions: Sequence[str]) -> ColumnElement[bool]:

@@ -22,6 +22,7 @@ BEST_PART = 0.6
 """Seconds that one search may take."""
 
 _id = tables.trials.c.id
+_answered = tables.trials.c.error.is_(None)
 _EDGES: tuple[str | None, ...] = (None, *(f"{number:02x}" for number in range(1, 256)), None)
 STRETCHES = tuple(pairwise(_EDGES))
 """Bounds (from, below) of ids: they are hashes, so each stretch is about 1/256 of any study."""
@@ -92,10 +93,13 @@ def go_on(
 
 def _ids(store: Store, conditions: Sequence[ColumnElement[bool]], most: int | None = None) -> list[str]:
     with store.reading() as connection:
-        return list(connection.execute(select(_id).where(*conditions).limit(most)).scalars())
+        return list(connection.execute(select(_id).where(_answered, *conditions).limit(most)).scalars())
 
 
 def _total(store: Store, conditions: Sequence[ColumnElement[bool]]) -> int:
+    """How many gave an answer: whether one failed stands in no index of all, so those that did are taken off again."""
+    query = select(func.count()).select_from(tables.trials).where(*conditions)
+    failed = query.where(_id.in_(select(_id).where(tables.failed)))
     with store.reading() as connection:
-        query = select(func.count()).select_from(tables.trials).where(*conditions)
-        return int(connection.execute(query).scalar_one())
+        every, lost = (int(connection.execute(part).scalar_one()) for part in (query, failed))
+    return every - lost

@@ -116,7 +116,7 @@ def _search(
 
     New facts begin a search anew only on the first page with nothing open: a list that is being read stays as it is.
     """
-    conditions = browse.conditions(store, filters, list(choices.judge))
+    conditions = browse.conditions(store, filters, choices)
     found: search.Found | None = st.session_state["found"]
     page = st.session_state["list_page"] if at is None else at // browse.PAGE
     wanted = (page + 1) * browse.PAGE + 1
@@ -135,7 +135,7 @@ def _of_cell(
 ) -> search.Found:
     """The transcripts of a cell that fit the filters; what they are is said above the list."""
     ids = _behind(url, stamp, cell, store)
-    found = search.among(store, browse.conditions(store, filters, list(choices.judge)), ids)
+    found = search.among(store, browse.conditions(store, filters, choices), ids)
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         left = "" if len(found.ids) == len(ids) else f"; filters leave {len(found.ids):,}"
         st.text(f"{cell.words}: {count(len(ids), 'transcript')}{left}")

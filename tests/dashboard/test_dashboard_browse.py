@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from itertools import product
+from dataclasses import replace
+from itertools import combinations, product
 
 import pytest
 from sqlalchemy import select
@@ -30,8 +31,24 @@ def judges(store: Store) -> dict[str, str]:
 
 
 def ids(store: Store, filters: Filters, judges: dict[str, str]) -> set[str]:
-    conditions = browse.conditions(store, filters, list(judges))
+    conditions = browse.conditions(store, filters, replace(browse.choices(store), judge=judges))
     return set(search.begin(store, conditions, slow=filters.shows_verdicts, wanted=1000).ids)
+
+
+@pytest.mark.parametrize("name", ["subject", "arm", "concept", "strength", "protocol", "split"])
+def test_some_most_or_all_values_of_a_field_are_found_as_if_each_row_were_looked_at(store, make_trial, judges, name):
+    """Most are asked for by what is left out: what has no value there, a control's concept, is in none of them."""
+    for place, (subject, concept) in enumerate(product(("tiny", "small", "large"), ("ocean", "fear", "silence"))):
+        shared = {"subject": subject, "strength": float(place % 4), "protocol": f"p{place % 2}"}
+        make_trial(**shared, concept=concept, replicate=place)
+        make_trial(subject=subject, arm="control", replicate=place)
+    stored = store.frame(tables.trials)
+    values = sorted(stored[name].dropna().unique())
+    assert len(values) > 1
+    for many in range(1, len(values) + 1):
+        for chosen in combinations(values, many):
+            expected = set(stored.loc[stored[name].isin(chosen), "id"])
+            assert ids(store, Filters(**{name: chosen}), judges) == expected
 
 
 @pytest.mark.parametrize("rule", list(RULES))

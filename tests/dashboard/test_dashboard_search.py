@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import count
 
 import pytest
@@ -73,3 +74,12 @@ def test_among_given_ids_those_that_fit_are_found_in_order(store, evens, monkeyp
     everyone = search.begin(store, [literal(True)], slow=False, wanted=99).ids
     found = search.among(store, [EVEN], everyone[::-1])
     assert (list(found.ids), found.total, found.complete) == (evens, 30, True)
+
+
+def test_a_trial_that_failed_is_no_transcript_and_is_not_counted(store, make_trial, evens, monkeypatch):
+    lost = replace(make_trial(replicate=99), id="f" * 32, replicate=100, answer="", error="out of memory")
+    store.add_trials([lost])
+    assert search.begin(store, [EVEN], slow=False, wanted=5).total == 30
+    monkeypatch.setattr(search, "FEW", 10)
+    found = search.begin(store, [EVEN], slow=False, wanted=99)
+    assert (list(found.ids), found.total) == (evens, 30)
