@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from threading import Thread
 
 import streamlit as st
 
@@ -101,6 +104,14 @@ def main() -> None:
         st.text(str(error))
         return
     page.run()
+    _load_the_rest()
+
+
+@st.cache_resource(show_spinner=False)
+def _load_the_rest() -> None:
+    """Once, when the first page has been drawn: load what the other pages need, so that none is slow at first."""
+    names = [path.stem for path in Path(__file__).parent.glob("*_page.py")]
+    Thread(target=lambda: [import_module(f"dashboard.{name}") for name in names], daemon=True).start()
 
 
 main()
