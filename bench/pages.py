@@ -90,7 +90,9 @@ def _opening(address: str, study: str, name: str) -> list[float]:
         times = []
         for _ in range(REPEATS):
             times.append(_timed(page, lambda: page.get_by_role("link", name=name, exact=True).click()))
-            _timed(page, lambda: page.get_by_role("link", name="Refusal", exact=True).click())
+            page.get_by_role("link", name="Refusal", exact=True).click()
+            page.get_by_role("heading", name="Refusal", level=1).wait_for()
+            page.wait_for_timeout(500)
         return times
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import cache
 
 import pandas as pd
-from sqlalchemy import func, select
+from sqlalchemy import exists, select
 
 from data.errors import UnknownName
 from data.outcomes import Outcome, is_event, is_pass, rule_named
@@ -63,9 +63,9 @@ def judge_frame(store: Store, judges: Sequence[str] | None = None) -> pd.DataFra
     UnknownName
         Where the store holds no verdict of a judge that is asked for.
     """
-    spoken = select(verdict_table.c.judge, func.count().label("verdicts")).group_by(verdict_table.c.judge).subquery()
     column = judge_table.c
-    query = select(column.version, column.name, column.kind).join(spoken, spoken.c.judge == column.version)
+    spoken = exists().where(verdict_table.c.judge == column.version)
+    query = select(column.version, column.name, column.kind).where(spoken)
     known = store.frame(query.order_by(column.created_at.desc(), column.version))
     newest = known.drop_duplicates("name")
     if judges is None:
