@@ -13,7 +13,7 @@ from dashboard_oidc import CLIENT, SECRET, provider
 
 from bench.browser import serving
 from bench.raters import DENIES
-from dashboard.access import Access, check
+from dashboard.access import VARIABLE, Access, access, check
 from data import tables
 from data.errors import BadInput
 from data.store import Store
@@ -42,6 +42,38 @@ def test_others_are_let_in_by_login_alone_and_a_login_needs_its_secrets(tmp_path
     with pytest.raises(BadInput, match="lacks redirect_uri, cookie_secret, server_metadata_url") as raised:
         check(Access("oidc", PEOPLE), "127.0.0.1", secrets)
     assert "told to nobody" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("told", "why"),
+    [
+        ("{", "Expecting property name"),
+        ("[]", "mapping"),
+        ('{"auth": "none"}', "auth is 'none': choose name or oidc"),
+        ('{"auth": "oidc"}', "needs roles"),
+        ('{"auth": "oidc", "roles": {"a@lab.example": "owner"}}', "role 'owner' of a@lab.example is not known"),
+        ('{"door": "open"}', "unexpected keyword argument 'door'"),
+    ],
+)
+def test_a_server_that_is_told_wrongly_who_may_come_in_lets_nobody_in(monkeypatch, told, why):
+    monkeypatch.setenv(VARIABLE, told)
+    with pytest.raises(BadInput, match=f"{VARIABLE}: .*{why}"):
+        access()
+
+
+@pytest.mark.browser
+def test_a_server_that_is_told_wrongly_who_may_come_in_says_so_and_shows_nothing(context, tmp_path):
+    store = Store.open(url := f"sqlite:///{tmp_path / 'gnomon.db'}")
+    demo.fill(store, fits=False)
+    store.close()
+    with serving({"lab": url}, tmp_path / "log.txt", {VARIABLE: '{"auth": "oidc"}'}) as address:
+        page = context.new_page()
+        for path in ("", "transcripts", "label?rater=ann"):
+            page.goto(f"{address}/{path}")
+            page.get_by_text("needs roles: nobody may do anything without one").wait_for()
+            calm(page)
+            assert page.locator(ANSWER).count() == page.get_by_test_id("stDataFrame").count() == 0
+        page.close()
 
 
 @pytest.fixture(scope="module")
