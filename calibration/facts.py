@@ -19,6 +19,8 @@ from data.tables import verdicts as verdict_table
 FACTS = ("claims", "concept", "coherent", "refused")
 PASSED = "passed"
 MEASURING = (Split.DEV, Split.TEST)
+READABLE = (trial_table.c.error.is_(None), trial_table.c.arm.in_([str(arm) for arm in Arm if arm.judged]))
+"""What makes a trial one that judges read and that gave an answer."""
 
 
 def judge_splits(kind: str, asked: Sequence[str] | None = None) -> tuple[str, ...]:
@@ -45,8 +47,13 @@ def trial_frame(store: Store) -> pd.DataFrame:
         column.layer,
         column.split,
     )
-    judged = column.arm.in_([str(arm) for arm in Arm if arm.judged])
-    return store.frame(query.where(column.error.is_(None), judged).order_by(column.id))
+    return store.frame(query.where(*READABLE).order_by(column.id))
+
+
+def readable_trials(store: Store) -> list[str]:
+    """Ids of the trials of `trial_frame`, in order."""
+    with store.reading() as connection:
+        return list(connection.execute(select(trial_table.c.id).where(*READABLE).order_by(trial_table.c.id)).scalars())
 
 
 def judge_frame(store: Store, judges: Sequence[str] | None = None) -> pd.DataFrame:

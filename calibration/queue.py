@@ -15,8 +15,8 @@ import numpy as np
 import pandas as pd
 from sqlalchemy import func, select
 
-from calibration import planning
-from calibration.facts import judge_frame, ok_verdicts, trial_frame
+from calibration import derived, planning
+from calibration.facts import judge_frame, readable_trials
 from calibration.labels import disagreements, label_events, standing_labels
 from calibration.lookahead import best_order
 from calibration.planning import AUDIT_ONE_IN
@@ -160,15 +160,14 @@ def _known(store: Store) -> _Known:
     state = (trials, newest, repr(sorted(store.study().items())))
     known = _KNOWN.get(store)
     if known is None or known.state != state:
-        known = _Known(state, list(trial_frame(store)["trial"]), disputed_trials(store))
+        known = _Known(state, readable_trials(store), disputed_trials(store))
         _KNOWN[store] = known
     return known
 
 
 def disputed_trials(store: Store, judges: Sequence[str] | None = None) -> set[str]:
     """Trials on which two judges (the newest version of each) come to different outcomes."""
-    verdicts = ok_verdicts(store, judge_frame(store, judges)["version"].tolist())
-    return disputed_among(verdicts)
+    return derived.disputed_trials(store, judge_frame(store, judges)["version"].tolist())
 
 
 def disputed_among(verdicts: pd.DataFrame) -> set[str]:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from itertools import product
 from typing import Any
 
 import pandas as pd
-from sqlalchemy import ColumnElement, FromClause, Select, and_, case, exists, false, func, or_, select
+from sqlalchemy import ColumnElement, FromClause, Select, exists, func, select
 
+from calibration.derived import heard, outcome_of
 from calibration.facts import judge_frame
 from data import tables
-from data.outcomes import Outcome, Rule, rule_named
-from data.records import OTHER, Arm, Facts, LabelKind, Split, VerdictState
+from data.outcomes import rule_named
+from data.records import LabelKind, Split
 from data.store import Store
 
 PAGE = 20
@@ -68,33 +68,6 @@ def choices(store: Store) -> Choices:
     return Choices(**axes, protocol=named, judge=dict(zip(judges["version"], judges["name"], strict=True)))
 
 
-def outcome_of(rule: Rule) -> ColumnElement[str]:
-    """The outcome of a verdict as an SQL expression over trials and verdicts.
-
-    The rule is asked about every combination of facts, arm and whether the named concept is the injected one, so
-    that the database decides exactly as the rule does.
-    """
-    cases: dict[Outcome, list[ColumnElement[bool]]] = {outcome: [] for outcome in Outcome}
-    yes_no = (True, False)
-    for refused, coherent, claims, named, arm in product(yes_no, yes_no, yes_no, yes_no, Arm):
-        facts = Facts(claims, "x" if named else OTHER, coherent, refused)
-        same = func.coalesce(_verdict.concept == _trial.concept, false())
-        cases[rule(facts, arm, "x")].append(
-            and_(
-                _verdict.refused.is_(refused),
-                _verdict.coherent.is_(coherent),
-                _verdict.claims.is_(claims),
-                _trial.arm == str(arm),
-                same if named else ~same,
-            )
-        )
-    return case(*[(or_(*tests), str(outcome)) for outcome, tests in cases.items() if tests], else_=None)
-
-
-def _heard(versions: Sequence[str]) -> ColumnElement[bool]:
-    return and_(_verdict.sample == 0, _verdict.state == str(VerdictState.OK), _verdict.judge.in_(versions))
-
-
 def conditions(store: Store, filters: Filters, there: Choices) -> list[ColumnElement[bool]]:
     """The filters as conditions on trials; `there` is what the study has to choose between."""
     outcome = outcome_of(rule_named(str(store.study().get("rule", "strict"))))
@@ -110,7 +83,7 @@ def conditions(store: Store, filters: Filters, there: Choices) -> list[ColumnEle
         judges = [filters.judge] if filters.judge else list(there.judge)
         found.append(
             exists()
-            .where(_verdict.trial == _trial.id, _heard(judges), outcome.in_(filters.outcome))
+            .where(_verdict.trial == _trial.id, heard(judges), outcome.in_(filters.outcome))
             .correlate(tables.trials)
         )
     if filters.disputed:
@@ -134,7 +107,7 @@ def _one_of(column: ColumnElement[Any], wanted: Collection[Any], there: Collecti
 
 def disputed(outcome: ColumnElement[str], versions: Sequence[str]) -> ColumnElement[bool]:
     """Whether judges come to different outcomes on a trial: asked trial by trial, so that a few are found at once."""
-    mine = select(_verdict.trial).where(_verdict.trial == _trial.id, _heard(versions)).group_by(_verdict.trial)
+    mine = select(_verdict.trial).where(_verdict.trial == _trial.id, heard(versions)).group_by(_verdict.trial)
     return mine.having(func.min(outcome) != func.max(outcome)).correlate(tables.trials).exists()
 
 

@@ -8,6 +8,7 @@ from itertools import combinations, product
 import pytest
 from sqlalchemy import select
 
+from calibration.derived import outcome_of
 from dashboard import browse, search
 from dashboard.browse import Filters
 from data import tables
@@ -59,7 +60,7 @@ def test_the_database_derives_outcomes_as_the_rule_does(store, make_trial, judge
         trial = make_trial(arm=str(arm), replicate=replicate)
         store.add_verdicts([Verdict(trial.id, "a-1", said)])
         expected[trial.id] = str(RULES[rule](said, arm, trial.condition.concept))
-    outcome = browse.outcome_of(RULES[rule])
+    outcome = outcome_of(RULES[rule])
     query = select(tables.trials.c.id, outcome).join(tables.verdicts, tables.verdicts.c.trial == tables.trials.c.id)
     with store.reading() as connection:
         assert {row[0]: row[1] for row in connection.execute(query)} == expected
