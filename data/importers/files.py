@@ -1,4 +1,4 @@
-"""Files as rows with line numbers: JSON lines, CSV, JSON and Parquet; a broken row is reported, the next one read."""
+"""Files as rows with line numbers: JSON lines, CSV and JSON; a broken row is reported, the next one read."""
 
 from __future__ import annotations
 
@@ -68,13 +68,13 @@ def loads(line: str) -> Any:
     """JSON without NaN, infinities, NUL and half characters. Raises `BadRow`."""
     _clean(line)
     try:
-        made = json.loads(line, parse_constant=_refuse)
+        made = DECODER.decode(line)
     except RecursionError:
         raise BadRow("is nested too deeply: flatten it") from None
     except ValueError as error:
         raise BadRow(f"is broken JSON or cut off ({str(error)[:80]}): mend the line") from None
     if _ESCAPED.search(line):
-        _whole(made)
+        check_whole(made)
     return made
 
 
@@ -82,11 +82,14 @@ def _refuse(name: str) -> None:
     raise BadRow(f"holds {name}, which JSON does not know: write null or a number")
 
 
+DECODER = json.JSONDecoder(parse_constant=_refuse)
+
+
 def _clean(line: str) -> None:
     """Raise `BadRow` for bytes that are no text."""
     if "\x00" in line:
         raise BadRow("holds NUL bytes: mend or remove the line")
-    if found := _STRAY.search(line):
+    if not line.isascii() and (found := _STRAY.search(line)):
         byte = ord(found[0]) - 0xDC00
         if not 0x80 <= byte <= 0xFF:
             raise BadRow("holds half a surrogate pair: remove it")
@@ -96,18 +99,18 @@ def _clean(line: str) -> None:
         )
 
 
-def _whole(value: Any) -> None:
+def check_whole(value: Any) -> None:
     """Raise `BadRow` where an escape made a NUL or half a character, which a database cannot keep."""
     if isinstance(value, str):
         if "\x00" in value or _STRAY.search(value):
             raise BadRow("holds an escaped NUL or half a surrogate pair: remove it")
     elif isinstance(value, dict):
         for key, part in value.items():
-            _whole(key)
-            _whole(part)
-    elif isinstance(value, list):
+            check_whole(key)
+            check_whole(part)
+    elif isinstance(value, list | tuple):
         for part in value:
-            _whole(part)
+            check_whole(part)
 
 
 def json_lines(path: Path, report: Report) -> Rows:
@@ -202,7 +205,6 @@ def json_items(path: Path, report: Report) -> Rows:
     start = whole.find("[")
     if start < 0:
         raise BadInput(f"{path}: holds no JSON array: name a file with a list of rows")
-    decoder = json.JSONDecoder(parse_constant=_refuse)
     at, line, last = start + 1, 1, 0
     while True:
         at = _next(whole, at)
@@ -212,7 +214,7 @@ def json_items(path: Path, report: Report) -> Rows:
         place = Place(path.name, line)
         report.rows += 1
         try:
-            row, end = decoder.raw_decode(whole, at)
+            row, end = DECODER.raw_decode(whole, at)
         except (ValueError, RecursionError) as error:
             report.bad(place, f"is broken JSON or cut off ({str(error)[:80]}): the rows after it are not read")
             return
@@ -221,7 +223,7 @@ def json_items(path: Path, report: Report) -> Rows:
             return
         try:
             _clean(whole[at:end])
-            _whole(row)
+            check_whole(row)
             if not isinstance(row, dict):
                 raise BadRow("is no JSON object: write one object a row")
         except BadRow as error:
@@ -237,29 +239,3 @@ def _next(whole: str, at: int) -> int:
     while at < len(whole) and whole[at] in " \t\r\n,":
         at += 1
     return at
-
-
-def parquet_rows(path: Path, report: Report) -> Rows:
-    """Rows of a Parquet file, numbered from 1."""
-    import pyarrow as pa
-    from pyarrow import parquet
-
-    try:
-        opened = parquet.ParquetFile(path)
-    except FileNotFoundError:
-        raise BadInput(f"{path}: is not there: check the name") from None
-    except (pa.ArrowException, OSError) as error:
-        raise BadInput(f"{path}: is no Parquet file ({str(error)[:80]}): name another") from None
-    number = 0
-    with opened:
-        for batch in opened.iter_batches(10_000):
-            for row in batch.to_pylist():
-                number += 1
-                report.rows += 1
-                place = Place(path.name, number)
-                try:
-                    _whole(row)
-                except BadRow as error:
-                    report.bad(place, error)
-                else:
-                    yield place, row

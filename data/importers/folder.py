@@ -14,9 +14,10 @@ from sqlalchemy import JSON, Boolean, Connection, Float, Integer, Table, select
 
 from data import tables
 from data.errors import BadInput
-from data.importers.files import json_lines, parquet_rows
+from data.importers.files import json_lines, loads
 from data.importers.history import two_at_once
 from data.importers.landing import Landed
+from data.importers.parquet_files import parquet_rows
 from data.importers.rows import BadRow, Place, Report, among, shown
 from data.records import Arm, Condition, Exposure, LabelKind, RaterRole, Span, VerdictState, split_of
 from data.store import CONDITION, Store, chunks
@@ -126,7 +127,8 @@ def _manifest(path: Path) -> dict[str, Any]:
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
         version = int(manifest["format"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        manifest["rows"] = dict(manifest.get("rows", {}))
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise BadInput(f"{path}: cannot be read ({error!r}): export the study again") from None
     if version > FORMAT:
         raise BadInput(f"{path}: was written by a newer Gnomon (format {version}, this one knows {FORMAT}): upgrade it")
@@ -134,21 +136,29 @@ def _manifest(path: Path) -> dict[str, Any]:
 
 
 def _lines(folder: Path, table: Table, manifest: Mapping[str, Any], report: Report) -> Iterator[Line]:
-    expected = manifest.get("rows", {}).get(table.name, 0)
+    expected = manifest["rows"].get(table.name, 0)
     lines, packed = folder / f"{table.name}.jsonl", folder / f"{table.name}.parquet"
     if lines.is_file():
         if lines.stat().st_size:
             yield from json_lines(lines, report)
     elif packed.is_file():
         for place, row in parquet_rows(packed, report):
-            yield place, _unpacked(table, row)
+            try:
+                yield place, _unpacked(table, row)
+            except BadRow as error:
+                report.bad(place, error)
     elif expected:
         raise BadInput(f"{folder}: lacks {lines.name}, which had {expected} rows: export the study again")
 
 
 def _unpacked(table: Table, row: dict[str, Any]) -> dict[str, Any]:
     texts = {column.name for column in table.columns if isinstance(column.type, JSON)}
-    return {name: json.loads(value) if name in texts and value is not None else value for name, value in row.items()}
+    for name in texts & row.keys():
+        if isinstance(row[name], str):
+            row[name] = loads(row[name])
+        elif row[name] is not None:
+            raise BadRow(f"'{name}' is {shown(row[name])}, no JSON text: export the study again")
+    return row
 
 
 def _fits(table: Table, line: Line, report: Report) -> bool:

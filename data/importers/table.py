@@ -12,8 +12,9 @@ from typing import Any
 from data.errors import BadInput
 from data.importers import made
 from data.importers.columns import ColumnMap, read_map
-from data.importers.files import Rows, csv_rows, json_lines, parquet_rows
+from data.importers.files import Rows, csv_rows, json_lines
 from data.importers.options import Options
+from data.importers.parquet_files import parquet_rows
 from data.importers.rows import (
     BadRow,
     Place,

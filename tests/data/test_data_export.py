@@ -281,7 +281,14 @@ def test_a_fact_that_contradicts_a_stored_one_is_told_and_nothing_is_overwritten
 
 @pytest.mark.parametrize(
     ("manifest", "problem"),
-    [(None, "is no export folder"), ("{", "cannot be read"), ('{"format": 99}', "newer Gnomon")],
+    [
+        (None, "is no export folder"),
+        ("{", "cannot be read"),
+        ("[" * 100_000, "cannot be read"),
+        ('{"format": 1e999}', "cannot be read"),
+        ('{"format": 1, "rows": 3}', "cannot be read"),
+        ('{"format": 99}', "newer Gnomon"),
+    ],
 )
 def test_a_folder_that_is_no_export_is_said_so(store, tmp_path, manifest, problem):
     if manifest is not None:
