@@ -87,13 +87,18 @@ def _writes(connection: Connection) -> bool:
 
 @contextmanager
 def plain_errors(engine: Engine) -> Iterator[None]:
-    """Turn the driver's errors into one line that says what to do."""
+    """Turn the driver's errors, wrapped by SQLAlchemy or not, into one line that says what to do."""
+    driver = engine.dialect.loaded_dbapi
     try:
         yield
-    except IntegrityError as error:
-        raise BadInput(f"database {shown(engine)}: {_mending(first_line(error.orig))}") from error
-    except DatabaseError as error:
-        raise StoreError(f"database {shown(engine)}: {_mending(first_line(error.orig))}") from error
+    except (IntegrityError, driver.IntegrityError) as error:
+        raise BadInput(f"database {shown(engine)}: {_mending(_told(error))}") from error
+    except (DatabaseError, driver.DatabaseError) as error:
+        raise StoreError(f"database {shown(engine)}: {_mending(_told(error))}") from error
+
+
+def _told(error: Exception) -> str:
+    return first_line(getattr(error, "orig", error))
 
 
 AGAIN = "run the same command again; what was stored before is safe"
@@ -114,6 +119,7 @@ HINTS = {
     "shutting down": f"wait until the server is up and {AGAIN}",
     "terminat": f"the server ended the connection: {AGAIN}",
     "closed": f"the server ended the connection: {AGAIN}",
+    "is lost": f"the server ended the connection: {AGAIN}",
     "connect": "start the server, or mend its address under 'database' in study.toml",
     "nul ": "PostgreSQL keeps no text with a NUL character: take it out, or keep the study in SQLite",
 }

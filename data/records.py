@@ -13,6 +13,7 @@ from typing import Any
 NONE = "none"
 OTHER = "other"
 IMPORTED = "imported"
+CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True)
 
 
 class Arm(StrEnum):
@@ -85,8 +86,7 @@ class RaterRole(StrEnum):
 
 def digest(value: Any, length: int = 32) -> str:
     """Hash of a JSON-able value in canonical form, as `length` hexadecimal digits of SHA-256."""
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:length]
+    return hashlib.sha256(CANONICAL.encode(value).encode()).hexdigest()[:length]
 
 
 def now(after: str = "") -> str:

@@ -8,7 +8,8 @@ from dataclasses import asdict, fields
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
-from itertools import islice
+from itertools import count, islice
+from operator import attrgetter
 from typing import Any, TypeVar
 
 import pandas as pd
@@ -17,10 +18,12 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from data import schema, tables
 from data.database import WRITE, connect, plain_errors, shown
+from data.filling import fill
 from data.records import (
     Arm,
     Condition,
     CountRow,
+    Facts,
     JudgeVersion,
     Label,
     Span,
@@ -37,6 +40,8 @@ CONDITION = tuple(part.name for part in fields(Condition))
 TRIAL = tuple(part.name for part in fields(Trial) if part.name != "condition")
 VERDICT = tuple(part.name for part in fields(Verdict) if part.name != "facts")
 LABEL = tuple(part.name for part in fields(Label) if part.name != "facts")
+FACTS = tuple(part.name for part in fields(Facts))
+_condition, _trial, _verdict, _facts = (attrgetter(*names) for names in (CONDITION, TRIAL, VERDICT, FACTS))
 
 
 @cache
@@ -161,9 +166,12 @@ class Store:
         A row that has no time yet gets the present one, later than the row before it.
         """
         statement = self._insert(table).on_conflict_do_nothing()
-        if "created_at" in table.c and not all(row["created_at"] for row in rows):
-            rows = _stamped(rows, after=_latest(connection, table, rows))
-        return sum(connection.execute(statement, [dict(row) for row in part]).rowcount for part in chunks(rows))
+        parts = chunks(_timed(connection, table, rows))
+        return sum(connection.execute(statement, [dict(row) for row in part]).rowcount for part in parts)
+
+    def fill(self, connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Insert many rows that the open transaction knows to be new; one that is there fails. Times as `insert`."""
+        fill(connection, table, _timed(connection, table, rows))
 
     def counted(self, connection: Connection) -> None:
         """Let PostgreSQL count its rows after many came at once: till it does, it plans as if tables were empty."""
@@ -261,6 +269,13 @@ class Store:
             return self.insert(connection, table, rows)
 
 
+def _timed(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
+    if "created_at" not in table.c or all(row["created_at"] for row in rows):
+        return rows
+    moments = _moments(_latest(connection, table, rows))
+    return [row if row["created_at"] else {**row, "created_at": next(moments)} for row in rows]
+
+
 def _latest(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> str:
     """Newest of the times that decide with those of `rows` what came first: the clock may have been set back.
 
@@ -276,16 +291,11 @@ def _latest(connection: Connection, table: Table, rows: Sequence[Mapping[str, An
     return max(str(connection.execute(query).scalar() or "") for query in queries)
 
 
-def _stamped(rows: Iterable[Mapping[str, Any]], after: str) -> list[Mapping[str, Any]]:
-    moments = _moments(after)
-    return [{**row, "created_at": row["created_at"] or next(moments)} for row in rows]
-
-
 def _moments(after: str) -> Iterator[str]:
-    """The present time, again and again, each later than the last."""
-    while True:
-        after = now(after=after)
-        yield after
+    """The present time and the microseconds after it."""
+    began = datetime.fromisoformat(now(after=after))
+    for later in count():
+        yield (began + timedelta(microseconds=later)).isoformat(timespec="microseconds")
 
 
 def chunks(rows: Iterable[Item], size: int = CHUNK) -> Iterator[list[Item]]:
@@ -297,9 +307,9 @@ def chunks(rows: Iterable[Item], size: int = CHUNK) -> Iterator[list[Item]]:
 
 def trial_row(trial: Trial) -> dict[str, Any]:
     """A trial as the row of its table; its code version is filled in where it is not given."""
-    condition = {name: getattr(trial.condition, name) for name in CONDITION}
+    condition = dict(zip(CONDITION, _condition(trial.condition), strict=True))
     condition["study_seed"] = condition.pop("seed")
-    rest = {name: getattr(trial, name) for name in TRIAL}
+    rest = dict(zip(TRIAL, _trial(trial), strict=True))
     rest["code_version"] = trial.code_version or code_version()
     return {
         **condition,
@@ -330,8 +340,7 @@ def trial_of(row: Any) -> Trial:
 
 
 def _facts_row(facts: Any) -> dict[str, Any]:
-    names = ("claims", "concept", "coherent", "refused", "passed")
-    return {name: getattr(facts, name) if facts is not None else None for name in names}
+    return dict(zip(FACTS, (None,) * len(FACTS) if facts is None else _facts(facts), strict=True))
 
 
 def judge_row(judge: JudgeVersion) -> dict[str, Any]:
@@ -342,7 +351,7 @@ def judge_row(judge: JudgeVersion) -> dict[str, Any]:
 
 def verdict_row(verdict: Verdict) -> dict[str, Any]:
     """A verdict as the row of its table."""
-    rest = {name: getattr(verdict, name) for name in VERDICT}
+    rest = dict(zip(VERDICT, _verdict(verdict), strict=True))
     return {
         **rest,
         **_facts_row(verdict.facts),

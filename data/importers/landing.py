@@ -86,8 +86,9 @@ def _known(connection: Connection, rows: Sequence[Row], concepts: set[str], told
     trial, verdict = tables.trials.c, tables.verdicts.c
     answers = _by_trial(connection, select(trial.id, trial.answer, trial.error), trial.id, ids)
     query = select(verdict.trial, verdict.judge, verdict.raw, verdict.state).where(verdict.sample == 0)
-    verdicts = _by_trial(connection, query, verdict.trial, ids)
-    labels = chains(_by_trial(connection, select(tables.labels), tables.labels.c.trial, ids))
+    stored = [row.id for row in answers]
+    verdicts = _by_trial(connection, query, verdict.trial, stored)
+    labels = chains(_by_trial(connection, select(tables.labels), tables.labels.c.trial, stored))
     for key, chain in labels.items():
         chain[:] = [replace(event, file=told.get(hash((*key, event.revision)), "")) for event in chain]
     return _Known(
@@ -161,13 +162,13 @@ def _verdict(row: Row, heard: Heard, known: _Known, landed: Landed) -> None:
     key = (row.trial_id, heard.judge.version)
     there = known.verdicts.get(key)
     if there is None:
-        known.verdicts[key] = (heard.raw, str(heard.state))
+        known.verdicts[key] = (heard.raw, heard.state)
         known.judged.add(row.trial_id)
         facts = None if heard.facts is None else _listed(heard.facts, known.concepts)
         made = Verdict(*key, facts, heard.state, quote=heard.quote, raw=heard.raw, created_at=heard.at)
         known.heard.append(made)
         landed.new["verdicts"] += 1
-    elif there == (heard.raw, str(heard.state)):
+    elif there == (heard.raw, heard.state):
         landed.already["verdicts"] += 1
     else:
         raise BadRow(
@@ -198,9 +199,9 @@ def _write(store: Store, connection: Connection, rows: Sequence[Row], known: _Kn
     _size(connection, subjects.values())
     store.insert(connection, tables.protocols, [asdict(each) for each in protocols.values()])
     store.insert(connection, tables.judges, [judge_row(judge) for judge in judges.values()])
-    store.insert(connection, tables.trials, [trial_row(trial) for trial in known.trials])
-    store.insert(connection, tables.verdicts, [verdict_row(verdict) for verdict in known.heard])
-    store.insert(connection, tables.labels, [label_row(label) for label in known.said])
+    store.fill(connection, tables.trials, [trial_row(trial) for trial in known.trials])
+    store.fill(connection, tables.verdicts, [verdict_row(verdict) for verdict in known.heard])
+    store.fill(connection, tables.labels, [label_row(label) for label in known.said])
 
 
 def _subjects(rows: Sequence[Row]) -> dict[str, Subject]:

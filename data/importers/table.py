@@ -39,6 +39,10 @@ from data.records import Arm, Exposure, Facts, JudgeVersion, RaterRole, Span, Tr
 NAME = "table"
 Pick = Callable[[Mapping[str, Any]], dict[str, Any]]
 WRITTEN = json.JSONEncoder(ensure_ascii=False, default=str, sort_keys=True)
+SPANS = tuple(Span)
+BESIDE = ("quote", "raw", "time")
+PLAIN = frozenset((str, bool, type(None)))
+"""Types whose equal values are written alike, as 1, 1.0 and true are not."""
 READERS: dict[str, Callable[[Path, Report], Rows]] = {
     ".csv": csv_rows,
     ".jsonl": json_lines,
@@ -120,7 +124,7 @@ def _trial(about: Mapping[str, Any], source: str, subject: Any, said: made.Proto
     concept, span = word(about, "concept"), word(about, "span") or Span.GENERATION
     if arm is Arm.INJECTION and concept is None:
         raise BadRow("'concept' is empty in an injection trial: name what was injected")
-    among(span, "'span'", Span)
+    among(span, "'span'", SPANS)
     if not isinstance(about["answer"], str):
         raise BadRow(f"'answer' is {shown(about['answer'])}, not text: give the transcript")
     return made.trial(
@@ -155,7 +159,15 @@ def _facts(told: Mapping[str, Any], arm: Arm | None, target: str | None) -> Fact
 
 
 def _verdict(told: Mapping[str, Any], arm: Arm | None, target: str | None, source: str) -> made.Heard | None:
-    kept = {name: value for name, value in told.items() if name not in ("judge", "quote", "raw", "time")}
+    """What a judge said; judges say few different things, so that most verdicts have been worked out before."""
+    few = told.keys().isdisjoint(BESIDE) and PLAIN.issuperset(map(type, told.values()))
+    return (_heard if few else _heard.__wrapped__)(tuple(told.items()), arm, target, source)
+
+
+@lru_cache(maxsize=4096)
+def _heard(columns: tuple[tuple[str, Any], ...], arm: Arm | None, target: str | None, source: str) -> made.Heard | None:
+    told = dict(columns)
+    kept = {name: value for name, value in columns if name != "judge" and name not in BESIDE}
     if all(empty(value) for value in kept.values()):
         return None
     raw = told.get("raw")

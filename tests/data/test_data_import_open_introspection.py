@@ -229,14 +229,14 @@ def test_a_row_that_does_not_fit_is_told_by_line_and_the_others_go_in(store, wri
 
 
 def test_a_failure_in_the_middle_leaves_nothing_behind(store, write, monkeypatch):
-    real = Store.insert
+    real = Store.fill
 
     def fail(self, connection, table, rows):
         if table is tables.labels:
             raise KeyboardInterrupt
         return real(self, connection, table, rows)
 
-    monkeypatch.setattr(Store, "insert", fail)
+    monkeypatch.setattr(Store, "fill", fail)
     with pytest.raises(KeyboardInterrupt):
         bring(store, write("dev.jsonl", row(label=said(), verdict=said())))
     assert [store.count(table) for table in tables.metadata.sorted_tables] == [0] * len(tables.metadata.tables)

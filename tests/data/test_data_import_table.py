@@ -131,6 +131,16 @@ def test_typed_values_of_a_parquet_file_are_read_as_they_are(store, tmp_path, co
     assert (landed.new, problems) == ({"trials": 1, "verdicts": 1, "labels": 0}, [])
 
 
+def test_equal_values_that_are_written_otherwise_stay_what_the_judge_said(store, tmp_path, column_map):
+    """1, true, 1.0 and 'true' are one in Python's eyes or in ours, and four in the source."""
+    said = [1, True, 1.0, "true", True]
+    rows = [{**ROW, "sample": f"s{number}", "gpt_claims": claims, "claims": ""} for number, claims in enumerate(said)]
+    bring(store, write(tmp_path / "t.jsonl", rows), column_map())
+    heard = store._rows(select(tables.verdicts).order_by(tables.verdicts.c.id))
+    assert [json.dumps(json.loads(verdict.raw)["claims"]) for verdict in heard] == list(map(json.dumps, said))
+    assert {verdict.claims for verdict in heard} == {True}
+
+
 def test_a_verdict_by_pass_or_fail_alone_gives_the_facts_behind_it(store, tmp_path, column_map):
     row = {**ROW, "gpt_claims": "", "gpt_word": "", "gpt_pass": "true", "claims": ""}
     bring(store, write(tmp_path / "t.csv", [row]), column_map())
