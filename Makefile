@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 CONSTRAINTS ?= constraints.txt
 DIR ?= demo
 ARGS ?=
-CASES ?= 25000
+CASES ?= 20000
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: demo test setup check fuzz faults bench browser clean

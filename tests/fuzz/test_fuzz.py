@@ -1,6 +1,6 @@
 """Whatever comes in, there is a result or one clear line: no traceback, no hang over 5 s, no row lost in silence.
 
-`make fuzz` runs 25,000 cases of each of eight kinds, the suite 250 of each, always the same.
+`make fuzz` runs 20,000 cases of each of ten kinds, the suite 200 of each, always the same.
 """
 
 from __future__ import annotations
@@ -8,112 +8,51 @@ from __future__ import annotations
 import json
 import os
 import zipfile
+from itertools import count
 
 import numpy as np
 import pytest
+from fuzz_inputs import ROWS, SAMPLE, changed, lines, listed, parquet_tables, sheet, spoilt, values
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from calibration.labels import VIEWS, reference_labels
 from calibration.queue import draw
 from data.errors import UserError
+from data.exporters import export
 from data.importers import Options, parse
 from data.records import Exposure, Facts, Label, LabelKind
 from data.store import Store
 from gnomon.study import FILE, read_study
 from judging.reply import PassReply, Reply, found_in, read_reply
 
-CASES = int(os.environ.get("GNOMON_FUZZ", "250"))
+STORED, HISTORIES = 200, 20
+CASES = int(os.environ.get("GNOMON_FUZZ", "200"))
 fuzzed = settings(
     max_examples=CASES,
-    derandomize=CASES == 250,
+    derandomize=CASES == 200,
     deadline=5_000,
     database=None,
     suppress_health_check=list(HealthCheck),
 )
 
-odd = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=12)
-odd |= st.sampled_from(
-    ["", "nan", "1e999", "\x00", "\ud83d", "=1+1", "../../etc/passwd", 2**70, -0.0, [], {}, [[]], {"a": {}}]
-)
-values = st.recursive(
-    odd,
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
-    max_leaves=4,
-)
-SAID = {"answer": "pass", "coherent": True, "refused": False, "detected_concept": "sea", "labeler": "ann"}
-ROWS = {
-    "open-introspection": {
-        "id": "1", "concept": "sea", "was_injected": True, "response": "x", "config": {"model": "Toy-7B", "layer": 3},
-        "label": {**SAID, "timestamp": "2026-01-01T00:00:00Z"}, "judge_result": SAID, "timestamp": 5,
-    },
-    "introspection-scaling": {
-        "condition": "injected", "concept": "sea", "alpha": 1.5, "layer": 17, "model_id": "Toy-7B", "trial": 0,
-        "transcript": "x", "coherent": True, "affirmative": True, "correct_identification": True, "seed": 3,
-    },
-    "arena": {"id": "1", "model_a": "a", "model_b": "b", "human_winner": "model_a", "judge_pick": "A", "answer": "x"},
-    "llama-introspection": {
-        "intervention": "concept", "concept": "sea", "intervention_layer": 3, "strength": 2, "response": "x",
-        "trial": 1, "affirmative": True, "correct_id": True, "coherent": True, "refusal": False,
-    },
-}  # fmt: skip
-SAMPLE = {
-    "id": "1", "epoch": 1, "metadata": {"arm": "injection", "concept": "sea", "layer": 3}, "input": "q",
-    "output": {"completion": "x", "choices": []}, "scores": {"s": {"value": "C", "metadata": {}}},
-}  # fmt: skip
-
-
-@st.composite
-def changed(draw_, row):
-    """A sound row with some of its fields changed or gone, at any depth."""
-    made = json.loads(json.dumps(row))
-    for _ in range(draw_(st.integers(0, 3))):
-        place = made
-        while isinstance(place, dict) and place:
-            name = draw_(st.sampled_from(sorted(place)))
-            if isinstance(place[name], dict) and place[name] and draw_(st.booleans()):
-                place = place[name]
-                continue
-            place[name] = draw_(values)
-            if draw_(st.integers(0, 5)) == 0:
-                del place[name]
-            break
-    return made
-
-
-@st.composite
-def spoilt(draw_, whole):
-    """Bytes with some of them cut, doubled or replaced."""
-    content = draw_(whole)
-    for _ in range(draw_(st.integers(0, 2))):
-        at, end = sorted((draw_(st.integers(0, len(content))), draw_(st.integers(0, len(content)))))
-        content = content[:at] + draw_(st.binary(max_size=4) | st.just(content[at:end] * 2)) + content[end:]
-    return content
-
-
-def lines(row):
-    return st.lists(changed(row).map(json.dumps), min_size=1, max_size=4).map(lambda all_: "\n".join(all_).encode())
-
-
-def listed(row):
-    return st.lists(changed(row).map(json.dumps), max_size=4).map(lambda all_: f"[{','.join(all_)}]".encode())
-
-
-def sheet(row):
-    cells = st.lists(changed(row), min_size=1, max_size=4)
-    quoted = lambda value: '"' + str(value).encode("utf-8", "replace").decode().replace('"', '""') + '"'  # noqa: E731
-    return cells.map(
-        lambda rows: "\n".join(
-            [",".join(row), *(",".join(quoted(one.get(name, "")) for name in row) for one in rows)]
-        ).encode()
-    )
-
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory):
-    opened = Store.open(f"sqlite:///{tmp_path_factory.mktemp('fuzz') / 'gnomon.db'}")
-    yield opened
-    opened.close()
+def store():
+    """The function that gives a store: in memory, and an empty one after some cases, since a full one is slower."""
+    opened = []
+
+    def current(cases=1):
+        if not opened or opened[0][1] >= STORED:
+            for old, _ in opened:
+                old.close()
+            opened[:] = [[Store.open("sqlite://"), 0]]
+        opened[0][1] += cases
+        return opened[0][0]
+
+    yield current
+    for last, _ in opened:
+        last.close()
 
 
 @pytest.fixture(scope="module")
@@ -130,11 +69,12 @@ def brought(store, format_, path, options=None):
     """Read and store; each row is taken, left out on purpose, or told by its line."""
     try:
         parsed = parse(format_, [path], options or Options())
-        told = len(parsed.report.problems)
-        left = sum(parsed.report.left_out.values())
-        assert parsed.seen.rows + told + left >= parsed.report.rows
-        landed = parsed.land(store)
-        assert landed.accepted + len(parsed.report.problems) - told >= parsed.seen.rows
+        report, told = parsed.report, len(parsed.report.problems)
+        if parsed.tables is None:
+            assert parsed.seen.rows + told + sum(report.left_out.values()) >= report.rows
+        landed = parsed.land(store())
+        rows = parsed.seen.rows if parsed.tables is None else report.rows
+        assert landed.accepted + len(report.problems) - told >= rows
     except UserError as error:
         one_line(error)
 
@@ -184,6 +124,53 @@ def test_tables_and_their_maps(store, folder, rows, map_, whole):
     path.write_bytes(rows)
     columns.write_bytes(MAP.encode() if whole else map_)
     brought(store, "table", path, Options(map=columns))
+
+
+@fuzzed
+@given(content=parquet_tables(TABLE))
+def test_parquet_files(store, folder, content):
+    path, columns = folder / "table.parquet", folder / "whole.toml"
+    path.write_bytes(content)
+    columns.write_text(MAP)
+    brought(store, "table", path, Options(map=columns))
+
+
+@pytest.fixture(scope="module")
+def exported(folder):
+    """The rows of a small study's export, by table, and its folder."""
+    file = folder / "sound.jsonl"
+    file.write_text(json.dumps(ROWS["open-introspection"]))
+    opened = Store.open("sqlite://")
+    parse("open-introspection", [file], Options()).land(opened)
+    export(opened, folder / "export")
+    opened.close()
+    return {
+        path.stem: json.loads(path.read_text()) for path in (folder / "export").glob("*.jsonl") if path.stat().st_size
+    }
+
+
+@fuzzed
+@given(data=st.data(), packed=st.booleans())
+def test_export_folders(store, folder, exported, data, packed):
+    """One table of the folder is changed: as JSON lines, or as Parquet with its JSON lines gone."""
+    name = data.draw(st.sampled_from(sorted(exported)))
+    whole = folder / "export" / "export.json"
+    path = folder / "export" / f"{name}.{'parquet' if packed else 'jsonl'}"
+    manifest = whole.read_bytes()
+    lines_of, kept = folder / "export" / f"{name}.jsonl", (folder / "export" / f"{name}.jsonl").read_bytes()
+    sound = path.read_bytes()
+    try:
+        lines_of.unlink()
+        path.write_bytes(data.draw(parquet_tables(exported[name]) if packed else spoilt(lines(exported[name]))))
+        if data.draw(st.integers(0, 9)) == 0:
+            whole.write_bytes(
+                data.draw(spoilt(changed(json.loads(manifest)).map(lambda made: json.dumps(made).encode())))
+            )
+        brought(store, "gnomon", folder / "export")
+    finally:
+        path.write_bytes(sound)
+        lines_of.write_bytes(kept)
+        whole.write_bytes(manifest)
 
 
 @fuzzed
@@ -258,7 +245,7 @@ def test_replies_of_judges(text):
         found_in(text, ["sea"], form, lambda reply: reply.model_dump_json())
 
 
-events = st.lists(
+history = st.lists(
     st.tuples(
         st.sampled_from(["ann", "bob"]),
         st.sampled_from(list(LabelKind)),
@@ -269,38 +256,35 @@ events = st.lists(
 )
 
 
-@fuzzed
-@given(events=events)
-def test_label_events(labelled, events):
-    """Every event is kept, in order, and each view has at most one label of a trial."""
-    store, trial = labelled()
-    for revision, (rater, kind, claims, exposure) in enumerate(events):
-        facts = Facts(claims, "other" if claims else "none", True, False) if kind is LabelKind.LABEL else None
-        store.add_labels([Label(trial, rater, facts, kind=kind, revision=revision, exposure=exposure)])
+@settings(fuzzed, max_examples=-(-CASES // HISTORIES), deadline=None)
+@given(histories=st.lists(history, min_size=HISTORIES, max_size=HISTORIES))
+def test_label_events(labelled, histories):
+    """Every event is kept, in order, and each view has at most one label of a trial. A case is one trial's history."""
+    store, trials = labelled(len(histories))
+    for trial, events in zip(trials, histories, strict=True):
+        for revision, (rater, kind, claims, exposure) in enumerate(events):
+            facts = Facts(claims, "other" if claims else "none", True, False) if kind is LabelKind.LABEL else None
+            added = store.add_labels([Label(trial, rater, facts, kind=kind, revision=revision, exposure=exposure)])
+            assert added == 1
+        assert store.next_revision(trial, "ann") <= len(events)
     for view in VIEWS:
-        assert len(reference_labels(store, view).query("trial == @trial")) <= 1
-    assert store.next_revision(trial, "ann") <= len(events)
+        labels = reference_labels(store, view)
+        assert not labels[labels["trial"].isin(trials)]["trial"].duplicated().any()
 
 
 @pytest.fixture(scope="module")
-def labelled(store, tmp_path_factory):
-    """A store and the id of a trial that nobody has labelled."""
-    file = tmp_path_factory.mktemp("labelled") / "rows.jsonl"
+def labelled(store, folder):
+    """The function that gives a store and the ids of trials in it that nobody has labelled."""
+    file, numbers = folder / "labelled.jsonl", count()
     plain = {name: value for name, value in ROWS["introspection-scaling"].items() if name != "affirmative"}
-    stores, numbers = [], iter(range(10**9))
 
-    def make():
-        number = next(numbers)
-        if number % 100 == 0:  # a view reads all labels: in one store the cases would slow each other down
-            stores.append(Store.open(f"sqlite:///{file.parent / f'{number}.db'}"))
-        file.write_text(json.dumps({**plain, "trial": number}))
-        parsed = parse("introspection-scaling", [file], Options())
-        parsed.land(stores[-1])
-        return stores[-1], next(iter(parsed.rows())).trial_id
+    def make(many):
+        file.write_text("".join(json.dumps({**plain, "trial": next(numbers)}) + "\n" for _ in range(many)))
+        parsed, opened = parse("introspection-scaling", [file], Options()), store(many)
+        parsed.land(opened)
+        return opened, [row.trial_id for row in parsed.rows()]
 
-    yield make
-    for opened in stores:
-        opened.close()
+    return make
 
 
 @fuzzed
