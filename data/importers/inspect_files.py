@@ -123,8 +123,14 @@ def _json(path: Path, report: Report) -> tuple[dict[str, Any], Iterator[Sample]]
         log = _object(path, json.loads(whole))
     except (ValueError, RecursionError) as error:
         raise BadInput(f"{path}: is broken JSON or cut off ({str(error)[:80]}): write the log again") from None
-    samples = log.pop("samples", None) or []
-    return log, _items(path, samples, report)
+    try:
+        head = loads(json.dumps(log["eval"], ensure_ascii=False))
+    except BadRow as error:
+        raise BadInput(f"{path}: its 'eval' {error}") from None
+    samples = log.get("samples") or []
+    if not isinstance(samples, list):
+        raise BadInput(f"{path}: its 'samples' are no list: write the log again")
+    return {"eval": head}, _items(path, samples, report)
 
 
 def _items(path: Path, samples: list[Any], report: Report) -> Iterator[Sample]:

@@ -9,18 +9,18 @@ from pathlib import Path
 from typing import Any
 
 from data.importers import made
-from data.importers.files import json_lines
+from data.importers.files import json_lines, loads
 from data.importers.options import Options
 from data.importers.rows import (
     BadRow,
     Place,
     Report,
     among,
+    empty,
     flag,
     integer,
     key,
     layer_of,
-    mapping,
     moment,
     needed,
     number,
@@ -55,14 +55,14 @@ def _protocol(version: str) -> made.Protocol:
 
 
 def _row(place: Place, row: Mapping[str, Any], options: Options) -> made.Row:
-    config = mapping(row, "config") or {}
+    config = _mapping(row, "config") or {}
     injected, target = flag(row, "was_injected"), word(row, "concept")
     if injected is None:
         raise BadRow("'was_injected' is missing or null: write true or false")
     arm = Arm.INJECTION if injected else Arm.CONTROL
     if injected and target is None:
         raise BadRow("'concept' is missing in an injected trial: name what was injected")
-    judged, labelled = mapping(row, "judge_result"), mapping(row, "label")
+    judged, labelled = _mapping(row, "judge_result"), _mapping(row, "label")
     label = _label(labelled, row, arm, target, judged is not None) if labelled else None
     subject = made.subject_named(_subject(config, row, options), options.parameters)
     said = _protocol(str(config.get("prompt_version") or "unknown"))
@@ -83,6 +83,23 @@ def _row(place: Place, row: Mapping[str, Any], options: Options) -> made.Row:
     )
     verdicts = (_verdict(judged, row, arm, target, options),) if judged else ()
     return made.Row(place, trial.id, trial, subject, said, verdicts, (label,) if label else ())
+
+
+def _mapping(row: Mapping[str, Any], name: str) -> Mapping[str, Any] | None:
+    """A table within the row, or the JSON text of one; None where the field says nothing."""
+    value = row.get(name)
+    if empty(value):
+        return None
+    if isinstance(value, str):
+        try:
+            value = loads(value)
+        except BadRow as error:
+            raise BadRow(f"'{name}' is text that {error}") from None
+    if value is None:
+        return None
+    if not isinstance(value, Mapping):
+        raise BadRow(f"'{name}' is {shown(value)}: write an object")
+    return value
 
 
 def _subject(config: Mapping[str, Any], row: Mapping[str, Any], options: Options) -> str:

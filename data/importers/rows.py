@@ -197,23 +197,6 @@ def layer_of(row: Mapping[str, Any], name: str) -> int | None:
     return value
 
 
-def mapping(row: Mapping[str, Any], name: str) -> Mapping[str, Any] | None:
-    """A table within the row, or the JSON text of one; None where the field says nothing."""
-    value = row.get(name)
-    if empty(value):
-        return None
-    if isinstance(value, str):
-        try:
-            value = json.loads(value)
-        except ValueError:
-            raise BadRow(f"'{name}' is text but no JSON: write an object") from None
-    if value is None:
-        return None
-    if not isinstance(value, Mapping):
-        raise BadRow(f"'{name}' is {shown(value)}: write an object")
-    return value
-
-
 def among(value: Any, what: str, words: Iterable[str]) -> Any:
     """The value, which must be one of these words; raises `BadRow`. `what` is how the error line calls it."""
     known = list(words)

@@ -344,6 +344,9 @@ def test_a_sample_that_failed_is_a_failed_trial_and_attachments_are_put_back(sto
         ("x.eval", b"PK\x03\x04 cut", "cut off or damaged"),
         ("x.json", b'{"a": 1}', "no Inspect log"),
         ("x.json", b'{"eval": {}, "samples": [', "broken JSON or cut off"),
+        ("x.json", b'{"eval": {"model": "\\ud83d"}, "samples": []}', "its 'eval' holds half a surrogate pair"),
+        ("x.json", b'{"eval": {"model": "\xff"}, "samples": []}', "its 'eval' is no UTF-8"),
+        ("x.json", b'{"eval": {}, "samples": 5}', "its 'samples' are no list"),
     ],
 )
 def test_a_file_that_is_no_log_is_said_so(store, tmp_path, name, content, problem):

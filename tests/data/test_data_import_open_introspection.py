@@ -218,6 +218,9 @@ def test_another_verdict_of_one_judge_is_a_conflict_until_the_judge_has_another_
         ({"label": {"answer": "perhaps"}}, "'answer' is 'perhaps'"),
         ({"label": {"answer": "pass", "timestamp": "noon"}}, "'timestamp' is 'noon'"),
         ({"label": [1]}, "'label' is '[1]'"),
+        ({"label": "pass"}, "'label' is text that is broken JSON or cut off"),
+        ({"label": "[" * 100_000}, "'label' is text that is nested too deeply"),
+        ({"label": '{"answer": "pass", "labeler": "\\ud83d"}'}, "'label' is text that holds an escaped NUL or half"),
     ],
 )
 def test_a_row_that_does_not_fit_is_told_by_line_and_the_others_go_in(store, write, change, problem):

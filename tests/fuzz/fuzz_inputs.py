@@ -52,7 +52,7 @@ def changed(draw_, row):
             if isinstance(place[name], dict) and place[name] and draw_(st.booleans()):
                 place = place[name]
                 continue
-            place[name] = draw_(values)
+            place[name] = draw_(values | st.just(json.dumps(place[name])))
             if draw_(st.integers(0, 5)) == 0:
                 del place[name]
             break
