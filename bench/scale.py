@@ -35,7 +35,7 @@ from data.records import Facts, Label
 from data.store import Store
 from stats.cells import judged_cells, pattern_cells
 from stats.fit import fit_corrected
-from stats.sampler import QUICK
+from stats.sampler import QUICK, Settings
 
 TRIALS = (10_000, 100_000, 1_000_000)
 SUBJECTS = [f"Toy-{size}B-Instruct" for size in ("0.5", "1.5", "3", "7", "14", "32", "70", "123")]
@@ -229,7 +229,7 @@ def run(sizes: list[int], only: str | None, *, with_fit: bool) -> dict[str, Any]
 def _fit_ratio() -> float:
     medians = []
     for trials in stats.TRIALS:
-        fits = [stats.ours(stats.study(trials, seed=seed), stats.Settings()) for seed in stats.SEEDS]
+        fits = [stats.ours(stats.study(trials, seed=seed), Settings()) for seed in stats.SEEDS]
         medians.append(statistics.median(one["seconds"] for one in fits))
     return medians[1] / medians[0]
 

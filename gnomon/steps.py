@@ -194,7 +194,7 @@ def _loaded(spec: SubjectSpec) -> Any:
 
 
 def _options(spec: SubjectSpec) -> dict[str, Any]:
-    return {"parameters": spec.parameters, "dtype": spec.dtype, "device": spec.device}
+    return spec.model_dump(include={"parameters", "dtype", "device", "pickled_weights", "trust_remote_code"})
 
 
 def _design(study: Study, design: DesignSpec) -> Any:

@@ -31,6 +31,7 @@ class SubjectSpec(Strict):
     """A model to steer: `model` is `embedded`, a hub name, a folder or a GGUF file.
 
     `device` is a torch device, `auto` to spread the model over all there are; by default a GPU where there is one.
+    `pickled_weights` and `trust_remote_code` open what can run code of the model's authors; both are off.
     """
 
     name: str = Field(min_length=1, max_length=200)
@@ -40,6 +41,8 @@ class SubjectSpec(Strict):
     variant: str = "instruct"
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
     device: str | None = None
+    pickled_weights: bool = False
+    trust_remote_code: bool = False
 
 
 class Replicates(Strict):

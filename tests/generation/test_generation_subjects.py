@@ -55,7 +55,7 @@ def test_what_does_not_load_is_refused_in_one_line(model_folder: Callable[..., P
         (str(tmp_path / "none.gguf"), UnknownName, "there is no file"),
         (str(tmp_path / "bad.gguf"), BadInput, "can't be read as a GGUF model"),
         (str(tmp_path / "empty"), BadInput, "can't be loaded"),
-        (str(pickled), BadInput, "can't be loaded"),
+        (str(pickled), BadInput, "holds pickled weights, which can run code"),
         ("nobody/nothing-at-all", BadInput, "hub model 'nobody/nothing-at-all' is not on this machine"),
         (str(model_folder(template=None, name="base")), BadInput, "has no chat template"),
     ]
