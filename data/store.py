@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, fields
 from datetime import UTC, datetime, timedelta
@@ -104,16 +104,26 @@ class Store:
     def set_study(self, values: Mapping[str, Any]) -> None:
         """Keep the study's settings by key (name, concepts, judges in order ...) for readers without its file."""
         with self.writing() as connection:
-            for key, value in values.items():
-                statement = self._insert(tables.study).values(key=key, value=value)
-                connection.execute(
-                    statement.on_conflict_do_update(index_elements=["key"], set_={"value": statement.excluded.value})
-                )
+            self._keep(connection, values)
+
+    def settle(self, settings: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+        """Keep what the function makes of the settings as they stand, which nobody changes in between."""
+        held = self.study()
+        if settings(held) != held:
+            with self.writing() as connection:
+                self._keep(connection, settings(_study(connection)))
+
+    def _keep(self, connection: Connection, values: Mapping[str, Any]) -> None:
+        for key, value in values.items():
+            statement = self._insert(tables.study).values(key=key, value=value)
+            connection.execute(
+                statement.on_conflict_do_update(index_elements=["key"], set_={"value": statement.excluded.value})
+            )
 
     def study(self) -> dict[str, Any]:
         """The study's settings as last written."""
         with self.reading() as connection:
-            return {row.key: row.value for row in connection.execute(select(tables.study))}
+            return _study(connection)
 
     # -- adding facts ------------------------------------------------------------------------------------
 
@@ -267,6 +277,10 @@ class Store:
         """Insert rows in one transaction, skipping those whose key is there; returns how many were new."""
         with self.writing() as connection:
             return self.insert(connection, table, rows)
+
+
+def _study(connection: Connection) -> dict[str, Any]:
+    return {row.key: row.value for row in connection.execute(select(tables.study))}
 
 
 def _timed(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:

@@ -72,7 +72,15 @@ def opened(folder: Path, *, spare_judges: bool = False) -> Iterator[Study]:
 
 def sync(store: Store, file: StudyFile, broken: Sequence[str] = ()) -> None:
     """Keep in the store what readers of the database alone need, and add the shipped data that the file names."""
-    held = store.study()
+    store.settle(lambda held: _settings(store, file, held, broken))
+    if file.counts:
+        shipped.add_published(store)
+    if file.labels.calibration_set:
+        shipped.calibration_set().add_to(store)
+
+
+def _settings(store: Store, file: StudyFile, held: dict[str, Any], broken: Sequence[str]) -> dict[str, Any]:
+    """The study's settings as its file has them, given those that the store holds."""
     settings = {
         "name": file.name,
         "kind": "counts" if file.counts else "trials",
@@ -86,12 +94,7 @@ def sync(store: Store, file: StudyFile, broken: Sequence[str] = ()) -> None:
         settings["judges"] = held.get("judges", settings["judges"])
     if file.imported:
         settings |= _imported(store, file, held)
-    if held != settings:
-        store.set_study(settings)
-    if file.counts:
-        shipped.add_published(store)
-    if file.labels.calibration_set:
-        shipped.calibration_set().add_to(store)
+    return settings
 
 
 def _imported(store: Store, file: StudyFile, held: dict[str, Any]) -> dict[str, Any]:

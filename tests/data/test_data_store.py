@@ -202,3 +202,22 @@ def test_splits_have_the_shares_that_they_promise():
     ids = [f"{number:032x}" for number in range(6000)]
     shares = {name: sum(split_of(id_) == name for id_ in ids) / len(ids) for name in ("train", "dev", "test")}
     assert shares == pytest.approx({"train": 0.3, "dev": 0.3, "test": 0.4}, abs=0.02)
+
+
+def test_settings_that_another_command_changes_meanwhile_are_kept(store):
+    """An import's second command found the study without a design, and wrote that over the design of the first."""
+    store.set_study({"name": "t"})
+    other = Store.open(store.engine.url.render_as_string(hide_password=False))
+    asked = []
+
+    def settled(held):
+        if not asked:
+            other.set_study({"design": {"layers": [1]}})
+        asked.append(held)
+        return {"name": "new", "design": held.get("design", {})}
+
+    store.settle(settled)
+    assert store.study() == {"name": "new", "design": {"layers": [1]}}
+    other.close()
+    store.settle(lambda held: dict(held))
+    assert len(asked) == 2
