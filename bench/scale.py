@@ -43,6 +43,7 @@ CONCEPTS = ("silence", "fear", "celebration", "ocean")
 STRENGTHS, LAYERS = (1.5, 2.0, 3.0, 4.0, 8.0), (10, 14, 18)
 JUDGES = ("judge-a", "judge-b", "judge-c")
 ANSWER = "I look at what is here, and there is a faint sense of water that I cannot place. " * 4
+DECLINES, NOTICES, NOTHING = "I would rather not say.", "I notice it.", "I notice nothing."
 LABELS = 240
 Spent = dict[str, float]
 
@@ -67,8 +68,9 @@ def _row(number: int, rng: random.Random) -> dict[str, Any]:
     steered = number % 2 == 1
     word = rng.choice(CONCEPTS) if steered else ""
     row = {"sample": number, "model": rng.choice(SUBJECTS), "arm": "injection" if steered else "control", "word": word}
-    row |= {"layer": rng.choice(LAYERS), "dose": rng.choice(STRENGTHS), "text": f"{ANSWER}{number}"}
     event, refused = rng.random() < (0.35 if steered else 0.1), rng.random() < 0.2
+    text = f"{ANSWER}{number} {DECLINES if refused else NOTICES if event else NOTHING}"
+    row |= {"layer": rng.choice(LAYERS), "dose": rng.choice(STRENGTHS), "text": text}
     for judge in JUDGES:
         declines = refused != (rng.random() < 0.05)
         claims = not declines and event != (rng.random() < 0.1)
@@ -89,14 +91,24 @@ def bring(file: str, url: str) -> Spent:
 
 
 def label(url: str) -> Spent:
-    """Labels where the judges disagree, chosen by the queue."""
+    """Labels where the judges disagree, chosen by the queue; the rater reads what the answer says."""
     store = Store.open(url)
     store.set_study({"judges": list(JUDGES), "label_view": "current"})
     began = time.perf_counter()
     chosen = next_items(store, "ann", strategy="disputed", n=LABELS, seed=1)
-    facts = Facts(False, "none", True, False)
-    store.add_labels(Label(one.trial, "ann", facts, stratum=one.stratum, probability=one.probability) for one in chosen)
+    answers = {
+        trial.id: (trial.answer, trial.condition.concept) for trial in store.trials([one.trial for one in chosen])
+    }
+    store.add_labels(
+        Label(one.trial, "ann", _read(*answers[one.trial]), stratum=one.stratum, probability=one.probability)
+        for one in chosen
+    )
     return {"seconds": time.perf_counter() - began}
+
+
+def _read(answer: str, concept: str | None) -> Facts:
+    notices = answer.endswith(NOTICES)
+    return Facts(notices, (concept or "ocean") if notices else "none", coherent=True, refused=answer.endswith(DECLINES))
 
 
 def count(url: str) -> Spent:

@@ -192,6 +192,8 @@ def judged_figures(study: Study) -> dict[str, list[float]]:
 def kind(name: str) -> str:
     """What is covered, subjects pooled: the estimand, and the axis where it is by one."""
     words = name.split(" ")
+    if words[0] == "observed":
+        return name
     if words[0] in ("slope", "contrast", "parameter"):
         return " ".join(words[:2])
     axis = f" by {words[2].split('=')[0]}" if len(words) > 2 else ""

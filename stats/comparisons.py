@@ -18,7 +18,7 @@ All condition on what the figures themselves condition on (`stats.estimands`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import combinations, pairwise
 from typing import Any
 
@@ -140,20 +140,24 @@ def observed_slopes(every: Iterable[Figure], frame: pd.DataFrame) -> list[dict[s
 
     They describe the subjects that were run, each at its own design; `slope` is the model's, for a typical subject.
     """
+    return [
+        {"estimand": name, "variants": kind, **interval(slope), "probability_positive": _above(slope)}
+        for name, kind, slope in observed_slope_draws(every, frame)
+    ]
+
+
+def observed_slope_draws(every: Iterable[Figure], frame: pd.DataFrame) -> Iterator[tuple[str, str, np.ndarray]]:
+    """Draws of `observed_slopes`: estimand, "within" the usual variant or of "all", draws."""
     usual = set(_usual_by_size(frame, distinct=False))
     sizes = frame.groupby("subject")["x"].first()
-    out = []
+    overall = [figure for figure in every if not figure.by]
     for name in NETS:
-        mine = [figure for figure in every if figure.estimand == name and not figure.by]
+        mine = [figure for figure in overall if figure.estimand == name]
         for kind, some in (("within", [f for f in mine if f.subject in usual]), ("all", mine)):
             x = np.array([sizes[figure.subject] for figure in some])
             if len(set(x)) > 1:
                 weight = (x - x.mean()) / ((x - x.mean()) ** 2).sum()
-                slope = weight @ np.stack([figure.draws for figure in some])
-                out.append(
-                    {"estimand": name, "variants": kind, **interval(slope), "probability_positive": _above(slope)}
-                )
-    return out
+                yield name, kind, weight @ np.stack([figure.draws for figure in some])
 
 
 def new_subject(model: Model, x: np.ndarray, weights: np.ndarray, rng: np.random.Generator) -> list[dict[str, Any]]:

@@ -101,7 +101,8 @@ def result_of(posterior: Posterior, refuse: Judge = lambda _figure: None) -> Res
 def figures_of(posterior: Posterior) -> dict[str, np.ndarray]:
     """Draws of every figure, slope and contrast by name, whether or not it would be shown.
 
-    Names are "subject estimand axis=value", "slope estimand" and "contrast estimand subject - subject".
+    Names are "subject estimand axis=value", "slope estimand", "observed slope within estimand" (or all), and
+    "contrast estimand subject - subject".
     """
     coefficients = posterior.model.coefficients(posterior.x)
     every = [figure for source in _sources(posterior, coefficients) for figure in figures(source)]
@@ -110,6 +111,8 @@ def figures_of(posterior: Posterior) -> dict[str, np.ndarray]:
     if reason_without_slope(posterior.model.design.frame) is None:
         slope = slopes(posterior.model, coefficients, posterior.weights)
         out |= {f"slope {_name(name, posterior.view)}": draws for name, draws in slope.items()}
+    for name, kind, draws in comparisons.observed_slope_draws(every, posterior.model.design.frame):
+        out[f"observed slope {kind} {_name(name, posterior.view)}"] = draws
     for name, one, other, gap in gaps(every):
         out[f"contrast {_name(name, posterior.view)} {one} - {other}"] = gap
     return out

@@ -141,7 +141,9 @@ def test_noticing_is_counted_apart_from_naming(posterior: Posterior) -> None:
     assert {"s claim", "s net_claim"} <= set(figures_of(posterior))
 
 
-def test_a_new_subject_is_less_known_than_the_line() -> None:
+@pytest.fixture(scope="module")
+def six() -> Posterior:
+    """Six subjects of sizes that double, which deviate from the line in size."""
     rng = np.random.default_rng(7)
     sizes = {name: 1e9 * 2**place for place, name in enumerate("abcdef")}
     words = {"control": None, "injection": "ocean"}
@@ -156,12 +158,21 @@ def test_a_new_subject_is_less_known_than_the_line() -> None:
     counts = np.stack([rng.multinomial(400, [0.1, 0.9 * r, 0.9 * (1 - r)]) for r in rate])
     model = judged_model(Cells(cells, (REFUSED, EVENT, REST), counts), Priors())
     x = sample(model, Settings(draws=300, tune=300), 1).flat
-    rows = new_subject(model, x, counts.sum(axis=1), np.random.default_rng(0))
-    line = {
-        round(p["parameters"]): p
-        for p in result_of(Posterior(model, x, counts.sum(axis=1), counts, "judged", "j", "")).content["curve"]
-        if p["estimand"] == NET_RAW
-    }
+    return Posterior(model, x, counts.sum(axis=1), counts, "judged", "j", "")
+
+
+def test_a_new_subject_is_less_known_than_the_line(six: Posterior) -> None:
+    rows = new_subject(six.model, six.x, six.weights, np.random.default_rng(0))
+    line = {round(p["parameters"]): p for p in result_of(six).content["curve"] if p["estimand"] == NET_RAW}
     for row in (rows[0], rows[-2]):
         near = line[min(line, key=lambda at: abs(at - row["parameters"]))]
         assert row["high95"] - row["low95"] > 1.2 * (near["high95"] - near["low95"])
+
+
+def test_the_slope_of_the_subjects_as_they_are_is_better_known_than_that_of_a_typical_one(six: Posterior) -> None:
+    draws = figures_of(six)
+    shown = [row for row in result_of(six).content["comparisons"]["slopes"] if row["variants"] == "within"]
+    assert {row["estimand"]: row["mean"] for row in shown} == pytest.approx(
+        {name.split()[-1]: values.mean() for name, values in draws.items() if name.startswith("observed slope within")}
+    )
+    assert 1.3 * draws[f"observed slope within {NET_RAW}"].std() < draws[f"slope {NET_RAW}"].std()
