@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import socket
-import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -48,7 +47,7 @@ def serving(
         port = probe.getsockname()[1]
     environment = {**os.environ, VARIABLE: encode(list(studies.items())), **(settings or {})}
     with log.open("wb") as out:
-        child = subprocess.Popen(launch.command("127.0.0.1", port, secrets), env=environment, stdout=out, stderr=out)
+        child = launch.start(launch.command("127.0.0.1", port, secrets), environment, out)
         try:
             launch.wait_until_up(f"http://127.0.0.1:{port}", child)
             yield f"http://127.0.0.1:{port}"

@@ -12,10 +12,11 @@ import time
 import urllib.error
 import urllib.request
 import webbrowser
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
+from typing import IO, Any
 
 from dashboard.access import SECRETS, Access, check
 from dashboard.access import VARIABLE as ACCESS
@@ -60,8 +61,18 @@ def flags(address: str, port: int, secrets: Path = Path(SECRETS)) -> list[str]:
 
 
 def command(address: str, port: int, secrets: Path = Path(SECRETS)) -> list[str]:
-    """The command line of the server; `secrets` is a file that need not be there."""
-    return [sys.executable, "-m", "streamlit", "run", str(APP), *flags(address, port, secrets)]
+    """The command line of the server, which runs until its standard input ends; `secrets` need not be there."""
+    return [sys.executable, "-m", "dashboard.served", "run", str(APP), *flags(address, port, secrets)]
+
+
+def start(command: Sequence[str], environment: Mapping[str, str], out: IO[Any]) -> subprocess.Popen[bytes]:
+    """Start a server, which `end` ends; it ends by itself where this process is killed.
+
+    It has a session of its own: Ctrl-C reaches the parent alone, which then stops the child in order.
+    """
+    return subprocess.Popen(
+        command, env=environment, start_new_session=True, stdin=subprocess.PIPE, stdout=out, stderr=out
+    )
 
 
 def check_port(address: str, port: int) -> None:
@@ -121,10 +132,7 @@ def serve(
     check_port(address, port)
     known = {VARIABLE: encode(studies), ACCESS: access.encoded()}
     environment = {**os.environ, **known, "STREAMLIT_BROWSER_GATHER_USAGE_STATS": "false"}
-    # A session of its own: Ctrl-C reaches the parent alone, which then stops the child in order.
-    child = subprocess.Popen(
-        command(address, port, secrets), env=environment, start_new_session=True, stdout=sys.stderr
-    )
+    child = start(command(address, port, secrets), environment, sys.stderr)
     status = 0
     with _stopping(child):
         url = f"http://{'[' + address + ']' if ':' in address else address}:{port}"
@@ -171,11 +179,12 @@ def _stopping(child: subprocess.Popen[bytes]) -> Iterator[None]:
 
 def end(child: subprocess.Popen[bytes]) -> None:
     """Ask a server to stop, and make it where it does not."""
-    if child.poll() is not None:
-        return
-    child.terminate()
-    try:
-        child.wait(GRACE)
-    except subprocess.TimeoutExpired:
-        child.kill()
-        child.wait()
+    if child.poll() is None:
+        child.terminate()
+        try:
+            child.wait(GRACE)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
+    if child.stdin is not None:
+        child.stdin.close()

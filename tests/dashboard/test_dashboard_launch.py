@@ -7,6 +7,9 @@ import signal
 import socket
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
@@ -62,19 +65,40 @@ def test_a_server_that_ends_at_once_is_an_error_and_not_a_wait():
         launch.wait_until_up("http://127.0.0.1:9", child)
 
 
-@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
-def test_it_says_where_it_answers_and_ends_with_status_0_when_stopped(tmp_path: Path, free_port: int, stop):
-    arguments = [sys.executable, "-c", SERVE, f"sqlite:///{tmp_path / 'gnomon.db'}", str(free_port)]
-    log = tmp_path / "log.txt"
-    with log.open("wb") as errors:
+@contextmanager
+def started(tmp_path: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
+    """A process that serves and has said where."""
+    arguments = [sys.executable, "-c", SERVE, f"sqlite:///{tmp_path / 'gnomon.db'}", str(port)]
+    with (tmp_path / "log.txt").open("wb") as errors:
         child = subprocess.Popen(
             arguments, stdout=subprocess.PIPE, stderr=errors, env={**os.environ, "HOME": str(tmp_path)}
         )
     assert child.stdout is not None
     with child.stdout:
-        assert child.stdout.readline().decode().startswith(f"dashboard: http://127.0.0.1:{free_port}")
+        assert child.stdout.readline().decode().startswith(f"dashboard: http://127.0.0.1:{port}")
+        yield child
+
+
+def listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_it_says_where_it_answers_and_ends_with_status_0_when_stopped(tmp_path: Path, free_port: int, stop):
+    with started(tmp_path, free_port) as child:
         child.send_signal(stop)
         assert child.wait(20) == 0
-    assert "Traceback" not in log.read_text()
-    with socket.socket() as probe:
-        assert probe.connect_ex(("127.0.0.1", free_port)) != 0
+    assert "Traceback" not in (tmp_path / "log.txt").read_text()
+    assert not listens(free_port)
+
+
+def test_a_command_that_is_killed_leaves_no_server_on_the_port(tmp_path: Path, free_port: int):
+    with started(tmp_path, free_port) as child:
+        assert listens(free_port)
+        child.kill()
+        child.wait()
+    ends = time.monotonic() + 20
+    while listens(free_port):
+        assert time.monotonic() < ends
+        time.sleep(0.1)

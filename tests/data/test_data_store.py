@@ -219,5 +219,5 @@ def test_settings_that_another_command_changes_meanwhile_are_kept(store):
     store.settle(settled)
     assert store.study() == {"name": "new", "design": {"layers": [1]}}
     other.close()
-    store.settle(lambda held: dict(held))
+    store.settle(dict)
     assert len(asked) == 2
