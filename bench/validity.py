@@ -1,16 +1,16 @@
 """Whether the hierarchical model's intervals hold what they promise: its calibration and its coverage, simulated.
 
-    python -m bench.validity [--part sbc|pair|four|full] [--first N] [--studies N] [--keep FILE] [--ship] [--json]
+    python -m bench.validity [--part PART] [--first N] [--studies N] [--keep FILE] [--ship] [--json]
 
 `sbc`: parameters from the priors, a study drawn from them, a fit; the rank of the truth among thinned draws is uniform
 if the sampler draws from the posterior (Talts et al. 2018, arXiv 1804.06788). `pair`, `four`, `full`: coverage of
 nominal 95 % intervals where the truth comes from a fixed, plausible world and not from the priors: 2 subjects and 200
-trials, 4 and 2,400, 8 and 24,600. Judges err differently by arm, labels are chosen where the judges disagree. A long
-run can be made in pieces: `--keep FILE` appends a line for each study, and the summary is of all lines in it. Fits
-of small studies are short, those of `full` are as users get them; none is tried again: those that fail their gates are
-counted, and their intervals too. An interval from n effective draws holds the truth about .95 (n - 1) / (n + 1) of the
-time: short fits look a little worse than the model is. `--ship` writes the coverage to `stats/measured.json`, which the
-dashboard shows.
+trials, 4 and 2,400, 8 and 24,600; `uneven` is `full` with subjects that differ as much as the priors expect. Judges
+err differently by arm, labels are chosen where the judges disagree. A long run can be made in pieces: `--keep FILE`
+appends a line for each study, and the summary is of all lines in it. Fits are short, and none is tried again: those
+that fail their gates are counted, and their intervals too. An interval from n effective draws holds the truth about
+.95 (n - 1) / (n + 1) of the time: short fits look a little worse than the model is. `--ship` writes the coverage to
+`stats/measured.json`, which the dashboard shows; parts that were not run stay as they were.
 """
 
 from __future__ import annotations
@@ -53,7 +53,10 @@ SUBJECTS = (
 
 @dataclass(frozen=True)
 class Plan:
-    """A kind of study: who is asked what how often, and how labels are spread."""
+    """A kind of study: who is asked what how often, how labels are spread, and how much subjects differ.
+
+    `differ`: standard deviations of logits, of subjects' levels, of injection's effect on them, and of both by variant.
+    """
 
     name: str
     subjects: tuple[int, ...]
@@ -64,6 +67,7 @@ class Plan:
     labelled: tuple[float, float]
     settings: Settings
     classes: tuple[str, ...] = THREE
+    differ: tuple[float, float, float] = (0.6, 0.4, 0.5)
 
     def frame(self) -> pd.DataFrame:
         """Cells: one control a subject, and the product of the axes."""
@@ -85,15 +89,15 @@ class Plan:
 WORDS = ("silence", "fear", "celebration", "ocean")
 SHORT = Settings(draws=350, tune=250, chains=4, cores=1, target_accept=0.8)
 EASY = replace(SHORT, draws=200, tune=200)
-LONG = Settings(cores=1)
 PLANS = {
     "sbc": Plan("sbc", (0, 3, 5), WORDS[:2], (2.0, 4.0), (0.6,), 900, (0.1, 0.4), SHORT, CLASSES),
     "pair": Plan("pair", (1, 3), WORDS[:2], (2.0, 4.0), (0.6,), 200, (0.2, 0.6), EASY),
     "four": Plan("four", (0, 2, 4, 5), WORDS, (1.0, 2.0, 4.0), (0.6,), 2400, (0.04, 0.25), EASY),
     "full": Plan(
-        "full", tuple(range(8)), WORDS, (1.5, 2.0, 3.0, 4.0, 8.0), (0.4, 0.55, 0.7), 24600, (0.002, 0.02), LONG
+        "full", tuple(range(8)), WORDS, (1.5, 2.0, 3.0, 4.0, 8.0), (0.4, 0.55, 0.7), 24600, (0.002, 0.02), SHORT
     ),
 }
+PLANS["uneven"] = replace(PLANS["full"], name="uneven", differ=(1.0, 0.67, 0.67))
 
 
 ERRORS = np.array([[[0.02, 0.02], [0.02, 0.12], [0.03, 0.06]], [[0.02, 0.03], [0.02, 0.1], [0.02, 0.15]]])
@@ -106,17 +110,20 @@ def empty(part: str) -> Model:
     return corrected_model(blank(PLANS[part].frame(), PLANS[part].classes, JUDGES), Priors())
 
 
-def world(model: Model, rng: np.random.Generator) -> np.ndarray:
+def world(model: Model, rng: np.random.Generator, differ: tuple[float, float, float]) -> np.ndarray:
     """Parameters of a plausible world: fixed effects of everything, subjects and concepts that differ, judges that err.
 
     Refusal 22 % and false alarms 12 % at the middle size; injection moves both, detection grows with size and strength;
-    subjects differ by .6, concepts by .6, judges' accuracies by .3 (standard deviations of logits).
+    subjects differ as `Plan.differ` says, concepts by .6, judges' accuracies by .3 (standard deviations of logits).
     """
     effects = {
         "level": (-1.3, -2.0), "injection": (-0.5, 1.0), "size": (0.1, -0.1), "size:injection": (0.0, 0.25),
         "s:injection": (-0.3, 0.4), "s2:injection": (0.0, -0.2), "d:injection": (0.0, 0.3), "d2:injection": (0.0, -0.2),
     }  # fmt: skip
-    spread = {"subject": 0.6, "subject:injection": 0.4, "variant": 0.5, "variant:injection": 0.5, "concept": 0.6}
+    level, effect, variant = differ
+    spread = {
+        "subject": level, "subject:injection": effect, "variant": variant, "variant:injection": variant, "concept": 0.6,
+    }  # fmt: skip
     rows = []
     for term in (*model.design.fixed, *model.design.random):
         width = model.design.widths()[term.name]
@@ -141,7 +148,7 @@ def one(task: tuple[str, int]) -> dict[str, Any]:
     part, number = task
     plan, model = PLANS[part], empty(part)
     rng = np.random.default_rng([SEED, list(PLANS).index(part), number])
-    truth = prior_draw(model, rng) if part == "sbc" else world(model, rng)
+    truth = prior_draw(model, rng) if part == "sbc" else world(model, rng, plan.differ)
     frame = plan.frame()
     study = drawn(model, truth, plan.n(frame), JUDGES, plan.labelled, rng)
     fitted = corrected_model(study.patterns, Priors())
@@ -284,7 +291,7 @@ def run(part: str, studies: range, workers: int) -> Iterator[dict[str, Any]]:
 
 def main() -> None:
     """Measure and print."""
-    usual = {"sbc": 200, "pair": 400, "four": 400, "full": 60}
+    usual = {"sbc": 200, "pair": 400, "four": 400, "full": 60, "uneven": 60}
     options = argparse.ArgumentParser(prog="python -m bench.validity", description=__doc__)
     options.add_argument("--json", action="store_true", help="one JSON document instead of a table")
     options.add_argument("--part", choices=list(PLANS))
@@ -314,17 +321,18 @@ def main() -> None:
 
 
 def shipped(document: dict[str, Any]) -> dict[str, Any]:
-    """Coverage by kind of study and of figure, under the model's version."""
-    parts = {}
+    """Coverage by kind of study and of figure, under the model's version; of parts not run, what shipped before."""
+    before = json.loads(PATH.read_text(encoding="utf-8"))
+    parts = dict(before["parts"]) if before["version"] == VERSION else {}
     for part, found in document["parts"].items():
         if part != "sbc":
             plan = PLANS[part]
-            about = {"subjects": len(plan.subjects), "trials": plan.trials, "labels": round(found["labels"])}
+            about = {"subjects": len(plan.subjects), "differ": plan.differ[0], "trials": plan.trials}
             rows = {
                 name: {"intervals": row["intervals"], "coverage": round(row["coverage"], 4)}
                 for name, row in found["figures"].items()
             }
-            parts[part] = {**about, "studies": found["studies"], "figures": rows}
+            parts[part] = {**about, "labels": round(found["labels"]), "studies": found["studies"], "figures": rows}
     return {"version": VERSION, "parts": parts}
 
 

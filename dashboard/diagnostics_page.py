@@ -17,7 +17,7 @@ from dashboard.words import estimand as called
 from stats import behind_figures, measured
 from stats.model import VERSION
 
-_SHARE = st.column_config.NumberColumn("hold the truth", format="percent")
+_SHARE = st.column_config.NumberColumn("hold the truth, %", format="%.1f")
 
 MEASURED = (
     "How often 95 % intervals of this model hold the truth, in simulated studies whose truth is known: judges err "
@@ -25,6 +25,12 @@ MEASURED = (
     "has many intervals in one study, and they err together. How it was done, and ranks of simulation-based "
     "calibration: bench/RESULTS.md of the source."
 )
+MADE_OF = {
+    "contrast ": "difference between models",
+    "slope ": "slope of a typical model",
+    "observed slope within ": "slope through these models, one variant",
+    "observed slope all ": "slope through these models, every variant",
+}
 NOT_MEASURED = (
     "The coverage of this version's intervals was not simulated yet: python -m bench.validity --ship does it."
 )
@@ -57,19 +63,35 @@ def _kept() -> None:
         st.text(NOT_MEASURED)
         return
     st.caption(MEASURED)
-    designs = found.groupby(["subjects", "trials"], sort=True)
-    for tab, (_, rows) in zip(st.tabs([_design(rows) for _, rows in designs]), designs, strict=True):
-        worst = rows.sort_values("coverage").iloc[0]
-        said = f"The least is {percent(worst['coverage'], 1)}, of {called(str(worst['figure']))}."
-        tab.text(unbroken(f"{count(int(worst['studies']), 'study', 'studies')} simulated. {said}"))
-        table = rows[["figure", "intervals", "coverage"]].assign(figure=rows["figure"].map(called))
+    designs = found.groupby(["subjects", "trials", "differ"], sort=True)
+    for tab, (_, design) in zip(st.tabs([_design(design) for _, design in designs]), designs, strict=True):
+        rows = design.sort_values("coverage")
+        (_, least), *_, (_, most) = rows.iterrows()
+        said = (
+            f"Models' levels differ by {least['differ']:g} (standard deviation of logits). The least coverage is "
+            f"{percent(least['coverage'], 1)}, of {_measured(least['figure'])}; the most is "
+            f"{percent(most['coverage'], 1)}, of {_measured(most['figure'])}."
+        )
+        tab.text(unbroken(f"{count(int(least['studies']), 'study', 'studies')} simulated. {said}"))
+        table = rows[["figure", "intervals"]].assign(
+            figure=rows["figure"].map(_measured), coverage=100 * rows["coverage"]
+        )
         tab.dataframe(table, hide_index=True, column_config={"coverage": _SHARE})
 
 
 def _design(rows: pd.DataFrame) -> str:
     first = rows.iloc[0]
     trials, labels = count(int(first["trials"]), "trial"), count(int(first["labels"]), "label")
-    return f"{count(int(first['subjects']), 'model')}, {trials}, {labels}"
+    models = count(int(first["subjects"]), "model")
+    return f"{models}, {trials}, {labels}, differ by {first['differ']:g}"
+
+
+def _measured(figure: str) -> str:
+    """A kind of figure as the measured coverage names it, in words."""
+    for start, words in MADE_OF.items():
+        if figure.startswith(start):
+            return f"{words}: {called(figure.removeprefix(start))}"
+    return called(figure)
 
 
 def _row(fit: Fitted) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, func, select
 from data import tables
 from data.store import Store
 
-FEW = 2_000
+FEW = 8_000
 """A find of so many transcripts is fetched whole."""
 WHOLE = 20_000
 """A study of so many trials is looked through at once."""
@@ -26,6 +26,8 @@ _answered = tables.trials.c.error.is_(None)
 _EDGES: tuple[str | None, ...] = (None, *(f"{number:02x}" for number in range(1, 256)), None)
 STRETCHES = tuple(pairwise(_EDGES))
 """Bounds (from, below) of ids: they are hashes, so each stretch is about 1/256 of any study."""
+MANY = FEW // len(STRETCHES) // 2
+"""More than so many in the first stretch are most likely too many to be fetched whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,15 +55,19 @@ class Found:
 def begin(store: Store, conditions: Sequence[ColumnElement[bool]], *, slow: bool, wanted: int) -> Found:
     """The first `wanted` transcripts, or all that were found in the time there is.
 
-    Conditions on the trial alone are one reading of its table: few finds are fetched whole, many are counted.
+    Conditions on the trial alone are one reading of its table: few finds are fetched whole, many are counted. Which
+    it will be is told by the first stretch, since a large table is not read twice in the time that a reader waits.
     `slow` ones ask for verdicts, trial by trial, and in a large study are only looked for as far as the time goes.
     """
     if slow and _total(store, []) > WHOLE:
         return go_on(store, conditions, Found(), wanted)
-    few = _ids(store, conditions, None if slow else FEW + 1)
-    if slow or len(few) <= FEW:
+    if slow:
+        every = _ids(store, conditions)
+        return Found(tuple(sorted(every)), len(STRETCHES), len(every))
+    first = _inside(store, conditions, 0)
+    if len(first) <= MANY and len(few := _ids(store, conditions, FEW + 1)) <= FEW:
         return Found(tuple(sorted(few)), len(STRETCHES), len(few))
-    return replace(go_on(store, conditions, Found(), wanted), total=_total(store, conditions))
+    return replace(go_on(store, conditions, Found(tuple(first), 1), wanted), total=_total(store, conditions))
 
 
 def among(store: Store, conditions: Sequence[ColumnElement[bool]], ids: Sequence[str]) -> Found:
@@ -81,14 +87,18 @@ def go_on(
     """Look on from where a search stopped, until `wanted` are found or the time is up; one stretch at least."""
     end, ids, reached = clock() + BEST_PART, list(found.ids), found.reached
     while reached < len(STRETCHES) and len(ids) < wanted:
-        first, below = STRETCHES[reached]
-        inside = [_id >= first] if first else []
-        inside += [_id < below] if below else []
-        ids += sorted(_ids(store, [*inside, *conditions]))
+        ids += _inside(store, conditions, reached)
         reached += 1
         if clock() > end:
             break
     return replace(found, ids=tuple(ids), reached=reached)
+
+
+def _inside(store: Store, conditions: Sequence[ColumnElement[bool]], stretch: int) -> list[str]:
+    """Those of one stretch, in order."""
+    first, below = STRETCHES[stretch]
+    bounds = ([_id >= first] if first else []) + ([_id < below] if below else [])
+    return sorted(_ids(store, [*bounds, *conditions]))
 
 
 def _ids(store: Store, conditions: Sequence[ColumnElement[bool]], most: int | None = None) -> list[str]:

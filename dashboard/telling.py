@@ -173,7 +173,7 @@ def _dip(subject: str, refused: pd.Series, estimands: pd.DataFrame, bounds: Boun
         low, high = points(bounds.low, digits=1), points(bounds.high, digits=1)
         told += f"For trials that would be answered in either arm, net detection lies between {low} and {high} % "
         low, high = points(bounds.interval_low, digits=1), points(bounds.interval_high, digits=1)
-        told += f"(Lee bounds), with sampling error between {low} and {high} % (95 % interval)."
+        told += f"(Lee bounds, from the counts), with sampling error between {low} and {high} % (95 % interval)."
     return told.strip()
 
 

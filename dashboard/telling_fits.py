@@ -22,7 +22,8 @@ BOUNDS = (
     "Point: the engaged figure, refused answers left out. Orange: where net detection of those that would answer in "
     "either arm can lie, if injection moves refusal one way only (Lee bounds). Blue: the same if it may move it either "
     "way. A narrow bar says that refusals hardly matter; a wide one that the point is only one of many values that the "
-    "data allow. Bars are for the mean of the posterior; the limits in words have the sampling error in them."
+    "data allow. Bars are of the fit, the mean of its posterior; the limits in words have the sampling error in them. "
+    "Scaling gives the same bounds from the counts alone, which may differ by a few tenths."
 )
 GATES = (
     "A fit passes with R-hat at most 1.01, at least 400 effective draws of every figure in bulk and tails, and at most "

@@ -9,20 +9,21 @@ from typing import Any
 import pandas as pd
 
 PATH = Path(__file__).with_name("measured.json")
-COLUMNS = ("subjects", "trials", "labels", "studies", "figure", "intervals", "coverage")
+COLUMNS = ("subjects", "differ", "trials", "labels", "studies", "figure", "intervals", "coverage")
 
 
 def coverage(version: str) -> pd.DataFrame:
     """Coverage of nominal 95 % intervals of one version of the model, a row for each design and kind of figure.
 
-    Columns: subjects, trials, labels (on average), studies (simulated), figure, intervals (of all studies together) and
-    coverage (share of them that held the truth). Empty where another version was measured.
+    Columns: subjects, differ (standard deviation of the logits of subjects' levels), trials, labels (on average),
+    studies (simulated), figure, intervals (of all studies together) and coverage (share of them that held the truth).
+    Empty where another version was measured.
     """
     found: dict[str, Any] = json.loads(PATH.read_text(encoding="utf-8"))
     if found["version"] != version:
         return pd.DataFrame(columns=list(COLUMNS))
     rows = [
-        {**{name: part[name] for name in COLUMNS[:4]}, "figure": figure, **row}
+        {**{name: part[name] for name in COLUMNS[:5]}, "figure": figure, **row}
         for part in found["parts"].values()
         for figure, row in part["figures"].items()
     ]

@@ -9,7 +9,7 @@ import pytest
 from dashboard_browser import ANSWER, answer_on_screen, calm, chosen, press_until, settle
 
 from bench.raters import DENIES
-from dashboard.labelling import labelled_by
+from dashboard.labelling import SETTLE, labelled_by
 from data import tables
 
 pytestmark = pytest.mark.browser
@@ -33,8 +33,10 @@ def answer(page, keys: dict[str, str]) -> None:
 
 
 def move_on(page, key: str) -> None:
+    """Press a key that brings another transcript, and wait until presses count for it."""
     before = answer_on_screen(page)
     press_until(page, key, lambda: answer_on_screen(page) != before)
+    page.wait_for_timeout(1000 * SETTLE)
 
 
 def events_of(store, rater: str):

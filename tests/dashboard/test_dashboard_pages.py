@@ -118,7 +118,7 @@ def test_a_reader_of_the_published_study_finds_the_answers_on_the_scaling_page(v
     page = visit("published", "scaling")
     page.get_by_text("Qwen2.5-14B-Instruct is higher than Qwen2.5-7B-Instruct: difference +10 points").wait_for()
     dip = page.get_by_text("Qwen2.5-32B-Instruct refuses 64 % of controls and 23 % of injections")
-    assert "between −0.8 and +43.9\xa0% (Lee bounds)" in dip.inner_text()
+    assert "between −0.8 and +43.9\xa0% (Lee bounds, from the counts)" in dip.inner_text()
     page.get_by_text("so it is the one to compare models by").wait_for()
     drawn(page)
     no_error(page)

@@ -33,6 +33,16 @@ def test_many_are_counted_and_found_as_far_as_they_are_wanted(store, evens, monk
     assert 5 <= len(found.ids) < 30
 
 
+def test_many_in_the_first_stretch_are_counted_without_being_fetched(store, evens, monkeypatch):
+    fetch, asked = search._ids, []
+    monkeypatch.setattr(search, "MANY", -1)
+    monkeypatch.setattr(search, "_ids", lambda *query: asked.append(len(query[1])) or fetch(*query))
+    found = search.begin(store, [EVEN], slow=False, wanted=5)
+    assert (found.total, list(found.ids)) == (30, evens[: len(found.ids)])
+    assert len(asked) == found.reached
+    assert all(conditions > 1 for conditions in asked)
+
+
 def test_stretch_by_stretch_nothing_is_missed_or_found_twice(store, evens):
     found, seen = search.Found(), [0]
     while not found.complete:

@@ -180,7 +180,7 @@ def test_a_calibration_from_elsewhere_corrects_without_labels(store: Store) -> N
     """Its errors are learnt, its mix of outcomes is not: seven in ten were events there, one in five is here."""
     confusion = {"control": confused(0.9, 0.98)[None], "injection": confused(0.9, 0.80)[None]}
     made = study(confusion, (0.0, 0.0), seed=1)
-    plan = Plan("corrected", "corrected", "judge 1", "d" * 64, Priors(), BRIEF, 1)
+    plan = Plan("corrected", "corrected", "judge 1", "d" * 64, Priors(), Settings(), 1)
     alone = fit._fit_patterns(store, plan, made.patterns, "blind", None)
     assert alone["status"] == "refused"
     known = elsewhere(confusion, 400)
