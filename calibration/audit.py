@@ -18,6 +18,7 @@ from calibration.confusion import (
     confusion,
     judged_trials,
     paired,
+    spoken,
     spoken_versions,
     truths,
     verdict_states,
@@ -166,14 +167,15 @@ def looks(store: Store) -> int:
 def _measure(store: Store, judges: pd.DataFrame, splits: Sequence[str] | None) -> _Measured:
     versions = judges["version"].tolist()
     newest = judges["version"].isin(judge_frame(store)["version"])
+    heard = spoken(store, versions)
     return _Measured(
         judges=judges.assign(newest=newest),
         splits=splits,
-        judged=judged_trials(store, versions, splits=splits),
+        judged=judged_trials(store, versions, splits=splits, heard=heard),
         states=verdict_states(store, versions),
         times=verdict_times(store, versions),
         repeats={version: consistency(store, version) for version in versions},
-        panel=_reading(store, judges, splits),
+        panel=_reading(store, judges, splits, heard),
     )
 
 
@@ -309,10 +311,13 @@ def _panel(together: dict[str, Any]) -> Correction:
     return {row["arm"]: row["independent"] or str(row["reason"]) for row in together["arms"]}
 
 
-def _reading(store: Store, judges: pd.DataFrame, splits: Sequence[str] | None) -> PanelReading | None:
+def _reading(
+    store: Store, judges: pd.DataFrame, splits: Sequence[str] | None, heard: pd.DataFrame
+) -> PanelReading | None:
     """What the newest version of each judge said, read once for all views."""
     try:
-        return panel_reading(store, judges=judges.drop_duplicates("name")["version"].tolist(), splits=splits)
+        first = judges.drop_duplicates("name")["version"].tolist()
+        return panel_reading(store, judges=first, splits=splits, heard=heard)
     except NotEnoughData:
         return None
 

@@ -8,9 +8,9 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
-from sqlalchemy import select
+from sqlalchemy import func, select
 
-from calibration.facts import arms_in, judge_frame, judge_splits, ok_verdicts, verdict_frame
+from calibration.facts import arms_in, frame_of, judge_frame, judge_splits, ok_verdicts
 from calibration.labels import rater_labels, reference
 from calibration.prevalence import Count, difference, newcombe, wilson
 from calibration.queue import BY_VERDICT, RANDOM_STRATA, UNCERTAIN, disputed_among
@@ -82,12 +82,17 @@ def evidence(
     return paired(judged_trials(store, versions, splits=splits), truths(store, view))
 
 
-def judged_trials(store: Store, versions: Sequence[str], *, splits: Sequence[str] | None = None) -> list[pd.DataFrame]:
-    """The `judged` frames of `evidence`, which are the same in every view of the labels."""
+def judged_trials(
+    store: Store, versions: Sequence[str], *, splits: Sequence[str] | None = None, heard: pd.DataFrame | None = None
+) -> list[pd.DataFrame]:
+    """The `judged` frames of `evidence`, which are the same in every view of the labels.
+
+    `heard` are the verdicts of these versions and of the newest (`spoken`), where they were read already.
+    """
     table = store.frame(select(judge_table.c.version, judge_table.c.kind))
     kinds = dict(zip(table["version"], table["kind"], strict=True))
     newest = judge_frame(store)["version"].tolist()
-    heard = ok_verdicts(store, [*newest, *versions])
+    heard = spoken(store, versions) if heard is None else heard
     panel = heard[heard["judge"].isin(newest)]
     disputed, said = disputed_among(panel), _said(panel)
     heard = heard.assign(disputed=heard["trial"].isin(disputed), said=[said.get(t, "") for t in heard["trial"]])
@@ -96,6 +101,11 @@ def judged_trials(store: Store, versions: Sequence[str], *, splits: Sequence[str
         asked = heard["split"].isin(judge_splits(str(kinds.get(version)), splits))
         found.append(heard.loc[asked & (heard["judge"] == version), list(JUDGED)].reset_index(drop=True))
     return found
+
+
+def spoken(store: Store, versions: Sequence[str]) -> pd.DataFrame:
+    """The verdicts that count of these judge versions and of the newest of every judge (`ok_verdicts`)."""
+    return ok_verdicts(store, [*judge_frame(store)["version"], *versions])
 
 
 def _said(heard: pd.DataFrame) -> dict[str, str]:
@@ -242,7 +252,10 @@ def class_table(rows: pd.DataFrame) -> pd.DataFrame:
 
 def verdict_states(store: Store, versions: Sequence[str]) -> pd.DataFrame:
     """How the calls of each judge version ended: judge (version), state, n, share of the version's calls."""
-    counts = verdict_frame(store, versions).groupby(["judge", "state"]).size().rename("n").reset_index()
+    column = verdict_table.c
+    query = select(column.judge, column.state, func.count().label("n")).group_by(column.judge, column.state)
+    mine = query.where(column.sample == 0, column.judge.in_(list(versions)))
+    counts = store.frame(mine.order_by(column.judge, column.state))
     return counts.assign(share=counts["n"] / counts.groupby("judge")["n"].transform("sum"))
 
 
@@ -256,11 +269,14 @@ def spoken_versions(store: Store) -> list[str]:
     return [str(version) for name in names for version in known.loc[known["name"] == name, "version"]]
 
 
-def verdict_times(store: Store, versions: Sequence[str]) -> pd.DataFrame:
-    """When each version first spoke of each trial: trial, judge (version), at (UTC; missing where it can't be read)."""
+def verdict_times(store: Store, versions: Sequence[str], trials: Sequence[str] | None = None) -> pd.DataFrame:
+    """When each version first spoke of each trial: trial, judge (version), at (UTC; missing where it can't be read).
+
+    `trials`, where only few are asked about, are the ids of those.
+    """
     column = verdict_table.c
     query = select(column.trial, column.judge, column.created_at)
-    times = store.frame(query.where(column.sample == 0, column.judge.in_(list(versions))))
+    times = frame_of(store, query.where(column.sample == 0, column.judge.in_(list(versions))), trials)
     return times.assign(at=as_times(times["created_at"])).drop(columns="created_at")
 
 

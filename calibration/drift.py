@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from scipy.stats import norm
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from calibration.confusion import Evidence
 from calibration.facts import FACTS, PASSED, trial_frame, with_outcomes
@@ -102,8 +102,10 @@ def consistency(store: Store, version: str) -> dict[str, Any] | None:
     """
     column = verdict_table.c
     facts = [column[name] for name in (*FACTS, PASSED)]
-    query = select(column.trial, column.sample, *facts).where(column.judge == version)
-    heard = store.frame(query.where(column.state == str(VerdictState.OK))).dropna(subset=list(FACTS))
+    mine = (column.judge == version, column.state == str(VerdictState.OK))
+    twice = select(column.trial).where(*mine).group_by(column.trial).having(func.count() > 1)
+    query = select(column.trial, column.sample, *facts).where(*mine, column.trial.in_(twice))
+    heard = store.frame(query).dropna(subset=list(FACTS))
     often = heard[heard.groupby("trial")["trial"].transform("size") > 1]
     if often.empty:
         return None

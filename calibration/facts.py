@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
+from typing import Any
 
 import pandas as pd
-from sqlalchemy import exists, select
+from sqlalchemy import Select, exists, false, select
 
 from data.errors import UnknownName
 from data.outcomes import Outcome, is_event, is_pass, rule_named
 from data.records import IMPORTED, Arm, Facts, Split, VerdictState
-from data.store import Store
+from data.store import Store, chunks
 from data.tables import judges as judge_table
 from data.tables import trials as trial_table
 from data.tables import verdicts as verdict_table
@@ -92,12 +93,23 @@ def _pick(known: pd.DataFrame, newest: pd.DataFrame, wanted: str) -> pd.DataFram
     raise UnknownName(f"judge '{wanted}': no verdict of it is stored: judges with verdicts: {there}")
 
 
-def verdict_frame(store: Store, versions: Sequence[str]) -> pd.DataFrame:
-    """First sample of each verdict of these judge versions: trial, judge (version), state and the facts."""
+def verdict_frame(store: Store, versions: Sequence[str], trials: Sequence[str] | None = None) -> pd.DataFrame:
+    """First sample of each verdict of these judge versions: trial, judge (version), state and the facts.
+
+    `trials`, where only few are asked about, are the ids of those.
+    """
     column = verdict_table.c
     facts = [column[name] for name in (*FACTS, PASSED)]
-    query = select(column.trial, column.judge, column.state, *facts)
-    return store.frame(query.where(column.sample == 0, column.judge.in_(list(versions))).order_by(column.id))
+    query = select(column.trial, column.judge, column.state, *facts).order_by(column.id)
+    return frame_of(store, query.where(column.sample == 0, column.judge.in_(list(versions))), trials)
+
+
+def frame_of(store: Store, query: Select[Any], trials: Sequence[str] | None) -> pd.DataFrame:
+    """Rows of a query on verdicts: all, or in portions those on some trials."""
+    if trials is None:
+        return store.frame(query)
+    parts = [store.frame(query.where(verdict_table.c.trial.in_(part))) for part in chunks(list(trials))]
+    return pd.concat(parts, ignore_index=True) if parts else store.frame(query.where(false()))
 
 
 def usable(verdicts: pd.DataFrame) -> pd.DataFrame:
@@ -105,9 +117,14 @@ def usable(verdicts: pd.DataFrame) -> pd.DataFrame:
     return verdicts[verdicts["state"] == str(VerdictState.OK)].dropna(subset=list(FACTS))
 
 
-def ok_verdicts(store: Store, versions: Sequence[str], trials: pd.DataFrame | None = None) -> pd.DataFrame:
-    """Verdicts that count, joined with their trials and with outcome, event and pass by the study's rule."""
-    heard = usable(verdict_frame(store, versions))
+def ok_verdicts(
+    store: Store, versions: Sequence[str], trials: pd.DataFrame | None = None, *, few: bool = False
+) -> pd.DataFrame:
+    """Verdicts that count, joined with their trials and with outcome, event and pass by the study's rule.
+
+    Of all trials or of these; where these are `few`, the database is asked about no others.
+    """
+    heard = usable(verdict_frame(store, versions, list(trials["trial"]) if few and trials is not None else None))
     joined = heard.merge(trial_frame(store) if trials is None else trials, on="trial")
     return with_outcomes(joined, str(store.study().get("rule", "strict")))
 

@@ -59,6 +59,7 @@ def panel_reading(
     judges: Sequence[str] | None = None,
     subject: str | None = None,
     splits: Sequence[str] | None = None,
+    heard: pd.DataFrame | None = None,
 ) -> PanelReading:
     """The verdicts that the joint posterior of several judges reads, whatever the labels.
 
@@ -71,6 +72,8 @@ def panel_reading(
         Only this subject's trials.
     splits : sequence of str, optional
         Splits to use; by default all but train where any judge is not imported, for it may have learnt from it.
+    heard : DataFrame, optional
+        The verdicts of these judges (`calibration.facts.ok_verdicts`), where they were read already.
 
     Raises
     ------
@@ -82,15 +85,17 @@ def panel_reading(
     known = judge_frame(store, judges).head(MAX_PANEL)
     learnt = (known["kind"] != IMPORTED).any()
     wanted = judge_splits("" if learnt else IMPORTED, splits)
-    trials = trial_frame(store)
-    if subject is not None and subject not in set(trials["subject"]):
-        there = ", ".join(sorted(set(trials["subject"]))) or "none"
-        raise UnknownName(f"subject '{subject}' has no trial in this study: it has {there}")
-    kept = trials["split"].isin(wanted) & ((trials["subject"] == subject) | (subject is None))
-    heard = ok_verdicts(store, known["version"].tolist(), trials[kept])
-    if heard.empty:
+    if heard is None:
+        trials = trial_frame(store)
+        if subject is not None and subject not in set(trials["subject"]):
+            there = ", ".join(sorted(set(trials["subject"]))) or "none"
+            raise UnknownName(f"subject '{subject}' has no trial in this study: it has {there}")
+        heard = ok_verdicts(store, known["version"].tolist(), trials)
+    kept = heard["judge"].isin(known["version"]) & heard["split"].isin(wanted)
+    kept &= (heard["subject"] == subject) | (subject is None)
+    if not kept.any():
         raise NotEnoughData(UNHEARD)
-    return PanelReading(tuple(known["version"]), tuple(known["name"]), heard)
+    return PanelReading(tuple(known["version"]), tuple(known["name"]), heard[kept])
 
 
 def arms_of(reading: PanelReading, labels: pd.DataFrame, question: Question = "event") -> dict[str, ArmPatterns]:
