@@ -51,6 +51,10 @@ SUBJECTS = (
 )  # fmt: skip
 
 
+EVEN, UNEVEN = (0.6, 0.4, 0.5), (1.0, 0.67, 0.67)
+"""How much subjects differ (`Plan.differ`): hardly, and as much as the middle of the priors says."""
+
+
 @dataclass(frozen=True)
 class Plan:
     """A kind of study: who is asked what how often, how labels are spread, and how much subjects differ.
@@ -67,7 +71,7 @@ class Plan:
     labelled: tuple[float, float]
     settings: Settings
     classes: tuple[str, ...] = THREE
-    differ: tuple[float, float, float] = (0.6, 0.4, 0.5)
+    differ: tuple[float, float, float] = EVEN
 
     def frame(self) -> pd.DataFrame:
         """Cells: one control a subject, and the product of the axes."""
@@ -97,7 +101,7 @@ PLANS = {
         "full", tuple(range(8)), WORDS, (1.5, 2.0, 3.0, 4.0, 8.0), (0.4, 0.55, 0.7), 24600, (0.002, 0.02), SHORT
     ),
 }
-PLANS["uneven"] = replace(PLANS["full"], name="uneven", differ=(1.0, 0.67, 0.67))
+PLANS["uneven"] = replace(PLANS["full"], name="uneven", differ=UNEVEN)
 
 
 ERRORS = np.array([[[0.02, 0.02], [0.02, 0.12], [0.03, 0.06]], [[0.02, 0.03], [0.02, 0.1], [0.02, 0.15]]])
@@ -110,7 +114,7 @@ def empty(part: str) -> Model:
     return corrected_model(blank(PLANS[part].frame(), PLANS[part].classes, JUDGES), Priors())
 
 
-def world(model: Model, rng: np.random.Generator, differ: tuple[float, float, float]) -> np.ndarray:
+def world(model: Model, rng: np.random.Generator, differ: tuple[float, float, float] = EVEN) -> np.ndarray:
     """Parameters of a plausible world: fixed effects of everything, subjects and concepts that differ, judges that err.
 
     Refusal 22 % and false alarms 12 % at the middle size; injection moves both, detection grows with size and strength;
