@@ -117,14 +117,12 @@ def usable(verdicts: pd.DataFrame) -> pd.DataFrame:
     return verdicts[verdicts["state"] == str(VerdictState.OK)].dropna(subset=list(FACTS))
 
 
-def ok_verdicts(
-    store: Store, versions: Sequence[str], trials: pd.DataFrame | None = None, *, few: bool = False
-) -> pd.DataFrame:
+def ok_verdicts(store: Store, versions: Sequence[str], trials: pd.DataFrame | None = None) -> pd.DataFrame:
     """Verdicts that count, joined with their trials and with outcome, event and pass by the study's rule.
 
-    Of all trials or of these; where these are `few`, the database is asked about no others.
+    `trials`, where only few are asked about, are the rows of those.
     """
-    heard = usable(verdict_frame(store, versions, list(trials["trial"]) if few and trials is not None else None))
+    heard = usable(verdict_frame(store, versions, None if trials is None else list(trials["trial"])))
     joined = heard.merge(trial_frame(store) if trials is None else trials, on="trial")
     return with_outcomes(joined, str(store.study().get("rule", "strict")))
 

@@ -85,12 +85,11 @@ def panel_reading(
     known = judge_frame(store, judges).head(MAX_PANEL)
     learnt = (known["kind"] != IMPORTED).any()
     wanted = judge_splits("" if learnt else IMPORTED, splits)
-    if heard is None:
-        trials = trial_frame(store)
-        if subject is not None and subject not in set(trials["subject"]):
-            there = ", ".join(sorted(set(trials["subject"]))) or "none"
-            raise UnknownName(f"subject '{subject}' has no trial in this study: it has {there}")
-        heard = ok_verdicts(store, known["version"].tolist(), trials)
+    if subject is not None and subject not in (there := set(trial_frame(store)["subject"])):
+        raise UnknownName(
+            f"subject '{subject}' has no trial in this study: it has {', '.join(sorted(there)) or 'none'}"
+        )
+    heard = ok_verdicts(store, known["version"].tolist()) if heard is None else heard
     kept = heard["judge"].isin(known["version"]) & heard["split"].isin(wanted)
     kept &= (heard["subject"] == subject) | (subject is None)
     if not kept.any():

@@ -104,7 +104,7 @@ def _heard(store: Store, changes: pd.DataFrame, judges: Sequence[str] | None) ->
     known = judge_frame(store, spoken_versions(store) if judges is None else judges)
     versions = known["version"].tolist()
     trials = changes[["trial", "arm", "target"]].drop_duplicates("trial")
-    verdicts = ok_verdicts(store, versions, trials, few=True)[["trial", "judge", "outcome", PASSED]]
+    verdicts = ok_verdicts(store, versions, trials)[["trial", "judge", "outcome", PASSED]]
     verdicts = verdicts.rename(columns={"outcome": "verdict", PASSED: "verdict_passed"})
     verdicts = verdicts.merge(verdict_times(store, versions, list(trials["trial"])), on=["trial", "judge"])
     names = known[["version", "name"]].rename(columns={"version": "judge"}).assign(age=range(len(known)))

@@ -59,22 +59,19 @@ def begin(store: Store, conditions: Sequence[ColumnElement[bool]], *, slow: bool
     it will be is told by the first stretch, since a large table is not read twice in the time that a reader waits.
     `slow` ones ask for verdicts, trial by trial, and in a large study are only looked for as far as the time goes.
     """
-    if slow and _total(store, []) > WHOLE:
-        return go_on(store, conditions, Found(), wanted)
     if slow:
-        every = _ids(store, conditions)
-        return Found(tuple(sorted(every)), len(STRETCHES), len(every))
+        large = _total(store, []) > WHOLE
+        return go_on(store, conditions, Found(), wanted) if large else _whole(_ids(store, conditions))
     first = _inside(store, conditions, 0)
     if len(first) <= MANY and len(few := _ids(store, conditions, FEW + 1)) <= FEW:
-        return Found(tuple(sorted(few)), len(STRETCHES), len(few))
+        return _whole(few)
     return replace(go_on(store, conditions, Found(tuple(first), 1), wanted), total=_total(store, conditions))
 
 
 def among(store: Store, conditions: Sequence[ColumnElement[bool]], ids: Sequence[str]) -> Found:
     """Of these trials, those that fit."""
     parts = [ids[start : start + AT_ONCE] for start in range(0, len(ids), AT_ONCE)]
-    fit = [id_ for part in parts for id_ in _ids(store, [_id.in_(part), *conditions])]
-    return Found(tuple(sorted(fit)), len(STRETCHES), len(fit))
+    return _whole([id_ for part in parts for id_ in _ids(store, [_id.in_(part), *conditions])])
 
 
 def go_on(
@@ -92,6 +89,11 @@ def go_on(
         if clock() > end:
             break
     return replace(found, ids=tuple(ids), reached=reached)
+
+
+def _whole(ids: Sequence[str]) -> Found:
+    """What was found where all was looked through."""
+    return Found(tuple(sorted(ids)), len(STRETCHES), len(ids))
 
 
 def _inside(store: Store, conditions: Sequence[ColumnElement[bool]], stretch: int) -> list[str]:
