@@ -50,13 +50,15 @@ def watched() -> pd.DataFrame:
     )
     subject, protocols = load_subject("SmolLM2", "embedded"), [load_protocol("plain")]
     planned = plan(design, subject, protocols)[:TRIALS]
-    running.Batch = Watched  # type: ignore[misc]
+    setattr(running, "Batch", Watched)  # noqa: B010
     list(Maker(subject, design, protocols, ROWS).make(planned))
     steps = pd.DataFrame(Watched.seen, columns=["step", "slot", "trial"])
     bars = steps.groupby(["trial", "slot"], as_index=False)["step"].agg(begin="min", end="max")
     conditions = [planned[number].condition for number in bars["trial"]]
     words = [str(c.arm) if c.concept is None else f"{c.concept} {c.strength:g} L{c.layer}" for c in conditions]
-    return bars.assign(end=bars["end"] + 1, slot=bars["slot"] + 1, arm=[str(c.arm) for c in conditions], words=words)
+    arms = [str(c.arm) for c in conditions]
+    placed: pd.DataFrame = bars.assign(end=bars["end"] + 1, slot=bars["slot"] + 1, arm=arms, words=words)
+    return placed
 
 
 def picture(bars: pd.DataFrame) -> alt.TopLevelMixin:

@@ -130,8 +130,8 @@ def two_arms(seed: Sequence[int]) -> Result:
     """One study whose judge errs more in one arm: intervals of the difference between arms, which is nothing."""
     random = np.random.default_rng(seed)
     one, other = (draw(arm, random) for arm in ARMS)
-    both = tuple((a[0] + b[0], a[1] + b[1]) for a, b in zip(one[1:], other[1:], strict=True))
-    pooled = [bootstrap_of_labels(arm[0], *both, random) for arm in (one, other)]
+    hits, right = ((a[0] + b[0], a[1] + b[1]) for a, b in zip(one[1:], other[1:], strict=True))
+    pooled = [bootstrap_of_labels(arm[0], hits, right, random) for arm in (one, other)]
     low, high = np.quantile(pooled[0] - pooled[1], [0.025, 0.975])
     corrected = [partial(lang_reiczigel, *arm) for arm in (one, other)]
     return {

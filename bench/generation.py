@@ -68,11 +68,12 @@ def requests(subject: LoadedSubject, temperature: float) -> list[Request]:
 @contextmanager
 def without_end() -> Any:
     """Answers run to their full length, so that all ways do the same work."""
-    kept, batching.stop_tokens = batching.stop_tokens, lambda _subject: frozenset()
+    kept = batching.stop_tokens
+    setattr(batching, "stop_tokens", lambda _subject: frozenset())  # noqa: B010
     try:
         yield
     finally:
-        batching.stop_tokens = kept
+        setattr(batching, "stop_tokens", kept)  # noqa: B010
 
 
 def by_generate(subject: LoadedSubject, request: Request, rows: int) -> None:
@@ -101,12 +102,18 @@ def by_generate(subject: LoadedSubject, request: Request, rows: int) -> None:
         handle.remove()
 
 
+def one_by_one(subject: LoadedSubject, some: Sequence[Request]) -> None:
+    """Answer requests singly, one after the other."""
+    for request in some:
+        by_generate(subject, request, 1)
+
+
 @torch.no_grad()
 def bare(subject: LoadedSubject, prompt: Sequence[int], rows: int) -> Callable[[], None]:
     """The limit: 64 steps of the plain model, its prompt computed before the clock starts."""
     ids, cache = torch.tensor([prompt]), DynamicCache()
     subject.model(input_ids=ids, past_key_values=cache, logits_to_keep=1)
-    pairs = [(layer.keys, layer.values) for layer in cache.layers]
+    pairs: list[Any] = [(layer.keys, layer.values) for layer in cache.layers]  # type: ignore[union-attr]
 
     @torch.no_grad()
     def loop() -> None:
@@ -165,7 +172,7 @@ def rates(subject: LoadedSubject, rows: int, rounds: int, say: Callable[[str], N
         small.answers(late[:2])
         for number in range(rounds):
             handful = [wanted[(number * HANDFUL + n) * 41 % TRIALS] for n in range(HANDFUL)]
-            found["a"].append(HANDFUL / clocked(lambda: [by_generate(subject, one, 1) for one in handful]))  # noqa: B023
+            found["a"].append(HANDFUL / clocked(lambda: one_by_one(subject, handful)))  # noqa: B023
             found["b"].append(rows / clocked(lambda: by_generate(subject, handful[0], rows)))  # noqa: B023
             found["c"].append(TRIALS / clocked(lambda: engine.answers(wanted)))
             found["d"].append(rows / clocked(loop))
@@ -204,11 +211,11 @@ def identical(subject: LoadedSubject, say: Callable[[str], None]) -> dict[str, A
     return document
 
 
-class Peak(TorchDispatchMode):
+class Peak(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Greatest number of bytes that tensors made inside the block hold at once."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.now = self.most = 0
         self._known: set[int] = set()
 
@@ -263,7 +270,7 @@ def memory(subject: LoadedSubject) -> dict[str, float]:
 def _peak(work: Callable[[], object]) -> int:
     with Peak() as peak:
         work()
-    return peak.most
+    return int(peak.most)
 
 
 @torch.no_grad()

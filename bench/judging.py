@@ -101,9 +101,9 @@ def bare(port: int, number: int) -> dict[str, Any]:
                 for messages in waiting:
                     reply = await client.chat.completions.create(
                         model="m",
-                        messages=messages,
+                        messages=messages,  # type: ignore[arg-type]
                         max_tokens=400,
-                        temperature=0.0,  # type: ignore[arg-type]
+                        temperature=0.0,
                     )
                     assert reply.choices[0].message.content
 

@@ -58,13 +58,16 @@ def shown(posterior: Posterior) -> dict[str, Any]:
     return out
 
 
+def _kind(name: str) -> str:
+    first = name.split(maxsplit=1)[0]
+    return first if first in ("slope", "contrast") else "net detection"
+
+
 def compared(usual: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
     """The largest shift and the extremes of width, of net detection's figures and of the slopes and contrasts."""
     out: dict[str, Any] = {}
-    kinds = {"net detection": lambda name: "net_detection" in name and name.split()[0] not in ("slope", "contrast")}
-    kinds |= {kind: lambda name, kind=kind: name.startswith(f"{kind} net") for kind in ("slope", "contrast")}
-    for kind, belongs in kinds.items():
-        names = [name for name in usual if belongs(name)]
+    for kind in ("net detection", "slope", "contrast"):
+        names = [name for name in usual if "net_detection" in name and _kind(name) == kind]
         shifts = {name: (other[name][0] - usual[name][0]) / usual[name][1] for name in names}
         worst = max(shifts, key=lambda name: abs(shifts[name]))
         widths = [other[name][2] / usual[name][2] for name in names]

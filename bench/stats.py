@@ -40,7 +40,7 @@ def study(trials: int, labels: int = 120, seed: int = 1) -> Patterns:
     """A study of that many trials in the cells of the full plan."""
     plan, model = replace(validity.PLANS[PART], trials=trials), validity.empty(PART)
     rng = np.random.default_rng([seed, 0])
-    truth, share = validity.world(model, rng), labels / trials
+    truth, share = plan.world.draw(model, rng), labels / trials
     return drawn(model, truth, plan.n(plan.frame()), validity.JUDGES, (share, share), rng).patterns
 
 
@@ -204,7 +204,8 @@ def _read(model: Model, draws: Draws, patterns: Patterns) -> float:
 
 def run(*, peers: bool) -> dict[str, Any]:
     """Three studies of each size, a fit of one and of the other in turn; then the refit, then the peers."""
-    settings, fits, ratios = Settings(), {trials: [] for trials in TRIALS}, []
+    settings, ratios = Settings(), []
+    fits: dict[int, list[dict[str, Any]]] = {trials: [] for trials in TRIALS}
     for seed in SEEDS:
         both = [study(trials, seed=seed) for trials in TRIALS]
         for trials, patterns in zip(TRIALS, both, strict=True):

@@ -4,13 +4,13 @@
 
 `sbc`: parameters from the priors, a study drawn from them, a fit; the rank of the truth among thinned draws is uniform
 if the sampler draws from the posterior (Talts et al. 2018, arXiv 1804.06788). `pair`, `four`, `full`: coverage of
-nominal 95 % intervals where the truth comes from a fixed, plausible world and not from the priors: 2 subjects and 200
-trials, 4 and 2,400, 8 and 24,600; `uneven` is `full` with subjects that differ as much as the priors expect. Judges
-err differently by arm, labels are chosen where the judges disagree. A long run can be made in pieces: `--keep FILE`
-appends a line for each study, and the summary is of all lines in it. Fits are short, and none is tried again: those
-that fail their gates are counted, and their intervals too. An interval from n effective draws holds the truth about
-.95 (n - 1) / (n + 1) of the time: short fits look a little worse than the model is. `--ship` writes the coverage to
-`stats/measured.json`, which the dashboard shows; parts that were not run stay as they were.
+nominal 95 % intervals where the truth comes from a world (`bench.worlds`) and not from the priors: 2 subjects and 200
+trials, 4 and 2,400, 8 and 24,600; `uneven` and `published` are `full` in two other worlds, the last of them the
+published study's. Judges err differently by arm, labels are chosen where the judges disagree. A long run can be made
+in pieces: `--keep FILE` appends a line for each study, and the summary is of all lines in it. Fits are short, and none
+is tried again: those that fail their gates are counted, and their intervals too. An interval from n effective draws
+holds the truth about .95 (n - 1) / (n + 1) of the time: short fits look a little worse than the model is. `--ship`
+writes the coverage to `stats/measured.json`, which the dashboard shows; parts that were not run stay as they were.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ import pandas as pd
 from scipy.stats import beta, binomtest, chi2
 
 from bench.machine import machine
+from bench.worlds import EVEN, PUBLISHED, UNEVEN, World
 from stats.ladder import CLASSES, EVENT, REFUSED, REST
 from stats.measured import PATH
 from stats.model import VERSION, Model, corrected_model
@@ -51,16 +52,9 @@ SUBJECTS = (
 )  # fmt: skip
 
 
-EVEN, UNEVEN = (0.6, 0.4, 0.5), (1.0, 0.67, 0.67)
-"""How much subjects differ (`Plan.differ`): hardly, and as much as the middle of the priors says."""
-
-
 @dataclass(frozen=True)
 class Plan:
-    """A kind of study: who is asked what how often, how labels are spread, and how much subjects differ.
-
-    `differ`: standard deviations of logits, of subjects' levels, of injection's effect on them, and of both by variant.
-    """
+    """A kind of study: who is asked what how often, how labels are spread, and where the truth comes from."""
 
     name: str
     subjects: tuple[int, ...]
@@ -71,7 +65,7 @@ class Plan:
     labelled: tuple[float, float]
     settings: Settings
     classes: tuple[str, ...] = THREE
-    differ: tuple[float, float, float] = EVEN
+    world: World = EVEN
 
     def frame(self) -> pd.DataFrame:
         """Cells: one control a subject, and the product of the axes."""
@@ -101,44 +95,14 @@ PLANS = {
         "full", tuple(range(8)), WORDS, (1.5, 2.0, 3.0, 4.0, 8.0), (0.4, 0.55, 0.7), 24600, (0.002, 0.02), SHORT
     ),
 }
-PLANS["uneven"] = replace(PLANS["full"], name="uneven", differ=UNEVEN)
-
-
-ERRORS = np.array([[[0.02, 0.02], [0.02, 0.12], [0.03, 0.06]], [[0.02, 0.03], [0.02, 0.1], [0.02, 0.15]]])
-"""Odds of the two wrong classes against the right one, by arm (injection, control) and true class."""
+PLANS["uneven"] = replace(PLANS["full"], name="uneven", world=UNEVEN)
+PLANS["published"] = replace(PLANS["full"], name="published", world=PUBLISHED)
 
 
 @cache
 def empty(part: str) -> Model:
     """The model of a kind of study before anything has happened in it."""
     return corrected_model(blank(PLANS[part].frame(), PLANS[part].classes, JUDGES), Priors())
-
-
-def world(model: Model, rng: np.random.Generator, differ: tuple[float, float, float] = EVEN) -> np.ndarray:
-    """Parameters of a plausible world: fixed effects of everything, subjects and concepts that differ, judges that err.
-
-    Refusal 22 % and false alarms 12 % at the middle size; injection moves both, detection grows with size and strength;
-    subjects differ as `Plan.differ` says, concepts by .6, judges' accuracies by .3 (standard deviations of logits).
-    """
-    effects = {
-        "level": (-1.3, -2.0), "injection": (-0.5, 1.0), "size": (0.1, -0.1), "size:injection": (0.0, 0.25),
-        "s:injection": (-0.3, 0.4), "s2:injection": (0.0, -0.2), "d:injection": (0.0, 0.3), "d2:injection": (0.0, -0.2),
-    }  # fmt: skip
-    level, effect, variant = differ
-    spread = {
-        "subject": level, "subject:injection": effect, "variant": variant, "variant:injection": variant, "concept": 0.6,
-    }  # fmt: skip
-    rows = []
-    for term in (*model.design.fixed, *model.design.random):
-        width = model.design.widths()[term.name]
-        fixed = np.tile(effects.get(term.name, (0.0, 0.0)), (width, 1))
-        rows.append(fixed + rng.normal(0.0, spread.get(term.name, 0.15), (width, 2)) * term.deviations)
-    v, point = model.verdicts, {name: np.zeros(shape) for name, shape in model.shapes.items()}
-    assert v is not None
-    point["coefficient"] = np.vstack(rows)
-    point["wrong"] = np.log(ERRORS)[:, None] + rng.normal(0.0, 0.3, model.shapes["wrong"])
-    point["accuracy"] = rng.normal(0.0, 0.3, model.shapes["accuracy"])
-    return np.concatenate([values.ravel() for values in point.values()])
 
 
 def truths(model: Model, study: Study, parameters: np.ndarray) -> dict[str, np.ndarray]:
@@ -152,7 +116,7 @@ def one(task: tuple[str, int]) -> dict[str, Any]:
     part, number = task
     plan, model = PLANS[part], empty(part)
     rng = np.random.default_rng([SEED, list(PLANS).index(part), number])
-    truth = prior_draw(model, rng) if part == "sbc" else world(model, rng, plan.differ)
+    truth = prior_draw(model, rng) if part == "sbc" else plan.world.draw(model, rng)
     frame = plan.frame()
     study = drawn(model, truth, plan.n(frame), JUDGES, plan.labelled, rng)
     fitted = corrected_model(study.patterns, Priors())
@@ -295,7 +259,7 @@ def run(part: str, studies: range, workers: int) -> Iterator[dict[str, Any]]:
 
 def main() -> None:
     """Measure and print."""
-    usual = {"sbc": 200, "pair": 400, "four": 400, "full": 60, "uneven": 60}
+    usual = {"sbc": 200, "pair": 400, "four": 400, "full": 60, "uneven": 60, "published": 60}
     options = argparse.ArgumentParser(prog="python -m bench.validity", description=__doc__)
     options.add_argument("--json", action="store_true", help="one JSON document instead of a table")
     options.add_argument("--part", choices=list(PLANS))
@@ -331,7 +295,7 @@ def shipped(document: dict[str, Any]) -> dict[str, Any]:
     for part, found in document["parts"].items():
         if part != "sbc":
             plan = PLANS[part]
-            about = {"subjects": len(plan.subjects), "differ": plan.differ[0], "trials": plan.trials}
+            about = {"subjects": len(plan.subjects), "world": plan.world.subjects, "trials": plan.trials}
             rows = {
                 name: {"intervals": row["intervals"], "coverage": round(row["coverage"], 4)}
                 for name, row in found["figures"].items()

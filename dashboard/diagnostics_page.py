@@ -21,9 +21,10 @@ _SHARE = st.column_config.NumberColumn("hold the truth, %", format="%.1f")
 
 MEASURED = (
     "How often 95 % intervals of this model hold the truth, in simulated studies whose truth is known: judges err "
-    "differently by arm and labels are chosen where they disagree, as in the queue. A figure by strength or concept "
-    "has many intervals in one study, and they err together. How it was done, and ranks of simulation-based "
-    "calibration: bench/RESULTS.md of the source."
+    "differently by arm and labels are chosen where they disagree, as in the queue. Models are much alike, or differ "
+    "as the priors expect, or do what the published study found. A figure by strength or concept has many intervals in "
+    "one study, and they err together. How it was done, and ranks of simulation-based calibration: bench/RESULTS.md "
+    "of the source."
 )
 MADE_OF = {
     "contrast ": "difference between models",
@@ -63,13 +64,12 @@ def _kept() -> None:
         st.text(NOT_MEASURED)
         return
     st.caption(MEASURED)
-    designs = found.groupby(["subjects", "trials", "differ"], sort=True)
+    designs = found.groupby(["subjects", "trials", "world"], sort=True)
     for tab, (_, design) in zip(st.tabs([_design(design) for _, design in designs]), designs, strict=True):
         rows = design.sort_values("coverage")
         (_, least), *_, (_, most) = rows.iterrows()
         said = (
-            f"Models' levels differ by {least['differ']:g} (standard deviation of logits). The least coverage is "
-            f"{percent(least['coverage'], 1)}, of {_measured(least['figure'])}; the most is "
+            f"The least coverage is {percent(least['coverage'], 1)}, of {_measured(least['figure'])}; the most is "
             f"{percent(most['coverage'], 1)}, of {_measured(most['figure'])}."
         )
         tab.text(unbroken(f"{count(int(least['studies']), 'study', 'studies')} simulated. {said}"))
@@ -83,7 +83,7 @@ def _design(rows: pd.DataFrame) -> str:
     first = rows.iloc[0]
     trials, labels = count(int(first["trials"]), "trial"), count(int(first["labels"]), "label")
     models = count(int(first["subjects"]), "model")
-    return f"{models}, {trials}, {labels}, differ by {first['differ']:g}"
+    return f"{models}, {trials}, {labels}, {first['world']}"
 
 
 def _measured(figure: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 
 from transformers import DynamicCache
@@ -58,7 +58,7 @@ class Engine:
         found = dict(self.stream(requests))
         return [found[index] for index in range(len(requests))]
 
-    def stream(self, requests: Sequence[Request]) -> Iterator[tuple[int, Answer]]:
+    def stream(self, requests: Sequence[Request]) -> Generator[tuple[int, Answer], None, None]:
         """Answer all requests; each comes, with its place among them, when it is done.
 
         `requests` may make them as they are asked for: those that wait are not kept.

@@ -9,14 +9,14 @@ from typing import Any
 import pandas as pd
 
 PATH = Path(__file__).with_name("measured.json")
-COLUMNS = ("subjects", "differ", "trials", "labels", "studies", "figure", "intervals", "coverage")
+COLUMNS = ("subjects", "world", "trials", "labels", "studies", "figure", "intervals", "coverage")
 
 
 def coverage(version: str) -> pd.DataFrame:
     """Coverage of nominal 95 % intervals of one version of the model, a row for each design and kind of figure.
 
-    Columns: subjects, differ (standard deviation of the logits of subjects' levels), trials, labels (on average),
-    studies (simulated), figure, intervals (of all studies together) and coverage (share of them that held the truth).
+    Columns: subjects, world (what they are like: `bench.worlds`), trials, labels (on average), studies (simulated),
+    figure, intervals (of all studies together) and coverage (share of them that held the truth).
     Empty where another version was measured.
     """
     found: dict[str, Any] = json.loads(PATH.read_text(encoding="utf-8"))

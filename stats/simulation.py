@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from typing import TYPE_CHECKING
@@ -32,7 +32,7 @@ def accurate(classes: int, right: float) -> np.ndarray:
     return np.full((classes, classes), wrong) + np.eye(classes) * (right - wrong)
 
 
-def cell_frame(rows: list[Mapping[str, object]]) -> pd.DataFrame:
+def cell_frame(rows: Sequence[Mapping[str, object]]) -> pd.DataFrame:
     """Cells from the axes that matter; the others get the same value everywhere."""
     usual: dict[str, object] = {"subject": "s", "parameters": 1e9, "variant": "instruct", "concept": None}
     usual |= {"layer": np.nan, "depth": np.nan, "strength": 0.0, "span": "generation", "protocol": "p"}
