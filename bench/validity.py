@@ -6,11 +6,12 @@
 if the sampler draws from the posterior (Talts et al. 2018, arXiv 1804.06788). `pair`, `four`, `full`: coverage of
 nominal 95 % intervals where the truth comes from a world (`bench.worlds`) and not from the priors: 2 subjects and 200
 trials, 4 and 2,400, 8 and 24,600; `uneven` and `published` are `full` in two other worlds, the last of them the
-published study's. Judges err differently by arm, labels are chosen where the judges disagree. A long run can be made
-in pieces: `--keep FILE` appends a line for each study, and the summary is of all lines in it. Fits are short, and none
-is tried again: those that fail their gates are counted, and their intervals too. An interval from n effective draws
-holds the truth about .95 (n - 1) / (n + 1) of the time: short fits look a little worse than the model is. `--ship`
-writes the coverage to `stats/measured.json`, which the dashboard shows; parts that were not run stay as they were.
+published study's, and `labels` is that with three times as many labels. Judges err differently by arm, labels are
+chosen where the judges disagree. A long run can be made in pieces: `--keep FILE` appends a line for each study, and
+the summary is of all lines in it. Fits are short, and none is tried again: those that fail their gates are counted,
+and their intervals too. An interval from n effective draws holds the truth about .95 (n - 1) / (n + 1) of the time:
+short fits look a little worse than the model is. `--ship` writes the coverage to `stats/measured.json`, which the
+dashboard shows; parts that were not run stay as they were.
 """
 
 from __future__ import annotations
@@ -97,6 +98,7 @@ PLANS = {
 }
 PLANS["uneven"] = replace(PLANS["full"], name="uneven", world=UNEVEN)
 PLANS["published"] = replace(PLANS["full"], name="published", world=PUBLISHED)
+PLANS["labels"] = replace(PLANS["published"], name="labels", labelled=(0.006, 0.06))
 
 
 @cache
@@ -259,7 +261,7 @@ def run(part: str, studies: range, workers: int) -> Iterator[dict[str, Any]]:
 
 def main() -> None:
     """Measure and print."""
-    usual = {"sbc": 200, "pair": 400, "four": 400, "full": 60, "uneven": 60, "published": 60}
+    usual = {"sbc": 200, "pair": 400, "four": 400, "full": 60, "uneven": 60, "published": 60, "labels": 60}
     options = argparse.ArgumentParser(prog="python -m bench.validity", description=__doc__)
     options.add_argument("--json", action="store_true", help="one JSON document instead of a table")
     options.add_argument("--part", choices=list(PLANS))

@@ -10,8 +10,10 @@ import pandas as pd
 
 from dashboard.fitted import records
 from dashboard.words import estimand as called
-from dashboard.words import points, size
+from dashboard.words import percent, points, size
+from stats import measured
 from stats.bounds import Bounds
+from stats.model import VERSION
 
 FIRM = 0.975
 LIKELY = 0.9
@@ -141,6 +143,20 @@ def slope_sentence(slopes: pd.DataFrame, name: str) -> str | None:
                 f"{low} to {high}; probability that it rises with size {chance(row['probability_positive'])}."
             )
     return None
+
+
+def slope_kept(name: str, version: str = VERSION) -> str | None:
+    """How often intervals of this slope held the truth in simulation, where that was measured."""
+    found = measured.coverage(version)
+    mine = found[found["figure"] == f"slope {name}"]
+    if mine.empty:
+        return None
+    least, most = percent(mine["coverage"].min(), 0), percent(mine["coverage"].max(), 0)
+    share = least if least == most else f"{least.removesuffix(' %')} to {most}"
+    return (
+        f"In simulated studies 95 % intervals of this slope held the truth in {share} of cases, by what the models "
+        "were like (Diagnostics)."
+    )
 
 
 def dips(estimands: pd.DataFrame, bounds: dict[str, Bounds]) -> Iterator[str]:

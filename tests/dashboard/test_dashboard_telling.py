@@ -9,7 +9,9 @@ import pytest
 from dashboard import telling
 from dashboard.fitted import all_fitted, answering, fitted
 from data.store import Store
+from stats import measured
 from stats.bounds import bounds
+from stats.model import VERSION
 
 NAMES = {"7B": "Qwen2.5-7B-Instruct", "14B": "Qwen2.5-14B-Instruct", "32B": "Qwen2.5-32B-Instruct"}
 
@@ -54,6 +56,15 @@ def test_the_ladder_compares_each_instruct_model_with_the_next_smaller_one(publi
     assert len(said) == 5
     assert all("Coder" not in line for line in said)
     assert said[-1].startswith("Qwen2.5-32B-Instruct is lower than Qwen2.5-14B-Instruct")
+
+
+def test_a_slope_says_how_often_such_intervals_held_the_truth():
+    name = "net_detection_corrected"
+    found = measured.coverage(VERSION).set_index("figure")["coverage"].loc[f"slope {name}"]
+    said = telling.slope_kept(name)
+    assert f"{100 * found.min():.0f} to {100 * found.max():.0f} % of cases" in said
+    assert telling.slope_kept("net_detection_raw") is None
+    assert telling.slope_kept(name, version="0") is None
 
 
 def test_the_dip_of_the_32b_is_explained_by_whom_it_refuses(published):
