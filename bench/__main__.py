@@ -6,7 +6,7 @@ import runpy
 import sys
 
 MEASUREMENTS = (
-    "chain", "importing", "generation", "coverage", "reanalysis", "judging", "judges", "stats", "validity",
+    "chain", "importing", "generation", "coverage", "reanalysis", "judging", "judges", "stats", "validity", "slopes",
     "sensitivity", "scale", "pages",
 )  # fmt: skip
 
