@@ -299,7 +299,7 @@ def shipped(document: dict[str, Any]) -> dict[str, Any]:
             plan = PLANS[part]
             about = {"subjects": len(plan.subjects), "world": plan.world.subjects, "trials": plan.trials}
             rows = {
-                name: {"intervals": row["intervals"], "coverage": round(row["coverage"], 4)}
+                name: {"intervals": row["intervals"], "coverage": round(row["coverage"], 6)}
                 for name, row in found["figures"].items()
             }
             parts[part] = {**about, "labels": round(found["labels"]), "studies": found["studies"], "figures": rows}

@@ -40,7 +40,7 @@ class World:
     """Effects, and standard deviations of what differs, in logits of refusing and of the event among those that engage.
 
     Both by the names of the model's terms; a term without an effect has none. `subjects` says what the subjects of this
-    world are like, as a reader of the coverage is told.
+    world are like, in words that can follow "models".
     """
 
     subjects: str
@@ -68,6 +68,6 @@ def _spread(level: Pair, injection: Pair, variant: Pair, variant_injection: Pair
     return {**subjects, "variant": variant, "variant:injection": variant_injection, "concept": (0.6, 0.6)}
 
 
-EVEN = World("models alike", MILD, _spread((0.6, 0.6), (0.4, 0.4), (0.5, 0.5), (0.5, 0.5)))
-UNEVEN = World("models that differ", MILD, _spread((1.0, 1.0), (0.67, 0.67), (0.67, 0.67), (0.67, 0.67)))
-PUBLISHED = World("models as published", FOUND, _spread((2.6, 1.05), (0.85, 1.0), (0.75, 0.65), (0.65, 0.55)))
+EVEN = World("alike", MILD, _spread((0.6, 0.6), (0.4, 0.4), (0.5, 0.5), (0.5, 0.5)))
+UNEVEN = World("that differ", MILD, _spread((1.0, 1.0), (0.67, 0.67), (0.67, 0.67), (0.67, 0.67)))
+PUBLISHED = World("as published", FOUND, _spread((2.6, 1.05), (0.85, 1.0), (0.75, 0.65), (0.65, 0.55)))

@@ -72,7 +72,8 @@ def _kept() -> None:
             f"The least coverage is {percent(least['coverage'], 1)}, of {_measured(least['figure'])}; the most is "
             f"{percent(most['coverage'], 1)}, of {_measured(most['figure'])}."
         )
-        tab.text(unbroken(f"{count(int(least['studies']), 'study', 'studies')} simulated. {said}"))
+        made, labels = count(int(least["studies"]), "study", "studies"), count(int(least["labels"]), "label")
+        tab.text(unbroken(f"{made} simulated, {labels} each on average. {said}"))
         table = rows[["figure", "intervals"]].assign(
             figure=rows["figure"].map(_measured), coverage=100 * rows["coverage"]
         )
@@ -81,9 +82,7 @@ def _kept() -> None:
 
 def _design(rows: pd.DataFrame) -> str:
     first = rows.iloc[0]
-    trials, labels = count(int(first["trials"]), "trial"), count(int(first["labels"]), "label")
-    models = count(int(first["subjects"]), "model")
-    return f"{models}, {trials}, {labels}, {first['world']}"
+    return f"{count(int(first['subjects']), 'model')} {first['world']}, {count(int(first['trials']), 'trial')}"
 
 
 def _measured(figure: str) -> str:
@@ -91,7 +90,8 @@ def _measured(figure: str) -> str:
     for start, words in MADE_OF.items():
         if figure.startswith(start):
             return f"{words}: {called(figure.removeprefix(start))}"
-    return called(figure)
+    estimand, *axis = figure.split(" by ")
+    return " by ".join([called(estimand), *axis])
 
 
 def _row(fit: Fitted) -> dict[str, Any]:
