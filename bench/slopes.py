@@ -65,7 +65,6 @@ def half_t(df: float, scale: float) -> Prior:
 PRIORS: dict[str, tuple[Prior, float]] = {
     "half-normal 1.5, slope .5 (ours)": (half_normal(1.5), 0.5),
     "half-normal 1.0, slope .5": (half_normal(1.0), 0.5),
-    "exponential 1.2, slope .5": (exponential(1.2), 0.5),
     "half-normal 2.5, slope 1": (half_normal(2.5), 1.0),
     "half-t 3, 1.0, slope .75": (half_t(3, 1.0), 0.75),
     "exponential 1.2, slope .75": (exponential(1.2), 0.75),
