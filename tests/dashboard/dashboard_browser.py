@@ -32,6 +32,16 @@ def drawn(page) -> None:
     calm(page)
 
 
+def opened(page, closed, inside) -> None:
+    """Open what is closed and see what is inside, again if need be: a page drawn anew when its theme is known closes it."""
+    for _ in range(5):
+        closed.click()
+        calm(page)
+        if inside.is_visible():
+            return
+    raise AssertionError("a click opened nothing")
+
+
 def answer_on_screen(page) -> str:
     return page.locator(ANSWER).first.text_content()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dashboard_demo as demo
 import pytest
-from dashboard_browser import drawn, press_until, settle
+from dashboard_browser import drawn, opened, press_until, settle
 
 pytestmark = pytest.mark.browser
 
@@ -212,7 +212,7 @@ def test_one_model_has_a_forest_and_may_stand_beside_the_published_ones(visit):
 def test_the_figures_behind_a_chart_can_be_taken_home(visit, tmp_path):
     page = visit("published", "scaling")
     drawn(page)
-    page.get_by_text("Data and downloads").first.click()
+    opened(page, page.get_by_text("Data and downloads").first, page.get_by_role("button", name="CSV", exact=True).first)
     sizes = {}
     for kind in ("CSV", "SVG", "PNG"):
         with page.expect_download() as download:
