@@ -33,7 +33,7 @@ def drawn(page) -> None:
 
 
 def opened(page, closed, inside) -> None:
-    """Open what is closed and see what is inside, again if need be: a page drawn anew when its theme is known closes it."""
+    """Open what is closed, again if need be: a page that is drawn anew once its theme is known closes it."""
     for _ in range(5):
         closed.click()
         calm(page)
