@@ -1,6 +1,7 @@
 """Where the truth of a simulated study comes from: effects of everything, and how much subjects and concepts differ.
 
-`EVEN` is a mild world, made up: subjects hardly differ. `UNEVEN` is the same with subjects that differ as much as the
+`EVEN` is a mild world, made up: refusal 22 % and false alarms 12 % at the middle size, injection moves both, detection
+grows with size and strength, and subjects hardly differ. `UNEVEN` is the same with subjects that differ as much as the
 middle of the priors says. `PUBLISHED` is the study that Gnomon grew from: posterior means of the effects of its counts,
 and posterior medians of how much its subjects deviate from the line in size (model version 4). Small subjects see
 thoughts that nobody injected (0.5B: 29 % of its controls), large ones hardly ever (32B: 0.3 %), and refusal goes from
