@@ -50,7 +50,7 @@ def watched() -> pd.DataFrame:
     )
     subject, protocols = load_subject("SmolLM2", "embedded"), [load_protocol("plain")]
     planned = plan(design, subject, protocols)[:TRIALS]
-    setattr(running, "Batch", Watched)  # noqa: B010
+    running.Batch = Watched  # type: ignore[attr-defined]
     list(Maker(subject, design, protocols, ROWS).make(planned))
     steps = pd.DataFrame(Watched.seen, columns=["step", "slot", "trial"])
     bars = steps.groupby(["trial", "slot"], as_index=False)["step"].agg(begin="min", end="max")

@@ -68,12 +68,11 @@ def requests(subject: LoadedSubject, temperature: float) -> list[Request]:
 @contextmanager
 def without_end() -> Any:
     """Answers run to their full length, so that all ways do the same work."""
-    kept = batching.stop_tokens
-    setattr(batching, "stop_tokens", lambda _subject: frozenset())  # noqa: B010
+    kept, batching.stop_tokens = batching.stop_tokens, lambda subject: frozenset()
     try:
         yield
     finally:
-        setattr(batching, "stop_tokens", kept)  # noqa: B010
+        batching.stop_tokens = kept
 
 
 def by_generate(subject: LoadedSubject, request: Request, rows: int) -> None:

@@ -44,7 +44,7 @@ TRUTHS = {
     "published, event": Truth(-0.5, 1.05, 0.65, 0.12),
     "published, refusal": Truth(-0.4, 2.6, 0.75, 0.2),
 }
-LEVEL_MEAN, LEVEL_SD, VARIANT_SCALE = -1.5, 2.0, 1.0
+LEVEL, LEVEL_MEAN, LEVEL_SD, VARIANT_SCALE = -2.0, -1.5, 2.0, 1.0
 
 
 def half_normal(scale: float) -> Prior:
@@ -79,15 +79,15 @@ def coverage(truth: Truth, prior: Prior, slope_sd: float, studies: int) -> float
     x -= x.mean()
     variants = np.array([[variant == one for one in ("coder", "insecure")] for _, _, variant in SUBJECTS], dtype=float)
     subjects = len(SUBJECTS)
-    seen = -2.0 + truth.slope * x + truth.subject * rng.normal(size=(studies, subjects))
+    seen = LEVEL + truth.slope * x + truth.subject * rng.normal(size=(studies, subjects))
     seen += truth.variant * rng.normal(size=(studies, 2)) @ variants.T + truth.error * rng.normal(size=seen.shape)
     lines, precision = np.column_stack([np.ones(subjects), x]), np.diag([LEVEL_SD**-2, slope_sd**-2])
-    apart = seen - LEVEL_MEAN
+    apart, of_lines = seen - LEVEL_MEAN, lines @ np.linalg.inv(precision) @ lines.T
     logs, below = [], []
     for tau in np.geomspace(0.02, 8.0, 40):
         for spread in np.geomspace(0.03, 4.0, 14):
             errors = (tau**2 + truth.error**2) * np.eye(subjects) + spread**2 * variants @ variants.T
-            whole = errors + lines @ np.linalg.inv(precision) @ lines.T
+            whole = errors + of_lines
             fit = (
                 -0.5 * np.einsum("ni,ij,nj->n", apart, np.linalg.inv(whole), apart) - 0.5 * np.linalg.slogdet(whole)[1]
             )

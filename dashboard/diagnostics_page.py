@@ -64,7 +64,7 @@ def _kept() -> None:
         st.text(NOT_MEASURED)
         return
     st.caption(MEASURED)
-    designs = found.groupby(["subjects", "trials", "world"], sort=True)
+    designs = found.groupby(["subjects", "trials", "world", "labels"], sort=True)
     for tab, (_, design) in zip(st.tabs([_design(design) for _, design in designs]), designs, strict=True):
         rows = design.sort_values("coverage")
         (_, least), *_, (_, most) = rows.iterrows()

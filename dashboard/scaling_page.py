@@ -153,8 +153,7 @@ def _words(place: studies.Place, store: Store, fit: Fitted, name: str) -> None:
         st.text(unbroken("\n".join(telling.figure_sentence(row) for row in records(rows))))
     with right:
         st.subheader("Is a larger model better?")
-        slope = telling.slope_sentence(fit.slope, name)
-        said = [*filter(None, [slope, slope and telling.slope_kept(name)])]
+        said = [*telling.slope(fit.slope, name)]
         said += telling.ladder(fit.estimands, fit.contrasts, name)
         said += telling.every_step(fit.beside("ladder"), name)
         for line in said or ["One model, or models of one size: this study cannot say."]:

@@ -133,6 +133,14 @@ def _where(row: dict[str, Any]) -> str:
     return f"{deep} at strength {row['strength']:g}"
 
 
+def slope(slopes: pd.DataFrame, name: str) -> Iterator[str]:
+    """What a doubling of size does, and how far such an interval may be trusted; nothing where there is no slope."""
+    if (sentence := slope_sentence(slopes, name)) is not None:
+        yield sentence
+        if (kept := slope_kept(name)) is not None:
+            yield kept
+
+
 def slope_sentence(slopes: pd.DataFrame, name: str) -> str | None:
     """What a doubling of size does."""
     for row in records(slopes):

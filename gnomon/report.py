@@ -178,8 +178,7 @@ def _figure(made: Section, fit: Fitted, name: str) -> None:
     if rows["parameters"].nunique() > 1:
         curve = fit.curve[fit.curve["estimand"] == name]
         made.pictures.append(picture(figures.scaling(rows, curve, estimand=name), " ".join(sentences)))
-        slope = telling.slope_sentence(fit.slope, name)
-        made.lines += filter(None, [slope, slope and telling.slope_kept(name)])
+        made.lines += telling.slope(fit.slope, name)
         made.lines += telling.ladder(fit.estimands, fit.contrasts, name)
         made.lines += telling.every_step(fit.beside("ladder"), name)
     else:

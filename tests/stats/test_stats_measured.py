@@ -5,15 +5,22 @@ from __future__ import annotations
 from stats import measured
 from stats.model import VERSION
 
+SHORT = {
+    ("as published", "slope false_alarm"),
+    ("as published", "slope refusal"),
+    ("as published", "observed slope all net_detection_engaged_corrected"),
+}
+"""The only figures whose intervals hold the truth in fewer than nine of ten studies (decision 0015)."""
+
 
 def test_the_coverage_that_ships_is_of_this_model_and_of_many_studies():
     found = measured.coverage(VERSION)
     assert list(found.columns) == list(measured.COLUMNS)
     assert {"net_detection_corrected", "false_alarm", "refusal"} <= set(found["figure"])
     assert (found["studies"] >= 60).all()
-    slopes = found["figure"].str.contains("slope")
-    assert found.loc[~slopes, "coverage"].between(0.92, 0.98).all()
-    assert found.loc[slopes, "coverage"].between(0.85, 1.0).all()
+    assert found.loc[~found["figure"].str.contains("slope"), "coverage"].between(0.92, 0.98).all()
+    short = found[~found["coverage"].between(0.9, 1.0)]
+    assert set(zip(short["world"], short["figure"], strict=True)) == SHORT
     assert found["world"].nunique() == 3
 
 
