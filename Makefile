@@ -8,6 +8,7 @@ CONSTRAINTS ?= constraints.txt
 DIR ?= demo
 ARGS ?=
 CASES ?= 20000
+WORKERS ?= 2
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: demo test setup check fuzz faults bench browser clean
@@ -16,7 +17,7 @@ demo: setup
 	@$(BIN)/gnomon demo $(DIR) $(ARGS)
 
 test: setup browser
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --no-loadscope-reorder $(ARGS)
 
 check: setup
 	$(BIN)/ruff check .

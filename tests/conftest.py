@@ -9,6 +9,7 @@ from pathlib import Path
 
 import database
 import pytest
+import workers
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
@@ -21,6 +22,11 @@ from data.store import Store
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> workers.Rooms:
+    """Where tests run in several processes (`make test`)."""
+    return workers.Rooms(config, log)
 
 
 @pytest.fixture(scope="session")

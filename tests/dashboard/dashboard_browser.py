@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+from playwright.sync_api import TimeoutError
+
 from bench.browser import ANSWER, READY
 
 CALM = """() => {
@@ -40,6 +42,20 @@ def opened(page, closed, inside) -> None:
         if inside.is_visible():
             return
     raise AssertionError("a click opened nothing")
+
+
+def picked(page, unfold: Callable[[], None], option) -> str:
+    """Pick from a list, unfolded again if need be: a page that is drawn anew closes it. What the option said."""
+    for _ in range(5):
+        if not option.is_visible():
+            unfold()
+        try:
+            words = option.text_content(timeout=4000)
+            option.click(timeout=4000)
+            return words
+        except TimeoutError:
+            calm(page)
+    raise AssertionError("a list unfolded nothing that can be picked")
 
 
 def answer_on_screen(page) -> str:

@@ -7,7 +7,7 @@ import re
 from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
-from dashboard_browser import calm, drawn
+from dashboard_browser import calm, drawn, picked
 
 from calibration import tidy
 from calibration.audit import audit
@@ -29,10 +29,8 @@ def choose_cell(page, place: int, begins: str) -> int:
     box = page.get_by_role("combobox", name="Read the transcripts of").nth(place)
     box.scroll_into_view_if_needed()
     calm(page)
-    box.click()
-    option = page.get_by_role("option", name=re.compile(f"^{begins}")).first
-    there = int(re.search(r"(\d+)\D*$", option.text_content()).group(1))
-    option.click()
+    words = picked(page, box.click, page.get_by_role("option", name=re.compile(f"^{begins}")).first)
+    there = int(re.search(r"(\d+)\D*$", words).group(1))
     page.get_by_role("heading", name="Transcripts", level=1).wait_for()
     calm(page)
     return there

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from dashboard_browser import calm
+from dashboard_browser import calm, picked
 
 pytestmark = pytest.mark.browser
 
@@ -17,8 +18,7 @@ def choose(page, label: str, *values: str) -> None:
     """Pick options of a list in the sidebar."""
     for value in values:
         box = page.get_by_test_id("stSidebar").get_by_role("combobox", name=re.compile(label))
-        box.fill(value)
-        page.get_by_role("option", name=value, exact=True).click()
+        picked(page, partial(box.fill, value), page.get_by_role("option", name=value, exact=True))
         page.get_by_test_id("stSidebar").get_by_text(value, exact=True).first.wait_for()
         calm(page)
     page.keyboard.press("Escape")
@@ -65,8 +65,7 @@ def test_a_page_sent_as_a_link_opens_as_it_was(visit):
 
 def test_a_filter_that_another_study_does_not_know_is_let_go(visit):
     page = visit("demo", "transcripts", "&concept=ocean")
-    page.get_by_label("Study", exact=True).click()
-    page.get_by_role("option", name="published", exact=True).click()
+    picked(page, page.get_by_label("Study", exact=True).click, page.get_by_role("option", name="published", exact=True))
     page.get_by_text("This study has no transcripts").wait_for()
     page.get_by_role("link", name="Scaling", exact=True).click()
     page.get_by_role("heading", name="Scaling", level=1).wait_for()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import dashboard_demo as demo
 import pytest
-from dashboard_browser import drawn, opened, press_until, settle
+from dashboard_browser import drawn, opened, picked, press_until, settle
 
 pytestmark = pytest.mark.browser
 
@@ -71,8 +73,7 @@ def test_judges_change_with_the_label_view_and_the_judge(visit):
     page.get_by_text("Does lexicon judge alike over time?").wait_for()
     settle(page)
     assert "view=As+they+stand+now" in page.url
-    page.get_by_label("Judge", exact=True).click()
-    page.get_by_role("option", name="embedding").click()
+    picked(page, page.get_by_label("Judge", exact=True).click, page.get_by_role("option", name="embedding"))
     page.get_by_text("May embedding be corrected?").wait_for()
     no_error(page)
 
@@ -101,8 +102,7 @@ def test_concepts_and_quotations_are_marked_and_hostile_text_stays_text(visit, o
 
 def test_the_study_picker_changes_the_study_and_the_address(visit):
     page = visit("demo")
-    page.get_by_label("Study", exact=True).click()
-    page.get_by_role("option", name="published").click()
+    picked(page, page.get_by_label("Study", exact=True).click, page.get_by_role("option", name="published"))
     page.get_by_role("heading", name="published", level=1).wait_for()
     page.get_by_text("24,600").wait_for()
     assert "study=published" in page.url
@@ -194,8 +194,8 @@ def test_a_reader_of_scaling_sees_how_sure_every_step_is(visit):
 def test_two_models_are_picked_and_compared(visit):
     page = visit("published", "scaling")
     drawn(page)
-    page.get_by_label("This model").press("ArrowDown")
-    page.get_by_role("option", name="Qwen2.5-7B-Instruct (7B)").click()
+    unfold = partial(page.get_by_label("This model").press, "ArrowDown")
+    picked(page, unfold, page.get_by_role("option", name="Qwen2.5-7B-Instruct (7B)"))
     page.get_by_text("Qwen2.5-7B-Instruct is higher than Qwen2.5-0.5B-Instruct: difference +66 points").wait_for()
 
 
