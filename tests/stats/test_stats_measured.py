@@ -5,13 +5,6 @@ from __future__ import annotations
 from stats import measured
 from stats.model import VERSION
 
-SHORT = {
-    ("as published", "slope false_alarm"),
-    ("as published", "slope refusal"),
-    ("as published", "observed slope all net_detection_engaged_corrected"),
-}
-"""The only figures whose intervals hold the truth in fewer than nine of ten studies (decision 0015)."""
-
 
 def test_the_coverage_that_ships_is_of_this_model_and_of_many_studies():
     found = measured.coverage(VERSION)
@@ -19,8 +12,7 @@ def test_the_coverage_that_ships_is_of_this_model_and_of_many_studies():
     assert {"net_detection_corrected", "false_alarm", "refusal"} <= set(found["figure"])
     assert (found["studies"] >= 60).all()
     assert found.loc[~found["figure"].str.contains("slope"), "coverage"].between(0.92, 0.98).all()
-    short = found[~found["coverage"].between(0.9, 1.0)]
-    assert set(zip(short["world"], short["figure"], strict=True)) == SHORT
+    assert found["coverage"].between(0.9, 0.99).all()
     assert found["world"].nunique() == 3
 
 
