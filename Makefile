@@ -17,7 +17,7 @@ demo: setup
 	@$(BIN)/gnomon demo $(DIR) $(ARGS)
 
 test: setup browser
-	$(BIN)/python -m pytest --numprocesses $(WORKERS) --no-loadscope-reorder $(ARGS)
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) $(ARGS)
 
 check: setup
 	$(BIN)/ruff check .
