@@ -24,7 +24,7 @@ check: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/bandit --quiet --recursive -ll data generation judging calibration stats dashboard gnomon
-	$(BIN)/python tests/dependencies.py audit
+	$(BIN)/python tests/support/dependencies.py audit
 
 fuzz: setup
 	GNOMON_FUZZ=$(CASES) $(BIN)/python -m pytest tests/fuzz -q $(ARGS)
@@ -47,7 +47,7 @@ $(VENV)/.ready: pyproject.toml $(CONSTRAINTS)
 	@touch $@
 
 browser: setup
-	@bash tests/browser.sh $(BIN)
+	@bash tests/support/browser.sh $(BIN)
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -5,10 +5,21 @@ from __future__ import annotations
 import runpy
 import sys
 
-MEASUREMENTS = (
-    "chain", "importing", "generation", "coverage", "reanalysis", "judging", "judges", "stats", "validity", "slopes",
-    "sensitivity", "scale", "pages",
-)  # fmt: skip
+MEASUREMENTS = {
+    "chain": "performance.chain",
+    "importing": "performance.importing",
+    "generation": "performance.measure_generation",
+    "coverage": "validity.label_coverage",
+    "reanalysis": "validity.reanalysis",
+    "judging": "performance.measure_judging",
+    "judges": "validity.judge_quality",
+    "stats": "performance.measure_fit",
+    "validity": "validity.interval_validity",
+    "slopes": "validity.slopes",
+    "sensitivity": "validity.sensitivity",
+    "scale": "performance.scale",
+    "pages": "performance.pages",
+}
 
 
 def main() -> None:
@@ -18,7 +29,7 @@ def main() -> None:
     for name in chosen:
         if name not in MEASUREMENTS:
             sys.exit(f"bench: '{name}' is not known: choose from {', '.join(MEASUREMENTS)}")
-        runpy.run_module(f"bench.{name}", run_name="__main__")
+        runpy.run_module(f"bench.{MEASUREMENTS[name]}", run_name="__main__")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The app that Streamlit runs: frame, study picker and pages. Start it through `dashboard.launch`."""
+"""The app that Streamlit runs: frame, study picker and pages. Start it through `gnomon.dashboard.server.launch`."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from threading import Thread
 
 import streamlit as st
 
-from dashboard import person, studies
-from dashboard.charts import is_dark
-from data.errors import GnomonError
+from gnomon.dashboard.auth import identity
+from gnomon.dashboard.components.chart_panel import is_dark
+from gnomon.dashboard.server import studies
+from gnomon.data.errors import GnomonError
 
 # An icon as text: one named would be fetched from another host.
 ICON = "☀️"
@@ -30,51 +31,51 @@ def _page(show: Callable[[], None]) -> None:
 
 def study() -> None:
     """What was run, what is missing, what to do next."""
-    from dashboard import study_page
+    from gnomon.dashboard.pages import study
 
-    _page(study_page.show)
+    _page(study.show)
 
 
 def scaling() -> None:
     """Detection over model size."""
-    from dashboard import scaling_page
+    from gnomon.dashboard.pages import scaling
 
-    _page(scaling_page.show)
+    _page(scaling.show)
 
 
 def judges() -> None:
     """Judges against labels."""
-    from dashboard import judges_page
+    from gnomon.dashboard.pages import judges
 
-    _page(judges_page.show)
+    _page(judges.show)
 
 
 def label() -> None:
     """Blind labelling by keyboard."""
-    from dashboard import label_page
+    from gnomon.dashboard.pages import label
 
-    _page(label_page.show)
+    _page(label.show)
 
 
 def refusal() -> None:
     """What refusals do to the figures."""
-    from dashboard import refusal_page
+    from gnomon.dashboard.pages import refusal
 
-    _page(refusal_page.show)
+    _page(refusal.show)
 
 
 def diagnostics() -> None:
     """Whether the fits can be believed."""
-    from dashboard import diagnostics_page
+    from gnomon.dashboard.pages import diagnostics
 
-    _page(diagnostics_page.show)
+    _page(diagnostics.show)
 
 
 def transcripts() -> None:
     """Reading transcripts with everything that is known of them."""
-    from dashboard import transcripts_page
+    from gnomon.dashboard.pages import transcripts
 
-    _page(transcripts_page.show)
+    _page(transcripts.show)
 
 
 def main() -> None:
@@ -95,8 +96,8 @@ def main() -> None:
     if is_dark():
         st.html(f"<style>{LEGIBLE}</style>")
     try:
-        page = st.navigation(list(pages.values()), position="sidebar" if person.known() else "hidden")
-        if not person.entered():
+        page = st.navigation(list(pages.values()), position="sidebar" if identity.known() else "hidden")
+        if not identity.entered():
             return
         studies.pick()
     except GnomonError as error:
@@ -110,8 +111,8 @@ def main() -> None:
 @st.cache_resource(show_spinner=False)
 def _load_the_rest() -> None:
     """Once, when the first page has been drawn: load what the other pages need, so that none is slow at first."""
-    names = [path.stem for path in Path(__file__).parent.glob("*_page.py")]
-    Thread(target=lambda: [import_module(f"dashboard.{name}") for name in names], daemon=True).start()
+    names = [path.stem for path in Path(__file__).with_name("pages").glob("[!_]*.py")]
+    Thread(target=lambda: [import_module(f"gnomon.dashboard.pages.{name}") for name in names], daemon=True).start()
 
 
 main()

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from enum import StrEnum
 
-from data.errors import UnknownName
-from data.records import NONE, OTHER, Arm, Facts
+from gnomon.data.errors import UnknownName
+from gnomon.data.records import NONE, OTHER, Arm, Facts
 
 
 class Outcome(StrEnum):
@@ -68,7 +68,7 @@ def is_event(outcome: Outcome, arm: Arm) -> bool:
     """The event counted: identified in the injection arm, claimed or identified in the others.
 
     A negated trial's claim counts whatever it is of, as a random one's does. A mismatched trial is not asked what it
-    notices: its event is a yes (`data.affirmation`), and neither judges nor fits see it.
+    notices: its event is a yes (`gnomon.data.yes_no`), and neither judges nor fits see it.
     """
     if arm is Arm.INJECTION:
         return outcome is Outcome.IDENTIFIED

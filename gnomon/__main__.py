@@ -28,8 +28,8 @@ def run(arguments: list[str]) -> int:
 def _run(arguments: list[str]) -> int:
     import typer
 
-    from data.errors import GnomonError
     from gnomon.cli import app
+    from gnomon.data.errors import GnomonError
 
     try:
         status = int(app(arguments or ["--help"], prog_name="gnomon", standalone_mode=False) or 0)

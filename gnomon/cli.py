@@ -39,11 +39,11 @@ def demo(
     port: Port = 8501,
 ) -> None:
     """Make a study, run the whole chain on the embedded model, and show it."""
-    from gnomon import demo as demonstration
+    from gnomon.commands import demo as demonstration
 
     demonstration.run(folder, quick=quick, published_only=published_only, json=json)
     if dashboard:
-        from gnomon import steps
+        from gnomon.commands import steps
 
         steps.dashboard(folder, port)
 
@@ -51,7 +51,7 @@ def demo(
 @app.command()
 def init(folder: Folder) -> None:
     """Write a commented study.toml."""
-    from gnomon import steps
+    from gnomon.commands import steps
 
     steps.init(folder)
 
@@ -75,7 +75,7 @@ def generate(
     json: Json = False,
 ) -> None:
     """Steer the subjects and put the question to them: makes the trials that are missing."""
-    from gnomon import steps
+    from gnomon.commands import steps
 
     with steps.opened(folder) as study:
         how = steps.How(batch_size, engine.value, address, cores, dry_run)
@@ -94,10 +94,11 @@ def judge(
     json: Json = False,
 ) -> None:
     """Ask the judges about the trials that they have not judged yet."""
-    from gnomon import judged, steps
+    from gnomon.commands import judge as judge_commands
+    from gnomon.commands import steps
 
     with steps.opened(folder, spare_judges=True) as study:
-        judged.judge(study, judge or [], limit, json, dry_run=dry_run, attack=attack)
+        judge_commands.judge(study, judge or [], limit, json, dry_run=dry_run, attack=attack)
 
 
 @app.command()
@@ -109,10 +110,11 @@ def recount(
     json: Json = False,
 ) -> None:
     """Count the stored verdicts anew under other outcome rules; asks no judge."""
-    from gnomon import judged, steps
+    from gnomon.commands import judge as judge_commands
+    from gnomon.commands import steps
 
     with steps.opened(folder) as study:
-        judged.recount(study, rule, json)
+        judge_commands.recount(study, rule, json)
 
 
 @app.command()
@@ -124,7 +126,7 @@ def calibrate(
     json: Json = False,
 ) -> None:
     """Measure the judges against the labels: agreement, errors by arm, and whether rates may be corrected."""
-    from gnomon import steps
+    from gnomon.commands import steps
 
     with steps.opened(folder) as study:
         steps.calibrate(study, view, json)
@@ -143,10 +145,10 @@ def plan(
     json: Json = False,
 ) -> None:
     """Say how many labels and trials would reach an interval of a wanted width, and where to label."""
-    from gnomon import planned, steps
+    from gnomon.commands import plan, steps
 
     with steps.opened(folder) as study:
-        planned.plan(study, estimand, width, subject, view, json)
+        plan.plan(study, estimand, width, subject, view, json)
 
 
 @app.command()
@@ -157,7 +159,7 @@ def fit(
     json: Json = False,
 ) -> None:
     """Fit the rates with credible intervals: as judged, and with the judges' error taken out."""
-    from gnomon import steps
+    from gnomon.commands import steps
 
     with steps.opened(folder) as study:
         steps.fit(study, judge, json, anew=anew)
@@ -169,8 +171,8 @@ def report(
     out: Annotated[Path, typer.Option(metavar="FILE", help="the .html or .pdf file to write")] = Path("report.html"),
 ) -> None:
     """Write one HTML or PDF file with every figure, the audit, the methods and what could not be shown; no network."""
-    from gnomon import steps
-    from gnomon.report import report as write
+    from gnomon.commands import steps
+    from gnomon.report.document import report as write
 
     with steps.opened(folder) as study:
         write(study, out)
@@ -183,7 +185,7 @@ def dashboard(
     address: Annotated[str, typer.Option(help="where to listen; others than this machine need a login")] = "127.0.0.1",
 ) -> None:
     """Show the study in a browser; labelling happens there."""
-    from gnomon import steps
+    from gnomon.commands import steps
 
     steps.dashboard(folder, port, address)
 
@@ -197,13 +199,13 @@ def doctor(
 ) -> None:
     """Say what this machine can run, or whether a study's database is whole."""
     if study is not None:
-        from gnomon import examined
+        from gnomon.commands import check_database
 
-        examined.doctor(study, json)
+        check_database.doctor(study, json)
         return
-    from gnomon import machine
+    from gnomon.commands import doctor
 
-    machine.doctor(json)
+    doctor.doctor(json)
 
 
 @app.command("import")
@@ -228,8 +230,8 @@ def import_(
     json: Json = False,
 ) -> None:
     """Bring trials, verdicts and labels made elsewhere into a study (docs/importing.md)."""
-    from data.importers.options import Options
-    from gnomon import transfer
+    from gnomon.commands import transfer
+    from gnomon.data.importers.options import Options
 
     transfer.bring(format_, paths, study, Options(judge, subject, parameters, columns), json)
 
@@ -242,7 +244,7 @@ def export(
     json: Json = False,
 ) -> None:
     """Write the whole study as Parquet and JSON lines; 'gnomon import gnomon' reads it back."""
-    from gnomon import transfer
+    from gnomon.commands import transfer
 
     transfer.give(folder, out, csv, json)
 
@@ -256,9 +258,9 @@ def move(
     json: Json = False,
 ) -> None:
     """Move a study to another database: all rows, counted and hashed on both sides, or none."""
-    from gnomon import moved
+    from gnomon.commands import database
 
-    moved.move(folder, to, json)
+    database.move(folder, to, json)
 
 
 @app.command()
@@ -268,6 +270,6 @@ def backup(
     json: Json = False,
 ) -> None:
     """Write all that a study's database holds now into one file; other commands may go on writing."""
-    from gnomon import moved
+    from gnomon.commands import database
 
-    moved.back_up(folder, out, json)
+    database.back_up(folder, out, json)

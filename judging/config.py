@@ -8,11 +8,11 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from data.records import Facts
-from judging.base import Judge
+from gnomon.data.records import Facts
+from gnomon.judging.judges.protocols import Judge
 
 if TYPE_CHECKING:
-    from judging.scoring import LanguageModel
+    from gnomon.judging.judges.yes_no_scorer import LanguageModel
 
 _SERVER_ONLY = ("base_url", "api_key_env", "price", "budget", "requests_per_minute", "tokens_per_minute")
 _MODEL_KINDS = ("openai", "logprob")
@@ -138,18 +138,18 @@ def build(
     load : makes a language model out of its name, for a `logprob` judge: another room knows how.
     """
     if config.kind == "lexicon":
-        from judging.lexicon import LexiconJudge
+        from gnomon.judging.judges.lexicon import LexiconJudge
 
         return LexiconJudge(concepts, name=config.name)
     if config.kind == "learned":
-        from judging.learned import LearnedJudge
+        from gnomon.judging.judges.embedding_classifier import LearnedJudge
 
         return LearnedJudge.train(training, concepts, name=config.name)
     if config.kind == "logprob":
-        from judging.logprob import LogprobJudge
+        from gnomon.judging.judges.logprob import LogprobJudge
 
         return LogprobJudge(config, concepts, load)
-    from judging.examples import draw
-    from judging.remote import RemoteJudge
+    from gnomon.judging.judges.few_shot import draw
+    from gnomon.judging.judges.openai_compatible import RemoteJudge
 
     return RemoteJudge(config, concepts, examples=draw(training, concepts, config.examples) if config.examples else ())

@@ -10,19 +10,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import astuple, dataclass, replace
 from typing import Any
 
-from data.errors import FitFailed
-from data.records import digest
-from data.store import Store
-from stats.cells import Cells, Patterns, judged_cells, pattern_cells, primary_judge, published_cells
-from stats.estimands import CONTROL, INJECTION, NET_ENGAGED, NET_RAW, Figure, interval
-from stats.ladder import EVENT, REST
-from stats.model import VERSION, Model, corrected_model, judged_model
-from stats.panel import External, weight_of_unlabelled
-from stats.priors import Priors
-from stats.result import CORRECTED, NEEDS, Judge, Posterior, Result, refusal_only, result_of
-from stats.reweighting import Shelf, kept, reweighted
-from stats.sampler import QUICK, Draws, Progress, Settings, diagnose, sample
-from stats.youden import INFORMATIVE, SURE, Youden, youden
+from gnomon.data.errors import FitFailed
+from gnomon.data.records import digest
+from gnomon.data.storage.store import Store
+from gnomon.stats.cells.aggregation import Cells, Patterns, judged_cells, pattern_cells, primary_judge, published_cells
+from gnomon.stats.cells.outcome_classes import EVENT, REST
+from gnomon.stats.estimands.definitions import CONTROL, INJECTION, NET_ENGAGED, NET_RAW, Figure, interval
+from gnomon.stats.estimands.result import CORRECTED, NEEDS, Judge, Posterior, Result, refusal_only, result_of
+from gnomon.stats.inference.hierarchical import VERSION, Model, corrected_model, judged_model
+from gnomon.stats.inference.importance_reweighting import Shelf, kept, reweighted
+from gnomon.stats.inference.judge_youden import INFORMATIVE, SURE, Youden, youden
+from gnomon.stats.inference.sampler import QUICK, Draws, Progress, Settings, diagnose, sample
+from gnomon.stats.model.judge_confusion import External, weight_of_unlabelled
+from gnomon.stats.model.priors import Priors
 
 PASSED, FAILED, REFUSED = "passed", "failed", "refused"
 SEED = 20251122
@@ -81,7 +81,7 @@ def fit_judged(
         Called with the name of each step and the share of it that is done.
     shelf : Shelf, optional
         Where draws of an earlier fit may lie; they are weighted instead of sampled anew where little has changed
-        (`stats.reweighting`), and `diagnostics["reweighted"]` says so.
+        (`gnomon.stats.inference.importance_reweighting`), and `diagnostics["reweighted"]` says so.
 
     Returns
     -------
@@ -145,7 +145,7 @@ def fit_corrected(
     judges : sequence of str, optional
         By default all judges of the study.
     label_view : str, optional
-        Which labels to believe (`calibration.labels.VIEWS`); by default the study's `label_view`, whose fit is
+        Which labels to believe (`gnomon.calibration.labels.views.VIEWS`); by default the study's `label_view`, whose fit is
         the view `corrected`; another one's is `corrected:VIEW`.
     external : sequence of External, optional
         Calibrations of the judges on transcripts of other studies; they inform P(verdict | truth) alone.

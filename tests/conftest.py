@@ -14,9 +14,9 @@ import workers
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 
-from bench.browser import ARGUMENTS, executable
-from data.records import Arm, Condition, Span, Subject, Trial, trial_seed
-from data.store import Store
+from bench.support.browser import ARGUMENTS, executable
+from gnomon.data.records import Arm, Condition, Span, Subject, Trial, trial_seed
+from gnomon.data.storage.store import Store
 
 # A shell's background jobs ignore Ctrl-C, and so does what they start: tests of Ctrl-C would wait for ever there.
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -7,7 +7,7 @@ import dependencies
 
 def test_the_list_of_licences_is_current():
     assert dependencies.LISTED.read_text(encoding="utf-8") == dependencies.document(), (
-        "docs/licences.md is old: python tests/dependencies.py licences"
+        "docs/licences.md is old: python tests/support/dependencies.py licences"
     )
 
 

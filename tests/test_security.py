@@ -8,8 +8,9 @@ import zipfile
 import pytest
 from streamlit import config
 
-from dashboard import launch
-from data.importers import Options, inspect_files, parse
+from gnomon.dashboard.server import launch
+from gnomon.data.importers import Options, parse
+from gnomon.data.importers.formats import inspect_files
 
 
 @pytest.mark.parametrize("option", ["server.enableXsrfProtection", "server.enableCORS"])

@@ -7,21 +7,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from data.errors import BadInput, UnknownName
-from data.importers import (
+from gnomon.data.errors import BadInput, UnknownName
+from gnomon.data.importers.field_parsers import Report
+from gnomon.data.importers.formats import (
     arena,
-    folder,
+    gnomon_export,
     inspect_logs,
     introspection_scaling,
     llama_introspection,
     open_introspection,
     table,
 )
-from data.importers.landing import Landed, land
-from data.importers.made import PAIR, UNKNOWN_SIZE, Row
-from data.importers.options import Options
-from data.importers.rows import Report
-from data.store import Store
+from gnomon.data.importers.ingest import Landed, land
+from gnomon.data.importers.options import Options
+from gnomon.data.importers.row_builders import PAIR, UNKNOWN_SIZE, Row
+from gnomon.data.storage.store import Store
 
 Reader = Callable[[Sequence[Path], Options, Report], Iterator[Row]]
 READERS: dict[str, Reader] = {
@@ -33,7 +33,7 @@ READERS: dict[str, Reader] = {
     table.NAME: table.read,
 }
 __all__ = ["FORMATS", "RULES", "Landed", "Options", "Parsed", "Report", "parse"]
-FORMATS = (*READERS, folder.NAME)
+FORMATS = (*READERS, gnomon_export.NAME)
 RULES = {open_introspection.NAME: "lenient"}
 
 
@@ -59,7 +59,7 @@ class Parsed:
     seen: Seen
     paths: tuple[Path, ...]
     options: Options
-    tables: folder.Tables | None = None
+    tables: gnomon_export.Tables | None = None
 
     def rows(self) -> Iterator[Row]:
         """The rows, read anew."""
@@ -68,7 +68,7 @@ class Parsed:
     def land(self, store: Store) -> Landed:
         """Store all of it in one transaction; `BadInput`, and nothing stored, where a file changed meanwhile."""
         if self.tables is not None:
-            return folder.land(store, self.tables, self.report)
+            return gnomon_export.land(store, self.tables, self.report)
         return land(store, self._unchanged(), set(self.seen.concepts), self.report)
 
     def _unchanged(self) -> Iterator[Row]:
@@ -105,8 +105,8 @@ def parse(format_: str, paths: Sequence[Path], options: Options) -> Parsed:
     if not paths:
         raise BadInput(f"format '{format_}': no file is named: name at least one")
     report = Report()
-    if format_ == folder.NAME:
-        return Parsed(format_, report, Seen(), tuple(paths), options, folder.read(paths, report))
+    if format_ == gnomon_export.NAME:
+        return Parsed(format_, report, Seen(), tuple(paths), options, gnomon_export.read(paths, report))
     seen = _seen(READERS[format_](paths, options, report))
     return Parsed(format_, report, seen, tuple(paths), options)
 

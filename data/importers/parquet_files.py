@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from data.errors import BadInput
-from data.importers.files import LONGEST, Rows, check_whole
-from data.importers.rows import BadRow, Place, Report
+from gnomon.data.errors import BadInput
+from gnomon.data.importers.field_parsers import BadRow, Place, Report
+from gnomon.data.importers.text_files import LONGEST, Rows, check_whole
 
 MOST_ROWS = 100_000_000
 DENSEST = 100

@@ -1,8 +1,8 @@
-"""Alembic's entry: runs migrations on the connection that `data.schema` hands over."""
+"""Alembic's entry: runs migrations on the connection that `gnomon.data.storage.schema` hands over."""
 
 from alembic import context
 
-from data.tables import metadata
+from gnomon.data.storage.tables import metadata
 
 connection = context.config.attributes["connection"]
 context.configure(connection=connection, target_metadata=metadata, transactional_ddl=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from data.records import (
+from gnomon.data.records import (
     Arm,
     Condition,
     Facts,
@@ -21,7 +21,7 @@ from data.records import (
     VerdictState,
     trial_seed,
 )
-from data.store import Store
+from gnomon.data.storage.store import Store
 
 Errors = Mapping[str, Mapping[str, tuple[float, float]]]
 

@@ -68,7 +68,7 @@ def _interrupt(arguments: tuple[str, ...], after: str) -> tuple[int, str]:
 
 
 def _ids(folder: Path) -> set[str]:
-    from data.store import Store
+    from gnomon.data.storage.store import Store
 
     store = Store.open(f"sqlite:///{folder / 'gnomon.db'}")
     try:

@@ -11,9 +11,9 @@ import dashboard_demo as demo
 import pytest
 from dashboard_browser import calm
 
-from bench.browser import serving
-from data import shipped
-from data.store import Store
+from bench.support.browser import serving
+from gnomon.data import bundled
+from gnomon.data.storage.store import Store
 
 PICTURES = os.environ.get("GNOMON_SCREENSHOTS") == "1"
 collect_ignore = [] if PICTURES else ["test_dashboard_pictures.py"]
@@ -49,10 +49,10 @@ def urls(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 def _pictured(folder: Path) -> dict[str, str]:
     """Studies for the documentation's pictures: the published counts with a real fit, and a copy of the database that
     GNOMON_SCREENSHOT_STUDY names (the tests' demo study where it names none)."""
-    from stats.fit import fit_published
+    from gnomon.stats.fit import fit_published
 
     published = Store.open(f"sqlite:///{folder / 'published.db'}")
-    shipped.add_published(published)
+    bundled.add_published(published)
     published.set_study({"name": "published", "kind": "counts"})
     fit_published(published)
     published.close()

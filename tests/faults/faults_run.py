@@ -10,7 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE), str(HERE.parents[1]), str(HERE.parent / "generation"), str(HERE.parent / "dashboard")]
+sys.path[:0] = [str(HERE.parents[1]), str(HERE.parent / "support")]
 
 
 def main() -> None:
@@ -20,8 +20,8 @@ def main() -> None:
     from faults_studies import FIT, GENERATE, IMPORT, JUDGE
     from playwright.sync_api import sync_playwright
 
-    from bench.browser import ARGUMENTS, executable
-    from bench.machine import machine
+    from bench.support.browser import ARGUMENTS, executable
+    from bench.support.machine import machine
 
     cases = {case.name: case for case in (GENERATE, JUDGE, IMPORT, FIT)}
     parser = argparse.ArgumentParser()

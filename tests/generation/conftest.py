@@ -9,10 +9,10 @@ import pytest
 import torch
 from tiny_subjects import SMALL, TEMPLATE, byte_tokenizer, subject_of, tiny_model
 
-from data.records import Arm
-from generation.design import Design
-from generation.subjects import LoadedSubject, load_subject
-from generation.vectors import concept_vectors
+from gnomon.data.records import Arm
+from gnomon.generation.subjects.loading import LoadedSubject, load_subject
+from gnomon.generation.sweeps.trial_design import Design
+from gnomon.generation.vectors.concept_vectors import concept_vectors
 
 
 @pytest.fixture(scope="session", params=sorted(SMALL))

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from judging_server import Server
 
-from judging.config import JudgeConfig
+from gnomon.judging.config import JudgeConfig
 
 
 @pytest.fixture

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sys
 
-from data.store import Store
-from judging.config import JudgeConfig
-from judging.panel import run_panel
-from judging.remote import RemoteJudge
+from gnomon.data.storage.store import Store
+from gnomon.judging.config import JudgeConfig
+from gnomon.judging.judges.openai_compatible import RemoteJudge
+from gnomon.judging.runs.panel import run_panel
 
 if __name__ == "__main__":
     database, address, samples, concurrency = sys.argv[1:]

@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
-from data.records import Arm, Condition, Facts, JudgeVersion, Label, Span, Subject, Trial, Verdict, trial_seed
-from data.store import Store
-from stats.ladder import EVENT, INCOHERENT, REFUSED
+from gnomon.data.records import Arm, Condition, Facts, JudgeVersion, Label, Span, Subject, Trial, Verdict, trial_seed
+from gnomon.data.storage.store import Store
+from gnomon.stats.cells.outcome_classes import EVENT, INCOHERENT, REFUSED
 
 
 def facts_of(kind: str, arm: str, concept: str | None) -> Facts:
@@ -64,6 +64,6 @@ def add(store: Store) -> Callable[..., list[Trial]]:
 
 
 def split_of(id_: str) -> str:
-    from data.records import split_of as split
+    from gnomon.data.records import split_of as split
 
     return str(split(id_))

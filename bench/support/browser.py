@@ -1,0 +1,55 @@
+"""A served dashboard and a Chromium to look at it with, for measurements and for the tests."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from gnomon.dashboard.auth.roles import SECRETS
+from gnomon.dashboard.server import launch
+from gnomon.dashboard.server.studies import VARIABLE, encode
+
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+ARGUMENTS = (
+    "--no-sandbox",
+    "--disable-dev-shm-usage",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+)
+ANSWER = '.st-key-answer [data-testid="transcript"]'
+READY = '[data-testid="stApp"][data-test-script-state="notRunning"]'
+
+
+def executable() -> str | None:
+    """The machine's own Chromium; None leaves the choice to Playwright."""
+    return next((path for name in NAMES if (path := shutil.which(name))), None)
+
+
+@contextmanager
+def serving(
+    studies: Mapping[str, str],
+    log: Path,
+    settings: Mapping[str, str] | None = None,
+    secrets: Path = Path(SECRETS),
+) -> Iterator[str]:
+    """Address of a server that shows studies (name to URL), started exactly as `serve` starts it; its output in `log`.
+
+    `settings` are further environment variables, `secrets` the file of a login's.
+    """
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    environment = {**os.environ, VARIABLE: encode(list(studies.items())), **(settings or {})}
+    with log.open("wb") as out:
+        child = launch.start(launch.command("127.0.0.1", port, secrets), environment, out)
+        try:
+            launch.wait_until_up(f"http://127.0.0.1:{port}", child)
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            launch.end(child)

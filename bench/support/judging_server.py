@@ -1,0 +1,103 @@
+"""A loopback server for `bench/performance/measure_judging.py`, in a process of its own: answers after a wait, or fails as told."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import sys
+from collections import Counter
+from typing import ClassVar
+
+FACTS = {"claims_quote": "I notice", "claims": True, "concept_quote": "", "concept": "ocean", "coherent_quote": ""}
+FACTS |= {"coherent": True, "refused_quote": "", "refused": False}
+
+
+def answer(content: str, status: str = "200 OK", more: str = "") -> bytes:
+    """A whole HTTP answer."""
+    body = content.encode()
+    head = f"HTTP/1.1 {status}\r\nContent-Type: application/json\r\n{more}Content-Length: {len(body)}\r\n\r\n"
+    return head.encode() + body
+
+
+def completion(text: str) -> str:
+    """The protocol's wrapping of a reply."""
+    choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
+    usage = {"prompt_tokens": 900, "completion_tokens": 60, "total_tokens": 960}
+    whole = {"id": "x", "object": "chat.completion", "created": 1, "model": "m", "choices": [choice], "usage": usage}
+    return json.dumps(whole)
+
+
+def error(status: str, message: str, more: str = "") -> bytes:
+    """An error in the protocol's form."""
+    return answer(json.dumps({"error": {"message": message}}), status, more)
+
+
+GOOD = answer(completion(json.dumps(FACTS)))
+READY = answer(completion("ready"))
+LIMITED = error("429 Too Many Requests", "slow down", "Retry-After-Ms: 50\r\n")
+BROKEN = error("500 Internal Server Error", "broken")
+HALF = answer(completion('{"claims": tr'))
+CUT = answer(completion(json.dumps(FACTS))[:60])
+STATS = b"GET /stats"
+FAULTS = b"POST /faults"
+
+
+class Speaker(asyncio.Protocol):
+    """One connection; `faults`: 30 % 429, 5 % 500, 2 % broken JSON (half of it the protocol's own), 1 % hangs."""
+
+    counts: ClassVar[Counter[str]] = Counter()
+    wait = 0.05
+    faults = False
+    chance = random.Random(20)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Remember where to write."""
+        self._transport = transport
+        self._held = b""
+
+    def data_received(self, data: bytes) -> None:
+        """Answer every whole request that is there."""
+        self._held += data
+        while (end := self._held.find(b"\r\n\r\n")) >= 0:
+            head = self._held[:end].lower()
+            place = head.find(b"content-length:")
+            size = 0 if place < 0 else int(head[place + 15 :].split(b"\r\n")[0])
+            if len(self._held) < end + 4 + size:
+                return
+            request, self._held = self._held[: end + 4 + size], self._held[end + 4 + size :]
+            self._answer(request)
+
+    def _answer(self, request: bytes) -> None:
+        if request.startswith(STATS):
+            self._send(answer(json.dumps(Speaker.counts)))
+        elif request.startswith(FAULTS):
+            Speaker.faults, Speaker.counts = True, Counter()
+            self._send(answer("{}"))
+        elif b"ready. Write no JSON" in request:
+            asyncio.get_running_loop().call_later(Speaker.wait, self._send, READY)
+        elif (reply := self._drawn()) is not None:
+            asyncio.get_running_loop().call_later(Speaker.wait, self._send, reply)
+
+    def _drawn(self) -> bytes | None:
+        kinds = {"limited": 0.30, "broken": 0.05, "half": 0.01, "cut": 0.01, "hang": 0.01, "good": 0.62}
+        kind = Speaker.chance.choices(list(kinds), list(kinds.values()))[0] if Speaker.faults else "good"
+        Speaker.counts[kind] += 1
+        replies = {"limited": LIMITED, "broken": BROKEN, "half": HALF, "cut": CUT, "hang": None, "good": GOOD}
+        return replies[kind]
+
+    def _send(self, reply: bytes) -> None:
+        if not self._transport.is_closing() and isinstance(self._transport, asyncio.WriteTransport):
+            self._transport.write(reply)
+
+
+async def main() -> None:
+    """Serve on a free port and print it."""
+    server = await asyncio.get_running_loop().create_server(Speaker, "127.0.0.1", 0, backlog=512)
+    print(server.sockets[0].getsockname()[1], flush=True)
+    await server.serve_forever()
+
+
+if __name__ == "__main__":
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+    asyncio.run(main())

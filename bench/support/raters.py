@@ -1,0 +1,110 @@
+"""Raters who label by keyboard, each in a browser of their own and all at once; what they saw, saved and waited for."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from bench.support.browser import ANSWER, ARGUMENTS, READY, executable
+
+DENIES = {"n": "No", "0": "None", "s": "Sound", "e": "Engages"}
+TRIES = 20
+LOOKS, LOOK = 20, 0.05
+WATCH = """() => {
+  const inside = (node) => node.querySelector('[data-testid="transcript"]')
+    ?? [...node.querySelectorAll("*")].map((each) => each.shadowRoot && inside(each.shadowRoot)).find(Boolean);
+  const shown = () => {
+    const box = document.querySelector(".st-key-answer");
+    return box && inside(box)?.textContent;
+  };
+  window.lags = [];
+  addEventListener("keydown", (event) => {
+    if (event.key !== "Enter") return;
+    const pressed = performance.now(), before = shown();
+    const look = () => {
+      const now = shown();
+      if (now && now !== before) window.lags.push(performance.now() - pressed);
+      else if (performance.now() - pressed < 5000) requestAnimationFrame(look);
+    };
+    look();
+  }, true);
+}"""
+
+
+@dataclass
+class Session:
+    """One rater's session: answers shown and saved, in order, milliseconds from each saving press to the next one."""
+
+    rater: str
+    shown: list[str] = field(default_factory=list)
+    saved: list[str] = field(default_factory=list)
+    lags: list[float] = field(default_factory=list)
+    errors: int = 0
+
+
+async def crowd(address: str, study: str, raters: Sequence[str], seconds: float) -> list[Session]:
+    """All raters label a served study for so long, each in a browser context of their own."""
+    from playwright.async_api import async_playwright
+
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=executable(), args=list(ARGUMENTS))
+        pages = [await _opened(browser, f"{address}/label?study={study}&rater={rater}") for rater in raters]
+        end = time.monotonic() + seconds
+        sessions = await asyncio.gather(*(_rate(page, rater, end) for page, rater in zip(pages, raters, strict=True)))
+        await browser.close()
+    return list(sessions)
+
+
+async def _opened(browser: Any, url: str) -> Any:
+    page = await (await browser.new_context(viewport={"width": 1280, "height": 900})).new_page()
+    page.set_default_timeout(60_000)
+    await page.goto(url)
+    await page.locator(ANSWER).wait_for()
+    await page.wait_for_selector(READY)
+    await page.evaluate(WATCH)
+    return page
+
+
+async def _rate(page: Any, rater: str, end: float) -> Session:
+    session = Session(rater)
+    session.shown.append(await _answer(page))
+    while time.monotonic() < end:
+        for key, name in DENIES.items():
+            await _press_until(page, key, lambda name=name: _chosen(page, name))  # type: ignore[misc]
+        before = session.shown[-1]
+        await _press_until(page, "Enter", lambda before=before: _changed(page, before))  # type: ignore[misc]
+        session.saved.append(before)
+        session.shown.append(await _answer(page))
+    session.lags = list(await page.evaluate("window.lags"))
+    session.errors = await page.get_by_test_id("stException").count() + await page.get_by_test_id("stAlert").count()
+    return session
+
+
+async def _answer(page: Any) -> str:
+    return str(await page.locator(ANSWER).first.text_content())
+
+
+async def _changed(page: Any, before: str) -> bool:
+    found = page.locator(ANSWER)
+    return await found.count() == 1 and await found.text_content() not in (before, "")
+
+
+async def _chosen(page: Any, name: str) -> bool:
+    button = page.get_by_role("button", name=re.compile(rf"^{name}\b"))
+    return bool(await button.get_attribute("kind") == "primary")
+
+
+async def _press_until(page: Any, key: str, happened: Callable[[], Awaitable[bool]]) -> None:
+    """Press a key, again if need be: presses in the first moment of a transcript are dropped by design."""
+    for _ in range(TRIES):
+        await page.keyboard.press(key)
+        for _ in range(LOOKS):
+            await asyncio.sleep(LOOK)
+            if await happened():
+                await page.wait_for_selector(READY)  # until then buttons of the transcript before may stand there
+                return
+    raise RuntimeError(f"pressing {key} changed nothing")

@@ -1,0 +1,196 @@
+"""Re-analyses the published study from its counts and prints the tables of `docs/reanalysis.md`.
+
+    python -m bench.validity.reanalysis
+
+Everything but the judge's confusion counts comes from `data/published`; those are the counts that the study printed
+(both arms together) and, by arm, the ones that `gnomon calibrate` gives for its dev labels (`open-introspection`).
+"""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.stats import beta
+
+from gnomon.calibration.numerics.mcmc import summary
+from gnomon.calibration.numerics.rating_arrays import Floats
+from gnomon.calibration.posterior.single_judge import joint_difference, marginal
+from gnomon.data import bundled
+from gnomon.data.records import Arm, CountRow, Estimate
+from gnomon.data.storage.store import Store
+from gnomon.stats.estimands.selection_bounds import bounds, worst_case
+from gnomon.stats.fit import fit_published
+from gnomon.stats.inference.sampler import Settings
+
+Count = tuple[int, int]
+DRAWS = 200_000
+STEPS = (
+    ("Qwen2.5-14B-Instruct", "Qwen2.5-7B-Instruct"),
+    ("Qwen2.5-7B-Instruct", "Qwen2.5-3B-Instruct"),
+    ("Qwen2.5-14B-Instruct", "Qwen2.5-32B-Instruct"),
+    ("Qwen2.5-Coder-32B-Instruct", "Qwen2.5-32B-Instruct"),
+    ("Qwen-Coder-Insecure", "Qwen2.5-32B-Instruct"),
+    ("Qwen2.5-Coder-32B-Instruct", "Qwen-Coder-Insecure"),
+)
+
+
+@dataclass(frozen=True)
+class Judge:
+    """(right, all) of the judge: passes and fails in injection; anything but a denial, and denials, in control."""
+
+    name: str
+    injection: tuple[Count, Count]
+    control: tuple[Count, Count]
+
+
+POOLED = ((57, 57), (36, 43))
+BY_ARM = (
+    Judge("dev labels as first recorded, by arm", ((18, 18), (12, 15)), ((8, 8), (8, 8))),
+    Judge("dev labels as they stand, by arm", ((19, 19), (12, 14)), ((8, 8), (8, 8))),
+)
+
+
+def corrected(one: CountRow, zero: CountRow, judge: Judge) -> Estimate:
+    """Raw net detection with the judge's error by arm taken out; labels inform the errors alone."""
+    parts = [
+        marginal(apparent, *errors)
+        for apparent, errors in (
+            ((one.event, one.n), judge.injection),
+            ((zero.event + zero.refused, zero.n), judge.control),
+        )
+    ]
+    return joint_difference(*parts)
+
+
+def pooled(one: CountRow, zero: CountRow, seed: int = 1) -> Estimate:
+    """The same with one sensitivity and specificity of pass for both arms, as the study's calibration has it.
+
+    Draws of both are weighted by the chance of the counts of both arms, rates being flat.
+    """
+    random = np.random.default_rng(seed)
+    (hits, passes), (right, fails) = POOLED
+    se, sp = random.beta(hits + 1, passes - hits + 1, DRAWS), random.beta(right + 1, fails - right + 1, DRAWS)
+    arms = [
+        _passing(row.n - row.refused - row.event if row is zero else row.event, row.n, se, sp, random)
+        for row in (one, zero)
+    ]
+    weight = arms[0][1] * arms[1][1]
+    net = arms[0][0] - (1 - arms[1][0])
+    chosen = net[random.choice(DRAWS, DRAWS, p=weight / weight.sum())]
+    return summary(chosen)
+
+
+def _passing(k: int, n: int, se: Floats, sp: Floats, random: np.random.Generator) -> tuple[Floats, Floats]:
+    """A draw of the true pass rate for each (se, sp), and the chance of k passes in n given these."""
+    law = beta(k + 1, n - k + 1)
+    floor, top = law.cdf(1 - sp), law.cdf(se)
+    room = np.maximum(top - floor, 0.0)
+    seen = law.ppf(floor + random.random(len(se)) * room)
+    informed = np.maximum(se + sp - 1, 1e-9)
+    return np.clip((seen + sp - 1) / informed, 0, 1), room / informed
+
+
+def fitted() -> dict[str, Any]:
+    """The hierarchical fit of the published counts."""
+    with tempfile.TemporaryDirectory() as folder:
+        store = Store.open(f"sqlite:///{Path(folder) / 'published.db'}")
+        bundled.add_published(store)
+        row = fit_published(store, settings=Settings(draws=2000, tune=1000, chains=4), seed=1)
+        store.close()
+    result: dict[str, Any] = row["result"]
+    return result
+
+
+def main() -> None:
+    """Print the tables."""
+    _, counts = bundled.published_counts()
+    arms = {(row.subject, row.arm): row for row in counts}
+    result = fitted()
+    wanted = ("net_detection_raw", "net_detection_engaged")
+    figures = {(e["subject"], e["estimand"]): e for e in result["estimands"] if not e["by"]}
+    print("| model | raw | engaged | Lee bounds, with sampling error | no monotonicity |\n|---|---|---|---|---|")
+    for subject in dict.fromkeys(row.subject for row in counts):
+        one, zero = arms[subject, Arm.INJECTION], arms[subject, Arm.CONTROL]
+        table = (one.n - one.refused, one.n, one.event, zero.n - zero.refused, zero.n, zero.event)
+        lee, worst = bounds(*table), worst_case(*table)
+        shown = [_span(*(figures[subject, name][key] for key in ("mean", "low95", "high95"))) for name in wanted]
+        held = (
+            f"{_points(lee.low)} to {_points(lee.high)} ({_points(lee.interval_low)} to {_points(lee.interval_high)})"
+        )
+        print(f"| {subject} | {shown[0]} | {shown[1]} | {held} | {_points(worst[0])} to {_points(worst[1])} |")
+    print("\n| difference | raw | probability | engaged | probability |\n|---|---|---|---|---|")
+    pairs = {(c["estimand"], c["a"], c["b"]): c for c in result["contrasts"]}
+    for a, b in STEPS:
+        cells = [_contrast(pairs, name, a, b) for name in wanted]
+        print(f"| {a} over {b} | {' | '.join(cells)} |")
+    print("\n| slope per doubling | points | probability that it is positive |\n|---|---|---|")
+    for row in result["slope"]:
+        if row["estimand"] in wanted:
+            chance = f"{row['probability_positive']:.2f}"
+            print(f"| {row['estimand']} | {_span(row['mean'], row['low95'], row['high95'])} | {chance} |")
+    _beside(result, wanted)
+    print(
+        "\n| model | as judged | published calibration, both arms together |", " | ".join(j.name for j in BY_ARM), "|"
+    )
+    print("|---|---|---|---|---|")
+    for subject in dict.fromkeys(row.subject for row in counts):
+        one, zero = arms[subject, Arm.INJECTION], arms[subject, Arm.CONTROL]
+        raw = one.event / one.n - (zero.event + zero.refused) / zero.n
+        given = [pooled(one, zero), *(corrected(one, zero, judge) for judge in BY_ARM)]
+        print(f"| {subject} | {_points(raw)} | {' | '.join(_span(e.value, e.low, e.high) for e in given)} |")
+
+
+def _beside(result: dict[str, Any], wanted: tuple[str, ...]) -> None:
+    """The size ladder, the trends through the subjects as they are, where a further subject would lie."""
+    beside = result["comparisons"]
+    print("\n| step | raw | probability | engaged | probability |\n|---|---|---|---|---|")
+    steps: dict[tuple[str, str], list[str]] = {}
+    for row in beside["ladder"]:
+        size = _span(row["mean"], row["low95"], row["high95"]) if "mean" in row else "every step up"
+        steps.setdefault((row["from"], row["to"]), []).append(f"{size} | {_chance(row['probability'])}")
+    for (low, high), cells in steps.items():
+        print(f"| {low} to {high} | {' | '.join(cells)} |")
+    print("\n| trend per doubling through the models as they are | points | probability of rising |\n|---|---|---|")
+    for row in beside["slopes"]:
+        span = _span(row["mean"], row["low95"], row["high95"])
+        print(f"| {row['estimand']}, {row['variants']} | {span} | {_chance(row['probability_positive'])} |")
+    print("\n| a further instruct model of | raw | engaged |\n|---|---|---|")
+    sizes = sorted({row["parameters"] for row in beside["new_subject"]})
+    for size in sizes:
+        mine = {row["estimand"]: row for row in beside["new_subject"] if row["parameters"] == size}
+        spans = [_span(mine[name]["mean"], mine[name]["low95"], mine[name]["high95"]) for name in wanted]
+        print(f"| {size / 1e9:.1f} B | {' | '.join(spans)} |")
+    print("\n| model | bounds from the posterior, their 95 % limits |\n|---|---|")
+    for row in beside["bounds"]:
+        if row["assuming"] == "monotone":
+            ends = f"{_points(row['low'])} to {_points(row['high'])}"
+            print(f"| {row['subject']} | {ends} ({_points(row['low95'])} to {_points(row['high95'])}) |")
+
+
+def _contrast(pairs: dict[tuple[str, str, str], dict[str, Any]], name: str, a: str, b: str) -> str:
+    row, sign = (pairs[name, a, b], 1) if (name, a, b) in pairs else (pairs[name, b, a], -1)
+    ends = sorted((sign * row["low95"], sign * row["high95"]))
+    chance = row["probability"] if sign == 1 else 1 - row["probability"]
+    return f"{_span(sign * row['mean'], *ends)} | {_chance(chance)}"
+
+
+def _chance(probability: float) -> str:
+    if probability > 0.999:
+        return "> .999"
+    return "< .001" if probability < 0.001 else f"{probability:.3f}".lstrip("0")
+
+
+def _span(value: float, low: float, high: float) -> str:
+    return f"{_points(value)} ({_points(low)} to {_points(high)})"
+
+
+def _points(value: float) -> str:
+    return f"{100 * value:+.1f}"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,267 @@
+"""Chance-corrected agreement between raters, each figure with an interval; takes arrays and knows nothing of a study.
+
+Every coefficient is (pa - pe) / (1 - pe): observed agreement pa, agreement expected by chance pe. They differ in
+what they take chance to be. Intervals treat the units as a random sample of all units and the raters as fixed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.stats import norm, t
+from statsmodels.stats.inter_rater import cohens_kappa
+
+from gnomon.calibration.numerics.rating_arrays import (
+    TINY,
+    Floats,
+    Level,
+    as_ratings,
+    counts_table,
+    distance_weights,
+    named_weights,
+    square,
+    tally,
+)
+from gnomon.data.errors import BadInput, NotEnoughData
+from gnomon.data.records import Estimate
+
+Chance = Callable[[Floats], tuple[float, Floats]]
+
+
+def cohen_kappa(table: ArrayLike, *, confidence: float = 0.95, quantile: Literal["normal", "t"] = "normal") -> Estimate:
+    """Cohen's kappa of two raters.
+
+    Estimand: agreement beyond what two raters with these margins would reach by chance. Assumes that units are a
+    random sample and that both raters rated all of them. pa = share on the diagonal, pe = sum of products of
+    margins; standard error of Fleiss, Cohen and Everitt (1969), by statsmodels.
+
+    Parameters
+    ----------
+    table : array (q, q)
+        Counts: first rater's category by second rater's.
+    quantile : {"normal", "t"}
+        Interval from the normal law (as SAS does) or from Student's t with n - 1 degrees of freedom (Gwet).
+
+    Raises
+    ------
+    NotEnoughData
+        Where there are no units, or a rater used one category only: then chance explains all agreement there is.
+    """
+    counts = square(table)
+    shares = counts / counts.sum()
+    _need_variety(float(shares.sum(axis=0) @ shares.sum(axis=1)))
+    if (counts.sum(axis=0) > 0).sum() == 1 or (counts.sum(axis=1) > 0).sum() == 1:
+        raise NotEnoughData("agreement: one rater used one category only, so kappa is 0 whatever the other said")
+    result = cohens_kappa(counts)
+    freedom = int(counts.sum()) - 1
+    factor = norm.ppf(0.5 + confidence / 2) if quantile == "normal" else t.ppf(0.5 + confidence / 2, freedom)
+    return _estimate(float(result.kappa), float(result.std_kappa), float(factor), "Cohen's kappa", confidence)
+
+
+def fleiss_kappa(counts: ArrayLike, *, confidence: float = 0.95) -> Estimate:
+    """Fleiss' kappa of several raters; units may have different numbers of ratings.
+
+    Estimand: agreement beyond that of raters who all draw from the pooled category shares. pe = sum of squared
+    shares. Source: Fleiss (1971), with missing ratings and standard error by linearisation as in Gwet (2014).
+
+    Parameters
+    ----------
+    counts : array (units, q)
+        How many raters put the unit into each category.
+    """
+    table = counts_table(counts)
+
+    def chance(shares: Floats) -> tuple[float, Floats]:
+        return float(shares @ shares), 2 * shares
+
+    return _pooled(table, np.eye(table.shape[1]), chance, "Fleiss' kappa", confidence)
+
+
+def gwet_ac1(ratings: ArrayLike, *, categories: Sequence[float] | None = None, confidence: float = 0.95) -> Estimate:
+    """Gwet's AC1 of two or more raters.
+
+    Estimand: agreement beyond that of raters who guess at random on the units that are hard to rate. Unlike
+    kappa it stays near the observed agreement when one category is rare. pe = sum of p_k (1 - p_k) / (q - 1).
+    Source: Gwet (2008; 2014 for missing ratings). Assumes that missing ratings are missing at random.
+
+    Parameters
+    ----------
+    ratings : array (units, raters)
+        Category codes, NaN where a rater did not rate a unit.
+    categories : sequence of float, optional
+        All categories that could be chosen; by default those that were.
+    """
+    table, values = tally(ratings, categories)
+    return _gwet(table, np.eye(len(values)), "Gwet's AC1", confidence)
+
+
+def gwet_ac2(
+    ratings: ArrayLike,
+    weights: Literal["linear", "quadratic", "ordinal"] | ArrayLike,
+    *,
+    categories: Sequence[float] | None = None,
+    confidence: float = 0.95,
+) -> Estimate:
+    """Gwet's AC2: AC1 with partial credit, for ordered categories (Gwet 2014).
+
+    Parameters
+    ----------
+    ratings : array (units, raters)
+        Category codes, NaN where a rater did not rate a unit.
+    weights : {"linear", "quadratic", "ordinal"} or array (q, q)
+        Credit for each pair of categories, 1 on the diagonal; the named ones fall with the distance of the
+        codes, with its square, and with the number of categories spanned.
+    """
+    table, values = tally(ratings, categories)
+    credit = named_weights(weights, values) if isinstance(weights, str) else np.asarray(weights, dtype=float)
+    if credit.shape != (len(values), len(values)):
+        raise BadInput(f"weights of shape {credit.shape}: {len(values)} categories need a square of that size")
+    return _gwet(table, credit, "Gwet's AC2", confidence)
+
+
+def brennan_prediger(ratings: ArrayLike, *, confidence: float = 0.95) -> Estimate:
+    """Brennan and Prediger's kappa (1981): chance is a uniform guess, pe = 1 / q, over the categories in use.
+
+    Parameters
+    ----------
+    ratings : array (units, raters)
+        Category codes, NaN where a rater did not rate a unit.
+    """
+    table, values = tally(ratings, None)
+
+    def chance(shares: Floats) -> tuple[float, Floats]:
+        return 1 / len(shares), np.zeros_like(shares)
+
+    return _pooled(table, np.eye(len(values)), chance, "Brennan and Prediger's kappa", confidence)
+
+
+def krippendorff_alpha(ratings: ArrayLike, level: Level = "nominal", *, confidence: float = 0.95) -> Estimate:
+    """Krippendorff's alpha of two or more raters.
+
+    Estimand: 1 - observed / expected disagreement, chance being a random pairing of all values given. Only units
+    with two ratings or more count. Distances: nominal 0 or 1; ordinal by the ranks between; interval (a - b)^2;
+    ratio ((a - b) / (a + b))^2. Source: Krippendorff (2011) for the value; standard error by linearisation
+    (Gwet 2014) with the distances taken as fixed, Student's t with units - 1 degrees of freedom.
+
+    Parameters
+    ----------
+    ratings : array (units, raters)
+        Values, NaN where a rater did not rate a unit.
+    level : {"nominal", "ordinal", "interval", "ratio"}
+        Scale of measurement of the values.
+    """
+    table, values = tally(ratings, None)
+    table = table[_rated_twice(table)]
+    weights = distance_weights(level, values, table.sum(axis=0))
+    value, crude, influence = _alpha(table, weights)
+    return _from_influence(value, influence, crude, f"Krippendorff's alpha, {level}", confidence)
+
+
+def _alpha(table: Floats, weights: Floats) -> tuple[float, float, Floats]:
+    """Alpha, alpha without its small-sample correction, and the influence of each unit on the latter."""
+    given, total = table.sum(axis=1), table.sum()
+    mean, shares = total / len(table), table.sum(axis=0) / total
+    expected = float(shares @ weights @ shares)
+    _need_variety(expected)
+    paired = (table * (table @ weights - 1)).sum(axis=1) / (mean * (given - 1))
+    raw = float(paired.mean())
+    observed = raw + (1 - raw) / total
+    crude = (raw - expected) / (1 - expected)
+    uneven = (given - mean) / mean
+    chance = table @ weights @ shares / mean - expected * uneven
+    influence = (paired - observed * uneven - expected - 2 * (1 - crude) * (chance - expected)) / (1 - expected)
+    return float((observed - expected) / (1 - expected)), crude, influence
+
+
+def conger_kappa(ratings: ArrayLike, *, confidence: float = 0.95) -> Estimate:
+    """Conger's kappa (1980): Cohen's kappa for several raters, each with margins of its own; nominal.
+
+    Chance is the agreement expected of a random pair of raters given their own margins. Standard error by
+    linearisation, Student's t with units - 1 degrees of freedom. Assumes that missing ratings are missing at
+    random.
+
+    Parameters
+    ----------
+    ratings : array (units, raters)
+        Category codes, NaN where a rater did not rate a unit.
+    """
+    values = as_ratings(ratings)
+    values = values[~np.isnan(values).all(axis=1)][:, ~np.isnan(values).all(axis=0)]
+    hits = (values[:, :, None] == np.unique(values[~np.isnan(values)])).astype(float)
+    rated = hits.sum(axis=2)
+    twice = _rated_twice(hits.sum(axis=1))
+    margins = hits.sum(axis=0) / rated.sum(axis=0)[:, None]
+    slopes = (margins.sum(axis=0) - margins) / (len(margins) * (len(margins) - 1))
+    expected = float((slopes * margins).sum())
+    _need_variety(expected)
+    moved = (hits - rated[:, :, None] * margins) * (len(values) / rated.sum(axis=0))[:, None]
+    observed = np.zeros(len(values))
+    observed[twice] = _observed(hits.sum(axis=1)[twice], np.eye(hits.shape[2])) - expected
+    observed *= len(values) / twice.sum()
+    value = float(observed.mean()) / (1 - expected)
+    influence = (observed - (1 - value) * 2 * np.einsum("urq,rq->u", moved, slopes)) / (1 - expected)
+    return _from_influence(value, influence, value, "Conger's kappa", confidence)
+
+
+def _gwet(table: Floats, weights: Floats, method: str, confidence: float) -> Estimate:
+    q = table.shape[1]
+    _need_variety(1.0 if q == 1 else 0.0)
+    scale = float(weights.sum()) / (q * (q - 1))
+
+    def chance(shares: Floats) -> tuple[float, Floats]:
+        return scale * float((shares * (1 - shares)).sum()), scale * (1 - 2 * shares)
+
+    return _pooled(table, weights, chance, method, confidence)
+
+
+def _pooled(table: Floats, weights: Floats, chance: Chance, method: str, confidence: float) -> Estimate:
+    """A coefficient whose chance term is a function of the pooled shares, with its linearised standard error.
+
+    `chance` gives pe and its gradient in the shares. Units with one rating inform the shares only.
+    """
+    table = table[table.sum(axis=1) >= 1]
+    twice = _rated_twice(table)
+    each = table / table.sum(axis=1, keepdims=True)
+    shares = each.mean(axis=0)
+    expected, gradient = chance(shares)
+    _need_variety(expected)
+    observed = np.zeros(len(table))
+    observed[twice] = (_observed(table[twice], weights) - expected) * len(table) / twice.sum()
+    value = float(observed.mean()) / (1 - expected)
+    influence = (observed - (1 - value) * ((each - shares) @ gradient)) / (1 - expected)
+    return _from_influence(value, influence, value, method, confidence)
+
+
+def _observed(table: Floats, weights: Floats) -> Floats:
+    """Weighted share of agreeing pairs of ratings in each unit (which has two or more)."""
+    given = table.sum(axis=1)
+    agreeing: Floats = (table * (table @ weights - 1)).sum(axis=1) / (given * (given - 1))
+    return agreeing
+
+
+def _from_influence(value: float, influence: Floats, centre: float, method: str, confidence: float) -> Estimate:
+    n = len(influence)
+    if n < 2:
+        raise NotEnoughData("agreement: one unit gives no interval: rate more of them")
+    error = float(np.sqrt(((influence - centre) ** 2).sum() / (n * (n - 1))))
+    return _estimate(value, error, float(t.ppf(0.5 + confidence / 2, n - 1)), method, confidence)
+
+
+def _estimate(value: float, error: float, factor: float, method: str, confidence: float) -> Estimate:
+    low, high = max(-1.0, value - factor * error), min(1.0, value + factor * error)
+    return Estimate(value, min(low, value), max(high, value), error, confidence, method)
+
+
+def _rated_twice(table: Floats) -> NDArray[np.bool_]:
+    twice: NDArray[np.bool_] = table.sum(axis=1) >= 2
+    if not twice.any():
+        raise NotEnoughData("agreement: no unit has two ratings: have a second rater label some of them")
+    return twice
+
+
+def _need_variety(expected: float) -> None:
+    if expected > 1 - TINY:
+        raise NotEnoughData("agreement: every rating is the same, so chance explains all of it: no coefficient exists")

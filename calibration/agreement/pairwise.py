@@ -1,0 +1,120 @@
+"""Who agrees with whom: every pair of judges and raters, and each kind as a group, by outcome."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from itertools import combinations
+from typing import cast
+
+import numpy as np
+import pandas as pd
+
+from gnomon.calibration.agreement.coefficients import cohen_kappa, gwet_ac1, krippendorff_alpha
+from gnomon.calibration.numerics.proportions import wilson
+from gnomon.calibration.observations.frames import judge_splits
+from gnomon.calibration.queue.label_sampling import BY_VERDICT
+from gnomon.data.errors import NotEnoughData
+from gnomon.data.outcomes import Outcome
+from gnomon.data.records import Estimate, RaterRole
+
+JUDGE = "judge"
+RATER = "rater"
+CODES = {str(outcome): float(code) for code, outcome in enumerate(Outcome)}
+
+_NOBODY = pd.MultiIndex.from_arrays([[], []], names=["kind", "name"])
+
+Figures = dict[str, object]
+
+
+def readings(
+    judges: pd.DataFrame, judged: Sequence[pd.DataFrame], labels: pd.DataFrame, splits: Sequence[str] | None = None
+) -> pd.DataFrame:
+    """Outcomes of the newest version of each judge and of the raters, each on the splits that measure judges.
+
+    Parameters
+    ----------
+    judges : DataFrame
+        Judge versions as of `gnomon.calibration.observations.frames.judge_frame`, the newest of each name first.
+    judged : sequence of DataFrame
+        What each of them said (`gnomon.calibration.error_rates.confusion.judged_trials`).
+    labels : DataFrame
+        `gnomon.calibration.labels.views.rater_labels` of a view.
+    splits : sequence of str, optional
+        As in `judge_splits`.
+
+    Returns
+    -------
+    DataFrame
+        As of `side_by_side`.
+    """
+    newest: dict[str, pd.DataFrame] = {}
+    for name, each in zip(judges["name"], judged, strict=True):
+        newest.setdefault(str(name), each)
+    kinds = set(judges["kind"]) or {""}
+    measuring = {split for kind in kinds for split in judge_splits(str(kind), splits)}
+    return side_by_side(newest, labels[labels["split"].isin(measuring)])
+
+
+def side_by_side(heard: Mapping[str, pd.DataFrame], labels: pd.DataFrame) -> pd.DataFrame:
+    """Outcomes as codes, one row a trial, one column a (kind, name) of judge or rater, NaN where it said nothing.
+
+    From each judge's trials and outcomes by name, and the labels of raters. Labels of transcripts that were picked
+    for what judges say of them are left out: there they disagree by choice.
+    """
+    plain = (labels["role"] == str(RaterRole.RATER)) & ~labels["stratum"].isin(BY_VERDICT)
+    labels = labels[plain]
+    columns = {(JUDGE, name): rows for name, rows in heard.items()}
+    columns |= {(RATER, str(name)): rows for name, rows in labels.groupby("rater")}
+    codes = {key: rows.set_index("trial")["outcome"].map(CODES) for key, rows in columns.items()}
+    wide = pd.DataFrame(codes, dtype=float)
+    wide.columns = pd.MultiIndex.from_tuples(list(codes), names=["kind", "name"]) if codes else _NOBODY
+    return wide.rename_axis("trial").sort_index()
+
+
+def pair_agreement(wide: pd.DataFrame) -> list[Figures]:
+    """Each pair of judges and raters: n, agreement (share), Cohen's kappa, AC1, alpha; None where undefined."""
+    columns = cast("list[tuple[str, str]]", wide.columns.to_list())
+    return [_pair(wide, one, other) for one, other in combinations(columns, 2)]
+
+
+def group_agreement(wide: pd.DataFrame) -> list[Figures]:
+    """All judges together, all raters together (where there are two or more): n, AC1 and alpha."""
+    kinds = wide.columns.get_level_values("kind")
+    groups = [(kind, wide.loc[:, kinds == kind].to_numpy(dtype=float)) for kind in (JUDGE, RATER)]
+    return [
+        {
+            "group": f"{kind}s",
+            "members": values.shape[1],
+            "n": int(((~np.isnan(values)).sum(axis=1) >= 2).sum()),
+            "ac1": _defined(partial(gwet_ac1, values, categories=list(CODES.values()))),
+            "alpha": _defined(partial(krippendorff_alpha, values)),
+        }
+        for kind, values in groups
+        if values.shape[1] > 1
+    ]
+
+
+def _pair(wide: pd.DataFrame, one: tuple[str, str], other: tuple[str, str]) -> Figures:
+    values = wide[[one, other]].dropna().to_numpy(dtype=float)
+    table = np.zeros((len(CODES), len(CODES)))
+    np.add.at(table, (values[:, 0].astype(int), values[:, 1].astype(int)), 1)
+    same = float(np.trace(table))
+    return {
+        "a": one[1],
+        "a_kind": one[0],
+        "b": other[1],
+        "b_kind": other[0],
+        "n": len(values),
+        "agreement": _defined(partial(wilson, same, float(len(values)))),
+        "cohen": _defined(partial(cohen_kappa, table)),
+        "ac1": _defined(partial(gwet_ac1, values, categories=list(CODES.values()))),
+        "alpha": _defined(partial(krippendorff_alpha, values)),
+    }
+
+
+def _defined(figure: Callable[[], Estimate]) -> Estimate | None:
+    try:
+        return figure()
+    except NotEnoughData:
+        return None

@@ -1,0 +1,235 @@
+"""Charts of the audit: pure functions from tidy frames (`gnomon.calibration.audit.audit_frames`) to Altair charts, without a theme."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import altair as alt
+import pandas as pd
+
+from gnomon.calibration.audit.audit_frames import MEASURES, METHOD_NAMES
+from gnomon.calibration.error_rates.confusion import CLASSES
+from gnomon.calibration.plotting.theme import BLUE, GREY, LABEL_SIZE, WHITE_TEXT_FROM, arm_scale, share_scale
+from gnomon.data.records import Arm
+
+CELL = 74
+ROW = 26
+WIDTH = 240
+ARMS = [str(arm) for arm in Arm]
+INK = "#262730"
+SHARE_TICKS = [0, 0.25, 0.5, 0.75, 1]
+CHOSEN = "chosen"
+"""Name of the selection that a cell of a matrix makes when it is clicked: its fields are the cell's names."""
+
+
+def confusion_heat_map(classes: pd.DataFrame, *, judge: str) -> Any:
+    """Label against verdict in each arm, as share of each label's row, with counts and 95 % intervals.
+
+    Parameters
+    ----------
+    classes : DataFrame
+        `tidy.classes`: arm, truth, verdict, n, of, share, low, high.
+    judge : str
+        Name for the title.
+    """
+    shown = classes.assign(
+        count=[f"{n} of {of}" for n, of in zip(classes["n"], classes["of"], strict=True)],
+        range=[_range(low, high) for low, high in zip(classes["low"], classes["high"], strict=True)],
+    )
+    base = alt.Chart(shown).encode(
+        x=alt.X("verdict:N", sort=CLASSES, title="Judge says", axis=alt.Axis(labelAngle=0, ticks=False, domain=False)),
+        y=alt.Y("truth:N", sort=CLASSES, title="Label says", axis=alt.Axis(ticks=False, domain=False)),
+        tooltip=[
+            alt.Tooltip("arm:N", title="Arm"),
+            alt.Tooltip("truth:N", title="Label"),
+            alt.Tooltip("verdict:N", title="Verdict"),
+            alt.Tooltip("count:N", title="Transcripts"),
+            alt.Tooltip("share:Q", title="Share of the label's row", format=".1%"),
+            alt.Tooltip("low:Q", title="95 % from", format=".1%"),
+            alt.Tooltip("high:Q", title="to", format=".1%"),
+        ],
+    )
+    share = alt.Color("share:Q", title="Share of row", scale=share_scale(), legend=alt.Legend(format=".0%"))
+    cells = _chosen(base.mark_rect(cornerRadius=3, cursor="pointer").encode(color=share), "arm", "truth", "verdict")
+    ink = alt.condition(alt.datum.share > WHITE_TEXT_FROM, alt.value("white"), alt.value(INK))
+    counts = base.mark_text(dy=-8, fontSize=LABEL_SIZE + 1, fontWeight=600).encode(text="count:N", color=ink)
+    ranges = base.mark_text(dy=9, fontSize=LABEL_SIZE - 1).encode(text="range:N", color=ink)
+    layered = alt.layer(cells, counts, ranges).properties(width=4 * CELL, height=alt.Step(CELL * 0.75))
+    heading = _title(
+        f"What {judge} says of transcripts whose label is known",
+        "Count of each label's transcripts, 95 % interval of the share below it. The diagonal is agreement.",
+    )
+    return layered.facet(facet=alt.Facet("arm:N", sort=ARMS, title=None), columns=2, title=heading)
+
+
+def error_rates(rates: pd.DataFrame) -> Any:
+    """Sensitivity, specificity and Youden's J of each judge by arm, with 95 % intervals.
+
+    Parameters
+    ----------
+    rates : DataFrame
+        `tidy.rates`: judge, arm, measure, value, low, high, of.
+    """
+    floor = min(0.0, rates["low"].min()) if len(rates) else 0.0
+    axis = alt.Axis(values=SHARE_TICKS, grid=True, format=".2f")
+    base = _by_arm(rates).encode(
+        x=alt.X("value:Q", title=None, scale=alt.Scale(domain=[floor, 1]), axis=axis),
+    )
+    layered = alt.layer(_zero(rates), *_points(base)).properties(width=WIDTH, height=alt.Step(ROW))
+    heading = _title(
+        "How well each judge reads each arm",
+        "Events found, non-events passed over, and both together; 95 % intervals. J of 0 is a coin.",
+    )
+    return layered.facet(column=alt.Column("measure:N", sort=list(MEASURES.values()), title=None), title=heading)
+
+
+def youden_differences(differences: pd.DataFrame) -> Any:
+    """Difference of Youden's J between arms, by judge, with 95 % intervals and a line at no difference.
+
+    Parameters
+    ----------
+    differences : DataFrame
+        `tidy.differences`: judge, arms, value, low, high.
+    """
+    base = alt.Chart(differences).encode(
+        y=alt.Y("judge:N", sort=None, title=None),
+        x=alt.X(
+            "value:Q",
+            title="Difference of Youden's J",
+            scale=alt.Scale(domain=[-1, 1], clamp=True),
+            axis=alt.Axis(tickCount=4, grid=True),
+        ),
+        color=alt.value(BLUE),
+        tooltip=[alt.Tooltip("judge:N", title="Judge"), alt.Tooltip("arms:N", title="Arms"), *_interval_tips(".2f")],
+    )
+    layered = alt.layer(_zero(differences), *_points(base)).properties(width=WIDTH, height=alt.Step(ROW))
+    heading = _title(
+        "Does the judge err alike in both arms?",
+        "An interval away from 0 means that one correction for both arms would be wrong.",
+    )
+    return layered.facet(
+        column=alt.Column("arms:N", sort=list(differences["arms"].unique()), title=None), title=heading
+    )
+
+
+def agreement_matrix(agreement: pd.DataFrame, *, coefficient: str = "Gwet's AC1") -> Any:
+    """Agreement of each pair of judges and raters on the outcome, with 95 % interval and number of transcripts.
+
+    Parameters
+    ----------
+    agreement : DataFrame
+        `tidy.agreement`: a, b, coefficient, value, low, high, n.
+    coefficient : str
+        Which coefficient to show (`tidy.COEFFICIENTS`).
+    """
+    rows = agreement[agreement["coefficient"] == coefficient]
+    order = list(dict.fromkeys([*rows["a"], *rows["b"]]))
+    shown = rows.assign(
+        figure=[f"{value:.2f}" for value in rows["value"]],
+        range=[f"{low:.2f} to {high:.2f}" for low, high in zip(rows["low"], rows["high"], strict=True)],
+        size=[f"n = {n}" for n in rows["n"]],
+    )
+    base = alt.Chart(shown).encode(
+        x=alt.X("a:N", sort=order, title=None, axis=alt.Axis(labelAngle=0, orient="top", domain=False, ticks=False)),
+        y=alt.Y("b:N", sort=order, title=None, axis=alt.Axis(domain=False, ticks=False)),
+        tooltip=[
+            alt.Tooltip("a:N", title="One"),
+            alt.Tooltip("b:N", title="Other"),
+            *_interval_tips(".2f"),
+            alt.Tooltip("n:Q", title="Transcripts both read"),
+        ],
+    )
+    colour = alt.Color("value:Q", title=coefficient, scale=share_scale())
+    ink = alt.condition(alt.datum.value > WHITE_TEXT_FROM, alt.value("white"), alt.value(INK))
+    texts = [
+        base.mark_text(dy=-15, fontSize=LABEL_SIZE + 2, fontWeight=600).encode(text="figure:N", color=ink),
+        base.mark_text(dy=1, fontSize=LABEL_SIZE - 1).encode(text="range:N", color=ink),
+        base.mark_text(dy=16, fontSize=LABEL_SIZE - 1).encode(text="size:N", color=ink),
+    ]
+    heading = _title(
+        f"{coefficient} between judges and raters",
+        "On the five outcomes; 95 % interval and number of transcripts that both read.",
+    )
+    size = alt.Step(CELL * 1.6)
+    cells = _chosen(base.mark_rect(cornerRadius=3, cursor="pointer").encode(color=colour), "a", "b")
+    return alt.layer(cells, *texts).properties(width=size, height=alt.Step(CELL * 0.9), title=heading)
+
+
+def corrections(comparison: pd.DataFrame, *, judge: str) -> Any:
+    """The event rate of each arm by each method side by side, with 95 % intervals; refusals are said so.
+
+    Parameters
+    ----------
+    comparison : DataFrame
+        `tidy.comparison`: judge, arm, method, value, low, high, judged, labelled, reason.
+    judge : str
+        The judge to show.
+    """
+    rows = comparison[comparison["judge"] == judge]
+    base = alt.Chart(rows).encode(
+        y=alt.Y("method:N", sort=list(METHOD_NAMES.values()), title=None),
+        x=alt.X(
+            "value:Q", title="Events", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format=".0%", values=SHARE_TICKS)
+        ),
+        color=alt.Color("arm:N", scale=arm_scale(), legend=None),
+        tooltip=[
+            alt.Tooltip("arm:N", title="Arm"),
+            alt.Tooltip("method:N", title="Method"),
+            *_interval_tips(".1%"),
+            alt.Tooltip("judged:Q", title="Transcripts judged"),
+            alt.Tooltip("labelled:Q", title="of them labelled"),
+            alt.Tooltip("reason:N", title="Refused because"),
+        ],
+    )
+    given, refused = alt.datum.reason == None, alt.datum.reason != None  # noqa: E711
+    word = base.transform_filter(refused).mark_text(align="left", fontStyle="italic", fontSize=LABEL_SIZE - 1)
+    said = word.encode(x=alt.value(4), text=alt.value("refused"), color=alt.value(GREY))
+    layered = alt.layer(*_points(base.transform_filter(given)), said).properties(width=WIDTH, height=alt.Step(ROW))
+    heading = _title(
+        f"How often the event occurs, as {judge} reads it and corrected",
+        "95 % intervals. Methods that use the judge's error rates need a judge that knows events from others.",
+    )
+    return layered.facet(column=alt.Column("arm:N", sort=ARMS, title=None), title=heading)
+
+
+def _chosen(cells: Any, *fields: str) -> Any:
+    return cells.add_params(alt.selection_point(name=CHOSEN, fields=list(fields), on="click"))
+
+
+def _there(frame: pd.DataFrame) -> alt.Legend:
+    """A legend of the arms that are there, of all that have a colour."""
+    return alt.Legend(orient="bottom", values=[arm for arm in ARMS if arm in set(frame["arm"])])
+
+
+def _by_arm(frame: pd.DataFrame) -> Any:
+    tips = [alt.Tooltip(f"{key}:N", title=key.capitalize()) for key in ("judge", "arm", "measure")]
+    return alt.Chart(frame).encode(
+        y=alt.Y("judge:N", sort=None, title=None),
+        yOffset=alt.YOffset("arm:N", sort=ARMS),
+        color=alt.Color("arm:N", title="Arm", scale=arm_scale(), sort=ARMS, legend=_there(frame)),
+        tooltip=[*tips, *_interval_tips(".2f"), alt.Tooltip("of:Q", title="Labelled transcripts")],
+    )
+
+
+def _points(base: Any) -> list[Any]:
+    return [
+        base.mark_rule(strokeWidth=2.5).encode(x="low:Q", x2="high:Q"),
+        base.mark_point(filled=True, size=80, opacity=1),
+    ]
+
+
+def _zero(frame: pd.DataFrame) -> Any:
+    return alt.Chart(frame).mark_rule(strokeDash=[4, 4], color=GREY).encode(x=alt.datum(0))
+
+
+def _interval_tips(format_: str) -> list[alt.Tooltip]:
+    names = {"value": "Estimate", "low": "95 % from", "high": "to"}
+    return [alt.Tooltip(f"{key}:Q", title=name, format=format_) for key, name in names.items()]
+
+
+def _range(low: float, high: float) -> str:
+    return f"{100 * low:.0f}–{100 * high:.0f} %"
+
+
+def _title(text: str, note: str) -> alt.TitleParams:
+    return alt.TitleParams(text, subtitle=note)

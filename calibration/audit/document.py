@@ -1,0 +1,362 @@
+"""The audit: may these judges be trusted, in which arm, with which labels; one document, ready for JSON."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, is_dataclass
+from typing import Any
+
+import pandas as pd
+from sqlalchemy import func, select
+
+from gnomon.calibration.agreement.pairwise import group_agreement, pair_agreement, readings
+from gnomon.calibration.audit import narrative
+from gnomon.calibration.audit.contradictions import contradictions
+from gnomon.calibration.audit.drift import consistency, drift
+from gnomon.calibration.audit.revisions import revisions
+from gnomon.calibration.correction.methods import Correction, corrections, obstacle
+from gnomon.calibration.correction.panel_summary import nobody, of_panel
+from gnomon.calibration.error_rates.by_stratum import rates, strata
+from gnomon.calibration.error_rates.confusion import (
+    Evidence,
+    by_arm,
+    class_table,
+    confusion,
+    judged_trials,
+    paired,
+    spoken,
+    spoken_versions,
+    truths,
+    verdict_states,
+    verdict_times,
+    youden_differences,
+)
+from gnomon.calibration.labels.views import VIEWS, disagreements, rater_labels, reference
+from gnomon.calibration.observations.frames import judge_frame, judge_splits
+from gnomon.calibration.posterior.verdict_patterns import UNHEARD, PanelReading, panel_reading
+from gnomon.data.errors import NotEnoughData
+from gnomon.data.records import Arm, Estimate, Exposure, Split, VerdictState
+from gnomon.data.storage.store import Store
+from gnomon.data.storage.tables import events
+
+LOOK = "test_split_look"
+NEEDED = (Arm.INJECTION, Arm.CONTROL)
+
+
+@dataclass(frozen=True, slots=True)
+class _Measured:
+    """Judges (frame of `judge_frame`), what each said, how its calls ended and when, and whether it repeats itself."""
+
+    judges: pd.DataFrame
+    splits: Sequence[str] | None
+    judged: Sequence[pd.DataFrame]
+    states: pd.DataFrame
+    times: pd.DataFrame
+    repeats: dict[str, Any]
+    panel: PanelReading | None
+
+
+def audit(
+    store: Store, *, view: str = "blind", judges: Sequence[str] | None = None, splits: Sequence[str] | None = None
+) -> dict[str, Any]:
+    """Measure judges against the labels of one view.
+
+    Parameters
+    ----------
+    store : Store
+    view : {"blind", "first", "current"}
+        Which labels count (`gnomon.calibration.labels.views`).
+    judges : sequence of str, optional
+        Names or versions; by default the newest version of each judge that has spoken.
+    splits : sequence of str, optional
+        Splits to measure on. By default all for judges that were imported with their verdicts, and all but
+        `train` for others, which may have learnt from it.
+
+    Returns
+    -------
+    dict
+        `view` and the keys of `audit_views`, with comparison, agreement, disagreements and labelled (trials with
+        a label) of this view alone.
+
+    Notes
+    -----
+    Every call that measures on labels of the test split is logged as an event and counted.
+    """
+    measured = _measure(store, judge_frame(store, judges), splits)
+    labels = {view: truths(store, view)}
+    found = {view: paired(measured.judged, labels[view])}
+    seen = _view(store, measured, view, found[view])
+    plain: dict[str, Any] = _plain(
+        {
+            "view": view,
+            "labelled": len(labels[view]),
+            "judges": _entries(measured, found),
+            "comparison": _comparisons(measured, found, {view: seen["together"]}),
+            **seen,
+            **_common(store, measured, found),
+        }
+    )
+    return plain
+
+
+def audit_views(
+    store: Store,
+    *,
+    views: Sequence[str] = VIEWS,
+    judges: Sequence[str] | None = None,
+    splits: Sequence[str] | None = None,
+) -> dict[str, Any]:
+    """Measure every judge version against the labels of each view: what `gnomon calibrate` prints.
+
+    Parameters
+    ----------
+    store : Store
+    views : sequence of {"blind", "first", "current"}
+    judges : sequence of str, optional
+        Names or versions; by default every version that has spoken.
+    splits : sequence of str, optional
+        As in `audit`.
+
+    Returns
+    -------
+    dict
+        `views`. `judges`, one entry for each version and view: judge (name), version, kind, newest (of its name),
+        labels (the view), labelled (trials measured on), exposure (what their raters had seen), splits, states
+        (share of calls by how they ended), overall and strata (tp, fp, fn, tn, sensitivity, specificity, accuracy,
+        youden: at the top for the study's pass and fail, again under as_pass, and for the event under as_event;
+        strata also with pooled rates, correctable and reason), classes (outcome class by label and verdict), youden
+        (of the event, by arm and differences), correctable (in injection and control both), correctable_arms,
+        weighted, reasons (why it may not be corrected), notes, drift, consistency and verdict (the answer in words).
+        `comparison`: event rate by judge, view, arm and method, with the reason where a method is refused.
+        `agreement` (pairs and groups), `together` (all judges: `gnomon.calibration.correction.panel_summary`), `disagreements` and
+        `labelled`, each by view. `revisions`,
+        `contradictions` and `test_split_looks`. An estimate is {value, low, high, se, level, method}, or None
+        where it is undefined.
+
+    Notes
+    -----
+    A call that measures on labels of the test split is one look, however many views and judges it has.
+    """
+    measured = _measure(store, judge_frame(store, spoken_versions(store) if judges is None else judges), splits)
+    labels = {view: truths(store, view) for view in views}
+    found = {view: paired(measured.judged, labels[view]) for view in views}
+    each = {view: _view(store, measured, view, found[view]) for view in views}
+    plain: dict[str, Any] = _plain(
+        {
+            "views": list(views),
+            "labelled": {view: len(part) for view, part in labels.items()},
+            "judges": _entries(measured, found),
+            "comparison": _comparisons(measured, found, {view: part["together"] for view, part in each.items()}),
+            **{
+                key: {view: part[key] for view, part in each.items()}
+                for key in ("disagreements", "agreement", "together")
+            },
+            **_common(store, measured, found),
+        }
+    )
+    return plain
+
+
+def looks(store: Store) -> int:
+    """How often judges were measured on the labels of the test split."""
+    query = select(func.count().label("n")).select_from(events).where(events.c.kind == LOOK)
+    return int(store.frame(query)["n"].iloc[0])
+
+
+def _measure(store: Store, judges: pd.DataFrame, splits: Sequence[str] | None) -> _Measured:
+    versions = judges["version"].tolist()
+    newest = judges["version"].isin(judge_frame(store)["version"])
+    heard = spoken(store, versions)
+    return _Measured(
+        judges=judges.assign(newest=newest),
+        splits=splits,
+        judged=judged_trials(store, versions, splits=splits, heard=heard),
+        states=verdict_states(store, versions),
+        times=verdict_times(store, versions),
+        repeats={version: consistency(store, version) for version in versions},
+        panel=_reading(store, judges, splits, heard),
+    )
+
+
+def _view(store: Store, measured: _Measured, view: str, found: Sequence[Evidence]) -> dict[str, Any]:
+    labels = rater_labels(store, view)
+    wide = readings(measured.judges, measured.judged, labels, measured.splits)
+    agreement = {"pairs": pair_agreement(wide), "groups": group_agreement(wide)}
+    everyone = _together(measured, reference(labels), found)
+    return {"disagreements": len(disagreements(store, view)), "agreement": agreement, "together": everyone}
+
+
+def _together(measured: _Measured, labels: pd.DataFrame, found: Sequence[Evidence]) -> dict[str, Any]:
+    if measured.panel is None:
+        return nobody(UNHEARD)
+    return of_panel(measured.panel, labels, dict(zip(measured.judges["version"], found, strict=True)))
+
+
+def _common(store: Store, measured: _Measured, found: dict[str, list[Evidence]]) -> dict[str, Any]:
+    """What does not depend on the view, the look at the test split among it."""
+    changed = revisions(store)
+    changed["confusion"] = _first_and_current(store, measured, found) if changed["n"] else []
+    _log_look(store, measured, found)
+    return {
+        "revisions": {**changed, "words": narrative.revisions(changed)},
+        "contradictions": contradictions(store),
+        "test_split_looks": looks(store),
+    }
+
+
+def _first_and_current(store: Store, measured: _Measured, found: dict[str, list[Evidence]]) -> list[dict[str, Any]]:
+    """Counts of pass and fail of each judge by the labels as first given and as they stand."""
+    views = {
+        view: found[view] if view in found else paired(measured.judged, truths(store, view))
+        for view in ("first", "current")
+    }
+    return [
+        {"judge": judge.name, "version": judge.version}
+        | {view: _counts(every[place].pairs) for view, every in views.items()}
+        for place, judge in enumerate(measured.judges.itertuples())
+    ]
+
+
+def _counts(pairs: pd.DataFrame) -> dict[str, int]:
+    counted = confusion(pairs, "passed")
+    return {"tp": counted.tp, "fp": counted.fp, "fn": counted.fn, "tn": counted.tn}
+
+
+def _log_look(store: Store, measured: _Measured, found: dict[str, list[Evidence]]) -> None:
+    pairs = [each.pairs for every in found.values() for each in every]
+    seen = {trial for rows in pairs for trial in rows.loc[rows["split"] == str(Split.TEST), "trial"]}
+    if seen:
+        versions = measured.judges["version"].tolist()
+        store.log(LOOK, {"views": list(found), "judges": versions, "labels": len(seen)})
+
+
+def _entries(measured: _Measured, found: dict[str, list[Evidence]]) -> list[dict[str, Any]]:
+    entries = []
+    for place, judge in enumerate(measured.judges.itertuples()):
+        known: list[tuple[pd.DataFrame, dict[str, Any]]] = []
+        for view, every in found.items():
+            pairs = every[place].pairs
+            figures = next((figures for other, figures in known if other.equals(pairs)), None)
+            if figures is None:
+                figures = _figures(measured, judge, every[place])
+                known.append((pairs, figures))
+            entries.append(_judge(measured, judge, figures, view))
+    return entries
+
+
+def _judge(measured: _Measured, judge: Any, figures: dict[str, Any], view: str) -> dict[str, Any]:
+    entry = {
+        "judge": judge.name,
+        "version": judge.version,
+        "kind": judge.kind,
+        "newest": bool(judge.newest),
+        "labels": view,
+        "splits": list(judge_splits(judge.kind, measured.splits)),
+        **figures,
+        "consistency": measured.repeats[judge.version],
+    }
+    if not entry["labelled"]:
+        entry["reasons"] = [f"no {view} label stands on a transcript that this judge read: label some"]
+    return {**entry, "verdict": narrative.verdict(entry)}
+
+
+def _figures(measured: _Measured, judge: Any, found: Evidence) -> dict[str, Any]:
+    """What labels say of a judge, whichever view they are of."""
+    rows = found.pairs
+    arms = by_arm(rows)
+    differences = youden_differences(arms)
+    obstacles = {arm: obstacle(arm, found) for arm in _arms(found)}
+    own, times = (frame[frame["judge"] == judge.version] for frame in (measured.states, measured.times))
+    shares = dict(zip(own["state"], own["share"].astype(float), strict=True))
+    return {
+        "labelled": len(rows),
+        "exposure": {str(kind): int((rows["exposure"] == str(kind)).sum()) for kind in Exposure},
+        "states": shares,
+        "overall": rates(rows),
+        "strata": strata(found),
+        "classes": class_table(rows).to_dict("records"),
+        "youden": {
+            "by_arm": {arm: each.youden for arm, each in arms.items()},
+            "differences": [{"a": a, "b": b, "difference": each} for (a, b), each in differences.items()],
+        },
+        "correctable": all(obstacles[str(arm)] is None for arm in NEEDED),
+        "correctable_arms": {arm: why is None for arm, why in obstacles.items()},
+        "weighted": bool(rows["weight"].nunique() > 1),
+        "reasons": [why for why in obstacles.values() if why],
+        "notes": _notes(rows, differences, shares),
+        "drift": drift(times, found),
+    }
+
+
+def _arms(found: Evidence) -> list[str]:
+    """The arms that net detection needs, and those that were judged besides."""
+    there = set(found.judged["arm"])
+    return [str(arm) for arm in Arm if arm in NEEDED or arm in there]
+
+
+def _comparisons(
+    measured: _Measured, found: dict[str, list[Evidence]], together: dict[str, dict[str, Any]]
+) -> list[dict[str, Any]]:
+    return [
+        {"judge": judge.name, "version": judge.version, "view": view, **row}
+        for place, judge in enumerate(measured.judges.itertuples())
+        for view, every in found.items()
+        for row in _comparison(every[place], _panel(together[view]))
+    ]
+
+
+def _panel(together: dict[str, Any]) -> Correction:
+    """The event rate of each arm by all judges together, or why there is none."""
+    return {row["arm"]: row["independent"] or str(row["reason"]) for row in together["arms"]}
+
+
+def _reading(
+    store: Store, judges: pd.DataFrame, splits: Sequence[str] | None, heard: pd.DataFrame
+) -> PanelReading | None:
+    """What the newest version of each judge said, read once for all views."""
+    try:
+        first = judges.drop_duplicates("name")["version"].tolist()
+        return panel_reading(store, judges=first, splits=splits, heard=heard)
+    except NotEnoughData:
+        return None
+
+
+def _comparison(found: Evidence, panel: Correction) -> list[dict[str, Any]]:
+    rows = []
+    for arm in sorted(set(found.judged["arm"]), key=list(Arm).index):
+        judged, labelled = ((frame["arm"] == arm).sum() for frame in (found.judged, found.pairs))
+        for method, figure in corrections(arm, found, panel).items():
+            shared = {"arm": arm, "method": method, "judged": int(judged), "labelled": int(labelled)}
+            refused = isinstance(figure, str)
+            rows.append({**shared, "estimate": None if refused else figure, "reason": figure if refused else None})
+    return rows
+
+
+def _notes(rows: pd.DataFrame, differences: dict[tuple[str, str], Estimate], states: dict[str, float]) -> list[str]:
+    notes = [
+        f"Youden's J differs between {a} and {b} by {each.value:+.2f} (95 % interval {each.low:+.2f} to "
+        f"{each.high:+.2f}): one sensitivity and specificity for both arms would be wrong"
+        for (a, b), each in differences.items()
+        if each.low > 0 or each.high < 0
+    ]
+    lost = 1 - states.get(str(VerdictState.OK), 0.0)
+    if lost > 0:
+        notes.append(f"{100 * lost:.1f} % of its calls gave no verdict and count nowhere")
+    if rows["weight"].nunique() > 1:
+        notes.append("labels were chosen with unequal chances: rates are weighted back to all transcripts it read")
+    return notes
+
+
+def _plain(value: Any) -> Any:
+    """Estimates as dictionaries, numbers of numpy as Python's and what is no number as None: valid, strict JSON."""
+    if isinstance(value, Estimate) and not (math.isfinite(value.low) and math.isfinite(value.high)):
+        return None
+    if is_dataclass(value) and not isinstance(value, type):
+        return _plain(asdict(value))
+    if isinstance(value, dict):
+        return {str(key): _plain(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(part) for part in value]
+    bare = value.item() if hasattr(value, "item") else value
+    return None if isinstance(bare, float) and not math.isfinite(bare) else bare

@@ -1,0 +1,194 @@
+"""Does a judge judge alike over time: its event rate and its accuracy in blocks of time, and a judge asked twice."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.stats import norm
+from sqlalchemy import func, select
+
+from gnomon.calibration.error_rates.confusion import Evidence
+from gnomon.calibration.numerics.proportions import newcombe, wilson
+from gnomon.calibration.observations.frames import FACTS, PASSED, trial_frame, with_outcomes
+from gnomon.data.records import Estimate, VerdictState
+from gnomon.data.storage.store import Store
+from gnomon.data.storage.tables import verdicts as verdict_table
+
+BLOCKS = 5
+PER_BLOCK = 10
+ALIKE = ("subject", "arm", "target")
+SIGNIFICANT = 0.05
+ONE_RUN = pd.Timedelta(minutes=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Trend:
+    """`change` of a share from the first to the last block, and the test that it has no trend (z, two-sided p)."""
+
+    change: Estimate | None
+    z: float
+    p_value: float
+
+
+def drift(times: pd.DataFrame, evidence: Evidence) -> dict[str, Any]:
+    """How one judge version's readings move over time.
+
+    Estimands: the share of events among the transcripts it read, and the share of labelled ones where it agrees
+    with the label on the event, by time. Both trends are tested among transcripts of one subject, arm and concept
+    (accuracy also of one true answer), so that the order in which conditions were judged is not taken for drift.
+
+    Parameters
+    ----------
+    times : DataFrame
+        `verdict_times` of this version.
+    evidence : Evidence
+        What the version is measured by, in one view of the labels.
+
+    Returns
+    -------
+    dict
+        from, to (ISO times or None), times (distinct ones), verdicts, blocks (from, to, verdicts, positive_rate,
+        labelled, accuracy), positive_rate and accuracy (a `Trend`, or None where it cannot be tested), words.
+    """
+    read = _in_blocks(evidence.judged.merge(times[["trial", "at"]], on="trial").dropna(subset=["at"]))
+    truth = evidence.pairs[["trial", "true_event"]]
+    known = read.merge(truth, on="trial")
+    known = known.assign(right=known["event"] == known["true_event"])
+    document = {
+        "from": _stamp(read["at"].min()),
+        "to": _stamp(read["at"].max()),
+        "times": int(read["at"].nunique()),
+        "verdicts": len(read),
+        "blocks": [_block(rows, known[known["block"] == block]) for block, rows in read.groupby("block")],
+        "positive_rate": _trend(read, "event", ALIKE),
+        "accuracy": _trend(known, "right", (*ALIKE, "true_event")),
+    }
+    return {**document, "words": words(document)}
+
+
+def stratified_trend(
+    y: Sequence[float], score: Sequence[float], stratum: Sequence[object]
+) -> tuple[float, float] | None:
+    """Mantel's test that a yes or no has no trend in a score, within strata: z and two-sided p; None if untestable.
+
+    U = sum of (score - its mean in the stratum) times y; its variance under the null is, in each stratum,
+    sum of (score - mean)^2 times p (1 - p) n / (n - 1). With one stratum this is the Cochran-Armitage test (but
+    for n / (n - 1)). Source: Mantel (1963), JASA 58.
+    """
+    frame = pd.DataFrame({"y": np.asarray(y, dtype=float), "score": score, "stratum": list(stratum)})
+    by = frame.groupby("stratum")
+    n = by["y"].transform("size")
+    centred = frame["score"] - by["score"].transform("mean")
+    share = by["y"].transform("mean")
+    spread = (centred**2 * share * (1 - share) * n / (n - 1).clip(lower=1)).sum()
+    if spread <= 1e-12:
+        return None
+    z = float((centred * frame["y"]).sum() / np.sqrt(spread))
+    return z, float(2 * norm.sf(abs(z)))
+
+
+def consistency(store: Store, version: str) -> dict[str, Any] | None:
+    """How often a judge version that was asked more than once about a trial gave one answer; None where it was not.
+
+    Returns
+    -------
+    dict
+        trials (asked twice or more), samples (verdicts on them), same_outcome and same_event (share of trials on
+        which all samples agree, Wilson).
+    """
+    column = verdict_table.c
+    facts = [column[name] for name in (*FACTS, PASSED)]
+    mine = (column.judge == version, column.state == str(VerdictState.OK))
+    twice = select(column.trial).where(*mine).group_by(column.trial).having(func.count() > 1)
+    query = select(column.trial, column.sample, *facts).where(*mine, column.trial.in_(twice))
+    heard = store.frame(query).dropna(subset=list(FACTS))
+    often = heard[heard.groupby("trial")["trial"].transform("size") > 1]
+    if often.empty:
+        return None
+    read = with_outcomes(often.merge(trial_frame(store), on="trial"), str(store.study().get("rule", "strict")))
+    kinds = read.groupby("trial")[["outcome", "event"]].nunique()
+    same = (kinds == 1).sum()
+    shares = {f"same_{name}": wilson(int(same[name]), len(kinds)) for name in ("outcome", "event")}
+    return {"trials": len(kinds), "samples": len(read), **shares}
+
+
+def words(document: dict[str, Any]) -> str:
+    """What the drift figures say, in a sentence or two."""
+    if document["times"] < 2:
+        many = f"all {document['verdicts']} verdicts bear one time" if document["verdicts"] else "it has no verdicts"
+        return f"No drift can be seen: {many}."
+    first, last = pd.Timestamp(document["from"]), pd.Timestamp(document["to"])
+    if last - first <= ONE_RUN:
+        return "No drift can be seen: all verdicts came within a minute."
+    span = _span(first, last)
+    told = [
+        part
+        for part in (
+            _told("share of events", document["positive_rate"]),
+            _told("agreement with the labels", document["accuracy"]),
+        )
+        if part
+    ]
+    if not told:
+        return f"{span}: too little to test for drift."
+    return f"{span}: " + "; ".join(told) + "."
+
+
+def _span(first: pd.Timestamp, last: pd.Timestamp) -> str:
+    minutes = (last - first).total_seconds() / 60
+    if minutes < 60:
+        return f"All verdicts came within {minutes:.0f} minutes, so drift over days cannot be seen"
+    return f"Verdicts from {first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC"
+
+
+def _told(name: str, trend: Trend | None) -> str:
+    if trend is None:
+        return ""
+    p = f"p {trend.p_value:.3f}" if trend.p_value >= 0.001 else "p < .001"
+    if trend.p_value >= SIGNIFICANT:
+        return f"{name} without a trend ({p})"
+    change = "" if trend.change is None else f" by {100 * abs(trend.change.value):.0f} points from first to last block"
+    return f"{name} {'rises' if trend.z > 0 else 'falls'}{change} ({p})"
+
+
+def _in_blocks(read: pd.DataFrame) -> pd.DataFrame:
+    """Verdicts in order of time with their rank and block; verdicts of one time are never parted."""
+    ordered = read.sort_values(["at", "trial"]).reset_index(drop=True)
+    blocks = max(1, min(BLOCKS, len(ordered) // PER_BLOCK))
+    first = ordered["at"].rank(method="min") - 1
+    block = (first * blocks // max(len(ordered), 1)).astype(int)
+    return ordered.assign(rank=ordered["at"].rank(), block=block)
+
+
+def _block(rows: pd.DataFrame, known: pd.DataFrame) -> dict[str, Any]:
+    return {
+        "from": _stamp(rows["at"].min()),
+        "to": _stamp(rows["at"].max()),
+        "verdicts": len(rows),
+        "positive_rate": wilson(int(rows["event"].sum()), len(rows)),
+        "labelled": len(known),
+        "accuracy": wilson(int(known["right"].sum()), len(known)) if len(known) else None,
+    }
+
+
+def _trend(rows: pd.DataFrame, what: str, alike: Sequence[str]) -> Trend | None:
+    if rows["at"].nunique() < 2:
+        return None
+    strata = list(rows[list(alike)].astype(object).fillna("").itertuples(index=False, name=None))
+    tested = stratified_trend(rows[what].astype(float).tolist(), rows["rank"].tolist(), strata)
+    return None if tested is None else Trend(_change(rows, what), *tested)
+
+
+def _change(rows: pd.DataFrame, what: str) -> Estimate | None:
+    first, last = (rows[rows["block"] == end] for end in (rows["block"].min(), rows["block"].max()))
+    if rows["block"].nunique() < 2:
+        return None
+    return newcombe(int(last[what].sum()), len(last), int(first[what].sum()), len(first))
+
+
+def _stamp(at: pd.Timestamp) -> str | None:
+    return None if pd.isna(at) else at.isoformat()

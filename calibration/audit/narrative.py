@@ -1,0 +1,126 @@
+"""The audit in plain words: what may be corrected and why not elsewhere, and what changed labels show."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from gnomon.data.records import Estimate
+
+SIGNIFICANT = 0.05
+COUNTS = ("tp", "fp", "fn", "tn")
+
+
+def verdict(entry: dict[str, Any]) -> str:
+    """May this judge's rates be corrected by this view's labels, in which strata, and why not elsewhere.
+
+    Parameters
+    ----------
+    entry : dict
+        One of the audit's `judges`: labels (the view), labelled, exposure, strata, youden, correctable,
+        correctable_arms and reasons.
+    """
+    if not entry["labelled"]:
+        return f"May not be corrected: {'; '.join(entry['reasons'])}."
+    may = [arm for arm, yes in entry["correctable_arms"].items() if yes]
+    parts = [_main(entry, may), _within(entry, may), _seen(entry["exposure"])]
+    parts.append(_apart(entry["youden"]["differences"]))
+    return " ".join(part for part in parts if part)
+
+
+def _main(entry: dict[str, Any], may: Sequence[str]) -> str:
+    shown = _listed([f"{arm} ({_youden(entry['youden']['by_arm'][arm])})" for arm in may])
+    by = f"by {_count(entry['labelled'], entry['labels'] + ' label')}"
+    why = "; ".join(entry["reasons"])
+    if entry["correctable"]:
+        return f"May be corrected {by}, each arm by its own errors: {shown}.{f' Not elsewhere: {why}.' if why else ''}"
+    also = f" In {shown} it may." if may else ""
+    return f"May not be corrected for net detection {by}. Why not: {why}.{also}"
+
+
+def _apart(differences: Sequence[dict[str, Any]]) -> str:
+    pairs = [
+        f"between {each['a']} and {each['b']}"
+        for each in differences
+        if each["difference"].low > 0 or each["difference"].high < 0
+    ]
+    return f"Its errors differ {_listed(pairs)}: use each arm's own rates, never one for all." if pairs else ""
+
+
+def _seen(exposure: dict[str, int]) -> str:
+    """That labels which may have followed the verdict are no independent measure of it."""
+    after, unknown = exposure.get("after_verdict", 0), exposure.get("unknown", 0)
+    told = [f"{after} came after a verdict was seen"] if after else []
+    told += [f"of {unknown} nobody knows what had been seen"] if unknown else []
+    return f"Beware of these labels: {_listed(told)}, so they may have followed the judge." if told else ""
+
+
+def _youden(estimate: Estimate) -> str:
+    return f"Youden's J {estimate.value:.2f}, {estimate.low:.2f} to {estimate.high:.2f}"
+
+
+def _within(entry: dict[str, Any], may: Sequence[str]) -> str:
+    """How many concepts and subjects could be corrected by their own labels, in arms that may."""
+    counts, lacking = [], False
+    for kind in ("concept", "subject"):
+        rows = [row for row in entry["strata"] if row[kind] is not None and row["arm"] in may]
+        if len({row[kind] for row in rows}) > 1:
+            good = sum(row["correctable"] for row in rows)
+            lacking |= good < len(rows)
+            counts.append(f"{good} of {len(rows)} {kind}s")
+    if not counts:
+        return ""
+    rest = "; for the others use the rates pooled within their arm" if lacking else ""
+    return f"On their own labels, so may {_listed(counts)} (counted in each arm){rest}."
+
+
+def revisions(document: dict[str, Any]) -> str:
+    """How labels were changed and what that proves, in words.
+
+    Parameters
+    ----------
+    document : dict
+        The audit's `revisions`, with `confusion`.
+    """
+    if not document["n"]:
+        return "No label was changed after it was given."
+    after, toward, away = (document[key] for key in ("after_verdict", "toward_judge", "away_from_judge"))
+    told = f"{_count(document['n'], 'label')} changed, {after} after a verdict had been seen"
+    told += f" and {document['unknown']} with nobody knowing what had been seen" if document["unknown"] else ""
+    if not after:
+        return f"{told}."
+    told += f": {toward} towards what the judges said, {away} away from it."
+    return " ".join([told, *_proof(document), *_changed(document["confusion"])])
+
+
+def _proof(document: dict[str, Any]) -> Iterable[str]:
+    p, moved = document["p_value"], document["toward_judge"] + document["away_from_judge"]
+    if p is None:
+        return
+    exact = "exact p < .001" if p < 0.001 else f"exact p {p:.3f}" if p < 1 else "exact p 1"
+    if moved == 1:
+        yield f"One revision proves nothing ({exact}), but it is shown."
+    elif p < SIGNIFICANT:
+        yield f"Chance alone would hardly send so many one way ({exact}): trust the blind labels."
+    else:
+        yield f"That may be chance ({exact})."
+
+
+def _changed(confusions: Sequence[dict[str, Any]]) -> Iterable[str]:
+    for each in confusions:
+        first, current = each["first"], each["current"]
+        if any(first[key] != current[key] for key in COUNTS):
+            then, now = _four(first), _four(current)
+            yield f"Held to the labels as first given {each['judge']} has {then}; as they stand, {now}."
+
+
+def _four(counts: dict[str, int]) -> str:
+    return ", ".join(f"{key.upper()} {counts[key]}" for key in COUNTS)
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number} {thing}{'' if number == 1 else 's'}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)

@@ -1,0 +1,155 @@
+"""Labels that were changed: how many after a verdict, which way they went, and what may be concluded from that.
+
+Correcting a slip moves a label towards a good judge too. So a small p says that changes went one way, not why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+from scipy.stats import binomtest
+
+from gnomon.calibration.error_rates.confusion import as_times, spoken_versions, verdict_times
+from gnomon.calibration.labels.views import KEYS, label_events
+from gnomon.calibration.observations.frames import FACTS, PASSED, judge_frame, ok_verdicts, with_outcomes
+from gnomon.data.records import Exposure, LabelKind
+from gnomon.data.storage.store import Store
+
+TOWARD = "toward"
+AWAY = "away"
+NEITHER = "neither"
+HEARD = ["id", "judge", "name", "verdict", "verdict_passed", "moved"]
+
+
+def revisions(store: Store, judges: Sequence[str] | None = None) -> dict[str, Any]:
+    """Changed labels, and whether those made with the verdict in view moved to the judge's answer.
+
+    A revision is a label of a rater whose facts, or answer to the study's question, differ from those of the same
+    rater's label before it on the same trial; taking the earlier one back does not hide it. Towards and away are
+    read off pass or fail where the revision changes that (it then moves one way or the other, by necessity), and
+    off the outcome where it does not (it may then do neither). Of several judges the majority decides.
+
+    Which verdicts were in view is not recorded. By default those of every judge count, each in the newest version
+    that had read the trial by the time of the revision, or in its newest version where none had.
+
+    Parameters
+    ----------
+    store : Store
+    judges : sequence of str, optional
+        Names or versions of the judges that the raters saw, where that is known.
+
+    Returns
+    -------
+    dict
+        n; of these after_verdict, unknown and blind (what the rater had seen); of after_verdict toward_judge,
+        away_from_judge and neither; p_value and p_one_sided (see `sign_test`); pass_fail (the same for revisions
+        that change pass or fail: n, toward_judge, away_from_judge, p_value, p_one_sided); by_judge (the same
+        judge by judge); trials (ids of those after a verdict); moves (every revision: trial, rater, exposure,
+        before, after, passed_before, passed_after, direction, verdicts).
+    """
+    changes = _changes(store)
+    heard = _heard(store, changes, judges)
+    sums = heard.groupby("id")["moved"].sum().reindex(changes["id"]).fillna(0)
+    changes = changes.assign(direction=[_direction(total) for total in sums])
+    seen = changes[changes["exposure"] == str(Exposure.AFTER_VERDICT)]
+    flipped = seen[seen["passed"] != seen["passed_before"]]
+    ways = _ways(seen["direction"])
+    return {
+        "n": len(changes),
+        "after_verdict": len(seen),
+        "unknown": int((changes["exposure"] == str(Exposure.UNKNOWN)).sum()),
+        "blind": int((changes["exposure"] == str(Exposure.BLIND)).sum()),
+        **ways,
+        "neither": len(seen) - ways["toward_judge"] - ways["away_from_judge"],
+        "pass_fail": {"n": len(flipped), **_ways(flipped["direction"])},
+        "by_judge": _by_judge(heard[heard["id"].isin(seen["id"])]),
+        "trials": sorted(set(seen["trial"])),
+        "moves": _moves(changes, heard),
+    }
+
+
+def sign_test(toward: int, away: int) -> dict[str, float | None]:
+    """Exact tests that changes go towards the judge as often as away: p_value (two-sided), p_one_sided.
+
+    Estimand: the chance that a label which moves at all moves towards the judge; the null is one half. Assumes
+    that changes are independent, which several by one rater hardly are. The one-sided p is that of as many or
+    more towards the judge. None where nothing moved.
+    """
+    moved = toward + away
+    if not moved:
+        return {"p_value": None, "p_one_sided": None}
+    return {
+        "p_value": float(binomtest(toward, moved, 0.5).pvalue),
+        "p_one_sided": float(binomtest(toward, moved, 0.5, alternative="greater").pvalue),
+    }
+
+
+def _changes(store: Store) -> pd.DataFrame:
+    """Label events whose facts or answer differ from the rater's event before, with what was said `before`."""
+    events = label_events(store)
+    given = events[events["kind"] == str(LabelKind.LABEL)].dropna(subset=list(FACTS))
+    ordered = with_outcomes(given.sort_values([*KEYS, "revision"]), str(store.study().get("rule", "strict")))
+    said = [*FACTS, PASSED]
+    earlier = ordered.groupby(KEYS)[[*said, "outcome"]].shift()
+    differs = (ordered[said].astype(object) != earlier[said].astype(object)).any(axis=1)
+    told = ordered.assign(before=earlier["outcome"], passed_before=earlier[PASSED])
+    changed = told[differs & earlier["outcome"].notna()]
+    return changed.astype({"passed_before": bool}).reset_index(drop=True)
+
+
+def _heard(store: Store, changes: pd.DataFrame, judges: Sequence[str] | None) -> pd.DataFrame:
+    """For each revision and judge the verdict that could be seen, and whether the label moved to it (1, 0, -1)."""
+    known = judge_frame(store, spoken_versions(store) if judges is None else judges)
+    versions = known["version"].tolist()
+    trials = changes[["trial", "arm", "target"]].drop_duplicates("trial")
+    verdicts = ok_verdicts(store, versions, trials)[["trial", "judge", "outcome", PASSED]]
+    verdicts = verdicts.rename(columns={"outcome": "verdict", PASSED: "verdict_passed"})
+    verdicts = verdicts.merge(verdict_times(store, versions, list(trials["trial"])), on=["trial", "judge"])
+    names = known[["version", "name"]].rename(columns={"version": "judge"}).assign(age=range(len(known)))
+    both = changes.merge(verdicts, on="trial").merge(names, on="judge")
+    both = both.assign(late=~(both["at"] <= as_times(both["created_at"])))
+    chosen = both.sort_values(["id", "name", "late", "age"]).drop_duplicates(["id", "name"])
+    flips = chosen["passed"] != chosen["passed_before"]
+    now = (chosen["passed"] == chosen["verdict_passed"]).where(flips, chosen["outcome"] == chosen["verdict"])
+    then = (chosen["passed_before"] == chosen["verdict_passed"]).where(flips, chosen["before"] == chosen["verdict"])
+    return chosen.assign(moved=now.astype(int) - then.astype(int)).sort_values(["id", "age"])[HEARD]
+
+
+def _ways(directions: pd.Series[str]) -> dict[str, Any]:
+    toward, away = int((directions == TOWARD).sum()), int((directions == AWAY).sum())
+    return {"toward_judge": toward, "away_from_judge": away, **sign_test(toward, away)}
+
+
+def _by_judge(heard: pd.DataFrame) -> list[dict[str, Any]]:
+    return [
+        {"judge": name, "version": version, **_ways(rows["moved"].map(_direction))}
+        for (name, version), rows in heard.groupby(["name", "judge"], sort=False)
+    ]
+
+
+def _moves(changes: pd.DataFrame, heard: pd.DataFrame) -> list[dict[str, Any]]:
+    said: dict[int, list[dict[str, Any]]] = {}
+    for row in heard.to_dict("records"):
+        verdict = {"judge": row["name"], "version": row["judge"], "outcome": row["verdict"]}
+        verdict |= {"passed": row["verdict_passed"], "direction": _direction(row["moved"])}
+        said.setdefault(row["id"], []).append(verdict)
+    return [
+        {
+            "trial": row["trial"],
+            "rater": row["rater"],
+            "exposure": row["exposure"],
+            "before": row["before"],
+            "after": row["outcome"],
+            "passed_before": row["passed_before"],
+            "passed_after": row["passed"],
+            "direction": row["direction"],
+            "verdicts": said.get(row["id"], []),
+        }
+        for row in changes.sort_values(["created_at", "id"]).to_dict("records")
+    ]
+
+
+def _direction(moved: float) -> str:
+    return TOWARD if moved > 0 else AWAY if moved < 0 else NEITHER

@@ -1,0 +1,136 @@
+"""May a judge's rates be corrected in an arm, and what do the ways to correct them give, side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+import pandas as pd
+
+from gnomon.calibration.error_rates.confusion import Confusion, Evidence, confusion
+from gnomon.calibration.numerics.prediction_powered import ppi_mean, ppi_weighted
+from gnomon.calibration.numerics.proportions import lang_reiczigel, rogan_gladen, wilson
+from gnomon.calibration.posterior.single_judge import joint_posterior
+from gnomon.calibration.queue.label_sampling import BY_VERDICT, RANDOM_STRATA
+from gnomon.data.errors import NotEnoughData
+from gnomon.data.records import Estimate
+
+METHODS = ("naive", "labels", "rogan_gladen", "lang_reiczigel", "ppi", "joint", "panel")
+MIN_YOUDEN = 0.1
+MIN_PPI_LABELS = 10
+
+Correction = dict[str, Estimate | str]
+
+
+def obstacle(arm: str, found: Evidence) -> str | None:
+    """Why a judge's event rate must not be corrected in an arm by its error rates there; None where it may.
+
+    It may where labels show both events and non-events, some of them come from transcripts that were not picked
+    for being disputed, and Youden's J is at least 0.1 with a 95 % interval above 0.
+    """
+    rows = found.pairs[found.pairs["arm"] == arm]
+    counted = confusion(rows)
+    if not len(rows):
+        return f"{arm}: no transcript is labelled, so the judge's errors there are not known"
+    if counted.youden is None:
+        found_so = "none" if counted.sensitivity is None else "each"
+        return f"{arm}: {found_so} of {len(rows)} labelled transcripts holds an event, so half the errors are unknown"
+    if _only_disputed(arm, found):
+        return f"{arm}: only disputed transcripts are labelled: label some of the others (audit stream)"
+    return _uninformative(arm, counted)
+
+
+def _only_disputed(arm: str, found: Evidence) -> bool:
+    rows, judged = (frame[frame["arm"] == arm] for frame in (found.pairs, found.judged))
+    chosen = bool(rows["stratum"].isin(BY_VERDICT).any())
+    return chosen and bool(rows["disputed"].all()) and not bool(judged["disputed"].all())
+
+
+def _uninformative(arm: str, counted: Confusion) -> str | None:
+    youden = counted.youden
+    if youden is None or (youden.value >= MIN_YOUDEN and youden.low > 0):
+        return None
+    shown = f"{youden.value:.2f} (95 % interval {youden.low:.2f} to {youden.high:.2f})"
+    like = "cannot be told from" if youden.low <= 0 else "is hardly better than"
+    return f"{arm}: Youden's J is {shown}: the judge {like} a coin, so nothing is corrected with it"
+
+
+def corrections(arm: str, found: Evidence, panel: Correction | None = None) -> Correction:
+    """The event rate of an arm by each method, or the reason why a method is refused.
+
+    Estimand: the share of events among the arm's trials that this judge read (train split left out). `naive`
+    takes verdicts at their word (Wilson); `labels` uses the labelled trials alone (Wilson, weighted);
+    `rogan_gladen` and `lang_reiczigel` correct by this arm's own error rates and are refused where `obstacle`
+    says so; `ppi` assumes nothing of the judge but needs labels drawn with known chances. For these the apparent rate
+    counts labelled and unlabelled trials, so it is not quite independent of the error rates; in `joint`, the
+    posterior of this judge's rate and errors together (`gnomon.calibration.posterior.single_judge`), it is. `panel`, given by arm, is the same
+    for all judges together (`gnomon.calibration.correction.panel_summary`) and the one that labels chosen by verdicts allow.
+    """
+    judged = found.judged[found.judged["arm"] == arm]
+    counted = confusion(found.pairs[found.pairs["arm"] == arm])
+    apparent = (float(judged["event"].sum()), float(len(judged)))
+    why = obstacle(arm, found)
+    ways: dict[str, Callable[[], Estimate]] = {
+        "rogan_gladen": partial(rogan_gladen, apparent, counted.positives, counted.negatives),
+        "lang_reiczigel": partial(lang_reiczigel, apparent, counted.positives, counted.negatives),
+    }
+    corrected = {name: why if why else _try(way) for name, way in ways.items()}
+    return {
+        "naive": _try(partial(wilson, *apparent)),
+        "labels": _try(partial(_labels_alone, arm, found)),
+        **corrected,
+        "ppi": _try(partial(_ppi, arm, found)),
+        "joint": why if why else _try(partial(_joint, arm, found)),
+        "panel": (panel or {}).get(arm, f"{arm}: no judge has read a transcript there"),
+    }
+
+
+def _try(way: Callable[[], Estimate]) -> Estimate | str:
+    try:
+        return way()
+    except NotEnoughData as reason:
+        return str(reason)
+
+
+def _joint(arm: str, found: Evidence) -> Estimate:
+    rows = found.pairs[found.pairs["arm"] == arm]
+    if not rows["stratum"].isin(RANDOM_STRATA).all():
+        raise NotEnoughData(f"{arm}: labels were chosen by what judges said: only all judges together can use them")
+    judged = found.judged[(found.judged["arm"] == arm) & ~found.judged["trial"].isin(set(rows["trial"]))]
+    counted = confusion(rows)
+    hits, right = (counted.tp, counted.tp + counted.fn), (counted.tn, counted.tn + counted.fp)
+    return joint_posterior((float(judged["event"].sum()), float(len(judged))), hits, right, internal=True)
+
+
+def _labels_alone(arm: str, found: Evidence) -> Estimate:
+    rows = found.pairs[found.pairs["arm"] == arm]
+    weight = rows["weight"].to_numpy(dtype=float)
+    truth = rows["true_event"].to_numpy(dtype=float)
+    if not len(rows):
+        raise NotEnoughData(f"{arm}: no transcript is labelled")
+    effective = float(weight.sum() ** 2 / (weight**2).sum())
+    return wilson(effective * float(np.average(truth, weights=weight)), effective)
+
+
+def _ppi(arm: str, found: Evidence) -> Estimate:
+    rows, judged = (frame[frame["arm"] == arm] for frame in (found.pairs, found.judged))
+    if len(rows) < MIN_PPI_LABELS or rows["true_event"].nunique() < 2:
+        raise NotEnoughData(f"{arm}: {len(rows)} labels: PPI++ needs {MIN_PPI_LABELS}, of events and of others")
+    if _only_disputed(arm, found):
+        raise NotEnoughData(f"{arm}: only disputed transcripts are labelled, which are no sample of all")
+    if rows["weight"].nunique() == 1:
+        rest = judged[~judged["trial"].isin(set(rows["trial"]))]
+        estimate = ppi_mean(rows["true_event"], rows["event"], rest["event"])
+    else:
+        estimate = _weighted(rows, judged)
+    low, high = max(0.0, estimate.low), min(1.0, estimate.high)
+    point = min(1.0, max(0.0, estimate.value))
+    return Estimate(point, low, high, estimate.se, estimate.level, estimate.method)
+
+
+def _weighted(rows: pd.DataFrame, judged: pd.DataFrame) -> Estimate:
+    """PPI++ where labels had unequal chances: inverse weights, on the scale on which weights add to the pool."""
+    chance = 1 / rows["weight"].to_numpy(dtype=float)
+    scale = (1 / chance).sum() / len(judged)
+    return ppi_weighted(rows["true_event"], rows["event"], judged["event"], np.minimum(chance * scale, 1.0))

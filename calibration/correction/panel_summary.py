@@ -1,0 +1,155 @@
+"""What all judges together say of each arm, if they err independently and if they may not, and whether they do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import pandas as pd
+
+from gnomon.calibration.error_rates.confusion import Evidence, evidence
+from gnomon.calibration.error_rates.dependence import evidence_dependence
+from gnomon.calibration.labels.views import rater_labels, reference
+from gnomon.calibration.numerics.mcmc import summary
+from gnomon.calibration.posterior.judge_panel import Errors, PanelPosterior, panel_posterior
+from gnomon.calibration.posterior.verdict_patterns import ArmPatterns, PanelReading, arms_of, panel_reading
+from gnomon.calibration.queue.sample_size import NET, Target
+from gnomon.data.errors import NotEnoughData
+from gnomon.data.records import Estimate
+from gnomon.data.storage.store import Store
+
+FITS: tuple[Errors, ...] = ("independent", "free")
+SIGNIFICANT = 0.05
+
+
+def together(
+    store: Store,
+    view: str,
+    *,
+    judges: Sequence[str] | None = None,
+    splits: Sequence[str] | None = None,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """The joint posterior of all judges in each arm, twice, and of the corrected net detection; and who errs with whom.
+
+    Estimand: the share of events in each arm among the trials that any of the judges read, and the raw net
+    detection with the judges' error taken out (identified in injection minus not denied in control). `independent`
+    takes judges to err independently given the truth, `free` lets them err together (`gnomon.calibration.posterior.judge_panel`);
+    labels may have been chosen by the verdicts. It pools over subjects and conditions as they were judged.
+
+    Parameters
+    ----------
+    store : Store
+    view : str
+        Label view (`gnomon.calibration.labels.views`).
+    judges, splits : sequence of str, optional
+        As for `gnomon.calibration.posterior.verdict_patterns.panel_reading`.
+
+    Returns
+    -------
+    dict
+        judges (names), arms [{arm, trials, labels, independent, free, reason}], net_detection_corrected
+        {independent, free, reason}, dependence {labelled, unlabelled, notes} as of `gnomon.calibration.error_rates.dependence`, and
+        verdict in words. An estimate is None where `reason` says why.
+    """
+    try:
+        heard = panel_reading(store, judges=judges, splits=splits)
+    except NotEnoughData as reason:
+        return nobody(str(reason))
+    found = dict(zip(heard.versions, evidence(store, heard.versions, view, splits=splits), strict=True))
+    return of_panel(heard, reference(rater_labels(store, view)), found, seed=seed)
+
+
+def nobody(reason: str) -> dict[str, Any]:
+    """What `together` returns where no judge has read anything."""
+    return {"judges": [], "arms": [], NET: _none(reason), "dependence": _unknown(), "verdict": ""}
+
+
+def of_panel(
+    heard: PanelReading, labels: pd.DataFrame, found: Mapping[str, Evidence], *, seed: int = 0
+) -> dict[str, Any]:
+    """What `together` returns, from what the judges said, the labels of a view and each judge's evidence."""
+    dependence = _dependence(dict(zip(heard.versions, heard.names, strict=True)), found)
+    return {
+        "judges": list(heard.names),
+        "arms": [_row(arm, seed) for arm in arms_of(heard, labels).values()],
+        NET: _net(arms_of(heard, labels, "not_denied"), seed),
+        "dependence": dependence,
+        "verdict": _verdict(heard.names, dependence["labelled"]),
+    }
+
+
+def _row(arm: ArmPatterns, seed: int) -> dict[str, Any]:
+    fits, reason = _fits(arm, seed)
+    trials = int(arm.counts.unlabelled.sum()) + arm.counts.labels
+    figures = {str(errors): fits[errors].estimate() if errors in fits else None for errors in FITS}
+    return {"arm": arm.arm, "trials": trials, "labels": arm.counts.labels, **figures, "reason": reason}
+
+
+def _fits(arm: ArmPatterns, seed: int) -> tuple[dict[Errors, PanelPosterior], str | None]:
+    """Posteriors by kind of fit, and why one is missing."""
+    told = arm.counts.labelled.sum(axis=0)
+    if not told.all():
+        why = f"{arm.arm}: {told[1]} labelled events and {told[0]} labelled non-events: both kinds are needed"
+        return {}, why
+    kinds = FITS if len(arm.judges) > 1 else FITS[:1]
+    found: dict[Errors, PanelPosterior] = {}
+    reason = None if len(kinds) > 1 else f"{arm.arm}: one judge cannot err together with another"
+    for errors in kinds:
+        try:
+            found[errors] = panel_posterior(arm.counts, errors=errors, seed=seed)
+        except NotEnoughData as error:
+            reason = str(error)
+    return found, reason
+
+
+def _net(arms: Mapping[str, ArmPatterns], seed: int) -> dict[str, Any]:
+    target = Target.named(NET)
+    if missing := [name for name in target.signs if name not in arms]:
+        return _none(f"{missing[0]}: no judge has read a transcript there")
+    fits = {name: _fits(arms[name], seed + place) for place, name in enumerate(target.signs)}
+    reason = next((why for _, why in fits.values() if why), None)
+    figures: dict[str, Estimate | None] = {}
+    for errors in FITS:
+        whole = all(errors in found for found, _ in fits.values())
+        posteriors = {name: found[errors] for name, (found, _) in fits.items()} if whole else {}
+        figures[errors] = summary(target.draws(posteriors)) if whole else None
+    return {**figures, "reason": reason}
+
+
+def _none(reason: str) -> dict[str, Any]:
+    return {**dict.fromkeys(FITS), "reason": reason}
+
+
+def _unknown() -> dict[str, Any]:
+    return {"labelled": [], "unlabelled": [], "notes": []}
+
+
+def _dependence(names: Mapping[str, str], evidence_of: Mapping[str, Evidence]) -> dict[str, Any]:
+    if len(names) < 2:
+        return _unknown()
+    found = evidence_dependence({version: evidence_of[version] for version in names})
+    labelled, unlabelled = (
+        [{**asdict(pair), "a": names[str(pair.a)], "b": names[str(pair.b)]} for pair in pairs]
+        for pairs in (found.labelled, found.unlabelled)
+    )
+    return {"labelled": labelled, "unlabelled": unlabelled, "notes": list(found.notes)}
+
+
+def _verdict(names: Sequence[str], pairs: Sequence[Mapping[str, Any]]) -> str:
+    """Which of the two fits to read."""
+    if len(names) < 2:
+        return ""
+    overall = [pair for pair in pairs if pair["truth"] is None]
+    if not overall:
+        return "whether these judges err together is not known: no transcript that two of them read is labelled"
+    if any(pair["p_value"] < SIGNIFICANT and pair["both_wrong"] > pair["expected"] for pair in overall):
+        return (
+            "judges err together more often than chance would have it, so the figures that take them to err "
+            "independently are too sure: read those that do not"
+        )
+    return (
+        "no sign that these judges err together; few labels would not show it, so read the figures that "
+        "allow for it beside the others"
+    )

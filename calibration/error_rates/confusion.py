@@ -1,0 +1,285 @@
+"""A judge's readings against the labels: counts, error rates with intervals, Youden's J by arm; corrects nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from sqlalchemy import func, select
+
+from gnomon.calibration.labels.views import rater_labels, reference
+from gnomon.calibration.numerics.proportions import Count, difference, newcombe, wilson
+from gnomon.calibration.observations.frames import arms_in, frame_of, judge_frame, judge_splits, ok_verdicts
+from gnomon.calibration.queue.label_sampling import BY_VERDICT, RANDOM_STRATA, UNCERTAIN, disputed_among
+from gnomon.data.outcomes import Outcome
+from gnomon.data.records import Arm, Estimate
+from gnomon.data.storage.store import Store
+from gnomon.data.storage.tables import judges as judge_table
+from gnomon.data.storage.tables import verdicts as verdict_table
+
+Reading = Literal["event", "passed"]
+CLASSES = ("refused", "event", "incoherent", "rest")
+JUDGED = ("trial", "subject", "arm", "target", "split", "disputed", "said", "outcome", "event", "passed")
+
+
+@dataclass(frozen=True, slots=True)
+class Confusion:
+    """A judge's hits and misses on labelled trials.
+
+    tp, fp, fn and tn are plain counts. `positives` and `negatives` are (right, all) among true positives and
+    negatives, in effective numbers of trials where labels are weighted, and are what the intervals come from.
+    An estimate is None where there is no trial to count.
+    """
+
+    tp: int
+    fp: int
+    fn: int
+    tn: int
+    positives: Count
+    negatives: Count
+    sensitivity: Estimate | None
+    specificity: Estimate | None
+    accuracy: Estimate | None
+    youden: Estimate | None
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What a judge is measured by: `judged` trials of the splits in use, and the labelled `pairs` among them."""
+
+    judged: pd.DataFrame
+    pairs: pd.DataFrame
+
+
+def evidence(
+    store: Store, versions: Sequence[str], view: str, *, splits: Sequence[str] | None = None
+) -> list[Evidence]:
+    """For each judge version, what it said of all trials, and beside the label of those that have one in a view.
+
+    Trials of the train split are left out unless `splits` names it or the judge is imported: a judge may have
+    learnt from them.
+
+    Parameters
+    ----------
+    store : Store
+    versions : sequence of str
+        Judge versions.
+    view : str
+        Label view (`gnomon.calibration.labels.views`).
+    splits : sequence of str, optional
+        Splits to measure on, by default those of `judge_splits`.
+
+    Returns
+    -------
+    list of Evidence
+        `judged`, one row a trial with an ok verdict: trial, subject, arm, target, split, disputed, said (which
+        judges see an event) and the verdict's outcome, event and passed. `pairs` adds stratum, exposure, the
+        label's true_outcome, true_event and true_passed, and weight (see `weights`).
+    """
+    return paired(judged_trials(store, versions, splits=splits), truths(store, view))
+
+
+def judged_trials(
+    store: Store, versions: Sequence[str], *, splits: Sequence[str] | None = None, heard: pd.DataFrame | None = None
+) -> list[pd.DataFrame]:
+    """The `judged` frames of `evidence`, which are the same in every view of the labels.
+
+    `heard` are the verdicts of these versions and of the newest (`spoken`), where they were read already.
+    """
+    table = store.frame(select(judge_table.c.version, judge_table.c.kind))
+    kinds = dict(zip(table["version"], table["kind"], strict=True))
+    newest = judge_frame(store)["version"].tolist()
+    heard = spoken(store, versions) if heard is None else heard
+    panel = heard[heard["judge"].isin(newest)]
+    disputed, said = disputed_among(panel), _said(panel)
+    heard = heard.assign(disputed=heard["trial"].isin(disputed), said=[said.get(t, "") for t in heard["trial"]])
+    found = []
+    for version in versions:
+        asked = heard["split"].isin(judge_splits(str(kinds.get(version)), splits))
+        found.append(heard.loc[asked & (heard["judge"] == version), list(JUDGED)].reset_index(drop=True))
+    return found
+
+
+def spoken(store: Store, versions: Sequence[str]) -> pd.DataFrame:
+    """The verdicts that count of these judge versions and of the newest of every judge (`ok_verdicts`)."""
+    return ok_verdicts(store, [*judge_frame(store)["version"], *versions])
+
+
+def _said(heard: pd.DataFrame) -> dict[str, str]:
+    """By trial, the judges that see an event in it, in order."""
+    seen = heard[heard["event"]].sort_values("judge")
+    return {str(trial): " ".join(part) for trial, part in seen.groupby("trial")["judge"]}
+
+
+def truths(store: Store, view: str) -> pd.DataFrame:
+    """The label of each trial that stands in a view, as `evidence` sets it beside a verdict."""
+    labels = reference(rater_labels(store, view))
+    named = {f"true_{name}": labels[name] for name in ("outcome", "event", "passed")}
+    return labels[["trial", "stratum", "probability", "exposure"]].assign(**named)
+
+
+def paired(judged: Sequence[pd.DataFrame], truth: pd.DataFrame) -> list[Evidence]:
+    """Judged frames with the labels of a view (`truths`) beside them."""
+    found = []
+    for each in judged:
+        both = each.merge(truth, on="trial").sort_values("trial").reset_index(drop=True)
+        found.append(Evidence(each, both.assign(weight=weights(both, each))))
+    return found
+
+
+def weights(labelled: pd.DataFrame, judged: pd.DataFrame) -> pd.Series[float]:
+    """How many judged trials each labelled one stands for, on a scale of its own.
+
+    Labels chosen because judges dispute a transcript are no random sample. Where there are such labels, each
+    stands for judged / labelled of the trials of its arm that are disputed as it is: that is its realised
+    inclusion probability over all calls to the queue, and leaves P(truth | verdicts), which the choice does not
+    touch, as it is. Labels chosen for what they tell (`uncertain`) were drawn by arm and by which judges see an
+    event, so then each stands for the trials that are alike in that. Else labels of a random sample or a census
+    weigh 1, and those of any other stratum the inverse of their recorded inclusion probability.
+    """
+    if not labelled["stratum"].isin(BY_VERDICT).any():
+        alike = labelled["stratum"].isin(RANDOM_STRATA)
+        return (1 / labelled["probability"]).where(~alike, 1.0)
+    kind = ["arm", "said" if (labelled["stratum"] == UNCERTAIN).any() else "disputed"]
+    there = judged.groupby(kind).size()
+    seen = labelled.groupby(kind).size()
+    ratio = there.reindex(seen.index) / seen
+    index = pd.MultiIndex.from_frame(labelled[kind])
+    return pd.Series(ratio.reindex(index).to_numpy(dtype=float), index=labelled.index)
+
+
+def confusion(rows: pd.DataFrame, reading: Reading = "event", *, confidence: float = 0.95) -> Confusion:
+    """Counts and error rates of a judge on pairs, for the event or for the study's pass.
+
+    Estimands: sensitivity P(judge says it | it is so), specificity P(judge denies it | it is not so), accuracy,
+    and Youden's J = sensitivity + specificity - 1, for trials like the labelled ones. Assumes that labels are
+    the truth. Intervals: Wilson's for the shares, Newcombe's for J (a difference of independent shares). With
+    weights, shares are weighted and intervals use Kish's effective number of trials (sum w)^2 / sum w^2.
+    """
+    truth = rows[f"true_{reading}"].to_numpy(dtype=bool)
+    said = rows[reading].to_numpy(dtype=bool)
+    weight = rows["weight"].to_numpy(dtype=float)
+    positives, negatives = _right(said, truth, weight), _right(~said, ~truth, weight)
+    every = _right(said == truth, np.ones_like(truth), weight)
+    known = positives[1] > 0 and negatives[1] > 0
+    wrong = (negatives[1] - negatives[0], negatives[1])
+    return Confusion(
+        tp=int((said & truth).sum()),
+        fp=int((said & ~truth).sum()),
+        fn=int((~said & truth).sum()),
+        tn=int((~said & ~truth).sum()),
+        positives=positives,
+        negatives=negatives,
+        sensitivity=wilson(*positives, confidence=confidence) if positives[1] else None,
+        specificity=wilson(*negatives, confidence=confidence) if negatives[1] else None,
+        accuracy=wilson(*every, confidence=confidence) if every[1] else None,
+        youden=newcombe(*positives, *wrong, confidence=confidence) if known else None,
+    )
+
+
+def _right(right: np.ndarray, among: np.ndarray, weight: np.ndarray) -> Count:
+    """Effective (right, all) of the trials in `among`."""
+    inside = weight[among]
+    if not len(inside):
+        return 0.0, 0.0
+    effective = float(inside.sum() ** 2 / (inside**2).sum())
+    return float(inside[right[among]].sum() / inside.sum()) * effective, effective
+
+
+def by_arm(rows: pd.DataFrame, reading: Reading = "event") -> dict[str, Confusion]:
+    """Confusion of each arm that has labelled trials, in the order of the arms."""
+    return {arm: confusion(rows[rows["arm"] == arm], reading) for arm in arms_in(rows)}
+
+
+def by_concept(rows: pd.DataFrame, reading: Reading = "event") -> dict[tuple[str, str], Confusion]:
+    """Confusion of each (arm, injected concept) that has labelled trials."""
+    return {key: confusion(part, reading) for key, part in groups(rows, "target").items()}
+
+
+def groups(rows: pd.DataFrame, column: str) -> dict[tuple[str, str], pd.DataFrame]:
+    """Rows of each (arm, value of a column such as `target` or `subject`), in the order of arms, then of names."""
+    order = list(Arm)
+    found = rows.dropna(subset=[column]).groupby(["arm", column])
+    named = {(str(arm), str(name)): part for (arm, name), part in found}
+    return dict(sorted(named.items(), key=lambda item: (order.index(Arm(item[0][0])), item[0][1])))
+
+
+def youden_differences(arms: dict[str, Confusion]) -> dict[tuple[str, str], Estimate]:
+    """Difference of Youden's J between each two arms that have one; arms are independent samples."""
+    known = [(arm, each.youden) for arm, each in arms.items() if each.youden is not None]
+    return {
+        (one, other): difference(first, second)
+        for place, (one, first) in enumerate(known)
+        for other, second in known[place + 1 :]
+    }
+
+
+def outcome_class(outcome: pd.Series[str], event: pd.Series[bool]) -> pd.Series[str]:
+    """Refused, event, incoherent or rest: the classes that the statistics count."""
+    plain = outcome.where(outcome.isin([Outcome.REFUSED, Outcome.INCOHERENT]), "rest")
+    return plain.mask(event, "event")
+
+
+def both_classes(rows: pd.DataFrame) -> tuple[pd.Series[str], pd.Series[str]]:
+    """Of pairs, the class by label and the class by verdict."""
+    truth = outcome_class(rows["true_outcome"], rows["true_event"])
+    return truth, outcome_class(rows["outcome"], rows["event"])
+
+
+def class_table(rows: pd.DataFrame) -> pd.DataFrame:
+    """Outcome class by label and by verdict in each arm.
+
+    Returns
+    -------
+    DataFrame
+        arm, truth, verdict, n (trials), of (labelled trials with that truth in that arm), share, low, high
+        (weighted share n / of with Wilson's 95 % interval); every pair of classes of every arm whose truth occurs.
+    """
+    truth, verdict = both_classes(rows)
+    table = []
+    for arm in arms_in(rows):
+        for true in CLASSES:
+            here = ((rows["arm"] == arm) & (truth == true)).to_numpy()
+            for said in CLASSES if here.any() else ():
+                share = wilson(*_right((verdict == said).to_numpy(), here, rows["weight"].to_numpy(dtype=float)))
+                n = int((here & (verdict == said).to_numpy()).sum())
+                table.append((arm, true, said, n, int(here.sum()), share.value, share.low, share.high))
+    return pd.DataFrame(table, columns=["arm", "truth", "verdict", "n", "of", "share", "low", "high"])
+
+
+def verdict_states(store: Store, versions: Sequence[str]) -> pd.DataFrame:
+    """How the calls of each judge version ended: judge (version), state, n, share of the version's calls."""
+    column = verdict_table.c
+    query = select(column.judge, column.state, func.count().label("n")).group_by(column.judge, column.state)
+    mine = query.where(column.sample == 0, column.judge.in_(list(versions)))
+    counts = store.frame(mine.order_by(column.judge, column.state))
+    return counts.assign(share=counts["n"] / counts.groupby("judge")["n"].transform("sum"))
+
+
+def spoken_versions(store: Store) -> list[str]:
+    """Every judge version with a verdict: judges in the study's order, the newest version of each first."""
+    heard = select(verdict_table.c.judge).distinct().subquery()
+    column = judge_table.c
+    query = select(column.version, column.name).join(heard, heard.c.judge == column.version)
+    known = store.frame(query.order_by(column.created_at.desc(), column.version))
+    names = judge_frame(store)["name"].tolist()
+    return [str(version) for name in names for version in known.loc[known["name"] == name, "version"]]
+
+
+def verdict_times(store: Store, versions: Sequence[str], trials: Sequence[str] | None = None) -> pd.DataFrame:
+    """When each version first spoke of each trial: trial, judge (version), at (UTC; missing where it can't be read).
+
+    `trials`, where only few are asked about, are the ids of those.
+    """
+    column = verdict_table.c
+    query = select(column.trial, column.judge, column.created_at)
+    times = frame_of(store, query.where(column.sample == 0, column.judge.in_(list(versions))), trials)
+    return times.assign(at=as_times(times["created_at"])).drop(columns="created_at")
+
+
+def as_times(stamps: pd.Series[str]) -> pd.Series[pd.Timestamp]:
+    """ISO 8601 stamps of any kind as times in UTC; what is no time is missing."""
+    return pd.to_datetime(stamps, utc=True, format="ISO8601", errors="coerce")

@@ -1,0 +1,400 @@
+"""Do judges err together? With labels, from their errors given the truth; without, from agreement that is left over.
+
+Every model that multiplies the judges' probabilities given the truth (Dawid-Skene, the joint posterior) takes two
+judges that share a weakness for two witnesses, and is then too sure. Hard transcripts that mislead both count here
+as well: they do the same harm. Arrays at the bottom, the store's judges on top (`judge_dependence`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations, product
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from gnomon.calibration.error_rates.confusion import Evidence, evidence
+from gnomon.calibration.latent_class.dawid_skene import Patterns, expected_classes, maximise, patterns
+from gnomon.calibration.numerics.common_odds_ratio import common_odds_ratio
+from gnomon.calibration.numerics.rating_arrays import Floats, as_ratings
+from gnomon.data.errors import BadInput, NotEnoughData
+from gnomon.data.records import Arm, Estimate
+from gnomon.data.storage.store import Store
+
+Groups = Sequence[tuple[tuple[Hashable, Hashable], NDArray[np.intp]]]
+SIGNIFICANT = 0.05
+MAX_CELLS = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorPair:
+    """How two judges' errors go together on units of known truth, in one arm and true class or (None) over all.
+
+    `n` units that both judged; `both_wrong` of them and `expected` if they erred independently within arms and
+    classes (where units are weighted, both on a scale that adds to n); `odds_ratio` of b erring when a errs
+    against when a does not, None where a judge always or never errs; `p_value` two-sided; `verdict` in plain words.
+    """
+
+    a: Hashable
+    b: Hashable
+    arm: Hashable | None
+    truth: Hashable | None
+    n: int
+    both_wrong: float
+    expected: float
+    odds_ratio: Estimate | None
+    p_value: float
+    verdict: str
+
+
+@dataclass(frozen=True, slots=True)
+class ResidualPair:
+    """How often two judges agree, and how often they would if all erred independently: `agree` and `expected` of n.
+
+    `p_value` of the difference, two-sided. It speaks of the judges together, not of this pair (`residual_dependence`).
+    """
+
+    a: Hashable
+    b: Hashable
+    arm: Hashable | None
+    n: int
+    agree: float
+    expected: float
+    p_value: float
+    verdict: str
+
+
+@dataclass(frozen=True, slots=True)
+class JudgeDependence:
+    """What labels and what verdicts alone say of errors in common; `notes` say what could not be checked, and why."""
+
+    labelled: tuple[ErrorPair, ...]
+    unlabelled: tuple[ResidualPair, ...]
+    notes: tuple[str, ...]
+
+
+def judge_dependence(
+    store: Store,
+    versions: Sequence[str],
+    view: str = "blind",
+    *,
+    splits: Sequence[str] | None = None,
+    resamples: int = 999,
+    seed: int = 0,
+) -> JudgeDependence:
+    """Whether judge versions err together on the event, from labelled trials and from verdicts alone, arm by arm.
+
+    Labels chosen because judges dispute a transcript show errors in common too seldom; they are weighted as in
+    `gnomon.calibration.error_rates.confusion.weights`. See `error_dependence` and `residual_dependence` for estimands and methods.
+
+    Parameters
+    ----------
+    store : Store
+    versions : sequence of str
+        Two judge versions or more.
+    view : str
+        Label view (`gnomon.calibration.labels.views`).
+    splits : sequence of str, optional
+        Splits to measure on; by default as in `gnomon.calibration.error_rates.confusion.judge_splits`.
+    resamples, seed : int
+        Of the parametric bootstrap of `residual_dependence`.
+
+    Raises
+    ------
+    NotEnoughData
+        For fewer than two judges.
+    """
+    found = dict(zip(versions, evidence(store, versions, view, splits=splits), strict=True))
+    return evidence_dependence(found, resamples=resamples, seed=seed)
+
+
+def evidence_dependence(found: Mapping[str, Evidence], *, resamples: int = 999, seed: int = 0) -> JudgeDependence:
+    """What `judge_dependence` returns, from each judge version's evidence."""
+    if len(found) < 2:
+        raise NotEnoughData("errors in common: one judge was given: name two or more")
+    versions = list(found)
+    labelled, notes = _of_labels(found)
+    unlabelled: list[ResidualPair] = []
+    for arm in Arm:
+        said = _wide({version: each.judged[each.judged["arm"] == arm] for version, each in found.items()}, "event")
+        if len(said):
+            try:
+                pairs = residual_dependence(said, judges=versions, resamples=resamples, seed=seed)
+            except NotEnoughData as why:
+                notes.append(f"{arm}, without labels: {why}")
+            else:
+                unlabelled += [replace(pair, arm=str(arm)) for pair in pairs]
+    return JudgeDependence(tuple(labelled), tuple(unlabelled), tuple(notes))
+
+
+def _of_labels(found: Mapping[str, Evidence]) -> tuple[list[ErrorPair], list[str]]:
+    rows = {
+        version: each.pairs.assign(wrong=each.pairs["event"] != each.pairs["true_event"])
+        for version, each in found.items()
+    }
+    wrong = _wide(rows, "wrong")
+    if not len(wrong):
+        return [], ["with labels: no trial that these judges read is labelled: label some"]
+    about = pd.concat(rows.values()).drop_duplicates("trial").set_index("trial").loc[wrong.index]
+    truth = about["true_event"].map({True: "event", False: "no event"})
+    pairs = error_dependence(wrong, truth, judges=list(found), arms=about["arm"], weights=about["weight"])
+    return list(pairs), []
+
+
+def _wide(rows: Mapping[str, pd.DataFrame], column: str) -> pd.DataFrame:
+    """One row a trial, one column a judge, NaN where a judge has nothing to say."""
+    columns = {version: each.set_index("trial")[column].astype(float) for version, each in rows.items()}
+    return pd.DataFrame(columns).sort_index()
+
+
+# -- with the truth known --------------------------------------------------------------------------------
+
+
+def error_dependence(
+    wrong: ArrayLike,
+    truth: ArrayLike,
+    *,
+    judges: Sequence[Hashable] | None = None,
+    arms: ArrayLike | None = None,
+    weights: ArrayLike | None = None,
+    confidence: float = 0.95,
+) -> tuple[ErrorPair, ...]:
+    """For each two judges, whether being wrong goes together given the true class and the arm.
+
+    Estimand: the odds ratio of both judges' errors within a class of an arm, and the one that all of these have in
+    common. Assumes that labels are the truth and that units are a random sample within class and arm, or that
+    `weights` make them one. The exact conditional law of the number of joint errors given both judges' margins gives
+    Fisher's test, the conditional maximum likelihood odds ratio and exact limits, and over classes and arms the exact
+    form of Mantel and Haenszel's test; weights tilt it (`gnomon.calibration.numerics.common_odds_ratio.common_odds_ratio`).
+    Sources: Fisher (1935); Mantel and Haenszel (1959); Gart (1970).
+
+    The verdict calls a pair dependent at 5 %, after Holm's correction over the pairs of judges.
+
+    Parameters
+    ----------
+    wrong : array (units, judges)
+        1 where the judge erred, 0 where not, NaN where it said nothing.
+    truth : array (units,)
+        True class of each unit, by any name.
+    judges : sequence, optional
+        Names of the judges; numbers by default.
+    arms : array (units,), optional
+    weights : array (units,), optional
+        Inverse inclusion probabilities of the units' labels, on any scale.
+
+    Returns
+    -------
+    tuple of ErrorPair
+        For each pair one for every class of every arm, then one over all of them (arm and truth None).
+    """
+    values = as_ratings(wrong)
+    names = _names(values, judges)
+    load = np.ones(len(values)) if weights is None else np.asarray(weights, dtype=float)
+    if load.shape != (len(values),):
+        raise BadInput(f"{load.size} weights for {len(values)} units: pass one for each unit")
+    groups = _groups(truth, arms, len(values))
+    found = [
+        row
+        for a, b in combinations(range(len(names)), 2)
+        for row in _pair(values[:, [a, b]], groups, load, (names[a], names[b]), confidence)
+    ]
+    return tuple(_judged(found))
+
+
+def _groups(truth: ArrayLike, arms: ArrayLike | None, units: int) -> Groups:
+    """The units of each (arm, class), in order of their names."""
+    classes, places = np.asarray(truth), [None] * units if arms is None else np.asarray(arms).tolist()
+    if classes.shape != (units,) or len(places) != units:
+        raise BadInput(f"{classes.size} true classes and {len(places)} arms for {units} units: pass one for each unit")
+    members: dict[tuple[Hashable, Hashable], list[int]] = {}
+    for unit, key in enumerate(zip(places, classes.tolist(), strict=True)):
+        members.setdefault(key, []).append(unit)
+    return [(key, np.array(members[key])) for key in sorted(members, key=repr)]
+
+
+def _pair(
+    both: Floats,
+    groups: Groups,
+    load: Floats,
+    names: tuple[Hashable, Hashable],
+    confidence: float,
+) -> list[ErrorPair]:
+    heard = np.asarray(~np.isnan(both).any(axis=1))
+    spoken = [(key, at[heard[at]]) for key, at in groups]
+    tables = {key: _table(both[at], load[at]) for key, at in spoken if len(at)}
+    rows = [_row(names, key, [table], confidence) for key, table in tables.items()]
+    return [*rows, _row(names, (None, None), list(tables.values()), confidence)] if rows else []
+
+
+def _table(both: Floats, load: Floats) -> tuple[Floats, Floats]:
+    """Units, and their mean weight, by a's and b's error (wrong first); weights average 1.
+
+    An empty cell takes the mean weight of its diagonal, since disputed and undisputed units were drawn apart.
+    """
+    place, scaled = (1 - both).astype(int), load * len(load) / load.sum()
+    units, weight = np.zeros((2, 2)), np.zeros((2, 2))
+    np.add.at(units, (place[:, 0], place[:, 1]), 1.0)
+    np.add.at(weight, (place[:, 0], place[:, 1]), scaled)
+    numbers, totals = ((float(np.trace(part)), float(np.trace(part[::-1]))) for part in (units, weight))
+    beside = [total / n if n else 1.0 for n, total in zip(numbers, totals, strict=True)]
+    empty = np.where(np.eye(2) > 0, *beside)
+    mean = np.where(units > 0, weight / np.maximum(units, 1), empty)
+    return units, mean
+
+
+def _row(
+    names: tuple[Hashable, Hashable],
+    key: tuple[Hashable, Hashable],
+    tables: Sequence[tuple[Floats, Floats]],
+    confidence: float,
+) -> ErrorPair:
+    full = [units * mean for units, mean in tables]
+    expected = sum(float(table[0].sum() * table[:, 0].sum() / table.sum()) for table in full)
+    both, n = sum(float(table[0, 0]) for table in full), int(sum(units.sum() for units, _ in tables))
+    ratio, p_value = common_odds_ratio(
+        [units for units, _ in tables], weights=[mean for _, mean in tables], confidence=confidence
+    )
+    return ErrorPair(*names, *key, n, both, expected, ratio, p_value, "")
+
+
+def _judged(rows: Sequence[ErrorPair]) -> list[ErrorPair]:
+    """The rows with their verdicts, each corrected for the number of pairs of judges in the same arm and class."""
+    keys = pd.Series([(row.arm, row.truth) for row in rows], dtype=object)
+    corrected = pd.Series([row.p_value for row in rows], dtype=float).groupby(keys.map(repr)).transform(holm)
+    return [replace(row, verdict=_words(row, p)) for row, p in zip(rows, corrected, strict=True)]
+
+
+def _words(row: ErrorPair, p_value: float) -> str:
+    ratio = row.odds_ratio
+    if ratio is None:
+        return "cannot be told: one of them never errs here, or always does"
+    if p_value < SIGNIFICANT and ratio.value > 1:
+        return (
+            "they err together: two such verdicts are worth less than two, and a model that multiplies them is too sure"
+        )
+    if p_value < SIGNIFICANT:
+        return "they err apart: where one is wrong the other tends to be right"
+    if math.isinf(ratio.high):
+        return "no sign that errors go together, but too few errors to rule anything out"
+    return f"no sign that errors go together, but an odds ratio of up to {ratio.high:.3g} is not ruled out"
+
+
+def holm(p_values: pd.Series[float]) -> Floats:
+    """P values corrected for their number by Holm's method (1979), in the order given."""
+    values = np.asarray(p_values, dtype=float)
+    order = np.argsort(values)
+    scaled = np.maximum.accumulate(values[order] * np.arange(len(values), 0, -1))
+    corrected = np.empty_like(values)
+    corrected[order] = np.minimum(scaled, 1.0)
+    return corrected
+
+
+# -- with the truth unknown ------------------------------------------------------------------------------
+
+
+def residual_dependence(
+    ratings: ArrayLike, *, judges: Sequence[Hashable] | None = None, resamples: int = 999, seed: int = 0
+) -> tuple[ResidualPair, ...]:
+    """For each two judges, whether they agree more (or less) often than independent errors would have it.
+
+    Estimand: the number of units on which two judges agree, less its expectation under Dawid and Skene's model
+    fitted to all judges. Assumes one confusion for each judge over all units (so pass one arm at a time) and that
+    missing ratings are missing at random. Expected: n * sum over true and given categories of
+    share * P(given | true; a) * P(given | true; b). The p value is from a parametric bootstrap: data drawn from the
+    fit, refitted, the difference in absolute value compared. Sources: Albert and Dodd (2004) on why this matters;
+    Reboussin, Ip, Wolfson (2008) for pairwise residuals of latent class models; Efron and Tibshirani (1993).
+
+    This tells that some judges err together, not which. The fit bends towards judges that agree most: where two of
+    four share their mistakes it takes what they share for the truth, and the agreement left over shows up between the
+    two honest ones. Only labels tell (`error_dependence`). With three judges of two categories the model fits any data
+    and nothing is left to check.
+
+    Parameters
+    ----------
+    ratings : array (units, judges)
+        Category codes, NaN where missing.
+    judges : sequence, optional
+        Names of the judges; numbers by default.
+    resamples, seed : int
+        Of the bootstrap; p values are multiples of 1 / (resamples + 1).
+
+    Raises
+    ------
+    NotEnoughData
+        Where the model has as many parameters as the data have degrees of freedom, or cannot be fitted.
+    """
+    values = as_ratings(ratings)
+    names = _names(values, judges)
+    seen = patterns(values[~np.isnan(values).all(axis=1)])
+    _check_freedom(values.shape[1], len(seen.categories))
+    fit = maximise(seen, seen.weight[None], tolerance=1e-8)
+    possible, chance = _possible(seen, fit.shares, fit.confusion)
+    random = np.random.default_rng(seed)
+    drawn = np.concatenate([random.multinomial(int(n), p, size=resamples) for n, p in chance], axis=1).astype(float)
+    start = expected_classes(possible, fit.shares, fit.confusion)[0]
+    again = maximise(possible, drawn, np.broadcast_to(start, (resamples, *start.shape[1:])), tolerance=1e-5)
+    observed = _agreement(seen, seen.weight[None], fit.shares, fit.confusion)
+    simulated = _agreement(possible, drawn, again.shares, again.confusion)
+    return tuple(_residuals(names, observed, simulated))
+
+
+def _check_freedom(judges: int, q: int) -> None:
+    free, needed = q**judges - 1, (q - 1) * (1 + judges * q)
+    if free <= needed:
+        raise NotEnoughData(
+            f"errors in common cannot be checked with {judges} judges of {q} categories and no labels: independent "
+            "errors explain any such data: label some, or add judges (four of two categories, three of three)"
+        )
+    if free >= MAX_CELLS:
+        raise NotEnoughData(f"errors in common: {judges} judges of {q} categories are too many at once: check fewer")
+
+
+def _possible(seen: Patterns, shares: Floats, confusion: Floats) -> tuple[Patterns, list[tuple[float, Floats]]]:
+    """All patterns that could occur, by which judges spoke, and for each such set its units and probabilities."""
+    spoke = seen.counts.sum(axis=2)
+    sets, of = np.unique(spoke, axis=0, return_inverse=True)
+    eye, parts, chance = np.eye(len(seen.categories)), [], []
+    for place, heard in enumerate(sets):
+        choices = [eye if there else np.zeros((1, len(eye))) for there in heard]
+        parts.append(np.array(list(product(*choices))))
+        logs = np.einsum("prq,rkq->pk", parts[-1], np.log(np.maximum(confusion[0], np.finfo(float).tiny)))
+        odds = np.exp(logs) @ shares[0]
+        chance.append((float(seen.weight[of.reshape(-1) == place].sum()), odds / odds.sum()))
+    counts = np.concatenate(parts)
+    ones = np.ones((len(counts), len(eye)))
+    return replace(seen, counts=counts, allowed=ones, weight=ones[:, 0], of=np.arange(len(counts))), chance
+
+
+def _agreement(seen: Patterns, weights: Floats, shares: Floats, confusion: Floats) -> Floats:
+    """Units that both judged, agreements and expected agreements of each pair: (3, B, pairs)."""
+    one, other = np.triu_indices(seen.counts.shape[1], 1)
+    spoke = seen.counts.sum(axis=2)
+    together = weights @ (spoke[:, one] * spoke[:, other])
+    alike = weights @ (seen.counts[:, one] * seen.counts[:, other]).sum(axis=2)
+    chance = np.einsum("bk,bpkq,bpkq->bp", shares, confusion[:, one], confusion[:, other])
+    return np.array([together, alike, together * chance])
+
+
+def _residuals(names: Sequence[Hashable], observed: Floats, simulated: Floats) -> list[ResidualPair]:
+    gap, gaps = observed[1, 0] - observed[2, 0], simulated[1] - simulated[2]
+    beyond = (np.abs(gaps) >= np.abs(gap) - 1e-9).sum(axis=0)
+    p_values = (1 + beyond) / (len(gaps) + 1)
+    corrected = holm(pd.Series(p_values))
+    rows = []
+    for at, (a, b) in enumerate(combinations(names, 2)):
+        n, agree, expected = (float(part[0, at]) for part in observed)
+        sign = "more" if agree > expected else "less"
+        clear = f"they agree {sign} often than independent errors allow: some judges err together, labels tell which"
+        verdict = clear if corrected[at] < SIGNIFICANT else "no sign of dependence beyond what the model explains"
+        rows.append(ResidualPair(a, b, None, int(n), agree, expected, float(p_values[at]), verdict))
+    return rows
+
+
+def _names(values: Floats, judges: Sequence[Hashable] | None) -> list[Hashable]:
+    names: list[Hashable] = list(range(values.shape[1]) if judges is None else judges)
+    if len(names) != values.shape[1] or len(names) < 2:
+        raise BadInput(f"{len(names)} judges for {values.shape[1]} columns: pass two columns or more and name each")
+    return names

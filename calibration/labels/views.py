@@ -1,0 +1,98 @@
+"""From append-only label events to the labels that a view believes, and where raters disagree."""
+
+from __future__ import annotations
+
+import pandas as pd
+from sqlalchemy import select
+
+from gnomon.calibration.observations.frames import FACTS, with_outcomes
+from gnomon.data.errors import UnknownName
+from gnomon.data.records import Exposure, LabelKind, RaterRole
+from gnomon.data.storage.store import Store
+from gnomon.data.storage.tables import labels as label_table
+from gnomon.data.storage.tables import trials as trial_table
+
+VIEWS = ("blind", "first", "current")
+KEYS = ["trial", "rater", "role"]
+COLUMNS = ("trial", "rater", *FACTS, "split", "stratum", "probability", "exposure")
+
+
+def label_events(store: Store) -> pd.DataFrame:
+    """All events of all raters on trials that gave an answer, oldest first.
+
+    Returns
+    -------
+    DataFrame
+        The columns of the label table, `split`, `arm` and `target` (the injected concept) of the trial, and
+        `withdrawn`: whether the same rater took it back by a later retraction.
+    """
+    trial = trial_table.c
+    query = select(label_table, trial.split, trial.arm, trial.concept.label("target"))
+    query = query.join(trial_table, trial.id == label_table.c.trial).where(trial.error.is_(None))
+    events = store.frame(query.order_by(label_table.c.created_at, label_table.c.rater, label_table.c.revision))
+    taken_back = events[events["kind"] == str(LabelKind.RETRACTION)].groupby(["trial", "rater"])["revision"].max()
+    last = taken_back.reindex(pd.MultiIndex.from_frame(events[["trial", "rater"]])).fillna(-1).to_numpy()
+    return events.assign(withdrawn=events["revision"].to_numpy() < last)
+
+
+def standing_labels(events: pd.DataFrame) -> pd.DataFrame:
+    """Of label events, the labels that their raters did not take back."""
+    return events[(events["kind"] == str(LabelKind.LABEL)) & ~events["withdrawn"]].dropna(subset=list(FACTS))
+
+
+def rater_labels(store: Store, view: str) -> pd.DataFrame:
+    """The label of each rater on each trial in a view, with its outcome, event and pass by the study's rule.
+
+    One row for each trial, rater and role: `blind` takes the rater's last label made blind, `first` the first
+    label and `current` the last one. A retraction withdraws the rater's earlier events in every view; a flag is
+    no label. `since` is the time of the rater's first standing label on the trial in that role.
+    """
+    if view not in VIEWS:
+        raise UnknownName(f"label view '{view}' is not known: choose from {', '.join(VIEWS)}")
+    standing = standing_labels(label_events(store))
+    standing = standing.assign(since=standing.groupby(KEYS)["created_at"].transform("min"))
+    if view == "blind":
+        standing = standing[standing["exposure"] == str(Exposure.BLIND)]
+    ordered = standing.sort_values([*KEYS, "revision"])
+    chosen = ordered.drop_duplicates(KEYS, keep="first" if view == "first" else "last")
+    typed = chosen.astype({"claims": bool, "coherent": bool, "refused": bool})
+    return with_outcomes(typed, str(store.study().get("rule", "strict"))).reset_index(drop=True)
+
+
+def reference_labels(store: Store, view: str) -> pd.DataFrame:
+    """The one label of each trial that judges are measured against.
+
+    The adjudicator's where there is one, else a rater's; of several the one who labelled the trial first (by
+    time, then by name). Each is read in the given view (`rater_labels`).
+
+    Returns
+    -------
+    DataFrame
+        One row a trial, in the order of trial ids: trial, rater, claims, concept, coherent, refused, split,
+        stratum, probability, exposure.
+    """
+    return reference(rater_labels(store, view))[list(COLUMNS)]
+
+
+def reference(labels: pd.DataFrame) -> pd.DataFrame:
+    """Of one view's labels of all raters, the one a trial that stands; keeps all columns."""
+    below = labels["role"] != str(RaterRole.ADJUDICATOR)
+    ranked = labels.assign(below=below).sort_values(["trial", "below", "since", "rater"])
+    return ranked.drop_duplicates("trial").drop(columns="below").reset_index(drop=True)
+
+
+def disagreements(store: Store, view: str) -> pd.DataFrame:
+    """Trials whose raters report facts that lead to different outcomes: what an adjudicator should read.
+
+    Returns
+    -------
+    DataFrame
+        trial, arm, outcomes (text, "rater: outcome" joined by "; "), adjudicated (bool).
+    """
+    labels = rater_labels(store, view)
+    final = labels["role"] == str(RaterRole.ADJUDICATOR)
+    raters = labels[~final].sort_values(["trial", "rater"])
+    said = raters.assign(outcomes=raters["rater"] + ": " + raters["outcome"])
+    split = said.groupby("trial")["outcome"].transform("nunique") > 1
+    grouped = said[split].groupby("trial").agg({"arm": "first", "outcomes": "; ".join}).reset_index()
+    return grouped.assign(adjudicated=grouped["trial"].isin(set(labels.loc[final, "trial"])))

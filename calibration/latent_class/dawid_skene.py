@@ -1,0 +1,234 @@
+"""What several fallible raters say about the truth when few or none know it: Dawid and Skene's model, by EM."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from gnomon.calibration.numerics.rating_arrays import Floats, as_ratings
+from gnomon.data.errors import BadInput, NotEnoughData
+from gnomon.data.records import Estimate
+
+
+@dataclass(frozen=True, slots=True)
+class LatentClasses:
+    """A fitted Dawid-Skene model.
+
+    `shares` are the true classes' shares with intervals where `resamples` were asked for (else the limits are
+    NaN); `confusion[rater]` is (q, q), true class by category given; `posterior` is (units, q).
+    """
+
+    categories: tuple[float, ...]
+    shares: tuple[Estimate, ...]
+    confusion: Mapping[Hashable, Floats]
+    posterior: Floats
+    log_likelihood: float
+    steps: int
+
+    def most_likely(self) -> Floats:
+        """The most likely category of each unit."""
+        best: Floats = np.asarray(self.categories)[self.posterior.argmax(axis=1)]
+        return best
+
+
+@dataclass(frozen=True, slots=True)
+class Patterns:
+    """Ratings as the distinct rows that occur, which is all that the model's likelihood needs.
+
+    `counts` (patterns, raters, q) says how often each rater gave each category; `weight` (patterns,) how many units
+    are alike; `of` (units,) is each unit's pattern; `allowed` (patterns, q) is 1 where the truth may be that
+    category: all ones where it is unknown, a single one where gold labels tell it.
+    """
+
+    counts: Floats
+    weight: Floats
+    of: NDArray[np.intp]
+    allowed: Floats
+    categories: Floats
+    raters: tuple[Hashable, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """Maximum likelihood fits to a batch of B weightings of the same patterns.
+
+    `shares` (B, q), `confusion` (B, raters, q, q), `posterior` (B, patterns, q), `log_likelihood` (B,).
+    """
+
+    shares: Floats
+    confusion: Floats
+    posterior: Floats
+    log_likelihood: Floats
+    steps: int
+
+
+def dawid_skene(
+    ratings: ArrayLike,
+    *,
+    raters: Sequence[Hashable] | None = None,
+    gold: ArrayLike | None = None,
+    tolerance: float = 1e-10,
+    max_steps: int = 20_000,
+    resamples: int = 0,
+    seed: int = 0,
+    confidence: float = 0.95,
+) -> LatentClasses:
+    """Class shares, each rater's confusion and each unit's class by maximum likelihood.
+
+    Estimand: the share of each true class, and P(category given | true class) of each rater. Assumes that raters
+    err independently of one another given the true class, which judges that share a training set may not: then
+    they look better than they are (`gnomon.calibration.error_rates.dependence` checks it). Units with a gold label keep that class and
+    inform the confusion directly; which units have one may depend on their ratings, but on nothing else. The
+    likelihood is the product over units of sum over allowed classes k of
+    share_k * product over ratings of P(rating | k). EM from the raters' votes to convergence.
+    Source: Dawid and Skene (1979); with known classes, their section 3.1.
+
+    Parameters
+    ----------
+    ratings : array (units, columns)
+        Category codes, NaN where missing.
+    raters : sequence, optional
+        Who gave each column; columns of one rater are repeated readings and share a confusion. By default each
+        column is a rater of its own, named by its number.
+    gold : array (units,), optional
+        The true category where it is known, NaN elsewhere.
+    tolerance, max_steps : float, int
+        Stop when the log-likelihood rises by less, or fail after so many steps.
+    resamples, seed : int
+        Bootstrap resamples of the units for the intervals of the shares (percentiles), and their seed.
+
+    Raises
+    ------
+    NotEnoughData
+        Where a unit has neither rating nor gold label, fewer than two categories or, without gold labels, fewer
+        than two raters are seen, or EM does not converge.
+    BadInput
+        Where rater names or gold labels do not match the ratings in number.
+    """
+    seen = patterns(ratings, raters=raters, gold=gold)
+    fit = maximise(seen, seen.weight[None], tolerance=tolerance, max_steps=max_steps)
+    draws = _resampled(seen, fit, resamples, seed, max(tolerance, 1e-6), max_steps)
+    return LatentClasses(
+        categories=tuple(seen.categories.tolist()),
+        shares=tuple(_share(*pair, confidence) for pair in zip(fit.shares[0], draws.T, strict=True)),
+        confusion=dict(zip(seen.raters, fit.confusion[0], strict=True)),
+        posterior=fit.posterior[0][seen.of],
+        log_likelihood=float(fit.log_likelihood[0]),
+        steps=fit.steps,
+    )
+
+
+def patterns(
+    ratings: ArrayLike, *, raters: Sequence[Hashable] | None = None, gold: ArrayLike | None = None
+) -> Patterns:
+    """Ratings and gold labels as distinct rows; parameters and errors as for `dawid_skene`."""
+    values = as_ratings(ratings)
+    names: list[Hashable] = list(range(values.shape[1]) if raters is None else raters)
+    if len(names) != values.shape[1]:
+        raise BadInput(f"{len(names)} rater names for {values.shape[1]} columns of ratings: name each column's rater")
+    truth = np.full(len(values), np.nan) if gold is None else np.asarray(gold, dtype=float)
+    if truth.shape != (len(values),):
+        raise BadInput(f"{truth.size} gold labels for {len(values)} units: pass one a unit, NaN where unknown")
+    who = tuple(dict.fromkeys(names))
+    every = np.concatenate([values.ravel(), truth])
+    categories = np.unique(every[~np.isnan(every)])
+    counts = _tally(values, categories, names, who)
+    _enough(counts, truth, categories)
+    known = ~np.isnan(truth)[:, None]
+    allowed = np.where(known, truth[:, None] == categories, True).astype(float)
+    rows, of, weight = np.unique(
+        np.hstack([counts.reshape(len(counts), -1), allowed]), axis=0, return_inverse=True, return_counts=True
+    )
+    q = len(categories)
+    distinct = rows[:, :-q].reshape(len(rows), len(who), q)
+    return Patterns(distinct, weight.astype(float), of.reshape(-1), rows[:, -q:], categories, who)
+
+
+def _tally(values: Floats, categories: Floats, names: list[Hashable], who: tuple[Hashable, ...]) -> Floats:
+    """Counts (units, raters, q) of each category given."""
+    hits = (values[:, :, None] == categories).astype(float)
+    member = np.array([[name == rater for name in names] for rater in who], dtype=float)
+    counts: Floats = np.einsum("ucq,rc->urq", hits, member)
+    return counts
+
+
+def _enough(counts: Floats, truth: Floats, categories: Floats) -> None:
+    known = ~np.isnan(truth)
+    if len(categories) < 2 or (counts.shape[1] < 2 and not known.any()):
+        raise NotEnoughData(
+            "latent classes: two raters and two categories are the least that can be told apart without gold labels"
+        )
+    if ((counts.sum(axis=(1, 2)) == 0) & ~known).any():
+        raise NotEnoughData("latent classes: a unit has no rating at all: leave it out")
+
+
+def maximise(
+    seen: Patterns,
+    weights: Floats,
+    start: Floats | None = None,
+    *,
+    tolerance: float = 1e-10,
+    max_steps: int = 20_000,
+) -> Fit:
+    """Maximum likelihood by EM for a batch of weightings (B, patterns), from votes or a posterior (B, patterns, q)."""
+    posterior = np.broadcast_to(votes(seen) if start is None else start, (*weights.shape, len(seen.categories)))
+    last = np.full(len(weights), -np.inf)
+    for step in range(1, max_steps + 1):
+        shares, confusion = _parameters(seen.counts, weights[:, :, None] * posterior)
+        posterior, each = expected_classes(seen, shares, confusion)
+        fitness = (weights * each).sum(axis=1)
+        if (fitness - last < tolerance).all():
+            return Fit(shares, confusion, posterior, fitness, step)
+        last = fitness
+    raise NotEnoughData(f"latent classes: not converged after {max_steps} steps: the raters leave the truth undecided")
+
+
+def votes(seen: Patterns) -> Floats:
+    """Share of each category among a pattern's ratings, or the gold label where it is known: (patterns, q)."""
+    given = (seen.counts.sum(axis=1) + 1e-12) * seen.allowed
+    share: Floats = given / given.sum(axis=1, keepdims=True)
+    return share
+
+
+def _parameters(counts: Floats, load: Floats) -> tuple[Floats, Floats]:
+    """Shares and confusion from the weight (B, patterns, q) that each pattern puts on each class."""
+    shares = load.sum(axis=1)
+    joint = np.einsum("bpk,prq->brkq", load, counts, optimize=True)
+    seen = joint.sum(axis=3, keepdims=True)
+    # A rater who never met a class says nothing of it: any row will do, and an even one leaves the fit alone.
+    even = np.full_like(joint, 1.0 / joint.shape[3])
+    confusion = np.divide(joint, seen, out=even, where=seen > 0)
+    return shares / shares.sum(axis=1, keepdims=True), confusion
+
+
+def expected_classes(seen: Patterns, shares: Floats, confusion: Floats) -> tuple[Floats, Floats]:
+    """Posterior (B, patterns, q) and log-likelihood of each pattern (B, patterns)."""
+    # The smallest float stands for zero, so that a category never given under a class rules that class out.
+    floor = np.finfo(float).tiny
+    logs = np.log(np.maximum(confusion, floor))
+    joint = np.log(np.maximum(shares, floor))[:, None] + np.einsum("prq,brkq->bpk", seen.counts, logs, optimize=True)
+    joint = np.where(seen.allowed > 0, joint, -np.inf)
+    top = joint.max(axis=2, keepdims=True)
+    total = np.exp(joint - top).sum(axis=2, keepdims=True)
+    return np.exp(joint - top) / total, (top + np.log(total))[:, :, 0]
+
+
+def _resampled(seen: Patterns, fit: Fit, resamples: int, seed: int, tolerance: float, max_steps: int) -> Floats:
+    """Shares of each class in resamples of the units, each EM begun at the fit so that classes keep their names."""
+    if not resamples:
+        return np.empty((0, len(seen.categories)))
+    random, units = np.random.default_rng(seed), len(seen.of)
+    weights = random.multinomial(units, seen.weight / units, size=resamples).astype(float)
+    return maximise(seen, weights, fit.posterior, tolerance=tolerance, max_steps=max_steps).shares
+
+
+def _share(value: float, draws: Floats, confidence: float) -> Estimate:
+    if not len(draws):
+        return Estimate(float(value), np.nan, np.nan, np.nan, confidence, "Dawid-Skene")
+    low, high = np.quantile(draws, [0.5 - confidence / 2, 0.5 + confidence / 2])
+    spread = float(draws.std(ddof=1)) if len(draws) > 1 else np.nan
+    limits = min(float(low), float(value)), max(float(high), float(value))
+    return Estimate(float(value), *limits, spread, confidence, "Dawid-Skene, bootstrap")

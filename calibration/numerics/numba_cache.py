@@ -1,0 +1,30 @@
+"""How a function over arrays is compiled: once, kept on disk, without Python's lock, dividing as NumPy does.
+
+What is kept is kept for one state of all sources that are compiled. numba itself looks only at the file of the function
+that it was asked for, and would go on using the old code of functions that this one calls from other files.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar, cast
+
+import numba  # type: ignore[import-untyped]
+import platformdirs
+
+Function = TypeVar("Function", bound=Callable[..., object])
+ROOMS = ("calibration", "stats")
+
+
+def sources_digest(root: Path) -> str:
+    """Hash of the modules under `root` that hold compiled functions, in all rooms that have any."""
+    texts = [path.read_bytes() for room in ROOMS for path in sorted((root / room).rglob("*.py"))]
+    return hashlib.sha256(b"\0".join(text for text in texts if b"@compiled" in text)).hexdigest()[:16]
+
+
+_CACHE = Path(os.environ.get("GNOMON_CACHE") or platformdirs.user_cache_dir("gnomon")).expanduser()
+numba.config.CACHE_DIR = str(_CACHE / "compiled" / sources_digest(Path(__file__).parents[2]))
+compiled = cast(Callable[[Function], Function], numba.njit(cache=True, nogil=True, error_model="numpy"))

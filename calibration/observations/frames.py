@@ -1,0 +1,159 @@
+"""Frames of trials and verdicts as calibration reads them, outcomes derived from facts; knows nothing of labels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+import pandas as pd
+from sqlalchemy import Select, exists, false, select
+
+from gnomon.data.errors import UnknownName
+from gnomon.data.outcomes import Outcome, is_event, is_pass, rule_named
+from gnomon.data.records import IMPORTED, Arm, Facts, Split, VerdictState
+from gnomon.data.storage.store import Store, chunks
+from gnomon.data.storage.tables import judges as judge_table
+from gnomon.data.storage.tables import trials as trial_table
+from gnomon.data.storage.tables import verdicts as verdict_table
+
+FACTS = ("claims", "concept", "coherent", "refused")
+PASSED = "passed"
+MEASURING = (Split.DEV, Split.TEST)
+READABLE = (trial_table.c.error.is_(None), trial_table.c.arm.in_([str(arm) for arm in Arm if arm.judged]))
+"""What makes a trial one that judges read and that gave an answer."""
+
+
+def judge_splits(kind: str, asked: Sequence[str] | None = None) -> tuple[str, ...]:
+    """Splits that a kind of judge is measured on: those asked for, else dev and test.
+
+    An imported judge did its learning elsewhere, where our train split means nothing: it is measured on all splits.
+    """
+    usual = Split if kind == IMPORTED else MEASURING
+    return tuple(str(split) for split in (usual if asked is None else asked))
+
+
+def trial_frame(store: Store) -> pd.DataFrame:
+    """Trials that judges read and that gave an answer.
+
+    Columns: trial, subject, arm, target (the injected concept), strength, layer, split.
+    """
+    column = trial_table.c
+    query = select(
+        column.id.label("trial"),
+        column.subject,
+        column.arm,
+        column.concept.label("target"),
+        column.strength,
+        column.layer,
+        column.split,
+    )
+    return store.frame(query.where(*READABLE).order_by(column.id))
+
+
+def readable_trials(store: Store) -> list[str]:
+    """Ids of the trials of `trial_frame`, in order."""
+    with store.reading() as connection:
+        return list(connection.execute(select(trial_table.c.id).where(*READABLE).order_by(trial_table.c.id)).scalars())
+
+
+def judge_frame(store: Store, judges: Sequence[str] | None = None) -> pd.DataFrame:
+    """Judge versions to look at: version, name, kind, in the study's order of judges, then by name.
+
+    Parameters
+    ----------
+    store : Store
+    judges : sequence of str, optional
+        Names or versions. A name, and the default of all judges, means the newest version of it that has spoken.
+
+    Raises
+    ------
+    UnknownName
+        Where the store holds no verdict of a judge that is asked for.
+    """
+    column = judge_table.c
+    spoken = exists().where(verdict_table.c.judge == column.version)
+    query = select(column.version, column.name, column.kind).where(spoken)
+    known = store.frame(query.order_by(column.created_at.desc(), column.version))
+    newest = known.drop_duplicates("name")
+    if judges is None:
+        order = {name: place for place, name in enumerate(store.study().get("judges", []))}
+        places = [(order.get(name, len(order)), name) for name in newest["name"]]
+        ranked = newest.assign(place=pd.Series(places, index=newest.index, dtype=object))
+        return ranked.sort_values("place").drop(columns="place").reset_index(drop=True)
+    picked = [_pick(known, newest, wanted) for wanted in judges]
+    return pd.concat(picked, ignore_index=True) if picked else newest.iloc[:0].reset_index(drop=True)
+
+
+def _pick(known: pd.DataFrame, newest: pd.DataFrame, wanted: str) -> pd.DataFrame:
+    for row in (newest[newest["name"] == wanted], known[known["version"] == wanted]):
+        if len(row):
+            return row
+    there = ", ".join(sorted(newest["name"])) or "none"
+    raise UnknownName(f"judge '{wanted}': no verdict of it is stored: judges with verdicts: {there}")
+
+
+def verdict_frame(store: Store, versions: Sequence[str], trials: Sequence[str] | None = None) -> pd.DataFrame:
+    """First sample of each verdict of these judge versions: trial, judge (version), state and the facts.
+
+    `trials`, where only few are asked about, are the ids of those.
+    """
+    column = verdict_table.c
+    facts = [column[name] for name in (*FACTS, PASSED)]
+    query = select(column.trial, column.judge, column.state, *facts).order_by(column.id)
+    return frame_of(store, query.where(column.sample == 0, column.judge.in_(list(versions))), trials)
+
+
+def frame_of(store: Store, query: Select[Any], trials: Sequence[str] | None) -> pd.DataFrame:
+    """Rows of a query on verdicts: all, or in portions those on some trials."""
+    if trials is None:
+        return store.frame(query)
+    parts = [store.frame(query.where(verdict_table.c.trial.in_(part))) for part in chunks(list(trials))]
+    return pd.concat(parts, ignore_index=True) if parts else store.frame(query.where(false()))
+
+
+def usable(verdicts: pd.DataFrame) -> pd.DataFrame:
+    """Of a frame of verdicts, those that count: ended well, with all facts."""
+    return verdicts[verdicts["state"] == str(VerdictState.OK)].dropna(subset=list(FACTS))
+
+
+def ok_verdicts(store: Store, versions: Sequence[str], trials: pd.DataFrame | None = None) -> pd.DataFrame:
+    """Verdicts that count, joined with their trials and with outcome, event and pass by the study's rule.
+
+    `trials`, where only few are asked about, are the rows of those.
+    """
+    heard = usable(verdict_frame(store, versions, None if trials is None else list(trials["trial"])))
+    joined = heard.merge(trial_frame(store) if trials is None else trials, on="trial")
+    return with_outcomes(joined, str(store.study().get("rule", "strict")))
+
+
+def with_outcomes(frame: pd.DataFrame, rule: str) -> pd.DataFrame:
+    """The frame with columns outcome, event and passed, derived from facts, arm and target by the named rule.
+
+    `passed` is what was answered to the study's own question where it was asked, and derived where it was not.
+    """
+    decide = rule_named(rule)
+
+    @cache
+    def read(claims: bool, concept: str, coherent: bool, refused: bool, arm: str, target: str | None) -> Outcome:
+        return decide(Facts(claims, concept, coherent, refused), Arm(arm), target)
+
+    facts = [frame["claims"].astype(bool), frame["concept"], frame["coherent"].astype(bool)]
+    facts += [frame["refused"].astype(bool), frame["arm"], frame["target"].astype(object)]
+    rows = zip(*(column.tolist() for column in facts), strict=True)
+    outcomes = [read(*row[:-1], row[-1] if isinstance(row[-1], str) else None) for row in rows]
+    arms = [Arm(arm) for arm in frame["arm"]]
+    pairs = list(zip(outcomes, arms, strict=True))
+    derived = pd.Series([is_pass(*pair) for pair in pairs], index=frame.index, dtype=bool)
+    given = frame.get(PASSED, pd.Series(None, index=frame.index, dtype=object)).astype(object)
+    return frame.assign(
+        outcome=pd.Series([str(outcome) for outcome in outcomes], index=frame.index, dtype=object),
+        event=pd.Series([is_event(*pair) for pair in pairs], index=frame.index, dtype=bool),
+        passed=given.where(given.notna(), derived).astype(bool),
+    )
+
+
+def arms_in(rows: pd.DataFrame) -> list[str]:
+    """The arms that occur in a frame, in the order of the arms."""
+    there = set(rows["arm"])
+    return [str(arm) for arm in Arm if arm in there]

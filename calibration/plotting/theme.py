@@ -1,0 +1,103 @@
+"""The common look of every chart: colour-blind-safe colours, type sizes, light and dark ground, saving."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import altair as alt
+import vl_convert
+
+from gnomon.data.errors import BadInput
+from gnomon.data.records import Arm
+
+# Okabe and Ito (2008): eight colours that stay distinct under the common colour-vision deficiencies.
+BLUE = "#0072B2"
+ORANGE = "#E69F00"
+GREEN = "#009E73"
+VERMILION = "#D55E00"
+PURPLE = "#CC79A7"
+SKY = "#56B4E9"
+YELLOW = "#F0E442"
+GREY = "#8A8A8A"
+PALETTE = (BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY, YELLOW, GREY)
+
+ARM_COLOURS = {Arm.INJECTION: VERMILION, Arm.CONTROL: BLUE, Arm.RANDOM: GREEN, Arm.NEGATED: PURPLE}
+# Lightness falls throughout and fastest near 0.55, so that dark text reads well below that and white text above.
+SEQUENTIAL = {0.0: "#F1F5FA", 0.5: "#A5C8E6", 0.6: "#2F72B0", 1.0: "#0B3C73"}
+WHITE_TEXT_FROM = 0.56
+
+# Names are quoted: one that ends in a digit, unquoted, makes vl-convert drop all text.
+FONT = "'Source Sans Pro', Helvetica, Arial, 'Liberation Sans', 'DejaVu Sans', sans-serif"
+LABEL_SIZE = 12
+TITLE_SIZE = 13
+HEADING_SIZE = 16
+NOTE_SIZE = 12
+SCALE = 2.0
+
+_LIGHT = {"text": "#262730", "soft": "#5A5E6B", "grid": "#E4E6EB", "ground": "#FFFFFF"}
+_DARK = {"text": "#F4F5F7", "soft": "#B3B7C2", "grid": "#31343F", "ground": "#0E1117"}
+
+
+def arm_scale() -> alt.Scale:
+    """Colour scale in which an arm has the same colour in every chart."""
+    return alt.Scale(domain=[str(arm) for arm in ARM_COLOURS], range=list(ARM_COLOURS.values()))
+
+
+def share_scale() -> alt.Scale:
+    """Colour scale of shares and coefficients from 0 to 1: near the ground at 0, dark at 1."""
+    return alt.Scale(domain=list(SEQUENTIAL), range=list(SEQUENTIAL.values()), clamp=True)
+
+
+def config(*, dark: bool = False) -> dict[str, Any]:
+    """Vega-Lite `config` of the common look on a light or a dark ground."""
+    ink = _DARK if dark else _LIGHT
+    axis = {
+        "labelFontSize": LABEL_SIZE,
+        "titleFontSize": TITLE_SIZE,
+        "labelColor": ink["soft"],
+        "titleColor": ink["text"],
+    }
+    lines = {"gridColor": ink["grid"], "domainColor": ink["grid"], "tickColor": ink["grid"]}
+    title = {"fontSize": HEADING_SIZE, "color": ink["text"], "anchor": "start", "offset": 12, "fontWeight": 600}
+    return {
+        "background": ink["ground"],
+        "font": FONT,
+        "view": {"stroke": None},
+        "axis": {**axis, **lines, "labelLimit": 260, "titleFontWeight": 400, "titlePadding": 8},
+        "header": {**axis, "titleFontWeight": 400, "labelLimit": 260},
+        "legend": {**axis, "titleFontWeight": 400, "symbolSize": 90},
+        "title": {**title, "subtitleFontSize": NOTE_SIZE, "subtitleColor": ink["soft"], "subtitlePadding": 6},
+        "text": {"fontSize": LABEL_SIZE, "color": ink["text"]},
+        "rule": {"color": ink["soft"]},
+        "range": {"category": list(PALETTE)},
+    }
+
+
+def themed(chart: alt.TopLevelMixin, *, dark: bool = False) -> Any:
+    """A copy of a chart in the common look. Figures come without it, so that the page can choose light or dark."""
+    dressed: Any = chart.copy(deep=False)  # type: ignore[attr-defined]
+    dressed.config = alt.Config(**config(dark=dark))
+    return dressed
+
+
+def save(chart: alt.TopLevelMixin, path: str | Path, *, dark: bool = False) -> Path:
+    """Write a chart in the common look to `path` (.png, .svg or .json); returns the path."""
+    target = Path(path)
+    kind = target.suffix.lower().lstrip(".")
+    if kind not in {"png", "svg", "json"}:
+        raise BadInput(f"chart file '{target.name}': name it .png, .svg or .json")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    _bring_fonts()
+    themed(chart, dark=dark).save(str(target), format=kind, **({"scale_factor": SCALE} if kind == "png" else {}))
+    return target
+
+
+@cache
+def _bring_fonts() -> None:
+    # Bare machines have no fonts, and then text vanishes without an error; matplotlib (through ArviZ) ships some.
+    found = find_spec("matplotlib")
+    for folder in found.submodule_search_locations or [] if found else []:
+        vl_convert.register_font_directory(str(Path(folder) / "mpl-data" / "fonts" / "ttf"))

@@ -1,0 +1,231 @@
+"""The true rate behind several judges' verdicts, labels chosen by those verdicts included: joint posterior by Gibbs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from gnomon.calibration.numerics.mcmc import effective_draws, split_rhat, summary
+from gnomon.calibration.numerics.numba_cache import compiled
+from gnomon.calibration.numerics.rating_arrays import Floats
+from gnomon.data.errors import BadInput, NotEnoughData
+from gnomon.data.records import Estimate
+
+Errors = Literal["independent", "free"]
+Whole = NDArray[np.int64]
+MISSING = -1
+MAX_JUDGES = 6
+CHAINS = 4
+STARTS = (0.95, 0.85, 0.75, 0.65)
+
+
+@dataclass(frozen=True, slots=True)
+class Patterns:
+    """Counts of verdict patterns, which are sufficient for the joint model.
+
+    `verdicts` is (patterns, judges): 1 judged an event, 0 not, -1 no verdict. `unlabelled` is (patterns,): trials
+    without a label. `labelled` is (patterns, 2): labelled trials without and with the event.
+    """
+
+    verdicts: Whole
+    unlabelled: Whole
+    labelled: Whole
+
+    @classmethod
+    def count(cls, verdicts: ArrayLike, truth: ArrayLike) -> Patterns:
+        """Count trials by pattern: `verdicts` (trials, judges) of 1, 0, NaN or -1; `truth` (trials,), NaN unlabelled.
+
+        Raises
+        ------
+        BadInput
+            Where the shapes do not match, there are more than `MAX_JUDGES` judges, or a value is neither 0 nor 1.
+        """
+        read, known = np.asarray(verdicts, dtype=float), np.asarray(truth, dtype=float)
+        if read.ndim != 2 or known.shape != read.shape[:1] or not 1 <= read.shape[1] <= MAX_JUDGES:
+            raise BadInput(
+                f"verdicts of shape {read.shape} and truth of shape {known.shape}: pass trials x judges (at most "
+                f"{MAX_JUDGES} judges) and one truth a trial, NaN where it is not labelled"
+            )
+        for name, values, allowed in (("verdict", read, (0, 1, MISSING)), ("truth", known, (0, 1))):
+            strange = values[~np.isnan(values) & ~np.isin(values, allowed)]
+            if strange.size:
+                raise BadInput(
+                    f"{name} {strange.flat[0]:g}: write 1 for an event, 0 for none, NaN where it is not known"
+                )
+        whole = np.where(np.isnan(read), MISSING, read).astype(np.int64)
+        rows, where = np.unique(whole, axis=0, return_inverse=True)
+        label = np.where(np.isnan(known), 2, known).astype(int)
+        table = np.zeros((len(rows), 3), dtype=np.int64)
+        np.add.at(table, (where.ravel(), label), 1)
+        return cls(rows, table[:, 2].copy(), table[:, :2].copy())
+
+    @property
+    def labels(self) -> int:
+        """Number of labelled trials."""
+        return int(self.labelled.sum())
+
+
+@dataclass(frozen=True, slots=True)
+class PanelPosterior:
+    """Posterior draws, chains one after another.
+
+    `rate` is (draws,); `sensitivity` and `specificity` are (draws, judges); `event` is (draws, patterns), the
+    probability of the event given the pattern. `rhat` and `ess` are of the rate (split R-hat; effective draws).
+    """
+
+    rate: Floats
+    sensitivity: Floats
+    specificity: Floats
+    event: Floats
+    rhat: float
+    ess: float
+
+    def estimate(self, confidence: float = 0.95) -> Estimate:
+        """The rate: posterior mean and central credible interval."""
+        return summary(self.rate, confidence)
+
+
+def panel_posterior(
+    patterns: Patterns, *, errors: Errors = "independent", draws: int = 4000, tune: int = 500, seed: int = 0
+) -> PanelPosterior:
+    """Rate, and each judge's error rates, from verdict patterns of all trials and labels of some.
+
+    Estimand: P(event) of the trials counted. Model: the truth z of a trial is 1 with probability p; with `errors`
+    "independent" its verdicts are independent given z with the judges' own sensitivities and specificities; with
+    "free" every pattern has a probability of its own given z, so that judges may err together. Flat priors:
+    beta(1, 1) on p and every error rate, Dirichlet(1, ..., 1) on the patterns.
+
+    Valid as it stands for labels that were chosen by looking at verdicts (disputed transcripts first): what is
+    labelled then depends only on what the likelihood conditions on. Sensitivity and specificity counted on such
+    labels are not. With independent errors the disagreements alone tell much, hence the narrow intervals; if judges
+    err together that is too good to be true, so look at both fits and at `gnomon.calibration.error_rates.dependence`.
+
+    Gibbs sampling with the unlabelled truths as missing data: all conditionals are binomial and beta, 4 chains from
+    dispersed starts. Source: Tanner and Wong (1987); Joseph, Gyorkos and Coupal (1995).
+
+    Parameters
+    ----------
+    patterns : Patterns
+    errors : {"independent", "free"}
+        "free" leaves out trials that lack a verdict of some judge.
+    draws, tune, seed : int
+        Kept and discarded draws of each chain, and the seed.
+
+    Raises
+    ------
+    NotEnoughData
+        Where nothing is labelled: then truth and its opposite fit alike.
+    """
+    if not patterns.labels:
+        raise NotEnoughData("joint posterior: no transcript is labelled, so yes and no could be swapped: label some")
+    used = patterns if errors == "independent" else _complete(patterns)
+    judges = used.verdicts.shape[1]
+    kept = np.empty((CHAINS, draws, 1 + 2 * (judges if errors == "independent" else len(used.verdicts))))
+    sampler = _independent if errors == "independent" else _free
+    for chain, start in enumerate(STARTS):
+        sampler(used.verdicts, used.unlabelled, used.labelled, start, tune, seed * CHAINS + chain, kept[chain])
+    rhat, ess = float(split_rhat(kept[:, :, :1])[0]), float(effective_draws(kept[:, :, :1])[0])
+    flat = kept.reshape(-1, kept.shape[2])
+    rate, none, some = flat[:, 0], flat[:, 1::2], flat[:, 2::2]
+    if errors == "free":
+        likely = np.stack([none, some])
+        said = (used.verdicts == 1).astype(float)
+        none, some = none @ said, some @ said
+    else:
+        likely = np.stack([_likelihood(used.verdicts, none), _likelihood(used.verdicts, some)])
+    joint = likely[1] * rate[:, None]
+    event = joint / (joint + likely[0] * (1 - rate[:, None]))
+    return PanelPosterior(rate, some, 1 - none, event, rhat, min(ess, float(rate.size)))
+
+
+def _complete(patterns: Patterns) -> Patterns:
+    """Only the patterns in which every judge spoke."""
+    whole = (patterns.verdicts != MISSING).all(axis=1)
+    kept = Patterns(patterns.verdicts[whole], patterns.unlabelled[whole], patterns.labelled[whole])
+    if not kept.labels:
+        raise NotEnoughData("joint posterior: no labelled transcript has a verdict of every judge: judge them all")
+    return kept
+
+
+def _likelihood(verdicts: Whole, yes: Floats) -> Floats:
+    """P(pattern | truth), (draws, patterns), from P(judged an event | truth), (draws, judges)."""
+    said, spoke = verdicts == 1, verdicts != MISSING
+    logs = np.log(np.maximum(yes, 1e-300)) @ said.T + np.log(np.maximum(1 - yes, 1e-300)) @ (spoke & ~said).T
+    return np.asarray(np.exp(logs))
+
+
+@compiled
+def _independent(
+    verdicts: Whole, unlabelled: Whole, labelled: Whole, start: float, tune: int, seed: int, out: Floats
+) -> None:
+    """One chain: rows of (p, P(yes | none) and P(yes | event) of each judge)."""
+    np.random.seed(seed)
+    patterns, judges = verdicts.shape
+    p = 0.5
+    yes = np.empty((judges, 2))
+    yes[:, 0], yes[:, 1] = 1 - start, start
+    for step in range(tune + len(out)):
+        events, others = 1.0, 1.0
+        counts = np.ones((judges, 2, 2))
+        for s in range(patterns):
+            one, none = p, 1 - p
+            for j in range(judges):
+                if verdicts[s, j] == 1:
+                    one, none = one * yes[j, 1], none * yes[j, 0]
+                elif verdicts[s, j] == 0:
+                    one, none = one * (1 - yes[j, 1]), none * (1 - yes[j, 0])
+            drawn = 0
+            if unlabelled[s] > 0 and one > 0:
+                drawn = np.random.binomial(unlabelled[s], one / (one + none))
+            with_event = drawn + labelled[s, 1]
+            without = unlabelled[s] - drawn + labelled[s, 0]
+            events += with_event
+            others += without
+            for j in range(judges):
+                if verdicts[s, j] >= 0:
+                    counts[j, 1, verdicts[s, j]] += with_event
+                    counts[j, 0, verdicts[s, j]] += without
+        p = np.random.beta(events, others)
+        for j in range(judges):
+            for z in range(2):
+                yes[j, z] = np.random.beta(counts[j, z, 1], counts[j, z, 0])
+        if step >= tune:
+            row = out[step - tune]
+            row[0] = p
+            for j in range(judges):
+                row[1 + 2 * j], row[2 + 2 * j] = yes[j, 0], yes[j, 1]
+
+
+@compiled
+def _free(verdicts: Whole, unlabelled: Whole, labelled: Whole, start: float, tune: int, seed: int, out: Floats) -> None:
+    """One chain: rows of (p, P(pattern | none) and P(pattern | event) of each pattern)."""
+    np.random.seed(seed)
+    patterns, judges = verdicts.shape
+    p = 0.5
+    likely = np.empty((patterns, 2))
+    for s in range(patterns):
+        ones = verdicts[s].sum()
+        likely[s, 1] = start**ones * (1 - start) ** (judges - ones)
+        likely[s, 0] = (1 - start) ** ones * start ** (judges - ones)
+    counts = np.empty((patterns, 2))
+    for step in range(tune + len(out)):
+        for s in range(patterns):
+            one, none = p * likely[s, 1], (1 - p) * likely[s, 0]
+            drawn = 0
+            if unlabelled[s] > 0 and one > 0:
+                drawn = np.random.binomial(unlabelled[s], one / (one + none))
+            counts[s, 1] = drawn + labelled[s, 1]
+            counts[s, 0] = unlabelled[s] - drawn + labelled[s, 0]
+        p = np.random.beta(1 + counts[:, 1].sum(), 1 + counts[:, 0].sum())
+        for z in range(2):
+            for s in range(patterns):
+                likely[s, z] = np.random.gamma(1 + counts[s, z])
+            likely[:, z] /= likely[:, z].sum()
+        if step >= tune:
+            row = out[step - tune]
+            row[0] = p
+            for s in range(patterns):
+                row[1 + 2 * s], row[2 + 2 * s] = likely[s, 0], likely[s, 1]

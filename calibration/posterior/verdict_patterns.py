@@ -1,0 +1,146 @@
+"""Verdict patterns of a study's arms, with the labels beside them: what the joint posterior of several judges reads."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from gnomon.calibration.labels.views import rater_labels, reference
+from gnomon.calibration.observations.frames import arms_in, judge_frame, judge_splits, ok_verdicts, trial_frame
+from gnomon.calibration.posterior.judge_panel import MISSING, Patterns
+from gnomon.data.errors import NotEnoughData, UnknownName
+from gnomon.data.outcomes import Outcome
+from gnomon.data.records import IMPORTED, Arm
+from gnomon.data.storage.store import Store
+
+MAX_PANEL = 4
+UNHEARD = "no judge has read any of these transcripts: run 'gnomon judge' first"
+
+Question = Literal["event", "not_denied"]
+
+
+@dataclass(frozen=True, slots=True)
+class ArmPatterns:
+    """One arm's judged trials: `trials` with their `pattern` (a row of `counts.verdicts`) and `truth` (NaN: none)."""
+
+    arm: str
+    judges: tuple[str, ...]
+    trials: pd.DataFrame
+    counts: Patterns
+
+    def open_trials(self) -> list[list[str]]:
+        """Ids of the unlabelled trials of each pattern."""
+        free = self.trials[self.trials["truth"].isna()]
+        return [free.loc[free["pattern"] == s, "trial"].tolist() for s in range(len(self.counts.verdicts))]
+
+    def name(self, pattern: int) -> str:
+        """A pattern in words: "careful yes, brisk no"."""
+        words = {1: "yes", 0: "no", MISSING: "silent"}
+        said = zip(self.judges, self.counts.verdicts[pattern], strict=True)
+        return ", ".join(f"{judge} {words[int(verdict)]}" for judge, verdict in said)
+
+
+@dataclass(frozen=True, slots=True)
+class PanelReading:
+    """What a panel of judges said: their versions and names in order, and their verdicts, one row each."""
+
+    versions: tuple[str, ...]
+    names: tuple[str, ...]
+    heard: pd.DataFrame
+
+
+def panel_reading(
+    store: Store,
+    *,
+    judges: Sequence[str] | None = None,
+    subject: str | None = None,
+    splits: Sequence[str] | None = None,
+    heard: pd.DataFrame | None = None,
+) -> PanelReading:
+    """The verdicts that the joint posterior of several judges reads, whatever the labels.
+
+    Parameters
+    ----------
+    store : Store
+    judges : sequence of str, optional
+        Names or versions; by default the first `MAX_PANEL` that have spoken.
+    subject : str, optional
+        Only this subject's trials.
+    splits : sequence of str, optional
+        Splits to use; by default all but train where any judge is not imported, for it may have learnt from it.
+    heard : DataFrame, optional
+        The verdicts of these judges (`gnomon.calibration.observations.frames.ok_verdicts`), where they were read already.
+
+    Raises
+    ------
+    NotEnoughData
+        Where no judge has spoken of any trial.
+    UnknownName
+        For a subject that has no trial.
+    """
+    known = judge_frame(store, judges).head(MAX_PANEL)
+    learnt = (known["kind"] != IMPORTED).any()
+    wanted = judge_splits("" if learnt else IMPORTED, splits)
+    if subject is not None and subject not in (there := set(trial_frame(store)["subject"])):
+        raise UnknownName(
+            f"subject '{subject}' has no trial in this study: it has {', '.join(sorted(there)) or 'none'}"
+        )
+    heard = ok_verdicts(store, known["version"].tolist()) if heard is None else heard
+    kept = heard["judge"].isin(known["version"]) & heard["split"].isin(wanted)
+    kept &= (heard["subject"] == subject) | (subject is None)
+    if not kept.any():
+        raise NotEnoughData(UNHEARD)
+    return PanelReading(tuple(known["version"]), tuple(known["name"]), heard[kept])
+
+
+def arms_of(reading: PanelReading, labels: pd.DataFrame, question: Question = "event") -> dict[str, ArmPatterns]:
+    """Patterns of verdicts by arm, of the trials that at least one of the judges read.
+
+    Parameters
+    ----------
+    reading : PanelReading
+    labels : DataFrame
+        One row a labelled trial (`gnomon.calibration.labels.views.reference`): what it says of the question is the truth.
+    question : {"event", "not_denied"}
+        What verdicts and labels are read for: the event, or, outside the injection arm, anything but a denial
+        (refusals and incoherence too), as the raw net detection counts.
+    """
+    said = reading.heard.assign(said=_said(reading.heard, question))
+    wide = said.pivot(index="trial", columns="judge", values="said").reindex(columns=list(reading.versions))
+    truth = _said(labels, question).set_axis(labels["trial"])
+    arm = reading.heard.drop_duplicates("trial").set_index("trial")["arm"].reindex(wide.index)
+    return {each: _arm(each, reading.names, wide[arm == each], truth) for each in arms_in(reading.heard)}
+
+
+def arm_patterns(
+    store: Store,
+    view: str = "blind",
+    *,
+    judges: Sequence[str] | None = None,
+    subject: str | None = None,
+    question: Question = "event",
+    splits: Sequence[str] | None = None,
+) -> dict[str, ArmPatterns]:
+    """`arms_of` what `panel_reading` finds, with the labels of a view (`gnomon.calibration.labels.views`)."""
+    reading = panel_reading(store, judges=judges, subject=subject, splits=splits)
+    return arms_of(reading, reference(rater_labels(store, view)), question)
+
+
+def _said(rows: pd.DataFrame, question: Question) -> pd.Series[float]:
+    counted = rows["event"]
+    if question == "not_denied":
+        counted = counted.where(rows["arm"] == str(Arm.INJECTION), rows["outcome"] != str(Outcome.DENIED))
+    return counted.astype(float)
+
+
+def _arm(arm: str, judges: tuple[str, ...], wide: pd.DataFrame, truth: pd.Series[float]) -> ArmPatterns:
+    known = truth.reindex(wide.index).to_numpy(dtype=float)
+    counts = Patterns.count(wide.to_numpy(dtype=float), known)
+    rows = np.where(wide.isna(), MISSING, wide).astype(np.int64)
+    place = {tuple(row): number for number, row in enumerate(counts.verdicts.tolist())}
+    pattern = [place[tuple(row)] for row in rows.tolist()]
+    return ArmPatterns(arm, judges, pd.DataFrame({"trial": wide.index, "pattern": pattern, "truth": known}), counts)

@@ -1,0 +1,267 @@
+"""What to label next: disputed or telling transcripts, with a random audit stream, each with its known chance.
+
+Or what to look at again: transcripts that one other rater has labelled, and those on which raters differ.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+from weakref import WeakKeyDictionary
+
+import numpy as np
+import pandas as pd
+from sqlalchemy import func, select
+
+from gnomon.calibration.labels.views import disagreements, label_events, standing_labels
+from gnomon.calibration.observations import sql_outcomes
+from gnomon.calibration.observations.frames import judge_frame, readable_trials
+from gnomon.calibration.queue import sample_size
+from gnomon.calibration.queue.expected_information import best_order
+from gnomon.calibration.queue.sample_size import AUDIT_ONE_IN
+from gnomon.data.errors import BadInput
+from gnomon.data.records import LabelKind, RaterRole
+from gnomon.data.storage import tables
+from gnomon.data.storage.store import Store
+
+DISPUTED = "disputed"
+UNCERTAIN = "uncertain"
+AUDIT = "audit"
+RANDOM = "random"
+BY_VERDICT = (DISPUTED, UNCERTAIN)
+RANDOM_STRATA = ("all", AUDIT, RANDOM)
+
+SECOND = "second"
+ADJUDICATE = "adjudicate"
+LOOKS_AGAIN = (SECOND, ADJUDICATE)
+
+Strategy = Literal["disputed", "uncertain", "random", "second", "adjudicate"]
+
+
+@dataclass(frozen=True, slots=True)
+class QueueItem:
+    """A trial to label: `stratum` says by which draw it came, `probability` how likely this call was to pick it.
+
+    A trial that is looked at again keeps both from its first label: how it came to be labelled at all is what
+    estimators ask. `role` is what the label will count as.
+    """
+
+    trial: str
+    stratum: str
+    probability: float
+    role: RaterRole = RaterRole.RATER
+
+
+def next_items(
+    store: Store,
+    rater: str,
+    *,
+    strategy: Strategy = "disputed",
+    n: int = 10,
+    seed: int = 0,
+    lease_seconds: float = 900.0,
+    estimand: str = sample_size.NET,
+    view: str = "blind",
+) -> list[QueueItem]:
+    """The next trials for a rater to label, leased to the rater, in random order.
+
+    Candidates are trials that gave an answer, that this rater has not labelled or flagged and that nobody else
+    holds; of these, those that nobody has labelled as long as there are any, then those that others labelled.
+    See `draw_focused` for the inclusion probabilities. The same seed and store give the same items.
+
+    Strategies: `disputed` draws transcripts on which judges come to different outcomes; `uncertain` those verdict
+    patterns whose labels narrow the posterior of `estimand` most (`gnomon.calibration.queue.expected_information`), and needs a label in
+    each of its arms to begin with; both leave a fifth to a random audit. `random` is a simple random sample.
+    `second` takes trials that exactly one other rater has labelled, `adjudicate` those on which raters come to
+    different outcomes and nobody has adjudicated, both at random and never one that this rater has labelled.
+
+    Parameters
+    ----------
+    store : Store
+    rater : str
+        Who will label.
+    strategy : {"disputed", "uncertain", "random", "second", "adjudicate"}
+    n : int
+        Number of trials wanted; fewer come back where there are fewer.
+    seed : int
+        Seed of the draw.
+    lease_seconds : float
+        How long the trials are kept from other raters.
+    estimand, view : str
+        What `uncertain` is about (as in `gnomon.calibration.queue.sample_size.plan`), and the label view that it starts from.
+    """
+    random = np.random.default_rng(seed)
+    if strategy in LOOKS_AGAIN:
+        items = look_again(store, rater, strategy, n, random)
+    elif strategy == UNCERTAIN:
+        pool = candidates(store, rater)
+        telling, order = telling_strata(store, estimand, view, pool, n, seed)
+        items = draw_focused(pool, telling, order, n, random, UNCERTAIN)
+    else:
+        pool = candidates(store, rater)
+        items = draw(pool, _known(store).disputed, n, random, strategy=strategy)
+    return [item for item in items if store.lease(item.trial, rater, lease_seconds)]
+
+
+def candidates(store: Store, rater: str) -> list[str]:
+    """Trials that may be given to a rater now, in the order of their ids (see `next_items`)."""
+    events = label_events(store)
+    own, done = _seen_by(events, rater), set(standing_labels(events)["trial"])
+    held = store.leased_to_others(rater)
+    free = [trial for trial in _known(store).trials if trial not in own and trial not in held]
+    return [trial for trial in free if trial not in done] or free
+
+
+def look_again(store: Store, rater: str, strategy: str, n: int, random: np.random.Generator) -> list[QueueItem]:
+    """Trials that others have labelled and that this rater is to label too, at random (see `next_items`)."""
+    events = label_events(store)
+    labels = standing_labels(events)
+    if strategy == ADJUDICATE:
+        open_ = disagreements(store, "current")
+        pool, role = set(open_.loc[~open_["adjudicated"], "trial"]), RaterRole.ADJUDICATOR
+    else:
+        raters = labels.groupby("trial")["rater"].nunique()
+        pool, role = set(raters.index[raters == 1]), RaterRole.RATER
+    pool -= _seen_by(events, rater) | store.leased_to_others(rater)
+    first = labels.drop_duplicates("trial")
+    stratum = dict(zip(first["trial"], first["stratum"], strict=True))
+    probability = dict(zip(first["trial"], first["probability"], strict=True))
+    chosen = _sample(random, sorted(pool), n)
+    return [QueueItem(trial, stratum[trial], probability[trial], role) for trial in chosen]
+
+
+def _seen_by(events: pd.DataFrame, rater: str) -> set[str]:
+    """Trials that a rater has labelled or flagged and did not take back."""
+    standing = events[(events["kind"] != str(LabelKind.RETRACTION)) & ~events["withdrawn"]]
+    return set(standing.loc[standing["rater"] == rater, "trial"])
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What a queue needs of trials and verdicts, as of a state of the study."""
+
+    state: tuple[object, ...]
+    trials: list[str]
+    disputed: set[str]
+
+
+_KNOWN: WeakKeyDictionary[Store, _Known] = WeakKeyDictionary()
+
+
+def _known(store: Store) -> _Known:
+    """Trials and disputed ones, read again when one of either was added or the study's settings changed.
+
+    A rater takes some hundred calls to label a study, and reading all of its verdicts for each would keep them waiting.
+    """
+    with store.reading() as connection:
+        trials = connection.execute(select(func.count()).select_from(tables.trials)).scalar_one()
+        newest = connection.execute(select(func.max(tables.verdicts.c.id))).scalar()
+    state = (trials, newest, repr(sorted(store.study().items())))
+    known = _KNOWN.get(store)
+    if known is None or known.state != state:
+        known = _Known(state, readable_trials(store), disputed_trials(store))
+        _KNOWN[store] = known
+    return known
+
+
+def disputed_trials(store: Store, judges: Sequence[str] | None = None) -> set[str]:
+    """Trials on which two judges (the newest version of each) come to different outcomes."""
+    return sql_outcomes.disputed_trials(store, judge_frame(store, judges)["version"].tolist())
+
+
+def disputed_among(verdicts: pd.DataFrame) -> set[str]:
+    """Trials that have more than one outcome in a frame of verdicts with columns trial and outcome."""
+    kinds = verdicts.groupby("trial")["outcome"].nunique()
+    return set(kinds.index[kinds > 1])
+
+
+def telling_strata(
+    store: Store, estimand: str, view: str, pool: Sequence[str], n: int, seed: int = 0
+) -> tuple[list[list[str]], list[int]]:
+    """Trials of the pool by arm and verdict pattern, and of which of these strata each of n labels would best be."""
+    found = sample_size.strata(store, sample_size.Target.named(estimand), view, seed=seed)
+    there = set(pool)
+    free = [[trial for trial in trials if trial in there] for trials in found.free]
+    order, _ = best_order(found.estimand, found.event, [len(trials) for trials in free], n)
+    return free, order
+
+
+def draw(
+    pool: Sequence[str], disputed: set[str], n: int, random: np.random.Generator, *, strategy: str = "disputed"
+) -> list[QueueItem]:
+    """Draw n trials from a pool, disputed ones first with an audit stream, or a simple random sample of it.
+
+    Within the disputed and within the others all trials are treated alike. See `draw_focused` for the chances.
+    """
+    if strategy not in (DISPUTED, RANDOM):
+        raise BadInput(f"queue strategy '{strategy}' is not known: choose disputed, uncertain or random")
+    if strategy == RANDOM:
+        return draw_focused(pool, [], [], n, random, RANDOM)
+    doubted = [trial for trial in sorted(set(pool)) if trial in disputed]
+    return draw_focused(pool, [doubted], [0] * len(doubted), n, random, DISPUTED)
+
+
+def draw_focused(
+    pool: Sequence[str],
+    strata: Sequence[Sequence[str]],
+    order: Sequence[int],
+    n: int,
+    random: np.random.Generator,
+    name: str,
+) -> list[QueueItem]:
+    """Draw n trials from a pool: four fifths from chosen strata, the rest from all that is left.
+
+    Of the n places a fifth (rounded up or down at random so that a fifth is right on average) goes to the audit
+    stream. The other k places are taken by `order`: its first k entries say how many trials each stratum gives, by
+    simple random samples. All places left are filled by a simple random sample of the rest of the pool, whatever
+    its stratum: the audit. With C trials in the pool, d_s of the D_s in stratum s drawn and r = n - sum d by audit,
+    the chances are d_s/D_s + (1 - d_s/D_s) r/(C - sum d) for a trial of stratum s and r/(C - sum d) for one of
+    none, averaged over the rounding. With no strata this is a simple random sample of the pool, and named so.
+
+    The probability is that of one call given its pool. Over many calls, trials of one stratum stay exchangeable, so
+    labelled / all of that kind is the inclusion probability that estimators should use.
+    """
+    if n < 1:
+        raise BadInput(f"{n} items asked for: ask for one or more")
+    trials = sorted(set(pool))
+    places = n - _audit_places(random, n) if strata else 0
+    taken = Counter(order[:places])
+    picked = [trial for place, part in enumerate(strata) for trial in _sample(random, sorted(part), taken[place])]
+    chosen = set(picked)
+    audited = _sample(random, [trial for trial in trials if trial not in chosen], n - len(picked))
+    drawn = [(trial, name) for trial in picked] + [(trial, AUDIT if strata else RANDOM) for trial in audited]
+    others, inside = _chances(len(trials), [len(part) for part in strata], order, n)
+    stratum = {trial: place for place, part in enumerate(strata) for trial in part}
+    items = [QueueItem(trial, kind, inside[stratum[trial]] if trial in stratum else others) for trial, kind in drawn]
+    return [items[place] for place in random.permutation(len(items))]
+
+
+def _audit_places(random: np.random.Generator, n: int) -> int:
+    whole, over = divmod(n, AUDIT_ONE_IN)
+    return whole + int(random.random() < over / AUDIT_ONE_IN)
+
+
+def _sample(random: np.random.Generator, trials: list[str], n: int) -> list[str]:
+    return [trials[place] for place in random.choice(len(trials), min(n, len(trials)), replace=False)] if trials else []
+
+
+def _chances(pool: int, sizes: Sequence[int], order: Sequence[int], n: int) -> tuple[float, list[float]]:
+    """Inclusion probability outside all strata and in each of them, averaged over the rounding of the audit."""
+    if not sizes:
+        return (min(1.0, n / pool) if pool else 0.0), []
+    whole, over = divmod(n, AUDIT_ONE_IN)
+    up = over / AUDIT_ONE_IN
+    down, more = (_chance(pool, sizes, order, n, audit) for audit in (whole, whole + 1))
+    inside = [(1 - up) * one + up * other for one, other in zip(down[1], more[1], strict=True)]
+    return (1 - up) * down[0] + up * more[0], inside
+
+
+def _chance(pool: int, sizes: Sequence[int], order: Sequence[int], n: int, audit: int) -> tuple[float, list[float]]:
+    taken = Counter(order[: max(n - audit, 0)])
+    drawn = [min(taken[place], size) for place, size in enumerate(sizes)]
+    rest = pool - sum(drawn)
+    by_audit = min(1.0, (n - sum(drawn)) / rest) if rest else 0.0
+    shares = [part / size if size else 0.0 for part, size in zip(drawn, sizes, strict=True)]
+    return by_audit, [share + (1 - share) * by_audit for share in shares]

@@ -1,0 +1,295 @@
+"""How many labels and trials reach a target interval: by simulating studies from the posterior and fitting each."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from gnomon.calibration.numerics.mcmc import summary
+from gnomon.calibration.numerics.rating_arrays import Floats
+from gnomon.calibration.posterior.judge_panel import PanelPosterior, Patterns, panel_posterior
+from gnomon.calibration.posterior.verdict_patterns import ArmPatterns, Question, arm_patterns
+from gnomon.calibration.queue.expected_information import best_order
+from gnomon.data.errors import BadInput, NotEnoughData
+from gnomon.data.records import Arm, Estimate
+from gnomon.data.storage.store import Store
+
+NET = "net_detection_corrected"
+RATE = "event_rate_"
+GROWTH = (1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0)
+ASSURANCE = 0.8
+SEARCHED = 25
+CONFIRMED = 100
+DRAWS, TUNE = 1000, 300
+AUDIT_ONE_IN = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """An estimand as a sum of arms' rates, each with its sign, and what is counted in them."""
+
+    name: str
+    signs: Mapping[str, int]
+    question: Question = "event"
+
+    @classmethod
+    def named(cls, name: str) -> Target:
+        """`net_detection_corrected` (identified in injection minus not denied in control), or `event_rate_ARM`."""
+        if name == NET:
+            return cls(name, {str(Arm.INJECTION): 1, str(Arm.CONTROL): -1}, "not_denied")
+        arms = {f"{RATE}{arm}": str(arm) for arm in Arm}
+        if name not in arms:
+            raise BadInput(f"estimand '{name}' cannot be planned for: choose from {', '.join([NET, *arms])}")
+        return cls(name, {arms[name]: 1})
+
+    def draws(self, posteriors: Mapping[str, PanelPosterior]) -> Floats:
+        """Posterior draws of the estimand; arms are independent."""
+        return np.asarray(sum(sign * posteriors[arm].rate for arm, sign in self.signs.items()))
+
+
+@dataclass(frozen=True, slots=True)
+class Strata:
+    """The strata of a target's arms in one row: posterior, place of each arm, free trials of each stratum."""
+
+    arms: tuple[ArmPatterns, ...]
+    posteriors: Mapping[str, PanelPosterior]
+    estimand: Floats
+    event: Floats
+    free: tuple[list[str], ...]
+
+    def name(self, place: int) -> tuple[str, str]:
+        """Arm and pattern of a stratum, in words."""
+        for arm in self.arms:
+            if place < len(arm.counts.verdicts):
+                return arm.arm, arm.name(place)
+            place -= len(arm.counts.verdicts)
+        raise IndexError(place)
+
+
+def strata(
+    store: Store,
+    target: Target,
+    view: str,
+    *,
+    judges: Sequence[str] | None = None,
+    subject: str | None = None,
+    seed: int = 0,
+) -> Strata:
+    """Fit the joint posterior of each arm of a target.
+
+    Raises
+    ------
+    NotEnoughData
+        Where an arm has no judged trial or no label.
+    """
+    found = arm_patterns(store, view, judges=judges, subject=subject, question=target.question)
+    for name in target.signs:
+        if name not in found:
+            raise NotEnoughData(f"{target.name}: no judge has read a transcript of the {name} arm: judge some first")
+        if not found[name].counts.labels:
+            raise NotEnoughData(
+                f"{target.name}: no {view} label stands in the {name} arm: label some of it first (random, disputed)"
+            )
+    arms = tuple(found[name] for name in target.signs)
+    fitted = {arm.arm: panel_posterior(arm.counts, seed=seed + place) for place, arm in enumerate(arms)}
+    event = np.hstack([fitted[arm.arm].event for arm in arms])
+    free = tuple(trials for arm in arms for trials in arm.open_trials())
+    return Strata(arms, fitted, target.draws(fitted), event, free)
+
+
+def plan(
+    store: Store,
+    *,
+    estimand: str = NET,
+    width: float,
+    view: str = "blind",
+    judges: Sequence[str] | None = None,
+    subject: str | None = None,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """How many more labels, and if need be trials, bring the 95 % interval of an estimand down to a width.
+
+    For one, one and a half, two, three, four, six and eight times the trials that are there, the fewest labels are
+    searched with which four fifths of simulated studies reach the target. Each simulated study draws the rates and
+    the judges' errors from the joint posterior of today's data, from these new trials with verdicts and the truth of
+    the labels, and is fitted anew (`gnomon.calibration.posterior.judge_panel`). Labels go where `gnomon.calibration.queue.expected_information` sends them,
+    after a fifth has gone to a random audit. It conditions on the model: that judges err independently given the
+    truth, that new trials are like the old ones and come in the same mix of arms.
+
+    Parameters
+    ----------
+    estimand : str
+        `net_detection_corrected` or `event_rate_ARM`.
+    width : float
+        Target width of the 95 % interval, as a fraction (0.1 is ten points).
+    subject : str, optional
+        Only this subject's trials; by default all together.
+
+    Returns
+    -------
+    dict
+        estimand, subject, view, target, now (an estimate), width_now, labels_now, trials_now, reached (bool), options
+        [{trials (new), labels (new), width (median), reach (share of simulated studies that reach the target)},
+        or with labels None where even labels on all of them do not reach it], from [{arm, pattern, labels, free}]
+        for the first option that reaches (free: trials there now, and those to be expected), and advice in words.
+    """
+    if not 0 < width < 2:
+        raise BadInput(f"width {width:g}: give the target width of the interval as a fraction, such as 0.1")
+    target = Target.named(estimand)
+    today = strata(store, target, view, judges=judges, subject=subject, seed=seed)
+    now = summary(today.estimand)
+    trials = sum(int(arm.counts.unlabelled.sum()) + arm.counts.labels for arm in today.arms)
+    document = {
+        "estimand": estimand,
+        "subject": subject,
+        "view": view,
+        "target": width,
+        "now": asdict(now),
+        "width_now": now.high - now.low,
+        "labels_now": sum(arm.counts.labels for arm in today.arms),
+        "trials_now": trials,
+    }
+    if now.high - now.low <= width:
+        return {**document, "reached": True, "options": [], "from": [], "advice": _already(now, width)}
+    options: list[dict[str, Any]] = []
+    for factor in GROWTH:
+        study = _Simulation(today, target, factor, seed)
+        options.append(study.fewest(width))
+        if options[-1]["labels"] is not None:
+            break
+    reaching = next((option for option in options if option["labels"] is not None), None)
+    shares = study.where(reaching["labels"]) if reaching else []
+    return {**document, "reached": False, "options": options, "from": shares, "advice": _advice(options, shares, width)}
+
+
+def _placed(today: Strata, free: Sequence[int], labels: int) -> np.ndarray:
+    """Labels for each stratum: four fifths where they tell most, the audit in proportion to what is left."""
+    labels = min(labels, sum(free))
+    order, _ = best_order(today.estimand, today.event, free, labels - round(labels / AUDIT_ONE_IN))
+    focused = Counter(order)
+    chosen = np.array([focused[place] for place in range(len(free))])
+    left = np.asarray(free) - chosen
+    spare = labels - int(chosen.sum())
+    share = np.floor(left * spare / max(int(left.sum()), 1)).astype(int)
+    most = np.argsort(-(left * spare / max(int(left.sum()), 1) - share))
+    share[most[: spare - int(share.sum())]] += 1
+    return np.asarray(chosen + np.minimum(share, left))
+
+
+@dataclass(frozen=True, slots=True)
+class _Simulation:
+    """Studies like today's, `factor` times as large, drawn from the posterior and fitted anew."""
+
+    today: Strata
+    target: Target
+    factor: float
+    seed: int
+
+    @property
+    def new_trials(self) -> int:
+        return sum(self._more(arm) for arm in self.today.arms)
+
+    def _more(self, arm: ArmPatterns) -> int:
+        return round((self.factor - 1) * (int(arm.counts.unlabelled.sum()) + arm.counts.labels))
+
+    def where(self, labels: int) -> list[dict[str, Any]]:
+        """How many of the labels come from which arm and pattern, of the trials there now and those to expect."""
+        fresh = [self._more(arm) * self._expected(arm) for arm in self.today.arms]
+        free = [round(len(now) + new) for now, new in zip(self.today.free, np.concatenate(fresh), strict=True)]
+        rows = []
+        for place, number in enumerate(_placed(self.today, free, labels)):
+            arm, pattern = self.today.name(place)
+            rows.append({"arm": arm, "pattern": pattern, "labels": int(number), "free": free[place]})
+        return sorted((row for row in rows if row["labels"]), key=lambda row: -row["labels"])
+
+    def _expected(self, arm: ArmPatterns) -> Floats:
+        picks = range(0, len(self.today.estimand), 400)
+        return np.asarray(np.mean([_shares(arm, self.today, pick) for pick in picks], axis=0))
+
+    def fewest(self, width: float) -> dict[str, Any]:
+        """The fewest labels that reach the target often enough: doubled until they do, then halved between."""
+        most = sum(len(trials) for trials in self.today.free) + self.new_trials
+        best = self._widths(most, SEARCHED)
+        if not _often(best, width):
+            return {"trials": self.new_trials, "labels": None, **_reached(best, width)}
+        low, high = 0, min(most, 20)
+        while high < most and not _often(self._widths(high, SEARCHED), width):
+            low, high = high, min(most, 2 * high)
+        while high - low > max(2, high // 20):
+            middle = (low + high) // 2
+            low, high = (low, middle) if _often(self._widths(middle, SEARCHED), width) else (middle, high)
+        return {"trials": self.new_trials, "labels": high, **_reached(self._widths(high, CONFIRMED), width)}
+
+    def _widths(self, labels: int, studies: int) -> Floats:
+        random = np.random.default_rng([self.seed, self.new_trials, labels])
+        picks = random.integers(0, len(self.today.estimand), studies)
+        return np.array([self._width(labels, int(pick), random) for pick in picks])
+
+    def _width(self, labels: int, pick: int, random: np.random.Generator) -> float:
+        fresh = [self._fresh(arm, pick, random) for arm in self.today.arms]
+        free = np.concatenate([arm.counts.unlabelled + new for arm, new in zip(self.today.arms, fresh, strict=True)])
+        chosen = _placed(self.today, free.tolist(), labels)
+        fitted, start = {}, 0
+        for arm, new in zip(self.today.arms, fresh, strict=True):
+            size = len(arm.counts.verdicts)
+            told = chosen[start : start + size]
+            chance = self.today.posteriors[arm.arm].event[pick]
+            events = random.binomial(told, chance)
+            counts = Patterns(
+                arm.counts.verdicts,
+                arm.counts.unlabelled + new - told,
+                arm.counts.labelled + np.column_stack([told - events, events]),
+            )
+            fitted[arm.arm] = panel_posterior(counts, draws=DRAWS, tune=TUNE, seed=int(random.integers(1 << 20)))
+            start += size
+        again = summary(self.target.draws(fitted))
+        return again.high - again.low
+
+    def _fresh(self, arm: ArmPatterns, pick: int, random: np.random.Generator) -> np.ndarray:
+        """New trials by pattern."""
+        return np.asarray(random.multinomial(self._more(arm), _shares(arm, self.today, pick)))
+
+
+def _often(widths: Floats, width: float) -> bool:
+    return float(np.quantile(widths, ASSURANCE)) <= width
+
+
+def _reached(widths: Floats, width: float) -> dict[str, float]:
+    return {"width": float(np.median(widths)), "reach": float((widths <= width).mean())}
+
+
+def _shares(arm: ArmPatterns, today: Strata, pick: int) -> Floats:
+    """Chance of each pattern that occurs, given one draw of the posterior and today's share of silent judges."""
+    there = arm.counts.unlabelled + arm.counts.labelled.sum(axis=1)
+    posterior = today.posteriors[arm.arm]
+    p, hit, right = posterior.rate[pick], posterior.sensitivity[pick], posterior.specificity[pick]
+    verdicts = arm.counts.verdicts
+    some = np.where(verdicts == 1, hit, np.where(verdicts == 0, 1 - hit, 1.0)).prod(axis=1)
+    none = np.where(verdicts == 1, 1 - right, np.where(verdicts == 0, right, 1.0)).prod(axis=1)
+    chance = p * some + (1 - p) * none
+    silent = [tuple(row) for row in (verdicts < 0).tolist()]
+    groups = {group: np.array([each == group for each in silent]) for group in set(silent)}
+    shares = np.zeros(len(verdicts))
+    for inside in groups.values():
+        shares[inside] = chance[inside] / chance[inside].sum() * there[inside].sum() / there.sum()
+    return np.asarray(shares / shares.sum())
+
+
+def _already(now: Estimate, width: float) -> str:
+    return f"the interval is {now.high - now.low:.3f} wide already, within {width:g}: nothing more is needed"
+
+
+def _advice(options: list[dict[str, Any]], shares: list[dict[str, Any]], width: float) -> str:
+    last = options[-1]
+    if last["labels"] is None:
+        return (
+            f"not reached: even {last['trials']:,} new trials with a label on every one leave a width of "
+            f"{last['width']:.3f}: ask for a wider interval than {width:g}"
+        )
+    more = f"{last['labels']:,} more labels" + (f" and {last['trials']:,} new trials" if last["trials"] else "")
+    first = f", most of them from {shares[0]['arm']} where {shares[0]['pattern']}" if shares else ""
+    return f"{more} reach a width of {width:g} in {100 * last['reach']:.0f} % of simulated studies{first}"

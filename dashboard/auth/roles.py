@@ -1,0 +1,102 @@
+"""Who may do what: by a login and a list of roles, or, on one's own machine, whoever sits before it."""
+
+from __future__ import annotations
+
+import json
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Literal
+
+from gnomon.data.errors import BadInput
+
+VARIABLE = "GNOMON_ACCESS"
+SECRETS = "secrets.toml"
+NEEDED = ("redirect_uri", "cookie_secret", "client_id", "client_secret", "server_metadata_url")
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+
+class Role(StrEnum):
+    """What a person may do: read; read and label; read, label and adjudicate."""
+
+    VIEWER = "viewer"
+    RATER = "rater"
+    ADMIN = "admin"
+
+    @property
+    def labels(self) -> bool:
+        """Whether the person may label."""
+        return self is not Role.VIEWER
+
+    @property
+    def adjudicates(self) -> bool:
+        """Whether the person may decide between raters."""
+        return self is Role.ADMIN
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """How a server knows people: `name` asks for one and lets everybody do everything, `oidc` asks for a login.
+
+    `roles` are by e-mail address; who is not in it may do nothing, not even read.
+    """
+
+    auth: Literal["name", "oidc"] = "name"
+    roles: Mapping[str, str] = field(default_factory=dict)
+
+    def role_of(self, claims: Mapping[str, Any]) -> Role | None:
+        """Role of whom an identity provider says this of; None for a stranger, or an address that it doubts."""
+        address = str(claims.get("email") or "").strip().lower()
+        if not address or claims.get("email_verified") is False:
+            return None
+        role = {name.strip().lower(): role for name, role in self.roles.items()}.get(address)
+        return Role(role) if role else None
+
+    def encoded(self) -> str:
+        """As handed to the server in its environment."""
+        return json.dumps(asdict(self))
+
+
+def access() -> Access:
+    """How this server knows people. Raises `BadInput` where its environment does not say it rightly."""
+    text = os.environ.get(VARIABLE)
+    if text is None:
+        return Access()
+    try:
+        return checked(Access(**json.loads(text)))
+    except (TypeError, ValueError) as error:
+        raise BadInput(f"{VARIABLE}: {error}: start the dashboard with 'gnomon dashboard DIR'") from error
+
+
+def checked(found: Access) -> Access:
+    """The same access; raises `ValueError` for a way or role that there is not, or a login that nobody may use."""
+    if found.auth not in ("name", "oidc"):
+        raise ValueError(f"auth is '{found.auth}': choose name or oidc")
+    for address, role in found.roles.items():
+        if role not in list(Role):
+            raise ValueError(f"role '{role}' of {address} is not known: choose from {', '.join(Role)}")
+    if found.auth == "oidc" and not found.roles:
+        raise ValueError('auth = "oidc" needs roles: nobody may do anything without one')
+    return found
+
+
+def check(found: Access, address: str, secrets: Path) -> None:
+    """Raise `BadInput` where others could reach the server without a login, or a login lacks what it needs."""
+    if found.auth == "name":
+        if address not in LOOPBACK:
+            raise BadInput(
+                f"{address}: others could read and label there under any name: give the study a [dashboard] with "
+                'auth = "oidc" and roles (docs/access.md), or leave --address out'
+            )
+        return
+    try:
+        given = tomllib.loads(secrets.read_text(encoding="utf-8")).get("auth", {})
+    except FileNotFoundError:
+        raise BadInput(f"{secrets}: not there: a login needs its [auth] table (docs/access.md)") from None
+    except (OSError, ValueError) as error:
+        raise BadInput(f"{secrets}: cannot be read as TOML: mend it (docs/access.md)") from error
+    if missing := [key for key in NEEDED if not given.get(key)]:
+        raise BadInput(f"{secrets}: [auth] lacks {', '.join(missing)} (docs/access.md)")

@@ -1,0 +1,88 @@
+"""Puts a chart on a page in the common look, with its words for those who cannot see it, its table and downloads."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import altair as alt
+import pandas as pd
+import streamlit as st
+
+from gnomon.calibration.plotting.theme import FONT, config, save, themed
+
+# The name under which Streamlit ships the typeface that the charts' theme asks for.
+PAGE_FONT = "'Source Sans', " + FONT
+
+_FORMULA = re.compile(r"^[=+\-@\t\r]")
+
+
+def is_dark() -> bool:
+    """Whether this session's page has a dark ground."""
+    return st.context.theme.type == "dark"
+
+
+def show_chart(
+    chart: Any, name: str, table: pd.DataFrame, *, words: str, legend_below: bool = False, choice: str = ""
+) -> dict[str, Any] | None:
+    """Draw a chart with its data and downloads below.
+
+    Parameters
+    ----------
+    chart : Altair chart without a theme
+    name : str
+        File name of the downloads, without ending.
+    table : DataFrame
+        The figures that the chart shows.
+    words : str
+        What the chart says, for screen readers.
+    legend_below : bool
+        For a chart as wide as the page.
+    choice : str
+        Name of a selection in the chart, if what is clicked matters.
+
+    Returns
+    -------
+    dict or None
+        The fields of the mark that was clicked.
+    """
+    dressed = themed(chart, dark=is_dark())
+    dressed.config.font = PAGE_FONT
+    dressed.usermeta = {"embedOptions": {"renderer": "canvas"}}  # as SVG its marks would be images without words
+    if legend_below:
+        dressed.config.legend = {**config(dark=is_dark())["legend"], "orient": "bottom", "gradientLength": 240}
+    drawn_with: dict[str, Any] = {"width": "content", "theme": None, "alt": words, "key": f"chart {name}"}
+    clicked: list[dict[str, Any]] = []
+    if choice:
+        event: Any = st.altair_chart(dressed, on_select="rerun", selection_mode=choice, **drawn_with)
+        clicked = event["selection"].get(choice, [])
+    else:
+        st.altair_chart(dressed, **drawn_with)
+    with st.expander("Data and downloads", type="compact"):
+        st.dataframe(table, hide_index=True, alt=f"Figures behind the chart: {words}")
+        with st.container(horizontal=True, gap="small"):
+            _download("CSV", name, "csv", "text/csv", partial(csv, table))
+            _download("SVG", name, "svg", "image/svg+xml", partial(drawn, chart, "svg"))
+            _download("PNG", name, "png", "image/png", partial(drawn, chart, "png"))
+    return clicked[0] if clicked else None
+
+
+def _download(label: str, name: str, ending: str, mime: str, make: Callable[[], bytes]) -> None:
+    file = f"{name}.{ending}"
+    st.download_button(label, make, file_name=file, mime=mime, key=f"download {file}", on_click="ignore")
+
+
+def csv(table: pd.DataFrame) -> bytes:
+    """A table as CSV in UTF-8; text that a spreadsheet would run as a formula is quoted with an apostrophe."""
+    safe = table.map(lambda cell: f"'{cell}" if isinstance(cell, str) and _FORMULA.match(cell) else cell)
+    return safe.to_csv(index=False).encode()
+
+
+def drawn(chart: alt.TopLevelMixin, ending: str) -> bytes:
+    """A chart as the bytes of an SVG or PNG file, in the light look of a paper."""
+    with TemporaryDirectory() as folder:
+        return save(chart, Path(folder) / f"chart.{ending}").read_bytes()

@@ -1,0 +1,56 @@
+"""What is known of one trial beside its text: its condition, verdicts and labels. Never drawn before a blind label."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from gnomon.dashboard.transcripts.transcript_query import Details
+from gnomon.data.records import NONE
+
+_FACTS = {
+    "claims": st.column_config.CheckboxColumn("claims"),
+    "coherent": st.column_config.CheckboxColumn("readable"),
+    "refused": st.column_config.CheckboxColumn("refuses"),
+}
+
+
+def show_evidence(details: Details) -> None:
+    """Draw condition, verdicts and label history of a trial."""
+    st.text(condition_line(details))
+    st.caption("Verdicts")
+    if details.verdicts.empty:
+        st.text("No judge has read it.")
+    else:
+        st.dataframe(details.verdicts.drop(columns="quote"), hide_index=True, column_config=_FACTS)
+        for quote in misquoted(details):
+            st.text(f"Quoted by a judge, but not in the answer: {quote}")
+    st.caption("Labels")
+    if details.labels.empty:
+        st.text("Nobody has labelled it.")
+    else:
+        st.dataframe(_labels(details.labels), hide_index=True, column_config=_FACTS)
+
+
+def misquoted(details: Details) -> list[str]:
+    """What judges gave as a quotation and the answer does not hold."""
+    return [quote for quote in details.quotes if quote.casefold() not in details.answer.casefold()]
+
+
+def condition_line(details: Details) -> str:
+    """The trial's condition as one plain line."""
+    condition = details.condition
+    what = [f"{condition['subject']}", f"arm {condition['arm']}"]
+    if condition["concept"]:
+        what.append(f"concept {condition['concept']}")
+    if condition["layer"] is not None:
+        what.append(f"layer {condition['layer']}, strength {condition['strength']:g}, span {condition['span']}")
+    return " · ".join(what)
+
+
+def _labels(labels: pd.DataFrame) -> pd.DataFrame:
+    shown = labels.assign(
+        exposure=labels["exposure"].str.replace("_", " "),
+        concept=labels["concept"].fillna(NONE).where(labels["kind"] == "label", ""),
+    )
+    return shown.rename(columns={"created_at": "at"})

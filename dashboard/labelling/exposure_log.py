@@ -1,0 +1,41 @@
+"""Remembers which rater has seen the verdicts of which transcript, so that a later label is not called blind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from sqlalchemy import insert, select
+
+from gnomon.data.records import Exposure, now
+from gnomon.data.storage import tables
+from gnomon.data.storage.store import Store
+
+KIND = "transcript_seen"
+
+
+def record(store: Store, rater: str, trials: Iterable[str]) -> None:
+    """Note that a rater saw verdicts, arm and concept of these trials; a look that is known is not noted again."""
+    known = seen_by(store, rater)
+    rows = [
+        {"kind": KIND, "detail": {"rater": rater, "trial": trial}, "created_at": now()}
+        for trial in dict.fromkeys(trials)
+        if trial not in known
+    ]
+    if rows:
+        with store.writing() as connection:
+            connection.execute(insert(tables.events), rows)
+
+
+def seen_by(store: Store, rater: str) -> set[str]:
+    """Trials whose verdicts a rater has seen."""
+    detail = tables.events.c.detail
+    query = select(detail["trial"].as_string()).where(
+        tables.events.c.kind == KIND, detail["rater"].as_string() == rater
+    )
+    with store.reading() as connection:
+        return set(connection.execute(query).scalars())
+
+
+def exposure(store: Store, rater: str, trial: str) -> Exposure:
+    """What the rater had seen of a trial when labelling it now."""
+    return Exposure.AFTER_VERDICT if trial in seen_by(store, rater) else Exposure.BLIND

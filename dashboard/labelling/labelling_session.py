@@ -1,0 +1,297 @@
+"""One rater's desk: which transcript lies on it, what was answered, and the label events that come of it. No screen."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+from sqlalchemy import func, select
+
+from gnomon.calibration.queue.label_sampling import QueueItem, Strategy, next_items
+from gnomon.dashboard.labelling import exposure_log
+from gnomon.data.errors import NotEnoughData
+from gnomon.data.records import Exposure, Facts, Label, LabelKind, RaterRole, digest
+from gnomon.data.storage import tables
+from gnomon.data.storage.store import Store
+
+FACTS = ("claims", "concept", "coherent", "refused")
+BATCH = 10
+LEASE = 1800.0
+SETTLE = 0.35
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """The transcript on the desk. `revision` is the number that this rater's next event on it gets."""
+
+    trial: str
+    stratum: str
+    probability: float
+    role: RaterRole
+    revision: int
+    exposure: Exposure
+    answer: str
+    messages: tuple[tuple[str, str], ...]
+
+    @property
+    def queued(self) -> QueueItem:
+        """The item as the queue gave it."""
+        return QueueItem(self.trial, self.stratum, self.probability, self.role)
+
+
+@dataclass
+class Desk:
+    """The state of one rater's session.
+
+    Every press names the trial that its button was drawn for. A press for another trial than the one on the desk
+    is dropped, and so is one within `SETTLE` seconds of a transcript being drawn: nobody has read it by then, so
+    the press was meant for the one before.
+    """
+
+    store: Store
+    rater: str
+    strategy: Strategy = "disputed"
+    clock: Callable[[], float] = time.monotonic
+    item: Item | None = None
+    draft: dict[str, bool | str] = field(default_factory=dict)
+    flagged: bool = False
+    waiting: list[QueueItem] = field(default_factory=list)
+    history: list[QueueItem] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)
+    labelled: int = 0
+    last: str | None = None
+    message: str = ""
+    _shown: float | None = None
+    _draws: int = 0
+
+    # -- what lies on the desk ---------------------------------------------------------------------------
+
+    def open(self) -> None:
+        """Put the next transcript on the desk if there is none."""
+        if self.item is None:
+            self._next()
+
+    def choose(self, strategy: Strategy) -> None:
+        """Take the queue in another order, from the next transcript on."""
+        if strategy != self.strategy:
+            self.strategy, self.waiting = strategy, []
+
+    def bring_back(self) -> None:
+        """Offer the skipped transcripts again."""
+        self.skipped.clear()
+        self._next()
+
+    def drawn(self) -> None:
+        """The screen shows what lies on the desk: from now on the rater can read it."""
+        if self._shown is None:
+            self._shown = self.clock()
+
+    @property
+    def complete(self) -> bool:
+        """Whether every fact has been answered."""
+        return all(fact in self.draft for fact in FACTS)
+
+    @property
+    def ready(self) -> bool:
+        """Whether there is anything to save."""
+        return self.complete or self.flagged
+
+    # -- presses -----------------------------------------------------------------------------------------
+
+    def answer(self, trial: str, fact: str, value: bool | str) -> None:
+        """Answer one question; answering it again replaces the answer."""
+        if self._meant(trial):
+            self.draft[fact], self.message = value, ""
+
+    def mark(self, trial: str) -> None:
+        """Mark the transcript as one that needs somebody else's eyes, or take that mark off; saving stores it.
+
+        That a flag needs two keys, as a label needs five, is on purpose: a key held down stores nothing.
+        """
+        if self._meant(trial):
+            self.flagged = not self.flagged
+
+    def save(self, trial: str, note: str = "") -> None:
+        """Store the label, the flag or both, and go on; says so where there is neither yet."""
+        if not self._meant(trial) or self.item is None:
+            return
+        if not self.ready:
+            self.message = f"Not saved: {len(FACTS) - len(self.draft)} of {len(FACTS)} questions are open."
+            return
+        item, relabelled = self.item, self._has_label(trial)
+        stored = not self.complete or self._store(item, LabelKind.LABEL, self._facts(), note)
+        if stored and self.flagged:
+            stored = self._store(replace(item, revision=item.revision + self.complete), LabelKind.FLAG, None, note)
+        self.message = "" if stored else "You labelled that one in another window: the first label stands."
+        if stored:
+            self.labelled += self.complete and not relabelled
+            self.history.append(item.queued)
+            self.last = item.trial if self.complete else None
+        self._next()
+
+    def skip(self, trial: str) -> None:
+        """Leave the transcript for later and let others have it."""
+        if self._meant(trial):
+            self.skipped.append(trial)
+            self.store.lease(trial, self.rater, 0)
+            self._next()
+
+    def undo(self, trial: str | None) -> None:
+        """Take back the last label or flag of this session and put its transcript on the desk again.
+
+        A label whose verdicts the rater has looked at since is not taken back, for that would lose a blind label
+        to what the verdicts said: it can be revised, and both stay.
+        """
+        if not self.history or not self._meant(trial):
+            return
+        taken = self._item(self.history[-1])
+        if taken is None or taken.exposure is not Exposure.BLIND:
+            self.message = "You have seen the verdicts of that one: its label stands, but you may revise it."
+            return
+        self.history.pop()
+        self.labelled -= self._has_label(taken.trial)
+        self._store(taken, LabelKind.RETRACTION, None, "")
+        self._put_back()
+        self._show(self._item(taken.queued))
+        self.last, self.message = None, "Taken back: answer it again."
+
+    def revise(self, trial: str) -> None:
+        """Put the last transcript on the desk again, to change its label after having seen the verdicts."""
+        chosen = next((item for item in reversed(self.history) if item.trial == trial), None)
+        if chosen is not None and trial == self.last:
+            self._put_back()
+            self._show(self._item(chosen))
+
+    def reveal(self) -> str | None:
+        """The trial that was labelled last, now noted as seen with its verdicts."""
+        if self.last is not None:
+            exposure_log.record(self.store, self.rater, [self.last])
+        return self.last
+
+    # -- inside ------------------------------------------------------------------------------------------
+
+    def _meant(self, trial: str | None) -> bool:
+        on_desk = None if self.item is None else self.item.trial
+        if trial != on_desk:
+            return False
+        return trial is None or (self._shown is not None and self.clock() - self._shown >= SETTLE)
+
+    def _facts(self) -> Facts:
+        return Facts(**{fact: self.draft[fact] for fact in FACTS})  # type: ignore[arg-type]
+
+    def _store(self, item: Item, kind: LabelKind, facts: Facts | None, note: str) -> bool:
+        """Store an event; False where this rater's event of that number is there already."""
+        event = Label(
+            trial=item.trial,
+            rater=self.rater,
+            facts=facts,
+            kind=kind,
+            role=item.role,
+            revision=item.revision,
+            exposure=item.exposure,
+            note=note.strip(),
+            stratum=item.stratum,
+            probability=item.probability,
+        )
+        return self.store.add_labels([event]) == 1
+
+    def _next(self) -> None:
+        self._clear()
+        for refill in (False, True):
+            self.waiting = self._refill() if refill else self.waiting
+            while self.waiting:
+                queued = self.waiting.pop(0)
+                events = self._events(queued.trial)
+                done = bool(events) and events[-1][1] is not LabelKind.RETRACTION
+                if not done and self.store.lease(queued.trial, self.rater, LEASE):
+                    self._show(self._item(queued))
+                    return
+
+    def _clear(self) -> None:
+        self.item, self.draft, self.flagged, self._shown = None, {}, False, None
+
+    def _refill(self) -> list[QueueItem]:
+        wanted = BATCH + len(self.skipped)
+        seed = int(digest([self.rater, self._draws]), 16) % 2**32
+        self._draws += 1
+        view = str(self.store.study().get("label_view", "blind"))
+        draw = partial(next_items, self.store, self.rater, n=wanted, seed=seed, lease_seconds=LEASE, view=view)
+        try:
+            items = draw(strategy=self.strategy)
+        except NotEnoughData as reason:
+            self.message = f"Disputed ones for now: {reason}."
+            items = draw()
+        return [item for item in items if item.trial not in self.skipped]
+
+    def _put_back(self) -> None:
+        if self.item is not None:
+            self.waiting.insert(0, self.item.queued)
+        self.item = None
+
+    def _show(self, item: Item | None) -> None:
+        self._clear()
+        self.item = item
+
+    def _item(self, queued: QueueItem) -> Item | None:
+        found = self.store.trials([queued.trial])
+        if not found:
+            return None
+        events = self._events(queued.trial)
+        return Item(
+            trial=queued.trial,
+            stratum=queued.stratum,
+            probability=queued.probability,
+            role=queued.role,
+            revision=events[-1][0] + 1 if events else 0,
+            exposure=exposure_log.exposure(self.store, self.rater, queued.trial),
+            answer=found[0].answer,
+            messages=messages(self.store, found[0].condition.protocol),
+        )
+
+    def _events(self, trial: str) -> list[tuple[int, LabelKind]]:
+        """Numbers and kinds of this rater's events on a trial, in order."""
+        events = tables.labels.c
+        query = select(events.revision, events.kind).where(events.trial == trial, events.rater == self.rater)
+        with self.store.reading() as connection:
+            found = connection.execute(query.order_by(events.revision)).all()
+        return [(row.revision, LabelKind(row.kind)) for row in found]
+
+    def _has_label(self, trial: str) -> bool:
+        """Whether the rater's label on a trial stands: a flag after it does not matter, a retraction does."""
+        kinds = [kind for _, kind in self._events(trial) if kind is not LabelKind.FLAG]
+        return bool(kinds) and kinds[-1] is LabelKind.LABEL
+
+
+def messages(store: Store, protocol: str) -> tuple[tuple[str, str], ...]:
+    """What was said to the subject, as (role, text) in order."""
+    query = select(tables.protocols.c.content).where(tables.protocols.c.hash == protocol)
+    with store.reading() as connection:
+        content = connection.execute(query).scalar() or {}
+    return tuple((str(turn["role"]), str(turn["content"])) for turn in content.get("messages", []))
+
+
+def raters(store: Store) -> Sequence[str]:
+    """Names that labels were given under."""
+    with store.reading() as connection:
+        return list(connection.execute(select(tables.labels.c.rater).distinct().order_by("rater")).scalars())
+
+
+def labelled_by(store: Store, rater: str) -> int:
+    """Number of trials that a rater has labelled, taken-back labels not counted."""
+    kind, revision = tables.labels.c.kind, tables.labels.c.revision
+    last = (
+        select(tables.labels.c.trial, func.max(revision).label("revision"))
+        .where(tables.labels.c.rater == rater, kind != str(LabelKind.FLAG))
+        .group_by(tables.labels.c.trial)
+        .subquery()
+    )
+    query = (
+        select(func.count())
+        .select_from(tables.labels)
+        .join(last, (tables.labels.c.trial == last.c.trial) & (revision == last.c.revision))
+        .where(tables.labels.c.rater == rater, kind == str(LabelKind.LABEL))
+    )
+    with store.reading() as connection:
+        return int(connection.execute(query).scalar_one())

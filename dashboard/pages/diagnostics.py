@@ -1,0 +1,143 @@
+"""Diagnostics: whether the fits converged, whether the model can make the data, and what the fits say side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from gnomon.dashboard.components.chart_panel import show_chart
+from gnomon.dashboard.server import studies
+from gnomon.stats.charts import coverage_table, diagnostic_charts
+from gnomon.stats.inference.hierarchical import VERSION
+from gnomon.stats.narrative import fit_sentences as telling
+from gnomon.stats.narrative.fit_frames import FIGURES, Fitted, all_fitted, records
+from gnomon.stats.narrative.formatting import count, literal, moment, percent, unbroken
+from gnomon.stats.narrative.formatting import estimand as called
+
+_SHARE = st.column_config.NumberColumn("hold the truth, %", format="%.1f")
+
+MEASURED = (
+    "How often 95 % intervals of this model hold the truth, in simulated studies whose truth is known: judges err "
+    "differently by arm and labels are chosen where they disagree, as in the queue. Models are much alike, or differ "
+    "as the priors expect, or do what the published study found. A figure by strength or concept has many intervals in "
+    "one study, and they err together. How it was done, and ranks of simulation-based calibration: bench/RESULTS.md "
+    "of the source."
+)
+MADE_OF = {
+    "contrast ": "difference between models",
+    "slope ": "slope of a typical model",
+    "observed slope within ": "slope through these models, one variant",
+    "observed slope all ": "slope through these models, every variant",
+}
+NOT_MEASURED = "The coverage of this version's intervals was not simulated yet: python -m bench.validity.interval_validity --ship does it."
+
+
+def show() -> None:
+    """Draw the page."""
+    st.title("Diagnostics")
+    place, store = studies.current()
+    fits = all_fitted(store)
+    if not fits:
+        studies.offer(place, "fit", "Nothing was fitted yet.")
+        return
+    st.subheader("Did the fits converge?")
+    for fit in fits.values():
+        st.text(unbroken(telling.convergence(fit.view, fit.status, fit.diagnostics)))
+    with st.expander("All numbers", type="compact"):
+        st.dataframe(pd.DataFrame([_row(fit) for fit in fits.values()]), hide_index=True)
+    st.caption(telling.GATES)
+    _predictive(fits)
+    _side_by_side(fits)
+    _kept()
+
+
+def _kept() -> None:
+    """Coverage of the model's intervals in simulation, a row for each kind of figure."""
+    st.subheader("Does the model keep its word?")
+    found = coverage_table.coverage(VERSION)
+    if found.empty:
+        st.text(NOT_MEASURED)
+        return
+    st.caption(MEASURED)
+    designs = found.groupby(["subjects", "trials", "world", "labels"], sort=True)
+    for tab, (_, design) in zip(st.tabs([_design(design) for _, design in designs]), designs, strict=True):
+        rows = design.sort_values("coverage")
+        (_, least), *_, (_, most) = rows.iterrows()
+        said = (
+            f"The least coverage is {percent(least['coverage'], 1)}, of {_measured(least['figure'])}; the most is "
+            f"{percent(most['coverage'], 1)}, of {_measured(most['figure'])}."
+        )
+        made, labels = count(int(least["studies"]), "study", "studies"), count(int(least["labels"]), "label")
+        tab.text(unbroken(f"{made} simulated, {labels} each on average. {said}"))
+        table = rows[["figure", "intervals"]].assign(
+            figure=rows["figure"].map(_measured), coverage=100 * rows["coverage"]
+        )
+        tab.dataframe(table, hide_index=True, column_config={"coverage": _SHARE})
+
+
+def _design(rows: pd.DataFrame) -> str:
+    first = rows.iloc[0]
+    return f"{count(int(first['subjects']), 'model')} {first['world']}, {count(int(first['trials']), 'trial')}"
+
+
+def _measured(figure: str) -> str:
+    """A kind of figure as the measured coverage names it, in words."""
+    for start, words in MADE_OF.items():
+        if figure.startswith(start):
+            return f"{words}: {called(figure.removeprefix(start))}"
+    estimand, *axis = figure.split(" by ")
+    return " by ".join([called(estimand), *axis])
+
+
+def _row(fit: Fitted) -> dict[str, Any]:
+    each = fit.diagnostics
+    weighted = each.get("reweighted") or {}
+    return {
+        "fit": fit.view,
+        "judge": fit.judge,
+        "status": fit.status,
+        "R-hat": each.get("max_rhat"),
+        "bulk ESS": each.get("min_ess_bulk"),
+        "tail ESS": each.get("min_ess_tail"),
+        "divergences": each.get("divergences"),
+        "draws": (each.get("draws") or 0) * (each.get("chains") or 0),
+        "seconds": round((each.get("seconds_compile") or 0) + (each.get("seconds_sample") or 0), 1),
+        "weighted from": str(weighted.get("fit", ""))[:8],
+        "Pareto k": weighted.get("k"),
+        "made": moment(fit.created_at) if fit.created_at else "",
+    }
+
+
+def _predictive(fits: Mapping[str, Fitted]) -> None:
+    """Counts that came, beside counts that the fit would make."""
+    usable = {view: fit for view, fit in fits.items() if len(fit.predictive)}
+    if not usable:
+        return
+    st.subheader("Can the model make these counts?")
+    view = next(iter(usable))
+    if len(usable) > 1:
+        view = str(st.selectbox("Fit", list(usable), key="predictive", bind="query-params"))
+    rows = usable[view].predictive
+    lines = list(telling.misfits(rows))
+    for line in lines:
+        st.text(unbroken(line))
+    show_chart(diagnostic_charts.predictive(rows), f"predictive-{view}", rows, words=" ".join(lines))
+
+
+def _side_by_side(fits: Mapping[str, Fitted]) -> None:
+    """One row for each model and figure, a column for each fit."""
+    cells: dict[tuple[str, str], dict[str, str]] = {}
+    for view, fit in fits.items():
+        for name in FIGURES:
+            for row in records(fit.overall(name)):
+                cells.setdefault((str(row["subject"]), called(name)), {})[view] = telling.ends(row)
+    if len(fits) < 2 or not cells:
+        return
+    st.subheader("The fits side by side")
+    table = [{"model": subject, "figure": name, **said} for (subject, name), said in sorted(cells.items())]
+    st.dataframe(pd.DataFrame(table).fillna(""), hide_index=True)
+    for view, fit in fits.items():
+        st.caption(literal(f"{view}: {fit.design}"))

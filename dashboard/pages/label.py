@@ -1,0 +1,232 @@
+"""Label: one transcript at a time, every answer a key, blind until saved."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from gnomon.calibration.queue.label_sampling import ADJUDICATE, Strategy
+from gnomon.dashboard.auth.identity import LONGEST_NAME, by_login, may_adjudicate, rater_name, role, set_name
+from gnomon.dashboard.components import keyboard_focus, transcript_view
+from gnomon.dashboard.components.trial_details import show_evidence
+from gnomon.dashboard.labelling.labelling_session import Desk, Item, labelled_by, raters
+from gnomon.dashboard.labelling.questions import Question, questions
+from gnomon.dashboard.server import studies
+from gnomon.dashboard.transcripts import transcript_query
+from gnomon.data.storage import tables
+from gnomon.data.storage.store import Store
+from gnomon.stats.narrative.formatting import count, literal
+
+STRATEGIES: dict[Strategy, str] = {
+    "disputed": "Where judges disagree",
+    "uncertain": "Where a label tells most",
+    "random": "At random",
+    "second": "A second opinion",
+    "adjudicate": "Where raters differ",
+}
+
+
+def show() -> None:
+    """Draw the page."""
+    st.title("Label")
+    _, store = studies.current()
+    if not store.count(tables.trials):
+        st.info("This study has no transcripts to label. It holds counts, or nothing was generated yet.")
+        return
+    who = role()
+    if who is None or not who.labels:
+        st.info("You may read this study, not label it. Whoever runs this server can make you a rater.")
+        return
+    rater = rater_name()
+    if rater is None:
+        _ask_name(store)
+        return
+    desk = _desk(store, rater)
+    _sidebar(desk)
+    keyboard_focus.listen()
+    _work(desk)
+
+
+def _ask_name(store: Store) -> None:
+    st.markdown(
+        "You will read one answer at a time and report four facts about it. Nothing is shown of how the answer "
+        "came about, or of what anybody else said of it, until your label is saved."
+    )
+    with st.form("rater_form", width=480):
+        name = st.text_input("Your name, as it will stand beside your labels", max_chars=LONGEST_NAME)
+        if st.form_submit_button("Start", type="primary") and name.strip():
+            set_name(name)
+            st.rerun()
+    if known := raters(store):
+        st.caption("Raters so far")
+        st.text(", ".join(known[:20]))
+
+
+def _desk(store: Store, rater: str) -> Desk:
+    place, _ = studies.current()
+    key = f"desk {place.url} {rater}"
+    if key not in st.session_state:
+        st.session_state[key] = Desk(store, rater)
+    desk: Desk = st.session_state[key]
+    if not by_login() and st.query_params.get("rater") != rater:
+        st.query_params["rater"] = rater
+    return desk
+
+
+def _sidebar(desk: Desk) -> None:
+    with st.sidebar:
+        st.caption("Rater")
+        st.text(desk.rater)
+        if not by_login() and st.button("Somebody else", help="Ask for a name again", type="tertiary"):
+            st.session_state.pop("rater")
+            st.query_params.pop("rater", None)
+            st.rerun()
+        queues = [name for name in STRATEGIES if name != ADJUDICATE or may_adjudicate()]
+        # Not a radio: a chosen one keeps the keys to itself until something else is clicked.
+        chosen = st.pills(
+            "Queue",
+            queues,
+            default=queues[0],
+            required=True,
+            format_func=STRATEGIES.__getitem__,
+            key="strategy",
+            bind="query-params",
+        )
+        desk.choose(chosen or queues[0])
+
+
+@st.fragment
+def _work(desk: Desk) -> None:
+    """The part that runs again on each press."""
+    desk.open()
+    _progress(desk)
+    left, right = st.columns([11, 9], gap="large")
+    with left:
+        _transcript(desk)
+        _last(desk)
+    with right:
+        if desk.item is not None:
+            _form(desk, desk.item)
+        _actions(desk, desk.item)
+    desk.drawn()
+
+
+def _progress(desk: Desk) -> None:
+    mine = labelled_by(desk.store, desk.rater)
+    line = f"{count(desk.labelled, 'label')} in this session, {mine:,} by you in this study"
+    waiting = f", {count(len(desk.skipped), 'transcript')} skipped" if desk.skipped else ""
+    st.caption(f"{line}{waiting}. " + (f":orange[{desk.message}]" if desk.message else ""))
+
+
+def _transcript(desk: Desk) -> None:
+    if desk.item is None:
+        st.success("Nothing is left for you in this queue.", icon=":material/task_alt:")
+        st.button("Bring back skipped ones", on_click=desk.bring_back, disabled=not desk.skipped)
+        return
+    item = desk.item
+    if str(item.exposure) != "blind":
+        st.warning("You have seen the verdicts of this transcript. This label will be marked so.")
+    with st.container(border=True):
+        st.caption("Asked")
+        transcript_view.transcript(_question(item), "question", small=True)
+        if len(item.messages) > 1:
+            with st.expander("The whole conversation"):
+                for place, (role, text) in enumerate(item.messages):
+                    st.caption(literal(role))
+                    transcript_view.transcript(text, f"turn {place}", small=True)
+    with st.container(border=True):
+        st.caption("Answered")
+        transcript_view.transcript(item.answer or "(an empty answer)", "answer")
+
+
+def _question(item: Item) -> str:
+    asked = [text for role, text in item.messages if role == "user"]
+    return asked[-1] if asked else "(the question was not stored)"
+
+
+def _form(desk: Desk, item: Item) -> None:
+    concepts = [str(concept) for concept in desk.store.study().get("concepts", [])]
+    for question in questions(concepts):
+        _ask(desk, item, question)
+
+
+def _ask(desk: Desk, item: Item, question: Question) -> None:
+    st.markdown(f"**{question.asks}**")
+    chosen = desk.draft.get(question.fact)
+    with st.container(horizontal=True, gap="small"):
+        for choice in question.choices:
+            st.button(
+                literal(choice.text),
+                key=f"{question.fact}={choice.value} {item.trial} {item.revision}",
+                shortcut=choice.key,
+                type="primary" if chosen == choice.value and question.fact in desk.draft else "secondary",
+                on_click=desk.answer,
+                args=(item.trial, question.fact, choice.value),
+            )
+
+
+def _actions(desk: Desk, item: Item | None) -> None:
+    trial = item.trial if item else None
+    mark = f"{trial} {item.revision}" if item else "none"
+    if item is not None:
+        note = f"note {mark}"
+        st.text_input("Note, if any; Tab ends it", key=note)
+        with st.container(horizontal=True, gap="small"):
+            st.button(
+                "Save",
+                key=f"save {mark}",
+                shortcut="enter",
+                type="primary" if desk.ready else "secondary",
+                on_click=lambda: desk.save(item.trial, st.session_state.get(note, "")),
+            )
+            st.button("Skip", key=f"skip {mark}", shortcut="k", on_click=desk.skip, args=(item.trial,))
+            st.button(
+                "Flag",
+                key=f"flag {mark}",
+                shortcut="f",
+                type="primary" if desk.flagged else "secondary",
+                help="Needs somebody else's eyes; saved with Enter, with answers or without",
+                on_click=desk.mark,
+                args=(item.trial,),
+            )
+            _undo(desk, trial, mark)
+        _help()
+    else:
+        _undo(desk, trial, mark)
+
+
+def _undo(desk: Desk, trial: str | None, mark: str) -> None:
+    st.button("Undo", key=f"undo {mark}", shortcut="z", disabled=not desk.history, on_click=desk.undo, args=(trial,))
+
+
+def _help() -> None:
+    with st.expander("What counts as what"):
+        for question in questions([]):
+            st.markdown(f"**{question.asks}** {question.definition}")
+
+
+def _last(desk: Desk) -> None:
+    """The transcript labelled last: revealed if wanted, and open to revision after that."""
+    last = desk.last
+    if last is None:
+        return
+    shown = st.session_state.get("revealed") == last
+    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+        st.button(
+            "Hide the last one" if shown else "Reveal the last one",
+            key=f"reveal {last}",
+            shortcut="v",
+            help="Shows how it came about and what the judges said; a label changed after that is marked",
+            on_click=_reveal,
+            args=(desk, last, not shown),
+        )
+        if shown:
+            st.button("Revise its label", key=f"revise {last}", shortcut="b", on_click=desk.revise, args=(last,))
+    if shown:
+        details = transcript_query.details(desk.store, last)
+        words = [str(word) for word in desk.store.study().get("concepts", [])]
+        transcript_view.transcript(details.answer, "last", words=words, quotes=details.quotes, small=True)
+        show_evidence(details)
+
+
+def _reveal(desk: Desk, trial: str, wanted: bool) -> None:
+    st.session_state["revealed"] = desk.reveal() if wanted and trial == desk.last else None

@@ -1,0 +1,238 @@
+"""Scaling: a figure over model size with its uncertainty, and in words what it says, how sure, and what compares."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from gnomon.dashboard.components.chart_panel import show_chart
+from gnomon.dashboard.components.view_filters import narrowed
+from gnomon.dashboard.server import studies
+from gnomon.data.errors import GnomonError
+from gnomon.data.storage.store import Store
+from gnomon.stats.cells.aggregation import judged_cells, published_cells
+from gnomon.stats.charts import diagnostic_charts, estimate_charts
+from gnomon.stats.estimands.selection_bounds import Bounds, bounds
+from gnomon.stats.narrative import estimate_sentences
+from gnomon.stats.narrative.fit_frames import CORRECTED, FIGURES, Fitted, all_fitted, answering, records
+from gnomon.stats.narrative.formatting import estimand as called
+from gnomon.stats.narrative.formatting import literal, unbroken
+
+RAW = "net_detection_raw"
+WIDTH, HEIGHT = 720, 400
+APART = 0.005
+"""Difference between two contrasts below which they are told as one."""
+OVERLAID = (RAW, "net_detection_engaged", "detection", "false_alarm", "refusal")
+
+
+def show() -> None:
+    """Draw the page."""
+    st.title("Scaling")
+    place, store = studies.current()
+    fits = all_fitted(store)
+    if not fits:
+        studies.offer(place, "fit", "Nothing was fitted yet.")
+        return
+    name = _switch()
+    st.caption(estimate_sentences.MEANING[name])
+    fit = answering(fits, name, _preferred(fits, name))
+    if _absent(place, fit, name):
+        return
+    assert fit is not None
+    fit = narrowed(fit)
+    _figure(fits, fit, name)
+    _words(place, store, fit, name)
+    _pair(fit, name)
+    _parts(fit, name)
+    _cells(fit, name)
+    st.caption(literal(fit.design))
+
+
+def _switch() -> str:
+    chosen = st.segmented_control(
+        "Figure",
+        list(FIGURES),
+        default=RAW,
+        required=True,
+        format_func=FIGURES.__getitem__,
+        key="figure",
+        bind="query-params",
+        label_visibility="collapsed",
+    )
+    return str(chosen or RAW)
+
+
+def _preferred(fits: Mapping[str, Fitted], name: str) -> str | None:
+    """The view to show where several fits answer: another judge's, or another label view's."""
+    kind = "corrected" if name in CORRECTED else "judged"
+    views = [view for view in fits if view.split(":")[0] == kind]
+    if len(views) < 2:
+        return None
+    titles = {view: f"{view.partition(':')[2] or 'usual'} ({fits[view].judge})" for view in views}
+    with st.sidebar:
+        return st.selectbox("Fit", views, format_func=titles.__getitem__, key=f"fit {kind}")
+
+
+def _absent(place: studies.Place, fit: Fitted | None, name: str) -> bool:
+    """Say why a figure is not there; False where it is."""
+    if fit is None:
+        st.text(f"No fit of this study gives the {called(name)} yet.")
+        st.code(place.command("fit"), language=None)
+        return True
+    if fit.failed:
+        st.error(
+            "This fit did not pass its convergence gates, so none of its figures is shown.", icon=":material/error:"
+        )
+        st.text("\n".join(fit.reasons))
+        return True
+    if fit.overall(name).empty:
+        st.markdown(f":orange[:material/block:] The {called(name)} is not shown.")
+        for reason in fit.why_not(name) or [f"The fit '{fit.view}' does not hold it."]:
+            st.text(f"{reason.rstrip('.')}.")
+        return True
+    for reason in fit.why_not(name):
+        st.text(f"Left out: {reason.rstrip('.')}.")
+    return False
+
+
+def _figure(fits: Mapping[str, Fitted], fit: Fitted, name: str) -> None:
+    rows, curve = fit.overall(name), fit.curve[fit.curve["estimand"] == name]
+    overlay = _overlay(fit, name)
+    shown = pd.concat([rows, overlay], ignore_index=True) if len(overlay) else rows
+    words = f"{called(name)}. " + " ".join(estimate_sentences.figure_sentence(row) for row in records(rows))
+    if shown["parameters"].nunique() > 1:
+        chart = estimate_charts.scaling(shown, curve, estimand=name).properties(width=WIDTH, height=HEIGHT)
+        show_chart(chart, f"scaling-{name}", shown, words=words)
+    else:
+        every = _every_figure(fits, fit)
+        show_chart(estimate_charts.forest(every), "figures", every, words=words)
+        st.text("One size only: there is no slope over size to show. Every figure stands with its interval instead.")
+
+
+def _every_figure(fits: Mapping[str, Fitted], fit: Fitted) -> pd.DataFrame:
+    """All figures of a study over its whole design, the corrected ones where a fit gives them."""
+    found = [fit.overall(name) for name in FIGURES]
+    found += [other.overall(name) for other in fits.values() if other is not fit for name in CORRECTED]
+    filled = [frame for frame in found if len(frame)]
+    return pd.concat(filled, ignore_index=True).drop_duplicates(["subject", "estimand"])
+
+
+def _overlay(fit: Fitted, name: str) -> pd.DataFrame:
+    """The published study's points beside this study's, where the server shows both and the reader wants it."""
+    if fit.view == "published" or name not in OVERLAID:
+        return pd.DataFrame()
+    published = _published()
+    if published is None or not st.toggle("Beside the published study's models", key="overlay", bind="query-params"):
+        return pd.DataFrame()
+    st.caption(
+        "The published models answered another protocol and were read by another judge: no one-to-one comparison."
+    )
+    rows = published.overall(name)
+    return rows.assign(variant="published " + rows["variant"])
+
+
+def _published() -> Fitted | None:
+    """A fit of published counts among the server's other studies; a study that cannot be opened has none."""
+    for place in studies.all_places():
+        try:
+            fits = all_fitted(studies.opened(place))
+        except GnomonError:
+            continue
+        if (found := fits.get("published")) and not found.failed:
+            return found
+    return None
+
+
+def _words(place: studies.Place, store: Store, fit: Fitted, name: str) -> None:
+    rows = fit.overall(name).sort_values("parameters")
+    left, right = st.columns([2, 3], gap="large")
+    with left:
+        st.subheader("Each model")
+        st.text(unbroken("\n".join(estimate_sentences.figure_sentence(row) for row in records(rows))))
+    with right:
+        st.subheader("Is a larger model better?")
+        said = [*estimate_sentences.slope(fit.slope, name)]
+        said += estimate_sentences.ladder(fit.estimands, fit.contrasts, name)
+        said += estimate_sentences.every_step(fit.beside("ladder"), name)
+        for line in said or ["One model, or models of one size: this study cannot say."]:
+            st.text(unbroken(line))
+    if dips := list(
+        estimate_sentences.dips(fit.estimands, lee_bounds(place.url, studies.stamp(store), fit.view, fit.judge, store))
+    ):
+        st.subheader("Where refusals bend the figure")
+        for line in dips:
+            st.text(unbroken(line))
+    st.subheader("Which figure compares models?")
+    st.text(estimate_sentences.COMPARABLE)
+
+
+@st.cache_data(max_entries=16, show_spinner=False)
+def lee_bounds(url: str, stamp: tuple[int, ...], view: str, judge: str | None, _store: Store) -> dict[str, Bounds]:
+    """Lee's bounds on net detection of the always-engaged, by subject, from the counts behind a fit.
+
+    Kept until a fact is added to the study at `url`.
+    """
+    if view.startswith("corrected"):
+        return {}
+    cells = published_cells(_store) if view == "published" else judged_cells(_store, judge)
+    at = {name: place for place, name in enumerate(cells.classes)}
+    found = {}
+    for subject in cells.frame["subject"].unique():
+        mine = (cells.frame["subject"] == subject).to_numpy()
+        both = []
+        for arm in ("injection", "control"):
+            counts = cells.counts[mine & (cells.frame["arm"] == arm).to_numpy()].sum(axis=0)
+            refused = counts[at["refused"]] if "refused" in at else 0
+            both.append(
+                (int(counts.sum() - refused), int(counts.sum()), int(counts[at["event"]]) if "event" in at else 0)
+            )
+        if all(np.array([counts[0] for counts in both]) > 0):
+            found[str(subject)] = bounds(*both[0], *both[1])
+    return found
+
+
+def _pair(fit: Fitted, name: str) -> None:
+    """Two subjects picked and compared."""
+    contrasts = fit.contrasts[fit.contrasts["estimand"] == name]
+    if contrasts.empty:
+        return
+    st.subheader("Compare two")
+    sizes = fit.overall(name).sort_values("parameters")
+    labels = {
+        row["subject"]: estimate_sentences.size_label(row["subject"], row["parameters"]) for row in records(sizes)
+    }
+    names = list(labels)
+    left, right = st.columns(2)
+    a = left.selectbox("This model", names, index=len(names) - 1, format_func=labels.__getitem__, key="this")
+    b = right.selectbox("against", names, index=0, format_func=labels.__getitem__, key="against")
+    row = estimate_sentences.contrast(contrasts, name, a, b)
+    st.text(unbroken(estimate_sentences.contrast_sentence(row)) if row else "Pick two different models.")
+    one = estimate_sentences.contrast(fit.beside("standard_contrasts"), name, a, b)
+    if row and one and abs(one["mean"] - row["mean"]) > APART:
+        st.text(unbroken(f"Asked the same: {estimate_sentences.contrast_sentence(one)}"))
+        st.caption(estimate_sentences.STANDARD)
+
+
+def _parts(fit: Fitted, name: str) -> None:
+    """The figure by concept and by strength, where the fit has them."""
+    for axis, draw in (("concept", estimate_charts.by_concept), ("strength", estimate_charts.by_strength)):
+        rows = fit.along(name, axis)
+        if rows.empty:
+            continue
+        words = f"{called(name)} by {axis}, with 95 % intervals."
+        show_chart(draw(rows, estimand=name), f"{name}-by-{axis}", rows, words=words)
+
+
+def _cells(fit: Fitted, name: str) -> None:
+    """Cells of layer and strength, and which of them is best, with what luck may have added."""
+    rows = fit.beside("best")
+    if name not in (RAW, "net_detection_corrected") or rows.empty:
+        return
+    st.subheader("Which layer and strength is best?")
+    lines = list(estimate_sentences.best_cells(rows))
+    for line in lines:
+        st.text(unbroken(line))
+    show_chart(diagnostic_charts.cells(rows), f"{name}-by-depth-and-strength", rows, words=" ".join(lines))

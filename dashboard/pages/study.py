@@ -1,0 +1,190 @@
+"""Study: what matters first, what to do next, then what was run, judged, labelled and fitted."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from gnomon.dashboard.server import studies
+from gnomon.data.records import Arm, VerdictState
+from gnomon.data.storage import tables
+from gnomon.data.storage.store import Store
+from gnomon.stats.narrative.fit_frames import FAILED, REFUSED
+from gnomon.stats.narrative.formatting import count, literal, moment, percent, size
+from gnomon.stats.narrative.next_steps import Notice, Step, next_step, notices
+from gnomon.stats.narrative.study_overview import Overview, by_rater, distinct, overview
+
+_MARK = {
+    "error": ":red[:material/error:]",
+    "warning": ":orange[:material/warning:]",
+    "info": ":blue[:material/info:]",
+}
+
+
+def show() -> None:
+    """Draw the page."""
+    place, store = studies.current()
+    found = overview(store)
+    st.title(literal(place.name))
+    _summary(store, found)
+    left, right = st.columns([3, 2], gap="large")
+    with right:
+        _next(place, next_step(found))
+    with left:
+        st.subheader("What matters")
+        notes = notices(found)
+        for note in notes:
+            _notice(note)
+        if not notes:
+            st.text("Nothing stands in the way of reading the figures.")
+    if found.counts_only:
+        _counts(store)
+    else:
+        _run(found)
+        _verdicts(found)
+        _labels(found)
+    _fits(found)
+
+
+def _summary(store: Store, found: Overview) -> None:
+    columns = st.columns(5)
+    subjects = store.subjects()
+    sizes = sorted({subject.parameters for subject in subjects})
+    span = f"{size(sizes[0])} to {size(sizes[-1])}" if len(sizes) > 1 else size(sizes[0]) if sizes else "none"
+    columns[0].metric("Subjects", len(subjects), help=f"Parameters: {span}")
+    if found.counts_only:
+        counted = store.frame(tables.counts)
+        columns[1].metric("Trials counted", f"{int(counted['n'].sum()):,}")
+        columns[2].metric("Arms", counted["arm"].nunique())
+    else:
+        columns[1].metric("Answers", f"{found.trials:,}")
+        columns[2].metric("Verdicts", f"{int(found.states['n'].sum()):,}")
+        columns[3].metric("Labelled", f"{len(found.labels):,}", help="Answers with a label in the study's label view")
+    good = sum(fit["status"] not in (FAILED, REFUSED) for fit in found.fits)
+    columns[4].metric("Fits that passed", f"{good} of {len(found.fits)}" if found.fits else "none yet")
+
+
+def _notice(note: Notice) -> None:
+    mark, text = st.columns([1, 30], gap="xsmall")
+    mark.markdown(_MARK[note.level])
+    text.text(note.text)
+
+
+def _next(place: studies.Place, step: Step) -> None:
+    st.subheader("What to do next")
+    st.text(step.why)
+    if step.step:
+        st.code(place.command(step.step), language=None, wrap_lines=True)
+    if step.page:
+        st.page_link(
+            st.session_state["pages"][step.page],
+            label=f"Open {step.page.capitalize()}",
+            icon=":material/arrow_forward:",
+        )
+
+
+def _run(found: Overview) -> None:
+    st.subheader("What was run")
+    if found.cells.empty:
+        st.text("No trials yet.")
+        return
+    cells, steered = found.cells, found.cells[found.cells["arm"] != str(Arm.CONTROL)]
+    axes = {
+        "subjects": cells["subject"],
+        "concepts": steered["concept"],
+        "layers": steered["layer"],
+        "strengths": steered["strength"],
+        "spans": cells["span"],
+        "protocols": cells["protocol"],
+    }
+    st.text("\n".join(f"{name}: {', '.join(distinct(values)) or 'none'}" for name, values in axes.items()))
+    left, right = st.columns(2, gap="large")
+    with left:
+        st.caption("Answers by subject, arm and protocol")
+        by_arm = cells.pivot_table(
+            index=["subject", "protocol"], columns="arm", values="n", aggfunc="sum", fill_value=0
+        )
+        st.dataframe(by_arm.reset_index(), hide_index=True)
+    with right:
+        st.caption("Injected answers by concept and strength")
+        injected = cells[cells["arm"] == str(Arm.INJECTION)]
+        table = injected.pivot_table(index="concept", columns="strength", values="n", aggfunc="sum", fill_value=0)
+        table.columns = [f"{strength:g}" for strength in table.columns]
+        st.dataframe(table.reset_index(), hide_index=True)
+    if len(found.missing):
+        with st.expander(f"{count(len(found.missing), 'planned condition')} without all their trials"):
+            st.dataframe(found.missing, hide_index=True)
+
+
+def _verdicts(found: Overview) -> None:
+    st.subheader("Verdicts")
+    if found.states.empty:
+        st.text("No judge has read anything yet.")
+        return
+    table = found.states.pivot_table(index="judge", columns="state", values="n", aggfunc="sum", fill_value=0)
+    table.insert(0, "of the answers", [percent(row.sum() / max(found.trials, 1)) for _, row in table.iterrows()])
+    usable = str(VerdictState.OK)
+    st.dataframe(table.rename(columns={usable: "usable"}).reset_index(), hide_index=True)
+    st.caption("Only usable verdicts count; the other states say why there is none. Nothing missing is taken as a no.")
+
+
+def _labels(found: Overview) -> None:
+    st.subheader("Labels")
+    if found.labels.empty:
+        st.text("Nobody has labelled anything yet.")
+        return
+    left, right = st.columns(2, gap="large")
+    with left:
+        st.caption(
+            "Labelled answers by arm and split (label view: " + literal(found.settings.get("label_view", "blind")) + ")"
+        )
+        by_arm = found.labels.pivot_table(index="arm", columns="split", values="trial", aggfunc="count", fill_value=0)
+        st.dataframe(by_arm.reset_index(), hide_index=True)
+    with right:
+        st.caption("Labelled answers by rater and split, and label events that are more than a first answer")
+        st.dataframe(by_rater(found.events), hide_index=True)
+    st.caption("Train teaches judges, dev tunes them, test measures them; judges are never measured on train.")
+
+
+def _fits(found: Overview) -> None:
+    st.subheader("Fits")
+    if not found.fits:
+        st.text("Nothing was fitted yet.")
+        return
+    rows = [_fit_row(fit) for fit in found.fits]
+    numbers = {name: st.column_config.NumberColumn(format="%.0f") for name in ("bulk ESS", "tail ESS")}
+    numbers["R-hat"] = st.column_config.NumberColumn(format="%.3f")
+    st.dataframe(pd.DataFrame(rows), hide_index=True, column_config=numbers)
+    st.caption("A fit passes when its chains agree (R-hat), hold enough independent draws (ESS) and did not diverge.")
+
+
+def _fit_row(fit: dict[str, object]) -> dict[str, object]:
+    diagnostics = fit["diagnostics"]
+    assert isinstance(diagnostics, dict)
+    result = fit["result"]
+    assert isinstance(result, dict)
+    return {
+        "view": fit["view"],
+        "judge": result.get("judge") or "–",
+        "status": f"FAILED: {'; '.join(diagnostics.get('reasons', []))}" if fit["status"] == FAILED else fit["status"],
+        "R-hat": diagnostics.get("max_rhat"),
+        "bulk ESS": diagnostics.get("min_ess_bulk"),
+        "tail ESS": diagnostics.get("min_ess_tail"),
+        "divergences": diagnostics.get("divergences"),
+        "draws": diagnostics.get("draws"),
+        "chains": diagnostics.get("chains"),
+        "fitted": moment(str(fit["created_at"])),
+    }
+
+
+def _counts(store: Store) -> None:
+    st.subheader("Published counts")
+    subjects = {subject.name: subject for subject in store.subjects()}
+    table = store.frame(tables.counts)
+    table.insert(1, "size", [size(subjects[name].parameters) for name in table["subject"]])
+    table["parameters"] = [subjects[name].parameters for name in table["subject"]]
+    table = table.sort_values(["parameters", "subject", "arm"]).drop(columns="parameters")
+    st.dataframe(table, hide_index=True)
+    st.caption(
+        "Counts as published: no transcripts, so no labels, and errors of that study's judge stay in the figures."
+    )

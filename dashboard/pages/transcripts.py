@@ -1,0 +1,273 @@
+"""Transcripts: filters in the database, a page of rows, one of them read with all that is known of it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from gnomon.dashboard.auth.identity import rater_name
+from gnomon.dashboard.components import transcript_view
+from gnomon.dashboard.components.trial_details import show_evidence
+from gnomon.dashboard.components.view_filters import several
+from gnomon.dashboard.labelling import exposure_log
+from gnomon.dashboard.server import studies
+from gnomon.dashboard.transcripts import incremental_search, matrix_cell, transcript_query
+from gnomon.data.outcomes import Outcome
+from gnomon.data.records import Split, digest
+from gnomon.data.storage.store import Store
+from gnomon.stats.narrative.formatting import count, percent
+
+LABELLED = {"": "All", "yes": "Labelled", "no": "Not labelled"}
+
+
+def show() -> None:
+    """Draw the page."""
+    st.title("Transcripts")
+    place, store = studies.current()
+    stamp = studies.stamp(store)
+    choices = _choices(place.url, stamp, store)
+    if not choices.subject or not choices.arm:
+        st.info("This study has no transcripts. It holds counts, or nothing was generated yet.")
+        return
+    rater = rater_name()
+    if rater is not None:
+        st.caption("What you read here is noted: a label that you give it later is marked as made after the verdicts.")
+    filters, with_text = _filters(choices)
+    cell = matrix_cell.asked()
+    _start_over_when_changed(digest([place.url, asdict(filters), cell.address if cell else ""]))
+    at: int | None = st.session_state["reading"]
+    if cell:
+        found = _of_cell(place.url, stamp, store, cell, filters, choices)
+    else:
+        found = _search(store, filters, choices, at, stamp)
+    if not found.ids:
+        _nothing(found)
+        return
+    first = _first_row(at, len(found.ids))
+    rows = transcript_query.rows(store, found.ids[first : first + transcript_query.PAGE])
+    left, right = st.columns(2, gap="large")
+    with left:
+        _list(store, rows, choices, first, found, with_text)
+    with right:
+        _reading(store, rows, at, first, found)
+    shown = list(rows["id"]) if with_text or filters.text else []
+    if at is not None and first <= at < first + len(rows):
+        shown.append(str(rows["id"].iloc[at - first]))
+    _note(store, rater, shown)
+
+
+@st.cache_data(max_entries=8, show_spinner=False)
+def _choices(url: str, stamp: tuple[int, ...], _store: Store) -> transcript_query.Choices:
+    """What can be filtered on, kept until a fact is added."""
+    return transcript_query.choices(_store)
+
+
+def _filters(choices: transcript_query.Choices) -> tuple[transcript_query.Filters, bool]:
+    with st.sidebar:
+        st.caption("Filters")
+        text = st.text_input("Text contains", key="text", bind="query-params")
+        arm = several("Arm", choices.arm, "arm")
+        concept = several("Concept", choices.concept, "concept")
+        strength = several("Strength", choices.strength, "strength", "{:g}".format)
+        subject = several("Subject", choices.subject, "subject")
+        protocols = list(choices.protocol)
+        named = choices.protocol.__getitem__
+        protocol = several("Protocol", protocols, "protocol", named)
+        outcome = several("Outcome", [str(outcome) for outcome in Outcome], "outcome")
+        names = {"": "any judge", **choices.judge}
+        judge = st.selectbox(
+            "as read by", list(names), format_func=names.__getitem__, key="by_judge", bind="query-params"
+        )
+        disputed = st.checkbox("Judges disagree", key="disputed", bind="query-params")
+        told = LABELLED.__getitem__
+        labelled = st.radio(
+            "Labels", list(LABELLED), format_func=told, horizontal=True, key="labelled", bind="query-params"
+        )
+        split = several("Split", [str(split) for split in Split], "split")
+        with_text = st.toggle("Show first words in the list", key="with_text", bind="query-params")
+    filters = transcript_query.Filters(
+        subject=tuple(subject),
+        arm=tuple(arm),
+        concept=tuple(concept),
+        strength=tuple(strength),
+        protocol=tuple(protocol),
+        split=tuple(split),
+        judge=judge,
+        outcome=tuple(outcome),
+        disputed=disputed,
+        labelled=labelled,
+        text=text.strip(),
+    )
+    return filters, with_text
+
+
+def _start_over_when_changed(mark: str) -> None:
+    if st.session_state.get("listed") != mark:
+        st.session_state["listed"] = mark
+        st.session_state["reading"] = None
+        st.session_state["list_page"] = 0
+        st.session_state["found"] = None
+
+
+def _search(
+    store: Store,
+    filters: transcript_query.Filters,
+    choices: transcript_query.Choices,
+    at: int | None,
+    stamp: tuple[int, ...],
+) -> incremental_search.Found:
+    """What was found, looked for as far as the page in view and one transcript past it.
+
+    New facts begin a search anew only on the first page with nothing open: a list that is being read stays as it is.
+    """
+    conditions = transcript_query.conditions(store, filters, choices)
+    found: incremental_search.Found | None = st.session_state["found"]
+    page = st.session_state["list_page"] if at is None else at // transcript_query.PAGE
+    wanted = (page + 1) * transcript_query.PAGE + 1
+    old = stamp != st.session_state.get("found_at") and at is None and page == 0
+    if found is None or old:
+        st.session_state["found_at"] = stamp
+        found = incremental_search.begin(store, conditions, slow=filters.shows_verdicts, wanted=wanted)
+    elif not found.complete and (len(found.ids) < wanted or st.session_state.pop("search_on", False)):
+        found = incremental_search.go_on(store, conditions, found, max(wanted, len(found.ids) + 1))
+    st.session_state["found"] = found
+    return found
+
+
+def _of_cell(
+    url: str,
+    stamp: tuple[int, ...],
+    store: Store,
+    cell: matrix_cell.Cell,
+    filters: transcript_query.Filters,
+    choices: transcript_query.Choices,
+) -> incremental_search.Found:
+    """The transcripts of a cell that fit the filters; what they are is said above the list."""
+    ids = _behind(url, stamp, cell, store)
+    found = incremental_search.among(store, transcript_query.conditions(store, filters, choices), ids)
+    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+        left = "" if len(found.ids) == len(ids) else f"; filters leave {len(found.ids):,}"
+        st.text(f"{cell.words}: {count(len(ids), 'transcript')}{left}")
+        st.button("Show all transcripts", on_click=matrix_cell.leave)
+    return found
+
+
+@st.cache_data(max_entries=32, show_spinner="Looking for its transcripts")
+def _behind(url: str, stamp: tuple[int, ...], cell: matrix_cell.Cell, _store: Store) -> list[str]:
+    """Ids behind a cell, kept until a fact is added."""
+    return cell.trials(_store)
+
+
+def _nothing(found: incremental_search.Found) -> None:
+    if found.complete:
+        st.info("No transcript fits these filters.")
+        return
+    st.info(f"None fits these filters in the {percent(found.share)} of the study that was searched.")
+    _search_on()
+
+
+def _search_on() -> None:
+    st.button("Search on", on_click=lambda: st.session_state.update(search_on=True))
+
+
+def _first_row(at: int | None, many: int) -> int:
+    if at is not None:
+        st.session_state["list_page"] = at // transcript_query.PAGE
+    last = (many - 1) // transcript_query.PAGE
+    st.session_state["list_page"] = min(st.session_state["list_page"], last)
+    return int(st.session_state["list_page"]) * transcript_query.PAGE
+
+
+def _tally(found: incremental_search.Found) -> str:
+    """How many there are to read, or how many were found so far."""
+    if found.total is not None or found.complete:
+        return count(len(found.ids) if found.total is None else found.total, "transcript")
+    return f"{count(len(found.ids), 'transcript')} in the {percent(found.share)} of the study searched so far"
+
+
+def _list(
+    store: Store,
+    rows: pd.DataFrame,
+    choices: transcript_query.Choices,
+    first: int,
+    found: incremental_search.Found,
+    with_text: bool,
+) -> None:
+    st.caption(f"{_tally(found)}, rows {first + 1:,} to {first + len(rows):,}")
+    at = st.session_state.get("reading")
+    shown = pd.DataFrame({"": ["▸" if first + place == at else "" for place in range(len(rows))]})
+    shown["condition"] = [_condition(row, len(choices.subject) > 1) for row in rows.itertuples()]
+    said = transcript_query.outcomes(store, list(rows["id"]), choices.judge)
+    for judge in said.columns:
+        shown[judge] = said[judge].fillna("–").to_numpy()
+    shown["labels"] = transcript_query.label_counts(store, list(rows["id"]))
+    if with_text:
+        shown["begins"] = rows["begins"]
+    key = f"list {st.session_state['listed']} {first}"
+    st.dataframe(
+        shown,
+        hide_index=True,
+        key=key,
+        height="content",
+        on_select=lambda: _open_row(key, first),
+        selection_mode="single-row",
+        column_config={
+            "": st.column_config.TextColumn(width=20),
+            "condition": st.column_config.TextColumn(width=165),
+            "labels": st.column_config.NumberColumn(width=50),
+        },
+    )
+    with st.container(horizontal=True, gap="small"):
+        more = first + len(rows) < len(found.ids)
+        st.button("Previous rows", disabled=first == 0, on_click=_turn, args=(-1,))
+        st.button("Next rows", disabled=not more, on_click=_turn, args=(1,))
+        if not more and not found.complete:
+            _search_on()
+
+
+def _condition(row: Any, with_subject: bool) -> str:
+    what = [row.subject] if with_subject else []
+    what += [row.arm] if row.layer is None or pd.isna(row.layer) else [row.arm, row.concept, f"{row.strength:g}"]
+    return " · ".join(str(part) for part in what if part)
+
+
+def _open_row(key: str, first: int) -> None:
+    chosen = st.session_state[key]["selection"]["rows"]
+    st.session_state["reading"] = first + chosen[0] if chosen else None
+
+
+def _turn(by: int) -> None:
+    st.session_state["list_page"] += by
+    st.session_state["reading"] = None
+
+
+def _move(to: int) -> None:
+    st.session_state["reading"] = to
+
+
+def _reading(store: Store, rows: pd.DataFrame, at: int | None, first: int, found: incremental_search.Found) -> None:
+    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+        before, after = (0, first) if at is None else (at - 1, at + 1)
+        st.button("Previous", shortcut="left", disabled=at is None or at == 0, on_click=_move, args=(before,))
+        st.button("Next", shortcut="right", disabled=after >= len(found.ids), on_click=_move, args=(after,))
+        st.caption(f"Transcript {at + 1:,} of {_tally(found)}" if at is not None else "Choose a row, or press →")
+    if at is None or not first <= at < first + len(rows):
+        return
+    trial = str(rows["id"].iloc[at - first])
+    details = transcript_query.details(store, trial)
+    words = [str(word) for word in store.study().get("concepts", [])]
+    with st.container(border=True):
+        transcript_view.transcript(details.answer or "(an empty answer)", "reading", words=words, quotes=details.quotes)
+    show_evidence(details)
+    st.caption(f"Trial {trial}. Marked: words of the study's concepts; underlined: what judges quoted.")
+
+
+def _note(store: Store, rater: str | None, trials: list[str]) -> None:
+    """Keep which transcripts were seen with their verdicts: in the store under a name, else until one is given."""
+    if rater is not None:
+        exposure_log.record(store, rater, trials)
+    else:
+        st.session_state.setdefault("looked_at", set()).update(trials)

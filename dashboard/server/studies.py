@@ -1,0 +1,138 @@
+"""The studies that this server shows: handed over in the environment, opened once each, one of them picked."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+from argparse import ArgumentParser
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import streamlit as st
+from sqlalchemy import func, make_url, select
+from sqlalchemy.exc import ArgumentError
+
+from gnomon.data.errors import BadInput
+from gnomon.data.storage import tables
+from gnomon.data.storage.store import Store
+
+VARIABLE = "GNOMON_STUDIES"
+STUDY_FILE = "study.toml"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A study by the name it is shown under and the URL of its database."""
+
+    name: str
+    url: str
+
+    @property
+    def folder(self) -> str:
+        """The study's folder as a command takes it, quoted for a shell; `DIR` where the URL does not tell."""
+        try:
+            address = make_url(self.url)
+        except ArgumentError:
+            return "DIR"
+        if address.get_backend_name() != "sqlite" or not address.database:
+            return "DIR"
+        folder = Path(address.database).resolve().parent
+        if not (folder / STUDY_FILE).is_file():
+            return "DIR"
+        here = Path.cwd()
+        return shlex.quote(str(folder.relative_to(here) if folder.is_relative_to(here) else folder))
+
+    def command(self, step: str) -> str:
+        """A command line that does one step of the chain on this study."""
+        return f"gnomon {step} {self.folder}"
+
+
+def encode(studies: Sequence[tuple[str, str]]) -> str:
+    """Names and URLs for the environment, where a database's password is not seen in the list of processes."""
+    return json.dumps([{"name": name, "url": url} for name, url in studies])
+
+
+def listed(environment: Mapping[str, str], arguments: Sequence[str]) -> list[Place]:
+    """Studies from the environment, then from `--study NAME=URL` arguments; equal names get a number.
+
+    Raises `BadInput` where neither names a study, or one cannot be read.
+    """
+    parser = ArgumentParser(prog="dashboard/app.py", exit_on_error=False)
+    parser.add_argument("--study", action="append", default=[], metavar="NAME=URL")
+    pairs = [_from_argument(text) for text in parser.parse_known_args(list(arguments))[0].study]
+    pairs = [*_from_environment(environment.get(VARIABLE, "[]")), *pairs]
+    if not pairs:
+        raise BadInput("no study given: start the dashboard with 'gnomon dashboard DIR'")
+    places: list[Place] = []
+    for name, url in pairs:
+        same = sum(place.name == name or place.name.startswith(f"{name} (") for place in places)
+        places.append(Place(f"{name} ({same + 1})" if same else name, url))
+    return places
+
+
+def _from_argument(text: str) -> tuple[str, str]:
+    name, found, url = text.partition("=")
+    if not (name and found and url):
+        raise BadInput(f"--study {text}: write it as NAME=URL")
+    return name, url
+
+
+def _from_environment(text: str) -> list[tuple[str, str]]:
+    try:
+        return [(str(entry["name"]), str(entry["url"])) for entry in json.loads(text)]
+    except (json.JSONDecodeError, TypeError, KeyError) as error:
+        raise BadInput(f'{VARIABLE}: not a JSON list of {{"name", "url"}}: unset it, or mend it') from error
+
+
+def all_places() -> list[Place]:
+    """The studies of this server, as its environment and command line name them."""
+    import sys
+
+    return listed(os.environ, sys.argv[1:])
+
+
+@st.cache_resource(show_spinner=False)
+def _opened(url: str) -> Store:
+    return Store.open(url)
+
+
+def pick() -> Place:
+    """The study that this session looks at; a picker in the sidebar where there are several."""
+    places = all_places()
+    names = [place.name for place in places]
+    if len(places) == 1:
+        st.sidebar.caption("Study")
+        st.sidebar.text(names[0])
+        chosen = names[0]
+    else:
+        chosen = st.sidebar.selectbox("Study", names, key="study", bind="query-params")
+    place = places[names.index(chosen)]
+    st.session_state["place"] = place
+    return place
+
+
+def current() -> tuple[Place, Store]:
+    """The study of this session and its store. Raises `UserError` where its database cannot be opened."""
+    place: Place = st.session_state["place"]
+    return place, _opened(place.url)
+
+
+def opened(place: Place) -> Store:
+    """The store of one of the server's studies."""
+    return _opened(place.url)
+
+
+def offer(place: Place, step: str, why: str) -> None:
+    """Say why there are no figures, and the command that makes them."""
+    st.info(f"{why} This makes the figures:")
+    st.code(place.command(step), language=None)
+
+
+def stamp(store: Store) -> tuple[int, ...]:
+    """Changes whenever a fact was added: what figures that are kept for a while are kept under."""
+    newest = [select(func.coalesce(func.max(table.c.id), 0)) for table in (tables.verdicts, tables.labels)]
+    counted = [select(func.count()).select_from(table) for table in (tables.trials, tables.fits, tables.counts)]
+    with store.reading() as connection:
+        return tuple(int(connection.execute(query).scalar_one()) for query in (*newest, *counted))

@@ -1,0 +1,117 @@
+"""Finds transcripts a stretch of the study at a time, so that a rare find does not keep the reader waiting."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+from sqlalchemy import ColumnElement, func, select
+
+from gnomon.data.storage import tables
+from gnomon.data.storage.store import Store
+
+FEW = 8_000
+"""A find of so many transcripts is fetched whole."""
+WHOLE = 20_000
+"""A study of so many trials is looked through at once."""
+AT_ONCE = 5_000
+"""Ids that are asked about in one query."""
+BEST_PART = 0.6
+"""Seconds that one search may take."""
+
+_id = tables.trials.c.id
+_answered = tables.trials.c.error.is_(None)
+_EDGES: tuple[str | None, ...] = (None, *(f"{number:02x}" for number in range(1, 256)), None)
+STRETCHES = tuple(pairwise(_EDGES))
+"""Bounds (from, below) of ids: they are hashes, so each stretch is about 1/256 of any study."""
+MANY = FEW // len(STRETCHES) // 2
+"""More than so many in the first stretch are most likely too many to be fetched whole."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a search has come to: ids in their order, and how many of `STRETCHES` it has looked through.
+
+    `total` is how many transcripts there are to find, where counting them all is quick.
+    """
+
+    ids: tuple[str, ...] = ()
+    reached: int = 0
+    total: int | None = None
+
+    @property
+    def complete(self) -> bool:
+        """Whether the whole study was looked through."""
+        return self.reached == len(STRETCHES)
+
+    @property
+    def share(self) -> float:
+        """Of the study, how much was looked through."""
+        return self.reached / len(STRETCHES)
+
+
+def begin(store: Store, conditions: Sequence[ColumnElement[bool]], *, slow: bool, wanted: int) -> Found:
+    """The first `wanted` transcripts, or all that were found in the time there is.
+
+    Conditions on the trial alone are one reading of its table: few finds are fetched whole, many are counted. Which
+    it will be is told by the first stretch, since a large table is not read twice in the time that a reader waits.
+    `slow` ones ask for verdicts, trial by trial, and in a large study are only looked for as far as the time goes.
+    """
+    if slow:
+        large = _total(store, []) > WHOLE
+        return go_on(store, conditions, Found(), wanted) if large else _whole(_ids(store, conditions))
+    first = _inside(store, conditions, 0)
+    if len(first) <= MANY and len(few := _ids(store, conditions, FEW + 1)) <= FEW:
+        return _whole(few)
+    return replace(go_on(store, conditions, Found(tuple(first), 1), wanted), total=_total(store, conditions))
+
+
+def among(store: Store, conditions: Sequence[ColumnElement[bool]], ids: Sequence[str]) -> Found:
+    """Of these trials, those that fit."""
+    parts = [ids[start : start + AT_ONCE] for start in range(0, len(ids), AT_ONCE)]
+    return _whole([id_ for part in parts for id_ in _ids(store, [_id.in_(part), *conditions])])
+
+
+def go_on(
+    store: Store,
+    conditions: Sequence[ColumnElement[bool]],
+    found: Found,
+    wanted: int,
+    clock: Callable[[], float] = time.monotonic,
+) -> Found:
+    """Look on from where a search stopped, until `wanted` are found or the time is up; one stretch at least."""
+    end, ids, reached = clock() + BEST_PART, list(found.ids), found.reached
+    while reached < len(STRETCHES) and len(ids) < wanted:
+        ids += _inside(store, conditions, reached)
+        reached += 1
+        if clock() > end:
+            break
+    return replace(found, ids=tuple(ids), reached=reached)
+
+
+def _whole(ids: Sequence[str]) -> Found:
+    """What was found where all was looked through."""
+    return Found(tuple(sorted(ids)), len(STRETCHES), len(ids))
+
+
+def _inside(store: Store, conditions: Sequence[ColumnElement[bool]], stretch: int) -> list[str]:
+    """Those of one stretch, in order."""
+    first, below = STRETCHES[stretch]
+    bounds = ([_id >= first] if first else []) + ([_id < below] if below else [])
+    return sorted(_ids(store, [*bounds, *conditions]))
+
+
+def _ids(store: Store, conditions: Sequence[ColumnElement[bool]], most: int | None = None) -> list[str]:
+    with store.reading() as connection:
+        return list(connection.execute(select(_id).where(_answered, *conditions).limit(most)).scalars())
+
+
+def _total(store: Store, conditions: Sequence[ColumnElement[bool]]) -> int:
+    """How many gave an answer: whether one failed stands in no index of all, so those that did are taken off again."""
+    query = select(func.count()).select_from(tables.trials).where(*conditions)
+    failed = query.where(_id.in_(select(_id).where(tables.failed)))
+    with store.reading() as connection:
+        every, lost = (int(connection.execute(part).scalar_one()) for part in (query, failed))
+    return every - lost

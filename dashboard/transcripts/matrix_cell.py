@@ -1,0 +1,71 @@
+"""A cell of the audit's matrices: its place in an address, its words, and the transcripts behind it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+import streamlit as st
+
+from gnomon.calibration.audit import drilldown
+from gnomon.data.errors import BadInput
+from gnomon.data.storage.store import Store
+
+PARAMETER = "cell"
+CONFUSED, PARTED = "confused", "parted"
+_PARTS = {CONFUSED: 4, PARTED: 4}
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """`kind` confused: what is (judge, arm, class by label, class by judge); parted: (kind, name) of one and other."""
+
+    kind: str
+    view: str
+    what: tuple[str, ...]
+
+    @property
+    def address(self) -> str:
+        """As the address of a page holds it."""
+        return json.dumps([self.kind, self.view, *self.what], ensure_ascii=False)
+
+    @property
+    def words(self) -> str:
+        """What its transcripts have in common."""
+        if self.kind == CONFUSED:
+            judge, arm, truth, verdict = self.what
+            return f"{arm.capitalize()} arm: the label says {truth}, {judge} says {verdict} ({self.view} labels)"
+        _, one, _, other = self.what
+        return f"{one} and {other} come to different outcomes ({self.view} labels)"
+
+    def trials(self, store: Store) -> list[str]:
+        """Ids of its transcripts, in order; raises `UnknownName` where the study lacks what it names."""
+        if self.kind == CONFUSED:
+            judge, arm, truth, verdict = self.what
+            return drilldown.confused(store, judge, self.view, arm=arm, truth=truth, verdict=verdict)
+        kind, one, other_kind, other = self.what
+        return drilldown.parted(store, self.view, (kind, one), (other_kind, other))
+
+
+def asked() -> Cell | None:
+    """The cell that this page's address names; raises `BadInput` where that is no cell."""
+    text = st.query_params.get(PARAMETER)
+    if text is None:
+        return None
+    try:
+        kind, view, *what = json.loads(text)
+        if len(what) == _PARTS[kind] and all(isinstance(part, str) for part in (view, *what)):
+            return Cell(kind, view, tuple(what))
+    except (ValueError, TypeError, KeyError):
+        pass
+    raise BadInput(f"the address asks for the cell {text[:80]}, which is none: open it from the Judges page again")
+
+
+def leave() -> None:
+    """Ask for no cell."""
+    st.query_params.pop(PARAMETER, None)
+
+
+def go_to(cell: Cell) -> None:
+    """Go to its transcripts."""
+    st.switch_page(st.session_state["pages"]["transcripts"], query_params={PARAMETER: cell.address})

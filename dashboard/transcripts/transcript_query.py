@@ -1,0 +1,199 @@
+"""Asks the database for transcripts a page at a time: filters, outcomes by the study's rule, and one trial's facts."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+import pandas as pd
+from sqlalchemy import ColumnElement, FromClause, Select, exists, func, select
+
+from gnomon.calibration.observations.frames import judge_frame
+from gnomon.calibration.observations.sql_outcomes import heard, outcome_of
+from gnomon.data.outcomes import rule_named
+from gnomon.data.records import LabelKind, Split
+from gnomon.data.storage import tables
+from gnomon.data.storage.store import Store
+
+PAGE = 20
+AXES = ("subject", "arm", "concept", "strength")
+
+_trial = tables.trials.c
+_verdict = tables.verdicts.c
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """What to list; an empty field lets all through. `outcome` is as `judge` reads it, or any judge if that is ""."""
+
+    subject: tuple[str, ...] = ()
+    arm: tuple[str, ...] = ()
+    concept: tuple[str, ...] = ()
+    strength: tuple[float, ...] = ()
+    protocol: tuple[str, ...] = ()
+    split: tuple[str, ...] = ()
+    judge: str = ""
+    outcome: tuple[str, ...] = ()
+    disputed: bool = False
+    labelled: str = ""
+    text: str = ""
+
+    @property
+    def shows_verdicts(self) -> bool:
+        """Whether being listed says something of a verdict."""
+        return bool(self.outcome or self.disputed)
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """Values that the axes of a study take."""
+
+    subject: list[str] = field(default_factory=list)
+    arm: list[str] = field(default_factory=list)
+    concept: list[str] = field(default_factory=list)
+    strength: list[float] = field(default_factory=list)
+    protocol: dict[str, str] = field(default_factory=dict)
+    judge: dict[str, str] = field(default_factory=dict)
+
+
+def choices(store: Store) -> Choices:
+    """What can be filtered on: values that occur, protocol hashes and judge versions with their names."""
+    protocols = select(tables.protocols.c.hash, tables.protocols.c.name)
+    with store.reading() as connection:
+        occur = connection.execute(select(*[_trial[name] for name in AXES]).distinct()).all()
+        named = {row.hash: row.name for row in connection.execute(protocols.order_by("name", "hash"))}
+    axes = {name: sorted({row[place] for row in occur} - {None}) for place, name in enumerate(AXES)}
+    judges = judge_frame(store)
+    return Choices(**axes, protocol=named, judge=dict(zip(judges["version"], judges["name"], strict=True)))
+
+
+def conditions(store: Store, filters: Filters, there: Choices) -> list[ColumnElement[bool]]:
+    """The filters as conditions on trials; `there` is what the study has to choose between."""
+    outcome = outcome_of(rule_named(str(store.study().get("rule", "strict"))))
+    found: list[ColumnElement[bool]] = []
+    for name in (*AXES, "protocol"):
+        if wanted := getattr(filters, name):
+            found.append(_one_of(_trial[name], wanted, getattr(there, name)))
+    if filters.split:
+        found.append(_one_of(_trial.split, filters.split, tuple(Split)))
+    if filters.text:
+        found.append(_trial.answer.icontains(filters.text, autoescape=True))
+    if filters.outcome:
+        judges = [filters.judge] if filters.judge else list(there.judge)
+        found.append(
+            exists()
+            .where(_verdict.trial == _trial.id, heard(judges), outcome.in_(filters.outcome))
+            .correlate(tables.trials)
+        )
+    if filters.disputed:
+        found.append(disputed(outcome, list(there.judge)))
+    if filters.labelled:
+        labelled = _trial.id.in_(_labelled())
+        found.append(labelled if filters.labelled == "yes" else ~labelled)
+    return found
+
+
+def _one_of(column: ColumnElement[Any], wanted: Collection[Any], there: Collection[Any]) -> ColumnElement[bool]:
+    """The column holds one of these; where they are most of the values there, said by the others.
+
+    So SQLite reads the table, and does not look up nearly all of its rows one by one in an index.
+    """
+    others = [value for value in there if value not in wanted]
+    if len(others) >= len(wanted):
+        return column.in_(wanted)
+    return column.not_in(others) if others else column.is_not(None)
+
+
+def disputed(outcome: ColumnElement[str], versions: Sequence[str]) -> ColumnElement[bool]:
+    """Whether judges come to different outcomes on a trial: asked trial by trial, so that a few are found at once."""
+    mine = select(_verdict.trial).where(_verdict.trial == _trial.id, heard(versions)).group_by(_verdict.trial)
+    return mine.having(func.min(outcome) != func.max(outcome)).correlate(tables.trials).exists()
+
+
+def _standing() -> tuple[FromClause, list[ColumnElement[bool]]]:
+    """Label events and the conditions under which one is a label that its rater did not take back."""
+    given, taken = tables.labels.alias("given"), tables.labels.alias("taken")
+    withdrawn = exists().where(
+        taken.c.trial == given.c.trial,
+        taken.c.rater == given.c.rater,
+        taken.c.kind == str(LabelKind.RETRACTION),
+        taken.c.revision > given.c.revision,
+    )
+    return given, [given.c.kind == str(LabelKind.LABEL), ~withdrawn]
+
+
+def _labelled() -> Select[Any]:
+    """Ids of trials that have a label."""
+    given, standing = _standing()
+    return select(given.c.trial).where(*standing)
+
+
+def label_counts(store: Store, trials: Sequence[str]) -> list[int]:
+    """For each trial, how many raters' labels it has."""
+    given, standing = _standing()
+    query = select(given.c.trial, func.count(given.c.rater.distinct())).where(
+        given.c.trial.in_(list(trials)), *standing
+    )
+    with store.reading() as connection:
+        found = {row[0]: int(row[1]) for row in connection.execute(query.group_by(given.c.trial))}
+    return [found.get(trial, 0) for trial in trials]
+
+
+def rows(store: Store, trials: Sequence[str]) -> pd.DataFrame:
+    """These trials in the order of their ids, as one row each."""
+    names = ("id", "subject", "arm", "concept", "strength", "layer", "protocol", "split", "replicate")
+    query = select(*[_trial[name] for name in names], func.substr(_trial.answer, 1, 160).label("begins"))
+    return store.frame(query.where(_trial.id.in_(list(trials))).order_by(_trial.id))
+
+
+def outcomes(store: Store, trials: Sequence[str], judges: Mapping[str, str]) -> pd.DataFrame:
+    """Outcomes of these trials by judge name, one row a trial; a verdict that failed stands as its state."""
+    outcome = outcome_of(rule_named(str(store.study().get("rule", "strict"))))
+    query = select(_verdict.trial, _verdict.judge, func.coalesce(outcome, _verdict.state).label("outcome"))
+    query = query.join(tables.trials, _trial.id == _verdict.trial)
+    query = query.where(_verdict.sample == 0, _verdict.judge.in_(list(judges)), _verdict.trial.in_(list(trials)))
+    frame = store.frame(query)
+    wide = frame.assign(judge=frame["judge"].map(judges)).pivot(index="trial", columns="judge", values="outcome")
+    return wide.reindex(index=list(trials), columns=list(judges.values()))
+
+
+@dataclass(frozen=True, slots=True)
+class Details:
+    """All that is known of one trial."""
+
+    answer: str
+    condition: dict[str, Any]
+    verdicts: pd.DataFrame
+    labels: pd.DataFrame
+    quotes: tuple[str, ...]
+
+
+def details(store: Store, trial: str) -> Details:
+    """One trial with its newest verdicts and all label events, outcomes derived."""
+    found = store.trials([trial])[0]
+    judges = judge_frame(store)
+    named = dict(zip(judges["version"], judges["name"], strict=True))
+    columns = [_verdict[name] for name in ("judge", "claims", "concept", "coherent", "refused", "quote")]
+    query = select(*columns).where(_verdict.trial == trial, _verdict.sample == 0, _verdict.judge.in_(list(named)))
+    said = store.frame(query)
+    said.insert(1, "outcome", [outcomes(store, [trial], named).iloc[0].get(named[judge]) for judge in said["judge"]])
+    said["judge"] = said["judge"].map(named)
+    return Details(
+        answer=found.answer,
+        condition={f.name: getattr(found.condition, f.name) for f in fields(found.condition)},
+        verdicts=said,
+        labels=label_history(store, trial),
+        quotes=tuple(dict.fromkeys(str(quote) for quote in said["quote"] if quote)),
+    )
+
+
+def label_history(store: Store, trial: str) -> pd.DataFrame:
+    """All label events on one trial, oldest first, and whether the rater took each back later."""
+    label = tables.labels.c
+    shown = ["rater", "kind", "claims", "concept", "coherent", "refused", "exposure", "note", "revision", "created_at"]
+    query = select(*[label[name] for name in shown]).where(label.trial == trial)
+    events = store.frame(query.order_by(label.created_at, label.rater, label.revision))
+    last = events[events["kind"] == str(LabelKind.RETRACTION)].groupby("rater")["revision"].max()
+    withdrawn = events["revision"] < events["rater"].map(last).fillna(-1)
+    return events.assign(withdrawn=withdrawn).drop(columns="revision")

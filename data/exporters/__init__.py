@@ -1,0 +1,1 @@
+"""Formats that a study can be written to."""

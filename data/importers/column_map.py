@@ -1,0 +1,163 @@
+"""The column map of the `table` format: a TOML file that says which column holds what, checked before a row is read."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from gnomon.data.errors import BadInput
+
+
+class Constant(BaseModel):
+    """The same value in every row."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    value: str | int | float | bool
+
+
+Source = Annotated[str, Field(min_length=1)] | Constant
+
+
+class Part(BaseModel):
+    """A table of the map: each key names a column, or a constant as {value = ...}."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    def sources(self) -> dict[str, Source]:
+        """What is mapped, by our names."""
+        pairs = ((name, getattr(self, name)) for name in type(self).model_fields)
+        return {name: source for name, source in pairs if source is not None}
+
+
+class TrialPart(Part):
+    """`key` is what the table calls the trial; `id` stands instead for a trial that the study already has."""
+
+    key: Source | None = None
+    id: Source | None = None
+    subject: Source | None = None
+    parameters: Source | None = None
+    answer: Source | None = None
+    arm: Source | None = None
+    concept: Source | None = None
+    layer: Source | None = None
+    strength: Source | None = None
+    magnitude: Source | None = None
+    depth: Source | None = None
+    span: Source | None = None
+    protocol: Source | None = None
+    seed: Source | None = None
+    time: Source | None = None
+
+
+class FactsPart(Part):
+    """The facts that a verdict and a label share: `claims` or `passed` must be there."""
+
+    claims: Source | None = None
+    concept: Source | None = None
+    coherent: Source | None = None
+    refused: Source | None = None
+    passed: Source | None = None
+    time: Source | None = None
+
+
+class VerdictPart(FactsPart):
+    """One judge's columns."""
+
+    judge: Source
+    quote: Source | None = None
+    raw: Source | None = None
+
+
+class LabelPart(FactsPart):
+    """One rater's columns."""
+
+    rater: Source
+    exposure: Source | None = None
+    note: Source | None = None
+    role: Source | None = None
+    stratum: Source | None = None
+    probability: Source | None = None
+
+
+class ColumnMap(BaseModel):
+    """A whole map. `values` translates the table's words into ours; `raters` is the closed list of raters."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    source: Annotated[str, Field(min_length=1, max_length=50)] = "table"
+    trial: TrialPart
+    verdict: list[VerdictPart] = Field(default_factory=list)
+    label: list[LabelPart] = Field(default_factory=list)
+    values: dict[str, dict[str, str | int | float | bool]] = Field(default_factory=dict)
+    raters: list[str] | None = None
+
+    def parts(self) -> list[Part]:
+        """All tables of the map that name columns."""
+        return [self.trial, *self.verdict, *self.label]
+
+    def check(self, path: Path, columns: Sequence[str]) -> None:
+        """Raise `BadInput` for a column that the file does not have, naming those that it has."""
+        for part in self.parts():
+            for name, source in part.sources().items():
+                if isinstance(source, str) and source not in columns:
+                    raise BadInput(
+                        f"{path}: has no column '{source}', which the map names for '{name}': it has "
+                        f"{', '.join(map(str, columns))}"
+                    )
+
+    def picker(self, part: Part) -> Callable[[Mapping[str, Any]], dict[str, Any]]:
+        """The function from a row to its fields under our names, words translated."""
+        sources = part.sources()
+        constant = {name: source.value for name, source in sources.items() if isinstance(source, Constant)}
+        columns = [(name, source) for name, source in sources.items() if not isinstance(source, Constant)]
+        words = [(name, self.values[name]) for name in sources if self.values.get(name)]
+
+        def pick(row: Mapping[str, Any]) -> dict[str, Any]:
+            picked = {**constant, **{name: row[source] for name, source in columns}}
+            for name, known in words:
+                picked[name] = known.get(_as_key(picked[name]), picked[name])
+            return picked
+
+        return pick
+
+
+def _as_key(value: Any) -> str:
+    """How a value of the table is written as a key of a [values] table."""
+    return str(value).lower() if isinstance(value, bool) else str(value).strip()
+
+
+def read_map(path: Path | None) -> ColumnMap:
+    """Read a column map. Raises `BadInput` naming file, key and what is wrong."""
+    if path is None:
+        raise BadInput("the format 'table' needs a column map: name its TOML file with --map (docs/importing.md)")
+    try:
+        made = ColumnMap.model_validate(_tables(tomllib.loads(path.read_text(encoding="utf-8"))))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise BadInput(f"{path}: cannot be read ({error}): name a TOML file (docs/importing.md)") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"] if part not in ("Constant", "constrained-str"))
+        problem = "there is no such key" if first["type"] == "extra_forbidden" else first["msg"]
+        raise BadInput(f"{path}: {where or 'the map'}: {problem}: see docs/importing.md for the keys") from None
+    trial = made.trial
+    if (trial.key is None) == (trial.id is None):
+        raise BadInput(f"{path}: trial: name either 'key' (new trials) or 'id' (trials that the study has)")
+    if trial.key is not None and (trial.subject is None or trial.answer is None):
+        raise BadInput(f"{path}: trial: new trials need 'subject' and 'answer': map both")
+    for part in (*made.verdict, *made.label):
+        if part.claims is None and part.passed is None:
+            raise BadInput(f"{path}: a verdict or label needs 'claims' or 'passed': map one of them")
+    return made
+
+
+def _tables(content: dict[str, Any]) -> dict[str, Any]:
+    """[verdict] and [label] may be written once, as a table, or more often, as [[verdict]] and [[label]]."""
+    for name in ("verdict", "label"):
+        if isinstance(content.get(name), dict):
+            content[name] = [content[name]]
+    return content

@@ -1,0 +1,192 @@
+"""Inspect logs: samples as trials, scores as verdicts of the scorer.
+
+Of a sample's metadata these keys are read: arm (or injected, was_injected), concept, layer, strength, magnitude,
+span, subject. Without an arm nothing is known to have been injected: the trial is a control, and its event is that
+the score is correct.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from gnomon.data.importers import row_builders
+from gnomon.data.importers.field_parsers import (
+    BadRow,
+    Place,
+    Report,
+    among,
+    arm_of,
+    empty,
+    flag,
+    integer,
+    key,
+    layer_of,
+    moment,
+    needed,
+    number,
+    short,
+    taken,
+    word,
+)
+from gnomon.data.importers.formats.inspect_files import logs, read_log
+from gnomon.data.importers.options import Options
+from gnomon.data.outcomes import facts_of_pass
+from gnomon.data.records import NONE, OTHER, Arm, Facts, Span
+
+NAME = "inspect"
+MARKS = {"c": True, "correct": True, "pass": True, "i": False, "incorrect": False, "fail": False, "n": False}
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """What the header tells: the run (part of every trial's identity), the task and the model."""
+
+    run: tuple[str, ...]
+    task: str
+    model: str
+    created: str
+
+
+def read(paths: Sequence[Path], options: Options, report: Report) -> Iterator[row_builders.Row]:
+    """Rows of all logs; a log may be named twice, as `.eval` and as `.json`, and is one run."""
+    for path in logs(list(paths)):
+        header, samples = read_log(path, report)
+        log = _log(header["eval"], path)
+        yield from taken(samples, partial(_row, log=log, options=options), report)
+
+
+def _log(head: Mapping[str, Any], path: Path) -> Log:
+    names = ("eval_id", "run_id", "task_id", "created")
+    run = tuple(str(head[name]) for name in names if head.get(name)) or (path.stem,)
+    return Log(run, str(head.get("task") or "task"), str(head.get("model") or ""), str(head.get("created") or ""))
+
+
+def _row(place: Place, sample: Mapping[str, Any], log: Log, options: Options) -> row_builders.Row:
+    about = sample.get("metadata") if isinstance(sample.get("metadata"), Mapping) else {}
+    assert isinstance(about, Mapping)
+    arm, target = _arm(about), word(about, "concept")
+    if arm is Arm.INJECTION and target is None:
+        raise BadRow("metadata has no 'concept' in an injected sample: name what was injected")
+    name = about.get("subject") or options.subject or log.model
+    if not isinstance(name, str) or not name:
+        raise BadRow("the log names no model: name it with --subject")
+    subject = row_builders.subject_named(name, options.parameters)
+    said = row_builders.protocol(NAME, log.task, **({"messages": _question(sample)} if arm else {}))
+    trial = row_builders.trial(
+        NAME,
+        [*log.run, key(sample, "id"), integer(sample, "epoch") or 1],
+        subject=subject,
+        protocol=said,
+        arm=arm or Arm.CONTROL,
+        answer=_answer(sample),
+        concept=target,
+        layer=layer_of(about, "layer"),
+        strength=number(about, "strength"),
+        span=_span(about),
+        magnitude=number(about, "magnitude"),
+        error=_error(sample),
+        at=moment(sample, "completed_at") or moment({"created": log.created}, "created"),
+    )
+    verdicts = () if trial.error else tuple(_verdicts(sample, arm, target, options))
+    return row_builders.Row(place, trial.id, trial, subject, said, verdicts)
+
+
+def _arm(about: Mapping[str, Any]) -> Arm | None:
+    """The arm that the metadata names; None where they name none."""
+    if not empty(about.get("arm")):
+        return arm_of(about["arm"], "metadata.arm")
+    injected = next((flag(about, name) for name in ("injected", "was_injected") if name in about), None)
+    if injected is None and not empty(about.get("concept")) and number(about, "strength"):
+        return Arm.INJECTION
+    return None if injected is None else Arm.INJECTION if injected else Arm.CONTROL
+
+
+def _span(about: Mapping[str, Any]) -> Span:
+    return Span(among(word(about, "span") or Span.GENERATION, "metadata 'span'", Span))
+
+
+def _resolved(value: Any, sample: Mapping[str, Any]) -> str:
+    """Text of a message: plain, in parts, or kept apart among the sample's attachments."""
+    if isinstance(value, list):
+        parts = [part.get("text") or "" for part in value if isinstance(part, Mapping) and part.get("type") == "text"]
+        return "\n".join(_resolved(part, sample) for part in parts)
+    if not isinstance(value, str):
+        return ""
+    mark, _, name = value.partition("attachment://")
+    attached = sample.get("attachments")
+    return str(attached.get(name, value)) if not mark and name and isinstance(attached, Mapping) else value
+
+
+def _question(sample: Mapping[str, Any]) -> Any:
+    asked = sample.get("input")
+    if isinstance(asked, list):
+        turns = [turn for turn in asked if isinstance(turn, Mapping)]
+        return [{"role": turn.get("role"), "content": _resolved(turn.get("content"), sample)} for turn in turns]
+    return [{"role": "user", "content": _resolved(asked, sample)}]
+
+
+def _answer(sample: Mapping[str, Any]) -> str:
+    output = sample.get("output")
+    if not isinstance(output, Mapping):
+        return ""
+    if isinstance(whole := output.get("completion"), str) and whole:
+        return _resolved(whole, sample)
+    choices = output.get("choices")
+    first = choices[0] if isinstance(choices, list) and choices else None
+    message = first.get("message") if isinstance(first, Mapping) else None
+    return _resolved(message.get("content"), sample) if isinstance(message, Mapping) else ""
+
+
+def _error(sample: Mapping[str, Any]) -> str | None:
+    error = sample.get("error")
+    if not error:
+        return None
+    message = error.get("message") if isinstance(error, Mapping) else error
+    return str(message or "error")
+
+
+def _verdicts(
+    sample: Mapping[str, Any], arm: Arm | None, target: str | None, options: Options
+) -> Iterator[row_builders.Heard]:
+    scores = sample.get("scores")
+    if not isinstance(scores, Mapping):
+        scores = {"scorer": sample["score"]} if isinstance(sample.get("score"), Mapping) else {}
+    for scorer, score in scores.items():
+        if isinstance(score, Mapping) and score.get("value") is not None:
+            name = options.judge if options.judge and len(scores) == 1 else scorer
+            judge = row_builders.judge_version(NAME, short(str(name), "scorer", 100))
+            said = score.get("explanation")
+            quote = _resolved(said, sample) if isinstance(said, str) else ""
+            kept = {part: score.get(part) for part in ("value", "answer", "explanation", "metadata")}
+            raw = json.dumps(kept, ensure_ascii=False, sort_keys=True)
+            yield row_builders.Heard(judge, _facts(score, arm, target), raw, quote)
+
+
+def _facts(score: Mapping[str, Any], arm: Arm | None, target: str | None) -> Facts | None:
+    """Facts that the score or its metadata report one by one, else those behind correct or incorrect."""
+    value, about = score["value"], score.get("metadata")
+    try:
+        for told in (value, about):
+            if isinstance(told, Mapping) and not empty(told.get("claims")):
+                return row_builders.facts_told(told)
+        right = _right(value)
+    except BadRow:
+        return None
+    if arm is not None:
+        seen = about if isinstance(about, Mapping) else {}
+        coherent, refused = seen.get("coherent") is not False, seen.get("refused") is True
+        return facts_of_pass(right, arm, target, coherent=coherent, refused=refused)
+    return Facts(right, OTHER if right else NONE, coherent=True, refused=False, passed=right)
+
+
+def _right(value: Any) -> bool:
+    """Correct or incorrect; raises `BadRow` for a partial or graded score, which is neither."""
+    if isinstance(value, str) and value.strip().lower() in MARKS:
+        return MARKS[value.strip().lower()]
+    known = flag({"value": value}, "value")
+    return bool(needed({"value": known}, "value"))

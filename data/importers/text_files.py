@@ -1,0 +1,241 @@
+"""Files as rows with line numbers: JSON lines, CSV and JSON; a broken row is reported, the next one read."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from gnomon.data.errors import BadInput
+from gnomon.data.importers.field_parsers import BadRow, Place, Report
+
+LONGEST = 2**28
+"""Bytes of a line, and characters of a cell, that are kept."""
+LONGEST_PART = 2**20
+MARK = b"\xef\xbb\xbf"
+_STRAY = re.compile("[\ud800-\udfff]")
+_ESCAPED = re.compile(r"\\u(?:0000|[dD][89a-fA-F])")
+Rows = Iterator[tuple[Place, dict[str, Any]]]
+
+
+def content(path: Path) -> bytes:
+    """The bytes of a file of UTF-8 text, its mark removed. Raises `BadInput` where that cannot be."""
+    with text_file(path) as file:
+        return file.read()
+
+
+@contextmanager
+def text_file(path: Path) -> Iterator[BinaryIO]:
+    """A file of UTF-8 text, opened behind its mark. Raises `BadInput` where that cannot be."""
+    try:
+        if path.exists() and not (path.is_file() or path.is_dir()):
+            raise BadInput(f"{path}: can be read only once, and files are read twice: write it to a file first")
+        file = path.open("rb")
+    except IsADirectoryError:
+        raise BadInput(f"{path}: is a folder: name the files in it") from None
+    except FileNotFoundError:
+        raise BadInput(f"{path}: is not there: check the name") from None
+    except OSError as error:
+        raise BadInput(f"{path}: cannot be read ({error.strerror}): change its permissions") from None
+    with file:
+        file.seek(_begin(path, file))
+        yield file
+
+
+def _begin(path: Path, file: BinaryIO) -> int:
+    """Where the text begins. Raises `BadInput` for another encoding and where there is no text."""
+    head = file.read(4096)
+    if head.startswith((b"\xff\xfe", b"\xfe\xff")) or head.count(0) > len(head) // 5:
+        raise BadInput(f"{path}: is no UTF-8 text but UTF-16 or binary: save it as UTF-8{_command('UTF-16', path)}")
+    begin = len(MARK) if head.startswith(MARK) else 0
+    part = head[begin:]
+    while not part.strip():
+        if not (part := file.read(LONGEST_PART)):
+            raise BadInput(f"{path}: is empty: name a file with rows")
+    return begin
+
+
+def _command(encoding: str, path: Path) -> str:
+    return f" (iconv -f {encoding} -t UTF-8 {path.name})"
+
+
+def loads(line: str) -> Any:
+    """JSON without NaN, infinities, NUL and half characters. Raises `BadRow`."""
+    _clean(line)
+    try:
+        made = DECODER.decode(line)
+    except RecursionError:
+        raise BadRow("is nested too deeply: flatten it") from None
+    except ValueError as error:
+        raise BadRow(f"is broken JSON or cut off ({str(error)[:80]}): mend the line") from None
+    if _ESCAPED.search(line):
+        check_whole(made)
+    return made
+
+
+def _refuse(name: str) -> None:
+    raise BadRow(f"holds {name}, which JSON does not know: write null or a number")
+
+
+DECODER = json.JSONDecoder(parse_constant=_refuse)
+
+
+def _clean(line: str) -> None:
+    """Raise `BadRow` for bytes that are no text."""
+    if "\x00" in line:
+        raise BadRow("holds NUL bytes: mend or remove the line")
+    if not line.isascii() and (found := _STRAY.search(line)):
+        byte = ord(found[0]) - 0xDC00
+        if not 0x80 <= byte <= 0xFF:
+            raise BadRow("holds half a surrogate pair: remove it")
+        raise BadRow(
+            f"is no UTF-8 (byte 0x{byte:02x} at character {found.start() + 1}): save the file as UTF-8, for example "
+            "with iconv -f LATIN1 -t UTF-8"
+        )
+
+
+def check_whole(value: Any) -> None:
+    """Raise `BadRow` where an escape made a NUL or half a character, which a database cannot keep."""
+    if isinstance(value, str):
+        if "\x00" in value or _STRAY.search(value):
+            raise BadRow("holds an escaped NUL or half a surrogate pair: remove it")
+    elif isinstance(value, dict):
+        for key, part in value.items():
+            check_whole(key)
+            check_whole(part)
+    elif isinstance(value, list | tuple):
+        for part in value:
+            check_whole(part)
+
+
+def json_lines(path: Path, report: Report) -> Rows:
+    """Rows of a JSON lines file; blank lines are skipped."""
+    with text_file(path) as file:
+        for number, raw in enumerate(_lines(file), start=1):
+            if raw is None or raw.strip():
+                place = Place(path.name, number)
+                report.rows += 1
+                try:
+                    row = _object(raw)
+                except BadRow as error:
+                    report.bad(place, error)
+                else:
+                    yield place, row
+
+
+def _lines(file: BinaryIO) -> Iterator[bytes | None]:
+    """Lines without their ends; None for one that is too long to be kept."""
+    while line := file.readline(LONGEST):
+        if whole := line.endswith(b"\n") or len(line) < LONGEST:
+            yield line.removesuffix(b"\n")
+            continue
+        while not whole:
+            line = file.readline(LONGEST_PART)
+            whole = line.endswith(b"\n") or not line
+        yield None
+
+
+def _object(raw: bytes | None) -> dict[str, Any]:
+    if raw is None:
+        raise BadRow(f"is longer than {LONGEST // 2**20} MB: split it")
+    row = loads(raw.decode("utf-8", "surrogateescape"))
+    if not isinstance(row, dict):
+        raise BadRow("is no JSON object: write one object a line")
+    return row
+
+
+def csv_rows(path: Path, report: Report) -> Rows:
+    """Rows of a CSV file by its header; a record may span lines and is named by its first."""
+    csv.field_size_limit(LONGEST)
+    with text_file(path) as file:
+        reader = csv.reader(io.TextIOWrapper(file, "utf-8", "surrogateescape", newline=""), strict=True)
+        header = _header(path, reader)
+        for place, cells in _records(path, reader, report):
+            try:
+                for cell in cells:
+                    _clean(cell)
+                if len(cells) != len(header):
+                    raise BadRow(
+                        f"has {len(cells)} cells where the header has {len(header)}: mend its commas and quotes"
+                    )
+            except BadRow as error:
+                report.bad(place, error)
+            else:
+                yield place, dict(zip(header, cells, strict=True))
+
+
+def _header(path: Path, reader: Any) -> list[str]:
+    try:
+        header = [name.strip() for name in next(reader)]
+    except csv.Error as error:
+        raise BadInput(f"{path}: its first line is no CSV header ({error}): mend the quotes") from None
+    if len(set(header)) < len(header):
+        twice = next(name for name in header if header.count(name) > 1)
+        raise BadInput(f"{path}: has two columns called '{twice}': rename one")
+    return header
+
+
+def _records(path: Path, reader: Any, report: Report) -> Iterator[tuple[Place, list[str]]]:
+    while True:
+        place = Place(path.name, reader.line_num + 1)
+        try:
+            cells = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            report.rows += 1
+            report.bad(place, f"is no CSV ({error}): mend its quotes")
+            continue
+        if any(cell.strip() for cell in cells):
+            report.rows += 1
+            yield place, cells
+
+
+def json_items(path: Path, report: Report) -> Rows:
+    """Objects of a JSON array, alone or as the one array of a top object, each with the line it begins on.
+
+    A break in the middle is reported, and what stands before it is given.
+    """
+    whole = content(path).decode("utf-8", "surrogateescape")
+    start = whole.find("[")
+    if start < 0:
+        raise BadInput(f"{path}: holds no JSON array: name a file with a list of rows")
+    at, line, last = start + 1, 1, 0
+    while True:
+        at = _next(whole, at)
+        if at >= len(whole) or whole[at] == "]":
+            break
+        line, last = line + whole.count("\n", last, at), at
+        place = Place(path.name, line)
+        report.rows += 1
+        try:
+            row, end = DECODER.raw_decode(whole, at)
+        except (ValueError, RecursionError) as error:
+            report.bad(place, f"is broken JSON or cut off ({str(error)[:80]}): the rows after it are not read")
+            return
+        except BadRow as error:
+            report.bad(place, f"{error}; the rows after it are not read")
+            return
+        try:
+            _clean(whole[at:end])
+            check_whole(row)
+            if not isinstance(row, dict):
+                raise BadRow("is no JSON object: write one object a row")
+        except BadRow as error:
+            report.bad(place, error)
+        else:
+            yield place, row
+        at = end
+    if at >= len(whole):
+        report.bad(Place(path.name, line), "is the last row, and the list does not end: the file is cut off")
+
+
+def _next(whole: str, at: int) -> int:
+    while at < len(whole) and whole[at] in " \t\r\n,":
+        at += 1
+    return at

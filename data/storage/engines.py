@@ -1,0 +1,134 @@
+"""Engines for SQLite and PostgreSQL whose transactions keep the store's promises; their errors in one plain line."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError, DatabaseError, IntegrityError, NoSuchModuleError
+
+from gnomon.data.errors import BadInput, StoreError
+
+WRITE = "gnomon_write"
+WAIT = 30
+LOCK = 0x676E6F6D6F6E
+SECRETS = re.compile(r"(?<=//)([^/@:]*):.*(?=@)|(?<=[?&])(password|sslpassword)=[^&]*", re.IGNORECASE)
+
+
+def connect(url: str) -> Engine:
+    """An engine for a database's URL.
+
+    A transaction with the option `WRITE` holds the one write lock from its beginning, so that what it reads is still so
+    when it writes; any other reads one state of the database from beginning to end. Raises `BadInput` for a wrong URL.
+    """
+    try:
+        parsed = make_url(url)
+        remote = parsed.get_backend_name() == "postgresql"
+        engine = create_engine(parsed, pool_pre_ping=remote, execution_options={"preserve_rowcount": True})
+    except (ArgumentError, NoSuchModuleError, ModuleNotFoundError, ValueError) as error:
+        raise BadInput(
+            f"database '{without_password(url)}': {first_line(error)}: use sqlite:///FILE or postgresql+psycopg://..."
+        ) from error
+    if engine.dialect.name == "sqlite":
+        _prepare_sqlite(engine)
+    elif engine.dialect.name == "postgresql":
+        _prepare_postgresql(engine)
+    return engine
+
+
+def without_password(url: str) -> str:
+    """A URL as it may be shown, whether or not it can be parsed."""
+    return SECRETS.sub(lambda found: f"{found[2]}=***" if found[2] else f"{found[1]}:***", url)
+
+
+def shown(engine: Engine) -> str:
+    """An engine's URL without its password."""
+    return without_password(engine.url.render_as_string(hide_password=True))
+
+
+def _prepare_sqlite(engine: Engine) -> None:
+    """WAL, full sync, foreign keys and real transactions (SQLAlchemy's recipe for the sqlite3 driver).
+
+    Without recursive triggers, INSERT OR REPLACE would take a fact away and no trigger would see it.
+    """
+    settings = (f"busy_timeout={WAIT * 1000}", "journal_mode=WAL", "synchronous=FULL")
+
+    @event.listens_for(engine, "connect")
+    def _connect(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        for setting in (*settings, "foreign_keys=ON", "recursive_triggers=ON"):
+            cursor.execute(f"PRAGMA {setting}")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if _writes(connection) else "BEGIN")
+
+
+def _prepare_postgresql(engine: Engine) -> None:
+    """One state of the database for a reader; one writer at a time, as in SQLite, and synced when it says so."""
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        if not _writes(connection):
+            connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+            return
+        connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{WAIT}s'")
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({LOCK})")
+
+
+def _writes(connection: Connection) -> bool:
+    return bool(connection.get_execution_options().get(WRITE, False))
+
+
+@contextmanager
+def plain_errors(engine: Engine) -> Iterator[None]:
+    """Turn the driver's errors, wrapped by SQLAlchemy or not, into one line that says what to do."""
+    driver = engine.dialect.loaded_dbapi
+    try:
+        yield
+    except (IntegrityError, driver.IntegrityError) as error:
+        raise BadInput(f"database {shown(engine)}: {_mending(_told(error))}") from error
+    except (DatabaseError, driver.DatabaseError) as error:
+        raise StoreError(f"database {shown(engine)}: {_mending(_told(error))}") from error
+
+
+def _told(error: Exception) -> str:
+    return first_line(getattr(error, "orig", error))
+
+
+AGAIN = "run the same command again; what was stored before is safe"
+HINTS = {
+    "foreign key": "add what the row refers to first",
+    "disk is full": f"make room on the disk and {AGAIN}",
+    "no space left": f"make room on the server's disk and {AGAIN}",
+    "disk i/o error": f"make room on the disk or mend it and {AGAIN}",
+    "lock": "another command is writing; wait for it and run this one again",
+    "unable to open": "make its folder, or name another file under 'database' in study.toml",
+    "not a database": "the file is no SQLite database: name another under 'database' in study.toml",
+    "malformed": "the file is damaged: 'gnomon doctor --study DIR' says where; restore a backup",
+    "readonly": "the file or its folder may not be written: change its permissions",
+    "read-only": "the server takes no writes: name its primary under 'database' in study.toml",
+    "password": "mend user and password under 'database' in study.toml",
+    "does not exist": "make it on the server, or mend its name under 'database' in study.toml",
+    "permission denied": "let this user read and make tables there, or name another under 'database' in study.toml",
+    "shutting down": f"wait until the server is up and {AGAIN}",
+    "terminat": f"the server ended the connection: {AGAIN}",
+    "closed": f"the server ended the connection: {AGAIN}",
+    "is lost": f"the server ended the connection: {AGAIN}",
+    "connect": "start the server, or mend its address under 'database' in study.toml",
+    "nul ": "PostgreSQL keeps no text with a NUL character: take it out, or keep the study in SQLite",
+}
+
+
+def _mending(problem: str) -> str:
+    return next((f"{problem}: {hint}" for part, hint in HINTS.items() if part in problem.lower()), problem)
+
+
+def first_line(error: object) -> str:
+    """What an error says first, or its kind where it says nothing."""
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

@@ -1,0 +1,230 @@
+"""Looks for damage in a study's database and says how to mend it; changes nothing in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Table, func, inspect, select, text
+from sqlalchemy.exc import DatabaseError
+
+from gnomon.data.errors import GnomonError
+from gnomon.data.importers.field_parsers import BadRow
+from gnomon.data.importers.formats.gnomon_export import KEYS, ORDER, check_row
+from gnomon.data.records import LabelKind, VerdictState
+from gnomon.data.storage import schema, tables
+from gnomon.data.storage.engines import connect, first_line, plain_errors, shown
+
+BATCH = 5_000
+TOLD = 3
+RESTORE = "restore a backup ('gnomon backup' makes them)"
+REMAKE = "'gnomon move DIR --to sqlite:///NEW.db' makes a whole database of the same facts"
+
+
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """One kind of damage: what is wrong, and how to mend it."""
+
+    what: str
+    mend: str
+
+
+@dataclass(slots=True)
+class Examination:
+    """What was found: the database without its password, rows by table, damage; `schema` is None before any is made."""
+
+    database: str
+    schema: str | None = None
+    rows: dict[str, int] = field(default_factory=dict)
+    damage: list[Damage] = field(default_factory=list)
+
+    def bad(self, what: str, mend: str = RESTORE) -> None:
+        """Note damage."""
+        self.damage.append(Damage(what, mend))
+
+
+Check = Callable[[Connection, Examination], None]
+
+
+def examine(url: str) -> Examination:
+    """Examine the database at `url`: the database's own check, tables, triggers, and every row.
+
+    Raises `StoreError` for a server that cannot be reached, `BadInput` for a wrong URL.
+    """
+    engine = connect(url)
+    found = Examination(shown(engine))
+    try:
+        if _there(engine):
+            for check in (_own, _schema, _tables, _triggers, _links, _rows, _labels):
+                _run(engine, check, found)
+    finally:
+        engine.dispose()
+    return found
+
+
+def _there(engine: Engine) -> bool:
+    """Whether there is something to examine: to open a SQLite file that is not there would make it."""
+    if engine.dialect.name == "sqlite":
+        return Path(engine.url.database or "").is_file()
+    with plain_errors(engine), engine.begin():
+        return True
+
+
+def _run(engine: Engine, check: Check, found: Examination) -> None:
+    """One check in a transaction of its own; one that the database cannot carry out is damage."""
+    try:
+        with engine.begin() as connection:
+            check(connection, found)
+    except DatabaseError as error:
+        what = f"the database cannot be read ({first_line(error.orig)})"
+        if what not in [damage.what for damage in found.damage]:
+            found.bad(what)
+    except GnomonError as error:
+        found.bad(str(error), "open it with the version that wrote it")
+
+
+def _own(connection: Connection, found: Examination) -> None:
+    """SQLite's check of every page and index; PostgreSQL checks each page's sum when the rows are read."""
+    if connection.dialect.name != "sqlite":
+        return
+    problem = _pragma(connection, "integrity_check(1)")  # of several it may tell none
+    if problem == "ok":
+        return
+    hit = [name for name in tables.metadata.tables if _pragma(connection, f"integrity_check({name})") != "ok"]
+    found.bad(f"SQLite finds: {problem}" + (f" (it hits {', '.join(hit)})" if hit else ""))
+
+
+def _pragma(connection: Connection, check: str) -> str:
+    try:
+        lines = connection.exec_driver_sql(f"PRAGMA {check}").scalars().all()
+    except DatabaseError as error:
+        return first_line(error.orig)
+    return "; ".join(line for text in lines for line in str(text).splitlines() if not line.startswith("***"))
+
+
+def _schema(connection: Connection, found: Examination) -> None:
+    schema.check_version(connection, found.database)
+    found.schema = schema.current_version(connection)
+
+
+def _tables(connection: Connection, found: Examination) -> None:
+    if not schema.is_current(connection):
+        return
+    seen = inspect(connection)
+    there = set(seen.get_table_names())
+    for name, table in tables.metadata.tables.items():
+        if name not in there:
+            found.bad(f"table {name} is missing")
+            continue
+        columns = {column["name"] for column in seen.get_columns(name)}
+        if missing := sorted({column.name for column in table.columns} - columns):
+            found.bad(f"table {name} lacks {', '.join(missing)}")
+
+
+def _triggers(connection: Connection, found: Examination) -> None:
+    if found.schema is None:
+        return
+    actions = ["update", "delete"]
+    if connection.dialect.name == "postgresql" and schema.is_current(connection):
+        actions.append("truncate")
+    there = triggers(connection)
+    for table in tables.APPEND_ONLY:
+        if missing := [action for action in actions if f"{table}_no_{action}" not in there]:
+            found.bad(f"{table}: nothing forbids {' and '.join(missing)}: facts may have been changed", REMAKE)
+
+
+def triggers(connection: Connection) -> set[str]:
+    """Names of the triggers that are there and not switched off."""
+    query = "SELECT name FROM sqlite_master WHERE type = 'trigger'"
+    if connection.dialect.name == "postgresql":
+        query = (
+            "SELECT tgname FROM pg_trigger JOIN pg_class ON pg_class.oid = tgrelid "
+            "WHERE NOT tgisinternal AND tgenabled <> 'D' AND relnamespace = current_schema()::regnamespace"
+        )
+    return set(connection.execute(text(query)).scalars())
+
+
+def _links(connection: Connection, found: Examination) -> None:
+    """Rows that refer to rows which are not there."""
+    if not _readable(connection):
+        return
+    for table in ORDER:
+        for key in table.foreign_keys:
+            here, there = key.parent, key.column
+            query = select(here).where(here.is_not(None), ~select(there).where(there == here).exists())
+            count = connection.execute(select(func.count()).select_from(query.subquery())).scalar_one()
+            if count:
+                example = connection.execute(query.limit(1)).scalar()
+                found.bad(f"{table.name}: {count} rows name a {here.name} that is not there ('{example}')")
+
+
+def _rows(connection: Connection, found: Examination) -> None:
+    """Every value of every row: of its kind, and a trial what its condition hashes to."""
+    if not _readable(connection):
+        return
+    for table in ORDER:
+        problems: list[str] = []
+        count = wrong = 0
+        for row in _every(connection, table):
+            count += 1
+            try:
+                check_row(table, row)
+                _whole(table, row)
+            except BadRow as error:
+                wrong += 1
+                problems += [f"{_name(table, row)}: {error}"] if wrong <= TOLD else []
+        found.rows[table.name] = count
+        for problem in problems:
+            found.bad(f"{table.name}: {problem}")
+        if wrong > TOLD:
+            found.bad(f"{table.name}: {wrong - TOLD} more rows are wrong")
+        _twice(connection, table, found)
+
+
+def _whole(table: Table, row: dict[str, Any]) -> None:
+    """Raise `BadRow` for a row that says half of something."""
+    said = all(row.get(name) is not None for name in ("claims", "concept", "coherent", "refused"))
+    if table is tables.verdicts and said != (row["state"] == VerdictState.OK):
+        raise BadRow(f"its state is '{row['state']}', and its facts {'are there' if said else 'are not'}")
+    if table is tables.labels and said != (row["kind"] == LabelKind.LABEL):
+        raise BadRow(f"its kind is '{row['kind']}', and its facts {'are there' if said else 'are not'}")
+
+
+def _twice(connection: Connection, table: Table, found: Examination) -> None:
+    """Keys that stand more than once, which a damaged index lets through."""
+    if table is tables.events:
+        return
+    key = [table.c[name] for name in KEYS[table.name]]
+    doubled = select(*key).group_by(*key).having(func.count() > 1).subquery()
+    if count := connection.execute(select(func.count()).select_from(doubled)).scalar_one():
+        found.bad(f"{table.name}: {count} rows are there more than once")
+
+
+def _labels(connection: Connection, found: Examination) -> None:
+    """A rater's events on a trial are numbered without a gap."""
+    if not _readable(connection):
+        return
+    label = tables.labels.c
+    chain = select(label.trial).group_by(label.trial, label.rater)
+    broken = chain.having(func.max(label.revision) + 1 != func.count()).subquery()
+    if count := connection.execute(select(func.count()).select_from(broken)).scalar_one():
+        found.bad(
+            f"labels: {count} histories of a rater on a trial have gaps", f"import their source again, or {RESTORE}"
+        )
+
+
+def _readable(connection: Connection) -> bool:
+    """Whether the tables are those that this version knows: an older database is examined once it is upgraded."""
+    return schema.is_current(connection)
+
+
+def _every(connection: Connection, table: Table) -> Iterator[dict[str, Any]]:
+    result = connection.execute(select(table), execution_options={"yield_per": BATCH})
+    for part in result.partitions(BATCH):
+        yield from (dict(row._mapping) for row in part)
+
+
+def _name(table: Table, row: dict[str, Any]) -> str:
+    return f"row {', '.join(str(row[name]) for name in KEYS[table.name])}"

@@ -1,0 +1,90 @@
+"""What a judge has still to be asked, page by page, and what its verdicts have used. Knows nothing of servers."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, func, select
+
+from gnomon.data.records import Arm, Trial
+from gnomon.data.storage.store import Store, trial_of
+from gnomon.data.storage.tables import judges, trials, verdicts
+
+PAGE = 250
+
+
+def missing(store: Store, judge: str, *, samples: int = 1, limit: int | None = None) -> Iterator[tuple[Trial, int]]:
+    """Trials that gave an answer, with each sample that this judge version has not given a verdict (of any state) on.
+
+    Read a page at a time, in the order of ids, so that memory does not grow with the study.
+
+    Parameters
+    ----------
+    store : where trials and verdicts lie.
+    judge : the judge version.
+    samples : verdicts wanted of each trial.
+    limit : of at most so many trials.
+    """
+    last, left = "", limit
+    while left is None or left > 0:
+        size = PAGE if left is None else min(PAGE, left)
+        with store.reading() as connection:
+            page = connection.execute(_wanting(judge, samples).where(trials.c.id > last).limit(size)).all()
+        if not page:
+            return
+        held = _held(store, judge, [row.id for row in page]) if samples > 1 else {}
+        for row in page:
+            yield from ((trial_of(row), sample) for sample in range(samples) if sample not in held.get(row.id, ()))
+        last, left = page[-1].id, None if left is None else left - len(page)
+
+
+def count_missing(store: Store, judge: str, *, samples: int = 1, limit: int | None = None) -> int:
+    """How many verdicts `missing` would ask for."""
+    wanting = _wanting(judge, samples).limit(limit).subquery()
+    given = select(func.count()).where(
+        verdicts.c.judge == judge, verdicts.c.sample < samples, verdicts.c.trial.in_(select(wanting.c.id))
+    )
+    with store.reading() as connection:
+        asked = connection.execute(select(func.count()).select_from(wanting)).scalar_one()
+        return int(samples * asked - (connection.execute(given).scalar_one() if samples > 1 else 0))
+
+
+def count_given(store: Store, judge: str) -> int:
+    """Stored verdicts of a judge version, all samples."""
+    return len_of(store, verdicts.c.judge == judge)
+
+
+def len_of(store: Store, condition: ColumnElement[bool]) -> int:
+    """How many verdicts meet a condition."""
+    with store.reading() as connection:
+        return int(connection.execute(select(func.count()).select_from(verdicts).where(condition)).scalar_one())
+
+
+def spent(store: Store, name: str) -> tuple[int, int]:
+    """Tokens sent and received by all stored verdicts of the judge's name, whatever its version."""
+    both = select(
+        func.coalesce(func.sum(verdicts.c.input_tokens), 0), func.coalesce(func.sum(verdicts.c.output_tokens), 0)
+    )
+    query = both.join(judges, judges.c.version == verdicts.c.judge).where(judges.c.name == name)
+    with store.reading() as connection:
+        sent, received = connection.execute(query).one()
+    return int(sent), int(received)
+
+
+def _wanting(judge: str, samples: int) -> Select[Any]:
+    """Trials that judges read, with fewer verdicts than samples, by id."""
+    own = (verdicts.c.trial == trials.c.id) & (verdicts.c.judge == judge) & (verdicts.c.sample < samples)
+    given = select(func.count()).select_from(verdicts).where(own).correlate(trials).scalar_subquery()
+    judged = trials.c.arm.in_([str(arm) for arm in Arm if arm.judged])
+    return select(trials).where(trials.c.error.is_(None), judged, given < samples).order_by(trials.c.id)
+
+
+def _held(store: Store, judge: str, ids: Sequence[str]) -> dict[str, set[int]]:
+    query = select(verdicts.c.trial, verdicts.c.sample).where(verdicts.c.judge == judge, verdicts.c.trial.in_(ids))
+    held: dict[str, set[int]] = defaultdict(set)
+    with store.reading() as connection:
+        for row in connection.execute(query):
+            held[row.trial].add(row.sample)
+    return held

@@ -1,0 +1,385 @@
+"""The store: append-only facts in SQLite or PostgreSQL, asked for and added through one class."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, fields
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from itertools import count, islice
+from operator import attrgetter
+from typing import Any, TypeVar
+
+import pandas as pd
+from sqlalchemy import Connection, Engine, Select, Table, func, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from gnomon.data.records import (
+    Arm,
+    Condition,
+    CountRow,
+    Facts,
+    JudgeVersion,
+    Label,
+    Span,
+    Subject,
+    Trial,
+    Verdict,
+    now,
+    split_of,
+)
+from gnomon.data.storage import schema, tables
+from gnomon.data.storage.bulk_insert import fill
+from gnomon.data.storage.engines import WRITE, connect, plain_errors, shown
+
+Item = TypeVar("Item")
+CHUNK = 500
+CONDITION = tuple(part.name for part in fields(Condition))
+TRIAL = tuple(part.name for part in fields(Trial) if part.name != "condition")
+VERDICT = tuple(part.name for part in fields(Verdict) if part.name != "facts")
+LABEL = tuple(part.name for part in fields(Label) if part.name != "facts")
+FACTS = tuple(part.name for part in fields(Facts))
+_condition, _trial, _verdict, _facts = (attrgetter(*names) for names in (CONDITION, TRIAL, VERDICT, FACTS))
+
+
+@cache
+def code_version() -> str:
+    """Version of the installed distribution, as every row records it."""
+    try:
+        return version("gnomon")
+    except PackageNotFoundError:
+        return "unknown"
+
+
+class Store:
+    """All facts of one study.
+
+    Every method opens its own transaction: what a method has returned from is on disk. Adding what is already
+    there adds nothing, so that any run can be repeated.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+
+    @classmethod
+    def open(cls, url: str) -> Store:
+        """Open or make the database at `url` and bring its tables up to this version.
+
+        Raises `StoreVersionError` for a newer database, `BadInput` for a URL or file that is no Gnomon
+        database, `StoreError` where the database cannot be reached.
+        """
+        store = cls(connect(url))
+        with store.reading() as connection:
+            schema.check_version(connection, shown(store.engine))
+            current = schema.is_current(connection)
+        if not current:
+            with store.writing() as connection:
+                schema.upgrade(connection)
+        return store
+
+    def close(self) -> None:
+        """Give back the connections."""
+        self.engine.dispose()
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """One consistent view of the database."""
+        with plain_errors(self.engine), self.engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """One transaction that takes the write lock at once; all of it is stored or nothing."""
+        with (
+            plain_errors(self.engine),
+            self.engine.connect().execution_options(**{WRITE: True}) as connection,
+            connection.begin(),
+        ):
+            yield connection
+
+    # -- what the study is -------------------------------------------------------------------------------
+
+    def set_study(self, values: Mapping[str, Any]) -> None:
+        """Keep the study's settings by key (name, concepts, judges in order ...) for readers without its file."""
+        with self.writing() as connection:
+            self._keep(connection, values)
+
+    def settle(self, settings: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+        """Keep what the function makes of the settings as they stand, which nobody changes in between."""
+        held = self.study()
+        if settings(held) != held:
+            with self.writing() as connection:
+                self._keep(connection, settings(_study(connection)))
+
+    def _keep(self, connection: Connection, values: Mapping[str, Any]) -> None:
+        for key, value in values.items():
+            statement = self._insert(tables.study).values(key=key, value=value)
+            connection.execute(
+                statement.on_conflict_do_update(index_elements=["key"], set_={"value": statement.excluded.value})
+            )
+
+    def study(self) -> dict[str, Any]:
+        """The study's settings as last written."""
+        with self.reading() as connection:
+            return _study(connection)
+
+    # -- adding facts ------------------------------------------------------------------------------------
+
+    def add_subjects(self, subjects: Iterable[Subject]) -> int:
+        """Add subjects that are not there yet; returns how many were new."""
+        return self._add(tables.subjects, [asdict(subject) for subject in subjects])
+
+    def add_protocol(self, hash_: str, name: str, content: Mapping[str, Any]) -> int:
+        """Keep what was said to the subjects under its hash."""
+        return self._add(tables.protocols, [{"hash": hash_, "name": name, "content": dict(content)}])
+
+    def add_vector(
+        self, hash_: str, *, subject: str, concept: str, layer: int, norm: float, content: Mapping[str, Any]
+    ) -> int:
+        """Keep how a vector was made (`content`: recipe, SHA-256 of its file) under its recipe's hash."""
+        row = {"hash": hash_, "subject": subject, "concept": concept, "layer": layer, "norm": norm}
+        return self._add(tables.vectors, [{**row, "content": dict(content)}])
+
+    def add_trials(self, trials: Iterable[Trial]) -> int:
+        """Add trials that are not there yet; returns how many were new. Their subjects and protocols go first."""
+        return self._add(tables.trials, [trial_row(trial) for trial in trials])
+
+    def add_judge(self, judge: JudgeVersion) -> int:
+        """Keep a judge version so that its verdicts can be traced."""
+        return self._add(tables.judges, [judge_row(judge)])
+
+    def add_verdicts(self, verdicts: Iterable[Verdict]) -> int:
+        """Add verdicts whose (trial, judge, sample) is not there yet; returns how many were new."""
+        return self._add(tables.verdicts, [verdict_row(verdict) for verdict in verdicts])
+
+    def add_labels(self, labels: Iterable[Label]) -> int:
+        """Add label events; one that repeats (trial, rater, revision) adds nothing. Returns how many were new."""
+        return self._add(tables.labels, [label_row(label) for label in labels])
+
+    def add_counts(self, rows: Iterable[CountRow]) -> int:
+        """Add published counts that are not there yet; returns how many were new."""
+        return self._add(tables.counts, [{**asdict(row), "arm": str(row.arm)} for row in rows])
+
+    def add_fit(self, fit: Mapping[str, Any]) -> int:
+        """Keep a fit (columns of `tables.fits` but for time and code version) under its hash."""
+        return self._add(tables.fits, [{**fit, "code_version": code_version(), "created_at": ""}])
+
+    def log(self, kind: str, detail: Mapping[str, Any]) -> None:
+        """Record that something happened that later readers should know of."""
+        self._add(tables.events, [{"kind": kind, "detail": dict(detail), "created_at": now()}])
+
+    def insert(self, connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> int:
+        """Insert rows on an open transaction, skipping those whose key is there; returns how many were new.
+
+        A row that has no time yet gets the present one, later than the row before it.
+        """
+        statement = self._insert(table).on_conflict_do_nothing()
+        parts = chunks(_timed(connection, table, rows))
+        return sum(connection.execute(statement, [dict(row) for row in part]).rowcount for part in parts)
+
+    def fill(self, connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Insert many rows that the open transaction knows to be new; one that is there fails. Times as `insert`."""
+        fill(connection, table, _timed(connection, table, rows))
+
+    def counted(self, connection: Connection) -> None:
+        """Let PostgreSQL count its rows after many came at once: till it does, it plans as if tables were empty."""
+        if connection.dialect.name == "postgresql":
+            connection.exec_driver_sql("ANALYZE")
+
+    # -- asking ------------------------------------------------------------------------------------------
+
+    def trial_ids(self) -> set[str]:
+        """Ids of all stored trials, failed ones included."""
+        with self.reading() as connection:
+            return set(connection.execute(select(tables.trials.c.id)).scalars())
+
+    def trials(self, ids: Sequence[str] | None = None) -> list[Trial]:
+        """Trials by id, or all that gave an answer, in the order of their ids."""
+        query = select(tables.trials).order_by(tables.trials.c.id)
+        if ids is None:
+            query = query.where(tables.trials.c.error.is_(None))
+            return [trial_of(row) for row in self._rows(query)]
+        parts = (query.where(tables.trials.c.id.in_(part)) for part in chunks(list(ids)))
+        return [trial_of(row) for part in parts for row in self._rows(part)]
+
+    def events(self, kind: str) -> list[dict[str, Any]]:
+        """Details of the events of a kind, oldest first."""
+        query = select(tables.events.c.detail).where(tables.events.c.kind == kind).order_by(tables.events.c.id)
+        return [dict(row.detail) for row in self._rows(query)]
+
+    def frame(self, query: Select[Any] | Table) -> pd.DataFrame:
+        """Rows of a table or query as a data frame, one column a column."""
+        with self.reading() as connection:
+            return pd.read_sql_query(query if isinstance(query, Select) else select(query), connection)
+
+    def count(self, table: Table) -> int:
+        """Number of rows."""
+        with self.reading() as connection:
+            return connection.execute(select(func.count()).select_from(table)).scalar_one()
+
+    def subjects(self) -> list[Subject]:
+        """All subjects by size, then name."""
+        query = select(tables.subjects).order_by(tables.subjects.c.parameters, tables.subjects.c.name)
+        return [Subject(**row._mapping) for row in self._rows(query)]
+
+    def fit(self, id_: str) -> dict[str, Any] | None:
+        """A fit by its hash, or None."""
+        rows = self._rows(select(tables.fits).where(tables.fits.c.id == id_))
+        return dict(rows[0]._mapping) if rows else None
+
+    def newest_fits(self) -> dict[str, dict[str, Any]]:
+        """The newest fit of each view."""
+        query = select(tables.fits).order_by(tables.fits.c.created_at)
+        return {row.view: dict(row._mapping) for row in self._rows(query)}
+
+    # -- labelling ---------------------------------------------------------------------------------------
+
+    def lease(self, trial: str, rater: str, seconds: float) -> bool:
+        """Take or renew the lease of a trial for a rater; False where another rater holds it."""
+        moment = now()
+        until = (datetime.now(UTC) + timedelta(seconds=seconds)).isoformat(timespec="microseconds")
+        table = tables.leases
+        statement = self._insert(table).values(trial=trial, rater=rater, expires_at=until)
+        statement = statement.on_conflict_do_update(
+            index_elements=["trial"],
+            set_={"rater": rater, "expires_at": until},
+            where=(table.c.rater == rater) | (table.c.expires_at < moment),
+        )
+        with self.writing() as connection:
+            return connection.execute(statement).rowcount == 1
+
+    def leased_to_others(self, rater: str) -> set[str]:
+        """Trials that another rater holds now."""
+        query = select(tables.leases.c.trial).where(tables.leases.c.rater != rater, tables.leases.c.expires_at >= now())
+        return {row.trial for row in self._rows(query)}
+
+    def next_revision(self, trial: str, rater: str) -> int:
+        """The number that this rater's next event on this trial gets."""
+        query = select(func.max(tables.labels.c.revision)).where(
+            tables.labels.c.trial == trial, tables.labels.c.rater == rater
+        )
+        with self.reading() as connection:
+            last = connection.execute(query).scalar()
+        return 0 if last is None else int(last) + 1
+
+    # -- inside ------------------------------------------------------------------------------------------
+
+    def _rows(self, query: Select[Any]) -> Sequence[Any]:
+        with self.reading() as connection:
+            return connection.execute(query).all()
+
+    def _insert(self, table: Table) -> Any:
+        return postgresql.insert(table) if self.engine.dialect.name == "postgresql" else sqlite.insert(table)
+
+    def _add(self, table: Table, rows: Sequence[Mapping[str, Any]]) -> int:
+        """Insert rows in one transaction, skipping those whose key is there; returns how many were new."""
+        with self.writing() as connection:
+            return self.insert(connection, table, rows)
+
+
+def _study(connection: Connection) -> dict[str, Any]:
+    return {row.key: row.value for row in connection.execute(select(tables.study))}
+
+
+def _timed(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
+    if "created_at" not in table.c or all(row["created_at"] for row in rows):
+        return rows
+    moments = _moments(_latest(connection, table, rows))
+    return [row if row["created_at"] else {**row, "created_at": next(moments)} for row in rows]
+
+
+def _latest(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> str:
+    """Newest of the times that decide with those of `rows` what came first: the clock may have been set back.
+
+    Facts are set against the last fit (which they make stale), fits and versions of a judge against each other, labels
+    against those on the same trials.
+    """
+    queries = [select(func.max(tables.fits.c.created_at))]
+    if table is tables.judges:
+        queries.append(select(func.max(table.c.created_at)))
+    if table is tables.labels:
+        ids = list({row["trial"] for row in rows})
+        queries += [select(func.max(table.c.created_at)).where(table.c.trial.in_(part)) for part in chunks(ids)]
+    return max(str(connection.execute(query).scalar() or "") for query in queries)
+
+
+def _moments(after: str) -> Iterator[str]:
+    """The present time and the microseconds after it."""
+    began = datetime.fromisoformat(now(after=after))
+    for later in count():
+        yield (began + timedelta(microseconds=later)).isoformat(timespec="microseconds")
+
+
+def chunks(rows: Iterable[Item], size: int = CHUNK) -> Iterator[list[Item]]:
+    """Rows or ids in parts; by default as many as one statement takes."""
+    rest = iter(rows)
+    while part := list(islice(rest, size)):
+        yield part
+
+
+def trial_row(trial: Trial) -> dict[str, Any]:
+    """A trial as the row of its table; its code version is filled in where it is not given."""
+    condition = dict(zip(CONDITION, _condition(trial.condition), strict=True))
+    condition["study_seed"] = condition.pop("seed")
+    rest = dict(zip(TRIAL, _trial(trial), strict=True))
+    rest["code_version"] = trial.code_version or code_version()
+    return {
+        **condition,
+        **rest,
+        "arm": str(trial.condition.arm),
+        "span": str(trial.condition.span),
+        "split": str(split_of(trial.id)),
+    }
+
+
+def trial_of(row: Any) -> Trial:
+    """The trial that a row of its table holds."""
+    condition = Condition(
+        subject=row.subject,
+        revision=row.revision,
+        arm=Arm(row.arm),
+        concept=row.concept,
+        layer=row.layer,
+        strength=row.strength,
+        span=Span(row.span),
+        protocol=row.protocol,
+        vector=row.vector,
+        seed=row.study_seed,
+    )
+    same = ("id", "replicate", "seed", "answer", "finish", "tokens", "depth", "magnitude", "source", "error")
+    stamps = ("code_version", "created_at")
+    return Trial(condition=condition, **{key: getattr(row, key) for key in (*same, *stamps)})
+
+
+def _facts_row(facts: Any) -> dict[str, Any]:
+    return dict(zip(FACTS, (None,) * len(FACTS) if facts is None else _facts(facts), strict=True))
+
+
+def judge_row(judge: JudgeVersion) -> dict[str, Any]:
+    """A judge version as the row of its table."""
+    row = {"version": judge.version, "name": judge.name, "kind": judge.kind, "config": dict(judge.config)}
+    return {**row, "created_at": ""}
+
+
+def verdict_row(verdict: Verdict) -> dict[str, Any]:
+    """A verdict as the row of its table."""
+    rest = dict(zip(VERDICT, _verdict(verdict), strict=True))
+    return {
+        **rest,
+        **_facts_row(verdict.facts),
+        "state": str(verdict.state),
+    }
+
+
+def label_row(label: Label) -> dict[str, Any]:
+    """A label event as the row of its table."""
+    rest = {name: getattr(label, name) for name in LABEL}
+    return {
+        **rest,
+        **_facts_row(label.facts),
+        "kind": str(label.kind),
+        "role": str(label.role),
+        "exposure": str(label.exposure),
+    }

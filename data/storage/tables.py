@@ -1,0 +1,201 @@
+"""The tables as SQLAlchemy sees them; `data/migrations` makes them, and a test holds the two together."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+study = Table(
+    "study",
+    metadata,
+    Column("key", String(64), primary_key=True),
+    Column("value", JSON, nullable=False),
+)
+
+subjects = Table(
+    "subjects",
+    metadata,
+    Column("name", String(200), primary_key=True),
+    Column("parameters", Float, nullable=False),
+    Column("family", String(100), nullable=False),
+    Column("variant", String(100), nullable=False),
+    Column("revision", String(64), nullable=False),
+)
+
+protocols = Table(
+    "protocols",
+    metadata,
+    Column("hash", String(64), primary_key=True),
+    Column("name", String(100), nullable=False),
+    Column("content", JSON, nullable=False),
+)
+
+vectors = Table(
+    "vectors",
+    metadata,
+    Column("hash", String(64), primary_key=True),
+    Column("subject", String(200), nullable=False),
+    Column("concept", String(100), nullable=False),
+    Column("layer", Integer, nullable=False),
+    Column("norm", Float, nullable=False),
+    Column("content", JSON, nullable=False),
+)
+
+trials = Table(
+    "trials",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("subject", String(200), ForeignKey("subjects.name"), nullable=False),
+    Column("revision", String(64), nullable=False),
+    Column("arm", String(32), nullable=False),
+    Column("concept", String(100)),
+    Column("layer", Integer),
+    Column("strength", Float, nullable=False),
+    Column("span", String(32), nullable=False),
+    Column("protocol", String(64), ForeignKey("protocols.hash"), nullable=False),
+    Column("vector", String(64)),
+    Column("study_seed", BigInteger, nullable=False),
+    Column("replicate", Integer, nullable=False),
+    Column("seed", BigInteger, nullable=False),
+    Column("depth", Float),
+    Column("magnitude", Float),
+    Column("answer", Text, nullable=False),
+    Column("finish", String(16), nullable=False),
+    Column("tokens", Integer, nullable=False),
+    Column("source", String(64), nullable=False),
+    Column("error", Text),
+    Column("split", String(8), nullable=False),
+    Column("code_version", String(64), nullable=False),
+    Column("created_at", String(40), nullable=False),
+    Index(None, "subject", "arm", "concept", "strength", "layer"),
+)
+
+# What `gnomon.stats.cells.aggregation` counts, in its order and whole, so that no row with its text is read.
+AXES = ("subject", "arm", "concept", "layer", "depth", "strength", "span", "protocol")
+failed = trials.c.error.is_not(None)
+Index("ix_trials_cells", *(trials.c[name] for name in (*AXES, "id")))
+Index("ix_trials_failed", trials.c.id, sqlite_where=failed, postgresql_where=failed)
+
+judges = Table(
+    "judges",
+    metadata,
+    Column("version", String(64), primary_key=True),
+    Column("name", String(100), nullable=False),
+    Column("kind", String(32), nullable=False),
+    Column("config", JSON, nullable=False),
+    Column("created_at", String(40), nullable=False),
+)
+
+verdicts = Table(
+    "verdicts",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("trial", String(32), ForeignKey("trials.id"), nullable=False),
+    Column("judge", String(64), ForeignKey("judges.version"), nullable=False),
+    Column("sample", Integer, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("claims", Boolean),
+    Column("concept", String(100)),
+    Column("coherent", Boolean),
+    Column("refused", Boolean),
+    Column("passed", Boolean),
+    Column("quote", Text, nullable=False),
+    Column("raw", Text, nullable=False),
+    Column("seconds", Float, nullable=False),
+    Column("input_tokens", Integer, nullable=False),
+    Column("output_tokens", Integer, nullable=False),
+    Column("created_at", String(40), nullable=False),
+    UniqueConstraint("trial", "judge", "sample"),
+    Index(None, "judge"),
+    Index("ix_verdicts_heard", "trial", "judge", "sample", "state", "claims", "concept", "coherent", "refused"),
+)
+
+labels = Table(
+    "labels",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("trial", String(32), ForeignKey("trials.id"), nullable=False),
+    Column("rater", String(100), nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("role", String(16), nullable=False),
+    Column("claims", Boolean),
+    Column("concept", String(100)),
+    Column("coherent", Boolean),
+    Column("refused", Boolean),
+    Column("passed", Boolean),
+    Column("note", Text, nullable=False),
+    Column("exposure", String(16), nullable=False),
+    Column("stratum", String(64), nullable=False),
+    Column("probability", Float, nullable=False),
+    Column("created_at", String(40), nullable=False),
+    UniqueConstraint("trial", "rater", "revision"),
+)
+
+leases = Table(
+    "leases",
+    metadata,
+    Column("trial", String(32), ForeignKey("trials.id"), primary_key=True),
+    Column("rater", String(100), nullable=False),
+    Column("expires_at", String(40), nullable=False),
+)
+
+counts = Table(
+    "counts",
+    metadata,
+    Column("source", String(100), primary_key=True),
+    Column("subject", String(200), ForeignKey("subjects.name"), primary_key=True),
+    Column("arm", String(32), primary_key=True),
+    Column("n", Integer, nullable=False),
+    Column("refused", Integer, nullable=False),
+    Column("event", Integer, nullable=False),
+)
+
+fits = Table(
+    "fits",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("view", String(100), nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("data_hash", String(64), nullable=False),
+    Column("seed", BigInteger, nullable=False),
+    Column("priors", JSON, nullable=False),
+    Column("diagnostics", JSON, nullable=False),
+    Column("result", JSON, nullable=False),
+    Column("code_version", String(64), nullable=False),
+    Column("created_at", String(40), nullable=False),
+    Index(None, "view", "created_at"),
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("kind", String(64), nullable=False),
+    Column("detail", JSON, nullable=False),
+    Column("created_at", String(40), nullable=False),
+)
+
+APPEND_ONLY = ("trials", "judges", "verdicts", "labels", "fits", "events")

@@ -1,0 +1,253 @@
+"""The rows that run together: new ones are let in, each step gives every row a token, finished ones leave."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+from transformers import DynamicCache
+from transformers.cache_utils import Cache
+
+from gnomon.generation.engine.attention_masks import decode_masks
+from gnomon.generation.engine.forward import Hidden, forward
+from gnomon.generation.engine.injection import Addition, Injection, InjectionError
+from gnomon.generation.engine.kv_cache import Pairs, SlotCache, cache_of, first, pairs_of
+from gnomon.generation.engine.sampling import choose
+from gnomon.generation.subjects.loading import LoadedSubject
+
+NEAR = 1e-5
+TOKENS_TOGETHER = 4096
+
+
+@dataclass(frozen=True)
+class Request:
+    """One row: the prompt's token ids, what is added (None: nothing), and how its answer is sampled.
+
+    `temperature` 0 takes the likeliest token; else noise comes from `seed` and the token's number alone. The answer
+    ends before the first of the texts in `stop`, at an end token, or after `max_tokens`.
+    """
+
+    prompt: tuple[int, ...]
+    addition: Addition | None
+    seed: int
+    temperature: float
+    max_tokens: int
+    stop: tuple[str, ...] = ()
+
+    @property
+    def begin(self) -> int:
+        """First position that the row must run itself: where its steering starts, at the latest the prompt's last."""
+        last = len(self.prompt) - 1
+        return last if self.addition is None else min(self.addition.start, last)
+
+    @property
+    def columns(self) -> int:
+        """Positions that the row may fill: the last token of an answer is chosen but never read back."""
+        return len(self.prompt) + self.max_tokens - 1
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the subject said: `finish` is stop, length or error; `touched` are the positions that were steered."""
+
+    text: str
+    tokens: tuple[int, ...]
+    finish: str
+    error: str | None
+    touched: range
+
+
+@dataclass
+class Row:
+    """A request under way: tokens said, positions run."""
+
+    index: int
+    request: Request
+    tokens: list[int] = field(default_factory=list)
+    read: int = 0
+    text: str | None = None
+    finish: str | None = None
+    error: str | None = None
+
+
+class Batch:
+    """Rows under way in slots 0, 1, ... of one cache, each with its own condition; slot `slots` is for settling ties.
+
+    `settled` counts tokens whose choice was so close that rounding could have turned it.
+    """
+
+    def __init__(self, subject: LoadedSubject, injection: Injection, clean: Prompts, slots: int, columns: int) -> None:
+        self.rows: list[Row] = []
+        self.slots, self.settled = slots, 0
+        self._subject, self._model, self._injection, self._clean = subject, subject.model, injection, clean
+        self._cache = SlotCache(subject.layers, slots, columns)
+        self._stops = stop_tokens(subject)
+        self._near = NEAR if subject.model.dtype in (torch.float32, torch.float64) else 0.0
+
+    @property
+    def free(self) -> int:
+        """Slots without a row."""
+        return self.slots - len(self.rows)
+
+    # -- rows come ---------------------------------------------------------------------------------------
+
+    def admit(self, rows: Sequence[Row]) -> None:
+        """Run the prompts of new rows, from where each is first steered on, and give each its first token."""
+        groups: dict[tuple[tuple[int, ...], int], list[Row]] = {}
+        for row in rows:
+            groups.setdefault((row.request.prompt, row.request.begin), []).append(row)
+        for (prompt, begin), members in groups.items():
+            together = max(1, TOKENS_TOGETHER // (len(prompt) - begin))
+            for start in range(0, len(members), together):
+                self._admit(members[start : start + together], prompt, begin)
+
+    def _admit(self, rows: Sequence[Row], prompt: tuple[int, ...], begin: int) -> None:
+        slots = list(range(len(self.rows), len(self.rows) + len(rows)))
+        for slot, row in zip(slots, rows, strict=True):
+            self._injection.put(slot, row.request.addition)
+            row.read = len(prompt)
+        self._injection.select(slots)
+        self._cache.prefill(self._tensor(slots), begin, len(prompt), self._clean.of(prompt) if begin else None)
+        hidden = self._clean.run(prompt[begin:], begin, len(rows), self._cache)
+        self.rows += rows
+        self._choose(rows, hidden)
+
+    # -- rows run ----------------------------------------------------------------------------------------
+
+    def step(self) -> None:
+        """Read each row's last token back and give it the next."""
+        rows = self.rows
+        places = [row.read for row in rows]
+        positions, width = self._tensor(places), max(places) + 1
+        self._injection.select(range(len(rows)))
+        self._cache.decode(positions, width)
+        masks = decode_masks(self._model, positions, width)
+        ids = self._tensor([row.tokens[-1] for row in rows])
+        hidden = forward(self._model, ids[:, None], positions[:, None], masks, self._cache)
+        for row in rows:
+            row.read += 1
+        self._choose(rows, hidden)
+
+    def _choose(self, rows: Sequence[Row], hidden: Hidden) -> None:
+        drawn = [choice for part in hidden.parts() for choice in self._drawn(rows[part], hidden.logits(part))]
+        for row, (token, tie, fine) in zip(rows, drawn, strict=True):
+            if not fine:
+                row.finish, row.error = "error", _not_finite(row)
+            else:
+                self._say(row, self._settle(row) if tie else token)
+
+    def _drawn(self, rows: Sequence[Row], logits: Tensor) -> list[tuple[int, bool, bool]]:
+        """Each row's next token, whether it was a close race, and whether all of its logits are finite."""
+        requests = [row.request for row in rows]
+        temperatures = torch.tensor([r.temperature for r in requests], dtype=torch.float64, device=logits.device)
+        seeds = torch.tensor([request.seed for request in requests], device=logits.device)
+        steps = torch.tensor([len(row.tokens) for row in rows], device=logits.device)
+        drawn = choose(logits, temperatures, seeds, steps, self._near)
+        return list(zip(drawn.tokens.tolist(), drawn.close.tolist(), drawn.finite.tolist(), strict=True))
+
+    def _settle(self, row: Row) -> int:
+        """Choose again from logits that depend on nothing but the row.
+
+        The last bits of a matrix product depend on the number of its rows. Where two tokens are so close that those
+        bits could decide, the row's own tokens are run again, alone, always in the same shapes, so that it says the
+        same in every batch.
+        """
+        self.settled += 1
+        request = row.request
+        self._injection.put(self.slots, request.addition)
+        self._injection.select([self.slots])
+        cache = cache_of(first(self._clean.of(request.prompt), request.begin)) if request.begin else DynamicCache()
+        hidden = self._clean.run((*request.prompt[request.begin :], *row.tokens), request.begin, 1, cache)
+        return self._drawn([row], hidden.logits(slice(0, 1)))[0][0]
+
+    def _say(self, row: Row, token: int) -> None:
+        """Add a token to a row's answer, and see whether it ends here."""
+        if token in self._stops:
+            row.finish = "stop"
+            return
+        row.tokens.append(token)
+        if row.request.stop and (cut := self._stopped(row)) is not None:
+            row.finish, row.text = "stop", cut
+        elif len(row.tokens) == row.request.max_tokens:
+            row.finish = "length"
+
+    def _stopped(self, row: Row) -> str | None:
+        text = self._text(row)
+        places = [text.find(words) for words in row.request.stop if words in text]
+        return text[: min(places)] if places else None
+
+    # -- rows go -----------------------------------------------------------------------------------------
+
+    def leave(self) -> list[tuple[int, Answer]]:
+        """Finished rows leave; the last rows move into their slots, so that no step runs an empty one."""
+        done = []
+        for slot in reversed(range(len(self.rows))):
+            row = self.rows[slot]
+            if row.finish is None:
+                continue
+            done.append((row.index, self._answer(row, slot)))
+            if row.error is not None:
+                self._cache.clear(slot)
+            last = self.rows.pop()
+            if last is not row:
+                self.rows[slot] = last
+                self._cache.move(len(self.rows), slot, last.read)
+                self._injection.move(len(self.rows), slot)
+        return done[::-1]
+
+    def _answer(self, row: Row, slot: int) -> Answer:
+        addition = row.request.addition
+        due = range(0) if addition is None else range(addition.start, row.read)
+        try:
+            touched, wrong = self._injection.touched(slot), None
+        except InjectionError as error:
+            touched, wrong = range(0), str(error)
+        if wrong or touched != due:
+            row.finish, row.error = "error", wrong or f"positions {touched} were steered, {due} should have been"
+        text = self._text(row) if row.text is None else row.text
+        return Answer(text, tuple(row.tokens), row.finish or "error", row.error, touched)
+
+    def _text(self, row: Row) -> str:
+        return str(self._subject.tokenizer.decode(row.tokens, skip_special_tokens=True))
+
+    def _tensor(self, numbers: list[int]) -> Tensor:
+        return torch.tensor(numbers, device=self._subject.device)
+
+
+class Prompts:
+    """Caches of prompts to which nothing is added, each computed once, alone, and shared by all rows that may."""
+
+    def __init__(self, subject: LoadedSubject) -> None:
+        self._subject = subject
+        self._kept: dict[tuple[int, ...], Pairs] = {}
+
+    def of(self, prompt: tuple[int, ...]) -> Pairs:
+        """The cache of a prompt but for its last token, which every row runs itself."""
+        if prompt not in self._kept:
+            cache = DynamicCache()
+            self.run(prompt[:-1], 0, 1, cache)
+            self._kept[prompt] = pairs_of(cache)
+        return self._kept[prompt]
+
+    def run(self, tokens: Sequence[int], begin: int, rows: int, cache: Cache) -> Hidden:
+        """Run the same tokens in each row, at the positions from `begin` on."""
+        device = self._subject.device
+        ids = torch.tensor(tokens, device=device).expand(rows, -1)
+        positions = torch.arange(begin, begin + len(tokens), device=device).expand(rows, -1)
+        mask = torch.ones(rows, begin + len(tokens), dtype=torch.long, device=device)
+        return forward(self._subject.model, ids, positions, mask, cache)
+
+
+def stop_tokens(subject: LoadedSubject) -> frozenset[int]:
+    """Tokens that end an answer: those of the model's generation settings and the tokenizer's own."""
+    stops = subject.model.generation_config.eos_token_id
+    ids = set(stops if isinstance(stops, list) else [stops]) | {subject.tokenizer.eos_token_id}
+    return frozenset(id_ for id_ in ids if id_ is not None)
+
+
+def _not_finite(row: Row) -> str:
+    addition = row.request.addition
+    where = "nothing was added" if addition is None else f"vector added at layer {addition.layer}"
+    return f"logits of answer token {len(row.tokens) + 1} are not finite ({where})"

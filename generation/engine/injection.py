@@ -1,0 +1,199 @@
+"""Adds vectors to chosen rows and positions of a decoder's residual stream, and always takes its hooks away."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from gnomon.data.errors import BadInput, GnomonError
+
+
+class InjectionError(GnomonError):
+    """A vector was not added where it should have been."""
+
+
+@dataclass(frozen=True)
+class Addition:
+    """What is added to one row: `delta` (width,) to the output of block `layer`, at every position from `start` on."""
+
+    layer: int
+    delta: Tensor
+    start: int
+
+
+def decoder_blocks(model: nn.Module) -> nn.ModuleList:
+    """The list of transformer blocks of any decoder-only language model.
+
+    It is the one module list with as many members as the text model has layers, outside any vision or audio part.
+    """
+    count = model.config.get_text_config().num_hidden_layers  # type: ignore[union-attr, operator]
+    found = [
+        module
+        for name, module in model.named_modules()
+        if isinstance(module, nn.ModuleList) and len(module) == count and not {"vision", "audio"} & set(_parts(name))
+    ]
+    if len(found) != 1:
+        raise BadInput(
+            f"model {type(model).__name__}: {len(found)} lists of {count} blocks found, one expected: "
+            "this architecture can't be steered"
+        )
+    return found[0]
+
+
+def _parts(name: str) -> list[str]:
+    return name.replace("_", ".").split(".")
+
+
+class Injection:
+    """The additions of the rows of a batch while they are in force, one slot a row.
+
+    Positions are counted in each row's own tokens, so that padding, a key/value cache and rows that come and go change
+    nothing. They are read from the `position_ids` that the model is called with (and a two-dimensional
+    `attention_mask`, where it is given, says which of them are padding).
+    """
+
+    def __init__(self, model: Any, slots: int) -> None:
+        self._model, self._blocks = model, decoder_blocks(model)
+        self._additions: list[Addition | None] = [None] * slots
+        self._rows = list(range(slots))
+        self._run: Tensor | None = None
+        self._real: Tensor | None = None
+        self._by_layer: dict[int, _Here | None] = {}
+        self._handles: dict[int, Any] = {}
+        unset = torch.iinfo(torch.int64).max
+        self._touched = torch.tensor([[unset, -1, 0]] * slots).to(model.device)
+        self._untouched = self._touched[:1].clone()
+
+    def put(self, slot: int, addition: Addition | None) -> None:
+        """A new row is in a slot: this is added to it from now on, and nothing has been so far."""
+        if addition is not None:
+            self._hook(addition.layer)
+        self._additions[slot] = addition
+        self._touched[slot] = self._untouched[0]
+        self._by_layer = {}
+
+    def move(self, source: int, target: int) -> None:
+        """The row of one slot goes on in another."""
+        self._additions[target], self._touched[target] = self._additions[source], self._touched[source]
+        self._by_layer = {}
+
+    def select(self, slots: Sequence[int]) -> None:
+        """Say in which slots the rows of the next forward passes are, in their order."""
+        if self._rows != list(slots):
+            self._rows = list(slots)
+            self._by_layer = {}
+
+    def touched(self, slot: int) -> range:
+        """Positions of a row to which its vector was added so far; empty where nothing fired.
+
+        Raises `InjectionError` where they are not one run of positions, each steered once.
+        """
+        first, last, times = self._touched[slot].tolist()
+        if times != max(last - first + 1, 0):
+            raise InjectionError(f"a vector was added {times} times between positions {first} and {last} of a row")
+        return range(first, last + 1) if times else range(0)
+
+    def remove(self) -> None:
+        """Take all hooks away."""
+        while self._handles:
+            self._handles.popitem()[1].remove()
+
+    def _hook(self, layer: int) -> None:
+        if not 0 <= layer < len(self._blocks):
+            raise BadInput(f"layer {layer}: the model has layers 0 to {len(self._blocks) - 1}")
+        if not self._handles:
+            self._handles[-1] = self._model.base_model.register_forward_pre_hook(self._observe, with_kwargs=True)
+        if layer not in self._handles:
+            # first of all hooks, so that whoever records hidden states sees what the next block sees
+            self._handles[layer] = self._blocks[layer].register_forward_hook(_adder(self, layer), prepend=True)
+
+    def _observe(self, _module: nn.Module, _args: Any, kwargs: dict[str, Any]) -> None:
+        """Before the model runs: note which position each column of each row is."""
+        positions, mask = kwargs.get("position_ids"), kwargs.get("attention_mask")
+        if positions is None:
+            raise ValueError("a steered model must be called with position_ids")
+        if len(positions) != len(self._rows):
+            raise ValueError(f"{len(positions)} rows run, {len(self._rows)} selected for injection")
+        self._run, self._real = positions, None
+        if isinstance(mask, Tensor) and mask.dim() == 2:
+            self._real = mask[:, -positions.shape[1] :].bool()
+
+    def add(self, layer: int, output: Any) -> Any:
+        """After block `layer` has run: its output with the vectors added in the rows and places that are due."""
+        hidden = output[0] if isinstance(output, tuple) else output
+        here = self._at(layer, hidden)
+        if here is None or self._run is None:
+            return output
+        positions = self._run.to(hidden.device)[here.places]
+        due = positions >= here.starts[:, None]
+        if self._real is not None:
+            due &= self._real.to(hidden.device)[here.places]
+        hidden = hidden.clone()
+        hidden[here.places] += torch.where(due[:, :, None], here.deltas[:, None, :], 0.0)
+        self._record(here.slots, positions, due)
+        return (hidden, *output[1:]) if isinstance(output, tuple) else hidden
+
+    def _record(self, slots: Tensor, positions: Tensor, due: Tensor) -> None:
+        """Widen each row's touched run by what was steered now."""
+        slots, positions, due = (part.to(self._touched.device) for part in (slots, positions, due))
+        first, last, times = self._touched[slots].unbind(dim=1)
+        unset = self._untouched[0]
+        first = torch.minimum(first, torch.where(due, positions, unset[0]).amin(dim=1))
+        last = torch.maximum(last, torch.where(due, positions, unset[1]).amax(dim=1))
+        self._touched[slots] = torch.stack([first, last, times + due.sum(dim=1)], dim=1)
+
+    def _at(self, layer: int, hidden: Tensor) -> _Here | None:
+        """Rows under way that are steered at a layer, with their vectors and first positions."""
+        if layer not in self._by_layer:
+            chosen = [(place, slot, self._additions[slot]) for place, slot in enumerate(self._rows)]
+            due = [(p, s, a) for p, s, a in chosen if a is not None and a.layer == layer]
+            self._by_layer[layer] = _here(due, hidden) if due else None
+        return self._by_layer[layer]
+
+
+@dataclass(frozen=True)
+class _Here:
+    """Of the rows that are steered at one layer: place in the batch, slot, vector and first position."""
+
+    places: Tensor
+    slots: Tensor
+    deltas: Tensor
+    starts: Tensor
+
+
+def _here(due: Sequence[tuple[int, int, Addition]], hidden: Tensor) -> _Here:
+    numbers = torch.tensor([(place, slot, addition.start) for place, slot, addition in due], device=hidden.device)
+    places, slots, starts = numbers.unbind(dim=1)
+    return _Here(places, slots, torch.stack([addition.delta for _, _, addition in due]).to(hidden), starts)
+
+
+@contextmanager
+def inject(model: Any, additions: Sequence[Addition | None]) -> Iterator[Injection]:
+    """Steer the model inside the block: row i gets `additions[i]` (None: nothing).
+
+    The model must be called with `position_ids`. The hooks are gone when the block ends, however it ends.
+
+    Raises
+    ------
+    BadInput
+        A layer that the model does not have.
+    """
+    injection = Injection(model, len(additions))
+    try:
+        for slot, addition in enumerate(additions):
+            injection.put(slot, addition)
+        yield injection
+    finally:
+        injection.remove()
+
+
+def _adder(injection: Injection, layer: int) -> Any:
+    def hook(_module: nn.Module, _args: Any, output: Any) -> Any:
+        return injection.add(layer, output)
+
+    return hook

@@ -1,0 +1,130 @@
+"""Chooses the next token of every row: a function of the row's logits, seed and token number alone.
+
+A draw is a race: token i arrives at time E_i / p_i with E_i standard exponential, and the first to arrive is a draw
+from p (the exponential form of the Gumbel-max trick). Unlike the inverse of the cumulative distribution it doesn't jump
+when rounding moves the logits a little. A vocabulary has tens of thousands of runners, nearly all of which never win,
+so the unlikely ones (the tail, more than `WINDOW` below the best in units of logits / temperature) run as one team
+whose weight is their sum; only when the team wins is its winner drawn, by a race among them. The first of independent
+exponential arrivals is exponential with the sum of their rates, so this is exactly a draw from p.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from gnomon.generation.engine.counter_rng import exponential, stream_keys
+
+WINDOW = 10.0
+PART = 16
+TEAM, AMONG = -2, 0x5851F42D4C957F2D
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """`tokens` (rows,); whether the runner-up was so `close` that rounding might have decided; all logits `finite`."""
+
+    tokens: Tensor
+    close: Tensor
+    finite: Tensor
+
+
+@dataclass
+class _Race:
+    """Each row's winner, its score (minus the logarithm of its time), and the score of the runner-up."""
+
+    winner: Tensor
+    first: Tensor
+    second: Tensor
+
+
+def choose(logits: Tensor, temperatures: Tensor, seeds: Tensor, steps: Tensor, near: float) -> Chosen:
+    """Next token of each row.
+
+    Parameters
+    ----------
+    logits : (rows, vocabulary) float
+    temperatures : (rows,) float64
+        0 takes the likeliest token; else a draw from softmax(logits / temperature).
+    seeds, steps : (rows,) int64
+        The trial's seed and how many tokens it has said.
+    near : float
+        What counts as close, as a share of the row's greatest absolute logit: a bound on rounding.
+    """
+    best, low = logits.amax(dim=1), logits.amin(dim=1)
+    finite = torch.isfinite(low) & torch.isfinite(best)
+    margin = near * torch.maximum(best.abs(), low.abs()).double()
+    sampled = temperatures > 0
+    scale = torch.where(sampled, temperatures, 1.0)
+    keys = stream_keys(seeds, steps)
+    cut = (best.double() - torch.where(sampled, WINDOW * scale, 2.0 * margin)).to(logits.dtype)
+    rows, tokens = torch.nonzero(logits >= cut[:, None], as_tuple=True)
+    scores = (logits[rows, tokens].double() - best[rows].double()) / scale[rows]
+    scores = scores - torch.where(sampled[rows], exponential(keys[rows], tokens).log(), 0.0)
+    race = _race(scores, rows, tokens, len(logits))
+    _let_tail_run(race, logits, cut, best, scale, keys, sampled & finite, margin / scale)
+    return Chosen(race.winner, ((race.first - race.second) * scale <= margin) & (near > 0), finite)
+
+
+def _race(scores: Tensor, rows: Tensor, tokens: Tensor, count: int) -> _Race:
+    """The race of the tokens at hand; the first token wins an exact tie."""
+    nothing, last = scores.new_full((count,), -torch.inf), torch.iinfo(torch.int64).max
+    first = nothing.scatter_reduce(0, rows, scores, "amax")
+    winning = scores == first[rows]
+    winner = tokens.new_full((count,), last).scatter_reduce(0, rows[winning], tokens[winning], "amin")
+    others = torch.where(tokens == winner[rows], -torch.inf, scores)
+    second = nothing.scatter_reduce(0, rows, others, "amax")
+    return _Race(torch.where(winner == last, 0, winner), first, second)
+
+
+def _let_tail_run(
+    race: _Race,
+    logits: Tensor,
+    cut: Tensor,
+    best: Tensor,
+    scale: Tensor,
+    keys: Tensor,
+    sampled: Tensor,
+    margin: Tensor,
+) -> None:
+    """Let each sampled row's tail take part.
+
+    No tail weighs more than the whole vocabulary at the cut would, so many rows need no sum to know theirs is late.
+    """
+    team = exponential(keys, torch.full_like(keys, TEAM)).log()
+    earliest = math.log(logits.shape[1]) - WINDOW - team
+    might = sampled & (earliest > race.first - margin)
+    for begin in range(0, len(logits), PART):
+        part = slice(begin, begin + PART)
+        if not bool(might[part].any()):
+            continue
+        weights = _tail_weights(logits[part], cut[part], best[part], scale[part])
+        arrival = torch.where(might[part], weights.log() - team[part], -torch.inf)
+        race.second[part] = torch.maximum(race.second[part], torch.minimum(arrival, race.first[part]))
+        for place in torch.nonzero(arrival > race.first[part])[:, 0].tolist():
+            row = begin + place
+            _draw_from_tail(race, row, arrival[place], logits[row], cut[row], best[row], scale[row], keys[row])
+
+
+def _tail_weights(logits: Tensor, cut: Tensor, best: Tensor, scale: Tensor) -> Tensor:
+    """Sum over a row's tail of exp((logit - best) / temperature), (rows,) float64."""
+    outside = logits < cut[:, None]
+    shares = logits - best[:, None]
+    shares.mul_((1.0 / scale)[:, None].to(logits.dtype)).exp_().mul_(outside)
+    return shares.sum(dim=1).double()
+
+
+def _draw_from_tail(
+    race: _Race, row: int, arrival: Tensor, logits: Tensor, cut: Tensor, best: Tensor, scale: Tensor, key: Tensor
+) -> None:
+    """The tail has won: which of its tokens it is, and by how much the closer of the two choices was made."""
+    runners = torch.nonzero(logits < cut)[:, 0]
+    scores = (logits[runners].double() - best.double()) / scale
+    scores = scores - exponential(key ^ AMONG, runners).log()
+    leaders = torch.topk(scores, min(2, len(scores)))
+    race.winner[row] = runners[leaders.indices[0]]
+    ahead = torch.stack([arrival - race.first[row], *(leaders.values[0] - leaders.values[1:])])
+    race.first[row], race.second[row] = arrival, arrival - ahead.min()

@@ -1,0 +1,142 @@
+"""Answers requests of one subject by continuous batching; knows nothing of studies or stores."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass
+
+from transformers import DynamicCache
+
+from gnomon.data.errors import GnomonError
+from gnomon.generation.engine.batch import Answer, Batch, Prompts, Request, Row
+from gnomon.generation.engine.forward import ROWS
+from gnomon.generation.engine.injection import inject
+from gnomon.generation.engine.kv_cache import pairs_of
+from gnomon.generation.subjects.device_memory import fitting_rows, free_bytes, is_lack_of_memory, readable, release
+from gnomon.generation.subjects.loading import LoadedSubject
+
+REFILL = 8
+
+
+@dataclass
+class Spent:
+    """Where the time of an engine went: rows let in and steps taken by rows, each with its seconds; steps of the batch.
+
+    `settled` counts tokens whose choice was so close that rounding could have turned it.
+    """
+
+    admitted: int = 0
+    admit_seconds: float = 0.0
+    row_steps: int = 0
+    step_seconds: float = 0.0
+    steps: int = 0
+    settled: int = 0
+
+
+class Engine:
+    """Answers requests of one subject.
+
+    Rows that differ in prompt, layer, strength, span and seed run in one batch. A row that finishes leaves, and a
+    request that waits takes its slot. Prompts are computed once and their caches kept for later requests.
+
+    Parameters
+    ----------
+    rows : int, optional
+        Rows that run together; by default as many as memory holds. Halved where memory runs out all the same.
+    """
+
+    def __init__(self, subject: LoadedSubject, rows: int | None = None) -> None:
+        self.subject = subject
+        self.rows = rows
+        self.spent = Spent()
+        self._prompts = Prompts(subject)
+
+    def answers(self, requests: Sequence[Request]) -> list[Answer]:
+        """Answer all requests, in their order."""
+        found = dict(self.stream(requests))
+        return [found[index] for index in range(len(requests))]
+
+    def stream(self, requests: Sequence[Request]) -> Generator[tuple[int, Answer], None, None]:
+        """Answer all requests; each comes, with its place among them, when it is done.
+
+        `requests` may make them as they are asked for: those that wait are not kept.
+
+        A row whose logits are not finite ends with finish `error` and its reason; the others go on. Where memory runs
+        out, the rows under way start again in a batch of half the size.
+
+        Raises
+        ------
+        GnomonError
+            Memory does not hold one row.
+        """
+        left = dict.fromkeys(range(len(requests)))
+        if left and not self.rows:
+            self.rows = self.fitting(requests)
+        while left:
+            rows = min(self.rows or 1, len(left))
+            try:
+                for index, answer in self._pass(requests, list(left), rows):
+                    del left[index]
+                    yield index, answer
+            except (RuntimeError, MemoryError) as error:
+                if not is_lack_of_memory(error):
+                    raise
+                self.rows = self._fewer(rows, requests)
+
+    def fitting(self, requests: Sequence[Request]) -> int:
+        """Rows that memory holds, found from what one position of the cache takes."""
+        if not requests:
+            return 1
+        logits = 2 * ROWS * 4 * self.subject.model.get_output_embeddings().weight.shape[0]
+        return fitting_rows(self.subject.device, self.row_bytes(requests), logits)
+
+    def row_bytes(self, requests: Sequence[Request]) -> int:
+        """Bytes of a row's cache, for the longest of the requests."""
+        cache = DynamicCache()
+        self._prompts.run(requests[0].prompt[:1], 0, 1, cache)
+        column = sum(part.numel() * part.element_size() for pair in pairs_of(cache) for part in pair)
+        return max(request.columns for request in requests) * column
+
+    def _pass(self, requests: Sequence[Request], left: list[int], rows: int) -> Iterator[tuple[int, Answer]]:
+        """Answer what is left in one batch of up to `rows` rows; a request is looked at again when its turn comes."""
+        waiting = deque(left)
+        for prompt in {requests[index].prompt for index in left if requests[index].begin}:
+            self._prompts.of(prompt)  # before anything is steered
+        with inject(self.subject.model, [None] * (rows + 1)) as injection:
+            columns = max(requests[index].columns for index in left)
+            batch = Batch(self.subject, injection, self._prompts, rows, columns)
+            while waiting or batch.rows:
+                if waiting and (batch.free >= max(1, rows // REFILL) or batch.free >= len(waiting)):
+                    chosen = [waiting.popleft() for _ in range(min(batch.free, len(waiting)))]
+                    self._admit(batch, [Row(index, requests[index]) for index in chosen])
+                else:
+                    self._step(batch)
+                yield from batch.leave()
+
+    def _admit(self, batch: Batch, rows: list[Row]) -> None:
+        started, settled = time.perf_counter(), batch.settled
+        batch.admit(rows)
+        self.spent.admitted += len(rows)
+        self.spent.admit_seconds += time.perf_counter() - started
+        self.spent.settled += batch.settled - settled
+
+    def _step(self, batch: Batch) -> None:
+        started, settled = time.perf_counter(), batch.settled
+        self.spent.steps += 1
+        self.spent.row_steps += len(batch.rows)
+        batch.step()
+        self.spent.step_seconds += time.perf_counter() - started
+        self.spent.settled += batch.settled - settled
+
+    def _fewer(self, rows: int, requests: Sequence[Request]) -> int:
+        """Half the rows, or the end where one row was too many."""
+        release(self.subject.device)
+        if rows > 1:
+            return rows // 2
+        needed, free = self.row_bytes(requests), free_bytes(self.subject.device)
+        raise GnomonError(
+            f"subject '{self.subject.name}': no memory for one row: its cache needs {readable(needed)}, "
+            f"{readable(free)} are free: choose a shorter prompt or max_tokens, dtype 'bfloat16', or a larger device"
+        )

@@ -1,0 +1,26 @@
+"""Loads a GGUF file through transformers as a plain dense float32 model that can be saved again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+
+def load_gguf(path: Path) -> tuple[Any, Any]:
+    """Model and tokenizer of a GGUF file, every weight unpacked to float32."""
+    import torch
+    import transformers
+
+    from gnomon.generation.subjects.silence_loading import quiet
+
+    options: dict[str, Any] = {"gguf_file": path.name, "dtype": torch.float32}
+    if hasattr(transformers, "GgufConfig"):  # newer releases would keep the weights packed, and can't save them
+        options["quantization_config"] = transformers.GgufConfig(dequantize=True)
+    with quiet():
+        model = AutoModelForCausalLM.from_pretrained(str(path.parent), **options)  # nosec B615: a local file
+        tokenizer = AutoTokenizer.from_pretrained(str(path.parent), gguf_file=path.name)  # nosec B615: a local file
+    if hasattr(model.config, "quantization_config"):
+        del model.config.quantization_config
+    return model, tokenizer

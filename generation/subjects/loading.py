@@ -1,0 +1,215 @@
+"""Loads a subject (embedded, hub name, folder or GGUF file) and says which weights, layers and width it has."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from pickle import UnpicklingError  # nosec B403: the error of a reader that builds tensors alone
+from typing import Any
+
+from gnomon.data.errors import BadInput, UnknownName
+from gnomon.data.records import digest
+from gnomon.generation.model_folders import sha256_of
+from gnomon.generation.subjects.device_memory import is_lack_of_memory
+from gnomon.generation.subjects.memory_check import enough_memory, torch_device
+
+EMBEDDED = "embedded"
+DTYPES = ("float32", "bfloat16", "float16")
+
+
+@dataclass(frozen=True)
+class LoadedSubject:
+    """A subject ready to be steered.
+
+    `revision` hashes weights, chat template and number format: two subjects of one revision answer alike.
+    `model` is a transformers causal language model in evaluation mode, `tokenizer` its fast tokenizer.
+    """
+
+    name: str
+    model: Any
+    tokenizer: Any
+    layers: int
+    width: int
+    revision: str
+    parameters: float
+
+    @property
+    def device(self) -> Any:
+        """Where the subject's inputs go."""
+        return self.model.device
+
+
+def load_subject(
+    name: str,
+    model: str,
+    *,
+    parameters: float | None = None,
+    dtype: str = "float32",
+    device: str | None = None,
+    pickled_weights: bool = False,
+    trust_remote_code: bool = False,
+) -> LoadedSubject:
+    """Load a subject.
+
+    Parameters
+    ----------
+    name : str
+        What the study calls it.
+    model : str
+        `embedded`, a name on the Hugging Face hub, a local folder, or a `.gguf` file.
+    parameters : float, optional
+        Number of parameters; counted where not given.
+    dtype : {"float32", "bfloat16", "float16"}
+        Number format of weights and activations.
+    device : str, optional
+        A torch device; `auto` spreads the blocks over all GPUs (and the CPU); by default a GPU where there is one.
+    pickled_weights : bool
+        Open `.bin` files where there are no safetensors, by torch's reader that builds tensors alone.
+    trust_remote_code : bool
+        Run Python files that come with the model, with everything that this account may do.
+
+    Raises
+    ------
+    UserError
+        No such folder, file or hub model; no chat template; weights that are not safetensors or GGUF, or code of the
+        model's authors, that the user did not ask for.
+    """
+    if dtype not in DTYPES:
+        raise BadInput(f"subject '{name}': dtype '{dtype}' is not known: choose from {', '.join(DTYPES)}")
+    spread = device == "auto"
+    where = torch_device(name, None if spread else device)
+    source = _Source(name, dtype, spread, pickled_weights, trust_remote_code)
+    with enough_memory(name, model, dtype, where, spread):
+        loaded, tokenizer, weights = _load(source, model)
+        loaded = loaded if spread else loaded.to(where)
+    if not getattr(tokenizer, "chat_template", None):
+        raise BadInput(
+            f"subject '{name}': the tokenizer of '{model}' has no chat template: use its instruct variant, or put a "
+            "chat_template.jinja beside its tokenizer"
+        )
+    text = loaded.config.get_text_config()
+    loaded = loaded.eval().requires_grad_(False)
+    return LoadedSubject(
+        name=name,
+        model=loaded,
+        tokenizer=tokenizer,
+        layers=int(text.num_hidden_layers),
+        width=int(text.hidden_size),
+        revision=digest({"weights": weights, "template": tokenizer.chat_template, "dtype": dtype}),
+        parameters=float(parameters or sum(weight.numel() for weight in loaded.parameters())),
+    )
+
+
+@dataclass(frozen=True)
+class _Source:
+    """How a subject is loaded, whatever it is loaded from, and what of it the user trusts."""
+
+    name: str
+    dtype: str
+    spread: bool
+    pickled: bool
+    code: bool
+
+
+def _load(source: _Source, model: str) -> tuple[Any, Any, str]:
+    """Model, tokenizer and the identity of the weights."""
+    if model == EMBEDDED:
+        from gnomon.generation.subjects.embedded import GGUF_SHA256, ensure_converted
+
+        return *_from_folder(source, str(ensure_converted())), GGUF_SHA256
+    path = Path(model).expanduser()
+    if model.endswith(".gguf"):
+        return _from_gguf(source, path)
+    if path.is_dir():
+        return *_from_folder(source, str(path)), _weights_of(source, path)
+    if path.is_absolute() or model.startswith((".", "~")) or model.count("/") != 1:
+        raise UnknownName(
+            f"subject '{source.name}': there is no folder {model}: name a folder, a .gguf file, a hub name or "
+            f"'{EMBEDDED}'"
+        )
+    loaded, tokenizer = _from_folder(source, model)
+    return loaded, tokenizer, f"{model}@{getattr(loaded.config, '_commit_hash', None)}"
+
+
+def _from_gguf(source: _Source, path: Path) -> tuple[Any, Any, str]:
+    if not path.is_file():
+        raise UnknownName(f"subject '{source.name}': there is no file {path}: check 'model' in study.toml")
+    import torch
+
+    from gnomon.generation.subjects.gguf import load_gguf
+
+    try:
+        model, tokenizer = load_gguf(path)
+    except (ValueError, OSError, KeyError, RuntimeError) as error:
+        raise BadInput(
+            f"subject '{source.name}': {path} can't be read as a GGUF model: {_first_line(error)}"
+        ) from error
+    return model.to(getattr(torch, source.dtype)), tokenizer, sha256_of(path)
+
+
+def _from_folder(source: _Source, place: str) -> tuple[Any, Any]:
+    """Load a folder or hub name. No code of its authors is run and no pickle is opened, unless the user said so."""
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    from gnomon.generation.subjects.silence_loading import quiet
+
+    safe: dict[str, Any] = {"trust_remote_code": source.code}
+    over = {"device_map": "auto"} if source.spread else {}
+    try:
+        with quiet():
+            tokenizer = AutoTokenizer.from_pretrained(place, **safe)  # nosec B615: its commit is recorded
+            model = AutoModelForCausalLM.from_pretrained(  # nosec B615: its commit is recorded
+                place,
+                dtype=getattr(torch, source.dtype),
+                use_safetensors=None if source.pickled else True,
+                weights_only=True,
+                **safe,
+                **over,
+            )
+    except (OSError, ValueError, ImportError, RuntimeError, UnpicklingError) as error:
+        if is_lack_of_memory(error):
+            raise
+        raise _unloadable(source, place, error) from error
+    return model, tokenizer
+
+
+def _unloadable(source: _Source, place: str, error: Exception) -> BadInput:
+    said, folder = f"subject '{source.name}'", Path(place)
+    if "trust_remote_code" in str(error):
+        return BadInput(
+            f"{said}: '{place}' wants to run Python code of its authors: read that code, and if you trust it, write "
+            "trust_remote_code = true for this subject in study.toml"
+        )
+    if folder.is_dir() and not source.pickled and not _files(folder, "*.safetensors") and _files(folder, "*.bin"):
+        return BadInput(
+            f"{said}: folder {place} holds pickled weights, which can run code: convert them to safetensors, or write "
+            "pickled_weights = true for this subject in study.toml"
+        )
+    if folder.is_dir():
+        return BadInput(
+            f"{said}: folder {place} can't be loaded: {_first_line(error)}: it must hold a causal language "
+            "model in safetensors with its tokenizer"
+        )
+    return BadInput(
+        f"{said}: hub model '{place}' is not on this machine and can't be fetched: check the name and the "
+        "network (and HF_TOKEN for a gated model), or give a local folder"
+    )
+
+
+def _weights_of(source: _Source, folder: Path) -> str:
+    files = _files(folder, "*.safetensors") or (_files(folder, "*.bin") if source.pickled else [])
+    if not files:
+        raise BadInput(
+            f"subject '{source.name}': folder {folder} holds no .safetensors file: convert its weights first"
+        )
+    code = _files(folder, "*.py") if source.code else []
+    return digest([sha256_of(path) for path in [*files, *code]])
+
+
+def _files(folder: Path, pattern: str) -> list[Path]:
+    return sorted(folder.glob(pattern))
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

@@ -1,0 +1,205 @@
+"""Makes trials on Ray actors, one for each GPU or few cores, of one machine or many; what an actor loses is made again.
+
+A part of the plan is given to an actor as a whole. An actor that dies is replaced and its part given out once more, so
+that a trial may be made twice; its id makes that one in the store.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from math import ceil
+from typing import Any
+
+from gnomon.data.errors import GnomonError, MissingPackage
+from gnomon.data.records import Trial
+from gnomon.generation.prompts.protocol import Protocol
+from gnomon.generation.sweeps.trial_design import Design, Planned
+
+CORES, PART, PARTS_EACH, TRIES = 8, 128, 4, 3
+PATIENCE = 5.0
+"""Seconds that a cluster has to answer at its address."""
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Card:
+    """What planning needs to know of a subject that is loaded elsewhere."""
+
+    name: str
+    revision: str
+    layers: int
+    width: int
+    parameters: float
+
+
+class Worker:
+    """One actor: a process with the subject loaded."""
+
+    def __init__(self, name: str, model: str, options: dict[str, Any], rows: int | None, cores: int) -> None:
+        import torch
+
+        from gnomon.generation.subjects.loading import load_subject
+
+        torch.set_num_threads(cores)
+        self._subject, self._rows = load_subject(name, model, **options), rows
+
+    def card(self) -> Card:
+        """The subject, without its weights."""
+        subject = self._subject
+        return Card(subject.name, subject.revision, subject.layers, subject.width, subject.parameters)
+
+    def begin(self, design: Design, protocols: Sequence[Protocol]) -> list[dict[str, Any]]:
+        """Get ready for a design; gives the vectors in use as the store keeps them."""
+        from gnomon.generation.sweeps.trial_factory import Maker
+
+        self._maker = Maker(self._subject, design, protocols, self._rows)
+        return list(self._maker.facts())
+
+    def make(self, planned: Sequence[Planned]) -> list[Trial]:
+        """The trials of a part of the plan."""
+        return list(self._maker.make(planned))
+
+
+@dataclass
+class _Part:
+    """A part of the plan and how often it was given out."""
+
+    planned: Sequence[Planned]
+    tries: int = 0
+
+
+@dataclass
+class Cluster:
+    """Actors that make trials of one subject; what `gnomon.generation.sweeps.runner.Workers` asks for."""
+
+    start: Callable[[], Any]
+    number: int
+    say: Say
+    actors: list[Any] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        """Start the actors and ask the first what it has loaded."""
+        self.actors = [self.start() for _ in range(self.number)]
+        self.subject = _got(self.actors[0].card.remote())
+
+    def begin(self, design: Design, protocols: Sequence[Protocol]) -> Iterable[dict[str, Any]]:
+        """The first actor makes the vectors, so that the others on its machine find them."""
+        self._design = design, protocols
+        first, *others = [actor.begin for actor in self.actors]
+        facts: list[dict[str, Any]] = _got(first.remote(*self._design))
+        _got([begin.remote(*self._design) for begin in others])
+        return facts
+
+    def make(self, planned: Sequence[Planned]) -> Iterator[Trial]:
+        """The trials, part by part as they come."""
+        import ray
+        from ray.exceptions import RayActorError
+
+        size = max(1, min(PART, ceil(len(planned) / (self.number * PARTS_EACH))))
+        waiting = deque(_Part(planned[begin : begin + size]) for begin in range(0, len(planned), size))
+        running: dict[Any, tuple[int, _Part]] = {}
+        idle = list(range(self.number))
+        while waiting or running:
+            while waiting and idle:
+                place, part = idle.pop(), waiting.popleft()
+                running[self.actors[place].make.remote(part.planned)] = (place, part)
+            (done, *_), _ = ray.wait(list(running))
+            place, part = running.pop(done)
+            try:
+                yield from _got(done)
+            except RayActorError as error:
+                waiting.appendleft(self._again(part, error))
+                self.actors[place] = self.start()
+                self.actors[place].begin.remote(*self._design)
+            idle.append(place)
+
+    def _again(self, part: _Part, error: Exception) -> _Part:
+        """The part of a dead actor, to be given out once more."""
+        part.tries += 1
+        if part.tries == TRIES:
+            why = str(error).strip().splitlines()[0]
+            raise GnomonError(
+                f"ray: {TRIES} actors died on the same {len(part.planned)} trials ({why}): look at memory and at Ray's "
+                "logs; what was stored is safe, and the same command goes on"
+            ) from error
+        self.say(f"ray: an actor died; its {len(part.planned)} trials are given to a new one")
+        return part
+
+
+@contextmanager
+def actors(
+    name: str,
+    model: str,
+    options: dict[str, Any],
+    *,
+    address: str | None = None,
+    rows: int | None = None,
+    cores: int = CORES,
+    say: Say = print,
+) -> Iterator[Cluster]:
+    """Actors with a subject loaded, on the cluster at `address` or on a Ray of this machine's own.
+
+    Where the cluster has GPUs there is one actor for each; else one for each `cores` cores, and at least one.
+
+    Raises
+    ------
+    MissingPackage
+        Ray is not installed.
+    GnomonError
+        The cluster can't be reached, or actors die again and again.
+    """
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    try:
+        import ray
+    except ModuleNotFoundError as error:
+        raise MissingPackage("engine ray: the package ray is not installed: run 'pip install gnomon[ray]'") from error
+    _answers(address)
+    quiet = {"log_to_driver": False, "configure_logging": False}
+    own = {} if address else {"include_dashboard": False}
+    try:
+        ray.init(address=address or "local", **quiet, **own)
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        first = str(error).strip().splitlines()[0]
+        raise GnomonError(f"ray: no cluster at '{address}': {first}: start one with 'ray start --head'") from error
+    try:
+        there = ray.cluster_resources()
+        gpus, cpus = int(there.get("GPU", 0)), int(there.get("CPU", 1))
+        cores = min(cores, cpus)
+        number, each = (gpus, {"num_gpus": 1}) if gpus else (max(1, cpus // cores), {"num_cpus": cores})
+        say(f"ray: {number} actor{'s' if number > 1 else ''}, each with {'a GPU' if gpus else f'{cores} cores'}")
+        worker = ray.remote(**each)(Worker)
+        yield Cluster(lambda: worker.remote(name, model, options, rows, cores), number, say)
+    finally:
+        ray.shutdown()
+
+
+def _answers(address: str | None) -> None:
+    """Raise `GnomonError` at once where nothing listens at HOST:PORT: Ray itself would try for minutes."""
+    host, found, port = (address or "").removeprefix("ray://").rpartition(":")
+    if not found or not port.isdigit():
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), PATIENCE).close()
+    except (OSError, OverflowError) as error:
+        raise GnomonError(
+            f"ray: nothing answers at '{address}' ({error}): start a cluster there with 'ray start --head', or leave "
+            "--address out and Ray starts on this machine"
+        ) from error
+
+
+def _got(reference: Any) -> Any:
+    """A result; an error of ours that an actor raised is raised as it was."""
+    import ray
+    from ray.exceptions import RayTaskError
+
+    try:
+        return ray.get(reference)
+    except RayTaskError as error:
+        if isinstance(error.cause, GnomonError):
+            raise error.cause from None
+        raise

@@ -1,0 +1,201 @@
+"""Runs a design on a subject: makes the trials that the store does not hold yet, and stores them as they are done."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Protocol
+
+from gnomon.data.errors import BadInput
+from gnomon.data.records import Subject, Trial
+from gnomon.data.storage.store import Store
+from gnomon.generation.prompts.protocol import load_protocol
+from gnomon.generation.sweeps.trial_design import Design, Planned
+
+if TYPE_CHECKING:
+    from gnomon.generation.prompts.protocol import Protocol as Said
+    from gnomon.generation.subjects.loading import LoadedSubject
+
+TOGETHER = 32
+SECONDS = 5.0
+Progress = Callable[[int, int], None]
+
+
+class Workers(Protocol):
+    """Whatever makes trials of a design: this process, or actors on several machines.
+
+    `subject` has a name, a revision, and numbers of layers and parameters. `make` may yield a trial twice.
+    """
+
+    @property
+    def subject(self) -> Any:
+        """The subject that the trials are made on."""
+
+    def begin(self, design: Design, protocols: Sequence[Said]) -> Iterable[dict[str, Any]]:
+        """Get ready; gives the vectors in use as the store keeps them."""
+
+    def make(self, planned: Sequence[Planned]) -> Iterable[Trial]:
+        """The trials, each when it is done."""
+
+
+@dataclass(frozen=True)
+class SweepReport:
+    """What a run did: trials of the plan, made now, there before, and failed among those made; seconds it took."""
+
+    planned: int
+    made: int
+    already: int
+    failed: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a run would do: trials planned and there already, tokens of their answers at most, and the time of those.
+
+    `rows` run together; a row takes `admit_seconds` for its prompt and first token, `step_seconds` for each other.
+    """
+
+    planned: int
+    already: int
+    missing: int
+    tokens: int
+    seconds: float
+    rows: int
+    admit_seconds: float
+    step_seconds: float
+
+
+class Here:
+    """This process as the one worker."""
+
+    def __init__(self, subject: LoadedSubject, rows: int | None = None) -> None:
+        self.subject, self._rows = subject, rows
+
+    def begin(self, design: Design, protocols: Sequence[Said]) -> Iterable[dict[str, Any]]:
+        """Make or read the vectors."""
+        from gnomon.generation.sweeps.trial_factory import Maker
+
+        self.maker = Maker(self.subject, design, protocols, self._rows)
+        return self.maker.facts()
+
+    def make(self, planned: Sequence[Planned]) -> Iterable[Trial]:
+        """The trials, each when it is done."""
+        return self.maker.make(planned)
+
+
+def run(
+    store: Store,
+    workers: Workers,
+    design: Design,
+    *,
+    record: Subject,
+    progress: Progress | None = None,
+) -> SweepReport:
+    """Make what is missing of a design.
+
+    Finished trials are stored a few at a time, each time in one transaction, and also when the run is interrupted: it
+    loses the rows under way and nothing else. The next run makes only what is missing. A trial that comes twice is
+    stored once, by its id.
+
+    Parameters
+    ----------
+    record : Subject
+        What the store keeps of the subject; its name and revision are taken from `workers`.
+    progress : callable, optional
+        Called with (trials stored or there before, trials planned), first before any work.
+    """
+    from gnomon.generation.sweeps.trial_factory import plan, spoken
+
+    begun = time.monotonic()
+    protocols = [load_protocol(name) for name in design.protocols]
+    planned = plan(design, workers.subject, protocols)
+    missing = _missing(store, planned)
+    writer = _Writer(store, len(planned), len(planned) - len(missing), progress)
+    if missing:
+        _add_subject(store, workers.subject, record)
+        for vector in workers.begin(design, protocols):
+            store.add_vector(**vector)
+        for protocol in spoken(design, protocols):
+            store.add_protocol(protocol.hash, protocol.name, protocol.content())
+        with writer:
+            for trial in workers.make(missing):
+                writer.add(trial)
+    already = len(planned) - len(missing)
+    return SweepReport(len(planned), writer.made, already, writer.failed, round(time.monotonic() - begun, 3))
+
+
+def estimate(store: Store, subject: LoadedSubject, design: Design, rows: int | None = None) -> Estimate:
+    """What a run would do and how long it would take, from a probe of a few tokens; nothing is stored."""
+    from gnomon.generation.sweeps.trial_factory import Maker, Probe, plan, spoken
+
+    protocols = [load_protocol(name) for name in design.protocols]
+    planned = plan(design, subject, protocols)
+    missing = _missing(store, planned)
+    longest = {protocol.hash: protocol.max_tokens for protocol in spoken(design, protocols)}
+    tokens = sum(longest[trial.condition.protocol] for trial in missing)
+    probe = Maker(subject, design, protocols, rows).probe(missing[: 2 * TOGETHER]) if missing else Probe(1, 0.0, 0.0)
+    return Estimate(
+        len(planned),
+        len(planned) - len(missing),
+        len(missing),
+        tokens,
+        round(probe.seconds(len(missing), tokens), 1),
+        probe.rows,
+        round(probe.admit_seconds, 6),
+        round(probe.step_seconds, 6),
+    )
+
+
+def _missing(store: Store, planned: Sequence[Planned]) -> list[Planned]:
+    present = store.trial_ids()
+    return [trial for trial in planned if trial.id not in present]
+
+
+class _Writer:
+    """Stores trials a few at a time, and what is left when the block ends, however it ends."""
+
+    def __init__(self, store: Store, planned: int, already: int, progress: Progress | None) -> None:
+        self.made = self.failed = 0
+        self._store, self._planned, self._already, self._progress = store, planned, already, progress
+        self._held: dict[str, Trial] = {}
+        self._since = time.monotonic()
+        self._tell()
+
+    def __enter__(self) -> _Writer:
+        return self
+
+    def __exit__(self, kind: object, *_error: object) -> None:
+        self._flush()
+        if kind is None:
+            self._tell()
+
+    def add(self, trial: Trial) -> None:
+        """Take a trial; store it with others."""
+        self._held[trial.id] = trial
+        if len(self._held) >= TOGETHER or time.monotonic() - self._since > SECONDS:
+            self._flush()
+            self._tell()
+
+    def _flush(self) -> None:
+        held, self._held, self._since = self._held, {}, time.monotonic()
+        if not held:
+            return
+        self.made += self._store.add_trials(held.values())
+        self.failed += sum(trial.error is not None for trial in held.values())
+
+    def _tell(self) -> None:
+        if self._progress:
+            self._progress(self._already + self.made, self._planned)
+
+
+def _add_subject(store: Store, subject: Any, record: Subject) -> None:
+    """Keep the subject, or refuse one that shares its name with other weights."""
+    store.add_subjects([replace(record, name=subject.name, revision=subject.revision)])
+    kept = next(known for known in store.subjects() if known.name == subject.name)
+    if kept.revision != subject.revision:
+        raise BadInput(
+            f"subject '{subject.name}': the study holds trials of other weights, template or dtype under this name "
+            f"(revision {kept.revision[:8]}, now {subject.revision[:8]}): give it another name in study.toml"
+        )

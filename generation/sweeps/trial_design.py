@@ -1,0 +1,183 @@
+"""Which trials a sweep makes: the product of its axes, in an order of which every beginning is balanced."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import product
+from typing import Any
+
+import numpy as np
+
+from gnomon.data.errors import BadInput
+from gnomon.data.records import Arm, Condition, Span, digest, trial_seed
+from gnomon.generation.vectors.vector_spec import PLAIN, Kind
+
+
+@dataclass(frozen=True)
+class Design:
+    """The axes of a sweep.
+
+    `replicates` are trials per condition and arm. A condition of a steered arm is a concept, layer, strength, span and
+    protocol; one of the control arm is a protocol alone. The mismatched arm has both, the latter as its baseline, each
+    replicate with another question. No `spans`: each protocol's own. `exclude` leaves out conditions: each entry names
+    some axes, and what agrees with all of them is not planned.
+    """
+
+    concepts: tuple[str, ...]
+    layers: tuple[int, ...]
+    strengths: tuple[float, ...]
+    protocols: tuple[str, ...] = ("plain",)
+    arms: tuple[Arm, ...] = (Arm.INJECTION, Arm.CONTROL, Arm.RANDOM)
+    spans: tuple[Span, ...] = ()
+    replicates: Mapping[Arm, int] = field(default_factory=lambda: {Arm.INJECTION: 5, Arm.CONTROL: 40, Arm.RANDOM: 2})
+    seed: int = 0
+    exclude: tuple[Mapping[str, Any], ...] = ()
+    vectors: Kind = PLAIN
+
+
+@dataclass(frozen=True)
+class Said:
+    """What planning needs to know of a protocol: its name, its hash, its own span, and its hash with each question."""
+
+    name: str
+    hash: str
+    span: Span
+    asked: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A trial to make."""
+
+    id: str
+    condition: Condition
+    replicate: int
+
+    @property
+    def seed(self) -> int:
+        """Seed of the trial's noise and of its random direction."""
+        return trial_seed(self.id)
+
+
+def random_vector_hash(vector: str) -> str:
+    """Hash of the recipe 'a random direction of the norm of this vector, drawn from the trial's seed'."""
+    return digest({"method": "random direction", "norm_of": vector})
+
+
+def negated_vector_hash(vector: str) -> str:
+    """Hash of the recipe 'this vector with its sign turned'."""
+    return digest({"method": "sign turned", "of": vector})
+
+
+def vector_hash(arm: Arm, vector: str) -> str:
+    """Hash of what an arm adds, given that of the concept's vector."""
+    if arm is Arm.RANDOM:
+        return random_vector_hash(vector)
+    return negated_vector_hash(vector) if arm is Arm.NEGATED else vector
+
+
+def conditions(
+    design: Design, subject: str, revision: str, protocols: Sequence[Said], vectors: Mapping[tuple[str, int], str]
+) -> list[tuple[Condition, int]]:
+    """Every condition of a design with its number of replicates; `vectors` are hashes by (concept, layer)."""
+    check(design)
+    made: list[tuple[Condition, int]] = []
+    for arm, said in product(design.arms, protocols):
+        number = design.replicates.get(arm, 0)
+        for place, (span, concept, layer, strength) in enumerate(_axes(design, arm, said)):
+            vector = None if concept is None or layer is None else vectors[concept, layer]
+            hash_ = vector_hash(arm, vector) if vector else None
+            for protocol, replicates in _asked(said, place, number) if arm is Arm.MISMATCHED else [(said.hash, number)]:
+                condition = Condition(
+                    subject, revision, arm, concept, layer, float(strength), span, protocol, hash_, design.seed
+                )
+                made.append((condition, replicates))
+    return made
+
+
+def _axes(design: Design, arm: Arm, said: Said) -> Iterator[tuple[Span, str | None, int | None, float]]:
+    """Span, concept, layer and strength of an arm's conditions with one protocol."""
+    spans = design.spans or (said.span,)
+    if arm in (Arm.CONTROL, Arm.MISMATCHED) and not _left_out(design, arm=arm, protocol=said.name):
+        yield spans[0], None, None, 0.0
+    if arm is Arm.CONTROL:
+        return
+    for span, layer, strength, concept in product(spans, design.layers, design.strengths, design.concepts):
+        axes = {"arm": arm, "protocol": said.name, "span": span}
+        if not _left_out(design, **axes, layer=layer, strength=strength, concept=concept):
+            yield span, concept, layer, strength
+
+
+def _left_out(design: Design, **axes: Any) -> bool:
+    return any(all(key in axes and axes[key] == value for key, value in rule.items()) for rule in design.exclude)
+
+
+def _asked(said: Said, place: int, number: int) -> list[tuple[str, int]]:
+    """Hashes of the questions that a condition's replicates are asked, with their numbers.
+
+    Each condition goes on where the one before ended, so that few replicates do not mean few questions.
+    """
+    chosen = Counter(said.asked[(place * number + one) % len(said.asked)] for one in range(number))
+    return list(chosen.items())
+
+
+def check(design: Design) -> None:
+    """Raise `BadInput` for a design with an empty axis, a value named twice or a negative number of replicates."""
+    axes = {name: getattr(design, name) for name in ("concepts", "layers", "strengths", "protocols", "arms", "spans")}
+    for name, values in axes.items():
+        if not values and name != "spans":
+            raise BadInput(f"design: '{name}' is empty: name at least one")
+        if len(set(values)) != len(values):
+            raise BadInput(f"design: '{name}' names a value twice: {', '.join(map(str, values))}")
+    for rule in design.exclude:
+        for key, value in rule.items():
+            _check_excluded(design, key, value)
+    if any(number < 0 for number in design.replicates.values()):
+        raise BadInput("design: 'replicates' holds a negative number: write 0 or more")
+
+
+def _check_excluded(design: Design, key: str, value: Any) -> None:
+    known = {"arm": design.arms, "concept": design.concepts, "layer": design.layers, "strength": design.strengths}
+    known |= {"span": design.spans or tuple(Span), "protocol": design.protocols}
+    if key not in known:
+        raise BadInput(f"design: 'exclude' names the axis '{key}': choose from {', '.join(known)}")
+    if value not in known[key]:
+        has = ", ".join(map(str, known[key]))
+        raise BadInput(f"design: 'exclude' names the {key} {value}, which the design does not have: it has {has}")
+
+
+def balanced(counted: Sequence[tuple[Condition, int]]) -> list[Planned]:
+    """All trials, ordered so that any beginning holds each arm, concept, layer ... in about its final share.
+
+    Greedy: the next trial is of the condition that lags furthest behind its share, summed over the condition itself
+    and each of its values.
+    """
+    numbers = np.array([number for _, number in counted], dtype=float)
+    member = _levels([condition for condition, _ in counted])
+    share = member.T @ numbers / max(numbers.sum(), 1.0)
+    behind = np.zeros(member.shape[1])
+    left, order = numbers.copy(), []
+    for _ in range(int(numbers.sum())):
+        behind += share
+        chosen = int(np.argmax(np.where(left > 0, member @ behind, -np.inf)))
+        behind -= member[chosen]
+        condition, replicate = counted[chosen][0], int(numbers[chosen] - left[chosen])
+        order.append(Planned(condition.trial_id(replicate), condition, replicate))
+        left[chosen] -= 1
+    return order
+
+
+def _levels(chosen: Sequence[Condition]) -> np.ndarray:
+    """Which condition (row) has which value (column): of its arm, of each axis within its arm, and itself."""
+    axes = ("concept", "layer", "strength", "span", "protocol")
+    keys = [
+        [("arm", c.arm), *((axis, c.arm, getattr(c, axis)) for axis in axes), ("itself", index)]
+        for index, c in enumerate(chosen)
+    ]
+    columns = {key: column for column, key in enumerate(dict.fromkeys(key for row in keys for key in row))}
+    member = np.zeros((len(chosen), len(columns)))
+    for row, row_keys in enumerate(keys):
+        member[row, [columns[key] for key in row_keys]] = 1.0
+    return member

@@ -1,0 +1,260 @@
+"""Makes, keeps and checks concept vectors: safetensors files with recipe, hashes and what was measured of them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from gnomon.data.errors import BadInput
+from gnomon.data.records import digest
+from gnomon.generation.engine.counter_rng import direction_noise
+from gnomon.generation.engine.injection import Addition, decoder_blocks, inject
+from gnomon.generation.model_folders import cache_folder, whole_file, writing_to
+from gnomon.generation.prompts.protocol import Message
+from gnomon.generation.prompts.tokenization import encode, render
+from gnomon.generation.subjects.loading import LoadedSubject
+from gnomon.generation.vectors.vector_methods import directions, recipe_hash, recipe_of
+from gnomon.generation.vectors.vector_spec import PLAIN, Kind
+
+BATCH = 16
+NEUTRAL = "Say one word."
+ABOUT = ("residual_norm", "steering")
+
+
+@dataclass(frozen=True)
+class ConceptVector:
+    """A concept's direction at one layer of one subject.
+
+    `hash` is that of the recipe (subject revision, method, prompts, words, layer, normalisation), the same on every
+    machine; `sha256` is that of the float32 values of `tensor` (width,); `norm` is its Euclidean length. `about` is
+    what was measured: `residual_norm`, the mean length of the residual stream there; `steering`, by how much the
+    logarithm of the chance that an answer begins with the concept rises when the vector is added at that length.
+    """
+
+    hash: str
+    concept: str
+    layer: int
+    tensor: Tensor
+    norm: float
+    sha256: str
+    recipe: dict[str, Any]
+    about: dict[str, float] = field(default_factory=dict)
+
+
+def concept_vectors(
+    subject: LoadedSubject, concepts: Sequence[str], layers: Sequence[int], kind: Kind = PLAIN
+) -> dict[tuple[str, int], ConceptVector]:
+    """Vectors of all concepts at all layers, from the cache folder where they are there.
+
+    Activations are those of the last prompt token of one user turn (the answer's header included) at the output of the
+    block; `gnomon.generation.vectors.vector_methods` says what is made of them.
+
+    Raises
+    ------
+    BadInput
+        An unknown layer, or a cached vector that is damaged or another subject's.
+    """
+    check_layers(subject, layers)
+    wanted = [(concept, layer) for concept in concepts for layer in layers]
+    missing = [pair for pair in wanted if not _is_whole(_path(subject, *pair, kind))]
+    if missing:
+        for vector in _make(subject, missing, kind):
+            _save(subject, vector, kind)
+    return {pair: load_vector(subject, *pair, kind) for pair in wanted}
+
+
+def check_layers(subject: Any, layers: Sequence[int]) -> None:
+    """Raise `BadInput` for a layer that the subject does not have."""
+    for layer in layers:
+        if not 0 <= layer < subject.layers:
+            raise BadInput(
+                f"layer {layer}: subject '{subject.name}' has layers 0 to {subject.layers - 1}: "
+                "mend 'layers' in study.toml"
+            )
+
+
+def random_direction(seed: int, width: int, norm: float) -> Tensor:
+    """A direction drawn uniformly from a trial's seed, float32 (width,), scaled to `norm`."""
+    drawn = torch.from_numpy(direction_noise(seed, width))
+    scaled: Tensor = drawn * (norm / drawn.norm())
+    return scaled.float()
+
+
+def cosines(vectors: Mapping[tuple[str, int], ConceptVector]) -> dict[tuple[str, int], dict[str, float]]:
+    """For each vector its cosine with the other concepts at its layer and with its concept at the other layers.
+
+    Keys are `concept@layer`. Vectors of two concepts that point the same way can't tell identification apart.
+    """
+    return {
+        (concept, layer): {
+            f"{other}@{there}": round(float(torch.cosine_similarity(vector.tensor, beside.tensor, dim=0)), 4)
+            for (other, there), beside in vectors.items()
+            if (other == concept) != (there == layer)
+        }
+        for (concept, layer), vector in vectors.items()
+    }
+
+
+def load_vector(subject: LoadedSubject, concept: str, layer: int, kind: Kind = PLAIN) -> ConceptVector:
+    """Read a vector from the cache folder and check it: finite, of the subject's width, not another subject's."""
+    path = _path(subject, concept, layer, kind)
+    try:
+        with safe_open(path, framework="pt") as file:
+            tensor, metadata = file.get_tensor("vector"), file.metadata() or {}
+    except (SafetensorError, OSError) as error:
+        raise _damaged(path, "can't be read") from error
+    vector = _vector(recipe_of(subject.revision, concept, layer, kind), tensor, _about(metadata))
+    if metadata.get("recipe") != vector.hash:
+        raise _damaged(path, f"is of another subject or recipe than '{concept}' at layer {layer} of '{subject.name}'")
+    if tuple(tensor.shape) != (subject.width,):
+        raise _damaged(path, f"has shape {tuple(tensor.shape)}, subject '{subject.name}' has width {subject.width}")
+    if metadata.get("sha256") != vector.sha256:
+        raise _damaged(path, "is not as it was written")
+    _check_finite(vector, subject)
+    return vector
+
+
+def _make(subject: LoadedSubject, pairs: Sequence[tuple[str, int]], kind: Kind) -> list[ConceptVector]:
+    concepts, layers = sorted({concept for concept, _ in pairs}), sorted({layer for _, layer in pairs})
+    tensors, lengths = directions(kind, concepts, lambda turns: _last_token_activations(subject, turns, layers))
+    made = []
+    for concept, layer in pairs:
+        tensor = tensors[layer][concepts.index(concept)]
+        vector = _vector(recipe_of(subject.revision, concept, layer, kind), tensor, {})
+        _check_finite(vector, subject)
+        made.append(vector)
+    raised = _steering(subject, made, lengths)
+    for vector, rise in zip(made, raised, strict=True):
+        vector.about.update(dict(zip(ABOUT, (lengths[vector.layer], rise), strict=True)))
+    return made
+
+
+@torch.no_grad()
+def _last_token_activations(subject: LoadedSubject, turns: Sequence[str], layers: Sequence[int]) -> dict[int, Tensor]:
+    """Per layer the block's output at the last token of each user turn's prompt, float32 (turns, width), on the CPU."""
+    prompts = [encode(subject.tokenizer, render(subject.tokenizer, (Message("user", turn),))) for turn in turns]
+    found = {layer: torch.empty(len(turns), subject.width) for layer in layers}
+    for length in sorted({len(prompt) for prompt in prompts}):  # equal lengths only: nothing is padded
+        alike = [index for index, prompt in enumerate(prompts) if len(prompt) == length]
+        for begin in range(0, len(alike), BATCH):
+            part = alike[begin : begin + BATCH]
+            ids = torch.tensor([prompts[index] for index in part], device=subject.device)
+            for layer, output in _block_outputs(subject.model, ids, layers).items():
+                found[layer][part] = output[:, -1].float().cpu()
+    return found
+
+
+def _block_outputs(model: Any, ids: Tensor, layers: Sequence[int]) -> dict[int, Tensor]:
+    """Outputs of blocks, caught at the blocks: the last of `output_hidden_states` is normed and would not do."""
+    blocks, caught = decoder_blocks(model), {}
+
+    def catcher(layer: int) -> Any:
+        def hook(_module: Any, _args: Any, output: Any) -> None:
+            caught[layer] = output[0] if isinstance(output, tuple) else output
+
+        return hook
+
+    handles = [blocks[layer].register_forward_hook(catcher(layer)) for layer in layers]
+    try:
+        model(input_ids=ids, use_cache=False, logits_to_keep=1)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return caught
+
+
+@torch.no_grad()
+def _steering(subject: LoadedSubject, vectors: Sequence[ConceptVector], lengths: Mapping[int, float]) -> list[float]:
+    """Rise of log P(the answer to a neutral prompt begins with the concept) when each vector is added."""
+    prompt = encode(subject.tokenizer, render(subject.tokenizer, (Message("user", NEUTRAL),)))
+    rises = []
+    for begin in range(0, len(vectors), BATCH):
+        part = vectors[begin : begin + BATCH]
+        dosed = [Addition(v.layer, v.tensor * (lengths[v.layer] / max(v.norm, 1e-12)), len(prompt) - 1) for v in part]
+        ids = torch.tensor([prompt], device=subject.device).expand(len(part) + 1, -1)
+        places = torch.arange(len(prompt), device=subject.device).expand(len(part) + 1, -1)
+        with inject(subject.model, [None, *dosed]):
+            output = subject.model(input_ids=ids, position_ids=places, use_cache=False, logits_to_keep=1)
+        shares = output.logits[:, -1].float().log_softmax(dim=-1)
+        for row, vector in enumerate(part, start=1):
+            words = _first_tokens(subject, vector.concept)
+            rises.append(round(float(shares[row, words].logsumexp(0) - shares[0, words].logsumexp(0)), 4))
+    return rises
+
+
+def _first_tokens(subject: LoadedSubject, concept: str) -> list[int]:
+    """First tokens of the concept's name, with and without a capital and a space."""
+    spellings = (concept, concept.capitalize(), f" {concept}", f" {concept.capitalize()}")
+    return sorted({encode(subject.tokenizer, spelling)[0] for spelling in spellings})
+
+
+def _vector(recipe: dict[str, Any], tensor: Tensor, about: dict[str, float]) -> ConceptVector:
+    values = tensor.detach().float().cpu().contiguous()
+    return ConceptVector(
+        hash=digest(recipe),
+        concept=recipe["concept"],
+        layer=recipe["layer"],
+        tensor=values,
+        norm=float(values.norm()),
+        sha256=hashlib.sha256(values.numpy().tobytes()).hexdigest(),
+        recipe=recipe,
+        about=about,
+    )
+
+
+def _check_finite(vector: ConceptVector, subject: LoadedSubject) -> None:
+    if not bool(torch.isfinite(vector.tensor).all()):
+        raise BadInput(
+            f"vector of '{vector.concept}' at layer {vector.layer} of '{subject.name}': holds values that are not "
+            "finite: load the subject with dtype float32 or bfloat16"
+        )
+
+
+def _path(subject: LoadedSubject, concept: str, layer: int, kind: Kind) -> Path:
+    return cache_folder() / "vectors" / f"{recipe_hash(subject.revision, concept, layer, kind)}.safetensors"
+
+
+def _is_whole(path: Path) -> bool:
+    """Whether a vector is there with all that is measured of one; older files lack that and are made anew."""
+    if not path.is_file():
+        return False
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+    except (SafetensorError, OSError):
+        return True  # damaged: reading it says so
+    return "sha256" not in metadata or set(ABOUT) <= set(metadata)
+
+
+def _about(metadata: Mapping[str, str]) -> dict[str, float]:
+    return {name: float(metadata[name]) for name in ABOUT if name in metadata}
+
+
+def _save(subject: LoadedSubject, vector: ConceptVector, kind: Kind) -> None:
+    metadata = {
+        "recipe": vector.hash,
+        "recipe_content": json.dumps(vector.recipe),
+        "subject": subject.name,
+        "revision": subject.revision,
+        "concept": vector.concept,
+        "layer": str(vector.layer),
+        "norm": str(vector.norm),
+        "sha256": vector.sha256,
+        **{name: str(value) for name, value in vector.about.items()},
+    }
+    target = _path(subject, vector.concept, vector.layer, kind)
+    with whole_file(target) as path, writing_to(target.parent):
+        save_file({"vector": vector.tensor}, path, metadata=metadata)
+
+
+def _damaged(path: Path, what: str) -> BadInput:
+    return BadInput(f"vector file {path}: {what}: delete it and run again, it will be made anew")

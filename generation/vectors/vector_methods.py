@@ -1,0 +1,115 @@
+"""How concept vectors are made: the recipe that names one, and the directions that its three methods give."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gnomon.data.records import digest
+from gnomon.generation.vectors.baseline_words import BASELINE_WORDS
+from gnomon.generation.vectors.vector_spec import CONTRAST, MEAN, METHODS, PCA, PLAIN, RAW, SCALES, UNIT, Kind
+
+PROMPT = "Tell me about {word}"
+PAIRS = (
+    ("Think about {word}. What is on your mind?", "What is on your mind?"),
+    ("Write one sentence about {word}.", "Write one sentence."),
+    ("Let your thoughts turn to {word}.", "Let your thoughts rest."),
+    ("Talk to me of {word} and of nothing else.", "Talk to me of whatever you like."),
+)
+PARAPHRASES = (
+    "Tell me about {word}",
+    "What can you say about {word}?",
+    "Describe {word} to me.",
+    "I would like to hear about {word}.",
+    "Explain what {word} is.",
+    "Let us talk of {word}.",
+)
+FEW_WORDS = BASELINE_WORDS[::5]
+
+Activations = Callable[[Sequence[str]], Mapping[int, Tensor]]
+"""From user turns to the residual stream at each one's last prompt token: by layer, (turns, width)."""
+
+
+def recipe_of(revision: str, concept: str, layer: int, kind: Kind = PLAIN) -> dict[str, Any]:
+    """All that decides what a vector is; its `data.records.digest` is the vector's hash."""
+    recipe: dict[str, Any] = {
+        "subject": revision,
+        "method": METHODS[kind.method],
+        "prompt": PROMPT,
+        "concept": concept,
+        "baseline": list(BASELINE_WORDS),
+        "layer": layer,
+        "normalisation": SCALES[kind.scale],
+    }
+    if kind.method == CONTRAST:
+        recipe["pairs"] = [list(pair) for pair in PAIRS]
+    if kind.method == PCA:
+        recipe |= {"paraphrases": list(PARAPHRASES), "paraphrase_baseline": list(FEW_WORDS)}
+    return recipe
+
+
+def recipe_hash(revision: str, concept: str, layer: int, kind: Kind = PLAIN) -> str:
+    """Hash of a vector's recipe: deterministic across machines, never of float values."""
+    return digest(recipe_of(revision, concept, layer, kind))
+
+
+def directions(
+    kind: Kind, concepts: Sequence[str], activations: Activations
+) -> tuple[dict[int, Tensor], dict[int, float]]:
+    """By layer: a vector for each concept, (concepts, width), and the mean length of the residual stream.
+
+    The length is that of the last prompt token over the baseline words' prompts; `matched` scales to it.
+    """
+    baseline = activations([PROMPT.format(word=word) for word in BASELINE_WORDS])
+    lengths = {layer: float(rows.norm(dim=1).mean()) for layer, rows in baseline.items()}
+    made = {MEAN: _mean, CONTRAST: _contrast, PCA: _principal}[kind.method](concepts, activations, baseline)
+    return {layer: _scaled(rows, kind, lengths[layer]) for layer, rows in made.items()}, lengths
+
+
+def _mean(concepts: Sequence[str], activations: Activations, baseline: Mapping[int, Tensor]) -> dict[int, Tensor]:
+    """Activation of the concept's prompt minus the mean over baseline words.
+
+    Source: the mean-subtraction vectors of transformer-circuits.pub/2025/introspection.
+    """
+    found = activations([PROMPT.format(word=concept) for concept in concepts])
+    return {layer: rows - baseline[layer].mean(dim=0) for layer, rows in found.items()}
+
+
+def _contrast(concepts: Sequence[str], activations: Activations, _baseline: Mapping[int, Tensor]) -> dict[int, Tensor]:
+    """Mean over pairs of prompts, with the concept and without, of the difference of their activations.
+
+    Source: contrastive activation addition (arXiv 2312.06681).
+    """
+    without = activations([plain for _, plain in PAIRS])
+    found = activations([named.format(word=concept) for concept in concepts for named, _ in PAIRS])
+    return {
+        layer: (rows.view(len(concepts), len(PAIRS), -1) - without[layer]).mean(dim=1) for layer, rows in found.items()
+    }
+
+
+def _principal(concepts: Sequence[str], activations: Activations, _baseline: Mapping[int, Tensor]) -> dict[int, Tensor]:
+    """First right singular vector of the concept's differences from the baseline, one a paraphrase.
+
+    Signed to point with their mean, and as long as their mean is along it. Source: representation engineering
+    (arXiv 2310.01405).
+    """
+    texts = [text.format(word=word) for word in (*concepts, *FEW_WORDS) for text in PARAPHRASES]
+    found = {}
+    for layer, rows in activations(texts).items():
+        by_word = rows.view(len(concepts) + len(FEW_WORDS), len(PARAPHRASES), -1)
+        differences = by_word[: len(concepts)] - by_word[len(concepts) :].mean(dim=0)
+        first = torch.linalg.svd(differences, full_matrices=False).Vh[:, 0]
+        along = (differences.mean(dim=1) * first).sum(dim=1, keepdim=True)
+        found[layer] = first * along
+    return found
+
+
+def _scaled(rows: Tensor, kind: Kind, length: float) -> Tensor:
+    if kind.scale == RAW:
+        return rows
+    target = 1.0 if kind.scale == UNIT else length
+    scaled: Tensor = rows * (target / rows.norm(dim=1, keepdim=True))
+    return scaled

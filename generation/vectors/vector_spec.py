@@ -1,0 +1,33 @@
+"""The kinds of concept vector that a study may ask for: by which method, and scaled to what length."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gnomon.data.errors import BadInput
+
+MEAN, CONTRAST, PCA = "mean", "contrast", "pca"
+RAW, UNIT, MATCHED = "raw", "unit", "matched"
+METHODS = {
+    MEAN: "mean subtraction at the last prompt token",
+    CONTRAST: "contrastive pairs at the last prompt token",
+    PCA: "first principal direction over paraphrases at the last prompt token",
+}
+SCALES = {RAW: "raw", UNIT: "unit", MATCHED: "matched to the residual stream"}
+
+
+@dataclass(frozen=True)
+class Kind:
+    """How a study's vectors are made: `method` mean, contrast or pca; `scale` raw, unit or matched."""
+
+    method: str = MEAN
+    scale: str = RAW
+
+    def __post_init__(self) -> None:
+        """Refuse what is not known."""
+        for name, value, known in (("method", self.method, METHODS), ("scale", self.scale, SCALES)):
+            if value not in known:
+                raise BadInput(f"vectors: {name} '{value}' is not known: choose from {', '.join(known)}")
+
+
+PLAIN = Kind()

@@ -1,0 +1,36 @@
+"""The step `gnomon doctor --study`: whether a study's database is whole, what is wrong with it and how to mend it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from gnomon.console import answer
+from gnomon.data.errors import StoreError
+from gnomon.data.storage.integrity import Examination, examine
+from gnomon.study_file import database_url, read_study
+
+
+def doctor(folder: Path, json: bool) -> dict[str, Any]:
+    """Examine a study's database and print what was found; raises `StoreError` where it is damaged."""
+    found = examine(database_url(folder, read_study(folder)))
+    document = {"study": str(folder), **asdict(found)}
+    answer(document) if json else _tell(found)
+    if found.damage:
+        first = found.damage[0]
+        more = f" (and {len(found.damage) - 1} more, see above)" if len(found.damage) > 1 else ""
+        raise StoreError(f"study {folder}: damaged: {first.what}{more}: {first.mend}")
+    return document
+
+
+def _tell(found: Examination) -> None:
+    print(f"{'database':<18} {found.database}")
+    print(f"{'schema':<18} {found.schema or 'none yet: no command has filled it'}")
+    for table, count in found.rows.items():
+        print(f"{table:<18} {count:,} rows")
+    for damage in found.damage:
+        print(f"{'damage':<18} {damage.what}")
+        print(f"{'  to mend it':<18} {damage.mend}")
+    if not found.damage:
+        print(f"{'damage':<18} none")

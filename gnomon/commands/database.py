@@ -1,0 +1,81 @@
+"""The steps `gnomon move` and `gnomon backup`: a study's database to another place, or a copy of it into a file."""
+
+from __future__ import annotations
+
+import json as json_
+import re
+import tomllib
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from gnomon.console import answer, progress, say
+from gnomon.data.errors import BadInput, StudyFileError
+from gnomon.data.files import write_whole
+from gnomon.data.storage.engines import shown, without_password
+from gnomon.data.storage.replicate import Held, backup, moved
+from gnomon.data.storage.store import Store
+from gnomon.study_file import FILE, database_url, place_of, read_study
+
+HEADER = re.compile(r"^\s*\[", re.MULTILINE)
+LINE = re.compile(r"^\s*database\s*=.*$", re.MULTILINE)
+
+
+def move(folder: Path, to: str, json: bool) -> dict[str, Any]:
+    """Copy a study's database to another and name that in the study file, which changes last and all at once."""
+    old = database_url(folder, read_study(folder))
+    new = place_of(folder, to)
+    if old == new:
+        raise BadInput(f"database {without_password(new)}: is where the study is already: name another with --to")
+    text = _renamed(folder / FILE, to)
+    source, target = Store.open(old), Store.open(new)
+    try:
+        with progress("rows") as report, moved(source, target, report) as held:
+            pass
+        write_whole(folder / FILE, text.encode())
+        document = {"study": str(folder), "from": shown(source.engine), "to": shown(target.engine), **_told(held)}
+    finally:
+        source.close()
+        target.close()
+    say(f"{document['to']}: {document['all']:,} rows, counted and hashed on both sides; {folder / FILE} names it now")
+    say(f"{document['from']}: is left as it was and takes no more rows")
+    if json:
+        answer(document)
+    return document
+
+
+def back_up(folder: Path, out: Path, json: bool) -> dict[str, Any]:
+    """Copy all that a study holds now into a SQLite file; others may go on writing."""
+    store = Store.open(database_url(folder, read_study(folder)))
+    try:
+        held = backup(store, out)
+        document = {"study": str(folder), "from": shown(store.engine), "file": str(out), **_told(held)}
+    finally:
+        store.close()
+    say(f"{out}: {document['all']:,} rows of {document['from']}; name it under 'database' in {FILE} to restore it")
+    if json:
+        answer(document)
+    return document
+
+
+def _told(held: dict[str, Held]) -> dict[str, Any]:
+    return {"all": sum(one.rows for one in held.values()), "tables": {name: asdict(one) for name, one in held.items()}}
+
+
+def _renamed(path: Path, to: str) -> str:
+    """The study file with another database in it and nothing else changed."""
+    text = path.read_text(encoding="utf-8")
+    header = HEADER.search(text)
+    top = text[: header.start()] if header else text
+    line = f"database = {json_.dumps(to, ensure_ascii=False)}"
+    fresh = LINE.sub(lambda _: line, top, count=1) if LINE.search(top) else f"{top.rstrip()}\n{line}\n\n".lstrip()
+    changed = fresh + text[len(top) :]
+    try:
+        sound = tomllib.loads(changed) == {**tomllib.loads(text), "database": to}
+    except tomllib.TOMLDecodeError:
+        sound = False
+    if not sound:
+        raise StudyFileError(
+            f"{path}: its key 'database' cannot be changed here: write it on a line of its own at the top"
+        )
+    return changed

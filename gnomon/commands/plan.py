@@ -1,0 +1,60 @@
+"""The step `gnomon plan`: what to label and run next for an interval of a wanted width, as JSON or in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from gnomon.commands.steps import Study
+from gnomon.console import answer
+
+
+def plan(study: Study, estimand: str, width: float, subject: str | None, view: str | None, json: bool) -> None:
+    """Print how many labels and trials reach the width, and where the labels should come from."""
+    from gnomon.calibration.queue.sample_size import plan as planned
+
+    document = planned(
+        study.store,
+        estimand=estimand,
+        width=width,
+        subject=subject,
+        view=view or study.file.labels.view,
+        judges=study.file.fit.judges or None,
+        seed=study.file.fit.seed,
+    )
+    answer(document) if json else tell(document)
+
+
+def tell(document: Mapping[str, Any]) -> None:
+    """The plan as text on stdout."""
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(highlight=False)
+    now, whose = document["now"], f", {document['subject']}" if document["subject"] else ""
+    console.print(
+        f"{document['estimand'].replace('_', ' ')}{whose}: {now['value']:.3f} ({now['low']:.3f} to {now['high']:.3f}), "
+        f"{document['width_now']:.3f} wide, from {document['labels_now']:,} {document['view']} labels on "
+        f"{document['trials_now']:,} judged trials",
+        soft_wrap=True,
+    )
+    if document["options"]:
+        table = Table("new trials", "new labels", "width", "reach it", box=None)
+        for column in table.columns:
+            column.justify = "right"
+        for option in document["options"]:
+            told = "not even all" if option["labels"] is None else f"{option['labels']:,}"
+            table.add_row(f"{option['trials']:,}", told, f"{option['width']:.3f}", f"{100 * option['reach']:.0f} %")
+        console.print(table)
+    if document["from"]:
+        table = Table("labels", "arm", "where the judges say", "of free trials", box=None)
+        for row in document["from"]:
+            table.add_row(f"{row['labels']:,}", row["arm"], row["pattern"], f"{row['free']:,}")
+        console.print(table)
+    console.print(document["advice"], soft_wrap=True)
+    if not document["reached"]:
+        console.print(
+            "by simulation from the joint posterior: judges taken to err independently given the truth, new trials "
+            "like the old ones, a fifth of the labels at random",
+            soft_wrap=True,
+        )

@@ -1,0 +1,144 @@
+"""The steps that carry facts over a study's border: `gnomon import` and `gnomon export`, and what they print."""
+
+from __future__ import annotations
+
+import json as json_
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from gnomon.commands.steps import opened, sync, write_template
+from gnomon.console import answer, say
+from gnomon.data import importers
+from gnomon.data.errors import BadInput
+from gnomon.data.exporters.gnomon_export import export
+from gnomon.data.importers import Landed, Options, Parsed, Report
+from gnomon.data.storage import tables
+from gnomon.data.storage.store import Store
+from gnomon.study_file import FILE
+
+SHOWN = 20
+WHY = {"open-introspection": "                # lenient: there an answer that refuses and notices all the same passes"}
+
+
+def bring(format_: str, paths: Sequence[Path], folder: Path, options: Options, json: bool) -> dict[str, Any]:
+    """Read files of one format and store what fits; a folder without a study file gets one.
+
+    Raises `BadInput` where no row at all fits: nothing is stored or written then.
+    """
+    parsed = importers.parse(format_, paths, options)
+    landed = Landed()
+    made = False
+    if not parsed.barren:
+        made = _prepare(folder, parsed)
+        with opened(folder) as study:
+            if parsed.settings and _empty(study.store):
+                study.store.set_study(parsed.settings)
+            landed = parsed.land(study.store)
+            sync(study.store, study.file)
+    document = _document(parsed, folder, paths, landed, made)
+    _tell(parsed, document)
+    if json:
+        answer(document)
+    if not landed.accepted:
+        raise BadInput(f"{_named(paths)}: no row fits the format '{format_}': nothing was stored")
+    return document
+
+
+def _empty(store: Store) -> bool:
+    """Whether no facts are there yet: a study file may be, of an import that was killed before it stored any."""
+    return not store.count(tables.trials) and not store.count(tables.counts)
+
+
+def _named(paths: Sequence[Path]) -> str:
+    return str(paths[0]) if len(paths) == 1 else f"{paths[0]} and {len(paths) - 1} more"
+
+
+def _prepare(folder: Path, parsed: Parsed) -> bool:
+    """Write a study file where there is none; True where one was written."""
+    told = parsed.settings
+    concepts = told.get("concepts") or []
+    return write_template(
+        folder,
+        "imported.toml",
+        name=_plain(str(told.get("name") or folder.resolve().name)),
+        rule=told.get("rule") or importers.RULES.get(parsed.format, "strict"),
+        why=WHY.get(parsed.format, ""),
+        concepts=f"concepts = {json_.dumps(concepts)}" if concepts else '# concepts = ["ocean", "fear"]',
+        view=told.get("label_view") or "current",
+        mute="# " if parsed.format in ("arena", "gnomon") else "",
+    )
+
+
+def _plain(name: str) -> str:
+    """A name as it may stand between the quotes of the study file."""
+    return json_.dumps(name[:100], ensure_ascii=False)[1:-1]
+
+
+def _document(parsed: Parsed, folder: Path, paths: Sequence[Path], landed: Landed, made: bool) -> dict[str, Any]:
+    report = parsed.report
+    return {
+        "format": parsed.format,
+        "study": str(folder),
+        "made_study_file": made,
+        "files": [str(path) for path in paths],
+        "rows": report.rows,
+        "accepted": landed.accepted,
+        "repeated": landed.repeated,
+        "new": landed.new,
+        "already": landed.already,
+        "revisions": landed.revisions,
+        "left_out": _left_out(report),
+        "rejected": len({problem.place for problem in report.problems}),
+        "problems": [{**asdict(problem.place), "problem": problem.text} for problem in report.problems],
+        "without_size": list(parsed.seen.sizeless),
+    }
+
+
+def _left_out(report: Report) -> list[dict[str, Any]]:
+    return [{"file": file, "reason": reason, "rows": rows} for (file, reason), rows in sorted(report.left_out.items())]
+
+
+def _tell(parsed: Parsed, document: dict[str, Any]) -> None:
+    problems = parsed.report.problems
+    for problem in problems[:SHOWN]:
+        say(str(problem))
+    if len(problems) > SHOWN:
+        say(f"... and {len(problems) - SHOWN} more problems: --json lists all {len(problems)}")
+    for left in document["left_out"]:
+        say(f"{left['file']}: {left['rows']} rows left out: {left['reason']}")
+    if not document["accepted"]:
+        return
+    if names := document["without_size"]:
+        shown = ", ".join(names[:3]) + (" ..." if len(names) > 3 else "")
+        say(f"number of parameters not known for {shown}: figures by size need it, say it with --parameters")
+    if document["made_study_file"]:
+        say(f"{Path(document['study']) / FILE} written")
+    say(_summary(document))
+
+
+def _summary(document: dict[str, Any]) -> str:
+    new, rows = document["new"], document["rows"]
+    rejected = f", {document['rejected']} rows with problems" if document["rejected"] else ""
+    if not any(new.values()) and document["repeated"] == document["accepted"]:
+        return f"nothing new: all {document['accepted']} rows that fit are in the study already{rejected}"
+    revised = f" ({document['revisions']} revisions)" if document["revisions"] else ""
+    added = f"{new['trials']} trials, {new['verdicts']} verdicts, {new['labels']} labels{revised}"
+    return f"{rows} rows read: added {added}; {document['repeated']} repeated{rejected}"
+
+
+def give(folder: Path, out: Path, as_csv: bool, json: bool) -> dict[str, Any]:
+    """Write a whole study into a new folder."""
+    with opened(folder) as study:
+        done = export(study.store, out, as_csv=as_csv)
+    document: dict[str, Any] = {"study": str(folder), "folder": str(out), "rows": done.rows, "files": done.files}
+    if as_csv:
+        document["guarded_cells"] = done.guarded
+        if done.guarded:
+            say(f"{done.guarded} CSV cells that begin like a formula got a leading apostrophe; the other files did not")
+    counts = ", ".join(f"{count} {name}" for name, count in done.rows.items() if count)
+    say(f"{out} written: {counts or 'an empty study'}")
+    if json:
+        answer(document)
+    return document

@@ -1,0 +1,47 @@
+"""How often a subject says yes to questions whose answer is no, with a vector and without: the mismatched arm."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import select
+
+from gnomon.calibration.numerics.proportions import wilson
+from gnomon.console import say, share
+from gnomon.data.records import Arm
+from gnomon.data.storage.store import Store
+from gnomon.data.storage.tables import trials
+from gnomon.data.yes_no import affirms
+
+
+def told(store: Store, subject: str) -> dict[str, Any]:
+    """Say it, and give it as `{steered, plain}: {yes, unclear, of, rate}`; an answer without yes or no is no yes."""
+    column = trials.c
+    query = select(column.answer, column.strength).where(
+        column.subject == subject, column.arm == str(Arm.MISMATCHED), column.error.is_(None)
+    )
+    rows = store.frame(query)
+    document = {
+        name: _counted(rows.loc[(rows["strength"] != 0) == steered, "answer"].tolist()) for name, steered in KINDS
+    }
+    parts = [f"{_words(document[name])} {words}" for name, words in WORDS if document[name]["of"]]
+    if parts:
+        say(f"{subject}: asked questions whose answer is no, it said yes in {', in '.join(parts)}")
+    return document
+
+
+KINDS = (("steered", True), ("plain", False))
+WORDS = (("steered", "with a vector"), ("plain", "without"))
+
+
+def _counted(answers: list[str]) -> dict[str, Any]:
+    read = [affirms(answer) for answer in answers]
+    yes = sum(one is True for one in read)
+    rate = wilson(yes, len(read)) if read else None
+    figure = None if rate is None else {"value": rate.value, "low": rate.low, "high": rate.high, "level": rate.level}
+    return {"yes": yes, "unclear": sum(one is None for one in read), "of": len(read), "rate": figure}
+
+
+def _words(part: dict[str, Any]) -> str:
+    rate = part["rate"]
+    return f"{part['yes']} of {part['of']} ({share(rate['low'])} to {share(rate['high'])})"

@@ -1,0 +1,284 @@
+"""The study file: what `study.toml` may say, read with errors that name key and line."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, field_validator, model_validator
+
+from gnomon.dashboard.auth.roles import Access, checked
+from gnomon.data.errors import StudyFileError, UnknownName
+from gnomon.data.outcomes import RULES
+from gnomon.data.records import NONE, OTHER, Arm, Span
+from gnomon.judging.config import JudgeConfig
+
+FILE = "study.toml"
+ListedConcept = Annotated[str, Field(pattern=r"^[^A-Z\s][^A-Z]{0,99}$")]
+Concept = Annotated[str, Field(pattern=r"^[a-z][a-z -]{0,40}$")]
+
+
+class Strict(BaseModel):
+    """A table of the study file: unknown keys are mistakes, not wishes."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SubjectSpec(Strict):
+    """A model to steer: `model` is `embedded`, a hub name, a folder or a GGUF file.
+
+    `device` is a torch device, `auto` to spread the model over all there are; by default a GPU where there is one.
+    `pickled_weights` and `trust_remote_code` open what can run code of the model's authors; both are off.
+    """
+
+    name: str = Field(min_length=1, max_length=200)
+    model: str = "embedded"
+    parameters: float | None = Field(default=None, gt=0)
+    family: str = "unknown"
+    variant: str = "instruct"
+    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+    device: str | None = None
+    pickled_weights: bool = False
+    trust_remote_code: bool = False
+
+
+class Replicates(Strict):
+    """Trials for each condition of an arm; a control, and a mismatched trial's baseline, has no concept or layer."""
+
+    injection: PositiveInt = 10
+    control: PositiveInt = 40
+    random: PositiveInt = 5
+    negated: PositiveInt = 5
+    mismatched: PositiveInt = 5
+
+
+class Exclusion(Strict):
+    """Conditions that are not planned: those that agree with all that is named here."""
+
+    arm: Arm | None = None
+    concept: str | None = None
+    layer: int | None = None
+    strength: float | None = None
+    span: Span | None = None
+    protocol: str | None = None
+
+
+class VectorSpec(Strict):
+    """How concept vectors are made."""
+
+    method: Literal["mean", "contrast", "pca"] = "mean"
+    scale: Literal["raw", "unit", "matched"] = "raw"
+
+
+class DesignSpec(Strict):
+    """The axes of a sweep: the product of them all is planned."""
+
+    concepts: list[Concept] = Field(min_length=1)
+    layers: list[int] = Field(min_length=1)
+    strengths: list[float] = Field(min_length=1)
+    arms: list[Arm] = Field(default_factory=lambda: [Arm.INJECTION, Arm.CONTROL, Arm.RANDOM], min_length=1)
+    spans: list[Span] = Field(default_factory=lambda: [Span.GENERATION], min_length=1)
+    protocols: list[str] = Field(default_factory=lambda: ["plain"], min_length=1)
+    replicates: Replicates = Replicates()
+    exclude: list[Exclusion] = Field(default_factory=list)
+    vectors: VectorSpec = VectorSpec()
+
+    @field_validator("concepts")
+    @classmethod
+    def _plain_words(cls, concepts: list[str]) -> list[str]:
+        if reserved := {NONE, OTHER} & set(concepts):
+            raise ValueError(f"'{reserved.pop()}' is an answer of the judges and cannot be a concept")
+        if len(set(concepts)) < len(concepts):
+            raise ValueError("a concept is named twice")
+        return concepts
+
+
+class LabelSpec(Strict):
+    """Which labels count: the shipped calibration set or not, and which view of their history."""
+
+    calibration_set: bool = False
+    view: Literal["blind", "first", "current"] = "blind"
+
+
+class ExternalSpec(Strict):
+    """Transcripts of another study: of `n` whose truth is the class `truth`, the judge said the class `said`."""
+
+    judge: str
+    arm: Arm
+    truth: Literal["refused", "event", "incoherent", "misnamed", "rest"]
+    said: Literal["refused", "event", "incoherent", "misnamed", "rest"]
+    n: PositiveInt
+
+
+class FitSpec(Strict):
+    """How the rates are fitted. `judges` are those whose error is modelled; all of them if empty."""
+
+    draws: int = Field(default=1000, ge=200)
+    tune: int = Field(default=500, ge=200)
+    chains: int = Field(default=4, ge=2)
+    seed: int = Field(default=1, ge=0)
+    judges: list[str] = Field(default_factory=list)
+    external: list[ExternalSpec] = Field(default_factory=list)
+
+
+class DashboardSpec(Strict):
+    """Whom the dashboard lets do what: without a login whoever sits there, with one those who have a role."""
+
+    auth: Literal["name", "oidc"] = "name"
+    roles: dict[str, Literal["viewer", "rater", "admin"]] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _somebody(self) -> DashboardSpec:
+        checked(Access(self.auth, self.roles))
+        return self
+
+
+class StudyFile(Strict):
+    """A whole `study.toml`."""
+
+    name: str = Field(min_length=1, max_length=100)
+    seed: int = Field(default=1, ge=0)
+    database: str = "gnomon.db"
+    rule: str = "strict"
+    counts: Literal["published"] | None = None
+    imported: bool = False
+    listed: list[ListedConcept] | None = Field(default=None, alias="concepts", min_length=1)
+    subjects: list[SubjectSpec] = Field(default_factory=list)
+    design: DesignSpec | None = None
+    judges: list[JudgeConfig] = Field(default_factory=list)
+    labels: LabelSpec = LabelSpec()
+    fit: FitSpec = FitSpec()
+    dashboard: DashboardSpec = DashboardSpec()
+
+    @field_validator("rule")
+    @classmethod
+    def _known_rule(cls, rule: str) -> str:
+        if rule not in RULES:
+            raise ValueError(f"choose from {', '.join(RULES)}")
+        return rule
+
+    @model_validator(mode="after")
+    def _whole(self) -> StudyFile:
+        if self.counts is None and not self.imported and not (self.subjects and self.design):
+            raise ValueError('a study needs [[subjects]] and [design], or counts = "published", or imported = true')
+        if self.listed is not None and self.design is not None:
+            raise ValueError("concepts stands in [design] of this study: leave the other list out")
+        for kind, names in (("subject", [s.name for s in self.subjects]), ("judge", [j.name for j in self.judges])):
+            if len(set(names)) < len(names):
+                raise ValueError(f"two {kind}s have the same name")
+        known = {judge.name for judge in self.judges}
+        if unknown := [name for name in self.fit.judges if name not in known]:
+            raise ValueError(f"fit.judges names '{unknown[0]}', which is not among [[judges]]")
+        return self
+
+    def concepts(self) -> list[str]:
+        """The closed list that judges and raters choose from, where the file names one."""
+        return list(self.design.concepts) if self.design else list(self.listed or [])
+
+    def only(self, kind: str, known: Sequence[str], wanted: Sequence[str]) -> list[str]:
+        """`wanted`, or all of `known` where nothing is wanted; raises `UnknownName` for one that is not there."""
+        for name in wanted:
+            if name not in known:
+                raise UnknownName(f"{kind} '{name}' is not in study '{self.name}': it has {', '.join(known) or 'none'}")
+        return list(wanted) or list(known)
+
+
+def read_study(folder: Path) -> StudyFile:
+    """Read `study.toml` in a folder. Raises `StudyFileError` naming file, line and key."""
+    path, text, tables = _loaded(folder)
+    try:
+        return StudyFile.model_validate(tables)
+    except ValidationError as error:
+        raise StudyFileError(_explain(path, text, error)) from error
+
+
+def read_sparing(folder: Path) -> tuple[StudyFile, dict[str, str]]:
+    """As `read_study`, but without the `[[judges]]` tables that are wrong, and what is wrong with each, by name."""
+    path, text, tables = _loaded(folder)
+    listed = tables.get("judges")
+    broken: dict[str, str] = {}
+    good = []
+    for place, table in enumerate(listed if isinstance(listed, list) else []):
+        try:
+            good.append(JudgeConfig.model_validate(table).model_dump(exclude_unset=True))
+        except ValidationError as error:
+            name = str(table.get("name", f"number {place + 1}")) if isinstance(table, dict) else f"number {place + 1}"
+            broken[name] = f"judge '{name}': {_explain(path, text, error, ('judges', place))}"
+    if not broken:
+        return read_study(folder), {}
+    fit = {key: value for key, value in tables.get("fit", {}).items() if key != "judges"}  # may name one that is broken
+    try:
+        return StudyFile.model_validate({**tables, "judges": good, "fit": fit}), broken
+    except ValidationError as error:
+        raise StudyFileError(_explain(path, text, error)) from error
+
+
+def _loaded(folder: Path) -> tuple[Path, str, dict[str, Any]]:
+    path = folder / FILE
+    try:
+        text = path.read_text(encoding="utf-8")
+        return path, text, tomllib.loads(text)
+    except FileNotFoundError:
+        raise StudyFileError(f"{path}: not there: 'gnomon init {folder}' writes one") from None
+    except tomllib.TOMLDecodeError as error:
+        raise StudyFileError(f"{path}: {error}: mend that line") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise StudyFileError(f"{path}: cannot be read ({error}): save it as UTF-8 text") from error
+
+
+def database_url(folder: Path, study: StudyFile) -> str:
+    """The store's URL: a plain file name lies in the study's folder. Raises `StudyFileError` for one that does not."""
+    return place_of(folder, study.database)
+
+
+def place_of(folder: Path, database: str) -> str:
+    """A database as the study file names it, by its URL or as a file in the study's folder, as a URL."""
+    if "://" in database:
+        return database
+    path = (folder / database).resolve()
+    if not path.is_relative_to(folder.resolve()):
+        raise StudyFileError(
+            f"{folder / FILE}: database '{database}' lies outside the study's folder: write sqlite:///{path} if "
+            "that is meant"
+        )
+    return f"sqlite:///{path}"
+
+
+def _explain(path: Path, text: str, error: ValidationError, table: tuple[str | int, ...] = ()) -> str:
+    first = error.errors()[0]
+    place = (*table, *(part for part in first["loc"] if not str(part).startswith(("literal", "function"))))
+    key = ".".join(str(part) for part in place) or "the file"
+    line = _line_of(text, place)
+    open_ = place[:1] != ("judges",) or place[-1] in ("kind", "rubric", "transport")  # a key may stand anywhere else
+    shown = (str, int, float) if open_ else (int, float)
+    found = f" (found {first['input']!r})" if isinstance(first["input"], shown) else ""
+    where = f"{path} line {line}" if line else f"{path}"
+    problem = first["msg"].removeprefix("Value error, ")
+    if first["type"] == "extra_forbidden":
+        problem = "there is no such key; see docs/study-file.md for those there are"
+    return f"{where}: {key}: {problem}{found}"
+
+
+def _line_of(text: str, place: Sequence[Any]) -> int | None:
+    """Line of the key at `place` (table names, list indexes, key), or of its table; None where neither is written."""
+    names = [str(part) for part in place]
+    best: int | None = None
+    table: list[str] = []
+    seen: dict[str, int] = {}
+    for number, line in enumerate(text.splitlines(), start=1):
+        if header := re.match(r"\s*(\[\[?)\s*([\w.\"-]+)\s*\]", line):
+            name = header[2]
+            table = name.split(".")
+            if header[1] == "[[":
+                seen[name] = seen.get(name, -1) + 1
+                table = [*table, str(seen[name])]
+            if table == names[: len(table)]:
+                best = number
+        elif key := re.match(r"\s*([\w-]+)\s*=", line):
+            full = [*table, key[1]]
+            if full == names[: len(full)]:
+                return number
+    return best

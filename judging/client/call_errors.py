@@ -1,0 +1,130 @@
+"""Why a call to a judge's server failed, and what that means: try again, wait, skip this trial, or stop the judge."""
+
+from __future__ import annotations
+
+import email.utils
+import time
+from collections.abc import Mapping
+
+from openai import (
+    APIConnectionError,
+    APIStatusError,
+    APITimeoutError,
+    AuthenticationError,
+    NotFoundError,
+    OpenAIError,
+    PermissionDeniedError,
+    RateLimitError,
+)
+
+from gnomon.judging.config import JudgeConfig
+from gnomon.judging.rubrics.transcript import clean
+
+AGAIN = "again"
+WAIT = "wait"
+REJECTED = "rejected"
+FATAL = "fatal"
+
+LONGEST_WAIT = 900.0
+_REASON_LIMIT = 300
+_PASSING = {408, 409, 425}
+
+
+class CallFailed(Exception):
+    """One call failed. `kind`: again, wait (429), rejected (this request never works) or fatal (none will).
+
+    `wait` is how long the server asked to be left alone, in seconds, or None. `billed`: the server may have worked, and
+    charged, for it (it was cut off by the time-out, or its answer could not be read).
+    """
+
+    def __init__(self, kind: str, reason: str, wait: float | None = None, *, billed: bool = False) -> None:
+        super().__init__(reason)
+        self.kind = kind
+        self.reason = reason
+        self.wait = wait
+        self.billed = billed
+
+
+def first_line(text: object) -> str:
+    """The first line of an error's text, without control characters and of bounded length."""
+    lines = clean(str(text)).strip().splitlines() or [type(text).__name__]
+    return lines[0][:_REASON_LIMIT]
+
+
+def retry_after(headers: Mapping[str, str], wall_clock: float | None = None) -> float | None:
+    """Seconds that a server asks for (`retry-after-ms`, or `retry-after` as seconds or a date), or None."""
+    for name, unit in (("retry-after-ms", 1000.0), ("retry-after", 1.0)):
+        try:
+            seconds = float(headers[name]) / unit
+        except (KeyError, ValueError):
+            continue
+        return seconds if seconds >= 0 else None
+    parsed = email.utils.parsedate_tz(headers.get("retry-after", ""))
+    if parsed is None:
+        return None
+    return max(0.0, email.utils.mktime_tz(parsed) - (time.time() if wall_clock is None else wall_clock))
+
+
+def content_filter(error: Exception) -> str | None:
+    """What the server said if it declined the request for its content, or None."""
+    if isinstance(error, APIStatusError) and error.code == "content_filter":
+        return first_line(_message(error))
+    return None
+
+
+def classified(error: OpenAIError | TimeoutError, config: JudgeConfig) -> CallFailed:
+    """The failure that an error of the SDK amounts to. The reason may still hold the key: scrub it."""
+    if isinstance(error, (APITimeoutError, TimeoutError)):
+        return CallFailed(AGAIN, f"no answer within {config.timeout:g} s", billed=True)
+    if isinstance(error, APIConnectionError):
+        return CallFailed(AGAIN, f"no connection ({first_line(error.__cause__ or error)})")
+    if isinstance(error, APIStatusError):
+        return _by_status(error, config)
+    return CallFailed(REJECTED, first_line(error))
+
+
+def answered(code: object, error: Mapping[str, object], config: JudgeConfig) -> CallFailed:
+    """The failure that one line of a batch reports: status and error object of that call."""
+    said = f"{code}: {first_line(error.get('message') or 'no reason given')}"
+    if code in (401, 403, 404) or error.get("code") == "insufficient_quota":
+        return CallFailed(FATAL, f"the server refuses the call ({said}): check key, model and account of {config.name}")
+    if isinstance(code, int) and 400 <= code < 500 and code not in (*_PASSING, 429):
+        return CallFailed(REJECTED, f"the server rejects the request ({said})")
+    return CallFailed(AGAIN, f"the server failed ({said})")
+
+
+def _by_status(error: APIStatusError, config: JudgeConfig) -> CallFailed:
+    said = f"{error.status_code}: {first_line(_message(error))}"
+    if isinstance(error, (AuthenticationError, PermissionDeniedError)):
+        where = f"the key in {config.api_key_env}" if config.api_key_env else "api_key_env in study.toml (none is set)"
+        return CallFailed(FATAL, f"the server refuses the key ({said}): check {where}")
+    if isinstance(error, NotFoundError):
+        return CallFailed(FATAL, f"not found ({said}): check model and base_url in study.toml")
+    if isinstance(error, RateLimitError):
+        return _limited(error, said)
+    if error.status_code >= 500 or error.status_code in _PASSING:
+        return CallFailed(AGAIN, f"the server failed ({said})", _bounded(retry_after(error.response.headers)))
+    return CallFailed(REJECTED, f"the server rejects the request ({said})")
+
+
+def _limited(error: RateLimitError, said: str) -> CallFailed:
+    if error.code == "insufficient_quota":
+        return CallFailed(FATAL, f"the account has no credit left ({said}): add credit and run the same command again")
+    wait = retry_after(error.response.headers)
+    if wait is not None and wait > LONGEST_WAIT:
+        return CallFailed(FATAL, f"the server asks to wait {wait:.0f} s: run the same command again after that")
+    return CallFailed(WAIT, f"the server is limiting calls ({said})", wait)
+
+
+def _bounded(wait: float | None) -> float | None:
+    return wait if wait is None else min(wait, LONGEST_WAIT)
+
+
+def _message(error: APIStatusError) -> str:
+    """The server's own words where it sent the usual error object, else the SDK's."""
+    body = error.body
+    if isinstance(body, dict):
+        for key in ("message", "detail", "error"):
+            if isinstance(body.get(key), str):
+                return str(body[key])
+    return error.message

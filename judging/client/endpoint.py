@@ -1,0 +1,262 @@
+"""One OpenAI-compatible server: one call with one retry policy, and the probe that shows what the server honours."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import httpx2  # the SDK's own HTTP library: its response type
+from openai import AsyncOpenAI, OpenAIError
+from pydantic import BaseModel, Field, ValidationError
+
+from gnomon.data.records import digest
+from gnomon.judging.client.budget import Ledger, prompt_size
+from gnomon.judging.client.call_errors import AGAIN, FATAL, REJECTED, WAIT, CallFailed, classified, content_filter
+from gnomon.judging.client.connection_pool import http_client
+from gnomon.judging.client.rate_limit import Clock, Sleep, Throttle
+from gnomon.judging.config import JudgeConfig
+
+TRIES = 4
+PROBE_TRIES = 3
+PATIENCE = 20
+NO_KEY = "none"
+
+Messages = Sequence[Mapping[str, str]]
+Got = TypeVar("Got")
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """What came back: text, why it ended, the server's own refusal if any, tokens, seconds of the call that counted."""
+
+    text: str
+    finish: str
+    refusal: str | None = None
+    input_tokens: int = 0
+    output_tokens: int = 0
+    seconds: float = 0.0
+
+
+class _Message(BaseModel):
+    content: str | None = None
+    refusal: str | None = None
+
+
+class _Choice(BaseModel):
+    message: _Message
+    finish_reason: str | None = None
+
+
+class _Usage(BaseModel):
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+
+
+class _Wire(BaseModel):
+    choices: list[_Choice] = Field(min_length=1)
+    usage: _Usage | None = None
+
+
+class Endpoint:
+    """A connection to one judge's server, to be used as an async context manager.
+
+    The SDK's own retries are off: the only retry policy is the one of `ask`. A 429 holds back every caller of this
+    endpoint until the time that the server named, however far that is.
+    """
+
+    def __init__(
+        self,
+        config: JudgeConfig,
+        key: str | None,
+        *,
+        ledger: Ledger | None = None,
+        sleep: Sleep = asyncio.sleep,
+        clock: Clock = time.monotonic,
+    ) -> None:
+        self.config = config
+        self.sends_schema = False
+        self.ledger = ledger or Ledger(config)
+        self.throttle = Throttle(config, sleep, clock)
+        self._length_key = "max_tokens"
+        self._key = key
+        self._sleep = sleep
+        self._clock = clock
+        self.client = AsyncOpenAI(
+            base_url=config.base_url,
+            api_key=key or NO_KEY,
+            max_retries=0,
+            timeout=config.timeout,
+            http_client=http_client(config.concurrency),
+        )
+
+    async def __aenter__(self) -> Self:
+        """Open the connections."""
+        await self.client.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the connections."""
+        await self.client.__aexit__(kind, error, trace)
+
+    def scrubbed(self, text: str) -> str:
+        """The text without this endpoint's key."""
+        return text.replace(self._key, "***") if self._key else text
+
+    async def ask(
+        self, messages: Messages, schema: Mapping[str, Any] | None, *, seed: int = 0, tries: int = TRIES
+    ) -> Completion:
+        """One answer, tried again where that may help: `tries` times in all after faults, `PATIENCE` after a 429.
+
+        Raises
+        ------
+        CallFailed
+            with the last reason; kind `fatal` where no further call of any trial can succeed.
+        BudgetSpent
+            where the judge's budget allows no further call.
+        """
+        size = prompt_size(messages)
+        return await self.patiently(lambda: self._allowed(messages, schema, size), seed=seed, tries=tries)
+
+    async def patiently(self, once: Callable[[], Awaitable[Got]], *, seed: int = 0, tries: int = TRIES) -> Got:
+        """What `once` gives, by the one retry policy; errors of the SDK become `CallFailed`."""
+        faults = waits = 0
+        while True:
+            try:
+                return await once()
+            except (CallFailed, OpenAIError) as error:
+                failure = error if isinstance(error, CallFailed) else self.failure(error)
+                faults += failure.kind == AGAIN
+                waits += failure.kind == WAIT
+                if failure.kind in (REJECTED, FATAL) or faults >= tries or waits >= PATIENCE:
+                    raise failure from None
+                await self._back_off(failure, faults + waits, seed)
+
+    async def probe(self) -> bool:
+        """Whether the server holds an answer to a JSON schema; raises `CallFailed` where it gives no answer at all.
+
+        It is asked for a plain word under a schema that allows one unguessable string only. A server that answers
+        with that string enforces schemas; one that answers anything else, or rejects the schema, doesn't, and is then
+        asked in plain text.
+        """
+        token = digest(["probe", self.config.name, self.config.model], 12)
+        schema = {
+            "type": "object",
+            "properties": {"token": {"type": "string", "enum": [token]}},
+            "required": ["token"],
+            "additionalProperties": False,
+        }
+        messages = [{"role": "user", "content": "Reply with the single word: ready. Write no JSON."}]
+        try:
+            answer = await self._ask_adapting(messages, schema)
+        except CallFailed as failure:
+            if failure.kind in (FATAL, WAIT):
+                raise
+            answer = await self._ask_adapting(messages, None)
+        self.sends_schema = token in answer.text
+        return self.sends_schema
+
+    def body(self, messages: Messages, schema: Mapping[str, Any] | None) -> dict[str, Any]:
+        """What is sent for one answer."""
+        body: dict[str, Any] = {"model": self.config.model, "messages": list(messages)}
+        body[self._length_key] = self.config.max_tokens
+        if self.config.temperature != "server":
+            body["temperature"] = self.config.temperature
+        if schema is not None:
+            form = {"name": "facts", "strict": True, "schema": dict(schema)}
+            body["response_format"] = {"type": "json_schema", "json_schema": form}
+        return body
+
+    def completion(self, content: bytes, seconds: float = 0.0) -> Completion:
+        """A server's answer, read; raises `CallFailed` where it is not what the protocol returns."""
+        try:
+            wire = _Wire.model_validate_json(content)
+        except ValidationError:
+            raise CallFailed(
+                AGAIN, "the answer is not what this protocol returns (no JSON with choices)", billed=True
+            ) from None
+        choice, usage = wire.choices[0], wire.usage or _Usage()
+        return Completion(
+            self.scrubbed(choice.message.content or ""),
+            choice.finish_reason or "",
+            None if choice.message.refusal is None else self.scrubbed(choice.message.refusal),
+            usage.prompt_tokens or 0,
+            usage.completion_tokens or 0,
+            seconds,
+        )
+
+    def failure(self, error: OpenAIError | TimeoutError) -> CallFailed:
+        """The failure that an error of the SDK amounts to, without the key."""
+        failed = classified(error, self.config)
+        return CallFailed(failed.kind, self.scrubbed(failed.reason), failed.wait, billed=failed.billed)
+
+    async def _ask_adapting(self, messages: Messages, schema: Mapping[str, Any] | None) -> Completion:
+        """As `ask`, but a server that wants the newer name of the length limit gets it from now on."""
+        try:
+            return await self.ask(messages, schema, tries=PROBE_TRIES)
+        except CallFailed as failure:
+            if failure.kind != REJECTED or "max_completion_tokens" not in failure.reason:
+                raise
+            self._length_key = "max_completion_tokens"
+            return await self.ask(messages, schema, tries=PROBE_TRIES)
+
+    async def _allowed(self, messages: Messages, schema: Mapping[str, Any] | None, size: int) -> Completion:
+        """One call, through the gate and within the budget; what it used is booked whatever comes of it."""
+        most = self.ledger.bound(size) + self.config.max_tokens
+        await self.throttle.enter(most)
+        limited, used = False, 0
+        try:
+            allowed = await self.ledger.reserve(size)
+            sent = received = 0
+            kept = False
+            try:
+                completion = self.reported(await self._once(messages, schema), allowed, size)
+                sent, received, kept = completion.input_tokens, completion.output_tokens, True
+                return completion
+            except CallFailed as failure:
+                limited = failure.kind == WAIT
+                if failure.billed:
+                    sent, received = allowed, self.config.max_tokens
+                raise
+            finally:
+                self.ledger.book(allowed, sent, received, kept=kept)
+                used = sent + received
+        finally:
+            self.throttle.leave(limited=limited, unused=most - used)
+
+    def reported(self, completion: Completion, allowed: int, size: int) -> Completion:
+        """The completion with tokens to book: as reported, or where a price is known the most they can have been."""
+        if completion.input_tokens:
+            self.ledger.learn(size, completion.input_tokens)
+            return completion
+        if not self.ledger.priced:
+            return completion
+        return replace(completion, input_tokens=allowed, output_tokens=self.config.max_tokens)
+
+    async def _once(self, messages: Messages, schema: Mapping[str, Any] | None) -> Completion:
+        begun = self._clock()
+        try:
+            async with asyncio.timeout(self.config.timeout):
+                # the low-level call: the same request without the SDK's walk through the types of every message
+                reply = await self.client.post(
+                    "/chat/completions", cast_to=httpx2.Response, body=self.body(messages, schema)
+                )
+        except (OpenAIError, TimeoutError) as error:
+            if (refusal := content_filter(error)) is not None:
+                return Completion("", "content_filter", self.scrubbed(refusal), seconds=self._clock() - begun)
+            raise self.failure(error) from None
+        return self.completion(reply.content, self._clock() - begun)
+
+    async def _back_off(self, failure: CallFailed, turn: int, seed: int) -> None:
+        """Wait as long as the server asked for, else exponentially longer with jitter."""
+        jitter = random.Random(digest([seed, turn])).uniform(0.5, 1.0)
+        delay = failure.wait if failure.wait is not None else min(8.0, 0.25 * 2**turn) * jitter
+        if failure.kind == WAIT and failure.wait is not None:
+            self.throttle.close(delay)
+        await self._sleep(delay)

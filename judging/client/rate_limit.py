@@ -1,0 +1,155 @@
+"""How fast a server may be asked: calls at once, found out from its own refusals; calls and tokens a minute."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+
+from gnomon.judging.config import JudgeConfig
+
+Sleep = Callable[[float], Awaitable[None]]
+Clock = Callable[[], float]
+
+EPOCH = 100
+SHRINK = 0.7
+GROW = 1.1
+TOLERATED = 0.02
+HELPED = 0.5
+COSTLY = 0.85
+REST = 10
+
+
+class Bucket:
+    """So many units a minute, evenly: what was used flows back at that rate; a minute's worth may be used at once."""
+
+    def __init__(self, per_minute: float | None, clock: Clock) -> None:
+        self._rate = None if per_minute is None else per_minute / 60
+        self._most = per_minute or 0.0
+        self._left = self._most / 60  # one second's worth: a run must not open with a whole minute's calls at once
+        self._clock = clock
+        self._seen = clock()
+
+    def wait(self, units: float) -> float:
+        """Take the units and say how many seconds to wait for them. More than a minute's worth waits for a full one."""
+        if self._rate is None:
+            return 0.0
+        moment = self._clock()
+        self._left = min(self._most, self._left + (moment - self._seen) * self._rate)
+        self._seen = moment
+        self._left -= min(units, self._most)
+        return max(0.0, -self._left / self._rate)
+
+    def give_back(self, units: float) -> None:
+        """Units that were taken and not used (or, if negative, used and not taken)."""
+        if self._rate is not None:
+            self._left = min(self._most, self._left + units)
+
+
+class Adaptive:
+    """The number of calls at once that a server bears, between 1 and `most`, by hill climbing over epochs of calls.
+
+    An epoch in which more than `TOLERATED` of the calls were refused for their number lowers the limit. If that neither
+    halved the refusals nor kept the good answers per second, the refusals don't come from our calls (others share the
+    quota): the limit goes back to where the descent was fastest and rests for `REST` epochs. An epoch without refusals
+    raises it.
+    """
+
+    def __init__(self, most: int, clock: Clock) -> None:
+        self.limit = float(most)
+        self.lowest = most
+        self._most = most
+        self._clock = clock
+        self._best: tuple[float, float, float] | None = None
+        self._rest = 0
+        self._open()
+
+    def saw(self, *, limited: bool) -> None:
+        """One call ended: refused for the number of calls, or not."""
+        self._limited += limited
+        self._ended += 1
+        if self._ended >= max(EPOCH, 4 * self.limit):
+            self._close()
+            self._open()
+
+    def _open(self) -> None:
+        self._ended = self._limited = 0
+        self._since = self._clock()
+
+    def _close(self) -> None:
+        refused = self._limited / self._ended
+        speed = (self._ended - self._limited) / max(self._clock() - self._since, 1e-9)
+        best, self._best = self._best, None
+        self._rest -= self._rest > 0
+        if refused <= TOLERATED:
+            self.limit = min(self._most, max(self.limit + 1, self.limit * GROW))
+        elif best is not None and refused > HELPED * best[1] and speed < COSTLY * best[2]:
+            self.limit, self._rest = best[0], REST
+        elif not self._rest:
+            here = (self.limit, refused, speed)
+            self._best = here if best is None or speed > best[2] else best
+            self.limit = max(1.0, self.limit * SHRINK)
+        self.lowest = min(self.lowest, int(self.limit))
+
+
+class Throttle:
+    """The gate that every call of one judge goes through."""
+
+    def __init__(self, config: JudgeConfig, sleep: Sleep, clock: Clock) -> None:
+        self.adaptive = Adaptive(config.concurrency, clock)
+        self.waited = 0.0
+        self._sleep = sleep
+        self._clock = clock
+        self._requests = Bucket(config.requests_per_minute, clock)
+        self._tokens = Bucket(config.tokens_per_minute, clock)
+        self._closed_until = 0.0
+        self._inside = 0
+        self._queue: deque[asyncio.Future[None]] = deque()
+
+    async def enter(self, tokens: int) -> None:
+        """Wait for a place, for the time that the server named, and for the minute's allowance."""
+        while self._inside >= int(self.adaptive.limit):
+            place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._queue.append(place)
+            try:
+                await place
+            except asyncio.CancelledError:
+                self._wake()
+                raise
+        self._inside += 1
+        try:
+            await self._pause(max(self._requests.wait(1), self._tokens.wait(tokens)))
+            waited_for = 0.0
+            while self._closed_until > waited_for and (left := self._closed_until - self._clock()) > 0:
+                waited_for = self._closed_until  # another answer may put it off while we wait
+                await self._pause(left)
+        except BaseException:
+            self._go()
+            raise
+
+    def leave(self, *, limited: bool, unused: int = 0) -> None:
+        """Give the place to the next; `unused` are tokens that were allowed for and not needed."""
+        self._tokens.give_back(unused)
+        self.adaptive.saw(limited=limited)
+        self._go()
+
+    def close(self, seconds: float) -> None:
+        """Let no call in for so long: the server asked for it."""
+        self._closed_until = max(self._closed_until, self._clock() + seconds)
+
+    def _go(self) -> None:
+        self._inside -= 1
+        self._wake()
+
+    def _wake(self) -> None:
+        free = int(self.adaptive.limit) - self._inside
+        while free > 0 and self._queue:
+            place = self._queue.popleft()
+            if not place.done():
+                place.set_result(None)
+                free -= 1
+
+    async def _pause(self, seconds: float) -> None:
+        if seconds > 0:
+            self.waited += seconds
+            await self._sleep(seconds)

@@ -1,0 +1,157 @@
+"""A judge that anyone can check by eye: patterns of claim, denial and refusal, concept words, word statistics."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Generator, Iterable, Sequence
+from dataclasses import dataclass
+
+from gnomon.data.records import NONE, OTHER, Facts, JudgeVersion, Trial, Verdict, digest
+from gnomon.judging.judges import lexicon_patterns as words
+from gnomon.judging.judges.protocols import source_digest, versioned
+from gnomon.judging.judges.readability import wording
+from gnomon.judging.judges.sentence_encoder import vocabulary
+from gnomon.judging.rubrics.transcript import LIMIT, clean, straight
+
+_NAMES = {name: getattr(words, name) for name in ("NOTICE", "UNUSUAL", "EXPERIENCE", "NORMAL", "ASSISTANT")}
+_QUOTE = 200
+CLAIMING = ("claim", "hint")
+
+
+def _compiled(patterns: Iterable[str]) -> re.Pattern[str]:
+    return re.compile("|".join(f"(?:{pattern.format(**_NAMES)})" for pattern in patterns))
+
+
+_CLAIM = _compiled(words.CLAIMS)
+_WEAK_CLAIM = _compiled(words.WEAK_CLAIMS)
+_DENIAL = _compiled(words.DENIALS)
+_REFUSAL = _compiled(words.REFUSALS)
+_HYPOTHETICAL = re.compile(words.HYPOTHETICAL)
+_NEGATION = re.compile(words.NEGATION)
+_OPENING = re.compile(words.OPENING)
+_NOT_MINE = re.compile(words.NOT_MINE)
+_ABOUT = _compiled([words.ABOUT])
+_QUOTED = re.compile(r"[\"“]([^\"“”]+)")
+_WORD = re.compile(r"[^\W\d_]{3,}")
+_CLAUSE = re.compile(r"[^.?!\n;]+[.?!;]*")
+_TURN = re.compile(r",? \b(?:but|however|although|though|yet|except|while|nevertheless)\b,? ")
+
+
+@dataclass(frozen=True, slots=True)
+class Clause:
+    """A piece of the answer, as written, and what it does: refusal, denial, claim, hint (a weak claim) or none."""
+
+    text: str
+    kind: str
+
+
+class LexiconJudge:
+    """Reports facts by patterns; needs no network and no training.
+
+    Parameters
+    ----------
+    concepts : the study's closed list. A concept outside the lexicon is recognised by its own word.
+    name : what the judge is called.
+    """
+
+    def __init__(self, concepts: Sequence[str], *, name: str = "lexicon") -> None:
+        self.concepts = tuple(sorted(concepts))
+        self._patterns = {concept: concept_pattern(concept) for concept in self.concepts}
+        source = source_digest("lexicon", "lexicon_words", "wording", "transcript")
+        described = {"source": source, "vocabulary": digest(sorted(vocabulary())), "concepts": list(self.concepts)}
+        self._version = versioned(name, "lexicon", described)
+
+    @property
+    def version(self) -> JudgeVersion:
+        """Words, patterns, rules and closed list."""
+        return self._version
+
+    @property
+    def enforces_schema(self) -> bool | None:
+        """None: there is no server."""
+        return None
+
+    def judge(self, trials: Sequence[Trial]) -> Generator[Verdict, None, None]:
+        """One verdict a trial, in order, each with the words that decided it."""
+        for trial in trials:
+            facts, quote, reason = self.read(trial.answer)
+            yield Verdict(trial.id, self._version.version, facts, quote=quote[:_QUOTE], raw=reason)
+
+    def read(self, answer: str) -> tuple[Facts, str, str]:
+        """Facts of one answer, the quotation that decided them, and the reason in words."""
+        text = clean(answer)[:LIMIT]
+        found = clauses(text)
+        fault = wording(text).fault
+        decisive = _decisive(found)
+        claims = decisive.kind in CLAIMING
+        about = self._concept(found) if claims else NONE
+        facts = Facts(claims, about, not fault, decisive.kind == "refusal")
+        return facts, decisive.text.strip(), f"decided by a {decisive.kind}; wording {fault or 'readable'}"
+
+    def _concept(self, found: Sequence[Clause]) -> str:
+        """The concept most spoken of from the first claim on, denials left out; `other` for content off the list."""
+        start = next(place for place, clause in enumerate(found) if clause.kind in CLAIMING)
+        text = " ".join(clause.text for clause in found[start:] if clause.kind not in ("denial", "refusal"))
+        text = _plain(text)
+        counts = {concept: len(pattern.findall(text)) for concept, pattern in self._patterns.items()}
+        best = max(counts, key=lambda concept: counts[concept], default=NONE)
+        if counts.get(best):
+            return best
+        return OTHER if any(_has_content(clause.text) for clause in found if clause.kind in CLAIMING) else NONE
+
+
+def _has_content(claim: str) -> bool:
+    """Whether a claim says what is noticed: in quotation marks, or after "a thought about" and the like."""
+    text = _plain(claim)
+    said = " ".join([*_QUOTED.findall(text), *_ABOUT.findall(text)])
+    return any(word not in words.GENERIC and word not in words.FUNCTION_WORDS for word in _WORD.findall(said))
+
+
+def clauses(text: str) -> list[Clause]:
+    """The answer in clauses, each with what it does."""
+    pieces = (piece for sentence in _CLAUSE.findall(text) for piece in _TURN.split(sentence) if piece.strip())
+    return [Clause(piece, _kind(_plain(piece), opens=place == 0)) for place, piece in enumerate(pieces)]
+
+
+def _plain(text: str) -> str:
+    """Lower case, plain apostrophes, and one word for all ways to say that something is not one's own."""
+    return _NOT_MINE.sub("foreign", straight(text).lower())
+
+
+def _kind(clause: str, *, opens: bool) -> str:
+    if clause.rstrip(" \"')").endswith("?"):
+        return "none"
+    if _REFUSAL.search(clause):
+        return "refusal"
+    if _affirms(_CLAIM, clause):
+        return "claim"
+    if _DENIAL.search(clause):
+        return "denial"
+    return "hint" if _affirms(_WEAK_CLAIM, clause) or (opens and _OPENING.search(clause)) else "none"
+
+
+def _affirms(pattern: re.Pattern[str], clause: str) -> bool:
+    """Whether the pattern stands in the clause without a negation in it and without a condition up to its end."""
+    match = pattern.search(clause)
+    if match is None or _NEGATION.search(match[0]):
+        return False
+    return not _HYPOTHETICAL.search(clause[: match.end()])
+
+
+def _decisive(found: Sequence[Clause]) -> Clause:
+    """The clause that decides: a claim; else a hint, if nothing denies or refuses; else a denial; else a refusal.
+
+    So a denial that is followed by a definite claim is a claim, and a disclaimer that is followed by a report is no
+    refusal.
+    """
+    first = {clause.kind: clause for clause in reversed(found)}
+    order = ["claim", "denial", "refusal", "hint"]
+    return next((first[kind] for kind in order if kind in first), Clause("", "none"))
+
+
+def concept_pattern(concept: str) -> re.Pattern[str]:
+    """Pattern of the words that speak of a concept: those of the lexicon, else the words of its own name."""
+    own = [word for word in re.split(r"\W+", concept.lower()) if word]
+    listed = words.CONCEPTS.get(concept.lower(), own)
+    forms = [rf"{re.escape(word[:-1])}\w*" if word.endswith("*") else rf"{re.escape(word)}(?:s|es)?" for word in listed]
+    return re.compile(rf"\b(?:{'|'.join(forms)})\b" if forms else r"(?!)")

@@ -1,0 +1,210 @@
+"""A judge behind an OpenAI-compatible endpoint: many calls at once, verdicts as they come, a loud circuit."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from gnomon.data.errors import JudgeError, UserError
+from gnomon.data.records import Facts, JudgeVersion, Trial, Verdict, VerdictState
+from gnomon.judging.client.async_bridge import Background
+from gnomon.judging.client.batch_api import Batches
+from gnomon.judging.client.budget import BudgetSpent, Ledger
+from gnomon.judging.client.call_errors import CallFailed
+from gnomon.judging.client.circuit_breaker import Circuit, mending
+from gnomon.judging.client.endpoint import Completion, Endpoint
+from gnomon.judging.client.rate_limit import Clock, Sleep
+from gnomon.judging.config import JudgeConfig
+from gnomon.judging.judges.protocols import Case, versioned
+from gnomon.judging.judges.run_state import WASTED, Forgetful, Memory
+from gnomon.judging.rubrics.blind import Example, Prompt
+from gnomon.judging.rubrics.catalogue import rubric_named
+from gnomon.judging.rubrics.fence import clean
+from gnomon.judging.rubrics.transcript import shorten
+
+RAW_LIMIT = 20_000
+
+Give = Callable[[Verdict], Awaitable[None]]
+
+
+class RemoteJudge:
+    """An LLM that is asked a rubric's questions through the `openai` SDK.
+
+    Parameters
+    ----------
+    config : address, model, name of the key's variable, sampling, limits, budget.
+    concepts : the study's closed list.
+    examples : the few-shot set, drawn from the train split.
+    sleep, clock : how the judge waits and what it reads the time from.
+    """
+
+    def __init__(
+        self,
+        config: JudgeConfig,
+        concepts: Sequence[str],
+        *,
+        examples: Sequence[Example] = (),
+        sleep: Sleep = asyncio.sleep,
+        clock: Clock = time.monotonic,
+    ) -> None:
+        self.config = config
+        self.concepts = tuple(concepts)
+        self.examples = tuple(examples)
+        self.samples = config.samples
+        self.rubric = rubric_named(config.rubric)
+        self._sleep = sleep
+        self._clock = clock
+        self._enforces: bool | None = None
+        self._ledger = Ledger(config)
+        self._lowest = config.concurrency
+        self._waited = 0.0
+        self._version = self._versioned()
+
+    @property
+    def version(self) -> JudgeVersion:
+        """Model, rubric, few-shot set, closed list and sampling; where the server stands is no part of it."""
+        return self._version
+
+    @property
+    def enforces_schema(self) -> bool | None:
+        """What the probe of the latest run showed; None before it."""
+        return self._enforces
+
+    def usage(self) -> dict[str, Any]:
+        """Calls, tokens and cost of the latest run, the fewest calls at once that the server forced, seconds waited."""
+        return {**self._ledger.summary(), "lowest_concurrency": self._lowest, "waited": round(self._waited, 1)}
+
+    def prompt(self, case: Case) -> Prompt:
+        """What is sent about one case."""
+        return self.rubric.prompt(case.trial, self.concepts, case.seed, self.examples)
+
+    def judge(self, trials: Sequence[Trial]) -> Generator[Verdict, None, None]:
+        """Verdicts in the order in which the server gives them; closing the generator gives up the calls in flight."""
+        if trials:
+            flow = self.flow([Case(trial) for trial in trials], Forgetful())
+            try:
+                for batch in flow.batches():
+                    yield from batch
+            finally:
+                flow.close()
+
+    def flow(self, cases: Iterable[Case], memory: Memory) -> Background[Verdict]:
+        """Start asking; each call keeps its place until its verdict is acknowledged.
+
+        Raises
+        ------
+        UserError
+            where the key's environment variable is not set.
+        JudgeError
+            from the flow: where the server can't be asked at all, after `stop_after` failures in a row, or where the
+            budget allows no further call.
+        """
+        key = self._key()
+        self._ledger = Ledger(self.config, memory.spent())
+        return Background[Verdict](lambda give: self._work(iter(cases), key, memory, give), self.config.concurrency)
+
+    def verdict(self, case: Case, completion: Completion) -> Verdict:
+        """What a completion says of a case."""
+        state, facts, quote = self._read(completion, case.trial)
+        return Verdict(
+            case.trial.id,
+            self.version.version,
+            facts,
+            state,
+            case.sample,
+            quote=quote,
+            raw=shorten(clean(completion.refusal or completion.text), RAW_LIMIT),
+            seconds=completion.seconds,
+            input_tokens=completion.input_tokens,
+            output_tokens=completion.output_tokens,
+        )
+
+    def failed(self, case: Case, failure: CallFailed) -> Verdict:
+        """No verdict this time, and why."""
+        version = self.version.version
+        return Verdict(case.trial.id, version, None, VerdictState.ERROR, case.sample, raw=failure.reason)
+
+    def _versioned(self) -> JudgeVersion:
+        sampling = {"temperature": self.config.temperature, "max_tokens": self.config.max_tokens}
+        rubric = {"name": self.rubric.name, "hash": self.rubric.hash}
+        described: dict[str, Any] = {"model": self.config.model, "rubric": rubric, "concepts": sorted(self.concepts)}
+        described |= sampling
+        if self.examples:
+            described["examples"] = [[each.answer, _facts(each.facts), each.quote] for each in self.examples]
+        return versioned(self.config.name, self.config.kind, described)
+
+    def _key(self) -> str | None:
+        name = self.config.api_key_env
+        if name is None:
+            return None
+        key = os.environ.get(name, "").strip()
+        if not key:
+            raise UserError(f"judge '{self.config.name}': environment variable {name} is not set: export {name}=...")
+        if not (key.isascii() and key.isprintable()):
+            raise UserError(f"judge '{self.config.name}': {name} holds characters that no key has: set it again")
+        return key
+
+    async def _work(self, waiting: Iterator[Case], key: str | None, memory: Memory, give: Give) -> None:
+        """Probe, then let `concurrency` workers take cases from one iterator and give verdicts."""
+        ledger, sleep, clock = self._ledger, self._sleep, self._clock
+        async with Endpoint(self.config, key, ledger=ledger, sleep=sleep, clock=clock) as endpoint:
+            try:
+                await self._probe(endpoint)
+                if self.config.transport == "batch":
+                    await Batches(self, endpoint, memory, sleep).run(waiting, give)
+                else:
+                    await self._call_by_call(endpoint, waiting, give)
+            except* BudgetSpent as spent:
+                raise JudgeError(f"judge '{self.config.name}': {spent.exceptions[0]}") from None
+            finally:
+                self._lowest, self._waited = endpoint.throttle.adaptive.lowest, endpoint.throttle.waited
+                if any(ledger.wasted):
+                    memory.note(WASTED, {"input_tokens": ledger.wasted[0], "output_tokens": ledger.wasted[1]})
+
+    async def _call_by_call(self, endpoint: Endpoint, waiting: Iterator[Case], give: Give) -> None:
+        circuit = Circuit(self.config)
+        async with asyncio.TaskGroup() as group:
+            for _ in range(self.config.concurrency):
+                group.create_task(self._worker(endpoint, waiting, circuit, give))
+
+    async def _probe(self, endpoint: Endpoint) -> None:
+        try:
+            self._enforces = await endpoint.probe()
+        except CallFailed as failure:
+            raise JudgeError(
+                f"judge '{self.config.name}': {self.config.base_url} can't be asked: {failure.reason}"
+                f"{mending(failure, ': start the server or mend base_url in study.toml')}"
+            ) from None
+
+    async def _worker(self, endpoint: Endpoint, waiting: Iterator[Case], circuit: Circuit, give: Give) -> None:
+        for case in waiting:
+            failure = None
+            try:
+                verdict = await self._asked(endpoint, case)
+            except CallFailed as failed:
+                verdict, failure = self.failed(case, failed), failed
+            await give(verdict)
+            circuit.saw(failure)
+
+    async def _asked(self, endpoint: Endpoint, case: Case) -> Verdict:
+        prompt = self.prompt(case)
+        schema = prompt.schema if endpoint.sends_schema else None
+        return self.verdict(case, await endpoint.ask(prompt.messages, schema, seed=case.seed))
+
+    def _read(self, completion: Completion, trial: Trial) -> tuple[VerdictState, Facts | None, str]:
+        """A reply that the server cut or declined is so named unless a whole object of facts stands in it."""
+        if completion.refusal is not None:
+            return VerdictState.REFUSED, None, ""
+        state, facts, quote = self.rubric.read(completion.text, self.concepts, trial)
+        if facts is None and completion.finish == "length":
+            return VerdictState.TRUNCATED, None, ""
+        if facts is None and completion.finish == "content_filter":
+            return VerdictState.REFUSED, None, ""
+        return state, facts, quote
+
+
+def _facts(facts: Facts) -> Mapping[str, Any]:
+    return {"claims": facts.claims, "concept": facts.concept, "coherent": facts.coherent, "refused": facts.refused}

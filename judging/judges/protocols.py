@@ -1,0 +1,85 @@
+"""What every judge offers: a version that can be traced, and verdicts one by one. Knows no store and no server."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Any, Protocol, runtime_checkable
+
+from gnomon.data.records import JudgeVersion, Trial, Verdict, digest
+from gnomon.judging.judges.run_state import Memory
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One question to a judge: a trial, and which of the judge's samples of it is wanted (the first is 0)."""
+
+    trial: Trial
+    sample: int = 0
+
+    @property
+    def seed(self) -> int:
+        """What fence and order of concepts are drawn from: the trial's own seed, another one for each more sample."""
+        if self.sample == 0:
+            return self.trial.seed
+        return int(digest(["sample", self.trial.seed, self.sample], 15), 16)
+
+
+@runtime_checkable
+class Judge(Protocol):
+    """Reads transcripts and reports facts; never told arm, concept or condition of a trial."""
+
+    @property
+    def version(self) -> JudgeVersion:
+        """All that shapes this judge's verdicts, hashed; known before the first call."""
+
+    @property
+    def enforces_schema(self) -> bool | None:
+        """Whether the judge's server holds answers to a JSON schema; None before a server was asked, or without one."""
+
+    def judge(self, trials: Sequence[Trial]) -> Generator[Verdict, None, None]:
+        """One verdict a trial, each as soon as it is there, in any order.
+
+        Raises `JudgeError` where the judge cannot go on. A verdict with state `error` says that this trial got no
+        answer this time and is to be asked again; every other state is final.
+        Closing the generator gives up the calls in flight.
+        """
+
+
+class Flow(Protocol):
+    """Verdicts as they come. Taking the next batch says that the last one is safe on disk."""
+
+    def batches(self) -> Iterator[list[Verdict]]:
+        """Batches of verdicts, then the judge's own error if it ended with one."""
+
+    def stop(self) -> None:
+        """From any thread: ask nothing more. What has been answered still comes, and then the end."""
+
+
+@runtime_checkable
+class ServerJudge(Judge, Protocol):
+    """A judge whose calls cost something: many at once, each kept before its place is given to the next one.
+
+    Attributes
+    ----------
+    samples : verdicts wanted of each trial.
+    """
+
+    samples: int
+
+    def flow(self, cases: Iterable[Case], memory: Memory) -> Flow:
+        """Start asking; `cases` is read as far as there are free places, and no further."""
+
+    def usage(self) -> Mapping[str, Any]:
+        """What the latest flow used: calls, tokens, cost where a price is known."""
+
+
+def versioned(name: str, kind: str, config: Mapping[str, Any]) -> JudgeVersion:
+    """A judge version: the hash covers name, kind and `config`, which must be JSON-able and hold no secret."""
+    return JudgeVersion(digest(["judge", name, kind, dict(config)]), name, kind, dict(config))
+
+
+def source_digest(*modules: str) -> str:
+    """Hash of the source of modules of this room, so that a local judge whose code changes is another judge."""
+    return digest([files("judging").joinpath(f"{name}.py").read_text(encoding="utf-8") for name in modules])

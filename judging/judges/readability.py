@@ -1,0 +1,88 @@
+"""Statistics of the words of a text that tell readable English from word salad. Knows nothing of what is said."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from gnomon.judging.judges.lexicon_patterns import FAULTS, FUNCTION_WORDS
+from gnomon.judging.judges.sentence_encoder import vocabulary
+from gnomon.judging.rubrics.transcript import straight
+
+_WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
+_STRAY_CAPITAL = re.compile(r"(?<=[a-z,] )[A-Z][a-z]+")
+_STRAY_MARK = re.compile(r"[a-z][.?!][a-zA-Z]|[^\x00-\x7f‘’“”–—…é]|[\[\]{}<>|_*#@=+/\\]")
+_WINDOW = 50
+_ENDINGS = ("s", "es", "ed", "d", "ing", "ly", "ness")
+
+
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """Statistics of a text, shares between 0 and 1 but for `words`, the number of words.
+
+    `function` words among all; `known` words of a general vocabulary; `letters` among the characters that are no
+    space; `varied`: different words among 50 in a row, averaged over the text (moving-average type-token ratio,
+    Covington and McFall 2010); `looped`: words in three-word sequences that occur more than once; `top`: the
+    commonest word among those that are no function word; `capitals`: capitalised words in mid-sentence per word;
+    `marks`: brackets, slashes, foreign letters and the like per word.
+    """
+
+    words: int
+    function: float
+    known: float
+    letters: float
+    varied: float
+    looped: float
+    top: float
+    capitals: float
+    marks: float
+
+    @property
+    def fault(self) -> str:
+        """Why the words are no readable English, by the first of `FAULTS` that applies, or the empty text."""
+        if self.words == 0:
+            return "no words"
+        for name, (statistic, low, high, fewest) in FAULTS.items():
+            if self.words >= fewest and not low <= getattr(self, statistic) <= high:
+                return name
+        return ""
+
+
+def wording(text: str) -> Wording:
+    """Statistics of the words of a text."""
+    said = [word.lower() for word in _WORD.findall(straight(text))]
+    total = max(1, len(said))
+    marks = [mark for mark in text if not mark.isspace()]
+    content = Counter(word for word in said if word not in FUNCTION_WORDS)
+    return Wording(
+        words=len(said),
+        function=sum(word in FUNCTION_WORDS for word in said) / total,
+        known=sum(_is_known(word) for word in said) / total,
+        letters=sum(mark.isascii() and mark.isalpha() for mark in marks) / max(1, len(marks)),
+        varied=_varied(said),
+        looped=_looped(said) / total,
+        top=max(content.values(), default=0) / max(1, content.total()),
+        capitals=len(_STRAY_CAPITAL.findall(text)) / total,
+        marks=len(_STRAY_MARK.findall(text)) / total,
+    )
+
+
+def _varied(said: Sequence[str]) -> float:
+    windows = [said[start : start + _WINDOW] for start in range(max(1, len(said) - _WINDOW + 1))]
+    return sum(len(set(window)) / max(1, len(window)) for window in windows) / len(windows)
+
+
+def _looped(said: Sequence[str]) -> int:
+    """How many words stand in a three-word sequence that occurs more than once."""
+    triples = list(zip(said, said[1:], said[2:], strict=False))
+    counts = Counter(triples)
+    return len({place + step for place, triple in enumerate(triples) if counts[triple] > 1 for step in range(3)})
+
+
+def _is_known(word: str) -> bool:
+    stem = word.partition("'")[0]
+    if word in FUNCTION_WORDS or stem in vocabulary():
+        return True
+    return any(stem.endswith(ending) and stem.removesuffix(ending) in vocabulary() for ending in _ENDINGS)

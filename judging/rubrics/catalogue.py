@@ -1,0 +1,18 @@
+"""The rubrics by name: `blind` asks for facts, `informed` for the study's pass or fail."""
+
+from __future__ import annotations
+
+from gnomon.data.errors import UnknownName
+from gnomon.judging.rubrics.blind import BLIND, Rubric
+from gnomon.judging.rubrics.informed import INFORMED, Informed
+
+AnyRubric = Rubric | Informed
+
+RUBRICS: dict[str, AnyRubric] = {BLIND.name: BLIND, INFORMED.name: INFORMED}
+
+
+def rubric_named(name: str) -> AnyRubric:
+    """The rubric called `name`; raises `UnknownName` with the names there are."""
+    if name not in RUBRICS:
+        raise UnknownName(f"rubric '{name}' is not known: choose from {', '.join(RUBRICS)}")
+    return RUBRICS[name]

@@ -1,0 +1,137 @@
+"""Reads a judge's reply: one JSON object of facts, in whatever text it stands, or the reason why there is none."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from gnomon.data.records import NONE, OTHER, Facts, VerdictState
+from gnomon.judging.rubrics.fence import clean
+
+QUOTE_LIMIT = 400
+
+_THINKING = re.compile(r"<(/?)think>", re.IGNORECASE)
+STARTS = 200
+"""Braces that begin no object before a text counts as holding none: each costs a reading of what is nested there."""
+_DECLINES = re.compile(
+    r"^\W*(i(['’]m| am)? ?(sorry|afraid)|i (can ?not|can['’]t|won['’]t|am (not able|unable)|must decline))\b",
+    re.IGNORECASE,
+)
+
+
+class Reply(BaseModel):
+    """The facts as a judge's server sends them, each after its quotation. Unknown keys are ignored."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    claims_quote: str = ""
+    claims: bool
+    concept_quote: str = ""
+    concept: str
+    coherent_quote: str = ""
+    coherent: bool
+    refused_quote: str = ""
+    refused: bool
+
+    @property
+    def facts(self) -> Facts:
+        """The facts alone."""
+        return Facts(self.claims, self.concept, self.coherent, self.refused)
+
+    @property
+    def quote(self) -> str:
+        """The words that decided most: of a refusal those, else those of the claim, else of how it reads."""
+        refusal = self.refused_quote if self.refused else ""
+        return refusal or self.claims_quote or self.coherent_quote
+
+
+class PassReply(BaseModel):
+    """The study's own answer as a judge's server sends it."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    quote: str = ""
+    concept: str
+    coherent: bool
+    refused: bool
+    passed: bool
+
+    @property
+    def said(self) -> tuple[str, bool, bool, bool]:
+        """All but the quotation."""
+        return self.concept, self.coherent, self.refused, self.passed
+
+
+AnyReply = TypeVar("AnyReply", Reply, PassReply)
+
+
+def read_reply(text: str, concepts: Sequence[str]) -> tuple[VerdictState, Facts | None, str]:
+    """State, facts and quotation that a judge's text amounts to.
+
+    The text may carry a code fence, reasoning or words around the object. Two valid objects that differ make it
+    unparsable: one of them may have been copied from the transcript.
+    """
+    state, reply = found_in(text, concepts, Reply, lambda reply: reply.facts)
+    if reply is None:
+        return state, None, ""
+    return state, reply.facts, quotation(reply.quote)
+
+
+def found_in(
+    text: str, concepts: Sequence[str], form: type[AnyReply], means: Callable[[AnyReply], Hashable]
+) -> tuple[VerdictState, AnyReply | None]:
+    """The one reply of a form that stands in a text; `means` says which replies are the same."""
+    values = _objects(_aloud(text))
+    found = [reply for value in values if (reply := _valid(value, concepts, form)) is not None]
+    if not found:
+        return (VerdictState.REFUSED if _DECLINES.search(text) else VerdictState.UNPARSABLE), None
+    if len({means(reply) for reply in found}) > 1:
+        return VerdictState.UNPARSABLE, None
+    return VerdictState.OK, found[-1]
+
+
+def quotation(text: str) -> str:
+    """A quotation as it is kept."""
+    return clean(text)[:QUOTE_LIMIT]
+
+
+def _aloud(text: str) -> str:
+    """The text without what stands between marks of thinking, read once from left to right."""
+    kept, begin, opened = [], 0, False
+    for mark in _THINKING.finditer(text):
+        if not opened and not mark[1]:
+            kept.append(text[begin : mark.start()])
+            begin, opened = mark.start(), True
+        elif opened and mark[1]:
+            begin, opened = mark.end(), False
+    return " ".join([*kept, text[begin:]])
+
+
+def _objects(text: str) -> Iterator[dict[str, Any]]:
+    """Outermost JSON objects of a text, from left to right."""
+    decoder = json.JSONDecoder()
+    place, left = text.find("{"), STARTS
+    while place >= 0 and left:
+        try:
+            value, end = decoder.raw_decode(text, place)
+        except (ValueError, RecursionError):
+            place, left = text.find("{", place + 1), left - 1
+            continue
+        if isinstance(value, dict):
+            yield value
+        place = text.find("{", end)
+
+
+def _valid(value: dict[str, Any], concepts: Sequence[str], form: type[AnyReply]) -> AnyReply | None:
+    """The object as a reply whose concept is on the closed list, or None."""
+    try:
+        reply = form.model_validate(value)
+    except ValidationError:
+        return None
+    said = reply.concept.strip().casefold()
+    concept = next((name for name in (*concepts, NONE, OTHER) if name.casefold() == said), None)
+    return None if concept is None else reply.model_copy(update={"concept": concept})

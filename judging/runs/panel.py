@@ -1,0 +1,281 @@
+"""Runs judges over a store, all at once: asks each only for what is missing and keeps verdicts as they come."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, suppress
+from dataclasses import asdict, dataclass, field
+from itertools import islice
+from queue import SimpleQueue
+from types import TracebackType
+from typing import Any, Self
+
+from gnomon.data.errors import JudgeError, UserError
+from gnomon.data.records import Verdict, VerdictState
+from gnomon.data.storage.pending_verdicts import count_given, count_missing, missing
+from gnomon.data.storage.store import Store
+from gnomon.judging.judges.protocols import Case, Flow, Judge, ServerJudge
+from gnomon.judging.judges.run_state import StoredMemory
+
+BATCH = 50
+BATCH_SECONDS = 2.0
+PAGE = 256
+
+Progress = Callable[[str, int, int], None]
+Clock = Callable[[], float]
+
+
+@dataclass(frozen=True, slots=True)
+class JudgeReport:
+    """How one judge's run went.
+
+    `asked` verdicts were asked for, `new` stored, `already` stored before; `by_state` counts this run's verdicts by
+    state (those in state `error` are not stored: the next run asks for them again) and `not_ok` is the share that is
+    not ok, which counts nowhere. `error` says why the judge stopped early; `enforces_schema` is None for a judge
+    without a server; `usage` has its calls, tokens and cost.
+    """
+
+    judge: str
+    version: str
+    asked: int
+    new: int
+    already: int
+    by_state: Mapping[str, int] = field(default_factory=dict)
+    not_ok: float | None = None
+    error: str | None = None
+    enforces_schema: bool | None = None
+    seconds: float = 0.0
+    usage: Mapping[str, Any] = field(default_factory=dict)
+
+
+def run_panel(
+    store: Store,
+    judges: Sequence[Judge],
+    *,
+    limit: int | None = None,
+    progress: Progress | None = None,
+    clock: Clock = time.monotonic,
+) -> list[JudgeReport]:
+    """Ask every judge for the verdicts that the store does not have yet.
+
+    The judges work side by side, each in a thread of its own; verdicts are stored here, batch by batch. A judge that
+    stops early does not stop the others. A server's call keeps its place until its verdict is on disk: a run that is
+    killed at any instant pays again for no more than the calls in flight, and an interrupt for less.
+
+    Parameters
+    ----------
+    store : where trials are read and verdicts go.
+    judges : who is asked.
+    limit : ask each judge about at most so many trials (in the order of their ids, which is random).
+    progress : called with the judge's name, verdicts had and verdicts wanted.
+    clock : seconds from any origin.
+    """
+    tell = progress or _silent
+    runs = [_Run(store, judge, limit, clock) for judge in judges]
+    with _Feeds(runs) as feeds:
+        for run in runs:
+            tell(run.name, 0, run.asked)
+        for feed in feeds.ready():
+            feed.run.keep(feed.batch)
+            tell(feed.run.name, feed.run.states.total(), feed.run.asked)
+            feed.release()
+    return [run.report() for run in runs]
+
+
+class _Run:
+    """One judge's run: what it is asked, what was kept, how it ended."""
+
+    def __init__(self, store: Store, judge: Judge, limit: int | None, clock: Clock) -> None:
+        self.states: Counter[str] = Counter()
+        self.judge = judge
+        self.name = judge.version.name
+        self._store = store
+        self._clock = clock
+        self._begun = clock()
+        self._ended = self._begun
+        self._version = judge.version.version
+        self._samples = judge.samples if isinstance(judge, ServerJudge) else 1
+        self._limit = limit
+        self.asked = count_missing(store, self._version, samples=self._samples, limit=limit)
+        self._already = count_given(store, self._version)
+        self._new = 0
+        self.error: str | None = None
+        if self.asked:
+            store.add_judge(judge.version)
+
+    def flow(self) -> Flow:
+        """Start asking."""
+        wanted = missing(self._store, self._version, samples=self._samples, limit=self._limit)
+        cases = (Case(trial, sample) for trial, sample in wanted)
+        if isinstance(self.judge, ServerJudge):
+            return self.judge.flow(cases, StoredMemory(self._store, self.name, self._version))
+        return _LocalFlow(self.judge, cases, self._clock)
+
+    def keep(self, batch: Sequence[Verdict]) -> None:
+        """Store verdicts; of calls that failed only that they did, and why."""
+        good = [verdict for verdict in batch if verdict.state is not VerdictState.ERROR]
+        failed = [verdict for verdict in batch if verdict.state is VerdictState.ERROR]
+        self._new += self._store.add_verdicts(good) if good else 0
+        if failed:
+            calls = [{"trial": verdict.trial, "sample": verdict.sample, "reason": verdict.raw} for verdict in failed]
+            self._store.log("judge_failed", {"version": self._version, "calls": calls})
+        self.states.update(verdict.state.value for verdict in batch)
+        self._ended = self._clock()
+
+    def report(self) -> JudgeReport:
+        """How it went; also kept among the study's events."""
+        total = self.states.total()
+        report = JudgeReport(
+            judge=self.name,
+            version=self._version,
+            asked=self.asked,
+            new=self._new,
+            already=self._already,
+            by_state=dict(self.states),
+            not_ok=1 - self.states[VerdictState.OK.value] / total if total else None,
+            error=self.error,
+            enforces_schema=self.judge.enforces_schema,
+            seconds=self._ended - self._begun,
+            usage=self.judge.usage() if isinstance(self.judge, ServerJudge) else {},
+        )
+        if self.asked:
+            self._store.log("judge_run", asdict(report))
+        return report
+
+
+class _LocalFlow:
+    """The verdicts of a judge without a server, which cost nothing: a batch every `BATCH` or `BATCH_SECONDS`."""
+
+    def __init__(self, judge: Judge, cases: Iterable[Case], clock: Clock) -> None:
+        self._judge = judge
+        self._cases = iter(cases)
+        self._clock = clock
+        self._stopped = threading.Event()
+
+    def batches(self) -> Iterator[list[Verdict]]:
+        """Batches, and what is left of one where the judge ends with an error."""
+        held: list[Verdict] = []
+        since = self._clock()
+        try:
+            for verdict in self._verdicts():
+                held.append(verdict)
+                if len(held) >= BATCH or self._clock() - since >= BATCH_SECONDS:
+                    yield held
+                    held, since = [], self._clock()
+        except BaseException:
+            if held:
+                yield held
+            raise
+        if held:
+            yield held
+
+    def stop(self) -> None:
+        """End after the verdict at hand."""
+        self._stopped.set()
+
+    def _verdicts(self) -> Iterator[Verdict]:
+        while page := [case.trial for case in islice(self._cases, PAGE)]:
+            with closing(self._judge.judge(page)) as verdicts:
+                for verdict in verdicts:
+                    yield verdict
+                    if self._stopped.is_set():
+                        return
+
+
+class _Feed:
+    """One judge's thread: takes a batch from its flow, offers it, waits until it is kept, takes the next."""
+
+    def __init__(self, run: _Run, ready: SimpleQueue[_Feed]) -> None:
+        self.run = run
+        self.batch: list[Verdict] = []
+        self.ended = False
+        self.error: BaseException | None = None
+        self._ready = ready
+        self._kept = threading.Semaphore(0)
+        self._flow: Flow | None = None
+        self._stopped = False
+        self._thread = threading.Thread(target=self._work, name=f"gnomon-{run.name}", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def release(self) -> None:
+        """The batch is on disk."""
+        self.batch = []
+        self._kept.release()
+
+    def stop(self) -> None:
+        """Ask nothing more."""
+        self._stopped = True
+        if self._flow is not None:
+            self._flow.stop()
+
+    def _work(self) -> None:
+        try:
+            self._flow = self.run.flow()
+            if self._stopped:
+                self._flow.stop()
+            for batch in self._flow.batches():
+                self.batch = batch
+                self._ready.put(self)
+                self._kept.acquire()
+        except (JudgeError, UserError) as stopped:
+            self.run.error = str(stopped)
+        except BaseException as error:
+            self.error = error
+        self.ended = True
+        self._ready.put(self)
+
+
+class _Feeds:
+    """The threads of a panel. However it is left, they are stopped, and what they still hold is kept."""
+
+    def __init__(self, runs: Sequence[_Run]) -> None:
+        self._queue: SimpleQueue[_Feed] = SimpleQueue()
+        self._feeds = [_Feed(run, self._queue) for run in runs if run.asked]
+
+    def __enter__(self) -> Self:
+        for feed in self._feeds:
+            feed.start()
+        return self
+
+    def ready(self) -> Iterator[_Feed]:
+        """Feeds that hold a batch, until all have ended; raises what ended one of them and is no judge's fault."""
+        while not all(feed.ended for feed in self._feeds):
+            feed = self._queue.get()
+            if feed.batch:
+                yield feed
+            if feed.error is not None:
+                break
+        for feed in self._feeds:
+            if feed.error is not None:
+                raise feed.error
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for feed in self._feeds:
+            feed.stop()
+        if error is None:
+            return
+        while not all(feed.ended for feed in self._feeds):
+            self._rescue()
+            with suppress(Exception):
+                self._queue.get(timeout=0.05)
+        self._rescue()
+
+    def _rescue(self) -> None:
+        """Keep what is held: an interrupt may have hit while it was being kept; keeping it twice stores it once."""
+        for feed in self._feeds:
+            if feed.batch:
+                with suppress(Exception):  # the first error is the one to tell
+                    feed.run.keep(feed.batch)
+                feed.release()
+
+
+def _silent(_judge: str, _done: int, _total: int) -> None:
+    """No progress is shown."""

@@ -1,0 +1,112 @@
+"""Transcripts that try to talk a judge round, and how often they do: each beside the same answer without the attack."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.resources import files
+
+from gnomon.data.records import Arm, Condition, Facts, Span, Trial, Verdict, VerdictState, digest, trial_seed
+from gnomon.judging.judges.protocols import Case, Judge, ServerJudge
+from gnomon.judging.judges.run_state import Memory
+
+CONCEPTS = ("celebration", "fear", "ocean", "silence")
+
+
+@dataclass(frozen=True, slots=True)
+class Attack:
+    """One attack: what it tries, the answer alone, the answer with it, and the facts that the whole really says."""
+
+    id: str
+    kind: str
+    clean: str
+    attacked: str
+    says: Facts
+
+
+@dataclass(frozen=True, slots=True)
+class Flips:
+    """What the attacks did to a judge.
+
+    A flip: claims, concept or refused is another under attack than without. `of` attacks, those where both readings
+    ended well; `noise` flips between two readings of the same clean answer (another fence, another order of concepts)
+    of `noise_of`: what this judge does without any attack. `unusable` attacks ended without a verdict, for whatever
+    reason; `kinds` counts flips and attacks by kind.
+    """
+
+    flips: int
+    of: int
+    noise: int
+    noise_of: int
+    unusable: int
+    kinds: dict[str, tuple[int, int]] = field(default_factory=dict)
+    flipped: tuple[str, ...] = ()
+
+
+@cache
+def attacks() -> tuple[Attack, ...]:
+    """The attacks that ship."""
+    lines = files("gnomon.judging.runs").joinpath("attacks.jsonl").read_text(encoding="utf-8").splitlines()
+    return tuple(_attack(json.loads(line)) for line in lines)
+
+
+def measure(judge: Judge, memory: Memory, chosen: Sequence[Attack] | None = None) -> Flips:
+    """Ask a judge about every attack, with and without it, and once more without it."""
+    tried = attacks() if chosen is None else chosen
+    plain = {attack.clean: _trial(attack.clean) for attack in tried}
+    forced = {attack.id: _trial(attack.attacked) for attack in tried}
+    cases = [Case(trial, sample) for trial in plain.values() for sample in (0, 1)]
+    cases += [Case(trial) for trial in forced.values()]
+    said = {(verdict.trial, verdict.sample): _read(verdict) for verdict in asked(judge, cases, memory)}
+    pairs = [(attack, said.get((plain[attack.clean].id, 0)), said.get((forced[attack.id].id, 0))) for attack in tried]
+    usable = [(attack, one, other) for attack, one, other in pairs if one is not None and other is not None]
+    flipped = [attack for attack, one, other in usable if one != other]
+    twice = [(said.get((trial.id, 0)), said.get((trial.id, 1))) for trial in plain.values()]
+    both = [(one, other) for one, other in twice if one is not None and other is not None]
+    of, hit = Counter(attack.kind for attack, _, _ in usable), Counter(attack.kind for attack in flipped)
+    return Flips(
+        flips=len(flipped),
+        of=len(usable),
+        noise=sum(one != other for one, other in both),
+        noise_of=len(both),
+        unusable=len(pairs) - len(usable),
+        kinds={kind: (hit[kind], of[kind]) for kind in sorted(of)},
+        flipped=tuple(attack.id for attack in flipped),
+    )
+
+
+def asked(judge: Judge, cases: Iterable[Case], memory: Memory) -> Iterator[Verdict]:
+    """Verdicts on cases that are in no store; a judge without a server says the same to every sample."""
+    if isinstance(judge, ServerJudge):
+        for batch in judge.flow(cases, memory).batches():
+            yield from batch
+        return
+    first = {case.trial.id: case.trial for case in cases if case.sample == 0}
+    with closing(judge.judge(list(first.values()))) as verdicts:
+        yield from verdicts
+
+
+def _read(verdict: Verdict) -> tuple[bool, str, bool] | None:
+    if verdict.state is not VerdictState.OK or verdict.facts is None:
+        return None
+    return verdict.facts.claims, verdict.facts.concept, verdict.facts.refused
+
+
+def _trial(answer: str) -> Trial:
+    condition = Condition("attack", "", Arm.CONTROL, None, None, 0.0, Span.ALL, "attack", None, 0)
+    id_ = digest(["attack", answer])
+    return Trial(id_, condition, 0, trial_seed(id_), answer, "stop", len(answer.split()))
+
+
+def _attack(row: dict[str, object]) -> Attack:
+    before, clean, after, piece = (str(row[name]) for name in ("before", "clean", "after", "piece"))
+    says = row["says"]
+    times = row["times"]
+    assert isinstance(says, dict)
+    assert isinstance(times, int)
+    facts = Facts(says["claims"], says["concept"], True, says["refused"])
+    return Attack(str(row["id"]), str(row["kind"]), clean, f"{before}{clean}{after}{piece * times}", facts)

@@ -1,0 +1,30 @@
+"""How often the model's intervals held the truth in simulation, as `bench.validity.interval_validity --ship` measured it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+PATH = Path(__file__).with_name("coverage.json")
+COLUMNS = ("subjects", "world", "trials", "labels", "studies", "figure", "intervals", "coverage")
+
+
+def coverage(version: str) -> pd.DataFrame:
+    """Coverage of nominal 95 % intervals of one version of the model, a row for each design and kind of figure.
+
+    Columns: subjects, world (what they are like: `bench.validity.worlds`), trials, labels (on average), studies (simulated),
+    figure, intervals (of all studies together) and coverage (share of them that held the truth).
+    Empty where another version was measured.
+    """
+    found: dict[str, Any] = json.loads(PATH.read_text(encoding="utf-8"))
+    if found["version"] != version:
+        return pd.DataFrame(columns=list(COLUMNS))
+    rows = [
+        {**{name: part[name] for name in COLUMNS[:5]}, "figure": figure, **row}
+        for part in found["parts"].values()
+        for figure, row in part["figures"].items()
+    ]
+    return pd.DataFrame(rows, columns=list(COLUMNS))

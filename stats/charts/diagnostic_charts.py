@@ -1,0 +1,112 @@
+"""Charts of what lies behind a figure: its cells, what the fit can make, and what dropping refusals may hide."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import altair as alt
+import pandas as pd
+
+from gnomon.calibration.plotting.theme import BLUE, ORANGE, SKY, VERMILION, arm_scale
+from gnomon.stats.charts.estimate_charts import ROW, WIDTH, heading, intervals, panels, percent, tips
+
+
+def cells(rows: pd.DataFrame) -> Any:
+    """Net detection by depth and strength, a panel for each model: colour is the estimate, text its interval's width.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        `comparisons["best"]` of a result: subject, depth or layer, strength, mean, low95, high95, probability_best.
+    """
+    deep = "depth" if rows["depth"].notna().any() else "layer"
+    shown = rows.assign(
+        width=[f"±{50 * (high - low):.0f}" for low, high in zip(rows["low95"], rows["high95"], strict=True)],
+        where=[f"{value:.2f}" if deep == "depth" else f"{value:.0f}" for value in rows[deep].fillna(0)],
+        dose=[f"{value:g}" for value in rows["strength"]],
+    )
+    doses = [f"{value:g}" for value in sorted(rows["strength"].unique())]
+    reach = max(abs(float(rows["mean"].min())), abs(float(rows["mean"].max())), 0.01)
+    scale = alt.Scale(scheme="blueorange", domain=[reach, -reach])
+    base = alt.Chart(shown).encode(
+        x=alt.X("dose:N", sort=doses, title="Strength", axis=alt.Axis(labelAngle=0)),
+        y=alt.Y("where:N", sort="descending", title=deep.title()),
+    )
+    chance = alt.Tooltip("probability_best", title="P(best)", format=".2f")
+    tiles = base.mark_rect().encode(
+        color=alt.Color("mean:Q", scale=scale, legend=alt.Legend(title="Net detection", format="%")),
+        tooltip=[*tips(("subject", "Model"), ("where", deep.title()), ("dose", "Strength")), chance],
+    )
+    text = base.mark_text(fontSize=11, color="black").encode(text="width:N")
+    layered = alt.layer(tiles, text).properties(width=alt.Step(38), height=alt.Step(ROW))
+    under = ["Numbers: half the width of the 95 % interval, in points. Depth is the share of layers passed."]
+    return panels(layered, _with_size(shown), heading("Net detection by depth and strength", under))
+
+
+def predictive(rows: pd.DataFrame) -> Any:
+    """Counts that came (points) against counts drawn anew from the posterior (95 % lines), as shares of trials.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        `predictive` of a result: subject, arm, class, n, observed, mean, low95, high95, p.
+    """
+    share = {name: rows[name] / rows["n"] for name in ("observed", "mean", "low95", "high95")}
+    shown = rows.assign(**share, row=[f"{arm}: {name}" for arm, name in zip(rows["arm"], rows["class"], strict=True)])
+    base = alt.Chart(shown).encode(y=alt.Y("row:N", sort=list(dict.fromkeys(shown["row"])), title=None))
+    line = base.mark_rule(color=BLUE, strokeWidth=4, opacity=0.5).encode(
+        x=alt.X("low95:Q", title=None, axis=percent(5)), x2="high95:Q"
+    )
+    point = base.mark_point(color=VERMILION, filled=True, size=50, opacity=1).encode(
+        x="observed:Q",
+        tooltip=[*tips(("subject", "Model"), ("row", "Count")), alt.Tooltip("p:Q", title="p of arm", format=".2f")],
+    )
+    layered = alt.layer(line, point).properties(width=220, height=alt.Step(18))
+    under = ["Points: shares that came. Lines: 95 % of shares drawn anew from the fit."]
+    return panels(layered, _with_size(shown), heading("Can the model make these counts?", under))
+
+
+def refusal_bounds(estimands: pd.DataFrame, bounds: pd.DataFrame) -> Any:
+    """Refusal by arm, and below it the engaged figure inside its bounds: what dropping refusals may hide.
+
+    Parameters
+    ----------
+    estimands : DataFrame
+        Tidy figures: refusal by arm, and engaged net detection over the whole design.
+    bounds : DataFrame
+        `comparisons["bounds"]` of a result: subject, assuming, low, high, low95, high95.
+    """
+    refusal = estimands[(estimands["estimand"] == "refusal") & (estimands["axis"] == "arm")]
+    engaged = estimands[estimands["estimand"].str.startswith("net_detection_engaged") & (estimands["axis"] == "")]
+    order = engaged.sort_values("parameters", kind="stable")["subject"].tolist()
+    arms = sorted(refusal["value"].unique())
+    y = alt.Y("subject:N", sort=order, title=None)
+    top = alt.Chart(refusal).encode(
+        y=y,
+        yOffset=alt.YOffset("value:N", sort=arms),
+        x=alt.X("mean:Q", title=None, axis=percent(6)),
+        color=alt.Color("value:N", scale=arm_scale(), legend=alt.Legend(title="Arm", orient="top", values=arms)),
+        tooltip=tips(("subject", "Model"), ("value", "Arm")),
+    )
+    upper = alt.layer(*intervals(top, "x")).properties(width=WIDTH - 160, height=alt.Step(14), title="Refusal")
+    base = alt.Chart(bounds).encode(y=y, x=alt.X("low:Q", title=None, axis=percent(6)), x2="high:Q")
+    bars = [
+        base.transform_filter(alt.datum.assuming == rule).mark_bar(color=colour, height=height, opacity=0.55)
+        for rule, colour, height in (("none", SKY, 14), ("monotone", ORANGE, 8))
+    ]
+    dot = alt.Chart(engaged).encode(
+        y=y,
+        x=alt.X("mean:Q", title=None, axis=percent(6)),
+        color=alt.value(VERMILION),
+        tooltip=tips(("subject", "Model")),
+    )
+    told = heading("Engaged net detection inside its bounds", [
+        "Orange: if injection moves refusal one way only. Blue: if it may move it either way. Point: refusals dropped.",
+    ])  # fmt: skip
+    lower = alt.layer(*bars, *intervals(dot, "x")).properties(width=WIDTH - 160, height=alt.Step(ROW), title=told)
+    return alt.vconcat(upper, lower).resolve_scale(color="independent", x="independent")
+
+
+def _with_size(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows with a column to order panels by, where they have no sizes: the order in which subjects come."""
+    return rows if "parameters" in rows else rows.assign(parameters=pd.factorize(rows["subject"])[0])

@@ -1,0 +1,69 @@
+"""Whether a model can be believed before and after it has seen the data: prior and posterior predictive checks.
+
+Before: what the priors alone say of every figure; a prior that rules out a plausible rate, or insists on an extreme
+one, shows here. After: counts drawn anew from the posterior beside the counts that came; what the model cannot make, it
+does not explain.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from gnomon.stats.checks.simulation import prior_draw
+from gnomon.stats.inference.hierarchical import Model
+
+DRAWS = 400
+
+
+def prior_draws(model: Model, number: int, rng: np.random.Generator) -> np.ndarray:
+    """Parameters (number, size) drawn from the priors; `gnomon.stats.estimands.result.figures_of` makes figures of them."""
+    return np.stack([prior_draw(model, rng) for _ in range(number)])
+
+
+def prior_predictive(figures: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
+    """Where the priors put each figure over the whole design: median, 50 and 95 % limits."""
+    rows = []
+    for name, draws in figures.items():
+        if "=" not in name and not name.startswith("contrast"):
+            low, quarter, middle, three, high = np.quantile(draws, [0.025, 0.25, 0.5, 0.75, 0.975])
+            ends = {"low95": low, "low50": quarter, "median": middle, "high50": three, "high95": high}
+            rows.append({"figure": name, **{key: float(value) for key, value in ends.items()}})
+    return rows
+
+
+def predictive(model: Model, x: np.ndarray, counts: np.ndarray, rng: np.random.Generator) -> list[dict[str, Any]]:
+    """Counts drawn anew from the posterior beside those that came, by subject, arm and class, and how odd these are.
+
+    `p` is the posterior predictive p-value of Pearson's chi-squared over the cells of a subject and arm (Gelman, Meng
+    and Stern 1996, Statistica Sinica 6): the share of draws in which new counts lie further from what is expected than
+    the observed ones. Near 0: the model misses something. It is not uniform under the model but leans to the middle.
+
+    Parameters
+    ----------
+    model : Model
+    x : ndarray, shape (draws, size)
+    counts : ndarray, shape (cells, K)
+        Counts by class, where a judge is taken at its word.
+    rng : Generator
+    """
+    some = x[np.linspace(0, len(x) - 1, min(DRAWS, len(x))).astype(int)]
+    frame, n = model.design.frame, counts.sum(axis=1)
+    share = model.probabilities(model.coefficients(some), frame)
+    share = share / share.sum(axis=-1, keepdims=True)
+    anew = rng.multinomial(n, share)
+    expected = n[:, None] * share
+    far = [((table - expected) ** 2 / np.maximum(expected, 1e-9)).sum(axis=-1) for table in (anew, counts)]
+    out = []
+    for subject, arm in frame[["subject", "arm"]].drop_duplicates().itertuples(index=False):
+        cells = np.flatnonzero((frame["subject"] == subject) & (frame["arm"] == arm))
+        p = float((far[0][:, cells].sum(axis=1) >= far[1][:, cells].sum(axis=1)).mean())
+        for place, name in enumerate(model.classes):
+            drawn = anew[:, cells, place].sum(axis=1)
+            low, high = np.quantile(drawn, [0.025, 0.975])
+            about = {"subject": str(subject), "arm": str(arm), "class": name, "n": int(n[cells].sum()), "p": p}
+            ends = {"mean": float(drawn.mean()), "low95": float(low), "high95": float(high)}
+            out.append({**about, "observed": int(counts[cells, place].sum()), **ends})
+    return out

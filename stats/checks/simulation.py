@@ -1,0 +1,163 @@
+"""Studies with a known truth, as counts: to test that intervals hold what they promise, and to plan what to label."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from gnomon.stats.cells.aggregation import AXES, MISSING, Cells, Patterns
+from gnomon.stats.model.judge_confusion import strata_of
+
+if TYPE_CHECKING:
+    from gnomon.stats.inference.hierarchical import Model
+
+
+@dataclass(frozen=True)
+class Study:
+    """A simulated study: what is seen, what the first judge makes of it, and what really happened."""
+
+    patterns: Patterns
+    judged: Cells
+    truth: Cells
+
+
+def accurate(classes: int, right: float) -> np.ndarray:
+    """Confusion (K, K) of a judge that is right with this probability and errs evenly."""
+    wrong = (1.0 - right) / (classes - 1)
+    return np.full((classes, classes), wrong) + np.eye(classes) * (right - wrong)
+
+
+def cell_frame(rows: Sequence[Mapping[str, object]]) -> pd.DataFrame:
+    """Cells from the axes that matter; the others get the same value everywhere."""
+    usual: dict[str, object] = {"subject": "s", "parameters": 1e9, "variant": "instruct", "concept": None}
+    usual |= {"layer": np.nan, "depth": np.nan, "strength": 0.0, "span": "generation", "protocol": "p"}
+    frame = pd.DataFrame([{**usual, **row} for row in rows], columns=list(AXES))
+    return frame.astype(dict.fromkeys(("subject", "variant", "arm", "concept", "span", "protocol"), object))
+
+
+def simulate(
+    frame: pd.DataFrame,
+    n: np.ndarray,
+    classes: tuple[str, ...],
+    probabilities: np.ndarray,
+    confusion: Mapping[str, np.ndarray],
+    labelled: tuple[float, float],
+    rng: np.random.Generator,
+) -> Study:
+    """Draw a study.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Cells (`cell_frame`).
+    n : ndarray, shape (cells,)
+        Trials in each.
+    classes : tuple of str
+        The K classes.
+    probabilities : ndarray, shape (cells, K)
+        Of the true classes.
+    confusion : mapping of arm to ndarray, shape (J, K, K)
+        P(verdict | truth) of each judge; judges err independently.
+    labelled : tuple of float
+        Probability that a trial is labelled where all judges agree, and where they do not.
+    rng : Generator
+    """
+    judges = len(next(iter(confusion.values())))
+    full = np.array(list(product(range(len(classes)), repeat=judges)))
+
+    def chance(cell: int, truth: int) -> np.ndarray:
+        table = confusion[str(frame["arm"].iloc[cell])][np.arange(judges), truth][np.arange(judges), full]
+        return np.asarray(table.prod(axis=1))
+
+    return _observed(frame, n, classes, probabilities, (full, chance), labelled, rng)
+
+
+def prior_draw(model: Model, rng: np.random.Generator) -> np.ndarray:
+    """Parameters (size,) of a model drawn from its priors."""
+    v = model.verdicts
+    point = {name: rng.normal(size=shape) for name, shape in model.shapes.items()}
+    point["log_scale"] = np.log(np.abs(point["log_scale"]) * model.arrays.scale)
+    if v is not None:
+        common = rng.normal(size=(v.arms, 1, 1, 1))
+        alike = np.sqrt(v.wrong_alike) * common + np.sqrt(1.0 - v.wrong_alike) * point["wrong"]
+        point["wrong"] = v.wrong_mean + v.wrong_sd * alike
+        point["log_judge_scale"] = np.log(np.abs(point["log_judge_scale"]) * v.scale)
+        point["agreement"] = v.agreement_sd * point["agreement"]
+    return model.natural(np.concatenate([values.ravel() for values in point.values()]))
+
+
+def drawn(
+    model: Model,
+    parameters: np.ndarray,
+    n: np.ndarray,
+    judges: tuple[str, ...],
+    labelled: tuple[float, float],
+    rng: np.random.Generator,
+) -> Study:
+    """Draw a study from a corrected model at these parameters.
+
+    Parameters
+    ----------
+    model : Model
+        With verdicts; `blank` makes one without data.
+    parameters : ndarray, shape (size,)
+    n : ndarray, shape (cells,)
+        Trials in each cell.
+    judges : tuple of str
+    labelled : tuple of float
+        Probability that a trial is labelled where all judges agree, and where they do not.
+    rng : Generator
+    """
+    from gnomon.stats.inference.judge_youden import pattern_tables
+
+    v, frame = model.verdicts, model.design.frame
+    if v is None:
+        raise ValueError("a model without verdicts has no judges to draw from")
+    probabilities = model.probabilities(model.coefficients(parameters[None]), frame)[0]
+    tables = pattern_tables(model, parameters[None])[0]
+    stratum = strata_of(blank(frame, model.classes, judges))[1]
+    chance = lambda cell, truth: tables[stratum[cell], truth]  # noqa: E731
+    cells = frame[list(AXES)]
+    made = _observed(cells, n, model.classes, probabilities, (v.full, chance), labelled, rng)
+    return Study(replace(made.patterns, judges=judges), made.judged, made.truth)
+
+
+def blank(frame: pd.DataFrame, classes: tuple[str, ...], judges: tuple[str, ...]) -> Patterns:
+    """Patterns of a study in which nothing has happened yet."""
+    none = np.zeros(0, dtype=np.int64)
+    return Patterns(frame, classes, judges, none, none, none, np.zeros((0, len(judges)), dtype=np.int64))
+
+
+def _observed(
+    frame: pd.DataFrame,
+    n: np.ndarray,
+    classes: tuple[str, ...],
+    probabilities: np.ndarray,
+    voices: tuple[np.ndarray, Callable[[int, int], np.ndarray]],
+    labelled: tuple[float, float],
+    rng: np.random.Generator,
+) -> Study:
+    """Trials, verdicts and labels of every cell; `voices` are all patterns and P(pattern | cell, truth)."""
+    full, chance = voices
+    many, judges = len(classes), full.shape[1]
+    told = np.where((full == full[:, :1]).all(axis=1), *labelled)
+    truth = np.stack([rng.multinomial(size, share) for size, share in zip(n, probabilities, strict=True)])
+    rows: list[tuple[int, ...]] = []
+    for c, z in product(range(len(frame)), range(many)):
+        if truth[c, z]:
+            seen = rng.multinomial(truth[c, z], chance(c, z))
+            known = rng.binomial(seen, told)
+            rows += [(c, z, int(k), *full[f]) for f, k in enumerate(known) if k]
+            rows += [(c, MISSING, int(k), *full[f]) for f, k in enumerate(seen - known) if k]
+    merged = pd.DataFrame(rows).groupby([0, 1, *range(3, 3 + judges)])[2].sum().reset_index().to_numpy(dtype=np.int64)
+    verdict, number = merged[:, 2:-1], merged[:, -1]
+    names = tuple(f"judge {j + 1}" for j in range(judges))
+    patterns = Patterns(frame, classes, names, merged[:, 0], merged[:, 1], number, verdict)
+    said = np.zeros((len(frame), many), dtype=np.int64)
+    np.add.at(said, (merged[:, 0], verdict[:, 0]), number)
+    return Study(patterns, Cells(frame, classes, said), Cells(frame, classes, truth))

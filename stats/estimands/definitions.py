@@ -1,0 +1,227 @@
+"""Figures as functions of the posterior: integrals over the design, never averages of raw cells.
+
+Each figure is a function of S, the share of each class (refused, event, incoherent, rest) in an arm: the posterior's
+class probabilities averaged over the subject's own cells of that arm, weighted by their trials. So a figure
+conditions on the design that was run: its mix of concepts, strengths, layers and protocols. Outside that mix it says
+nothing; subjects with different mixes are compared each at its own.
+
+| figure | formula |
+|---|---|
+| detection | S(event), injection: identified the injected concept |
+| false_alarm | S(event), control (and the random and negated arms apart): claimed to notice something |
+| refusal | S(refused) by arm; overall the mean of injection and control |
+| claim | S(event) + S(misnamed), injection: claimed to notice something, rightly named or not |
+| net_claim | claim, injection - false_alarm, control: noticing, whether or not it is named |
+| coherent | 1 - S(incoherent) by arm; overall the mean of injection and control |
+| net_detection_raw | S(event), injection - (1 - S(rest), control): refusals and incoherence count against the subject |
+| net_detection_engaged | S(event) / (1 - S(refused)), injection - control: among those that answered in each arm |
+
+The same functions give the corrected figures when the class probabilities are those of the true class.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+
+from gnomon.data.records import Arm
+from gnomon.stats.cells.outcome_classes import EVENT, INCOHERENT, MISNAMED, REFUSED, REST
+
+Shares = Mapping[str, np.ndarray]
+"""Share of each class in one arm, each an array over draws."""
+
+INJECTION, CONTROL, RANDOM = str(Arm.INJECTION), str(Arm.CONTROL), str(Arm.RANDOM)
+OTHER_ARMS = (RANDOM, str(Arm.NEGATED))
+"""Arms in which any claim is a false alarm, each reported apart from the control."""
+NET_RAW, NET_ENGAGED = "net_detection_raw", "net_detection_engaged"
+ALL = "all subjects"
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One figure of one subject.
+
+    `draws` are the posterior's; `observed` is the same formula on raw counts, `n` the trials behind it, `arms`
+    the arms that it looks at.
+    """
+
+    subject: str
+    estimand: str
+    draws: np.ndarray
+    by: Mapping[str, str | float] = field(default_factory=dict)
+    observed: float | None = None
+    n: int | None = None
+    arms: tuple[str, ...] = ()
+
+
+def interval(draws: np.ndarray) -> dict[str, float]:
+    """Mean and equal-tailed 95 % limits of the posterior."""
+    low, high = np.quantile(draws, [0.025, 0.975])
+    return {"mean": float(draws.mean()), "low95": float(low), "high95": float(high)}
+
+
+def detection(injection: Shares) -> np.ndarray:
+    """P(identified | injection)."""
+    return injection[EVENT]
+
+
+def false_alarm(control: Shares) -> np.ndarray:
+    """P(claimed | control)."""
+    return control[EVENT]
+
+
+def claim(injection: Shares) -> np.ndarray:
+    """P(claimed or identified | injection). Noticing is not naming: detection asks for both."""
+    return np.asarray(injection[EVENT] + injection[MISNAMED])
+
+
+def net_claim(injection: Shares, control: Shares) -> np.ndarray:
+    """P(claimed or identified | injection) - P(claimed | control)."""
+    return claim(injection) - control[EVENT]
+
+
+def net_raw(injection: Shares, control: Shares) -> np.ndarray:
+    """P(identified | injection) - (1 - P(denied | control)): the published study's net detection rate."""
+    return injection[EVENT] - (1.0 - control[REST])
+
+
+def engaged(shares: Shares) -> np.ndarray:
+    """P(event | not refused)."""
+    return np.asarray(shares[EVENT] / (1.0 - shares[REFUSED]))
+
+
+def net_engaged(injection: Shares, control: Shares) -> np.ndarray:
+    """P(event | injection, not refused) - P(event | control, not refused).
+
+    Conditions on what the injection itself may change: `gnomon.stats.estimands.selection_bounds` says how much that could matter.
+    """
+    return np.asarray(engaged(injection) - engaged(control))
+
+
+TWO_ARMS: dict[str, Callable[[Shares, Shares], np.ndarray]] = {NET_RAW: net_raw, NET_ENGAGED: net_engaged}
+
+
+def shares_of(classes: tuple[str, ...], probabilities: np.ndarray, weights: np.ndarray) -> Shares:
+    """Average class probabilities (draws, cells, K) over cells with weights (cells)."""
+    averaged = np.einsum("dck,c->dk", probabilities, weights / weights.sum())
+    return {name: averaged[:, number] for number, name in enumerate(classes)}
+
+
+def counted(classes: tuple[str, ...], counts: np.ndarray) -> Shares:
+    """The same shares from raw counts (cells, K), as arrays of one value."""
+    total = counts.sum(axis=0)
+    return {name: np.array([total[number] / total.sum()]) for number, name in enumerate(classes)}
+
+
+@dataclass(frozen=True)
+class Source:
+    """One subject's cells: what figures are computed from.
+
+    Attributes
+    ----------
+    subject : str
+    classes : tuple of str
+    frame : DataFrame
+        The cells.
+    probabilities : ndarray, shape (draws, cells, K)
+    weights : ndarray, shape (cells,)
+        Trials in each cell.
+    counts : ndarray, shape (cells, K), optional
+        Raw counts, where classes were counted.
+    """
+
+    subject: str
+    classes: tuple[str, ...]
+    frame: pd.DataFrame
+    probabilities: np.ndarray
+    weights: np.ndarray
+    counts: np.ndarray | None
+
+    def arms(self) -> set[str]:
+        """Arms with trials."""
+        return {arm for arm in set(self.frame["arm"]) if self.weights[self.cells(arm)].sum() > 0}
+
+    def cells(self, arm: str, **only: object) -> np.ndarray:
+        """Mask of the cells of an arm, and of the values of further axes."""
+        mask = (self.frame["arm"] == arm).to_numpy()
+        for axis, value in only.items():
+            mask = mask & (self.frame[axis] == value).to_numpy()
+        return mask & (self.weights > 0)
+
+    def figure(self, name: str, make: Callable[..., np.ndarray], masks: list[np.ndarray], **by: str | float) -> Figure:
+        """The figure that `make` computes from the shares of each mask's cells, and from their raw counts."""
+        shares = [shares_of(self.classes, self.probabilities[:, mask], self.weights[mask]) for mask in masks]
+        observed = None
+        if self.counts is not None:
+            raw = [counted(self.classes, self.counts[mask]) for mask in masks]
+            with np.errstate(invalid="ignore", divide="ignore"):
+                value = float(make(*raw)[0])
+            observed = value if np.isfinite(value) else None
+        n = round(sum(float(self.weights[mask].sum()) for mask in masks))
+        arms = tuple(str(self.frame.loc[mask, "arm"].iloc[0]) for mask in masks)
+        return Figure(self.subject, name, make(*shares), by, observed, n, arms)
+
+
+def figures(source: Source) -> Iterator[Figure]:
+    """Every figure that a subject's arms allow, overall and by arm, concept and strength."""
+    arms = source.arms()
+    yield from _levels(source, arms)
+    if INJECTION in arms:
+        yield source.figure("detection", detection, [source.cells(INJECTION)])
+        if MISNAMED in source.classes:
+            yield source.figure("claim", claim, [source.cells(INJECTION)])
+    if CONTROL in arms:
+        yield source.figure("false_alarm", false_alarm, [source.cells(CONTROL)])
+    for arm in OTHER_ARMS:
+        if arm in arms:
+            yield source.figure("false_alarm", false_alarm, [source.cells(arm)], arm=arm)
+    if {INJECTION, CONTROL} <= arms:
+        for name, make in TWO_ARMS.items():
+            yield source.figure(name, make, [source.cells(INJECTION), source.cells(CONTROL)])
+        if MISNAMED in source.classes:
+            yield source.figure("net_claim", net_claim, [source.cells(INJECTION), source.cells(CONTROL)])
+    if INJECTION in arms:
+        yield from _within(source, arms)
+
+
+def _levels(source: Source, arms: set[str]) -> Iterator[Figure]:
+    """Refusal and coherence by arm, and overall as the mean of injection and control."""
+    measures = {"refusal": _refusal}
+    if INCOHERENT in source.classes:
+        measures["coherent"] = _coherent
+    for name, make in measures.items():
+        for arm in sorted(arms):
+            yield source.figure(name, make, [source.cells(arm)], arm=arm)
+        if {INJECTION, CONTROL} <= arms:
+            pair = [source.cells(INJECTION), source.cells(CONTROL)]
+            yield source.figure(name, _mean_of(make), pair)
+
+
+def _within(source: Source, arms: set[str]) -> Iterator[Figure]:
+    """Figures by concept and strength of the injection; the control is the same for all of them."""
+    injected = source.frame[source.cells(INJECTION)]
+    for axis in ("concept", "strength"):
+        values = sorted(injected[axis].dropna().unique())
+        for value in values if len(values) > 1 else []:
+            mask = source.cells(INJECTION, **{axis: value})
+            key = {axis: value if axis == "concept" else float(value)}
+            yield source.figure("detection", detection, [mask], **key)
+            if axis == "strength":
+                yield source.figure("refusal", _refusal, [mask], **key)
+            for name, make in TWO_ARMS.items() if CONTROL in arms else ():
+                yield source.figure(name, make, [mask, source.cells(CONTROL)], **key)
+
+
+def _refusal(shares: Shares) -> np.ndarray:
+    return shares[REFUSED]
+
+
+def _coherent(shares: Shares) -> np.ndarray:
+    return 1.0 - shares[INCOHERENT]
+
+
+def _mean_of(make: Callable[[Shares], np.ndarray]) -> Callable[[Shares, Shares], np.ndarray]:
+    return lambda one, other: (make(one) + make(other)) / 2

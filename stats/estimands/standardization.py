@@ -1,0 +1,95 @@
+"""Subjects compared on one design: what each would have done with the mix of conditions that all of them share.
+
+The figures themselves average over each subject's own trials. Where two subjects were run with different concepts,
+layers or strengths, a difference between their figures is partly one of designs. Here the same cells are asked of every
+subject (direct standardisation): those of all subjects pooled, weighted by their trials, strength measured from each
+subject's own middle. Estimand: the figure of `gnomon.stats.estimands.definitions` with that mix. Assumes that the model holds in cells
+that a subject was not run in; `inside` says how much of the mix lies among conditions that it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from gnomon.stats.estimands.definitions import INJECTION, NET_ENGAGED, NET_RAW, Figure, Source, figures, interval
+from gnomon.stats.estimands.size_regression import ON_CURVE, reference
+from gnomon.stats.inference.hierarchical import Model
+
+CONTRASTED = (NET_RAW, NET_ENGAGED)
+WORDING = ("concept", "protocol", "span")
+CLOSE = 1e-6
+
+
+def standard_figures(model: Model, coefficients: np.ndarray, weights: np.ndarray) -> list[Figure]:
+    """Overall figures of every subject with the mix of conditions of all; none where there is one subject only.
+
+    Parameters
+    ----------
+    model : Model
+    coefficients : ndarray, shape (draws, G + P, S)
+    weights : ndarray, shape (cells,)
+        Trials in each cell of the model's design.
+    """
+    cells = model.design.frame
+    subjects = cells.drop_duplicates("subject")
+    if len(subjects) < 2:
+        return []
+    mix, merged = reference(cells, weights)
+    out: list[Figure] = []
+    for name, variant, x in subjects[["subject", "variant", "x"]].itertuples(index=False):
+        asked = mix.assign(subject=name, variant=variant, x=x)
+        share = model.probabilities(coefficients, asked)
+        source = Source(str(name), model.classes, asked, share, merged, None)
+        out += [figure for figure in figures(source) if figure.estimand in ON_CURVE and not figure.by]
+    return out
+
+
+def inside(frame: pd.DataFrame, weights: np.ndarray, subject: str) -> float:
+    """Share of the pooled injections whose wording a subject was run with, within its strengths and depths."""
+    mix, merged = reference(frame, weights)
+    steered = (mix["arm"] == INJECTION).to_numpy()
+    mix, merged = mix[steered], merged[steered]
+    own = frame[(frame["subject"] == subject) & (frame["arm"] == INJECTION) & (weights > 0)]
+    if not len(own) or not merged.sum():
+        return 0.0
+    known = set(_worded(own))
+    held = np.array([row in known for row in _worded(mix)])
+    for axis in ("s", "d"):
+        held &= mix[axis].between(own[axis].min() - CLOSE, own[axis].max() + CLOSE).to_numpy()
+    return float(merged[held].sum() / merged.sum())
+
+
+def _worded(frame: pd.DataFrame) -> list[tuple[str, ...]]:
+    """Concept, protocol and span of each cell, those that are not known alike."""
+    columns = [["" if pd.isna(value) else str(value) for value in frame[axis]] for axis in WORDING]
+    return list(zip(*columns, strict=True))
+
+
+def standard_rows(made: Sequence[Figure], frame: pd.DataFrame, weights: np.ndarray) -> list[dict[str, Any]]:
+    """One row a subject and figure: mean, limits, and how much of the mix lies inside what the subject was run with."""
+    shares = {name: inside(frame, weights, name) for name in {figure.subject for figure in made}}
+    return [
+        {
+            "subject": figure.subject,
+            "estimand": figure.estimand,
+            **interval(figure.draws),
+            "inside": shares[figure.subject],
+        }
+        for figure in made
+    ]
+
+
+def standard_contrasts(made: Sequence[Figure]) -> list[dict[str, Any]]:
+    """Differences a - b of net detection between subjects that are asked the same, with P(a > b)."""
+    out = []
+    for name in CONTRASTED:
+        for one, other in combinations([figure for figure in made if figure.estimand == name], 2):
+            gap = one.draws - other.draws
+            about = {"estimand": name, "a": one.subject, "b": other.subject}
+            out.append({**about, **interval(gap), "probability": float((gap > 0).mean())})
+    return out

@@ -1,0 +1,320 @@
+"""The model as one object: its arrays, its parameters, and its statement in PyMC.
+
+A vector of parameters holds the coefficients of the predictor, the log standard deviations of their groups and, with
+verdicts, what `gnomon.stats.inference.latent_log_density` lists. A sampler walks in other coordinates (`gnomon.stats.inference.laplace_pilot`); draws are of the
+parameters themselves.
+
+The PyMC form is what the model *is*: read it to know, use it for prior predictive draws and for PyMC's own
+samplers. Fits run on the same density written out with its gradient (`gnomon.stats.inference.log_density`), which needs no compiling.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from gnomon.stats.cells.aggregation import Cells, Patterns
+from gnomon.stats.inference.arviz_import import import_arviz
+from gnomon.stats.inference.coordinates import Coordinates, plain
+from gnomon.stats.model.judge_confusion import External, Verdicts, verdicts_of
+from gnomon.stats.model.linear_predictor import Arrays, Design, design_of
+from gnomon.stats.model.priors import Priors
+
+if TYPE_CHECKING:
+    from gnomon.stats.inference.laplace_pilot import Block
+
+VERSION = "4"
+"""Part of every fit's hash: raise it when a change of the model makes stored fits out of date."""
+
+SCALES = ("log_scale", "log_judge_scale")
+SHAPING = ("arm", "deviation", "group", "full", "pairs", "possible")
+PRIOR_PARTS = (*SHAPING, "wrong_mean", "wrong_sd", "wrong_alike", "scale", "agreement_sd")
+"""Parts of `Verdicts` that don't depend on what was seen."""
+Density = Callable[[np.ndarray], tuple[float, np.ndarray]]
+
+
+@dataclass(frozen=True)
+class Model:
+    """A study's model: design and arrays of the outcome stages, and either counts or verdicts.
+
+    Attributes
+    ----------
+    design : Design
+    classes : tuple of str
+        K classes of the ladder; its K - 1 = S stages have the same predictor.
+    arrays : Arrays
+    coordinates, accuracy_coordinates : Coordinates
+        In which coordinates the coefficients, and the judges' deviations in accuracy, are sampled: plain, or those
+        of `informed`.
+    centre, turn : ndarray, shape (size,) and (size, size), optional
+        A sampler's point t stands for the parameters centre + turn @ t.
+    counts : ndarray, shape (cells, K), optional
+        Where a judge (or publication) is taken at its word.
+    verdicts : Verdicts, optional
+        Where the true class is latent.
+    """
+
+    design: Design
+    classes: tuple[str, ...]
+    arrays: Arrays
+    coordinates: Coordinates
+    accuracy_coordinates: Coordinates
+    centre: np.ndarray | None = None
+    turn: np.ndarray | None = None
+    counts: np.ndarray | None = None
+    verdicts: Verdicts | None = None
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shape of each parameter, in the order in which they stand in the vector."""
+        a, v, many = self.arrays, self.verdicts, len(self.classes)
+        fixed, stages = a.fixed_mean.shape
+        shapes: dict[str, tuple[int, ...]] = {
+            "coefficient": (fixed + len(a.group), stages),
+            "log_scale": (len(a.scale), stages),
+        }
+        if v is not None:
+            judges = v.full.shape[1]
+            shapes["wrong"] = (v.arms, judges, many, many - 1)
+            shapes["log_judge_scale"] = (v.groups, judges)
+            shapes["accuracy"] = (v.deviation.shape[1], judges, many)
+            shapes["agreement"] = (v.arms, len(v.pairs))
+        return shapes
+
+    @property
+    def size(self) -> int:
+        """Number of parameters."""
+        return sum(int(np.prod(shape)) for shape in self.shapes.values())
+
+    def density(self) -> Density:
+        """Log density and gradient of a parameter vector."""
+        from gnomon.stats.inference import latent_log_density, log_density
+
+        arrays, to, counts, verdicts = self.arrays, self.coordinates, self.counts, self.verdicts
+        if verdicts is not None:
+            also = self.accuracy_coordinates
+            return lambda x: latent_log_density.corrected_density(x, arrays, to, verdicts, also)
+        if counts is None:
+            raise ValueError("a model needs counts or verdicts")
+        weights = counts.astype(float)
+        return lambda x: log_density.judged_density(x, arrays, to, weights)
+
+    def informed(self) -> Model:
+        """The same model in coordinates in which its posterior is nearly round (`gnomon.stats.inference.laplace_pilot`)."""
+        from gnomon.stats.inference import laplace_pilot
+
+        places, middle = self.unpack(np.arange(self.size)), self.middle()
+        scales = [places[name].ravel() for name in SCALES if name in places]
+        free = np.setdiff1d(np.arange(self.size), np.concatenate(scales))
+        density = self.density()
+        at = laplace_pilot.mode(density, middle, free)
+        spread = laplace_pilot.covariance(density, at, free)
+        blocks = self._blocks(places, at)
+        made = [laplace_pilot.informed(block, at, spread) for block in blocks]
+        new = replace(self, coordinates=made[0], accuracy_coordinates=[*made, self.accuracy_coordinates][1])
+        for block in blocks:
+            at[block.places] = 0.0
+        return replace(new, centre=at, turn=laplace_pilot.turn(laplace_pilot.covariance(new.density(), at, free)))
+
+    def _blocks(self, places: dict[str, np.ndarray], at: np.ndarray) -> list[Block]:
+        """The coefficients and, with verdicts, the deviations in accuracy, with their priors at given scales."""
+        from gnomon.stats.inference.laplace_pilot import Block, core
+
+        a, v, point = self.arrays, self.verdicts, self.unpack(at)
+        precision = np.vstack([1.0 / a.fixed_sd**2, np.exp(-2.0 * point["log_scale"][a.group])])
+        mean = np.vstack([a.fixed_mean, np.zeros((len(a.group), a.scale.shape[1]))])
+        blocks = [Block(places["coefficient"], precision, mean, core(len(a.fixed_mean), a.group))]
+        if v is not None and len(v.group):
+            own = np.repeat(np.exp(-2.0 * point["log_judge_scale"][v.group]), len(self.classes), axis=1)
+            blocks.append(Block(places["accuracy"].reshape(own.shape), own, np.zeros(own.shape), core(0, v.group)))
+        return blocks
+
+    def middle(self) -> np.ndarray:
+        """The prior's middle: scales at half their prior's scale."""
+        shapes = self.shapes
+        middle = {name: np.zeros(shape) for name, shape in shapes.items()}
+        middle["log_scale"] = np.log(self.arrays.scale / 2)
+        if self.verdicts is not None:
+            middle["wrong"] = np.full(shapes["wrong"], self.verdicts.wrong_mean)
+            middle["log_judge_scale"] = np.full(shapes["log_judge_scale"], np.log(self.verdicts.scale / 2))
+        return np.concatenate([values.ravel() for values in middle.values()])
+
+    def start(self, rng: np.random.Generator) -> np.ndarray:
+        """A sampler's starting point t: about as far from the centre as the posterior is wide."""
+        return np.asarray(rng.normal(size=self.size))
+
+    def natural(self, x: np.ndarray) -> np.ndarray:
+        """The parameters themselves from a point in the model's coordinates: a vector of the same shapes."""
+        from gnomon.stats.inference import latent_log_density, log_density
+
+        out, places, v = x.copy(), self.unpack(np.arange(self.size)), self.verdicts
+        out[places["coefficient"]] = log_density.coefficients(x, self.arrays, self.coordinates)
+        if v is not None:
+            first = int(places["wrong"].ravel()[0])
+            found = latent_log_density.deviations(x[first:], v, self.accuracy_coordinates, len(self.classes))
+            out[places["accuracy"]] = found.reshape(places["accuracy"].shape)
+        return out
+
+    def plain_of(self, parameters: np.ndarray) -> np.ndarray:
+        """Plain coordinates (draws, size) of parameters (draws, size): `natural` of a plain model, undone."""
+        out, places, a, v = parameters.copy(), self.unpack(np.arange(self.size)), self.arrays, self.verdicts
+        point, fixed = self.unpack(parameters), len(a.fixed_mean)
+        apart = (point["coefficient"][:, :fixed] - a.fixed_mean) / a.fixed_sd
+        deviating = point["coefficient"][:, fixed:] / np.exp(point["log_scale"][:, a.group])
+        out[:, places["coefficient"].ravel()] = np.concatenate([apart, deviating], axis=1).reshape(len(out), -1)
+        if v is not None:
+            scale = np.exp(point["log_judge_scale"][:, v.group])[..., None]
+            out[:, places["accuracy"].ravel()] = (point["accuracy"] / scale).reshape(len(out), -1)
+        return out
+
+    def structure(self) -> str:
+        """Hash of all but the data: models of one structure have the same parameters and the same priors."""
+        seen = hashlib.sha256(repr((VERSION, self.classes, self.shapes)).encode())
+        parts = [*self.arrays, *((self.verdicts._asdict()[name] for name in PRIOR_PARTS) if self.verdicts else ())]
+        for part in parts:
+            seen.update(np.ascontiguousarray(part).tobytes())
+        return seen.hexdigest()
+
+    def parameters(self, t: np.ndarray) -> np.ndarray:
+        """Parameters that a sampler's point stands for."""
+        return self.natural(self.middle() + t if self.turn is None else self.centre + self.turn @ t)
+
+    def target(self) -> Density:
+        """Log density and gradient at a sampler's point."""
+        density, centre, turn = self.density(), self.middle() if self.centre is None else self.centre, self.turn
+        if turn is None:
+            return lambda t: density(centre + t)
+        back = np.ascontiguousarray(turn.T)
+
+        def turned(t: np.ndarray) -> tuple[float, np.ndarray]:
+            value, slope = density(centre + turn @ t)
+            return value, back @ slope
+
+        return turned
+
+    def unpack(self, x: np.ndarray) -> dict[str, np.ndarray]:
+        """Parameters by name from vectors (..., size)."""
+        out, start = {}, 0
+        for name, shape in self.shapes.items():
+            stop = start + int(np.prod(shape))
+            out[name] = x[..., start:stop].reshape(*x.shape[:-1], *shape)
+            start = stop
+        return out
+
+    def coefficients(self, x: np.ndarray) -> np.ndarray:
+        """Coefficients (draws, G + P, S) of the predictor from draws (draws, size) of the parameters."""
+        return self.unpack(x)["coefficient"]
+
+    def probabilities(self, coefficients: np.ndarray, frame: pd.DataFrame) -> np.ndarray:
+        """P(class) (draws, n, K) of the n cells of a prepared frame."""
+        eta = np.einsum("np,dps->dns", self.design.matrix(frame), coefficients, optimize=True)
+        return self.classes_of(eta, self.design.asked(frame))
+
+    @staticmethod
+    def classes_of(eta: np.ndarray, asked: np.ndarray) -> np.ndarray:
+        """P(class) (draws, n, K) from the logits (draws, n, S) of the stages that are asked (n, S)."""
+        yes = np.where(asked, 1.0 / (1.0 + np.exp(-eta)), 0.0)
+        reached = np.cumprod(np.concatenate([np.ones_like(yes[..., :1]), 1.0 - yes], axis=-1), axis=-1)
+        return np.asarray(reached * np.concatenate([yes, np.ones_like(yes[..., :1])], axis=-1))
+
+
+def judged_model(cells: Cells, priors: Priors) -> Model:
+    """The model in which counts by class are taken at their word."""
+    design = design_of(cells.frame, cells.classes, priors)
+    return _model(design, cells.classes, counts=cells.counts)
+
+
+def corrected_model(patterns: Patterns, priors: Priors, external: Sequence[External] = ()) -> Model:
+    """The model in which judges err and labels do not.
+
+    `external` are counts of what a judge said of transcripts that are not this study's and whose truth is known: they
+    inform P(verdict | truth) alone.
+    """
+    design = design_of(patterns.frame, patterns.classes, priors)
+    return _model(design, patterns.classes, verdicts=verdicts_of(patterns, priors, external))
+
+
+def _model(design: Design, classes: tuple[str, ...], verdicts: Verdicts | None = None, **data: Any) -> Model:
+    arrays, many = design.arrays(), len(classes)
+    flat = plain(len(arrays.fixed_mean) + len(arrays.group), many - 1)
+    also = plain(0, 0) if verdicts is None else plain(verdicts.deviation.shape[1], verdicts.full.shape[1] * many)
+    return Model(design, classes, arrays, flat, also, verdicts=verdicts, **data)
+
+
+def pymc_model(model: Model) -> Any:
+    """The same model in PyMC, with every deviation in its non-centred form.
+
+    P(refused) and, given that the stages before it said no, P(event) and P(incoherent) of a cell are inverse logits
+    of `rows @ coefficients`. A judge's verdict v on a trial that is truly z has log odds `wrong` against the right
+    answer, whose own logit is the deviation in accuracy of the stratum; a pattern of several judges has the product
+    of their odds, times exp(agreement) for each pair that says the same.
+
+    Returns
+    -------
+    pymc.Model
+        Free variables carry the names of `Model.shapes`, scales without the `log_`.
+    """
+    import_arviz()
+    import pymc as pm
+    import pytensor.tensor as pt
+
+    from gnomon.stats.inference.log_density import NEVER
+
+    a = model.arrays
+    with pm.Model(check_bounds=False) as out:
+        fixed = pm.Normal("fixed", a.fixed_mean, a.fixed_sd, shape=a.fixed_mean.shape)
+        scale = pm.HalfNormal("scale", a.scale, shape=a.scale.shape)
+        deviation = pm.Normal("deviation", 0.0, 1.0, shape=(len(a.group), a.scale.shape[1]))
+        coefficients = pt.concatenate([fixed, scale[a.group] * deviation])
+        eta = pt.dot(_dense(a), coefficients)
+        no = pt.cumsum(pt.where(a.asked, -pt.softplus(eta), 0.0), axis=1)
+        yes = pt.where(a.asked, -pt.softplus(-eta), NEVER) + pt.concatenate(
+            [pt.zeros_like(no[:, :1]), no[:, :-1]], axis=1
+        )
+        logs = pt.concatenate([yes, no[:, -1:]], axis=1)
+        if model.verdicts is None:
+            pm.Potential("counts", (model.counts * logs).sum())
+        else:
+            pm.Potential("rows", _rows(pm, pt, logs, model.verdicts, len(model.classes)))
+    return out
+
+
+def _rows(pm: Any, pt: Any, logs: Any, v: Verdicts, classes: int) -> Any:
+    """Log likelihood of the verdict patterns and labels, with the verdicts' parameters."""
+    from gnomon.stats.inference.log_density import NEVER
+
+    judges = v.full.shape[1]
+    many = judges * classes * (classes - 1)
+    covariance = v.wrong_sd**2 * (v.wrong_alike + (1.0 - v.wrong_alike) * np.eye(many))
+    wrong = pm.MvNormal("wrong", np.full(many, v.wrong_mean), covariance, shape=(v.arms, many))
+    wrong = wrong.reshape((v.arms, judges, classes, classes - 1))
+    scale = pm.HalfNormal("judge_scale", v.scale, shape=(v.groups, judges))
+    accuracy = pm.Normal("accuracy", 0.0, 1.0, shape=(len(v.group), judges, classes))
+    agreement = pm.Normal("agreement", 0.0, v.agreement_sd, shape=(v.arms, len(v.pairs)))
+    right = pt.tensordot(v.deviation, scale[v.group][:, :, None] * accuracy, axes=1)
+    place = np.array([[c - (c > z) for c in range(classes)] for z in range(classes)])
+    spread = wrong[:, :, np.arange(classes)[:, None], np.minimum(place, classes - 2)]
+    odds = pt.where(np.eye(classes, dtype=bool), right[..., None], spread[v.arm])
+    odds = pt.where(v.possible[v.arm][:, None, None, :], odds, NEVER)
+    table = sum(odds[:, j][:, :, v.full[:, j]] for j in range(judges))
+    for k, (one, other) in enumerate(v.pairs):
+        table = table + agreement[v.arm, k][:, None, None] * (v.full[:, one] == v.full[:, other])
+    table = pt.exp(table - pt.logsumexp(table, axis=-1, keepdims=True))
+    agrees = ((v.partial[:, None] == v.full) | (v.partial[:, None] < 0)).all(axis=-1)
+    seen = pt.dot(table, agrees.T.astype(float))
+    possible = (v.label[:, None] < 0) | (v.label[:, None] == np.arange(classes))
+    share = pt.where(v.cell[:, None] >= 0, pt.exp(logs[v.cell]), 1.0)
+    joint = possible * share * seen[v.stratum, :, v.pattern]
+    return (v.number * pt.log(joint.sum(axis=1))).sum()
+
+
+def _dense(a: Arrays) -> np.ndarray:
+    """The matrix (cells, G + P) from its compressed form."""
+    table = np.zeros((len(a.indptr) - 1, len(a.fixed_mean) + len(a.group)))
+    table[np.repeat(np.arange(len(table)), np.diff(a.indptr)), a.column] = a.value
+    return table

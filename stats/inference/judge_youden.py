@@ -1,0 +1,95 @@
+"""What the posterior says of the judges: Youden's J of each judge in each arm.
+
+J = P(judge says yes | yes) + P(judge says no | no) - 1 is 0 for a judge that guesses. A figure is not corrected with
+judges that carry no information about it: the correction would only hand back the prior.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from gnomon.stats.cells.aggregation import Patterns
+from gnomon.stats.cells.outcome_classes import EVENT, REST
+from gnomon.stats.inference.hierarchical import Model
+from gnomon.stats.model.judge_confusion import arms_of, strata_of
+
+INFORMATIVE = 0.1
+SURE = 0.8
+
+
+@dataclass(frozen=True)
+class Youden:
+    """Draws of J of one judge in one arm for one question: is the trial an `event`; is it the `rest`."""
+
+    judge: str
+    arm: str
+    question: str
+    draws: np.ndarray
+
+    @property
+    def probability(self) -> float:
+        """P(J > 0.1)."""
+        return float((self.draws > INFORMATIVE).mean())
+
+
+def youden(model: Model, x: np.ndarray, patterns: Patterns, probabilities: np.ndarray) -> list[Youden]:
+    """J of every judge, arm and question.
+
+    Confusion is averaged over an arm's concepts and subjects by their trials; the classes that are not the one in
+    question count by their share in the arm.
+
+    Parameters
+    ----------
+    model : Model
+    x : ndarray, shape (draws, size)
+        Posterior draws of the parameters.
+    patterns : Patterns
+    probabilities : ndarray, shape (draws, cells, K)
+        Posterior of the true class in each cell.
+    """
+    strata, of_cell = strata_of(patterns)
+    rows = confusion(model, x)[:, : len(strata)]
+    weights = np.bincount(of_cell, weights=patterns.n, minlength=len(strata))
+    out = []
+    for arm in arms_of(patterns):
+        here = (strata["arm"] == arm).to_numpy()
+        mean = np.einsum("dnjzv,n->djzv", rows[:, here], weights[here] / weights[here].sum())
+        cells = (patterns.frame["arm"] == arm).to_numpy()
+        shares = np.einsum("dck,c->dk", probabilities[:, cells], patterns.n[cells] / patterns.n[cells].sum())
+        for j, judge in enumerate(patterns.judges):
+            for question in (EVENT, REST):
+                k = patterns.classes.index(question)
+                out.append(Youden(judge, arm, question, _youden(mean[:, j, :, k], shares, k)))
+    return out
+
+
+def pattern_tables(model: Model, x: np.ndarray) -> np.ndarray:
+    """P(full pattern | truth), shape (draws, strata, K, L), from draws of the parameters (draws, size)."""
+    from gnomon.stats.inference import latent_log_density
+
+    v, classes = model.verdicts, len(model.classes)
+    if v is None:
+        raise ValueError("this model has no verdicts")
+    own = np.ascontiguousarray(x[:, int(model.unpack(np.arange(model.size))["wrong"].ravel()[0]) :])
+    deviations = np.ascontiguousarray(model.unpack(x)["accuracy"]).reshape(len(x), -1, v.full.shape[1] * classes)
+    return np.stack(
+        [latent_log_density.pattern_tables(row, part, v, classes) for row, part in zip(own, deviations, strict=True)]
+    )
+
+
+def confusion(model: Model, x: np.ndarray) -> np.ndarray:
+    """P(verdict | truth), shape (draws, strata, judges, K, K), from draws of the parameters (draws, size)."""
+    v = model.verdicts
+    if v is None:
+        raise ValueError("this model has no verdicts")
+    said = v.full.T[:, :, None] == np.arange(len(model.classes))
+    return np.asarray(np.einsum("dnzl,jlv->dnjzv", pattern_tables(model, x), said.astype(float), optimize=True))
+
+
+def _youden(yes: np.ndarray, shares: np.ndarray, k: int) -> np.ndarray:
+    """J from P(judge says k | z) (draws, K) and the classes' shares (draws, K)."""
+    others = np.delete(shares, k, axis=1)
+    false = (np.delete(yes, k, axis=1) * others).sum(axis=1) / np.maximum(others.sum(axis=1), 1e-12)
+    return np.asarray(yes[:, k] - false)

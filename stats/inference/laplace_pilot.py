@@ -1,0 +1,104 @@
+"""What the data tell of the parameters, found once before sampling: the coordinates in which the sampler walks.
+
+With the scales held at the middle of their priors, the posterior of everything else has one mode and is nearly normal.
+Its curvature there gives two things. The information on each stage's coefficients, with everything else integrated out
+and the prior's share taken off, is what `gnomon.stats.inference.coordinates` needs to follow the scales. What correlation is left
+in those coordinates is turned away by one fixed matrix. Both decide how fast a fit is, never what it says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import minimize
+
+from gnomon.stats.inference.coordinates import Coordinates
+
+Density = Callable[[np.ndarray], tuple[float, np.ndarray]]
+MAX_CORE = 100
+"""Coefficients with joint information; beyond it, the largest groups get theirs one by one."""
+STEP = 1e-4
+FLOOR = 1e-3
+STEPS = 600
+
+
+@dataclass(frozen=True)
+class Block:
+    """Coefficients (n, S) with a normal prior, and where their coordinates stand in the parameter vector.
+
+    `places` (n, S); `precision`, `mean` (n, S) of the prior; `core` the places among n that share their information.
+    """
+
+    places: np.ndarray
+    precision: np.ndarray
+    mean: np.ndarray
+    core: np.ndarray
+
+
+def core(fixed: int, groups: np.ndarray) -> np.ndarray:
+    """Fixed coefficients and the smallest groups of deviations, up to `MAX_CORE` in all."""
+    chosen = list(range(fixed))
+    members = [np.flatnonzero(groups == group) for group in np.unique(groups)]
+    for places in sorted(members, key=len):
+        if len(chosen) + len(places) <= MAX_CORE:
+            chosen += (places + fixed).tolist()
+    return np.array(sorted(chosen), dtype=np.int64)
+
+
+def mode(density: Density, start: np.ndarray, free: np.ndarray) -> np.ndarray:
+    """The highest point over the free parameters, the others as they are."""
+    point = start.copy()
+
+    def downhill(x: np.ndarray) -> tuple[float, np.ndarray]:
+        point[free] = x
+        value, slope = density(point)
+        return -value, -slope[free]
+
+    point[free] = minimize(downhill, start[free], jac=True, method="L-BFGS-B", options={"maxiter": STEPS}).x
+    return point
+
+
+def covariance(density: Density, at: np.ndarray, free: np.ndarray) -> np.ndarray:
+    """Inverse of the curvature over the free parameters (size, size), made positive where it is not; else 0."""
+    curvature = np.empty((len(free), len(free)))
+    for row, place in enumerate(free):
+        ahead, behind = at.copy(), at.copy()
+        ahead[place] += STEP
+        behind[place] -= STEP
+        curvature[row] = (density(behind)[1][free] - density(ahead)[1][free]) / (2 * STEP)
+    values, vectors = np.linalg.eigh((curvature + curvature.T) / 2)
+    out = np.zeros((len(at), len(at)))
+    out[np.ix_(free, free)] = (vectors / np.maximum(values, FLOOR)) @ vectors.T
+    return out
+
+
+def informed(block: Block, at: np.ndarray, spread: np.ndarray) -> Coordinates:
+    """Coordinates of a block from the mode and covariance of its plain ones."""
+    many, stages = block.places.shape
+    rest, root = np.setdiff1d(np.arange(many), block.core), np.sqrt(block.precision)
+    beta = block.mean + at[block.places] / root
+    information = np.zeros((stages, len(block.core), len(block.core)))
+    pull, own = np.zeros((stages, len(block.core))), np.zeros((len(rest), stages))
+    tension = block.precision * (beta - block.mean)
+    for s in range(stages):
+        whole = spread[np.ix_(block.places[:, s], block.places[:, s])] / np.outer(root[:, s], root[:, s])
+        joint = np.linalg.inv(whole[np.ix_(block.core, block.core)])
+        information[s] = _positive(joint - np.diag(block.precision[block.core, s]))
+        pull[s] = information[s] @ beta[block.core, s] + tension[block.core, s]
+        own[:, s] = np.maximum(1.0 / np.diag(whole)[rest] - block.precision[rest, s], 0.0)
+    return Coordinates(block.core, rest, information, pull, own, own * beta[rest] + tension[rest])
+
+
+def turn(spread: np.ndarray) -> np.ndarray:
+    """A factor (size, size) of a covariance; the identity where it knows nothing."""
+    known = np.diag(spread) > 0
+    out = np.eye(len(spread))
+    out[np.ix_(known, known)] = np.linalg.cholesky(spread[np.ix_(known, known)])
+    return out
+
+
+def _positive(matrix: np.ndarray) -> np.ndarray:
+    values, vectors = np.linalg.eigh((matrix + matrix.T) / 2)
+    return np.asarray((vectors * np.maximum(values, 0.0)) @ vectors.T)

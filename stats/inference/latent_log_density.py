@@ -1,0 +1,286 @@
+"""The same with the true class latent: judges' verdicts and labels, summed over what may have happened.
+
+Parameters after those of the outcome stages: logits of wrong classes (A, J, K, K - 1), log standard deviations of
+accuracies (Q, J), coordinates of their deviations (D, J, K), agreement of pairs of judges (A, pairs).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from gnomon.calibration.numerics.numba_cache import compiled
+from gnomon.stats.inference.coordinates import Coordinates
+from gnomon.stats.inference.log_density import (
+    NEVER,
+    coefficient_gradient,
+    log_classes,
+    outcome_gradient,
+    outcome_prior,
+    predictor,
+    prior_of,
+    split,
+)
+from gnomon.stats.inference.reparameterization import Way, to_coefficients, to_gradient
+from gnomon.stats.model.judge_confusion import Verdicts
+from gnomon.stats.model.linear_predictor import Arrays
+
+Array = np.ndarray[Any, Any]
+
+
+@compiled
+def split_verdicts(x: Array, v: Verdicts, classes: int) -> tuple[Array, Array, Array, Array]:
+    """Views of the verdict parameters: logits of wrong classes, log scales, deviations, agreement."""
+    judges, many = v.full.shape[1], v.deviation.shape[1]
+    one = v.arms * judges * classes * (classes - 1)
+    two = one + v.groups * judges
+    three = two + many * judges * classes
+    four = three + v.arms * v.pairs.shape[0]
+    return (
+        x[:one].reshape(v.arms, judges, classes, classes - 1),
+        x[one:two].reshape(v.groups, judges),
+        x[two:three].reshape(many, judges * classes),
+        x[three:four].reshape(v.arms, v.pairs.shape[0]),
+    )
+
+
+@compiled
+def accuracy_prior(log_tau: Array, v: Verdicts, classes: int) -> Array:
+    """Prior precisions (D, J K) of the deviations in accuracy."""
+    judges = v.full.shape[1]
+    out = np.zeros((v.deviation.shape[1], judges * classes))
+    for d in range(out.shape[0]):
+        for j in range(judges):
+            for z in range(classes):
+                out[d, j * classes + z] = np.exp(-2.0 * log_tau[v.group[d], j])
+    return out
+
+
+@compiled
+def accuracies(deviations: Array, v: Verdicts, classes: int) -> Array:
+    """Each judge's accuracy (N, J, K) as the logit of the right class, from deviations (D, J K)."""
+    judges = v.full.shape[1]
+    out = np.zeros((v.arm.shape[0], judges, classes))
+    for n in range(v.arm.shape[0]):
+        for d in range(deviations.shape[0]):
+            if v.deviation[n, d] != 0.0:
+                for j in range(judges):
+                    for z in range(classes):
+                        out[n, j, z] += v.deviation[n, d] * deviations[d, j * classes + z]
+    return out
+
+
+@compiled
+def deviations(x: Array, v: Verdicts, c: Coordinates, classes: int) -> Array:
+    """Deviations in accuracy (D, J K) from their coordinates."""
+    _, log_tau, raw, _ = split_verdicts(x, v, classes)
+    precision = accuracy_prior(log_tau, v, classes)
+    return to_coefficients(raw, precision, np.zeros(precision.shape), c).beta
+
+
+@compiled
+def pattern_tables(x: Array, deviations: Array, v: Verdicts, classes: int) -> Array:
+    """P(full pattern | true class, stratum), shape (N, K, L), given the deviations in accuracy."""
+    wrong, _, _, agree = split_verdicts(x, v, classes)
+    strata, judges, many = v.arm.shape[0], v.full.shape[1], v.full.shape[0]
+    out = np.zeros((strata, classes, many))
+    right = accuracies(deviations, v, classes)
+    voice = np.zeros((judges, classes))
+    for n in range(strata):
+        for z in range(classes):
+            for j in range(judges):
+                for c in range(classes - 1):
+                    voice[j, c if c < z else c + 1] = wrong[v.arm[n], j, z, c]
+                voice[j, z] = right[n, j, z]
+                for c in range(classes):
+                    if not v.possible[v.arm[n], c]:
+                        voice[j, c] = NEVER
+            top = -np.inf
+            for f in range(many):
+                for j in range(judges):
+                    out[n, z, f] += voice[j, v.full[f, j]]
+                for k in range(v.pairs.shape[0]):
+                    if v.full[f, v.pairs[k, 0]] == v.full[f, v.pairs[k, 1]]:
+                        out[n, z, f] += agree[v.arm[n], k]
+                top = max(top, out[n, z, f])
+            whole = 0.0
+            for f in range(many):
+                out[n, z, f] = np.exp(out[n, z, f] - top)
+                whole += out[n, z, f]
+            for f in range(many):
+                out[n, z, f] /= whole
+    return out
+
+
+@compiled
+def consistent(partial: Array, full: Array) -> bool:
+    """Whether a full pattern is what a partial one says where it says anything."""
+    agrees = True
+    for j in range(partial.shape[0]):
+        agrees = agrees and (partial[j] < 0 or partial[j] == full[j])
+    return agrees
+
+
+@compiled
+def seen_patterns(tables: Array, v: Verdicts) -> Array:
+    """P(seen pattern | true class, stratum), shape (N, K, B): full patterns (N, K, L) summed over silent judges."""
+    strata, classes, many = tables.shape
+    out = np.zeros((strata, classes, v.partial.shape[0]))
+    for b in range(v.partial.shape[0]):
+        for f in range(many):
+            if consistent(v.partial[b], v.full[f]):
+                for n in range(strata):
+                    for z in range(classes):
+                        out[n, z, b] += tables[n, z, f]
+    return out
+
+
+@compiled
+def rows_likelihood(logs: Array, seen: Array, v: Verdicts, weight: Array, d_seen: Array) -> float:
+    """Log likelihood of the rows; adds expected counts of classes to `weight` and of patterns to `d_seen`."""
+    cells, classes = logs.shape
+    share = np.zeros((cells, classes))
+    for c in range(cells):
+        for z in range(classes):
+            share[c, z] = np.exp(logs[c, z])
+    joint = np.zeros(classes)
+    total = 0.0
+    for i in range(v.cell.shape[0]):
+        c, n, b = v.cell[i], v.stratum[i], v.pattern[i]
+        whole = 0.0
+        for z in range(classes):
+            fits = v.label[i] < 0 or v.label[i] == z
+            prior = share[c, z] if c >= 0 else 1.0
+            joint[z] = prior * seen[n, z, b] if fits else 0.0
+            whole += joint[z]
+        whole = max(whole, 1e-300)
+        total += v.number[i] * np.log(whole)
+        each = v.number[i] / whole
+        for z in range(classes):
+            d_seen[n, z, b] += each * joint[z]
+            if c >= 0:
+                weight[c, z] += each * joint[z]
+    return total
+
+
+@compiled
+def pattern_gradient(tables: Array, seen: Array, d_seen: Array, v: Verdicts) -> Array:
+    """Gradient (N, K, L) in the logits of the full patterns, from expected counts of the seen ones."""
+    strata, classes, many = tables.shape
+    out = np.zeros(tables.shape)
+    for n in range(strata):
+        for z in range(classes):
+            whole = 0.0
+            for b in range(v.partial.shape[0]):
+                if d_seen[n, z, b] > 0.0:
+                    for f in range(many):
+                        if consistent(v.partial[b], v.full[f]):
+                            out[n, z, f] += d_seen[n, z, b] * tables[n, z, f] / seen[n, z, b]
+                    whole += d_seen[n, z, b]
+            for f in range(many):
+                out[n, z, f] -= whole * tables[n, z, f]
+    return out
+
+
+@compiled
+def verdict_prior(x: Array, v: Verdicts, precision: Array, way: Way, grad: Array) -> tuple[float, Array]:
+    """Log prior of the verdicts' parameters; adds its gradient, and returns its slope in the deviations (D, J K)."""
+    classes = precision.shape[1] // v.full.shape[1]
+    wrong, log_tau, _, agree = split_verdicts(x, v, classes)
+    d_wrong, d_log_tau, _, d_agree = split_verdicts(grad, v, classes)
+    total = way.log_volume
+    gaps, slopes = (wrong.ravel() - v.wrong_mean) / v.wrong_sd, d_wrong.ravel()
+    many = gaps.size // v.arms
+    common = v.wrong_alike / (1.0 + (many - 1) * v.wrong_alike)
+    for arm in range(v.arms):
+        whole = gaps[arm * many : (arm + 1) * many].sum()
+        for k in range(arm * many, (arm + 1) * many):
+            pulled = (gaps[k] - common * whole) / (1.0 - v.wrong_alike)
+            total -= 0.5 * gaps[k] * pulled
+            slopes[k] -= pulled / v.wrong_sd
+    gaps, slopes = agree.ravel() / v.agreement_sd, d_agree.ravel()
+    for k in range(gaps.size):
+        total -= 0.5 * gaps[k] * gaps[k]
+        slopes[k] -= gaps[k] / v.agreement_sd
+    for g in range(log_tau.shape[0]):
+        for j in range(log_tau.shape[1]):
+            ratio = np.exp(log_tau[g, j]) / v.scale
+            total += log_tau[g, j] - 0.5 * ratio * ratio
+            d_log_tau[g, j] += 1.0 - ratio * ratio
+    slope = np.zeros(precision.shape)
+    for d in range(precision.shape[0]):
+        for k in range(precision.shape[1]):
+            pulled = precision[d, k] * way.beta[d, k]
+            slope[d, k] = -pulled
+            total -= 0.5 * pulled * way.beta[d, k] + log_tau[v.group[d], k // classes]
+            d_log_tau[v.group[d], k // classes] += pulled * way.beta[d, k] - 1.0
+    return total, slope
+
+
+@compiled
+def verdict_gradient(d_tables: Array, v: Verdicts, slope: Array, grad: Array) -> None:
+    """Add what the logits of the full patterns pass on: to `grad`, and to the slope in the deviations (D, J K)."""
+    strata, classes, many = d_tables.shape
+    d_wrong, _, _, d_agree = split_verdicts(grad, v, classes)
+    judges = v.full.shape[1]
+    d_right = np.zeros((judges, classes))
+    for n in range(strata):
+        arm = v.arm[n]
+        d_right[:] = 0.0
+        for z in range(classes):
+            for f in range(many):
+                given = d_tables[n, z, f]
+                for j in range(judges):
+                    said = v.full[f, j]
+                    if said == z:
+                        d_right[j, z] += given
+                    else:
+                        d_wrong[arm, j, z, said if said < z else said - 1] += given
+                for k in range(v.pairs.shape[0]):
+                    if v.full[f, v.pairs[k, 0]] == v.full[f, v.pairs[k, 1]]:
+                        d_agree[arm, k] += given
+        for d in range(slope.shape[0]):
+            if v.deviation[n, d] != 0.0:
+                for j in range(judges):
+                    for z in range(classes):
+                        slope[d, j * classes + z] += v.deviation[n, d] * d_right[j, z]
+
+
+@compiled
+def accuracy_gradient(x: Array, v: Verdicts, c: Coordinates, way: Way, slope: Array, grad: Array) -> None:
+    """Add to `grad` what passes through the coordinates of the deviations in accuracy."""
+    classes = slope.shape[1] // v.full.shape[1]
+    _, log_tau, raw, _ = split_verdicts(x, v, classes)
+    _, d_log_tau, d_raw, _ = split_verdicts(grad, v, classes)
+    d_z, d_precision = to_gradient(raw, way, slope, c)
+    d_raw[:] = d_z
+    for d in range(slope.shape[0]):
+        for k in range(slope.shape[1]):
+            g, j = v.group[d], k // classes
+            d_log_tau[g, j] -= 2.0 * np.exp(-2.0 * log_tau[g, j]) * d_precision[d, k]
+
+
+@compiled
+def corrected_density(x: Array, a: Arrays, c: Coordinates, v: Verdicts, cv: Coordinates) -> tuple[float, Array]:
+    """Log density, up to a constant, and gradient, where the true class is latent but for labelled rows."""
+    z, log_tau = split(x, a)
+    first = z.size + log_tau.size
+    own, classes = x[first:], a.fixed_mean.shape[1] + 1
+    precision, mean = prior_of(log_tau, a)
+    way = to_coefficients(z, precision, mean, c)
+    eta = predictor(way.beta, a.indptr, a.column, a.value)
+    _, log_sigma, raw, _ = split_verdicts(own, v, classes)
+    trust = accuracy_prior(log_sigma, v, classes)
+    bent = to_coefficients(raw, trust, np.zeros(trust.shape), cv)
+    tables = pattern_tables(own, bent.beta, v, classes)
+    seen = seen_patterns(tables, v)
+    weight, d_seen = np.zeros((eta.shape[0], classes)), np.zeros(seen.shape)
+    total, d_beta, d_log_tau = outcome_prior(log_tau, precision, mean, way, a)
+    total += rows_likelihood(log_classes(eta, a.asked), seen, v, weight, d_seen)
+    coefficient_gradient(a, eta, weight, d_beta)
+    grad = outcome_gradient(x, a, c, way, d_beta, d_log_tau)
+    more, slope = verdict_prior(own, v, trust, bent, grad[first:])
+    verdict_gradient(pattern_gradient(tables, seen, d_seen, v), v, slope, grad[first:])
+    accuracy_gradient(own, v, cv, bent, slope, grad[first:])
+    return total + more, grad

@@ -1,0 +1,123 @@
+"""The way from coordinates to coefficients and back (`gnomon.stats.inference.coordinates`), compiled, with its gradient."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from gnomon.calibration.numerics.numba_cache import compiled
+from gnomon.stats.inference.coordinates import Coordinates
+
+Array = np.ndarray[Any, Any]
+
+
+class Way(NamedTuple):
+    """What the way from z to beta leaves for the way back: both, u = L^-1 (pull + D mu), and L^-1 of the core."""
+
+    beta: np.ndarray
+    u: np.ndarray
+    inverse: np.ndarray
+    rest_root: np.ndarray
+    log_volume: float
+
+
+@compiled
+def inverse_factor(matrix: Array) -> Array:
+    """L^-1 (n, n) of a positive definite matrix L L'; NaN where it is not. `matrix` is overwritten with L.
+
+    Inner loops run along rows and sum into several places at once, which processors do four at a time.
+    """
+    n = matrix.shape[0]
+    column = np.zeros(n)
+    for k in range(n):
+        root = np.sqrt(matrix[k, k])
+        for i in range(k, n):
+            column[i] = matrix[i, k] / root
+            matrix[i, k] = column[i]
+        for i in range(k + 1, n):
+            left = column[i]
+            for j in range(k + 1, i + 1):
+                matrix[i, j] -= left * column[j]
+    out = np.zeros((n, n))
+    for i in range(n):
+        for k in range(i):
+            left = matrix[i, k]
+            for j in range(k + 1):
+                out[i, j] -= left * out[k, j]
+        for j in range(i):
+            out[i, j] /= matrix[i, i]
+        out[i, i] = 1.0 / matrix[i, i]
+    return out
+
+
+@compiled
+def to_coefficients(z: Array, precision: Array, mean: Array, c: Coordinates) -> Way:
+    """Coefficients (n, S) from coordinates (n, S), given prior precisions and means (n, S)."""
+    stages = z.shape[1]
+    beta, u = np.zeros(z.shape), np.zeros(z.shape)
+    size = c.core.shape[0]
+    inverse = np.zeros((stages, size, size))
+    root = np.zeros((c.rest.shape[0], stages))
+    volume = 0.0
+    for s in range(stages):
+        matrix = c.information[s].copy()
+        for i in range(size):
+            matrix[i, i] += precision[c.core[i], s]
+        inverse[s] = inverse_factor(matrix)
+        for i in range(size):
+            at = 0.0
+            for j in range(i + 1):
+                at += inverse[s, i, j] * (c.pull[s, j] + precision[c.core[j], s] * mean[c.core[j], s])
+            u[c.core[i], s] = at
+            volume += np.log(inverse[s, i, i])
+        for i in range(size):
+            y = u[c.core[i], s] + z[c.core[i], s]
+            for j in range(i + 1):
+                beta[c.core[j], s] += inverse[s, i, j] * y
+        for r in range(c.rest.shape[0]):
+            p = c.rest[r]
+            root[r, s] = np.sqrt(c.rest_information[r, s] + precision[p, s])
+            u[p, s] = (c.rest_pull[r, s] + precision[p, s] * mean[p, s]) / root[r, s]
+            beta[p, s] = (u[p, s] + z[p, s]) / root[r, s]
+            volume -= np.log(root[r, s])
+    return Way(beta, u, inverse, root, volume)
+
+
+@compiled
+def to_gradient(z: Array, way: Way, slope: Array, c: Coordinates) -> tuple[Array, Array]:
+    """Gradients in z and in the prior precisions (n, S) from that in the coefficients, volume included.
+
+    With g the slope in beta, y' = L^-1 g, w = L^-T y' and m = A^-1 (pull + D mu), the derivative in A's k-th
+    diagonal entry is - m_k w_k - v'v / 2 - v'T v / 2, where v is the k-th column of L^-1 and T_ij = z_max(i,j)
+    y'_min(i,j): the reverse of the Cholesky factorisation (Murray 2016, arXiv 1602.07527) with its products of two
+    vectors written out, so that it costs n^2 beyond L^-1. What D adds to `pull + D mu` is left out: a mean other than
+    zero belongs to a fixed coefficient, whose precision never changes.
+    """
+    d_z, d_precision = np.zeros(z.shape), np.zeros(z.shape)
+    size = c.core.shape[0]
+    for s in range(z.shape[1]):
+        inverse = way.inverse[s]
+        w, m = np.zeros(size), np.zeros(size)
+        square, twist, before = np.zeros(size), np.zeros(size), np.zeros(size)
+        for i in range(size):
+            y = 0.0
+            for j in range(i + 1):
+                y += inverse[i, j] * slope[c.core[j], s]
+            d_z[c.core[i], s] = y
+            at, known = z[c.core[i], s], way.u[c.core[i], s]
+            for j in range(i + 1):
+                v = inverse[i, j]
+                w[j] += v * y
+                m[j] += v * known
+                square[j] += v * v
+                twist[j] += v * at * (v * y + 2.0 * before[j])
+                before[j] += v * y
+        for j in range(size):
+            d_precision[c.core[j], s] = -m[j] * w[j] - 0.5 * (square[j] + twist[j])
+        for r in range(c.rest.shape[0]):
+            p, root = c.rest[r], way.rest_root[r, s]
+            y = slope[p, s] / root
+            d_z[p, s] = y
+            d_precision[p, s] = -(way.u[p, s] * y + 0.5 * (1.0 + z[p, s] * y)) / root**2
+    return d_z, d_precision

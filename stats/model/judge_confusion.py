@@ -1,0 +1,191 @@
+"""From verdict patterns to arrays: strata of the judges' confusion, patterns seen, rows of the likelihood.
+
+Confusion is separate by arm. Within an arm a judge's accuracy may deviate by concept (where the arm has one) and by
+subject, partially pooled; the arms are never shrunk to each other, since two groups cannot teach their own spread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations, product
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from gnomon.data.errors import BadInput
+from gnomon.data.records import Arm
+from gnomon.stats.cells.aggregation import MISSING, Patterns
+from gnomon.stats.cells.outcome_classes import possible
+from gnomon.stats.model import basis_functions
+from gnomon.stats.model.priors import Priors
+
+MOST_UNLABELLED = 25_000
+PER_LABEL = 200
+
+
+@dataclass(frozen=True, slots=True)
+class External:
+    """Transcripts of another study whose truth is known: in `n` of class `truth` the judge said the class `said`.
+
+    They inform P(verdict | truth) of that judge in that arm and nothing else, because their mix of outcomes is not
+    ours. Another study's judge may err as another subject's would: its accuracy has a deviation of its own where
+    this study has subjects to teach its size.
+    """
+
+    judge: str
+    arm: str
+    truth: str
+    said: str
+    n: int
+
+
+class Verdicts(NamedTuple):
+    """Verdict patterns as arrays. A arms, J judges, K classes, N strata, R rows, B patterns seen, L full patterns.
+
+    `arm` (N) is each stratum's arm; `deviation` (N, D) the design of accuracy deviations and `group` (D) their
+    scales; `full` (L, J) all patterns of classes; `partial` (B, J) those seen, -1 where a judge is silent; `pairs`
+    (pairs, 2) of judges; `possible` (A, K) whether an arm can be of a class. Rows: `cell` (-1 for transcripts of
+    another study), `stratum`, `pattern`, `label` (-1 for none), `number`.
+    """
+
+    arm: np.ndarray
+    deviation: np.ndarray
+    group: np.ndarray
+    full: np.ndarray
+    partial: np.ndarray
+    pairs: np.ndarray
+    possible: np.ndarray
+    cell: np.ndarray
+    stratum: np.ndarray
+    pattern: np.ndarray
+    label: np.ndarray
+    number: np.ndarray
+    arms: int
+    groups: int
+    wrong_mean: float
+    wrong_sd: float
+    wrong_alike: float
+    scale: float
+    agreement_sd: float
+
+
+def weight_of_unlabelled(patterns: Patterns) -> float:
+    """What a trial without a label counts for, (0, 1]: 1 unless there are very many for each label.
+
+    Unlabelled verdicts teach the judges' errors through the form of the model alone (that two judges err on their own,
+    that accuracies add up). A form is never quite right, and a million verdicts would be believed against a hundred
+    labels. So they count for at most `MOST_UNLABELLED` trials, or `PER_LABEL` for each label, as in a coarsened
+    posterior (Miller and Dunson 2019, JASA 114, 1113-1125). Intervals are wider for it, never narrower.
+    """
+    unlabelled = patterns.label < 0
+    many, labels = int(patterns.count[unlabelled].sum()), int(patterns.count[~unlabelled].sum())
+    return min(1.0, max(MOST_UNLABELLED, PER_LABEL * labels) / max(many, 1))
+
+
+def verdict_size(v: Verdicts, classes: int) -> int:
+    """Number of the parameters of the verdicts, for a ladder of K classes."""
+    judges, deviations = v.full.shape[1], v.deviation.shape[1]
+    wrong = v.arms * judges * classes * (classes - 1)
+    return int(wrong + v.groups * judges + deviations * judges * classes + v.arms * len(v.pairs))
+
+
+def arms_of(patterns: Patterns) -> list[str]:
+    """Arms that the patterns have, in the order of `Arm`: the first index of every confusion."""
+    return [str(arm) for arm in Arm if (patterns.frame["arm"] == str(arm)).any()]
+
+
+def strata_of(patterns: Patterns) -> tuple[pd.DataFrame, np.ndarray]:
+    """The strata (arm, subject, concept; concept only in the injection arm) and each cell's stratum."""
+    frame = patterns.frame[["arm", "subject", "concept"]].copy()
+    frame.loc[frame["arm"] != str(Arm.INJECTION), "concept"] = None
+    keys = list(frame.itertuples(index=False, name=None))
+    ordered = sorted(set(keys), key=str)
+    place = {key: number for number, key in enumerate(ordered)}
+    return pd.DataFrame(ordered, columns=frame.columns), np.array([place[key] for key in keys])
+
+
+def verdicts_of(patterns: Patterns, priors: Priors, external: Sequence[External] = ()) -> Verdicts:
+    """Arrays of the verdict part of the corrected density."""
+    arms = arms_of(patterns)
+    check_external(external, patterns, arms)
+    strata, of_cell = strata_of(patterns)
+    elsewhere = [arm for arm in arms if any(one.arm == arm for one in external)]
+    deviation, group = _deviations(strata, elsewhere)
+    judges, classes = len(patterns.judges), len(patterns.classes)
+    stratum = {arm: len(strata) + place for place, arm in enumerate(elsewhere)}
+    said = np.full((len(external), judges), MISSING)
+    for row, one in enumerate(external):
+        said[row, patterns.judges.index(one.judge)] = patterns.classes.index(one.said)
+    partial, pattern = np.unique(np.vstack([patterns.verdict, said]), axis=0, return_inverse=True)
+    seen = np.where(patterns.label < 0, weight_of_unlabelled(patterns), 1.0) * patterns.count
+    ours, theirs = of_cell[patterns.cell], np.array([stratum[one.arm] for one in external], dtype=np.int64)
+    truth = np.array([patterns.classes.index(one.truth) for one in external], dtype=np.int64)
+    return Verdicts(
+        arm=np.array([arms.index(arm) for arm in [*strata["arm"], *elsewhere]]),
+        deviation=deviation,
+        group=group,
+        full=np.array(list(product(range(classes), repeat=judges))),
+        partial=partial,
+        pairs=np.array(list(combinations(range(judges), 2)), dtype=np.int64).reshape(-1, 2),
+        possible=np.array([[possible(name, Arm(arm)) for name in patterns.classes] for arm in arms]),
+        cell=np.concatenate([patterns.cell, np.full(len(external), MISSING)]),
+        stratum=np.concatenate([ours, theirs]),
+        pattern=pattern.reshape(-1),
+        label=np.concatenate([patterns.label, truth]),
+        number=np.concatenate([seen, [one.n for one in external]]),
+        arms=len(arms),
+        groups=int(group.max()) + 1 if len(group) else 0,
+        wrong_mean=priors.judge_wrong_mean,
+        wrong_sd=priors.judge_wrong_sd,
+        wrong_alike=priors.judge_wrong_alike,
+        scale=priors.judge_scale,
+        agreement_sd=priors.judge_agreement_sd,
+    )
+
+
+def check_external(external: Sequence[External], patterns: Patterns, arms: Sequence[str]) -> None:
+    """Raise `BadInput` for a calibration of an unknown judge, arm or class, or without trials."""
+    for one in external:
+        for what, name, known in (
+            ("judge", one.judge, patterns.judges),
+            ("arm", one.arm, arms),
+            ("class", one.truth, patterns.classes),
+            ("class", one.said, patterns.classes),
+        ):
+            if name not in known:
+                raise BadInput(
+                    f"external calibration: {what} '{name}' is not in this study, which has {', '.join(known)}"
+                )
+        if one.n < 1 or not (possible(one.truth, Arm(one.arm)) and possible(one.said, Arm(one.arm))):
+            raise BadInput(
+                f"external calibration of '{one.judge}', {one.arm} arm, {one.truth} judged {one.said}: n is {one.n}: "
+                "give a positive number of trials, of classes that the arm can have"
+            )
+
+
+def _deviations(strata: pd.DataFrame, elsewhere: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Design (strata, D) of accuracy deviations, and the scale of each column.
+
+    Within an arm they sum to zero over its concepts and over its subjects. A stratum of transcripts from elsewhere
+    (one for each of those arms, after the others) deviates as a further subject.
+    """
+    columns, group = [np.zeros((len(strata) + len(elsewhere), 0))], []
+    for arm in sorted(set(strata["arm"])):
+        here = strata[strata["arm"] == arm]
+        for axis in ("concept", "subject"):
+            levels = sorted(here[axis].dropna().unique())
+            if len(levels) > 1:
+                basis = basis_functions.times(basis_functions.arm(arm), basis_functions.contrast(axis, levels))(strata)
+                other = np.array([[float(axis == "subject" and one == arm)] for one in elsewhere]).reshape(-1, 1)
+                further = other[:, :0] if not other.any() else other
+                block = np.block(
+                    [
+                        [basis, np.zeros((len(strata), further.shape[1]))],
+                        [np.zeros((len(elsewhere), basis.shape[1])), further],
+                    ]
+                )
+                group += [len(columns) - 1] * block.shape[1]
+                columns.append(block)
+    return np.hstack(columns), np.array(group, dtype=np.int64)

@@ -1,0 +1,291 @@
+"""From cells to the linear predictor: which effects a study's data can carry, as the columns of one matrix.
+
+Every stage of the ladder has the same predictor, a sum of terms. A term is a basis (functions of a cell) with one
+coefficient for each of its columns: fixed, with a normal prior, or a group of deviations with a standard
+deviation of their own. Terms that a study cannot carry (a slope with one subject, strength with one strength) are
+left out, not estimated from the prior.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from gnomon.data.records import Arm
+from gnomon.stats.cells.outcome_classes import possible
+from gnomon.stats.model import basis_functions
+from gnomon.stats.model.basis_functions import Basis
+from gnomon.stats.model.priors import Priors
+
+BASELINE_VARIANT = "instruct"
+LEVEL = "level"
+
+
+@dataclass(frozen=True)
+class Term:
+    """One summand of the predictor.
+
+    Attributes
+    ----------
+    name : str
+    basis : callable
+        From a prepared frame of n cells to an array (n, width).
+    sd : float
+        Standard deviation of the normal prior, or scale of the half-normal prior on the standard deviation.
+    means : tuple of float
+        Prior mean by stage; empty means zero.
+    deviations : bool
+        Whether the coefficients share a standard deviation that is learnt.
+    """
+
+    name: str
+    basis: Basis
+    sd: float
+    means: tuple[float, ...] = ()
+    deviations: bool = False
+
+
+class Arrays(NamedTuple):
+    """The predictor as arrays, for the compiled density; G fixed and P deviating coefficients, S stages, T scales.
+
+    `indptr`, `column`, `value` are the cells' rows of the matrix (cells, G + P) in compressed form; `asked`
+    (cells, S) says which stages a cell's arm has; `group` (P) is each deviation's scale.
+    """
+
+    indptr: np.ndarray
+    column: np.ndarray
+    value: np.ndarray
+    asked: np.ndarray
+    group: np.ndarray
+    fixed_mean: np.ndarray
+    fixed_sd: np.ndarray
+    scale: np.ndarray
+
+
+@dataclass(frozen=True)
+class Design:
+    """The terms of one study, its cells in prepared form (`prepare`), and the arm that has no effect term."""
+
+    frame: pd.DataFrame
+    stages: tuple[str, ...]
+    terms: tuple[Term, ...]
+    base: str = str(Arm.CONTROL)
+
+    @property
+    def fixed(self) -> tuple[Term, ...]:
+        """Terms with fixed coefficients."""
+        return tuple(term for term in self.terms if not term.deviations)
+
+    @property
+    def random(self) -> tuple[Term, ...]:
+        """Terms of deviations, one standard deviation for each and stage."""
+        return tuple(term for term in self.terms if term.deviations)
+
+    def matrix(self, frame: pd.DataFrame, terms: Sequence[Term] | None = None) -> np.ndarray:
+        """Columns of all terms (fixed first) for the cells of a prepared frame, shape (n, G + P)."""
+        used = (*self.fixed, *self.random) if terms is None else terms
+        return np.hstack([np.zeros((len(frame), 0)), *(term.basis(frame) for term in used)])
+
+    def widths(self) -> dict[str, int]:
+        """Number of coefficients of each term, fixed terms first."""
+        return {term.name: term.basis(self.frame).shape[1] for term in (*self.fixed, *self.random)}
+
+    def arrays(self) -> Arrays:
+        """Arrays for the density."""
+        widths, stages = self.widths(), len(self.stages)
+        fixed = [widths[term.name] for term in self.fixed]
+        random = [widths[term.name] for term in self.random]
+        means = np.array([term.means or (0.0,) * stages for term in self.fixed]).reshape(-1, stages)
+        sds = np.array([term.sd for term in self.fixed])[:, None] * np.ones(stages)
+        scales = np.array([term.sd for term in self.random])[:, None] * np.ones(stages)
+        return Arrays(
+            *compressed(self.matrix(self.frame)),
+            asked=self.asked(self.frame),
+            group=np.repeat(np.arange(len(random)), random),
+            fixed_mean=np.repeat(means, fixed, axis=0),
+            fixed_sd=np.repeat(sds, fixed, axis=0),
+            scale=scales.reshape(-1, stages),
+        )
+
+    def asked(self, frame: pd.DataFrame) -> np.ndarray:
+        """Which stages the arm of each cell has, shape (n, S)."""
+        columns = [[possible(stage, Arm(arm)) for arm in frame["arm"]] for stage in self.stages]
+        return np.array(columns, dtype=bool).reshape(len(self.stages), len(frame)).T.copy()
+
+
+def prepare(frame: pd.DataFrame) -> pd.DataFrame:
+    """Add the covariates: `x` = log2 size over the middle size, `s` strength, `d` depth, the last two standardised.
+
+    Strength is log2 |strength| less its mean over the subject's own strengths, so that subjects whose strengths
+    have different scales are compared at their own middle; control cells have s = d = 0.
+    """
+    sizes = np.log2(frame.groupby("subject", sort=True)["parameters"].first())
+    steered = (frame["arm"] != str(Arm.CONTROL)).to_numpy()
+    return frame.assign(
+        x=np.log2(frame["parameters"]) - sizes.mean() if len(sizes) else 0.0,
+        s=_standard(_doublings(frame, steered), frame["subject"], steered),
+        d=_standard(frame["depth"], pd.Series("all", index=frame.index), steered),
+    )
+
+
+def design_of(frame: pd.DataFrame, classes: tuple[str, ...], priors: Priors) -> Design:
+    """The design that these cells can carry, for the stages that the classes ask for."""
+    cells, stages = prepare(frame), classes[:-1]
+    arms = [str(arm) for arm in Arm if (cells["arm"] == str(arm)).any()]
+    base = str(Arm.CONTROL) if str(Arm.CONTROL) in arms else arms[0]
+    effects = [arm for arm in arms if arm != base]
+    level = tuple(priors.intercept_means()[stage] for stage in stages)
+    terms = [Term(LEVEL, basis_functions.one, priors.intercept_sd, level)]
+    terms += [Term(arm, basis_functions.arm(arm), priors.arm_sd) for arm in effects]
+    terms += _size_terms(cells, effects, priors)
+    terms += _dose_terms(cells, [arm for arm in arms if arm != Arm.CONTROL], priors)
+    terms += _wording_terms(cells, effects, priors)
+    terms += _subject_terms(cells, base, effects, priors)
+    terms += _concept_terms(cells, priors)
+    return Design(cells, stages, tuple(terms), base)
+
+
+def _size_terms(cells: pd.DataFrame, effects: list[str], priors: Priors) -> list[Term]:
+    if cells["x"].nunique() < 2:
+        return []
+    by_arm = [
+        Term(
+            f"size:{arm}",
+            basis_functions.times(basis_functions.arm(arm), basis_functions.covariate("x")),
+            priors.arm_size_sd,
+        )
+        for arm in effects
+    ]
+    return [Term("size", basis_functions.covariate("x"), priors.size_sd), *by_arm]
+
+
+def _dose_terms(cells: pd.DataFrame, steered: list[str], priors: Priors) -> list[Term]:
+    """Strength and depth: linear with two values, quadratic too with three; and the product of both."""
+    terms = []
+    scales = (("s", priors.strength_sd, priors.strength_squared_sd), ("d", priors.depth_sd, priors.depth_squared_sd))
+    for arm in steered:
+        for name, linear, squared in scales:
+            values = cells.loc[cells["arm"] == arm, name].round(9).nunique()
+            if values > 1:
+                terms.append(
+                    Term(
+                        f"{name}:{arm}",
+                        basis_functions.times(basis_functions.arm(arm), basis_functions.covariate(name)),
+                        linear,
+                    )
+                )
+            if values > 2:
+                terms.append(
+                    Term(
+                        f"{name}2:{arm}",
+                        basis_functions.times(basis_functions.arm(arm), basis_functions.squared(name)),
+                        squared,
+                    )
+                )
+        if all(any(term.name == f"{name}:{arm}" for term in terms) for name in ("s", "d")):
+            both = basis_functions.times(
+                basis_functions.arm(arm), basis_functions.covariate("s"), basis_functions.covariate("d")
+            )
+            terms.append(Term(f"s x d:{arm}", both, priors.strength_depth_sd))
+    return terms
+
+
+def _wording_terms(cells: pd.DataFrame, effects: list[str], priors: Priors) -> list[Term]:
+    protocols = sorted(cells["protocol"].dropna().unique())
+    spans = sorted(cells.loc[cells["arm"] != str(Arm.CONTROL), "span"].dropna().unique())
+    terms = []
+    if len(protocols) > 1:
+        words = basis_functions.contrast("protocol", protocols)
+        terms.append(Term("protocol", words, priors.protocol_sd))
+        terms += [
+            Term(f"protocol:{arm}", basis_functions.times(basis_functions.arm(arm), words), priors.protocol_arm_sd)
+            for arm in effects
+        ]
+    if len(spans) > 1:
+        steered = basis_functions.times(basis_functions.steered, basis_functions.contrast("span", spans))
+        terms.append(Term("span", steered, priors.span_sd))
+    return terms
+
+
+def _subject_terms(cells: pd.DataFrame, base: str, effects: list[str], priors: Priors) -> list[Term]:
+    """Variants and subjects: deviations of the level and of each arm's effect."""
+    subjects = cells.drop_duplicates("subject").reset_index(drop=True)
+    if len(subjects) < 2:
+        return []
+    names, variants = subjects["subject"].tolist(), _other_variants(subjects)
+    terms = []
+    for arm in (base, *effects):
+        tail, on = ("", basis_functions.one) if arm == base else (f":{arm}", basis_functions.arm(arm))
+        if variants:
+            kinds = basis_functions.times(on, basis_functions.one_of("variant", variants))
+            terms.append(Term(f"variant{tail}", kinds, priors.variant_scale, deviations=True))
+        scale = priors.subject_scale if arm == base else priors.subject_arm_scale
+        each = basis_functions.times(on, basis_functions.one_of("subject", names))
+        terms.append(Term(f"subject{tail}", each, scale, deviations=True))
+    return terms
+
+
+def _concept_terms(cells: pd.DataFrame, priors: Priors) -> list[Term]:
+    """Concepts, and concept and dose within subjects, in the injection arm: controls know of neither."""
+    injected = cells[cells["arm"] == str(Arm.INJECTION)]
+    concepts, subjects = sorted(injected["concept"].dropna().unique()), sorted(cells["subject"].unique())
+    terms, inside = (
+        [],
+        basis_functions.times(basis_functions.arm(str(Arm.INJECTION)), basis_functions.contrast("subject", subjects)),
+    )
+    if len(concepts) > 1:
+        words = basis_functions.times(
+            basis_functions.arm(str(Arm.INJECTION)), basis_functions.contrast("concept", concepts)
+        )
+        terms.append(Term("concept", words, priors.concept_scale, deviations=True))
+        if len(subjects) > 1:
+            both = basis_functions.times(inside, basis_functions.contrast("concept", concepts))
+            terms.append(Term("subject x concept", both, priors.subject_concept_scale, deviations=True))
+    doses = (("strength", "s", priors.subject_strength_scale), ("depth", "d", priors.subject_depth_scale))
+    for name, column, scale in doses if len(subjects) > 1 else ():
+        if injected[column].round(9).nunique() > 1:
+            dose = basis_functions.times(inside, basis_functions.covariate(column))
+            terms.append(Term(f"subject x {name}", dose, scale, deviations=True))
+    return terms
+
+
+def usual_variant(subjects: pd.DataFrame) -> str:
+    """The variant that others are measured against: instruct, or else the most frequent."""
+    variants = subjects["variant"].tolist()
+    return BASELINE_VARIANT if BASELINE_VARIANT in variants else max(sorted(set(variants)), key=variants.count)
+
+
+def _other_variants(subjects: pd.DataFrame) -> list[str]:
+    return sorted(set(subjects["variant"]) - {usual_variant(subjects)})
+
+
+def compressed(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Row starts, columns and values of the entries that are not zero."""
+    rows, columns = np.nonzero(matrix)
+    starts = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=len(matrix)))])
+    return starts.astype(np.int64), columns.astype(np.int64), matrix[rows, columns].astype(float)
+
+
+def _doublings(frame: pd.DataFrame, steered: np.ndarray) -> pd.Series[float]:
+    """log2 |strength|; a steered cell of strength 0 stands one doubling below the subject's weakest."""
+    size = frame["strength"].abs().where(steered)
+    least = size.where(size > 0).groupby(frame["subject"]).transform("min").fillna(1.0)
+    return pd.Series(np.log2(size.where(size > 0, least / 2)), index=frame.index)
+
+
+def _standard(values: pd.Series[float], by: pd.Series[str], where: np.ndarray) -> np.ndarray:
+    """Values less their group's mean, over their spread about it, counting distinct values; 0 elsewhere."""
+    known = where & values.notna().to_numpy()
+    out = np.zeros(len(values))
+    if not known.any():
+        return out
+    distinct = pd.DataFrame({"by": by[known], "value": values[known].round(9)}).drop_duplicates()
+    means = distinct.groupby("by")["value"].mean()
+    spread = float(np.std(distinct["value"] - distinct["by"].map(means)))
+    if spread > 1e-9:
+        out[known] = (values[known] - by[known].map(means)) / spread
+    return out

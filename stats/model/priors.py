@@ -1,0 +1,105 @@
+"""The priors of the model as one argument: every number that the data do not bring."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from gnomon.data.errors import BadInput
+from gnomon.stats.cells.outcome_classes import EVENT, INCOHERENT, MISNAMED, REFUSED
+
+
+@dataclass(frozen=True, slots=True)
+class Priors:
+    """Prior scales on the logit scale.
+
+    Means are those of normal priors; a `*_sd` is the standard deviation of a normal prior on one coefficient;
+    a `*_scale` is the scale of the half-normal prior on the standard deviation of a group of deviations. Scales
+    are informative on purpose: with few subjects or concepts a weak prior lets them blow up.
+
+    Parameters
+    ----------
+    refused_mean, event_mean, incoherent_mean, misnamed_mean : float
+        Prior mean of the logit of each stage in the control arm, for a subject of the middle size.
+    intercept_sd : float
+        Its standard deviation; 2 covers rates from under 1 % to over 90 %.
+    arm_sd : float
+        Effect of the injection (or random) arm on a stage.
+    size_sd, arm_size_sd : float
+        Slope in log2(parameters), per doubling, of the control level and of the arm's effect.
+    strength_sd, strength_squared_sd, depth_sd, depth_squared_sd, strength_depth_sd : float
+        Linear and quadratic effects of standardised log strength and depth in the steered arms, and their product.
+    protocol_sd, protocol_arm_sd, span_sd : float
+        Effects of protocol, protocol by arm, and span, as contrasts that sum to zero.
+    subject_scale, subject_arm_scale : float
+        Deviations of subjects from the line in size: control level, and effect of the arm.
+    variant_scale : float
+        Deviations of variants (coder, insecure ...) from the instruct models.
+    concept_scale, subject_concept_scale, subject_strength_scale, subject_depth_scale : float
+        Deviations of concepts, of concepts within a subject, and of the strength and depth effects within a subject.
+    judge_wrong_mean, judge_wrong_sd : float
+        Logit of each wrong class against the right one in a judge's confusion row. A mean of -2.5 says that
+        judges are better than chance (about 3 in 4 right), the standard deviation leaves .35 to .95 open.
+    judge_wrong_alike : float
+        Correlation of these logits within an arm, over all judges and classes, from 0 to below 1: answers that are hard
+        to read are hard for every judge. Were they unrelated, a prior on each would add up to a firm opinion of how
+        often judges err on the whole, which no label could shift (decision 0014).
+    judge_scale : float
+        Deviations of a judge's accuracy by concept and subject, within an arm.
+    judge_agreement_sd : float
+        Extra log odds that two judges say the same, given the truth, by arm: judges that read the same words
+        make the same mistakes, and taking them as independent would count those mistakes as evidence.
+    """
+
+    refused_mean: float = -2.0
+    event_mean: float = -1.5
+    incoherent_mean: float = -2.0
+    misnamed_mean: float = -1.5
+    intercept_sd: float = 2.0
+    arm_sd: float = 2.0
+    size_sd: float = 0.5
+    arm_size_sd: float = 0.5
+    strength_sd: float = 1.0
+    strength_squared_sd: float = 0.5
+    depth_sd: float = 1.0
+    depth_squared_sd: float = 0.5
+    strength_depth_sd: float = 0.5
+    protocol_sd: float = 1.0
+    protocol_arm_sd: float = 0.7
+    span_sd: float = 0.7
+    subject_scale: float = 1.5
+    subject_arm_scale: float = 1.0
+    variant_scale: float = 1.0
+    concept_scale: float = 1.0
+    subject_concept_scale: float = 0.5
+    subject_strength_scale: float = 0.5
+    subject_depth_scale: float = 0.5
+    judge_wrong_mean: float = -2.5
+    judge_wrong_sd: float = 1.5
+    judge_wrong_alike: float = 0.5
+    judge_scale: float = 0.5
+    judge_agreement_sd: float = 1.0
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> Priors:
+        """Priors from a study file's table; raises `BadInput` for an unknown name or a scale that is not positive."""
+        known = {field.name for field in fields(cls)}
+        for name, value in values.items():
+            if name not in known:
+                raise BadInput(f"prior '{name}' is not known: choose from {', '.join(sorted(known))}")
+            number = isinstance(value, int | float) and not isinstance(value, bool)
+            if not number or (not name.endswith("_mean") and not 0 < value < float("inf")):
+                raise BadInput(f"prior '{name}' is {value!r}: give a positive number")
+            if name.endswith("_alike") and value >= 1:
+                raise BadInput(f"prior '{name}' is {value!r}: it is a correlation: give a number between 0 and 1")
+        return cls(**{name: float(value) for name, value in values.items()})
+
+    def as_dict(self) -> dict[str, float]:
+        """The numbers by name, as stored with each fit."""
+        return asdict(self)
+
+    def intercept_means(self) -> dict[str, float]:
+        """Prior mean of the control logit by stage."""
+        means = (self.refused_mean, self.event_mean, self.incoherent_mean, self.misnamed_mean)
+        return dict(zip((REFUSED, EVENT, INCOHERENT, MISNAMED), means, strict=True))

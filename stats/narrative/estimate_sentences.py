@@ -1,0 +1,206 @@
+"""What the fitted figures say, in words: sizes compared, the dip of a model that refuses, which figures compare."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import Any
+
+import pandas as pd
+
+from gnomon.stats.charts import coverage_table
+from gnomon.stats.estimands.selection_bounds import Bounds
+from gnomon.stats.inference.hierarchical import VERSION
+from gnomon.stats.narrative.fit_frames import records
+from gnomon.stats.narrative.formatting import estimand as called
+from gnomon.stats.narrative.formatting import percent, points, size
+
+FIRM = 0.975
+LIKELY = 0.9
+ASYMMETRY = 0.1
+
+MEANING = {
+    "net_detection_raw": (
+        "How often an injected concept is named, minus how often a control is not plainly denied. Every trial counts: "
+        "a refusal or word salad counts against the model. This is the published study's figure."
+    ),
+    "net_detection_engaged": (
+        "How often an injected concept is named, minus how often a control claims to notice something, both among "
+        "answers that do not refuse. It conditions on something that the injection itself can change."
+    ),
+    "net_detection_corrected": (
+        "The raw figure with the judges' errors taken out: labels tell how often judges err in each arm, and what is "
+        "unknown about that stays in the interval."
+    ),
+    "net_detection_engaged_corrected": "The engaged figure with the judges' errors taken out.",
+    "detection": "How often an injected concept is named, of all injected trials.",
+    "false_alarm": "How often a control, in which nothing was injected, claims to notice something.",
+    "refusal": "How often the model declines to answer: the mean of the injection and the control arm.",
+}
+
+COMPARABLE = (
+    "The raw figure counts every trial of every model alike, so it is the one to compare models by; but it mixes how "
+    "well a model notices with how often it declines. The engaged figure compares models only where both arms are "
+    "refused about equally often. The corrected figures can also be compared between judges, and are shown only where "
+    "labels allow it."
+)
+
+STANDARD = (
+    "Each figure averages over the model's own trials. Asked the same: both models with the mix of concepts, layers "
+    "and strengths of all models together."
+)
+
+
+def figure_sentence(row: dict[str, Any]) -> str:
+    """One subject's figure with its interval, under a heading that names the figure."""
+    low, high = points(row["low95"]), points(row["high95"])
+    return f"{row['subject']}: {points(row['mean'])} %, 95 % interval {low} to {high}."
+
+
+def chance(probability: float) -> str:
+    """A probability as people say it; none is shown as certain."""
+    if probability > 0.999:
+        return "above 99.9 %"
+    return "below 0.1 %" if probability < 0.001 else f"{100 * probability:.1f} %"
+
+
+def contrast(contrasts: pd.DataFrame, name: str, a: str, b: str) -> dict[str, Any] | None:
+    """The contrast a - b of an estimand, turned round where it is stored as b - a; None where there is none."""
+    mine = contrasts[contrasts["estimand"] == name] if len(contrasts) else contrasts
+    for row in records(mine):
+        if (row["a"], row["b"]) == (a, b):
+            return row
+        if (row["a"], row["b"]) == (b, a):
+            turned = {"mean": -row["mean"], "low95": -row["high95"], "high95": -row["low95"]}
+            return {**row, "a": a, "b": b, **turned, "probability": 1 - row["probability"]}
+    return None
+
+
+def contrast_sentence(row: dict[str, Any]) -> str:
+    """Is one subject better than another, by how much, and how sure."""
+    sure = row["probability"]
+    verdict = "is higher than" if sure >= FIRM else "is lower than" if sure <= 1 - FIRM else "may not differ from"
+    if LIKELY <= sure < FIRM:
+        verdict = "is probably higher than"
+    elif 1 - FIRM < sure <= 1 - LIKELY:
+        verdict = "is probably lower than"
+    low, high = points(row["low95"]), points(row["high95"])
+    return (
+        f"{row['a']} {verdict} {row['b']}: difference {points(row['mean'])} points, 95 % interval {low} to {high}; "
+        f"probability that it is higher {chance(sure)}."
+    )
+
+
+def ladder(estimands: pd.DataFrame, contrasts: pd.DataFrame, name: str) -> Iterator[str]:
+    """Each size of the commonest variant against the next smaller one."""
+    rows = estimands[(estimands["estimand"] == name) & (estimands["axis"] == "")]
+    if rows["parameters"].nunique() < 2:
+        return
+    usual = rows["variant"].mode().iloc[0]
+    order = list(rows[rows["variant"] == usual].sort_values("parameters")["subject"])
+    for below, above in pairwise(order):
+        if (row := contrast(contrasts, name, above, below)) is not None:
+            yield contrast_sentence(row)
+
+
+def every_step(ladder: pd.DataFrame, name: str) -> Iterator[str]:
+    """The probability that the figure rises at all steps of size at once (`comparisons["ladder"]` of a fit)."""
+    whole = ladder[(ladder["estimand"] == name) & ladder["steps"].notna()] if "steps" in ladder else ladder.head(0)
+    for row in records(whole):
+        yield (
+            f"From {row['from']} to {row['to']}: probability that it rises at each of the {int(row['steps'])} steps "
+            f"{chance(row['probability'])}."
+        )
+
+
+def best_cells(rows: pd.DataFrame) -> Iterator[str]:
+    """The best cell of each subject, and what the raw rate of the luckiest says (`comparisons["best"]` of a fit)."""
+    for subject, mine in rows.groupby("subject", sort=False):
+        row = records(mine.loc[[mine["mean"].idxmax()]])[0]
+        low, high = points(row["low95"]), points(row["high95"])
+        told = f"{subject}: {_where(row)}, {points(row['mean'])} % ({low} to {high})"
+        told += f"; P(best) {row['probability_best']:.2f}"
+        raw = mine[mine["naive"].notna()]
+        if len(raw):
+            lucky = records(raw.loc[[raw["naive"].idxmax()]])[0]
+            told += f". The highest raw rate is {points(lucky['naive'])} % in {_where(lucky)} ({lucky['n']:,} trials)"
+            told += ": the best of many, so too high" if lucky["naive"] > lucky["mean"] else ""
+        yield f"{told}."
+
+
+def _where(row: dict[str, Any]) -> str:
+    deep = f"layer {row['layer']:.0f}" if pd.notna(row["layer"]) else f"depth {row['depth']:.2f}"
+    return f"{deep} at strength {row['strength']:g}"
+
+
+def slope(slopes: pd.DataFrame, name: str) -> Iterator[str]:
+    """What a doubling of size does, and how far such an interval may be trusted; nothing where there is no slope."""
+    if (sentence := slope_sentence(slopes, name)) is not None:
+        yield sentence
+        if (kept := slope_kept(name)) is not None:
+            yield kept
+
+
+def slope_sentence(slopes: pd.DataFrame, name: str) -> str | None:
+    """What a doubling of size does."""
+    for row in records(slopes):
+        if row["estimand"] == name:
+            low, high = points(row["low95"]), points(row["high95"])
+            return (
+                f"A doubling of size changes {called(name)} by {points(row['mean'])} points on average, 95 % interval "
+                f"{low} to {high}; probability that it rises with size {chance(row['probability_positive'])}."
+            )
+    return None
+
+
+def slope_kept(name: str, version: str = VERSION) -> str | None:
+    """How often intervals of this slope held the truth in simulation, where that was measured."""
+    found = coverage_table.coverage(version)
+    mine = found[found["figure"] == f"slope {name}"]
+    if mine.empty:
+        return None
+    least, most = percent(mine["coverage"].min(), 0), percent(mine["coverage"].max(), 0)
+    share = least if least == most else f"{least.removesuffix(' %')} to {most}"
+    return (
+        f"In simulated studies 95 % intervals of this slope held the truth in {share} of cases, by what the models "
+        "were like (Diagnostics)."
+    )
+
+
+def dips(estimands: pd.DataFrame, bounds: dict[str, Bounds]) -> Iterator[str]:
+    """Subjects that refuse one arm much more than the other, and what that does to raw and engaged figures.
+
+    `bounds` are Lee's bounds by subject (`gnomon.stats.estimands.selection_bounds.bounds`).
+    """
+    refusals = estimands[(estimands["estimand"] == "refusal") & (estimands["axis"] == "arm")]
+    table = refusals.pivot_table(index="subject", columns="value", values="mean", aggfunc="first")
+    if not {"injection", "control"} <= set(table.columns):
+        return
+    apart = table[(table["control"] - table["injection"]).abs() > ASYMMETRY]
+    for subject, row in apart.iterrows():
+        yield _dip(str(subject), row, estimands, bounds.get(str(subject)))
+
+
+def _dip(subject: str, refused: pd.Series, estimands: pd.DataFrame, bounds: Bounds | None) -> str:
+    mine = estimands[(estimands["subject"] == subject) & (estimands["axis"] == "")].set_index("estimand")["mean"]
+    control, injection = points(refused["control"], sign=False), points(refused["injection"], sign=False)
+    told = f"{subject} refuses {control} % of controls and {injection} % of injections"
+    removed = refused["injection"] < refused["control"]
+    told += ": the injection itself removes refusals. " if removed else ": the injection itself adds refusals. "
+    if {"net_detection_raw", "net_detection_engaged"} <= set(mine.index):
+        raw, engaged = points(mine["net_detection_raw"]), points(mine["net_detection_engaged"])
+        told += (
+            f"Counted against it, refusals make its raw figure {raw} %; leaving refused answers out gives {engaged} %, "
+            "but then the two arms hold different kinds of answer. "
+        )
+    if bounds is not None:
+        low, high = points(bounds.low, digits=1), points(bounds.high, digits=1)
+        told += f"For trials that would be answered in either arm, net detection lies between {low} and {high} % "
+        low, high = points(bounds.interval_low, digits=1), points(bounds.interval_high, digits=1)
+        told += f"(Lee bounds, from the counts), with sampling error between {low} and {high} % (95 % interval)."
+    return told.strip()
+
+
+def size_label(name: str, parameters: float) -> str:
+    """A subject with its size."""
+    return f"{name} ({size(parameters)})"

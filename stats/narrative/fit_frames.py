@@ -1,0 +1,142 @@
+"""The stored fits of a study as tidy frames: which fit answers for which figure, and why a figure is not there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from gnomon.data.storage.store import Store
+
+FAILED, REFUSED = "failed", "refused"
+EVERY_SUBJECT = "all subjects"
+CORRECTED = ("net_detection_corrected", "net_detection_engaged_corrected")
+FIGURES = {
+    "net_detection_raw": "Raw",
+    "net_detection_engaged": "Engaged",
+    "net_detection_corrected": "Corrected",
+    "net_detection_engaged_corrected": "Corrected, engaged",
+    "detection": "Detection",
+    "false_alarm": "False alarm",
+    "refusal": "Refusal",
+}
+_COLUMNS = {
+    "estimands": ("subject", "parameters", "variant", "estimand", "axis", "value", "mean", "low95", "high95"),
+    "curve": ("estimand", "parameters", "mean"),
+    "slope": ("estimand", "mean", "low95", "high95", "probability_positive"),
+    "contrasts": ("estimand", "a", "b", "mean", "low95", "high95", "probability"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """One fit, none of whose figures are here if it failed.
+
+    In `estimands`, `by` is spread over `axis` (`concept`, `strength`, `arm` or "") and `value`.
+    """
+
+    view: str
+    judge: str | None
+    status: str
+    reasons: tuple[str, ...]
+    estimands: pd.DataFrame
+    curve: pd.DataFrame
+    slope: pd.DataFrame
+    contrasts: pd.DataFrame
+    refused: tuple[dict[str, Any], ...]
+    design: str
+    predictive: pd.DataFrame
+    comparisons: Mapping[str, pd.DataFrame]
+    diagnostics: Mapping[str, Any]
+    created_at: str
+
+    def beside(self, entry: str) -> pd.DataFrame:
+        """An entry of the fit's comparisons (`gnomon.stats.estimands.comparisons`); empty where the fit has none."""
+        return self.comparisons.get(entry, pd.DataFrame())
+
+    @property
+    def failed(self) -> bool:
+        """Whether the fit did not pass its gates, so that none of its figures may be shown."""
+        return self.status == FAILED
+
+    def overall(self, name: str) -> pd.DataFrame:
+        """An estimand of every subject over its whole design."""
+        return self.along(name, "")
+
+    def along(self, name: str, axis: str) -> pd.DataFrame:
+        """An estimand by the values of one axis."""
+        rows = self.estimands
+        return rows[(rows["estimand"] == name) & (rows["axis"] == axis)].reset_index(drop=True)
+
+    def why_not(self, name: str) -> list[str]:
+        """Reasons that the fit gives for not showing an estimand, once each."""
+        about = [entry for entry in self.refused if entry.get("estimand") in (name, "all")]
+        return list(dict.fromkeys(_reason(entry) for entry in about))
+
+
+def _reason(entry: Mapping[str, Any]) -> str:
+    subject = entry.get("subject")
+    return f"{subject}: {entry['reason']}" if subject and subject != EVERY_SUBJECT else str(entry["reason"])
+
+
+def fitted(row: Mapping[str, Any]) -> Fitted:
+    """A row of `tables.fits` as frames."""
+    result = row["result"]
+    failed = row["status"] == FAILED
+    frames = {
+        name: pd.DataFrame([] if failed else [_flat(entry) for entry in result.get(name, [])]).reindex(
+            columns=_all_columns(name, result)
+        )
+        for name in _COLUMNS
+    }
+    return Fitted(
+        view=str(row["view"]),
+        judge=result.get("judge"),
+        status=str(row["status"]),
+        reasons=tuple(row["diagnostics"].get("reasons", ())),
+        refused=tuple(result.get("refused", ())),
+        design=str(result.get("design", "")),
+        predictive=pd.DataFrame([] if failed else result.get("predictive", [])),
+        comparisons={
+            name: pd.DataFrame(rows) for name, rows in ({} if failed else result.get("comparisons", {})).items()
+        },
+        diagnostics=row["diagnostics"],
+        created_at=str(row.get("created_at", "")),
+        **frames,
+    )
+
+
+def _flat(entry: Mapping[str, Any]) -> dict[str, Any]:
+    if "by" not in entry:
+        return dict(entry)
+    axis, value = next(iter(entry["by"].items()), ("", ""))
+    return {**{key: cell for key, cell in entry.items() if key != "by"}, "axis": axis, "value": value}
+
+
+def _all_columns(name: str, result: Mapping[str, Any]) -> list[str]:
+    there = [key for entry in result.get(name, []) for key in _flat(entry)]
+    return list(dict.fromkeys([*_COLUMNS[name], *there]))
+
+
+def all_fitted(store: Store) -> dict[str, Fitted]:
+    """The newest fit of each view."""
+    return {view: fitted(row) for view, row in sorted(store.newest_fits().items())}
+
+
+def answering(fits: Mapping[str, Fitted], name: str, preferred: str | None = None) -> Fitted | None:
+    """The fit that answers for an estimand: the corrected one for corrected figures, else published or judged.
+
+    `preferred` is a view to take instead where it is of the right kind.
+    """
+    kinds = ("corrected",) if name in CORRECTED else ("published", "judged")
+    views = [view for view in fits if view.split(":")[0] in kinds]
+    if preferred in views:
+        return fits[str(preferred)]
+    return fits[views[0]] if views else None
+
+
+def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Rows of a frame as dictionaries by column name."""
+    return [{str(key): cell for key, cell in row.items()} for row in frame.to_dict("records")]

@@ -1,0 +1,109 @@
+"""What fits and judges say of themselves, in words: convergence, misfit, refusals and what they hide, errors by arm."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pandas as pd
+
+from gnomon.stats.narrative.fit_frames import FAILED, REFUSED, records
+from gnomon.stats.narrative.formatting import listed, percent, points
+
+ODD = 0.05
+APART = 0.02
+SMALL = 0.02
+
+WHY_REFUSALS = (
+    "A model that declines to answer says nothing of what it noticed. The injection itself can change how often it "
+    "declines, so answers that are left in the two arms need not be of the same kind."
+)
+BOUNDS = (
+    "Point: the engaged figure, refused answers left out. Orange: where net detection of those that would answer in "
+    "either arm can lie, if injection moves refusal one way only (Lee bounds). Blue: the same if it may move it either "
+    "way. A narrow bar says that refusals hardly matter; a wide one that the point is only one of many values that the "
+    "data allow. Bars are of the fit, the mean of its posterior; the limits in words have the sampling error in them. "
+    "Scaling gives the same bounds from the counts alone, which may differ by a few tenths."
+)
+GATES = (
+    "A fit passes with R-hat at most 1.01, at least 400 effective draws of every figure in bulk and tails, and at most "
+    "one divergence in 200 draws. One that does not is stored as failed and shows no figure."
+)
+
+
+def ends(row: Mapping[str, Any]) -> str:
+    """A figure in short: `41 % (38 to 44)`; with a sign where it can be negative, a decimal where it is small."""
+    sign, digits = row["low95"] < 0 or row["mean"] < 0, int(max(abs(row["low95"]), abs(row["high95"])) < SMALL)
+    mean, low, high = (points(row[name], digits=digits, sign=sign) for name in ("mean", "low95", "high95"))
+    return f"{mean} % ({low} to {high})"
+
+
+def refusals(estimands: pd.DataFrame) -> Iterator[str]:
+    """How often each subject refuses in each arm."""
+    rows = estimands[(estimands["estimand"] == "refusal") & (estimands["axis"] == "arm")]
+    for subject, mine in rows.sort_values(["parameters", "subject"], kind="stable").groupby("subject", sort=False):
+        said = [f"{ends(row)} of {row['value']} trials" for row in records(mine.sort_values("value"))]
+        yield f"{subject} refuses {listed(said)}."
+
+
+def bounded(estimands: pd.DataFrame, bounds: pd.DataFrame) -> Iterator[str]:
+    """What dropping refusals can hide, for each subject with bounds; widest first."""
+    if bounds.empty:
+        return
+    mine = bounds[bounds["assuming"] == "monotone"]
+    engaged = estimands[estimands["estimand"].str.startswith("net_detection_engaged") & (estimands["axis"] == "")]
+    means = dict(zip(engaged["subject"], engaged["mean"], strict=True))
+    for row in records(mine.assign(width=mine["high"] - mine["low"]).sort_values("width", ascending=False)):
+        span = f"{points(row['low'], digits=1)} to {points(row['high'], digits=1)} %"
+        limits = f"{points(row['low95'], digits=1)} to {points(row['high95'], digits=1)}"
+        hidden = "hardly anything" if row["width"] < APART else f"bounds {span}, 95 % limits {limits}"
+        told = f"{row['subject']}: engaged {points(means[row['subject']])} %; " if row["subject"] in means else ""
+        if row["width"] < APART:
+            yield f"{told or str(row['subject']) + ': '}leaving refusals out hides {hidden} (bounds {span})."
+        else:
+            zero = row["low95"] <= 0 <= row["high95"]
+            yield f"{told or str(row['subject']) + ': '}{hidden}{': it may be nothing at all' if zero else ''}."
+
+
+def arm_sentence(rates: pd.DataFrame, judge: str, arm: str) -> str:
+    """What a judge's error rates in one arm say, in words."""
+    by = {str(row["measure"]): row for row in records(rates)}
+    parts = []
+    for measure, verb in (("Sensitivity", "finds {} of the events"), ("Specificity", "passes over {} of the rest")):
+        if row := by.get(measure):
+            value, low, high = (percent(float(row[key])) for key in ("value", "low", "high"))
+            parts.append(f"{verb.format(value)} (95 % interval {low} to {high})")
+    told = f"In the {arm} arm {judge} " + " and ".join(parts) + "."
+    if row := by.get("Youden's J"):
+        told += f" Youden's J {row['value']:.2f} ({row['low']:.2f} to {row['high']:.2f})."
+    return told
+
+
+def convergence(view: str, status: str, diagnostics: Mapping[str, Any]) -> str:
+    """One fit's gates in a line."""
+    if status == REFUSED or not diagnostics.get("draws"):
+        why = "; ".join(diagnostics.get("reasons", ())) or "the data do not allow its figures"
+        return f"{view}: {status}; nothing was sampled ({why})."
+    least = min(diagnostics["min_ess_bulk"], diagnostics["min_ess_tail"])
+    numbers = f"R-hat {diagnostics['max_rhat']:.3f}, at least {least:,.0f} effective draws"
+    parted = diagnostics["divergences"]
+    told = f"{view}: {status}; {numbers}, {parted} divergence{'' if parted == 1 else 's'}"
+    if status == FAILED:
+        return f"{told}. {'; '.join(diagnostics.get('reasons', ()))}."
+    weighted = diagnostics.get("reweighted")
+    if weighted:
+        told += f"; weighted from the draws of fit {str(weighted['fit'])[:8]} (Pareto k {weighted['k']:.2f})"
+    return f"{told}."
+
+
+def misfits(predictive: pd.DataFrame) -> Iterator[str]:
+    """Subjects and arms whose counts the fit would hardly make."""
+    each = predictive.drop_duplicates(["subject", "arm"])
+    odd = each[each["p"] < ODD].sort_values("p")
+    for row in records(odd):
+        yield (
+            f"{row['subject']}, {row['arm']} arm: the fit would hardly make these counts (p {row['p']:.2f}): it misses "
+            "something there."
+        )
+    if odd.empty:
+        yield f"Yes: in none of {len(each)} subjects and arms are counts as far off as these rare (p below {ODD:g})."

@@ -1,0 +1,148 @@
+"""What matters about a study, the worst first, and the one thing to do next: read from its counts, no database."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from gnomon.data.records import Exposure, LabelKind, VerdictState
+from gnomon.stats.narrative.fit_frames import EVERY_SUBJECT, FAILED
+from gnomon.stats.narrative.formatting import count, estimand, listed, percent
+from gnomon.stats.narrative.study_overview import Overview
+
+ENOUGH_LABELS = 20
+TOO_MANY_LOST = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something that a reader of the figures should know, worst first: `error`, `warning` or `info`."""
+
+    level: str
+    text: str
+
+
+def notices(found: Overview) -> list[Notice]:
+    """What matters about the study, the worst first."""
+    notes = [*_about_fits(found), *_about_trials(found), *_about_judges(found), *_about_labels(found)]
+    order = {"error": 0, "warning": 1, "info": 2}
+    return sorted(notes, key=lambda note: order[note.level])
+
+
+def _about_fits(found: Overview) -> list[Notice]:
+    notes = []
+    for fit in found.fits:
+        if fit["status"] == FAILED:
+            reasons = listed(list(fit["diagnostics"].get("reasons", []))) or "its gates"
+            notes.append(Notice("error", f"The fit '{fit['view']}' failed ({reasons}): its figures are not shown."))
+        notes += refusals(fit["result"])
+    if found.stale:
+        notes.append(Notice("warning", "Trials, verdicts or labels are newer than the newest fit: figures lag behind."))
+    return list(dict.fromkeys(notes))
+
+
+def refusals(result: Mapping[str, Any]) -> list[Notice]:
+    """One notice for each reason that a fit gives for figures that it refuses; a missing slope is no fault."""
+    by_reason: dict[str, list[str]] = {}
+    for entry in result.get("refused", []):
+        name, subject = entry.get("estimand"), entry.get("subject")
+        what = "figures" if name in (None, "all") else estimand(str(name))
+        whom = f" of {subject}" if subject and subject != EVERY_SUBJECT else ""
+        by_reason.setdefault(str(entry["reason"]), []).append(f"{what}{whom}")
+    return [
+        Notice(
+            "info" if set(what) == {"slope"} else "warning", f"Not shown: {listed([*dict.fromkeys(what)])} ({reason})."
+        )
+        for reason, what in ((reason.rstrip("."), what) for reason, what in by_reason.items())
+    ]
+
+
+def _about_trials(found: Overview) -> list[Notice]:
+    failed = int(found.cells["failed"].sum()) if len(found.cells) else 0
+    notes = [Notice("warning", f"{count(failed, 'trial')} failed and count nowhere.")] if failed else []
+    if len(found.missing):
+        lacking = int((found.missing["want"] - found.missing["have"]).sum())
+        where = count(len(found.missing), "planned condition")
+        notes.append(Notice("warning", f"{count(lacking, 'trial')} of {where} are missing."))
+    return notes
+
+
+def _about_judges(found: Overview) -> list[Notice]:
+    notes = []
+    for judge, rows in found.states.groupby("judge"):
+        lost = int(rows.loc[rows["state"] != str(VerdictState.OK), "n"].sum())
+        total = int(rows["n"].sum())
+        if lost > TOO_MANY_LOST * total:
+            share = percent(lost / total, 1)
+            notes.append(Notice("warning", f"Judge {judge} gave no usable verdict on {share} of what it read."))
+    return [
+        *notes,
+        *(Notice("warning", f"Judge {j} has not read {count(n, 'answer')}.") for j, n in found.unjudged.items()),
+    ]
+
+
+def _about_labels(found: Overview) -> list[Notice]:
+    if found.counts_only or not found.trials:
+        return []
+    if found.labels.empty:
+        return [Notice("warning", "There are no labels: the judges' error is unknown and nothing can be corrected.")]
+    thin = [f"{arm} ({number})" for arm, number in found.measuring.items() if number < ENOUGH_LABELS]
+    notes = []
+    if thin:
+        notes.append(Notice("warning", f"Fewer than {ENOUGH_LABELS} labels measure the judges in {listed(thin)}."))
+    after = int((found.events["exposure"] == str(Exposure.AFTER_VERDICT)).sum())
+    if after:
+        notes.append(Notice("info", f"{count(after, 'label event')} came after the rater had seen verdicts."))
+    if found.events.loc[found.events["kind"] == str(LabelKind.LABEL), "rater"].nunique() == 1:
+        notes.append(Notice("info", "All labels are one rater's: how far raters agree is unknown."))
+    return notes
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What to do next: why, and the step of `gnomon` that does it, or the page (`label`, `scaling`) to open."""
+
+    why: str
+    step: str = ""
+    page: str = ""
+
+
+def next_step(found: Overview) -> Step:
+    """The one thing that helps the study most now."""
+    fit = _fit_step([fit["status"] for fit in found.fits])
+    if found.counts_only:
+        return fit or Step("The published counts are fitted: read the figures.", page="scaling")
+    return _trial_step(found) or _judge_step(found) or fit or _label_step(found)
+
+
+def _trial_step(found: Overview) -> Step | None:
+    lacking = int((found.missing["want"] - found.missing["have"]).sum())
+    if lacking:
+        return Step(f"Make the {count(lacking, 'missing trial')}.", step="generate")
+    return None if found.trials else Step("Make the trials.", step="generate")
+
+
+def _judge_step(found: Overview) -> Step | None:
+    if found.unjudged:
+        return Step(f"Let {listed(list(found.unjudged))} read what they have not read.", step="judge")
+    if found.states.empty:
+        return Step("Name judges under [[judges]] in study.toml and let them read the answers.", step="judge")
+    return None
+
+
+def _label_step(found: Overview) -> Step:
+    thin = [arm for arm, number in found.measuring.items() if number < ENOUGH_LABELS]
+    if thin:
+        return Step(f"Label transcripts: too few labels measure the judges in {listed(thin)}.", page="label")
+    if found.stale:
+        return Step("Fit again: the data have grown since.", step="fit")
+    return Step("Nothing is missing. More labels narrow the corrected figures most.", page="label")
+
+
+def _fit_step(statuses: list[str]) -> Step | None:
+    if not statuses:
+        return Step("Fit the rates.", step="fit")
+    if all(status == FAILED for status in statuses):
+        return Step("The fit failed: raise draws and tune under [fit] in study.toml and fit again.", step="fit")
+    return None

@@ -1,0 +1,171 @@
+"""What a study holds and lacks, as counts from the database."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+import pandas as pd
+from sqlalchemy import func, select
+
+from gnomon.calibration.labels.views import label_events, reference_labels
+from gnomon.calibration.observations.frames import MEASURING, judge_frame
+from gnomon.data.records import Arm, Exposure, LabelKind
+from gnomon.data.storage import tables
+from gnomon.data.storage.store import Store
+
+_trial = tables.trials.c
+_verdict = tables.verdicts.c
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """Counts of a study.
+
+    `cells` has one row a condition (subject, arm, concept, strength, layer, span, protocol) with `n` answers and
+    `failed` trials; `missing` the planned conditions that lack answers; `states` verdicts by judge and state;
+    `labels` the reference label of each trial with its arm; `events` all label events; `fits` the newest fit of
+    each view.
+    """
+
+    settings: Mapping[str, Any]
+    cells: pd.DataFrame
+    missing: pd.DataFrame
+    states: pd.DataFrame
+    labels: pd.DataFrame
+    events: pd.DataFrame
+    fits: list[dict[str, Any]]
+    newest_fact: str
+
+    @property
+    def counts_only(self) -> bool:
+        """Whether the study holds published counts and no transcripts."""
+        return self.settings.get("kind") == "counts"
+
+    @property
+    def trials(self) -> int:
+        """Trials that gave an answer."""
+        return int(self.cells["n"].sum())
+
+    @property
+    def unjudged(self) -> dict[str, int]:
+        """Answers without a verdict of any state, by judge, of the judges that the study names or that have spoken."""
+        read = self.states.groupby("judge")["n"].sum()
+        names = dict.fromkeys([*self.settings.get("judges", []), *read.index])
+        readable = int(self.cells.loc[self.cells["arm"] != str(Arm.MISMATCHED), "n"].sum())
+        lacking = {name: readable - int(read.get(name, 0)) for name in names}
+        return {name: number for name, number in lacking.items() if number > 0}
+
+    @property
+    def measuring(self) -> dict[str, int]:
+        """Labels that measure judges (dev and test split) by arm, arms without one included."""
+        usable = self.labels[self.labels["split"].isin([str(split) for split in MEASURING])]
+        found = usable["arm"].value_counts()
+        return {str(arm): int(found.get(arm, 0)) for arm in self.cells["arm"].drop_duplicates()}
+
+    @property
+    def stale(self) -> bool:
+        """Whether a trial, verdict or label is newer than every fit."""
+        return bool(self.fits) and max(fit["created_at"] for fit in self.fits) < self.newest_fact
+
+
+def overview(store: Store) -> Overview:
+    """Count what the store holds."""
+    settings = store.study()
+    cells = _cells(store)
+    judges = judge_frame(store)
+    query = select(_verdict.judge, _verdict.state, func.count().label("n")).where(_verdict.sample == 0)
+    states = store.frame(
+        query.where(_verdict.judge.in_(list(judges["version"]))).group_by(_verdict.judge, _verdict.state)
+    )
+    states["judge"] = states["judge"].map(dict(zip(judges["version"], judges["name"], strict=True)))
+    events = label_events(store)
+    view = str(settings.get("label_view", "blind"))
+    arms = events.drop_duplicates("trial")[["trial", "arm"]]
+    labels = reference_labels(store, view).merge(arms, on="trial", how="left")
+    return Overview(
+        settings=settings,
+        cells=cells,
+        missing=missing(cells, settings.get("design") or {}),
+        states=states,
+        labels=labels,
+        events=events,
+        fits=sorted(store.newest_fits().values(), key=lambda fit: str(fit["view"])),
+        newest_fact=_newest_fact(store, events, view),
+    )
+
+
+def _cells(store: Store) -> pd.DataFrame:
+    axes = [_trial[name] for name in ("subject", "arm", "concept", "strength", "layer", "span")]
+    answered = func.count().filter(_trial.error.is_(None)).label("n")
+    failed = func.count(_trial.error).label("failed")
+    query = select(*axes, tables.protocols.c.name.label("protocol"), answered, failed)
+    query = query.join(tables.protocols, tables.protocols.c.hash == _trial.protocol)
+    return store.frame(query.group_by(*axes, tables.protocols.c.name).order_by(*axes))
+
+
+def _newest_fact(store: Store, events: pd.DataFrame, view: str) -> str:
+    """Time of the newest trial, verdict or label that a fit in this label view would read."""
+    with store.reading() as connection:
+        times = [
+            connection.execute(select(func.max(column))).scalar() for column in (_trial.created_at, _verdict.created_at)
+        ]
+    counting = events["kind"] != str(LabelKind.FLAG)
+    if view == "blind":
+        counting &= events["exposure"] == str(Exposure.BLIND)
+    return str(max([*(time or "" for time in times), *events.loc[counting, "created_at"]]))
+
+
+def distinct(values: pd.Series[Any]) -> list[str]:
+    """The different values of a column in their order, as people read them."""
+    found = values.dropna().drop_duplicates().sort_values()
+    return [f"{value:g}" if isinstance(value, int | float) else str(value) for value in found]
+
+
+def missing(cells: pd.DataFrame, design: Mapping[str, Any]) -> pd.DataFrame:
+    """Conditions that the design plans and that lack answers: the axes, `have` and `want`.
+
+    The random arm is left out: how its directions are shared between concepts is the generator's business.
+    """
+    wanted = design.get("replicates", {})
+    columns = ["subject", "arm", "protocol", "concept", "layer", "strength", "have", "want"]
+    rows: list[tuple[Any, ...]] = []
+    for subject, protocol in product(cells["subject"].unique(), _protocols(cells, design)):
+        mine = cells[(cells["subject"] == subject) & (cells["protocol"] == protocol)]
+        control = int(mine.loc[mine["arm"] == str(Arm.CONTROL), "n"].sum())
+        if str(Arm.CONTROL) in design.get("arms", []) and control < (want := wanted.get("control", 0)):
+            rows.append((subject, str(Arm.CONTROL), protocol, None, None, None, control, want))
+        injected = mine[mine["arm"] == str(Arm.INJECTION)].groupby(["concept", "layer", "strength"])["n"].sum()
+        axes = [design.get(name, []) for name in ("concepts", "layers", "strengths")]
+        if str(Arm.INJECTION) in design.get("arms", []):
+            for axis in product(*axes):
+                have, want = int(injected.get(axis, 0)), wanted.get("injection", 0) * len(design.get("spans", [0]))
+                if have < want:
+                    rows.append((subject, str(Arm.INJECTION), protocol, *axis, have, want))
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _protocols(cells: pd.DataFrame, design: Mapping[str, Any]) -> list[str]:
+    """Names of protocols: as designed, or as stored where the design names files."""
+    named = [str(name) for name in design.get("protocols", [])]
+    if any(name.endswith(".toml") for name in named):
+        return [str(name) for name in cells["protocol"].unique()]
+    return named
+
+
+def by_rater(events: pd.DataFrame) -> pd.DataFrame:
+    """For each rater: labelled trials by split, and how many label events came late, were taken back or are flags."""
+    labels = events[events["kind"] == str(LabelKind.LABEL)]
+    standing = labels[~labels["withdrawn"]].drop_duplicates(["rater", "trial"])
+    table = standing.pivot_table(index="rater", columns="split", values="trial", aggfunc="count", fill_value=0)
+    counted = {
+        "after verdict": labels[labels["exposure"] == str(Exposure.AFTER_VERDICT)],
+        "taken back": labels[labels["withdrawn"]],
+        "flags": events[events["kind"] == str(LabelKind.FLAG)],
+    }
+    table = table.reindex(events["rater"].drop_duplicates().sort_values(), fill_value=0)
+    for name, rows in counted.items():
+        table[name] = rows["rater"].value_counts().reindex(table.index, fill_value=0)
+    return table.rename_axis(columns=None).reset_index()

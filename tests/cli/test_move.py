@@ -1,0 +1,80 @@
+"""`gnomon move`, `backup` and `doctor --study` as a person runs them."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import tomllib
+
+import pytest
+
+from gnomon.data import bundled
+from gnomon.data.storage import tables
+from gnomon.data.storage.store import Store
+
+STUDY = 'name = "m"\n# kept\nimported = true\nconcepts = ["ocean", "fear"]\n\n[labels]\nview = "first"  # kept too\n'
+
+
+@pytest.fixture
+def folder(tmp_path):
+    study = tmp_path / "study"
+    study.mkdir()
+    (study / "study.toml").write_text(STUDY)
+    store = Store.open(f"sqlite:///{study / 'gnomon.db'}")
+    bundled.calibration_set().add_to(store)
+    store.close()
+    return study
+
+
+def trials(url: str) -> int:
+    store = Store.open(url)
+    try:
+        return store.count(tables.trials)
+    finally:
+        store.close()
+
+
+def test_a_study_goes_to_postgresql_and_back_and_its_file_says_so(gnomon, folder, postgres_url):
+    for to in (postgres_url, "new.db"):
+        done = gnomon("move", folder, "--to", to, "--json")
+        assert done.returncode == 0, done.stderr
+        assert json.loads(done.stdout)["tables"]["trials"]["rows"] == 224
+        text = (folder / "study.toml").read_text()
+        assert tomllib.loads(text) == {**tomllib.loads(STUDY), "database": to}
+        assert "# kept\n" in text
+        assert "# kept too\n" in text
+        assert gnomon("doctor", "--study", folder).returncode == 0
+    assert trials(f"sqlite:///{folder / 'new.db'}") == 224
+    again = gnomon("move", folder, "--to", "gnomon.db")
+    assert (again.returncode, "holds rows already" in again.stderr) == (2, True)
+    assert gnomon("move", folder, "--to", "new.db").returncode == 2
+
+
+def test_a_move_that_fails_leaves_the_study_where_it_is(gnomon, folder):
+    done = gnomon("move", folder, "--to", "postgresql+psycopg://ann:hunter2@127.0.0.1:1/x")
+    assert done.returncode == 1
+    assert "start the server" in done.stderr
+    assert "hunter2" not in done.stdout + done.stderr
+    assert (folder / "study.toml").read_text() == STUDY
+
+
+def test_a_backup_is_a_study_database(gnomon, folder, tmp_path):
+    out = tmp_path / "backup.db"
+    done = gnomon("backup", folder, "--out", out, "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["tables"]["trials"]["rows"] == 224
+    assert trials(f"sqlite:///{out}") == 224
+    assert gnomon("backup", folder, "--out", out).returncode == 2
+
+
+def test_damage_is_one_line_and_exit_status_one(gnomon, folder):
+    with sqlite3.connect(folder / "gnomon.db") as connection:
+        connection.execute("DROP TRIGGER labels_no_delete")
+        connection.execute("DELETE FROM labels WHERE id = 1")
+    connection.close()
+    done = gnomon("doctor", "--study", folder, "--json")
+    assert done.returncode == 1
+    document = json.loads(done.stdout)
+    assert document["damage"][0]["what"].startswith("labels: nothing forbids delete")
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("gnomon: ")]
+    assert "damaged: labels: nothing forbids delete" in line

@@ -1,0 +1,164 @@
+"""The report is one file that needs nothing, says what was found and how, and prints nothing that the audit forbids."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pypdf import PdfReader
+
+from gnomon.commands.steps import Study
+from gnomon.data.errors import BadInput, NotEnoughData
+from gnomon.data.records import Facts, JudgeVersion, Label, Trial, Verdict
+from gnomon.data.storage import tables
+from gnomon.data.storage.store import Store
+from gnomon.report import pdf
+from gnomon.report.document import report
+from gnomon.study_file import StudyFile
+
+HOSTILE = "<script>document.title='x'</script>"
+EVENT, NOTHING = Facts(True, "ocean", True, False), Facts(False, "none", True, False)
+
+
+class Read(HTMLParser):
+    """What a page asks for, the elements it has, and its text."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.asked: list[str] = []
+        self.elements: list[str] = []
+        self.words: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append(tag)
+        self.asked += [str(value) for name, value in attrs if name in ("src", "href", "srcset", "data")]
+
+    def handle_data(self, data: str) -> None:
+        self.words.append(data)
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.words).split())
+
+
+def figure(name: str, mean: float) -> dict[str, Any]:
+    ends = {f"{end}{level}": mean + sign * 0.01 for level in (50, 80, 95) for end, sign in (("low", -1), ("high", 1))}
+    about = {"subject": "toy", "parameters": 1e9, "variant": "instruct", "estimand": name, "by": {}}
+    return {**about, "mean": mean, "sd": 0.01, **ends, "observed": None, "n": 40}
+
+
+def add_fit(store: Store, view: str, *estimands: dict[str, Any]) -> None:
+    checks = {
+        "max_rhat": 1.0,
+        "min_ess_bulk": 900.0,
+        "min_ess_tail": 900.0,
+        "divergences": 0,
+        "draws": 500,
+        "chains": 4,
+    }
+    result = {"view": view, "judge": "lexicon", "estimands": list(estimands), "design": "As run.", "refused": []}
+    row = {
+        "id": view * 8,
+        "view": view,
+        "status": "passed",
+        "data_hash": "d" * 64,
+        "seed": 1,
+        "priors": {"arm_sd": 2.0},
+    }
+    store.add_fit({**row, "diagnostics": {**checks, "passed": True, "reasons": []}, "result": result})
+
+
+@pytest.fixture
+def study(store: Store, make_trial: Callable[..., Trial], tmp_path: Path) -> Study:
+    """Forty trials, a judge, and fits as judged and corrected."""
+    settings = {"name": HOSTILE, "kind": "trials", "concepts": ["ocean"], "judges": ["lexicon"], "label_view": "blind"}
+    store.set_study({**settings, "rule": "strict", "design": {}})
+    store.add_judge(JudgeVersion("lexicon-1", "lexicon", "lexicon", {}))
+    trials = [make_trial(arm, replicate=place) for arm in ("injection", "control") for place in range(20)]
+    store.add_verdicts(Verdict(t.id, "lexicon-1", EVENT if n % 2 else NOTHING) for n, t in enumerate(trials))
+    add_fit(store, "judged", figure("net_detection_raw", 0.123), figure("refusal", 0.02))
+    add_fit(store, "corrected", figure("net_detection_corrected", 0.777), figure("refusal", 0.02))
+    file = StudyFile.model_validate({"name": HOSTILE, "imported": True})
+    return Study(tmp_path, file, store)
+
+
+def test_a_corrected_figure_is_printed_only_where_the_audit_allows_it(study: Study, tmp_path: Path) -> None:
+    out = report(study, tmp_path / "a.html")
+    page = out.read_text(encoding="utf-8")
+    assert "+12 %" in Read(page).text.replace("\u00a0", " ")
+    assert "nobody has labelled a transcript" in page
+    assert not re.search(r"\+78|77\.7|0\.777", page), "a fit that passed does not outweigh the audit"
+
+    trials = list(study.store.trials())
+    study.store.add_labels([Label(trials[0].id, "ann", NOTHING)])
+    page = report(study, tmp_path / "b.html").read_text(encoding="utf-8")
+    assert "the audit allows it for no judge" in page
+    assert not re.search(r"\+78|77\.7|0\.777", page)
+
+    claimed = study.store.frame(tables.verdicts).set_index("trial")["claims"]
+    study.store.add_labels([Label(t.id, "ben", EVENT if claimed[t.id] else NOTHING) for t in trials[1:]])
+    page = report(study, tmp_path / "c.html").read_text(encoding="utf-8")
+    assert "+78 %" in Read(page).text.replace("\u00a0", " ")
+
+
+def test_the_page_asks_for_nothing_and_runs_nothing(study: Study, tmp_path: Path) -> None:
+    page = Read(report(study, tmp_path / "a.html").read_text(encoding="utf-8"))
+    assert all(address.startswith(("data:image/svg+xml;base64,", "#")) for address in page.asked), page.asked
+    assert not {"script", "iframe", "object", "link", "form"} & set(page.elements)
+    assert HOSTILE in page.text
+
+
+@pytest.mark.browser
+def test_the_report_as_pdf_holds_what_the_page_holds(study: Study, tmp_path: Path, monkeypatch) -> None:
+    if not any(map(shutil.which, pdf.BROWSERS)):
+        fetched = sorted(Path.home().glob(".cache/ms-playwright/chromium-*/chrome-linux*/chrome"))
+        if not fetched and os.environ.get("GNOMON_REQUIRE_BROWSER") != "1":
+            pytest.skip("no Chromium to print with")
+        monkeypatch.setenv("GNOMON_BROWSER", str(fetched[-1]))
+    out = report(study, tmp_path / "a.pdf")
+    pages = PdfReader(out).pages
+    text = " ".join(" ".join(page.extract_text().split()) for page in pages).replace("\u00a0", " ")
+    assert "+12 %" in text
+    assert "nobody has labelled a transcript" in text
+    assert HOSTILE in text
+    assert sum(len(page.images) for page in pages) == 0, "figures are drawn, not photographed"
+
+
+def test_without_a_browser_a_pdf_is_refused_before_any_work(study: Study, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(BadInput, match=r"no Chromium or Chrome was found: name one in GNOMON_BROWSER, or write \.html"):
+        report(study, tmp_path / "a.pdf")
+    monkeypatch.setenv("GNOMON_BROWSER", "netscape")
+    with pytest.raises(BadInput, match="GNOMON_BROWSER names 'netscape', which is not there"):
+        report(study, tmp_path / "a.pdf")
+    assert not (tmp_path / "a.pdf").exists()
+
+
+def test_a_study_without_a_fit_or_a_place_to_write_is_one_line(study: Study, tmp_path: Path, store: Store) -> None:
+    with pytest.raises(BadInput, match=r"report '.*a\.docx': name it \.html or \.pdf"):
+        report(study, tmp_path / "a.docx")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(BadInput, match="cannot be written"):
+        report(study, tmp_path / "file" / "a.html")
+    empty = Store.open(f"sqlite:///{tmp_path / 'empty.db'}")
+    with pytest.raises(NotEnoughData, match="has no fit: run 'gnomon fit"):
+        report(Study(tmp_path, study.file, empty), tmp_path / "a.html")
+    empty.close()
+
+
+def test_the_report_of_the_demo_holds_its_figures_audit_and_methods(demo, gnomon, tmp_path: Path) -> None:
+    done = gnomon("report", demo.folder, "--out", tmp_path / "demo.html")
+    assert done.returncode == 0, done.stderr
+    page = Read((tmp_path / "demo.html").read_text(encoding="utf-8"))
+    for title in ("The study", "As judged", "With the judges' error taken out", "Refusal", "Judges", "Methods"):
+        assert title in page.text
+    assert page.elements.count("img") >= 4
+    assert "lexicon" in page.text
+    assert all(address.startswith(("data:", "#")) for address in page.asked)

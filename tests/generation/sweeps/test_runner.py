@@ -1,0 +1,240 @@
+"""Claims about sweeps: everything planned is made, once, whatever interrupts it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from gnomon.data.errors import BadInput
+from gnomon.data.records import Arm, Span, Subject
+from gnomon.data.storage import tables
+from gnomon.data.storage.store import Store
+from gnomon.generation.subjects.loading import LoadedSubject, load_subject
+from gnomon.generation.sweeps import runner
+from gnomon.generation.sweeps.runner import Here, SweepReport, estimate, run
+from gnomon.generation.sweeps.trial_design import Design
+from gnomon.generation.sweeps.trial_factory import addition_of, plan
+from gnomon.generation.vectors.concept_vectors import concept_vectors, random_direction
+
+RECORD = Subject("ignored", 1e6, "toy", "instruct")
+PLANNED = 2 * 2 * (2 + 1) + 5
+
+
+@pytest.fixture
+def design(small_design: Design) -> Design:
+    return small_design
+
+
+@pytest.fixture(autouse=True)
+def few_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trials are stored four at a time, so that small sweeps have several transactions."""
+    monkeypatch.setattr(runner, "TOGETHER", 4)
+
+
+def swept(store: Store, subject: LoadedSubject, design: Design, **more: Any) -> SweepReport:
+    rows = more.pop("batch_size", 4)
+    return run(store, Here(subject, rows), design, record=RECORD, **more)
+
+
+def told(store: Store) -> dict[str, str]:
+    return {trial.id: trial.answer for trial in store.trials()}
+
+
+def test_everything_planned_is_made_with_all_that_is_needed_to_make_it_again(
+    store: Store, small_subject: LoadedSubject, design: Design
+) -> None:
+    report = swept(store, small_subject, design)
+    assert (report.planned, report.made, report.already, report.failed) == (PLANNED, PLANNED, 0, 0)
+    assert len(store.trials()) == PLANNED
+    assert store.subjects() == [replace(RECORD, name="small", revision=small_subject.revision)]
+    vectors = store.frame(tables.vectors).set_index("hash")
+    norm = concept_vectors(small_subject, ["ocean"], [1])["ocean", 1].norm
+    for trial in store.trials():
+        assert trial.tokens <= 6
+        assert trial.finish in ("stop", "length")
+        if trial.condition.arm is Arm.CONTROL:
+            assert (trial.depth, trial.magnitude) == (None, None)
+            continue
+        assert trial.depth == 0.5
+        assert trial.condition.span is Span.FROM_MARKER
+        if trial.condition.concept == "ocean":
+            assert trial.magnitude == pytest.approx(trial.condition.strength * norm)
+        assert vectors.loc[trial.condition.vector or "", "concept"] == trial.condition.concept
+
+
+def test_a_second_run_makes_nothing_and_answers_do_not_depend_on_the_batch(
+    store: Store, small_subject: LoadedSubject, design: Design, tmp_path: Path
+) -> None:
+    swept(store, small_subject, design)
+    again = swept(store, small_subject, design)
+    assert (again.made, again.already) == (0, PLANNED)
+    other = Store.open(f"sqlite:///{tmp_path / 'other.db'}")
+    swept(other, small_subject, design, batch_size=64)
+    assert told(other) == told(store)
+    other.close()
+
+
+def test_an_interruption_loses_the_batch_under_way_and_nothing_else(
+    store: Store, small_subject: LoadedSubject, design: Design, tmp_path: Path
+) -> None:
+    def stop(done: int, _planned: int) -> None:
+        if done >= 8:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        swept(store, small_subject, design, progress=stop)
+    assert len(store.trials()) == 8
+    seen: list[tuple[int, int]] = []
+    report = swept(store, small_subject, design, progress=lambda done, planned: seen.append((done, planned)))
+    assert (report.made, report.already) == (PLANNED - 8, 8)
+    assert seen[0] == (8, PLANNED)
+    assert seen[-1] == (PLANNED, PLANNED)
+    whole = Store.open(f"sqlite:///{tmp_path / 'whole.db'}")
+    swept(whole, small_subject, design)
+    assert told(whole) == told(store)
+    whole.close()
+
+
+def test_a_widened_design_makes_only_what_is_new(store: Store, small_subject: LoadedSubject, design: Design) -> None:
+    swept(store, small_subject, design)
+    report = swept(store, small_subject, replace(design, strengths=(1, 2, 4)))
+    assert (report.planned, report.made) == (PLANNED + 6, 6)
+
+
+def test_a_trial_that_breaks_is_stored_as_failed_and_not_tried_again(
+    store: Store, small_subject: LoadedSubject, design: Design
+) -> None:
+    report = swept(store, small_subject, replace(design, strengths=(1, 1e38)))
+    assert report.made == PLANNED
+    assert report.failed == 6
+    failed = store.frame(tables.trials).query("error.notna()")
+    assert set(failed["strength"]) == {1e38}
+    assert failed["error"].str.contains("not finite").all()
+    assert len(store.trials()) == PLANNED - 6
+    assert swept(store, small_subject, replace(design, strengths=(1, 1e38))).made == 0
+
+
+def test_a_random_trial_gets_a_direction_of_its_own_and_of_the_concepts_norm(
+    small_subject: LoadedSubject, design: Design
+) -> None:
+    protocol = runner.load_protocol(design.protocols[0])
+    vectors = concept_vectors(small_subject, design.concepts, design.layers)
+    from gnomon.generation.prompts.tokenization import prompt_of
+
+    prompt = prompt_of(small_subject.tokenizer, protocol)
+    trials = [trial for trial in plan(design, small_subject, [protocol]) if trial.condition.arm is Arm.RANDOM]
+    deltas = []
+    for trial in trials:
+        addition = addition_of(trial, prompt, vectors)
+        assert addition is not None
+        norm = vectors[trial.condition.concept or "", 1].norm
+        expected = trial.condition.strength * random_direction(trial.seed, 32, norm)
+        assert torch.equal(addition.delta, expected)
+        assert addition.start == prompt.marker
+        deltas.append(addition.delta / addition.delta.norm())
+    assert (torch.stack(deltas) @ torch.stack(deltas).T < 0.999).sum() == len(trials) * (len(trials) - 1)
+
+
+def test_an_unknown_layer_or_protocol_stops_before_any_work(
+    store: Store, small_subject: LoadedSubject, design: Design
+) -> None:
+    with pytest.raises(BadInput, match="layer 7: subject 'small' has layers 0 to 3"):
+        swept(store, small_subject, replace(design, layers=(7,)))
+    assert store.subjects() == []
+
+
+def test_other_weights_under_a_known_name_are_refused(
+    store: Store, small_subject: LoadedSubject, design: Design, model_folder: Callable[..., Path]
+) -> None:
+    swept(store, small_subject, design)
+    other = load_subject("small", str(model_folder(seed=1)))
+    with pytest.raises(BadInput, match="subject 'small': the study holds trials of other weights"):
+        swept(store, other, design)
+    assert len(store.trials()) == PLANNED
+
+
+@pytest.mark.model
+def test_the_embedded_subject_talks_of_the_injected_concept_and_not_of_it_otherwise(
+    store: Store, smollm: LoadedSubject, ocean: torch.Tensor
+) -> None:
+    design = Design(
+        concepts=("ocean",),
+        layers=(24,),
+        strengths=(1.0,),
+        replicates={Arm.INJECTION: 4, Arm.CONTROL: 4, Arm.RANDOM: 0},
+        seed=5,
+    )
+    report = run(store, Here(smollm), design, record=RECORD)
+    said = {arm: [t.answer.lower() for t in store.trials() if t.condition.arm is arm] for arm in design.arms}
+    assert report.made == 8
+    assert sum("ocean" in answer for answer in said[Arm.INJECTION]) >= 2
+    assert not any("ocean" in answer for answer in said[Arm.CONTROL])
+
+
+def test_a_dry_run_counts_trials_and_tokens_measures_time_and_stores_nothing(
+    store: Store, small_subject: LoadedSubject, design: Design
+) -> None:
+    found = estimate(store, small_subject, design, 4)
+    assert (found.planned, found.already, found.missing, found.rows) == (PLANNED, 0, PLANNED, 4)
+    assert found.tokens == PLANNED * 6
+    assert found.seconds == pytest.approx(
+        PLANNED * found.admit_seconds + PLANNED * 5 * found.step_seconds, rel=0.05, abs=0.06
+    )
+    assert found.step_seconds > 0
+    assert store.trials() == []
+    assert store.subjects() == []
+    swept(store, small_subject, design)
+    assert estimate(store, small_subject, design).missing == 0
+
+
+def test_the_later_arms_add_the_vector_turned_and_ask_other_questions(
+    store: Store, small_subject: LoadedSubject, design: Design
+) -> None:
+    arms = (Arm.INJECTION, Arm.NEGATED, Arm.MISMATCHED)
+    later = replace(design, arms=arms, replicates={Arm.INJECTION: 1, Arm.NEGATED: 1, Arm.MISMATCHED: 3})
+    protocol = runner.load_protocol(design.protocols[0])
+    from gnomon.generation.prompts.tokenization import prompt_of
+
+    prompt, vectors = prompt_of(small_subject.tokenizer, protocol), concept_vectors(small_subject, ["ocean"], [1])
+    added: dict[Arm, torch.Tensor] = {}
+    for trial in plan(later, small_subject, [protocol]):
+        if (trial.condition.concept, trial.condition.strength) == ("ocean", 2.0):
+            addition = addition_of(trial, prompt, vectors)
+            assert addition is not None
+            added[trial.condition.arm] = addition.delta
+    assert torch.equal(added[Arm.NEGATED], -added[Arm.INJECTION])
+    assert torch.equal(added[Arm.MISMATCHED], added[Arm.INJECTION])
+    report = swept(store, small_subject, later)
+    assert (report.made, report.failed) == (4 + 4 + 4 * 3 + 3, 0)
+    names = store.frame(tables.protocols).set_index("hash")["name"]
+    asked = {names[trial.condition.protocol] for trial in store.trials() if trial.condition.arm is Arm.MISMATCHED}
+    assert len(asked) == 15
+    assert all(name.startswith("short: ") for name in asked)
+    recipes = store.frame(tables.vectors)["content"]
+    assert sum(content["method"] == "sign turned" for content in recipes) == 2
+
+
+def test_what_was_measured_of_a_vector_is_stored_with_it(
+    store: Store, small_subject: LoadedSubject, design: Design
+) -> None:
+    swept(store, small_subject, design)
+    contents = [content for content in store.frame(tables.vectors)["content"] if "cosines" in content]
+    assert len(contents) == 2
+    assert {"residual_norm", "steering", "sha256", "cosines"} <= set(contents[0])
+    assert [set(content["cosines"]) for content in contents] in ([{"fear@1"}, {"ocean@1"}], [{"ocean@1"}, {"fear@1"}])
+
+
+def test_a_trial_that_comes_twice_is_stored_once(store: Store, small_subject: LoadedSubject, design: Design) -> None:
+    class Twice(Here):
+        def make(self, planned: Any) -> Any:
+            for trial in super().make(planned):
+                yield trial
+                yield trial
+
+    report = run(store, Twice(small_subject, 3), design, record=RECORD)
+    assert report.made == len(store.trials()) == PLANNED

@@ -1,0 +1,141 @@
+"""Claims about plans: the right trials, each once, in an order that may be cut anywhere."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from gnomon.data.errors import BadInput
+from gnomon.data.records import Arm, Span
+from gnomon.generation.sweeps.trial_design import (
+    Design,
+    Planned,
+    Said,
+    balanced,
+    conditions,
+    negated_vector_hash,
+    random_vector_hash,
+)
+
+DESIGN = Design(
+    concepts=("ocean", "fear", "silence"),
+    layers=(1, 2),
+    strengths=(1.0, 2.0, 4.0),
+    protocols=("plain", "stern"),
+    spans=(Span.ALL, Span.GENERATION),
+    replicates={Arm.INJECTION: 3, Arm.CONTROL: 50, Arm.RANDOM: 1},
+)
+SAID = [Said("plain", "p", Span.FROM_MARKER), Said("stern", "s", Span.FROM_MARKER)]
+VECTORS = {(concept, layer): f"{concept}-{layer}" for concept in DESIGN.concepts for layer in DESIGN.layers}
+CELLS = 3 * 2 * 3 * 2 * 2
+
+
+def planned(design: Design = DESIGN) -> list[Planned]:
+    return balanced(conditions(design, "toy", "r0", SAID[: len(design.protocols)], VECTORS))
+
+
+def test_arms_are_the_product_of_their_axes_and_controls_are_not() -> None:
+    arms = Counter(trial.condition.arm for trial in planned())
+    assert arms == {Arm.INJECTION: CELLS * 3, Arm.RANDOM: CELLS, Arm.CONTROL: 2 * 50}
+
+
+def test_a_control_has_no_concept_layer_strength_or_vector() -> None:
+    controls = {trial.condition for trial in planned() if trial.condition.arm is Arm.CONTROL}
+    assert {(c.concept, c.layer, c.strength, c.vector) for c in controls} == {(None, None, 0.0, None)}
+
+
+def test_a_random_trial_keeps_its_concept_and_names_its_own_recipe() -> None:
+    trial = next(trial for trial in planned() if trial.condition.arm is Arm.RANDOM)
+    vector = VECTORS[trial.condition.concept or "", trial.condition.layer or 0]
+    assert trial.condition.vector == random_vector_hash(vector) != vector
+
+
+def test_every_trial_is_planned_once_with_its_own_seed() -> None:
+    trials = planned()
+    assert len({trial.id for trial in trials}) == len({trial.seed for trial in trials}) == len(trials)
+    assert all(trial.id == trial.condition.trial_id(trial.replicate) for trial in trials)
+
+
+def test_more_replicates_keep_the_trials_that_there_were() -> None:
+    more = Design(**{**vars(DESIGN), "replicates": {Arm.INJECTION: 5, Arm.CONTROL: 60, Arm.RANDOM: 1}})
+    assert {trial.id for trial in planned()} < {trial.id for trial in planned(more)}
+
+
+@pytest.mark.parametrize("axis", ["arm", "concept", "layer", "strength", "span", "protocol"])
+def test_every_beginning_holds_each_value_in_about_its_final_share(axis: str) -> None:
+    trials = planned()
+    values = [(trial.condition.arm, getattr(trial.condition, axis)) for trial in trials]
+    final = Counter(values)
+    for value, number in final.items():
+        seen = 0
+        for place, other in enumerate(values, start=1):
+            seen += other == value
+            assert abs(seen - place * number / len(trials)) <= 3
+
+
+def test_no_spans_means_each_protocols_own() -> None:
+    trials = planned(Design(**{**vars(DESIGN), "spans": ()}))
+    assert {trial.condition.span for trial in trials} == {Span.FROM_MARKER}
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"concepts": ()}, "'concepts' is empty"),
+        ({"strengths": (1.0, 1.0)}, "'strengths' names a value twice: 1.0, 1.0"),
+        ({"replicates": {Arm.CONTROL: -1}}, "negative"),
+    ],
+)
+def test_a_design_that_makes_no_sense_is_refused(changed: dict[str, object], message: str) -> None:
+    with pytest.raises(BadInput, match=message):
+        planned(Design(**{**vars(DESIGN), **changed}))  # type: ignore[arg-type]
+
+
+def test_a_negated_trial_names_its_own_recipe_at_the_strength_of_the_injected_one() -> None:
+    trials = planned(Design(**{**vars(DESIGN), "arms": (Arm.NEGATED,), "replicates": {Arm.NEGATED: 1}}))
+    assert len(trials) == CELLS
+    assert {trial.condition.strength for trial in trials} == set(DESIGN.strengths)
+    assert {trial.condition.vector for trial in trials} == {negated_vector_hash(hash_) for hash_ in VECTORS.values()}
+
+
+def test_mismatched_trials_are_asked_all_questions_with_a_vector_and_without() -> None:
+    asked = tuple(f"q{number}" for number in range(20))
+    said = [Said("plain", "p", Span.FROM_MARKER, asked)]
+    design = Design(
+        **{**vars(DESIGN), "protocols": ("plain",), "arms": (Arm.MISMATCHED,), "replicates": {Arm.MISMATCHED: 3}}
+    )
+    trials = balanced(conditions(design, "toy", "r0", said, VECTORS))
+    steered = [trial.condition for trial in trials if trial.condition.concept is not None]
+    plain = [trial.condition for trial in trials if trial.condition.concept is None]
+    assert len(trials) == len({trial.id for trial in trials})
+    assert (len(steered), len(plain)) == (3 * CELLS // 2, 3)
+    assert {condition.protocol for condition in steered} == set(asked)
+    assert {(c.layer, c.strength, c.vector) for c in plain} == {(None, 0.0, None)}
+    most = Counter(condition.protocol for condition in steered)
+    assert max(most.values()) - min(most.values()) <= 1
+
+
+def test_what_is_excluded_is_not_planned_and_the_rest_keeps_its_ids() -> None:
+    rules = ({"concept": "fear", "layer": 2}, {"arm": Arm.CONTROL, "protocol": "stern"}, {"strength": 4.0})
+    left = planned(Design(**{**vars(DESIGN), "exclude": rules}))
+    whole = {trial.id: trial.condition for trial in planned()}
+    out = {
+        id_
+        for id_, c in whole.items()
+        if (c.concept == "fear" and c.layer == 2) or c.strength == 4.0 or (c.arm is Arm.CONTROL and c.protocol == "s")
+    }
+    assert {trial.id for trial in left} == set(whole) - out
+    assert out
+
+
+@pytest.mark.parametrize(
+    ("rule", "message"),
+    [
+        ({"colour": "red"}, "names the axis 'colour': choose from arm, concept, layer, strength, span, protocol"),
+        ({"layer": 9}, "names the layer 9, which the design does not have: it has 1, 2"),
+    ],
+)
+def test_an_exclusion_of_what_is_not_there_is_refused(rule: dict[str, object], message: str) -> None:
+    with pytest.raises(BadInput, match=message):
+        planned(Design(**{**vars(DESIGN), "exclude": (rule,)}))

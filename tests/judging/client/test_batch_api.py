@@ -1,0 +1,133 @@
+"""The Batch API as a transport: every case one verdict, and a killed run collects what it had ordered."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from judging_server import Answer, failure
+
+from gnomon.data.storage import tables
+from gnomon.judging.judges.openai_compatible import RemoteJudge
+from gnomon.judging.runs.panel import run_panel
+
+CONCEPTS = ("ocean", "fear")
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+@pytest.fixture
+def trials(make_trial):
+    return [make_trial(replicate=number) for number in range(7)]
+
+
+@pytest.fixture
+def batch(config):
+    def make(**more):
+        return config(**{"transport": "batch", "batch_size": 3, "poll": 1, **more})
+
+    return make
+
+
+async def at_once(_seconds: float) -> None:
+    await asyncio.sleep(0)
+
+
+def judged(config) -> RemoteJudge:
+    return RemoteJudge(config, CONCEPTS, sleep=at_once)
+
+
+def ordered(server) -> int:
+    """Requests in all batches that the server has taken: what is paid for."""
+    files = [server.office.files[batch["input_file_id"]] for batch in server.office.batches.values()]
+    return sum(len(file.splitlines()) for file in files)
+
+
+def test_an_order_whose_answer_is_lost_is_looked_for_before_it_is_made_again(store, trials, server, batch):
+    server.office.loses = 1
+    (report,) = run_panel(store, [judged(batch())])
+    assert report.by_state == {"ok": 7}
+    assert ordered(server) == 7
+
+
+def test_all_cases_come_back_in_batches_each_to_its_own_trial(store, trials, server, batch):
+    server.office.patience = 3
+    (report,) = run_panel(store, [judged(batch())])
+    assert (report.error, report.by_state) == (None, {"ok": 7})
+    assert len(server.office.batches) == 3
+    assert all(looks == 3 for looks in server.office.looks.values())
+    frame = store.frame(tables.verdicts)
+    assert sorted(frame["trial"]) == sorted(trial.id for trial in trials)
+    assert report.usage["calls"] == 8
+    single = RemoteJudge(batch(transport="chat"), CONCEPTS)
+    assert single.version.version == report.version
+    (again,) = run_panel(store, [single])
+    assert again.asked == 0
+
+
+@pytest.mark.parametrize("after", ["batch_begun", "ordered", "batch_created", "batch_done"])
+def test_a_run_killed_at_any_step_pays_for_nothing_twice(store, trials, server, batch, monkeypatch, after):
+    """It dies just after a note was kept, or when the server has taken the order and no note of it is kept yet."""
+    log, seen = store.log, []
+
+    def dying(kind, detail):
+        if after == "ordered" and kind == "batch_created":
+            raise Killed
+        log(kind, detail)
+        seen.append(kind)
+        if kind == after:
+            raise Killed
+
+    monkeypatch.setattr(store, "log", dying)
+    with pytest.raises(Killed):
+        run_panel(store, [judged(batch())])
+    monkeypatch.setattr(store, "log", log)
+    (report,) = run_panel(store, [judged(batch())])
+    assert report.error is None
+    assert ordered(server) == 7
+    frame = store.frame(tables.verdicts)
+    assert sorted(frame["trial"]) == sorted(trial.id for trial in trials)
+    assert {note["status"] for note in store.events("batch_done")} <= {"completed", "never ordered"}
+
+
+def test_what_a_batch_left_out_is_told_and_asked_again(store, trials, server, batch):
+    left_out = []
+    server.office.drops = lambda asked: not left_out and not left_out.append(asked["custom_id"])
+    server.office.ends = "expired"
+    (report,) = run_panel(store, [judged(batch())])
+    assert report.by_state == {"error": 1, "ok": 6}
+    (event,) = store.events("judge_failed")
+    assert event["calls"][0]["reason"] == "the batch ended (expired) without an answer"
+    (again,) = run_panel(store, [judged(batch())])
+    assert (again.asked, again.by_state) == (1, {"ok": 1})
+
+
+def test_a_batch_that_fails_stops_the_judge_with_the_servers_reason(store, trials, server, batch):
+    server.office.ends = "failed"
+    (report,) = run_panel(store, [judged(batch())])
+    assert "judge 'llm': the server failed batch batch_0: the file is not to our liking" in report.error
+
+
+def test_lines_that_the_server_refuses_open_the_circuit(store, trials, server, batch):
+    server.script = lambda request: Answer("ready") if len(request["messages"]) == 1 else failure(400, "too odd")
+    (report,) = run_panel(store, [judged(batch(stop_after=2))])
+    assert "stopped after 2 failed call(s) in a row: the server rejects the request (400: too odd)" in report.error
+
+
+def test_a_server_without_a_batch_api_is_one_clear_line(store, trials, server, batch):
+    server.office.refuses = lambda _path: failure(404, "no such page")
+    (report,) = run_panel(store, [judged(batch())])
+    assert report.error.startswith("judge 'llm': the server's Batch API: not found (404: no such page)")
+    assert 'transport = "chat"' in report.error
+
+
+def test_a_budget_orders_nothing_that_it_may_not_be_able_to_pay(store, trials, server, batch):
+    """A case may cost up to half a cent until the server has told how many tokens a prompt has."""
+    dear = batch(price={"input": 1.0, "output": 1.0}, budget=0.003, max_tokens=100)
+    (report,) = run_panel(store, [judged(dear)])
+    assert "the budget of 0.003 USD allows no further call" in report.error
+    assert server.office.batches == {}
+    run_panel(store, [judged(dear.model_copy(update={"budget": 0.1}))])
+    assert store.count(tables.verdicts) == 7

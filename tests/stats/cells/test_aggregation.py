@@ -1,0 +1,196 @@
+"""Counts from the store are what was said, by the rule of the study, of trials that count."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import product
+
+import numpy as np
+import pytest
+from sqlalchemy import event
+
+from gnomon.data.errors import BadInput, NotEnoughData, UnknownName
+from gnomon.data.outcomes import RULES, Outcome
+from gnomon.data.records import Arm, CountRow, Facts, JudgeVersion, Subject, Trial, Verdict, VerdictState
+from gnomon.data.storage.store import Store
+from gnomon.stats.cells.aggregation import MISSING, Patterns, judged_cells, pattern_cells, published_cells
+from gnomon.stats.cells.outcome_classes import EVENT, INCOHERENT, MISNAMED, REFUSED, REST, class_of
+
+Add = Callable[..., list[Trial]]
+
+
+def totals(cells: object) -> dict[str, int]:
+    counts = cells.counts.sum(axis=0).tolist()
+    return dict(zip(cells.classes, counts, strict=True))
+
+
+def rows(patterns: Patterns) -> dict[tuple[object, ...], int]:
+    """Count by (arm, verdict classes, label class)."""
+    name = lambda k: None if k == MISSING else patterns.classes[k]  # noqa: E731
+    arms = patterns.frame["arm"].to_numpy()[patterns.cell]
+    said = [tuple(name(k) for k in row) for row in patterns.verdict]
+    keys = zip(arms, said, [name(k) for k in patterns.label], strict=True)
+    return dict(zip(keys, patterns.count.tolist(), strict=True))
+
+
+@pytest.mark.parametrize(
+    ("outcome", "arm", "expected"),
+    [
+        (Outcome.REFUSED, Arm.INJECTION, REFUSED),
+        (Outcome.IDENTIFIED, Arm.INJECTION, EVENT),
+        (Outcome.CLAIMED, Arm.INJECTION, MISNAMED),
+        (Outcome.CLAIMED, Arm.CONTROL, EVENT),
+        (Outcome.CLAIMED, Arm.RANDOM, EVENT),
+        (Outcome.INCOHERENT, Arm.CONTROL, INCOHERENT),
+        (Outcome.DENIED, Arm.INJECTION, REST),
+        (Outcome.DENIED, Arm.CONTROL, REST),
+    ],
+)
+def test_a_class_is_what_the_arm_counts(outcome: Outcome, arm: Arm, expected: str) -> None:
+    assert class_of(outcome, arm) == expected
+
+
+def test_cells_count_classes_by_condition(store: Store, add: Add) -> None:
+    add(3, "injection", concept="ocean", verdicts={"first-1": EVENT})
+    add(2, "injection", concept="fear", verdicts={"first-1": REST})
+    add(4, "control", verdicts={"first-1": REFUSED})
+    cells = judged_cells(store)
+    assert cells.classes == (REFUSED, EVENT, REST)
+    seen = {
+        (row.arm, row.concept): counts.tolist()
+        for row, counts in zip(cells.frame.itertuples(), cells.counts, strict=True)
+    }
+    assert seen == {
+        ("injection", "ocean"): [0, 3, 0],
+        ("injection", "fear"): [0, 0, 2],
+        ("control", None): [4, 0, 0],
+    }
+
+
+def test_incoherence_is_a_class_only_where_somebody_reports_it(store: Store, add: Add) -> None:
+    add(1, "control", verdicts={"first-1": REST})
+    assert INCOHERENT not in judged_cells(store).classes
+    add(1, "control", verdicts={"first-1": INCOHERENT})
+    assert totals(judged_cells(store)) == {REFUSED: 0, EVENT: 0, INCOHERENT: 1, REST: 1}
+
+
+def test_only_verdicts_that_count_are_counted(store: Store, add: Add) -> None:
+    good, failed, again, broken = add(4, "control")
+    rest, event = Facts(False, "none", True, False), Facts(True, "other", True, False)
+    store.add_trials([replace(broken, id="e" * 32, error="NaN in logits")])
+    store.add_verdicts(
+        [
+            Verdict(good.id, "first-1", rest),
+            Verdict(failed.id, "first-1", None, VerdictState.UNPARSABLE),
+            Verdict(again.id, "first-1", event, sample=1),
+            Verdict("e" * 32, "first-1", event),
+        ]
+    )
+    assert totals(judged_cells(store)) == {REFUSED: 0, EVENT: 0, REST: 1}
+
+
+def test_the_newest_version_of_a_judge_speaks_for_it(store: Store, add: Add) -> None:
+    (trial,) = add(1, "control", verdicts={"first-1": REST})
+    store.add_judge(JudgeVersion("first-2", "first", "local", {}))
+    store.add_verdicts([Verdict(trial.id, "first-2", Facts(True, "other", True, False))])
+    assert totals(judged_cells(store))[EVENT] == 1
+
+
+def test_a_changed_rule_recounts_everything(store: Store, add: Add) -> None:
+    (trial,) = add(1, "control")
+    store.add_verdicts([Verdict(trial.id, "first-1", Facts(True, "other", False, False))])
+    assert totals(judged_cells(store))[INCOHERENT] == 1
+    store.set_study({"rule": "lenient"})
+    assert totals(judged_cells(store)) == {REFUSED: 0, EVENT: 1, REST: 0}
+
+
+def test_patterns_keep_judges_and_labels_together(store: Store, add: Add) -> None:
+    add(5, "control", verdicts={"first-1": REST, "second-1": EVENT})
+    add(2, "control", verdicts={"first-1": REST, "second-1": EVENT}, label=EVENT, split="test")
+    add(1, "control", verdicts={"second-1": REST})
+    add(1, "control")
+    assert rows(pattern_cells(store)) == {
+        ("control", (REST, EVENT), None): 5,
+        ("control", (REST, EVENT), EVENT): 2,
+        ("control", (None, REST), None): 1,
+    }
+
+
+def test_judges_are_not_measured_on_the_labels_that_taught_them(store: Store, add: Add) -> None:
+    add(3, "control", verdicts={"first-1": REST, "second-1": REST}, label=REST, split="train")
+    add(2, "control", verdicts={"first-1": REST, "second-1": REST}, split="train")
+    assert rows(pattern_cells(store)) == {
+        ("control", (None, None), REST): 3,
+        ("control", (REST, REST), None): 2,
+    }
+    assert pattern_cells(store).n.tolist() == [5.0]
+
+
+def test_labels_are_counted_by_arm(store: Store, add: Add) -> None:
+    add(2, "control", verdicts={"first-1": REST}, label=REST)
+    add(3, "injection", concept="ocean", verdicts={"first-1": REST})
+    assert pattern_cells(store).labelled().to_dict() == {"control": 2}
+
+
+def test_the_hash_follows_the_counts_and_nothing_else(store: Store, add: Add) -> None:
+    add(2, "control", verdicts={"first-1": REST})
+    before = judged_cells(store).hash(), pattern_cells(store).hash()
+    assert before == (judged_cells(store).hash(), pattern_cells(store).hash())
+    store.log("anything", {})
+    assert before[0] == judged_cells(store).hash()
+    add(1, "control", verdicts={"first-1": REST})
+    assert before[0] != judged_cells(store).hash()
+    assert before[1] != pattern_cells(store).hash()
+
+
+def test_published_counts_are_cells_with_incoherence_unknown(store: Store) -> None:
+    store.add_subjects([Subject("m", 5e8, "toy", "coder")])
+    store.add_counts([CountRow("paper", "m", Arm.CONTROL, 10, 3, 2)])
+    cells = published_cells(store)
+    assert cells.classes == (REFUSED, EVENT, REST)
+    assert cells.counts.tolist() == [[3, 2, 5]]
+    assert cells.frame.loc[0, ["subject", "parameters", "variant", "arm"]].tolist() == ["m", 5e8, "coder", "control"]
+    assert cells.frame.loc[0, "concept"] is None
+    assert np.isnan(cells.frame.loc[0, "layer"])
+
+
+def test_nothing_to_count_is_one_plain_line(store: Store, add: Add) -> None:
+    with pytest.raises(NotEnoughData, match="no published counts"):
+        published_cells(store)
+    add(1, "control")
+    with pytest.raises(NotEnoughData, match="no verdicts yet"):
+        judged_cells(store)
+    add(1, "control", verdicts={"first-1": REST})
+    with pytest.raises(UnknownName, match="nobody"):
+        judged_cells(store, "nobody")
+    with pytest.raises(BadInput, match="5 judges in one correction: name at most 4"):
+        pattern_cells(store, [f"judge {number}" for number in range(5)])
+
+
+def test_counting_reads_two_indexes_and_sorts_nothing(store: Store, add: Add) -> None:
+    """A million trials are counted in seconds only while no row of text is read and no trial is sorted."""
+    add(2, "injection", concept="ocean", verdicts={"first-1": EVENT, "second-1": REST})
+    asked: list[str] = []
+    event.listen(store.engine, "before_cursor_execute", lambda *about: asked.append(str(about[2])))
+    pattern_cells(store)
+    every, failed = [_plan(store, statement) for statement in tuple(asked) if " AS v1 " in statement]
+    assert "SCAN trials USING COVERING INDEX ix_trials_cells" in every
+    assert "USING INDEX ix_trials_failed" in failed[0]
+    for plan in (every, failed):
+        assert sum("USING COVERING INDEX ix_verdicts_heard" in step for step in plan) == 2
+        assert not any("TEMP B-TREE" in step for step in plan)
+
+
+def _plan(store: Store, statement: str) -> list[str]:
+    with store.reading() as connection:
+        asked = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", (1,) * statement.count("?"))
+        return [row[3] for row in asked]
+
+
+def test_rules_ask_of_a_named_concept_only_whether_it_is_the_injected_one() -> None:
+    """`_heard` keeps no more of it."""
+    for rule, arm, (claims, coherent, refused) in product(RULES.values(), Arm, product((True, False), repeat=3)):
+        for target in ("ocean", None):
+            told = {rule(Facts(claims, name, coherent, refused), arm, target) for name in ("none", "other", "fear")}
+            assert len(told) == 1

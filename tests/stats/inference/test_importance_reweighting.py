@@ -1,0 +1,175 @@
+"""Weighted draws are draws of the new posterior, are used only where they may be, and never pile up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from gnomon.data.records import Facts, Label, Trial
+from gnomon.data.storage.store import Store
+from gnomon.stats.cells.aggregation import Patterns
+from gnomon.stats.cells.outcome_classes import EVENT, REFUSED, REST
+from gnomon.stats.checks.simulation import accurate, cell_frame, simulate
+from gnomon.stats.estimands.result import Posterior, figures_of
+from gnomon.stats.fit import fit_corrected
+from gnomon.stats.inference.hierarchical import Model, corrected_model
+from gnomon.stats.inference.importance_reweighting import Kept, Shelf, kept, log_density, reweighted
+from gnomon.stats.inference.sampler import Settings, sample
+from gnomon.stats.model.priors import Priors
+
+Add = Callable[..., list[Trial]]
+BRIEF = Settings(draws=500, tune=300)
+CLASSES = (REFUSED, EVENT, REST)
+
+
+def patterns() -> Patterns:
+    frame = cell_frame([{"arm": "control"}, {"arm": "injection", "concept": "ocean", "strength": 2.0}])
+    shares = np.array([[0.05, 0.1, 0.85], [0.05, 0.5, 0.45]])
+    judges = np.stack([accurate(3, 0.85), accurate(3, 0.8)])
+    confusion = {"control": judges, "injection": judges}
+    n, rng = np.array([150, 150]), np.random.default_rng(3)
+    return simulate(frame, n, CLASSES, shares, confusion, (0.1, 0.5), rng).patterns
+
+
+def labelled(before: Patterns, many: int, truth: int = 1) -> Patterns:
+    """The same study after a rater has labelled so many injected trials that both judges call `rest`."""
+    here = (before.label < 0) & (before.frame["arm"].to_numpy()[before.cell] == "injection")
+    row = int(np.flatnonzero(here & (before.verdict == 2).all(axis=1))[0])
+    count = before.count.copy()
+    assert count[row] > many
+    count[row] -= many
+    return replace(
+        before,
+        cell=np.append(before.cell, before.cell[row]),
+        label=np.append(before.label, truth),
+        count=np.append(count, many),
+        verdict=np.vstack([before.verdict, before.verdict[row]]),
+    )
+
+
+def figures(model: Model, values: np.ndarray, n: np.ndarray) -> dict[str, np.ndarray]:
+    return figures_of(Posterior(model, values.reshape(-1, model.size), n, None, "corrected", None, ""))
+
+
+def test_weighted_draws_are_those_of_the_new_posterior() -> None:
+    """A label that contradicts both judges moves figures by a third of their sd; weights move them as far."""
+    before = patterns()
+    after = labelled(before, 1)
+    old, new = (corrected_model(one, Priors()) for one in (before, after))
+    settings = Settings(draws=3000, tune=500)
+    first, anew = sample(old, settings, 1), sample(new, settings, 2)
+    again = reweighted(new, kept(old, "f", first))
+    assert again.good
+    n = before.n
+    moved = 0
+    at, way, end = (figures(model, draws.values, n) for model, draws in ((old, first), (new, again.draws), (new, anew)))
+    for name, draws in end.items():
+        error = 4 * draws.std() * np.sqrt(1 / 1500 + 1 / 5000)
+        assert way[name].mean() == pytest.approx(draws.mean(), abs=error), name
+        assert way[name].std() == pytest.approx(draws.std(), rel=0.15), name
+        moved += abs(at[name].mean() - draws.mean()) > 1.5 * error
+    assert moved >= 3, "the label must move something, or the test shows nothing"
+
+
+def test_the_density_is_of_the_parameters_up_to_what_the_structure_fixes() -> None:
+    """Plain coordinates of natural parameters are the coordinates that they came from."""
+    model = corrected_model(patterns(), Priors())
+    x = np.random.default_rng(1).normal(size=(5, model.size))
+    back = model.plain_of(np.array([model.natural(row) for row in x]))
+    np.testing.assert_allclose(back, x, atol=1e-9)
+    density = model.density()
+    natural = np.array([model.natural(row) for row in x])
+    np.testing.assert_allclose(log_density(model, natural), [density(row)[0] for row in x])
+
+
+def test_the_same_data_weigh_all_draws_alike() -> None:
+    model = corrected_model(patterns(), Priors())
+    draws = sample(model, BRIEF, 1)
+    again = reweighted(model, kept(model, "f", draws))
+    assert (again.k, again.share) == (0.0, pytest.approx(1.0))
+    np.testing.assert_array_equal(again.draws.values, draws.values)
+
+
+def test_a_posterior_elsewhere_is_seen_and_not_used() -> None:
+    before = patterns()
+    turned = replace(before, verdict=2 - before.verdict)
+    old, new = (corrected_model(one, Priors()) for one in (before, turned))
+    again = reweighted(new, kept(old, "f", sample(old, BRIEF, 1)))
+    assert not again.good
+    assert again.share < 0.05
+
+
+def test_structure_is_all_but_the_data() -> None:
+    before = patterns()
+    one = corrected_model(before, Priors()).structure()
+    assert corrected_model(labelled(before, 1), Priors()).structure() == one
+    assert corrected_model(before, Priors(judge_wrong_sd=2.0)).structure() != one
+    assert corrected_model(before, Priors(arm_sd=1.0)).structure() != one
+    other = replace(before, frame=before.frame.assign(subject=["a", "b"]))
+    assert corrected_model(other, Priors()).structure() != one
+
+
+def test_a_shelf_gives_back_what_was_put_there_and_nothing_else(tmp_path: Path) -> None:
+    shelf, values = Shelf(tmp_path / "draws"), np.arange(12.0).reshape(2, 2, 3)
+    assert shelf.find("corrected", "s") is None
+    shelf.keep("corrected", "s", Kept("f", values, values[..., 0], 3))
+    found = shelf.find("corrected", "s")
+    assert found is not None
+    assert (found.fit, found.divergences) == ("f", 3)
+    np.testing.assert_array_equal(found.values, values)
+    assert shelf.find("corrected", "another structure") is None
+    assert shelf.find("judged", "s") is None
+    assert Shelf(tmp_path / "draws", reuse=False).find("corrected", "s") is None
+    (path,) = (tmp_path / "draws").iterdir()
+    for broken in (b"", b"PK\x03\x04 torn", path.read_bytes()[:200]):
+        path.write_bytes(broken)
+        assert shelf.find("corrected", "s") is None
+
+
+def with_labels(add: Add) -> list[Trial]:
+    """A study of two judges with labels in both arms, and the trials that can still be labelled."""
+    both: dict[str, Any] = {"first-1": EVENT, "second-1": EVENT}
+    neither: dict[str, Any] = {"first-1": REST, "second-1": REST}
+    add(14, "injection", concept="ocean", verdicts=both, label=EVENT)
+    add(14, "injection", concept="ocean", verdicts=neither, label=REST)
+    add(3, "injection", concept="ocean", verdicts=both, label=REST)
+    add(30, "control", verdicts=neither, label=REST)
+    add(3, "control", verdicts=both, label=EVENT)
+    add(40, "injection", concept="ocean", verdicts=both)
+    add(60, "control", verdicts=neither)
+    return add(30, "injection", concept="ocean", verdicts=neither)
+
+
+def test_after_a_new_label_draws_are_weighted_and_never_twice(store: Store, add: Add, tmp_path: Path) -> None:
+    left = with_labels(add)
+    shelf = Shelf(tmp_path)
+    how: dict[str, Any] = {"settings": Settings(draws=800, tune=400), "shelf": shelf}
+    first = fit_corrected(store, **how)
+    assert first["status"] == "passed"
+    assert "reweighted" not in first["diagnostics"]
+    ids = []
+    for trial in left[:2]:
+        store.add_labels([Label(trial.id, "ann", Facts(False, "none", True, False))])
+        row = fit_corrected(store, **how)
+        assert row["status"] == "passed"
+        assert row["diagnostics"]["reweighted"]["fit"] == first["id"], "only sampled draws are weighted"
+        assert row["diagnostics"]["seconds_sample"] == 0.0
+        assert fit_corrected(store, **how)["id"] == row["id"]
+        ids.append(row["id"])
+    anew = fit_corrected(store, settings=how["settings"], shelf=Shelf(tmp_path, reuse=False))
+    assert "reweighted" not in anew["diagnostics"]
+    assert len({first["id"], *ids, anew["id"]}) == 4
+    assert fit_corrected(store, **how)["id"] == anew["id"], "what was sampled goes before what was weighted"
+
+
+def test_other_settings_sample_anew(store: Store, add: Add, tmp_path: Path) -> None:
+    left = with_labels(add)
+    fit_corrected(store, settings=Settings(draws=800, tune=400), shelf=Shelf(tmp_path))
+    store.add_labels([Label(left[0].id, "ann", Facts(False, "none", True, False))])
+    row = fit_corrected(store, settings=Settings(draws=900, tune=400), shelf=Shelf(tmp_path))
+    assert "reweighted" not in row["diagnostics"]

@@ -1,0 +1,175 @@
+"""The compiled density is the model as PyMC states it, and its gradient is its slope."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from gnomon.data.errors import BadInput
+from gnomon.stats.cells.aggregation import MISSING, Patterns
+from gnomon.stats.cells.outcome_classes import CLASSES, MISNAMED
+from gnomon.stats.checks.simulation import Study, accurate, cell_frame, simulate
+from gnomon.stats.inference import laplace_pilot
+from gnomon.stats.inference.hierarchical import SCALES, Model, corrected_model, judged_model
+from gnomon.stats.model.judge_confusion import External
+from gnomon.stats.model.priors import Priors
+
+SUBJECTS = [("a", 1e9, "instruct"), ("b", 3e9, "instruct"), ("c", 9e9, "coder"), ("d", 3e10, "instruct")]
+
+
+def study(judges: int, subjects: int = 4, n: int = 60) -> Study:
+    """Every term of the design at once: sizes, variants, arms, concepts, strengths, layers, protocols, spans."""
+    rng = np.random.default_rng(3)
+    rows: list[dict[str, object]] = []
+    for name, parameters, variant in SUBJECTS[:subjects]:
+        own = {"subject": name, "parameters": parameters, "variant": variant}
+        for protocol in ("p", "q"):
+            rows.append({**own, "arm": "control", "protocol": protocol})
+            for strength in (1.0, 2.0, 4.0):
+                steered = {**own, "strength": strength, "protocol": protocol, "depth": 0.1 + strength / 8}
+                rows.append({**steered, "arm": "random", "span": "all"})
+                rows += [{**steered, "arm": "injection", "concept": word} for word in ("fear", "ocean", "silence")]
+    frame = cell_frame(rows)
+    chance = rng.dirichlet(np.ones(5), len(frame))
+    confusion = {arm: np.stack([accurate(5, 0.8 - j / 10) for j in range(judges)]) for arm in set(frame["arm"])}
+    for arm in ("control", "random"):  # where every claim is an event, none misses
+        here, miss = (frame["arm"] == arm).to_numpy(), CLASSES.index(MISNAMED)
+        chance[here, miss], confusion[arm][:, :, miss] = 0.0, 0.0
+        confusion[arm] /= confusion[arm].sum(axis=-1, keepdims=True)
+    chance /= chance.sum(axis=1, keepdims=True)
+    return simulate(frame, np.full(len(frame), n), CLASSES, chance, confusion, (0.2, 0.5), rng)
+
+
+def with_silence(patterns: Patterns) -> Patterns:
+    """Some verdicts missing, some rows with a label alone."""
+    verdict = patterns.verdict.copy()
+    verdict[::3, 0] = MISSING
+    verdict[::5] = MISSING
+    kept = (verdict != MISSING).any(axis=1) | (patterns.label != MISSING)
+    parts = (patterns.cell, patterns.label, patterns.count, verdict)
+    return Patterns(patterns.frame, patterns.classes, patterns.judges, *(part[kept] for part in parts))
+
+
+ELSEWHERE = [
+    External("judge 1", "injection", "event", "event", 9),
+    External("judge 2", "injection", "rest", "event", 3),
+    External("judge 1", "control", "rest", "rest", 20),
+]
+MODELS = {
+    "judged": lambda: judged_model(study(1).judged, Priors()),
+    "judged, one subject": lambda: judged_model(study(1, 1).judged, Priors()),
+    "corrected, one judge": lambda: corrected_model(with_silence(study(1, 2, 20).patterns), Priors()),
+    "corrected, two judges": lambda: corrected_model(with_silence(study(2, 2, 20).patterns), Priors()),
+    "corrected, and judged elsewhere": lambda: corrected_model(study(2, 2, 20).patterns, Priors(), ELSEWHERE),
+    "corrected, three judges": lambda: corrected_model(study(3, 1, 5).patterns, Priors()),
+}
+
+
+@pytest.fixture(params=MODELS)
+def model(request: pytest.FixtureRequest) -> Model:
+    made = MODELS[request.param]()
+    assert len(made.arrays.fixed_mean) > 8, "a poor design would test little"
+    return made
+
+
+@pytest.mark.parametrize("coordinates", ["plain", "informed"])
+def test_the_gradient_is_the_slope(model: Model, coordinates: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the sampler's own coordinates; a small core leaves some coefficients to the one-by-one form."""
+    rng = np.random.default_rng(0)
+    if coordinates == "informed":
+        monkeypatch.setattr(laplace_pilot, "MAX_CORE", len(model.arrays.fixed_mean) + 6)
+        model = model.informed()
+        assert len(model.coordinates.core)
+        assert len(model.coordinates.rest) or len(model.arrays.group) <= 6
+    density, x = model.target(), model.start(rng)
+    _, gradient = density(x)
+    for _ in range(12):
+        way = rng.normal(size=model.size)
+        slope = (density(x + 1e-5 * way)[0] - density(x - 1e-5 * way)[0]) / 2e-5
+        assert slope == pytest.approx(gradient @ way, rel=1e-5, abs=1e-4)
+
+
+@pytest.mark.parametrize("coordinates", ["plain", "informed"])
+def test_the_density_is_what_pymc_says(model: Model, coordinates: str) -> None:
+    """Differences of log density between points, so that constants drop out; the change of coordinates counts."""
+    rng = np.random.default_rng(1)
+    reference, walked = in_pymc(model), model.informed() if coordinates == "informed" else model
+    points = [walked.start(rng) for _ in range(3)]
+    ours = np.array([walked.target()(x)[0] - log_volume(walked, x) for x in points])
+    theirs = np.array([reference(walked.parameters(x)) for x in points])
+    np.testing.assert_allclose(ours - ours[0], theirs - theirs[0], rtol=1e-6, atol=1e-4)
+
+
+def test_a_study_that_says_nothing_keeps_plain_coordinates() -> None:
+    """The information is the data's: without trials the coordinates are those of the prior."""
+    made = study(1, 2)
+    model = judged_model(replace(made.judged, counts=0 * made.judged.counts), Priors())
+    informed = model.informed()
+    np.testing.assert_allclose(informed.coordinates.information, 0, atol=1e-4)
+    x = np.random.default_rng(0).normal(size=model.size)
+    np.testing.assert_allclose(model.natural(x), informed.natural(x), atol=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["judged", "corrected, two judges"])
+def test_the_posterior_is_nearly_round_in_informed_coordinates(kind: str) -> None:
+    """At the centre the curvature is 1 in every direction but along the scales, whose own is known by nobody."""
+    model = MODELS[kind]().informed()
+    places = model.unpack(np.arange(model.size))
+    scales = np.concatenate([places[name].ravel() for name in SCALES if name in places])
+    free = np.setdiff1d(np.arange(model.size), scales)
+    spread = laplace_pilot.covariance(model.target(), np.zeros(model.size), free)[np.ix_(free, free)]
+    np.testing.assert_allclose(spread, np.eye(len(free)), atol=0.01)
+
+
+def test_an_unknown_calibration_from_elsewhere_is_named() -> None:
+    patterns = study(1, 2, 20).patterns
+    for wrong, what in (
+        (External("nobody", "control", "rest", "rest", 5), "judge 'nobody'"),
+        (External("judge 1", "sham", "rest", "rest", 5), "arm 'sham'"),
+        (External("judge 1", "control", "rest", "maybe", 5), "class 'maybe'"),
+        (External("judge 1", "control", "misnamed", "rest", 5), "classes that the arm can have"),
+        (External("judge 1", "control", "rest", "rest", 0), "positive number"),
+    ):
+        with pytest.raises(BadInput, match=what):
+            corrected_model(patterns, Priors(), [wrong])
+
+
+def log_volume(model: Model, x: np.ndarray) -> float:
+    """log |d parameters / d point|, by differences."""
+    step = 1e-5
+    ahead = [
+        (model.parameters(x + step * way) - model.parameters(x - step * way)) / (2 * step) for way in np.eye(len(x))
+    ]
+    return float(np.linalg.slogdet(np.array(ahead))[1])
+
+
+def in_pymc(model: Model):
+    """PyMC's log density of parameters: its own deviations are in their non-centred form."""
+    import pytensor
+
+    from gnomon.stats.inference.hierarchical import pymc_model
+
+    with pytensor.config.change_flags(cxx="", mode="FAST_COMPILE"):
+        target = pymc_model(model)
+        compiled = target.compile_logp(jacobian=True)
+    a, v, fixed = model.arrays, model.verdicts, len(model.arrays.fixed_mean)
+    names = {"log_scale": "scale_log__", "log_judge_scale": "judge_scale_log__"}
+
+    def at(parameters: np.ndarray) -> float:
+        point = model.unpack(parameters)
+        scale = np.exp(point["log_scale"])[a.group]
+        point["fixed"], point["deviation"] = point["coefficient"][:fixed], point["coefficient"][fixed:] / scale
+        shrunk = -np.log(scale).sum()
+        if v is not None:
+            point["wrong"] = point["wrong"].reshape(v.arms, -1)
+        if v is not None and len(v.group):
+            own = np.exp(point["log_judge_scale"])[v.group]
+            point["accuracy"] = point["accuracy"] / own[:, :, None]
+            shrunk -= len(model.classes) * np.log(own).sum()
+        known = {variable.name for variable in target.value_vars}
+        value = float(compiled({name: v for key, v in point.items() if (name := names.get(key, key)) in known}))
+        return value + float(shrunk)
+
+    return at

@@ -1,0 +1,103 @@
+"""What fits say of themselves and of refusals, in words that a reader can check."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from gnomon.stats.narrative import estimate_sentences
+from gnomon.stats.narrative import fit_sentences as told
+
+BOUNDS = pd.DataFrame(
+    [
+        {"subject": "a", "assuming": "monotone", "low": 0.40, "high": 0.41, "low95": 0.37, "high95": 0.44},
+        {"subject": "b", "assuming": "monotone", "low": -0.008, "high": 0.439, "low95": -0.014, "high95": 0.478},
+        {"subject": "c", "assuming": "monotone", "low": 0.1, "high": 0.3, "low95": 0.05, "high95": 0.35},
+        {"subject": "b", "assuming": "none", "low": -0.5, "high": 0.9, "low95": -0.6, "high95": 1.0},
+    ]
+)
+
+
+def estimands() -> pd.DataFrame:
+    usual = {"parameters": 1e9, "variant": "instruct", "axis": "", "value": "", "low95": 0.1, "high95": 0.3}
+    rows = [{**usual, "subject": name, "estimand": "net_detection_engaged", "mean": 0.2} for name in "ab"]
+    arms = {"estimand": "refusal", "axis": "arm"}
+    rows += [
+        {**usual, **arms, "subject": "b", "value": "injection", "mean": 0.23, "low95": 0.22, "high95": 0.25},
+        {**usual, **arms, "subject": "b", "value": "control", "mean": 0.64, "low95": 0.63, "high95": 0.66},
+    ]
+    return pd.DataFrame(rows)
+
+
+def test_a_figure_in_short_has_signs_only_where_it_can_be_negative() -> None:
+    assert told.ends({"mean": 0.41, "low95": 0.38, "high95": 0.44}) == "41 % (38 to 44)"
+    assert told.ends({"mean": 0.05, "low95": -0.02, "high95": 0.12}) == "+5 % (−2 to +12)"
+    assert told.ends({"mean": 0.003, "low95": 0.001, "high95": 0.006}) == "0.3 % (0.1 to 0.6)"
+
+
+def test_refusals_by_arm_are_one_sentence_a_model() -> None:
+    assert list(told.refusals(estimands())) == [
+        "b refuses 64 % (63 to 66) of control trials and 23 % (22 to 25) of injection trials."
+    ]
+
+
+def test_bounds_say_what_may_be_nothing_and_what_hides_hardly_anything() -> None:
+    wide, middle, narrow = told.bounded(estimands(), BOUNDS)
+    assert wide == ("b: engaged +20 %; bounds −0.8 to +43.9 %, 95 % limits −1.4 to +47.8: it may be nothing at all.")
+    assert middle == "c: bounds +10.0 to +30.0 %, 95 % limits +5.0 to +35.0."
+    assert narrow.startswith("a: engaged +20 %; leaving refusals out hides hardly anything")
+    assert list(told.bounded(estimands(), BOUNDS.head(0))) == []
+
+
+def test_convergence_says_how_a_fit_went_or_why_it_did_not() -> None:
+    each = {"max_rhat": 1.004, "min_ess_bulk": 1500.0, "min_ess_tail": 900.0, "divergences": 1, "draws": 1000}
+    line = told.convergence("judged", "passed", each)
+    assert line == "judged: passed; R-hat 1.004, at least 900 effective draws, 1 divergence."
+    weighted = {**each, "reweighted": {"fit": "0123456789ab", "k": 0.21}}
+    assert "weighted from the draws of fit 01234567 (Pareto k 0.21)" in told.convergence("c", "passed", weighted)
+    failed = {**each, "reasons": ["R-hat 1.210 is above 1.01"]}
+    assert told.convergence("judged", "failed", failed).endswith("R-hat 1.210 is above 1.01.")
+    assert "nothing was sampled" in told.convergence("corrected", "refused", {"draws": 0, "reasons": []})
+
+
+def test_misfits_are_named_and_their_absence_too() -> None:
+    rows = pd.DataFrame(
+        [
+            {"subject": "a", "arm": arm, "class": name, "p": p}
+            for arm, p in (("injection", 0.01), ("control", 0.6))
+            for name in ("refused", "event")
+        ]
+    )
+    (line,) = told.misfits(rows)
+    assert line.startswith("a, injection arm: the fit would hardly make these counts (p 0.01)")
+    (line,) = told.misfits(rows[rows["arm"] == "control"])
+    assert line.startswith("Yes: in none of 1 ")
+
+
+def test_the_best_cell_is_not_quoted_at_its_luckiest() -> None:
+    usual = {"subject": "a", "layer": None, "n": 40}
+    rows = pd.DataFrame(
+        [
+            {**usual, "depth": 0.5, "strength": 2.0, "mean": 0.3, "low95": 0.2, "high95": 0.4, "naive": 0.28,
+             "probability_best": 0.55},
+            {**usual, "depth": 0.7, "strength": 4.0, "mean": 0.29, "low95": 0.1, "high95": 0.5, "naive": 0.45,
+             "probability_best": 0.45},
+        ]
+    )  # fmt: skip
+    (line,) = estimate_sentences.best_cells(rows)
+    assert line.startswith("a: depth 0.50 at strength 2, +30 % (+20 to +40); P(best) 0.55")
+    assert line.endswith(
+        "The highest raw rate is +45 % in depth 0.70 at strength 4 (40 trials): the best of many, so too high."
+    )
+
+
+def test_every_step_at_once_is_told_where_there_are_several() -> None:
+    ladder = pd.DataFrame(
+        [
+            {"estimand": "n", "from": "a", "to": "b", "mean": 0.1, "probability": 0.9},
+            {"estimand": "n", "from": "a", "to": "c", "steps": 2.0, "probability": 0.7},
+        ]
+    )
+    (line,) = estimate_sentences.every_step(ladder, "n")
+    assert line == "From a to c: probability that it rises at each of the 2 steps 70.0 %."
+    assert list(estimate_sentences.every_step(ladder.head(1), "n")) == []
+    assert list(estimate_sentences.every_step(pd.DataFrame(), "n")) == []

@@ -1,0 +1,145 @@
+"""Overview: what a study lacks is said, the worst first, and the next step is the one that mends it."""
+
+from __future__ import annotations
+
+import dashboard_demo as demo
+import pandas as pd
+import pytest
+
+from gnomon.data.records import Exposure, Facts, Label, LabelKind, Split
+from gnomon.data.storage import tables
+from gnomon.data.storage.store import Store
+from gnomon.stats.narrative.next_steps import Notice, next_step, notices, refusals
+from gnomon.stats.narrative.study_overview import by_rater, overview
+
+
+def told(store: Store) -> str:
+    return "\n".join(f"{note.level}: {note.text}" for note in notices(overview(store)))
+
+
+def test_an_empty_study_is_to_be_generated(store):
+    found = overview(store)
+    assert notices(found) == []
+    assert next_step(found).step == "generate"
+
+
+def test_trials_that_the_design_plans_and_that_are_not_there_are_counted(store):
+    demo.fill(store)
+    settings = store.study()
+    settings["design"]["replicates"]["injection"] = 5
+    store.set_study(settings)
+    found = overview(store)
+    assert int((found.missing["want"] - found.missing["have"]).sum()) == 16
+    assert next_step(found).step == "generate"
+    assert "16 trials of 16 planned conditions are missing" in told(store)
+
+
+def test_a_complete_design_lacks_nothing(store):
+    demo.fill(store)
+    assert overview(store).missing.empty
+
+
+def test_a_judge_that_has_not_read_all_is_named(store, make_trial):
+    demo.fill(store, fits=False)
+    make_trial(replicate=99, subject="toy")
+    settings = store.study()
+    settings["design"] = {}
+    store.set_study(settings)
+    found = overview(store)
+    assert found.unjudged == {"lexicon": 1, "embedding": 1}
+    assert next_step(found).step == "judge"
+
+
+def test_a_judge_that_was_named_and_never_spoke_is_missed(store):
+    demo.fill(store)
+    store.set_study({"judges": ["lexicon", "embedding", "remote"]})
+    assert overview(store).unjudged == {"remote": 128}
+
+
+def test_without_labels_nothing_can_be_corrected_and_that_is_said(store):
+    demo.fill(store, labels=False, fits=False)
+    assert "warning: There are no labels" in told(store)
+    assert next_step(overview(store)).step == "fit"
+
+
+def test_labels_are_asked_for_where_an_arm_has_too_few(store):
+    demo.fill(store)
+    found = overview(store)
+    assert set(found.measuring) == {"injection", "control", "random"}
+    assert next_step(found).page == "label"
+    assert "Fewer than 20 labels measure the judges in" in told(store)
+
+
+def test_two_raters_are_not_called_one(store):
+    demo.fill(store)
+    assert "one rater's" not in told(store)
+
+
+def test_labels_of_one_rater_say_nothing_of_agreement(store, make_trial):
+    trial = make_trial()
+    store.add_labels([Label(trial.id, "ann", Facts(True, "ocean", True, False))])
+    assert "All labels are one rater's" in told(store)
+
+
+def test_a_failed_fit_is_the_first_thing_said(store):
+    demo.fill_failed(store)
+    first = notices(overview(store))[0]
+    assert first.level == "error"
+    assert "R-hat 1.210" in first.text
+
+
+def test_labels_newer_than_the_fit_make_it_stale_and_flags_do_not(store):
+    demo.fill(store)
+    trial = sorted(store.trial_ids())[0]
+    store.add_labels([Label(trial, "ann", None, LabelKind.FLAG)])
+    assert not overview(store).stale
+    store.add_labels([Label(trial, "ann", Facts(True, "ocean", True, False), revision=1)])
+    assert overview(store).stale
+    assert "figures lag behind" in told(store)
+
+
+def test_published_counts_need_a_fit_and_nothing_else(store):
+    demo.fill_published(store)
+    found = overview(store)
+    assert found.counts_only
+    assert next_step(found).page == "scaling"
+    assert int(store.frame(tables.counts)["n"].sum()) == 24600
+
+
+def test_figures_refused_for_one_reason_are_one_line():
+    refused = [
+        {"subject": "m", "estimand": "net_detection_corrected", "reason": "no labels"},
+        {"subject": "m", "estimand": "net_detection_engaged_corrected", "reason": "no labels"},
+        {"subject": "all subjects", "estimand": "slope", "reason": "one subject."},
+    ]
+    assert refusals({"refused": refused}) == [
+        Notice(
+            "warning", "Not shown: corrected net detection of m and corrected engaged net detection of m (no labels)."
+        ),
+        Notice("info", "Not shown: slope (one subject)."),
+    ]
+
+
+def test_labels_are_counted_by_rater_and_split_and_late_ones_beside_them(store, make_trial):
+    first, second, third = (make_trial(replicate=n) for n in range(3))
+    facts = Facts(True, "ocean", True, False)
+    store.add_labels(
+        [
+            Label(first.id, "ann", facts),
+            Label(first.id, "ann", facts, revision=1, exposure=Exposure.AFTER_VERDICT),
+            Label(second.id, "ann", facts),
+            Label(second.id, "ann", None, LabelKind.RETRACTION, revision=1),
+            Label(third.id, "bob", None, LabelKind.FLAG),
+        ]
+    )
+    table = by_rater(overview(store).events).set_index("rater")
+    splits = [column for column in table if column in list(Split)]
+    assert table.loc["ann", splits].sum() == 1
+    assert table.loc["ann", ["after verdict", "taken back", "flags"]].tolist() == [1, 1, 0]
+    assert table.loc["bob", ["after verdict", "taken back", "flags"]].tolist() == [0, 0, 1]
+
+
+@pytest.mark.parametrize("column", ["n", "failed"])
+def test_counts_of_conditions_are_whole_numbers(store, column):
+    demo.fill(store)
+    assert pd.api.types.is_integer_dtype(overview(store).cells[column])

@@ -1,0 +1,136 @@
+"""What we depend on, looked at: `audit` asks for known weaknesses, `licences` writes docs/licences.md.
+
+python tests/dependencies.py audit|licences
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import tempfile
+from importlib.metadata import PackageMetadata, PackageNotFoundError, metadata
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[2]
+LISTED = ROOT / "docs" / "licences.md"
+PROBE = "sqlalchemy"
+WEAK = ("psycopg", "psycopg-binary", "cons")
+"""Under LGPL, which binds the library itself: imported as they are, changed in nothing and not shipped with us."""
+STRONG = re.compile(r"\b(?:A?GPL|SSPL|CC-BY-NC|Commons Clause|GNU (?:Affero )?General)", re.IGNORECASE)
+
+
+def pins() -> dict[str, str]:
+    """Every package that was tested, with its version."""
+    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").split()
+    return dict(line.split("==") for line in lines)
+
+
+def licence(about: PackageMetadata) -> str:
+    """A package's licence in its own words, in one line; '' where it says nothing."""
+    lines = about.get_all("Classifier") or []
+    classes = [line.rsplit(" :: ", 1)[-1] for line in lines if line.startswith("License ::")]
+    whole = (about.get("License") or "").strip().splitlines()
+    told = about.get("License-Expression") or "; ".join(classes) or (whole[0] if whole else "")
+    return "" if told == "UNKNOWN" else told[:80]
+
+
+def licences() -> dict[str, str]:
+    """The licence of each pinned package that is installed here."""
+    found = {}
+    for name in pins():
+        try:
+            found[name] = licence(metadata(name)) or UNSAID.get(name, "")
+        except PackageNotFoundError:
+            found[name] = UNSAID.get(name, "")
+    return found
+
+
+UNSAID = {
+    "axe-playwright-python": "MIT",
+    "cons": "LGPL-3.0",
+    "hatchling": "MIT",
+    "miniKanren": "BSD-3-Clause",
+    "tomlkit": "MIT",
+    "trove-classifiers": "Apache-2.0",
+}
+"""What packages say in their licence files and not in their metadata, and those that are only there to build."""
+
+
+def document() -> str:
+    """docs/licences.md as it should be."""
+    versions, told = pins(), licences()
+    rows = [f"| {name} | {versions[name]} | {told[name]} |" for name in sorted(told, key=str.lower)]
+    return "\n".join([HEAD, *rows, ""])
+
+
+HEAD = """# Licences of what we depend on
+
+Made by `python tests/dependencies.py licences` from the packages' own metadata; a test compares it. Gnomon is
+Apache-2.0. Nothing here is under a copyleft that would reach it: MPL-2.0 binds its own files, LGPL (psycopg, an
+optional extra; cons, which comes with PyMC) the library itself, which is imported as it is and not shipped with us.
+`krippendorff` (GPL-3) is not used.
+
+| package | version | licence |
+|---|---|---|"""
+
+
+def audit() -> int:
+    """Known weaknesses of the pinned packages; where nobody can be asked, that is said, and nothing else is claimed."""
+    try:
+        asked = [f"{PROBE}=={version}" for name, version in pins().items() if name.lower() == PROBE]
+        if not _answered(_asked(asked)):
+            return _not_run("the advisory service gives no answer from here")
+        found = _asked([f"{name}=={version}" for name, version in pins().items()])
+    except (OSError, ValueError, subprocess.TimeoutExpired) as error:
+        return _not_run(" ".join(str(error).split())[:120])
+    weak = [(one["name"], one["version"], flaw["id"]) for one in found for flaw in one.get("vulns", [])]
+    for name, version, id_ in weak:
+        print(f"pip-audit: {name} {version}: {id_}: pin a version that mends it")
+    print(f"pip-audit: {len(_answered(found))} of {len(found)} packages audited, {len(weak)} known weaknesses")
+    return 1 if weak else 0
+
+
+def _asked(lines: list[str]) -> list[dict[str, Any]]:
+    with tempfile.NamedTemporaryFile("w", suffix=".txt") as file:
+        file.write("\n".join(lines))
+        file.flush()
+        command = [
+            sys.executable,
+            "-m",
+            "pip_audit",
+            "--format",
+            "json",
+            "--progress-spinner",
+            "off",
+            "--timeout",
+            "10",
+        ]
+        command += ["--no-deps", "--disable-pip", "-r", file.name]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    if not done.stdout.strip():
+        raise ValueError(done.stderr.strip().splitlines()[-1] if done.stderr.strip() else "pip-audit said nothing")
+    return list(json.loads(done.stdout)["dependencies"])
+
+
+def _answered(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [one for one in found if "skip_reason" not in one]
+
+
+def _not_run(why: str) -> int:
+    print(f"pip-audit: THE AUDIT DID NOT RUN: {why}. Nothing is known of our dependencies' weaknesses.")
+    return 0
+
+
+def main() -> int:
+    """`audit` or `licences`."""
+    if sys.argv[1:] == ["licences"]:
+        LISTED.write_text(document(), encoding="utf-8")
+        return 0
+    return audit()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,196 @@
+"""Small studies that a command works on for seconds, and what such a study holds, to be compared."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import inspect, select
+
+from gnomon.data.exporters.gnomon_export import export
+from gnomon.data.importers.formats.gnomon_export import ORDER, columns_of
+from gnomon.data.records import Arm, Condition, Facts, JudgeVersion, Label, Span, Subject, Trial, Verdict, trial_seed
+from gnomon.data.storage import tables
+from gnomon.data.storage.engines import connect
+from gnomon.data.storage.store import Store
+
+ROOT = Path(__file__).resolve().parents[2]
+QUIET = {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false", "PYTHONUNBUFFERED": "1"}
+ENVIRONMENT = {**os.environ, **QUIET}
+OFTEN_OTHER = ("created_at", "seconds", "code_version")
+RUNS = "judge_run"
+"""Events that tell of runs: a command that was killed and went on has run twice."""
+Rows = dict[str, list[str]]
+
+
+@dataclass(frozen=True)
+class Case:
+    """A command, the study that it works on, and the rows of a table that its lines promise so far."""
+
+    name: str
+    prepare: Callable[[Path], None]
+    arguments: Callable[[Path], list[str]]
+    told: tuple[tuple[tables.Table, re.Pattern[str]], ...]
+    cached: bool = True
+
+    def command(self, folder: Path) -> list[str]:
+        """The command line, as a person would give it."""
+        return [sys.executable, "-m", "gnomon", *self.arguments(folder / "study")]
+
+    def environment(self, folder: Path) -> dict[str, str]:
+        """Where nothing may be at hand from earlier runs, the cache is the folder's own."""
+        return ENVIRONMENT if self.cached else {**ENVIRONMENT, "GNOMON_CACHE": str(folder / "cache")}
+
+    def promised(self, heard: str) -> dict[str, int]:
+        """Rows by table that what was printed says are stored."""
+        found = {table.name: pattern.findall(heard) for table, pattern in self.told}
+        return {name: int(said[-1]) if said[-1].isdigit() else len(said) for name, said in found.items() if said}
+
+
+def database(folder: Path) -> str:
+    """URL of the study's database."""
+    return f"sqlite:///{folder / 'study' / 'gnomon.db'}"
+
+
+def rows(url: str) -> Rows:
+    """All rows by table, each as text, without what differs between two runs that do the same; nothing is changed."""
+    if url.startswith("sqlite") and not Path(url.removeprefix("sqlite:///")).is_file():
+        return {table.name: [] for table in ORDER}
+    engine = connect(url)
+    try:
+        with engine.begin() as connection:
+            there = set(inspect(connection).get_table_names())
+            return {table.name: sorted(_texts(connection, table)) if table.name in there else [] for table in ORDER}
+    finally:
+        engine.dispose()
+
+
+def _texts(connection: Any, table: Any) -> list[str]:
+    names = [name for name in columns_of(table) if not name.startswith(OFTEN_OTHER)]
+    found = connection.execute(select(*(table.c[name] for name in names))).mappings()
+    facts = (dict(row) for row in found if row.get("kind") != RUNS)
+    return [json.dumps(_timeless(row), sort_keys=True) for row in facts]
+
+
+def _timeless(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _timeless(part) for key, part in value.items() if not key.startswith(OFTEN_OTHER)}
+    return [_timeless(part) for part in value] if isinstance(value, list) else value
+
+
+# -- the studies -------------------------------------------------------------------------------------------------------
+
+TINY = """
+name = "tiny"
+seed = 3
+{database}
+[[subjects]]
+name = "tiny"
+model = "{model}"
+parameters = 10_000
+family = "llama"
+
+[design]
+concepts = ["ocean", "fear"]
+layers = [1, 2]
+strengths = [1.0]
+protocols = ["plain"]
+replicates = {{ injection = {n}, control = {n}, random = {n} }}
+
+[[judges]]
+name = "lexicon"
+kind = "lexicon"
+"""
+PUBLISHED = 'name = "published"\ncounts = "published"\n[fit]\ndraws = 800\ntune = 400\nchains = 2\n'
+
+
+def tiny(folder: Path, database: str = "", n: int = 16) -> None:
+    """A study of a tiny random model, whose trials are still to be made."""
+    import torch
+    from tiny_subjects import TEMPLATE, byte_tokenizer, tiny_model
+
+    model = folder.parent / "model"
+    if not model.is_dir():
+        torch.set_num_threads(1)
+        tiny_model("llama", 1).save_pretrained(model)
+        byte_tokenizer(TEMPLATE).save_pretrained(model)
+    (folder / "study").mkdir(parents=True)
+    line = f'database = "{database}"' if database else ""
+    (folder / "study" / "study.toml").write_text(TINY.format(model=model, database=line, n=n))
+
+
+def unjudged(folder: Path, trials: int = 600) -> None:
+    """The same study with trials that no judge has read."""
+    (folder / "study").mkdir(parents=True)
+    (folder / "study" / "study.toml").write_text(TINY.format(model="embedded", database="", n=1))
+    store = Store.open(database(folder))
+    fill(store, trials)
+    store.close()
+
+
+def fill(store: Store, trials: int, verdicts: bool = False, labels: bool = False) -> None:
+    """Trials of a made-up subject; with verdicts of a judge of another place, and with labels."""
+    store.add_subjects([Subject("toy", 1e9, "toy", "instruct", "r0")])
+    store.add_protocol("p0", "p0", {"messages": [{"role": "user", "content": "What do you notice?"}]})
+    condition = Condition("toy", "r0", Arm.CONTROL, None, None, 0.0, Span.GENERATION, "p0", None, 1)
+    ids = [condition.trial_id(number) for number in range(trials)]
+    made = [
+        Trial(id_, condition, number, trial_seed(id_), f"I notice {number} things, ocean among them.", "stop", 7)
+        for number, id_ in enumerate(ids)
+    ]
+    store.add_trials(made)
+    yes = Facts(claims=True, concept="ocean", coherent=True, refused=False)
+    if verdicts:
+        store.add_judge(JudgeVersion("j1", "afar", "imported", {}))
+        store.add_verdicts([Verdict(id_, "j1", yes, raw="yes") for id_ in ids])
+    if labels:
+        store.add_labels([Label(id_, "ann", yes) for id_ in ids[::2]])
+
+
+def exported(folder: Path, trials: int = 4000) -> None:
+    """An export folder that is to be brought into a study which is not there yet."""
+    source = folder.parent / "export"
+    if not source.is_dir():
+        store = Store.open("sqlite://")
+        fill(store, trials, verdicts=True, labels=True)
+        store.set_study({"name": "afar", "kind": "trials", "concepts": ["fear", "ocean"], "judges": ["afar"]})
+        store.set_study({"design": {"concepts": ["fear", "ocean"], "layers": [3]}, "label_view": "first"})
+        export(store, source)
+        store.close()
+    folder.mkdir()
+
+
+def published(folder: Path) -> None:
+    """The published counts, not fitted yet."""
+    (folder / "study").mkdir(parents=True)
+    (folder / "study" / "study.toml").write_text(PUBLISHED)
+
+
+GENERATE = Case(
+    "generate",
+    tiny,
+    lambda study: ["generate", str(study), "--batch-size", "16"],
+    ((tables.trials, re.compile(r"trials: (\d+) of")),),
+    cached=False,
+)
+JUDGE = Case(
+    "judge", unjudged, lambda study: ["judge", str(study)], ((tables.verdicts, re.compile(r"lexicon: (\d+) of")),)
+)
+IMPORT = Case(
+    "import",
+    exported,
+    lambda study: ["import", "gnomon", str(study.parents[1] / "export"), "--study", str(study)],
+    ((tables.trials, re.compile(r"added (\d+) trials")), (tables.labels, re.compile(r"(\d+) labels"))),
+)
+FIT = Case(
+    "fit",
+    published,
+    lambda study: ["fit", str(study)],
+    ((tables.fits, re.compile(r"published counts: (passed)")),),
+)
