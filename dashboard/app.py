@@ -9,9 +9,9 @@ from threading import Thread
 
 import streamlit as st
 
+from gnomon.dashboard import study_picker
 from gnomon.dashboard.auth import identity
 from gnomon.dashboard.components.chart_panel import is_dark
-from gnomon.dashboard.server import studies
 from gnomon.data.errors import GnomonError
 
 # An icon as text: one named would be fetched from another host.
@@ -99,7 +99,7 @@ def main() -> None:
         page = st.navigation(list(pages.values()), position="sidebar" if identity.known() else "hidden")
         if not identity.entered():
             return
-        studies.pick()
+        study_picker.pick()
     except GnomonError as error:
         st.error("No study to show.", icon=":material/error:")
         st.text(str(error))

@@ -75,9 +75,10 @@ def generate(
     json: Json = False,
 ) -> None:
     """Steer the subjects and put the question to them: makes the trials that are missing."""
+    from gnomon import session
     from gnomon.commands import steps
 
-    with steps.opened(folder) as study:
+    with session.opened(folder) as study:
         how = steps.How(batch_size, engine.value, address, cores, dry_run)
         steps.generate(study, subject or [], concept or [], how, json)
 
@@ -94,10 +95,10 @@ def judge(
     json: Json = False,
 ) -> None:
     """Ask the judges about the trials that they have not judged yet."""
+    from gnomon import session
     from gnomon.commands import judge as judge_commands
-    from gnomon.commands import steps
 
-    with steps.opened(folder, spare_judges=True) as study:
+    with session.opened(folder, spare_judges=True) as study:
         judge_commands.judge(study, judge or [], limit, json, dry_run=dry_run, attack=attack)
 
 
@@ -110,10 +111,10 @@ def recount(
     json: Json = False,
 ) -> None:
     """Count the stored verdicts anew under other outcome rules; asks no judge."""
+    from gnomon import session
     from gnomon.commands import judge as judge_commands
-    from gnomon.commands import steps
 
-    with steps.opened(folder) as study:
+    with session.opened(folder) as study:
         judge_commands.recount(study, rule, json)
 
 
@@ -126,9 +127,10 @@ def calibrate(
     json: Json = False,
 ) -> None:
     """Measure the judges against the labels: agreement, errors by arm, and whether rates may be corrected."""
+    from gnomon import session
     from gnomon.commands import steps
 
-    with steps.opened(folder) as study:
+    with session.opened(folder) as study:
         steps.calibrate(study, view, json)
 
 
@@ -145,9 +147,10 @@ def plan(
     json: Json = False,
 ) -> None:
     """Say how many labels and trials would reach an interval of a wanted width, and where to label."""
-    from gnomon.commands import plan, steps
+    from gnomon import session
+    from gnomon.commands import plan
 
-    with steps.opened(folder) as study:
+    with session.opened(folder) as study:
         plan.plan(study, estimand, width, subject, view, json)
 
 
@@ -159,9 +162,10 @@ def fit(
     json: Json = False,
 ) -> None:
     """Fit the rates with credible intervals: as judged, and with the judges' error taken out."""
+    from gnomon import session
     from gnomon.commands import steps
 
-    with steps.opened(folder) as study:
+    with session.opened(folder) as study:
         steps.fit(study, judge, json, anew=anew)
 
 
@@ -171,10 +175,10 @@ def report(
     out: Annotated[Path, typer.Option(metavar="FILE", help="the .html or .pdf file to write")] = Path("report.html"),
 ) -> None:
     """Write one HTML or PDF file with every figure, the audit, the methods and what could not be shown; no network."""
-    from gnomon.commands import steps
+    from gnomon import session
     from gnomon.report.document import report as write
 
-    with steps.opened(folder) as study:
+    with session.opened(folder) as study:
         write(study, out)
 
 

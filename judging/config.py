@@ -1,18 +1,11 @@
-"""A judge as the study file names it, checked, and made into a judge that can be asked."""
+"""A judge as the study file names it, checked."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Annotated, Literal, Self
+from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
-
-from gnomon.data.records import Facts
-from gnomon.judging.judges.protocols import Judge
-
-if TYPE_CHECKING:
-    from gnomon.judging.judges.yes_no_scorer import LanguageModel
 
 _SERVER_ONLY = ("base_url", "api_key_env", "price", "budget", "requests_per_minute", "tokens_per_minute")
 _MODEL_KINDS = ("openai", "logprob")
@@ -120,36 +113,3 @@ class JudgeConfig(BaseModel):
                 f"judge '{self.name}': base_url must hold no user, password or query: "
                 "put the key into an environment variable and name that under api_key_env"
             )
-
-
-def build(
-    config: JudgeConfig,
-    concepts: Sequence[str],
-    training: Sequence[tuple[str, Facts]] = (),
-    load: Callable[[str], LanguageModel] | None = None,
-) -> Judge:
-    """The judge that a config describes.
-
-    Parameters
-    ----------
-    config : the checked config.
-    concepts : the study's closed list.
-    training : answers with their labels, train split only: they teach a `learned` judge and are an LLM's examples.
-    load : makes a language model out of its name, for a `logprob` judge: another room knows how.
-    """
-    if config.kind == "lexicon":
-        from gnomon.judging.judges.lexicon import LexiconJudge
-
-        return LexiconJudge(concepts, name=config.name)
-    if config.kind == "learned":
-        from gnomon.judging.judges.embedding_classifier import LearnedJudge
-
-        return LearnedJudge.train(training, concepts, name=config.name)
-    if config.kind == "logprob":
-        from gnomon.judging.judges.logprob import LogprobJudge
-
-        return LogprobJudge(config, concepts, load)
-    from gnomon.judging.judges.few_shot import draw
-    from gnomon.judging.judges.openai_compatible import RemoteJudge
-
-    return RemoteJudge(config, concepts, examples=draw(training, concepts, config.examples) if config.examples else ())

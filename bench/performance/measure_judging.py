@@ -71,7 +71,8 @@ def serving() -> Iterator[int]:
 
 def judge(url: str, port: int, timeout: float = 30.0, limit: int | None = None) -> dict[str, Any]:
     """Judge what is not judged yet: verdicts a second, and the report."""
-    from gnomon.judging.config import JudgeConfig, build
+    from gnomon.judging.config import JudgeConfig
+    from gnomon.judging.registry import build
     from gnomon.judging.runs.panel import run_panel
 
     address = {"base_url": f"http://127.0.0.1:{port}/v1", "model": "m"}

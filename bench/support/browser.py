@@ -11,7 +11,7 @@ from pathlib import Path
 
 from gnomon.dashboard.auth.roles import SECRETS
 from gnomon.dashboard.server import launch
-from gnomon.dashboard.server.studies import VARIABLE, encode
+from gnomon.dashboard.study_picker import VARIABLE, encode
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 ARGUMENTS = (

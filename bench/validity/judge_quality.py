@@ -16,7 +16,8 @@ from gnomon.calibration.numerics.proportions import clopper_pearson
 from gnomon.data.bundled import calibration_set
 from gnomon.data.records import Facts, Split, Trial, Verdict, split_of
 from gnomon.generation.subjects.loading import load_subject
-from gnomon.judging.config import JudgeConfig, build
+from gnomon.judging.config import JudgeConfig
+from gnomon.judging.registry import build
 
 KINDS = ("lexicon", "learned", "logprob")
 FACTS = ("claims", "coherent", "refused")

@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 
 from gnomon.calibration.agreement.coefficients import cohen_kappa, gwet_ac1, krippendorff_alpha
+from gnomon.calibration.labels.sampling_strata import BY_VERDICT
 from gnomon.calibration.numerics.proportions import wilson
 from gnomon.calibration.observations.frames import judge_splits
-from gnomon.calibration.queue.label_sampling import BY_VERDICT
 from gnomon.data.errors import NotEnoughData
 from gnomon.data.outcomes import Outcome
 from gnomon.data.records import Estimate, RaterRole

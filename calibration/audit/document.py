@@ -15,9 +15,9 @@ from gnomon.calibration.audit import narrative
 from gnomon.calibration.audit.contradictions import contradictions
 from gnomon.calibration.audit.drift import consistency, drift
 from gnomon.calibration.audit.revisions import revisions
+from gnomon.calibration.correction.by_stratum import rates, strata
 from gnomon.calibration.correction.methods import Correction, corrections, obstacle
 from gnomon.calibration.correction.panel_summary import nobody, of_panel
-from gnomon.calibration.error_rates.by_stratum import rates, strata
 from gnomon.calibration.error_rates.confusion import (
     Evidence,
     by_arm,

@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 
 from gnomon.calibration.error_rates.confusion import Confusion, Evidence, confusion
+from gnomon.calibration.labels.sampling_strata import BY_VERDICT, RANDOM_STRATA
 from gnomon.calibration.numerics.prediction_powered import ppi_mean, ppi_weighted
 from gnomon.calibration.numerics.proportions import lang_reiczigel, rogan_gladen, wilson
 from gnomon.calibration.posterior.single_judge import joint_posterior
-from gnomon.calibration.queue.label_sampling import BY_VERDICT, RANDOM_STRATA
 from gnomon.data.errors import NotEnoughData
 from gnomon.data.records import Estimate
 

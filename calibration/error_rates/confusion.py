@@ -10,10 +10,11 @@ import numpy as np
 import pandas as pd
 from sqlalchemy import func, select
 
+from gnomon.calibration.labels.sampling_strata import BY_VERDICT, RANDOM_STRATA, UNCERTAIN
 from gnomon.calibration.labels.views import rater_labels, reference
 from gnomon.calibration.numerics.proportions import Count, difference, newcombe, wilson
+from gnomon.calibration.observations.disputes import disputed_among
 from gnomon.calibration.observations.frames import arms_in, frame_of, judge_frame, judge_splits, ok_verdicts
-from gnomon.calibration.queue.label_sampling import BY_VERDICT, RANDOM_STRATA, UNCERTAIN, disputed_among
 from gnomon.data.outcomes import Outcome
 from gnomon.data.records import Arm, Estimate
 from gnomon.data.storage.store import Store

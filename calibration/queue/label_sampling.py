@@ -15,9 +15,17 @@ import numpy as np
 import pandas as pd
 from sqlalchemy import func, select
 
+from gnomon.calibration.labels.sampling_strata import (
+    ADJUDICATE,
+    AUDIT,
+    DISPUTED,
+    LOOKS_AGAIN,
+    RANDOM,
+    UNCERTAIN,
+)
 from gnomon.calibration.labels.views import disagreements, label_events, standing_labels
-from gnomon.calibration.observations import sql_outcomes
-from gnomon.calibration.observations.frames import judge_frame, readable_trials
+from gnomon.calibration.observations.disputes import disputed_trials
+from gnomon.calibration.observations.frames import readable_trials
 from gnomon.calibration.queue import sample_size
 from gnomon.calibration.queue.expected_information import best_order
 from gnomon.calibration.queue.sample_size import AUDIT_ONE_IN
@@ -25,17 +33,6 @@ from gnomon.data.errors import BadInput
 from gnomon.data.records import LabelKind, RaterRole
 from gnomon.data.storage import tables
 from gnomon.data.storage.store import Store
-
-DISPUTED = "disputed"
-UNCERTAIN = "uncertain"
-AUDIT = "audit"
-RANDOM = "random"
-BY_VERDICT = (DISPUTED, UNCERTAIN)
-RANDOM_STRATA = ("all", AUDIT, RANDOM)
-
-SECOND = "second"
-ADJUDICATE = "adjudicate"
-LOOKS_AGAIN = (SECOND, ADJUDICATE)
 
 Strategy = Literal["disputed", "uncertain", "random", "second", "adjudicate"]
 
@@ -164,17 +161,6 @@ def _known(store: Store) -> _Known:
         known = _Known(state, readable_trials(store), disputed_trials(store))
         _KNOWN[store] = known
     return known
-
-
-def disputed_trials(store: Store, judges: Sequence[str] | None = None) -> set[str]:
-    """Trials on which two judges (the newest version of each) come to different outcomes."""
-    return sql_outcomes.disputed_trials(store, judge_frame(store, judges)["version"].tolist())
-
-
-def disputed_among(verdicts: pd.DataFrame) -> set[str]:
-    """Trials that have more than one outcome in a frame of verdicts with columns trial and outcome."""
-    kinds = verdicts.groupby("trial")["outcome"].nunique()
-    return set(kinds.index[kinds > 1])
 
 
 def telling_strata(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import streamlit as st
 
+from gnomon.dashboard import study_picker
 from gnomon.dashboard.auth.roles import Access, Role, access
 from gnomon.dashboard.labelling import exposure_log
-from gnomon.dashboard.server import studies
 
 LONGEST_NAME = 100
 
@@ -76,5 +76,5 @@ def set_name(name: str) -> None:
     flat = " ".join("".join(mark if mark.isprintable() else " " for mark in name).split())[:LONGEST_NAME]
     if flat:
         st.session_state["rater"] = flat
-        _, store = studies.current()
+        _, store = study_picker.current()
         exposure_log.record(store, flat, st.session_state.get("looked_at", ()))

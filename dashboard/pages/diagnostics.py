@@ -8,8 +8,8 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from gnomon.dashboard import study_picker
 from gnomon.dashboard.components.chart_panel import show_chart
-from gnomon.dashboard.server import studies
 from gnomon.stats.charts import coverage_table, diagnostic_charts
 from gnomon.stats.inference.hierarchical import VERSION
 from gnomon.stats.narrative import fit_sentences as telling
@@ -38,10 +38,10 @@ NOT_MEASURED = "The coverage of this version's intervals was not simulated yet: 
 def show() -> None:
     """Draw the page."""
     st.title("Diagnostics")
-    place, store = studies.current()
+    place, store = study_picker.current()
     fits = all_fitted(store)
     if not fits:
-        studies.offer(place, "fit", "Nothing was fitted yet.")
+        study_picker.offer(place, "fit", "Nothing was fitted yet.")
         return
     st.subheader("Did the fits converge?")
     for fit in fits.values():

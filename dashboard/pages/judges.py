@@ -9,8 +9,8 @@ import streamlit as st
 from gnomon.calibration.audit import audit_charts, audit_frames
 from gnomon.calibration.audit.document import audit
 from gnomon.calibration.labels.views import VIEWS
+from gnomon.dashboard import study_picker
 from gnomon.dashboard.components.chart_panel import show_chart
-from gnomon.dashboard.server import studies
 from gnomon.dashboard.transcripts.matrix_cell import CONFUSED, PARTED, Cell, go_to
 from gnomon.data.records import Split
 from gnomon.data.storage import tables
@@ -36,12 +36,12 @@ READINGS = {"as_event": "The event", "as_pass": "The study's pass"}
 def show() -> None:
     """Draw the page."""
     st.title("Judges")
-    place, store = studies.current()
+    place, store = study_picker.current()
     if not store.count(tables.verdicts):
         st.info("No judge has read anything in this study.")
         return
     view = _view(store)
-    document = _audit(place.url, view, studies.stamp(store), store)
+    document = _audit(place.url, view, study_picker.stamp(store), store)
     judge = _judge(document)
     _overall(document, judge)
     _verdict(document, judge)

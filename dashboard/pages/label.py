@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import streamlit as st
 
-from gnomon.calibration.queue.label_sampling import ADJUDICATE, Strategy
+from gnomon.calibration.labels.sampling_strata import ADJUDICATE
+from gnomon.calibration.queue.label_sampling import Strategy
+from gnomon.dashboard import study_picker
 from gnomon.dashboard.auth.identity import LONGEST_NAME, by_login, may_adjudicate, rater_name, role, set_name
 from gnomon.dashboard.components import keyboard_focus, transcript_view
 from gnomon.dashboard.components.trial_details import show_evidence
 from gnomon.dashboard.labelling.labelling_session import Desk, Item, labelled_by, raters
 from gnomon.dashboard.labelling.questions import Question, questions
-from gnomon.dashboard.server import studies
 from gnomon.dashboard.transcripts import transcript_query
 from gnomon.data.storage import tables
 from gnomon.data.storage.store import Store
@@ -28,7 +29,7 @@ STRATEGIES: dict[Strategy, str] = {
 def show() -> None:
     """Draw the page."""
     st.title("Label")
-    _, store = studies.current()
+    _, store = study_picker.current()
     if not store.count(tables.trials):
         st.info("This study has no transcripts to label. It holds counts, or nothing was generated yet.")
         return
@@ -62,7 +63,7 @@ def _ask_name(store: Store) -> None:
 
 
 def _desk(store: Store, rater: str) -> Desk:
-    place, _ = studies.current()
+    place, _ = study_picker.current()
     key = f"desk {place.url} {rater}"
     if key not in st.session_state:
         st.session_state[key] = Desk(store, rater)

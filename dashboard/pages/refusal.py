@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 import streamlit as st
 
+from gnomon.dashboard import study_picker
 from gnomon.dashboard.components.chart_panel import show_chart
 from gnomon.dashboard.components.view_filters import narrowed
-from gnomon.dashboard.server import studies
 from gnomon.stats.charts import diagnostic_charts, estimate_charts
 from gnomon.stats.narrative import fit_sentences as telling
 from gnomon.stats.narrative.fit_frames import Fitted, all_fitted, answering, records
@@ -21,12 +21,12 @@ VIEWS = {"judged": "As judged", "corrected": "Judge error taken out"}
 def show() -> None:
     """Draw the page."""
     st.title("Refusal")
-    place, store = studies.current()
+    place, store = study_picker.current()
     fits = all_fitted(store)
     fit = _fit(fits)
     st.caption(telling.WHY_REFUSALS)
     if fit is None or fit.failed or fit.overall(REFUSAL).empty:
-        studies.offer(place, "fit", "No fit of this study gives refusal yet.")
+        study_picker.offer(place, "fit", "No fit of this study gives refusal yet.")
         return
     fit = narrowed(fit)
     left, right = st.columns([3, 2], gap="large")

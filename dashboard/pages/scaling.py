@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from gnomon.dashboard import study_picker
 from gnomon.dashboard.components.chart_panel import show_chart
 from gnomon.dashboard.components.view_filters import narrowed
-from gnomon.dashboard.server import studies
 from gnomon.data.errors import GnomonError
 from gnomon.data.storage.store import Store
 from gnomon.stats.cells.aggregation import judged_cells, published_cells
@@ -31,10 +31,10 @@ OVERLAID = (RAW, "net_detection_engaged", "detection", "false_alarm", "refusal")
 def show() -> None:
     """Draw the page."""
     st.title("Scaling")
-    place, store = studies.current()
+    place, store = study_picker.current()
     fits = all_fitted(store)
     if not fits:
-        studies.offer(place, "fit", "Nothing was fitted yet.")
+        study_picker.offer(place, "fit", "Nothing was fitted yet.")
         return
     name = _switch()
     st.caption(estimate_sentences.MEANING[name])
@@ -76,7 +76,7 @@ def _preferred(fits: Mapping[str, Fitted], name: str) -> str | None:
         return st.selectbox("Fit", views, format_func=titles.__getitem__, key=f"fit {kind}")
 
 
-def _absent(place: studies.Place, fit: Fitted | None, name: str) -> bool:
+def _absent(place: study_picker.Place, fit: Fitted | None, name: str) -> bool:
     """Say why a figure is not there; False where it is."""
     if fit is None:
         st.text(f"No fit of this study gives the {called(name)} yet.")
@@ -136,9 +136,9 @@ def _overlay(fit: Fitted, name: str) -> pd.DataFrame:
 
 def _published() -> Fitted | None:
     """A fit of published counts among the server's other studies; a study that cannot be opened has none."""
-    for place in studies.all_places():
+    for place in study_picker.all_places():
         try:
-            fits = all_fitted(studies.opened(place))
+            fits = all_fitted(study_picker.opened(place))
         except GnomonError:
             continue
         if (found := fits.get("published")) and not found.failed:
@@ -146,7 +146,7 @@ def _published() -> Fitted | None:
     return None
 
 
-def _words(place: studies.Place, store: Store, fit: Fitted, name: str) -> None:
+def _words(place: study_picker.Place, store: Store, fit: Fitted, name: str) -> None:
     rows = fit.overall(name).sort_values("parameters")
     left, right = st.columns([2, 3], gap="large")
     with left:
@@ -160,7 +160,9 @@ def _words(place: studies.Place, store: Store, fit: Fitted, name: str) -> None:
         for line in said or ["One model, or models of one size: this study cannot say."]:
             st.text(unbroken(line))
     if dips := list(
-        estimate_sentences.dips(fit.estimands, lee_bounds(place.url, studies.stamp(store), fit.view, fit.judge, store))
+        estimate_sentences.dips(
+            fit.estimands, lee_bounds(place.url, study_picker.stamp(store), fit.view, fit.judge, store)
+        )
     ):
         st.subheader("Where refusals bend the figure")
         for line in dips:

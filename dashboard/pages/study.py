@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from gnomon.dashboard.server import studies
+from gnomon.dashboard import study_picker
 from gnomon.data.records import Arm, VerdictState
 from gnomon.data.storage import tables
 from gnomon.data.storage.store import Store
@@ -23,7 +23,7 @@ _MARK = {
 
 def show() -> None:
     """Draw the page."""
-    place, store = studies.current()
+    place, store = study_picker.current()
     found = overview(store)
     st.title(literal(place.name))
     _summary(store, found)
@@ -70,7 +70,7 @@ def _notice(note: Notice) -> None:
     text.text(note.text)
 
 
-def _next(place: studies.Place, step: Step) -> None:
+def _next(place: study_picker.Place, step: Step) -> None:
     st.subheader("What to do next")
     st.text(step.why)
     if step.step:

@@ -8,12 +8,12 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from gnomon.dashboard import study_picker
 from gnomon.dashboard.auth.identity import rater_name
 from gnomon.dashboard.components import transcript_view
 from gnomon.dashboard.components.trial_details import show_evidence
 from gnomon.dashboard.components.view_filters import several
 from gnomon.dashboard.labelling import exposure_log
-from gnomon.dashboard.server import studies
 from gnomon.dashboard.transcripts import incremental_search, matrix_cell, transcript_query
 from gnomon.data.outcomes import Outcome
 from gnomon.data.records import Split, digest
@@ -26,8 +26,8 @@ LABELLED = {"": "All", "yes": "Labelled", "no": "Not labelled"}
 def show() -> None:
     """Draw the page."""
     st.title("Transcripts")
-    place, store = studies.current()
-    stamp = studies.stamp(store)
+    place, store = study_picker.current()
+    stamp = study_picker.stamp(store)
     choices = _choices(place.url, stamp, store)
     if not choices.subject or not choices.arm:
         st.info("This study has no transcripts. It holds counts, or nothing was generated yet.")

@@ -20,7 +20,7 @@ from typing import IO, Any
 
 from gnomon.dashboard.auth.roles import SECRETS, Access, check
 from gnomon.dashboard.auth.roles import VARIABLE as ACCESS
-from gnomon.dashboard.server.studies import VARIABLE, encode
+from gnomon.dashboard.study_picker import VARIABLE, encode
 from gnomon.data.errors import BadInput, GnomonError
 
 APP = Path(__file__).parents[1] / "app.py"

@@ -17,9 +17,10 @@ from typing import Any, Protocol
 from sqlalchemy import JSON, Boolean, Connection, Float, Integer, Select, Table, func, select
 
 from gnomon.data.errors import BadInput
-from gnomon.data.importers.formats.gnomon_export import FORMAT, KEYS, MANIFEST, ORDER, columns_of
+from gnomon.data.importers.formats.gnomon_export import FORMAT, MANIFEST
 from gnomon.data.records import now
 from gnomon.data.storage import tables
+from gnomon.data.storage.row_keys import KEYS, ORDER, columns_of
 from gnomon.data.storage.store import Store, code_version
 
 BATCH = 10_000

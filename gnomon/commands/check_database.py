@@ -8,7 +8,7 @@ from typing import Any
 
 from gnomon.console import answer
 from gnomon.data.errors import StoreError
-from gnomon.data.storage.integrity import Examination, examine
+from gnomon.data.maintenance.integrity import Examination, examine
 from gnomon.study_file import database_url, read_study
 
 

@@ -12,8 +12,8 @@ from typing import Any
 from gnomon.console import answer, progress, say
 from gnomon.data.errors import BadInput, StudyFileError
 from gnomon.data.files import write_whole
+from gnomon.data.maintenance.replicate import Held, backup, moved
 from gnomon.data.storage.engines import shown, without_password
-from gnomon.data.storage.replicate import Held, backup, moved
 from gnomon.data.storage.store import Store
 from gnomon.study_file import FILE, database_url, place_of, read_study
 

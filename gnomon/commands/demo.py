@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from gnomon import session
 from gnomon.commands import judge, steps
 from gnomon.console import answer, say
 from gnomon.render import estimates
@@ -38,9 +39,9 @@ def run(folder: Path, *, quick: bool, published_only: bool, json: bool) -> dict[
 def _chain(folder: Path, settings: dict[str, Any]) -> dict[str, Any]:
     """The embedded model: trials, verdicts, fits."""
     seconds: dict[str, float] = {}
-    if steps.write_template(folder, "study.toml", **settings, name="demo", calibration="true"):
+    if session.write_template(folder, "study.toml", **settings, name="demo", calibration="true"):
         say(f"{folder}: a new study")
-    with steps.opened(folder) as study:
+    with session.opened(folder) as study:
         if not study.file.counts:
             with _clock(seconds, "convert"):
                 _convert()
@@ -53,12 +54,12 @@ def _chain(folder: Path, settings: dict[str, Any]) -> dict[str, Any]:
 
 def _published(folder: Path, settings: dict[str, Any]) -> dict[str, Any]:
     """The published study: counts and their fit."""
-    steps.write_template(folder, "published.toml", **settings)
-    with steps.opened(folder) as study:
+    session.write_template(folder, "published.toml", **settings)
+    with session.opened(folder) as study:
         return _fitted(study, {})
 
 
-def _fitted(study: steps.Study, seconds: dict[str, float]) -> dict[str, Any]:
+def _fitted(study: session.Study, seconds: dict[str, float]) -> dict[str, Any]:
     with _clock(seconds, "fit"):
         rows = steps.fits(study)
     total = round(sum(seconds.values()), 2)

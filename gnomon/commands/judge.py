@@ -6,15 +6,15 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from gnomon.commands.steps import Study
 from gnomon.console import answer, say, several
 from gnomon.data import bundled
 from gnomon.data.errors import JudgeError, UserError
 from gnomon.render import judging
+from gnomon.session import Study
 
 if TYPE_CHECKING:
     from gnomon.judging.config import JudgeConfig
-    from gnomon.judging.judges.protocols import Judge
+    from gnomon.judging.protocols import Judge
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ def judge(
 
 def _chosen(study: Study, names: Sequence[str]) -> Chosen:
     """Build the judges; one that cannot be built is told, and the others go on."""
-    from gnomon.judging.config import build
+    from gnomon.judging.registry import build
 
     known = [*(spec.name for spec in study.file.judges), *study.broken]
     wanted = study.file.only("judge", known, names)
@@ -109,8 +109,8 @@ def _forecasts(study: Study, chosen: Chosen, limit: int | None) -> list[dict[str
 
 def _attacked(study: Study, chosen: Chosen) -> tuple[list[dict[str, Any]], list[str]]:
     from gnomon.calibration.numerics.proportions import clopper_pearson
-    from gnomon.judging.judges.protocols import ServerJudge
-    from gnomon.judging.judges.run_state import WASTED, StoredMemory
+    from gnomon.judging.protocols import ServerJudge
+    from gnomon.judging.run_state import WASTED, StoredMemory
     from gnomon.judging.runs.prompt_injection import measure
 
     documents, failed = [], []

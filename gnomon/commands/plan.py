@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from gnomon.commands.steps import Study
 from gnomon.console import answer
+from gnomon.session import Study
 
 
 def plan(study: Study, estimand: str, width: float, subject: str | None, view: str | None, json: bool) -> None:

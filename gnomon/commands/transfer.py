@@ -8,7 +8,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from gnomon.commands.steps import opened, sync, write_template
 from gnomon.console import answer, say
 from gnomon.data import importers
 from gnomon.data.errors import BadInput
@@ -16,6 +15,7 @@ from gnomon.data.exporters.gnomon_export import export
 from gnomon.data.importers import Landed, Options, Parsed, Report
 from gnomon.data.storage import tables
 from gnomon.data.storage.store import Store
+from gnomon.session import opened, sync, write_template
 from gnomon.study_file import FILE
 
 SHOWN = 20

@@ -9,7 +9,7 @@ from gnomon.console import percent, share
 from gnomon.data.storage import tables
 
 if TYPE_CHECKING:
-    from gnomon.commands.steps import Study
+    from gnomon.session import Study
 
 Row = Mapping[str, Any]
 FIRST = (

@@ -19,7 +19,6 @@ from jinja2 import Environment, FileSystemLoader
 from gnomon.calibration.audit import audit_frames
 from gnomon.calibration.audit.document import audit
 from gnomon.calibration.plotting.theme import save
-from gnomon.commands.steps import TEMPLATES, Study
 from gnomon.console import say
 from gnomon.data.errors import BadInput, NotEnoughData
 from gnomon.data.files import write_whole
@@ -27,6 +26,7 @@ from gnomon.data.records import Arm, now
 from gnomon.data.storage import tables
 from gnomon.data.storage.store import Store, code_version
 from gnomon.report.pdf import as_pdf, browser
+from gnomon.session import TEMPLATES, Study
 from gnomon.stats.charts import diagnostic_charts, estimate_charts
 from gnomon.stats.narrative import estimate_sentences, fit_sentences
 from gnomon.stats.narrative.fit_frames import CORRECTED, FIGURES, Fitted, all_fitted, records

@@ -17,9 +17,9 @@ from gnomon.judging.client.circuit_breaker import Circuit
 from gnomon.judging.client.endpoint import Completion, Endpoint
 from gnomon.judging.client.rate_limit import Sleep
 from gnomon.judging.config import JudgeConfig
-from gnomon.judging.judges.protocols import Case
-from gnomon.judging.judges.run_state import Memory
+from gnomon.judging.protocols import Case
 from gnomon.judging.rubrics.blind import Prompt
+from gnomon.judging.run_state import Memory
 
 SIZE = 2000
 BEGUN, CREATED, DONE = "batch_begun", "batch_created", "batch_done"

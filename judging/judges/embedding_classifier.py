@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from gnomon.data.errors import NotEnoughData
 from gnomon.data.records import NONE, OTHER, Facts, JudgeVersion, Trial, Verdict, digest
-from gnomon.judging.judges.protocols import source_digest, versioned
 from gnomon.judging.judges.sentence_encoder import embed, weights_digest
+from gnomon.judging.protocols import source_digest, versioned
 from gnomon.judging.rubrics.transcript import LIMIT, clean
 
 JUDGED = ("claims", "coherent", "refused")

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from gnomon.data.records import NONE, OTHER, Facts, JudgeVersion, Trial, Verdict, digest
 from gnomon.judging.judges import lexicon_patterns as words
-from gnomon.judging.judges.protocols import source_digest, versioned
 from gnomon.judging.judges.readability import wording
 from gnomon.judging.judges.sentence_encoder import vocabulary
+from gnomon.judging.protocols import source_digest, versioned
 from gnomon.judging.rubrics.transcript import LIMIT, clean, straight
 
 _NAMES = {name: getattr(words, name) for name in ("NOTICE", "UNUSUAL", "EXPERIENCE", "NORMAL", "ASSISTANT")}

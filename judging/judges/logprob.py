@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from gnomon.data.errors import UserError
 from gnomon.data.records import NONE, OTHER, Facts, JudgeVersion, Trial, Verdict
 from gnomon.judging.config import JudgeConfig
-from gnomon.judging.judges.protocols import source_digest, versioned
 from gnomon.judging.judges.yes_no_scorer import LanguageModel, Scorer
+from gnomon.judging.protocols import source_digest, versioned
 from gnomon.judging.rubrics.blind import QUESTIONS
 from gnomon.judging.rubrics.fence import fenced_alike
 

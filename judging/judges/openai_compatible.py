@@ -18,12 +18,12 @@ from gnomon.judging.client.circuit_breaker import Circuit, mending
 from gnomon.judging.client.endpoint import Completion, Endpoint
 from gnomon.judging.client.rate_limit import Clock, Sleep
 from gnomon.judging.config import JudgeConfig
-from gnomon.judging.judges.protocols import Case, versioned
-from gnomon.judging.judges.run_state import WASTED, Forgetful, Memory
+from gnomon.judging.protocols import Case, versioned
 from gnomon.judging.rubrics.blind import Example, Prompt
 from gnomon.judging.rubrics.catalogue import rubric_named
 from gnomon.judging.rubrics.fence import clean
 from gnomon.judging.rubrics.transcript import shorten
+from gnomon.judging.run_state import WASTED, Forgetful, Memory
 
 RAW_LIMIT = 20_000
 

@@ -14,7 +14,7 @@ from gnomon.data.storage.tables import judges, verdicts
 from gnomon.judging.client.budget import MILLION, prompt_size
 from gnomon.judging.config import JudgeConfig
 from gnomon.judging.judges.openai_compatible import RemoteJudge
-from gnomon.judging.judges.protocols import Case, Judge, ServerJudge
+from gnomon.judging.protocols import Case, Judge, ServerJudge
 
 LOOKED_AT = 200
 CHARACTERS = 4.0

@@ -17,8 +17,8 @@ from gnomon.data.errors import JudgeError, UserError
 from gnomon.data.records import Verdict, VerdictState
 from gnomon.data.storage.pending_verdicts import count_given, count_missing, missing
 from gnomon.data.storage.store import Store
-from gnomon.judging.judges.protocols import Case, Flow, Judge, ServerJudge
-from gnomon.judging.judges.run_state import StoredMemory
+from gnomon.judging.protocols import Case, Flow, Judge, ServerJudge
+from gnomon.judging.run_state import StoredMemory
 
 BATCH = 50
 BATCH_SECONDS = 2.0

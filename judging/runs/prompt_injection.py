@@ -11,8 +11,8 @@ from functools import cache
 from importlib.resources import files
 
 from gnomon.data.records import Arm, Condition, Facts, Span, Trial, Verdict, VerdictState, digest, trial_seed
-from gnomon.judging.judges.protocols import Case, Judge, ServerJudge
-from gnomon.judging.judges.run_state import Memory
+from gnomon.judging.protocols import Case, Judge, ServerJudge
+from gnomon.judging.run_state import Memory
 
 CONCEPTS = ("celebration", "fear", "ocean", "silence")
 

@@ -12,10 +12,11 @@ import pytest
 
 from gnomon.calibration.audit import audit_frames
 from gnomon.calibration.audit.document import audit, audit_views
-from gnomon.commands.steps import calibrate, opened
+from gnomon.commands.steps import calibrate
 from gnomon.commands.transfer import bring
 from gnomon.data.importers import Options
 from gnomon.data.storage.store import Store
+from gnomon.session import opened
 
 
 def arms_of(judge: dict[str, Any]) -> dict[str, Any]:

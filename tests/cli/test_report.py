@@ -13,13 +13,13 @@ from typing import Any
 import pytest
 from pypdf import PdfReader
 
-from gnomon.commands.steps import Study
 from gnomon.data.errors import BadInput, NotEnoughData
 from gnomon.data.records import Facts, JudgeVersion, Label, Trial, Verdict
 from gnomon.data.storage import tables
 from gnomon.data.storage.store import Store
 from gnomon.report import pdf
 from gnomon.report.document import report
+from gnomon.session import Study
 from gnomon.study_file import StudyFile
 
 HOSTILE = "<script>document.title='x'</script>"

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from gnomon.commands.steps import FULL, write_template
+from gnomon.commands.steps import FULL
 from gnomon.data.errors import StudyFileError, UnknownName
+from gnomon.session import write_template
 from gnomon.study_file import database_url, read_study
 
 pytest.importorskip("judging.config")

@@ -9,7 +9,7 @@ from functools import partial
 import pytest
 from faults_studies import IMPORT, JUDGE, ROOT, database, rows
 
-from gnomon.data.storage.integrity import examine
+from gnomon.data.maintenance.integrity import examine
 
 SMALL = 600_000
 

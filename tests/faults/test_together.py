@@ -9,7 +9,7 @@ from faults_killing import started
 from faults_studies import ENVIRONMENT, FIT, GENERATE, IMPORT, JUDGE, ROOT, database, fill, rows, tiny
 from sqlalchemy import create_engine
 
-from gnomon.data.storage.integrity import examine
+from gnomon.data.maintenance.integrity import examine
 from gnomon.data.storage.store import Store
 
 

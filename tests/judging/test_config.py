@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from gnomon.judging.config import JudgeConfig, build
-from gnomon.judging.judges.protocols import Judge
+from gnomon.judging.config import JudgeConfig
+from gnomon.judging.protocols import Judge
+from gnomon.judging.registry import build
 
 GOOD = {"name": "llm", "kind": "openai", "base_url": "http://127.0.0.1:9/v1", "model": "m"}
 

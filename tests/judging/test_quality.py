@@ -8,8 +8,9 @@ import pytest
 
 from gnomon.data.bundled import CalibrationSet, calibration_set
 from gnomon.data.records import Facts, Split, Trial, split_of
-from gnomon.judging.config import JudgeConfig, build
-from gnomon.judging.judges.protocols import Judge
+from gnomon.judging.config import JudgeConfig
+from gnomon.judging.protocols import Judge
+from gnomon.judging.registry import build
 
 CONCEPTS = ("celebration", "fear", "ocean", "silence")
 Read = list[tuple[Facts, Facts]]

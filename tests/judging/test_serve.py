@@ -16,7 +16,8 @@ import pytest
 
 from gnomon.data.storage import tables
 from gnomon.generation.subjects.embedded import ensure_converted
-from gnomon.judging.config import JudgeConfig, build
+from gnomon.judging.config import JudgeConfig
+from gnomon.judging.registry import build
 from gnomon.judging.runs.panel import run_panel
 
 pytestmark = pytest.mark.model

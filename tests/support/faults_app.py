@@ -23,8 +23,8 @@ from playwright.sync_api import Error
 
 from bench.support.browser import ANSWER, READY
 from bench.support.raters import DENIES
+from gnomon.data.maintenance.integrity import examine
 from gnomon.data.storage import tables
-from gnomon.data.storage.integrity import examine
 from gnomon.data.storage.store import Store
 
 FACTS = {"claims": False, "concept": "none", "coherent": True, "refused": False}

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from faults_studies import ROOT, Case, Rows, database, rows
 
-from gnomon.data.storage.integrity import examine
+from gnomon.data.maintenance.integrity import examine
 
 STRIKES = 8
 PATIENCE = 300

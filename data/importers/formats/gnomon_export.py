@@ -20,44 +20,13 @@ from gnomon.data.importers.parquet_files import parquet_rows
 from gnomon.data.importers.text_files import json_lines, loads
 from gnomon.data.records import Arm, Condition, Exposure, LabelKind, RaterRole, Span, VerdictState, split_of
 from gnomon.data.storage import tables
+from gnomon.data.storage.row_keys import KEYS, LINKS, ORDER, columns_of, is_serial
 from gnomon.data.storage.store import CONDITION, Store, chunks
 
 NAME = "gnomon"
 MANIFEST = "export.json"
 FORMAT = 1
 LARGEST = 2**63
-ORDER = (
-    tables.study,
-    tables.subjects,
-    tables.protocols,
-    tables.vectors,
-    tables.trials,
-    tables.judges,
-    tables.verdicts,
-    tables.labels,
-    tables.counts,
-    tables.fits,
-    tables.events,
-)
-KEYS: dict[str, tuple[str, ...]] = {
-    "study": ("key",),
-    "subjects": ("name",),
-    "protocols": ("hash",),
-    "vectors": ("hash",),
-    "trials": ("id",),
-    "judges": ("version",),
-    "verdicts": ("trial", "judge", "sample"),
-    "labels": ("trial", "rater", "revision"),
-    "counts": ("source", "subject", "arm"),
-    "fits": ("id",),
-    "events": ("kind", "detail", "created_at"),
-}
-LINKS = {
-    "trials": (("subject", "subjects"), ("protocol", "protocols")),
-    "verdicts": (("trial", "trials"), ("judge", "judges")),
-    "labels": (("trial", "trials"),),
-    "counts": (("subject", "subjects"),),
-}
 WORDS: dict[tuple[str, str], Sequence[str]] = {
     ("trials", "arm"): list(Arm),
     ("trials", "span"): list(Span),
@@ -94,16 +63,6 @@ class Tables:
     def anything(self) -> bool:
         """Whether any row of any table fits."""
         return any(True for table in ORDER for _ in self.lines(table, Report()))
-
-
-def columns_of(table: Table) -> list[str]:
-    """The columns that travel: all but numbers that the database gives out."""
-    return [column.name for column in table.columns if not is_serial(column)]
-
-
-def is_serial(column: Any) -> bool:
-    """Whether a column is a number that the database gives out: it says nothing but the order of rows."""
-    return bool(column.name == "id" and isinstance(column.type, Integer))
 
 
 def read(paths: Sequence[Path], report: Report) -> Tables:

@@ -18,9 +18,10 @@ from gnomon.calibration.error_rates.confusion import (
     verdict_states,
     youden_differences,
 )
+from gnomon.calibration.labels.sampling_strata import DISPUTED
 from gnomon.calibration.labels.views import reference_labels
+from gnomon.calibration.observations.disputes import disputed_trials
 from gnomon.calibration.observations.frames import judge_frame
-from gnomon.calibration.queue.label_sampling import DISPUTED, disputed_trials
 from gnomon.data.errors import UnknownName
 from gnomon.data.records import Facts, JudgeVersion, Label, Split, Trial, Verdict, VerdictState, split_of
 from gnomon.data.storage.store import Store

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from gnomon.calibration.error_rates.dependence import error_dependence, holm, judge_dependence, residual_dependence
+from gnomon.calibration.observations.disputes import disputed_trials
 from gnomon.calibration.observations.frames import verdict_frame
-from gnomon.calibration.queue.label_sampling import disputed_trials
 from gnomon.data.errors import BadInput, NotEnoughData
 from gnomon.data.records import Facts, JudgeVersion, Label, Verdict
 

@@ -14,17 +14,10 @@ from database import on_both
 
 from gnomon.calibration.correction.methods import corrections
 from gnomon.calibration.error_rates.confusion import Evidence, evidence, weights
+from gnomon.calibration.labels.sampling_strata import AUDIT, DISPUTED, RANDOM, UNCERTAIN
 from gnomon.calibration.labels.views import reference_labels
-from gnomon.calibration.queue.label_sampling import (
-    AUDIT,
-    DISPUTED,
-    RANDOM,
-    UNCERTAIN,
-    candidates,
-    disputed_trials,
-    draw,
-    next_items,
-)
+from gnomon.calibration.observations.disputes import disputed_trials
+from gnomon.calibration.queue.label_sampling import candidates, draw, next_items
 from gnomon.data.errors import BadInput
 from gnomon.data.records import Facts, JudgeVersion, Label, LabelKind, RaterRole, Split, Trial, Verdict, VerdictState
 from gnomon.data.storage.store import Store

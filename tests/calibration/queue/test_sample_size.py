@@ -7,11 +7,12 @@ from collections import Counter
 import numpy as np
 import pytest
 
+from gnomon.calibration.labels.sampling_strata import AUDIT, UNCERTAIN
 from gnomon.calibration.posterior.judge_panel import Patterns, panel_posterior
 from gnomon.calibration.posterior.verdict_patterns import arm_patterns
 from gnomon.calibration.queue import sample_size
 from gnomon.calibration.queue.expected_information import best_order
-from gnomon.calibration.queue.label_sampling import AUDIT, UNCERTAIN, draw_focused, next_items, telling_strata
+from gnomon.calibration.queue.label_sampling import draw_focused, next_items, telling_strata
 from gnomon.calibration.queue.sample_size import NET, Target, plan
 from gnomon.data.errors import BadInput, NotEnoughData, UnknownName
 from gnomon.data.records import Arm

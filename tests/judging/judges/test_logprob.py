@@ -12,9 +12,10 @@ from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
 from gnomon.data.errors import UserError
 from gnomon.generation.subjects.embedded import ensure_converted
-from gnomon.judging.config import JudgeConfig, build
+from gnomon.judging.config import JudgeConfig
 from gnomon.judging.judges.logprob import LogprobJudge
 from gnomon.judging.judges.yes_no_scorer import NO, YES, Scorer
+from gnomon.judging.registry import build
 from gnomon.judging.runs.prompt_injection import attacks
 
 pytestmark = pytest.mark.model

@@ -14,10 +14,11 @@ from gnomon.data.errors import NotEnoughData
 from gnomon.data.outcomes import RULES, Outcome, claim_first, lenient, strict
 from gnomon.data.records import Arm, Facts, Split, VerdictState, split_of
 from gnomon.data.storage import tables
-from gnomon.judging.config import JudgeConfig, build
+from gnomon.judging.config import JudgeConfig
 from gnomon.judging.judges.few_shot import draw
 from gnomon.judging.judges.lexicon import LexiconJudge
 from gnomon.judging.judges.openai_compatible import RemoteJudge
+from gnomon.judging.registry import build
 from gnomon.judging.rubrics.blind import BLIND, choices
 from gnomon.judging.rubrics.informed import INFORMED
 from gnomon.judging.runs.panel import run_panel

@@ -16,7 +16,7 @@ from gnomon.data.storage import tables
 from gnomon.data.storage.store import Store
 from gnomon.judging.judges.lexicon import LexiconJudge
 from gnomon.judging.judges.openai_compatible import RemoteJudge
-from gnomon.judging.judges.protocols import versioned
+from gnomon.judging.protocols import versioned
 from gnomon.judging.runs import panel
 from gnomon.judging.runs.panel import run_panel
 

@@ -12,9 +12,9 @@ from gnomon.data.bundled import calibration_set
 from gnomon.judging.judges.embedding_classifier import LearnedJudge
 from gnomon.judging.judges.lexicon import LexiconJudge
 from gnomon.judging.judges.openai_compatible import RemoteJudge
-from gnomon.judging.judges.run_state import Forgetful
 from gnomon.judging.rubrics.blind import BLIND
 from gnomon.judging.rubrics.transcript import LIMIT, clean
+from gnomon.judging.run_state import Forgetful
 from gnomon.judging.runs.prompt_injection import CONCEPTS, attacks, measure
 
 LEXICON = LexiconJudge(CONCEPTS)

@@ -15,10 +15,10 @@ from typing import Any
 from sqlalchemy import Connection, Table, insert, select
 
 from gnomon.data.errors import BadInput, StoreError
-from gnomon.data.importers.formats.gnomon_export import KEYS, ORDER, columns_of
+from gnomon.data.maintenance.integrity import examine, triggers
 from gnomon.data.storage import tables
 from gnomon.data.storage.engines import plain_errors, shown
-from gnomon.data.storage.integrity import examine, triggers
+from gnomon.data.storage.row_keys import KEYS, ORDER, columns_of
 from gnomon.data.storage.store import Store
 
 BATCH = 2_000

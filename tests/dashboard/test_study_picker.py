@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gnomon.dashboard.server.studies import VARIABLE, Place, encode, listed, stamp
+from gnomon.dashboard.study_picker import VARIABLE, Place, encode, listed, stamp
 from gnomon.data.errors import BadInput
 from gnomon.data.records import Facts, Label
 from gnomon.data.storage.store import Store

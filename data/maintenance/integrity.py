@@ -12,10 +12,11 @@ from sqlalchemy.exc import DatabaseError
 
 from gnomon.data.errors import GnomonError
 from gnomon.data.importers.field_parsers import BadRow
-from gnomon.data.importers.formats.gnomon_export import KEYS, ORDER, check_row
+from gnomon.data.importers.formats.gnomon_export import check_row
 from gnomon.data.records import LabelKind, VerdictState
 from gnomon.data.storage import schema, tables
 from gnomon.data.storage.engines import connect, first_line, plain_errors, shown
+from gnomon.data.storage.row_keys import KEYS, ORDER
 
 BATCH = 5_000
 TOLD = 3

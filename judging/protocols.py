@@ -8,7 +8,7 @@ from importlib.resources import files
 from typing import Any, Protocol, runtime_checkable
 
 from gnomon.data.records import JudgeVersion, Trial, Verdict, digest
-from gnomon.judging.judges.run_state import Memory
+from gnomon.judging.run_state import Memory
 
 
 @dataclass(frozen=True, slots=True)

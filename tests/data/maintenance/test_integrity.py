@@ -8,8 +8,8 @@ import shutil
 import pytest
 from sqlalchemy import create_engine, text
 
+from gnomon.data.maintenance.integrity import examine
 from gnomon.data.records import Facts, JudgeVersion, Label, Verdict
-from gnomon.data.storage.integrity import examine
 
 YES = Facts(claims=True, concept="ocean", coherent=True, refused=False)
 PAGE = 4096

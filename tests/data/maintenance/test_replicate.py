@@ -10,10 +10,11 @@ from database import together
 from sqlalchemy import text
 
 from gnomon.data.errors import BadInput, StoreError
+from gnomon.data.maintenance import replicate
+from gnomon.data.maintenance.integrity import examine
+from gnomon.data.maintenance.replicate import backup, copy, held, moved
 from gnomon.data.records import Facts, JudgeVersion, Label, Verdict
-from gnomon.data.storage import replicate, tables
-from gnomon.data.storage.integrity import examine
-from gnomon.data.storage.replicate import backup, copy, held, moved
+from gnomon.data.storage import tables
 from gnomon.data.storage.store import Store
 
 YES = Facts(claims=True, concept="ocean", coherent=True, refused=False)

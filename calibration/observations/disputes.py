@@ -1,0 +1,22 @@
+"""Disputed trials: those on which judges come to different outcomes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from gnomon.calibration.observations import sql_outcomes
+from gnomon.calibration.observations.frames import judge_frame
+from gnomon.data.storage.store import Store
+
+
+def disputed_trials(store: Store, judges: Sequence[str] | None = None) -> set[str]:
+    """Trials on which two judges (the newest version of each) come to different outcomes."""
+    return sql_outcomes.disputed_trials(store, judge_frame(store, judges)["version"].tolist())
+
+
+def disputed_among(verdicts: pd.DataFrame) -> set[str]:
+    """Trials that have more than one outcome in a frame of verdicts with columns trial and outcome."""
+    kinds = verdicts.groupby("trial")["outcome"].nunique()
+    return set(kinds.index[kinds > 1])

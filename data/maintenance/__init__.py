@@ -1,0 +1,1 @@
+"""Whole-database work: integrity checks, copies to another database, backups."""

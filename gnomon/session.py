@@ -1,0 +1,101 @@
+"""An open study: its folder, its file and its store, with the settings that readers of the database need."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from string import Template
+from typing import Any
+
+from sqlalchemy import select
+
+from gnomon.data import bundled
+from gnomon.data.files import write_whole
+from gnomon.data.records import IMPORTED
+from gnomon.data.storage import tables
+from gnomon.data.storage.store import Store
+from gnomon.study_file import FILE, StudyFile, database_url, read_sparing, read_study
+
+TEMPLATES = Path(__file__).parent / "templates"
+
+
+@dataclass(frozen=True, slots=True)
+class Study:
+    """A study that is open: its folder, its file and its store; `broken`: judges that its file describes wrongly."""
+
+    folder: Path
+    file: StudyFile
+    store: Store
+    broken: Mapping[str, str] = field(default_factory=dict)
+
+
+def write_template(folder: Path, template: str, **values: Any) -> bool:
+    """Write `study.toml` from a template; False (and nothing written) where the folder has one."""
+    path = folder / FILE
+    if path.exists():
+        return False
+    folder.mkdir(parents=True, exist_ok=True)
+    text = Template((TEMPLATES / template).read_text(encoding="utf-8")).substitute(values)
+    write_whole(path, text.encode())
+    return True
+
+
+@contextmanager
+def opened(folder: Path, *, spare_judges: bool = False) -> Iterator[Study]:
+    """Open the study in a folder, bring its settings and shipped data into the store, and close it again.
+
+    With `spare_judges` a `[[judges]]` table that is wrong is left out and told, not the end of the command.
+    """
+    file, broken = read_sparing(folder) if spare_judges else (read_study(folder), {})
+    store = Store.open(database_url(folder, file))
+    try:
+        sync(store, file, list(broken))
+        yield Study(folder, file, store, broken)
+    finally:
+        store.close()
+
+
+def sync(store: Store, file: StudyFile, broken: Sequence[str] = ()) -> None:
+    """Keep in the store what readers of the database alone need, and add the shipped data that the file names."""
+    store.settle(lambda held: _settings(store, file, held, broken))
+    if file.counts:
+        bundled.add_published(store)
+    if file.labels.calibration_set:
+        bundled.calibration_set().add_to(store)
+
+
+def _settings(store: Store, file: StudyFile, held: dict[str, Any], broken: Sequence[str]) -> dict[str, Any]:
+    """The study's settings as its file has them, given those that the store holds."""
+    settings = {
+        "name": file.name,
+        "kind": "counts" if file.counts else "trials",
+        "concepts": file.concepts(),
+        "judges": [judge.name for judge in file.judges],
+        "rule": file.rule,
+        "label_view": file.labels.view,
+        "design": file.design.model_dump(mode="json") if file.design else {},
+    }
+    if broken:  # the order of judges is that of the whole file, which waits to be mended
+        settings["judges"] = held.get("judges", settings["judges"])
+    if file.imported:
+        settings |= _imported(store, file, held)
+    return settings
+
+
+def _imported(store: Store, file: StudyFile, held: dict[str, Any]) -> dict[str, Any]:
+    """What an imported study takes from its store: what the file leaves out."""
+    seen = store.frame(select(tables.trials.c.concept).distinct().order_by(tables.trials.c.concept))["concept"]
+    known = store.frame(select(tables.judges.c.name, tables.judges.c.kind).distinct())
+    mine = [judge.name for judge in file.judges]
+    there = {*known["name"], *mine}
+    brought = sorted(known.loc[known["kind"] == IMPORTED, "name"])
+    listed = dict.fromkeys([*held.get("judges", []), *brought, *mine])
+    names = [name for name in listed if name in there or not mine]
+    return {
+        "kind": "counts" if file.counts else held.get("kind", "trials"),
+        "concepts": file.concepts() or [str(name) for name in seen.dropna()],
+        "judges": names,
+        "design": file.design.model_dump(mode="json") if file.design else held.get("design", {}),
+    }
