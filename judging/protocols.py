@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from typing import Any, Protocol, runtime_checkable
 
 from gnomon.data.records import JudgeVersion, Trial, Verdict, digest
@@ -78,8 +77,3 @@ class ServerJudge(Judge, Protocol):
 def versioned(name: str, kind: str, config: Mapping[str, Any]) -> JudgeVersion:
     """A judge version: the hash covers name, kind and `config`, which must be JSON-able and hold no secret."""
     return JudgeVersion(digest(["judge", name, kind, dict(config)]), name, kind, dict(config))
-
-
-def source_digest(*modules: str) -> str:
-    """Hash of the source of modules of this room, so that a local judge whose code changes is another judge."""
-    return digest([files("judging").joinpath(f"{name}.py").read_text(encoding="utf-8") for name in modules])

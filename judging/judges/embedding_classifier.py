@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from gnomon.data.errors import NotEnoughData
 from gnomon.data.records import NONE, OTHER, Facts, JudgeVersion, Trial, Verdict, digest
+from gnomon.judging.code_versions import CODE_VERSIONS
 from gnomon.judging.judges.sentence_encoder import embed, weights_digest
-from gnomon.judging.protocols import source_digest, versioned
+from gnomon.judging.protocols import versioned
 from gnomon.judging.rubrics.transcript import LIMIT, clean
 
 JUDGED = ("claims", "coherent", "refused")
@@ -81,8 +82,7 @@ class LearnedJudge:
         self._pairs = sorted(((clean(answer), facts) for answer, facts in pairs), key=lambda pair: _key(*pair))
         training = digest([[answer, asdict(facts)] for answer, facts in self._pairs])
         described = {"training": training, "labels": len(self._pairs), "concepts": list(self.concepts)}
-        source = source_digest("learned", "minilm", "transcript")
-        self._version = versioned(name, "learned", {**described, "encoder": weights_digest(), "source": source})
+        self._version = versioned(name, "learned", {**described, "encoder": weights_digest(), "source": CODE_VERSIONS["learned"]})
 
     @classmethod
     def train(cls, pairs: Sequence[tuple[str, Facts]], concepts: Sequence[str], *, name: str = "learned") -> Self:

@@ -7,10 +7,11 @@ from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass
 
 from gnomon.data.records import NONE, OTHER, Facts, JudgeVersion, Trial, Verdict, digest
+from gnomon.judging.code_versions import CODE_VERSIONS
 from gnomon.judging.judges import lexicon_patterns as words
 from gnomon.judging.judges.readability import wording
 from gnomon.judging.judges.sentence_encoder import vocabulary
-from gnomon.judging.protocols import source_digest, versioned
+from gnomon.judging.protocols import versioned
 from gnomon.judging.rubrics.transcript import LIMIT, clean, straight
 
 _NAMES = {name: getattr(words, name) for name in ("NOTICE", "UNUSUAL", "EXPERIENCE", "NORMAL", "ASSISTANT")}
@@ -57,8 +58,7 @@ class LexiconJudge:
     def __init__(self, concepts: Sequence[str], *, name: str = "lexicon") -> None:
         self.concepts = tuple(sorted(concepts))
         self._patterns = {concept: concept_pattern(concept) for concept in self.concepts}
-        source = source_digest("lexicon", "lexicon_words", "wording", "transcript")
-        described = {"source": source, "vocabulary": digest(sorted(vocabulary())), "concepts": list(self.concepts)}
+        described = {"source": CODE_VERSIONS["lexicon"], "vocabulary": digest(sorted(vocabulary())), "concepts": list(self.concepts)}
         self._version = versioned(name, "lexicon", described)
 
     @property

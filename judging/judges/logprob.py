@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from gnomon.data.errors import UserError
 from gnomon.data.records import NONE, OTHER, Facts, JudgeVersion, Trial, Verdict
+from gnomon.judging.code_versions import CODE_VERSIONS
 from gnomon.judging.config import JudgeConfig
 from gnomon.judging.judges.yes_no_scorer import LanguageModel, Scorer
-from gnomon.judging.protocols import source_digest, versioned
+from gnomon.judging.protocols import versioned
 from gnomon.judging.rubrics.blind import QUESTIONS
 from gnomon.judging.rubrics.fence import fenced_alike
 
@@ -58,8 +59,7 @@ class LogprobJudge:
     @cached_property
     def version(self) -> JudgeVersion:
         """Weights, questions, method and closed list. Loads the model, whose weights are part of it."""
-        source = source_digest("logprob", "scoring", "rubric", "transcript")
-        described = {"model": self._config.model or EMBEDDED, "revision": self._model.revision, "source": source}
+        described = {"model": self._config.model or EMBEDDED, "revision": self._model.revision, "source": CODE_VERSIONS["logprob"]}
         return versioned(self._config.name, self._config.kind, {**described, "concepts": list(self.concepts)})
 
     @property
