@@ -145,7 +145,7 @@ def fit_corrected(
     judges : sequence of str, optional
         By default all judges of the study.
     label_view : str, optional
-        Which labels to believe (`gnomon.calibration.labels.views.VIEWS`); by default the study's `label_view`, whose fit is
+        Which labels to believe (`views.VIEWS`); by default the study's `label_view`, whose fit is
         the view `corrected`; another one's is `corrected:VIEW`.
     external : sequence of External, optional
         Calibrations of the judges on transcripts of other studies; they inform P(verdict | truth) alone.

@@ -1,4 +1,4 @@
-"""TransformerLens at batch 1: run by `bench.performance.measure_generation --peers` under the Python of an environment of its own.
+"""TransformerLens at batch 1: run by `bench measure_generation --peers` under the Python of an environment of its own.
 
     python peer_transformer_lens.py MODEL_FOLDER TRIALS.pt
 

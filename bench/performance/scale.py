@@ -3,7 +3,8 @@
     python -m bench.performance.scale [--json] [--trials N ...] [--only sqlite|postgresql] [--fit]
 
 Each measurement is a process of its own, so that its peak memory is its own. PostgreSQL is the server that the tests
-use, with syncing on. `--fit` adds the time of a fit to equal ESS at a million trials and at 24,600 (`bench.performance.measure_fit`).
+use, with syncing on. `--fit` adds the time of a fit to equal ESS at a million trials and at 24,600 (`bench
+measure_fit`).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A loopback server for `bench/performance/measure_judging.py`, in a process of its own: answers after a wait, or fails as told."""
+"""A loopback judge server in its own process: answers after a delay, or fails as configured."""
 
 from __future__ import annotations
 

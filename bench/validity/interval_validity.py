@@ -4,7 +4,7 @@
 
 `sbc`: parameters from the priors, a study drawn from them, a fit; the rank of the truth among thinned draws is uniform
 if the sampler draws from the posterior (Talts et al. 2018, arXiv 1804.06788). `pair`, `four`, `full`: coverage of
-nominal 95 % intervals where the truth comes from a world (`bench.validity.worlds`) and not from the priors: 2 subjects and 200
+nominal 95 % intervals where the truth comes from a world (`bench worlds`) and not from the priors: 2 subjects and 200
 trials, 4 and 2,400, 8 and 24,600; `uneven` and `published` are `full` in two other worlds, the last of them the
 published study's, and `labels` is that with three times as many labels. Judges err differently by arm, labels are
 chosen where the judges disagree. A long run can be made in pieces: `--keep FILE` appends a line for each study, and

@@ -4,7 +4,8 @@
 
 The published counts, taken as printed, are fitted anew with each group of priors at half and at twice its width. One
 simulated study with judges' error (8 models, 24,600 trials, about 120 labels) is fitted once; its draws are weighted to
-priors at four fifths and at five fourths of their width (`gnomon.stats.inference.importance_reweighting`). A shift is given in standard deviations
+priors at four fifths and at five fourths of their width (`inference.importance_reweighting`). A shift is given in
+standard deviations
 of the posterior under the usual priors, a width as a ratio of 95 % intervals; the largest of each.
 """
 

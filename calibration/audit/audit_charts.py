@@ -1,4 +1,4 @@
-"""Charts of the audit: pure functions from tidy frames (`gnomon.calibration.audit.audit_frames`) to Altair charts, without a theme."""
+"""Charts of the audit: pure functions from tidy frames (`audit.audit_frames`) to Altair charts, without a theme."""
 
 from __future__ import annotations
 

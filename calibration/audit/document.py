@@ -129,7 +129,7 @@ def audit_views(
         (of the event, by arm and differences), correctable (in injection and control both), correctable_arms,
         weighted, reasons (why it may not be corrected), notes, drift, consistency and verdict (the answer in words).
         `comparison`: event rate by judge, view, arm and method, with the reason where a method is refused.
-        `agreement` (pairs and groups), `together` (all judges: `gnomon.calibration.correction.panel_summary`), `disagreements` and
+        `agreement` (pairs and groups), `together` (all judges: `correction.panel_summary`), `disagreements` and
         `labelled`, each by view. `revisions`,
         `contradictions` and `test_split_looks`. An estimate is {value, low, high, se, level, method}, or None
         where it is undefined.

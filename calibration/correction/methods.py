@@ -64,8 +64,9 @@ def corrections(arm: str, found: Evidence, panel: Correction | None = None) -> C
     `rogan_gladen` and `lang_reiczigel` correct by this arm's own error rates and are refused where `obstacle`
     says so; `ppi` assumes nothing of the judge but needs labels drawn with known chances. For these the apparent rate
     counts labelled and unlabelled trials, so it is not quite independent of the error rates; in `joint`, the
-    posterior of this judge's rate and errors together (`gnomon.calibration.posterior.single_judge`), it is. `panel`, given by arm, is the same
-    for all judges together (`gnomon.calibration.correction.panel_summary`) and the one that labels chosen by verdicts allow.
+    posterior of this judge's rate and errors together (`posterior.single_judge`), it is. `panel`, given by arm, is
+    the same
+    for all judges together (`correction.panel_summary`) and the one that labels chosen by verdicts allow.
     """
     judged = found.judged[found.judged["arm"] == arm]
     counted = confusion(found.pairs[found.pairs["arm"] == arm])

@@ -35,7 +35,7 @@ def together(
 
     Estimand: the share of events in each arm among the trials that any of the judges read, and the raw net
     detection with the judges' error taken out (identified in injection minus not denied in control). `independent`
-    takes judges to err independently given the truth, `free` lets them err together (`gnomon.calibration.posterior.judge_panel`);
+    takes judges to err independently given the truth, `free` lets them err together (`posterior.judge_panel`);
     labels may have been chosen by the verdicts. It pools over subjects and conditions as they were judged.
 
     Parameters
@@ -50,7 +50,7 @@ def together(
     -------
     dict
         judges (names), arms [{arm, trials, labels, independent, free, reason}], net_detection_corrected
-        {independent, free, reason}, dependence {labelled, unlabelled, notes} as of `gnomon.calibration.error_rates.dependence`, and
+        {independent, free, reason}, dependence {labelled, unlabelled, notes} as of `error_rates.dependence`, and
         verdict in words. An estimate is None where `reason` says why.
     """
     try:

@@ -88,7 +88,7 @@ def judge_dependence(
     """Whether judge versions err together on the event, from labelled trials and from verdicts alone, arm by arm.
 
     Labels chosen because judges dispute a transcript show errors in common too seldom; they are weighted as in
-    `gnomon.calibration.error_rates.confusion.weights`. See `error_dependence` and `residual_dependence` for estimands and methods.
+    `confusion.weights`. See `error_dependence` and `residual_dependence` for estimands and methods.
 
     Parameters
     ----------
@@ -168,7 +168,7 @@ def error_dependence(
     common. Assumes that labels are the truth and that units are a random sample within class and arm, or that
     `weights` make them one. The exact conditional law of the number of joint errors given both judges' margins gives
     Fisher's test, the conditional maximum likelihood odds ratio and exact limits, and over classes and arms the exact
-    form of Mantel and Haenszel's test; weights tilt it (`gnomon.calibration.numerics.common_odds_ratio.common_odds_ratio`).
+    form of Mantel and Haenszel's test; weights tilt it (`common_odds_ratio.common_odds_ratio`).
     Sources: Fisher (1935); Mantel and Haenszel (1959); Gart (1970).
 
     The verdict calls a pair dependent at 5 %, after Holm's correction over the pairs of judges.

@@ -80,7 +80,7 @@ def dawid_skene(
 
     Estimand: the share of each true class, and P(category given | true class) of each rater. Assumes that raters
     err independently of one another given the true class, which judges that share a training set may not: then
-    they look better than they are (`gnomon.calibration.error_rates.dependence` checks it). Units with a gold label keep that class and
+    they look better than they are (`error_rates.dependence` checks it). Units with a gold label keep that class and
     inform the confusion directly; which units have one may depend on their ratings, but on nothing else. The
     likelihood is the product over units of sum over allowed classes k of
     share_k * product over ratings of P(rating | k). EM from the raters' votes to convergence.

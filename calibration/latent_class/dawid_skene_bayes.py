@@ -79,7 +79,7 @@ def dawid_skene_bayes(
     """Posterior of class shares, raters' confusions and units' classes.
 
     Estimand: the share of each true class in the population that units are a random sample of, and P(category
-    given | true class) of each rater. Assumptions, gold labels and likelihood as for `gnomon.calibration.latent_class.dawid_skene.dawid_skene`,
+    given | true class) of each rater. Assumptions, gold labels and likelihood as for `dawid_skene.dawid_skene`,
     with Dirichlet priors (`LatentPrior`) on the shares and on each confusion row. Gibbs sampling, which draws in turn
     the classes of the units given shares and confusions, and those given the classes' counts (conjugate Dirichlet
     laws). Without gold labels a third step lets two classes change names where the prior likes that better, so that no

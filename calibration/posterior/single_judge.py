@@ -64,7 +64,7 @@ def joint_posterior(
     Estimand: P(event) of the trials that the judge read. Model: k of n unlabelled trials are judged events,
     k ~ Binomial(n, p Se + (1 - p)(1 - Sp)); the labels give Se ~ beta and Sp ~ beta; beta priors, flat by default.
     Assumes that the judge errs alike on labelled and unlabelled trials of the same truth, so call it for each arm
-    by itself, and never with labels that were chosen by looking at verdicts (then: `gnomon.calibration.posterior.judge_panel`).
+    by itself, and never with labels that were chosen by looking at verdicts (then: `posterior.judge_panel`).
     The interval is central. With flat priors its frequentist coverage is near nominal (`bench/coverage.py`);
     a judge with Se + Sp near 1 gives back the prior (and, if internal, the labels).
     Source: Joseph, Gyorkos and Coupal (1995); Gelman and Carpenter (2020). Exact up to the quadrature: Se and Sp by

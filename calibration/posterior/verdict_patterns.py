@@ -73,7 +73,7 @@ def panel_reading(
     splits : sequence of str, optional
         Splits to use; by default all but train where any judge is not imported, for it may have learnt from it.
     heard : DataFrame, optional
-        The verdicts of these judges (`gnomon.calibration.observations.frames.ok_verdicts`), where they were read already.
+        The verdicts of these judges (`frames.ok_verdicts`), where they were read already.
 
     Raises
     ------
@@ -104,7 +104,7 @@ def arms_of(reading: PanelReading, labels: pd.DataFrame, question: Question = "e
     ----------
     reading : PanelReading
     labels : DataFrame
-        One row a labelled trial (`gnomon.calibration.labels.views.reference`): what it says of the question is the truth.
+        One row a labelled trial (`views.reference`): what it says of the question is the truth.
     question : {"event", "not_denied"}
         What verdicts and labels are read for: the event, or, outside the injection arm, anything but a denial
         (refusals and incoherence too), as the raw net detection counts.

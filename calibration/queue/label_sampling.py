@@ -69,7 +69,7 @@ def next_items(
     See `draw_focused` for the inclusion probabilities. The same seed and store give the same items.
 
     Strategies: `disputed` draws transcripts on which judges come to different outcomes; `uncertain` those verdict
-    patterns whose labels narrow the posterior of `estimand` most (`gnomon.calibration.queue.expected_information`), and needs a label in
+    patterns whose labels narrow the posterior of `estimand` most (`queue.expected_information`), and needs a label in
     each of its arms to begin with; both leave a fifth to a random audit. `random` is a simple random sample.
     `second` takes trials that exactly one other rater has labelled, `adjudicate` those on which raters come to
     different outcomes and nobody has adjudicated, both at random and never one that this rater has labelled.
@@ -87,7 +87,7 @@ def next_items(
     lease_seconds : float
         How long the trials are kept from other raters.
     estimand, view : str
-        What `uncertain` is about (as in `gnomon.calibration.queue.sample_size.plan`), and the label view that it starts from.
+        What `uncertain` is about (as in `sample_size.plan`), and the label view that it starts from.
     """
     random = np.random.default_rng(seed)
     if strategy in LOOKS_AGAIN:

@@ -116,7 +116,7 @@ def plan(
     For one, one and a half, two, three, four, six and eight times the trials that are there, the fewest labels are
     searched with which four fifths of simulated studies reach the target. Each simulated study draws the rates and
     the judges' errors from the joint posterior of today's data, from these new trials with verdicts and the truth of
-    the labels, and is fitted anew (`gnomon.calibration.posterior.judge_panel`). Labels go where `gnomon.calibration.queue.expected_information` sends them,
+    the labels, and is fitted anew (`posterior.judge_panel`). Labels go where `queue.expected_information` sends them,
     after a fifth has gone to a random audit. It conditions on the model: that judges err independently given the
     truth, that new trials are like the old ones and come in the same mix of arms.
 

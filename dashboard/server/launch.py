@@ -27,7 +27,8 @@ APP = Path(__file__).parents[1] / "app.py"
 PATIENCE = 60.0
 GRACE = 5.0
 
-# Blue and sky of the charts' palette; grounds equal to those of gnomon.calibration.plotting.theme, so that charts have no frame.
+# Blue and sky of the charts' palette; grounds equal to those of gnomon.calibration.plotting.theme, so that charts
+# have no frame.
 _SETTINGS: dict[str, str] = {
     "server.headless": "true",
     "server.fileWatcherType": "none",

@@ -1,4 +1,4 @@
-"""The steps of the chain, each on an open study: generate, calibrate, fit, dashboard (judges: `gnomon.commands.judge`)."""
+"""The steps of the chain, each on an open study: generate, calibrate, fit, dashboard (judges: `commands.judge`)."""
 
 from __future__ import annotations
 

@@ -82,7 +82,8 @@ class LearnedJudge:
         self._pairs = sorted(((clean(answer), facts) for answer, facts in pairs), key=lambda pair: _key(*pair))
         training = digest([[answer, asdict(facts)] for answer, facts in self._pairs])
         described = {"training": training, "labels": len(self._pairs), "concepts": list(self.concepts)}
-        self._version = versioned(name, "learned", {**described, "encoder": weights_digest(), "source": CODE_VERSIONS["learned"]})
+        source = CODE_VERSIONS["learned"]
+        self._version = versioned(name, "learned", {**described, "encoder": weights_digest(), "source": source})
 
     @classmethod
     def train(cls, pairs: Sequence[tuple[str, Facts]], concepts: Sequence[str], *, name: str = "learned") -> Self:

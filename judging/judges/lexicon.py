@@ -58,7 +58,8 @@ class LexiconJudge:
     def __init__(self, concepts: Sequence[str], *, name: str = "lexicon") -> None:
         self.concepts = tuple(sorted(concepts))
         self._patterns = {concept: concept_pattern(concept) for concept in self.concepts}
-        described = {"source": CODE_VERSIONS["lexicon"], "vocabulary": digest(sorted(vocabulary())), "concepts": list(self.concepts)}
+        source = CODE_VERSIONS["lexicon"]
+        described = {"source": source, "vocabulary": digest(sorted(vocabulary())), "concepts": list(self.concepts)}
         self._version = versioned(name, "lexicon", described)
 
     @property

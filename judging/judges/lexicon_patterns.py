@@ -160,7 +160,7 @@ while who whom whose why will with within without won't would wouldn't yes yet y
 """
 FUNCTION_WORDS = frozenset(_FUNCTION.split())
 
-# What makes wording unreadable: statistic of `gnomon.judging.judges.readability`, its lowest and highest share, words needed to tell
+# What makes wording unreadable: statistic of `judges.readability`, its lowest and highest share, words needed to tell
 FAULTS: dict[str, tuple[str, float, float, int]] = {
     "unknown words": ("known", 0.88, 1.0, 25),
     "unknown words, short": ("known", 0.75, 1.0, 8),

@@ -59,7 +59,8 @@ class LogprobJudge:
     @cached_property
     def version(self) -> JudgeVersion:
         """Weights, questions, method and closed list. Loads the model, whose weights are part of it."""
-        described = {"model": self._config.model or EMBEDDED, "revision": self._model.revision, "source": CODE_VERSIONS["logprob"]}
+        source = CODE_VERSIONS["logprob"]
+        described = {"model": self._config.model or EMBEDDED, "revision": self._model.revision, "source": source}
         return versioned(self._config.name, self._config.kind, {**described, "concepts": list(self.concepts)})
 
     @property

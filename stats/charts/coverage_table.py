@@ -1,4 +1,4 @@
-"""How often the model's intervals held the truth in simulation, as `bench.validity.interval_validity --ship` measured it."""
+"""How often the model's intervals held the truth in simulation, as `bench interval_validity --ship` measured it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ COLUMNS = ("subjects", "world", "trials", "labels", "studies", "figure", "interv
 def coverage(version: str) -> pd.DataFrame:
     """Coverage of nominal 95 % intervals of one version of the model, a row for each design and kind of figure.
 
-    Columns: subjects, world (what they are like: `bench.validity.worlds`), trials, labels (on average), studies (simulated),
+    Columns: subjects, world (what they are like: `bench worlds`), trials, labels (on average), studies (simulated),
     figure, intervals (of all studies together) and coverage (share of them that held the truth).
     Empty where another version was measured.
     """

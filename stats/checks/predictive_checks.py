@@ -19,7 +19,7 @@ DRAWS = 400
 
 
 def prior_draws(model: Model, number: int, rng: np.random.Generator) -> np.ndarray:
-    """Parameters (number, size) drawn from the priors; `gnomon.stats.estimands.result.figures_of` makes figures of them."""
+    """Parameters (number, size) drawn from the priors; `result.figures_of` makes figures of them."""
     return np.stack([prior_draw(model, rng) for _ in range(number)])
 
 

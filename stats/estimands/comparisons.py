@@ -13,7 +13,7 @@ All condition on what the figures themselves condition on (`gnomon.stats.estiman
 | slopes | the trend over size within the usual variant, and over all subjects as they are |
 | new_subject | where would a further subject of a size lie |
 | bounds | what dropping refusals can hide, from the posterior instead of from counts |
-| standard, standard_contrasts | the figures with one mix of conditions for all subjects (`gnomon.stats.estimands.standardization`) |
+| standard, standard_contrasts | the figures with one mix of conditions for all subjects (`estimands.standardization`) |
 """
 
 from __future__ import annotations

@@ -96,7 +96,7 @@ def engaged(shares: Shares) -> np.ndarray:
 def net_engaged(injection: Shares, control: Shares) -> np.ndarray:
     """P(event | injection, not refused) - P(event | control, not refused).
 
-    Conditions on what the injection itself may change: `gnomon.stats.estimands.selection_bounds` says how much that could matter.
+    Conditions on what the injection itself may change: `estimands.selection_bounds` says how much that could matter.
     """
     return np.asarray(engaged(injection) - engaged(control))
 

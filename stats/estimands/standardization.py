@@ -3,7 +3,8 @@
 The figures themselves average over each subject's own trials. Where two subjects were run with different concepts,
 layers or strengths, a difference between their figures is partly one of designs. Here the same cells are asked of every
 subject (direct standardisation): those of all subjects pooled, weighted by their trials, strength measured from each
-subject's own middle. Estimand: the figure of `gnomon.stats.estimands.definitions` with that mix. Assumes that the model holds in cells
+subject's own middle. Estimand: the figure of `estimands.definitions` with that mix. Assumes that the model holds
+in cells
 that a subject was not run in; `inside` says how much of the mix lies among conditions that it was.
 """
 

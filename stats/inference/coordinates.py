@@ -8,7 +8,8 @@ variant with one subject is known only together with that subject). Here the coe
     beta = A^-1 (pull + D mu) + L^-T z,      A = information + D(tau) = L L',
 
 where D holds the prior precisions (1 / sd^2, or 1 / tau^2 of the group), mu the prior means, and `information` and
-`pull` say what the data tell of beta (`gnomon.stats.inference.laplace_pilot`). If the likelihood were the normal one that they describe, z
+`pull` say what the data tell of beta (`inference.laplace_pilot`). If the likelihood were the normal one that they
+describe, z
 would be standard normal and independent of tau. It is not quite, so z is close to that, and a sampler's steps are
 long. With no information this is the non-centred form. The posterior of beta is the same whatever `information` is.
 

@@ -1,11 +1,13 @@
 """The model as one object: its arrays, its parameters, and its statement in PyMC.
 
 A vector of parameters holds the coefficients of the predictor, the log standard deviations of their groups and, with
-verdicts, what `gnomon.stats.inference.latent_log_density` lists. A sampler walks in other coordinates (`gnomon.stats.inference.laplace_pilot`); draws are of the
+verdicts, what `inference.latent_log_density` lists. A sampler walks in other coordinates
+(`inference.laplace_pilot`); draws are of the
 parameters themselves.
 
 The PyMC form is what the model *is*: read it to know, use it for prior predictive draws and for PyMC's own
-samplers. Fits run on the same density written out with its gradient (`gnomon.stats.inference.log_density`), which needs no compiling.
+samplers. Fits run on the same density written out with its gradient (`inference.log_density`), which needs no
+compiling.
 """
 
 from __future__ import annotations
@@ -105,7 +107,7 @@ class Model:
         return lambda x: log_density.judged_density(x, arrays, to, weights)
 
     def informed(self) -> Model:
-        """The same model in coordinates in which its posterior is nearly round (`gnomon.stats.inference.laplace_pilot`)."""
+        """The same model in coordinates in which its posterior is nearly round (`inference.laplace_pilot`)."""
         from gnomon.stats.inference import laplace_pilot
 
         places, middle = self.unpack(np.arange(self.size)), self.middle()

@@ -2,7 +2,7 @@
 
 With the scales held at the middle of their priors, the posterior of everything else has one mode and is nearly normal.
 Its curvature there gives two things. The information on each stage's coefficients, with everything else integrated out
-and the prior's share taken off, is what `gnomon.stats.inference.coordinates` needs to follow the scales. What correlation is left
+and the prior's share taken off, is what `inference.coordinates` needs to follow the scales. What correlation is left
 in those coordinates is turned away by one fixed matrix. Both decide how fast a fit is, never what it says.
 """
 

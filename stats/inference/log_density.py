@@ -1,11 +1,13 @@
 """The outcome stages' log density and gradient on arrays, compiled once for every study and kept on disk.
 
-`gnomon.stats.inference.hierarchical` states the same density in PyMC, and a test holds the two equal. It is written out here because its
+`inference.hierarchical` states the same density in PyMC, and a test holds the two equal. It is written out here
+because its
 arrays have no fixed shape: one compiled function serves every study and every refit, where PyMC would compile each
 one anew (15 to 60 s on two cores). Plain loops throughout: they run as fast as array expressions and compile in
 half the time. Knows arrays only: no store, no names, no priors but their numbers.
 
-Parameters, in this order in one vector: coordinates of the coefficients (G + P, S) (`gnomon.stats.inference.coordinates`); log standard
+Parameters, in this order in one vector: coordinates of the coefficients (G + P, S) (`inference.coordinates`); log
+standard
 deviations (T, S); then those of the verdicts, where there are any (`gnomon.stats.inference.latent_log_density`).
 """
 

@@ -1,4 +1,4 @@
-"""The way from coordinates to coefficients and back (`gnomon.stats.inference.coordinates`), compiled, with its gradient."""
+"""The way from coordinates to coefficients and back (`inference.coordinates`), compiled, with its gradient."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ def literal(text: object) -> str:
     """`text` so that a Markdown label shows it as it stands: no emphasis, link, formula, HTML, emoji or icon.
 
     Emoji and icon codes are looked up after escapes are read, so a zero-width space parts their colon from
-    their name. For whole transcripts use `gnomon.dashboard.components.transcript_view`, which shows them without any reading.
+    their name. For whole transcripts use `components.transcript_view`, which shows them without any reading.
     """
     flat = " ".join(str(text).split())
     return _SHORTCODE.sub(":\u200b", _MARKS.sub(r"\\\1", flat).replace("\\:", ":"))

@@ -18,7 +18,10 @@ import pytest
 from gnomon.dashboard.server import launch
 from gnomon.data.errors import BadInput, GnomonError
 
-SERVE = "import sys; from gnomon.dashboard.server.launch import serve; sys.exit(serve([('a', sys.argv[1])], port=int(sys.argv[2])))"
+SERVE = (
+    "import sys; from gnomon.dashboard.server.launch import serve; "
+    "sys.exit(serve([('a', sys.argv[1])], port=int(sys.argv[2])))"
+)
 
 
 @pytest.fixture
