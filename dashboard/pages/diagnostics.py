@@ -32,7 +32,8 @@ MADE_OF = {
     "observed slope within ": "slope through these models, one variant",
     "observed slope all ": "slope through these models, every variant",
 }
-NOT_MEASURED = "The coverage of this version's intervals has not been simulated: run python -m bench.validity.interval_validity --ship"
+NOT_MEASURED = "The coverage of this version's intervals has not been simulated: "
+    "run python -m bench.validity.interval_validity --ship"
 
 
 def show() -> None:
