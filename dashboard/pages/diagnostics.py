@@ -32,8 +32,10 @@ MADE_OF = {
     "observed slope within ": "slope through these models, one variant",
     "observed slope all ": "slope through these models, every variant",
 }
-NOT_MEASURED = "The coverage of this version's intervals has not been simulated: "
+NOT_MEASURED = (
+    "The coverage of this version's intervals has not been simulated: "
     "run python -m bench.validity.interval_validity --ship"
+)
 
 
 def show() -> None:
