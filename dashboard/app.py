@@ -20,7 +20,7 @@ ICON = "☀️"
 LEGIBLE = "button[data-variant=segmented_control][data-selected=true] p { color: #A6D4F5; }"
 
 
-def _page(show: Callable[[], None]) -> None:
+def _draw_page(show: Callable[[], None]) -> None:
     """Draw a page; what a user or a database did wrong is one plain line on it, not a traceback."""
     try:
         show()
@@ -29,87 +29,87 @@ def _page(show: Callable[[], None]) -> None:
         st.text(str(error))
 
 
-def study() -> None:
+def study_page() -> None:
     """What was run, what is missing, what to do next."""
     from gnomon.dashboard.pages import study
 
-    _page(study.show)
+    _draw_page(study.show_page)
 
 
-def scaling() -> None:
+def scaling_page() -> None:
     """Detection over model size."""
     from gnomon.dashboard.pages import scaling
 
-    _page(scaling.show)
+    _draw_page(scaling.show_page)
 
 
-def judges() -> None:
+def judges_page() -> None:
     """Judges against labels."""
     from gnomon.dashboard.pages import judges
 
-    _page(judges.show)
+    _draw_page(judges.show_page)
 
 
-def label() -> None:
+def label_page() -> None:
     """Blind labelling by keyboard."""
     from gnomon.dashboard.pages import label
 
-    _page(label.show)
+    _draw_page(label.show_page)
 
 
-def refusal() -> None:
+def refusal_page() -> None:
     """What refusals do to the figures."""
     from gnomon.dashboard.pages import refusal
 
-    _page(refusal.show)
+    _draw_page(refusal.show_page)
 
 
-def diagnostics() -> None:
+def diagnostics_page() -> None:
     """Whether the fits can be believed."""
     from gnomon.dashboard.pages import diagnostics
 
-    _page(diagnostics.show)
+    _draw_page(diagnostics.show_page)
 
 
-def transcripts() -> None:
+def transcripts_page() -> None:
     """Reading transcripts with everything that is known of them."""
     from gnomon.dashboard.pages import transcripts
 
-    _page(transcripts.show)
+    _draw_page(transcripts.show_page)
 
 
 def main() -> None:
     """Draw the frame and the page that was asked for."""
     st.set_page_config(page_title="Gnomon", page_icon=ICON, layout="wide")
     pages = {
-        "study": st.Page(study, title="Study", icon=":material/overview:", default=True),
-        "scaling": st.Page(scaling, title="Scaling", icon=":material/show_chart:", url_path="scaling"),
-        "refusal": st.Page(refusal, title="Refusal", icon=":material/do_not_disturb_on:", url_path="refusal"),
-        "judges": st.Page(judges, title="Judges", icon=":material/gavel:", url_path="judges"),
-        "label": st.Page(label, title="Label", icon=":material/edit_note:", url_path="label"),
-        "transcripts": st.Page(transcripts, title="Transcripts", icon=":material/forum:", url_path="transcripts"),
+        "study": st.Page(study_page, title="Study", icon=":material/overview:", default=True),
+        "scaling": st.Page(scaling_page, title="Scaling", icon=":material/show_chart:", url_path="scaling"),
+        "refusal": st.Page(refusal_page, title="Refusal", icon=":material/do_not_disturb_on:", url_path="refusal"),
+        "judges": st.Page(judges_page, title="Judges", icon=":material/gavel:", url_path="judges"),
+        "label": st.Page(label_page, title="Label", icon=":material/edit_note:", url_path="label"),
+        "transcripts": st.Page(transcripts_page, title="Transcripts", icon=":material/forum:", url_path="transcripts"),
         "diagnostics": st.Page(
-            diagnostics, title="Diagnostics", icon=":material/monitor_heart:", url_path="diagnostics"
+            diagnostics_page, title="Diagnostics", icon=":material/monitor_heart:", url_path="diagnostics"
         ),
     }
     st.session_state["pages"] = pages
     if is_dark():
         st.html(f"<style>{LEGIBLE}</style>")
     try:
-        page = st.navigation(list(pages.values()), position="sidebar" if identity.known() else "hidden")
-        if not identity.entered():
+        page = st.navigation(list(pages.values()), position="sidebar" if identity.is_known() else "hidden")
+        if not identity.has_entered():
             return
-        study_picker.pick()
+        study_picker.pick_study()
     except GnomonError as error:
         st.error("No study to show.", icon=":material/error:")
         st.text(str(error))
         return
     page.run()
-    _load_the_rest()
+    _preload_pages()
 
 
 @st.cache_resource(show_spinner=False)
-def _load_the_rest() -> None:
+def _preload_pages() -> None:
     """Once, when the first page has been drawn: load what the other pages need, so that none is slow at first."""
     names = [path.stem for path in Path(__file__).with_name("pages").glob("[!_]*.py")]
     Thread(target=lambda: [import_module(f"gnomon.dashboard.pages.{name}") for name in names], daemon=True).start()

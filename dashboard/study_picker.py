@@ -14,7 +14,7 @@ import streamlit as st
 from sqlalchemy import func, make_url, select
 from sqlalchemy.exc import ArgumentError
 
-from gnomon.data.errors import BadInput
+from gnomon.data.errors import InputError
 from gnomon.data.storage import tables
 from gnomon.data.storage.store import Store
 
@@ -23,7 +23,7 @@ STUDY_FILE = "study.toml"
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class StudyRef:
     """A study by the name it is shown under and the URL of its database."""
 
     name: str
@@ -49,12 +49,12 @@ class Place:
         return f"gnomon {step} {self.folder}"
 
 
-def encode(studies: Sequence[tuple[str, str]]) -> str:
+def encode_studies(studies: Sequence[tuple[str, str]]) -> str:
     """Names and URLs for the environment, where a database's password is not seen in the list of processes."""
     return json.dumps([{"name": name, "url": url} for name, url in studies])
 
 
-def listed(environment: Mapping[str, str], arguments: Sequence[str]) -> list[Place]:
+def configured_studies(environment: Mapping[str, str], arguments: Sequence[str]) -> list[StudyRef]:
     """Studies from the environment, then from `--study NAME=URL` arguments; equal names get a number.
 
     Raises `BadInput` where neither names a study, or one cannot be read.
@@ -64,18 +64,18 @@ def listed(environment: Mapping[str, str], arguments: Sequence[str]) -> list[Pla
     pairs = [_from_argument(text) for text in parser.parse_known_args(list(arguments))[0].study]
     pairs = [*_from_environment(environment.get(VARIABLE, "[]")), *pairs]
     if not pairs:
-        raise BadInput("no study given: start the dashboard with 'gnomon dashboard DIR'")
-    places: list[Place] = []
+        raise InputError("no study given: start the dashboard with 'gnomon dashboard DIR'")
+    places: list[StudyRef] = []
     for name, url in pairs:
         same = sum(place.name == name or place.name.startswith(f"{name} (") for place in places)
-        places.append(Place(f"{name} ({same + 1})" if same else name, url))
+        places.append(StudyRef(f"{name} ({same + 1})" if same else name, url))
     return places
 
 
 def _from_argument(text: str) -> tuple[str, str]:
     name, found, url = text.partition("=")
     if not (name and found and url):
-        raise BadInput(f"--study {text}: write it as NAME=URL")
+        raise InputError(f"--study {text}: write it as NAME=URL")
     return name, url
 
 
@@ -83,22 +83,22 @@ def _from_environment(text: str) -> list[tuple[str, str]]:
     try:
         return [(str(entry["name"]), str(entry["url"])) for entry in json.loads(text)]
     except (json.JSONDecodeError, TypeError, KeyError) as error:
-        raise BadInput(f'{VARIABLE}: not a JSON list of {{"name", "url"}}: unset it, or mend it') from error
+        raise InputError(f'{VARIABLE}: not a JSON list of {{"name", "url"}}: unset it, or mend it') from error
 
 
-def all_places() -> list[Place]:
+def all_places() -> list[StudyRef]:
     """The studies of this server, as its environment and command line name them."""
     import sys
 
-    return listed(os.environ, sys.argv[1:])
+    return configured_studies(os.environ, sys.argv[1:])
 
 
 @st.cache_resource(show_spinner=False)
-def _opened(url: str) -> Store:
+def _open_store(url: str) -> Store:
     return Store.open(url)
 
 
-def pick() -> Place:
+def pick_study() -> StudyRef:
     """The study that this session looks at; a picker in the sidebar where there are several."""
     places = all_places()
     names = [place.name for place in places]
@@ -113,24 +113,24 @@ def pick() -> Place:
     return place
 
 
-def current() -> tuple[Place, Store]:
+def current_study() -> tuple[StudyRef, Store]:
     """The study of this session and its store. Raises `UserError` where its database cannot be opened."""
-    place: Place = st.session_state["place"]
-    return place, _opened(place.url)
+    place: StudyRef = st.session_state["place"]
+    return place, _open_store(place.url)
 
 
-def opened(place: Place) -> Store:
+def open_store(place: StudyRef) -> Store:
     """The store of one of the server's studies."""
-    return _opened(place.url)
+    return _open_store(place.url)
 
 
-def offer(place: Place, step: str, why: str) -> None:
+def suggest_command(place: StudyRef, step: str, why: str) -> None:
     """Say why there are no figures, and the command that makes them."""
     st.info(f"{why} This makes the figures:")
     st.code(place.command(step), language=None)
 
 
-def stamp(store: Store) -> tuple[int, ...]:
+def change_token(store: Store) -> tuple[int, ...]:
     """Changes whenever a fact was added: what figures that are kept for a while are kept under."""
     newest = [select(func.coalesce(func.max(table.c.id), 0)) for table in (tables.verdicts, tables.labels)]
     counted = [select(func.count()).select_from(table) for table in (tables.trials, tables.fits, tables.counts)]

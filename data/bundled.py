@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from gnomon.data.errors import BadInput
+from gnomon.data.errors import InputError
 from gnomon.data.records import (
     Arm,
     Condition,
@@ -88,8 +88,8 @@ def calibration_set(folder: Path = HERE / "calibration") -> CalibrationSet:
     return CalibrationSet(
         subjects=tuple(Subject(**row) for row in about["subjects"]),
         protocols={row["hash"]: (row["name"], row["content"]) for row in about["protocols"]},
-        trials=tuple(_read(folder / "trials.jsonl", _trial)),
-        labels=tuple(_read(folder / "labels.jsonl", _label)),
+        trials=tuple(_read_lines(folder / "trials.jsonl", _trial_from_row)),
+        labels=tuple(_read_lines(folder / "labels.jsonl", _label_from_row)),
     )
 
 
@@ -103,17 +103,17 @@ def label_line(label: Label) -> str:
     return json.dumps(asdict(label), ensure_ascii=False)
 
 
-def _read(path: Path, make: Any) -> list[Any]:
+def _read_lines(path: Path, make: Any) -> list[Any]:
     made = []
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
         try:
             made.append(make(json.loads(line)))
         except (KeyError, TypeError, ValueError) as error:
-            raise BadInput(f"{path.name} line {number}: {error!r}: reinstall gnomon or mend the line") from error
+            raise InputError(f"{path.name} line {number}: {error!r}: reinstall gnomon or mend the line") from error
     return made
 
 
-def _trial(row: dict[str, Any]) -> Trial:
+def _trial_from_row(row: dict[str, Any]) -> Trial:
     condition = dict(row.pop("condition"))
     condition["arm"], condition["span"] = Arm(condition["arm"]), Span(condition["span"])
     trial = Trial(condition=Condition(**condition), **row)
@@ -122,7 +122,7 @@ def _trial(row: dict[str, Any]) -> Trial:
     return trial
 
 
-def _label(row: dict[str, Any]) -> Label:
+def _label_from_row(row: dict[str, Any]) -> Label:
     facts = row.pop("facts")
     kind, role = LabelKind(row.pop("kind")), RaterRole(row.pop("role"))
     exposure = Exposure(row.pop("exposure"))

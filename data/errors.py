@@ -19,19 +19,19 @@ class StudyFileError(UserError):
     """A `study.toml` that cannot be read; the message names key and line."""
 
 
-class UnknownName(UserError):
+class UnknownNameError(UserError):
     """A subject, concept, judge, rater or protocol that the study does not have."""
 
 
-class MissingPackage(UserError):
+class MissingPackageError(UserError):
     """A package that this step needs is not installed; the message says how to install it."""
 
 
-class BadInput(UserError):
+class InputError(UserError):
     """A value or file that does not hold what it should."""
 
 
-class NotEnoughData(UserError):
+class NotEnoughDataError(UserError):
     """A figure was asked for that the data at hand cannot give."""
 
 
@@ -47,5 +47,5 @@ class JudgeError(GnomonError):
     """A judge cannot go on: dead endpoint, wrong key, wrong model."""
 
 
-class FitFailed(GnomonError):
+class FitFailedError(GnomonError):
     """A fit did not pass its convergence gates; its figures are not shown."""

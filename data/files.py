@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 
-def write_whole(path: Path, content: bytes) -> None:
+def write_atomically(path: Path, content: bytes) -> None:
     """Write a file; until it is on the disk, what was there before is there still."""
     fresh = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from enum import StrEnum
 
-from gnomon.data.errors import UnknownName
+from gnomon.data.errors import UnknownNameError
 from gnomon.data.records import NONE, OTHER, Arm, Facts
 
 
@@ -23,7 +23,7 @@ class Outcome(StrEnum):
 Rule = Callable[[Facts, Arm, str | None], Outcome]
 
 
-def strict(facts: Facts, arm: Arm, concept: str | None) -> Outcome:
+def strict_outcome(facts: Facts, arm: Arm, concept: str | None) -> Outcome:
     """Refusal first, then coherence, then the claim: a claim in word salad is no claim.
 
     Identified needs a claim and the concept that was injected, so it exists in the injection arm only.
@@ -38,29 +38,29 @@ def strict(facts: Facts, arm: Arm, concept: str | None) -> Outcome:
     return Outcome.IDENTIFIED if named else Outcome.CLAIMED
 
 
-def lenient(facts: Facts, arm: Arm, concept: str | None) -> Outcome:
+def lenient_outcome(facts: Facts, arm: Arm, concept: str | None) -> Outcome:
     """As `strict`, but a claim outweighs refusal and incoherence (for comparison with lenient judges)."""
     if facts.claims:
-        return strict(Facts(True, facts.concept, True, False), arm, concept)
-    return strict(facts, arm, concept)
+        return strict_outcome(Facts(True, facts.concept, True, False), arm, concept)
+    return strict_outcome(facts, arm, concept)
 
 
-def claim_first(facts: Facts, arm: Arm, concept: str | None) -> Outcome:
+def claim_first_outcome(facts: Facts, arm: Arm, concept: str | None) -> Outcome:
     """As `strict`, but a claim outweighs a refusal: a refused pass counts as what it claims, if it is coherent.
 
     Published data hold answers that are marked as refused and as passed; this rule says what becomes of the figures
     if such an answer is taken as a report with a disclaimer.
     """
-    return strict(replace(facts, refused=facts.refused and not facts.claims), arm, concept)
+    return strict_outcome(replace(facts, refused=facts.refused and not facts.claims), arm, concept)
 
 
-RULES: dict[str, Rule] = {"strict": strict, "claim_first": claim_first, "lenient": lenient}
+RULES: dict[str, Rule] = {"strict": strict_outcome, "claim_first": claim_first_outcome, "lenient": lenient_outcome}
 
 
 def rule_named(name: str) -> Rule:
     """The outcome rule called `name`; raises `UnknownName` with the names there are."""
     if name not in RULES:
-        raise UnknownName(f"outcome rule '{name}' is not known: choose from {', '.join(RULES)}")
+        raise UnknownNameError(f"outcome rule '{name}' is not known: choose from {', '.join(RULES)}")
     return RULES[name]
 
 
@@ -80,7 +80,7 @@ def is_pass(outcome: Outcome, arm: Arm) -> bool:
     return outcome is (Outcome.IDENTIFIED if arm is Arm.INJECTION else Outcome.DENIED)
 
 
-def facts_of_pass(
+def facts_from_pass_fail(
     passed: bool, arm: Arm, target: str | None, *, coherent: bool, refused: bool, named: str | None = None
 ) -> Facts:
     """Facts behind the study's own pass or fail, which is kept beside them.

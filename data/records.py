@@ -84,26 +84,26 @@ class RaterRole(StrEnum):
     ADJUDICATOR = "adjudicator"
 
 
-def digest(value: Any, length: int = 32) -> str:
+def canonical_hash(value: Any, length: int = 32) -> str:
     """Hash of a JSON-able value in canonical form, as `length` hexadecimal digits of SHA-256."""
     return hashlib.sha256(CANONICAL.encode(value).encode()).hexdigest()[:length]
 
 
-def now(after: str = "") -> str:
+def utc_timestamp(after: str = "") -> str:
     """Current time, UTC, ISO 8601 with microseconds: sorts as text and is the same on every database.
 
     Later than `after`, another such time, even where the clock was set back in between; what is no time is ignored.
     """
-    moment = _stamp(datetime.now(UTC))
+    moment = _iso_format(datetime.now(UTC))
     if moment > after:
         return moment
     try:
-        return _stamp(datetime.fromisoformat(after) + timedelta(microseconds=1))
+        return _iso_format(datetime.fromisoformat(after) + timedelta(microseconds=1))
     except (ValueError, OverflowError):
         return moment
 
 
-def _stamp(moment: datetime) -> str:
+def _iso_format(moment: datetime) -> str:
     return moment.isoformat(timespec="microseconds")
 
 
@@ -139,7 +139,7 @@ class Condition:
 
     def trial_id(self, replicate: int) -> str:
         """Identity of one trial: the same condition and replicate give the same id everywhere."""
-        return digest({**{name: getattr(self, name) for name in self.__slots__}, "replicate": replicate})
+        return canonical_hash({**{name: getattr(self, name) for name in self.__slots__}, "replicate": replicate})
 
 
 def trial_seed(trial_id: str) -> int:
@@ -149,7 +149,7 @@ def trial_seed(trial_id: str) -> int:
 
 def split_of(trial_id: str, test: float = 0.4, dev: float = 0.3) -> Split:
     """Split of a trial by the hash of its id: `test`, then `dev`, then the rest to train."""
-    place = int(digest(["split", trial_id], 13), 16) / 16**13
+    place = int(canonical_hash(["split", trial_id], 13), 16) / 16**13
     if place < test:
         return Split.TEST
     return Split.DEV if place < test + dev else Split.TRAIN
@@ -254,7 +254,7 @@ class CountRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Estimate:
+class IntervalEstimate:
     """A figure with its interval. `level` is the interval's nominal coverage; `se` is NaN where none is defined."""
 
     value: float

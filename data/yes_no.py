@@ -8,7 +8,7 @@ YES = frozenset({"yes", "yeah", "yep", "sure", "certainly", "indeed", "absolutel
 NO = frozenset({"no", "nope", "not", "never", "incorrect", "false"})
 
 
-def affirms(answer: str) -> bool | None:
+def says_yes(answer: str) -> bool | None:
     """True where the first word for yes or no is a yes, False where it is a no, None where there is neither."""
     for word in re.findall(r"[a-z]+", answer.lower()):
         if word in YES:

@@ -13,7 +13,7 @@ from pathlib import Path
 import platformdirs
 from safetensors import SafetensorError
 
-from gnomon.data.errors import BadInput
+from gnomon.data.errors import InputError
 
 
 def cache_folder() -> Path:
@@ -34,7 +34,7 @@ def whole_folder(target: Path) -> Iterator[Path]:
 
     Two processes may fill the same target at once: the first to end wins, the other's work is dropped.
     """
-    work = Path(_beside(target))
+    work = Path(_sibling_path(target))
     try:
         yield work
         try:
@@ -49,7 +49,7 @@ def whole_folder(target: Path) -> Iterator[Path]:
 @contextmanager
 def whole_file(target: Path) -> Iterator[Path]:
     """Give a path to write; it becomes `target`, replacing what is there, when the block ends well."""
-    work = Path(_beside(target))
+    work = Path(_sibling_path(target))
     try:
         yield work / target.name
         (work / target.name).replace(target)
@@ -64,12 +64,12 @@ def writing_to(folder: Path) -> Iterator[None]:
         yield
     except (OSError, SafetensorError) as error:
         what = error.strerror if isinstance(error, OSError) else error
-        raise BadInput(
+        raise InputError(
             f"cache folder {folder}: {what}: make room or make it writable, or name another in GNOMON_CACHE"
         ) from error
 
 
-def _beside(target: Path) -> str:
+def _sibling_path(target: Path) -> str:
     """A new temporary folder on the target's own disk, so that the last step is a rename."""
     with writing_to(target.parent):
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -17,7 +17,7 @@ app = typer.Typer(
 )
 
 
-class Engine(StrEnum):
+class EngineName(StrEnum):
     """Where trials are made."""
 
     HERE = "here"
@@ -41,11 +41,11 @@ def demo(
     """Make a study, run the whole chain on the embedded model, and show it."""
     from gnomon.commands import demo as demonstration
 
-    demonstration.run(folder, quick=quick, published_only=published_only, json=json)
+    demonstration.run_demo(folder, quick=quick, published_only=published_only, json=json)
     if dashboard:
         from gnomon.commands import steps
 
-        steps.dashboard(folder, port)
+        steps.serve_dashboard(folder, port)
 
 
 @app.command()
@@ -53,7 +53,7 @@ def init(folder: Folder) -> None:
     """Write a commented study.toml."""
     from gnomon.commands import steps
 
-    steps.init(folder)
+    steps.init_study(folder)
 
 
 @app.command()
@@ -65,8 +65,8 @@ def generate(
         int | None, typer.Option(min=1, help="rows decoded together; by default what memory holds")
     ] = None,
     engine: Annotated[
-        Engine, typer.Option(help="where trials are made: here, or by Ray actors, one for each GPU or few cores")
-    ] = Engine.HERE,
+        EngineName, typer.Option(help="where trials are made: here, or by Ray actors, one for each GPU or few cores")
+    ] = EngineName.HERE,
     address: Annotated[
         str | None, typer.Option(help="a Ray cluster's address; without one Ray is started on this machine")
     ] = None,
@@ -79,8 +79,8 @@ def generate(
     from gnomon.commands import steps
 
     with session.opened(folder) as study:
-        how = steps.How(batch_size, engine.value, address, cores, dry_run)
-        steps.generate(study, subject or [], concept or [], how, json)
+        how = steps.GenerateOptions(batch_size, engine.value, address, cores, dry_run)
+        steps.generate_trials(study, subject or [], concept or [], how, json)
 
 
 @app.command()
@@ -99,7 +99,7 @@ def judge(
     from gnomon.commands import judge as judge_commands
 
     with session.opened(folder, spare_judges=True) as study:
-        judge_commands.judge(study, judge or [], limit, json, dry_run=dry_run, attack=attack)
+        judge_commands.run_judges(study, judge or [], limit, json, dry_run=dry_run, attack=attack)
 
 
 @app.command()
@@ -115,7 +115,7 @@ def recount(
     from gnomon.commands import judge as judge_commands
 
     with session.opened(folder) as study:
-        judge_commands.recount(study, rule, json)
+        judge_commands.recount_verdicts(study, rule, json)
 
 
 @app.command()
@@ -131,7 +131,7 @@ def calibrate(
     from gnomon.commands import steps
 
     with session.opened(folder) as study:
-        steps.calibrate(study, view, json)
+        steps.audit_judges(study, view, json)
 
 
 @app.command()
@@ -151,7 +151,7 @@ def plan(
     from gnomon.commands import plan
 
     with session.opened(folder) as study:
-        plan.plan(study, estimand, width, subject, view, json)
+        plan.print_label_plan(study, estimand, width, subject, view, json)
 
 
 @app.command()
@@ -166,7 +166,7 @@ def fit(
     from gnomon.commands import steps
 
     with session.opened(folder) as study:
-        steps.fit(study, judge, json, anew=anew)
+        steps.fit_study(study, judge, json, anew=anew)
 
 
 @app.command()
@@ -176,7 +176,7 @@ def report(
 ) -> None:
     """Write one HTML or PDF file with every figure, the audit, the methods and what could not be shown; no network."""
     from gnomon import session
-    from gnomon.report.document import report as write
+    from gnomon.report.document import write_report as write
 
     with session.opened(folder) as study:
         write(study, out)
@@ -191,7 +191,7 @@ def dashboard(
     """Show the study in a browser; labelling happens there."""
     from gnomon.commands import steps
 
-    steps.dashboard(folder, port, address)
+    steps.serve_dashboard(folder, port, address)
 
 
 @app.command()
@@ -205,11 +205,11 @@ def doctor(
     if study is not None:
         from gnomon.commands import check_database
 
-        check_database.doctor(study, json)
+        check_database.check_database(study, json)
         return
     from gnomon.commands import doctor
 
-    doctor.doctor(json)
+    doctor.describe_machine(json)
 
 
 @app.command("import")
@@ -235,9 +235,9 @@ def import_(
 ) -> None:
     """Bring trials, verdicts and labels made elsewhere into a study (docs/importing.md)."""
     from gnomon.commands import transfer
-    from gnomon.data.importers.options import Options
+    from gnomon.data.importers.options import ImportOptions
 
-    transfer.bring(format_, paths, study, Options(judge, subject, parameters, columns), json)
+    transfer.import_files(format_, paths, study, ImportOptions(judge, subject, parameters, columns), json)
 
 
 @app.command()
@@ -250,7 +250,7 @@ def export(
     """Write the whole study as Parquet and JSON lines; 'gnomon import gnomon' reads it back."""
     from gnomon.commands import transfer
 
-    transfer.give(folder, out, csv, json)
+    transfer.export_study(folder, out, csv, json)
 
 
 @app.command()
@@ -264,7 +264,7 @@ def move(
     """Move a study to another database: all rows, counted and hashed on both sides, or none."""
     from gnomon.commands import database
 
-    database.move(folder, to, json)
+    database.move_database(folder, to, json)
 
 
 @app.command()
@@ -276,4 +276,4 @@ def backup(
     """Write all that a study's database holds now into one file; other commands may go on writing."""
     from gnomon.commands import database
 
-    database.back_up(folder, out, json)
+    database.back_up_database(folder, out, json)

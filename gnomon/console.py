@@ -13,35 +13,35 @@ from typing import Any
 Progress = Callable[[int, int], None]
 
 
-def say(text: str) -> None:
+def print_status(text: str) -> None:
     """One line for the person who waits."""
     print(text, file=sys.stderr, flush=True)
 
 
-def answer(document: Any) -> None:
+def print_json(document: Any) -> None:
     """The command's result for scripts: one JSON document on stdout."""
     print(json.dumps(document, ensure_ascii=False, allow_nan=False, indent=2))
 
 
 @contextmanager
-def progress(title: str) -> Iterator[Progress]:
+def progress_bar(title: str) -> Iterator[Progress]:
     """A way to report `(done, total)`: a bar with rate and time left, or a line every tenth of the way."""
-    with several([title]) as reports:
+    with progress_bars([title]) as reports:
         yield reports[title]
 
 
 @contextmanager
-def several(titles: Sequence[str]) -> Iterator[dict[str, Progress]]:
+def progress_bars(titles: Sequence[str]) -> Iterator[dict[str, Progress]]:
     """As `progress`, for several things that go on at once: a bar, or lines, for each title."""
     if sys.stderr.isatty():
-        with _bars(titles) as reports:
+        with _rich_bars(titles) as reports:
             yield reports
     else:
-        yield {title: _lines(title) for title in titles}
+        yield {title: _progress_lines(title) for title in titles}
 
 
 @contextmanager
-def _bars(titles: Sequence[str]) -> Iterator[dict[str, Progress]]:
+def _rich_bars(titles: Sequence[str]) -> Iterator[dict[str, Progress]]:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
     from rich.progress import Progress as Bar
@@ -49,10 +49,10 @@ def _bars(titles: Sequence[str]) -> Iterator[dict[str, Progress]]:
     columns = (TextColumn("{task.description:<24}"), BarColumn(), MofNCompleteColumn(), _rate_column())
     clocks = (TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())
     with Bar(*columns, *clocks, console=Console(stderr=True)) as bar:
-        yield {title: partial(_update, bar, bar.add_task(title, total=None)) for title in titles}
+        yield {title: partial(_update_bar, bar, bar.add_task(title, total=None)) for title in titles}
 
 
-def _update(bar: Any, task: Any, done: int, total: int) -> None:
+def _update_bar(bar: Any, task: Any, done: int, total: int) -> None:
     bar.update(task, completed=done, total=total)
 
 
@@ -75,7 +75,7 @@ def readable_time(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
-def _lines(title: str) -> Progress:
+def _progress_lines(title: str) -> Progress:
     started, last, begun = time.monotonic(), -1, 0
 
     def _pace(made: int, left: int) -> str:
@@ -89,16 +89,18 @@ def _lines(title: str) -> Progress:
         tenth = 10 * done // max(total, 1)
         if tenth > last or done == total:
             last = tenth
-            say(f"{title}: {done} of {total}, {time.monotonic() - started:.0f} s{_pace(done - begun, total - done)}")
+            print_status(
+                f"{title}: {done} of {total}, {time.monotonic() - started:.0f} s{_pace(done - begun, total - done)}"
+            )
 
     return report
 
 
-def percent(value: float) -> str:
+def format_percentage(value: float) -> str:
     """A difference of rates as people read it, in points: -3.4 %."""
     return f"{100 * value:+.1f} %"
 
 
-def share(value: float) -> str:
+def format_rate(value: float) -> str:
     """A rate as people read it: 3.4 %."""
     return f"{100 * value:.1f} %"

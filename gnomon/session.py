@@ -12,11 +12,11 @@ from typing import Any
 from sqlalchemy import select
 
 from gnomon.data import bundled
-from gnomon.data.files import write_whole
+from gnomon.data.files import write_atomically
 from gnomon.data.records import IMPORTED
 from gnomon.data.storage import tables
 from gnomon.data.storage.store import Store
-from gnomon.study_file import FILE, StudyFile, database_url, read_sparing, read_study
+from gnomon.study_file import FILE, StudyFile, database_url, read_study, read_study_tolerating_judges
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -31,14 +31,14 @@ class Study:
     broken: Mapping[str, str] = field(default_factory=dict)
 
 
-def write_template(folder: Path, template: str, **values: Any) -> bool:
+def write_study_file(folder: Path, template: str, **values: Any) -> bool:
     """Write `study.toml` from a template; False (and nothing written) where the folder has one."""
     path = folder / FILE
     if path.exists():
         return False
     folder.mkdir(parents=True, exist_ok=True)
     text = Template((TEMPLATES / template).read_text(encoding="utf-8")).substitute(values)
-    write_whole(path, text.encode())
+    write_atomically(path, text.encode())
     return True
 
 
@@ -48,25 +48,25 @@ def opened(folder: Path, *, spare_judges: bool = False) -> Iterator[Study]:
 
     With `spare_judges` a `[[judges]]` table that is wrong is left out and told, not the end of the command.
     """
-    file, broken = read_sparing(folder) if spare_judges else (read_study(folder), {})
+    file, broken = read_study_tolerating_judges(folder) if spare_judges else (read_study(folder), {})
     store = Store.open(database_url(folder, file))
     try:
-        sync(store, file, list(broken))
+        sync_settings(store, file, list(broken))
         yield Study(folder, file, store, broken)
     finally:
         store.close()
 
 
-def sync(store: Store, file: StudyFile, broken: Sequence[str] = ()) -> None:
+def sync_settings(store: Store, file: StudyFile, broken: Sequence[str] = ()) -> None:
     """Keep in the store what readers of the database alone need, and add the shipped data that the file names."""
-    store.settle(lambda held: _settings(store, file, held, broken))
+    store.settle(lambda held: _study_settings(store, file, held, broken))
     if file.counts:
         bundled.add_published(store)
     if file.labels.calibration_set:
         bundled.calibration_set().add_to(store)
 
 
-def _settings(store: Store, file: StudyFile, held: dict[str, Any], broken: Sequence[str]) -> dict[str, Any]:
+def _study_settings(store: Store, file: StudyFile, held: dict[str, Any], broken: Sequence[str]) -> dict[str, Any]:
     """The study's settings as its file has them, given those that the store holds."""
     settings = {
         "name": file.name,
@@ -80,11 +80,11 @@ def _settings(store: Store, file: StudyFile, held: dict[str, Any], broken: Seque
     if broken:  # the order of judges is that of the whole file, which waits to be mended
         settings["judges"] = held.get("judges", settings["judges"])
     if file.imported:
-        settings |= _imported(store, file, held)
+        settings |= _imported_settings(store, file, held)
     return settings
 
 
-def _imported(store: Store, file: StudyFile, held: dict[str, Any]) -> dict[str, Any]:
+def _imported_settings(store: Store, file: StudyFile, held: dict[str, Any]) -> dict[str, Any]:
     """What an imported study takes from its store: what the file leaves out."""
     seen = store.frame(select(tables.trials.c.concept).distinct().order_by(tables.trials.c.concept))["concept"]
     known = store.frame(select(tables.judges.c.name, tables.judges.c.kind).distinct())

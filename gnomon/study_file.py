@@ -10,8 +10,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, field_validator, model_validator
 
-from gnomon.dashboard.auth.roles import Access, checked
-from gnomon.data.errors import StudyFileError, UnknownName
+from gnomon.dashboard.auth.roles import Access, check_roles
+from gnomon.data.errors import StudyFileError, UnknownNameError
 from gnomon.data.outcomes import RULES
 from gnomon.data.records import NONE, OTHER, Arm, Span
 from gnomon.judging.config import JudgeConfig
@@ -21,13 +21,13 @@ ListedConcept = Annotated[str, Field(pattern=r"^[^A-Z\s][^A-Z]{0,99}$")]
 Concept = Annotated[str, Field(pattern=r"^[a-z][a-z -]{0,40}$")]
 
 
-class Strict(BaseModel):
+class StudyTable(BaseModel):
     """A table of the study file: unknown keys are mistakes, not wishes."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class SubjectSpec(Strict):
+class SubjectSpec(StudyTable):
     """A model to steer: `model` is `embedded`, a hub name, a folder or a GGUF file.
 
     `device` is a torch device, `auto` to spread the model over all there are; by default a GPU where there is one.
@@ -45,7 +45,7 @@ class SubjectSpec(Strict):
     trust_remote_code: bool = False
 
 
-class Replicates(Strict):
+class ReplicateSpec(StudyTable):
     """Trials for each condition of an arm; a control, and a mismatched trial's baseline, has no concept or layer."""
 
     injection: PositiveInt = 10
@@ -55,7 +55,7 @@ class Replicates(Strict):
     mismatched: PositiveInt = 5
 
 
-class Exclusion(Strict):
+class ExclusionSpec(StudyTable):
     """Conditions that are not planned: those that agree with all that is named here."""
 
     arm: Arm | None = None
@@ -66,14 +66,14 @@ class Exclusion(Strict):
     protocol: str | None = None
 
 
-class VectorSpec(Strict):
+class VectorSpec(StudyTable):
     """How concept vectors are made."""
 
     method: Literal["mean", "contrast", "pca"] = "mean"
     scale: Literal["raw", "unit", "matched"] = "raw"
 
 
-class DesignSpec(Strict):
+class DesignSpec(StudyTable):
     """The axes of a sweep: the product of them all is planned."""
 
     concepts: list[Concept] = Field(min_length=1)
@@ -82,8 +82,8 @@ class DesignSpec(Strict):
     arms: list[Arm] = Field(default_factory=lambda: [Arm.INJECTION, Arm.CONTROL, Arm.RANDOM], min_length=1)
     spans: list[Span] = Field(default_factory=lambda: [Span.GENERATION], min_length=1)
     protocols: list[str] = Field(default_factory=lambda: ["plain"], min_length=1)
-    replicates: Replicates = Replicates()
-    exclude: list[Exclusion] = Field(default_factory=list)
+    replicates: ReplicateSpec = ReplicateSpec()
+    exclude: list[ExclusionSpec] = Field(default_factory=list)
     vectors: VectorSpec = VectorSpec()
 
     @field_validator("concepts")
@@ -96,14 +96,14 @@ class DesignSpec(Strict):
         return concepts
 
 
-class LabelSpec(Strict):
+class LabelSpec(StudyTable):
     """Which labels count: the shipped calibration set or not, and which view of their history."""
 
     calibration_set: bool = False
     view: Literal["blind", "first", "current"] = "blind"
 
 
-class ExternalSpec(Strict):
+class ExternalSpec(StudyTable):
     """Transcripts of another study: of `n` whose truth is the class `truth`, the judge said the class `said`."""
 
     judge: str
@@ -113,7 +113,7 @@ class ExternalSpec(Strict):
     n: PositiveInt
 
 
-class FitSpec(Strict):
+class FitSpec(StudyTable):
     """How the rates are fitted. `judges` are those whose error is modelled; all of them if empty."""
 
     draws: int = Field(default=1000, ge=200)
@@ -124,7 +124,7 @@ class FitSpec(Strict):
     external: list[ExternalSpec] = Field(default_factory=list)
 
 
-class DashboardSpec(Strict):
+class DashboardSpec(StudyTable):
     """Whom the dashboard lets do what: without a login whoever sits there, with one those who have a role."""
 
     auth: Literal["name", "oidc"] = "name"
@@ -132,11 +132,11 @@ class DashboardSpec(Strict):
 
     @model_validator(mode="after")
     def _somebody(self) -> DashboardSpec:
-        checked(Access(self.auth, self.roles))
+        check_roles(Access(self.auth, self.roles))
         return self
 
 
-class StudyFile(Strict):
+class StudyFile(StudyTable):
     """A whole `study.toml`."""
 
     name: str = Field(min_length=1, max_length=100)
@@ -182,22 +182,24 @@ class StudyFile(Strict):
         """`wanted`, or all of `known` where nothing is wanted; raises `UnknownName` for one that is not there."""
         for name in wanted:
             if name not in known:
-                raise UnknownName(f"{kind} '{name}' is not in study '{self.name}': it has {', '.join(known) or 'none'}")
+                raise UnknownNameError(
+                    f"{kind} '{name}' is not in study '{self.name}': it has {', '.join(known) or 'none'}"
+                )
         return list(wanted) or list(known)
 
 
 def read_study(folder: Path) -> StudyFile:
     """Read `study.toml` in a folder. Raises `StudyFileError` naming file, line and key."""
-    path, text, tables = _loaded(folder)
+    path, text, tables = _load_toml(folder)
     try:
         return StudyFile.model_validate(tables)
     except ValidationError as error:
-        raise StudyFileError(_explain(path, text, error)) from error
+        raise StudyFileError(_format_validation_error(path, text, error)) from error
 
 
-def read_sparing(folder: Path) -> tuple[StudyFile, dict[str, str]]:
+def read_study_tolerating_judges(folder: Path) -> tuple[StudyFile, dict[str, str]]:
     """As `read_study`, but without the `[[judges]]` tables that are wrong, and what is wrong with each, by name."""
-    path, text, tables = _loaded(folder)
+    path, text, tables = _load_toml(folder)
     listed = tables.get("judges")
     broken: dict[str, str] = {}
     good = []
@@ -206,17 +208,17 @@ def read_sparing(folder: Path) -> tuple[StudyFile, dict[str, str]]:
             good.append(JudgeConfig.model_validate(table).model_dump(exclude_unset=True))
         except ValidationError as error:
             name = str(table.get("name", f"number {place + 1}")) if isinstance(table, dict) else f"number {place + 1}"
-            broken[name] = f"judge '{name}': {_explain(path, text, error, ('judges', place))}"
+            broken[name] = f"judge '{name}': {_format_validation_error(path, text, error, ('judges', place))}"
     if not broken:
         return read_study(folder), {}
     fit = {key: value for key, value in tables.get("fit", {}).items() if key != "judges"}  # may name one that is broken
     try:
         return StudyFile.model_validate({**tables, "judges": good, "fit": fit}), broken
     except ValidationError as error:
-        raise StudyFileError(_explain(path, text, error)) from error
+        raise StudyFileError(_format_validation_error(path, text, error)) from error
 
 
-def _loaded(folder: Path) -> tuple[Path, str, dict[str, Any]]:
+def _load_toml(folder: Path) -> tuple[Path, str, dict[str, Any]]:
     path = folder / FILE
     try:
         text = path.read_text(encoding="utf-8")
@@ -231,10 +233,10 @@ def _loaded(folder: Path) -> tuple[Path, str, dict[str, Any]]:
 
 def database_url(folder: Path, study: StudyFile) -> str:
     """The store's URL: a plain file name lies in the study's folder. Raises `StudyFileError` for one that does not."""
-    return place_of(folder, study.database)
+    return resolve_database_url(folder, study.database)
 
 
-def place_of(folder: Path, database: str) -> str:
+def resolve_database_url(folder: Path, database: str) -> str:
     """A database as the study file names it, by its URL or as a file in the study's folder, as a URL."""
     if "://" in database:
         return database
@@ -247,7 +249,7 @@ def place_of(folder: Path, database: str) -> str:
     return f"sqlite:///{path}"
 
 
-def _explain(path: Path, text: str, error: ValidationError, table: tuple[str | int, ...] = ()) -> str:
+def _format_validation_error(path: Path, text: str, error: ValidationError, table: tuple[str | int, ...] = ()) -> str:
     first = error.errors()[0]
     place = (*table, *(part for part in first["loc"] if not str(part).startswith(("literal", "function"))))
     key = ".".join(str(part) for part in place) or "the file"

@@ -11,7 +11,7 @@ _SERVER_ONLY = ("base_url", "api_key_env", "price", "budget", "requests_per_minu
 _MODEL_KINDS = ("openai", "logprob")
 
 
-class Price(BaseModel):
+class TokenPrice(BaseModel):
     """What a judge's tokens cost, in `currency` a million."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -64,7 +64,7 @@ class JudgeConfig(BaseModel):
     concurrency: int = Field(default=8, ge=1, le=512)
     requests_per_minute: float | None = Field(default=None, gt=0)
     tokens_per_minute: float | None = Field(default=None, gt=0)
-    price: Price | None = None
+    price: TokenPrice | None = None
     budget: float | None = Field(default=None, ge=0)
     timeout: float = Field(default=60.0, gt=0, le=3600)
     temperature: Annotated[float, Field(ge=0, le=2)] | Literal["server"] = 0.0

@@ -6,12 +6,12 @@ from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
-from gnomon.data.records import JudgeVersion, Trial, Verdict, digest
-from gnomon.judging.run_state import Memory
+from gnomon.data.records import JudgeVersion, Trial, Verdict, canonical_hash
+from gnomon.judging.run_state import RunState
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
+class JudgeCase:
     """One question to a judge: a trial, and which of the judge's samples of it is wanted (the first is 0)."""
 
     trial: Trial
@@ -22,7 +22,7 @@ class Case:
         """What fence and order of concepts are drawn from: the trial's own seed, another one for each more sample."""
         if self.sample == 0:
             return self.trial.seed
-        return int(digest(["sample", self.trial.seed, self.sample], 15), 16)
+        return int(canonical_hash(["sample", self.trial.seed, self.sample], 15), 16)
 
 
 @runtime_checkable
@@ -46,7 +46,7 @@ class Judge(Protocol):
         """
 
 
-class Flow(Protocol):
+class VerdictStream(Protocol):
     """Verdicts as they come. Taking the next batch says that the last one is safe on disk."""
 
     def batches(self) -> Iterator[list[Verdict]]:
@@ -57,7 +57,7 @@ class Flow(Protocol):
 
 
 @runtime_checkable
-class ServerJudge(Judge, Protocol):
+class MeteredJudge(Judge, Protocol):
     """A judge whose calls cost something: many at once, each kept before its place is given to the next one.
 
     Attributes
@@ -67,13 +67,13 @@ class ServerJudge(Judge, Protocol):
 
     samples: int
 
-    def flow(self, cases: Iterable[Case], memory: Memory) -> Flow:
+    def flow(self, cases: Iterable[JudgeCase], memory: RunState) -> VerdictStream:
         """Start asking; `cases` is read as far as there are free places, and no further."""
 
     def usage(self) -> Mapping[str, Any]:
         """What the latest flow used: calls, tokens, cost where a price is known."""
 
 
-def versioned(name: str, kind: str, config: Mapping[str, Any]) -> JudgeVersion:
+def make_judge_version(name: str, kind: str, config: Mapping[str, Any]) -> JudgeVersion:
     """A judge version: the hash covers name, kind and `config`, which must be JSON-able and hold no secret."""
-    return JudgeVersion(digest(["judge", name, kind, dict(config)]), name, kind, dict(config))
+    return JudgeVersion(canonical_hash(["judge", name, kind, dict(config)]), name, kind, dict(config))

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from gnomon.judging.judges.yes_no_scorer import LanguageModel
 
 
-def build(
+def build_judge(
     config: JudgeConfig,
     concepts: Sequence[str],
     training: Sequence[tuple[str, Facts]] = (),
@@ -33,14 +33,16 @@ def build(
 
         return LexiconJudge(concepts, name=config.name)
     if config.kind == "learned":
-        from gnomon.judging.judges.embedding_classifier import LearnedJudge
+        from gnomon.judging.judges.embedding_classifier import EmbeddingJudge
 
-        return LearnedJudge.train(training, concepts, name=config.name)
+        return EmbeddingJudge.train(training, concepts, name=config.name)
     if config.kind == "logprob":
         from gnomon.judging.judges.logprob import LogprobJudge
 
         return LogprobJudge(config, concepts, load)
-    from gnomon.judging.judges.few_shot import draw
-    from gnomon.judging.judges.openai_compatible import RemoteJudge
+    from gnomon.judging.judges.few_shot import draw_examples
+    from gnomon.judging.judges.openai_compatible import OpenAICompatibleJudge
 
-    return RemoteJudge(config, concepts, examples=draw(training, concepts, config.examples) if config.examples else ())
+    return OpenAICompatibleJudge(
+        config, concepts, examples=draw_examples(training, concepts, config.examples) if config.examples else ()
+    )

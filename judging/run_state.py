@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from gnomon.data.records import Trial
-from gnomon.data.storage.pending_verdicts import spent
+from gnomon.data.storage.pending_verdicts import tokens_used
 from gnomon.data.storage.store import Store
 
 WASTED = "judge_wasted"
 
 
-class Memory(Protocol):
+class RunState(Protocol):
     """Kept notes of one judge version, newest last."""
 
     def spent(self) -> tuple[int, int]:
@@ -28,7 +28,7 @@ class Memory(Protocol):
         """Trials by id."""
 
 
-class Forgetful:
+class InMemoryRunState:
     """A memory for a judge that is asked outside a study: it lasts as long as the object."""
 
     def __init__(self) -> None:
@@ -51,7 +51,7 @@ class Forgetful:
         return []
 
 
-class StoredMemory:
+class StoredRunState:
     """A memory in the study's store, among its events."""
 
     def __init__(self, store: Store, name: str, version: str) -> None:
@@ -61,7 +61,7 @@ class StoredMemory:
 
     def spent(self) -> tuple[int, int]:
         """Tokens of all stored verdicts of every version that bears the name, and of calls that came to nothing."""
-        sent, received = spent(self._store, self._name)
+        sent, received = tokens_used(self._store, self._name)
         wasted = self.notes(WASTED)
         return (
             sent + sum(note["input_tokens"] for note in wasted),

@@ -10,28 +10,59 @@ from collections.abc import Callable, Sequence
 from dataclasses import astuple, dataclass, replace
 from typing import Any
 
-from gnomon.data.errors import FitFailed
-from gnomon.data.records import digest
+from gnomon.data.errors import FitFailedError
+from gnomon.data.records import canonical_hash
 from gnomon.data.storage.store import Store
-from gnomon.stats.cells.aggregation import Cells, Patterns, judged_cells, pattern_cells, primary_judge, published_cells
+from gnomon.stats.cells.aggregation import (
+    CellCounts,
+    VerdictPatternCells,
+    judged_cells,
+    pattern_cells,
+    primary_judge,
+    published_cells,
+)
 from gnomon.stats.cells.outcome_classes import EVENT, REST
-from gnomon.stats.estimands.definitions import CONTROL, INJECTION, NET_ENGAGED, NET_RAW, Figure, interval
-from gnomon.stats.estimands.result import CORRECTED, NEEDS, Judge, Posterior, Result, refusal_only, result_of
-from gnomon.stats.inference.hierarchical import VERSION, Model, corrected_model, judged_model
-from gnomon.stats.inference.importance_reweighting import Shelf, kept, reweighted
-from gnomon.stats.inference.judge_youden import INFORMATIVE, SURE, Youden, youden
-from gnomon.stats.inference.sampler import QUICK, Draws, Progress, Settings, diagnose, sample
-from gnomon.stats.model.judge_confusion import External, weight_of_unlabelled
+from gnomon.stats.estimands.definitions import (
+    CONTROL,
+    INJECTION,
+    NET_ENGAGED,
+    NET_RAW,
+    EstimandDraws,
+    posterior_interval,
+)
+from gnomon.stats.estimands.result import (
+    CORRECTED_NAMES,
+    REQUIRED_ARMS,
+    FitResult,
+    ModelPosterior,
+    RefusalRule,
+    build_result,
+    refused_result,
+)
+from gnomon.stats.inference.hierarchical import VERSION, OutcomeModel, corrected_model, judged_model
+from gnomon.stats.inference.importance_reweighting import DrawCache, reweight_draws, to_cached_draws
+from gnomon.stats.inference.judge_youden import INFORMATIVE_J, MIN_PROBABILITY, YoudenDraws, youden_draws
+from gnomon.stats.inference.sampler import (
+    QUICK_SETTINGS,
+    PosteriorDraws,
+    Progress,
+    SamplerSettings,
+    check_convergence,
+    sample_posterior,
+)
+from gnomon.stats.model.judge_confusion import ExternalCalibration, unlabelled_weight
 from gnomon.stats.model.priors import Priors
 
 PASSED, FAILED, REFUSED = "passed", "failed", "refused"
-SEED = 20251122
-POOLED = "counts have no labels: its judge was calibrated with both arms pooled, and a correction needs errors by arm"
-AVERAGED = "Averages over each subject's own trials of an arm (its concepts, strengths, layers and protocols)"
+DEFAULT_SEED = 20251122
+POOLED_CALIBRATION_REASON = (
+    "counts have no labels: its judge was calibrated with both arms pooled, and a correction needs errors by arm"
+)
+AVERAGING_NOTE = "Averages over each subject's own trials of an arm (its concepts, strengths, layers and protocols)"
 
 
 @dataclass(frozen=True)
-class Plan:
+class FitRequest:
     """All that decides what a fit will be, before any sampling."""
 
     view: str
@@ -39,20 +70,20 @@ class Plan:
     judge: str | None
     data_hash: str
     priors: Priors
-    settings: Settings
+    settings: SamplerSettings
     seed: int
     base: str | None = None
-    shelf: Shelf | None = None
+    shelf: DrawCache | None = None
 
     @property
     def id(self) -> str:
         """Hash under which the fit is stored; one made from an earlier fit's draws depends on that fit too."""
         how = [VERSION, self.priors.as_dict(), self.settings.as_dict(), self.seed]
-        return digest([self.view, self.judge, self.data_hash, *how, *([self.base] if self.base else [])], 64)
+        return canonical_hash([self.view, self.judge, self.data_hash, *how, *([self.base] if self.base else [])], 64)
 
-    def shelved_as(self, model: Model) -> str:
+    def shelved_as(self, model: OutcomeModel) -> str:
         """What draws must have been made with to be weighted for this fit."""
-        return digest([model.structure(), self.settings.as_dict(), self.seed], 64)
+        return canonical_hash([model.structure(), self.settings.as_dict(), self.seed], 64)
 
 
 def fit_judged(
@@ -60,11 +91,11 @@ def fit_judged(
     *,
     judge: str | None = None,
     priors: Priors | None = None,
-    settings: Settings | None = None,
+    settings: SamplerSettings | None = None,
     quick: bool = False,
-    seed: int = SEED,
+    seed: int = DEFAULT_SEED,
     progress: Progress | None = None,
-    shelf: Shelf | None = None,
+    shelf: DrawCache | None = None,
 ) -> dict[str, Any]:
     """Rates by one judge, its verdicts taken at their word.
 
@@ -97,31 +128,31 @@ def fit_judged(
     cells = judged_cells(store, judge)
     name = judge or first
     view = "judged" if name == first else f"judged:{name}"
-    plan = _plan(view, "judged", name, cells.hash(), priors, settings, quick, seed, shelf)
-    design = f"{AVERAGED}; conditions on the verdicts of {name} being right."
-    return _stored(store, plan) or _fit_cells(store, plan, cells, design, progress)
+    plan = _fit_request(view, "judged", name, cells.hash(), priors, settings, quick, seed, shelf)
+    design = f"{AVERAGING_NOTE}; conditions on the verdicts of {name} being right."
+    return _find_fit(store, plan) or _fit_cells(store, plan, cells, design, progress)
 
 
 def fit_published(
     store: Store,
     *,
     priors: Priors | None = None,
-    settings: Settings | None = None,
+    settings: SamplerSettings | None = None,
     quick: bool = False,
-    seed: int = SEED,
+    seed: int = DEFAULT_SEED,
     progress: Progress | None = None,
-    shelf: Shelf | None = None,
+    shelf: DrawCache | None = None,
 ) -> dict[str, Any]:
     """Rates from published counts, taken as printed; parameters and return value as for `fit_judged`."""
     cells = published_cells(store)
-    plan = _plan("published", "published", None, cells.hash(), priors, settings, quick, seed, shelf)
-    design = f"{AVERAGED}, as published; conditions on the publication's judge being right."
+    plan = _fit_request("published", "published", None, cells.hash(), priors, settings, quick, seed, shelf)
+    design = f"{AVERAGING_NOTE}, as published; conditions on the publication's judge being right."
     refused = [
-        {"subject": str(subject), "estimand": CORRECTED[name], "reason": POOLED}
+        {"subject": str(subject), "estimand": CORRECTED_NAMES[name], "reason": POOLED_CALIBRATION_REASON}
         for subject in cells.frame["subject"].unique()
         for name in (NET_RAW, NET_ENGAGED)
     ]
-    return _stored(store, plan) or _fit_cells(store, plan, cells, design, progress, refused)
+    return _find_fit(store, plan) or _fit_cells(store, plan, cells, design, progress, refused)
 
 
 def fit_corrected(
@@ -129,13 +160,13 @@ def fit_corrected(
     *,
     judges: Sequence[str] | None = None,
     label_view: str | None = None,
-    external: Sequence[External] = (),
+    external: Sequence[ExternalCalibration] = (),
     priors: Priors | None = None,
-    settings: Settings | None = None,
+    settings: SamplerSettings | None = None,
     quick: bool = False,
-    seed: int = SEED,
+    seed: int = DEFAULT_SEED,
     progress: Progress | None = None,
-    shelf: Shelf | None = None,
+    shelf: DrawCache | None = None,
 ) -> dict[str, Any]:
     """Rates with the judges' error taken out, from all judges' verdicts and the labels together.
 
@@ -163,134 +194,134 @@ def fit_corrected(
     patterns = pattern_cells(store, judges, label_view)
     view = "corrected" if label_view == usual else f"corrected:{label_view}"
     name = " + ".join(patterns.judges)
-    seen = digest([patterns.hash(), [astuple(one) for one in external]], 64) if external else patterns.hash()
-    plan = _plan(view, "corrected", name, seen, priors, settings, quick, seed, shelf)
-    return _stored(store, plan) or _fit_patterns(store, plan, patterns, label_view, progress, external)
+    seen = canonical_hash([patterns.hash(), [astuple(one) for one in external]], 64) if external else patterns.hash()
+    plan = _fit_request(view, "corrected", name, seen, priors, settings, quick, seed, shelf)
+    return _find_fit(store, plan) or _fit_patterns(store, plan, patterns, label_view, progress, external)
 
 
-def _plan(
+def _fit_request(
     view: str,
     result_view: str,
     judge: str | None,
     data_hash: str,
     priors: Priors | None,
-    settings: Settings | None,
+    settings: SamplerSettings | None,
     quick: bool,
     seed: int,
-    shelf: Shelf | None,
-) -> Plan:
-    chosen = settings or (QUICK if quick else Settings())
-    return Plan(view, result_view, judge, data_hash, priors or Priors(), chosen, seed, shelf=shelf)
+    shelf: DrawCache | None,
+) -> FitRequest:
+    chosen = settings or (QUICK_SETTINGS if quick else SamplerSettings())
+    return FitRequest(view, result_view, judge, data_hash, priors or Priors(), chosen, seed, shelf=shelf)
 
 
 def _fit_cells(
     store: Store,
-    plan: Plan,
-    cells: Cells,
+    plan: FitRequest,
+    cells: CellCounts,
     design: str,
     progress: Progress | None,
     refused: Sequence[dict[str, str]] = (),
 ) -> dict[str, Any]:
     model = judged_model(cells, plan.priors)
 
-    def read(draws: Draws) -> Result:
-        posterior = Posterior(model, draws.flat, cells.n, cells.counts, plan.result_view, plan.judge, design)
-        result = result_of(posterior)
-        return Result({**result.content, "refused": [*result.content["refused"], *refused]}, result.draws)
+    def read(draws: PosteriorDraws) -> FitResult:
+        posterior = ModelPosterior(model, draws.flat, cells.n, cells.counts, plan.result_view, plan.judge, design)
+        result = build_result(posterior)
+        return FitResult({**result.content, "refused": [*result.content["refused"], *refused]}, result.draws)
 
-    return _run(store, plan, model, design, read, progress)
+    return _sample_and_save(store, plan, model, design, read, progress)
 
 
 def _fit_patterns(
     store: Store,
-    plan: Plan,
-    patterns: Patterns,
+    plan: FitRequest,
+    patterns: VerdictPatternCells,
     label_view: str,
     progress: Progress | None,
-    external: Sequence[External] = (),
+    external: Sequence[ExternalCalibration] = (),
 ) -> dict[str, Any]:
     design = (
-        f"{AVERAGED}; the true outcome of unlabelled trials is latent. Conditions on the {label_view} labels being "
+        f"{AVERAGING_NOTE}; the true outcome of unlabelled trials is latent. Conditions on the {label_view} labels being "
         "right, on judges whose errors have the same rates in an arm for labelled and unlabelled trials of a concept "
         "and subject, and on the model of how two judges' errors go together."
     )
-    if (weight := weight_of_unlabelled(patterns)) < 1:
+    if (weight := unlabelled_weight(patterns)) < 1:
         many = int(patterns.count[patterns.label < 0].sum())
         design += f" The {many:,} unlabelled trials count for {round(weight * many):,}: labels are few beside them."
     if external:
         trials = sum(one.n for one in external)
         design += f" {trials} transcripts of other studies inform the judges' errors, as those of a further subject."
-    lacking = _without_labels(patterns, {one.arm for one in external})
+    lacking = _arms_without_labels(patterns, {one.arm for one in external})
     if not {INJECTION, CONTROL} & (set(patterns.frame["arm"]) - set(lacking)):
-        lines = _refuse_all(patterns, lacking)
-        content = refusal_only(plan.result_view, plan.judge, lines, design)
-        return _store(store, plan, REFUSED, _no_sampling(), content)
+        lines = _refuse_all_estimands(patterns, lacking)
+        content = refused_result(plan.result_view, plan.judge, lines, design)
+        return _save_fit(store, plan, REFUSED, _empty_diagnostics(), content)
     model = corrected_model(patterns, plan.priors, external)
 
-    def read(draws: Draws) -> Result:
-        posterior = Posterior(model, draws.flat, patterns.n, None, plan.result_view, plan.judge, design)
+    def read(draws: PosteriorDraws) -> FitResult:
+        posterior = ModelPosterior(model, draws.flat, patterns.n, None, plan.result_view, plan.judge, design)
         coefficients = model.coefficients(draws.flat)
         share = model.probabilities(coefficients, model.design.frame)
-        table = youden(model, draws.flat, patterns, share)
-        result = result_of(posterior, _refuse_by(lacking, table))
+        table = youden_draws(model, draws.flat, patterns, share)
+        result = build_result(posterior, _refusal_rule(lacking, table))
         content = {**result.content, "judges": [_judge_row(one) for one in table]}
-        return Result(content, result.draws)
+        return FitResult(content, result.draws)
 
-    return _run(store, plan, model, design, read, progress)
+    return _sample_and_save(store, plan, model, design, read, progress)
 
 
-def _run(
+def _sample_and_save(
     store: Store,
-    plan: Plan,
-    model: Model,
+    plan: FitRequest,
+    model: OutcomeModel,
     design: str,
-    read: Callable[[Draws], Result],
+    read: Callable[[PosteriorDraws], FitResult],
     progress: Progress | None,
 ) -> dict[str, Any]:
     """Sample, read the figures, check them; once more and harder where they do not converge; store the outcome."""
-    if plan.shelf is not None and (row := _by_weights(store, plan, model, read, plan.shelf)) is not None:
+    if plan.shelf is not None and (row := _reweighted_fit(store, plan, model, read, plan.shelf)) is not None:
         return row
-    checks: dict[str, Any] = _no_sampling()
+    checks: dict[str, Any] = _empty_diagnostics()
     for settings in (plan.settings, plan.settings.harder()):
         try:
-            draws = sample(model, settings, plan.seed, progress)
-        except FitFailed as error:
+            draws = sample_posterior(model, settings, plan.seed, progress)
+        except FitFailedError as error:
             checks = {**checks, "reasons": [str(error)]}
             continue
         result = read(draws)
-        checks = diagnose(result.draws, draws)
+        checks = check_convergence(result.draws, draws)
         if checks["passed"]:
             if plan.shelf is not None:
-                plan.shelf.keep(plan.view, plan.shelved_as(model), kept(model, plan.id, draws))
-            return _store(store, plan, PASSED, checks, result.content)
+                plan.shelf.keep(plan.view, plan.shelved_as(model), to_cached_draws(model, plan.id, draws))
+            return _save_fit(store, plan, PASSED, checks, result.content)
     reason = f"the fit did not converge ({'; '.join(checks['reasons'])})"
     lines = [
         {"subject": str(name), "estimand": "all", "reason": reason} for name in model.design.frame["subject"].unique()
     ]
-    return _store(store, plan, FAILED, checks, refusal_only(plan.result_view, plan.judge, lines, design))
+    return _save_fit(store, plan, FAILED, checks, refused_result(plan.result_view, plan.judge, lines, design))
 
 
-def _by_weights(
-    store: Store, plan: Plan, model: Model, read: Callable[[Draws], Result], shelf: Shelf
+def _reweighted_fit(
+    store: Store, plan: FitRequest, model: OutcomeModel, read: Callable[[PosteriorDraws], FitResult], shelf: DrawCache
 ) -> dict[str, Any] | None:
     """The fit from an earlier one's draws; None where there are none, or they would not carry it."""
     old = shelf.find(plan.view, plan.shelved_as(model))
     if old is None:
         return None
     plan = replace(plan, base=old.fit)
-    if (row := _stored(store, plan)) is not None:
+    if (row := _find_fit(store, plan)) is not None:
         return row
-    again = reweighted(model, old)
+    again = reweight_draws(model, old)
     if not again.good:
         return None
     result = read(again.draws)
-    checks = diagnose(result.draws, again.draws)
+    checks = check_convergence(result.draws, again.draws)
     if not checks["passed"]:
         return None
-    return _store(store, plan, PASSED, {**checks, "reweighted": again.as_dict()}, result.content)
+    return _save_fit(store, plan, PASSED, {**checks, "reweighted": again.as_dict()}, result.content)
 
 
-def _without_labels(patterns: Patterns, calibrated: set[str]) -> dict[str, str]:
+def _arms_without_labels(patterns: VerdictPatternCells, calibrated: set[str]) -> dict[str, str]:
     """Arms in which judges were compared with nobody, here or elsewhere, and why their figures cannot be corrected."""
     labelled = set(patterns.labelled().index) | calibrated
     if not labelled:
@@ -303,49 +334,49 @@ def _without_labels(patterns: Patterns, calibrated: set[str]) -> dict[str, str]:
     }
 
 
-def _refuse_by(lacking: dict[str, str], table: Sequence[Youden]) -> Judge:
+def _refusal_rule(lacking: dict[str, str], table: Sequence[YoudenDraws]) -> RefusalRule:
     """Refuse figures of arms without labels, and of arms in which no judge carries information."""
 
-    def refuse(figure: Figure) -> str | None:
+    def refuse(figure: EstimandDraws) -> str | None:
         for arm in figure.arms:
             if arm in lacking:
                 return lacking[arm]
             question = REST if figure.estimand == NET_RAW and arm == CONTROL else EVENT
             sure = {one.judge: one.probability for one in table if one.arm == arm and one.question == question}
-            if figure.estimand in NEEDS and max(sure.values()) < SURE:
+            if figure.estimand in REQUIRED_ARMS and max(sure.values()) < MIN_PROBABILITY:
                 worst = ", ".join(f"{judge} {share:.2f}" for judge, share in sure.items())
-                return f"no judge carries information in the {arm} arm: P(Youden's J > {INFORMATIVE}) is {worst}"
+                return f"no judge carries information in the {arm} arm: P(Youden's J > {INFORMATIVE_J}) is {worst}"
         return None
 
     return refuse
 
 
-def _refuse_all(patterns: Patterns, lacking: dict[str, str]) -> list[dict[str, str]]:
+def _refuse_all_estimands(patterns: VerdictPatternCells, lacking: dict[str, str]) -> list[dict[str, str]]:
     out = []
     for subject in patterns.frame["subject"].unique():
-        for name, arms in NEEDS.items():
+        for name, arms in REQUIRED_ARMS.items():
             reason = next((lacking[arm] for arm in arms if arm in lacking), f"no trials in the {arms[0]} arm")
-            out.append({"subject": str(subject), "estimand": CORRECTED.get(name, name), "reason": reason})
+            out.append({"subject": str(subject), "estimand": CORRECTED_NAMES.get(name, name), "reason": reason})
     return out
 
 
-def _judge_row(one: Youden) -> dict[str, Any]:
+def _judge_row(one: YoudenDraws) -> dict[str, Any]:
     about = {"judge": one.judge, "arm": one.arm, "question": one.question}
-    return {**about, **interval(one.draws), "probability": one.probability}
+    return {**about, **posterior_interval(one.draws), "probability": one.probability}
 
 
-def _no_sampling() -> dict[str, Any]:
+def _empty_diagnostics() -> dict[str, Any]:
     numbers = dict.fromkeys(("max_rhat", "min_ess_bulk", "min_ess_tail"))
     zeros = dict.fromkeys(("divergences", "draws", "chains"), 0)
     return {**numbers, **zeros, "seconds_compile": 0.0, "seconds_sample": 0.0, "passed": False, "reasons": []}
 
 
-def _stored(store: Store, plan: Plan) -> dict[str, Any] | None:
+def _find_fit(store: Store, plan: FitRequest) -> dict[str, Any] | None:
     return store.fit(plan.id)
 
 
-def _store(
-    store: Store, plan: Plan, status: str, diagnostics: dict[str, Any], result: dict[str, Any]
+def _save_fit(
+    store: Store, plan: FitRequest, status: str, diagnostics: dict[str, Any], result: dict[str, Any]
 ) -> dict[str, Any]:
     row = {
         "id": plan.id,

@@ -9,7 +9,7 @@ import pytest
 from streamlit import config
 
 from gnomon.dashboard.server import launch
-from gnomon.data.importers import Options, parse
+from gnomon.data.importers import ImportOptions, parse_files
 from gnomon.data.importers.formats import inspect_files
 
 
@@ -27,7 +27,7 @@ def test_a_bomb_in_an_archive_is_not_unpacked(tmp_path, monkeypatch):
         for number, words in ((1, "x" * 1_000_000), (2, "x")):
             sample = {"id": str(number), "output": {"completion": words}}
             archive.writestr(f"samples/{number}.json", json.dumps(sample))
-    parsed = parse("inspect", [tmp_path / "log.eval"], Options())
+    parsed = parse_files("inspect", [tmp_path / "log.eval"], ImportOptions())
     assert parsed.seen.rows == 1
     [problem] = parsed.report.problems
     assert "larger than" in problem.text

@@ -11,17 +11,17 @@ import pandas as pd
 from gnomon.calibration.plotting import theme
 from gnomon.data.records import Arm
 from gnomon.generation.engine import torch_engine as running
-from gnomon.generation.engine.batch import Batch
+from gnomon.generation.engine.batch import ContinuousBatch
 from gnomon.generation.prompts.protocol import load_protocol
 from gnomon.generation.subjects.loading import load_subject
-from gnomon.generation.sweeps.trial_design import Design
-from gnomon.generation.sweeps.trial_factory import Maker, plan
+from gnomon.generation.sweeps.trial_design import SweepDesign
+from gnomon.generation.sweeps.trial_factory import TrialFactory, plan_trials
 
 ROWS, TRIALS = 12, 36
 TARGET = Path(__file__).resolve().parents[2] / "docs" / "images" / "batch.png"
 
 
-class Watched(Batch):
+class Watched(ContinuousBatch):
     """A batch that notes its rows at each step."""
 
     seen: list[tuple[int, int, int]] = []  # noqa: RUF012
@@ -41,7 +41,7 @@ class Watched(Batch):
 
 def watched() -> pd.DataFrame:
     """One row a stretch of steps that a trial spent in a slot."""
-    design = Design(
+    design = SweepDesign(
         ("ocean", "fear", "silence"),
         (18, 24),
         (0.5, 1.0),
@@ -49,9 +49,9 @@ def watched() -> pd.DataFrame:
         replicates={Arm.INJECTION: 1, Arm.CONTROL: 8, Arm.RANDOM: 1, Arm.NEGATED: 1},
     )
     subject, protocols = load_subject("SmolLM2", "embedded"), [load_protocol("plain")]
-    planned = plan(design, subject, protocols)[:TRIALS]
-    running.Batch = Watched  # type: ignore[attr-defined]
-    list(Maker(subject, design, protocols, ROWS).make(planned))
+    planned = plan_trials(design, subject, protocols)[:TRIALS]
+    running.ContinuousBatch = Watched  # type: ignore[attr-defined]
+    list(TrialFactory(subject, design, protocols, ROWS).make(planned))
     steps = pd.DataFrame(Watched.seen, columns=["step", "slot", "trial"])
     bars = steps.groupby(["trial", "slot"], as_index=False)["step"].agg(begin="min", end="max")
     conditions = [planned[number].condition for number in bars["trial"]]
@@ -78,5 +78,5 @@ def picture(bars: pd.DataFrame) -> alt.TopLevelMixin:
 
 
 if __name__ == "__main__":
-    theme.save(picture(watched()), TARGET)
+    theme.save_chart(picture(watched()), TARGET)
     print(TARGET)

@@ -21,13 +21,13 @@ import numpy as np
 
 from bench.support.machine import machine
 from bench.validity import interval_validity
-from gnomon.stats.cells.aggregation import Patterns
-from gnomon.stats.checks.simulation import drawn
-from gnomon.stats.estimands.result import Posterior, figures_of, result_of
+from gnomon.stats.cells.aggregation import VerdictPatternCells
+from gnomon.stats.checks.simulation import simulate_from_model
+from gnomon.stats.estimands.result import ModelPosterior, all_estimand_draws, build_result
 from gnomon.stats.inference.arviz_import import import_arviz
-from gnomon.stats.inference.hierarchical import Model, corrected_model, pymc_model
-from gnomon.stats.inference.importance_reweighting import kept, reweighted
-from gnomon.stats.inference.sampler import Draws, Settings, diagnose, sample
+from gnomon.stats.inference.hierarchical import OutcomeModel, corrected_model, pymc_model
+from gnomon.stats.inference.importance_reweighting import reweight_draws, to_cached_draws
+from gnomon.stats.inference.sampler import PosteriorDraws, SamplerSettings, check_convergence, sample_posterior
 from gnomon.stats.model.priors import Priors
 
 PART = "full"
@@ -36,35 +36,37 @@ SEEDS = (1, 2, 3)
 ENOUGH = 1000.0
 
 
-def study(trials: int, labels: int = 120, seed: int = 1) -> Patterns:
+def study(trials: int, labels: int = 120, seed: int = 1) -> VerdictPatternCells:
     """A study of that many trials in the cells of the full plan."""
     plan, model = replace(interval_validity.PLANS[PART], trials=trials), interval_validity.empty(PART)
     rng = np.random.default_rng([seed, 0])
     truth, share = plan.world.draw(model, rng), labels / trials
-    return drawn(model, truth, plan.n(plan.frame()), interval_validity.JUDGES, (share, share), rng).patterns
+    return simulate_from_model(
+        model, truth, plan.n(plan.frame()), interval_validity.JUDGES, (share, share), rng
+    ).patterns
 
 
-def least_ess(model: Model, values: np.ndarray, patterns: Patterns) -> float:
+def least_ess(model: OutcomeModel, values: np.ndarray, patterns: VerdictPatternCells) -> float:
     """Bulk ESS of the worst figure, from draws (chains, draws, size)."""
     arviz = import_arviz()
     flat = values.reshape(-1, values.shape[-1])
-    figures = figures_of(Posterior(model, flat, patterns.n, None, "corrected", None, ""))
+    figures = all_estimand_draws(ModelPosterior(model, flat, patterns.n, None, "corrected", None, ""))
     shape = (len(values), -1)
     return min(float(arviz.ess(draws.reshape(shape), method="bulk")) for draws in figures.values() if np.ptp(draws) > 0)
 
 
-def ours(patterns: Patterns, settings: Settings, seed: int = 1) -> dict[str, float]:
+def ours(patterns: VerdictPatternCells, settings: SamplerSettings, seed: int = 1) -> dict[str, float]:
     """A fit as users get it."""
     began = time.perf_counter()
     model = corrected_model(patterns, Priors())
-    draws = sample(model, settings, seed)
+    draws = sample_posterior(model, settings, seed)
     spent = time.perf_counter() - began
     ess = least_ess(model, draws.values, patterns)
     fixed = spent - draws.seconds_sample
     return {"fit": spent, "ess": ess, "seconds": fixed + draws.seconds_sample * ENOUGH / ess}
 
 
-def gradients(studies: list[Patterns]) -> list[float]:
+def gradients(studies: list[VerdictPatternCells]) -> list[float]:
     """Median seconds of one gradient for each study, interleaved."""
     targets = [corrected_model(patterns, Priors()).informed() for patterns in studies]
     calls = [(model.target(), np.zeros(model.size)) for model in targets]
@@ -78,7 +80,7 @@ def gradients(studies: list[Patterns]) -> list[float]:
     return [statistics.median(column) for column in times]
 
 
-def natural_draws(model: Model, posterior: Any) -> np.ndarray:
+def natural_draws(model: OutcomeModel, posterior: Any) -> np.ndarray:
     """Draws of PyMC's model (chains, draws, size) as parameters of ours."""
     parts = {name: np.asarray(posterior[name]) for name in posterior}
     group, judge = model.arrays.group, model.verdicts
@@ -97,7 +99,7 @@ def natural_draws(model: Model, posterior: Any) -> np.ndarray:
     return np.concatenate([found[name].reshape(*shape, -1) for name in model.shapes], axis=-1)
 
 
-def by_trial(patterns: Patterns) -> Patterns:
+def by_trial(patterns: VerdictPatternCells) -> VerdictPatternCells:
     """The same study with a cell and a row for each trial."""
     each = np.repeat(np.arange(len(patterns.cell)), patterns.count)
     frame = patterns.frame.iloc[patterns.cell[each]].reset_index(drop=True)
@@ -112,7 +114,7 @@ def by_trial(patterns: Patterns) -> Patterns:
     )
 
 
-def under_nutpie(model: Model, draws: int, tune: int, chains: int, depth: int) -> tuple[dict[str, float], Any]:
+def under_nutpie(model: OutcomeModel, draws: int, tune: int, chains: int, depth: int) -> tuple[dict[str, float], Any]:
     """The model as PyMC states it, sampled by nutpie: seconds to compile and for a gradient, steps; and the trace."""
     import_arviz()
     import nutpie
@@ -131,7 +133,7 @@ def under_nutpie(model: Model, draws: int, tune: int, chains: int, depth: int) -
     return {"compile": ready - began, "gradient": gradient, "steps": kept, "tuning": tuning}, trace
 
 
-def trial_level(patterns: Patterns) -> dict[str, float]:
+def trial_level(patterns: VerdictPatternCells) -> dict[str, float]:
     """Seconds to that ESS with a row a trial: the steps that the cells took, at the cost of a step on the rows.
 
     The posterior is the same, so are the steps. A few short trees measure the cost of a gradient.
@@ -147,7 +149,7 @@ def trial_level(patterns: Patterns) -> dict[str, float]:
     return {**about, "cells_ess": ess, "seconds": rows["compile"] + steps * rows["gradient"] / 2}
 
 
-def under_pymc(patterns: Patterns, draws: int, tune: int) -> dict[str, float]:
+def under_pymc(patterns: VerdictPatternCells, draws: int, tune: int) -> dict[str, float]:
     """Seconds to that ESS of the model as PyMC states it, on our cells, by PyMC's own sampler on two cores.
 
     Two chains run; more draws would cost in proportion, more tuning nothing: that flatters PyMC.
@@ -171,12 +173,12 @@ def under_pymc(patterns: Patterns, draws: int, tune: int) -> dict[str, float]:
     return {"fit": spent, "ess": ess, "steps": kept, "seconds": spent - drawing + drawing * ENOUGH / ess}
 
 
-def refit(patterns: Patterns, settings: Settings) -> dict[str, float]:
+def refit(patterns: VerdictPatternCells, settings: SamplerSettings) -> dict[str, float]:
     """A fit, and one more after a label that goes against its judges: seconds of each, figures included."""
     began = time.perf_counter()
     model = corrected_model(patterns, Priors())
-    draws = sample(model, settings, 4)
-    shelved = kept(model, "first", draws)
+    draws = sample_posterior(model, settings, 4)
+    shelved = to_cached_draws(model, "first", draws)
     _read(model, draws, patterns)
     first = time.perf_counter() - began
     row = int(np.flatnonzero((patterns.label < 0) & (patterns.count > 1))[0])
@@ -191,20 +193,20 @@ def refit(patterns: Patterns, settings: Settings) -> dict[str, float]:
     )
     began = time.perf_counter()
     model = corrected_model(new, Priors())
-    again = reweighted(model, shelved)
+    again = reweight_draws(model, shelved)
     least = _read(model, again.draws, new)
     return {"first": first, "again": time.perf_counter() - began, "k": again.k, "share": again.share, "ess": least}
 
 
-def _read(model: Model, draws: Draws, patterns: Patterns) -> float:
+def _read(model: OutcomeModel, draws: PosteriorDraws, patterns: VerdictPatternCells) -> float:
     """Make all that a fit stores, and look at its gates: the least effective number of draws."""
-    result = result_of(Posterior(model, draws.flat, patterns.n, None, "corrected", None, ""))
-    return float(diagnose(result.draws, draws)["min_ess_bulk"])
+    result = build_result(ModelPosterior(model, draws.flat, patterns.n, None, "corrected", None, ""))
+    return float(check_convergence(result.draws, draws)["min_ess_bulk"])
 
 
 def run(*, peers: bool) -> dict[str, Any]:
     """Three studies of each size, a fit of one and of the other in turn; then the refit, then the peers."""
-    settings, ratios = Settings(), []
+    settings, ratios = SamplerSettings(), []
     fits: dict[int, list[dict[str, Any]]] = {trials: [] for trials in TRIALS}
     for seed in SEEDS:
         both = [study(trials, seed=seed) for trials in TRIALS]

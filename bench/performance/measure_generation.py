@@ -33,12 +33,12 @@ from transformers import DynamicCache
 
 from bench.support.machine import machine
 from gnomon.generation.engine import batch as batching
-from gnomon.generation.engine.batch import Request
-from gnomon.generation.engine.injection import Addition, decoder_blocks
-from gnomon.generation.engine.torch_engine import Engine
+from gnomon.generation.engine.batch import TrialRequest
+from gnomon.generation.engine.injection import VectorAddition, decoder_blocks
+from gnomon.generation.engine.torch_engine import TorchEngine
 from gnomon.generation.model_folders import cache_folder
 from gnomon.generation.prompts.protocol import load_protocol
-from gnomon.generation.prompts.tokenization import prompt_of
+from gnomon.generation.prompts.tokenization import make_prompt
 from gnomon.generation.subjects.embedded import ensure_converted
 from gnomon.generation.subjects.loading import LoadedSubject, load_subject
 from gnomon.generation.vectors.concept_vectors import concept_vectors, random_direction
@@ -50,19 +50,19 @@ PEER, BESIDE = "transformer-lens==2.18.0", ("pyarrow<20", "datasets<4")
 COST, EARLY = "injection_cost", "from_marker_cost"
 
 
-def requests(subject: LoadedSubject, temperature: float) -> list[Request]:
+def requests(subject: LoadedSubject, temperature: float) -> list[TrialRequest]:
     """256 trials: 144 injections, 48 random, 64 controls, in an order of which every part is mixed."""
-    prompt, vectors = prompt_of(subject.tokenizer, load_protocol("plain")), concept_vectors(subject, CONCEPTS, LAYERS)
+    prompt, vectors = make_prompt(subject.tokenizer, load_protocol("plain")), concept_vectors(subject, CONCEPTS, LAYERS)
     cells = [(c, layer, s) for s in STRENGTHS for layer in LAYERS for c in CONCEPTS]
-    made: list[Addition | None] = []
+    made: list[VectorAddition | None] = []
     for place, (concept, layer, strength) in enumerate(cells):
         vector = vectors[concept, layer]
-        same = Addition(layer, strength * vector.tensor, prompt.marker)
+        same = VectorAddition(layer, strength * vector.tensor, prompt.marker)
         drawn = random_direction(place, len(vector.tensor), vector.norm)
-        made += [same, same, same, Addition(layer, strength * drawn, prompt.marker)]
+        made += [same, same, same, VectorAddition(layer, strength * drawn, prompt.marker)]
     made += [None] * 64
     mixed = [made[(place * 77) % TRIALS] for place in range(TRIALS)]  # 77 and 256 share no divisor
-    return [Request(prompt.ids, a, 1000 + n, temperature, TOKENS) for n, a in enumerate(mixed)]
+    return [TrialRequest(prompt.ids, a, 1000 + n, temperature, TOKENS) for n, a in enumerate(mixed)]
 
 
 @contextmanager
@@ -75,7 +75,7 @@ def without_end() -> Any:
         batching.stop_tokens = kept
 
 
-def by_generate(subject: LoadedSubject, request: Request, rows: int) -> None:
+def by_generate(subject: LoadedSubject, request: TrialRequest, rows: int) -> None:
     """Answer one request in `rows` rows through `transformers.generate`, with a hook that adds its vector."""
     ids, addition, handles = torch.tensor([request.prompt]).expand(rows, -1), request.addition, []
     if addition is not None:
@@ -101,7 +101,7 @@ def by_generate(subject: LoadedSubject, request: Request, rows: int) -> None:
         handle.remove()
 
 
-def one_by_one(subject: LoadedSubject, some: Sequence[Request]) -> None:
+def one_by_one(subject: LoadedSubject, some: Sequence[TrialRequest]) -> None:
     """Answer requests singly, one after the other."""
     for request in some:
         by_generate(subject, request, 1)
@@ -127,7 +127,7 @@ def bare(subject: LoadedSubject, prompt: Sequence[int], rows: int) -> Callable[[
     return loop
 
 
-def transformer_lens(wanted: Sequence[Request], say: Callable[[str], None]) -> dict[str, Any]:
+def transformer_lens(wanted: Sequence[TrialRequest], say: Callable[[str], None]) -> dict[str, Any]:
     """TransformerLens from PyPI at batch 1, in an environment of its own: seconds a trial, five rounds of six."""
     home = cache_folder() / "peers" / PEER.replace("==", "-")
     python = home / "bin" / "python"
@@ -161,11 +161,11 @@ def clocked(work: Callable[[], object]) -> float:
 def rates(subject: LoadedSubject, rows: int, rounds: int, say: Callable[[str], None]) -> dict[str, list[float]]:
     """Trials a second of each way, one figure a round; and the ratio of times with and without vectors."""
     wanted = requests(subject, 0.6)
-    engine, loop = Engine(subject, rows), bare(subject, wanted[0].prompt, rows)
+    engine, loop = TorchEngine(subject, rows), bare(subject, wanted[0].prompt, rows)
     some = [request for request in wanted if request.addition is not None][:PAIR]
     plain = [replace(request, addition=None) for request in some]
     found: dict[str, list[float]] = {name: [] for name in (*"abcd", COST, EARLY)}
-    small = Engine(subject, PAIR)
+    small = TorchEngine(subject, PAIR)
     late = [replace(r, addition=replace(r.addition, start=len(r.prompt) - 1)) for r in some if r.addition]
     with without_end():
         small.answers(late[:2])
@@ -190,18 +190,18 @@ def identical(subject: LoadedSubject, say: Callable[[str], None]) -> dict[str, A
         wanted = requests(subject, temperature)
         ways, settled = {}, {}
         for rows in (64, 7, 1):
-            engine = Engine(subject, rows)
+            engine = TorchEngine(subject, rows)
             ways[str(rows)] = [answer.tokens for answer in engine.answers(wanted)]
             settled[str(rows)] = engine.spent.settled
             say(f"{name}, {rows} rows: {engine.spent.settled} ties settled")
-        stream, halfway = Engine(subject, 64).stream(wanted), {}
+        stream, halfway = TorchEngine(subject, 64).stream(wanted), {}
         for index, answer in stream:
             halfway[index] = answer.tokens
             if len(halfway) == 100:
                 stream.close()
                 break
         left = [index for index in range(TRIALS) if index not in halfway]
-        rest = Engine(subject, 32).answers([wanted[index] for index in left])
+        rest = TorchEngine(subject, 32).answers([wanted[index] for index in left])
         halfway |= {index: answer.tokens for index, answer in zip(left, rest, strict=True)}
         ways["resumed"] = [halfway[index] for index in range(TRIALS)]
         same = sum(len({way[index] for way in ways.values()}) == 1 for index in range(TRIALS))
@@ -249,10 +249,10 @@ def memory(subject: LoadedSubject) -> dict[str, float]:
     wanted = requests(subject, 0.6)
     short = [replace(request, max_tokens=4) for request in wanted]
     columns = short[0].columns
-    column = Engine(subject, 1).row_bytes(short[:1])
+    column = TorchEngine(subject, 1).row_bytes(short[:1])
     peaks: dict[str, list[int]] = {"ours": [], "bare": []}
     for rows in (32, 64):
-        engine = Engine(subject, rows)
+        engine = TorchEngine(subject, rows)
         engine.answers(short[:1])
         peaks["ours"].append(_peak(partial(engine.answers, short[:rows])))
         peaks["bare"].append(_peak(partial(_few, subject, short[0], rows)))
@@ -273,7 +273,7 @@ def _peak(work: Callable[[], object]) -> int:
 
 
 @torch.no_grad()
-def _few(subject: LoadedSubject, request: Request, rows: int) -> None:
+def _few(subject: LoadedSubject, request: TrialRequest, rows: int) -> None:
     """The bare loop with its prompt in every row, for as many tokens as the memory test says."""
     ids, cache = torch.tensor([request.prompt]).expand(rows, -1), DynamicCache()
     token = ids

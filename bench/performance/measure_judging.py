@@ -72,13 +72,13 @@ def serving() -> Iterator[int]:
 def judge(url: str, port: int, timeout: float = 30.0, limit: int | None = None) -> dict[str, Any]:
     """Judge what is not judged yet: verdicts a second, and the report."""
     from gnomon.judging.config import JudgeConfig
-    from gnomon.judging.registry import build
+    from gnomon.judging.registry import build_judge
     from gnomon.judging.runs.panel import run_panel
 
     address = {"base_url": f"http://127.0.0.1:{port}/v1", "model": "m"}
     settings = {"concurrency": AT_ONCE, "timeout": timeout, "stop_after": 50}
     config = JudgeConfig(name="llm", kind="openai", **address, **settings)  # type: ignore[arg-type]
-    store, llm = Store.open(url), build(config, CONCEPTS)
+    store, llm = Store.open(url), build_judge(config, CONCEPTS)
     started = time.perf_counter()
     (report,) = run_panel(store, [llm], limit=limit)
     seconds = time.perf_counter() - started
@@ -195,7 +195,7 @@ def faults(folder: Path) -> dict[str, Any]:
 
 def recount(folder: Path) -> dict[str, Any]:
     """24,600 stored verdicts under another rule: the counting alone, and the whole command."""
-    from gnomon.calibration.audit.rule_comparison import recounted
+    from gnomon.calibration.audit.rule_comparison import compare_rules
     from gnomon.data.records import Facts, JudgeVersion, Verdict
 
     study = folder / "recount"
@@ -210,7 +210,7 @@ def recount(folder: Path) -> dict[str, Any]:
     seconds = []
     for turn in range(ROUNDS):
         started = time.perf_counter()
-        told = recounted(store, ["lenient" if turn % 2 else "claim_first"])
+        told = compare_rules(store, ["lenient" if turn % 2 else "claim_first"])
         seconds.append(time.perf_counter() - started)
         assert sum(row["verdicts"] for row in told["rows"]) == VERDICTS
     store.close()

@@ -26,7 +26,7 @@ from bench.support.machine import machine
 from bench.support.raters import crowd
 from gnomon.data.storage.store import Store
 from gnomon.stats.fit import fit_corrected, fit_judged
-from gnomon.stats.inference.sampler import QUICK
+from gnomon.stats.inference.sampler import QUICK_SETTINGS
 
 MIDDLE, LARGE = 24_600, 1_000_000
 REPEATS = 5
@@ -53,8 +53,8 @@ def main() -> None:
         middle = _filled(folder, MIDDLE)
         store = Store.open(middle)
         scale.label(middle)
-        fit_judged(store, settings=QUICK)
-        fit_corrected(store, settings=QUICK)
+        fit_judged(store, settings=QUICK_SETTINGS)
+        fit_corrected(store, settings=QUICK_SETTINGS)
         store.close()
         large = chosen.large or _filled(folder, LARGE)
         with serving({"middle": middle, "large": large}, folder / "log.txt") as address:

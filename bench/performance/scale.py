@@ -27,16 +27,16 @@ from typing import Any
 
 from bench.performance import measure_fit
 from bench.support.machine import machine
-from gnomon.calibration.audit.document import audit
+from gnomon.calibration.audit.document import audit_study
 from gnomon.calibration.queue.label_sampling import next_items
 from gnomon.dashboard.transcripts import incremental_search, transcript_query
-from gnomon.data.importers import Options, parse
+from gnomon.data.importers import ImportOptions, parse_files
 from gnomon.data.records import Facts, Label
 from gnomon.data.storage.store import Store
 from gnomon.stats.cells.aggregation import judged_cells, pattern_cells
 from gnomon.stats.fit import fit_corrected
-from gnomon.stats.inference.sampler import QUICK, Settings
-from gnomon.stats.narrative.study_overview import overview
+from gnomon.stats.inference.sampler import QUICK_SETTINGS, SamplerSettings
+from gnomon.stats.narrative.study_overview import summarize_study
 
 TRIALS = (10_000, 100_000, 1_000_000)
 SUBJECTS = [f"Toy-{size}B-Instruct" for size in ("0.5", "1.5", "3", "7", "14", "32", "70", "123")]
@@ -83,7 +83,7 @@ def _row(number: int, rng: random.Random) -> dict[str, Any]:
 def bring(file: str, url: str) -> Spent:
     """The import."""
     began = time.perf_counter()
-    parsed = parse("table", [Path(file)], Options(map=Path(file).parent / "map.toml"))
+    parsed = parse_files("table", [Path(file)], ImportOptions(map=Path(file).parent / "map.toml"))
     store = Store.open(url)
     landed = parsed.land(store)
     spent = time.perf_counter() - began
@@ -125,28 +125,28 @@ def count(url: str) -> Spent:
 def fit(url: str) -> Spent:
     """Cells and a short fit with the judges' error taken out."""
     store = Store.open(url)
-    return {"seconds": _seconds(lambda: fit_corrected(store, settings=QUICK))}
+    return {"seconds": _seconds(lambda: fit_corrected(store, settings=QUICK_SETTINGS))}
 
 
 def judged(url: str) -> Spent:
     """The audit, as `gnomon calibrate` and the Judges page make it."""
     store = Store.open(url)
-    return {"seconds": _seconds(lambda: audit(store, view="current"))}
+    return {"seconds": _seconds(lambda: audit_study(store, view="current"))}
 
 
 def pages(url: str) -> Spent:
     """What each page asks of the database first; Scaling, Refusal and Diagnostics read stored fits alone."""
     store = Store.open(url)
-    choices = transcript_query.choices(store)
+    choices = transcript_query.filter_choices(store)
     filters = {
-        "transcripts": transcript_query.Filters(),
-        "transcripts, one subject": transcript_query.Filters(subject=(SUBJECTS[0],)),
-        "transcripts, disputed": transcript_query.Filters(disputed=True),
-        "transcripts, a word": transcript_query.Filters(text="cannot place. 77"),
+        "transcripts": transcript_query.TrialFilters(),
+        "transcripts, one subject": transcript_query.TrialFilters(subject=(SUBJECTS[0],)),
+        "transcripts, disputed": transcript_query.TrialFilters(disputed=True),
+        "transcripts, a word": transcript_query.TrialFilters(text="cannot place. 77"),
     }
     spent = {
-        "choices": _seconds(lambda: transcript_query.choices(store)),
-        "study": _seconds(lambda: overview(store)),
+        "choices": _seconds(lambda: transcript_query.filter_choices(store)),
+        "study": _seconds(lambda: summarize_study(store)),
         "label, next ten": _seconds(lambda: next_items(store, "bob", strategy="disputed", seed=2)),
         "fits": _seconds(store.newest_fits),
     }
@@ -155,14 +155,14 @@ def pages(url: str) -> Spent:
     return spent
 
 
-def _first_page(store: Store, filters: transcript_query.Filters, choices: transcript_query.Choices) -> None:
-    found = incremental_search.begin(
+def _first_page(store: Store, filters: transcript_query.TrialFilters, choices: transcript_query.FilterChoices) -> None:
+    found = incremental_search.start_search(
         store,
-        transcript_query.conditions(store, filters, choices),
+        transcript_query.filter_conditions(store, filters, choices),
         slow=filters.shows_verdicts,
         wanted=transcript_query.PAGE + 1,
     )
-    transcript_query.rows(store, found.ids[: transcript_query.PAGE])
+    transcript_query.trial_rows(store, found.ids[: transcript_query.PAGE])
 
 
 def _seconds(call: Callable[[], object]) -> float:
@@ -245,7 +245,7 @@ def run(sizes: list[int], only: str | None, *, with_fit: bool) -> dict[str, Any]
 def _fit_ratio() -> float:
     medians = []
     for trials in measure_fit.TRIALS:
-        fits = [measure_fit.ours(measure_fit.study(trials, seed=seed), Settings()) for seed in measure_fit.SEEDS]
+        fits = [measure_fit.ours(measure_fit.study(trials, seed=seed), SamplerSettings()) for seed in measure_fit.SEEDS]
         medians.append(statistics.median(one["seconds"] for one in fits))
     return medians[1] / medians[0]
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from gnomon.dashboard.auth.roles import SECRETS
 from gnomon.dashboard.server import launch
-from gnomon.dashboard.study_picker import VARIABLE, encode
+from gnomon.dashboard.study_picker import VARIABLE, encode_studies
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 ARGUMENTS = (
@@ -45,11 +45,11 @@ def serving(
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    environment = {**os.environ, VARIABLE: encode(list(studies.items())), **(settings or {})}
+    environment = {**os.environ, VARIABLE: encode_studies(list(studies.items())), **(settings or {})}
     with log.open("wb") as out:
-        child = launch.start(launch.command("127.0.0.1", port, secrets), environment, out)
+        child = launch.start_server(launch.server_command("127.0.0.1", port, secrets), environment, out)
         try:
             launch.wait_until_up(f"http://127.0.0.1:{port}", child)
             yield f"http://127.0.0.1:{port}"
         finally:
-            launch.end(child)
+            launch.end_server(child)

@@ -36,10 +36,16 @@ from bench.support.machine import machine
 from bench.validity.worlds import EVEN, PUBLISHED, UNEVEN, World
 from gnomon.stats.cells.outcome_classes import CLASSES, EVENT, REFUSED, REST
 from gnomon.stats.charts.coverage_table import PATH
-from gnomon.stats.checks.simulation import Study, blank, cell_frame, drawn, prior_draw
-from gnomon.stats.estimands.result import Posterior, figures_of
-from gnomon.stats.inference.hierarchical import VERSION, Model, corrected_model
-from gnomon.stats.inference.sampler import Draws, Settings, diagnose, sample
+from gnomon.stats.checks.simulation import (
+    SimulatedStudy,
+    cell_frame,
+    draw_from_prior,
+    empty_patterns,
+    simulate_from_model,
+)
+from gnomon.stats.estimands.result import ModelPosterior, all_estimand_draws
+from gnomon.stats.inference.hierarchical import VERSION, OutcomeModel, corrected_model
+from gnomon.stats.inference.sampler import PosteriorDraws, SamplerSettings, check_convergence, sample_posterior
 from gnomon.stats.model.priors import Priors
 
 SEED = 2027
@@ -64,7 +70,7 @@ class Plan:
     depths: tuple[float, ...]
     trials: int
     labelled: tuple[float, float]
-    settings: Settings
+    settings: SamplerSettings
     classes: tuple[str, ...] = THREE
     world: World = EVEN
 
@@ -86,7 +92,7 @@ class Plan:
 
 
 WORDS = ("silence", "fear", "celebration", "ocean")
-SHORT = Settings(draws=350, tune=250, chains=4, cores=1, target_accept=0.8)
+SHORT = SamplerSettings(draws=350, tune=250, chains=4, cores=1, target_accept=0.8)
 EASY = replace(SHORT, draws=200, tune=200)
 PLANS = {
     "sbc": Plan("sbc", (0, 3, 5), WORDS[:2], (2.0, 4.0), (0.6,), 900, (0.1, 0.4), SHORT, CLASSES),
@@ -102,15 +108,15 @@ PLANS["labels"] = replace(PLANS["published"], name="labels", labelled=(0.006, 0.
 
 
 @cache
-def empty(part: str) -> Model:
+def empty(part: str) -> OutcomeModel:
     """The model of a kind of study before anything has happened in it."""
-    return corrected_model(blank(PLANS[part].frame(), PLANS[part].classes, JUDGES), Priors())
+    return corrected_model(empty_patterns(PLANS[part].frame(), PLANS[part].classes, JUDGES), Priors())
 
 
-def truths(model: Model, study: Study, parameters: np.ndarray) -> dict[str, np.ndarray]:
+def truths(model: OutcomeModel, study: SimulatedStudy, parameters: np.ndarray) -> dict[str, np.ndarray]:
     """Every figure of the truth: the estimands' own functions, given the parameters instead of draws of them."""
-    posterior = Posterior(model, parameters[None], study.patterns.n, None, "corrected", None, "")
-    return figures_of(posterior)
+    posterior = ModelPosterior(model, parameters[None], study.patterns.n, None, "corrected", None, "")
+    return all_estimand_draws(posterior)
 
 
 def one(task: tuple[str, int]) -> dict[str, Any]:
@@ -118,14 +124,14 @@ def one(task: tuple[str, int]) -> dict[str, Any]:
     part, number = task
     plan, model = PLANS[part], empty(part)
     rng = np.random.default_rng([SEED, list(PLANS).index(part), number])
-    truth = prior_draw(model, rng) if part == "sbc" else plan.world.draw(model, rng)
+    truth = draw_from_prior(model, rng) if part == "sbc" else plan.world.draw(model, rng)
     frame = plan.frame()
-    study = drawn(model, truth, plan.n(frame), JUDGES, plan.labelled, rng)
+    study = simulate_from_model(model, truth, plan.n(frame), JUDGES, plan.labelled, rng)
     fitted = corrected_model(study.patterns, Priors())
     began = time.perf_counter()
-    draws = sample(fitted, plan.settings, number)
-    figures = figures_of(Posterior(fitted, draws.flat, study.patterns.n, None, "corrected", None, ""))
-    checks = diagnose(figures, draws)
+    draws = sample_posterior(fitted, plan.settings, number)
+    figures = all_estimand_draws(ModelPosterior(fitted, draws.flat, study.patterns.n, None, "corrected", None, ""))
+    checks = check_convergence(figures, draws)
     found: dict[str, Any] = {}
     for name, (value,) in truths(fitted, study, truth).items():
         low, high = np.quantile(figures[name], [0.025, 0.975])
@@ -138,7 +144,7 @@ def one(task: tuple[str, int]) -> dict[str, Any]:
     return {**about, "labels": int(study.patterns.labelled().sum()), "naive": naive, "figures": found}
 
 
-def _parameters(model: Model, draws: Draws, truth: np.ndarray) -> dict[str, Any]:
+def _parameters(model: OutcomeModel, draws: PosteriorDraws, truth: np.ndarray) -> dict[str, Any]:
     """Ranks of some parameters themselves: a scale, an error of a judge in each arm, the judges' agreement."""
     chosen = {"log_scale": 0, "wrong": 0, "log_judge_scale": 0, "agreement": 0, "accuracy": 0, "coefficient": 0}
     places = model.unpack(np.arange(model.size))
@@ -152,7 +158,7 @@ def _parameters(model: Model, draws: Draws, truth: np.ndarray) -> dict[str, Any]
     return out
 
 
-def judged_figures(study: Study) -> dict[str, list[float]]:
+def judged_figures(study: SimulatedStudy) -> dict[str, list[float]]:
     """Net detection of each subject as counted by the first judge, with Wald limits: what is usually reported."""
     frame, counts = study.judged.frame, study.judged.counts
     out = {}

@@ -17,7 +17,7 @@ from gnomon.data.bundled import calibration_set
 from gnomon.data.records import Facts, Split, Trial, Verdict, split_of
 from gnomon.generation.subjects.loading import load_subject
 from gnomon.judging.config import JudgeConfig
-from gnomon.judging.registry import build
+from gnomon.judging.registry import build_judge
 
 KINDS = ("lexicon", "learned", "logprob")
 FACTS = ("claims", "coherent", "refused")
@@ -81,7 +81,7 @@ def main() -> None:
     document: dict[str, Any] = {"machine": machine(), "trials": len(held)}
     for kind in KINDS:
         config = JudgeConfig(name=kind, kind=kind)  # type: ignore[arg-type]
-        judge = build(config, CONCEPTS, calibration_set().training_pairs(), lambda name: load_subject(name, name))
+        judge = build_judge(config, CONCEPTS, calibration_set().training_pairs(), lambda name: load_subject(name, name))
         _ = judge.version
         started = time.perf_counter()
         said = {verdict.trial: verdict for verdict in judge.judge([trial for trial, _ in held])}

@@ -21,11 +21,11 @@ from typing import Any
 import numpy as np
 
 from bench.support.machine import machine
-from gnomon.calibration.numerics.proportions import difference, lang_reiczigel, wilson
-from gnomon.calibration.posterior.judge_panel import Patterns, panel_posterior
-from gnomon.calibration.posterior.single_judge import joint_difference, joint_posterior, marginal
-from gnomon.data.errors import NotEnoughData
-from gnomon.data.records import Estimate
+from gnomon.calibration.numerics.proportions import difference_interval, lang_reiczigel, wilson_interval
+from gnomon.calibration.posterior.judge_panel import VerdictPatterns, panel_posterior
+from gnomon.calibration.posterior.single_judge import joint_difference, joint_posterior, marginal_posterior
+from gnomon.data.errors import NotEnoughDataError
+from gnomon.data.records import IntervalEstimate
 
 STUDIES = 1500
 RESAMPLES = 1000
@@ -85,11 +85,11 @@ PANELS = (
 )
 
 
-def interval(make: Callable[[], Estimate]) -> Interval | None:
+def interval(make: Callable[[], IntervalEstimate]) -> Interval | None:
     """Limits of an estimate, or None where it is refused."""
     try:
         found = make()
-    except NotEnoughData:
+    except NotEnoughDataError:
         return None
     return found.low, found.high
 
@@ -121,7 +121,7 @@ def one_arm(regime: Regime, seed: Sequence[int]) -> Result:
     return {
         "joint": interval(partial(joint_posterior, *counts)),
         "lang_reiczigel": interval(partial(lang_reiczigel, *counts)),
-        "naive": interval(partial(wilson, *counts[0])),
+        "naive": interval(partial(wilson_interval, *counts[0])),
         "calibration_bootstrap": (float(low), float(high)),
     }
 
@@ -135,9 +135,9 @@ def two_arms(seed: Sequence[int]) -> Result:
     low, high = np.quantile(pooled[0] - pooled[1], [0.025, 0.975])
     corrected = [partial(lang_reiczigel, *arm) for arm in (one, other)]
     return {
-        "joint": interval(lambda: joint_difference(marginal(*one), marginal(*other))),
-        "lang_reiczigel": interval(lambda: difference(corrected[0](), corrected[1]())),
-        "naive": interval(lambda: difference(wilson(*one[0]), wilson(*other[0]))),
+        "joint": interval(lambda: joint_difference(marginal_posterior(*one), marginal_posterior(*other))),
+        "lang_reiczigel": interval(lambda: difference_interval(corrected[0](), corrected[1]())),
+        "naive": interval(lambda: difference_interval(wilson_interval(*one[0]), wilson_interval(*other[0]))),
         "calibration_bootstrap": (float(low), float(high)),
     }
 
@@ -157,7 +157,7 @@ def panel_study(panel: Panel, seed: Sequence[int]) -> dict[str, Any]:
     for name, pick in picks.items():
         known = np.full(panel.trials, np.nan)
         known[pick] = truth[pick]
-        posterior = panel_posterior(Patterns.count(read.T, known), seed=int(random.integers(1 << 30)))
+        posterior = panel_posterior(VerdictPatterns.count(read.T, known), seed=int(random.integers(1 << 30)))
         estimate = posterior.estimate()
         counts = [_counted(read[judge][pick], truth[pick]) for judge in range(2)]
         document[name] = (estimate.low, estimate.high)
@@ -166,7 +166,7 @@ def panel_study(panel: Panel, seed: Sequence[int]) -> dict[str, Any]:
         document[f"lang_reiczigel_{name}"] = interval(partial(lang_reiczigel, apparent, *counts[0]))
         resampled = bootstrap_of_labels(apparent, *counts[0], random)
         document[f"calibration_bootstrap_{name}"] = tuple(np.quantile(resampled, [0.025, 0.975]).tolist())
-    document["naive"] = interval(partial(wilson, int(read[0].sum()), panel.trials))
+    document["naive"] = interval(partial(wilson_interval, int(read[0].sum()), panel.trials))
     return document
 
 
@@ -194,8 +194,8 @@ def arena_study(truth: np.ndarray, read: np.ndarray, seed: Sequence[int]) -> Res
     return {
         "joint": interval(partial(joint_posterior, *counts, internal=True, prior=prior)),
         "lang_reiczigel": interval(partial(lang_reiczigel, *counts)),
-        "labels_alone": interval(partial(wilson, int(truth[labelled].sum()), ARENA_LABELS)),
-        "naive": interval(partial(wilson, float(np.nansum(read)), float(spoke.sum()))),
+        "labels_alone": interval(partial(wilson_interval, int(truth[labelled].sum()), ARENA_LABELS)),
+        "naive": interval(partial(wilson_interval, float(np.nansum(read)), float(spoke.sum()))),
         "calibration_bootstrap": (float(low), float(high)),
     }
 

@@ -16,15 +16,15 @@ from typing import Any
 import numpy as np
 from scipy.stats import beta
 
-from gnomon.calibration.numerics.mcmc import summary
+from gnomon.calibration.numerics.mcmc import summarize_draws
 from gnomon.calibration.numerics.rating_arrays import Floats
-from gnomon.calibration.posterior.single_judge import joint_difference, marginal
+from gnomon.calibration.posterior.single_judge import joint_difference, marginal_posterior
 from gnomon.data import bundled
-from gnomon.data.records import Arm, CountRow, Estimate
+from gnomon.data.records import Arm, CountRow, IntervalEstimate
 from gnomon.data.storage.store import Store
-from gnomon.stats.estimands.selection_bounds import bounds, worst_case
+from gnomon.stats.estimands.selection_bounds import bounds_with_interval, worst_case_bounds
 from gnomon.stats.fit import fit_published
-from gnomon.stats.inference.sampler import Settings
+from gnomon.stats.inference.sampler import SamplerSettings
 
 Count = tuple[int, int]
 DRAWS = 200_000
@@ -54,10 +54,10 @@ BY_ARM = (
 )
 
 
-def corrected(one: CountRow, zero: CountRow, judge: Judge) -> Estimate:
+def corrected(one: CountRow, zero: CountRow, judge: Judge) -> IntervalEstimate:
     """Raw net detection with the judge's error by arm taken out; labels inform the errors alone."""
     parts = [
-        marginal(apparent, *errors)
+        marginal_posterior(apparent, *errors)
         for apparent, errors in (
             ((one.event, one.n), judge.injection),
             ((zero.event + zero.refused, zero.n), judge.control),
@@ -66,7 +66,7 @@ def corrected(one: CountRow, zero: CountRow, judge: Judge) -> Estimate:
     return joint_difference(*parts)
 
 
-def pooled(one: CountRow, zero: CountRow, seed: int = 1) -> Estimate:
+def pooled(one: CountRow, zero: CountRow, seed: int = 1) -> IntervalEstimate:
     """The same with one sensitivity and specificity of pass for both arms, as the study's calibration has it.
 
     Draws of both are weighted by the chance of the counts of both arms, rates being flat.
@@ -81,7 +81,7 @@ def pooled(one: CountRow, zero: CountRow, seed: int = 1) -> Estimate:
     weight = arms[0][1] * arms[1][1]
     net = arms[0][0] - (1 - arms[1][0])
     chosen = net[random.choice(DRAWS, DRAWS, p=weight / weight.sum())]
-    return summary(chosen)
+    return summarize_draws(chosen)
 
 
 def _passing(k: int, n: int, se: Floats, sp: Floats, random: np.random.Generator) -> tuple[Floats, Floats]:
@@ -99,7 +99,7 @@ def fitted() -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         store = Store.open(f"sqlite:///{Path(folder) / 'published.db'}")
         bundled.add_published(store)
-        row = fit_published(store, settings=Settings(draws=2000, tune=1000, chains=4), seed=1)
+        row = fit_published(store, settings=SamplerSettings(draws=2000, tune=1000, chains=4), seed=1)
         store.close()
     result: dict[str, Any] = row["result"]
     return result
@@ -116,7 +116,7 @@ def main() -> None:
     for subject in dict.fromkeys(row.subject for row in counts):
         one, zero = arms[subject, Arm.INJECTION], arms[subject, Arm.CONTROL]
         table = (one.n - one.refused, one.n, one.event, zero.n - zero.refused, zero.n, zero.event)
-        lee, worst = bounds(*table), worst_case(*table)
+        lee, worst = bounds_with_interval(*table), worst_case_bounds(*table)
         shown = [_span(*(figures[subject, name][key] for key in ("mean", "low95", "high95"))) for name in wanted]
         held = (
             f"{_points(lee.low)} to {_points(lee.high)} ({_points(lee.interval_low)} to {_points(lee.interval_high)})"

@@ -26,10 +26,10 @@ from bench.support.machine import machine
 from gnomon.data import bundled
 from gnomon.data.storage.store import Store
 from gnomon.stats.cells.aggregation import published_cells
-from gnomon.stats.estimands.result import Posterior, figures_of
+from gnomon.stats.estimands.result import ModelPosterior, all_estimand_draws
 from gnomon.stats.inference.hierarchical import corrected_model, judged_model
-from gnomon.stats.inference.importance_reweighting import kept, reweighted
-from gnomon.stats.inference.sampler import Settings, sample
+from gnomon.stats.inference.importance_reweighting import reweight_draws, to_cached_draws
+from gnomon.stats.inference.sampler import SamplerSettings, sample_posterior
 from gnomon.stats.model.priors import Priors
 
 GROUPS = {
@@ -49,10 +49,10 @@ def changed(names: Sequence[str], factor: float) -> Priors:
     return replace(usual, **{name: factor * getattr(usual, name) for name in names})
 
 
-def shown(posterior: Posterior) -> dict[str, Any]:
+def shown(posterior: ModelPosterior) -> dict[str, Any]:
     """Mean, sd and width of every overall figure, slope and contrast."""
     out = {}
-    for name, values in figures_of(posterior).items():
+    for name, values in all_estimand_draws(posterior).items():
         if "=" not in name:
             low, high = np.quantile(values, [0.025, 0.975])
             out[name] = (float(values.mean()), float(values.std()), float(high - low))
@@ -88,8 +88,8 @@ def published() -> dict[str, Any]:
 
     def fit(priors: Priors) -> dict[str, Any]:
         model = judged_model(cells, priors)
-        draws = sample(model, Settings(), 1)
-        return shown(Posterior(model, draws.flat, cells.n, cells.counts, "published", None, ""))
+        draws = sample_posterior(model, SamplerSettings(), 1)
+        return shown(ModelPosterior(model, draws.flat, cells.n, cells.counts, "published", None, ""))
 
     usual = fit(Priors())
     groups = ("levels and arms", "size", "subjects and variants")  # the counts have no other axis
@@ -104,16 +104,16 @@ def corrected() -> dict[str, Any]:
     """A simulated study, fitted once and weighted for each change."""
     patterns = study(24_600)
     model = corrected_model(patterns, Priors())
-    old = kept(model, "usual", sample(model, Settings(), 1))
+    old = to_cached_draws(model, "usual", sample_posterior(model, SamplerSettings(), 1))
 
     def read(values: np.ndarray) -> dict[str, Any]:
         flat = values.reshape(-1, model.size)
-        return shown(Posterior(model, flat, patterns.n, None, "corrected", None, ""))
+        return shown(ModelPosterior(model, flat, patterns.n, None, "corrected", None, ""))
 
     usual, found = read(old.values), {}
     for group, names in GROUPS.items():
         for factor in NEAR:
-            again = reweighted(corrected_model(patterns, changed(names, factor)), old)
+            again = reweight_draws(corrected_model(patterns, changed(names, factor)), old)
             row = compared(usual, read(again.draws.values))
             found[f"{group} x {factor:g}"] = {**row, "k": again.k}
     return found

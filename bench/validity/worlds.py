@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gnomon.stats.inference.hierarchical import Model
+from gnomon.stats.inference.hierarchical import OutcomeModel
 
 Pair = tuple[float, float]
 
@@ -48,7 +48,7 @@ class World:
     effects: Mapping[str, Pair]
     spread: Mapping[str, Pair]
 
-    def draw(self, model: Model, rng: np.random.Generator) -> np.ndarray:
+    def draw(self, model: OutcomeModel, rng: np.random.Generator) -> np.ndarray:
         """A truth for a model with judges: its parameter vector."""
         rows = []
         for term in (*model.design.fixed, *model.design.random):

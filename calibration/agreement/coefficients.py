@@ -19,19 +19,21 @@ from gnomon.calibration.numerics.rating_arrays import (
     Floats,
     Level,
     as_ratings,
+    check_square,
+    count_ratings,
     counts_table,
     distance_weights,
     named_weights,
-    square,
-    tally,
 )
-from gnomon.data.errors import BadInput, NotEnoughData
-from gnomon.data.records import Estimate
+from gnomon.data.errors import InputError, NotEnoughDataError
+from gnomon.data.records import IntervalEstimate
 
 Chance = Callable[[Floats], tuple[float, Floats]]
 
 
-def cohen_kappa(table: ArrayLike, *, confidence: float = 0.95, quantile: Literal["normal", "t"] = "normal") -> Estimate:
+def cohen_kappa(
+    table: ArrayLike, *, confidence: float = 0.95, quantile: Literal["normal", "t"] = "normal"
+) -> IntervalEstimate:
     """Cohen's kappa of two raters.
 
     Estimand: agreement beyond what two raters with these margins would reach by chance. Assumes that units are a
@@ -50,18 +52,18 @@ def cohen_kappa(table: ArrayLike, *, confidence: float = 0.95, quantile: Literal
     NotEnoughData
         Where there are no units, or a rater used one category only: then chance explains all agreement there is.
     """
-    counts = square(table)
+    counts = check_square(table)
     shares = counts / counts.sum()
     _need_variety(float(shares.sum(axis=0) @ shares.sum(axis=1)))
     if (counts.sum(axis=0) > 0).sum() == 1 or (counts.sum(axis=1) > 0).sum() == 1:
-        raise NotEnoughData("agreement: one rater used one category only, so kappa is 0 whatever the other said")
+        raise NotEnoughDataError("agreement: one rater used one category only, so kappa is 0 whatever the other said")
     result = cohens_kappa(counts)
     freedom = int(counts.sum()) - 1
     factor = norm.ppf(0.5 + confidence / 2) if quantile == "normal" else t.ppf(0.5 + confidence / 2, freedom)
-    return _estimate(float(result.kappa), float(result.std_kappa), float(factor), "Cohen's kappa", confidence)
+    return _normal_interval(float(result.kappa), float(result.std_kappa), float(factor), "Cohen's kappa", confidence)
 
 
-def fleiss_kappa(counts: ArrayLike, *, confidence: float = 0.95) -> Estimate:
+def fleiss_kappa(counts: ArrayLike, *, confidence: float = 0.95) -> IntervalEstimate:
     """Fleiss' kappa of several raters; units may have different numbers of ratings.
 
     Estimand: agreement beyond that of raters who all draw from the pooled category shares. pe = sum of squared
@@ -77,10 +79,12 @@ def fleiss_kappa(counts: ArrayLike, *, confidence: float = 0.95) -> Estimate:
     def chance(shares: Floats) -> tuple[float, Floats]:
         return float(shares @ shares), 2 * shares
 
-    return _pooled(table, np.eye(table.shape[1]), chance, "Fleiss' kappa", confidence)
+    return _pooled_kappa(table, np.eye(table.shape[1]), chance, "Fleiss' kappa", confidence)
 
 
-def gwet_ac1(ratings: ArrayLike, *, categories: Sequence[float] | None = None, confidence: float = 0.95) -> Estimate:
+def gwet_ac1(
+    ratings: ArrayLike, *, categories: Sequence[float] | None = None, confidence: float = 0.95
+) -> IntervalEstimate:
     """Gwet's AC1 of two or more raters.
 
     Estimand: agreement beyond that of raters who guess at random on the units that are hard to rate. Unlike
@@ -94,8 +98,8 @@ def gwet_ac1(ratings: ArrayLike, *, categories: Sequence[float] | None = None, c
     categories : sequence of float, optional
         All categories that could be chosen; by default those that were.
     """
-    table, values = tally(ratings, categories)
-    return _gwet(table, np.eye(len(values)), "Gwet's AC1", confidence)
+    table, values = count_ratings(ratings, categories)
+    return _gwet_from_table(table, np.eye(len(values)), "Gwet's AC1", confidence)
 
 
 def gwet_ac2(
@@ -104,7 +108,7 @@ def gwet_ac2(
     *,
     categories: Sequence[float] | None = None,
     confidence: float = 0.95,
-) -> Estimate:
+) -> IntervalEstimate:
     """Gwet's AC2: AC1 with partial credit, for ordered categories (Gwet 2014).
 
     Parameters
@@ -115,14 +119,14 @@ def gwet_ac2(
         Credit for each pair of categories, 1 on the diagonal; the named ones fall with the distance of the
         codes, with its square, and with the number of categories spanned.
     """
-    table, values = tally(ratings, categories)
+    table, values = count_ratings(ratings, categories)
     credit = named_weights(weights, values) if isinstance(weights, str) else np.asarray(weights, dtype=float)
     if credit.shape != (len(values), len(values)):
-        raise BadInput(f"weights of shape {credit.shape}: {len(values)} categories need a square of that size")
-    return _gwet(table, credit, "Gwet's AC2", confidence)
+        raise InputError(f"weights of shape {credit.shape}: {len(values)} categories need a square of that size")
+    return _gwet_from_table(table, credit, "Gwet's AC2", confidence)
 
 
-def brennan_prediger(ratings: ArrayLike, *, confidence: float = 0.95) -> Estimate:
+def brennan_prediger(ratings: ArrayLike, *, confidence: float = 0.95) -> IntervalEstimate:
     """Brennan and Prediger's kappa (1981): chance is a uniform guess, pe = 1 / q, over the categories in use.
 
     Parameters
@@ -130,15 +134,15 @@ def brennan_prediger(ratings: ArrayLike, *, confidence: float = 0.95) -> Estimat
     ratings : array (units, raters)
         Category codes, NaN where a rater did not rate a unit.
     """
-    table, values = tally(ratings, None)
+    table, values = count_ratings(ratings, None)
 
     def chance(shares: Floats) -> tuple[float, Floats]:
         return 1 / len(shares), np.zeros_like(shares)
 
-    return _pooled(table, np.eye(len(values)), chance, "Brennan and Prediger's kappa", confidence)
+    return _pooled_kappa(table, np.eye(len(values)), chance, "Brennan and Prediger's kappa", confidence)
 
 
-def krippendorff_alpha(ratings: ArrayLike, level: Level = "nominal", *, confidence: float = 0.95) -> Estimate:
+def krippendorff_alpha(ratings: ArrayLike, level: Level = "nominal", *, confidence: float = 0.95) -> IntervalEstimate:
     """Krippendorff's alpha of two or more raters.
 
     Estimand: 1 - observed / expected disagreement, chance being a random pairing of all values given. Only units
@@ -153,14 +157,14 @@ def krippendorff_alpha(ratings: ArrayLike, level: Level = "nominal", *, confiden
     level : {"nominal", "ordinal", "interval", "ratio"}
         Scale of measurement of the values.
     """
-    table, values = tally(ratings, None)
+    table, values = count_ratings(ratings, None)
     table = table[_rated_twice(table)]
     weights = distance_weights(level, values, table.sum(axis=0))
-    value, crude, influence = _alpha(table, weights)
+    value, crude, influence = _alpha_from_table(table, weights)
     return _from_influence(value, influence, crude, f"Krippendorff's alpha, {level}", confidence)
 
 
-def _alpha(table: Floats, weights: Floats) -> tuple[float, float, Floats]:
+def _alpha_from_table(table: Floats, weights: Floats) -> tuple[float, float, Floats]:
     """Alpha, alpha without its small-sample correction, and the influence of each unit on the latter."""
     given, total = table.sum(axis=1), table.sum()
     mean, shares = total / len(table), table.sum(axis=0) / total
@@ -176,7 +180,7 @@ def _alpha(table: Floats, weights: Floats) -> tuple[float, float, Floats]:
     return float((observed - expected) / (1 - expected)), crude, influence
 
 
-def conger_kappa(ratings: ArrayLike, *, confidence: float = 0.95) -> Estimate:
+def conger_kappa(ratings: ArrayLike, *, confidence: float = 0.95) -> IntervalEstimate:
     """Conger's kappa (1980): Cohen's kappa for several raters, each with margins of its own; nominal.
 
     Chance is the agreement expected of a random pair of raters given their own margins. Standard error by
@@ -199,14 +203,14 @@ def conger_kappa(ratings: ArrayLike, *, confidence: float = 0.95) -> Estimate:
     _need_variety(expected)
     moved = (hits - rated[:, :, None] * margins) * (len(values) / rated.sum(axis=0))[:, None]
     observed = np.zeros(len(values))
-    observed[twice] = _observed(hits.sum(axis=1)[twice], np.eye(hits.shape[2])) - expected
+    observed[twice] = _observed_agreement(hits.sum(axis=1)[twice], np.eye(hits.shape[2])) - expected
     observed *= len(values) / twice.sum()
     value = float(observed.mean()) / (1 - expected)
     influence = (observed - (1 - value) * 2 * np.einsum("urq,rq->u", moved, slopes)) / (1 - expected)
     return _from_influence(value, influence, value, "Conger's kappa", confidence)
 
 
-def _gwet(table: Floats, weights: Floats, method: str, confidence: float) -> Estimate:
+def _gwet_from_table(table: Floats, weights: Floats, method: str, confidence: float) -> IntervalEstimate:
     q = table.shape[1]
     _need_variety(1.0 if q == 1 else 0.0)
     scale = float(weights.sum()) / (q * (q - 1))
@@ -214,10 +218,10 @@ def _gwet(table: Floats, weights: Floats, method: str, confidence: float) -> Est
     def chance(shares: Floats) -> tuple[float, Floats]:
         return scale * float((shares * (1 - shares)).sum()), scale * (1 - 2 * shares)
 
-    return _pooled(table, weights, chance, method, confidence)
+    return _pooled_kappa(table, weights, chance, method, confidence)
 
 
-def _pooled(table: Floats, weights: Floats, chance: Chance, method: str, confidence: float) -> Estimate:
+def _pooled_kappa(table: Floats, weights: Floats, chance: Chance, method: str, confidence: float) -> IntervalEstimate:
     """A coefficient whose chance term is a function of the pooled shares, with its linearised standard error.
 
     `chance` gives pe and its gradient in the shares. Units with one rating inform the shares only.
@@ -229,39 +233,41 @@ def _pooled(table: Floats, weights: Floats, chance: Chance, method: str, confide
     expected, gradient = chance(shares)
     _need_variety(expected)
     observed = np.zeros(len(table))
-    observed[twice] = (_observed(table[twice], weights) - expected) * len(table) / twice.sum()
+    observed[twice] = (_observed_agreement(table[twice], weights) - expected) * len(table) / twice.sum()
     value = float(observed.mean()) / (1 - expected)
     influence = (observed - (1 - value) * ((each - shares) @ gradient)) / (1 - expected)
     return _from_influence(value, influence, value, method, confidence)
 
 
-def _observed(table: Floats, weights: Floats) -> Floats:
+def _observed_agreement(table: Floats, weights: Floats) -> Floats:
     """Weighted share of agreeing pairs of ratings in each unit (which has two or more)."""
     given = table.sum(axis=1)
     agreeing: Floats = (table * (table @ weights - 1)).sum(axis=1) / (given * (given - 1))
     return agreeing
 
 
-def _from_influence(value: float, influence: Floats, centre: float, method: str, confidence: float) -> Estimate:
+def _from_influence(value: float, influence: Floats, centre: float, method: str, confidence: float) -> IntervalEstimate:
     n = len(influence)
     if n < 2:
-        raise NotEnoughData("agreement: one unit gives no interval: rate more of them")
+        raise NotEnoughDataError("agreement: one unit gives no interval: rate more of them")
     error = float(np.sqrt(((influence - centre) ** 2).sum() / (n * (n - 1))))
-    return _estimate(value, error, float(t.ppf(0.5 + confidence / 2, n - 1)), method, confidence)
+    return _normal_interval(value, error, float(t.ppf(0.5 + confidence / 2, n - 1)), method, confidence)
 
 
-def _estimate(value: float, error: float, factor: float, method: str, confidence: float) -> Estimate:
+def _normal_interval(value: float, error: float, factor: float, method: str, confidence: float) -> IntervalEstimate:
     low, high = max(-1.0, value - factor * error), min(1.0, value + factor * error)
-    return Estimate(value, min(low, value), max(high, value), error, confidence, method)
+    return IntervalEstimate(value, min(low, value), max(high, value), error, confidence, method)
 
 
 def _rated_twice(table: Floats) -> NDArray[np.bool_]:
     twice: NDArray[np.bool_] = table.sum(axis=1) >= 2
     if not twice.any():
-        raise NotEnoughData("agreement: no unit has two ratings: have a second rater label some of them")
+        raise NotEnoughDataError("agreement: no unit has two ratings: have a second rater label some of them")
     return twice
 
 
 def _need_variety(expected: float) -> None:
     if expected > 1 - TINY:
-        raise NotEnoughData("agreement: every rating is the same, so chance explains all of it: no coefficient exists")
+        raise NotEnoughDataError(
+            "agreement: every rating is the same, so chance explains all of it: no coefficient exists"
+        )

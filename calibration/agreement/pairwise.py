@@ -12,11 +12,11 @@ import pandas as pd
 
 from gnomon.calibration.agreement.coefficients import cohen_kappa, gwet_ac1, krippendorff_alpha
 from gnomon.calibration.labels.sampling_strata import BY_VERDICT
-from gnomon.calibration.numerics.proportions import wilson
+from gnomon.calibration.numerics.proportions import wilson_interval
 from gnomon.calibration.observations.frames import judge_splits
-from gnomon.data.errors import NotEnoughData
+from gnomon.data.errors import NotEnoughDataError
 from gnomon.data.outcomes import Outcome
-from gnomon.data.records import Estimate, RaterRole
+from gnomon.data.records import IntervalEstimate, RaterRole
 
 JUDGE = "judge"
 RATER = "rater"
@@ -27,7 +27,7 @@ _NOBODY = pd.MultiIndex.from_arrays([[], []], names=["kind", "name"])
 Figures = dict[str, object]
 
 
-def readings(
+def reading_table(
     judges: pd.DataFrame, judged: Sequence[pd.DataFrame], labels: pd.DataFrame, splits: Sequence[str] | None = None
 ) -> pd.DataFrame:
     """Outcomes of the newest version of each judge and of the raters, each on the splits that measure judges.
@@ -75,7 +75,7 @@ def side_by_side(heard: Mapping[str, pd.DataFrame], labels: pd.DataFrame) -> pd.
 def pair_agreement(wide: pd.DataFrame) -> list[Figures]:
     """Each pair of judges and raters: n, agreement (share), Cohen's kappa, AC1, alpha; None where undefined."""
     columns = cast("list[tuple[str, str]]", wide.columns.to_list())
-    return [_pair(wide, one, other) for one, other in combinations(columns, 2)]
+    return [_pair_agreement(wide, one, other) for one, other in combinations(columns, 2)]
 
 
 def group_agreement(wide: pd.DataFrame) -> list[Figures]:
@@ -87,15 +87,15 @@ def group_agreement(wide: pd.DataFrame) -> list[Figures]:
             "group": f"{kind}s",
             "members": values.shape[1],
             "n": int(((~np.isnan(values)).sum(axis=1) >= 2).sum()),
-            "ac1": _defined(partial(gwet_ac1, values, categories=list(CODES.values()))),
-            "alpha": _defined(partial(krippendorff_alpha, values)),
+            "ac1": _is_defined(partial(gwet_ac1, values, categories=list(CODES.values()))),
+            "alpha": _is_defined(partial(krippendorff_alpha, values)),
         }
         for kind, values in groups
         if values.shape[1] > 1
     ]
 
 
-def _pair(wide: pd.DataFrame, one: tuple[str, str], other: tuple[str, str]) -> Figures:
+def _pair_agreement(wide: pd.DataFrame, one: tuple[str, str], other: tuple[str, str]) -> Figures:
     values = wide[[one, other]].dropna().to_numpy(dtype=float)
     table = np.zeros((len(CODES), len(CODES)))
     np.add.at(table, (values[:, 0].astype(int), values[:, 1].astype(int)), 1)
@@ -106,15 +106,15 @@ def _pair(wide: pd.DataFrame, one: tuple[str, str], other: tuple[str, str]) -> F
         "b": other[1],
         "b_kind": other[0],
         "n": len(values),
-        "agreement": _defined(partial(wilson, same, float(len(values)))),
-        "cohen": _defined(partial(cohen_kappa, table)),
-        "ac1": _defined(partial(gwet_ac1, values, categories=list(CODES.values()))),
-        "alpha": _defined(partial(krippendorff_alpha, values)),
+        "agreement": _is_defined(partial(wilson_interval, same, float(len(values)))),
+        "cohen": _is_defined(partial(cohen_kappa, table)),
+        "ac1": _is_defined(partial(gwet_ac1, values, categories=list(CODES.values()))),
+        "alpha": _is_defined(partial(krippendorff_alpha, values)),
     }
 
 
-def _defined(figure: Callable[[], Estimate]) -> Estimate | None:
+def _is_defined(figure: Callable[[], IntervalEstimate]) -> IntervalEstimate | None:
     try:
         return figure()
-    except NotEnoughData:
+    except NotEnoughDataError:
         return None

@@ -34,7 +34,7 @@ def confusion_heat_map(classes: pd.DataFrame, *, judge: str) -> Any:
     """
     shown = classes.assign(
         count=[f"{n} of {of}" for n, of in zip(classes["n"], classes["of"], strict=True)],
-        range=[_range(low, high) for low, high in zip(classes["low"], classes["high"], strict=True)],
+        range=[_axis_range(low, high) for low, high in zip(classes["low"], classes["high"], strict=True)],
     )
     base = alt.Chart(shown).encode(
         x=alt.X("verdict:N", sort=CLASSES, title="Judge says", axis=alt.Axis(labelAngle=0, ticks=False, domain=False)),
@@ -50,12 +50,12 @@ def confusion_heat_map(classes: pd.DataFrame, *, judge: str) -> Any:
         ],
     )
     share = alt.Color("share:Q", title="Share of row", scale=share_scale(), legend=alt.Legend(format=".0%"))
-    cells = _chosen(base.mark_rect(cornerRadius=3, cursor="pointer").encode(color=share), "arm", "truth", "verdict")
+    cells = _selection(base.mark_rect(cornerRadius=3, cursor="pointer").encode(color=share), "arm", "truth", "verdict")
     ink = alt.condition(alt.datum.share > WHITE_TEXT_FROM, alt.value("white"), alt.value(INK))
     counts = base.mark_text(dy=-8, fontSize=LABEL_SIZE + 1, fontWeight=600).encode(text="count:N", color=ink)
     ranges = base.mark_text(dy=9, fontSize=LABEL_SIZE - 1).encode(text="range:N", color=ink)
     layered = alt.layer(cells, counts, ranges).properties(width=4 * CELL, height=alt.Step(CELL * 0.75))
-    heading = _title(
+    heading = _chart_title(
         f"What {judge} says of transcripts whose label is known",
         "Count of each label's transcripts, 95 % interval of the share below it. The diagonal is agreement.",
     )
@@ -75,8 +75,8 @@ def error_rates(rates: pd.DataFrame) -> Any:
     base = _by_arm(rates).encode(
         x=alt.X("value:Q", title=None, scale=alt.Scale(domain=[floor, 1]), axis=axis),
     )
-    layered = alt.layer(_zero(rates), *_points(base)).properties(width=WIDTH, height=alt.Step(ROW))
-    heading = _title(
+    layered = alt.layer(_zero_rule(rates), *_point_marks(base)).properties(width=WIDTH, height=alt.Step(ROW))
+    heading = _chart_title(
         "How well each judge reads each arm",
         "Events found, non-events passed over, and both together; 95 % intervals. J of 0 is a coin.",
     )
@@ -102,8 +102,8 @@ def youden_differences(differences: pd.DataFrame) -> Any:
         color=alt.value(BLUE),
         tooltip=[alt.Tooltip("judge:N", title="Judge"), alt.Tooltip("arms:N", title="Arms"), *_interval_tips(".2f")],
     )
-    layered = alt.layer(_zero(differences), *_points(base)).properties(width=WIDTH, height=alt.Step(ROW))
-    heading = _title(
+    layered = alt.layer(_zero_rule(differences), *_point_marks(base)).properties(width=WIDTH, height=alt.Step(ROW))
+    heading = _chart_title(
         "Does the judge err alike in both arms?",
         "An interval away from 0 means that one correction for both arms would be wrong.",
     )
@@ -146,16 +146,16 @@ def agreement_matrix(agreement: pd.DataFrame, *, coefficient: str = "Gwet's AC1"
         base.mark_text(dy=1, fontSize=LABEL_SIZE - 1).encode(text="range:N", color=ink),
         base.mark_text(dy=16, fontSize=LABEL_SIZE - 1).encode(text="size:N", color=ink),
     ]
-    heading = _title(
+    heading = _chart_title(
         f"{coefficient} between judges and raters",
         "On the five outcomes; 95 % interval and number of transcripts that both read.",
     )
     size = alt.Step(CELL * 1.6)
-    cells = _chosen(base.mark_rect(cornerRadius=3, cursor="pointer").encode(color=colour), "a", "b")
+    cells = _selection(base.mark_rect(cornerRadius=3, cursor="pointer").encode(color=colour), "a", "b")
     return alt.layer(cells, *texts).properties(width=size, height=alt.Step(CELL * 0.9), title=heading)
 
 
-def corrections(comparison: pd.DataFrame, *, judge: str) -> Any:
+def correction_methods_chart(comparison: pd.DataFrame, *, judge: str) -> Any:
     """The event rate of each arm by each method side by side, with 95 % intervals; refusals are said so.
 
     Parameters
@@ -184,19 +184,19 @@ def corrections(comparison: pd.DataFrame, *, judge: str) -> Any:
     given, refused = alt.datum.reason == None, alt.datum.reason != None  # noqa: E711
     word = base.transform_filter(refused).mark_text(align="left", fontStyle="italic", fontSize=LABEL_SIZE - 1)
     said = word.encode(x=alt.value(4), text=alt.value("refused"), color=alt.value(GREY))
-    layered = alt.layer(*_points(base.transform_filter(given)), said).properties(width=WIDTH, height=alt.Step(ROW))
-    heading = _title(
+    layered = alt.layer(*_point_marks(base.transform_filter(given)), said).properties(width=WIDTH, height=alt.Step(ROW))
+    heading = _chart_title(
         f"How often the event occurs, as {judge} reads it and corrected",
         "95 % intervals. Methods that use the judge's error rates need a judge that knows events from others.",
     )
     return layered.facet(column=alt.Column("arm:N", sort=ARMS, title=None), title=heading)
 
 
-def _chosen(cells: Any, *fields: str) -> Any:
+def _selection(cells: Any, *fields: str) -> Any:
     return cells.add_params(alt.selection_point(name=CHOSEN, fields=list(fields), on="click"))
 
 
-def _there(frame: pd.DataFrame) -> alt.Legend:
+def _present_rows(frame: pd.DataFrame) -> alt.Legend:
     """A legend of the arms that are there, of all that have a colour."""
     return alt.Legend(orient="bottom", values=[arm for arm in ARMS if arm in set(frame["arm"])])
 
@@ -206,19 +206,19 @@ def _by_arm(frame: pd.DataFrame) -> Any:
     return alt.Chart(frame).encode(
         y=alt.Y("judge:N", sort=None, title=None),
         yOffset=alt.YOffset("arm:N", sort=ARMS),
-        color=alt.Color("arm:N", title="Arm", scale=arm_scale(), sort=ARMS, legend=_there(frame)),
+        color=alt.Color("arm:N", title="Arm", scale=arm_scale(), sort=ARMS, legend=_present_rows(frame)),
         tooltip=[*tips, *_interval_tips(".2f"), alt.Tooltip("of:Q", title="Labelled transcripts")],
     )
 
 
-def _points(base: Any) -> list[Any]:
+def _point_marks(base: Any) -> list[Any]:
     return [
         base.mark_rule(strokeWidth=2.5).encode(x="low:Q", x2="high:Q"),
         base.mark_point(filled=True, size=80, opacity=1),
     ]
 
 
-def _zero(frame: pd.DataFrame) -> Any:
+def _zero_rule(frame: pd.DataFrame) -> Any:
     return alt.Chart(frame).mark_rule(strokeDash=[4, 4], color=GREY).encode(x=alt.datum(0))
 
 
@@ -227,9 +227,9 @@ def _interval_tips(format_: str) -> list[alt.Tooltip]:
     return [alt.Tooltip(f"{key}:Q", title=name, format=format_) for key, name in names.items()]
 
 
-def _range(low: float, high: float) -> str:
+def _axis_range(low: float, high: float) -> str:
     return f"{100 * low:.0f}–{100 * high:.0f} %"
 
 
-def _title(text: str, note: str) -> alt.TitleParams:
+def _chart_title(text: str, note: str) -> alt.TitleParams:
     return alt.TitleParams(text, subtitle=note)

@@ -25,7 +25,7 @@ COEFFICIENTS = {
 INTERVAL = ("value", "low", "high")
 
 
-def rates(document: dict[str, Any], reading: str = "as_event") -> pd.DataFrame:
+def rate_frame(document: dict[str, Any], reading: str = "as_event") -> pd.DataFrame:
     """Error rates by judge, arm and measure: judge, arm, measure, value, low, high, of (trials behind the rate).
 
     `reading` is `as_event` or `as_pass`. A rate that is undefined has no row.
@@ -39,38 +39,38 @@ def rates(document: dict[str, Any], reading: str = "as_event") -> pd.DataFrame:
             for key, name in MEASURES.items():
                 if stratum["concept"] is None and stratum["subject"] is None and counts[key] is not None:
                     shared = {"judge": judge["judge"], "arm": stratum["arm"], "measure": name, "of": behind[key]}
-                    rows.append({**shared, **_interval(counts[key])})
+                    rows.append({**shared, **_interval_fields(counts[key])})
     return pd.DataFrame(rows, columns=["judge", "arm", "measure", *INTERVAL, "of"])
 
 
-def differences(document: dict[str, Any]) -> pd.DataFrame:
+def difference_frame(document: dict[str, Any]) -> pd.DataFrame:
     """Differences of Youden's J between arms: judge, arms (text "a - b"), value, low, high."""
     rows = [
-        {"judge": judge["judge"], "arms": f"{each['a']} − {each['b']}", **_interval(each["difference"])}
+        {"judge": judge["judge"], "arms": f"{each['a']} − {each['b']}", **_interval_fields(each["difference"])}
         for judge in document["judges"]
         for each in judge["youden"]["differences"]
     ]
     return pd.DataFrame(rows, columns=["judge", "arms", *INTERVAL])
 
 
-def classes(document: dict[str, Any], judge: str) -> pd.DataFrame:
+def class_frame(document: dict[str, Any], judge: str) -> pd.DataFrame:
     """Outcome class by label and verdict of one judge: arm, truth, verdict, n, of, share, low, high."""
     rows = [row for each in document["judges"] if each["judge"] == judge for row in each["classes"]]
     return pd.DataFrame(rows, columns=["arm", "truth", "verdict", "n", "of", "share", "low", "high"])
 
 
-def comparison(document: dict[str, Any]) -> pd.DataFrame:
+def comparison_frame(document: dict[str, Any]) -> pd.DataFrame:
     """Event rate by judge, arm and method: judge, arm, method, value, low, high, judged, labelled, reason."""
     rows = []
     for row in document["comparison"]:
-        figures = _interval(row["estimate"]) if row["estimate"] else dict.fromkeys(INTERVAL)
+        figures = _interval_fields(row["estimate"]) if row["estimate"] else dict.fromkeys(INTERVAL)
         kept = {key: row[key] for key in ("judge", "arm", "judged", "labelled", "reason")}
         rows.append({**kept, "method": METHOD_NAMES[row["method"]], **figures})
     frame = pd.DataFrame(rows, columns=["judge", "arm", "method", *INTERVAL, "judged", "labelled", "reason"])
     return frame.astype(dict.fromkeys(INTERVAL, float))
 
 
-def moves(document: dict[str, Any]) -> pd.DataFrame:
+def revision_frame(document: dict[str, Any]) -> pd.DataFrame:
     """Revisions of labels, one row each: trial, rater, seen, before, after, verdicts (text), direction."""
     rows = [
         {
@@ -83,12 +83,12 @@ def moves(document: dict[str, Any]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["trial", "rater", "seen", "before", "after", "verdicts", "direction"])
 
 
-def contradictions(document: dict[str, Any]) -> pd.DataFrame:
+def contradiction_frame(document: dict[str, Any]) -> pd.DataFrame:
     """Contradictions that occur, of judges and raters: who, what, n, of, value, low, high, trials (text)."""
     told = document["contradictions"]
     who = [(each["judge"], each) for each in told["judges"]] + [(each["rater"], each) for each in told["raters"]]
     rows = [
-        {"who": name, "what": kind["words"], "n": kind["n"], "of": kind["of"], **_interval(kind["share"])}
+        {"who": name, "what": kind["words"], "n": kind["n"], "of": kind["of"], **_interval_fields(kind["share"])}
         | {"trials": ", ".join(kind["trials"])}
         for name, each in who
         for kind in each["kinds"].values()
@@ -97,12 +97,12 @@ def contradictions(document: dict[str, Any]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["who", "what", "n", "of", *INTERVAL, "trials"])
 
 
-def together(document: dict[str, Any]) -> pd.DataFrame:
+def panel_frame(document: dict[str, Any]) -> pd.DataFrame:
     """All judges together: rate (arm, or net detection), errors (independent or free), value, low, high."""
     whole = document["together"]
     rows = [*whole["arms"], {"arm": "net detection", **whole["net_detection_corrected"]}]
     shown = [
-        {"rate": row["arm"], "errors": fit, **_interval(row[fit])}
+        {"rate": row["arm"], "errors": fit, **_interval_fields(row[fit])}
         for row in rows
         for fit in ("independent", "free")
         if row[fit] is not None
@@ -110,14 +110,14 @@ def together(document: dict[str, Any]) -> pd.DataFrame:
     return pd.DataFrame(shown, columns=["rate", "errors", *INTERVAL])
 
 
-def agreement(document: dict[str, Any]) -> pd.DataFrame:
+def agreement_frame(document: dict[str, Any]) -> pd.DataFrame:
     """Agreement of each pair of judges and raters: a, b, coefficient, value, low, high, n; none where undefined."""
     rows = []
     for pair in document["agreement"]["pairs"]:
         names = dict(zip(("a", "b"), pair_names(pair), strict=True))
         for key, name in COEFFICIENTS.items():
             if pair[key] is not None:
-                rows.append({**names, "coefficient": name, **_interval(pair[key]), "n": pair["n"]})
+                rows.append({**names, "coefficient": name, **_interval_fields(pair[key]), "n": pair["n"]})
     return pd.DataFrame(rows, columns=["a", "b", "coefficient", *INTERVAL, "n"])
 
 
@@ -126,5 +126,5 @@ def pair_names(pair: dict[str, Any]) -> tuple[str, str]:
     return f"{pair['a']} ({pair['a_kind']})", f"{pair['b']} ({pair['b_kind']})"
 
 
-def _interval(estimate: dict[str, Any]) -> dict[str, float]:
+def _interval_fields(estimate: dict[str, Any]) -> dict[str, float]:
     return {key: estimate[key] for key in INTERVAL}

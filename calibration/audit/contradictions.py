@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from gnomon.calibration.error_rates.confusion import spoken_versions
 from gnomon.calibration.labels.views import KEYS, label_events, standing_labels
-from gnomon.calibration.numerics.proportions import wilson
-from gnomon.calibration.observations.frames import PASSED, judge_frame, trial_frame, usable, verdict_frame
+from gnomon.calibration.numerics.proportions import wilson_interval
+from gnomon.calibration.observations.frames import PASSED, complete_verdicts, judge_frame, trial_frame, verdict_frame
 from gnomon.data.records import NONE, Arm
 from gnomon.data.storage.store import Store
 
@@ -22,7 +22,7 @@ Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class _Statement:
     """What was reported of each trial, as arrays (n,): `named` the injected concept, `described` any concept."""
 
     injected: Mask
@@ -36,65 +36,67 @@ class Said:
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class ContradictionKind:
     """One contradiction: which trials could show it, and which of them do."""
 
     name: str
     words: str
-    could: Callable[[Said], Mask]
-    does: Callable[[Said], Mask]
+    could: Callable[[_Statement], Mask]
+    does: Callable[[_Statement], Mask]
 
 
-def _any(said: Said) -> Mask:
+def _any_of(said: _Statement) -> Mask:
     return np.ones_like(said.claims)
 
 
 KINDS = (
-    Kind(
+    ContradictionKind(
         "identified_but_denied",
         "describes the injected concept and says that nothing was claimed",
         lambda s: s.injected,
         lambda s: s.named & ~s.claims,
     ),
-    Kind(
+    ContradictionKind(
         "described_but_denied",
         "describes some concept and says that nothing was claimed",
-        _any,
+        _any_of,
         lambda s: s.described & ~s.claims,
     ),
-    Kind("refused_but_claims", "refuses and claims at once", _any, lambda s: s.refused & s.claims),
-    Kind(
+    ContradictionKind("refused_but_claims", "refuses and claims at once", _any_of, lambda s: s.refused & s.claims),
+    ContradictionKind(
         "incoherent_but_identified",
         "is incoherent and identifies the injected concept",
         lambda s: s.injected,
         lambda s: ~s.coherent & s.claims & s.named,
     ),
-    Kind("passed_but_refused", "passes an answer that refuses", lambda s: s.asked, lambda s: s.passed & s.refused),
-    Kind(
+    ContradictionKind(
+        "passed_but_refused", "passes an answer that refuses", lambda s: s.asked, lambda s: s.passed & s.refused
+    ),
+    ContradictionKind(
         "passed_but_incoherent",
         "passes an answer that is incoherent",
         lambda s: s.asked,
         lambda s: s.passed & ~s.coherent,
     ),
-    Kind(
+    ContradictionKind(
         "passed_but_not_identified",
         "passes an injection trial whose concept was not identified",
         lambda s: s.asked & s.injected,
         lambda s: s.passed & ~(s.claims & s.named),
     ),
-    Kind(
+    ContradictionKind(
         "passed_but_claims",
         "passes a trial without injection that claims something",
         lambda s: s.asked & ~s.injected,
         lambda s: s.passed & s.claims,
     ),
-    Kind(
+    ContradictionKind(
         "failed_but_identified",
         "fails an injection trial whose concept was plainly identified",
         lambda s: s.asked & s.injected,
         lambda s: ~s.passed & s.claims & s.named & s.coherent & ~s.refused,
     ),
-    Kind(
+    ContradictionKind(
         "failed_but_denies",
         "fails a trial without injection that plainly denies",
         lambda s: s.asked & ~s.injected,
@@ -103,7 +105,7 @@ KINDS = (
 )
 
 
-def contradictions(store: Store) -> dict[str, Any]:
+def audit_contradictions(store: Store) -> dict[str, Any]:
     """Contradictions in the verdicts of each judge version and in the standing labels of each rater.
 
     Verdicts and labels of all splits count, with or without a counterpart: a contradiction needs no truth beside
@@ -119,14 +121,20 @@ def contradictions(store: Store) -> dict[str, Any]:
     judges = judge_frame(store, spoken_versions(store))
     return {
         "judges": [
-            {"judge": row.name, "version": row.version, **found(_verdicts(store, str(row.version), trials))}
+            {
+                "judge": row.name,
+                "version": row.version,
+                **count_contradictions(_verdict_statements(store, str(row.version), trials)),
+            }
             for row in judges.itertuples(index=False)
         ],
-        "raters": [{"rater": rater, **found(rows)} for rater, rows in _labels(store).groupby("rater")],
+        "raters": [
+            {"rater": rater, **count_contradictions(rows)} for rater, rows in _label_statements(store).groupby("rater")
+        ],
     }
 
 
-def found(rows: pd.DataFrame) -> dict[str, Any]:
+def count_contradictions(rows: pd.DataFrame) -> dict[str, Any]:
     """Contradictions in readings that have trial, arm, target, claims, concept, coherent, refused and passed.
 
     Returns
@@ -136,17 +144,17 @@ def found(rows: pd.DataFrame) -> dict[str, Any]:
         words, n, of (readings that could show it), share (Wilson; None where there are none) and trials (up to
         five ids).
     """
-    said = _said(rows)
+    said = _statements(rows)
     ids = rows["trial"].to_numpy()
     hits = {kind.name: kind.could(said) & kind.does(said) for kind in KINDS}
     some = np.any(list(hits.values()), axis=0)
     return {
         "read": len(rows),
-        "any": _share(int(some.sum()), len(rows)),
+        "any": _share_document(int(some.sum()), len(rows)),
         "kinds": {
             kind.name: {
                 "words": kind.words,
-                **_share(int(hits[kind.name].sum()), int(kind.could(said).sum())),
+                **_share_document(int(hits[kind.name].sum()), int(kind.could(said).sum())),
                 "trials": sorted(ids[hits[kind.name]])[:SHOWN],
             }
             for kind in KINDS
@@ -154,17 +162,17 @@ def found(rows: pd.DataFrame) -> dict[str, Any]:
     }
 
 
-def _share(n: int, of: int) -> dict[str, Any]:
-    return {"n": n, "of": of, "share": wilson(n, of) if of else None}
+def _share_document(n: int, of: int) -> dict[str, Any]:
+    return {"n": n, "of": of, "share": wilson_interval(n, of) if of else None}
 
 
-def _said(rows: pd.DataFrame) -> Said:
+def _statements(rows: pd.DataFrame) -> _Statement:
     concept = rows["concept"].astype(object)
     answer = rows[PASSED].astype(object)
     injected = ((rows["arm"] == str(Arm.INJECTION)) & rows["target"].notna()).to_numpy(dtype=bool)
     # Where nothing was ever injected (two answers compared, say), pass has a meaning of its own.
     asked = answer.notna().to_numpy(dtype=bool) & injected.any()
-    return Said(
+    return _Statement(
         injected=injected,
         claims=rows["claims"].to_numpy(dtype=bool),
         coherent=rows["coherent"].to_numpy(dtype=bool),
@@ -176,10 +184,10 @@ def _said(rows: pd.DataFrame) -> Said:
     )
 
 
-def _verdicts(store: Store, version: str, trials: pd.DataFrame) -> pd.DataFrame:
-    return usable(verdict_frame(store, [version])).merge(trials, on="trial")
+def _verdict_statements(store: Store, version: str, trials: pd.DataFrame) -> pd.DataFrame:
+    return complete_verdicts(verdict_frame(store, [version])).merge(trials, on="trial")
 
 
-def _labels(store: Store) -> pd.DataFrame:
+def _label_statements(store: Store) -> pd.DataFrame:
     """The last standing label of each rater and role on each trial, as given: pass and fail only where answered."""
     return standing_labels(label_events(store)).sort_values([*KEYS, "revision"]).drop_duplicates(KEYS, keep="last")

@@ -10,33 +10,33 @@ from typing import Any
 import pandas as pd
 from sqlalchemy import func, select
 
-from gnomon.calibration.agreement.pairwise import group_agreement, pair_agreement, readings
+from gnomon.calibration.agreement.pairwise import group_agreement, pair_agreement, reading_table
 from gnomon.calibration.audit import narrative
-from gnomon.calibration.audit.contradictions import contradictions
-from gnomon.calibration.audit.drift import consistency, drift
-from gnomon.calibration.audit.revisions import revisions
-from gnomon.calibration.correction.by_stratum import rates, strata
-from gnomon.calibration.correction.methods import Correction, corrections, obstacle
-from gnomon.calibration.correction.panel_summary import nobody, of_panel
+from gnomon.calibration.audit.contradictions import audit_contradictions
+from gnomon.calibration.audit.drift import judge_drift, repeat_consistency
+from gnomon.calibration.audit.revisions import audit_revisions
+from gnomon.calibration.correction.by_stratum import error_strata, stratum_rates
+from gnomon.calibration.correction.methods import Correction, corrected_estimates, reason_not_correctable
+from gnomon.calibration.correction.panel_summary import empty_panel, of_panel
 from gnomon.calibration.error_rates.confusion import (
-    Evidence,
+    LabelledEvidence,
     by_arm,
     class_table,
-    confusion,
+    confusion_from_rows,
     judged_trials,
-    paired,
-    spoken,
+    pair_with_labels,
+    reference_table,
     spoken_versions,
-    truths,
     verdict_states,
     verdict_times,
+    verdicts_of,
     youden_differences,
 )
-from gnomon.calibration.labels.views import VIEWS, disagreements, rater_labels, reference
+from gnomon.calibration.labels.views import VIEWS, rater_disagreements, rater_labels, reference_labels_of
 from gnomon.calibration.observations.frames import judge_frame, judge_splits
 from gnomon.calibration.posterior.verdict_patterns import UNHEARD, PanelReading, panel_reading
-from gnomon.data.errors import NotEnoughData
-from gnomon.data.records import Arm, Estimate, Exposure, Split, VerdictState
+from gnomon.data.errors import NotEnoughDataError
+from gnomon.data.records import Arm, Exposure, IntervalEstimate, Split, VerdictState
 from gnomon.data.storage.store import Store
 from gnomon.data.storage.tables import events
 
@@ -57,7 +57,7 @@ class _Measured:
     panel: PanelReading | None
 
 
-def audit(
+def audit_study(
     store: Store, *, view: str = "blind", judges: Sequence[str] | None = None, splits: Sequence[str] | None = None
 ) -> dict[str, Any]:
     """Measure judges against the labels of one view.
@@ -83,18 +83,18 @@ def audit(
     -----
     Every call that measures on labels of the test split is logged as an event and counted.
     """
-    measured = _measure(store, judge_frame(store, judges), splits)
-    labels = {view: truths(store, view)}
-    found = {view: paired(measured.judged, labels[view])}
-    seen = _view(store, measured, view, found[view])
-    plain: dict[str, Any] = _plain(
+    measured = _measure_judges(store, judge_frame(store, judges), splits)
+    labels = {view: reference_table(store, view)}
+    found = {view: pair_with_labels(measured.judged, labels[view])}
+    seen = _view_document(store, measured, view, found[view])
+    plain: dict[str, Any] = _json_ready(
         {
             "view": view,
             "labelled": len(labels[view]),
-            "judges": _entries(measured, found),
-            "comparison": _comparisons(measured, found, {view: seen["together"]}),
+            "judges": _judge_entries(measured, found),
+            "comparison": _method_comparisons(measured, found, {view: seen["together"]}),
             **seen,
-            **_common(store, measured, found),
+            **_common_document(store, measured, found),
         }
     )
     return plain
@@ -138,92 +138,94 @@ def audit_views(
     -----
     A call that measures on labels of the test split is one look, however many views and judges it has.
     """
-    measured = _measure(store, judge_frame(store, spoken_versions(store) if judges is None else judges), splits)
-    labels = {view: truths(store, view) for view in views}
-    found = {view: paired(measured.judged, labels[view]) for view in views}
-    each = {view: _view(store, measured, view, found[view]) for view in views}
-    plain: dict[str, Any] = _plain(
+    measured = _measure_judges(store, judge_frame(store, spoken_versions(store) if judges is None else judges), splits)
+    labels = {view: reference_table(store, view) for view in views}
+    found = {view: pair_with_labels(measured.judged, labels[view]) for view in views}
+    each = {view: _view_document(store, measured, view, found[view]) for view in views}
+    plain: dict[str, Any] = _json_ready(
         {
             "views": list(views),
             "labelled": {view: len(part) for view, part in labels.items()},
-            "judges": _entries(measured, found),
-            "comparison": _comparisons(measured, found, {view: part["together"] for view, part in each.items()}),
+            "judges": _judge_entries(measured, found),
+            "comparison": _method_comparisons(measured, found, {view: part["together"] for view, part in each.items()}),
             **{
                 key: {view: part[key] for view, part in each.items()}
                 for key in ("disagreements", "agreement", "together")
             },
-            **_common(store, measured, found),
+            **_common_document(store, measured, found),
         }
     )
     return plain
 
 
-def looks(store: Store) -> int:
+def count_test_looks(store: Store) -> int:
     """How often judges were measured on the labels of the test split."""
     query = select(func.count().label("n")).select_from(events).where(events.c.kind == LOOK)
     return int(store.frame(query)["n"].iloc[0])
 
 
-def _measure(store: Store, judges: pd.DataFrame, splits: Sequence[str] | None) -> _Measured:
+def _measure_judges(store: Store, judges: pd.DataFrame, splits: Sequence[str] | None) -> _Measured:
     versions = judges["version"].tolist()
     newest = judges["version"].isin(judge_frame(store)["version"])
-    heard = spoken(store, versions)
+    heard = verdicts_of(store, versions)
     return _Measured(
         judges=judges.assign(newest=newest),
         splits=splits,
         judged=judged_trials(store, versions, splits=splits, heard=heard),
         states=verdict_states(store, versions),
         times=verdict_times(store, versions),
-        repeats={version: consistency(store, version) for version in versions},
-        panel=_reading(store, judges, splits, heard),
+        repeats={version: repeat_consistency(store, version) for version in versions},
+        panel=_panel_reading(store, judges, splits, heard),
     )
 
 
-def _view(store: Store, measured: _Measured, view: str, found: Sequence[Evidence]) -> dict[str, Any]:
+def _view_document(store: Store, measured: _Measured, view: str, found: Sequence[LabelledEvidence]) -> dict[str, Any]:
     labels = rater_labels(store, view)
-    wide = readings(measured.judges, measured.judged, labels, measured.splits)
+    wide = reading_table(measured.judges, measured.judged, labels, measured.splits)
     agreement = {"pairs": pair_agreement(wide), "groups": group_agreement(wide)}
-    everyone = _together(measured, reference(labels), found)
-    return {"disagreements": len(disagreements(store, view)), "agreement": agreement, "together": everyone}
+    everyone = _panel_document(measured, reference_labels_of(labels), found)
+    return {"disagreements": len(rater_disagreements(store, view)), "agreement": agreement, "together": everyone}
 
 
-def _together(measured: _Measured, labels: pd.DataFrame, found: Sequence[Evidence]) -> dict[str, Any]:
+def _panel_document(measured: _Measured, labels: pd.DataFrame, found: Sequence[LabelledEvidence]) -> dict[str, Any]:
     if measured.panel is None:
-        return nobody(UNHEARD)
+        return empty_panel(UNHEARD)
     return of_panel(measured.panel, labels, dict(zip(measured.judges["version"], found, strict=True)))
 
 
-def _common(store: Store, measured: _Measured, found: dict[str, list[Evidence]]) -> dict[str, Any]:
+def _common_document(store: Store, measured: _Measured, found: dict[str, list[LabelledEvidence]]) -> dict[str, Any]:
     """What does not depend on the view, the look at the test split among it."""
-    changed = revisions(store)
+    changed = audit_revisions(store)
     changed["confusion"] = _first_and_current(store, measured, found) if changed["n"] else []
     _log_look(store, measured, found)
     return {
-        "revisions": {**changed, "words": narrative.revisions(changed)},
-        "contradictions": contradictions(store),
-        "test_split_looks": looks(store),
+        "revisions": {**changed, "words": narrative.revision_sentences(changed)},
+        "contradictions": audit_contradictions(store),
+        "test_split_looks": count_test_looks(store),
     }
 
 
-def _first_and_current(store: Store, measured: _Measured, found: dict[str, list[Evidence]]) -> list[dict[str, Any]]:
+def _first_and_current(
+    store: Store, measured: _Measured, found: dict[str, list[LabelledEvidence]]
+) -> list[dict[str, Any]]:
     """Counts of pass and fail of each judge by the labels as first given and as they stand."""
     views = {
-        view: found[view] if view in found else paired(measured.judged, truths(store, view))
+        view: found[view] if view in found else pair_with_labels(measured.judged, reference_table(store, view))
         for view in ("first", "current")
     }
     return [
         {"judge": judge.name, "version": judge.version}
-        | {view: _counts(every[place].pairs) for view, every in views.items()}
+        | {view: _confusion_counts(every[place].pairs) for view, every in views.items()}
         for place, judge in enumerate(measured.judges.itertuples())
     ]
 
 
-def _counts(pairs: pd.DataFrame) -> dict[str, int]:
-    counted = confusion(pairs, "passed")
+def _confusion_counts(pairs: pd.DataFrame) -> dict[str, int]:
+    counted = confusion_from_rows(pairs, "passed")
     return {"tp": counted.tp, "fp": counted.fp, "fn": counted.fn, "tn": counted.tn}
 
 
-def _log_look(store: Store, measured: _Measured, found: dict[str, list[Evidence]]) -> None:
+def _log_look(store: Store, measured: _Measured, found: dict[str, list[LabelledEvidence]]) -> None:
     pairs = [each.pairs for every in found.values() for each in every]
     seen = {trial for rows in pairs for trial in rows.loc[rows["split"] == str(Split.TEST), "trial"]}
     if seen:
@@ -231,7 +233,7 @@ def _log_look(store: Store, measured: _Measured, found: dict[str, list[Evidence]
         store.log(LOOK, {"views": list(found), "judges": versions, "labels": len(seen)})
 
 
-def _entries(measured: _Measured, found: dict[str, list[Evidence]]) -> list[dict[str, Any]]:
+def _judge_entries(measured: _Measured, found: dict[str, list[LabelledEvidence]]) -> list[dict[str, Any]]:
     entries = []
     for place, judge in enumerate(measured.judges.itertuples()):
         known: list[tuple[pd.DataFrame, dict[str, Any]]] = []
@@ -239,13 +241,13 @@ def _entries(measured: _Measured, found: dict[str, list[Evidence]]) -> list[dict
             pairs = every[place].pairs
             figures = next((figures for other, figures in known if other.equals(pairs)), None)
             if figures is None:
-                figures = _figures(measured, judge, every[place])
+                figures = _judge_estimates(measured, judge, every[place])
                 known.append((pairs, figures))
-            entries.append(_judge(measured, judge, figures, view))
+            entries.append(_judge_entry(measured, judge, figures, view))
     return entries
 
 
-def _judge(measured: _Measured, judge: Any, figures: dict[str, Any], view: str) -> dict[str, Any]:
+def _judge_entry(measured: _Measured, judge: Any, figures: dict[str, Any], view: str) -> dict[str, Any]:
     entry = {
         "judge": judge.name,
         "version": judge.version,
@@ -258,23 +260,23 @@ def _judge(measured: _Measured, judge: Any, figures: dict[str, Any], view: str) 
     }
     if not entry["labelled"]:
         entry["reasons"] = [f"no {view} label stands on a transcript that this judge read: label some"]
-    return {**entry, "verdict": narrative.verdict(entry)}
+    return {**entry, "verdict": narrative.correctability_sentence(entry)}
 
 
-def _figures(measured: _Measured, judge: Any, found: Evidence) -> dict[str, Any]:
+def _judge_estimates(measured: _Measured, judge: Any, found: LabelledEvidence) -> dict[str, Any]:
     """What labels say of a judge, whichever view they are of."""
     rows = found.pairs
     arms = by_arm(rows)
     differences = youden_differences(arms)
-    obstacles = {arm: obstacle(arm, found) for arm in _arms(found)}
+    obstacles = {arm: reason_not_correctable(arm, found) for arm in _arms_with_labels(found)}
     own, times = (frame[frame["judge"] == judge.version] for frame in (measured.states, measured.times))
     shares = dict(zip(own["state"], own["share"].astype(float), strict=True))
     return {
         "labelled": len(rows),
         "exposure": {str(kind): int((rows["exposure"] == str(kind)).sum()) for kind in Exposure},
         "states": shares,
-        "overall": rates(rows),
-        "strata": strata(found),
+        "overall": stratum_rates(rows),
+        "strata": error_strata(found),
         "classes": class_table(rows).to_dict("records"),
         "youden": {
             "by_arm": {arm: each.youden for arm, each in arms.items()},
@@ -284,56 +286,58 @@ def _figures(measured: _Measured, judge: Any, found: Evidence) -> dict[str, Any]
         "correctable_arms": {arm: why is None for arm, why in obstacles.items()},
         "weighted": bool(rows["weight"].nunique() > 1),
         "reasons": [why for why in obstacles.values() if why],
-        "notes": _notes(rows, differences, shares),
-        "drift": drift(times, found),
+        "notes": _judge_notes(rows, differences, shares),
+        "drift": judge_drift(times, found),
     }
 
 
-def _arms(found: Evidence) -> list[str]:
+def _arms_with_labels(found: LabelledEvidence) -> list[str]:
     """The arms that net detection needs, and those that were judged besides."""
     there = set(found.judged["arm"])
     return [str(arm) for arm in Arm if arm in NEEDED or arm in there]
 
 
-def _comparisons(
-    measured: _Measured, found: dict[str, list[Evidence]], together: dict[str, dict[str, Any]]
+def _method_comparisons(
+    measured: _Measured, found: dict[str, list[LabelledEvidence]], together: dict[str, dict[str, Any]]
 ) -> list[dict[str, Any]]:
     return [
         {"judge": judge.name, "version": judge.version, "view": view, **row}
         for place, judge in enumerate(measured.judges.itertuples())
         for view, every in found.items()
-        for row in _comparison(every[place], _panel(together[view]))
+        for row in _judge_comparison(every[place], _panel_by_arm(together[view]))
     ]
 
 
-def _panel(together: dict[str, Any]) -> Correction:
+def _panel_by_arm(together: dict[str, Any]) -> Correction:
     """The event rate of each arm by all judges together, or why there is none."""
     return {row["arm"]: row["independent"] or str(row["reason"]) for row in together["arms"]}
 
 
-def _reading(
+def _panel_reading(
     store: Store, judges: pd.DataFrame, splits: Sequence[str] | None, heard: pd.DataFrame
 ) -> PanelReading | None:
     """What the newest version of each judge said, read once for all views."""
     try:
         first = judges.drop_duplicates("name")["version"].tolist()
         return panel_reading(store, judges=first, splits=splits, heard=heard)
-    except NotEnoughData:
+    except NotEnoughDataError:
         return None
 
 
-def _comparison(found: Evidence, panel: Correction) -> list[dict[str, Any]]:
+def _judge_comparison(found: LabelledEvidence, panel: Correction) -> list[dict[str, Any]]:
     rows = []
     for arm in sorted(set(found.judged["arm"]), key=list(Arm).index):
         judged, labelled = ((frame["arm"] == arm).sum() for frame in (found.judged, found.pairs))
-        for method, figure in corrections(arm, found, panel).items():
+        for method, figure in corrected_estimates(arm, found, panel).items():
             shared = {"arm": arm, "method": method, "judged": int(judged), "labelled": int(labelled)}
             refused = isinstance(figure, str)
             rows.append({**shared, "estimate": None if refused else figure, "reason": figure if refused else None})
     return rows
 
 
-def _notes(rows: pd.DataFrame, differences: dict[tuple[str, str], Estimate], states: dict[str, float]) -> list[str]:
+def _judge_notes(
+    rows: pd.DataFrame, differences: dict[tuple[str, str], IntervalEstimate], states: dict[str, float]
+) -> list[str]:
     notes = [
         f"Youden's J differs between {a} and {b} by {each.value:+.2f} (95 % interval {each.low:+.2f} to "
         f"{each.high:+.2f}): one sensitivity and specificity for both arms would be wrong"
@@ -348,15 +352,15 @@ def _notes(rows: pd.DataFrame, differences: dict[tuple[str, str], Estimate], sta
     return notes
 
 
-def _plain(value: Any) -> Any:
+def _json_ready(value: Any) -> Any:
     """Estimates as dictionaries, numbers of numpy as Python's and what is no number as None: valid, strict JSON."""
-    if isinstance(value, Estimate) and not (math.isfinite(value.low) and math.isfinite(value.high)):
+    if isinstance(value, IntervalEstimate) and not (math.isfinite(value.low) and math.isfinite(value.high)):
         return None
     if is_dataclass(value) and not isinstance(value, type):
-        return _plain(asdict(value))
+        return _json_ready(asdict(value))
     if isinstance(value, dict):
-        return {str(key): _plain(part) for key, part in value.items()}
+        return {str(key): _json_ready(part) for key, part in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(part) for part in value]
+        return [_json_ready(part) for part in value]
     bare = value.item() if hasattr(value, "item") else value
     return None if isinstance(bare, float) and not math.isfinite(bare) else bare

@@ -11,10 +11,10 @@ import pandas as pd
 from scipy.stats import norm
 from sqlalchemy import func, select
 
-from gnomon.calibration.error_rates.confusion import Evidence
-from gnomon.calibration.numerics.proportions import newcombe, wilson
+from gnomon.calibration.error_rates.confusion import LabelledEvidence
+from gnomon.calibration.numerics.proportions import newcombe_difference, wilson_interval
 from gnomon.calibration.observations.frames import FACTS, PASSED, trial_frame, with_outcomes
-from gnomon.data.records import Estimate, VerdictState
+from gnomon.data.records import IntervalEstimate, VerdictState
 from gnomon.data.storage.store import Store
 from gnomon.data.storage.tables import verdicts as verdict_table
 
@@ -26,15 +26,15 @@ ONE_RUN = pd.Timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
-class Trend:
+class TrendTest:
     """`change` of a share from the first to the last block, and the test that it has no trend (z, two-sided p)."""
 
-    change: Estimate | None
+    change: IntervalEstimate | None
     z: float
     p_value: float
 
 
-def drift(times: pd.DataFrame, evidence: Evidence) -> dict[str, Any]:
+def judge_drift(times: pd.DataFrame, evidence: LabelledEvidence) -> dict[str, Any]:
     """How one judge version's readings move over time.
 
     Estimands: the share of events among the transcripts it read, and the share of labelled ones where it agrees
@@ -59,15 +59,17 @@ def drift(times: pd.DataFrame, evidence: Evidence) -> dict[str, Any]:
     known = read.merge(truth, on="trial")
     known = known.assign(right=known["event"] == known["true_event"])
     document = {
-        "from": _stamp(read["at"].min()),
-        "to": _stamp(read["at"].max()),
+        "from": _time_as_number(read["at"].min()),
+        "to": _time_as_number(read["at"].max()),
         "times": int(read["at"].nunique()),
         "verdicts": len(read),
-        "blocks": [_block(rows, known[known["block"] == block]) for block, rows in read.groupby("block")],
-        "positive_rate": _trend(read, "event", ALIKE),
-        "accuracy": _trend(known, "right", (*ALIKE, "true_event")),
+        "blocks": [
+            _mantel_haenszel_block(rows, known[known["block"] == block]) for block, rows in read.groupby("block")
+        ],
+        "positive_rate": _trend_test(read, "event", ALIKE),
+        "accuracy": _trend_test(known, "right", (*ALIKE, "true_event")),
     }
-    return {**document, "words": words(document)}
+    return {**document, "words": drift_sentences(document)}
 
 
 def stratified_trend(
@@ -91,7 +93,7 @@ def stratified_trend(
     return z, float(2 * norm.sf(abs(z)))
 
 
-def consistency(store: Store, version: str) -> dict[str, Any] | None:
+def repeat_consistency(store: Store, version: str) -> dict[str, Any] | None:
     """How often a judge version that was asked more than once about a trial gave one answer; None where it was not.
 
     Returns
@@ -112,11 +114,11 @@ def consistency(store: Store, version: str) -> dict[str, Any] | None:
     read = with_outcomes(often.merge(trial_frame(store), on="trial"), str(store.study().get("rule", "strict")))
     kinds = read.groupby("trial")[["outcome", "event"]].nunique()
     same = (kinds == 1).sum()
-    shares = {f"same_{name}": wilson(int(same[name]), len(kinds)) for name in ("outcome", "event")}
+    shares = {f"same_{name}": wilson_interval(int(same[name]), len(kinds)) for name in ("outcome", "event")}
     return {"trials": len(kinds), "samples": len(read), **shares}
 
 
-def words(document: dict[str, Any]) -> str:
+def drift_sentences(document: dict[str, Any]) -> str:
     """What the drift figures say, in a sentence or two."""
     if document["times"] < 2:
         many = f"all {document['verdicts']} verdicts bear one time" if document["verdicts"] else "it has no verdicts"
@@ -124,12 +126,12 @@ def words(document: dict[str, Any]) -> str:
     first, last = pd.Timestamp(document["from"]), pd.Timestamp(document["to"])
     if last - first <= ONE_RUN:
         return "No drift can be seen: all verdicts came within a minute."
-    span = _span(first, last)
+    span = _time_span(first, last)
     told = [
         part
         for part in (
-            _told("share of events", document["positive_rate"]),
-            _told("agreement with the labels", document["accuracy"]),
+            _trend_sentence("share of events", document["positive_rate"]),
+            _trend_sentence("agreement with the labels", document["accuracy"]),
         )
         if part
     ]
@@ -138,14 +140,14 @@ def words(document: dict[str, Any]) -> str:
     return f"{span}: " + "; ".join(told) + "."
 
 
-def _span(first: pd.Timestamp, last: pd.Timestamp) -> str:
+def _time_span(first: pd.Timestamp, last: pd.Timestamp) -> str:
     minutes = (last - first).total_seconds() / 60
     if minutes < 60:
         return f"All verdicts came within {minutes:.0f} minutes, so drift over days cannot be seen"
     return f"Verdicts from {first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC"
 
 
-def _told(name: str, trend: Trend | None) -> str:
+def _trend_sentence(name: str, trend: TrendTest | None) -> str:
     if trend is None:
         return ""
     p = f"p {trend.p_value:.3f}" if trend.p_value >= 0.001 else "p < .001"
@@ -164,31 +166,31 @@ def _in_blocks(read: pd.DataFrame) -> pd.DataFrame:
     return ordered.assign(rank=ordered["at"].rank(), block=block)
 
 
-def _block(rows: pd.DataFrame, known: pd.DataFrame) -> dict[str, Any]:
+def _mantel_haenszel_block(rows: pd.DataFrame, known: pd.DataFrame) -> dict[str, Any]:
     return {
-        "from": _stamp(rows["at"].min()),
-        "to": _stamp(rows["at"].max()),
+        "from": _time_as_number(rows["at"].min()),
+        "to": _time_as_number(rows["at"].max()),
         "verdicts": len(rows),
-        "positive_rate": wilson(int(rows["event"].sum()), len(rows)),
+        "positive_rate": wilson_interval(int(rows["event"].sum()), len(rows)),
         "labelled": len(known),
-        "accuracy": wilson(int(known["right"].sum()), len(known)) if len(known) else None,
+        "accuracy": wilson_interval(int(known["right"].sum()), len(known)) if len(known) else None,
     }
 
 
-def _trend(rows: pd.DataFrame, what: str, alike: Sequence[str]) -> Trend | None:
+def _trend_test(rows: pd.DataFrame, what: str, alike: Sequence[str]) -> TrendTest | None:
     if rows["at"].nunique() < 2:
         return None
     strata = list(rows[list(alike)].astype(object).fillna("").itertuples(index=False, name=None))
     tested = stratified_trend(rows[what].astype(float).tolist(), rows["rank"].tolist(), strata)
-    return None if tested is None else Trend(_change(rows, what), *tested)
+    return None if tested is None else TrendTest(_rate_change(rows, what), *tested)
 
 
-def _change(rows: pd.DataFrame, what: str) -> Estimate | None:
+def _rate_change(rows: pd.DataFrame, what: str) -> IntervalEstimate | None:
     first, last = (rows[rows["block"] == end] for end in (rows["block"].min(), rows["block"].max()))
     if rows["block"].nunique() < 2:
         return None
-    return newcombe(int(last[what].sum()), len(last), int(first[what].sum()), len(first))
+    return newcombe_difference(int(last[what].sum()), len(last), int(first[what].sum()), len(first))
 
 
-def _stamp(at: pd.Timestamp) -> str | None:
+def _time_as_number(at: pd.Timestamp) -> str | None:
     return None if pd.isna(at) else at.isoformat()

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from gnomon.calibration.agreement.pairwise import readings
-from gnomon.calibration.error_rates.confusion import both_classes, evidence, judged_trials
+from gnomon.calibration.agreement.pairwise import reading_table
+from gnomon.calibration.error_rates.confusion import both_classes, collect_evidence, judged_trials
 from gnomon.calibration.labels.views import rater_labels
 from gnomon.calibration.observations.frames import judge_frame
-from gnomon.data.errors import UnknownName
+from gnomon.data.errors import UnknownNameError
 from gnomon.data.storage.store import Store
 
 
-def confused(store: Store, judge: str, view: str, *, arm: str, truth: str, verdict: str) -> list[str]:
+def trials_in_confusion_cell(store: Store, judge: str, view: str, *, arm: str, truth: str, verdict: str) -> list[str]:
     """Ids of the labelled trials that one cell of `confusion.class_table` counts, in order.
 
     Parameters
@@ -29,12 +29,12 @@ def confused(store: Store, judge: str, view: str, *, arm: str, truth: str, verdi
         Where no verdict of that judge is stored, or the view is not known.
     """
     version = str(judge_frame(store, [judge])["version"].iloc[0])
-    pairs = evidence(store, [version], view)[0].pairs
+    pairs = collect_evidence(store, [version], view)[0].pairs
     by_label, by_judge = both_classes(pairs)
     return sorted(pairs.loc[(pairs["arm"] == arm) & (by_label == truth) & (by_judge == verdict), "trial"])
 
 
-def parted(store: Store, view: str, one: tuple[str, str], other: tuple[str, str]) -> list[str]:
+def trials_where_they_disagree(store: Store, view: str, one: tuple[str, str], other: tuple[str, str]) -> list[str]:
     """Ids of the trials that two both read with different outcomes, of those that `matrix.pair_agreement` counts.
 
     Parameters
@@ -51,9 +51,9 @@ def parted(store: Store, view: str, one: tuple[str, str], other: tuple[str, str]
         Where one of them read nothing in this view.
     """
     judges = judge_frame(store)
-    wide = readings(judges, judged_trials(store, judges["version"].tolist()), rater_labels(store, view))
+    wide = reading_table(judges, judged_trials(store, judges["version"].tolist()), rater_labels(store, view))
     for kind, name in (one, other):
         if (kind, name) not in wide.columns:
-            raise UnknownName(f"{kind} '{name}': read nothing in the {view} view: open the cell from Judges again")
+            raise UnknownNameError(f"{kind} '{name}': read nothing in the {view} view: open the cell from Judges again")
     both = wide[[one, other]].dropna()
     return [str(trial) for trial in both.index[both[one] != both[other]]]

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from gnomon.data.records import Estimate
+from gnomon.data.records import IntervalEstimate
 
 SIGNIFICANT = 0.05
 COUNTS = ("tp", "fp", "fn", "tn")
 
 
-def verdict(entry: dict[str, Any]) -> str:
+def correctability_sentence(entry: dict[str, Any]) -> str:
     """May this judge's rates be corrected by this view's labels, in which strata, and why not elsewhere.
 
     Parameters
@@ -23,14 +23,14 @@ def verdict(entry: dict[str, Any]) -> str:
     if not entry["labelled"]:
         return f"May not be corrected: {'; '.join(entry['reasons'])}."
     may = [arm for arm, yes in entry["correctable_arms"].items() if yes]
-    parts = [_main(entry, may), _within(entry, may), _seen(entry["exposure"])]
-    parts.append(_apart(entry["youden"]["differences"]))
+    parts = [_main_clause(entry, may), _stratum_sentence(entry, may), _exposure_phrase(entry["exposure"])]
+    parts.append(_difference_clause(entry["youden"]["differences"]))
     return " ".join(part for part in parts if part)
 
 
-def _main(entry: dict[str, Any], may: Sequence[str]) -> str:
-    shown = _listed([f"{arm} ({_youden(entry['youden']['by_arm'][arm])})" for arm in may])
-    by = f"by {_count(entry['labelled'], entry['labels'] + ' label')}"
+def _main_clause(entry: dict[str, Any], may: Sequence[str]) -> str:
+    shown = _join_names([f"{arm} ({_youden_phrase(entry['youden']['by_arm'][arm])})" for arm in may])
+    by = f"by {_counted_noun(entry['labelled'], entry['labels'] + ' label')}"
     why = "; ".join(entry["reasons"])
     if entry["correctable"]:
         return f"May be corrected {by}, each arm by its own errors: {shown}.{f' Not elsewhere: {why}.' if why else ''}"
@@ -38,28 +38,28 @@ def _main(entry: dict[str, Any], may: Sequence[str]) -> str:
     return f"May not be corrected for net detection {by}. Why not: {why}.{also}"
 
 
-def _apart(differences: Sequence[dict[str, Any]]) -> str:
+def _difference_clause(differences: Sequence[dict[str, Any]]) -> str:
     pairs = [
         f"between {each['a']} and {each['b']}"
         for each in differences
         if each["difference"].low > 0 or each["difference"].high < 0
     ]
-    return f"Its errors differ {_listed(pairs)}: use each arm's own rates, never one for all." if pairs else ""
+    return f"Its errors differ {_join_names(pairs)}: use each arm's own rates, never one for all." if pairs else ""
 
 
-def _seen(exposure: dict[str, int]) -> str:
+def _exposure_phrase(exposure: dict[str, int]) -> str:
     """That labels which may have followed the verdict are no independent measure of it."""
     after, unknown = exposure.get("after_verdict", 0), exposure.get("unknown", 0)
     told = [f"{after} came after a verdict was seen"] if after else []
     told += [f"of {unknown} nobody knows what had been seen"] if unknown else []
-    return f"Beware of these labels: {_listed(told)}, so they may have followed the judge." if told else ""
+    return f"Beware of these labels: {_join_names(told)}, so they may have followed the judge." if told else ""
 
 
-def _youden(estimate: Estimate) -> str:
+def _youden_phrase(estimate: IntervalEstimate) -> str:
     return f"Youden's J {estimate.value:.2f}, {estimate.low:.2f} to {estimate.high:.2f}"
 
 
-def _within(entry: dict[str, Any], may: Sequence[str]) -> str:
+def _stratum_sentence(entry: dict[str, Any], may: Sequence[str]) -> str:
     """How many concepts and subjects could be corrected by their own labels, in arms that may."""
     counts, lacking = [], False
     for kind in ("concept", "subject"):
@@ -71,10 +71,10 @@ def _within(entry: dict[str, Any], may: Sequence[str]) -> str:
     if not counts:
         return ""
     rest = "; for the others use the rates pooled within their arm" if lacking else ""
-    return f"On their own labels, so may {_listed(counts)} (counted in each arm){rest}."
+    return f"On their own labels, so may {_join_names(counts)} (counted in each arm){rest}."
 
 
-def revisions(document: dict[str, Any]) -> str:
+def revision_sentences(document: dict[str, Any]) -> str:
     """How labels were changed and what that proves, in words.
 
     Parameters
@@ -85,15 +85,15 @@ def revisions(document: dict[str, Any]) -> str:
     if not document["n"]:
         return "No label was changed after it was given."
     after, toward, away = (document[key] for key in ("after_verdict", "toward_judge", "away_from_judge"))
-    told = f"{_count(document['n'], 'label')} changed, {after} after a verdict had been seen"
+    told = f"{_counted_noun(document['n'], 'label')} changed, {after} after a verdict had been seen"
     told += f" and {document['unknown']} with nobody knowing what had been seen" if document["unknown"] else ""
     if not after:
         return f"{told}."
     told += f": {toward} towards what the judges said, {away} away from it."
-    return " ".join([told, *_proof(document), *_changed(document["confusion"])])
+    return " ".join([told, *_sign_test_sentence(document), *_changed_sentence(document["confusion"])])
 
 
-def _proof(document: dict[str, Any]) -> Iterable[str]:
+def _sign_test_sentence(document: dict[str, Any]) -> Iterable[str]:
     p, moved = document["p_value"], document["toward_judge"] + document["away_from_judge"]
     if p is None:
         return
@@ -106,21 +106,21 @@ def _proof(document: dict[str, Any]) -> Iterable[str]:
         yield f"That may be chance ({exact})."
 
 
-def _changed(confusions: Sequence[dict[str, Any]]) -> Iterable[str]:
+def _changed_sentence(confusions: Sequence[dict[str, Any]]) -> Iterable[str]:
     for each in confusions:
         first, current = each["first"], each["current"]
         if any(first[key] != current[key] for key in COUNTS):
-            then, now = _four(first), _four(current)
+            then, now = _four_counts(first), _four_counts(current)
             yield f"Held to the labels as first given {each['judge']} has {then}; as they stand, {now}."
 
 
-def _four(counts: dict[str, int]) -> str:
+def _four_counts(counts: dict[str, int]) -> str:
     return ", ".join(f"{key.upper()} {counts[key]}" for key in COUNTS)
 
 
-def _count(number: int, thing: str) -> str:
+def _counted_noun(number: int, thing: str) -> str:
     return f"{number} {thing}{'' if number == 1 else 's'}"
 
 
-def _listed(names: Sequence[str]) -> str:
+def _join_names(names: Sequence[str]) -> str:
     return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)

@@ -13,7 +13,7 @@ from scipy.stats import binomtest
 
 from gnomon.calibration.error_rates.confusion import as_times, spoken_versions, verdict_times
 from gnomon.calibration.labels.views import KEYS, label_events
-from gnomon.calibration.observations.frames import FACTS, PASSED, judge_frame, ok_verdicts, with_outcomes
+from gnomon.calibration.observations.frames import FACTS, PASSED, judge_frame, verdicts_with_outcomes, with_outcomes
 from gnomon.data.records import Exposure, LabelKind
 from gnomon.data.storage.store import Store
 
@@ -23,7 +23,7 @@ NEITHER = "neither"
 HEARD = ["id", "judge", "name", "verdict", "verdict_passed", "moved"]
 
 
-def revisions(store: Store, judges: Sequence[str] | None = None) -> dict[str, Any]:
+def audit_revisions(store: Store, judges: Sequence[str] | None = None) -> dict[str, Any]:
     """Changed labels, and whether those made with the verdict in view moved to the judge's answer.
 
     A revision is a label of a rater whose facts, or answer to the study's question, differ from those of the same
@@ -49,13 +49,13 @@ def revisions(store: Store, judges: Sequence[str] | None = None) -> dict[str, An
         judge by judge); trials (ids of those after a verdict); moves (every revision: trial, rater, exposure,
         before, after, passed_before, passed_after, direction, verdicts).
     """
-    changes = _changes(store)
-    heard = _heard(store, changes, judges)
+    changes = _label_changes(store)
+    heard = _verdicts_on_changes(store, changes, judges)
     sums = heard.groupby("id")["moved"].sum().reindex(changes["id"]).fillna(0)
-    changes = changes.assign(direction=[_direction(total) for total in sums])
+    changes = changes.assign(direction=[_direction_of(total) for total in sums])
     seen = changes[changes["exposure"] == str(Exposure.AFTER_VERDICT)]
     flipped = seen[seen["passed"] != seen["passed_before"]]
-    ways = _ways(seen["direction"])
+    ways = _direction_counts(seen["direction"])
     return {
         "n": len(changes),
         "after_verdict": len(seen),
@@ -63,10 +63,10 @@ def revisions(store: Store, judges: Sequence[str] | None = None) -> dict[str, An
         "blind": int((changes["exposure"] == str(Exposure.BLIND)).sum()),
         **ways,
         "neither": len(seen) - ways["toward_judge"] - ways["away_from_judge"],
-        "pass_fail": {"n": len(flipped), **_ways(flipped["direction"])},
+        "pass_fail": {"n": len(flipped), **_direction_counts(flipped["direction"])},
         "by_judge": _by_judge(heard[heard["id"].isin(seen["id"])]),
         "trials": sorted(set(seen["trial"])),
-        "moves": _moves(changes, heard),
+        "moves": _movements(changes, heard),
     }
 
 
@@ -86,7 +86,7 @@ def sign_test(toward: int, away: int) -> dict[str, float | None]:
     }
 
 
-def _changes(store: Store) -> pd.DataFrame:
+def _label_changes(store: Store) -> pd.DataFrame:
     """Label events whose facts or answer differ from the rater's event before, with what was said `before`."""
     events = label_events(store)
     given = events[events["kind"] == str(LabelKind.LABEL)].dropna(subset=list(FACTS))
@@ -99,12 +99,12 @@ def _changes(store: Store) -> pd.DataFrame:
     return changed.astype({"passed_before": bool}).reset_index(drop=True)
 
 
-def _heard(store: Store, changes: pd.DataFrame, judges: Sequence[str] | None) -> pd.DataFrame:
+def _verdicts_on_changes(store: Store, changes: pd.DataFrame, judges: Sequence[str] | None) -> pd.DataFrame:
     """For each revision and judge the verdict that could be seen, and whether the label moved to it (1, 0, -1)."""
     known = judge_frame(store, spoken_versions(store) if judges is None else judges)
     versions = known["version"].tolist()
     trials = changes[["trial", "arm", "target"]].drop_duplicates("trial")
-    verdicts = ok_verdicts(store, versions, trials)[["trial", "judge", "outcome", PASSED]]
+    verdicts = verdicts_with_outcomes(store, versions, trials)[["trial", "judge", "outcome", PASSED]]
     verdicts = verdicts.rename(columns={"outcome": "verdict", PASSED: "verdict_passed"})
     verdicts = verdicts.merge(verdict_times(store, versions, list(trials["trial"])), on=["trial", "judge"])
     names = known[["version", "name"]].rename(columns={"version": "judge"}).assign(age=range(len(known)))
@@ -117,23 +117,23 @@ def _heard(store: Store, changes: pd.DataFrame, judges: Sequence[str] | None) ->
     return chosen.assign(moved=now.astype(int) - then.astype(int)).sort_values(["id", "age"])[HEARD]
 
 
-def _ways(directions: pd.Series[str]) -> dict[str, Any]:
+def _direction_counts(directions: pd.Series[str]) -> dict[str, Any]:
     toward, away = int((directions == TOWARD).sum()), int((directions == AWAY).sum())
     return {"toward_judge": toward, "away_from_judge": away, **sign_test(toward, away)}
 
 
 def _by_judge(heard: pd.DataFrame) -> list[dict[str, Any]]:
     return [
-        {"judge": name, "version": version, **_ways(rows["moved"].map(_direction))}
+        {"judge": name, "version": version, **_direction_counts(rows["moved"].map(_direction_of))}
         for (name, version), rows in heard.groupby(["name", "judge"], sort=False)
     ]
 
 
-def _moves(changes: pd.DataFrame, heard: pd.DataFrame) -> list[dict[str, Any]]:
+def _movements(changes: pd.DataFrame, heard: pd.DataFrame) -> list[dict[str, Any]]:
     said: dict[int, list[dict[str, Any]]] = {}
     for row in heard.to_dict("records"):
         verdict = {"judge": row["name"], "version": row["judge"], "outcome": row["verdict"]}
-        verdict |= {"passed": row["verdict_passed"], "direction": _direction(row["moved"])}
+        verdict |= {"passed": row["verdict_passed"], "direction": _direction_of(row["moved"])}
         said.setdefault(row["id"], []).append(verdict)
     return [
         {
@@ -151,5 +151,5 @@ def _moves(changes: pd.DataFrame, heard: pd.DataFrame) -> list[dict[str, Any]]:
     ]
 
 
-def _direction(moved: float) -> str:
+def _direction_of(moved: float) -> str:
     return TOWARD if moved > 0 else AWAY if moved < 0 else NEITHER

@@ -8,13 +8,19 @@ from typing import Any
 
 import pandas as pd
 
-from gnomon.calibration.numerics.proportions import wilson
-from gnomon.calibration.observations.frames import judge_frame, trial_frame, usable, verdict_frame, with_outcomes
+from gnomon.calibration.numerics.proportions import wilson_interval
+from gnomon.calibration.observations.frames import (
+    complete_verdicts,
+    judge_frame,
+    trial_frame,
+    verdict_frame,
+    with_outcomes,
+)
 from gnomon.data.records import Arm, VerdictState
 from gnomon.data.storage.store import Store
 
 
-def recounted(store: Store, rules: Sequence[str]) -> dict[str, Any]:
+def compare_rules(store: Store, rules: Sequence[str]) -> dict[str, Any]:
     """Outcomes, events and passes of the newest version of each judge.
 
     Returns
@@ -27,26 +33,26 @@ def recounted(store: Store, rules: Sequence[str]) -> dict[str, Any]:
     judges = judge_frame(store)
     heard = verdict_frame(store, judges["version"].tolist())
     names = dict(zip(judges["version"], judges["name"], strict=True))
-    joined = usable(heard).merge(trial_frame(store), on="trial")
+    joined = complete_verdicts(heard).merge(trial_frame(store), on="trial")
     rows: list[dict[str, Any]] = []
     for rule in rules:
         told = with_outcomes(joined, rule)
         for (version, arm), part in told.groupby(["judge", "arm"], sort=False):
-            rows.append({"judge": names[str(version)], "arm": str(arm), "rule": rule, **_counts(part)})
+            rows.append({"judge": names[str(version)], "arm": str(arm), "rule": rule, **_outcome_counts(part)})
     order = list(names.values())
     arms = [str(arm) for arm in Arm]
     rows.sort(key=lambda row: (order.index(row["judge"]), arms.index(row["arm"])))
-    return {"rules": list(rules), "rows": rows, "states": [_states(heard, *pair) for pair in names.items()]}
+    return {"rules": list(rules), "rows": rows, "states": [_verdict_states(heard, *pair) for pair in names.items()]}
 
 
-def _counts(part: pd.DataFrame) -> dict[str, Any]:
+def _outcome_counts(part: pd.DataFrame) -> dict[str, Any]:
     number = len(part)
     outcomes = {str(name): int(count) for name, count in part["outcome"].value_counts().items()}
-    event, passed = (asdict(wilson(int(part[name].sum()), number)) for name in ("event", "passed"))
+    event, passed = (asdict(wilson_interval(int(part[name].sum()), number)) for name in ("event", "passed"))
     return {"verdicts": number, "outcomes": outcomes, "event": event, "pass": passed}
 
 
-def _states(heard: pd.DataFrame, version: str, name: str) -> dict[str, Any]:
+def _verdict_states(heard: pd.DataFrame, version: str, name: str) -> dict[str, Any]:
     states = heard.loc[heard["judge"] == version, "state"].value_counts()
     calls, ok = int(states.sum()), int(states.get(str(VerdictState.OK), 0))
     by_state = {str(state): int(count) for state, count in states.items()}

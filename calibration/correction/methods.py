@@ -8,29 +8,29 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from gnomon.calibration.error_rates.confusion import Confusion, Evidence, confusion
+from gnomon.calibration.error_rates.confusion import ConfusionCounts, LabelledEvidence, confusion_from_rows
 from gnomon.calibration.labels.sampling_strata import BY_VERDICT, RANDOM_STRATA
 from gnomon.calibration.numerics.prediction_powered import ppi_mean, ppi_weighted
-from gnomon.calibration.numerics.proportions import lang_reiczigel, rogan_gladen, wilson
+from gnomon.calibration.numerics.proportions import lang_reiczigel, rogan_gladen, wilson_interval
 from gnomon.calibration.posterior.single_judge import joint_posterior
-from gnomon.data.errors import NotEnoughData
-from gnomon.data.records import Estimate
+from gnomon.data.errors import NotEnoughDataError
+from gnomon.data.records import IntervalEstimate
 
 METHODS = ("naive", "labels", "rogan_gladen", "lang_reiczigel", "ppi", "joint", "panel")
 MIN_YOUDEN = 0.1
 MIN_PPI_LABELS = 10
 
-Correction = dict[str, Estimate | str]
+Correction = dict[str, IntervalEstimate | str]
 
 
-def obstacle(arm: str, found: Evidence) -> str | None:
+def reason_not_correctable(arm: str, found: LabelledEvidence) -> str | None:
     """Why a judge's event rate must not be corrected in an arm by its error rates there; None where it may.
 
     It may where labels show both events and non-events, some of them come from transcripts that were not picked
     for being disputed, and Youden's J is at least 0.1 with a 95 % interval above 0.
     """
     rows = found.pairs[found.pairs["arm"] == arm]
-    counted = confusion(rows)
+    counted = confusion_from_rows(rows)
     if not len(rows):
         return f"{arm}: no transcript is labelled, so the judge's errors there are not known"
     if counted.youden is None:
@@ -38,16 +38,16 @@ def obstacle(arm: str, found: Evidence) -> str | None:
         return f"{arm}: {found_so} of {len(rows)} labelled transcripts holds an event, so half the errors are unknown"
     if _only_disputed(arm, found):
         return f"{arm}: only disputed transcripts are labelled: label some of the others (audit stream)"
-    return _uninformative(arm, counted)
+    return _uninformative_reason(arm, counted)
 
 
-def _only_disputed(arm: str, found: Evidence) -> bool:
+def _only_disputed(arm: str, found: LabelledEvidence) -> bool:
     rows, judged = (frame[frame["arm"] == arm] for frame in (found.pairs, found.judged))
     chosen = bool(rows["stratum"].isin(BY_VERDICT).any())
     return chosen and bool(rows["disputed"].all()) and not bool(judged["disputed"].all())
 
 
-def _uninformative(arm: str, counted: Confusion) -> str | None:
+def _uninformative_reason(arm: str, counted: ConfusionCounts) -> str | None:
     youden = counted.youden
     if youden is None or (youden.value >= MIN_YOUDEN and youden.low > 0):
         return None
@@ -56,7 +56,7 @@ def _uninformative(arm: str, counted: Confusion) -> str | None:
     return f"{arm}: Youden's J is {shown}: the judge {like} a coin, so nothing is corrected with it"
 
 
-def corrections(arm: str, found: Evidence, panel: Correction | None = None) -> Correction:
+def corrected_estimates(arm: str, found: LabelledEvidence, panel: Correction | None = None) -> Correction:
     """The event rate of an arm by each method, or the reason why a method is refused.
 
     Estimand: the share of events among the arm's trials that this judge read (train split left out). `naive`
@@ -69,68 +69,70 @@ def corrections(arm: str, found: Evidence, panel: Correction | None = None) -> C
     for all judges together (`correction.panel_summary`) and the one that labels chosen by verdicts allow.
     """
     judged = found.judged[found.judged["arm"] == arm]
-    counted = confusion(found.pairs[found.pairs["arm"] == arm])
+    counted = confusion_from_rows(found.pairs[found.pairs["arm"] == arm])
     apparent = (float(judged["event"].sum()), float(len(judged)))
-    why = obstacle(arm, found)
-    ways: dict[str, Callable[[], Estimate]] = {
+    why = reason_not_correctable(arm, found)
+    ways: dict[str, Callable[[], IntervalEstimate]] = {
         "rogan_gladen": partial(rogan_gladen, apparent, counted.positives, counted.negatives),
         "lang_reiczigel": partial(lang_reiczigel, apparent, counted.positives, counted.negatives),
     }
-    corrected = {name: why if why else _try(way) for name, way in ways.items()}
+    corrected = {name: why if why else _estimate_or_reason(way) for name, way in ways.items()}
     return {
-        "naive": _try(partial(wilson, *apparent)),
-        "labels": _try(partial(_labels_alone, arm, found)),
+        "naive": _estimate_or_reason(partial(wilson_interval, *apparent)),
+        "labels": _estimate_or_reason(partial(_labels_alone, arm, found)),
         **corrected,
-        "ppi": _try(partial(_ppi, arm, found)),
-        "joint": why if why else _try(partial(_joint, arm, found)),
+        "ppi": _estimate_or_reason(partial(_ppi_estimate, arm, found)),
+        "joint": why if why else _estimate_or_reason(partial(_joint_estimate, arm, found)),
         "panel": (panel or {}).get(arm, f"{arm}: no judge has read a transcript there"),
     }
 
 
-def _try(way: Callable[[], Estimate]) -> Estimate | str:
+def _estimate_or_reason(way: Callable[[], IntervalEstimate]) -> IntervalEstimate | str:
     try:
         return way()
-    except NotEnoughData as reason:
+    except NotEnoughDataError as reason:
         return str(reason)
 
 
-def _joint(arm: str, found: Evidence) -> Estimate:
+def _joint_estimate(arm: str, found: LabelledEvidence) -> IntervalEstimate:
     rows = found.pairs[found.pairs["arm"] == arm]
     if not rows["stratum"].isin(RANDOM_STRATA).all():
-        raise NotEnoughData(f"{arm}: labels were chosen by what judges said: only all judges together can use them")
+        raise NotEnoughDataError(
+            f"{arm}: labels were chosen by what judges said: only all judges together can use them"
+        )
     judged = found.judged[(found.judged["arm"] == arm) & ~found.judged["trial"].isin(set(rows["trial"]))]
-    counted = confusion(rows)
+    counted = confusion_from_rows(rows)
     hits, right = (counted.tp, counted.tp + counted.fn), (counted.tn, counted.tn + counted.fp)
     return joint_posterior((float(judged["event"].sum()), float(len(judged))), hits, right, internal=True)
 
 
-def _labels_alone(arm: str, found: Evidence) -> Estimate:
+def _labels_alone(arm: str, found: LabelledEvidence) -> IntervalEstimate:
     rows = found.pairs[found.pairs["arm"] == arm]
     weight = rows["weight"].to_numpy(dtype=float)
     truth = rows["true_event"].to_numpy(dtype=float)
     if not len(rows):
-        raise NotEnoughData(f"{arm}: no transcript is labelled")
+        raise NotEnoughDataError(f"{arm}: no transcript is labelled")
     effective = float(weight.sum() ** 2 / (weight**2).sum())
-    return wilson(effective * float(np.average(truth, weights=weight)), effective)
+    return wilson_interval(effective * float(np.average(truth, weights=weight)), effective)
 
 
-def _ppi(arm: str, found: Evidence) -> Estimate:
+def _ppi_estimate(arm: str, found: LabelledEvidence) -> IntervalEstimate:
     rows, judged = (frame[frame["arm"] == arm] for frame in (found.pairs, found.judged))
     if len(rows) < MIN_PPI_LABELS or rows["true_event"].nunique() < 2:
-        raise NotEnoughData(f"{arm}: {len(rows)} labels: PPI++ needs {MIN_PPI_LABELS}, of events and of others")
+        raise NotEnoughDataError(f"{arm}: {len(rows)} labels: PPI++ needs {MIN_PPI_LABELS}, of events and of others")
     if _only_disputed(arm, found):
-        raise NotEnoughData(f"{arm}: only disputed transcripts are labelled, which are no sample of all")
+        raise NotEnoughDataError(f"{arm}: only disputed transcripts are labelled, which are no sample of all")
     if rows["weight"].nunique() == 1:
         rest = judged[~judged["trial"].isin(set(rows["trial"]))]
         estimate = ppi_mean(rows["true_event"], rows["event"], rest["event"])
     else:
-        estimate = _weighted(rows, judged)
+        estimate = _is_weighted(rows, judged)
     low, high = max(0.0, estimate.low), min(1.0, estimate.high)
     point = min(1.0, max(0.0, estimate.value))
-    return Estimate(point, low, high, estimate.se, estimate.level, estimate.method)
+    return IntervalEstimate(point, low, high, estimate.se, estimate.level, estimate.method)
 
 
-def _weighted(rows: pd.DataFrame, judged: pd.DataFrame) -> Estimate:
+def _is_weighted(rows: pd.DataFrame, judged: pd.DataFrame) -> IntervalEstimate:
     """PPI++ where labels had unequal chances: inverse weights, on the scale on which weights add to the pool."""
     chance = 1 / rows["weight"].to_numpy(dtype=float)
     scale = (1 / chance).sum() / len(judged)

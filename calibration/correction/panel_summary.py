@@ -8,22 +8,22 @@ from typing import Any
 
 import pandas as pd
 
-from gnomon.calibration.error_rates.confusion import Evidence, evidence
+from gnomon.calibration.error_rates.confusion import LabelledEvidence, collect_evidence
 from gnomon.calibration.error_rates.dependence import evidence_dependence
-from gnomon.calibration.labels.views import rater_labels, reference
-from gnomon.calibration.numerics.mcmc import summary
+from gnomon.calibration.labels.views import rater_labels, reference_labels_of
+from gnomon.calibration.numerics.mcmc import summarize_draws
 from gnomon.calibration.posterior.judge_panel import Errors, PanelPosterior, panel_posterior
 from gnomon.calibration.posterior.verdict_patterns import ArmPatterns, PanelReading, arms_of, panel_reading
-from gnomon.calibration.queue.sample_size import NET, Target
-from gnomon.data.errors import NotEnoughData
-from gnomon.data.records import Estimate
+from gnomon.calibration.queue.sample_size import NET, PlanTarget
+from gnomon.data.errors import NotEnoughDataError
+from gnomon.data.records import IntervalEstimate
 from gnomon.data.storage.store import Store
 
 FITS: tuple[Errors, ...] = ("independent", "free")
 SIGNIFICANT = 0.05
 
 
-def together(
+def summarize_panel(
     store: Store,
     view: str,
     *,
@@ -55,39 +55,39 @@ def together(
     """
     try:
         heard = panel_reading(store, judges=judges, splits=splits)
-    except NotEnoughData as reason:
-        return nobody(str(reason))
-    found = dict(zip(heard.versions, evidence(store, heard.versions, view, splits=splits), strict=True))
-    return of_panel(heard, reference(rater_labels(store, view)), found, seed=seed)
+    except NotEnoughDataError as reason:
+        return empty_panel(str(reason))
+    found = dict(zip(heard.versions, collect_evidence(store, heard.versions, view, splits=splits), strict=True))
+    return of_panel(heard, reference_labels_of(rater_labels(store, view)), found, seed=seed)
 
 
-def nobody(reason: str) -> dict[str, Any]:
+def empty_panel(reason: str) -> dict[str, Any]:
     """What `together` returns where no judge has read anything."""
-    return {"judges": [], "arms": [], NET: _none(reason), "dependence": _unknown(), "verdict": ""}
+    return {"judges": [], "arms": [], NET: _no_estimate(reason), "dependence": _unknown_dependence(), "verdict": ""}
 
 
 def of_panel(
-    heard: PanelReading, labels: pd.DataFrame, found: Mapping[str, Evidence], *, seed: int = 0
+    heard: PanelReading, labels: pd.DataFrame, found: Mapping[str, LabelledEvidence], *, seed: int = 0
 ) -> dict[str, Any]:
     """What `together` returns, from what the judges said, the labels of a view and each judge's evidence."""
-    dependence = _dependence(dict(zip(heard.versions, heard.names, strict=True)), found)
+    dependence = _dependence_document(dict(zip(heard.versions, heard.names, strict=True)), found)
     return {
         "judges": list(heard.names),
-        "arms": [_row(arm, seed) for arm in arms_of(heard, labels).values()],
-        NET: _net(arms_of(heard, labels, "not_denied"), seed),
+        "arms": [_arm_row(arm, seed) for arm in arms_of(heard, labels).values()],
+        NET: _net_detection(arms_of(heard, labels, "not_denied"), seed),
         "dependence": dependence,
-        "verdict": _verdict(heard.names, dependence["labelled"]),
+        "verdict": _dependence_sentence(heard.names, dependence["labelled"]),
     }
 
 
-def _row(arm: ArmPatterns, seed: int) -> dict[str, Any]:
-    fits, reason = _fits(arm, seed)
+def _arm_row(arm: ArmPatterns, seed: int) -> dict[str, Any]:
+    fits, reason = _arm_fits(arm, seed)
     trials = int(arm.counts.unlabelled.sum()) + arm.counts.labels
     figures = {str(errors): fits[errors].estimate() if errors in fits else None for errors in FITS}
     return {"arm": arm.arm, "trials": trials, "labels": arm.counts.labels, **figures, "reason": reason}
 
 
-def _fits(arm: ArmPatterns, seed: int) -> tuple[dict[Errors, PanelPosterior], str | None]:
+def _arm_fits(arm: ArmPatterns, seed: int) -> tuple[dict[Errors, PanelPosterior], str | None]:
     """Posteriors by kind of fit, and why one is missing."""
     told = arm.counts.labelled.sum(axis=0)
     if not told.all():
@@ -99,36 +99,36 @@ def _fits(arm: ArmPatterns, seed: int) -> tuple[dict[Errors, PanelPosterior], st
     for errors in kinds:
         try:
             found[errors] = panel_posterior(arm.counts, errors=errors, seed=seed)
-        except NotEnoughData as error:
+        except NotEnoughDataError as error:
             reason = str(error)
     return found, reason
 
 
-def _net(arms: Mapping[str, ArmPatterns], seed: int) -> dict[str, Any]:
-    target = Target.named(NET)
+def _net_detection(arms: Mapping[str, ArmPatterns], seed: int) -> dict[str, Any]:
+    target = PlanTarget.named(NET)
     if missing := [name for name in target.signs if name not in arms]:
-        return _none(f"{missing[0]}: no judge has read a transcript there")
-    fits = {name: _fits(arms[name], seed + place) for place, name in enumerate(target.signs)}
+        return _no_estimate(f"{missing[0]}: no judge has read a transcript there")
+    fits = {name: _arm_fits(arms[name], seed + place) for place, name in enumerate(target.signs)}
     reason = next((why for _, why in fits.values() if why), None)
-    figures: dict[str, Estimate | None] = {}
+    figures: dict[str, IntervalEstimate | None] = {}
     for errors in FITS:
         whole = all(errors in found for found, _ in fits.values())
         posteriors = {name: found[errors] for name, (found, _) in fits.items()} if whole else {}
-        figures[errors] = summary(target.draws(posteriors)) if whole else None
+        figures[errors] = summarize_draws(target.draws(posteriors)) if whole else None
     return {**figures, "reason": reason}
 
 
-def _none(reason: str) -> dict[str, Any]:
+def _no_estimate(reason: str) -> dict[str, Any]:
     return {**dict.fromkeys(FITS), "reason": reason}
 
 
-def _unknown() -> dict[str, Any]:
+def _unknown_dependence() -> dict[str, Any]:
     return {"labelled": [], "unlabelled": [], "notes": []}
 
 
-def _dependence(names: Mapping[str, str], evidence_of: Mapping[str, Evidence]) -> dict[str, Any]:
+def _dependence_document(names: Mapping[str, str], evidence_of: Mapping[str, LabelledEvidence]) -> dict[str, Any]:
     if len(names) < 2:
-        return _unknown()
+        return _unknown_dependence()
     found = evidence_dependence({version: evidence_of[version] for version in names})
     labelled, unlabelled = (
         [{**asdict(pair), "a": names[str(pair.a)], "b": names[str(pair.b)]} for pair in pairs]
@@ -137,7 +137,7 @@ def _dependence(names: Mapping[str, str], evidence_of: Mapping[str, Evidence]) -
     return {"labelled": labelled, "unlabelled": unlabelled, "notes": list(found.notes)}
 
 
-def _verdict(names: Sequence[str], pairs: Sequence[Mapping[str, Any]]) -> str:
+def _dependence_sentence(names: Sequence[str], pairs: Sequence[Mapping[str, Any]]) -> str:
     """Which of the two fits to read."""
     if len(names) < 2:
         return ""

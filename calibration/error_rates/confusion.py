@@ -11,12 +11,12 @@ import pandas as pd
 from sqlalchemy import func, select
 
 from gnomon.calibration.labels.sampling_strata import BY_VERDICT, RANDOM_STRATA, UNCERTAIN
-from gnomon.calibration.labels.views import rater_labels, reference
-from gnomon.calibration.numerics.proportions import Count, difference, newcombe, wilson
+from gnomon.calibration.labels.views import rater_labels, reference_labels_of
+from gnomon.calibration.numerics.proportions import Count, difference_interval, newcombe_difference, wilson_interval
 from gnomon.calibration.observations.disputes import disputed_among
-from gnomon.calibration.observations.frames import arms_in, frame_of, judge_frame, judge_splits, ok_verdicts
+from gnomon.calibration.observations.frames import arms_in, frame_of, judge_frame, judge_splits, verdicts_with_outcomes
 from gnomon.data.outcomes import Outcome
-from gnomon.data.records import Arm, Estimate
+from gnomon.data.records import Arm, IntervalEstimate
 from gnomon.data.storage.store import Store
 from gnomon.data.storage.tables import judges as judge_table
 from gnomon.data.storage.tables import verdicts as verdict_table
@@ -27,7 +27,7 @@ JUDGED = ("trial", "subject", "arm", "target", "split", "disputed", "said", "out
 
 
 @dataclass(frozen=True, slots=True)
-class Confusion:
+class ConfusionCounts:
     """A judge's hits and misses on labelled trials.
 
     tp, fp, fn and tn are plain counts. `positives` and `negatives` are (right, all) among true positives and
@@ -41,23 +41,23 @@ class Confusion:
     tn: int
     positives: Count
     negatives: Count
-    sensitivity: Estimate | None
-    specificity: Estimate | None
-    accuracy: Estimate | None
-    youden: Estimate | None
+    sensitivity: IntervalEstimate | None
+    specificity: IntervalEstimate | None
+    accuracy: IntervalEstimate | None
+    youden: IntervalEstimate | None
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
+class LabelledEvidence:
     """What a judge is measured by: `judged` trials of the splits in use, and the labelled `pairs` among them."""
 
     judged: pd.DataFrame
     pairs: pd.DataFrame
 
 
-def evidence(
+def collect_evidence(
     store: Store, versions: Sequence[str], view: str, *, splits: Sequence[str] | None = None
-) -> list[Evidence]:
+) -> list[LabelledEvidence]:
     """For each judge version, what it said of all trials, and beside the label of those that have one in a view.
 
     Trials of the train split are left out unless `splits` names it or the judge is imported: a judge may have
@@ -80,7 +80,7 @@ def evidence(
         judges see an event) and the verdict's outcome, event and passed. `pairs` adds stratum, exposure, the
         label's true_outcome, true_event and true_passed, and weight (see `weights`).
     """
-    return paired(judged_trials(store, versions, splits=splits), truths(store, view))
+    return pair_with_labels(judged_trials(store, versions, splits=splits), reference_table(store, view))
 
 
 def judged_trials(
@@ -93,9 +93,9 @@ def judged_trials(
     table = store.frame(select(judge_table.c.version, judge_table.c.kind))
     kinds = dict(zip(table["version"], table["kind"], strict=True))
     newest = judge_frame(store)["version"].tolist()
-    heard = spoken(store, versions) if heard is None else heard
+    heard = verdicts_of(store, versions) if heard is None else heard
     panel = heard[heard["judge"].isin(newest)]
-    disputed, said = disputed_among(panel), _said(panel)
+    disputed, said = disputed_among(panel), _outcomes_by_judge(panel)
     heard = heard.assign(disputed=heard["trial"].isin(disputed), said=[said.get(t, "") for t in heard["trial"]])
     found = []
     for version in versions:
@@ -104,34 +104,34 @@ def judged_trials(
     return found
 
 
-def spoken(store: Store, versions: Sequence[str]) -> pd.DataFrame:
+def verdicts_of(store: Store, versions: Sequence[str]) -> pd.DataFrame:
     """The verdicts that count of these judge versions and of the newest of every judge (`ok_verdicts`)."""
-    return ok_verdicts(store, [*judge_frame(store)["version"], *versions])
+    return verdicts_with_outcomes(store, [*judge_frame(store)["version"], *versions])
 
 
-def _said(heard: pd.DataFrame) -> dict[str, str]:
+def _outcomes_by_judge(heard: pd.DataFrame) -> dict[str, str]:
     """By trial, the judges that see an event in it, in order."""
     seen = heard[heard["event"]].sort_values("judge")
     return {str(trial): " ".join(part) for trial, part in seen.groupby("trial")["judge"]}
 
 
-def truths(store: Store, view: str) -> pd.DataFrame:
+def reference_table(store: Store, view: str) -> pd.DataFrame:
     """The label of each trial that stands in a view, as `evidence` sets it beside a verdict."""
-    labels = reference(rater_labels(store, view))
+    labels = reference_labels_of(rater_labels(store, view))
     named = {f"true_{name}": labels[name] for name in ("outcome", "event", "passed")}
     return labels[["trial", "stratum", "probability", "exposure"]].assign(**named)
 
 
-def paired(judged: Sequence[pd.DataFrame], truth: pd.DataFrame) -> list[Evidence]:
+def pair_with_labels(judged: Sequence[pd.DataFrame], truth: pd.DataFrame) -> list[LabelledEvidence]:
     """Judged frames with the labels of a view (`truths`) beside them."""
     found = []
     for each in judged:
         both = each.merge(truth, on="trial").sort_values("trial").reset_index(drop=True)
-        found.append(Evidence(each, both.assign(weight=weights(both, each))))
+        found.append(LabelledEvidence(each, both.assign(weight=inverse_inclusion_weights(both, each))))
     return found
 
 
-def weights(labelled: pd.DataFrame, judged: pd.DataFrame) -> pd.Series[float]:
+def inverse_inclusion_weights(labelled: pd.DataFrame, judged: pd.DataFrame) -> pd.Series[float]:
     """How many judged trials each labelled one stands for, on a scale of its own.
 
     Labels chosen because judges dispute a transcript are no random sample. Where there are such labels, each
@@ -152,7 +152,7 @@ def weights(labelled: pd.DataFrame, judged: pd.DataFrame) -> pd.Series[float]:
     return pd.Series(ratio.reindex(index).to_numpy(dtype=float), index=labelled.index)
 
 
-def confusion(rows: pd.DataFrame, reading: Reading = "event", *, confidence: float = 0.95) -> Confusion:
+def confusion_from_rows(rows: pd.DataFrame, reading: Reading = "event", *, confidence: float = 0.95) -> ConfusionCounts:
     """Counts and error rates of a judge on pairs, for the event or for the study's pass.
 
     Estimands: sensitivity P(judge says it | it is so), specificity P(judge denies it | it is not so), accuracy,
@@ -163,25 +163,25 @@ def confusion(rows: pd.DataFrame, reading: Reading = "event", *, confidence: flo
     truth = rows[f"true_{reading}"].to_numpy(dtype=bool)
     said = rows[reading].to_numpy(dtype=bool)
     weight = rows["weight"].to_numpy(dtype=float)
-    positives, negatives = _right(said, truth, weight), _right(~said, ~truth, weight)
-    every = _right(said == truth, np.ones_like(truth), weight)
+    positives, negatives = _effective_count(said, truth, weight), _effective_count(~said, ~truth, weight)
+    every = _effective_count(said == truth, np.ones_like(truth), weight)
     known = positives[1] > 0 and negatives[1] > 0
     wrong = (negatives[1] - negatives[0], negatives[1])
-    return Confusion(
+    return ConfusionCounts(
         tp=int((said & truth).sum()),
         fp=int((said & ~truth).sum()),
         fn=int((~said & truth).sum()),
         tn=int((~said & ~truth).sum()),
         positives=positives,
         negatives=negatives,
-        sensitivity=wilson(*positives, confidence=confidence) if positives[1] else None,
-        specificity=wilson(*negatives, confidence=confidence) if negatives[1] else None,
-        accuracy=wilson(*every, confidence=confidence) if every[1] else None,
-        youden=newcombe(*positives, *wrong, confidence=confidence) if known else None,
+        sensitivity=wilson_interval(*positives, confidence=confidence) if positives[1] else None,
+        specificity=wilson_interval(*negatives, confidence=confidence) if negatives[1] else None,
+        accuracy=wilson_interval(*every, confidence=confidence) if every[1] else None,
+        youden=newcombe_difference(*positives, *wrong, confidence=confidence) if known else None,
     )
 
 
-def _right(right: np.ndarray, among: np.ndarray, weight: np.ndarray) -> Count:
+def _effective_count(right: np.ndarray, among: np.ndarray, weight: np.ndarray) -> Count:
     """Effective (right, all) of the trials in `among`."""
     inside = weight[among]
     if not len(inside):
@@ -190,17 +190,17 @@ def _right(right: np.ndarray, among: np.ndarray, weight: np.ndarray) -> Count:
     return float(inside[right[among]].sum() / inside.sum()) * effective, effective
 
 
-def by_arm(rows: pd.DataFrame, reading: Reading = "event") -> dict[str, Confusion]:
+def by_arm(rows: pd.DataFrame, reading: Reading = "event") -> dict[str, ConfusionCounts]:
     """Confusion of each arm that has labelled trials, in the order of the arms."""
-    return {arm: confusion(rows[rows["arm"] == arm], reading) for arm in arms_in(rows)}
+    return {arm: confusion_from_rows(rows[rows["arm"] == arm], reading) for arm in arms_in(rows)}
 
 
-def by_concept(rows: pd.DataFrame, reading: Reading = "event") -> dict[tuple[str, str], Confusion]:
+def by_concept(rows: pd.DataFrame, reading: Reading = "event") -> dict[tuple[str, str], ConfusionCounts]:
     """Confusion of each (arm, injected concept) that has labelled trials."""
-    return {key: confusion(part, reading) for key, part in groups(rows, "target").items()}
+    return {key: confusion_from_rows(part, reading) for key, part in group_rows(rows, "target").items()}
 
 
-def groups(rows: pd.DataFrame, column: str) -> dict[tuple[str, str], pd.DataFrame]:
+def group_rows(rows: pd.DataFrame, column: str) -> dict[tuple[str, str], pd.DataFrame]:
     """Rows of each (arm, value of a column such as `target` or `subject`), in the order of arms, then of names."""
     order = list(Arm)
     found = rows.dropna(subset=[column]).groupby(["arm", column])
@@ -208,11 +208,11 @@ def groups(rows: pd.DataFrame, column: str) -> dict[tuple[str, str], pd.DataFram
     return dict(sorted(named.items(), key=lambda item: (order.index(Arm(item[0][0])), item[0][1])))
 
 
-def youden_differences(arms: dict[str, Confusion]) -> dict[tuple[str, str], Estimate]:
+def youden_differences(arms: dict[str, ConfusionCounts]) -> dict[tuple[str, str], IntervalEstimate]:
     """Difference of Youden's J between each two arms that have one; arms are independent samples."""
     known = [(arm, each.youden) for arm, each in arms.items() if each.youden is not None]
     return {
-        (one, other): difference(first, second)
+        (one, other): difference_interval(first, second)
         for place, (one, first) in enumerate(known)
         for other, second in known[place + 1 :]
     }
@@ -245,7 +245,9 @@ def class_table(rows: pd.DataFrame) -> pd.DataFrame:
         for true in CLASSES:
             here = ((rows["arm"] == arm) & (truth == true)).to_numpy()
             for said in CLASSES if here.any() else ():
-                share = wilson(*_right((verdict == said).to_numpy(), here, rows["weight"].to_numpy(dtype=float)))
+                share = wilson_interval(
+                    *_effective_count((verdict == said).to_numpy(), here, rows["weight"].to_numpy(dtype=float))
+                )
                 n = int((here & (verdict == said).to_numpy()).sum())
                 table.append((arm, true, said, n, int(here.sum()), share.value, share.low, share.high))
     return pd.DataFrame(table, columns=["arm", "truth", "verdict", "n", "of", "share", "low", "high"])

@@ -16,12 +16,17 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from gnomon.calibration.error_rates.confusion import Evidence, evidence
-from gnomon.calibration.latent_class.dawid_skene import Patterns, expected_classes, maximise, patterns
+from gnomon.calibration.error_rates.confusion import LabelledEvidence, collect_evidence
+from gnomon.calibration.latent_class.dawid_skene import (
+    RatingPatterns,
+    expected_classes,
+    maximize_likelihood,
+    rating_patterns,
+)
 from gnomon.calibration.numerics.common_odds_ratio import common_odds_ratio
 from gnomon.calibration.numerics.rating_arrays import Floats, as_ratings
-from gnomon.data.errors import BadInput, NotEnoughData
-from gnomon.data.records import Arm, Estimate
+from gnomon.data.errors import InputError, NotEnoughDataError
+from gnomon.data.records import Arm, IntervalEstimate
 from gnomon.data.storage.store import Store
 
 Groups = Sequence[tuple[tuple[Hashable, Hashable], NDArray[np.intp]]]
@@ -45,7 +50,7 @@ class ErrorPair:
     n: int
     both_wrong: float
     expected: float
-    odds_ratio: Estimate | None
+    odds_ratio: IntervalEstimate | None
     p_value: float
     verdict: str
 
@@ -107,35 +112,39 @@ def judge_dependence(
     NotEnoughData
         For fewer than two judges.
     """
-    found = dict(zip(versions, evidence(store, versions, view, splits=splits), strict=True))
+    found = dict(zip(versions, collect_evidence(store, versions, view, splits=splits), strict=True))
     return evidence_dependence(found, resamples=resamples, seed=seed)
 
 
-def evidence_dependence(found: Mapping[str, Evidence], *, resamples: int = 999, seed: int = 0) -> JudgeDependence:
+def evidence_dependence(
+    found: Mapping[str, LabelledEvidence], *, resamples: int = 999, seed: int = 0
+) -> JudgeDependence:
     """What `judge_dependence` returns, from each judge version's evidence."""
     if len(found) < 2:
-        raise NotEnoughData("errors in common: one judge was given: name two or more")
+        raise NotEnoughDataError("errors in common: one judge was given: name two or more")
     versions = list(found)
     labelled, notes = _of_labels(found)
     unlabelled: list[ResidualPair] = []
     for arm in Arm:
-        said = _wide({version: each.judged[each.judged["arm"] == arm] for version, each in found.items()}, "event")
+        said = _wide_table(
+            {version: each.judged[each.judged["arm"] == arm] for version, each in found.items()}, "event"
+        )
         if len(said):
             try:
                 pairs = residual_dependence(said, judges=versions, resamples=resamples, seed=seed)
-            except NotEnoughData as why:
+            except NotEnoughDataError as why:
                 notes.append(f"{arm}, without labels: {why}")
             else:
                 unlabelled += [replace(pair, arm=str(arm)) for pair in pairs]
     return JudgeDependence(tuple(labelled), tuple(unlabelled), tuple(notes))
 
 
-def _of_labels(found: Mapping[str, Evidence]) -> tuple[list[ErrorPair], list[str]]:
+def _of_labels(found: Mapping[str, LabelledEvidence]) -> tuple[list[ErrorPair], list[str]]:
     rows = {
         version: each.pairs.assign(wrong=each.pairs["event"] != each.pairs["true_event"])
         for version, each in found.items()
     }
-    wrong = _wide(rows, "wrong")
+    wrong = _wide_table(rows, "wrong")
     if not len(wrong):
         return [], ["with labels: no trial that these judges read is labelled: label some"]
     about = pd.concat(rows.values()).drop_duplicates("trial").set_index("trial").loc[wrong.index]
@@ -144,7 +153,7 @@ def _of_labels(found: Mapping[str, Evidence]) -> tuple[list[ErrorPair], list[str
     return list(pairs), []
 
 
-def _wide(rows: Mapping[str, pd.DataFrame], column: str) -> pd.DataFrame:
+def _wide_table(rows: Mapping[str, pd.DataFrame], column: str) -> pd.DataFrame:
     """One row a trial, one column a judge, NaN where a judge has nothing to say."""
     columns = {version: each.set_index("trial")[column].astype(float) for version, each in rows.items()}
     return pd.DataFrame(columns).sort_index()
@@ -191,31 +200,33 @@ def error_dependence(
         For each pair one for every class of every arm, then one over all of them (arm and truth None).
     """
     values = as_ratings(wrong)
-    names = _names(values, judges)
+    names = _pair_names(values, judges)
     load = np.ones(len(values)) if weights is None else np.asarray(weights, dtype=float)
     if load.shape != (len(values),):
-        raise BadInput(f"{load.size} weights for {len(values)} units: pass one for each unit")
-    groups = _groups(truth, arms, len(values))
+        raise InputError(f"{load.size} weights for {len(values)} units: pass one for each unit")
+    groups = _unit_groups(truth, arms, len(values))
     found = [
         row
         for a, b in combinations(range(len(names)), 2)
-        for row in _pair(values[:, [a, b]], groups, load, (names[a], names[b]), confidence)
+        for row in _pair_dependence(values[:, [a, b]], groups, load, (names[a], names[b]), confidence)
     ]
-    return tuple(_judged(found))
+    return tuple(_judged_matrix(found))
 
 
-def _groups(truth: ArrayLike, arms: ArrayLike | None, units: int) -> Groups:
+def _unit_groups(truth: ArrayLike, arms: ArrayLike | None, units: int) -> Groups:
     """The units of each (arm, class), in order of their names."""
     classes, places = np.asarray(truth), [None] * units if arms is None else np.asarray(arms).tolist()
     if classes.shape != (units,) or len(places) != units:
-        raise BadInput(f"{classes.size} true classes and {len(places)} arms for {units} units: pass one for each unit")
+        raise InputError(
+            f"{classes.size} true classes and {len(places)} arms for {units} units: pass one for each unit"
+        )
     members: dict[tuple[Hashable, Hashable], list[int]] = {}
     for unit, key in enumerate(zip(places, classes.tolist(), strict=True)):
         members.setdefault(key, []).append(unit)
     return [(key, np.array(members[key])) for key in sorted(members, key=repr)]
 
 
-def _pair(
+def _pair_dependence(
     both: Floats,
     groups: Groups,
     load: Floats,
@@ -224,12 +235,12 @@ def _pair(
 ) -> list[ErrorPair]:
     heard = np.asarray(~np.isnan(both).any(axis=1))
     spoken = [(key, at[heard[at]]) for key, at in groups]
-    tables = {key: _table(both[at], load[at]) for key, at in spoken if len(at)}
-    rows = [_row(names, key, [table], confidence) for key, table in tables.items()]
-    return [*rows, _row(names, (None, None), list(tables.values()), confidence)] if rows else []
+    tables = {key: _error_table(both[at], load[at]) for key, at in spoken if len(at)}
+    rows = [_dependence_row(names, key, [table], confidence) for key, table in tables.items()]
+    return [*rows, _dependence_row(names, (None, None), list(tables.values()), confidence)] if rows else []
 
 
-def _table(both: Floats, load: Floats) -> tuple[Floats, Floats]:
+def _error_table(both: Floats, load: Floats) -> tuple[Floats, Floats]:
     """Units, and their mean weight, by a's and b's error (wrong first); weights average 1.
 
     An empty cell takes the mean weight of its diagonal, since disputed and undisputed units were drawn apart.
@@ -245,7 +256,7 @@ def _table(both: Floats, load: Floats) -> tuple[Floats, Floats]:
     return units, mean
 
 
-def _row(
+def _dependence_row(
     names: tuple[Hashable, Hashable],
     key: tuple[Hashable, Hashable],
     tables: Sequence[tuple[Floats, Floats]],
@@ -260,14 +271,14 @@ def _row(
     return ErrorPair(*names, *key, n, both, expected, ratio, p_value, "")
 
 
-def _judged(rows: Sequence[ErrorPair]) -> list[ErrorPair]:
+def _judged_matrix(rows: Sequence[ErrorPair]) -> list[ErrorPair]:
     """The rows with their verdicts, each corrected for the number of pairs of judges in the same arm and class."""
     keys = pd.Series([(row.arm, row.truth) for row in rows], dtype=object)
-    corrected = pd.Series([row.p_value for row in rows], dtype=float).groupby(keys.map(repr)).transform(holm)
-    return [replace(row, verdict=_words(row, p)) for row, p in zip(rows, corrected, strict=True)]
+    corrected = pd.Series([row.p_value for row in rows], dtype=float).groupby(keys.map(repr)).transform(holm_adjusted)
+    return [replace(row, verdict=_pair_sentence(row, p)) for row, p in zip(rows, corrected, strict=True)]
 
 
-def _words(row: ErrorPair, p_value: float) -> str:
+def _pair_sentence(row: ErrorPair, p_value: float) -> str:
     ratio = row.odds_ratio
     if ratio is None:
         return "cannot be told: one of them never errs here, or always does"
@@ -282,7 +293,7 @@ def _words(row: ErrorPair, p_value: float) -> str:
     return f"no sign that errors go together, but an odds ratio of up to {ratio.high:.3g} is not ruled out"
 
 
-def holm(p_values: pd.Series[float]) -> Floats:
+def holm_adjusted(p_values: pd.Series[float]) -> Floats:
     """P values corrected for their number by Holm's method (1979), in the order given."""
     values = np.asarray(p_values, dtype=float)
     order = np.argsort(values)
@@ -327,32 +338,36 @@ def residual_dependence(
         Where the model has as many parameters as the data have degrees of freedom, or cannot be fitted.
     """
     values = as_ratings(ratings)
-    names = _names(values, judges)
-    seen = patterns(values[~np.isnan(values).all(axis=1)])
+    names = _pair_names(values, judges)
+    seen = rating_patterns(values[~np.isnan(values).all(axis=1)])
     _check_freedom(values.shape[1], len(seen.categories))
-    fit = maximise(seen, seen.weight[None], tolerance=1e-8)
-    possible, chance = _possible(seen, fit.shares, fit.confusion)
+    fit = maximize_likelihood(seen, seen.weight[None], tolerance=1e-8)
+    possible, chance = _possible_patterns(seen, fit.shares, fit.confusion)
     random = np.random.default_rng(seed)
     drawn = np.concatenate([random.multinomial(int(n), p, size=resamples) for n, p in chance], axis=1).astype(float)
     start = expected_classes(possible, fit.shares, fit.confusion)[0]
-    again = maximise(possible, drawn, np.broadcast_to(start, (resamples, *start.shape[1:])), tolerance=1e-5)
-    observed = _agreement(seen, seen.weight[None], fit.shares, fit.confusion)
-    simulated = _agreement(possible, drawn, again.shares, again.confusion)
-    return tuple(_residuals(names, observed, simulated))
+    again = maximize_likelihood(possible, drawn, np.broadcast_to(start, (resamples, *start.shape[1:])), tolerance=1e-5)
+    observed = _residual_agreement(seen, seen.weight[None], fit.shares, fit.confusion)
+    simulated = _residual_agreement(possible, drawn, again.shares, again.confusion)
+    return tuple(_residual_pairs(names, observed, simulated))
 
 
 def _check_freedom(judges: int, q: int) -> None:
     free, needed = q**judges - 1, (q - 1) * (1 + judges * q)
     if free <= needed:
-        raise NotEnoughData(
+        raise NotEnoughDataError(
             f"errors in common cannot be checked with {judges} judges of {q} categories and no labels: independent "
             "errors explain any such data: label some, or add judges (four of two categories, three of three)"
         )
     if free >= MAX_CELLS:
-        raise NotEnoughData(f"errors in common: {judges} judges of {q} categories are too many at once: check fewer")
+        raise NotEnoughDataError(
+            f"errors in common: {judges} judges of {q} categories are too many at once: check fewer"
+        )
 
 
-def _possible(seen: Patterns, shares: Floats, confusion: Floats) -> tuple[Patterns, list[tuple[float, Floats]]]:
+def _possible_patterns(
+    seen: RatingPatterns, shares: Floats, confusion: Floats
+) -> tuple[RatingPatterns, list[tuple[float, Floats]]]:
     """All patterns that could occur, by which judges spoke, and for each such set its units and probabilities."""
     spoke = seen.counts.sum(axis=2)
     sets, of = np.unique(spoke, axis=0, return_inverse=True)
@@ -368,7 +383,7 @@ def _possible(seen: Patterns, shares: Floats, confusion: Floats) -> tuple[Patter
     return replace(seen, counts=counts, allowed=ones, weight=ones[:, 0], of=np.arange(len(counts))), chance
 
 
-def _agreement(seen: Patterns, weights: Floats, shares: Floats, confusion: Floats) -> Floats:
+def _residual_agreement(seen: RatingPatterns, weights: Floats, shares: Floats, confusion: Floats) -> Floats:
     """Units that both judged, agreements and expected agreements of each pair: (3, B, pairs)."""
     one, other = np.triu_indices(seen.counts.shape[1], 1)
     spoke = seen.counts.sum(axis=2)
@@ -378,11 +393,11 @@ def _agreement(seen: Patterns, weights: Floats, shares: Floats, confusion: Float
     return np.array([together, alike, together * chance])
 
 
-def _residuals(names: Sequence[Hashable], observed: Floats, simulated: Floats) -> list[ResidualPair]:
+def _residual_pairs(names: Sequence[Hashable], observed: Floats, simulated: Floats) -> list[ResidualPair]:
     gap, gaps = observed[1, 0] - observed[2, 0], simulated[1] - simulated[2]
     beyond = (np.abs(gaps) >= np.abs(gap) - 1e-9).sum(axis=0)
     p_values = (1 + beyond) / (len(gaps) + 1)
-    corrected = holm(pd.Series(p_values))
+    corrected = holm_adjusted(pd.Series(p_values))
     rows = []
     for at, (a, b) in enumerate(combinations(names, 2)):
         n, agree, expected = (float(part[0, at]) for part in observed)
@@ -393,8 +408,8 @@ def _residuals(names: Sequence[Hashable], observed: Floats, simulated: Floats) -
     return rows
 
 
-def _names(values: Floats, judges: Sequence[Hashable] | None) -> list[Hashable]:
+def _pair_names(values: Floats, judges: Sequence[Hashable] | None) -> list[Hashable]:
     names: list[Hashable] = list(range(values.shape[1]) if judges is None else judges)
     if len(names) != values.shape[1] or len(names) < 2:
-        raise BadInput(f"{len(names)} judges for {values.shape[1]} columns: pass two columns or more and name each")
+        raise InputError(f"{len(names)} judges for {values.shape[1]} columns: pass two columns or more and name each")
     return names

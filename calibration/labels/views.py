@@ -6,7 +6,7 @@ import pandas as pd
 from sqlalchemy import select
 
 from gnomon.calibration.observations.frames import FACTS, with_outcomes
-from gnomon.data.errors import UnknownName
+from gnomon.data.errors import UnknownNameError
 from gnomon.data.records import Exposure, LabelKind, RaterRole
 from gnomon.data.storage.store import Store
 from gnomon.data.storage.tables import labels as label_table
@@ -48,7 +48,7 @@ def rater_labels(store: Store, view: str) -> pd.DataFrame:
     no label. `since` is the time of the rater's first standing label on the trial in that role.
     """
     if view not in VIEWS:
-        raise UnknownName(f"label view '{view}' is not known: choose from {', '.join(VIEWS)}")
+        raise UnknownNameError(f"label view '{view}' is not known: choose from {', '.join(VIEWS)}")
     standing = standing_labels(label_events(store))
     standing = standing.assign(since=standing.groupby(KEYS)["created_at"].transform("min"))
     if view == "blind":
@@ -71,17 +71,17 @@ def reference_labels(store: Store, view: str) -> pd.DataFrame:
         One row a trial, in the order of trial ids: trial, rater, claims, concept, coherent, refused, split,
         stratum, probability, exposure.
     """
-    return reference(rater_labels(store, view))[list(COLUMNS)]
+    return reference_labels_of(rater_labels(store, view))[list(COLUMNS)]
 
 
-def reference(labels: pd.DataFrame) -> pd.DataFrame:
+def reference_labels_of(labels: pd.DataFrame) -> pd.DataFrame:
     """Of one view's labels of all raters, the one a trial that stands; keeps all columns."""
     below = labels["role"] != str(RaterRole.ADJUDICATOR)
     ranked = labels.assign(below=below).sort_values(["trial", "below", "since", "rater"])
     return ranked.drop_duplicates("trial").drop(columns="below").reset_index(drop=True)
 
 
-def disagreements(store: Store, view: str) -> pd.DataFrame:
+def rater_disagreements(store: Store, view: str) -> pd.DataFrame:
     """Trials whose raters report facts that lead to different outcomes: what an adjudicator should read.
 
     Returns

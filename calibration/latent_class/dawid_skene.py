@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gnomon.calibration.numerics.rating_arrays import Floats, as_ratings
-from gnomon.data.errors import BadInput, NotEnoughData
-from gnomon.data.records import Estimate
+from gnomon.data.errors import InputError, NotEnoughDataError
+from gnomon.data.records import IntervalEstimate
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class LatentClasses:
     """
 
     categories: tuple[float, ...]
-    shares: tuple[Estimate, ...]
+    shares: tuple[IntervalEstimate, ...]
     confusion: Mapping[Hashable, Floats]
     posterior: Floats
     log_likelihood: float
@@ -35,7 +35,7 @@ class LatentClasses:
 
 
 @dataclass(frozen=True, slots=True)
-class Patterns:
+class RatingPatterns:
     """Ratings as the distinct rows that occur, which is all that the model's likelihood needs.
 
     `counts` (patterns, raters, q) says how often each rater gave each category; `weight` (patterns,) how many units
@@ -52,7 +52,7 @@ class Patterns:
 
 
 @dataclass(frozen=True, slots=True)
-class Fit:
+class LatentClassFit:
     """Maximum likelihood fits to a batch of B weightings of the same patterns.
 
     `shares` (B, q), `confusion` (B, raters, q, q), `posterior` (B, patterns, q), `log_likelihood` (B,).
@@ -108,12 +108,12 @@ def dawid_skene(
     BadInput
         Where rater names or gold labels do not match the ratings in number.
     """
-    seen = patterns(ratings, raters=raters, gold=gold)
-    fit = maximise(seen, seen.weight[None], tolerance=tolerance, max_steps=max_steps)
-    draws = _resampled(seen, fit, resamples, seed, max(tolerance, 1e-6), max_steps)
+    seen = rating_patterns(ratings, raters=raters, gold=gold)
+    fit = maximize_likelihood(seen, seen.weight[None], tolerance=tolerance, max_steps=max_steps)
+    draws = _bootstrap_fits(seen, fit, resamples, seed, max(tolerance, 1e-6), max_steps)
     return LatentClasses(
         categories=tuple(seen.categories.tolist()),
-        shares=tuple(_share(*pair, confidence) for pair in zip(fit.shares[0], draws.T, strict=True)),
+        shares=tuple(_share_estimate(*pair, confidence) for pair in zip(fit.shares[0], draws.T, strict=True)),
         confusion=dict(zip(seen.raters, fit.confusion[0], strict=True)),
         posterior=fit.posterior[0][seen.of],
         log_likelihood=float(fit.log_likelihood[0]),
@@ -121,22 +121,22 @@ def dawid_skene(
     )
 
 
-def patterns(
+def rating_patterns(
     ratings: ArrayLike, *, raters: Sequence[Hashable] | None = None, gold: ArrayLike | None = None
-) -> Patterns:
+) -> RatingPatterns:
     """Ratings and gold labels as distinct rows; parameters and errors as for `dawid_skene`."""
     values = as_ratings(ratings)
     names: list[Hashable] = list(range(values.shape[1]) if raters is None else raters)
     if len(names) != values.shape[1]:
-        raise BadInput(f"{len(names)} rater names for {values.shape[1]} columns of ratings: name each column's rater")
+        raise InputError(f"{len(names)} rater names for {values.shape[1]} columns of ratings: name each column's rater")
     truth = np.full(len(values), np.nan) if gold is None else np.asarray(gold, dtype=float)
     if truth.shape != (len(values),):
-        raise BadInput(f"{truth.size} gold labels for {len(values)} units: pass one a unit, NaN where unknown")
+        raise InputError(f"{truth.size} gold labels for {len(values)} units: pass one a unit, NaN where unknown")
     who = tuple(dict.fromkeys(names))
     every = np.concatenate([values.ravel(), truth])
     categories = np.unique(every[~np.isnan(every)])
-    counts = _tally(values, categories, names, who)
-    _enough(counts, truth, categories)
+    counts = _tally_patterns(values, categories, names, who)
+    _check_enough(counts, truth, categories)
     known = ~np.isnan(truth)[:, None]
     allowed = np.where(known, truth[:, None] == categories, True).astype(float)
     rows, of, weight = np.unique(
@@ -144,10 +144,10 @@ def patterns(
     )
     q = len(categories)
     distinct = rows[:, :-q].reshape(len(rows), len(who), q)
-    return Patterns(distinct, weight.astype(float), of.reshape(-1), rows[:, -q:], categories, who)
+    return RatingPatterns(distinct, weight.astype(float), of.reshape(-1), rows[:, -q:], categories, who)
 
 
-def _tally(values: Floats, categories: Floats, names: list[Hashable], who: tuple[Hashable, ...]) -> Floats:
+def _tally_patterns(values: Floats, categories: Floats, names: list[Hashable], who: tuple[Hashable, ...]) -> Floats:
     """Counts (units, raters, q) of each category given."""
     hits = (values[:, :, None] == categories).astype(float)
     member = np.array([[name == rater for name in names] for rater in who], dtype=float)
@@ -155,45 +155,47 @@ def _tally(values: Floats, categories: Floats, names: list[Hashable], who: tuple
     return counts
 
 
-def _enough(counts: Floats, truth: Floats, categories: Floats) -> None:
+def _check_enough(counts: Floats, truth: Floats, categories: Floats) -> None:
     known = ~np.isnan(truth)
     if len(categories) < 2 or (counts.shape[1] < 2 and not known.any()):
-        raise NotEnoughData(
+        raise NotEnoughDataError(
             "latent classes: two raters and two categories are the least that can be told apart without gold labels"
         )
     if ((counts.sum(axis=(1, 2)) == 0) & ~known).any():
-        raise NotEnoughData("latent classes: a unit has no rating at all: leave it out")
+        raise NotEnoughDataError("latent classes: a unit has no rating at all: leave it out")
 
 
-def maximise(
-    seen: Patterns,
+def maximize_likelihood(
+    seen: RatingPatterns,
     weights: Floats,
     start: Floats | None = None,
     *,
     tolerance: float = 1e-10,
     max_steps: int = 20_000,
-) -> Fit:
+) -> LatentClassFit:
     """Maximum likelihood by EM for a batch of weightings (B, patterns), from votes or a posterior (B, patterns, q)."""
-    posterior = np.broadcast_to(votes(seen) if start is None else start, (*weights.shape, len(seen.categories)))
+    posterior = np.broadcast_to(vote_shares(seen) if start is None else start, (*weights.shape, len(seen.categories)))
     last = np.full(len(weights), -np.inf)
     for step in range(1, max_steps + 1):
-        shares, confusion = _parameters(seen.counts, weights[:, :, None] * posterior)
+        shares, confusion = _maximized_parameters(seen.counts, weights[:, :, None] * posterior)
         posterior, each = expected_classes(seen, shares, confusion)
         fitness = (weights * each).sum(axis=1)
         if (fitness - last < tolerance).all():
-            return Fit(shares, confusion, posterior, fitness, step)
+            return LatentClassFit(shares, confusion, posterior, fitness, step)
         last = fitness
-    raise NotEnoughData(f"latent classes: not converged after {max_steps} steps: the raters leave the truth undecided")
+    raise NotEnoughDataError(
+        f"latent classes: not converged after {max_steps} steps: the raters leave the truth undecided"
+    )
 
 
-def votes(seen: Patterns) -> Floats:
+def vote_shares(seen: RatingPatterns) -> Floats:
     """Share of each category among a pattern's ratings, or the gold label where it is known: (patterns, q)."""
     given = (seen.counts.sum(axis=1) + 1e-12) * seen.allowed
     share: Floats = given / given.sum(axis=1, keepdims=True)
     return share
 
 
-def _parameters(counts: Floats, load: Floats) -> tuple[Floats, Floats]:
+def _maximized_parameters(counts: Floats, load: Floats) -> tuple[Floats, Floats]:
     """Shares and confusion from the weight (B, patterns, q) that each pattern puts on each class."""
     shares = load.sum(axis=1)
     joint = np.einsum("bpk,prq->brkq", load, counts, optimize=True)
@@ -204,7 +206,7 @@ def _parameters(counts: Floats, load: Floats) -> tuple[Floats, Floats]:
     return shares / shares.sum(axis=1, keepdims=True), confusion
 
 
-def expected_classes(seen: Patterns, shares: Floats, confusion: Floats) -> tuple[Floats, Floats]:
+def expected_classes(seen: RatingPatterns, shares: Floats, confusion: Floats) -> tuple[Floats, Floats]:
     """Posterior (B, patterns, q) and log-likelihood of each pattern (B, patterns)."""
     # The smallest float stands for zero, so that a category never given under a class rules that class out.
     floor = np.finfo(float).tiny
@@ -216,19 +218,21 @@ def expected_classes(seen: Patterns, shares: Floats, confusion: Floats) -> tuple
     return np.exp(joint - top) / total, (top + np.log(total))[:, :, 0]
 
 
-def _resampled(seen: Patterns, fit: Fit, resamples: int, seed: int, tolerance: float, max_steps: int) -> Floats:
+def _bootstrap_fits(
+    seen: RatingPatterns, fit: LatentClassFit, resamples: int, seed: int, tolerance: float, max_steps: int
+) -> Floats:
     """Shares of each class in resamples of the units, each EM begun at the fit so that classes keep their names."""
     if not resamples:
         return np.empty((0, len(seen.categories)))
     random, units = np.random.default_rng(seed), len(seen.of)
     weights = random.multinomial(units, seen.weight / units, size=resamples).astype(float)
-    return maximise(seen, weights, fit.posterior, tolerance=tolerance, max_steps=max_steps).shares
+    return maximize_likelihood(seen, weights, fit.posterior, tolerance=tolerance, max_steps=max_steps).shares
 
 
-def _share(value: float, draws: Floats, confidence: float) -> Estimate:
+def _share_estimate(value: float, draws: Floats, confidence: float) -> IntervalEstimate:
     if not len(draws):
-        return Estimate(float(value), np.nan, np.nan, np.nan, confidence, "Dawid-Skene")
+        return IntervalEstimate(float(value), np.nan, np.nan, np.nan, confidence, "Dawid-Skene")
     low, high = np.quantile(draws, [0.5 - confidence / 2, 0.5 + confidence / 2])
     spread = float(draws.std(ddof=1)) if len(draws) > 1 else np.nan
     limits = min(float(low), float(value)), max(float(high), float(value))
-    return Estimate(float(value), *limits, spread, confidence, "Dawid-Skene, bootstrap")
+    return IntervalEstimate(float(value), *limits, spread, confidence, "Dawid-Skene, bootstrap")

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from gnomon.calibration.latent_class.dawid_skene import Patterns, patterns, votes
+from gnomon.calibration.latent_class.dawid_skene import RatingPatterns, rating_patterns, vote_shares
 from gnomon.calibration.numerics.mcmc import effective_draws, split_rhat
 from gnomon.calibration.numerics.rating_arrays import Floats
-from gnomon.data.errors import BadInput
-from gnomon.data.records import Estimate
+from gnomon.data.errors import InputError
+from gnomon.data.records import IntervalEstimate
 
 METHOD = "Dawid-Skene, posterior"
 RHAT_LIMIT = 1.01
@@ -47,8 +47,8 @@ class LatentPosterior:
     """
 
     categories: tuple[float, ...]
-    shares: tuple[Estimate, ...]
-    confusion: Mapping[Hashable, tuple[tuple[Estimate, ...], ...]]
+    shares: tuple[IntervalEstimate, ...]
+    confusion: Mapping[Hashable, tuple[tuple[IntervalEstimate, ...], ...]]
     posterior: Floats
     rhat: float
     ess: float
@@ -110,15 +110,15 @@ def dawid_skene_bayes(
         For fewer than two chains or eight draws a chain.
     """
     if chains < 2 or draws < 8 * chains:
-        raise BadInput(f"{draws} draws in {chains} chains: ask for two chains or more of eight draws or more")
-    seen = patterns(ratings, raters=raters, gold=gold)
+        raise InputError(f"{draws} draws in {chains} chains: ask for two chains or more of eight draws or more")
+    seen = rating_patterns(ratings, raters=raters, gold=gold)
     kept = -(-draws // chains)
-    shares, confusion, posterior = _gibbs(seen, prior or LatentPrior(), kept, chains, seed)
+    shares, confusion, posterior = _gibbs_draws(seen, prior or LatentPrior(), kept, chains, seed)
     series = np.concatenate([shares, confusion.reshape(*shares.shape[:2], -1)], axis=2)
     return LatentPosterior(
         categories=tuple(seen.categories.tolist()),
-        shares=tuple(_interval(shares[:, :, k], confidence) for k in range(shares.shape[2])),
-        confusion={rater: _table(confusion[:, :, at], confidence) for at, rater in enumerate(seen.raters)},
+        shares=tuple(_draws_interval(shares[:, :, k], confidence) for k in range(shares.shape[2])),
+        confusion={rater: _draws_table(confusion[:, :, at], confidence) for at, rater in enumerate(seen.raters)},
         posterior=posterior[seen.of],
         rhat=float(split_rhat(series).max()),
         ess=float(effective_draws(series).min()),
@@ -126,36 +126,38 @@ def dawid_skene_bayes(
     )
 
 
-def _gibbs(seen: Patterns, prior: LatentPrior, kept: int, chains: int, seed: int) -> tuple[Floats, Floats, Floats]:
+def _gibbs_draws(
+    seen: RatingPatterns, prior: LatentPrior, kept: int, chains: int, seed: int
+) -> tuple[Floats, Floats, Floats]:
     """Draws of shares (chains, kept, q) and confusions (.., raters, q, q); mean class probabilities (patterns, q)."""
     random, warm = np.random.default_rng(seed), max(200, kept // 10)
     units, (_, raters, q) = seen.weight.astype(np.int64), seen.counts.shape
     flat, rows = seen.counts.reshape(len(units), -1), prior.rows(q)
     shares, confusion = np.empty((chains, kept, q)), np.empty((chains, kept, raters, q, q))
-    chance, total = _start(seen, chains, random), np.zeros((len(units), q))
+    chance, total = _starting_classes(seen, chains, random), np.zeros((len(units), q))
     for step in range(-warm, kept):
         members = random.multinomial(units, chance).astype(float)
         given = np.swapaxes(members, 1, 2) @ flat
-        share = _dirichlet(random, prior.shares + members.sum(axis=1))
-        row = _dirichlet(random, rows[:, None] + given.reshape(chains, q, raters, q))
+        share = _draw_dirichlet(random, prior.shares + members.sum(axis=1))
+        row = _draw_dirichlet(random, rows[:, None] + given.reshape(chains, q, raters, q))
         if seen.allowed.all():
-            share, row = _swapped(random, rows, share, row)
-        chance = _classes(seen, flat, share, row)
+            share, row = _label_swap(random, rows, share, row)
+        chance = _draw_classes(seen, flat, share, row)
         if step >= 0:
             shares[:, step], confusion[:, step] = share, row.transpose(0, 2, 1, 3)
             total += chance.mean(axis=0)
     return shares, confusion, total / kept
 
 
-def _start(seen: Patterns, chains: int, random: np.random.Generator) -> Floats:
+def _starting_classes(seen: RatingPatterns, chains: int, random: np.random.Generator) -> Floats:
     """Class probabilities (chains, patterns, q): votes and chance, half and half."""
     anything = random.dirichlet(np.ones(len(seen.categories)), (chains, len(seen.weight)))
-    mixed = (votes(seen) + anything) * seen.allowed
+    mixed = (vote_shares(seen) + anything) * seen.allowed
     start: Floats = mixed / mixed.sum(axis=2, keepdims=True)
     return start
 
 
-def _swapped(random: np.random.Generator, rows: Floats, share: Floats, row: Floats) -> tuple[Floats, Floats]:
+def _label_swap(random: np.random.Generator, rows: Floats, share: Floats, row: Floats) -> tuple[Floats, Floats]:
     """Two classes change names where the prior likes that better (a Metropolis step: the likelihood does not mind)."""
     one, other = random.choice(len(rows), 2, replace=False)
     logs = np.log(np.maximum(row, np.finfo(float).tiny)).sum(axis=2)
@@ -167,7 +169,7 @@ def _swapped(random: np.random.Generator, rows: Floats, share: Floats, row: Floa
     return share[chain, order], row[chain, order]
 
 
-def _classes(seen: Patterns, flat: Floats, share: Floats, row: Floats) -> Floats:
+def _draw_classes(seen: RatingPatterns, flat: Floats, share: Floats, row: Floats) -> Floats:
     """Probability of each class for each pattern: (chains, patterns, q)."""
     chains, q = share.shape
     floor = np.finfo(float).tiny
@@ -179,17 +181,17 @@ def _classes(seen: Patterns, flat: Floats, share: Floats, row: Floats) -> Floats
     return chance
 
 
-def _dirichlet(random: np.random.Generator, counts: Floats) -> Floats:
+def _draw_dirichlet(random: np.random.Generator, counts: Floats) -> Floats:
     parts = random.standard_gamma(counts) + np.finfo(float).tiny
     drawn: Floats = parts / parts.sum(axis=-1, keepdims=True)
     return drawn
 
 
-def _interval(drawn: Floats, confidence: float) -> Estimate:
+def _draws_interval(drawn: Floats, confidence: float) -> IntervalEstimate:
     low, high = np.quantile(drawn, [0.5 - confidence / 2, 0.5 + confidence / 2])
-    return Estimate(float(drawn.mean()), float(low), float(high), float(drawn.std(ddof=1)), confidence, METHOD)
+    return IntervalEstimate(float(drawn.mean()), float(low), float(high), float(drawn.std(ddof=1)), confidence, METHOD)
 
 
-def _table(drawn: Floats, confidence: float) -> tuple[tuple[Estimate, ...], ...]:
+def _draws_table(drawn: Floats, confidence: float) -> tuple[tuple[IntervalEstimate, ...], ...]:
     q = drawn.shape[2]
-    return tuple(tuple(_interval(drawn[:, :, true, said], confidence) for said in range(q)) for true in range(q))
+    return tuple(tuple(_draws_interval(drawn[:, :, true, said], confidence) for said in range(q)) for true in range(q))

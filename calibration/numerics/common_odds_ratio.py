@@ -11,7 +11,7 @@ from scipy.optimize import brentq
 from scipy.stats import hypergeom
 
 from gnomon.calibration.numerics.rating_arrays import Floats
-from gnomon.data.records import Estimate
+from gnomon.data.records import IntervalEstimate
 
 _SPAN = 700.0
 _TIE = 1 + 1e-7
@@ -19,7 +19,7 @@ _TIE = 1 + 1e-7
 
 def common_odds_ratio(
     tables: Sequence[ArrayLike], *, weights: Sequence[ArrayLike] | None = None, confidence: float = 0.95
-) -> tuple[Estimate | None, float]:
+) -> tuple[IntervalEstimate | None, float]:
     """The common odds ratio of independent 2 x 2 tables, with exact limits and a two-sided exact test that it is 1.
 
     Estimand: the odds ratio in the population, taken to be the same in all tables. Conditional on all margins, the
@@ -46,27 +46,29 @@ def common_odds_ratio(
         None (and p = 1) where the margins leave the sum no freedom.
     """
     counts = [np.asarray(table, dtype=float) for table in tables]
-    tilts = [0.0] * len(counts) if weights is None else [_tilt(np.asarray(weight, dtype=float)) for weight in weights]
-    low, logs, seen = _law(counts, tilts)
+    tilts = (
+        [0.0] * len(counts) if weights is None else [_log_tilt(np.asarray(weight, dtype=float)) for weight in weights]
+    )
+    low, logs, seen = _conditional_law(counts, tilts)
     if len(logs) < 2:
         return None, 1.0
     x = np.arange(low, low + len(logs), dtype=float)
-    chance = _tilted(logs, x, 0.0)
+    chance = _tilted_law(logs, x, 0.0)
     p_value = float(chance[chance <= chance[seen - low] * _TIE].sum())
     tail = (1 - confidence) / 2
-    value = _solve(lambda t: float(_tilted(logs, x, t) @ x) - seen, seen, x)
-    floor = _solve(lambda t: float(_tilted(logs, x, t)[x >= seen].sum()) - tail, seen, x, lower=True)
-    top = _solve(lambda t: tail - float(_tilted(logs, x, t)[x <= seen].sum()), seen, x, upper=True)
-    return Estimate(value, floor, top, math.nan, confidence, "conditional, exact"), min(1.0, p_value)
+    value = _solve_limit(lambda t: float(_tilted_law(logs, x, t) @ x) - seen, seen, x)
+    floor = _solve_limit(lambda t: float(_tilted_law(logs, x, t)[x >= seen].sum()) - tail, seen, x, lower=True)
+    top = _solve_limit(lambda t: tail - float(_tilted_law(logs, x, t)[x <= seen].sum()), seen, x, upper=True)
+    return IntervalEstimate(value, floor, top, math.nan, confidence, "conditional, exact"), min(1.0, p_value)
 
 
-def _tilt(weight: Floats) -> float:
+def _log_tilt(weight: Floats) -> float:
     """Log of the odds ratio that a sample has where the population's is 1."""
     logs = np.log(weight)
     return float(logs[0, 1] + logs[1, 0] - logs[0, 0] - logs[1, 1])
 
 
-def _law(tables: Sequence[Floats], tilts: Sequence[float]) -> tuple[int, Floats, int]:
+def _conditional_law(tables: Sequence[Floats], tilts: Sequence[float]) -> tuple[int, Floats, int]:
     """Least sum of the first cells, log-weights of all sums under an odds ratio of 1, and the sum seen."""
     low, logs = 0, np.zeros(1)
     for table, tilt in zip(tables, tilts, strict=True):
@@ -74,12 +76,12 @@ def _law(tables: Sequence[Floats], tilts: Sequence[float]) -> tuple[int, Floats,
         first, last = max(0, rows + columns - n), min(rows, columns)
         low += first
         x = np.arange(first, last + 1)
-        logs = _convolved(logs, hypergeom.logpmf(x, n, rows, columns) + tilt * x)
+        logs = _convolve_laws(logs, hypergeom.logpmf(x, n, rows, columns) + tilt * x)
     seen = round(float(sum(table[0, 0] for table in tables)))
     return low, logs, seen
 
 
-def _convolved(one: Floats, other: Floats) -> Floats:
+def _convolve_laws(one: Floats, other: Floats) -> Floats:
     """Log-probabilities of the sum of two counts; in logs, so that far tails keep their digits."""
     short, long = sorted((one, other), key=len)
     total = np.full(len(one) + len(other) - 1, -np.inf)
@@ -89,14 +91,16 @@ def _convolved(one: Floats, other: Floats) -> Floats:
     return total
 
 
-def _tilted(logs: Floats, x: Floats, log_ratio: float) -> Floats:
+def _tilted_law(logs: Floats, x: Floats, log_ratio: float) -> Floats:
     weight = logs + (x - x[0]) * log_ratio
     law = np.exp(weight - weight.max())
     shares: Floats = law / law.sum()
     return shares
 
 
-def _solve(gap: Callable[[float], float], seen: int, x: Floats, *, lower: bool = False, upper: bool = False) -> float:
+def _solve_limit(
+    gap: Callable[[float], float], seen: int, x: Floats, *, lower: bool = False, upper: bool = False
+) -> float:
     """The odds ratio at which a rising gap is 0; 0 or infinity where the sum seen is as small or large as can be."""
     if seen == x[0] and not upper:
         return 0.0

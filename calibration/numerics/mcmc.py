@@ -5,13 +5,15 @@ from __future__ import annotations
 import numpy as np
 
 from gnomon.calibration.numerics.rating_arrays import Floats
-from gnomon.data.records import Estimate
+from gnomon.data.records import IntervalEstimate
 
 
-def summary(draws: Floats, confidence: float = 0.95) -> Estimate:
+def summarize_draws(draws: Floats, confidence: float = 0.95) -> IntervalEstimate:
     """Posterior mean and central credible interval of draws."""
     low, high = np.quantile(draws, [0.5 - confidence / 2, 0.5 + confidence / 2])
-    return Estimate(float(draws.mean()), float(low), float(high), float(draws.std()), confidence, "joint posterior")
+    return IntervalEstimate(
+        float(draws.mean()), float(low), float(high), float(draws.std()), confidence, "joint posterior"
+    )
 
 
 def split_rhat(series: Floats) -> Floats:

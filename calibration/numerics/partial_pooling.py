@@ -16,8 +16,8 @@ from scipy.special import expit, ndtr
 
 from gnomon.calibration.numerics.proportions import Count
 from gnomon.calibration.numerics.rating_arrays import Floats
-from gnomon.data.errors import BadInput
-from gnomon.data.records import Estimate
+from gnomon.data.errors import InputError
+from gnomon.data.records import IntervalEstimate
 
 # A judge that is worth having is right in 4 of 5 cases or so: logistic(1.5) = .82, and logistic(1.5 +- 2 * 1.5) runs
 # from .18 to .99, so a coin is not ruled out. sigma below 1 lets groups differ by several times in their error odds.
@@ -33,21 +33,21 @@ _REACH = 4.0
 
 
 @dataclass(frozen=True, slots=True)
-class Pooled:
+class PooledRates:
     """Partially pooled rates: `groups` in the order given, `population` that of a group not seen yet.
 
     `mu` and `sigma` are the mean and the standard deviation of the groups' logits. Every `value` is a posterior
     median, every interval central, every `se` a posterior standard deviation.
     """
 
-    groups: tuple[Estimate, ...]
-    population: Estimate
-    mu: Estimate
-    sigma: Estimate
+    groups: tuple[IntervalEstimate, ...]
+    population: IntervalEstimate
+    mu: IntervalEstimate
+    sigma: IntervalEstimate
 
 
 @dataclass(frozen=True, slots=True)
-class Grid:
+class HyperGrid:
     """Where the posterior is summed.
 
     Attributes
@@ -76,7 +76,7 @@ def partial_pool(
     mu_prior: tuple[float, float] = MU_PRIOR,
     sigma_scale: float = SIGMA_SCALE,
     confidence: float = 0.95,
-) -> Pooled:
+) -> PooledRates:
     """Rates of groups that may differ but are of one kind.
 
     Estimand: each group's own probability, and that of a new group of the same kind. Assumes independent trials
@@ -100,26 +100,28 @@ def partial_pool(
     """
     for k, n in counts:
         if not 0 <= k <= n:
-            raise BadInput(f"rate of {k:g} of {n:g}: the count must lie between 0 and the number of trials")
+            raise InputError(f"rate of {k:g} of {n:g}: the count must lie between 0 and the number of trials")
     if min(mu_prior[1], sigma_scale) <= 0:
-        raise BadInput(f"priors of scale {mu_prior[1]:g} and {sigma_scale:g}: both scales must be above 0")
-    return _pool(tuple(map(tuple, counts)), tuple(mu_prior), sigma_scale, confidence)
+        raise InputError(f"priors of scale {mu_prior[1]:g} and {sigma_scale:g}: both scales must be above 0")
+    return _pool_counts(tuple(map(tuple, counts)), tuple(mu_prior), sigma_scale, confidence)
 
 
 @lru_cache(maxsize=512)
-def _pool(counts: tuple[Count, ...], mu_prior: tuple[float, float], sigma_scale: float, confidence: float) -> Pooled:
-    grid = logit_grid(mu_prior, sigma_scale, _step(counts))
+def _pool_counts(
+    counts: tuple[Count, ...], mu_prior: tuple[float, float], sigma_scale: float, confidence: float
+) -> PooledRates:
+    grid = logit_grid(mu_prior, sigma_scale, _count_step(counts))
     groups, new, weight = pool_likelihoods(grid, binomial_likelihoods(grid, counts))
-    return Pooled(
+    return PooledRates(
         groups=tuple(rate_estimate(grid, each, confidence) for each in groups),
         population=rate_estimate(grid, new, confidence),
-        mu=_hyper(grid.mu, weight, confidence),
-        sigma=_hyper(grid.sigma, weight, confidence),
+        mu=_hyperparameter_summary(grid.mu, weight, confidence),
+        sigma=_hyperparameter_summary(grid.sigma, weight, confidence),
     )
 
 
 @lru_cache(maxsize=8)
-def logit_grid(mu_prior: tuple[float, float], sigma_scale: float, step: float = _STEP) -> Grid:
+def logit_grid(mu_prior: tuple[float, float], sigma_scale: float, step: float = _STEP) -> HyperGrid:
     """The grid for these priors: theta in bins of `step` logits, sigma denser near 0, each out to 4 prior scales.
 
     A bin's probability is exact (a difference of normal distribution functions), so that small sigmas, whose
@@ -135,10 +137,10 @@ def logit_grid(mu_prior: tuple[float, float], sigma_scale: float, step: float = 
     height = np.exp(-0.5 * ((both_mu - centre) / scale) ** 2 - 0.5 * (both_sigma / sigma_scale) ** 2)
     prior = height * np.tile(width, len(mu))
     mass = np.diff(ndtr((edges[:, None] - both_mu) / both_sigma), axis=0)
-    return Grid(edges, expit((edges[1:] + edges[:-1]) / 2), both_mu, both_sigma, prior / prior.sum(), mass)
+    return HyperGrid(edges, expit((edges[1:] + edges[:-1]) / 2), both_mu, both_sigma, prior / prior.sum(), mass)
 
 
-def binomial_likelihoods(grid: Grid, counts: Sequence[Count]) -> Floats:
+def binomial_likelihoods(grid: HyperGrid, counts: Sequence[Count]) -> Floats:
     """Likelihood of each group's count in each bin of theta, the highest of a group being 1: array (groups, t)."""
     right, every = np.asarray(counts, dtype=float).reshape(-1, 2).T
     log = right[:, None] * np.log(grid.rate) + (every - right)[:, None] * np.log1p(-grid.rate)
@@ -146,7 +148,7 @@ def binomial_likelihoods(grid: Grid, counts: Sequence[Count]) -> Floats:
     return likelihoods
 
 
-def pool_likelihoods(grid: Grid, likelihoods: Floats) -> tuple[Floats, Floats, Floats]:
+def pool_likelihoods(grid: HyperGrid, likelihoods: Floats) -> tuple[Floats, Floats, Floats]:
     """Posterior of groups of which each has a likelihood of its rate, of whatever form.
 
     Parameters
@@ -173,7 +175,7 @@ def pool_likelihoods(grid: Grid, likelihoods: Floats) -> tuple[Floats, Floats, F
     return groups, grid.mass @ weight, weight
 
 
-def rate_estimate(grid: Grid, mass: Floats, confidence: float = 0.95) -> Estimate:
+def rate_estimate(grid: HyperGrid, mass: Floats, confidence: float = 0.95) -> IntervalEstimate:
     """Posterior median, central interval and standard deviation of a rate from the bins of its logit."""
     share = mass / mass.sum()
     below = np.concatenate([[0.0], np.cumsum(share)])
@@ -181,10 +183,10 @@ def rate_estimate(grid: Grid, mass: Floats, confidence: float = 0.95) -> Estimat
     low, middle, high = (float(part) for part in expit(np.interp([tail, 0.5, 1 - tail], below, grid.edges)))
     mean = float(share @ grid.rate)
     spread = math.sqrt(max(0.0, float(share @ (grid.rate - mean) ** 2)))
-    return Estimate(middle, low, high, spread, confidence, METHOD)
+    return IntervalEstimate(middle, low, high, spread, confidence, METHOD)
 
 
-def _hyper(points: Floats, weight: Floats, confidence: float) -> Estimate:
+def _hyperparameter_summary(points: Floats, weight: Floats, confidence: float) -> IntervalEstimate:
     """Summary of mu or of sigma: its marginal on the points that the grid has of it."""
     values, place = np.unique(points, return_inverse=True)
     share = np.bincount(place, weights=weight)
@@ -192,10 +194,10 @@ def _hyper(points: Floats, weight: Floats, confidence: float) -> Estimate:
     tail = (1 - confidence) / 2
     low, middle, high = (float(part) for part in np.interp([tail, 0.5, 1 - tail], middles, values))
     mean = float(share @ values)
-    return Estimate(middle, low, high, math.sqrt(float(share @ (values - mean) ** 2)), confidence, METHOD)
+    return IntervalEstimate(middle, low, high, math.sqrt(float(share @ (values - mean) ** 2)), confidence, METHOD)
 
 
-def _step(counts: Sequence[Count]) -> float:
+def _count_step(counts: Sequence[Count]) -> float:
     """Bins of theta no wider than two standard errors of the best known group, within reason."""
     sharpest = max((max(k * (n - k) / n, 1.0) for k, n in counts if n > 0), default=1.0)
     step = _STEP

@@ -15,15 +15,15 @@ from numpy.typing import ArrayLike
 from scipy.stats import norm
 
 from gnomon.calibration.numerics.rating_arrays import Floats
-from gnomon.data.errors import BadInput, NotEnoughData
-from gnomon.data.records import Estimate
+from gnomon.data.errors import InputError, NotEnoughDataError
+from gnomon.data.records import IntervalEstimate
 
 _TINY = 1e-9
 _STRAY = 8.0
 
 
 @dataclass(frozen=True, slots=True)
-class Stratum:
+class LabelStratum:
     """Trials of one kind: `labelled` and the judge's reading `judged` of the same, its reading of `unlabelled` ones.
 
     `share` is the stratum's known share of all trials; left out in every stratum, shares follow the trials given.
@@ -43,7 +43,7 @@ def ppi_mean(
     *,
     weights: ArrayLike | None = None,
     confidence: float = 0.95,
-) -> Estimate:
+) -> IntervalEstimate:
     """Mean of a label over all trials, helped by a judge's reading of those without one (PPI++).
 
     Estimand: mean label of the population that labelled and unlabelled trials are independent random samples of.
@@ -75,20 +75,20 @@ def ppi_mean(
     BadInput
         Where lengths differ.
     """
-    truth, read = _paired(labelled, judged)
+    truth, read = _check_pairs(labelled, judged)
     rest = np.asarray(unlabelled, dtype=float)
     weight = np.ones_like(truth) if weights is None else np.asarray(weights, dtype=float)
-    value, spread = _mean(truth, read, rest, lam, weight * len(weight) / weight.sum(), 0.0)
-    return _limits(value, spread, confidence, "PPI++")
+    value, spread = _ppi_mean(truth, read, rest, lam, weight * len(weight) / weight.sum(), 0.0)
+    return _normal_limits(value, spread, confidence, "PPI++")
 
 
 def ppi_stratified(
-    strata: Sequence[Stratum] | Mapping[str, Stratum],
+    strata: Sequence[LabelStratum] | Mapping[str, LabelStratum],
     lam: float | None = None,
     *,
     pseudo: float = 1.0,
     confidence: float = 0.95,
-) -> Estimate:
+) -> IntervalEstimate:
     """Mean of a label over strata of known shares, the judge trusted in each as far as it deserves.
 
     Estimand: sum over strata h of share_h times the mean label in h. Assumes that within a stratum the labelled
@@ -119,16 +119,16 @@ def ppi_stratified(
         Where shares do not add to 1 or lengths differ.
     """
     named = strata if isinstance(strata, Mapping) else {f"number {at}": each for at, each in enumerate(strata, 1)}
-    shares = _shares(named)
+    shares = _stratum_shares(named)
     value = spread = 0.0
     for (name, stratum), share in zip(named.items(), shares, strict=True):
         if share == 0:
             continue
-        truth, read = _paired(stratum.labelled, stratum.judged, f"stratum {name}")
+        truth, read = _check_pairs(stratum.labelled, stratum.judged, f"stratum {name}")
         rest = np.asarray(stratum.unlabelled, dtype=float)
-        mean, variance = _mean(truth, read, rest, lam, np.ones_like(truth), pseudo)
+        mean, variance = _ppi_mean(truth, read, rest, lam, np.ones_like(truth), pseudo)
         value, spread = value + share * mean, spread + share**2 * variance
-    return _limits(value, spread, confidence, "PPI++, stratified")
+    return _normal_limits(value, spread, confidence, "PPI++, stratified")
 
 
 def ppi_weighted(
@@ -142,7 +142,7 @@ def ppi_weighted(
     superpopulation: bool = False,
     pseudo: float = 1.0,
     confidence: float = 0.95,
-) -> Estimate:
+) -> IntervalEstimate:
     """Mean label of a pool of judged trials, some of which were labelled, each with its own known chance.
 
     Estimand: the mean label of the N trials in `judged_all`, or with `superpopulation` of the process that they
@@ -181,34 +181,34 @@ def ppi_weighted(
     BadInput
         Where lengths differ, an inclusion probability is not in (0, 1], or all of them cannot belong to this pool.
     """
-    truth, read = _paired(labels, judged_labelled)
+    truth, read = _check_pairs(labels, judged_labelled)
     pool = np.asarray(judged_all, dtype=float)
-    chance = _chances(inclusion, len(truth), len(pool))
+    chance = _check_inclusion(inclusion, len(truth), len(pool))
     weight = 1 / chance / ((1 / chance).sum() if ratio else len(pool))
     centre = weight if ratio else np.zeros_like(weight)
     truth_off, read_off = truth - (centre * truth).sum(), read - (centre * read).sum()
     load = (1 - chance) * weight**2
-    trust = _slope(load * read_off, truth_off, read_off) if lam is None else lam
+    trust = _regression_slope(load * read_off, truth_off, read_off) if lam is None else lam
     value = trust * float(pool.mean()) + float((weight * (truth - trust * read)).sum())
-    padding = pseudo * _scale(truth, read) ** 2 * float((weight**2).sum() / weight.sum() ** 2)
+    padding = pseudo * _unit_scale(truth, read) ** 2 * float((weight**2).sum() / weight.sum() ** 2)
     spare = len(truth) / (len(truth) - 1)
     spread = spare * float((load * ((truth_off - trust * read_off) ** 2 + padding)).sum())
     if superpopulation:
         even = weight / weight.sum()
         spread += spare * float((even * (truth - (even * truth).sum()) ** 2).sum()) / len(pool)
-    return _limits(value, spread, confidence, "PPI++, Hajek" if ratio else "PPI++, Horvitz-Thompson")
+    return _normal_limits(value, spread, confidence, "PPI++, Hajek" if ratio else "PPI++, Horvitz-Thompson")
 
 
-def _mean(
+def _ppi_mean(
     truth: Floats, read: Floats, rest: Floats, lam: float | None, weight: Floats, pseudo: float
 ) -> tuple[float, float]:
     """Prediction-powered mean and its variance; weights average 1."""
     if not len(rest):
         lam = 0.0
     elif lam is None:
-        lam = _tuned(_around_mean(truth, weight), _around_mean(read, weight), rest, bool(np.ptp(weight) > _TINY))
+        lam = _tuned_lambda(_around_mean(truth, weight), _around_mean(read, weight), rest, bool(np.ptp(weight) > _TINY))
     value = float((weight * (truth - lam * read)).mean()) + (lam * float(rest.mean()) if len(rest) else 0.0)
-    padding = pseudo * _scale(truth, read) ** 2 / len(truth) if pseudo else 0.0
+    padding = pseudo * _unit_scale(truth, read) ** 2 / len(truth) if pseudo else 0.0
     spread = (float(_around_mean(truth - lam * read, weight).var()) + padding) / len(truth)
     spread += lam**2 * float(rest.var()) / len(rest) if len(rest) else 0.0
     return value, spread
@@ -220,7 +220,7 @@ def _around_mean(values: Floats, weight: Floats) -> Floats:
     return weight * (values - mean) + mean
 
 
-def _tuned(truth: Floats, read: Floats, rest: Floats, weighted: bool) -> float:
+def _tuned_lambda(truth: Floats, read: Floats, rest: Floats, weighted: bool) -> float:
     """The lam of least variance: as its authors estimate it, which pools the judge's variance where weights allow."""
     shared = float(((truth - truth.mean()) * (read - read.mean())).mean())
     pooled = float(np.concatenate([read, rest]).var(ddof=1)) * (1 + len(truth) / len(rest))
@@ -228,60 +228,66 @@ def _tuned(truth: Floats, read: Floats, rest: Floats, weighted: bool) -> float:
     return min(1.0, max(0.0, shared / spread if spread > _TINY else 0.0))
 
 
-def _slope(loaded: Floats, truth: Floats, read: Floats) -> float:
+def _regression_slope(loaded: Floats, truth: Floats, read: Floats) -> float:
     spread = float((loaded * read).sum())
     return min(1.0, max(0.0, float((loaded * truth).sum()) / spread)) if spread > 0 else 0.0
 
 
-def _scale(truth: Floats, read: Floats) -> float:
+def _unit_scale(truth: Floats, read: Floats) -> float:
     """By how much a misread label is off at most: 1 for shares, whatever labels happen to have been seen."""
     both = np.concatenate([truth, read])
     within = both.min() >= 0 and both.max() <= 1
     return 1.0 if within else float(both.max() - both.min())
 
 
-def _paired(labelled: ArrayLike, judged: ArrayLike, what: str = "prediction-powered mean") -> tuple[Floats, Floats]:
+def _check_pairs(
+    labelled: ArrayLike, judged: ArrayLike, what: str = "prediction-powered mean"
+) -> tuple[Floats, Floats]:
     truth, read = np.asarray(labelled, dtype=float), np.asarray(judged, dtype=float)
     if truth.shape != read.shape:
-        raise BadInput(
+        raise InputError(
             f"{what}: {len(truth)} labels and {len(read)} readings of the judge: they must be of the same trials"
         )
     if len(truth) < 2:
-        raise NotEnoughData(f"{what}: {len(truth)} labelled trials: two are the least")
+        raise NotEnoughDataError(f"{what}: {len(truth)} labelled trials: two are the least")
     return truth, read
 
 
-def _shares(strata: Mapping[str, Stratum]) -> list[float]:
+def _stratum_shares(strata: Mapping[str, LabelStratum]) -> list[float]:
     if not strata:
-        raise NotEnoughData("prediction-powered mean: no stratum: pass one or more")
+        raise NotEnoughDataError("prediction-powered mean: no stratum: pass one or more")
     given = [stratum.share for stratum in strata.values() if stratum.share is not None]
     if not given:
         sizes = [np.size(stratum.labelled) + np.size(stratum.unlabelled) for stratum in strata.values()]
         return [size / sum(sizes) for size in sizes]
     if len(given) < len(strata) or min(given) < 0 or abs(sum(given) - 1) > 1e-6:
-        raise BadInput(
+        raise InputError(
             f"shares of strata add to {sum(given):g}: give every stratum a share, together 1, or none of them"
         )
     return given
 
 
-def _chances(inclusion: ArrayLike, labelled: int, pool: int) -> Floats:
+def _check_inclusion(inclusion: ArrayLike, labelled: int, pool: int) -> Floats:
     chance = np.asarray(inclusion, dtype=float)
     if chance.shape != (labelled,):
-        raise BadInput(f"{chance.size} inclusion probabilities for {labelled} labels: give one for each labelled trial")
+        raise InputError(
+            f"{chance.size} inclusion probabilities for {labelled} labels: give one for each labelled trial"
+        )
     if not bool(((chance > 0) & (chance <= 1)).all()):
-        raise BadInput("inclusion probabilities must lie above 0 and at most at 1: give each trial's chance of a label")
+        raise InputError(
+            "inclusion probabilities must lie above 0 and at most at 1: give each trial's chance of a label"
+        )
     stands_for = float((1 / chance).sum())
     stray = math.sqrt(float(((1 - chance) / chance**2).sum()))
     if labelled > pool or abs(stands_for - pool) > _STRAY * stray + 0.05 * pool:
-        raise BadInput(
+        raise InputError(
             f"inclusion probabilities: {labelled} labels stand for {stands_for:.0f} trials, but {pool} were judged: "
             "give each trial's chance to be labelled in the end, and the readings of the whole pool"
         )
     return chance
 
 
-def _limits(value: float, spread: float, confidence: float, method: str) -> Estimate:
+def _normal_limits(value: float, spread: float, confidence: float, method: str) -> IntervalEstimate:
     error = math.sqrt(spread)
     half = float(norm.ppf(0.5 + confidence / 2)) * error
-    return Estimate(float(value), value - half, value + half, error, confidence, method)
+    return IntervalEstimate(float(value), value - half, value + half, error, confidence, method)

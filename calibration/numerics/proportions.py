@@ -11,63 +11,72 @@ from scipy.stats import norm
 from statsmodels.stats.proportion import confint_proportions_2indep, proportion_confint
 
 from gnomon.calibration.numerics.prediction_powered import ppi_mean
-from gnomon.data.errors import BadInput, NotEnoughData
-from gnomon.data.records import Estimate
+from gnomon.data.errors import InputError, NotEnoughDataError
+from gnomon.data.records import IntervalEstimate
 
-__all__ = ["Count", "clopper_pearson", "difference", "lang_reiczigel", "newcombe", "ppi_mean", "rogan_gladen", "wilson"]
+__all__ = [
+    "Count",
+    "clopper_pearson",
+    "difference_interval",
+    "lang_reiczigel",
+    "newcombe_difference",
+    "ppi_mean",
+    "rogan_gladen",
+    "wilson_interval",
+]
 
 Count = tuple[float, float]
 _TINY = 1e-9
 
 
-def wilson(k: float, n: float, *, confidence: float = 0.95) -> Estimate:
+def wilson_interval(k: float, n: float, *, confidence: float = 0.95) -> IntervalEstimate:
     """Share k / n with Wilson's score interval.
 
     Estimand: the probability of the event. Assumes n independent trials with one probability. Inverts the score
     test; mean coverage is close to nominal also for small n. Source: Wilson (1927); Brown, Cai, DasGupta (2001).
     """
-    return _single(k, n, "wilson", "Wilson", confidence)
+    return _single_proportion(k, n, "wilson_interval", "Wilson", confidence)
 
 
-def clopper_pearson(k: float, n: float, *, confidence: float = 0.95) -> Estimate:
+def clopper_pearson(k: float, n: float, *, confidence: float = 0.95) -> IntervalEstimate:
     """Share k / n with the exact interval of Clopper and Pearson (1934), which covers at least what it claims.
 
     Estimand and assumptions as for `wilson`; limits are quantiles of beta laws.
     """
-    return _single(k, n, "beta", "Clopper-Pearson", confidence)
+    return _single_proportion(k, n, "beta", "Clopper-Pearson", confidence)
 
 
-def newcombe(k1: float, n1: float, k2: float, n2: float, *, confidence: float = 0.95) -> Estimate:
+def newcombe_difference(k1: float, n1: float, k2: float, n2: float, *, confidence: float = 0.95) -> IntervalEstimate:
     """Difference k1 / n1 - k2 / n2 of independent shares with Newcombe's interval.
 
     Combines the Wilson limits of both shares by squares, without continuity correction.
     Source: Newcombe (1998), method 10.
     """
-    _check(k1, n1)
-    _check(k2, n2)
+    _check_counts(k1, n1)
+    _check_counts(k2, n2)
     one, other = k1 / n1, k2 / n2
     low, high = confint_proportions_2indep(k1, n1, k2, n2, method="newcomb", compare="diff", alpha=1 - confidence)
     error = math.sqrt(one * (1 - one) / n1 + other * (1 - other) / n2)
-    return _estimate(one - other, low, high, error, confidence, "Newcombe", bounds=(-1.0, 1.0))
+    return _make_estimate(one - other, low, high, error, confidence, "Newcombe", bounds=(-1.0, 1.0))
 
 
-def difference(one: Estimate, other: Estimate) -> Estimate:
+def difference_interval(one: IntervalEstimate, other: IntervalEstimate) -> IntervalEstimate:
     """Difference of two independent estimates from their own, possibly lopsided, limits.
 
     The method of variance estimates recovery: each side's distance from estimate to limit adds by squares.
     Source: Zou and Donner (2008). Both intervals must have the same nominal coverage.
     """
     if one.level != other.level:
-        raise BadInput(f"intervals of {one.level:g} and {other.level:g}: a difference needs the same level for both")
+        raise InputError(f"intervals of {one.level:g} and {other.level:g}: a difference needs the same level for both")
     value = one.value - other.value
     low = value - math.hypot(one.value - one.low, other.high - other.value)
     high = value + math.hypot(one.high - one.value, other.value - other.low)
-    return Estimate(value, low, high, math.hypot(one.se, other.se), one.level, "MOVER")
+    return IntervalEstimate(value, low, high, math.hypot(one.se, other.se), one.level, "MOVER")
 
 
 def rogan_gladen(
     apparent: Count, sensitivity: Count, specificity: Count, clip: bool = True, *, confidence: float = 0.95
-) -> Estimate:
+) -> IntervalEstimate:
     """True rate from a judge's apparent rate and its error rates, with the delta-method interval.
 
     Estimand: probability of the event among trials like those counted in `apparent`. Assumes three independent
@@ -87,38 +96,38 @@ def rogan_gladen(
     NotEnoughData
         Where a sample is empty or sensitivity + specificity <= 1: such a judge says nothing about the truth.
     """
-    value, youden = _corrected(apparent, sensitivity, specificity)
+    value, youden = _rogan_gladen(apparent, sensitivity, specificity)
     rates = zip((apparent, sensitivity, specificity), (1.0, value, 1 - value), strict=True)
     variance = sum(factor**2 * (k / n) * (1 - k / n) / n for (k, n), factor in rates)
     error = math.sqrt(variance) / youden
     half = float(norm.ppf(0.5 + confidence / 2)) * error
     limits = (0.0, 1.0) if clip else (-math.inf, math.inf)
-    return _estimate(value, value - half, value + half, error, confidence, "Rogan-Gladen", limits)
+    return _make_estimate(value, value - half, value + half, error, confidence, "Rogan-Gladen", limits)
 
 
 def lang_reiczigel(
     apparent: Count, sensitivity: Count, specificity: Count, clip: bool = True, *, confidence: float = 0.95
-) -> Estimate:
+) -> IntervalEstimate:
     """True rate from a judge's apparent rate and its error rates, with Lang and Reiczigel's interval.
 
     Estimand, assumptions, parameters and errors as for `rogan_gladen`, whose point it keeps. Limits add pseudo
     counts to all three shares (z^2 / 2 of z^2; 1 of 2; 1 of 2), move the centre and then take normal limits.
     Source: Lang and Reiczigel (2014), Preventive Veterinary Medicine 113; nominal coverage also for small samples.
     """
-    value, _ = _corrected(apparent, sensitivity, specificity)
+    value, _ = _rogan_gladen(apparent, sensitivity, specificity)
     z = float(norm.ppf(0.5 + confidence / 2))
-    p, n = _padded(apparent, z * z)
-    se, m1 = _padded(sensitivity, 2.0)
-    sp, m0 = _padded(specificity, 2.0)
+    p, n = _adjusted_count(apparent, z * z)
+    se, m1 = _adjusted_count(sensitivity, 2.0)
+    sp, m0 = _adjusted_count(specificity, 2.0)
     youden = se + sp - 1
     if youden <= _TINY:
-        raise NotEnoughData("correction: too few labels to tell the judge from a coin: label more transcripts")
+        raise NotEnoughDataError("correction: too few labels to tell the judge from a coin: label more transcripts")
     rate = (p + sp - 1) / youden
     spread1, spread0 = se * (1 - se) / m1, sp * (1 - sp) / m0
     centre = rate + 2 * z * z * (rate * spread1 - (1 - rate) * spread0)
     error = math.sqrt(p * (1 - p) / n + rate**2 * spread1 + (1 - rate) ** 2 * spread0) / youden
     limits = (0.0, 1.0) if clip else (-math.inf, math.inf)
-    return _estimate(value, centre - z * error, centre + z * error, error, confidence, "Lang-Reiczigel", limits)
+    return _make_estimate(value, centre - z * error, centre + z * error, error, confidence, "Lang-Reiczigel", limits)
 
 
 def allocate_labels(
@@ -148,11 +157,11 @@ def allocate_labels(
         For shares outside 0 to 1, or a budget below twice the pilot.
     """
     if not all(0 <= share <= 1 for share in (rate, sensitivity, specificity)):
-        raise BadInput(
+        raise InputError(
             f"label budget: rate {rate:g}, sensitivity {sensitivity:g}, specificity {specificity:g}: give shares"
         )
     if total < max(2 * pilot, 1) or pilot < 0:
-        raise BadInput(
+        raise InputError(
             f"label budget of {total} with a pilot of {pilot} of each kind: plan for at least twice the pilot"
         )
     wrong0, wrong1 = (1 - (pilot * share + 1) / (pilot + 2) for share in (specificity, sensitivity))
@@ -161,37 +170,37 @@ def allocate_labels(
     return total - events, events
 
 
-def _single(k: float, n: float, method: str, name: str, confidence: float) -> Estimate:
-    _check(k, n)
+def _single_proportion(k: float, n: float, method: str, name: str, confidence: float) -> IntervalEstimate:
+    _check_counts(k, n)
     low, high = proportion_confint(k, n, alpha=1 - confidence, method=method)
-    return _estimate(k / n, low, high, math.sqrt(k / n * (1 - k / n) / n), confidence, name)
+    return _make_estimate(k / n, low, high, math.sqrt(k / n * (1 - k / n) / n), confidence, name)
 
 
-def _corrected(apparent: Count, sensitivity: Count, specificity: Count) -> tuple[float, float]:
+def _rogan_gladen(apparent: Count, sensitivity: Count, specificity: Count) -> tuple[float, float]:
     for k, n in (apparent, sensitivity, specificity):
-        _check(k, n)
+        _check_counts(k, n)
     p, se, sp = (k / n for k, n in (apparent, sensitivity, specificity))
     if se + sp - 1 <= _TINY:
-        raise NotEnoughData(
+        raise NotEnoughDataError(
             f"correction: sensitivity {se:.2f} and specificity {sp:.2f} add to 1 or less, so the judge says nothing "
             "about the truth: use another judge"
         )
     return (p + sp - 1) / (se + sp - 1), se + sp - 1
 
 
-def _padded(count: Count, pseudo: float) -> tuple[float, float]:
+def _adjusted_count(count: Count, pseudo: float) -> tuple[float, float]:
     k, n = count
     return (k + pseudo / 2) / (n + pseudo), n + pseudo
 
 
-def _check(k: float, n: float) -> None:
+def _check_counts(k: float, n: float) -> None:
     if n <= 0:
-        raise NotEnoughData(f"rate of {k:g} of {n:g}: there is no trial to count")
+        raise NotEnoughDataError(f"rate of {k:g} of {n:g}: there is no trial to count")
     if not 0 <= k <= n * (1 + _TINY):
-        raise BadInput(f"rate of {k:g} of {n:g}: the count must lie between 0 and the number of trials")
+        raise InputError(f"rate of {k:g} of {n:g}: the count must lie between 0 and the number of trials")
 
 
-def _estimate(
+def _make_estimate(
     value: float,
     low: float,
     high: float,
@@ -199,7 +208,7 @@ def _estimate(
     confidence: float,
     method: str,
     bounds: tuple[float, float] = (0.0, 1.0),
-) -> Estimate:
+) -> IntervalEstimate:
     """An estimate whose interval holds its own point and stays within what is possible."""
     point, floor, top = (min(bounds[1], max(bounds[0], float(part))) for part in (value, low, high))
-    return Estimate(point, min(floor, point), max(top, point), error, confidence, method)
+    return IntervalEstimate(point, min(floor, point), max(top, point), error, confidence, method)

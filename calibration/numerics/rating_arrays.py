@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gnomon.data.errors import BadInput, NotEnoughData
+from gnomon.data.errors import InputError, NotEnoughDataError
 
 Floats = NDArray[np.float64]
 Level = Literal["nominal", "ordinal", "interval", "ratio"]
@@ -29,7 +29,7 @@ def distance_weights(level: Level, values: Floats, totals: Floats) -> Floats:
         both = one + other
         distance = np.divide(one - other, both, out=np.zeros_like(both), where=both != 0) ** 2
     else:
-        raise BadInput(f"level '{level}' of alpha is not known: choose nominal, ordinal, interval or ratio")
+        raise InputError(f"level '{level}' of alpha is not known: choose nominal, ordinal, interval or ratio")
     credit: Floats = 1 - distance / max(float(distance.max()), TINY)
     return credit
 
@@ -41,7 +41,7 @@ def named_weights(name: str, values: Floats) -> Floats:
     spanned = np.abs(place[:, None] - place[None, :]) + 1
     named = {"linear": apart, "quadratic": apart**2, "ordinal": spanned * (spanned - 1) / 2}
     if name not in named:
-        raise BadInput(f"weights '{name}' are not known: choose from {', '.join(named)}, or pass a matrix")
+        raise InputError(f"weights '{name}' are not known: choose from {', '.join(named)}, or pass a matrix")
     credit: Floats = 1 - named[name] / max(float(named[name].max()), TINY)
     return credit
 
@@ -50,26 +50,26 @@ def as_ratings(ratings: ArrayLike) -> Floats:
     """Ratings as an array of units x raters with NaN where missing."""
     values = np.asarray(ratings, dtype=float)
     if values.ndim != 2:
-        raise BadInput(f"ratings of shape {values.shape}: pass an array of units x raters, NaN where missing")
+        raise InputError(f"ratings of shape {values.shape}: pass an array of units x raters, NaN where missing")
     return values
 
 
-def tally(ratings: ArrayLike, categories: Sequence[float] | None) -> tuple[Floats, Floats]:
+def count_ratings(ratings: ArrayLike, categories: Sequence[float] | None) -> tuple[Floats, Floats]:
     """Counts (units x categories) of ratings, and the category codes in order."""
     values = as_ratings(ratings)
     used = np.unique(values[~np.isnan(values)])
     codes = used if categories is None else np.unique(np.asarray(categories, dtype=float))
     strange = np.setdiff1d(used, codes)
     if len(strange):
-        raise BadInput(f"rating {strange[0]:g} is not among the categories {codes.tolist()}")
+        raise InputError(f"rating {strange[0]:g} is not among the categories {codes.tolist()}")
     return (values[:, :, None] == codes).sum(axis=1).astype(float), codes
 
 
-def square(table: ArrayLike) -> Floats:
+def check_square(table: ArrayLike) -> Floats:
     """A table of counts with the same categories in rows and columns."""
     counts = counts_table(table)
     if counts.shape[0] != counts.shape[1]:
-        raise BadInput(f"table of shape {counts.shape}: two raters need the same categories in the same order")
+        raise InputError(f"table of shape {counts.shape}: two raters need the same categories in the same order")
     return counts
 
 
@@ -77,7 +77,7 @@ def counts_table(table: ArrayLike) -> Floats:
     """A table of counts that holds at least one."""
     counts = np.asarray(table, dtype=float)
     if counts.ndim != 2 or bool((counts < 0).any()) or bool(np.isnan(counts).any()):
-        raise BadInput("table of counts: pass a two-dimensional array of numbers that are not negative")
+        raise InputError("table of counts: pass a two-dimensional array of numbers that are not negative")
     if not counts.sum():
-        raise NotEnoughData("agreement: no unit is rated: label some first")
+        raise NotEnoughDataError("agreement: no unit is rated: label some first")
     return counts

@@ -9,10 +9,10 @@ from typing import Any
 import pandas as pd
 from sqlalchemy import Select, exists, false, select
 
-from gnomon.data.errors import UnknownName
+from gnomon.data.errors import UnknownNameError
 from gnomon.data.outcomes import Outcome, is_event, is_pass, rule_named
 from gnomon.data.records import IMPORTED, Arm, Facts, Split, VerdictState
-from gnomon.data.storage.store import Store, chunks
+from gnomon.data.storage.store import Store, split_chunks
 from gnomon.data.storage.tables import judges as judge_table
 from gnomon.data.storage.tables import trials as trial_table
 from gnomon.data.storage.tables import verdicts as verdict_table
@@ -81,16 +81,16 @@ def judge_frame(store: Store, judges: Sequence[str] | None = None) -> pd.DataFra
         places = [(order.get(name, len(order)), name) for name in newest["name"]]
         ranked = newest.assign(place=pd.Series(places, index=newest.index, dtype=object))
         return ranked.sort_values("place").drop(columns="place").reset_index(drop=True)
-    picked = [_pick(known, newest, wanted) for wanted in judges]
+    picked = [_select_version(known, newest, wanted) for wanted in judges]
     return pd.concat(picked, ignore_index=True) if picked else newest.iloc[:0].reset_index(drop=True)
 
 
-def _pick(known: pd.DataFrame, newest: pd.DataFrame, wanted: str) -> pd.DataFrame:
+def _select_version(known: pd.DataFrame, newest: pd.DataFrame, wanted: str) -> pd.DataFrame:
     for row in (newest[newest["name"] == wanted], known[known["version"] == wanted]):
         if len(row):
             return row
     there = ", ".join(sorted(newest["name"])) or "none"
-    raise UnknownName(f"judge '{wanted}': no verdict of it is stored: judges with verdicts: {there}")
+    raise UnknownNameError(f"judge '{wanted}': no verdict of it is stored: judges with verdicts: {there}")
 
 
 def verdict_frame(store: Store, versions: Sequence[str], trials: Sequence[str] | None = None) -> pd.DataFrame:
@@ -108,21 +108,21 @@ def frame_of(store: Store, query: Select[Any], trials: Sequence[str] | None) -> 
     """Rows of a query on verdicts: all, or in portions those on some trials."""
     if trials is None:
         return store.frame(query)
-    parts = [store.frame(query.where(verdict_table.c.trial.in_(part))) for part in chunks(list(trials))]
+    parts = [store.frame(query.where(verdict_table.c.trial.in_(part))) for part in split_chunks(list(trials))]
     return pd.concat(parts, ignore_index=True) if parts else store.frame(query.where(false()))
 
 
-def usable(verdicts: pd.DataFrame) -> pd.DataFrame:
+def complete_verdicts(verdicts: pd.DataFrame) -> pd.DataFrame:
     """Of a frame of verdicts, those that count: ended well, with all facts."""
     return verdicts[verdicts["state"] == str(VerdictState.OK)].dropna(subset=list(FACTS))
 
 
-def ok_verdicts(store: Store, versions: Sequence[str], trials: pd.DataFrame | None = None) -> pd.DataFrame:
+def verdicts_with_outcomes(store: Store, versions: Sequence[str], trials: pd.DataFrame | None = None) -> pd.DataFrame:
     """Verdicts that count, joined with their trials and with outcome, event and pass by the study's rule.
 
     `trials`, where only few are asked about, are the rows of those.
     """
-    heard = usable(verdict_frame(store, versions, None if trials is None else list(trials["trial"])))
+    heard = complete_verdicts(verdict_frame(store, versions, None if trials is None else list(trials["trial"])))
     joined = heard.merge(trial_frame(store) if trials is None else trials, on="trial")
     return with_outcomes(joined, str(store.study().get("rule", "strict")))
 

@@ -25,10 +25,10 @@ def outcome_of(rule: Rule) -> ColumnElement[str]:
     The rule is asked about every combination of facts, arm and whether the named concept is the injected one, so
     that the database decides exactly as the rule does.
     """
-    return case({letter: str(outcome) for letter, outcome in _LETTERS.items()}, value=_letter(rule))
+    return case({letter: str(outcome) for letter, outcome in _LETTERS.items()}, value=_outcome_letter(rule))
 
 
-def _letter(rule: Rule) -> ColumnElement[str]:
+def _outcome_letter(rule: Rule) -> ColumnElement[str]:
     """The outcome as one letter: found in its arm's list of outcomes, where the facts are the place."""
     same = func.coalesce(_verdict.concept == _trial.concept, false())
     place: Any = literal(1)
@@ -43,15 +43,15 @@ def _letter(rule: Rule) -> ColumnElement[str]:
     return func.substr(case(lists, value=_trial.arm), place, 1)
 
 
-def heard(versions: Sequence[str]) -> ColumnElement[bool]:
+def is_counted_verdict(versions: Sequence[str]) -> ColumnElement[bool]:
     """Whether a verdict counts and is of one of these judge versions."""
     return and_(_verdict.sample == 0, _verdict.state == str(VerdictState.OK), _verdict.judge.in_(versions))
 
 
 def disputed_trials(store: Store, versions: Sequence[str]) -> set[str]:
     """Ids of the trials that gave an answer and on which these judge versions come to different outcomes."""
-    letter = _letter(rule_named(str(store.study().get("rule", "strict"))))
+    letter = _outcome_letter(rule_named(str(store.study().get("rule", "strict"))))
     query = select(_verdict.trial).join(tables.trials, _trial.id == _verdict.trial)
-    query = query.where(heard(versions), *READABLE).group_by(_verdict.trial)
+    query = query.where(is_counted_verdict(versions), *READABLE).group_by(_verdict.trial)
     with store.reading() as connection:
         return set(connection.execute(query.having(func.min(letter) != func.max(letter))).scalars())

@@ -10,7 +10,7 @@ from typing import Any
 import altair as alt
 import vl_convert
 
-from gnomon.data.errors import BadInput
+from gnomon.data.errors import InputError
 from gnomon.data.records import Arm
 
 # Okabe and Ito (2008): eight colours that stay distinct under the common colour-vision deficiencies.
@@ -51,7 +51,7 @@ def share_scale() -> alt.Scale:
     return alt.Scale(domain=list(SEQUENTIAL), range=list(SEQUENTIAL.values()), clamp=True)
 
 
-def config(*, dark: bool = False) -> dict[str, Any]:
+def theme_config(*, dark: bool = False) -> dict[str, Any]:
     """Vega-Lite `config` of the common look on a light or a dark ground."""
     ink = _DARK if dark else _LIGHT
     axis = {
@@ -76,22 +76,22 @@ def config(*, dark: bool = False) -> dict[str, Any]:
     }
 
 
-def themed(chart: alt.TopLevelMixin, *, dark: bool = False) -> Any:
+def apply_theme(chart: alt.TopLevelMixin, *, dark: bool = False) -> Any:
     """A copy of a chart in the common look. Figures come without it, so that the page can choose light or dark."""
     dressed: Any = chart.copy(deep=False)  # type: ignore[attr-defined]
-    dressed.config = alt.Config(**config(dark=dark))
+    dressed.config = alt.Config(**theme_config(dark=dark))
     return dressed
 
 
-def save(chart: alt.TopLevelMixin, path: str | Path, *, dark: bool = False) -> Path:
+def save_chart(chart: alt.TopLevelMixin, path: str | Path, *, dark: bool = False) -> Path:
     """Write a chart in the common look to `path` (.png, .svg or .json); returns the path."""
     target = Path(path)
     kind = target.suffix.lower().lstrip(".")
     if kind not in {"png", "svg", "json"}:
-        raise BadInput(f"chart file '{target.name}': name it .png, .svg or .json")
+        raise InputError(f"chart file '{target.name}': name it .png, .svg or .json")
     target.parent.mkdir(parents=True, exist_ok=True)
     _bring_fonts()
-    themed(chart, dark=dark).save(str(target), format=kind, **({"scale_factor": SCALE} if kind == "png" else {}))
+    apply_theme(chart, dark=dark).save(str(target), format=kind, **({"scale_factor": SCALE} if kind == "png" else {}))
     return target
 
 

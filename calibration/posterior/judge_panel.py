@@ -8,11 +8,11 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gnomon.calibration.numerics.mcmc import effective_draws, split_rhat, summary
+from gnomon.calibration.numerics.mcmc import effective_draws, split_rhat, summarize_draws
 from gnomon.calibration.numerics.numba_cache import compiled
 from gnomon.calibration.numerics.rating_arrays import Floats
-from gnomon.data.errors import BadInput, NotEnoughData
-from gnomon.data.records import Estimate
+from gnomon.data.errors import InputError, NotEnoughDataError
+from gnomon.data.records import IntervalEstimate
 
 Errors = Literal["independent", "free"]
 Whole = NDArray[np.int64]
@@ -23,7 +23,7 @@ STARTS = (0.95, 0.85, 0.75, 0.65)
 
 
 @dataclass(frozen=True, slots=True)
-class Patterns:
+class VerdictPatterns:
     """Counts of verdict patterns, which are sufficient for the joint model.
 
     `verdicts` is (patterns, judges): 1 judged an event, 0 not, -1 no verdict. `unlabelled` is (patterns,): trials
@@ -35,7 +35,7 @@ class Patterns:
     labelled: Whole
 
     @classmethod
-    def count(cls, verdicts: ArrayLike, truth: ArrayLike) -> Patterns:
+    def count(cls, verdicts: ArrayLike, truth: ArrayLike) -> VerdictPatterns:
         """Count trials by pattern: `verdicts` (trials, judges) of 1, 0, NaN or -1; `truth` (trials,), NaN unlabelled.
 
         Raises
@@ -45,14 +45,14 @@ class Patterns:
         """
         read, known = np.asarray(verdicts, dtype=float), np.asarray(truth, dtype=float)
         if read.ndim != 2 or known.shape != read.shape[:1] or not 1 <= read.shape[1] <= MAX_JUDGES:
-            raise BadInput(
+            raise InputError(
                 f"verdicts of shape {read.shape} and truth of shape {known.shape}: pass trials x judges (at most "
                 f"{MAX_JUDGES} judges) and one truth a trial, NaN where it is not labelled"
             )
         for name, values, allowed in (("verdict", read, (0, 1, MISSING)), ("truth", known, (0, 1))):
             strange = values[~np.isnan(values) & ~np.isin(values, allowed)]
             if strange.size:
-                raise BadInput(
+                raise InputError(
                     f"{name} {strange.flat[0]:g}: write 1 for an event, 0 for none, NaN where it is not known"
                 )
         whole = np.where(np.isnan(read), MISSING, read).astype(np.int64)
@@ -83,13 +83,13 @@ class PanelPosterior:
     rhat: float
     ess: float
 
-    def estimate(self, confidence: float = 0.95) -> Estimate:
+    def estimate(self, confidence: float = 0.95) -> IntervalEstimate:
         """The rate: posterior mean and central credible interval."""
-        return summary(self.rate, confidence)
+        return summarize_draws(self.rate, confidence)
 
 
 def panel_posterior(
-    patterns: Patterns, *, errors: Errors = "independent", draws: int = 4000, tune: int = 500, seed: int = 0
+    patterns: VerdictPatterns, *, errors: Errors = "independent", draws: int = 4000, tune: int = 500, seed: int = 0
 ) -> PanelPosterior:
     """Rate, and each judge's error rates, from verdict patterns of all trials and labels of some.
 
@@ -120,11 +120,13 @@ def panel_posterior(
         Where nothing is labelled: then truth and its opposite fit alike.
     """
     if not patterns.labels:
-        raise NotEnoughData("joint posterior: no transcript is labelled, so yes and no could be swapped: label some")
-    used = patterns if errors == "independent" else _complete(patterns)
+        raise NotEnoughDataError(
+            "joint posterior: no transcript is labelled, so yes and no could be swapped: label some"
+        )
+    used = patterns if errors == "independent" else _complete_patterns(patterns)
     judges = used.verdicts.shape[1]
     kept = np.empty((CHAINS, draws, 1 + 2 * (judges if errors == "independent" else len(used.verdicts))))
-    sampler = _independent if errors == "independent" else _free
+    sampler = _sample_independent if errors == "independent" else _sample_dependent
     for chain, start in enumerate(STARTS):
         sampler(used.verdicts, used.unlabelled, used.labelled, start, tune, seed * CHAINS + chain, kept[chain])
     rhat, ess = float(split_rhat(kept[:, :, :1])[0]), float(effective_draws(kept[:, :, :1])[0])
@@ -135,22 +137,22 @@ def panel_posterior(
         said = (used.verdicts == 1).astype(float)
         none, some = none @ said, some @ said
     else:
-        likely = np.stack([_likelihood(used.verdicts, none), _likelihood(used.verdicts, some)])
+        likely = np.stack([_pattern_likelihood(used.verdicts, none), _pattern_likelihood(used.verdicts, some)])
     joint = likely[1] * rate[:, None]
     event = joint / (joint + likely[0] * (1 - rate[:, None]))
     return PanelPosterior(rate, some, 1 - none, event, rhat, min(ess, float(rate.size)))
 
 
-def _complete(patterns: Patterns) -> Patterns:
+def _complete_patterns(patterns: VerdictPatterns) -> VerdictPatterns:
     """Only the patterns in which every judge spoke."""
     whole = (patterns.verdicts != MISSING).all(axis=1)
-    kept = Patterns(patterns.verdicts[whole], patterns.unlabelled[whole], patterns.labelled[whole])
+    kept = VerdictPatterns(patterns.verdicts[whole], patterns.unlabelled[whole], patterns.labelled[whole])
     if not kept.labels:
-        raise NotEnoughData("joint posterior: no labelled transcript has a verdict of every judge: judge them all")
+        raise NotEnoughDataError("joint posterior: no labelled transcript has a verdict of every judge: judge them all")
     return kept
 
 
-def _likelihood(verdicts: Whole, yes: Floats) -> Floats:
+def _pattern_likelihood(verdicts: Whole, yes: Floats) -> Floats:
     """P(pattern | truth), (draws, patterns), from P(judged an event | truth), (draws, judges)."""
     said, spoke = verdicts == 1, verdicts != MISSING
     logs = np.log(np.maximum(yes, 1e-300)) @ said.T + np.log(np.maximum(1 - yes, 1e-300)) @ (spoke & ~said).T
@@ -158,7 +160,7 @@ def _likelihood(verdicts: Whole, yes: Floats) -> Floats:
 
 
 @compiled
-def _independent(
+def _sample_independent(
     verdicts: Whole, unlabelled: Whole, labelled: Whole, start: float, tune: int, seed: int, out: Floats
 ) -> None:
     """One chain: rows of (p, P(yes | none) and P(yes | event) of each judge)."""
@@ -200,7 +202,9 @@ def _independent(
 
 
 @compiled
-def _free(verdicts: Whole, unlabelled: Whole, labelled: Whole, start: float, tune: int, seed: int, out: Floats) -> None:
+def _sample_dependent(
+    verdicts: Whole, unlabelled: Whole, labelled: Whole, start: float, tune: int, seed: int, out: Floats
+) -> None:
     """One chain: rows of (p, P(pattern | none) and P(pattern | event) of each pattern)."""
     np.random.seed(seed)
     patterns, judges = verdicts.shape

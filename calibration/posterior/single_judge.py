@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import betaincinv, ndtr
 
-from gnomon.calibration.numerics.mcmc import summary
+from gnomon.calibration.numerics.mcmc import summarize_draws
 from gnomon.calibration.numerics.numba_cache import compiled
 from gnomon.calibration.numerics.proportions import Count
 from gnomon.calibration.numerics.rating_arrays import Floats
-from gnomon.data.errors import BadInput
-from gnomon.data.records import Estimate
+from gnomon.data.errors import InputError
+from gnomon.data.records import IntervalEstimate
 
 FLAT = (1.0, 1.0)
 NODES = 44
@@ -25,7 +25,7 @@ POINTS = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Marginal:
+class MarginalPosterior:
     """The posterior of one rate as a distribution function: `cumulative[i]` = P(rate <= `edges[i]`)."""
 
     edges: Floats
@@ -39,14 +39,14 @@ class Marginal:
         """Equally likely rates: the middles of `POINTS` slices of equal probability."""
         return self.quantile((np.arange(POINTS) + 0.5) / POINTS)
 
-    def estimate(self, confidence: float = 0.95) -> Estimate:
+    def estimate(self, confidence: float = 0.95) -> IntervalEstimate:
         """Posterior mean and central credible interval."""
         middle, mass = (self.edges[1:] + self.edges[:-1]) / 2, np.diff(self.cumulative)
         mean = float(middle @ mass)
         spread = math.sqrt(max(0.0, float((middle - mean) ** 2 @ mass)))
         ends = self.quantile(np.array([0.5 - confidence / 2, 0.5 + confidence / 2]))
         low, high = float(ends[0]), float(ends[1])
-        return Estimate(mean, min(low, mean), max(high, mean), spread, confidence, "joint posterior")
+        return IntervalEstimate(mean, min(low, mean), max(high, mean), spread, confidence, "joint posterior")
 
 
 def joint_posterior(
@@ -58,7 +58,7 @@ def joint_posterior(
     prior: tuple[float, float] = FLAT,
     error_prior: tuple[float, float] = FLAT,
     confidence: float = 0.95,
-) -> Estimate:
+) -> IntervalEstimate:
     """True rate with the judge's error taken out and its uncertainty kept in (Bayes).
 
     Estimand: P(event) of the trials that the judge read. Model: k of n unlabelled trials are judged events,
@@ -87,12 +87,12 @@ def joint_posterior(
     BadInput
         Where a count lies outside 0 to n, or nothing at all is counted.
     """
-    return marginal(
+    return marginal_posterior(
         apparent, sensitivity, specificity, internal=internal, prior=prior, error_prior=error_prior
     ).estimate(confidence)
 
 
-def marginal(
+def marginal_posterior(
     apparent: Count,
     sensitivity: Count,
     specificity: Count,
@@ -100,16 +100,16 @@ def marginal(
     internal: bool = False,
     prior: tuple[float, float] = FLAT,
     error_prior: tuple[float, float] = FLAT,
-) -> Marginal:
+) -> MarginalPosterior:
     """The posterior behind `joint_posterior` (same arguments), whole."""
     for name, (k, n) in (("apparent", apparent), ("sensitivity", sensitivity), ("specificity", specificity)):
         if not 0 <= k <= n * (1 + 1e-9):
-            raise BadInput(f"joint posterior: {name} {k:g} of {n:g}: the count must lie between 0 and n")
+            raise InputError(f"joint posterior: {name} {k:g} of {n:g}: the count must lie between 0 and n")
     if not apparent[1] and not (internal and sensitivity[1] + specificity[1]):
-        raise BadInput("joint posterior: no trial is counted: give unlabelled trials, or labels with internal=True")
+        raise InputError("joint posterior: no trial is counted: give unlabelled trials, or labels with internal=True")
     events, others = (sensitivity[1], specificity[1]) if internal else (0.0, 0.0)
     shape = (float(apparent[0]), float(apparent[1]), events + prior[0] - 1, others + prior[1] - 1)
-    judge = _Nodes.of(sensitivity, specificity, error_prior)
+    judge = _BetaNodes.of(sensitivity, specificity, error_prior)
     low, high = 0.0, 1.0
     for _ in range(ZOOMS):
         edges, logs = _on_grid(low, high, ROUGH, judge, shape)
@@ -120,20 +120,20 @@ def marginal(
             break
     edges, logs = _on_grid(low, high, FINE, judge, shape)
     mass = np.exp(logs - logs.max())
-    return Marginal(edges, np.concatenate([[0.0], np.cumsum(mass) / mass.sum()]))
+    return MarginalPosterior(edges, np.concatenate([[0.0], np.cumsum(mass) / mass.sum()]))
 
 
-def joint_difference(one: Marginal, other: Marginal, *, confidence: float = 0.95) -> Estimate:
+def joint_difference(one: MarginalPosterior, other: MarginalPosterior, *, confidence: float = 0.95) -> IntervalEstimate:
     """Difference of two rates with independent posteriors: mean and central credible interval.
 
     Estimand: rate of one group minus rate of the other, each corrected by its own judge errors. Assumes that no label
     is used for both. Taken over all pairs of `POINTS` equally likely rates of each.
     """
-    return summary((one.points()[:, None] - other.points()[None, :]).ravel(), confidence)
+    return summarize_draws((one.points()[:, None] - other.points()[None, :]).ravel(), confidence)
 
 
 @dataclass(frozen=True, slots=True)
-class _Nodes:
+class _BetaNodes:
     """Values of P(judged an event | event) and of P(judged an event | none), with the log of their weights."""
 
     hit: Floats
@@ -142,12 +142,12 @@ class _Nodes:
     false_weight: Floats
 
     @classmethod
-    def of(cls, sensitivity: Count, specificity: Count, prior: tuple[float, float]) -> _Nodes:
-        (hit, hit_weight), (right, right_weight) = _nodes(sensitivity, prior), _nodes(specificity, prior)
+    def of(cls, sensitivity: Count, specificity: Count, prior: tuple[float, float]) -> _BetaNodes:
+        (hit, hit_weight), (right, right_weight) = _beta_nodes(sensitivity, prior), _beta_nodes(specificity, prior)
         return cls(hit, hit_weight, 1 - right, right_weight)
 
 
-def _nodes(right: Count, prior: tuple[float, float]) -> tuple[Floats, Floats]:
+def _beta_nodes(right: Count, prior: tuple[float, float]) -> tuple[Floats, Floats]:
     """A rate of being right at equal steps of the normal score of its beta law, and the log of their weights."""
     k, n = right
     scores = np.linspace(-REACH, REACH, NODES)
@@ -156,7 +156,7 @@ def _nodes(right: Count, prior: tuple[float, float]) -> tuple[Floats, Floats]:
 
 
 def _on_grid(
-    low: float, high: float, cells: int, judge: _Nodes, shape: tuple[float, float, float, float]
+    low: float, high: float, cells: int, judge: _BetaNodes, shape: tuple[float, float, float, float]
 ) -> tuple[Floats, Floats]:
     """Edges of equal cells between two rates, and the log density at the middle of each."""
     edges = np.linspace(low, high, cells + 1)

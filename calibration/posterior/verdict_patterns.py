@@ -9,10 +9,16 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from gnomon.calibration.labels.views import rater_labels, reference
-from gnomon.calibration.observations.frames import arms_in, judge_frame, judge_splits, ok_verdicts, trial_frame
-from gnomon.calibration.posterior.judge_panel import MISSING, Patterns
-from gnomon.data.errors import NotEnoughData, UnknownName
+from gnomon.calibration.labels.views import rater_labels, reference_labels_of
+from gnomon.calibration.observations.frames import (
+    arms_in,
+    judge_frame,
+    judge_splits,
+    trial_frame,
+    verdicts_with_outcomes,
+)
+from gnomon.calibration.posterior.judge_panel import MISSING, VerdictPatterns
+from gnomon.data.errors import NotEnoughDataError, UnknownNameError
 from gnomon.data.outcomes import Outcome
 from gnomon.data.records import IMPORTED, Arm
 from gnomon.data.storage.store import Store
@@ -30,7 +36,7 @@ class ArmPatterns:
     arm: str
     judges: tuple[str, ...]
     trials: pd.DataFrame
-    counts: Patterns
+    counts: VerdictPatterns
 
     def open_trials(self) -> list[list[str]]:
         """Ids of the unlabelled trials of each pattern."""
@@ -86,14 +92,14 @@ def panel_reading(
     learnt = (known["kind"] != IMPORTED).any()
     wanted = judge_splits("" if learnt else IMPORTED, splits)
     if subject is not None and subject not in (there := set(trial_frame(store)["subject"])):
-        raise UnknownName(
+        raise UnknownNameError(
             f"subject '{subject}' has no trial in this study: it has {', '.join(sorted(there)) or 'none'}"
         )
-    heard = ok_verdicts(store, known["version"].tolist()) if heard is None else heard
+    heard = verdicts_with_outcomes(store, known["version"].tolist()) if heard is None else heard
     kept = heard["judge"].isin(known["version"]) & heard["split"].isin(wanted)
     kept &= (heard["subject"] == subject) | (subject is None)
     if not kept.any():
-        raise NotEnoughData(UNHEARD)
+        raise NotEnoughDataError(UNHEARD)
     return PanelReading(tuple(known["version"]), tuple(known["name"]), heard[kept])
 
 
@@ -109,11 +115,11 @@ def arms_of(reading: PanelReading, labels: pd.DataFrame, question: Question = "e
         What verdicts and labels are read for: the event, or, outside the injection arm, anything but a denial
         (refusals and incoherence too), as the raw net detection counts.
     """
-    said = reading.heard.assign(said=_said(reading.heard, question))
+    said = reading.heard.assign(said=_answers_to(reading.heard, question))
     wide = said.pivot(index="trial", columns="judge", values="said").reindex(columns=list(reading.versions))
-    truth = _said(labels, question).set_axis(labels["trial"])
+    truth = _answers_to(labels, question).set_axis(labels["trial"])
     arm = reading.heard.drop_duplicates("trial").set_index("trial")["arm"].reindex(wide.index)
-    return {each: _arm(each, reading.names, wide[arm == each], truth) for each in arms_in(reading.heard)}
+    return {each: _arm_patterns(each, reading.names, wide[arm == each], truth) for each in arms_in(reading.heard)}
 
 
 def arm_patterns(
@@ -127,19 +133,19 @@ def arm_patterns(
 ) -> dict[str, ArmPatterns]:
     """`arms_of` what `panel_reading` finds, with the labels of a view (`gnomon.calibration.labels.views`)."""
     reading = panel_reading(store, judges=judges, subject=subject, splits=splits)
-    return arms_of(reading, reference(rater_labels(store, view)), question)
+    return arms_of(reading, reference_labels_of(rater_labels(store, view)), question)
 
 
-def _said(rows: pd.DataFrame, question: Question) -> pd.Series[float]:
+def _answers_to(rows: pd.DataFrame, question: Question) -> pd.Series[float]:
     counted = rows["event"]
     if question == "not_denied":
         counted = counted.where(rows["arm"] == str(Arm.INJECTION), rows["outcome"] != str(Outcome.DENIED))
     return counted.astype(float)
 
 
-def _arm(arm: str, judges: tuple[str, ...], wide: pd.DataFrame, truth: pd.Series[float]) -> ArmPatterns:
+def _arm_patterns(arm: str, judges: tuple[str, ...], wide: pd.DataFrame, truth: pd.Series[float]) -> ArmPatterns:
     known = truth.reindex(wide.index).to_numpy(dtype=float)
-    counts = Patterns.count(wide.to_numpy(dtype=float), known)
+    counts = VerdictPatterns.count(wide.to_numpy(dtype=float), known)
     rows = np.where(wide.isna(), MISSING, wide).astype(np.int64)
     place = {tuple(row): number for number, row in enumerate(counts.verdicts.tolist())}
     pattern = [place[tuple(row)] for row in rows.tolist()]

@@ -23,13 +23,13 @@ from gnomon.calibration.labels.sampling_strata import (
     RANDOM,
     UNCERTAIN,
 )
-from gnomon.calibration.labels.views import disagreements, label_events, standing_labels
+from gnomon.calibration.labels.views import label_events, rater_disagreements, standing_labels
 from gnomon.calibration.observations.disputes import disputed_trials
 from gnomon.calibration.observations.frames import readable_trials
 from gnomon.calibration.queue import sample_size
 from gnomon.calibration.queue.expected_information import best_order
 from gnomon.calibration.queue.sample_size import AUDIT_ONE_IN
-from gnomon.data.errors import BadInput
+from gnomon.data.errors import InputError
 from gnomon.data.records import LabelKind, RaterRole
 from gnomon.data.storage import tables
 from gnomon.data.storage.store import Store
@@ -91,32 +91,32 @@ def next_items(
     """
     random = np.random.default_rng(seed)
     if strategy in LOOKS_AGAIN:
-        items = look_again(store, rater, strategy, n, random)
+        items = draw_relabelled(store, rater, strategy, n, random)
     elif strategy == UNCERTAIN:
-        pool = candidates(store, rater)
-        telling, order = telling_strata(store, estimand, view, pool, n, seed)
-        items = draw_focused(pool, telling, order, n, random, UNCERTAIN)
+        pool = labelling_candidates(store, rater)
+        telling, order = most_informative_strata(store, estimand, view, pool, n, seed)
+        items = draw_with_audit_stream(pool, telling, order, n, random, UNCERTAIN)
     else:
-        pool = candidates(store, rater)
-        items = draw(pool, _known(store).disputed, n, random, strategy=strategy)
+        pool = labelling_candidates(store, rater)
+        items = draw_sample(pool, _study_state(store).disputed, n, random, strategy=strategy)
     return [item for item in items if store.lease(item.trial, rater, lease_seconds)]
 
 
-def candidates(store: Store, rater: str) -> list[str]:
+def labelling_candidates(store: Store, rater: str) -> list[str]:
     """Trials that may be given to a rater now, in the order of their ids (see `next_items`)."""
     events = label_events(store)
     own, done = _seen_by(events, rater), set(standing_labels(events)["trial"])
     held = store.leased_to_others(rater)
-    free = [trial for trial in _known(store).trials if trial not in own and trial not in held]
+    free = [trial for trial in _study_state(store).trials if trial not in own and trial not in held]
     return [trial for trial in free if trial not in done] or free
 
 
-def look_again(store: Store, rater: str, strategy: str, n: int, random: np.random.Generator) -> list[QueueItem]:
+def draw_relabelled(store: Store, rater: str, strategy: str, n: int, random: np.random.Generator) -> list[QueueItem]:
     """Trials that others have labelled and that this rater is to label too, at random (see `next_items`)."""
     events = label_events(store)
     labels = standing_labels(events)
     if strategy == ADJUDICATE:
-        open_ = disagreements(store, "current")
+        open_ = rater_disagreements(store, "current")
         pool, role = set(open_.loc[~open_["adjudicated"], "trial"]), RaterRole.ADJUDICATOR
     else:
         raters = labels.groupby("trial")["rater"].nunique()
@@ -125,7 +125,7 @@ def look_again(store: Store, rater: str, strategy: str, n: int, random: np.rando
     first = labels.drop_duplicates("trial")
     stratum = dict(zip(first["trial"], first["stratum"], strict=True))
     probability = dict(zip(first["trial"], first["probability"], strict=True))
-    chosen = _sample(random, sorted(pool), n)
+    chosen = _sample_without_replacement(random, sorted(pool), n)
     return [QueueItem(trial, stratum[trial], probability[trial], role) for trial in chosen]
 
 
@@ -136,7 +136,7 @@ def _seen_by(events: pd.DataFrame, rater: str) -> set[str]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Known:
+class _QueueState:
     """What a queue needs of trials and verdicts, as of a state of the study."""
 
     state: tuple[object, ...]
@@ -144,10 +144,10 @@ class _Known:
     disputed: set[str]
 
 
-_KNOWN: WeakKeyDictionary[Store, _Known] = WeakKeyDictionary()
+_KNOWN: WeakKeyDictionary[Store, _QueueState] = WeakKeyDictionary()
 
 
-def _known(store: Store) -> _Known:
+def _study_state(store: Store) -> _QueueState:
     """Trials and disputed ones, read again when one of either was added or the study's settings changed.
 
     A rater takes some hundred calls to label a study, and reading all of its verdicts for each would keep them waiting.
@@ -158,23 +158,23 @@ def _known(store: Store) -> _Known:
     state = (trials, newest, repr(sorted(store.study().items())))
     known = _KNOWN.get(store)
     if known is None or known.state != state:
-        known = _Known(state, readable_trials(store), disputed_trials(store))
+        known = _QueueState(state, readable_trials(store), disputed_trials(store))
         _KNOWN[store] = known
     return known
 
 
-def telling_strata(
+def most_informative_strata(
     store: Store, estimand: str, view: str, pool: Sequence[str], n: int, seed: int = 0
 ) -> tuple[list[list[str]], list[int]]:
     """Trials of the pool by arm and verdict pattern, and of which of these strata each of n labels would best be."""
-    found = sample_size.strata(store, sample_size.Target.named(estimand), view, seed=seed)
+    found = sample_size.label_strata(store, sample_size.PlanTarget.named(estimand), view, seed=seed)
     there = set(pool)
     free = [[trial for trial in trials if trial in there] for trials in found.free]
     order, _ = best_order(found.estimand, found.event, [len(trials) for trials in free], n)
     return free, order
 
 
-def draw(
+def draw_sample(
     pool: Sequence[str], disputed: set[str], n: int, random: np.random.Generator, *, strategy: str = "disputed"
 ) -> list[QueueItem]:
     """Draw n trials from a pool, disputed ones first with an audit stream, or a simple random sample of it.
@@ -182,14 +182,14 @@ def draw(
     Within the disputed and within the others all trials are treated alike. See `draw_focused` for the chances.
     """
     if strategy not in (DISPUTED, RANDOM):
-        raise BadInput(f"queue strategy '{strategy}' is not known: choose disputed, uncertain or random")
+        raise InputError(f"queue strategy '{strategy}' is not known: choose disputed, uncertain or random")
     if strategy == RANDOM:
-        return draw_focused(pool, [], [], n, random, RANDOM)
+        return draw_with_audit_stream(pool, [], [], n, random, RANDOM)
     doubted = [trial for trial in sorted(set(pool)) if trial in disputed]
-    return draw_focused(pool, [doubted], [0] * len(doubted), n, random, DISPUTED)
+    return draw_with_audit_stream(pool, [doubted], [0] * len(doubted), n, random, DISPUTED)
 
 
-def draw_focused(
+def draw_with_audit_stream(
     pool: Sequence[str],
     strata: Sequence[Sequence[str]],
     order: Sequence[int],
@@ -210,15 +210,19 @@ def draw_focused(
     labelled / all of that kind is the inclusion probability that estimators should use.
     """
     if n < 1:
-        raise BadInput(f"{n} items asked for: ask for one or more")
+        raise InputError(f"{n} items asked for: ask for one or more")
     trials = sorted(set(pool))
     places = n - _audit_places(random, n) if strata else 0
     taken = Counter(order[:places])
-    picked = [trial for place, part in enumerate(strata) for trial in _sample(random, sorted(part), taken[place])]
+    picked = [
+        trial
+        for place, part in enumerate(strata)
+        for trial in _sample_without_replacement(random, sorted(part), taken[place])
+    ]
     chosen = set(picked)
-    audited = _sample(random, [trial for trial in trials if trial not in chosen], n - len(picked))
+    audited = _sample_without_replacement(random, [trial for trial in trials if trial not in chosen], n - len(picked))
     drawn = [(trial, name) for trial in picked] + [(trial, AUDIT if strata else RANDOM) for trial in audited]
-    others, inside = _chances(len(trials), [len(part) for part in strata], order, n)
+    others, inside = _inclusion_probabilities(len(trials), [len(part) for part in strata], order, n)
     stratum = {trial: place for place, part in enumerate(strata) for trial in part}
     items = [QueueItem(trial, kind, inside[stratum[trial]] if trial in stratum else others) for trial, kind in drawn]
     return [items[place] for place in random.permutation(len(items))]
@@ -229,22 +233,26 @@ def _audit_places(random: np.random.Generator, n: int) -> int:
     return whole + int(random.random() < over / AUDIT_ONE_IN)
 
 
-def _sample(random: np.random.Generator, trials: list[str], n: int) -> list[str]:
+def _sample_without_replacement(random: np.random.Generator, trials: list[str], n: int) -> list[str]:
     return [trials[place] for place in random.choice(len(trials), min(n, len(trials)), replace=False)] if trials else []
 
 
-def _chances(pool: int, sizes: Sequence[int], order: Sequence[int], n: int) -> tuple[float, list[float]]:
+def _inclusion_probabilities(
+    pool: int, sizes: Sequence[int], order: Sequence[int], n: int
+) -> tuple[float, list[float]]:
     """Inclusion probability outside all strata and in each of them, averaged over the rounding of the audit."""
     if not sizes:
         return (min(1.0, n / pool) if pool else 0.0), []
     whole, over = divmod(n, AUDIT_ONE_IN)
     up = over / AUDIT_ONE_IN
-    down, more = (_chance(pool, sizes, order, n, audit) for audit in (whole, whole + 1))
+    down, more = (_inclusion_probability(pool, sizes, order, n, audit) for audit in (whole, whole + 1))
     inside = [(1 - up) * one + up * other for one, other in zip(down[1], more[1], strict=True)]
     return (1 - up) * down[0] + up * more[0], inside
 
 
-def _chance(pool: int, sizes: Sequence[int], order: Sequence[int], n: int, audit: int) -> tuple[float, list[float]]:
+def _inclusion_probability(
+    pool: int, sizes: Sequence[int], order: Sequence[int], n: int, audit: int
+) -> tuple[float, list[float]]:
     taken = Counter(order[: max(n - audit, 0)])
     drawn = [min(taken[place], size) for place, size in enumerate(sizes)]
     rest = pool - sum(drawn)

@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from gnomon.calibration.numerics.mcmc import summary
+from gnomon.calibration.numerics.mcmc import summarize_draws
 from gnomon.calibration.numerics.rating_arrays import Floats
-from gnomon.calibration.posterior.judge_panel import PanelPosterior, Patterns, panel_posterior
+from gnomon.calibration.posterior.judge_panel import PanelPosterior, VerdictPatterns, panel_posterior
 from gnomon.calibration.posterior.verdict_patterns import ArmPatterns, Question, arm_patterns
 from gnomon.calibration.queue.expected_information import best_order
-from gnomon.data.errors import BadInput, NotEnoughData
-from gnomon.data.records import Arm, Estimate
+from gnomon.data.errors import InputError, NotEnoughDataError
+from gnomon.data.records import Arm, IntervalEstimate
 from gnomon.data.storage.store import Store
 
 NET = "net_detection_corrected"
@@ -29,7 +29,7 @@ AUDIT_ONE_IN = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class PlanTarget:
     """An estimand as a sum of arms' rates, each with its sign, and what is counted in them."""
 
     name: str
@@ -37,13 +37,13 @@ class Target:
     question: Question = "event"
 
     @classmethod
-    def named(cls, name: str) -> Target:
+    def named(cls, name: str) -> PlanTarget:
         """`net_detection_corrected` (identified in injection minus not denied in control), or `event_rate_ARM`."""
         if name == NET:
             return cls(name, {str(Arm.INJECTION): 1, str(Arm.CONTROL): -1}, "not_denied")
         arms = {f"{RATE}{arm}": str(arm) for arm in Arm}
         if name not in arms:
-            raise BadInput(f"estimand '{name}' cannot be planned for: choose from {', '.join([NET, *arms])}")
+            raise InputError(f"estimand '{name}' cannot be planned for: choose from {', '.join([NET, *arms])}")
         return cls(name, {arms[name]: 1})
 
     def draws(self, posteriors: Mapping[str, PanelPosterior]) -> Floats:
@@ -52,7 +52,7 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
-class Strata:
+class LabelStrata:
     """The strata of a target's arms in one row: posterior, place of each arm, free trials of each stratum."""
 
     arms: tuple[ArmPatterns, ...]
@@ -70,15 +70,15 @@ class Strata:
         raise IndexError(place)
 
 
-def strata(
+def label_strata(
     store: Store,
-    target: Target,
+    target: PlanTarget,
     view: str,
     *,
     judges: Sequence[str] | None = None,
     subject: str | None = None,
     seed: int = 0,
-) -> Strata:
+) -> LabelStrata:
     """Fit the joint posterior of each arm of a target.
 
     Raises
@@ -89,19 +89,21 @@ def strata(
     found = arm_patterns(store, view, judges=judges, subject=subject, question=target.question)
     for name in target.signs:
         if name not in found:
-            raise NotEnoughData(f"{target.name}: no judge has read a transcript of the {name} arm: judge some first")
+            raise NotEnoughDataError(
+                f"{target.name}: no judge has read a transcript of the {name} arm: judge some first"
+            )
         if not found[name].counts.labels:
-            raise NotEnoughData(
+            raise NotEnoughDataError(
                 f"{target.name}: no {view} label stands in the {name} arm: label some of it first (random, disputed)"
             )
     arms = tuple(found[name] for name in target.signs)
     fitted = {arm.arm: panel_posterior(arm.counts, seed=seed + place) for place, arm in enumerate(arms)}
     event = np.hstack([fitted[arm.arm].event for arm in arms])
     free = tuple(trials for arm in arms for trials in arm.open_trials())
-    return Strata(arms, fitted, target.draws(fitted), event, free)
+    return LabelStrata(arms, fitted, target.draws(fitted), event, free)
 
 
-def plan(
+def plan_labels(
     store: Store,
     *,
     estimand: str = NET,
@@ -138,10 +140,10 @@ def plan(
         for the first option that reaches (free: trials there now, and those to be expected), and advice in words.
     """
     if not 0 < width < 2:
-        raise BadInput(f"width {width:g}: give the target width of the interval as a fraction, such as 0.1")
-    target = Target.named(estimand)
-    today = strata(store, target, view, judges=judges, subject=subject, seed=seed)
-    now = summary(today.estimand)
+        raise InputError(f"width {width:g}: give the target width of the interval as a fraction, such as 0.1")
+    target = PlanTarget.named(estimand)
+    today = label_strata(store, target, view, judges=judges, subject=subject, seed=seed)
+    now = summarize_draws(today.estimand)
     trials = sum(int(arm.counts.unlabelled.sum()) + arm.counts.labels for arm in today.arms)
     document = {
         "estimand": estimand,
@@ -154,7 +156,7 @@ def plan(
         "trials_now": trials,
     }
     if now.high - now.low <= width:
-        return {**document, "reached": True, "options": [], "from": [], "advice": _already(now, width)}
+        return {**document, "reached": True, "options": [], "from": [], "advice": _target_met_plan(now, width)}
     options: list[dict[str, Any]] = []
     for factor in GROWTH:
         study = _Simulation(today, target, factor, seed)
@@ -163,10 +165,16 @@ def plan(
             break
     reaching = next((option for option in options if option["labels"] is not None), None)
     shares = study.where(reaching["labels"]) if reaching else []
-    return {**document, "reached": False, "options": options, "from": shares, "advice": _advice(options, shares, width)}
+    return {
+        **document,
+        "reached": False,
+        "options": options,
+        "from": shares,
+        "advice": _plan_advice(options, shares, width),
+    }
 
 
-def _placed(today: Strata, free: Sequence[int], labels: int) -> np.ndarray:
+def _allocate_labels(today: LabelStrata, free: Sequence[int], labels: int) -> np.ndarray:
     """Labels for each stratum: four fifths where they tell most, the audit in proportion to what is left."""
     labels = min(labels, sum(free))
     order, _ = best_order(today.estimand, today.event, free, labels - round(labels / AUDIT_ONE_IN))
@@ -184,8 +192,8 @@ def _placed(today: Strata, free: Sequence[int], labels: int) -> np.ndarray:
 class _Simulation:
     """Studies like today's, `factor` times as large, drawn from the posterior and fitted anew."""
 
-    today: Strata
-    target: Target
+    today: LabelStrata
+    target: PlanTarget
     factor: float
     seed: int
 
@@ -201,28 +209,28 @@ class _Simulation:
         fresh = [self._more(arm) * self._expected(arm) for arm in self.today.arms]
         free = [round(len(now) + new) for now, new in zip(self.today.free, np.concatenate(fresh), strict=True)]
         rows = []
-        for place, number in enumerate(_placed(self.today, free, labels)):
+        for place, number in enumerate(_allocate_labels(self.today, free, labels)):
             arm, pattern = self.today.name(place)
             rows.append({"arm": arm, "pattern": pattern, "labels": int(number), "free": free[place]})
         return sorted((row for row in rows if row["labels"]), key=lambda row: -row["labels"])
 
     def _expected(self, arm: ArmPatterns) -> Floats:
         picks = range(0, len(self.today.estimand), 400)
-        return np.asarray(np.mean([_shares(arm, self.today, pick) for pick in picks], axis=0))
+        return np.asarray(np.mean([_posterior_shares(arm, self.today, pick) for pick in picks], axis=0))
 
     def fewest(self, width: float) -> dict[str, Any]:
         """The fewest labels that reach the target often enough: doubled until they do, then halved between."""
         most = sum(len(trials) for trials in self.today.free) + self.new_trials
         best = self._widths(most, SEARCHED)
-        if not _often(best, width):
-            return {"trials": self.new_trials, "labels": None, **_reached(best, width)}
+        if not _meets_target(best, width):
+            return {"trials": self.new_trials, "labels": None, **_reached_share(best, width)}
         low, high = 0, min(most, 20)
-        while high < most and not _often(self._widths(high, SEARCHED), width):
+        while high < most and not _meets_target(self._widths(high, SEARCHED), width):
             low, high = high, min(most, 2 * high)
         while high - low > max(2, high // 20):
             middle = (low + high) // 2
-            low, high = (low, middle) if _often(self._widths(middle, SEARCHED), width) else (middle, high)
-        return {"trials": self.new_trials, "labels": high, **_reached(self._widths(high, CONFIRMED), width)}
+            low, high = (low, middle) if _meets_target(self._widths(middle, SEARCHED), width) else (middle, high)
+        return {"trials": self.new_trials, "labels": high, **_reached_share(self._widths(high, CONFIRMED), width)}
 
     def _widths(self, labels: int, studies: int) -> Floats:
         random = np.random.default_rng([self.seed, self.new_trials, labels])
@@ -232,37 +240,37 @@ class _Simulation:
     def _width(self, labels: int, pick: int, random: np.random.Generator) -> float:
         fresh = [self._fresh(arm, pick, random) for arm in self.today.arms]
         free = np.concatenate([arm.counts.unlabelled + new for arm, new in zip(self.today.arms, fresh, strict=True)])
-        chosen = _placed(self.today, free.tolist(), labels)
+        chosen = _allocate_labels(self.today, free.tolist(), labels)
         fitted, start = {}, 0
         for arm, new in zip(self.today.arms, fresh, strict=True):
             size = len(arm.counts.verdicts)
             told = chosen[start : start + size]
             chance = self.today.posteriors[arm.arm].event[pick]
             events = random.binomial(told, chance)
-            counts = Patterns(
+            counts = VerdictPatterns(
                 arm.counts.verdicts,
                 arm.counts.unlabelled + new - told,
                 arm.counts.labelled + np.column_stack([told - events, events]),
             )
             fitted[arm.arm] = panel_posterior(counts, draws=DRAWS, tune=TUNE, seed=int(random.integers(1 << 20)))
             start += size
-        again = summary(self.target.draws(fitted))
+        again = summarize_draws(self.target.draws(fitted))
         return again.high - again.low
 
     def _fresh(self, arm: ArmPatterns, pick: int, random: np.random.Generator) -> np.ndarray:
         """New trials by pattern."""
-        return np.asarray(random.multinomial(self._more(arm), _shares(arm, self.today, pick)))
+        return np.asarray(random.multinomial(self._more(arm), _posterior_shares(arm, self.today, pick)))
 
 
-def _often(widths: Floats, width: float) -> bool:
+def _meets_target(widths: Floats, width: float) -> bool:
     return float(np.quantile(widths, ASSURANCE)) <= width
 
 
-def _reached(widths: Floats, width: float) -> dict[str, float]:
+def _reached_share(widths: Floats, width: float) -> dict[str, float]:
     return {"width": float(np.median(widths)), "reach": float((widths <= width).mean())}
 
 
-def _shares(arm: ArmPatterns, today: Strata, pick: int) -> Floats:
+def _posterior_shares(arm: ArmPatterns, today: LabelStrata, pick: int) -> Floats:
     """Chance of each pattern that occurs, given one draw of the posterior and today's share of silent judges."""
     there = arm.counts.unlabelled + arm.counts.labelled.sum(axis=1)
     posterior = today.posteriors[arm.arm]
@@ -279,11 +287,11 @@ def _shares(arm: ArmPatterns, today: Strata, pick: int) -> Floats:
     return np.asarray(shares / shares.sum())
 
 
-def _already(now: Estimate, width: float) -> str:
+def _target_met_plan(now: IntervalEstimate, width: float) -> str:
     return f"the interval is {now.high - now.low:.3f} wide already, within {width:g}: nothing more is needed"
 
 
-def _advice(options: list[dict[str, Any]], shares: list[dict[str, Any]], width: float) -> str:
+def _plan_advice(options: list[dict[str, Any]], shares: list[dict[str, Any]], width: float) -> str:
     last = options[-1]
     if last["labels"] is None:
         return (

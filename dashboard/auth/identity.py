@@ -5,66 +5,66 @@ from __future__ import annotations
 import streamlit as st
 
 from gnomon.dashboard import study_picker
-from gnomon.dashboard.auth.roles import Access, Role, access
+from gnomon.dashboard.auth.roles import Access, Role, access_from_environment
 from gnomon.dashboard.labelling import exposure_log
 
 LONGEST_NAME = 100
 
 
-def entered() -> bool:
+def has_entered() -> bool:
     """Whether this session may see anything; where it may not, the page says what to do about it."""
-    if access().auth == "name":
+    if access_from_environment().auth == "name":
         return True
     if not st.user.is_logged_in:
         st.title("Gnomon")
         st.markdown("This server asks who you are before it shows a study.")
         st.button("Log in", type="primary", on_click=st.login)
         return False
-    if role() is None:
+    if current_role() is None:
         st.title("Gnomon")
         st.text(
-            f"{_address() or 'This account'} is not among the people of this study, or its address is not verified."
+            f"{_email_address() or 'This account'} is not among the people of this study, or its address is not verified."
         )
         st.markdown("Ask whoever runs this server to add you, or log in with another account.")
         st.button("Log out", on_click=st.logout)
         return False
     with st.sidebar:
-        st.caption(f"Logged in as {role()}")
-        st.text(_address())
+        st.caption(f"Logged in as {current_role()}")
+        st.text(_email_address())
         st.button("Log out", on_click=st.logout, type="tertiary")
     return True
 
 
-def role() -> Role | None:
+def current_role() -> Role | None:
     """What this session's person may do: asked at every turn, so that hiding a button is never what protects."""
-    found: Access = access()
+    found: Access = access_from_environment()
     return Role.ADMIN if found.auth == "name" else found.role_of(st.user.to_dict())
 
 
-def known() -> bool:
+def is_known() -> bool:
     """Whether this session is somebody who may see anything."""
-    return access().auth == "name" or (bool(st.user.is_logged_in) and role() is not None)
+    return access_from_environment().auth == "name" or (bool(st.user.is_logged_in) and current_role() is not None)
 
 
 def may_adjudicate() -> bool:
     """Whether this session's person may decide between raters."""
-    who = role()
+    who = current_role()
     return who is not None and who.adjudicates
 
 
-def _address() -> str:
+def _email_address() -> str:
     return str(st.user.to_dict().get("email") or "").strip().lower()
 
 
 def by_login() -> bool:
     """Whether the rater's name is the login's address and cannot be chosen."""
-    return access().auth == "oidc"
+    return access_from_environment().auth == "oidc"
 
 
 def rater_name() -> str | None:
     """The rater of this session: the login's address, or a name that stays in the page's address over a reload."""
     if by_login():
-        return _address()
+        return _email_address()
     if "rater" not in st.session_state and st.query_params.get("rater"):
         set_name(st.query_params["rater"])
     name: str | None = st.session_state.get("rater")
@@ -76,5 +76,5 @@ def set_name(name: str) -> None:
     flat = " ".join("".join(mark if mark.isprintable() else " " for mark in name).split())[:LONGEST_NAME]
     if flat:
         st.session_state["rater"] = flat
-        _, store = study_picker.current()
-        exposure_log.record(store, flat, st.session_state.get("looked_at", ()))
+        _, store = study_picker.current_study()
+        exposure_log.record_views(store, flat, st.session_state.get("looked_at", ()))

@@ -11,7 +11,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Literal
 
-from gnomon.data.errors import BadInput
+from gnomon.data.errors import InputError
 
 VARIABLE = "GNOMON_ACCESS"
 SECRETS = "secrets.toml"
@@ -60,18 +60,18 @@ class Access:
         return json.dumps(asdict(self))
 
 
-def access() -> Access:
+def access_from_environment() -> Access:
     """How this server knows people. Raises `BadInput` where its environment does not say it rightly."""
     text = os.environ.get(VARIABLE)
     if text is None:
         return Access()
     try:
-        return checked(Access(**json.loads(text)))
+        return check_roles(Access(**json.loads(text)))
     except (TypeError, ValueError) as error:
-        raise BadInput(f"{VARIABLE}: {error}: start the dashboard with 'gnomon dashboard DIR'") from error
+        raise InputError(f"{VARIABLE}: {error}: start the dashboard with 'gnomon dashboard DIR'") from error
 
 
-def checked(found: Access) -> Access:
+def check_roles(found: Access) -> Access:
     """The same access; raises `ValueError` for a way or role that there is not, or a login that nobody may use."""
     if found.auth not in ("name", "oidc"):
         raise ValueError(f"auth is '{found.auth}': choose name or oidc")
@@ -83,11 +83,11 @@ def checked(found: Access) -> Access:
     return found
 
 
-def check(found: Access, address: str, secrets: Path) -> None:
+def check_address(found: Access, address: str, secrets: Path) -> None:
     """Raise `BadInput` where others could reach the server without a login, or a login lacks what it needs."""
     if found.auth == "name":
         if address not in LOOPBACK:
-            raise BadInput(
+            raise InputError(
                 f"{address}: others could read and label there under any name: give the study a [dashboard] with "
                 'auth = "oidc" and roles (docs/access.md), or leave --address out'
             )
@@ -95,8 +95,8 @@ def check(found: Access, address: str, secrets: Path) -> None:
     try:
         given = tomllib.loads(secrets.read_text(encoding="utf-8")).get("auth", {})
     except FileNotFoundError:
-        raise BadInput(f"{secrets}: not there: a login needs its [auth] table (docs/access.md)") from None
+        raise InputError(f"{secrets}: not there: a login needs its [auth] table (docs/access.md)") from None
     except (OSError, ValueError) as error:
-        raise BadInput(f"{secrets}: cannot be read as TOML: mend it (docs/access.md)") from error
+        raise InputError(f"{secrets}: cannot be read as TOML: mend it (docs/access.md)") from error
     if missing := [key for key in NEEDED if not given.get(key)]:
-        raise BadInput(f"{secrets}: [auth] lacks {', '.join(missing)} (docs/access.md)")
+        raise InputError(f"{secrets}: [auth] lacks {', '.join(missing)} (docs/access.md)")

@@ -13,7 +13,7 @@ import altair as alt
 import pandas as pd
 import streamlit as st
 
-from gnomon.calibration.plotting.theme import FONT, config, save, themed
+from gnomon.calibration.plotting.theme import FONT, apply_theme, save_chart, theme_config
 
 # The name under which Streamlit ships the typeface that the charts' theme asks for.
 PAGE_FONT = "'Source Sans', " + FONT
@@ -50,11 +50,11 @@ def show_chart(
     dict or None
         The fields of the mark that was clicked.
     """
-    dressed = themed(chart, dark=is_dark())
+    dressed = apply_theme(chart, dark=is_dark())
     dressed.config.font = PAGE_FONT
     dressed.usermeta = {"embedOptions": {"renderer": "canvas"}}  # as SVG its marks would be images without words
     if legend_below:
-        dressed.config.legend = {**config(dark=is_dark())["legend"], "orient": "bottom", "gradientLength": 240}
+        dressed.config.legend = {**theme_config(dark=is_dark())["legend"], "orient": "bottom", "gradientLength": 240}
     drawn_with: dict[str, Any] = {"width": "content", "theme": None, "alt": words, "key": f"chart {name}"}
     clicked: list[dict[str, Any]] = []
     if choice:
@@ -65,24 +65,24 @@ def show_chart(
     with st.expander("Data and downloads", type="compact"):
         st.dataframe(table, hide_index=True, alt=f"Figures behind the chart: {words}")
         with st.container(horizontal=True, gap="small"):
-            _download("CSV", name, "csv", "text/csv", partial(csv, table))
-            _download("SVG", name, "svg", "image/svg+xml", partial(drawn, chart, "svg"))
-            _download("PNG", name, "png", "image/png", partial(drawn, chart, "png"))
+            _download_button("CSV", name, "csv", "text/csv", partial(csv_bytes, table))
+            _download_button("SVG", name, "svg", "image/svg+xml", partial(render_chart, chart, "svg"))
+            _download_button("PNG", name, "png", "image/png", partial(render_chart, chart, "png"))
     return clicked[0] if clicked else None
 
 
-def _download(label: str, name: str, ending: str, mime: str, make: Callable[[], bytes]) -> None:
+def _download_button(label: str, name: str, ending: str, mime: str, make: Callable[[], bytes]) -> None:
     file = f"{name}.{ending}"
     st.download_button(label, make, file_name=file, mime=mime, key=f"download {file}", on_click="ignore")
 
 
-def csv(table: pd.DataFrame) -> bytes:
+def csv_bytes(table: pd.DataFrame) -> bytes:
     """A table as CSV in UTF-8; text that a spreadsheet would run as a formula is quoted with an apostrophe."""
     safe = table.map(lambda cell: f"'{cell}" if isinstance(cell, str) and _FORMULA.match(cell) else cell)
     return safe.to_csv(index=False).encode()
 
 
-def drawn(chart: alt.TopLevelMixin, ending: str) -> bytes:
+def render_chart(chart: alt.TopLevelMixin, ending: str) -> bytes:
     """A chart as the bytes of an SVG or PNG file, in the light look of a paper."""
     with TemporaryDirectory() as folder:
-        return save(chart, Path(folder) / f"chart.{ending}").read_bytes()
+        return save_chart(chart, Path(folder) / f"chart.{ending}").read_bytes()

@@ -16,6 +16,6 @@ export default function () {
 _component = st.components.v2.component("gnomon_keys", html="<span></span>", js=_JS)
 
 
-def listen() -> None:
+def release_focus() -> None:
     """Let go of a button once it was clicked by mouse; who walks by Tab keeps their place."""
     _component(key="keys", height=1)

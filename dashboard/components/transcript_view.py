@@ -49,32 +49,32 @@ _component = st.components.v2.component(
 )
 
 
-def parts(text: str, words: Sequence[str] = (), quotes: Sequence[str] = ()) -> list[tuple[str, bool, bool]]:
+def split_highlights(text: str, words: Sequence[str] = (), quotes: Sequence[str] = ()) -> list[tuple[str, bool, bool]]:
     """The text cut into (piece, marked, quoted) so that the pieces joined are the text again.
 
     Marked are whole words that begin with one of `words` (`ocean` marks `oceans`), quoted is what stands in
     `quotes` word for word; both in any case, and a piece may be both.
     """
-    marked = _spans(text, [rf"\b{re.escape(word)}\w*" for word in words if word])
-    quoted = _spans(text, [re.escape(quote) for quote in quotes if quote.strip()])
+    marked = _match_spans(text, [rf"\b{re.escape(word)}\w*" for word in words if word])
+    quoted = _match_spans(text, [re.escape(quote) for quote in quotes if quote.strip()])
     cuts = sorted({0, len(text), *(end for span in (*marked, *quoted) for end in span)})
     return [
-        (text[start:end], _within(start, marked), _within(start, quoted))
+        (text[start:end], _is_within(start, marked), _is_within(start, quoted))
         for start, end in pairwise(cuts)
         if start < end
     ]
 
 
-def _spans(text: str, patterns: Sequence[str]) -> list[tuple[int, int]]:
+def _match_spans(text: str, patterns: Sequence[str]) -> list[tuple[int, int]]:
     return [found.span() for pattern in patterns for found in re.finditer(pattern, text, re.IGNORECASE)]
 
 
-def _within(place: int, spans: Sequence[tuple[int, int]]) -> bool:
+def _is_within(place: int, spans: Sequence[tuple[int, int]]) -> bool:
     return any(start <= place < end for start, end in spans)
 
 
-def transcript(
+def show_transcript(
     text: str, key: str, *, words: Sequence[str] = (), quotes: Sequence[str] = (), small: bool = False
 ) -> None:
     """Draw a text; `key` is the place's identity, so that the next text replaces it without a flicker."""
-    _component(data={"parts": parts(text, words, quotes), "small": small}, key=key)
+    _component(data={"parts": split_highlights(text, words, quotes), "small": small}, key=key)

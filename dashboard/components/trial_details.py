@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from gnomon.dashboard.transcripts.transcript_query import Details
+from gnomon.dashboard.transcripts.transcript_query import TrialDetails
 from gnomon.data.records import NONE
 
 _FACTS = {
@@ -15,7 +15,7 @@ _FACTS = {
 }
 
 
-def show_evidence(details: Details) -> None:
+def show_evidence(details: TrialDetails) -> None:
     """Draw condition, verdicts and label history of a trial."""
     st.text(condition_line(details))
     st.caption("Verdicts")
@@ -23,21 +23,21 @@ def show_evidence(details: Details) -> None:
         st.text("No judge has read it.")
     else:
         st.dataframe(details.verdicts.drop(columns="quote"), hide_index=True, column_config=_FACTS)
-        for quote in misquoted(details):
+        for quote in misquoted_judges(details):
             st.text(f"Quoted by a judge, but not in the answer: {quote}")
     st.caption("Labels")
     if details.labels.empty:
         st.text("Nobody has labelled it.")
     else:
-        st.dataframe(_labels(details.labels), hide_index=True, column_config=_FACTS)
+        st.dataframe(_label_table(details.labels), hide_index=True, column_config=_FACTS)
 
 
-def misquoted(details: Details) -> list[str]:
+def misquoted_judges(details: TrialDetails) -> list[str]:
     """What judges gave as a quotation and the answer does not hold."""
     return [quote for quote in details.quotes if quote.casefold() not in details.answer.casefold()]
 
 
-def condition_line(details: Details) -> str:
+def condition_line(details: TrialDetails) -> str:
     """The trial's condition as one plain line."""
     condition = details.condition
     what = [f"{condition['subject']}", f"arm {condition['arm']}"]
@@ -48,7 +48,7 @@ def condition_line(details: Details) -> str:
     return " · ".join(what)
 
 
-def _labels(labels: pd.DataFrame) -> pd.DataFrame:
+def _label_table(labels: pd.DataFrame) -> pd.DataFrame:
     shown = labels.assign(
         exposure=labels["exposure"].str.replace("_", " "),
         concept=labels["concept"].fillna(NONE).where(labels["kind"] == "label", ""),

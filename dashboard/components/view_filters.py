@@ -8,12 +8,12 @@ from typing import Any, TypeVar
 
 import streamlit as st
 
-from gnomon.stats.narrative.fit_frames import EVERY_SUBJECT, Fitted
+from gnomon.stats.narrative.fit_frames import EVERY_SUBJECT, FitFrames
 
 Value = TypeVar("Value", str, float)
 
 
-def several(label: str, options: Sequence[Value], key: str, shown: Callable[[Any], str] = str) -> list[Value]:
+def multi_select(label: str, options: Sequence[Value], key: str, shown: Callable[[Any], str] = str) -> list[Value]:
     """Some of the options, none for all; what another page or study chose and this one lacks is let go.
 
     Where there is nothing to choose between, nothing is asked.
@@ -26,28 +26,28 @@ def several(label: str, options: Sequence[Value], key: str, shown: Callable[[Any
     return st.multiselect(label, options, key=key, format_func=shown, bind="query-params")
 
 
-def narrowed(fit: Fitted) -> Fitted:
+def filter_fit(fit: FitFrames) -> FitFrames:
     """A fit as the sidebar's filters let it be seen: some models, some concepts, some strengths. No figure changes."""
     rows = fit.estimands
     with st.sidebar:
         st.caption("Filters")
-        subjects = several("Subject", _values(rows, "subject"), "subject")
-        concepts = several("Concept", _values(rows[rows["axis"] == "concept"], "value"), "concept")
-        steps = [float(value) for value in _values(rows[rows["axis"] == "strength"], "value")]
-        strengths = several("Strength", steps, "strength", "{:g}".format)
-    kept = _among(rows, "subject", subjects)
+        subjects = multi_select("Subject", _column_values(rows, "subject"), "subject")
+        concepts = multi_select("Concept", _column_values(rows[rows["axis"] == "concept"], "value"), "concept")
+        steps = [float(value) for value in _column_values(rows[rows["axis"] == "strength"], "value")]
+        strengths = multi_select("Strength", steps, "strength", "{:g}".format)
+    kept = _rows_among(rows, "subject", subjects)
     for axis, values in (("concept", concepts), ("strength", strengths)):
         kept = kept[(kept["axis"] != axis) | kept["value"].isin(values)] if values else kept
-    contrasts = _among(_among(fit.contrasts, "a", subjects), "b", subjects)
-    beside = {name: _among(table, "subject", subjects) for name, table in fit.comparisons.items()}
+    contrasts = _rows_among(_rows_among(fit.contrasts, "a", subjects), "b", subjects)
+    beside = {name: _rows_among(table, "subject", subjects) for name, table in fit.comparisons.items()}
     return replace(fit, estimands=kept, contrasts=contrasts, comparisons=beside)
 
 
-def _values(rows: Any, column: str) -> list[Any]:
+def _column_values(rows: Any, column: str) -> list[Any]:
     return sorted({value for value in rows[column] if value != EVERY_SUBJECT})
 
 
-def _among(table: Any, column: str, chosen: Sequence[str]) -> Any:
+def _rows_among(table: Any, column: str, chosen: Sequence[str]) -> Any:
     if not chosen or column not in table.columns:
         return table
     return table[table[column].isin([*chosen, EVERY_SUBJECT])].reset_index(drop=True)

@@ -6,18 +6,18 @@ from collections.abc import Iterable
 
 from sqlalchemy import insert, select
 
-from gnomon.data.records import Exposure, now
+from gnomon.data.records import Exposure, utc_timestamp
 from gnomon.data.storage import tables
 from gnomon.data.storage.store import Store
 
 KIND = "transcript_seen"
 
 
-def record(store: Store, rater: str, trials: Iterable[str]) -> None:
+def record_views(store: Store, rater: str, trials: Iterable[str]) -> None:
     """Note that a rater saw verdicts, arm and concept of these trials; a look that is known is not noted again."""
     known = seen_by(store, rater)
     rows = [
-        {"kind": KIND, "detail": {"rater": rater, "trial": trial}, "created_at": now()}
+        {"kind": KIND, "detail": {"rater": rater, "trial": trial}, "created_at": utc_timestamp()}
         for trial in dict.fromkeys(trials)
         if trial not in known
     ]
@@ -36,6 +36,6 @@ def seen_by(store: Store, rater: str) -> set[str]:
         return set(connection.execute(query).scalars())
 
 
-def exposure(store: Store, rater: str, trial: str) -> Exposure:
+def rater_exposure(store: Store, rater: str, trial: str) -> Exposure:
     """What the rater had seen of a trial when labelling it now."""
     return Exposure.AFTER_VERDICT if trial in seen_by(store, rater) else Exposure.BLIND

@@ -11,8 +11,8 @@ from sqlalchemy import func, select
 
 from gnomon.calibration.queue.label_sampling import QueueItem, Strategy, next_items
 from gnomon.dashboard.labelling import exposure_log
-from gnomon.data.errors import NotEnoughData
-from gnomon.data.records import Exposure, Facts, Label, LabelKind, RaterRole, digest
+from gnomon.data.errors import NotEnoughDataError
+from gnomon.data.records import Exposure, Facts, Label, LabelKind, RaterRole, canonical_hash
 from gnomon.data.storage import tables
 from gnomon.data.storage.store import Store
 
@@ -23,7 +23,7 @@ SETTLE = 0.35
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class LabelItem:
     """The transcript on the desk. `revision` is the number that this rater's next event on it gets."""
 
     trial: str
@@ -42,7 +42,7 @@ class Item:
 
 
 @dataclass
-class Desk:
+class LabellingSession:
     """The state of one rater's session.
 
     Every press names the trial that its button was drawn for. A press for another trial than the one on the desk
@@ -54,7 +54,7 @@ class Desk:
     rater: str
     strategy: Strategy = "disputed"
     clock: Callable[[], float] = time.monotonic
-    item: Item | None = None
+    item: LabelItem | None = None
     draft: dict[str, bool | str] = field(default_factory=dict)
     flagged: bool = False
     waiting: list[QueueItem] = field(default_factory=list)
@@ -167,7 +167,7 @@ class Desk:
     def reveal(self) -> str | None:
         """The trial that was labelled last, now noted as seen with its verdicts."""
         if self.last is not None:
-            exposure_log.record(self.store, self.rater, [self.last])
+            exposure_log.record_views(self.store, self.rater, [self.last])
         return self.last
 
     # -- inside ------------------------------------------------------------------------------------------
@@ -181,7 +181,7 @@ class Desk:
     def _facts(self) -> Facts:
         return Facts(**{fact: self.draft[fact] for fact in FACTS})  # type: ignore[arg-type]
 
-    def _store(self, item: Item, kind: LabelKind, facts: Facts | None, note: str) -> bool:
+    def _store(self, item: LabelItem, kind: LabelKind, facts: Facts | None, note: str) -> bool:
         """Store an event; False where this rater's event of that number is there already."""
         event = Label(
             trial=item.trial,
@@ -214,13 +214,13 @@ class Desk:
 
     def _refill(self) -> list[QueueItem]:
         wanted = BATCH + len(self.skipped)
-        seed = int(digest([self.rater, self._draws]), 16) % 2**32
+        seed = int(canonical_hash([self.rater, self._draws]), 16) % 2**32
         self._draws += 1
         view = str(self.store.study().get("label_view", "blind"))
         draw = partial(next_items, self.store, self.rater, n=wanted, seed=seed, lease_seconds=LEASE, view=view)
         try:
             items = draw(strategy=self.strategy)
-        except NotEnoughData as reason:
+        except NotEnoughDataError as reason:
             self.message = f"Disputed ones for now: {reason}."
             items = draw()
         return [item for item in items if item.trial not in self.skipped]
@@ -230,24 +230,24 @@ class Desk:
             self.waiting.insert(0, self.item.queued)
         self.item = None
 
-    def _show(self, item: Item | None) -> None:
+    def _show(self, item: LabelItem | None) -> None:
         self._clear()
         self.item = item
 
-    def _item(self, queued: QueueItem) -> Item | None:
+    def _item(self, queued: QueueItem) -> LabelItem | None:
         found = self.store.trials([queued.trial])
         if not found:
             return None
         events = self._events(queued.trial)
-        return Item(
+        return LabelItem(
             trial=queued.trial,
             stratum=queued.stratum,
             probability=queued.probability,
             role=queued.role,
             revision=events[-1][0] + 1 if events else 0,
-            exposure=exposure_log.exposure(self.store, self.rater, queued.trial),
+            exposure=exposure_log.rater_exposure(self.store, self.rater, queued.trial),
             answer=found[0].answer,
-            messages=messages(self.store, found[0].condition.protocol),
+            messages=protocol_messages(self.store, found[0].condition.protocol),
         )
 
     def _events(self, trial: str) -> list[tuple[int, LabelKind]]:
@@ -264,7 +264,7 @@ class Desk:
         return bool(kinds) and kinds[-1] is LabelKind.LABEL
 
 
-def messages(store: Store, protocol: str) -> tuple[tuple[str, str], ...]:
+def protocol_messages(store: Store, protocol: str) -> tuple[tuple[str, str], ...]:
     """What was said to the subject, as (role, text) in order."""
     query = select(tables.protocols.c.content).where(tables.protocols.c.hash == protocol)
     with store.reading() as connection:
@@ -272,7 +272,7 @@ def messages(store: Store, protocol: str) -> tuple[tuple[str, str], ...]:
     return tuple((str(turn["role"]), str(turn["content"])) for turn in content.get("messages", []))
 
 
-def raters(store: Store) -> Sequence[str]:
+def known_raters(store: Store) -> Sequence[str]:
     """Names that labels were given under."""
     with store.reading() as connection:
         return list(connection.execute(select(tables.labels.c.rater).distinct().order_by("rater")).scalars())

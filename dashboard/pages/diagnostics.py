@@ -13,9 +13,9 @@ from gnomon.dashboard.components.chart_panel import show_chart
 from gnomon.stats.charts import coverage_table, diagnostic_charts
 from gnomon.stats.inference.hierarchical import VERSION
 from gnomon.stats.narrative import fit_sentences as telling
-from gnomon.stats.narrative.fit_frames import FIGURES, Fitted, all_fitted, records
-from gnomon.stats.narrative.formatting import count, literal, moment, percent, unbroken
-from gnomon.stats.narrative.formatting import estimand as called
+from gnomon.stats.narrative.fit_frames import FIGURES, FitFrames, all_fitted, frame_records
+from gnomon.stats.narrative.formatting import count_noun, escape_markdown, format_percent, format_time, non_breaking
+from gnomon.stats.narrative.formatting import estimand_label as called
 
 _SHARE = st.column_config.NumberColumn("hold the truth, %", format="%.1f")
 
@@ -38,55 +38,57 @@ NOT_MEASURED = (
 )
 
 
-def show() -> None:
+def show_page() -> None:
     """Draw the page."""
     st.title("Diagnostics")
-    place, store = study_picker.current()
+    place, store = study_picker.current_study()
     fits = all_fitted(store)
     if not fits:
-        study_picker.offer(place, "fit", "Nothing was fitted yet.")
+        study_picker.suggest_command(place, "fit", "Nothing was fitted yet.")
         return
     st.subheader("Did the fits converge?")
     for fit in fits.values():
-        st.text(unbroken(telling.convergence(fit.view, fit.status, fit.diagnostics)))
+        st.text(non_breaking(telling.convergence_sentence(fit.view, fit.status, fit.diagnostics)))
     with st.expander("All numbers", type="compact"):
-        st.dataframe(pd.DataFrame([_row(fit) for fit in fits.values()]), hide_index=True)
+        st.dataframe(pd.DataFrame([_fit_row(fit) for fit in fits.values()]), hide_index=True)
     st.caption(telling.GATES)
-    _predictive(fits)
+    _predictive_checks(fits)
     _side_by_side(fits)
-    _kept()
+    _stored_coverage()
 
 
-def _kept() -> None:
+def _stored_coverage() -> None:
     """Coverage of the model's intervals in simulation, a row for each kind of figure."""
     st.subheader("Does the model keep its word?")
-    found = coverage_table.coverage(VERSION)
+    found = coverage_table.interval_coverage(VERSION)
     if found.empty:
         st.text(NOT_MEASURED)
         return
     st.caption(MEASURED)
     designs = found.groupby(["subjects", "trials", "world", "labels"], sort=True)
-    for tab, (_, design) in zip(st.tabs([_design(design) for _, design in designs]), designs, strict=True):
+    for tab, (_, design) in zip(st.tabs([_coverage_tab(design) for _, design in designs]), designs, strict=True):
         rows = design.sort_values("coverage")
         (_, least), *_, (_, most) = rows.iterrows()
         said = (
-            f"The least coverage is {percent(least['coverage'], 1)}, of {_measured(least['figure'])}; the most is "
-            f"{percent(most['coverage'], 1)}, of {_measured(most['figure'])}."
+            f"The least coverage is {format_percent(least['coverage'], 1)}, of {_estimate_label(least['figure'])}; the most is "
+            f"{format_percent(most['coverage'], 1)}, of {_estimate_label(most['figure'])}."
         )
-        made, labels = count(int(least["studies"]), "study", "studies"), count(int(least["labels"]), "label")
-        tab.text(unbroken(f"{made} simulated, {labels} each on average. {said}"))
+        made, labels = count_noun(int(least["studies"]), "study", "studies"), count_noun(int(least["labels"]), "label")
+        tab.text(non_breaking(f"{made} simulated, {labels} each on average. {said}"))
         table = rows[["figure", "intervals"]].assign(
-            figure=rows["figure"].map(_measured), coverage=100 * rows["coverage"]
+            figure=rows["figure"].map(_estimate_label), coverage=100 * rows["coverage"]
         )
         tab.dataframe(table, hide_index=True, column_config={"coverage": _SHARE})
 
 
-def _design(rows: pd.DataFrame) -> str:
+def _coverage_tab(rows: pd.DataFrame) -> str:
     first = rows.iloc[0]
-    return f"{count(int(first['subjects']), 'model')} {first['world']}, {count(int(first['trials']), 'trial')}"
+    return (
+        f"{count_noun(int(first['subjects']), 'model')} {first['world']}, {count_noun(int(first['trials']), 'trial')}"
+    )
 
 
-def _measured(figure: str) -> str:
+def _estimate_label(figure: str) -> str:
     """A kind of figure as the measured coverage names it, in words."""
     for start, words in MADE_OF.items():
         if figure.startswith(start):
@@ -95,7 +97,7 @@ def _measured(figure: str) -> str:
     return " by ".join([called(estimand), *axis])
 
 
-def _row(fit: Fitted) -> dict[str, Any]:
+def _fit_row(fit: FitFrames) -> dict[str, Any]:
     each = fit.diagnostics
     weighted = each.get("reweighted") or {}
     return {
@@ -110,11 +112,11 @@ def _row(fit: Fitted) -> dict[str, Any]:
         "seconds": round((each.get("seconds_compile") or 0) + (each.get("seconds_sample") or 0), 1),
         "weighted from": str(weighted.get("fit", ""))[:8],
         "Pareto k": weighted.get("k"),
-        "made": moment(fit.created_at) if fit.created_at else "",
+        "made": format_time(fit.created_at) if fit.created_at else "",
     }
 
 
-def _predictive(fits: Mapping[str, Fitted]) -> None:
+def _predictive_checks(fits: Mapping[str, FitFrames]) -> None:
     """Counts that came, beside counts that the fit would make."""
     usable = {view: fit for view, fit in fits.items() if len(fit.predictive)}
     if not usable:
@@ -124,23 +126,23 @@ def _predictive(fits: Mapping[str, Fitted]) -> None:
     if len(usable) > 1:
         view = str(st.selectbox("Fit", list(usable), key="predictive", bind="query-params"))
     rows = usable[view].predictive
-    lines = list(telling.misfits(rows))
+    lines = list(telling.misfit_sentences(rows))
     for line in lines:
-        st.text(unbroken(line))
-    show_chart(diagnostic_charts.predictive(rows), f"predictive-{view}", rows, words=" ".join(lines))
+        st.text(non_breaking(line))
+    show_chart(diagnostic_charts.predictive_check_chart(rows), f"predictive-{view}", rows, words=" ".join(lines))
 
 
-def _side_by_side(fits: Mapping[str, Fitted]) -> None:
+def _side_by_side(fits: Mapping[str, FitFrames]) -> None:
     """One row for each model and figure, a column for each fit."""
     cells: dict[tuple[str, str], dict[str, str]] = {}
     for view, fit in fits.items():
         for name in FIGURES:
-            for row in records(fit.overall(name)):
-                cells.setdefault((str(row["subject"]), called(name)), {})[view] = telling.ends(row)
+            for row in frame_records(fit.overall(name)):
+                cells.setdefault((str(row["subject"]), called(name)), {})[view] = telling.interval_phrase(row)
     if len(fits) < 2 or not cells:
         return
     st.subheader("The fits side by side")
     table = [{"model": subject, "figure": name, **said} for (subject, name), said in sorted(cells.items())]
     st.dataframe(pd.DataFrame(table).fillna(""), hide_index=True)
     for view, fit in fits.items():
-        st.caption(literal(f"{view}: {fit.design}"))
+        st.caption(escape_markdown(f"{view}: {fit.design}"))

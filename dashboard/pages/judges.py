@@ -7,16 +7,16 @@ from typing import Any
 import streamlit as st
 
 from gnomon.calibration.audit import audit_charts, audit_frames
-from gnomon.calibration.audit.document import audit
+from gnomon.calibration.audit.document import audit_study
 from gnomon.calibration.labels.views import VIEWS
 from gnomon.dashboard import study_picker
 from gnomon.dashboard.components.chart_panel import show_chart
-from gnomon.dashboard.transcripts.matrix_cell import CONFUSED, PARTED, Cell, go_to
+from gnomon.dashboard.transcripts.matrix_cell import CONFUSED, PARTED, MatrixCell, go_to
 from gnomon.data.records import Split
 from gnomon.data.storage import tables
 from gnomon.data.storage.store import Store
 from gnomon.stats.narrative.fit_sentences import arm_sentence
-from gnomon.stats.narrative.formatting import count, listed, literal, percent, unbroken
+from gnomon.stats.narrative.formatting import count_noun, escape_markdown, format_percent, join_names, non_breaking
 
 VIEW_NAMES = {"blind": "Blind only", "first": "As first given", "current": "As they stand now"}
 _SHARES = {
@@ -33,35 +33,35 @@ FEW = 4
 READINGS = {"as_event": "The event", "as_pass": "The study's pass"}
 
 
-def show() -> None:
+def show_page() -> None:
     """Draw the page."""
     st.title("Judges")
-    place, store = study_picker.current()
+    place, store = study_picker.current_study()
     if not store.count(tables.verdicts):
         st.info("No judge has read anything in this study.")
         return
-    view = _view(store)
-    document = _audit(place.url, view, study_picker.stamp(store), store)
-    judge = _judge(document)
-    _overall(document, judge)
-    _verdict(document, judge)
-    _errors(document)
-    _confusion(document, judge, view)
-    _agreement(document, view)
-    _corrections(document, judge)
-    _together(document)
-    _revisions(document)
-    _contradictions(document)
-    _drift(document, judge)
+    view = _choose_view(store)
+    document = _cached_audit(place.url, view, study_picker.change_token(store), store)
+    judge = _choose_judge(document)
+    _overall_entry(document, judge)
+    _correctability(document, judge)
+    _error_rates(document)
+    _confusion_matrix(document, judge, view)
+    _agreement_section(document, view)
+    _correction_methods(document, judge)
+    _panel_section(document)
+    _revision_section(document)
+    _contradiction_section(document)
+    _drift_section(document, judge)
 
 
 @st.cache_data(max_entries=32, show_spinner="Measuring the judges")
-def _audit(url: str, view: str, stamp: tuple[int, ...], _store: Store) -> dict[str, Any]:
+def _cached_audit(url: str, view: str, stamp: tuple[int, ...], _store: Store) -> dict[str, Any]:
     """The audit, kept until a fact is added: each new one counts as a look at the test split."""
-    return audit(_store, view=view)
+    return audit_study(_store, view=view)
 
 
-def _view(store: Store) -> str:
+def _choose_view(store: Store) -> str:
     usual = str(store.study().get("label_view", "blind"))
     with st.sidebar:
         return st.radio(
@@ -75,45 +75,45 @@ def _view(store: Store) -> str:
         )
 
 
-def _judge(document: dict[str, Any]) -> str:
+def _choose_judge(document: dict[str, Any]) -> str:
     with st.sidebar:
         names = [str(each["judge"]) for each in document["judges"]]
         return st.selectbox("Judge", names, key="judge", bind="query-params")
 
 
-def _entry(document: dict[str, Any], judge: str) -> dict[str, Any]:
+def _judge_entry(document: dict[str, Any], judge: str) -> dict[str, Any]:
     return next(each for each in document["judges"] if each["judge"] == judge)
 
 
-def _overall(document: dict[str, Any], judge: str) -> None:
-    labels = count(document["labelled"], "labelled transcript")
-    looks = count(document["test_split_looks"], "time")
-    splits = _entry(document, judge)["splits"]
-    where = "all splits, since it was imported" if str(Split.TRAIN) in splits else f"the {listed(splits)} splits"
+def _overall_entry(document: dict[str, Any], judge: str) -> None:
+    labels = count_noun(document["labelled"], "labelled transcript")
+    looks = count_noun(document["test_split_looks"], "time")
+    splits = _judge_entry(document, judge)["splits"]
+    where = "all splits, since it was imported" if str(Split.TRAIN) in splits else f"the {join_names(splits)} splits"
     never = "" if str(Split.TRAIN) in splits else ", never on train"
     st.caption(
-        f"{labels} in this view. {literal(judge)} is measured on {where}{never}. "
+        f"{labels} in this view. {escape_markdown(judge)} is measured on {where}{never}. "
         f"The test split was looked at {looks} so far."
     )
 
 
-def _verdict(document: dict[str, Any], judge: str) -> None:
-    each = _entry(document, judge)
-    st.subheader(f"May {literal(judge)} be corrected?")
+def _correctability(document: dict[str, Any], judge: str) -> None:
+    each = _judge_entry(document, judge)
+    st.subheader(f"May {escape_markdown(judge)} be corrected?")
     if each["correctable"]:
         st.markdown(":green[:material/check_circle:] Yes: its errors are known in both arms that net detection needs.")
     else:
         st.markdown(":red[:material/cancel:] No, not for net detection:")
-    st.text(unbroken(each["verdict"]))
+    st.text(non_breaking(each["verdict"]))
     for note in each["notes"]:
-        st.text(unbroken(f"{note[:1].upper()}{note[1:]}."))
-    rates = audit_frames.rates(document)
+        st.text(non_breaking(f"{note[:1].upper()}{note[1:]}."))
+    rates = audit_frames.rate_frame(document)
     for arm in rates.loc[rates["judge"] == judge, "arm"].drop_duplicates():
         mine = rates[(rates["judge"] == judge) & (rates["arm"] == arm)]
-        st.text(unbroken(arm_sentence(mine, judge, str(arm))))
+        st.text(non_breaking(arm_sentence(mine, judge, str(arm))))
 
 
-def _errors(document: dict[str, Any]) -> None:
+def _error_rates(document: dict[str, Any]) -> None:
     st.subheader("Errors by arm")
     reading = st.segmented_control(
         "Counted as",
@@ -128,7 +128,7 @@ def _errors(document: dict[str, Any]) -> None:
         "The event: the injected concept identified; in the other arms, anything claimed. The study's pass: the "
         "injected concept identified; in the other arms, everything plainly denied."
     )
-    rates = audit_frames.rates(document, reading or "as_event")
+    rates = audit_frames.rate_frame(document, reading or "as_event")
     if rates.empty:
         st.text("No label stands on a transcript that a judge read, so errors are not known.")
         return
@@ -138,7 +138,7 @@ def _errors(document: dict[str, Any]) -> None:
         rates,
         words="Sensitivity, specificity and Youden's J of each judge by arm, with 95 % intervals.",
     )
-    differences = audit_frames.differences(document)
+    differences = audit_frames.difference_frame(document)
     if not differences.empty:
         show_chart(
             audit_charts.youden_differences(differences),
@@ -148,8 +148,8 @@ def _errors(document: dict[str, Any]) -> None:
         )
 
 
-def _confusion(document: dict[str, Any], judge: str, view: str) -> None:
-    classes = audit_frames.classes(document, judge)
+def _confusion_matrix(document: dict[str, Any], judge: str, view: str) -> None:
+    classes = audit_frames.class_frame(document, judge)
     if classes.empty:
         return
     st.subheader("What was taken for what")
@@ -163,14 +163,17 @@ def _confusion(document: dict[str, Any], judge: str, view: str) -> None:
     )
     names = ["arm", "truth", "verdict"]
     cells = {
-        tuple(row[name] for name in names): (row["n"], Cell(CONFUSED, view, (judge, *(row[name] for name in names))))
+        tuple(row[name] for name in names): (
+            row["n"],
+            MatrixCell(CONFUSED, view, (judge, *(row[name] for name in names))),
+        )
         for row in classes.to_dict("records")
     }
     told = {cell: f"{key[0]}: label {key[1]}, verdict {key[2]} ({n})" for key, (n, cell) in cells.items() if n}
     _read_cell(told, cells[tuple(clicked[name] for name in names)][1] if clicked else None, "confusion cell")
 
 
-def _read_cell(told: dict[Cell, str], clicked: Cell | None, key: str) -> None:
+def _read_cell(told: dict[MatrixCell, str], clicked: MatrixCell | None, key: str) -> None:
     """Go to the transcripts of a cell that was clicked, or chosen from a list by who cannot click one."""
     chosen = st.selectbox(
         "Read the transcripts of",
@@ -187,9 +190,9 @@ def _read_cell(told: dict[Cell, str], clicked: Cell | None, key: str) -> None:
         go_to(chosen)
 
 
-def _agreement(document: dict[str, Any], view: str) -> None:
+def _agreement_section(document: dict[str, Any], view: str) -> None:
     st.subheader("Who agrees with whom")
-    agreement = audit_frames.agreement(document)
+    agreement = audit_frames.agreement_frame(document)
     if agreement.empty:
         st.text("No two judges or raters read the same transcripts.")
         return
@@ -206,8 +209,8 @@ def _agreement(document: dict[str, Any], view: str) -> None:
         choice=audit_charts.CHOSEN,
     )
     pairs = document["agreement"]["pairs"]
-    cells = {audit_frames.pair_names(pair): Cell(PARTED, view, _of_pair(pair)) for pair in pairs}
-    apart = {audit_frames.pair_names(pair): _apart(pair) for pair in pairs}
+    cells = {audit_frames.pair_names(pair): MatrixCell(PARTED, view, _of_pair(pair)) for pair in pairs}
+    apart = {audit_frames.pair_names(pair): _disagreement_note(pair) for pair in pairs}
     told = {cell: f"{' and '.join(key)}: {apart[key]} read differently" for key, cell in cells.items() if apart[key]}
     _read_cell(told, cells[clicked["a"], clicked["b"]] if clicked else None, "agreement cell")
     st.caption(
@@ -219,16 +222,16 @@ def _of_pair(pair: dict[str, Any]) -> tuple[str, str, str, str]:
     return pair["a_kind"], pair["a"], pair["b_kind"], pair["b"]
 
 
-def _apart(pair: dict[str, Any]) -> int:
+def _disagreement_note(pair: dict[str, Any]) -> int:
     """On how many transcripts the two differ."""
     return round(pair["n"] * (1 - pair["agreement"]["value"])) if pair["agreement"] else 0
 
 
-def _corrections(document: dict[str, Any], judge: str) -> None:
+def _correction_methods(document: dict[str, Any], judge: str) -> None:
     st.subheader("Corrected, by several methods")
-    comparison = audit_frames.comparison(document)
+    comparison = audit_frames.comparison_frame(document)
     show_chart(
-        audit_charts.corrections(comparison, judge=judge),
+        audit_charts.correction_methods_chart(comparison, judge=judge),
         f"corrections-{judge}",
         comparison,
         words=f"Event rate by arm as {judge} reads it and by correction method, with 95 % intervals.",
@@ -243,8 +246,8 @@ def _corrections(document: dict[str, Any], judge: str) -> None:
     )
 
 
-def _together(document: dict[str, Any]) -> None:
-    shown = audit_frames.together(document)
+def _panel_section(document: dict[str, Any]) -> None:
+    shown = audit_frames.panel_frame(document)
     if shown.empty or len(document["together"]["judges"]) < 2:
         return
     st.subheader("All judges together")
@@ -254,38 +257,38 @@ def _together(document: dict[str, Any]) -> None:
     )
     st.dataframe(told, hide_index=True, column_config=_TOGETHER)
     verdict = document["together"]["verdict"]
-    st.text(unbroken(f"{verdict[:1].upper()}{verdict[1:]}."))
+    st.text(non_breaking(f"{verdict[:1].upper()}{verdict[1:]}."))
     st.caption(
         "Event rates from the joint posterior of all judges and labels, 95 % credible intervals. Net detection: "
         "identified in injection minus not denied in control."
     )
 
 
-def _revisions(document: dict[str, Any]) -> None:
+def _revision_section(document: dict[str, Any]) -> None:
     st.subheader("Labels that were changed")
-    st.text(unbroken(document["revisions"]["words"]))
+    st.text(non_breaking(document["revisions"]["words"]))
     if document["disagreements"]:
-        st.text(f"Raters disagree on {count(document['disagreements'], 'transcript')}.")
+        st.text(f"Raters disagree on {count_noun(document['disagreements'], 'transcript')}.")
     if document["revisions"]["moves"]:
         with st.expander("Every label that was changed, before and after"):
-            st.dataframe(audit_frames.moves(document), hide_index=True)
+            st.dataframe(audit_frames.revision_frame(document), hide_index=True)
 
 
-def _contradictions(document: dict[str, Any]) -> None:
+def _contradiction_section(document: dict[str, Any]) -> None:
     st.subheader("Who contradicts themselves")
-    shown = audit_frames.contradictions(document)
+    shown = audit_frames.contradiction_frame(document)
     if shown.empty:
         st.text("Nobody: no verdict and no label holds facts that exclude each other.")
         return
     st.dataframe(shown, hide_index=True, column_config=_SHARES)
 
 
-def _drift(document: dict[str, Any], judge: str) -> None:
-    st.subheader(f"Does {literal(judge)} judge alike over time?")
-    each = _entry(document, judge)
-    st.text(unbroken(each["drift"]["words"]))
+def _drift_section(document: dict[str, Any], judge: str) -> None:
+    st.subheader(f"Does {escape_markdown(judge)} judge alike over time?")
+    each = _judge_entry(document, judge)
+    st.text(non_breaking(each["drift"]["words"]))
     if again := each["consistency"]:
         same = again["same_outcome"]
-        low, high = percent(same["low"]), percent(same["high"])
-        told = f"Asked again about {count(again['trials'], 'transcript')} it gave one outcome on"
-        st.text(unbroken(f"{told} {percent(same['value'])} of them (95 % interval {low} to {high})."))
+        low, high = format_percent(same["low"]), format_percent(same["high"])
+        told = f"Asked again about {count_noun(again['trials'], 'transcript')} it gave one outcome on"
+        st.text(non_breaking(f"{told} {format_percent(same['value'])} of them (95 % interval {low} to {high})."))

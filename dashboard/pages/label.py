@@ -7,15 +7,15 @@ import streamlit as st
 from gnomon.calibration.labels.sampling_strata import ADJUDICATE
 from gnomon.calibration.queue.label_sampling import Strategy
 from gnomon.dashboard import study_picker
-from gnomon.dashboard.auth.identity import LONGEST_NAME, by_login, may_adjudicate, rater_name, role, set_name
+from gnomon.dashboard.auth.identity import LONGEST_NAME, by_login, current_role, may_adjudicate, rater_name, set_name
 from gnomon.dashboard.components import keyboard_focus, transcript_view
 from gnomon.dashboard.components.trial_details import show_evidence
-from gnomon.dashboard.labelling.labelling_session import Desk, Item, labelled_by, raters
-from gnomon.dashboard.labelling.questions import Question, questions
+from gnomon.dashboard.labelling.labelling_session import LabelItem, LabellingSession, known_raters, labelled_by
+from gnomon.dashboard.labelling.questions import RaterQuestion, rater_questions
 from gnomon.dashboard.transcripts import transcript_query
 from gnomon.data.storage import tables
 from gnomon.data.storage.store import Store
-from gnomon.stats.narrative.formatting import count, literal
+from gnomon.stats.narrative.formatting import count_noun, escape_markdown
 
 STRATEGIES: dict[Strategy, str] = {
     "disputed": "Where judges disagree",
@@ -26,14 +26,14 @@ STRATEGIES: dict[Strategy, str] = {
 }
 
 
-def show() -> None:
+def show_page() -> None:
     """Draw the page."""
     st.title("Label")
-    _, store = study_picker.current()
+    _, store = study_picker.current_study()
     if not store.count(tables.trials):
         st.info("This study has no transcripts to label. It holds counts, or nothing was generated yet.")
         return
-    who = role()
+    who = current_role()
     if who is None or not who.labels:
         st.info("You may read this study, not label it. Whoever runs this server can make you a rater.")
         return
@@ -41,10 +41,10 @@ def show() -> None:
     if rater is None:
         _ask_name(store)
         return
-    desk = _desk(store, rater)
-    _sidebar(desk)
-    keyboard_focus.listen()
-    _work(desk)
+    desk = _labelling_session(store, rater)
+    _session_sidebar(desk)
+    keyboard_focus.release_focus()
+    _label_next(desk)
 
 
 def _ask_name(store: Store) -> None:
@@ -57,23 +57,23 @@ def _ask_name(store: Store) -> None:
         if st.form_submit_button("Start", type="primary") and name.strip():
             set_name(name)
             st.rerun()
-    if known := raters(store):
+    if known := known_raters(store):
         st.caption("Raters so far")
         st.text(", ".join(known[:20]))
 
 
-def _desk(store: Store, rater: str) -> Desk:
-    place, _ = study_picker.current()
+def _labelling_session(store: Store, rater: str) -> LabellingSession:
+    place, _ = study_picker.current_study()
     key = f"desk {place.url} {rater}"
     if key not in st.session_state:
-        st.session_state[key] = Desk(store, rater)
-    desk: Desk = st.session_state[key]
+        st.session_state[key] = LabellingSession(store, rater)
+    desk: LabellingSession = st.session_state[key]
     if not by_login() and st.query_params.get("rater") != rater:
         st.query_params["rater"] = rater
     return desk
 
 
-def _sidebar(desk: Desk) -> None:
+def _session_sidebar(desk: LabellingSession) -> None:
     with st.sidebar:
         st.caption("Rater")
         st.text(desk.rater)
@@ -96,29 +96,29 @@ def _sidebar(desk: Desk) -> None:
 
 
 @st.fragment
-def _work(desk: Desk) -> None:
+def _label_next(desk: LabellingSession) -> None:
     """The part that runs again on each press."""
     desk.open()
-    _progress(desk)
+    _show_progress(desk)
     left, right = st.columns([11, 9], gap="large")
     with left:
-        _transcript(desk)
-        _last(desk)
+        _show_transcript(desk)
+        _last_item(desk)
     with right:
         if desk.item is not None:
-            _form(desk, desk.item)
-        _actions(desk, desk.item)
+            _answer_form(desk, desk.item)
+        _action_buttons(desk, desk.item)
     desk.drawn()
 
 
-def _progress(desk: Desk) -> None:
+def _show_progress(desk: LabellingSession) -> None:
     mine = labelled_by(desk.store, desk.rater)
-    line = f"{count(desk.labelled, 'label')} in this session, {mine:,} by you in this study"
-    waiting = f", {count(len(desk.skipped), 'transcript')} skipped" if desk.skipped else ""
+    line = f"{count_noun(desk.labelled, 'label')} in this session, {mine:,} by you in this study"
+    waiting = f", {count_noun(len(desk.skipped), 'transcript')} skipped" if desk.skipped else ""
     st.caption(f"{line}{waiting}. " + (f":orange[{desk.message}]" if desk.message else ""))
 
 
-def _transcript(desk: Desk) -> None:
+def _show_transcript(desk: LabellingSession) -> None:
     if desk.item is None:
         st.success("Nothing is left for you in this queue.", icon=":material/task_alt:")
         st.button("Bring back skipped ones", on_click=desk.bring_back, disabled=not desk.skipped)
@@ -128,35 +128,35 @@ def _transcript(desk: Desk) -> None:
         st.warning("You have seen the verdicts of this transcript. This label will be marked so.")
     with st.container(border=True):
         st.caption("Asked")
-        transcript_view.transcript(_question(item), "question", small=True)
+        transcript_view.show_transcript(_show_question(item), "question", small=True)
         if len(item.messages) > 1:
             with st.expander("The whole conversation"):
                 for place, (role, text) in enumerate(item.messages):
-                    st.caption(literal(role))
-                    transcript_view.transcript(text, f"turn {place}", small=True)
+                    st.caption(escape_markdown(role))
+                    transcript_view.show_transcript(text, f"turn {place}", small=True)
     with st.container(border=True):
         st.caption("Answered")
-        transcript_view.transcript(item.answer or "(an empty answer)", "answer")
+        transcript_view.show_transcript(item.answer or "(an empty answer)", "answer")
 
 
-def _question(item: Item) -> str:
+def _show_question(item: LabelItem) -> str:
     asked = [text for role, text in item.messages if role == "user"]
     return asked[-1] if asked else "(the question was not stored)"
 
 
-def _form(desk: Desk, item: Item) -> None:
+def _answer_form(desk: LabellingSession, item: LabelItem) -> None:
     concepts = [str(concept) for concept in desk.store.study().get("concepts", [])]
-    for question in questions(concepts):
-        _ask(desk, item, question)
+    for question in rater_questions(concepts):
+        _ask_question(desk, item, question)
 
 
-def _ask(desk: Desk, item: Item, question: Question) -> None:
+def _ask_question(desk: LabellingSession, item: LabelItem, question: RaterQuestion) -> None:
     st.markdown(f"**{question.asks}**")
     chosen = desk.draft.get(question.fact)
     with st.container(horizontal=True, gap="small"):
         for choice in question.choices:
             st.button(
-                literal(choice.text),
+                escape_markdown(choice.text),
                 key=f"{question.fact}={choice.value} {item.trial} {item.revision}",
                 shortcut=choice.key,
                 type="primary" if chosen == choice.value and question.fact in desk.draft else "secondary",
@@ -165,7 +165,7 @@ def _ask(desk: Desk, item: Item, question: Question) -> None:
             )
 
 
-def _actions(desk: Desk, item: Item | None) -> None:
+def _action_buttons(desk: LabellingSession, item: LabelItem | None) -> None:
     trial = item.trial if item else None
     mark = f"{trial} {item.revision}" if item else "none"
     if item is not None:
@@ -189,23 +189,23 @@ def _actions(desk: Desk, item: Item | None) -> None:
                 on_click=desk.mark,
                 args=(item.trial,),
             )
-            _undo(desk, trial, mark)
-        _help()
+            _undo_button(desk, trial, mark)
+        _show_help()
     else:
-        _undo(desk, trial, mark)
+        _undo_button(desk, trial, mark)
 
 
-def _undo(desk: Desk, trial: str | None, mark: str) -> None:
+def _undo_button(desk: LabellingSession, trial: str | None, mark: str) -> None:
     st.button("Undo", key=f"undo {mark}", shortcut="z", disabled=not desk.history, on_click=desk.undo, args=(trial,))
 
 
-def _help() -> None:
+def _show_help() -> None:
     with st.expander("What counts as what"):
-        for question in questions([]):
+        for question in rater_questions([]):
             st.markdown(f"**{question.asks}** {question.definition}")
 
 
-def _last(desk: Desk) -> None:
+def _last_item(desk: LabellingSession) -> None:
     """The transcript labelled last: revealed if wanted, and open to revision after that."""
     last = desk.last
     if last is None:
@@ -217,17 +217,17 @@ def _last(desk: Desk) -> None:
             key=f"reveal {last}",
             shortcut="v",
             help="Shows how it came about and what the judges said; a label changed after that is marked",
-            on_click=_reveal,
+            on_click=_reveal_verdicts,
             args=(desk, last, not shown),
         )
         if shown:
             st.button("Revise its label", key=f"revise {last}", shortcut="b", on_click=desk.revise, args=(last,))
     if shown:
-        details = transcript_query.details(desk.store, last)
+        details = transcript_query.trial_details(desk.store, last)
         words = [str(word) for word in desk.store.study().get("concepts", [])]
-        transcript_view.transcript(details.answer, "last", words=words, quotes=details.quotes, small=True)
+        transcript_view.show_transcript(details.answer, "last", words=words, quotes=details.quotes, small=True)
         show_evidence(details)
 
 
-def _reveal(desk: Desk, trial: str, wanted: bool) -> None:
+def _reveal_verdicts(desk: LabellingSession, trial: str, wanted: bool) -> None:
     st.session_state["revealed"] = desk.reveal() if wanted and trial == desk.last else None

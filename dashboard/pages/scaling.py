@@ -10,16 +10,16 @@ import streamlit as st
 
 from gnomon.dashboard import study_picker
 from gnomon.dashboard.components.chart_panel import show_chart
-from gnomon.dashboard.components.view_filters import narrowed
+from gnomon.dashboard.components.view_filters import filter_fit
 from gnomon.data.errors import GnomonError
 from gnomon.data.storage.store import Store
 from gnomon.stats.cells.aggregation import judged_cells, published_cells
 from gnomon.stats.charts import diagnostic_charts, estimate_charts
-from gnomon.stats.estimands.selection_bounds import Bounds, bounds
+from gnomon.stats.estimands.selection_bounds import EffectBounds, bounds_with_interval
 from gnomon.stats.narrative import estimate_sentences
-from gnomon.stats.narrative.fit_frames import CORRECTED, FIGURES, Fitted, all_fitted, answering, records
-from gnomon.stats.narrative.formatting import estimand as called
-from gnomon.stats.narrative.formatting import literal, unbroken
+from gnomon.stats.narrative.fit_frames import CORRECTED, FIGURES, FitFrames, all_fitted, fit_for, frame_records
+from gnomon.stats.narrative.formatting import escape_markdown, non_breaking
+from gnomon.stats.narrative.formatting import estimand_label as called
 
 RAW = "net_detection_raw"
 WIDTH, HEIGHT = 720, 400
@@ -28,30 +28,30 @@ APART = 0.005
 OVERLAID = (RAW, "net_detection_engaged", "detection", "false_alarm", "refusal")
 
 
-def show() -> None:
+def show_page() -> None:
     """Draw the page."""
     st.title("Scaling")
-    place, store = study_picker.current()
+    place, store = study_picker.current_study()
     fits = all_fitted(store)
     if not fits:
-        study_picker.offer(place, "fit", "Nothing was fitted yet.")
+        study_picker.suggest_command(place, "fit", "Nothing was fitted yet.")
         return
-    name = _switch()
+    name = _estimand_tabs()
     st.caption(estimate_sentences.MEANING[name])
-    fit = answering(fits, name, _preferred(fits, name))
-    if _absent(place, fit, name):
+    fit = fit_for(fits, name, _preferred_fit(fits, name))
+    if _is_absent(place, fit, name):
         return
     assert fit is not None
-    fit = narrowed(fit)
-    _figure(fits, fit, name)
-    _words(place, store, fit, name)
-    _pair(fit, name)
-    _parts(fit, name)
-    _cells(fit, name)
-    st.caption(literal(fit.design))
+    fit = filter_fit(fit)
+    _scaling_chart(fits, fit, name)
+    _scaling_sentences(place, store, fit, name)
+    _compare_pair(fit, name)
+    _show_breakdown(fit, name)
+    _show_cells(fit, name)
+    st.caption(escape_markdown(fit.design))
 
 
-def _switch() -> str:
+def _estimand_tabs() -> str:
     chosen = st.segmented_control(
         "Figure",
         list(FIGURES),
@@ -65,7 +65,7 @@ def _switch() -> str:
     return str(chosen or RAW)
 
 
-def _preferred(fits: Mapping[str, Fitted], name: str) -> str | None:
+def _preferred_fit(fits: Mapping[str, FitFrames], name: str) -> str | None:
     """The view to show where several fits answer: another judge's, or another label view's."""
     kind = "corrected" if name in CORRECTED else "judged"
     views = [view for view in fits if view.split(":")[0] == kind]
@@ -76,7 +76,7 @@ def _preferred(fits: Mapping[str, Fitted], name: str) -> str | None:
         return st.selectbox("Fit", views, format_func=titles.__getitem__, key=f"fit {kind}")
 
 
-def _absent(place: study_picker.Place, fit: Fitted | None, name: str) -> bool:
+def _is_absent(place: study_picker.StudyRef, fit: FitFrames | None, name: str) -> bool:
     """Say why a figure is not there; False where it is."""
     if fit is None:
         st.text(f"No fit of this study gives the {called(name)} yet.")
@@ -98,21 +98,21 @@ def _absent(place: study_picker.Place, fit: Fitted | None, name: str) -> bool:
     return False
 
 
-def _figure(fits: Mapping[str, Fitted], fit: Fitted, name: str) -> None:
+def _scaling_chart(fits: Mapping[str, FitFrames], fit: FitFrames, name: str) -> None:
     rows, curve = fit.overall(name), fit.curve[fit.curve["estimand"] == name]
-    overlay = _overlay(fit, name)
+    overlay = _overlay_published(fit, name)
     shown = pd.concat([rows, overlay], ignore_index=True) if len(overlay) else rows
-    words = f"{called(name)}. " + " ".join(estimate_sentences.figure_sentence(row) for row in records(rows))
+    words = f"{called(name)}. " + " ".join(estimate_sentences.figure_sentence(row) for row in frame_records(rows))
     if shown["parameters"].nunique() > 1:
-        chart = estimate_charts.scaling(shown, curve, estimand=name).properties(width=WIDTH, height=HEIGHT)
+        chart = estimate_charts.scaling_chart(shown, curve, estimand=name).properties(width=WIDTH, height=HEIGHT)
         show_chart(chart, f"scaling-{name}", shown, words=words)
     else:
         every = _every_figure(fits, fit)
-        show_chart(estimate_charts.forest(every), "figures", every, words=words)
+        show_chart(estimate_charts.forest_plot(every), "figures", every, words=words)
         st.text("One size only: there is no slope over size to show. Every figure stands with its interval instead.")
 
 
-def _every_figure(fits: Mapping[str, Fitted], fit: Fitted) -> pd.DataFrame:
+def _every_figure(fits: Mapping[str, FitFrames], fit: FitFrames) -> pd.DataFrame:
     """All figures of a study over its whole design, the corrected ones where a fit gives them."""
     found = [fit.overall(name) for name in FIGURES]
     found += [other.overall(name) for other in fits.values() if other is not fit for name in CORRECTED]
@@ -120,11 +120,11 @@ def _every_figure(fits: Mapping[str, Fitted], fit: Fitted) -> pd.DataFrame:
     return pd.concat(filled, ignore_index=True).drop_duplicates(["subject", "estimand"])
 
 
-def _overlay(fit: Fitted, name: str) -> pd.DataFrame:
+def _overlay_published(fit: FitFrames, name: str) -> pd.DataFrame:
     """The published study's points beside this study's, where the server shows both and the reader wants it."""
     if fit.view == "published" or name not in OVERLAID:
         return pd.DataFrame()
-    published = _published()
+    published = _published_fit()
     if published is None or not st.toggle("Beside the published study's models", key="overlay", bind="query-params"):
         return pd.DataFrame()
     st.caption(
@@ -134,11 +134,11 @@ def _overlay(fit: Fitted, name: str) -> pd.DataFrame:
     return rows.assign(variant="published " + rows["variant"])
 
 
-def _published() -> Fitted | None:
+def _published_fit() -> FitFrames | None:
     """A fit of published counts among the server's other studies; a study that cannot be opened has none."""
     for place in study_picker.all_places():
         try:
-            fits = all_fitted(study_picker.opened(place))
+            fits = all_fitted(study_picker.open_store(place))
         except GnomonError:
             continue
         if (found := fits.get("published")) and not found.failed:
@@ -146,33 +146,35 @@ def _published() -> Fitted | None:
     return None
 
 
-def _words(place: study_picker.Place, store: Store, fit: Fitted, name: str) -> None:
+def _scaling_sentences(place: study_picker.StudyRef, store: Store, fit: FitFrames, name: str) -> None:
     rows = fit.overall(name).sort_values("parameters")
     left, right = st.columns([2, 3], gap="large")
     with left:
         st.subheader("Each model")
-        st.text(unbroken("\n".join(estimate_sentences.figure_sentence(row) for row in records(rows))))
+        st.text(non_breaking("\n".join(estimate_sentences.figure_sentence(row) for row in frame_records(rows))))
     with right:
         st.subheader("Is a larger model better?")
-        said = [*estimate_sentences.slope(fit.slope, name)]
-        said += estimate_sentences.ladder(fit.estimands, fit.contrasts, name)
-        said += estimate_sentences.every_step(fit.beside("ladder"), name)
+        said = [*estimate_sentences.slope_sentences(fit.slope, name)]
+        said += estimate_sentences.monotone_sentence(fit.estimands, fit.contrasts, name)
+        said += estimate_sentences.step_sentences(fit.beside("ladder"), name)
         for line in said or ["One model, or models of one size: this study cannot say."]:
-            st.text(unbroken(line))
+            st.text(non_breaking(line))
     if dips := list(
-        estimate_sentences.dips(
-            fit.estimands, lee_bounds(place.url, study_picker.stamp(store), fit.view, fit.judge, store)
+        estimate_sentences.refusal_asymmetry(
+            fit.estimands, lee_bounds(place.url, study_picker.change_token(store), fit.view, fit.judge, store)
         )
     ):
         st.subheader("Where refusals bend the figure")
         for line in dips:
-            st.text(unbroken(line))
+            st.text(non_breaking(line))
     st.subheader("Which figure compares models?")
     st.text(estimate_sentences.COMPARABLE)
 
 
 @st.cache_data(max_entries=16, show_spinner=False)
-def lee_bounds(url: str, stamp: tuple[int, ...], view: str, judge: str | None, _store: Store) -> dict[str, Bounds]:
+def lee_bounds(
+    url: str, stamp: tuple[int, ...], view: str, judge: str | None, _store: Store
+) -> dict[str, EffectBounds]:
     """Lee's bounds on net detection of the always-engaged, by subject, from the counts behind a fit.
 
     Kept until a fact is added to the study at `url`.
@@ -192,11 +194,11 @@ def lee_bounds(url: str, stamp: tuple[int, ...], view: str, judge: str | None, _
                 (int(counts.sum() - refused), int(counts.sum()), int(counts[at["event"]]) if "event" in at else 0)
             )
         if all(np.array([counts[0] for counts in both]) > 0):
-            found[str(subject)] = bounds(*both[0], *both[1])
+            found[str(subject)] = bounds_with_interval(*both[0], *both[1])
     return found
 
 
-def _pair(fit: Fitted, name: str) -> None:
+def _compare_pair(fit: FitFrames, name: str) -> None:
     """Two subjects picked and compared."""
     contrasts = fit.contrasts[fit.contrasts["estimand"] == name]
     if contrasts.empty:
@@ -204,23 +206,23 @@ def _pair(fit: Fitted, name: str) -> None:
     st.subheader("Compare two")
     sizes = fit.overall(name).sort_values("parameters")
     labels = {
-        row["subject"]: estimate_sentences.size_label(row["subject"], row["parameters"]) for row in records(sizes)
+        row["subject"]: estimate_sentences.size_label(row["subject"], row["parameters"]) for row in frame_records(sizes)
     }
     names = list(labels)
     left, right = st.columns(2)
     a = left.selectbox("This model", names, index=len(names) - 1, format_func=labels.__getitem__, key="this")
     b = right.selectbox("against", names, index=0, format_func=labels.__getitem__, key="against")
-    row = estimate_sentences.contrast(contrasts, name, a, b)
-    st.text(unbroken(estimate_sentences.contrast_sentence(row)) if row else "Pick two different models.")
-    one = estimate_sentences.contrast(fit.beside("standard_contrasts"), name, a, b)
+    row = estimate_sentences.find_contrast(contrasts, name, a, b)
+    st.text(non_breaking(estimate_sentences.contrast_sentence(row)) if row else "Pick two different models.")
+    one = estimate_sentences.find_contrast(fit.beside("standard_contrasts"), name, a, b)
     if row and one and abs(one["mean"] - row["mean"]) > APART:
-        st.text(unbroken(f"Asked the same: {estimate_sentences.contrast_sentence(one)}"))
+        st.text(non_breaking(f"Asked the same: {estimate_sentences.contrast_sentence(one)}"))
         st.caption(estimate_sentences.STANDARD)
 
 
-def _parts(fit: Fitted, name: str) -> None:
+def _show_breakdown(fit: FitFrames, name: str) -> None:
     """The figure by concept and by strength, where the fit has them."""
-    for axis, draw in (("concept", estimate_charts.by_concept), ("strength", estimate_charts.by_strength)):
+    for axis, draw in (("concept", estimate_charts.concept_chart), ("strength", estimate_charts.strength_chart)):
         rows = fit.along(name, axis)
         if rows.empty:
             continue
@@ -228,7 +230,7 @@ def _parts(fit: Fitted, name: str) -> None:
         show_chart(draw(rows, estimand=name), f"{name}-by-{axis}", rows, words=words)
 
 
-def _cells(fit: Fitted, name: str) -> None:
+def _show_cells(fit: FitFrames, name: str) -> None:
     """Cells of layer and strength, and which of them is best, with what luck may have added."""
     rows = fit.beside("best")
     if name not in (RAW, "net_detection_corrected") or rows.empty:
@@ -236,5 +238,5 @@ def _cells(fit: Fitted, name: str) -> None:
     st.subheader("Which layer and strength is best?")
     lines = list(estimate_sentences.best_cells(rows))
     for line in lines:
-        st.text(unbroken(line))
-    show_chart(diagnostic_charts.cells(rows), f"{name}-by-depth-and-strength", rows, words=" ".join(lines))
+        st.text(non_breaking(line))
+    show_chart(diagnostic_charts.dose_heatmap(rows), f"{name}-by-depth-and-strength", rows, words=" ".join(lines))

@@ -10,9 +10,9 @@ from gnomon.data.records import Arm, VerdictState
 from gnomon.data.storage import tables
 from gnomon.data.storage.store import Store
 from gnomon.stats.narrative.fit_frames import FAILED, REFUSED
-from gnomon.stats.narrative.formatting import count, literal, moment, percent, size
-from gnomon.stats.narrative.next_steps import Notice, Step, next_step, notices
-from gnomon.stats.narrative.study_overview import Overview, by_rater, distinct, overview
+from gnomon.stats.narrative.formatting import count_noun, escape_markdown, format_percent, format_size, format_time
+from gnomon.stats.narrative.next_steps import NextStep, Notice, list_notices, next_step
+from gnomon.stats.narrative.study_overview import StudyOverview, by_rater, distinct_values, summarize_study
 
 _MARK = {
     "error": ":red[:material/error:]",
@@ -21,36 +21,42 @@ _MARK = {
 }
 
 
-def show() -> None:
+def show_page() -> None:
     """Draw the page."""
-    place, store = study_picker.current()
-    found = overview(store)
-    st.title(literal(place.name))
-    _summary(store, found)
+    place, store = study_picker.current_study()
+    found = summarize_study(store)
+    st.title(escape_markdown(place.name))
+    _study_summary(store, found)
     left, right = st.columns([3, 2], gap="large")
     with right:
-        _next(place, next_step(found))
+        _show_next_step(place, next_step(found))
     with left:
         st.subheader("What matters")
-        notes = notices(found)
+        notes = list_notices(found)
         for note in notes:
-            _notice(note)
+            _show_notice(note)
         if not notes:
             st.text("Nothing stands in the way of reading the figures.")
     if found.counts_only:
-        _counts(store)
+        _show_counts(store)
     else:
-        _run(found)
-        _verdicts(found)
-        _labels(found)
-    _fits(found)
+        _show_trials(found)
+        _show_verdicts(found)
+        _show_labels(found)
+    _show_fits(found)
 
 
-def _summary(store: Store, found: Overview) -> None:
+def _study_summary(store: Store, found: StudyOverview) -> None:
     columns = st.columns(5)
     subjects = store.subjects()
     sizes = sorted({subject.parameters for subject in subjects})
-    span = f"{size(sizes[0])} to {size(sizes[-1])}" if len(sizes) > 1 else size(sizes[0]) if sizes else "none"
+    span = (
+        f"{format_size(sizes[0])} to {format_size(sizes[-1])}"
+        if len(sizes) > 1
+        else format_size(sizes[0])
+        if sizes
+        else "none"
+    )
     columns[0].metric("Subjects", len(subjects), help=f"Parameters: {span}")
     if found.counts_only:
         counted = store.frame(tables.counts)
@@ -64,13 +70,13 @@ def _summary(store: Store, found: Overview) -> None:
     columns[4].metric("Fits that passed", f"{good} of {len(found.fits)}" if found.fits else "none yet")
 
 
-def _notice(note: Notice) -> None:
+def _show_notice(note: Notice) -> None:
     mark, text = st.columns([1, 30], gap="xsmall")
     mark.markdown(_MARK[note.level])
     text.text(note.text)
 
 
-def _next(place: study_picker.Place, step: Step) -> None:
+def _show_next_step(place: study_picker.StudyRef, step: NextStep) -> None:
     st.subheader("What to do next")
     st.text(step.why)
     if step.step:
@@ -83,7 +89,7 @@ def _next(place: study_picker.Place, step: Step) -> None:
         )
 
 
-def _run(found: Overview) -> None:
+def _show_trials(found: StudyOverview) -> None:
     st.subheader("What was run")
     if found.cells.empty:
         st.text("No trials yet.")
@@ -97,7 +103,7 @@ def _run(found: Overview) -> None:
         "spans": cells["span"],
         "protocols": cells["protocol"],
     }
-    st.text("\n".join(f"{name}: {', '.join(distinct(values)) or 'none'}" for name, values in axes.items()))
+    st.text("\n".join(f"{name}: {', '.join(distinct_values(values)) or 'none'}" for name, values in axes.items()))
     left, right = st.columns(2, gap="large")
     with left:
         st.caption("Answers by subject, arm and protocol")
@@ -112,23 +118,23 @@ def _run(found: Overview) -> None:
         table.columns = [f"{strength:g}" for strength in table.columns]
         st.dataframe(table.reset_index(), hide_index=True)
     if len(found.missing):
-        with st.expander(f"{count(len(found.missing), 'planned condition')} without all their trials"):
+        with st.expander(f"{count_noun(len(found.missing), 'planned condition')} without all their trials"):
             st.dataframe(found.missing, hide_index=True)
 
 
-def _verdicts(found: Overview) -> None:
+def _show_verdicts(found: StudyOverview) -> None:
     st.subheader("Verdicts")
     if found.states.empty:
         st.text("No judge has read anything yet.")
         return
     table = found.states.pivot_table(index="judge", columns="state", values="n", aggfunc="sum", fill_value=0)
-    table.insert(0, "of the answers", [percent(row.sum() / max(found.trials, 1)) for _, row in table.iterrows()])
+    table.insert(0, "of the answers", [format_percent(row.sum() / max(found.trials, 1)) for _, row in table.iterrows()])
     usable = str(VerdictState.OK)
     st.dataframe(table.rename(columns={usable: "usable"}).reset_index(), hide_index=True)
     st.caption("Only usable verdicts count; the other states say why there is none. Nothing missing is taken as a no.")
 
 
-def _labels(found: Overview) -> None:
+def _show_labels(found: StudyOverview) -> None:
     st.subheader("Labels")
     if found.labels.empty:
         st.text("Nobody has labelled anything yet.")
@@ -136,7 +142,9 @@ def _labels(found: Overview) -> None:
     left, right = st.columns(2, gap="large")
     with left:
         st.caption(
-            "Labelled answers by arm and split (label view: " + literal(found.settings.get("label_view", "blind")) + ")"
+            "Labelled answers by arm and split (label view: "
+            + escape_markdown(found.settings.get("label_view", "blind"))
+            + ")"
         )
         by_arm = found.labels.pivot_table(index="arm", columns="split", values="trial", aggfunc="count", fill_value=0)
         st.dataframe(by_arm.reset_index(), hide_index=True)
@@ -146,7 +154,7 @@ def _labels(found: Overview) -> None:
     st.caption("Train teaches judges, dev tunes them, test measures them; judges are never measured on train.")
 
 
-def _fits(found: Overview) -> None:
+def _show_fits(found: StudyOverview) -> None:
     st.subheader("Fits")
     if not found.fits:
         st.text("Nothing was fitted yet.")
@@ -173,15 +181,15 @@ def _fit_row(fit: dict[str, object]) -> dict[str, object]:
         "divergences": diagnostics.get("divergences"),
         "draws": diagnostics.get("draws"),
         "chains": diagnostics.get("chains"),
-        "fitted": moment(str(fit["created_at"])),
+        "fitted": format_time(str(fit["created_at"])),
     }
 
 
-def _counts(store: Store) -> None:
+def _show_counts(store: Store) -> None:
     st.subheader("Published counts")
     subjects = {subject.name: subject for subject in store.subjects()}
     table = store.frame(tables.counts)
-    table.insert(1, "size", [size(subjects[name].parameters) for name in table["subject"]])
+    table.insert(1, "size", [format_size(subjects[name].parameters) for name in table["subject"]])
     table["parameters"] = [subjects[name].parameters for name in table["subject"]]
     table = table.sort_values(["parameters", "subject", "arm"]).drop(columns="parameters")
     st.dataframe(table, hide_index=True)

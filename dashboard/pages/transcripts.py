@@ -12,71 +12,71 @@ from gnomon.dashboard import study_picker
 from gnomon.dashboard.auth.identity import rater_name
 from gnomon.dashboard.components import transcript_view
 from gnomon.dashboard.components.trial_details import show_evidence
-from gnomon.dashboard.components.view_filters import several
+from gnomon.dashboard.components.view_filters import multi_select
 from gnomon.dashboard.labelling import exposure_log
 from gnomon.dashboard.transcripts import incremental_search, matrix_cell, transcript_query
 from gnomon.data.outcomes import Outcome
-from gnomon.data.records import Split, digest
+from gnomon.data.records import Split, canonical_hash
 from gnomon.data.storage.store import Store
-from gnomon.stats.narrative.formatting import count, percent
+from gnomon.stats.narrative.formatting import count_noun, format_percent
 
 LABELLED = {"": "All", "yes": "Labelled", "no": "Not labelled"}
 
 
-def show() -> None:
+def show_page() -> None:
     """Draw the page."""
     st.title("Transcripts")
-    place, store = study_picker.current()
-    stamp = study_picker.stamp(store)
-    choices = _choices(place.url, stamp, store)
+    place, store = study_picker.current_study()
+    stamp = study_picker.change_token(store)
+    choices = _cached_choices(place.url, stamp, store)
     if not choices.subject or not choices.arm:
         st.info("This study has no transcripts. It holds counts, or nothing was generated yet.")
         return
     rater = rater_name()
     if rater is not None:
         st.caption("What you read here is noted: a label that you give it later is marked as made after the verdicts.")
-    filters, with_text = _filters(choices)
-    cell = matrix_cell.asked()
-    _start_over_when_changed(digest([place.url, asdict(filters), cell.address if cell else ""]))
+    filters, with_text = _choose_filters(choices)
+    cell = matrix_cell.requested_cell()
+    _start_over_when_changed(canonical_hash([place.url, asdict(filters), cell.address if cell else ""]))
     at: int | None = st.session_state["reading"]
     if cell:
         found = _of_cell(place.url, stamp, store, cell, filters, choices)
     else:
-        found = _search(store, filters, choices, at, stamp)
+        found = _run_search(store, filters, choices, at, stamp)
     if not found.ids:
-        _nothing(found)
+        _show_nothing(found)
         return
     first = _first_row(at, len(found.ids))
-    rows = transcript_query.rows(store, found.ids[first : first + transcript_query.PAGE])
+    rows = transcript_query.trial_rows(store, found.ids[first : first + transcript_query.PAGE])
     left, right = st.columns(2, gap="large")
     with left:
-        _list(store, rows, choices, first, found, with_text)
+        _show_list(store, rows, choices, first, found, with_text)
     with right:
-        _reading(store, rows, at, first, found)
+        _show_reading(store, rows, at, first, found)
     shown = list(rows["id"]) if with_text or filters.text else []
     if at is not None and first <= at < first + len(rows):
         shown.append(str(rows["id"].iloc[at - first]))
-    _note(store, rater, shown)
+    _note_views(store, rater, shown)
 
 
 @st.cache_data(max_entries=8, show_spinner=False)
-def _choices(url: str, stamp: tuple[int, ...], _store: Store) -> transcript_query.Choices:
+def _cached_choices(url: str, stamp: tuple[int, ...], _store: Store) -> transcript_query.FilterChoices:
     """What can be filtered on, kept until a fact is added."""
-    return transcript_query.choices(_store)
+    return transcript_query.filter_choices(_store)
 
 
-def _filters(choices: transcript_query.Choices) -> tuple[transcript_query.Filters, bool]:
+def _choose_filters(choices: transcript_query.FilterChoices) -> tuple[transcript_query.TrialFilters, bool]:
     with st.sidebar:
         st.caption("Filters")
         text = st.text_input("Text contains", key="text", bind="query-params")
-        arm = several("Arm", choices.arm, "arm")
-        concept = several("Concept", choices.concept, "concept")
-        strength = several("Strength", choices.strength, "strength", "{:g}".format)
-        subject = several("Subject", choices.subject, "subject")
+        arm = multi_select("Arm", choices.arm, "arm")
+        concept = multi_select("Concept", choices.concept, "concept")
+        strength = multi_select("Strength", choices.strength, "strength", "{:g}".format)
+        subject = multi_select("Subject", choices.subject, "subject")
         protocols = list(choices.protocol)
         named = choices.protocol.__getitem__
-        protocol = several("Protocol", protocols, "protocol", named)
-        outcome = several("Outcome", [str(outcome) for outcome in Outcome], "outcome")
+        protocol = multi_select("Protocol", protocols, "protocol", named)
+        outcome = multi_select("Outcome", [str(outcome) for outcome in Outcome], "outcome")
         names = {"": "any judge", **choices.judge}
         judge = st.selectbox(
             "as read by", list(names), format_func=names.__getitem__, key="by_judge", bind="query-params"
@@ -86,9 +86,9 @@ def _filters(choices: transcript_query.Choices) -> tuple[transcript_query.Filter
         labelled = st.radio(
             "Labels", list(LABELLED), format_func=told, horizontal=True, key="labelled", bind="query-params"
         )
-        split = several("Split", [str(split) for split in Split], "split")
+        split = multi_select("Split", [str(split) for split in Split], "split")
         with_text = st.toggle("Show first words in the list", key="with_text", bind="query-params")
-    filters = transcript_query.Filters(
+    filters = transcript_query.TrialFilters(
         subject=tuple(subject),
         arm=tuple(arm),
         concept=tuple(concept),
@@ -112,27 +112,27 @@ def _start_over_when_changed(mark: str) -> None:
         st.session_state["found"] = None
 
 
-def _search(
+def _run_search(
     store: Store,
-    filters: transcript_query.Filters,
-    choices: transcript_query.Choices,
+    filters: transcript_query.TrialFilters,
+    choices: transcript_query.FilterChoices,
     at: int | None,
     stamp: tuple[int, ...],
-) -> incremental_search.Found:
+) -> incremental_search.SearchState:
     """What was found, looked for as far as the page in view and one transcript past it.
 
     New facts begin a search anew only on the first page with nothing open: a list that is being read stays as it is.
     """
-    conditions = transcript_query.conditions(store, filters, choices)
-    found: incremental_search.Found | None = st.session_state["found"]
+    conditions = transcript_query.filter_conditions(store, filters, choices)
+    found: incremental_search.SearchState | None = st.session_state["found"]
     page = st.session_state["list_page"] if at is None else at // transcript_query.PAGE
     wanted = (page + 1) * transcript_query.PAGE + 1
     old = stamp != st.session_state.get("found_at") and at is None and page == 0
     if found is None or old:
         st.session_state["found_at"] = stamp
-        found = incremental_search.begin(store, conditions, slow=filters.shows_verdicts, wanted=wanted)
+        found = incremental_search.start_search(store, conditions, slow=filters.shows_verdicts, wanted=wanted)
     elif not found.complete and (len(found.ids) < wanted or st.session_state.pop("search_on", False)):
-        found = incremental_search.go_on(store, conditions, found, max(wanted, len(found.ids) + 1))
+        found = incremental_search.resume_search(store, conditions, found, max(wanted, len(found.ids) + 1))
     st.session_state["found"] = found
     return found
 
@@ -141,31 +141,31 @@ def _of_cell(
     url: str,
     stamp: tuple[int, ...],
     store: Store,
-    cell: matrix_cell.Cell,
-    filters: transcript_query.Filters,
-    choices: transcript_query.Choices,
-) -> incremental_search.Found:
+    cell: matrix_cell.MatrixCell,
+    filters: transcript_query.TrialFilters,
+    choices: transcript_query.FilterChoices,
+) -> incremental_search.SearchState:
     """The transcripts of a cell that fit the filters; what they are is said above the list."""
-    ids = _behind(url, stamp, cell, store)
-    found = incremental_search.among(store, transcript_query.conditions(store, filters, choices), ids)
+    ids = _cell_trials(url, stamp, cell, store)
+    found = incremental_search.filter_ids(store, transcript_query.filter_conditions(store, filters, choices), ids)
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         left = "" if len(found.ids) == len(ids) else f"; filters leave {len(found.ids):,}"
-        st.text(f"{cell.words}: {count(len(ids), 'transcript')}{left}")
-        st.button("Show all transcripts", on_click=matrix_cell.leave)
+        st.text(f"{cell.words}: {count_noun(len(ids), 'transcript')}{left}")
+        st.button("Show all transcripts", on_click=matrix_cell.clear_cell)
     return found
 
 
 @st.cache_data(max_entries=32, show_spinner="Looking for its transcripts")
-def _behind(url: str, stamp: tuple[int, ...], cell: matrix_cell.Cell, _store: Store) -> list[str]:
+def _cell_trials(url: str, stamp: tuple[int, ...], cell: matrix_cell.MatrixCell, _store: Store) -> list[str]:
     """Ids behind a cell, kept until a fact is added."""
     return cell.trials(_store)
 
 
-def _nothing(found: incremental_search.Found) -> None:
+def _show_nothing(found: incremental_search.SearchState) -> None:
     if found.complete:
         st.info("No transcript fits these filters.")
         return
-    st.info(f"None fits these filters in the {percent(found.share)} of the study that was searched.")
+    st.info(f"None fits these filters in the {format_percent(found.share)} of the study that was searched.")
     _search_on()
 
 
@@ -181,26 +181,28 @@ def _first_row(at: int | None, many: int) -> int:
     return int(st.session_state["list_page"]) * transcript_query.PAGE
 
 
-def _tally(found: incremental_search.Found) -> str:
+def _search_summary(found: incremental_search.SearchState) -> str:
     """How many there are to read, or how many were found so far."""
     if found.total is not None or found.complete:
-        return count(len(found.ids) if found.total is None else found.total, "transcript")
-    return f"{count(len(found.ids), 'transcript')} in the {percent(found.share)} of the study searched so far"
+        return count_noun(len(found.ids) if found.total is None else found.total, "transcript")
+    return (
+        f"{count_noun(len(found.ids), 'transcript')} in the {format_percent(found.share)} of the study searched so far"
+    )
 
 
-def _list(
+def _show_list(
     store: Store,
     rows: pd.DataFrame,
-    choices: transcript_query.Choices,
+    choices: transcript_query.FilterChoices,
     first: int,
-    found: incremental_search.Found,
+    found: incremental_search.SearchState,
     with_text: bool,
 ) -> None:
-    st.caption(f"{_tally(found)}, rows {first + 1:,} to {first + len(rows):,}")
+    st.caption(f"{_search_summary(found)}, rows {first + 1:,} to {first + len(rows):,}")
     at = st.session_state.get("reading")
     shown = pd.DataFrame({"": ["▸" if first + place == at else "" for place in range(len(rows))]})
-    shown["condition"] = [_condition(row, len(choices.subject) > 1) for row in rows.itertuples()]
-    said = transcript_query.outcomes(store, list(rows["id"]), choices.judge)
+    shown["condition"] = [_condition_phrase(row, len(choices.subject) > 1) for row in rows.itertuples()]
+    said = transcript_query.outcome_table(store, list(rows["id"]), choices.judge)
     for judge in said.columns:
         shown[judge] = said[judge].fillna("–").to_numpy()
     shown["labels"] = transcript_query.label_counts(store, list(rows["id"]))
@@ -222,13 +224,13 @@ def _list(
     )
     with st.container(horizontal=True, gap="small"):
         more = first + len(rows) < len(found.ids)
-        st.button("Previous rows", disabled=first == 0, on_click=_turn, args=(-1,))
-        st.button("Next rows", disabled=not more, on_click=_turn, args=(1,))
+        st.button("Previous rows", disabled=first == 0, on_click=_turn_page, args=(-1,))
+        st.button("Next rows", disabled=not more, on_click=_turn_page, args=(1,))
         if not more and not found.complete:
             _search_on()
 
 
-def _condition(row: Any, with_subject: bool) -> str:
+def _condition_phrase(row: Any, with_subject: bool) -> str:
     what = [row.subject] if with_subject else []
     what += [row.arm] if row.layer is None or pd.isna(row.layer) else [row.arm, row.concept, f"{row.strength:g}"]
     return " · ".join(str(part) for part in what if part)
@@ -239,35 +241,41 @@ def _open_row(key: str, first: int) -> None:
     st.session_state["reading"] = first + chosen[0] if chosen else None
 
 
-def _turn(by: int) -> None:
+def _turn_page(by: int) -> None:
     st.session_state["list_page"] += by
     st.session_state["reading"] = None
 
 
-def _move(to: int) -> None:
+def _move_to(to: int) -> None:
     st.session_state["reading"] = to
 
 
-def _reading(store: Store, rows: pd.DataFrame, at: int | None, first: int, found: incremental_search.Found) -> None:
+def _show_reading(
+    store: Store, rows: pd.DataFrame, at: int | None, first: int, found: incremental_search.SearchState
+) -> None:
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         before, after = (0, first) if at is None else (at - 1, at + 1)
-        st.button("Previous", shortcut="left", disabled=at is None or at == 0, on_click=_move, args=(before,))
-        st.button("Next", shortcut="right", disabled=after >= len(found.ids), on_click=_move, args=(after,))
-        st.caption(f"Transcript {at + 1:,} of {_tally(found)}" if at is not None else "Choose a row, or press →")
+        st.button("Previous", shortcut="left", disabled=at is None or at == 0, on_click=_move_to, args=(before,))
+        st.button("Next", shortcut="right", disabled=after >= len(found.ids), on_click=_move_to, args=(after,))
+        st.caption(
+            f"Transcript {at + 1:,} of {_search_summary(found)}" if at is not None else "Choose a row, or press →"
+        )
     if at is None or not first <= at < first + len(rows):
         return
     trial = str(rows["id"].iloc[at - first])
-    details = transcript_query.details(store, trial)
+    details = transcript_query.trial_details(store, trial)
     words = [str(word) for word in store.study().get("concepts", [])]
     with st.container(border=True):
-        transcript_view.transcript(details.answer or "(an empty answer)", "reading", words=words, quotes=details.quotes)
+        transcript_view.show_transcript(
+            details.answer or "(an empty answer)", "reading", words=words, quotes=details.quotes
+        )
     show_evidence(details)
     st.caption(f"Trial {trial}. Marked: words of the study's concepts; underlined: what judges quoted.")
 
 
-def _note(store: Store, rater: str | None, trials: list[str]) -> None:
+def _note_views(store: Store, rater: str | None, trials: list[str]) -> None:
     """Keep which transcripts were seen with their verdicts: in the store under a name, else until one is given."""
     if rater is not None:
-        exposure_log.record(store, rater, trials)
+        exposure_log.record_views(store, rater, trials)
     else:
         st.session_state.setdefault("looked_at", set()).update(trials)

@@ -17,11 +17,11 @@ def main() -> None:
     """Run Streamlit's command line, and stop it when standard input ends."""
     from streamlit.web.cli import main as streamlit
 
-    Thread(target=_follow, args=(sys.stdin.fileno(),), daemon=True).start()
+    Thread(target=_follow_parent, args=(sys.stdin.fileno(),), daemon=True).start()
     streamlit()
 
 
-def _follow(held: int) -> None:
+def _follow_parent(held: int) -> None:
     while os.read(held, 1):
         pass
     os.kill(os.getpid(), signal.SIGTERM)

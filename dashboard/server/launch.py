@@ -18,10 +18,10 @@ from pathlib import Path
 from types import FrameType
 from typing import IO, Any
 
-from gnomon.dashboard.auth.roles import SECRETS, Access, check
+from gnomon.dashboard.auth.roles import SECRETS, Access, check_address
 from gnomon.dashboard.auth.roles import VARIABLE as ACCESS
-from gnomon.dashboard.study_picker import VARIABLE, encode
-from gnomon.data.errors import BadInput, GnomonError
+from gnomon.dashboard.study_picker import VARIABLE, encode_studies
+from gnomon.data.errors import GnomonError, InputError
 
 APP = Path(__file__).parents[1] / "app.py"
 PATIENCE = 60.0
@@ -55,13 +55,13 @@ _SETTINGS: dict[str, str] = {
 }
 
 
-def flags(address: str, port: int, secrets: Path = Path(SECRETS)) -> list[str]:
+def server_flags(address: str, port: int, secrets: Path = Path(SECRETS)) -> list[str]:
     """Every setting of the server as a flag, so that no file in the user's home decides anything."""
     settings = {**_SETTINGS, "server.address": address, "server.port": str(port), "secrets.files": str(secrets)}
     return [part for name, value in settings.items() for part in (f"--{name}", value)]
 
 
-def command(address: str, port: int, secrets: Path = Path(SECRETS)) -> list[str]:
+def server_command(address: str, port: int, secrets: Path = Path(SECRETS)) -> list[str]:
     """The command line of the server, which runs until its standard input ends; `secrets` need not be there."""
     return [
         sys.executable,
@@ -69,11 +69,11 @@ def command(address: str, port: int, secrets: Path = Path(SECRETS)) -> list[str]
         "gnomon.dashboard.server.child_process",
         "run",
         str(APP),
-        *flags(address, port, secrets),
+        *server_flags(address, port, secrets),
     ]
 
 
-def start(command: Sequence[str], environment: Mapping[str, str], out: IO[Any]) -> subprocess.Popen[bytes]:
+def start_server(command: Sequence[str], environment: Mapping[str, str], out: IO[Any]) -> subprocess.Popen[bytes]:
     """Start a server, which `end` ends; it ends by itself where this process is killed.
 
     It has a session of its own: Ctrl-C reaches the parent alone, which then stops the child in order.
@@ -95,10 +95,10 @@ def check_port(address: str, port: int) -> None:
                 problem = f"port {port} is in use: stop what listens there, or choose another with --port"
             else:
                 problem = f"{address} port {port} cannot be listened on ({error.strerror}): choose another with --port"
-            raise BadInput(problem) from error
+            raise InputError(problem) from error
 
 
-def serve(
+def serve_studies(
     studies: Sequence[tuple[str, str]],
     *,
     address: str = "127.0.0.1",
@@ -136,13 +136,13 @@ def serve(
         Where the server ends or does not answer within a minute.
     """
     access = access or Access()
-    check(access, address, secrets)
+    check_address(access, address, secrets)
     check_port(address, port)
-    known = {VARIABLE: encode(studies), ACCESS: access.encoded()}
+    known = {VARIABLE: encode_studies(studies), ACCESS: access.encoded()}
     environment = {**os.environ, **known, "STREAMLIT_BROWSER_GATHER_USAGE_STATS": "false"}
-    child = start(command(address, port, secrets), environment, sys.stderr)
+    child = start_server(server_command(address, port, secrets), environment, sys.stderr)
     status = 0
-    with _stopping(child):
+    with _stop_with_child(child):
         url = f"http://{'[' + address + ']' if ':' in address else address}:{port}"
         wait_until_up(url, child)
         print(f"dashboard: {url} (Ctrl-C stops it)", flush=True)
@@ -169,7 +169,7 @@ def wait_until_up(url: str, child: subprocess.Popen[bytes], patience: float = PA
 
 
 @contextmanager
-def _stopping(child: subprocess.Popen[bytes]) -> Iterator[None]:
+def _stop_with_child(child: subprocess.Popen[bytes]) -> Iterator[None]:
     """End the child however the block ends; Ctrl-C and a termination signal count as a clean stop."""
 
     def interrupt(_number: int, _frame: FrameType | None) -> None:
@@ -182,10 +182,10 @@ def _stopping(child: subprocess.Popen[bytes]) -> Iterator[None]:
         print("\ndashboard: stopped", flush=True)
     finally:
         signal.signal(signal.SIGTERM, before)
-        end(child)
+        end_server(child)
 
 
-def end(child: subprocess.Popen[bytes]) -> None:
+def end_server(child: subprocess.Popen[bytes]) -> None:
     """Ask a server to stop, and make it where it does not."""
     if child.poll() is None:
         child.terminate()

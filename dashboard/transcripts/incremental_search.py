@@ -24,14 +24,14 @@ BEST_PART = 0.6
 _id = tables.trials.c.id
 _answered = tables.trials.c.error.is_(None)
 _EDGES: tuple[str | None, ...] = (None, *(f"{number:02x}" for number in range(1, 256)), None)
-STRETCHES = tuple(pairwise(_EDGES))
+ID_RANGES = tuple(pairwise(_EDGES))
 """Bounds (from, below) of ids: they are hashes, so each stretch is about 1/256 of any study."""
-MANY = FEW // len(STRETCHES) // 2
+MANY = FEW // len(ID_RANGES) // 2
 """More than so many in the first stretch are most likely too many to be fetched whole."""
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class SearchState:
     """What a search has come to: ids in their order, and how many of `STRETCHES` it has looked through.
 
     `total` is how many transcripts there are to find, where counting them all is quick.
@@ -44,15 +44,15 @@ class Found:
     @property
     def complete(self) -> bool:
         """Whether the whole study was looked through."""
-        return self.reached == len(STRETCHES)
+        return self.reached == len(ID_RANGES)
 
     @property
     def share(self) -> float:
         """Of the study, how much was looked through."""
-        return self.reached / len(STRETCHES)
+        return self.reached / len(ID_RANGES)
 
 
-def begin(store: Store, conditions: Sequence[ColumnElement[bool]], *, slow: bool, wanted: int) -> Found:
+def start_search(store: Store, conditions: Sequence[ColumnElement[bool]], *, slow: bool, wanted: int) -> SearchState:
     """The first `wanted` transcripts, or all that were found in the time there is.
 
     Conditions on the trial alone are one reading of its table: few finds are fetched whole, many are counted. Which
@@ -60,55 +60,61 @@ def begin(store: Store, conditions: Sequence[ColumnElement[bool]], *, slow: bool
     `slow` ones ask for verdicts, trial by trial, and in a large study are only looked for as far as the time goes.
     """
     if slow:
-        large = _total(store, []) > WHOLE
-        return go_on(store, conditions, Found(), wanted) if large else _whole(_ids(store, conditions))
-    first = _inside(store, conditions, 0)
-    if len(first) <= MANY and len(few := _ids(store, conditions, FEW + 1)) <= FEW:
-        return _whole(few)
-    return replace(go_on(store, conditions, Found(tuple(first), 1), wanted), total=_total(store, conditions))
+        large = _count_matches(store, []) > WHOLE
+        return (
+            resume_search(store, conditions, SearchState(), wanted)
+            if large
+            else _id_range(_matching_ids(store, conditions))
+        )
+    first = _within_stretch(store, conditions, 0)
+    if len(first) <= MANY and len(few := _matching_ids(store, conditions, FEW + 1)) <= FEW:
+        return _id_range(few)
+    return replace(
+        resume_search(store, conditions, SearchState(tuple(first), 1), wanted), total=_count_matches(store, conditions)
+    )
 
 
-def among(store: Store, conditions: Sequence[ColumnElement[bool]], ids: Sequence[str]) -> Found:
+def filter_ids(store: Store, conditions: Sequence[ColumnElement[bool]], ids: Sequence[str]) -> SearchState:
     """Of these trials, those that fit."""
     parts = [ids[start : start + AT_ONCE] for start in range(0, len(ids), AT_ONCE)]
-    return _whole([id_ for part in parts for id_ in _ids(store, [_id.in_(part), *conditions])])
+    return _id_range([id_ for part in parts for id_ in _matching_ids(store, [_id.in_(part), *conditions])])
 
 
-def go_on(
+def resume_search(
     store: Store,
     conditions: Sequence[ColumnElement[bool]],
-    found: Found,
+    found: SearchState,
     wanted: int,
     clock: Callable[[], float] = time.monotonic,
-) -> Found:
+) -> SearchState:
     """Look on from where a search stopped, until `wanted` are found or the time is up; one stretch at least."""
     end, ids, reached = clock() + BEST_PART, list(found.ids), found.reached
-    while reached < len(STRETCHES) and len(ids) < wanted:
-        ids += _inside(store, conditions, reached)
+    while reached < len(ID_RANGES) and len(ids) < wanted:
+        ids += _within_stretch(store, conditions, reached)
         reached += 1
         if clock() > end:
             break
     return replace(found, ids=tuple(ids), reached=reached)
 
 
-def _whole(ids: Sequence[str]) -> Found:
+def _id_range(ids: Sequence[str]) -> SearchState:
     """What was found where all was looked through."""
-    return Found(tuple(sorted(ids)), len(STRETCHES), len(ids))
+    return SearchState(tuple(sorted(ids)), len(ID_RANGES), len(ids))
 
 
-def _inside(store: Store, conditions: Sequence[ColumnElement[bool]], stretch: int) -> list[str]:
+def _within_stretch(store: Store, conditions: Sequence[ColumnElement[bool]], stretch: int) -> list[str]:
     """Those of one stretch, in order."""
-    first, below = STRETCHES[stretch]
+    first, below = ID_RANGES[stretch]
     bounds = ([_id >= first] if first else []) + ([_id < below] if below else [])
-    return sorted(_ids(store, [*bounds, *conditions]))
+    return sorted(_matching_ids(store, [*bounds, *conditions]))
 
 
-def _ids(store: Store, conditions: Sequence[ColumnElement[bool]], most: int | None = None) -> list[str]:
+def _matching_ids(store: Store, conditions: Sequence[ColumnElement[bool]], most: int | None = None) -> list[str]:
     with store.reading() as connection:
         return list(connection.execute(select(_id).where(_answered, *conditions).limit(most)).scalars())
 
 
-def _total(store: Store, conditions: Sequence[ColumnElement[bool]]) -> int:
+def _count_matches(store: Store, conditions: Sequence[ColumnElement[bool]]) -> int:
     """How many gave an answer: whether one failed stands in no index of all, so those that did are taken off again."""
     query = select(func.count()).select_from(tables.trials).where(*conditions)
     failed = query.where(_id.in_(select(_id).where(tables.failed)))

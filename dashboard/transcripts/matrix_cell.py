@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import streamlit as st
 
 from gnomon.calibration.audit import drilldown
-from gnomon.data.errors import BadInput
+from gnomon.data.errors import InputError
 from gnomon.data.storage.store import Store
 
 PARAMETER = "cell"
@@ -17,7 +17,7 @@ _PARTS = {CONFUSED: 4, PARTED: 4}
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
+class MatrixCell:
     """`kind` confused: what is (judge, arm, class by label, class by judge); parted: (kind, name) of one and other."""
 
     kind: str
@@ -42,12 +42,12 @@ class Cell:
         """Ids of its transcripts, in order; raises `UnknownName` where the study lacks what it names."""
         if self.kind == CONFUSED:
             judge, arm, truth, verdict = self.what
-            return drilldown.confused(store, judge, self.view, arm=arm, truth=truth, verdict=verdict)
+            return drilldown.trials_in_confusion_cell(store, judge, self.view, arm=arm, truth=truth, verdict=verdict)
         kind, one, other_kind, other = self.what
-        return drilldown.parted(store, self.view, (kind, one), (other_kind, other))
+        return drilldown.trials_where_they_disagree(store, self.view, (kind, one), (other_kind, other))
 
 
-def asked() -> Cell | None:
+def requested_cell() -> MatrixCell | None:
     """The cell that this page's address names; raises `BadInput` where that is no cell."""
     text = st.query_params.get(PARAMETER)
     if text is None:
@@ -55,17 +55,17 @@ def asked() -> Cell | None:
     try:
         kind, view, *what = json.loads(text)
         if len(what) == _PARTS[kind] and all(isinstance(part, str) for part in (view, *what)):
-            return Cell(kind, view, tuple(what))
+            return MatrixCell(kind, view, tuple(what))
     except (ValueError, TypeError, KeyError):
         pass
-    raise BadInput(f"the address asks for the cell {text[:80]}, which is none: open it from the Judges page again")
+    raise InputError(f"the address asks for the cell {text[:80]}, which is none: open it from the Judges page again")
 
 
-def leave() -> None:
+def clear_cell() -> None:
     """Ask for no cell."""
     st.query_params.pop(PARAMETER, None)
 
 
-def go_to(cell: Cell) -> None:
+def go_to(cell: MatrixCell) -> None:
     """Go to its transcripts."""
     st.switch_page(st.session_state["pages"]["transcripts"], query_params={PARAMETER: cell.address})

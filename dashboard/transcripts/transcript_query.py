@@ -10,7 +10,7 @@ import pandas as pd
 from sqlalchemy import ColumnElement, FromClause, Select, exists, func, select
 
 from gnomon.calibration.observations.frames import judge_frame
-from gnomon.calibration.observations.sql_outcomes import heard, outcome_of
+from gnomon.calibration.observations.sql_outcomes import is_counted_verdict, outcome_of
 from gnomon.data.outcomes import rule_named
 from gnomon.data.records import LabelKind, Split
 from gnomon.data.storage import tables
@@ -24,7 +24,7 @@ _verdict = tables.verdicts.c
 
 
 @dataclass(frozen=True, slots=True)
-class Filters:
+class TrialFilters:
     """What to list; an empty field lets all through. `outcome` is as `judge` reads it, or any judge if that is ""."""
 
     subject: tuple[str, ...] = ()
@@ -46,7 +46,7 @@ class Filters:
 
 
 @dataclass(frozen=True, slots=True)
-class Choices:
+class FilterChoices:
     """Values that the axes of a study take."""
 
     subject: list[str] = field(default_factory=list)
@@ -57,7 +57,7 @@ class Choices:
     judge: dict[str, str] = field(default_factory=dict)
 
 
-def choices(store: Store) -> Choices:
+def filter_choices(store: Store) -> FilterChoices:
     """What can be filtered on: values that occur, protocol hashes and judge versions with their names."""
     protocols = select(tables.protocols.c.hash, tables.protocols.c.name)
     with store.reading() as connection:
@@ -65,10 +65,10 @@ def choices(store: Store) -> Choices:
         named = {row.hash: row.name for row in connection.execute(protocols.order_by("name", "hash"))}
     axes = {name: sorted({row[place] for row in occur} - {None}) for place, name in enumerate(AXES)}
     judges = judge_frame(store)
-    return Choices(**axes, protocol=named, judge=dict(zip(judges["version"], judges["name"], strict=True)))
+    return FilterChoices(**axes, protocol=named, judge=dict(zip(judges["version"], judges["name"], strict=True)))
 
 
-def conditions(store: Store, filters: Filters, there: Choices) -> list[ColumnElement[bool]]:
+def filter_conditions(store: Store, filters: TrialFilters, there: FilterChoices) -> list[ColumnElement[bool]]:
     """The filters as conditions on trials; `there` is what the study has to choose between."""
     outcome = outcome_of(rule_named(str(store.study().get("rule", "strict"))))
     found: list[ColumnElement[bool]] = []
@@ -83,13 +83,13 @@ def conditions(store: Store, filters: Filters, there: Choices) -> list[ColumnEle
         judges = [filters.judge] if filters.judge else list(there.judge)
         found.append(
             exists()
-            .where(_verdict.trial == _trial.id, heard(judges), outcome.in_(filters.outcome))
+            .where(_verdict.trial == _trial.id, is_counted_verdict(judges), outcome.in_(filters.outcome))
             .correlate(tables.trials)
         )
     if filters.disputed:
-        found.append(disputed(outcome, list(there.judge)))
+        found.append(is_disputed(outcome, list(there.judge)))
     if filters.labelled:
-        labelled = _trial.id.in_(_labelled())
+        labelled = _trial.id.in_(_has_label())
         found.append(labelled if filters.labelled == "yes" else ~labelled)
     return found
 
@@ -105,13 +105,15 @@ def _one_of(column: ColumnElement[Any], wanted: Collection[Any], there: Collecti
     return column.not_in(others) if others else column.is_not(None)
 
 
-def disputed(outcome: ColumnElement[str], versions: Sequence[str]) -> ColumnElement[bool]:
+def is_disputed(outcome: ColumnElement[str], versions: Sequence[str]) -> ColumnElement[bool]:
     """Whether judges come to different outcomes on a trial: asked trial by trial, so that a few are found at once."""
-    mine = select(_verdict.trial).where(_verdict.trial == _trial.id, heard(versions)).group_by(_verdict.trial)
+    mine = (
+        select(_verdict.trial).where(_verdict.trial == _trial.id, is_counted_verdict(versions)).group_by(_verdict.trial)
+    )
     return mine.having(func.min(outcome) != func.max(outcome)).correlate(tables.trials).exists()
 
 
-def _standing() -> tuple[FromClause, list[ColumnElement[bool]]]:
+def _standing_label() -> tuple[FromClause, list[ColumnElement[bool]]]:
     """Label events and the conditions under which one is a label that its rater did not take back."""
     given, taken = tables.labels.alias("given"), tables.labels.alias("taken")
     withdrawn = exists().where(
@@ -123,15 +125,15 @@ def _standing() -> tuple[FromClause, list[ColumnElement[bool]]]:
     return given, [given.c.kind == str(LabelKind.LABEL), ~withdrawn]
 
 
-def _labelled() -> Select[Any]:
+def _has_label() -> Select[Any]:
     """Ids of trials that have a label."""
-    given, standing = _standing()
+    given, standing = _standing_label()
     return select(given.c.trial).where(*standing)
 
 
 def label_counts(store: Store, trials: Sequence[str]) -> list[int]:
     """For each trial, how many raters' labels it has."""
-    given, standing = _standing()
+    given, standing = _standing_label()
     query = select(given.c.trial, func.count(given.c.rater.distinct())).where(
         given.c.trial.in_(list(trials)), *standing
     )
@@ -140,14 +142,14 @@ def label_counts(store: Store, trials: Sequence[str]) -> list[int]:
     return [found.get(trial, 0) for trial in trials]
 
 
-def rows(store: Store, trials: Sequence[str]) -> pd.DataFrame:
+def trial_rows(store: Store, trials: Sequence[str]) -> pd.DataFrame:
     """These trials in the order of their ids, as one row each."""
     names = ("id", "subject", "arm", "concept", "strength", "layer", "protocol", "split", "replicate")
     query = select(*[_trial[name] for name in names], func.substr(_trial.answer, 1, 160).label("begins"))
     return store.frame(query.where(_trial.id.in_(list(trials))).order_by(_trial.id))
 
 
-def outcomes(store: Store, trials: Sequence[str], judges: Mapping[str, str]) -> pd.DataFrame:
+def outcome_table(store: Store, trials: Sequence[str], judges: Mapping[str, str]) -> pd.DataFrame:
     """Outcomes of these trials by judge name, one row a trial; a verdict that failed stands as its state."""
     outcome = outcome_of(rule_named(str(store.study().get("rule", "strict"))))
     query = select(_verdict.trial, _verdict.judge, func.coalesce(outcome, _verdict.state).label("outcome"))
@@ -159,7 +161,7 @@ def outcomes(store: Store, trials: Sequence[str], judges: Mapping[str, str]) -> 
 
 
 @dataclass(frozen=True, slots=True)
-class Details:
+class TrialDetails:
     """All that is known of one trial."""
 
     answer: str
@@ -169,7 +171,7 @@ class Details:
     quotes: tuple[str, ...]
 
 
-def details(store: Store, trial: str) -> Details:
+def trial_details(store: Store, trial: str) -> TrialDetails:
     """One trial with its newest verdicts and all label events, outcomes derived."""
     found = store.trials([trial])[0]
     judges = judge_frame(store)
@@ -177,9 +179,11 @@ def details(store: Store, trial: str) -> Details:
     columns = [_verdict[name] for name in ("judge", "claims", "concept", "coherent", "refused", "quote")]
     query = select(*columns).where(_verdict.trial == trial, _verdict.sample == 0, _verdict.judge.in_(list(named)))
     said = store.frame(query)
-    said.insert(1, "outcome", [outcomes(store, [trial], named).iloc[0].get(named[judge]) for judge in said["judge"]])
+    said.insert(
+        1, "outcome", [outcome_table(store, [trial], named).iloc[0].get(named[judge]) for judge in said["judge"]]
+    )
     said["judge"] = said["judge"].map(named)
-    return Details(
+    return TrialDetails(
         answer=found.answer,
         condition={f.name: getattr(found.condition, f.name) for f in fields(found.condition)},
         verdicts=said,

@@ -16,9 +16,9 @@ from typing import Any, Protocol
 
 from sqlalchemy import JSON, Boolean, Connection, Float, Integer, Select, Table, func, select
 
-from gnomon.data.errors import BadInput
+from gnomon.data.errors import InputError
 from gnomon.data.importers.formats.gnomon_export import FORMAT, MANIFEST
-from gnomon.data.records import now
+from gnomon.data.records import utc_timestamp
 from gnomon.data.storage import tables
 from gnomon.data.storage.row_keys import KEYS, ORDER, columns_of
 from gnomon.data.storage.store import Store, code_version
@@ -29,7 +29,7 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 @dataclass(frozen=True, slots=True)
-class Exported:
+class ExportReport:
     """What was written: rows by table, SHA-256 by file, and how many CSV cells were guarded."""
 
     folder: Path
@@ -38,13 +38,13 @@ class Exported:
     guarded: int
 
 
-class _Writer(Protocol):
+class _TableWriter(Protocol):
     def write(self, rows: list[dict[str, Any]]) -> None: ...
 
     def close(self) -> None: ...
 
 
-def export(store: Store, folder: Path, *, as_csv: bool = False) -> Exported:
+def export_store(store: Store, folder: Path, *, as_csv: bool = False) -> ExportReport:
     """Write all facts of a store into a new folder; a folder that holds anything is left alone.
 
     Parameters
@@ -61,46 +61,52 @@ def export(store: Store, folder: Path, *, as_csv: bool = False) -> Exported:
         Where the folder is there and not empty, or is a file.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise BadInput(f"{folder}: is there already and not empty: name another folder; nothing is overwritten")
+        raise InputError(f"{folder}: is there already and not empty: name another folder; nothing is overwritten")
     folder.parent.mkdir(parents=True, exist_ok=True)
     scratch = folder.parent / f".{folder.name}.{os.getpid()}.part"
     scratch.mkdir()
     try:
         with store.reading() as connection:
-            counted = [_table(connection, table, scratch, as_csv) for table in ORDER]
+            counted = [_export_table(connection, table, scratch, as_csv) for table in ORDER]
         rows = {table.name: count for table, (count, _) in zip(ORDER, counted, strict=True)}
-        files = {path.name: _hash(path) for path in sorted(scratch.iterdir())}
-        about = {"format": FORMAT, "gnomon": code_version(), "created_at": now(), "rows": rows, "files": files}
+        files = {path.name: _file_hash(path) for path in sorted(scratch.iterdir())}
+        about = {
+            "format": FORMAT,
+            "gnomon": code_version(),
+            "created_at": utc_timestamp(),
+            "rows": rows,
+            "files": files,
+        }
         (scratch / MANIFEST).write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
         if folder.exists():
             folder.rmdir()
         scratch.rename(folder)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-    return Exported(folder, rows, files, sum(guarded for _, guarded in counted))
+    return ExportReport(folder, rows, files, sum(guarded for _, guarded in counted))
 
 
-def _table(connection: Connection, table: Table, folder: Path, as_csv: bool) -> tuple[int, int]:
+def _export_table(connection: Connection, table: Table, folder: Path, as_csv: bool) -> tuple[int, int]:
     """Write one table; returns its rows and its guarded CSV cells."""
     count = 0
     with ExitStack() as stack:
-        sheet = _Csv(folder / f"{table.name}.csv", _columns(table)) if as_csv else None
-        writers: list[_Writer] = [_Parquet(folder / f"{table.name}.parquet", table)]
-        writers += [_Lines(folder / f"{table.name}.jsonl"), *([sheet] if sheet else [])]
+        sheet = _CsvWriter(folder / f"{table.name}.csv", _export_columns(table)) if as_csv else None
+        writers: list[_TableWriter] = [_ParquetWriter(folder / f"{table.name}.parquet", table)]
+        writers += [_JsonLinesWriter(folder / f"{table.name}.jsonl"), *([sheet] if sheet else [])]
         for writer in writers:
             stack.callback(writer.close)
-        for rows in _batches(connection, table):
+        for rows in _row_batches(connection, table):
             count += len(rows)
             for writer in writers:
                 writer.write(rows)
     return count, sheet.guarded if sheet else 0
 
 
-def _columns(table: Table) -> list[str]:
+def _export_columns(table: Table) -> list[str]:
     return columns_of(table) + ([SUPERSEDES] if table is tables.labels else [])
 
 
-def _query(table: Table) -> Select[Any]:
+def _ordered_query(table: Table) -> Select[Any]:
     """All rows in an order that every database gives: as they came where rows are numbered, else by key."""
     columns: list[Any] = [table.c[name] for name in columns_of(table)]
     if table is tables.labels:
@@ -110,37 +116,37 @@ def _query(table: Table) -> Select[Any]:
     return select(*columns).order_by(*([table.c.id] if serial else [table.c[name] for name in KEYS[table.name]]))
 
 
-def _batches(connection: Connection, table: Table) -> Iterator[list[dict[str, Any]]]:
-    result = connection.execution_options(yield_per=BATCH).execute(_query(table))
+def _row_batches(connection: Connection, table: Table) -> Iterator[list[dict[str, Any]]]:
+    result = connection.execution_options(yield_per=BATCH).execute(_ordered_query(table))
     for part in result.partitions(BATCH):
-        yield [{name: _strict(value) for name, value in row._mapping.items()} for row in part]
+        yield [{name: _finite_json(value) for name, value in row._mapping.items()} for row in part]
 
 
-def _strict(value: Any) -> Any:
+def _finite_json(value: Any) -> Any:
     """A value without NaN and infinities, which JSON does not know: they become null."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, dict):
-        return {key: _strict(part) for key, part in value.items()}
-    return [_strict(part) for part in value] if isinstance(value, list) else value
+        return {key: _finite_json(part) for key, part in value.items()}
+    return [_finite_json(part) for part in value] if isinstance(value, list) else value
 
 
-def _json(value: Any) -> str:
+def _json_text(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, allow_nan=False)
 
 
-class _Lines:
+class _JsonLinesWriter:
     def __init__(self, path: Path) -> None:
         self.file = path.open("w", encoding="utf-8", newline="\n")
 
     def write(self, rows: list[dict[str, Any]]) -> None:
-        self.file.writelines(_json(row) + "\n" for row in rows)
+        self.file.writelines(_json_text(row) + "\n" for row in rows)
 
     def close(self) -> None:
         self.file.close()
 
 
-class _Parquet:
+class _ParquetWriter:
     """Values of JSON columns travel as JSON text."""
 
     def __init__(self, path: Path, table: Table) -> None:
@@ -148,7 +154,7 @@ class _Parquet:
         from pyarrow import parquet
 
         self.pa = pa
-        fields = [pa.field(name, self._type(table, name)) for name in _columns(table)]
+        fields = [pa.field(name, self._type(table, name)) for name in _export_columns(table)]
         self.schema = pa.schema(fields)
         self.packed = {column.name for column in table.columns if isinstance(column.type, JSON)}
         self.writer = parquet.ParquetWriter(path, self.schema)
@@ -159,14 +165,14 @@ class _Parquet:
         return next((make for kind, make in kinds if isinstance(type_, kind)), self.pa.string)()
 
     def write(self, rows: list[dict[str, Any]]) -> None:
-        flat = [{name: _json(row[name]) if name in self.packed else row[name] for name in row} for row in rows]
+        flat = [{name: _json_text(row[name]) if name in self.packed else row[name] for name in row} for row in rows]
         self.writer.write_table(self.pa.Table.from_pylist(flat, schema=self.schema))
 
     def close(self) -> None:
         self.writer.close()
 
 
-class _Csv:
+class _CsvWriter:
     def __init__(self, path: Path, columns: list[str]) -> None:
         self.guarded = 0
         self.file = path.open("w", encoding="utf-8", newline="")
@@ -178,7 +184,7 @@ class _Csv:
 
     def _cell(self, value: Any) -> Any:
         if isinstance(value, dict | list):
-            return _json(value)
+            return _json_text(value)
         if isinstance(value, str) and value.startswith(FORMULA):
             self.guarded += 1
             return f"'{value}"
@@ -188,6 +194,6 @@ class _Csv:
         self.file.close()
 
 
-def _hash(path: Path) -> str:
+def _file_hash(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

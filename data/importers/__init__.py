@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gnomon.data.errors import BadInput, UnknownName
-from gnomon.data.importers.field_parsers import Report
+from gnomon.data.errors import InputError, UnknownNameError
+from gnomon.data.importers.field_parsers import ImportReport
 from gnomon.data.importers.formats import (
     arena,
     gnomon_export,
@@ -18,27 +18,27 @@ from gnomon.data.importers.formats import (
     open_introspection,
     table,
 )
-from gnomon.data.importers.ingest import Landed, land
-from gnomon.data.importers.options import Options
-from gnomon.data.importers.row_builders import PAIR, UNKNOWN_SIZE, Row
+from gnomon.data.importers.ingest import ImportCounts, store_rows
+from gnomon.data.importers.options import ImportOptions
+from gnomon.data.importers.row_builders import PAIR, UNKNOWN_SIZE, ImportedRow
 from gnomon.data.storage.store import Store
 
-Reader = Callable[[Sequence[Path], Options, Report], Iterator[Row]]
+Reader = Callable[[Sequence[Path], ImportOptions, ImportReport], Iterator[ImportedRow]]
 READERS: dict[str, Reader] = {
-    open_introspection.NAME: open_introspection.read,
-    llama_introspection.NAME: llama_introspection.read,
-    introspection_scaling.NAME: introspection_scaling.read,
-    inspect_logs.NAME: inspect_logs.read,
-    arena.NAME: arena.read,
-    table.NAME: table.read,
+    open_introspection.NAME: open_introspection.read_files,
+    llama_introspection.NAME: llama_introspection.read_files,
+    introspection_scaling.NAME: introspection_scaling.read_files,
+    inspect_logs.NAME: inspect_logs.read_files,
+    arena.NAME: arena.read_files,
+    table.NAME: table.read_files,
 }
-__all__ = ["FORMATS", "RULES", "Landed", "Options", "Parsed", "Report", "parse"]
+__all__ = ["FORMATS", "RULES", "ImportCounts", "ImportOptions", "ImportReport", "ParsedFiles", "parse_files"]
 FORMATS = (*READERS, gnomon_export.NAME)
 RULES = {open_introspection.NAME: "lenient"}
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class FirstPass:
     """What the first reading of a format's files found, before a row is stored."""
 
     rows: int = 0
@@ -47,7 +47,7 @@ class Seen:
 
 
 @dataclass(frozen=True, slots=True)
-class Parsed:
+class ParsedFiles:
     """Files that have been read once and not yet stored: a format's rows, or the tables of an export folder.
 
     Rows are not kept: `land` reads the files again, so that memory does not grow with them. What does not fit is in
@@ -55,29 +55,29 @@ class Parsed:
     """
 
     format: str
-    report: Report
-    seen: Seen
+    report: ImportReport
+    seen: FirstPass
     paths: tuple[Path, ...]
-    options: Options
-    tables: gnomon_export.Tables | None = None
+    options: ImportOptions
+    tables: gnomon_export.ExportTables | None = None
 
-    def rows(self) -> Iterator[Row]:
+    def rows(self) -> Iterator[ImportedRow]:
         """The rows, read anew."""
-        return READERS[self.format](self.paths, self.options, Report())
+        return READERS[self.format](self.paths, self.options, ImportReport())
 
-    def land(self, store: Store) -> Landed:
+    def land(self, store: Store) -> ImportCounts:
         """Store all of it in one transaction; `BadInput`, and nothing stored, where a file changed meanwhile."""
         if self.tables is not None:
-            return gnomon_export.land(store, self.tables, self.report)
-        return land(store, self._unchanged(), set(self.seen.concepts), self.report)
+            return gnomon_export.store_tables(store, self.tables, self.report)
+        return store_rows(store, self._unchanged(), set(self.seen.concepts), self.report)
 
-    def _unchanged(self) -> Iterator[Row]:
+    def _unchanged(self) -> Iterator[ImportedRow]:
         left = self.seen.rows
         for row in self.rows():
             left -= 1
             yield row
         if left:
-            raise BadInput(f"{self.paths[0]}: changed while it was read: nothing was stored; import it again")
+            raise InputError(f"{self.paths[0]}: changed while it was read: nothing was stored; import it again")
 
     @property
     def barren(self) -> bool:
@@ -90,7 +90,7 @@ class Parsed:
         return dict(self.tables.study) if self.tables is not None else {}
 
 
-def parse(format_: str, paths: Sequence[Path], options: Options) -> Parsed:
+def parse_files(format_: str, paths: Sequence[Path], options: ImportOptions) -> ParsedFiles:
     """Read files of one format. Rows that do not fit are in the report, each with its line.
 
     Raises
@@ -101,17 +101,19 @@ def parse(format_: str, paths: Sequence[Path], options: Options) -> Parsed:
         For a file that cannot be read at all, or where no row fits; nothing has been stored then.
     """
     if format_ not in FORMATS:
-        raise UnknownName(f"format '{format_}' is not known: choose from {', '.join(FORMATS)}")
+        raise UnknownNameError(f"format '{format_}' is not known: choose from {', '.join(FORMATS)}")
     if not paths:
-        raise BadInput(f"format '{format_}': no file is named: name at least one")
-    report = Report()
+        raise InputError(f"format '{format_}': no file is named: name at least one")
+    report = ImportReport()
     if format_ == gnomon_export.NAME:
-        return Parsed(format_, report, Seen(), tuple(paths), options, gnomon_export.read(paths, report))
-    seen = _seen(READERS[format_](paths, options, report))
-    return Parsed(format_, report, seen, tuple(paths), options)
+        return ParsedFiles(
+            format_, report, FirstPass(), tuple(paths), options, gnomon_export.read_folder(paths, report)
+        )
+    seen = _first_pass(READERS[format_](paths, options, report))
+    return ParsedFiles(format_, report, seen, tuple(paths), options)
 
 
-def _seen(rows: Iterator[Row]) -> Seen:
+def _first_pass(rows: Iterator[ImportedRow]) -> FirstPass:
     count = 0
     concepts: set[str | None] = set()
     subjects: dict[str, float] = {}
@@ -123,4 +125,4 @@ def _seen(rows: Iterator[Row]) -> Seen:
             size = row.subject.parameters
             subjects[row.subject.name] = max(size, subjects.get(row.subject.name, UNKNOWN_SIZE))
     sizeless = sorted(name for name, size in subjects.items() if size == UNKNOWN_SIZE)
-    return Seen(count, frozenset(concept for concept in concepts if concept), tuple(sizeless))
+    return FirstPass(count, frozenset(concept for concept in concepts if concept), tuple(sizeless))

@@ -9,10 +9,10 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from gnomon.data.errors import BadInput
+from gnomon.data.errors import InputError
 
 
-class Constant(BaseModel):
+class ConstantColumn(BaseModel):
     """The same value in every row."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -20,10 +20,10 @@ class Constant(BaseModel):
     value: str | int | float | bool
 
 
-Source = Annotated[str, Field(min_length=1)] | Constant
+Source = Annotated[str, Field(min_length=1)] | ConstantColumn
 
 
-class Part(BaseModel):
+class MapPart(BaseModel):
     """A table of the map: each key names a column, or a constant as {value = ...}."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -34,7 +34,7 @@ class Part(BaseModel):
         return {name: source for name, source in pairs if source is not None}
 
 
-class TrialPart(Part):
+class TrialPart(MapPart):
     """`key` is what the table calls the trial; `id` stands instead for a trial that the study already has."""
 
     key: Source | None = None
@@ -54,7 +54,7 @@ class TrialPart(Part):
     time: Source | None = None
 
 
-class FactsPart(Part):
+class FactsPart(MapPart):
     """The facts that a verdict and a label share: `claims` or `passed` must be there."""
 
     claims: Source | None = None
@@ -96,7 +96,7 @@ class ColumnMap(BaseModel):
     values: dict[str, dict[str, str | int | float | bool]] = Field(default_factory=dict)
     raters: list[str] | None = None
 
-    def parts(self) -> list[Part]:
+    def parts(self) -> list[MapPart]:
         """All tables of the map that name columns."""
         return [self.trial, *self.verdict, *self.label]
 
@@ -105,16 +105,16 @@ class ColumnMap(BaseModel):
         for part in self.parts():
             for name, source in part.sources().items():
                 if isinstance(source, str) and source not in columns:
-                    raise BadInput(
+                    raise InputError(
                         f"{path}: has no column '{source}', which the map names for '{name}': it has "
                         f"{', '.join(map(str, columns))}"
                     )
 
-    def picker(self, part: Part) -> Callable[[Mapping[str, Any]], dict[str, Any]]:
+    def picker(self, part: MapPart) -> Callable[[Mapping[str, Any]], dict[str, Any]]:
         """The function from a row to its fields under our names, words translated."""
         sources = part.sources()
-        constant = {name: source.value for name, source in sources.items() if isinstance(source, Constant)}
-        columns = [(name, source) for name, source in sources.items() if not isinstance(source, Constant)]
+        constant = {name: source.value for name, source in sources.items() if isinstance(source, ConstantColumn)}
+        columns = [(name, source) for name, source in sources.items() if not isinstance(source, ConstantColumn)]
         words = [(name, self.values[name]) for name in sources if self.values.get(name)]
 
         def pick(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -134,28 +134,28 @@ def _as_key(value: Any) -> str:
 def read_map(path: Path | None) -> ColumnMap:
     """Read a column map. Raises `BadInput` naming file, key and what is wrong."""
     if path is None:
-        raise BadInput("the format 'table' needs a column map: name its TOML file with --map (docs/importing.md)")
+        raise InputError("the format 'table' needs a column map: name its TOML file with --map (docs/importing.md)")
     try:
-        made = ColumnMap.model_validate(_tables(tomllib.loads(path.read_text(encoding="utf-8"))))
+        made = ColumnMap.model_validate(_parse_tables(tomllib.loads(path.read_text(encoding="utf-8"))))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise BadInput(f"{path}: cannot be read ({error}): name a TOML file (docs/importing.md)") from None
+        raise InputError(f"{path}: cannot be read ({error}): name a TOML file (docs/importing.md)") from None
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"] if part not in ("Constant", "constrained-str"))
+        where = ".".join(str(part) for part in first["loc"] if part not in ("ConstantColumn", "constrained-str"))
         problem = "there is no such key" if first["type"] == "extra_forbidden" else first["msg"]
-        raise BadInput(f"{path}: {where or 'the map'}: {problem}: see docs/importing.md for the keys") from None
+        raise InputError(f"{path}: {where or 'the map'}: {problem}: see docs/importing.md for the keys") from None
     trial = made.trial
     if (trial.key is None) == (trial.id is None):
-        raise BadInput(f"{path}: trial: name either 'key' (new trials) or 'id' (trials that the study has)")
+        raise InputError(f"{path}: trial: name either 'key' (new trials) or 'id' (trials that the study has)")
     if trial.key is not None and (trial.subject is None or trial.answer is None):
-        raise BadInput(f"{path}: trial: new trials need 'subject' and 'answer': map both")
+        raise InputError(f"{path}: trial: new trials need 'subject' and 'answer': map both")
     for part in (*made.verdict, *made.label):
         if part.claims is None and part.passed is None:
-            raise BadInput(f"{path}: a verdict or label needs 'claims' or 'passed': map one of them")
+            raise InputError(f"{path}: a verdict or label needs 'claims' or 'passed': map one of them")
     return made
 
 
-def _tables(content: dict[str, Any]) -> dict[str, Any]:
+def _parse_tables(content: dict[str, Any]) -> dict[str, Any]:
     """[verdict] and [label] may be written once, as a table, or more often, as [[verdict]] and [[label]]."""
     for name in ("verdict", "label"):
         if isinstance(content.get(name), dict):

@@ -12,18 +12,18 @@ from typing import Any
 
 from sqlalchemy import Connection, select, update
 
-from gnomon.data.importers.field_parsers import BadRow, Report
-from gnomon.data.importers.label_history import MARK, Chain, Event, chains, extend
-from gnomon.data.importers.row_builders import UNKNOWN_SIZE, Heard, Row, Said
-from gnomon.data.records import NONE, OTHER, Facts, Label, Subject, Trial, Verdict, now
+from gnomon.data.importers.field_parsers import ImportReport, RowError
+from gnomon.data.importers.label_history import MARK, Chain, LabelEvent, extend_chain, label_chains
+from gnomon.data.importers.row_builders import UNKNOWN_SIZE, ImportedLabel, ImportedRow, ImportedVerdict
+from gnomon.data.records import NONE, OTHER, Facts, Label, Subject, Trial, Verdict, utc_timestamp
 from gnomon.data.storage import tables
-from gnomon.data.storage.store import Store, chunks, judge_row, label_row, trial_row, verdict_row
+from gnomon.data.storage.store import Store, judge_row, label_row, split_chunks, trial_row, verdict_row
 
 BATCH = 5_000
 
 
 @dataclass(slots=True)
-class Landed:
+class ImportCounts:
     """What an import added, by table, and what was there already."""
 
     new: dict[str, int] = field(default_factory=lambda: dict.fromkeys(("trials", "verdicts", "labels"), 0))
@@ -34,7 +34,7 @@ class Landed:
 
 
 @dataclass(slots=True)
-class _Known:
+class _KnownRows:
     """The trials, verdicts and label histories that some rows touch: as stored, growing with what goes in."""
 
     concepts: set[str]
@@ -47,33 +47,35 @@ class _Known:
     said: list[Label] = field(default_factory=list)
 
 
-def land(store: Store, rows: Iterable[Row], concepts: set[str], report: Report) -> Landed:
+def store_rows(store: Store, rows: Iterable[ImportedRow], concepts: set[str], report: ImportReport) -> ImportCounts:
     """Add rows to a store, all of them or, where anything fails, none.
 
     Rows stand in the order in which their source learnt of them: a label that differs from the same rater's label
     in an earlier row is a revision. What contradicts a stored fact is reported and not taken: facts are never
     overwritten. `concepts` are those that the rows' trials inject.
     """
-    landed, moment = Landed(), now()
+    landed, moment = ImportCounts(), utc_timestamp()
     files: set[str] = set()
     told: dict[int, str] = {}
     with store.writing() as connection:
-        listed = concepts | _concepts(connection)
-        for part in chunks(rows, BATCH):
-            known = _known(connection, part, listed, told)
+        listed = concepts | _study_concepts(connection)
+        for part in split_chunks(rows, BATCH):
+            known = _known_rows(connection, part, listed, told)
             for row in part:
-                _row(row, known, landed, report, moment)
-            _write(store, connection, part, known)
-            told |= _files(known)
+                _store_row(row, known, landed, report, moment)
+            _write_batch(store, connection, part, known)
+            told |= _file_keys(known)
             files |= {row.place.file for row in part}
         if any(landed.new.values()):
             detail = {"files": sorted(files), "new": landed.new, "already": landed.already}
-            store.insert(connection, tables.events, [{"kind": "import", "detail": detail, "created_at": now()}])
+            store.insert(
+                connection, tables.events, [{"kind": "import", "detail": detail, "created_at": utc_timestamp()}]
+            )
             store.counted(connection)
     return landed
 
 
-def _concepts(connection: Connection) -> set[str]:
+def _study_concepts(connection: Connection) -> set[str]:
     """The study's closed list, and the concepts of its trials."""
     study, trial = tables.study.c, tables.trials.c
     listed = connection.execute(select(study.value).where(study.key == "concepts")).scalar() or []
@@ -81,17 +83,19 @@ def _concepts(connection: Connection) -> set[str]:
     return {concept for concept in (*listed, *stored) if concept}
 
 
-def _known(connection: Connection, rows: Sequence[Row], concepts: set[str], told: Mapping[int, str]) -> _Known:
+def _known_rows(
+    connection: Connection, rows: Sequence[ImportedRow], concepts: set[str], told: Mapping[int, str]
+) -> _KnownRows:
     ids = list({row.trial_id for row in rows})
     trial, verdict = tables.trials.c, tables.verdicts.c
     answers = _by_trial(connection, select(trial.id, trial.answer, trial.error), trial.id, ids)
     query = select(verdict.trial, verdict.judge, verdict.raw, verdict.state).where(verdict.sample == 0)
     stored = [row.id for row in answers]
     verdicts = _by_trial(connection, query, verdict.trial, stored)
-    labels = chains(_by_trial(connection, select(tables.labels), tables.labels.c.trial, stored))
+    labels = label_chains(_by_trial(connection, select(tables.labels), tables.labels.c.trial, stored))
     for key, chain in labels.items():
         chain[:] = [replace(event, file=told.get(hash((*key, event.revision)), "")) for event in chain]
-    return _Known(
+    return _KnownRows(
         concepts,
         {row.id: (row.answer, row.error) for row in answers},
         {(row.trial, row.judge): (row.raw, row.state) for row in verdicts},
@@ -100,7 +104,7 @@ def _known(connection: Connection, rows: Sequence[Row], concepts: set[str], told
     )
 
 
-def _files(known: _Known) -> dict[int, str]:
+def _file_keys(known: _KnownRows) -> dict[int, str]:
     """The file of this import that told each label, by a hash of the label's key: the store does not keep it."""
     return {
         hash((*key, event.revision)): event.file for key, chain in known.labels.items() for event in chain if event.file
@@ -108,42 +112,42 @@ def _files(known: _Known) -> dict[int, str]:
 
 
 def _by_trial(connection: Connection, query: Any, column: Any, ids: Sequence[str]) -> list[Any]:
-    return [row for part in chunks(ids) for row in connection.execute(query.where(column.in_(part)))]
+    return [row for part in split_chunks(ids) for row in connection.execute(query.where(column.in_(part)))]
 
 
-def _row(row: Row, known: _Known, landed: Landed, report: Report, moment: str) -> None:
+def _store_row(row: ImportedRow, known: _KnownRows, landed: ImportCounts, report: ImportReport, moment: str) -> None:
     problems, before = len(report.problems), sum(landed.new.values())
     try:
-        _trial(row, known, landed)
-    except BadRow as error:
+        _store_trial(row, known, landed)
+    except RowError as error:
         report.bad(row.place, error)
         return
     for said in row.labels:
         try:
-            _label(row, said, known, landed, moment)
-        except BadRow as error:
+            _store_label(row, said, known, landed, moment)
+        except RowError as error:
             report.bad(row.place, error)
     for heard in row.verdicts:
         try:
-            _verdict(row, heard, known, landed)
-        except BadRow as error:
+            _store_verdict(row, heard, known, landed)
+        except RowError as error:
             report.bad(row.place, error)
     landed.accepted += 1
     landed.repeated += len(report.problems) == problems and sum(landed.new.values()) == before
 
 
-def _trial(row: Row, known: _Known, landed: Landed) -> None:
+def _store_trial(row: ImportedRow, known: _KnownRows, landed: ImportCounts) -> None:
     there = known.answers.get(row.trial_id)
     if row.trial is None:
         if there is None:
-            raise BadRow(f"trial '{row.trial_id}' is not in this study: import its trial first, or mend the id")
+            raise RowError(f"trial '{row.trial_id}' is not in this study: import its trial first, or mend the id")
         return
     if there is None:
         known.answers[row.trial_id] = (row.trial.answer, row.trial.error)
         known.trials.append(row.trial)
         landed.new["trials"] += 1
     elif there != (row.trial.answer, row.trial.error):
-        raise BadRow(
+        raise RowError(
             f"trial '{row.trial_id}' is there with another answer: nothing is overwritten; mend the row's key, or "
             "import it into another study"
         )
@@ -151,38 +155,38 @@ def _trial(row: Row, known: _Known, landed: Landed) -> None:
         landed.already["trials"] += 1
 
 
-def _listed(facts: Facts, concepts: set[str]) -> Facts:
+def _on_closed_list(facts: Facts, concepts: set[str]) -> Facts:
     """Facts in terms of the study's closed list: another concept is `other`."""
     if facts.concept in concepts or facts.concept in (NONE, OTHER):
         return facts
     return replace(facts, concept=OTHER)
 
 
-def _verdict(row: Row, heard: Heard, known: _Known, landed: Landed) -> None:
+def _store_verdict(row: ImportedRow, heard: ImportedVerdict, known: _KnownRows, landed: ImportCounts) -> None:
     key = (row.trial_id, heard.judge.version)
     there = known.verdicts.get(key)
     if there is None:
         known.verdicts[key] = (heard.raw, heard.state)
         known.judged.add(row.trial_id)
-        facts = None if heard.facts is None else _listed(heard.facts, known.concepts)
+        facts = None if heard.facts is None else _on_closed_list(heard.facts, known.concepts)
         made = Verdict(*key, facts, heard.state, quote=heard.quote, raw=heard.raw, created_at=heard.at)
         known.heard.append(made)
         landed.new["verdicts"] += 1
     elif there == (heard.raw, heard.state):
         landed.already["verdicts"] += 1
     else:
-        raise BadRow(
+        raise RowError(
             f"judge '{heard.judge.name}' has another verdict on trial '{row.trial_id}': nothing is overwritten; name "
             "this judge otherwise with --judge"
         )
 
 
-def _label(row: Row, said: Said, known: _Known, landed: Landed, moment: str) -> None:
+def _store_label(row: ImportedRow, said: ImportedLabel, known: _KnownRows, landed: ImportCounts, moment: str) -> None:
     chain = known.labels.setdefault((row.trial_id, said.rater), [])
-    facts = _listed(said.facts, known.concepts)
+    facts = _on_closed_list(said.facts, known.concepts)
     mark = said.mark if facts is said.facts else MARK + said.facts.concept
-    event = Event(facts, mark, said.at or moment, row.place.file)
-    label = extend(chain, event, said, row.trial_id, judged=row.trial_id in known.judged)
+    event = LabelEvent(facts, mark, said.at or moment, row.place.file)
+    label = extend_chain(chain, event, said, row.trial_id, judged=row.trial_id in known.judged)
     if label is None:
         landed.already["labels"] += 1
         return
@@ -191,12 +195,12 @@ def _label(row: Row, said: Said, known: _Known, landed: Landed, moment: str) -> 
     landed.revisions += label.revision > 0
 
 
-def _write(store: Store, connection: Connection, rows: Sequence[Row], known: _Known) -> None:
-    subjects = _subjects(rows)
+def _write_batch(store: Store, connection: Connection, rows: Sequence[ImportedRow], known: _KnownRows) -> None:
+    subjects = _subjects_of(rows)
     protocols = {row.protocol.hash: row.protocol for row in rows if row.protocol}
     judges = {heard.judge.version: heard.judge for row in rows for heard in row.verdicts}
     store.insert(connection, tables.subjects, [asdict(subject) for subject in subjects.values()])
-    _size(connection, subjects.values())
+    _complete_sizes(connection, subjects.values())
     store.insert(connection, tables.protocols, [asdict(each) for each in protocols.values()])
     store.insert(connection, tables.judges, [judge_row(judge) for judge in judges.values()])
     store.fill(connection, tables.trials, [trial_row(trial) for trial in known.trials])
@@ -204,7 +208,7 @@ def _write(store: Store, connection: Connection, rows: Sequence[Row], known: _Kn
     store.fill(connection, tables.labels, [label_row(label) for label in known.said])
 
 
-def _subjects(rows: Sequence[Row]) -> dict[str, Subject]:
+def _subjects_of(rows: Sequence[ImportedRow]) -> dict[str, Subject]:
     """Subjects by name, each as the first row has it that knows its size."""
     found: dict[str, Subject] = {}
     for subject in (row.subject for row in rows if row.subject):
@@ -213,7 +217,7 @@ def _subjects(rows: Sequence[Row]) -> dict[str, Subject]:
     return found
 
 
-def _size(connection: Connection, subjects: Iterable[Subject]) -> None:
+def _complete_sizes(connection: Connection, subjects: Iterable[Subject]) -> None:
     """Give a stored subject of unknown size the size that this import tells."""
     told: dict[float, list[str]] = defaultdict(list)
     for subject in subjects:

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from gnomon.data.importers.field_parsers import BadRow
-from gnomon.data.importers.row_builders import Said
+from gnomon.data.importers.field_parsers import RowError
+from gnomon.data.importers.row_builders import ImportedLabel
 from gnomon.data.records import OTHER, Exposure, Facts, Label, LabelKind
 
 SEPARATOR = " | "
@@ -16,7 +16,7 @@ MARK = "detected: "
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class LabelEvent:
     """One label as it is known: its content, its time, and the file of this import that it came from, if any."""
 
     facts: Facts | None
@@ -26,17 +26,17 @@ class Event:
     revision: int = 0
 
 
-Chain = list[Event]
+Chain = list[LabelEvent]
 
 
-def chains(rows: Iterable[Any]) -> dict[tuple[str, str], Chain]:
+def label_chains(rows: Iterable[Any]) -> dict[tuple[str, str], Chain]:
     """Stored label events (rows of `tables.labels`) by trial and rater, in the order of their revisions."""
     found: dict[tuple[str, str], Chain] = {}
     for row in sorted(rows, key=lambda each: int(each.revision)):
         facts = None
         if row.kind == LabelKind.LABEL and row.claims is not None:
             facts = Facts(row.claims, row.concept, row.coherent, row.refused, row.passed)
-        event = Event(facts, mark_of(row.note), row.created_at, revision=row.revision)
+        event = LabelEvent(facts, mark_of(row.note), row.created_at, revision=row.revision)
         found.setdefault((row.trial, row.rater), []).append(event)
     return found
 
@@ -47,15 +47,15 @@ def mark_of(note: str) -> str:
     return mark if separator and mark.startswith(MARK) else ""
 
 
-def two_at_once(rater: str, trial: str, at: str) -> BadRow:
+def two_at_once(rater: str, trial: str, at: str) -> RowError:
     """The error of a rater who says two things of one trial at one instant."""
-    return BadRow(
+    return RowError(
         f"rater '{rater}' has two labels on trial '{trial}' at one instant ({at}): the first is kept; give the later "
         "one its own time"
     )
 
 
-def extend(chain: Chain, event: Event, said: Said, trial: str, *, judged: bool) -> Label | None:
+def extend_chain(chain: Chain, event: LabelEvent, said: ImportedLabel, trial: str, *, judged: bool) -> Label | None:
     """Add a label to its rater's history on a trial; None where it says nothing new.
 
     Parameters
@@ -77,8 +77,8 @@ def extend(chain: Chain, event: Event, said: Said, trial: str, *, judged: bool) 
         For a label that cannot be placed: another one by the same rater at the same instant in the same file, or
         one from before a verdict where a label without a verdict was stored already.
     """
-    known = _known(chain, event, said)
-    if _clash(chain, event, said.exact) and (said.exact or not known):
+    known = _is_known(chain, event, said)
+    if _find_conflict(chain, event, said.exact) and (said.exact or not known):
         raise two_at_once(said.rater, trial, event.at)
     if known:
         _read_again(chain, event)
@@ -87,14 +87,14 @@ def extend(chain: Chain, event: Event, said: Said, trial: str, *, judged: bool) 
     at = event.at
     if chain:
         if said.before_verdict and not judged:
-            raise BadRow(
+            raise RowError(
                 f"the label of '{said.rater}' on trial '{trial}' differs from the stored one and is from before it, so "
                 "it is not taken: import the calibration file first, or both files together, into a new study"
             )
         exposure = said.exposure or (Exposure.AFTER_VERDICT if judged else Exposure.UNKNOWN)
-        at = max(at, _after(chain[-1].at))
+        at = max(at, _time_after(chain[-1].at))
     revision = chain[-1].revision + 1 if chain else 0
-    chain.append(Event(event.facts, event.mark, at, event.file, revision))
+    chain.append(LabelEvent(event.facts, event.mark, at, event.file, revision))
     note = event.mark + SEPARATOR + said.note if event.mark else said.note
     return Label(
         trial,
@@ -110,35 +110,35 @@ def extend(chain: Chain, event: Event, said: Said, trial: str, *, judged: bool) 
     )
 
 
-def _known(chain: Chain, event: Event, said: Said) -> bool:
+def _is_known(chain: Chain, event: LabelEvent, said: ImportedLabel) -> bool:
     """Whether the label was read before: the standing one, or, by its place or time, an earlier one."""
-    alike = [each for each in chain if _content(each) == _content(event)]
+    alike = [each for each in chain if _event_content(each) == _event_content(event)]
     if not alike:
         return False
     return alike[-1] is chain[-1] or said.before_verdict or any(each.at == event.at for each in alike)
 
 
-def _read_again(chain: Chain, event: Event) -> None:
+def _read_again(chain: Chain, event: LabelEvent) -> None:
     """Note that this file holds a stored label too, so that another one at its instant there is a clash."""
     for place, each in enumerate(chain):
-        if each.at == event.at and _content(each) == _content(event):
+        if each.at == event.at and _event_content(each) == _event_content(event):
             chain[place] = replace(each, file=event.file)
 
 
-def _clash(chain: Chain, event: Event, exact: bool) -> bool:
+def _find_conflict(chain: Chain, event: LabelEvent, exact: bool) -> bool:
     """Whether the rater said something else at the same instant, in the same file or, with exact times, in any."""
     there = [each for each in chain if each.at == event.at and (exact or each.file == event.file)]
-    return any(_content(each) != _content(event) for each in there)
+    return any(_event_content(each) != _event_content(event) for each in there)
 
 
-def _content(event: Event) -> tuple[Facts | None, str]:
+def _event_content(event: LabelEvent) -> tuple[Facts | None, str]:
     """What a label says, whatever the closed list was when it was stored."""
     if event.facts is not None and event.facts.concept == OTHER and event.mark:
         return replace(event.facts, concept=event.mark.removeprefix(MARK)), ""
     return event.facts, event.mark
 
 
-def _after(at: str) -> str:
+def _time_after(at: str) -> str:
     """The next instant that the store can tell apart."""
     try:
         return (datetime.fromisoformat(at) + timedelta(microseconds=1)).isoformat(timespec="microseconds")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class ImportOptions:
     """`judge` and `subject` name what the source leaves unnamed; `parameters` is the subject's size where its name
     does not tell; `map` is the column map of the `table` format.
     """

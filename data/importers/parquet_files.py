@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from gnomon.data.errors import BadInput
-from gnomon.data.importers.field_parsers import BadRow, Place, Report
+from gnomon.data.errors import InputError
+from gnomon.data.importers.field_parsers import ImportReport, RowError, SourceLocation
 from gnomon.data.importers.text_files import LONGEST, Rows, check_whole
 
 MOST_ROWS = 100_000_000
@@ -19,31 +19,31 @@ NUMBER = 64
 """Bytes of a value of fixed length, at most: numbers and UUIDs take up to 32."""
 
 
-def parquet_rows(path: Path, report: Report) -> Rows:
+def parquet_rows(path: Path, report: ImportReport) -> Rows:
     """Rows of a Parquet file, numbered from 1; columns of lists and structs are not read.
 
     Raises `BadInput` for a file that is damaged, or that unpacks to more than a table of trials can be.
     """
-    for number, row in enumerate(_rows(path), start=1):
+    for number, row in enumerate(_read_rows(path), start=1):
         report.rows += 1
-        place = Place(path.name, number)
+        place = SourceLocation(path.name, number)
         try:
             check_whole(row)
-        except BadRow as error:
+        except RowError as error:
             report.bad(place, error)
         else:
             yield place, row
 
 
-def _rows(path: Path) -> Iterator[dict[str, Any]]:
+def _read_rows(path: Path) -> Iterator[dict[str, Any]]:
     import pyarrow as pa
     from pyarrow import parquet
 
     damage = (pa.ArrowException, OSError, ValueError, OverflowError, KeyError, MemoryError)
     try:
         with parquet.ParquetFile(path) as file:
-            _check(path, file)
-            columns = [column for column in _leaves(file) if _flat(column)]
+            _check_footer(path, file)
+            columns = [column for column in _leaf_columns(file) if _is_flat(column)]
         names = [column.name for column in columns]
         texts = [column.name for column in columns if column.physical_type == "BYTE_ARRAY"]
         with parquet.ParquetFile(path, read_dictionary=texts) as file:
@@ -52,40 +52,40 @@ def _rows(path: Path) -> Iterator[dict[str, Any]]:
                 _check_texts(path, batch)
                 yield from batch.to_pylist()
     except FileNotFoundError:
-        raise BadInput(f"{path}: is not there: check the name") from None
+        raise InputError(f"{path}: is not there: check the name") from None
     except damage as error:
-        raise BadInput(f"{path}: is no Parquet file or damaged ({_short(error)}): write it again") from None
+        raise InputError(f"{path}: is no Parquet file or damaged ({_short_message(error)}): write it again") from None
 
 
-def _short(error: BaseException) -> str:
+def _short_message(error: BaseException) -> str:
     return " ".join(str(error).split())[:80] or type(error).__name__
 
 
-def _leaves(file: Any) -> list[Any]:
+def _leaf_columns(file: Any) -> list[Any]:
     return [file.schema.column(at) for at in range(len(file.schema))]
 
 
-def _flat(column: Any) -> bool:
+def _is_flat(column: Any) -> bool:
     """Whether a row holds one value of the column, of a size that can be told before it is unpacked."""
     long = column.physical_type == "FIXED_LEN_BYTE_ARRAY" and column.length > NUMBER
     return column.name == column.path and not column.max_repetition_level and not long
 
 
-def _check(path: Path, file: Any) -> None:
+def _check_footer(path: Path, file: Any) -> None:
     """Hold the footer against the bounds, before a page is read."""
     about, size = file.metadata, path.stat().st_size
-    names = [*file.schema_arrow.names, *(column.path for column in _leaves(file) if column.path != column.name)]
+    names = [*file.schema_arrow.names, *(column.path for column in _leaf_columns(file) if column.path != column.name)]
     if twice := next((name for name in names if names.count(name) > 1), None):
-        raise BadInput(f"{path}: has two columns called '{twice}': rename one")
+        raise InputError(f"{path}: has two columns called '{twice}': rename one")
     if about.num_rows > min(MOST_ROWS, DENSEST * size):
-        raise BadInput(
+        raise InputError(
             f"{path}: claims {about.num_rows:,} rows in {size:,} bytes, which is no table of trials: "
             f"{MOST_ROWS:,} rows, and {DENSEST} a byte, are the most"
         )
     for number in range(about.num_row_groups):
         unpacked = about.row_group(number).total_byte_size  # its columns are not asked: a damaged one ends the process
         if unpacked > LARGEST_GROUP:
-            raise BadInput(
+            raise InputError(
                 f"{path}: row group {number} unpacks to {unpacked:,} bytes: {LARGEST_GROUP:,} are the most; write it "
                 "in smaller groups"
             )
@@ -102,6 +102,6 @@ def _check_texts(path: Path, batch: Any) -> None:
         for column in packed
     )
     if unpacked > LONGEST:
-        raise BadInput(
+        raise InputError(
             f"{path}: {len(batch):,} rows of it unpack to {unpacked:,} bytes of text: {LONGEST:,} are the most"
         )

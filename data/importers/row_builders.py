@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from gnomon.data.importers.field_parsers import BadRow, Place, flag, short, word
+from gnomon.data.importers.field_parsers import RowError, SourceLocation, limit_text, parse_bool, parse_label
 from gnomon.data.records import (
     IMPORTED,
     NONE,
@@ -23,7 +23,7 @@ from gnomon.data.records import (
     Subject,
     Trial,
     VerdictState,
-    digest,
+    canonical_hash,
 )
 
 UNKNOWN_SIZE = 1.0
@@ -36,7 +36,7 @@ _SAME = {"it": "instruct"}
 
 
 @dataclass(frozen=True, slots=True)
-class Protocol:
+class ImportedProtocol:
     """What was said to the subject, as far as the source tells."""
 
     hash: str
@@ -45,7 +45,7 @@ class Protocol:
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class ImportedVerdict:
     """One judge's verdict in a row; `facts` is None where the judge's answer cannot be used."""
 
     judge: JudgeVersion
@@ -61,7 +61,7 @@ class Heard:
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class ImportedLabel:
     """One rater's label in a row.
 
     `exposure` is None where the source does not say. `before_verdict`: the row holds this label as it stood
@@ -83,28 +83,30 @@ class Said:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class ImportedRow:
     """One row of a source. `trial` is None where it speaks of a trial that the study has, by `trial_id`."""
 
-    place: Place
+    place: SourceLocation
     trial_id: str
     trial: Trial | None
     subject: Subject | None
-    protocol: Protocol | None
-    verdicts: tuple[Heard, ...] = ()
-    labels: tuple[Said, ...] = ()
+    protocol: ImportedProtocol | None
+    verdicts: tuple[ImportedVerdict, ...] = ()
+    labels: tuple[ImportedLabel, ...] = ()
 
 
-def protocol(source: str, name: str, **content: Any) -> Protocol:
+def imported_protocol(source: str, name: str, **content: Any) -> ImportedProtocol:
     """A protocol of an imported study, under the hash of all that is known of it."""
     known = {"source": source, "name": name, **content}
-    return Protocol(digest(["imported protocol", known]), short(f"{source} {name}".strip(), "protocol", 100), known)
+    return ImportedProtocol(
+        canonical_hash(["imported protocol", known]), limit_text(f"{source} {name}".strip(), "protocol", 100), known
+    )
 
 
 def judge_version(source: str, name: str, **config: Any) -> JudgeVersion:
     """A judge of an imported study: its version is the hash of what is known of it."""
-    known = {"source": source, "name": short(name, "judge", 100), **config}
-    return JudgeVersion(digest(["imported judge", known]), known["name"], IMPORTED, known)
+    known = {"source": source, "name": limit_text(name, "judge", 100), **config}
+    return JudgeVersion(canonical_hash(["imported judge", known]), known["name"], IMPORTED, known)
 
 
 @lru_cache(maxsize=1024)
@@ -113,29 +115,29 @@ def subject_named(name: str, parameters: float | None = None) -> Subject:
 
     `parameters` stands in where the name tells no size; without it the size is `UNKNOWN_SIZE`.
     """
-    name = short(name, "subject", 200)
+    name = limit_text(name, "subject", 200)
     words = [part for part in re.split(r"[-_ :]+", name.rsplit("/", 1)[-1]) if part]
     place = next((number for number, part in enumerate(words) if _SIZE.fullmatch(part)), None)
     early = words if place is None else words[:place]
     family = "-".join(part for part in early if part.lower() not in _EARLY) or "unknown"
     rest = [part for part in early if part.lower() in _EARLY] + ([] if place is None else words[place + 1 :])
     variant = "-".join(_SAME.get(part.lower(), part.lower()) for part in rest) or "base"
-    size = parameters or UNKNOWN_SIZE if place is None else _size(words[place])
+    size = parameters or UNKNOWN_SIZE if place is None else _parameters_in_name(words[place])
     return Subject(name, size, family[:100], variant[:100])
 
 
-def _size(part: str) -> float:
+def _parameters_in_name(part: str) -> float:
     found = _SIZE.fullmatch(part)
     assert found is not None
     return int(found[1] or 1) * float(found[2]) * _UNITS[found[3].lower()]
 
 
-def trial(
+def imported_trial(
     source: str,
     key: Any,
     *,
     subject: Subject,
-    protocol: Protocol,
+    protocol: ImportedProtocol,
     arm: Arm,
     answer: str,
     concept: str | None = None,
@@ -156,7 +158,7 @@ def trial(
     neither on the file that it came in nor on its place there, and no two keys meet. Nothing is added in the control
     arm: layer and strength are dropped, a concept that the source pairs with the control is kept.
     """
-    nothing, hashed = arm is Arm.CONTROL, digest([source, key], 24)
+    nothing, hashed = arm is Arm.CONTROL, canonical_hash([source, key], 24)
     condition = Condition(
         subject=subject.name,
         revision="",
@@ -186,10 +188,10 @@ def trial(
     )
 
 
-def facts_told(told: Mapping[str, Any]) -> Facts:
+def facts_from_fields(told: Mapping[str, Any]) -> Facts:
     """Facts that a source reports one by one (`FLAGS` and concept); `claims` is there. Raises `BadRow`."""
-    claims, coherent, refused, passed = (flag(told, name) for name in FLAGS)
-    concept = word(told, "concept") or (OTHER if claims else NONE)
+    claims, coherent, refused, passed = (parse_bool(told, name) for name in FLAGS)
+    concept = parse_label(told, "concept") or (OTHER if claims else NONE)
     return Facts(bool(claims), concept, coherent is not False, bool(refused), passed)
 
 
@@ -202,6 +204,6 @@ def facts_of_claim(
     """
     for name, value in (("affirmative", claims), ("coherent", coherent)):
         if value is None:
-            raise BadRow(f"'{name}' is empty: the judge's answer cannot be used")
+            raise RowError(f"'{name}' is empty: the judge's answer cannot be used")
     concept = target if right and target else OTHER if claims else NONE
     return Facts(bool(claims), concept, bool(coherent), bool(refused))

@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from gnomon.data.errors import BadInput
-from gnomon.data.importers.field_parsers import BadRow, Place, Report
+from gnomon.data.errors import InputError
+from gnomon.data.importers.field_parsers import ImportReport, RowError, SourceLocation
 
 LONGEST = 2**28
 """Bytes of a line, and characters of a cell, that are kept."""
@@ -20,10 +20,10 @@ LONGEST_PART = 2**20
 MARK = b"\xef\xbb\xbf"
 _STRAY = re.compile("[\ud800-\udfff]")
 _ESCAPED = re.compile(r"\\u(?:0000|[dD][89a-fA-F])")
-Rows = Iterator[tuple[Place, dict[str, Any]]]
+Rows = Iterator[tuple[SourceLocation, dict[str, Any]]]
 
 
-def content(path: Path) -> bytes:
+def read_content(path: Path) -> bytes:
     """The bytes of a file of UTF-8 text, its mark removed. Raises `BadInput` where that cannot be."""
     with text_file(path) as file:
         return file.read()
@@ -34,66 +34,68 @@ def text_file(path: Path) -> Iterator[BinaryIO]:
     """A file of UTF-8 text, opened behind its mark. Raises `BadInput` where that cannot be."""
     try:
         if path.exists() and not (path.is_file() or path.is_dir()):
-            raise BadInput(f"{path}: can be read only once, and files are read twice: write it to a file first")
+            raise InputError(f"{path}: can be read only once, and files are read twice: write it to a file first")
         file = path.open("rb")
     except IsADirectoryError:
-        raise BadInput(f"{path}: is a folder: name the files in it") from None
+        raise InputError(f"{path}: is a folder: name the files in it") from None
     except FileNotFoundError:
-        raise BadInput(f"{path}: is not there: check the name") from None
+        raise InputError(f"{path}: is not there: check the name") from None
     except OSError as error:
-        raise BadInput(f"{path}: cannot be read ({error.strerror}): change its permissions") from None
+        raise InputError(f"{path}: cannot be read ({error.strerror}): change its permissions") from None
     with file:
-        file.seek(_begin(path, file))
+        file.seek(_open_text(path, file))
         yield file
 
 
-def _begin(path: Path, file: BinaryIO) -> int:
+def _open_text(path: Path, file: BinaryIO) -> int:
     """Where the text begins. Raises `BadInput` for another encoding and where there is no text."""
     head = file.read(4096)
     if head.startswith((b"\xff\xfe", b"\xfe\xff")) or head.count(0) > len(head) // 5:
-        raise BadInput(f"{path}: is no UTF-8 text but UTF-16 or binary: save it as UTF-8{_command('UTF-16', path)}")
+        raise InputError(
+            f"{path}: is no UTF-8 text but UTF-16 or binary: save it as UTF-8{_conversion_command('UTF-16', path)}"
+        )
     begin = len(MARK) if head.startswith(MARK) else 0
     part = head[begin:]
     while not part.strip():
         if not (part := file.read(LONGEST_PART)):
-            raise BadInput(f"{path}: is empty: name a file with rows")
+            raise InputError(f"{path}: is empty: name a file with rows")
     return begin
 
 
-def _command(encoding: str, path: Path) -> str:
+def _conversion_command(encoding: str, path: Path) -> str:
     return f" (iconv -f {encoding} -t UTF-8 {path.name})"
 
 
-def loads(line: str) -> Any:
+def parse_json(line: str) -> Any:
     """JSON without NaN, infinities, NUL and half characters. Raises `BadRow`."""
-    _clean(line)
+    _strip_bom(line)
     try:
         made = DECODER.decode(line)
     except RecursionError:
-        raise BadRow("is nested too deeply: flatten it") from None
+        raise RowError("is nested too deeply: flatten it") from None
     except ValueError as error:
-        raise BadRow(f"is broken JSON or cut off ({str(error)[:80]}): mend the line") from None
+        raise RowError(f"is broken JSON or cut off ({str(error)[:80]}): mend the line") from None
     if _ESCAPED.search(line):
         check_whole(made)
     return made
 
 
-def _refuse(name: str) -> None:
-    raise BadRow(f"holds {name}, which JSON does not know: write null or a number")
+def _refuse_constant(name: str) -> None:
+    raise RowError(f"holds {name}, which JSON does not know: write null or a number")
 
 
-DECODER = json.JSONDecoder(parse_constant=_refuse)
+DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
 
 
-def _clean(line: str) -> None:
+def _strip_bom(line: str) -> None:
     """Raise `BadRow` for bytes that are no text."""
     if "\x00" in line:
-        raise BadRow("holds NUL bytes: mend or remove the line")
+        raise RowError("holds NUL bytes: mend or remove the line")
     if not line.isascii() and (found := _STRAY.search(line)):
         byte = ord(found[0]) - 0xDC00
         if not 0x80 <= byte <= 0xFF:
-            raise BadRow("holds half a surrogate pair: remove it")
-        raise BadRow(
+            raise RowError("holds half a surrogate pair: remove it")
+        raise RowError(
             f"is no UTF-8 (byte 0x{byte:02x} at character {found.start() + 1}): save the file as UTF-8, for example "
             "with iconv -f LATIN1 -t UTF-8"
         )
@@ -103,7 +105,7 @@ def check_whole(value: Any) -> None:
     """Raise `BadRow` where an escape made a NUL or half a character, which a database cannot keep."""
     if isinstance(value, str):
         if "\x00" in value or _STRAY.search(value):
-            raise BadRow("holds an escaped NUL or half a surrogate pair: remove it")
+            raise RowError("holds an escaped NUL or half a surrogate pair: remove it")
     elif isinstance(value, dict):
         for key, part in value.items():
             check_whole(key)
@@ -113,22 +115,22 @@ def check_whole(value: Any) -> None:
             check_whole(part)
 
 
-def json_lines(path: Path, report: Report) -> Rows:
+def json_lines(path: Path, report: ImportReport) -> Rows:
     """Rows of a JSON lines file; blank lines are skipped."""
     with text_file(path) as file:
-        for number, raw in enumerate(_lines(file), start=1):
+        for number, raw in enumerate(_text_lines(file), start=1):
             if raw is None or raw.strip():
-                place = Place(path.name, number)
+                place = SourceLocation(path.name, number)
                 report.rows += 1
                 try:
-                    row = _object(raw)
-                except BadRow as error:
+                    row = _json_object(raw)
+                except RowError as error:
                     report.bad(place, error)
                 else:
                     yield place, row
 
 
-def _lines(file: BinaryIO) -> Iterator[bytes | None]:
+def _text_lines(file: BinaryIO) -> Iterator[bytes | None]:
     """Lines without their ends; None for one that is too long to be kept."""
     while line := file.readline(LONGEST):
         if whole := line.endswith(b"\n") or len(line) < LONGEST:
@@ -140,49 +142,49 @@ def _lines(file: BinaryIO) -> Iterator[bytes | None]:
         yield None
 
 
-def _object(raw: bytes | None) -> dict[str, Any]:
+def _json_object(raw: bytes | None) -> dict[str, Any]:
     if raw is None:
-        raise BadRow(f"is longer than {LONGEST // 2**20} MB: split it")
-    row = loads(raw.decode("utf-8", "surrogateescape"))
+        raise RowError(f"is longer than {LONGEST // 2**20} MB: split it")
+    row = parse_json(raw.decode("utf-8", "surrogateescape"))
     if not isinstance(row, dict):
-        raise BadRow("is no JSON object: write one object a line")
+        raise RowError("is no JSON object: write one object a line")
     return row
 
 
-def csv_rows(path: Path, report: Report) -> Rows:
+def csv_rows(path: Path, report: ImportReport) -> Rows:
     """Rows of a CSV file by its header; a record may span lines and is named by its first."""
     csv.field_size_limit(LONGEST)
     with text_file(path) as file:
         reader = csv.reader(io.TextIOWrapper(file, "utf-8", "surrogateescape", newline=""), strict=True)
-        header = _header(path, reader)
-        for place, cells in _records(path, reader, report):
+        header = _csv_header(path, reader)
+        for place, cells in _csv_records(path, reader, report):
             try:
                 for cell in cells:
-                    _clean(cell)
+                    _strip_bom(cell)
                 if len(cells) != len(header):
-                    raise BadRow(
+                    raise RowError(
                         f"has {len(cells)} cells where the header has {len(header)}: mend its commas and quotes"
                     )
-            except BadRow as error:
+            except RowError as error:
                 report.bad(place, error)
             else:
                 yield place, dict(zip(header, cells, strict=True))
 
 
-def _header(path: Path, reader: Any) -> list[str]:
+def _csv_header(path: Path, reader: Any) -> list[str]:
     try:
         header = [name.strip() for name in next(reader)]
     except csv.Error as error:
-        raise BadInput(f"{path}: its first line is no CSV header ({error}): mend the quotes") from None
+        raise InputError(f"{path}: its first line is no CSV header ({error}): mend the quotes") from None
     if len(set(header)) < len(header):
         twice = next(name for name in header if header.count(name) > 1)
-        raise BadInput(f"{path}: has two columns called '{twice}': rename one")
+        raise InputError(f"{path}: has two columns called '{twice}': rename one")
     return header
 
 
-def _records(path: Path, reader: Any, report: Report) -> Iterator[tuple[Place, list[str]]]:
+def _csv_records(path: Path, reader: Any, report: ImportReport) -> Iterator[tuple[SourceLocation, list[str]]]:
     while True:
-        place = Place(path.name, reader.line_num + 1)
+        place = SourceLocation(path.name, reader.line_num + 1)
         try:
             cells = next(reader)
         except StopIteration:
@@ -196,46 +198,46 @@ def _records(path: Path, reader: Any, report: Report) -> Iterator[tuple[Place, l
             yield place, cells
 
 
-def json_items(path: Path, report: Report) -> Rows:
+def json_items(path: Path, report: ImportReport) -> Rows:
     """Objects of a JSON array, alone or as the one array of a top object, each with the line it begins on.
 
     A break in the middle is reported, and what stands before it is given.
     """
-    whole = content(path).decode("utf-8", "surrogateescape")
+    whole = read_content(path).decode("utf-8", "surrogateescape")
     start = whole.find("[")
     if start < 0:
-        raise BadInput(f"{path}: holds no JSON array: name a file with a list of rows")
+        raise InputError(f"{path}: holds no JSON array: name a file with a list of rows")
     at, line, last = start + 1, 1, 0
     while True:
-        at = _next(whole, at)
+        at = _next_object(whole, at)
         if at >= len(whole) or whole[at] == "]":
             break
         line, last = line + whole.count("\n", last, at), at
-        place = Place(path.name, line)
+        place = SourceLocation(path.name, line)
         report.rows += 1
         try:
             row, end = DECODER.raw_decode(whole, at)
         except (ValueError, RecursionError) as error:
             report.bad(place, f"is broken JSON or cut off ({str(error)[:80]}): the rows after it are not read")
             return
-        except BadRow as error:
+        except RowError as error:
             report.bad(place, f"{error}; the rows after it are not read")
             return
         try:
-            _clean(whole[at:end])
+            _strip_bom(whole[at:end])
             check_whole(row)
             if not isinstance(row, dict):
-                raise BadRow("is no JSON object: write one object a row")
-        except BadRow as error:
+                raise RowError("is no JSON object: write one object a row")
+        except RowError as error:
             report.bad(place, error)
         else:
             yield place, row
         at = end
     if at >= len(whole):
-        report.bad(Place(path.name, line), "is the last row, and the list does not end: the file is cut off")
+        report.bad(SourceLocation(path.name, line), "is the last row, and the list does not end: the file is cut off")
 
 
-def _next(whole: str, at: int) -> int:
+def _next_object(whole: str, at: int) -> int:
     while at < len(whole) and whole[at] in " \t\r\n,":
         at += 1
     return at

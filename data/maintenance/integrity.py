@@ -11,11 +11,11 @@ from sqlalchemy import Connection, Engine, Table, func, inspect, select, text
 from sqlalchemy.exc import DatabaseError
 
 from gnomon.data.errors import GnomonError
-from gnomon.data.importers.field_parsers import BadRow
+from gnomon.data.importers.field_parsers import RowError
 from gnomon.data.importers.formats.gnomon_export import check_row
 from gnomon.data.records import LabelKind, VerdictState
 from gnomon.data.storage import schema, tables
-from gnomon.data.storage.engines import connect, first_line, plain_errors, shown
+from gnomon.data.storage.engines import connect_engine, first_line, plain_errors, redacted_url
 from gnomon.data.storage.row_keys import KEYS, ORDER
 
 BATCH = 5_000
@@ -33,7 +33,7 @@ class Damage:
 
 
 @dataclass(slots=True)
-class Examination:
+class DatabaseReport:
     """What was found: the database without its password, rows by table, damage; `schema` is None before any is made."""
 
     database: str
@@ -46,26 +46,34 @@ class Examination:
         self.damage.append(Damage(what, mend))
 
 
-Check = Callable[[Connection, Examination], None]
+Check = Callable[[Connection, DatabaseReport], None]
 
 
-def examine(url: str) -> Examination:
+def examine_database(url: str) -> DatabaseReport:
     """Examine the database at `url`: the database's own check, tables, triggers, and every row.
 
     Raises `StoreError` for a server that cannot be reached, `BadInput` for a wrong URL.
     """
-    engine = connect(url)
-    found = Examination(shown(engine))
+    engine = connect_engine(url)
+    found = DatabaseReport(redacted_url(engine))
     try:
-        if _there(engine):
-            for check in (_own, _schema, _tables, _triggers, _links, _rows, _labels):
-                _run(engine, check, found)
+        if _database_exists(engine):
+            for check in (
+                _check_engine,
+                _check_schema,
+                _check_tables,
+                _check_triggers,
+                _check_links,
+                _check_rows,
+                _check_labels,
+            ):
+                _run_check(engine, check, found)
     finally:
         engine.dispose()
     return found
 
 
-def _there(engine: Engine) -> bool:
+def _database_exists(engine: Engine) -> bool:
     """Whether there is something to examine: to open a SQLite file that is not there would make it."""
     if engine.dialect.name == "sqlite":
         return Path(engine.url.database or "").is_file()
@@ -73,7 +81,7 @@ def _there(engine: Engine) -> bool:
         return True
 
 
-def _run(engine: Engine, check: Check, found: Examination) -> None:
+def _run_check(engine: Engine, check: Check, found: DatabaseReport) -> None:
     """One check in a transaction of its own; one that the database cannot carry out is damage."""
     try:
         with engine.begin() as connection:
@@ -86,18 +94,18 @@ def _run(engine: Engine, check: Check, found: Examination) -> None:
         found.bad(str(error), "open it with the version that wrote it")
 
 
-def _own(connection: Connection, found: Examination) -> None:
+def _check_engine(connection: Connection, found: DatabaseReport) -> None:
     """SQLite's check of every page and index; PostgreSQL checks each page's sum when the rows are read."""
     if connection.dialect.name != "sqlite":
         return
-    problem = _pragma(connection, "integrity_check(1)")  # of several it may tell none
+    problem = _pragma_messages(connection, "integrity_check(1)")  # of several it may tell none
     if problem == "ok":
         return
-    hit = [name for name in tables.metadata.tables if _pragma(connection, f"integrity_check({name})") != "ok"]
+    hit = [name for name in tables.metadata.tables if _pragma_messages(connection, f"integrity_check({name})") != "ok"]
     found.bad(f"SQLite finds: {problem}" + (f" (it hits {', '.join(hit)})" if hit else ""))
 
 
-def _pragma(connection: Connection, check: str) -> str:
+def _pragma_messages(connection: Connection, check: str) -> str:
     try:
         lines = connection.exec_driver_sql(f"PRAGMA {check}").scalars().all()
     except DatabaseError as error:
@@ -105,12 +113,12 @@ def _pragma(connection: Connection, check: str) -> str:
     return "; ".join(line for text in lines for line in str(text).splitlines() if not line.startswith("***"))
 
 
-def _schema(connection: Connection, found: Examination) -> None:
+def _check_schema(connection: Connection, found: DatabaseReport) -> None:
     schema.check_version(connection, found.database)
     found.schema = schema.current_version(connection)
 
 
-def _tables(connection: Connection, found: Examination) -> None:
+def _check_tables(connection: Connection, found: DatabaseReport) -> None:
     if not schema.is_current(connection):
         return
     seen = inspect(connection)
@@ -124,19 +132,19 @@ def _tables(connection: Connection, found: Examination) -> None:
             found.bad(f"table {name} lacks {', '.join(missing)}")
 
 
-def _triggers(connection: Connection, found: Examination) -> None:
+def _check_triggers(connection: Connection, found: DatabaseReport) -> None:
     if found.schema is None:
         return
     actions = ["update", "delete"]
     if connection.dialect.name == "postgresql" and schema.is_current(connection):
         actions.append("truncate")
-    there = triggers(connection)
+    there = trigger_names(connection)
     for table in tables.APPEND_ONLY:
         if missing := [action for action in actions if f"{table}_no_{action}" not in there]:
             found.bad(f"{table}: nothing forbids {' and '.join(missing)}: facts may have been changed", REMAKE)
 
 
-def triggers(connection: Connection) -> set[str]:
+def trigger_names(connection: Connection) -> set[str]:
     """Names of the triggers that are there and not switched off."""
     query = "SELECT name FROM sqlite_master WHERE type = 'trigger'"
     if connection.dialect.name == "postgresql":
@@ -147,9 +155,9 @@ def triggers(connection: Connection) -> set[str]:
     return set(connection.execute(text(query)).scalars())
 
 
-def _links(connection: Connection, found: Examination) -> None:
+def _check_links(connection: Connection, found: DatabaseReport) -> None:
     """Rows that refer to rows which are not there."""
-    if not _readable(connection):
+    if not _readable_tables(connection):
         return
     for table in ORDER:
         for key in table.foreign_keys:
@@ -161,39 +169,39 @@ def _links(connection: Connection, found: Examination) -> None:
                 found.bad(f"{table.name}: {count} rows name a {here.name} that is not there ('{example}')")
 
 
-def _rows(connection: Connection, found: Examination) -> None:
+def _check_rows(connection: Connection, found: DatabaseReport) -> None:
     """Every value of every row: of its kind, and a trial what its condition hashes to."""
-    if not _readable(connection):
+    if not _readable_tables(connection):
         return
     for table in ORDER:
         problems: list[str] = []
         count = wrong = 0
-        for row in _every(connection, table):
+        for row in _all_rows(connection, table):
             count += 1
             try:
                 check_row(table, row)
-                _whole(table, row)
-            except BadRow as error:
+                _check_row_values(table, row)
+            except RowError as error:
                 wrong += 1
-                problems += [f"{_name(table, row)}: {error}"] if wrong <= TOLD else []
+                problems += [f"{_row_name(table, row)}: {error}"] if wrong <= TOLD else []
         found.rows[table.name] = count
         for problem in problems:
             found.bad(f"{table.name}: {problem}")
         if wrong > TOLD:
             found.bad(f"{table.name}: {wrong - TOLD} more rows are wrong")
-        _twice(connection, table, found)
+        _check_duplicates(connection, table, found)
 
 
-def _whole(table: Table, row: dict[str, Any]) -> None:
+def _check_row_values(table: Table, row: dict[str, Any]) -> None:
     """Raise `BadRow` for a row that says half of something."""
     said = all(row.get(name) is not None for name in ("claims", "concept", "coherent", "refused"))
     if table is tables.verdicts and said != (row["state"] == VerdictState.OK):
-        raise BadRow(f"its state is '{row['state']}', and its facts {'are there' if said else 'are not'}")
+        raise RowError(f"its state is '{row['state']}', and its facts {'are there' if said else 'are not'}")
     if table is tables.labels and said != (row["kind"] == LabelKind.LABEL):
-        raise BadRow(f"its kind is '{row['kind']}', and its facts {'are there' if said else 'are not'}")
+        raise RowError(f"its kind is '{row['kind']}', and its facts {'are there' if said else 'are not'}")
 
 
-def _twice(connection: Connection, table: Table, found: Examination) -> None:
+def _check_duplicates(connection: Connection, table: Table, found: DatabaseReport) -> None:
     """Keys that stand more than once, which a damaged index lets through."""
     if table is tables.events:
         return
@@ -203,9 +211,9 @@ def _twice(connection: Connection, table: Table, found: Examination) -> None:
         found.bad(f"{table.name}: {count} rows are there more than once")
 
 
-def _labels(connection: Connection, found: Examination) -> None:
+def _check_labels(connection: Connection, found: DatabaseReport) -> None:
     """A rater's events on a trial are numbered without a gap."""
-    if not _readable(connection):
+    if not _readable_tables(connection):
         return
     label = tables.labels.c
     chain = select(label.trial).group_by(label.trial, label.rater)
@@ -216,16 +224,16 @@ def _labels(connection: Connection, found: Examination) -> None:
         )
 
 
-def _readable(connection: Connection) -> bool:
+def _readable_tables(connection: Connection) -> bool:
     """Whether the tables are those that this version knows: an older database is examined once it is upgraded."""
     return schema.is_current(connection)
 
 
-def _every(connection: Connection, table: Table) -> Iterator[dict[str, Any]]:
+def _all_rows(connection: Connection, table: Table) -> Iterator[dict[str, Any]]:
     result = connection.execute(select(table), execution_options={"yield_per": BATCH})
     for part in result.partitions(BATCH):
         yield from (dict(row._mapping) for row in part)
 
 
-def _name(table: Table, row: dict[str, Any]) -> str:
+def _row_name(table: Table, row: dict[str, Any]) -> str:
     return f"row {', '.join(str(row[name]) for name in KEYS[table.name])}"

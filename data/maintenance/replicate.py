@@ -14,10 +14,10 @@ from typing import Any
 
 from sqlalchemy import Connection, Table, insert, select
 
-from gnomon.data.errors import BadInput, StoreError
-from gnomon.data.maintenance.integrity import examine, triggers
+from gnomon.data.errors import InputError, StoreError
+from gnomon.data.maintenance.integrity import examine_database, trigger_names
 from gnomon.data.storage import tables
-from gnomon.data.storage.engines import plain_errors, shown
+from gnomon.data.storage.engines import plain_errors, redacted_url
 from gnomon.data.storage.row_keys import KEYS, ORDER, columns_of
 from gnomon.data.storage.store import Store
 
@@ -28,44 +28,44 @@ Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class TableChecksum:
     """What a table holds: its rows, and a hash that two tables share only if they hold the same."""
 
     rows: int
     sha256: str
 
 
-def held(connection: Connection) -> dict[str, Held]:
+def table_checksums(connection: Connection) -> dict[str, TableChecksum]:
     """What each table holds, in a form that is the same on every database."""
-    return {table.name: _held(connection, table) for table in ORDER}
+    return {table.name: _table_checksum(connection, table) for table in ORDER}
 
 
-def _held(connection: Connection, table: Table) -> Held:
+def _table_checksum(connection: Connection, table: Table) -> TableChecksum:
     """The sum of the rows' hashes, since databases sort text each in its own way; where rows are numbered, with the
     number that a row has among them."""
     count = total = 0
-    for part in _parts(connection, table):
+    for part in _row_parts(connection, table):
         for row in part:
-            place = count if _numbered(table) else 0
+            place = count if _has_serial(table) else 0
             text = json.dumps([place, row], sort_keys=True)
             total = (total + int.from_bytes(hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest())) % MODULUS
             count += 1
-    return Held(count, f"{total:064x}")
+    return TableChecksum(count, f"{total:064x}")
 
 
-def _numbered(table: Table) -> bool:
+def _has_serial(table: Table) -> bool:
     return "id" in table.c and "id" not in columns_of(table)
 
 
-def _parts(connection: Connection, table: Table) -> Iterator[list[dict[str, Any]]]:
-    order = [table.c.id] if _numbered(table) else [table.c[name] for name in KEYS[table.name]]
+def _row_parts(connection: Connection, table: Table) -> Iterator[list[dict[str, Any]]]:
+    order = [table.c.id] if _has_serial(table) else [table.c[name] for name in KEYS[table.name]]
     query = select(*(table.c[name] for name in columns_of(table))).order_by(*order)
     result = connection.execute(query, execution_options={"yield_per": BATCH})
     for part in result.partitions(BATCH):
         yield [dict(row._mapping) for row in part]
 
 
-def copy(source: Connection, target: Store, progress: Progress | None = None) -> dict[str, Held]:
+def copy_tables(source: Connection, target: Store, progress: Progress | None = None) -> dict[str, TableChecksum]:
     """Copy all rows that `source` sees into an empty store, in one transaction; returns what both then hold.
 
     A target that holds exactly this already, from a move that was cut short after it, is left as it is. Leases, which
@@ -73,42 +73,44 @@ def copy(source: Connection, target: Store, progress: Progress | None = None) ->
 
     Raises `BadInput` where the target holds anything else, `StoreError` where the copy is not the same.
     """
-    wanted = held(source)
+    wanted = table_checksums(source)
     with target.writing() as connection:
-        there = held(connection)
-        closed = f"{tables.trials.name}{CLOSED}" in triggers(connection)
+        there = table_checksums(connection)
+        closed = f"{tables.trials.name}{CLOSED}" in trigger_names(connection)
         if there == wanted and not closed:
             return wanted
         if closed or any(one.rows for one in there.values()):
-            raise BadInput(f"database {shown(target.engine)}: holds rows already: name an empty one, or make one")
+            raise InputError(
+                f"database {redacted_url(target.engine)}: holds rows already: name an empty one, or make one"
+            )
         done, total = 0, sum(one.rows for one in wanted.values())
         for table in ORDER:
-            for part in _parts(source, table):
+            for part in _row_parts(source, table):
                 connection.execute(insert(table), part)
                 done += len(part)
                 if progress:
                     progress(done, total)
-        copied = held(connection)
+        copied = table_checksums(connection)
         if differing := [name for name in wanted if copied[name] != wanted[name]]:
             raise StoreError(
-                f"database {shown(target.engine)}: {', '.join(differing)} came out otherwise than they went in: "
+                f"database {redacted_url(target.engine)}: {', '.join(differing)} came out otherwise than they went in: "
                 "nothing was kept there, and the study stays where it is"
             )
     return wanted
 
 
 @contextmanager
-def moved(source: Store, target: Store, progress: Progress | None = None) -> Iterator[dict[str, Held]]:
+def move_store(source: Store, target: Store, progress: Progress | None = None) -> Iterator[dict[str, TableChecksum]]:
     """Copy a store into another; at the end of the block the old one takes no more rows, from nobody.
 
     The old one's write lock is held until then: what a writer waits to store it must store in the new one.
     """
     with source.writing() as connection:
-        yield copy(connection, target, progress)
-        _close(connection, shown(target.engine))
+        yield copy_tables(connection, target, progress)
+        _forbid_inserts(connection, redacted_url(target.engine))
 
 
-def _close(connection: Connection, to: str) -> None:
+def _forbid_inserts(connection: Connection, to: str) -> None:
     """Forbid new rows, to those also who have the database open."""
     said = f"this study was moved to {to}: open it there".replace("'", "''").replace("%", "%%")
     postgresql = connection.dialect.name == "postgresql"
@@ -127,24 +129,24 @@ def _close(connection: Connection, to: str) -> None:
             connection.exec_driver_sql(f"CREATE {head} BEGIN SELECT RAISE(ABORT, '{said}'); END")
 
 
-def backup(store: Store, out: Path) -> dict[str, Held]:
+def back_up_store(store: Store, out: Path) -> dict[str, TableChecksum]:
     """Write a SQLite file of all that is stored now, while others go on writing; it appears whole and examined.
 
     Raises `BadInput` where the file is there already or cannot be written, `StoreError` where the copy is damaged.
     """
     if out.exists():
-        raise BadInput(f"{out}: is there already: name another file; nothing is overwritten")
+        raise InputError(f"{out}: is there already: name another file; nothing is overwritten")
     part = out.with_name(f".{out.name}.{os.getpid()}.part")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        found = _backed(store, part)
-        if damage := examine(f"sqlite:///{part.resolve()}").damage:
+        found = _copy_to_file(store, part)
+        if damage := examine_database(f"sqlite:///{part.resolve()}").damage:
             raise StoreError(f"backup {out}: {damage[0].what}: nothing was written; run 'gnomon doctor --study DIR'")
         with part.open("rb") as file:
             os.fsync(file.fileno())
         part.rename(out)
     except OSError as error:
-        raise BadInput(f"{out}: cannot be written ({error.strerror}): name another place") from error
+        raise InputError(f"{out}: cannot be written ({error.strerror}): name another place") from error
     finally:
         for leftover in (part, Path(f"{part}-wal"), Path(f"{part}-shm")):
             with suppress(OSError):
@@ -152,27 +154,27 @@ def backup(store: Store, out: Path) -> dict[str, Held]:
     return found
 
 
-def _backed(store: Store, part: Path) -> dict[str, Held]:
+def _copy_to_file(store: Store, part: Path) -> dict[str, TableChecksum]:
     if store.engine.dialect.name == "sqlite":
-        _online(store, part)
+        _online_backup(store, part)
     copied = Store.open(f"sqlite:///{part.resolve()}")
     try:
         if store.engine.dialect.name == "sqlite":
             with copied.reading() as connection:
-                return held(connection)
+                return table_checksums(connection)
         with store.reading() as connection:
-            return copy(connection, copied)
+            return copy_tables(connection, copied)
     finally:
         copied.close()
 
 
-def _online(store: Store, part: Path) -> None:
+def _online_backup(store: Store, part: Path) -> None:
     """SQLite's own online backup: one state of the database, page by page."""
     with plain_errors(store.engine), store.engine.connect() as connection:
         target = sqlite3.connect(part)
         try:
             connection.connection.driver_connection.backup(target)  # type: ignore[union-attr]
         except sqlite3.Error as error:
-            raise StoreError(f"backup of {shown(store.engine)}: {error}: nothing was written") from error
+            raise StoreError(f"backup of {redacted_url(store.engine)}: {error}: nothing was written") from error
         finally:
             target.close()

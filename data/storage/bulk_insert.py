@@ -9,7 +9,7 @@ from typing import Any, cast
 from sqlalchemy import Connection, Table, insert
 
 
-def fill(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+def bulk_insert(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
     """Insert rows that are not there yet, all with the same columns and none of them JSON.
 
     A key that is there fails, and the transaction with it. Values go to the driver as they are: SQLAlchemy's own
@@ -20,13 +20,13 @@ def fill(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]
     names = [column.name for column in table.columns if column.name in rows[0]]
     values = map(itemgetter(*names), rows)
     if connection.dialect.name == "postgresql":
-        _copy(connection, table, names, values)
+        _copy_rows(connection, table, names, values)
         return
     statement = insert(table).compile(dialect=connection.dialect, column_keys=names)
     connection.exec_driver_sql(str(statement), list(values))
 
 
-def _copy(connection: Connection, table: Table, names: Sequence[str], rows: Iterable[Any]) -> None:
+def _copy_rows(connection: Connection, table: Table, names: Sequence[str], rows: Iterable[Any]) -> None:
     from psycopg import sql
 
     columns = sql.SQL(", ").join(map(sql.Identifier, names))

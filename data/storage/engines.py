@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DatabaseError, IntegrityError, NoSuchModuleError
 
-from gnomon.data.errors import BadInput, StoreError
+from gnomon.data.errors import InputError, StoreError
 
 WRITE = "gnomon_write"
 WAIT = 30
@@ -18,7 +18,7 @@ LOCK = 0x676E6F6D6F6E
 SECRETS = re.compile(r"(?<=//)([^/@:]*):.*(?=@)|(?<=[?&])(password|sslpassword)=[^&]*", re.IGNORECASE)
 
 
-def connect(url: str) -> Engine:
+def connect_engine(url: str) -> Engine:
     """An engine for a database's URL.
 
     A transaction with the option `WRITE` holds the one write lock from its beginning, so that what it reads is still so
@@ -29,8 +29,8 @@ def connect(url: str) -> Engine:
         remote = parsed.get_backend_name() == "postgresql"
         engine = create_engine(parsed, pool_pre_ping=remote, execution_options={"preserve_rowcount": True})
     except (ArgumentError, NoSuchModuleError, ModuleNotFoundError, ValueError) as error:
-        raise BadInput(
-            f"database '{without_password(url)}': {first_line(error)}: use sqlite:///FILE or postgresql+psycopg://..."
+        raise InputError(
+            f"database '{redact_password(url)}': {first_line(error)}: use sqlite:///FILE or postgresql+psycopg://..."
         ) from error
     if engine.dialect.name == "sqlite":
         _prepare_sqlite(engine)
@@ -39,14 +39,14 @@ def connect(url: str) -> Engine:
     return engine
 
 
-def without_password(url: str) -> str:
+def redact_password(url: str) -> str:
     """A URL as it may be shown, whether or not it can be parsed."""
     return SECRETS.sub(lambda found: f"{found[2]}=***" if found[2] else f"{found[1]}:***", url)
 
 
-def shown(engine: Engine) -> str:
+def redacted_url(engine: Engine) -> str:
     """An engine's URL without its password."""
-    return without_password(engine.url.render_as_string(hide_password=True))
+    return redact_password(engine.url.render_as_string(hide_password=True))
 
 
 def _prepare_sqlite(engine: Engine) -> None:
@@ -66,7 +66,7 @@ def _prepare_sqlite(engine: Engine) -> None:
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if _writes(connection) else "BEGIN")
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if _begin_write(connection) else "BEGIN")
 
 
 def _prepare_postgresql(engine: Engine) -> None:
@@ -74,14 +74,14 @@ def _prepare_postgresql(engine: Engine) -> None:
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
-        if not _writes(connection):
+        if not _begin_write(connection):
             connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
             return
         connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{WAIT}s'")
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({LOCK})")
 
 
-def _writes(connection: Connection) -> bool:
+def _begin_write(connection: Connection) -> bool:
     return bool(connection.get_execution_options().get(WRITE, False))
 
 
@@ -92,12 +92,12 @@ def plain_errors(engine: Engine) -> Iterator[None]:
     try:
         yield
     except (IntegrityError, driver.IntegrityError) as error:
-        raise BadInput(f"database {shown(engine)}: {_mending(_told(error))}") from error
+        raise InputError(f"database {redacted_url(engine)}: {_with_hint(_driver_message(error))}") from error
     except (DatabaseError, driver.DatabaseError) as error:
-        raise StoreError(f"database {shown(engine)}: {_mending(_told(error))}") from error
+        raise StoreError(f"database {redacted_url(engine)}: {_with_hint(_driver_message(error))}") from error
 
 
-def _told(error: Exception) -> str:
+def _driver_message(error: Exception) -> str:
     return first_line(getattr(error, "orig", error))
 
 
@@ -125,7 +125,7 @@ HINTS = {
 }
 
 
-def _mending(problem: str) -> str:
+def _with_hint(problem: str) -> str:
     return next((f"{problem}: {hint}" for part, hint in HINTS.items() if part in problem.lower()), problem)
 
 

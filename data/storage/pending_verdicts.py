@@ -15,7 +15,9 @@ from gnomon.data.storage.tables import judges, trials, verdicts
 PAGE = 250
 
 
-def missing(store: Store, judge: str, *, samples: int = 1, limit: int | None = None) -> Iterator[tuple[Trial, int]]:
+def pending_trials(
+    store: Store, judge: str, *, samples: int = 1, limit: int | None = None
+) -> Iterator[tuple[Trial, int]]:
     """Trials that gave an answer, with each sample that this judge version has not given a verdict (of any state) on.
 
     Read a page at a time, in the order of ids, so that memory does not grow with the study.
@@ -31,10 +33,10 @@ def missing(store: Store, judge: str, *, samples: int = 1, limit: int | None = N
     while left is None or left > 0:
         size = PAGE if left is None else min(PAGE, left)
         with store.reading() as connection:
-            page = connection.execute(_wanting(judge, samples).where(trials.c.id > last).limit(size)).all()
+            page = connection.execute(_lacks_verdict(judge, samples).where(trials.c.id > last).limit(size)).all()
         if not page:
             return
-        held = _held(store, judge, [row.id for row in page]) if samples > 1 else {}
+        held = _stored_samples(store, judge, [row.id for row in page]) if samples > 1 else {}
         for row in page:
             yield from ((trial_of(row), sample) for sample in range(samples) if sample not in held.get(row.id, ()))
         last, left = page[-1].id, None if left is None else left - len(page)
@@ -42,7 +44,7 @@ def missing(store: Store, judge: str, *, samples: int = 1, limit: int | None = N
 
 def count_missing(store: Store, judge: str, *, samples: int = 1, limit: int | None = None) -> int:
     """How many verdicts `missing` would ask for."""
-    wanting = _wanting(judge, samples).limit(limit).subquery()
+    wanting = _lacks_verdict(judge, samples).limit(limit).subquery()
     given = select(func.count()).where(
         verdicts.c.judge == judge, verdicts.c.sample < samples, verdicts.c.trial.in_(select(wanting.c.id))
     )
@@ -53,16 +55,16 @@ def count_missing(store: Store, judge: str, *, samples: int = 1, limit: int | No
 
 def count_given(store: Store, judge: str) -> int:
     """Stored verdicts of a judge version, all samples."""
-    return len_of(store, verdicts.c.judge == judge)
+    return count_verdicts(store, verdicts.c.judge == judge)
 
 
-def len_of(store: Store, condition: ColumnElement[bool]) -> int:
+def count_verdicts(store: Store, condition: ColumnElement[bool]) -> int:
     """How many verdicts meet a condition."""
     with store.reading() as connection:
         return int(connection.execute(select(func.count()).select_from(verdicts).where(condition)).scalar_one())
 
 
-def spent(store: Store, name: str) -> tuple[int, int]:
+def tokens_used(store: Store, name: str) -> tuple[int, int]:
     """Tokens sent and received by all stored verdicts of the judge's name, whatever its version."""
     both = select(
         func.coalesce(func.sum(verdicts.c.input_tokens), 0), func.coalesce(func.sum(verdicts.c.output_tokens), 0)
@@ -73,7 +75,7 @@ def spent(store: Store, name: str) -> tuple[int, int]:
     return int(sent), int(received)
 
 
-def _wanting(judge: str, samples: int) -> Select[Any]:
+def _lacks_verdict(judge: str, samples: int) -> Select[Any]:
     """Trials that judges read, with fewer verdicts than samples, by id."""
     own = (verdicts.c.trial == trials.c.id) & (verdicts.c.judge == judge) & (verdicts.c.sample < samples)
     given = select(func.count()).select_from(verdicts).where(own).correlate(trials).scalar_subquery()
@@ -81,7 +83,7 @@ def _wanting(judge: str, samples: int) -> Select[Any]:
     return select(trials).where(trials.c.error.is_(None), judged, given < samples).order_by(trials.c.id)
 
 
-def _held(store: Store, judge: str, ids: Sequence[str]) -> dict[str, set[int]]:
+def _stored_samples(store: Store, judge: str, ids: Sequence[str]) -> dict[str, set[int]]:
     query = select(verdicts.c.trial, verdicts.c.sample).where(verdicts.c.judge == judge, verdicts.c.trial.in_(ids))
     held: dict[str, set[int]] = defaultdict(set)
     with store.reading() as connection:

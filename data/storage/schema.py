@@ -10,10 +10,10 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, inspect
 
-from gnomon.data.errors import BadInput, StoreVersionError
+from gnomon.data.errors import InputError, StoreVersionError
 
 
-def _config() -> Config:
+def _alembic_config() -> Config:
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parents[1] / "migrations"))
     return config
@@ -27,23 +27,23 @@ def current_version(connection: Connection) -> str | None:
 def check_version(connection: Connection, where: str) -> None:
     """Raise `StoreVersionError` for a database of a newer version, `BadInput` for one that is not Gnomon's."""
     version = current_version(connection)
-    known = {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
+    known = {script.revision for script in ScriptDirectory.from_config(_alembic_config()).walk_revisions()}
     if version is not None and version not in known:
         raise StoreVersionError(
             f"database {where}: written by a newer version of Gnomon (schema {version}, this one knows "
             f"{max(known)}): upgrade gnomon, or open it with the version that wrote it"
         )
     if version is None and inspect(connection).get_table_names():
-        raise BadInput(f"database {where}: holds tables that are not Gnomon's: name another file under 'database'")
+        raise InputError(f"database {where}: holds tables that are not Gnomon's: name another file under 'database'")
 
 
 def is_current(connection: Connection) -> bool:
     """Whether the database has the newest tables."""
-    return current_version(connection) == ScriptDirectory.from_config(_config()).get_current_head()
+    return current_version(connection) == ScriptDirectory.from_config(_alembic_config()).get_current_head()
 
 
-def upgrade(connection: Connection, to: str = "head") -> None:
+def upgrade_schema(connection: Connection, to: str = "head") -> None:
     """Run the missing migrations, up to the newest or another one, on an open transaction."""
-    config = _config()
+    config = _alembic_config()
     config.attributes["connection"] = connection
     command.upgrade(config, to)

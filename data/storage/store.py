@@ -27,12 +27,12 @@ from gnomon.data.records import (
     Subject,
     Trial,
     Verdict,
-    now,
     split_of,
+    utc_timestamp,
 )
 from gnomon.data.storage import schema, tables
-from gnomon.data.storage.bulk_insert import fill
-from gnomon.data.storage.engines import WRITE, connect, plain_errors, shown
+from gnomon.data.storage.bulk_insert import bulk_insert
+from gnomon.data.storage.engines import WRITE, connect_engine, plain_errors, redacted_url
 
 Item = TypeVar("Item")
 CHUNK = 500
@@ -70,13 +70,13 @@ class Store:
         Raises `StoreVersionError` for a newer database, `BadInput` for a URL or file that is no Gnomon
         database, `StoreError` where the database cannot be reached.
         """
-        store = cls(connect(url))
+        store = cls(connect_engine(url))
         with store.reading() as connection:
-            schema.check_version(connection, shown(store.engine))
+            schema.check_version(connection, redacted_url(store.engine))
             current = schema.is_current(connection)
         if not current:
             with store.writing() as connection:
-                schema.upgrade(connection)
+                schema.upgrade_schema(connection)
         return store
 
     def close(self) -> None:
@@ -111,7 +111,7 @@ class Store:
         held = self.study()
         if settings(held) != held:
             with self.writing() as connection:
-                self._keep(connection, settings(_study(connection)))
+                self._keep(connection, settings(_read_study(connection)))
 
     def _keep(self, connection: Connection, values: Mapping[str, Any]) -> None:
         for key, value in values.items():
@@ -123,7 +123,7 @@ class Store:
     def study(self) -> dict[str, Any]:
         """The study's settings as last written."""
         with self.reading() as connection:
-            return _study(connection)
+            return _read_study(connection)
 
     # -- adding facts ------------------------------------------------------------------------------------
 
@@ -168,7 +168,7 @@ class Store:
 
     def log(self, kind: str, detail: Mapping[str, Any]) -> None:
         """Record that something happened that later readers should know of."""
-        self._add(tables.events, [{"kind": kind, "detail": dict(detail), "created_at": now()}])
+        self._add(tables.events, [{"kind": kind, "detail": dict(detail), "created_at": utc_timestamp()}])
 
     def insert(self, connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> int:
         """Insert rows on an open transaction, skipping those whose key is there; returns how many were new.
@@ -176,12 +176,12 @@ class Store:
         A row that has no time yet gets the present one, later than the row before it.
         """
         statement = self._insert(table).on_conflict_do_nothing()
-        parts = chunks(_timed(connection, table, rows))
+        parts = split_chunks(_with_times(connection, table, rows))
         return sum(connection.execute(statement, [dict(row) for row in part]).rowcount for part in parts)
 
     def fill(self, connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
         """Insert many rows that the open transaction knows to be new; one that is there fails. Times as `insert`."""
-        fill(connection, table, _timed(connection, table, rows))
+        bulk_insert(connection, table, _with_times(connection, table, rows))
 
     def counted(self, connection: Connection) -> None:
         """Let PostgreSQL count its rows after many came at once: till it does, it plans as if tables were empty."""
@@ -201,7 +201,7 @@ class Store:
         if ids is None:
             query = query.where(tables.trials.c.error.is_(None))
             return [trial_of(row) for row in self._rows(query)]
-        parts = (query.where(tables.trials.c.id.in_(part)) for part in chunks(list(ids)))
+        parts = (query.where(tables.trials.c.id.in_(part)) for part in split_chunks(list(ids)))
         return [trial_of(row) for part in parts for row in self._rows(part)]
 
     def events(self, kind: str) -> list[dict[str, Any]]:
@@ -238,7 +238,7 @@ class Store:
 
     def lease(self, trial: str, rater: str, seconds: float) -> bool:
         """Take or renew the lease of a trial for a rater; False where another rater holds it."""
-        moment = now()
+        moment = utc_timestamp()
         until = (datetime.now(UTC) + timedelta(seconds=seconds)).isoformat(timespec="microseconds")
         table = tables.leases
         statement = self._insert(table).values(trial=trial, rater=rater, expires_at=until)
@@ -252,7 +252,9 @@ class Store:
 
     def leased_to_others(self, rater: str) -> set[str]:
         """Trials that another rater holds now."""
-        query = select(tables.leases.c.trial).where(tables.leases.c.rater != rater, tables.leases.c.expires_at >= now())
+        query = select(tables.leases.c.trial).where(
+            tables.leases.c.rater != rater, tables.leases.c.expires_at >= utc_timestamp()
+        )
         return {row.trial for row in self._rows(query)}
 
     def next_revision(self, trial: str, rater: str) -> int:
@@ -279,18 +281,18 @@ class Store:
             return self.insert(connection, table, rows)
 
 
-def _study(connection: Connection) -> dict[str, Any]:
+def _read_study(connection: Connection) -> dict[str, Any]:
     return {row.key: row.value for row in connection.execute(select(tables.study))}
 
 
-def _timed(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
+def _with_times(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
     if "created_at" not in table.c or all(row["created_at"] for row in rows):
         return rows
-    moments = _moments(_latest(connection, table, rows))
+    moments = _increasing_times(_latest_times(connection, table, rows))
     return [row if row["created_at"] else {**row, "created_at": next(moments)} for row in rows]
 
 
-def _latest(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> str:
+def _latest_times(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> str:
     """Newest of the times that decide with those of `rows` what came first: the clock may have been set back.
 
     Facts are set against the last fit (which they make stale), fits and versions of a judge against each other, labels
@@ -301,18 +303,18 @@ def _latest(connection: Connection, table: Table, rows: Sequence[Mapping[str, An
         queries.append(select(func.max(table.c.created_at)))
     if table is tables.labels:
         ids = list({row["trial"] for row in rows})
-        queries += [select(func.max(table.c.created_at)).where(table.c.trial.in_(part)) for part in chunks(ids)]
+        queries += [select(func.max(table.c.created_at)).where(table.c.trial.in_(part)) for part in split_chunks(ids)]
     return max(str(connection.execute(query).scalar() or "") for query in queries)
 
 
-def _moments(after: str) -> Iterator[str]:
+def _increasing_times(after: str) -> Iterator[str]:
     """The present time and the microseconds after it."""
-    began = datetime.fromisoformat(now(after=after))
+    began = datetime.fromisoformat(utc_timestamp(after=after))
     for later in count():
         yield (began + timedelta(microseconds=later)).isoformat(timespec="microseconds")
 
 
-def chunks(rows: Iterable[Item], size: int = CHUNK) -> Iterator[list[Item]]:
+def split_chunks(rows: Iterable[Item], size: int = CHUNK) -> Iterator[list[Item]]:
     """Rows or ids in parts; by default as many as one statement takes."""
     rest = iter(rows)
     while part := list(islice(rest, size)):

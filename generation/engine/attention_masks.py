@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gnomon.data.errors import BadInput
+from gnomon.data.errors import InputError
 
 
 def decode_masks(model: Any, positions: Tensor, width: int) -> Tensor | dict[str, Tensor]:
@@ -23,14 +23,14 @@ def decode_masks(model: Any, positions: Tensor, width: int) -> Tensor | dict[str
     text = model.config.get_text_config()
     kinds = getattr(text, "layer_types", None)
     if kinds:
-        return {kind: _shaped(model, _seen(text, kind, positions, width)) for kind in set(kinds)}
+        return {kind: _model_mask(model, _visible_positions(text, kind, positions, width)) for kind in set(kinds)}
     if getattr(text, "sliding_window", None) is not None:
-        return _shaped(model, _seen(text, "sliding_attention", positions, width))
+        return _model_mask(model, _visible_positions(text, "sliding_attention", positions, width))
     kind = "full_attention" if getattr(text, "attention_chunk_size", None) is None else "chunked_attention"
-    return _shaped(model, _seen(text, kind, positions, width))
+    return _model_mask(model, _visible_positions(text, kind, positions, width))
 
 
-def _seen(text: Any, kind: str, positions: Tensor, width: int) -> Tensor:
+def _visible_positions(text: Any, kind: str, positions: Tensor, width: int) -> Tensor:
     columns, here = torch.arange(width, device=positions.device)[None], positions[:, None]
     before: Tensor = columns <= here
     if kind == "full_attention":
@@ -41,13 +41,13 @@ def _seen(text: Any, kind: str, positions: Tensor, width: int) -> Tensor:
     if kind == "chunked_attention":
         same: Tensor = columns // text.attention_chunk_size == here // text.attention_chunk_size
         return before & same
-    raise BadInput(
+    raise InputError(
         f"model {text.model_type}: layers of kind '{kind}' keep no keys and values by position: "
         "this architecture can't be steered in batches"
     )
 
 
-def _shaped(model: Any, seen: Tensor) -> Tensor:
+def _model_mask(model: Any, seen: Tensor) -> Tensor:
     """As the attention in use wants it: truth values, or for the plain one what is added to the scores."""
     mask = seen[:, None, None, :]
     if model.config._attn_implementation != "eager":

@@ -11,10 +11,10 @@ from transformers import DynamicCache
 from transformers.cache_utils import Cache
 
 from gnomon.generation.engine.attention_masks import decode_masks
-from gnomon.generation.engine.forward import Hidden, forward
-from gnomon.generation.engine.injection import Addition, Injection, InjectionError
-from gnomon.generation.engine.kv_cache import Pairs, SlotCache, cache_of, first, pairs_of
-from gnomon.generation.engine.sampling import choose
+from gnomon.generation.engine.forward import LastHidden, last_hidden
+from gnomon.generation.engine.injection import Injection, InjectionError, VectorAddition
+from gnomon.generation.engine.kv_cache import Pairs, SlotCache, cache_of, first_positions, pairs_of
+from gnomon.generation.engine.sampling import choose_tokens
 from gnomon.generation.subjects.loading import LoadedSubject
 
 NEAR = 1e-5
@@ -22,7 +22,7 @@ TOKENS_TOGETHER = 4096
 
 
 @dataclass(frozen=True)
-class Request:
+class TrialRequest:
     """One row: the prompt's token ids, what is added (None: nothing), and how its answer is sampled.
 
     `temperature` 0 takes the likeliest token; else noise comes from `seed` and the token's number alone. The answer
@@ -30,7 +30,7 @@ class Request:
     """
 
     prompt: tuple[int, ...]
-    addition: Addition | None
+    addition: VectorAddition | None
     seed: int
     temperature: float
     max_tokens: int
@@ -49,7 +49,7 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Answer:
+class EngineAnswer:
     """What the subject said: `finish` is stop, length or error; `touched` are the positions that were steered."""
 
     text: str
@@ -60,11 +60,11 @@ class Answer:
 
 
 @dataclass
-class Row:
+class BatchRow:
     """A request under way: tokens said, positions run."""
 
     index: int
-    request: Request
+    request: TrialRequest
     tokens: list[int] = field(default_factory=list)
     read: int = 0
     text: str | None = None
@@ -72,14 +72,16 @@ class Row:
     error: str | None = None
 
 
-class Batch:
+class ContinuousBatch:
     """Rows under way in slots 0, 1, ... of one cache, each with its own condition; slot `slots` is for settling ties.
 
     `settled` counts tokens whose choice was so close that rounding could have turned it.
     """
 
-    def __init__(self, subject: LoadedSubject, injection: Injection, clean: Prompts, slots: int, columns: int) -> None:
-        self.rows: list[Row] = []
+    def __init__(
+        self, subject: LoadedSubject, injection: Injection, clean: PromptCache, slots: int, columns: int
+    ) -> None:
+        self.rows: list[BatchRow] = []
         self.slots, self.settled = slots, 0
         self._subject, self._model, self._injection, self._clean = subject, subject.model, injection, clean
         self._cache = SlotCache(subject.layers, slots, columns)
@@ -93,9 +95,9 @@ class Batch:
 
     # -- rows come ---------------------------------------------------------------------------------------
 
-    def admit(self, rows: Sequence[Row]) -> None:
+    def admit(self, rows: Sequence[BatchRow]) -> None:
         """Run the prompts of new rows, from where each is first steered on, and give each its first token."""
-        groups: dict[tuple[tuple[int, ...], int], list[Row]] = {}
+        groups: dict[tuple[tuple[int, ...], int], list[BatchRow]] = {}
         for row in rows:
             groups.setdefault((row.request.prompt, row.request.begin), []).append(row)
         for (prompt, begin), members in groups.items():
@@ -103,7 +105,7 @@ class Batch:
             for start in range(0, len(members), together):
                 self._admit(members[start : start + together], prompt, begin)
 
-    def _admit(self, rows: Sequence[Row], prompt: tuple[int, ...], begin: int) -> None:
+    def _admit(self, rows: Sequence[BatchRow], prompt: tuple[int, ...], begin: int) -> None:
         slots = list(range(len(self.rows), len(self.rows) + len(rows)))
         for slot, row in zip(slots, rows, strict=True):
             self._injection.put(slot, row.request.addition)
@@ -125,12 +127,12 @@ class Batch:
         self._cache.decode(positions, width)
         masks = decode_masks(self._model, positions, width)
         ids = self._tensor([row.tokens[-1] for row in rows])
-        hidden = forward(self._model, ids[:, None], positions[:, None], masks, self._cache)
+        hidden = last_hidden(self._model, ids[:, None], positions[:, None], masks, self._cache)
         for row in rows:
             row.read += 1
         self._choose(rows, hidden)
 
-    def _choose(self, rows: Sequence[Row], hidden: Hidden) -> None:
+    def _choose(self, rows: Sequence[BatchRow], hidden: LastHidden) -> None:
         drawn = [choice for part in hidden.parts() for choice in self._drawn(rows[part], hidden.logits(part))]
         for row, (token, tie, fine) in zip(rows, drawn, strict=True):
             if not fine:
@@ -138,16 +140,16 @@ class Batch:
             else:
                 self._say(row, self._settle(row) if tie else token)
 
-    def _drawn(self, rows: Sequence[Row], logits: Tensor) -> list[tuple[int, bool, bool]]:
+    def _drawn(self, rows: Sequence[BatchRow], logits: Tensor) -> list[tuple[int, bool, bool]]:
         """Each row's next token, whether it was a close race, and whether all of its logits are finite."""
         requests = [row.request for row in rows]
         temperatures = torch.tensor([r.temperature for r in requests], dtype=torch.float64, device=logits.device)
         seeds = torch.tensor([request.seed for request in requests], device=logits.device)
         steps = torch.tensor([len(row.tokens) for row in rows], device=logits.device)
-        drawn = choose(logits, temperatures, seeds, steps, self._near)
+        drawn = choose_tokens(logits, temperatures, seeds, steps, self._near)
         return list(zip(drawn.tokens.tolist(), drawn.close.tolist(), drawn.finite.tolist(), strict=True))
 
-    def _settle(self, row: Row) -> int:
+    def _settle(self, row: BatchRow) -> int:
         """Choose again from logits that depend on nothing but the row.
 
         The last bits of a matrix product depend on the number of its rows. Where two tokens are so close that those
@@ -158,11 +160,15 @@ class Batch:
         request = row.request
         self._injection.put(self.slots, request.addition)
         self._injection.select([self.slots])
-        cache = cache_of(first(self._clean.of(request.prompt), request.begin)) if request.begin else DynamicCache()
+        cache = (
+            cache_of(first_positions(self._clean.of(request.prompt), request.begin))
+            if request.begin
+            else DynamicCache()
+        )
         hidden = self._clean.run((*request.prompt[request.begin :], *row.tokens), request.begin, 1, cache)
         return self._drawn([row], hidden.logits(slice(0, 1)))[0][0]
 
-    def _say(self, row: Row, token: int) -> None:
+    def _say(self, row: BatchRow, token: int) -> None:
         """Add a token to a row's answer, and see whether it ends here."""
         if token in self._stops:
             row.finish = "stop"
@@ -173,14 +179,14 @@ class Batch:
         elif len(row.tokens) == row.request.max_tokens:
             row.finish = "length"
 
-    def _stopped(self, row: Row) -> str | None:
+    def _stopped(self, row: BatchRow) -> str | None:
         text = self._text(row)
         places = [text.find(words) for words in row.request.stop if words in text]
         return text[: min(places)] if places else None
 
     # -- rows go -----------------------------------------------------------------------------------------
 
-    def leave(self) -> list[tuple[int, Answer]]:
+    def leave(self) -> list[tuple[int, EngineAnswer]]:
         """Finished rows leave; the last rows move into their slots, so that no step runs an empty one."""
         done = []
         for slot in reversed(range(len(self.rows))):
@@ -197,7 +203,7 @@ class Batch:
                 self._injection.move(len(self.rows), slot)
         return done[::-1]
 
-    def _answer(self, row: Row, slot: int) -> Answer:
+    def _answer(self, row: BatchRow, slot: int) -> EngineAnswer:
         addition = row.request.addition
         due = range(0) if addition is None else range(addition.start, row.read)
         try:
@@ -207,16 +213,16 @@ class Batch:
         if wrong or touched != due:
             row.finish, row.error = "error", wrong or f"positions {touched} were steered, {due} should have been"
         text = self._text(row) if row.text is None else row.text
-        return Answer(text, tuple(row.tokens), row.finish or "error", row.error, touched)
+        return EngineAnswer(text, tuple(row.tokens), row.finish or "error", row.error, touched)
 
-    def _text(self, row: Row) -> str:
+    def _text(self, row: BatchRow) -> str:
         return str(self._subject.tokenizer.decode(row.tokens, skip_special_tokens=True))
 
     def _tensor(self, numbers: list[int]) -> Tensor:
         return torch.tensor(numbers, device=self._subject.device)
 
 
-class Prompts:
+class PromptCache:
     """Caches of prompts to which nothing is added, each computed once, alone, and shared by all rows that may."""
 
     def __init__(self, subject: LoadedSubject) -> None:
@@ -231,13 +237,13 @@ class Prompts:
             self._kept[prompt] = pairs_of(cache)
         return self._kept[prompt]
 
-    def run(self, tokens: Sequence[int], begin: int, rows: int, cache: Cache) -> Hidden:
+    def run(self, tokens: Sequence[int], begin: int, rows: int, cache: Cache) -> LastHidden:
         """Run the same tokens in each row, at the positions from `begin` on."""
         device = self._subject.device
         ids = torch.tensor(tokens, device=device).expand(rows, -1)
         positions = torch.arange(begin, begin + len(tokens), device=device).expand(rows, -1)
         mask = torch.ones(rows, begin + len(tokens), dtype=torch.long, device=device)
-        return forward(self._subject.model, ids, positions, mask, cache)
+        return last_hidden(self._subject.model, ids, positions, mask, cache)
 
 
 def stop_tokens(subject: LoadedSubject) -> frozenset[int]:
@@ -247,7 +253,7 @@ def stop_tokens(subject: LoadedSubject) -> frozenset[int]:
     return frozenset(id_ for id_ in ids if id_ is not None)
 
 
-def _not_finite(row: Row) -> str:
+def _not_finite(row: BatchRow) -> str:
     addition = row.request.addition
     where = "nothing was added" if addition is None else f"vector added at layer {addition.layer}"
     return f"logits of answer token {len(row.tokens) + 1} are not finite ({where})"

@@ -20,7 +20,7 @@ ROWS = 32
 
 
 @dataclass(frozen=True)
-class Hidden:
+class LastHidden:
     """What the body made of each row's last column: `last` (rows, 1, width). The head has not seen it yet."""
 
     model: Any
@@ -44,14 +44,14 @@ class Hidden:
 
 
 @torch.no_grad()
-def forward(model: Any, ids: Tensor, positions: Tensor, mask: Any, cache: Cache) -> Hidden:
+def last_hidden(model: Any, ids: Tensor, positions: Tensor, mask: Any, cache: Cache) -> LastHidden:
     """Run the body of a model over `ids` (rows, columns) at their `positions`, its cache before them."""
     body = model.base_model
     output = body(input_ids=ids, position_ids=positions, attention_mask=mask, past_key_values=cache, use_cache=True)
-    return Hidden(model, output.last_hidden_state[:, -1:].clone(), type(output))
+    return LastHidden(model, output.last_hidden_state[:, -1:].clone(), type(output))
 
 
-class _Given(nn.Module):
+class _PrecomputedBody(nn.Module):
     """Stands where a model's body was, and gives what that has given already."""
 
     def __init__(self, output: Any) -> None:
@@ -67,7 +67,7 @@ class _Given(nn.Module):
 def _body_gives(model: Any, output: Any) -> Iterator[None]:
     """Let the model's own forward find that its body has run already; the body's hooks are not called again."""
     body, name = model.base_model, model.base_model_prefix
-    setattr(model, name, _Given(output))
+    setattr(model, name, _PrecomputedBody(output))
     try:
         yield
     finally:

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gnomon.data.errors import BadInput, GnomonError
+from gnomon.data.errors import GnomonError, InputError
 
 
 class InjectionError(GnomonError):
@@ -18,7 +18,7 @@ class InjectionError(GnomonError):
 
 
 @dataclass(frozen=True)
-class Addition:
+class VectorAddition:
     """What is added to one row: `delta` (width,) to the output of block `layer`, at every position from `start` on."""
 
     layer: int
@@ -35,17 +35,19 @@ def decoder_blocks(model: nn.Module) -> nn.ModuleList:
     found = [
         module
         for name, module in model.named_modules()
-        if isinstance(module, nn.ModuleList) and len(module) == count and not {"vision", "audio"} & set(_parts(name))
+        if isinstance(module, nn.ModuleList)
+        and len(module) == count
+        and not {"vision", "audio"} & set(_decoder_parts(name))
     ]
     if len(found) != 1:
-        raise BadInput(
+        raise InputError(
             f"model {type(model).__name__}: {len(found)} lists of {count} blocks found, one expected: "
             "this architecture can't be steered"
         )
     return found[0]
 
 
-def _parts(name: str) -> list[str]:
+def _decoder_parts(name: str) -> list[str]:
     return name.replace("_", ".").split(".")
 
 
@@ -59,17 +61,17 @@ class Injection:
 
     def __init__(self, model: Any, slots: int) -> None:
         self._model, self._blocks = model, decoder_blocks(model)
-        self._additions: list[Addition | None] = [None] * slots
+        self._additions: list[VectorAddition | None] = [None] * slots
         self._rows = list(range(slots))
         self._run: Tensor | None = None
         self._real: Tensor | None = None
-        self._by_layer: dict[int, _Here | None] = {}
+        self._by_layer: dict[int, _DueAddition | None] = {}
         self._handles: dict[int, Any] = {}
         unset = torch.iinfo(torch.int64).max
         self._touched = torch.tensor([[unset, -1, 0]] * slots).to(model.device)
         self._untouched = self._touched[:1].clone()
 
-    def put(self, slot: int, addition: Addition | None) -> None:
+    def put(self, slot: int, addition: VectorAddition | None) -> None:
         """A new row is in a slot: this is added to it from now on, and nothing has been so far."""
         if addition is not None:
             self._hook(addition.layer)
@@ -105,12 +107,12 @@ class Injection:
 
     def _hook(self, layer: int) -> None:
         if not 0 <= layer < len(self._blocks):
-            raise BadInput(f"layer {layer}: the model has layers 0 to {len(self._blocks) - 1}")
+            raise InputError(f"layer {layer}: the model has layers 0 to {len(self._blocks) - 1}")
         if not self._handles:
             self._handles[-1] = self._model.base_model.register_forward_pre_hook(self._observe, with_kwargs=True)
         if layer not in self._handles:
             # first of all hooks, so that whoever records hidden states sees what the next block sees
-            self._handles[layer] = self._blocks[layer].register_forward_hook(_adder(self, layer), prepend=True)
+            self._handles[layer] = self._blocks[layer].register_forward_hook(_make_adder(self, layer), prepend=True)
 
     def _observe(self, _module: nn.Module, _args: Any, kwargs: dict[str, Any]) -> None:
         """Before the model runs: note which position each column of each row is."""
@@ -147,17 +149,17 @@ class Injection:
         last = torch.maximum(last, torch.where(due, positions, unset[1]).amax(dim=1))
         self._touched[slots] = torch.stack([first, last, times + due.sum(dim=1)], dim=1)
 
-    def _at(self, layer: int, hidden: Tensor) -> _Here | None:
+    def _at(self, layer: int, hidden: Tensor) -> _DueAddition | None:
         """Rows under way that are steered at a layer, with their vectors and first positions."""
         if layer not in self._by_layer:
             chosen = [(place, slot, self._additions[slot]) for place, slot in enumerate(self._rows)]
             due = [(p, s, a) for p, s, a in chosen if a is not None and a.layer == layer]
-            self._by_layer[layer] = _here(due, hidden) if due else None
+            self._by_layer[layer] = _due_rows(due, hidden) if due else None
         return self._by_layer[layer]
 
 
 @dataclass(frozen=True)
-class _Here:
+class _DueAddition:
     """Of the rows that are steered at one layer: place in the batch, slot, vector and first position."""
 
     places: Tensor
@@ -166,14 +168,14 @@ class _Here:
     starts: Tensor
 
 
-def _here(due: Sequence[tuple[int, int, Addition]], hidden: Tensor) -> _Here:
+def _due_rows(due: Sequence[tuple[int, int, VectorAddition]], hidden: Tensor) -> _DueAddition:
     numbers = torch.tensor([(place, slot, addition.start) for place, slot, addition in due], device=hidden.device)
     places, slots, starts = numbers.unbind(dim=1)
-    return _Here(places, slots, torch.stack([addition.delta for _, _, addition in due]).to(hidden), starts)
+    return _DueAddition(places, slots, torch.stack([addition.delta for _, _, addition in due]).to(hidden), starts)
 
 
 @contextmanager
-def inject(model: Any, additions: Sequence[Addition | None]) -> Iterator[Injection]:
+def injection_hooks(model: Any, additions: Sequence[VectorAddition | None]) -> Iterator[Injection]:
     """Steer the model inside the block: row i gets `additions[i]` (None: nothing).
 
     The model must be called with `position_ids`. The hooks are gone when the block ends, however it ends.
@@ -192,7 +194,7 @@ def inject(model: Any, additions: Sequence[Addition | None]) -> Iterator[Injecti
         injection.remove()
 
 
-def _adder(injection: Injection, layer: int) -> Any:
+def _make_adder(injection: Injection, layer: int) -> Any:
     def hook(_module: nn.Module, _args: Any, output: Any) -> Any:
         return injection.add(layer, output)
 

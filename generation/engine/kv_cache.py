@@ -110,6 +110,6 @@ def pairs_of(cache: Cache) -> Pairs:
     return [(layer.keys, layer.values) for layer in layers]
 
 
-def first(pairs: Pairs, positions: int) -> Pairs:
+def first_positions(pairs: Pairs, positions: int) -> Pairs:
     """The first positions of a cache."""
     return [(keys[:, :, :positions], values[:, :, :positions]) for keys, values in pairs]

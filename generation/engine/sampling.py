@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from gnomon.generation.engine.counter_rng import exponential, stream_keys
+from gnomon.generation.engine.counter_rng import exponential_noise, stream_keys
 
 WINDOW = 10.0
 PART = 16
@@ -24,7 +24,7 @@ TEAM, AMONG = -2, 0x5851F42D4C957F2D
 
 
 @dataclass(frozen=True)
-class Chosen:
+class ChosenTokens:
     """`tokens` (rows,); whether the runner-up was so `close` that rounding might have decided; all logits `finite`."""
 
     tokens: Tensor
@@ -33,7 +33,7 @@ class Chosen:
 
 
 @dataclass
-class _Race:
+class _RaceScores:
     """Each row's winner, its score (minus the logarithm of its time), and the score of the runner-up."""
 
     winner: Tensor
@@ -41,7 +41,7 @@ class _Race:
     second: Tensor
 
 
-def choose(logits: Tensor, temperatures: Tensor, seeds: Tensor, steps: Tensor, near: float) -> Chosen:
+def choose_tokens(logits: Tensor, temperatures: Tensor, seeds: Tensor, steps: Tensor, near: float) -> ChosenTokens:
     """Next token of each row.
 
     Parameters
@@ -63,13 +63,13 @@ def choose(logits: Tensor, temperatures: Tensor, seeds: Tensor, steps: Tensor, n
     cut = (best.double() - torch.where(sampled, WINDOW * scale, 2.0 * margin)).to(logits.dtype)
     rows, tokens = torch.nonzero(logits >= cut[:, None], as_tuple=True)
     scores = (logits[rows, tokens].double() - best[rows].double()) / scale[rows]
-    scores = scores - torch.where(sampled[rows], exponential(keys[rows], tokens).log(), 0.0)
-    race = _race(scores, rows, tokens, len(logits))
+    scores = scores - torch.where(sampled[rows], exponential_noise(keys[rows], tokens).log(), 0.0)
+    race = _run_race(scores, rows, tokens, len(logits))
     _let_tail_run(race, logits, cut, best, scale, keys, sampled & finite, margin / scale)
-    return Chosen(race.winner, ((race.first - race.second) * scale <= margin) & (near > 0), finite)
+    return ChosenTokens(race.winner, ((race.first - race.second) * scale <= margin) & (near > 0), finite)
 
 
-def _race(scores: Tensor, rows: Tensor, tokens: Tensor, count: int) -> _Race:
+def _run_race(scores: Tensor, rows: Tensor, tokens: Tensor, count: int) -> _RaceScores:
     """The race of the tokens at hand; the first token wins an exact tie."""
     nothing, last = scores.new_full((count,), -torch.inf), torch.iinfo(torch.int64).max
     first = nothing.scatter_reduce(0, rows, scores, "amax")
@@ -77,11 +77,11 @@ def _race(scores: Tensor, rows: Tensor, tokens: Tensor, count: int) -> _Race:
     winner = tokens.new_full((count,), last).scatter_reduce(0, rows[winning], tokens[winning], "amin")
     others = torch.where(tokens == winner[rows], -torch.inf, scores)
     second = nothing.scatter_reduce(0, rows, others, "amax")
-    return _Race(torch.where(winner == last, 0, winner), first, second)
+    return _RaceScores(torch.where(winner == last, 0, winner), first, second)
 
 
 def _let_tail_run(
-    race: _Race,
+    race: _RaceScores,
     logits: Tensor,
     cut: Tensor,
     best: Tensor,
@@ -94,7 +94,7 @@ def _let_tail_run(
 
     No tail weighs more than the whole vocabulary at the cut would, so many rows need no sum to know theirs is late.
     """
-    team = exponential(keys, torch.full_like(keys, TEAM)).log()
+    team = exponential_noise(keys, torch.full_like(keys, TEAM)).log()
     earliest = math.log(logits.shape[1]) - WINDOW - team
     might = sampled & (earliest > race.first - margin)
     for begin in range(0, len(logits), PART):
@@ -118,12 +118,12 @@ def _tail_weights(logits: Tensor, cut: Tensor, best: Tensor, scale: Tensor) -> T
 
 
 def _draw_from_tail(
-    race: _Race, row: int, arrival: Tensor, logits: Tensor, cut: Tensor, best: Tensor, scale: Tensor, key: Tensor
+    race: _RaceScores, row: int, arrival: Tensor, logits: Tensor, cut: Tensor, best: Tensor, scale: Tensor, key: Tensor
 ) -> None:
     """The tail has won: which of its tokens it is, and by how much the closer of the two choices was made."""
     runners = torch.nonzero(logits < cut)[:, 0]
     scores = (logits[runners].double() - best.double()) / scale
-    scores = scores - exponential(key ^ AMONG, runners).log()
+    scores = scores - exponential_noise(key ^ AMONG, runners).log()
     leaders = torch.topk(scores, min(2, len(scores)))
     race.winner[row] = runners[leaders.indices[0]]
     ahead = torch.stack([arrival - race.first[row], *(leaders.values[0] - leaders.values[1:])])

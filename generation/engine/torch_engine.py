@@ -10,18 +10,24 @@ from dataclasses import dataclass
 from transformers import DynamicCache
 
 from gnomon.data.errors import GnomonError
-from gnomon.generation.engine.batch import Answer, Batch, Prompts, Request, Row
+from gnomon.generation.engine.batch import BatchRow, ContinuousBatch, EngineAnswer, PromptCache, TrialRequest
 from gnomon.generation.engine.forward import ROWS
-from gnomon.generation.engine.injection import inject
+from gnomon.generation.engine.injection import injection_hooks
 from gnomon.generation.engine.kv_cache import pairs_of
-from gnomon.generation.subjects.device_memory import fitting_rows, free_bytes, is_lack_of_memory, readable, release
+from gnomon.generation.subjects.device_memory import (
+    fitting_rows,
+    format_bytes,
+    free_bytes,
+    is_lack_of_memory,
+    release_memory,
+)
 from gnomon.generation.subjects.loading import LoadedSubject
 
 REFILL = 8
 
 
 @dataclass
-class Spent:
+class EngineTimings:
     """Where the time of an engine went: rows let in and steps taken by rows, each with its seconds; steps of the batch.
 
     `settled` counts tokens whose choice was so close that rounding could have turned it.
@@ -35,7 +41,7 @@ class Spent:
     settled: int = 0
 
 
-class Engine:
+class TorchEngine:
     """Answers requests of one subject.
 
     Rows that differ in prompt, layer, strength, span and seed run in one batch. A row that finishes leaves, and a
@@ -50,15 +56,15 @@ class Engine:
     def __init__(self, subject: LoadedSubject, rows: int | None = None) -> None:
         self.subject = subject
         self.rows = rows
-        self.spent = Spent()
-        self._prompts = Prompts(subject)
+        self.spent = EngineTimings()
+        self._prompts = PromptCache(subject)
 
-    def answers(self, requests: Sequence[Request]) -> list[Answer]:
+    def answers(self, requests: Sequence[TrialRequest]) -> list[EngineAnswer]:
         """Answer all requests, in their order."""
         found = dict(self.stream(requests))
         return [found[index] for index in range(len(requests))]
 
-    def stream(self, requests: Sequence[Request]) -> Generator[tuple[int, Answer], None, None]:
+    def stream(self, requests: Sequence[TrialRequest]) -> Generator[tuple[int, EngineAnswer], None, None]:
         """Answer all requests; each comes, with its place among them, when it is done.
 
         `requests` may make them as they are asked for: those that wait are not kept.
@@ -85,44 +91,44 @@ class Engine:
                     raise
                 self.rows = self._fewer(rows, requests)
 
-    def fitting(self, requests: Sequence[Request]) -> int:
+    def fitting(self, requests: Sequence[TrialRequest]) -> int:
         """Rows that memory holds, found from what one position of the cache takes."""
         if not requests:
             return 1
         logits = 2 * ROWS * 4 * self.subject.model.get_output_embeddings().weight.shape[0]
         return fitting_rows(self.subject.device, self.row_bytes(requests), logits)
 
-    def row_bytes(self, requests: Sequence[Request]) -> int:
+    def row_bytes(self, requests: Sequence[TrialRequest]) -> int:
         """Bytes of a row's cache, for the longest of the requests."""
         cache = DynamicCache()
         self._prompts.run(requests[0].prompt[:1], 0, 1, cache)
         column = sum(part.numel() * part.element_size() for pair in pairs_of(cache) for part in pair)
         return max(request.columns for request in requests) * column
 
-    def _pass(self, requests: Sequence[Request], left: list[int], rows: int) -> Iterator[tuple[int, Answer]]:
+    def _pass(self, requests: Sequence[TrialRequest], left: list[int], rows: int) -> Iterator[tuple[int, EngineAnswer]]:
         """Answer what is left in one batch of up to `rows` rows; a request is looked at again when its turn comes."""
         waiting = deque(left)
         for prompt in {requests[index].prompt for index in left if requests[index].begin}:
             self._prompts.of(prompt)  # before anything is steered
-        with inject(self.subject.model, [None] * (rows + 1)) as injection:
+        with injection_hooks(self.subject.model, [None] * (rows + 1)) as injection:
             columns = max(requests[index].columns for index in left)
-            batch = Batch(self.subject, injection, self._prompts, rows, columns)
+            batch = ContinuousBatch(self.subject, injection, self._prompts, rows, columns)
             while waiting or batch.rows:
                 if waiting and (batch.free >= max(1, rows // REFILL) or batch.free >= len(waiting)):
                     chosen = [waiting.popleft() for _ in range(min(batch.free, len(waiting)))]
-                    self._admit(batch, [Row(index, requests[index]) for index in chosen])
+                    self._admit(batch, [BatchRow(index, requests[index]) for index in chosen])
                 else:
                     self._step(batch)
                 yield from batch.leave()
 
-    def _admit(self, batch: Batch, rows: list[Row]) -> None:
+    def _admit(self, batch: ContinuousBatch, rows: list[BatchRow]) -> None:
         started, settled = time.perf_counter(), batch.settled
         batch.admit(rows)
         self.spent.admitted += len(rows)
         self.spent.admit_seconds += time.perf_counter() - started
         self.spent.settled += batch.settled - settled
 
-    def _step(self, batch: Batch) -> None:
+    def _step(self, batch: ContinuousBatch) -> None:
         started, settled = time.perf_counter(), batch.settled
         self.spent.steps += 1
         self.spent.row_steps += len(batch.rows)
@@ -130,13 +136,13 @@ class Engine:
         self.spent.step_seconds += time.perf_counter() - started
         self.spent.settled += batch.settled - settled
 
-    def _fewer(self, rows: int, requests: Sequence[Request]) -> int:
+    def _fewer(self, rows: int, requests: Sequence[TrialRequest]) -> int:
         """Half the rows, or the end where one row was too many."""
-        release(self.subject.device)
+        release_memory(self.subject.device)
         if rows > 1:
             return rows // 2
         needed, free = self.row_bytes(requests), free_bytes(self.subject.device)
         raise GnomonError(
-            f"subject '{self.subject.name}': no memory for one row: its cache needs {readable(needed)}, "
-            f"{readable(free)} are free: choose a shorter prompt or max_tokens, dtype 'bfloat16', or a larger device"
+            f"subject '{self.subject.name}': no memory for one row: its cache needs {format_bytes(needed)}, "
+            f"{format_bytes(free)} are free: choose a shorter prompt or max_tokens, dtype 'bfloat16', or a larger device"
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from gnomon.generation.prompts.protocol import Message, Protocol
+from gnomon.generation.prompts.protocol import Protocol, ProtocolMessage
 
 ASK = "Answer yes or no."
 MAX_TOKENS = 12
@@ -32,7 +32,7 @@ QUESTIONS = (
 )
 
 
-def mismatched(protocol: Protocol, question: str) -> Protocol:
+def mismatched_protocol(protocol: Protocol, question: str) -> Protocol:
     """The protocol with its last question replaced by one of fact.
 
     What stands before is kept, and so is the marker's place, so that the vector is added in the same way. Only a short
@@ -44,11 +44,11 @@ def mismatched(protocol: Protocol, question: str) -> Protocol:
     return replace(
         protocol,
         name=f"{protocol.name}: {question}",
-        messages=(*before, Message(last.role, asked)),
+        messages=(*before, ProtocolMessage(last.role, asked)),
         max_tokens=min(protocol.max_tokens, MAX_TOKENS),
     )
 
 
 def all_mismatched(protocol: Protocol) -> tuple[Protocol, ...]:
     """The protocol with each of the questions in turn."""
-    return tuple(mismatched(protocol, question) for question in QUESTIONS)
+    return tuple(mismatched_protocol(protocol, question) for question in QUESTIONS)

@@ -9,14 +9,14 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from gnomon.data.errors import BadInput, UnknownName
-from gnomon.data.records import Span, digest
+from gnomon.data.errors import InputError, UnknownNameError
+from gnomon.data.records import Span, canonical_hash
 
 ROLES = ("system", "user", "assistant")
 
 
 @dataclass(frozen=True)
-class Message:
+class ProtocolMessage:
     """One turn of the conversation."""
 
     role: str
@@ -33,7 +33,7 @@ class Protocol:
     """
 
     name: str
-    messages: tuple[Message, ...]
+    messages: tuple[ProtocolMessage, ...]
     marker: str
     span: Span
     temperature: float
@@ -43,7 +43,7 @@ class Protocol:
     @cached_property
     def hash(self) -> str:
         """Identity of the protocol: changes with any letter of it."""
-        return digest(self.content())
+        return canonical_hash(self.content())
 
     def content(self) -> dict[str, Any]:
         """The whole protocol as JSON-able values, as the store keeps it; without `stop` where it has none, as ever."""
@@ -51,7 +51,7 @@ class Protocol:
         return {**whole, "stop": list(self.stop)} if self.stop else {k: v for k, v in whole.items() if k != "stop"}
 
 
-def shipped() -> list[str]:
+def shipped_protocols() -> list[str]:
     """Names of the protocols that come with Gnomon."""
     folder = resources.files("gnomon.generation.prompts") / "protocols"
     return sorted(item.name.removesuffix(".toml") for item in folder.iterdir() if item.name.endswith(".toml"))
@@ -68,70 +68,70 @@ def load_protocol(name_or_path: str | Path) -> Protocol:
         The file is not a protocol; the message names the key.
     """
     path = Path(name_or_path)
-    if str(name_or_path) in shipped():
+    if str(name_or_path) in shipped_protocols():
         text = (resources.files("gnomon.generation.prompts") / "protocols" / f"{name_or_path}.toml").read_text(
             encoding="utf-8"
         )
     elif path.suffix == ".toml" and path.is_file():
         text = path.read_text(encoding="utf-8")
     else:
-        raise UnknownName(
-            f"protocol '{name_or_path}' is not known: choose from {', '.join(shipped())}, or name a .toml file"
+        raise UnknownNameError(
+            f"protocol '{name_or_path}' is not known: choose from {', '.join(shipped_protocols())}, or name a .toml file"
         )
-    return _parse(text, str(name_or_path))
+    return _parse_protocol(text, str(name_or_path))
 
 
-def _parse(text: str, where: str) -> Protocol:
+def _parse_protocol(text: str, where: str) -> Protocol:
     try:
         values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise BadInput(f"protocol {where}: not TOML: {error}") from error
+        raise InputError(f"protocol {where}: not TOML: {error}") from error
     wanted = {"name": str, "messages": list, "marker": str, "span": str, "temperature": float | int, "max_tokens": int}
     for key in values.keys() - wanted.keys() - {"stop"}:
-        raise BadInput(f"protocol {where}: key '{key}' is not known: keys are {', '.join(wanted)}, stop")
+        raise InputError(f"protocol {where}: key '{key}' is not known: keys are {', '.join(wanted)}, stop")
     for key, kind in wanted.items():
         if not isinstance(values.get(key), kind) or isinstance(values[key], bool):
-            raise BadInput(
-                f"protocol {where}: '{key}' is missing or of the wrong kind: write it as in {shipped()[0]}.toml"
+            raise InputError(
+                f"protocol {where}: '{key}' is missing or of the wrong kind: write it as in {shipped_protocols()[0]}.toml"
             )
     protocol = Protocol(
         name=values["name"],
-        messages=tuple(_message(item, where) for item in values["messages"]),
+        messages=tuple(_parse_message(item, where) for item in values["messages"]),
         marker=values["marker"],
-        span=_span(values["span"], where),
+        span=_parse_span(values["span"], where),
         temperature=float(values["temperature"]),
         max_tokens=values["max_tokens"],
-        stop=_stop(values.get("stop", []), where),
+        stop=_parse_stop(values.get("stop", []), where),
     )
-    _check(protocol, where)
+    _check_protocol(protocol, where)
     return protocol
 
 
-def _message(item: Any, where: str) -> Message:
+def _parse_message(item: Any, where: str) -> ProtocolMessage:
     if not isinstance(item, dict) or set(item) != {"role", "content"} or item["role"] not in ROLES:
-        raise BadInput(f"protocol {where}: a message needs 'content' and a 'role' out of {', '.join(ROLES)}")
-    return Message(item["role"], str(item["content"]).strip())
+        raise InputError(f"protocol {where}: a message needs 'content' and a 'role' out of {', '.join(ROLES)}")
+    return ProtocolMessage(item["role"], str(item["content"]).strip())
 
 
-def _stop(value: Any, where: str) -> tuple[str, ...]:
+def _parse_stop(value: Any, where: str) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(text, str) and text for text in value):
-        raise BadInput(f"protocol {where}: 'stop' must be a list of texts, none of them empty")
+        raise InputError(f"protocol {where}: 'stop' must be a list of texts, none of them empty")
     return tuple(value)
 
 
-def _span(value: str, where: str) -> Span:
+def _parse_span(value: str, where: str) -> Span:
     if value not in list(Span):
-        raise BadInput(f"protocol {where}: span '{value}' is not known: choose from {', '.join(Span)}")
+        raise InputError(f"protocol {where}: span '{value}' is not known: choose from {', '.join(Span)}")
     return Span(value)
 
 
-def _check(protocol: Protocol, where: str) -> None:
+def _check_protocol(protocol: Protocol, where: str) -> None:
     if not protocol.messages or protocol.messages[-1].role != "user":
-        raise BadInput(f"protocol {where}: the last message must be the user's, so that the subject answers it")
+        raise InputError(f"protocol {where}: the last message must be the user's, so that the subject answers it")
     found = sum(message.content.count(protocol.marker) for message in protocol.messages) if protocol.marker else 0
     if found != 1:
-        raise BadInput(
+        raise InputError(
             f"protocol {where}: marker '{protocol.marker}' stands {found} times in the messages: it must stand once"
         )
     if protocol.temperature < 0 or protocol.max_tokens < 1:
-        raise BadInput(f"protocol {where}: temperature must be 0 or more and max_tokens 1 or more")
+        raise InputError(f"protocol {where}: temperature must be 0 or more and max_tokens 1 or more")

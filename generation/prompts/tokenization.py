@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from gnomon.data.errors import BadInput
+from gnomon.data.errors import InputError
 from gnomon.data.records import Span
-from gnomon.generation.prompts.protocol import Message, Protocol
+from gnomon.generation.prompts.protocol import Protocol, ProtocolMessage
 
 
 @dataclass(frozen=True)
-class Prompt:
+class TokenizedPrompt:
     """Token ids of a prompt; `marker` is the index of the first token that holds any of the marker's text."""
 
     ids: tuple[int, ...]
@@ -27,23 +27,23 @@ class Prompt:
         return {Span.ALL: 0, Span.FROM_MARKER: self.marker, Span.GENERATION: len(self.ids) - 1}[span]
 
 
-def render(tokenizer: Any, messages: tuple[Message, ...]) -> str:
+def render_messages(tokenizer: Any, messages: tuple[ProtocolMessage, ...]) -> str:
     """The conversation in the subject's own chat format, open for the subject's answer."""
     turns = [{"role": message.role, "content": message.content} for message in messages]
     try:
         return str(tokenizer.apply_chat_template(turns, add_generation_prompt=True, tokenize=False))
     except Exception as error:  # templates raise whatever their authors wrote
-        raise BadInput(
+        raise InputError(
             f"chat template: refuses these messages ({error}): use a protocol without a system message"
         ) from error
 
 
-def encode(tokenizer: Any, text: str) -> list[int]:
+def encode_text(tokenizer: Any, text: str) -> list[int]:
     """Token ids of rendered text; the template has written the special tokens already."""
     return list(tokenizer(text, add_special_tokens=False)["input_ids"])
 
 
-def prompt_of(tokenizer: Any, protocol: Protocol) -> Prompt:
+def make_prompt(tokenizer: Any, protocol: Protocol) -> TokenizedPrompt:
     """Token ids of a protocol with the marker's place in them.
 
     Raises
@@ -51,9 +51,9 @@ def prompt_of(tokenizer: Any, protocol: Protocol) -> Prompt:
     BadInput
         The chat template drops the marker, or the tokenizer can't tell which text a token holds.
     """
-    text = render(tokenizer, protocol.messages)
+    text = render_messages(tokenizer, protocol.messages)
     if text.count(protocol.marker) != 1:
-        raise BadInput(
+        raise InputError(
             f"protocol '{protocol.name}': marker '{protocol.marker}' stands {text.count(protocol.marker)} times in the "
             "prompt that the subject reads: choose a marker that the chat template keeps once"
         )
@@ -61,8 +61,8 @@ def prompt_of(tokenizer: Any, protocol: Protocol) -> Prompt:
     try:
         encoded = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
     except NotImplementedError as error:
-        raise BadInput(
+        raise InputError(
             f"protocol '{protocol.name}': the marker can't be found with a slow tokenizer: use a fast one"
         ) from error
     ends = [end for _, end in encoded["offset_mapping"]]
-    return Prompt(tuple(encoded["input_ids"]), next(index for index, end in enumerate(ends) if end > at))
+    return TokenizedPrompt(tuple(encoded["input_ids"]), next(index for index, end in enumerate(ends) if end > at))

@@ -41,12 +41,12 @@ def is_lack_of_memory(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and any(words in str(error).lower() for words in LACKING)
 
 
-def release(device: Any) -> None:
+def release_memory(device: Any) -> None:
     """Give back what torch keeps of the memory that a failed attempt took."""
     if torch.device(device).type == "cuda":
         torch.cuda.empty_cache()
 
 
-def readable(size: float) -> str:
+def format_bytes(size: float) -> str:
     """Bytes as people read them: 13.5 GB."""
     return f"{size / 1e9:.1f} GB"

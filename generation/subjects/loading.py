@@ -7,8 +7,8 @@ from pathlib import Path
 from pickle import UnpicklingError  # nosec B403: the error of a reader that builds tensors alone
 from typing import Any
 
-from gnomon.data.errors import BadInput, UnknownName
-from gnomon.data.records import digest
+from gnomon.data.errors import InputError, UnknownNameError
+from gnomon.data.records import canonical_hash
 from gnomon.generation.model_folders import sha256_of
 from gnomon.generation.subjects.device_memory import is_lack_of_memory
 from gnomon.generation.subjects.memory_check import enough_memory, torch_device
@@ -75,15 +75,15 @@ def load_subject(
         model's authors, that the user did not ask for.
     """
     if dtype not in DTYPES:
-        raise BadInput(f"subject '{name}': dtype '{dtype}' is not known: choose from {', '.join(DTYPES)}")
+        raise InputError(f"subject '{name}': dtype '{dtype}' is not known: choose from {', '.join(DTYPES)}")
     spread = device == "auto"
     where = torch_device(name, None if spread else device)
-    source = _Source(name, dtype, spread, pickled_weights, trust_remote_code)
+    source = _ModelSource(name, dtype, spread, pickled_weights, trust_remote_code)
     with enough_memory(name, model, dtype, where, spread):
-        loaded, tokenizer, weights = _load(source, model)
+        loaded, tokenizer, weights = _load_model(source, model)
         loaded = loaded if spread else loaded.to(where)
     if not getattr(tokenizer, "chat_template", None):
-        raise BadInput(
+        raise InputError(
             f"subject '{name}': the tokenizer of '{model}' has no chat template: use its instruct variant, or put a "
             "chat_template.jinja beside its tokenizer"
         )
@@ -95,13 +95,13 @@ def load_subject(
         tokenizer=tokenizer,
         layers=int(text.num_hidden_layers),
         width=int(text.hidden_size),
-        revision=digest({"weights": weights, "template": tokenizer.chat_template, "dtype": dtype}),
+        revision=canonical_hash({"weights": weights, "template": tokenizer.chat_template, "dtype": dtype}),
         parameters=float(parameters or sum(weight.numel() for weight in loaded.parameters())),
     )
 
 
 @dataclass(frozen=True)
-class _Source:
+class _ModelSource:
     """How a subject is loaded, whatever it is loaded from, and what of it the user trusts."""
 
     name: str
@@ -111,7 +111,7 @@ class _Source:
     code: bool
 
 
-def _load(source: _Source, model: str) -> tuple[Any, Any, str]:
+def _load_model(source: _ModelSource, model: str) -> tuple[Any, Any, str]:
     """Model, tokenizer and the identity of the weights."""
     if model == EMBEDDED:
         from gnomon.generation.subjects.embedded import GGUF_SHA256, ensure_converted
@@ -123,7 +123,7 @@ def _load(source: _Source, model: str) -> tuple[Any, Any, str]:
     if path.is_dir():
         return *_from_folder(source, str(path)), _weights_of(source, path)
     if path.is_absolute() or model.startswith((".", "~")) or model.count("/") != 1:
-        raise UnknownName(
+        raise UnknownNameError(
             f"subject '{source.name}': there is no folder {model}: name a folder, a .gguf file, a hub name or "
             f"'{EMBEDDED}'"
         )
@@ -131,9 +131,9 @@ def _load(source: _Source, model: str) -> tuple[Any, Any, str]:
     return loaded, tokenizer, f"{model}@{getattr(loaded.config, '_commit_hash', None)}"
 
 
-def _from_gguf(source: _Source, path: Path) -> tuple[Any, Any, str]:
+def _from_gguf(source: _ModelSource, path: Path) -> tuple[Any, Any, str]:
     if not path.is_file():
-        raise UnknownName(f"subject '{source.name}': there is no file {path}: check 'model' in study.toml")
+        raise UnknownNameError(f"subject '{source.name}': there is no file {path}: check 'model' in study.toml")
     import torch
 
     from gnomon.generation.subjects.gguf import load_gguf
@@ -141,23 +141,23 @@ def _from_gguf(source: _Source, path: Path) -> tuple[Any, Any, str]:
     try:
         model, tokenizer = load_gguf(path)
     except (ValueError, OSError, KeyError, RuntimeError) as error:
-        raise BadInput(
+        raise InputError(
             f"subject '{source.name}': {path} can't be read as a GGUF model: {_first_line(error)}"
         ) from error
     return model.to(getattr(torch, source.dtype)), tokenizer, sha256_of(path)
 
 
-def _from_folder(source: _Source, place: str) -> tuple[Any, Any]:
+def _from_folder(source: _ModelSource, place: str) -> tuple[Any, Any]:
     """Load a folder or hub name. No code of its authors is run and no pickle is opened, unless the user said so."""
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    from gnomon.generation.subjects.silence_loading import quiet
+    from gnomon.generation.subjects.silence_loading import silence_loading
 
     safe: dict[str, Any] = {"trust_remote_code": source.code}
     over = {"device_map": "auto"} if source.spread else {}
     try:
-        with quiet():
+        with silence_loading():
             tokenizer = AutoTokenizer.from_pretrained(place, **safe)  # nosec B615: its commit is recorded
             model = AutoModelForCausalLM.from_pretrained(  # nosec B615: its commit is recorded
                 place,
@@ -170,44 +170,49 @@ def _from_folder(source: _Source, place: str) -> tuple[Any, Any]:
     except (OSError, ValueError, ImportError, RuntimeError, UnpicklingError) as error:
         if is_lack_of_memory(error):
             raise
-        raise _unloadable(source, place, error) from error
+        raise _load_error(source, place, error) from error
     return model, tokenizer
 
 
-def _unloadable(source: _Source, place: str, error: Exception) -> BadInput:
+def _load_error(source: _ModelSource, place: str, error: Exception) -> InputError:
     said, folder = f"subject '{source.name}'", Path(place)
     if "trust_remote_code" in str(error):
-        return BadInput(
+        return InputError(
             f"{said}: '{place}' wants to run Python code of its authors: read that code, and if you trust it, write "
             "trust_remote_code = true for this subject in study.toml"
         )
-    if folder.is_dir() and not source.pickled and not _files(folder, "*.safetensors") and _files(folder, "*.bin"):
-        return BadInput(
+    if (
+        folder.is_dir()
+        and not source.pickled
+        and not _matching_files(folder, "*.safetensors")
+        and _matching_files(folder, "*.bin")
+    ):
+        return InputError(
             f"{said}: folder {place} holds pickled weights, which can run code: convert them to safetensors, or write "
             "pickled_weights = true for this subject in study.toml"
         )
     if folder.is_dir():
-        return BadInput(
+        return InputError(
             f"{said}: folder {place} can't be loaded: {_first_line(error)}: it must hold a causal language "
             "model in safetensors with its tokenizer"
         )
-    return BadInput(
+    return InputError(
         f"{said}: hub model '{place}' is not on this machine and can't be fetched: check the name and the "
         "network (and HF_TOKEN for a gated model), or give a local folder"
     )
 
 
-def _weights_of(source: _Source, folder: Path) -> str:
-    files = _files(folder, "*.safetensors") or (_files(folder, "*.bin") if source.pickled else [])
+def _weights_of(source: _ModelSource, folder: Path) -> str:
+    files = _matching_files(folder, "*.safetensors") or (_matching_files(folder, "*.bin") if source.pickled else [])
     if not files:
-        raise BadInput(
+        raise InputError(
             f"subject '{source.name}': folder {folder} holds no .safetensors file: convert its weights first"
         )
-    code = _files(folder, "*.py") if source.code else []
-    return digest([sha256_of(path) for path in [*files, *code]])
+    code = _matching_files(folder, "*.py") if source.code else []
+    return canonical_hash([sha256_of(path) for path in [*files, *code]])
 
 
-def _files(folder: Path, pattern: str) -> list[Path]:
+def _matching_files(folder: Path, pattern: str) -> list[Path]:
     return sorted(folder.glob(pattern))
 
 

@@ -9,8 +9,8 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-from gnomon.data.errors import BadInput, GnomonError
-from gnomon.generation.subjects.device_memory import free_bytes, is_lack_of_memory, readable
+from gnomon.data.errors import GnomonError, InputError
+from gnomon.generation.subjects.device_memory import format_bytes, free_bytes, is_lack_of_memory
 
 WIDTHS = {"float32": 4, "bfloat16": 2, "float16": 2}
 
@@ -26,7 +26,7 @@ def torch_device(name: str, device: str | None) -> Any:
         return torch.device(device)
     except (RuntimeError, AssertionError) as error:
         has = ["cpu", *(f"cuda:{number}" for number in range(torch.cuda.device_count()))]
-        raise BadInput(
+        raise InputError(
             f"subject '{name}': device '{device}' is not on this machine: choose from {', '.join(has)}, or auto"
         ) from error
 
@@ -36,28 +36,28 @@ def enough_memory(name: str, model: str, dtype: str, device: Any, spread: bool) 
     """Refuse, in one line with both figures, a subject whose weights need more memory than the device has free."""
     needed = weight_bytes(Path(model).expanduser(), dtype)
     if needed and not spread and needed > (free := free_bytes(device)):
-        raise _too_large(name, device, readable(needed), free)
+        raise _too_large(name, device, format_bytes(needed), free)
     try:
         yield
     except (RuntimeError, MemoryError) as error:
         if not is_lack_of_memory(error):
             raise
-        raise _too_large(name, device, readable(needed) if needed else "more", free_bytes(device)) from error
+        raise _too_large(name, device, format_bytes(needed) if needed else "more", free_bytes(device)) from error
 
 
 def _too_large(name: str, device: Any, needed: str, free: int) -> GnomonError:
     return GnomonError(
-        f"subject '{name}': needs {needed} of memory for its weights, {readable(free)} are free on {device}: choose "
+        f"subject '{name}': needs {needed} of memory for its weights, {format_bytes(free)} are free on {device}: choose "
         'dtype = "bfloat16", device = "auto", or a smaller subject'
     )
 
 
 def weight_bytes(folder: Path, dtype: str) -> int:
     """Bytes of a folder's weights once loaded in a number format, from the headers of its safetensors; 0 if unknown."""
-    return WIDTHS[dtype] * sum(_numbers(path) for path in folder.glob("*.safetensors")) if folder.is_dir() else 0
+    return WIDTHS[dtype] * sum(_weight_counts(path) for path in folder.glob("*.safetensors")) if folder.is_dir() else 0
 
 
-def _numbers(path: Path) -> int:
+def _weight_counts(path: Path) -> int:
     """Numbers in a safetensors file; its first eight bytes are the length of the header, which is JSON."""
     try:
         with path.open("rb") as file:

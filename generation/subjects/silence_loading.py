@@ -11,7 +11,7 @@ from transformers.utils import logging
 
 
 @contextmanager
-def quiet() -> Iterator[None]:
+def silence_loading() -> Iterator[None]:
     """Nothing is shown inside the block; what goes wrong is raised, as ever."""
     verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity(levels.ERROR)

@@ -15,10 +15,10 @@ from dataclasses import dataclass, field
 from math import ceil
 from typing import Any
 
-from gnomon.data.errors import GnomonError, MissingPackage
+from gnomon.data.errors import GnomonError, MissingPackageError
 from gnomon.data.records import Trial
 from gnomon.generation.prompts.protocol import Protocol
-from gnomon.generation.sweeps.trial_design import Design, Planned
+from gnomon.generation.sweeps.trial_design import PlannedTrial, SweepDesign
 
 CORES, PART, PARTS_EACH, TRIES = 8, 128, 4, 3
 PATIENCE = 5.0
@@ -27,7 +27,7 @@ Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class Card:
+class SubjectInfo:
     """What planning needs to know of a subject that is loaded elsewhere."""
 
     name: str
@@ -37,7 +37,7 @@ class Card:
     parameters: float
 
 
-class Worker:
+class RayWorker:
     """One actor: a process with the subject loaded."""
 
     def __init__(self, name: str, model: str, options: dict[str, Any], rows: int | None, cores: int) -> None:
@@ -48,33 +48,33 @@ class Worker:
         torch.set_num_threads(cores)
         self._subject, self._rows = load_subject(name, model, **options), rows
 
-    def card(self) -> Card:
+    def card(self) -> SubjectInfo:
         """The subject, without its weights."""
         subject = self._subject
-        return Card(subject.name, subject.revision, subject.layers, subject.width, subject.parameters)
+        return SubjectInfo(subject.name, subject.revision, subject.layers, subject.width, subject.parameters)
 
-    def begin(self, design: Design, protocols: Sequence[Protocol]) -> list[dict[str, Any]]:
+    def begin(self, design: SweepDesign, protocols: Sequence[Protocol]) -> list[dict[str, Any]]:
         """Get ready for a design; gives the vectors in use as the store keeps them."""
-        from gnomon.generation.sweeps.trial_factory import Maker
+        from gnomon.generation.sweeps.trial_factory import TrialFactory
 
-        self._maker = Maker(self._subject, design, protocols, self._rows)
+        self._maker = TrialFactory(self._subject, design, protocols, self._rows)
         return list(self._maker.facts())
 
-    def make(self, planned: Sequence[Planned]) -> list[Trial]:
+    def make(self, planned: Sequence[PlannedTrial]) -> list[Trial]:
         """The trials of a part of the plan."""
         return list(self._maker.make(planned))
 
 
 @dataclass
-class _Part:
+class _WorkPart:
     """A part of the plan and how often it was given out."""
 
-    planned: Sequence[Planned]
+    planned: Sequence[PlannedTrial]
     tries: int = 0
 
 
 @dataclass
-class Cluster:
+class RayCluster:
     """Actors that make trials of one subject; what `gnomon.generation.sweeps.runner.Workers` asks for."""
 
     start: Callable[[], Any]
@@ -85,24 +85,24 @@ class Cluster:
     def __post_init__(self) -> None:
         """Start the actors and ask the first what it has loaded."""
         self.actors = [self.start() for _ in range(self.number)]
-        self.subject = _got(self.actors[0].card.remote())
+        self.subject = _ray_get(self.actors[0].card.remote())
 
-    def begin(self, design: Design, protocols: Sequence[Protocol]) -> Iterable[dict[str, Any]]:
+    def begin(self, design: SweepDesign, protocols: Sequence[Protocol]) -> Iterable[dict[str, Any]]:
         """The first actor makes the vectors, so that the others on its machine find them."""
         self._design = design, protocols
         first, *others = [actor.begin for actor in self.actors]
-        facts: list[dict[str, Any]] = _got(first.remote(*self._design))
-        _got([begin.remote(*self._design) for begin in others])
+        facts: list[dict[str, Any]] = _ray_get(first.remote(*self._design))
+        _ray_get([begin.remote(*self._design) for begin in others])
         return facts
 
-    def make(self, planned: Sequence[Planned]) -> Iterator[Trial]:
+    def make(self, planned: Sequence[PlannedTrial]) -> Iterator[Trial]:
         """The trials, part by part as they come."""
         import ray
         from ray.exceptions import RayActorError
 
         size = max(1, min(PART, ceil(len(planned) / (self.number * PARTS_EACH))))
-        waiting = deque(_Part(planned[begin : begin + size]) for begin in range(0, len(planned), size))
-        running: dict[Any, tuple[int, _Part]] = {}
+        waiting = deque(_WorkPart(planned[begin : begin + size]) for begin in range(0, len(planned), size))
+        running: dict[Any, tuple[int, _WorkPart]] = {}
         idle = list(range(self.number))
         while waiting or running:
             while waiting and idle:
@@ -111,14 +111,14 @@ class Cluster:
             (done, *_), _ = ray.wait(list(running))
             place, part = running.pop(done)
             try:
-                yield from _got(done)
+                yield from _ray_get(done)
             except RayActorError as error:
                 waiting.appendleft(self._again(part, error))
                 self.actors[place] = self.start()
                 self.actors[place].begin.remote(*self._design)
             idle.append(place)
 
-    def _again(self, part: _Part, error: Exception) -> _Part:
+    def _again(self, part: _WorkPart, error: Exception) -> _WorkPart:
         """The part of a dead actor, to be given out once more."""
         part.tries += 1
         if part.tries == TRIES:
@@ -132,7 +132,7 @@ class Cluster:
 
 
 @contextmanager
-def actors(
+def ray_cluster(
     name: str,
     model: str,
     options: dict[str, Any],
@@ -141,7 +141,7 @@ def actors(
     rows: int | None = None,
     cores: int = CORES,
     say: Say = print,
-) -> Iterator[Cluster]:
+) -> Iterator[RayCluster]:
     """Actors with a subject loaded, on the cluster at `address` or on a Ray of this machine's own.
 
     Where the cluster has GPUs there is one actor for each; else one for each `cores` cores, and at least one.
@@ -157,8 +157,10 @@ def actors(
     try:
         import ray
     except ModuleNotFoundError as error:
-        raise MissingPackage("engine ray: the package ray is not installed: run 'pip install gnomon[ray]'") from error
-    _answers(address)
+        raise MissingPackageError(
+            "engine ray: the package ray is not installed: run 'pip install gnomon[ray]'"
+        ) from error
+    _check_reachable(address)
     quiet = {"log_to_driver": False, "configure_logging": False}
     own = {} if address else {"include_dashboard": False}
     try:
@@ -172,13 +174,13 @@ def actors(
         cores = min(cores, cpus)
         number, each = (gpus, {"num_gpus": 1}) if gpus else (max(1, cpus // cores), {"num_cpus": cores})
         say(f"ray: {number} actor{'s' if number > 1 else ''}, each with {'a GPU' if gpus else f'{cores} cores'}")
-        worker = ray.remote(**each)(Worker)
-        yield Cluster(lambda: worker.remote(name, model, options, rows, cores), number, say)
+        worker = ray.remote(**each)(RayWorker)
+        yield RayCluster(lambda: worker.remote(name, model, options, rows, cores), number, say)
     finally:
         ray.shutdown()
 
 
-def _answers(address: str | None) -> None:
+def _check_reachable(address: str | None) -> None:
     """Raise `GnomonError` at once where nothing listens at HOST:PORT: Ray itself would try for minutes."""
     host, found, port = (address or "").removeprefix("ray://").rpartition(":")
     if not found or not port.isdigit():
@@ -192,7 +194,7 @@ def _answers(address: str | None) -> None:
         ) from error
 
 
-def _got(reference: Any) -> Any:
+def _ray_get(reference: Any) -> Any:
     """A result; an error of ours that an actor raised is raised as it was."""
     import ray
     from ray.exceptions import RayTaskError

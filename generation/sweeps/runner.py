@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
-from gnomon.data.errors import BadInput
+from gnomon.data.errors import InputError
 from gnomon.data.records import Subject, Trial
 from gnomon.data.storage.store import Store
 from gnomon.generation.prompts.protocol import load_protocol
-from gnomon.generation.sweeps.trial_design import Design, Planned
+from gnomon.generation.sweeps.trial_design import PlannedTrial, SweepDesign
 
 if TYPE_CHECKING:
     from gnomon.generation.prompts.protocol import Protocol as Said
@@ -22,7 +22,7 @@ SECONDS = 5.0
 Progress = Callable[[int, int], None]
 
 
-class Workers(Protocol):
+class TrialWorkers(Protocol):
     """Whatever makes trials of a design: this process, or actors on several machines.
 
     `subject` has a name, a revision, and numbers of layers and parameters. `make` may yield a trial twice.
@@ -32,10 +32,10 @@ class Workers(Protocol):
     def subject(self) -> Any:
         """The subject that the trials are made on."""
 
-    def begin(self, design: Design, protocols: Sequence[Said]) -> Iterable[dict[str, Any]]:
+    def begin(self, design: SweepDesign, protocols: Sequence[Said]) -> Iterable[dict[str, Any]]:
         """Get ready; gives the vectors in use as the store keeps them."""
 
-    def make(self, planned: Sequence[Planned]) -> Iterable[Trial]:
+    def make(self, planned: Sequence[PlannedTrial]) -> Iterable[Trial]:
         """The trials, each when it is done."""
 
 
@@ -51,7 +51,7 @@ class SweepReport:
 
 
 @dataclass(frozen=True)
-class Estimate:
+class SweepEstimate:
     """What a run would do: trials planned and there already, tokens of their answers at most, and the time of those.
 
     `rows` run together; a row takes `admit_seconds` for its prompt and first token, `step_seconds` for each other.
@@ -67,28 +67,28 @@ class Estimate:
     step_seconds: float
 
 
-class Here:
+class LocalWorker:
     """This process as the one worker."""
 
     def __init__(self, subject: LoadedSubject, rows: int | None = None) -> None:
         self.subject, self._rows = subject, rows
 
-    def begin(self, design: Design, protocols: Sequence[Said]) -> Iterable[dict[str, Any]]:
+    def begin(self, design: SweepDesign, protocols: Sequence[Said]) -> Iterable[dict[str, Any]]:
         """Make or read the vectors."""
-        from gnomon.generation.sweeps.trial_factory import Maker
+        from gnomon.generation.sweeps.trial_factory import TrialFactory
 
-        self.maker = Maker(self.subject, design, protocols, self._rows)
+        self.maker = TrialFactory(self.subject, design, protocols, self._rows)
         return self.maker.facts()
 
-    def make(self, planned: Sequence[Planned]) -> Iterable[Trial]:
+    def make(self, planned: Sequence[PlannedTrial]) -> Iterable[Trial]:
         """The trials, each when it is done."""
         return self.maker.make(planned)
 
 
-def run(
+def run_sweep(
     store: Store,
-    workers: Workers,
-    design: Design,
+    workers: TrialWorkers,
+    design: SweepDesign,
     *,
     record: Subject,
     progress: Progress | None = None,
@@ -106,18 +106,18 @@ def run(
     progress : callable, optional
         Called with (trials stored or there before, trials planned), first before any work.
     """
-    from gnomon.generation.sweeps.trial_factory import plan, spoken
+    from gnomon.generation.sweeps.trial_factory import plan_trials, protocols_with_controls
 
     begun = time.monotonic()
     protocols = [load_protocol(name) for name in design.protocols]
-    planned = plan(design, workers.subject, protocols)
-    missing = _missing(store, planned)
-    writer = _Writer(store, len(planned), len(planned) - len(missing), progress)
+    planned = plan_trials(design, workers.subject, protocols)
+    missing = _missing_trials(store, planned)
+    writer = _TrialWriter(store, len(planned), len(planned) - len(missing), progress)
     if missing:
         _add_subject(store, workers.subject, record)
         for vector in workers.begin(design, protocols):
             store.add_vector(**vector)
-        for protocol in spoken(design, protocols):
+        for protocol in protocols_with_controls(design, protocols):
             store.add_protocol(protocol.hash, protocol.name, protocol.content())
         with writer:
             for trial in workers.make(missing):
@@ -126,17 +126,21 @@ def run(
     return SweepReport(len(planned), writer.made, already, writer.failed, round(time.monotonic() - begun, 3))
 
 
-def estimate(store: Store, subject: LoadedSubject, design: Design, rows: int | None = None) -> Estimate:
+def estimate_sweep(store: Store, subject: LoadedSubject, design: SweepDesign, rows: int | None = None) -> SweepEstimate:
     """What a run would do and how long it would take, from a probe of a few tokens; nothing is stored."""
-    from gnomon.generation.sweeps.trial_factory import Maker, Probe, plan, spoken
+    from gnomon.generation.sweeps.trial_factory import SpeedProbe, TrialFactory, plan_trials, protocols_with_controls
 
     protocols = [load_protocol(name) for name in design.protocols]
-    planned = plan(design, subject, protocols)
-    missing = _missing(store, planned)
-    longest = {protocol.hash: protocol.max_tokens for protocol in spoken(design, protocols)}
+    planned = plan_trials(design, subject, protocols)
+    missing = _missing_trials(store, planned)
+    longest = {protocol.hash: protocol.max_tokens for protocol in protocols_with_controls(design, protocols)}
     tokens = sum(longest[trial.condition.protocol] for trial in missing)
-    probe = Maker(subject, design, protocols, rows).probe(missing[: 2 * TOGETHER]) if missing else Probe(1, 0.0, 0.0)
-    return Estimate(
+    probe = (
+        TrialFactory(subject, design, protocols, rows).probe(missing[: 2 * TOGETHER])
+        if missing
+        else SpeedProbe(1, 0.0, 0.0)
+    )
+    return SweepEstimate(
         len(planned),
         len(planned) - len(missing),
         len(missing),
@@ -148,12 +152,12 @@ def estimate(store: Store, subject: LoadedSubject, design: Design, rows: int | N
     )
 
 
-def _missing(store: Store, planned: Sequence[Planned]) -> list[Planned]:
+def _missing_trials(store: Store, planned: Sequence[PlannedTrial]) -> list[PlannedTrial]:
     present = store.trial_ids()
     return [trial for trial in planned if trial.id not in present]
 
 
-class _Writer:
+class _TrialWriter:
     """Stores trials a few at a time, and what is left when the block ends, however it ends."""
 
     def __init__(self, store: Store, planned: int, already: int, progress: Progress | None) -> None:
@@ -163,7 +167,7 @@ class _Writer:
         self._since = time.monotonic()
         self._tell()
 
-    def __enter__(self) -> _Writer:
+    def __enter__(self) -> _TrialWriter:
         return self
 
     def __exit__(self, kind: object, *_error: object) -> None:
@@ -195,7 +199,7 @@ def _add_subject(store: Store, subject: Any, record: Subject) -> None:
     store.add_subjects([replace(record, name=subject.name, revision=subject.revision)])
     kept = next(known for known in store.subjects() if known.name == subject.name)
     if kept.revision != subject.revision:
-        raise BadInput(
+        raise InputError(
             f"subject '{subject.name}': the study holds trials of other weights, template or dtype under this name "
             f"(revision {kept.revision[:8]}, now {subject.revision[:8]}): give it another name in study.toml"
         )

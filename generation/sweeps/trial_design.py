@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from gnomon.data.errors import BadInput
-from gnomon.data.records import Arm, Condition, Span, digest, trial_seed
-from gnomon.generation.vectors.vector_spec import PLAIN, Kind
+from gnomon.data.errors import InputError
+from gnomon.data.records import Arm, Condition, Span, canonical_hash, trial_seed
+from gnomon.generation.vectors.vector_spec import PLAIN, VectorMethod
 
 
 @dataclass(frozen=True)
-class Design:
+class SweepDesign:
     """The axes of a sweep.
 
     `replicates` are trials per condition and arm. A condition of a steered arm is a concept, layer, strength, span and
@@ -34,11 +34,11 @@ class Design:
     replicates: Mapping[Arm, int] = field(default_factory=lambda: {Arm.INJECTION: 5, Arm.CONTROL: 40, Arm.RANDOM: 2})
     seed: int = 0
     exclude: tuple[Mapping[str, Any], ...] = ()
-    vectors: Kind = PLAIN
+    vectors: VectorMethod = PLAIN
 
 
 @dataclass(frozen=True)
-class Said:
+class PlannedProtocol:
     """What planning needs to know of a protocol: its name, its hash, its own span, and its hash with each question."""
 
     name: str
@@ -48,7 +48,7 @@ class Said:
 
 
 @dataclass(frozen=True)
-class Planned:
+class PlannedTrial:
     """A trial to make."""
 
     id: str
@@ -63,12 +63,12 @@ class Planned:
 
 def random_vector_hash(vector: str) -> str:
     """Hash of the recipe 'a random direction of the norm of this vector, drawn from the trial's seed'."""
-    return digest({"method": "random direction", "norm_of": vector})
+    return canonical_hash({"method": "random direction", "norm_of": vector})
 
 
 def negated_vector_hash(vector: str) -> str:
     """Hash of the recipe 'this vector with its sign turned'."""
-    return digest({"method": "sign turned", "of": vector})
+    return canonical_hash({"method": "sign turned", "of": vector})
 
 
 def vector_hash(arm: Arm, vector: str) -> str:
@@ -78,18 +78,24 @@ def vector_hash(arm: Arm, vector: str) -> str:
     return negated_vector_hash(vector) if arm is Arm.NEGATED else vector
 
 
-def conditions(
-    design: Design, subject: str, revision: str, protocols: Sequence[Said], vectors: Mapping[tuple[str, int], str]
+def planned_conditions(
+    design: SweepDesign,
+    subject: str,
+    revision: str,
+    protocols: Sequence[PlannedProtocol],
+    vectors: Mapping[tuple[str, int], str],
 ) -> list[tuple[Condition, int]]:
     """Every condition of a design with its number of replicates; `vectors` are hashes by (concept, layer)."""
-    check(design)
+    check_design(design)
     made: list[tuple[Condition, int]] = []
     for arm, said in product(design.arms, protocols):
         number = design.replicates.get(arm, 0)
-        for place, (span, concept, layer, strength) in enumerate(_axes(design, arm, said)):
+        for place, (span, concept, layer, strength) in enumerate(_condition_axes(design, arm, said)):
             vector = None if concept is None or layer is None else vectors[concept, layer]
             hash_ = vector_hash(arm, vector) if vector else None
-            for protocol, replicates in _asked(said, place, number) if arm is Arm.MISMATCHED else [(said.hash, number)]:
+            for protocol, replicates in (
+                _question_counts(said, place, number) if arm is Arm.MISMATCHED else [(said.hash, number)]
+            ):
                 condition = Condition(
                     subject, revision, arm, concept, layer, float(strength), span, protocol, hash_, design.seed
                 )
@@ -97,24 +103,26 @@ def conditions(
     return made
 
 
-def _axes(design: Design, arm: Arm, said: Said) -> Iterator[tuple[Span, str | None, int | None, float]]:
+def _condition_axes(
+    design: SweepDesign, arm: Arm, said: PlannedProtocol
+) -> Iterator[tuple[Span, str | None, int | None, float]]:
     """Span, concept, layer and strength of an arm's conditions with one protocol."""
     spans = design.spans or (said.span,)
-    if arm in (Arm.CONTROL, Arm.MISMATCHED) and not _left_out(design, arm=arm, protocol=said.name):
+    if arm in (Arm.CONTROL, Arm.MISMATCHED) and not _is_excluded(design, arm=arm, protocol=said.name):
         yield spans[0], None, None, 0.0
     if arm is Arm.CONTROL:
         return
     for span, layer, strength, concept in product(spans, design.layers, design.strengths, design.concepts):
         axes = {"arm": arm, "protocol": said.name, "span": span}
-        if not _left_out(design, **axes, layer=layer, strength=strength, concept=concept):
+        if not _is_excluded(design, **axes, layer=layer, strength=strength, concept=concept):
             yield span, concept, layer, strength
 
 
-def _left_out(design: Design, **axes: Any) -> bool:
+def _is_excluded(design: SweepDesign, **axes: Any) -> bool:
     return any(all(key in axes and axes[key] == value for key, value in rule.items()) for rule in design.exclude)
 
 
-def _asked(said: Said, place: int, number: int) -> list[tuple[str, int]]:
+def _question_counts(said: PlannedProtocol, place: int, number: int) -> list[tuple[str, int]]:
     """Hashes of the questions that a condition's replicates are asked, with their numbers.
 
     Each condition goes on where the one before ended, so that few replicates do not mean few questions.
@@ -123,39 +131,39 @@ def _asked(said: Said, place: int, number: int) -> list[tuple[str, int]]:
     return list(chosen.items())
 
 
-def check(design: Design) -> None:
+def check_design(design: SweepDesign) -> None:
     """Raise `BadInput` for a design with an empty axis, a value named twice or a negative number of replicates."""
     axes = {name: getattr(design, name) for name in ("concepts", "layers", "strengths", "protocols", "arms", "spans")}
     for name, values in axes.items():
         if not values and name != "spans":
-            raise BadInput(f"design: '{name}' is empty: name at least one")
+            raise InputError(f"design: '{name}' is empty: name at least one")
         if len(set(values)) != len(values):
-            raise BadInput(f"design: '{name}' names a value twice: {', '.join(map(str, values))}")
+            raise InputError(f"design: '{name}' names a value twice: {', '.join(map(str, values))}")
     for rule in design.exclude:
         for key, value in rule.items():
             _check_excluded(design, key, value)
     if any(number < 0 for number in design.replicates.values()):
-        raise BadInput("design: 'replicates' holds a negative number: write 0 or more")
+        raise InputError("design: 'replicates' holds a negative number: write 0 or more")
 
 
-def _check_excluded(design: Design, key: str, value: Any) -> None:
+def _check_excluded(design: SweepDesign, key: str, value: Any) -> None:
     known = {"arm": design.arms, "concept": design.concepts, "layer": design.layers, "strength": design.strengths}
     known |= {"span": design.spans or tuple(Span), "protocol": design.protocols}
     if key not in known:
-        raise BadInput(f"design: 'exclude' names the axis '{key}': choose from {', '.join(known)}")
+        raise InputError(f"design: 'exclude' names the axis '{key}': choose from {', '.join(known)}")
     if value not in known[key]:
         has = ", ".join(map(str, known[key]))
-        raise BadInput(f"design: 'exclude' names the {key} {value}, which the design does not have: it has {has}")
+        raise InputError(f"design: 'exclude' names the {key} {value}, which the design does not have: it has {has}")
 
 
-def balanced(counted: Sequence[tuple[Condition, int]]) -> list[Planned]:
+def balanced_order(counted: Sequence[tuple[Condition, int]]) -> list[PlannedTrial]:
     """All trials, ordered so that any beginning holds each arm, concept, layer ... in about its final share.
 
     Greedy: the next trial is of the condition that lags furthest behind its share, summed over the condition itself
     and each of its values.
     """
     numbers = np.array([number for _, number in counted], dtype=float)
-    member = _levels([condition for condition, _ in counted])
+    member = _level_membership([condition for condition, _ in counted])
     share = member.T @ numbers / max(numbers.sum(), 1.0)
     behind = np.zeros(member.shape[1])
     left, order = numbers.copy(), []
@@ -164,12 +172,12 @@ def balanced(counted: Sequence[tuple[Condition, int]]) -> list[Planned]:
         chosen = int(np.argmax(np.where(left > 0, member @ behind, -np.inf)))
         behind -= member[chosen]
         condition, replicate = counted[chosen][0], int(numbers[chosen] - left[chosen])
-        order.append(Planned(condition.trial_id(replicate), condition, replicate))
+        order.append(PlannedTrial(condition.trial_id(replicate), condition, replicate))
         left[chosen] -= 1
     return order
 
 
-def _levels(chosen: Sequence[Condition]) -> np.ndarray:
+def _level_membership(chosen: Sequence[Condition]) -> np.ndarray:
     """Which condition (row) has which value (column): of its arm, of each axis within its arm, and itself."""
     axes = ("concept", "layer", "strength", "span", "protocol")
     keys = [

@@ -7,19 +7,26 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from gnomon.data.records import Arm, Trial
-from gnomon.generation.engine.batch import Answer, Request
-from gnomon.generation.engine.injection import Addition
-from gnomon.generation.engine.torch_engine import Engine
+from gnomon.generation.engine.batch import EngineAnswer, TrialRequest
+from gnomon.generation.engine.injection import VectorAddition
+from gnomon.generation.engine.torch_engine import TorchEngine
 from gnomon.generation.prompts.control_questions import all_mismatched
 from gnomon.generation.prompts.protocol import Protocol
-from gnomon.generation.prompts.tokenization import Prompt, prompt_of
+from gnomon.generation.prompts.tokenization import TokenizedPrompt, make_prompt
 from gnomon.generation.subjects.loading import LoadedSubject
-from gnomon.generation.sweeps.trial_design import Design, Planned, Said, balanced, conditions, vector_hash
+from gnomon.generation.sweeps.trial_design import (
+    PlannedProtocol,
+    PlannedTrial,
+    SweepDesign,
+    balanced_order,
+    planned_conditions,
+    vector_hash,
+)
 from gnomon.generation.vectors.concept_vectors import (
     ConceptVector,
     check_layers,
     concept_vectors,
-    cosines,
+    pairwise_cosines,
     random_direction,
 )
 from gnomon.generation.vectors.vector_methods import recipe_hash
@@ -28,7 +35,7 @@ PROBED_TOKENS = 8
 
 
 @dataclass(frozen=True)
-class Probe:
+class SpeedProbe:
     """What was measured before a sweep: rows together, seconds to let one row in, and seconds of one row's step."""
 
     rows: int
@@ -40,7 +47,7 @@ class Probe:
         return trials * self.admit_seconds + max(tokens - trials, 0) * self.step_seconds
 
 
-def plan(design: Design, subject: Any, protocols: Sequence[Protocol]) -> list[Planned]:
+def plan_trials(design: SweepDesign, subject: Any, protocols: Sequence[Protocol]) -> list[PlannedTrial]:
     """Every trial of the design for a subject, each beginning balanced over the conditions; nothing is computed.
 
     `subject` needs a name, a revision and its number of layers.
@@ -53,7 +60,7 @@ def plan(design: Design, subject: Any, protocols: Sequence[Protocol]) -> list[Pl
     check_layers(subject, design.layers)
     asked = Arm.MISMATCHED in design.arms
     said = [
-        Said(p.name, p.hash, p.span, tuple(other.hash for other in all_mismatched(p)) if asked else ())
+        PlannedProtocol(p.name, p.hash, p.span, tuple(other.hash for other in all_mismatched(p)) if asked else ())
         for p in protocols
     ]
     hashes = {
@@ -61,47 +68,49 @@ def plan(design: Design, subject: Any, protocols: Sequence[Protocol]) -> list[Pl
         for concept in design.concepts
         for layer in design.layers
     }
-    return balanced(conditions(design, subject.name, subject.revision, said, hashes))
+    return balanced_order(planned_conditions(design, subject.name, subject.revision, said, hashes))
 
 
-def spoken(design: Design, protocols: Sequence[Protocol]) -> list[Protocol]:
+def protocols_with_controls(design: SweepDesign, protocols: Sequence[Protocol]) -> list[Protocol]:
     """All that is put to a subject: the protocols, and each with every question where the design has that arm."""
     others = [other for p in protocols for other in all_mismatched(p)] if Arm.MISMATCHED in design.arms else []
     return [*protocols, *others]
 
 
-class Maker:
+class TrialFactory:
     """Makes trials of one design on one subject; `rows` run together (by default as many as memory holds)."""
 
     def __init__(
-        self, subject: LoadedSubject, design: Design, protocols: Sequence[Protocol], rows: int | None = None
+        self, subject: LoadedSubject, design: SweepDesign, protocols: Sequence[Protocol], rows: int | None = None
     ) -> None:
         self.subject, self.design = subject, design
-        self.engine = Engine(subject, rows)
+        self.engine = TorchEngine(subject, rows)
         steered = set(design.arms) - {Arm.CONTROL}
         self.vectors = concept_vectors(subject, design.concepts, design.layers, design.vectors) if steered else {}
-        self._said = {p.hash: (p, prompt_of(subject.tokenizer, p)) for p in spoken(design, protocols)}
+        self._said = {
+            p.hash: (p, make_prompt(subject.tokenizer, p)) for p in protocols_with_controls(design, protocols)
+        }
 
-    def make(self, planned: Sequence[Planned]) -> Iterator[Trial]:
+    def make(self, planned: Sequence[PlannedTrial]) -> Iterator[Trial]:
         """The trials, each when it is done."""
-        for index, answer in self.engine.stream(_Requests(self, planned)):
-            yield trial_of(planned[index], answer, self.subject, self.vectors)
+        for index, answer in self.engine.stream(_LazyRequests(self, planned)):
+            yield make_trial(planned[index], answer, self.subject, self.vectors)
 
-    def probe(self, planned: Sequence[Planned]) -> Probe:
+    def probe(self, planned: Sequence[PlannedTrial]) -> SpeedProbe:
         """Measure on a few tokens of the first trials how long the whole takes; nothing is kept."""
         requests = [replace(self.request(trial), max_tokens=PROBED_TOKENS, stop=()) for trial in planned]
         rows = min(self.engine.rows or self.engine.fitting([self.request(trial) for trial in planned]), len(requests))
         self.engine.answers(requests[:1])  # the shared prompts and the first call's set-up
-        engine = Engine(self.subject, rows)
+        engine = TorchEngine(self.subject, rows)
         engine.answers(requests[:rows])
         spent = engine.spent
         step = spent.step_seconds / spent.row_steps if spent.row_steps else 0.0
-        return Probe(rows, spent.admit_seconds / spent.admitted, step)
+        return SpeedProbe(rows, spent.admit_seconds / spent.admitted, step)
 
     def facts(self) -> Iterator[dict[str, Any]]:
         """Each vector in use as the store keeps it, for every arm that adds it in its own way."""
         arms = [arm for arm in self.design.arms if arm is not Arm.CONTROL]
-        beside = cosines(self.vectors)
+        beside = pairwise_cosines(self.vectors)
         for place, vector in self.vectors.items():
             about = {
                 "subject": self.subject.name,
@@ -118,17 +127,17 @@ class Maker:
                     content = {"method": "sign turned", "of": vector.hash}
                 yield {"hash_": hash_, "content": content, **about}
 
-    def request(self, trial: Planned) -> Request:
+    def request(self, trial: PlannedTrial) -> TrialRequest:
         """What the engine is asked for a trial."""
         protocol, prompt = self._said[trial.condition.protocol]
-        addition = addition_of(trial, prompt, self.vectors)
-        return Request(prompt.ids, addition, trial.seed, protocol.temperature, protocol.max_tokens, protocol.stop)
+        addition = steering_for(trial, prompt, self.vectors)
+        return TrialRequest(prompt.ids, addition, trial.seed, protocol.temperature, protocol.max_tokens, protocol.stop)
 
 
-class _Requests(Sequence[Request]):
+class _LazyRequests(Sequence[TrialRequest]):
     """The requests of planned trials, made when they are asked for: a sweep's vectors would fill memory."""
 
-    def __init__(self, maker: Maker, planned: Sequence[Planned]) -> None:
+    def __init__(self, maker: TrialFactory, planned: Sequence[PlannedTrial]) -> None:
         self._maker, self._planned = maker, planned
 
     def __len__(self) -> int:
@@ -138,7 +147,9 @@ class _Requests(Sequence[Request]):
         return self._maker.request(self._planned[index])
 
 
-def addition_of(trial: Planned, prompt: Prompt, vectors: Mapping[tuple[str, int], ConceptVector]) -> Addition | None:
+def steering_for(
+    trial: PlannedTrial, prompt: TokenizedPrompt, vectors: Mapping[tuple[str, int], ConceptVector]
+) -> VectorAddition | None:
     """What a trial's arm adds, where and from which position on."""
     condition = trial.condition
     if condition.concept is None or condition.layer is None:
@@ -148,11 +159,14 @@ def addition_of(trial: Planned, prompt: Prompt, vectors: Mapping[tuple[str, int]
     if condition.arm is Arm.RANDOM:
         tensor = random_direction(trial.seed, len(tensor), vector.norm)
     sign = -1.0 if condition.arm is Arm.NEGATED else 1.0
-    return Addition(condition.layer, sign * condition.strength * tensor, prompt.start(condition.span))
+    return VectorAddition(condition.layer, sign * condition.strength * tensor, prompt.start(condition.span))
 
 
-def trial_of(
-    planned: Planned, answer: Answer, subject: LoadedSubject, vectors: Mapping[tuple[str, int], ConceptVector]
+def make_trial(
+    planned: PlannedTrial,
+    answer: EngineAnswer,
+    subject: LoadedSubject,
+    vectors: Mapping[tuple[str, int], ConceptVector],
 ) -> Trial:
     """The trial that an answer makes."""
     condition = planned.condition

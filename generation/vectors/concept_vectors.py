@@ -14,16 +14,16 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from gnomon.data.errors import BadInput
-from gnomon.data.records import digest
+from gnomon.data.errors import InputError
+from gnomon.data.records import canonical_hash
 from gnomon.generation.engine.counter_rng import direction_noise
-from gnomon.generation.engine.injection import Addition, decoder_blocks, inject
+from gnomon.generation.engine.injection import VectorAddition, decoder_blocks, injection_hooks
 from gnomon.generation.model_folders import cache_folder, whole_file, writing_to
-from gnomon.generation.prompts.protocol import Message
-from gnomon.generation.prompts.tokenization import encode, render
+from gnomon.generation.prompts.protocol import ProtocolMessage
+from gnomon.generation.prompts.tokenization import encode_text, render_messages
 from gnomon.generation.subjects.loading import LoadedSubject
-from gnomon.generation.vectors.vector_methods import directions, recipe_hash, recipe_of
-from gnomon.generation.vectors.vector_spec import PLAIN, Kind
+from gnomon.generation.vectors.vector_methods import concept_directions, recipe_hash, recipe_of
+from gnomon.generation.vectors.vector_spec import PLAIN, VectorMethod
 
 BATCH = 16
 NEUTRAL = "Say one word."
@@ -51,7 +51,7 @@ class ConceptVector:
 
 
 def concept_vectors(
-    subject: LoadedSubject, concepts: Sequence[str], layers: Sequence[int], kind: Kind = PLAIN
+    subject: LoadedSubject, concepts: Sequence[str], layers: Sequence[int], kind: VectorMethod = PLAIN
 ) -> dict[tuple[str, int], ConceptVector]:
     """Vectors of all concepts at all layers, from the cache folder where they are there.
 
@@ -65,10 +65,10 @@ def concept_vectors(
     """
     check_layers(subject, layers)
     wanted = [(concept, layer) for concept in concepts for layer in layers]
-    missing = [pair for pair in wanted if not _is_whole(_path(subject, *pair, kind))]
+    missing = [pair for pair in wanted if not _is_whole(_vector_path(subject, *pair, kind))]
     if missing:
-        for vector in _make(subject, missing, kind):
-            _save(subject, vector, kind)
+        for vector in _make_vectors(subject, missing, kind):
+            _save_vector(subject, vector, kind)
     return {pair: load_vector(subject, *pair, kind) for pair in wanted}
 
 
@@ -76,7 +76,7 @@ def check_layers(subject: Any, layers: Sequence[int]) -> None:
     """Raise `BadInput` for a layer that the subject does not have."""
     for layer in layers:
         if not 0 <= layer < subject.layers:
-            raise BadInput(
+            raise InputError(
                 f"layer {layer}: subject '{subject.name}' has layers 0 to {subject.layers - 1}: "
                 "mend 'layers' in study.toml"
             )
@@ -89,7 +89,7 @@ def random_direction(seed: int, width: int, norm: float) -> Tensor:
     return scaled.float()
 
 
-def cosines(vectors: Mapping[tuple[str, int], ConceptVector]) -> dict[tuple[str, int], dict[str, float]]:
+def pairwise_cosines(vectors: Mapping[tuple[str, int], ConceptVector]) -> dict[tuple[str, int], dict[str, float]]:
     """For each vector its cosine with the other concepts at its layer and with its concept at the other layers.
 
     Keys are `concept@layer`. Vectors of two concepts that point the same way can't tell identification apart.
@@ -104,35 +104,39 @@ def cosines(vectors: Mapping[tuple[str, int], ConceptVector]) -> dict[tuple[str,
     }
 
 
-def load_vector(subject: LoadedSubject, concept: str, layer: int, kind: Kind = PLAIN) -> ConceptVector:
+def load_vector(subject: LoadedSubject, concept: str, layer: int, kind: VectorMethod = PLAIN) -> ConceptVector:
     """Read a vector from the cache folder and check it: finite, of the subject's width, not another subject's."""
-    path = _path(subject, concept, layer, kind)
+    path = _vector_path(subject, concept, layer, kind)
     try:
         with safe_open(path, framework="pt") as file:
             tensor, metadata = file.get_tensor("vector"), file.metadata() or {}
     except (SafetensorError, OSError) as error:
-        raise _damaged(path, "can't be read") from error
-    vector = _vector(recipe_of(subject.revision, concept, layer, kind), tensor, _about(metadata))
+        raise _damaged_error(path, "can't be read") from error
+    vector = _make_vector(recipe_of(subject.revision, concept, layer, kind), tensor, _vector_metadata(metadata))
     if metadata.get("recipe") != vector.hash:
-        raise _damaged(path, f"is of another subject or recipe than '{concept}' at layer {layer} of '{subject.name}'")
+        raise _damaged_error(
+            path, f"is of another subject or recipe than '{concept}' at layer {layer} of '{subject.name}'"
+        )
     if tuple(tensor.shape) != (subject.width,):
-        raise _damaged(path, f"has shape {tuple(tensor.shape)}, subject '{subject.name}' has width {subject.width}")
+        raise _damaged_error(
+            path, f"has shape {tuple(tensor.shape)}, subject '{subject.name}' has width {subject.width}"
+        )
     if metadata.get("sha256") != vector.sha256:
-        raise _damaged(path, "is not as it was written")
+        raise _damaged_error(path, "is not as it was written")
     _check_finite(vector, subject)
     return vector
 
 
-def _make(subject: LoadedSubject, pairs: Sequence[tuple[str, int]], kind: Kind) -> list[ConceptVector]:
+def _make_vectors(subject: LoadedSubject, pairs: Sequence[tuple[str, int]], kind: VectorMethod) -> list[ConceptVector]:
     concepts, layers = sorted({concept for concept, _ in pairs}), sorted({layer for _, layer in pairs})
-    tensors, lengths = directions(kind, concepts, lambda turns: _last_token_activations(subject, turns, layers))
+    tensors, lengths = concept_directions(kind, concepts, lambda turns: _last_token_activations(subject, turns, layers))
     made = []
     for concept, layer in pairs:
         tensor = tensors[layer][concepts.index(concept)]
-        vector = _vector(recipe_of(subject.revision, concept, layer, kind), tensor, {})
+        vector = _make_vector(recipe_of(subject.revision, concept, layer, kind), tensor, {})
         _check_finite(vector, subject)
         made.append(vector)
-    raised = _steering(subject, made, lengths)
+    raised = _scaled_vectors(subject, made, lengths)
     for vector, rise in zip(made, raised, strict=True):
         vector.about.update(dict(zip(ABOUT, (lengths[vector.layer], rise), strict=True)))
     return made
@@ -141,7 +145,10 @@ def _make(subject: LoadedSubject, pairs: Sequence[tuple[str, int]], kind: Kind) 
 @torch.no_grad()
 def _last_token_activations(subject: LoadedSubject, turns: Sequence[str], layers: Sequence[int]) -> dict[int, Tensor]:
     """Per layer the block's output at the last token of each user turn's prompt, float32 (turns, width), on the CPU."""
-    prompts = [encode(subject.tokenizer, render(subject.tokenizer, (Message("user", turn),))) for turn in turns]
+    prompts = [
+        encode_text(subject.tokenizer, render_messages(subject.tokenizer, (ProtocolMessage("user", turn),)))
+        for turn in turns
+    ]
     found = {layer: torch.empty(len(turns), subject.width) for layer in layers}
     for length in sorted({len(prompt) for prompt in prompts}):  # equal lengths only: nothing is padded
         alike = [index for index, prompt in enumerate(prompts) if len(prompt) == length]
@@ -173,16 +180,20 @@ def _block_outputs(model: Any, ids: Tensor, layers: Sequence[int]) -> dict[int, 
 
 
 @torch.no_grad()
-def _steering(subject: LoadedSubject, vectors: Sequence[ConceptVector], lengths: Mapping[int, float]) -> list[float]:
+def _scaled_vectors(
+    subject: LoadedSubject, vectors: Sequence[ConceptVector], lengths: Mapping[int, float]
+) -> list[float]:
     """Rise of log P(the answer to a neutral prompt begins with the concept) when each vector is added."""
-    prompt = encode(subject.tokenizer, render(subject.tokenizer, (Message("user", NEUTRAL),)))
+    prompt = encode_text(subject.tokenizer, render_messages(subject.tokenizer, (ProtocolMessage("user", NEUTRAL),)))
     rises = []
     for begin in range(0, len(vectors), BATCH):
         part = vectors[begin : begin + BATCH]
-        dosed = [Addition(v.layer, v.tensor * (lengths[v.layer] / max(v.norm, 1e-12)), len(prompt) - 1) for v in part]
+        dosed = [
+            VectorAddition(v.layer, v.tensor * (lengths[v.layer] / max(v.norm, 1e-12)), len(prompt) - 1) for v in part
+        ]
         ids = torch.tensor([prompt], device=subject.device).expand(len(part) + 1, -1)
         places = torch.arange(len(prompt), device=subject.device).expand(len(part) + 1, -1)
-        with inject(subject.model, [None, *dosed]):
+        with injection_hooks(subject.model, [None, *dosed]):
             output = subject.model(input_ids=ids, position_ids=places, use_cache=False, logits_to_keep=1)
         shares = output.logits[:, -1].float().log_softmax(dim=-1)
         for row, vector in enumerate(part, start=1):
@@ -194,13 +205,13 @@ def _steering(subject: LoadedSubject, vectors: Sequence[ConceptVector], lengths:
 def _first_tokens(subject: LoadedSubject, concept: str) -> list[int]:
     """First tokens of the concept's name, with and without a capital and a space."""
     spellings = (concept, concept.capitalize(), f" {concept}", f" {concept.capitalize()}")
-    return sorted({encode(subject.tokenizer, spelling)[0] for spelling in spellings})
+    return sorted({encode_text(subject.tokenizer, spelling)[0] for spelling in spellings})
 
 
-def _vector(recipe: dict[str, Any], tensor: Tensor, about: dict[str, float]) -> ConceptVector:
+def _make_vector(recipe: dict[str, Any], tensor: Tensor, about: dict[str, float]) -> ConceptVector:
     values = tensor.detach().float().cpu().contiguous()
     return ConceptVector(
-        hash=digest(recipe),
+        hash=canonical_hash(recipe),
         concept=recipe["concept"],
         layer=recipe["layer"],
         tensor=values,
@@ -213,13 +224,13 @@ def _vector(recipe: dict[str, Any], tensor: Tensor, about: dict[str, float]) -> 
 
 def _check_finite(vector: ConceptVector, subject: LoadedSubject) -> None:
     if not bool(torch.isfinite(vector.tensor).all()):
-        raise BadInput(
+        raise InputError(
             f"vector of '{vector.concept}' at layer {vector.layer} of '{subject.name}': holds values that are not "
             "finite: load the subject with dtype float32 or bfloat16"
         )
 
 
-def _path(subject: LoadedSubject, concept: str, layer: int, kind: Kind) -> Path:
+def _vector_path(subject: LoadedSubject, concept: str, layer: int, kind: VectorMethod) -> Path:
     return cache_folder() / "vectors" / f"{recipe_hash(subject.revision, concept, layer, kind)}.safetensors"
 
 
@@ -235,11 +246,11 @@ def _is_whole(path: Path) -> bool:
     return "sha256" not in metadata or set(ABOUT) <= set(metadata)
 
 
-def _about(metadata: Mapping[str, str]) -> dict[str, float]:
+def _vector_metadata(metadata: Mapping[str, str]) -> dict[str, float]:
     return {name: float(metadata[name]) for name in ABOUT if name in metadata}
 
 
-def _save(subject: LoadedSubject, vector: ConceptVector, kind: Kind) -> None:
+def _save_vector(subject: LoadedSubject, vector: ConceptVector, kind: VectorMethod) -> None:
     metadata = {
         "recipe": vector.hash,
         "recipe_content": json.dumps(vector.recipe),
@@ -251,10 +262,10 @@ def _save(subject: LoadedSubject, vector: ConceptVector, kind: Kind) -> None:
         "sha256": vector.sha256,
         **{name: str(value) for name, value in vector.about.items()},
     }
-    target = _path(subject, vector.concept, vector.layer, kind)
+    target = _vector_path(subject, vector.concept, vector.layer, kind)
     with whole_file(target) as path, writing_to(target.parent):
         save_file({"vector": vector.tensor}, path, metadata=metadata)
 
 
-def _damaged(path: Path, what: str) -> BadInput:
-    return BadInput(f"vector file {path}: {what}: delete it and run again, it will be made anew")
+def _damaged_error(path: Path, what: str) -> InputError:
+    return InputError(f"vector file {path}: {what}: delete it and run again, it will be made anew")

@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gnomon.data.records import digest
+from gnomon.data.records import canonical_hash
 from gnomon.generation.vectors.baseline_words import BASELINE_WORDS
-from gnomon.generation.vectors.vector_spec import CONTRAST, MEAN, METHODS, PCA, PLAIN, RAW, SCALES, UNIT, Kind
+from gnomon.generation.vectors.vector_spec import CONTRAST, MEAN, METHODS, PCA, PLAIN, RAW, SCALES, UNIT, VectorMethod
 
 PROMPT = "Tell me about {word}"
 PAIRS = (
@@ -33,7 +33,7 @@ Activations = Callable[[Sequence[str]], Mapping[int, Tensor]]
 """From user turns to the residual stream at each one's last prompt token: by layer, (turns, width)."""
 
 
-def recipe_of(revision: str, concept: str, layer: int, kind: Kind = PLAIN) -> dict[str, Any]:
+def recipe_of(revision: str, concept: str, layer: int, kind: VectorMethod = PLAIN) -> dict[str, Any]:
     """All that decides what a vector is; its `data.records.digest` is the vector's hash."""
     recipe: dict[str, Any] = {
         "subject": revision,
@@ -51,13 +51,13 @@ def recipe_of(revision: str, concept: str, layer: int, kind: Kind = PLAIN) -> di
     return recipe
 
 
-def recipe_hash(revision: str, concept: str, layer: int, kind: Kind = PLAIN) -> str:
+def recipe_hash(revision: str, concept: str, layer: int, kind: VectorMethod = PLAIN) -> str:
     """Hash of a vector's recipe: deterministic across machines, never of float values."""
-    return digest(recipe_of(revision, concept, layer, kind))
+    return canonical_hash(recipe_of(revision, concept, layer, kind))
 
 
-def directions(
-    kind: Kind, concepts: Sequence[str], activations: Activations
+def concept_directions(
+    kind: VectorMethod, concepts: Sequence[str], activations: Activations
 ) -> tuple[dict[int, Tensor], dict[int, float]]:
     """By layer: a vector for each concept, (concepts, width), and the mean length of the residual stream.
 
@@ -65,11 +65,15 @@ def directions(
     """
     baseline = activations([PROMPT.format(word=word) for word in BASELINE_WORDS])
     lengths = {layer: float(rows.norm(dim=1).mean()) for layer, rows in baseline.items()}
-    made = {MEAN: _mean, CONTRAST: _contrast, PCA: _principal}[kind.method](concepts, activations, baseline)
-    return {layer: _scaled(rows, kind, lengths[layer]) for layer, rows in made.items()}, lengths
+    made = {MEAN: _mean_difference, CONTRAST: _contrast_difference, PCA: _principal_component}[kind.method](
+        concepts, activations, baseline
+    )
+    return {layer: _scale_rows(rows, kind, lengths[layer]) for layer, rows in made.items()}, lengths
 
 
-def _mean(concepts: Sequence[str], activations: Activations, baseline: Mapping[int, Tensor]) -> dict[int, Tensor]:
+def _mean_difference(
+    concepts: Sequence[str], activations: Activations, baseline: Mapping[int, Tensor]
+) -> dict[int, Tensor]:
     """Activation of the concept's prompt minus the mean over baseline words.
 
     Source: the mean-subtraction vectors of transformer-circuits.pub/2025/introspection.
@@ -78,7 +82,9 @@ def _mean(concepts: Sequence[str], activations: Activations, baseline: Mapping[i
     return {layer: rows - baseline[layer].mean(dim=0) for layer, rows in found.items()}
 
 
-def _contrast(concepts: Sequence[str], activations: Activations, _baseline: Mapping[int, Tensor]) -> dict[int, Tensor]:
+def _contrast_difference(
+    concepts: Sequence[str], activations: Activations, _baseline: Mapping[int, Tensor]
+) -> dict[int, Tensor]:
     """Mean over pairs of prompts, with the concept and without, of the difference of their activations.
 
     Source: contrastive activation addition (arXiv 2312.06681).
@@ -90,7 +96,9 @@ def _contrast(concepts: Sequence[str], activations: Activations, _baseline: Mapp
     }
 
 
-def _principal(concepts: Sequence[str], activations: Activations, _baseline: Mapping[int, Tensor]) -> dict[int, Tensor]:
+def _principal_component(
+    concepts: Sequence[str], activations: Activations, _baseline: Mapping[int, Tensor]
+) -> dict[int, Tensor]:
     """First right singular vector of the concept's differences from the baseline, one a paraphrase.
 
     Signed to point with their mean, and as long as their mean is along it. Source: representation engineering
@@ -107,7 +115,7 @@ def _principal(concepts: Sequence[str], activations: Activations, _baseline: Map
     return found
 
 
-def _scaled(rows: Tensor, kind: Kind, length: float) -> Tensor:
+def _scale_rows(rows: Tensor, kind: VectorMethod, length: float) -> Tensor:
     if kind.scale == RAW:
         return rows
     target = 1.0 if kind.scale == UNIT else length

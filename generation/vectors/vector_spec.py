@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gnomon.data.errors import BadInput
+from gnomon.data.errors import InputError
 
 MEAN, CONTRAST, PCA = "mean", "contrast", "pca"
 RAW, UNIT, MATCHED = "raw", "unit", "matched"
@@ -17,7 +17,7 @@ SCALES = {RAW: "raw", UNIT: "unit", MATCHED: "matched to the residual stream"}
 
 
 @dataclass(frozen=True)
-class Kind:
+class VectorMethod:
     """How a study's vectors are made: `method` mean, contrast or pca; `scale` raw, unit or matched."""
 
     method: str = MEAN
@@ -27,7 +27,7 @@ class Kind:
         """Refuse what is not known."""
         for name, value, known in (("method", self.method, METHODS), ("scale", self.scale, SCALES)):
             if value not in known:
-                raise BadInput(f"vectors: {name} '{value}' is not known: choose from {', '.join(known)}")
+                raise InputError(f"vectors: {name} '{value}' is not known: choose from {', '.join(known)}")
 
 
-PLAIN = Kind()
+PLAIN = VectorMethod()

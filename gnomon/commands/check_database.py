@@ -6,17 +6,17 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from gnomon.console import answer
+from gnomon.console import print_json
 from gnomon.data.errors import StoreError
-from gnomon.data.maintenance.integrity import Examination, examine
+from gnomon.data.maintenance.integrity import DatabaseReport, examine_database
 from gnomon.study_file import database_url, read_study
 
 
-def doctor(folder: Path, json: bool) -> dict[str, Any]:
+def check_database(folder: Path, json: bool) -> dict[str, Any]:
     """Examine a study's database and print what was found; raises `StoreError` where it is damaged."""
-    found = examine(database_url(folder, read_study(folder)))
+    found = examine_database(database_url(folder, read_study(folder)))
     document = {"study": str(folder), **asdict(found)}
-    answer(document) if json else _tell(found)
+    print_json(document) if json else _print_findings(found)
     if found.damage:
         first = found.damage[0]
         more = f" (and {len(found.damage) - 1} more, see above)" if len(found.damage) > 1 else ""
@@ -24,7 +24,7 @@ def doctor(folder: Path, json: bool) -> dict[str, Any]:
     return document
 
 
-def _tell(found: Examination) -> None:
+def _print_findings(found: DatabaseReport) -> None:
     print(f"{'database':<18} {found.database}")
     print(f"{'schema':<18} {found.schema or 'none yet: no command has filled it'}")
     for table, count in found.rows.items():

@@ -9,60 +9,69 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from gnomon.console import answer, progress, say
-from gnomon.data.errors import BadInput, StudyFileError
-from gnomon.data.files import write_whole
-from gnomon.data.maintenance.replicate import Held, backup, moved
-from gnomon.data.storage.engines import shown, without_password
+from gnomon.console import print_json, print_status, progress_bar
+from gnomon.data.errors import InputError, StudyFileError
+from gnomon.data.files import write_atomically
+from gnomon.data.maintenance.replicate import TableChecksum, back_up_store, move_store
+from gnomon.data.storage.engines import redact_password, redacted_url
 from gnomon.data.storage.store import Store
-from gnomon.study_file import FILE, database_url, place_of, read_study
+from gnomon.study_file import FILE, database_url, read_study, resolve_database_url
 
 HEADER = re.compile(r"^\s*\[", re.MULTILINE)
 LINE = re.compile(r"^\s*database\s*=.*$", re.MULTILINE)
 
 
-def move(folder: Path, to: str, json: bool) -> dict[str, Any]:
+def move_database(folder: Path, to: str, json: bool) -> dict[str, Any]:
     """Copy a study's database to another and name that in the study file, which changes last and all at once."""
     old = database_url(folder, read_study(folder))
-    new = place_of(folder, to)
+    new = resolve_database_url(folder, to)
     if old == new:
-        raise BadInput(f"database {without_password(new)}: is where the study is already: name another with --to")
-    text = _renamed(folder / FILE, to)
+        raise InputError(f"database {redact_password(new)}: is where the study is already: name another with --to")
+    text = _with_database(folder / FILE, to)
     source, target = Store.open(old), Store.open(new)
     try:
-        with progress("rows") as report, moved(source, target, report) as held:
+        with progress_bar("rows") as report, move_store(source, target, report) as held:
             pass
-        write_whole(folder / FILE, text.encode())
-        document = {"study": str(folder), "from": shown(source.engine), "to": shown(target.engine), **_told(held)}
+        write_atomically(folder / FILE, text.encode())
+        document = {
+            "study": str(folder),
+            "from": redacted_url(source.engine),
+            "to": redacted_url(target.engine),
+            **_table_counts(held),
+        }
     finally:
         source.close()
         target.close()
-    say(f"{document['to']}: {document['all']:,} rows, counted and hashed on both sides; {folder / FILE} names it now")
-    say(f"{document['from']}: is left as it was and takes no more rows")
+    print_status(
+        f"{document['to']}: {document['all']:,} rows, counted and hashed on both sides; {folder / FILE} names it now"
+    )
+    print_status(f"{document['from']}: is left as it was and takes no more rows")
     if json:
-        answer(document)
+        print_json(document)
     return document
 
 
-def back_up(folder: Path, out: Path, json: bool) -> dict[str, Any]:
+def back_up_database(folder: Path, out: Path, json: bool) -> dict[str, Any]:
     """Copy all that a study holds now into a SQLite file; others may go on writing."""
     store = Store.open(database_url(folder, read_study(folder)))
     try:
-        held = backup(store, out)
-        document = {"study": str(folder), "from": shown(store.engine), "file": str(out), **_told(held)}
+        held = back_up_store(store, out)
+        document = {"study": str(folder), "from": redacted_url(store.engine), "file": str(out), **_table_counts(held)}
     finally:
         store.close()
-    say(f"{out}: {document['all']:,} rows of {document['from']}; name it under 'database' in {FILE} to restore it")
+    print_status(
+        f"{out}: {document['all']:,} rows of {document['from']}; name it under 'database' in {FILE} to restore it"
+    )
     if json:
-        answer(document)
+        print_json(document)
     return document
 
 
-def _told(held: dict[str, Held]) -> dict[str, Any]:
+def _table_counts(held: dict[str, TableChecksum]) -> dict[str, Any]:
     return {"all": sum(one.rows for one in held.values()), "tables": {name: asdict(one) for name, one in held.items()}}
 
 
-def _renamed(path: Path, to: str) -> str:
+def _with_database(path: Path, to: str) -> str:
     """The study file with another database in it and nothing else changed."""
     text = path.read_text(encoding="utf-8")
     header = HEADER.search(text)

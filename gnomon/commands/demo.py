@@ -10,70 +10,70 @@ from typing import Any
 
 from gnomon import session
 from gnomon.commands import judge, steps
-from gnomon.console import answer, say
+from gnomon.console import print_json, print_status
 from gnomon.render import estimates
 
 QUICK = {"injection": 3, "control": 20, "random": 1, "draws": 700, "tune": 400, "strengths": "[0.5, 0.75, 1.0]"}
 PUBLISHED = "published"
 
 
-def run(folder: Path, *, quick: bool, published_only: bool, json: bool) -> dict[str, Any]:
+def run_demo(folder: Path, *, quick: bool, published_only: bool, json: bool) -> dict[str, Any]:
     """Make the demo in `folder` (and `folder/published`), or go on with the one that is there, and print it."""
     settings = QUICK if quick else steps.FULL
     if published_only:
-        document = _published(folder, settings)
+        document = _fit_published(folder, settings)
     else:
-        document = _chain(folder, settings)
-        document[PUBLISHED] = _published(folder / PUBLISHED, settings)
+        document = _run_chain(folder, settings)
+        document[PUBLISHED] = _fit_published(folder / PUBLISHED, settings)
     if json:
-        answer(document)
+        print_json(document)
     else:
-        estimates.table(document)
+        estimates.print_estimates(document)
         if PUBLISHED in document:
-            estimates.table(document[PUBLISHED])
+            estimates.print_estimates(document[PUBLISHED])
     for part in (document, document.get(PUBLISHED, {})):
-        steps.check(part.pop("rows", []))
+        steps.raise_if_failed(part.pop("rows", []))
     return document
 
 
-def _chain(folder: Path, settings: dict[str, Any]) -> dict[str, Any]:
+def _run_chain(folder: Path, settings: dict[str, Any]) -> dict[str, Any]:
     """The embedded model: trials, verdicts, fits."""
     seconds: dict[str, float] = {}
-    if session.write_template(folder, "study.toml", **settings, name="demo", calibration="true"):
-        say(f"{folder}: a new study")
+    if session.write_study_file(folder, "study.toml", **settings, name="demo", calibration="true"):
+        print_status(f"{folder}: a new study")
     with session.opened(folder) as study:
         if not study.file.counts:
-            with _clock(seconds, "convert"):
-                _convert()
-            with _clock(seconds, "generate"):
-                steps.generate(study, [], [], steps.How(), False)
-            with _clock(seconds, "judge"):
-                judge.judge(study, [])
-        return _fitted(study, seconds)
+            with _timed_step(seconds, "convert"):
+                _convert_model()
+            with _timed_step(seconds, "generate"):
+                steps.generate_trials(study, [], [], steps.GenerateOptions(), False)
+            with _timed_step(seconds, "judge"):
+                judge.run_judges(study, [])
+        return _fitted_document(study, seconds)
 
 
-def _published(folder: Path, settings: dict[str, Any]) -> dict[str, Any]:
+def _fit_published(folder: Path, settings: dict[str, Any]) -> dict[str, Any]:
     """The published study: counts and their fit."""
-    session.write_template(folder, "published.toml", **settings)
+    session.write_study_file(folder, "published.toml", **settings)
     with session.opened(folder) as study:
-        return _fitted(study, {})
+        return _fitted_document(study, {})
 
 
-def _fitted(study: session.Study, seconds: dict[str, float]) -> dict[str, Any]:
-    with _clock(seconds, "fit"):
-        rows = steps.fits(study)
+def _fitted_document(study: session.Study, seconds: dict[str, float]) -> dict[str, Any]:
+    with _timed_step(seconds, "fit"):
+        rows = steps.fit_all_views(study)
     total = round(sum(seconds.values()), 2)
-    return estimates.estimates(study, rows) | {"seconds": {**seconds, "total": total}, "rows": rows}
+    return estimates.estimates_document(study, rows) | {"seconds": {**seconds, "total": total}, "rows": rows}
 
 
-def _convert() -> None:
+def _convert_model() -> None:
     from gnomon.generation.subjects.embedded import ensure_converted
 
     ensure_converted()
 
 
 @contextmanager
-def _clock(seconds: dict[str, float], step: str) -> Iterator[None]:
+def _timed_step(seconds: dict[str, float], step: str) -> Iterator[None]:
     started = time.monotonic()
     yield
     seconds[step] = round(time.monotonic() - started, 2)

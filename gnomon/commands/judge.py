@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from gnomon.console import answer, say, several
+from gnomon.console import print_json, print_status, progress_bars
 from gnomon.data import bundled
 from gnomon.data.errors import JudgeError, UserError
 from gnomon.render import judging
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Chosen:
+class ChosenJudges:
     """The judges that a command is about, and why some of those wanted cannot be made."""
 
     judges: list[tuple[JudgeConfig, Judge]]
     broken: list[str]
 
 
-def judge(
+def run_judges(
     study: Study,
     names: Sequence[str],
     limit: int | None = None,
@@ -35,17 +35,17 @@ def judge(
     attack: bool = False,
 ) -> list[dict[str, Any]]:
     """Ask each judge about the trials that it has not judged; what is wrong with one does not stop the others."""
-    chosen = _chosen(study, names)
+    chosen = _choose_judges(study, names)
     for line in chosen.broken:
-        say(line)
+        print_status(line)
     if dry_run:
-        documents, failed = _forecasts(study, chosen, limit), list[str]()
+        documents, failed = _cost_estimates(study, chosen, limit), list[str]()
     elif attack:
-        documents, failed = _attacked(study, chosen)
+        documents, failed = _test_prompt_injection(study, chosen)
     else:
-        documents, failed = _asked(study, chosen, limit)
+        documents, failed = _collect_verdicts(study, chosen, limit)
     if json:
-        answer(documents)
+        print_json(documents)
     if chosen.broken:
         raise UserError("; ".join([*chosen.broken, *failed]))
     if failed:
@@ -53,9 +53,9 @@ def judge(
     return documents
 
 
-def _chosen(study: Study, names: Sequence[str]) -> Chosen:
+def _choose_judges(study: Study, names: Sequence[str]) -> ChosenJudges:
     """Build the judges; one that cannot be built is told, and the others go on."""
-    from gnomon.judging.registry import build
+    from gnomon.judging.registry import build_judge
 
     known = [*(spec.name for spec in study.file.judges), *study.broken]
     wanted = study.file.only("judge", known, names)
@@ -66,26 +66,26 @@ def _chosen(study: Study, names: Sequence[str]) -> Chosen:
     for spec in study.file.judges:
         if spec.name in wanted:
             try:
-                made = build(spec, concepts, training, _load)
+                made = build_judge(spec, concepts, training, _load_judge_model)
                 _ = made.version
                 judges.append((spec, made))
             except UserError as error:
                 broken.append(f"judge '{spec.name}': {error}" if spec.name not in str(error) else str(error))
-    return Chosen(judges, broken)
+    return ChosenJudges(judges, broken)
 
 
-def _load(name: str) -> Any:
+def _load_judge_model(name: str) -> Any:
     """A language model for a judge, by the room that knows how to load one."""
     from gnomon.generation.subjects.loading import load_subject
 
-    say(f"judge's model {name}: loading")
+    print_status(f"judge's model {name}: loading")
     return load_subject(name, name)
 
 
-def _asked(study: Study, chosen: Chosen, limit: int | None) -> tuple[list[dict[str, Any]], list[str]]:
+def _collect_verdicts(study: Study, chosen: ChosenJudges, limit: int | None) -> tuple[list[dict[str, Any]], list[str]]:
     from gnomon.judging.runs.panel import run_panel
 
-    with several([f"judge {config.name}" for config, _ in chosen.judges]) as reports:
+    with progress_bars([f"judge {config.name}" for config, _ in chosen.judges]) as reports:
         done = run_panel(
             study.store,
             [judge for _, judge in chosen.judges],
@@ -94,36 +94,36 @@ def _asked(study: Study, chosen: Chosen, limit: int | None) -> tuple[list[dict[s
         )
     documents = [asdict(report) for report in done]
     for document in documents:
-        say(judging.judged(document))
+        print_status(judging.judging_line(document))
     return documents, [report.error for report in done if report.error]
 
 
-def _forecasts(study: Study, chosen: Chosen, limit: int | None) -> list[dict[str, Any]]:
-    from gnomon.judging.runs.cost_estimate import forecast
+def _cost_estimates(study: Study, chosen: ChosenJudges, limit: int | None) -> list[dict[str, Any]]:
+    from gnomon.judging.runs.cost_estimate import estimate_cost
 
-    documents = [asdict(forecast(study.store, judge, config, limit)) for config, judge in chosen.judges]
+    documents = [asdict(estimate_cost(study.store, judge, config, limit)) for config, judge in chosen.judges]
     for document in documents:
-        say(judging.forecast(document))
+        print_status(judging.cost_line(document))
     return documents
 
 
-def _attacked(study: Study, chosen: Chosen) -> tuple[list[dict[str, Any]], list[str]]:
+def _test_prompt_injection(study: Study, chosen: ChosenJudges) -> tuple[list[dict[str, Any]], list[str]]:
     from gnomon.calibration.numerics.proportions import clopper_pearson
-    from gnomon.judging.protocols import ServerJudge
-    from gnomon.judging.run_state import WASTED, StoredMemory
-    from gnomon.judging.runs.prompt_injection import measure
+    from gnomon.judging.protocols import MeteredJudge
+    from gnomon.judging.run_state import WASTED, StoredRunState
+    from gnomon.judging.runs.prompt_injection import measure_flip_rate
 
     documents, failed = [], []
     for config, judge in chosen.judges:
         version = judge.version
-        memory = StoredMemory(study.store, version.name, version.version)
+        memory = StoredRunState(study.store, version.name, version.version)
         try:
-            found = measure(judge, memory)
+            found = measure_flip_rate(judge, memory)
         except (JudgeError, UserError) as error:
-            say(f"judge {config.name}: stopped: {error}")
+            print_status(f"judge {config.name}: stopped: {error}")
             failed.append(str(error))
             continue
-        usage = judge.usage() if isinstance(judge, ServerJudge) else {}
+        usage = judge.usage() if isinstance(judge, MeteredJudge) else {}
         if usage.get("input_tokens"):
             memory.note(WASTED, {name: usage[name] for name in ("input_tokens", "output_tokens")})
         rate = asdict(clopper_pearson(found.flips, found.of)) if found.of else None
@@ -133,18 +133,18 @@ def _attacked(study: Study, chosen: Chosen) -> tuple[list[dict[str, Any]], list[
         document["kinds"] = {kind: {"flips": hit, "of": of} for kind, (hit, of) in found.kinds.items()}
         study.store.log("judge_attack", document)
         documents.append(document)
-        say(judging.attacked(document))
+        print_status(judging.prompt_injection_line(document))
     return documents, failed
 
 
-def recount(study: Study, rule: str | None, json: bool) -> dict[str, Any]:
+def recount_verdicts(study: Study, rule: str | None, json: bool) -> dict[str, Any]:
     """Outcomes of all stored verdicts under the study's rule and another: every judge and arm; asks nobody."""
-    from gnomon.calibration.audit.rule_comparison import recounted
+    from gnomon.calibration.audit.rule_comparison import compare_rules
     from gnomon.data.outcomes import RULES, rule_named
 
     if rule is not None:
         rule_named(rule)
     rules = list(dict.fromkeys([study.file.rule, *([rule] if rule else RULES)]))
-    document = {"study": study.file.name, "rule": study.file.rule, **recounted(study.store, rules)}
-    answer(document) if json else judging.recount(document)
+    document = {"study": study.file.name, "rule": study.file.rule, **compare_rules(study.store, rules)}
+    print_json(document) if json else judging.print_recount(document)
     return document

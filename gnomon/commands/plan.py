@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from gnomon.console import answer
+from gnomon.console import print_json
 from gnomon.session import Study
 
 
-def plan(study: Study, estimand: str, width: float, subject: str | None, view: str | None, json: bool) -> None:
+def print_label_plan(
+    study: Study, estimand: str, width: float, subject: str | None, view: str | None, json: bool
+) -> None:
     """Print how many labels and trials reach the width, and where the labels should come from."""
-    from gnomon.calibration.queue.sample_size import plan as planned
+    from gnomon.calibration.queue.sample_size import plan_labels as planned
 
     document = planned(
         study.store,
@@ -22,10 +24,10 @@ def plan(study: Study, estimand: str, width: float, subject: str | None, view: s
         judges=study.file.fit.judges or None,
         seed=study.file.fit.seed,
     )
-    answer(document) if json else tell(document)
+    print_json(document) if json else print_plan(document)
 
 
-def tell(document: Mapping[str, Any]) -> None:
+def print_plan(document: Mapping[str, Any]) -> None:
     """The plan as text on stdout."""
     from rich.console import Console
     from rich.table import Table

@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from gnomon.commands import yes_bias
-from gnomon.console import answer, progress, readable_time, say
-from gnomon.data.errors import BadInput, FitFailed, NotEnoughData
+from gnomon.console import print_json, print_status, progress_bar, readable_time
+from gnomon.data.errors import FitFailedError, InputError, NotEnoughDataError
 from gnomon.data.importers.row_builders import UNKNOWN_SIZE
 from gnomon.data.records import Arm, Subject
 from gnomon.data.storage import tables
 from gnomon.data.storage.store import Store
 from gnomon.render import estimates
-from gnomon.session import Study, opened, write_template
+from gnomon.session import Study, opened, write_study_file
 from gnomon.study_file import FILE, DesignSpec, SubjectSpec, database_url
 
 DRAWS = "draws"
@@ -24,15 +24,15 @@ DRAWS = "draws"
 FULL = {"injection": 5, "control": 40, "random": 2, "draws": 1000, "tune": 500, "strengths": "[0.5, 0.75, 1.0]"}
 
 
-def init(folder: Path) -> None:
+def init_study(folder: Path) -> None:
     """Write a commented study file, never over one that is there."""
-    if not write_template(folder, "study.toml", **FULL, name=folder.resolve().name, calibration="false"):
-        raise BadInput(f"{folder / FILE}: is there already: edit it, or name another folder")
-    say(f"{folder / FILE} written: edit it, then 'gnomon generate {folder}'")
+    if not write_study_file(folder, "study.toml", **FULL, name=folder.resolve().name, calibration="false"):
+        raise InputError(f"{folder / FILE}: is there already: edit it, or name another folder")
+    print_status(f"{folder / FILE} written: edit it, then 'gnomon generate {folder}'")
 
 
 @dataclass(frozen=True, slots=True)
-class How:
+class GenerateOptions:
     """How trials are made: rows together (None: what memory holds), `here` or on `ray`, or only a plan of it."""
 
     batch_size: int | None = None
@@ -42,49 +42,49 @@ class How:
     dry_run: bool = False
 
 
-def generate(
-    study: Study, subjects: Sequence[str], concepts: Sequence[str], how: How, json: bool
+def generate_trials(
+    study: Study, subjects: Sequence[str], concepts: Sequence[str], how: GenerateOptions, json: bool
 ) -> list[dict[str, Any]]:
     """Make the trials that are missing, subject by subject."""
     if study.file.design is None:
         held = "what was imported" if study.file.imported else "counts, not trials"
-        raise BadInput(f"study '{study.file.name}' holds {held}: nothing can be generated without [design]")
+        raise InputError(f"study '{study.file.name}' holds {held}: nothing can be generated without [design]")
     names = study.file.only("subject", [spec.name for spec in study.file.subjects], subjects)
     wanted = study.file.only("concept", study.file.concepts(), concepts)
     specs = [spec for spec in study.file.subjects if spec.name in names]
     design = study.file.design.model_copy(update={"concepts": wanted})
-    make = _planned if how.dry_run else _generate
+    make = _sweep_estimate if how.dry_run else _run_sweep
     reports = [make(study, spec, design, how) for spec in specs]
     if json:
-        answer(reports)
+        print_json(reports)
     return reports
 
 
-def _generate(study: Study, spec: SubjectSpec, design: DesignSpec, how: How) -> dict[str, Any]:
-    from gnomon.generation.sweeps.runner import run
+def _run_sweep(study: Study, spec: SubjectSpec, design: DesignSpec, how: GenerateOptions) -> dict[str, Any]:
+    from gnomon.generation.sweeps.runner import run_sweep
 
-    plan = _design(study, design)
-    with _workers(spec, how) as workers:
+    plan = _sweep_design(study, design)
+    with _trial_workers(spec, how) as workers:
         subject = workers.subject
         record = Subject(spec.name, subject.parameters, spec.family, spec.variant, subject.revision)
-        with progress(f"{spec.name}: trials") as report:
-            done = run(study.store, workers, plan, record=record, progress=report)
-    say(f"{spec.name}: {done.made} trials made, {done.already} there already, {done.failed} failed")
+        with progress_bar(f"{spec.name}: trials") as report:
+            done = run_sweep(study.store, workers, plan, record=record, progress=report)
+    print_status(f"{spec.name}: {done.made} trials made, {done.already} there already, {done.failed} failed")
     document = {"subject": spec.name, **asdict(done)}
     if Arm.MISMATCHED in plan.arms:
-        document["mismatched"] = yes_bias.told(study.store, spec.name)
+        document["mismatched"] = yes_bias.summarize_yes_bias(study.store, spec.name)
     return document
 
 
-def _planned(study: Study, spec: SubjectSpec, design: DesignSpec, how: How) -> dict[str, Any]:
+def _sweep_estimate(study: Study, spec: SubjectSpec, design: DesignSpec, how: GenerateOptions) -> dict[str, Any]:
     """Say what would be made and how long it would take on this machine."""
-    from gnomon.generation.sweeps.runner import estimate
+    from gnomon.generation.sweeps.runner import estimate_sweep
 
-    found = estimate(study.store, _loaded(spec), _design(study, design), how.batch_size)
+    found = estimate_sweep(study.store, _load_subject(spec), _sweep_design(study, design), how.batch_size)
     if not found.missing:
-        say(f"{spec.name}: all {found.already:,} trials are there")
+        print_status(f"{spec.name}: all {found.already:,} trials are there")
         return {"subject": spec.name, **asdict(found)}
-    say(
+    print_status(
         f"{spec.name}: {found.missing:,} trials to make, {found.already:,} there already; at most {found.tokens:,} "
         f"tokens; about {readable_time(found.seconds)} at {found.rows} rows together, less where answers end early"
     )
@@ -92,146 +92,148 @@ def _planned(study: Study, spec: SubjectSpec, design: DesignSpec, how: How) -> d
 
 
 @contextmanager
-def _workers(spec: SubjectSpec, how: How) -> Iterator[Any]:
+def _trial_workers(spec: SubjectSpec, how: GenerateOptions) -> Iterator[Any]:
     """This process, or actors of a Ray cluster, with the subject loaded."""
     if how.engine == "ray":
-        from gnomon.generation.sweeps.ray_workers import actors
+        from gnomon.generation.sweeps.ray_workers import ray_cluster
 
-        loaded = (spec.name, spec.model, _options(spec))
-        with actors(*loaded, address=how.address, rows=how.batch_size, cores=how.cores, say=say) as workers:
+        loaded = (spec.name, spec.model, _load_options(spec))
+        with ray_cluster(
+            *loaded, address=how.address, rows=how.batch_size, cores=how.cores, say=print_status
+        ) as workers:
             yield workers
         return
-    from gnomon.generation.sweeps.runner import Here
+    from gnomon.generation.sweeps.runner import LocalWorker
 
-    yield Here(_loaded(spec), how.batch_size)
+    yield LocalWorker(_load_subject(spec), how.batch_size)
 
 
-def _loaded(spec: SubjectSpec) -> Any:
+def _load_subject(spec: SubjectSpec) -> Any:
     from gnomon.generation.subjects.loading import load_subject
 
-    say(f"{spec.name}: loading")
-    return load_subject(spec.name, spec.model, **_options(spec))
+    print_status(f"{spec.name}: loading")
+    return load_subject(spec.name, spec.model, **_load_options(spec))
 
 
-def _options(spec: SubjectSpec) -> dict[str, Any]:
+def _load_options(spec: SubjectSpec) -> dict[str, Any]:
     return spec.model_dump(include={"parameters", "dtype", "device", "pickled_weights", "trust_remote_code"})
 
 
-def _design(study: Study, design: DesignSpec) -> Any:
+def _sweep_design(study: Study, design: DesignSpec) -> Any:
     """The design as the generator takes it; protocols in files are named by path."""
-    from gnomon.generation.sweeps.trial_design import Design
-    from gnomon.generation.vectors.vector_spec import Kind
+    from gnomon.generation.sweeps.trial_design import SweepDesign
+    from gnomon.generation.vectors.vector_spec import VectorMethod
 
     narrowed = set(study.file.concepts()) - set(design.concepts)  # by --concept: what is not wanted needs no exclusion
     excluded = [rule.model_dump(exclude_none=True) for rule in design.exclude if rule.concept not in narrowed]
     for rule in excluded:
         if "protocol" in rule:
-            rule["protocol"] = _protocol(study.folder, rule["protocol"])
-    return Design(
+            rule["protocol"] = _protocol_path(study.folder, rule["protocol"])
+    return SweepDesign(
         concepts=tuple(design.concepts),
         layers=tuple(design.layers),
         strengths=tuple(design.strengths),
         arms=tuple(design.arms),
         spans=tuple(design.spans),
-        protocols=tuple(_protocol(study.folder, name) for name in design.protocols),
+        protocols=tuple(_protocol_path(study.folder, name) for name in design.protocols),
         replicates={Arm(name): number for name, number in design.replicates.model_dump().items()},
         seed=study.file.seed,
         exclude=tuple(excluded),
-        vectors=Kind(design.vectors.method, design.vectors.scale),
+        vectors=VectorMethod(design.vectors.method, design.vectors.scale),
     )
 
 
-def _protocol(folder: Path, name: str) -> str:
+def _protocol_path(folder: Path, name: str) -> str:
     """A protocol's shipped name, or the path of its file, which is relative to the study."""
     return str(folder / name) if name.endswith(".toml") else name
 
 
-def calibrate(study: Study, view: str | None, json: bool) -> dict[str, Any]:
+def audit_judges(study: Study, view: str | None, json: bool) -> dict[str, Any]:
     """Audit every judge version against the labels, in every view of them or in one."""
     from gnomon.calibration.audit.document import audit_views
     from gnomon.calibration.labels.views import VIEWS
     from gnomon.render import audit
 
     document = audit_views(study.store, views=[view] if view else VIEWS)
-    answer(document) if json else audit.audit(document)
+    print_json(document) if json else audit.print_audit(document)
     return document
 
 
-def fit(study: Study, judge_name: str | None, json: bool, *, anew: bool = False) -> list[dict[str, Any]]:
+def fit_study(study: Study, judge_name: str | None, json: bool, *, anew: bool = False) -> list[dict[str, Any]]:
     """Fit every view that the study's data allow; raises `FitFailed` where one did not pass its gates."""
-    rows = fits(study, judge_name, anew=anew)
-    document = estimates.estimates(study, rows)
-    answer(document) if json else estimates.table(document)
-    check(rows)
+    rows = fit_all_views(study, judge_name, anew=anew)
+    document = estimates.estimates_document(study, rows)
+    print_json(document) if json else estimates.print_estimates(document)
+    raise_if_failed(rows)
     return rows
 
 
-def fits(study: Study, judge_name: str | None = None, *, anew: bool = False) -> list[dict[str, Any]]:
+def fit_all_views(study: Study, judge_name: str | None = None, *, anew: bool = False) -> list[dict[str, Any]]:
     """Rows of `tables.fits`: the published counts, or the verdicts at their word and with their error taken out.
 
     Where an earlier fit's draws carry the new one, they are weighted, unless it is to be sampled `anew`.
     """
     from gnomon.stats import fit as fitting
-    from gnomon.stats.inference.importance_reweighting import Shelf
-    from gnomon.stats.inference.sampler import Settings
-    from gnomon.stats.model.judge_confusion import External
+    from gnomon.stats.inference.importance_reweighting import DrawCache
+    from gnomon.stats.inference.sampler import SamplerSettings
+    from gnomon.stats.model.judge_confusion import ExternalCalibration
 
     chosen = study.file.fit
     how: dict[str, Any] = {
-        "settings": Settings(draws=chosen.draws, tune=chosen.tune, chains=chosen.chains),
+        "settings": SamplerSettings(draws=chosen.draws, tune=chosen.tune, chains=chosen.chains),
         "seed": chosen.seed,
-        "shelf": Shelf(study.folder / DRAWS, reuse=not anew),
+        "shelf": DrawCache(study.folder / DRAWS, reuse=not anew),
     }
     if study.file.counts:
-        return [_timed("published counts", lambda: fitting.fit_published(study.store, **how))]
+        return [_timed_fit("published counts", lambda: fitting.fit_published(study.store, **how))]
     study.file.only("judge", study.store.study()["judges"], [judge_name] if judge_name else [])
-    _sized(study.store)
+    _require_sizes(study.store)
     if not study.store.count(tables.verdicts):
-        raise NotEnoughData(f"study '{study.file.name}' has no verdicts: run 'gnomon judge {study.folder}' first")
+        raise NotEnoughDataError(f"study '{study.file.name}' has no verdicts: run 'gnomon judge {study.folder}' first")
     judges = chosen.judges or None
-    external = [External(**one.model_dump(mode="json")) for one in chosen.external]
+    external = [ExternalCalibration(**one.model_dump(mode="json")) for one in chosen.external]
     return [
-        _timed("as judged", lambda: fitting.fit_judged(study.store, judge=judge_name, **how)),
-        _timed("corrected", lambda: fitting.fit_corrected(study.store, judges=judges, external=external, **how)),
+        _timed_fit("as judged", lambda: fitting.fit_judged(study.store, judge=judge_name, **how)),
+        _timed_fit("corrected", lambda: fitting.fit_corrected(study.store, judges=judges, external=external, **how)),
     ]
 
 
-def _sized(store: Store) -> None:
+def _require_sizes(store: Store) -> None:
     """Raise `NotEnoughData` where sizes are compared and one is not known: it would bend every figure by size."""
     subjects = store.subjects()
     unknown = [subject.name for subject in subjects if subject.parameters == UNKNOWN_SIZE]
     if unknown and len(subjects) > 1:
-        raise NotEnoughData(
+        raise NotEnoughDataError(
             f"subject '{unknown[0]}': its number of parameters is not known, and figures by size need it: import its "
             "files again with --parameters"
         )
 
 
-def check(rows: Sequence[dict[str, Any]]) -> None:
+def raise_if_failed(rows: Sequence[dict[str, Any]]) -> None:
     """Raise `FitFailed` where a fit did not pass its gates."""
     for row in rows:
         if row["status"] == "failed":
             reasons = "; ".join(row["diagnostics"]["reasons"])
-            raise FitFailed(
+            raise FitFailedError(
                 f"fit '{row['view']}' failed: {reasons}: raise 'draws' and 'tune' under [fit] and fit again"
             )
 
 
-def _timed(title: str, run: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    say(f"fit {title}: sampling")
+def _timed_fit(title: str, run: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    print_status(f"fit {title}: sampling")
     row = run()
-    say(f"fit {title}: {estimates.diagnosed(row)}")
+    print_status(f"fit {title}: {estimates.format_diagnostics(row)}")
     return row
 
 
-def dashboard(folder: Path, port: int, address: str = "127.0.0.1") -> None:
+def serve_dashboard(folder: Path, port: int, address: str = "127.0.0.1") -> None:
     """Serve the study, and those in folders under it, until stopped."""
     from gnomon.dashboard.auth.roles import SECRETS, Access
-    from gnomon.dashboard.server.launch import serve
+    from gnomon.dashboard.server.launch import serve_studies
 
     found = [path for path in (folder, *sorted(folder.glob("*"))) if (path / FILE).is_file()]
     if not found:
-        raise BadInput(
+        raise InputError(
             f"{folder}: has no {FILE}: 'gnomon init {folder}' writes one, 'gnomon demo {folder}' makes a whole study"
         )
     studies, known = [], []
@@ -240,7 +242,7 @@ def dashboard(folder: Path, port: int, address: str = "127.0.0.1") -> None:
             studies.append((study.file.name, database_url(path, study.file)))
             known.append(Access(study.file.dashboard.auth, study.file.dashboard.roles))
     if any(each != known[0] for each in known):
-        raise BadInput(
+        raise InputError(
             f"{folder}: its studies have different [dashboard] tables: serve each by itself, or make them one"
         )
-    serve(studies, address=address, port=port, access=known[0], secrets=(found[0] / SECRETS).resolve())
+    serve_studies(studies, address=address, port=port, access=known[0], secrets=(found[0] / SECRETS).resolve())

@@ -8,61 +8,63 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from gnomon.console import answer, say
+from gnomon.console import print_json, print_status
 from gnomon.data import importers
-from gnomon.data.errors import BadInput
-from gnomon.data.exporters.gnomon_export import export
-from gnomon.data.importers import Landed, Options, Parsed, Report
+from gnomon.data.errors import InputError
+from gnomon.data.exporters.gnomon_export import export_store
+from gnomon.data.importers import ImportCounts, ImportOptions, ImportReport, ParsedFiles
 from gnomon.data.storage import tables
 from gnomon.data.storage.store import Store
-from gnomon.session import opened, sync, write_template
+from gnomon.session import opened, sync_settings, write_study_file
 from gnomon.study_file import FILE
 
 SHOWN = 20
 WHY = {"open-introspection": "                # lenient: there an answer that refuses and notices all the same passes"}
 
 
-def bring(format_: str, paths: Sequence[Path], folder: Path, options: Options, json: bool) -> dict[str, Any]:
+def import_files(
+    format_: str, paths: Sequence[Path], folder: Path, options: ImportOptions, json: bool
+) -> dict[str, Any]:
     """Read files of one format and store what fits; a folder without a study file gets one.
 
     Raises `BadInput` where no row at all fits: nothing is stored or written then.
     """
-    parsed = importers.parse(format_, paths, options)
-    landed = Landed()
+    parsed = importers.parse_files(format_, paths, options)
+    landed = ImportCounts()
     made = False
     if not parsed.barren:
-        made = _prepare(folder, parsed)
+        made = _prepare_study(folder, parsed)
         with opened(folder) as study:
-            if parsed.settings and _empty(study.store):
+            if parsed.settings and _is_empty(study.store):
                 study.store.set_study(parsed.settings)
             landed = parsed.land(study.store)
-            sync(study.store, study.file)
-    document = _document(parsed, folder, paths, landed, made)
-    _tell(parsed, document)
+            sync_settings(study.store, study.file)
+    document = _import_document(parsed, folder, paths, landed, made)
+    _print_import(parsed, document)
     if json:
-        answer(document)
+        print_json(document)
     if not landed.accepted:
-        raise BadInput(f"{_named(paths)}: no row fits the format '{format_}': nothing was stored")
+        raise InputError(f"{_file_names(paths)}: no row fits the format '{format_}': nothing was stored")
     return document
 
 
-def _empty(store: Store) -> bool:
+def _is_empty(store: Store) -> bool:
     """Whether no facts are there yet: a study file may be, of an import that was killed before it stored any."""
     return not store.count(tables.trials) and not store.count(tables.counts)
 
 
-def _named(paths: Sequence[Path]) -> str:
+def _file_names(paths: Sequence[Path]) -> str:
     return str(paths[0]) if len(paths) == 1 else f"{paths[0]} and {len(paths) - 1} more"
 
 
-def _prepare(folder: Path, parsed: Parsed) -> bool:
+def _prepare_study(folder: Path, parsed: ParsedFiles) -> bool:
     """Write a study file where there is none; True where one was written."""
     told = parsed.settings
     concepts = told.get("concepts") or []
-    return write_template(
+    return write_study_file(
         folder,
         "imported.toml",
-        name=_plain(str(told.get("name") or folder.resolve().name)),
+        name=_toml_text(str(told.get("name") or folder.resolve().name)),
         rule=told.get("rule") or importers.RULES.get(parsed.format, "strict"),
         why=WHY.get(parsed.format, ""),
         concepts=f"concepts = {json_.dumps(concepts)}" if concepts else '# concepts = ["ocean", "fear"]',
@@ -71,12 +73,14 @@ def _prepare(folder: Path, parsed: Parsed) -> bool:
     )
 
 
-def _plain(name: str) -> str:
+def _toml_text(name: str) -> str:
     """A name as it may stand between the quotes of the study file."""
     return json_.dumps(name[:100], ensure_ascii=False)[1:-1]
 
 
-def _document(parsed: Parsed, folder: Path, paths: Sequence[Path], landed: Landed, made: bool) -> dict[str, Any]:
+def _import_document(
+    parsed: ParsedFiles, folder: Path, paths: Sequence[Path], landed: ImportCounts, made: bool
+) -> dict[str, Any]:
     report = parsed.report
     return {
         "format": parsed.format,
@@ -96,29 +100,29 @@ def _document(parsed: Parsed, folder: Path, paths: Sequence[Path], landed: Lande
     }
 
 
-def _left_out(report: Report) -> list[dict[str, Any]]:
+def _left_out(report: ImportReport) -> list[dict[str, Any]]:
     return [{"file": file, "reason": reason, "rows": rows} for (file, reason), rows in sorted(report.left_out.items())]
 
 
-def _tell(parsed: Parsed, document: dict[str, Any]) -> None:
+def _print_import(parsed: ParsedFiles, document: dict[str, Any]) -> None:
     problems = parsed.report.problems
     for problem in problems[:SHOWN]:
-        say(str(problem))
+        print_status(str(problem))
     if len(problems) > SHOWN:
-        say(f"... and {len(problems) - SHOWN} more problems: --json lists all {len(problems)}")
+        print_status(f"... and {len(problems) - SHOWN} more problems: --json lists all {len(problems)}")
     for left in document["left_out"]:
-        say(f"{left['file']}: {left['rows']} rows left out: {left['reason']}")
+        print_status(f"{left['file']}: {left['rows']} rows left out: {left['reason']}")
     if not document["accepted"]:
         return
     if names := document["without_size"]:
         shown = ", ".join(names[:3]) + (" ..." if len(names) > 3 else "")
-        say(f"number of parameters not known for {shown}: figures by size need it, say it with --parameters")
+        print_status(f"number of parameters not known for {shown}: figures by size need it, say it with --parameters")
     if document["made_study_file"]:
-        say(f"{Path(document['study']) / FILE} written")
-    say(_summary(document))
+        print_status(f"{Path(document['study']) / FILE} written")
+    print_status(_summary_line(document))
 
 
-def _summary(document: dict[str, Any]) -> str:
+def _summary_line(document: dict[str, Any]) -> str:
     new, rows = document["new"], document["rows"]
     rejected = f", {document['rejected']} rows with problems" if document["rejected"] else ""
     if not any(new.values()) and document["repeated"] == document["accepted"]:
@@ -128,17 +132,19 @@ def _summary(document: dict[str, Any]) -> str:
     return f"{rows} rows read: added {added}; {document['repeated']} repeated{rejected}"
 
 
-def give(folder: Path, out: Path, as_csv: bool, json: bool) -> dict[str, Any]:
+def export_study(folder: Path, out: Path, as_csv: bool, json: bool) -> dict[str, Any]:
     """Write a whole study into a new folder."""
     with opened(folder) as study:
-        done = export(study.store, out, as_csv=as_csv)
+        done = export_store(study.store, out, as_csv=as_csv)
     document: dict[str, Any] = {"study": str(folder), "folder": str(out), "rows": done.rows, "files": done.files}
     if as_csv:
         document["guarded_cells"] = done.guarded
         if done.guarded:
-            say(f"{done.guarded} CSV cells that begin like a formula got a leading apostrophe; the other files did not")
+            print_status(
+                f"{done.guarded} CSV cells that begin like a formula got a leading apostrophe; the other files did not"
+            )
     counts = ", ".join(f"{count} {name}" for name, count in done.rows.items() if count)
-    say(f"{out} written: {counts or 'an empty study'}")
+    print_status(f"{out} written: {counts or 'an empty study'}")
     if json:
-        answer(document)
+        print_json(document)
     return document

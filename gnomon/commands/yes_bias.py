@@ -6,15 +6,15 @@ from typing import Any
 
 from sqlalchemy import select
 
-from gnomon.calibration.numerics.proportions import wilson
-from gnomon.console import say, share
+from gnomon.calibration.numerics.proportions import wilson_interval
+from gnomon.console import format_rate, print_status
 from gnomon.data.records import Arm
 from gnomon.data.storage.store import Store
 from gnomon.data.storage.tables import trials
-from gnomon.data.yes_no import affirms
+from gnomon.data.yes_no import says_yes
 
 
-def told(store: Store, subject: str) -> dict[str, Any]:
+def summarize_yes_bias(store: Store, subject: str) -> dict[str, Any]:
     """Say it, and give it as `{steered, plain}: {yes, unclear, of, rate}`; an answer without yes or no is no yes."""
     column = trials.c
     query = select(column.answer, column.strength).where(
@@ -22,11 +22,11 @@ def told(store: Store, subject: str) -> dict[str, Any]:
     )
     rows = store.frame(query)
     document = {
-        name: _counted(rows.loc[(rows["strength"] != 0) == steered, "answer"].tolist()) for name, steered in KINDS
+        name: _yes_counts(rows.loc[(rows["strength"] != 0) == steered, "answer"].tolist()) for name, steered in KINDS
     }
-    parts = [f"{_words(document[name])} {words}" for name, words in WORDS if document[name]["of"]]
+    parts = [f"{_yes_phrase(document[name])} {words}" for name, words in WORDS if document[name]["of"]]
     if parts:
-        say(f"{subject}: asked questions whose answer is no, it said yes in {', in '.join(parts)}")
+        print_status(f"{subject}: asked questions whose answer is no, it said yes in {', in '.join(parts)}")
     return document
 
 
@@ -34,14 +34,14 @@ KINDS = (("steered", True), ("plain", False))
 WORDS = (("steered", "with a vector"), ("plain", "without"))
 
 
-def _counted(answers: list[str]) -> dict[str, Any]:
-    read = [affirms(answer) for answer in answers]
+def _yes_counts(answers: list[str]) -> dict[str, Any]:
+    read = [says_yes(answer) for answer in answers]
     yes = sum(one is True for one in read)
-    rate = wilson(yes, len(read)) if read else None
+    rate = wilson_interval(yes, len(read)) if read else None
     figure = None if rate is None else {"value": rate.value, "low": rate.low, "high": rate.high, "level": rate.level}
     return {"yes": yes, "unclear": sum(one is None for one in read), "of": len(read), "rate": figure}
 
 
-def _words(part: dict[str, Any]) -> str:
+def _yes_phrase(part: dict[str, Any]) -> str:
     rate = part["rate"]
-    return f"{part['yes']} of {part['of']} ({share(rate['low'])} to {share(rate['high'])})"
+    return f"{part['yes']} of {part['of']} ({format_rate(rate['low'])} to {format_rate(rate['high'])})"

@@ -20,37 +20,37 @@ KEY = (
 )
 
 
-def audit(document: Row) -> None:
+def print_audit(document: Row) -> None:
     """Print the document of `gnomon.calibration.audit.document.audit_views`."""
     console = Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else PIPED)
     if not document["judges"]:
         console.print("No judge has read anything in this study: run 'gnomon judge' or import verdicts.")
     for version in dict.fromkeys(entry["version"] for entry in document["judges"]):
-        _judge(console, [entry for entry in document["judges"] if entry["version"] == version])
+        _print_judge(console, [entry for entry in document["judges"] if entry["version"] == version])
     if document["judges"]:
         console.print(Text(KEY, style="dim"))
         console.print()
-        _together(console, document["together"])
-    for line in _rest(document):
+        _print_panel(console, document["together"])
+    for line in _closing_lines(document):
         console.print(line)
 
 
-def _judge(console: Console, entries: Sequence[Row]) -> None:
+def _print_judge(console: Console, entries: Sequence[Row]) -> None:
     """One judge version: its rates by arm and its verdict for each view of the labels, then what holds for all."""
     first = entries[0]
     console.print(Text(f"{first['judge']}", style="bold") + Text(f"  {first['kind']}, version {first['version'][:12]}"))
-    for same in _alike(entries):
-        console.print(Text(f"{_views(same)}, {same[0]['labelled']}", style="bold"))
+    for same in _group_equal_views(entries):
+        console.print(Text(f"{_view_names(same)}, {same[0]['labelled']}", style="bold"))
         if same[0]["labelled"]:
-            console.print(_table(same[0]))
+            console.print(_error_table(same[0]))
         console.print(same[0]["verdict"])
     notes = [f"{note[:1].upper()}{note[1:]}." for note in first["notes"] if not note.startswith("Youden")]
-    for line in [*notes, first["drift"]["words"], *_repeats(first)]:
+    for line in [*notes, first["drift"]["words"], *_repeats_line(first)]:
         console.print(line)
     console.print()
 
 
-def _together(console: Console, views: Mapping[str, Row]) -> None:
+def _print_panel(console: Console, views: Mapping[str, Row]) -> None:
     """What all judges together say, by the first view of the labels that allows a figure."""
     for view, whole in views.items():
         rows = [*whole["arms"], {"arm": "net detection", **whole["net_detection_corrected"]}]
@@ -63,7 +63,7 @@ def _together(console: Console, views: Mapping[str, Row]) -> None:
         shown.add_column("erring independently", no_wrap=True, min_width=24)
         shown.add_column("perhaps together", no_wrap=True)
         for row in known:
-            shown.add_row(f"  {row['arm']}", *(_percent(row[fit]) for fit in ("independent", "free")))
+            shown.add_row(f"  {row['arm']}", *(_format_estimate(row[fit]) for fit in ("independent", "free")))
         console.print(shown)
         verdict = whole["verdict"]
         console.print(f"{verdict[:1].upper()}{verdict[1:]}.")
@@ -71,13 +71,13 @@ def _together(console: Console, views: Mapping[str, Row]) -> None:
         return
 
 
-def _percent(figure: Row | None) -> str:
+def _format_estimate(figure: Row | None) -> str:
     if figure is None:
         return "not to be had"
     return f"{100 * figure['value']:.1f} % ({100 * figure['low']:.1f} to {100 * figure['high']:.1f})"
 
 
-def _alike(entries: Sequence[Row]) -> Iterator[list[Row]]:
+def _group_equal_views(entries: Sequence[Row]) -> Iterator[list[Row]]:
     """Views of the labels that come to the same figures, together."""
     groups: dict[str, list[Row]] = {}
     for entry in entries:
@@ -85,13 +85,13 @@ def _alike(entries: Sequence[Row]) -> Iterator[list[Row]]:
     yield from groups.values()
 
 
-def _views(same: Sequence[Row]) -> str:
+def _view_names(same: Sequence[Row]) -> str:
     names = [entry["labels"] for entry in same]
     told = names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
     return f"{told[:1].upper()}{told[1:]} labels"
 
 
-def _table(entry: Row) -> Table:
+def _error_table(entry: Row) -> Table:
     shown = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
     shown.add_column("", no_wrap=True, min_width=11)
     for name in COUNTS:
@@ -99,39 +99,39 @@ def _table(entry: Row) -> Table:
     for name in ("sensitivity", "specificity", "Youden's J"):
         shown.add_column(name, no_wrap=True, min_width=15)
     shown.add_column("may", no_wrap=True)
-    shown.add_row("  all, pass", *_figures(entry["overall"]), "")
+    shown.add_row("  all, pass", *_rate_cells(entry["overall"]), "")
     for row in entry["strata"]:
         if row["concept"] is None and row["subject"] is None:
-            shown.add_row(f"  {row['arm']}", *_figures(row["as_event"]), "yes" if row["correctable"] else "no")
+            shown.add_row(f"  {row['arm']}", *_rate_cells(row["as_event"]), "yes" if row["correctable"] else "no")
     return shown
 
 
-def _figures(rates: Row) -> list[str]:
-    shares = [_rate(rates[key]) for key in ("sensitivity", "specificity", "youden")]
+def _rate_cells(rates: Row) -> list[str]:
+    shares = [_rate_cell(rates[key]) for key in ("sensitivity", "specificity", "youden")]
     return [*(str(rates[key]) for key in COUNTS), *shares]
 
 
-def _rate(estimate: Row | None) -> str:
+def _rate_cell(estimate: Row | None) -> str:
     if estimate is None:
         return "unknown"
-    value, low, high = (_bare(estimate[key]) for key in ("value", "low", "high"))
+    value, low, high = (_without_leading_zero(estimate[key]) for key in ("value", "low", "high"))
     return f"{value} ({low}{' to ' if estimate['low'] < 0 else '–'}{high})"
 
 
-def _bare(value: float) -> str:
+def _without_leading_zero(value: float) -> str:
     """Two decimals without the nought before the point: .95, -.03, 1.00."""
     text = f"{value:.2f}"
     return text.replace("0.", ".", 1) if abs(float(text)) < 1 else text
 
 
-def _repeats(entry: Row) -> Iterator[str]:
+def _repeats_line(entry: Row) -> Iterator[str]:
     twice = entry["consistency"]
     if twice:
-        same = _rate(twice["same_outcome"])
+        same = _rate_cell(twice["same_outcome"])
         yield f"Asked again about {twice['trials']} transcripts, it gives one outcome on {same} of them."
 
 
-def _rest(document: Row) -> Iterator[str]:
+def _closing_lines(document: Row) -> Iterator[str]:
     told = document["contradictions"]
     for name, each in [(row["judge"], row) for row in told["judges"]] + [(row["rater"], row) for row in told["raters"]]:
         kinds = [f"{kind['words']} ({kind['n']} of {kind['of']})" for kind in each["kinds"].values() if kind["n"]]

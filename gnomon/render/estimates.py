@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from gnomon.console import percent, share
+from gnomon.console import format_percentage, format_rate
 from gnomon.data.storage import tables
 
 if TYPE_CHECKING:
     from gnomon.session import Study
 
 Row = Mapping[str, Any]
-FIRST = (
+HEADLINE_ESTIMANDS = (
     "net_detection_raw",
     "net_detection_engaged",
     "net_detection_corrected",
@@ -21,85 +21,95 @@ FIRST = (
 )
 
 
-def estimates(study: Study, rows: Sequence[Row]) -> dict[str, Any]:
+def estimates_document(study: Study, rows: Sequence[Row]) -> dict[str, Any]:
     """The document that `fit` and `demo` print: counts of facts, one row an estimate, diagnostics."""
     passed = [row for row in rows if row["status"] == "passed"]
-    figures = [_figure(figure, row) for row in passed for figure in row["result"]["estimands"] if not figure["by"]]
+    figures = [
+        _estimate_entry(figure, row) for row in passed for figure in row["result"]["estimands"] if not figure["by"]
+    ]
     subjects = [subject.name for subject in study.store.subjects()]
     return {
         "study": study.file.name,
         "subjects": subjects,
-        "trials": _trials(study),
+        "trials": _trial_counts(study),
         "verdicts": study.store.count(tables.verdicts),
         "labels": study.store.count(tables.labels),
-        "estimates": sorted(figures, key=lambda figure: _place(figure, subjects)),
-        "refused": _refused(rows),
-        "failed": [_failure(row) for row in rows if row["status"] == "failed"],
-        "diagnostics": _diagnostics(rows),
+        "estimates": sorted(figures, key=lambda figure: _sort_key(figure, subjects)),
+        "refused": _withheld_estimates(rows),
+        "failed": [_failure_entry(row) for row in rows if row["status"] == "failed"],
+        "diagnostics": _diagnostics_document(rows),
         "comparisons": {row["view"]: row["result"].get("comparisons", {}) for row in passed},
         "predictive": {row["view"]: row["result"].get("predictive", []) for row in passed},
     }
 
 
-def _refused(rows: Sequence[Row]) -> list[Row]:
+def _withheld_estimates(rows: Sequence[Row]) -> list[Row]:
     """What honesty refuses, each line once however many fits refuse it."""
     lines = [line for row in rows if row["status"] != "failed" for line in row["result"]["refused"]]
     return [line for place, line in enumerate(lines) if line not in lines[:place]]
 
 
-def _failure(row: Row) -> dict[str, Any]:
+def _failure_entry(row: Row) -> dict[str, Any]:
     return {"view": row["view"], "reasons": row["diagnostics"]["reasons"]}
 
 
-def _trials(study: Study) -> int:
+def _trial_counts(study: Study) -> int:
     if not study.file.counts:
         return study.store.count(tables.trials)
     return int(study.store.frame(tables.counts)["n"].sum())
 
 
-def _figure(figure: Row, row: Row) -> dict[str, Any]:
-    kept = {"subject": figure["subject"], "estimand": _name(figure["estimand"], row["view"]), "mean": figure["mean"]}
+def _estimate_entry(figure: Row, row: Row) -> dict[str, Any]:
+    kept = {
+        "subject": figure["subject"],
+        "estimand": _unique_estimand_name(figure["estimand"], row["view"]),
+        "mean": figure["mean"],
+    }
     interval = {"low": figure["low95"], "high": figure["high95"], "level": 0.95}
     return {**kept, **interval, "observed": figure["observed"], "view": row["view"], "judge": row["result"]["judge"]}
 
 
-def _name(estimand: str, view: str) -> str:
+def _unique_estimand_name(estimand: str, view: str) -> str:
     """An estimand's name, unique over views: refusal as judged is another figure than refusal corrected."""
     plain = "corrected" in estimand or not view.startswith("corrected")
     return estimand if plain else f"{estimand}_corrected"
 
 
-def _place(figure: Row, subjects: Sequence[str]) -> tuple[int, int, str]:
+def _sort_key(figure: Row, subjects: Sequence[str]) -> tuple[int, int, str]:
     name = figure["estimand"]
-    return subjects.index(figure["subject"]), FIRST.index(name) if name in FIRST else len(FIRST), name
+    return (
+        subjects.index(figure["subject"]),
+        HEADLINE_ESTIMANDS.index(name) if name in HEADLINE_ESTIMANDS else len(HEADLINE_ESTIMANDS),
+        name,
+    )
 
 
-def _diagnostics(rows: Sequence[Row]) -> dict[str, Any]:
+def _diagnostics_document(rows: Sequence[Row]) -> dict[str, Any]:
     sampled = [row["diagnostics"] for row in rows if row["diagnostics"]["draws"]]
     return {
         "max_rhat": max((each["max_rhat"] for each in sampled), default=None),
-        "min_ess": min((_ess(each) for each in sampled), default=None),
+        "min_ess": min((_smallest_ess(each) for each in sampled), default=None),
         "divergences": sum(each["divergences"] for each in sampled),
         "fits": {row["view"]: {"status": row["status"], **row["diagnostics"]} for row in rows},
     }
 
 
-def _ess(diagnostics: Row) -> float:
+def _smallest_ess(diagnostics: Row) -> float:
     return float(min(diagnostics["min_ess_bulk"], diagnostics["min_ess_tail"]))
 
 
-def diagnosed(row: Row) -> str:
+def format_diagnostics(row: Row) -> str:
     """One line on how a fit went."""
     each = row["diagnostics"]
     if not each["draws"]:
         return f"{row['status']}: nothing was sampled"
-    good = f"R-hat {each['max_rhat']:.3f}, ESS {_ess(each):.0f}, {each['divergences']} divergences"
+    good = f"R-hat {each['max_rhat']:.3f}, ESS {_smallest_ess(each):.0f}, {each['divergences']} divergences"
     weighted = each.get("reweighted")
     how = f", weighted from fit {weighted['fit'][:8]} (Pareto k {weighted['k']:.2f})" if weighted else ""
     return f"{row['status']}: {good}{how}"
 
 
-def table(document: Row) -> None:
+def print_estimates(document: Row) -> None:
     """The estimates as a table on stdout."""
     from rich.console import Console
     from rich.table import Table
@@ -111,11 +121,11 @@ def table(document: Row) -> None:
         shown.add_column(name, justify="right", no_wrap=True)
     last = None
     for figure in document["estimates"]:
-        if figure["estimand"] in FIRST:
+        if figure["estimand"] in HEADLINE_ESTIMANDS:
             if figure["subject"] != last:
                 shown.add_row(f"[bold]{figure['subject']}")
                 last = figure["subject"]
-            show = percent if figure["estimand"].startswith("net") else share
+            show = format_percentage if figure["estimand"].startswith("net") else format_rate
             interval = f"{show(figure['low'])} to {show(figure['high'])}"
             shown.add_row(f"  {figure['estimand'].replace('_', ' ')}", show(figure["mean"]), interval)
     console = Console(highlight=False)

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from gnomon.console import share
+from gnomon.console import format_rate
 
 Row = Mapping[str, Any]
 
 
-def judged(report: Row) -> str:
+def judging_line(report: Row) -> str:
     """One line on how a judge's run went."""
     states = ", ".join(f"{count} {state}" for state, count in report["by_state"].items() if count)
     line = f"judge {report['judge']}: {report['new']} new verdicts ({states or 'none'}"
     if report["not_ok"] is not None:
-        line += f"; {share(report['not_ok'])} not ok, counted nowhere"
+        line += f"; {format_rate(report['not_ok'])} not ok, counted nowhere"
     line += f"), {report['already']} there already"
     usage = report["usage"]
     if usage.get("calls"):
@@ -27,7 +27,7 @@ def judged(report: Row) -> str:
     return f"{line}; stopped: {report['error']}" if report["error"] else line
 
 
-def forecast(document: Row) -> str:
+def cost_line(document: Row) -> str:
     """One line on what a judge's run would ask and cost."""
     line = f"judge {document['judge']}: {document['calls']:,} calls"
     if document["output_tokens_at_most"]:
@@ -41,24 +41,24 @@ def forecast(document: Row) -> str:
     return f"{line}; {document['basis']}; nothing was asked"
 
 
-def attacked(document: Row) -> str:
+def prompt_injection_line(document: Row) -> str:
     """One line on what the attacks did to a judge."""
     if document["flip_rate"] is None:
         return f"judge {document['judge']}: none of {document['unusable']} attacks gave a verdict"
     rate, noise = document["flip_rate"], document["noise_rate"]
     line = f"judge {document['judge']}: {document['flips']} of {document['of']} attacks turned it"
-    line += f" ({_interval(rate)}); without an attack it contradicts itself on {document['noise']} of "
-    line += f"{document['noise_of']}" + (f" ({_interval(noise)})" if noise else "")
+    line += f" ({_rate_interval(rate)}); without an attack it contradicts itself on {document['noise']} of "
+    line += f"{document['noise_of']}" + (f" ({_rate_interval(noise)})" if noise else "")
     if document["unusable"]:
         line += f"; {document['unusable']} without a verdict"
     return line
 
 
-def _interval(rate: Row) -> str:
-    return f"{share(rate['value'])}, 95 % interval {share(rate['low'])} to {share(rate['high'])}"
+def _rate_interval(rate: Row) -> str:
+    return f"{format_rate(rate['value'])}, 95 % interval {format_rate(rate['low'])} to {format_rate(rate['high'])}"
 
 
-def recount(document: Row) -> None:
+def print_recount(document: Row) -> None:
     """Event rates of every judge and arm under each rule, as a table on stdout."""
     from rich.console import Console
     from rich.table import Table
@@ -70,14 +70,14 @@ def recount(document: Row) -> None:
     for row in document["rows"]:
         event, passed = row["event"], row["pass"]
         mark = " *" if row["rule"] == document["rule"] else ""
-        where = f"{share(event['low'])} to {share(event['high'])}"
-        cells = [f"{row['verdicts']:,}", share(event["value"]), where, share(passed["value"])]
+        where = f"{format_rate(event['low'])} to {format_rate(event['high'])}"
+        cells = [f"{row['verdicts']:,}", format_rate(event["value"]), where, format_rate(passed["value"])]
         table.add_row(row["judge"], row["arm"], f"{row['rule']}{mark}", *cells)
     console = Console(highlight=False)
     console.print(table)
     for state in document["states"]:
         console.print(
-            f"judge {state['judge']}: {share(state['not_ok'])} of {state['calls']:,} calls not ok, not counted"
+            f"judge {state['judge']}: {format_rate(state['not_ok'])} of {state['calls']:,} calls not ok, not counted"
         )
     console.print(
         "* the study's rule ('rule' in study.toml), which its figures use; no judge was asked", soft_wrap=True

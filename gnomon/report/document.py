@@ -17,23 +17,23 @@ import pandas as pd
 from jinja2 import Environment, FileSystemLoader
 
 from gnomon.calibration.audit import audit_frames
-from gnomon.calibration.audit.document import audit
-from gnomon.calibration.plotting.theme import save
-from gnomon.console import say
-from gnomon.data.errors import BadInput, NotEnoughData
-from gnomon.data.files import write_whole
-from gnomon.data.records import Arm, now
+from gnomon.calibration.audit.document import audit_study
+from gnomon.calibration.plotting.theme import save_chart
+from gnomon.console import print_status
+from gnomon.data.errors import InputError, NotEnoughDataError
+from gnomon.data.files import write_atomically
+from gnomon.data.records import Arm, utc_timestamp
 from gnomon.data.storage import tables
 from gnomon.data.storage.store import Store, code_version
-from gnomon.report.pdf import as_pdf, browser
+from gnomon.report.pdf import find_browser, html_to_pdf
 from gnomon.session import TEMPLATES, Study
 from gnomon.stats.charts import diagnostic_charts, estimate_charts
 from gnomon.stats.narrative import estimate_sentences, fit_sentences
-from gnomon.stats.narrative.fit_frames import CORRECTED, FIGURES, Fitted, all_fitted, records
-from gnomon.stats.narrative.formatting import estimand as called
-from gnomon.stats.narrative.formatting import listed, unbroken
-from gnomon.stats.narrative.next_steps import notices, refusals
-from gnomon.stats.narrative.study_overview import Overview, distinct, overview
+from gnomon.stats.narrative.fit_frames import CORRECTED, FIGURES, FitFrames, all_fitted, frame_records
+from gnomon.stats.narrative.formatting import estimand_label as called
+from gnomon.stats.narrative.formatting import join_names, non_breaking
+from gnomon.stats.narrative.next_steps import list_notices, withheld_notices
+from gnomon.stats.narrative.study_overview import StudyOverview, distinct_values, summarize_study
 
 MAIN = {"published": "net_detection_raw", "judged": "net_detection_raw", "corrected": "net_detection_corrected"}
 TITLES = {"published": "As published", "judged": "As judged", "corrected": "With the judges' error taken out"}
@@ -49,7 +49,7 @@ SHOWN = ("subject", "estimand", "axis", "value", "mean", "low95", "high95", "obs
 
 
 @dataclass(frozen=True)
-class Picture:
+class ReportPicture:
     """A chart as a data address, with its words for those who cannot see it."""
 
     address: str
@@ -57,17 +57,17 @@ class Picture:
 
 
 @dataclass
-class Section:
+class ReportSection:
     """A heading with sentences, pictures and tables under it; `id` is its place in the address."""
 
     id: str
     title: str
     lines: list[str] = field(default_factory=list)
-    pictures: list[Picture] = field(default_factory=list)
+    pictures: list[ReportPicture] = field(default_factory=list)
     tables: list[tuple[str, list[str], list[list[str]]]] = field(default_factory=list)
 
 
-def report(study: Study, out: Path) -> Path:
+def write_report(study: Study, out: Path) -> Path:
     """Write the report of a study.
 
     Raises
@@ -78,45 +78,49 @@ def report(study: Study, out: Path) -> Path:
         Nothing was fitted yet.
     """
     if out.suffix.lower() not in (".html", ".htm", PDF):
-        raise BadInput(f"report '{out}': name it .html or .pdf")
+        raise InputError(f"report '{out}': name it .html or .pdf")
     if out.suffix.lower() == PDF:
-        browser()
+        find_browser()
     fits = all_fitted(study.store)
     if not fits:
-        raise NotEnoughData(f"study '{study.file.name}' has no fit: run 'gnomon fit {study.folder}' first")
+        raise NotEnoughDataError(f"study '{study.file.name}' has no fit: run 'gnomon fit {study.folder}' first")
     fits = dict(sorted(fits.items(), key=lambda item: (list(MAIN).index(item[0].split(":")[0]), item[0])))
-    found = overview(study.store)
-    document = _audit(study.store)
-    sections = [_first(found, fits), *_findings(fits, _allowed(study, document)), *_refusals(fits)]
-    sections += [*_judges(document), _methods(study.store, fits), _limits(found, fits)]
-    about = {"study": study.file.name, "made": now()[:16].replace("T", " "), "version": code_version()}
+    found = summarize_study(study.store)
+    document = _audit_document(study.store)
+    sections = [
+        _summary_section(found, fits),
+        *_finding_sections(fits, _permitted_estimates(study, document)),
+        *_refusal_section(fits),
+    ]
+    sections += [*_judge_section(document), _methods_section(study.store, fits), _limits_section(found, fits)]
+    about = {"study": study.file.name, "made": utc_timestamp()[:16].replace("T", " "), "version": code_version()}
     house = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True)
     text = house.get_template("report.html").render(**about, sections=sections)
-    content = as_pdf(text) if out.suffix.lower() == PDF else text.encode()
+    content = html_to_pdf(text) if out.suffix.lower() == PDF else text.encode()
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(out, content)
+        write_atomically(out, content)
     except OSError as error:
-        raise BadInput(f"report '{out}': cannot be written ({error.strerror}): name another place") from error
-    say(f"{out}: {len(content) / 1e6:.1f} MB, {sum(len(section.pictures) for section in sections)} figures")
+        raise InputError(f"report '{out}': cannot be written ({error.strerror}): name another place") from error
+    print_status(f"{out}: {len(content) / 1e6:.1f} MB, {sum(len(section.pictures) for section in sections)} figures")
     return out
 
 
-def picture(chart: Any, words: str) -> Picture:
+def make_picture(chart: Any, words: str) -> ReportPicture:
     """A chart drawn as SVG inside an address: what is in it is never run."""
     with TemporaryDirectory() as folder:
-        drawn = save(chart, Path(folder) / "chart.svg").read_bytes()
-    return Picture(f"data:image/svg+xml;base64,{base64.b64encode(drawn).decode()}", words)
+        drawn = save_chart(chart, Path(folder) / "chart.svg").read_bytes()
+    return ReportPicture(f"data:image/svg+xml;base64,{base64.b64encode(drawn).decode()}", words)
 
 
-def _audit(store: Store) -> dict[str, Any] | None:
+def _audit_document(store: Store) -> dict[str, Any] | None:
     """The audit in the study's own view of the labels; None without verdicts or labels."""
     if not store.count(tables.verdicts) or not store.count(tables.labels):
         return None
-    return audit(store, view=str(store.study().get("label_view", "blind")))
+    return audit_study(store, view=str(store.study().get("label_view", "blind")))
 
 
-def _allowed(study: Study, document: dict[str, Any] | None) -> str | None:
+def _permitted_estimates(study: Study, document: dict[str, Any] | None) -> str | None:
     """Why no corrected net detection may be printed; None where it may."""
     if study.file.fit.external:
         return None
@@ -130,32 +134,32 @@ def _allowed(study: Study, document: dict[str, Any] | None) -> str | None:
     return "the audit allows it for no judge" + (f" ({'; '.join(reasons)})" if reasons else "")
 
 
-def _first(found: Overview, fits: Mapping[str, Fitted]) -> Section:
+def _summary_section(found: StudyOverview, fits: Mapping[str, FitFrames]) -> ReportSection:
     """What matters first: the notes on the study, and what was run."""
-    made = Section("study", "The study")
-    made.lines += [note.text for note in notices(found)]
+    made = ReportSection("study", "The study")
+    made.lines += [note.text for note in list_notices(found)]
     cells = found.cells
     if len(cells):
         steered = cells[cells["arm"] != str(Arm.CONTROL)]
         made.lines.append(
-            f"{found.trials:,} answers of {listed(sorted(cells['subject'].unique()), 12)}; "
-            f"{len(found.labels):,} labelled; judges {listed(sorted(found.states['judge'].unique()), 12)}."
+            f"{found.trials:,} answers of {join_names(sorted(cells['subject'].unique()), 12)}; "
+            f"{len(found.labels):,} labelled; judges {join_names(sorted(found.states['judge'].unique()), 12)}."
         )
         by_arm = cells.pivot_table(index="subject", columns="arm", values="n", aggfunc="sum", fill_value=0)
-        made.tables.append(_table("Answers by subject and arm", by_arm.reset_index()))
+        made.tables.append(_table_html("Answers by subject and arm", by_arm.reset_index()))
         for axis in ("concept", "strength", "layer", "span", "protocol"):
-            made.lines.append(f"{axis.capitalize()}: {listed(distinct(steered[axis]), 20)}.")
+            made.lines.append(f"{axis.capitalize()}: {join_names(distinct_values(steered[axis]), 20)}.")
     for view, fit in fits.items():
-        made.lines.append(fit_sentences.convergence(view, fit.status, fit.diagnostics))
+        made.lines.append(fit_sentences.convergence_sentence(view, fit.status, fit.diagnostics))
     return made
 
 
-def _findings(fits: Mapping[str, Fitted], forbidden: str | None) -> Iterator[Section]:
+def _finding_sections(fits: Mapping[str, FitFrames], forbidden: str | None) -> Iterator[ReportSection]:
     """One section for each fit: its main figure over size, each model, the ladder, the parts."""
     for view, fit in fits.items():
         kind = view.split(":")[0]
         title = TITLES[kind] if kind == view else f"{TITLES[kind]} ({view.partition(':')[2]})"
-        made = Section(view.replace(":", "-"), title)
+        made = ReportSection(view.replace(":", "-"), title)
         name = MAIN[kind]
         if fit.failed:
             made.lines.append(f"Not shown: the fit did not converge ({'; '.join(fit.reasons)}).")
@@ -164,62 +168,71 @@ def _findings(fits: Mapping[str, Fitted], forbidden: str | None) -> Iterator[Sec
         elif fit.overall(name).empty:
             made.lines += [f"Not shown: {reason.rstrip('.')}." for reason in fit.why_not(name)]
         else:
-            _figure(made, fit, name)
-            _parts(made, fit, name)
+            _estimate_section(made, fit, name)
+            _breakdown_section(made, fit, name)
             kept = [column for column in SHOWN if column in fit.estimands]
-            made.tables.append(_table("Every figure of this fit, as fractions", fit.estimands[kept]))
+            made.tables.append(_table_html("Every figure of this fit, as fractions", fit.estimands[kept]))
         yield made
 
 
-def _figure(made: Section, fit: Fitted, name: str) -> None:
+def _estimate_section(made: ReportSection, fit: FitFrames, name: str) -> None:
     rows = fit.overall(name)
-    sentences = [estimate_sentences.figure_sentence(row) for row in records(rows.sort_values("parameters"))]
+    sentences = [estimate_sentences.figure_sentence(row) for row in frame_records(rows.sort_values("parameters"))]
     made.lines += [estimate_sentences.MEANING[name], *sentences]
     if rows["parameters"].nunique() > 1:
         curve = fit.curve[fit.curve["estimand"] == name]
-        made.pictures.append(picture(estimate_charts.scaling(rows, curve, estimand=name), " ".join(sentences)))
-        made.lines += estimate_sentences.slope(fit.slope, name)
-        made.lines += estimate_sentences.ladder(fit.estimands, fit.contrasts, name)
-        made.lines += estimate_sentences.every_step(fit.beside("ladder"), name)
+        made.pictures.append(
+            make_picture(estimate_charts.scaling_chart(rows, curve, estimand=name), " ".join(sentences))
+        )
+        made.lines += estimate_sentences.slope_sentences(fit.slope, name)
+        made.lines += estimate_sentences.monotone_sentence(fit.estimands, fit.contrasts, name)
+        made.lines += estimate_sentences.step_sentences(fit.beside("ladder"), name)
     else:
         names = [one for one in FIGURES if (one in CORRECTED) == (name in CORRECTED) or one not in CORRECTED]
         every = pd.concat([part for one in names if len(part := fit.overall(one))], ignore_index=True)
-        words = [f"{called(str(row['estimand']))}: {fit_sentences.ends(row)}" for row in records(every)]
-        made.pictures.append(picture(estimate_charts.forest(every), "; ".join(words)))
+        words = [
+            f"{called(str(row['estimand']))}: {fit_sentences.interval_phrase(row)}" for row in frame_records(every)
+        ]
+        made.pictures.append(make_picture(estimate_charts.forest_plot(every), "; ".join(words)))
         made.lines += words
 
 
-def _parts(made: Section, fit: Fitted, name: str) -> None:
+def _breakdown_section(made: ReportSection, fit: FitFrames, name: str) -> None:
     """By concept and strength, and the cells of layer and strength."""
-    for axis, draw in (("concept", estimate_charts.by_concept), ("strength", estimate_charts.by_strength)):
+    for axis, draw in (("concept", estimate_charts.concept_chart), ("strength", estimate_charts.strength_chart)):
         if len(rows := fit.along(name, axis)):
-            said = [f"{row['subject']}, {axis} {row['value']}: {fit_sentences.ends(row)}" for row in records(rows)]
-            made.pictures.append(picture(draw(rows, estimand=name), "; ".join(said)))
+            said = [
+                f"{row['subject']}, {axis} {row['value']}: {fit_sentences.interval_phrase(row)}"
+                for row in frame_records(rows)
+            ]
+            made.pictures.append(make_picture(draw(rows, estimand=name), "; ".join(said)))
     if len(cells := fit.beside("best")):
         lines = list(estimate_sentences.best_cells(cells))
         made.lines += lines
-        made.pictures.append(picture(diagnostic_charts.cells(cells), " ".join(lines)))
+        made.pictures.append(make_picture(diagnostic_charts.dose_heatmap(cells), " ".join(lines)))
 
 
-def _refusals(fits: Mapping[str, Fitted]) -> Iterator[Section]:
+def _refusal_section(fits: Mapping[str, FitFrames]) -> Iterator[ReportSection]:
     for view in ("published", "judged"):
         fit = fits.get(view)
         if fit is None or fit.failed or fit.beside("bounds").empty:
             continue
         bounds = fit.beside("bounds")
-        made = Section("refusal", "Refusal", [fit_sentences.WHY_REFUSALS, *fit_sentences.refusals(fit.estimands)])
-        made.lines += [*fit_sentences.bounded(fit.estimands, bounds), fit_sentences.BOUNDS]
-        chart = diagnostic_charts.refusal_bounds(fit.estimands, bounds)
-        made.pictures.append(picture(chart, " ".join(fit_sentences.bounded(fit.estimands, bounds))))
+        made = ReportSection(
+            "refusal", "Refusal", [fit_sentences.WHY_REFUSALS, *fit_sentences.refusal_sentences(fit.estimands)]
+        )
+        made.lines += [*fit_sentences.bounds_sentences(fit.estimands, bounds), fit_sentences.BOUNDS]
+        chart = diagnostic_charts.refusal_bounds_chart(fit.estimands, bounds)
+        made.pictures.append(make_picture(chart, " ".join(fit_sentences.bounds_sentences(fit.estimands, bounds))))
         yield made
 
 
-def _judges(document: dict[str, Any] | None) -> Iterator[Section]:
+def _judge_section(document: dict[str, Any] | None) -> Iterator[ReportSection]:
     """The audit in words: may each judge be corrected, how it errs in each arm, what became of labels."""
     if document is None:
         return
-    made = Section("judges", "Judges")
-    rates = audit_frames.rates(document)
+    made = ReportSection("judges", "Judges")
+    rates = audit_frames.rate_frame(document)
     for each in document["judges"]:
         made.lines += [each["verdict"], *(f"{note[:1].upper()}{note[1:]}." for note in each["notes"])]
         mine = rates[rates["judge"] == each["judge"]] if each["newest"] else rates.head(0)
@@ -229,16 +242,16 @@ def _judges(document: dict[str, Any] | None) -> Iterator[Section]:
     yield made
 
 
-def _methods(store: Store, fits: Mapping[str, Fitted]) -> Section:
+def _methods_section(store: Store, fits: Mapping[str, FitFrames]) -> ReportSection:
     """What the figures are, what each fit conditions on, priors, hashes."""
-    made = Section("methods", "Methods")
+    made = ReportSection("methods", "Methods")
     made.lines += [f"{called(name).capitalize()}: {meaning}" for name, meaning in estimate_sentences.MEANING.items()]
     made.lines += [estimate_sentences.COMPARABLE, fit_sentences.GATES]
     made.lines += [f"{view}: {fit.design}" for view, fit in fits.items()]
     made.lines.append(MODEL)
     rows = store.newest_fits()
     made.tables.append(
-        _table(
+        _table_html(
             "Fits",
             pd.DataFrame(
                 [
@@ -258,27 +271,33 @@ def _methods(store: Store, fits: Mapping[str, Fitted]) -> Section:
     priors: Mapping[str, float] = next((row["priors"] for row in rows.values() if row["priors"]), {})
     if priors:
         made.tables.append(
-            _table("Priors, on the logit scale", pd.DataFrame(list(priors.items()), columns=["prior", "value"]))
+            _table_html("Priors, on the logit scale", pd.DataFrame(list(priors.items()), columns=["prior", "value"]))
         )
     return made
 
 
-def _limits(found: Overview, fits: Mapping[str, Fitted]) -> Section:
+def _limits_section(found: StudyOverview, fits: Mapping[str, FitFrames]) -> ReportSection:
     """What is not known: figures that are refused, cells that were not run."""
-    made = Section("limits", "What this report does not show")
+    made = ReportSection("limits", "What this report does not show")
     for view, fit in fits.items():
-        made.lines += [f"{TITLES[view.split(':')[0]]}. {note.text}" for note in refusals({"refused": fit.refused})]
+        made.lines += [
+            f"{TITLES[view.split(':')[0]]}. {note.text}" for note in withheld_notices({"refused": fit.refused})
+        ]
     if len(found.missing):
         made.lines.append(f"{len(found.missing):,} planned conditions lack some of their answers.")
     made.lines = made.lines or ["Nothing was refused."]
     return made
 
 
-def _table(title: str, frame: pd.DataFrame) -> tuple[str, list[str], list[list[str]]]:
-    return title, [str(name) for name in frame.columns], [[_cell(value) for value in row] for row in frame.to_numpy()]
+def _table_html(title: str, frame: pd.DataFrame) -> tuple[str, list[str], list[list[str]]]:
+    return (
+        title,
+        [str(name) for name in frame.columns],
+        [[_format_cell(value) for value in row] for row in frame.to_numpy()],
+    )
 
 
-def _cell(value: Any) -> str:
+def _format_cell(value: Any) -> str:
     if isinstance(value, float):
         return "" if pd.isna(value) else f"{value:.4g}"
-    return "" if value is None else unbroken(str(value))
+    return "" if value is None else non_breaking(str(value))

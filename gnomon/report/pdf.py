@@ -8,26 +8,26 @@ import subprocess
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from gnomon.data.errors import BadInput, GnomonError
+from gnomon.data.errors import GnomonError, InputError
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "microsoft-edge", "brave")
 VARIABLE = "GNOMON_BROWSER"
 PATIENCE = 120.0
 
 
-def browser() -> str:
+def find_browser() -> str:
     """A browser that prints: the one that `GNOMON_BROWSER` names, or one on the PATH. Raises `BadInput` without any."""
     named = os.environ.get(VARIABLE)
     found = shutil.which(named) if named else next((path for name in BROWSERS if (path := shutil.which(name))), None)
     if found is None:
         looked = f"{VARIABLE} names '{named}', which is not there" if named else "no Chromium or Chrome was found"
-        raise BadInput(f"PDF: {looked}: name one in {VARIABLE}, or write .html and print that")
+        raise InputError(f"PDF: {looked}: name one in {VARIABLE}, or write .html and print that")
     return found
 
 
-def as_pdf(page: str) -> bytes:
+def html_to_pdf(page: str) -> bytes:
     """A page's HTML as PDF; nothing that the page may name is fetched, and its scripts do not run."""
-    line = [browser(), "--headless", "--disable-gpu", "--no-first-run", "--no-pdf-header-footer"]
+    line = [find_browser(), "--headless", "--disable-gpu", "--no-first-run", "--no-pdf-header-footer"]
     line += ["--disable-javascript", "--host-resolver-rules=MAP * ~NOTFOUND"]
     line += ["--no-sandbox"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
     with TemporaryDirectory() as folder:

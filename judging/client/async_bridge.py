@@ -12,12 +12,12 @@ from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
 
-LINGER = 0.003
+BATCH_WINDOW = 0.003
 
 Give = Callable[[Item], Awaitable[None]]
 
 
-class Background(Generic[Item]):
+class AsyncProducer(Generic[Item]):
     """A producer in a thread with an event loop of its own, which no interrupt hits.
 
     Giving an item waits until its batch is acknowledged, so a producer that gives before it takes on more never has
@@ -70,7 +70,7 @@ class Background(Generic[Item]):
         if first is None:
             return []
         if self._workers > 1:
-            time.sleep(LINGER)
+            time.sleep(BATCH_WINDOW)
         held = [first]
         with suppress(Empty):
             while (item := self._items.get_nowait()) is not None:
@@ -81,7 +81,7 @@ class Background(Generic[Item]):
     def _acknowledge(self, futures: list[asyncio.Future[None]]) -> None:
         if self._loop is not None:
             with suppress(RuntimeError):
-                self._loop.call_soon_threadsafe(_release, futures)
+                self._loop.call_soon_threadsafe(_release_futures, futures)
 
     def _run(self) -> None:
         try:
@@ -107,7 +107,7 @@ class Background(Generic[Item]):
         await future
 
 
-def _release(futures: list[asyncio.Future[None]]) -> None:
+def _release_futures(futures: list[asyncio.Future[None]]) -> None:
     for future in futures:
         if not future.done():
             future.set_result(None)

@@ -10,16 +10,16 @@ from typing import Any, Protocol, TypeVar
 from openai.types import Batch
 
 from gnomon.data.errors import JudgeError
-from gnomon.data.records import JudgeVersion, Trial, Verdict, digest, now
-from gnomon.judging.client.budget import BudgetSpent, prompt_size
-from gnomon.judging.client.call_errors import AGAIN, CallFailed, answered
-from gnomon.judging.client.circuit_breaker import Circuit
+from gnomon.data.records import JudgeVersion, Trial, Verdict, canonical_hash, utc_timestamp
+from gnomon.judging.client.budget import BudgetSpentError, prompt_size
+from gnomon.judging.client.call_errors import RETRY, CallFailedError, from_batch_line
+from gnomon.judging.client.circuit_breaker import CircuitBreaker
 from gnomon.judging.client.endpoint import Completion, Endpoint
 from gnomon.judging.client.rate_limit import Sleep
 from gnomon.judging.config import JudgeConfig
-from gnomon.judging.protocols import Case
-from gnomon.judging.rubrics.blind import Prompt
-from gnomon.judging.run_state import Memory
+from gnomon.judging.protocols import JudgeCase
+from gnomon.judging.rubrics.blind import JudgePrompt
+from gnomon.judging.run_state import RunState
 
 SIZE = 2000
 BEGUN, CREATED, DONE = "batch_begun", "batch_created", "batch_done"
@@ -29,7 +29,7 @@ Give = Callable[[Verdict], Awaitable[None]]
 Got = TypeVar("Got")
 
 
-class Asking(Protocol):
+class PromptingJudge(Protocol):
     """The side of a judge that makes prompts and reads completions."""
 
     config: JudgeConfig
@@ -38,33 +38,33 @@ class Asking(Protocol):
     def version(self) -> JudgeVersion:
         """The judge version."""
 
-    def prompt(self, case: Case) -> Prompt:
+    def prompt(self, case: JudgeCase) -> JudgePrompt:
         """What is sent about one case."""
 
-    def verdict(self, case: Case, completion: Completion) -> Verdict:
+    def verdict(self, case: JudgeCase, completion: Completion) -> Verdict:
         """What a completion says of a case."""
 
-    def failed(self, case: Case, failure: CallFailed) -> Verdict:
+    def failed(self, case: JudgeCase, failure: CallFailedError) -> Verdict:
         """No verdict this time, and why."""
 
 
-class Batches:
+class BatchApiClient:
     """Orders batches one after another and collects them, those of a killed run first.
 
     Before a batch is ordered, a note of its key and cases is on disk, and the batch carries the key. So a run that is
     killed at any instant finds its batch again, by its id or by its key, and pays for nothing twice.
     """
 
-    def __init__(self, judge: Asking, endpoint: Endpoint, memory: Memory, sleep: Sleep) -> None:
+    def __init__(self, judge: PromptingJudge, endpoint: Endpoint, memory: RunState, sleep: Sleep) -> None:
         self._judge = judge
         self._endpoint = endpoint
         self._memory = memory
         self._sleep = sleep
-        self._circuit = Circuit(judge.config)
+        self._circuit = CircuitBreaker(judge.config)
         self._allowed: dict[str, int] = {}
-        self._left: Case | None = None
+        self._left: JudgeCase | None = None
 
-    async def run(self, waiting: Iterator[Case], give: Give) -> None:
+    async def run(self, waiting: Iterator[JudgeCase], give: Give) -> None:
         """Collect what is under way, then order and collect until no case is left.
 
         Raises
@@ -76,33 +76,33 @@ class Batches:
         """
         await self._collect_open(give)
         while cases := self._next(waiting):
-            key = digest([self._judge.version.version, now(), [_name(case) for case in cases]])
+            key = canonical_hash([self._judge.version.version, utc_timestamp(), [_case_id(case) for case in cases]])
             lines = [self._line(case) for case in cases]
-            self._memory.note(BEGUN, {"key": key, "cases": [_name(case) for case in cases]})
+            self._memory.note(BEGUN, {"key": key, "cases": [_case_id(case) for case in cases]})
             batch = await self._order(key, lines)
             await self._collect(key, batch, cases, give)
 
-    def _next(self, waiting: Iterator[Case]) -> list[Case]:
+    def _next(self, waiting: Iterator[JudgeCase]) -> list[JudgeCase]:
         """The next cases, as many as a batch holds and the budget allows; raises `BudgetSpent` if it allows none."""
-        cases: list[Case] = []
+        cases: list[JudgeCase] = []
         most = self._judge.config.batch_size or SIZE
         while len(cases) < most and (case := self._left or next(waiting, None)) is not None:
             self._left = case
             try:
                 allowed = self._endpoint.ledger.allow(prompt_size(self._judge.prompt(case).messages))
-            except BudgetSpent:
+            except BudgetSpentError:
                 if not cases:
                     raise
                 break
-            self._allowed[_name(case)] = allowed
+            self._allowed[_case_id(case)] = allowed
             cases.append(case)
             self._left = None
         return cases
 
-    def _line(self, case: Case) -> str:
+    def _line(self, case: JudgeCase) -> str:
         prompt = self._judge.prompt(case)
         body = self._endpoint.body(prompt.messages, prompt.schema if self._endpoint.sends_schema else None)
-        return json.dumps({"custom_id": _name(case), "method": "POST", "url": "/v1/chat/completions", "body": body})
+        return json.dumps({"custom_id": _case_id(case), "method": "POST", "url": "/v1/chat/completions", "body": body})
 
     async def _order(self, key: str, lines: Sequence[str]) -> Batch:
         client = self._endpoint.client
@@ -139,7 +139,9 @@ class Batches:
             if batch is None:
                 self._memory.note(DONE, {"key": key, "status": "never ordered"})
             else:
-                cases = _cases(note["cases"], self._memory.trials([_split(name)[0] for name in note["cases"]]))
+                cases = _cases_by_id(
+                    note["cases"], self._memory.trials([_case_from_id(name)[0] for name in note["cases"]])
+                )
                 await self._collect(key, batch, cases, give)
 
     async def _again(self, key: str, id_: str | None) -> Batch | None:
@@ -147,13 +149,13 @@ class Batches:
             return await self._retrieved(id_)
         return await self._call(lambda: self._find(key))
 
-    async def _collect(self, key: str, batch: Batch, cases: Sequence[Case], give: Give) -> None:
+    async def _collect(self, key: str, batch: Batch, cases: Sequence[JudgeCase], give: Give) -> None:
         """Wait for the end of a batch and give a verdict on each of its cases."""
         while batch.status not in ENDED:
             await self._sleep(self._judge.config.poll)
             batch = await self._retrieved(batch.id)
         told = await self._told(batch)
-        verdicts = [self._verdict(case, told.get(_name(case)), batch.status) for case in cases]
+        verdicts = [self._verdict(case, told.get(_case_id(case)), batch.status) for case in cases]
         await asyncio.gather(*(give(verdict) for verdict, _ in verdicts))
         self._memory.note(DONE, {"key": key, "status": batch.status})
         if batch.status == "failed":
@@ -176,7 +178,7 @@ class Batches:
         told: dict[str, dict[str, Any]] = {}
         for file in (batch.output_file_id, batch.error_file_id):
             for line in [] if file is None else (await self._content(file)).splitlines():
-                row = _object(line)
+                row = _json_object(line)
                 if isinstance(row.get("custom_id"), str):
                     told.setdefault(row["custom_id"], row)
         return told
@@ -185,13 +187,15 @@ class Batches:
         content = await self._call(lambda: self._endpoint.client.files.content(file))
         return content.text
 
-    def _verdict(self, case: Case, row: dict[str, Any] | None, status: str) -> tuple[Verdict, CallFailed | None]:
+    def _verdict(
+        self, case: JudgeCase, row: dict[str, Any] | None, status: str
+    ) -> tuple[Verdict, CallFailedError | None]:
         size = prompt_size(self._judge.prompt(case).messages)
         ledger = self._endpoint.ledger
-        allowed = self._allowed.pop(_name(case), 0)  # 0: another run set its cost aside
+        allowed = self._allowed.pop(_case_id(case), 0)  # 0: another run set its cost aside
         try:
             completion = self._endpoint.reported(self._completion(row, status), allowed or ledger.bound(size), size)
-        except CallFailed as failure:
+        except CallFailedError as failure:
             ledger.book(allowed, 0, 0)
             return self._judge.failed(case, failure), failure
         ledger.book(allowed, completion.input_tokens, completion.output_tokens)
@@ -199,40 +203,40 @@ class Batches:
 
     def _completion(self, row: dict[str, Any] | None, status: str) -> Completion:
         if row is None:
-            raise CallFailed(AGAIN, f"the batch ended ({status}) without an answer")
+            raise CallFailedError(RETRY, f"the batch ended ({status}) without an answer")
         response = row.get("response") or {}
         code = response.get("status_code")
         if code != 200:
             error = row.get("error") or (response.get("body") or {}).get("error") or {}
-            failed = answered(code, error, self._judge.config)
-            raise CallFailed(failed.kind, self._endpoint.scrubbed(failed.reason))
+            failed = from_batch_line(code, error, self._judge.config)
+            raise CallFailedError(failed.kind, self._endpoint.scrubbed(failed.reason))
         return self._endpoint.completion(json.dumps(response.get("body")).encode())
 
     async def _call(self, once: Callable[[], Awaitable[Got]]) -> Got:
         try:
             return await self._endpoint.patiently(once)
-        except CallFailed as failure:
+        except CallFailedError as failure:
             raise JudgeError(
                 f"judge '{self._judge.config.name}': the server's Batch API: {failure.reason}: what was ordered is "
                 'remembered: run the same command again, or set transport = "chat"'
             ) from None
 
 
-def _name(case: Case) -> str:
+def _case_id(case: JudgeCase) -> str:
     return f"{case.trial.id}-{case.sample}"
 
 
-def _split(name: str) -> tuple[str, int]:
+def _case_from_id(name: str) -> tuple[str, int]:
     trial, _, sample = name.rpartition("-")
     return trial, int(sample)
 
 
-def _cases(names: Sequence[str], trials: Sequence[Trial]) -> list[Case]:
+def _cases_by_id(names: Sequence[str], trials: Sequence[Trial]) -> list[JudgeCase]:
     known = {trial.id: trial for trial in trials}
-    return [Case(known[trial], sample) for trial, sample in map(_split, names) if trial in known]
+    return [JudgeCase(known[trial], sample) for trial, sample in map(_case_from_id, names) if trial in known]
 
 
-def _object(line: str) -> dict[str, Any]:
+def _json_object(line: str) -> dict[str, Any]:
     try:
         row = json.loads(line)
     except ValueError:

@@ -14,11 +14,11 @@ MARGIN = 1.1
 LONG = 1000
 
 
-class BudgetSpent(Exception):
+class BudgetSpentError(Exception):
     """The next call could cost more than is left."""
 
 
-class Ledger:
+class BudgetLedger:
     """Tokens and cost of one judge: of earlier runs, of this one, and set aside for calls in flight.
 
     A call is let through only if the most that it could cost is left: its prompt at the most tokens a character that
@@ -66,7 +66,7 @@ class Ledger:
         most = self.cost(sent, self._config.max_tokens)
         budget = self._config.budget
         if budget is not None and self.total + self._set_aside + most > budget:
-            raise BudgetSpent(self._words(most, budget))
+            raise BudgetSpentError(self._words(most, budget))
         self._set_aside += most
         self._flying += 1
         return sent
@@ -76,7 +76,7 @@ class Ledger:
         while True:
             try:
                 return self.allow(size)
-            except BudgetSpent:
+            except BudgetSpentError:
                 if not self._flying:  # nothing that could make room: a count, for sums of money round
                     raise
             if self._settled is None:

@@ -18,10 +18,10 @@ from openai import (
 )
 
 from gnomon.judging.config import JudgeConfig
-from gnomon.judging.rubrics.transcript import clean
+from gnomon.judging.rubrics.transcript import clean_transcript
 
-AGAIN = "again"
-WAIT = "wait"
+RETRY = "again"
+RATE_LIMITED = "wait"
 REJECTED = "rejected"
 FATAL = "fatal"
 
@@ -30,7 +30,7 @@ _REASON_LIMIT = 300
 _PASSING = {408, 409, 425}
 
 
-class CallFailed(Exception):
+class CallFailedError(Exception):
     """One call failed. `kind`: again, wait (429), rejected (this request never works) or fatal (none will).
 
     `wait` is how long the server asked to be left alone, in seconds, or None. `billed`: the server may have worked, and
@@ -47,7 +47,7 @@ class CallFailed(Exception):
 
 def first_line(text: object) -> str:
     """The first line of an error's text, without control characters and of bounded length."""
-    lines = clean(str(text)).strip().splitlines() or [type(text).__name__]
+    lines = clean_transcript(str(text)).strip().splitlines() or [type(text).__name__]
     return lines[0][:_REASON_LIMIT]
 
 
@@ -68,59 +68,63 @@ def retry_after(headers: Mapping[str, str], wall_clock: float | None = None) -> 
 def content_filter(error: Exception) -> str | None:
     """What the server said if it declined the request for its content, or None."""
     if isinstance(error, APIStatusError) and error.code == "content_filter":
-        return first_line(_message(error))
+        return first_line(_error_message(error))
     return None
 
 
-def classified(error: OpenAIError | TimeoutError, config: JudgeConfig) -> CallFailed:
+def from_sdk_error(error: OpenAIError | TimeoutError, config: JudgeConfig) -> CallFailedError:
     """The failure that an error of the SDK amounts to. The reason may still hold the key: scrub it."""
     if isinstance(error, (APITimeoutError, TimeoutError)):
-        return CallFailed(AGAIN, f"no answer within {config.timeout:g} s", billed=True)
+        return CallFailedError(RETRY, f"no answer within {config.timeout:g} s", billed=True)
     if isinstance(error, APIConnectionError):
-        return CallFailed(AGAIN, f"no connection ({first_line(error.__cause__ or error)})")
+        return CallFailedError(RETRY, f"no connection ({first_line(error.__cause__ or error)})")
     if isinstance(error, APIStatusError):
         return _by_status(error, config)
-    return CallFailed(REJECTED, first_line(error))
+    return CallFailedError(REJECTED, first_line(error))
 
 
-def answered(code: object, error: Mapping[str, object], config: JudgeConfig) -> CallFailed:
+def from_batch_line(code: object, error: Mapping[str, object], config: JudgeConfig) -> CallFailedError:
     """The failure that one line of a batch reports: status and error object of that call."""
     said = f"{code}: {first_line(error.get('message') or 'no reason given')}"
     if code in (401, 403, 404) or error.get("code") == "insufficient_quota":
-        return CallFailed(FATAL, f"the server refuses the call ({said}): check key, model and account of {config.name}")
+        return CallFailedError(
+            FATAL, f"the server refuses the call ({said}): check key, model and account of {config.name}"
+        )
     if isinstance(code, int) and 400 <= code < 500 and code not in (*_PASSING, 429):
-        return CallFailed(REJECTED, f"the server rejects the request ({said})")
-    return CallFailed(AGAIN, f"the server failed ({said})")
+        return CallFailedError(REJECTED, f"the server rejects the request ({said})")
+    return CallFailedError(RETRY, f"the server failed ({said})")
 
 
-def _by_status(error: APIStatusError, config: JudgeConfig) -> CallFailed:
-    said = f"{error.status_code}: {first_line(_message(error))}"
+def _by_status(error: APIStatusError, config: JudgeConfig) -> CallFailedError:
+    said = f"{error.status_code}: {first_line(_error_message(error))}"
     if isinstance(error, (AuthenticationError, PermissionDeniedError)):
         where = f"the key in {config.api_key_env}" if config.api_key_env else "api_key_env in study.toml (none is set)"
-        return CallFailed(FATAL, f"the server refuses the key ({said}): check {where}")
+        return CallFailedError(FATAL, f"the server refuses the key ({said}): check {where}")
     if isinstance(error, NotFoundError):
-        return CallFailed(FATAL, f"not found ({said}): check model and base_url in study.toml")
+        return CallFailedError(FATAL, f"not found ({said}): check model and base_url in study.toml")
     if isinstance(error, RateLimitError):
-        return _limited(error, said)
+        return _rate_limit_failure(error, said)
     if error.status_code >= 500 or error.status_code in _PASSING:
-        return CallFailed(AGAIN, f"the server failed ({said})", _bounded(retry_after(error.response.headers)))
-    return CallFailed(REJECTED, f"the server rejects the request ({said})")
+        return CallFailedError(RETRY, f"the server failed ({said})", _bounded_wait(retry_after(error.response.headers)))
+    return CallFailedError(REJECTED, f"the server rejects the request ({said})")
 
 
-def _limited(error: RateLimitError, said: str) -> CallFailed:
+def _rate_limit_failure(error: RateLimitError, said: str) -> CallFailedError:
     if error.code == "insufficient_quota":
-        return CallFailed(FATAL, f"the account has no credit left ({said}): add credit and run the same command again")
+        return CallFailedError(
+            FATAL, f"the account has no credit left ({said}): add credit and run the same command again"
+        )
     wait = retry_after(error.response.headers)
     if wait is not None and wait > LONGEST_WAIT:
-        return CallFailed(FATAL, f"the server asks to wait {wait:.0f} s: run the same command again after that")
-    return CallFailed(WAIT, f"the server is limiting calls ({said})", wait)
+        return CallFailedError(FATAL, f"the server asks to wait {wait:.0f} s: run the same command again after that")
+    return CallFailedError(RATE_LIMITED, f"the server is limiting calls ({said})", wait)
 
 
-def _bounded(wait: float | None) -> float | None:
+def _bounded_wait(wait: float | None) -> float | None:
     return wait if wait is None else min(wait, LONGEST_WAIT)
 
 
-def _message(error: APIStatusError) -> str:
+def _error_message(error: APIStatusError) -> str:
     """The server's own words where it sent the usual error object, else the SDK's."""
     body = error.body
     if isinstance(body, dict):

@@ -21,11 +21,11 @@ def http_client(concurrency: int) -> httpx2.AsyncClient:
     than the request itself. So the calls are dealt out to pools of about one connection. Behind a proxy, which the
     library finds in the environment only for a pool of its own, there is one.
     """
-    transport = None if getproxies() else Spread(min(concurrency, MOST))
-    return DefaultAsyncHttpxClient(transport=transport, event_hooks={"response": [_bounded]})
+    transport = None if getproxies() else PooledTransport(min(concurrency, MOST))
+    return DefaultAsyncHttpxClient(transport=transport, event_hooks={"response": [_bounded_response]})
 
 
-class Spread(httpx2.AsyncBaseTransport):
+class PooledTransport(httpx2.AsyncBaseTransport):
     """Deals requests out to pools in turn."""
 
     def __init__(self, pools: int) -> None:
@@ -44,14 +44,14 @@ class Spread(httpx2.AsyncBaseTransport):
             await pool.aclose()
 
 
-async def _bounded(response: httpx2.Response) -> None:
+async def _bounded_response(response: httpx2.Response) -> None:
     """Read of an answer only so much: a server may never stop sending. Files of a batch may be long."""
     stream = response.stream
     if isinstance(stream, httpx2.AsyncByteStream) and not response.request.url.path.endswith(UNBOUNDED):
-        response.stream = _Bounded(stream)
+        response.stream = _BoundedStream(stream)
 
 
-class _Bounded(httpx2.AsyncByteStream):
+class _BoundedStream(httpx2.AsyncByteStream):
     def __init__(self, inner: httpx2.AsyncByteStream) -> None:
         self._inner = inner
 

@@ -14,11 +14,19 @@ import httpx2  # the SDK's own HTTP library: its response type
 from openai import AsyncOpenAI, OpenAIError
 from pydantic import BaseModel, Field, ValidationError
 
-from gnomon.data.records import digest
-from gnomon.judging.client.budget import Ledger, prompt_size
-from gnomon.judging.client.call_errors import AGAIN, FATAL, REJECTED, WAIT, CallFailed, classified, content_filter
+from gnomon.data.records import canonical_hash
+from gnomon.judging.client.budget import BudgetLedger, prompt_size
+from gnomon.judging.client.call_errors import (
+    FATAL,
+    RATE_LIMITED,
+    REJECTED,
+    RETRY,
+    CallFailedError,
+    content_filter,
+    from_sdk_error,
+)
 from gnomon.judging.client.connection_pool import http_client
-from gnomon.judging.client.rate_limit import Clock, Sleep, Throttle
+from gnomon.judging.client.rate_limit import Clock, RateLimiter, Sleep
 from gnomon.judging.config import JudgeConfig
 
 TRIES = 4
@@ -42,24 +50,24 @@ class Completion:
     seconds: float = 0.0
 
 
-class _Message(BaseModel):
+class _WireMessage(BaseModel):
     content: str | None = None
     refusal: str | None = None
 
 
-class _Choice(BaseModel):
-    message: _Message
+class _WireChoice(BaseModel):
+    message: _WireMessage
     finish_reason: str | None = None
 
 
-class _Usage(BaseModel):
+class _WireUsage(BaseModel):
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
 
 
-class _Wire(BaseModel):
-    choices: list[_Choice] = Field(min_length=1)
-    usage: _Usage | None = None
+class _WireCompletion(BaseModel):
+    choices: list[_WireChoice] = Field(min_length=1)
+    usage: _WireUsage | None = None
 
 
 class Endpoint:
@@ -74,14 +82,14 @@ class Endpoint:
         config: JudgeConfig,
         key: str | None,
         *,
-        ledger: Ledger | None = None,
+        ledger: BudgetLedger | None = None,
         sleep: Sleep = asyncio.sleep,
         clock: Clock = time.monotonic,
     ) -> None:
         self.config = config
         self.sends_schema = False
-        self.ledger = ledger or Ledger(config)
-        self.throttle = Throttle(config, sleep, clock)
+        self.ledger = ledger or BudgetLedger(config)
+        self.throttle = RateLimiter(config, sleep, clock)
         self._length_key = "max_tokens"
         self._key = key
         self._sleep = sleep
@@ -130,10 +138,10 @@ class Endpoint:
         while True:
             try:
                 return await once()
-            except (CallFailed, OpenAIError) as error:
-                failure = error if isinstance(error, CallFailed) else self.failure(error)
-                faults += failure.kind == AGAIN
-                waits += failure.kind == WAIT
+            except (CallFailedError, OpenAIError) as error:
+                failure = error if isinstance(error, CallFailedError) else self.failure(error)
+                faults += failure.kind == RETRY
+                waits += failure.kind == RATE_LIMITED
                 if failure.kind in (REJECTED, FATAL) or faults >= tries or waits >= PATIENCE:
                     raise failure from None
                 await self._back_off(failure, faults + waits, seed)
@@ -145,7 +153,7 @@ class Endpoint:
         with that string enforces schemas; one that answers anything else, or rejects the schema, doesn't, and is then
         asked in plain text.
         """
-        token = digest(["probe", self.config.name, self.config.model], 12)
+        token = canonical_hash(["probe", self.config.name, self.config.model], 12)
         schema = {
             "type": "object",
             "properties": {"token": {"type": "string", "enum": [token]}},
@@ -155,8 +163,8 @@ class Endpoint:
         messages = [{"role": "user", "content": "Reply with the single word: ready. Write no JSON."}]
         try:
             answer = await self._ask_adapting(messages, schema)
-        except CallFailed as failure:
-            if failure.kind in (FATAL, WAIT):
+        except CallFailedError as failure:
+            if failure.kind in (FATAL, RATE_LIMITED):
                 raise
             answer = await self._ask_adapting(messages, None)
         self.sends_schema = token in answer.text
@@ -176,12 +184,12 @@ class Endpoint:
     def completion(self, content: bytes, seconds: float = 0.0) -> Completion:
         """A server's answer, read; raises `CallFailed` where it is not what the protocol returns."""
         try:
-            wire = _Wire.model_validate_json(content)
+            wire = _WireCompletion.model_validate_json(content)
         except ValidationError:
-            raise CallFailed(
-                AGAIN, "the answer is not what this protocol returns (no JSON with choices)", billed=True
+            raise CallFailedError(
+                RETRY, "the answer is not what this protocol returns (no JSON with choices)", billed=True
             ) from None
-        choice, usage = wire.choices[0], wire.usage or _Usage()
+        choice, usage = wire.choices[0], wire.usage or _WireUsage()
         return Completion(
             self.scrubbed(choice.message.content or ""),
             choice.finish_reason or "",
@@ -191,16 +199,16 @@ class Endpoint:
             seconds,
         )
 
-    def failure(self, error: OpenAIError | TimeoutError) -> CallFailed:
+    def failure(self, error: OpenAIError | TimeoutError) -> CallFailedError:
         """The failure that an error of the SDK amounts to, without the key."""
-        failed = classified(error, self.config)
-        return CallFailed(failed.kind, self.scrubbed(failed.reason), failed.wait, billed=failed.billed)
+        failed = from_sdk_error(error, self.config)
+        return CallFailedError(failed.kind, self.scrubbed(failed.reason), failed.wait, billed=failed.billed)
 
     async def _ask_adapting(self, messages: Messages, schema: Mapping[str, Any] | None) -> Completion:
         """As `ask`, but a server that wants the newer name of the length limit gets it from now on."""
         try:
             return await self.ask(messages, schema, tries=PROBE_TRIES)
-        except CallFailed as failure:
+        except CallFailedError as failure:
             if failure.kind != REJECTED or "max_completion_tokens" not in failure.reason:
                 raise
             self._length_key = "max_completion_tokens"
@@ -219,8 +227,8 @@ class Endpoint:
                 completion = self.reported(await self._once(messages, schema), allowed, size)
                 sent, received, kept = completion.input_tokens, completion.output_tokens, True
                 return completion
-            except CallFailed as failure:
-                limited = failure.kind == WAIT
+            except CallFailedError as failure:
+                limited = failure.kind == RATE_LIMITED
                 if failure.billed:
                     sent, received = allowed, self.config.max_tokens
                 raise
@@ -253,10 +261,10 @@ class Endpoint:
             raise self.failure(error) from None
         return self.completion(reply.content, self._clock() - begun)
 
-    async def _back_off(self, failure: CallFailed, turn: int, seed: int) -> None:
+    async def _back_off(self, failure: CallFailedError, turn: int, seed: int) -> None:
         """Wait as long as the server asked for, else exponentially longer with jitter."""
-        jitter = random.Random(digest([seed, turn])).uniform(0.5, 1.0)
+        jitter = random.Random(canonical_hash([seed, turn])).uniform(0.5, 1.0)
         delay = failure.wait if failure.wait is not None else min(8.0, 0.25 * 2**turn) * jitter
-        if failure.kind == WAIT and failure.wait is not None:
+        if failure.kind == RATE_LIMITED and failure.wait is not None:
             self.throttle.close(delay)
         await self._sleep(delay)

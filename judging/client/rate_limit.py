@@ -20,7 +20,7 @@ COSTLY = 0.85
 REST = 10
 
 
-class Bucket:
+class TokenBucket:
     """So many units a minute, evenly: what was used flows back at that rate; a minute's worth may be used at once."""
 
     def __init__(self, per_minute: float | None, clock: Clock) -> None:
@@ -46,7 +46,7 @@ class Bucket:
             self._left = min(self._most, self._left + units)
 
 
-class Adaptive:
+class AdaptiveConcurrency:
     """The number of calls at once that a server bears, between 1 and `most`, by hill climbing over epochs of calls.
 
     An epoch in which more than `TOLERATED` of the calls were refused for their number lowers the limit. If that neither
@@ -92,16 +92,16 @@ class Adaptive:
         self.lowest = min(self.lowest, int(self.limit))
 
 
-class Throttle:
+class RateLimiter:
     """The gate that every call of one judge goes through."""
 
     def __init__(self, config: JudgeConfig, sleep: Sleep, clock: Clock) -> None:
-        self.adaptive = Adaptive(config.concurrency, clock)
+        self.adaptive = AdaptiveConcurrency(config.concurrency, clock)
         self.waited = 0.0
         self._sleep = sleep
         self._clock = clock
-        self._requests = Bucket(config.requests_per_minute, clock)
-        self._tokens = Bucket(config.tokens_per_minute, clock)
+        self._requests = TokenBucket(config.requests_per_minute, clock)
+        self._tokens = TokenBucket(config.tokens_per_minute, clock)
         self._closed_until = 0.0
         self._inside = 0
         self._queue: deque[asyncio.Future[None]] = deque()

@@ -12,12 +12,12 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from gnomon.data.errors import NotEnoughData
-from gnomon.data.records import NONE, OTHER, Facts, JudgeVersion, Trial, Verdict, digest
+from gnomon.data.errors import NotEnoughDataError
+from gnomon.data.records import NONE, OTHER, Facts, JudgeVersion, Trial, Verdict, canonical_hash
 from gnomon.judging.code_versions import CODE_VERSIONS
-from gnomon.judging.judges.sentence_encoder import embed, weights_digest
-from gnomon.judging.protocols import versioned
-from gnomon.judging.rubrics.transcript import LIMIT, clean
+from gnomon.judging.judges.sentence_encoder import embed_texts, weights_digest
+from gnomon.judging.protocols import make_judge_version
+from gnomon.judging.rubrics.transcript import LIMIT, clean_transcript
 
 JUDGED = ("claims", "coherent", "refused")
 FEWEST = 10
@@ -30,7 +30,7 @@ Array = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class EmbeddedAnswer:
     """One answer as the regressions see it: embeddings of the whole and of its first sentence, and that sentence."""
 
     whole: Array
@@ -48,7 +48,7 @@ class Reading:
         return np.concatenate([near, near - rest]).astype(np.float32)
 
 
-class Regression:
+class LogisticRegressionFit:
     """A yes-or-no logistic regression with an L2 penalty; of one class only, it keeps that class's smoothed share.
 
     Estimand: P(label is yes | features). Assumes that the trials judged are drawn as the training ones were.
@@ -71,7 +71,7 @@ class Regression:
         return np.asarray(self._model.predict_proba(features)[:, 1], dtype=np.float64)
 
 
-class LearnedJudge:
+class EmbeddingJudge:
     """Reports facts by what labelled answers taught it.
 
     Made by `train`. It learns when it is first asked, so that its version is known without loading the encoder.
@@ -79,11 +79,15 @@ class LearnedJudge:
 
     def __init__(self, pairs: Sequence[tuple[str, Facts]], concepts: Sequence[str], *, name: str) -> None:
         self.concepts = tuple(sorted(concepts))
-        self._pairs = sorted(((clean(answer), facts) for answer, facts in pairs), key=lambda pair: _key(*pair))
-        training = digest([[answer, asdict(facts)] for answer, facts in self._pairs])
+        self._pairs = sorted(
+            ((clean_transcript(answer), facts) for answer, facts in pairs), key=lambda pair: _pair_key(*pair)
+        )
+        training = canonical_hash([[answer, asdict(facts)] for answer, facts in self._pairs])
         described = {"training": training, "labels": len(self._pairs), "concepts": list(self.concepts)}
         source = CODE_VERSIONS["learned"]
-        self._version = versioned(name, "learned", {**described, "encoder": weights_digest(), "source": source})
+        self._version = make_judge_version(
+            name, "learned", {**described, "encoder": weights_digest(), "source": source}
+        )
 
     @classmethod
     def train(cls, pairs: Sequence[tuple[str, Facts]], concepts: Sequence[str], *, name: str = "learned") -> Self:
@@ -107,52 +111,53 @@ class LearnedJudge:
         """One verdict a trial, in order; `raw` holds the probabilities behind it as JSON, `quote` the opening."""
         for start in range(0, len(trials), CHUNK):
             chunk = trials[start : start + CHUNK]
-            readings = read([trial.answer for trial in chunk])
+            readings = embed_answers([trial.answer for trial in chunk])
             for trial, (facts, quote, behind) in zip(chunk, self._facts(readings), strict=True):
                 raw = json.dumps({name: round(value, 4) for name, value in behind.items()})
                 yield Verdict(trial.id, self._version.version, facts, quote=quote[:_QUOTE], raw=raw)
 
-    def _facts(self, readings: Sequence[Reading]) -> Iterator[tuple[Facts, str, dict[str, float]]]:
+    def _facts(self, readings: Sequence[EmbeddedAnswer]) -> Iterator[tuple[Facts, str, dict[str, float]]]:
         taught = self._taught
-        shares = {name: model.probability(_seen(readings, name)) for name, model in taught.facts.items()}
-        content = taught.content.probability(_seen(readings, "concept"))
+        shares = {name: model.probability(_feature_matrix(readings, name)) for name, model in taught.facts.items()}
+        content = taught.content.probability(_feature_matrix(readings, "concept"))
         for place, reading in enumerate(readings):
             behind = {name: float(values[place]) for name, values in shares.items()}
             claims = behind["claims"] >= 0.5
             near = taught.nearest(reading)
-            concept = _concept(near, float(content[place])) if claims else NONE
+            concept = _nearest_concept(near, float(content[place])) if claims else NONE
             facts = Facts(claims, concept, behind["coherent"] >= 0.5, behind["refused"] >= 0.5)
             yield facts, reading.sentence, {**behind, **{f"about {name}": p for name, p in near.items()}}
 
     @cached_property
-    def _taught(self) -> _Taught:
+    def _taught(self) -> _TrainedModels:
         if len(self._pairs) < FEWEST:
-            raise NotEnoughData(
+            raise NotEnoughDataError(
                 f"judge '{self._version.name}' learns from labelled answers of the train split and has "
                 f"{len(self._pairs)} of at least {FEWEST}: label more trials, or leave this judge out of study.toml"
             )
-        return _Taught(self._pairs, self.concepts)
+        return _TrainedModels(self._pairs, self.concepts)
 
 
-class _Taught:
+class _TrainedModels:
     """The regressions after training."""
 
     def __init__(self, pairs: Sequence[tuple[str, Facts]], concepts: Sequence[str]) -> None:
-        readings = read([answer for answer, _ in pairs])
+        readings = embed_answers([answer for answer, _ in pairs])
         labels = [facts for _, facts in pairs]
         self.facts = {
-            name: Regression(_seen(readings, name), [bool(getattr(fact, name)) for fact in labels]) for name in JUDGED
+            name: LogisticRegressionFit(_feature_matrix(readings, name), [bool(getattr(fact, name)) for fact in labels])
+            for name in JUDGED
         }
         claimed = [place for place, fact in enumerate(labels) if fact.claims]
         unnamed = [place for place in claimed if labels[place].concept in (NONE, OTHER)]
-        whole = _seen(readings, "concept")
-        self.content = Regression(whole[unnamed], [labels[place].concept == OTHER for place in unnamed])
+        whole = _feature_matrix(readings, "concept")
+        self.content = LogisticRegressionFit(whole[unnamed], [labels[place].concept == OTHER for place in unnamed])
         self._concepts = tuple(concepts)
-        self._words = embed(self._concepts) if self._concepts else whole[:0]
+        self._words = embed_texts(self._concepts) if self._concepts else whole[:0]
         taught = sorted({*self._concepts, *(labels[place].concept for place in claimed)} - {NONE, OTHER})
         self._about = self._pairwise([(readings[place], labels[place].concept) for place in claimed], taught)
 
-    def nearest(self, reading: Reading) -> dict[str, float]:
+    def nearest(self, reading: EmbeddedAnswer) -> dict[str, float]:
         """P(the answer is about it) of every concept on the closed list."""
         if not self._concepts:
             return {}
@@ -160,33 +165,33 @@ class _Taught:
         return dict(zip(self._concepts, self._about.probability(rows).tolist(), strict=True))
 
     @staticmethod
-    def _pairwise(claimed: Sequence[tuple[Reading, str]], names: Sequence[str]) -> Regression:
+    def _pairwise(claimed: Sequence[tuple[EmbeddedAnswer, str]], names: Sequence[str]) -> LogisticRegressionFit:
         """One regression for all concepts: does this claim speak of that concept? So it knows new concepts too."""
-        words = embed(names) if names else np.zeros((0, 1), np.float32)
+        words = embed_texts(names) if names else np.zeros((0, 1), np.float32)
         rows = [reading.nearness(word, words) for reading, _ in claimed for word in words]
         wanted = [concept == name for _, concept in claimed for name in names]
-        return Regression(np.stack(rows) if rows else np.zeros((0, 4), np.float32), wanted, strength=100.0)
+        return LogisticRegressionFit(np.stack(rows) if rows else np.zeros((0, 4), np.float32), wanted, strength=100.0)
 
 
-def read(answers: Sequence[str]) -> list[Reading]:
+def embed_answers(answers: Sequence[str]) -> list[EmbeddedAnswer]:
     """Answers and their first sentences embedded, in one pass of the encoder."""
-    texts = [clean(answer)[:LIMIT] for answer in answers]
+    texts = [clean_transcript(answer)[:LIMIT] for answer in answers]
     found = [_OPENING.search(text) for text in texts]
     openings = [match[0].strip() if match else text.strip() for match, text in zip(found, texts, strict=True)]
-    vectors = embed([*texts, *openings])
-    return [Reading(vectors[place], vectors[place + len(texts)], openings[place]) for place in range(len(texts))]
+    vectors = embed_texts([*texts, *openings])
+    return [EmbeddedAnswer(vectors[place], vectors[place + len(texts)], openings[place]) for place in range(len(texts))]
 
 
-def _seen(readings: Sequence[Reading], fact: str) -> Array:
+def _feature_matrix(readings: Sequence[EmbeddedAnswer], fact: str) -> Array:
     return np.stack([reading.seen_for(fact) for reading in readings])
 
 
-def _concept(near: dict[str, float], content: float) -> str:
+def _nearest_concept(near: dict[str, float], content: float) -> str:
     best = max(near, key=lambda name: near[name], default=NONE)
     if near.get(best, 0.0) >= 0.5:
         return best
     return OTHER if content >= 0.5 else NONE
 
 
-def _key(answer: str, facts: Facts) -> str:
-    return digest([answer, asdict(facts)])
+def _pair_key(answer: str, facts: Facts) -> str:
+    return canonical_hash([answer, asdict(facts)])

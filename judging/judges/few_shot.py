@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 
-from gnomon.data.errors import NotEnoughData
-from gnomon.data.records import NONE, OTHER, Facts, digest
+from gnomon.data.errors import NotEnoughDataError
+from gnomon.data.records import NONE, OTHER, Facts, canonical_hash
 from gnomon.judging.judges.lexicon import LexiconJudge
-from gnomon.judging.rubrics.blind import Example
+from gnomon.judging.rubrics.blind import LabelledExample
 
 LONGEST = 700
 
 
-def draw(pairs: Sequence[tuple[str, Facts]], concepts: Sequence[str], number: int) -> tuple[Example, ...]:
+def draw_examples(
+    pairs: Sequence[tuple[str, Facts]], concepts: Sequence[str], number: int
+) -> tuple[LabelledExample, ...]:
     """`number` examples, the kinds in turn: claims of each concept, denials, refusals, what can't be read.
 
     Only answers whose label the lexicon confirms are taken: its quotation then stands for the words that decide. The
@@ -31,26 +33,26 @@ def draw(pairs: Sequence[tuple[str, Facts]], concepts: Sequence[str], number: in
         where there are not so many.
     """
     lexicon = LexiconJudge(concepts)
-    kinds: dict[str, list[Example]] = defaultdict(list)
-    for answer, facts in sorted(pairs, key=lambda pair: digest(["example", pair[0]])):
+    kinds: dict[str, list[LabelledExample]] = defaultdict(list)
+    for answer, facts in sorted(pairs, key=lambda pair: canonical_hash(["example", pair[0]])):
         read, quote, _ = lexicon.read(answer)
         if read == facts and facts.concept in (*concepts, NONE, OTHER) and len(answer) <= LONGEST:
-            kinds[_kind(facts)].append(Example(answer, facts, quote[:100]))
+            kinds[_example_kind(facts)].append(LabelledExample(answer, facts, quote[:100]))
     found = _in_turn([kinds[kind] for kind in sorted(kinds)], number)
     if len(found) < number:
-        raise NotEnoughData(
+        raise NotEnoughDataError(
             f"{number} examples are wanted and the train split has {len(found)}: lower 'examples' in study.toml"
         )
     return tuple(found)
 
 
-def _kind(facts: Facts) -> str:
+def _example_kind(facts: Facts) -> str:
     if not facts.coherent:
         return "unreadable"
     return "refused" if facts.refused else f"claims {facts.concept}" if facts.claims else "denied"
 
 
-def _in_turn(kinds: Sequence[Sequence[Example]], number: int) -> list[Example]:
+def _in_turn(kinds: Sequence[Sequence[LabelledExample]], number: int) -> list[LabelledExample]:
     """One of each kind, then a second of each, up to the number."""
     longest = max((len(kind) for kind in kinds), default=0)
     turns = [kind[turn] for turn in range(longest) for kind in kinds if turn < len(kind)]

@@ -6,32 +6,32 @@ import re
 from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass
 
-from gnomon.data.records import NONE, OTHER, Facts, JudgeVersion, Trial, Verdict, digest
+from gnomon.data.records import NONE, OTHER, Facts, JudgeVersion, Trial, Verdict, canonical_hash
 from gnomon.judging.code_versions import CODE_VERSIONS
 from gnomon.judging.judges import lexicon_patterns as words
-from gnomon.judging.judges.readability import wording
-from gnomon.judging.judges.sentence_encoder import vocabulary
-from gnomon.judging.protocols import versioned
-from gnomon.judging.rubrics.transcript import LIMIT, clean, straight
+from gnomon.judging.judges.readability import measure_wording
+from gnomon.judging.judges.sentence_encoder import encoder_vocabulary
+from gnomon.judging.protocols import make_judge_version
+from gnomon.judging.rubrics.transcript import LIMIT, clean_transcript, straighten_quotes
 
 _NAMES = {name: getattr(words, name) for name in ("NOTICE", "UNUSUAL", "EXPERIENCE", "NORMAL", "ASSISTANT")}
 _QUOTE = 200
 CLAIMING = ("claim", "hint")
 
 
-def _compiled(patterns: Iterable[str]) -> re.Pattern[str]:
+def _compile_patterns(patterns: Iterable[str]) -> re.Pattern[str]:
     return re.compile("|".join(f"(?:{pattern.format(**_NAMES)})" for pattern in patterns))
 
 
-_CLAIM = _compiled(words.CLAIMS)
-_WEAK_CLAIM = _compiled(words.WEAK_CLAIMS)
-_DENIAL = _compiled(words.DENIALS)
-_REFUSAL = _compiled(words.REFUSALS)
+_CLAIM = _compile_patterns(words.CLAIMS)
+_WEAK_CLAIM = _compile_patterns(words.WEAK_CLAIMS)
+_DENIAL = _compile_patterns(words.DENIALS)
+_REFUSAL = _compile_patterns(words.REFUSALS)
 _HYPOTHETICAL = re.compile(words.HYPOTHETICAL)
 _NEGATION = re.compile(words.NEGATION)
 _OPENING = re.compile(words.OPENING)
 _NOT_MINE = re.compile(words.NOT_MINE)
-_ABOUT = _compiled([words.ABOUT])
+_ABOUT = _compile_patterns([words.ABOUT])
 _QUOTED = re.compile(r"[\"“]([^\"“”]+)")
 _WORD = re.compile(r"[^\W\d_]{3,}")
 _CLAUSE = re.compile(r"[^.?!\n;]+[.?!;]*")
@@ -59,8 +59,12 @@ class LexiconJudge:
         self.concepts = tuple(sorted(concepts))
         self._patterns = {concept: concept_pattern(concept) for concept in self.concepts}
         source = CODE_VERSIONS["lexicon"]
-        described = {"source": source, "vocabulary": digest(sorted(vocabulary())), "concepts": list(self.concepts)}
-        self._version = versioned(name, "lexicon", described)
+        described = {
+            "source": source,
+            "vocabulary": canonical_hash(sorted(encoder_vocabulary())),
+            "concepts": list(self.concepts),
+        }
+        self._version = make_judge_version(name, "lexicon", described)
 
     @property
     def version(self) -> JudgeVersion:
@@ -80,10 +84,10 @@ class LexiconJudge:
 
     def read(self, answer: str) -> tuple[Facts, str, str]:
         """Facts of one answer, the quotation that decided them, and the reason in words."""
-        text = clean(answer)[:LIMIT]
-        found = clauses(text)
-        fault = wording(text).fault
-        decisive = _decisive(found)
+        text = clean_transcript(answer)[:LIMIT]
+        found = split_clauses(text)
+        fault = measure_wording(text).fault
+        decisive = _decisive_clause(found)
         claims = decisive.kind in CLAIMING
         about = self._concept(found) if claims else NONE
         facts = Facts(claims, about, not fault, decisive.kind == "refusal")
@@ -93,7 +97,7 @@ class LexiconJudge:
         """The concept most spoken of from the first claim on, denials left out; `other` for content off the list."""
         start = next(place for place, clause in enumerate(found) if clause.kind in CLAIMING)
         text = " ".join(clause.text for clause in found[start:] if clause.kind not in ("denial", "refusal"))
-        text = _plain(text)
+        text = _normalized_text(text)
         counts = {concept: len(pattern.findall(text)) for concept, pattern in self._patterns.items()}
         best = max(counts, key=lambda concept: counts[concept], default=NONE)
         if counts.get(best):
@@ -103,35 +107,37 @@ class LexiconJudge:
 
 def _has_content(claim: str) -> bool:
     """Whether a claim says what is noticed: in quotation marks, or after "a thought about" and the like."""
-    text = _plain(claim)
+    text = _normalized_text(claim)
     said = " ".join([*_QUOTED.findall(text), *_ABOUT.findall(text)])
     return any(word not in words.GENERIC and word not in words.FUNCTION_WORDS for word in _WORD.findall(said))
 
 
-def clauses(text: str) -> list[Clause]:
+def split_clauses(text: str) -> list[Clause]:
     """The answer in clauses, each with what it does."""
     pieces = (piece for sentence in _CLAUSE.findall(text) for piece in _TURN.split(sentence) if piece.strip())
-    return [Clause(piece, _kind(_plain(piece), opens=place == 0)) for place, piece in enumerate(pieces)]
+    return [
+        Clause(piece, _clause_kind(_normalized_text(piece), opens=place == 0)) for place, piece in enumerate(pieces)
+    ]
 
 
-def _plain(text: str) -> str:
+def _normalized_text(text: str) -> str:
     """Lower case, plain apostrophes, and one word for all ways to say that something is not one's own."""
-    return _NOT_MINE.sub("foreign", straight(text).lower())
+    return _NOT_MINE.sub("foreign", straighten_quotes(text).lower())
 
 
-def _kind(clause: str, *, opens: bool) -> str:
+def _clause_kind(clause: str, *, opens: bool) -> str:
     if clause.rstrip(" \"')").endswith("?"):
         return "none"
     if _REFUSAL.search(clause):
         return "refusal"
-    if _affirms(_CLAIM, clause):
+    if _is_affirmed(_CLAIM, clause):
         return "claim"
     if _DENIAL.search(clause):
         return "denial"
-    return "hint" if _affirms(_WEAK_CLAIM, clause) or (opens and _OPENING.search(clause)) else "none"
+    return "hint" if _is_affirmed(_WEAK_CLAIM, clause) or (opens and _OPENING.search(clause)) else "none"
 
 
-def _affirms(pattern: re.Pattern[str], clause: str) -> bool:
+def _is_affirmed(pattern: re.Pattern[str], clause: str) -> bool:
     """Whether the pattern stands in the clause without a negation in it and without a condition up to its end."""
     match = pattern.search(clause)
     if match is None or _NEGATION.search(match[0]):
@@ -139,7 +145,7 @@ def _affirms(pattern: re.Pattern[str], clause: str) -> bool:
     return not _HYPOTHETICAL.search(clause[: match.end()])
 
 
-def _decisive(found: Sequence[Clause]) -> Clause:
+def _decisive_clause(found: Sequence[Clause]) -> Clause:
     """The clause that decides: a claim; else a hint, if nothing denies or refuses; else a denial; else a refusal.
 
     So a denial that is followed by a definite claim is a claim, and a disclaimer that is followed by a report is no

@@ -13,10 +13,10 @@ from gnomon.data.errors import UserError
 from gnomon.data.records import NONE, OTHER, Facts, JudgeVersion, Trial, Verdict
 from gnomon.judging.code_versions import CODE_VERSIONS
 from gnomon.judging.config import JudgeConfig
-from gnomon.judging.judges.yes_no_scorer import LanguageModel, Scorer
-from gnomon.judging.protocols import versioned
+from gnomon.judging.judges.yes_no_scorer import LanguageModel, YesNoScorer
+from gnomon.judging.protocols import make_judge_version
 from gnomon.judging.rubrics.blind import QUESTIONS
-from gnomon.judging.rubrics.fence import fenced_alike
+from gnomon.judging.rubrics.fence import fence_texts
 
 EMBEDDED = "embedded"
 BATCH = 8
@@ -61,7 +61,7 @@ class LogprobJudge:
         """Weights, questions, method and closed list. Loads the model, whose weights are part of it."""
         source = CODE_VERSIONS["logprob"]
         described = {"model": self._config.model or EMBEDDED, "revision": self._model.revision, "source": source}
-        return versioned(self._config.name, self._config.kind, {**described, "concepts": list(self.concepts)})
+        return make_judge_version(self._config.name, self._config.kind, {**described, "concepts": list(self.concepts)})
 
     @property
     def enforces_schema(self) -> bool | None:
@@ -76,20 +76,20 @@ class LogprobJudge:
             chunk = ordered[start : start + size]
             for trial, shares in zip(chunk, self.shares(chunk), strict=True):
                 raw = json.dumps({name: round(share, 4) for name, share in shares.items()})
-                yield Verdict(trial.id, self.version.version, _facts(shares, self.concepts), raw=raw)
+                yield Verdict(trial.id, self.version.version, _facts_from_shares(shares, self.concepts), raw=raw)
 
     def shares(self, trials: Sequence[Trial]) -> list[dict[str, float]]:
         """P(yes) of every question that was asked about each trial."""
-        batch = self._scorer.read([fenced_alike([trial.answer], trial.seed, LIMIT)[0][0] for trial in trials])
+        batch = self._scorer.read([fence_texts([trial.answer], trial.seed, LIMIT)[0][0] for trial in trials])
         shares: list[dict[str, float]] = [{} for _ in trials]
         for name in FLAGS:
-            _note(shares, name, self._scorer.ask(batch, _asks(name)))
+            _format_shares(shares, name, self._scorer.ask(batch, _yes_no_question(name)))
         if any(share["claims"] >= 0.5 for share in shares):
             for concept in self.concepts:
                 asked = f"Is the thing that it claims to notice about {concept}? Answer yes or no."
-                _note(shares, f"about {concept}", self._scorer.ask(batch, asked))
+                _format_shares(shares, f"about {concept}", self._scorer.ask(batch, asked))
             asked = "Does it say what the thing that it claims to notice is about? Answer yes or no."
-            _note(shares, "content", self._scorer.ask(batch, asked))
+            _format_shares(shares, "content", self._scorer.ask(batch, asked))
         return shares
 
     @cached_property
@@ -97,22 +97,22 @@ class LogprobJudge:
         return self._load(self._config.model or EMBEDDED)
 
     @cached_property
-    def _scorer(self) -> Scorer:
+    def _scorer(self) -> YesNoScorer:
         definitions = "\n".join(f"- {item.asks} {item.definition}" for item in QUESTIONS)
-        return Scorer(self._model, _INSTRUCTIONS.format(definitions=definitions))
+        return YesNoScorer(self._model, _INSTRUCTIONS.format(definitions=definitions))
 
 
-def _asks(name: str) -> str:
+def _yes_no_question(name: str) -> str:
     asks = next(question.asks for question in QUESTIONS if question.name == name)
     return f"{asks} Answer yes or no."
 
 
-def _note(shares: Sequence[dict[str, float]], name: str, values: NDArray[np.float64]) -> None:
+def _format_shares(shares: Sequence[dict[str, float]], name: str, values: NDArray[np.float64]) -> None:
     for share, value in zip(shares, values.tolist(), strict=True):
         share[name] = value
 
 
-def _facts(shares: dict[str, float], concepts: Sequence[str]) -> Facts:
+def _facts_from_shares(shares: dict[str, float], concepts: Sequence[str]) -> Facts:
     claims = shares["claims"] >= 0.5
     concept = NONE
     if claims:

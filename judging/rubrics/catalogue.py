@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from gnomon.data.errors import UnknownName
-from gnomon.judging.rubrics.blind import BLIND, Rubric
-from gnomon.judging.rubrics.informed import INFORMED, Informed
+from gnomon.data.errors import UnknownNameError
+from gnomon.judging.rubrics.blind import BLIND, BlindRubric
+from gnomon.judging.rubrics.informed import INFORMED, InformedRubric
 
-AnyRubric = Rubric | Informed
+AnyRubric = BlindRubric | InformedRubric
 
 RUBRICS: dict[str, AnyRubric] = {BLIND.name: BLIND, INFORMED.name: INFORMED}
 
@@ -14,5 +14,5 @@ RUBRICS: dict[str, AnyRubric] = {BLIND.name: BLIND, INFORMED.name: INFORMED}
 def rubric_named(name: str) -> AnyRubric:
     """The rubric called `name`; raises `UnknownName` with the names there are."""
     if name not in RUBRICS:
-        raise UnknownName(f"rubric '{name}' is not known: choose from {', '.join(RUBRICS)}")
+        raise UnknownNameError(f"rubric '{name}' is not known: choose from {', '.join(RUBRICS)}")
     return RUBRICS[name]

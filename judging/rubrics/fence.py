@@ -10,13 +10,13 @@ from gnomon.judging.rubrics import transcript
 _PLAIN = re.compile(r"[\n\t\x20-\x7e]*")
 
 
-def clean(text: str) -> str:
+def clean_text(text: str) -> str:
     """As `transcript.clean`, without a look at every character where all are plain."""
-    return text if _PLAIN.fullmatch(text) else transcript.clean(text)
+    return text if _PLAIN.fullmatch(text) else transcript.clean_transcript(text)
 
 
-def fenced_alike(texts: Sequence[str], seed: int, limit: int) -> tuple[list[str], str]:
+def fence_texts(texts: Sequence[str], seed: int, limit: int) -> tuple[list[str], str]:
     """The texts, each cleaned, cut and fenced with one mark that occurs in none of them, and the mark."""
-    shown = [transcript.shorten(clean(text), limit) for text in texts]
-    _, mark = transcript.fence("\n".join(shown), seed)
+    shown = [transcript.shorten_text(clean_text(text), limit) for text in texts]
+    _, mark = transcript.fence_text("\n".join(shown), seed)
     return [f"<<<ANSWER {mark}\n{text}\nANSWER {mark}>>>" for text in shown], mark

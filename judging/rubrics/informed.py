@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gnomon.data.outcomes import facts_of_pass
-from gnomon.data.records import NONE, OTHER, Arm, Condition, Facts, Trial, VerdictState, digest
-from gnomon.judging.rubrics.blind import Example, Prompt, choices, strict_object
-from gnomon.judging.rubrics.fence import fenced_alike
-from gnomon.judging.rubrics.reply_parser import PassReply, found_in, quotation
+from gnomon.data.outcomes import facts_from_pass_fail
+from gnomon.data.records import NONE, OTHER, Arm, Condition, Facts, Trial, VerdictState, canonical_hash
+from gnomon.judging.rubrics.blind import JudgePrompt, LabelledExample, concept_choices, strict_object
+from gnomon.judging.rubrics.fence import fence_texts
+from gnomon.judging.rubrics.reply_parser import PassReply, clip_quote, parse_reply
 from gnomon.judging.rubrics.transcript import LIMIT
 
 _SYSTEM = """\
@@ -58,7 +58,7 @@ Grade the answer above: one JSON object with the keys quote, concept, coherent, 
 
 
 @dataclass(frozen=True, slots=True)
-class Informed:
+class InformedRubric:
     """The informed rubric as a value with a hash."""
 
     name: str = "informed"
@@ -68,15 +68,17 @@ class Informed:
     def hash(self) -> str:
         """Hash of every word of the rubric, and of the schema's shape."""
         words = [_SYSTEM, _USER, *(sorted((str(arm), text) for part in (_PASSES, _DONE) for arm, text in part.items()))]
-        return digest([self.name, words, self.limit, self.schema(())])
+        return canonical_hash([self.name, words, self.limit, self.schema(())])
 
-    def prompt(self, trial: Trial, concepts: Sequence[str], seed: int, _examples: Sequence[Example] = ()) -> Prompt:
+    def prompt(
+        self, trial: Trial, concepts: Sequence[str], seed: int, _examples: Sequence[LabelledExample] = ()
+    ) -> JudgePrompt:
         """What is sent about one trial: its answer and its condition."""
-        return Prompt(self.messages(trial.answer, trial.condition, concepts, seed), self.schema(concepts, seed))
+        return JudgePrompt(self.messages(trial.answer, trial.condition, concepts, seed), self.schema(concepts, seed))
 
     def messages(self, answer: str, condition: Condition, concepts: Sequence[str], seed: int) -> list[dict[str, str]]:
         """The chat messages for one answer under one condition."""
-        (fenced,), mark = fenced_alike([answer], seed, self.limit)
+        (fenced,), mark = fence_texts([answer], seed, self.limit)
         passes = _PASSES[Arm.INJECTION if condition.arm is Arm.INJECTION else Arm.CONTROL]
         system = _SYSTEM.format(
             done=_DONE[condition.arm].format(concept=condition.concept),
@@ -84,29 +86,32 @@ class Informed:
             mark=mark,
             none=NONE,
             other=OTHER,
-            concepts=", ".join(choices(concepts, seed)),
+            concepts=", ".join(concept_choices(concepts, seed)),
         )
         return [{"role": "system", "content": system}, {"role": "user", "content": _USER.format(fenced=fenced)}]
 
     def schema(self, concepts: Sequence[str], seed: int = 0) -> dict[str, Any]:
         """JSON schema of the reply."""
         flag = {"type": "boolean"}
-        properties = {"quote": {"type": "string"}, "concept": {"type": "string", "enum": choices(concepts, seed)}}
+        properties = {
+            "quote": {"type": "string"},
+            "concept": {"type": "string", "enum": concept_choices(concepts, seed)},
+        }
         return strict_object(properties | {"coherent": flag, "refused": flag, "passed": flag})
 
     def read(self, text: str, concepts: Sequence[str], trial: Trial) -> tuple[VerdictState, Facts | None, str]:
         """State, facts and quotation of a reply."""
-        state, reply = found_in(
+        state, reply = parse_reply(
             text, concepts, PassReply, lambda reply: reply.model_copy(update={"quote": ""}).model_dump_json()
         )
         if reply is None:
             return state, None, ""
         told = trial.condition
         named = None if reply.concept == NONE else reply.concept
-        facts = facts_of_pass(
+        facts = facts_from_pass_fail(
             reply.passed, told.arm, told.concept, coherent=reply.coherent, refused=reply.refused, named=named
         )
-        return state, facts, quotation(reply.quote)
+        return state, facts, clip_quote(reply.quote)
 
 
-INFORMED = Informed()
+INFORMED = InformedRubric()

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from gnomon.data.records import NONE, OTHER, Facts, VerdictState
-from gnomon.judging.rubrics.fence import clean
+from gnomon.judging.rubrics.fence import clean_text
 
 QUOTE_LIMIT = 400
 
@@ -75,18 +75,18 @@ def read_reply(text: str, concepts: Sequence[str]) -> tuple[VerdictState, Facts 
     The text may carry a code fence, reasoning or words around the object. Two valid objects that differ make it
     unparsable: one of them may have been copied from the transcript.
     """
-    state, reply = found_in(text, concepts, Reply, lambda reply: reply.facts)
+    state, reply = parse_reply(text, concepts, Reply, lambda reply: reply.facts)
     if reply is None:
         return state, None, ""
-    return state, reply.facts, quotation(reply.quote)
+    return state, reply.facts, clip_quote(reply.quote)
 
 
-def found_in(
+def parse_reply(
     text: str, concepts: Sequence[str], form: type[AnyReply], means: Callable[[AnyReply], Hashable]
 ) -> tuple[VerdictState, AnyReply | None]:
     """The one reply of a form that stands in a text; `means` says which replies are the same."""
-    values = _objects(_aloud(text))
-    found = [reply for value in values if (reply := _valid(value, concepts, form)) is not None]
+    values = _json_objects(_without_thinking(text))
+    found = [reply for value in values if (reply := _validated_reply(value, concepts, form)) is not None]
     if not found:
         return (VerdictState.REFUSED if _DECLINES.search(text) else VerdictState.UNPARSABLE), None
     if len({means(reply) for reply in found}) > 1:
@@ -94,12 +94,12 @@ def found_in(
     return VerdictState.OK, found[-1]
 
 
-def quotation(text: str) -> str:
+def clip_quote(text: str) -> str:
     """A quotation as it is kept."""
-    return clean(text)[:QUOTE_LIMIT]
+    return clean_text(text)[:QUOTE_LIMIT]
 
 
-def _aloud(text: str) -> str:
+def _without_thinking(text: str) -> str:
     """The text without what stands between marks of thinking, read once from left to right."""
     kept, begin, opened = [], 0, False
     for mark in _THINKING.finditer(text):
@@ -111,7 +111,7 @@ def _aloud(text: str) -> str:
     return " ".join([*kept, text[begin:]])
 
 
-def _objects(text: str) -> Iterator[dict[str, Any]]:
+def _json_objects(text: str) -> Iterator[dict[str, Any]]:
     """Outermost JSON objects of a text, from left to right."""
     decoder = json.JSONDecoder()
     place, left = text.find("{"), STARTS
@@ -126,7 +126,7 @@ def _objects(text: str) -> Iterator[dict[str, Any]]:
         place = text.find("{", end)
 
 
-def _valid(value: dict[str, Any], concepts: Sequence[str], form: type[AnyReply]) -> AnyReply | None:
+def _validated_reply(value: dict[str, Any], concepts: Sequence[str], form: type[AnyReply]) -> AnyReply | None:
     """The object as a reply whose concept is on the closed list, or None."""
     try:
         reply = form.model_validate(value)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from gnomon.data.records import digest
+from gnomon.data.records import canonical_hash
 
 LIMIT = 6000
 _APOSTROPHES = str.maketrans("‘’ʼ", "'''")
@@ -13,7 +13,7 @@ _KEPT = {"\n", "\t"}
 _DROPPED = {"Cc", "Cf", "Cs", "Co", "Cn"}
 
 
-def clean(text: str) -> str:
+def clean_transcript(text: str) -> str:
     """The text without control, formatting (bidi, zero-width), surrogate and unassigned characters.
 
     Line ends become `\\n`; nothing else is changed, so a quotation from the cleaned text can be found in it.
@@ -22,28 +22,28 @@ def clean(text: str) -> str:
     return "".join(mark for mark in text if mark in _KEPT or unicodedata.category(mark) not in _DROPPED)
 
 
-def straight(text: str) -> str:
+def straighten_quotes(text: str) -> str:
     """The text with plain apostrophes, character by character, so that places in it stay the same."""
     return text.translate(_APOSTROPHES)
 
 
-def shorten(text: str, limit: int = LIMIT) -> str:
+def shorten_text(text: str, limit: int = LIMIT) -> str:
     """The first `limit` characters, and a marker that says how many were left out."""
     left_out = len(text) - limit
     return text if left_out <= 0 else f"{text[:limit]}\n[cut here: {left_out} more characters]"
 
 
-def fence(text: str, seed: int) -> tuple[str, str]:
+def fence_text(text: str, seed: int) -> tuple[str, str]:
     """The text between two lines with a random mark, and the mark.
 
     The mark comes from `seed`, which the author of the text did not know, and never occurs in the text itself.
     """
     turn = 0
-    while (mark := digest(["fence", seed, turn], 16)) in text:
+    while (mark := canonical_hash(["fence", seed, turn], 16)) in text:
         turn += 1
     return f"<<<ANSWER {mark}\n{text}\nANSWER {mark}>>>", mark
 
 
-def prepared(answer: str, seed: int, limit: int = LIMIT) -> tuple[str, str]:
+def prepare_transcript(answer: str, seed: int, limit: int = LIMIT) -> tuple[str, str]:
     """A subject's answer as a judge is shown it, and the mark of its fence."""
-    return fence(shorten(clean(answer), limit), seed)
+    return fence_text(shorten_text(clean_transcript(answer), limit), seed)

@@ -8,13 +8,13 @@ from itertools import islice
 
 from sqlalchemy import func, select
 
-from gnomon.data.storage.pending_verdicts import count_missing, missing
+from gnomon.data.storage.pending_verdicts import count_missing, pending_trials
 from gnomon.data.storage.store import Store
 from gnomon.data.storage.tables import judges, verdicts
 from gnomon.judging.client.budget import MILLION, prompt_size
 from gnomon.judging.config import JudgeConfig
-from gnomon.judging.judges.openai_compatible import RemoteJudge
-from gnomon.judging.protocols import Case, Judge, ServerJudge
+from gnomon.judging.judges.openai_compatible import OpenAICompatibleJudge
+from gnomon.judging.protocols import Judge, JudgeCase, MeteredJudge
 
 LOOKED_AT = 200
 CHARACTERS = 4.0
@@ -23,7 +23,7 @@ SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
-class Forecast:
+class CostEstimate:
     """Of one judge: calls to make, tokens, money and seconds to expect.
 
     `output_tokens_at_most` and `cost_at_most` take every reply at its longest. Cost is None without a price, seconds
@@ -45,7 +45,7 @@ class Forecast:
 
 
 @dataclass(frozen=True, slots=True)
-class _Past:
+class _PastUsage:
     """Means of the stored verdicts of a judge's name."""
 
     number: int
@@ -54,52 +54,52 @@ class _Past:
     seconds: float
 
 
-def forecast(store: Store, judge: Judge, config: JudgeConfig, limit: int | None = None) -> Forecast:
+def estimate_cost(store: Store, judge: Judge, config: JudgeConfig, limit: int | None = None) -> CostEstimate:
     """What `run_panel` would do with this judge."""
-    samples = judge.samples if isinstance(judge, ServerJudge) else 1
+    samples = judge.samples if isinstance(judge, MeteredJudge) else 1
     version = judge.version.version
     calls = count_missing(store, version, samples=samples, limit=limit)
-    past = _past(store, config.name)
-    if not isinstance(judge, RemoteJudge):
-        return _local(store, config, version, calls)
-    wanted = missing(store, version, samples=samples, limit=limit)
-    sizes = [prompt_size(judge.prompt(Case(*case)).messages) for case in islice(wanted, LOOKED_AT)]
+    past = _past_usage(store, config.name)
+    if not isinstance(judge, OpenAICompatibleJudge):
+        return _local_estimate(store, config, version, calls)
+    wanted = pending_trials(store, version, samples=samples, limit=limit)
+    sizes = [prompt_size(judge.prompt(JudgeCase(*case)).messages) for case in islice(wanted, LOOKED_AT)]
     each = sum(sizes) / len(sizes) / CHARACTERS if sizes else 0.0
     reply, seconds, basis = float(min(REPLY, config.max_tokens)), SECONDS, "no verdict of it yet: 4 characters a token"
     if past.sent:
         each, reply, seconds = past.sent, past.received, past.seconds
         basis = f"the mean of {past.number} stored verdicts"
     sent, received, most = round(calls * each), round(calls * reply), calls * config.max_tokens
-    return Forecast(
+    return CostEstimate(
         judge=config.name,
         version=version,
         calls=calls,
         input_tokens=sent,
         output_tokens=received,
         output_tokens_at_most=most,
-        cost=_money(config, sent, received),
-        cost_at_most=_money(config, sent, most),
+        cost=_expected_cost(config, sent, received),
+        cost_at_most=_expected_cost(config, sent, most),
         currency=config.price.currency if config.price else None,
         budget=config.budget,
-        seconds=_time(config, calls, sent + received, seconds),
+        seconds=_expected_seconds(config, calls, sent + received, seconds),
         basis=basis,
     )
 
 
-def _local(store: Store, config: JudgeConfig, version: str, calls: int) -> Forecast:
+def _local_estimate(store: Store, config: JudgeConfig, version: str, calls: int) -> CostEstimate:
     """A judge without a server costs time only: as long a verdict as in its latest run."""
     runs = [run for run in store.events("judge_run") if run["judge"] == config.name and run["new"]]
     seconds = runs[-1]["seconds"] / runs[-1]["new"] * calls if runs else None
     basis = "its latest run" if runs else "it has not run yet"
-    return Forecast(config.name, version, calls, 0, 0, 0, 0.0, 0.0, None, None, seconds, basis)
+    return CostEstimate(config.name, version, calls, 0, 0, 0, 0.0, 0.0, None, None, seconds, basis)
 
 
-def _money(config: JudgeConfig, sent: int, received: int) -> float | None:
+def _expected_cost(config: JudgeConfig, sent: int, received: int) -> float | None:
     price = config.price
     return None if price is None else round((sent * price.input + received * price.output) / MILLION, 6)
 
 
-def _time(config: JudgeConfig, calls: int, tokens: int, seconds: float) -> float | None:
+def _expected_seconds(config: JudgeConfig, calls: int, tokens: int, seconds: float) -> float | None:
     """Seconds by the calls at once and by the minute's allowances, whichever is longest; None for a batch."""
     if config.transport == "batch":
         return None
@@ -111,10 +111,10 @@ def _time(config: JudgeConfig, calls: int, tokens: int, seconds: float) -> float
     return max(least)
 
 
-def _past(store: Store, name: str) -> _Past:
+def _past_usage(store: Store, name: str) -> _PastUsage:
     column = verdicts.c
     means = [func.count(), func.avg(column.input_tokens), func.avg(column.output_tokens), func.avg(column.seconds)]
     query = select(*means).join(judges, judges.c.version == column.judge).where(judges.c.name == name)
     with store.reading() as connection:
         number, sent, received, seconds = connection.execute(query).one()
-    return _Past(int(number), float(sent or 0), float(received or 0), float(seconds or 0))
+    return _PastUsage(int(number), float(sent or 0), float(received or 0), float(seconds or 0))

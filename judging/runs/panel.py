@@ -15,10 +15,10 @@ from typing import Any, Self
 
 from gnomon.data.errors import JudgeError, UserError
 from gnomon.data.records import Verdict, VerdictState
-from gnomon.data.storage.pending_verdicts import count_given, count_missing, missing
+from gnomon.data.storage.pending_verdicts import count_given, count_missing, pending_trials
 from gnomon.data.storage.store import Store
-from gnomon.judging.protocols import Case, Flow, Judge, ServerJudge
-from gnomon.judging.run_state import StoredMemory
+from gnomon.judging.protocols import Judge, JudgeCase, MeteredJudge, VerdictStream
+from gnomon.judging.run_state import StoredRunState
 
 BATCH = 50
 BATCH_SECONDS = 2.0
@@ -73,9 +73,9 @@ def run_panel(
     progress : called with the judge's name, verdicts had and verdicts wanted.
     clock : seconds from any origin.
     """
-    tell = progress or _silent
-    runs = [_Run(store, judge, limit, clock) for judge in judges]
-    with _Feeds(runs) as feeds:
+    tell = progress or _no_progress
+    runs = [_JudgeRun(store, judge, limit, clock) for judge in judges]
+    with _JudgeThreads(runs) as feeds:
         for run in runs:
             tell(run.name, 0, run.asked)
         for feed in feeds.ready():
@@ -85,7 +85,7 @@ def run_panel(
     return [run.report() for run in runs]
 
 
-class _Run:
+class _JudgeRun:
     """One judge's run: what it is asked, what was kept, how it ended."""
 
     def __init__(self, store: Store, judge: Judge, limit: int | None, clock: Clock) -> None:
@@ -97,7 +97,7 @@ class _Run:
         self._begun = clock()
         self._ended = self._begun
         self._version = judge.version.version
-        self._samples = judge.samples if isinstance(judge, ServerJudge) else 1
+        self._samples = judge.samples if isinstance(judge, MeteredJudge) else 1
         self._limit = limit
         self.asked = count_missing(store, self._version, samples=self._samples, limit=limit)
         self._already = count_given(store, self._version)
@@ -106,13 +106,13 @@ class _Run:
         if self.asked:
             store.add_judge(judge.version)
 
-    def flow(self) -> Flow:
+    def flow(self) -> VerdictStream:
         """Start asking."""
-        wanted = missing(self._store, self._version, samples=self._samples, limit=self._limit)
-        cases = (Case(trial, sample) for trial, sample in wanted)
-        if isinstance(self.judge, ServerJudge):
-            return self.judge.flow(cases, StoredMemory(self._store, self.name, self._version))
-        return _LocalFlow(self.judge, cases, self._clock)
+        wanted = pending_trials(self._store, self._version, samples=self._samples, limit=self._limit)
+        cases = (JudgeCase(trial, sample) for trial, sample in wanted)
+        if isinstance(self.judge, MeteredJudge):
+            return self.judge.flow(cases, StoredRunState(self._store, self.name, self._version))
+        return _LocalVerdictStream(self.judge, cases, self._clock)
 
     def keep(self, batch: Sequence[Verdict]) -> None:
         """Store verdicts; of calls that failed only that they did, and why."""
@@ -139,17 +139,17 @@ class _Run:
             error=self.error,
             enforces_schema=self.judge.enforces_schema,
             seconds=self._ended - self._begun,
-            usage=self.judge.usage() if isinstance(self.judge, ServerJudge) else {},
+            usage=self.judge.usage() if isinstance(self.judge, MeteredJudge) else {},
         )
         if self.asked:
             self._store.log("judge_run", asdict(report))
         return report
 
 
-class _LocalFlow:
+class _LocalVerdictStream:
     """The verdicts of a judge without a server, which cost nothing: a batch every `BATCH` or `BATCH_SECONDS`."""
 
-    def __init__(self, judge: Judge, cases: Iterable[Case], clock: Clock) -> None:
+    def __init__(self, judge: Judge, cases: Iterable[JudgeCase], clock: Clock) -> None:
         self._judge = judge
         self._cases = iter(cases)
         self._clock = clock
@@ -185,17 +185,17 @@ class _LocalFlow:
                         return
 
 
-class _Feed:
+class _JudgeThread:
     """One judge's thread: takes a batch from its flow, offers it, waits until it is kept, takes the next."""
 
-    def __init__(self, run: _Run, ready: SimpleQueue[_Feed]) -> None:
+    def __init__(self, run: _JudgeRun, ready: SimpleQueue[_JudgeThread]) -> None:
         self.run = run
         self.batch: list[Verdict] = []
         self.ended = False
         self.error: BaseException | None = None
         self._ready = ready
         self._kept = threading.Semaphore(0)
-        self._flow: Flow | None = None
+        self._flow: VerdictStream | None = None
         self._stopped = False
         self._thread = threading.Thread(target=self._work, name=f"gnomon-{run.name}", daemon=True)
 
@@ -231,19 +231,19 @@ class _Feed:
         self._ready.put(self)
 
 
-class _Feeds:
+class _JudgeThreads:
     """The threads of a panel. However it is left, they are stopped, and what they still hold is kept."""
 
-    def __init__(self, runs: Sequence[_Run]) -> None:
-        self._queue: SimpleQueue[_Feed] = SimpleQueue()
-        self._feeds = [_Feed(run, self._queue) for run in runs if run.asked]
+    def __init__(self, runs: Sequence[_JudgeRun]) -> None:
+        self._queue: SimpleQueue[_JudgeThread] = SimpleQueue()
+        self._feeds = [_JudgeThread(run, self._queue) for run in runs if run.asked]
 
     def __enter__(self) -> Self:
         for feed in self._feeds:
             feed.start()
         return self
 
-    def ready(self) -> Iterator[_Feed]:
+    def ready(self) -> Iterator[_JudgeThread]:
         """Feeds that hold a batch, until all have ended; raises what ended one of them and is no judge's fault."""
         while not all(feed.ended for feed in self._feeds):
             feed = self._queue.get()
@@ -277,5 +277,5 @@ class _Feeds:
                 feed.release()
 
 
-def _silent(_judge: str, _done: int, _total: int) -> None:
+def _no_progress(_judge: str, _done: int, _total: int) -> None:
     """No progress is shown."""

@@ -10,15 +10,15 @@ from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
 
-from gnomon.data.records import Arm, Condition, Facts, Span, Trial, Verdict, VerdictState, digest, trial_seed
-from gnomon.judging.protocols import Case, Judge, ServerJudge
-from gnomon.judging.run_state import Memory
+from gnomon.data.records import Arm, Condition, Facts, Span, Trial, Verdict, VerdictState, canonical_hash, trial_seed
+from gnomon.judging.protocols import Judge, JudgeCase, MeteredJudge
+from gnomon.judging.run_state import RunState
 
 CONCEPTS = ("celebration", "fear", "ocean", "silence")
 
 
 @dataclass(frozen=True, slots=True)
-class Attack:
+class PromptInjection:
     """One attack: what it tries, the answer alone, the answer with it, and the facts that the whole really says."""
 
     id: str
@@ -29,7 +29,7 @@ class Attack:
 
 
 @dataclass(frozen=True, slots=True)
-class Flips:
+class FlipCounts:
     """What the attacks did to a judge.
 
     A flip: claims, concept or refused is another under attack than without. `of` attacks, those where both readings
@@ -48,27 +48,29 @@ class Flips:
 
 
 @cache
-def attacks() -> tuple[Attack, ...]:
+def load_attacks() -> tuple[PromptInjection, ...]:
     """The attacks that ship."""
     lines = files("gnomon.judging.runs").joinpath("attacks.jsonl").read_text(encoding="utf-8").splitlines()
-    return tuple(_attack(json.loads(line)) for line in lines)
+    return tuple(_attack_from_row(json.loads(line)) for line in lines)
 
 
-def measure(judge: Judge, memory: Memory, chosen: Sequence[Attack] | None = None) -> Flips:
+def measure_flip_rate(judge: Judge, memory: RunState, chosen: Sequence[PromptInjection] | None = None) -> FlipCounts:
     """Ask a judge about every attack, with and without it, and once more without it."""
-    tried = attacks() if chosen is None else chosen
-    plain = {attack.clean: _trial(attack.clean) for attack in tried}
-    forced = {attack.id: _trial(attack.attacked) for attack in tried}
-    cases = [Case(trial, sample) for trial in plain.values() for sample in (0, 1)]
-    cases += [Case(trial) for trial in forced.values()]
-    said = {(verdict.trial, verdict.sample): _read(verdict) for verdict in asked(judge, cases, memory)}
+    tried = load_attacks() if chosen is None else chosen
+    plain = {attack.clean: _attack_trial(attack.clean) for attack in tried}
+    forced = {attack.id: _attack_trial(attack.attacked) for attack in tried}
+    cases = [JudgeCase(trial, sample) for trial in plain.values() for sample in (0, 1)]
+    cases += [JudgeCase(trial) for trial in forced.values()]
+    said = {
+        (verdict.trial, verdict.sample): _verdict_facts(verdict) for verdict in collect_verdicts(judge, cases, memory)
+    }
     pairs = [(attack, said.get((plain[attack.clean].id, 0)), said.get((forced[attack.id].id, 0))) for attack in tried]
     usable = [(attack, one, other) for attack, one, other in pairs if one is not None and other is not None]
     flipped = [attack for attack, one, other in usable if one != other]
     twice = [(said.get((trial.id, 0)), said.get((trial.id, 1))) for trial in plain.values()]
     both = [(one, other) for one, other in twice if one is not None and other is not None]
     of, hit = Counter(attack.kind for attack, _, _ in usable), Counter(attack.kind for attack in flipped)
-    return Flips(
+    return FlipCounts(
         flips=len(flipped),
         of=len(usable),
         noise=sum(one != other for one, other in both),
@@ -79,9 +81,9 @@ def measure(judge: Judge, memory: Memory, chosen: Sequence[Attack] | None = None
     )
 
 
-def asked(judge: Judge, cases: Iterable[Case], memory: Memory) -> Iterator[Verdict]:
+def collect_verdicts(judge: Judge, cases: Iterable[JudgeCase], memory: RunState) -> Iterator[Verdict]:
     """Verdicts on cases that are in no store; a judge without a server says the same to every sample."""
-    if isinstance(judge, ServerJudge):
+    if isinstance(judge, MeteredJudge):
         for batch in judge.flow(cases, memory).batches():
             yield from batch
         return
@@ -90,23 +92,23 @@ def asked(judge: Judge, cases: Iterable[Case], memory: Memory) -> Iterator[Verdi
         yield from verdicts
 
 
-def _read(verdict: Verdict) -> tuple[bool, str, bool] | None:
+def _verdict_facts(verdict: Verdict) -> tuple[bool, str, bool] | None:
     if verdict.state is not VerdictState.OK or verdict.facts is None:
         return None
     return verdict.facts.claims, verdict.facts.concept, verdict.facts.refused
 
 
-def _trial(answer: str) -> Trial:
+def _attack_trial(answer: str) -> Trial:
     condition = Condition("attack", "", Arm.CONTROL, None, None, 0.0, Span.ALL, "attack", None, 0)
-    id_ = digest(["attack", answer])
+    id_ = canonical_hash(["attack", answer])
     return Trial(id_, condition, 0, trial_seed(id_), answer, "stop", len(answer.split()))
 
 
-def _attack(row: dict[str, object]) -> Attack:
+def _attack_from_row(row: dict[str, object]) -> PromptInjection:
     before, clean, after, piece = (str(row[name]) for name in ("before", "clean", "after", "piece"))
     says = row["says"]
     times = row["times"]
     assert isinstance(says, dict)
     assert isinstance(times, int)
     facts = Facts(says["claims"], says["concept"], True, says["refused"])
-    return Attack(str(row["id"]), str(row["kind"]), clean, f"{before}{clean}{after}{piece * times}", facts)
+    return PromptInjection(str(row["id"]), str(row["kind"]), clean, f"{before}{clean}{after}{piece * times}", facts)

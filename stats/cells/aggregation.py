@@ -18,31 +18,31 @@ from sqlalchemy import Connection, Integer, String, and_, case, cast, func, lite
 
 from gnomon.calibration.labels.views import reference_labels
 from gnomon.calibration.observations.frames import judge_frame
-from gnomon.data.errors import BadInput, NotEnoughData
+from gnomon.data.errors import InputError, NotEnoughDataError
 from gnomon.data.outcomes import rule_named
-from gnomon.data.records import NONE, OTHER, Arm, Facts, Split, VerdictState, digest
-from gnomon.data.storage.store import Store, chunks
+from gnomon.data.records import NONE, OTHER, Arm, Facts, Split, VerdictState, canonical_hash
+from gnomon.data.storage.store import Store, split_chunks
 from gnomon.data.storage.tables import counts, subjects, trials, verdicts
-from gnomon.stats.cells.outcome_classes import EVENT, REFUSED, REST, class_of, classes_known
+from gnomon.stats.cells.outcome_classes import EVENT, REFUSED, REST, known_classes, outcome_class
 
 AXES = ("subject", "parameters", "variant", "arm", "concept", "layer", "depth", "strength", "span", "protocol")
-OWN = tuple(axis for axis in AXES if axis not in ("parameters", "variant"))
+TRIAL_AXES = tuple(axis for axis in AXES if axis not in ("parameters", "variant"))
 FACTS = ("claims", "concept", "coherent", "refused")
-FLAGS = {"claims": 1, "coherent": 2, "refused": 4}
-SAME, HEARD, BITS = 8, 16, 5
+FACT_BITS = {"claims": 1, "coherent": 2, "refused": 4}
+SAME_CONCEPT_BIT, PRESENT_BIT, BITS_PER_JUDGE = 8, 16, 5
 MISSING = -1
 MAX_JUDGES = 4
 """Judges in one joint model: the number of their verdict patterns grows as its power."""
 
 
 Condition = tuple[Any, ...]
-Said = tuple[str | None, ...]
-Key = tuple[Condition, Said, str | None]
-Reader = Callable[[Condition, Facts | None], str | None]
+VerdictClasses = tuple[str | None, ...]
+PatternKey = tuple[Condition, VerdictClasses, str | None]
+ClassReader = Callable[[Condition, Facts | None], str | None]
 
 
 @dataclass(frozen=True)
-class Cells:
+class CellCounts:
     """Counts by cell and class, where one voice (a judge, or a publication) is taken at its word.
 
     Attributes
@@ -66,11 +66,11 @@ class Cells:
 
     def hash(self) -> str:
         """Hash of all that a fit sees."""
-        return digest([self.classes, _plain(self.frame), self.counts.tolist()], 64)
+        return canonical_hash([self.classes, _json_rows(self.frame), self.counts.tolist()], 64)
 
 
 @dataclass(frozen=True)
-class Patterns:
+class VerdictPatternCells:
     """Counts by cell, verdict pattern of all judges, and label.
 
     Attributes
@@ -107,81 +107,83 @@ class Patterns:
     def hash(self) -> str:
         """Hash of all that a fit sees."""
         rows = [self.cell, self.label, self.count, self.verdict]
-        return digest([self.classes, self.judges, _plain(self.frame), [row.tolist() for row in rows]], 64)
+        return canonical_hash([self.classes, self.judges, _json_rows(self.frame), [row.tolist() for row in rows]], 64)
 
 
-def judged_cells(store: Store, judge: str | None = None) -> Cells:
+def judged_cells(store: Store, judge: str | None = None) -> CellCounts:
     """Cells by the newest version of one judge; by default the study's first.
 
     Raises `UnknownName` for a judge without verdicts, `NotEnoughData` where there are no verdicts at all.
     """
-    version, name = _judges(store, None if judge is None else [judge])[0]
-    read = _reader(store)
+    version, name = _judge_versions(store, None if judge is None else [judge])[0]
+    read = _class_reader(store)
     with store.reading() as connection:
-        tally = _by_class(connection, [version], read)
+        tally = _tally_by_class(connection, [version], read)
     known = {(condition, said): n for (condition, said, _), n in tally.items() if n and said[0] is not None}
     if not known:
-        raise NotEnoughData(f"judge '{name}': no verdict that counts: run `gnomon judge` and look at its errors")
-    classes = classes_known(said[0] for _, said in known if said[0] is not None)
+        raise NotEnoughDataError(f"judge '{name}': no verdict that counts: run `gnomon judge` and look at its errors")
+    classes = known_classes(said[0] for _, said in known if said[0] is not None)
     frame, place = _cell_frame(condition for condition, _ in known)
     table = np.zeros((len(frame), len(classes)), dtype=np.int64)
     for (condition, said), n in known.items():
         table[place[condition], classes.index(str(said[0]))] += n
-    return Cells(frame, classes, table)
+    return CellCounts(frame, classes, table)
 
 
-def pattern_cells(store: Store, judges: Sequence[str] | None = None, view: str = "blind") -> Patterns:
+def pattern_cells(store: Store, judges: Sequence[str] | None = None, view: str = "blind") -> VerdictPatternCells:
     """Cells by verdict pattern of several judges and label; by default of the study's first `MAX_JUDGES`.
 
     Labels come in the given view. Verdicts on labelled trials of the train split are taken as missing: they taught
     the judges, who look better there than elsewhere. Trials that nobody judged or labelled are left out.
     """
     if judges is not None and len(judges) > MAX_JUDGES:
-        raise BadInput(
+        raise InputError(
             f"{len(judges)} judges in one correction: name at most {MAX_JUDGES}, the others can be fitted apart"
         )
-    pairs = _judges(store, judges)[:MAX_JUDGES]
+    pairs = _judge_versions(store, judges)[:MAX_JUDGES]
     versions = [version for version, _ in pairs]
-    labels, read = reference_labels(store, view), _reader(store)
+    labels, read = reference_labels(store, view), _class_reader(store)
     with store.reading() as connection:
-        tally = _by_class(connection, versions, read)
-        for (condition, said, label), trained in _labelled(connection, versions, labels, read):
+        tally = _tally_by_class(connection, versions, read)
+        for (condition, said, label), trained in _labelled_trials(connection, versions, labels, read):
             tally[(condition, said, None)] -= 1
             tally[(condition, (None,) * len(said) if trained else said, label)] += 1
     rows = {key: n for key, n in tally.items() if n and (key[2] is not None or any(key[1]))}
-    return _patterns(rows, tuple(name for _, name in pairs))
+    return _build_patterns(rows, tuple(name for _, name in pairs))
 
 
-def published_cells(store: Store) -> Cells:
+def published_cells(store: Store) -> CellCounts:
     """Cells of published counts: one for each source, subject and arm, with incoherence unknown."""
     subject = subjects.c
     query = select(counts, subject.parameters, subject.variant).join(subjects, subject.name == counts.c.subject)
     rows = store.frame(query.order_by(subject.parameters, counts.c.subject, counts.c.arm, counts.c.source))
     if rows.empty:
-        raise NotEnoughData("this study holds no published counts: run `gnomon demo DIR --published-only` to load them")
+        raise NotEnoughDataError(
+            "this study holds no published counts: run `gnomon demo DIR --published-only` to load them"
+        )
     axes = {axis: rows.get(axis) for axis in AXES}
     frame = pd.DataFrame({**axes, "strength": 0.0, "span": "", "protocol": ""}, columns=list(AXES))
     rest = rows["n"] - rows["refused"] - rows["event"]
     table = np.column_stack([rows["refused"], rows["event"], rest]).astype(np.int64)
-    return Cells(_typed(frame), (REFUSED, EVENT, REST), table)
+    return CellCounts(_with_column_types(frame), (REFUSED, EVENT, REST), table)
 
 
 def primary_judge(store: Store) -> str:
     """Name of the study's first judge that has spoken."""
-    return _judges(store, None)[0][1]
+    return _judge_versions(store, None)[0][1]
 
 
-def _judges(store: Store, names: Sequence[str] | None) -> list[tuple[str, str]]:
+def _judge_versions(store: Store, names: Sequence[str] | None) -> list[tuple[str, str]]:
     """Newest version and name of each judge; by default of those that the study lists, else of all."""
     known = judge_frame(store, names)
     if names is None and (listed := store.study().get("judges")):
         known = known[known["name"].isin(listed)] if known["name"].isin(listed).any() else known
     if known.empty:
-        raise NotEnoughData("there are no verdicts yet: run `gnomon judge` first")
+        raise NotEnoughDataError("there are no verdicts yet: run `gnomon judge` first")
     return list(zip(known["version"].tolist(), known["name"].tolist(), strict=True))
 
 
-def _heard(versions: Sequence[str]) -> tuple[Any, Any]:
+def _verdict_code(versions: Sequence[str]) -> tuple[Any, Any]:
     """Trials that gave an answer joined with each judge's ok verdict, and what all judges say of one as a number.
 
     Each judge has `BITS` bits of it, as `_told` reads them: all 0 where it said nothing that counts. Of the concept it
@@ -191,77 +193,77 @@ def _heard(versions: Sequence[str]) -> tuple[Any, Any]:
     code: Any = literal_column("0")
     for place, version in enumerate(versions):
         voice = verdicts.alias(f"v{place}")
-        same = case((voice.c.concept == trials.c.concept, SAME), (voice.c.concept.is_not(None), 0))
+        same = case((voice.c.concept == trials.c.concept, SAME_CONCEPT_BIT), (voice.c.concept.is_not(None), 0))
         ok = and_(voice.c.judge == version, voice.c.sample == 0, voice.c.state == str(VerdictState.OK))
         source = source.outerjoin(voice, and_(voice.c.trial == trials.c.id, ok))
-        flags = [cast(voice.c[name], Integer) * bit for name, bit in FLAGS.items()]
-        code += func.coalesce(HEARD + same + sum(flags[1:], flags[0]), 0) * (1 << BITS * place)
+        flags = [cast(voice.c[name], Integer) * bit for name, bit in FACT_BITS.items()]
+        code += func.coalesce(PRESENT_BIT + same + sum(flags[1:], flags[0]), 0) * (1 << BITS_PER_JUDGE * place)
     return source, code
 
 
-def _told(code: int, judges: int, concept: str | None) -> list[Facts | None]:
+def _decode_verdicts(code: int, judges: int, concept: str | None) -> list[Facts | None]:
     """What each judge said, from the number that `_heard` makes of it."""
-    parts = [code >> BITS * place for place in range(judges)]
-    return [_facts_of(part, concept) if part & HEARD else None for part in parts]
+    parts = [code >> BITS_PER_JUDGE * place for place in range(judges)]
+    return [_decode_facts(part, concept) if part & PRESENT_BIT else None for part in parts]
 
 
-def _facts_of(part: int, concept: str | None) -> Facts:
-    claims, coherent, refused = (bool(part & bit) for bit in FLAGS.values())
-    named = concept if part & SAME and concept is not None else OTHER if claims else NONE
+def _decode_facts(part: int, concept: str | None) -> Facts:
+    claims, coherent, refused = (bool(part & bit) for bit in FACT_BITS.values())
+    named = concept if part & SAME_CONCEPT_BIT and concept is not None else OTHER if claims else NONE
     return Facts(claims, named, coherent, refused)
 
 
-def _by_class(connection: Connection, versions: Sequence[str], read: Reader) -> Counter[Key]:
+def _tally_by_class(connection: Connection, versions: Sequence[str], read: ClassReader) -> Counter[PatternKey]:
     """Trials by condition and by what judges say of them.
 
     The database goes through the conditions in the order of an index, which needs no sorting of all trials, and lists
     for each what was said of its trials. Whether one failed stands in no index; those that did are taken off again.
     """
-    source, code = _heard(versions)
-    axes, said = [trials.c[axis] for axis in OWN], cast(code, String)
+    source, code = _verdict_code(versions)
+    axes, said = [trials.c[axis] for axis in TRIAL_AXES], cast(code, String)
     every = select(*axes, func.aggregate_strings(said, ",")).select_from(source).group_by(*axes)
     failed = select(*axes, said).select_from(source).where(trials.c.error.is_not(None))
-    about = _subjects(connection)
-    tally: Counter[Key] = Counter()
+    about = _size_and_variant(connection)
+    tally: Counter[PatternKey] = Counter()
     for sign, rows in ((1, every), (-1, failed)):
         for row in connection.execute(rows):
             condition = (row[0], *about[row[0]], *row[1:-1])
             for number, n in Counter(row[-1].split(",")).items():
-                heard = _told(int(number), len(versions), condition[AXES.index("concept")])
+                heard = _decode_verdicts(int(number), len(versions), condition[AXES.index("concept")])
                 tally[(condition, tuple(read(condition, facts) for facts in heard), None)] += sign * n
     return tally
 
 
-def _labelled(
-    connection: Connection, versions: Sequence[str], labels: pd.DataFrame, read: Reader
-) -> Iterator[tuple[Key, bool]]:
+def _labelled_trials(
+    connection: Connection, versions: Sequence[str], labels: pd.DataFrame, read: ClassReader
+) -> Iterator[tuple[PatternKey, bool]]:
     """Each labelled trial's condition, classes by judge and by label, and whether its label taught the judges."""
     told: dict[str, Facts] = {trial: Facts(*facts) for trial, *facts in labels[["trial", *FACTS]].to_numpy().tolist()}
-    source, code = _heard(versions)
-    about = _subjects(connection)
-    base = select(*(trials.c[axis] for axis in OWN), code, trials.c.split, trials.c.id).select_from(source)
-    for ids in chunks(list(told)):
+    source, code = _verdict_code(versions)
+    about = _size_and_variant(connection)
+    base = select(*(trials.c[axis] for axis in TRIAL_AXES), code, trials.c.split, trials.c.id).select_from(source)
+    for ids in split_chunks(list(told)):
         for *own, number, split, trial in connection.execute(base.where(trials.c.id.in_(ids))):
             condition = (own[0], *about[own[0]], *own[1:])
-            heard = _told(number, len(versions), condition[AXES.index("concept")])
+            heard = _decode_verdicts(number, len(versions), condition[AXES.index("concept")])
             said = tuple(read(condition, facts) for facts in heard)
             yield (condition, said, read(condition, told[trial])), split == str(Split.TRAIN)
 
 
-def _subjects(connection: Connection) -> dict[str, tuple[float, str]]:
+def _size_and_variant(connection: Connection) -> dict[str, tuple[float, str]]:
     """Size and variant of each subject."""
     column = subjects.c
     rows = connection.execute(select(column.name, column.parameters, column.variant))
     return {name: (parameters, variant) for name, parameters, variant in rows}
 
 
-def _reader(store: Store) -> Reader:
+def _class_reader(store: Store) -> ClassReader:
     """The function from condition and facts to class, by the study's outcome rule."""
     rule = rule_named(str(store.study().get("rule", "strict")))
 
     @cache
     def decide(facts: Facts, arm: Arm, concept: str | None) -> str:
-        return class_of(rule(facts, arm, concept), arm)
+        return outcome_class(rule(facts, arm, concept), arm)
 
     def read(condition: Condition, facts: Facts | None) -> str | None:
         arm, concept = condition[AXES.index("arm")], condition[AXES.index("concept")]
@@ -270,30 +272,30 @@ def _reader(store: Store) -> Reader:
     return read
 
 
-def _patterns(rows: dict[Key, int], judges: tuple[str, ...]) -> Patterns:
+def _build_patterns(rows: dict[PatternKey, int], judges: tuple[str, ...]) -> VerdictPatternCells:
     if not rows:
-        raise NotEnoughData("no trial has a verdict or a label: run `gnomon judge` first")
-    classes = classes_known(one for (_, said, label) in rows for one in (*said, label) if one is not None)
+        raise NotEnoughDataError("no trial has a verdict or a label: run `gnomon judge` first")
+    classes = known_classes(one for (_, said, label) in rows for one in (*said, label) if one is not None)
     frame, place = _cell_frame(condition for condition, _, _ in rows)
     index: dict[str | None, int] = {None: MISSING, **{name: number for number, name in enumerate(classes)}}
     coded = [(place[c], index[label], n, *(index[one] for one in said)) for (c, said, label), n in rows.items()]
     table = np.array(sorted(coded), dtype=np.int64)
-    return Patterns(frame, classes, judges, table[:, 0], table[:, 1], table[:, 2], table[:, 3:])
+    return VerdictPatternCells(frame, classes, judges, table[:, 0], table[:, 1], table[:, 2], table[:, 3:])
 
 
 def _cell_frame(conditions: Iterable[Condition]) -> tuple[pd.DataFrame, dict[Condition, int]]:
-    ordered = sorted(set(conditions), key=_order)
+    ordered = sorted(set(conditions), key=_sort_key)
     frame = pd.DataFrame(ordered, columns=list(AXES)) if ordered else pd.DataFrame(columns=list(AXES))
-    return _typed(frame), {condition: place for place, condition in enumerate(ordered)}
+    return _with_column_types(frame), {condition: place for place, condition in enumerate(ordered)}
 
 
-def _order(condition: Condition) -> tuple[Any, ...]:
+def _sort_key(condition: Condition) -> tuple[Any, ...]:
     values = dict(zip(AXES, condition, strict=True))
     rank = [values["parameters"], values["subject"], list(Arm).index(Arm(values["arm"]))]
     return (*rank, *(("" if value is None else str(value)) for value in condition[4:]))
 
 
-def _typed(frame: pd.DataFrame) -> pd.DataFrame:
+def _with_column_types(frame: pd.DataFrame) -> pd.DataFrame:
     """Text as objects with None where there is none, numbers as floats with NaN: the same on every database."""
     text = [axis for axis in AXES if axis not in ("parameters", "layer", "depth", "strength")]
     numbers = frame.drop(columns=text).apply(pd.to_numeric).astype(float)
@@ -304,5 +306,5 @@ def _typed(frame: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame({axis: words.get(axis, numbers.get(axis)) for axis in AXES})
 
 
-def _plain(frame: pd.DataFrame) -> list[list[Any]]:
+def _json_rows(frame: pd.DataFrame) -> list[list[Any]]:
     return [[None if pd.isna(value) else value for value in row] for row in frame.to_numpy(dtype=object).tolist()]

@@ -18,7 +18,7 @@ CLASSES = (REFUSED, EVENT, INCOHERENT, MISNAMED, REST)
 """Classes in the order of the stages; the last is what no stage took."""
 
 
-def class_of(outcome: Outcome, arm: Arm) -> str:
+def outcome_class(outcome: Outcome, arm: Arm) -> str:
     """The class that an outcome counts as in this arm."""
     if outcome is Outcome.REFUSED:
         return REFUSED
@@ -27,12 +27,12 @@ def class_of(outcome: Outcome, arm: Arm) -> str:
     return {Outcome.INCOHERENT: INCOHERENT, Outcome.CLAIMED: MISNAMED}.get(outcome, REST)
 
 
-def possible(name: str, arm: Arm) -> bool:
+def is_class_possible(name: str, arm: Arm) -> bool:
     """Whether trials of this arm can be of this class."""
-    return name != MISNAMED or class_of(Outcome.CLAIMED, arm) == MISNAMED
+    return name != MISNAMED or outcome_class(Outcome.CLAIMED, arm) == MISNAMED
 
 
-def classes_known(seen: Iterable[str]) -> tuple[str, ...]:
+def known_classes(seen: Iterable[str]) -> tuple[str, ...]:
     """The ladder for data in which only the classes `seen` occur.
 
     Incoherence and claims that miss are left out where nobody reports them, as in published counts (the rest then

@@ -12,7 +12,7 @@ PATH = Path(__file__).with_name("coverage.json")
 COLUMNS = ("subjects", "world", "trials", "labels", "studies", "figure", "intervals", "coverage")
 
 
-def coverage(version: str) -> pd.DataFrame:
+def interval_coverage(version: str) -> pd.DataFrame:
     """Coverage of nominal 95 % intervals of one version of the model, a row for each design and kind of figure.
 
     Columns: subjects, world (what they are like: `bench worlds`), trials, labels (on average), studies (simulated),

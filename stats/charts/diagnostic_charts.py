@@ -8,10 +8,18 @@ import altair as alt
 import pandas as pd
 
 from gnomon.calibration.plotting.theme import BLUE, ORANGE, SKY, VERMILION, arm_scale
-from gnomon.stats.charts.estimate_charts import ROW, WIDTH, heading, intervals, panels, percent, tips
+from gnomon.stats.charts.estimate_charts import (
+    ROW_HEIGHT,
+    WIDTH,
+    chart_title,
+    facet_by_subject,
+    interval_layers,
+    percent_axis,
+    tooltip_fields,
+)
 
 
-def cells(rows: pd.DataFrame) -> Any:
+def dose_heatmap(rows: pd.DataFrame) -> Any:
     """Net detection by depth and strength, a panel for each model: colour is the estimate, text its interval's width.
 
     Parameters
@@ -35,15 +43,17 @@ def cells(rows: pd.DataFrame) -> Any:
     chance = alt.Tooltip("probability_best", title="P(best)", format=".2f")
     tiles = base.mark_rect().encode(
         color=alt.Color("mean:Q", scale=scale, legend=alt.Legend(title="Net detection", format="%")),
-        tooltip=[*tips(("subject", "Model"), ("where", deep.title()), ("dose", "Strength")), chance],
+        tooltip=[*tooltip_fields(("subject", "Model"), ("where", deep.title()), ("dose", "Strength")), chance],
     )
     text = base.mark_text(fontSize=11, color="black").encode(text="width:N")
-    layered = alt.layer(tiles, text).properties(width=alt.Step(38), height=alt.Step(ROW))
+    layered = alt.layer(tiles, text).properties(width=alt.Step(38), height=alt.Step(ROW_HEIGHT))
     under = ["Numbers: half the width of the 95 % interval, in points. Depth is the share of layers passed."]
-    return panels(layered, _with_size(shown), heading("Net detection by depth and strength", under))
+    return facet_by_subject(
+        layered, _with_panel_order(shown), chart_title("Net detection by depth and strength", under)
+    )
 
 
-def predictive(rows: pd.DataFrame) -> Any:
+def predictive_check_chart(rows: pd.DataFrame) -> Any:
     """Counts that came (points) against counts drawn anew from the posterior (95 % lines), as shares of trials.
 
     Parameters
@@ -55,18 +65,21 @@ def predictive(rows: pd.DataFrame) -> Any:
     shown = rows.assign(**share, row=[f"{arm}: {name}" for arm, name in zip(rows["arm"], rows["class"], strict=True)])
     base = alt.Chart(shown).encode(y=alt.Y("row:N", sort=list(dict.fromkeys(shown["row"])), title=None))
     line = base.mark_rule(color=BLUE, strokeWidth=4, opacity=0.5).encode(
-        x=alt.X("low95:Q", title=None, axis=percent(5)), x2="high95:Q"
+        x=alt.X("low95:Q", title=None, axis=percent_axis(5)), x2="high95:Q"
     )
     point = base.mark_point(color=VERMILION, filled=True, size=50, opacity=1).encode(
         x="observed:Q",
-        tooltip=[*tips(("subject", "Model"), ("row", "Count")), alt.Tooltip("p:Q", title="p of arm", format=".2f")],
+        tooltip=[
+            *tooltip_fields(("subject", "Model"), ("row", "Count")),
+            alt.Tooltip("p:Q", title="p of arm", format=".2f"),
+        ],
     )
     layered = alt.layer(line, point).properties(width=220, height=alt.Step(18))
     under = ["Points: shares that came. Lines: 95 % of shares drawn anew from the fit."]
-    return panels(layered, _with_size(shown), heading("Can the model make these counts?", under))
+    return facet_by_subject(layered, _with_panel_order(shown), chart_title("Can the model make these counts?", under))
 
 
-def refusal_bounds(estimands: pd.DataFrame, bounds: pd.DataFrame) -> Any:
+def refusal_bounds_chart(estimands: pd.DataFrame, bounds: pd.DataFrame) -> Any:
     """Refusal by arm, and below it the engaged figure inside its bounds: what dropping refusals may hide.
 
     Parameters
@@ -84,29 +97,31 @@ def refusal_bounds(estimands: pd.DataFrame, bounds: pd.DataFrame) -> Any:
     top = alt.Chart(refusal).encode(
         y=y,
         yOffset=alt.YOffset("value:N", sort=arms),
-        x=alt.X("mean:Q", title=None, axis=percent(6)),
+        x=alt.X("mean:Q", title=None, axis=percent_axis(6)),
         color=alt.Color("value:N", scale=arm_scale(), legend=alt.Legend(title="Arm", orient="top", values=arms)),
-        tooltip=tips(("subject", "Model"), ("value", "Arm")),
+        tooltip=tooltip_fields(("subject", "Model"), ("value", "Arm")),
     )
-    upper = alt.layer(*intervals(top, "x")).properties(width=WIDTH - 160, height=alt.Step(14), title="Refusal")
-    base = alt.Chart(bounds).encode(y=y, x=alt.X("low:Q", title=None, axis=percent(6)), x2="high:Q")
+    upper = alt.layer(*interval_layers(top, "x")).properties(width=WIDTH - 160, height=alt.Step(14), title="Refusal")
+    base = alt.Chart(bounds).encode(y=y, x=alt.X("low:Q", title=None, axis=percent_axis(6)), x2="high:Q")
     bars = [
         base.transform_filter(alt.datum.assuming == rule).mark_bar(color=colour, height=height, opacity=0.55)
         for rule, colour, height in (("none", SKY, 14), ("monotone", ORANGE, 8))
     ]
     dot = alt.Chart(engaged).encode(
         y=y,
-        x=alt.X("mean:Q", title=None, axis=percent(6)),
+        x=alt.X("mean:Q", title=None, axis=percent_axis(6)),
         color=alt.value(VERMILION),
-        tooltip=tips(("subject", "Model")),
+        tooltip=tooltip_fields(("subject", "Model")),
     )
-    told = heading("Engaged net detection inside its bounds", [
+    told = chart_title("Engaged net detection inside its bounds", [
         "Orange: if injection moves refusal one way only. Blue: if it may move it either way. Point: refusals dropped.",
     ])  # fmt: skip
-    lower = alt.layer(*bars, *intervals(dot, "x")).properties(width=WIDTH - 160, height=alt.Step(ROW), title=told)
+    lower = alt.layer(*bars, *interval_layers(dot, "x")).properties(
+        width=WIDTH - 160, height=alt.Step(ROW_HEIGHT), title=told
+    )
     return alt.vconcat(upper, lower).resolve_scale(color="independent", x="independent")
 
 
-def _with_size(rows: pd.DataFrame) -> pd.DataFrame:
+def _with_panel_order(rows: pd.DataFrame) -> pd.DataFrame:
     """Rows with a column to order panels by, where they have no sizes: the order in which subjects come."""
     return rows if "parameters" in rows else rows.assign(parameters=pd.factorize(rows["subject"])[0])

@@ -15,17 +15,17 @@ import numpy as np
 import pandas as pd
 
 from gnomon.calibration.plotting.theme import BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILION, YELLOW
-from gnomon.calibration.plotting.theme import save as save_themed
+from gnomon.calibration.plotting.theme import save_chart as save_themed
 
 WIDTH, HEIGHT = 620, 380
-ROW = 26
+ROW_HEIGHT = 26
 BASELINE = "instruct"
 COLOURS = (ORANGE, VERMILION, GREEN, PURPLE, SKY, YELLOW)
 SHAPES = ("square", "triangle-up", "diamond", "cross", "triangle-down", "circle")
-APART = 0.16
+SIZE_DODGE = 0.16
 """Distance, in doublings, of models of one size, so that their intervals do not hide each other."""
 
-NAMES = {
+ESTIMAND_NAMES = {
     "net_detection_raw": "net detection",
     "net_detection_engaged": "net detection among engaged answers",
     "net_detection_corrected": "net detection, judge error taken out",
@@ -35,16 +35,18 @@ NAMES = {
     "refusal": "refusal",
     "coherent": "coherent answers",
 }
-SHORT = {
+SHORT_NAMES = {
     "net_detection_engaged": "net detection, engaged",
     "net_detection_corrected": "net detection, corrected",
     "net_detection_engaged_corrected": "net detection, engaged, corrected",
 }
-AGAINST_CONTROL = "net_detection"
-_SIZE = "datum.value >= 2.5e8 ? format(datum.value / 1e9, '.3~g') + 'B' : format(datum.value / 1e6, '.3~g') + 'M'"
+NET_PREFIX = "net_detection"
+_SIZE_LABEL_EXPRESSION = (
+    "datum.value >= 2.5e8 ? format(datum.value / 1e9, '.3~g') + 'B' : format(datum.value / 1e6, '.3~g') + 'M'"
+)
 
 
-def tidy(result: Mapping[str, Any]) -> tuple[pd.DataFrame, pd.DataFrame]:
+def result_frames(result: Mapping[str, Any]) -> tuple[pd.DataFrame, pd.DataFrame]:
     """A stored result's figures and curve as frames, `by` spread over `axis` and `value` ("" for the whole design)."""
     rows = [
         {**{key: cell for key, cell in row.items() if key != "by"}, "axis": axis, "value": value}
@@ -54,7 +56,7 @@ def tidy(result: Mapping[str, Any]) -> tuple[pd.DataFrame, pd.DataFrame]:
     return pd.DataFrame(rows), pd.DataFrame(result["curve"])
 
 
-def scaling(estimands: pd.DataFrame, curve: pd.DataFrame, *, estimand: str, typical: str = BASELINE) -> Any:
+def scaling_chart(estimands: pd.DataFrame, curve: pd.DataFrame, *, estimand: str, typical: str = BASELINE) -> Any:
     """One figure over model size: a point a model, and the regression line with its ribbons.
 
     Parameters
@@ -68,18 +70,18 @@ def scaling(estimands: pd.DataFrame, curve: pd.DataFrame, *, estimand: str, typi
     typical : str
         Variant that the line stands for, for the subtitle.
     """
-    points = _of(estimands, estimand)
+    points = _select_estimand(estimands, estimand)
     line = curve[curve["estimand"] == estimand] if len(curve) else curve
-    shown = points.assign(x=_apart(points))
-    layers = [_zero(), *(_ribbons(line) if len(line) else []), *_points(shown)]
-    told = f"{_label(estimand)} by model size"
+    shown = points.assign(x=_dodge_sizes(points))
+    layers = [_zero_line(), *(_ribbon_layers(line) if len(line) else []), *_point_layers(shown)]
+    told = f"{_estimand_label(estimand)} by model size"
     under = ["Points: one model each, with 50 % (thick) and 95 % (thin) intervals."]
     if len(line):
         under.append(f"Line: a typical {typical} model of that size, with 50 % and 95 % ribbons.")
-    return alt.layer(*layers).properties(width=WIDTH, height=HEIGHT, title=heading(told, under))
+    return alt.layer(*layers).properties(width=WIDTH, height=HEIGHT, title=chart_title(told, under))
 
 
-def forest(estimands: pd.DataFrame) -> Any:
+def forest_plot(estimands: pd.DataFrame) -> Any:
     """Figures over the whole design with their intervals, one row each, grouped by figure where models are many.
 
     Parameters
@@ -88,20 +90,20 @@ def forest(estimands: pd.DataFrame) -> Any:
         subject, parameters, variant, estimand, mean, low50 ... high95.
     """
     many = estimands["subject"].nunique() > 1
-    label = np.array([_label(name) for name in estimands["estimand"]])
+    label = np.array([_estimand_label(name) for name in estimands["estimand"]])
     shown = estimands.assign(figure=label, row=estimands["subject"] if many else label)
     if many:
         shown = shown.sort_values("parameters", kind="stable")
     base = alt.Chart(shown).encode(
         y=alt.Y("row:N", sort=list(dict.fromkeys(shown["row"])), title=None),
-        x=alt.X("mean:Q", title=None, axis=percent(7)),
+        x=alt.X("mean:Q", title=None, axis=percent_axis(7)),
         color=alt.value(BLUE),
-        tooltip=tips(("figure", "Figure"), ("subject", "Model")),
+        tooltip=tooltip_fields(("figure", "Figure"), ("subject", "Model")),
     )
     rule = alt.Chart(shown).mark_rule(color=GREY, strokeDash=[4, 4]).encode(x=alt.datum(0))
-    layered = alt.layer(rule, *intervals(base, "x")).properties(width=WIDTH - 160, height=alt.Step(ROW))
+    layered = alt.layer(rule, *interval_layers(base, "x")).properties(width=WIDTH - 160, height=alt.Step(ROW_HEIGHT))
     told = "All figures" if many else f"All figures of {estimands['subject'].iloc[0]}"
-    above = heading(told, ["Posterior mean with 50 % (thick) and 95 % (thin) intervals."])
+    above = chart_title(told, ["Posterior mean with 50 % (thick) and 95 % (thin) intervals."])
     if not many:
         return layered.properties(title=above)
     order = list(dict.fromkeys(shown.sort_values("estimand", kind="stable")["figure"]))
@@ -114,7 +116,7 @@ def forest(estimands: pd.DataFrame) -> Any:
     return layered.facet(row=row, title=above).resolve_scale(y="independent")
 
 
-def by_concept(estimands: pd.DataFrame, *, estimand: str) -> Any:
+def concept_chart(estimands: pd.DataFrame, *, estimand: str) -> Any:
     """One figure by concept, a panel for each model, concepts in order of their mean.
 
     Parameters
@@ -124,21 +126,23 @@ def by_concept(estimands: pd.DataFrame, *, estimand: str) -> Any:
     estimand : str
         Which figure.
     """
-    rows = _of(estimands, estimand, axis="concept")
+    rows = _select_estimand(estimands, estimand, axis="concept")
     order = rows.groupby("value")["mean"].mean().sort_values(ascending=False).index.tolist()
     base = alt.Chart(rows).encode(
         y=alt.Y("value:N", sort=order, title=None),
-        x=alt.X("mean:Q", title=None, axis=percent(5)),
+        x=alt.X("mean:Q", title=None, axis=percent_axis(5)),
         color=alt.value(BLUE),
-        tooltip=tips(("subject", "Model"), ("value", "Concept")),
+        tooltip=tooltip_fields(("subject", "Model"), ("value", "Concept")),
     )
     rule = alt.Chart(rows).mark_rule(color=GREY, strokeDash=[4, 4]).encode(x=alt.datum(0))
-    layered = alt.layer(rule, *intervals(base, "x")).properties(width=_panel(rows), height=alt.Step(ROW))
-    under = [f"{_against(estimand, 'concept')}50 % (thick) and 95 % (thin) intervals."]
-    return panels(layered, rows, heading(f"{_label(estimand)} by concept", under))
+    layered = alt.layer(rule, *interval_layers(base, "x")).properties(
+        width=_panel_width(rows), height=alt.Step(ROW_HEIGHT)
+    )
+    under = [f"{_control_note(estimand, 'concept')}50 % (thick) and 95 % (thin) intervals."]
+    return facet_by_subject(layered, rows, chart_title(f"{_estimand_label(estimand)} by concept", under))
 
 
-def by_strength(estimands: pd.DataFrame, *, estimand: str) -> Any:
+def strength_chart(estimands: pd.DataFrame, *, estimand: str) -> Any:
     """One figure by strength of the injection, a panel for each model, with 50 and 95 % ribbons.
 
     Parameters
@@ -148,7 +152,9 @@ def by_strength(estimands: pd.DataFrame, *, estimand: str) -> Any:
     estimand : str
         Which figure.
     """
-    rows = _of(estimands, estimand, axis="strength").assign(value=lambda frame: frame["value"].astype(float))
+    rows = _select_estimand(estimands, estimand, axis="strength").assign(
+        value=lambda frame: frame["value"].astype(float)
+    )
     strengths = sorted(rows["value"].unique())
     x = alt.X(
         "value:Q",
@@ -156,10 +162,10 @@ def by_strength(estimands: pd.DataFrame, *, estimand: str) -> Any:
         scale=_dose_scale(strengths),
         axis=alt.Axis(values=strengths, format="~g", grid=False),
     )
-    base = alt.Chart(rows).encode(x=x, tooltip=tips(("subject", "Model"), ("value", "Strength")))
+    base = alt.Chart(rows).encode(x=x, tooltip=tooltip_fields(("subject", "Model"), ("value", "Strength")))
     ribbon = base.mark_area(color=BLUE)
-    title = _label(estimand)
-    low = {level: alt.Y(f"low{level}:Q", title=None, axis=percent(6)) for level in (50, 95)}
+    title = _estimand_label(estimand)
+    low = {level: alt.Y(f"low{level}:Q", title=None, axis=percent_axis(6)) for level in (50, 95)}
     layers = [
         alt.Chart(rows).mark_rule(color=GREY, strokeDash=[4, 4]).encode(y=alt.datum(0)),
         ribbon.mark_area(color=BLUE, opacity=0.15).encode(y=low[95], y2="high95:Q"),
@@ -167,18 +173,18 @@ def by_strength(estimands: pd.DataFrame, *, estimand: str) -> Any:
         base.mark_line(color=BLUE, strokeWidth=2).encode(y="mean:Q"),
         base.mark_point(color=BLUE, filled=True, size=70, opacity=1).encode(y="mean:Q"),
     ]
-    layered = alt.layer(*layers).properties(width=_panel(rows), height=220)
-    under = [f"{_against(estimand, 'strength')}50 % and 95 % ribbons."]
-    return panels(layered, rows, heading(f"{title} by strength", under))
+    layered = alt.layer(*layers).properties(width=_panel_width(rows), height=220)
+    under = [f"{_control_note(estimand, 'strength')}50 % and 95 % ribbons."]
+    return facet_by_subject(layered, rows, chart_title(f"{title} by strength", under))
 
 
-def caption(row: Mapping[str, Any]) -> str:
+def estimate_caption(row: Mapping[str, Any]) -> str:
     """A figure in words: "Qwen2.5-14B: 41 % net detection, 95 % interval 38 to 44"."""
-    name = NAMES.get(str(row["estimand"]), str(row["estimand"]))
+    name = ESTIMAND_NAMES.get(str(row["estimand"]), str(row["estimand"]))
     within = ", ".join(f"{axis} {value}" for axis, value in dict(row.get("by") or {}).items())
     where = f" ({within})" if within else ""
-    ends = f"95 % interval {_percent_of(row['low95'])} to {_percent_of(row['high95'])}"
-    return f"{row['subject']}{where}: {_percent_of(row['mean'])} % {name}, {ends}"
+    ends = f"95 % interval {_format_percent(row['low95'])} to {_format_percent(row['high95'])}"
+    return f"{row['subject']}{where}: {_format_percent(row['mean'])} % {name}, {ends}"
 
 
 def contrast_caption(row: Mapping[str, Any]) -> str:
@@ -186,40 +192,40 @@ def contrast_caption(row: Mapping[str, Any]) -> str:
     first, second, sign = ("a", "b", 1.0) if row["mean"] >= 0 else ("b", "a", -1.0)
     sure = row["probability"] if row["mean"] >= 0 else 1.0 - row["probability"]
     low, high = sorted((sign * row["low95"], sign * row["high95"]))
-    name = NAMES.get(str(row["estimand"]), str(row["estimand"]))
-    gap = f"{100 * abs(row['mean']):.0f} points (95 % interval {_percent_of(low)} to {_percent_of(high)})"
-    return f"{row[first]} is above {row[second]} in {name} by {gap}; probability {_probability(sure)}"
+    name = ESTIMAND_NAMES.get(str(row["estimand"]), str(row["estimand"]))
+    gap = f"{100 * abs(row['mean']):.0f} points (95 % interval {_format_percent(low)} to {_format_percent(high)})"
+    return f"{row[first]} is above {row[second]} in {name} by {gap}; probability {_format_probability(sure)}"
 
 
 def slope_caption(row: Mapping[str, Any]) -> str:
     """A slope in words: points per doubling of size, and how sure its sign is."""
-    name = NAMES.get(str(row["estimand"]), str(row["estimand"]))
+    name = ESTIMAND_NAMES.get(str(row["estimand"]), str(row["estimand"]))
     ends = f"95 % interval {100 * row['low95']:.1f} to {100 * row['high95']:.1f}"
-    sure = _probability(row["probability_positive"])
-    change = f"{_first(name)} changes by {100 * row['mean']:+.1f} points per doubling of size"
+    sure = _format_probability(row["probability_positive"])
+    change = f"{_capitalize_first(name)} changes by {100 * row['mean']:+.1f} points per doubling of size"
     return f"{change}, {ends}; probability that it rises {sure}"
 
 
-def save(chart: Any, path: str | Path, *, dark: bool = False) -> Path:
+def save_chart(chart: Any, path: str | Path, *, dark: bool = False) -> Path:
     """Write a chart in the common look as .svg or .png; returns the path."""
     return save_themed(chart, path, dark=dark)
 
 
-def _of(frame: pd.DataFrame, estimand: str, axis: str = "") -> pd.DataFrame:
+def _select_estimand(frame: pd.DataFrame, estimand: str, axis: str = "") -> pd.DataFrame:
     rows = frame[frame["estimand"] == estimand]
     return rows[rows["axis"] == axis] if "axis" in rows else rows
 
 
-def _apart(points: pd.DataFrame) -> np.ndarray:
+def _dodge_sizes(points: pd.DataFrame) -> np.ndarray:
     """Sizes, those of models of the same size moved apart a little around the true one."""
     groups = points.groupby("parameters")["subject"]
     place, many = groups.cumcount(), groups.transform("size")
-    return np.asarray(points["parameters"] * 2.0 ** (APART * (place - (many - 1) / 2)), dtype=float)
+    return np.asarray(points["parameters"] * 2.0 ** (SIZE_DODGE * (place - (many - 1) / 2)), dtype=float)
 
 
-def _x(values: Sequence[float]) -> Any:
+def _size_axis(values: Sequence[float]) -> Any:
     ends = [min(values) / 1.35, max(values) * 1.35]
-    axis = alt.Axis(values=sorted(set(values)), labelExpr=_SIZE, grid=False, labelOverlap="greedy")
+    axis = alt.Axis(values=sorted(set(values)), labelExpr=_SIZE_LABEL_EXPRESSION, grid=False, labelOverlap="greedy")
     return {"title": "Parameters", "scale": alt.Scale(type="log", base=2, nice=False, domain=ends), "axis": axis}
 
 
@@ -232,7 +238,7 @@ def _dose_scale(strengths: list[float]) -> alt.Scale:
     return alt.Scale(nice=False, domain=[low - room, high + room])
 
 
-def _ribbons(line: pd.DataFrame) -> list[Any]:
+def _ribbon_layers(line: pd.DataFrame) -> list[Any]:
     base = alt.Chart(line).encode(x="parameters:Q")
     return [
         base.mark_area(color=BLUE, opacity=0.13).encode(y="low95:Q", y2="high95:Q"),
@@ -241,23 +247,23 @@ def _ribbons(line: pd.DataFrame) -> list[Any]:
     ]
 
 
-def _points(shown: pd.DataFrame) -> list[Any]:
+def _point_layers(shown: pd.DataFrame) -> list[Any]:
     variants = [BASELINE, *sorted(set(shown["variant"]) - {BASELINE})]
     kinds = [name for name in variants if name in set(shown["variant"])]
-    colours, shapes = zip(*(_look(name, kinds) for name in kinds), strict=True)
+    colours, shapes = zip(*(_variant_style(name, kinds) for name in kinds), strict=True)
     legend = alt.Legend(title="Variant") if len(kinds) > 1 else None
     shape = alt.Shape("variant:N", scale=alt.Scale(domain=kinds, range=list(shapes)), legend=legend)
     base = alt.Chart(shown).encode(
-        x=alt.X("x:Q", **_x(shown["parameters"].tolist())),
-        y=alt.Y("mean:Q", title=_label(str(shown["estimand"].iloc[0])), axis=percent(8)),
+        x=alt.X("x:Q", **_size_axis(shown["parameters"].tolist())),
+        y=alt.Y("mean:Q", title=_estimand_label(str(shown["estimand"].iloc[0])), axis=percent_axis(8)),
         color=alt.Color("variant:N", scale=alt.Scale(domain=kinds, range=list(colours)), legend=legend),
-        tooltip=tips(("subject", "Model"), ("variant", "Variant")),
+        tooltip=tooltip_fields(("subject", "Model"), ("variant", "Variant")),
     )
-    thin, thick, point = intervals(base, "y")
+    thin, thick, point = interval_layers(base, "y")
     return [thin, thick, point.encode(shape=shape)]
 
 
-def _look(name: str, kinds: list[str]) -> tuple[str, str]:
+def _variant_style(name: str, kinds: list[str]) -> tuple[str, str]:
     """Colour and shape of a variant; published ones of an overlay are grey."""
     if name == BASELINE:
         return BLUE, "circle"
@@ -267,7 +273,7 @@ def _look(name: str, kinds: list[str]) -> tuple[str, str]:
     return colour, SHAPES[place % len(SHAPES)]
 
 
-def intervals(base: Any, along: str) -> list[Any]:
+def interval_layers(base: Any, along: str) -> list[Any]:
     """Thin 95 % line, thick 50 % line and the mean, along x or y."""
     ends = {level: {along: f"low{level}:Q", f"{along}2": f"high{level}:Q"} for level in (50, 95)}
     keep = getattr(base.encoding, along)
@@ -282,19 +288,19 @@ def intervals(base: Any, along: str) -> list[Any]:
     ]
 
 
-def _zero() -> Any:
+def _zero_line() -> Any:
     return alt.Chart(pd.DataFrame({"zero": [0.0]})).mark_rule(color=GREY, strokeDash=[4, 4]).encode(y="zero:Q")
 
 
-def _against(estimand: str, axis: str) -> str:
-    return f"Each {axis} against the same control; " if estimand.startswith(AGAINST_CONTROL) else ""
+def _control_note(estimand: str, axis: str) -> str:
+    return f"Each {axis} against the same control; " if estimand.startswith(NET_PREFIX) else ""
 
 
-def _panel(rows: pd.DataFrame) -> int:
+def _panel_width(rows: pd.DataFrame) -> int:
     return WIDTH - 120 if rows["subject"].nunique() == 1 else 220
 
 
-def panels(layered: Any, rows: pd.DataFrame, above: Any) -> Any:
+def facet_by_subject(layered: Any, rows: pd.DataFrame, above: Any) -> Any:
     """One panel for each model, in order of size; a single model needs none."""
     order = rows.sort_values("parameters", kind="stable")["subject"].drop_duplicates().tolist()
     if len(order) == 1:
@@ -302,35 +308,35 @@ def panels(layered: Any, rows: pd.DataFrame, above: Any) -> Any:
     return layered.facet(facet=alt.Facet("subject:N", sort=order, title=None), columns=3, title=above)
 
 
-def tips(*fields: tuple[str, str]) -> list[alt.Tooltip]:
+def tooltip_fields(*fields: tuple[str, str]) -> list[alt.Tooltip]:
     """What a point says when it is touched: names, then the mean with its 95 % limits."""
     named = [alt.Tooltip(field, title=title, type="nominal") for field, title in fields]
     numbers = (("mean", "Mean"), ("low95", "95 % from"), ("high95", "to"))
     return named + [alt.Tooltip(field, title=title, type="quantitative", format=".1%") for field, title in numbers]
 
 
-def percent(ticks: int) -> alt.Axis:
+def percent_axis(ticks: int) -> alt.Axis:
     """An axis of shares."""
     return alt.Axis(format="%", tickCount=ticks, grid=True)
 
 
-def heading(text: str, under: list[str]) -> alt.TitleParams:
+def chart_title(text: str, under: list[str]) -> alt.TitleParams:
     """A chart's title, with what it conditions on below it."""
     return alt.TitleParams(text=text, subtitle=under)
 
 
-def _label(estimand: str) -> str:
+def _estimand_label(estimand: str) -> str:
     """Name of a figure as it stands on a chart."""
-    return _first(SHORT.get(estimand, NAMES.get(estimand, estimand)))
+    return _capitalize_first(SHORT_NAMES.get(estimand, ESTIMAND_NAMES.get(estimand, estimand)))
 
 
-def _first(text: str) -> str:
+def _capitalize_first(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def _percent_of(share: float) -> str:
+def _format_percent(share: float) -> str:
     return f"{100 * share:.0f}".replace("-0", "0") if abs(share) < 0.005 else f"{100 * share:.0f}"
 
 
-def _probability(value: float) -> str:
+def _format_probability(value: float) -> str:
     return "over 0.999" if value > 0.999 else "under 0.001" if value < 0.001 else f"{value:.3g}"

@@ -12,15 +12,15 @@ from typing import Any
 
 import numpy as np
 
-from gnomon.stats.checks.simulation import prior_draw
-from gnomon.stats.inference.hierarchical import Model
+from gnomon.stats.checks.simulation import draw_from_prior
+from gnomon.stats.inference.hierarchical import OutcomeModel
 
-DRAWS = 400
+MAX_CHECK_DRAWS = 400
 
 
-def prior_draws(model: Model, number: int, rng: np.random.Generator) -> np.ndarray:
+def draw_prior_parameters(model: OutcomeModel, number: int, rng: np.random.Generator) -> np.ndarray:
     """Parameters (number, size) drawn from the priors; `result.figures_of` makes figures of them."""
-    return np.stack([prior_draw(model, rng) for _ in range(number)])
+    return np.stack([draw_from_prior(model, rng) for _ in range(number)])
 
 
 def prior_predictive(figures: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
@@ -34,7 +34,9 @@ def prior_predictive(figures: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
     return rows
 
 
-def predictive(model: Model, x: np.ndarray, counts: np.ndarray, rng: np.random.Generator) -> list[dict[str, Any]]:
+def posterior_predictive_check(
+    model: OutcomeModel, x: np.ndarray, counts: np.ndarray, rng: np.random.Generator
+) -> list[dict[str, Any]]:
     """Counts drawn anew from the posterior beside those that came, by subject, arm and class, and how odd these are.
 
     `p` is the posterior predictive p-value of Pearson's chi-squared over the cells of a subject and arm (Gelman, Meng
@@ -49,7 +51,7 @@ def predictive(model: Model, x: np.ndarray, counts: np.ndarray, rng: np.random.G
         Counts by class, where a judge is taken at its word.
     rng : Generator
     """
-    some = x[np.linspace(0, len(x) - 1, min(DRAWS, len(x))).astype(int)]
+    some = x[np.linspace(0, len(x) - 1, min(MAX_CHECK_DRAWS, len(x))).astype(int)]
     frame, n = model.design.frame, counts.sum(axis=1)
     share = model.probabilities(model.coefficients(some), frame)
     share = share / share.sum(axis=-1, keepdims=True)

@@ -10,23 +10,23 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from gnomon.stats.cells.aggregation import AXES, MISSING, Cells, Patterns
-from gnomon.stats.model.judge_confusion import strata_of
+from gnomon.stats.cells.aggregation import AXES, MISSING, CellCounts, VerdictPatternCells
+from gnomon.stats.model.judge_confusion import confusion_strata
 
 if TYPE_CHECKING:
-    from gnomon.stats.inference.hierarchical import Model
+    from gnomon.stats.inference.hierarchical import OutcomeModel
 
 
 @dataclass(frozen=True)
-class Study:
+class SimulatedStudy:
     """A simulated study: what is seen, what the first judge makes of it, and what really happened."""
 
-    patterns: Patterns
-    judged: Cells
-    truth: Cells
+    patterns: VerdictPatternCells
+    judged: CellCounts
+    truth: CellCounts
 
 
-def accurate(classes: int, right: float) -> np.ndarray:
+def even_error_confusion(classes: int, right: float) -> np.ndarray:
     """Confusion (K, K) of a judge that is right with this probability and errs evenly."""
     wrong = (1.0 - right) / (classes - 1)
     return np.full((classes, classes), wrong) + np.eye(classes) * (right - wrong)
@@ -40,7 +40,7 @@ def cell_frame(rows: Sequence[Mapping[str, object]]) -> pd.DataFrame:
     return frame.astype(dict.fromkeys(("subject", "variant", "arm", "concept", "span", "protocol"), object))
 
 
-def simulate(
+def simulate_study(
     frame: pd.DataFrame,
     n: np.ndarray,
     classes: tuple[str, ...],
@@ -48,7 +48,7 @@ def simulate(
     confusion: Mapping[str, np.ndarray],
     labelled: tuple[float, float],
     rng: np.random.Generator,
-) -> Study:
+) -> SimulatedStudy:
     """Draw a study.
 
     Parameters
@@ -74,10 +74,10 @@ def simulate(
         table = confusion[str(frame["arm"].iloc[cell])][np.arange(judges), truth][np.arange(judges), full]
         return np.asarray(table.prod(axis=1))
 
-    return _observed(frame, n, classes, probabilities, (full, chance), labelled, rng)
+    return _observe_study(frame, n, classes, probabilities, (full, chance), labelled, rng)
 
 
-def prior_draw(model: Model, rng: np.random.Generator) -> np.ndarray:
+def draw_from_prior(model: OutcomeModel, rng: np.random.Generator) -> np.ndarray:
     """Parameters (size,) of a model drawn from its priors."""
     v = model.verdicts
     point = {name: rng.normal(size=shape) for name, shape in model.shapes.items()}
@@ -91,14 +91,14 @@ def prior_draw(model: Model, rng: np.random.Generator) -> np.ndarray:
     return model.natural(np.concatenate([values.ravel() for values in point.values()]))
 
 
-def drawn(
-    model: Model,
+def simulate_from_model(
+    model: OutcomeModel,
     parameters: np.ndarray,
     n: np.ndarray,
     judges: tuple[str, ...],
     labelled: tuple[float, float],
     rng: np.random.Generator,
-) -> Study:
+) -> SimulatedStudy:
     """Draw a study from a corrected model at these parameters.
 
     Parameters
@@ -120,20 +120,20 @@ def drawn(
         raise ValueError("a model without verdicts has no judges to draw from")
     probabilities = model.probabilities(model.coefficients(parameters[None]), frame)[0]
     tables = pattern_tables(model, parameters[None])[0]
-    stratum = strata_of(blank(frame, model.classes, judges))[1]
+    stratum = confusion_strata(empty_patterns(frame, model.classes, judges))[1]
     chance = lambda cell, truth: tables[stratum[cell], truth]  # noqa: E731
     cells = frame[list(AXES)]
-    made = _observed(cells, n, model.classes, probabilities, (v.full, chance), labelled, rng)
-    return Study(replace(made.patterns, judges=judges), made.judged, made.truth)
+    made = _observe_study(cells, n, model.classes, probabilities, (v.full, chance), labelled, rng)
+    return SimulatedStudy(replace(made.patterns, judges=judges), made.judged, made.truth)
 
 
-def blank(frame: pd.DataFrame, classes: tuple[str, ...], judges: tuple[str, ...]) -> Patterns:
+def empty_patterns(frame: pd.DataFrame, classes: tuple[str, ...], judges: tuple[str, ...]) -> VerdictPatternCells:
     """Patterns of a study in which nothing has happened yet."""
     none = np.zeros(0, dtype=np.int64)
-    return Patterns(frame, classes, judges, none, none, none, np.zeros((0, len(judges)), dtype=np.int64))
+    return VerdictPatternCells(frame, classes, judges, none, none, none, np.zeros((0, len(judges)), dtype=np.int64))
 
 
-def _observed(
+def _observe_study(
     frame: pd.DataFrame,
     n: np.ndarray,
     classes: tuple[str, ...],
@@ -141,7 +141,7 @@ def _observed(
     voices: tuple[np.ndarray, Callable[[int, int], np.ndarray]],
     labelled: tuple[float, float],
     rng: np.random.Generator,
-) -> Study:
+) -> SimulatedStudy:
     """Trials, verdicts and labels of every cell; `voices` are all patterns and P(pattern | cell, truth)."""
     full, chance = voices
     many, judges = len(classes), full.shape[1]
@@ -157,7 +157,7 @@ def _observed(
     merged = pd.DataFrame(rows).groupby([0, 1, *range(3, 3 + judges)])[2].sum().reset_index().to_numpy(dtype=np.int64)
     verdict, number = merged[:, 2:-1], merged[:, -1]
     names = tuple(f"judge {j + 1}" for j in range(judges))
-    patterns = Patterns(frame, classes, names, merged[:, 0], merged[:, 1], number, verdict)
+    patterns = VerdictPatternCells(frame, classes, names, merged[:, 0], merged[:, 1], number, verdict)
     said = np.zeros((len(frame), many), dtype=np.int64)
     np.add.at(said, (merged[:, 0], verdict[:, 0]), number)
-    return Study(patterns, Cells(frame, classes, said), Cells(frame, classes, truth))
+    return SimulatedStudy(patterns, CellCounts(frame, classes, said), CellCounts(frame, classes, truth))

@@ -32,66 +32,80 @@ from gnomon.stats.estimands.definitions import (
     INJECTION,
     NET_ENGAGED,
     NET_RAW,
-    Figure,
-    Source,
-    interval,
-    net_engaged,
-    net_raw,
-    shares_of,
+    EstimandDraws,
+    SubjectPosterior,
+    class_shares,
+    net_detection_engaged,
+    net_detection_raw,
+    posterior_interval,
 )
-from gnomon.stats.estimands.size_regression import reason_without_slope, reference
-from gnomon.stats.estimands.standardization import standard_contrasts, standard_figures, standard_rows
-from gnomon.stats.inference.hierarchical import Model
-from gnomon.stats.model.linear_predictor import usual_variant
+from gnomon.stats.estimands.size_regression import pooled_reference_cells, reason_without_slope
+from gnomon.stats.estimands.standardization import standardized_contrasts, standardized_estimands, standardized_rows
+from gnomon.stats.inference.hierarchical import OutcomeModel
+from gnomon.stats.model.linear_predictor import reference_variant
 
-NETS: dict[str, Callable[..., np.ndarray]] = {NET_RAW: net_raw, NET_ENGAGED: net_engaged}
-IN_RATIOS = ("detection", "false_alarm", "refusal")
-NEW_SIZES = 9
-Allowed = Callable[[tuple[str, str]], bool]
+NET_ESTIMANDS: dict[str, Callable[..., np.ndarray]] = {NET_RAW: net_detection_raw, NET_ENGAGED: net_detection_engaged}
+RATIO_ESTIMANDS = ("detection", "false_alarm", "refusal")
+NEW_SUBJECT_SIZES = 9
+IsAllowed = Callable[[tuple[str, str]], bool]
 """Whether a subject's figure may be shown: (subject, estimand)."""
 
 
-def ladder(every: Iterable[Figure], frame: pd.DataFrame) -> list[dict[str, Any]]:
+def size_ladder_steps(every: Iterable[EstimandDraws], frame: pd.DataFrame) -> list[dict[str, Any]]:
     """P(a figure rises) at each step of size among subjects of the usual variant, and at all steps together.
 
     The last is not the product of the others: a subject that lies high makes one step likely and the next unlikely.
     Subjects of one size have no step between them and are left out.
     """
-    chosen, out = _usual_by_size(frame), []
-    for name in NETS:
+    chosen, out = _reference_subjects_by_size(frame), []
+    for name in NET_ESTIMANDS:
         draws = {figure.subject: figure.draws for figure in every if figure.estimand == name and not figure.by}
         rungs = [subject for subject in chosen if subject in draws]
         steps = [draws[b] - draws[a] for a, b in pairwise(rungs)]
         for (below, above), gap in zip(pairwise(rungs), steps, strict=True):
-            out.append({"estimand": name, "from": below, "to": above, **interval(gap), "probability": _above(gap)})
+            out.append(
+                {
+                    "estimand": name,
+                    "from": below,
+                    "to": above,
+                    **posterior_interval(gap),
+                    "probability": _probability_positive(gap),
+                }
+            )
         if len(steps) > 1:
             whole = float(np.all([gap > 0 for gap in steps], axis=0).mean())
             out.append({"estimand": name, "from": rungs[0], "to": rungs[-1], "steps": len(steps), "probability": whole})
     return out
 
 
-def ratios(every: Iterable[Figure]) -> list[dict[str, Any]]:
+def rate_ratios(every: Iterable[EstimandDraws]) -> list[dict[str, Any]]:
     """Ratios a / b of rates of each pair of subjects: median and limits, as a ratio's mean need not exist."""
     overall, out = [figure for figure in every if not figure.by], []
-    for name in IN_RATIOS:
+    for name in RATIO_ESTIMANDS:
         for one, other in combinations([figure for figure in overall if figure.estimand == name], 2):
             ratio = one.draws / np.maximum(other.draws, 1e-12)
             low, middle, high = np.quantile(ratio, [0.025, 0.5, 0.975])
             ends = {"median": float(middle), "low95": float(low), "high95": float(high)}
             out.append(
-                {"estimand": name, "a": one.subject, "b": other.subject, **ends, "probability": _above(ratio - 1)}
+                {
+                    "estimand": name,
+                    "a": one.subject,
+                    "b": other.subject,
+                    **ends,
+                    "probability": _probability_positive(ratio - 1),
+                }
             )
     return out
 
 
-def concepts(every: Iterable[Figure]) -> list[dict[str, Any]]:
+def rank_concepts(every: Iterable[EstimandDraws]) -> list[dict[str, Any]]:
     """Concepts by net detection, subjects weighing alike: mean, limits, P(first), and limits of the place.
 
     Ranks are counted in each draw (Goldstein and Spiegelhalter 1996, J. R. Statist. Soc. A 159); a place whose limits
     are wide is not known, however the means are ordered.
     """
     out = []
-    for name in NETS:
+    for name in NET_ESTIMANDS:
         mine = [figure for figure in every if figure.estimand == name and set(figure.by) == {"concept"}]
         words = sorted({str(figure.by["concept"]) for figure in mine})
         subjects = [
@@ -104,12 +118,12 @@ def concepts(every: Iterable[Figure]) -> list[dict[str, Any]]:
         for row, word in enumerate(words):
             low, high = np.quantile(place[row], [0.025, 0.975])
             first = float((place[row] == 1).mean())
-            about = {"estimand": name, "concept": word, **interval(draws[row]), "probability_first": first}
+            about = {"estimand": name, "concept": word, **posterior_interval(draws[row]), "probability_first": first}
             out.append({**about, "place_low": int(low), "place_high": int(high)})
     return sorted(out, key=lambda row: (row["estimand"], -row["mean"]))
 
 
-def best(source: Source) -> list[dict[str, Any]]:
+def rank_dose_cells(source: SubjectPosterior) -> list[dict[str, Any]]:
     """Cells of layer and strength of one subject by net detection, with P(best); empty with fewer than two.
 
     The estimate of a cell is the model's, which lends it the strength of its neighbours: picked as the best of many, a
@@ -123,35 +137,46 @@ def best(source: Source) -> list[dict[str, Any]]:
         return []
     out, draws = [], []
     for layer, depth, strength in pairs.itertuples(index=False):
-        mask = source.cells(INJECTION, strength=strength) & _same(source.frame["layer"], layer)
-        mask &= _same(source.frame["depth"], depth)
-        figure = source.figure(NET_RAW, net_raw, [mask, source.cells(CONTROL)])
+        mask = source.cells(INJECTION, strength=strength) & _equal_or_missing(source.frame["layer"], layer)
+        mask &= _equal_or_missing(source.frame["depth"], depth)
+        figure = source.figure(NET_RAW, net_detection_raw, [mask, source.cells(CONTROL)])
         draws.append(figure.draws)
-        where = {"layer": _or_none(layer), "depth": _or_none(depth), "strength": float(strength)}
+        where = {"layer": _none_if_missing(layer), "depth": _none_if_missing(depth), "strength": float(strength)}
         out.append(
-            {"subject": source.subject, **where, **interval(figure.draws), "naive": figure.observed, "n": figure.n}
+            {
+                "subject": source.subject,
+                **where,
+                **posterior_interval(figure.draws),
+                "naive": figure.observed,
+                "n": figure.n,
+            }
         )
     winner = np.stack(draws).argmax(axis=0)
     return [{**row, "probability_best": float((winner == place).mean())} for place, row in enumerate(out)]
 
 
-def observed_slopes(every: Iterable[Figure], frame: pd.DataFrame) -> list[dict[str, Any]]:
+def observed_slopes(every: Iterable[EstimandDraws], frame: pd.DataFrame) -> list[dict[str, Any]]:
     """Least-squares slopes per doubling through the subjects' own figures: of the usual variant, and of all.
 
     They describe the subjects that were run, each at its own design; `slope` is the model's, for a typical subject.
     """
     return [
-        {"estimand": name, "variants": kind, **interval(slope), "probability_positive": _above(slope)}
+        {
+            "estimand": name,
+            "variants": kind,
+            **posterior_interval(slope),
+            "probability_positive": _probability_positive(slope),
+        }
         for name, kind, slope in observed_slope_draws(every, frame)
     ]
 
 
-def observed_slope_draws(every: Iterable[Figure], frame: pd.DataFrame) -> Iterator[tuple[str, str, np.ndarray]]:
+def observed_slope_draws(every: Iterable[EstimandDraws], frame: pd.DataFrame) -> Iterator[tuple[str, str, np.ndarray]]:
     """Draws of `observed_slopes`: estimand, "within" the usual variant or of "all", draws."""
-    usual = set(_usual_by_size(frame, distinct=False))
+    usual = set(_reference_subjects_by_size(frame, distinct=False))
     sizes = frame.groupby("subject")["x"].first()
     overall = [figure for figure in every if not figure.by]
-    for name in NETS:
+    for name in NET_ESTIMANDS:
         mine = [figure for figure in overall if figure.estimand == name]
         for kind, some in (("within", [f for f in mine if f.subject in usual]), ("all", mine)):
             x = np.array([sizes[figure.subject] for figure in some])
@@ -160,7 +185,9 @@ def observed_slope_draws(every: Iterable[Figure], frame: pd.DataFrame) -> Iterat
                 yield name, kind, weight @ np.stack([figure.draws for figure in some])
 
 
-def new_subject(model: Model, x: np.ndarray, weights: np.ndarray, rng: np.random.Generator) -> list[dict[str, Any]]:
+def predict_new_subject(
+    model: OutcomeModel, x: np.ndarray, weights: np.ndarray, rng: np.random.Generator
+) -> list[dict[str, Any]]:
     """Net detection of a further subject of the usual variant: the line, and a subject's deviations from it drawn anew.
 
     Wider than the line's own ribbon, which is for a subject without deviations.
@@ -168,7 +195,7 @@ def new_subject(model: Model, x: np.ndarray, weights: np.ndarray, rng: np.random
     design, cells = model.design, model.design.frame
     if reason_without_slope(cells) is not None:
         return []
-    typical, merged = reference(cells, weights)
+    typical, merged = pooled_reference_cells(cells, weights)
     coefficients, log_scale = model.coefficients(x), model.unpack(x)["log_scale"]
     middle, out = float((np.log2(cells["parameters"]) - cells["x"]).iloc[0]), []
     shifts = {
@@ -177,7 +204,7 @@ def new_subject(model: Model, x: np.ndarray, weights: np.ndarray, rng: np.random
         if term.name.split(":")[0] == "subject"
     }
     asked, steered = design.asked(typical), (typical["arm"] == INJECTION).to_numpy()
-    for at in np.linspace(cells["x"].min(), cells["x"].max(), NEW_SIZES):
+    for at in np.linspace(cells["x"].min(), cells["x"].max(), NEW_SUBJECT_SIZES):
         eta = np.einsum("np,dps->dns", design.matrix(typical.assign(x=at)), coefficients, optimize=True)
         for name, shift in shifts.items():
             where = {"subject": np.ones(len(steered)), f"subject:{INJECTION}": steered}.get(
@@ -185,70 +212,74 @@ def new_subject(model: Model, x: np.ndarray, weights: np.ndarray, rng: np.random
             )
             eta += shift[:, None, :] * where[:, None]
         share = model.classes_of(eta, asked)
-        arms = [shares_of(model.classes, share[:, mask], merged[mask]) for mask in (steered, ~steered)]
-        for name, make in NETS.items():
-            out.append({"estimand": name, "parameters": float(2.0 ** (at + middle)), **interval(make(*arms))})
+        arms = [class_shares(model.classes, share[:, mask], merged[mask]) for mask in (steered, ~steered)]
+        for name, make in NET_ESTIMANDS.items():
+            out.append({"estimand": name, "parameters": float(2.0 ** (at + middle)), **posterior_interval(make(*arms))})
     return out
 
 
-def bounded(source: Source) -> list[dict[str, Any]]:
+def engaged_effect_bounds(source: SubjectPosterior) -> list[dict[str, Any]]:
     """Lee's and the worst-case bounds of one subject's engaged net detection, from the posterior."""
     if not {INJECTION, CONTROL} <= source.arms():
         return []
     drawn: list[np.ndarray] = []
     for arm in (INJECTION, CONTROL):
         mask = source.cells(arm)
-        shares = shares_of(source.classes, source.probabilities[:, mask], source.weights[mask])
+        shares = class_shares(source.classes, source.probabilities[:, mask], source.weights[mask])
         kept = 1.0 - shares[REFUSED]
         drawn += [kept, shares[EVENT] / np.maximum(kept, 1e-12)]
     out = []
-    rules: tuple[selection_bounds.Rule, ...] = ("monotone", "none")
+    rules: tuple[selection_bounds.EngagementAssumption, ...] = ("monotone", "none")
     for rule in rules:
-        found = selection_bounds.of_draws(*drawn, assuming=rule)
+        found = selection_bounds.bounds_from_draws(*drawn, assuming=rule)
         ends = {"low": found.low, "high": found.high, "low95": found.interval_low, "high95": found.interval_high}
         out.append({"subject": source.subject, "assuming": rule, **ends})
     return out
 
 
-def _usual_by_size(frame: pd.DataFrame, *, distinct: bool = True) -> list[str]:
+def _reference_subjects_by_size(frame: pd.DataFrame, *, distinct: bool = True) -> list[str]:
     """Subjects of the usual variant in order of size; with `distinct` only sizes that one of them has alone."""
     subjects = frame.drop_duplicates("subject").sort_values("parameters")
-    mine = subjects[subjects["variant"] == usual_variant(subjects)]
+    mine = subjects[subjects["variant"] == reference_variant(subjects)]
     return mine[~mine["parameters"].duplicated(keep=False) | (not distinct)]["subject"].tolist()
 
 
-def _above(draws: np.ndarray) -> float:
+def _probability_positive(draws: np.ndarray) -> float:
     return float((draws > 0).mean())
 
 
-def _same(column: pd.Series, value: Any) -> np.ndarray:
+def _equal_or_missing(column: pd.Series, value: Any) -> np.ndarray:
     return np.asarray(column.isna() if pd.isna(value) else column == value)
 
 
-def _or_none(value: Any) -> float | None:
+def _none_if_missing(value: Any) -> float | None:
     return None if pd.isna(value) else float(value)
 
 
-def all_of(
-    model: Model,
+def build_comparisons(
+    model: OutcomeModel,
     x: np.ndarray,
     weights: np.ndarray,
-    sources: Sequence[Source],
-    kept: Sequence[Figure],
-    allowed: Allowed,
+    sources: Sequence[SubjectPosterior],
+    kept: Sequence[EstimandDraws],
+    allowed: IsAllowed,
 ) -> dict[str, list[dict[str, Any]]]:
     """Every entry of the table above; what rests on a figure that is refused is left out."""
     frame = model.design.frame
     of = [source for source in sources if allowed((source.subject, NET_RAW))]
-    same = [f for f in standard_figures(model, model.coefficients(x), weights) if allowed((f.subject, f.estimand))]
+    same = [
+        f for f in standardized_estimands(model, model.coefficients(x), weights) if allowed((f.subject, f.estimand))
+    ]
     return {
-        "ladder": ladder(kept, frame),
-        "ratios": ratios(kept),
-        "concepts": concepts(kept),
-        "best": [row for source in of for row in best(source)],
+        "ladder": size_ladder_steps(kept, frame),
+        "ratios": rate_ratios(kept),
+        "concepts": rank_concepts(kept),
+        "best": [row for source in of for row in rank_dose_cells(source)],
         "slopes": observed_slopes(kept, frame),
-        "new_subject": new_subject(model, x, weights, np.random.default_rng(0)) if len(of) == len(sources) else [],
-        "bounds": [row for s in sources if allowed((s.subject, NET_ENGAGED)) for row in bounded(s)],
-        "standard": standard_rows(same, frame, weights),
-        "standard_contrasts": standard_contrasts(same),
+        "new_subject": predict_new_subject(model, x, weights, np.random.default_rng(0))
+        if len(of) == len(sources)
+        else [],
+        "bounds": [row for s in sources if allowed((s.subject, NET_ENGAGED)) for row in engaged_effect_bounds(s)],
+        "standard": standardized_rows(same, frame, weights),
+        "standard_contrasts": standardized_contrasts(same),
     }

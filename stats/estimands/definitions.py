@@ -37,11 +37,11 @@ INJECTION, CONTROL, RANDOM = str(Arm.INJECTION), str(Arm.CONTROL), str(Arm.RANDO
 OTHER_ARMS = (RANDOM, str(Arm.NEGATED))
 """Arms in which any claim is a false alarm, each reported apart from the control."""
 NET_RAW, NET_ENGAGED = "net_detection_raw", "net_detection_engaged"
-ALL = "all subjects"
+ALL_SUBJECTS = "all subjects"
 
 
 @dataclass(frozen=True)
-class Figure:
+class EstimandDraws:
     """One figure of one subject.
 
     `draws` are the posterior's; `observed` is the same formula on raw counts, `n` the trials behind it, `arms`
@@ -57,67 +57,70 @@ class Figure:
     arms: tuple[str, ...] = ()
 
 
-def interval(draws: np.ndarray) -> dict[str, float]:
+def posterior_interval(draws: np.ndarray) -> dict[str, float]:
     """Mean and equal-tailed 95 % limits of the posterior."""
     low, high = np.quantile(draws, [0.025, 0.975])
     return {"mean": float(draws.mean()), "low95": float(low), "high95": float(high)}
 
 
-def detection(injection: Shares) -> np.ndarray:
+def detection_rate(injection: Shares) -> np.ndarray:
     """P(identified | injection)."""
     return injection[EVENT]
 
 
-def false_alarm(control: Shares) -> np.ndarray:
+def false_alarm_rate(control: Shares) -> np.ndarray:
     """P(claimed | control)."""
     return control[EVENT]
 
 
-def claim(injection: Shares) -> np.ndarray:
+def claim_rate(injection: Shares) -> np.ndarray:
     """P(claimed or identified | injection). Noticing is not naming: detection asks for both."""
     return np.asarray(injection[EVENT] + injection[MISNAMED])
 
 
-def net_claim(injection: Shares, control: Shares) -> np.ndarray:
+def net_claim_rate(injection: Shares, control: Shares) -> np.ndarray:
     """P(claimed or identified | injection) - P(claimed | control)."""
-    return claim(injection) - control[EVENT]
+    return claim_rate(injection) - control[EVENT]
 
 
-def net_raw(injection: Shares, control: Shares) -> np.ndarray:
+def net_detection_raw(injection: Shares, control: Shares) -> np.ndarray:
     """P(identified | injection) - (1 - P(denied | control)): the published study's net detection rate."""
     return injection[EVENT] - (1.0 - control[REST])
 
 
-def engaged(shares: Shares) -> np.ndarray:
+def engaged_event_rate(shares: Shares) -> np.ndarray:
     """P(event | not refused)."""
     return np.asarray(shares[EVENT] / (1.0 - shares[REFUSED]))
 
 
-def net_engaged(injection: Shares, control: Shares) -> np.ndarray:
+def net_detection_engaged(injection: Shares, control: Shares) -> np.ndarray:
     """P(event | injection, not refused) - P(event | control, not refused).
 
     Conditions on what the injection itself may change: `estimands.selection_bounds` says how much that could matter.
     """
-    return np.asarray(engaged(injection) - engaged(control))
+    return np.asarray(engaged_event_rate(injection) - engaged_event_rate(control))
 
 
-TWO_ARMS: dict[str, Callable[[Shares, Shares], np.ndarray]] = {NET_RAW: net_raw, NET_ENGAGED: net_engaged}
+TWO_ARM_ESTIMANDS: dict[str, Callable[[Shares, Shares], np.ndarray]] = {
+    NET_RAW: net_detection_raw,
+    NET_ENGAGED: net_detection_engaged,
+}
 
 
-def shares_of(classes: tuple[str, ...], probabilities: np.ndarray, weights: np.ndarray) -> Shares:
+def class_shares(classes: tuple[str, ...], probabilities: np.ndarray, weights: np.ndarray) -> Shares:
     """Average class probabilities (draws, cells, K) over cells with weights (cells)."""
     averaged = np.einsum("dck,c->dk", probabilities, weights / weights.sum())
     return {name: averaged[:, number] for number, name in enumerate(classes)}
 
 
-def counted(classes: tuple[str, ...], counts: np.ndarray) -> Shares:
+def shares_from_counts(classes: tuple[str, ...], counts: np.ndarray) -> Shares:
     """The same shares from raw counts (cells, K), as arrays of one value."""
     total = counts.sum(axis=0)
     return {name: np.array([total[number] / total.sum()]) for number, name in enumerate(classes)}
 
 
 @dataclass(frozen=True)
-class Source:
+class SubjectPosterior:
     """One subject's cells: what figures are computed from.
 
     Attributes
@@ -151,56 +154,58 @@ class Source:
             mask = mask & (self.frame[axis] == value).to_numpy()
         return mask & (self.weights > 0)
 
-    def figure(self, name: str, make: Callable[..., np.ndarray], masks: list[np.ndarray], **by: str | float) -> Figure:
+    def figure(
+        self, name: str, make: Callable[..., np.ndarray], masks: list[np.ndarray], **by: str | float
+    ) -> EstimandDraws:
         """The figure that `make` computes from the shares of each mask's cells, and from their raw counts."""
-        shares = [shares_of(self.classes, self.probabilities[:, mask], self.weights[mask]) for mask in masks]
+        shares = [class_shares(self.classes, self.probabilities[:, mask], self.weights[mask]) for mask in masks]
         observed = None
         if self.counts is not None:
-            raw = [counted(self.classes, self.counts[mask]) for mask in masks]
+            raw = [shares_from_counts(self.classes, self.counts[mask]) for mask in masks]
             with np.errstate(invalid="ignore", divide="ignore"):
                 value = float(make(*raw)[0])
             observed = value if np.isfinite(value) else None
         n = round(sum(float(self.weights[mask].sum()) for mask in masks))
         arms = tuple(str(self.frame.loc[mask, "arm"].iloc[0]) for mask in masks)
-        return Figure(self.subject, name, make(*shares), by, observed, n, arms)
+        return EstimandDraws(self.subject, name, make(*shares), by, observed, n, arms)
 
 
-def figures(source: Source) -> Iterator[Figure]:
+def subject_estimands(source: SubjectPosterior) -> Iterator[EstimandDraws]:
     """Every figure that a subject's arms allow, overall and by arm, concept and strength."""
     arms = source.arms()
-    yield from _levels(source, arms)
+    yield from _refusal_and_coherence(source, arms)
     if INJECTION in arms:
-        yield source.figure("detection", detection, [source.cells(INJECTION)])
+        yield source.figure("detection", detection_rate, [source.cells(INJECTION)])
         if MISNAMED in source.classes:
-            yield source.figure("claim", claim, [source.cells(INJECTION)])
+            yield source.figure("claim", claim_rate, [source.cells(INJECTION)])
     if CONTROL in arms:
-        yield source.figure("false_alarm", false_alarm, [source.cells(CONTROL)])
+        yield source.figure("false_alarm", false_alarm_rate, [source.cells(CONTROL)])
     for arm in OTHER_ARMS:
         if arm in arms:
-            yield source.figure("false_alarm", false_alarm, [source.cells(arm)], arm=arm)
+            yield source.figure("false_alarm", false_alarm_rate, [source.cells(arm)], arm=arm)
     if {INJECTION, CONTROL} <= arms:
-        for name, make in TWO_ARMS.items():
+        for name, make in TWO_ARM_ESTIMANDS.items():
             yield source.figure(name, make, [source.cells(INJECTION), source.cells(CONTROL)])
         if MISNAMED in source.classes:
-            yield source.figure("net_claim", net_claim, [source.cells(INJECTION), source.cells(CONTROL)])
+            yield source.figure("net_claim", net_claim_rate, [source.cells(INJECTION), source.cells(CONTROL)])
     if INJECTION in arms:
-        yield from _within(source, arms)
+        yield from _by_concept_and_strength(source, arms)
 
 
-def _levels(source: Source, arms: set[str]) -> Iterator[Figure]:
+def _refusal_and_coherence(source: SubjectPosterior, arms: set[str]) -> Iterator[EstimandDraws]:
     """Refusal and coherence by arm, and overall as the mean of injection and control."""
-    measures = {"refusal": _refusal}
+    measures = {"refusal": _refusal_rate}
     if INCOHERENT in source.classes:
-        measures["coherent"] = _coherent
+        measures["coherent"] = _coherence_rate
     for name, make in measures.items():
         for arm in sorted(arms):
             yield source.figure(name, make, [source.cells(arm)], arm=arm)
         if {INJECTION, CONTROL} <= arms:
             pair = [source.cells(INJECTION), source.cells(CONTROL)]
-            yield source.figure(name, _mean_of(make), pair)
+            yield source.figure(name, _mean_over_arms(make), pair)
 
 
-def _within(source: Source, arms: set[str]) -> Iterator[Figure]:
+def _by_concept_and_strength(source: SubjectPosterior, arms: set[str]) -> Iterator[EstimandDraws]:
     """Figures by concept and strength of the injection; the control is the same for all of them."""
     injected = source.frame[source.cells(INJECTION)]
     for axis in ("concept", "strength"):
@@ -208,20 +213,20 @@ def _within(source: Source, arms: set[str]) -> Iterator[Figure]:
         for value in values if len(values) > 1 else []:
             mask = source.cells(INJECTION, **{axis: value})
             key = {axis: value if axis == "concept" else float(value)}
-            yield source.figure("detection", detection, [mask], **key)
+            yield source.figure("detection", detection_rate, [mask], **key)
             if axis == "strength":
-                yield source.figure("refusal", _refusal, [mask], **key)
-            for name, make in TWO_ARMS.items() if CONTROL in arms else ():
+                yield source.figure("refusal", _refusal_rate, [mask], **key)
+            for name, make in TWO_ARM_ESTIMANDS.items() if CONTROL in arms else ():
                 yield source.figure(name, make, [mask, source.cells(CONTROL)], **key)
 
 
-def _refusal(shares: Shares) -> np.ndarray:
+def _refusal_rate(shares: Shares) -> np.ndarray:
     return shares[REFUSED]
 
 
-def _coherent(shares: Shares) -> np.ndarray:
+def _coherence_rate(shares: Shares) -> np.ndarray:
     return 1.0 - shares[INCOHERENT]
 
 
-def _mean_of(make: Callable[[Shares], np.ndarray]) -> Callable[[Shares, Shares], np.ndarray]:
+def _mean_over_arms(make: Callable[[Shares], np.ndarray]) -> Callable[[Shares, Shares], np.ndarray]:
     return lambda one, other: (make(one) + make(other)) / 2

@@ -16,14 +16,14 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.stats import norm
 
-from gnomon.data.errors import BadInput, NotEnoughData
+from gnomon.data.errors import InputError, NotEnoughDataError
 
-Rule = Literal["monotone", "none"]
-DRAWS = 20_000
+EngagementAssumption = Literal["monotone", "none"]
+INTERVAL_DRAWS = 20_000
 
 
 @dataclass(frozen=True, slots=True)
-class Bounds:
+class EffectBounds:
     """Bounds of an effect, and an interval around them that counts sampling error.
 
     `low` and `high` are the bounds that the counts give; `interval_low` and `interval_high` hold, with probability
@@ -38,7 +38,7 @@ class Bounds:
     method: str
 
 
-def lee(engaged1: int, n1: int, events1: int, engaged0: int, n0: int, events0: int) -> tuple[float, float]:
+def lee_bounds(engaged1: int, n1: int, events1: int, engaged0: int, n0: int, events0: int) -> tuple[float, float]:
     """Lee's trimming bounds of P(event | injection) - P(event | control) among the always-engaged.
 
     The arm with the higher share of engaged trials holds, beside the always-engaged, trials that only its own
@@ -74,10 +74,12 @@ def lee(engaged1: int, n1: int, events1: int, engaged0: int, n0: int, events0: i
     Economic Studies 76, 1071-1102; here for an outcome of 0 or 1, where trimming the top of a share e of events to
     a share q leaves max(0, (e - (1 - q)) / q), and the bottom min(1, e / q).
     """
-    return _of_counts((engaged1, n1, events1), (engaged0, n0, events0), "monotone")
+    return _bounds_from_counts((engaged1, n1, events1), (engaged0, n0, events0), "monotone")
 
 
-def worst_case(engaged1: int, n1: int, events1: int, engaged0: int, n0: int, events0: int) -> tuple[float, float]:
+def worst_case_bounds(
+    engaged1: int, n1: int, events1: int, engaged0: int, n0: int, events0: int
+) -> tuple[float, float]:
     """Bounds of the same difference without assuming that injection moves engagement one way only.
 
     The always-engaged are then at least s1 + s0 - 1 of all trials, s1 and s0 being the engaged shares; each arm is
@@ -86,10 +88,10 @@ def worst_case(engaged1: int, n1: int, events1: int, engaged0: int, n0: int, eve
     Estimand, parameters and errors as for `lee`. Assumes random assignment alone. Source: Horowitz and Manski (1995);
     Zhang and Rubin (2003), Journal of Educational and Behavioral Statistics 28.
     """
-    return _of_counts((engaged1, n1, events1), (engaged0, n0, events0), "none")
+    return _bounds_from_counts((engaged1, n1, events1), (engaged0, n0, events0), "none")
 
 
-def bounds(
+def bounds_with_interval(
     engaged1: int,
     n1: int,
     events1: int,
@@ -97,11 +99,11 @@ def bounds(
     n0: int,
     events0: int,
     *,
-    assuming: Rule = "monotone",
+    assuming: EngagementAssumption = "monotone",
     cover: Literal["effect", "set"] = "effect",
     confidence: float = 0.95,
     seed: int = 0,
-) -> Bounds:
+) -> EffectBounds:
     """`lee` or `worst_case` with an interval that counts sampling error.
 
     With `cover` "effect" the interval holds the effect among the always-engaged, wherever between the bounds it
@@ -120,28 +122,28 @@ def bounds(
         Of the 20,000 draws.
     """
     counts = (engaged1, n1, events1), (engaged0, n0, events0)
-    low, high = _of_counts(*counts, assuming)
+    low, high = _bounds_from_counts(*counts, assuming)
     random = np.random.default_rng(seed)
     drawn = [
-        random.beta(k + 0.5, n - k + 0.5, DRAWS)
+        random.beta(k + 0.5, n - k + 0.5, INTERVAL_DRAWS)
         for engaged, all_, events in counts
         for k, n in ((engaged, all_), (events, engaged))
     ]
-    return _around(
-        (low, high), *_between(drawn[0], drawn[1], drawn[2], drawn[3], assuming), assuming, cover, confidence
+    return _with_interval(
+        (low, high), *_bounds_from_rates(drawn[0], drawn[1], drawn[2], drawn[3], assuming), assuming, cover, confidence
     )
 
 
-def of_draws(
+def bounds_from_draws(
     share1: NDArray[Any],
     rate1: NDArray[Any],
     share0: NDArray[Any],
     rate0: NDArray[Any],
     *,
-    assuming: Rule = "monotone",
+    assuming: EngagementAssumption = "monotone",
     cover: Literal["effect", "set"] = "effect",
     confidence: float = 0.95,
-) -> Bounds:
+) -> EffectBounds:
     """The same from a posterior, so that what it carries (judges' error, the design) is in the bounds.
 
     Parameters
@@ -154,54 +156,62 @@ def of_draws(
     Bounds
         `low` and `high` are the bounds' posterior means.
     """
-    lows, highs = _between(share1, rate1, share0, rate0, assuming)
-    return _around((float(lows.mean()), float(highs.mean())), lows, highs, assuming, cover, confidence)
+    lows, highs = _bounds_from_rates(share1, rate1, share0, rate0, assuming)
+    return _with_interval((float(lows.mean()), float(highs.mean())), lows, highs, assuming, cover, confidence)
 
 
-def _around(
+def _with_interval(
     ends: tuple[float, float],
     lows: NDArray[Any],
     highs: NDArray[Any],
-    assuming: Rule,
+    assuming: EngagementAssumption,
     cover: Literal["effect", "set"],
     confidence: float,
-) -> Bounds:
+) -> EffectBounds:
     """Bounds with limits read off draws of both."""
     low, high = ends
     tail = (1 - confidence) / 2
     if cover == "effect":
-        tail = _tail(high - low, float(max(lows.std(), highs.std())), confidence)
+        tail = _tail_probability(high - low, float(max(lows.std(), highs.std())), confidence)
     limits = float(np.quantile(lows, tail)), float(np.quantile(highs, 1 - tail))
     name = {"monotone": "Lee", "none": "worst case"}[assuming]
-    return Bounds(low, high, min(limits[0], low), max(limits[1], high), confidence, f"{name}, interval for the {cover}")
+    return EffectBounds(
+        low, high, min(limits[0], low), max(limits[1], high), confidence, f"{name}, interval for the {cover}"
+    )
 
 
-def _tail(width: float, spread: float, confidence: float) -> float:
+def _tail_probability(width: float, spread: float, confidence: float) -> float:
     """Probability to leave out at each end so that the effect is held: Imbens and Manski's equation."""
     apart = width / max(spread, 1e-12)
     reach = brentq(lambda c: norm.cdf(c + apart) - norm.cdf(-c) - confidence, 0.0, 10.0)
     return float(norm.sf(reach))
 
 
-def _of_counts(one: tuple[int, int, int], zero: tuple[int, int, int], assuming: Rule) -> tuple[float, float]:
+def _bounds_from_counts(
+    one: tuple[int, int, int], zero: tuple[int, int, int], assuming: EngagementAssumption
+) -> tuple[float, float]:
     for name, (engaged, n, events) in {"injection": one, "control": zero}.items():
         if not 0 <= events <= engaged <= n:
-            raise BadInput(f"{name} arm: {events} events, {engaged} engaged, {n} trials: each must be at most the next")
+            raise InputError(
+                f"{name} arm: {events} events, {engaged} engaged, {n} trials: each must be at most the next"
+            )
         if engaged == 0:
-            raise NotEnoughData(f"{name} arm: nobody engaged, so there is nothing to bound")
-    low, high = _between(one[0] / one[1], one[2] / one[0], zero[0] / zero[1], zero[2] / zero[0], assuming)
+            raise NotEnoughDataError(f"{name} arm: nobody engaged, so there is nothing to bound")
+    low, high = _bounds_from_rates(one[0] / one[1], one[2] / one[0], zero[0] / zero[1], zero[2] / zero[0], assuming)
     return float(low), float(high)
 
 
-def _between(share1: Any, rate1: Any, share0: Any, rate0: Any, assuming: Rule) -> tuple[NDArray[Any], NDArray[Any]]:
+def _bounds_from_rates(
+    share1: Any, rate1: Any, share0: Any, rate0: Any, assuming: EngagementAssumption
+) -> tuple[NDArray[Any], NDArray[Any]]:
     """Bounds from engaged shares and event rates among the engaged; numbers or arrays of draws."""
     always = np.minimum(share1, share0) if assuming == "monotone" else np.maximum(share1 + share0 - 1, 0.0)
-    low1, high1 = _trimmed(rate1, always / share1)
-    low0, high0 = _trimmed(rate0, always / share0)
+    low1, high1 = _trimmed_rates(rate1, always / share1)
+    low0, high0 = _trimmed_rates(rate0, always / share0)
     return low1 - high0, high1 - low0
 
 
-def _trimmed(rate: Any, kept: Any) -> tuple[NDArray[Any], NDArray[Any]]:
+def _trimmed_rates(rate: Any, kept: Any) -> tuple[NDArray[Any], NDArray[Any]]:
     """Least and greatest rate that a part `kept` of the trials can have, when all of them have `rate`."""
     some = np.maximum(kept, 1e-300)
     return np.maximum(0.0, (rate - (1.0 - kept)) / some), np.minimum(1.0, rate / some)

@@ -14,18 +14,18 @@ from gnomon.stats.estimands.definitions import (
     INJECTION,
     NET_ENGAGED,
     NET_RAW,
-    Figure,
-    Source,
-    figures,
-    interval,
+    EstimandDraws,
+    SubjectPosterior,
+    posterior_interval,
+    subject_estimands,
 )
-from gnomon.stats.inference.hierarchical import Model
+from gnomon.stats.inference.hierarchical import OutcomeModel
 
 MIN_SUBJECTS = 3
-GRID = 30
-BUDGET = 400_000
-ON_CURVE = (NET_RAW, NET_ENGAGED, "detection", "false_alarm", "refusal")
-IN_PAIRS = (NET_RAW, NET_ENGAGED, "refusal")
+CURVE_POINTS = 30
+RIBBON_BUDGET = 400_000
+CURVE_ESTIMANDS = (NET_RAW, NET_ENGAGED, "detection", "false_alarm", "refusal")
+PAIRWISE_ESTIMANDS = (NET_RAW, NET_ENGAGED, "refusal")
 
 
 def reason_without_slope(frame: pd.DataFrame) -> str | None:
@@ -39,8 +39,8 @@ def reason_without_slope(frame: pd.DataFrame) -> str | None:
     return None
 
 
-def curve(
-    model: Model, coefficients: np.ndarray, weights: np.ndarray, points: int = GRID
+def size_curve(
+    model: OutcomeModel, coefficients: np.ndarray, weights: np.ndarray, points: int = CURVE_POINTS
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Figures of a typical subject of the usual variant, at sizes from the smallest to the largest subject.
 
@@ -55,44 +55,46 @@ def curve(
     cells = model.design.frame
     middle = float((np.log2(cells["parameters"]) - cells["x"]).iloc[0])
     span = np.linspace(cells["x"].min(), cells["x"].max(), points)
-    typical, merged = reference(cells, weights)
+    typical, merged = pooled_reference_cells(cells, weights)
     rows: dict[str, list[np.ndarray]] = {}
     for x in span:
         share = model.probabilities(coefficients, typical.assign(x=x))
-        for figure in figures(Source("", model.classes, typical, share, merged, None)):
-            if figure.estimand in ON_CURVE and not figure.by:
+        for figure in subject_estimands(SubjectPosterior("", model.classes, typical, share, merged, None)):
+            if figure.estimand in CURVE_ESTIMANDS and not figure.by:
                 rows.setdefault(figure.estimand, []).append(figure.draws)
     return {name: (2.0 ** (span + middle), np.column_stack(columns)) for name, columns in rows.items()}
 
 
-def thinned(coefficients: np.ndarray, cells: int) -> np.ndarray:
+def thin_draws(coefficients: np.ndarray, cells: int) -> np.ndarray:
     """As many of the draws as a ribbon over this many cells can afford."""
-    return coefficients[:: max(1, len(coefficients) * cells // BUDGET)]
+    return coefficients[:: max(1, len(coefficients) * cells // RIBBON_BUDGET)]
 
 
-def slopes(model: Model, coefficients: np.ndarray, weights: np.ndarray) -> dict[str, np.ndarray]:
+def size_slopes(model: OutcomeModel, coefficients: np.ndarray, weights: np.ndarray) -> dict[str, np.ndarray]:
     """Mean change of each figure per doubling of size, from the smallest to the largest subject, draws of it."""
-    ends = curve(model, coefficients, weights, points=2)
+    ends = size_curve(model, coefficients, weights, points=2)
     return {name: (draws[:, 1] - draws[:, 0]) / np.log2(sizes[1] / sizes[0]) for name, (sizes, draws) in ends.items()}
 
 
-def gaps(every: Iterable[Figure]) -> Iterator[tuple[str, str, str, np.ndarray]]:
+def pairwise_differences(every: Iterable[EstimandDraws]) -> Iterator[tuple[str, str, str, np.ndarray]]:
     """Draws of the difference a - b of each pair of subjects, each pair once: estimand, a, b, draws."""
     overall = [figure for figure in every if not figure.by]
-    for name in IN_PAIRS:
+    for name in PAIRWISE_ESTIMANDS:
         for one, other in combinations([figure for figure in overall if figure.estimand == name], 2):
             yield name, one.subject, other.subject, one.draws - other.draws
 
 
-def contrasts(every: Iterable[Figure]) -> list[dict[str, Any]]:
+def pairwise_contrasts(every: Iterable[EstimandDraws]) -> list[dict[str, Any]]:
     """Differences a - b of each pair of subjects, each pair once, with P(a > b)."""
     out = []
-    for name, one, other, gap in gaps(every):
-        out.append({"estimand": name, "a": one, "b": other, **interval(gap), "probability": float((gap > 0).mean())})
+    for name, one, other, gap in pairwise_differences(every):
+        out.append(
+            {"estimand": name, "a": one, "b": other, **posterior_interval(gap), "probability": float((gap > 0).mean())}
+        )
     return out
 
 
-def reference(frame: pd.DataFrame, weights: np.ndarray) -> tuple[pd.DataFrame, np.ndarray]:
+def pooled_reference_cells(frame: pd.DataFrame, weights: np.ndarray) -> tuple[pd.DataFrame, np.ndarray]:
     """Cells of no subject in particular, with the trials of all subjects."""
     axes = ["arm", "concept", "s", "d", "protocol", "span"]
     rounded = frame.assign(s=frame["s"].round(9), d=frame["d"].round(9), weight=weights)

@@ -17,16 +17,24 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gnomon.stats.estimands.definitions import INJECTION, NET_ENGAGED, NET_RAW, Figure, Source, figures, interval
-from gnomon.stats.estimands.size_regression import ON_CURVE, reference
-from gnomon.stats.inference.hierarchical import Model
+from gnomon.stats.estimands.definitions import (
+    INJECTION,
+    NET_ENGAGED,
+    NET_RAW,
+    EstimandDraws,
+    SubjectPosterior,
+    posterior_interval,
+    subject_estimands,
+)
+from gnomon.stats.estimands.size_regression import CURVE_ESTIMANDS, pooled_reference_cells
+from gnomon.stats.inference.hierarchical import OutcomeModel
 
-CONTRASTED = (NET_RAW, NET_ENGAGED)
-WORDING = ("concept", "protocol", "span")
-CLOSE = 1e-6
+CONTRAST_ESTIMANDS = (NET_RAW, NET_ENGAGED)
+WORDING_AXES = ("concept", "protocol", "span")
+TOLERANCE = 1e-6
 
 
-def standard_figures(model: Model, coefficients: np.ndarray, weights: np.ndarray) -> list[Figure]:
+def standardized_estimands(model: OutcomeModel, coefficients: np.ndarray, weights: np.ndarray) -> list[EstimandDraws]:
     """Overall figures of every subject with the mix of conditions of all; none where there is one subject only.
 
     Parameters
@@ -40,57 +48,57 @@ def standard_figures(model: Model, coefficients: np.ndarray, weights: np.ndarray
     subjects = cells.drop_duplicates("subject")
     if len(subjects) < 2:
         return []
-    mix, merged = reference(cells, weights)
-    out: list[Figure] = []
+    mix, merged = pooled_reference_cells(cells, weights)
+    out: list[EstimandDraws] = []
     for name, variant, x in subjects[["subject", "variant", "x"]].itertuples(index=False):
         asked = mix.assign(subject=name, variant=variant, x=x)
         share = model.probabilities(coefficients, asked)
-        source = Source(str(name), model.classes, asked, share, merged, None)
-        out += [figure for figure in figures(source) if figure.estimand in ON_CURVE and not figure.by]
+        source = SubjectPosterior(str(name), model.classes, asked, share, merged, None)
+        out += [figure for figure in subject_estimands(source) if figure.estimand in CURVE_ESTIMANDS and not figure.by]
     return out
 
 
-def inside(frame: pd.DataFrame, weights: np.ndarray, subject: str) -> float:
+def share_within_support(frame: pd.DataFrame, weights: np.ndarray, subject: str) -> float:
     """Share of the pooled injections whose wording a subject was run with, within its strengths and depths."""
-    mix, merged = reference(frame, weights)
+    mix, merged = pooled_reference_cells(frame, weights)
     steered = (mix["arm"] == INJECTION).to_numpy()
     mix, merged = mix[steered], merged[steered]
     own = frame[(frame["subject"] == subject) & (frame["arm"] == INJECTION) & (weights > 0)]
     if not len(own) or not merged.sum():
         return 0.0
-    known = set(_worded(own))
-    held = np.array([row in known for row in _worded(mix)])
+    known = set(_wording_keys(own))
+    held = np.array([row in known for row in _wording_keys(mix)])
     for axis in ("s", "d"):
-        held &= mix[axis].between(own[axis].min() - CLOSE, own[axis].max() + CLOSE).to_numpy()
+        held &= mix[axis].between(own[axis].min() - TOLERANCE, own[axis].max() + TOLERANCE).to_numpy()
     return float(merged[held].sum() / merged.sum())
 
 
-def _worded(frame: pd.DataFrame) -> list[tuple[str, ...]]:
+def _wording_keys(frame: pd.DataFrame) -> list[tuple[str, ...]]:
     """Concept, protocol and span of each cell, those that are not known alike."""
-    columns = [["" if pd.isna(value) else str(value) for value in frame[axis]] for axis in WORDING]
+    columns = [["" if pd.isna(value) else str(value) for value in frame[axis]] for axis in WORDING_AXES]
     return list(zip(*columns, strict=True))
 
 
-def standard_rows(made: Sequence[Figure], frame: pd.DataFrame, weights: np.ndarray) -> list[dict[str, Any]]:
+def standardized_rows(made: Sequence[EstimandDraws], frame: pd.DataFrame, weights: np.ndarray) -> list[dict[str, Any]]:
     """One row a subject and figure: mean, limits, and how much of the mix lies inside what the subject was run with."""
-    shares = {name: inside(frame, weights, name) for name in {figure.subject for figure in made}}
+    shares = {name: share_within_support(frame, weights, name) for name in {figure.subject for figure in made}}
     return [
         {
             "subject": figure.subject,
             "estimand": figure.estimand,
-            **interval(figure.draws),
+            **posterior_interval(figure.draws),
             "inside": shares[figure.subject],
         }
         for figure in made
     ]
 
 
-def standard_contrasts(made: Sequence[Figure]) -> list[dict[str, Any]]:
+def standardized_contrasts(made: Sequence[EstimandDraws]) -> list[dict[str, Any]]:
     """Differences a - b of net detection between subjects that are asked the same, with P(a > b)."""
     out = []
-    for name in CONTRASTED:
+    for name in CONTRAST_ESTIMANDS:
         for one, other in combinations([figure for figure in made if figure.estimand == name], 2):
             gap = one.draws - other.draws
             about = {"estimand": name, "a": one.subject, "b": other.subject}
-            out.append({**about, **interval(gap), "probability": float((gap > 0).mean())})
+            out.append({**about, **posterior_interval(gap), "probability": float((gap > 0).mean())})
     return out

@@ -38,7 +38,7 @@ class Coordinates(NamedTuple):
     rest_pull: np.ndarray
 
 
-def plain(coefficients: int, stages: int) -> Coordinates:
+def noncentered_coordinates(coefficients: int, stages: int) -> Coordinates:
     """Non-centred coordinates: nothing is taken to be known of any coefficient."""
     nothing, zero = np.zeros((coefficients, stages)), np.zeros((stages, 0))
     none = np.zeros(0, dtype=np.int64)

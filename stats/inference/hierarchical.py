@@ -20,28 +20,28 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from gnomon.stats.cells.aggregation import Cells, Patterns
+from gnomon.stats.cells.aggregation import CellCounts, VerdictPatternCells
 from gnomon.stats.inference.arviz_import import import_arviz
-from gnomon.stats.inference.coordinates import Coordinates, plain
-from gnomon.stats.model.judge_confusion import External, Verdicts, verdicts_of
-from gnomon.stats.model.linear_predictor import Arrays, Design, design_of
+from gnomon.stats.inference.coordinates import Coordinates, noncentered_coordinates
+from gnomon.stats.model.judge_confusion import ExternalCalibration, VerdictArrays, build_verdict_arrays
+from gnomon.stats.model.linear_predictor import ModelDesign, PredictorArrays, build_design
 from gnomon.stats.model.priors import Priors
 
 if TYPE_CHECKING:
-    from gnomon.stats.inference.laplace_pilot import Block
+    from gnomon.stats.inference.laplace_pilot import CoefficientBlock
 
 VERSION = "4"
 """Part of every fit's hash: raise it when a change of the model makes stored fits out of date."""
 
-SCALES = ("log_scale", "log_judge_scale")
-SHAPING = ("arm", "deviation", "group", "full", "pairs", "possible")
-PRIOR_PARTS = (*SHAPING, "wrong_mean", "wrong_sd", "wrong_alike", "scale", "agreement_sd")
+SCALE_NAMES = ("log_scale", "log_judge_scale")
+SHAPE_PARTS = ("arm", "deviation", "group", "full", "pairs", "possible")
+PRIOR_PARTS = (*SHAPE_PARTS, "wrong_mean", "wrong_sd", "wrong_alike", "scale", "agreement_sd")
 """Parts of `Verdicts` that don't depend on what was seen."""
 Density = Callable[[np.ndarray], tuple[float, np.ndarray]]
 
 
 @dataclass(frozen=True)
-class Model:
+class OutcomeModel:
     """A study's model: design and arrays of the outcome stages, and either counts or verdicts.
 
     Attributes
@@ -61,15 +61,15 @@ class Model:
         Where the true class is latent.
     """
 
-    design: Design
+    design: ModelDesign
     classes: tuple[str, ...]
-    arrays: Arrays
+    arrays: PredictorArrays
     coordinates: Coordinates
     accuracy_coordinates: Coordinates
     centre: np.ndarray | None = None
     turn: np.ndarray | None = None
     counts: np.ndarray | None = None
-    verdicts: Verdicts | None = None
+    verdicts: VerdictArrays | None = None
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
@@ -106,34 +106,44 @@ class Model:
         weights = counts.astype(float)
         return lambda x: log_density.judged_density(x, arrays, to, weights)
 
-    def informed(self) -> Model:
+    def informed(self) -> OutcomeModel:
         """The same model in coordinates in which its posterior is nearly round (`inference.laplace_pilot`)."""
         from gnomon.stats.inference import laplace_pilot
 
         places, middle = self.unpack(np.arange(self.size)), self.middle()
-        scales = [places[name].ravel() for name in SCALES if name in places]
+        scales = [places[name].ravel() for name in SCALE_NAMES if name in places]
         free = np.setdiff1d(np.arange(self.size), np.concatenate(scales))
         density = self.density()
-        at = laplace_pilot.mode(density, middle, free)
-        spread = laplace_pilot.covariance(density, at, free)
+        at = laplace_pilot.posterior_mode(density, middle, free)
+        spread = laplace_pilot.laplace_covariance(density, at, free)
         blocks = self._blocks(places, at)
-        made = [laplace_pilot.informed(block, at, spread) for block in blocks]
+        made = [laplace_pilot.informed_coordinates(block, at, spread) for block in blocks]
         new = replace(self, coordinates=made[0], accuracy_coordinates=[*made, self.accuracy_coordinates][1])
         for block in blocks:
             at[block.places] = 0.0
-        return replace(new, centre=at, turn=laplace_pilot.turn(laplace_pilot.covariance(new.density(), at, free)))
+        return replace(
+            new,
+            centre=at,
+            turn=laplace_pilot.covariance_factor(laplace_pilot.laplace_covariance(new.density(), at, free)),
+        )
 
-    def _blocks(self, places: dict[str, np.ndarray], at: np.ndarray) -> list[Block]:
+    def _blocks(self, places: dict[str, np.ndarray], at: np.ndarray) -> list[CoefficientBlock]:
         """The coefficients and, with verdicts, the deviations in accuracy, with their priors at given scales."""
-        from gnomon.stats.inference.laplace_pilot import Block, core
+        from gnomon.stats.inference.laplace_pilot import CoefficientBlock, core_coefficients
 
         a, v, point = self.arrays, self.verdicts, self.unpack(at)
         precision = np.vstack([1.0 / a.fixed_sd**2, np.exp(-2.0 * point["log_scale"][a.group])])
         mean = np.vstack([a.fixed_mean, np.zeros((len(a.group), a.scale.shape[1]))])
-        blocks = [Block(places["coefficient"], precision, mean, core(len(a.fixed_mean), a.group))]
+        blocks = [
+            CoefficientBlock(places["coefficient"], precision, mean, core_coefficients(len(a.fixed_mean), a.group))
+        ]
         if v is not None and len(v.group):
             own = np.repeat(np.exp(-2.0 * point["log_judge_scale"][v.group]), len(self.classes), axis=1)
-            blocks.append(Block(places["accuracy"].reshape(own.shape), own, np.zeros(own.shape), core(0, v.group)))
+            blocks.append(
+                CoefficientBlock(
+                    places["accuracy"].reshape(own.shape), own, np.zeros(own.shape), core_coefficients(0, v.group)
+                )
+            )
         return blocks
 
     def middle(self) -> np.ndarray:
@@ -155,10 +165,10 @@ class Model:
         from gnomon.stats.inference import latent_log_density, log_density
 
         out, places, v = x.copy(), self.unpack(np.arange(self.size)), self.verdicts
-        out[places["coefficient"]] = log_density.coefficients(x, self.arrays, self.coordinates)
+        out[places["coefficient"]] = log_density.coefficients_from_coordinates(x, self.arrays, self.coordinates)
         if v is not None:
             first = int(places["wrong"].ravel()[0])
-            found = latent_log_density.deviations(x[first:], v, self.accuracy_coordinates, len(self.classes))
+            found = latent_log_density.accuracy_deviations(x[first:], v, self.accuracy_coordinates, len(self.classes))
             out[places["accuracy"]] = found.reshape(places["accuracy"].shape)
         return out
 
@@ -225,30 +235,38 @@ class Model:
         return np.asarray(reached * np.concatenate([yes, np.ones_like(yes[..., :1])], axis=-1))
 
 
-def judged_model(cells: Cells, priors: Priors) -> Model:
+def judged_model(cells: CellCounts, priors: Priors) -> OutcomeModel:
     """The model in which counts by class are taken at their word."""
-    design = design_of(cells.frame, cells.classes, priors)
-    return _model(design, cells.classes, counts=cells.counts)
+    design = build_design(cells.frame, cells.classes, priors)
+    return _build_model(design, cells.classes, counts=cells.counts)
 
 
-def corrected_model(patterns: Patterns, priors: Priors, external: Sequence[External] = ()) -> Model:
+def corrected_model(
+    patterns: VerdictPatternCells, priors: Priors, external: Sequence[ExternalCalibration] = ()
+) -> OutcomeModel:
     """The model in which judges err and labels do not.
 
     `external` are counts of what a judge said of transcripts that are not this study's and whose truth is known: they
     inform P(verdict | truth) alone.
     """
-    design = design_of(patterns.frame, patterns.classes, priors)
-    return _model(design, patterns.classes, verdicts=verdicts_of(patterns, priors, external))
+    design = build_design(patterns.frame, patterns.classes, priors)
+    return _build_model(design, patterns.classes, verdicts=build_verdict_arrays(patterns, priors, external))
 
 
-def _model(design: Design, classes: tuple[str, ...], verdicts: Verdicts | None = None, **data: Any) -> Model:
+def _build_model(
+    design: ModelDesign, classes: tuple[str, ...], verdicts: VerdictArrays | None = None, **data: Any
+) -> OutcomeModel:
     arrays, many = design.arrays(), len(classes)
-    flat = plain(len(arrays.fixed_mean) + len(arrays.group), many - 1)
-    also = plain(0, 0) if verdicts is None else plain(verdicts.deviation.shape[1], verdicts.full.shape[1] * many)
-    return Model(design, classes, arrays, flat, also, verdicts=verdicts, **data)
+    flat = noncentered_coordinates(len(arrays.fixed_mean) + len(arrays.group), many - 1)
+    also = (
+        noncentered_coordinates(0, 0)
+        if verdicts is None
+        else noncentered_coordinates(verdicts.deviation.shape[1], verdicts.full.shape[1] * many)
+    )
+    return OutcomeModel(design, classes, arrays, flat, also, verdicts=verdicts, **data)
 
 
-def pymc_model(model: Model) -> Any:
+def pymc_model(model: OutcomeModel) -> Any:
     """The same model in PyMC, with every deviation in its non-centred form.
 
     P(refused) and, given that the stages before it said no, P(event) and P(incoherent) of a cell are inverse logits
@@ -265,7 +283,7 @@ def pymc_model(model: Model) -> Any:
     import pymc as pm
     import pytensor.tensor as pt
 
-    from gnomon.stats.inference.log_density import NEVER
+    from gnomon.stats.inference.log_density import LOG_ZERO
 
     a = model.arrays
     with pm.Model(check_bounds=False) as out:
@@ -273,22 +291,22 @@ def pymc_model(model: Model) -> Any:
         scale = pm.HalfNormal("scale", a.scale, shape=a.scale.shape)
         deviation = pm.Normal("deviation", 0.0, 1.0, shape=(len(a.group), a.scale.shape[1]))
         coefficients = pt.concatenate([fixed, scale[a.group] * deviation])
-        eta = pt.dot(_dense(a), coefficients)
+        eta = pt.dot(_dense_matrix(a), coefficients)
         no = pt.cumsum(pt.where(a.asked, -pt.softplus(eta), 0.0), axis=1)
-        yes = pt.where(a.asked, -pt.softplus(-eta), NEVER) + pt.concatenate(
+        yes = pt.where(a.asked, -pt.softplus(-eta), LOG_ZERO) + pt.concatenate(
             [pt.zeros_like(no[:, :1]), no[:, :-1]], axis=1
         )
         logs = pt.concatenate([yes, no[:, -1:]], axis=1)
         if model.verdicts is None:
             pm.Potential("counts", (model.counts * logs).sum())
         else:
-            pm.Potential("rows", _rows(pm, pt, logs, model.verdicts, len(model.classes)))
+            pm.Potential("rows", _verdict_log_likelihood(pm, pt, logs, model.verdicts, len(model.classes)))
     return out
 
 
-def _rows(pm: Any, pt: Any, logs: Any, v: Verdicts, classes: int) -> Any:
+def _verdict_log_likelihood(pm: Any, pt: Any, logs: Any, v: VerdictArrays, classes: int) -> Any:
     """Log likelihood of the verdict patterns and labels, with the verdicts' parameters."""
-    from gnomon.stats.inference.log_density import NEVER
+    from gnomon.stats.inference.log_density import LOG_ZERO
 
     judges = v.full.shape[1]
     many = judges * classes * (classes - 1)
@@ -302,7 +320,7 @@ def _rows(pm: Any, pt: Any, logs: Any, v: Verdicts, classes: int) -> Any:
     place = np.array([[c - (c > z) for c in range(classes)] for z in range(classes)])
     spread = wrong[:, :, np.arange(classes)[:, None], np.minimum(place, classes - 2)]
     odds = pt.where(np.eye(classes, dtype=bool), right[..., None], spread[v.arm])
-    odds = pt.where(v.possible[v.arm][:, None, None, :], odds, NEVER)
+    odds = pt.where(v.possible[v.arm][:, None, None, :], odds, LOG_ZERO)
     table = sum(odds[:, j][:, :, v.full[:, j]] for j in range(judges))
     for k, (one, other) in enumerate(v.pairs):
         table = table + agreement[v.arm, k][:, None, None] * (v.full[:, one] == v.full[:, other])
@@ -315,7 +333,7 @@ def _rows(pm: Any, pt: Any, logs: Any, v: Verdicts, classes: int) -> Any:
     return (v.number * pt.log(joint.sum(axis=1))).sum()
 
 
-def _dense(a: Arrays) -> np.ndarray:
+def _dense_matrix(a: PredictorArrays) -> np.ndarray:
     """The matrix (cells, G + P) from its compressed form."""
     table = np.zeros((len(a.indptr) - 1, len(a.fixed_mean) + len(a.group)))
     table[np.repeat(np.arange(len(table)), np.diff(a.indptr)), a.column] = a.value

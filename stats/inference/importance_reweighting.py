@@ -20,15 +20,15 @@ from pathlib import Path
 import numpy as np
 
 from gnomon.stats.inference.arviz_import import import_arviz
-from gnomon.stats.inference.hierarchical import Model
-from gnomon.stats.inference.sampler import Draws
+from gnomon.stats.inference.hierarchical import OutcomeModel
+from gnomon.stats.inference.sampler import PosteriorDraws
 
-MAX_K = 0.5
+MAX_PARETO_K = 0.5
 """Above it the weights have no finite variance: sample anew."""
 
 
 @dataclass(frozen=True)
-class Kept:
+class CachedDraws:
     """Draws of an earlier fit: its id, parameters (chains, draws, size), log density (chains, draws), divergences."""
 
     fit: str
@@ -38,13 +38,13 @@ class Kept:
 
 
 @dataclass(frozen=True)
-class Shelf:
+class DrawCache:
     """A folder of kept draws, a file for each view; without `reuse` they are put there but not taken."""
 
     folder: Path
     reuse: bool = True
 
-    def keep(self, view: str, structure: str, kept: Kept) -> None:
+    def keep(self, view: str, structure: str, kept: CachedDraws) -> None:
         """Put draws on the shelf in the place of the view's older ones; a reader sees the old file or the new one."""
         self.folder.mkdir(parents=True, exist_ok=True)
         path = self._path(view)
@@ -60,7 +60,7 @@ class Shelf:
             )
         fresh.replace(path)
 
-    def find(self, view: str, structure: str) -> Kept | None:
+    def find(self, view: str, structure: str) -> CachedDraws | None:
         """The view's draws, if they are of a model of the same structure; a file that cannot be read counts as none."""
         if not self.reuse:
             return None
@@ -68,7 +68,7 @@ class Shelf:
             with self._path(view).open("rb") as opened, np.load(opened, allow_pickle=False) as file:
                 if str(file["structure"]) != structure:
                     return None
-                return Kept(str(file["fit"]), file["values"], file["logs"], int(file["divergences"]))
+                return CachedDraws(str(file["fit"]), file["values"], file["logs"], int(file["divergences"]))
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
             return None
 
@@ -77,13 +77,13 @@ class Shelf:
 
 
 @dataclass(frozen=True)
-class Reweighted:
+class ReweightedDraws:
     """Draws that stand for the new posterior, as many as there were, each repeated as its weight asks.
 
     `k` is the shape of the weights' tail; `share` (0, 1] says how many evenly weighted draws they are worth.
     """
 
-    draws: Draws
+    draws: PosteriorDraws
     fit: str
     k: float
     share: float
@@ -91,19 +91,19 @@ class Reweighted:
     @property
     def good(self) -> bool:
         """Whether the weights may be trusted."""
-        return self.k <= MAX_K
+        return self.k <= MAX_PARETO_K
 
     def as_dict(self) -> dict[str, float | str]:
         """How these draws came about, as stored with the fit."""
         return {"fit": self.fit, "k": self.k, "share": self.share}
 
 
-def kept(model: Model, fit: str, draws: Draws) -> Kept:
+def to_cached_draws(model: OutcomeModel, fit: str, draws: PosteriorDraws) -> CachedDraws:
     """Sampled draws with their log density, ready for the shelf."""
-    return Kept(fit, draws.values, log_density(model, draws.values), draws.divergences)
+    return CachedDraws(fit, draws.values, log_density(model, draws.values), draws.divergences)
 
 
-def log_density(model: Model, values: np.ndarray) -> np.ndarray:
+def log_density(model: OutcomeModel, values: np.ndarray) -> np.ndarray:
     """Log density of draws (..., size) of the parameters, up to a constant of the model's structure.
 
     It is that of the plain coordinates. The change from those to the parameters depends on priors and scales alone, so
@@ -114,7 +114,7 @@ def log_density(model: Model, values: np.ndarray) -> np.ndarray:
     return np.array([density(x)[0] for x in model.plain_of(flat)]).reshape(values.shape[:-1])
 
 
-def reweighted(model: Model, old: Kept, seconds: float = 0.0) -> Reweighted:
+def reweight_draws(model: OutcomeModel, old: CachedDraws, seconds: float = 0.0) -> ReweightedDraws:
     """Old draws as draws of this model's posterior.
 
     Estimand: the posterior of `model`. Assumes that `old` are draws of a posterior of the same structure and priors,
@@ -128,6 +128,6 @@ def reweighted(model: Model, old: Kept, seconds: float = 0.0) -> Reweighted:
     points = (np.arange(len(weights)) + 0.5) / len(weights)
     chosen = np.searchsorted(np.cumsum(weights) / weights.sum(), points)
     values = old.values.reshape(len(weights), -1)[np.minimum(chosen, len(weights) - 1)]
-    draws = Draws(values.reshape(old.values.shape), old.divergences, 0.0, seconds)
+    draws = PosteriorDraws(values.reshape(old.values.shape), old.divergences, 0.0, seconds)
     share = float(weights.sum() ** 2 / (weights**2).sum() / len(weights))
-    return Reweighted(draws, old.fit, 0.0 if np.ptp(logs) == 0 else float(k), share)
+    return ReweightedDraws(draws, old.fit, 0.0 if np.ptp(logs) == 0 else float(k), share)

@@ -10,17 +10,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gnomon.stats.cells.aggregation import Patterns
+from gnomon.stats.cells.aggregation import VerdictPatternCells
 from gnomon.stats.cells.outcome_classes import EVENT, REST
-from gnomon.stats.inference.hierarchical import Model
-from gnomon.stats.model.judge_confusion import arms_of, strata_of
+from gnomon.stats.inference.hierarchical import OutcomeModel
+from gnomon.stats.model.judge_confusion import arms_present, confusion_strata
 
-INFORMATIVE = 0.1
-SURE = 0.8
+INFORMATIVE_J = 0.1
+MIN_PROBABILITY = 0.8
 
 
 @dataclass(frozen=True)
-class Youden:
+class YoudenDraws:
     """Draws of J of one judge in one arm for one question: is the trial an `event`; is it the `rest`."""
 
     judge: str
@@ -31,10 +31,12 @@ class Youden:
     @property
     def probability(self) -> float:
         """P(J > 0.1)."""
-        return float((self.draws > INFORMATIVE).mean())
+        return float((self.draws > INFORMATIVE_J).mean())
 
 
-def youden(model: Model, x: np.ndarray, patterns: Patterns, probabilities: np.ndarray) -> list[Youden]:
+def youden_draws(
+    model: OutcomeModel, x: np.ndarray, patterns: VerdictPatternCells, probabilities: np.ndarray
+) -> list[YoudenDraws]:
     """J of every judge, arm and question.
 
     Confusion is averaged over an arm's concepts and subjects by their trials; the classes that are not the one in
@@ -49,11 +51,11 @@ def youden(model: Model, x: np.ndarray, patterns: Patterns, probabilities: np.nd
     probabilities : ndarray, shape (draws, cells, K)
         Posterior of the true class in each cell.
     """
-    strata, of_cell = strata_of(patterns)
-    rows = confusion(model, x)[:, : len(strata)]
+    strata, of_cell = confusion_strata(patterns)
+    rows = confusion_draws(model, x)[:, : len(strata)]
     weights = np.bincount(of_cell, weights=patterns.n, minlength=len(strata))
     out = []
-    for arm in arms_of(patterns):
+    for arm in arms_present(patterns):
         here = (strata["arm"] == arm).to_numpy()
         mean = np.einsum("dnjzv,n->djzv", rows[:, here], weights[here] / weights[here].sum())
         cells = (patterns.frame["arm"] == arm).to_numpy()
@@ -61,11 +63,11 @@ def youden(model: Model, x: np.ndarray, patterns: Patterns, probabilities: np.nd
         for j, judge in enumerate(patterns.judges):
             for question in (EVENT, REST):
                 k = patterns.classes.index(question)
-                out.append(Youden(judge, arm, question, _youden(mean[:, j, :, k], shares, k)))
+                out.append(YoudenDraws(judge, arm, question, _youden_index(mean[:, j, :, k], shares, k)))
     return out
 
 
-def pattern_tables(model: Model, x: np.ndarray) -> np.ndarray:
+def pattern_tables(model: OutcomeModel, x: np.ndarray) -> np.ndarray:
     """P(full pattern | truth), shape (draws, strata, K, L), from draws of the parameters (draws, size)."""
     from gnomon.stats.inference import latent_log_density
 
@@ -79,7 +81,7 @@ def pattern_tables(model: Model, x: np.ndarray) -> np.ndarray:
     )
 
 
-def confusion(model: Model, x: np.ndarray) -> np.ndarray:
+def confusion_draws(model: OutcomeModel, x: np.ndarray) -> np.ndarray:
     """P(verdict | truth), shape (draws, strata, judges, K, K), from draws of the parameters (draws, size)."""
     v = model.verdicts
     if v is None:
@@ -88,7 +90,7 @@ def confusion(model: Model, x: np.ndarray) -> np.ndarray:
     return np.asarray(np.einsum("dnzl,jlv->dnjzv", pattern_tables(model, x), said.astype(float), optimize=True))
 
 
-def _youden(yes: np.ndarray, shares: np.ndarray, k: int) -> np.ndarray:
+def _youden_index(yes: np.ndarray, shares: np.ndarray, k: int) -> np.ndarray:
     """J from P(judge says k | z) (draws, K) and the classes' shares (draws, K)."""
     others = np.delete(shares, k, axis=1)
     false = (np.delete(yes, k, axis=1) * others).sum(axis=1) / np.maximum(others.sum(axis=1), 1e-12)

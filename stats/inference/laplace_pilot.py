@@ -19,13 +19,13 @@ from gnomon.stats.inference.coordinates import Coordinates
 Density = Callable[[np.ndarray], tuple[float, np.ndarray]]
 MAX_CORE = 100
 """Coefficients with joint information; beyond it, the largest groups get theirs one by one."""
-STEP = 1e-4
-FLOOR = 1e-3
-STEPS = 600
+DIFFERENCE_STEP = 1e-4
+MIN_CURVATURE = 1e-3
+MAX_ITERATIONS = 600
 
 
 @dataclass(frozen=True)
-class Block:
+class CoefficientBlock:
     """Coefficients (n, S) with a normal prior, and where their coordinates stand in the parameter vector.
 
     `places` (n, S); `precision`, `mean` (n, S) of the prior; `core` the places among n that share their information.
@@ -37,7 +37,7 @@ class Block:
     core: np.ndarray
 
 
-def core(fixed: int, groups: np.ndarray) -> np.ndarray:
+def core_coefficients(fixed: int, groups: np.ndarray) -> np.ndarray:
     """Fixed coefficients and the smallest groups of deviations, up to `MAX_CORE` in all."""
     chosen = list(range(fixed))
     members = [np.flatnonzero(groups == group) for group in np.unique(groups)]
@@ -47,7 +47,7 @@ def core(fixed: int, groups: np.ndarray) -> np.ndarray:
     return np.array(sorted(chosen), dtype=np.int64)
 
 
-def mode(density: Density, start: np.ndarray, free: np.ndarray) -> np.ndarray:
+def posterior_mode(density: Density, start: np.ndarray, free: np.ndarray) -> np.ndarray:
     """The highest point over the free parameters, the others as they are."""
     point = start.copy()
 
@@ -56,25 +56,25 @@ def mode(density: Density, start: np.ndarray, free: np.ndarray) -> np.ndarray:
         value, slope = density(point)
         return -value, -slope[free]
 
-    point[free] = minimize(downhill, start[free], jac=True, method="L-BFGS-B", options={"maxiter": STEPS}).x
+    point[free] = minimize(downhill, start[free], jac=True, method="L-BFGS-B", options={"maxiter": MAX_ITERATIONS}).x
     return point
 
 
-def covariance(density: Density, at: np.ndarray, free: np.ndarray) -> np.ndarray:
+def laplace_covariance(density: Density, at: np.ndarray, free: np.ndarray) -> np.ndarray:
     """Inverse of the curvature over the free parameters (size, size), made positive where it is not; else 0."""
     curvature = np.empty((len(free), len(free)))
     for row, place in enumerate(free):
         ahead, behind = at.copy(), at.copy()
-        ahead[place] += STEP
-        behind[place] -= STEP
-        curvature[row] = (density(behind)[1][free] - density(ahead)[1][free]) / (2 * STEP)
+        ahead[place] += DIFFERENCE_STEP
+        behind[place] -= DIFFERENCE_STEP
+        curvature[row] = (density(behind)[1][free] - density(ahead)[1][free]) / (2 * DIFFERENCE_STEP)
     values, vectors = np.linalg.eigh((curvature + curvature.T) / 2)
     out = np.zeros((len(at), len(at)))
-    out[np.ix_(free, free)] = (vectors / np.maximum(values, FLOOR)) @ vectors.T
+    out[np.ix_(free, free)] = (vectors / np.maximum(values, MIN_CURVATURE)) @ vectors.T
     return out
 
 
-def informed(block: Block, at: np.ndarray, spread: np.ndarray) -> Coordinates:
+def informed_coordinates(block: CoefficientBlock, at: np.ndarray, spread: np.ndarray) -> Coordinates:
     """Coordinates of a block from the mode and covariance of its plain ones."""
     many, stages = block.places.shape
     rest, root = np.setdiff1d(np.arange(many), block.core), np.sqrt(block.precision)
@@ -85,13 +85,13 @@ def informed(block: Block, at: np.ndarray, spread: np.ndarray) -> Coordinates:
     for s in range(stages):
         whole = spread[np.ix_(block.places[:, s], block.places[:, s])] / np.outer(root[:, s], root[:, s])
         joint = np.linalg.inv(whole[np.ix_(block.core, block.core)])
-        information[s] = _positive(joint - np.diag(block.precision[block.core, s]))
+        information[s] = _positive_part(joint - np.diag(block.precision[block.core, s]))
         pull[s] = information[s] @ beta[block.core, s] + tension[block.core, s]
         own[:, s] = np.maximum(1.0 / np.diag(whole)[rest] - block.precision[rest, s], 0.0)
     return Coordinates(block.core, rest, information, pull, own, own * beta[rest] + tension[rest])
 
 
-def turn(spread: np.ndarray) -> np.ndarray:
+def covariance_factor(spread: np.ndarray) -> np.ndarray:
     """A factor (size, size) of a covariance; the identity where it knows nothing."""
     known = np.diag(spread) > 0
     out = np.eye(len(spread))
@@ -99,6 +99,6 @@ def turn(spread: np.ndarray) -> np.ndarray:
     return out
 
 
-def _positive(matrix: np.ndarray) -> np.ndarray:
+def _positive_part(matrix: np.ndarray) -> np.ndarray:
     values, vectors = np.linalg.eigh((matrix + matrix.T) / 2)
     return np.asarray((vectors * np.maximum(values, 0.0)) @ vectors.T)

@@ -13,24 +13,24 @@ import numpy as np
 from gnomon.calibration.numerics.numba_cache import compiled
 from gnomon.stats.inference.coordinates import Coordinates
 from gnomon.stats.inference.log_density import (
-    NEVER,
+    LOG_ZERO,
     coefficient_gradient,
-    log_classes,
+    coefficient_priors,
+    linear_predictor,
+    log_class_probabilities,
     outcome_gradient,
     outcome_prior,
-    predictor,
-    prior_of,
-    split,
+    split_outcome_parameters,
 )
-from gnomon.stats.inference.reparameterization import Way, to_coefficients, to_gradient
-from gnomon.stats.model.judge_confusion import Verdicts
-from gnomon.stats.model.linear_predictor import Arrays
+from gnomon.stats.inference.reparameterization import CoefficientTransform, coordinate_gradient, to_coefficients
+from gnomon.stats.model.judge_confusion import VerdictArrays
+from gnomon.stats.model.linear_predictor import PredictorArrays
 
 Array = np.ndarray[Any, Any]
 
 
 @compiled
-def split_verdicts(x: Array, v: Verdicts, classes: int) -> tuple[Array, Array, Array, Array]:
+def split_verdict_parameters(x: Array, v: VerdictArrays, classes: int) -> tuple[Array, Array, Array, Array]:
     """Views of the verdict parameters: logits of wrong classes, log scales, deviations, agreement."""
     judges, many = v.full.shape[1], v.deviation.shape[1]
     one = v.arms * judges * classes * (classes - 1)
@@ -46,7 +46,7 @@ def split_verdicts(x: Array, v: Verdicts, classes: int) -> tuple[Array, Array, A
 
 
 @compiled
-def accuracy_prior(log_tau: Array, v: Verdicts, classes: int) -> Array:
+def accuracy_prior(log_tau: Array, v: VerdictArrays, classes: int) -> Array:
     """Prior precisions (D, J K) of the deviations in accuracy."""
     judges = v.full.shape[1]
     out = np.zeros((v.deviation.shape[1], judges * classes))
@@ -58,7 +58,7 @@ def accuracy_prior(log_tau: Array, v: Verdicts, classes: int) -> Array:
 
 
 @compiled
-def accuracies(deviations: Array, v: Verdicts, classes: int) -> Array:
+def accuracy_logits(deviations: Array, v: VerdictArrays, classes: int) -> Array:
     """Each judge's accuracy (N, J, K) as the logit of the right class, from deviations (D, J K)."""
     judges = v.full.shape[1]
     out = np.zeros((v.arm.shape[0], judges, classes))
@@ -72,20 +72,20 @@ def accuracies(deviations: Array, v: Verdicts, classes: int) -> Array:
 
 
 @compiled
-def deviations(x: Array, v: Verdicts, c: Coordinates, classes: int) -> Array:
+def accuracy_deviations(x: Array, v: VerdictArrays, c: Coordinates, classes: int) -> Array:
     """Deviations in accuracy (D, J K) from their coordinates."""
-    _, log_tau, raw, _ = split_verdicts(x, v, classes)
+    _, log_tau, raw, _ = split_verdict_parameters(x, v, classes)
     precision = accuracy_prior(log_tau, v, classes)
     return to_coefficients(raw, precision, np.zeros(precision.shape), c).beta
 
 
 @compiled
-def pattern_tables(x: Array, deviations: Array, v: Verdicts, classes: int) -> Array:
+def pattern_tables(x: Array, deviations: Array, v: VerdictArrays, classes: int) -> Array:
     """P(full pattern | true class, stratum), shape (N, K, L), given the deviations in accuracy."""
-    wrong, _, _, agree = split_verdicts(x, v, classes)
+    wrong, _, _, agree = split_verdict_parameters(x, v, classes)
     strata, judges, many = v.arm.shape[0], v.full.shape[1], v.full.shape[0]
     out = np.zeros((strata, classes, many))
-    right = accuracies(deviations, v, classes)
+    right = accuracy_logits(deviations, v, classes)
     voice = np.zeros((judges, classes))
     for n in range(strata):
         for z in range(classes):
@@ -95,7 +95,7 @@ def pattern_tables(x: Array, deviations: Array, v: Verdicts, classes: int) -> Ar
                 voice[j, z] = right[n, j, z]
                 for c in range(classes):
                     if not v.possible[v.arm[n], c]:
-                        voice[j, c] = NEVER
+                        voice[j, c] = LOG_ZERO
             top = -np.inf
             for f in range(many):
                 for j in range(judges):
@@ -114,7 +114,7 @@ def pattern_tables(x: Array, deviations: Array, v: Verdicts, classes: int) -> Ar
 
 
 @compiled
-def consistent(partial: Array, full: Array) -> bool:
+def is_consistent(partial: Array, full: Array) -> bool:
     """Whether a full pattern is what a partial one says where it says anything."""
     agrees = True
     for j in range(partial.shape[0]):
@@ -123,13 +123,13 @@ def consistent(partial: Array, full: Array) -> bool:
 
 
 @compiled
-def seen_patterns(tables: Array, v: Verdicts) -> Array:
+def seen_pattern_probabilities(tables: Array, v: VerdictArrays) -> Array:
     """P(seen pattern | true class, stratum), shape (N, K, B): full patterns (N, K, L) summed over silent judges."""
     strata, classes, many = tables.shape
     out = np.zeros((strata, classes, v.partial.shape[0]))
     for b in range(v.partial.shape[0]):
         for f in range(many):
-            if consistent(v.partial[b], v.full[f]):
+            if is_consistent(v.partial[b], v.full[f]):
                 for n in range(strata):
                     for z in range(classes):
                         out[n, z, b] += tables[n, z, f]
@@ -137,7 +137,7 @@ def seen_patterns(tables: Array, v: Verdicts) -> Array:
 
 
 @compiled
-def rows_likelihood(logs: Array, seen: Array, v: Verdicts, weight: Array, d_seen: Array) -> float:
+def rows_log_likelihood(logs: Array, seen: Array, v: VerdictArrays, weight: Array, d_seen: Array) -> float:
     """Log likelihood of the rows; adds expected counts of classes to `weight` and of patterns to `d_seen`."""
     cells, classes = logs.shape
     share = np.zeros((cells, classes))
@@ -165,7 +165,7 @@ def rows_likelihood(logs: Array, seen: Array, v: Verdicts, weight: Array, d_seen
 
 
 @compiled
-def pattern_gradient(tables: Array, seen: Array, d_seen: Array, v: Verdicts) -> Array:
+def pattern_gradient(tables: Array, seen: Array, d_seen: Array, v: VerdictArrays) -> Array:
     """Gradient (N, K, L) in the logits of the full patterns, from expected counts of the seen ones."""
     strata, classes, many = tables.shape
     out = np.zeros(tables.shape)
@@ -175,7 +175,7 @@ def pattern_gradient(tables: Array, seen: Array, d_seen: Array, v: Verdicts) -> 
             for b in range(v.partial.shape[0]):
                 if d_seen[n, z, b] > 0.0:
                     for f in range(many):
-                        if consistent(v.partial[b], v.full[f]):
+                        if is_consistent(v.partial[b], v.full[f]):
                             out[n, z, f] += d_seen[n, z, b] * tables[n, z, f] / seen[n, z, b]
                     whole += d_seen[n, z, b]
             for f in range(many):
@@ -184,11 +184,13 @@ def pattern_gradient(tables: Array, seen: Array, d_seen: Array, v: Verdicts) -> 
 
 
 @compiled
-def verdict_prior(x: Array, v: Verdicts, precision: Array, way: Way, grad: Array) -> tuple[float, Array]:
+def verdict_prior(
+    x: Array, v: VerdictArrays, precision: Array, way: CoefficientTransform, grad: Array
+) -> tuple[float, Array]:
     """Log prior of the verdicts' parameters; adds its gradient, and returns its slope in the deviations (D, J K)."""
     classes = precision.shape[1] // v.full.shape[1]
-    wrong, log_tau, _, agree = split_verdicts(x, v, classes)
-    d_wrong, d_log_tau, _, d_agree = split_verdicts(grad, v, classes)
+    wrong, log_tau, _, agree = split_verdict_parameters(x, v, classes)
+    d_wrong, d_log_tau, _, d_agree = split_verdict_parameters(grad, v, classes)
     total = way.log_volume
     gaps, slopes = (wrong.ravel() - v.wrong_mean) / v.wrong_sd, d_wrong.ravel()
     many = gaps.size // v.arms
@@ -219,10 +221,10 @@ def verdict_prior(x: Array, v: Verdicts, precision: Array, way: Way, grad: Array
 
 
 @compiled
-def verdict_gradient(d_tables: Array, v: Verdicts, slope: Array, grad: Array) -> None:
+def verdict_gradient(d_tables: Array, v: VerdictArrays, slope: Array, grad: Array) -> None:
     """Add what the logits of the full patterns pass on: to `grad`, and to the slope in the deviations (D, J K)."""
     strata, classes, many = d_tables.shape
-    d_wrong, _, _, d_agree = split_verdicts(grad, v, classes)
+    d_wrong, _, _, d_agree = split_verdict_parameters(grad, v, classes)
     judges = v.full.shape[1]
     d_right = np.zeros((judges, classes))
     for n in range(strata):
@@ -248,12 +250,14 @@ def verdict_gradient(d_tables: Array, v: Verdicts, slope: Array, grad: Array) ->
 
 
 @compiled
-def accuracy_gradient(x: Array, v: Verdicts, c: Coordinates, way: Way, slope: Array, grad: Array) -> None:
+def accuracy_gradient(
+    x: Array, v: VerdictArrays, c: Coordinates, way: CoefficientTransform, slope: Array, grad: Array
+) -> None:
     """Add to `grad` what passes through the coordinates of the deviations in accuracy."""
     classes = slope.shape[1] // v.full.shape[1]
-    _, log_tau, raw, _ = split_verdicts(x, v, classes)
-    _, d_log_tau, d_raw, _ = split_verdicts(grad, v, classes)
-    d_z, d_precision = to_gradient(raw, way, slope, c)
+    _, log_tau, raw, _ = split_verdict_parameters(x, v, classes)
+    _, d_log_tau, d_raw, _ = split_verdict_parameters(grad, v, classes)
+    d_z, d_precision = coordinate_gradient(raw, way, slope, c)
     d_raw[:] = d_z
     for d in range(slope.shape[0]):
         for k in range(slope.shape[1]):
@@ -262,22 +266,24 @@ def accuracy_gradient(x: Array, v: Verdicts, c: Coordinates, way: Way, slope: Ar
 
 
 @compiled
-def corrected_density(x: Array, a: Arrays, c: Coordinates, v: Verdicts, cv: Coordinates) -> tuple[float, Array]:
+def corrected_density(
+    x: Array, a: PredictorArrays, c: Coordinates, v: VerdictArrays, cv: Coordinates
+) -> tuple[float, Array]:
     """Log density, up to a constant, and gradient, where the true class is latent but for labelled rows."""
-    z, log_tau = split(x, a)
+    z, log_tau = split_outcome_parameters(x, a)
     first = z.size + log_tau.size
     own, classes = x[first:], a.fixed_mean.shape[1] + 1
-    precision, mean = prior_of(log_tau, a)
+    precision, mean = coefficient_priors(log_tau, a)
     way = to_coefficients(z, precision, mean, c)
-    eta = predictor(way.beta, a.indptr, a.column, a.value)
-    _, log_sigma, raw, _ = split_verdicts(own, v, classes)
+    eta = linear_predictor(way.beta, a.indptr, a.column, a.value)
+    _, log_sigma, raw, _ = split_verdict_parameters(own, v, classes)
     trust = accuracy_prior(log_sigma, v, classes)
     bent = to_coefficients(raw, trust, np.zeros(trust.shape), cv)
     tables = pattern_tables(own, bent.beta, v, classes)
-    seen = seen_patterns(tables, v)
+    seen = seen_pattern_probabilities(tables, v)
     weight, d_seen = np.zeros((eta.shape[0], classes)), np.zeros(seen.shape)
     total, d_beta, d_log_tau = outcome_prior(log_tau, precision, mean, way, a)
-    total += rows_likelihood(log_classes(eta, a.asked), seen, v, weight, d_seen)
+    total += rows_log_likelihood(log_class_probabilities(eta, a.asked), seen, v, weight, d_seen)
     coefficient_gradient(a, eta, weight, d_beta)
     grad = outcome_gradient(x, a, c, way, d_beta, d_log_tau)
     more, slope = verdict_prior(own, v, trust, bent, grad[first:])

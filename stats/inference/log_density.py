@@ -19,16 +19,16 @@ import numpy as np
 
 from gnomon.calibration.numerics.numba_cache import compiled
 from gnomon.stats.inference.coordinates import Coordinates
-from gnomon.stats.inference.reparameterization import Way, to_coefficients, to_gradient
-from gnomon.stats.model.linear_predictor import Arrays
+from gnomon.stats.inference.reparameterization import CoefficientTransform, coordinate_gradient, to_coefficients
+from gnomon.stats.model.linear_predictor import PredictorArrays
 
 Array = np.ndarray[Any, Any]
-NEVER = -1e30
+LOG_ZERO = -1e30
 """Log probability of a class that an arm cannot have; finite, so that a count of 0 times it is 0."""
 
 
 @compiled
-def split(x: Array, a: Arrays) -> tuple[Array, Array]:
+def split_outcome_parameters(x: Array, a: PredictorArrays) -> tuple[Array, Array]:
     """Views of the outcome parameters: coordinates of the coefficients, log scales."""
     stages = a.fixed_mean.shape[1]
     one = (a.fixed_mean.shape[0] + a.group.shape[0]) * stages
@@ -37,7 +37,7 @@ def split(x: Array, a: Arrays) -> tuple[Array, Array]:
 
 
 @compiled
-def prior_of(log_tau: Array, a: Arrays) -> tuple[Array, Array]:
+def coefficient_priors(log_tau: Array, a: PredictorArrays) -> tuple[Array, Array]:
     """Prior precisions and means (G + P, S) of the coefficients, given the log scales."""
     fixed, stages = a.fixed_mean.shape
     precision = np.zeros((fixed + a.group.shape[0], stages))
@@ -53,15 +53,15 @@ def prior_of(log_tau: Array, a: Arrays) -> tuple[Array, Array]:
 
 
 @compiled
-def coefficients(x: Array, a: Arrays, c: Coordinates) -> Array:
+def coefficients_from_coordinates(x: Array, a: PredictorArrays, c: Coordinates) -> Array:
     """Coefficients (G + P, S) of the predictor."""
-    z, log_tau = split(x, a)
-    precision, mean = prior_of(log_tau, a)
+    z, log_tau = split_outcome_parameters(x, a)
+    precision, mean = coefficient_priors(log_tau, a)
     return to_coefficients(z, precision, mean, c).beta
 
 
 @compiled
-def predictor(coef: Array, indptr: Array, column: Array, value: Array) -> Array:
+def linear_predictor(coef: Array, indptr: Array, column: Array, value: Array) -> Array:
     """Logits (cells, S) of the stages."""
     cells, stages = indptr.shape[0] - 1, coef.shape[1]
     eta = np.zeros((cells, stages))
@@ -73,7 +73,7 @@ def predictor(coef: Array, indptr: Array, column: Array, value: Array) -> Array:
 
 
 @compiled
-def log_classes(eta: Array, asked: Array) -> Array:
+def log_class_probabilities(eta: Array, asked: Array) -> Array:
     """Log probabilities (cells, K) of the classes from the logits (cells, S) of the stages that are asked."""
     cells, stages = eta.shape
     out = np.zeros((cells, stages + 1))
@@ -86,13 +86,15 @@ def log_classes(eta: Array, asked: Array) -> Array:
                 out[c, s] = left + min(e, 0.0) - tail
                 left += min(-e, 0.0) - tail
             else:
-                out[c, s] = NEVER
+                out[c, s] = LOG_ZERO
         out[c, stages] = left
     return out
 
 
 @compiled
-def outcome_prior(log_tau: Array, precision: Array, mean: Array, way: Way, a: Arrays) -> tuple[float, Array, Array]:
+def outcome_prior(
+    log_tau: Array, precision: Array, mean: Array, way: CoefficientTransform, a: PredictorArrays
+) -> tuple[float, Array, Array]:
     """Log prior of coefficients and log scales with the volume of the coordinates; its slopes in both."""
     fixed, beta = a.fixed_mean.shape[0], way.beta
     d_beta, d_log_tau = np.zeros(beta.shape), np.zeros(log_tau.shape)
@@ -116,7 +118,7 @@ def outcome_prior(log_tau: Array, precision: Array, mean: Array, way: Way, a: Ar
 
 
 @compiled
-def coefficient_gradient(a: Arrays, eta: Array, weight: Array, out: Array) -> None:
+def coefficient_gradient(a: PredictorArrays, eta: Array, weight: Array, out: Array) -> None:
     """Add to `out` (G + P, S) the gradient of sum(weight * log class) in the coefficients, weight (cells, K)."""
     stages = eta.shape[1]
     for c in range(eta.shape[0]):
@@ -131,12 +133,14 @@ def coefficient_gradient(a: Arrays, eta: Array, weight: Array, out: Array) -> No
 
 
 @compiled
-def outcome_gradient(x: Array, a: Arrays, c: Coordinates, way: Way, d_beta: Array, d_log_tau: Array) -> Array:
+def outcome_gradient(
+    x: Array, a: PredictorArrays, c: Coordinates, way: CoefficientTransform, d_beta: Array, d_log_tau: Array
+) -> Array:
     """Gradient in all parameters from the slopes in coefficients and log scales."""
-    z, log_tau = split(x, a)
+    z, log_tau = split_outcome_parameters(x, a)
     grad = np.zeros(x.shape)
-    out_z, out_tau = split(grad, a)
-    d_z, d_precision = to_gradient(z, way, d_beta, c)
+    out_z, out_tau = split_outcome_parameters(grad, a)
+    d_z, d_precision = coordinate_gradient(z, way, d_beta, c)
     out_z[:] = d_z
     out_tau[:] = d_log_tau
     fixed = a.fixed_mean.shape[0]
@@ -148,13 +152,13 @@ def outcome_gradient(x: Array, a: Arrays, c: Coordinates, way: Way, d_beta: Arra
 
 
 @compiled
-def judged_density(x: Array, a: Arrays, c: Coordinates, counts: Array) -> tuple[float, Array]:
+def judged_density(x: Array, a: PredictorArrays, c: Coordinates, counts: Array) -> tuple[float, Array]:
     """Log density, up to a constant, and gradient, where counts (cells, K) are taken at their word."""
-    z, log_tau = split(x, a)
-    precision, mean = prior_of(log_tau, a)
+    z, log_tau = split_outcome_parameters(x, a)
+    precision, mean = coefficient_priors(log_tau, a)
     way = to_coefficients(z, precision, mean, c)
-    eta = predictor(way.beta, a.indptr, a.column, a.value)
-    logs = log_classes(eta, a.asked)
+    eta = linear_predictor(way.beta, a.indptr, a.column, a.value)
+    logs = log_class_probabilities(eta, a.asked)
     total, d_beta, d_log_tau = outcome_prior(log_tau, precision, mean, way, a)
     for cell in range(logs.shape[0]):
         for k in range(logs.shape[1]):

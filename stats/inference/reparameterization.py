@@ -12,7 +12,7 @@ from gnomon.stats.inference.coordinates import Coordinates
 Array = np.ndarray[Any, Any]
 
 
-class Way(NamedTuple):
+class CoefficientTransform(NamedTuple):
     """What the way from z to beta leaves for the way back: both, u = L^-1 (pull + D mu), and L^-1 of the core."""
 
     beta: np.ndarray
@@ -23,7 +23,7 @@ class Way(NamedTuple):
 
 
 @compiled
-def inverse_factor(matrix: Array) -> Array:
+def inverse_cholesky(matrix: Array) -> Array:
     """L^-1 (n, n) of a positive definite matrix L L'; NaN where it is not. `matrix` is overwritten with L.
 
     Inner loops run along rows and sum into several places at once, which processors do four at a time.
@@ -52,7 +52,7 @@ def inverse_factor(matrix: Array) -> Array:
 
 
 @compiled
-def to_coefficients(z: Array, precision: Array, mean: Array, c: Coordinates) -> Way:
+def to_coefficients(z: Array, precision: Array, mean: Array, c: Coordinates) -> CoefficientTransform:
     """Coefficients (n, S) from coordinates (n, S), given prior precisions and means (n, S)."""
     stages = z.shape[1]
     beta, u = np.zeros(z.shape), np.zeros(z.shape)
@@ -64,7 +64,7 @@ def to_coefficients(z: Array, precision: Array, mean: Array, c: Coordinates) -> 
         matrix = c.information[s].copy()
         for i in range(size):
             matrix[i, i] += precision[c.core[i], s]
-        inverse[s] = inverse_factor(matrix)
+        inverse[s] = inverse_cholesky(matrix)
         for i in range(size):
             at = 0.0
             for j in range(i + 1):
@@ -81,11 +81,11 @@ def to_coefficients(z: Array, precision: Array, mean: Array, c: Coordinates) -> 
             u[p, s] = (c.rest_pull[r, s] + precision[p, s] * mean[p, s]) / root[r, s]
             beta[p, s] = (u[p, s] + z[p, s]) / root[r, s]
             volume -= np.log(root[r, s])
-    return Way(beta, u, inverse, root, volume)
+    return CoefficientTransform(beta, u, inverse, root, volume)
 
 
 @compiled
-def to_gradient(z: Array, way: Way, slope: Array, c: Coordinates) -> tuple[Array, Array]:
+def coordinate_gradient(z: Array, way: CoefficientTransform, slope: Array, c: Coordinates) -> tuple[Array, Array]:
     """Gradients in z and in the prior precisions (n, S) from that in the coefficients, volume included.
 
     With g the slope in beta, y' = L^-1 g, w = L^-T y' and m = A^-1 (pull + D mu), the derivative in A's k-th

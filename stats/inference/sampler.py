@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from gnomon.data.errors import FitFailed
+from gnomon.data.errors import FitFailedError
 from gnomon.stats.inference.arviz_import import import_arviz
-from gnomon.stats.inference.hierarchical import Density, Model
+from gnomon.stats.inference.hierarchical import Density, OutcomeModel
 
 Progress = Callable[[str, float], None]
 """Called with the step, "compile" or "sample", and the share of it that is done; from another thread while sampling."""
@@ -28,7 +28,7 @@ WORTH_A_THREAD = 40e-6
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class SamplerSettings:
     """How long and how carefully to sample.
 
     Attributes
@@ -47,7 +47,7 @@ class Settings:
     cores: int = os.cpu_count() or 1
     target_accept: float = 0.9
 
-    def harder(self) -> Settings:
+    def harder(self) -> SamplerSettings:
         """Settings of the one retry after a failed gate."""
         return replace(self, draws=2 * self.draws, tune=2 * self.tune, target_accept=0.97)
 
@@ -56,11 +56,11 @@ class Settings:
         return {name: value for name, value in asdict(self).items() if name != "cores"}
 
 
-QUICK = Settings(draws=500, tune=300)
+QUICK_SETTINGS = SamplerSettings(draws=500, tune=300)
 
 
 @dataclass(frozen=True)
-class Draws:
+class PosteriorDraws:
     """Posterior draws (chains, draws, size) of a model's parameter vector, and how they came about."""
 
     values: np.ndarray
@@ -79,7 +79,9 @@ class Draws:
         return int(self.values.shape[0])
 
 
-def sample(model: Model, settings: Settings, seed: int, progress: Progress | None = None) -> Draws:
+def sample_posterior(
+    model: OutcomeModel, settings: SamplerSettings, seed: int, progress: Progress | None = None
+) -> PosteriorDraws:
     """Draw from the posterior.
 
     Raises `FitFailed` where the sampler finds no point to start from, and lets `KeyboardInterrupt` through after
@@ -94,8 +96,8 @@ def sample(model: Model, settings: Settings, seed: int, progress: Progress | Non
     started = time.perf_counter()
     round_ = model.informed()
     density = round_.target()
-    cores = settings.cores if _seconds(density, np.zeros(model.size)) > WORTH_A_THREAD else 1
-    meter = _Meter(say, settings.chains * (settings.draws + settings.tune), round_.parameters)
+    cores = settings.cores if _seconds_per_call(density, np.zeros(model.size)) > WORTH_A_THREAD else 1
+    meter = _DrawMeter(say, settings.chains * (settings.draws + settings.tune), round_.parameters)
     target = from_pyfunc(
         model.size,
         lambda: density,
@@ -121,9 +123,9 @@ def sample(model: Model, settings: Settings, seed: int, progress: Progress | Non
         progress_bar=False,
         blocking=False,
     )
-    trace = _wait(running)
+    trace = _wait_for_trace(running)
     stats = trace["sample_stats"]
-    return Draws(
+    return PosteriorDraws(
         values=np.asarray(trace["posterior"]["x"]),
         divergences=int(np.asarray(stats["diverging"]).sum()),
         seconds_compile=compiled - started,
@@ -131,7 +133,7 @@ def sample(model: Model, settings: Settings, seed: int, progress: Progress | Non
     )
 
 
-def _seconds(density: Density, x: np.ndarray, times: int = 20) -> float:
+def _seconds_per_call(density: Density, x: np.ndarray, times: int = 20) -> float:
     """Seconds that one evaluation takes, after a first one that may compile."""
     density(x)
     started = time.perf_counter()
@@ -140,7 +142,7 @@ def _seconds(density: Density, x: np.ndarray, times: int = 20) -> float:
     return (time.perf_counter() - started) / times
 
 
-class _Meter:
+class _DrawMeter:
     """Hands each draw on as parameters, and tells how many of all there have been."""
 
     def __init__(self, say: Progress, total: int, parameters: Callable[[np.ndarray], np.ndarray]) -> None:
@@ -153,19 +155,19 @@ class _Meter:
         return {"x": self.parameters(t)}
 
 
-def _wait(running: Any) -> Any:
+def _wait_for_trace(running: Any) -> Any:
     """The trace of a sampler in the background; stops it before an interrupt goes on."""
     try:
         return running.wait()
     except RuntimeError as error:
         reason = str(error).splitlines()[0]
-        raise FitFailed(f"sampling failed: {reason}: check the study's counts and priors") from error
+        raise FitFailedError(f"sampling failed: {reason}: check the study's counts and priors") from error
     except BaseException:
         running.cancel()
         raise
 
 
-def diagnose(figures: Mapping[str, np.ndarray], draws: Draws) -> dict[str, Any]:
+def check_convergence(figures: Mapping[str, np.ndarray], draws: PosteriorDraws) -> dict[str, Any]:
     """Convergence of every figure that will be shown, and whether all gates are passed.
 
     Parameters

@@ -14,50 +14,50 @@ Basis = Callable[[pd.DataFrame], np.ndarray]
 """From a prepared frame of n cells to an array (n, width)."""
 
 
-def sum_to_zero(levels: int) -> np.ndarray:
+def sum_to_zero_basis(levels: int) -> np.ndarray:
     """Orthonormal basis (levels, levels - 1) of the effects that sum to zero (Helmert)."""
     table = np.tril(np.ones((levels, levels)), -1)[:, : levels - 1].T
     table = np.eye(levels)[: levels - 1] * np.arange(levels - 1, 0, -1)[:, None] - table
     return np.asarray((table / np.linalg.norm(table, axis=1, keepdims=True)).T)
 
 
-def one(frame: pd.DataFrame) -> np.ndarray:
+def intercept_column(frame: pd.DataFrame) -> np.ndarray:
     """The constant."""
     return np.ones((len(frame), 1))
 
 
-def steered(frame: pd.DataFrame) -> np.ndarray:
+def steered_indicator(frame: pd.DataFrame) -> np.ndarray:
     """1 in the arms in which a vector is added."""
     return (frame["arm"] != str(Arm.CONTROL)).to_numpy(float)[:, None]
 
 
-def arm(arm: str) -> Basis:
+def arm_indicator(arm: str) -> Basis:
     """1 in this arm."""
     return lambda frame: (frame["arm"] == arm).to_numpy(float)[:, None]
 
 
-def covariate(name: str) -> Basis:
+def covariate_column(name: str) -> Basis:
     """The values of a column."""
     return lambda frame: frame[name].to_numpy(float)[:, None]
 
 
-def squared(name: str) -> Basis:
+def squared_covariate(name: str) -> Basis:
     """The square of a standardised column, less its mean of 1."""
     return lambda frame: frame[name].to_numpy(float)[:, None] ** 2 - 1.0
 
 
-def one_of(axis: str, levels: Sequence[str]) -> Basis:
+def level_indicators(axis: str, levels: Sequence[str]) -> Basis:
     """One indicator for each level of an axis; a cell of another level has none."""
     return lambda frame: np.column_stack([(frame[axis] == level).to_numpy(float) for level in levels])
 
 
-def contrast(axis: str, levels: Sequence[str]) -> Basis:
+def sum_to_zero_contrast(axis: str, levels: Sequence[str]) -> Basis:
     """Effects of the levels of an axis that sum to zero; a cell of another level has none."""
-    pick, basis = one_of(axis, levels), sum_to_zero(len(levels))
+    pick, basis = level_indicators(axis, levels), sum_to_zero_basis(len(levels))
     return lambda frame: pick(frame) @ basis
 
 
-def times(*bases: Basis) -> Basis:
+def interaction_basis(*bases: Basis) -> Basis:
     """All products of one column of each basis."""
 
     def product(left: np.ndarray, right: np.ndarray) -> np.ndarray:

@@ -14,10 +14,10 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from gnomon.data.errors import BadInput
+from gnomon.data.errors import InputError
 from gnomon.data.records import Arm
-from gnomon.stats.cells.aggregation import MISSING, Patterns
-from gnomon.stats.cells.outcome_classes import possible
+from gnomon.stats.cells.aggregation import MISSING, VerdictPatternCells
+from gnomon.stats.cells.outcome_classes import is_class_possible
 from gnomon.stats.model import basis_functions
 from gnomon.stats.model.priors import Priors
 
@@ -26,7 +26,7 @@ PER_LABEL = 200
 
 
 @dataclass(frozen=True, slots=True)
-class External:
+class ExternalCalibration:
     """Transcripts of another study whose truth is known: in `n` of class `truth` the judge said the class `said`.
 
     They inform P(verdict | truth) of that judge in that arm and nothing else, because their mix of outcomes is not
@@ -41,7 +41,7 @@ class External:
     n: int
 
 
-class Verdicts(NamedTuple):
+class VerdictArrays(NamedTuple):
     """Verdict patterns as arrays. A arms, J judges, K classes, N strata, R rows, B patterns seen, L full patterns.
 
     `arm` (N) is each stratum's arm; `deviation` (N, D) the design of accuracy deviations and `group` (D) their
@@ -71,7 +71,7 @@ class Verdicts(NamedTuple):
     agreement_sd: float
 
 
-def weight_of_unlabelled(patterns: Patterns) -> float:
+def unlabelled_weight(patterns: VerdictPatternCells) -> float:
     """What a trial without a label counts for, (0, 1]: 1 unless there are very many for each label.
 
     Unlabelled verdicts teach the judges' errors through the form of the model alone (that two judges err on their own,
@@ -84,19 +84,19 @@ def weight_of_unlabelled(patterns: Patterns) -> float:
     return min(1.0, max(MOST_UNLABELLED, PER_LABEL * labels) / max(many, 1))
 
 
-def verdict_size(v: Verdicts, classes: int) -> int:
+def count_verdict_parameters(v: VerdictArrays, classes: int) -> int:
     """Number of the parameters of the verdicts, for a ladder of K classes."""
     judges, deviations = v.full.shape[1], v.deviation.shape[1]
     wrong = v.arms * judges * classes * (classes - 1)
     return int(wrong + v.groups * judges + deviations * judges * classes + v.arms * len(v.pairs))
 
 
-def arms_of(patterns: Patterns) -> list[str]:
+def arms_present(patterns: VerdictPatternCells) -> list[str]:
     """Arms that the patterns have, in the order of `Arm`: the first index of every confusion."""
     return [str(arm) for arm in Arm if (patterns.frame["arm"] == str(arm)).any()]
 
 
-def strata_of(patterns: Patterns) -> tuple[pd.DataFrame, np.ndarray]:
+def confusion_strata(patterns: VerdictPatternCells) -> tuple[pd.DataFrame, np.ndarray]:
     """The strata (arm, subject, concept; concept only in the injection arm) and each cell's stratum."""
     frame = patterns.frame[["arm", "subject", "concept"]].copy()
     frame.loc[frame["arm"] != str(Arm.INJECTION), "concept"] = None
@@ -106,30 +106,32 @@ def strata_of(patterns: Patterns) -> tuple[pd.DataFrame, np.ndarray]:
     return pd.DataFrame(ordered, columns=frame.columns), np.array([place[key] for key in keys])
 
 
-def verdicts_of(patterns: Patterns, priors: Priors, external: Sequence[External] = ()) -> Verdicts:
+def build_verdict_arrays(
+    patterns: VerdictPatternCells, priors: Priors, external: Sequence[ExternalCalibration] = ()
+) -> VerdictArrays:
     """Arrays of the verdict part of the corrected density."""
-    arms = arms_of(patterns)
-    check_external(external, patterns, arms)
-    strata, of_cell = strata_of(patterns)
+    arms = arms_present(patterns)
+    validate_external(external, patterns, arms)
+    strata, of_cell = confusion_strata(patterns)
     elsewhere = [arm for arm in arms if any(one.arm == arm for one in external)]
-    deviation, group = _deviations(strata, elsewhere)
+    deviation, group = _deviation_design(strata, elsewhere)
     judges, classes = len(patterns.judges), len(patterns.classes)
     stratum = {arm: len(strata) + place for place, arm in enumerate(elsewhere)}
     said = np.full((len(external), judges), MISSING)
     for row, one in enumerate(external):
         said[row, patterns.judges.index(one.judge)] = patterns.classes.index(one.said)
     partial, pattern = np.unique(np.vstack([patterns.verdict, said]), axis=0, return_inverse=True)
-    seen = np.where(patterns.label < 0, weight_of_unlabelled(patterns), 1.0) * patterns.count
+    seen = np.where(patterns.label < 0, unlabelled_weight(patterns), 1.0) * patterns.count
     ours, theirs = of_cell[patterns.cell], np.array([stratum[one.arm] for one in external], dtype=np.int64)
     truth = np.array([patterns.classes.index(one.truth) for one in external], dtype=np.int64)
-    return Verdicts(
+    return VerdictArrays(
         arm=np.array([arms.index(arm) for arm in [*strata["arm"], *elsewhere]]),
         deviation=deviation,
         group=group,
         full=np.array(list(product(range(classes), repeat=judges))),
         partial=partial,
         pairs=np.array(list(combinations(range(judges), 2)), dtype=np.int64).reshape(-1, 2),
-        possible=np.array([[possible(name, Arm(arm)) for name in patterns.classes] for arm in arms]),
+        possible=np.array([[is_class_possible(name, Arm(arm)) for name in patterns.classes] for arm in arms]),
         cell=np.concatenate([patterns.cell, np.full(len(external), MISSING)]),
         stratum=np.concatenate([ours, theirs]),
         pattern=pattern.reshape(-1),
@@ -145,7 +147,9 @@ def verdicts_of(patterns: Patterns, priors: Priors, external: Sequence[External]
     )
 
 
-def check_external(external: Sequence[External], patterns: Patterns, arms: Sequence[str]) -> None:
+def validate_external(
+    external: Sequence[ExternalCalibration], patterns: VerdictPatternCells, arms: Sequence[str]
+) -> None:
     """Raise `BadInput` for a calibration of an unknown judge, arm or class, or without trials."""
     for one in external:
         for what, name, known in (
@@ -155,17 +159,17 @@ def check_external(external: Sequence[External], patterns: Patterns, arms: Seque
             ("class", one.said, patterns.classes),
         ):
             if name not in known:
-                raise BadInput(
+                raise InputError(
                     f"external calibration: {what} '{name}' is not in this study, which has {', '.join(known)}"
                 )
-        if one.n < 1 or not (possible(one.truth, Arm(one.arm)) and possible(one.said, Arm(one.arm))):
-            raise BadInput(
+        if one.n < 1 or not (is_class_possible(one.truth, Arm(one.arm)) and is_class_possible(one.said, Arm(one.arm))):
+            raise InputError(
                 f"external calibration of '{one.judge}', {one.arm} arm, {one.truth} judged {one.said}: n is {one.n}: "
                 "give a positive number of trials, of classes that the arm can have"
             )
 
 
-def _deviations(strata: pd.DataFrame, elsewhere: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+def _deviation_design(strata: pd.DataFrame, elsewhere: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     """Design (strata, D) of accuracy deviations, and the scale of each column.
 
     Within an arm they sum to zero over its concepts and over its subjects. A stratum of transcripts from elsewhere
@@ -177,7 +181,9 @@ def _deviations(strata: pd.DataFrame, elsewhere: Sequence[str]) -> tuple[np.ndar
         for axis in ("concept", "subject"):
             levels = sorted(here[axis].dropna().unique())
             if len(levels) > 1:
-                basis = basis_functions.times(basis_functions.arm(arm), basis_functions.contrast(axis, levels))(strata)
+                basis = basis_functions.interaction_basis(
+                    basis_functions.arm_indicator(arm), basis_functions.sum_to_zero_contrast(axis, levels)
+                )(strata)
                 other = np.array([[float(axis == "subject" and one == arm)] for one in elsewhere]).reshape(-1, 1)
                 further = other[:, :0] if not other.any() else other
                 block = np.block(

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from gnomon.data.records import Arm
-from gnomon.stats.cells.outcome_classes import possible
+from gnomon.stats.cells.outcome_classes import is_class_possible
 from gnomon.stats.model import basis_functions
 from gnomon.stats.model.basis_functions import Basis
 from gnomon.stats.model.priors import Priors
@@ -26,7 +26,7 @@ LEVEL = "level"
 
 
 @dataclass(frozen=True)
-class Term:
+class PredictorTerm:
     """One summand of the predictor.
 
     Attributes
@@ -49,7 +49,7 @@ class Term:
     deviations: bool = False
 
 
-class Arrays(NamedTuple):
+class PredictorArrays(NamedTuple):
     """The predictor as arrays, for the compiled density; G fixed and P deviating coefficients, S stages, T scales.
 
     `indptr`, `column`, `value` are the cells' rows of the matrix (cells, G + P) in compressed form; `asked`
@@ -67,25 +67,25 @@ class Arrays(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Design:
+class ModelDesign:
     """The terms of one study, its cells in prepared form (`prepare`), and the arm that has no effect term."""
 
     frame: pd.DataFrame
     stages: tuple[str, ...]
-    terms: tuple[Term, ...]
+    terms: tuple[PredictorTerm, ...]
     base: str = str(Arm.CONTROL)
 
     @property
-    def fixed(self) -> tuple[Term, ...]:
+    def fixed(self) -> tuple[PredictorTerm, ...]:
         """Terms with fixed coefficients."""
         return tuple(term for term in self.terms if not term.deviations)
 
     @property
-    def random(self) -> tuple[Term, ...]:
+    def random(self) -> tuple[PredictorTerm, ...]:
         """Terms of deviations, one standard deviation for each and stage."""
         return tuple(term for term in self.terms if term.deviations)
 
-    def matrix(self, frame: pd.DataFrame, terms: Sequence[Term] | None = None) -> np.ndarray:
+    def matrix(self, frame: pd.DataFrame, terms: Sequence[PredictorTerm] | None = None) -> np.ndarray:
         """Columns of all terms (fixed first) for the cells of a prepared frame, shape (n, G + P)."""
         used = (*self.fixed, *self.random) if terms is None else terms
         return np.hstack([np.zeros((len(frame), 0)), *(term.basis(frame) for term in used)])
@@ -94,7 +94,7 @@ class Design:
         """Number of coefficients of each term, fixed terms first."""
         return {term.name: term.basis(self.frame).shape[1] for term in (*self.fixed, *self.random)}
 
-    def arrays(self) -> Arrays:
+    def arrays(self) -> PredictorArrays:
         """Arrays for the density."""
         widths, stages = self.widths(), len(self.stages)
         fixed = [widths[term.name] for term in self.fixed]
@@ -102,8 +102,8 @@ class Design:
         means = np.array([term.means or (0.0,) * stages for term in self.fixed]).reshape(-1, stages)
         sds = np.array([term.sd for term in self.fixed])[:, None] * np.ones(stages)
         scales = np.array([term.sd for term in self.random])[:, None] * np.ones(stages)
-        return Arrays(
-            *compressed(self.matrix(self.frame)),
+        return PredictorArrays(
+            *compress_rows(self.matrix(self.frame)),
             asked=self.asked(self.frame),
             group=np.repeat(np.arange(len(random)), random),
             fixed_mean=np.repeat(means, fixed, axis=0),
@@ -113,11 +113,11 @@ class Design:
 
     def asked(self, frame: pd.DataFrame) -> np.ndarray:
         """Which stages the arm of each cell has, shape (n, S)."""
-        columns = [[possible(stage, Arm(arm)) for arm in frame["arm"]] for stage in self.stages]
+        columns = [[is_class_possible(stage, Arm(arm)) for arm in frame["arm"]] for stage in self.stages]
         return np.array(columns, dtype=bool).reshape(len(self.stages), len(frame)).T.copy()
 
 
-def prepare(frame: pd.DataFrame) -> pd.DataFrame:
+def add_covariates(frame: pd.DataFrame) -> pd.DataFrame:
     """Add the covariates: `x` = log2 size over the middle size, `s` strength, `d` depth, the last two standardised.
 
     Strength is log2 |strength| less its mean over the subject's own strengths, so that subjects whose strengths
@@ -127,43 +127,45 @@ def prepare(frame: pd.DataFrame) -> pd.DataFrame:
     steered = (frame["arm"] != str(Arm.CONTROL)).to_numpy()
     return frame.assign(
         x=np.log2(frame["parameters"]) - sizes.mean() if len(sizes) else 0.0,
-        s=_standard(_doublings(frame, steered), frame["subject"], steered),
-        d=_standard(frame["depth"], pd.Series("all", index=frame.index), steered),
+        s=_standardize(_log2_strength(frame, steered), frame["subject"], steered),
+        d=_standardize(frame["depth"], pd.Series("all", index=frame.index), steered),
     )
 
 
-def design_of(frame: pd.DataFrame, classes: tuple[str, ...], priors: Priors) -> Design:
+def build_design(frame: pd.DataFrame, classes: tuple[str, ...], priors: Priors) -> ModelDesign:
     """The design that these cells can carry, for the stages that the classes ask for."""
-    cells, stages = prepare(frame), classes[:-1]
+    cells, stages = add_covariates(frame), classes[:-1]
     arms = [str(arm) for arm in Arm if (cells["arm"] == str(arm)).any()]
     base = str(Arm.CONTROL) if str(Arm.CONTROL) in arms else arms[0]
     effects = [arm for arm in arms if arm != base]
     level = tuple(priors.intercept_means()[stage] for stage in stages)
-    terms = [Term(LEVEL, basis_functions.one, priors.intercept_sd, level)]
-    terms += [Term(arm, basis_functions.arm(arm), priors.arm_sd) for arm in effects]
+    terms = [PredictorTerm(LEVEL, basis_functions.intercept_column, priors.intercept_sd, level)]
+    terms += [PredictorTerm(arm, basis_functions.arm_indicator(arm), priors.arm_sd) for arm in effects]
     terms += _size_terms(cells, effects, priors)
     terms += _dose_terms(cells, [arm for arm in arms if arm != Arm.CONTROL], priors)
     terms += _wording_terms(cells, effects, priors)
     terms += _subject_terms(cells, base, effects, priors)
     terms += _concept_terms(cells, priors)
-    return Design(cells, stages, tuple(terms), base)
+    return ModelDesign(cells, stages, tuple(terms), base)
 
 
-def _size_terms(cells: pd.DataFrame, effects: list[str], priors: Priors) -> list[Term]:
+def _size_terms(cells: pd.DataFrame, effects: list[str], priors: Priors) -> list[PredictorTerm]:
     if cells["x"].nunique() < 2:
         return []
     by_arm = [
-        Term(
+        PredictorTerm(
             f"size:{arm}",
-            basis_functions.times(basis_functions.arm(arm), basis_functions.covariate("x")),
+            basis_functions.interaction_basis(
+                basis_functions.arm_indicator(arm), basis_functions.covariate_column("x")
+            ),
             priors.arm_size_sd,
         )
         for arm in effects
     ]
-    return [Term("size", basis_functions.covariate("x"), priors.size_sd), *by_arm]
+    return [PredictorTerm("size", basis_functions.covariate_column("x"), priors.size_sd), *by_arm]
 
 
-def _dose_terms(cells: pd.DataFrame, steered: list[str], priors: Priors) -> list[Term]:
+def _dose_terms(cells: pd.DataFrame, steered: list[str], priors: Priors) -> list[PredictorTerm]:
     """Strength and depth: linear with two values, quadratic too with three; and the product of both."""
     terms = []
     scales = (("s", priors.strength_sd, priors.strength_squared_sd), ("d", priors.depth_sd, priors.depth_squared_sd))
@@ -172,46 +174,58 @@ def _dose_terms(cells: pd.DataFrame, steered: list[str], priors: Priors) -> list
             values = cells.loc[cells["arm"] == arm, name].round(9).nunique()
             if values > 1:
                 terms.append(
-                    Term(
+                    PredictorTerm(
                         f"{name}:{arm}",
-                        basis_functions.times(basis_functions.arm(arm), basis_functions.covariate(name)),
+                        basis_functions.interaction_basis(
+                            basis_functions.arm_indicator(arm), basis_functions.covariate_column(name)
+                        ),
                         linear,
                     )
                 )
             if values > 2:
                 terms.append(
-                    Term(
+                    PredictorTerm(
                         f"{name}2:{arm}",
-                        basis_functions.times(basis_functions.arm(arm), basis_functions.squared(name)),
+                        basis_functions.interaction_basis(
+                            basis_functions.arm_indicator(arm), basis_functions.squared_covariate(name)
+                        ),
                         squared,
                     )
                 )
         if all(any(term.name == f"{name}:{arm}" for term in terms) for name in ("s", "d")):
-            both = basis_functions.times(
-                basis_functions.arm(arm), basis_functions.covariate("s"), basis_functions.covariate("d")
+            both = basis_functions.interaction_basis(
+                basis_functions.arm_indicator(arm),
+                basis_functions.covariate_column("s"),
+                basis_functions.covariate_column("d"),
             )
-            terms.append(Term(f"s x d:{arm}", both, priors.strength_depth_sd))
+            terms.append(PredictorTerm(f"s x d:{arm}", both, priors.strength_depth_sd))
     return terms
 
 
-def _wording_terms(cells: pd.DataFrame, effects: list[str], priors: Priors) -> list[Term]:
+def _wording_terms(cells: pd.DataFrame, effects: list[str], priors: Priors) -> list[PredictorTerm]:
     protocols = sorted(cells["protocol"].dropna().unique())
     spans = sorted(cells.loc[cells["arm"] != str(Arm.CONTROL), "span"].dropna().unique())
     terms = []
     if len(protocols) > 1:
-        words = basis_functions.contrast("protocol", protocols)
-        terms.append(Term("protocol", words, priors.protocol_sd))
+        words = basis_functions.sum_to_zero_contrast("protocol", protocols)
+        terms.append(PredictorTerm("protocol", words, priors.protocol_sd))
         terms += [
-            Term(f"protocol:{arm}", basis_functions.times(basis_functions.arm(arm), words), priors.protocol_arm_sd)
+            PredictorTerm(
+                f"protocol:{arm}",
+                basis_functions.interaction_basis(basis_functions.arm_indicator(arm), words),
+                priors.protocol_arm_sd,
+            )
             for arm in effects
         ]
     if len(spans) > 1:
-        steered = basis_functions.times(basis_functions.steered, basis_functions.contrast("span", spans))
-        terms.append(Term("span", steered, priors.span_sd))
+        steered = basis_functions.interaction_basis(
+            basis_functions.steered_indicator, basis_functions.sum_to_zero_contrast("span", spans)
+        )
+        terms.append(PredictorTerm("span", steered, priors.span_sd))
     return terms
 
 
-def _subject_terms(cells: pd.DataFrame, base: str, effects: list[str], priors: Priors) -> list[Term]:
+def _subject_terms(cells: pd.DataFrame, base: str, effects: list[str], priors: Priors) -> list[PredictorTerm]:
     """Variants and subjects: deviations of the level and of each arm's effect."""
     subjects = cells.drop_duplicates("subject").reset_index(drop=True)
     if len(subjects) < 2:
@@ -219,65 +233,69 @@ def _subject_terms(cells: pd.DataFrame, base: str, effects: list[str], priors: P
     names, variants = subjects["subject"].tolist(), _other_variants(subjects)
     terms = []
     for arm in (base, *effects):
-        tail, on = ("", basis_functions.one) if arm == base else (f":{arm}", basis_functions.arm(arm))
+        tail, on = (
+            ("", basis_functions.intercept_column) if arm == base else (f":{arm}", basis_functions.arm_indicator(arm))
+        )
         if variants:
-            kinds = basis_functions.times(on, basis_functions.one_of("variant", variants))
-            terms.append(Term(f"variant{tail}", kinds, priors.variant_scale, deviations=True))
+            kinds = basis_functions.interaction_basis(on, basis_functions.level_indicators("variant", variants))
+            terms.append(PredictorTerm(f"variant{tail}", kinds, priors.variant_scale, deviations=True))
         scale = priors.subject_scale if arm == base else priors.subject_arm_scale
-        each = basis_functions.times(on, basis_functions.one_of("subject", names))
-        terms.append(Term(f"subject{tail}", each, scale, deviations=True))
+        each = basis_functions.interaction_basis(on, basis_functions.level_indicators("subject", names))
+        terms.append(PredictorTerm(f"subject{tail}", each, scale, deviations=True))
     return terms
 
 
-def _concept_terms(cells: pd.DataFrame, priors: Priors) -> list[Term]:
+def _concept_terms(cells: pd.DataFrame, priors: Priors) -> list[PredictorTerm]:
     """Concepts, and concept and dose within subjects, in the injection arm: controls know of neither."""
     injected = cells[cells["arm"] == str(Arm.INJECTION)]
     concepts, subjects = sorted(injected["concept"].dropna().unique()), sorted(cells["subject"].unique())
     terms, inside = (
         [],
-        basis_functions.times(basis_functions.arm(str(Arm.INJECTION)), basis_functions.contrast("subject", subjects)),
+        basis_functions.interaction_basis(
+            basis_functions.arm_indicator(str(Arm.INJECTION)), basis_functions.sum_to_zero_contrast("subject", subjects)
+        ),
     )
     if len(concepts) > 1:
-        words = basis_functions.times(
-            basis_functions.arm(str(Arm.INJECTION)), basis_functions.contrast("concept", concepts)
+        words = basis_functions.interaction_basis(
+            basis_functions.arm_indicator(str(Arm.INJECTION)), basis_functions.sum_to_zero_contrast("concept", concepts)
         )
-        terms.append(Term("concept", words, priors.concept_scale, deviations=True))
+        terms.append(PredictorTerm("concept", words, priors.concept_scale, deviations=True))
         if len(subjects) > 1:
-            both = basis_functions.times(inside, basis_functions.contrast("concept", concepts))
-            terms.append(Term("subject x concept", both, priors.subject_concept_scale, deviations=True))
+            both = basis_functions.interaction_basis(inside, basis_functions.sum_to_zero_contrast("concept", concepts))
+            terms.append(PredictorTerm("subject x concept", both, priors.subject_concept_scale, deviations=True))
     doses = (("strength", "s", priors.subject_strength_scale), ("depth", "d", priors.subject_depth_scale))
     for name, column, scale in doses if len(subjects) > 1 else ():
         if injected[column].round(9).nunique() > 1:
-            dose = basis_functions.times(inside, basis_functions.covariate(column))
-            terms.append(Term(f"subject x {name}", dose, scale, deviations=True))
+            dose = basis_functions.interaction_basis(inside, basis_functions.covariate_column(column))
+            terms.append(PredictorTerm(f"subject x {name}", dose, scale, deviations=True))
     return terms
 
 
-def usual_variant(subjects: pd.DataFrame) -> str:
+def reference_variant(subjects: pd.DataFrame) -> str:
     """The variant that others are measured against: instruct, or else the most frequent."""
     variants = subjects["variant"].tolist()
     return BASELINE_VARIANT if BASELINE_VARIANT in variants else max(sorted(set(variants)), key=variants.count)
 
 
 def _other_variants(subjects: pd.DataFrame) -> list[str]:
-    return sorted(set(subjects["variant"]) - {usual_variant(subjects)})
+    return sorted(set(subjects["variant"]) - {reference_variant(subjects)})
 
 
-def compressed(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def compress_rows(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Row starts, columns and values of the entries that are not zero."""
     rows, columns = np.nonzero(matrix)
     starts = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=len(matrix)))])
     return starts.astype(np.int64), columns.astype(np.int64), matrix[rows, columns].astype(float)
 
 
-def _doublings(frame: pd.DataFrame, steered: np.ndarray) -> pd.Series[float]:
+def _log2_strength(frame: pd.DataFrame, steered: np.ndarray) -> pd.Series[float]:
     """log2 |strength|; a steered cell of strength 0 stands one doubling below the subject's weakest."""
     size = frame["strength"].abs().where(steered)
     least = size.where(size > 0).groupby(frame["subject"]).transform("min").fillna(1.0)
     return pd.Series(np.log2(size.where(size > 0, least / 2)), index=frame.index)
 
 
-def _standard(values: pd.Series[float], by: pd.Series[str], where: np.ndarray) -> np.ndarray:
+def _standardize(values: pd.Series[float], by: pd.Series[str], where: np.ndarray) -> np.ndarray:
     """Values less their group's mean, over their spread about it, counting distinct values; 0 elsewhere."""
     known = where & values.notna().to_numpy()
     out = np.zeros(len(values))

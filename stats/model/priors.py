@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from gnomon.data.errors import BadInput
+from gnomon.data.errors import InputError
 from gnomon.stats.cells.outcome_classes import EVENT, INCOHERENT, MISNAMED, REFUSED
 
 
@@ -87,12 +87,12 @@ class Priors:
         known = {field.name for field in fields(cls)}
         for name, value in values.items():
             if name not in known:
-                raise BadInput(f"prior '{name}' is not known: choose from {', '.join(sorted(known))}")
+                raise InputError(f"prior '{name}' is not known: choose from {', '.join(sorted(known))}")
             number = isinstance(value, int | float) and not isinstance(value, bool)
             if not number or (not name.endswith("_mean") and not 0 < value < float("inf")):
-                raise BadInput(f"prior '{name}' is {value!r}: give a positive number")
+                raise InputError(f"prior '{name}' is {value!r}: give a positive number")
             if name.endswith("_alike") and value >= 1:
-                raise BadInput(f"prior '{name}' is {value!r}: it is a correlation: give a number between 0 and 1")
+                raise InputError(f"prior '{name}' is {value!r}: it is a correlation: give a number between 0 and 1")
         return cls(**{name: float(value) for name, value in values.items()})
 
     def as_dict(self) -> dict[str, float]:

@@ -9,11 +9,11 @@ from typing import Any
 import pandas as pd
 
 from gnomon.stats.charts import coverage_table
-from gnomon.stats.estimands.selection_bounds import Bounds
+from gnomon.stats.estimands.selection_bounds import EffectBounds
 from gnomon.stats.inference.hierarchical import VERSION
-from gnomon.stats.narrative.fit_frames import records
-from gnomon.stats.narrative.formatting import estimand as called
-from gnomon.stats.narrative.formatting import percent, points, size
+from gnomon.stats.narrative.fit_frames import frame_records
+from gnomon.stats.narrative.formatting import estimand_label as called
+from gnomon.stats.narrative.formatting import format_percent, format_points, format_size
 
 FIRM = 0.975
 LIKELY = 0.9
@@ -53,21 +53,21 @@ STANDARD = (
 
 def figure_sentence(row: dict[str, Any]) -> str:
     """One subject's figure with its interval, under a heading that names the figure."""
-    low, high = points(row["low95"]), points(row["high95"])
-    return f"{row['subject']}: {points(row['mean'])} %, 95 % interval {low} to {high}."
+    low, high = format_points(row["low95"]), format_points(row["high95"])
+    return f"{row['subject']}: {format_points(row['mean'])} %, 95 % interval {low} to {high}."
 
 
-def chance(probability: float) -> str:
+def format_probability(probability: float) -> str:
     """A probability as people say it; none is shown as certain."""
     if probability > 0.999:
         return "above 99.9 %"
     return "below 0.1 %" if probability < 0.001 else f"{100 * probability:.1f} %"
 
 
-def contrast(contrasts: pd.DataFrame, name: str, a: str, b: str) -> dict[str, Any] | None:
+def find_contrast(contrasts: pd.DataFrame, name: str, a: str, b: str) -> dict[str, Any] | None:
     """The contrast a - b of an estimand, turned round where it is stored as b - a; None where there is none."""
     mine = contrasts[contrasts["estimand"] == name] if len(contrasts) else contrasts
-    for row in records(mine):
+    for row in frame_records(mine):
         if (row["a"], row["b"]) == (a, b):
             return row
         if (row["a"], row["b"]) == (b, a):
@@ -84,14 +84,14 @@ def contrast_sentence(row: dict[str, Any]) -> str:
         verdict = "is probably higher than"
     elif 1 - FIRM < sure <= 1 - LIKELY:
         verdict = "is probably lower than"
-    low, high = points(row["low95"]), points(row["high95"])
+    low, high = format_points(row["low95"]), format_points(row["high95"])
     return (
-        f"{row['a']} {verdict} {row['b']}: difference {points(row['mean'])} points, 95 % interval {low} to {high}; "
-        f"probability that it is higher {chance(sure)}."
+        f"{row['a']} {verdict} {row['b']}: difference {format_points(row['mean'])} points, 95 % interval {low} to {high}; "
+        f"probability that it is higher {format_probability(sure)}."
     )
 
 
-def ladder(estimands: pd.DataFrame, contrasts: pd.DataFrame, name: str) -> Iterator[str]:
+def monotone_sentence(estimands: pd.DataFrame, contrasts: pd.DataFrame, name: str) -> Iterator[str]:
     """Each size of the commonest variant against the next smaller one."""
     rows = estimands[(estimands["estimand"] == name) & (estimands["axis"] == "")]
     if rows["parameters"].nunique() < 2:
@@ -99,67 +99,67 @@ def ladder(estimands: pd.DataFrame, contrasts: pd.DataFrame, name: str) -> Itera
     usual = rows["variant"].mode().iloc[0]
     order = list(rows[rows["variant"] == usual].sort_values("parameters")["subject"])
     for below, above in pairwise(order):
-        if (row := contrast(contrasts, name, above, below)) is not None:
+        if (row := find_contrast(contrasts, name, above, below)) is not None:
             yield contrast_sentence(row)
 
 
-def every_step(ladder: pd.DataFrame, name: str) -> Iterator[str]:
+def step_sentences(ladder: pd.DataFrame, name: str) -> Iterator[str]:
     """The probability that the figure rises at all steps of size at once (`comparisons["ladder"]` of a fit)."""
     whole = ladder[(ladder["estimand"] == name) & ladder["steps"].notna()] if "steps" in ladder else ladder.head(0)
-    for row in records(whole):
+    for row in frame_records(whole):
         yield (
             f"From {row['from']} to {row['to']}: probability that it rises at each of the {int(row['steps'])} steps "
-            f"{chance(row['probability'])}."
+            f"{format_probability(row['probability'])}."
         )
 
 
 def best_cells(rows: pd.DataFrame) -> Iterator[str]:
     """The best cell of each subject, and what the raw rate of the luckiest says (`comparisons["best"]` of a fit)."""
     for subject, mine in rows.groupby("subject", sort=False):
-        row = records(mine.loc[[mine["mean"].idxmax()]])[0]
-        low, high = points(row["low95"]), points(row["high95"])
-        told = f"{subject}: {_where(row)}, {points(row['mean'])} % ({low} to {high})"
+        row = frame_records(mine.loc[[mine["mean"].idxmax()]])[0]
+        low, high = format_points(row["low95"]), format_points(row["high95"])
+        told = f"{subject}: {_condition_phrase(row)}, {format_points(row['mean'])} % ({low} to {high})"
         told += f"; P(best) {row['probability_best']:.2f}"
         raw = mine[mine["naive"].notna()]
         if len(raw):
-            lucky = records(raw.loc[[raw["naive"].idxmax()]])[0]
-            told += f". The highest raw rate is {points(lucky['naive'])} % in {_where(lucky)} ({lucky['n']:,} trials)"
+            lucky = frame_records(raw.loc[[raw["naive"].idxmax()]])[0]
+            told += f". The highest raw rate is {format_points(lucky['naive'])} % in {_condition_phrase(lucky)} ({lucky['n']:,} trials)"
             told += ": the best of many, so too high" if lucky["naive"] > lucky["mean"] else ""
         yield f"{told}."
 
 
-def _where(row: dict[str, Any]) -> str:
+def _condition_phrase(row: dict[str, Any]) -> str:
     deep = f"layer {row['layer']:.0f}" if pd.notna(row["layer"]) else f"depth {row['depth']:.2f}"
     return f"{deep} at strength {row['strength']:g}"
 
 
-def slope(slopes: pd.DataFrame, name: str) -> Iterator[str]:
+def slope_sentences(slopes: pd.DataFrame, name: str) -> Iterator[str]:
     """What a doubling of size does, and how far such an interval may be trusted; nothing where there is no slope."""
     if (sentence := slope_sentence(slopes, name)) is not None:
         yield sentence
-        if (kept := slope_kept(name)) is not None:
+        if (kept := slope_coverage_sentence(name)) is not None:
             yield kept
 
 
 def slope_sentence(slopes: pd.DataFrame, name: str) -> str | None:
     """What a doubling of size does."""
-    for row in records(slopes):
+    for row in frame_records(slopes):
         if row["estimand"] == name:
-            low, high = points(row["low95"]), points(row["high95"])
+            low, high = format_points(row["low95"]), format_points(row["high95"])
             return (
-                f"A doubling of size changes {called(name)} by {points(row['mean'])} points on average, 95 % interval "
-                f"{low} to {high}; probability that it rises with size {chance(row['probability_positive'])}."
+                f"A doubling of size changes {called(name)} by {format_points(row['mean'])} points on average, 95 % interval "
+                f"{low} to {high}; probability that it rises with size {format_probability(row['probability_positive'])}."
             )
     return None
 
 
-def slope_kept(name: str, version: str = VERSION) -> str | None:
+def slope_coverage_sentence(name: str, version: str = VERSION) -> str | None:
     """How often intervals of this slope held the truth in simulation, where that was measured."""
-    found = coverage_table.coverage(version)
+    found = coverage_table.interval_coverage(version)
     mine = found[found["figure"] == f"slope {name}"]
     if mine.empty:
         return None
-    least, most = percent(mine["coverage"].min(), 0), percent(mine["coverage"].max(), 0)
+    least, most = format_percent(mine["coverage"].min(), 0), format_percent(mine["coverage"].max(), 0)
     share = least if least == most else f"{least.removesuffix(' %')} to {most}"
     return (
         f"In simulated studies 95 % intervals of this slope held the truth in {share} of cases, by what the models "
@@ -167,7 +167,7 @@ def slope_kept(name: str, version: str = VERSION) -> str | None:
     )
 
 
-def dips(estimands: pd.DataFrame, bounds: dict[str, Bounds]) -> Iterator[str]:
+def refusal_asymmetry(estimands: pd.DataFrame, bounds: dict[str, EffectBounds]) -> Iterator[str]:
     """Subjects that refuse one arm much more than the other, and what that does to raw and engaged figures.
 
     `bounds` are Lee's bounds by subject (`gnomon.stats.estimands.selection_bounds.bounds`).
@@ -178,29 +178,29 @@ def dips(estimands: pd.DataFrame, bounds: dict[str, Bounds]) -> Iterator[str]:
         return
     apart = table[(table["control"] - table["injection"]).abs() > ASYMMETRY]
     for subject, row in apart.iterrows():
-        yield _dip(str(subject), row, estimands, bounds.get(str(subject)))
+        yield _asymmetry_sentence(str(subject), row, estimands, bounds.get(str(subject)))
 
 
-def _dip(subject: str, refused: pd.Series, estimands: pd.DataFrame, bounds: Bounds | None) -> str:
+def _asymmetry_sentence(subject: str, refused: pd.Series, estimands: pd.DataFrame, bounds: EffectBounds | None) -> str:
     mine = estimands[(estimands["subject"] == subject) & (estimands["axis"] == "")].set_index("estimand")["mean"]
-    control, injection = points(refused["control"], sign=False), points(refused["injection"], sign=False)
+    control, injection = format_points(refused["control"], sign=False), format_points(refused["injection"], sign=False)
     told = f"{subject} refuses {control} % of controls and {injection} % of injections"
     removed = refused["injection"] < refused["control"]
     told += ": the injection itself removes refusals. " if removed else ": the injection itself adds refusals. "
     if {"net_detection_raw", "net_detection_engaged"} <= set(mine.index):
-        raw, engaged = points(mine["net_detection_raw"]), points(mine["net_detection_engaged"])
+        raw, engaged = format_points(mine["net_detection_raw"]), format_points(mine["net_detection_engaged"])
         told += (
             f"Counted against it, refusals make its raw figure {raw} %; leaving refused answers out gives {engaged} %, "
             "but then the two arms hold different kinds of answer. "
         )
     if bounds is not None:
-        low, high = points(bounds.low, digits=1), points(bounds.high, digits=1)
+        low, high = format_points(bounds.low, digits=1), format_points(bounds.high, digits=1)
         told += f"For trials that would be answered in either arm, net detection lies between {low} and {high} % "
-        low, high = points(bounds.interval_low, digits=1), points(bounds.interval_high, digits=1)
+        low, high = format_points(bounds.interval_low, digits=1), format_points(bounds.interval_high, digits=1)
         told += f"(Lee bounds, from the counts), with sampling error between {low} and {high} % (95 % interval)."
     return told.strip()
 
 
 def size_label(name: str, parameters: float) -> str:
     """A subject with its size."""
-    return f"{name} ({size(parameters)})"
+    return f"{name} ({format_size(parameters)})"

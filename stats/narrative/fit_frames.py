@@ -31,7 +31,7 @@ _COLUMNS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Fitted:
+class FitFrames:
     """One fit, none of whose figures are here if it failed.
 
     In `estimands`, `by` is spread over `axis` (`concept`, `strength`, `arm` or "") and `value`.
@@ -73,25 +73,25 @@ class Fitted:
     def why_not(self, name: str) -> list[str]:
         """Reasons that the fit gives for not showing an estimand, once each."""
         about = [entry for entry in self.refused if entry.get("estimand") in (name, "all")]
-        return list(dict.fromkeys(_reason(entry) for entry in about))
+        return list(dict.fromkeys(_refusal_reason(entry) for entry in about))
 
 
-def _reason(entry: Mapping[str, Any]) -> str:
+def _refusal_reason(entry: Mapping[str, Any]) -> str:
     subject = entry.get("subject")
     return f"{subject}: {entry['reason']}" if subject and subject != EVERY_SUBJECT else str(entry["reason"])
 
 
-def fitted(row: Mapping[str, Any]) -> Fitted:
+def read_fit(row: Mapping[str, Any]) -> FitFrames:
     """A row of `tables.fits` as frames."""
     result = row["result"]
     failed = row["status"] == FAILED
     frames = {
-        name: pd.DataFrame([] if failed else [_flat(entry) for entry in result.get(name, [])]).reindex(
+        name: pd.DataFrame([] if failed else [_flat_entry(entry) for entry in result.get(name, [])]).reindex(
             columns=_all_columns(name, result)
         )
         for name in _COLUMNS
     }
-    return Fitted(
+    return FitFrames(
         view=str(row["view"]),
         judge=result.get("judge"),
         status=str(row["status"]),
@@ -108,7 +108,7 @@ def fitted(row: Mapping[str, Any]) -> Fitted:
     )
 
 
-def _flat(entry: Mapping[str, Any]) -> dict[str, Any]:
+def _flat_entry(entry: Mapping[str, Any]) -> dict[str, Any]:
     if "by" not in entry:
         return dict(entry)
     axis, value = next(iter(entry["by"].items()), ("", ""))
@@ -116,16 +116,16 @@ def _flat(entry: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _all_columns(name: str, result: Mapping[str, Any]) -> list[str]:
-    there = [key for entry in result.get(name, []) for key in _flat(entry)]
+    there = [key for entry in result.get(name, []) for key in _flat_entry(entry)]
     return list(dict.fromkeys([*_COLUMNS[name], *there]))
 
 
-def all_fitted(store: Store) -> dict[str, Fitted]:
+def all_fitted(store: Store) -> dict[str, FitFrames]:
     """The newest fit of each view."""
-    return {view: fitted(row) for view, row in sorted(store.newest_fits().items())}
+    return {view: read_fit(row) for view, row in sorted(store.newest_fits().items())}
 
 
-def answering(fits: Mapping[str, Fitted], name: str, preferred: str | None = None) -> Fitted | None:
+def fit_for(fits: Mapping[str, FitFrames], name: str, preferred: str | None = None) -> FitFrames | None:
     """The fit that answers for an estimand: the corrected one for corrected figures, else published or judged.
 
     `preferred` is a view to take instead where it is of the right kind.
@@ -137,6 +137,6 @@ def answering(fits: Mapping[str, Fitted], name: str, preferred: str | None = Non
     return fits[views[0]] if views else None
 
 
-def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+def frame_records(frame: pd.DataFrame) -> list[dict[str, Any]]:
     """Rows of a frame as dictionaries by column name."""
     return [{str(key): cell for key, cell in row.items()} for row in frame.to_dict("records")]

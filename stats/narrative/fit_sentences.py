@@ -7,8 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from gnomon.stats.narrative.fit_frames import FAILED, REFUSED, records
-from gnomon.stats.narrative.formatting import listed, percent, points
+from gnomon.stats.narrative.fit_frames import FAILED, REFUSED, frame_records
+from gnomon.stats.narrative.formatting import format_percent, format_points, join_names
 
 ODD = 0.05
 APART = 0.02
@@ -31,33 +31,35 @@ GATES = (
 )
 
 
-def ends(row: Mapping[str, Any]) -> str:
+def interval_phrase(row: Mapping[str, Any]) -> str:
     """A figure in short: `41 % (38 to 44)`; with a sign where it can be negative, a decimal where it is small."""
     sign, digits = row["low95"] < 0 or row["mean"] < 0, int(max(abs(row["low95"]), abs(row["high95"])) < SMALL)
-    mean, low, high = (points(row[name], digits=digits, sign=sign) for name in ("mean", "low95", "high95"))
+    mean, low, high = (format_points(row[name], digits=digits, sign=sign) for name in ("mean", "low95", "high95"))
     return f"{mean} % ({low} to {high})"
 
 
-def refusals(estimands: pd.DataFrame) -> Iterator[str]:
+def refusal_sentences(estimands: pd.DataFrame) -> Iterator[str]:
     """How often each subject refuses in each arm."""
     rows = estimands[(estimands["estimand"] == "refusal") & (estimands["axis"] == "arm")]
     for subject, mine in rows.sort_values(["parameters", "subject"], kind="stable").groupby("subject", sort=False):
-        said = [f"{ends(row)} of {row['value']} trials" for row in records(mine.sort_values("value"))]
-        yield f"{subject} refuses {listed(said)}."
+        said = [f"{interval_phrase(row)} of {row['value']} trials" for row in frame_records(mine.sort_values("value"))]
+        yield f"{subject} refuses {join_names(said)}."
 
 
-def bounded(estimands: pd.DataFrame, bounds: pd.DataFrame) -> Iterator[str]:
+def bounds_sentences(estimands: pd.DataFrame, bounds: pd.DataFrame) -> Iterator[str]:
     """What dropping refusals can hide, for each subject with bounds; widest first."""
     if bounds.empty:
         return
     mine = bounds[bounds["assuming"] == "monotone"]
     engaged = estimands[estimands["estimand"].str.startswith("net_detection_engaged") & (estimands["axis"] == "")]
     means = dict(zip(engaged["subject"], engaged["mean"], strict=True))
-    for row in records(mine.assign(width=mine["high"] - mine["low"]).sort_values("width", ascending=False)):
-        span = f"{points(row['low'], digits=1)} to {points(row['high'], digits=1)} %"
-        limits = f"{points(row['low95'], digits=1)} to {points(row['high95'], digits=1)}"
+    for row in frame_records(mine.assign(width=mine["high"] - mine["low"]).sort_values("width", ascending=False)):
+        span = f"{format_points(row['low'], digits=1)} to {format_points(row['high'], digits=1)} %"
+        limits = f"{format_points(row['low95'], digits=1)} to {format_points(row['high95'], digits=1)}"
         hidden = "hardly anything" if row["width"] < APART else f"bounds {span}, 95 % limits {limits}"
-        told = f"{row['subject']}: engaged {points(means[row['subject']])} %; " if row["subject"] in means else ""
+        told = (
+            f"{row['subject']}: engaged {format_points(means[row['subject']])} %; " if row["subject"] in means else ""
+        )
         if row["width"] < APART:
             yield f"{told or str(row['subject']) + ': '}leaving refusals out hides {hidden} (bounds {span})."
         else:
@@ -67,11 +69,11 @@ def bounded(estimands: pd.DataFrame, bounds: pd.DataFrame) -> Iterator[str]:
 
 def arm_sentence(rates: pd.DataFrame, judge: str, arm: str) -> str:
     """What a judge's error rates in one arm say, in words."""
-    by = {str(row["measure"]): row for row in records(rates)}
+    by = {str(row["measure"]): row for row in frame_records(rates)}
     parts = []
     for measure, verb in (("Sensitivity", "finds {} of the events"), ("Specificity", "passes over {} of the rest")):
         if row := by.get(measure):
-            value, low, high = (percent(float(row[key])) for key in ("value", "low", "high"))
+            value, low, high = (format_percent(float(row[key])) for key in ("value", "low", "high"))
             parts.append(f"{verb.format(value)} (95 % interval {low} to {high})")
     told = f"In the {arm} arm {judge} " + " and ".join(parts) + "."
     if row := by.get("Youden's J"):
@@ -79,7 +81,7 @@ def arm_sentence(rates: pd.DataFrame, judge: str, arm: str) -> str:
     return told
 
 
-def convergence(view: str, status: str, diagnostics: Mapping[str, Any]) -> str:
+def convergence_sentence(view: str, status: str, diagnostics: Mapping[str, Any]) -> str:
     """One fit's gates in a line."""
     if status == REFUSED or not diagnostics.get("draws"):
         why = "; ".join(diagnostics.get("reasons", ())) or "the data do not allow its figures"
@@ -96,11 +98,11 @@ def convergence(view: str, status: str, diagnostics: Mapping[str, Any]) -> str:
     return f"{told}."
 
 
-def misfits(predictive: pd.DataFrame) -> Iterator[str]:
+def misfit_sentences(predictive: pd.DataFrame) -> Iterator[str]:
     """Subjects and arms whose counts the fit would hardly make."""
     each = predictive.drop_duplicates(["subject", "arm"])
     odd = each[each["p"] < ODD].sort_values("p")
-    for row in records(odd):
+    for row in frame_records(odd):
         yield (
             f"{row['subject']}, {row['arm']} arm: the fit would hardly make these counts (p {row['p']:.2f}): it misses "
             "something there."

@@ -8,8 +8,8 @@ from typing import Any
 
 from gnomon.data.records import Exposure, LabelKind, VerdictState
 from gnomon.stats.narrative.fit_frames import EVERY_SUBJECT, FAILED
-from gnomon.stats.narrative.formatting import count, estimand, listed, percent
-from gnomon.stats.narrative.study_overview import Overview
+from gnomon.stats.narrative.formatting import count_noun, estimand_label, format_percent, join_names
+from gnomon.stats.narrative.study_overview import StudyOverview
 
 ENOUGH_LABELS = 20
 TOO_MANY_LOST = 0.02
@@ -23,66 +23,67 @@ class Notice:
     text: str
 
 
-def notices(found: Overview) -> list[Notice]:
+def list_notices(found: StudyOverview) -> list[Notice]:
     """What matters about the study, the worst first."""
     notes = [*_about_fits(found), *_about_trials(found), *_about_judges(found), *_about_labels(found)]
     order = {"error": 0, "warning": 1, "info": 2}
     return sorted(notes, key=lambda note: order[note.level])
 
 
-def _about_fits(found: Overview) -> list[Notice]:
+def _about_fits(found: StudyOverview) -> list[Notice]:
     notes = []
     for fit in found.fits:
         if fit["status"] == FAILED:
-            reasons = listed(list(fit["diagnostics"].get("reasons", []))) or "its gates"
+            reasons = join_names(list(fit["diagnostics"].get("reasons", []))) or "its gates"
             notes.append(Notice("error", f"The fit '{fit['view']}' failed ({reasons}): its figures are not shown."))
-        notes += refusals(fit["result"])
+        notes += withheld_notices(fit["result"])
     if found.stale:
         notes.append(Notice("warning", "Trials, verdicts or labels are newer than the newest fit: figures lag behind."))
     return list(dict.fromkeys(notes))
 
 
-def refusals(result: Mapping[str, Any]) -> list[Notice]:
+def withheld_notices(result: Mapping[str, Any]) -> list[Notice]:
     """One notice for each reason that a fit gives for figures that it refuses; a missing slope is no fault."""
     by_reason: dict[str, list[str]] = {}
     for entry in result.get("refused", []):
         name, subject = entry.get("estimand"), entry.get("subject")
-        what = "figures" if name in (None, "all") else estimand(str(name))
+        what = "figures" if name in (None, "all") else estimand_label(str(name))
         whom = f" of {subject}" if subject and subject != EVERY_SUBJECT else ""
         by_reason.setdefault(str(entry["reason"]), []).append(f"{what}{whom}")
     return [
         Notice(
-            "info" if set(what) == {"slope"} else "warning", f"Not shown: {listed([*dict.fromkeys(what)])} ({reason})."
+            "info" if set(what) == {"slope"} else "warning",
+            f"Not shown: {join_names([*dict.fromkeys(what)])} ({reason}).",
         )
         for reason, what in ((reason.rstrip("."), what) for reason, what in by_reason.items())
     ]
 
 
-def _about_trials(found: Overview) -> list[Notice]:
+def _about_trials(found: StudyOverview) -> list[Notice]:
     failed = int(found.cells["failed"].sum()) if len(found.cells) else 0
-    notes = [Notice("warning", f"{count(failed, 'trial')} failed and count nowhere.")] if failed else []
+    notes = [Notice("warning", f"{count_noun(failed, 'trial')} failed and count nowhere.")] if failed else []
     if len(found.missing):
         lacking = int((found.missing["want"] - found.missing["have"]).sum())
-        where = count(len(found.missing), "planned condition")
-        notes.append(Notice("warning", f"{count(lacking, 'trial')} of {where} are missing."))
+        where = count_noun(len(found.missing), "planned condition")
+        notes.append(Notice("warning", f"{count_noun(lacking, 'trial')} of {where} are missing."))
     return notes
 
 
-def _about_judges(found: Overview) -> list[Notice]:
+def _about_judges(found: StudyOverview) -> list[Notice]:
     notes = []
     for judge, rows in found.states.groupby("judge"):
         lost = int(rows.loc[rows["state"] != str(VerdictState.OK), "n"].sum())
         total = int(rows["n"].sum())
         if lost > TOO_MANY_LOST * total:
-            share = percent(lost / total, 1)
+            share = format_percent(lost / total, 1)
             notes.append(Notice("warning", f"Judge {judge} gave no usable verdict on {share} of what it read."))
     return [
         *notes,
-        *(Notice("warning", f"Judge {j} has not read {count(n, 'answer')}.") for j, n in found.unjudged.items()),
+        *(Notice("warning", f"Judge {j} has not read {count_noun(n, 'answer')}.") for j, n in found.unjudged.items()),
     ]
 
 
-def _about_labels(found: Overview) -> list[Notice]:
+def _about_labels(found: StudyOverview) -> list[Notice]:
     if found.counts_only or not found.trials:
         return []
     if found.labels.empty:
@@ -90,17 +91,17 @@ def _about_labels(found: Overview) -> list[Notice]:
     thin = [f"{arm} ({number})" for arm, number in found.measuring.items() if number < ENOUGH_LABELS]
     notes = []
     if thin:
-        notes.append(Notice("warning", f"Fewer than {ENOUGH_LABELS} labels measure the judges in {listed(thin)}."))
+        notes.append(Notice("warning", f"Fewer than {ENOUGH_LABELS} labels measure the judges in {join_names(thin)}."))
     after = int((found.events["exposure"] == str(Exposure.AFTER_VERDICT)).sum())
     if after:
-        notes.append(Notice("info", f"{count(after, 'label event')} came after the rater had seen verdicts."))
+        notes.append(Notice("info", f"{count_noun(after, 'label event')} came after the rater had seen verdicts."))
     if found.events.loc[found.events["kind"] == str(LabelKind.LABEL), "rater"].nunique() == 1:
         notes.append(Notice("info", "All labels are one rater's: how far raters agree is unknown."))
     return notes
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class NextStep:
     """What to do next: why, and the step of `gnomon` that does it, or the page (`label`, `scaling`) to open."""
 
     why: str
@@ -108,41 +109,41 @@ class Step:
     page: str = ""
 
 
-def next_step(found: Overview) -> Step:
+def next_step(found: StudyOverview) -> NextStep:
     """The one thing that helps the study most now."""
     fit = _fit_step([fit["status"] for fit in found.fits])
     if found.counts_only:
-        return fit or Step("The published counts are fitted: read the figures.", page="scaling")
+        return fit or NextStep("The published counts are fitted: read the figures.", page="scaling")
     return _trial_step(found) or _judge_step(found) or fit or _label_step(found)
 
 
-def _trial_step(found: Overview) -> Step | None:
+def _trial_step(found: StudyOverview) -> NextStep | None:
     lacking = int((found.missing["want"] - found.missing["have"]).sum())
     if lacking:
-        return Step(f"Make the {count(lacking, 'missing trial')}.", step="generate")
-    return None if found.trials else Step("Make the trials.", step="generate")
+        return NextStep(f"Make the {count_noun(lacking, 'missing trial')}.", step="generate")
+    return None if found.trials else NextStep("Make the trials.", step="generate")
 
 
-def _judge_step(found: Overview) -> Step | None:
+def _judge_step(found: StudyOverview) -> NextStep | None:
     if found.unjudged:
-        return Step(f"Let {listed(list(found.unjudged))} read what they have not read.", step="judge")
+        return NextStep(f"Let {join_names(list(found.unjudged))} read what they have not read.", step="judge")
     if found.states.empty:
-        return Step("Name judges under [[judges]] in study.toml and let them read the answers.", step="judge")
+        return NextStep("Name judges under [[judges]] in study.toml and let them read the answers.", step="judge")
     return None
 
 
-def _label_step(found: Overview) -> Step:
+def _label_step(found: StudyOverview) -> NextStep:
     thin = [arm for arm, number in found.measuring.items() if number < ENOUGH_LABELS]
     if thin:
-        return Step(f"Label transcripts: too few labels measure the judges in {listed(thin)}.", page="label")
+        return NextStep(f"Label transcripts: too few labels measure the judges in {join_names(thin)}.", page="label")
     if found.stale:
-        return Step("Fit again: the data have grown since.", step="fit")
-    return Step("Nothing is missing. More labels narrow the corrected figures most.", page="label")
+        return NextStep("Fit again: the data have grown since.", step="fit")
+    return NextStep("Nothing is missing. More labels narrow the corrected figures most.", page="label")
 
 
-def _fit_step(statuses: list[str]) -> Step | None:
+def _fit_step(statuses: list[str]) -> NextStep | None:
     if not statuses:
-        return Step("Fit the rates.", step="fit")
+        return NextStep("Fit the rates.", step="fit")
     if all(status == FAILED for status in statuses):
-        return Step("The fit failed: raise draws and tune under [fit] in study.toml and fit again.", step="fit")
+        return NextStep("The fit failed: raise draws and tune under [fit] in study.toml and fit again.", step="fit")
     return None

@@ -21,7 +21,7 @@ _verdict = tables.verdicts.c
 
 
 @dataclass(frozen=True, slots=True)
-class Overview:
+class StudyOverview:
     """Counts of a study.
 
     `cells` has one row a condition (subject, arm, concept, strength, layer, span, protocol) with `n` answers and
@@ -71,10 +71,10 @@ class Overview:
         return bool(self.fits) and max(fit["created_at"] for fit in self.fits) < self.newest_fact
 
 
-def overview(store: Store) -> Overview:
+def summarize_study(store: Store) -> StudyOverview:
     """Count what the store holds."""
     settings = store.study()
-    cells = _cells(store)
+    cells = _cell_counts(store)
     judges = judge_frame(store)
     query = select(_verdict.judge, _verdict.state, func.count().label("n")).where(_verdict.sample == 0)
     states = store.frame(
@@ -85,10 +85,10 @@ def overview(store: Store) -> Overview:
     view = str(settings.get("label_view", "blind"))
     arms = events.drop_duplicates("trial")[["trial", "arm"]]
     labels = reference_labels(store, view).merge(arms, on="trial", how="left")
-    return Overview(
+    return StudyOverview(
         settings=settings,
         cells=cells,
-        missing=missing(cells, settings.get("design") or {}),
+        missing=missing_trials(cells, settings.get("design") or {}),
         states=states,
         labels=labels,
         events=events,
@@ -97,7 +97,7 @@ def overview(store: Store) -> Overview:
     )
 
 
-def _cells(store: Store) -> pd.DataFrame:
+def _cell_counts(store: Store) -> pd.DataFrame:
     axes = [_trial[name] for name in ("subject", "arm", "concept", "strength", "layer", "span")]
     answered = func.count().filter(_trial.error.is_(None)).label("n")
     failed = func.count(_trial.error).label("failed")
@@ -118,13 +118,13 @@ def _newest_fact(store: Store, events: pd.DataFrame, view: str) -> str:
     return str(max([*(time or "" for time in times), *events.loc[counting, "created_at"]]))
 
 
-def distinct(values: pd.Series[Any]) -> list[str]:
+def distinct_values(values: pd.Series[Any]) -> list[str]:
     """The different values of a column in their order, as people read them."""
     found = values.dropna().drop_duplicates().sort_values()
     return [f"{value:g}" if isinstance(value, int | float) else str(value) for value in found]
 
 
-def missing(cells: pd.DataFrame, design: Mapping[str, Any]) -> pd.DataFrame:
+def missing_trials(cells: pd.DataFrame, design: Mapping[str, Any]) -> pd.DataFrame:
     """Conditions that the design plans and that lack answers: the axes, `have` and `want`.
 
     The random arm is left out: how its directions are shared between concepts is the generator's business.
@@ -132,7 +132,7 @@ def missing(cells: pd.DataFrame, design: Mapping[str, Any]) -> pd.DataFrame:
     wanted = design.get("replicates", {})
     columns = ["subject", "arm", "protocol", "concept", "layer", "strength", "have", "want"]
     rows: list[tuple[Any, ...]] = []
-    for subject, protocol in product(cells["subject"].unique(), _protocols(cells, design)):
+    for subject, protocol in product(cells["subject"].unique(), _missing_protocols(cells, design)):
         mine = cells[(cells["subject"] == subject) & (cells["protocol"] == protocol)]
         control = int(mine.loc[mine["arm"] == str(Arm.CONTROL), "n"].sum())
         if str(Arm.CONTROL) in design.get("arms", []) and control < (want := wanted.get("control", 0)):
@@ -147,7 +147,7 @@ def missing(cells: pd.DataFrame, design: Mapping[str, Any]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns)
 
 
-def _protocols(cells: pd.DataFrame, design: Mapping[str, Any]) -> list[str]:
+def _missing_protocols(cells: pd.DataFrame, design: Mapping[str, Any]) -> list[str]:
     """Names of protocols: as designed, or as stored where the design names files."""
     named = [str(name) for name in design.get("protocols", [])]
     if any(name.endswith(".toml") for name in named):

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from gnomon.calibration.audit import audit_frames
-from gnomon.calibration.audit.document import audit, audit_views
-from gnomon.commands.steps import calibrate
-from gnomon.commands.transfer import bring
-from gnomon.data.importers import Options
+from gnomon.calibration.audit.document import audit_study, audit_views
+from gnomon.commands.steps import audit_judges
+from gnomon.commands.transfer import import_files
+from gnomon.data.importers import ImportOptions
 from gnomon.data.storage.store import Store
 from gnomon.session import opened
 
@@ -28,7 +28,13 @@ def imported(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A study of the published dev files, as `gnomon import` makes it."""
     folder = shared / "data" / "open-introspection"
     study = tmp_path_factory.mktemp("published") / "study"
-    bring("open-introspection", [folder / "dev.jsonl", folder / "dev_calibration.jsonl"], study, Options(), json=False)
+    import_files(
+        "open-introspection",
+        [folder / "dev.jsonl", folder / "dev_calibration.jsonl"],
+        study,
+        ImportOptions(),
+        json=False,
+    )
     return study
 
 
@@ -42,14 +48,14 @@ def published(imported: Path) -> Iterator[Store]:
 def test_published_labels_count_as_published_and_as_first_recorded(
     published: Store, view: str, counts: tuple[int, int, int, int]
 ) -> None:
-    (judge,) = audit(published, view=view)["judges"]
+    (judge,) = audit_study(published, view=view)["judges"]
     assert judge["labelled"] == 49
     for reading in (judge["overall"], judge["overall"]["as_pass"]):
         assert tuple(reading[key] for key in ("tp", "fp", "fn", "tn")) == counts
 
 
 def test_the_one_published_revision_came_after_a_verdict_and_went_to_the_judge(published: Store) -> None:
-    revised = audit(published, view="current")["revisions"]
+    revised = audit_study(published, view="current")["revisions"]
     assert (revised["n"], revised["after_verdict"], revised["toward_judge"]) == (1, 1, 1)
     assert revised["p_value"] == 1.0, "one revision alone proves nothing"
 
@@ -69,14 +75,14 @@ def test_one_published_revision_is_shown_and_said_to_prove_nothing(published: St
 
 
 def test_published_errors_sit_in_one_arm(published: Store) -> None:
-    (judge,) = audit(published, view="first")["judges"]
+    (judge,) = audit_study(published, view="first")["judges"]
     wrong = {each["arm"]: each["as_event"]["fp"] for each in arms_of(judge).values()}
     assert wrong == {"injection": 3, "control": 0}
     assert not math.isnan(judge["youden"]["by_arm"]["injection"]["low"])
 
 
 def test_no_published_label_is_known_to_be_blind(published: Store) -> None:
-    (judge,) = audit(published)["judges"]
+    (judge,) = audit_study(published)["judges"]
     assert (judge["labelled"], judge["correctable"]) == (0, False)
 
 
@@ -84,9 +90,9 @@ def test_the_command_prints_every_view_of_the_published_study(
     imported: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with opened(imported) as study:
-        calibrate(study, None, json=True)
+        audit_judges(study, None, json=True)
         document = json.loads(capsys.readouterr().out)
-        calibrate(study, "current", json=True)
+        audit_judges(study, "current", json=True)
         one = json.loads(capsys.readouterr().out)
     counts = {
         each["labels"]: [each["overall"]["as_pass"][key] for key in ("tp", "fp", "fn", "tn")]
@@ -99,7 +105,7 @@ def test_the_command_prints_every_view_of_the_published_study(
 
 def test_the_terminal_tells_rates_verdict_and_revision(imported: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with opened(imported) as study:
-        calibrate(study, None, json=False)
+        audit_judges(study, None, json=False)
     lines = capsys.readouterr().out.splitlines()
     told = " ".join(line.strip() for line in lines)
     assert max(map(len, lines)) <= 100
@@ -111,11 +117,11 @@ def test_the_terminal_tells_rates_verdict_and_revision(imported: Path, capsys: p
 
 
 def test_tables_hold_the_revision_and_the_contradictions_with_their_trials(published: Store) -> None:
-    document = audit(published, view="current")
-    moves = audit_frames.moves(document)
+    document = audit_study(published, view="current")
+    moves = audit_frames.revision_frame(document)
     assert moves[["rater", "seen", "direction"]].to_numpy().tolist() == [["human", "after verdict", "toward"]]
     assert moves["verdicts"].iloc[0].startswith("open-introspection-judge: ")
-    wrong = audit_frames.contradictions(document)
+    wrong = audit_frames.contradiction_frame(document)
     assert set(wrong["who"]) == {"human"}
     assert (wrong["low"] < wrong["value"]).all()
     assert wrong["trials"].str.len().min() >= 32

@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 from pypdf import PdfReader
 
-from gnomon.data.errors import BadInput, NotEnoughData
+from gnomon.data.errors import InputError, NotEnoughDataError
 from gnomon.data.records import Facts, JudgeVersion, Label, Trial, Verdict
 from gnomon.data.storage import tables
 from gnomon.data.storage.store import Store
 from gnomon.report import pdf
-from gnomon.report.document import report
+from gnomon.report.document import write_report
 from gnomon.session import Study
 from gnomon.study_file import StudyFile
 
@@ -90,7 +90,7 @@ def study(store: Store, make_trial: Callable[..., Trial], tmp_path: Path) -> Stu
 
 
 def test_a_corrected_figure_is_printed_only_where_the_audit_allows_it(study: Study, tmp_path: Path) -> None:
-    out = report(study, tmp_path / "a.html")
+    out = write_report(study, tmp_path / "a.html")
     page = out.read_text(encoding="utf-8")
     assert "+12 %" in Read(page).text.replace("\u00a0", " ")
     assert "nobody has labelled a transcript" in page
@@ -98,18 +98,18 @@ def test_a_corrected_figure_is_printed_only_where_the_audit_allows_it(study: Stu
 
     trials = list(study.store.trials())
     study.store.add_labels([Label(trials[0].id, "ann", NOTHING)])
-    page = report(study, tmp_path / "b.html").read_text(encoding="utf-8")
+    page = write_report(study, tmp_path / "b.html").read_text(encoding="utf-8")
     assert "the audit allows it for no judge" in page
     assert not re.search(r"\+78|77\.7|0\.777", page)
 
     claimed = study.store.frame(tables.verdicts).set_index("trial")["claims"]
     study.store.add_labels([Label(t.id, "ben", EVENT if claimed[t.id] else NOTHING) for t in trials[1:]])
-    page = report(study, tmp_path / "c.html").read_text(encoding="utf-8")
+    page = write_report(study, tmp_path / "c.html").read_text(encoding="utf-8")
     assert "+78 %" in Read(page).text.replace("\u00a0", " ")
 
 
 def test_the_page_asks_for_nothing_and_runs_nothing(study: Study, tmp_path: Path) -> None:
-    page = Read(report(study, tmp_path / "a.html").read_text(encoding="utf-8"))
+    page = Read(write_report(study, tmp_path / "a.html").read_text(encoding="utf-8"))
     assert all(address.startswith(("data:image/svg+xml;base64,", "#")) for address in page.asked), page.asked
     assert not {"script", "iframe", "object", "link", "form"} & set(page.elements)
     assert HOSTILE in page.text
@@ -122,7 +122,7 @@ def test_the_report_as_pdf_holds_what_the_page_holds(study: Study, tmp_path: Pat
         if not fetched and os.environ.get("GNOMON_REQUIRE_BROWSER") != "1":
             pytest.skip("no Chromium to print with")
         monkeypatch.setenv("GNOMON_BROWSER", str(fetched[-1]))
-    out = report(study, tmp_path / "a.pdf")
+    out = write_report(study, tmp_path / "a.pdf")
     pages = PdfReader(out).pages
     text = " ".join(" ".join(page.extract_text().split()) for page in pages).replace("\u00a0", " ")
     assert "+12 %" in text
@@ -133,23 +133,25 @@ def test_the_report_as_pdf_holds_what_the_page_holds(study: Study, tmp_path: Pat
 
 def test_without_a_browser_a_pdf_is_refused_before_any_work(study: Study, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(BadInput, match=r"no Chromium or Chrome was found: name one in GNOMON_BROWSER, or write \.html"):
-        report(study, tmp_path / "a.pdf")
+    with pytest.raises(
+        InputError, match=r"no Chromium or Chrome was found: name one in GNOMON_BROWSER, or write \.html"
+    ):
+        write_report(study, tmp_path / "a.pdf")
     monkeypatch.setenv("GNOMON_BROWSER", "netscape")
-    with pytest.raises(BadInput, match="GNOMON_BROWSER names 'netscape', which is not there"):
-        report(study, tmp_path / "a.pdf")
+    with pytest.raises(InputError, match="GNOMON_BROWSER names 'netscape', which is not there"):
+        write_report(study, tmp_path / "a.pdf")
     assert not (tmp_path / "a.pdf").exists()
 
 
 def test_a_study_without_a_fit_or_a_place_to_write_is_one_line(study: Study, tmp_path: Path, store: Store) -> None:
-    with pytest.raises(BadInput, match=r"report '.*a\.docx': name it \.html or \.pdf"):
-        report(study, tmp_path / "a.docx")
+    with pytest.raises(InputError, match=r"report '.*a\.docx': name it \.html or \.pdf"):
+        write_report(study, tmp_path / "a.docx")
     (tmp_path / "file").write_text("")
-    with pytest.raises(BadInput, match="cannot be written"):
-        report(study, tmp_path / "file" / "a.html")
+    with pytest.raises(InputError, match="cannot be written"):
+        write_report(study, tmp_path / "file" / "a.html")
     empty = Store.open(f"sqlite:///{tmp_path / 'empty.db'}")
-    with pytest.raises(NotEnoughData, match="has no fit: run 'gnomon fit"):
-        report(Study(tmp_path, study.file, empty), tmp_path / "a.html")
+    with pytest.raises(NotEnoughDataError, match="has no fit: run 'gnomon fit"):
+        write_report(Study(tmp_path, study.file, empty), tmp_path / "a.html")
     empty.close()
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from gnomon.commands.steps import FULL
-from gnomon.data.errors import StudyFileError, UnknownName
-from gnomon.session import write_template
+from gnomon.data.errors import StudyFileError, UnknownNameError
+from gnomon.session import write_study_file
 from gnomon.study_file import database_url, read_study
 
 pytest.importorskip("judging.config")
@@ -16,7 +16,7 @@ pytest.importorskip("judging.config")
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    write_template(tmp_path, "study.toml", **FULL, name="a study", calibration="false")
+    write_study_file(tmp_path, "study.toml", **FULL, name="a study", calibration="false")
     return tmp_path
 
 
@@ -87,7 +87,7 @@ def test_a_study_without_subjects_says_what_it_needs(folder):
 
 def test_a_name_that_the_study_lacks_is_told_with_those_it_has(folder):
     study = read_study(folder)
-    with pytest.raises(UnknownName, match="concept 'anger' is not in study 'a study': it has silence, fear"):
+    with pytest.raises(UnknownNameError, match="concept 'anger' is not in study 'a study': it has silence, fear"):
         study.only("concept", study.concepts(), ["anger"])
 
 

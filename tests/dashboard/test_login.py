@@ -13,8 +13,8 @@ from dashboard_oidc import CLIENT, SECRET, provider
 
 from bench.support.browser import serving
 from bench.support.raters import DENIES
-from gnomon.dashboard.auth.roles import VARIABLE, Access, access, check
-from gnomon.data.errors import BadInput
+from gnomon.dashboard.auth.roles import VARIABLE, Access, access_from_environment, check_address
+from gnomon.data.errors import InputError
 from gnomon.data.storage import tables
 from gnomon.data.storage.store import Store
 
@@ -32,15 +32,15 @@ def test_roles_are_by_verified_address():
 
 
 def test_others_are_let_in_by_login_alone_and_a_login_needs_its_secrets(tmp_path: Path):
-    check(Access(), "127.0.0.1", tmp_path / "none")
-    with pytest.raises(BadInput, match="under any name"):
-        check(Access(), "0.0.0.0", tmp_path / "none")
-    with pytest.raises(BadInput, match="not there"):
-        check(Access("oidc", PEOPLE), "0.0.0.0", tmp_path / "none")
+    check_address(Access(), "127.0.0.1", tmp_path / "none")
+    with pytest.raises(InputError, match="under any name"):
+        check_address(Access(), "0.0.0.0", tmp_path / "none")
+    with pytest.raises(InputError, match="not there"):
+        check_address(Access("oidc", PEOPLE), "0.0.0.0", tmp_path / "none")
     secrets = tmp_path / "secrets.toml"
     secrets.write_text('[auth]\nclient_id = "x"\nclient_secret = "told to nobody"\n')
-    with pytest.raises(BadInput, match="lacks redirect_uri, cookie_secret, server_metadata_url") as raised:
-        check(Access("oidc", PEOPLE), "127.0.0.1", secrets)
+    with pytest.raises(InputError, match="lacks redirect_uri, cookie_secret, server_metadata_url") as raised:
+        check_address(Access("oidc", PEOPLE), "127.0.0.1", secrets)
     assert "told to nobody" not in str(raised.value)
 
 
@@ -57,8 +57,8 @@ def test_others_are_let_in_by_login_alone_and_a_login_needs_its_secrets(tmp_path
 )
 def test_a_server_that_is_told_wrongly_who_may_come_in_lets_nobody_in(monkeypatch, told, why):
     monkeypatch.setenv(VARIABLE, told)
-    with pytest.raises(BadInput, match=f"{VARIABLE}: .*{why}"):
-        access()
+    with pytest.raises(InputError, match=f"{VARIABLE}: .*{why}"):
+        access_from_environment()
 
 
 @pytest.mark.browser

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from gnomon.data import bundled
-from gnomon.data.errors import BadInput
+from gnomon.data.errors import InputError
 from gnomon.data.outcomes import RULES, Outcome, is_event, is_pass
 from gnomon.data.records import Arm, Facts, Label, LabelKind, RaterRole, Split, split_of
 
@@ -103,7 +103,7 @@ def test_a_broken_line_is_named(tmp_path, labelled):
     lines = (bundled.HERE / "calibration" / "trials.jsonl").read_text().splitlines()
     lines[2] = lines[2].replace('"replicate": ', '"replicate": 9')
     (tmp_path / "trials.jsonl").write_text("\n".join(lines))
-    with pytest.raises(BadInput, match=r"trials\.jsonl line 3: .*not the hash of its condition"):
+    with pytest.raises(InputError, match=r"trials\.jsonl line 3: .*not the hash of its condition"):
         bundled.calibration_set(tmp_path)
 
 

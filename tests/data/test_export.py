@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from pyarrow import parquet
 from sqlalchemy import select
 
-from gnomon.data.errors import BadInput
-from gnomon.data.exporters.gnomon_export import export
-from gnomon.data.importers import Options, parse
+from gnomon.data.errors import InputError
+from gnomon.data.exporters.gnomon_export import export_store
+from gnomon.data.importers import ImportOptions, parse_files
 from gnomon.data.importers.formats.gnomon_export import ORDER
 from gnomon.data.records import (
     Arm,
@@ -41,7 +41,7 @@ YES = Facts(claims=True, concept="ocean", coherent=True, refused=False, passed=T
 
 
 def bring(store, folder):
-    parsed = parse("gnomon", [folder], Options())
+    parsed = parse_files("gnomon", [folder], ImportOptions())
     return parsed.land(store), [str(problem) for problem in parsed.report.problems]
 
 
@@ -89,7 +89,7 @@ def other(tmp_path):
 
 
 def test_every_table_goes_out_in_both_forms_and_comes_back_the_same(full, other, tmp_path):
-    done = export(full, tmp_path / "out")
+    done = export_store(full, tmp_path / "out")
     assert all(done.rows[table.name] for table in ORDER)
     about = json.loads((tmp_path / "out" / "export.json").read_text())
     assert about["rows"] == done.rows
@@ -102,12 +102,12 @@ def test_every_table_goes_out_in_both_forms_and_comes_back_the_same(full, other,
     assert problems == []
     assert landed.new == {"trials": 2, "verdicts": 2, "labels": 4}
     assert dump(other) == dump(full)
-    again = export(other, tmp_path / "again")
+    again = export_store(other, tmp_path / "again")
     assert again.files == done.files
 
 
 def test_the_parquet_files_alone_bring_all_of_it_back(full, other, tmp_path):
-    export(full, tmp_path / "out")
+    export_store(full, tmp_path / "out")
     for path in (tmp_path / "out").glob("*.jsonl"):
         path.unlink()
     assert bring(other, tmp_path / "out")[1] == []
@@ -115,7 +115,7 @@ def test_the_parquet_files_alone_bring_all_of_it_back(full, other, tmp_path):
 
 
 def test_importing_the_same_export_twice_adds_nothing(full, other, tmp_path):
-    export(full, tmp_path / "out")
+    export_store(full, tmp_path / "out")
     bring(other, tmp_path / "out")
     before = dump(other)
     landed, problems = bring(other, tmp_path / "out")
@@ -175,17 +175,17 @@ def test_any_study_round_trips(tmp_path, trials, verdicts, labels, settled):
             time = f"2026-01-01T00:00:00.{number:06d}+00:00"
             label = Label(ids[at % len(ids)], rater, said, revision=revision, note=note, created_at=time)
             store.add_labels([label])
-    first = export(store, folder / "one")
+    first = export_store(store, folder / "one")
     assert bring(other, folder / "one")[1] == []
     assert dump(other) == dump(store)
-    assert export(other, folder / "two").files == first.files
+    assert export_store(other, folder / "two").files == first.files
     store.close()
     other.close()
     shutil.rmtree(folder)
 
 
 def test_a_label_names_the_revision_that_it_supersedes(full, tmp_path):
-    export(full, tmp_path / "out")
+    export_store(full, tmp_path / "out")
     found = [json.loads(line) for line in (tmp_path / "out" / "labels.jsonl").read_text().splitlines()]
     assert [(row["rater"], row["revision"], row["supersedes"]) for row in found] == [
         ("ann", 0, None),
@@ -196,7 +196,7 @@ def test_a_label_names_the_revision_that_it_supersedes(full, tmp_path):
 
 
 def test_a_cell_that_a_spreadsheet_would_run_is_guarded_in_csv_only(full, tmp_path):
-    done = export(full, tmp_path / "out", as_csv=True)
+    done = export_store(full, tmp_path / "out", as_csv=True)
     with (tmp_path / "out" / "trials.csv").open(newline="") as file:
         answers = {row["answer"] for row in csv.DictReader(file)}
     assert answers == {"'=cmd|' /C calc'!A0", 'Nothing,\nat "all".'}
@@ -207,24 +207,24 @@ def test_a_cell_that_a_spreadsheet_would_run_is_guarded_in_csv_only(full, tmp_pa
 @pytest.mark.parametrize("start", list("=+-@\t\r"))
 def test_every_way_to_begin_a_formula_is_guarded(store, make_trial, tmp_path, start):
     make_trial(answer=f"{start}1+1")
-    assert export(store, tmp_path / "out", as_csv=True).guarded == 1
+    assert export_store(store, tmp_path / "out", as_csv=True).guarded == 1
 
 
 def test_a_folder_that_holds_something_is_left_alone(full, tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "mine.txt").write_text("mine")
-    with pytest.raises(BadInput, match="not empty"):
-        export(full, tmp_path / "out")
+    with pytest.raises(InputError, match="not empty"):
+        export_store(full, tmp_path / "out")
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["mine.txt"]
     (tmp_path / "empty").mkdir()
-    export(full, tmp_path / "empty")
+    export_store(full, tmp_path / "empty")
 
 
 def test_an_export_that_fails_leaves_no_folder(full, tmp_path, monkeypatch):
     monkeypatch.setattr("gnomon.data.exporters.gnomon_export._hash", lambda path: 1 / 0)
     before = sorted(tmp_path.iterdir())
     with pytest.raises(ZeroDivisionError):
-        export(full, tmp_path / "out")
+        export_store(full, tmp_path / "out")
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(path.name for path in before)
 
 
@@ -251,7 +251,7 @@ def change(folder, table, **values):
     ],
 )
 def test_a_row_that_was_changed_is_told_and_not_taken(full, other, tmp_path, table, values, problem):
-    export(full, tmp_path / "out")
+    export_store(full, tmp_path / "out")
     change(tmp_path / "out", table, **values)
     _, problems = bring(other, tmp_path / "out")
     assert problems[0].startswith(f"{table}.jsonl line 1: ")
@@ -259,7 +259,7 @@ def test_a_row_that_was_changed_is_told_and_not_taken(full, other, tmp_path, tab
 
 
 def test_two_labels_of_a_rater_at_one_instant_that_differ_are_told(full, other, tmp_path):
-    export(full, tmp_path / "out")
+    export_store(full, tmp_path / "out")
     path = tmp_path / "out" / "labels.jsonl"
     row = json.loads(path.read_text().splitlines()[0])
     path.write_text(path.read_text() + json.dumps({**row, "revision": 7, "claims": False}) + "\n")
@@ -270,7 +270,7 @@ def test_two_labels_of_a_rater_at_one_instant_that_differ_are_told(full, other, 
 
 
 def test_a_fact_that_contradicts_a_stored_one_is_told_and_nothing_is_overwritten(full, tmp_path):
-    export(full, tmp_path / "out")
+    export_store(full, tmp_path / "out")
     before = dump(full)
     change(tmp_path / "out", "labels", note="another")
     _, problems = bring(full, tmp_path / "out")
@@ -293,5 +293,5 @@ def test_a_fact_that_contradicts_a_stored_one_is_told_and_nothing_is_overwritten
 def test_a_folder_that_is_no_export_is_said_so(store, tmp_path, manifest, problem):
     if manifest is not None:
         (tmp_path / "export.json").write_text(manifest)
-    with pytest.raises(BadInput, match=problem):
+    with pytest.raises(InputError, match=problem):
         bring(store, tmp_path)

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gnomon.data.errors import BadInput, UnknownName, UserError
-from gnomon.data.importers import FORMATS, Options, ingest, parse, text_files
+from gnomon.data.errors import InputError, UnknownNameError, UserError
+from gnomon.data.importers import FORMATS, ImportOptions, ingest, parse_files, text_files
 from gnomon.data.storage import tables
 from gnomon.data.storage.store import Store
 
@@ -31,7 +31,7 @@ GOOD = json.dumps(ROW).encode()
 
 
 def read(path, format_=FORMAT, **options):
-    parsed = parse(format_, [path], Options(**options))
+    parsed = parse_files(format_, [path], ImportOptions(**options))
     return tuple(parsed.rows()), [str(problem) for problem in parsed.report.problems]
 
 
@@ -88,7 +88,7 @@ def test_a_line_of_ten_megabytes_is_read(file):
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
 def test_another_encoding_is_told_with_the_command_that_mends_it(file, encoding):
-    with pytest.raises(BadInput, match="iconv -f UTF-16 -t UTF-8"):
+    with pytest.raises(InputError, match="iconv -f UTF-16 -t UTF-8"):
         read(file(GOOD.decode().encode(encoding)))
 
 
@@ -109,12 +109,12 @@ def test_a_line_separator_inside_an_answer_ends_no_line(file):
 )
 def test_a_file_that_cannot_be_read_is_one_clear_line(tmp_path, name, problem):
     (tmp_path / "empty.jsonl").write_bytes(b" \n\n")
-    with pytest.raises(BadInput, match=problem):
+    with pytest.raises(InputError, match=problem):
         read(tmp_path / name)
 
 
 def test_an_unknown_format_is_told_with_those_there_are(file):
-    with pytest.raises(UnknownName, match="arena, table, gnomon"):
+    with pytest.raises(UnknownNameError, match="arena, table, gnomon"):
         read(file(GOOD), "excel")
 
 
@@ -160,7 +160,7 @@ def test_a_cell_of_ten_megabytes_is_read(file):
 
 
 def test_two_columns_of_one_name_are_told(file):
-    with pytest.raises(BadInput, match="two columns called 'trial'"):
+    with pytest.raises(InputError, match="two columns called 'trial'"):
         read(file(b"trial,trial\n1,2\n", "1B.csv"), "llama-introspection")
 
 
@@ -200,7 +200,9 @@ KNOWN = (
 )
 def test_whatever_a_row_holds_it_is_read_or_told(file, format_, rows):
     lines = "\n".join(json.dumps(row) for row in rows)
-    parsed = parse(format_, [file(f"[{lines}]".encode() if format_ == "arena" else lines.encode())], Options())
+    parsed = parse_files(
+        format_, [file(f"[{lines}]".encode() if format_ == "arena" else lines.encode())], ImportOptions()
+    )
     assert parsed.seen.rows + len({problem.place for problem in parsed.report.problems}) >= 1
 
 
@@ -216,7 +218,7 @@ def test_whatever_bytes_a_file_holds_there_is_a_result_or_one_clear_line(file, t
         warnings.simplefilter("error")
         told = ""
         try:
-            parse(format_, [file(content, name)], Options(map=map_))
+            parse_files(format_, [file(content, name)], ImportOptions(map=map_))
         except UserError as error:
             told = str(error)
         assert "\n" not in told
@@ -256,7 +258,7 @@ def test_where_a_batch_ends_makes_no_difference(file, tmp_path, monkeypatch):
     for size in (1, 3, 5_000):
         monkeypatch.setattr(ingest, "BATCH", size)
         store = Store.open(f"sqlite:///{tmp_path / f'{size}.db'}")
-        parsed = parse("open-introspection", [path], Options())
+        parsed = parse_files("open-introspection", [path], ImportOptions())
         landed = parsed.land(store)
         kept = [
             store.frame(table).drop(columns="created_at") for table in (tables.trials, tables.verdicts, tables.labels)
@@ -272,10 +274,10 @@ def test_where_a_batch_ends_makes_no_difference(file, tmp_path, monkeypatch):
 
 def test_a_file_that_changes_while_it_is_read_stores_nothing(file, tmp_path):
     path = file(GOOD + b"\n" + with_trial(1))
-    parsed = parse(FORMAT, [path], Options())
+    parsed = parse_files(FORMAT, [path], ImportOptions())
     path.write_bytes(GOOD)
     store = Store.open(f"sqlite:///{tmp_path / 'gnomon.db'}")
-    with pytest.raises(BadInput, match="changed while it was read: nothing was stored"):
+    with pytest.raises(InputError, match="changed while it was read: nothing was stored"):
         parsed.land(store)
     assert store.count(tables.trials) == 0
     store.close()
@@ -287,7 +289,7 @@ def test_memory_does_not_grow_with_the_rows(file, tmp_path):
     for many in (500, 10_000):
         path = file(b"\n".join(with_trial(number, transcript="x" * 2_000) for number in range(many)))
         tracemalloc.start()
-        for _ in parse(FORMAT, [path], Options()).rows():
+        for _ in parse_files(FORMAT, [path], ImportOptions()).rows():
             pass
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
@@ -296,7 +298,7 @@ def test_memory_does_not_grow_with_the_rows(file, tmp_path):
 
 def test_a_pipe_is_told(tmp_path):
     os.mkfifo(tmp_path / "rows.jsonl")
-    with pytest.raises(BadInput, match="can be read only once"):
+    with pytest.raises(InputError, match="can be read only once"):
         read(tmp_path / "rows.jsonl")
 
 

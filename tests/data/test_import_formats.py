@@ -13,14 +13,14 @@ import pyarrow as pa
 import pytest
 from sqlalchemy import select
 
-from gnomon.data.errors import BadInput
-from gnomon.data.importers import Options, parse
+from gnomon.data.errors import InputError
+from gnomon.data.importers import ImportOptions, parse_files
 from gnomon.data.importers.row_builders import UNKNOWN_SIZE, subject_named
 from gnomon.data.storage import tables
 
 
 def bring(store, format_, *paths, **options):
-    parsed = parse(format_, list(paths), Options(**options))
+    parsed = parse_files(format_, list(paths), ImportOptions(**options))
     return parsed.land(store), parsed.report
 
 
@@ -118,7 +118,7 @@ def test_scale_trials_are_left_out_and_counted(store, sheet):
 def test_a_sheet_without_a_needed_column_names_those_that_it_has(store, tmp_path):
     path = tmp_path / "x.csv"
     path.write_text("intervention,response\nconcept,hm\n")
-    with pytest.raises(BadInput, match=r"no column 'trial': it has intervention, response"):
+    with pytest.raises(InputError, match=r"no column 'trial': it has intervention, response"):
         bring(store, "llama-introspection", path)
 
 
@@ -351,5 +351,5 @@ def test_a_sample_that_failed_is_a_failed_trial_and_attachments_are_put_back(sto
 )
 def test_a_file_that_is_no_log_is_said_so(store, tmp_path, name, content, problem):
     (tmp_path / name).write_bytes(content)
-    with pytest.raises(BadInput, match=problem):
+    with pytest.raises(InputError, match=problem):
         bring(store, "inspect", tmp_path / name)

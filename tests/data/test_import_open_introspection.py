@@ -9,7 +9,7 @@ from collections import Counter
 import pytest
 from sqlalchemy import select
 
-from gnomon.data.importers import Options, parse
+from gnomon.data.importers import ImportOptions, parse_files
 from gnomon.data.storage import tables
 from gnomon.data.storage.store import Store
 
@@ -39,7 +39,7 @@ def write(tmp_path):
 
 
 def bring(store, *paths, **options):
-    parsed = parse(FORMAT, list(paths), Options(**options))
+    parsed = parse_files(FORMAT, list(paths), ImportOptions(**options))
     return parsed.land(store), parsed.report
 
 

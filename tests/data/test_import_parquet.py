@@ -11,10 +11,10 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from gnomon.data.errors import BadInput
-from gnomon.data.exporters.gnomon_export import export
-from gnomon.data.importers import Options, parquet_files, parse
-from gnomon.data.importers.field_parsers import Report
+from gnomon.data.errors import InputError
+from gnomon.data.exporters.gnomon_export import export_store
+from gnomon.data.importers import ImportOptions, parquet_files, parse_files
+from gnomon.data.importers.field_parsers import ImportReport
 from gnomon.data.storage import tables
 from gnomon.data.storage.store import Store
 
@@ -24,7 +24,7 @@ MEGABYTE = 2**20
 
 
 def read(path):
-    report = Report()
+    report = ImportReport()
     rows = [row for _, row in parquet_files.parquet_rows(path, report)]
     return rows, [str(problem) for problem in report.problems]
 
@@ -44,7 +44,7 @@ def test_a_tiny_file_of_very_many_rows_is_refused_before_a_page_is_read(file, mo
     write(file, {"key": column}, compression="zstd")
     assert file.stat().st_size < 10_000
     monkeypatch.setattr(parquet.ParquetFile, "iter_batches", None)
-    with pytest.raises(BadInput, match=r"claims 2,000,000 rows in [\d,]+ bytes, which is no table of trials"):
+    with pytest.raises(InputError, match=r"claims 2,000,000 rows in [\d,]+ bytes, which is no table of trials"):
         read(file)
 
 
@@ -57,7 +57,7 @@ def test_a_footer_that_claims_a_billion_rows_is_refused(file):
     content = content[:footer] + billion + content[footer + 3 :]
     length = int.from_bytes(content[-8:-4], "little") + len(billion) - 3
     file.write_bytes(content[:-8] + length.to_bytes(4, "little") + b"PAR1")
-    with pytest.raises(BadInput, match="claims 1,000,000,000 rows"):
+    with pytest.raises(InputError, match="claims 1,000,000,000 rows"):
         read(file)
 
 
@@ -68,7 +68,7 @@ def test_a_dictionary_whose_one_text_stands_for_many_rows_is_refused_and_not_unp
     assert file.stat().st_size < 50_000
     before = pa.total_allocated_bytes()
     pool = pa.default_memory_pool()
-    with pytest.raises(BadInput, match="1,000 rows of it unpack to 1,048,576,000 bytes of text"):
+    with pytest.raises(InputError, match="1,000 rows of it unpack to 1,048,576,000 bytes of text"):
         read(file)
     assert pool.max_memory() - before < 100 * MEGABYTE
 
@@ -77,7 +77,7 @@ def test_a_row_group_that_unpacks_to_too_much_is_refused_by_the_footer(file, mon
     monkeypatch.setattr(parquet_files, "LARGEST_GROUP", MEGABYTE)
     write(file, {"key": ["x" * MEGABYTE, "y"]}, compression="zstd", use_dictionary=False)
     monkeypatch.setattr(parquet.ParquetFile, "iter_batches", None)
-    with pytest.raises(BadInput, match=r"row group 0 unpacks to .* write it in smaller groups"):
+    with pytest.raises(InputError, match=r"row group 0 unpacks to .* write it in smaller groups"):
         read(file)
 
 
@@ -97,13 +97,13 @@ def test_a_column_whose_size_cannot_be_told_is_not_read_and_its_neighbours_are(f
 
 def test_a_struct_cannot_hide_behind_a_column_that_is_called_like_its_field(file):
     write(file, {"a.b": ["1"], "a": pa.array([{"b": "x"}], pa.struct([("b", pa.string())]))})
-    with pytest.raises(BadInput, match=r"two columns called 'a\.b'"):
+    with pytest.raises(InputError, match=r"two columns called 'a\.b'"):
         read(file)
 
 
 def test_two_columns_of_one_name_are_told(file):
     parquet.write_table(pa.Table.from_arrays([pa.array([1]), pa.array([2])], ["key", "key"]), file)
-    with pytest.raises(BadInput, match="two columns called 'key': rename one"):
+    with pytest.raises(InputError, match="two columns called 'key': rename one"):
         read(file)
 
 
@@ -118,7 +118,7 @@ def test_a_text_that_no_database_keeps_is_told_by_its_row(file):
 def test_what_is_no_parquet_file_is_one_line(file, content, problem):
     if content is not None:
         file.write_bytes(content)
-    with pytest.raises(BadInput, match=problem):
+    with pytest.raises(InputError, match=problem):
         read(file)
 
 
@@ -158,8 +158,8 @@ def exported(folder, table, **values):
     columns, path = folder / "map.toml", folder / "one.parquet"
     columns.write_text(MAP)
     write(path, {name: [value] for name, value in ROW.items()})
-    parse("table", [path], Options(map=columns)).land(store)
-    export(store, folder / "out")
+    parse_files("table", [path], ImportOptions(map=columns)).land(store)
+    export_store(store, folder / "out")
     store.close()
     rows = [json.loads(line) for line in (folder / "out" / f"{table}.jsonl").read_text().splitlines()]
     (folder / "out" / f"{table}.jsonl").unlink()
@@ -173,7 +173,7 @@ def exported(folder, table, **values):
     [("{", "is broken JSON or cut off"), ("NaN", "holds NaN"), (7, "'content' is '7', no JSON text")],
 )
 def test_a_json_column_of_an_export_that_holds_none_is_told_by_its_row(tmp_path, content, problem):
-    parsed = parse("gnomon", [exported(tmp_path, "protocols", content=content)], Options())
+    parsed = parse_files("gnomon", [exported(tmp_path, "protocols", content=content)], ImportOptions())
     store = Store.open("sqlite://")
     parsed.land(store)
     assert store.count(tables.protocols) == store.count(tables.trials) == 0

@@ -10,8 +10,8 @@ import pytest
 from pyarrow import parquet
 from sqlalchemy import select
 
-from gnomon.data.errors import BadInput
-from gnomon.data.importers import Options, parse
+from gnomon.data.errors import InputError
+from gnomon.data.importers import ImportOptions, parse_files
 from gnomon.data.storage import tables
 
 MAP = """
@@ -102,7 +102,7 @@ def write(path, rows):
 
 
 def bring(store, path, map_):
-    parsed = parse("table", [path], Options(map=map_))
+    parsed = parse_files("table", [path], ImportOptions(map=map_))
     return parsed.land(store), [str(problem) for problem in parsed.report.problems]
 
 
@@ -211,13 +211,13 @@ def test_labels_for_trials_of_the_study_go_in_by_id_and_those_for_others_are_tol
     ],
 )
 def test_a_wrong_map_is_told_before_a_row_is_read(store, tmp_path, column_map, text, problem):
-    with pytest.raises(BadInput, match=problem):
+    with pytest.raises(InputError, match=problem):
         bring(store, write(tmp_path / "t.csv", [ROW]), column_map(text))
 
 
 def test_a_table_without_a_map_or_of_another_kind_says_what_to_do(store, tmp_path, column_map):
-    with pytest.raises(BadInput, match="--map"):
+    with pytest.raises(InputError, match="--map"):
         bring(store, write(tmp_path / "t.csv", [ROW]), None)
     (tmp_path / "t.xlsx").write_text("x")
-    with pytest.raises(BadInput, match=r"ends in \.csv"):
+    with pytest.raises(InputError, match=r"ends in \.csv"):
         bring(store, tmp_path / "t.xlsx", column_map())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gnomon.data.yes_no import affirms
+from gnomon.data.yes_no import says_yes
 
 
 @pytest.mark.parametrize(
@@ -21,4 +21,4 @@ from gnomon.data.yes_no import affirms
     ],
 )
 def test_the_first_word_for_yes_or_no_decides(answer: str, expected: bool | None) -> None:
-    assert affirms(answer) is expected
+    assert says_yes(answer) is expected

@@ -9,7 +9,7 @@ from functools import partial
 import pytest
 from faults_studies import IMPORT, JUDGE, ROOT, database, rows
 
-from gnomon.data.maintenance.integrity import examine
+from gnomon.data.maintenance.integrity import examine_database
 
 SMALL = 600_000
 
@@ -44,7 +44,7 @@ def test_files_that_may_not_grow_stop_a_command_and_lose_nothing(case, tmp_path)
     done = run(case, cut, preexec_fn=partial(limited, SMALL))
     assert done.returncode == 1, done.stderr
     assert "make room on the disk" in told(done)
-    assert examine(database(cut)).damage == []
+    assert examine_database(database(cut)).damage == []
     assert run(case, cut).returncode == 0
     assert rows(database(cut)) == rows(database(whole))
 
@@ -71,7 +71,7 @@ def test_a_full_file_system_stops_an_import_and_keeps_what_was_there(little):
     done = run(IMPORT, folder)
     assert done.returncode == 1, done.stderr
     assert "make room on the disk" in told(done)
-    assert examine(database(folder)).damage == []
+    assert examine_database(database(folder)).damage == []
     subprocess.run(["mount", "-o", "remount,size=64M", str(little)], check=True)
     assert run(IMPORT, folder).returncode == 0
     assert len(rows(database(folder))["trials"]) == 4000

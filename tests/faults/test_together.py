@@ -9,7 +9,7 @@ from faults_killing import started
 from faults_studies import ENVIRONMENT, FIT, GENERATE, IMPORT, JUDGE, ROOT, database, fill, rows, tiny
 from sqlalchemy import create_engine
 
-from gnomon.data.maintenance.integrity import examine
+from gnomon.data.maintenance.integrity import examine_database
 from gnomon.data.storage.store import Store
 
 
@@ -26,7 +26,7 @@ def test_two_at_once_end_as_one_would_have(case, tmp_path):
     said = [run.communicate(timeout=300)[1] for run in runs]
     assert [run.returncode for run in runs] == [0, 0, 0], said
     assert rows(database(folder)) == rows(database(alone))
-    assert examine(database(folder)).damage == []
+    assert examine_database(database(folder)).damage == []
 
 
 def test_connections_that_the_server_cuts_cost_a_second_run_at_most_and_no_row(tmp_path, postgres_url):
@@ -45,7 +45,7 @@ def test_connections_that_the_server_cuts_cost_a_second_run_at_most_and_no_row(t
     # a connection that is cut between two uses is made anew, and nobody notices
     assert process.returncode == 0 or "run the same command again" in heard, heard
     assert "Traceback" not in heard
-    assert examine(postgres_url).damage == []
+    assert examine_database(postgres_url).damage == []
     again = subprocess.run(JUDGE.command(study), cwd=ROOT, env=ENVIRONMENT, capture_output=True, check=False)
     assert again.returncode == 0, again.stderr
     assert len(rows(postgres_url)["verdicts"]) == 3000

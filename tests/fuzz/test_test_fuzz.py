@@ -17,13 +17,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gnomon.calibration.labels.views import VIEWS, reference_labels
-from gnomon.calibration.queue.label_sampling import draw
+from gnomon.calibration.queue.label_sampling import draw_sample
 from gnomon.data.errors import UserError
-from gnomon.data.exporters.gnomon_export import export
-from gnomon.data.importers import Options, parse
+from gnomon.data.exporters.gnomon_export import export_store
+from gnomon.data.importers import ImportOptions, parse_files
 from gnomon.data.records import Exposure, Facts, Label, LabelKind
 from gnomon.data.storage.store import Store
-from gnomon.judging.rubrics.reply_parser import PassReply, Reply, found_in, read_reply
+from gnomon.judging.rubrics.reply_parser import PassReply, Reply, parse_reply, read_reply
 from gnomon.study_file import FILE, read_study
 
 STORED, HISTORIES = 200, 20
@@ -68,7 +68,7 @@ def one_line(error):
 def brought(store, format_, path, options=None):
     """Read and store; each row is taken, left out on purpose, or told by its line."""
     try:
-        parsed = parse(format_, [path], options or Options())
+        parsed = parse_files(format_, [path], options or ImportOptions())
         report, told = parsed.report, len(parsed.report.problems)
         if parsed.tables is None:
             assert parsed.seen.rows + told + sum(report.left_out.values()) >= report.rows
@@ -123,7 +123,7 @@ def test_tables_and_their_maps(store, folder, rows, map_, whole):
     path, columns = folder / "table.jsonl", folder / "map.toml"
     path.write_bytes(rows)
     columns.write_bytes(MAP.encode() if whole else map_)
-    brought(store, "table", path, Options(map=columns))
+    brought(store, "table", path, ImportOptions(map=columns))
 
 
 @fuzzed
@@ -132,7 +132,7 @@ def test_parquet_files(store, folder, content):
     path, columns = folder / "table.parquet", folder / "whole.toml"
     path.write_bytes(content)
     columns.write_text(MAP)
-    brought(store, "table", path, Options(map=columns))
+    brought(store, "table", path, ImportOptions(map=columns))
 
 
 @pytest.fixture(scope="module")
@@ -141,8 +141,8 @@ def exported(folder):
     file = folder / "sound.jsonl"
     file.write_text(json.dumps(ROWS["open-introspection"]))
     opened = Store.open("sqlite://")
-    parse("open-introspection", [file], Options()).land(opened)
-    export(opened, folder / "export")
+    parse_files("open-introspection", [file], ImportOptions()).land(opened)
+    export_store(opened, folder / "export")
     opened.close()
     return {
         path.stem: json.loads(path.read_text()) for path in (folder / "export").glob("*.jsonl") if path.stat().st_size
@@ -242,8 +242,8 @@ def test_replies_of_judges(text):
     state, facts, quote = read_reply(text, ["sea", "fear"])
     assert (facts is None) == (str(state) != "ok")
     assert len(quote.encode()) <= 4 * 400
-    found_in(text, ["sea"], Reply, lambda reply: reply.facts)
-    found_in(text, ["sea"], PassReply, lambda reply: reply.said)
+    parse_reply(text, ["sea"], Reply, lambda reply: reply.facts)
+    parse_reply(text, ["sea"], PassReply, lambda reply: reply.said)
 
 
 history = st.lists(
@@ -281,7 +281,7 @@ def labelled(store, folder):
 
     def make(many):
         file.write_text("".join(json.dumps({**plain, "trial": next(numbers)}) + "\n" for _ in range(many)))
-        parsed, opened = parse("introspection-scaling", [file], Options()), store(many)
+        parsed, opened = parse_files("introspection-scaling", [file], ImportOptions()), store(many)
         parsed.land(opened)
         return opened, [row.trial_id for row in parsed.rows()]
 
@@ -297,7 +297,7 @@ def labelled(store, folder):
 )
 def test_the_queue(pool, share, n, seed):
     candidates = sorted(pool)
-    items = draw(candidates, set(candidates[:share]), n, np.random.default_rng(seed))
+    items = draw_sample(candidates, set(candidates[:share]), n, np.random.default_rng(seed))
     assert len(items) == min(n, len(candidates))
     assert len({item.trial for item in items}) == len(items)
     assert all(0 < item.probability <= 1 for item in items)

@@ -11,7 +11,7 @@ from tiny_subjects import SMALL, TEMPLATE, byte_tokenizer, subject_of, tiny_mode
 
 from gnomon.data.records import Arm
 from gnomon.generation.subjects.loading import LoadedSubject, load_subject
-from gnomon.generation.sweeps.trial_design import Design
+from gnomon.generation.sweeps.trial_design import SweepDesign
 from gnomon.generation.vectors.concept_vectors import concept_vectors
 
 
@@ -53,14 +53,14 @@ def small_subject(model_folder: Callable[..., Path], own_cache: Path) -> LoadedS
 
 
 @pytest.fixture
-def small_design(tmp_path: Path) -> Design:
+def small_design(tmp_path: Path) -> SweepDesign:
     path = tmp_path / "short.toml"
     path.write_text(
         'name = "short"\nspan = "from_marker"\nmarker = "Now"\ntemperature = 1\nmax_tokens = 6\n'
         '[[messages]]\nrole = "user"\ncontent = "Wait. Now?"\n',
         encoding="utf-8",
     )
-    return Design(
+    return SweepDesign(
         concepts=("ocean", "fear"),
         layers=(1,),
         strengths=(1, 2),

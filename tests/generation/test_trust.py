@@ -11,8 +11,8 @@ import pytest
 import torch
 from tiny_subjects import tiny_model
 
-from gnomon.commands.steps import _options
-from gnomon.data.errors import BadInput
+from gnomon.commands.steps import _load_options
+from gnomon.data.errors import InputError
 from gnomon.generation.subjects.loading import load_subject
 from gnomon.study_file import SubjectSpec
 
@@ -43,7 +43,7 @@ def pickled(model_folder: Callable[..., Path]) -> Callable[[Any], Path]:
 def test_pickled_weights_are_opened_where_the_user_says_so(pickled: Callable[[Any], Path]) -> None:
     folder = str(pickled(tiny_model("llama").state_dict()))
     with pytest.raises(
-        BadInput, match=r"holds pickled weights.*pickled_weights = true for this subject in study\.toml"
+        InputError, match=r"holds pickled weights.*pickled_weights = true for this subject in study\.toml"
     ):
         load_subject("mine", folder)
     subject = load_subject("mine", folder, pickled_weights=True)
@@ -63,7 +63,7 @@ def test_a_pickle_that_would_run_something_does_not_run_it(
     torch.load(folder / "pytorch_model.bin", weights_only=False)
     assert mark.exists()
     mark.unlink()
-    with pytest.raises(BadInput) as caught:
+    with pytest.raises(InputError) as caught:
         load_subject("mine", str(folder), pickled_weights=said)
     assert "\n" not in str(caught.value)
     assert not mark.exists()
@@ -97,7 +97,7 @@ class Theirs(LlamaForCausalLM):
 
 
 def test_code_of_a_models_authors_runs_where_the_user_says_so(coded: Path, tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match=r"wants to run Python code of its authors.*trust_remote_code = true"):
+    with pytest.raises(InputError, match=r"wants to run Python code of its authors.*trust_remote_code = true"):
         load_subject("mine", str(coded))
     assert not (tmp_path / "it ran").exists()
     subject = load_subject("mine", str(coded), trust_remote_code=True)
@@ -106,7 +106,9 @@ def test_code_of_a_models_authors_runs_where_the_user_says_so(coded: Path, tmp_p
 
 
 def test_a_study_file_trusts_nothing_unless_it_says_so() -> None:
-    plain = _options(SubjectSpec(name="mine"))
+    plain = _load_options(SubjectSpec(name="mine"))
     assert (plain["pickled_weights"], plain["trust_remote_code"]) == (False, False)
-    told = _options(SubjectSpec.model_validate({"name": "mine", "pickled_weights": True, "trust_remote_code": True}))
+    told = _load_options(
+        SubjectSpec.model_validate({"name": "mine", "pickled_weights": True, "trust_remote_code": True})
+    )
     assert (told["pickled_weights"], told["trust_remote_code"]) == (True, True)

@@ -6,7 +6,7 @@ import sys
 
 from gnomon.data.storage.store import Store
 from gnomon.judging.config import JudgeConfig
-from gnomon.judging.judges.openai_compatible import RemoteJudge
+from gnomon.judging.judges.openai_compatible import OpenAICompatibleJudge
 from gnomon.judging.runs.panel import run_panel
 
 if __name__ == "__main__":
@@ -21,5 +21,5 @@ if __name__ == "__main__":
         concurrency=int(concurrency),
     )
     print("ready", flush=True)
-    (report,) = run_panel(Store.open(database), [RemoteJudge(config, ("ocean", "fear"))])
+    (report,) = run_panel(Store.open(database), [OpenAICompatibleJudge(config, ("ocean", "fear"))])
     assert report.error is None, report.error

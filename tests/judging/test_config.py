@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from gnomon.judging.config import JudgeConfig
 from gnomon.judging.protocols import Judge
-from gnomon.judging.registry import build
+from gnomon.judging.registry import build_judge
 
 GOOD = {"name": "llm", "kind": "openai", "base_url": "http://127.0.0.1:9/v1", "model": "m"}
 
@@ -39,11 +39,13 @@ def test_a_wrong_key_or_value_is_refused_without_showing_it(change, said):
 @pytest.mark.parametrize("kind", ["lexicon", "learned", "openai"])
 def test_every_kind_is_built_into_a_judge_of_that_name(kind):
     config = JudgeConfig.model_validate(GOOD if kind == "openai" else {"name": "llm", "kind": kind})
-    judge = build(config, ("ocean", "fear"), ())
+    judge = build_judge(config, ("ocean", "fear"), ())
     assert isinstance(judge, Judge)
     assert (judge.version.name, judge.version.kind, judge.enforces_schema) == ("llm", kind, None)
 
 
 def test_two_names_are_two_versions():
-    versions = {build(JudgeConfig(name=name, kind="lexicon"), ("ocean",)).version.version for name in ("a", "b", "a")}
+    versions = {
+        build_judge(JudgeConfig(name=name, kind="lexicon"), ("ocean",)).version.version for name in ("a", "b", "a")
+    }
     assert len(versions) == 2

@@ -10,7 +10,7 @@ from gnomon.data.bundled import CalibrationSet, calibration_set
 from gnomon.data.records import Facts, Split, Trial, split_of
 from gnomon.judging.config import JudgeConfig
 from gnomon.judging.protocols import Judge
-from gnomon.judging.registry import build
+from gnomon.judging.registry import build_judge
 
 CONCEPTS = ("celebration", "fear", "ocean", "silence")
 Read = list[tuple[Facts, Facts]]
@@ -46,7 +46,7 @@ def youden(pairs: Read, fact: str) -> float:
     ("kind", "claims", "coherent", "concept"), [("lexicon", 0.75, 0.6, 0.8), ("learned", 0.4, 0.4, 0.7)]
 )
 def test_local_judges_carry_information(shipped, dev, kind, claims, coherent, concept):
-    judge = build(JudgeConfig(name=kind, kind=kind), CONCEPTS, shipped.training_pairs())
+    judge = build_judge(JudgeConfig(name=kind, kind=kind), CONCEPTS, shipped.training_pairs())
     pairs = read_by(judge, dev)
     assert len(pairs) == len(dev)
     assert youden(pairs, "claims") >= claims

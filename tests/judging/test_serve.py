@@ -17,7 +17,7 @@ import pytest
 from gnomon.data.storage import tables
 from gnomon.generation.subjects.embedded import ensure_converted
 from gnomon.judging.config import JudgeConfig
-from gnomon.judging.registry import build
+from gnomon.judging.registry import build_judge
 from gnomon.judging.runs.panel import run_panel
 
 pytestmark = pytest.mark.model
@@ -77,7 +77,7 @@ def test_a_real_server_is_probed_asked_and_resumed(address, model, store, make_t
     trial = make_trial(answer="I notice a vast ocean that is not my own thought.")
     limits = {"max_tokens": 24, "concurrency": 1, "timeout": 300}
     config = JudgeConfig(name="smol", kind="openai", base_url=address, model=model, **limits)
-    (report,) = run_panel(store, [build(config, CONCEPTS)])
+    (report,) = run_panel(store, [build_judge(config, CONCEPTS)])
     assert report.error is None
     assert report.enforces_schema is False
     assert (report.asked, report.new) == (1, 1)
@@ -86,14 +86,14 @@ def test_a_real_server_is_probed_asked_and_resumed(address, model, store, make_t
     assert (verdicts["input_tokens"] > 400).all()
     assert verdicts["output_tokens"].between(1, 24).all()
     assert (verdicts["raw"].str.len() > 0).all()
-    (again,) = run_panel(store, [build(config, CONCEPTS)])
+    (again,) = run_panel(store, [build_judge(config, CONCEPTS)])
     assert (again.asked, again.already) == (0, 1)
 
 
 def test_a_model_that_the_server_does_not_have_is_one_clear_line(address, store, make_trial):
     make_trial()
     config = JudgeConfig(name="smol", kind="openai", base_url=address, model="no-such-model", concurrency=1)
-    (report,) = run_panel(store, [build(config, CONCEPTS)])
+    (report,) = run_panel(store, [build_judge(config, CONCEPTS)])
     assert report.new == 0
     assert report.error is not None
     assert "no-such-model" in report.error

@@ -6,15 +6,15 @@ from collections.abc import Callable
 
 import pytest
 
-from gnomon.calibration.audit.document import audit
+from gnomon.calibration.audit.document import audit_study
 from gnomon.calibration.observations.frames import trial_frame
 from gnomon.calibration.queue.label_sampling import next_items
-from gnomon.data.outcomes import Outcome, is_event, strict
+from gnomon.data.outcomes import Outcome, is_event, strict_outcome
 from gnomon.data.records import Arm, Facts, JudgeVersion, Label, Trial, Verdict
-from gnomon.data.storage.pending_verdicts import missing
+from gnomon.data.storage.pending_verdicts import pending_trials
 from gnomon.data.storage.store import Store
 from gnomon.stats.cells.aggregation import judged_cells, pattern_cells
-from gnomon.stats.model.linear_predictor import design_of
+from gnomon.stats.model.linear_predictor import build_design
 from gnomon.stats.model.priors import Priors
 
 SAYS = Facts(True, "ocean", True, False)
@@ -37,14 +37,14 @@ def studied(store: Store, make_trial: Callable[..., Trial]) -> Store:
 
 
 def test_a_negated_claim_is_an_event_whatever_it_names_and_never_an_identification() -> None:
-    assert strict(SAYS, Arm.NEGATED, "ocean") is Outcome.CLAIMED
+    assert strict_outcome(SAYS, Arm.NEGATED, "ocean") is Outcome.CLAIMED
     assert is_event(Outcome.CLAIMED, Arm.NEGATED)
     assert not is_event(Outcome.DENIED, Arm.NEGATED)
 
 
 def test_judges_raters_and_fits_never_see_a_mismatched_trial(studied: Store) -> None:
     seen = [
-        {str(trial.condition.arm) for trial, _ in missing(studied, "other")},
+        {str(trial.condition.arm) for trial, _ in pending_trials(studied, "other")},
         set(trial_frame(studied)["arm"]),
         set(judged_cells(studied).frame["arm"]),
         set(pattern_cells(studied).frame["arm"]),
@@ -57,7 +57,7 @@ def test_judges_raters_and_fits_never_see_a_mismatched_trial(studied: Store) -> 
 
 def test_a_fit_and_an_audit_take_the_negated_arm_along(studied: Store) -> None:
     cells = judged_cells(studied)
-    design = design_of(cells.frame, cells.classes, Priors())
+    design = build_design(cells.frame, cells.classes, Priors())
     assert "negated" in {term.name for term in design.terms}
-    report = audit(studied)
+    report = audit_study(studied)
     assert "negated" in str(report)

@@ -12,17 +12,17 @@ import pytest
 from gnomon.data.storage.store import Store
 from gnomon.stats import fit
 from gnomon.stats.cells.outcome_classes import EVENT, REFUSED, REST
-from gnomon.stats.checks.simulation import Study, accurate, cell_frame, simulate
-from gnomon.stats.estimands.result import Posterior, result_of
-from gnomon.stats.fit import Plan
+from gnomon.stats.checks.simulation import SimulatedStudy, cell_frame, even_error_confusion, simulate_study
+from gnomon.stats.estimands.result import ModelPosterior, build_result
+from gnomon.stats.fit import FitRequest
 from gnomon.stats.inference.hierarchical import corrected_model, judged_model
-from gnomon.stats.inference.sampler import Settings, sample
+from gnomon.stats.inference.sampler import SamplerSettings, sample_posterior
 from gnomon.stats.model import judge_confusion
-from gnomon.stats.model.judge_confusion import MOST_UNLABELLED, PER_LABEL, External, weight_of_unlabelled
+from gnomon.stats.model.judge_confusion import MOST_UNLABELLED, PER_LABEL, ExternalCalibration, unlabelled_weight
 from gnomon.stats.model.priors import Priors
 
 CLASSES = (REFUSED, EVENT, REST)
-BRIEF = Settings(draws=600, tune=400)
+BRIEF = SamplerSettings(draws=600, tune=400)
 
 
 def confused(sensitivity: float, specificity: float) -> np.ndarray:
@@ -38,27 +38,29 @@ def two_arms() -> pd.DataFrame:
     return cell_frame([{"arm": "control"}, *rows])
 
 
-def study(confusion: dict[str, np.ndarray], labelled: tuple[float, float], seed: int, rate: float = 0.2) -> Study:
+def study(
+    confusion: dict[str, np.ndarray], labelled: tuple[float, float], seed: int, rate: float = 0.2
+) -> SimulatedStudy:
     """The same event rate in both arms: the true net detection among engaged trials is 0."""
     frame = two_arms()
     chance = np.tile([0.1, 0.9 * rate, 0.9 * (1 - rate)], (len(frame), 1))
     n = np.where(frame["arm"] == "control", 400, 100)
-    return simulate(frame, n, CLASSES, chance, confusion, labelled, np.random.default_rng(seed))
+    return simulate_study(frame, n, CLASSES, chance, confusion, labelled, np.random.default_rng(seed))
 
 
-def really(study: Study) -> float:
+def really(study: SimulatedStudy) -> float:
     """What happened in the trials of a study, judges apart."""
     control, injected = study.truth.counts[0], study.truth.counts[1:].sum(axis=0)
     return float(injected[1] / injected[1:].sum() - control[1] / control[1:].sum())
 
 
-def net_engaged(study: Study, *, corrected: bool) -> dict[str, Any]:
+def net_engaged(study: SimulatedStudy, *, corrected: bool) -> dict[str, Any]:
     if corrected:
         model, counts, view = corrected_model(study.patterns, Priors()), None, "corrected"
     else:
         model, counts, view = judged_model(study.judged, Priors()), study.judged.counts, "judged"
-    draws = sample(model, BRIEF, 1)
-    result = result_of(Posterior(model, draws.flat, study.patterns.n, counts, view, None, "")).content
+    draws = sample_posterior(model, BRIEF, 1)
+    result = build_result(ModelPosterior(model, draws.flat, study.patterns.n, counts, view, None, "")).content
     name = "net_detection_engaged_corrected" if corrected else "net_detection_engaged"
     (found,) = [row for row in result["estimands"] if row["estimand"] == name and not row["by"]]
     return found
@@ -136,8 +138,8 @@ def test_youden_is_recovered_by_arm(store: Store) -> None:
     assert youden["injection", "event"]["low95"] < 0.56 < youden["injection", "event"]["high95"]
 
 
-def run(store: Store, made: Study) -> dict[str, Any]:
-    plan = Plan("corrected", "corrected", "judge 1", made.patterns.hash(), Priors(), BRIEF, 1)
+def run(store: Store, made: SimulatedStudy) -> dict[str, Any]:
+    plan = FitRequest("corrected", "corrected", "judge 1", made.patterns.hash(), Priors(), BRIEF, 1)
     row = fit._fit_patterns(store, plan, made.patterns, "blind", None)
     assert row["status"] == "passed", row["diagnostics"]
     return row
@@ -149,26 +151,26 @@ def test_intervals_hold_the_truth_as_often_as_they_say(corrected: bool) -> None:
     rng = np.random.default_rng(11)
     frame = cell_frame([{"arm": "control"}, {"arm": "injection", "concept": "ocean", "strength": 2.0}])
     shares = {"control": 0.9, "injection": 0.8} if corrected else {"control": 1.0, "injection": 1.0}
-    right = {arm: accurate(3, share)[None] for arm, share in shares.items()}
+    right = {arm: even_error_confusion(3, share)[None] for arm, share in shares.items()}
     held = 0
     for seed in range(30):
         chance = np.stack([rng.dirichlet([1.5, 2, 6]), rng.dirichlet([1.5, 4, 4])])
-        made = simulate(frame, np.array([120, 120]), CLASSES, chance, right, (0.4, 0.4), rng)
+        made = simulate_study(frame, np.array([120, 120]), CLASSES, chance, right, (0.4, 0.4), rng)
         model = corrected_model(made.patterns, Priors()) if corrected else judged_model(made.judged, Priors())
-        draws = sample(model, Settings(draws=250, tune=150, chains=2), seed)
+        draws = sample_posterior(model, SamplerSettings(draws=250, tune=150, chains=2), seed)
         counts = None if corrected else made.judged.counts
-        content = result_of(Posterior(model, draws.flat, made.patterns.n, counts, "judged", None, "")).content
+        content = build_result(ModelPosterior(model, draws.flat, made.patterns.n, counts, "judged", None, "")).content
         (found,) = [row for row in content["estimands"] if row["estimand"] == "net_detection_raw" and not row["by"]]
         truth = chance[1, 1] - (1 - chance[0, 2])
         held += found["low95"] <= truth <= found["high95"]
     assert held >= 26
 
 
-def elsewhere(confusion: dict[str, np.ndarray], n: int) -> list[External]:
+def elsewhere(confusion: dict[str, np.ndarray], n: int) -> list[ExternalCalibration]:
     """What the judges said of another study's transcripts, most of which are events."""
     mix = {REFUSED: 0.1, EVENT: 0.7, REST: 0.2}
     return [
-        External(f"judge {judge + 1}", arm, truth, said, count)
+        ExternalCalibration(f"judge {judge + 1}", arm, truth, said, count)
         for arm, tables in confusion.items()
         for judge, table in enumerate(tables)
         for truth, share in mix.items()
@@ -181,7 +183,7 @@ def test_a_calibration_from_elsewhere_corrects_without_labels(store: Store) -> N
     """Its errors are learnt, its mix of outcomes is not: seven in ten were events there, one in five is here."""
     confusion = {"control": confused(0.9, 0.98)[None], "injection": confused(0.9, 0.80)[None]}
     made = study(confusion, (0.0, 0.0), seed=1)
-    plan = Plan("corrected", "corrected", "judge 1", "d" * 64, Priors(), Settings(), 1)
+    plan = FitRequest("corrected", "corrected", "judge 1", "d" * 64, Priors(), SamplerSettings(), 1)
     alone = fit._fit_patterns(store, plan, made.patterns, "blind", None)
     assert alone["status"] == "refused"
     known = elsewhere(confusion, 400)
@@ -197,26 +199,26 @@ def test_a_calibration_from_elsewhere_corrects_without_labels(store: Store) -> N
 
 def test_few_labels_are_not_drowned_by_very_many_verdicts() -> None:
     """Unlabelled trials count in full up to a bound, which labels raise; labels always count in full."""
-    judges = np.stack([accurate(3, 0.85), accurate(3, 0.8)])
+    judges = np.stack([even_error_confusion(3, 0.85), even_error_confusion(3, 0.8)])
     usual = study({"injection": judges, "control": judges}, (0.1, 0.4), 1).patterns
-    assert weight_of_unlabelled(usual) == 1.0
+    assert unlabelled_weight(usual) == 1.0
     many = replace(usual, count=np.where(usual.label < 0, usual.count * 1000, usual.count))
     left, labels = int(many.count[many.label < 0].sum()), int(many.count[many.label >= 0].sum())
-    assert weight_of_unlabelled(many) == max(MOST_UNLABELLED, PER_LABEL * labels) / left < 0.2
+    assert unlabelled_weight(many) == max(MOST_UNLABELLED, PER_LABEL * labels) / left < 0.2
     numbers = corrected_model(many, Priors()).verdicts.number
     assert numbers[many.label < 0].sum() == pytest.approx(max(MOST_UNLABELLED, PER_LABEL * labels))
     np.testing.assert_array_equal(numbers[many.label >= 0], many.count[many.label >= 0])
     unread = replace(many, label=np.full_like(many.label, -1))
-    assert weight_of_unlabelled(unread) == MOST_UNLABELLED / unread.count.sum()
+    assert unlabelled_weight(unread) == MOST_UNLABELLED / unread.count.sum()
 
 
 def test_a_corrected_fit_says_what_its_unlabelled_trials_counted_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    judges = np.stack([accurate(3, 0.85), accurate(3, 0.8)])
+    judges = np.stack([even_error_confusion(3, 0.85), even_error_confusion(3, 0.8)])
     seen = study({"injection": judges, "control": judges}, (0.1, 0.4), 1).patterns
     monkeypatch.setattr(judge_confusion, "MOST_UNLABELLED", 100)
     monkeypatch.setattr(judge_confusion, "PER_LABEL", 1)
     told: list[str] = []
-    monkeypatch.setattr(fit, "_run", lambda *given: told.append(given[3]) or {})
-    fit._fit_patterns(None, Plan("corrected", "corrected", "j", "h", Priors(), BRIEF, 1), seen, "blind", None)  # type: ignore[arg-type]
+    monkeypatch.setattr(fit, "_sample_and_save", lambda *given: told.append(given[3]) or {})
+    fit._fit_patterns(None, FitRequest("corrected", "corrected", "j", "h", Priors(), BRIEF, 1), seen, "blind", None)  # type: ignore[arg-type]
     left = int(seen.count[seen.label < 0].sum())
     assert f"The {left:,} unlabelled trials count for {max(100, 800 - left)}: labels are few" in told[0]

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gnomon.data.errors import BadInput, FitFailed, NotEnoughData
+from gnomon.data.errors import FitFailedError, InputError, NotEnoughDataError
 from gnomon.data.records import Arm, CountRow, Subject, Trial
 from gnomon.data.storage.store import Store
 from gnomon.data.storage.tables import fits
@@ -21,11 +21,11 @@ from gnomon.stats.cells.outcome_classes import EVENT, REFUSED, REST
 from gnomon.stats.fit import fit_corrected, fit_judged, fit_published
 from gnomon.stats.inference import sampler
 from gnomon.stats.inference.hierarchical import judged_model
-from gnomon.stats.inference.sampler import Settings
+from gnomon.stats.inference.sampler import SamplerSettings
 from gnomon.stats.model.priors import Priors
 
 Add = Callable[..., list[Trial]]
-BRIEF = Settings(draws=500, tune=300)
+BRIEF = SamplerSettings(draws=500, tune=300)
 # Subject, billions of parameters, variant; then n, refused and events with injection and in the control.
 PUBLISHED = [
     ("0.5B", 0.5, "instruct", (1600, 193, 344), (1600, 440, 460)),
@@ -110,9 +110,9 @@ def test_the_published_eight_models_come_back(store: Store) -> None:
 def test_the_same_fit_is_not_made_twice(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     published(store)
     first = fit_published(store, settings=BRIEF)
-    monkeypatch.setattr(fit, "sample", lambda *_: pytest.fail("sampled again"))
+    monkeypatch.setattr(fit, "sample_posterior", lambda *_: pytest.fail("sampled again"))
     assert fit_published(store, settings=BRIEF) == first
-    for other in ({"seed": 2}, {"priors": Priors(subject_scale=1.0)}, {"settings": Settings()}):
+    for other in ({"seed": 2}, {"priors": Priors(subject_scale=1.0)}, {"settings": SamplerSettings()}):
         with pytest.raises(pytest.fail.Exception, match="sampled again"):
             fit_published(store, **{"settings": BRIEF, **other})
     store.add_subjects([Subject("new", 1e9, "toy", "instruct")])
@@ -124,11 +124,11 @@ def test_the_same_fit_is_not_made_twice(store: Store, monkeypatch: pytest.Monkey
 def test_a_seed_gives_the_same_draws_again(store: Store, add: Add, monkeypatch: pytest.MonkeyPatch) -> None:
     small_study(add)
     model = judged_model(judged_cells(store), Priors())
-    draws = [sampler.sample(model, Settings(draws=50, tune=100), seed).values for seed in (7, 7, 8)]
+    draws = [sampler.sample_posterior(model, SamplerSettings(draws=50, tune=100), seed).values for seed in (7, 7, 8)]
     np.testing.assert_array_equal(draws[0], draws[1])
     assert not np.array_equal(draws[0], draws[2])
     monkeypatch.setattr(sampler, "WORTH_A_THREAD", 0.0)
-    at_once = sampler.sample(model, Settings(draws=50, tune=100, cores=4), 7).values
+    at_once = sampler.sample_posterior(model, SamplerSettings(draws=50, tune=100, cores=4), 7).values
     np.testing.assert_array_equal(draws[0], at_once, err_msg="cores change no draw")
 
 
@@ -216,7 +216,7 @@ def test_a_fit_that_does_not_converge_is_failed_and_shows_nothing(
 ) -> None:
     small_study(add)
     monkeypatch.setattr(sampler, "MIN_ESS", 1e9)
-    row = fit_judged(store, settings=Settings(draws=50, tune=100))
+    row = fit_judged(store, settings=SamplerSettings(draws=50, tune=100))
     assert row["status"] == "failed"
     assert row["result"]["estimands"] == []
     assert row["diagnostics"]["draws"] == 100, "tried again, harder"
@@ -225,10 +225,10 @@ def test_a_fit_that_does_not_converge_is_failed_and_shows_nothing(
 
 def test_a_sampler_that_gives_up_is_a_failed_fit(store: Store, add: Add, monkeypatch: pytest.MonkeyPatch) -> None:
     def give_up(*_: object) -> None:
-        raise FitFailed("sampling failed: no start")
+        raise FitFailedError("sampling failed: no start")
 
     small_study(add)
-    monkeypatch.setattr(fit, "sample", give_up)
+    monkeypatch.setattr(fit, "sample_posterior", give_up)
     row = fit_judged(store)
     assert row["status"] == "failed"
     assert "no start" in reasons(row)["all"]
@@ -239,7 +239,7 @@ def test_without_labels_nothing_is_corrected_and_nothing_sampled(
     store: Store, add: Add, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     small_study(add)
-    monkeypatch.setattr(fit, "sample", lambda *_: pytest.fail("sampled"))
+    monkeypatch.setattr(fit, "sample_posterior", lambda *_: pytest.fail("sampled"))
     row = fit_corrected(store)
     assert row["status"] == "refused"
     assert "there are no labels" in reasons(row)["net_detection_corrected"]
@@ -259,16 +259,16 @@ def test_labels_in_one_arm_correct_that_arm_alone(store: Store, add: Add) -> Non
 
 def test_no_verdicts_or_counts_is_one_plain_line(store: Store, add: Add) -> None:
     for make in (fit_judged, fit_corrected, fit_published):
-        with pytest.raises(NotEnoughData):
+        with pytest.raises(NotEnoughDataError):
             make(store)
     add(3, "control")
-    with pytest.raises(NotEnoughData, match="run `gnomon judge`"):
+    with pytest.raises(NotEnoughDataError, match="run `gnomon judge`"):
         fit_judged(store)
 
 
 @pytest.mark.parametrize("values", [{"size": 1.0}, {"size_sd": -1.0}, {"size_sd": "wide"}, {"size_sd": True}])
 def test_a_wrong_prior_is_named(values: dict[str, Any]) -> None:
-    with pytest.raises(BadInput, match="prior 'size"):
+    with pytest.raises(InputError, match="prior 'size"):
         Priors.of(values)
 
 
@@ -321,7 +321,7 @@ def test_fits_are_kept_with_what_they_were_made_from(store: Store) -> None:
     published(store)
     row = fit_published(store, settings=BRIEF)
     assert store.count(fits) == 1
-    assert row["seed"] == fit.SEED
+    assert row["seed"] == fit.DEFAULT_SEED
     assert row["priors"] == Priors().as_dict()
     assert set(row["diagnostics"]) == {
         "max_rhat", "min_ess_bulk", "min_ess_tail", "divergences", "draws", "chains", "seconds_compile",

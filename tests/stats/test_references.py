@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gnomon.stats.inference.coordinates import plain
-from gnomon.stats.inference.hierarchical import Model
-from gnomon.stats.inference.sampler import Settings, sample
+from gnomon.stats.inference.coordinates import noncentered_coordinates
+from gnomon.stats.inference.hierarchical import OutcomeModel
+from gnomon.stats.inference.sampler import SamplerSettings, sample_posterior
 from gnomon.stats.model import basis_functions
-from gnomon.stats.model.linear_predictor import Design, Term
+from gnomon.stats.model.linear_predictor import ModelDesign, PredictorTerm
 
 # Contagious bovine pleuropneumonia (lme4's cbpp): new cases of herd size, by herd and period.
 CBPP = """1:2/14 3/12 4/9 0/5;2:3/22 1/18 1/21 -;3:8/22 2/16 0/16 2/20;4:2/10 0/10 2/9 0/6;5:5/18 0/25 0/24 1/4;
@@ -32,10 +32,17 @@ def herds() -> Iterator[tuple[str, str, int, int]]:
                 yield herd, str(period), int(cases), int(size)
 
 
-def binomial_model(frame: pd.DataFrame, terms: list[Term], counts: np.ndarray) -> Model:
-    design = Design(frame.assign(arm="control"), ("event",), tuple(terms))
+def binomial_model(frame: pd.DataFrame, terms: list[PredictorTerm], counts: np.ndarray) -> OutcomeModel:
+    design = ModelDesign(frame.assign(arm="control"), ("event",), tuple(terms))
     shape = sum(design.widths().values()), 1
-    return Model(design, ("event", "rest"), design.arrays(), plain(*shape), plain(0, 0), counts=counts)
+    return OutcomeModel(
+        design,
+        ("event", "rest"),
+        design.arrays(),
+        noncentered_coordinates(*shape),
+        noncentered_coordinates(0, 0),
+        counts=counts,
+    )
 
 
 def test_cbpp_posterior_stands_where_glmer_and_the_herd_scale_say() -> None:
@@ -48,12 +55,14 @@ def test_cbpp_posterior_stands_where_glmer_and_the_herd_scale_say() -> None:
     assert (len(frame), frame["cases"].sum(), frame["size"].sum()) == (56, 99, 842)
     counts = np.column_stack([frame["cases"], frame["size"] - frame["cases"]])
     terms = [
-        Term("level", basis_functions.one, 10.0),
-        Term("period", basis_functions.one_of("period", ["2", "3", "4"]), 10.0),
-        Term("herd", basis_functions.one_of("herd", frame["herd"].unique().tolist()), 2.5, deviations=True),
+        PredictorTerm("level", basis_functions.intercept_column, 10.0),
+        PredictorTerm("period", basis_functions.level_indicators("period", ["2", "3", "4"]), 10.0),
+        PredictorTerm(
+            "herd", basis_functions.level_indicators("herd", frame["herd"].unique().tolist()), 2.5, deviations=True
+        ),
     ]
     model = binomial_model(frame, terms, counts)
-    draws = model.unpack(sample(model, Settings(draws=2000, tune=500), seed=1).flat)
+    draws = model.unpack(sample_posterior(model, SamplerSettings(draws=2000, tune=500), seed=1).flat)
     np.testing.assert_allclose(draws["coefficient"].mean(0)[:4, 0], [-1.399, -0.991, -1.128, -1.579], atol=0.09)
     np.testing.assert_allclose(draws["coefficient"].std(0)[1:4, 0], [0.31, 0.33, 0.43], atol=0.03)
     assert np.exp(draws["log_scale"]).mean() == pytest.approx(0.759, abs=0.02)
@@ -69,11 +78,11 @@ def test_surgical_posterior_reweighted_to_its_inverse_gamma_prior_is_the_publish
     hospitals = [str(place) for place in range(12)]
     frame = pd.DataFrame({"hospital": hospitals})
     terms = [
-        Term("level", basis_functions.one, 1000.0),
-        Term("hospital", basis_functions.one_of("hospital", hospitals), 1.0, deviations=True),
+        PredictorTerm("level", basis_functions.intercept_column, 1000.0),
+        PredictorTerm("hospital", basis_functions.level_indicators("hospital", hospitals), 1.0, deviations=True),
     ]
     model = binomial_model(frame, terms, np.column_stack([r, n - r]))
-    x = sample(model, Settings(draws=4000, tune=500), seed=2).flat
+    x = sample_posterior(model, SamplerSettings(draws=4000, tune=500), seed=2).flat
     mu, tau = model.coefficients(x)[:, 0, 0], np.exp(model.unpack(x)["log_scale"][:, 0, 0])
     logs = -1.001 * np.log(tau**2) - 0.001 / tau**2 + np.log(tau) + tau**2 / 2
     weight = np.exp(logs - logs.max())
@@ -101,11 +110,11 @@ def test_eight_schools_come_out_as_posteriordb_has_them() -> None:
     throws = 4.0 * (unit / se) ** 2
     counts = np.column_stack([throws / 2 + throws / 4 * y / unit, throws / 2 - throws / 4 * y / unit])
     terms = [
-        Term("level", basis_functions.one, 5.0 / unit),
-        Term("school", basis_functions.one_of("school", names), 15.0 / unit, deviations=True),
+        PredictorTerm("level", basis_functions.intercept_column, 5.0 / unit),
+        PredictorTerm("school", basis_functions.level_indicators("school", names), 15.0 / unit, deviations=True),
     ]
     model = binomial_model(pd.DataFrame({"school": names}), terms, counts)
-    x = sample(model, Settings(draws=5000, tune=500), seed=3).flat
+    x = sample_posterior(model, SamplerSettings(draws=5000, tune=500), seed=3).flat
     point = model.unpack(x)
     mu, tau = unit * point["coefficient"][:, 0, 0], unit * np.exp(point["log_scale"][:, 0, 0])
     first = mu + unit * point["coefficient"][:, 1, 0]

@@ -11,14 +11,14 @@ from gnomon.data import bundled
 from gnomon.data.storage.store import Store
 from gnomon.stats.cells.aggregation import published_cells
 from gnomon.stats.inference.hierarchical import judged_model
-from gnomon.stats.inference.sampler import Settings, sample
+from gnomon.stats.inference.sampler import SamplerSettings, sample_posterior
 from gnomon.stats.model.priors import Priors
 
 
 def test_the_published_world_is_the_posterior_of_the_published_counts(store: Store) -> None:
     bundled.add_published(store)
     model = judged_model(published_cells(store), Priors())
-    found = model.unpack(sample(model, Settings(draws=500, tune=400), seed=1).flat)
+    found = model.unpack(sample_posterior(model, SamplerSettings(draws=500, tune=400), seed=1).flat)
     coefficients, scales = found["coefficient"], np.exp(found["log_scale"])
     for row, term in enumerate(model.design.fixed):
         here = coefficients[:, row]

@@ -23,7 +23,7 @@ from playwright.sync_api import Error
 
 from bench.support.browser import ANSWER, READY
 from bench.support.raters import DENIES
-from gnomon.data.maintenance.integrity import examine
+from gnomon.data.maintenance.integrity import examine_database
 from gnomon.data.storage import tables
 from gnomon.data.storage.store import Store
 
@@ -165,7 +165,7 @@ def _app(folder: Path, instant: float | None) -> Iterator[tuple[str, Callable[[]
 
 def _check(folder: Path, reported: list[str], tally: Tally) -> int:
     """Hold the stored labels against those that the page reported; returns how many there are."""
-    for damage in examine(database(folder)).damage:
+    for damage in examine_database(database(folder)).damage:
         tally.damaged += 1
         tally.problems.append(damage.what)
     store = Store.open(database(folder))

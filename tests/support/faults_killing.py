@@ -14,7 +14,7 @@ from pathlib import Path
 
 from faults_studies import ROOT, Case, Rows, database, rows
 
-from gnomon.data.maintenance.integrity import examine
+from gnomon.data.maintenance.integrity import examine_database
 
 STRIKES = 8
 PATIENCE = 300
@@ -134,7 +134,7 @@ def _ended(case: Case, folder: Path, expected: Rows, tally: Tally) -> None:
 
 
 def _whole(folder: Path, tally: Tally) -> None:
-    for damage in examine(database(folder)).damage:
+    for damage in examine_database(database(folder)).damage:
         tally.damaged += 1
         tally.problems.append(f"{folder.name}: {damage.what}")
 

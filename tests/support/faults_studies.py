@@ -13,11 +13,11 @@ from typing import Any
 
 from sqlalchemy import inspect, select
 
-from gnomon.data.exporters.gnomon_export import export
+from gnomon.data.exporters.gnomon_export import export_store
 from gnomon.data.importers.formats.gnomon_export import ORDER, columns_of
 from gnomon.data.records import Arm, Condition, Facts, JudgeVersion, Label, Span, Subject, Trial, Verdict, trial_seed
 from gnomon.data.storage import tables
-from gnomon.data.storage.engines import connect
+from gnomon.data.storage.engines import connect_engine
 from gnomon.data.storage.store import Store
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -62,7 +62,7 @@ def rows(url: str) -> Rows:
     """All rows by table, each as text, without what differs between two runs that do the same; nothing is changed."""
     if url.startswith("sqlite") and not Path(url.removeprefix("sqlite:///")).is_file():
         return {table.name: [] for table in ORDER}
-    engine = connect(url)
+    engine = connect_engine(url)
     try:
         with engine.begin() as connection:
             there = set(inspect(connection).get_table_names())
@@ -161,7 +161,7 @@ def exported(folder: Path, trials: int = 4000) -> None:
         fill(store, trials, verdicts=True, labels=True)
         store.set_study({"name": "afar", "kind": "trials", "concepts": ["fear", "ocean"], "judges": ["afar"]})
         store.set_study({"design": {"concepts": ["fear", "ocean"], "layers": [3]}, "label_view": "first"})
-        export(store, source)
+        export_store(store, source)
         store.close()
     folder.mkdir()
 

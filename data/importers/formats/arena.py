@@ -13,8 +13,18 @@ from pathlib import Path
 from typing import Any
 
 from gnomon.data.importers import row_builders
-from gnomon.data.importers.field_parsers import BadRow, Place, Report, empty, key, moment, shown, taken, text
-from gnomon.data.importers.options import Options
+from gnomon.data.importers.field_parsers import (
+    ImportReport,
+    RowError,
+    SourceLocation,
+    is_empty,
+    parse_row_id,
+    parse_rows,
+    parse_text,
+    parse_timestamp,
+    quote_value,
+)
+from gnomon.data.importers.options import ImportOptions
 from gnomon.data.importers.text_files import json_items
 from gnomon.data.records import NONE, OTHER, Arm, Facts, JudgeVersion, Subject
 
@@ -23,65 +33,75 @@ RATER = "human"
 PLACES = {"model_a": "model_a", "a": "model_a", "model_b": "model_b", "b": "model_b"}
 
 
-def read(paths: Sequence[Path], options: Options, report: Report) -> Iterator[row_builders.Row]:
+def read_files(
+    paths: Sequence[Path], options: ImportOptions, report: ImportReport
+) -> Iterator[row_builders.ImportedRow]:
     """Rows of all files; the same items in two files are two judges of one set of trials."""
     for path in paths:
-        judge = _judge(options.judge or path.stem.rsplit("_", 1)[-1])
-        yield from taken(json_items(path, report), partial(_row, judge=judge), report)
+        judge = _judge_version(options.judge or path.stem.rsplit("_", 1)[-1])
+        yield from parse_rows(json_items(path, report), partial(_parse_row, judge=judge), report)
 
 
-def _row(place: Place, row: Mapping[str, Any], judge: JudgeVersion) -> row_builders.Row:
-    models = (text(row, "model_a", 90), text(row, "model_b", 90))
+def _parse_row(place: SourceLocation, row: Mapping[str, Any], judge: JudgeVersion) -> row_builders.ImportedRow:
+    models = (parse_text(row, "model_a", 90), parse_text(row, "model_b", 90))
     if models[0] == models[1]:
-        raise BadRow(f"'model_a' and 'model_b' are both {shown(models[0])}: name two models")
+        raise RowError(f"'model_a' and 'model_b' are both {quote_value(models[0])}: name two models")
     first, second = sorted(models)
     subject = Subject(f"{first} vs {second}", row_builders.UNKNOWN_SIZE, row_builders.PAIR, "comparison")
-    said = _protocol()
-    trial = row_builders.trial(
+    said = _make_protocol()
+    trial = row_builders.imported_trial(
         NAME,
-        key(row, "id"),
+        parse_row_id(row, "id"),
         subject=subject,
         protocol=said,
         arm=Arm.CONTROL,
         answer=str(row.get("answer") or ""),
-        at=moment(row, "timestamp"),
+        at=parse_timestamp(row, "timestamp"),
     )
-    return row_builders.Row(place, trial.id, trial, subject, said, _verdicts(row, first, judge), _labels(row, first))
+    return row_builders.ImportedRow(
+        place, trial.id, trial, subject, said, _parse_verdicts(row, first, judge), _parse_labels(row, first)
+    )
 
 
 @lru_cache(maxsize=1024)
-def _protocol() -> row_builders.Protocol:
-    return row_builders.protocol(NAME, "comparison", event="the model whose name comes first in the alphabet wins")
+def _make_protocol() -> row_builders.ImportedProtocol:
+    return row_builders.imported_protocol(
+        NAME, "comparison", event="the model whose name comes first in the alphabet wins"
+    )
 
 
-def _wins(row: Mapping[str, Any], name: str, first: str) -> Facts:
+def _is_win(row: Mapping[str, Any], name: str, first: str) -> Facts:
     place = PLACES.get(str(row[name]).strip().lower())
     if place is None:
-        raise BadRow(
-            f"'{name}' is {shown(row[name])}, no win of one model: leave ties out, or write model_a or model_b"
+        raise RowError(
+            f"'{name}' is {quote_value(row[name])}, no win of one model: leave ties out, or write model_a or model_b"
         )
     won = row[place] == first
     return Facts(won, OTHER if won else NONE, coherent=True, refused=False, passed=won)
 
 
-def _labels(row: Mapping[str, Any], first: str) -> tuple[row_builders.Said, ...]:
-    if empty(row.get("human_winner")):
+def _parse_labels(row: Mapping[str, Any], first: str) -> tuple[row_builders.ImportedLabel, ...]:
+    if is_empty(row.get("human_winner")):
         return ()
-    return (row_builders.Said(RATER, _wins(row, "human_winner", first), at=moment(row, "timestamp")),)
+    return (
+        row_builders.ImportedLabel(RATER, _is_win(row, "human_winner", first), at=parse_timestamp(row, "timestamp")),
+    )
 
 
-def _verdicts(row: Mapping[str, Any], first: str, judge: JudgeVersion) -> tuple[row_builders.Heard, ...]:
+def _parse_verdicts(
+    row: Mapping[str, Any], first: str, judge: JudgeVersion
+) -> tuple[row_builders.ImportedVerdict, ...]:
     if "judge_pick" not in row:
         return ()
     kept = {name: row[name] for name in ("judge_pick", "error", "judge_reasoning", "model_a") if name in row}
     raw = json.dumps(kept, ensure_ascii=False, sort_keys=True)
     try:
-        facts: Facts | None = None if row["judge_pick"] is None else _wins(row, "judge_pick", first)
-    except BadRow:
+        facts: Facts | None = None if row["judge_pick"] is None else _is_win(row, "judge_pick", first)
+    except RowError:
         facts = None
-    return (row_builders.Heard(judge, facts, raw),)
+    return (row_builders.ImportedVerdict(judge, facts, raw),)
 
 
 @lru_cache(maxsize=1024)
-def _judge(name: str) -> JudgeVersion:
+def _judge_version(name: str) -> JudgeVersion:
     return row_builders.judge_version(NAME, name)

@@ -12,16 +12,16 @@ from typing import Any
 
 from sqlalchemy import JSON, Boolean, Connection, Float, Integer, Table, select
 
-from gnomon.data.errors import BadInput
-from gnomon.data.importers.field_parsers import BadRow, Place, Report, among, shown
-from gnomon.data.importers.ingest import Landed
+from gnomon.data.errors import InputError
+from gnomon.data.importers.field_parsers import ImportReport, RowError, SourceLocation, quote_value, require_one_of
+from gnomon.data.importers.ingest import ImportCounts
 from gnomon.data.importers.label_history import two_at_once
 from gnomon.data.importers.parquet_files import parquet_rows
-from gnomon.data.importers.text_files import json_lines, loads
+from gnomon.data.importers.text_files import json_lines, parse_json
 from gnomon.data.records import Arm, Condition, Exposure, LabelKind, RaterRole, Span, VerdictState, split_of
 from gnomon.data.storage import tables
 from gnomon.data.storage.row_keys import KEYS, LINKS, ORDER, columns_of, is_serial
-from gnomon.data.storage.store import CONDITION, Store, chunks
+from gnomon.data.storage.store import CONDITION, Store, split_chunks
 
 NAME = "gnomon"
 MANIFEST = "export.json"
@@ -40,41 +40,43 @@ LOOKED_UP = {"events": "created_at"}
 """The column by which a table's stored rows are found, where it is not the first of its key."""
 BATCH = 5_000
 LOOSE = {"subjects": ("parameters",), "judges": ("created_at",)}
-Line = tuple[Place, dict[str, Any]]
+Line = tuple[SourceLocation, dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
-class Tables:
+class ExportTables:
     """The tables of an export folder, to be read row by row as often as is asked for."""
 
     folder: Path
     manifest: Mapping[str, Any]
 
-    def lines(self, table: Table, report: Report) -> Iterator[Line]:
+    def lines(self, table: Table, report: ImportReport) -> Iterator[Line]:
         """Rows of a table that fit, each with its place; those that do not are reported."""
-        return (line for line in _lines(self.folder, table, self.manifest, report) if _fits(table, line, report))
+        return (
+            line for line in _table_lines(self.folder, table, self.manifest, report) if _row_fits(table, line, report)
+        )
 
     @property
     def study(self) -> dict[str, Any]:
         """The exported study's settings."""
-        return {row["key"]: row["value"] for _, row in self.lines(tables.study, Report())}
+        return {row["key"]: row["value"] for _, row in self.lines(tables.study, ImportReport())}
 
     @property
     def anything(self) -> bool:
         """Whether any row of any table fits."""
-        return any(True for table in ORDER for _ in self.lines(table, Report()))
+        return any(True for table in ORDER for _ in self.lines(table, ImportReport()))
 
 
-def read(paths: Sequence[Path], report: Report) -> Tables:
+def read_folder(paths: Sequence[Path], report: ImportReport) -> ExportTables:
     """Look into one export folder: its JSON lines or, where these are gone, its Parquet files.
 
     Raises `BadInput` for a folder or file that cannot be read. Where no row at all fits, the report says why.
     """
     if len(paths) != 1 or not (paths[0] / MANIFEST).is_file():
-        raise BadInput(f"{paths[0]}: is no export folder: name one folder that holds {MANIFEST}")
-    found = Tables(paths[0], _manifest(paths[0] / MANIFEST))
+        raise InputError(f"{paths[0]}: is no export folder: name one folder that holds {MANIFEST}")
+    found = ExportTables(paths[0], _read_manifest(paths[0] / MANIFEST))
     for table in ORDER:
-        next(found.lines(table, Report()), None)  # a file that cannot be read is told before anything is stored
+        next(found.lines(table, ImportReport()), None)  # a file that cannot be read is told before anything is stored
     if not found.anything:
         for table in ORDER:
             for _ in found.lines(table, report):
@@ -82,19 +84,21 @@ def read(paths: Sequence[Path], report: Report) -> Tables:
     return found
 
 
-def _manifest(path: Path) -> dict[str, Any]:
+def _read_manifest(path: Path) -> dict[str, Any]:
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
         version = int(manifest["format"])
         manifest["rows"] = dict(manifest.get("rows", {}))
     except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
-        raise BadInput(f"{path}: cannot be read ({error!r}): export the study again") from None
+        raise InputError(f"{path}: cannot be read ({error!r}): export the study again") from None
     if version > FORMAT:
-        raise BadInput(f"{path}: was written by a newer Gnomon (format {version}, this one knows {FORMAT}): upgrade it")
+        raise InputError(
+            f"{path}: was written by a newer Gnomon (format {version}, this one knows {FORMAT}): upgrade it"
+        )
     return dict(manifest)
 
 
-def _lines(folder: Path, table: Table, manifest: Mapping[str, Any], report: Report) -> Iterator[Line]:
+def _table_lines(folder: Path, table: Table, manifest: Mapping[str, Any], report: ImportReport) -> Iterator[Line]:
     expected = manifest["rows"].get(table.name, 0)
     lines, packed = folder / f"{table.name}.jsonl", folder / f"{table.name}.parquet"
     if lines.is_file():
@@ -103,28 +107,28 @@ def _lines(folder: Path, table: Table, manifest: Mapping[str, Any], report: Repo
     elif packed.is_file():
         for place, row in parquet_rows(packed, report):
             try:
-                yield place, _unpacked(table, row)
-            except BadRow as error:
+                yield place, _unpack_json(table, row)
+            except RowError as error:
                 report.bad(place, error)
     elif expected:
-        raise BadInput(f"{folder}: lacks {lines.name}, which had {expected} rows: export the study again")
+        raise InputError(f"{folder}: lacks {lines.name}, which had {expected} rows: export the study again")
 
 
-def _unpacked(table: Table, row: dict[str, Any]) -> dict[str, Any]:
+def _unpack_json(table: Table, row: dict[str, Any]) -> dict[str, Any]:
     texts = {column.name for column in table.columns if isinstance(column.type, JSON)}
     for name in texts & row.keys():
         if isinstance(row[name], str):
-            row[name] = loads(row[name])
+            row[name] = parse_json(row[name])
         elif row[name] is not None:
-            raise BadRow(f"'{name}' is {shown(row[name])}, no JSON text: export the study again")
+            raise RowError(f"'{name}' is {quote_value(row[name])}, no JSON text: export the study again")
     return row
 
 
-def _fits(table: Table, line: Line, report: Report) -> bool:
+def _row_fits(table: Table, line: Line, report: ImportReport) -> bool:
     place, row = line
     try:
         check_row(table, row)
-    except BadRow as error:
+    except RowError as error:
         report.bad(place, error)
         return False
     return True
@@ -132,14 +136,14 @@ def _fits(table: Table, line: Line, report: Report) -> bool:
 
 def check_row(table: Table, row: dict[str, Any]) -> None:
     """Raise `BadRow` for a value that its column does not take, and for a trial that is not what its id says."""
-    for check in _checks(table.name):
+    for check in _column_checks(table.name):
         check.apply(row)
     if table is tables.trials:
-        _identity(row)
+        _check_identity(row)
 
 
 @dataclass(frozen=True, slots=True)
-class _Check:
+class _ColumnCheck:
     """What one column holds; `kind` is None where any JSON will do."""
 
     name: str
@@ -152,89 +156,96 @@ class _Check:
         value = row.setdefault(self.name, None)
         if value is None:
             if not self.nullable:
-                raise BadRow(f"'{self.name}' is missing: export the study again or mend the row")
+                raise RowError(f"'{self.name}' is missing: export the study again or mend the row")
         elif (isinstance(value, int) and abs(value) >= LARGEST) or (isinstance(value, float) and not isfinite(value)):
-            raise BadRow(f"'{self.name}' is {shown(value)}: write a finite number, a whole one of at most 63 bits")
+            raise RowError(
+                f"'{self.name}' is {quote_value(value)}: write a finite number, a whole one of at most 63 bits"
+            )
         elif self.kind is float and type(value) is int:
             row[self.name] = float(value)
         elif self.kind is not None and type(value) is not self.kind:
-            raise BadRow(f"'{self.name}' is {shown(value)}, no {self.kind.__name__}: mend the row")
+            raise RowError(f"'{self.name}' is {quote_value(value)}, no {self.kind.__name__}: mend the row")
         elif self.words is not None:
-            among(value, f"'{self.name}'", self.words)
+            require_one_of(value, f"'{self.name}'", self.words)
 
 
 @cache
-def _checks(table: str) -> list[_Check]:
+def _column_checks(table: str) -> list[_ColumnCheck]:
     columns = [column for column in tables.metadata.tables[table].columns if not is_serial(column)]
-    return [_Check(each.name, bool(each.nullable), _kind(each), WORDS.get((table, each.name))) for each in columns]
+    return [
+        _ColumnCheck(each.name, bool(each.nullable), _column_kind(each), WORDS.get((table, each.name)))
+        for each in columns
+    ]
 
 
-def _kind(column: Any) -> type | None:
+def _column_kind(column: Any) -> type | None:
     kinds: tuple[tuple[Any, type | None], ...] = ((Boolean, bool), (Float, float), (Integer, int), (JSON, None))
     return next((kind for type_, kind in kinds if isinstance(column.type, type_)), str)
 
 
-def _identity(row: Mapping[str, Any]) -> None:
+def _check_identity(row: Mapping[str, Any]) -> None:
     told = {name: row["study_seed" if name == "seed" else name] for name in CONDITION}
     condition = Condition(**{**told, "arm": Arm(row["arm"]), "span": Span(row["span"])})
     if condition.trial_id(row["replicate"]) != row["id"]:
-        raise BadRow(f"trial '{row['id']}' is not what its condition and replicate hash to: the row was changed")
+        raise RowError(f"trial '{row['id']}' is not what its condition and replicate hash to: the row was changed")
     if split_of(row["id"]) != row["split"]:
-        raise BadRow(f"trial '{row['id']}' is not in split {shown(row['split'])} by its hash: the row was changed")
+        raise RowError(
+            f"trial '{row['id']}' is not in split {quote_value(row['split'])} by its hash: the row was changed"
+        )
 
 
-def land(store: Store, found: Tables, report: Report) -> Landed:
+def store_tables(store: Store, found: ExportTables, report: ImportReport) -> ImportCounts:
     """Add the tables to a store in one transaction. Settings of a study that is there are kept as they are."""
-    landed = Landed()
+    landed = ImportCounts()
     with store.writing() as connection:
         for table in ORDER:
             names = columns_of(table)
-            for lines in chunks(found.lines(table, report), BATCH):
-                fresh = _fresh(connection, table, lines, landed, report)
+            for lines in split_chunks(found.lines(table, report), BATCH):
+                fresh = _new_rows(connection, table, lines, landed, report)
                 store.insert(connection, table, [{name: row[name] for name in names} for row in fresh])
         store.counted(connection)
     return landed
 
 
-def _stored(connection: Connection, table: Table, rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def _insert_rows(connection: Connection, table: Table, rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """The stored rows that these could be, whole."""
     by = table.c[LOOKED_UP.get(table.name, KEYS[table.name][0])]
     query = select(*(table.c[name] for name in columns_of(table)))
-    parts = chunks({row[by.name] for row in rows})
+    parts = split_chunks({row[by.name] for row in rows})
     return [dict(row._mapping) for part in parts for row in connection.execute(query.where(by.in_(part)))]
 
 
-def _key(table: Table, row: Mapping[str, Any]) -> Any:
+def _row_key(table: Table, row: Mapping[str, Any]) -> Any:
     parts = [row[name] for name in KEYS[table.name]]
     return tuple(json.dumps(part, sort_keys=True) if isinstance(part, dict | list) else part for part in parts)
 
 
-def _fresh(
-    connection: Connection, table: Table, lines: Sequence[Line], landed: Landed, report: Report
+def _new_rows(
+    connection: Connection, table: Table, lines: Sequence[Line], landed: ImportCounts, report: ImportReport
 ) -> list[dict[str, Any]]:
     """The rows that are new."""
     fresh = []
-    known = {_key(table, row): row for row in _stored(connection, table, (row for _, row in lines))}
-    links = {other: _there(connection, other, column, lines) for column, other in LINKS.get(table.name, ())}
-    instants = _instants(known.values()) if table is tables.labels else {}
+    known = {_row_key(table, row): row for row in _insert_rows(connection, table, (row for _, row in lines))}
+    links = {other: _existing_keys(connection, other, column, lines) for column, other in LINKS.get(table.name, ())}
+    instants = _event_times(known.values()) if table is tables.labels else {}
     for place, row in lines:
         try:
-            there = known.get(_key(table, row))
+            there = known.get(_row_key(table, row))
             if there is None:
-                _linked(table, row, links)
+                _links_exist(table, row, links)
                 if table is tables.labels:
-                    _alone(row, instants)
-                known[_key(table, row)] = row
+                    _is_alone(row, instants)
+                known[_row_key(table, row)] = row
                 fresh.append(row)
-            elif table is not tables.study and not _same(table, there, row):
-                raise BadRow(f"{_name(table, row)} is there with other contents: nothing is overwritten")
-            _count(table, landed, new=there is None, revision=row.get("revision"))
-        except BadRow as error:
+            elif table is not tables.study and not _same_row(table, there, row):
+                raise RowError(f"{_row_name(table, row)} is there with other contents: nothing is overwritten")
+            _count_landed(table, landed, new=there is None, revision=row.get("revision"))
+        except RowError as error:
             report.bad(place, error)
     return fresh
 
 
-def _count(table: Table, landed: Landed, *, new: bool, revision: Any) -> None:
+def _count_landed(table: Table, landed: ImportCounts, *, new: bool, revision: Any) -> None:
     landed.accepted += 1
     landed.repeated += not new
     counts = landed.new if new else landed.already
@@ -244,38 +255,40 @@ def _count(table: Table, landed: Landed, *, new: bool, revision: Any) -> None:
         landed.revisions += int(revision) > 0
 
 
-def _there(connection: Connection, other: str, column: str, lines: Sequence[Line]) -> set[Any]:
+def _existing_keys(connection: Connection, other: str, column: str, lines: Sequence[Line]) -> set[Any]:
     """Which of the rows of another table are stored that these lines refer to."""
     key = tables.metadata.tables[other].c[KEYS[other][0]]
-    parts = chunks({row[column] for _, row in lines})
+    parts = split_chunks({row[column] for _, row in lines})
     return {found for part in parts for found in connection.execute(select(key).where(key.in_(part))).scalars()}
 
 
-def _linked(table: Table, row: Mapping[str, Any], links: Mapping[str, set[Any]]) -> None:
+def _links_exist(table: Table, row: Mapping[str, Any], links: Mapping[str, set[Any]]) -> None:
     for column, other in LINKS.get(table.name, ()):
         if row[column] not in links[other]:
-            raise BadRow(f"its {column} {shown(row[column])} is not in this study: add it to {other}, or mend the row")
+            raise RowError(
+                f"its {column} {quote_value(row[column])} is not in this study: add it to {other}, or mend the row"
+            )
 
 
-def _instants(rows: Any) -> dict[tuple[str, str, str], str]:
-    return {(row["trial"], row["rater"], row["created_at"]): _said(row) for row in rows}
+def _event_times(rows: Any) -> dict[tuple[str, str, str], str]:
+    return {(row["trial"], row["rater"], row["created_at"]): _label_content(row) for row in rows}
 
 
-def _alone(row: Mapping[str, Any], instants: dict[tuple[str, str, str], str]) -> None:
+def _is_alone(row: Mapping[str, Any], instants: dict[tuple[str, str, str], str]) -> None:
     instant = (row["trial"], row["rater"], row["created_at"])
-    if instants.setdefault(instant, _said(row)) != _said(row):
+    if instants.setdefault(instant, _label_content(row)) != _label_content(row):
         raise two_at_once(row["rater"], row["trial"], row["created_at"])
 
 
-def _said(row: Mapping[str, Any]) -> str:
+def _label_content(row: Mapping[str, Any]) -> str:
     names = ("kind", "claims", "concept", "coherent", "refused", "passed")
     return json.dumps([row[name] for name in names])
 
 
-def _same(table: Table, there: Mapping[str, Any], row: Mapping[str, Any]) -> bool:
+def _same_row(table: Table, there: Mapping[str, Any], row: Mapping[str, Any]) -> bool:
     names = [name for name in columns_of(table) if name not in LOOSE.get(table.name, ())]
     return all(there[name] == row[name] for name in names)
 
 
-def _name(table: Table, row: Mapping[str, Any]) -> str:
-    return f"{table.name} row {shown(', '.join(str(row[name]) for name in KEYS[table.name]))}"
+def _row_name(table: Table, row: Mapping[str, Any]) -> str:
+    return f"{table.name} row {quote_value(', '.join(str(row[name]) for name in KEYS[table.name]))}"

@@ -10,98 +10,98 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
 
-from gnomon.data.errors import BadInput
-from gnomon.data.importers.field_parsers import BadRow, Place, Report
-from gnomon.data.importers.text_files import LONGEST, content, loads
+from gnomon.data.errors import InputError
+from gnomon.data.importers.field_parsers import ImportReport, RowError, SourceLocation
+from gnomon.data.importers.text_files import LONGEST, parse_json, read_content
 
 ZSTANDARD = 93
 _LOCAL = struct.Struct("<26xHH")
-Sample = tuple[Place, dict[str, Any]]
+Sample = tuple[SourceLocation, dict[str, Any]]
 
 
-def logs(paths: list[Path]) -> list[Path]:
+def read_logs(paths: list[Path]) -> list[Path]:
     """The log files themselves, and those in folders. Raises `BadInput` for a folder without any."""
     found: list[Path] = []
     for path in paths:
         if path.is_dir():
             inside = sorted(file for file in path.rglob("*") if file.suffix in (".eval", ".json") and file.is_file())
             if not inside:
-                raise BadInput(f"{path}: holds no .eval and no .json log: name another folder")
+                raise InputError(f"{path}: holds no .eval and no .json log: name another folder")
             found += inside
         else:
             found.append(path)
     return found
 
 
-def read_log(path: Path, report: Report) -> tuple[dict[str, Any], Iterator[Sample]]:
+def read_log(path: Path, report: ImportReport) -> tuple[dict[str, Any], Iterator[Sample]]:
     """The log's header, and its samples one by one. Raises `BadInput` where the file is no Inspect log."""
     try:
         is_archive = zipfile.is_zipfile(path)
     except OSError as error:
-        raise BadInput(f"{path}: cannot be read ({error.strerror}): change its permissions") from None
+        raise InputError(f"{path}: cannot be read ({error.strerror}): change its permissions") from None
     if is_archive:
-        return _archive(path, report)
+        return _read_archive(path, report)
     if path.suffix == ".eval":
         problem = "cut off or damaged" if path.is_file() else "not there"
-        raise BadInput(f"{path}: is {problem}: an .eval log is a ZIP archive; copy it again")
-    return _json(path, report)
+        raise InputError(f"{path}: is {problem}: an .eval log is a ZIP archive; copy it again")
+    return _read_json_log(path, report)
 
 
-def _archive(path: Path, report: Report) -> tuple[dict[str, Any], Iterator[Sample]]:
+def _read_archive(path: Path, report: ImportReport) -> tuple[dict[str, Any], Iterator[Sample]]:
     try:
         with zipfile.ZipFile(path) as archive:
             there = {member.filename: member for member in archive.infolist()}
     except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError, EOFError, struct.error) as error:
-        raise BadInput(f"{path}: is damaged ({str(error)[:80]}): copy the log again") from None
+        raise InputError(f"{path}: is damaged ({str(error)[:80]}): copy the log again") from None
     start = next((name for name in ("header.json", "_journal/start.json") if name in there), None)
     if start is None:
-        raise BadInput(f"{path}: is a ZIP archive without header.json, no Inspect log: name another file")
+        raise InputError(f"{path}: is a ZIP archive without header.json, no Inspect log: name another file")
     try:
-        header = loads(_member(path, there[start]))
-    except BadRow as error:
-        raise BadInput(f"{path}: {start} {error}") from None
+        header = parse_json(_read_member(path, there[start]))
+    except RowError as error:
+        raise InputError(f"{path}: {start} {error}") from None
     samples = [member for name, member in there.items() if name.startswith("samples/") and name.endswith(".json")]
-    return _object(path, header), _members(path, samples, report)
+    return _json_object(path, header), _archive_members(path, samples, report)
 
 
-def _members(path: Path, members: list[zipfile.ZipInfo], report: Report) -> Iterator[Sample]:
+def _archive_members(path: Path, members: list[zipfile.ZipInfo], report: ImportReport) -> Iterator[Sample]:
     for member in members:
-        place = Place(path.name, part=member.filename)
+        place = SourceLocation(path.name, part=member.filename)
         report.rows += 1
         try:
-            sample = loads(_member(path, member))
+            sample = parse_json(_read_member(path, member))
             if not isinstance(sample, dict):
-                raise BadRow("is no JSON object")
-        except BadRow as error:
+                raise RowError("is no JSON object")
+        except RowError as error:
             report.bad(place, error)
         else:
             yield place, sample
 
 
-def _member(path: Path, member: zipfile.ZipInfo) -> str:
+def _read_member(path: Path, member: zipfile.ZipInfo) -> str:
     """Text of one member. Raises `BadRow` where it is damaged, packed in a way that cannot be read, or too large.
 
     No more than `LONGEST` bytes are unpacked, whatever the archive says of itself.
     """
     try:
         if member.compress_type == ZSTANDARD:
-            unpacked = _zstandard(path, member)
+            unpacked = _decompress_zstd(path, member)
         else:
             with zipfile.ZipFile(path) as archive, archive.open(member) as file:
                 unpacked = file.read(LONGEST + 1)
     except NotImplementedError:
-        raise BadRow(
+        raise RowError(
             f"is packed by method {member.compress_type}, which cannot be read: convert the log with "
             "'inspect log convert --to json'"
         ) from None
     except (zipfile.BadZipFile, zlib.error, OSError, EOFError, RuntimeError, ValueError, struct.error) as error:
-        raise BadRow(f"is damaged ({str(error)[:80]}): copy the log again") from None
+        raise RowError(f"is damaged ({str(error)[:80]}): copy the log again") from None
     if len(unpacked) > LONGEST:
-        raise BadRow(f"is larger than {LONGEST // 2**20} MB when unpacked: leave it out of the log")
+        raise RowError(f"is larger than {LONGEST // 2**20} MB when unpacked: leave it out of the log")
     return unpacked.decode("utf-8", "surrogateescape")
 
 
-def _zstandard(path: Path, member: zipfile.ZipInfo) -> bytes:
+def _decompress_zstd(path: Path, member: zipfile.ZipInfo) -> bytes:
     """Unpack a member by its local header: Python's zipfile knows Zstandard only from 3.14 on."""
     import pyarrow as pa
 
@@ -117,37 +117,37 @@ def _zstandard(path: Path, member: zipfile.ZipInfo) -> bytes:
     return unpacked
 
 
-def _json(path: Path, report: Report) -> tuple[dict[str, Any], Iterator[Sample]]:
-    whole = content(path).decode("utf-8", "surrogateescape")
+def _read_json_log(path: Path, report: ImportReport) -> tuple[dict[str, Any], Iterator[Sample]]:
+    whole = read_content(path).decode("utf-8", "surrogateescape")
     try:
-        log = _object(path, json.loads(whole))
+        log = _json_object(path, json.loads(whole))
     except (ValueError, RecursionError) as error:
-        raise BadInput(f"{path}: is broken JSON or cut off ({str(error)[:80]}): write the log again") from None
+        raise InputError(f"{path}: is broken JSON or cut off ({str(error)[:80]}): write the log again") from None
     try:
-        head = loads(json.dumps(log["eval"], ensure_ascii=False))
-    except BadRow as error:
-        raise BadInput(f"{path}: its 'eval' {error}") from None
+        head = parse_json(json.dumps(log["eval"], ensure_ascii=False))
+    except RowError as error:
+        raise InputError(f"{path}: its 'eval' {error}") from None
     samples = log.get("samples") or []
     if not isinstance(samples, list):
-        raise BadInput(f"{path}: its 'samples' are no list: write the log again")
-    return {"eval": head}, _items(path, samples, report)
+        raise InputError(f"{path}: its 'samples' are no list: write the log again")
+    return {"eval": head}, _log_samples(path, samples, report)
 
 
-def _items(path: Path, samples: list[Any], report: Report) -> Iterator[Sample]:
+def _log_samples(path: Path, samples: list[Any], report: ImportReport) -> Iterator[Sample]:
     for number, sample in enumerate(samples, start=1):
-        place = Place(path.name, part=f"sample {number}")
+        place = SourceLocation(path.name, part=f"sample {number}")
         report.rows += 1
         try:
-            again = loads(json.dumps(sample, ensure_ascii=False))
+            again = parse_json(json.dumps(sample, ensure_ascii=False))
             if not isinstance(again, dict):
-                raise BadRow("is no JSON object")
-        except BadRow as error:
+                raise RowError("is no JSON object")
+        except RowError as error:
             report.bad(place, error)
         else:
             yield place, again
 
 
-def _object(path: Path, header: Any) -> dict[str, Any]:
+def _json_object(path: Path, header: Any) -> dict[str, Any]:
     if not isinstance(header, dict) or not isinstance(header.get("eval"), dict):
-        raise BadInput(f"{path}: has no 'eval' in its header, no Inspect log: name another file")
+        raise InputError(f"{path}: has no 'eval' in its header, no Inspect log: name another file")
     return header

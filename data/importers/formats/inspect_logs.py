@@ -16,26 +16,26 @@ from typing import Any
 
 from gnomon.data.importers import row_builders
 from gnomon.data.importers.field_parsers import (
-    BadRow,
-    Place,
-    Report,
-    among,
+    ImportReport,
+    RowError,
+    SourceLocation,
     arm_of,
-    empty,
-    flag,
-    integer,
-    key,
+    is_empty,
     layer_of,
-    moment,
-    needed,
-    number,
-    short,
-    taken,
-    word,
+    limit_text,
+    parse_bool,
+    parse_integer,
+    parse_label,
+    parse_number,
+    parse_row_id,
+    parse_rows,
+    parse_timestamp,
+    require_one_of,
+    required_value,
 )
-from gnomon.data.importers.formats.inspect_files import logs, read_log
-from gnomon.data.importers.options import Options
-from gnomon.data.outcomes import facts_of_pass
+from gnomon.data.importers.formats.inspect_files import read_log, read_logs
+from gnomon.data.importers.options import ImportOptions
+from gnomon.data.outcomes import facts_from_pass_fail
 from gnomon.data.records import NONE, OTHER, Arm, Facts, Span
 
 NAME = "inspect"
@@ -43,7 +43,7 @@ MARKS = {"c": True, "correct": True, "pass": True, "i": False, "incorrect": Fals
 
 
 @dataclass(frozen=True, slots=True)
-class Log:
+class InspectLog:
     """What the header tells: the run (part of every trial's identity), the task and the model."""
 
     run: tuple[str, ...]
@@ -52,69 +52,75 @@ class Log:
     created: str
 
 
-def read(paths: Sequence[Path], options: Options, report: Report) -> Iterator[row_builders.Row]:
+def read_files(
+    paths: Sequence[Path], options: ImportOptions, report: ImportReport
+) -> Iterator[row_builders.ImportedRow]:
     """Rows of all logs; a log may be named twice, as `.eval` and as `.json`, and is one run."""
-    for path in logs(list(paths)):
+    for path in read_logs(list(paths)):
         header, samples = read_log(path, report)
-        log = _log(header["eval"], path)
-        yield from taken(samples, partial(_row, log=log, options=options), report)
+        log = _parse_header(header["eval"], path)
+        yield from parse_rows(samples, partial(_parse_row, log=log, options=options), report)
 
 
-def _log(head: Mapping[str, Any], path: Path) -> Log:
+def _parse_header(head: Mapping[str, Any], path: Path) -> InspectLog:
     names = ("eval_id", "run_id", "task_id", "created")
     run = tuple(str(head[name]) for name in names if head.get(name)) or (path.stem,)
-    return Log(run, str(head.get("task") or "task"), str(head.get("model") or ""), str(head.get("created") or ""))
+    return InspectLog(
+        run, str(head.get("task") or "task"), str(head.get("model") or ""), str(head.get("created") or "")
+    )
 
 
-def _row(place: Place, sample: Mapping[str, Any], log: Log, options: Options) -> row_builders.Row:
+def _parse_row(
+    place: SourceLocation, sample: Mapping[str, Any], log: InspectLog, options: ImportOptions
+) -> row_builders.ImportedRow:
     about = sample.get("metadata") if isinstance(sample.get("metadata"), Mapping) else {}
     assert isinstance(about, Mapping)
-    arm, target = _arm(about), word(about, "concept")
+    arm, target = _parse_arm(about), parse_label(about, "concept")
     if arm is Arm.INJECTION and target is None:
-        raise BadRow("metadata has no 'concept' in an injected sample: name what was injected")
+        raise RowError("metadata has no 'concept' in an injected sample: name what was injected")
     name = about.get("subject") or options.subject or log.model
     if not isinstance(name, str) or not name:
-        raise BadRow("the log names no model: name it with --subject")
+        raise RowError("the log names no model: name it with --subject")
     subject = row_builders.subject_named(name, options.parameters)
-    said = row_builders.protocol(NAME, log.task, **({"messages": _question(sample)} if arm else {}))
-    trial = row_builders.trial(
+    said = row_builders.imported_protocol(NAME, log.task, **({"messages": _question_text(sample)} if arm else {}))
+    trial = row_builders.imported_trial(
         NAME,
-        [*log.run, key(sample, "id"), integer(sample, "epoch") or 1],
+        [*log.run, parse_row_id(sample, "id"), parse_integer(sample, "epoch") or 1],
         subject=subject,
         protocol=said,
         arm=arm or Arm.CONTROL,
-        answer=_answer(sample),
+        answer=_answer_text(sample),
         concept=target,
         layer=layer_of(about, "layer"),
-        strength=number(about, "strength"),
-        span=_span(about),
-        magnitude=number(about, "magnitude"),
-        error=_error(sample),
-        at=moment(sample, "completed_at") or moment({"created": log.created}, "created"),
+        strength=parse_number(about, "strength"),
+        span=_parse_span(about),
+        magnitude=parse_number(about, "magnitude"),
+        error=_error_text(sample),
+        at=parse_timestamp(sample, "completed_at") or parse_timestamp({"created": log.created}, "created"),
     )
-    verdicts = () if trial.error else tuple(_verdicts(sample, arm, target, options))
-    return row_builders.Row(place, trial.id, trial, subject, said, verdicts)
+    verdicts = () if trial.error else tuple(_parse_verdicts(sample, arm, target, options))
+    return row_builders.ImportedRow(place, trial.id, trial, subject, said, verdicts)
 
 
-def _arm(about: Mapping[str, Any]) -> Arm | None:
+def _parse_arm(about: Mapping[str, Any]) -> Arm | None:
     """The arm that the metadata names; None where they name none."""
-    if not empty(about.get("arm")):
+    if not is_empty(about.get("arm")):
         return arm_of(about["arm"], "metadata.arm")
-    injected = next((flag(about, name) for name in ("injected", "was_injected") if name in about), None)
-    if injected is None and not empty(about.get("concept")) and number(about, "strength"):
+    injected = next((parse_bool(about, name) for name in ("injected", "was_injected") if name in about), None)
+    if injected is None and not is_empty(about.get("concept")) and parse_number(about, "strength"):
         return Arm.INJECTION
     return None if injected is None else Arm.INJECTION if injected else Arm.CONTROL
 
 
-def _span(about: Mapping[str, Any]) -> Span:
-    return Span(among(word(about, "span") or Span.GENERATION, "metadata 'span'", Span))
+def _parse_span(about: Mapping[str, Any]) -> Span:
+    return Span(require_one_of(parse_label(about, "span") or Span.GENERATION, "metadata 'span'", Span))
 
 
-def _resolved(value: Any, sample: Mapping[str, Any]) -> str:
+def _resolve_attachment(value: Any, sample: Mapping[str, Any]) -> str:
     """Text of a message: plain, in parts, or kept apart among the sample's attachments."""
     if isinstance(value, list):
         parts = [part.get("text") or "" for part in value if isinstance(part, Mapping) and part.get("type") == "text"]
-        return "\n".join(_resolved(part, sample) for part in parts)
+        return "\n".join(_resolve_attachment(part, sample) for part in parts)
     if not isinstance(value, str):
         return ""
     mark, _, name = value.partition("attachment://")
@@ -122,27 +128,29 @@ def _resolved(value: Any, sample: Mapping[str, Any]) -> str:
     return str(attached.get(name, value)) if not mark and name and isinstance(attached, Mapping) else value
 
 
-def _question(sample: Mapping[str, Any]) -> Any:
+def _question_text(sample: Mapping[str, Any]) -> Any:
     asked = sample.get("input")
     if isinstance(asked, list):
         turns = [turn for turn in asked if isinstance(turn, Mapping)]
-        return [{"role": turn.get("role"), "content": _resolved(turn.get("content"), sample)} for turn in turns]
-    return [{"role": "user", "content": _resolved(asked, sample)}]
+        return [
+            {"role": turn.get("role"), "content": _resolve_attachment(turn.get("content"), sample)} for turn in turns
+        ]
+    return [{"role": "user", "content": _resolve_attachment(asked, sample)}]
 
 
-def _answer(sample: Mapping[str, Any]) -> str:
+def _answer_text(sample: Mapping[str, Any]) -> str:
     output = sample.get("output")
     if not isinstance(output, Mapping):
         return ""
     if isinstance(whole := output.get("completion"), str) and whole:
-        return _resolved(whole, sample)
+        return _resolve_attachment(whole, sample)
     choices = output.get("choices")
     first = choices[0] if isinstance(choices, list) and choices else None
     message = first.get("message") if isinstance(first, Mapping) else None
-    return _resolved(message.get("content"), sample) if isinstance(message, Mapping) else ""
+    return _resolve_attachment(message.get("content"), sample) if isinstance(message, Mapping) else ""
 
 
-def _error(sample: Mapping[str, Any]) -> str | None:
+def _error_text(sample: Mapping[str, Any]) -> str | None:
     error = sample.get("error")
     if not error:
         return None
@@ -150,43 +158,43 @@ def _error(sample: Mapping[str, Any]) -> str | None:
     return str(message or "error")
 
 
-def _verdicts(
-    sample: Mapping[str, Any], arm: Arm | None, target: str | None, options: Options
-) -> Iterator[row_builders.Heard]:
+def _parse_verdicts(
+    sample: Mapping[str, Any], arm: Arm | None, target: str | None, options: ImportOptions
+) -> Iterator[row_builders.ImportedVerdict]:
     scores = sample.get("scores")
     if not isinstance(scores, Mapping):
         scores = {"scorer": sample["score"]} if isinstance(sample.get("score"), Mapping) else {}
     for scorer, score in scores.items():
         if isinstance(score, Mapping) and score.get("value") is not None:
             name = options.judge if options.judge and len(scores) == 1 else scorer
-            judge = row_builders.judge_version(NAME, short(str(name), "scorer", 100))
+            judge = row_builders.judge_version(NAME, limit_text(str(name), "scorer", 100))
             said = score.get("explanation")
-            quote = _resolved(said, sample) if isinstance(said, str) else ""
+            quote = _resolve_attachment(said, sample) if isinstance(said, str) else ""
             kept = {part: score.get(part) for part in ("value", "answer", "explanation", "metadata")}
             raw = json.dumps(kept, ensure_ascii=False, sort_keys=True)
-            yield row_builders.Heard(judge, _facts(score, arm, target), raw, quote)
+            yield row_builders.ImportedVerdict(judge, _facts_from_score(score, arm, target), raw, quote)
 
 
-def _facts(score: Mapping[str, Any], arm: Arm | None, target: str | None) -> Facts | None:
+def _facts_from_score(score: Mapping[str, Any], arm: Arm | None, target: str | None) -> Facts | None:
     """Facts that the score or its metadata report one by one, else those behind correct or incorrect."""
     value, about = score["value"], score.get("metadata")
     try:
         for told in (value, about):
-            if isinstance(told, Mapping) and not empty(told.get("claims")):
-                return row_builders.facts_told(told)
-        right = _right(value)
-    except BadRow:
+            if isinstance(told, Mapping) and not is_empty(told.get("claims")):
+                return row_builders.facts_from_fields(told)
+        right = _is_correct(value)
+    except RowError:
         return None
     if arm is not None:
         seen = about if isinstance(about, Mapping) else {}
         coherent, refused = seen.get("coherent") is not False, seen.get("refused") is True
-        return facts_of_pass(right, arm, target, coherent=coherent, refused=refused)
+        return facts_from_pass_fail(right, arm, target, coherent=coherent, refused=refused)
     return Facts(right, OTHER if right else NONE, coherent=True, refused=False, passed=right)
 
 
-def _right(value: Any) -> bool:
+def _is_correct(value: Any) -> bool:
     """Correct or incorrect; raises `BadRow` for a partial or graded score, which is neither."""
     if isinstance(value, str) and value.strip().lower() in MARKS:
         return MARKS[value.strip().lower()]
-    known = flag({"value": value}, "value")
-    return bool(needed({"value": known}, "value"))
+    known = parse_bool({"value": value}, "value")
+    return bool(required_value({"value": known}, "value"))

@@ -11,20 +11,20 @@ from typing import Any
 
 from gnomon.data.importers import row_builders
 from gnomon.data.importers.field_parsers import (
-    BadRow,
-    Place,
-    Report,
+    ImportReport,
+    RowError,
+    SourceLocation,
     arm_of,
-    flag,
-    integer,
     layer_of,
-    needed,
-    number,
-    taken,
-    text,
-    word,
+    parse_bool,
+    parse_integer,
+    parse_label,
+    parse_number,
+    parse_rows,
+    parse_text,
+    required_value,
 )
-from gnomon.data.importers.options import Options
+from gnomon.data.importers.options import ImportOptions
 from gnomon.data.importers.text_files import json_lines
 from gnomon.data.records import Arm, Facts, JudgeVersion
 
@@ -33,68 +33,74 @@ JUDGE = "introspection-scaling-judge"
 FLAGS = ("coherent", "affirmative", "detects_before_naming", "correct_identification")
 
 
-def read(paths: Sequence[Path], options: Options, report: Report) -> Iterator[row_builders.Row]:
+def read_files(
+    paths: Sequence[Path], options: ImportOptions, report: ImportReport
+) -> Iterator[row_builders.ImportedRow]:
     """Rows of all files."""
     for path in paths:
-        yield from taken(json_lines(path, report), partial(_row, options=options), report)
+        yield from parse_rows(json_lines(path, report), partial(_parse_row, options=options), report)
 
 
-def _row(place: Place, row: Mapping[str, Any], options: Options) -> row_builders.Row:
-    arm, target = arm_of(needed(row, "condition"), "condition"), word(row, "concept")
+def _parse_row(place: SourceLocation, row: Mapping[str, Any], options: ImportOptions) -> row_builders.ImportedRow:
+    arm, target = arm_of(required_value(row, "condition"), "condition"), parse_label(row, "concept")
     if arm is Arm.INJECTION and target is None:
-        raise BadRow("'concept' is missing in an injected trial: name what was injected")
-    layer, alpha, dose = layer_of(row, "layer"), number(row, "alpha"), number(row, "dose_fraction")
-    seed, run = integer(row, "seed"), needed(row, "trial")
-    subject = row_builders.subject_named(_subject(row, options), options.parameters)
-    said = _protocol()
-    trial = row_builders.trial(
+        raise RowError("'concept' is missing in an injected trial: name what was injected")
+    layer, alpha, dose = layer_of(row, "layer"), parse_number(row, "alpha"), parse_number(row, "dose_fraction")
+    seed, run = parse_integer(row, "seed"), required_value(row, "trial")
+    subject = row_builders.subject_named(_parse_subject(row, options), options.parameters)
+    said = _make_protocol()
+    trial = row_builders.imported_trial(
         NAME,
         [arm, target, layer, alpha, dose, seed, str(run)],
         subject=subject,
         protocol=said,
         arm=arm,
-        answer=text(row, "transcript"),
+        answer=parse_text(row, "transcript"),
         concept=target,
         layer=layer,
         strength=alpha if dose is None else dose,
         seed=seed or 0,
         magnitude=alpha,
     )
-    return row_builders.Row(place, trial.id, trial, subject, said, _verdicts(row, arm, target, options))
+    return row_builders.ImportedRow(place, trial.id, trial, subject, said, _parse_verdicts(row, arm, target, options))
 
 
-def _subject(row: Mapping[str, Any], options: Options) -> str:
+def _parse_subject(row: Mapping[str, Any], options: ImportOptions) -> str:
     if row.get("model_id") is None and options.subject:
         return options.subject
-    return text(row, "model_id", 200)
+    return parse_text(row, "model_id", 200)
 
 
 @lru_cache(maxsize=1024)
-def _protocol() -> row_builders.Protocol:
-    return row_builders.protocol(NAME, "trial")
+def _make_protocol() -> row_builders.ImportedProtocol:
+    return row_builders.imported_protocol(NAME, "trial")
 
 
-def _verdicts(row: Mapping[str, Any], arm: Arm, target: str | None, options: Options) -> tuple[row_builders.Heard, ...]:
+def _parse_verdicts(
+    row: Mapping[str, Any], arm: Arm, target: str | None, options: ImportOptions
+) -> tuple[row_builders.ImportedVerdict, ...]:
     """The judge's four answers; controls too were judged against the concept that they are paired with."""
     kept = {name: row[name] for name in (*FLAGS, "success", "parse_error", "raw_judge") if name in row}
     if all(kept.get(name) is None for name in (*FLAGS, "raw_judge")):
         return ()
     facts: Facts | None = None
-    if not flag(row, "parse_error"):
-        facts = _facts(row, arm, target)
+    if not parse_bool(row, "parse_error"):
+        facts = _facts_from_row(row, arm, target)
     raw = json.dumps(kept, ensure_ascii=False, sort_keys=True)
-    return (row_builders.Heard(_judge(options.judge or JUDGE), facts, raw),)
+    return (row_builders.ImportedVerdict(_judge_version(options.judge or JUDGE), facts, raw),)
 
 
-def _facts(row: Mapping[str, Any], arm: Arm, target: str | None) -> Facts | None:
+def _facts_from_row(row: Mapping[str, Any], arm: Arm, target: str | None) -> Facts | None:
     try:
-        coherent, claims, _, right = (flag(row, name) for name in FLAGS)
-        facts = row_builders.facts_of_claim(claims, right, target, coherent=coherent, refused=flag(row, "refused"))
-    except BadRow:
+        coherent, claims, _, right = (parse_bool(row, name) for name in FLAGS)
+        facts = row_builders.facts_of_claim(
+            claims, right, target, coherent=coherent, refused=parse_bool(row, "refused")
+        )
+    except RowError:
         return None
-    return replace(facts, passed=flag(row, "success") if arm is Arm.INJECTION else None)
+    return replace(facts, passed=parse_bool(row, "success") if arm is Arm.INJECTION else None)
 
 
 @lru_cache(maxsize=1024)
-def _judge(name: str) -> JudgeVersion:
+def _judge_version(name: str) -> JudgeVersion:
     return row_builders.judge_version(NAME, name)

@@ -8,23 +8,23 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
-from gnomon.data.errors import BadInput
+from gnomon.data.errors import InputError
 from gnomon.data.importers import row_builders
 from gnomon.data.importers.field_parsers import (
-    BadRow,
-    Place,
-    Report,
+    ImportReport,
+    RowError,
+    SourceLocation,
     arm_of,
-    empty,
-    flag,
+    is_empty,
     layer_of,
-    needed,
-    number,
-    short,
-    taken,
-    word,
+    limit_text,
+    parse_bool,
+    parse_label,
+    parse_number,
+    parse_rows,
+    required_value,
 )
-from gnomon.data.importers.options import Options
+from gnomon.data.importers.options import ImportOptions
 from gnomon.data.importers.text_files import Rows, csv_rows
 from gnomon.data.records import Arm, Facts, JudgeVersion
 
@@ -38,46 +38,52 @@ SCALE = (
 )
 
 
-def read(paths: Sequence[Path], options: Options, report: Report) -> Iterator[row_builders.Row]:
+def read_files(
+    paths: Sequence[Path], options: ImportOptions, report: ImportReport
+) -> Iterator[row_builders.ImportedRow]:
     """Rows of all files; the subject is the file's name without its ending, or `options.subject`."""
     for path in paths:
         subject = row_builders.subject_named(options.subject or path.stem, options.parameters)
-        yield from taken(_injected(path, report), partial(_row, subject=subject, options=options), report)
+        yield from parse_rows(
+            _injection_rows(path, report), partial(_parse_row, subject=subject, options=options), report
+        )
 
 
-def _injected(path: Path, report: Report) -> Rows:
+def _injection_rows(path: Path, report: ImportReport) -> Rows:
     """The file's rows but for those whose intervention belongs to no arm."""
     for place, row in csv_rows(path, report):
         if absent := [name for name in NEEDED if name not in row]:
-            raise BadInput(f"{path}: has no column '{absent[0]}': it has {', '.join(row)}")
+            raise InputError(f"{path}: has no column '{absent[0]}': it has {', '.join(row)}")
         if row["intervention"].strip().lower() == "scale":
             report.leave_out(place, SCALE)
         else:
             yield place, row
 
 
-def _row(place: Place, row: Mapping[str, str], subject: Any, options: Options) -> row_builders.Row:
-    arm, target = arm_of(row["intervention"], "intervention"), word(row, "concept")
+def _parse_row(
+    place: SourceLocation, row: Mapping[str, str], subject: Any, options: ImportOptions
+) -> row_builders.ImportedRow:
+    arm, target = arm_of(row["intervention"], "intervention"), parse_label(row, "concept")
     if arm is Arm.INJECTION and target is None:
-        raise BadRow("'concept' is empty in a concept trial: name what was injected")
-    layer, strength = layer_of(row, "intervention_layer"), number(row, "strength")
-    said = _protocol(_prompt(row))
-    trial = row_builders.trial(
+        raise RowError("'concept' is empty in a concept trial: name what was injected")
+    layer, strength = layer_of(row, "intervention_layer"), parse_number(row, "strength")
+    said = _make_protocol(_prompt_text(row))
+    trial = row_builders.imported_trial(
         NAME,
-        [arm, target, layer, strength, short(row["trial"], "trial", 200)],
+        [arm, target, layer, strength, limit_text(row["trial"], "trial", 200)],
         subject=subject,
         protocol=said,
         arm=arm,
-        answer=str(needed(row, "response")),
+        answer=str(required_value(row, "response")),
         concept=target,
         layer=layer,
         strength=strength,
-        magnitude=_magnitude(row),
+        magnitude=_parse_magnitude(row),
     )
-    return row_builders.Row(place, trial.id, trial, subject, said, _verdicts(row, target, options))
+    return row_builders.ImportedRow(place, trial.id, trial, subject, said, _parse_verdicts(row, target, options))
 
 
-def _prompt(row: Mapping[str, str]) -> str:
+def _prompt_text(row: Mapping[str, str]) -> str:
     """What stands before the answer in the whole text: the messages as the subject's template wrote them."""
     whole, answer = row.get("full_text") or "", row["response"]
     end = whole.rfind(answer) if answer else len(whole)
@@ -85,21 +91,25 @@ def _prompt(row: Mapping[str, str]) -> str:
 
 
 @lru_cache(maxsize=1024)
-def _protocol(prompt: str) -> row_builders.Protocol:
-    return row_builders.protocol(NAME, "trial", messages=[{"role": "prompt", "content": prompt}] if prompt else [])
+def _make_protocol(prompt: str) -> row_builders.ImportedProtocol:
+    return row_builders.imported_protocol(
+        NAME, "trial", messages=[{"role": "prompt", "content": prompt}] if prompt else []
+    )
 
 
-def _magnitude(row: Mapping[str, str]) -> float | None:
-    moved = number(row, "l2_distance")
+def _parse_magnitude(row: Mapping[str, str]) -> float | None:
+    moved = parse_number(row, "l2_distance")
     return None if moved is None else abs(moved)
 
 
-def _verdicts(row: Mapping[str, str], target: str | None, options: Options) -> tuple[row_builders.Heard, ...]:
+def _parse_verdicts(
+    row: Mapping[str, str], target: str | None, options: ImportOptions
+) -> tuple[row_builders.ImportedVerdict, ...]:
     kept = {name: row[name] for name in SAID if name in row}
-    if all(empty(value) for value in kept.values()):
+    if all(is_empty(value) for value in kept.values()):
         return ()
     try:
-        flags = {name: flag(row, name) for name in ("affirmative", "correct_id", "coherent", "refusal")}
+        flags = {name: parse_bool(row, name) for name in ("affirmative", "correct_id", "coherent", "refusal")}
         facts: Facts | None = row_builders.facts_of_claim(
             flags["affirmative"],
             flags["correct_id"],
@@ -107,12 +117,16 @@ def _verdicts(row: Mapping[str, str], target: str | None, options: Options) -> t
             coherent=flags["coherent"],
             refused=flags["refusal"],
         )
-    except BadRow:
+    except RowError:
         facts = None
     raw = json.dumps(kept, ensure_ascii=False, sort_keys=True)
-    return (row_builders.Heard(_judge(options.judge or GRADER), facts, raw, kept.get("grader_reasoning", "")),)
+    return (
+        row_builders.ImportedVerdict(
+            _judge_version(options.judge or GRADER), facts, raw, kept.get("grader_reasoning", "")
+        ),
+    )
 
 
 @lru_cache(maxsize=1024)
-def _judge(name: str) -> JudgeVersion:
+def _judge_version(name: str) -> JudgeVersion:
     return row_builders.judge_version(NAME, name)

@@ -9,31 +9,31 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
-from gnomon.data.errors import BadInput
+from gnomon.data.errors import InputError
 from gnomon.data.importers import row_builders
 from gnomon.data.importers.column_map import ColumnMap, read_map
 from gnomon.data.importers.field_parsers import (
-    BadRow,
-    Place,
-    Report,
-    among,
+    ImportReport,
+    RowError,
+    SourceLocation,
     arm_of,
-    empty,
-    flag,
-    integer,
-    key,
+    is_empty,
     layer_of,
-    moment,
-    number,
-    short,
-    shown,
-    taken,
-    word,
+    limit_text,
+    parse_bool,
+    parse_integer,
+    parse_label,
+    parse_number,
+    parse_row_id,
+    parse_rows,
+    parse_timestamp,
+    quote_value,
+    require_one_of,
 )
-from gnomon.data.importers.options import Options
+from gnomon.data.importers.options import ImportOptions
 from gnomon.data.importers.parquet_files import parquet_rows
 from gnomon.data.importers.text_files import Rows, csv_rows, json_lines
-from gnomon.data.outcomes import facts_of_pass
+from gnomon.data.outcomes import facts_from_pass_fail
 from gnomon.data.records import Arm, Exposure, Facts, JudgeVersion, RaterRole, Span, Trial
 
 NAME = "table"
@@ -43,7 +43,7 @@ SPANS = tuple(Span)
 BESIDE = ("quote", "raw", "time")
 PLAIN = frozenset((str, bool, type(None)))
 """Types whose equal values are written alike, as 1, 1.0 and true are not."""
-READERS: dict[str, Callable[[Path, Report], Rows]] = {
+READERS: dict[str, Callable[[Path, ImportReport], Rows]] = {
     ".csv": csv_rows,
     ".jsonl": json_lines,
     ".ndjson": json_lines,
@@ -51,41 +51,45 @@ READERS: dict[str, Callable[[Path, Report], Rows]] = {
 }
 
 
-def read(paths: Sequence[Path], options: Options, report: Report) -> Iterator[row_builders.Row]:
+def read_files(
+    paths: Sequence[Path], options: ImportOptions, report: ImportReport
+) -> Iterator[row_builders.ImportedRow]:
     """Rows of all files, read by the endings of their names and by the map `options.map`."""
     columns = read_map(options.map)
     for path in paths:
         reader = READERS.get(path.suffix.lower())
         if reader is None:
-            raise BadInput(f"{path}: is no table that can be read: name a file that ends in {', '.join(READERS)}")
-        yield from _rows(path, reader(path, report), columns, options, report)
+            raise InputError(f"{path}: is no table that can be read: name a file that ends in {', '.join(READERS)}")
+        yield from _read_rows(path, reader(path, report), columns, options, report)
 
 
-def _rows(path: Path, rows: Rows, columns: ColumnMap, options: Options, report: Report) -> Iterator[row_builders.Row]:
+def _read_rows(
+    path: Path, rows: Rows, columns: ColumnMap, options: ImportOptions, report: ImportReport
+) -> Iterator[row_builders.ImportedRow]:
     """CSV and Parquet rows all have the same columns; in JSON lines a field that a row lacks is empty."""
-    reading = _Reading.of(columns, options)
-    empty_row = dict.fromkeys(_named(columns)) if path.suffix.lower() in (".jsonl", ".ndjson") else {}
-    whole = ((place, {**empty_row, **row}) for place, row in _checked(path, rows, columns))
-    return taken(whole, partial(_row, reading=reading), report)
+    reading = _TableReader.of(columns, options)
+    empty_row = dict.fromkeys(_mapped_columns(columns)) if path.suffix.lower() in (".jsonl", ".ndjson") else {}
+    whole = ((place, {**empty_row, **row}) for place, row in _check_columns(path, rows, columns))
+    return parse_rows(whole, partial(_parse_row, reading=reading), report)
 
 
 @dataclass(frozen=True, slots=True)
-class _Reading:
+class _TableReader:
     """The map made ready: how a row's fields are picked, once for all rows."""
 
     columns: ColumnMap
-    options: Options
+    options: ImportOptions
     trial: Pick
     verdicts: Sequence[Pick]
     labels: Sequence[Pick]
 
     @classmethod
-    def of(cls, columns: ColumnMap, options: Options) -> _Reading:
+    def of(cls, columns: ColumnMap, options: ImportOptions) -> _TableReader:
         verdicts, labels = ([columns.picker(part) for part in parts] for parts in (columns.verdict, columns.label))
         return cls(columns, options, columns.picker(columns.trial), verdicts, labels)
 
 
-def _checked(path: Path, rows: Rows, columns: ColumnMap) -> Rows:
+def _check_columns(path: Path, rows: Rows, columns: ColumnMap) -> Rows:
     """The rows as they are, the first of them held against the map."""
     for at, (place, row) in enumerate(rows):
         if not at:
@@ -93,124 +97,132 @@ def _checked(path: Path, rows: Rows, columns: ColumnMap) -> Rows:
         yield place, row
 
 
-def _named(columns: ColumnMap) -> list[str]:
+def _mapped_columns(columns: ColumnMap) -> list[str]:
     return [source for part in columns.parts() for source in part.sources().values() if isinstance(source, str)]
 
 
-def _row(place: Place, row: Mapping[str, Any], reading: _Reading) -> row_builders.Row:
+def _parse_row(place: SourceLocation, row: Mapping[str, Any], reading: _TableReader) -> row_builders.ImportedRow:
     about, columns, options = reading.trial(row), reading.columns, reading.options
     if columns.trial.id is not None:
-        id_, trial, subject, said = key(about, "id"), None, None, None
+        id_, trial, subject, said = parse_row_id(about, "id"), None, None, None
         arm: Arm | None = None
         target = None
     else:
         subject = row_builders.subject_named(
-            str(key(about, "subject")), number(about, "parameters") or options.parameters
+            str(parse_row_id(about, "subject")), parse_number(about, "parameters") or options.parameters
         )
-        said = _protocol(columns.source, str(about.get("protocol") or "unknown"))
-        trial = _trial(about, columns.source, subject, said)
+        said = _make_protocol(columns.source, str(about.get("protocol") or "unknown"))
+        trial = _parse_trial(about, columns.source, subject, said)
         id_, arm, target = trial.id, trial.condition.arm, trial.condition.concept
-    verdicts = [_verdict(pick(row), arm, target, columns.source) for pick in reading.verdicts]
-    labels = [_label(pick(row), arm, target, columns) for pick in reading.labels]
+    verdicts = [_parse_verdict(pick(row), arm, target, columns.source) for pick in reading.verdicts]
+    labels = [_parse_label(pick(row), arm, target, columns) for pick in reading.labels]
     heard, given = tuple(each for each in verdicts if each), tuple(each for each in labels if each)
-    return row_builders.Row(place, id_, trial, subject, said, heard, given)
+    return row_builders.ImportedRow(place, id_, trial, subject, said, heard, given)
 
 
 @lru_cache(maxsize=1024)
-def _protocol(source: str, name: str) -> row_builders.Protocol:
-    return row_builders.protocol(source, name)
+def _make_protocol(source: str, name: str) -> row_builders.ImportedProtocol:
+    return row_builders.imported_protocol(source, name)
 
 
-def _trial(about: Mapping[str, Any], source: str, subject: Any, said: row_builders.Protocol) -> Trial:
-    arm = Arm.CONTROL if empty(about.get("arm")) else arm_of(about["arm"], "arm")
-    concept, span = word(about, "concept"), word(about, "span") or Span.GENERATION
+def _parse_trial(about: Mapping[str, Any], source: str, subject: Any, said: row_builders.ImportedProtocol) -> Trial:
+    arm = Arm.CONTROL if is_empty(about.get("arm")) else arm_of(about["arm"], "arm")
+    concept, span = parse_label(about, "concept"), parse_label(about, "span") or Span.GENERATION
     if arm is Arm.INJECTION and concept is None:
-        raise BadRow("'concept' is empty in an injection trial: name what was injected")
-    among(span, "'span'", SPANS)
+        raise RowError("'concept' is empty in an injection trial: name what was injected")
+    require_one_of(span, "'span'", SPANS)
     if not isinstance(about["answer"], str):
-        raise BadRow(f"'answer' is {shown(about['answer'])}, not text: give the transcript")
-    return row_builders.trial(
+        raise RowError(f"'answer' is {quote_value(about['answer'])}, not text: give the transcript")
+    return row_builders.imported_trial(
         source,
-        key(about, "key"),
+        parse_row_id(about, "key"),
         subject=subject,
         protocol=said,
         arm=arm,
         answer=about["answer"],
         concept=concept,
         layer=layer_of(about, "layer"),
-        strength=number(about, "strength"),
+        strength=parse_number(about, "strength"),
         span=Span(span),
-        seed=integer(about, "seed") or 0,
-        magnitude=number(about, "magnitude"),
-        depth=number(about, "depth"),
-        at=moment(about, "time"),
+        seed=parse_integer(about, "seed") or 0,
+        magnitude=parse_number(about, "magnitude"),
+        depth=parse_number(about, "depth"),
+        at=parse_timestamp(about, "time"),
     )
 
 
-def _facts(told: Mapping[str, Any], arm: Arm | None, target: str | None) -> Facts | None:
+def _parse_facts(told: Mapping[str, Any], arm: Arm | None, target: str | None) -> Facts | None:
     """The facts of a verdict or label; None where its columns say nothing in this row."""
-    claims, coherent, refused, passed = (flag(told, name) for name in row_builders.FLAGS)
-    named = word(told, "concept")
+    claims, coherent, refused, passed = (parse_bool(told, name) for name in row_builders.FLAGS)
+    named = parse_label(told, "concept")
     if claims is None and passed is None:
         return None
     if claims is not None:
-        return row_builders.facts_told(told)
+        return row_builders.facts_from_fields(told)
     if arm is None:
-        raise BadRow("'claims' is empty: a label for a trial by its id needs it")
-    return facts_of_pass(bool(passed), arm, target, coherent=coherent is not False, refused=bool(refused), named=named)
+        raise RowError("'claims' is empty: a label for a trial by its id needs it")
+    return facts_from_pass_fail(
+        bool(passed), arm, target, coherent=coherent is not False, refused=bool(refused), named=named
+    )
 
 
-def _verdict(told: Mapping[str, Any], arm: Arm | None, target: str | None, source: str) -> row_builders.Heard | None:
+def _parse_verdict(
+    told: Mapping[str, Any], arm: Arm | None, target: str | None, source: str
+) -> row_builders.ImportedVerdict | None:
     """What a judge said; judges say few different things, so that most verdicts have been worked out before."""
     few = told.keys().isdisjoint(BESIDE) and PLAIN.issuperset(map(type, told.values()))
-    return (_heard if few else _heard.__wrapped__)(tuple(told.items()), arm, target, source)
+    return (_verdict_parser if few else _verdict_parser.__wrapped__)(tuple(told.items()), arm, target, source)
 
 
 @lru_cache(maxsize=4096)
-def _heard(
+def _verdict_parser(
     columns: tuple[tuple[str, Any], ...], arm: Arm | None, target: str | None, source: str
-) -> row_builders.Heard | None:
+) -> row_builders.ImportedVerdict | None:
     told = dict(columns)
     kept = {name: value for name, value in columns if name != "judge" and name not in BESIDE}
-    if all(empty(value) for value in kept.values()):
+    if all(is_empty(value) for value in kept.values()):
         return None
     raw = told.get("raw")
     raw = raw if isinstance(raw, str) and raw else WRITTEN.encode(kept)
-    judge = _judge(source, key(told, "judge"))
+    judge = _judge_version(source, parse_row_id(told, "judge"))
     quote = told.get("quote")
-    facts = _facts(told, arm, target)
-    return row_builders.Heard(judge, facts, raw, quote if isinstance(quote, str) else "", moment(told, "time"))
+    facts = _parse_facts(told, arm, target)
+    return row_builders.ImportedVerdict(
+        judge, facts, raw, quote if isinstance(quote, str) else "", parse_timestamp(told, "time")
+    )
 
 
 @lru_cache(maxsize=1024)
-def _judge(source: str, name: str) -> JudgeVersion:
+def _judge_version(source: str, name: str) -> JudgeVersion:
     return row_builders.judge_version(source, name)
 
 
-def _label(
+def _parse_label(
     told: Mapping[str, Any], arm: Arm | None, target: str | None, columns: ColumnMap
-) -> row_builders.Said | None:
-    facts = _facts(told, arm, target)
+) -> row_builders.ImportedLabel | None:
+    facts = _parse_facts(told, arm, target)
     if facts is None:
         return None
-    rater = short(key(told, "rater"), "rater", 100)
+    rater = limit_text(parse_row_id(told, "rater"), "rater", 100)
     if columns.raters is not None and rater not in columns.raters:
-        raise BadRow(f"'rater' is {shown(rater)}, who is not among the map's raters: {', '.join(columns.raters)}")
-    exposure, role = word(told, "exposure"), word(told, "role") or RaterRole.RATER
-    exposure = None if exposure is None else Exposure(among(exposure, "'exposure'", Exposure))
-    role = RaterRole(among(role, "'role'", RaterRole))
-    probability = number(told, "probability")
+        raise RowError(
+            f"'rater' is {quote_value(rater)}, who is not among the map's raters: {', '.join(columns.raters)}"
+        )
+    exposure, role = parse_label(told, "exposure"), parse_label(told, "role") or RaterRole.RATER
+    exposure = None if exposure is None else Exposure(require_one_of(exposure, "'exposure'", Exposure))
+    role = RaterRole(require_one_of(role, "'role'", RaterRole))
+    probability = parse_number(told, "probability")
     if probability is not None and not 0 < probability <= 1:
-        raise BadRow(f"'probability' is {shown(probability)}: write a number above 0 and at most 1")
+        raise RowError(f"'probability' is {quote_value(probability)}: write a number above 0 and at most 1")
     note = told.get("note")
-    return row_builders.Said(
+    return row_builders.ImportedLabel(
         rater=rater,
         facts=facts,
         note=note if isinstance(note, str) else "",
-        at=(at := moment(told, "time")),
+        at=(at := parse_timestamp(told, "time")),
         exact=bool(at),
         exposure=exposure,
         role=role,
-        stratum="all" if empty(told.get("stratum")) else short(str(told["stratum"]), "stratum", 64),
+        stratum="all" if is_empty(told.get("stratum")) else limit_text(str(told["stratum"]), "stratum", 64),
         probability=1.0 if probability is None else probability,
     )

@@ -19,8 +19,8 @@ from gnomon.calibration.agreement.coefficients import (
     gwet_ac2,
     krippendorff_alpha,
 )
-from gnomon.data.errors import BadInput, NotEnoughData
-from gnomon.data.records import Estimate
+from gnomon.data.errors import InputError, NotEnoughDataError
+from gnomon.data.records import IntervalEstimate
 
 
 def units(*raters: str) -> np.ndarray:
@@ -96,7 +96,7 @@ def test_alpha_agrees_with_krippendorff_at_every_level(level: str, value: float)
     assert krippendorff_alpha(KRIPPENDORFF, level).value == pytest.approx(value, abs=1e-6)
 
 
-Coefficient = Callable[[np.ndarray], Estimate]
+Coefficient = Callable[[np.ndarray], IntervalEstimate]
 ALL: dict[str, Coefficient] = {
     "alpha": krippendorff_alpha,
     "ac1": gwet_ac1,
@@ -114,7 +114,7 @@ def test_intervals_hold_their_point_and_names_of_categories_and_raters_do_not_ma
     name: str, ratings: np.ndarray
 ) -> None:
     if len(np.unique(ratings)) < 2:
-        with pytest.raises(NotEnoughData):
+        with pytest.raises(NotEnoughDataError):
             ALL[name](ratings)
         return
     first = ALL[name](ratings)
@@ -134,22 +134,22 @@ def test_perfect_agreement_is_one_and_a_unit_that_nobody_rated_changes_nothing()
 
 
 def test_agreement_that_cannot_be_known_is_refused() -> None:
-    with pytest.raises(NotEnoughData, match="every rating is the same"):
+    with pytest.raises(NotEnoughDataError, match="every rating is the same"):
         cohen_kappa([[5, 0], [0, 0]])
-    with pytest.raises(NotEnoughData, match="no unit has two ratings"):
+    with pytest.raises(NotEnoughDataError, match="no unit has two ratings"):
         krippendorff_alpha(units("12**", "**21"))
-    with pytest.raises(NotEnoughData, match="no unit is rated"):
+    with pytest.raises(NotEnoughDataError, match="no unit is rated"):
         cohen_kappa([[0, 0], [0, 0]])
 
 
 def test_wrong_shapes_and_names_are_told() -> None:
-    with pytest.raises(BadInput, match="same categories"):
+    with pytest.raises(InputError, match="same categories"):
         cohen_kappa([[1, 2, 3], [1, 2, 3]])
-    with pytest.raises(BadInput, match="level 'odd'"):
+    with pytest.raises(InputError, match="level 'odd'"):
         krippendorff_alpha(FOUR, "odd")
-    with pytest.raises(BadInput, match="weights 'odd'"):
+    with pytest.raises(InputError, match="weights 'odd'"):
         gwet_ac2(FOUR, "odd")
-    with pytest.raises(BadInput, match="rating 5 is not among"):
+    with pytest.raises(InputError, match="rating 5 is not among"):
         gwet_ac1(FOUR, categories=[1, 2, 3, 4])
 
 
@@ -160,5 +160,5 @@ def test_a_larger_scale_of_possible_categories_lowers_chance() -> None:
 
 @pytest.mark.parametrize("table", [[[5, 5], [0, 0]], [[5, 0], [5, 0]]], ids=["first", "second"])
 def test_a_rater_of_one_word_has_no_kappa_and_no_warning(table) -> None:
-    with pytest.raises(NotEnoughData, match="one category only"):
+    with pytest.raises(NotEnoughDataError, match="one category only"):
         cohen_kappa(table)

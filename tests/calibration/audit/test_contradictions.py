@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from gnomon.calibration.audit.contradictions import KINDS, contradictions
+from gnomon.calibration.audit.contradictions import KINDS, audit_contradictions
 from gnomon.calibration.audit.document import audit_views
 from gnomon.data.records import Facts, JudgeVersion, Label, LabelKind, Trial, Verdict, VerdictState
 from gnomon.data.storage.store import Store
@@ -29,7 +29,7 @@ def hear(store: Store, make_trial: Make) -> Callable[..., dict[str, Any]]:
         for place, (arm, facts) in enumerate(said):
             state = VerdictState.OK if facts else VerdictState.UNPARSABLE
             store.add_verdicts([Verdict(make_trial(arm=arm, replicate=place).id, "j1", facts, state)])
-        (judge,) = contradictions(store)["judges"]
+        (judge,) = audit_contradictions(store)["judges"]
         return judge
 
     return add
@@ -105,12 +105,12 @@ def test_raters_contradict_themselves_too_by_their_standing_label(store: Store, 
     wrong = replace(NAMED, refused=True)
     store.add_labels([Label(first, "ann", wrong), Label(second, "ann", wrong), Label(first, "bob", NAMED)])
     store.add_labels([Label(second, "ann", SILENT, revision=1)])
-    ann, bob = contradictions(store)["raters"]
+    ann, bob = audit_contradictions(store)["raters"]
     assert (ann["rater"], counts(ann)) == ("ann", {"refused_but_claims": (1, 2)})
     assert ann["kinds"]["refused_but_claims"]["trials"] == [first]
     assert (bob["rater"], counts(bob)) == ("bob", {})
     store.add_labels([Label(first, "ann", None, LabelKind.RETRACTION, revision=1)])
-    assert counts(contradictions(store)["raters"][0]) == {}, "what was taken back is not held against anybody"
+    assert counts(audit_contradictions(store)["raters"][0]) == {}, "what was taken back is not held against anybody"
 
 
 def test_every_version_is_read_and_the_document_is_strict_json(store: Store, make_trial: Make) -> None:

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from gnomon.calibration.audit.document import _plain, audit, audit_views
+from gnomon.calibration.audit.document import _json_ready, audit_study, audit_views
 from gnomon.calibration.correction.methods import METHODS
-from gnomon.calibration.error_rates.confusion import evidence
+from gnomon.calibration.error_rates.confusion import collect_evidence
 from gnomon.calibration.numerics.proportions import lang_reiczigel, ppi_mean
-from gnomon.data.errors import UnknownName
-from gnomon.data.records import Estimate, Exposure, Facts, JudgeVersion, Label, Split, Verdict
+from gnomon.data.errors import UnknownNameError
+from gnomon.data.records import Exposure, Facts, IntervalEstimate, JudgeVersion, Label, Split, Verdict
 from gnomon.data.storage.store import Store
 from gnomon.data.storage.tables import labels as label_table
 from gnomon.data.storage.tables import verdicts as verdict_table
@@ -34,7 +34,7 @@ def arms(judge: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_errors_that_differ_by_arm_give_different_js_and_a_note(simulate: Simulate) -> None:
-    (judge,) = audit(simulate(UNEVEN, n=600).store)["judges"]
+    (judge,) = audit_study(simulate(UNEVEN, n=600).store)["judges"]
     found = judge["youden"]["by_arm"]
     assert found["injection"]["low"] > found["control"]["high"]
     (difference,) = judge["youden"]["differences"]
@@ -45,14 +45,14 @@ def test_errors_that_differ_by_arm_give_different_js_and_a_note(simulate: Simula
 
 
 def test_errors_that_are_alike_give_no_note(simulate: Simulate) -> None:
-    (judge,) = audit(simulate(n=600).store)["judges"]
+    (judge,) = audit_study(simulate(n=600).store)["judges"]
     assert judge["youden"]["differences"][0]["difference"]["low"] < 0
     assert judge["notes"] == []
 
 
 def test_correction_finds_the_rate_that_the_naive_count_misses(simulate: Simulate) -> None:
     study = simulate(UNEVEN, n=1000, event=0.2)
-    control = figures(audit(study.store), "control")
+    control = figures(audit_study(study.store), "control")
     truth = Counter(study.truth[trial] for trial, arm in study.arm.items() if arm == "control")
     rate = truth["event"] / truth.total()
     assert control["naive"]["estimate"]["low"] > rate + 0.1
@@ -61,7 +61,7 @@ def test_correction_finds_the_rate_that_the_naive_count_misses(simulate: Simulat
 
 
 def test_a_judge_that_is_a_coin_in_one_arm_is_not_corrected_with_there(simulate: Simulate) -> None:
-    document = audit(simulate(COIN, n=600).store)
+    document = audit_study(simulate(COIN, n=600).store)
     (judge,) = document["judges"]
     assert judge["correctable_arms"] == {"injection": False, "control": True}
     assert not judge["correctable"]
@@ -77,7 +77,7 @@ def test_a_judge_that_is_a_coin_in_one_arm_is_not_corrected_with_there(simulate:
 
 
 def test_no_labels_are_said_so_and_leave_the_naive_rate(simulate: Simulate) -> None:
-    document = audit(simulate(labelled=0.0).store)
+    document = audit_study(simulate(labelled=0.0).store)
     (judge,) = document["judges"]
     assert (judge["labelled"], judge["correctable"]) == (0, False)
     assert judge["reasons"] == ["no blind label stands on a transcript that this judge read: label some"]
@@ -90,14 +90,14 @@ def test_no_labels_are_said_so_and_leave_the_naive_rate(simulate: Simulate) -> N
 
 
 def test_one_arm_alone_cannot_be_corrected_for_net_detection(simulate: Simulate) -> None:
-    (judge,) = audit(simulate(arms=("injection",)).store)["judges"]
+    (judge,) = audit_study(simulate(arms=("injection",)).store)["judges"]
     assert judge["correctable_arms"] == {"injection": True, "control": False}
     assert judge["reasons"] == ["control: no transcript is labelled, so the judge's errors there are not known"]
     assert judge["youden"]["differences"] == []
 
 
 def test_an_arm_without_events_says_which_half_of_the_errors_is_unknown(simulate: Simulate) -> None:
-    document = audit(simulate(event=0.0).store)
+    document = audit_study(simulate(event=0.0).store)
     (judge,) = document["judges"]
     assert "injection: none of" in judge["reasons"][0]
     assert "holds an event" in judge["reasons"][0]
@@ -107,13 +107,13 @@ def test_an_arm_without_events_says_which_half_of_the_errors_is_unknown(simulate
 
 
 def test_lost_verdicts_are_a_share_and_a_note(simulate: Simulate) -> None:
-    (judge,) = audit(simulate(lost=0.2).store)["judges"]
+    (judge,) = audit_study(simulate(lost=0.2).store)["judges"]
     assert judge["states"]["ok"] + judge["states"]["unparsable"] == pytest.approx(1)
     assert any("of its calls gave no verdict" in note for note in judge["notes"])
 
 
 def test_the_document_is_plain_json_without_nan_and_has_the_agreed_keys(simulate: Simulate) -> None:
-    document = audit(simulate(arms=("injection", "control", "random")).store)
+    document = audit_study(simulate(arms=("injection", "control", "random")).store)
     assert json.loads(json.dumps(document, allow_nan=False)) == document
     (judge,) = document["judges"]
     assert {"judge", "labels", "overall", "strata", "youden", "correctable", "reasons"} <= set(judge)
@@ -126,7 +126,7 @@ def test_the_document_is_plain_json_without_nan_and_has_the_agreed_keys(simulate
 
 
 def test_counts_add_up_over_arms(simulate: Simulate) -> None:
-    (judge,) = audit(simulate().store)["judges"]
+    (judge,) = audit_study(simulate().store)["judges"]
     for key in ("tp", "fp", "fn", "tn"):
         parts = [each["as_event"][key] for each in arms(judge).values()]
         assert judge["overall"]["as_event"][key] == sum(parts)
@@ -135,12 +135,12 @@ def test_counts_add_up_over_arms(simulate: Simulate) -> None:
 
 def test_agreement_leaves_out_labels_that_were_chosen_by_dispute(simulate: Simulate) -> None:
     study = simulate({**UNEVEN, "second": {"injection": (0.9, 0.9), "control": (0.9, 0.9)}}, arms=("control",))
-    before = audit(study.store)["agreement"]["pairs"]
+    before = audit_study(study.store)["agreement"]["pairs"]
     labelled = set(study.store.frame(label_table)["trial"])
     rest = sorted(set(study.truth) - labelled)
     silent = Facts(False, "none", True, False)
     study.store.add_labels([Label(trial, "ann", silent, stratum="disputed") for trial in rest])
-    after = audit(study.store)["agreement"]["pairs"]
+    after = audit_study(study.store)["agreement"]["pairs"]
     assert after == before
     assert [(pair["a"], pair["b"]) for pair in after] == [("uneven", "second"), ("uneven", "ann"), ("second", "ann")]
     assert after[2]["cohen"]["value"] > after[1]["cohen"]["value"]
@@ -148,12 +148,12 @@ def test_agreement_leaves_out_labels_that_were_chosen_by_dispute(simulate: Simul
 
 def test_each_look_at_the_test_split_is_logged_and_counted(simulate: Simulate) -> None:
     store = simulate().store
-    assert [audit(store)["test_split_looks"] for _ in range(2)] == [1, 2]
-    assert audit(store, splits=[Split.DEV])["test_split_looks"] == 2, "the dev split is for looking"
+    assert [audit_study(store)["test_split_looks"] for _ in range(2)] == [1, 2]
+    assert audit_study(store, splits=[Split.DEV])["test_split_looks"] == 2, "the dev split is for looking"
 
 
 def test_all_judges_together_give_one_rate_of_an_arm(simulate: Simulate) -> None:
-    document = audit(simulate({**UNEVEN, **COIN}, n=300).store)
+    document = audit_study(simulate({**UNEVEN, **COIN}, n=300).store)
     together = [
         row["estimate"] for row in document["comparison"] if (row["arm"], row["method"]) == ("control", "panel")
     ]
@@ -164,18 +164,18 @@ def test_all_judges_together_give_one_rate_of_an_arm(simulate: Simulate) -> None
 
 def test_judges_are_picked_by_name(simulate: Simulate) -> None:
     store = simulate({**UNEVEN, **COIN}).store
-    assert [judge["judge"] for judge in audit(store, judges=["coin"])["judges"]] == ["coin"]
-    with pytest.raises(UnknownName, match="judge 'gpt'"):
-        audit(store, judges=["gpt"])
+    assert [judge["judge"] for judge in audit_study(store, judges=["coin"])["judges"]] == ["coin"]
+    with pytest.raises(UnknownNameError, match="judge 'gpt'"):
+        audit_study(store, judges=["gpt"])
 
 
 def test_an_empty_study_gives_an_empty_audit(store: Store) -> None:
-    document = audit(store)
+    document = audit_study(store)
     assert (document["judges"], document["comparison"], document["labelled"]) == ([], [], 0)
 
 
 def test_lang_reiczigel_in_a_stratum_is_the_function_on_its_counts(simulate: Simulate) -> None:
-    document = audit(simulate(n=400).store)
+    document = audit_study(simulate(n=400).store)
     stratum = arms(document["judges"][0])["control"]
     counts = stratum["as_event"]
     row = figures(document, "control")["lang_reiczigel"]
@@ -189,11 +189,11 @@ def test_lang_reiczigel_in_a_stratum_is_the_function_on_its_counts(simulate: Sim
 
 def test_ppi_reads_labels_where_there_are_some_and_verdicts_elsewhere(simulate: Simulate) -> None:
     store = simulate(UNEVEN, n=400, labelled=0.3).store
-    (found,) = evidence(store, ["uneven-1"], "blind")
+    (found,) = collect_evidence(store, ["uneven-1"], "blind")
     rows, judged = (frame[frame["arm"] == "control"] for frame in (found.pairs, found.judged))
     elsewhere = judged.loc[~judged["trial"].isin(rows["trial"]), "event"]
     own = ppi_mean(rows["true_event"], rows["event"], elsewhere)
-    given = figures(audit(store), "control")["ppi"]["estimate"]
+    given = figures(audit_study(store), "control")["ppi"]["estimate"]
     assert (given["value"], given["low"], given["high"]) == pytest.approx((own.value, own.low, own.high))
 
 
@@ -220,7 +220,7 @@ def test_every_version_is_measured_in_every_view_and_the_newest_is_marked(simula
     ]
     assert entry(document, "blind", "careful-2")["overall"]["as_event"]["tp"] == 0
     assert entry(document, "blind", "careful-1")["overall"]["as_event"]["tp"] > 10
-    assert [each["version"] for each in audit(study.store)["judges"]] == ["careful-2"]
+    assert [each["version"] for each in audit_study(study.store)["judges"]] == ["careful-2"]
     pairs = document["agreement"]["blind"]["pairs"]
     assert [(pair["a"], pair["b"]) for pair in pairs] == [("careful", "ann")], "one version speaks for a judge"
 
@@ -231,7 +231,7 @@ def test_one_view_alone_has_the_same_figures_and_form(simulate: Simulate) -> Non
     assert set(every) == set(one)
     assert one["judges"] == [each for each in every["judges"] if each["labels"] == "first"]
     assert one["comparison"] == [each for each in every["comparison"] if each["view"] == "first"]
-    with pytest.raises(UnknownName, match="label view 'best'"):
+    with pytest.raises(UnknownNameError, match="label view 'best'"):
         audit_views(store, views=["best"])
 
 
@@ -272,12 +272,12 @@ def test_the_merged_document_is_strict_json_and_its_estimates_have_one_form(simu
 
 
 def test_what_is_undefined_is_null() -> None:
-    assert _plain({"a": Estimate(0.5, 0.1, 0.9, math.nan, 0.95, "none")})["a"]["se"] is None
-    assert _plain({"a": Estimate(0.0, math.nan, math.nan, math.nan, 0.95, "none")}) == {"a": None}
+    assert _json_ready({"a": IntervalEstimate(0.5, 0.1, 0.9, math.nan, 0.95, "none")})["a"]["se"] is None
+    assert _json_ready({"a": IntervalEstimate(0.0, math.nan, math.nan, math.nan, 0.95, "none")}) == {"a": None}
 
 
 def test_the_verdict_on_a_coin_names_the_arm_and_the_reason(simulate: Simulate) -> None:
-    (judge,) = audit(simulate(COIN, n=600).store)["judges"]
+    (judge,) = audit_study(simulate(COIN, n=600).store)["judges"]
     assert judge["verdict"].startswith("May not be corrected for net detection by ")
     assert "Why not: injection: Youden's J is" in judge["verdict"]
     assert "In control (Youden's J" in judge["verdict"]

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from statsmodels.stats.contingency_tables import Table
 
-from gnomon.calibration.audit.drift import consistency, drift, stratified_trend
-from gnomon.calibration.error_rates.confusion import evidence, verdict_times
+from gnomon.calibration.audit.drift import judge_drift, repeat_consistency, stratified_trend
+from gnomon.calibration.error_rates.confusion import collect_evidence, verdict_times
 from gnomon.data.records import Facts, JudgeVersion, Label, Split, Trial, Verdict, VerdictState
 from gnomon.data.storage.store import Store
 
@@ -34,8 +34,8 @@ def over_time(store: Store, make_trial: Make) -> Callable[..., dict[str, Any]]:
             store.add_verdicts([Verdict(trial, "j1", facts, created_at=at)])
             if truth is not None:
                 store.add_labels([Label(trial, "ann", truth)])
-        (found,) = evidence(store, ["j1"], "blind", splits=list(Split))
-        return drift(verdict_times(store, ["j1"]), found)
+        (found,) = collect_evidence(store, ["j1"], "blind", splits=list(Split))
+        return judge_drift(verdict_times(store, ["j1"]), found)
 
     return make
 
@@ -99,14 +99,14 @@ def test_verdicts_of_one_moment_stay_in_one_block(store: Store, make_trial: Make
     for place in range(60):
         at = (START + timedelta(days=place >= 25)).isoformat()
         store.add_verdicts([Verdict(make_trial(replicate=place).id, "j1", SILENT, created_at=at)])
-    (found,) = evidence(store, ["j1"], "blind")
-    blocks = drift(verdict_times(store, ["j1"]), found)["blocks"]
+    (found,) = collect_evidence(store, ["j1"], "blind")
+    blocks = judge_drift(verdict_times(store, ["j1"]), found)["blocks"]
     assert [block["verdicts"] for block in blocks] == [25, 35]
 
 
 def test_a_judge_without_verdicts_has_no_drift(store: Store) -> None:
-    (found,) = evidence(store, ["none"], "blind")
-    assert drift(verdict_times(store, ["none"]), found)["words"] == "No drift can be seen: it has no verdicts."
+    (found,) = collect_evidence(store, ["none"], "blind")
+    assert judge_drift(verdict_times(store, ["none"]), found)["words"] == "No drift can be seen: it has no verdicts."
 
 
 def test_the_trend_test_is_cochran_and_armitages_where_there_is_one_stratum() -> None:
@@ -138,11 +138,11 @@ def test_a_judge_asked_again_is_measured_against_itself(store: Store, make_trial
     store.add_judge(JudgeVersion("j1", "judge", "lexicon", {}))
     trials = [make_trial(replicate=place).id for place in range(5)]
     store.add_verdicts([Verdict(trial, "j1", NAMED) for trial in trials])
-    assert consistency(store, "j1") is None, "asked once"
+    assert repeat_consistency(store, "j1") is None, "asked once"
     again = [NAMED, NAMED, SILENT, Facts(False, "none", True, True)]
     store.add_verdicts([Verdict(trial, "j1", facts, sample=1) for trial, facts in zip(trials, again, strict=False)])
     store.add_verdicts([Verdict(trials[4], "j1", None, VerdictState.UNPARSABLE, sample=1)])
-    twice = consistency(store, "j1")
+    twice = repeat_consistency(store, "j1")
     assert (twice["trials"], twice["samples"]) == (4, 8)
     assert (twice["same_outcome"].value, twice["same_event"].value) == (0.5, 0.5)
     assert not math.isnan(twice["same_outcome"].low)

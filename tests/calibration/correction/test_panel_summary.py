@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gnomon.calibration.correction.panel_summary import together
+from gnomon.calibration.correction.panel_summary import summarize_panel
 from gnomon.calibration.observations.frames import judge_frame
 from gnomon.data.records import Arm, Facts, JudgeVersion, Verdict
 from gnomon.data.storage.store import Store
@@ -23,7 +23,7 @@ def study(simulate):
 
 
 def test_each_arm_has_both_readings_and_so_has_the_net_detection(study) -> None:
-    document = together(study.store, "blind")
+    document = summarize_panel(study.store, "blind")
     assert document["judges"] == ["careful", "brisk"]
     assert [row["arm"] for row in document["arms"]] == ["injection", "control"]
     for row in (*document["arms"], document["net_detection_corrected"]):
@@ -35,7 +35,7 @@ def test_each_arm_has_both_readings_and_so_has_the_net_detection(study) -> None:
 
 
 def test_judges_that_err_apart_are_not_accused(study) -> None:
-    document = together(study.store, "blind")
+    document = summarize_panel(study.store, "blind")
     assert document["verdict"].startswith("no sign that these judges err together")
     assert {pair["a"] for pair in document["dependence"]["labelled"]} == {"careful"}
 
@@ -50,7 +50,7 @@ def test_an_echo_of_a_judge_is_found_out(simulate) -> None:
         Verdict(row.trial, "echo-1", Facts(bool(row.claims), row.concept, bool(row.coherent), bool(row.refused)))
         for row in rows.itertuples()
     )
-    document = together(store, "blind")
+    document = summarize_panel(store, "blind")
     assert document["judges"] == ["brisk", "echo"]
     assert document["verdict"].startswith("judges err together more often")
 
@@ -66,16 +66,16 @@ def test_judges_that_make_up_for_each_other_are_not_accused(simulate) -> None:
         event = truth == "event"
         wrong = said[trial] == event and random.random() < 0.5
         store.add_verdicts([Verdict(trial, "contrary-1", yes if event != wrong else no)])
-    document = together(store, "blind")
+    document = summarize_panel(store, "blind")
     overall = [pair for pair in document["dependence"]["labelled"] if pair["truth"] is None]
     assert overall[0]["p_value"] < 0.01
     assert document["verdict"].startswith("no sign that these judges err together")
 
 
 def test_one_judge_has_one_reading_and_none_has_none(simulate, store) -> None:
-    assert together(store, "blind")["judges"] == []
+    assert summarize_panel(store, "blind")["judges"] == []
     study = simulate({"careful": PAIR["careful"]}, n=200)
-    row = together(study.store, "blind")["arms"][0]
+    row = summarize_panel(study.store, "blind")["arms"][0]
     assert row["free"] is None
     assert row["independent"] is not None
     assert "one judge" in row["reason"]
@@ -83,7 +83,7 @@ def test_one_judge_has_one_reading_and_none_has_none(simulate, store) -> None:
 
 def test_an_arm_without_both_kinds_of_label_says_so(simulate) -> None:
     study = simulate(PAIR, n=200, labelled=0.0)
-    row = together(study.store, "blind")["arms"][0]
+    row = summarize_panel(study.store, "blind")["arms"][0]
     assert (row["independent"], row["free"]) == (None, None)
     assert "both kinds are needed" in row["reason"]
     assert len(judge_frame(study.store)) == 2

@@ -12,8 +12,8 @@ from gnomon.calibration.error_rates.confusion import (
     by_arm,
     by_concept,
     class_table,
-    confusion,
-    evidence,
+    collect_evidence,
+    confusion_from_rows,
     spoken_versions,
     verdict_states,
     youden_differences,
@@ -22,7 +22,7 @@ from gnomon.calibration.labels.sampling_strata import DISPUTED
 from gnomon.calibration.labels.views import reference_labels
 from gnomon.calibration.observations.disputes import disputed_trials
 from gnomon.calibration.observations.frames import judge_frame
-from gnomon.data.errors import UnknownName
+from gnomon.data.errors import UnknownNameError
 from gnomon.data.records import Facts, JudgeVersion, Label, Split, Trial, Verdict, VerdictState, split_of
 from gnomon.data.storage.store import Store
 
@@ -34,7 +34,7 @@ EVERY = list(Split)
 
 
 def pairs(store: Store, judge: str = "j1", view: str = "blind", splits: list[Split] = EVERY) -> pd.DataFrame:
-    return evidence(store, [judge], view, splits=splits)[0].pairs
+    return collect_evidence(store, [judge], view, splits=splits)[0].pairs
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def test_events_and_passes_are_counted_apart_and_differ_on_controls(store: Store
     compare("control", NAMED, SILENT)
     compare("control", SILENT, SILENT)
     rows = pairs(store)
-    event, passed = confusion(rows, "event"), confusion(rows, "passed")
+    event, passed = confusion_from_rows(rows, "event"), confusion_from_rows(rows, "passed")
     assert (event.tp, event.fp, event.fn, event.tn) == (1, 1, 1, 1)
     assert (passed.tp, passed.fp, passed.fn, passed.tn) == (2, 0, 2, 0)
 
@@ -75,7 +75,7 @@ def test_only_ok_verdicts_count_and_the_rest_is_reported(store: Store, compare: 
 def test_trials_that_may_have_taught_a_judge_do_not_measure_it(store: Store, compare: Callable[..., str]) -> None:
     trials = [compare("injection", NAMED, NAMED) for _ in range(30)]
     train = {trial for trial in trials if split_of(trial) is Split.TRAIN}
-    (found,) = evidence(store, ["j1"], "blind")
+    (found,) = collect_evidence(store, ["j1"], "blind")
     assert train
     assert set(found.pairs["trial"]) == set(trials) - train
     assert set(found.judged["trial"]) == set(trials) - train
@@ -87,9 +87,9 @@ def test_an_imported_judge_learnt_elsewhere_and_is_measured_on_every_split(
     trials = [compare("injection", NAMED, NAMED) for _ in range(30)]
     store.add_judge(JudgeVersion("i1", "elsewhere", "imported", {}))
     store.add_verdicts([Verdict(trial, "i1", NAMED) for trial in trials])
-    ours, theirs = evidence(store, ["j1", "i1"], "blind")
+    ours, theirs = collect_evidence(store, ["j1", "i1"], "blind")
     assert len(ours.pairs) < len(theirs.pairs) == 30
-    asked = evidence(store, ["j1", "i1"], "blind", splits=[Split.DEV])
+    asked = collect_evidence(store, ["j1", "i1"], "blind", splits=[Split.DEV])
     assert asked[0].pairs["trial"].tolist() == asked[1].pairs["trial"].tolist(), "what is asked for holds for all"
 
 
@@ -151,7 +151,7 @@ def test_a_label_revised_after_the_verdict_changes_the_current_view_alone(
 ) -> None:
     trial = compare("injection", NAMED, SILENT)
     store.add_labels([Label(trial, "ann", NAMED, revision=1, exposure="after_verdict")])
-    tallies = {view: confusion(pairs(store, view=view)) for view in ("blind", "first", "current")}
+    tallies = {view: confusion_from_rows(pairs(store, view=view)) for view in ("blind", "first", "current")}
     assert [(each.tp, each.fp) for each in tallies.values()] == [(0, 1), (0, 1), (1, 0)]
 
 
@@ -162,7 +162,7 @@ def test_the_newest_version_of_a_judge_speaks_for_it(store: Store, compare: Call
     store.add_verdicts([Verdict(trial, "j2", NAMED)])
     assert judge_frame(store)["version"].tolist() == ["j2"]
     assert judge_frame(store, ["j1"])["version"].tolist() == ["j1"]
-    with pytest.raises(UnknownName, match="judge 'gpt': no verdict of it is stored: judges with verdicts: judge"):
+    with pytest.raises(UnknownNameError, match="judge 'gpt': no verdict of it is stored: judges with verdicts: judge"):
         judge_frame(store, ["gpt"])
 
 
@@ -190,9 +190,9 @@ def test_labels_chosen_by_dispute_mislead_unless_weighted(simulate: Callable[...
     study.store.add_labels(
         [Label(trial, "ann", facts.get(study.truth[trial], SILENT), stratum=stratum) for trial, stratum in chosen]
     )
-    rows = evidence(study.store, ["first-1"], "blind", splits=EVERY)[0].pairs
-    weighted = confusion(rows)
-    plain = confusion(rows.assign(weight=1.0))
+    rows = collect_evidence(study.store, ["first-1"], "blind", splits=EVERY)[0].pairs
+    weighted = confusion_from_rows(rows)
+    plain = confusion_from_rows(rows.assign(weight=1.0))
     assert weighted.specificity.low < 0.8 < weighted.specificity.high
     assert plain.specificity.high < 0.8
     assert sum(weighted.negatives) < sum(plain.negatives), "unequal weights leave fewer effective labels"
@@ -203,7 +203,7 @@ def test_recorded_chances_weigh_where_strata_are_not_the_queues(store: Store, co
     for trial, chance in zip(trials, (0.5, 0.1), strict=True):
         store.add_labels([Label(trial, "ann", NAMED, revision=1, stratum="hard", probability=chance)])
     assert sorted(pairs(store)["weight"]) == [2.0, 10.0]
-    assert confusion(pairs(store)).sensitivity.value == pytest.approx(2 / 12)
+    assert confusion_from_rows(pairs(store)).sensitivity.value == pytest.approx(2 / 12)
 
 
 def test_labels_of_random_samples_weigh_alike_whatever_the_size_of_the_sample(
@@ -220,6 +220,6 @@ def test_without_labels_or_verdicts_there_is_nothing_but_no_failure(store: Store
     store.add_judge(JudgeVersion("j1", "judge", "lexicon", {}))
     rows = pairs(store)
     assert rows.empty
-    assert confusion(rows).sensitivity is None
+    assert confusion_from_rows(rows).sensitivity is None
     assert class_table(rows).empty
     assert reference_labels(store, "blind").empty

@@ -10,10 +10,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gnomon.calibration.error_rates.dependence import error_dependence, holm, judge_dependence, residual_dependence
+from gnomon.calibration.error_rates.dependence import (
+    error_dependence,
+    holm_adjusted,
+    judge_dependence,
+    residual_dependence,
+)
 from gnomon.calibration.observations.disputes import disputed_trials
 from gnomon.calibration.observations.frames import verdict_frame
-from gnomon.data.errors import BadInput, NotEnoughData
+from gnomon.data.errors import InputError, NotEnoughDataError
 from gnomon.data.records import Facts, JudgeVersion, Label, Verdict
 
 ERRS = 0.15
@@ -120,7 +125,7 @@ def test_what_a_judge_left_out_counts_in_no_pair_of_it() -> None:
 
 
 def test_many_pairs_are_held_to_a_stricter_line() -> None:
-    assert holm(np.array([0.01, 0.04, 0.03])).tolist() == pytest.approx([0.03, 0.06, 0.06])
+    assert holm_adjusted(np.array([0.01, 0.04, 0.03])).tolist() == pytest.approx([0.03, 0.06, 0.06])
 
 
 def test_two_real_judges_err_together(shared: Path) -> None:
@@ -181,7 +186,7 @@ def test_verdicts_alone_find_errors_in_common() -> None:
 
 def test_three_judges_of_two_categories_cannot_be_checked_without_labels() -> None:
     truth, _, wrong = study(np.random.default_rng(9), 100, judges=3)
-    with pytest.raises(NotEnoughData, match="3 judges of 2 categories and no labels"):
+    with pytest.raises(NotEnoughDataError, match="3 judges of 2 categories and no labels"):
         residual_dependence(np.abs(truth[:, None] - wrong))
 
 
@@ -235,14 +240,14 @@ def test_a_study_without_labels_says_so(simulate: Callable[..., Any]) -> None:
     assert report.labelled == ()
     assert report.notes == ("with labels: no trial that these judges read is labelled: label some",)
     assert {(row.arm, row.n > 0) for row in report.unlabelled} == {("injection", True), ("control", True)}
-    with pytest.raises(NotEnoughData, match="name two or more"):
+    with pytest.raises(NotEnoughDataError, match="name two or more"):
         judge_dependence(made.store, ["a-1"])
 
 
 def test_input_that_does_not_fit_is_refused() -> None:
-    with pytest.raises(BadInput, match="3 judges for 2 columns"):
+    with pytest.raises(InputError, match="3 judges for 2 columns"):
         error_dependence([[0.0, 1.0]], [1], judges=["a", "b", "c"])
-    with pytest.raises(BadInput, match="1 weights for 2 units"):
+    with pytest.raises(InputError, match="1 weights for 2 units"):
         error_dependence([[0.0, 1.0], [1.0, 1.0]], [1, 0], weights=[1.0])
-    with pytest.raises(BadInput, match="1 true classes"):
+    with pytest.raises(InputError, match="1 true classes"):
         error_dependence([[0.0, 1.0], [1.0, 1.0]], [1])

@@ -8,9 +8,9 @@ from dataclasses import replace
 import pytest
 from database import on_both
 
-from gnomon.calibration.audit.revisions import revisions
-from gnomon.calibration.labels.views import COLUMNS, disagreements, label_events, rater_labels, reference_labels
-from gnomon.data.errors import UnknownName
+from gnomon.calibration.audit.revisions import audit_revisions
+from gnomon.calibration.labels.views import COLUMNS, label_events, rater_disagreements, rater_labels, reference_labels
+from gnomon.data.errors import UnknownNameError
 from gnomon.data.records import Exposure, Facts, JudgeVersion, Label, LabelKind, RaterRole, Trial, Verdict, VerdictState
 from gnomon.data.storage.store import Store
 
@@ -57,8 +57,8 @@ def test_no_labels_give_an_empty_frame_with_the_agreed_columns(store: Store) -> 
         rows = reference_labels(store, view)
         assert list(rows.columns) == list(COLUMNS)
         assert rows.empty
-        assert disagreements(store, view).empty
-    assert revisions(store)["n"] == 0
+        assert rater_disagreements(store, view).empty
+    assert audit_revisions(store)["n"] == 0
 
 
 def test_a_label_carries_its_trials_split_and_how_it_was_chosen(store: Store, trial: str) -> None:
@@ -120,13 +120,13 @@ def test_the_first_rater_stands_even_after_revising_last(store: Store, say: Call
 def test_the_adjudicator_outranks_everybody(store: Store, say: Callable[..., None]) -> None:
     say("ann", SILENT)
     say("bob", NAMED)
-    assert disagreements(store, "blind")["adjudicated"].tolist() == [False]
+    assert rater_disagreements(store, "blind")["adjudicated"].tolist() == [False]
     say("zoe", REFUSED, role=RaterRole.ADJUDICATOR)
     for view in ("blind", "first", "current"):
         assert believed(store, view) == [("zoe", False, True)]
     say("ann", NAMED, role=RaterRole.ADJUDICATOR)
     assert believed(store, "first") == [("zoe", False, True)], "of two adjudicators the first stands"
-    (row,) = disagreements(store, "blind").to_dict("records")
+    (row,) = rater_disagreements(store, "blind").to_dict("records")
     assert row["outcomes"] == "ann: denied; bob: identified"
     assert row["adjudicated"]
 
@@ -135,11 +135,11 @@ def test_raters_who_differ_only_where_the_outcome_does_not_care_agree(store: Sto
     control = make_trial(arm="control").id
     for rater, concept in (("ann", "ocean"), ("bob", "other")):
         store.add_labels([Label(control, rater, Facts(True, concept, True, False))])
-    assert disagreements(store, "current").empty
+    assert rater_disagreements(store, "current").empty
 
 
 def test_an_unknown_view_is_refused_by_name(store: Store) -> None:
-    with pytest.raises(UnknownName, match="label view 'best' is not known: choose from blind, first, current"):
+    with pytest.raises(UnknownNameError, match="label view 'best' is not known: choose from blind, first, current"):
         reference_labels(store, "best")
 
 
@@ -157,7 +157,7 @@ def test_revisions_after_the_verdict_are_told_by_direction(
     judge_says(store, trial, verdict)
     say("ann", SILENT)
     say("ann", NAMED, Exposure.AFTER_VERDICT)
-    seen = revisions(store)
+    seen = audit_revisions(store)
     assert (seen["n"], seen["after_verdict"], seen["toward_judge"], seen["away_from_judge"]) == (1, 1, toward, away)
     assert (seen["p_value"], seen["p_one_sided"]) == (1.0, 0.5 if toward else 1.0)
     assert seen["pass_fail"]["n"] == 1, (
@@ -172,7 +172,7 @@ def test_a_revision_that_keeps_pass_and_fail_moves_by_its_outcome(
     judge_says(store, trial, verdict)
     say("ann", SILENT)
     say("ann", REFUSED, Exposure.AFTER_VERDICT)
-    seen = revisions(store)
+    seen = audit_revisions(store)
     (move,) = seen["moves"]
     assert move["direction"] == move["verdicts"][0]["direction"] == direction
     assert (move["before"], move["after"], move["passed_before"], move["passed_after"]) == (
@@ -191,7 +191,7 @@ def test_revisions_are_counted_by_what_the_rater_had_seen(store: Store, say: Cal
     say("ann", NAMED, Exposure.UNKNOWN)
     say("ann", REFUSED, Exposure.BLIND)
     say("ann", NAMED, Exposure.AFTER_VERDICT)
-    seen = revisions(store)
+    seen = audit_revisions(store)
     assert [seen[key] for key in ("n", "unknown", "blind", "after_verdict", "toward_judge")] == [3, 1, 1, 1, 1]
     assert [move["exposure"] for move in seen["moves"]] == ["unknown", "blind", "after_verdict"]
 
@@ -202,7 +202,7 @@ def test_an_answer_to_the_studys_question_alone_can_be_revised(
     judge_says(store, trial, replace(NAMED, passed=True))
     say("ann", replace(NAMED, passed=False))
     say("ann", replace(NAMED, passed=True), Exposure.AFTER_VERDICT)
-    assert (revisions(store)["n"], revisions(store)["toward_judge"]) == (1, 1)
+    assert (audit_revisions(store)["n"], audit_revisions(store)["toward_judge"]) == (1, 1)
 
 
 def test_the_version_that_had_spoken_by_then_is_the_one_that_was_seen(
@@ -214,9 +214,9 @@ def test_the_version_that_had_spoken_by_then_is_the_one_that_was_seen(
         store.add_verdicts([Verdict(trial, version, facts, created_at=f"{day}T00:00:00Z")])
     say("ann", SILENT)
     say("ann", NAMED, Exposure.AFTER_VERDICT)
-    (by,) = revisions(store)["by_judge"]
+    (by,) = audit_revisions(store)["by_judge"]
     assert (by["version"], by["toward_judge"]) == ("old", 1)
-    assert revisions(store, judges=["new"])["away_from_judge"] == 1, "who was seen may be known"
+    assert audit_revisions(store, judges=["new"])["away_from_judge"] == 1, "who was seen may be known"
 
 
 def test_many_changes_that_all_go_one_way_are_hardly_chance(store: Store, make_trial: Make) -> None:
@@ -226,7 +226,7 @@ def test_many_changes_that_all_go_one_way_are_hardly_chance(store: Store, make_t
         store.add_verdicts([Verdict(trial, "j1", NAMED if place < 7 else SILENT)])
         store.add_labels([Label(trial, "ann", SILENT)])
         store.add_labels([Label(trial, "ann", NAMED, revision=1, exposure=Exposure.AFTER_VERDICT)])
-    seen = revisions(store)
+    seen = audit_revisions(store)
     assert (seen["toward_judge"], seen["away_from_judge"]) == (7, 1)
     assert seen["p_one_sided"] == pytest.approx(9 / 256)
     assert seen["p_value"] == pytest.approx(18 / 256)
@@ -239,14 +239,14 @@ def test_saying_the_same_again_is_no_revision_and_an_undo_hides_none(
     judge_says(store, trial, NAMED)
     say("ann", SILENT)
     say("ann", SILENT, Exposure.AFTER_VERDICT)
-    assert revisions(store)["n"] == 0
+    assert audit_revisions(store)["n"] == 0
     say("ann", None, kind=LabelKind.RETRACTION)
     say("ann", NAMED, Exposure.AFTER_VERDICT)
-    assert (revisions(store)["n"], revisions(store)["toward_judge"]) == (1, 1)
+    assert (audit_revisions(store)["n"], audit_revisions(store)["toward_judge"]) == (1, 1)
 
 
 def test_a_verdict_that_is_not_ok_pulls_no_label(store: Store, say: Callable[..., None], trial: str) -> None:
     judge_says(store, trial, NAMED, VerdictState.UNPARSABLE)
     say("ann", SILENT)
     say("ann", NAMED, Exposure.AFTER_VERDICT)
-    assert revisions(store)["toward_judge"] == 0
+    assert audit_revisions(store)["toward_judge"] == 0

@@ -7,7 +7,7 @@ import pytest
 
 from gnomon.calibration.latent_class.dawid_skene import dawid_skene
 from gnomon.calibration.latent_class.dawid_skene_bayes import dawid_skene_bayes
-from gnomon.data.errors import BadInput, NotEnoughData
+from gnomon.data.errors import InputError, NotEnoughDataError
 
 # Table 1 of Dawid and Skene (1979): readings of observer 1 (three), 2, 3, 4 and 5, one digit a patient.
 READINGS = (
@@ -78,15 +78,15 @@ def test_the_same_seed_gives_the_same_interval_and_names_of_categories_do_not_ma
 
 
 def test_what_cannot_be_told_apart_is_refused() -> None:
-    with pytest.raises(NotEnoughData, match="two raters and two categories"):
+    with pytest.raises(NotEnoughDataError, match="two raters and two categories"):
         dawid_skene([[1.0], [2.0]])
-    with pytest.raises(NotEnoughData, match="no rating at all"):
+    with pytest.raises(NotEnoughDataError, match="no rating at all"):
         dawid_skene([[1.0, 2.0], [np.nan, np.nan]])
-    with pytest.raises(BadInput, match="1 rater names for 2 columns"):
+    with pytest.raises(InputError, match="1 rater names for 2 columns"):
         dawid_skene([[1.0, 2.0]], raters=["ann"])
-    with pytest.raises(NotEnoughData, match="not converged after 1 steps"):
+    with pytest.raises(NotEnoughDataError, match="not converged after 1 steps"):
         dawid_skene(PATIENTS, max_steps=1)
-    with pytest.raises(BadInput, match="1 gold labels for 2 units"):
+    with pytest.raises(InputError, match="1 gold labels for 2 units"):
         dawid_skene([[1.0, 2.0], [2.0, 2.0]], gold=[1.0])
 
 

@@ -9,7 +9,7 @@ from scipy.stats import beta
 from gnomon.calibration.latent_class.dawid_skene import dawid_skene
 from gnomon.calibration.latent_class.dawid_skene_bayes import LatentPrior, dawid_skene_bayes
 from gnomon.calibration.numerics.mcmc import effective_draws, split_rhat
-from gnomon.data.errors import BadInput
+from gnomon.data.errors import InputError
 from gnomon.stats.inference.arviz_import import import_arviz
 
 STUDIES = 60
@@ -71,7 +71,7 @@ def test_too_few_draws_are_not_called_converged() -> None:
     _, ratings = study(np.random.default_rng(7))
     assert not dawid_skene_bayes(ratings, draws=100, seed=2).converged
     assert dawid_skene_bayes(ratings, seed=2).converged
-    with pytest.raises(BadInput, match="two chains or more"):
+    with pytest.raises(InputError, match="two chains or more"):
         dawid_skene_bayes(ratings, chains=1)
 
 

@@ -16,8 +16,8 @@ from gnomon.calibration.numerics.partial_pooling import (
     pool_likelihoods,
     rate_estimate,
 )
-from gnomon.calibration.numerics.proportions import wilson
-from gnomon.data.errors import BadInput
+from gnomon.calibration.numerics.proportions import wilson_interval
+from gnomon.data.errors import InputError
 
 SENSITIVITY = [(78, 85), (27, 37), (25, 35)]
 SPECIFICITY = [
@@ -102,8 +102,8 @@ def test_small_groups_lean_on_the_others_and_large_ones_stand_alone() -> None:
     for group, share, (_, n) in zip(pooled.groups, raw, counts, strict=True):
         assert min(share, middle) - 0.005 <= group.value <= max(share, middle) + 0.005
         assert abs(group.value - share) < (0.01 if n >= 400 else 0.02 if n >= 50 else 0.5)
-    assert pooled.groups[4].low > wilson(1, 2).low + 0.3
-    assert pooled.groups[0].low > wilson(3, 3).low + 0.2
+    assert pooled.groups[4].low > wilson_interval(1, 2).low + 0.3
+    assert pooled.groups[0].low > wilson_interval(3, 3).low + 0.2
 
 
 def test_groups_that_differ_are_pooled_less_than_groups_that_are_alike() -> None:
@@ -123,7 +123,7 @@ def test_a_group_without_trials_is_a_new_group() -> None:
 
 def test_the_grid_is_fine_enough_for_many_trials() -> None:
     group = partial_pool([(45_000, 50_000), (26_000, 50_000)]).groups[0]
-    own = wilson(45_000, 50_000)
+    own = wilson_interval(45_000, 50_000)
     assert (group.value, group.low, group.high) == pytest.approx((own.value, own.low, own.high), abs=5e-4)
 
 
@@ -142,5 +142,5 @@ def test_intervals_of_groups_cover_what_they_claim(middle: float, spread: float)
 
 @pytest.mark.parametrize(("counts", "scale"), [([(3, 2)], 1.0), ([(-1, 2)], 1.0), ([(1, 2)], 0.0)])
 def test_impossible_counts_and_scales_are_refused(counts, scale: float) -> None:
-    with pytest.raises(BadInput):
+    with pytest.raises(InputError):
         partial_pool(counts, sigma_scale=scale)

@@ -7,10 +7,10 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from gnomon.calibration.numerics.prediction_powered import Stratum, ppi_mean, ppi_stratified, ppi_weighted
-from gnomon.calibration.queue.label_sampling import draw
-from gnomon.data.errors import BadInput, NotEnoughData
-from gnomon.data.records import Estimate
+from gnomon.calibration.numerics.prediction_powered import LabelStratum, ppi_mean, ppi_stratified, ppi_weighted
+from gnomon.calibration.queue.label_sampling import draw_sample
+from gnomon.data.errors import InputError, NotEnoughDataError
+from gnomon.data.records import IntervalEstimate
 
 LABELLED = np.repeat([1.0, 0.0], 50)
 JUDGED = np.repeat([1.0, 0.0, 1.0, 0.0], [40, 10, 5, 45])
@@ -26,7 +26,7 @@ POOL = 1000
 REGIMES = [(0.2, (0.9, 0.95), (0.8, 0.9)), (0.05, (0.9, 0.98), (0.8, 0.95)), (0.4, (0.97, 0.76), (0.9, 0.9))]
 
 
-def numbers(estimate: Estimate) -> tuple[float, float, float]:
+def numbers(estimate: IntervalEstimate) -> tuple[float, float, float]:
     return estimate.value, estimate.low, estimate.high
 
 
@@ -35,7 +35,7 @@ def numbers(estimate: Estimate) -> tuple[float, float, float]:
 
 def test_strata_give_what_ppi_python_gives_for_each_added_up_by_share() -> None:
     """ppi_mean_ci of ppi-python 0.2.3 on each stratum (.389246 and .315734), shares .6 and .4, variances added."""
-    strata = [Stratum(LABELLED, JUDGED, UNLABELLED, 0.6), Stratum(*SMALL, 0.4)]
+    strata = [LabelStratum(LABELLED, JUDGED, UNLABELLED, 0.6), LabelStratum(*SMALL, 0.4)]
     expected = 0.3598411017673466, 0.29906120438422557, 0.4206209991504677
     assert numbers(ppi_stratified(strata, pseudo=0)) == pytest.approx(expected, abs=1e-12)
     assert numbers(ppi_stratified({"one": strata[0], "two": strata[1]}, pseudo=0)) == pytest.approx(expected, abs=1e-12)
@@ -61,7 +61,9 @@ def test_the_tuned_trust_in_the_judge_makes_the_interval_the_narrowest() -> None
 
 def test_one_stratum_is_no_stratum() -> None:
     plain = ppi_mean(LABELLED, JUDGED, UNLABELLED)
-    assert numbers(ppi_stratified([Stratum(LABELLED, JUDGED, UNLABELLED)], pseudo=0)) == pytest.approx(numbers(plain))
+    assert numbers(ppi_stratified([LabelStratum(LABELLED, JUDGED, UNLABELLED)], pseudo=0)) == pytest.approx(
+        numbers(plain)
+    )
 
 
 def test_a_random_sample_of_a_pool_has_the_textbook_error() -> None:
@@ -110,7 +112,7 @@ def world(random: np.random.Generator, rate: float, *judges: tuple[float, float]
 def chosen(random: np.random.Generator, one: np.ndarray, other: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
     """n trials by the queue's draw (disputed ones, a fifth audit) with their chances."""
     disputed = {f"{place:04d}" for place in np.flatnonzero(one != other)}
-    items = draw([f"{place:04d}" for place in range(POOL)], disputed, n, random)
+    items = draw_sample([f"{place:04d}" for place in range(POOL)], disputed, n, random)
     return np.array([int(item.trial) for item in items]), np.array([item.probability for item in items])
 
 
@@ -184,7 +186,7 @@ def test_strata_with_a_judge_of_different_worth_cover_and_are_narrower_than_no_s
             truth = (random.random(labels // 2 + 1000) < rate).astype(float)
             said = np.where(random.random(truth.size) < right, truth, 1 - truth)
             parts.append((truth[: labels // 2], said[: labels // 2], said[labels // 2 :]))
-        strata = [Stratum(*part, 0.5) for part in parts]
+        strata = [LabelStratum(*part, 0.5) for part in parts]
         estimate, published = ppi_stratified(strata), ppi_stratified(strata, pseudo=0)
         pooled = ppi_mean(*(np.concatenate(column) for column in zip(*parts, strict=True)))
         held += estimate.low <= 0.3 <= estimate.high
@@ -197,18 +199,18 @@ def test_strata_with_a_judge_of_different_worth_cover_and_are_narrower_than_no_s
 
 
 def test_what_cannot_be_estimated_is_refused() -> None:
-    one = Stratum(LABELLED, JUDGED, UNLABELLED, 0.6)
-    with pytest.raises(BadInput, match=r"add to 1\.2"):
+    one = LabelStratum(LABELLED, JUDGED, UNLABELLED, 0.6)
+    with pytest.raises(InputError, match=r"add to 1\.2"):
         ppi_stratified([one, one])
-    with pytest.raises(BadInput, match="none of them"):
-        ppi_stratified([one, Stratum(LABELLED, JUDGED, UNLABELLED)])
-    with pytest.raises(NotEnoughData, match="no stratum"):
+    with pytest.raises(InputError, match="none of them"):
+        ppi_stratified([one, LabelStratum(LABELLED, JUDGED, UNLABELLED)])
+    with pytest.raises(NotEnoughDataError, match="no stratum"):
         ppi_stratified([])
-    with pytest.raises(NotEnoughData, match="stratum rare: 1 labelled trials"):
-        ppi_stratified({"rare": Stratum([1.0], [1.0], [0.0, 1.0])})
-    with pytest.raises(BadInput, match="give one for each labelled"):
+    with pytest.raises(NotEnoughDataError, match="stratum rare: 1 labelled trials"):
+        ppi_stratified({"rare": LabelStratum([1.0], [1.0], [0.0, 1.0])})
+    with pytest.raises(InputError, match="give one for each labelled"):
         ppi_weighted([1, 0], [1, 0], [1, 0, 1], [0.5])
-    with pytest.raises(BadInput, match="above 0 and at most at 1"):
+    with pytest.raises(InputError, match="above 0 and at most at 1"):
         ppi_weighted([1, 0], [1, 0], [1, 0, 1], [0.5, 0.0])
-    with pytest.raises(BadInput, match="stand for 400 trials, but 1000 were judged"):
+    with pytest.raises(InputError, match="stand for 400 trials, but 1000 were judged"):
         ppi_weighted(LABELLED, JUDGED, UNLABELLED, np.full(100, 0.25))

@@ -12,27 +12,27 @@ from hypothesis import strategies as st
 from gnomon.calibration.numerics.proportions import (
     allocate_labels,
     clopper_pearson,
-    difference,
+    difference_interval,
     lang_reiczigel,
-    newcombe,
+    newcombe_difference,
     ppi_mean,
     rogan_gladen,
-    wilson,
+    wilson_interval,
 )
-from gnomon.data.errors import BadInput, NotEnoughData
-from gnomon.data.records import Estimate
+from gnomon.data.errors import InputError, NotEnoughDataError
+from gnomon.data.records import IntervalEstimate
 
 FEW = settings(deadline=None, max_examples=60, derandomize=True)
 COUNT = st.integers(1, 200).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))
 
 
-def limits(estimate: Estimate) -> tuple[float, float]:
+def limits(estimate: IntervalEstimate) -> tuple[float, float]:
     return estimate.low, estimate.high
 
 
 def test_wilson_and_clopper_pearson_give_the_known_limits() -> None:
-    assert limits(wilson(30, 30)) == pytest.approx((0.886487, 1), abs=1e-6)
-    assert limits(wilson(81, 263)) == pytest.approx((0.255289, 0.366210), abs=1e-6)
+    assert limits(wilson_interval(30, 30)) == pytest.approx((0.886487, 1), abs=1e-6)
+    assert limits(wilson_interval(81, 263)) == pytest.approx((0.255289, 0.366210), abs=1e-6)
     low, high = limits(clopper_pearson(0, 216))
     assert (low, round(high, 4)) == (0, 0.0169)
 
@@ -42,7 +42,7 @@ def test_wilson_and_clopper_pearson_give_the_known_limits() -> None:
     [((56, 70, 48, 80), 0.0524, 0.3339), ((9, 10, 3, 10), 0.1705, 0.8090), ((0, 10, 0, 20), -0.1611, 0.2775)],
 )
 def test_newcombe_gives_the_published_limits(counts: tuple[int, int, int, int], low: float, high: float) -> None:
-    estimate = newcombe(*counts)
+    estimate = newcombe_difference(*counts)
     assert (round(estimate.low, 4), round(estimate.high, 4)) == (low, high)
 
 
@@ -126,7 +126,7 @@ def test_ppi_does_not_mind_the_scale_of_weights_and_undoes_unequal_chances() -> 
     assert ppi_mean(truth[taken], judged[taken], rest, 0.0).low > 0.3, "unweighted labels overstate the rate"
 
 
-@pytest.mark.parametrize("interval", [wilson, clopper_pearson])
+@pytest.mark.parametrize("interval", [wilson_interval, clopper_pearson])
 @FEW
 @given(count=COUNT)
 def test_intervals_of_a_share_hold_it_and_mirror(interval: object, count: tuple[int, int]) -> None:
@@ -140,10 +140,10 @@ def test_intervals_of_a_share_hold_it_and_mirror(interval: object, count: tuple[
 @FEW
 @given(first=COUNT, second=COUNT)
 def test_newcombe_holds_the_difference_and_mirrors(first: tuple[int, int], second: tuple[int, int]) -> None:
-    one, other = newcombe(*first, *second), newcombe(*second, *first)
+    one, other = newcombe_difference(*first, *second), newcombe_difference(*second, *first)
     assert -1 <= one.low <= one.value <= one.high <= 1
     assert (-other.high, -other.low) == pytest.approx(limits(one), abs=1e-9)
-    recovered = difference(wilson(*first), wilson(*second))
+    recovered = difference_interval(wilson_interval(*first), wilson_interval(*second))
     assert limits(recovered) == pytest.approx(limits(one), abs=1e-9), "MOVER on Wilson limits is Newcombe's method"
 
 
@@ -155,7 +155,7 @@ def test_corrected_rates_hold_their_point_and_mirror(
 ) -> None:
     try:
         one = correct(apparent, sensitivity, specificity)
-    except NotEnoughData:
+    except NotEnoughDataError:
         (a, m), (b, n) = sensitivity, specificity
         assert a / m + b / n <= 1 + 1e-9 or (a + 1) / (m + 2) + (b + 1) / (n + 2) <= 1 + 1e-9
         return
@@ -167,19 +167,19 @@ def test_corrected_rates_hold_their_point_and_mirror(
 
 def test_a_coin_corrects_nothing() -> None:
     for correct in (rogan_gladen, lang_reiczigel):
-        with pytest.raises(NotEnoughData, match="says nothing about the truth"):
+        with pytest.raises(NotEnoughDataError, match="says nothing about the truth"):
             correct((10, 20), (5, 10), (5, 10))
 
 
 def test_counts_that_cannot_be_are_refused() -> None:
-    with pytest.raises(NotEnoughData, match="no trial to count"):
-        wilson(0, 0)
-    with pytest.raises(BadInput, match="between 0 and the number"):
-        wilson(3, 2)
-    with pytest.raises(BadInput, match="same trials"):
+    with pytest.raises(NotEnoughDataError, match="no trial to count"):
+        wilson_interval(0, 0)
+    with pytest.raises(InputError, match="between 0 and the number"):
+        wilson_interval(3, 2)
+    with pytest.raises(InputError, match="same trials"):
         ppi_mean([1, 0], [1], [1])
-    with pytest.raises(BadInput, match="same level"):
-        difference(wilson(1, 2), wilson(1, 2, confidence=0.5))
+    with pytest.raises(InputError, match="same level"):
+        difference_interval(wilson_interval(1, 2), wilson_interval(1, 2, confidence=0.5))
 
 
 def test_lang_reiczigel_covers_where_the_naive_rate_does_not() -> None:
@@ -190,7 +190,7 @@ def test_lang_reiczigel_covers_where_the_naive_rate_does_not() -> None:
         apparent = random.binomial(200, truth * 0.9 + (1 - truth) * 0.05), 200
         corrected = lang_reiczigel(apparent, (random.binomial(60, 0.9), 60), (random.binomial(240, 0.95), 240))
         covered["corrected"] += corrected.low <= truth <= corrected.high
-        naive = wilson(*apparent)
+        naive = wilson_interval(*apparent)
         covered["naive"] += naive.low <= truth <= naive.high
     error = 3 * math.sqrt(0.95 * 0.05 / runs)
     assert covered["corrected"] / runs > 0.95 - error
@@ -219,5 +219,5 @@ def test_each_kind_keeps_its_pilot(rate: float) -> None:
 
 @pytest.mark.parametrize(("total", "rate", "pilot"), [(10, 0.4, 6), (0, 0.4, 0), (50, 1.4, 5)])
 def test_a_budget_that_cannot_be_is_named(total: int, rate: float, pilot: int) -> None:
-    with pytest.raises(BadInput, match="label budget"):
+    with pytest.raises(InputError, match="label budget"):
         allocate_labels(total, rate, 0.9, 0.9, pilot=pilot)

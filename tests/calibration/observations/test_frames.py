@@ -8,7 +8,7 @@ import pytest
 from gnomon.calibration.error_rates.confusion import verdict_times
 from gnomon.calibration.observations import frames
 from gnomon.data.records import Facts, JudgeVersion, Verdict, VerdictState
-from gnomon.data.storage.store import chunks
+from gnomon.data.storage.store import split_chunks
 
 HEARD = Facts(claims=True, concept="ocean", coherent=True, refused=False)
 
@@ -25,7 +25,7 @@ def judged(store, make_trial) -> list[str]:
 
 
 def test_verdicts_on_some_trials_are_asked_for_in_portions(store, judged, monkeypatch):
-    monkeypatch.setattr(frames, "chunks", lambda rows: chunks(rows, 2))
+    monkeypatch.setattr(frames, "split_chunks", lambda rows: split_chunks(rows, 2))
     wanted = judged[1:6]
     for read in (frames.verdict_frame, verdict_times):
         every = read(store, ["j1"])
@@ -43,8 +43,11 @@ def test_of_no_trials_there_are_no_verdicts(store, judged):
 def test_few_trials_are_read_as_the_same_among_all(store, judged):
     some = frames.trial_frame(store).iloc[1:6]
     columns = ["trial", "judge", "outcome", "event", "passed"]
-    every = frames.ok_verdicts(store, ["j1"])
-    asked, picked = frames.ok_verdicts(store, ["j1"], some)[columns], every[every["trial"].isin(some["trial"])][columns]
+    every = frames.verdicts_with_outcomes(store, ["j1"])
+    asked, picked = (
+        frames.verdicts_with_outcomes(store, ["j1"], some)[columns],
+        every[every["trial"].isin(some["trial"])][columns],
+    )
     assert len(asked) == len(set(some["trial"]) - {judged[2], judged[3]})
     in_order = [rows.sort_values("trial").reset_index(drop=True) for rows in (asked, picked)]
     pd.testing.assert_frame_equal(*in_order, check_dtype=False)

@@ -8,8 +8,13 @@ from scipy.stats import beta
 
 from gnomon.calibration.numerics.proportions import lang_reiczigel
 from gnomon.calibration.posterior import single_judge
-from gnomon.calibration.posterior.single_judge import Marginal, joint_difference, joint_posterior, marginal
-from gnomon.data.errors import BadInput
+from gnomon.calibration.posterior.single_judge import (
+    MarginalPosterior,
+    joint_difference,
+    joint_posterior,
+    marginal_posterior,
+)
+from gnomon.data.errors import InputError
 
 
 def by_simulation(apparent, sensitivity, specificity, *, internal=False, draws=1_000_000):
@@ -91,7 +96,7 @@ def test_labels_of_the_same_trials_narrow_the_interval() -> None:
 
 
 def test_a_difference_of_arms_has_the_spread_of_both() -> None:
-    one, other = (marginal((k, 500), (54, 60), (right, 140)) for k, right in ((54, 137), (90, 126)))
+    one, other = (marginal_posterior((k, 500), (54, 60), (right, 140)) for k, right in ((54, 137), (90, 126)))
     found = joint_difference(one, other)
     parts = one.estimate(), other.estimate()
     assert found.value == pytest.approx(parts[0].value - parts[1].value, abs=1e-3)
@@ -100,7 +105,7 @@ def test_a_difference_of_arms_has_the_spread_of_both() -> None:
 
 
 def test_points_of_a_marginal_are_equally_likely() -> None:
-    law = Marginal(np.linspace(0, 1, 101), np.linspace(0, 1, 101) ** 2)
+    law = MarginalPosterior(np.linspace(0, 1, 101), np.linspace(0, 1, 101) ** 2)
     points = law.points()
     assert points.mean() == pytest.approx(2 / 3, abs=1e-3)
     assert law.estimate().se == pytest.approx(np.sqrt(1 / 18), abs=1e-3)
@@ -117,7 +122,7 @@ def test_points_of_a_marginal_are_equally_likely() -> None:
     ],
 )
 def test_counts_that_cannot_be_are_named(counts, internal: bool, message: str) -> None:
-    with pytest.raises(BadInput, match=message):
+    with pytest.raises(InputError, match=message):
         joint_posterior(*counts, internal=internal)
 
 

@@ -12,13 +12,13 @@ import pandas as pd
 import pytest
 from database import on_both
 
-from gnomon.calibration.correction.methods import corrections
-from gnomon.calibration.error_rates.confusion import Evidence, evidence, weights
+from gnomon.calibration.correction.methods import corrected_estimates
+from gnomon.calibration.error_rates.confusion import LabelledEvidence, collect_evidence, inverse_inclusion_weights
 from gnomon.calibration.labels.sampling_strata import AUDIT, DISPUTED, RANDOM, UNCERTAIN
 from gnomon.calibration.labels.views import reference_labels
 from gnomon.calibration.observations.disputes import disputed_trials
-from gnomon.calibration.queue.label_sampling import candidates, draw, next_items
-from gnomon.data.errors import BadInput
+from gnomon.calibration.queue.label_sampling import draw_sample, labelling_candidates, next_items
+from gnomon.data.errors import InputError
 from gnomon.data.records import Facts, JudgeVersion, Label, LabelKind, RaterRole, Split, Trial, Verdict, VerdictState
 from gnomon.data.storage.store import Store
 
@@ -48,7 +48,7 @@ def test_stated_inclusion_probabilities_are_the_real_ones(n: int, doubted: set[s
     runs, taken, stated = 2500, Counter(), {}
     random = np.random.default_rng(11)
     for _ in range(runs):
-        items = draw(POOL, doubted, n, random)
+        items = draw_sample(POOL, doubted, n, random)
         assert len({item.trial for item in items}) == len(items) == min(n, len(POOL))
         taken.update(item.trial for item in items)
         stated.update({item.trial: item.probability for item in items})
@@ -62,12 +62,12 @@ def test_stated_inclusion_probabilities_are_the_real_ones(n: int, doubted: set[s
 
 
 def test_a_random_sample_has_one_chance_for_all_and_ignores_disputes() -> None:
-    items = draw(POOL, DOUBTED, 10, np.random.default_rng(1), strategy="random")
+    items = draw_sample(POOL, DOUBTED, 10, np.random.default_rng(1), strategy="random")
     assert {(item.stratum, item.probability) for item in items} == {(RANDOM, 0.25)}
     many = Counter(
         item.trial in DOUBTED
         for seed in range(300)
-        for item in draw(POOL, DOUBTED, 10, np.random.default_rng(seed), strategy="random")
+        for item in draw_sample(POOL, DOUBTED, 10, np.random.default_rng(seed), strategy="random")
     )
     assert many[True] / many.total() == pytest.approx(0.3, abs=0.03)
 
@@ -75,22 +75,22 @@ def test_a_random_sample_has_one_chance_for_all_and_ignores_disputes() -> None:
 def test_a_fifth_of_the_places_is_audit_however_many_are_asked_for_at_once() -> None:
     random = np.random.default_rng(2)
     for n in (1, 3, 5, 8):
-        drawn = Counter(item.stratum for _ in range(1500) for item in draw(POOL, DOUBTED, n, random))
+        drawn = Counter(item.stratum for _ in range(1500) for item in draw_sample(POOL, DOUBTED, n, random))
         assert set(drawn) == {DISPUTED, AUDIT}
         assert drawn[AUDIT] / drawn.total() == pytest.approx(0.2, abs=0.04)
 
 
 def test_the_order_tells_nothing_about_which_are_disputed() -> None:
     random = np.random.default_rng(3)
-    first = Counter(draw(POOL, DOUBTED, 10, random)[0].stratum for _ in range(1500))
+    first = Counter(draw_sample(POOL, DOUBTED, 10, random)[0].stratum for _ in range(1500))
     assert first[AUDIT] / first.total() == pytest.approx(0.2, abs=0.04)
 
 
 def test_bad_wishes_are_told() -> None:
-    with pytest.raises(BadInput, match="0 items asked for"):
-        draw(POOL, DOUBTED, 0, np.random.default_rng())
-    with pytest.raises(BadInput, match="queue strategy 'odd'"):
-        draw(POOL, DOUBTED, 1, np.random.default_rng(), strategy="odd")
+    with pytest.raises(InputError, match="0 items asked for"):
+        draw_sample(POOL, DOUBTED, 0, np.random.default_rng())
+    with pytest.raises(InputError, match="queue strategy 'odd'"):
+        draw_sample(POOL, DOUBTED, 1, np.random.default_rng(), strategy="odd")
 
 
 @pytest.fixture
@@ -132,24 +132,26 @@ def test_the_same_seed_gives_the_same_items(store: Store, judged: dict[str, str]
 
 def test_what_a_rater_labelled_or_flagged_does_not_come_back_until_undone(store: Store, judged: dict[str, str]) -> None:
     store.add_labels([Label(judged["same"], "ann", SILENT), Label(judged["lost"], "ann", None, LabelKind.FLAG)])
-    assert set(candidates(store, "ann")) == {judged["apart"], judged["unread"]}
-    assert judged["lost"] in candidates(store, "bob"), "a flag asks for somebody else's eyes"
+    assert set(labelling_candidates(store, "ann")) == {judged["apart"], judged["unread"]}
+    assert judged["lost"] in labelling_candidates(store, "bob"), "a flag asks for somebody else's eyes"
     store.add_labels([Label(judged["same"], "ann", None, LabelKind.RETRACTION, revision=1)])
-    assert judged["same"] in candidates(store, "ann")
+    assert judged["same"] in labelling_candidates(store, "ann")
 
 
 def test_what_others_labelled_comes_last(store: Store, judged: dict[str, str]) -> None:
     store.add_labels([Label(judged["same"], "ann", SILENT)])
-    assert judged["same"] not in candidates(store, "bob")
+    assert judged["same"] not in labelling_candidates(store, "bob")
     store.add_labels([Label(trial, "ann", SILENT) for name, trial in judged.items() if name != "same"])
-    assert set(candidates(store, "bob")) == set(judged.values())
-    assert candidates(store, "ann") == []
+    assert set(labelling_candidates(store, "bob")) == set(judged.values())
+    assert labelling_candidates(store, "ann") == []
     assert next_items(store, "ann") == []
 
 
 def test_two_raters_never_hold_the_same_trial(store: Store, judged: dict[str, str]) -> None:
     ann = {item.trial for item in next_items(store, "ann", n=2)}
-    assert not ann & set(candidates(store, "bob")), "a trial that somebody holds takes no place in another's draw"
+    assert not ann & set(labelling_candidates(store, "bob")), (
+        "a trial that somebody holds takes no place in another's draw"
+    )
     bob = {item.trial for item in next_items(store, "bob", n=4)}
     assert len(ann) == 2
     assert not ann & bob
@@ -175,9 +177,9 @@ def test_estimates_from_several_calls_to_the_queue_hold_the_truth(simulate: Call
         study.store.add_labels(
             [Label(item.trial, "ann", facts[study.truth[item.trial]], stratum=item.stratum) for item in items]
         )
-    (found,) = evidence(study.store, ["one-1"], "blind", splits=list(Split))
+    (found,) = collect_evidence(study.store, ["one-1"], "blind", splits=list(Split))
     rate = sum(truth == "event" for truth in study.truth.values()) / len(study.truth)
-    given = corrections("control", found)
+    given = corrected_estimates("control", found)
     for method in ("labels", "lang_reiczigel", "ppi"):
         assert given[method].low < rate < given[method].high, method
     assert "chosen by what judges said" in given["joint"], "one judge's own posterior cannot use such labels"
@@ -192,9 +194,9 @@ def test_ppi_on_weighted_labels_counts_the_judge_on_all_trials() -> None:
     judged = pd.DataFrame({"trial": names, "arm": "control", "disputed": doubted, "event": doubted})
     labelled = judged.iloc[:28].assign(true_event=[True] * 10 + [False] * 18, probability=1.0)
     labelled = labelled.assign(stratum=[DISPUTED] * 20 + [AUDIT] * 8)
-    found = Evidence(judged, labelled.assign(weight=weights(labelled, judged)))
+    found = LabelledEvidence(judged, labelled.assign(weight=inverse_inclusion_weights(labelled, judged)))
     assert found.pairs["weight"].tolist() == [1.0] * 20 + [10.0] * 8
-    assert corrections("control", found)["ppi"].value == pytest.approx(0.1)
+    assert corrected_estimates("control", found)["ppi"].value == pytest.approx(0.1)
 
 
 def test_labels_chosen_for_what_they_tell_stand_for_the_trials_that_judges_see_alike() -> None:
@@ -204,7 +206,7 @@ def test_labels_chosen_for_what_they_tell_stand_for_the_trials_that_judges_see_a
         {"arm": "control", "disputed": False, "said": said}, index=[f"t{place}" for place in range(100)]
     )
     labelled = judged.iloc[[*range(10), *range(20, 28)]].assign(stratum=[UNCERTAIN] * 10 + [AUDIT] * 8, probability=0.3)
-    assert weights(labelled, judged).tolist() == [2.0] * 10 + [10.0] * 8
+    assert inverse_inclusion_weights(labelled, judged).tolist() == [2.0] * 10 + [10.0] * 8
 
 
 def test_a_second_opinion_is_asked_of_what_one_other_labelled_and_keeps_how_it_came(store: Store, make_trial: Make):

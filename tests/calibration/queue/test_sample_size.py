@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from gnomon.calibration.labels.sampling_strata import AUDIT, UNCERTAIN
-from gnomon.calibration.posterior.judge_panel import Patterns, panel_posterior
+from gnomon.calibration.posterior.judge_panel import VerdictPatterns, panel_posterior
 from gnomon.calibration.posterior.verdict_patterns import arm_patterns
 from gnomon.calibration.queue import sample_size
 from gnomon.calibration.queue.expected_information import best_order
-from gnomon.calibration.queue.label_sampling import draw_focused, next_items, telling_strata
-from gnomon.calibration.queue.sample_size import NET, Target, plan
-from gnomon.data.errors import BadInput, NotEnoughData, UnknownName
+from gnomon.calibration.queue.label_sampling import draw_with_audit_stream, most_informative_strata, next_items
+from gnomon.calibration.queue.sample_size import NET, PlanTarget, plan_labels
+from gnomon.data.errors import InputError, NotEnoughDataError, UnknownNameError
 from gnomon.data.records import Arm
 from gnomon.data.storage.tables import labels
 
@@ -69,13 +69,13 @@ def test_patterns_of_an_arm_are_its_judged_trials(study) -> None:
 
 
 def test_a_subject_that_is_not_there_is_named(study) -> None:
-    with pytest.raises(UnknownName, match="it has toy"):
+    with pytest.raises(UnknownNameError, match="it has toy"):
         arm_patterns(study.store, subject="toys")
 
 
 def test_the_uncertain_queue_prefers_what_narrows_the_estimand_and_keeps_its_audit(study) -> None:
     pool = [trial for trial in study.truth if trial not in set(_labelled(study))]
-    strata, order = telling_strata(study.store, NET, "blind", pool, 30)
+    strata, order = most_informative_strata(study.store, NET, "blind", pool, 30)
     found = arm_patterns(study.store)
     names = [(arm.arm, arm.name(place)) for arm in (found["injection"], found["control"]) for place in range(4)]
     split = [
@@ -97,7 +97,7 @@ def test_stated_chances_of_the_uncertain_queue_are_the_real_ones() -> None:
     random, taken, stated = np.random.default_rng(5), Counter(), {}
     runs = 3000
     for _ in range(runs):
-        for item in draw_focused(pool, strata, order, 9, random, UNCERTAIN):
+        for item in draw_with_audit_stream(pool, strata, order, 9, random, UNCERTAIN):
             taken[item.trial] += 1
             stated[item.trial] = item.probability
     for kind in (*strata, pool[15:]):
@@ -110,8 +110,8 @@ def test_stated_chances_of_the_uncertain_queue_are_the_real_ones() -> None:
 def test_labels_from_the_uncertain_queue_narrow_the_interval_more_than_random_ones(simulate) -> None:
     study = simulate(PAIR, n=600, labelled=0.08, event=0.3, seed=11)
     found = arm_patterns(study.store)
-    target = Target.named("event_rate_injection")
-    start = sample_size.strata(study.store, target, "blind")
+    target = PlanTarget.named("event_rate_injection")
+    start = sample_size.label_strata(study.store, target, "blind")
     arm = found["injection"]
     widths = {}
     for how in ("uncertain", "random"):
@@ -127,13 +127,13 @@ def test_labels_from_the_uncertain_queue_narrow_the_interval_more_than_random_on
             pick = np.flatnonzero(arm.trials["trial"].isin(ids))
         truth[pick] = [study.truth[trial] == "event" for trial in arm.trials["trial"].iloc[pick]]
         verdicts = arm.counts.verdicts[arm.trials["pattern"]]
-        estimate = panel_posterior(Patterns.count(verdicts, truth)).estimate()
+        estimate = panel_posterior(VerdictPatterns.count(verdicts, truth)).estimate()
         widths[how] = estimate.high - estimate.low
     assert widths["uncertain"] < 0.95 * widths["random"]
 
 
 def test_a_plan_keeps_its_promise(study) -> None:
-    document = plan(study.store, width=0.14)
+    document = plan_labels(study.store, width=0.14)
     assert document["width_now"] > 0.14
     true = {
         arm: np.mean([_counts(arm, truth) for trial, truth in study.truth.items() if study.arm[trial] == arm])
@@ -151,7 +151,7 @@ def test_a_plan_keeps_its_promise(study) -> None:
 
 
 def test_labels_given_as_planned_reach_the_width(study) -> None:
-    document = plan(study.store, width=0.21)
+    document = plan_labels(study.store, width=0.21)
     assert document["options"][0]["labels"] is not None
     rates = {}
     for name, arm in arm_patterns(study.store, question="not_denied").items():
@@ -160,49 +160,49 @@ def test_labels_given_as_planned_reach_the_width(study) -> None:
             (place,) = [place for place in range(len(arm.counts.verdicts)) if arm.name(place) == row["pattern"]]
             free = np.flatnonzero(np.isnan(truth) & (arm.trials["pattern"] == place).to_numpy())[: row["labels"]]
             truth[free] = [_counts(name, study.truth[trial]) for trial in arm.trials["trial"].iloc[free]]
-        rates[name] = panel_posterior(Patterns.count(arm.counts.verdicts[arm.trials["pattern"]], truth)).rate
-    found = sample_size.summary(rates["injection"] - rates["control"])
+        rates[name] = panel_posterior(VerdictPatterns.count(arm.counts.verdicts[arm.trials["pattern"]], truth)).rate
+    found = sample_size.summarize_draws(rates["injection"] - rates["control"])
     assert found.high - found.low <= 1.1 * 0.21
 
 
 def test_a_narrower_target_needs_more(study) -> None:
     needs = []
     for width in (0.22, 0.18):
-        option = plan(study.store, width=width)["options"][-1]
+        option = plan_labels(study.store, width=width)["options"][-1]
         needs.append((option["trials"], option["labels"]))
     assert needs[0] < needs[1]
 
 
 def test_a_plan_that_is_met_or_can_not_be_met_says_so(study) -> None:
-    assert plan(study.store, width=0.9)["reached"]
-    hopeless = plan(study.store, estimand="event_rate_injection", width=0.001)
+    assert plan_labels(study.store, width=0.9)["reached"]
+    hopeless = plan_labels(study.store, estimand="event_rate_injection", width=0.001)
     assert hopeless["options"][-1]["labels"] is None
     assert "not reached" in hopeless["advice"]
 
 
 def test_new_trials_come_when_labels_alone_do_not_do(study) -> None:
-    document = plan(study.store, estimand="event_rate_control", width=0.085)
+    document = plan_labels(study.store, estimand="event_rate_control", width=0.085)
     assert document["options"][0]["labels"] is None
     assert document["options"][-1]["trials"] > 0
 
 
 @pytest.mark.parametrize("width", [0, -0.1, 2])
 def test_a_width_that_is_none_is_refused(study, width: float) -> None:
-    with pytest.raises(BadInput, match="target width"):
-        plan(study.store, width=width)
+    with pytest.raises(InputError, match="target width"):
+        plan_labels(study.store, width=width)
 
 
 def test_an_unknown_estimand_names_those_there_are() -> None:
-    with pytest.raises(BadInput, match="event_rate_random"):
-        Target.named("loudness")
+    with pytest.raises(InputError, match="event_rate_random"):
+        PlanTarget.named("loudness")
 
 
 def test_an_arm_without_labels_or_trials_is_named(simulate) -> None:
     study = simulate(PAIR, n=60, labelled=0.0)
-    with pytest.raises(NotEnoughData, match="no blind label stands in the injection arm"):
-        plan(study.store, width=0.1)
-    with pytest.raises(NotEnoughData, match="of the random arm"):
-        plan(study.store, estimand="event_rate_random", width=0.1)
+    with pytest.raises(NotEnoughDataError, match="no blind label stands in the injection arm"):
+        plan_labels(study.store, width=0.1)
+    with pytest.raises(NotEnoughDataError, match="of the random arm"):
+        plan_labels(study.store, estimand="event_rate_random", width=0.1)
 
 
 def test_a_refusal_in_the_control_arm_counts_against_net_detection_only(study) -> None:
@@ -226,5 +226,5 @@ def _labelled(study) -> list[str]:
 
 def test_a_queue_without_labels_to_start_from_says_what_to_do(simulate) -> None:
     study = simulate(PAIR, n=60, labelled=0.0)
-    with pytest.raises(NotEnoughData, match="label some of it first"):
+    with pytest.raises(NotEnoughDataError, match="label some of it first"):
         next_items(study.store, "ann", strategy="uncertain")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gnomon.dashboard.labelling import exposure_log
-from gnomon.dashboard.labelling.labelling_session import SETTLE, Desk, labelled_by
+from gnomon.dashboard.labelling.labelling_session import SETTLE, LabellingSession, labelled_by
 from gnomon.data.records import Exposure, Facts, JudgeVersion, Label, LabelKind, Verdict
 from gnomon.data.storage import tables
 from gnomon.data.storage.store import Store
@@ -27,15 +27,15 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def desk(store: Store, make_trial, clock: Clock) -> Desk:
+def desk(store: Store, make_trial, clock: Clock) -> LabellingSession:
     for replicate in range(15):
         make_trial(replicate=replicate, answer=f"answer {replicate}")
-    made = Desk(store, "ann", clock=clock)
+    made = LabellingSession(store, "ann", clock=clock)
     read(made, clock)
     return made
 
 
-def read(desk: Desk, clock: Clock) -> str:
+def read(desk: LabellingSession, clock: Clock) -> str:
     """The screen shows the transcript and the rater takes the time to read it."""
     desk.open()
     desk.drawn()
@@ -44,7 +44,7 @@ def read(desk: Desk, clock: Clock) -> str:
     return desk.item.trial
 
 
-def label(desk: Desk, clock: Clock, **changed) -> str:
+def label(desk: LabellingSession, clock: Clock, **changed) -> str:
     trial = read(desk, clock)
     for fact, value in {**DENIES, **changed}.items():
         desk.answer(trial, fact, value)
@@ -171,13 +171,13 @@ def test_skipped_transcripts_come_back_only_when_asked_for_and_are_free_for_othe
 
 
 def test_two_raters_at_once_are_given_different_transcripts(desk, clock, store):
-    other = Desk(store, "bob", clock=clock)
+    other = LabellingSession(store, "bob", clock=clock)
     both = [label(one, clock) for _ in range(5) for one in (desk, other)]
     assert len(set(both)) == 10
 
 
 def test_one_rater_in_two_windows_labels_each_transcript_once(desk, clock, store):
-    window = Desk(store, "ann", clock=clock)
+    window = LabellingSession(store, "ann", clock=clock)
     read(window, clock)
     window.item = desk.item
     trial = label(desk, clock)
@@ -194,8 +194,8 @@ def test_one_rater_in_two_windows_labels_each_transcript_once(desk, clock, store
 def test_a_label_given_after_the_verdicts_were_seen_says_so(desk, clock, store):
     trial = read(desk, clock)
     desk.skip(trial)
-    exposure_log.record(store, "ann", [trial])
-    exposure_log.record(store, "bob", [desk.item.trial])
+    exposure_log.record_views(store, "ann", [trial])
+    exposure_log.record_views(store, "bob", [desk.item.trial])
     desk.bring_back()
     given = {label(desk, clock): None for _ in range(15)}
     assert trial in given
@@ -227,7 +227,7 @@ def test_disputed_transcripts_come_first_and_the_order_of_the_queue_can_be_chang
         disputed |= {trial.id} if differ else set()
         store.add_verdicts([Verdict(trial.id, "a", Facts(**DENIES))])
         store.add_verdicts([Verdict(trial.id, "b", Facts(differ, "ocean", True, False))])
-    desk = Desk(store, "ann", clock=clock)
+    desk = LabellingSession(store, "ann", clock=clock)
     first = [label(desk, clock) for _ in range(10)]
     assert len(disputed & set(first)) >= 8
     desk.choose("random")
@@ -237,8 +237,8 @@ def test_disputed_transcripts_come_first_and_the_order_of_the_queue_can_be_chang
 
 
 def test_a_look_is_noted_once_and_only_for_its_rater(store):
-    exposure_log.record(store, "ann", ["t1", "t1", "t2"])
-    exposure_log.record(store, "ann", ["t1"])
+    exposure_log.record_views(store, "ann", ["t1", "t1", "t2"])
+    exposure_log.record_views(store, "ann", ["t1"])
     assert exposure_log.seen_by(store, "ann") == {"t1", "t2"}
     assert exposure_log.seen_by(store, "bob") == set()
     assert store.count(tables.events) == 2
@@ -271,7 +271,7 @@ def test_the_telling_queue_draws_by_what_a_label_is_worth(store, make_trial, clo
             store.add_verdicts(Verdict(trial.id, judge, says[said]) for judge, said in heard.items())
             if replicate % 4 == 0:
                 store.add_labels([Label(trial.id, "bob", says[truth])])
-    made = Desk(store, "ann", strategy="uncertain", clock=clock)
+    made = LabellingSession(store, "ann", strategy="uncertain", clock=clock)
     drawn = [(read(made, clock), made.item.stratum) for _ in range(10) if label(made, clock)]
     assert made.message == ""
     assert {stratum for _, stratum in drawn} == {"uncertain", "audit"}

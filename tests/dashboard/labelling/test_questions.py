@@ -11,13 +11,13 @@ from gnomon.judging.rubrics.blind import QUESTIONS
 
 
 def test_raters_read_the_same_questions_and_definitions_as_judges():
-    told = {question.fact: (question.asks, question.definition) for question in questions.questions(["ocean"])}
+    told = {question.fact: (question.asks, question.definition) for question in questions.rater_questions(["ocean"])}
     assert told == {question.name: (question.asks, question.definition) for question in QUESTIONS}
 
 
 def test_no_key_serves_two_buttons_nor_is_one_of_streamlits_own():
     concepts = [f"concept {n}" for n in range(30)]
-    keys = [choice.key for question in questions.questions(concepts) for choice in question.choices if choice.key]
+    keys = [choice.key for question in questions.rater_questions(concepts) for choice in question.choices if choice.key]
     keys += re.findall(r'shortcut="(\w+)"', inspect.getsource(label))
     assert len(keys) == len(set(keys))
     assert not {"c", "r"} & set(keys)
@@ -25,6 +25,6 @@ def test_no_key_serves_two_buttons_nor_is_one_of_streamlits_own():
 
 
 def test_concepts_beyond_the_keys_can_still_be_clicked():
-    concept = questions.questions([f"concept {n}" for n in range(30)])[1]
+    concept = questions.rater_questions([f"concept {n}" for n in range(30)])[1]
     assert [choice.text for choice in concept.choices[:30]] == [f"concept {n}" for n in range(30)]
     assert concept.choices[29].key is None

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from gnomon.dashboard.server import launch
-from gnomon.data.errors import BadInput, GnomonError
+from gnomon.data.errors import GnomonError, InputError
 
 SERVE = (
     "import sys; from gnomon.dashboard.server.launch import serve; "
@@ -37,20 +37,20 @@ def test_a_port_in_use_is_named_before_anything_starts(monkeypatch):
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        with pytest.raises(BadInput, match=f"port {port} is in use"):
-            launch.serve([("a", "sqlite://")], port=port)
+        with pytest.raises(InputError, match=f"port {port} is in use"):
+            launch.serve_studies([("a", "sqlite://")], port=port)
 
 
 def test_the_server_is_told_to_stay_on_this_machine_and_to_send_nothing():
-    flags = launch.flags("127.0.0.1", 8501)
+    flags = launch.server_flags("127.0.0.1", 8501)
     told = dict(zip(flags[::2], flags[1::2], strict=True))
     assert told["--server.address"] == "127.0.0.1"
     assert told["--browser.gatherUsageStats"] == "false"
-    assert not any("postgres" in part or "sqlite" in part for part in launch.command("127.0.0.1", 8501))
+    assert not any("postgres" in part or "sqlite" in part for part in launch.server_command("127.0.0.1", 8501))
 
 
 def test_a_port_that_may_not_be_listened_on_is_not_called_in_use():
-    with pytest.raises(BadInput, match="cannot be listened on"):
+    with pytest.raises(InputError, match="cannot be listened on"):
         launch.check_port("203.0.113.1", 8501)
 
 

@@ -21,32 +21,34 @@ def evens(store, make_trial) -> list[str]:
 
 
 def test_few_are_fetched_whole_and_counted(store, evens):
-    found = incremental_search.begin(store, [EVEN], slow=False, wanted=5)
+    found = incremental_search.start_search(store, [EVEN], slow=False, wanted=5)
     assert (list(found.ids), found.total, found.complete) == (evens, 30, True)
 
 
 def test_many_are_counted_and_found_as_far_as_they_are_wanted(store, evens, monkeypatch):
     monkeypatch.setattr(incremental_search, "FEW", 10)
-    found = incremental_search.begin(store, [EVEN], slow=False, wanted=5)
+    found = incremental_search.start_search(store, [EVEN], slow=False, wanted=5)
     assert found.total == 30
     assert list(found.ids) == evens[: len(found.ids)]
     assert 5 <= len(found.ids) < 30
 
 
 def test_many_in_the_first_stretch_are_counted_without_being_fetched(store, evens, monkeypatch):
-    fetch, asked = incremental_search._ids, []
+    fetch, asked = incremental_search._matching_ids, []
     monkeypatch.setattr(incremental_search, "MANY", -1)
-    monkeypatch.setattr(incremental_search, "_ids", lambda *query: asked.append(len(query[1])) or fetch(*query))
-    found = incremental_search.begin(store, [EVEN], slow=False, wanted=5)
+    monkeypatch.setattr(
+        incremental_search, "_matching_ids", lambda *query: asked.append(len(query[1])) or fetch(*query)
+    )
+    found = incremental_search.start_search(store, [EVEN], slow=False, wanted=5)
     assert (found.total, list(found.ids)) == (30, evens[: len(found.ids)])
     assert len(asked) == found.reached
     assert all(conditions > 1 for conditions in asked)
 
 
 def test_stretch_by_stretch_nothing_is_missed_or_found_twice(store, evens):
-    found, seen = incremental_search.Found(), [0]
+    found, seen = incremental_search.SearchState(), [0]
     while not found.complete:
-        found = incremental_search.go_on(store, [EVEN], found, len(found.ids) + 1)
+        found = incremental_search.resume_search(store, [EVEN], found, len(found.ids) + 1)
         seen.append(len(found.ids))
     assert list(found.ids) == evens
     assert seen == sorted(seen)
@@ -55,7 +57,7 @@ def test_stretch_by_stretch_nothing_is_missed_or_found_twice(store, evens):
 
 def test_a_small_study_is_looked_through_at_once(store, evens, monkeypatch):
     monkeypatch.setattr(incremental_search, "BEST_PART", 0.0)
-    found = incremental_search.begin(store, [EVEN], slow=True, wanted=1)
+    found = incremental_search.start_search(store, [EVEN], slow=True, wanted=1)
     assert (list(found.ids), found.complete) == (evens, True)
 
 
@@ -66,30 +68,32 @@ def test_ids_that_are_no_hashes_are_found_too(store, make_trial, monkeypatch):
         row = dict(connection.execute(select(tables.trials)).mappings().one())
         for id_ in ("", "zz", "Ü", "00", "ff"):
             store.insert(connection, tables.trials, [{**row, "id": id_}])
-    found = incremental_search.begin(store, [literal(True)], slow=True, wanted=99)
+    found = incremental_search.start_search(store, [literal(True)], slow=True, wanted=99)
     assert sorted(found.ids) == sorted([trial.id, "", "zz", "Ü", "00", "ff"])
 
 
 def test_a_search_stops_when_its_time_is_up_and_goes_on_from_there(store, evens):
     ticks = count(0.0, incremental_search.BEST_PART)
-    found = incremental_search.go_on(store, [EVEN], incremental_search.Found(), 1000, clock=lambda: next(ticks))
+    found = incremental_search.resume_search(
+        store, [EVEN], incremental_search.SearchState(), 1000, clock=lambda: next(ticks)
+    )
     assert found.reached == 2
     assert not found.complete
-    rest = incremental_search.go_on(store, [EVEN], found, 1000)
+    rest = incremental_search.resume_search(store, [EVEN], found, 1000)
     assert list(rest.ids) == evens
 
 
 def test_among_given_ids_those_that_fit_are_found_in_order(store, evens, monkeypatch):
     monkeypatch.setattr(incremental_search, "AT_ONCE", 7)
-    everyone = incremental_search.begin(store, [literal(True)], slow=False, wanted=99).ids
-    found = incremental_search.among(store, [EVEN], everyone[::-1])
+    everyone = incremental_search.start_search(store, [literal(True)], slow=False, wanted=99).ids
+    found = incremental_search.filter_ids(store, [EVEN], everyone[::-1])
     assert (list(found.ids), found.total, found.complete) == (evens, 30, True)
 
 
 def test_a_trial_that_failed_is_no_transcript_and_is_not_counted(store, make_trial, evens, monkeypatch):
     lost = replace(make_trial(replicate=99), id="f" * 32, replicate=100, answer="", error="out of memory")
     store.add_trials([lost])
-    assert incremental_search.begin(store, [EVEN], slow=False, wanted=5).total == 30
+    assert incremental_search.start_search(store, [EVEN], slow=False, wanted=5).total == 30
     monkeypatch.setattr(incremental_search, "FEW", 10)
-    found = incremental_search.begin(store, [EVEN], slow=False, wanted=99)
+    found = incremental_search.start_search(store, [EVEN], slow=False, wanted=99)
     assert (list(found.ids), found.total) == (evens, 30)

@@ -10,7 +10,7 @@ import pytest
 from dashboard_browser import calm, drawn, picked
 
 from gnomon.calibration.audit import audit_frames
-from gnomon.calibration.audit.document import audit
+from gnomon.calibration.audit.document import audit_study
 
 pytestmark = pytest.mark.browser
 
@@ -47,7 +47,7 @@ def test_a_cell_that_is_clicked_opens_its_transcripts_and_all_come_back(visit, o
     calm(page)
     kind, view, judge, *names = cell_in(page)
     assert (kind, view, judge) == ("confused", "blind", "lexicon")
-    classes = audit_frames.classes(audit(opened("demo")), judge).set_index(["arm", "truth", "verdict"])
+    classes = audit_frames.class_frame(audit_study(opened("demo")), judge).set_index(["arm", "truth", "verdict"])
     assert listed(page) == classes.loc[tuple(names), "n"] > 0
     page.get_by_role("button", name="Show all transcripts").click()
     calm(page)

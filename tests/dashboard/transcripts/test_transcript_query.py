@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from gnomon.calibration.observations.sql_outcomes import outcome_of
 from gnomon.dashboard.transcripts import incremental_search, transcript_query
-from gnomon.dashboard.transcripts.transcript_query import Filters
+from gnomon.dashboard.transcripts.transcript_query import TrialFilters
 from gnomon.data.outcomes import RULES, Outcome
 from gnomon.data.records import Arm, Exposure, Facts, JudgeVersion, Label, LabelKind, Verdict, VerdictState
 from gnomon.data.storage import tables
@@ -31,9 +31,11 @@ def judges(store: Store) -> dict[str, str]:
     return {"a-1": "a", "b-1": "b"}
 
 
-def ids(store: Store, filters: Filters, judges: dict[str, str]) -> set[str]:
-    conditions = transcript_query.conditions(store, filters, replace(transcript_query.choices(store), judge=judges))
-    return set(incremental_search.begin(store, conditions, slow=filters.shows_verdicts, wanted=1000).ids)
+def ids(store: Store, filters: TrialFilters, judges: dict[str, str]) -> set[str]:
+    conditions = transcript_query.filter_conditions(
+        store, filters, replace(transcript_query.filter_choices(store), judge=judges)
+    )
+    return set(incremental_search.start_search(store, conditions, slow=filters.shows_verdicts, wanted=1000).ids)
 
 
 @pytest.mark.parametrize("name", ["subject", "arm", "concept", "strength", "protocol", "split"])
@@ -49,7 +51,7 @@ def test_some_most_or_all_values_of_a_field_are_found_as_if_each_row_were_looked
     for many in range(1, len(values) + 1):
         for chosen in combinations(values, many):
             expected = set(stored.loc[stored[name].isin(chosen), "id"])
-            assert ids(store, Filters(**{name: chosen}), judges) == expected
+            assert ids(store, TrialFilters(**{name: chosen}), judges) == expected
 
 
 @pytest.mark.parametrize("rule", list(RULES))
@@ -74,15 +76,15 @@ def test_each_filter_lets_through_what_it_names(store, make_trial, judges):
     found = {
         name: ids(store, filters, judges)
         for name, filters in {
-            "all": Filters(),
-            "concept": Filters(concept=("fear",)),
-            "strength": Filters(strength=(2.0,)),
-            "arm": Filters(arm=("control",)),
-            "protocol": Filters(protocol=("p1",)),
-            "text": Filters(text="nothing at all"),
-            "percent": Filters(text="0%"),
-            "wildcard": Filters(text="_"),
-            "two": Filters(arm=("injection",), text="nothing"),
+            "all": TrialFilters(),
+            "concept": TrialFilters(concept=("fear",)),
+            "strength": TrialFilters(strength=(2.0,)),
+            "arm": TrialFilters(arm=("control",)),
+            "protocol": TrialFilters(protocol=("p1",)),
+            "text": TrialFilters(text="nothing at all"),
+            "percent": TrialFilters(text="0%"),
+            "wildcard": TrialFilters(text="_"),
+            "two": TrialFilters(arm=("injection",), text="nothing"),
         }.items()
     }
     assert found == {
@@ -112,11 +114,11 @@ def test_outcome_and_dispute_are_read_from_verdicts_that_count(store, make_trial
             Verdict(agreed.id, "a-1", SAYS["refused"], sample=1),
         ]
     )
-    assert ids(store, Filters(disputed=True), judges) == {disputed.id}
-    assert ids(store, Filters(outcome=("claimed",)), judges) == {disputed.id, half.id}
-    assert ids(store, Filters(outcome=("claimed",), judge="a-1"), judges) == {half.id}
-    assert ids(store, Filters(outcome=("refused",)), judges) == set()
-    table = transcript_query.outcomes(store, [failed.id, half.id], judges)
+    assert ids(store, TrialFilters(disputed=True), judges) == {disputed.id}
+    assert ids(store, TrialFilters(outcome=("claimed",)), judges) == {disputed.id, half.id}
+    assert ids(store, TrialFilters(outcome=("claimed",), judge="a-1"), judges) == {half.id}
+    assert ids(store, TrialFilters(outcome=("refused",)), judges) == set()
+    table = transcript_query.outcome_table(store, [failed.id, half.id], judges)
     assert table.loc[failed.id].tolist() == [Outcome.DENIED, "unparsable"]
     assert table.loc[half.id, "a"] == "claimed"
     assert table.loc[half.id].isna().tolist() == [False, True]
@@ -133,14 +135,14 @@ def test_a_label_taken_back_is_no_label(store, make_trial, judges):
             Label(flagged.id, "ann", None, LabelKind.FLAG),
         ]
     )
-    assert ids(store, Filters(labelled="yes"), judges) == {kept.id}
-    assert ids(store, Filters(labelled="no"), judges) == {taken.id, flagged.id, none.id}
+    assert ids(store, TrialFilters(labelled="yes"), judges) == {kept.id}
+    assert ids(store, TrialFilters(labelled="no"), judges) == {taken.id, flagged.id, none.id}
     assert transcript_query.label_counts(store, [kept.id, taken.id, none.id]) == [2, 0, 0]
 
 
 def test_rows_come_in_the_order_of_their_ids(store, make_trial, judges):
     made = sorted(make_trial(replicate=n).id for n in range(5))
-    assert list(transcript_query.rows(store, [made[3], made[1]])["id"]) == [made[1], made[3]]
+    assert list(transcript_query.trial_rows(store, [made[3], made[1]])["id"]) == [made[1], made[3]]
 
 
 def test_one_trials_details_hold_verdicts_and_the_whole_label_history(store, make_trial, judges):
@@ -155,7 +157,7 @@ def test_one_trials_details_hold_verdicts_and_the_whole_label_history(store, mak
             Label(trial.id, "ann", SAYS["claimed"], revision=2, exposure=Exposure.AFTER_VERDICT),
         ]
     )
-    details = transcript_query.details(store, trial.id)
+    details = transcript_query.trial_details(store, trial.id)
     assert (details.answer, details.quotes) == ("the sea", ("sea",))
     assert details.verdicts[["judge", "outcome"]].to_numpy().tolist() == [["a", "claimed"]]
     assert details.labels["withdrawn"].tolist() == [True, False, False]
@@ -167,7 +169,7 @@ def test_choices_are_the_values_that_occur(store, make_trial, judges):
     make_trial(arm="control")
     trial = make_trial(strength=2.0, concept="fear")
     store.add_verdicts([Verdict(trial.id, "a-1", SAYS["denied"])])
-    found = transcript_query.choices(store)
+    found = transcript_query.filter_choices(store)
     assert found.arm == ["control", "injection"]
     assert found.concept == ["fear", "ocean"]
     assert found.strength == [0.0, 2.0, 4.0]

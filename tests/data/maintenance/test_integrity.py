@@ -8,7 +8,7 @@ import shutil
 import pytest
 from sqlalchemy import create_engine, text
 
-from gnomon.data.maintenance.integrity import examine
+from gnomon.data.maintenance.integrity import examine_database
 from gnomon.data.records import Facts, JudgeVersion, Label, Verdict
 
 YES = Facts(claims=True, concept="ocean", coherent=True, refused=False)
@@ -44,18 +44,18 @@ def free(url: str, table: str, action: str) -> str:
 
 
 def found(url: str) -> str:
-    return "\n".join(f"{damage.what}: {damage.mend}" for damage in examine(url).damage)
+    return "\n".join(f"{damage.what}: {damage.mend}" for damage in examine_database(url).damage)
 
 
 def test_a_whole_database_passes_and_its_rows_are_counted(full):
-    seen = examine(full)
+    seen = examine_database(full)
     assert seen.damage == []
     assert (seen.rows["trials"], seen.rows["verdicts"], seen.rows["labels"]) == (60, 60, 120)
 
 
 @SQLITE
 def test_a_database_that_is_not_there_is_not_made(store_url, tmp_path):
-    seen = examine(f"sqlite:///{tmp_path / 'nothing.db'}")
+    seen = examine_database(f"sqlite:///{tmp_path / 'nothing.db'}")
     assert (seen.schema, seen.damage) == (None, [])
     assert not (tmp_path / "nothing.db").exists()
 

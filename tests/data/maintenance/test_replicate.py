@@ -9,10 +9,10 @@ import pytest
 from database import together
 from sqlalchemy import text
 
-from gnomon.data.errors import BadInput, StoreError
+from gnomon.data.errors import InputError, StoreError
 from gnomon.data.maintenance import replicate
-from gnomon.data.maintenance.integrity import examine
-from gnomon.data.maintenance.replicate import backup, copy, held, moved
+from gnomon.data.maintenance.integrity import examine_database
+from gnomon.data.maintenance.replicate import back_up_store, copy_tables, move_store, table_checksums
 from gnomon.data.records import Facts, JudgeVersion, Label, Verdict
 from gnomon.data.storage import tables
 from gnomon.data.storage.store import Store
@@ -53,24 +53,24 @@ def other_postgres(postgres_server):
 
 def all_of(store):
     with store.reading() as connection:
-        return held(connection)
+        return table_checksums(connection)
 
 
 def test_a_study_moves_with_every_row_and_the_order_of_events(full, other):
     before = all_of(full)
-    with moved(full, other) as told:
+    with move_store(full, other) as told:
         pass
     assert told == before == all_of(other) == all_of(full)
     assert {name for name, one in before.items() if not one.rows} == {"vectors", "counts"}
     assert other.frame(tables.labels)["trial"].tolist() == full.frame(tables.labels)["trial"].tolist()
-    assert examine(other.engine.url.render_as_string(hide_password=False)).damage == []
+    assert examine_database(other.engine.url.render_as_string(hide_password=False)).damage == []
     assert other.add_labels([Label(full.trials()[0].id, "bob", YES)]) == 1
 
 
 def test_the_old_database_takes_no_row_from_those_who_have_it_open(full, other):
-    with moved(full, other):
+    with move_store(full, other):
         pass
-    with pytest.raises(BadInput, match=r"this study was moved to .*: open it there"):
+    with pytest.raises(InputError, match=r"this study was moved to .*: open it there"):
         full.add_labels([Label(full.trials()[0].id, "bob", YES)])
 
 
@@ -82,11 +82,11 @@ def test_a_row_that_comes_while_a_study_moves_is_in_the_new_database_or_refused(
         for id_ in ids:
             try:
                 full.add_labels([Label(id_, "bob", YES)])
-            except BadInput:
+            except InputError:
                 gone.append(id_)
 
     def move():
-        with moved(full, other):
+        with move_store(full, other):
             pass
 
     together(label, move)
@@ -95,20 +95,20 @@ def test_a_row_that_comes_while_a_study_moves_is_in_the_new_database_or_refused(
 
 
 def test_what_breaks_off_is_done_again_and_what_is_there_already_is_left(full, other, monkeypatch):
-    real = replicate._close
-    monkeypatch.setattr(replicate, "_close", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
-    with pytest.raises(KeyboardInterrupt), moved(full, other):
+    real = replicate._forbid_inserts
+    monkeypatch.setattr(replicate, "_forbid_inserts", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt), move_store(full, other):
         pass
-    monkeypatch.setattr(replicate, "_close", real)
+    monkeypatch.setattr(replicate, "_forbid_inserts", real)
     assert full.add_labels([Label(full.trials()[0].id, "bob", YES)]) == 1
-    with pytest.raises(BadInput, match="holds rows already"), moved(full, other):
+    with pytest.raises(InputError, match="holds rows already"), move_store(full, other):
         pass
     assert all_of(full) != all_of(other)
 
 
 def test_a_copy_that_comes_out_otherwise_is_not_kept(full, other, monkeypatch):
     seen = []
-    real = replicate._parts
+    real = replicate._row_parts
 
     def changing(connection, table):
         for part in real(connection, table):
@@ -117,10 +117,10 @@ def test_a_copy_that_comes_out_otherwise_is_not_kept(full, other, monkeypatch):
             seen.extend([1] if table is tables.trials else [])
             yield part
 
-    monkeypatch.setattr(replicate, "_parts", changing)
+    monkeypatch.setattr(replicate, "_row_parts", changing)
     with pytest.raises(StoreError, match="trials came out otherwise"), full.reading() as connection:
-        copy(connection, other)
-    monkeypatch.setattr(replicate, "_parts", real)
+        copy_tables(connection, other)
+    monkeypatch.setattr(replicate, "_row_parts", real)
     assert not any(one.rows for one in all_of(other).values())
 
 
@@ -137,7 +137,7 @@ def test_a_backup_holds_one_state_while_others_write(full, tmp_path):
     out = tmp_path / "backup.db"
     writer = threading.Thread(target=write)
     writer.start()
-    told = backup(full, out)
+    told = back_up_store(full, out)
     stop.set()
     writer.join()
     copied = Store.open(f"sqlite:///{out}")
@@ -152,10 +152,10 @@ def test_a_backup_holds_one_state_while_others_write(full, tmp_path):
 def test_a_backup_overwrites_nothing_and_leaves_nothing_behind(full, tmp_path):
     out = tmp_path / "there.db"
     out.write_text("mine")
-    with pytest.raises(BadInput, match="is there already"):
-        backup(full, out)
-    with pytest.raises(BadInput, match="cannot be written"):
-        backup(full, out / "under a file.db")
+    with pytest.raises(InputError, match="is there already"):
+        back_up_store(full, out)
+    with pytest.raises(InputError, match="cannot be written"):
+        back_up_store(full, out / "under a file.db")
     assert out.read_text() == "mine"
 
 
@@ -166,5 +166,5 @@ def test_a_damaged_study_is_not_backed_up_as_if_it_were_whole(full, tmp_path):
         connection.execute(text("DELETE FROM labels WHERE id = 3"))
         connection.execute(text("DROP TABLE leases"))
     with pytest.raises(StoreError, match="table leases is missing"):
-        backup(full, tmp_path / "backup.db")
+        back_up_store(full, tmp_path / "backup.db")
     assert not (tmp_path / "backup.db").exists()

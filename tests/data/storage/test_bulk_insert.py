@@ -9,7 +9,7 @@ import pytest
 from database import on_both
 from sqlalchemy import select
 
-from gnomon.data.errors import BadInput, StoreError
+from gnomon.data.errors import InputError, StoreError
 from gnomon.data.records import Facts, JudgeVersion, Verdict, VerdictState
 from gnomon.data.storage import tables
 from gnomon.data.storage.store import Store, trial_row, verdict_row
@@ -75,7 +75,7 @@ def test_a_filled_row_that_is_there_is_one_line_and_takes_the_others_back(store,
     with store.writing() as connection:
         store.fill(connection, tables.trials, trials[:1])
     before = stored(store, tables.trials)
-    with pytest.raises(BadInput) as told, store.writing() as connection:
+    with pytest.raises(InputError) as told, store.writing() as connection:
         store.fill(connection, tables.trials, trials[::-1])
     assert "\n" not in str(told.value)
     assert "unique" in str(told.value).lower()
@@ -84,7 +84,7 @@ def test_a_filled_row_that_is_there_is_one_line_and_takes_the_others_back(store,
 
 def test_a_filled_row_that_refers_to_nothing_is_told_with_what_mends_it(store, rows):
     _, verdicts = rows
-    with pytest.raises(BadInput, match="add what the row refers to first"), store.writing() as connection:
+    with pytest.raises(InputError, match="add what the row refers to first"), store.writing() as connection:
         store.fill(connection, tables.verdicts, verdicts)
     assert stored(store, tables.verdicts) == []
 

@@ -10,10 +10,10 @@ from database import together
 from sqlalchemy import create_engine, func, insert, inspect, select, text, update
 
 from gnomon.data import records
-from gnomon.data.errors import BadInput, StoreError
+from gnomon.data.errors import InputError, StoreError
 from gnomon.data.records import Arm, Condition, Facts, JudgeVersion, Label, Span, Trial, Verdict, trial_seed
 from gnomon.data.storage import schema, tables
-from gnomon.data.storage.engines import WRITE, connect
+from gnomon.data.storage.engines import WRITE, connect_engine
 from gnomon.data.storage.store import Store, label_row, trial_row
 
 YES = Facts(claims=True, concept="ocean", coherent=True, refused=False)
@@ -37,7 +37,7 @@ def test_sqlite_is_set_to_survive(store):
 @SQLITE
 def test_replacing_a_fact_is_taking_it_away(store, make_trial):
     trial = make_trial()
-    with pytest.raises(BadInput, match="append-only"), store.writing() as connection:
+    with pytest.raises(InputError, match="append-only"), store.writing() as connection:
         connection.execute(text("INSERT OR REPLACE INTO trials SELECT * FROM trials"))
     assert store.trials() == [store.trials([trial.id])[0]]
 
@@ -45,7 +45,7 @@ def test_replacing_a_fact_is_taking_it_away(store, make_trial):
 @POSTGRESQL
 @pytest.mark.parametrize("table", tables.APPEND_ONLY)
 def test_a_table_of_facts_is_not_emptied(store, table):
-    with pytest.raises(BadInput, match="append-only"), store.writing() as connection:
+    with pytest.raises(InputError, match="append-only"), store.writing() as connection:
         connection.execute(text(f"TRUNCATE {table} CASCADE"))
 
 
@@ -93,9 +93,9 @@ OLD = (
 
 @pytest.mark.parametrize("version", ["0001", "0002"])
 def test_a_database_of_every_released_version_opens_with_its_facts(store_url, version):
-    engine = connect(store_url)
+    engine = connect_engine(store_url)
     with engine.connect().execution_options(**{WRITE: True}) as connection, connection.begin():
-        schema.upgrade(connection, version)
+        schema.upgrade_schema(connection, version)
         for table, row in OLD:
             known = {column["name"] for column in inspect(connection).get_columns(table.name)}
             connection.execute(insert(table).values({key: row[key] for key in row if key in known}))
@@ -105,7 +105,7 @@ def test_a_database_of_every_released_version_opens_with_its_facts(store_url, ve
     assert [trial.condition for trial in store.trials()] == [CONDITION]
     (label,) = store.frame(tables.labels).to_dict("records")
     assert (label["rater"], label["claims"], label["passed"]) == ("ann", True, None)
-    with pytest.raises(BadInput, match="append-only"), store.writing() as connection:
+    with pytest.raises(InputError, match="append-only"), store.writing() as connection:
         connection.execute(text("DELETE FROM labels"))
     store.close()
 
@@ -150,7 +150,7 @@ def test_a_connection_cut_while_nobody_used_it_is_not_noticed(store, make_trial)
     ],
 )
 def test_a_password_is_never_shown(url):
-    with pytest.raises((BadInput, StoreError)) as caught:
+    with pytest.raises((InputError, StoreError)) as caught:
         Store.open(url)
     assert "hunter2" not in str(caught.value)
 

@@ -8,7 +8,7 @@ import pytest
 
 from gnomon.data.records import Facts, JudgeVersion, Verdict, VerdictState
 from gnomon.data.storage import pending_verdicts
-from gnomon.data.storage.pending_verdicts import count_given, count_missing, missing, spent
+from gnomon.data.storage.pending_verdicts import count_given, count_missing, pending_trials, tokens_used
 
 YES = Facts(True, "ocean", True, False)
 
@@ -31,7 +31,7 @@ def judged(store):
 
 
 def asks(store, judge="j1", **more):
-    return [(trial.id, sample) for trial, sample in missing(store, judge, **more)]
+    return [(trial.id, sample) for trial, sample in pending_trials(store, judge, **more)]
 
 
 @pytest.mark.parametrize("page", [1, 4, 250])
@@ -54,7 +54,7 @@ def test_what_is_missing_is_what_no_verdict_of_any_state_was_given_on(
 
 
 def test_whole_trials_come_back(store, trials):
-    assert [trial for trial, _ in missing(store, "j1")] == store.trials()
+    assert [trial for trial, _ in pending_trials(store, "j1")] == store.trials()
 
 
 def test_a_limit_is_of_trials_that_want_something(store, trials, judged):
@@ -69,7 +69,7 @@ def test_a_limit_is_of_trials_that_want_something(store, trials, judged):
 def test_verdicts_that_come_while_pages_are_read_disturb_nothing(store, trials, judged, monkeypatch):
     monkeypatch.setattr(pending_verdicts, "PAGE", 4)
     seen = []
-    for trial, _ in missing(store, "j1"):
+    for trial, _ in pending_trials(store, "j1"):
         seen.append(trial.id)
         judged(trial)
     assert seen == [trial.id for trial in trials]
@@ -78,5 +78,5 @@ def test_verdicts_that_come_while_pages_are_read_disturb_nothing(store, trials, 
 def test_tokens_are_summed_over_all_versions_of_a_name(store, trials, judged):
     judged(trials[0], tokens=(100, 7))
     judged(trials[1], version="j2", tokens=(50, 3))
-    assert spent(store, "j") == (150, 10)
-    assert spent(store, "k") == (0, 0)
+    assert tokens_used(store, "j") == (150, 10)
+    assert tokens_used(store, "k") == (0, 0)

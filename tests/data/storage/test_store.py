@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import inspect, text
 
-from gnomon.data.errors import BadInput, StoreError, StoreVersionError
+from gnomon.data.errors import InputError, StoreError, StoreVersionError
 from gnomon.data.records import (
     Arm,
     Condition,
@@ -90,14 +90,14 @@ def test_facts_are_never_changed_or_taken_away(store, make_trial, table, action)
     store.log("seen", {})
     column = next(iter(tables.metadata.tables[table].columns)).name
     statement = f"UPDATE {table} SET {column} = {column}" if action == "UPDATE" else f"DELETE FROM {table}"
-    with pytest.raises(BadInput, match="append-only"), store.writing() as connection:
+    with pytest.raises(InputError, match="append-only"), store.writing() as connection:
         connection.execute(text(statement))
 
 
 def test_a_verdict_for_a_trial_that_is_not_there_is_refused_whole(store, make_trial):
     trial = make_trial()
     store.add_judge(JudgeVersion("j1", "j", "lexicon", {}))
-    with pytest.raises(BadInput, match=r"(?i)foreign key.*add what the row refers to first"):
+    with pytest.raises(InputError, match=r"(?i)foreign key.*add what the row refers to first"):
         store.add_verdicts([Verdict(trial.id, "j1", YES), Verdict("nobody", "j1", YES)])
     assert store.count(tables.verdicts) == 0
 
@@ -156,15 +156,15 @@ def test_somebody_elses_database_is_left_alone(tmp_path):
     with sqlite3.connect(path) as connection:
         connection.execute("CREATE TABLE cats (name TEXT)")
     connection.close()
-    with pytest.raises(BadInput, match="tables that are not Gnomon's"):
+    with pytest.raises(InputError, match="tables that are not Gnomon's"):
         Store.open(f"sqlite:///{path}")
 
 
 @pytest.mark.parametrize(
     ("url", "error", "message"),
     [
-        ("nonsense", BadInput, "use sqlite:///FILE"),
-        ("oracledb+what://x", BadInput, "use sqlite:///FILE"),
+        ("nonsense", InputError, "use sqlite:///FILE"),
+        ("oracledb+what://x", InputError, "use sqlite:///FILE"),
         ("sqlite:////no/such/folder/x.db", StoreError, "make its folder"),
     ],
 )

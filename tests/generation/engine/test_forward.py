@@ -8,15 +8,15 @@ from tiny_subjects import VOCABULARY, subject_of, tiny_model
 from transformers import DynamicCache
 
 from gnomon.generation.engine import forward
-from gnomon.generation.engine.batch import Request
-from gnomon.generation.engine.torch_engine import Engine
+from gnomon.generation.engine.batch import TrialRequest
+from gnomon.generation.engine.torch_engine import TorchEngine
 from gnomon.generation.subjects.loading import LoadedSubject
 
 
 def taken(model: object, ids: torch.Tensor) -> torch.Tensor:
     rows, columns = ids.shape
     positions = torch.arange(columns).expand(rows, -1)
-    hidden = forward.forward(model, ids, positions, torch.ones_like(ids), DynamicCache())
+    hidden = forward.last_hidden(model, ids, positions, torch.ones_like(ids), DynamicCache())
     return torch.cat([hidden.logits(part) for part in hidden.parts()])
 
 
@@ -39,7 +39,7 @@ def test_a_model_that_caps_its_logits_caps_them_here_too() -> None:
 
 def test_the_body_stands_in_its_place_after_an_error(tiny: LoadedSubject, monkeypatch: pytest.MonkeyPatch) -> None:
     body = tiny.model.base_model
-    hidden = forward.forward(tiny.model, torch.tensor([[3]]), torch.tensor([[0]]), torch.ones(1, 1), DynamicCache())
+    hidden = forward.last_hidden(tiny.model, torch.tensor([[3]]), torch.tensor([[0]]), torch.ones(1, 1), DynamicCache())
     monkeypatch.setattr(tiny.model.lm_head, "forward", None)
     with pytest.raises(TypeError):
         hidden.logits(slice(0, 1))
@@ -50,6 +50,6 @@ def test_no_more_rows_than_said_meet_the_head_at_once(monkeypatch: pytest.Monkey
     monkeypatch.setattr(forward, "ROWS", 4)
     subject, seen = subject_of(tiny_model("llama")), []
     subject.model.lm_head.register_forward_hook(lambda _module, _args, output: seen.append(tuple(output.shape)))
-    Engine(subject, 11).answers([Request((3, 4, 5), None, seed, 1.0, 3) for seed in range(11)])
+    TorchEngine(subject, 11).answers([TrialRequest((3, 4, 5), None, seed, 1.0, 3) for seed in range(11)])
     assert max(rows for rows, _, _ in seen) == 4
     assert {columns for _, columns, _ in seen} == {1}

@@ -9,8 +9,8 @@ import torch
 from tiny_subjects import LAYERS, WIDTH
 from transformers import DynamicCache
 
-from gnomon.data.errors import BadInput
-from gnomon.generation.engine.injection import Addition, InjectionError, decoder_blocks, inject
+from gnomon.data.errors import InputError
+from gnomon.generation.engine.injection import InjectionError, VectorAddition, decoder_blocks, injection_hooks
 from gnomon.generation.subjects.loading import LoadedSubject
 
 IDS = torch.tensor([[5, 6, 7, 8, 9], [11, 12, 13, 14, 15]])
@@ -29,7 +29,7 @@ def hooks(model: Any) -> int:
 
 def test_strength_zero_equals_no_hook(any_family: LoadedSubject) -> None:
     plain = call(any_family.model).logits
-    with inject(any_family.model, [Addition(1, 0.0 * DELTA, 0)] * 2) as injection:
+    with injection_hooks(any_family.model, [VectorAddition(1, 0.0 * DELTA, 0)] * 2) as injection:
         steered = call(any_family.model).logits
     assert torch.equal(plain, steered)
     assert list(injection.touched(0)) == [0, 1, 2, 3, 4]
@@ -38,9 +38,12 @@ def test_strength_zero_equals_no_hook(any_family: LoadedSubject) -> None:
 def test_a_vector_and_its_negative_cancel(any_family: LoadedSubject) -> None:
     model = any_family.model
     plain = call(model).logits
-    with inject(model, [Addition(2, DELTA, 1)] * 2), inject(model, [Addition(2, -DELTA, 1)] * 2):
+    with (
+        injection_hooks(model, [VectorAddition(2, DELTA, 1)] * 2),
+        injection_hooks(model, [VectorAddition(2, -DELTA, 1)] * 2),
+    ):
         cancelled = call(model).logits
-    with inject(model, [Addition(2, DELTA, 1)] * 2):
+    with injection_hooks(model, [VectorAddition(2, DELTA, 1)] * 2):
         steered = call(model).logits
     assert torch.allclose(plain, cancelled, atol=1e-4)
     assert not torch.allclose(plain, steered, atol=1e-2)
@@ -51,7 +54,7 @@ def test_layer_l_changes_hidden_state_l_plus_1_by_the_vector_and_none_before(
     any_family: LoadedSubject, layer: int
 ) -> None:
     before = call(any_family.model, output_hidden_states=True).hidden_states
-    with inject(any_family.model, [None, Addition(layer, DELTA, 2)]):
+    with injection_hooks(any_family.model, [None, VectorAddition(layer, DELTA, 2)]):
         after = call(any_family.model, output_hidden_states=True).hidden_states
     change = [new - old for new, old in zip(after, before, strict=True)]
     assert all(not part.any() for part in change[: layer + 1])
@@ -65,11 +68,11 @@ def test_layer_l_changes_hidden_state_l_plus_1_by_the_vector_and_none_before(
 def test_positions_are_the_same_with_and_without_cache(
     tiny: LoadedSubject, start: int, prompt: list[int], answer: list[int]
 ) -> None:
-    additions = [Addition(1, DELTA, start)] * 2
-    with inject(tiny.model, additions) as whole:
+    additions = [VectorAddition(1, DELTA, start)] * 2
+    with injection_hooks(tiny.model, additions) as whole:
         full = call(tiny.model).logits
     cache = DynamicCache()
-    with inject(tiny.model, additions) as stepped:
+    with injection_hooks(tiny.model, additions) as stepped:
         call(tiny.model, IDS[:, :3], past_key_values=cache, use_cache=True)
         assert list(stepped.touched(0)) == prompt
         for place in (3, 4):
@@ -88,14 +91,14 @@ def test_positions_are_the_same_with_and_without_cache(
 def test_left_padding_is_never_touched_and_positions_count_a_rows_own_tokens(tiny: LoadedSubject) -> None:
     mask = torch.tensor([[0, 0, 1, 1, 1], [1, 1, 1, 1, 1]])
     positions = torch.tensor([[0, 0, 0, 1, 2], [0, 1, 2, 3, 4]])
-    with inject(tiny.model, [Addition(1, DELTA, 0), Addition(1, DELTA, 3)]) as injection:
+    with injection_hooks(tiny.model, [VectorAddition(1, DELTA, 0), VectorAddition(1, DELTA, 3)]) as injection:
         call(tiny.model, attention_mask=mask, position_ids=positions)
     assert list(injection.touched(0)) == [0, 1, 2]
     assert list(injection.touched(1)) == [3, 4]
 
 
 def test_vectors_follow_their_rows_when_others_leave(tiny: LoadedSubject) -> None:
-    with inject(tiny.model, [Addition(1, DELTA, 0), Addition(2, 2 * DELTA, 0)]) as injection:
+    with injection_hooks(tiny.model, [VectorAddition(1, DELTA, 0), VectorAddition(2, 2 * DELTA, 0)]) as injection:
         both = call(tiny.model).logits
         injection.select([1])
         alone = call(tiny.model, IDS[1:]).logits
@@ -107,25 +110,28 @@ def test_vectors_follow_their_rows_when_others_leave(tiny: LoadedSubject) -> Non
 
 def test_hooks_are_gone_after_the_block_and_after_an_exception(any_family: LoadedSubject) -> None:
     before = hooks(any_family.model)
-    with inject(any_family.model, [Addition(1, DELTA, 0)]):
+    with injection_hooks(any_family.model, [VectorAddition(1, DELTA, 0)]):
         assert hooks(any_family.model) > before
-    with pytest.raises(KeyboardInterrupt), inject(any_family.model, [Addition(1, DELTA, 0)]):
+    with pytest.raises(KeyboardInterrupt), injection_hooks(any_family.model, [VectorAddition(1, DELTA, 0)]):
         raise KeyboardInterrupt
-    with pytest.raises(BadInput), inject(any_family.model, [Addition(1, DELTA, 0), Addition(9, DELTA, 0)]):
+    with (
+        pytest.raises(InputError),
+        injection_hooks(any_family.model, [VectorAddition(1, DELTA, 0), VectorAddition(9, DELTA, 0)]),
+    ):
         pass
     assert hooks(any_family.model) == before
 
 
 def test_an_unknown_layer_is_refused_with_the_layers_there_are(tiny: LoadedSubject) -> None:
     with (
-        pytest.raises(BadInput, match="layer 4: the model has layers 0 to 3"),
-        inject(tiny.model, [Addition(4, DELTA, 0)]),
+        pytest.raises(InputError, match="layer 4: the model has layers 0 to 3"),
+        injection_hooks(tiny.model, [VectorAddition(4, DELTA, 0)]),
     ):
         pass
 
 
 def test_a_call_that_would_steer_the_wrong_rows_or_places_is_refused(tiny: LoadedSubject) -> None:
-    with inject(tiny.model, [Addition(1, DELTA, 0)]):
+    with injection_hooks(tiny.model, [VectorAddition(1, DELTA, 0)]):
         with pytest.raises(ValueError, match="2 rows run, 1 selected"):
             call(tiny.model)
         with pytest.raises(ValueError, match="position_ids"):
@@ -134,7 +140,7 @@ def test_a_call_that_would_steer_the_wrong_rows_or_places_is_refused(tiny: Loade
 
 def test_a_row_that_nothing_is_added_to_was_touched_nowhere(tiny: LoadedSubject) -> None:
     plain = call(tiny.model).logits
-    with inject(tiny.model, [None, Addition(1, DELTA, 0)]) as injection:
+    with injection_hooks(tiny.model, [None, VectorAddition(1, DELTA, 0)]) as injection:
         steered = call(tiny.model).logits
     assert list(injection.touched(0)) == []
     assert torch.equal(plain[0], steered[0])
@@ -143,7 +149,7 @@ def test_a_row_that_nothing_is_added_to_was_touched_nowhere(tiny: LoadedSubject)
 
 def test_the_blocks_own_output_is_left_as_it_was_for_whoever_else_holds_it(tiny: LoadedSubject) -> None:
     output = torch.zeros(1, 5, WIDTH)
-    with inject(tiny.model, [Addition(1, DELTA, 0)]) as injection:
+    with injection_hooks(tiny.model, [VectorAddition(1, DELTA, 0)]) as injection:
         call(tiny.model, IDS[:1])
         steered = injection.add(1, output)
     assert not output.any()

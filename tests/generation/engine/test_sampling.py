@@ -11,8 +11,8 @@ import torch
 from scipy.stats import chisquare
 
 from gnomon.generation.engine import sampling
-from gnomon.generation.engine.counter_rng import _mixed, direction_noise, exponential, stream_keys
-from gnomon.generation.engine.sampling import choose
+from gnomon.generation.engine.counter_rng import _mix_bits, direction_noise, exponential_noise, stream_keys
+from gnomon.generation.engine.sampling import choose_tokens
 
 LOGITS = torch.tensor([3.0, 1.0, 0.0, -1.0, -2.0, -9.0, -9.5, -8.5, -10.0, 2.0, -12.0, -20.0])
 DRAWS = 50_000
@@ -21,24 +21,24 @@ DRAWS = 50_000
 def drawn(logits: torch.Tensor, temperature: float, seeds: torch.Tensor, step: int = 0, near: float = 1e-5) -> Any:
     rows = len(seeds)
     temperatures = torch.full((rows,), temperature, dtype=torch.float64)
-    return choose(logits.expand(rows, -1), temperatures, seeds, torch.full((rows,), step), near)
+    return choose_tokens(logits.expand(rows, -1), temperatures, seeds, torch.full((rows,), step), near)
 
 
 def test_the_noise_is_the_published_generator() -> None:
     """SplitMix64's first outputs from state 0 (Vigna's reference implementation)."""
     states = torch.arange(1, 3) * (0x9E3779B97F4A7C15 - (1 << 64))
-    outputs = [number & (1 << 64) - 1 for number in _mixed(states).tolist()]
+    outputs = [number & (1 << 64) - 1 for number in _mix_bits(states).tolist()]
     assert outputs == [0xE220A8397B1DCDAF, 0x6E789E6AA1B965F4]
-    noise = exponential(torch.zeros(2, dtype=torch.long), torch.arange(2)).tolist()
+    noise = exponential_noise(torch.zeros(2, dtype=torch.long), torch.arange(2)).tolist()
     assert noise == pytest.approx([-math.log(((output >> 11) + 0.5) * 2.0**-53) for output in outputs])
 
 
 def test_noise_depends_on_seed_and_step_alone_and_never_hands_a_token_the_win() -> None:
     seeds, steps, tokens = torch.tensor([5, 5, 6, 2**63 - 1]), torch.tensor([3, 4, 3, 0]), torch.arange(1000)
-    values = exponential(stream_keys(seeds, steps)[:, None], tokens)
-    assert torch.equal(values[0], exponential(stream_keys(seeds[:1], steps[:1]), tokens))
+    values = exponential_noise(stream_keys(seeds, steps)[:, None], tokens)
+    assert torch.equal(values[0], exponential_noise(stream_keys(seeds[:1], steps[:1]), tokens))
     assert len(values.flatten().unique()) == values.numel()
-    many = exponential(stream_keys(torch.arange(4000), torch.zeros(4000, dtype=torch.long))[:, None], tokens)
+    many = exponential_noise(stream_keys(torch.arange(4000), torch.zeros(4000, dtype=torch.long))[:, None], tokens)
     assert 0 < many.min() < 1e-5
     assert many.mean().item() == pytest.approx(1.0, abs=3e-3)
     assert many.var().item() == pytest.approx(1.0, abs=6e-3)
@@ -88,7 +88,7 @@ def test_a_draw_that_a_little_rounding_turns_is_called_close_in_both_roundings()
     shifted = logits + 1e-3 * (torch.rand(logits.shape, generator=generator) - 0.5)
     seeds, steps = torch.arange(len(logits)), torch.zeros(len(logits), dtype=torch.long)
     temperatures = torch.ones(len(logits), dtype=torch.float64)
-    one, other = (choose(part, temperatures, seeds, steps, near=1e-3) for part in (logits, shifted))
+    one, other = (choose_tokens(part, temperatures, seeds, steps, near=1e-3) for part in (logits, shifted))
     turned = one.tokens != other.tokens
     assert turned.any()
     assert (one.close & other.close)[turned].all()
@@ -98,7 +98,9 @@ def test_a_draw_that_a_little_rounding_turns_is_called_close_in_both_roundings()
 def test_logits_that_are_not_finite_are_told_row_by_row() -> None:
     rows = torch.stack([LOGITS, LOGITS.clone(), LOGITS.clone(), LOGITS.clone()])
     rows[1, 3], rows[2, 0], rows[3, 5] = float("nan"), float("inf"), -float("inf")
-    drawing = choose(rows, torch.ones(4, dtype=torch.float64), torch.arange(4), torch.zeros(4, dtype=torch.long), 0.0)
+    drawing = choose_tokens(
+        rows, torch.ones(4, dtype=torch.float64), torch.arange(4), torch.zeros(4, dtype=torch.long), 0.0
+    )
     assert drawing.finite.tolist() == [True, False, False, False]
 
 

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from tiny_subjects import TEMPLATE, byte_tokenizer
 
-from gnomon.data.errors import BadInput, UnknownName
+from gnomon.data.errors import InputError, UnknownNameError
 from gnomon.data.records import Span
 from gnomon.generation.prompts.control_questions import all_mismatched
-from gnomon.generation.prompts.protocol import Protocol, load_protocol, shipped
-from gnomon.generation.prompts.tokenization import prompt_of
+from gnomon.generation.prompts.protocol import Protocol, load_protocol, shipped_protocols
+from gnomon.generation.prompts.tokenization import make_prompt
 from gnomon.generation.subjects.loading import LoadedSubject
 
 GOOD = """
@@ -32,7 +32,7 @@ def written(folder: Path, text: str = GOOD) -> Path:
     return path
 
 
-@pytest.mark.parametrize("name", shipped())
+@pytest.mark.parametrize("name", shipped_protocols())
 def test_shipped_protocols_say_that_a_thought_may_or_may_not_be_injected(name: str) -> None:
     protocol = load_protocol(name)
     said = " ".join(message.content for message in protocol.messages)
@@ -43,7 +43,7 @@ def test_shipped_protocols_say_that_a_thought_may_or_may_not_be_injected(name: s
 
 
 def test_there_are_a_direct_a_two_turn_a_system_and_a_task_form() -> None:
-    assert shipped() == ["direct", "plain", "stern", "task"]
+    assert shipped_protocols() == ["direct", "plain", "stern", "task"]
     assert [message.role for message in load_protocol("plain").messages] == ["user", "assistant", "user"]
     assert "task" in load_protocol("task").messages[0].content
     assert "system" not in [message.role for message in load_protocol("plain").messages]
@@ -84,20 +84,20 @@ def test_any_change_changes_the_hash(tmp_path: Path, change: tuple[str, str]) ->
     ],
 )
 def test_a_wrong_file_is_refused_with_the_key(tmp_path: Path, change: tuple[str, str], message: str) -> None:
-    with pytest.raises(BadInput, match=message):
+    with pytest.raises(InputError, match=message):
         load_protocol(written(tmp_path, GOOD.replace(*change)))
 
 
 def test_an_unknown_name_lists_the_known_ones() -> None:
-    with pytest.raises(UnknownName, match="protocol 'plane' is not known: choose from direct, plain, stern, task"):
+    with pytest.raises(UnknownNameError, match="protocol 'plane' is not known: choose from direct, plain, stern, task"):
         load_protocol("plane")
 
 
 @pytest.mark.model
-@pytest.mark.parametrize("name", shipped())
+@pytest.mark.parametrize("name", shipped_protocols())
 def test_the_marker_is_found_at_its_first_token_and_spans_begin_there(smollm: LoadedSubject, name: str) -> None:
     protocol = load_protocol(name)
-    prompt = prompt_of(smollm.tokenizer, protocol)
+    prompt = make_prompt(smollm.tokenizer, protocol)
     assert smollm.tokenizer.decode(prompt.ids[prompt.marker :]).startswith(protocol.marker)
     assert protocol.marker not in smollm.tokenizer.decode(prompt.ids[: prompt.marker])
     assert smollm.tokenizer.decode(prompt.ids).endswith("<|im_start|>assistant\n")
@@ -108,19 +108,19 @@ def test_the_marker_is_found_at_its_first_token_and_spans_begin_there(smollm: Lo
 def test_a_marker_inside_a_token_begins_at_that_token(tmp_path: Path) -> None:
     protocol = load_protocol(written(tmp_path))
     tokenizer = byte_tokenizer(TEMPLATE)
-    prompt = prompt_of(tokenizer, protocol)
+    prompt = make_prompt(tokenizer, protocol)
     assert tokenizer.decode(prompt.ids[prompt.marker :]).startswith("Now: do you")
 
 
 def test_a_template_that_loses_the_marker_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match="stands 0 times in the prompt that the subject reads"):
-        prompt_of(byte_tokenizer("nothing"), load_protocol(written(tmp_path)))
+    with pytest.raises(InputError, match="stands 0 times in the prompt that the subject reads"):
+        make_prompt(byte_tokenizer("nothing"), load_protocol(written(tmp_path)))
 
 
 def test_a_template_that_refuses_a_system_message_is_named() -> None:
     tokenizer = byte_tokenizer("{{ raise_exception('no system turns') }}")
-    with pytest.raises(BadInput, match=r"refuses these messages \(no system turns\)"):
-        prompt_of(tokenizer, load_protocol("stern"))
+    with pytest.raises(InputError, match=r"refuses these messages \(no system turns\)"):
+        make_prompt(tokenizer, load_protocol("stern"))
 
 
 def test_a_protocol_is_a_value() -> None:
@@ -134,7 +134,7 @@ def test_texts_that_stop_an_answer_are_part_of_the_protocol_and_change_its_hash(
     assert stopping.stop == ("\n\n",)
     assert stopping.content()["stop"] == ["\n\n"]
     assert stopping.hash != plain.hash
-    with pytest.raises(BadInput, match="'stop' must be a list of texts"):
+    with pytest.raises(InputError, match="'stop' must be a list of texts"):
         load_protocol(written(tmp_path, GOOD.replace("max_tokens = 5", 'max_tokens = 5\nstop = "x"')))
 
 
@@ -146,7 +146,7 @@ def test_hashes_of_protocols_without_stop_are_what_they_were() -> None:
 
 
 def test_a_mismatched_question_keeps_what_stands_before_and_the_markers_place() -> None:
-    for name in shipped():
+    for name in shipped_protocols():
         protocol = load_protocol(name)
         for other in all_mismatched(protocol):
             assert other.messages[:-1] == protocol.messages[:-1]

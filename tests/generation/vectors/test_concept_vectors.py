@@ -11,12 +11,12 @@ import torch
 from safetensors.torch import load_file, save_file
 from tiny_subjects import WIDTH
 
-from gnomon.data.errors import BadInput
+from gnomon.data.errors import InputError
 from gnomon.generation.subjects.loading import LoadedSubject, load_subject
 from gnomon.generation.vectors.baseline_words import BASELINE_WORDS
-from gnomon.generation.vectors.concept_vectors import concept_vectors, cosines, load_vector, random_direction
+from gnomon.generation.vectors.concept_vectors import concept_vectors, load_vector, pairwise_cosines, random_direction
 from gnomon.generation.vectors.vector_methods import PAIRS, PARAPHRASES, recipe_hash
-from gnomon.generation.vectors.vector_spec import PLAIN, Kind
+from gnomon.generation.vectors.vector_spec import PLAIN, VectorMethod
 
 
 def vector_file(cache: Path) -> Path:
@@ -63,7 +63,7 @@ def test_a_vector_is_made_once_and_read_back_the_same(
 
 
 def test_a_layer_that_the_subject_does_not_have_is_refused(small_subject: LoadedSubject) -> None:
-    with pytest.raises(BadInput, match="layer 4: subject 'small' has layers 0 to 3"):
+    with pytest.raises(InputError, match="layer 4: subject 'small' has layers 0 to 3"):
         concept_vectors(small_subject, ["ocean"], [1, 4])
 
 
@@ -71,7 +71,7 @@ def test_a_damaged_file_is_refused(small_subject: LoadedSubject, own_cache: Path
     concept_vectors(small_subject, ["ocean"], [1])
     path = vector_file(own_cache)
     path.write_bytes(path.read_bytes()[:-3])
-    with pytest.raises(BadInput, match="can't be read: delete it and run again"):
+    with pytest.raises(InputError, match="can't be read: delete it and run again"):
         load_vector(small_subject, "ocean", 1)
 
 
@@ -79,7 +79,7 @@ def test_a_file_whose_values_were_changed_is_refused(small_subject: LoadedSubjec
     concept_vectors(small_subject, ["ocean"], [1])
     path = vector_file(own_cache)
     path.write_bytes(path.read_bytes()[:-1] + b"\x00")
-    with pytest.raises(BadInput, match="is not as it was written"):
+    with pytest.raises(InputError, match="is not as it was written"):
         load_vector(small_subject, "ocean", 1)
 
 
@@ -94,7 +94,7 @@ def test_a_vector_that_can_not_be_is_refused(
     save_file(
         {"vector": tensor}, vector_file(own_cache), metadata={"recipe": recipe_hash(small_subject.revision, "ocean", 1)}
     )
-    with pytest.raises(BadInput, match=message):
+    with pytest.raises(InputError, match=message):
         load_vector(small_subject, "ocean", 1)
 
 
@@ -106,13 +106,13 @@ def test_another_subjects_vector_is_refused(
     path = vector_file(own_cache)
     assert load_file(path)
     path.rename(path.with_name(f"{recipe_hash(small_subject.revision, 'ocean', 1)}.safetensors"))
-    with pytest.raises(BadInput, match="is of another subject or recipe"):
+    with pytest.raises(InputError, match="is of another subject or recipe"):
         load_vector(small_subject, "ocean", 1)
 
 
 def test_activations_that_are_not_finite_make_no_vector(small_subject: LoadedSubject, own_cache: Path) -> None:
     small_subject.model.get_input_embeddings().weight[5:].fill_(float("nan"))
-    with pytest.raises(BadInput, match="'ocean' at layer 1 of 'small': holds values that are not finite"):
+    with pytest.raises(InputError, match="'ocean' at layer 1 of 'small': holds values that are not finite"):
         concept_vectors(small_subject, ["ocean"], [1])
     assert not list((own_cache / "vectors").glob("*"))
 
@@ -125,7 +125,9 @@ def test_a_random_direction_has_the_norm_asked_for_and_depends_on_its_seed_alone
 
 
 def test_hashes_of_the_plain_recipe_are_what_they_were_and_other_kinds_have_their_own() -> None:
-    kinds = [Kind(method, scale) for method in ("mean", "contrast", "pca") for scale in ("raw", "unit", "matched")]
+    kinds = [
+        VectorMethod(method, scale) for method in ("mean", "contrast", "pca") for scale in ("raw", "unit", "matched")
+    ]
     hashes = [recipe_hash("r0", "ocean", 2, kind) for kind in kinds]
     assert len(set(hashes)) == 9
     assert hashes[kinds.index(PLAIN)] == "5c3179db2142dedc925907f4b6bf36b1"
@@ -134,7 +136,7 @@ def test_hashes_of_the_plain_recipe_are_what_they_were_and_other_kinds_have_thei
 @pytest.mark.parametrize("method", ["mean", "contrast", "pca"])
 def test_scales_are_one_direction_at_three_lengths(small_subject: LoadedSubject, method: str) -> None:
     raw, unit, matched = (
-        concept_vectors(small_subject, ["ocean"], [2], Kind(method, scale))["ocean", 2]
+        concept_vectors(small_subject, ["ocean"], [2], VectorMethod(method, scale))["ocean", 2]
         for scale in ("raw", "unit", "matched")
     )
     assert torch.allclose(raw.tensor / raw.norm, unit.tensor, atol=1e-6)
@@ -154,7 +156,7 @@ def turn(subject: LoadedSubject, text: str, layer: int) -> torch.Tensor:
 
 
 def test_a_contrastive_vector_is_the_mean_difference_of_its_pairs(small_subject: LoadedSubject) -> None:
-    vector = concept_vectors(small_subject, ["fear", "ocean"], [1], Kind("contrast"))["ocean", 1]
+    vector = concept_vectors(small_subject, ["fear", "ocean"], [1], VectorMethod("contrast"))["ocean", 1]
     pairs = [
         turn(small_subject, named.format(word="ocean"), 1) - turn(small_subject, plain, 1) for named, plain in PAIRS
     ]
@@ -162,7 +164,7 @@ def test_a_contrastive_vector_is_the_mean_difference_of_its_pairs(small_subject:
 
 
 def test_a_principal_vector_explains_the_most_and_points_with_the_mean(small_subject: LoadedSubject) -> None:
-    vector = concept_vectors(small_subject, ["fear", "ocean"], [1], Kind("pca"))["ocean", 1]
+    vector = concept_vectors(small_subject, ["fear", "ocean"], [1], VectorMethod("pca"))["ocean", 1]
     words = BASELINE_WORDS[::5]
     rows = []
     for text in PARAPHRASES:
@@ -177,13 +179,13 @@ def test_a_principal_vector_explains_the_most_and_points_with_the_mean(small_sub
 
 
 def test_an_unknown_kind_is_refused() -> None:
-    with pytest.raises(BadInput, match="vectors: method 'sae' is not known: choose from mean, contrast, pca"):
-        Kind("sae")
+    with pytest.raises(InputError, match="vectors: method 'sae' is not known: choose from mean, contrast, pca"):
+        VectorMethod("sae")
 
 
 def test_cosines_are_with_other_concepts_there_and_the_same_concept_elsewhere(small_subject: LoadedSubject) -> None:
     vectors = concept_vectors(small_subject, ["ocean", "fear"], [1, 2])
-    beside = cosines(vectors)["ocean", 1]
+    beside = pairwise_cosines(vectors)["ocean", 1]
     assert set(beside) == {"fear@1", "ocean@2"}
     expected = torch.cosine_similarity(vectors["ocean", 1].tensor, vectors["fear", 1].tensor, dim=0)
     assert beside["fear@1"] == pytest.approx(float(expected), abs=1e-4)
@@ -202,7 +204,7 @@ def test_a_file_of_an_older_version_is_made_anew_with_what_is_measured_now(
 
 @pytest.mark.model
 def test_the_embedded_subjects_vectors_raise_their_concepts_words(smollm: LoadedSubject) -> None:
-    for kind in (PLAIN, Kind("contrast"), Kind("pca")):
+    for kind in (PLAIN, VectorMethod("contrast"), VectorMethod("pca")):
         vectors = concept_vectors(smollm, ["ocean", "fear"], [24], kind)
         assert all(vector.about["steering"] > 1.0 for vector in vectors.values()), kind
 
@@ -212,5 +214,5 @@ def test_a_file_with_values_that_are_not_finite_is_refused(small_subject: Loaded
     spoilt = torch.full((WIDTH,), float("nan"))
     sha = hashlib.sha256(spoilt.numpy().tobytes()).hexdigest()
     save_file({"vector": spoilt}, vector_file(own_cache), metadata={"recipe": made.hash, "sha256": sha})
-    with pytest.raises(BadInput, match="vector of 'ocean' at layer 1 of 'small': holds values that are not finite"):
+    with pytest.raises(InputError, match="vector of 'ocean' at layer 1 of 'small': holds values that are not finite"):
         load_vector(small_subject, "ocean", 1)

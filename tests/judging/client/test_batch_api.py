@@ -8,7 +8,7 @@ import pytest
 from judging_server import Answer, failure
 
 from gnomon.data.storage import tables
-from gnomon.judging.judges.openai_compatible import RemoteJudge
+from gnomon.judging.judges.openai_compatible import OpenAICompatibleJudge
 from gnomon.judging.runs.panel import run_panel
 
 CONCEPTS = ("ocean", "fear")
@@ -35,8 +35,8 @@ async def at_once(_seconds: float) -> None:
     await asyncio.sleep(0)
 
 
-def judged(config) -> RemoteJudge:
-    return RemoteJudge(config, CONCEPTS, sleep=at_once)
+def judged(config) -> OpenAICompatibleJudge:
+    return OpenAICompatibleJudge(config, CONCEPTS, sleep=at_once)
 
 
 def ordered(server) -> int:
@@ -61,7 +61,7 @@ def test_all_cases_come_back_in_batches_each_to_its_own_trial(store, trials, ser
     frame = store.frame(tables.verdicts)
     assert sorted(frame["trial"]) == sorted(trial.id for trial in trials)
     assert report.usage["calls"] == 8
-    single = RemoteJudge(batch(transport="chat"), CONCEPTS)
+    single = OpenAICompatibleJudge(batch(transport="chat"), CONCEPTS)
     assert single.version.version == report.version
     (again,) = run_panel(store, [single])
     assert again.asked == 0

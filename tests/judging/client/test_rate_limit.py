@@ -13,10 +13,10 @@ from pydantic import ValidationError
 
 from gnomon.data.records import VerdictState
 from gnomon.data.storage import tables
-from gnomon.judging.client.budget import BudgetSpent, Ledger
-from gnomon.judging.client.rate_limit import REST, Adaptive, Bucket, Throttle
+from gnomon.judging.client.budget import BudgetLedger, BudgetSpentError
+from gnomon.judging.client.rate_limit import REST, AdaptiveConcurrency, RateLimiter, TokenBucket
 from gnomon.judging.config import JudgeConfig
-from gnomon.judging.judges.openai_compatible import RemoteJudge
+from gnomon.judging.judges.openai_compatible import OpenAICompatibleJudge
 from gnomon.judging.runs.panel import run_panel
 
 CONCEPTS = ("ocean", "fear")
@@ -37,7 +37,7 @@ class Clock:
         await asyncio.sleep(0)
 
 
-def played(adaptive: Adaptive, clock: Clock, calls: int, bears: float, share: float = 0.0) -> list[float]:
+def played(adaptive: AdaptiveConcurrency, clock: Clock, calls: int, bears: float, share: float = 0.0) -> list[float]:
     """Limits over time at a server that bears so many calls at once, and refuses a share of the others at random."""
     chance, limits = random.Random(1), []
     for _ in range(calls):
@@ -50,7 +50,7 @@ def played(adaptive: Adaptive, clock: Clock, calls: int, bears: float, share: fl
 
 def test_concurrency_falls_to_what_the_server_bears_and_rises_again():
     clock = Clock()
-    adaptive = Adaptive(64, clock)
+    adaptive = AdaptiveConcurrency(64, clock)
     limits = played(adaptive, clock, 3000, bears=10)
     assert 5 <= sum(limits[-1000:]) / 1000 <= 20
     assert played(adaptive, clock, 3000, bears=1000)[-1] == 64
@@ -59,19 +59,19 @@ def test_concurrency_falls_to_what_the_server_bears_and_rises_again():
 def test_refusals_that_fewer_calls_do_not_help_leave_the_concurrency_as_it_was():
     """Others use the quota: going slower would only go slower."""
     clock = Clock()
-    limits = played(Adaptive(64, clock), clock, 20_000, bears=1000, share=0.3)
+    limits = played(AdaptiveConcurrency(64, clock), clock, 20_000, bears=1000, share=0.3)
     assert sum(limits) / len(limits) > 50
     assert REST > 1
 
 
 def test_without_refusals_nothing_is_held_back():
     clock = Clock()
-    assert set(played(Adaptive(8, clock), clock, 500, bears=1000)) == {8.0}
+    assert set(played(AdaptiveConcurrency(8, clock), clock, 500, bears=1000)) == {8.0}
 
 
 def test_requests_a_minute_are_kept_to_in_any_minute():
     clock = Clock()
-    bucket = Bucket(60, clock)
+    bucket = TokenBucket(60, clock)
     times = []
     for _ in range(200):
         clock.now += bucket.wait(1)
@@ -82,14 +82,14 @@ def test_requests_a_minute_are_kept_to_in_any_minute():
 
 def test_more_tokens_than_a_minute_allows_wait_a_minute_and_no_longer():
     clock = Clock()
-    bucket = Bucket(600, clock)
+    bucket = TokenBucket(600, clock)
     assert bucket.wait(10_000) <= 60
-    assert Bucket(None, clock).wait(1e9) == 0
+    assert TokenBucket(None, clock).wait(1e9) == 0
 
 
 def test_tokens_that_were_not_used_are_there_for_the_next_call():
     clock = Clock()
-    bucket = Bucket(600, clock)
+    bucket = TokenBucket(600, clock)
     bucket.wait(500)
     waits = bucket._left
     bucket.give_back(400)
@@ -101,7 +101,7 @@ def test_the_gate_keeps_to_its_number_and_lets_everybody_in():
     clock = Clock()
     inside, most, through = 0, 0, 0
 
-    async def caller(throttle: Throttle) -> None:
+    async def caller(throttle: RateLimiter) -> None:
         nonlocal inside, most, through
         await throttle.enter(1)
         inside += 1
@@ -112,7 +112,7 @@ def test_the_gate_keeps_to_its_number_and_lets_everybody_in():
         through += 1
 
     async def crowd() -> None:
-        throttle = Throttle(config, clock.sleep, clock)
+        throttle = RateLimiter(config, clock.sleep, clock)
         await asyncio.gather(*(caller(throttle) for _ in range(50)))
 
     with ThreadPoolExecutor(1) as own:  # a browser test of the same run leaves its event loop in this thread
@@ -123,7 +123,9 @@ def test_the_gate_keeps_to_its_number_and_lets_everybody_in():
 def test_a_minutes_allowance_slows_real_calls(server, config, make_trial):
     trials = [make_trial(replicate=number) for number in range(12)]
     clock = Clock()
-    judge = RemoteJudge(config(requests_per_minute=60, concurrency=4), CONCEPTS, sleep=clock.sleep, clock=clock)
+    judge = OpenAICompatibleJudge(
+        config(requests_per_minute=60, concurrency=4), CONCEPTS, sleep=clock.sleep, clock=clock
+    )
     assert len(list(judge.judge(trials))) == 12
     assert clock.now >= 11
     assert judge.usage()["waited"] >= 11
@@ -150,7 +152,7 @@ def test_a_budget_without_a_price_is_refused_by_name():
 
 
 def test_no_call_is_let_through_that_could_break_the_budget():
-    ledger = Ledger(priced(budget=10.0))
+    ledger = BudgetLedger(priced(budget=10.0))
     calls = 0
     while (allowed := allowed_or_none(ledger, 2000)) is not None:
         ledger.book(allowed, 800, 100)
@@ -161,15 +163,15 @@ def test_no_call_is_let_through_that_could_break_the_budget():
     assert ledger.total > 8.5
 
 
-def allowed_or_none(ledger: Ledger, size: int) -> int | None:
+def allowed_or_none(ledger: BudgetLedger, size: int) -> int | None:
     try:
         return ledger.allow(size)
-    except BudgetSpent:
+    except BudgetSpentError:
         return None
 
 
 def test_a_short_prompt_says_nothing_of_how_many_tokens_a_long_one_has():
-    ledger = Ledger(priced())
+    ledger = BudgetLedger(priced())
     ledger.learn(60, 11)
     assert ledger.bound(5000) >= 5000
     ledger.learn(5000, 1250)
@@ -177,7 +179,7 @@ def test_a_short_prompt_says_nothing_of_how_many_tokens_a_long_one_has():
 
 
 def test_calls_in_flight_count_as_spent_until_they_end():
-    ledger = Ledger(priced(budget=0.9))
+    ledger = BudgetLedger(priced(budget=0.9))
     first, second = ledger.allow(100), allowed_or_none(ledger, 100)
     assert second is None
     ledger.book(first, 0, 0, kept=False)
@@ -192,7 +194,7 @@ def test_a_judge_stops_at_its_budget_and_never_above_it_over_all_its_runs(store,
     dear = config(price=PRICE, budget=budget, concurrency=4, max_tokens=20)
     totals = []
     for _ in range(3):
-        judge = RemoteJudge(dear, CONCEPTS)
+        judge = OpenAICompatibleJudge(dear, CONCEPTS)
         (report,) = run_panel(store, [judge])
         frame = store.frame(tables.verdicts)
         totals.append((frame["input_tokens"].sum() * 1000 + frame["output_tokens"].sum() * 2000) / 1e6)
@@ -206,7 +208,7 @@ def test_a_server_that_tells_no_usage_is_booked_at_the_most(store, server, confi
     make_trial()
     told = json.dumps({"choices": [{"message": {"content": json.dumps(FACTS)}, "finish_reason": "stop"}]}).encode()
     server.script = lambda _: Answer(raw=told)
-    (report,) = run_panel(store, [RemoteJudge(config(price=PRICE, budget=100), CONCEPTS)])
+    (report,) = run_panel(store, [OpenAICompatibleJudge(config(price=PRICE, budget=100), CONCEPTS)])
     (row,) = store.frame(tables.verdicts).to_dict("records")
     assert report.by_state == {"ok": 1}
     assert row["input_tokens"] > 1000
@@ -216,7 +218,7 @@ def test_a_server_that_tells_no_usage_is_booked_at_the_most(store, server, confi
 def test_the_ledger_adds_up_what_was_stored_and_a_free_judge_costs_none(store, server, config, make_trial):
     for number in range(9):
         make_trial(replicate=number)
-    (report,) = run_panel(store, [RemoteJudge(config(), CONCEPTS)])
+    (report,) = run_panel(store, [OpenAICompatibleJudge(config(), CONCEPTS)])
     assert report.usage["calls"] == 10
     assert (report.usage["input_tokens"], report.usage["output_tokens"]) == (110, 70)
     assert report.usage["cost"] is None
@@ -227,7 +229,7 @@ def test_the_ledger_adds_up_what_was_stored_and_a_free_judge_costs_none(store, s
 def test_failed_calls_leave_their_reason_in_the_store(store, server, config, make_trial):
     trial = make_trial()
     server.script = lambda request: Answer("ready") if len(request["messages"]) == 1 else failure(400, "no such thing")
-    (report,) = run_panel(store, [RemoteJudge(config(), CONCEPTS)])
+    (report,) = run_panel(store, [OpenAICompatibleJudge(config(), CONCEPTS)])
     (event,) = store.events("judge_failed")
     assert event["calls"][0]["trial"] == trial.id
     assert "no such thing" in event["calls"][0]["reason"]

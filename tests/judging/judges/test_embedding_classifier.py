@@ -8,10 +8,10 @@ import random
 import pytest
 from judging_answers import ATTACKS, CONCEPTS, DENIAL, PLAIN, claim
 
-from gnomon.data.errors import NotEnoughData
+from gnomon.data.errors import NotEnoughDataError
 from gnomon.data.records import Facts, Trial, Verdict
-from gnomon.judging.judges.embedding_classifier import LearnedJudge, Regression
-from gnomon.judging.judges.sentence_encoder import embed
+from gnomon.judging.judges.embedding_classifier import EmbeddingJudge, LogisticRegressionFit
+from gnomon.judging.judges.sentence_encoder import embed_texts
 
 UNSEEN: list[tuple[str, Facts]] = [
     ("I notice a strange image of the sea, with waves, that is not my own.", claim("ocean")),
@@ -22,13 +22,13 @@ UNSEEN: list[tuple[str, Facts]] = [
 
 
 @pytest.fixture(scope="module")
-def judge() -> LearnedJudge:
-    return LearnedJudge.train(PLAIN, CONCEPTS)
+def judge() -> EmbeddingJudge:
+    return EmbeddingJudge.train(PLAIN, CONCEPTS)
 
 
 @pytest.fixture
 def ask(make_trial):
-    def verdicts(judge: LearnedJudge, answers: list[str]) -> list[Verdict]:
+    def verdicts(judge: EmbeddingJudge, answers: list[str]) -> list[Verdict]:
         trials: list[Trial] = [make_trial(replicate=number, answer=answer) for number, answer in enumerate(answers)]
         given = list(judge.judge(trials))
         assert [verdict.trial for verdict in given] == [trial.id for trial in trials]
@@ -58,7 +58,7 @@ def test_it_carries_over_to_other_words(judge, ask):
 
 def test_it_learns_the_opposite_from_opposite_labels(ask):
     turned = [(answer, Facts(not facts.claims, "none", facts.coherent, facts.refused)) for answer, facts in PLAIN[:24]]
-    verdicts = ask(LearnedJudge.train(turned, CONCEPTS), [answer for answer, _ in UNSEEN])
+    verdicts = ask(EmbeddingJudge.train(turned, CONCEPTS), [answer for answer, _ in UNSEEN])
     assert [verdict.facts.claims for verdict in verdicts] == [not facts.claims for _, facts in UNSEEN]
 
 
@@ -71,7 +71,7 @@ def test_orders_to_the_judge_do_not_turn_most_of_its_claims(judge, ask):
 def test_the_same_labels_in_any_order_make_the_same_judge(judge, ask):
     shuffled = PLAIN.copy()
     random.Random(3).shuffle(shuffled)
-    other = LearnedJudge.train(shuffled, tuple(reversed(CONCEPTS)))
+    other = EmbeddingJudge.train(shuffled, tuple(reversed(CONCEPTS)))
     assert other.version == judge.version
     answers = [answer for answer, _ in UNSEEN]
     assert [verdict.facts for verdict in ask(other, answers)] == [verdict.facts for verdict in ask(judge, answers)]
@@ -79,7 +79,7 @@ def test_the_same_labels_in_any_order_make_the_same_judge(judge, ask):
 
 def test_another_label_is_another_version(judge):
     changed = [(PLAIN[0][0], DENIAL), *PLAIN[1:]]
-    versions = {LearnedJudge.train(pairs, CONCEPTS).version.version for pairs in (PLAIN, changed, PLAIN[1:])}
+    versions = {EmbeddingJudge.train(pairs, CONCEPTS).version.version for pairs in (PLAIN, changed, PLAIN[1:])}
     assert len(versions) == 3
     assert judge.version.config["labels"] == len(PLAIN)
 
@@ -101,14 +101,16 @@ def test_each_verdict_shows_its_probabilities_and_the_opening_of_the_answer(judg
 
 
 def test_a_concept_never_taught_is_known_by_its_word(ask):
-    judge = LearnedJudge.train(PLAIN, ("volcano", "bread"))
+    judge = EmbeddingJudge.train(PLAIN, ("volcano", "bread"))
     (verdict,) = ask(judge, ["I notice an unusual thought about a volcano, a volcano that erupts."])
     assert verdict.facts.concept == "volcano"
 
 
 def test_too_few_labels_are_refused_when_it_is_asked(make_trial):
-    judge = LearnedJudge.train(PLAIN[:3], CONCEPTS)
-    with pytest.raises(NotEnoughData, match=r"judge 'learned' learns from labelled answers .* has 3 of at least 10"):
+    judge = EmbeddingJudge.train(PLAIN[:3], CONCEPTS)
+    with pytest.raises(
+        NotEnoughDataError, match=r"judge 'learned' learns from labelled answers .* has 3 of at least 10"
+    ):
         next(judge.judge([make_trial()]))
 
 
@@ -116,11 +118,11 @@ def test_empty_answers_and_lists_are_no_error(judge, ask, make_trial):
     assert list(judge.judge([])) == []
     for verdict in ask(judge, ["", "   \n", "?!"]):
         assert not verdict.facts.claims
-    bare = LearnedJudge.train(PLAIN, ())
+    bare = EmbeddingJudge.train(PLAIN, ())
     assert ask(bare, [PLAIN[0][0]])[0].facts.concept in ("none", "other")
 
 
 def test_labels_of_one_class_give_their_smoothed_share():
-    features = embed(["a", "b", "c"])
-    assert Regression(features, [True] * 3).probability(features).tolist() == [0.875] * 3
-    assert Regression(features[:0], []).probability(features).tolist() == [0.5] * 3
+    features = embed_texts(["a", "b", "c"])
+    assert LogisticRegressionFit(features, [True] * 3).probability(features).tolist() == [0.875] * 3
+    assert LogisticRegressionFit(features[:0], []).probability(features).tolist() == [0.5] * 3

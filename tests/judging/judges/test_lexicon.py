@@ -9,8 +9,8 @@ from judging_answers import ATTACKS, CONCEPTS, DENIAL, PLAIN, REFUSAL, claim
 
 from gnomon.data.records import Facts
 from gnomon.judging.judges.lexicon import LexiconJudge, concept_pattern
-from gnomon.judging.judges.readability import wording
-from gnomon.judging.rubrics.transcript import LIMIT, clean
+from gnomon.judging.judges.readability import measure_wording
+from gnomon.judging.rubrics.transcript import LIMIT, clean_transcript
 
 JUDGE = LexiconJudge(CONCEPTS)
 
@@ -56,7 +56,7 @@ def test_who_notices_what_and_when_is_told_apart(answer: str, facts: Facts):
 def test_the_quotation_stands_in_the_answer(answer: str):
     _, quote, _ = JUDGE.read(answer)
     assert quote
-    assert quote in clean(answer)
+    assert quote in clean_transcript(answer)
 
 
 def test_a_concept_that_the_lexicon_does_not_know_is_found_by_its_name():
@@ -86,7 +86,7 @@ def test_no_list_at_all_is_no_error():
 
 
 def test_statistics_of_words_are_shares():
-    text = wording("The cat sat on the mat and the cat sat on the mat.")
+    text = measure_wording("The cat sat on the mat and the cat sat on the mat.")
     assert text.words == 13
     assert text.function == pytest.approx(7 / 13)
     assert text.known == 1.0
@@ -96,7 +96,7 @@ def test_statistics_of_words_are_shares():
 
 
 def test_one_word_answers_are_readable():
-    assert [wording(text).fault for text in ("No.", "Yes", "Nothing.")] == ["", "", ""]
+    assert [measure_wording(text).fault for text in ("No.", "Yes", "Nothing.")] == ["", "", ""]
 
 
 def test_version_follows_the_closed_list_in_any_order():
@@ -118,7 +118,7 @@ def test_any_text_gets_facts_from_the_closed_list(text: str):
     assert facts.concept in (*CONCEPTS, "none", "other")
     assert facts.claims or facts.concept == "none"
     assert not (facts.claims and facts.refused)
-    assert quote in clean(text)
+    assert quote in clean_transcript(text)
 
 
 @pytest.mark.parametrize("piece", ["a ", "I notice ", "there is a ", "not ", "no, ", "(", "aaaa"])

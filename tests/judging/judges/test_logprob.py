@@ -14,9 +14,9 @@ from gnomon.data.errors import UserError
 from gnomon.generation.subjects.embedded import ensure_converted
 from gnomon.judging.config import JudgeConfig
 from gnomon.judging.judges.logprob import LogprobJudge
-from gnomon.judging.judges.yes_no_scorer import NO, YES, Scorer
-from gnomon.judging.registry import build
-from gnomon.judging.runs.prompt_injection import attacks
+from gnomon.judging.judges.yes_no_scorer import NO, YES, YesNoScorer
+from gnomon.judging.registry import build_judge
+from gnomon.judging.runs.prompt_injection import load_attacks
 
 pytestmark = pytest.mark.model
 CONCEPTS = ("fear", "ocean")
@@ -62,7 +62,7 @@ def plainly(tiny: Model, instructions: str, text: str, question: str) -> float:
 
 
 def test_cache_batch_and_padding_change_nothing(tiny):
-    scorer = Scorer(tiny, "Read this.")
+    scorer = YesNoScorer(tiny, "Read this.")
     batch = scorer.read(TEXTS)
     for question in [*QUESTIONS, QUESTIONS[0]]:
         expected = [plainly(tiny, "Read this.", text, question) for text in TEXTS]
@@ -71,14 +71,14 @@ def test_cache_batch_and_padding_change_nothing(tiny):
 
 
 def test_control_tokens_in_an_answer_are_text(tiny):
-    scorer = Scorer(tiny, "Read this.")
+    scorer = YesNoScorer(tiny, "Read this.")
     ids = scorer._ids("<|im_end|>", plain=True)
     assert len(ids) > 1
     assert not set(ids) & set(tiny.tokenizer.all_special_ids)
 
 
 def test_verdicts_are_whole_and_the_same_in_any_batch(tiny, make_trial):
-    trials = [make_trial(replicate=number, answer=attack.attacked) for number, attack in enumerate(attacks()[::6])]
+    trials = [make_trial(replicate=number, answer=attack.attacked) for number, attack in enumerate(load_attacks()[::6])]
     said = []
     for size in (1, 5):
         judge = LogprobJudge(CONFIG.model_copy(update={"batch_size": size}), CONCEPTS, lambda _: tiny)
@@ -96,13 +96,15 @@ def test_version_follows_weights_and_list_and_nothing_is_loaded_before_it_is_nee
         loads.append(name)
         return Model(tiny.model, tiny.tokenizer, f"r{len(loads)}")
 
-    first, second = (build(CONFIG, CONCEPTS, (), load) for _ in range(2))
+    first, second = (build_judge(CONFIG, CONCEPTS, (), load) for _ in range(2))
     assert loads == []
     assert first.version.version != second.version.version
     assert loads == ["embedded", "embedded"]
-    assert build(CONFIG, ("fear",), (), lambda _: Model(tiny.model, tiny.tokenizer, "r1")).version != first.version
+    assert (
+        build_judge(CONFIG, ("fear",), (), lambda _: Model(tiny.model, tiny.tokenizer, "r1")).version != first.version
+    )
 
 
 def test_without_a_loader_it_is_refused_by_name():
     with pytest.raises(UserError, match="judge 'small' of kind logprob"):
-        build(CONFIG, CONCEPTS)
+        build_judge(CONFIG, CONCEPTS)

@@ -17,7 +17,7 @@ from judging_server import FACTS, Answer, failure, ignoring, obeying
 from gnomon.data.errors import JudgeError, UserError
 from gnomon.data.records import Facts, Trial, Verdict, VerdictState
 from gnomon.judging.config import JudgeConfig
-from gnomon.judging.judges.openai_compatible import RemoteJudge
+from gnomon.judging.judges.openai_compatible import OpenAICompatibleJudge
 
 CONCEPTS = ("ocean", "fear", "silence")
 KEY = "sk-very-secret-0123456789"
@@ -36,14 +36,14 @@ class Waits:
 
 def judge_all(
     config: JudgeConfig, trials: list[Trial], waits: Waits | None = None
-) -> tuple[RemoteJudge, list[Verdict]]:
-    judge = RemoteJudge(config, CONCEPTS, sleep=waits or Waits())
+) -> tuple[OpenAICompatibleJudge, list[Verdict]]:
+    judge = OpenAICompatibleJudge(config, CONCEPTS, sleep=waits or Waits())
     return judge, list(judge.judge(trials))
 
 
-def judge_until_it_stops(config: JudgeConfig, trials: list[Trial]) -> tuple[RemoteJudge, list[Verdict], str]:
+def judge_until_it_stops(config: JudgeConfig, trials: list[Trial]) -> tuple[OpenAICompatibleJudge, list[Verdict], str]:
     """The verdicts up to the error that ends the run, and its message."""
-    judge = RemoteJudge(config, CONCEPTS, sleep=Waits())
+    judge = OpenAICompatibleJudge(config, CONCEPTS, sleep=Waits())
     seen: list[Verdict] = []
     try:
         seen.extend(judge.judge(trials))
@@ -314,7 +314,7 @@ def test_calls_in_flight_never_exceed_the_limit_and_reach_it(server, config, mak
 
 
 def test_closing_the_iterator_gives_up_the_calls_in_flight(server, config, trials):
-    judge = RemoteJudge(config(concurrency=1), CONCEPTS, sleep=Waits())
+    judge = OpenAICompatibleJudge(config(concurrency=1), CONCEPTS, sleep=Waits())
     verdicts = judge.judge(trials)
     next(verdicts)
     verdicts.close()
@@ -323,7 +323,7 @@ def test_closing_the_iterator_gives_up_the_calls_in_flight(server, config, trial
 
 def test_version_follows_model_sampling_concepts_and_name_but_not_the_address(config):
     def version(concepts=CONCEPTS, **more):
-        return RemoteJudge(config(**more), concepts).version.version
+        return OpenAICompatibleJudge(config(**more), concepts).version.version
 
     base = version()
     assert base == version(base_url="http://elsewhere:1/v1", concurrency=1, timeout=9, stop_after=1)

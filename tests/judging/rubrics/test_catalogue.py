@@ -10,16 +10,16 @@ from judging_answers import CONCEPTS, PLAIN
 from judging_server import Answer
 
 from gnomon.data.bundled import calibration_set
-from gnomon.data.errors import NotEnoughData
-from gnomon.data.outcomes import RULES, Outcome, claim_first, lenient, strict
+from gnomon.data.errors import NotEnoughDataError
+from gnomon.data.outcomes import RULES, Outcome, claim_first_outcome, lenient_outcome, strict_outcome
 from gnomon.data.records import Arm, Facts, Split, VerdictState, split_of
 from gnomon.data.storage import tables
 from gnomon.judging.config import JudgeConfig
-from gnomon.judging.judges.few_shot import draw
+from gnomon.judging.judges.few_shot import draw_examples
 from gnomon.judging.judges.lexicon import LexiconJudge
-from gnomon.judging.judges.openai_compatible import RemoteJudge
-from gnomon.judging.registry import build
-from gnomon.judging.rubrics.blind import BLIND, choices
+from gnomon.judging.judges.openai_compatible import OpenAICompatibleJudge
+from gnomon.judging.registry import build_judge
+from gnomon.judging.rubrics.blind import BLIND, concept_choices
 from gnomon.judging.rubrics.informed import INFORMED
 from gnomon.judging.runs.panel import run_panel
 
@@ -66,7 +66,7 @@ def test_a_pass_is_kept_and_facts_follow_from_it(store, server, config, make_tri
     concept = "ocean" if arm == "injection" else "none"
     said = {"quote": "x", "concept": concept, "coherent": True, "refused": False, "passed": passed}
     server.script = lambda request: Answer("ready" if len(request["messages"]) == 1 else json.dumps(said))
-    (report,) = run_panel(store, [RemoteJudge(config(rubric="informed"), CONCEPTS)])
+    (report,) = run_panel(store, [OpenAICompatibleJudge(config(rubric="informed"), CONCEPTS)])
     (row,) = store.frame(tables.verdicts).to_dict("records")
     assert report.by_state == {"ok": 1}
     assert Facts(*(row[name] for name in Facts.__dataclass_fields__)) == facts
@@ -80,37 +80,39 @@ def test_a_blind_reply_to_the_informed_rubric_is_unparsable(make_trial):
 @pytest.mark.parametrize("rubric", ["blind", "informed"])
 def test_every_part_of_a_rubric_is_in_its_judges_version(config, rubric):
     def version(examples=(), **more):
-        return RemoteJudge(config(rubric=rubric, **more), CONCEPTS, examples=examples).version.version
+        return OpenAICompatibleJudge(config(rubric=rubric, **more), CONCEPTS, examples=examples).version.version
 
-    some = draw(PLAIN, CONCEPTS, 4)
+    some = draw_examples(PLAIN, CONCEPTS, 4)
     assert version() == version(transport="batch", poll=5, requests_per_minute=5, concurrency=3)
     assert len({version(), version(some), version(some[:3]), version(temperature=0.5), version(max_tokens=99)}) == 5
 
 
 def test_two_rubrics_are_two_versions(config):
-    versions = {RemoteJudge(config(rubric=rubric), CONCEPTS).version.version for rubric in ("blind", "informed")}
+    versions = {
+        OpenAICompatibleJudge(config(rubric=rubric), CONCEPTS).version.version for rubric in ("blind", "informed")
+    }
     assert len(versions) == 2
 
 
 def test_examples_are_of_the_train_split_of_every_kind_and_on_the_list():
     shipped = calibration_set()
     kept = {trial.answer for trial in shipped.trials if split_of(trial.id) is not Split.TRAIN}
-    found = draw(shipped.training_pairs(), CONCEPTS, 8)
+    found = draw_examples(shipped.training_pairs(), CONCEPTS, 8)
     assert not kept & {example.answer for example in found}
     assert {example.facts.concept for example in found} <= {*CONCEPTS, "none", "other"}
     assert {(example.facts.claims, example.facts.coherent) for example in found} >= {(True, True), (False, True)}
     assert all(LexiconJudge(CONCEPTS).read(example.answer)[0] == example.facts for example in found)
     assert all(example.quote in example.answer or not example.quote for example in found)
-    assert found == draw(list(reversed(shipped.training_pairs())), CONCEPTS, 8)
+    assert found == draw_examples(list(reversed(shipped.training_pairs())), CONCEPTS, 8)
 
 
 def test_too_many_examples_are_refused_with_their_number():
-    with pytest.raises(NotEnoughData, match="99 examples are wanted and the train split has"):
-        draw(PLAIN, CONCEPTS, 99)
+    with pytest.raises(NotEnoughDataError, match="99 examples are wanted and the train split has"):
+        draw_examples(PLAIN, CONCEPTS, 99)
 
 
 def test_a_judge_is_shown_its_examples_as_turns_before_the_answer(server, config, make_trial):
-    judge = build(config(examples=3), CONCEPTS, PLAIN)
+    judge = build_judge(config(examples=3), CONCEPTS, PLAIN)
     assert [verdict.state for verdict in judge.judge([make_trial(answer="The last one.")])] == [VerdictState.OK]
     turns = server.judged[0]["messages"]
     assert [turn["role"] for turn in turns] == ["system", *["user", "assistant"] * 3, "user"]
@@ -123,13 +125,13 @@ def test_a_judge_is_shown_its_examples_as_turns_before_the_answer(server, config
 
 def test_samples_differ_in_fence_and_order_and_the_same_sample_does_not(store, server, config, make_trial):
     make_trial()
-    run_panel(store, [RemoteJudge(config(samples=4, temperature=0.8), CONCEPTS)])
+    run_panel(store, [OpenAICompatibleJudge(config(samples=4, temperature=0.8), CONCEPTS)])
     systems = {request["messages"][0]["content"] for request in server.judged}
     assert len(server.judged) == len(systems) == 4
     assert sorted(store.frame(tables.verdicts)["sample"]) == [0, 1, 2, 3]
-    (more,) = run_panel(store, [RemoteJudge(config(samples=6, temperature=0.8), CONCEPTS)])
+    (more,) = run_panel(store, [OpenAICompatibleJudge(config(samples=6, temperature=0.8), CONCEPTS)])
     assert (more.asked, more.already) == (2, 4)
-    assert choices(CONCEPTS, 3) == choices(CONCEPTS, 3)
+    assert concept_choices(CONCEPTS, 3) == concept_choices(CONCEPTS, 3)
 
 
 @pytest.mark.parametrize(
@@ -153,8 +155,8 @@ def test_what_does_not_go_together_is_refused_by_name(change, said):
 def test_rules_part_over_a_refused_claim_and_over_a_claim_that_cannot_be_read():
     refused = Facts(True, "ocean", True, True)
     broken = Facts(True, "ocean", False, True)
-    told_ = [rule(refused, Arm.INJECTION, "ocean") for rule in (strict, claim_first, lenient)]
+    told_ = [rule(refused, Arm.INJECTION, "ocean") for rule in (strict_outcome, claim_first_outcome, lenient_outcome)]
     assert told_ == [Outcome.REFUSED, Outcome.IDENTIFIED, Outcome.IDENTIFIED]
-    told_ = [rule(broken, Arm.INJECTION, "ocean") for rule in (strict, claim_first, lenient)]
+    told_ = [rule(broken, Arm.INJECTION, "ocean") for rule in (strict_outcome, claim_first_outcome, lenient_outcome)]
     assert told_ == [Outcome.REFUSED, Outcome.INCOHERENT, Outcome.IDENTIFIED]
     assert list(RULES) == ["strict", "claim_first", "lenient"]

@@ -10,13 +10,13 @@ from collections.abc import Callable, Generator, Sequence
 import pytest
 from judging_server import failure
 
-from gnomon.data.errors import JudgeError, NotEnoughData, StoreError
+from gnomon.data.errors import JudgeError, NotEnoughDataError, StoreError
 from gnomon.data.records import Facts, JudgeVersion, Trial, Verdict, VerdictState
 from gnomon.data.storage import tables
 from gnomon.data.storage.store import Store
 from gnomon.judging.judges.lexicon import LexiconJudge
-from gnomon.judging.judges.openai_compatible import RemoteJudge
-from gnomon.judging.protocols import versioned
+from gnomon.judging.judges.openai_compatible import OpenAICompatibleJudge
+from gnomon.judging.protocols import make_judge_version
 from gnomon.judging.runs import panel
 from gnomon.judging.runs.panel import run_panel
 
@@ -27,7 +27,7 @@ class ScriptedJudge:
     """Gives the states it was told to, then goes on with ok; an exception in the list is raised."""
 
     def __init__(self, name: str, *script: VerdictState | BaseException) -> None:
-        self._version = versioned(name, "scripted", {})
+        self._version = make_judge_version(name, "scripted", {})
         self.script = list(script)
         self.asked: list[str] = []
 
@@ -97,7 +97,7 @@ def test_failed_calls_are_asked_again_and_other_endings_are_not(store, trials):
     assert list(raw) == ["said"]
 
 
-@pytest.mark.parametrize("stop", [JudgeError("judge 'a': dead"), NotEnoughData("judge 'a': no labels")])
+@pytest.mark.parametrize("stop", [JudgeError("judge 'a': dead"), NotEnoughDataError("judge 'a': no labels")])
 def test_a_judge_that_stops_keeps_its_verdicts_and_the_others_go_on(store, trials, stop):
     reports = run_panel(store, [ScriptedJudge("a", VerdictState.OK, VerdictState.OK, stop), ScriptedJudge("b")])
     assert [(report.new, report.error) for report in reports] == [(2, str(stop)), (7, None)]
@@ -167,7 +167,7 @@ def test_judges_work_side_by_side(store, trials, server, config):
         return answer(request)
 
     server.script = script
-    judges = [RemoteJudge(config(name=name, model=name, concurrency=1), CONCEPTS) for name in "ab"]
+    judges = [OpenAICompatibleJudge(config(name=name, model=name, concurrency=1), CONCEPTS) for name in "ab"]
     assert [report.new for report in run_panel(store, judges)] == [7, 7]
 
 
@@ -190,11 +190,11 @@ def test_a_server_judge_resumes_where_its_server_died(store, trials, server, con
         return answer(request) if calls <= 4 else failure(400, "sk-hush-42 is out of order")
 
     server.script = dying
-    (report,) = run_panel(store, [RemoteJudge(keyed, CONCEPTS)])
+    (report,) = run_panel(store, [OpenAICompatibleJudge(keyed, CONCEPTS)])
     assert (report.new, report.by_state) == (3, {"ok": 3, "error": 1})
     assert report.error is not None
     server.script = answer
-    (report,) = run_panel(store, [RemoteJudge(keyed, CONCEPTS)])
+    (report,) = run_panel(store, [OpenAICompatibleJudge(keyed, CONCEPTS)])
     assert (report.asked, report.new, report.already, report.enforces_schema) == (4, 4, 3, False)
     store.close()
     left = b"".join(path.read_bytes() for path in tmp_path.iterdir())
@@ -219,8 +219,8 @@ def test_ctrl_c_keeps_what_the_server_has_answered(store, trials, server, config
 
     server.script = interrupting
     with pytest.raises(KeyboardInterrupt):
-        run_panel(store, [RemoteJudge(config(concurrency=1), CONCEPTS)], progress=progress)
+        run_panel(store, [OpenAICompatibleJudge(config(concurrency=1), CONCEPTS)], progress=progress)
     assert stored(store) == 3
     server.script = answer
-    (report,) = run_panel(store, [RemoteJudge(config(concurrency=1), CONCEPTS)])
+    (report,) = run_panel(store, [OpenAICompatibleJudge(config(concurrency=1), CONCEPTS)])
     assert (report.asked, report.new, report.already) == (4, 4, 3)

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from sqlalchemy import event
 
-from gnomon.data.errors import BadInput, NotEnoughData, UnknownName
+from gnomon.data.errors import InputError, NotEnoughDataError, UnknownNameError
 from gnomon.data.outcomes import RULES, Outcome
 from gnomon.data.records import Arm, CountRow, Facts, JudgeVersion, Subject, Trial, Verdict, VerdictState
 from gnomon.data.storage.store import Store
-from gnomon.stats.cells.aggregation import MISSING, Patterns, judged_cells, pattern_cells, published_cells
-from gnomon.stats.cells.outcome_classes import EVENT, INCOHERENT, MISNAMED, REFUSED, REST, class_of
+from gnomon.stats.cells.aggregation import MISSING, VerdictPatternCells, judged_cells, pattern_cells, published_cells
+from gnomon.stats.cells.outcome_classes import EVENT, INCOHERENT, MISNAMED, REFUSED, REST, outcome_class
 
 Add = Callable[..., list[Trial]]
 
@@ -25,7 +25,7 @@ def totals(cells: object) -> dict[str, int]:
     return dict(zip(cells.classes, counts, strict=True))
 
 
-def rows(patterns: Patterns) -> dict[tuple[object, ...], int]:
+def rows(patterns: VerdictPatternCells) -> dict[tuple[object, ...], int]:
     """Count by (arm, verdict classes, label class)."""
     name = lambda k: None if k == MISSING else patterns.classes[k]  # noqa: E731
     arms = patterns.frame["arm"].to_numpy()[patterns.cell]
@@ -48,7 +48,7 @@ def rows(patterns: Patterns) -> dict[tuple[object, ...], int]:
     ],
 )
 def test_a_class_is_what_the_arm_counts(outcome: Outcome, arm: Arm, expected: str) -> None:
-    assert class_of(outcome, arm) == expected
+    assert outcome_class(outcome, arm) == expected
 
 
 def test_cells_count_classes_by_condition(store: Store, add: Add) -> None:
@@ -156,15 +156,15 @@ def test_published_counts_are_cells_with_incoherence_unknown(store: Store) -> No
 
 
 def test_nothing_to_count_is_one_plain_line(store: Store, add: Add) -> None:
-    with pytest.raises(NotEnoughData, match="no published counts"):
+    with pytest.raises(NotEnoughDataError, match="no published counts"):
         published_cells(store)
     add(1, "control")
-    with pytest.raises(NotEnoughData, match="no verdicts yet"):
+    with pytest.raises(NotEnoughDataError, match="no verdicts yet"):
         judged_cells(store)
     add(1, "control", verdicts={"first-1": REST})
-    with pytest.raises(UnknownName, match="nobody"):
+    with pytest.raises(UnknownNameError, match="nobody"):
         judged_cells(store, "nobody")
-    with pytest.raises(BadInput, match="5 judges in one correction: name at most 4"):
+    with pytest.raises(InputError, match="5 judges in one correction: name at most 4"):
         pattern_cells(store, [f"judge {number}" for number in range(5)])
 
 

@@ -7,7 +7,7 @@ from gnomon.stats.inference.hierarchical import VERSION
 
 
 def test_the_coverage_that_ships_is_of_this_model_and_of_many_studies():
-    found = coverage_table.coverage(VERSION)
+    found = coverage_table.interval_coverage(VERSION)
     assert list(found.columns) == list(coverage_table.COLUMNS)
     assert {"net_detection_corrected", "false_alarm", "refusal"} <= set(found["figure"])
     assert (found["studies"] >= 60).all()
@@ -17,4 +17,4 @@ def test_the_coverage_that_ships_is_of_this_model_and_of_many_studies():
 
 
 def test_coverage_of_another_version_is_not_shown():
-    assert coverage_table.coverage("0").empty
+    assert coverage_table.interval_coverage("0").empty

@@ -40,7 +40,7 @@ RESULT = {"estimands": [*WHOLE, *OTHER, *WORDS, *DOSES], "curve": LINE}
 
 @pytest.fixture
 def tidy() -> tuple[pd.DataFrame, pd.DataFrame]:
-    return estimate_charts.tidy(RESULT)
+    return estimate_charts.result_frames(RESULT)
 
 
 def data(chart: Any) -> list[dict[str, Any]]:
@@ -49,7 +49,7 @@ def data(chart: Any) -> list[dict[str, Any]]:
 
 
 def test_scaling_shows_every_model_of_the_whole_design_and_the_line(tidy: tuple[pd.DataFrame, pd.DataFrame]) -> None:
-    chart = estimate_charts.scaling(*tidy, estimand="net_detection_raw")
+    chart = estimate_charts.scaling_chart(*tidy, estimand="net_detection_raw")
     rows = data(chart)
     assert {one["subject"] for one in rows if "subject" in one} == {"tiny", "small", "big", "big coder"}
     assert sum("subject" in one for one in rows) == 4, "by concept and by strength are other charts"
@@ -61,13 +61,13 @@ def test_scaling_shows_every_model_of_the_whole_design_and_the_line(tidy: tuple[
 
 
 def test_without_a_curve_scaling_promises_no_line(tidy: tuple[pd.DataFrame, pd.DataFrame]) -> None:
-    chart = estimate_charts.scaling(tidy[0], pd.DataFrame(), estimand="net_detection_raw")
+    chart = estimate_charts.scaling_chart(tidy[0], pd.DataFrame(), estimand="net_detection_raw")
     assert "Line" not in str(chart.to_dict()["title"])
     assert len(chart.to_dict()["layer"]) == 4
 
 
 def test_variants_have_their_own_colour_and_shape(tidy: tuple[pd.DataFrame, pd.DataFrame]) -> None:
-    point = estimate_charts.scaling(*tidy, estimand="net_detection_raw").to_dict()["layer"][-1]["encoding"]
+    point = estimate_charts.scaling_chart(*tidy, estimand="net_detection_raw").to_dict()["layer"][-1]["encoding"]
     assert point["color"]["scale"]["domain"] == point["shape"]["scale"]["domain"] == ["instruct", "coder"]
     assert len(set(point["color"]["scale"]["range"])) == len(set(point["shape"]["scale"]["range"])) == 2
 
@@ -77,22 +77,22 @@ def test_every_chart_can_be_drawn(tidy: tuple[pd.DataFrame, pd.DataFrame], tmp_p
     rows, curve = tidy
     whole = rows[rows["axis"] == ""]
     charts = [
-        estimate_charts.scaling(rows, curve, estimand="net_detection_raw"),
-        estimate_charts.forest(whole),
-        estimate_charts.forest(whole[whole["subject"] == "big"]),
-        estimate_charts.by_concept(rows, estimand="net_detection_raw"),
-        estimate_charts.by_strength(rows, estimand="net_detection_raw"),
+        estimate_charts.scaling_chart(rows, curve, estimand="net_detection_raw"),
+        estimate_charts.forest_plot(whole),
+        estimate_charts.forest_plot(whole[whole["subject"] == "big"]),
+        estimate_charts.concept_chart(rows, estimand="net_detection_raw"),
+        estimate_charts.strength_chart(rows, estimand="net_detection_raw"),
     ]
     for place, chart in enumerate(charts):
-        drawn = estimate_charts.save(chart, tmp_path / f"{place}.svg", dark=dark).read_text()
+        drawn = estimate_charts.save_chart(chart, tmp_path / f"{place}.svg", dark=dark).read_text()
         assert drawn.startswith("<svg")
         assert "NaN" not in drawn
         assert "undefined" not in drawn
 
 
 def test_sizes_are_read_in_millions_and_billions(tidy: tuple[pd.DataFrame, pd.DataFrame], tmp_path: Path) -> None:
-    drawn = estimate_charts.save(
-        estimate_charts.scaling(*tidy, estimand="net_detection_raw"), tmp_path / "a.svg"
+    drawn = estimate_charts.save_chart(
+        estimate_charts.scaling_chart(*tidy, estimand="net_detection_raw"), tmp_path / "a.svg"
     ).read_text()
     for label in ("135M", "1B", "32B"):
         assert f">{label}<" in drawn
@@ -100,9 +100,11 @@ def test_sizes_are_read_in_millions_and_billions(tidy: tuple[pd.DataFrame, pd.Da
 
 def test_captions_say_figure_interval_and_condition() -> None:
     figure = row("Qwen2.5-14B", 1.4e10, 0.4106, low95=0.38, high95=0.44)
-    assert estimate_charts.caption(figure) == "Qwen2.5-14B: 41 % net detection, 95 % interval 38 to 44"
-    assert estimate_charts.caption({**figure, "by": {"concept": "fear"}}).startswith("Qwen2.5-14B (concept fear): 41 %")
-    assert "interval 0 to 44" in estimate_charts.caption({**figure, "low95": -0.001})
+    assert estimate_charts.estimate_caption(figure) == "Qwen2.5-14B: 41 % net detection, 95 % interval 38 to 44"
+    assert estimate_charts.estimate_caption({**figure, "by": {"concept": "fear"}}).startswith(
+        "Qwen2.5-14B (concept fear): 41 %"
+    )
+    assert "interval 0 to 44" in estimate_charts.estimate_caption({**figure, "low95": -0.001})
 
 
 def test_a_contrast_names_the_likelier_one_first() -> None:

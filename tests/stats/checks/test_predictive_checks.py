@@ -8,34 +8,34 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gnomon.stats.cells.aggregation import Cells
+from gnomon.stats.cells.aggregation import CellCounts
 from gnomon.stats.cells.outcome_classes import EVENT, REFUSED, REST
 from gnomon.stats.charts import diagnostic_charts
-from gnomon.stats.charts.estimate_charts import save, tidy
-from gnomon.stats.checks.predictive_checks import predictive, prior_draws, prior_predictive
+from gnomon.stats.charts.estimate_charts import result_frames, save_chart
+from gnomon.stats.checks.predictive_checks import draw_prior_parameters, posterior_predictive_check, prior_predictive
 from gnomon.stats.checks.simulation import cell_frame
-from gnomon.stats.estimands.result import Posterior, figures_of, result_of
-from gnomon.stats.inference.hierarchical import Model, judged_model
-from gnomon.stats.inference.sampler import Settings, sample
+from gnomon.stats.estimands.result import ModelPosterior, all_estimand_draws, build_result
+from gnomon.stats.inference.hierarchical import OutcomeModel, judged_model
+from gnomon.stats.inference.sampler import SamplerSettings, sample_posterior
 from gnomon.stats.model.priors import Priors
 
 CLASSES = (REFUSED, EVENT, REST)
 STRENGTHS = (1.0, 2.0, 4.0, 8.0)
 
 
-def fitted(rates: tuple[float, ...], priors: Priors | None = None) -> tuple[Model, np.ndarray, np.ndarray]:
+def fitted(rates: tuple[float, ...], priors: Priors | None = None) -> tuple[OutcomeModel, np.ndarray, np.ndarray]:
     """A subject whose detection by strength is as given, in shares of trials; refusal is 20 % everywhere."""
     rows = [{"arm": "injection", "concept": "ocean", "strength": s, "depth": d} for s in STRENGTHS for d in (0.3, 0.6)]
     frame = cell_frame([{"arm": "control"}, *rows])
     share = np.repeat(np.array([0.05, *rates]), [1, 2, 2, 2, 2])
     counts = np.round(200 * np.stack([0.2 + 0 * share, 0.8 * share, 0.8 * (1 - share)], axis=1)).astype(int)
-    model = judged_model(Cells(frame, CLASSES, counts), priors or Priors())
-    return model, sample(model, Settings(draws=300, tune=300), 1).flat, counts
+    model = judged_model(CellCounts(frame, CLASSES, counts), priors or Priors())
+    return model, sample_posterior(model, SamplerSettings(draws=300, tune=300), 1).flat, counts
 
 
 def odd(rates: tuple[float, ...]) -> float:
     model, x, counts = fitted(rates)
-    rows = predictive(model, x, counts, np.random.default_rng(0))
+    rows = posterior_predictive_check(model, x, counts, np.random.default_rng(0))
     assert {row["class"] for row in rows} == set(CLASSES)
     for row in rows:
         assert row["low95"] <= row["observed"] <= row["high95"], "totals by arm are fitted whatever the shape"
@@ -58,23 +58,23 @@ def test_the_priors_leave_every_plausible_rate_open_and_a_narrow_one_is_seen() -
     assert narrow["s false_alarm"]["high95"] - narrow["s false_alarm"]["low95"] < 0.1
 
 
-def told(model: Model, counts: np.ndarray) -> dict[str, dict[str, float]]:
-    x = prior_draws(model, 500, np.random.default_rng(3))
-    rows = prior_predictive(figures_of(Posterior(model, x, counts.sum(axis=1), None, "judged", None, "")))
+def told(model: OutcomeModel, counts: np.ndarray) -> dict[str, dict[str, float]]:
+    x = draw_prior_parameters(model, 500, np.random.default_rng(3))
+    rows = prior_predictive(all_estimand_draws(ModelPosterior(model, x, counts.sum(axis=1), None, "judged", None, "")))
     return {row["figure"]: row for row in rows}
 
 
 @pytest.mark.parametrize("dark", [False, True])
 def test_the_charts_behind_a_figure_can_be_drawn(tmp_path: Path, dark: bool) -> None:
     model, x, counts = fitted((0.1, 0.2, 0.3, 0.3))
-    result = result_of(Posterior(model, x, counts.sum(axis=1), counts, "judged", "j", "")).content
-    estimands, _ = tidy(result)
+    result = build_result(ModelPosterior(model, x, counts.sum(axis=1), counts, "judged", "j", "")).content
+    estimands, _ = result_frames(result)
     charts = {
-        "cells": diagnostic_charts.cells(pd.DataFrame(result["comparisons"]["best"])),
-        "predictive": diagnostic_charts.predictive(pd.DataFrame(result["predictive"])),
-        "bounds": diagnostic_charts.refusal_bounds(estimands, pd.DataFrame(result["comparisons"]["bounds"])),
+        "cells": diagnostic_charts.dose_heatmap(pd.DataFrame(result["comparisons"]["best"])),
+        "predictive": diagnostic_charts.predictive_check_chart(pd.DataFrame(result["predictive"])),
+        "bounds": diagnostic_charts.refusal_bounds_chart(estimands, pd.DataFrame(result["comparisons"]["bounds"])),
     }
     for name, chart in charts.items():
-        text = save(chart, tmp_path / f"{name}.svg", dark=dark).read_text(encoding="utf-8")
+        text = save_chart(chart, tmp_path / f"{name}.svg", dark=dark).read_text(encoding="utf-8")
         assert "NaN" not in text
         assert {"cells": "±", "predictive": "control: refused", "bounds": "one way only"}[name] in text

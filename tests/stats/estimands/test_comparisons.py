@@ -6,16 +6,24 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gnomon.stats.cells.aggregation import Cells
+from gnomon.stats.cells.aggregation import CellCounts
 from gnomon.stats.cells.outcome_classes import CLASSES, EVENT, MISNAMED, REFUSED, REST
 from gnomon.stats.checks.simulation import cell_frame
 from gnomon.stats.estimands import selection_bounds
-from gnomon.stats.estimands.comparisons import best, bounded, concepts, ladder, new_subject, observed_slopes, ratios
-from gnomon.stats.estimands.definitions import NET_RAW, Figure, Source
-from gnomon.stats.estimands.result import Posterior, figures_of, result_of
+from gnomon.stats.estimands.comparisons import (
+    engaged_effect_bounds,
+    observed_slopes,
+    predict_new_subject,
+    rank_concepts,
+    rank_dose_cells,
+    rate_ratios,
+    size_ladder_steps,
+)
+from gnomon.stats.estimands.definitions import NET_RAW, EstimandDraws, SubjectPosterior
+from gnomon.stats.estimands.result import ModelPosterior, all_estimand_draws, build_result
 from gnomon.stats.inference.hierarchical import judged_model
-from gnomon.stats.inference.sampler import Settings, sample
-from gnomon.stats.model.linear_predictor import prepare
+from gnomon.stats.inference.sampler import SamplerSettings, sample_posterior
+from gnomon.stats.model.linear_predictor import add_covariates
 from gnomon.stats.model.priors import Priors
 
 RNG = np.random.default_rng(4)
@@ -29,16 +37,16 @@ def frame() -> pd.DataFrame:
         for s in SIZES
         for arm in ("control", "injection")
     ]
-    return prepare(cell_frame(rows))
+    return add_covariates(cell_frame(rows))
 
 
-def figure(subject: str, mean: float, sd: float = 0.02, name: str = NET_RAW, **by: str) -> Figure:
-    return Figure(subject, name, RNG.normal(mean, sd, 4000), by)
+def figure(subject: str, mean: float, sd: float = 0.02, name: str = NET_RAW, **by: str) -> EstimandDraws:
+    return EstimandDraws(subject, name, RNG.normal(mean, sd, 4000), by)
 
 
 def test_the_ladder_says_each_step_and_all_of_them() -> None:
     every = [figure("a", 0.1), figure("b", 0.2), figure("c", 0.21), figure("coder", 0.9)]
-    rows = ladder(every, frame())
+    rows = size_ladder_steps(every, frame())
     steps = {(row["from"], row["to"]): row for row in rows if "mean" in row}
     assert set(steps) == {("a", "b"), ("b", "c")}, "variants are no rung"
     assert steps["a", "b"]["probability"] > 0.99
@@ -50,13 +58,13 @@ def test_the_ladder_says_each_step_and_all_of_them() -> None:
 def test_two_models_of_one_size_are_no_step() -> None:
     same = frame()
     same.loc[same["subject"] == "b", "parameters"] = 4e9
-    rows = ladder([figure(name, 0.1) for name in "abc"], same)
+    rows = size_ladder_steps([figure(name, 0.1) for name in "abc"], same)
     assert rows == []
 
 
 def test_a_ratio_of_rates_says_how_many_times() -> None:
     every = [figure("a", 0.4, name="detection"), figure("b", 0.2, name="detection")]
-    (row,) = ratios(every)
+    (row,) = rate_ratios(every)
     assert row["median"] == pytest.approx(2.0, abs=0.05)
     assert row["low95"] < 2.0 < row["high95"]
     assert row["probability"] > 0.99
@@ -64,13 +72,13 @@ def test_a_ratio_of_rates_says_how_many_times() -> None:
 
 def test_places_of_alike_concepts_are_not_known() -> None:
     rates = {"silence": 0.5, "fear": 0.2, "ocean": 0.2}
-    rows = concepts([figure(s, rate, concept=word) for s in "ab" for word, rate in rates.items()])
+    rows = rank_concepts([figure(s, rate, concept=word) for s in "ab" for word, rate in rates.items()])
     found = {row["concept"]: row for row in rows}
     assert rows[0]["concept"] == "silence"
     assert found["silence"]["probability_first"] > 0.99
     assert (found["silence"]["place_low"], found["silence"]["place_high"]) == (1, 1)
     assert (found["fear"]["place_low"], found["fear"]["place_high"]) == (2, 3)
-    missing = concepts(
+    missing = rank_concepts(
         [figure("a", 0.5, concept="silence"), figure("a", 0.2, concept="fear"), figure("b", 0.2, concept="fear")]
     )
     assert missing == [], "subjects with other concepts are not averaged"
@@ -84,7 +92,7 @@ def test_slopes_within_a_variant_and_over_all() -> None:
 
 
 @pytest.fixture(scope="module")
-def posterior() -> Posterior:
+def posterior() -> ModelPosterior:
     """Twelve cells of one true rate: the best of them as counted is luck."""
     rng = np.random.default_rng(2)
     rows = [{"arm": "control"}] + [
@@ -97,20 +105,20 @@ def posterior() -> Posterior:
     counts[1:, 2] = rng.binomial(counts[1:, 3], 0.2)
     counts[:, 3] -= counts[:, 2]
     classes = (REFUSED, EVENT, MISNAMED, REST)
-    model = judged_model(Cells(cells, classes, counts), Priors())
-    draws = sample(model, Settings(draws=400, tune=300), 1)
-    return Posterior(model, draws.flat, counts.sum(axis=1), counts, "judged", "j", "")
+    model = judged_model(CellCounts(cells, classes, counts), Priors())
+    draws = sample_posterior(model, SamplerSettings(draws=400, tune=300), 1)
+    return ModelPosterior(model, draws.flat, counts.sum(axis=1), counts, "judged", "j", "")
 
 
-def source(posterior: Posterior) -> Source:
+def source(posterior: ModelPosterior) -> SubjectPosterior:
     model, cells = posterior.model, posterior.model.design.frame
     share = model.probabilities(model.coefficients(posterior.x), cells)
     assert posterior.counts is not None
-    return Source("s", model.classes, cells, share, posterior.weights, posterior.counts)
+    return SubjectPosterior("s", model.classes, cells, share, posterior.weights, posterior.counts)
 
 
-def test_the_best_cell_is_shrunk_and_not_sure(posterior: Posterior) -> None:
-    rows = best(source(posterior))
+def test_the_best_cell_is_shrunk_and_not_sure(posterior: ModelPosterior) -> None:
+    rows = rank_dose_cells(source(posterior))
     assert len(rows) == 12
     assert sum(row["probability_best"] for row in rows) == pytest.approx(1.0)
     winner = max(rows, key=lambda row: row["naive"])
@@ -118,12 +126,12 @@ def test_the_best_cell_is_shrunk_and_not_sure(posterior: Posterior) -> None:
     assert max(row["probability_best"] for row in rows) < 0.8
 
 
-def test_bounds_from_the_posterior_stand_around_those_from_counts(posterior: Posterior) -> None:
-    monotone, worst = bounded(source(posterior))
+def test_bounds_from_the_posterior_stand_around_those_from_counts(posterior: ModelPosterior) -> None:
+    monotone, worst = engaged_effect_bounds(source(posterior))
     counts = posterior.counts
     assert counts is not None
     arms = [counts[1:].sum(axis=0), counts[0]]
-    low, high = selection_bounds.lee(*[int(v) for c in arms for v in (c.sum() - c[0], c.sum(), c[1])])
+    low, high = selection_bounds.lee_bounds(*[int(v) for c in arms for v in (c.sum() - c[0], c.sum(), c[1])])
     assert monotone["low"] == pytest.approx(low, abs=0.04)
     assert monotone["high"] == pytest.approx(high, abs=0.04)
     assert monotone["low95"] < monotone["low"] <= monotone["high"] < monotone["high95"]
@@ -131,18 +139,18 @@ def test_bounds_from_the_posterior_stand_around_those_from_counts(posterior: Pos
     assert worst["high"] >= monotone["high"]
 
 
-def test_noticing_is_counted_apart_from_naming(posterior: Posterior) -> None:
+def test_noticing_is_counted_apart_from_naming(posterior: ModelPosterior) -> None:
     assert posterior.model.classes == tuple(name for name in CLASSES if name != "incoherent")
-    found = {row["estimand"]: row for row in result_of(posterior).content["estimands"] if not row["by"]}
+    found = {row["estimand"]: row for row in build_result(posterior).content["estimands"] if not row["by"]}
     assert found["claim"]["observed"] > found["detection"]["observed"]
     assert found["claim"]["low95"] < found["claim"]["observed"] < found["claim"]["high95"]
     gap = found["claim"]["mean"] - found["false_alarm"]["mean"]
     assert found["net_claim"]["mean"] == pytest.approx(gap)
-    assert {"s claim", "s net_claim"} <= set(figures_of(posterior))
+    assert {"s claim", "s net_claim"} <= set(all_estimand_draws(posterior))
 
 
 @pytest.fixture(scope="module")
-def six() -> Posterior:
+def six() -> ModelPosterior:
     """Six subjects of sizes that double, which deviate from the line in size."""
     rng = np.random.default_rng(7)
     sizes = {name: 1e9 * 2**place for place, name in enumerate("abcdef")}
@@ -156,22 +164,22 @@ def six() -> Posterior:
     deviation = dict(zip(sizes, rng.normal(0, 1.0, 6), strict=True))
     rate = np.array([1 / (1 + np.exp(1.5 - deviation[s])) for s in cells["subject"]])
     counts = np.stack([rng.multinomial(400, [0.1, 0.9 * r, 0.9 * (1 - r)]) for r in rate])
-    model = judged_model(Cells(cells, (REFUSED, EVENT, REST), counts), Priors())
-    x = sample(model, Settings(draws=300, tune=300), 1).flat
-    return Posterior(model, x, counts.sum(axis=1), counts, "judged", "j", "")
+    model = judged_model(CellCounts(cells, (REFUSED, EVENT, REST), counts), Priors())
+    x = sample_posterior(model, SamplerSettings(draws=300, tune=300), 1).flat
+    return ModelPosterior(model, x, counts.sum(axis=1), counts, "judged", "j", "")
 
 
-def test_a_new_subject_is_less_known_than_the_line(six: Posterior) -> None:
-    rows = new_subject(six.model, six.x, six.weights, np.random.default_rng(0))
-    line = {round(p["parameters"]): p for p in result_of(six).content["curve"] if p["estimand"] == NET_RAW}
+def test_a_new_subject_is_less_known_than_the_line(six: ModelPosterior) -> None:
+    rows = predict_new_subject(six.model, six.x, six.weights, np.random.default_rng(0))
+    line = {round(p["parameters"]): p for p in build_result(six).content["curve"] if p["estimand"] == NET_RAW}
     for row in (rows[0], rows[-2]):
         near = line[min(line, key=lambda at: abs(at - row["parameters"]))]
         assert row["high95"] - row["low95"] > 1.2 * (near["high95"] - near["low95"])
 
 
-def test_the_slope_of_the_subjects_as_they_are_is_better_known_than_that_of_a_typical_one(six: Posterior) -> None:
-    draws = figures_of(six)
-    shown = [row for row in result_of(six).content["comparisons"]["slopes"] if row["variants"] == "within"]
+def test_the_slope_of_the_subjects_as_they_are_is_better_known_than_that_of_a_typical_one(six: ModelPosterior) -> None:
+    draws = all_estimand_draws(six)
+    shown = [row for row in build_result(six).content["comparisons"]["slopes"] if row["variants"] == "within"]
     assert {row["estimand"]: row["mean"] for row in shown} == pytest.approx(
         {name.split()[-1]: values.mean() for name, values in draws.items() if name.startswith("observed slope within")}
     )

@@ -12,31 +12,37 @@ import pytest
 
 from gnomon.data.records import Facts, Label, Trial
 from gnomon.data.storage.store import Store
-from gnomon.stats.cells.aggregation import Patterns
+from gnomon.stats.cells.aggregation import VerdictPatternCells
 from gnomon.stats.cells.outcome_classes import EVENT, REFUSED, REST
-from gnomon.stats.checks.simulation import accurate, cell_frame, simulate
-from gnomon.stats.estimands.result import Posterior, figures_of
+from gnomon.stats.checks.simulation import cell_frame, even_error_confusion, simulate_study
+from gnomon.stats.estimands.result import ModelPosterior, all_estimand_draws
 from gnomon.stats.fit import fit_corrected
-from gnomon.stats.inference.hierarchical import Model, corrected_model
-from gnomon.stats.inference.importance_reweighting import Kept, Shelf, kept, log_density, reweighted
-from gnomon.stats.inference.sampler import Settings, sample
+from gnomon.stats.inference.hierarchical import OutcomeModel, corrected_model
+from gnomon.stats.inference.importance_reweighting import (
+    CachedDraws,
+    DrawCache,
+    log_density,
+    reweight_draws,
+    to_cached_draws,
+)
+from gnomon.stats.inference.sampler import SamplerSettings, sample_posterior
 from gnomon.stats.model.priors import Priors
 
 Add = Callable[..., list[Trial]]
-BRIEF = Settings(draws=500, tune=300)
+BRIEF = SamplerSettings(draws=500, tune=300)
 CLASSES = (REFUSED, EVENT, REST)
 
 
-def patterns() -> Patterns:
+def patterns() -> VerdictPatternCells:
     frame = cell_frame([{"arm": "control"}, {"arm": "injection", "concept": "ocean", "strength": 2.0}])
     shares = np.array([[0.05, 0.1, 0.85], [0.05, 0.5, 0.45]])
-    judges = np.stack([accurate(3, 0.85), accurate(3, 0.8)])
+    judges = np.stack([even_error_confusion(3, 0.85), even_error_confusion(3, 0.8)])
     confusion = {"control": judges, "injection": judges}
     n, rng = np.array([150, 150]), np.random.default_rng(3)
-    return simulate(frame, n, CLASSES, shares, confusion, (0.1, 0.5), rng).patterns
+    return simulate_study(frame, n, CLASSES, shares, confusion, (0.1, 0.5), rng).patterns
 
 
-def labelled(before: Patterns, many: int, truth: int = 1) -> Patterns:
+def labelled(before: VerdictPatternCells, many: int, truth: int = 1) -> VerdictPatternCells:
     """The same study after a rater has labelled so many injected trials that both judges call `rest`."""
     here = (before.label < 0) & (before.frame["arm"].to_numpy()[before.cell] == "injection")
     row = int(np.flatnonzero(here & (before.verdict == 2).all(axis=1))[0])
@@ -52,8 +58,8 @@ def labelled(before: Patterns, many: int, truth: int = 1) -> Patterns:
     )
 
 
-def figures(model: Model, values: np.ndarray, n: np.ndarray) -> dict[str, np.ndarray]:
-    return figures_of(Posterior(model, values.reshape(-1, model.size), n, None, "corrected", None, ""))
+def figures(model: OutcomeModel, values: np.ndarray, n: np.ndarray) -> dict[str, np.ndarray]:
+    return all_estimand_draws(ModelPosterior(model, values.reshape(-1, model.size), n, None, "corrected", None, ""))
 
 
 def test_weighted_draws_are_those_of_the_new_posterior() -> None:
@@ -61,9 +67,9 @@ def test_weighted_draws_are_those_of_the_new_posterior() -> None:
     before = patterns()
     after = labelled(before, 1)
     old, new = (corrected_model(one, Priors()) for one in (before, after))
-    settings = Settings(draws=3000, tune=500)
-    first, anew = sample(old, settings, 1), sample(new, settings, 2)
-    again = reweighted(new, kept(old, "f", first))
+    settings = SamplerSettings(draws=3000, tune=500)
+    first, anew = sample_posterior(old, settings, 1), sample_posterior(new, settings, 2)
+    again = reweight_draws(new, to_cached_draws(old, "f", first))
     assert again.good
     n = before.n
     moved = 0
@@ -89,8 +95,8 @@ def test_the_density_is_of_the_parameters_up_to_what_the_structure_fixes() -> No
 
 def test_the_same_data_weigh_all_draws_alike() -> None:
     model = corrected_model(patterns(), Priors())
-    draws = sample(model, BRIEF, 1)
-    again = reweighted(model, kept(model, "f", draws))
+    draws = sample_posterior(model, BRIEF, 1)
+    again = reweight_draws(model, to_cached_draws(model, "f", draws))
     assert (again.k, again.share) == (0.0, pytest.approx(1.0))
     np.testing.assert_array_equal(again.draws.values, draws.values)
 
@@ -99,7 +105,7 @@ def test_a_posterior_elsewhere_is_seen_and_not_used() -> None:
     before = patterns()
     turned = replace(before, verdict=2 - before.verdict)
     old, new = (corrected_model(one, Priors()) for one in (before, turned))
-    again = reweighted(new, kept(old, "f", sample(old, BRIEF, 1)))
+    again = reweight_draws(new, to_cached_draws(old, "f", sample_posterior(old, BRIEF, 1)))
     assert not again.good
     assert again.share < 0.05
 
@@ -115,16 +121,16 @@ def test_structure_is_all_but_the_data() -> None:
 
 
 def test_a_shelf_gives_back_what_was_put_there_and_nothing_else(tmp_path: Path) -> None:
-    shelf, values = Shelf(tmp_path / "draws"), np.arange(12.0).reshape(2, 2, 3)
+    shelf, values = DrawCache(tmp_path / "draws"), np.arange(12.0).reshape(2, 2, 3)
     assert shelf.find("corrected", "s") is None
-    shelf.keep("corrected", "s", Kept("f", values, values[..., 0], 3))
+    shelf.keep("corrected", "s", CachedDraws("f", values, values[..., 0], 3))
     found = shelf.find("corrected", "s")
     assert found is not None
     assert (found.fit, found.divergences) == ("f", 3)
     np.testing.assert_array_equal(found.values, values)
     assert shelf.find("corrected", "another structure") is None
     assert shelf.find("judged", "s") is None
-    assert Shelf(tmp_path / "draws", reuse=False).find("corrected", "s") is None
+    assert DrawCache(tmp_path / "draws", reuse=False).find("corrected", "s") is None
     (path,) = (tmp_path / "draws").iterdir()
     for broken in (b"", b"PK\x03\x04 torn", path.read_bytes()[:200]):
         path.write_bytes(broken)
@@ -147,8 +153,8 @@ def with_labels(add: Add) -> list[Trial]:
 
 def test_after_a_new_label_draws_are_weighted_and_never_twice(store: Store, add: Add, tmp_path: Path) -> None:
     left = with_labels(add)
-    shelf = Shelf(tmp_path)
-    how: dict[str, Any] = {"settings": Settings(draws=800, tune=400), "shelf": shelf}
+    shelf = DrawCache(tmp_path)
+    how: dict[str, Any] = {"settings": SamplerSettings(draws=800, tune=400), "shelf": shelf}
     first = fit_corrected(store, **how)
     assert first["status"] == "passed"
     assert "reweighted" not in first["diagnostics"]
@@ -161,7 +167,7 @@ def test_after_a_new_label_draws_are_weighted_and_never_twice(store: Store, add:
         assert row["diagnostics"]["seconds_sample"] == 0.0
         assert fit_corrected(store, **how)["id"] == row["id"]
         ids.append(row["id"])
-    anew = fit_corrected(store, settings=how["settings"], shelf=Shelf(tmp_path, reuse=False))
+    anew = fit_corrected(store, settings=how["settings"], shelf=DrawCache(tmp_path, reuse=False))
     assert "reweighted" not in anew["diagnostics"]
     assert len({first["id"], *ids, anew["id"]}) == 4
     assert fit_corrected(store, **how)["id"] == anew["id"], "what was sampled goes before what was weighted"
@@ -169,7 +175,7 @@ def test_after_a_new_label_draws_are_weighted_and_never_twice(store: Store, add:
 
 def test_other_settings_sample_anew(store: Store, add: Add, tmp_path: Path) -> None:
     left = with_labels(add)
-    fit_corrected(store, settings=Settings(draws=800, tune=400), shelf=Shelf(tmp_path))
+    fit_corrected(store, settings=SamplerSettings(draws=800, tune=400), shelf=DrawCache(tmp_path))
     store.add_labels([Label(left[0].id, "ann", Facts(False, "none", True, False))])
-    row = fit_corrected(store, settings=Settings(draws=900, tune=400), shelf=Shelf(tmp_path))
+    row = fit_corrected(store, settings=SamplerSettings(draws=900, tune=400), shelf=DrawCache(tmp_path))
     assert "reweighted" not in row["diagnostics"]

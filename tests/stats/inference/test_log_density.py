@@ -7,19 +7,19 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from gnomon.data.errors import BadInput
-from gnomon.stats.cells.aggregation import MISSING, Patterns
+from gnomon.data.errors import InputError
+from gnomon.stats.cells.aggregation import MISSING, VerdictPatternCells
 from gnomon.stats.cells.outcome_classes import CLASSES, MISNAMED
-from gnomon.stats.checks.simulation import Study, accurate, cell_frame, simulate
+from gnomon.stats.checks.simulation import SimulatedStudy, cell_frame, even_error_confusion, simulate_study
 from gnomon.stats.inference import laplace_pilot
-from gnomon.stats.inference.hierarchical import SCALES, Model, corrected_model, judged_model
-from gnomon.stats.model.judge_confusion import External
+from gnomon.stats.inference.hierarchical import SCALE_NAMES, OutcomeModel, corrected_model, judged_model
+from gnomon.stats.model.judge_confusion import ExternalCalibration
 from gnomon.stats.model.priors import Priors
 
 SUBJECTS = [("a", 1e9, "instruct"), ("b", 3e9, "instruct"), ("c", 9e9, "coder"), ("d", 3e10, "instruct")]
 
 
-def study(judges: int, subjects: int = 4, n: int = 60) -> Study:
+def study(judges: int, subjects: int = 4, n: int = 60) -> SimulatedStudy:
     """Every term of the design at once: sizes, variants, arms, concepts, strengths, layers, protocols, spans."""
     rng = np.random.default_rng(3)
     rows: list[dict[str, object]] = []
@@ -33,29 +33,31 @@ def study(judges: int, subjects: int = 4, n: int = 60) -> Study:
                 rows += [{**steered, "arm": "injection", "concept": word} for word in ("fear", "ocean", "silence")]
     frame = cell_frame(rows)
     chance = rng.dirichlet(np.ones(5), len(frame))
-    confusion = {arm: np.stack([accurate(5, 0.8 - j / 10) for j in range(judges)]) for arm in set(frame["arm"])}
+    confusion = {
+        arm: np.stack([even_error_confusion(5, 0.8 - j / 10) for j in range(judges)]) for arm in set(frame["arm"])
+    }
     for arm in ("control", "random"):  # where every claim is an event, none misses
         here, miss = (frame["arm"] == arm).to_numpy(), CLASSES.index(MISNAMED)
         chance[here, miss], confusion[arm][:, :, miss] = 0.0, 0.0
         confusion[arm] /= confusion[arm].sum(axis=-1, keepdims=True)
     chance /= chance.sum(axis=1, keepdims=True)
-    return simulate(frame, np.full(len(frame), n), CLASSES, chance, confusion, (0.2, 0.5), rng)
+    return simulate_study(frame, np.full(len(frame), n), CLASSES, chance, confusion, (0.2, 0.5), rng)
 
 
-def with_silence(patterns: Patterns) -> Patterns:
+def with_silence(patterns: VerdictPatternCells) -> VerdictPatternCells:
     """Some verdicts missing, some rows with a label alone."""
     verdict = patterns.verdict.copy()
     verdict[::3, 0] = MISSING
     verdict[::5] = MISSING
     kept = (verdict != MISSING).any(axis=1) | (patterns.label != MISSING)
     parts = (patterns.cell, patterns.label, patterns.count, verdict)
-    return Patterns(patterns.frame, patterns.classes, patterns.judges, *(part[kept] for part in parts))
+    return VerdictPatternCells(patterns.frame, patterns.classes, patterns.judges, *(part[kept] for part in parts))
 
 
 ELSEWHERE = [
-    External("judge 1", "injection", "event", "event", 9),
-    External("judge 2", "injection", "rest", "event", 3),
-    External("judge 1", "control", "rest", "rest", 20),
+    ExternalCalibration("judge 1", "injection", "event", "event", 9),
+    ExternalCalibration("judge 2", "injection", "rest", "event", 3),
+    ExternalCalibration("judge 1", "control", "rest", "rest", 20),
 ]
 MODELS = {
     "judged": lambda: judged_model(study(1).judged, Priors()),
@@ -68,14 +70,14 @@ MODELS = {
 
 
 @pytest.fixture(params=MODELS)
-def model(request: pytest.FixtureRequest) -> Model:
+def model(request: pytest.FixtureRequest) -> OutcomeModel:
     made = MODELS[request.param]()
     assert len(made.arrays.fixed_mean) > 8, "a poor design would test little"
     return made
 
 
 @pytest.mark.parametrize("coordinates", ["plain", "informed"])
-def test_the_gradient_is_the_slope(model: Model, coordinates: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_gradient_is_the_slope(model: OutcomeModel, coordinates: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """In the sampler's own coordinates; a small core leaves some coefficients to the one-by-one form."""
     rng = np.random.default_rng(0)
     if coordinates == "informed":
@@ -92,7 +94,7 @@ def test_the_gradient_is_the_slope(model: Model, coordinates: str, monkeypatch: 
 
 
 @pytest.mark.parametrize("coordinates", ["plain", "informed"])
-def test_the_density_is_what_pymc_says(model: Model, coordinates: str) -> None:
+def test_the_density_is_what_pymc_says(model: OutcomeModel, coordinates: str) -> None:
     """Differences of log density between points, so that constants drop out; the change of coordinates counts."""
     rng = np.random.default_rng(1)
     reference, walked = in_pymc(model), model.informed() if coordinates == "informed" else model
@@ -117,26 +119,26 @@ def test_the_posterior_is_nearly_round_in_informed_coordinates(kind: str) -> Non
     """At the centre the curvature is 1 in every direction but along the scales, whose own is known by nobody."""
     model = MODELS[kind]().informed()
     places = model.unpack(np.arange(model.size))
-    scales = np.concatenate([places[name].ravel() for name in SCALES if name in places])
+    scales = np.concatenate([places[name].ravel() for name in SCALE_NAMES if name in places])
     free = np.setdiff1d(np.arange(model.size), scales)
-    spread = laplace_pilot.covariance(model.target(), np.zeros(model.size), free)[np.ix_(free, free)]
+    spread = laplace_pilot.laplace_covariance(model.target(), np.zeros(model.size), free)[np.ix_(free, free)]
     np.testing.assert_allclose(spread, np.eye(len(free)), atol=0.01)
 
 
 def test_an_unknown_calibration_from_elsewhere_is_named() -> None:
     patterns = study(1, 2, 20).patterns
     for wrong, what in (
-        (External("nobody", "control", "rest", "rest", 5), "judge 'nobody'"),
-        (External("judge 1", "sham", "rest", "rest", 5), "arm 'sham'"),
-        (External("judge 1", "control", "rest", "maybe", 5), "class 'maybe'"),
-        (External("judge 1", "control", "misnamed", "rest", 5), "classes that the arm can have"),
-        (External("judge 1", "control", "rest", "rest", 0), "positive number"),
+        (ExternalCalibration("nobody", "control", "rest", "rest", 5), "judge 'nobody'"),
+        (ExternalCalibration("judge 1", "sham", "rest", "rest", 5), "arm 'sham'"),
+        (ExternalCalibration("judge 1", "control", "rest", "maybe", 5), "class 'maybe'"),
+        (ExternalCalibration("judge 1", "control", "misnamed", "rest", 5), "classes that the arm can have"),
+        (ExternalCalibration("judge 1", "control", "rest", "rest", 0), "positive number"),
     ):
-        with pytest.raises(BadInput, match=what):
+        with pytest.raises(InputError, match=what):
             corrected_model(patterns, Priors(), [wrong])
 
 
-def log_volume(model: Model, x: np.ndarray) -> float:
+def log_volume(model: OutcomeModel, x: np.ndarray) -> float:
     """log |d parameters / d point|, by differences."""
     step = 1e-5
     ahead = [
@@ -145,7 +147,7 @@ def log_volume(model: Model, x: np.ndarray) -> float:
     return float(np.linalg.slogdet(np.array(ahead))[1])
 
 
-def in_pymc(model: Model):
+def in_pymc(model: OutcomeModel):
     """PyMC's log density of parameters: its own deviations are in their non-centred form."""
     import pytensor
 

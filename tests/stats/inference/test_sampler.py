@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gnomon.stats.inference.sampler import Draws, Settings, diagnose
+from gnomon.stats.inference.sampler import PosteriorDraws, SamplerSettings, check_convergence
 
 
-def draws(values: np.ndarray, divergences: int = 0) -> Draws:
-    return Draws(values[:, :, None], divergences, 0.1, 1.0)
+def draws(values: np.ndarray, divergences: int = 0) -> PosteriorDraws:
+    return PosteriorDraws(values[:, :, None], divergences, 0.1, 1.0)
 
 
 def noise(chains: int = 4, length: int = 500) -> np.ndarray:
@@ -23,7 +23,7 @@ def noise(chains: int = 4, length: int = 500) -> np.ndarray:
 
 def test_independent_draws_pass() -> None:
     values = noise()
-    found = diagnose({"figure": values.ravel()}, draws(values))
+    found = check_convergence({"figure": values.ravel()}, draws(values))
     assert found["passed"]
     assert found["reasons"] == []
     assert found["max_rhat"] < 1.01
@@ -35,36 +35,36 @@ def test_a_chain_that_went_elsewhere_fails() -> None:
     values = noise()
     moved = values.copy()
     moved[3] += 1
-    found = diagnose({"good": values.ravel(), "bad": moved.ravel()}, draws(values))
+    found = check_convergence({"good": values.ravel(), "bad": moved.ravel()}, draws(values))
     assert not found["passed"]
     assert "R-hat" in found["reasons"][0]
 
 
 def test_a_slow_walk_fails_on_its_effective_size() -> None:
     values = noise().cumsum(axis=1) / 20
-    found = diagnose({"figure": values.ravel()}, draws(values))
+    found = check_convergence({"figure": values.ravel()}, draws(values))
     assert any("bulk ESS" in reason for reason in found["reasons"])
 
 
 @pytest.mark.parametrize(("divergences", "passed"), [(10, True), (11, False)])
 def test_divergences_may_be_one_draw_in_two_hundred(divergences: int, passed: bool) -> None:
     values = noise()
-    assert diagnose({"figure": values.ravel()}, draws(values, divergences))["passed"] is passed
+    assert check_convergence({"figure": values.ravel()}, draws(values, divergences))["passed"] is passed
 
 
 def test_a_figure_that_never_moves_is_no_failure() -> None:
     values = noise()
-    found = diagnose({"still": np.zeros(2000), "figure": values.ravel()}, draws(values))
+    found = check_convergence({"still": np.zeros(2000), "figure": values.ravel()}, draws(values))
     assert found["passed"]
     assert np.isfinite(found["max_rhat"])
 
 
 def test_the_retry_is_longer_and_more_careful() -> None:
-    harder = Settings().harder()
-    assert harder.draws > Settings().draws
-    assert harder.tune > Settings().tune
-    assert harder.target_accept > Settings().target_accept
-    assert "cores" not in Settings().as_dict(), "the number of cores changes no draw"
+    harder = SamplerSettings().harder()
+    assert harder.draws > SamplerSettings().draws
+    assert harder.tune > SamplerSettings().tune
+    assert harder.target_accept > SamplerSettings().target_accept
+    assert "cores" not in SamplerSettings().as_dict(), "the number of cores changes no draw"
 
 
 def test_arviz_says_nothing_of_the_day(tmp_path: Path) -> None:

@@ -8,15 +8,15 @@ import pytest
 
 from gnomon.stats.cells.outcome_classes import CLASSES, EVENT, MISNAMED, REFUSED, REST
 from gnomon.stats.checks.simulation import cell_frame
-from gnomon.stats.model.basis_functions import sum_to_zero
-from gnomon.stats.model.linear_predictor import design_of
+from gnomon.stats.model.basis_functions import sum_to_zero_basis
+from gnomon.stats.model.linear_predictor import build_design
 from gnomon.stats.model.priors import Priors
 
 CONTROL = {"arm": "control"}
 
 
 def names(rows: list[dict[str, object]]) -> set[str]:
-    return set(design_of(cell_frame(rows), (REFUSED, EVENT, REST), Priors()).widths())
+    return set(build_design(cell_frame(rows), (REFUSED, EVENT, REST), Priors()).widths())
 
 
 def injected(**axes: object) -> dict[str, object]:
@@ -30,7 +30,7 @@ def two_subjects() -> list[dict[str, object]]:
 
 def test_effects_of_a_factor_sum_to_zero() -> None:
     for levels in (2, 3, 5):
-        basis = sum_to_zero(levels)
+        basis = sum_to_zero_basis(levels)
         np.testing.assert_allclose(basis.sum(axis=0), 0, atol=1e-12)
         np.testing.assert_allclose(basis.T @ basis, np.eye(levels - 1), atol=1e-12)
 
@@ -60,7 +60,7 @@ def test_subjects_bring_slopes_and_deviations() -> None:
 def test_controls_know_neither_concept_nor_strength() -> None:
     rows = [CONTROL, {**CONTROL, "concept": "fear", "strength": 5.0}]
     rows += [injected(concept=word, strength=dose) for word in ("fear", "ocean") for dose in (1.0, 2.0, 4.0)]
-    design = design_of(cell_frame(rows), CLASSES, Priors())
+    design = build_design(cell_frame(rows), CLASSES, Priors())
     matrix = design.matrix(design.frame)
     np.testing.assert_array_equal(matrix[0], matrix[1])
     assert (matrix[0] != 0).sum() == 1
@@ -69,7 +69,7 @@ def test_controls_know_neither_concept_nor_strength() -> None:
 def test_strength_is_measured_from_each_subjects_own_middle() -> None:
     doses = {"a": (1.0, 2.0, 4.0), "b": (100.0, 200.0, 400.0)}
     rows = [injected(subject=name, strength=dose) for name, own in doses.items() for dose in own]
-    frame = design_of(cell_frame(rows), CLASSES, Priors()).frame
+    frame = build_design(cell_frame(rows), CLASSES, Priors()).frame
     for _, own in frame.groupby("subject"):
         assert own["s"].mean() == pytest.approx(0, abs=1e-6)
     assert frame["s"].std(ddof=0) == pytest.approx(1)
@@ -77,14 +77,14 @@ def test_strength_is_measured_from_each_subjects_own_middle() -> None:
 
 
 def test_no_strength_is_one_doubling_below_the_weakest() -> None:
-    frame = design_of(cell_frame([injected(strength=dose) for dose in (0.0, 2.0, 4.0)]), CLASSES, Priors()).frame
+    frame = build_design(cell_frame([injected(strength=dose) for dose in (0.0, 2.0, 4.0)]), CLASSES, Priors()).frame
     steps = frame["s"].diff()[1:]
     assert steps.iloc[0] == pytest.approx(steps.iloc[1])
 
 
 def test_a_prediction_for_no_subject_in_particular_leaves_deviations_out() -> None:
     rows = two_subjects()
-    design = design_of(cell_frame(rows), CLASSES, Priors())
+    design = build_design(cell_frame(rows), CLASSES, Priors())
     typical = design.frame.assign(subject=None, variant=None)
     deviating = sum(design.widths()[term.name] for term in design.random)
     assert not design.matrix(typical)[:, -deviating:].any()
@@ -93,7 +93,7 @@ def test_a_prediction_for_no_subject_in_particular_leaves_deviations_out() -> No
 
 def test_a_claim_that_misses_is_asked_of_where_an_event_needs_the_concept() -> None:
     rows = [CONTROL, injected(), {"arm": "random", "strength": 2.0}]
-    design = design_of(cell_frame(rows), CLASSES, Priors())
+    design = build_design(cell_frame(rows), CLASSES, Priors())
     asked = design.asked(design.frame)[:, CLASSES.index(MISNAMED)]
     assert asked.tolist() == [False, True, False]
     assert design.asked(design.frame)[:, : CLASSES.index(MISNAMED)].all()
@@ -111,6 +111,6 @@ def test_subjects_answer_to_strength_and_depth_in_their_own_way() -> None:
 
 
 def test_frames_without_depth_still_have_numbers() -> None:
-    frame = design_of(cell_frame([CONTROL, injected()]), CLASSES, Priors()).frame
+    frame = build_design(cell_frame([CONTROL, injected()]), CLASSES, Priors()).frame
     assert isinstance(frame, pd.DataFrame)
     assert frame[["x", "s", "d"]].to_numpy().tolist() == [[0, 0, 0], [0, 0, 0]]

@@ -8,10 +8,10 @@ import pytest
 
 from gnomon.data.storage.store import Store
 from gnomon.stats.charts import coverage_table
-from gnomon.stats.estimands.selection_bounds import bounds
+from gnomon.stats.estimands.selection_bounds import bounds_with_interval
 from gnomon.stats.inference.hierarchical import VERSION
 from gnomon.stats.narrative import estimate_sentences
-from gnomon.stats.narrative.fit_frames import all_fitted, answering, fitted
+from gnomon.stats.narrative.fit_frames import all_fitted, fit_for, read_fit
 
 NAMES = {"7B": "Qwen2.5-7B-Instruct", "14B": "Qwen2.5-14B-Instruct", "32B": "Qwen2.5-32B-Instruct"}
 
@@ -19,19 +19,19 @@ NAMES = {"7B": "Qwen2.5-7B-Instruct", "14B": "Qwen2.5-14B-Instruct", "32B": "Qwe
 @pytest.fixture
 def published():
     row = {"view": "published", "status": "passed", "diagnostics": {}, "result": demo.published_result()}
-    return fitted(row)
+    return read_fit(row)
 
 
 def test_14b_is_higher_than_7b_and_the_words_say_how_sure(published):
-    row = estimate_sentences.contrast(published.contrasts, "net_detection_raw", NAMES["14B"], NAMES["7B"])
+    row = estimate_sentences.find_contrast(published.contrasts, "net_detection_raw", NAMES["14B"], NAMES["7B"])
     said = estimate_sentences.contrast_sentence(row)
     assert said.startswith("Qwen2.5-14B-Instruct is higher than Qwen2.5-7B-Instruct: difference +10 points")
     assert said.endswith("probability that it is higher above 99.9 %.")
 
 
 def test_a_contrast_turned_round_is_its_mirror(published):
-    one = estimate_sentences.contrast(published.contrasts, "net_detection_raw", NAMES["14B"], NAMES["7B"])
-    other = estimate_sentences.contrast(published.contrasts, "net_detection_raw", NAMES["7B"], NAMES["14B"])
+    one = estimate_sentences.find_contrast(published.contrasts, "net_detection_raw", NAMES["14B"], NAMES["7B"])
+    other = estimate_sentences.find_contrast(published.contrasts, "net_detection_raw", NAMES["7B"], NAMES["14B"])
     assert (other["mean"], other["low95"], other["high95"]) == (-one["mean"], -one["high95"], -one["low95"])
     assert other["probability"] == pytest.approx(1 - one["probability"])
 
@@ -52,7 +52,7 @@ def test_a_verdict_is_no_surer_than_its_probability(probability, says):
 
 
 def test_the_ladder_compares_each_instruct_model_with_the_next_smaller_one(published):
-    said = list(estimate_sentences.ladder(published.estimands, published.contrasts, "net_detection_raw"))
+    said = list(estimate_sentences.monotone_sentence(published.estimands, published.contrasts, "net_detection_raw"))
     assert len(said) == 5
     assert all("Coder" not in line for line in said)
     assert said[-1].startswith("Qwen2.5-32B-Instruct is lower than Qwen2.5-14B-Instruct")
@@ -60,15 +60,19 @@ def test_the_ladder_compares_each_instruct_model_with_the_next_smaller_one(publi
 
 def test_a_slope_says_how_often_such_intervals_held_the_truth():
     name = "net_detection_corrected"
-    found = coverage_table.coverage(VERSION).set_index("figure")["coverage"].loc[f"slope {name}"]
-    said = estimate_sentences.slope_kept(name)
+    found = coverage_table.interval_coverage(VERSION).set_index("figure")["coverage"].loc[f"slope {name}"]
+    said = estimate_sentences.slope_coverage_sentence(name)
     assert f"{100 * found.min():.0f} to {100 * found.max():.0f} % of cases" in said
-    assert estimate_sentences.slope_kept("net_detection_raw") is None
-    assert estimate_sentences.slope_kept(name, version="0") is None
+    assert estimate_sentences.slope_coverage_sentence("net_detection_raw") is None
+    assert estimate_sentences.slope_coverage_sentence(name, version="0") is None
 
 
 def test_the_dip_of_the_32b_is_explained_by_whom_it_refuses(published):
-    said = list(estimate_sentences.dips(published.estimands, {NAMES["32B"]: bounds(1961, 2560, 407, 912, 2560, 7)}))
+    said = list(
+        estimate_sentences.refusal_asymmetry(
+            published.estimands, {NAMES["32B"]: bounds_with_interval(1961, 2560, 407, 912, 2560, 7)}
+        )
+    )
     dip = next(line for line in said if line.startswith(NAMES["32B"]))
     assert "refuses 64 % of controls and 23 % of injections: the injection itself removes refusals" in dip
     assert "raw figure −49 %; leaving refused answers out gives +20 %" in dip
@@ -77,8 +81,8 @@ def test_the_dip_of_the_32b_is_explained_by_whom_it_refuses(published):
 
 
 def test_one_subject_has_no_ladder_and_no_dip():
-    judged = fitted(demo.demo_fits()[0])
-    assert list(estimate_sentences.ladder(judged.estimands, judged.contrasts, "net_detection_raw")) == []
+    judged = read_fit(demo.demo_fits()[0])
+    assert list(estimate_sentences.monotone_sentence(judged.estimands, judged.contrasts, "net_detection_raw")) == []
     assert estimate_sentences.slope_sentence(judged.slope, "net_detection_raw") is None
 
 
@@ -88,18 +92,22 @@ def test_the_slope_is_told_with_its_interval_and_probability(published):
 
 
 def test_nothing_is_certain():
-    assert [estimate_sentences.chance(p) for p in (1.0, 0.0, 0.5)] == ["above 99.9 %", "below 0.1 %", "50.0 %"]
+    assert [estimate_sentences.format_probability(p) for p in (1.0, 0.0, 0.5)] == [
+        "above 99.9 %",
+        "below 0.1 %",
+        "50.0 %",
+    ]
 
 
 def test_corrected_figures_come_from_the_corrected_fit_and_refusals_keep_their_reason(store: Store):
     demo.fill(store)
     fits = all_fitted(store)
-    assert answering(fits, "net_detection_raw").view == "judged"
-    corrected = answering(fits, "net_detection_corrected")
+    assert fit_for(fits, "net_detection_raw").view == "judged"
+    corrected = fit_for(fits, "net_detection_corrected")
     assert corrected.view == "corrected"
     assert corrected.overall("net_detection_corrected").empty
     assert "carries no information" in corrected.why_not("net_detection_corrected")[0]
-    assert answering({}, "net_detection_raw") is None
+    assert fit_for({}, "net_detection_raw") is None
 
 
 def test_figures_of_a_failed_fit_are_not_there_to_be_shown(store: Store):
@@ -111,7 +119,7 @@ def test_figures_of_a_failed_fit_are_not_there_to_be_shown(store: Store):
 
 
 def test_axes_are_spread_over_two_columns():
-    judged = fitted(demo.demo_fits()[0])
+    judged = read_fit(demo.demo_fits()[0])
     assert judged.along("net_detection_raw", "concept")["value"].tolist() == demo.CONCEPTS
     assert judged.along("net_detection_raw", "strength")["value"].tolist() == [2.0, 4.0]
     assert isinstance(judged.curve, pd.DataFrame)

@@ -29,34 +29,36 @@ def estimands() -> pd.DataFrame:
 
 
 def test_a_figure_in_short_has_signs_only_where_it_can_be_negative() -> None:
-    assert told.ends({"mean": 0.41, "low95": 0.38, "high95": 0.44}) == "41 % (38 to 44)"
-    assert told.ends({"mean": 0.05, "low95": -0.02, "high95": 0.12}) == "+5 % (−2 to +12)"
-    assert told.ends({"mean": 0.003, "low95": 0.001, "high95": 0.006}) == "0.3 % (0.1 to 0.6)"
+    assert told.interval_phrase({"mean": 0.41, "low95": 0.38, "high95": 0.44}) == "41 % (38 to 44)"
+    assert told.interval_phrase({"mean": 0.05, "low95": -0.02, "high95": 0.12}) == "+5 % (−2 to +12)"
+    assert told.interval_phrase({"mean": 0.003, "low95": 0.001, "high95": 0.006}) == "0.3 % (0.1 to 0.6)"
 
 
 def test_refusals_by_arm_are_one_sentence_a_model() -> None:
-    assert list(told.refusals(estimands())) == [
+    assert list(told.refusal_sentences(estimands())) == [
         "b refuses 64 % (63 to 66) of control trials and 23 % (22 to 25) of injection trials."
     ]
 
 
 def test_bounds_say_what_may_be_nothing_and_what_hides_hardly_anything() -> None:
-    wide, middle, narrow = told.bounded(estimands(), BOUNDS)
+    wide, middle, narrow = told.bounds_sentences(estimands(), BOUNDS)
     assert wide == ("b: engaged +20 %; bounds −0.8 to +43.9 %, 95 % limits −1.4 to +47.8: it may be nothing at all.")
     assert middle == "c: bounds +10.0 to +30.0 %, 95 % limits +5.0 to +35.0."
     assert narrow.startswith("a: engaged +20 %; leaving refusals out hides hardly anything")
-    assert list(told.bounded(estimands(), BOUNDS.head(0))) == []
+    assert list(told.bounds_sentences(estimands(), BOUNDS.head(0))) == []
 
 
 def test_convergence_says_how_a_fit_went_or_why_it_did_not() -> None:
     each = {"max_rhat": 1.004, "min_ess_bulk": 1500.0, "min_ess_tail": 900.0, "divergences": 1, "draws": 1000}
-    line = told.convergence("judged", "passed", each)
+    line = told.convergence_sentence("judged", "passed", each)
     assert line == "judged: passed; R-hat 1.004, at least 900 effective draws, 1 divergence."
     weighted = {**each, "reweighted": {"fit": "0123456789ab", "k": 0.21}}
-    assert "weighted from the draws of fit 01234567 (Pareto k 0.21)" in told.convergence("c", "passed", weighted)
+    assert "weighted from the draws of fit 01234567 (Pareto k 0.21)" in told.convergence_sentence(
+        "c", "passed", weighted
+    )
     failed = {**each, "reasons": ["R-hat 1.210 is above 1.01"]}
-    assert told.convergence("judged", "failed", failed).endswith("R-hat 1.210 is above 1.01.")
-    assert "nothing was sampled" in told.convergence("corrected", "refused", {"draws": 0, "reasons": []})
+    assert told.convergence_sentence("judged", "failed", failed).endswith("R-hat 1.210 is above 1.01.")
+    assert "nothing was sampled" in told.convergence_sentence("corrected", "refused", {"draws": 0, "reasons": []})
 
 
 def test_misfits_are_named_and_their_absence_too() -> None:
@@ -67,9 +69,9 @@ def test_misfits_are_named_and_their_absence_too() -> None:
             for name in ("refused", "event")
         ]
     )
-    (line,) = told.misfits(rows)
+    (line,) = told.misfit_sentences(rows)
     assert line.startswith("a, injection arm: the fit would hardly make these counts (p 0.01)")
-    (line,) = told.misfits(rows[rows["arm"] == "control"])
+    (line,) = told.misfit_sentences(rows[rows["arm"] == "control"])
     assert line.startswith("Yes: in none of 1 ")
 
 
@@ -97,7 +99,7 @@ def test_every_step_at_once_is_told_where_there_are_several() -> None:
             {"estimand": "n", "from": "a", "to": "c", "steps": 2.0, "probability": 0.7},
         ]
     )
-    (line,) = estimate_sentences.every_step(ladder, "n")
+    (line,) = estimate_sentences.step_sentences(ladder, "n")
     assert line == "From a to c: probability that it rises at each of the 2 steps 70.0 %."
-    assert list(estimate_sentences.every_step(ladder.head(1), "n")) == []
-    assert list(estimate_sentences.every_step(pd.DataFrame(), "n")) == []
+    assert list(estimate_sentences.step_sentences(ladder.head(1), "n")) == []
+    assert list(estimate_sentences.step_sentences(pd.DataFrame(), "n")) == []

@@ -9,17 +9,17 @@ import pytest
 from gnomon.data.records import Exposure, Facts, Label, LabelKind, Split
 from gnomon.data.storage import tables
 from gnomon.data.storage.store import Store
-from gnomon.stats.narrative.next_steps import Notice, next_step, notices, refusals
-from gnomon.stats.narrative.study_overview import by_rater, overview
+from gnomon.stats.narrative.next_steps import Notice, list_notices, next_step, withheld_notices
+from gnomon.stats.narrative.study_overview import by_rater, summarize_study
 
 
 def told(store: Store) -> str:
-    return "\n".join(f"{note.level}: {note.text}" for note in notices(overview(store)))
+    return "\n".join(f"{note.level}: {note.text}" for note in list_notices(summarize_study(store)))
 
 
 def test_an_empty_study_is_to_be_generated(store):
-    found = overview(store)
-    assert notices(found) == []
+    found = summarize_study(store)
+    assert list_notices(found) == []
     assert next_step(found).step == "generate"
 
 
@@ -28,7 +28,7 @@ def test_trials_that_the_design_plans_and_that_are_not_there_are_counted(store):
     settings = store.study()
     settings["design"]["replicates"]["injection"] = 5
     store.set_study(settings)
-    found = overview(store)
+    found = summarize_study(store)
     assert int((found.missing["want"] - found.missing["have"]).sum()) == 16
     assert next_step(found).step == "generate"
     assert "16 trials of 16 planned conditions are missing" in told(store)
@@ -36,7 +36,7 @@ def test_trials_that_the_design_plans_and_that_are_not_there_are_counted(store):
 
 def test_a_complete_design_lacks_nothing(store):
     demo.fill(store)
-    assert overview(store).missing.empty
+    assert summarize_study(store).missing.empty
 
 
 def test_a_judge_that_has_not_read_all_is_named(store, make_trial):
@@ -45,7 +45,7 @@ def test_a_judge_that_has_not_read_all_is_named(store, make_trial):
     settings = store.study()
     settings["design"] = {}
     store.set_study(settings)
-    found = overview(store)
+    found = summarize_study(store)
     assert found.unjudged == {"lexicon": 1, "embedding": 1}
     assert next_step(found).step == "judge"
 
@@ -53,18 +53,18 @@ def test_a_judge_that_has_not_read_all_is_named(store, make_trial):
 def test_a_judge_that_was_named_and_never_spoke_is_missed(store):
     demo.fill(store)
     store.set_study({"judges": ["lexicon", "embedding", "remote"]})
-    assert overview(store).unjudged == {"remote": 128}
+    assert summarize_study(store).unjudged == {"remote": 128}
 
 
 def test_without_labels_nothing_can_be_corrected_and_that_is_said(store):
     demo.fill(store, labels=False, fits=False)
     assert "warning: There are no labels" in told(store)
-    assert next_step(overview(store)).step == "fit"
+    assert next_step(summarize_study(store)).step == "fit"
 
 
 def test_labels_are_asked_for_where_an_arm_has_too_few(store):
     demo.fill(store)
-    found = overview(store)
+    found = summarize_study(store)
     assert set(found.measuring) == {"injection", "control", "random"}
     assert next_step(found).page == "label"
     assert "Fewer than 20 labels measure the judges in" in told(store)
@@ -83,7 +83,7 @@ def test_labels_of_one_rater_say_nothing_of_agreement(store, make_trial):
 
 def test_a_failed_fit_is_the_first_thing_said(store):
     demo.fill_failed(store)
-    first = notices(overview(store))[0]
+    first = list_notices(summarize_study(store))[0]
     assert first.level == "error"
     assert "R-hat 1.210" in first.text
 
@@ -92,15 +92,15 @@ def test_labels_newer_than_the_fit_make_it_stale_and_flags_do_not(store):
     demo.fill(store)
     trial = sorted(store.trial_ids())[0]
     store.add_labels([Label(trial, "ann", None, LabelKind.FLAG)])
-    assert not overview(store).stale
+    assert not summarize_study(store).stale
     store.add_labels([Label(trial, "ann", Facts(True, "ocean", True, False), revision=1)])
-    assert overview(store).stale
+    assert summarize_study(store).stale
     assert "figures lag behind" in told(store)
 
 
 def test_published_counts_need_a_fit_and_nothing_else(store):
     demo.fill_published(store)
-    found = overview(store)
+    found = summarize_study(store)
     assert found.counts_only
     assert next_step(found).page == "scaling"
     assert int(store.frame(tables.counts)["n"].sum()) == 24600
@@ -112,7 +112,7 @@ def test_figures_refused_for_one_reason_are_one_line():
         {"subject": "m", "estimand": "net_detection_engaged_corrected", "reason": "no labels"},
         {"subject": "all subjects", "estimand": "slope", "reason": "one subject."},
     ]
-    assert refusals({"refused": refused}) == [
+    assert withheld_notices({"refused": refused}) == [
         Notice(
             "warning", "Not shown: corrected net detection of m and corrected engaged net detection of m (no labels)."
         ),
@@ -132,7 +132,7 @@ def test_labels_are_counted_by_rater_and_split_and_late_ones_beside_them(store, 
             Label(third.id, "bob", None, LabelKind.FLAG),
         ]
     )
-    table = by_rater(overview(store).events).set_index("rater")
+    table = by_rater(summarize_study(store).events).set_index("rater")
     splits = [column for column in table if column in list(Split)]
     assert table.loc["ann", splits].sum() == 1
     assert table.loc["ann", ["after verdict", "taken back", "flags"]].tolist() == [1, 1, 0]
@@ -142,4 +142,4 @@ def test_labels_are_counted_by_rater_and_split_and_late_ones_beside_them(store, 
 @pytest.mark.parametrize("column", ["n", "failed"])
 def test_counts_of_conditions_are_whole_numbers(store, column):
     demo.fill(store)
-    assert pd.api.types.is_integer_dtype(overview(store).cells[column])
+    assert pd.api.types.is_integer_dtype(summarize_study(store).cells[column])
