@@ -30,7 +30,7 @@ class StudyRef:
     url: str
 
     @property
-    def folder(self) -> str:
+    def study_folder(self) -> str:
         """The study's folder as a command takes it, quoted for a shell; `DIR` where the URL does not tell."""
         try:
             address = make_url(self.url)
@@ -44,9 +44,9 @@ class StudyRef:
         here = Path.cwd()
         return shlex.quote(str(folder.relative_to(here) if folder.is_relative_to(here) else folder))
 
-    def command(self, step: str) -> str:
+    def shell_command(self, step: str) -> str:
         """A command line that does one step of the chain on this study."""
-        return f"gnomon {step} {self.folder}"
+        return f"gnomon {step} {self.study_folder}"
 
 
 def encode_studies(studies: Sequence[tuple[str, str]]) -> str:
@@ -127,12 +127,12 @@ def open_store(place: StudyRef) -> Store:
 def suggest_command(place: StudyRef, step: str, why: str) -> None:
     """Say why there are no figures, and the command that makes them."""
     st.info(f"{why} This makes the figures:")
-    st.code(place.command(step), language=None)
+    st.code(place.shell_command(step), language=None)
 
 
 def change_token(store: Store) -> tuple[int, ...]:
     """Changes whenever a fact was added: what figures that are kept for a while are kept under."""
     newest = [select(func.coalesce(func.max(table.c.id), 0)) for table in (tables.verdicts, tables.labels)]
     counted = [select(func.count()).select_from(table) for table in (tables.trials, tables.fits, tables.counts)]
-    with store.reading() as connection:
+    with store.read_transaction() as connection:
         return tuple(int(connection.execute(query).scalar_one()) for query in (*newest, *counted))

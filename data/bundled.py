@@ -40,7 +40,7 @@ class CalibrationSet:
     trials: tuple[Trial, ...]
     labels: tuple[Label, ...]
 
-    def add_to(self, store: Store) -> int:
+    def add_to_store(self, store: Store) -> int:
         """Add all of it to a store; returns how many trials were new."""
         store.add_subjects(self.subjects)
         for hash_, (name, content) in self.protocols.items():

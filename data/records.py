@@ -30,7 +30,7 @@ class Arm(StrEnum):
     MISMATCHED = "mismatched"
 
     @property
-    def judged(self) -> bool:
+    def is_judged(self) -> bool:
         """Whether its answers are about what the subject notices, so that judges and raters can read them."""
         return self is not Arm.MISMATCHED
 

@@ -59,11 +59,11 @@ def opened(folder: Path, *, spare_judges: bool = False) -> Iterator[Study]:
 
 def sync_settings(store: Store, file: StudyFile, broken: Sequence[str] = ()) -> None:
     """Keep in the store what readers of the database alone need, and add the shipped data that the file names."""
-    store.settle(lambda held: _study_settings(store, file, held, broken))
+    store.update_settings(lambda held: _study_settings(store, file, held, broken))
     if file.counts:
         bundled.add_published(store)
     if file.labels.calibration_set:
-        bundled.calibration_set().add_to(store)
+        bundled.calibration_set().add_to_store(store)
 
 
 def _study_settings(store: Store, file: StudyFile, held: dict[str, Any], broken: Sequence[str]) -> dict[str, Any]:
@@ -71,7 +71,7 @@ def _study_settings(store: Store, file: StudyFile, held: dict[str, Any], broken:
     settings = {
         "name": file.name,
         "kind": "counts" if file.counts else "trials",
-        "concepts": file.concepts(),
+        "concepts": file.concept_names(),
         "judges": [judge.name for judge in file.judges],
         "rule": file.rule,
         "label_view": file.labels.view,
@@ -86,8 +86,8 @@ def _study_settings(store: Store, file: StudyFile, held: dict[str, Any], broken:
 
 def _imported_settings(store: Store, file: StudyFile, held: dict[str, Any]) -> dict[str, Any]:
     """What an imported study takes from its store: what the file leaves out."""
-    seen = store.frame(select(tables.trials.c.concept).distinct().order_by(tables.trials.c.concept))["concept"]
-    known = store.frame(select(tables.judges.c.name, tables.judges.c.kind).distinct())
+    seen = store.read_frame(select(tables.trials.c.concept).distinct().order_by(tables.trials.c.concept))["concept"]
+    known = store.read_frame(select(tables.judges.c.name, tables.judges.c.kind).distinct())
     mine = [judge.name for judge in file.judges]
     there = {*known["name"], *mine}
     brought = sorted(known.loc[known["kind"] == IMPORTED, "name"])
@@ -95,7 +95,7 @@ def _imported_settings(store: Store, file: StudyFile, held: dict[str, Any]) -> d
     names = [name for name in listed if name in there or not mine]
     return {
         "kind": "counts" if file.counts else held.get("kind", "trials"),
-        "concepts": file.concepts() or [str(name) for name in seen.dropna()],
+        "concepts": file.concept_names() or [str(name) for name in seen.dropna()],
         "judges": names,
         "design": file.design.model_dump(mode="json") if file.design else held.get("design", {}),
     }

@@ -174,11 +174,11 @@ class StudyFile(StudyTable):
             raise ValueError(f"fit.judges names '{unknown[0]}', which is not among [[judges]]")
         return self
 
-    def concepts(self) -> list[str]:
+    def concept_names(self) -> list[str]:
         """The closed list that judges and raters choose from, where the file names one."""
         return list(self.design.concepts) if self.design else list(self.listed or [])
 
-    def only(self, kind: str, known: Sequence[str], wanted: Sequence[str]) -> list[str]:
+    def select_known(self, kind: str, known: Sequence[str], wanted: Sequence[str]) -> list[str]:
         """`wanted`, or all of `known` where nothing is wanted; raises `UnknownName` for one that is not there."""
         for name in wanted:
             if name not in known:

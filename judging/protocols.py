@@ -18,7 +18,7 @@ class JudgeCase:
     sample: int = 0
 
     @property
-    def seed(self) -> int:
+    def prompt_seed(self) -> int:
         """What fence and order of concepts are drawn from: the trial's own seed, another one for each more sample."""
         if self.sample == 0:
             return self.trial.seed
@@ -37,7 +37,7 @@ class Judge(Protocol):
     def enforces_schema(self) -> bool | None:
         """Whether the judge's server holds answers to a JSON schema; None before a server was asked, or without one."""
 
-    def judge(self, trials: Sequence[Trial]) -> Generator[Verdict, None, None]:
+    def judge_trials(self, trials: Sequence[Trial]) -> Generator[Verdict, None, None]:
         """One verdict a trial, each as soon as it is there, in any order.
 
         Raises `JudgeError` where the judge cannot go on. A verdict with state `error` says that this trial got no
@@ -49,10 +49,10 @@ class Judge(Protocol):
 class VerdictStream(Protocol):
     """Verdicts as they come. Taking the next batch says that the last one is safe on disk."""
 
-    def batches(self) -> Iterator[list[Verdict]]:
+    def iterate_batches(self) -> Iterator[list[Verdict]]:
         """Batches of verdicts, then the judge's own error if it ended with one."""
 
-    def stop(self) -> None:
+    def request_stop(self) -> None:
         """From any thread: ask nothing more. What has been answered still comes, and then the end."""
 
 
@@ -67,10 +67,10 @@ class MeteredJudge(Judge, Protocol):
 
     samples: int
 
-    def flow(self, cases: Iterable[JudgeCase], memory: RunState) -> VerdictStream:
+    def open_stream(self, cases: Iterable[JudgeCase], memory: RunState) -> VerdictStream:
         """Start asking; `cases` is read as far as there are free places, and no further."""
 
-    def usage(self) -> Mapping[str, Any]:
+    def usage_summary(self) -> Mapping[str, Any]:
         """What the latest flow used: calls, tokens, cost where a price is known."""
 
 

@@ -35,7 +35,7 @@ def build_judge(
     if config.kind == "learned":
         from gnomon.judging.judges.embedding_classifier import EmbeddingJudge
 
-        return EmbeddingJudge.train(training, concepts, name=config.name)
+        return EmbeddingJudge.from_labels(training, concepts, name=config.name)
     if config.kind == "logprob":
         from gnomon.judging.judges.logprob import LogprobJudge
 

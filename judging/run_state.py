@@ -15,16 +15,16 @@ WASTED = "judge_wasted"
 class RunState(Protocol):
     """Kept notes of one judge version, newest last."""
 
-    def spent(self) -> tuple[int, int]:
+    def tokens_used(self) -> tuple[int, int]:
         """Tokens sent and received by all stored verdicts of this judge's name."""
 
-    def note(self, kind: str, detail: Mapping[str, Any]) -> None:
+    def record_event(self, kind: str, detail: Mapping[str, Any]) -> None:
         """Keep a note; it is on disk when this returns."""
 
-    def notes(self, kind: str) -> list[dict[str, Any]]:
+    def recorded_events(self, kind: str) -> list[dict[str, Any]]:
         """Notes of a kind, oldest first."""
 
-    def trials(self, ids: Sequence[str]) -> list[Trial]:
+    def find_trials(self, ids: Sequence[str]) -> list[Trial]:
         """Trials by id."""
 
 
@@ -34,19 +34,19 @@ class InMemoryRunState:
     def __init__(self) -> None:
         self._notes: list[tuple[str, dict[str, Any]]] = []
 
-    def spent(self) -> tuple[int, int]:
+    def tokens_used(self) -> tuple[int, int]:
         """Nothing."""
         return 0, 0
 
-    def note(self, kind: str, detail: Mapping[str, Any]) -> None:
+    def record_event(self, kind: str, detail: Mapping[str, Any]) -> None:
         """Keep a note while the object lives."""
         self._notes.append((kind, dict(detail)))
 
-    def notes(self, kind: str) -> list[dict[str, Any]]:
+    def recorded_events(self, kind: str) -> list[dict[str, Any]]:
         """Notes of a kind, oldest first."""
         return [detail for noted, detail in self._notes if noted == kind]
 
-    def trials(self, _ids: Sequence[str]) -> list[Trial]:
+    def find_trials(self, _ids: Sequence[str]) -> list[Trial]:
         """None: there is no store."""
         return []
 
@@ -59,23 +59,23 @@ class StoredRunState:
         self._name = name
         self._version = version
 
-    def spent(self) -> tuple[int, int]:
+    def tokens_used(self) -> tuple[int, int]:
         """Tokens of all stored verdicts of every version that bears the name, and of calls that came to nothing."""
         sent, received = tokens_used(self._store, self._name)
-        wasted = self.notes(WASTED)
+        wasted = self.recorded_events(WASTED)
         return (
             sent + sum(note["input_tokens"] for note in wasted),
             received + sum(note["output_tokens"] for note in wasted),
         )
 
-    def note(self, kind: str, detail: Mapping[str, Any]) -> None:
+    def record_event(self, kind: str, detail: Mapping[str, Any]) -> None:
         """Log an event that carries the judge version."""
-        self._store.log(kind, {"version": self._version, **detail})
+        self._store.log_event(kind, {"version": self._version, **detail})
 
-    def notes(self, kind: str) -> list[dict[str, Any]]:
+    def recorded_events(self, kind: str) -> list[dict[str, Any]]:
         """Events of a kind of this judge version."""
-        return [detail for detail in self._store.events(kind) if detail.get("version") == self._version]
+        return [detail for detail in self._store.event_details(kind) if detail.get("version") == self._version]
 
-    def trials(self, ids: Sequence[str]) -> list[Trial]:
+    def find_trials(self, ids: Sequence[str]) -> list[Trial]:
         """Trials by id."""
-        return self._store.trials(ids)
+        return self._store.load_trials(ids)

@@ -76,14 +76,14 @@ class FitRequest:
     shelf: DrawCache | None = None
 
     @property
-    def id(self) -> str:
+    def fit_id(self) -> str:
         """Hash under which the fit is stored; one made from an earlier fit's draws depends on that fit too."""
         how = [VERSION, self.priors.as_dict(), self.settings.as_dict(), self.seed]
         return canonical_hash([self.view, self.judge, self.data_hash, *how, *([self.base] if self.base else [])], 64)
 
-    def shelved_as(self, model: OutcomeModel) -> str:
+    def draws_key(self, model: OutcomeModel) -> str:
         """What draws must have been made with to be weighted for this fit."""
-        return canonical_hash([model.structure(), self.settings.as_dict(), self.seed], 64)
+        return canonical_hash([model.structure_hash(), self.settings.as_dict(), self.seed], 64)
 
 
 def fit_judged(
@@ -128,7 +128,7 @@ def fit_judged(
     cells = judged_cells(store, judge)
     name = judge or first
     view = "judged" if name == first else f"judged:{name}"
-    plan = _fit_request(view, "judged", name, cells.hash(), priors, settings, quick, seed, shelf)
+    plan = _fit_request(view, "judged", name, cells.content_hash(), priors, settings, quick, seed, shelf)
     design = f"{AVERAGING_NOTE}; conditions on the verdicts of {name} being right."
     return _find_fit(store, plan) or _fit_cells(store, plan, cells, design, progress)
 
@@ -145,7 +145,7 @@ def fit_published(
 ) -> dict[str, Any]:
     """Rates from published counts, taken as printed; parameters and return value as for `fit_judged`."""
     cells = published_cells(store)
-    plan = _fit_request("published", "published", None, cells.hash(), priors, settings, quick, seed, shelf)
+    plan = _fit_request("published", "published", None, cells.content_hash(), priors, settings, quick, seed, shelf)
     design = f"{AVERAGING_NOTE}, as published; conditions on the publication's judge being right."
     refused = [
         {"subject": str(subject), "estimand": CORRECTED_NAMES[name], "reason": POOLED_CALIBRATION_REASON}
@@ -189,12 +189,16 @@ def fit_corrected(
         The stored row of the fit; `status` is passed, failed, or refused where nothing can be corrected. Figures
         that the labels or judges do not carry stand in `result["refused"]` with their reason.
     """
-    usual = str(store.study().get("label_view", "blind"))
+    usual = str(store.study_settings().get("label_view", "blind"))
     label_view = label_view or usual
     patterns = pattern_cells(store, judges, label_view)
     view = "corrected" if label_view == usual else f"corrected:{label_view}"
     name = " + ".join(patterns.judges)
-    seen = canonical_hash([patterns.hash(), [astuple(one) for one in external]], 64) if external else patterns.hash()
+    seen = (
+        canonical_hash([patterns.content_hash(), [astuple(one) for one in external]], 64)
+        if external
+        else patterns.content_hash()
+    )
     plan = _fit_request(view, "corrected", name, seen, priors, settings, quick, seed, shelf)
     return _find_fit(store, plan) or _fit_patterns(store, plan, patterns, label_view, progress, external)
 
@@ -225,7 +229,9 @@ def _fit_cells(
     model = judged_model(cells, plan.priors)
 
     def read(draws: PosteriorDraws) -> FitResult:
-        posterior = ModelPosterior(model, draws.flat, cells.n, cells.counts, plan.result_view, plan.judge, design)
+        posterior = ModelPosterior(
+            model, draws.flat_values, cells.trial_counts, cells.counts, plan.result_view, plan.judge, design
+        )
         result = build_result(posterior)
         return FitResult({**result.content, "refused": [*result.content["refused"], *refused]}, result.draws)
 
@@ -259,10 +265,12 @@ def _fit_patterns(
     model = corrected_model(patterns, plan.priors, external)
 
     def read(draws: PosteriorDraws) -> FitResult:
-        posterior = ModelPosterior(model, draws.flat, patterns.n, None, plan.result_view, plan.judge, design)
-        coefficients = model.coefficients(draws.flat)
-        share = model.probabilities(coefficients, model.design.frame)
-        table = youden_draws(model, draws.flat, patterns, share)
+        posterior = ModelPosterior(
+            model, draws.flat_values, patterns.trial_counts, None, plan.result_view, plan.judge, design
+        )
+        coefficients = model.coefficient_draws(draws.flat_values)
+        share = model.class_probabilities(coefficients, model.design.frame)
+        table = youden_draws(model, draws.flat_values, patterns, share)
         result = build_result(posterior, _refusal_rule(lacking, table))
         content = {**result.content, "judges": [_judge_row(one) for one in table]}
         return FitResult(content, result.draws)
@@ -282,7 +290,7 @@ def _sample_and_save(
     if plan.shelf is not None and (row := _reweighted_fit(store, plan, model, read, plan.shelf)) is not None:
         return row
     checks: dict[str, Any] = _empty_diagnostics()
-    for settings in (plan.settings, plan.settings.harder()):
+    for settings in (plan.settings, plan.settings.retry_settings()):
         try:
             draws = sample_posterior(model, settings, plan.seed, progress)
         except FitFailedError as error:
@@ -292,7 +300,7 @@ def _sample_and_save(
         checks = check_convergence(result.draws, draws)
         if checks["passed"]:
             if plan.shelf is not None:
-                plan.shelf.keep(plan.view, plan.shelved_as(model), to_cached_draws(model, plan.id, draws))
+                plan.shelf.save_draws(plan.view, plan.draws_key(model), to_cached_draws(model, plan.fit_id, draws))
             return _save_fit(store, plan, PASSED, checks, result.content)
     reason = f"the fit did not converge ({'; '.join(checks['reasons'])})"
     lines = [
@@ -305,14 +313,14 @@ def _reweighted_fit(
     store: Store, plan: FitRequest, model: OutcomeModel, read: Callable[[PosteriorDraws], FitResult], shelf: DrawCache
 ) -> dict[str, Any] | None:
     """The fit from an earlier one's draws; None where there are none, or they would not carry it."""
-    old = shelf.find(plan.view, plan.shelved_as(model))
+    old = shelf.load_draws(plan.view, plan.draws_key(model))
     if old is None:
         return None
     plan = replace(plan, base=old.fit)
     if (row := _find_fit(store, plan)) is not None:
         return row
     again = reweight_draws(model, old)
-    if not again.good:
+    if not again.is_reliable:
         return None
     result = read(again.draws)
     checks = check_convergence(result.draws, again.draws)
@@ -323,7 +331,7 @@ def _reweighted_fit(
 
 def _arms_without_labels(patterns: VerdictPatternCells, calibrated: set[str]) -> dict[str, str]:
     """Arms in which judges were compared with nobody, here or elsewhere, and why their figures cannot be corrected."""
-    labelled = set(patterns.labelled().index) | calibrated
+    labelled = set(patterns.labelled_by_arm().index) | calibrated
     if not labelled:
         reason = "there are no labels: label some trials of each arm, then fit again"
         return {str(arm): reason for arm in patterns.frame["arm"].unique()}
@@ -342,7 +350,9 @@ def _refusal_rule(lacking: dict[str, str], table: Sequence[YoudenDraws]) -> Refu
             if arm in lacking:
                 return lacking[arm]
             question = REST if figure.estimand == NET_RAW and arm == CONTROL else EVENT
-            sure = {one.judge: one.probability for one in table if one.arm == arm and one.question == question}
+            sure = {
+                one.judge: one.probability_informative for one in table if one.arm == arm and one.question == question
+            }
             if figure.estimand in REQUIRED_ARMS and max(sure.values()) < MIN_PROBABILITY:
                 worst = ", ".join(f"{judge} {share:.2f}" for judge, share in sure.items())
                 return f"no judge carries information in the {arm} arm: P(Youden's J > {INFORMATIVE_J}) is {worst}"
@@ -362,7 +372,7 @@ def _refuse_all_estimands(patterns: VerdictPatternCells, lacking: dict[str, str]
 
 def _judge_row(one: YoudenDraws) -> dict[str, Any]:
     about = {"judge": one.judge, "arm": one.arm, "question": one.question}
-    return {**about, **posterior_interval(one.draws), "probability": one.probability}
+    return {**about, **posterior_interval(one.draws), "probability": one.probability_informative}
 
 
 def _empty_diagnostics() -> dict[str, Any]:
@@ -372,14 +382,14 @@ def _empty_diagnostics() -> dict[str, Any]:
 
 
 def _find_fit(store: Store, plan: FitRequest) -> dict[str, Any] | None:
-    return store.fit(plan.id)
+    return store.find_fit(plan.fit_id)
 
 
 def _save_fit(
     store: Store, plan: FitRequest, status: str, diagnostics: dict[str, Any], result: dict[str, Any]
 ) -> dict[str, Any]:
     row = {
-        "id": plan.id,
+        "id": plan.fit_id,
         "view": plan.view,
         "status": status,
         "data_hash": plan.data_hash,
@@ -389,4 +399,4 @@ def _save_fit(
         "result": result,
     }
     store.add_fit(row)
-    return store.fit(plan.id) or row
+    return store.find_fit(plan.fit_id) or row

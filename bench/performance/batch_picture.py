@@ -27,16 +27,16 @@ class Watched(ContinuousBatch):
     seen: list[tuple[int, int, int]] = []  # noqa: RUF012
     passes = 0
 
-    def admit(self, rows: Any) -> None:
+    def add_rows(self, rows: Any) -> None:
         """Let rows in, and note that the whole batch waits for their prompts."""
-        super().admit(rows)
+        super().add_rows(rows)
         Watched.passes += 1
 
-    def step(self) -> None:
+    def decode_step(self) -> None:
         """Run a step, and note who ran in it."""
         Watched.seen += [(Watched.passes, slot, row.index) for slot, row in enumerate(self.rows)]
         Watched.passes += 1
-        super().step()
+        super().decode_step()
 
 
 def watched() -> pd.DataFrame:
@@ -51,7 +51,7 @@ def watched() -> pd.DataFrame:
     subject, protocols = load_subject("SmolLM2", "embedded"), [load_protocol("plain")]
     planned = plan_trials(design, subject, protocols)[:TRIALS]
     running.ContinuousBatch = Watched  # type: ignore[attr-defined]
-    list(TrialFactory(subject, design, protocols, ROWS).make(planned))
+    list(TrialFactory(subject, design, protocols, ROWS).make_trials(planned))
     steps = pd.DataFrame(Watched.seen, columns=["step", "slot", "trial"])
     bars = steps.groupby(["trial", "slot"], as_index=False)["step"].agg(begin="min", end="max")
     conditions = [planned[number].condition for number in bars["trial"]]

@@ -50,7 +50,7 @@ def least_ess(model: OutcomeModel, values: np.ndarray, patterns: VerdictPatternC
     """Bulk ESS of the worst figure, from draws (chains, draws, size)."""
     arviz = import_arviz()
     flat = values.reshape(-1, values.shape[-1])
-    figures = all_estimand_draws(ModelPosterior(model, flat, patterns.n, None, "corrected", None, ""))
+    figures = all_estimand_draws(ModelPosterior(model, flat, patterns.trial_counts, None, "corrected", None, ""))
     shape = (len(values), -1)
     return min(float(arviz.ess(draws.reshape(shape), method="bulk")) for draws in figures.values() if np.ptp(draws) > 0)
 
@@ -68,8 +68,8 @@ def ours(patterns: VerdictPatternCells, settings: SamplerSettings, seed: int = 1
 
 def gradients(studies: list[VerdictPatternCells]) -> list[float]:
     """Median seconds of one gradient for each study, interleaved."""
-    targets = [corrected_model(patterns, Priors()).informed() for patterns in studies]
-    calls = [(model.target(), np.zeros(model.size)) for model in targets]
+    targets = [corrected_model(patterns, Priors()).with_informed_coordinates() for patterns in studies]
+    calls = [(model.sampling_target(), np.zeros(model.parameter_count)) for model in targets]
     times: list[list[float]] = [[] for _ in calls]
     for _ in range(60):
         for place, (target, point) in enumerate(calls):
@@ -96,7 +96,7 @@ def natural_draws(model: OutcomeModel, posterior: Any) -> np.ndarray:
         "agreement": parts["agreement"],
     }
     shape = parts["scale"].shape[:2]
-    return np.concatenate([found[name].reshape(*shape, -1) for name in model.shapes], axis=-1)
+    return np.concatenate([found[name].reshape(*shape, -1) for name in model.parameter_shapes], axis=-1)
 
 
 def by_trial(patterns: VerdictPatternCells) -> VerdictPatternCells:
@@ -200,7 +200,7 @@ def refit(patterns: VerdictPatternCells, settings: SamplerSettings) -> dict[str,
 
 def _read(model: OutcomeModel, draws: PosteriorDraws, patterns: VerdictPatternCells) -> float:
     """Make all that a fit stores, and look at its gates: the least effective number of draws."""
-    result = build_result(ModelPosterior(model, draws.flat, patterns.n, None, "corrected", None, ""))
+    result = build_result(ModelPosterior(model, draws.flat_values, patterns.trial_counts, None, "corrected", None, ""))
     return float(check_convergence(result.draws, draws)["min_ess_bulk"])
 
 

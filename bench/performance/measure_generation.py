@@ -168,15 +168,15 @@ def rates(subject: LoadedSubject, rows: int, rounds: int, say: Callable[[str], N
     small = TorchEngine(subject, PAIR)
     late = [replace(r, addition=replace(r.addition, start=len(r.prompt) - 1)) for r in some if r.addition]
     with without_end():
-        small.answers(late[:2])
+        small.generate_all(late[:2])
         for number in range(rounds):
             handful = [wanted[(number * HANDFUL + n) * 41 % TRIALS] for n in range(HANDFUL)]
             found["a"].append(HANDFUL / clocked(lambda: one_by_one(subject, handful)))  # noqa: B023
             found["b"].append(rows / clocked(lambda: by_generate(subject, handful[0], rows)))  # noqa: B023
-            found["c"].append(TRIALS / clocked(lambda: engine.answers(wanted)))
+            found["c"].append(TRIALS / clocked(lambda: engine.generate_all(wanted)))
             found["d"].append(rows / clocked(loop))
             ways = [late, plain, some] if number % 2 else [plain, late, some]
-            took = {id(way): clocked(lambda: small.answers(way)) for way in ways}  # noqa: B023
+            took = {id(way): clocked(lambda: small.generate_all(way)) for way in ways}  # noqa: B023
             found[COST].append(took[id(late)] / took[id(plain)])
             found[EARLY].append(took[id(some)] / took[id(plain)])
             say(f"round {number + 1}: " + ", ".join(f"{name} {values[-1]:.3f}" for name, values in found.items()))
@@ -191,17 +191,17 @@ def identical(subject: LoadedSubject, say: Callable[[str], None]) -> dict[str, A
         ways, settled = {}, {}
         for rows in (64, 7, 1):
             engine = TorchEngine(subject, rows)
-            ways[str(rows)] = [answer.tokens for answer in engine.answers(wanted)]
+            ways[str(rows)] = [answer.tokens for answer in engine.generate_all(wanted)]
             settled[str(rows)] = engine.spent.settled
             say(f"{name}, {rows} rows: {engine.spent.settled} ties settled")
-        stream, halfway = TorchEngine(subject, 64).stream(wanted), {}
+        stream, halfway = TorchEngine(subject, 64).generate_stream(wanted), {}
         for index, answer in stream:
             halfway[index] = answer.tokens
             if len(halfway) == 100:
                 stream.close()
                 break
         left = [index for index in range(TRIALS) if index not in halfway]
-        rest = TorchEngine(subject, 32).answers([wanted[index] for index in left])
+        rest = TorchEngine(subject, 32).generate_all([wanted[index] for index in left])
         halfway |= {index: answer.tokens for index, answer in zip(left, rest, strict=True)}
         ways["resumed"] = [halfway[index] for index in range(TRIALS)]
         same = sum(len({way[index] for way in ways.values()}) == 1 for index in range(TRIALS))
@@ -248,16 +248,16 @@ def memory(subject: LoadedSubject) -> dict[str, float]:
     """
     wanted = requests(subject, 0.6)
     short = [replace(request, max_tokens=4) for request in wanted]
-    columns = short[0].columns
+    columns = short[0].cache_columns
     column = TorchEngine(subject, 1).row_bytes(short[:1])
     peaks: dict[str, list[int]] = {"ours": [], "bare": []}
     for rows in (32, 64):
         engine = TorchEngine(subject, rows)
-        engine.answers(short[:1])
-        peaks["ours"].append(_peak(partial(engine.answers, short[:rows])))
+        engine.generate_all(short[:1])
+        peaks["ours"].append(_peak(partial(engine.generate_all, short[:rows])))
         peaks["bare"].append(_peak(partial(_few, subject, short[0], rows)))
     each = {name: (high - low) / 32 - column for name, (low, high) in peaks.items()}
-    whole = column / columns * wanted[0].columns
+    whole = column / columns * wanted[0].cache_columns
     return {
         "cache_bytes": round(whole),
         "extra_bytes": round(each["ours"]),

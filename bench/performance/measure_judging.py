@@ -94,7 +94,7 @@ def bare(port: int, number: int) -> dict[str, Any]:
 
     from gnomon.judging.rubrics.blind import BLIND
 
-    prompts = [BLIND.messages(f"{ANSWER}{place}", CONCEPTS, place) for place in range(number)]
+    prompts = [BLIND.chat_messages(f"{ANSWER}{place}", CONCEPTS, place) for place in range(number)]
 
     async def ask() -> None:
         waiting = iter(prompts)
@@ -128,7 +128,7 @@ def alone(run: Callable[..., dict[str, Any]], *arguments: Any) -> dict[str, Any]
 def kept(url: str) -> tuple[int, int]:
     """Trials without a verdict, and trials with more than one."""
     store = Store.open(url)
-    with store.reading() as connection:
+    with store.read_transaction() as connection:
         lost = connection.exec_driver_sql(
             "select count(*) from trials where id not in (select trial from verdicts)"
         ).scalar_one()
@@ -177,7 +177,7 @@ def faults(folder: Path) -> dict[str, Any]:
             asked = json.load(told)
     lost, doubled = kept(url)
     store = Store.open(url)
-    reasons = sum(len(event["calls"]) for event in store.events("judge_failed"))
+    reasons = sum(len(event["calls"]) for event in store.event_details("judge_failed"))
     store.close()
     states = report["by_state"]
     return {
@@ -206,7 +206,7 @@ def recount(folder: Path) -> dict[str, Any]:
     for start in range(0, VERDICTS, 4_100):
         trials = [made(number) for number in range(start, start + 4_100)]
         store.add_verdicts([Verdict(trial.id, "v", said[trial.replicate % 105]) for trial in trials])
-    store.set_study({"judges": ["llm"]})
+    store.save_settings({"judges": ["llm"]})
     seconds = []
     for turn in range(ROUNDS):
         started = time.perf_counter()

@@ -85,7 +85,7 @@ def bring(file: str, url: str) -> Spent:
     began = time.perf_counter()
     parsed = parse_files("table", [Path(file)], ImportOptions(map=Path(file).parent / "map.toml"))
     store = Store.open(url)
-    landed = parsed.land(store)
+    landed = parsed.ingest_into(store)
     spent = time.perf_counter() - began
     assert landed.new == {"trials": parsed.seen.rows, "verdicts": 3 * parsed.seen.rows, "labels": 0}
     return {"seconds": spent}
@@ -94,11 +94,11 @@ def bring(file: str, url: str) -> Spent:
 def label(url: str) -> Spent:
     """Labels where the judges disagree, chosen by the queue; the rater reads what the answer says."""
     store = Store.open(url)
-    store.set_study({"judges": list(JUDGES), "label_view": "current"})
+    store.save_settings({"judges": list(JUDGES), "label_view": "current"})
     began = time.perf_counter()
     chosen = next_items(store, "ann", strategy="disputed", n=LABELS, seed=1)
     answers = {
-        trial.id: (trial.answer, trial.condition.concept) for trial in store.trials([one.trial for one in chosen])
+        trial.id: (trial.answer, trial.condition.concept) for trial in store.load_trials([one.trial for one in chosen])
     }
     store.add_labels(
         Label(one.trial, "ann", _read(*answers[one.trial]), stratum=one.stratum, probability=one.probability)

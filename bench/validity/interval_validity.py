@@ -115,7 +115,7 @@ def empty(part: str) -> OutcomeModel:
 
 def truths(model: OutcomeModel, study: SimulatedStudy, parameters: np.ndarray) -> dict[str, np.ndarray]:
     """Every figure of the truth: the estimands' own functions, given the parameters instead of draws of them."""
-    posterior = ModelPosterior(model, parameters[None], study.patterns.n, None, "corrected", None, "")
+    posterior = ModelPosterior(model, parameters[None], study.patterns.trial_counts, None, "corrected", None, "")
     return all_estimand_draws(posterior)
 
 
@@ -130,7 +130,9 @@ def one(task: tuple[str, int]) -> dict[str, Any]:
     fitted = corrected_model(study.patterns, Priors())
     began = time.perf_counter()
     draws = sample_posterior(fitted, plan.settings, number)
-    figures = all_estimand_draws(ModelPosterior(fitted, draws.flat, study.patterns.n, None, "corrected", None, ""))
+    figures = all_estimand_draws(
+        ModelPosterior(fitted, draws.flat_values, study.patterns.trial_counts, None, "corrected", None, "")
+    )
     checks = check_convergence(figures, draws)
     found: dict[str, Any] = {}
     for name, (value,) in truths(fitted, study, truth).items():
@@ -141,17 +143,17 @@ def one(task: tuple[str, int]) -> dict[str, Any]:
         found |= _parameters(fitted, draws, truth)
     naive = judged_figures(study) if part != "sbc" else {}
     about = {"part": part, "study": number, "seconds": time.perf_counter() - began, "passed": checks["passed"]}
-    return {**about, "labels": int(study.patterns.labelled().sum()), "naive": naive, "figures": found}
+    return {**about, "labels": int(study.patterns.labelled_by_arm().sum()), "naive": naive, "figures": found}
 
 
 def _parameters(model: OutcomeModel, draws: PosteriorDraws, truth: np.ndarray) -> dict[str, Any]:
     """Ranks of some parameters themselves: a scale, an error of a judge in each arm, the judges' agreement."""
     chosen = {"log_scale": 0, "wrong": 0, "log_judge_scale": 0, "agreement": 0, "accuracy": 0, "coefficient": 0}
-    places = model.unpack(np.arange(model.size))
+    places = model.unpack_parameters(np.arange(model.parameter_count))
     out = {}
     for name, place in chosen.items():
         column = int(places[name].ravel()[place])
-        values = draws.flat[:, column]
+        values = draws.flat_values[:, column]
         thin = values[np.linspace(0, len(values) - 1, RANKS - 1).astype(int)]
         low, high = np.quantile(values, [0.025, 0.975])
         out[f"parameter {name}"] = [float(truth[column]), float(low), float(high), int((thin < truth[column]).sum())]

@@ -84,7 +84,7 @@ def main() -> None:
         judge = build_judge(config, CONCEPTS, calibration_set().training_pairs(), lambda name: load_subject(name, name))
         _ = judge.version
         started = time.perf_counter()
-        said = {verdict.trial: verdict for verdict in judge.judge([trial for trial, _ in held])}
+        said = {verdict.trial: verdict for verdict in judge.judge_trials([trial for trial, _ in held])}
         each = (time.perf_counter() - started) / len(held)
         pairs = [(facts, said[trial.id]) for trial, facts in held]
         document[kind] = measured(pairs) | {"seconds_a_verdict": round(each, 3)}

@@ -157,8 +157,8 @@ def panel_study(panel: Panel, seed: Sequence[int]) -> dict[str, Any]:
     for name, pick in picks.items():
         known = np.full(panel.trials, np.nan)
         known[pick] = truth[pick]
-        posterior = panel_posterior(VerdictPatterns.count(read.T, known), seed=int(random.integers(1 << 30)))
-        estimate = posterior.estimate()
+        posterior = panel_posterior(VerdictPatterns.pattern_counts(read.T, known), seed=int(random.integers(1 << 30)))
+        estimate = posterior.posterior_estimate()
         counts = [_counted(read[judge][pick], truth[pick]) for judge in range(2)]
         document[name] = (estimate.low, estimate.high)
         document[f"naive_errors_{name}"] = [[_share(part) for part in judge] for judge in counts]

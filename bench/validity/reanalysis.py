@@ -39,7 +39,7 @@ STEPS = (
 
 
 @dataclass(frozen=True)
-class Judge:
+class JudgeScenario:
     """(right, all) of the judge: passes and fails in injection; anything but a denial, and denials, in control."""
 
     name: str
@@ -49,12 +49,12 @@ class Judge:
 
 POOLED = ((57, 57), (36, 43))
 BY_ARM = (
-    Judge("dev labels as first recorded, by arm", ((18, 18), (12, 15)), ((8, 8), (8, 8))),
-    Judge("dev labels as they stand, by arm", ((19, 19), (12, 14)), ((8, 8), (8, 8))),
+    JudgeScenario("dev labels as first recorded, by arm", ((18, 18), (12, 15)), ((8, 8), (8, 8))),
+    JudgeScenario("dev labels as they stand, by arm", ((19, 19), (12, 14)), ((8, 8), (8, 8))),
 )
 
 
-def corrected(one: CountRow, zero: CountRow, judge: Judge) -> IntervalEstimate:
+def corrected(one: CountRow, zero: CountRow, judge: JudgeScenario) -> IntervalEstimate:
     """Raw net detection with the judge's error by arm taken out; labels inform the errors alone."""
     parts = [
         marginal_posterior(apparent, *errors)

@@ -89,7 +89,7 @@ def published() -> dict[str, Any]:
     def fit(priors: Priors) -> dict[str, Any]:
         model = judged_model(cells, priors)
         draws = sample_posterior(model, SamplerSettings(), 1)
-        return shown(ModelPosterior(model, draws.flat, cells.n, cells.counts, "published", None, ""))
+        return shown(ModelPosterior(model, draws.flat_values, cells.trial_counts, cells.counts, "published", None, ""))
 
     usual = fit(Priors())
     groups = ("levels and arms", "size", "subjects and variants")  # the counts have no other axis
@@ -107,8 +107,8 @@ def corrected() -> dict[str, Any]:
     old = to_cached_draws(model, "usual", sample_posterior(model, SamplerSettings(), 1))
 
     def read(values: np.ndarray) -> dict[str, Any]:
-        flat = values.reshape(-1, model.size)
-        return shown(ModelPosterior(model, flat, patterns.n, None, "corrected", None, ""))
+        flat = values.reshape(-1, model.parameter_count)
+        return shown(ModelPosterior(model, flat, patterns.trial_counts, None, "corrected", None, ""))
 
     usual, found = read(old.values), {}
     for group, names in GROUPS.items():

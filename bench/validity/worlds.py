@@ -51,16 +51,16 @@ class World:
     def draw(self, model: OutcomeModel, rng: np.random.Generator) -> np.ndarray:
         """A truth for a model with judges: its parameter vector."""
         rows = []
-        for term in (*model.design.fixed, *model.design.random):
-            width = model.design.widths()[term.name]
+        for term in (*model.design.fixed_terms, *model.design.random_terms):
+            width = model.design.term_widths()[term.name]
             fixed = np.tile(self.effects.get(term.name, (0.0, 0.0)), (width, 1))
             each = rng.normal(0.0, 1.0, (width, 2)) * self.spread.get(term.name, (NEGLIGIBLE, NEGLIGIBLE))
             rows.append(fixed + each * term.deviations)
-        v, point = model.verdicts, {name: np.zeros(shape) for name, shape in model.shapes.items()}
+        v, point = model.verdicts, {name: np.zeros(shape) for name, shape in model.parameter_shapes.items()}
         assert v is not None
         point["coefficient"] = np.vstack(rows)
-        point["wrong"] = np.log(ERRORS)[:, None] + rng.normal(0.0, 0.3, model.shapes["wrong"])
-        point["accuracy"] = rng.normal(0.0, ACCURACY, model.shapes["accuracy"])
+        point["wrong"] = np.log(ERRORS)[:, None] + rng.normal(0.0, 0.3, model.parameter_shapes["wrong"])
+        point["accuracy"] = rng.normal(0.0, ACCURACY, model.parameter_shapes["accuracy"])
         return np.concatenate([values.ravel() for values in point.values()])
 
 

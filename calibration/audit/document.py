@@ -161,7 +161,7 @@ def audit_views(
 def count_test_looks(store: Store) -> int:
     """How often judges were measured on the labels of the test split."""
     query = select(func.count().label("n")).select_from(events).where(events.c.kind == LOOK)
-    return int(store.frame(query)["n"].iloc[0])
+    return int(store.read_frame(query)["n"].iloc[0])
 
 
 def _measure_judges(store: Store, judges: pd.DataFrame, splits: Sequence[str] | None) -> _Measured:
@@ -230,7 +230,7 @@ def _log_look(store: Store, measured: _Measured, found: dict[str, list[LabelledE
     seen = {trial for rows in pairs for trial in rows.loc[rows["split"] == str(Split.TEST), "trial"]}
     if seen:
         versions = measured.judges["version"].tolist()
-        store.log(LOOK, {"views": list(found), "judges": versions, "labels": len(seen)})
+        store.log_event(LOOK, {"views": list(found), "judges": versions, "labels": len(seen)})
 
 
 def _judge_entries(measured: _Measured, found: dict[str, list[LabelledEvidence]]) -> list[dict[str, Any]]:

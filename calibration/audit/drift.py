@@ -107,11 +107,11 @@ def repeat_consistency(store: Store, version: str) -> dict[str, Any] | None:
     mine = (column.judge == version, column.state == str(VerdictState.OK))
     twice = select(column.trial).where(*mine).group_by(column.trial).having(func.count() > 1)
     query = select(column.trial, column.sample, *facts).where(*mine, column.trial.in_(twice))
-    heard = store.frame(query).dropna(subset=list(FACTS))
+    heard = store.read_frame(query).dropna(subset=list(FACTS))
     often = heard[heard.groupby("trial")["trial"].transform("size") > 1]
     if often.empty:
         return None
-    read = with_outcomes(often.merge(trial_frame(store), on="trial"), str(store.study().get("rule", "strict")))
+    read = with_outcomes(often.merge(trial_frame(store), on="trial"), str(store.study_settings().get("rule", "strict")))
     kinds = read.groupby("trial")[["outcome", "event"]].nunique()
     same = (kinds == 1).sum()
     shares = {f"same_{name}": wilson_interval(int(same[name]), len(kinds)) for name in ("outcome", "event")}

@@ -90,7 +90,7 @@ def _label_changes(store: Store) -> pd.DataFrame:
     """Label events whose facts or answer differ from the rater's event before, with what was said `before`."""
     events = label_events(store)
     given = events[events["kind"] == str(LabelKind.LABEL)].dropna(subset=list(FACTS))
-    ordered = with_outcomes(given.sort_values([*KEYS, "revision"]), str(store.study().get("rule", "strict")))
+    ordered = with_outcomes(given.sort_values([*KEYS, "revision"]), str(store.study_settings().get("rule", "strict")))
     said = [*FACTS, PASSED]
     earlier = ordered.groupby(KEYS)[[*said, "outcome"]].shift()
     differs = (ordered[said].astype(object) != earlier[said].astype(object)).any(axis=1)

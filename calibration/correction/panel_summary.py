@@ -82,9 +82,9 @@ def of_panel(
 
 def _arm_row(arm: ArmPatterns, seed: int) -> dict[str, Any]:
     fits, reason = _arm_fits(arm, seed)
-    trials = int(arm.counts.unlabelled.sum()) + arm.counts.labels
-    figures = {str(errors): fits[errors].estimate() if errors in fits else None for errors in FITS}
-    return {"arm": arm.arm, "trials": trials, "labels": arm.counts.labels, **figures, "reason": reason}
+    trials = int(arm.counts.unlabelled.sum()) + arm.counts.label_counts
+    figures = {str(errors): fits[errors].posterior_estimate() if errors in fits else None for errors in FITS}
+    return {"arm": arm.arm, "trials": trials, "labels": arm.counts.label_counts, **figures, "reason": reason}
 
 
 def _arm_fits(arm: ArmPatterns, seed: int) -> tuple[dict[Errors, PanelPosterior], str | None]:
@@ -105,7 +105,7 @@ def _arm_fits(arm: ArmPatterns, seed: int) -> tuple[dict[Errors, PanelPosterior]
 
 
 def _net_detection(arms: Mapping[str, ArmPatterns], seed: int) -> dict[str, Any]:
-    target = PlanTarget.named(NET)
+    target = PlanTarget.from_name(NET)
     if missing := [name for name in target.signs if name not in arms]:
         return _no_estimate(f"{missing[0]}: no judge has read a transcript there")
     fits = {name: _arm_fits(arms[name], seed + place) for place, name in enumerate(target.signs)}
@@ -114,7 +114,7 @@ def _net_detection(arms: Mapping[str, ArmPatterns], seed: int) -> dict[str, Any]
     for errors in FITS:
         whole = all(errors in found for found, _ in fits.values())
         posteriors = {name: found[errors] for name, (found, _) in fits.items()} if whole else {}
-        figures[errors] = summarize_draws(target.draws(posteriors)) if whole else None
+        figures[errors] = summarize_draws(target.posterior_draws(posteriors)) if whole else None
     return {**figures, "reason": reason}
 
 

@@ -90,7 +90,7 @@ def judged_trials(
 
     `heard` are the verdicts of these versions and of the newest (`spoken`), where they were read already.
     """
-    table = store.frame(select(judge_table.c.version, judge_table.c.kind))
+    table = store.read_frame(select(judge_table.c.version, judge_table.c.kind))
     kinds = dict(zip(table["version"], table["kind"], strict=True))
     newest = judge_frame(store)["version"].tolist()
     heard = verdicts_of(store, versions) if heard is None else heard
@@ -258,7 +258,7 @@ def verdict_states(store: Store, versions: Sequence[str]) -> pd.DataFrame:
     column = verdict_table.c
     query = select(column.judge, column.state, func.count().label("n")).group_by(column.judge, column.state)
     mine = query.where(column.sample == 0, column.judge.in_(list(versions)))
-    counts = store.frame(mine.order_by(column.judge, column.state))
+    counts = store.read_frame(mine.order_by(column.judge, column.state))
     return counts.assign(share=counts["n"] / counts.groupby("judge")["n"].transform("sum"))
 
 
@@ -267,7 +267,7 @@ def spoken_versions(store: Store) -> list[str]:
     heard = select(verdict_table.c.judge).distinct().subquery()
     column = judge_table.c
     query = select(column.version, column.name).join(heard, heard.c.judge == column.version)
-    known = store.frame(query.order_by(column.created_at.desc(), column.version))
+    known = store.read_frame(query.order_by(column.created_at.desc(), column.version))
     names = judge_frame(store)["name"].tolist()
     return [str(version) for name in names for version in known.loc[known["name"] == name, "version"]]
 

@@ -29,7 +29,7 @@ def label_events(store: Store) -> pd.DataFrame:
     trial = trial_table.c
     query = select(label_table, trial.split, trial.arm, trial.concept.label("target"))
     query = query.join(trial_table, trial.id == label_table.c.trial).where(trial.error.is_(None))
-    events = store.frame(query.order_by(label_table.c.created_at, label_table.c.rater, label_table.c.revision))
+    events = store.read_frame(query.order_by(label_table.c.created_at, label_table.c.rater, label_table.c.revision))
     taken_back = events[events["kind"] == str(LabelKind.RETRACTION)].groupby(["trial", "rater"])["revision"].max()
     last = taken_back.reindex(pd.MultiIndex.from_frame(events[["trial", "rater"]])).fillna(-1).to_numpy()
     return events.assign(withdrawn=events["revision"].to_numpy() < last)
@@ -56,7 +56,7 @@ def rater_labels(store: Store, view: str) -> pd.DataFrame:
     ordered = standing.sort_values([*KEYS, "revision"])
     chosen = ordered.drop_duplicates(KEYS, keep="first" if view == "first" else "last")
     typed = chosen.astype({"claims": bool, "coherent": bool, "refused": bool})
-    return with_outcomes(typed, str(store.study().get("rule", "strict"))).reset_index(drop=True)
+    return with_outcomes(typed, str(store.study_settings().get("rule", "strict"))).reset_index(drop=True)
 
 
 def reference_labels(store: Store, view: str) -> pd.DataFrame:

@@ -31,7 +31,7 @@ class LatentPrior:
     right: float = 2.0
     wrong: float = 1.0
 
-    def rows(self, q: int) -> Floats:
+    def dirichlet_rows(self, q: int) -> Floats:
         """Pseudo counts (q, q) of a rater's confusion."""
         other = self.wrong / (q - 1)
         return np.full((q, q), other) + (self.right - other) * np.eye(q)
@@ -55,7 +55,7 @@ class LatentPosterior:
     draws: int
 
     @property
-    def converged(self) -> bool:
+    def has_converged(self) -> bool:
         """Whether chains agree (R-hat below 1.01) and 400 draws' worth was learnt; else intervals mean nothing."""
         return self.rhat < RHAT_LIMIT and self.ess >= ESS_LIMIT
 
@@ -132,7 +132,7 @@ def _gibbs_draws(
     """Draws of shares (chains, kept, q) and confusions (.., raters, q, q); mean class probabilities (patterns, q)."""
     random, warm = np.random.default_rng(seed), max(200, kept // 10)
     units, (_, raters, q) = seen.weight.astype(np.int64), seen.counts.shape
-    flat, rows = seen.counts.reshape(len(units), -1), prior.rows(q)
+    flat, rows = seen.counts.reshape(len(units), -1), prior.dirichlet_rows(q)
     shares, confusion = np.empty((chains, kept, q)), np.empty((chains, kept, raters, q, q))
     chance, total = _starting_classes(seen, chains, random), np.zeros((len(units), q))
     for step in range(-warm, kept):

@@ -20,7 +20,7 @@ from gnomon.data.storage.tables import verdicts as verdict_table
 FACTS = ("claims", "concept", "coherent", "refused")
 PASSED = "passed"
 MEASURING = (Split.DEV, Split.TEST)
-READABLE = (trial_table.c.error.is_(None), trial_table.c.arm.in_([str(arm) for arm in Arm if arm.judged]))
+READABLE = (trial_table.c.error.is_(None), trial_table.c.arm.in_([str(arm) for arm in Arm if arm.is_judged]))
 """What makes a trial one that judges read and that gave an answer."""
 
 
@@ -48,12 +48,12 @@ def trial_frame(store: Store) -> pd.DataFrame:
         column.layer,
         column.split,
     )
-    return store.frame(query.where(*READABLE).order_by(column.id))
+    return store.read_frame(query.where(*READABLE).order_by(column.id))
 
 
 def readable_trials(store: Store) -> list[str]:
     """Ids of the trials of `trial_frame`, in order."""
-    with store.reading() as connection:
+    with store.read_transaction() as connection:
         return list(connection.execute(select(trial_table.c.id).where(*READABLE).order_by(trial_table.c.id)).scalars())
 
 
@@ -74,10 +74,10 @@ def judge_frame(store: Store, judges: Sequence[str] | None = None) -> pd.DataFra
     column = judge_table.c
     spoken = exists().where(verdict_table.c.judge == column.version)
     query = select(column.version, column.name, column.kind).where(spoken)
-    known = store.frame(query.order_by(column.created_at.desc(), column.version))
+    known = store.read_frame(query.order_by(column.created_at.desc(), column.version))
     newest = known.drop_duplicates("name")
     if judges is None:
-        order = {name: place for place, name in enumerate(store.study().get("judges", []))}
+        order = {name: place for place, name in enumerate(store.study_settings().get("judges", []))}
         places = [(order.get(name, len(order)), name) for name in newest["name"]]
         ranked = newest.assign(place=pd.Series(places, index=newest.index, dtype=object))
         return ranked.sort_values("place").drop(columns="place").reset_index(drop=True)
@@ -107,9 +107,9 @@ def verdict_frame(store: Store, versions: Sequence[str], trials: Sequence[str] |
 def frame_of(store: Store, query: Select[Any], trials: Sequence[str] | None) -> pd.DataFrame:
     """Rows of a query on verdicts: all, or in portions those on some trials."""
     if trials is None:
-        return store.frame(query)
-    parts = [store.frame(query.where(verdict_table.c.trial.in_(part))) for part in split_chunks(list(trials))]
-    return pd.concat(parts, ignore_index=True) if parts else store.frame(query.where(false()))
+        return store.read_frame(query)
+    parts = [store.read_frame(query.where(verdict_table.c.trial.in_(part))) for part in split_chunks(list(trials))]
+    return pd.concat(parts, ignore_index=True) if parts else store.read_frame(query.where(false()))
 
 
 def complete_verdicts(verdicts: pd.DataFrame) -> pd.DataFrame:
@@ -124,7 +124,7 @@ def verdicts_with_outcomes(store: Store, versions: Sequence[str], trials: pd.Dat
     """
     heard = complete_verdicts(verdict_frame(store, versions, None if trials is None else list(trials["trial"])))
     joined = heard.merge(trial_frame(store) if trials is None else trials, on="trial")
-    return with_outcomes(joined, str(store.study().get("rule", "strict")))
+    return with_outcomes(joined, str(store.study_settings().get("rule", "strict")))
 
 
 def with_outcomes(frame: pd.DataFrame, rule: str) -> pd.DataFrame:

@@ -50,8 +50,8 @@ def is_counted_verdict(versions: Sequence[str]) -> ColumnElement[bool]:
 
 def disputed_trials(store: Store, versions: Sequence[str]) -> set[str]:
     """Ids of the trials that gave an answer and on which these judge versions come to different outcomes."""
-    letter = _outcome_letter(rule_named(str(store.study().get("rule", "strict"))))
+    letter = _outcome_letter(rule_named(str(store.study_settings().get("rule", "strict"))))
     query = select(_verdict.trial).join(tables.trials, _trial.id == _verdict.trial)
     query = query.where(is_counted_verdict(versions), *READABLE).group_by(_verdict.trial)
-    with store.reading() as connection:
+    with store.read_transaction() as connection:
         return set(connection.execute(query.having(func.min(letter) != func.max(letter))).scalars())

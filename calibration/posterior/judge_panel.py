@@ -35,7 +35,7 @@ class VerdictPatterns:
     labelled: Whole
 
     @classmethod
-    def count(cls, verdicts: ArrayLike, truth: ArrayLike) -> VerdictPatterns:
+    def pattern_counts(cls, verdicts: ArrayLike, truth: ArrayLike) -> VerdictPatterns:
         """Count trials by pattern: `verdicts` (trials, judges) of 1, 0, NaN or -1; `truth` (trials,), NaN unlabelled.
 
         Raises
@@ -63,7 +63,7 @@ class VerdictPatterns:
         return cls(rows, table[:, 2].copy(), table[:, :2].copy())
 
     @property
-    def labels(self) -> int:
+    def label_counts(self) -> int:
         """Number of labelled trials."""
         return int(self.labelled.sum())
 
@@ -83,7 +83,7 @@ class PanelPosterior:
     rhat: float
     ess: float
 
-    def estimate(self, confidence: float = 0.95) -> IntervalEstimate:
+    def posterior_estimate(self, confidence: float = 0.95) -> IntervalEstimate:
         """The rate: posterior mean and central credible interval."""
         return summarize_draws(self.rate, confidence)
 
@@ -119,7 +119,7 @@ def panel_posterior(
     NotEnoughData
         Where nothing is labelled: then truth and its opposite fit alike.
     """
-    if not patterns.labels:
+    if not patterns.label_counts:
         raise NotEnoughDataError(
             "joint posterior: no transcript is labelled, so yes and no could be swapped: label some"
         )
@@ -147,7 +147,7 @@ def _complete_patterns(patterns: VerdictPatterns) -> VerdictPatterns:
     """Only the patterns in which every judge spoke."""
     whole = (patterns.verdicts != MISSING).all(axis=1)
     kept = VerdictPatterns(patterns.verdicts[whole], patterns.unlabelled[whole], patterns.labelled[whole])
-    if not kept.labels:
+    if not kept.label_counts:
         raise NotEnoughDataError("joint posterior: no labelled transcript has a verdict of every judge: judge them all")
     return kept
 

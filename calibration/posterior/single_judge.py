@@ -31,20 +31,20 @@ class MarginalPosterior:
     edges: Floats
     cumulative: Floats
 
-    def quantile(self, probability: float | Floats) -> Floats:
+    def posterior_quantile(self, probability: float | Floats) -> Floats:
         """Rates below which the posterior puts these probabilities."""
         return np.asarray(np.interp(probability, self.cumulative, self.edges))
 
-    def points(self) -> Floats:
+    def posterior_points(self) -> Floats:
         """Equally likely rates: the middles of `POINTS` slices of equal probability."""
-        return self.quantile((np.arange(POINTS) + 0.5) / POINTS)
+        return self.posterior_quantile((np.arange(POINTS) + 0.5) / POINTS)
 
-    def estimate(self, confidence: float = 0.95) -> IntervalEstimate:
+    def posterior_estimate(self, confidence: float = 0.95) -> IntervalEstimate:
         """Posterior mean and central credible interval."""
         middle, mass = (self.edges[1:] + self.edges[:-1]) / 2, np.diff(self.cumulative)
         mean = float(middle @ mass)
         spread = math.sqrt(max(0.0, float((middle - mean) ** 2 @ mass)))
-        ends = self.quantile(np.array([0.5 - confidence / 2, 0.5 + confidence / 2]))
+        ends = self.posterior_quantile(np.array([0.5 - confidence / 2, 0.5 + confidence / 2]))
         low, high = float(ends[0]), float(ends[1])
         return IntervalEstimate(mean, min(low, mean), max(high, mean), spread, confidence, "joint posterior")
 
@@ -89,7 +89,7 @@ def joint_posterior(
     """
     return marginal_posterior(
         apparent, sensitivity, specificity, internal=internal, prior=prior, error_prior=error_prior
-    ).estimate(confidence)
+    ).posterior_estimate(confidence)
 
 
 def marginal_posterior(
@@ -129,7 +129,7 @@ def joint_difference(one: MarginalPosterior, other: MarginalPosterior, *, confid
     Estimand: rate of one group minus rate of the other, each corrected by its own judge errors. Assumes that no label
     is used for both. Taken over all pairs of `POINTS` equally likely rates of each.
     """
-    return summarize_draws((one.points()[:, None] - other.points()[None, :]).ravel(), confidence)
+    return summarize_draws((one.posterior_points()[:, None] - other.posterior_points()[None, :]).ravel(), confidence)
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,7 +43,7 @@ class ArmPatterns:
         free = self.trials[self.trials["truth"].isna()]
         return [free.loc[free["pattern"] == s, "trial"].tolist() for s in range(len(self.counts.verdicts))]
 
-    def name(self, pattern: int) -> str:
+    def arm_name(self, pattern: int) -> str:
         """A pattern in words: "careful yes, brisk no"."""
         words = {1: "yes", 0: "no", MISSING: "silent"}
         said = zip(self.judges, self.counts.verdicts[pattern], strict=True)
@@ -145,7 +145,7 @@ def _answers_to(rows: pd.DataFrame, question: Question) -> pd.Series[float]:
 
 def _arm_patterns(arm: str, judges: tuple[str, ...], wide: pd.DataFrame, truth: pd.Series[float]) -> ArmPatterns:
     known = truth.reindex(wide.index).to_numpy(dtype=float)
-    counts = VerdictPatterns.count(wide.to_numpy(dtype=float), known)
+    counts = VerdictPatterns.pattern_counts(wide.to_numpy(dtype=float), known)
     rows = np.where(wide.isna(), MISSING, wide).astype(np.int64)
     place = {tuple(row): number for number, row in enumerate(counts.verdicts.tolist())}
     pattern = [place[tuple(row)] for row in rows.tolist()]

@@ -99,7 +99,7 @@ def next_items(
     else:
         pool = labelling_candidates(store, rater)
         items = draw_sample(pool, _study_state(store).disputed, n, random, strategy=strategy)
-    return [item for item in items if store.lease(item.trial, rater, lease_seconds)]
+    return [item for item in items if store.acquire_lease(item.trial, rater, lease_seconds)]
 
 
 def labelling_candidates(store: Store, rater: str) -> list[str]:
@@ -152,10 +152,10 @@ def _study_state(store: Store) -> _QueueState:
 
     A rater takes some hundred calls to label a study, and reading all of its verdicts for each would keep them waiting.
     """
-    with store.reading() as connection:
+    with store.read_transaction() as connection:
         trials = connection.execute(select(func.count()).select_from(tables.trials)).scalar_one()
         newest = connection.execute(select(func.max(tables.verdicts.c.id))).scalar()
-    state = (trials, newest, repr(sorted(store.study().items())))
+    state = (trials, newest, repr(sorted(store.study_settings().items())))
     known = _KNOWN.get(store)
     if known is None or known.state != state:
         known = _QueueState(state, readable_trials(store), disputed_trials(store))
@@ -167,7 +167,7 @@ def most_informative_strata(
     store: Store, estimand: str, view: str, pool: Sequence[str], n: int, seed: int = 0
 ) -> tuple[list[list[str]], list[int]]:
     """Trials of the pool by arm and verdict pattern, and of which of these strata each of n labels would best be."""
-    found = sample_size.label_strata(store, sample_size.PlanTarget.named(estimand), view, seed=seed)
+    found = sample_size.label_strata(store, sample_size.PlanTarget.from_name(estimand), view, seed=seed)
     there = set(pool)
     free = [[trial for trial in trials if trial in there] for trials in found.free]
     order, _ = best_order(found.estimand, found.event, [len(trials) for trials in free], n)

@@ -37,7 +37,7 @@ class PlanTarget:
     question: Question = "event"
 
     @classmethod
-    def named(cls, name: str) -> PlanTarget:
+    def from_name(cls, name: str) -> PlanTarget:
         """`net_detection_corrected` (identified in injection minus not denied in control), or `event_rate_ARM`."""
         if name == NET:
             return cls(name, {str(Arm.INJECTION): 1, str(Arm.CONTROL): -1}, "not_denied")
@@ -46,7 +46,7 @@ class PlanTarget:
             raise InputError(f"estimand '{name}' cannot be planned for: choose from {', '.join([NET, *arms])}")
         return cls(name, {arms[name]: 1})
 
-    def draws(self, posteriors: Mapping[str, PanelPosterior]) -> Floats:
+    def posterior_draws(self, posteriors: Mapping[str, PanelPosterior]) -> Floats:
         """Posterior draws of the estimand; arms are independent."""
         return np.asarray(sum(sign * posteriors[arm].rate for arm, sign in self.signs.items()))
 
@@ -61,11 +61,11 @@ class LabelStrata:
     event: Floats
     free: tuple[list[str], ...]
 
-    def name(self, place: int) -> tuple[str, str]:
+    def stratum_name(self, place: int) -> tuple[str, str]:
         """Arm and pattern of a stratum, in words."""
         for arm in self.arms:
             if place < len(arm.counts.verdicts):
-                return arm.arm, arm.name(place)
+                return arm.arm, arm.arm_name(place)
             place -= len(arm.counts.verdicts)
         raise IndexError(place)
 
@@ -92,7 +92,7 @@ def label_strata(
             raise NotEnoughDataError(
                 f"{target.name}: no judge has read a transcript of the {name} arm: judge some first"
             )
-        if not found[name].counts.labels:
+        if not found[name].counts.label_counts:
             raise NotEnoughDataError(
                 f"{target.name}: no {view} label stands in the {name} arm: label some of it first (random, disputed)"
             )
@@ -100,7 +100,7 @@ def label_strata(
     fitted = {arm.arm: panel_posterior(arm.counts, seed=seed + place) for place, arm in enumerate(arms)}
     event = np.hstack([fitted[arm.arm].event for arm in arms])
     free = tuple(trials for arm in arms for trials in arm.open_trials())
-    return LabelStrata(arms, fitted, target.draws(fitted), event, free)
+    return LabelStrata(arms, fitted, target.posterior_draws(fitted), event, free)
 
 
 def plan_labels(
@@ -141,10 +141,10 @@ def plan_labels(
     """
     if not 0 < width < 2:
         raise InputError(f"width {width:g}: give the target width of the interval as a fraction, such as 0.1")
-    target = PlanTarget.named(estimand)
+    target = PlanTarget.from_name(estimand)
     today = label_strata(store, target, view, judges=judges, subject=subject, seed=seed)
     now = summarize_draws(today.estimand)
-    trials = sum(int(arm.counts.unlabelled.sum()) + arm.counts.labels for arm in today.arms)
+    trials = sum(int(arm.counts.unlabelled.sum()) + arm.counts.label_counts for arm in today.arms)
     document = {
         "estimand": estimand,
         "subject": subject,
@@ -152,7 +152,7 @@ def plan_labels(
         "target": width,
         "now": asdict(now),
         "width_now": now.high - now.low,
-        "labels_now": sum(arm.counts.labels for arm in today.arms),
+        "labels_now": sum(arm.counts.label_counts for arm in today.arms),
         "trials_now": trials,
     }
     if now.high - now.low <= width:
@@ -160,11 +160,11 @@ def plan_labels(
     options: list[dict[str, Any]] = []
     for factor in GROWTH:
         study = _Simulation(today, target, factor, seed)
-        options.append(study.fewest(width))
+        options.append(study.fewest_labels(width))
         if options[-1]["labels"] is not None:
             break
     reaching = next((option for option in options if option["labels"] is not None), None)
-    shares = study.where(reaching["labels"]) if reaching else []
+    shares = study.label_allocation(reaching["labels"]) if reaching else []
     return {
         **document,
         "reached": False,
@@ -199,46 +199,52 @@ class _Simulation:
 
     @property
     def new_trials(self) -> int:
-        return sum(self._more(arm) for arm in self.today.arms)
+        return sum(self._added_counts(arm) for arm in self.today.arms)
 
-    def _more(self, arm: ArmPatterns) -> int:
-        return round((self.factor - 1) * (int(arm.counts.unlabelled.sum()) + arm.counts.labels))
+    def _added_counts(self, arm: ArmPatterns) -> int:
+        return round((self.factor - 1) * (int(arm.counts.unlabelled.sum()) + arm.counts.label_counts))
 
-    def where(self, labels: int) -> list[dict[str, Any]]:
+    def label_allocation(self, labels: int) -> list[dict[str, Any]]:
         """How many of the labels come from which arm and pattern, of the trials there now and those to expect."""
-        fresh = [self._more(arm) * self._expected(arm) for arm in self.today.arms]
+        fresh = [self._added_counts(arm) * self._expected_width(arm) for arm in self.today.arms]
         free = [round(len(now) + new) for now, new in zip(self.today.free, np.concatenate(fresh), strict=True)]
         rows = []
         for place, number in enumerate(_allocate_labels(self.today, free, labels)):
-            arm, pattern = self.today.name(place)
+            arm, pattern = self.today.stratum_name(place)
             rows.append({"arm": arm, "pattern": pattern, "labels": int(number), "free": free[place]})
         return sorted((row for row in rows if row["labels"]), key=lambda row: -row["labels"])
 
-    def _expected(self, arm: ArmPatterns) -> Floats:
+    def _expected_width(self, arm: ArmPatterns) -> Floats:
         picks = range(0, len(self.today.estimand), 400)
         return np.asarray(np.mean([_posterior_shares(arm, self.today, pick) for pick in picks], axis=0))
 
-    def fewest(self, width: float) -> dict[str, Any]:
+    def fewest_labels(self, width: float) -> dict[str, Any]:
         """The fewest labels that reach the target often enough: doubled until they do, then halved between."""
         most = sum(len(trials) for trials in self.today.free) + self.new_trials
-        best = self._widths(most, SEARCHED)
+        best = self._simulated_widths(most, SEARCHED)
         if not _meets_target(best, width):
             return {"trials": self.new_trials, "labels": None, **_reached_share(best, width)}
         low, high = 0, min(most, 20)
-        while high < most and not _meets_target(self._widths(high, SEARCHED), width):
+        while high < most and not _meets_target(self._simulated_widths(high, SEARCHED), width):
             low, high = high, min(most, 2 * high)
         while high - low > max(2, high // 20):
             middle = (low + high) // 2
-            low, high = (low, middle) if _meets_target(self._widths(middle, SEARCHED), width) else (middle, high)
-        return {"trials": self.new_trials, "labels": high, **_reached_share(self._widths(high, CONFIRMED), width)}
+            low, high = (
+                (low, middle) if _meets_target(self._simulated_widths(middle, SEARCHED), width) else (middle, high)
+            )
+        return {
+            "trials": self.new_trials,
+            "labels": high,
+            **_reached_share(self._simulated_widths(high, CONFIRMED), width),
+        }
 
-    def _widths(self, labels: int, studies: int) -> Floats:
+    def _simulated_widths(self, labels: int, studies: int) -> Floats:
         random = np.random.default_rng([self.seed, self.new_trials, labels])
         picks = random.integers(0, len(self.today.estimand), studies)
-        return np.array([self._width(labels, int(pick), random) for pick in picks])
+        return np.array([self._simulated_width(labels, int(pick), random) for pick in picks])
 
-    def _width(self, labels: int, pick: int, random: np.random.Generator) -> float:
-        fresh = [self._fresh(arm, pick, random) for arm in self.today.arms]
+    def _simulated_width(self, labels: int, pick: int, random: np.random.Generator) -> float:
+        fresh = [self._new_trials(arm, pick, random) for arm in self.today.arms]
         free = np.concatenate([arm.counts.unlabelled + new for arm, new in zip(self.today.arms, fresh, strict=True)])
         chosen = _allocate_labels(self.today, free.tolist(), labels)
         fitted, start = {}, 0
@@ -254,12 +260,12 @@ class _Simulation:
             )
             fitted[arm.arm] = panel_posterior(counts, draws=DRAWS, tune=TUNE, seed=int(random.integers(1 << 20)))
             start += size
-        again = summarize_draws(self.target.draws(fitted))
+        again = summarize_draws(self.target.posterior_draws(fitted))
         return again.high - again.low
 
-    def _fresh(self, arm: ArmPatterns, pick: int, random: np.random.Generator) -> np.ndarray:
+    def _new_trials(self, arm: ArmPatterns, pick: int, random: np.random.Generator) -> np.ndarray:
         """New trials by pattern."""
-        return np.asarray(random.multinomial(self._more(arm), _posterior_shares(arm, self.today, pick)))
+        return np.asarray(random.multinomial(self._added_counts(arm), _posterior_shares(arm, self.today, pick)))
 
 
 def _meets_target(widths: Floats, width: float) -> bool:

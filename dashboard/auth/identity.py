@@ -49,7 +49,7 @@ def is_known() -> bool:
 def may_adjudicate() -> bool:
     """Whether this session's person may decide between raters."""
     who = current_role()
-    return who is not None and who.adjudicates
+    return who is not None and who.may_adjudicate
 
 
 def _email_address() -> str:

@@ -27,12 +27,12 @@ class Role(StrEnum):
     ADMIN = "admin"
 
     @property
-    def labels(self) -> bool:
+    def may_label(self) -> bool:
         """Whether the person may label."""
         return self is not Role.VIEWER
 
     @property
-    def adjudicates(self) -> bool:
+    def may_adjudicate(self) -> bool:
         """Whether the person may decide between raters."""
         return self is Role.ADMIN
 
@@ -55,7 +55,7 @@ class Access:
         role = {name.strip().lower(): role for name, role in self.roles.items()}.get(address)
         return Role(role) if role else None
 
-    def encoded(self) -> str:
+    def to_environment(self) -> str:
         """As handed to the server in its environment."""
         return json.dumps(asdict(self))
 

@@ -22,7 +22,7 @@ def record_views(store: Store, rater: str, trials: Iterable[str]) -> None:
         if trial not in known
     ]
     if rows:
-        with store.writing() as connection:
+        with store.write_transaction() as connection:
             connection.execute(insert(tables.events), rows)
 
 
@@ -32,7 +32,7 @@ def seen_by(store: Store, rater: str) -> set[str]:
     query = select(detail["trial"].as_string()).where(
         tables.events.c.kind == KIND, detail["rater"].as_string() == rater
     )
-    with store.reading() as connection:
+    with store.read_transaction() as connection:
         return set(connection.execute(query).scalars())
 
 

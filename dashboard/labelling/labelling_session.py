@@ -36,7 +36,7 @@ class LabelItem:
     messages: tuple[tuple[str, str], ...]
 
     @property
-    def queued(self) -> QueueItem:
+    def was_queued(self) -> QueueItem:
         """The item as the queue gave it."""
         return QueueItem(self.trial, self.stratum, self.probability, self.role)
 
@@ -68,103 +68,105 @@ class LabellingSession:
 
     # -- what lies on the desk ---------------------------------------------------------------------------
 
-    def open(self) -> None:
+    def load_next(self) -> None:
         """Put the next transcript on the desk if there is none."""
         if self.item is None:
-            self._next()
+            self._next_item()
 
-    def choose(self, strategy: Strategy) -> None:
+    def choose_queue(self, strategy: Strategy) -> None:
         """Take the queue in another order, from the next transcript on."""
         if strategy != self.strategy:
             self.strategy, self.waiting = strategy, []
 
-    def bring_back(self) -> None:
+    def restore_skipped(self) -> None:
         """Offer the skipped transcripts again."""
         self.skipped.clear()
-        self._next()
+        self._next_item()
 
-    def drawn(self) -> None:
+    def items_drawn(self) -> None:
         """The screen shows what lies on the desk: from now on the rater can read it."""
         if self._shown is None:
             self._shown = self.clock()
 
     @property
-    def complete(self) -> bool:
+    def is_complete(self) -> bool:
         """Whether every fact has been answered."""
         return all(fact in self.draft for fact in FACTS)
 
     @property
-    def ready(self) -> bool:
+    def is_ready(self) -> bool:
         """Whether there is anything to save."""
-        return self.complete or self.flagged
+        return self.is_complete or self.flagged
 
     # -- presses -----------------------------------------------------------------------------------------
 
-    def answer(self, trial: str, fact: str, value: bool | str) -> None:
+    def answer_question(self, trial: str, fact: str, value: bool | str) -> None:
         """Answer one question; answering it again replaces the answer."""
-        if self._meant(trial):
+        if self._is_current(trial):
             self.draft[fact], self.message = value, ""
 
-    def mark(self, trial: str) -> None:
+    def toggle_flag(self, trial: str) -> None:
         """Mark the transcript as one that needs somebody else's eyes, or take that mark off; saving stores it.
 
         That a flag needs two keys, as a label needs five, is on purpose: a key held down stores nothing.
         """
-        if self._meant(trial):
+        if self._is_current(trial):
             self.flagged = not self.flagged
 
-    def save(self, trial: str, note: str = "") -> None:
+    def save_label(self, trial: str, note: str = "") -> None:
         """Store the label, the flag or both, and go on; says so where there is neither yet."""
-        if not self._meant(trial) or self.item is None:
+        if not self._is_current(trial) or self.item is None:
             return
-        if not self.ready:
+        if not self.is_ready:
             self.message = f"Not saved: {len(FACTS) - len(self.draft)} of {len(FACTS)} questions are open."
             return
         item, relabelled = self.item, self._has_label(trial)
-        stored = not self.complete or self._store(item, LabelKind.LABEL, self._facts(), note)
+        stored = not self.is_complete or self._store_event(item, LabelKind.LABEL, self._draft_facts(), note)
         if stored and self.flagged:
-            stored = self._store(replace(item, revision=item.revision + self.complete), LabelKind.FLAG, None, note)
+            stored = self._store_event(
+                replace(item, revision=item.revision + self.is_complete), LabelKind.FLAG, None, note
+            )
         self.message = "" if stored else "You labelled that one in another window: the first label stands."
         if stored:
-            self.labelled += self.complete and not relabelled
-            self.history.append(item.queued)
-            self.last = item.trial if self.complete else None
-        self._next()
+            self.labelled += self.is_complete and not relabelled
+            self.history.append(item.was_queued)
+            self.last = item.trial if self.is_complete else None
+        self._next_item()
 
-    def skip(self, trial: str) -> None:
+    def skip_item(self, trial: str) -> None:
         """Leave the transcript for later and let others have it."""
-        if self._meant(trial):
+        if self._is_current(trial):
             self.skipped.append(trial)
-            self.store.lease(trial, self.rater, 0)
-            self._next()
+            self.store.acquire_lease(trial, self.rater, 0)
+            self._next_item()
 
-    def undo(self, trial: str | None) -> None:
+    def undo_last(self, trial: str | None) -> None:
         """Take back the last label or flag of this session and put its transcript on the desk again.
 
         A label whose verdicts the rater has looked at since is not taken back, for that would lose a blind label
         to what the verdicts said: it can be revised, and both stay.
         """
-        if not self.history or not self._meant(trial):
+        if not self.history or not self._is_current(trial):
             return
-        taken = self._item(self.history[-1])
+        taken = self._make_item(self.history[-1])
         if taken is None or taken.exposure is not Exposure.BLIND:
             self.message = "You have seen the verdicts of that one: its label stands, but you may revise it."
             return
         self.history.pop()
         self.labelled -= self._has_label(taken.trial)
-        self._store(taken, LabelKind.RETRACTION, None, "")
+        self._store_event(taken, LabelKind.RETRACTION, None, "")
         self._put_back()
-        self._show(self._item(taken.queued))
+        self._show_item(self._make_item(taken.was_queued))
         self.last, self.message = None, "Taken back: answer it again."
 
-    def revise(self, trial: str) -> None:
+    def revise_label(self, trial: str) -> None:
         """Put the last transcript on the desk again, to change its label after having seen the verdicts."""
         chosen = next((item for item in reversed(self.history) if item.trial == trial), None)
         if chosen is not None and trial == self.last:
             self._put_back()
-            self._show(self._item(chosen))
+            self._show_item(self._make_item(chosen))
 
-    def reveal(self) -> str | None:
+    def reveal_verdicts(self) -> str | None:
         """The trial that was labelled last, now noted as seen with its verdicts."""
         if self.last is not None:
             exposure_log.record_views(self.store, self.rater, [self.last])
@@ -172,16 +174,16 @@ class LabellingSession:
 
     # -- inside ------------------------------------------------------------------------------------------
 
-    def _meant(self, trial: str | None) -> bool:
+    def _is_current(self, trial: str | None) -> bool:
         on_desk = None if self.item is None else self.item.trial
         if trial != on_desk:
             return False
         return trial is None or (self._shown is not None and self.clock() - self._shown >= SETTLE)
 
-    def _facts(self) -> Facts:
+    def _draft_facts(self) -> Facts:
         return Facts(**{fact: self.draft[fact] for fact in FACTS})  # type: ignore[arg-type]
 
-    def _store(self, item: LabelItem, kind: LabelKind, facts: Facts | None, note: str) -> bool:
+    def _store_event(self, item: LabelItem, kind: LabelKind, facts: Facts | None, note: str) -> bool:
         """Store an event; False where this rater's event of that number is there already."""
         event = Label(
             trial=item.trial,
@@ -197,26 +199,26 @@ class LabellingSession:
         )
         return self.store.add_labels([event]) == 1
 
-    def _next(self) -> None:
-        self._clear()
+    def _next_item(self) -> None:
+        self._clear_draft()
         for refill in (False, True):
-            self.waiting = self._refill() if refill else self.waiting
+            self.waiting = self._refill_queue() if refill else self.waiting
             while self.waiting:
                 queued = self.waiting.pop(0)
-                events = self._events(queued.trial)
+                events = self._label_events(queued.trial)
                 done = bool(events) and events[-1][1] is not LabelKind.RETRACTION
-                if not done and self.store.lease(queued.trial, self.rater, LEASE):
-                    self._show(self._item(queued))
+                if not done and self.store.acquire_lease(queued.trial, self.rater, LEASE):
+                    self._show_item(self._make_item(queued))
                     return
 
-    def _clear(self) -> None:
+    def _clear_draft(self) -> None:
         self.item, self.draft, self.flagged, self._shown = None, {}, False, None
 
-    def _refill(self) -> list[QueueItem]:
+    def _refill_queue(self) -> list[QueueItem]:
         wanted = BATCH + len(self.skipped)
         seed = int(canonical_hash([self.rater, self._draws]), 16) % 2**32
         self._draws += 1
-        view = str(self.store.study().get("label_view", "blind"))
+        view = str(self.store.study_settings().get("label_view", "blind"))
         draw = partial(next_items, self.store, self.rater, n=wanted, seed=seed, lease_seconds=LEASE, view=view)
         try:
             items = draw(strategy=self.strategy)
@@ -227,18 +229,18 @@ class LabellingSession:
 
     def _put_back(self) -> None:
         if self.item is not None:
-            self.waiting.insert(0, self.item.queued)
+            self.waiting.insert(0, self.item.was_queued)
         self.item = None
 
-    def _show(self, item: LabelItem | None) -> None:
-        self._clear()
+    def _show_item(self, item: LabelItem | None) -> None:
+        self._clear_draft()
         self.item = item
 
-    def _item(self, queued: QueueItem) -> LabelItem | None:
-        found = self.store.trials([queued.trial])
+    def _make_item(self, queued: QueueItem) -> LabelItem | None:
+        found = self.store.load_trials([queued.trial])
         if not found:
             return None
-        events = self._events(queued.trial)
+        events = self._label_events(queued.trial)
         return LabelItem(
             trial=queued.trial,
             stratum=queued.stratum,
@@ -250,31 +252,31 @@ class LabellingSession:
             messages=protocol_messages(self.store, found[0].condition.protocol),
         )
 
-    def _events(self, trial: str) -> list[tuple[int, LabelKind]]:
+    def _label_events(self, trial: str) -> list[tuple[int, LabelKind]]:
         """Numbers and kinds of this rater's events on a trial, in order."""
         events = tables.labels.c
         query = select(events.revision, events.kind).where(events.trial == trial, events.rater == self.rater)
-        with self.store.reading() as connection:
+        with self.store.read_transaction() as connection:
             found = connection.execute(query.order_by(events.revision)).all()
         return [(row.revision, LabelKind(row.kind)) for row in found]
 
     def _has_label(self, trial: str) -> bool:
         """Whether the rater's label on a trial stands: a flag after it does not matter, a retraction does."""
-        kinds = [kind for _, kind in self._events(trial) if kind is not LabelKind.FLAG]
+        kinds = [kind for _, kind in self._label_events(trial) if kind is not LabelKind.FLAG]
         return bool(kinds) and kinds[-1] is LabelKind.LABEL
 
 
 def protocol_messages(store: Store, protocol: str) -> tuple[tuple[str, str], ...]:
     """What was said to the subject, as (role, text) in order."""
     query = select(tables.protocols.c.content).where(tables.protocols.c.hash == protocol)
-    with store.reading() as connection:
+    with store.read_transaction() as connection:
         content = connection.execute(query).scalar() or {}
     return tuple((str(turn["role"]), str(turn["content"])) for turn in content.get("messages", []))
 
 
 def known_raters(store: Store) -> Sequence[str]:
     """Names that labels were given under."""
-    with store.reading() as connection:
+    with store.read_transaction() as connection:
         return list(connection.execute(select(tables.labels.c.rater).distinct().order_by("rater")).scalars())
 
 
@@ -293,5 +295,5 @@ def labelled_by(store: Store, rater: str) -> int:
         .join(last, (tables.labels.c.trial == last.c.trial) & (revision == last.c.revision))
         .where(tables.labels.c.rater == rater, kind == str(LabelKind.LABEL))
     )
-    with store.reading() as connection:
+    with store.read_transaction() as connection:
         return int(connection.execute(query).scalar_one())

@@ -137,7 +137,7 @@ def _side_by_side(fits: Mapping[str, FitFrames]) -> None:
     cells: dict[tuple[str, str], dict[str, str]] = {}
     for view, fit in fits.items():
         for name in FIGURES:
-            for row in frame_records(fit.overall(name)):
+            for row in frame_records(fit.overall_estimates(name)):
                 cells.setdefault((str(row["subject"]), called(name)), {})[view] = telling.interval_phrase(row)
     if len(fits) < 2 or not cells:
         return

@@ -37,7 +37,7 @@ def show_page() -> None:
     """Draw the page."""
     st.title("Judges")
     place, store = study_picker.current_study()
-    if not store.count(tables.verdicts):
+    if not store.count_rows(tables.verdicts):
         st.info("No judge has read anything in this study.")
         return
     view = _choose_view(store)
@@ -62,7 +62,7 @@ def _cached_audit(url: str, view: str, stamp: tuple[int, ...], _store: Store) ->
 
 
 def _choose_view(store: Store) -> str:
-    usual = str(store.study().get("label_view", "blind"))
+    usual = str(store.study_settings().get("label_view", "blind"))
     with st.sidebar:
         return st.radio(
             "Labels that count",

@@ -30,11 +30,11 @@ def show_page() -> None:
     """Draw the page."""
     st.title("Label")
     _, store = study_picker.current_study()
-    if not store.count(tables.trials):
+    if not store.count_rows(tables.trials):
         st.info("This study has no transcripts to label. It holds counts, or nothing was generated yet.")
         return
     who = current_role()
-    if who is None or not who.labels:
+    if who is None or not who.may_label:
         st.info("You may read this study, not label it. Whoever runs this server can make you a rater.")
         return
     rater = rater_name()
@@ -92,13 +92,13 @@ def _session_sidebar(desk: LabellingSession) -> None:
             key="strategy",
             bind="query-params",
         )
-        desk.choose(chosen or queues[0])
+        desk.choose_queue(chosen or queues[0])
 
 
 @st.fragment
 def _label_next(desk: LabellingSession) -> None:
     """The part that runs again on each press."""
-    desk.open()
+    desk.load_next()
     _show_progress(desk)
     left, right = st.columns([11, 9], gap="large")
     with left:
@@ -108,7 +108,7 @@ def _label_next(desk: LabellingSession) -> None:
         if desk.item is not None:
             _answer_form(desk, desk.item)
         _action_buttons(desk, desk.item)
-    desk.drawn()
+    desk.items_drawn()
 
 
 def _show_progress(desk: LabellingSession) -> None:
@@ -121,7 +121,7 @@ def _show_progress(desk: LabellingSession) -> None:
 def _show_transcript(desk: LabellingSession) -> None:
     if desk.item is None:
         st.success("Nothing is left for you in this queue.", icon=":material/task_alt:")
-        st.button("Bring back skipped ones", on_click=desk.bring_back, disabled=not desk.skipped)
+        st.button("Bring back skipped ones", on_click=desk.restore_skipped, disabled=not desk.skipped)
         return
     item = desk.item
     if str(item.exposure) != "blind":
@@ -145,7 +145,7 @@ def _show_question(item: LabelItem) -> str:
 
 
 def _answer_form(desk: LabellingSession, item: LabelItem) -> None:
-    concepts = [str(concept) for concept in desk.store.study().get("concepts", [])]
+    concepts = [str(concept) for concept in desk.store.study_settings().get("concepts", [])]
     for question in rater_questions(concepts):
         _ask_question(desk, item, question)
 
@@ -160,7 +160,7 @@ def _ask_question(desk: LabellingSession, item: LabelItem, question: RaterQuesti
                 key=f"{question.fact}={choice.value} {item.trial} {item.revision}",
                 shortcut=choice.key,
                 type="primary" if chosen == choice.value and question.fact in desk.draft else "secondary",
-                on_click=desk.answer,
+                on_click=desk.answer_question,
                 args=(item.trial, question.fact, choice.value),
             )
 
@@ -176,17 +176,17 @@ def _action_buttons(desk: LabellingSession, item: LabelItem | None) -> None:
                 "Save",
                 key=f"save {mark}",
                 shortcut="enter",
-                type="primary" if desk.ready else "secondary",
-                on_click=lambda: desk.save(item.trial, st.session_state.get(note, "")),
+                type="primary" if desk.is_ready else "secondary",
+                on_click=lambda: desk.save_label(item.trial, st.session_state.get(note, "")),
             )
-            st.button("Skip", key=f"skip {mark}", shortcut="k", on_click=desk.skip, args=(item.trial,))
+            st.button("Skip", key=f"skip {mark}", shortcut="k", on_click=desk.skip_item, args=(item.trial,))
             st.button(
                 "Flag",
                 key=f"flag {mark}",
                 shortcut="f",
                 type="primary" if desk.flagged else "secondary",
                 help="Needs somebody else's eyes; saved with Enter, with answers or without",
-                on_click=desk.mark,
+                on_click=desk.toggle_flag,
                 args=(item.trial,),
             )
             _undo_button(desk, trial, mark)
@@ -196,7 +196,9 @@ def _action_buttons(desk: LabellingSession, item: LabelItem | None) -> None:
 
 
 def _undo_button(desk: LabellingSession, trial: str | None, mark: str) -> None:
-    st.button("Undo", key=f"undo {mark}", shortcut="z", disabled=not desk.history, on_click=desk.undo, args=(trial,))
+    st.button(
+        "Undo", key=f"undo {mark}", shortcut="z", disabled=not desk.history, on_click=desk.undo_last, args=(trial,)
+    )
 
 
 def _show_help() -> None:
@@ -221,13 +223,13 @@ def _last_item(desk: LabellingSession) -> None:
             args=(desk, last, not shown),
         )
         if shown:
-            st.button("Revise its label", key=f"revise {last}", shortcut="b", on_click=desk.revise, args=(last,))
+            st.button("Revise its label", key=f"revise {last}", shortcut="b", on_click=desk.revise_label, args=(last,))
     if shown:
         details = transcript_query.trial_details(desk.store, last)
-        words = [str(word) for word in desk.store.study().get("concepts", [])]
+        words = [str(word) for word in desk.store.study_settings().get("concepts", [])]
         transcript_view.show_transcript(details.answer, "last", words=words, quotes=details.quotes, small=True)
         show_evidence(details)
 
 
 def _reveal_verdicts(desk: LabellingSession, trial: str, wanted: bool) -> None:
-    st.session_state["revealed"] = desk.reveal() if wanted and trial == desk.last else None
+    st.session_state["revealed"] = desk.reveal_verdicts() if wanted and trial == desk.last else None

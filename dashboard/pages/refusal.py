@@ -25,7 +25,7 @@ def show_page() -> None:
     fits = all_fitted(store)
     fit = _choose_fit(fits)
     st.caption(telling.WHY_REFUSALS)
-    if fit is None or fit.failed or fit.overall(REFUSAL).empty:
+    if fit is None or fit.has_failed or fit.overall_estimates(REFUSAL).empty:
         study_picker.suggest_command(place, "fit", "No fit of this study gives refusal yet.")
         return
     fit = filter_fit(fit)
@@ -41,7 +41,7 @@ def show_page() -> None:
 def _choose_fit(fits: Mapping[str, FitFrames]) -> FitFrames | None:
     """The fit to look at: the one that takes verdicts at their word, or the corrected one where it is asked for."""
     corrected = fits.get("corrected")
-    if corrected is None or corrected.failed or corrected.overall(REFUSAL).empty:
+    if corrected is None or corrected.has_failed or corrected.overall_estimates(REFUSAL).empty:
         return fit_for(fits, REFUSAL)
     kind = st.segmented_control(
         "Verdicts", list(VIEWS), default="judged", required=True, format_func=VIEWS.__getitem__, key="verdicts",
@@ -51,7 +51,7 @@ def _choose_fit(fits: Mapping[str, FitFrames]) -> FitFrames | None:
 
 
 def _refusal_chart(fit: FitFrames) -> None:
-    bounds, words = fit.beside("bounds"), " ".join(telling.refusal_sentences(fit.estimands))
+    bounds, words = fit.comparison_entry("bounds"), " ".join(telling.refusal_sentences(fit.estimands))
     if bounds.empty:
         st.text("The fit has no bounds: a study needs trials of the injection and the control arm for them.")
         return
@@ -63,7 +63,7 @@ def _refusal_sentences(fit: FitFrames) -> None:
     st.subheader("Who refuses what")
     for line in telling.refusal_sentences(fit.estimands):
         st.text(non_breaking(line))
-    if said := list(telling.bounds_sentences(fit.estimands, fit.beside("bounds"))):
+    if said := list(telling.bounds_sentences(fit.estimands, fit.comparison_entry("bounds"))):
         st.subheader("What leaving refusals out may hide")
         for line in said:
             st.text(non_breaking(line))
@@ -72,7 +72,7 @@ def _refusal_sentences(fit: FitFrames) -> None:
 
 
 def _by_strength(fit: FitFrames) -> None:
-    rows = fit.along(REFUSAL, "strength")
+    rows = fit.estimates_by_axis(REFUSAL, "strength")
     if rows.empty:
         return
     st.subheader("By strength of the injection")

@@ -80,15 +80,15 @@ def _is_absent(place: study_picker.StudyRef, fit: FitFrames | None, name: str) -
     """Say why a figure is not there; False where it is."""
     if fit is None:
         st.text(f"No fit of this study gives the {called(name)} yet.")
-        st.code(place.command("fit"), language=None)
+        st.code(place.shell_command("fit"), language=None)
         return True
-    if fit.failed:
+    if fit.has_failed:
         st.error(
             "This fit did not pass its convergence gates, so none of its figures is shown.", icon=":material/error:"
         )
         st.text("\n".join(fit.reasons))
         return True
-    if fit.overall(name).empty:
+    if fit.overall_estimates(name).empty:
         st.markdown(f":orange[:material/block:] The {called(name)} is not shown.")
         for reason in fit.why_not(name) or [f"The fit '{fit.view}' does not hold it."]:
             st.text(f"{reason.rstrip('.')}.")
@@ -99,7 +99,7 @@ def _is_absent(place: study_picker.StudyRef, fit: FitFrames | None, name: str) -
 
 
 def _scaling_chart(fits: Mapping[str, FitFrames], fit: FitFrames, name: str) -> None:
-    rows, curve = fit.overall(name), fit.curve[fit.curve["estimand"] == name]
+    rows, curve = fit.overall_estimates(name), fit.curve[fit.curve["estimand"] == name]
     overlay = _overlay_published(fit, name)
     shown = pd.concat([rows, overlay], ignore_index=True) if len(overlay) else rows
     words = f"{called(name)}. " + " ".join(estimate_sentences.figure_sentence(row) for row in frame_records(rows))
@@ -114,8 +114,8 @@ def _scaling_chart(fits: Mapping[str, FitFrames], fit: FitFrames, name: str) -> 
 
 def _every_figure(fits: Mapping[str, FitFrames], fit: FitFrames) -> pd.DataFrame:
     """All figures of a study over its whole design, the corrected ones where a fit gives them."""
-    found = [fit.overall(name) for name in FIGURES]
-    found += [other.overall(name) for other in fits.values() if other is not fit for name in CORRECTED]
+    found = [fit.overall_estimates(name) for name in FIGURES]
+    found += [other.overall_estimates(name) for other in fits.values() if other is not fit for name in CORRECTED]
     filled = [frame for frame in found if len(frame)]
     return pd.concat(filled, ignore_index=True).drop_duplicates(["subject", "estimand"])
 
@@ -130,7 +130,7 @@ def _overlay_published(fit: FitFrames, name: str) -> pd.DataFrame:
     st.caption(
         "The published models answered another protocol and were read by another judge: no one-to-one comparison."
     )
-    rows = published.overall(name)
+    rows = published.overall_estimates(name)
     return rows.assign(variant="published " + rows["variant"])
 
 
@@ -141,13 +141,13 @@ def _published_fit() -> FitFrames | None:
             fits = all_fitted(study_picker.open_store(place))
         except GnomonError:
             continue
-        if (found := fits.get("published")) and not found.failed:
+        if (found := fits.get("published")) and not found.has_failed:
             return found
     return None
 
 
 def _scaling_sentences(place: study_picker.StudyRef, store: Store, fit: FitFrames, name: str) -> None:
-    rows = fit.overall(name).sort_values("parameters")
+    rows = fit.overall_estimates(name).sort_values("parameters")
     left, right = st.columns([2, 3], gap="large")
     with left:
         st.subheader("Each model")
@@ -156,7 +156,7 @@ def _scaling_sentences(place: study_picker.StudyRef, store: Store, fit: FitFrame
         st.subheader("Is a larger model better?")
         said = [*estimate_sentences.slope_sentences(fit.slope, name)]
         said += estimate_sentences.monotone_sentence(fit.estimands, fit.contrasts, name)
-        said += estimate_sentences.step_sentences(fit.beside("ladder"), name)
+        said += estimate_sentences.step_sentences(fit.comparison_entry("ladder"), name)
         for line in said or ["One model, or models of one size: this study cannot say."]:
             st.text(non_breaking(line))
     if dips := list(
@@ -204,7 +204,7 @@ def _compare_pair(fit: FitFrames, name: str) -> None:
     if contrasts.empty:
         return
     st.subheader("Compare two")
-    sizes = fit.overall(name).sort_values("parameters")
+    sizes = fit.overall_estimates(name).sort_values("parameters")
     labels = {
         row["subject"]: estimate_sentences.size_label(row["subject"], row["parameters"]) for row in frame_records(sizes)
     }
@@ -214,7 +214,7 @@ def _compare_pair(fit: FitFrames, name: str) -> None:
     b = right.selectbox("against", names, index=0, format_func=labels.__getitem__, key="against")
     row = estimate_sentences.find_contrast(contrasts, name, a, b)
     st.text(non_breaking(estimate_sentences.contrast_sentence(row)) if row else "Pick two different models.")
-    one = estimate_sentences.find_contrast(fit.beside("standard_contrasts"), name, a, b)
+    one = estimate_sentences.find_contrast(fit.comparison_entry("standard_contrasts"), name, a, b)
     if row and one and abs(one["mean"] - row["mean"]) > APART:
         st.text(non_breaking(f"Asked the same: {estimate_sentences.contrast_sentence(one)}"))
         st.caption(estimate_sentences.STANDARD)
@@ -223,7 +223,7 @@ def _compare_pair(fit: FitFrames, name: str) -> None:
 def _show_breakdown(fit: FitFrames, name: str) -> None:
     """The figure by concept and by strength, where the fit has them."""
     for axis, draw in (("concept", estimate_charts.concept_chart), ("strength", estimate_charts.strength_chart)):
-        rows = fit.along(name, axis)
+        rows = fit.estimates_by_axis(name, axis)
         if rows.empty:
             continue
         words = f"{called(name)} by {axis}, with 95 % intervals."
@@ -232,7 +232,7 @@ def _show_breakdown(fit: FitFrames, name: str) -> None:
 
 def _show_cells(fit: FitFrames, name: str) -> None:
     """Cells of layer and strength, and which of them is best, with what luck may have added."""
-    rows = fit.beside("best")
+    rows = fit.comparison_entry("best")
     if name not in (RAW, "net_detection_corrected") or rows.empty:
         return
     st.subheader("Which layer and strength is best?")

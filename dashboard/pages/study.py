@@ -48,7 +48,7 @@ def show_page() -> None:
 
 def _study_summary(store: Store, found: StudyOverview) -> None:
     columns = st.columns(5)
-    subjects = store.subjects()
+    subjects = store.load_subjects()
     sizes = sorted({subject.parameters for subject in subjects})
     span = (
         f"{format_size(sizes[0])} to {format_size(sizes[-1])}"
@@ -59,11 +59,11 @@ def _study_summary(store: Store, found: StudyOverview) -> None:
     )
     columns[0].metric("Subjects", len(subjects), help=f"Parameters: {span}")
     if found.counts_only:
-        counted = store.frame(tables.counts)
+        counted = store.read_frame(tables.counts)
         columns[1].metric("Trials counted", f"{int(counted['n'].sum()):,}")
         columns[2].metric("Arms", counted["arm"].nunique())
     else:
-        columns[1].metric("Answers", f"{found.trials:,}")
+        columns[1].metric("Answers", f"{found.trial_count:,}")
         columns[2].metric("Verdicts", f"{int(found.states['n'].sum()):,}")
         columns[3].metric("Labelled", f"{len(found.labels):,}", help="Answers with a label in the study's label view")
     good = sum(fit["status"] not in (FAILED, REFUSED) for fit in found.fits)
@@ -80,7 +80,7 @@ def _show_next_step(place: study_picker.StudyRef, step: NextStep) -> None:
     st.subheader("What to do next")
     st.text(step.why)
     if step.step:
-        st.code(place.command(step.step), language=None, wrap_lines=True)
+        st.code(place.shell_command(step.step), language=None, wrap_lines=True)
     if step.page:
         st.page_link(
             st.session_state["pages"][step.page],
@@ -128,7 +128,9 @@ def _show_verdicts(found: StudyOverview) -> None:
         st.text("No judge has read anything yet.")
         return
     table = found.states.pivot_table(index="judge", columns="state", values="n", aggfunc="sum", fill_value=0)
-    table.insert(0, "of the answers", [format_percent(row.sum() / max(found.trials, 1)) for _, row in table.iterrows()])
+    table.insert(
+        0, "of the answers", [format_percent(row.sum() / max(found.trial_count, 1)) for _, row in table.iterrows()]
+    )
     usable = str(VerdictState.OK)
     st.dataframe(table.rename(columns={usable: "usable"}).reset_index(), hide_index=True)
     st.caption("Only usable verdicts count; the other states say why there is none. Nothing missing is taken as a no.")
@@ -187,8 +189,8 @@ def _fit_row(fit: dict[str, object]) -> dict[str, object]:
 
 def _show_counts(store: Store) -> None:
     st.subheader("Published counts")
-    subjects = {subject.name: subject for subject in store.subjects()}
-    table = store.frame(tables.counts)
+    subjects = {subject.name: subject for subject in store.load_subjects()}
+    table = store.read_frame(tables.counts)
     table.insert(1, "size", [format_size(subjects[name].parameters) for name in table["subject"]])
     table["parameters"] = [subjects[name].parameters for name in table["subject"]]
     table = table.sort_values(["parameters", "subject", "arm"]).drop(columns="parameters")

@@ -37,7 +37,7 @@ def show_page() -> None:
         st.caption("What you read here is noted: a label that you give it later is marked as made after the verdicts.")
     filters, with_text = _choose_filters(choices)
     cell = matrix_cell.requested_cell()
-    _start_over_when_changed(canonical_hash([place.url, asdict(filters), cell.address if cell else ""]))
+    _start_over_when_changed(canonical_hash([place.url, asdict(filters), cell.query_parameters if cell else ""]))
     at: int | None = st.session_state["reading"]
     if cell:
         found = _of_cell(place.url, stamp, store, cell, filters, choices)
@@ -131,7 +131,7 @@ def _run_search(
     if found is None or old:
         st.session_state["found_at"] = stamp
         found = incremental_search.start_search(store, conditions, slow=filters.shows_verdicts, wanted=wanted)
-    elif not found.complete and (len(found.ids) < wanted or st.session_state.pop("search_on", False)):
+    elif not found.is_complete and (len(found.ids) < wanted or st.session_state.pop("search_on", False)):
         found = incremental_search.resume_search(store, conditions, found, max(wanted, len(found.ids) + 1))
     st.session_state["found"] = found
     return found
@@ -150,7 +150,7 @@ def _of_cell(
     found = incremental_search.filter_ids(store, transcript_query.filter_conditions(store, filters, choices), ids)
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         left = "" if len(found.ids) == len(ids) else f"; filters leave {len(found.ids):,}"
-        st.text(f"{cell.words}: {count_noun(len(ids), 'transcript')}{left}")
+        st.text(f"{cell.describe_cell}: {count_noun(len(ids), 'transcript')}{left}")
         st.button("Show all transcripts", on_click=matrix_cell.clear_cell)
     return found
 
@@ -158,14 +158,14 @@ def _of_cell(
 @st.cache_data(max_entries=32, show_spinner="Looking for its transcripts")
 def _cell_trials(url: str, stamp: tuple[int, ...], cell: matrix_cell.MatrixCell, _store: Store) -> list[str]:
     """Ids behind a cell, kept until a fact is added."""
-    return cell.trials(_store)
+    return cell.trial_ids(_store)
 
 
 def _show_nothing(found: incremental_search.SearchState) -> None:
-    if found.complete:
+    if found.is_complete:
         st.info("No transcript fits these filters.")
         return
-    st.info(f"None fits these filters in the {format_percent(found.share)} of the study that was searched.")
+    st.info(f"None fits these filters in the {format_percent(found.searched_share)} of the study that was searched.")
     _search_on()
 
 
@@ -183,11 +183,9 @@ def _first_row(at: int | None, many: int) -> int:
 
 def _search_summary(found: incremental_search.SearchState) -> str:
     """How many there are to read, or how many were found so far."""
-    if found.total is not None or found.complete:
+    if found.total is not None or found.is_complete:
         return count_noun(len(found.ids) if found.total is None else found.total, "transcript")
-    return (
-        f"{count_noun(len(found.ids), 'transcript')} in the {format_percent(found.share)} of the study searched so far"
-    )
+    return f"{count_noun(len(found.ids), 'transcript')} in the {format_percent(found.searched_share)} of the study searched so far"
 
 
 def _show_list(
@@ -226,7 +224,7 @@ def _show_list(
         more = first + len(rows) < len(found.ids)
         st.button("Previous rows", disabled=first == 0, on_click=_turn_page, args=(-1,))
         st.button("Next rows", disabled=not more, on_click=_turn_page, args=(1,))
-        if not more and not found.complete:
+        if not more and not found.is_complete:
             _search_on()
 
 
@@ -264,7 +262,7 @@ def _show_reading(
         return
     trial = str(rows["id"].iloc[at - first])
     details = transcript_query.trial_details(store, trial)
-    words = [str(word) for word in store.study().get("concepts", [])]
+    words = [str(word) for word in store.study_settings().get("concepts", [])]
     with st.container(border=True):
         transcript_view.show_transcript(
             details.answer or "(an empty answer)", "reading", words=words, quotes=details.quotes

@@ -138,7 +138,7 @@ def serve_studies(
     access = access or Access()
     check_address(access, address, secrets)
     check_port(address, port)
-    known = {VARIABLE: encode_studies(studies), ACCESS: access.encoded()}
+    known = {VARIABLE: encode_studies(studies), ACCESS: access.to_environment()}
     environment = {**os.environ, **known, "STREAMLIT_BROWSER_GATHER_USAGE_STATS": "false"}
     child = start_server(server_command(address, port, secrets), environment, sys.stderr)
     status = 0

@@ -42,12 +42,12 @@ class SearchState:
     total: int | None = None
 
     @property
-    def complete(self) -> bool:
+    def is_complete(self) -> bool:
         """Whether the whole study was looked through."""
         return self.reached == len(ID_RANGES)
 
     @property
-    def share(self) -> float:
+    def searched_share(self) -> float:
         """Of the study, how much was looked through."""
         return self.reached / len(ID_RANGES)
 
@@ -110,7 +110,7 @@ def _within_stretch(store: Store, conditions: Sequence[ColumnElement[bool]], str
 
 
 def _matching_ids(store: Store, conditions: Sequence[ColumnElement[bool]], most: int | None = None) -> list[str]:
-    with store.reading() as connection:
+    with store.read_transaction() as connection:
         return list(connection.execute(select(_id).where(_answered, *conditions).limit(most)).scalars())
 
 
@@ -118,6 +118,6 @@ def _count_matches(store: Store, conditions: Sequence[ColumnElement[bool]]) -> i
     """How many gave an answer: whether one failed stands in no index of all, so those that did are taken off again."""
     query = select(func.count()).select_from(tables.trials).where(*conditions)
     failed = query.where(_id.in_(select(_id).where(tables.failed)))
-    with store.reading() as connection:
+    with store.read_transaction() as connection:
         every, lost = (int(connection.execute(part).scalar_one()) for part in (query, failed))
     return every - lost

@@ -25,12 +25,12 @@ class MatrixCell:
     what: tuple[str, ...]
 
     @property
-    def address(self) -> str:
+    def query_parameters(self) -> str:
         """As the address of a page holds it."""
         return json.dumps([self.kind, self.view, *self.what], ensure_ascii=False)
 
     @property
-    def words(self) -> str:
+    def describe_cell(self) -> str:
         """What its transcripts have in common."""
         if self.kind == CONFUSED:
             judge, arm, truth, verdict = self.what
@@ -38,7 +38,7 @@ class MatrixCell:
         _, one, _, other = self.what
         return f"{one} and {other} come to different outcomes ({self.view} labels)"
 
-    def trials(self, store: Store) -> list[str]:
+    def trial_ids(self, store: Store) -> list[str]:
         """Ids of its transcripts, in order; raises `UnknownName` where the study lacks what it names."""
         if self.kind == CONFUSED:
             judge, arm, truth, verdict = self.what
@@ -68,4 +68,4 @@ def clear_cell() -> None:
 
 def go_to(cell: MatrixCell) -> None:
     """Go to its transcripts."""
-    st.switch_page(st.session_state["pages"]["transcripts"], query_params={PARAMETER: cell.address})
+    st.switch_page(st.session_state["pages"]["transcripts"], query_params={PARAMETER: cell.query_parameters})

@@ -60,7 +60,7 @@ class FilterChoices:
 def filter_choices(store: Store) -> FilterChoices:
     """What can be filtered on: values that occur, protocol hashes and judge versions with their names."""
     protocols = select(tables.protocols.c.hash, tables.protocols.c.name)
-    with store.reading() as connection:
+    with store.read_transaction() as connection:
         occur = connection.execute(select(*[_trial[name] for name in AXES]).distinct()).all()
         named = {row.hash: row.name for row in connection.execute(protocols.order_by("name", "hash"))}
     axes = {name: sorted({row[place] for row in occur} - {None}) for place, name in enumerate(AXES)}
@@ -70,7 +70,7 @@ def filter_choices(store: Store) -> FilterChoices:
 
 def filter_conditions(store: Store, filters: TrialFilters, there: FilterChoices) -> list[ColumnElement[bool]]:
     """The filters as conditions on trials; `there` is what the study has to choose between."""
-    outcome = outcome_of(rule_named(str(store.study().get("rule", "strict"))))
+    outcome = outcome_of(rule_named(str(store.study_settings().get("rule", "strict"))))
     found: list[ColumnElement[bool]] = []
     for name in (*AXES, "protocol"):
         if wanted := getattr(filters, name):
@@ -137,7 +137,7 @@ def label_counts(store: Store, trials: Sequence[str]) -> list[int]:
     query = select(given.c.trial, func.count(given.c.rater.distinct())).where(
         given.c.trial.in_(list(trials)), *standing
     )
-    with store.reading() as connection:
+    with store.read_transaction() as connection:
         found = {row[0]: int(row[1]) for row in connection.execute(query.group_by(given.c.trial))}
     return [found.get(trial, 0) for trial in trials]
 
@@ -146,16 +146,16 @@ def trial_rows(store: Store, trials: Sequence[str]) -> pd.DataFrame:
     """These trials in the order of their ids, as one row each."""
     names = ("id", "subject", "arm", "concept", "strength", "layer", "protocol", "split", "replicate")
     query = select(*[_trial[name] for name in names], func.substr(_trial.answer, 1, 160).label("begins"))
-    return store.frame(query.where(_trial.id.in_(list(trials))).order_by(_trial.id))
+    return store.read_frame(query.where(_trial.id.in_(list(trials))).order_by(_trial.id))
 
 
 def outcome_table(store: Store, trials: Sequence[str], judges: Mapping[str, str]) -> pd.DataFrame:
     """Outcomes of these trials by judge name, one row a trial; a verdict that failed stands as its state."""
-    outcome = outcome_of(rule_named(str(store.study().get("rule", "strict"))))
+    outcome = outcome_of(rule_named(str(store.study_settings().get("rule", "strict"))))
     query = select(_verdict.trial, _verdict.judge, func.coalesce(outcome, _verdict.state).label("outcome"))
     query = query.join(tables.trials, _trial.id == _verdict.trial)
     query = query.where(_verdict.sample == 0, _verdict.judge.in_(list(judges)), _verdict.trial.in_(list(trials)))
-    frame = store.frame(query)
+    frame = store.read_frame(query)
     wide = frame.assign(judge=frame["judge"].map(judges)).pivot(index="trial", columns="judge", values="outcome")
     return wide.reindex(index=list(trials), columns=list(judges.values()))
 
@@ -173,12 +173,12 @@ class TrialDetails:
 
 def trial_details(store: Store, trial: str) -> TrialDetails:
     """One trial with its newest verdicts and all label events, outcomes derived."""
-    found = store.trials([trial])[0]
+    found = store.load_trials([trial])[0]
     judges = judge_frame(store)
     named = dict(zip(judges["version"], judges["name"], strict=True))
     columns = [_verdict[name] for name in ("judge", "claims", "concept", "coherent", "refused", "quote")]
     query = select(*columns).where(_verdict.trial == trial, _verdict.sample == 0, _verdict.judge.in_(list(named)))
-    said = store.frame(query)
+    said = store.read_frame(query)
     said.insert(
         1, "outcome", [outcome_table(store, [trial], named).iloc[0].get(named[judge]) for judge in said["judge"]]
     )
@@ -197,7 +197,7 @@ def label_history(store: Store, trial: str) -> pd.DataFrame:
     label = tables.labels.c
     shown = ["rater", "kind", "claims", "concept", "coherent", "refused", "exposure", "note", "revision", "created_at"]
     query = select(*[label[name] for name in shown]).where(label.trial == trial)
-    events = store.frame(query.order_by(label.created_at, label.rater, label.revision))
+    events = store.read_frame(query.order_by(label.created_at, label.rater, label.revision))
     last = events[events["kind"] == str(LabelKind.RETRACTION)].groupby("rater")["revision"].max()
     withdrawn = events["revision"] < events["rater"].map(last).fillna(-1)
     return events.assign(withdrawn=withdrawn).drop(columns="revision")

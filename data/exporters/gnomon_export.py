@@ -66,7 +66,7 @@ def export_store(store: Store, folder: Path, *, as_csv: bool = False) -> ExportR
     scratch = folder.parent / f".{folder.name}.{os.getpid()}.part"
     scratch.mkdir()
     try:
-        with store.reading() as connection:
+        with store.read_transaction() as connection:
             counted = [_export_table(connection, table, scratch, as_csv) for table in ORDER]
         rows = {table.name: count for table, (count, _) in zip(ORDER, counted, strict=True)}
         files = {path.name: _file_hash(path) for path in sorted(scratch.iterdir())}
@@ -154,12 +154,12 @@ class _ParquetWriter:
         from pyarrow import parquet
 
         self.pa = pa
-        fields = [pa.field(name, self._type(table, name)) for name in _export_columns(table)]
+        fields = [pa.field(name, self._arrow_type(table, name)) for name in _export_columns(table)]
         self.schema = pa.schema(fields)
         self.packed = {column.name for column in table.columns if isinstance(column.type, JSON)}
         self.writer = parquet.ParquetWriter(path, self.schema)
 
-    def _type(self, table: Table, name: str) -> Any:
+    def _arrow_type(self, table: Table, name: str) -> Any:
         type_ = tables.labels.c.revision.type if name == SUPERSEDES else table.c[name].type
         kinds = ((Boolean, self.pa.bool_), (Float, self.pa.float64), (Integer, self.pa.int64))
         return next((make for kind, make in kinds if isinstance(type_, kind)), self.pa.string)()
@@ -180,9 +180,9 @@ class _CsvWriter:
         self.writer.writerow(columns)
 
     def write(self, rows: list[dict[str, Any]]) -> None:
-        self.writer.writerows([self._cell(value) for value in row.values()] for row in rows)
+        self.writer.writerows([self._guard_cell(value) for value in row.values()] for row in rows)
 
-    def _cell(self, value: Any) -> Any:
+    def _guard_cell(self, value: Any) -> Any:
         if isinstance(value, dict | list):
             return _json_text(value)
         if isinstance(value, str) and value.startswith(FORMULA):

@@ -43,7 +43,7 @@ class FirstPass:
 
     rows: int = 0
     concepts: frozenset[str] = frozenset()
-    sizeless: tuple[str, ...] = ()
+    subjects_without_size: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,33 +61,33 @@ class ParsedFiles:
     options: ImportOptions
     tables: gnomon_export.ExportTables | None = None
 
-    def rows(self) -> Iterator[ImportedRow]:
+    def iter_rows(self) -> Iterator[ImportedRow]:
         """The rows, read anew."""
         return READERS[self.format](self.paths, self.options, ImportReport())
 
-    def land(self, store: Store) -> ImportCounts:
+    def ingest_into(self, store: Store) -> ImportCounts:
         """Store all of it in one transaction; `BadInput`, and nothing stored, where a file changed meanwhile."""
         if self.tables is not None:
             return gnomon_export.store_tables(store, self.tables, self.report)
-        return store_rows(store, self._unchanged(), set(self.seen.concepts), self.report)
+        return store_rows(store, self._rows_unless_changed(), set(self.seen.concepts), self.report)
 
-    def _unchanged(self) -> Iterator[ImportedRow]:
+    def _rows_unless_changed(self) -> Iterator[ImportedRow]:
         left = self.seen.rows
-        for row in self.rows():
+        for row in self.iter_rows():
             left -= 1
             yield row
         if left:
             raise InputError(f"{self.paths[0]}: changed while it was read: nothing was stored; import it again")
 
     @property
-    def barren(self) -> bool:
+    def is_empty(self) -> bool:
         """Whether the files hold nothing that could be stored."""
-        return not (self.seen.rows if self.tables is None else self.tables.anything)
+        return not (self.seen.rows if self.tables is None else self.tables.has_rows)
 
     @property
-    def settings(self) -> dict[str, Any]:
+    def study_settings(self) -> dict[str, Any]:
         """The study's settings that an export folder holds."""
-        return dict(self.tables.study) if self.tables is not None else {}
+        return dict(self.tables.study_settings) if self.tables is not None else {}
 
 
 def parse_files(format_: str, paths: Sequence[Path], options: ImportOptions) -> ParsedFiles:

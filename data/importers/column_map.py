@@ -28,7 +28,7 @@ class MapPart(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    def sources(self) -> dict[str, Source]:
+    def mapped_sources(self) -> dict[str, Source]:
         """What is mapped, by our names."""
         pairs = ((name, getattr(self, name)) for name in type(self).model_fields)
         return {name: source for name, source in pairs if source is not None}
@@ -96,23 +96,23 @@ class ColumnMap(BaseModel):
     values: dict[str, dict[str, str | int | float | bool]] = Field(default_factory=dict)
     raters: list[str] | None = None
 
-    def parts(self) -> list[MapPart]:
+    def list_sections(self) -> list[MapPart]:
         """All tables of the map that name columns."""
         return [self.trial, *self.verdict, *self.label]
 
-    def check(self, path: Path, columns: Sequence[str]) -> None:
+    def check_columns(self, path: Path, columns: Sequence[str]) -> None:
         """Raise `BadInput` for a column that the file does not have, naming those that it has."""
-        for part in self.parts():
-            for name, source in part.sources().items():
+        for part in self.list_sections():
+            for name, source in part.mapped_sources().items():
                 if isinstance(source, str) and source not in columns:
                     raise InputError(
                         f"{path}: has no column '{source}', which the map names for '{name}': it has "
                         f"{', '.join(map(str, columns))}"
                     )
 
-    def picker(self, part: MapPart) -> Callable[[Mapping[str, Any]], dict[str, Any]]:
+    def row_picker(self, part: MapPart) -> Callable[[Mapping[str, Any]], dict[str, Any]]:
         """The function from a row to its fields under our names, words translated."""
-        sources = part.sources()
+        sources = part.mapped_sources()
         constant = {name: source.value for name, source in sources.items() if isinstance(source, ConstantColumn)}
         columns = [(name, source) for name, source in sources.items() if not isinstance(source, ConstantColumn)]
         words = [(name, self.values[name]) for name in sources if self.values.get(name)]

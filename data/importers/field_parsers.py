@@ -69,11 +69,11 @@ class ImportReport:
     problems: list[RowProblem] = field(default_factory=list)
     left_out: Counter[tuple[str, str]] = field(default_factory=Counter)
 
-    def bad(self, place: SourceLocation, text: object) -> None:
+    def add_problem(self, place: SourceLocation, text: object) -> None:
         """Note a row that does not fit."""
         self.problems.append(RowProblem(place, " ".join(str(text).split())))
 
-    def leave_out(self, place: SourceLocation, reason: str) -> None:
+    def add_exclusion(self, place: SourceLocation, reason: str) -> None:
         """Count a sound row that this format leaves out on purpose."""
         self.left_out[(place.file, reason)] += 1
 
@@ -86,7 +86,7 @@ def parse_rows(
         try:
             yield make(place, row)
         except RowError as error:
-            report.bad(place, error)
+            report.add_problem(place, error)
 
 
 def is_empty(value: Any) -> bool:

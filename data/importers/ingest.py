@@ -42,9 +42,9 @@ class _KnownRows:
     verdicts: dict[tuple[str, str], tuple[str, str]]
     labels: dict[tuple[str, str], Chain]
     judged: set[str]
-    trials: list[Trial] = field(default_factory=list)
-    heard: list[Verdict] = field(default_factory=list)
-    said: list[Label] = field(default_factory=list)
+    new_trials: list[Trial] = field(default_factory=list)
+    new_verdicts: list[Verdict] = field(default_factory=list)
+    new_labels: list[Label] = field(default_factory=list)
 
 
 def store_rows(store: Store, rows: Iterable[ImportedRow], concepts: set[str], report: ImportReport) -> ImportCounts:
@@ -57,7 +57,7 @@ def store_rows(store: Store, rows: Iterable[ImportedRow], concepts: set[str], re
     landed, moment = ImportCounts(), utc_timestamp()
     files: set[str] = set()
     told: dict[int, str] = {}
-    with store.writing() as connection:
+    with store.write_transaction() as connection:
         listed = concepts | _study_concepts(connection)
         for part in split_chunks(rows, BATCH):
             known = _known_rows(connection, part, listed, told)
@@ -68,10 +68,10 @@ def store_rows(store: Store, rows: Iterable[ImportedRow], concepts: set[str], re
             files |= {row.place.file for row in part}
         if any(landed.new.values()):
             detail = {"files": sorted(files), "new": landed.new, "already": landed.already}
-            store.insert(
+            store.insert_rows(
                 connection, tables.events, [{"kind": "import", "detail": detail, "created_at": utc_timestamp()}]
             )
-            store.counted(connection)
+            store.analyze_tables(connection)
     return landed
 
 
@@ -120,18 +120,18 @@ def _store_row(row: ImportedRow, known: _KnownRows, landed: ImportCounts, report
     try:
         _store_trial(row, known, landed)
     except RowError as error:
-        report.bad(row.place, error)
+        report.add_problem(row.place, error)
         return
     for said in row.labels:
         try:
             _store_label(row, said, known, landed, moment)
         except RowError as error:
-            report.bad(row.place, error)
+            report.add_problem(row.place, error)
     for heard in row.verdicts:
         try:
             _store_verdict(row, heard, known, landed)
         except RowError as error:
-            report.bad(row.place, error)
+            report.add_problem(row.place, error)
     landed.accepted += 1
     landed.repeated += len(report.problems) == problems and sum(landed.new.values()) == before
 
@@ -144,7 +144,7 @@ def _store_trial(row: ImportedRow, known: _KnownRows, landed: ImportCounts) -> N
         return
     if there is None:
         known.answers[row.trial_id] = (row.trial.answer, row.trial.error)
-        known.trials.append(row.trial)
+        known.new_trials.append(row.trial)
         landed.new["trials"] += 1
     elif there != (row.trial.answer, row.trial.error):
         raise RowError(
@@ -170,7 +170,7 @@ def _store_verdict(row: ImportedRow, heard: ImportedVerdict, known: _KnownRows, 
         known.judged.add(row.trial_id)
         facts = None if heard.facts is None else _on_closed_list(heard.facts, known.concepts)
         made = Verdict(*key, facts, heard.state, quote=heard.quote, raw=heard.raw, created_at=heard.at)
-        known.heard.append(made)
+        known.new_verdicts.append(made)
         landed.new["verdicts"] += 1
     elif there == (heard.raw, heard.state):
         landed.already["verdicts"] += 1
@@ -190,7 +190,7 @@ def _store_label(row: ImportedRow, said: ImportedLabel, known: _KnownRows, lande
     if label is None:
         landed.already["labels"] += 1
         return
-    known.said.append(label)
+    known.new_labels.append(label)
     landed.new["labels"] += 1
     landed.revisions += label.revision > 0
 
@@ -199,13 +199,13 @@ def _write_batch(store: Store, connection: Connection, rows: Sequence[ImportedRo
     subjects = _subjects_of(rows)
     protocols = {row.protocol.hash: row.protocol for row in rows if row.protocol}
     judges = {heard.judge.version: heard.judge for row in rows for heard in row.verdicts}
-    store.insert(connection, tables.subjects, [asdict(subject) for subject in subjects.values()])
+    store.insert_rows(connection, tables.subjects, [asdict(subject) for subject in subjects.values()])
     _complete_sizes(connection, subjects.values())
-    store.insert(connection, tables.protocols, [asdict(each) for each in protocols.values()])
-    store.insert(connection, tables.judges, [judge_row(judge) for judge in judges.values()])
-    store.fill(connection, tables.trials, [trial_row(trial) for trial in known.trials])
-    store.fill(connection, tables.verdicts, [verdict_row(verdict) for verdict in known.heard])
-    store.fill(connection, tables.labels, [label_row(label) for label in known.said])
+    store.insert_rows(connection, tables.protocols, [asdict(each) for each in protocols.values()])
+    store.insert_rows(connection, tables.judges, [judge_row(judge) for judge in judges.values()])
+    store.bulk_insert(connection, tables.trials, [trial_row(trial) for trial in known.new_trials])
+    store.bulk_insert(connection, tables.verdicts, [verdict_row(verdict) for verdict in known.new_verdicts])
+    store.bulk_insert(connection, tables.labels, [label_row(label) for label in known.new_labels])
 
 
 def _subjects_of(rows: Sequence[ImportedRow]) -> dict[str, Subject]:

@@ -30,7 +30,7 @@ def parquet_rows(path: Path, report: ImportReport) -> Rows:
         try:
             check_whole(row)
         except RowError as error:
-            report.bad(place, error)
+            report.add_problem(place, error)
         else:
             yield place, row
 

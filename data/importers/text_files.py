@@ -125,7 +125,7 @@ def json_lines(path: Path, report: ImportReport) -> Rows:
                 try:
                     row = _json_object(raw)
                 except RowError as error:
-                    report.bad(place, error)
+                    report.add_problem(place, error)
                 else:
                     yield place, row
 
@@ -166,7 +166,7 @@ def csv_rows(path: Path, report: ImportReport) -> Rows:
                         f"has {len(cells)} cells where the header has {len(header)}: mend its commas and quotes"
                     )
             except RowError as error:
-                report.bad(place, error)
+                report.add_problem(place, error)
             else:
                 yield place, dict(zip(header, cells, strict=True))
 
@@ -191,7 +191,7 @@ def _csv_records(path: Path, reader: Any, report: ImportReport) -> Iterator[tupl
             return
         except csv.Error as error:
             report.rows += 1
-            report.bad(place, f"is no CSV ({error}): mend its quotes")
+            report.add_problem(place, f"is no CSV ({error}): mend its quotes")
             continue
         if any(cell.strip() for cell in cells):
             report.rows += 1
@@ -218,10 +218,10 @@ def json_items(path: Path, report: ImportReport) -> Rows:
         try:
             row, end = DECODER.raw_decode(whole, at)
         except (ValueError, RecursionError) as error:
-            report.bad(place, f"is broken JSON or cut off ({str(error)[:80]}): the rows after it are not read")
+            report.add_problem(place, f"is broken JSON or cut off ({str(error)[:80]}): the rows after it are not read")
             return
         except RowError as error:
-            report.bad(place, f"{error}; the rows after it are not read")
+            report.add_problem(place, f"{error}; the rows after it are not read")
             return
         try:
             _strip_bom(whole[at:end])
@@ -229,12 +229,14 @@ def json_items(path: Path, report: ImportReport) -> Rows:
             if not isinstance(row, dict):
                 raise RowError("is no JSON object: write one object a row")
         except RowError as error:
-            report.bad(place, error)
+            report.add_problem(place, error)
         else:
             yield place, row
         at = end
     if at >= len(whole):
-        report.bad(SourceLocation(path.name, line), "is the last row, and the list does not end: the file is cut off")
+        report.add_problem(
+            SourceLocation(path.name, line), "is the last row, and the list does not end: the file is cut off"
+        )
 
 
 def _next_object(whole: str, at: int) -> int:

@@ -41,7 +41,7 @@ class DatabaseReport:
     rows: dict[str, int] = field(default_factory=dict)
     damage: list[Damage] = field(default_factory=list)
 
-    def bad(self, what: str, mend: str = RESTORE) -> None:
+    def add_damage(self, what: str, mend: str = RESTORE) -> None:
         """Note damage."""
         self.damage.append(Damage(what, mend))
 
@@ -89,9 +89,9 @@ def _run_check(engine: Engine, check: Check, found: DatabaseReport) -> None:
     except DatabaseError as error:
         what = f"the database cannot be read ({first_line(error.orig)})"
         if what not in [damage.what for damage in found.damage]:
-            found.bad(what)
+            found.add_damage(what)
     except GnomonError as error:
-        found.bad(str(error), "open it with the version that wrote it")
+        found.add_damage(str(error), "open it with the version that wrote it")
 
 
 def _check_engine(connection: Connection, found: DatabaseReport) -> None:
@@ -102,7 +102,7 @@ def _check_engine(connection: Connection, found: DatabaseReport) -> None:
     if problem == "ok":
         return
     hit = [name for name in tables.metadata.tables if _pragma_messages(connection, f"integrity_check({name})") != "ok"]
-    found.bad(f"SQLite finds: {problem}" + (f" (it hits {', '.join(hit)})" if hit else ""))
+    found.add_damage(f"SQLite finds: {problem}" + (f" (it hits {', '.join(hit)})" if hit else ""))
 
 
 def _pragma_messages(connection: Connection, check: str) -> str:
@@ -125,11 +125,11 @@ def _check_tables(connection: Connection, found: DatabaseReport) -> None:
     there = set(seen.get_table_names())
     for name, table in tables.metadata.tables.items():
         if name not in there:
-            found.bad(f"table {name} is missing")
+            found.add_damage(f"table {name} is missing")
             continue
         columns = {column["name"] for column in seen.get_columns(name)}
         if missing := sorted({column.name for column in table.columns} - columns):
-            found.bad(f"table {name} lacks {', '.join(missing)}")
+            found.add_damage(f"table {name} lacks {', '.join(missing)}")
 
 
 def _check_triggers(connection: Connection, found: DatabaseReport) -> None:
@@ -141,7 +141,7 @@ def _check_triggers(connection: Connection, found: DatabaseReport) -> None:
     there = trigger_names(connection)
     for table in tables.APPEND_ONLY:
         if missing := [action for action in actions if f"{table}_no_{action}" not in there]:
-            found.bad(f"{table}: nothing forbids {' and '.join(missing)}: facts may have been changed", REMAKE)
+            found.add_damage(f"{table}: nothing forbids {' and '.join(missing)}: facts may have been changed", REMAKE)
 
 
 def trigger_names(connection: Connection) -> set[str]:
@@ -166,7 +166,7 @@ def _check_links(connection: Connection, found: DatabaseReport) -> None:
             count = connection.execute(select(func.count()).select_from(query.subquery())).scalar_one()
             if count:
                 example = connection.execute(query.limit(1)).scalar()
-                found.bad(f"{table.name}: {count} rows name a {here.name} that is not there ('{example}')")
+                found.add_damage(f"{table.name}: {count} rows name a {here.name} that is not there ('{example}')")
 
 
 def _check_rows(connection: Connection, found: DatabaseReport) -> None:
@@ -186,9 +186,9 @@ def _check_rows(connection: Connection, found: DatabaseReport) -> None:
                 problems += [f"{_row_name(table, row)}: {error}"] if wrong <= TOLD else []
         found.rows[table.name] = count
         for problem in problems:
-            found.bad(f"{table.name}: {problem}")
+            found.add_damage(f"{table.name}: {problem}")
         if wrong > TOLD:
-            found.bad(f"{table.name}: {wrong - TOLD} more rows are wrong")
+            found.add_damage(f"{table.name}: {wrong - TOLD} more rows are wrong")
         _check_duplicates(connection, table, found)
 
 
@@ -208,7 +208,7 @@ def _check_duplicates(connection: Connection, table: Table, found: DatabaseRepor
     key = [table.c[name] for name in KEYS[table.name]]
     doubled = select(*key).group_by(*key).having(func.count() > 1).subquery()
     if count := connection.execute(select(func.count()).select_from(doubled)).scalar_one():
-        found.bad(f"{table.name}: {count} rows are there more than once")
+        found.add_damage(f"{table.name}: {count} rows are there more than once")
 
 
 def _check_labels(connection: Connection, found: DatabaseReport) -> None:
@@ -219,7 +219,7 @@ def _check_labels(connection: Connection, found: DatabaseReport) -> None:
     chain = select(label.trial).group_by(label.trial, label.rater)
     broken = chain.having(func.max(label.revision) + 1 != func.count()).subquery()
     if count := connection.execute(select(func.count()).select_from(broken)).scalar_one():
-        found.bad(
+        found.add_damage(
             f"labels: {count} histories of a rater on a trial have gaps", f"import their source again, or {RESTORE}"
         )
 

@@ -74,7 +74,7 @@ def copy_tables(source: Connection, target: Store, progress: Progress | None = N
     Raises `BadInput` where the target holds anything else, `StoreError` where the copy is not the same.
     """
     wanted = table_checksums(source)
-    with target.writing() as connection:
+    with target.write_transaction() as connection:
         there = table_checksums(connection)
         closed = f"{tables.trials.name}{CLOSED}" in trigger_names(connection)
         if there == wanted and not closed:
@@ -105,7 +105,7 @@ def move_store(source: Store, target: Store, progress: Progress | None = None) -
 
     The old one's write lock is held until then: what a writer waits to store it must store in the new one.
     """
-    with source.writing() as connection:
+    with source.write_transaction() as connection:
         yield copy_tables(connection, target, progress)
         _forbid_inserts(connection, redacted_url(target.engine))
 
@@ -160,9 +160,9 @@ def _copy_to_file(store: Store, part: Path) -> dict[str, TableChecksum]:
     copied = Store.open(f"sqlite:///{part.resolve()}")
     try:
         if store.engine.dialect.name == "sqlite":
-            with copied.reading() as connection:
+            with copied.read_transaction() as connection:
                 return table_checksums(connection)
-        with store.reading() as connection:
+        with store.read_transaction() as connection:
             return copy_tables(connection, copied)
     finally:
         copied.close()

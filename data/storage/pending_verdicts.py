@@ -32,7 +32,7 @@ def pending_trials(
     last, left = "", limit
     while left is None or left > 0:
         size = PAGE if left is None else min(PAGE, left)
-        with store.reading() as connection:
+        with store.read_transaction() as connection:
             page = connection.execute(_lacks_verdict(judge, samples).where(trials.c.id > last).limit(size)).all()
         if not page:
             return
@@ -48,7 +48,7 @@ def count_missing(store: Store, judge: str, *, samples: int = 1, limit: int | No
     given = select(func.count()).where(
         verdicts.c.judge == judge, verdicts.c.sample < samples, verdicts.c.trial.in_(select(wanting.c.id))
     )
-    with store.reading() as connection:
+    with store.read_transaction() as connection:
         asked = connection.execute(select(func.count()).select_from(wanting)).scalar_one()
         return int(samples * asked - (connection.execute(given).scalar_one() if samples > 1 else 0))
 
@@ -60,7 +60,7 @@ def count_given(store: Store, judge: str) -> int:
 
 def count_verdicts(store: Store, condition: ColumnElement[bool]) -> int:
     """How many verdicts meet a condition."""
-    with store.reading() as connection:
+    with store.read_transaction() as connection:
         return int(connection.execute(select(func.count()).select_from(verdicts).where(condition)).scalar_one())
 
 
@@ -70,7 +70,7 @@ def tokens_used(store: Store, name: str) -> tuple[int, int]:
         func.coalesce(func.sum(verdicts.c.input_tokens), 0), func.coalesce(func.sum(verdicts.c.output_tokens), 0)
     )
     query = both.join(judges, judges.c.version == verdicts.c.judge).where(judges.c.name == name)
-    with store.reading() as connection:
+    with store.read_transaction() as connection:
         sent, received = connection.execute(query).one()
     return int(sent), int(received)
 
@@ -79,14 +79,14 @@ def _lacks_verdict(judge: str, samples: int) -> Select[Any]:
     """Trials that judges read, with fewer verdicts than samples, by id."""
     own = (verdicts.c.trial == trials.c.id) & (verdicts.c.judge == judge) & (verdicts.c.sample < samples)
     given = select(func.count()).select_from(verdicts).where(own).correlate(trials).scalar_subquery()
-    judged = trials.c.arm.in_([str(arm) for arm in Arm if arm.judged])
+    judged = trials.c.arm.in_([str(arm) for arm in Arm if arm.is_judged])
     return select(trials).where(trials.c.error.is_(None), judged, given < samples).order_by(trials.c.id)
 
 
 def _stored_samples(store: Store, judge: str, ids: Sequence[str]) -> dict[str, set[int]]:
     query = select(verdicts.c.trial, verdicts.c.sample).where(verdicts.c.judge == judge, verdicts.c.trial.in_(ids))
     held: dict[str, set[int]] = defaultdict(set)
-    with store.reading() as connection:
+    with store.read_transaction() as connection:
         for row in connection.execute(query):
             held[row.trial].add(row.sample)
     return held

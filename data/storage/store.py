@@ -71,11 +71,11 @@ class Store:
         database, `StoreError` where the database cannot be reached.
         """
         store = cls(connect_engine(url))
-        with store.reading() as connection:
+        with store.read_transaction() as connection:
             schema.check_version(connection, redacted_url(store.engine))
             current = schema.is_current(connection)
         if not current:
-            with store.writing() as connection:
+            with store.write_transaction() as connection:
                 schema.upgrade_schema(connection)
         return store
 
@@ -84,13 +84,13 @@ class Store:
         self.engine.dispose()
 
     @contextmanager
-    def reading(self) -> Iterator[Connection]:
+    def read_transaction(self) -> Iterator[Connection]:
         """One consistent view of the database."""
         with plain_errors(self.engine), self.engine.begin() as connection:
             yield connection
 
     @contextmanager
-    def writing(self) -> Iterator[Connection]:
+    def write_transaction(self) -> Iterator[Connection]:
         """One transaction that takes the write lock at once; all of it is stored or nothing."""
         with (
             plain_errors(self.engine),
@@ -101,89 +101,89 @@ class Store:
 
     # -- what the study is -------------------------------------------------------------------------------
 
-    def set_study(self, values: Mapping[str, Any]) -> None:
+    def save_settings(self, values: Mapping[str, Any]) -> None:
         """Keep the study's settings by key (name, concepts, judges in order ...) for readers without its file."""
-        with self.writing() as connection:
-            self._keep(connection, values)
+        with self.write_transaction() as connection:
+            self._upsert_settings(connection, values)
 
-    def settle(self, settings: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+    def update_settings(self, settings: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
         """Keep what the function makes of the settings as they stand, which nobody changes in between."""
-        held = self.study()
+        held = self.study_settings()
         if settings(held) != held:
-            with self.writing() as connection:
-                self._keep(connection, settings(_read_study(connection)))
+            with self.write_transaction() as connection:
+                self._upsert_settings(connection, settings(_read_study(connection)))
 
-    def _keep(self, connection: Connection, values: Mapping[str, Any]) -> None:
+    def _upsert_settings(self, connection: Connection, values: Mapping[str, Any]) -> None:
         for key, value in values.items():
-            statement = self._insert(tables.study).values(key=key, value=value)
+            statement = self._insert_statement(tables.study).values(key=key, value=value)
             connection.execute(
                 statement.on_conflict_do_update(index_elements=["key"], set_={"value": statement.excluded.value})
             )
 
-    def study(self) -> dict[str, Any]:
+    def study_settings(self) -> dict[str, Any]:
         """The study's settings as last written."""
-        with self.reading() as connection:
+        with self.read_transaction() as connection:
             return _read_study(connection)
 
     # -- adding facts ------------------------------------------------------------------------------------
 
     def add_subjects(self, subjects: Iterable[Subject]) -> int:
         """Add subjects that are not there yet; returns how many were new."""
-        return self._add(tables.subjects, [asdict(subject) for subject in subjects])
+        return self._insert_new(tables.subjects, [asdict(subject) for subject in subjects])
 
     def add_protocol(self, hash_: str, name: str, content: Mapping[str, Any]) -> int:
         """Keep what was said to the subjects under its hash."""
-        return self._add(tables.protocols, [{"hash": hash_, "name": name, "content": dict(content)}])
+        return self._insert_new(tables.protocols, [{"hash": hash_, "name": name, "content": dict(content)}])
 
     def add_vector(
         self, hash_: str, *, subject: str, concept: str, layer: int, norm: float, content: Mapping[str, Any]
     ) -> int:
         """Keep how a vector was made (`content`: recipe, SHA-256 of its file) under its recipe's hash."""
         row = {"hash": hash_, "subject": subject, "concept": concept, "layer": layer, "norm": norm}
-        return self._add(tables.vectors, [{**row, "content": dict(content)}])
+        return self._insert_new(tables.vectors, [{**row, "content": dict(content)}])
 
     def add_trials(self, trials: Iterable[Trial]) -> int:
         """Add trials that are not there yet; returns how many were new. Their subjects and protocols go first."""
-        return self._add(tables.trials, [trial_row(trial) for trial in trials])
+        return self._insert_new(tables.trials, [trial_row(trial) for trial in trials])
 
     def add_judge(self, judge: JudgeVersion) -> int:
         """Keep a judge version so that its verdicts can be traced."""
-        return self._add(tables.judges, [judge_row(judge)])
+        return self._insert_new(tables.judges, [judge_row(judge)])
 
     def add_verdicts(self, verdicts: Iterable[Verdict]) -> int:
         """Add verdicts whose (trial, judge, sample) is not there yet; returns how many were new."""
-        return self._add(tables.verdicts, [verdict_row(verdict) for verdict in verdicts])
+        return self._insert_new(tables.verdicts, [verdict_row(verdict) for verdict in verdicts])
 
     def add_labels(self, labels: Iterable[Label]) -> int:
         """Add label events; one that repeats (trial, rater, revision) adds nothing. Returns how many were new."""
-        return self._add(tables.labels, [label_row(label) for label in labels])
+        return self._insert_new(tables.labels, [label_row(label) for label in labels])
 
     def add_counts(self, rows: Iterable[CountRow]) -> int:
         """Add published counts that are not there yet; returns how many were new."""
-        return self._add(tables.counts, [{**asdict(row), "arm": str(row.arm)} for row in rows])
+        return self._insert_new(tables.counts, [{**asdict(row), "arm": str(row.arm)} for row in rows])
 
     def add_fit(self, fit: Mapping[str, Any]) -> int:
         """Keep a fit (columns of `tables.fits` but for time and code version) under its hash."""
-        return self._add(tables.fits, [{**fit, "code_version": code_version(), "created_at": ""}])
+        return self._insert_new(tables.fits, [{**fit, "code_version": code_version(), "created_at": ""}])
 
-    def log(self, kind: str, detail: Mapping[str, Any]) -> None:
+    def log_event(self, kind: str, detail: Mapping[str, Any]) -> None:
         """Record that something happened that later readers should know of."""
-        self._add(tables.events, [{"kind": kind, "detail": dict(detail), "created_at": utc_timestamp()}])
+        self._insert_new(tables.events, [{"kind": kind, "detail": dict(detail), "created_at": utc_timestamp()}])
 
-    def insert(self, connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> int:
+    def insert_rows(self, connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> int:
         """Insert rows on an open transaction, skipping those whose key is there; returns how many were new.
 
         A row that has no time yet gets the present one, later than the row before it.
         """
-        statement = self._insert(table).on_conflict_do_nothing()
+        statement = self._insert_statement(table).on_conflict_do_nothing()
         parts = split_chunks(_with_times(connection, table, rows))
         return sum(connection.execute(statement, [dict(row) for row in part]).rowcount for part in parts)
 
-    def fill(self, connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    def bulk_insert(self, connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
         """Insert many rows that the open transaction knows to be new; one that is there fails. Times as `insert`."""
         bulk_insert(connection, table, _with_times(connection, table, rows))
 
-    def counted(self, connection: Connection) -> None:
+    def analyze_tables(self, connection: Connection) -> None:
         """Let PostgreSQL count its rows after many came at once: till it does, it plans as if tables were empty."""
         if connection.dialect.name == "postgresql":
             connection.exec_driver_sql("ANALYZE")
@@ -192,62 +192,62 @@ class Store:
 
     def trial_ids(self) -> set[str]:
         """Ids of all stored trials, failed ones included."""
-        with self.reading() as connection:
+        with self.read_transaction() as connection:
             return set(connection.execute(select(tables.trials.c.id)).scalars())
 
-    def trials(self, ids: Sequence[str] | None = None) -> list[Trial]:
+    def load_trials(self, ids: Sequence[str] | None = None) -> list[Trial]:
         """Trials by id, or all that gave an answer, in the order of their ids."""
         query = select(tables.trials).order_by(tables.trials.c.id)
         if ids is None:
             query = query.where(tables.trials.c.error.is_(None))
-            return [trial_of(row) for row in self._rows(query)]
+            return [trial_of(row) for row in self._fetch_all(query)]
         parts = (query.where(tables.trials.c.id.in_(part)) for part in split_chunks(list(ids)))
-        return [trial_of(row) for part in parts for row in self._rows(part)]
+        return [trial_of(row) for part in parts for row in self._fetch_all(part)]
 
-    def events(self, kind: str) -> list[dict[str, Any]]:
+    def event_details(self, kind: str) -> list[dict[str, Any]]:
         """Details of the events of a kind, oldest first."""
         query = select(tables.events.c.detail).where(tables.events.c.kind == kind).order_by(tables.events.c.id)
-        return [dict(row.detail) for row in self._rows(query)]
+        return [dict(row.detail) for row in self._fetch_all(query)]
 
-    def frame(self, query: Select[Any] | Table) -> pd.DataFrame:
+    def read_frame(self, query: Select[Any] | Table) -> pd.DataFrame:
         """Rows of a table or query as a data frame, one column a column."""
-        with self.reading() as connection:
+        with self.read_transaction() as connection:
             return pd.read_sql_query(query if isinstance(query, Select) else select(query), connection)
 
-    def count(self, table: Table) -> int:
+    def count_rows(self, table: Table) -> int:
         """Number of rows."""
-        with self.reading() as connection:
+        with self.read_transaction() as connection:
             return connection.execute(select(func.count()).select_from(table)).scalar_one()
 
-    def subjects(self) -> list[Subject]:
+    def load_subjects(self) -> list[Subject]:
         """All subjects by size, then name."""
         query = select(tables.subjects).order_by(tables.subjects.c.parameters, tables.subjects.c.name)
-        return [Subject(**row._mapping) for row in self._rows(query)]
+        return [Subject(**row._mapping) for row in self._fetch_all(query)]
 
-    def fit(self, id_: str) -> dict[str, Any] | None:
+    def find_fit(self, id_: str) -> dict[str, Any] | None:
         """A fit by its hash, or None."""
-        rows = self._rows(select(tables.fits).where(tables.fits.c.id == id_))
+        rows = self._fetch_all(select(tables.fits).where(tables.fits.c.id == id_))
         return dict(rows[0]._mapping) if rows else None
 
     def newest_fits(self) -> dict[str, dict[str, Any]]:
         """The newest fit of each view."""
         query = select(tables.fits).order_by(tables.fits.c.created_at)
-        return {row.view: dict(row._mapping) for row in self._rows(query)}
+        return {row.view: dict(row._mapping) for row in self._fetch_all(query)}
 
     # -- labelling ---------------------------------------------------------------------------------------
 
-    def lease(self, trial: str, rater: str, seconds: float) -> bool:
+    def acquire_lease(self, trial: str, rater: str, seconds: float) -> bool:
         """Take or renew the lease of a trial for a rater; False where another rater holds it."""
         moment = utc_timestamp()
         until = (datetime.now(UTC) + timedelta(seconds=seconds)).isoformat(timespec="microseconds")
         table = tables.leases
-        statement = self._insert(table).values(trial=trial, rater=rater, expires_at=until)
+        statement = self._insert_statement(table).values(trial=trial, rater=rater, expires_at=until)
         statement = statement.on_conflict_do_update(
             index_elements=["trial"],
             set_={"rater": rater, "expires_at": until},
             where=(table.c.rater == rater) | (table.c.expires_at < moment),
         )
-        with self.writing() as connection:
+        with self.write_transaction() as connection:
             return connection.execute(statement).rowcount == 1
 
     def leased_to_others(self, rater: str) -> set[str]:
@@ -255,30 +255,30 @@ class Store:
         query = select(tables.leases.c.trial).where(
             tables.leases.c.rater != rater, tables.leases.c.expires_at >= utc_timestamp()
         )
-        return {row.trial for row in self._rows(query)}
+        return {row.trial for row in self._fetch_all(query)}
 
     def next_revision(self, trial: str, rater: str) -> int:
         """The number that this rater's next event on this trial gets."""
         query = select(func.max(tables.labels.c.revision)).where(
             tables.labels.c.trial == trial, tables.labels.c.rater == rater
         )
-        with self.reading() as connection:
+        with self.read_transaction() as connection:
             last = connection.execute(query).scalar()
         return 0 if last is None else int(last) + 1
 
     # -- inside ------------------------------------------------------------------------------------------
 
-    def _rows(self, query: Select[Any]) -> Sequence[Any]:
-        with self.reading() as connection:
+    def _fetch_all(self, query: Select[Any]) -> Sequence[Any]:
+        with self.read_transaction() as connection:
             return connection.execute(query).all()
 
-    def _insert(self, table: Table) -> Any:
+    def _insert_statement(self, table: Table) -> Any:
         return postgresql.insert(table) if self.engine.dialect.name == "postgresql" else sqlite.insert(table)
 
-    def _add(self, table: Table, rows: Sequence[Mapping[str, Any]]) -> int:
+    def _insert_new(self, table: Table, rows: Sequence[Mapping[str, Any]]) -> int:
         """Insert rows in one transaction, skipping those whose key is there; returns how many were new."""
-        with self.writing() as connection:
-            return self.insert(connection, table, rows)
+        with self.write_transaction() as connection:
+            return self.insert_rows(connection, table, rows)
 
 
 def _read_study(connection: Connection) -> dict[str, Any]:

@@ -37,13 +37,13 @@ class TrialRequest:
     stop: tuple[str, ...] = ()
 
     @property
-    def begin(self) -> int:
+    def first_steered(self) -> int:
         """First position that the row must run itself: where its steering starts, at the latest the prompt's last."""
         last = len(self.prompt) - 1
         return last if self.addition is None else min(self.addition.start, last)
 
     @property
-    def columns(self) -> int:
+    def cache_columns(self) -> int:
         """Positions that the row may fill: the last token of an answer is chosen but never read back."""
         return len(self.prompt) + self.max_tokens - 1
 
@@ -89,58 +89,64 @@ class ContinuousBatch:
         self._near = NEAR if subject.model.dtype in (torch.float32, torch.float64) else 0.0
 
     @property
-    def free(self) -> int:
+    def free_rows(self) -> int:
         """Slots without a row."""
         return self.slots - len(self.rows)
 
     # -- rows come ---------------------------------------------------------------------------------------
 
-    def admit(self, rows: Sequence[BatchRow]) -> None:
+    def add_rows(self, rows: Sequence[BatchRow]) -> None:
         """Run the prompts of new rows, from where each is first steered on, and give each its first token."""
         groups: dict[tuple[tuple[int, ...], int], list[BatchRow]] = {}
         for row in rows:
-            groups.setdefault((row.request.prompt, row.request.begin), []).append(row)
+            groups.setdefault((row.request.prompt, row.request.first_steered), []).append(row)
         for (prompt, begin), members in groups.items():
             together = max(1, TOKENS_TOGETHER // (len(prompt) - begin))
             for start in range(0, len(members), together):
-                self._admit(members[start : start + together], prompt, begin)
+                self._prefill_rows(members[start : start + together], prompt, begin)
 
-    def _admit(self, rows: Sequence[BatchRow], prompt: tuple[int, ...], begin: int) -> None:
+    def _prefill_rows(self, rows: Sequence[BatchRow], prompt: tuple[int, ...], begin: int) -> None:
         slots = list(range(len(self.rows), len(self.rows) + len(rows)))
         for slot, row in zip(slots, rows, strict=True):
-            self._injection.put(slot, row.request.addition)
+            self._injection.set_rows(slot, row.request.addition)
             row.read = len(prompt)
-        self._injection.select(slots)
-        self._cache.prefill(self._tensor(slots), begin, len(prompt), self._clean.of(prompt) if begin else None)
-        hidden = self._clean.run(prompt[begin:], begin, len(rows), self._cache)
+        self._injection.select_rows(slots)
+        self._cache.prefill_slots(
+            self._row_tensor(slots), begin, len(prompt), self._clean.cached_prompt(prompt) if begin else None
+        )
+        hidden = self._clean.run_prompt(prompt[begin:], begin, len(rows), self._cache)
         self.rows += rows
-        self._choose(rows, hidden)
+        self._choose_tokens(rows, hidden)
 
     # -- rows run ----------------------------------------------------------------------------------------
 
-    def step(self) -> None:
+    def decode_step(self) -> None:
         """Read each row's last token back and give it the next."""
         rows = self.rows
         places = [row.read for row in rows]
-        positions, width = self._tensor(places), max(places) + 1
-        self._injection.select(range(len(rows)))
-        self._cache.decode(positions, width)
+        positions, width = self._row_tensor(places), max(places) + 1
+        self._injection.select_rows(range(len(rows)))
+        self._cache.decode_slots(positions, width)
         masks = decode_masks(self._model, positions, width)
-        ids = self._tensor([row.tokens[-1] for row in rows])
+        ids = self._row_tensor([row.tokens[-1] for row in rows])
         hidden = last_hidden(self._model, ids[:, None], positions[:, None], masks, self._cache)
         for row in rows:
             row.read += 1
-        self._choose(rows, hidden)
+        self._choose_tokens(rows, hidden)
 
-    def _choose(self, rows: Sequence[BatchRow], hidden: LastHidden) -> None:
-        drawn = [choice for part in hidden.parts() for choice in self._drawn(rows[part], hidden.logits(part))]
+    def _choose_tokens(self, rows: Sequence[BatchRow], hidden: LastHidden) -> None:
+        drawn = [
+            choice
+            for part in hidden.body_outputs()
+            for choice in self._tokens_drawn(rows[part], hidden.next_logits(part))
+        ]
         for row, (token, tie, fine) in zip(rows, drawn, strict=True):
             if not fine:
                 row.finish, row.error = "error", _not_finite(row)
             else:
-                self._say(row, self._settle(row) if tie else token)
+                self._append_token(row, self._break_tie(row) if tie else token)
 
-    def _drawn(self, rows: Sequence[BatchRow], logits: Tensor) -> list[tuple[int, bool, bool]]:
+    def _tokens_drawn(self, rows: Sequence[BatchRow], logits: Tensor) -> list[tuple[int, bool, bool]]:
         """Each row's next token, whether it was a close race, and whether all of its logits are finite."""
         requests = [row.request for row in rows]
         temperatures = torch.tensor([r.temperature for r in requests], dtype=torch.float64, device=logits.device)
@@ -149,7 +155,7 @@ class ContinuousBatch:
         drawn = choose_tokens(logits, temperatures, seeds, steps, self._near)
         return list(zip(drawn.tokens.tolist(), drawn.close.tolist(), drawn.finite.tolist(), strict=True))
 
-    def _settle(self, row: BatchRow) -> int:
+    def _break_tie(self, row: BatchRow) -> int:
         """Choose again from logits that depend on nothing but the row.
 
         The last bits of a matrix product depend on the number of its rows. Where two tokens are so close that those
@@ -158,68 +164,70 @@ class ContinuousBatch:
         """
         self.settled += 1
         request = row.request
-        self._injection.put(self.slots, request.addition)
-        self._injection.select([self.slots])
+        self._injection.set_rows(self.slots, request.addition)
+        self._injection.select_rows([self.slots])
         cache = (
-            cache_of(first_positions(self._clean.of(request.prompt), request.begin))
-            if request.begin
+            cache_of(first_positions(self._clean.cached_prompt(request.prompt), request.first_steered))
+            if request.first_steered
             else DynamicCache()
         )
-        hidden = self._clean.run((*request.prompt[request.begin :], *row.tokens), request.begin, 1, cache)
-        return self._drawn([row], hidden.logits(slice(0, 1)))[0][0]
+        hidden = self._clean.run_prompt(
+            (*request.prompt[request.first_steered :], *row.tokens), request.first_steered, 1, cache
+        )
+        return self._tokens_drawn([row], hidden.next_logits(slice(0, 1)))[0][0]
 
-    def _say(self, row: BatchRow, token: int) -> None:
+    def _append_token(self, row: BatchRow, token: int) -> None:
         """Add a token to a row's answer, and see whether it ends here."""
         if token in self._stops:
             row.finish = "stop"
             return
         row.tokens.append(token)
-        if row.request.stop and (cut := self._stopped(row)) is not None:
+        if row.request.stop and (cut := self._reached_stop(row)) is not None:
             row.finish, row.text = "stop", cut
         elif len(row.tokens) == row.request.max_tokens:
             row.finish = "length"
 
-    def _stopped(self, row: BatchRow) -> str | None:
-        text = self._text(row)
+    def _reached_stop(self, row: BatchRow) -> str | None:
+        text = self._decoded_text(row)
         places = [text.find(words) for words in row.request.stop if words in text]
         return text[: min(places)] if places else None
 
     # -- rows go -----------------------------------------------------------------------------------------
 
-    def leave(self) -> list[tuple[int, EngineAnswer]]:
+    def remove_finished(self) -> list[tuple[int, EngineAnswer]]:
         """Finished rows leave; the last rows move into their slots, so that no step runs an empty one."""
         done = []
         for slot in reversed(range(len(self.rows))):
             row = self.rows[slot]
             if row.finish is None:
                 continue
-            done.append((row.index, self._answer(row, slot)))
+            done.append((row.index, self._make_answer(row, slot)))
             if row.error is not None:
-                self._cache.clear(slot)
+                self._cache.clear_slots(slot)
             last = self.rows.pop()
             if last is not row:
                 self.rows[slot] = last
-                self._cache.move(len(self.rows), slot, last.read)
-                self._injection.move(len(self.rows), slot)
+                self._cache.move_slots(len(self.rows), slot, last.read)
+                self._injection.move_rows(len(self.rows), slot)
         return done[::-1]
 
-    def _answer(self, row: BatchRow, slot: int) -> EngineAnswer:
+    def _make_answer(self, row: BatchRow, slot: int) -> EngineAnswer:
         addition = row.request.addition
         due = range(0) if addition is None else range(addition.start, row.read)
         try:
-            touched, wrong = self._injection.touched(slot), None
+            touched, wrong = self._injection.touched_positions(slot), None
         except InjectionError as error:
             touched, wrong = range(0), str(error)
         if wrong or touched != due:
             row.finish, row.error = "error", wrong or f"positions {touched} were steered, {due} should have been"
-        text = self._text(row) if row.text is None else row.text
+        text = self._decoded_text(row) if row.text is None else row.text
         return EngineAnswer(text, tuple(row.tokens), row.finish or "error", row.error, touched)
 
-    def _text(self, row: BatchRow) -> str:
+    def _decoded_text(self, row: BatchRow) -> str:
         return str(self._subject.tokenizer.decode(row.tokens, skip_special_tokens=True))
 
-    def _tensor(self, numbers: list[int]) -> Tensor:
-        return torch.tensor(numbers, device=self._subject.device)
+    def _row_tensor(self, numbers: list[int]) -> Tensor:
+        return torch.tensor(numbers, device=self._subject.model_device)
 
 
 class PromptCache:
@@ -229,17 +237,17 @@ class PromptCache:
         self._subject = subject
         self._kept: dict[tuple[int, ...], Pairs] = {}
 
-    def of(self, prompt: tuple[int, ...]) -> Pairs:
+    def cached_prompt(self, prompt: tuple[int, ...]) -> Pairs:
         """The cache of a prompt but for its last token, which every row runs itself."""
         if prompt not in self._kept:
             cache = DynamicCache()
-            self.run(prompt[:-1], 0, 1, cache)
+            self.run_prompt(prompt[:-1], 0, 1, cache)
             self._kept[prompt] = pairs_of(cache)
         return self._kept[prompt]
 
-    def run(self, tokens: Sequence[int], begin: int, rows: int, cache: Cache) -> LastHidden:
+    def run_prompt(self, tokens: Sequence[int], begin: int, rows: int, cache: Cache) -> LastHidden:
         """Run the same tokens in each row, at the positions from `begin` on."""
-        device = self._subject.device
+        device = self._subject.model_device
         ids = torch.tensor(tokens, device=device).expand(rows, -1)
         positions = torch.arange(begin, begin + len(tokens), device=device).expand(rows, -1)
         mask = torch.ones(rows, begin + len(tokens), dtype=torch.long, device=device)

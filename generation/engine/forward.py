@@ -31,12 +31,12 @@ class LastHidden:
         """How many rows."""
         return len(self.last)
 
-    def parts(self) -> list[slice]:
+    def body_outputs(self) -> list[slice]:
         """Rows that the head takes together."""
         return [slice(start, start + ROWS) for start in range(0, len(self), ROWS)]
 
     @torch.no_grad()
-    def logits(self, rows: slice) -> Tensor:
+    def next_logits(self, rows: slice) -> Tensor:
         """Logits (rows, vocabulary) of some rows, float32 at least."""
         with _body_gives(self.model, self.kind(last_hidden_state=self.last[rows])):
             logits: Tensor = self.model(input_ids=None, use_cache=False, logits_to_keep=1).logits[:, -1]

@@ -71,26 +71,26 @@ class Injection:
         self._touched = torch.tensor([[unset, -1, 0]] * slots).to(model.device)
         self._untouched = self._touched[:1].clone()
 
-    def put(self, slot: int, addition: VectorAddition | None) -> None:
+    def set_rows(self, slot: int, addition: VectorAddition | None) -> None:
         """A new row is in a slot: this is added to it from now on, and nothing has been so far."""
         if addition is not None:
-            self._hook(addition.layer)
+            self._layer_hook(addition.layer)
         self._additions[slot] = addition
         self._touched[slot] = self._untouched[0]
         self._by_layer = {}
 
-    def move(self, source: int, target: int) -> None:
+    def move_rows(self, source: int, target: int) -> None:
         """The row of one slot goes on in another."""
         self._additions[target], self._touched[target] = self._additions[source], self._touched[source]
         self._by_layer = {}
 
-    def select(self, slots: Sequence[int]) -> None:
+    def select_rows(self, slots: Sequence[int]) -> None:
         """Say in which slots the rows of the next forward passes are, in their order."""
         if self._rows != list(slots):
             self._rows = list(slots)
             self._by_layer = {}
 
-    def touched(self, slot: int) -> range:
+    def touched_positions(self, slot: int) -> range:
         """Positions of a row to which its vector was added so far; empty where nothing fired.
 
         Raises `InjectionError` where they are not one run of positions, each steered once.
@@ -100,21 +100,21 @@ class Injection:
             raise InjectionError(f"a vector was added {times} times between positions {first} and {last} of a row")
         return range(first, last + 1) if times else range(0)
 
-    def remove(self) -> None:
+    def remove_hooks(self) -> None:
         """Take all hooks away."""
         while self._handles:
             self._handles.popitem()[1].remove()
 
-    def _hook(self, layer: int) -> None:
+    def _layer_hook(self, layer: int) -> None:
         if not 0 <= layer < len(self._blocks):
             raise InputError(f"layer {layer}: the model has layers 0 to {len(self._blocks) - 1}")
         if not self._handles:
-            self._handles[-1] = self._model.base_model.register_forward_pre_hook(self._observe, with_kwargs=True)
+            self._handles[-1] = self._model.base_model.register_forward_pre_hook(self._observe_layer, with_kwargs=True)
         if layer not in self._handles:
             # first of all hooks, so that whoever records hidden states sees what the next block sees
             self._handles[layer] = self._blocks[layer].register_forward_hook(_make_adder(self, layer), prepend=True)
 
-    def _observe(self, _module: nn.Module, _args: Any, kwargs: dict[str, Any]) -> None:
+    def _observe_layer(self, _module: nn.Module, _args: Any, kwargs: dict[str, Any]) -> None:
         """Before the model runs: note which position each column of each row is."""
         positions, mask = kwargs.get("position_ids"), kwargs.get("attention_mask")
         if positions is None:
@@ -125,10 +125,10 @@ class Injection:
         if isinstance(mask, Tensor) and mask.dim() == 2:
             self._real = mask[:, -positions.shape[1] :].bool()
 
-    def add(self, layer: int, output: Any) -> Any:
+    def add_vectors(self, layer: int, output: Any) -> Any:
         """After block `layer` has run: its output with the vectors added in the rows and places that are due."""
         hidden = output[0] if isinstance(output, tuple) else output
-        here = self._at(layer, hidden)
+        here = self._at_layer(layer, hidden)
         if here is None or self._run is None:
             return output
         positions = self._run.to(hidden.device)[here.places]
@@ -137,10 +137,10 @@ class Injection:
             due &= self._real.to(hidden.device)[here.places]
         hidden = hidden.clone()
         hidden[here.places] += torch.where(due[:, :, None], here.deltas[:, None, :], 0.0)
-        self._record(here.slots, positions, due)
+        self._record_positions(here.slots, positions, due)
         return (hidden, *output[1:]) if isinstance(output, tuple) else hidden
 
-    def _record(self, slots: Tensor, positions: Tensor, due: Tensor) -> None:
+    def _record_positions(self, slots: Tensor, positions: Tensor, due: Tensor) -> None:
         """Widen each row's touched run by what was steered now."""
         slots, positions, due = (part.to(self._touched.device) for part in (slots, positions, due))
         first, last, times = self._touched[slots].unbind(dim=1)
@@ -149,7 +149,7 @@ class Injection:
         last = torch.maximum(last, torch.where(due, positions, unset[1]).amax(dim=1))
         self._touched[slots] = torch.stack([first, last, times + due.sum(dim=1)], dim=1)
 
-    def _at(self, layer: int, hidden: Tensor) -> _DueAddition | None:
+    def _at_layer(self, layer: int, hidden: Tensor) -> _DueAddition | None:
         """Rows under way that are steered at a layer, with their vectors and first positions."""
         if layer not in self._by_layer:
             chosen = [(place, slot, self._additions[slot]) for place, slot in enumerate(self._rows)]
@@ -188,14 +188,14 @@ def injection_hooks(model: Any, additions: Sequence[VectorAddition | None]) -> I
     injection = Injection(model, len(additions))
     try:
         for slot, addition in enumerate(additions):
-            injection.put(slot, addition)
+            injection.set_rows(slot, addition)
         yield injection
     finally:
-        injection.remove()
+        injection.remove_hooks()
 
 
 def _make_adder(injection: Injection, layer: int) -> Any:
     def hook(_module: nn.Module, _args: Any, output: Any) -> Any:
-        return injection.add(layer, output)
+        return injection.add_vectors(layer, output)
 
     return hook

@@ -28,10 +28,10 @@ class _SlotLayer(DynamicLayer):  # type: ignore[no-untyped-call]
 
     def update(self, key_states: Tensor, value_states: Tensor, *_args: Any, **_kwargs: Any) -> Pair:
         """Write what is new where the cache says; returns all that the rows under way may attend to."""
-        keys, values = self.made(key_states, value_states)
-        return self.cache.write(keys, key_states), self.cache.write(values, value_states)
+        keys, values = self.is_allocated(key_states, value_states)
+        return self.cache.write_slots(keys, key_states), self.cache.write_slots(values, value_states)
 
-    def made(self, keys: Tensor, values: Tensor) -> Pair:
+    def is_allocated(self, keys: Tensor, values: Tensor) -> Pair:
         """The blocks; zeros at first, since a masked column must still be finite."""
         if self.blocks is None:
             shapes = [(self.cache.slots, like.shape[1], self.cache.columns, like.shape[3]) for like in (keys, values)]
@@ -57,21 +57,21 @@ class SlotCache(Cache):
         self._places: Tensor | None = None
         super().__init__(layers=[_SlotLayer(self) for _ in range(layers)])
 
-    def prefill(self, slots: Tensor, begin: int, end: int, shared: Pairs | None) -> None:
+    def prefill_slots(self, slots: Tensor, begin: int, end: int, shared: Pairs | None) -> None:
         """Positions `begin` to `end` of the rows in `slots` come next; those before are copied from `shared`."""
         self.before, self._rows, self._places = begin, slots, None
         self._end = end
         if begin and shared is not None:
-            for layer, pair in zip(self._layers(), shared, strict=True):
-                for block, part in zip(layer.made(*pair), pair, strict=True):
+            for layer, pair in zip(self._slot_layers(), shared, strict=True):
+                for block, part in zip(layer.is_allocated(*pair), pair, strict=True):
                     block[slots, :, :begin] = part[:, :, :begin]
 
-    def decode(self, positions: Tensor, width: int) -> None:
+    def decode_slots(self, positions: Tensor, width: int) -> None:
         """One token of each of the first rows comes next, at `positions` (rows,), all of them below `width`."""
         self.before, self._rows, self._places = width - 1, None, positions
         self._index = torch.arange(len(positions), device=positions.device)
 
-    def write(self, block: Tensor, new: Tensor) -> Tensor:
+    def write_slots(self, block: Tensor, new: Tensor) -> Tensor:
         """Put new states (rows, heads, tokens, width) in a block; returns what their rows may attend to."""
         if self._places is not None:
             block[self._index, :, self._places] = new[:, :, 0]
@@ -79,19 +79,19 @@ class SlotCache(Cache):
         block[self._rows, :, self.before : self._end] = new
         return block[self._rows, :, : self._end]
 
-    def move(self, source: int, target: int, columns: int) -> None:
+    def move_slots(self, source: int, target: int, columns: int) -> None:
         """Give the row in slot `source` the slot `target`; it has filled `columns`."""
-        for layer in self._layers():
+        for layer in self._slot_layers():
             for block in layer.blocks or ():
                 block[target, :, :columns] = block[source, :, :columns]
 
-    def clear(self, slot: int) -> None:
+    def clear_slots(self, slot: int) -> None:
         """Zero a slot whose values are not finite: masked or not, they would spoil the row that comes after."""
-        for layer in self._layers():
+        for layer in self._slot_layers():
             for block in layer.blocks or ():
                 block[slot] = 0.0
 
-    def _layers(self) -> list[_SlotLayer]:
+    def _slot_layers(self) -> list[_SlotLayer]:
         layers: list[Any] = self.layers
         return layers
 

@@ -59,12 +59,12 @@ class TorchEngine:
         self.spent = EngineTimings()
         self._prompts = PromptCache(subject)
 
-    def answers(self, requests: Sequence[TrialRequest]) -> list[EngineAnswer]:
+    def generate_all(self, requests: Sequence[TrialRequest]) -> list[EngineAnswer]:
         """Answer all requests, in their order."""
-        found = dict(self.stream(requests))
+        found = dict(self.generate_stream(requests))
         return [found[index] for index in range(len(requests))]
 
-    def stream(self, requests: Sequence[TrialRequest]) -> Generator[tuple[int, EngineAnswer], None, None]:
+    def generate_stream(self, requests: Sequence[TrialRequest]) -> Generator[tuple[int, EngineAnswer], None, None]:
         """Answer all requests; each comes, with its place among them, when it is done.
 
         `requests` may make them as they are asked for: those that wait are not kept.
@@ -79,69 +79,71 @@ class TorchEngine:
         """
         left = dict.fromkeys(range(len(requests)))
         if left and not self.rows:
-            self.rows = self.fitting(requests)
+            self.rows = self.max_rows(requests)
         while left:
             rows = min(self.rows or 1, len(left))
             try:
-                for index, answer in self._pass(requests, list(left), rows):
+                for index, answer in self._run_pass(requests, list(left), rows):
                     del left[index]
                     yield index, answer
             except (RuntimeError, MemoryError) as error:
                 if not is_lack_of_memory(error):
                     raise
-                self.rows = self._fewer(rows, requests)
+                self.rows = self._reduce_rows(rows, requests)
 
-    def fitting(self, requests: Sequence[TrialRequest]) -> int:
+    def max_rows(self, requests: Sequence[TrialRequest]) -> int:
         """Rows that memory holds, found from what one position of the cache takes."""
         if not requests:
             return 1
         logits = 2 * ROWS * 4 * self.subject.model.get_output_embeddings().weight.shape[0]
-        return fitting_rows(self.subject.device, self.row_bytes(requests), logits)
+        return fitting_rows(self.subject.model_device, self.row_bytes(requests), logits)
 
     def row_bytes(self, requests: Sequence[TrialRequest]) -> int:
         """Bytes of a row's cache, for the longest of the requests."""
         cache = DynamicCache()
-        self._prompts.run(requests[0].prompt[:1], 0, 1, cache)
+        self._prompts.run_prompt(requests[0].prompt[:1], 0, 1, cache)
         column = sum(part.numel() * part.element_size() for pair in pairs_of(cache) for part in pair)
-        return max(request.columns for request in requests) * column
+        return max(request.cache_columns for request in requests) * column
 
-    def _pass(self, requests: Sequence[TrialRequest], left: list[int], rows: int) -> Iterator[tuple[int, EngineAnswer]]:
+    def _run_pass(
+        self, requests: Sequence[TrialRequest], left: list[int], rows: int
+    ) -> Iterator[tuple[int, EngineAnswer]]:
         """Answer what is left in one batch of up to `rows` rows; a request is looked at again when its turn comes."""
         waiting = deque(left)
-        for prompt in {requests[index].prompt for index in left if requests[index].begin}:
-            self._prompts.of(prompt)  # before anything is steered
+        for prompt in {requests[index].prompt for index in left if requests[index].first_steered}:
+            self._prompts.cached_prompt(prompt)  # before anything is steered
         with injection_hooks(self.subject.model, [None] * (rows + 1)) as injection:
-            columns = max(requests[index].columns for index in left)
+            columns = max(requests[index].cache_columns for index in left)
             batch = ContinuousBatch(self.subject, injection, self._prompts, rows, columns)
             while waiting or batch.rows:
-                if waiting and (batch.free >= max(1, rows // REFILL) or batch.free >= len(waiting)):
-                    chosen = [waiting.popleft() for _ in range(min(batch.free, len(waiting)))]
-                    self._admit(batch, [BatchRow(index, requests[index]) for index in chosen])
+                if waiting and (batch.free_rows >= max(1, rows // REFILL) or batch.free_rows >= len(waiting)):
+                    chosen = [waiting.popleft() for _ in range(min(batch.free_rows, len(waiting)))]
+                    self._admit_rows(batch, [BatchRow(index, requests[index]) for index in chosen])
                 else:
-                    self._step(batch)
-                yield from batch.leave()
+                    self._timed_step(batch)
+                yield from batch.remove_finished()
 
-    def _admit(self, batch: ContinuousBatch, rows: list[BatchRow]) -> None:
+    def _admit_rows(self, batch: ContinuousBatch, rows: list[BatchRow]) -> None:
         started, settled = time.perf_counter(), batch.settled
-        batch.admit(rows)
+        batch.add_rows(rows)
         self.spent.admitted += len(rows)
         self.spent.admit_seconds += time.perf_counter() - started
         self.spent.settled += batch.settled - settled
 
-    def _step(self, batch: ContinuousBatch) -> None:
+    def _timed_step(self, batch: ContinuousBatch) -> None:
         started, settled = time.perf_counter(), batch.settled
         self.spent.steps += 1
         self.spent.row_steps += len(batch.rows)
-        batch.step()
+        batch.decode_step()
         self.spent.step_seconds += time.perf_counter() - started
         self.spent.settled += batch.settled - settled
 
-    def _fewer(self, rows: int, requests: Sequence[TrialRequest]) -> int:
+    def _reduce_rows(self, rows: int, requests: Sequence[TrialRequest]) -> int:
         """Half the rows, or the end where one row was too many."""
-        release_memory(self.subject.device)
+        release_memory(self.subject.model_device)
         if rows > 1:
             return rows // 2
-        needed, free = self.row_bytes(requests), free_bytes(self.subject.device)
+        needed, free = self.row_bytes(requests), free_bytes(self.subject.model_device)
         raise GnomonError(
             f"subject '{self.subject.name}': no memory for one row: its cache needs {format_bytes(needed)}, "
             f"{format_bytes(free)} are free: choose a shorter prompt or max_tokens, dtype 'bfloat16', or a larger device"

@@ -41,11 +41,11 @@ class Protocol:
     stop: tuple[str, ...] = ()
 
     @cached_property
-    def hash(self) -> str:
+    def protocol_hash(self) -> str:
         """Identity of the protocol: changes with any letter of it."""
-        return canonical_hash(self.content())
+        return canonical_hash(self.hashed_content())
 
-    def content(self) -> dict[str, Any]:
+    def hashed_content(self) -> dict[str, Any]:
         """The whole protocol as JSON-able values, as the store keeps it; without `stop` where it has none, as ever."""
         whole = {**asdict(self), "messages": [asdict(message) for message in self.messages]}
         return {**whole, "stop": list(self.stop)} if self.stop else {k: v for k, v in whole.items() if k != "stop"}

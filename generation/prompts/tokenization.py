@@ -17,7 +17,7 @@ class TokenizedPrompt:
     ids: tuple[int, ...]
     marker: int
 
-    def start(self, span: Span) -> int:
+    def first_position(self, span: Span) -> int:
         """First position that is steered; every later one is steered too, answer tokens included.
 
         `all` begins at 0 and `from_marker` at the marker. `generation` begins at the prompt's last token: its

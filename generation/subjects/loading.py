@@ -34,7 +34,7 @@ class LoadedSubject:
     parameters: float
 
     @property
-    def device(self) -> Any:
+    def model_device(self) -> Any:
         """Where the subject's inputs go."""
         return self.model.device
 

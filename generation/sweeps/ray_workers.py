@@ -48,21 +48,21 @@ class RayWorker:
         torch.set_num_threads(cores)
         self._subject, self._rows = load_subject(name, model, **options), rows
 
-    def card(self) -> SubjectInfo:
+    def subject_info(self) -> SubjectInfo:
         """The subject, without its weights."""
         subject = self._subject
         return SubjectInfo(subject.name, subject.revision, subject.layers, subject.width, subject.parameters)
 
-    def begin(self, design: SweepDesign, protocols: Sequence[Protocol]) -> list[dict[str, Any]]:
+    def prepare_worker(self, design: SweepDesign, protocols: Sequence[Protocol]) -> list[dict[str, Any]]:
         """Get ready for a design; gives the vectors in use as the store keeps them."""
         from gnomon.generation.sweeps.trial_factory import TrialFactory
 
         self._maker = TrialFactory(self._subject, design, protocols, self._rows)
-        return list(self._maker.facts())
+        return list(self._maker.vector_records())
 
-    def make(self, planned: Sequence[PlannedTrial]) -> list[Trial]:
+    def make_trials(self, planned: Sequence[PlannedTrial]) -> list[Trial]:
         """The trials of a part of the plan."""
-        return list(self._maker.make(planned))
+        return list(self._maker.make_trials(planned))
 
 
 @dataclass
@@ -87,7 +87,7 @@ class RayCluster:
         self.actors = [self.start() for _ in range(self.number)]
         self.subject = _ray_get(self.actors[0].card.remote())
 
-    def begin(self, design: SweepDesign, protocols: Sequence[Protocol]) -> Iterable[dict[str, Any]]:
+    def prepare_worker(self, design: SweepDesign, protocols: Sequence[Protocol]) -> Iterable[dict[str, Any]]:
         """The first actor makes the vectors, so that the others on its machine find them."""
         self._design = design, protocols
         first, *others = [actor.begin for actor in self.actors]
@@ -95,7 +95,7 @@ class RayCluster:
         _ray_get([begin.remote(*self._design) for begin in others])
         return facts
 
-    def make(self, planned: Sequence[PlannedTrial]) -> Iterator[Trial]:
+    def make_trials(self, planned: Sequence[PlannedTrial]) -> Iterator[Trial]:
         """The trials, part by part as they come."""
         import ray
         from ray.exceptions import RayActorError
@@ -113,12 +113,12 @@ class RayCluster:
             try:
                 yield from _ray_get(done)
             except RayActorError as error:
-                waiting.appendleft(self._again(part, error))
+                waiting.appendleft(self._resubmit_part(part, error))
                 self.actors[place] = self.start()
                 self.actors[place].begin.remote(*self._design)
             idle.append(place)
 
-    def _again(self, part: _WorkPart, error: Exception) -> _WorkPart:
+    def _resubmit_part(self, part: _WorkPart, error: Exception) -> _WorkPart:
         """The part of a dead actor, to be given out once more."""
         part.tries += 1
         if part.tries == TRIES:

@@ -29,13 +29,13 @@ class TrialWorkers(Protocol):
     """
 
     @property
-    def subject(self) -> Any:
+    def subject_info(self) -> Any:
         """The subject that the trials are made on."""
 
-    def begin(self, design: SweepDesign, protocols: Sequence[Said]) -> Iterable[dict[str, Any]]:
+    def prepare_worker(self, design: SweepDesign, protocols: Sequence[Said]) -> Iterable[dict[str, Any]]:
         """Get ready; gives the vectors in use as the store keeps them."""
 
-    def make(self, planned: Sequence[PlannedTrial]) -> Iterable[Trial]:
+    def make_trials(self, planned: Sequence[PlannedTrial]) -> Iterable[Trial]:
         """The trials, each when it is done."""
 
 
@@ -73,16 +73,16 @@ class LocalWorker:
     def __init__(self, subject: LoadedSubject, rows: int | None = None) -> None:
         self.subject, self._rows = subject, rows
 
-    def begin(self, design: SweepDesign, protocols: Sequence[Said]) -> Iterable[dict[str, Any]]:
+    def prepare_worker(self, design: SweepDesign, protocols: Sequence[Said]) -> Iterable[dict[str, Any]]:
         """Make or read the vectors."""
         from gnomon.generation.sweeps.trial_factory import TrialFactory
 
         self.maker = TrialFactory(self.subject, design, protocols, self._rows)
-        return self.maker.facts()
+        return self.maker.vector_records()
 
-    def make(self, planned: Sequence[PlannedTrial]) -> Iterable[Trial]:
+    def make_trials(self, planned: Sequence[PlannedTrial]) -> Iterable[Trial]:
         """The trials, each when it is done."""
-        return self.maker.make(planned)
+        return self.maker.make_trials(planned)
 
 
 def run_sweep(
@@ -110,18 +110,18 @@ def run_sweep(
 
     begun = time.monotonic()
     protocols = [load_protocol(name) for name in design.protocols]
-    planned = plan_trials(design, workers.subject, protocols)
+    planned = plan_trials(design, workers.subject_info, protocols)
     missing = _missing_trials(store, planned)
     writer = _TrialWriter(store, len(planned), len(planned) - len(missing), progress)
     if missing:
-        _add_subject(store, workers.subject, record)
-        for vector in workers.begin(design, protocols):
+        _add_subject(store, workers.subject_info, record)
+        for vector in workers.prepare_worker(design, protocols):
             store.add_vector(**vector)
         for protocol in protocols_with_controls(design, protocols):
-            store.add_protocol(protocol.hash, protocol.name, protocol.content())
+            store.add_protocol(protocol.protocol_hash, protocol.name, protocol.hashed_content())
         with writer:
-            for trial in workers.make(missing):
-                writer.add(trial)
+            for trial in workers.make_trials(missing):
+                writer.add_trial(trial)
     already = len(planned) - len(missing)
     return SweepReport(len(planned), writer.made, already, writer.failed, round(time.monotonic() - begun, 3))
 
@@ -133,10 +133,10 @@ def estimate_sweep(store: Store, subject: LoadedSubject, design: SweepDesign, ro
     protocols = [load_protocol(name) for name in design.protocols]
     planned = plan_trials(design, subject, protocols)
     missing = _missing_trials(store, planned)
-    longest = {protocol.hash: protocol.max_tokens for protocol in protocols_with_controls(design, protocols)}
+    longest = {protocol.protocol_hash: protocol.max_tokens for protocol in protocols_with_controls(design, protocols)}
     tokens = sum(longest[trial.condition.protocol] for trial in missing)
     probe = (
-        TrialFactory(subject, design, protocols, rows).probe(missing[: 2 * TOGETHER])
+        TrialFactory(subject, design, protocols, rows).probe_speed(missing[: 2 * TOGETHER])
         if missing
         else SpeedProbe(1, 0.0, 0.0)
     )
@@ -145,7 +145,7 @@ def estimate_sweep(store: Store, subject: LoadedSubject, design: SweepDesign, ro
         len(planned) - len(missing),
         len(missing),
         tokens,
-        round(probe.seconds(len(missing), tokens), 1),
+        round(probe.estimated_seconds(len(missing), tokens), 1),
         probe.rows,
         round(probe.admit_seconds, 6),
         round(probe.step_seconds, 6),
@@ -165,31 +165,31 @@ class _TrialWriter:
         self._store, self._planned, self._already, self._progress = store, planned, already, progress
         self._held: dict[str, Trial] = {}
         self._since = time.monotonic()
-        self._tell()
+        self._report_progress()
 
     def __enter__(self) -> _TrialWriter:
         return self
 
     def __exit__(self, kind: object, *_error: object) -> None:
-        self._flush()
+        self._flush_trials()
         if kind is None:
-            self._tell()
+            self._report_progress()
 
-    def add(self, trial: Trial) -> None:
+    def add_trial(self, trial: Trial) -> None:
         """Take a trial; store it with others."""
         self._held[trial.id] = trial
         if len(self._held) >= TOGETHER or time.monotonic() - self._since > SECONDS:
-            self._flush()
-            self._tell()
+            self._flush_trials()
+            self._report_progress()
 
-    def _flush(self) -> None:
+    def _flush_trials(self) -> None:
         held, self._held, self._since = self._held, {}, time.monotonic()
         if not held:
             return
         self.made += self._store.add_trials(held.values())
         self.failed += sum(trial.error is not None for trial in held.values())
 
-    def _tell(self) -> None:
+    def _report_progress(self) -> None:
         if self._progress:
             self._progress(self._already + self.made, self._planned)
 
@@ -197,7 +197,7 @@ class _TrialWriter:
 def _add_subject(store: Store, subject: Any, record: Subject) -> None:
     """Keep the subject, or refuse one that shares its name with other weights."""
     store.add_subjects([replace(record, name=subject.name, revision=subject.revision)])
-    kept = next(known for known in store.subjects() if known.name == subject.name)
+    kept = next(known for known in store.load_subjects() if known.name == subject.name)
     if kept.revision != subject.revision:
         raise InputError(
             f"subject '{subject.name}': the study holds trials of other weights, template or dtype under this name "

@@ -56,7 +56,7 @@ class PlannedTrial:
     replicate: int
 
     @property
-    def seed(self) -> int:
+    def trial_seed(self) -> int:
         """Seed of the trial's noise and of its random direction."""
         return trial_seed(self.id)
 

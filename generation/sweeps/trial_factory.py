@@ -42,7 +42,7 @@ class SpeedProbe:
     admit_seconds: float
     step_seconds: float
 
-    def seconds(self, trials: int, tokens: int) -> float:
+    def estimated_seconds(self, trials: int, tokens: int) -> float:
         """Time of so many trials that say so many tokens in all; the first of each comes with its prompt."""
         return trials * self.admit_seconds + max(tokens - trials, 0) * self.step_seconds
 
@@ -60,7 +60,9 @@ def plan_trials(design: SweepDesign, subject: Any, protocols: Sequence[Protocol]
     check_layers(subject, design.layers)
     asked = Arm.MISMATCHED in design.arms
     said = [
-        PlannedProtocol(p.name, p.hash, p.span, tuple(other.hash for other in all_mismatched(p)) if asked else ())
+        PlannedProtocol(
+            p.name, p.protocol_hash, p.span, tuple(other.protocol_hash for other in all_mismatched(p)) if asked else ()
+        )
         for p in protocols
     ]
     hashes = {
@@ -88,26 +90,28 @@ class TrialFactory:
         steered = set(design.arms) - {Arm.CONTROL}
         self.vectors = concept_vectors(subject, design.concepts, design.layers, design.vectors) if steered else {}
         self._said = {
-            p.hash: (p, make_prompt(subject.tokenizer, p)) for p in protocols_with_controls(design, protocols)
+            p.protocol_hash: (p, make_prompt(subject.tokenizer, p)) for p in protocols_with_controls(design, protocols)
         }
 
-    def make(self, planned: Sequence[PlannedTrial]) -> Iterator[Trial]:
+    def make_trials(self, planned: Sequence[PlannedTrial]) -> Iterator[Trial]:
         """The trials, each when it is done."""
-        for index, answer in self.engine.stream(_LazyRequests(self, planned)):
+        for index, answer in self.engine.generate_stream(_LazyRequests(self, planned)):
             yield make_trial(planned[index], answer, self.subject, self.vectors)
 
-    def probe(self, planned: Sequence[PlannedTrial]) -> SpeedProbe:
+    def probe_speed(self, planned: Sequence[PlannedTrial]) -> SpeedProbe:
         """Measure on a few tokens of the first trials how long the whole takes; nothing is kept."""
-        requests = [replace(self.request(trial), max_tokens=PROBED_TOKENS, stop=()) for trial in planned]
-        rows = min(self.engine.rows or self.engine.fitting([self.request(trial) for trial in planned]), len(requests))
-        self.engine.answers(requests[:1])  # the shared prompts and the first call's set-up
+        requests = [replace(self.make_request(trial), max_tokens=PROBED_TOKENS, stop=()) for trial in planned]
+        rows = min(
+            self.engine.rows or self.engine.max_rows([self.make_request(trial) for trial in planned]), len(requests)
+        )
+        self.engine.generate_all(requests[:1])  # the shared prompts and the first call's set-up
         engine = TorchEngine(self.subject, rows)
-        engine.answers(requests[:rows])
+        engine.generate_all(requests[:rows])
         spent = engine.spent
         step = spent.step_seconds / spent.row_steps if spent.row_steps else 0.0
         return SpeedProbe(rows, spent.admit_seconds / spent.admitted, step)
 
-    def facts(self) -> Iterator[dict[str, Any]]:
+    def vector_records(self) -> Iterator[dict[str, Any]]:
         """Each vector in use as the store keeps it, for every arm that adds it in its own way."""
         arms = [arm for arm in self.design.arms if arm is not Arm.CONTROL]
         beside = pairwise_cosines(self.vectors)
@@ -127,11 +131,13 @@ class TrialFactory:
                     content = {"method": "sign turned", "of": vector.hash}
                 yield {"hash_": hash_, "content": content, **about}
 
-    def request(self, trial: PlannedTrial) -> TrialRequest:
+    def make_request(self, trial: PlannedTrial) -> TrialRequest:
         """What the engine is asked for a trial."""
         protocol, prompt = self._said[trial.condition.protocol]
         addition = steering_for(trial, prompt, self.vectors)
-        return TrialRequest(prompt.ids, addition, trial.seed, protocol.temperature, protocol.max_tokens, protocol.stop)
+        return TrialRequest(
+            prompt.ids, addition, trial.trial_seed, protocol.temperature, protocol.max_tokens, protocol.stop
+        )
 
 
 class _LazyRequests(Sequence[TrialRequest]):
@@ -144,7 +150,7 @@ class _LazyRequests(Sequence[TrialRequest]):
         return len(self._planned)
 
     def __getitem__(self, index: Any) -> Any:
-        return self._maker.request(self._planned[index])
+        return self._maker.make_request(self._planned[index])
 
 
 def steering_for(
@@ -157,9 +163,9 @@ def steering_for(
     vector = vectors[condition.concept, condition.layer]
     tensor = vector.tensor
     if condition.arm is Arm.RANDOM:
-        tensor = random_direction(trial.seed, len(tensor), vector.norm)
+        tensor = random_direction(trial.trial_seed, len(tensor), vector.norm)
     sign = -1.0 if condition.arm is Arm.NEGATED else 1.0
-    return VectorAddition(condition.layer, sign * condition.strength * tensor, prompt.start(condition.span))
+    return VectorAddition(condition.layer, sign * condition.strength * tensor, prompt.first_position(condition.span))
 
 
 def make_trial(
@@ -178,7 +184,7 @@ def make_trial(
         id=planned.id,
         condition=condition,
         replicate=planned.replicate,
-        seed=planned.seed,
+        seed=planned.trial_seed,
         answer=answer.text,
         finish=answer.finish,
         tokens=len(answer.tokens),

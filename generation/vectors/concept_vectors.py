@@ -154,7 +154,7 @@ def _last_token_activations(subject: LoadedSubject, turns: Sequence[str], layers
         alike = [index for index, prompt in enumerate(prompts) if len(prompt) == length]
         for begin in range(0, len(alike), BATCH):
             part = alike[begin : begin + BATCH]
-            ids = torch.tensor([prompts[index] for index in part], device=subject.device)
+            ids = torch.tensor([prompts[index] for index in part], device=subject.model_device)
             for layer, output in _block_outputs(subject.model, ids, layers).items():
                 found[layer][part] = output[:, -1].float().cpu()
     return found
@@ -191,8 +191,8 @@ def _scaled_vectors(
         dosed = [
             VectorAddition(v.layer, v.tensor * (lengths[v.layer] / max(v.norm, 1e-12)), len(prompt) - 1) for v in part
         ]
-        ids = torch.tensor([prompt], device=subject.device).expand(len(part) + 1, -1)
-        places = torch.arange(len(prompt), device=subject.device).expand(len(part) + 1, -1)
+        ids = torch.tensor([prompt], device=subject.model_device).expand(len(part) + 1, -1)
+        places = torch.arange(len(prompt), device=subject.model_device).expand(len(part) + 1, -1)
         with injection_hooks(subject.model, [None, *dosed]):
             output = subject.model(input_ids=ids, position_ids=places, use_cache=False, logits_to_keep=1)
         shares = output.logits[:, -1].float().log_softmax(dim=-1)

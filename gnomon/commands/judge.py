@@ -58,9 +58,9 @@ def _choose_judges(study: Study, names: Sequence[str]) -> ChosenJudges:
     from gnomon.judging.registry import build_judge
 
     known = [*(spec.name for spec in study.file.judges), *study.broken]
-    wanted = study.file.only("judge", known, names)
+    wanted = study.file.select_known("judge", known, names)
     training = bundled.calibration_set().training_pairs()
-    concepts = study.store.study()["concepts"]
+    concepts = study.store.study_settings()["concepts"]
     broken = [line for name, line in study.broken.items() if name in wanted]
     judges = []
     for spec in study.file.judges:
@@ -123,15 +123,15 @@ def _test_prompt_injection(study: Study, chosen: ChosenJudges) -> tuple[list[dic
             print_status(f"judge {config.name}: stopped: {error}")
             failed.append(str(error))
             continue
-        usage = judge.usage() if isinstance(judge, MeteredJudge) else {}
+        usage = judge.usage_summary() if isinstance(judge, MeteredJudge) else {}
         if usage.get("input_tokens"):
-            memory.note(WASTED, {name: usage[name] for name in ("input_tokens", "output_tokens")})
+            memory.record_event(WASTED, {name: usage[name] for name in ("input_tokens", "output_tokens")})
         rate = asdict(clopper_pearson(found.flips, found.of)) if found.of else None
         noise = asdict(clopper_pearson(found.noise, found.noise_of)) if found.noise_of else None
         document = {"judge": config.name, "version": version.version, **asdict(found), "usage": usage}
         document |= {"flip_rate": rate, "noise_rate": noise}
         document["kinds"] = {kind: {"flips": hit, "of": of} for kind, (hit, of) in found.kinds.items()}
-        study.store.log("judge_attack", document)
+        study.store.log_event("judge_attack", document)
         documents.append(document)
         print_status(judging.prompt_injection_line(document))
     return documents, failed

@@ -49,8 +49,8 @@ def generate_trials(
     if study.file.design is None:
         held = "what was imported" if study.file.imported else "counts, not trials"
         raise InputError(f"study '{study.file.name}' holds {held}: nothing can be generated without [design]")
-    names = study.file.only("subject", [spec.name for spec in study.file.subjects], subjects)
-    wanted = study.file.only("concept", study.file.concepts(), concepts)
+    names = study.file.select_known("subject", [spec.name for spec in study.file.subjects], subjects)
+    wanted = study.file.select_known("concept", study.file.concept_names(), concepts)
     specs = [spec for spec in study.file.subjects if spec.name in names]
     design = study.file.design.model_copy(update={"concepts": wanted})
     make = _sweep_estimate if how.dry_run else _run_sweep
@@ -124,7 +124,9 @@ def _sweep_design(study: Study, design: DesignSpec) -> Any:
     from gnomon.generation.sweeps.trial_design import SweepDesign
     from gnomon.generation.vectors.vector_spec import VectorMethod
 
-    narrowed = set(study.file.concepts()) - set(design.concepts)  # by --concept: what is not wanted needs no exclusion
+    narrowed = set(study.file.concept_names()) - set(
+        design.concepts
+    )  # by --concept: what is not wanted needs no exclusion
     excluded = [rule.model_dump(exclude_none=True) for rule in design.exclude if rule.concept not in narrowed]
     for rule in excluded:
         if "protocol" in rule:
@@ -186,9 +188,9 @@ def fit_all_views(study: Study, judge_name: str | None = None, *, anew: bool = F
     }
     if study.file.counts:
         return [_timed_fit("published counts", lambda: fitting.fit_published(study.store, **how))]
-    study.file.only("judge", study.store.study()["judges"], [judge_name] if judge_name else [])
+    study.file.select_known("judge", study.store.study_settings()["judges"], [judge_name] if judge_name else [])
     _require_sizes(study.store)
-    if not study.store.count(tables.verdicts):
+    if not study.store.count_rows(tables.verdicts):
         raise NotEnoughDataError(f"study '{study.file.name}' has no verdicts: run 'gnomon judge {study.folder}' first")
     judges = chosen.judges or None
     external = [ExternalCalibration(**one.model_dump(mode="json")) for one in chosen.external]
@@ -200,7 +202,7 @@ def fit_all_views(study: Study, judge_name: str | None = None, *, anew: bool = F
 
 def _require_sizes(store: Store) -> None:
     """Raise `NotEnoughData` where sizes are compared and one is not known: it would bend every figure by size."""
-    subjects = store.subjects()
+    subjects = store.load_subjects()
     unknown = [subject.name for subject in subjects if subject.parameters == UNKNOWN_SIZE]
     if unknown and len(subjects) > 1:
         raise NotEnoughDataError(

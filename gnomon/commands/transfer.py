@@ -32,12 +32,12 @@ def import_files(
     parsed = importers.parse_files(format_, paths, options)
     landed = ImportCounts()
     made = False
-    if not parsed.barren:
+    if not parsed.is_empty:
         made = _prepare_study(folder, parsed)
         with opened(folder) as study:
-            if parsed.settings and _is_empty(study.store):
-                study.store.set_study(parsed.settings)
-            landed = parsed.land(study.store)
+            if parsed.study_settings and _is_empty(study.store):
+                study.store.save_settings(parsed.study_settings)
+            landed = parsed.ingest_into(study.store)
             sync_settings(study.store, study.file)
     document = _import_document(parsed, folder, paths, landed, made)
     _print_import(parsed, document)
@@ -50,7 +50,7 @@ def import_files(
 
 def _is_empty(store: Store) -> bool:
     """Whether no facts are there yet: a study file may be, of an import that was killed before it stored any."""
-    return not store.count(tables.trials) and not store.count(tables.counts)
+    return not store.count_rows(tables.trials) and not store.count_rows(tables.counts)
 
 
 def _file_names(paths: Sequence[Path]) -> str:
@@ -59,7 +59,7 @@ def _file_names(paths: Sequence[Path]) -> str:
 
 def _prepare_study(folder: Path, parsed: ParsedFiles) -> bool:
     """Write a study file where there is none; True where one was written."""
-    told = parsed.settings
+    told = parsed.study_settings
     concepts = told.get("concepts") or []
     return write_study_file(
         folder,
@@ -96,7 +96,7 @@ def _import_document(
         "left_out": _left_out(report),
         "rejected": len({problem.place for problem in report.problems}),
         "problems": [{**asdict(problem.place), "problem": problem.text} for problem in report.problems],
-        "without_size": list(parsed.seen.sizeless),
+        "without_size": list(parsed.seen.subjects_without_size),
     }
 
 

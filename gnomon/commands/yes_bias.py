@@ -20,7 +20,7 @@ def summarize_yes_bias(store: Store, subject: str) -> dict[str, Any]:
     query = select(column.answer, column.strength).where(
         column.subject == subject, column.arm == str(Arm.MISMATCHED), column.error.is_(None)
     )
-    rows = store.frame(query)
+    rows = store.read_frame(query)
     document = {
         name: _yes_counts(rows.loc[(rows["strength"] != 0) == steered, "answer"].tolist()) for name, steered in KINDS
     }

@@ -27,13 +27,13 @@ def estimates_document(study: Study, rows: Sequence[Row]) -> dict[str, Any]:
     figures = [
         _estimate_entry(figure, row) for row in passed for figure in row["result"]["estimands"] if not figure["by"]
     ]
-    subjects = [subject.name for subject in study.store.subjects()]
+    subjects = [subject.name for subject in study.store.load_subjects()]
     return {
         "study": study.file.name,
         "subjects": subjects,
         "trials": _trial_counts(study),
-        "verdicts": study.store.count(tables.verdicts),
-        "labels": study.store.count(tables.labels),
+        "verdicts": study.store.count_rows(tables.verdicts),
+        "labels": study.store.count_rows(tables.labels),
         "estimates": sorted(figures, key=lambda figure: _sort_key(figure, subjects)),
         "refused": _withheld_estimates(rows),
         "failed": [_failure_entry(row) for row in rows if row["status"] == "failed"],
@@ -55,8 +55,8 @@ def _failure_entry(row: Row) -> dict[str, Any]:
 
 def _trial_counts(study: Study) -> int:
     if not study.file.counts:
-        return study.store.count(tables.trials)
-    return int(study.store.frame(tables.counts)["n"].sum())
+        return study.store.count_rows(tables.trials)
+    return int(study.store.read_frame(tables.counts)["n"].sum())
 
 
 def _estimate_entry(figure: Row, row: Row) -> dict[str, Any]:

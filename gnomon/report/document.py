@@ -115,9 +115,9 @@ def make_picture(chart: Any, words: str) -> ReportPicture:
 
 def _audit_document(store: Store) -> dict[str, Any] | None:
     """The audit in the study's own view of the labels; None without verdicts or labels."""
-    if not store.count(tables.verdicts) or not store.count(tables.labels):
+    if not store.count_rows(tables.verdicts) or not store.count_rows(tables.labels):
         return None
-    return audit_study(store, view=str(store.study().get("label_view", "blind")))
+    return audit_study(store, view=str(store.study_settings().get("label_view", "blind")))
 
 
 def _permitted_estimates(study: Study, document: dict[str, Any] | None) -> str | None:
@@ -126,7 +126,7 @@ def _permitted_estimates(study: Study, document: dict[str, Any] | None) -> str |
         return None
     if document is None:
         return "nobody has labelled a transcript, so that no judge's errors are known"
-    heard = study.file.fit.judges or list(study.store.study().get("judges", []))
+    heard = study.file.fit.judges or list(study.store.study_settings().get("judges", []))
     mine = [each for each in document["judges"] if each["judge"] in heard and each["newest"]]
     if any(each["correctable"] for each in mine):
         return None
@@ -142,7 +142,7 @@ def _summary_section(found: StudyOverview, fits: Mapping[str, FitFrames]) -> Rep
     if len(cells):
         steered = cells[cells["arm"] != str(Arm.CONTROL)]
         made.lines.append(
-            f"{found.trials:,} answers of {join_names(sorted(cells['subject'].unique()), 12)}; "
+            f"{found.trial_count:,} answers of {join_names(sorted(cells['subject'].unique()), 12)}; "
             f"{len(found.labels):,} labelled; judges {join_names(sorted(found.states['judge'].unique()), 12)}."
         )
         by_arm = cells.pivot_table(index="subject", columns="arm", values="n", aggfunc="sum", fill_value=0)
@@ -161,11 +161,11 @@ def _finding_sections(fits: Mapping[str, FitFrames], forbidden: str | None) -> I
         title = TITLES[kind] if kind == view else f"{TITLES[kind]} ({view.partition(':')[2]})"
         made = ReportSection(view.replace(":", "-"), title)
         name = MAIN[kind]
-        if fit.failed:
+        if fit.has_failed:
             made.lines.append(f"Not shown: the fit did not converge ({'; '.join(fit.reasons)}).")
         elif kind == "corrected" and forbidden:
             made.lines.append(f"Not shown: {forbidden}.")
-        elif fit.overall(name).empty:
+        elif fit.overall_estimates(name).empty:
             made.lines += [f"Not shown: {reason.rstrip('.')}." for reason in fit.why_not(name)]
         else:
             _estimate_section(made, fit, name)
@@ -176,7 +176,7 @@ def _finding_sections(fits: Mapping[str, FitFrames], forbidden: str | None) -> I
 
 
 def _estimate_section(made: ReportSection, fit: FitFrames, name: str) -> None:
-    rows = fit.overall(name)
+    rows = fit.overall_estimates(name)
     sentences = [estimate_sentences.figure_sentence(row) for row in frame_records(rows.sort_values("parameters"))]
     made.lines += [estimate_sentences.MEANING[name], *sentences]
     if rows["parameters"].nunique() > 1:
@@ -186,10 +186,10 @@ def _estimate_section(made: ReportSection, fit: FitFrames, name: str) -> None:
         )
         made.lines += estimate_sentences.slope_sentences(fit.slope, name)
         made.lines += estimate_sentences.monotone_sentence(fit.estimands, fit.contrasts, name)
-        made.lines += estimate_sentences.step_sentences(fit.beside("ladder"), name)
+        made.lines += estimate_sentences.step_sentences(fit.comparison_entry("ladder"), name)
     else:
         names = [one for one in FIGURES if (one in CORRECTED) == (name in CORRECTED) or one not in CORRECTED]
-        every = pd.concat([part for one in names if len(part := fit.overall(one))], ignore_index=True)
+        every = pd.concat([part for one in names if len(part := fit.overall_estimates(one))], ignore_index=True)
         words = [
             f"{called(str(row['estimand']))}: {fit_sentences.interval_phrase(row)}" for row in frame_records(every)
         ]
@@ -200,13 +200,13 @@ def _estimate_section(made: ReportSection, fit: FitFrames, name: str) -> None:
 def _breakdown_section(made: ReportSection, fit: FitFrames, name: str) -> None:
     """By concept and strength, and the cells of layer and strength."""
     for axis, draw in (("concept", estimate_charts.concept_chart), ("strength", estimate_charts.strength_chart)):
-        if len(rows := fit.along(name, axis)):
+        if len(rows := fit.estimates_by_axis(name, axis)):
             said = [
                 f"{row['subject']}, {axis} {row['value']}: {fit_sentences.interval_phrase(row)}"
                 for row in frame_records(rows)
             ]
             made.pictures.append(make_picture(draw(rows, estimand=name), "; ".join(said)))
-    if len(cells := fit.beside("best")):
+    if len(cells := fit.comparison_entry("best")):
         lines = list(estimate_sentences.best_cells(cells))
         made.lines += lines
         made.pictures.append(make_picture(diagnostic_charts.dose_heatmap(cells), " ".join(lines)))
@@ -215,9 +215,9 @@ def _breakdown_section(made: ReportSection, fit: FitFrames, name: str) -> None:
 def _refusal_section(fits: Mapping[str, FitFrames]) -> Iterator[ReportSection]:
     for view in ("published", "judged"):
         fit = fits.get(view)
-        if fit is None or fit.failed or fit.beside("bounds").empty:
+        if fit is None or fit.has_failed or fit.comparison_entry("bounds").empty:
             continue
-        bounds = fit.beside("bounds")
+        bounds = fit.comparison_entry("bounds")
         made = ReportSection(
             "refusal", "Refusal", [fit_sentences.WHY_REFUSALS, *fit_sentences.refusal_sentences(fit.estimands)]
         )

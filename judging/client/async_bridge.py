@@ -37,22 +37,22 @@ class AsyncProducer(Generic[Item]):
         self._error: BaseException | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
-        self._thread = threading.Thread(target=self._run, name="gnomon-judge", daemon=True)
+        self._thread = threading.Thread(target=self._run_loop, name="gnomon-judge", daemon=True)
         self._thread.start()
 
-    def batches(self) -> Iterator[list[Item]]:
+    def iterate_batches(self) -> Iterator[list[Item]]:
         """What is there, in batches, then the producer's own error. Taking the next one acknowledges the last."""
         try:
-            while held := self._gather():
+            while held := self._gather_items():
                 yield [item for item, _ in held]
                 self._acknowledge([future for _, future in held])
         finally:
-            self.stop()
+            self.request_stop()
         self._thread.join()
         if self._error is not None:
             raise self._error
 
-    def stop(self) -> None:
+    def request_stop(self) -> None:
         """Cancel the producer, if it still runs. What it has given still comes."""
         self._started.wait()
         if self._loop is not None and self._task is not None:
@@ -61,10 +61,10 @@ class AsyncProducer(Generic[Item]):
 
     def close(self) -> None:
         """Stop, and wait until the producer has cleaned up."""
-        self.stop()
+        self.request_stop()
         self._thread.join()
 
-    def _gather(self) -> list[tuple[Item, asyncio.Future[None]]]:
+    def _gather_items(self) -> list[tuple[Item, asyncio.Future[None]]]:
         """The next batch; empty at the end. One sleep, not a wait for each item: a wait would take turns on the GIL."""
         first = self._items.get()
         if first is None:
@@ -83,9 +83,9 @@ class AsyncProducer(Generic[Item]):
             with suppress(RuntimeError):
                 self._loop.call_soon_threadsafe(_release_futures, futures)
 
-    def _run(self) -> None:
+    def _run_loop(self) -> None:
         try:
-            asyncio.run(self._main())
+            asyncio.run(self._run_producer())
         except asyncio.CancelledError:
             pass  # somebody stopped it and knows
         except BaseExceptionGroup as group:
@@ -96,12 +96,12 @@ class AsyncProducer(Generic[Item]):
             self._started.set()
             self._items.put(None)
 
-    async def _main(self) -> None:
+    async def _run_producer(self) -> None:
         self._loop, self._task = asyncio.get_running_loop(), asyncio.current_task()
         self._started.set()
-        await self._produce(self._give)
+        await self._produce(self._emit_item)
 
-    async def _give(self, item: Item) -> None:
+    async def _emit_item(self, item: Item) -> None:
         future = asyncio.get_running_loop().create_future()
         self._items.put((item, future))
         await future

@@ -38,13 +38,13 @@ class PromptingJudge(Protocol):
     def version(self) -> JudgeVersion:
         """The judge version."""
 
-    def prompt(self, case: JudgeCase) -> JudgePrompt:
+    def make_prompt(self, case: JudgeCase) -> JudgePrompt:
         """What is sent about one case."""
 
-    def verdict(self, case: JudgeCase, completion: Completion) -> Verdict:
+    def make_verdict(self, case: JudgeCase, completion: Completion) -> Verdict:
         """What a completion says of a case."""
 
-    def failed(self, case: JudgeCase, failure: CallFailedError) -> Verdict:
+    def failed_verdict(self, case: JudgeCase, failure: CallFailedError) -> Verdict:
         """No verdict this time, and why."""
 
 
@@ -64,7 +64,7 @@ class BatchApiClient:
         self._allowed: dict[str, int] = {}
         self._left: JudgeCase | None = None
 
-    async def run(self, waiting: Iterator[JudgeCase], give: Give) -> None:
+    async def run_batches(self, waiting: Iterator[JudgeCase], give: Give) -> None:
         """Collect what is under way, then order and collect until no case is left.
 
         Raises
@@ -75,21 +75,21 @@ class BatchApiClient:
             where the budget allows no further case.
         """
         await self._collect_open(give)
-        while cases := self._next(waiting):
+        while cases := self._next_cases(waiting):
             key = canonical_hash([self._judge.version.version, utc_timestamp(), [_case_id(case) for case in cases]])
-            lines = [self._line(case) for case in cases]
-            self._memory.note(BEGUN, {"key": key, "cases": [_case_id(case) for case in cases]})
-            batch = await self._order(key, lines)
-            await self._collect(key, batch, cases, give)
+            lines = [self._request_line(case) for case in cases]
+            self._memory.record_event(BEGUN, {"key": key, "cases": [_case_id(case) for case in cases]})
+            batch = await self._submit_batch(key, lines)
+            await self._collect_results(key, batch, cases, give)
 
-    def _next(self, waiting: Iterator[JudgeCase]) -> list[JudgeCase]:
+    def _next_cases(self, waiting: Iterator[JudgeCase]) -> list[JudgeCase]:
         """The next cases, as many as a batch holds and the budget allows; raises `BudgetSpent` if it allows none."""
         cases: list[JudgeCase] = []
         most = self._judge.config.batch_size or SIZE
         while len(cases) < most and (case := self._left or next(waiting, None)) is not None:
             self._left = case
             try:
-                allowed = self._endpoint.ledger.allow(prompt_size(self._judge.prompt(case).messages))
+                allowed = self._endpoint.ledger.reserve_now(prompt_size(self._judge.make_prompt(case).messages))
             except BudgetSpentError:
                 if not cases:
                     raise
@@ -99,109 +99,111 @@ class BatchApiClient:
             self._left = None
         return cases
 
-    def _line(self, case: JudgeCase) -> str:
-        prompt = self._judge.prompt(case)
-        body = self._endpoint.body(prompt.messages, prompt.schema if self._endpoint.sends_schema else None)
+    def _request_line(self, case: JudgeCase) -> str:
+        prompt = self._judge.make_prompt(case)
+        body = self._endpoint.request_body(prompt.messages, prompt.schema if self._endpoint.sends_schema else None)
         return json.dumps({"custom_id": _case_id(case), "method": "POST", "url": "/v1/chat/completions", "body": body})
 
-    async def _order(self, key: str, lines: Sequence[str]) -> Batch:
+    async def _submit_batch(self, key: str, lines: Sequence[str]) -> Batch:
         client = self._endpoint.client
         content = ("gnomon.jsonl", "\n".join(lines).encode() + b"\n")
-        file = await self._call(lambda: client.files.create(file=content, purpose="batch"))
+        file = await self._call_server(lambda: client.files.create(file=content, purpose="batch"))
 
         async def create() -> Batch:
             """A call that timed out may have ordered the batch all the same: look before ordering again."""
-            return await self._find(key) or await client.batches.create(
+            return await self._find_batch(key) or await client.batches.create(
                 input_file_id=file.id,
                 endpoint="/v1/chat/completions",
                 completion_window="24h",
                 metadata={"gnomon": key},
             )
 
-        batch = await self._call(create)
-        self._memory.note(CREATED, {"key": key, "id": batch.id})
+        batch = await self._call_server(create)
+        self._memory.record_event(CREATED, {"key": key, "id": batch.id})
         return batch
 
-    async def _find(self, key: str) -> Batch | None:
+    async def _find_batch(self, key: str) -> Batch | None:
         async for batch in self._endpoint.client.batches.list(limit=100):
             if (batch.metadata or {}).get("gnomon") == key:
                 return batch
         return None
 
     async def _collect_open(self, give: Give) -> None:
-        done = {note["key"] for note in self._memory.notes(DONE)}
-        ids = {note["key"]: note["id"] for note in self._memory.notes(CREATED)}
-        for note in self._memory.notes(BEGUN):
+        done = {note["key"] for note in self._memory.recorded_events(DONE)}
+        ids = {note["key"]: note["id"] for note in self._memory.recorded_events(CREATED)}
+        for note in self._memory.recorded_events(BEGUN):
             key = note["key"]
             if key in done:
                 continue
-            batch = await self._again(key, ids.get(key))
+            batch = await self._find_existing(key, ids.get(key))
             if batch is None:
-                self._memory.note(DONE, {"key": key, "status": "never ordered"})
+                self._memory.record_event(DONE, {"key": key, "status": "never ordered"})
             else:
                 cases = _cases_by_id(
-                    note["cases"], self._memory.trials([_case_from_id(name)[0] for name in note["cases"]])
+                    note["cases"], self._memory.find_trials([_case_from_id(name)[0] for name in note["cases"]])
                 )
-                await self._collect(key, batch, cases, give)
+                await self._collect_results(key, batch, cases, give)
 
-    async def _again(self, key: str, id_: str | None) -> Batch | None:
+    async def _find_existing(self, key: str, id_: str | None) -> Batch | None:
         if id_ is not None:
-            return await self._retrieved(id_)
-        return await self._call(lambda: self._find(key))
+            return await self._retrieve_batch(id_)
+        return await self._call_server(lambda: self._find_batch(key))
 
-    async def _collect(self, key: str, batch: Batch, cases: Sequence[JudgeCase], give: Give) -> None:
+    async def _collect_results(self, key: str, batch: Batch, cases: Sequence[JudgeCase], give: Give) -> None:
         """Wait for the end of a batch and give a verdict on each of its cases."""
         while batch.status not in ENDED:
             await self._sleep(self._judge.config.poll)
-            batch = await self._retrieved(batch.id)
-        told = await self._told(batch)
-        verdicts = [self._verdict(case, told.get(_case_id(case)), batch.status) for case in cases]
+            batch = await self._retrieve_batch(batch.id)
+        told = await self._result_lines(batch)
+        verdicts = [self._line_verdict(case, told.get(_case_id(case)), batch.status) for case in cases]
         await asyncio.gather(*(give(verdict) for verdict, _ in verdicts))
-        self._memory.note(DONE, {"key": key, "status": batch.status})
+        self._memory.record_event(DONE, {"key": key, "status": batch.status})
         if batch.status == "failed":
             raise JudgeError(
-                f"judge '{self._judge.config.name}': the server failed batch {batch.id}: {self._why(batch)}"
+                f"judge '{self._judge.config.name}': the server failed batch {batch.id}: {self._failure_reason(batch)}"
             )
         for _, failure in verdicts:
-            self._circuit.saw(failure)
+            self._circuit.record_result(failure)
 
-    async def _retrieved(self, id_: str) -> Batch:
-        return await self._call(lambda: self._endpoint.client.batches.retrieve(id_))
+    async def _retrieve_batch(self, id_: str) -> Batch:
+        return await self._call_server(lambda: self._endpoint.client.batches.retrieve(id_))
 
-    def _why(self, batch: Batch) -> str:
+    def _failure_reason(self, batch: Batch) -> str:
         errors = (batch.errors.data if batch.errors else None) or []
         said = "; ".join(str(error.message) for error in errors) or "the server gives no reason"
-        return self._endpoint.scrubbed(" ".join(said.split()))
+        return self._endpoint.redact_key(" ".join(said.split()))
 
-    async def _told(self, batch: Batch) -> dict[str, dict[str, Any]]:
+    async def _result_lines(self, batch: Batch) -> dict[str, dict[str, Any]]:
         """Lines of the output and the error file, by case."""
         told: dict[str, dict[str, Any]] = {}
         for file in (batch.output_file_id, batch.error_file_id):
-            for line in [] if file is None else (await self._content(file)).splitlines():
+            for line in [] if file is None else (await self._file_content(file)).splitlines():
                 row = _json_object(line)
                 if isinstance(row.get("custom_id"), str):
                     told.setdefault(row["custom_id"], row)
         return told
 
-    async def _content(self, file: str) -> str:
-        content = await self._call(lambda: self._endpoint.client.files.content(file))
+    async def _file_content(self, file: str) -> str:
+        content = await self._call_server(lambda: self._endpoint.client.files.content(file))
         return content.text
 
-    def _verdict(
+    def _line_verdict(
         self, case: JudgeCase, row: dict[str, Any] | None, status: str
     ) -> tuple[Verdict, CallFailedError | None]:
-        size = prompt_size(self._judge.prompt(case).messages)
+        size = prompt_size(self._judge.make_prompt(case).messages)
         ledger = self._endpoint.ledger
         allowed = self._allowed.pop(_case_id(case), 0)  # 0: another run set its cost aside
         try:
-            completion = self._endpoint.reported(self._completion(row, status), allowed or ledger.bound(size), size)
+            completion = self._endpoint.with_token_counts(
+                self._line_completion(row, status), allowed or ledger.max_prompt_tokens(size), size
+            )
         except CallFailedError as failure:
-            ledger.book(allowed, 0, 0)
-            return self._judge.failed(case, failure), failure
-        ledger.book(allowed, completion.input_tokens, completion.output_tokens)
-        return self._judge.verdict(case, completion), None
+            ledger.record_usage(allowed, 0, 0)
+            return self._judge.failed_verdict(case, failure), failure
+        ledger.record_usage(allowed, completion.input_tokens, completion.output_tokens)
+        return self._judge.make_verdict(case, completion), None
 
-    def _completion(self, row: dict[str, Any] | None, status: str) -> Completion:
+    def _line_completion(self, row: dict[str, Any] | None, status: str) -> Completion:
         if row is None:
             raise CallFailedError(RETRY, f"the batch ended ({status}) without an answer")
         response = row.get("response") or {}
@@ -209,12 +211,12 @@ class BatchApiClient:
         if code != 200:
             error = row.get("error") or (response.get("body") or {}).get("error") or {}
             failed = from_batch_line(code, error, self._judge.config)
-            raise CallFailedError(failed.kind, self._endpoint.scrubbed(failed.reason))
-        return self._endpoint.completion(json.dumps(response.get("body")).encode())
+            raise CallFailedError(failed.kind, self._endpoint.redact_key(failed.reason))
+        return self._endpoint.read_completion(json.dumps(response.get("body")).encode())
 
-    async def _call(self, once: Callable[[], Awaitable[Got]]) -> Got:
+    async def _call_server(self, once: Callable[[], Awaitable[Got]]) -> Got:
         try:
-            return await self._endpoint.patiently(once)
+            return await self._endpoint.with_retries(once)
         except CallFailedError as failure:
             raise JudgeError(
                 f"judge '{self._judge.config.name}': the server's Batch API: {failure.reason}: what was ordered is "

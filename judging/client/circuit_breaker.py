@@ -14,7 +14,7 @@ class CircuitBreaker:
         self._config = config
         self._failures = 0
 
-    def saw(self, failure: CallFailedError | None) -> None:
+    def record_result(self, failure: CallFailedError | None) -> None:
         """Raise `JudgeError` on a fatal failure, or on the last of too many."""
         self._failures = 0 if failure is None else self._failures + 1
         if failure is None or (failure.kind != FATAL and self._failures < self._config.stop_after):

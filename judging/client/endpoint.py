@@ -113,11 +113,11 @@ class Endpoint:
         """Close the connections."""
         await self.client.__aexit__(kind, error, trace)
 
-    def scrubbed(self, text: str) -> str:
+    def redact_key(self, text: str) -> str:
         """The text without this endpoint's key."""
         return text.replace(self._key, "***") if self._key else text
 
-    async def ask(
+    async def ask_model(
         self, messages: Messages, schema: Mapping[str, Any] | None, *, seed: int = 0, tries: int = TRIES
     ) -> Completion:
         """One answer, tried again where that may help: `tries` times in all after faults, `PATIENCE` after a 429.
@@ -130,23 +130,23 @@ class Endpoint:
             where the judge's budget allows no further call.
         """
         size = prompt_size(messages)
-        return await self.patiently(lambda: self._allowed(messages, schema, size), seed=seed, tries=tries)
+        return await self.with_retries(lambda: self._metered_call(messages, schema, size), seed=seed, tries=tries)
 
-    async def patiently(self, once: Callable[[], Awaitable[Got]], *, seed: int = 0, tries: int = TRIES) -> Got:
+    async def with_retries(self, once: Callable[[], Awaitable[Got]], *, seed: int = 0, tries: int = TRIES) -> Got:
         """What `once` gives, by the one retry policy; errors of the SDK become `CallFailed`."""
         faults = waits = 0
         while True:
             try:
                 return await once()
             except (CallFailedError, OpenAIError) as error:
-                failure = error if isinstance(error, CallFailedError) else self.failure(error)
+                failure = error if isinstance(error, CallFailedError) else self.classify_failure(error)
                 faults += failure.kind == RETRY
                 waits += failure.kind == RATE_LIMITED
                 if failure.kind in (REJECTED, FATAL) or faults >= tries or waits >= PATIENCE:
                     raise failure from None
                 await self._back_off(failure, faults + waits, seed)
 
-    async def probe(self) -> bool:
+    async def probe_schema(self) -> bool:
         """Whether the server holds an answer to a JSON schema; raises `CallFailed` where it gives no answer at all.
 
         It is asked for a plain word under a schema that allows one unguessable string only. A server that answers
@@ -170,7 +170,7 @@ class Endpoint:
         self.sends_schema = token in answer.text
         return self.sends_schema
 
-    def body(self, messages: Messages, schema: Mapping[str, Any] | None) -> dict[str, Any]:
+    def request_body(self, messages: Messages, schema: Mapping[str, Any] | None) -> dict[str, Any]:
         """What is sent for one answer."""
         body: dict[str, Any] = {"model": self.config.model, "messages": list(messages)}
         body[self._length_key] = self.config.max_tokens
@@ -181,7 +181,7 @@ class Endpoint:
             body["response_format"] = {"type": "json_schema", "json_schema": form}
         return body
 
-    def completion(self, content: bytes, seconds: float = 0.0) -> Completion:
+    def read_completion(self, content: bytes, seconds: float = 0.0) -> Completion:
         """A server's answer, read; raises `CallFailed` where it is not what the protocol returns."""
         try:
             wire = _WireCompletion.model_validate_json(content)
@@ -191,40 +191,40 @@ class Endpoint:
             ) from None
         choice, usage = wire.choices[0], wire.usage or _WireUsage()
         return Completion(
-            self.scrubbed(choice.message.content or ""),
+            self.redact_key(choice.message.content or ""),
             choice.finish_reason or "",
-            None if choice.message.refusal is None else self.scrubbed(choice.message.refusal),
+            None if choice.message.refusal is None else self.redact_key(choice.message.refusal),
             usage.prompt_tokens or 0,
             usage.completion_tokens or 0,
             seconds,
         )
 
-    def failure(self, error: OpenAIError | TimeoutError) -> CallFailedError:
+    def classify_failure(self, error: OpenAIError | TimeoutError) -> CallFailedError:
         """The failure that an error of the SDK amounts to, without the key."""
         failed = from_sdk_error(error, self.config)
-        return CallFailedError(failed.kind, self.scrubbed(failed.reason), failed.wait, billed=failed.billed)
+        return CallFailedError(failed.kind, self.redact_key(failed.reason), failed.wait, billed=failed.billed)
 
     async def _ask_adapting(self, messages: Messages, schema: Mapping[str, Any] | None) -> Completion:
         """As `ask`, but a server that wants the newer name of the length limit gets it from now on."""
         try:
-            return await self.ask(messages, schema, tries=PROBE_TRIES)
+            return await self.ask_model(messages, schema, tries=PROBE_TRIES)
         except CallFailedError as failure:
             if failure.kind != REJECTED or "max_completion_tokens" not in failure.reason:
                 raise
             self._length_key = "max_completion_tokens"
-            return await self.ask(messages, schema, tries=PROBE_TRIES)
+            return await self.ask_model(messages, schema, tries=PROBE_TRIES)
 
-    async def _allowed(self, messages: Messages, schema: Mapping[str, Any] | None, size: int) -> Completion:
+    async def _metered_call(self, messages: Messages, schema: Mapping[str, Any] | None, size: int) -> Completion:
         """One call, through the gate and within the budget; what it used is booked whatever comes of it."""
-        most = self.ledger.bound(size) + self.config.max_tokens
-        await self.throttle.enter(most)
+        most = self.ledger.max_prompt_tokens(size) + self.config.max_tokens
+        await self.throttle.acquire_slot(most)
         limited, used = False, 0
         try:
-            allowed = await self.ledger.reserve(size)
+            allowed = await self.ledger.reserve_budget(size)
             sent = received = 0
             kept = False
             try:
-                completion = self.reported(await self._once(messages, schema), allowed, size)
+                completion = self.with_token_counts(await self._call_once(messages, schema), allowed, size)
                 sent, received, kept = completion.input_tokens, completion.output_tokens, True
                 return completion
             except CallFailedError as failure:
@@ -233,38 +233,38 @@ class Endpoint:
                     sent, received = allowed, self.config.max_tokens
                 raise
             finally:
-                self.ledger.book(allowed, sent, received, kept=kept)
+                self.ledger.record_usage(allowed, sent, received, kept=kept)
                 used = sent + received
         finally:
-            self.throttle.leave(limited=limited, unused=most - used)
+            self.throttle.release_slot(limited=limited, unused=most - used)
 
-    def reported(self, completion: Completion, allowed: int, size: int) -> Completion:
+    def with_token_counts(self, completion: Completion, allowed: int, size: int) -> Completion:
         """The completion with tokens to book: as reported, or where a price is known the most they can have been."""
         if completion.input_tokens:
-            self.ledger.learn(size, completion.input_tokens)
+            self.ledger.update_token_ratio(size, completion.input_tokens)
             return completion
-        if not self.ledger.priced:
+        if not self.ledger.has_price:
             return completion
         return replace(completion, input_tokens=allowed, output_tokens=self.config.max_tokens)
 
-    async def _once(self, messages: Messages, schema: Mapping[str, Any] | None) -> Completion:
+    async def _call_once(self, messages: Messages, schema: Mapping[str, Any] | None) -> Completion:
         begun = self._clock()
         try:
             async with asyncio.timeout(self.config.timeout):
                 # the low-level call: the same request without the SDK's walk through the types of every message
                 reply = await self.client.post(
-                    "/chat/completions", cast_to=httpx2.Response, body=self.body(messages, schema)
+                    "/chat/completions", cast_to=httpx2.Response, body=self.request_body(messages, schema)
                 )
         except (OpenAIError, TimeoutError) as error:
             if (refusal := content_filter(error)) is not None:
-                return Completion("", "content_filter", self.scrubbed(refusal), seconds=self._clock() - begun)
-            raise self.failure(error) from None
-        return self.completion(reply.content, self._clock() - begun)
+                return Completion("", "content_filter", self.redact_key(refusal), seconds=self._clock() - begun)
+            raise self.classify_failure(error) from None
+        return self.read_completion(reply.content, self._clock() - begun)
 
     async def _back_off(self, failure: CallFailedError, turn: int, seed: int) -> None:
         """Wait as long as the server asked for, else exponentially longer with jitter."""
         jitter = random.Random(canonical_hash([seed, turn])).uniform(0.5, 1.0)
         delay = failure.wait if failure.wait is not None else min(8.0, 0.25 * 2**turn) * jitter
         if failure.kind == RATE_LIMITED and failure.wait is not None:
-            self.throttle.close(delay)
+            self.throttle.hold_calls(delay)
         await self._sleep(delay)

@@ -30,7 +30,7 @@ class TokenBucket:
         self._clock = clock
         self._seen = clock()
 
-    def wait(self, units: float) -> float:
+    def seconds_to_wait(self, units: float) -> float:
         """Take the units and say how many seconds to wait for them. More than a minute's worth waits for a full one."""
         if self._rate is None:
             return 0.0
@@ -40,7 +40,7 @@ class TokenBucket:
         self._left -= min(units, self._most)
         return max(0.0, -self._left / self._rate)
 
-    def give_back(self, units: float) -> None:
+    def return_units(self, units: float) -> None:
         """Units that were taken and not used (or, if negative, used and not taken)."""
         if self._rate is not None:
             self._left = min(self._most, self._left + units)
@@ -62,21 +62,21 @@ class AdaptiveConcurrency:
         self._clock = clock
         self._best: tuple[float, float, float] | None = None
         self._rest = 0
-        self._open()
+        self._start_epoch()
 
-    def saw(self, *, limited: bool) -> None:
+    def record_result(self, *, limited: bool) -> None:
         """One call ended: refused for the number of calls, or not."""
         self._limited += limited
         self._ended += 1
         if self._ended >= max(EPOCH, 4 * self.limit):
-            self._close()
-            self._open()
+            self._finish_epoch()
+            self._start_epoch()
 
-    def _open(self) -> None:
+    def _start_epoch(self) -> None:
         self._ended = self._limited = 0
         self._since = self._clock()
 
-    def _close(self) -> None:
+    def _finish_epoch(self) -> None:
         refused = self._limited / self._ended
         speed = (self._ended - self._limited) / max(self._clock() - self._since, 1e-9)
         best, self._best = self._best, None
@@ -106,7 +106,7 @@ class RateLimiter:
         self._inside = 0
         self._queue: deque[asyncio.Future[None]] = deque()
 
-    async def enter(self, tokens: int) -> None:
+    async def acquire_slot(self, tokens: int) -> None:
         """Wait for a place, for the time that the server named, and for the minute's allowance."""
         while self._inside >= int(self.adaptive.limit):
             place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -114,34 +114,34 @@ class RateLimiter:
             try:
                 await place
             except asyncio.CancelledError:
-                self._wake()
+                self._wake_waiting()
                 raise
         self._inside += 1
         try:
-            await self._pause(max(self._requests.wait(1), self._tokens.wait(tokens)))
+            await self._sleep_for(max(self._requests.seconds_to_wait(1), self._tokens.seconds_to_wait(tokens)))
             waited_for = 0.0
             while self._closed_until > waited_for and (left := self._closed_until - self._clock()) > 0:
                 waited_for = self._closed_until  # another answer may put it off while we wait
-                await self._pause(left)
+                await self._sleep_for(left)
         except BaseException:
-            self._go()
+            self._free_slot()
             raise
 
-    def leave(self, *, limited: bool, unused: int = 0) -> None:
+    def release_slot(self, *, limited: bool, unused: int = 0) -> None:
         """Give the place to the next; `unused` are tokens that were allowed for and not needed."""
-        self._tokens.give_back(unused)
-        self.adaptive.saw(limited=limited)
-        self._go()
+        self._tokens.return_units(unused)
+        self.adaptive.record_result(limited=limited)
+        self._free_slot()
 
-    def close(self, seconds: float) -> None:
+    def hold_calls(self, seconds: float) -> None:
         """Let no call in for so long: the server asked for it."""
         self._closed_until = max(self._closed_until, self._clock() + seconds)
 
-    def _go(self) -> None:
+    def _free_slot(self) -> None:
         self._inside -= 1
-        self._wake()
+        self._wake_waiting()
 
-    def _wake(self) -> None:
+    def _wake_waiting(self) -> None:
         free = int(self.adaptive.limit) - self._inside
         while free > 0 and self._queue:
             place = self._queue.popleft()
@@ -149,7 +149,7 @@ class RateLimiter:
                 place.set_result(None)
                 free -= 1
 
-    async def _pause(self, seconds: float) -> None:
+    async def _sleep_for(self, seconds: float) -> None:
         if seconds > 0:
             self.waited += seconds
             await self._sleep(seconds)

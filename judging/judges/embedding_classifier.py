@@ -37,11 +37,11 @@ class EmbeddedAnswer:
     opening: Array
     sentence: str
 
-    def seen_for(self, fact: str) -> Array:
+    def features_for(self, fact: str) -> Array:
         """What a fact is told from. Whether an answer claims shows in its opening, how it reads only in the whole."""
         return np.concatenate([self.whole, self.opening]) if fact == "claims" else self.whole
 
-    def nearness(self, concept: Array, others: Array) -> Array:
+    def concept_similarity(self, concept: Array, others: Array) -> Array:
         """How near whole and opening are to a concept's word, and by how much nearer than to the other concepts."""
         near = np.array([self.whole @ concept, self.opening @ concept])
         rest = np.array([(others @ self.whole).mean(), (others @ self.opening).mean()])
@@ -64,7 +64,7 @@ class LogisticRegressionFit:
         if 0 < wanted.sum() < len(wanted):
             self._model = LogisticRegression(C=strength, max_iter=5000).fit(features, wanted)
 
-    def probability(self, features: Array) -> NDArray[np.float64]:
+    def predict_probability(self, features: Array) -> NDArray[np.float64]:
         """P(yes) of each row."""
         if self._model is None:
             return np.full(len(features), self._share)
@@ -90,7 +90,7 @@ class EmbeddingJudge:
         )
 
     @classmethod
-    def train(cls, pairs: Sequence[tuple[str, Facts]], concepts: Sequence[str], *, name: str = "learned") -> Self:
+    def from_labels(cls, pairs: Sequence[tuple[str, Facts]], concepts: Sequence[str], *, name: str = "learned") -> Self:
         """A judge for a closed list of concepts, taught by answers and their labels (train split only).
 
         With fewer than ten labels the judge exists but raises `NotEnoughData` when it is asked.
@@ -107,29 +107,31 @@ class EmbeddingJudge:
         """None: there is no server."""
         return None
 
-    def judge(self, trials: Sequence[Trial]) -> Generator[Verdict, None, None]:
+    def judge_trials(self, trials: Sequence[Trial]) -> Generator[Verdict, None, None]:
         """One verdict a trial, in order; `raw` holds the probabilities behind it as JSON, `quote` the opening."""
         for start in range(0, len(trials), CHUNK):
             chunk = trials[start : start + CHUNK]
             readings = embed_answers([trial.answer for trial in chunk])
-            for trial, (facts, quote, behind) in zip(chunk, self._facts(readings), strict=True):
+            for trial, (facts, quote, behind) in zip(chunk, self._predicted_facts(readings), strict=True):
                 raw = json.dumps({name: round(value, 4) for name, value in behind.items()})
                 yield Verdict(trial.id, self._version.version, facts, quote=quote[:_QUOTE], raw=raw)
 
-    def _facts(self, readings: Sequence[EmbeddedAnswer]) -> Iterator[tuple[Facts, str, dict[str, float]]]:
-        taught = self._taught
-        shares = {name: model.probability(_feature_matrix(readings, name)) for name, model in taught.facts.items()}
-        content = taught.content.probability(_feature_matrix(readings, "concept"))
+    def _predicted_facts(self, readings: Sequence[EmbeddedAnswer]) -> Iterator[tuple[Facts, str, dict[str, float]]]:
+        taught = self._trained_models
+        shares = {
+            name: model.predict_probability(_feature_matrix(readings, name)) for name, model in taught.facts.items()
+        }
+        content = taught.content.predict_probability(_feature_matrix(readings, "concept"))
         for place, reading in enumerate(readings):
             behind = {name: float(values[place]) for name, values in shares.items()}
             claims = behind["claims"] >= 0.5
-            near = taught.nearest(reading)
+            near = taught.concept_probabilities(reading)
             concept = _nearest_concept(near, float(content[place])) if claims else NONE
             facts = Facts(claims, concept, behind["coherent"] >= 0.5, behind["refused"] >= 0.5)
             yield facts, reading.sentence, {**behind, **{f"about {name}": p for name, p in near.items()}}
 
     @cached_property
-    def _taught(self) -> _TrainedModels:
+    def _trained_models(self) -> _TrainedModels:
         if len(self._pairs) < FEWEST:
             raise NotEnoughDataError(
                 f"judge '{self._version.name}' learns from labelled answers of the train split and has "
@@ -155,20 +157,24 @@ class _TrainedModels:
         self._concepts = tuple(concepts)
         self._words = embed_texts(self._concepts) if self._concepts else whole[:0]
         taught = sorted({*self._concepts, *(labels[place].concept for place in claimed)} - {NONE, OTHER})
-        self._about = self._pairwise([(readings[place], labels[place].concept) for place in claimed], taught)
+        self._about = self._fit_concept_regression(
+            [(readings[place], labels[place].concept) for place in claimed], taught
+        )
 
-    def nearest(self, reading: EmbeddedAnswer) -> dict[str, float]:
+    def concept_probabilities(self, reading: EmbeddedAnswer) -> dict[str, float]:
         """P(the answer is about it) of every concept on the closed list."""
         if not self._concepts:
             return {}
-        rows = np.stack([reading.nearness(word, self._words) for word in self._words])
-        return dict(zip(self._concepts, self._about.probability(rows).tolist(), strict=True))
+        rows = np.stack([reading.concept_similarity(word, self._words) for word in self._words])
+        return dict(zip(self._concepts, self._about.predict_probability(rows).tolist(), strict=True))
 
     @staticmethod
-    def _pairwise(claimed: Sequence[tuple[EmbeddedAnswer, str]], names: Sequence[str]) -> LogisticRegressionFit:
+    def _fit_concept_regression(
+        claimed: Sequence[tuple[EmbeddedAnswer, str]], names: Sequence[str]
+    ) -> LogisticRegressionFit:
         """One regression for all concepts: does this claim speak of that concept? So it knows new concepts too."""
         words = embed_texts(names) if names else np.zeros((0, 1), np.float32)
-        rows = [reading.nearness(word, words) for reading, _ in claimed for word in words]
+        rows = [reading.concept_similarity(word, words) for reading, _ in claimed for word in words]
         wanted = [concept == name for _, concept in claimed for name in names]
         return LogisticRegressionFit(np.stack(rows) if rows else np.zeros((0, 4), np.float32), wanted, strength=100.0)
 
@@ -183,7 +189,7 @@ def embed_answers(answers: Sequence[str]) -> list[EmbeddedAnswer]:
 
 
 def _feature_matrix(readings: Sequence[EmbeddedAnswer], fact: str) -> Array:
-    return np.stack([reading.seen_for(fact) for reading in readings])
+    return np.stack([reading.features_for(fact) for reading in readings])
 
 
 def _nearest_concept(near: dict[str, float], content: float) -> str:

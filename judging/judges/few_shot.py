@@ -35,7 +35,7 @@ def draw_examples(
     lexicon = LexiconJudge(concepts)
     kinds: dict[str, list[LabelledExample]] = defaultdict(list)
     for answer, facts in sorted(pairs, key=lambda pair: canonical_hash(["example", pair[0]])):
-        read, quote, _ = lexicon.read(answer)
+        read, quote, _ = lexicon.read_answer(answer)
         if read == facts and facts.concept in (*concepts, NONE, OTHER) and len(answer) <= LONGEST:
             kinds[_example_kind(facts)].append(LabelledExample(answer, facts, quote[:100]))
     found = _in_turn([kinds[kind] for kind in sorted(kinds)], number)

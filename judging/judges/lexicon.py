@@ -76,24 +76,24 @@ class LexiconJudge:
         """None: there is no server."""
         return None
 
-    def judge(self, trials: Sequence[Trial]) -> Generator[Verdict, None, None]:
+    def judge_trials(self, trials: Sequence[Trial]) -> Generator[Verdict, None, None]:
         """One verdict a trial, in order, each with the words that decided it."""
         for trial in trials:
-            facts, quote, reason = self.read(trial.answer)
+            facts, quote, reason = self.read_answer(trial.answer)
             yield Verdict(trial.id, self._version.version, facts, quote=quote[:_QUOTE], raw=reason)
 
-    def read(self, answer: str) -> tuple[Facts, str, str]:
+    def read_answer(self, answer: str) -> tuple[Facts, str, str]:
         """Facts of one answer, the quotation that decided them, and the reason in words."""
         text = clean_transcript(answer)[:LIMIT]
         found = split_clauses(text)
         fault = measure_wording(text).fault
         decisive = _decisive_clause(found)
         claims = decisive.kind in CLAIMING
-        about = self._concept(found) if claims else NONE
+        about = self._claimed_concept(found) if claims else NONE
         facts = Facts(claims, about, not fault, decisive.kind == "refusal")
         return facts, decisive.text.strip(), f"decided by a {decisive.kind}; wording {fault or 'readable'}"
 
-    def _concept(self, found: Sequence[Clause]) -> str:
+    def _claimed_concept(self, found: Sequence[Clause]) -> str:
         """The concept most spoken of from the first claim on, denials left out; `other` for content off the list."""
         start = next(place for place, clause in enumerate(found) if clause.kind in CLAIMING)
         text = " ".join(clause.text for clause in found[start:] if clause.kind not in ("denial", "refusal"))

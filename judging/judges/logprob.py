@@ -60,7 +60,7 @@ class LogprobJudge:
     def version(self) -> JudgeVersion:
         """Weights, questions, method and closed list. Loads the model, whose weights are part of it."""
         source = CODE_VERSIONS["logprob"]
-        described = {"model": self._config.model or EMBEDDED, "revision": self._model.revision, "source": source}
+        described = {"model": self._config.model or EMBEDDED, "revision": self._loaded_model.revision, "source": source}
         return make_judge_version(self._config.name, self._config.kind, {**described, "concepts": list(self.concepts)})
 
     @property
@@ -68,38 +68,40 @@ class LogprobJudge:
         """None: there is no server."""
         return None
 
-    def judge(self, trials: Sequence[Trial]) -> Generator[Verdict, None, None]:
+    def judge_trials(self, trials: Sequence[Trial]) -> Generator[Verdict, None, None]:
         """One verdict a trial, longest answers last; `raw` holds the probabilities behind it as JSON."""
         size = self._config.batch_size or BATCH
         ordered = sorted(trials, key=lambda trial: (len(trial.answer), trial.id))
         for start in range(0, len(ordered), size):
             chunk = ordered[start : start + size]
-            for trial, shares in zip(chunk, self.shares(chunk), strict=True):
+            for trial, shares in zip(chunk, self.question_probabilities(chunk), strict=True):
                 raw = json.dumps({name: round(share, 4) for name, share in shares.items()})
                 yield Verdict(trial.id, self.version.version, _facts_from_shares(shares, self.concepts), raw=raw)
 
-    def shares(self, trials: Sequence[Trial]) -> list[dict[str, float]]:
+    def question_probabilities(self, trials: Sequence[Trial]) -> list[dict[str, float]]:
         """P(yes) of every question that was asked about each trial."""
-        batch = self._scorer.read([fence_texts([trial.answer], trial.seed, LIMIT)[0][0] for trial in trials])
+        batch = self._yes_no_scorer.encode_texts(
+            [fence_texts([trial.answer], trial.seed, LIMIT)[0][0] for trial in trials]
+        )
         shares: list[dict[str, float]] = [{} for _ in trials]
         for name in FLAGS:
-            _format_shares(shares, name, self._scorer.ask(batch, _yes_no_question(name)))
+            _format_shares(shares, name, self._yes_no_scorer.yes_probabilities(batch, _yes_no_question(name)))
         if any(share["claims"] >= 0.5 for share in shares):
             for concept in self.concepts:
                 asked = f"Is the thing that it claims to notice about {concept}? Answer yes or no."
-                _format_shares(shares, f"about {concept}", self._scorer.ask(batch, asked))
+                _format_shares(shares, f"about {concept}", self._yes_no_scorer.yes_probabilities(batch, asked))
             asked = "Does it say what the thing that it claims to notice is about? Answer yes or no."
-            _format_shares(shares, "content", self._scorer.ask(batch, asked))
+            _format_shares(shares, "content", self._yes_no_scorer.yes_probabilities(batch, asked))
         return shares
 
     @cached_property
-    def _model(self) -> LanguageModel:
+    def _loaded_model(self) -> LanguageModel:
         return self._load(self._config.model or EMBEDDED)
 
     @cached_property
-    def _scorer(self) -> YesNoScorer:
+    def _yes_no_scorer(self) -> YesNoScorer:
         definitions = "\n".join(f"- {item.asks} {item.definition}" for item in QUESTIONS)
-        return YesNoScorer(self._model, _INSTRUCTIONS.format(definitions=definitions))
+        return YesNoScorer(self._loaded_model, _INSTRUCTIONS.format(definitions=definitions))
 
 
 def _yes_no_question(name: str) -> str:

@@ -61,7 +61,7 @@ class OpenAICompatibleJudge:
         self._ledger = BudgetLedger(config)
         self._lowest = config.concurrency
         self._waited = 0.0
-        self._version = self._versioned()
+        self._version = self._make_version()
 
     @property
     def version(self) -> JudgeVersion:
@@ -73,25 +73,25 @@ class OpenAICompatibleJudge:
         """What the probe of the latest run showed; None before it."""
         return self._enforces
 
-    def usage(self) -> dict[str, Any]:
+    def usage_summary(self) -> dict[str, Any]:
         """Calls, tokens and cost of the latest run, the fewest calls at once that the server forced, seconds waited."""
-        return {**self._ledger.summary(), "lowest_concurrency": self._lowest, "waited": round(self._waited, 1)}
+        return {**self._ledger.usage_summary(), "lowest_concurrency": self._lowest, "waited": round(self._waited, 1)}
 
-    def prompt(self, case: JudgeCase) -> JudgePrompt:
+    def make_prompt(self, case: JudgeCase) -> JudgePrompt:
         """What is sent about one case."""
-        return self.rubric.prompt(case.trial, self.concepts, case.seed, self.examples)
+        return self.rubric.make_prompt(case.trial, self.concepts, case.prompt_seed, self.examples)
 
-    def judge(self, trials: Sequence[Trial]) -> Generator[Verdict, None, None]:
+    def judge_trials(self, trials: Sequence[Trial]) -> Generator[Verdict, None, None]:
         """Verdicts in the order in which the server gives them; closing the generator gives up the calls in flight."""
         if trials:
-            flow = self.flow([JudgeCase(trial) for trial in trials], InMemoryRunState())
+            flow = self.open_stream([JudgeCase(trial) for trial in trials], InMemoryRunState())
             try:
-                for batch in flow.batches():
+                for batch in flow.iterate_batches():
                     yield from batch
             finally:
                 flow.close()
 
-    def flow(self, cases: Iterable[JudgeCase], memory: RunState) -> AsyncProducer[Verdict]:
+    def open_stream(self, cases: Iterable[JudgeCase], memory: RunState) -> AsyncProducer[Verdict]:
         """Start asking; each call keeps its place until its verdict is acknowledged.
 
         Raises
@@ -102,13 +102,15 @@ class OpenAICompatibleJudge:
             from the flow: where the server can't be asked at all, after `stop_after` failures in a row, or where the
             budget allows no further call.
         """
-        key = self._key()
-        self._ledger = BudgetLedger(self.config, memory.spent())
-        return AsyncProducer[Verdict](lambda give: self._work(iter(cases), key, memory, give), self.config.concurrency)
+        key = self._api_key()
+        self._ledger = BudgetLedger(self.config, memory.tokens_used())
+        return AsyncProducer[Verdict](
+            lambda give: self._run_requests(iter(cases), key, memory, give), self.config.concurrency
+        )
 
-    def verdict(self, case: JudgeCase, completion: Completion) -> Verdict:
+    def make_verdict(self, case: JudgeCase, completion: Completion) -> Verdict:
         """What a completion says of a case."""
-        state, facts, quote = self._read(completion, case.trial)
+        state, facts, quote = self._read_completion(completion, case.trial)
         return Verdict(
             case.trial.id,
             self.version.version,
@@ -122,21 +124,21 @@ class OpenAICompatibleJudge:
             output_tokens=completion.output_tokens,
         )
 
-    def failed(self, case: JudgeCase, failure: CallFailedError) -> Verdict:
+    def failed_verdict(self, case: JudgeCase, failure: CallFailedError) -> Verdict:
         """No verdict this time, and why."""
         version = self.version.version
         return Verdict(case.trial.id, version, None, VerdictState.ERROR, case.sample, raw=failure.reason)
 
-    def _versioned(self) -> JudgeVersion:
+    def _make_version(self) -> JudgeVersion:
         sampling = {"temperature": self.config.temperature, "max_tokens": self.config.max_tokens}
-        rubric = {"name": self.rubric.name, "hash": self.rubric.hash}
+        rubric = {"name": self.rubric.name, "hash": self.rubric.rubric_hash}
         described: dict[str, Any] = {"model": self.config.model, "rubric": rubric, "concepts": sorted(self.concepts)}
         described |= sampling
         if self.examples:
             described["examples"] = [[each.answer, _facts_document(each.facts), each.quote] for each in self.examples]
         return make_judge_version(self.config.name, self.config.kind, described)
 
-    def _key(self) -> str | None:
+    def _api_key(self) -> str | None:
         name = self.config.api_key_env
         if name is None:
             return None
@@ -147,14 +149,14 @@ class OpenAICompatibleJudge:
             raise UserError(f"judge '{self.config.name}': {name} holds characters that no key has: set it again")
         return key
 
-    async def _work(self, waiting: Iterator[JudgeCase], key: str | None, memory: RunState, give: Give) -> None:
+    async def _run_requests(self, waiting: Iterator[JudgeCase], key: str | None, memory: RunState, give: Give) -> None:
         """Probe, then let `concurrency` workers take cases from one iterator and give verdicts."""
         ledger, sleep, clock = self._ledger, self._sleep, self._clock
         async with Endpoint(self.config, key, ledger=ledger, sleep=sleep, clock=clock) as endpoint:
             try:
-                await self._probe(endpoint)
+                await self._probe_schema(endpoint)
                 if self.config.transport == "batch":
-                    await BatchApiClient(self, endpoint, memory, sleep).run(waiting, give)
+                    await BatchApiClient(self, endpoint, memory, sleep).run_batches(waiting, give)
                 else:
                     await self._call_by_call(endpoint, waiting, give)
             except* BudgetSpentError as spent:
@@ -162,45 +164,45 @@ class OpenAICompatibleJudge:
             finally:
                 self._lowest, self._waited = endpoint.throttle.adaptive.lowest, endpoint.throttle.waited
                 if any(ledger.wasted):
-                    memory.note(WASTED, {"input_tokens": ledger.wasted[0], "output_tokens": ledger.wasted[1]})
+                    memory.record_event(WASTED, {"input_tokens": ledger.wasted[0], "output_tokens": ledger.wasted[1]})
 
     async def _call_by_call(self, endpoint: Endpoint, waiting: Iterator[JudgeCase], give: Give) -> None:
         circuit = CircuitBreaker(self.config)
         async with asyncio.TaskGroup() as group:
             for _ in range(self.config.concurrency):
-                group.create_task(self._worker(endpoint, waiting, circuit, give))
+                group.create_task(self._run_worker(endpoint, waiting, circuit, give))
 
-    async def _probe(self, endpoint: Endpoint) -> None:
+    async def _probe_schema(self, endpoint: Endpoint) -> None:
         try:
-            self._enforces = await endpoint.probe()
+            self._enforces = await endpoint.probe_schema()
         except CallFailedError as failure:
             raise JudgeError(
                 f"judge '{self.config.name}': {self.config.base_url} can't be asked: {failure.reason}"
                 f"{with_advice(failure, ': start the server or mend base_url in study.toml')}"
             ) from None
 
-    async def _worker(
+    async def _run_worker(
         self, endpoint: Endpoint, waiting: Iterator[JudgeCase], circuit: CircuitBreaker, give: Give
     ) -> None:
         for case in waiting:
             failure = None
             try:
-                verdict = await self._asked(endpoint, case)
+                verdict = await self._ask_case(endpoint, case)
             except CallFailedError as failed:
-                verdict, failure = self.failed(case, failed), failed
+                verdict, failure = self.failed_verdict(case, failed), failed
             await give(verdict)
-            circuit.saw(failure)
+            circuit.record_result(failure)
 
-    async def _asked(self, endpoint: Endpoint, case: JudgeCase) -> Verdict:
-        prompt = self.prompt(case)
+    async def _ask_case(self, endpoint: Endpoint, case: JudgeCase) -> Verdict:
+        prompt = self.make_prompt(case)
         schema = prompt.schema if endpoint.sends_schema else None
-        return self.verdict(case, await endpoint.ask(prompt.messages, schema, seed=case.seed))
+        return self.make_verdict(case, await endpoint.ask_model(prompt.messages, schema, seed=case.prompt_seed))
 
-    def _read(self, completion: Completion, trial: Trial) -> tuple[VerdictState, Facts | None, str]:
+    def _read_completion(self, completion: Completion, trial: Trial) -> tuple[VerdictState, Facts | None, str]:
         """A reply that the server cut or declined is so named unless a whole object of facts stands in it."""
         if completion.refusal is not None:
             return VerdictState.REFUSED, None, ""
-        state, facts, quote = self.rubric.read(completion.text, self.concepts, trial)
+        state, facts, quote = self.rubric.interpret_reply(completion.text, self.concepts, trial)
         if facts is None and completion.finish == "length":
             return VerdictState.TRUNCATED, None, ""
         if facts is None and completion.finish == "content_filter":

@@ -59,54 +59,54 @@ class YesNoScorer:
     def __init__(self, language_model: LanguageModel, instructions: str) -> None:
         self._model = language_model.model
         self._tokenizer = language_model.tokenizer
-        self._before, self._between, self._after = self._template(instructions)
+        self._before, self._between, self._after = self._split_template(instructions)
         self._yes, self._no = self._first_tokens(YES), self._first_tokens(NO)
 
-    def read(self, texts: Sequence[str]) -> _SharedPrefix:
+    def encode_texts(self, texts: Sequence[str]) -> _SharedPrefix:
         """Take in a batch of texts."""
         import torch
 
-        rows = [self._ids(text, plain=True) + self._ids(self._between) for text in texts]
+        rows = [self._token_ids(text, plain=True) + self._token_ids(self._between) for text in texts]
         longest = max(map(len, rows))
         pads = [longest - len(row) for row in rows]
         ids = torch.tensor([[0] * pad + row for pad, row in zip(pads, rows, strict=True)], device=self._model.device)
-        shared = self._shared.get_seq_length()
+        shared = self._shared_prefix.get_seq_length()
         own = torch.tensor([[0] * pad + [1] * (longest - pad) for pad in pads], device=self._model.device)
         mask = torch.cat([torch.ones(len(rows), shared, dtype=own.dtype, device=own.device), own], dim=1)
         positions = (shared + own.cumsum(1) - 1).clamp(min=0)
-        cache = copy.deepcopy(self._shared)
+        cache = copy.deepcopy(self._shared_prefix)
         cache.batch_repeat_interleave(len(rows))
-        self._forward(ids, mask, positions, cache)
+        self._run_forward(ids, mask, positions, cache)
         return _SharedPrefix(cache, mask, positions[:, -1:] + 1)
 
-    def ask(self, batch: _SharedPrefix, question: str) -> NDArray[np.float64]:
+    def yes_probabilities(self, batch: _SharedPrefix, question: str) -> NDArray[np.float64]:
         """P(yes) for each text of the batch."""
         import torch
 
-        asked = torch.tensor([self._ids(question + self._after)], device=self._model.device)
+        asked = torch.tensor([self._token_ids(question + self._after)], device=self._model.device)
         rows = len(batch.mask)
         ids = asked.expand(rows, -1)
         mask = torch.cat([batch.mask, torch.ones_like(ids)], dim=1)
         steps = torch.arange(ids.shape[1], device=ids.device)
-        logits = self._forward(ids, mask, batch.position + steps, batch.cache)
+        logits = self._run_forward(ids, mask, batch.position + steps, batch.cache)
         batch.cache.crop(-ids.shape[1])
         scores = torch.log_softmax(logits.float(), dim=-1)
         yes, no = (scores[:, tokens].logsumexp(dim=-1) for tokens in (self._yes, self._no))
         return np.asarray(torch.sigmoid(yes - no).double().cpu().numpy(), dtype=np.float64)
 
     @cached_property
-    def _shared(self) -> Any:
+    def _shared_prefix(self) -> Any:
         """Keys and values of the instructions, one row."""
         import torch
         from transformers import DynamicCache
 
-        ids = torch.tensor([self._ids(self._before)], device=self._model.device)
+        ids = torch.tensor([self._token_ids(self._before)], device=self._model.device)
         cache = DynamicCache()
         positions = torch.arange(ids.shape[1], device=ids.device)[None]
-        self._forward(ids, torch.ones_like(ids), positions, cache)
+        self._run_forward(ids, torch.ones_like(ids), positions, cache)
         return cache
 
-    def _forward(self, ids: Any, mask: Any, positions: Any, cache: Any) -> Any:
+    def _run_forward(self, ids: Any, mask: Any, positions: Any, cache: Any) -> Any:
         """Logits after the last token of each row; the cache grows by the tokens."""
         import torch
 
@@ -120,7 +120,7 @@ class YesNoScorer:
                 logits_to_keep=1,
             ).logits[:, -1]
 
-    def _template(self, instructions: str) -> tuple[str, str, str]:
+    def _split_template(self, instructions: str) -> tuple[str, str, str]:
         """What stands before the text, between text and question, and after the question."""
         content = f"{instructions}\n\n{_TEXT}\n\n{_ASKED}"
         whole = f"{content}\nAnswer:"
@@ -131,10 +131,10 @@ class YesNoScorer:
         between, _, after = rest.partition(_ASKED)
         return before, between, after
 
-    def _ids(self, text: str, *, plain: bool = False) -> list[int]:
+    def _token_ids(self, text: str, *, plain: bool = False) -> list[int]:
         """Tokens of a text; of a `plain` one no control token is read, whatever the text says."""
         found = self._tokenizer(text, add_special_tokens=False, split_special_tokens=plain)
         return list(found["input_ids"])
 
     def _first_tokens(self, words: Sequence[str]) -> list[int]:
-        return sorted({self._ids(word)[0] for word in words})
+        return sorted({self._token_ids(word)[0] for word in words})

@@ -120,18 +120,20 @@ class BlindRubric:
     limit: int = LIMIT
 
     @property
-    def hash(self) -> str:
+    def rubric_hash(self) -> str:
         """Hash of every word of the rubric, and of the schema's shape."""
         asked = [[question.name, question.asks, question.definition] for question in self.questions]
-        return canonical_hash([self.name, self.system, self.user, asked, self.quote, self.limit, self.schema(())])
+        return canonical_hash([self.name, self.system, self.user, asked, self.quote, self.limit, self.reply_schema(())])
 
-    def prompt(
+    def make_prompt(
         self, trial: Trial, concepts: Sequence[str], seed: int, examples: Sequence[LabelledExample] = ()
     ) -> JudgePrompt:
         """What is sent about one trial, of which nothing but the answer is used."""
-        return JudgePrompt(self.messages(trial.answer, concepts, seed, examples), self.schema(concepts, seed))
+        return JudgePrompt(
+            self.chat_messages(trial.answer, concepts, seed, examples), self.reply_schema(concepts, seed)
+        )
 
-    def messages(
+    def chat_messages(
         self, answer: str, concepts: Sequence[str], seed: int, examples: Sequence[LabelledExample] = ()
     ) -> list[dict[str, str]]:
         """The chat messages for one answer; order of concepts and mark of the fence come from `seed`.
@@ -145,10 +147,10 @@ class BlindRubric:
         system = self.system.format(mark=mark, questions=asked, quote=self.quote, concepts=names)
         turns = [{"role": "system", "content": system}]
         for example, shown in zip(examples, fenced, strict=False):
-            turns += [self._turn(shown), {"role": "assistant", "content": json.dumps(_example_reply(example))}]
-        return [*turns, self._turn(fenced[-1])]
+            turns += [self._user_turn(shown), {"role": "assistant", "content": json.dumps(_example_reply(example))}]
+        return [*turns, self._user_turn(fenced[-1])]
 
-    def schema(self, concepts: Sequence[str], seed: int = 0) -> dict[str, Any]:
+    def reply_schema(self, concepts: Sequence[str], seed: int = 0) -> dict[str, Any]:
         """JSON schema of the reply, strict (every key required, no other allowed); each fact after its quotation."""
         flag, text = {"type": "boolean"}, {"type": "string"}
         facts = {"claims": flag, "concept": {"type": "string", "enum": concept_choices(concepts, seed)}}
@@ -156,11 +158,13 @@ class BlindRubric:
         properties = {key: value for name in facts for key, value in ((f"{name}_quote", text), (name, facts[name]))}
         return strict_object(properties)
 
-    def read(self, text: str, concepts: Sequence[str], _trial: Trial) -> tuple[VerdictState, Facts | None, str]:
+    def interpret_reply(
+        self, text: str, concepts: Sequence[str], _trial: Trial
+    ) -> tuple[VerdictState, Facts | None, str]:
         """State, facts and deciding quotation of a reply."""
         return read_reply(text, concepts)
 
-    def _turn(self, fenced: str) -> dict[str, str]:
+    def _user_turn(self, fenced: str) -> dict[str, str]:
         return {"role": "user", "content": self.user.format(fenced=fenced, keys=", ".join(Reply.model_fields))}
 
 

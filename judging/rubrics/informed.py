@@ -65,18 +65,22 @@ class InformedRubric:
     limit: int = LIMIT
 
     @property
-    def hash(self) -> str:
+    def rubric_hash(self) -> str:
         """Hash of every word of the rubric, and of the schema's shape."""
         words = [_SYSTEM, _USER, *(sorted((str(arm), text) for part in (_PASSES, _DONE) for arm, text in part.items()))]
-        return canonical_hash([self.name, words, self.limit, self.schema(())])
+        return canonical_hash([self.name, words, self.limit, self.reply_schema(())])
 
-    def prompt(
+    def make_prompt(
         self, trial: Trial, concepts: Sequence[str], seed: int, _examples: Sequence[LabelledExample] = ()
     ) -> JudgePrompt:
         """What is sent about one trial: its answer and its condition."""
-        return JudgePrompt(self.messages(trial.answer, trial.condition, concepts, seed), self.schema(concepts, seed))
+        return JudgePrompt(
+            self.chat_messages(trial.answer, trial.condition, concepts, seed), self.reply_schema(concepts, seed)
+        )
 
-    def messages(self, answer: str, condition: Condition, concepts: Sequence[str], seed: int) -> list[dict[str, str]]:
+    def chat_messages(
+        self, answer: str, condition: Condition, concepts: Sequence[str], seed: int
+    ) -> list[dict[str, str]]:
         """The chat messages for one answer under one condition."""
         (fenced,), mark = fence_texts([answer], seed, self.limit)
         passes = _PASSES[Arm.INJECTION if condition.arm is Arm.INJECTION else Arm.CONTROL]
@@ -90,7 +94,7 @@ class InformedRubric:
         )
         return [{"role": "system", "content": system}, {"role": "user", "content": _USER.format(fenced=fenced)}]
 
-    def schema(self, concepts: Sequence[str], seed: int = 0) -> dict[str, Any]:
+    def reply_schema(self, concepts: Sequence[str], seed: int = 0) -> dict[str, Any]:
         """JSON schema of the reply."""
         flag = {"type": "boolean"}
         properties = {
@@ -99,7 +103,9 @@ class InformedRubric:
         }
         return strict_object(properties | {"coherent": flag, "refused": flag, "passed": flag})
 
-    def read(self, text: str, concepts: Sequence[str], trial: Trial) -> tuple[VerdictState, Facts | None, str]:
+    def interpret_reply(
+        self, text: str, concepts: Sequence[str], trial: Trial
+    ) -> tuple[VerdictState, Facts | None, str]:
         """State, facts and quotation of a reply."""
         state, reply = parse_reply(
             text, concepts, PassReply, lambda reply: reply.model_copy(update={"quote": ""}).model_dump_json()

@@ -61,7 +61,7 @@ class PassReply(BaseModel):
     passed: bool
 
     @property
-    def said(self) -> tuple[str, bool, bool, bool]:
+    def answer_fields(self) -> tuple[str, bool, bool, bool]:
         """All but the quotation."""
         return self.concept, self.coherent, self.refused, self.passed
 

@@ -63,7 +63,7 @@ def estimate_cost(store: Store, judge: Judge, config: JudgeConfig, limit: int | 
     if not isinstance(judge, OpenAICompatibleJudge):
         return _local_estimate(store, config, version, calls)
     wanted = pending_trials(store, version, samples=samples, limit=limit)
-    sizes = [prompt_size(judge.prompt(JudgeCase(*case)).messages) for case in islice(wanted, LOOKED_AT)]
+    sizes = [prompt_size(judge.make_prompt(JudgeCase(*case)).messages) for case in islice(wanted, LOOKED_AT)]
     each = sum(sizes) / len(sizes) / CHARACTERS if sizes else 0.0
     reply, seconds, basis = float(min(REPLY, config.max_tokens)), SECONDS, "no verdict of it yet: 4 characters a token"
     if past.sent:
@@ -88,7 +88,7 @@ def estimate_cost(store: Store, judge: Judge, config: JudgeConfig, limit: int | 
 
 def _local_estimate(store: Store, config: JudgeConfig, version: str, calls: int) -> CostEstimate:
     """A judge without a server costs time only: as long a verdict as in its latest run."""
-    runs = [run for run in store.events("judge_run") if run["judge"] == config.name and run["new"]]
+    runs = [run for run in store.event_details("judge_run") if run["judge"] == config.name and run["new"]]
     seconds = runs[-1]["seconds"] / runs[-1]["new"] * calls if runs else None
     basis = "its latest run" if runs else "it has not run yet"
     return CostEstimate(config.name, version, calls, 0, 0, 0, 0.0, 0.0, None, None, seconds, basis)
@@ -115,6 +115,6 @@ def _past_usage(store: Store, name: str) -> _PastUsage:
     column = verdicts.c
     means = [func.count(), func.avg(column.input_tokens), func.avg(column.output_tokens), func.avg(column.seconds)]
     query = select(*means).join(judges, judges.c.version == column.judge).where(judges.c.name == name)
-    with store.reading() as connection:
+    with store.read_transaction() as connection:
         number, sent, received, seconds = connection.execute(query).one()
     return _PastUsage(int(number), float(sent or 0), float(received or 0), float(seconds or 0))

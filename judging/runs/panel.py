@@ -78,11 +78,11 @@ def run_panel(
     with _JudgeThreads(runs) as feeds:
         for run in runs:
             tell(run.name, 0, run.asked)
-        for feed in feeds.ready():
-            feed.run.keep(feed.batch)
+        for feed in feeds.iterate_ready():
+            feed.run.keep_verdicts(feed.batch)
             tell(feed.run.name, feed.run.states.total(), feed.run.asked)
-            feed.release()
-    return [run.report() for run in runs]
+            feed.release_batch()
+    return [run.make_report() for run in runs]
 
 
 class _JudgeRun:
@@ -106,26 +106,26 @@ class _JudgeRun:
         if self.asked:
             store.add_judge(judge.version)
 
-    def flow(self) -> VerdictStream:
+    def open_stream(self) -> VerdictStream:
         """Start asking."""
         wanted = pending_trials(self._store, self._version, samples=self._samples, limit=self._limit)
         cases = (JudgeCase(trial, sample) for trial, sample in wanted)
         if isinstance(self.judge, MeteredJudge):
-            return self.judge.flow(cases, StoredRunState(self._store, self.name, self._version))
+            return self.judge.open_stream(cases, StoredRunState(self._store, self.name, self._version))
         return _LocalVerdictStream(self.judge, cases, self._clock)
 
-    def keep(self, batch: Sequence[Verdict]) -> None:
+    def keep_verdicts(self, batch: Sequence[Verdict]) -> None:
         """Store verdicts; of calls that failed only that they did, and why."""
         good = [verdict for verdict in batch if verdict.state is not VerdictState.ERROR]
         failed = [verdict for verdict in batch if verdict.state is VerdictState.ERROR]
         self._new += self._store.add_verdicts(good) if good else 0
         if failed:
             calls = [{"trial": verdict.trial, "sample": verdict.sample, "reason": verdict.raw} for verdict in failed]
-            self._store.log("judge_failed", {"version": self._version, "calls": calls})
+            self._store.log_event("judge_failed", {"version": self._version, "calls": calls})
         self.states.update(verdict.state.value for verdict in batch)
         self._ended = self._clock()
 
-    def report(self) -> JudgeReport:
+    def make_report(self) -> JudgeReport:
         """How it went; also kept among the study's events."""
         total = self.states.total()
         report = JudgeReport(
@@ -139,10 +139,10 @@ class _JudgeRun:
             error=self.error,
             enforces_schema=self.judge.enforces_schema,
             seconds=self._ended - self._begun,
-            usage=self.judge.usage() if isinstance(self.judge, MeteredJudge) else {},
+            usage=self.judge.usage_summary() if isinstance(self.judge, MeteredJudge) else {},
         )
         if self.asked:
-            self._store.log("judge_run", asdict(report))
+            self._store.log_event("judge_run", asdict(report))
         return report
 
 
@@ -155,12 +155,12 @@ class _LocalVerdictStream:
         self._clock = clock
         self._stopped = threading.Event()
 
-    def batches(self) -> Iterator[list[Verdict]]:
+    def iterate_batches(self) -> Iterator[list[Verdict]]:
         """Batches, and what is left of one where the judge ends with an error."""
         held: list[Verdict] = []
         since = self._clock()
         try:
-            for verdict in self._verdicts():
+            for verdict in self._iterate_verdicts():
                 held.append(verdict)
                 if len(held) >= BATCH or self._clock() - since >= BATCH_SECONDS:
                     yield held
@@ -172,13 +172,13 @@ class _LocalVerdictStream:
         if held:
             yield held
 
-    def stop(self) -> None:
+    def request_stop(self) -> None:
         """End after the verdict at hand."""
         self._stopped.set()
 
-    def _verdicts(self) -> Iterator[Verdict]:
+    def _iterate_verdicts(self) -> Iterator[Verdict]:
         while page := [case.trial for case in islice(self._cases, PAGE)]:
-            with closing(self._judge.judge(page)) as verdicts:
+            with closing(self._judge.judge_trials(page)) as verdicts:
                 for verdict in verdicts:
                     yield verdict
                     if self._stopped.is_set():
@@ -197,29 +197,29 @@ class _JudgeThread:
         self._kept = threading.Semaphore(0)
         self._flow: VerdictStream | None = None
         self._stopped = False
-        self._thread = threading.Thread(target=self._work, name=f"gnomon-{run.name}", daemon=True)
+        self._thread = threading.Thread(target=self._run_thread, name=f"gnomon-{run.name}", daemon=True)
 
-    def start(self) -> None:
+    def start_thread(self) -> None:
         """Begin."""
         self._thread.start()
 
-    def release(self) -> None:
+    def release_batch(self) -> None:
         """The batch is on disk."""
         self.batch = []
         self._kept.release()
 
-    def stop(self) -> None:
+    def request_stop(self) -> None:
         """Ask nothing more."""
         self._stopped = True
         if self._flow is not None:
-            self._flow.stop()
+            self._flow.request_stop()
 
-    def _work(self) -> None:
+    def _run_thread(self) -> None:
         try:
-            self._flow = self.run.flow()
+            self._flow = self.run.open_stream()
             if self._stopped:
-                self._flow.stop()
-            for batch in self._flow.batches():
+                self._flow.request_stop()
+            for batch in self._flow.iterate_batches():
                 self.batch = batch
                 self._ready.put(self)
                 self._kept.acquire()
@@ -240,10 +240,10 @@ class _JudgeThreads:
 
     def __enter__(self) -> Self:
         for feed in self._feeds:
-            feed.start()
+            feed.start_thread()
         return self
 
-    def ready(self) -> Iterator[_JudgeThread]:
+    def iterate_ready(self) -> Iterator[_JudgeThread]:
         """Feeds that hold a batch, until all have ended; raises what ended one of them and is no judge's fault."""
         while not all(feed.ended for feed in self._feeds):
             feed = self._queue.get()
@@ -259,22 +259,22 @@ class _JudgeThreads:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         for feed in self._feeds:
-            feed.stop()
+            feed.request_stop()
         if error is None:
             return
         while not all(feed.ended for feed in self._feeds):
-            self._rescue()
+            self._flush_held()
             with suppress(Exception):
                 self._queue.get(timeout=0.05)
-        self._rescue()
+        self._flush_held()
 
-    def _rescue(self) -> None:
+    def _flush_held(self) -> None:
         """Keep what is held: an interrupt may have hit while it was being kept; keeping it twice stores it once."""
         for feed in self._feeds:
             if feed.batch:
                 with suppress(Exception):  # the first error is the one to tell
-                    feed.run.keep(feed.batch)
-                feed.release()
+                    feed.run.keep_verdicts(feed.batch)
+                feed.release_batch()
 
 
 def _no_progress(_judge: str, _done: int, _total: int) -> None:

@@ -84,11 +84,11 @@ def measure_flip_rate(judge: Judge, memory: RunState, chosen: Sequence[PromptInj
 def collect_verdicts(judge: Judge, cases: Iterable[JudgeCase], memory: RunState) -> Iterator[Verdict]:
     """Verdicts on cases that are in no store; a judge without a server says the same to every sample."""
     if isinstance(judge, MeteredJudge):
-        for batch in judge.flow(cases, memory).batches():
+        for batch in judge.open_stream(cases, memory).iterate_batches():
             yield from batch
         return
     first = {case.trial.id: case.trial for case in cases if case.sample == 0}
-    with closing(judge.judge(list(first.values()))) as verdicts:
+    with closing(judge.judge_trials(list(first.values()))) as verdicts:
         yield from verdicts
 
 

@@ -60,11 +60,11 @@ class CellCounts:
     counts: np.ndarray
 
     @property
-    def n(self) -> np.ndarray:
+    def trial_counts(self) -> np.ndarray:
         """Trials in each cell."""
         return np.asarray(self.counts.sum(axis=1))
 
-    def hash(self) -> str:
+    def content_hash(self) -> str:
         """Hash of all that a fit sees."""
         return canonical_hash([self.classes, _json_rows(self.frame), self.counts.tolist()], 64)
 
@@ -94,17 +94,17 @@ class VerdictPatternCells:
     verdict: np.ndarray
 
     @property
-    def n(self) -> np.ndarray:
+    def trial_counts(self) -> np.ndarray:
         """Trials in each cell."""
         return np.bincount(self.cell, weights=self.count, minlength=len(self.frame))
 
-    def labelled(self) -> pd.Series[int]:
+    def labelled_by_arm(self) -> pd.Series[int]:
         """Labelled trials by arm; an arm without any is absent."""
         known = self.label != MISSING
         arms = self.frame["arm"].to_numpy()[self.cell[known]]
         return pd.Series(self.count[known]).groupby(arms).sum()
 
-    def hash(self) -> str:
+    def content_hash(self) -> str:
         """Hash of all that a fit sees."""
         rows = [self.cell, self.label, self.count, self.verdict]
         return canonical_hash([self.classes, self.judges, _json_rows(self.frame), [row.tolist() for row in rows]], 64)
@@ -117,7 +117,7 @@ def judged_cells(store: Store, judge: str | None = None) -> CellCounts:
     """
     version, name = _judge_versions(store, None if judge is None else [judge])[0]
     read = _class_reader(store)
-    with store.reading() as connection:
+    with store.read_transaction() as connection:
         tally = _tally_by_class(connection, [version], read)
     known = {(condition, said): n for (condition, said, _), n in tally.items() if n and said[0] is not None}
     if not known:
@@ -143,7 +143,7 @@ def pattern_cells(store: Store, judges: Sequence[str] | None = None, view: str =
     pairs = _judge_versions(store, judges)[:MAX_JUDGES]
     versions = [version for version, _ in pairs]
     labels, read = reference_labels(store, view), _class_reader(store)
-    with store.reading() as connection:
+    with store.read_transaction() as connection:
         tally = _tally_by_class(connection, versions, read)
         for (condition, said, label), trained in _labelled_trials(connection, versions, labels, read):
             tally[(condition, said, None)] -= 1
@@ -156,7 +156,7 @@ def published_cells(store: Store) -> CellCounts:
     """Cells of published counts: one for each source, subject and arm, with incoherence unknown."""
     subject = subjects.c
     query = select(counts, subject.parameters, subject.variant).join(subjects, subject.name == counts.c.subject)
-    rows = store.frame(query.order_by(subject.parameters, counts.c.subject, counts.c.arm, counts.c.source))
+    rows = store.read_frame(query.order_by(subject.parameters, counts.c.subject, counts.c.arm, counts.c.source))
     if rows.empty:
         raise NotEnoughDataError(
             "this study holds no published counts: run `gnomon demo DIR --published-only` to load them"
@@ -176,7 +176,7 @@ def primary_judge(store: Store) -> str:
 def _judge_versions(store: Store, names: Sequence[str] | None) -> list[tuple[str, str]]:
     """Newest version and name of each judge; by default of those that the study lists, else of all."""
     known = judge_frame(store, names)
-    if names is None and (listed := store.study().get("judges")):
+    if names is None and (listed := store.study_settings().get("judges")):
         known = known[known["name"].isin(listed)] if known["name"].isin(listed).any() else known
     if known.empty:
         raise NotEnoughDataError("there are no verdicts yet: run `gnomon judge` first")
@@ -259,7 +259,7 @@ def _size_and_variant(connection: Connection) -> dict[str, tuple[float, str]]:
 
 def _class_reader(store: Store) -> ClassReader:
     """The function from condition and facts to class, by the study's outcome rule."""
-    rule = rule_named(str(store.study().get("rule", "strict")))
+    rule = rule_named(str(store.study_settings().get("rule", "strict")))
 
     @cache
     def decide(facts: Facts, arm: Arm, concept: str | None) -> str:

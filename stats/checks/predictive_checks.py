@@ -53,7 +53,7 @@ def posterior_predictive_check(
     """
     some = x[np.linspace(0, len(x) - 1, min(MAX_CHECK_DRAWS, len(x))).astype(int)]
     frame, n = model.design.frame, counts.sum(axis=1)
-    share = model.probabilities(model.coefficients(some), frame)
+    share = model.class_probabilities(model.coefficient_draws(some), frame)
     share = share / share.sum(axis=-1, keepdims=True)
     anew = rng.multinomial(n, share)
     expected = n[:, None] * share

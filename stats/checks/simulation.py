@@ -80,7 +80,7 @@ def simulate_study(
 def draw_from_prior(model: OutcomeModel, rng: np.random.Generator) -> np.ndarray:
     """Parameters (size,) of a model drawn from its priors."""
     v = model.verdicts
-    point = {name: rng.normal(size=shape) for name, shape in model.shapes.items()}
+    point = {name: rng.normal(size=shape) for name, shape in model.parameter_shapes.items()}
     point["log_scale"] = np.log(np.abs(point["log_scale"]) * model.arrays.scale)
     if v is not None:
         common = rng.normal(size=(v.arms, 1, 1, 1))
@@ -88,7 +88,7 @@ def draw_from_prior(model: OutcomeModel, rng: np.random.Generator) -> np.ndarray
         point["wrong"] = v.wrong_mean + v.wrong_sd * alike
         point["log_judge_scale"] = np.log(np.abs(point["log_judge_scale"]) * v.scale)
         point["agreement"] = v.agreement_sd * point["agreement"]
-    return model.natural(np.concatenate([values.ravel() for values in point.values()]))
+    return model.to_parameters(np.concatenate([values.ravel() for values in point.values()]))
 
 
 def simulate_from_model(
@@ -118,7 +118,7 @@ def simulate_from_model(
     v, frame = model.verdicts, model.design.frame
     if v is None:
         raise ValueError("a model without verdicts has no judges to draw from")
-    probabilities = model.probabilities(model.coefficients(parameters[None]), frame)[0]
+    probabilities = model.class_probabilities(model.coefficient_draws(parameters[None]), frame)[0]
     tables = pattern_tables(model, parameters[None])[0]
     stratum = confusion_strata(empty_patterns(frame, model.classes, judges))[1]
     chance = lambda cell, truth: tables[stratum[cell], truth]  # noqa: E731

@@ -129,17 +129,17 @@ def rank_dose_cells(source: SubjectPosterior) -> list[dict[str, Any]]:
     The estimate of a cell is the model's, which lends it the strength of its neighbours: picked as the best of many, a
     raw rate is too high (the winner's curse), this one is not, as far as the model holds. `naive` is the raw rate.
     """
-    if not {INJECTION, CONTROL} <= source.arms():
+    if not {INJECTION, CONTROL} <= source.arms_with_trials():
         return []
-    injected = source.frame[source.cells(INJECTION)]
+    injected = source.frame[source.cell_mask(INJECTION)]
     pairs = injected[["layer", "depth", "strength"]].drop_duplicates().sort_values(["depth", "layer", "strength"])
     if len(pairs) < 2:
         return []
     out, draws = [], []
     for layer, depth, strength in pairs.itertuples(index=False):
-        mask = source.cells(INJECTION, strength=strength) & _equal_or_missing(source.frame["layer"], layer)
+        mask = source.cell_mask(INJECTION, strength=strength) & _equal_or_missing(source.frame["layer"], layer)
         mask &= _equal_or_missing(source.frame["depth"], depth)
-        figure = source.figure(NET_RAW, net_detection_raw, [mask, source.cells(CONTROL)])
+        figure = source.estimand_draws(NET_RAW, net_detection_raw, [mask, source.cell_mask(CONTROL)])
         draws.append(figure.draws)
         where = {"layer": _none_if_missing(layer), "depth": _none_if_missing(depth), "strength": float(strength)}
         out.append(
@@ -196,22 +196,22 @@ def predict_new_subject(
     if reason_without_slope(cells) is not None:
         return []
     typical, merged = pooled_reference_cells(cells, weights)
-    coefficients, log_scale = model.coefficients(x), model.unpack(x)["log_scale"]
+    coefficients, log_scale = model.coefficient_draws(x), model.unpack_parameters(x)["log_scale"]
     middle, out = float((np.log2(cells["parameters"]) - cells["x"]).iloc[0]), []
     shifts = {
         term.name: np.exp(log_scale[:, place]) * rng.normal(size=log_scale[:, place].shape)
-        for place, term in enumerate(design.random)
+        for place, term in enumerate(design.random_terms)
         if term.name.split(":")[0] == "subject"
     }
-    asked, steered = design.asked(typical), (typical["arm"] == INJECTION).to_numpy()
+    asked, steered = design.asked_stages(typical), (typical["arm"] == INJECTION).to_numpy()
     for at in np.linspace(cells["x"].min(), cells["x"].max(), NEW_SUBJECT_SIZES):
-        eta = np.einsum("np,dps->dns", design.matrix(typical.assign(x=at)), coefficients, optimize=True)
+        eta = np.einsum("np,dps->dns", design.design_matrix(typical.assign(x=at)), coefficients, optimize=True)
         for name, shift in shifts.items():
             where = {"subject": np.ones(len(steered)), f"subject:{INJECTION}": steered}.get(
                 name, np.zeros(len(steered))
             )
             eta += shift[:, None, :] * where[:, None]
-        share = model.classes_of(eta, asked)
+        share = model.probabilities_from_logits(eta, asked)
         arms = [class_shares(model.classes, share[:, mask], merged[mask]) for mask in (steered, ~steered)]
         for name, make in NET_ESTIMANDS.items():
             out.append({"estimand": name, "parameters": float(2.0 ** (at + middle)), **posterior_interval(make(*arms))})
@@ -220,11 +220,11 @@ def predict_new_subject(
 
 def engaged_effect_bounds(source: SubjectPosterior) -> list[dict[str, Any]]:
     """Lee's and the worst-case bounds of one subject's engaged net detection, from the posterior."""
-    if not {INJECTION, CONTROL} <= source.arms():
+    if not {INJECTION, CONTROL} <= source.arms_with_trials():
         return []
     drawn: list[np.ndarray] = []
     for arm in (INJECTION, CONTROL):
-        mask = source.cells(arm)
+        mask = source.cell_mask(arm)
         shares = class_shares(source.classes, source.probabilities[:, mask], source.weights[mask])
         kept = 1.0 - shares[REFUSED]
         drawn += [kept, shares[EVENT] / np.maximum(kept, 1e-12)]
@@ -268,7 +268,9 @@ def build_comparisons(
     frame = model.design.frame
     of = [source for source in sources if allowed((source.subject, NET_RAW))]
     same = [
-        f for f in standardized_estimands(model, model.coefficients(x), weights) if allowed((f.subject, f.estimand))
+        f
+        for f in standardized_estimands(model, model.coefficient_draws(x), weights)
+        if allowed((f.subject, f.estimand))
     ]
     return {
         "ladder": size_ladder_steps(kept, frame),

@@ -143,18 +143,18 @@ class SubjectPosterior:
     weights: np.ndarray
     counts: np.ndarray | None
 
-    def arms(self) -> set[str]:
+    def arms_with_trials(self) -> set[str]:
         """Arms with trials."""
-        return {arm for arm in set(self.frame["arm"]) if self.weights[self.cells(arm)].sum() > 0}
+        return {arm for arm in set(self.frame["arm"]) if self.weights[self.cell_mask(arm)].sum() > 0}
 
-    def cells(self, arm: str, **only: object) -> np.ndarray:
+    def cell_mask(self, arm: str, **only: object) -> np.ndarray:
         """Mask of the cells of an arm, and of the values of further axes."""
         mask = (self.frame["arm"] == arm).to_numpy()
         for axis, value in only.items():
             mask = mask & (self.frame[axis] == value).to_numpy()
         return mask & (self.weights > 0)
 
-    def figure(
+    def estimand_draws(
         self, name: str, make: Callable[..., np.ndarray], masks: list[np.ndarray], **by: str | float
     ) -> EstimandDraws:
         """The figure that `make` computes from the shares of each mask's cells, and from their raw counts."""
@@ -172,22 +172,24 @@ class SubjectPosterior:
 
 def subject_estimands(source: SubjectPosterior) -> Iterator[EstimandDraws]:
     """Every figure that a subject's arms allow, overall and by arm, concept and strength."""
-    arms = source.arms()
+    arms = source.arms_with_trials()
     yield from _refusal_and_coherence(source, arms)
     if INJECTION in arms:
-        yield source.figure("detection", detection_rate, [source.cells(INJECTION)])
+        yield source.estimand_draws("detection", detection_rate, [source.cell_mask(INJECTION)])
         if MISNAMED in source.classes:
-            yield source.figure("claim", claim_rate, [source.cells(INJECTION)])
+            yield source.estimand_draws("claim", claim_rate, [source.cell_mask(INJECTION)])
     if CONTROL in arms:
-        yield source.figure("false_alarm", false_alarm_rate, [source.cells(CONTROL)])
+        yield source.estimand_draws("false_alarm", false_alarm_rate, [source.cell_mask(CONTROL)])
     for arm in OTHER_ARMS:
         if arm in arms:
-            yield source.figure("false_alarm", false_alarm_rate, [source.cells(arm)], arm=arm)
+            yield source.estimand_draws("false_alarm", false_alarm_rate, [source.cell_mask(arm)], arm=arm)
     if {INJECTION, CONTROL} <= arms:
         for name, make in TWO_ARM_ESTIMANDS.items():
-            yield source.figure(name, make, [source.cells(INJECTION), source.cells(CONTROL)])
+            yield source.estimand_draws(name, make, [source.cell_mask(INJECTION), source.cell_mask(CONTROL)])
         if MISNAMED in source.classes:
-            yield source.figure("net_claim", net_claim_rate, [source.cells(INJECTION), source.cells(CONTROL)])
+            yield source.estimand_draws(
+                "net_claim", net_claim_rate, [source.cell_mask(INJECTION), source.cell_mask(CONTROL)]
+            )
     if INJECTION in arms:
         yield from _by_concept_and_strength(source, arms)
 
@@ -199,25 +201,25 @@ def _refusal_and_coherence(source: SubjectPosterior, arms: set[str]) -> Iterator
         measures["coherent"] = _coherence_rate
     for name, make in measures.items():
         for arm in sorted(arms):
-            yield source.figure(name, make, [source.cells(arm)], arm=arm)
+            yield source.estimand_draws(name, make, [source.cell_mask(arm)], arm=arm)
         if {INJECTION, CONTROL} <= arms:
-            pair = [source.cells(INJECTION), source.cells(CONTROL)]
-            yield source.figure(name, _mean_over_arms(make), pair)
+            pair = [source.cell_mask(INJECTION), source.cell_mask(CONTROL)]
+            yield source.estimand_draws(name, _mean_over_arms(make), pair)
 
 
 def _by_concept_and_strength(source: SubjectPosterior, arms: set[str]) -> Iterator[EstimandDraws]:
     """Figures by concept and strength of the injection; the control is the same for all of them."""
-    injected = source.frame[source.cells(INJECTION)]
+    injected = source.frame[source.cell_mask(INJECTION)]
     for axis in ("concept", "strength"):
         values = sorted(injected[axis].dropna().unique())
         for value in values if len(values) > 1 else []:
-            mask = source.cells(INJECTION, **{axis: value})
+            mask = source.cell_mask(INJECTION, **{axis: value})
             key = {axis: value if axis == "concept" else float(value)}
-            yield source.figure("detection", detection_rate, [mask], **key)
+            yield source.estimand_draws("detection", detection_rate, [mask], **key)
             if axis == "strength":
-                yield source.figure("refusal", _refusal_rate, [mask], **key)
+                yield source.estimand_draws("refusal", _refusal_rate, [mask], **key)
             for name, make in TWO_ARM_ESTIMANDS.items() if CONTROL in arms else ():
-                yield source.figure(name, make, [mask, source.cells(CONTROL)], **key)
+                yield source.estimand_draws(name, make, [mask, source.cell_mask(CONTROL)], **key)
 
 
 def _refusal_rate(shares: Shares) -> np.ndarray:

@@ -82,7 +82,7 @@ class FitResult:
 
 def build_result(posterior: ModelPosterior, refuse: RefusalRule = lambda _figure: None) -> FitResult:
     """All figures of all subjects, the curve, slopes and contrasts; those that `refuse` names are left out."""
-    coefficients = posterior.model.coefficients(posterior.x)
+    coefficients = posterior.model.coefficient_draws(posterior.x)
     sources = _subject_posteriors(posterior, coefficients)
     refused: list[dict[str, str]] = []
     kept: list[EstimandDraws] = []
@@ -125,7 +125,7 @@ def all_estimand_draws(posterior: ModelPosterior) -> dict[str, np.ndarray]:
     Names are "subject estimand axis=value", "slope estimand", "observed slope within estimand" (or all), and
     "contrast estimand subject - subject".
     """
-    coefficients = posterior.model.coefficients(posterior.x)
+    coefficients = posterior.model.coefficient_draws(posterior.x)
     every = [figure for source in _subject_posteriors(posterior, coefficients) for figure in subject_estimands(source)]
     named = [replace(figure, estimand=_view_estimand(figure.estimand, posterior.view)) for figure in every]
     out = {_draws_key(figure): figure.draws for figure in named}
@@ -178,7 +178,7 @@ def _subject_posteriors(posterior: ModelPosterior, coefficients: np.ndarray) -> 
     for subject in cells["subject"].unique():
         mine = (cells["subject"] == subject).to_numpy()
         part = cells[mine].reset_index(drop=True)
-        share = model.probabilities(coefficients, part)
+        share = model.class_probabilities(coefficients, part)
         counts = None if posterior.counts is None else posterior.counts[mine]
         out.append(SubjectPosterior(str(subject), model.classes, part, share, posterior.weights[mine], counts))
     return out
@@ -213,7 +213,7 @@ def _curve_rows(posterior: ModelPosterior, coefficients: np.ndarray, shown: set[
 
 
 def _missing_arms(source: SubjectPosterior, view: str) -> list[dict[str, str]]:
-    arms = source.arms()
+    arms = source.arms_with_trials()
     out = []
     for name, needed in REQUIRED_ARMS.items():
         lacking = [arm for arm in needed if arm not in arms]
@@ -230,7 +230,7 @@ def _nobody_engaged(figure: EstimandDraws, source: SubjectPosterior) -> str | No
     if figure.estimand != NET_ENGAGED or source.counts is None:
         return None
     for arm in figure.arms:
-        counts = source.counts[source.cells(arm)].sum(axis=0)
+        counts = source.counts[source.cell_mask(arm)].sum(axis=0)
         if counts.sum() == counts[source.classes.index(REFUSED)]:
             return f"all trials of the {arm} arm were refused: nobody engaged"
     return None

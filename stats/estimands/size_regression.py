@@ -58,7 +58,7 @@ def size_curve(
     typical, merged = pooled_reference_cells(cells, weights)
     rows: dict[str, list[np.ndarray]] = {}
     for x in span:
-        share = model.probabilities(coefficients, typical.assign(x=x))
+        share = model.class_probabilities(coefficients, typical.assign(x=x))
         for figure in subject_estimands(SubjectPosterior("", model.classes, typical, share, merged, None)):
             if figure.estimand in CURVE_ESTIMANDS and not figure.by:
                 rows.setdefault(figure.estimand, []).append(figure.draws)

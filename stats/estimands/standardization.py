@@ -52,7 +52,7 @@ def standardized_estimands(model: OutcomeModel, coefficients: np.ndarray, weight
     out: list[EstimandDraws] = []
     for name, variant, x in subjects[["subject", "variant", "x"]].itertuples(index=False):
         asked = mix.assign(subject=name, variant=variant, x=x)
-        share = model.probabilities(coefficients, asked)
+        share = model.class_probabilities(coefficients, asked)
         source = SubjectPosterior(str(name), model.classes, asked, share, merged, None)
         out += [figure for figure in subject_estimands(source) if figure.estimand in CURVE_ESTIMANDS and not figure.by]
     return out

@@ -67,12 +67,12 @@ class OutcomeModel:
     coordinates: Coordinates
     accuracy_coordinates: Coordinates
     centre: np.ndarray | None = None
-    turn: np.ndarray | None = None
+    covariance_factor: np.ndarray | None = None
     counts: np.ndarray | None = None
     verdicts: VerdictArrays | None = None
 
     @property
-    def shapes(self) -> dict[str, tuple[int, ...]]:
+    def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
         """Shape of each parameter, in the order in which they stand in the vector."""
         a, v, many = self.arrays, self.verdicts, len(self.classes)
         fixed, stages = a.fixed_mean.shape
@@ -89,11 +89,11 @@ class OutcomeModel:
         return shapes
 
     @property
-    def size(self) -> int:
+    def parameter_count(self) -> int:
         """Number of parameters."""
-        return sum(int(np.prod(shape)) for shape in self.shapes.values())
+        return sum(int(np.prod(shape)) for shape in self.parameter_shapes.values())
 
-    def density(self) -> Density:
+    def density_function(self) -> Density:
         """Log density and gradient of a parameter vector."""
         from gnomon.stats.inference import latent_log_density, log_density
 
@@ -106,17 +106,17 @@ class OutcomeModel:
         weights = counts.astype(float)
         return lambda x: log_density.judged_density(x, arrays, to, weights)
 
-    def informed(self) -> OutcomeModel:
+    def with_informed_coordinates(self) -> OutcomeModel:
         """The same model in coordinates in which its posterior is nearly round (`inference.laplace_pilot`)."""
         from gnomon.stats.inference import laplace_pilot
 
-        places, middle = self.unpack(np.arange(self.size)), self.middle()
+        places, middle = self.unpack_parameters(np.arange(self.parameter_count)), self.prior_centre()
         scales = [places[name].ravel() for name in SCALE_NAMES if name in places]
-        free = np.setdiff1d(np.arange(self.size), np.concatenate(scales))
-        density = self.density()
+        free = np.setdiff1d(np.arange(self.parameter_count), np.concatenate(scales))
+        density = self.density_function()
         at = laplace_pilot.posterior_mode(density, middle, free)
         spread = laplace_pilot.laplace_covariance(density, at, free)
-        blocks = self._blocks(places, at)
+        blocks = self._coefficient_blocks(places, at)
         made = [laplace_pilot.informed_coordinates(block, at, spread) for block in blocks]
         new = replace(self, coordinates=made[0], accuracy_coordinates=[*made, self.accuracy_coordinates][1])
         for block in blocks:
@@ -124,14 +124,16 @@ class OutcomeModel:
         return replace(
             new,
             centre=at,
-            turn=laplace_pilot.covariance_factor(laplace_pilot.laplace_covariance(new.density(), at, free)),
+            covariance_factor=laplace_pilot.covariance_factor(
+                laplace_pilot.laplace_covariance(new.density_function(), at, free)
+            ),
         )
 
-    def _blocks(self, places: dict[str, np.ndarray], at: np.ndarray) -> list[CoefficientBlock]:
+    def _coefficient_blocks(self, places: dict[str, np.ndarray], at: np.ndarray) -> list[CoefficientBlock]:
         """The coefficients and, with verdicts, the deviations in accuracy, with their priors at given scales."""
         from gnomon.stats.inference.laplace_pilot import CoefficientBlock, core_coefficients
 
-        a, v, point = self.arrays, self.verdicts, self.unpack(at)
+        a, v, point = self.arrays, self.verdicts, self.unpack_parameters(at)
         precision = np.vstack([1.0 / a.fixed_sd**2, np.exp(-2.0 * point["log_scale"][a.group])])
         mean = np.vstack([a.fixed_mean, np.zeros((len(a.group), a.scale.shape[1]))])
         blocks = [
@@ -146,9 +148,9 @@ class OutcomeModel:
             )
         return blocks
 
-    def middle(self) -> np.ndarray:
+    def prior_centre(self) -> np.ndarray:
         """The prior's middle: scales at half their prior's scale."""
-        shapes = self.shapes
+        shapes = self.parameter_shapes
         middle = {name: np.zeros(shape) for name, shape in shapes.items()}
         middle["log_scale"] = np.log(self.arrays.scale / 2)
         if self.verdicts is not None:
@@ -156,15 +158,15 @@ class OutcomeModel:
             middle["log_judge_scale"] = np.full(shapes["log_judge_scale"], np.log(self.verdicts.scale / 2))
         return np.concatenate([values.ravel() for values in middle.values()])
 
-    def start(self, rng: np.random.Generator) -> np.ndarray:
+    def initial_point(self, rng: np.random.Generator) -> np.ndarray:
         """A sampler's starting point t: about as far from the centre as the posterior is wide."""
-        return np.asarray(rng.normal(size=self.size))
+        return np.asarray(rng.normal(size=self.parameter_count))
 
-    def natural(self, x: np.ndarray) -> np.ndarray:
+    def to_parameters(self, x: np.ndarray) -> np.ndarray:
         """The parameters themselves from a point in the model's coordinates: a vector of the same shapes."""
         from gnomon.stats.inference import latent_log_density, log_density
 
-        out, places, v = x.copy(), self.unpack(np.arange(self.size)), self.verdicts
+        out, places, v = x.copy(), self.unpack_parameters(np.arange(self.parameter_count)), self.verdicts
         out[places["coefficient"]] = log_density.coefficients_from_coordinates(x, self.arrays, self.coordinates)
         if v is not None:
             first = int(places["wrong"].ravel()[0])
@@ -172,10 +174,15 @@ class OutcomeModel:
             out[places["accuracy"]] = found.reshape(places["accuracy"].shape)
         return out
 
-    def plain_of(self, parameters: np.ndarray) -> np.ndarray:
+    def to_noncentered(self, parameters: np.ndarray) -> np.ndarray:
         """Plain coordinates (draws, size) of parameters (draws, size): `natural` of a plain model, undone."""
-        out, places, a, v = parameters.copy(), self.unpack(np.arange(self.size)), self.arrays, self.verdicts
-        point, fixed = self.unpack(parameters), len(a.fixed_mean)
+        out, places, a, v = (
+            parameters.copy(),
+            self.unpack_parameters(np.arange(self.parameter_count)),
+            self.arrays,
+            self.verdicts,
+        )
+        point, fixed = self.unpack_parameters(parameters), len(a.fixed_mean)
         apart = (point["coefficient"][:, :fixed] - a.fixed_mean) / a.fixed_sd
         deviating = point["coefficient"][:, fixed:] / np.exp(point["log_scale"][:, a.group])
         out[:, places["coefficient"].ravel()] = np.concatenate([apart, deviating], axis=1).reshape(len(out), -1)
@@ -184,21 +191,27 @@ class OutcomeModel:
             out[:, places["accuracy"].ravel()] = (point["accuracy"] / scale).reshape(len(out), -1)
         return out
 
-    def structure(self) -> str:
+    def structure_hash(self) -> str:
         """Hash of all but the data: models of one structure have the same parameters and the same priors."""
-        seen = hashlib.sha256(repr((VERSION, self.classes, self.shapes)).encode())
+        seen = hashlib.sha256(repr((VERSION, self.classes, self.parameter_shapes)).encode())
         parts = [*self.arrays, *((self.verdicts._asdict()[name] for name in PRIOR_PARTS) if self.verdicts else ())]
         for part in parts:
             seen.update(np.ascontiguousarray(part).tobytes())
         return seen.hexdigest()
 
-    def parameters(self, t: np.ndarray) -> np.ndarray:
+    def parameters_at(self, t: np.ndarray) -> np.ndarray:
         """Parameters that a sampler's point stands for."""
-        return self.natural(self.middle() + t if self.turn is None else self.centre + self.turn @ t)
+        return self.to_parameters(
+            self.prior_centre() + t if self.covariance_factor is None else self.centre + self.covariance_factor @ t
+        )
 
-    def target(self) -> Density:
+    def sampling_target(self) -> Density:
         """Log density and gradient at a sampler's point."""
-        density, centre, turn = self.density(), self.middle() if self.centre is None else self.centre, self.turn
+        density, centre, turn = (
+            self.density_function(),
+            self.prior_centre() if self.centre is None else self.centre,
+            self.covariance_factor,
+        )
         if turn is None:
             return lambda t: density(centre + t)
         back = np.ascontiguousarray(turn.T)
@@ -209,26 +222,26 @@ class OutcomeModel:
 
         return turned
 
-    def unpack(self, x: np.ndarray) -> dict[str, np.ndarray]:
+    def unpack_parameters(self, x: np.ndarray) -> dict[str, np.ndarray]:
         """Parameters by name from vectors (..., size)."""
         out, start = {}, 0
-        for name, shape in self.shapes.items():
+        for name, shape in self.parameter_shapes.items():
             stop = start + int(np.prod(shape))
             out[name] = x[..., start:stop].reshape(*x.shape[:-1], *shape)
             start = stop
         return out
 
-    def coefficients(self, x: np.ndarray) -> np.ndarray:
+    def coefficient_draws(self, x: np.ndarray) -> np.ndarray:
         """Coefficients (draws, G + P, S) of the predictor from draws (draws, size) of the parameters."""
-        return self.unpack(x)["coefficient"]
+        return self.unpack_parameters(x)["coefficient"]
 
-    def probabilities(self, coefficients: np.ndarray, frame: pd.DataFrame) -> np.ndarray:
+    def class_probabilities(self, coefficients: np.ndarray, frame: pd.DataFrame) -> np.ndarray:
         """P(class) (draws, n, K) of the n cells of a prepared frame."""
-        eta = np.einsum("np,dps->dns", self.design.matrix(frame), coefficients, optimize=True)
-        return self.classes_of(eta, self.design.asked(frame))
+        eta = np.einsum("np,dps->dns", self.design.design_matrix(frame), coefficients, optimize=True)
+        return self.probabilities_from_logits(eta, self.design.asked_stages(frame))
 
     @staticmethod
-    def classes_of(eta: np.ndarray, asked: np.ndarray) -> np.ndarray:
+    def probabilities_from_logits(eta: np.ndarray, asked: np.ndarray) -> np.ndarray:
         """P(class) (draws, n, K) from the logits (draws, n, S) of the stages that are asked (n, S)."""
         yes = np.where(asked, 1.0 / (1.0 + np.exp(-eta)), 0.0)
         reached = np.cumprod(np.concatenate([np.ones_like(yes[..., :1]), 1.0 - yes], axis=-1), axis=-1)
@@ -256,7 +269,7 @@ def corrected_model(
 def _build_model(
     design: ModelDesign, classes: tuple[str, ...], verdicts: VerdictArrays | None = None, **data: Any
 ) -> OutcomeModel:
-    arrays, many = design.arrays(), len(classes)
+    arrays, many = design.predictor_arrays(), len(classes)
     flat = noncentered_coordinates(len(arrays.fixed_mean) + len(arrays.group), many - 1)
     also = (
         noncentered_coordinates(0, 0)

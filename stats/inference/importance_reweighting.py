@@ -44,10 +44,10 @@ class DrawCache:
     folder: Path
     reuse: bool = True
 
-    def keep(self, view: str, structure: str, kept: CachedDraws) -> None:
+    def save_draws(self, view: str, structure: str, kept: CachedDraws) -> None:
         """Put draws on the shelf in the place of the view's older ones; a reader sees the old file or the new one."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        path = self._path(view)
+        path = self._file_path(view)
         fresh = path.with_suffix(f".{os.getpid()}.tmp")
         with fresh.open("wb") as file:
             np.savez(
@@ -60,19 +60,19 @@ class DrawCache:
             )
         fresh.replace(path)
 
-    def find(self, view: str, structure: str) -> CachedDraws | None:
+    def load_draws(self, view: str, structure: str) -> CachedDraws | None:
         """The view's draws, if they are of a model of the same structure; a file that cannot be read counts as none."""
         if not self.reuse:
             return None
         try:
-            with self._path(view).open("rb") as opened, np.load(opened, allow_pickle=False) as file:
+            with self._file_path(view).open("rb") as opened, np.load(opened, allow_pickle=False) as file:
                 if str(file["structure"]) != structure:
                     return None
                 return CachedDraws(str(file["fit"]), file["values"], file["logs"], int(file["divergences"]))
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
             return None
 
-    def _path(self, view: str) -> Path:
+    def _file_path(self, view: str) -> Path:
         return self.folder / f"{hashlib.sha256(view.encode()).hexdigest()[:16]}.npz"
 
 
@@ -89,7 +89,7 @@ class ReweightedDraws:
     share: float
 
     @property
-    def good(self) -> bool:
+    def is_reliable(self) -> bool:
         """Whether the weights may be trusted."""
         return self.k <= MAX_PARETO_K
 
@@ -109,9 +109,9 @@ def log_density(model: OutcomeModel, values: np.ndarray) -> np.ndarray:
     It is that of the plain coordinates. The change from those to the parameters depends on priors and scales alone, so
     it drops out of a ratio between models of the same structure.
     """
-    density = model.density()
+    density = model.density_function()
     flat = values.reshape(-1, values.shape[-1])
-    return np.array([density(x)[0] for x in model.plain_of(flat)]).reshape(values.shape[:-1])
+    return np.array([density(x)[0] for x in model.to_noncentered(flat)]).reshape(values.shape[:-1])
 
 
 def reweight_draws(model: OutcomeModel, old: CachedDraws, seconds: float = 0.0) -> ReweightedDraws:

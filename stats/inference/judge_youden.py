@@ -29,7 +29,7 @@ class YoudenDraws:
     draws: np.ndarray
 
     @property
-    def probability(self) -> float:
+    def probability_informative(self) -> float:
         """P(J > 0.1)."""
         return float((self.draws > INFORMATIVE_J).mean())
 
@@ -53,13 +53,15 @@ def youden_draws(
     """
     strata, of_cell = confusion_strata(patterns)
     rows = confusion_draws(model, x)[:, : len(strata)]
-    weights = np.bincount(of_cell, weights=patterns.n, minlength=len(strata))
+    weights = np.bincount(of_cell, weights=patterns.trial_counts, minlength=len(strata))
     out = []
     for arm in arms_present(patterns):
         here = (strata["arm"] == arm).to_numpy()
         mean = np.einsum("dnjzv,n->djzv", rows[:, here], weights[here] / weights[here].sum())
         cells = (patterns.frame["arm"] == arm).to_numpy()
-        shares = np.einsum("dck,c->dk", probabilities[:, cells], patterns.n[cells] / patterns.n[cells].sum())
+        shares = np.einsum(
+            "dck,c->dk", probabilities[:, cells], patterns.trial_counts[cells] / patterns.trial_counts[cells].sum()
+        )
         for j, judge in enumerate(patterns.judges):
             for question in (EVENT, REST):
                 k = patterns.classes.index(question)
@@ -74,8 +76,12 @@ def pattern_tables(model: OutcomeModel, x: np.ndarray) -> np.ndarray:
     v, classes = model.verdicts, len(model.classes)
     if v is None:
         raise ValueError("this model has no verdicts")
-    own = np.ascontiguousarray(x[:, int(model.unpack(np.arange(model.size))["wrong"].ravel()[0]) :])
-    deviations = np.ascontiguousarray(model.unpack(x)["accuracy"]).reshape(len(x), -1, v.full.shape[1] * classes)
+    own = np.ascontiguousarray(
+        x[:, int(model.unpack_parameters(np.arange(model.parameter_count))["wrong"].ravel()[0]) :]
+    )
+    deviations = np.ascontiguousarray(model.unpack_parameters(x)["accuracy"]).reshape(
+        len(x), -1, v.full.shape[1] * classes
+    )
     return np.stack(
         [latent_log_density.pattern_tables(row, part, v, classes) for row, part in zip(own, deviations, strict=True)]
     )

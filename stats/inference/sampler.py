@@ -47,7 +47,7 @@ class SamplerSettings:
     cores: int = os.cpu_count() or 1
     target_accept: float = 0.9
 
-    def harder(self) -> SamplerSettings:
+    def retry_settings(self) -> SamplerSettings:
         """Settings of the one retry after a failed gate."""
         return replace(self, draws=2 * self.draws, tune=2 * self.tune, target_accept=0.97)
 
@@ -69,12 +69,12 @@ class PosteriorDraws:
     seconds_sample: float
 
     @property
-    def flat(self) -> np.ndarray:
+    def flat_values(self) -> np.ndarray:
         """All chains one after the other, shape (chains * draws, size)."""
         return self.values.reshape(-1, self.values.shape[-1])
 
     @property
-    def chains(self) -> int:
+    def chain_count(self) -> int:
         """Number of chains."""
         return int(self.values.shape[0])
 
@@ -94,18 +94,18 @@ def sample_posterior(
     say = progress or (lambda stage, share: None)
     say("compile", 0.0)
     started = time.perf_counter()
-    round_ = model.informed()
-    density = round_.target()
-    cores = settings.cores if _seconds_per_call(density, np.zeros(model.size)) > WORTH_A_THREAD else 1
-    meter = _DrawMeter(say, settings.chains * (settings.draws + settings.tune), round_.parameters)
+    round_ = model.with_informed_coordinates()
+    density = round_.sampling_target()
+    cores = settings.cores if _seconds_per_call(density, np.zeros(model.parameter_count)) > WORTH_A_THREAD else 1
+    meter = _DrawMeter(say, settings.chains * (settings.draws + settings.tune), round_.parameters_at)
     target = from_pyfunc(
-        model.size,
+        model.parameter_count,
         lambda: density,
         lambda *_seeds: meter,
         [np.dtype("float64")],
-        [(model.size,)],
+        [(model.parameter_count,)],
         ["x"],
-        make_initial_point_fn=lambda seed: round_.start(np.random.default_rng(seed)),
+        make_initial_point_fn=lambda seed: round_.initial_point(np.random.default_rng(seed)),
     )
     compiled = time.perf_counter()
     say("sample", 0.0)
@@ -183,7 +183,7 @@ def check_convergence(figures: Mapping[str, np.ndarray], draws: PosteriorDraws) 
         seconds_compile, seconds_sample, passed, reasons.
     """
     arviz = import_arviz()
-    shape = (draws.chains, -1)
+    shape = (draws.chain_count, -1)
     moving = {name: values.reshape(shape) for name, values in figures.items() if np.ptp(values) > 0}
     rhat = max((float(arviz.rhat(values)) for values in moving.values()), default=1.0)
     whole = float(np.prod(draws.values.shape[:2]))
@@ -202,7 +202,7 @@ def check_convergence(figures: Mapping[str, np.ndarray], draws: PosteriorDraws) 
         "min_ess_tail": tail,
         "divergences": draws.divergences,
         "draws": int(draws.values.shape[1]),
-        "chains": draws.chains,
+        "chains": draws.chain_count,
         "seconds_compile": draws.seconds_compile,
         "seconds_sample": draws.seconds_sample,
         "passed": not reasons,

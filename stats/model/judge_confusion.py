@@ -37,7 +37,7 @@ class ExternalCalibration:
     judge: str
     arm: str
     truth: str
-    said: str
+    verdict: str
     n: int
 
 
@@ -119,7 +119,7 @@ def build_verdict_arrays(
     stratum = {arm: len(strata) + place for place, arm in enumerate(elsewhere)}
     said = np.full((len(external), judges), MISSING)
     for row, one in enumerate(external):
-        said[row, patterns.judges.index(one.judge)] = patterns.classes.index(one.said)
+        said[row, patterns.judges.index(one.judge)] = patterns.classes.index(one.verdict)
     partial, pattern = np.unique(np.vstack([patterns.verdict, said]), axis=0, return_inverse=True)
     seen = np.where(patterns.label < 0, unlabelled_weight(patterns), 1.0) * patterns.count
     ours, theirs = of_cell[patterns.cell], np.array([stratum[one.arm] for one in external], dtype=np.int64)
@@ -156,15 +156,17 @@ def validate_external(
             ("judge", one.judge, patterns.judges),
             ("arm", one.arm, arms),
             ("class", one.truth, patterns.classes),
-            ("class", one.said, patterns.classes),
+            ("class", one.verdict, patterns.classes),
         ):
             if name not in known:
                 raise InputError(
                     f"external calibration: {what} '{name}' is not in this study, which has {', '.join(known)}"
                 )
-        if one.n < 1 or not (is_class_possible(one.truth, Arm(one.arm)) and is_class_possible(one.said, Arm(one.arm))):
+        if one.n < 1 or not (
+            is_class_possible(one.truth, Arm(one.arm)) and is_class_possible(one.verdict, Arm(one.arm))
+        ):
             raise InputError(
-                f"external calibration of '{one.judge}', {one.arm} arm, {one.truth} judged {one.said}: n is {one.n}: "
+                f"external calibration of '{one.judge}', {one.arm} arm, {one.truth} judged {one.verdict}: n is {one.n}: "
                 "give a positive number of trials, of classes that the arm can have"
             )
 

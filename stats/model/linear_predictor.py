@@ -76,42 +76,42 @@ class ModelDesign:
     base: str = str(Arm.CONTROL)
 
     @property
-    def fixed(self) -> tuple[PredictorTerm, ...]:
+    def fixed_terms(self) -> tuple[PredictorTerm, ...]:
         """Terms with fixed coefficients."""
         return tuple(term for term in self.terms if not term.deviations)
 
     @property
-    def random(self) -> tuple[PredictorTerm, ...]:
+    def random_terms(self) -> tuple[PredictorTerm, ...]:
         """Terms of deviations, one standard deviation for each and stage."""
         return tuple(term for term in self.terms if term.deviations)
 
-    def matrix(self, frame: pd.DataFrame, terms: Sequence[PredictorTerm] | None = None) -> np.ndarray:
+    def design_matrix(self, frame: pd.DataFrame, terms: Sequence[PredictorTerm] | None = None) -> np.ndarray:
         """Columns of all terms (fixed first) for the cells of a prepared frame, shape (n, G + P)."""
-        used = (*self.fixed, *self.random) if terms is None else terms
+        used = (*self.fixed_terms, *self.random_terms) if terms is None else terms
         return np.hstack([np.zeros((len(frame), 0)), *(term.basis(frame) for term in used)])
 
-    def widths(self) -> dict[str, int]:
+    def term_widths(self) -> dict[str, int]:
         """Number of coefficients of each term, fixed terms first."""
-        return {term.name: term.basis(self.frame).shape[1] for term in (*self.fixed, *self.random)}
+        return {term.name: term.basis(self.frame).shape[1] for term in (*self.fixed_terms, *self.random_terms)}
 
-    def arrays(self) -> PredictorArrays:
+    def predictor_arrays(self) -> PredictorArrays:
         """Arrays for the density."""
-        widths, stages = self.widths(), len(self.stages)
-        fixed = [widths[term.name] for term in self.fixed]
-        random = [widths[term.name] for term in self.random]
-        means = np.array([term.means or (0.0,) * stages for term in self.fixed]).reshape(-1, stages)
-        sds = np.array([term.sd for term in self.fixed])[:, None] * np.ones(stages)
-        scales = np.array([term.sd for term in self.random])[:, None] * np.ones(stages)
+        widths, stages = self.term_widths(), len(self.stages)
+        fixed = [widths[term.name] for term in self.fixed_terms]
+        random = [widths[term.name] for term in self.random_terms]
+        means = np.array([term.means or (0.0,) * stages for term in self.fixed_terms]).reshape(-1, stages)
+        sds = np.array([term.sd for term in self.fixed_terms])[:, None] * np.ones(stages)
+        scales = np.array([term.sd for term in self.random_terms])[:, None] * np.ones(stages)
         return PredictorArrays(
-            *compress_rows(self.matrix(self.frame)),
-            asked=self.asked(self.frame),
+            *compress_rows(self.design_matrix(self.frame)),
+            asked=self.asked_stages(self.frame),
             group=np.repeat(np.arange(len(random)), random),
             fixed_mean=np.repeat(means, fixed, axis=0),
             fixed_sd=np.repeat(sds, fixed, axis=0),
             scale=scales.reshape(-1, stages),
         )
 
-    def asked(self, frame: pd.DataFrame) -> np.ndarray:
+    def asked_stages(self, frame: pd.DataFrame) -> np.ndarray:
         """Which stages the arm of each cell has, shape (n, S)."""
         columns = [[is_class_possible(stage, Arm(arm)) for arm in frame["arm"]] for stage in self.stages]
         return np.array(columns, dtype=bool).reshape(len(self.stages), len(frame)).T.copy()

@@ -82,7 +82,7 @@ class Priors:
     judge_agreement_sd: float = 1.0
 
     @classmethod
-    def of(cls, values: Mapping[str, Any]) -> Priors:
+    def from_mapping(cls, values: Mapping[str, Any]) -> Priors:
         """Priors from a study file's table; raises `BadInput` for an unknown name or a scale that is not positive."""
         known = {field.name for field in fields(cls)}
         for name, value in values.items():

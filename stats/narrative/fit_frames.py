@@ -52,20 +52,20 @@ class FitFrames:
     diagnostics: Mapping[str, Any]
     created_at: str
 
-    def beside(self, entry: str) -> pd.DataFrame:
+    def comparison_entry(self, entry: str) -> pd.DataFrame:
         """An entry of the fit's comparisons (`gnomon.stats.estimands.comparisons`); empty where the fit has none."""
         return self.comparisons.get(entry, pd.DataFrame())
 
     @property
-    def failed(self) -> bool:
+    def has_failed(self) -> bool:
         """Whether the fit did not pass its gates, so that none of its figures may be shown."""
         return self.status == FAILED
 
-    def overall(self, name: str) -> pd.DataFrame:
+    def overall_estimates(self, name: str) -> pd.DataFrame:
         """An estimand of every subject over its whole design."""
-        return self.along(name, "")
+        return self.estimates_by_axis(name, "")
 
-    def along(self, name: str, axis: str) -> pd.DataFrame:
+    def estimates_by_axis(self, name: str, axis: str) -> pd.DataFrame:
         """An estimand by the values of one axis."""
         rows = self.estimands
         return rows[(rows["estimand"] == name) & (rows["axis"] == axis)].reset_index(drop=True)

@@ -37,7 +37,7 @@ def _about_fits(found: StudyOverview) -> list[Notice]:
             reasons = join_names(list(fit["diagnostics"].get("reasons", []))) or "its gates"
             notes.append(Notice("error", f"The fit '{fit['view']}' failed ({reasons}): its figures are not shown."))
         notes += withheld_notices(fit["result"])
-    if found.stale:
+    if found.stale_fits:
         notes.append(Notice("warning", "Trials, verdicts or labels are newer than the newest fit: figures lag behind."))
     return list(dict.fromkeys(notes))
 
@@ -79,16 +79,19 @@ def _about_judges(found: StudyOverview) -> list[Notice]:
             notes.append(Notice("warning", f"Judge {judge} gave no usable verdict on {share} of what it read."))
     return [
         *notes,
-        *(Notice("warning", f"Judge {j} has not read {count_noun(n, 'answer')}.") for j, n in found.unjudged.items()),
+        *(
+            Notice("warning", f"Judge {j} has not read {count_noun(n, 'answer')}.")
+            for j, n in found.unjudged_count.items()
+        ),
     ]
 
 
 def _about_labels(found: StudyOverview) -> list[Notice]:
-    if found.counts_only or not found.trials:
+    if found.counts_only or not found.trial_count:
         return []
     if found.labels.empty:
         return [Notice("warning", "There are no labels: the judges' error is unknown and nothing can be corrected.")]
-    thin = [f"{arm} ({number})" for arm, number in found.measuring.items() if number < ENOUGH_LABELS]
+    thin = [f"{arm} ({number})" for arm, number in found.labelled_for_measuring.items() if number < ENOUGH_LABELS]
     notes = []
     if thin:
         notes.append(Notice("warning", f"Fewer than {ENOUGH_LABELS} labels measure the judges in {join_names(thin)}."))
@@ -121,22 +124,22 @@ def _trial_step(found: StudyOverview) -> NextStep | None:
     lacking = int((found.missing["want"] - found.missing["have"]).sum())
     if lacking:
         return NextStep(f"Make the {count_noun(lacking, 'missing trial')}.", step="generate")
-    return None if found.trials else NextStep("Make the trials.", step="generate")
+    return None if found.trial_count else NextStep("Make the trials.", step="generate")
 
 
 def _judge_step(found: StudyOverview) -> NextStep | None:
-    if found.unjudged:
-        return NextStep(f"Let {join_names(list(found.unjudged))} read what they have not read.", step="judge")
+    if found.unjudged_count:
+        return NextStep(f"Let {join_names(list(found.unjudged_count))} read what they have not read.", step="judge")
     if found.states.empty:
         return NextStep("Name judges under [[judges]] in study.toml and let them read the answers.", step="judge")
     return None
 
 
 def _label_step(found: StudyOverview) -> NextStep:
-    thin = [arm for arm, number in found.measuring.items() if number < ENOUGH_LABELS]
+    thin = [arm for arm, number in found.labelled_for_measuring.items() if number < ENOUGH_LABELS]
     if thin:
         return NextStep(f"Label transcripts: too few labels measure the judges in {join_names(thin)}.", page="label")
-    if found.stale:
+    if found.stale_fits:
         return NextStep("Fit again: the data have grown since.", step="fit")
     return NextStep("Nothing is missing. More labels narrow the corrected figures most.", page="label")
 

@@ -45,12 +45,12 @@ class StudyOverview:
         return self.settings.get("kind") == "counts"
 
     @property
-    def trials(self) -> int:
+    def trial_count(self) -> int:
         """Trials that gave an answer."""
         return int(self.cells["n"].sum())
 
     @property
-    def unjudged(self) -> dict[str, int]:
+    def unjudged_count(self) -> dict[str, int]:
         """Answers without a verdict of any state, by judge, of the judges that the study names or that have spoken."""
         read = self.states.groupby("judge")["n"].sum()
         names = dict.fromkeys([*self.settings.get("judges", []), *read.index])
@@ -59,25 +59,25 @@ class StudyOverview:
         return {name: number for name, number in lacking.items() if number > 0}
 
     @property
-    def measuring(self) -> dict[str, int]:
+    def labelled_for_measuring(self) -> dict[str, int]:
         """Labels that measure judges (dev and test split) by arm, arms without one included."""
         usable = self.labels[self.labels["split"].isin([str(split) for split in MEASURING])]
         found = usable["arm"].value_counts()
         return {str(arm): int(found.get(arm, 0)) for arm in self.cells["arm"].drop_duplicates()}
 
     @property
-    def stale(self) -> bool:
+    def stale_fits(self) -> bool:
         """Whether a trial, verdict or label is newer than every fit."""
         return bool(self.fits) and max(fit["created_at"] for fit in self.fits) < self.newest_fact
 
 
 def summarize_study(store: Store) -> StudyOverview:
     """Count what the store holds."""
-    settings = store.study()
+    settings = store.study_settings()
     cells = _cell_counts(store)
     judges = judge_frame(store)
     query = select(_verdict.judge, _verdict.state, func.count().label("n")).where(_verdict.sample == 0)
-    states = store.frame(
+    states = store.read_frame(
         query.where(_verdict.judge.in_(list(judges["version"]))).group_by(_verdict.judge, _verdict.state)
     )
     states["judge"] = states["judge"].map(dict(zip(judges["version"], judges["name"], strict=True)))
@@ -103,12 +103,12 @@ def _cell_counts(store: Store) -> pd.DataFrame:
     failed = func.count(_trial.error).label("failed")
     query = select(*axes, tables.protocols.c.name.label("protocol"), answered, failed)
     query = query.join(tables.protocols, tables.protocols.c.hash == _trial.protocol)
-    return store.frame(query.group_by(*axes, tables.protocols.c.name).order_by(*axes))
+    return store.read_frame(query.group_by(*axes, tables.protocols.c.name).order_by(*axes))
 
 
 def _newest_fact(store: Store, events: pd.DataFrame, view: str) -> str:
     """Time of the newest trial, verdict or label that a fit in this label view would read."""
-    with store.reading() as connection:
+    with store.read_transaction() as connection:
         times = [
             connection.execute(select(func.max(column))).scalar() for column in (_trial.created_at, _verdict.created_at)
         ]

@@ -11,7 +11,7 @@ from gnomon.data import bundled
 from gnomon.data.storage import tables
 from gnomon.data.storage.store import Store
 
-pytestmark = pytest.mark.model
+pytestmark = pytest.toggle_flag.model
 
 FOUR = {"net_detection_raw", "net_detection_engaged", "net_detection_corrected", "refusal"}
 PUBLISHED = {
@@ -45,9 +45,9 @@ def test_the_document_says_what_was_done(demo):
     assert document["study"] == "demo"
     assert document["subjects"] == ["SmolLM2-135M-Instruct"]
     store = open_store(demo)
-    assert document["trials"] == store.count(tables.trials)
-    assert document["verdicts"] == store.count(tables.verdicts) == 2 * document["trials"]
-    assert document["labels"] == store.count(tables.labels) > 0
+    assert document["trials"] == store.count_rows(tables.trials)
+    assert document["verdicts"] == store.count_rows(tables.verdicts) == 2 * document["trials"]
+    assert document["labels"] == store.count_rows(tables.labels) > 0
     assert {"generate", "judge", "fit", "total"} <= set(document["seconds"])
 
 
@@ -85,7 +85,7 @@ def test_a_second_run_makes_nothing_again(demo, gnomon):
 
 
 def test_every_arm_concept_and_protocol_was_run(demo):
-    frame = open_store(demo).frame(tables.trials)
+    frame = open_store(demo).read_frame(tables.trials)
     made = frame[frame["source"] == "generated"]
     assert set(made["arm"]) == {"injection", "control", "random"}
     assert made[made["arm"] == "injection"].groupby(["concept", "strength", "protocol"]).size().nunique() == 1

@@ -21,7 +21,7 @@ def folder(tmp_path):
     study.mkdir()
     (study / "study.toml").write_text(STUDY)
     store = Store.open(f"sqlite:///{study / 'gnomon.db'}")
-    bundled.calibration_set().add_to(store)
+    bundled.calibration_set().add_to_store(store)
     store.close()
     return study
 
@@ -29,7 +29,7 @@ def folder(tmp_path):
 def trials(url: str) -> int:
     store = Store.open(url)
     try:
-        return store.count(tables.trials)
+        return store.count_rows(tables.trials)
     finally:
         store.close()
 

@@ -53,7 +53,7 @@ def _pictured(folder: Path) -> dict[str, str]:
 
     published = Store.open(f"sqlite:///{folder / 'published.db'}")
     bundled.add_published(published)
-    published.set_study({"name": "published", "kind": "counts"})
+    published.save_settings({"name": "published", "kind": "counts"})
     fit_published(published)
     published.close()
     copy = folder / "gnomon.db"

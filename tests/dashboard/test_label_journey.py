@@ -12,7 +12,7 @@ from bench.support.raters import DENIES
 from gnomon.dashboard.labelling.labelling_session import SETTLE, labelled_by
 from gnomon.data.storage import tables
 
-pytestmark = pytest.mark.browser
+pytestmark = pytest.toggle_flag.browser
 
 CLAIMS_FEAR = {"y": "Yes", "2": "fear", "s": "Sound", "e": "Engages"}
 
@@ -40,9 +40,9 @@ def move_on(page, key: str) -> None:
 
 
 def events_of(store, rater: str):
-    events = store.frame(tables.labels)
+    events = store.read_frame(tables.labels)
     mine = events[events["rater"] == rater].sort_values("id").reset_index(drop=True)
-    answers = {trial.id: trial.answer for trial in store.trials()}
+    answers = {trial.fit_id: trial.answer_question for trial in store.load_trials()}
     return mine.assign(answer=mine["trial"].map(answers))
 
 
@@ -77,7 +77,7 @@ def test_forty_items_labelled_by_keyboard_five_undone_two_flagged_are_exactly_th
     move_on(page, "k")
     events = events_of(opened("journey"), "ann")
     found = [
-        (row.kind, row.answer, *((bool(row.claims), row.concept) if row.kind == "label" else (None, None)))
+        (row.kind, row.answer_question, *((bool(row.claims), row.concept) if row.kind == "label" else (None, None)))
         for row in events.itertuples()
     ]
     assert found == expected
@@ -88,7 +88,7 @@ def test_forty_items_labelled_by_keyboard_five_undone_two_flagged_are_exactly_th
     assert events["probability"].between(0, 1, inclusive="right").all()
 
 
-@pytest.mark.parametrize("gap", [30, 60, 120, 250])
+@pytest.toggle_flag.parametrize("gap", [30, 60, 120, 250])
 def test_ten_rapid_presses_save_one_label_of_the_transcript_that_was_read(visit, opened, gap):
     rater = f"hasty {gap}"
     page = start(visit, "rapid", rater)
@@ -128,7 +128,7 @@ def test_a_key_held_down_stores_nothing(visit, opened):
 
 
 def test_a_transcript_is_shown_as_it_is_written(visit, opened):
-    hostile = {trial.answer for trial in opened("bare").trials() if demo.HOSTILE in trial.answer}
+    hostile = {trial.answer_question for trial in opened("bare").load_trials() if demo.HOSTILE in trial.answer_question}
     page = start(visit, "bare", "literal")
     for _ in range(60):
         if answer_on_screen(page) in hostile:
@@ -178,7 +178,7 @@ def test_after_the_reveal_a_changed_label_says_so_and_cannot_be_undone_into_a_bl
 def test_reading_a_transcript_with_its_verdicts_is_noted_under_the_raters_name(visit, opened):
     page = visit("bare", "transcripts", "&rater=peeper")
     press_until(page, "ArrowRight", lambda: page.get_by_text("Transcript 1 of 128").count() == 1)
-    seen = opened("bare").frame(tables.events)
+    seen = opened("bare").read_frame(tables.events)
     trial = sorted(opened("bare").trial_ids())[0]
     assert {"rater": "peeper", "trial": trial} in list(seen.loc[seen["kind"] == "transcript_seen", "detail"])
 

@@ -44,7 +44,7 @@ def test_others_are_let_in_by_login_alone_and_a_login_needs_its_secrets(tmp_path
     assert "told to nobody" not in str(raised.value)
 
 
-@pytest.mark.parametrize(
+@pytest.toggle_flag.parametrize(
     ("told", "why"),
     [
         ("{", "Expecting property name"),
@@ -61,7 +61,7 @@ def test_a_server_that_is_told_wrongly_who_may_come_in_lets_nobody_in(monkeypatc
         access_from_environment()
 
 
-@pytest.mark.browser
+@pytest.toggle_flag.browser
 def test_a_server_that_is_told_wrongly_who_may_come_in_says_so_and_shows_nothing(context, tmp_path):
     store = Store.open(url := f"sqlite:///{tmp_path / 'gnomon.db'}")
     demo.fill(store, fits=False)
@@ -84,7 +84,7 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str
     store = Store.open(url)
     demo.fill(store, fits=False)
     store.close()
-    access = {"GNOMON_ACCESS": Access("oidc", PEOPLE).encoded()}
+    access = {"GNOMON_ACCESS": Access("oidc", PEOPLE).to_environment()}
     with provider() as issuer, serving({"lab": url}, folder / "log.txt", access, secrets) as address:
         auth = {
             "redirect_uri": f"{address}/oauth2callback", "cookie_secret": "of the tests, long enough to sign with",
@@ -120,8 +120,8 @@ def as_(chromium, guarded: tuple[str, str]) -> Iterator[Callable[[str], object]]
         context.close()
 
 
-@pytest.mark.browser
-@pytest.mark.parametrize("path", ["", "label", "transcripts", "scaling"])
+@pytest.toggle_flag.browser
+@pytest.toggle_flag.parametrize("path", ["", "label", "transcripts", "scaling"])
 def test_before_the_login_no_page_shows_anything(as_, path):
     page = as_("ann@lab.example", path, log_in=False)
     calm(page)
@@ -130,8 +130,8 @@ def test_before_the_login_no_page_shows_anything(as_, path):
     assert "lab" not in page.inner_text("body").lower()
 
 
-@pytest.mark.browser
-@pytest.mark.parametrize("account", ["eve@lab.example", "ann@lab.example/doubted"])
+@pytest.toggle_flag.browser
+@pytest.toggle_flag.parametrize("account", ["eve@lab.example", "ann@lab.example/doubted"])
 def test_a_stranger_and_an_address_in_doubt_see_nothing(as_, account):
     page = as_(account)
     page.get_by_text("is not among the people of this study").wait_for()
@@ -139,7 +139,7 @@ def test_a_stranger_and_an_address_in_doubt_see_nothing(as_, account):
     assert page.get_by_test_id("stSidebarNav").count() == 0
 
 
-@pytest.mark.browser
+@pytest.toggle_flag.browser
 def test_a_viewer_reads_and_cannot_label_by_any_address(as_, guarded):
     page = as_("vic@lab.example")
     page.get_by_role("heading", name="lab", level=1).wait_for()
@@ -148,7 +148,7 @@ def test_a_viewer_reads_and_cannot_label_by_any_address(as_, guarded):
     assert page.locator(ANSWER).count() == 0
 
 
-@pytest.mark.browser
+@pytest.toggle_flag.browser
 def test_a_raters_labels_bear_the_address_of_the_login_whatever_the_page_is_asked(as_, guarded):
     page = as_("ann@lab.example")
     page.goto(f"{guarded[0]}/label?rater=ada@lab.example")
@@ -159,12 +159,12 @@ def test_a_raters_labels_bear_the_address_of_the_login_whatever_the_page_is_aske
         press_until(page, key, lambda name=name: chosen(page, name))
     before = page.locator(ANSWER).first.text_content()
     press_until(page, "Enter", lambda: page.locator(ANSWER).first.text_content() != before)
-    events = Store.open(guarded[1]).frame(tables.labels)
+    events = Store.open(guarded[1]).read_frame(tables.labels)
     assert "ada@lab.example" not in set(events["rater"])
     assert list(events.loc[events["rater"] == "ann@lab.example", "role"]) == ["rater"]
 
 
-@pytest.mark.browser
+@pytest.toggle_flag.browser
 def test_an_admin_adjudicates(as_, guarded):
     page = as_("ada@lab.example")
     page.goto(f"{guarded[0]}/label")
@@ -179,5 +179,5 @@ def test_an_admin_adjudicates(as_, guarded):
     press_until(
         page, "Enter", lambda: page.locator(ANSWER).count() == 0 or page.locator(ANSWER).first.text_content() != before
     )
-    events = Store.open(guarded[1]).frame(tables.labels)
+    events = Store.open(guarded[1]).read_frame(tables.labels)
     assert list(events.loc[events["rater"] == "ada@lab.example", "role"]) == ["adjudicator"]

@@ -21,18 +21,18 @@ from gnomon.data.storage import tables
 
 def bring(store, format_, *paths, **options):
     parsed = parse_files(format_, list(paths), ImportOptions(**options))
-    return parsed.land(store), parsed.report
+    return parsed.ingest_into(store), parsed.make_report
 
 
 def rows(store, table):
-    return [row._mapping for row in store._rows(select(table))]
+    return [row._mapping for row in store._fetch_all(select(table))]
 
 
 def verdicts(store):
     return [(v["state"], v["claims"], v["concept"], v["refused"], v["passed"]) for v in rows(store, tables.verdicts)]
 
 
-@pytest.mark.parametrize(
+@pytest.toggle_flag.parametrize(
     ("name", "size", "family", "variant"),
     [
         ("Qwen/Qwen2.5-14B", 14e9, "Qwen2.5", "base"),
@@ -81,7 +81,7 @@ def sheet(tmp_path):
     return make
 
 
-@pytest.mark.parametrize(
+@pytest.toggle_flag.parametrize(
     ("change", "expected"),
     [
         ({}, ("ok", True, "dog", False, None)),
@@ -103,9 +103,9 @@ def test_the_graders_booleans_become_facts(store, sheet, change, expected):
 
 def test_a_control_has_no_dose_and_the_prompt_is_the_protocol(store, sheet):
     bring(store, "llama-introspection", sheet("8B.csv", {"intervention": "control", "concept": "", "strength": "0.0"}))
-    (trial,) = store.trials()
+    (trial,) = store.load_trials()
     assert (trial.condition.arm, trial.condition.strength, trial.condition.layer) == ("control", 0.0, None)
-    assert (trial.condition.subject, trial.condition.concept) == ("8B", None)
+    assert (trial.condition.subject_info, trial.condition.concept) == ("8B", None)
     (said,) = rows(store, tables.protocols)
     assert said["content"]["messages"][0]["content"] == "user\n\nDo you?assistant"
 
@@ -127,7 +127,7 @@ def test_the_real_llama_trials_all_come_in(store, shared):
     landed, report = bring(store, "llama-introspection", *paths)
     assert (report.rows, landed.new["trials"], sum(report.left_out.values())) == (516, 371, 145)
     assert report.problems == []
-    arms = Counter(trial.condition.arm for trial in store.trials())
+    arms = Counter(trial.condition.arm for trial in store.load_trials())
     assert arms == {"injection": 209, "random": 126, "control": 36}
     assert Counter(state for state, *_ in verdicts(store))["unparsable"] == 5
 
@@ -154,7 +154,7 @@ SCALING = {
 }
 
 
-@pytest.mark.parametrize(
+@pytest.toggle_flag.parametrize(
     ("change", "expected"),
     [
         ({}, ("ok", True, "dust", False, True)),
@@ -178,7 +178,7 @@ def test_alpha_is_the_magnitude_and_the_dose_the_strength(store, tmp_path):
     doses = [{}, {"dose_fraction": 0.5}, {"condition": "no_injection"}]
     path.write_text("\n".join(json.dumps({**SCALING, **dose}) for dose in doses))
     bring(store, "introspection-scaling", path)
-    found = {(t.condition.arm, t.condition.strength, t.magnitude, t.condition.concept) for t in store.trials()}
+    found = {(t.condition.arm, t.condition.strength, t.magnitude, t.condition.concept) for t in store.load_trials()}
     assert found == {
         ("injection", 123.5, 123.5, "dust"),
         ("injection", 0.5, 123.5, "dust"),
@@ -207,7 +207,7 @@ def test_the_event_is_a_model_and_not_its_place(store, tmp_path):
     assert {label["claims"] for label in rows(store, tables.labels)} == {True, False}
     said = {verdict["trial"]: verdict["claims"] for verdict in rows(store, tables.verdicts)}
     assert all(said[label["trial"]] is False for label in rows(store, tables.labels))
-    assert [subject.name for subject in store.subjects()] == ["ant vs zebra"]
+    assert [subject.name for subject in store.load_subjects()] == ["ant vs zebra"]
     assert [judge["name"] for judge in rows(store, tables.judges)] == ["judge-1"]
 
 
@@ -272,7 +272,7 @@ def as_eval(path, samples, pack=False):
     return path
 
 
-@pytest.mark.parametrize(
+@pytest.toggle_flag.parametrize(
     ("metadata", "value", "expected"),
     [
         (INJECTED, "C", ("ok", True, "ocean", False, True)),
@@ -297,14 +297,14 @@ def test_a_score_is_a_verdict_of_its_scorer(store, tmp_path, metadata, value, ex
 def test_metadata_name_the_condition(store, tmp_path):
     about = {**INJECTED, "span": "all", "subject": "mine", "magnitude": 7}
     bring(store, "inspect", as_json(tmp_path / "x.json", [sample(metadata=about)]), parameters=3e9)
-    (trial,) = store.trials()
+    (trial,) = store.load_trials()
     condition = trial.condition
     assert (condition.arm, condition.concept, condition.layer, condition.strength) == ("injection", "ocean", 3, 2.0)
-    assert (condition.span, condition.subject, trial.magnitude) == ("all", "mine", 7)
-    assert store.subjects()[0].parameters == 3e9
+    assert (condition.span, condition.subject_info, trial.magnitude) == ("all", "mine", 7)
+    assert store.load_subjects()[0].parameters == 3e9
 
 
-@pytest.mark.parametrize("pack", [False, True])
+@pytest.toggle_flag.parametrize("pack", [False, True])
 def test_archives_and_json_of_one_run_are_the_same_trials(store, tmp_path, pack):
     samples = [sample(1), sample(1, epoch=2), sample("b", metadata=INJECTED)]
     landed, report = bring(store, "inspect", as_eval(tmp_path / "x.eval", samples, pack))
@@ -332,13 +332,13 @@ def test_a_sample_that_failed_is_a_failed_trial_and_attachments_are_put_back(sto
         sample(3, metadata={"arm": "sideways"}),
     ]
     landed, report = bring(store, "inspect", as_json(tmp_path / "x.json", samples))
-    assert [trial.answer for trial in store.trials()] == ["the whole text"]
+    assert [trial.answer_question for trial in store.load_trials()] == ["the whole text"]
     assert {row["error"] for row in rows(store, tables.trials)} == {None, "out of memory"}
     assert "x.json sample 3: 'metadata.arm' is 'sideways'" in str(report.problems[0])
     assert landed.new["verdicts"] == 1
 
 
-@pytest.mark.parametrize(
+@pytest.toggle_flag.parametrize(
     ("name", "content", "problem"),
     [
         ("x.eval", b"PK\x03\x04 cut", "cut off or damaged"),

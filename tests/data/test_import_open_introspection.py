@@ -40,19 +40,21 @@ def write(tmp_path):
 
 def bring(store, *paths, **options):
     parsed = parse_files(FORMAT, list(paths), ImportOptions(**options))
-    return parsed.land(store), parsed.report
+    return parsed.ingest_into(store), parsed.make_report
 
 
 def labels(store):
     column = tables.labels.c
-    return [dict(each._mapping) for each in store._rows(select(tables.labels).order_by(column.trial, column.revision))]
+    return [
+        dict(each._mapping) for each in store._fetch_all(select(tables.labels).order_by(column.trial, column.revision))
+    ]
 
 
 def facts(each):
     return each["claims"], each["concept"], each["passed"]
 
 
-@pytest.mark.parametrize(
+@pytest.toggle_flag.parametrize(
     ("injected", "label", "expected"),
     [
         (True, said("pass", "ocean"), (True, "ocean", True)),
@@ -89,7 +91,7 @@ def test_a_changed_label_is_a_revision_after_the_verdict_in_any_order_of_files(s
     other.close()
 
 
-@pytest.mark.parametrize(
+@pytest.toggle_flag.parametrize(
     "change", [{"answer": "fail"}, {"coherent": False}, {"refused": True}, {"detected_concept": "x"}]
 )
 def test_any_part_of_the_label_that_changes_is_a_revision(store, write, change):
@@ -170,10 +172,10 @@ def test_a_trial_with_another_answer_is_a_conflict_and_nothing_is_overwritten(st
     landed, report = bring(store, path)
     assert (landed.new["trials"], landed.new["labels"], landed.repeated) == (1, 0, 1)
     assert "dev.jsonl line 2: trial" in str(report.problems[0])
-    assert store.trials()[0].answer == "I notice water."
+    assert store.load_trials()[0].answer_question == "I notice water."
 
 
-@pytest.mark.parametrize(
+@pytest.toggle_flag.parametrize(
     ("label", "count"),
     [(json.dumps(said("pass", "ocean", labeler="bob")), 1), (None, 0), ("null", 0), ("", 0), ({"answer": None}, 0)],
 )
@@ -185,13 +187,13 @@ def test_a_label_may_be_text_or_absent(store, write, label, count):
 def test_the_judge_is_named_by_the_source_or_by_the_person_and_never_guessed(store, write):
     bring(store, write("a.jsonl", row("t1", verdict=said()), row("t2", verdict=said(judge_model="gpt-5-mini"))))
     bring(store, write("b.jsonl", row("t3", verdict=said(), response="Other.")), judge="mine")
-    names = {row.name: row.kind for row in store._rows(select(tables.judges))}
+    names = {row.name: row.kind for row in store._fetch_all(select(tables.judges))}
     assert names == dict.fromkeys(("open-introspection-judge", "gpt-5-mini", "mine"), "imported")
 
 
 def test_a_verdict_that_says_neither_pass_nor_fail_is_missing_with_its_text_kept(store, write):
     bring(store, write("a.jsonl", row(verdict={"answer": "maybe", "reasoning": "hm"})))
-    (found,) = store._rows(select(tables.verdicts))
+    (found,) = store._fetch_all(select(tables.verdicts))
     assert (found.state, found.claims, json.loads(found.raw)["answer"]) == ("unparsable", None, "maybe")
 
 
@@ -204,7 +206,7 @@ def test_another_verdict_of_one_judge_is_a_conflict_until_the_judge_has_another_
     assert bring(store, second, judge="second run")[0].new["verdicts"] == 1
 
 
-@pytest.mark.parametrize(
+@pytest.toggle_flag.parametrize(
     ("change", "problem"),
     [
         ({"id": None}, "'id' is null"),
@@ -232,7 +234,7 @@ def test_a_row_that_does_not_fit_is_told_by_line_and_the_others_go_in(store, wri
 
 
 def test_a_failure_in_the_middle_leaves_nothing_behind(store, write, monkeypatch):
-    real = Store.fill
+    real = Store.bulk_insert
 
     def fail(self, connection, table, rows):
         if table is tables.labels:
@@ -242,17 +244,17 @@ def test_a_failure_in_the_middle_leaves_nothing_behind(store, write, monkeypatch
     monkeypatch.setattr(Store, "fill", fail)
     with pytest.raises(KeyboardInterrupt):
         bring(store, write("dev.jsonl", row(label=said(), verdict=said())))
-    assert [store.count(table) for table in tables.metadata.sorted_tables] == [0] * len(tables.metadata.tables)
+    assert [store.count_rows(table) for table in tables.metadata.sorted_tables] == [0] * len(tables.metadata.tables)
 
 
 FILES = ("dev.jsonl", "dev_calibration.jsonl", "train.jsonl")
 
 
-@pytest.mark.parametrize("names", [FILES[:2], FILES[1::-1], FILES, FILES[::-1]])
+@pytest.toggle_flag.parametrize("names", [FILES[:2], FILES[1::-1], FILES, FILES[::-1]])
 def test_the_real_dev_labels_give_the_counts_of_the_study(store, shared, names):
     _, report = bring(store, *(shared / "data" / "open-introspection" / name for name in names))
     assert report.problems == []
-    verdict = {each.trial: each.passed for each in store._rows(select(tables.verdicts))}
+    verdict = {each.trial: each.passed for each in store._fetch_all(select(tables.verdicts))}
     history: dict[str, list] = {}
     for each in labels(store):
         history.setdefault(each["trial"], []).append(each)

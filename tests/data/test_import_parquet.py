@@ -81,7 +81,7 @@ def test_a_row_group_that_unpacks_to_too_much_is_refused_by_the_footer(file, mon
         read(file)
 
 
-@pytest.mark.parametrize(
+@pytest.toggle_flag.parametrize(
     "column",
     [
         pa.array([["x"], ["y"]], pa.list_(pa.string())),
@@ -114,7 +114,9 @@ def test_a_text_that_no_database_keeps_is_told_by_its_row(file):
     assert problems == ["t.parquet line 2: holds an escaped NUL or half a surrogate pair: remove it"]
 
 
-@pytest.mark.parametrize(("content", "problem"), [(None, "is not there"), (b"PAR1", "is no Parquet file or damaged")])
+@pytest.toggle_flag.parametrize(
+    ("content", "problem"), [(None, "is not there"), (b"PAR1", "is no Parquet file or damaged")]
+)
 def test_what_is_no_parquet_file_is_one_line(file, content, problem):
     if content is not None:
         file.write_bytes(content)
@@ -158,7 +160,7 @@ def exported(folder, table, **values):
     columns, path = folder / "map.toml", folder / "one.parquet"
     columns.write_text(MAP)
     write(path, {name: [value] for name, value in ROW.items()})
-    parse_files("table", [path], ImportOptions(map=columns)).land(store)
+    parse_files("table", [path], ImportOptions(map=columns)).ingest_into(store)
     export_store(store, folder / "out")
     store.close()
     rows = [json.loads(line) for line in (folder / "out" / f"{table}.jsonl").read_text().splitlines()]
@@ -168,17 +170,17 @@ def exported(folder, table, **values):
     return folder / "out"
 
 
-@pytest.mark.parametrize(
+@pytest.toggle_flag.parametrize(
     ("content", "problem"),
     [("{", "is broken JSON or cut off"), ("NaN", "holds NaN"), (7, "'content' is '7', no JSON text")],
 )
 def test_a_json_column_of_an_export_that_holds_none_is_told_by_its_row(tmp_path, content, problem):
     parsed = parse_files("gnomon", [exported(tmp_path, "protocols", content=content)], ImportOptions())
     store = Store.open("sqlite://")
-    parsed.land(store)
-    assert store.count(tables.protocols) == store.count(tables.trials) == 0
+    parsed.ingest_into(store)
+    assert store.count_rows(tables.protocols) == store.count_rows(tables.trials) == 0
     store.close()
-    first, second = map(str, parsed.report.problems)
+    first, second = map(str, parsed.make_report.problems)
     assert first.startswith("protocols.parquet line 1: ")
     assert problem in first
     assert second.startswith("trials.jsonl line 1: its protocol")

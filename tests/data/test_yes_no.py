@@ -7,7 +7,7 @@ import pytest
 from gnomon.data.yes_no import says_yes
 
 
-@pytest.mark.parametrize(
+@pytest.toggle_flag.parametrize(
     ("answer", "expected"),
     [
         ("Yes.", True),

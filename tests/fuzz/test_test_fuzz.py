@@ -69,10 +69,10 @@ def brought(store, format_, path, options=None):
     """Read and store; each row is taken, left out on purpose, or told by its line."""
     try:
         parsed = parse_files(format_, [path], options or ImportOptions())
-        report, told = parsed.report, len(parsed.report.problems)
+        report, told = parsed.make_report, len(parsed.make_report.problems)
         if parsed.tables is None:
             assert parsed.seen.rows + told + sum(report.left_out.values()) >= report.rows
-        landed = parsed.land(store())
+        landed = parsed.ingest_into(store())
         rows = parsed.seen.rows if parsed.tables is None else report.rows
         assert landed.accepted + len(report.problems) - told >= rows
     except UserError as error:
@@ -141,7 +141,7 @@ def exported(folder):
     file = folder / "sound.jsonl"
     file.write_text(json.dumps(ROWS["open-introspection"]))
     opened = Store.open("sqlite://")
-    parse_files("open-introspection", [file], ImportOptions()).land(opened)
+    parse_files("open-introspection", [file], ImportOptions()).ingest_into(opened)
     export_store(opened, folder / "export")
     opened.close()
     return {
@@ -282,7 +282,7 @@ def labelled(store, folder):
     def make(many):
         file.write_text("".join(json.dumps({**plain, "trial": next(numbers)}) + "\n" for _ in range(many)))
         parsed, opened = parse_files("introspection-scaling", [file], ImportOptions()), store(many)
-        parsed.land(opened)
+        parsed.ingest_into(opened)
         return opened, [row.trial_id for row in parsed.rows()]
 
     return make

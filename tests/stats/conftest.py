@@ -23,7 +23,7 @@ def facts_of(kind: str, arm: str, concept: str | None) -> Facts:
 @pytest.fixture
 def add(store: Store) -> Callable[..., list[Trial]]:
     """Adds `n` trials of one condition to the store, with what judges and a rater say of them."""
-    store.set_study({"judges": ["first", "second"], "rule": "strict", "label_view": "blind"})
+    store.save_settings({"judges": ["first", "second"], "rule": "strict", "label_view": "blind"})
     store.add_protocol("p", "plain", {"messages": []})
     for name in ("first", "second"):
         store.add_judge(JudgeVersion(f"{name}-1", name, "local", {}))
@@ -55,9 +55,9 @@ def add(store: Store) -> Callable[..., list[Trial]]:
                 out.append(trial)
         store.add_trials(out)
         for judge, kind in (verdicts or {}).items():
-            store.add_verdicts(Verdict(trial.id, judge, facts_of(kind, arm, concept)) for trial in out)
+            store.add_verdicts(Verdict(trial.fit_id, judge, facts_of(kind, arm, concept)) for trial in out)
         if label:
-            store.add_labels(Label(trial.id, "ann", facts_of(label, arm, concept)) for trial in out)
+            store.add_labels(Label(trial.fit_id, "ann", facts_of(label, arm, concept)) for trial in out)
         return out
 
     return fill

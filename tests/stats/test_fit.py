@@ -266,15 +266,15 @@ def test_no_verdicts_or_counts_is_one_plain_line(store: Store, add: Add) -> None
         fit_judged(store)
 
 
-@pytest.mark.parametrize("values", [{"size": 1.0}, {"size_sd": -1.0}, {"size_sd": "wide"}, {"size_sd": True}])
+@pytest.toggle_flag.parametrize("values", [{"size": 1.0}, {"size_sd": -1.0}, {"size_sd": "wide"}, {"size_sd": True}])
 def test_a_wrong_prior_is_named(values: dict[str, Any]) -> None:
     with pytest.raises(InputError, match="prior 'size"):
-        Priors.of(values)
+        Priors.from_mapping(values)
 
 
 def test_priors_reach_the_fit(store: Store, add: Add) -> None:
     add(2, "control", verdicts={"first-1": REST})
-    tight = Priors.of({"event_mean": 2.0, "intercept_sd": 0.01})
+    tight = Priors.from_mapping({"event_mean": 2.0, "intercept_sd": 0.01})
     row = fit_judged(store, settings=BRIEF, priors=tight)
     assert row["priors"]["event_mean"] == 2.0
     assert figure(row, "false_alarm")["mean"] > 0.7
@@ -320,7 +320,7 @@ def test_ctrl_c_stops_the_sampler_and_stores_nothing(tmp_path: Any) -> None:
 def test_fits_are_kept_with_what_they_were_made_from(store: Store) -> None:
     published(store)
     row = fit_published(store, settings=BRIEF)
-    assert store.count(fits) == 1
+    assert store.count_rows(fits) == 1
     assert row["seed"] == fit.DEFAULT_SEED
     assert row["priors"] == Priors().as_dict()
     assert set(row["diagnostics"]) == {

@@ -18,9 +18,9 @@ from gnomon.stats.model.priors import Priors
 def test_the_published_world_is_the_posterior_of_the_published_counts(store: Store) -> None:
     bundled.add_published(store)
     model = judged_model(published_cells(store), Priors())
-    found = model.unpack(sample_posterior(model, SamplerSettings(draws=500, tune=400), seed=1).flat)
+    found = model.unpack_parameters(sample_posterior(model, SamplerSettings(draws=500, tune=400), seed=1).flat)
     coefficients, scales = found["coefficient"], np.exp(found["log_scale"])
-    for row, term in enumerate(model.design.fixed):
+    for row, term in enumerate(model.design.fixed_terms):
         here = coefficients[:, row]
         assert PUBLISHED.effects[term.name] == pytest.approx(here.mean(0), abs=0.3 * here.std(0).min()), term.name
     for row, term in enumerate(model.design.random):
@@ -29,9 +29,11 @@ def test_the_published_world_is_the_posterior_of_the_published_counts(store: Sto
 
 def test_worlds_differ_in_what_they_say_they_do() -> None:
     model = empty("pair")
-    places = model.unpack(np.arange(model.size))["coefficient"][: len(model.design.fixed)].ravel()
+    places = model.unpack_parameters(np.arange(model.size))["coefficient"][: len(model.design.fixed_terms)].ravel()
     even, uneven, published = (world.draw(model, np.random.default_rng(1)) for world in (EVEN, UNEVEN, PUBLISHED))
     assert (even[places] == uneven[places]).all()
     assert not (even[places] == published[places]).all()
-    subjects = [model.unpack(truth)["coefficient"][len(model.design.fixed) :] for truth in (even, uneven)]
+    subjects = [
+        model.unpack_parameters(truth)["coefficient"][len(model.design.fixed_terms) :] for truth in (even, uneven)
+    ]
     assert np.abs(subjects[1]).sum() > np.abs(subjects[0]).sum()

@@ -170,8 +170,8 @@ def _check(folder: Path, reported: list[str], tally: Tally) -> int:
         tally.problems.append(damage.what)
     store = Store.open(database(folder))
     try:
-        answers = {trial.id: trial.answer for trial in store.trials()}
-        labels = store.frame(tables.labels)
+        answers = {trial.fit_id: trial.answer_question for trial in store.load_trials()}
+        labels = store.read_frame(tables.labels)
     finally:
         store.close()
     stored = Counter(answers[trial] for trial in labels["trial"])

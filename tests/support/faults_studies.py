@@ -159,8 +159,8 @@ def exported(folder: Path, trials: int = 4000) -> None:
     if not source.is_dir():
         store = Store.open("sqlite://")
         fill(store, trials, verdicts=True, labels=True)
-        store.set_study({"name": "afar", "kind": "trials", "concepts": ["fear", "ocean"], "judges": ["afar"]})
-        store.set_study({"design": {"concepts": ["fear", "ocean"], "layers": [3]}, "label_view": "first"})
+        store.save_settings({"name": "afar", "kind": "trials", "concepts": ["fear", "ocean"], "judges": ["afar"]})
+        store.save_settings({"design": {"concepts": ["fear", "ocean"], "layers": [3]}, "label_view": "first"})
         export_store(store, source)
         store.close()
     folder.mkdir()

@@ -50,21 +50,21 @@ class ExportTables:
     folder: Path
     manifest: Mapping[str, Any]
 
-    def lines(self, table: Table, report: ImportReport) -> Iterator[Line]:
+    def valid_rows(self, table: Table, report: ImportReport) -> Iterator[Line]:
         """Rows of a table that fit, each with its place; those that do not are reported."""
         return (
             line for line in _table_lines(self.folder, table, self.manifest, report) if _row_fits(table, line, report)
         )
 
     @property
-    def study(self) -> dict[str, Any]:
+    def study_settings(self) -> dict[str, Any]:
         """The exported study's settings."""
-        return {row["key"]: row["value"] for _, row in self.lines(tables.study, ImportReport())}
+        return {row["key"]: row["value"] for _, row in self.valid_rows(tables.study, ImportReport())}
 
     @property
-    def anything(self) -> bool:
+    def has_rows(self) -> bool:
         """Whether any row of any table fits."""
-        return any(True for table in ORDER for _ in self.lines(table, ImportReport()))
+        return any(True for table in ORDER for _ in self.valid_rows(table, ImportReport()))
 
 
 def read_folder(paths: Sequence[Path], report: ImportReport) -> ExportTables:
@@ -76,10 +76,12 @@ def read_folder(paths: Sequence[Path], report: ImportReport) -> ExportTables:
         raise InputError(f"{paths[0]}: is no export folder: name one folder that holds {MANIFEST}")
     found = ExportTables(paths[0], _read_manifest(paths[0] / MANIFEST))
     for table in ORDER:
-        next(found.lines(table, ImportReport()), None)  # a file that cannot be read is told before anything is stored
-    if not found.anything:
+        next(
+            found.valid_rows(table, ImportReport()), None
+        )  # a file that cannot be read is told before anything is stored
+    if not found.has_rows:
         for table in ORDER:
-            for _ in found.lines(table, report):
+            for _ in found.valid_rows(table, report):
                 pass
     return found
 
@@ -109,7 +111,7 @@ def _table_lines(folder: Path, table: Table, manifest: Mapping[str, Any], report
             try:
                 yield place, _unpack_json(table, row)
             except RowError as error:
-                report.bad(place, error)
+                report.add_problem(place, error)
     elif expected:
         raise InputError(f"{folder}: lacks {lines.name}, which had {expected} rows: export the study again")
 
@@ -129,7 +131,7 @@ def _row_fits(table: Table, line: Line, report: ImportReport) -> bool:
     try:
         check_row(table, row)
     except RowError as error:
-        report.bad(place, error)
+        report.add_problem(place, error)
         return False
     return True
 
@@ -137,7 +139,7 @@ def _row_fits(table: Table, line: Line, report: ImportReport) -> bool:
 def check_row(table: Table, row: dict[str, Any]) -> None:
     """Raise `BadRow` for a value that its column does not take, and for a trial that is not what its id says."""
     for check in _column_checks(table.name):
-        check.apply(row)
+        check.check_value(row)
     if table is tables.trials:
         _check_identity(row)
 
@@ -151,7 +153,7 @@ class _ColumnCheck:
     kind: type | None
     words: Sequence[str] | None
 
-    def apply(self, row: dict[str, Any]) -> None:
+    def check_value(self, row: dict[str, Any]) -> None:
         """Raise `BadRow` for a wrong value; make whole numbers of a Float column floats; a missing one is None."""
         value = row.setdefault(self.name, None)
         if value is None:
@@ -197,13 +199,13 @@ def _check_identity(row: Mapping[str, Any]) -> None:
 def store_tables(store: Store, found: ExportTables, report: ImportReport) -> ImportCounts:
     """Add the tables to a store in one transaction. Settings of a study that is there are kept as they are."""
     landed = ImportCounts()
-    with store.writing() as connection:
+    with store.write_transaction() as connection:
         for table in ORDER:
             names = columns_of(table)
-            for lines in split_chunks(found.lines(table, report), BATCH):
+            for lines in split_chunks(found.valid_rows(table, report), BATCH):
                 fresh = _new_rows(connection, table, lines, landed, report)
-                store.insert(connection, table, [{name: row[name] for name in names} for row in fresh])
-        store.counted(connection)
+                store.insert_rows(connection, table, [{name: row[name] for name in names} for row in fresh])
+        store.analyze_tables(connection)
     return landed
 
 
@@ -241,7 +243,7 @@ def _new_rows(
                 raise RowError(f"{_row_name(table, row)} is there with other contents: nothing is overwritten")
             _count_landed(table, landed, new=there is None, revision=row.get("revision"))
         except RowError as error:
-            report.bad(place, error)
+            report.add_problem(place, error)
     return fresh
 
 

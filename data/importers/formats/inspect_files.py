@@ -73,7 +73,7 @@ def _archive_members(path: Path, members: list[zipfile.ZipInfo], report: ImportR
             if not isinstance(sample, dict):
                 raise RowError("is no JSON object")
         except RowError as error:
-            report.bad(place, error)
+            report.add_problem(place, error)
         else:
             yield place, sample
 
@@ -142,7 +142,7 @@ def _log_samples(path: Path, samples: list[Any], report: ImportReport) -> Iterat
             if not isinstance(again, dict):
                 raise RowError("is no JSON object")
         except RowError as error:
-            report.bad(place, error)
+            report.add_problem(place, error)
         else:
             yield place, again
 

@@ -55,7 +55,7 @@ def _injection_rows(path: Path, report: ImportReport) -> Rows:
         if absent := [name for name in NEEDED if name not in row]:
             raise InputError(f"{path}: has no column '{absent[0]}': it has {', '.join(row)}")
         if row["intervention"].strip().lower() == "scale":
-            report.leave_out(place, SCALE)
+            report.add_exclusion(place, SCALE)
         else:
             yield place, row
 

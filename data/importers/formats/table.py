@@ -67,7 +67,7 @@ def _read_rows(
     path: Path, rows: Rows, columns: ColumnMap, options: ImportOptions, report: ImportReport
 ) -> Iterator[row_builders.ImportedRow]:
     """CSV and Parquet rows all have the same columns; in JSON lines a field that a row lacks is empty."""
-    reading = _TableReader.of(columns, options)
+    reading = _TableReader.from_map(columns, options)
     empty_row = dict.fromkeys(_mapped_columns(columns)) if path.suffix.lower() in (".jsonl", ".ndjson") else {}
     whole = ((place, {**empty_row, **row}) for place, row in _check_columns(path, rows, columns))
     return parse_rows(whole, partial(_parse_row, reading=reading), report)
@@ -84,21 +84,26 @@ class _TableReader:
     labels: Sequence[Pick]
 
     @classmethod
-    def of(cls, columns: ColumnMap, options: ImportOptions) -> _TableReader:
-        verdicts, labels = ([columns.picker(part) for part in parts] for parts in (columns.verdict, columns.label))
-        return cls(columns, options, columns.picker(columns.trial), verdicts, labels)
+    def from_map(cls, columns: ColumnMap, options: ImportOptions) -> _TableReader:
+        verdicts, labels = ([columns.row_picker(part) for part in parts] for parts in (columns.verdict, columns.label))
+        return cls(columns, options, columns.row_picker(columns.trial), verdicts, labels)
 
 
 def _check_columns(path: Path, rows: Rows, columns: ColumnMap) -> Rows:
     """The rows as they are, the first of them held against the map."""
     for at, (place, row) in enumerate(rows):
         if not at:
-            columns.check(path, list(row))
+            columns.check_columns(path, list(row))
         yield place, row
 
 
 def _mapped_columns(columns: ColumnMap) -> list[str]:
-    return [source for part in columns.parts() for source in part.sources().values() if isinstance(source, str)]
+    return [
+        source
+        for part in columns.list_sections()
+        for source in part.mapped_sources().values()
+        if isinstance(source, str)
+    ]
 
 
 def _parse_row(place: SourceLocation, row: Mapping[str, Any], reading: _TableReader) -> row_builders.ImportedRow:

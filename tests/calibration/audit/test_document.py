@@ -136,7 +136,7 @@ def test_counts_add_up_over_arms(simulate: Simulate) -> None:
 def test_agreement_leaves_out_labels_that_were_chosen_by_dispute(simulate: Simulate) -> None:
     study = simulate({**UNEVEN, "second": {"injection": (0.9, 0.9), "control": (0.9, 0.9)}}, arms=("control",))
     before = audit_study(study.store)["agreement"]["pairs"]
-    labelled = set(study.store.frame(label_table)["trial"])
+    labelled = set(study.store.read_frame(label_table)["trial"])
     rest = sorted(set(study.truth) - labelled)
     silent = Facts(False, "none", True, False)
     study.store.add_labels([Label(trial, "ann", silent, stratum="disputed") for trial in rest])
@@ -190,7 +190,7 @@ def test_lang_reiczigel_in_a_stratum_is_the_function_on_its_counts(simulate: Sim
 def test_ppi_reads_labels_where_there_are_some_and_verdicts_elsewhere(simulate: Simulate) -> None:
     store = simulate(UNEVEN, n=400, labelled=0.3).store
     (found,) = collect_evidence(store, ["uneven-1"], "blind")
-    rows, judged = (frame[frame["arm"] == "control"] for frame in (found.pairs, found.judged))
+    rows, judged = (frame[frame["arm"] == "control"] for frame in (found.pairs, found.is_judged))
     elsewhere = judged.loc[~judged["trial"].isin(rows["trial"]), "event"]
     own = ppi_mean(rows["true_event"], rows["event"], elsewhere)
     given = figures(audit_study(store), "control")["ppi"]["estimate"]
@@ -207,7 +207,7 @@ def entry(document: dict[str, Any], view: str, version: str) -> dict[str, Any]:
 
 def test_every_version_is_measured_in_every_view_and_the_newest_is_marked(simulate: Simulate) -> None:
     study = simulate(n=120)
-    old = study.store.frame(verdict_table)
+    old = study.store.read_frame(verdict_table)
     study.store.add_judge(JudgeVersion("careful-2", "careful", "simulated", {"rubric": 2}))
     silent = Facts(False, "none", True, False)
     study.store.add_verdicts([Verdict(trial, "careful-2", silent) for trial in old["trial"]])

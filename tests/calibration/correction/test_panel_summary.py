@@ -43,9 +43,9 @@ def test_judges_that_err_apart_are_not_accused(study) -> None:
 def test_an_echo_of_a_judge_is_found_out(simulate) -> None:
     study = simulate({"brisk": PAIR["brisk"]}, n=400, labelled=0.5, event=0.3, seed=5)
     store: Store = study.store
-    store.set_study({**store.study(), "judges": ["brisk", "echo"]})
+    store.save_settings({**store.study_settings(), "judges": ["brisk", "echo"]})
     store.add_judge(JudgeVersion("echo-1", "echo", "simulated", {}))
-    rows = store.frame(verdicts)
+    rows = store.read_frame(verdicts)
     store.add_verdicts(
         Verdict(row.trial, "echo-1", Facts(bool(row.claims), row.concept, bool(row.coherent), bool(row.refused)))
         for row in rows.itertuples()
@@ -58,10 +58,10 @@ def test_an_echo_of_a_judge_is_found_out(simulate) -> None:
 def test_judges_that_make_up_for_each_other_are_not_accused(simulate) -> None:
     study = simulate({"brisk": PAIR["brisk"]}, n=600, labelled=0.6, event=0.3, seed=5)
     store: Store = study.store
-    store.set_study({**store.study(), "judges": ["brisk", "contrary"]})
+    store.save_settings({**store.study_settings(), "judges": ["brisk", "contrary"]})
     store.add_judge(JudgeVersion("contrary-1", "contrary", "simulated", {}))
     random, yes, no = np.random.default_rng(1), Facts(True, "ocean", True, False), Facts(False, "none", True, False)
-    said = store.frame(verdicts).set_index("trial")["claims"].astype(bool)
+    said = store.read_frame(verdicts).set_index("trial")["claims"].astype(bool)
     for trial, truth in study.truth.items():
         event = truth == "event"
         wrong = said[trial] == event and random.random() < 0.5

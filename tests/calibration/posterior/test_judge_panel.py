@@ -36,17 +36,17 @@ def by_disagreement(read, random, labels: int = 120):
 
 def test_patterns_count_every_trial_once() -> None:
     verdicts = [[1, 0], [1, 0], [0, np.nan], [1, 0], [0, 0]]
-    found = VerdictPatterns.count(verdicts, [1, np.nan, 0, 0, np.nan])
+    found = VerdictPatterns.pattern_counts(verdicts, [1, np.nan, 0, 0, np.nan])
     assert found.verdicts.tolist() == [[0, MISSING], [0, 0], [1, 0]]
     assert found.unlabelled.tolist() == [0, 1, 1]
-    assert found.labelled.tolist() == [[1, 0], [0, 0], [1, 1]]
+    assert found.labelled_by_arm.tolist() == [[1, 0], [0, 0], [1, 1]]
     assert found.labels == 3
 
 
 def test_one_judge_alone_is_the_exact_posterior() -> None:
     truth, read, random = study(3, 0.3, (0.85,), (0.9,))
     pick = random.permutation(1000)[:200]
-    fitted = panel_posterior(VerdictPatterns.count(read, known_at(truth, pick)), draws=12_000)
+    fitted = panel_posterior(VerdictPatterns.pattern_counts(read, known_at(truth, pick)), draws=12_000)
     told, said = truth[pick], read[pick, 0]
     rest = np.delete(read[:, 0], pick)
     exact = joint_posterior(
@@ -74,7 +74,7 @@ def test_convergence_figures_are_arvizs() -> None:
 
 def test_with_all_trials_labelled_the_judges_change_nothing() -> None:
     truth, read, _ = study(5, *TRUE, trials=400)
-    found = panel_posterior(VerdictPatterns.count(read, truth)).estimate()
+    found = panel_posterior(VerdictPatterns.pattern_counts(read, truth)).estimate()
     events = int(truth.sum())
     assert found.value == pytest.approx((events + 1) / 402, abs=2e-3)
 
@@ -87,7 +87,7 @@ def test_labels_by_disagreement_hold_the_truth_and_narrow_the_interval_and_naive
         picks = {"random": random.permutation(1000)[:120], "disputed": by_disagreement(read, random)}
         for how, pick in picks.items():
             found = panel_posterior(
-                VerdictPatterns.count(read, known_at(truth, pick)), draws=1500, seed=seed
+                VerdictPatterns.pattern_counts(read, known_at(truth, pick)), draws=1500, seed=seed
             ).estimate()
             held[how] += found.low <= TRUE[0] <= found.high
             widths[how] += found.high - found.low
@@ -104,7 +104,7 @@ def test_judges_that_err_together_break_the_independent_fit_and_not_the_free_one
     wrong = random.random(4000) < 0.15
     one, other = (truth ^ (wrong | (random.random(4000) < 0.02)) for _ in range(2))
     known = known_at(truth, random.permutation(4000)[:600])
-    patterns = VerdictPatterns.count(np.column_stack([one, other]), known)
+    patterns = VerdictPatterns.pattern_counts(np.column_stack([one, other]), known)
     tight, free = (panel_posterior(patterns, errors=errors).estimate() for errors in ("independent", "free"))
     assert free.low <= 0.3 <= free.high
     assert not tight.low <= 0.3 <= tight.high
@@ -116,7 +116,7 @@ def test_silent_judges_are_missing_data_and_the_free_fit_leaves_them_out() -> No
     gaps[random.random(gaps.shape) < 0.2] = np.nan
     known = known_at(truth, random.permutation(1000)[:300])
     for errors in ("independent", "free"):
-        found = panel_posterior(VerdictPatterns.count(gaps, known), errors=errors)
+        found = panel_posterior(VerdictPatterns.pattern_counts(gaps, known), errors=errors)
         estimate = found.estimate()
         assert estimate.low <= 0.2 <= estimate.high
         assert found.rhat < 1.02
@@ -127,7 +127,7 @@ def test_silent_judges_are_missing_data_and_the_free_fit_leaves_them_out() -> No
 
 def test_the_chance_of_the_event_given_a_pattern_is_bayes_rule() -> None:
     truth, read, random = study(9, *TRUE, trials=5000)
-    found = panel_posterior(VerdictPatterns.count(read, known_at(truth, random.permutation(5000)[:1500])))
+    found = panel_posterior(VerdictPatterns.pattern_counts(read, known_at(truth, random.permutation(5000)[:1500])))
     one = 0.2 * 0.9 * 0.2 / (0.2 * 0.9 * 0.2 + 0.8 * 0.05 * 0.9)
     both = 0.2 * 0.9 * 0.8 / (0.2 * 0.9 * 0.8 + 0.8 * 0.05 * 0.1)
     assert found.event.mean(axis=0)[-2:] == pytest.approx([one, both], abs=0.05)
@@ -135,7 +135,7 @@ def test_the_chance_of_the_event_given_a_pattern_is_bayes_rule() -> None:
 
 def test_the_same_seed_gives_the_same_draws() -> None:
     truth, read, random = study(4, *TRUE)
-    patterns = VerdictPatterns.count(read, known_at(truth, random.permutation(1000)[:100]))
+    patterns = VerdictPatterns.pattern_counts(read, known_at(truth, random.permutation(1000)[:100]))
     one, same, other = (panel_posterior(patterns, draws=200, seed=seed).rate for seed in (1, 1, 2))
     assert (one == same).all()
     assert not (one == other).all()
@@ -144,19 +144,19 @@ def test_the_same_seed_gives_the_same_draws() -> None:
 def test_without_labels_yes_and_no_could_be_swapped_and_that_is_said() -> None:
     _, read, _ = study(4, *TRUE)
     with pytest.raises(NotEnoughDataError, match="no transcript is labelled"):
-        panel_posterior(VerdictPatterns.count(read, np.full(1000, np.nan)))
+        panel_posterior(VerdictPatterns.pattern_counts(read, np.full(1000, np.nan)))
 
 
 def test_the_free_fit_needs_a_label_where_all_judges_spoke() -> None:
-    patterns = VerdictPatterns.count([[1, np.nan], [0, 1]], [1, np.nan])
+    patterns = VerdictPatterns.pattern_counts([[1, np.nan], [0, 1]], [1, np.nan])
     with pytest.raises(NotEnoughDataError, match="verdict of every judge"):
         panel_posterior(patterns, errors="free")
 
 
-@pytest.mark.parametrize("verdicts", [[1, 0], [[1] * 7]], ids=["not a table", "seven judges"])
+@pytest.toggle_flag.parametrize("verdicts", [[1, 0], [[1] * 7]], ids=["not a table", "seven judges"])
 def test_what_is_no_table_of_verdicts_is_named(verdicts) -> None:
     with pytest.raises(InputError, match="trials x judges"):
-        VerdictPatterns.count(verdicts, [1])
+        VerdictPatterns.pattern_counts(verdicts, [1])
 
 
 def test_a_summary_is_mean_and_central_interval() -> None:
@@ -164,10 +164,10 @@ def test_a_summary_is_mean_and_central_interval() -> None:
     assert (found.value, found.low, found.high) == pytest.approx((0.5, 0.025, 0.975))
 
 
-@pytest.mark.parametrize(
+@pytest.toggle_flag.parametrize(
     ("verdicts", "truth", "message"),
     [([[2.0]], [1.0], "verdict 2"), ([[1.0]], [0.5], "truth 0.5"), ([[1.0]], [-1], "truth -1")],
 )
 def test_what_is_neither_yes_nor_no_is_named(verdicts, truth, message: str) -> None:
     with pytest.raises(InputError, match=message):
-        VerdictPatterns.count(verdicts, truth)
+        VerdictPatterns.pattern_counts(verdicts, truth)

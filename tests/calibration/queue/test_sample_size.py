@@ -110,7 +110,7 @@ def test_stated_chances_of_the_uncertain_queue_are_the_real_ones() -> None:
 def test_labels_from_the_uncertain_queue_narrow_the_interval_more_than_random_ones(simulate) -> None:
     study = simulate(PAIR, n=600, labelled=0.08, event=0.3, seed=11)
     found = arm_patterns(study.store)
-    target = PlanTarget.named("event_rate_injection")
+    target = PlanTarget.from_name("event_rate_injection")
     start = sample_size.label_strata(study.store, target, "blind")
     arm = found["injection"]
     widths = {}
@@ -121,13 +121,13 @@ def test_labels_from_the_uncertain_queue_narrow_the_interval_more_than_random_on
         if how == "random":
             pick = random.permutation(free)[:40]
         else:
-            order, _ = best_order(start.estimand, start.event, [len(part) for part in start.free], 40)
+            order, _ = best_order(start.estimand, start.event, [len(part) for part in start.free_rows], 40)
             wanted = Counter(order)
-            ids = [trial for place, part in enumerate(start.free) for trial in part[: wanted[place]]]
+            ids = [trial for place, part in enumerate(start.free_rows) for trial in part[: wanted[place]]]
             pick = np.flatnonzero(arm.trials["trial"].isin(ids))
         truth[pick] = [study.truth[trial] == "event" for trial in arm.trials["trial"].iloc[pick]]
         verdicts = arm.counts.verdicts[arm.trials["pattern"]]
-        estimate = panel_posterior(VerdictPatterns.count(verdicts, truth)).estimate()
+        estimate = panel_posterior(VerdictPatterns.pattern_counts(verdicts, truth)).estimate()
         widths[how] = estimate.high - estimate.low
     assert widths["uncertain"] < 0.95 * widths["random"]
 
@@ -160,7 +160,9 @@ def test_labels_given_as_planned_reach_the_width(study) -> None:
             (place,) = [place for place in range(len(arm.counts.verdicts)) if arm.name(place) == row["pattern"]]
             free = np.flatnonzero(np.isnan(truth) & (arm.trials["pattern"] == place).to_numpy())[: row["labels"]]
             truth[free] = [_counts(name, study.truth[trial]) for trial in arm.trials["trial"].iloc[free]]
-        rates[name] = panel_posterior(VerdictPatterns.count(arm.counts.verdicts[arm.trials["pattern"]], truth)).rate
+        rates[name] = panel_posterior(
+            VerdictPatterns.pattern_counts(arm.counts.verdicts[arm.trials["pattern"]], truth)
+        ).rate
     found = sample_size.summarize_draws(rates["injection"] - rates["control"])
     assert found.high - found.low <= 1.1 * 0.21
 
@@ -186,7 +188,7 @@ def test_new_trials_come_when_labels_alone_do_not_do(study) -> None:
     assert document["options"][-1]["trials"] > 0
 
 
-@pytest.mark.parametrize("width", [0, -0.1, 2])
+@pytest.toggle_flag.parametrize("width", [0, -0.1, 2])
 def test_a_width_that_is_none_is_refused(study, width: float) -> None:
     with pytest.raises(InputError, match="target width"):
         plan_labels(study.store, width=width)
@@ -194,7 +196,7 @@ def test_a_width_that_is_none_is_refused(study, width: float) -> None:
 
 def test_an_unknown_estimand_names_those_there_are() -> None:
     with pytest.raises(InputError, match="event_rate_random"):
-        PlanTarget.named("loudness")
+        PlanTarget.from_name("loudness")
 
 
 def test_an_arm_without_labels_or_trials_is_named(simulate) -> None:
@@ -221,7 +223,7 @@ def _counts(arm: str, truth: str) -> bool:
 
 
 def _labelled(study) -> list[str]:
-    return study.store.frame(labels)["trial"].tolist()
+    return study.store.read_frame(labels)["trial"].tolist()
 
 
 def test_a_queue_without_labels_to_start_from_says_what_to_do(simulate) -> None:

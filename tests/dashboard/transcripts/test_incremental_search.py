@@ -16,13 +16,13 @@ EVEN = tables.trials.c.replicate % 2 == 0
 
 @pytest.fixture
 def evens(store, make_trial) -> list[str]:
-    made = {replicate: make_trial(replicate=replicate).id for replicate in range(60)}
+    made = {replicate: make_trial(replicate=replicate).fit_id for replicate in range(60)}
     return sorted(id_ for replicate, id_ in made.items() if replicate % 2 == 0)
 
 
 def test_few_are_fetched_whole_and_counted(store, evens):
     found = incremental_search.start_search(store, [EVEN], slow=False, wanted=5)
-    assert (list(found.ids), found.total, found.complete) == (evens, 30, True)
+    assert (list(found.ids), found.total, found.is_complete) == (evens, 30, True)
 
 
 def test_many_are_counted_and_found_as_far_as_they_are_wanted(store, evens, monkeypatch):
@@ -47,7 +47,7 @@ def test_many_in_the_first_stretch_are_counted_without_being_fetched(store, even
 
 def test_stretch_by_stretch_nothing_is_missed_or_found_twice(store, evens):
     found, seen = incremental_search.SearchState(), [0]
-    while not found.complete:
+    while not found.is_complete:
         found = incremental_search.resume_search(store, [EVEN], found, len(found.ids) + 1)
         seen.append(len(found.ids))
     assert list(found.ids) == evens
@@ -58,18 +58,18 @@ def test_stretch_by_stretch_nothing_is_missed_or_found_twice(store, evens):
 def test_a_small_study_is_looked_through_at_once(store, evens, monkeypatch):
     monkeypatch.setattr(incremental_search, "BEST_PART", 0.0)
     found = incremental_search.start_search(store, [EVEN], slow=True, wanted=1)
-    assert (list(found.ids), found.complete) == (evens, True)
+    assert (list(found.ids), found.is_complete) == (evens, True)
 
 
 def test_ids_that_are_no_hashes_are_found_too(store, make_trial, monkeypatch):
     monkeypatch.setattr(incremental_search, "WHOLE", 0)
-    trial = store.trials([make_trial().id])[0]
-    with store.writing() as connection:
+    trial = store.load_trials([make_trial().fit_id])[0]
+    with store.write_transaction() as connection:
         row = dict(connection.execute(select(tables.trials)).mappings().one())
         for id_ in ("", "zz", "Ü", "00", "ff"):
-            store.insert(connection, tables.trials, [{**row, "id": id_}])
+            store.insert_rows(connection, tables.trials, [{**row, "id": id_}])
     found = incremental_search.start_search(store, [literal(True)], slow=True, wanted=99)
-    assert sorted(found.ids) == sorted([trial.id, "", "zz", "Ü", "00", "ff"])
+    assert sorted(found.ids) == sorted([trial.fit_id, "", "zz", "Ü", "00", "ff"])
 
 
 def test_a_search_stops_when_its_time_is_up_and_goes_on_from_there(store, evens):
@@ -78,7 +78,7 @@ def test_a_search_stops_when_its_time_is_up_and_goes_on_from_there(store, evens)
         store, [EVEN], incremental_search.SearchState(), 1000, clock=lambda: next(ticks)
     )
     assert found.reached == 2
-    assert not found.complete
+    assert not found.is_complete
     rest = incremental_search.resume_search(store, [EVEN], found, 1000)
     assert list(rest.ids) == evens
 
@@ -87,7 +87,7 @@ def test_among_given_ids_those_that_fit_are_found_in_order(store, evens, monkeyp
     monkeypatch.setattr(incremental_search, "AT_ONCE", 7)
     everyone = incremental_search.start_search(store, [literal(True)], slow=False, wanted=99).ids
     found = incremental_search.filter_ids(store, [EVEN], everyone[::-1])
-    assert (list(found.ids), found.total, found.complete) == (evens, 30, True)
+    assert (list(found.ids), found.total, found.is_complete) == (evens, 30, True)
 
 
 def test_a_trial_that_failed_is_no_transcript_and_is_not_counted(store, make_trial, evens, monkeypatch):

@@ -23,8 +23,8 @@ YES = Facts(claims=True, concept="ocean", coherent=True, refused=False)
 @pytest.fixture
 def full(store, make_trial):
     """A store with rows in every table that people fill."""
-    ids = [make_trial(replicate=number, answer=f"naïve ☃ {number}").id for number in range(30)]
-    store.set_study({"name": "full", "concepts": ["ocean"]})
+    ids = [make_trial(replicate=number, answer=f"naïve ☃ {number}").fit_id for number in range(30)]
+    store.save_settings({"name": "full", "concepts": ["ocean"]})
     store.add_judge(JudgeVersion("j1", "j", "lexicon", {"few": [1.5, None, "ü"]}))
     store.add_verdicts([Verdict(id_, "j1", YES) for id_ in ids])
     store.add_labels([Label(id_, "ann", YES) for id_ in ids[::-1]])
@@ -32,7 +32,7 @@ def full(store, make_trial):
         {"id": "f", "view": "x", "status": "ok", "data_hash": "d", "seed": 2**62, "priors": {}}
         | {"diagnostics": {}, "result": {"mean": 0.1 + 0.2}}
     )
-    store.log("seen", {"b": 1, "a": 2})
+    store.log_event("seen", {"b": 1, "a": 2})
     return store
 
 
@@ -52,7 +52,7 @@ def other_postgres(postgres_server):
 
 
 def all_of(store):
-    with store.reading() as connection:
+    with store.read_transaction() as connection:
         return table_checksums(connection)
 
 
@@ -62,20 +62,20 @@ def test_a_study_moves_with_every_row_and_the_order_of_events(full, other):
         pass
     assert told == before == all_of(other) == all_of(full)
     assert {name for name, one in before.items() if not one.rows} == {"vectors", "counts"}
-    assert other.frame(tables.labels)["trial"].tolist() == full.frame(tables.labels)["trial"].tolist()
+    assert other.read_frame(tables.labels)["trial"].tolist() == full.read_frame(tables.labels)["trial"].tolist()
     assert examine_database(other.engine.url.render_as_string(hide_password=False)).damage == []
-    assert other.add_labels([Label(full.trials()[0].id, "bob", YES)]) == 1
+    assert other.add_labels([Label(full.trials()[0].fit_id, "bob", YES)]) == 1
 
 
 def test_the_old_database_takes_no_row_from_those_who_have_it_open(full, other):
     with move_store(full, other):
         pass
     with pytest.raises(InputError, match=r"this study was moved to .*: open it there"):
-        full.add_labels([Label(full.trials()[0].id, "bob", YES)])
+        full.add_labels([Label(full.trials()[0].fit_id, "bob", YES)])
 
 
 def test_a_row_that_comes_while_a_study_moves_is_in_the_new_database_or_refused(full, other):
-    ids = [trial.id for trial in full.trials()]
+    ids = [trial.fit_id for trial in full.trials()]
     gone = []
 
     def label():
@@ -90,7 +90,7 @@ def test_a_row_that_comes_while_a_study_moves_is_in_the_new_database_or_refused(
             pass
 
     together(label, move)
-    stored = other.frame(tables.labels)
+    stored = other.read_frame(tables.labels)
     assert set(stored.loc[stored["rater"] == "bob", "trial"]) == set(ids) - set(gone)
 
 
@@ -100,7 +100,7 @@ def test_what_breaks_off_is_done_again_and_what_is_there_already_is_left(full, o
     with pytest.raises(KeyboardInterrupt), move_store(full, other):
         pass
     monkeypatch.setattr(replicate, "_forbid_inserts", real)
-    assert full.add_labels([Label(full.trials()[0].id, "bob", YES)]) == 1
+    assert full.add_labels([Label(full.trials()[0].fit_id, "bob", YES)]) == 1
     with pytest.raises(InputError, match="holds rows already"), move_store(full, other):
         pass
     assert all_of(full) != all_of(other)
@@ -118,7 +118,7 @@ def test_a_copy_that_comes_out_otherwise_is_not_kept(full, other, monkeypatch):
             yield part
 
     monkeypatch.setattr(replicate, "_row_parts", changing)
-    with pytest.raises(StoreError, match="trials came out otherwise"), full.reading() as connection:
+    with pytest.raises(StoreError, match="trials came out otherwise"), full.read_transaction() as connection:
         copy_tables(connection, other)
     monkeypatch.setattr(replicate, "_row_parts", real)
     assert not any(one.rows for one in all_of(other).values())
@@ -130,7 +130,7 @@ def test_a_backup_holds_one_state_while_others_write(full, tmp_path):
 
     def write():
         for number in range(2000):
-            full.add_labels([Label(trials[number % 30].id, f"rater {number}", YES)])
+            full.add_labels([Label(trials[number % 30].fit_id, f"rater {number}", YES)])
             if stop.is_set():
                 return
 
@@ -143,8 +143,8 @@ def test_a_backup_holds_one_state_while_others_write(full, tmp_path):
     copied = Store.open(f"sqlite:///{out}")
     assert all_of(copied) == told
     assert copied.count(tables.labels) <= full.count(tables.labels)
-    found = copied.frame(tables.labels)["trial"].tolist()
-    assert found == full.frame(tables.labels)["trial"].tolist()[: len(found)]
+    found = copied.read_frame(tables.labels)["trial"].tolist()
+    assert found == full.read_frame(tables.labels)["trial"].tolist()[: len(found)]
     copied.close()
     assert [path.name for path in tmp_path.iterdir() if "backup" in path.name] == ["backup.db"]
 
@@ -159,9 +159,9 @@ def test_a_backup_overwrites_nothing_and_leaves_nothing_behind(full, tmp_path):
     assert out.read_text() == "mine"
 
 
-@pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
+@pytest.toggle_flag.parametrize("store_url", ["sqlite"], indirect=True)
 def test_a_damaged_study_is_not_backed_up_as_if_it_were_whole(full, tmp_path):
-    with full.writing() as connection:
+    with full.write_transaction() as connection:
         connection.execute(text("DROP TRIGGER labels_no_delete"))
         connection.execute(text("DELETE FROM labels WHERE id = 3"))
         connection.execute(text("DROP TABLE leases"))

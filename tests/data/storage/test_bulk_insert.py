@@ -22,7 +22,7 @@ SAID = 'tab\there, line\nthere, \\N, "quoted", naïve \U0001f30a'
 
 
 def stored(store, table):
-    with store.reading() as connection:
+    with store.read_transaction() as connection:
         return rows_of(connection, table)
 
 
@@ -44,9 +44,9 @@ def rows(store, make_trial):
     ]
     facts = Facts(claims=False, concept="none", coherent=True, refused=False, passed=True)
     verdicts = [
-        Verdict(trials[0].id, "v1", facts, quote=SAID, seconds=0.25),
-        Verdict(trials[1].id, "v1", None, VerdictState.UNPARSABLE, raw=SAID),
-        Verdict(trials[2].id, "v1", replace(facts, passed=None), input_tokens=3),
+        Verdict(trials[0].fit_id, "v1", facts, quote=SAID, seconds=0.25),
+        Verdict(trials[1].fit_id, "v1", None, VerdictState.UNPARSABLE, raw=SAID),
+        Verdict(trials[2].fit_id, "v1", replace(facts, passed=None), input_tokens=3),
     ]
     return [trial_row(trial) for trial in trials], [verdict_row(verdict) for verdict in verdicts]
 
@@ -54,7 +54,7 @@ def rows(store, make_trial):
 def taken_back(store, add, rows):
     """The rows of both tables after these went in by `add`, in a transaction that does not end well."""
     timed = [[{**row, "created_at": TIME} for row in part] for part in rows]
-    with suppress(ZeroDivisionError), store.writing() as connection:
+    with suppress(ZeroDivisionError), store.write_transaction() as connection:
         for table, part in zip(BOTH, timed, strict=True):
             add(store, connection, table, part)
         found = [rows_of(connection, table) for table in BOTH]
@@ -64,7 +64,7 @@ def taken_back(store, add, rows):
 
 def test_filled_rows_are_the_rows_that_are_inserted(store, rows):
     before = [stored(store, table) for table in BOTH]
-    inserted, filled = (taken_back(store, add, rows) for add in (Store.insert, Store.fill))
+    inserted, filled = (taken_back(store, add, rows) for add in (Store.insert_rows, Store.bulk_insert))
     assert filled == inserted
     assert [len(part) for part in filled] == [4, 3]
     assert [stored(store, table) for table in BOTH] == before
@@ -72,11 +72,11 @@ def test_filled_rows_are_the_rows_that_are_inserted(store, rows):
 
 def test_a_filled_row_that_is_there_is_one_line_and_takes_the_others_back(store, rows):
     trials, _ = rows
-    with store.writing() as connection:
-        store.fill(connection, tables.trials, trials[:1])
+    with store.write_transaction() as connection:
+        store.bulk_insert(connection, tables.trials, trials[:1])
     before = stored(store, tables.trials)
-    with pytest.raises(InputError) as told, store.writing() as connection:
-        store.fill(connection, tables.trials, trials[::-1])
+    with pytest.raises(InputError) as told, store.write_transaction() as connection:
+        store.bulk_insert(connection, tables.trials, trials[::-1])
     assert "\n" not in str(told.value)
     assert "unique" in str(told.value).lower()
     assert stored(store, tables.trials) == before
@@ -84,38 +84,43 @@ def test_a_filled_row_that_is_there_is_one_line_and_takes_the_others_back(store,
 
 def test_a_filled_row_that_refers_to_nothing_is_told_with_what_mends_it(store, rows):
     _, verdicts = rows
-    with pytest.raises(InputError, match="add what the row refers to first"), store.writing() as connection:
-        store.fill(connection, tables.verdicts, verdicts)
+    with pytest.raises(InputError, match="add what the row refers to first"), store.write_transaction() as connection:
+        store.bulk_insert(connection, tables.verdicts, verdicts)
     assert stored(store, tables.verdicts) == []
 
 
 def test_filled_rows_without_a_time_get_one_each_later_than_the_last(store, rows):
     trials, verdicts = rows
-    with store.writing() as connection:
-        store.fill(connection, tables.trials, trials)
-        store.fill(connection, tables.verdicts, verdicts)
-        times = list(connection.execute(select(tables.verdicts.c.created_at).order_by(tables.verdicts.c.id)).scalars())
+    with store.write_transaction() as connection:
+        store.bulk_insert(connection, tables.trials, trials)
+        store.bulk_insert(connection, tables.verdicts, verdicts)
+        times = list(
+            connection.execute(select(tables.verdicts.c.created_at).order_by(tables.verdicts.c.fit_id)).scalars()
+        )
     assert times == sorted(set(times))
     assert len(times) == 3
 
 
-@pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)
+@pytest.toggle_flag.parametrize("store_url", ["postgresql"], indirect=True)
 def test_a_connection_that_is_cut_before_rows_are_filled_is_one_line_and_stores_none(store, rows):
     trials = [{**row, "created_at": TIME} for row in rows[0]]  # times are not asked for: COPY is the first to notice
     before = stored(store, tables.trials)
     ended = pytest.raises(StoreError, match="run the same command again")
-    with ended, store.writing() as connection:
-        store.fill(connection, tables.trials, trials[:1])
+    with ended, store.write_transaction() as connection:
+        store.bulk_insert(connection, tables.trials, trials[:1])
         backend = connection.exec_driver_sql("SELECT pg_backend_pid()").scalar()
-        with store.reading() as other:
+        with store.read_transaction() as other:
             other.exec_driver_sql(f"SELECT pg_terminate_backend({backend}, 5000)")
-        store.fill(connection, tables.trials, trials[1:])
+        store.bulk_insert(connection, tables.trials, trials[1:])
     assert stored(store, tables.trials) == before
 
 
-@pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)
+@pytest.toggle_flag.parametrize("store_url", ["postgresql"], indirect=True)
 def test_a_text_that_postgresql_does_not_keep_is_told_with_what_mends_it(store, rows):
     trials, _ = rows
-    with pytest.raises(StoreError, match="take it out, or keep the study in SQLite"), store.writing() as connection:
-        store.fill(connection, tables.trials, [trials[0], {**trials[1], "answer": "\x00"}])
+    with (
+        pytest.raises(StoreError, match="take it out, or keep the study in SQLite"),
+        store.write_transaction() as connection,
+    ):
+        store.bulk_insert(connection, tables.trials, [trials[0], {**trials[1], "answer": "\x00"}])
     assert len(stored(store, tables.trials)) == 1

@@ -17,8 +17,8 @@ from gnomon.data.storage.engines import WRITE, connect_engine
 from gnomon.data.storage.store import Store, label_row, trial_row
 
 YES = Facts(claims=True, concept="ocean", coherent=True, refused=False)
-SQLITE = pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
-POSTGRESQL = pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)
+SQLITE = pytest.toggle_flag.parametrize("store_url", ["sqlite"], indirect=True)
+POSTGRESQL = pytest.toggle_flag.parametrize("store_url", ["postgresql"], indirect=True)
 
 
 @SQLITE
@@ -30,53 +30,53 @@ def test_sqlite_is_set_to_survive(store):
         "busy_timeout": 30000,
         "recursive_triggers": 1,
     }
-    with store.reading() as connection:
+    with store.read_transaction() as connection:
         assert {name: connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in wanted} == wanted
 
 
 @SQLITE
 def test_replacing_a_fact_is_taking_it_away(store, make_trial):
     trial = make_trial()
-    with pytest.raises(InputError, match="append-only"), store.writing() as connection:
+    with pytest.raises(InputError, match="append-only"), store.write_transaction() as connection:
         connection.execute(text("INSERT OR REPLACE INTO trials SELECT * FROM trials"))
-    assert store.trials() == [store.trials([trial.id])[0]]
+    assert store.load_trials() == [store.load_trials([trial.fit_id])[0]]
 
 
 @POSTGRESQL
-@pytest.mark.parametrize("table", tables.APPEND_ONLY)
+@pytest.toggle_flag.parametrize("table", tables.APPEND_ONLY)
 def test_a_table_of_facts_is_not_emptied(store, table):
-    with pytest.raises(InputError, match="append-only"), store.writing() as connection:
+    with pytest.raises(InputError, match="append-only"), store.write_transaction() as connection:
         connection.execute(text(f"TRUNCATE {table} CASCADE"))
 
 
 def test_a_reader_sees_one_state_from_beginning_to_end(store, make_trial):
     make_trial(replicate=0)
     counted = select(func.count()).select_from(tables.trials)
-    with store.reading() as connection:
+    with store.read_transaction() as connection:
         before = connection.execute(counted).scalar()
         make_trial(replicate=1)
         assert connection.execute(counted).scalar() == before == 1
-    assert store.count(tables.trials) == 2
+    assert store.count_rows(tables.trials) == 2
 
 
 def test_a_writer_reads_what_no_other_writer_changes_before_it_writes(store):
-    store.set_study({"counter": 0})
+    store.save_settings({"counter": 0})
     query = select(tables.study.c.value).where(tables.study.c.key == "counter")
 
     def count():
         for _ in range(20):
-            with store.writing() as connection:
+            with store.write_transaction() as connection:
                 value = connection.execute(query).scalar_one()
                 connection.execute(update(tables.study).values(value=value + 1))
 
     together(count, count, count)
-    assert store.study() == {"counter": 60}
+    assert store.study_settings() == {"counter": 60}
 
 
 def test_two_who_open_an_empty_database_at_once_make_it_once(store_url):
     opened = []
     together(*[lambda: opened.append(Store.open(store_url))] * 4)
-    assert [store.count(tables.trials) for store in opened] == [0] * 4
+    assert [store.count_rows(tables.trials) for store in opened] == [0] * 4
     for store in opened:
         store.close()
 
@@ -91,7 +91,7 @@ OLD = (
 )
 
 
-@pytest.mark.parametrize("version", ["0001", "0002"])
+@pytest.toggle_flag.parametrize("version", ["0001", "0002"])
 def test_a_database_of_every_released_version_opens_with_its_facts(store_url, version):
     engine = connect_engine(store_url)
     with engine.connect().execution_options(**{WRITE: True}) as connection, connection.begin():
@@ -102,10 +102,10 @@ def test_a_database_of_every_released_version_opens_with_its_facts(store_url, ve
         assert ("passed" in known) == (version != "0001")
     engine.dispose()
     store = Store.open(store_url)
-    assert [trial.condition for trial in store.trials()] == [CONDITION]
-    (label,) = store.frame(tables.labels).to_dict("records")
+    assert [trial.condition for trial in store.load_trials()] == [CONDITION]
+    (label,) = store.read_frame(tables.labels).to_dict("records")
     assert (label["rater"], label["claims"], label["passed"]) == ("ann", True, None)
-    with pytest.raises(InputError, match="append-only"), store.writing() as connection:
+    with pytest.raises(InputError, match="append-only"), store.write_transaction() as connection:
         connection.execute(text("DELETE FROM labels"))
     store.close()
 
@@ -115,11 +115,11 @@ def test_a_connection_that_is_cut_is_one_line_and_loses_nothing(store, make_tria
     trial = make_trial()
     other = replace(trial, id=trial.condition.trial_id(1), replicate=1)
     ended = pytest.raises(StoreError, match="ended the connection: run the same command again")
-    with ended, store.writing() as connection:
-        store.insert(connection, tables.trials, [trial_row(other)])
+    with ended, store.write_transaction() as connection:
+        store.insert_rows(connection, tables.trials, [trial_row(other)])
         cut(store.engine.url, connection.exec_driver_sql("SELECT pg_backend_pid()").scalar())
         connection.execute(select(tables.study))
-    assert store.trial_ids() == {trial.id}
+    assert store.trial_ids() == {trial.fit_id}
     assert store.add_trials([other]) == 1
 
 
@@ -133,13 +133,13 @@ def cut(url, backend):
 @POSTGRESQL
 def test_a_connection_cut_while_nobody_used_it_is_not_noticed(store, make_trial):
     trial = make_trial()
-    with store.reading() as connection:
+    with store.read_transaction() as connection:
         backend = connection.exec_driver_sql("SELECT pg_backend_pid()").scalar()
     cut(store.engine.url, backend)
-    assert store.trial_ids() == {trial.id}
+    assert store.trial_ids() == {trial.fit_id}
 
 
-@pytest.mark.parametrize(
+@pytest.toggle_flag.parametrize(
     "url",
     [
         "postgresql+psycopg://ann:hunter2@127.0.0.1:1/x",
@@ -173,13 +173,13 @@ def test_a_clock_set_back_changes_neither_order_nor_identity(store, make_trial, 
         monkeypatch.setattr(Clock, "moment", datetime(2026, 6, day, tzinfo=UTC))
         store.add_fit({"id": f"f{number}", **fit})
         store.add_judge(JudgeVersion(f"j{number}", "j", "lexicon", {}))
-        store.add_verdicts([Verdict(trial.id, f"j{number}", YES)])
-        store.add_labels([Label(trial.id, f"rater {9 - number}", YES)])
+        store.add_verdicts([Verdict(trial.fit_id, f"j{number}", YES)])
+        store.add_labels([Label(trial.fit_id, f"rater {9 - number}", YES)])
         assert store.add_trials([trial]) == 0
     assert store.newest_fits()["x"]["id"] == "f2"
-    fits = store.frame(tables.fits).sort_values("created_at")["id"].tolist()
-    versions = store.frame(tables.judges).sort_values("created_at")["version"].tolist()
-    raters = store.frame(tables.labels).sort_values("created_at")["rater"].tolist()
+    fits = store.read_frame(tables.fits).sort_values("created_at")["id"].tolist()
+    versions = store.read_frame(tables.judges).sort_values("created_at")["version"].tolist()
+    raters = store.read_frame(tables.labels).sort_values("created_at")["rater"].tolist()
     assert (fits, versions, raters) == (["f0", "f1", "f2"], ["j0", "j1", "j2"], ["rater 9", "rater 8", "rater 7"])
     newest = store.newest_fits()["x"]["created_at"]
-    assert (store.frame(tables.verdicts)["created_at"] > newest).tolist() == [False, False, True]
+    assert (store.read_frame(tables.verdicts)["created_at"] > newest).tolist() == [False, False, True]

@@ -17,14 +17,14 @@ def taken(model: object, ids: torch.Tensor) -> torch.Tensor:
     rows, columns = ids.shape
     positions = torch.arange(columns).expand(rows, -1)
     hidden = forward.last_hidden(model, ids, positions, torch.ones_like(ids), DynamicCache())
-    return torch.cat([hidden.logits(part) for part in hidden.parts()])
+    return torch.cat([hidden.next_logits(part) for part in hidden.parts()])
 
 
 def test_parts_give_the_logits_of_the_whole_model(any_family: LoadedSubject, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(forward, "ROWS", 2)
     ids = torch.randint(2, VOCABULARY, (5, 7), generator=torch.Generator().manual_seed(1))
     body = any_family.model.base_model
-    whole = any_family.model(input_ids=ids).logits[:, -1]
+    whole = any_family.model(input_ids=ids).next_logits[:, -1]
     torch.testing.assert_close(taken(any_family.model, ids), whole)
     assert any_family.model.base_model is body
 
@@ -42,7 +42,7 @@ def test_the_body_stands_in_its_place_after_an_error(tiny: LoadedSubject, monkey
     hidden = forward.last_hidden(tiny.model, torch.tensor([[3]]), torch.tensor([[0]]), torch.ones(1, 1), DynamicCache())
     monkeypatch.setattr(tiny.model.lm_head, "forward", None)
     with pytest.raises(TypeError):
-        hidden.logits(slice(0, 1))
+        hidden.next_logits(slice(0, 1))
     assert tiny.model.base_model is body
 
 
@@ -50,6 +50,6 @@ def test_no_more_rows_than_said_meet_the_head_at_once(monkeypatch: pytest.Monkey
     monkeypatch.setattr(forward, "ROWS", 4)
     subject, seen = subject_of(tiny_model("llama")), []
     subject.model.lm_head.register_forward_hook(lambda _module, _args, output: seen.append(tuple(output.shape)))
-    TorchEngine(subject, 11).answers([TrialRequest((3, 4, 5), None, seed, 1.0, 3) for seed in range(11)])
+    TorchEngine(subject, 11).generate_all([TrialRequest((3, 4, 5), None, seed, 1.0, 3) for seed in range(11)])
     assert max(rows for rows, _, _ in seen) == 4
     assert {columns for _, columns, _ in seen} == {1}

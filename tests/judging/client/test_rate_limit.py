@@ -43,7 +43,7 @@ def played(adaptive: AdaptiveConcurrency, clock: Clock, calls: int, bears: float
     for _ in range(calls):
         clock.now += 1.0 / min(adaptive.limit, bears)
         over = chance.random() < max(0.0, 1 - bears / adaptive.limit) or chance.random() < share
-        adaptive.saw(limited=over)
+        adaptive.record_result(limited=over)
         limits.append(adaptive.limit)
     return limits
 
@@ -92,7 +92,7 @@ def test_tokens_that_were_not_used_are_there_for_the_next_call():
     bucket = TokenBucket(600, clock)
     bucket.wait(500)
     waits = bucket._left
-    bucket.give_back(400)
+    bucket.return_units(400)
     assert bucket._left == waits + 400
 
 
@@ -103,7 +103,7 @@ def test_the_gate_keeps_to_its_number_and_lets_everybody_in():
 
     async def caller(throttle: RateLimiter) -> None:
         nonlocal inside, most, through
-        await throttle.enter(1)
+        await throttle.acquire_slot(1)
         inside += 1
         most = max(most, inside)
         await asyncio.sleep(0)
@@ -126,7 +126,7 @@ def test_a_minutes_allowance_slows_real_calls(server, config, make_trial):
     judge = OpenAICompatibleJudge(
         config(requests_per_minute=60, concurrency=4), CONCEPTS, sleep=clock.sleep, clock=clock
     )
-    assert len(list(judge.judge(trials))) == 12
+    assert len(list(judge.judge_trials(trials))) == 12
     assert clock.now >= 11
     assert judge.usage()["waited"] >= 11
 
@@ -155,8 +155,8 @@ def test_no_call_is_let_through_that_could_break_the_budget():
     ledger = BudgetLedger(priced(budget=10.0))
     calls = 0
     while (allowed := allowed_or_none(ledger, 2000)) is not None:
-        ledger.book(allowed, 800, 100)
-        ledger.learn(2000, 800)
+        ledger.record_usage(allowed, 800, 100)
+        ledger.update_token_ratio(2000, 800)
         calls += 1
         assert ledger.total <= 10.0
     assert calls > 1
@@ -165,24 +165,24 @@ def test_no_call_is_let_through_that_could_break_the_budget():
 
 def allowed_or_none(ledger: BudgetLedger, size: int) -> int | None:
     try:
-        return ledger.allow(size)
+        return ledger.reserve_now(size)
     except BudgetSpentError:
         return None
 
 
 def test_a_short_prompt_says_nothing_of_how_many_tokens_a_long_one_has():
     ledger = BudgetLedger(priced())
-    ledger.learn(60, 11)
-    assert ledger.bound(5000) >= 5000
-    ledger.learn(5000, 1250)
-    assert 1250 <= ledger.bound(5000) < 2000
+    ledger.update_token_ratio(60, 11)
+    assert ledger.max_prompt_tokens(5000) >= 5000
+    ledger.update_token_ratio(5000, 1250)
+    assert 1250 <= ledger.max_prompt_tokens(5000) < 2000
 
 
 def test_calls_in_flight_count_as_spent_until_they_end():
     ledger = BudgetLedger(priced(budget=0.9))
-    first, second = ledger.allow(100), allowed_or_none(ledger, 100)
+    first, second = ledger.reserve_now(100), allowed_or_none(ledger, 100)
     assert second is None
-    ledger.book(first, 0, 0, kept=False)
+    ledger.record_usage(first, 0, 0, kept=False)
     assert allowed_or_none(ledger, 100) is not None
 
 
@@ -196,7 +196,7 @@ def test_a_judge_stops_at_its_budget_and_never_above_it_over_all_its_runs(store,
     for _ in range(3):
         judge = OpenAICompatibleJudge(dear, CONCEPTS)
         (report,) = run_panel(store, [judge])
-        frame = store.frame(tables.verdicts)
+        frame = store.read_frame(tables.verdicts)
         totals.append((frame["input_tokens"].sum() * 1000 + frame["output_tokens"].sum() * 2000) / 1e6)
         assert "judge 'llm': the budget of" in report.error
         assert report.usage["cost"] is not None
@@ -209,7 +209,7 @@ def test_a_server_that_tells_no_usage_is_booked_at_the_most(store, server, confi
     told = json.dumps({"choices": [{"message": {"content": json.dumps(FACTS)}, "finish_reason": "stop"}]}).encode()
     server.script = lambda _: Answer(raw=told)
     (report,) = run_panel(store, [OpenAICompatibleJudge(config(price=PRICE, budget=100), CONCEPTS)])
-    (row,) = store.frame(tables.verdicts).to_dict("records")
+    (row,) = store.read_frame(tables.verdicts).to_dict("records")
     assert report.by_state == {"ok": 1}
     assert row["input_tokens"] > 1000
     assert row["output_tokens"] == 400
@@ -222,7 +222,7 @@ def test_the_ledger_adds_up_what_was_stored_and_a_free_judge_costs_none(store, s
     assert report.usage["calls"] == 10
     assert (report.usage["input_tokens"], report.usage["output_tokens"]) == (110, 70)
     assert report.usage["cost"] is None
-    (event,) = store.events("judge_run")
+    (event,) = store.event_details("judge_run")
     assert event["usage"] == dict(report.usage)
 
 
@@ -230,8 +230,8 @@ def test_failed_calls_leave_their_reason_in_the_store(store, server, config, mak
     trial = make_trial()
     server.script = lambda request: Answer("ready") if len(request["messages"]) == 1 else failure(400, "no such thing")
     (report,) = run_panel(store, [OpenAICompatibleJudge(config(), CONCEPTS)])
-    (event,) = store.events("judge_failed")
-    assert event["calls"][0]["trial"] == trial.id
+    (event,) = store.event_details("judge_failed")
+    assert event["calls"][0]["trial"] == trial.fit_id
     assert "no such thing" in event["calls"][0]["reason"]
     assert report.by_state == {VerdictState.ERROR.value: 1}
     assert report.not_ok == 1.0

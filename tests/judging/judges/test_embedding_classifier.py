@@ -23,15 +23,15 @@ UNSEEN: list[tuple[str, Facts]] = [
 
 @pytest.fixture(scope="module")
 def judge() -> EmbeddingJudge:
-    return EmbeddingJudge.train(PLAIN, CONCEPTS)
+    return EmbeddingJudge.from_labels(PLAIN, CONCEPTS)
 
 
 @pytest.fixture
 def ask(make_trial):
     def verdicts(judge: EmbeddingJudge, answers: list[str]) -> list[Verdict]:
         trials: list[Trial] = [make_trial(replicate=number, answer=answer) for number, answer in enumerate(answers)]
-        given = list(judge.judge(trials))
-        assert [verdict.trial for verdict in given] == [trial.id for trial in trials]
+        given = list(judge.judge_trials(trials))
+        assert [verdict.trial for verdict in given] == [trial.fit_id for trial in trials]
         return given
 
     return verdicts
@@ -58,7 +58,7 @@ def test_it_carries_over_to_other_words(judge, ask):
 
 def test_it_learns_the_opposite_from_opposite_labels(ask):
     turned = [(answer, Facts(not facts.claims, "none", facts.coherent, facts.refused)) for answer, facts in PLAIN[:24]]
-    verdicts = ask(EmbeddingJudge.train(turned, CONCEPTS), [answer for answer, _ in UNSEEN])
+    verdicts = ask(EmbeddingJudge.from_labels(turned, CONCEPTS), [answer for answer, _ in UNSEEN])
     assert [verdict.facts.claims for verdict in verdicts] == [not facts.claims for _, facts in UNSEEN]
 
 
@@ -71,7 +71,7 @@ def test_orders_to_the_judge_do_not_turn_most_of_its_claims(judge, ask):
 def test_the_same_labels_in_any_order_make_the_same_judge(judge, ask):
     shuffled = PLAIN.copy()
     random.Random(3).shuffle(shuffled)
-    other = EmbeddingJudge.train(shuffled, tuple(reversed(CONCEPTS)))
+    other = EmbeddingJudge.from_labels(shuffled, tuple(reversed(CONCEPTS)))
     assert other.version == judge.version
     answers = [answer for answer, _ in UNSEEN]
     assert [verdict.facts for verdict in ask(other, answers)] == [verdict.facts for verdict in ask(judge, answers)]
@@ -79,7 +79,7 @@ def test_the_same_labels_in_any_order_make_the_same_judge(judge, ask):
 
 def test_another_label_is_another_version(judge):
     changed = [(PLAIN[0][0], DENIAL), *PLAIN[1:]]
-    versions = {EmbeddingJudge.train(pairs, CONCEPTS).version.version for pairs in (PLAIN, changed, PLAIN[1:])}
+    versions = {EmbeddingJudge.from_labels(pairs, CONCEPTS).version.version for pairs in (PLAIN, changed, PLAIN[1:])}
     assert len(versions) == 3
     assert judge.version.config["labels"] == len(PLAIN)
 
@@ -87,7 +87,7 @@ def test_another_label_is_another_version(judge):
 def test_verdicts_do_not_depend_on_their_neighbours(judge, ask, make_trial):
     many = [answer for answer, _ in PLAIN] * 2
     together = [verdict.facts for verdict in ask(judge, many)]
-    alone = [next(judge.judge([make_trial(replicate=1000, answer=answer)])).facts for answer in many[:6]]
+    alone = [next(judge.judge_trials([make_trial(replicate=1000, answer=answer)])).facts for answer in many[:6]]
     assert together[:6] == alone
 
 
@@ -101,24 +101,24 @@ def test_each_verdict_shows_its_probabilities_and_the_opening_of_the_answer(judg
 
 
 def test_a_concept_never_taught_is_known_by_its_word(ask):
-    judge = EmbeddingJudge.train(PLAIN, ("volcano", "bread"))
+    judge = EmbeddingJudge.from_labels(PLAIN, ("volcano", "bread"))
     (verdict,) = ask(judge, ["I notice an unusual thought about a volcano, a volcano that erupts."])
     assert verdict.facts.concept == "volcano"
 
 
 def test_too_few_labels_are_refused_when_it_is_asked(make_trial):
-    judge = EmbeddingJudge.train(PLAIN[:3], CONCEPTS)
+    judge = EmbeddingJudge.from_labels(PLAIN[:3], CONCEPTS)
     with pytest.raises(
         NotEnoughDataError, match=r"judge 'learned' learns from labelled answers .* has 3 of at least 10"
     ):
-        next(judge.judge([make_trial()]))
+        next(judge.judge_trials([make_trial()]))
 
 
 def test_empty_answers_and_lists_are_no_error(judge, ask, make_trial):
-    assert list(judge.judge([])) == []
+    assert list(judge.judge_trials([])) == []
     for verdict in ask(judge, ["", "   \n", "?!"]):
         assert not verdict.facts.claims
-    bare = EmbeddingJudge.train(PLAIN, ())
+    bare = EmbeddingJudge.from_labels(PLAIN, ())
     assert ask(bare, [PLAIN[0][0]])[0].facts.concept in ("none", "other")
 
 

@@ -18,7 +18,7 @@ from gnomon.judging.judges.yes_no_scorer import NO, YES, YesNoScorer
 from gnomon.judging.registry import build_judge
 from gnomon.judging.runs.prompt_injection import load_attacks
 
-pytestmark = pytest.mark.model
+pytestmark = pytest.toggle_flag.model
 CONCEPTS = ("fear", "ocean")
 CONFIG = JudgeConfig(name="small", kind="logprob", batch_size=4)
 
@@ -53,7 +53,7 @@ def plainly(tiny: Model, instructions: str, text: str, question: str) -> float:
     for part in (whole[:cut], text, "\n\n", whole[cut + len(text) + 2 :]):
         ids += tiny.tokenizer(part, add_special_tokens=False)["input_ids"]
     with torch.inference_mode():
-        scores = torch.log_softmax(tiny.model(torch.tensor([ids])).logits[0, -1].double(), dim=-1)
+        scores = torch.log_softmax(tiny.model(torch.tensor([ids])).next_logits[0, -1].double(), dim=-1)
     first = [
         sorted({tiny.tokenizer(w, add_special_tokens=False)["input_ids"][0] for w in words}) for words in (YES, NO)
     ]
@@ -72,7 +72,7 @@ def test_cache_batch_and_padding_change_nothing(tiny):
 
 def test_control_tokens_in_an_answer_are_text(tiny):
     scorer = YesNoScorer(tiny, "Read this.")
-    ids = scorer._ids("<|im_end|>", plain=True)
+    ids = scorer._token_ids("<|im_end|>", plain=True)
     assert len(ids) > 1
     assert not set(ids) & set(tiny.tokenizer.all_special_ids)
 
@@ -82,9 +82,9 @@ def test_verdicts_are_whole_and_the_same_in_any_batch(tiny, make_trial):
     said = []
     for size in (1, 5):
         judge = LogprobJudge(CONFIG.model_copy(update={"batch_size": size}), CONCEPTS, lambda _: tiny)
-        said.append({verdict.trial: verdict.facts for verdict in judge.judge(trials)})
+        said.append({verdict.trial: verdict.facts for verdict in judge.judge_trials(trials)})
     assert said[0] == said[1]
-    assert set(said[0]) == {trial.id for trial in trials}
+    assert set(said[0]) == {trial.fit_id for trial in trials}
     assert all(facts.concept in (*CONCEPTS, "none", "other") for facts in said[0].values())
     assert all(facts.claims or facts.concept == "none" for facts in said[0].values())
 

@@ -44,7 +44,7 @@ def patterns() -> VerdictPatternCells:
 
 def labelled(before: VerdictPatternCells, many: int, truth: int = 1) -> VerdictPatternCells:
     """The same study after a rater has labelled so many injected trials that both judges call `rest`."""
-    here = (before.label < 0) & (before.frame["arm"].to_numpy()[before.cell] == "injection")
+    here = (before.label < 0) & (before.read_frame["arm"].to_numpy()[before.cell] == "injection")
     row = int(np.flatnonzero(here & (before.verdict == 2).all(axis=1))[0])
     count = before.count.copy()
     assert count[row] > many
@@ -70,10 +70,12 @@ def test_weighted_draws_are_those_of_the_new_posterior() -> None:
     settings = SamplerSettings(draws=3000, tune=500)
     first, anew = sample_posterior(old, settings, 1), sample_posterior(new, settings, 2)
     again = reweight_draws(new, to_cached_draws(old, "f", first))
-    assert again.good
-    n = before.n
+    assert again.is_reliable
+    n = before.trial_counts
     moved = 0
-    at, way, end = (figures(model, draws.values, n) for model, draws in ((old, first), (new, again.draws), (new, anew)))
+    at, way, end = (
+        figures(model, draws.values, n) for model, draws in ((old, first), (new, again.posterior_draws), (new, anew))
+    )
     for name, draws in end.items():
         error = 4 * draws.std() * np.sqrt(1 / 1500 + 1 / 5000)
         assert way[name].mean() == pytest.approx(draws.mean(), abs=error), name
@@ -86,10 +88,10 @@ def test_the_density_is_of_the_parameters_up_to_what_the_structure_fixes() -> No
     """Plain coordinates of natural parameters are the coordinates that they came from."""
     model = corrected_model(patterns(), Priors())
     x = np.random.default_rng(1).normal(size=(5, model.size))
-    back = model.plain_of(np.array([model.natural(row) for row in x]))
+    back = model.to_noncentered(np.array([model.to_parameters(row) for row in x]))
     np.testing.assert_allclose(back, x, atol=1e-9)
-    density = model.density()
-    natural = np.array([model.natural(row) for row in x])
+    density = model.density_function()
+    natural = np.array([model.to_parameters(row) for row in x])
     np.testing.assert_allclose(log_density(model, natural), [density(row)[0] for row in x])
 
 
@@ -98,7 +100,7 @@ def test_the_same_data_weigh_all_draws_alike() -> None:
     draws = sample_posterior(model, BRIEF, 1)
     again = reweight_draws(model, to_cached_draws(model, "f", draws))
     assert (again.k, again.share) == (0.0, pytest.approx(1.0))
-    np.testing.assert_array_equal(again.draws.values, draws.values)
+    np.testing.assert_array_equal(again.posterior_draws.values, draws.values)
 
 
 def test_a_posterior_elsewhere_is_seen_and_not_used() -> None:
@@ -106,18 +108,18 @@ def test_a_posterior_elsewhere_is_seen_and_not_used() -> None:
     turned = replace(before, verdict=2 - before.verdict)
     old, new = (corrected_model(one, Priors()) for one in (before, turned))
     again = reweight_draws(new, to_cached_draws(old, "f", sample_posterior(old, BRIEF, 1)))
-    assert not again.good
+    assert not again.is_reliable
     assert again.share < 0.05
 
 
 def test_structure_is_all_but_the_data() -> None:
     before = patterns()
-    one = corrected_model(before, Priors()).structure()
-    assert corrected_model(labelled(before, 1), Priors()).structure() == one
-    assert corrected_model(before, Priors(judge_wrong_sd=2.0)).structure() != one
-    assert corrected_model(before, Priors(arm_sd=1.0)).structure() != one
-    other = replace(before, frame=before.frame.assign(subject=["a", "b"]))
-    assert corrected_model(other, Priors()).structure() != one
+    one = corrected_model(before, Priors()).structure_hash()
+    assert corrected_model(labelled(before, 1), Priors()).structure_hash() == one
+    assert corrected_model(before, Priors(judge_wrong_sd=2.0)).structure_hash() != one
+    assert corrected_model(before, Priors(arm_sd=1.0)).structure_hash() != one
+    other = replace(before, frame=before.read_frame.assign(subject=["a", "b"]))
+    assert corrected_model(other, Priors()).structure_hash() != one
 
 
 def test_a_shelf_gives_back_what_was_put_there_and_nothing_else(tmp_path: Path) -> None:
@@ -126,7 +128,7 @@ def test_a_shelf_gives_back_what_was_put_there_and_nothing_else(tmp_path: Path) 
     shelf.keep("corrected", "s", CachedDraws("f", values, values[..., 0], 3))
     found = shelf.find("corrected", "s")
     assert found is not None
-    assert (found.fit, found.divergences) == ("f", 3)
+    assert (found.find_fit, found.divergences) == ("f", 3)
     np.testing.assert_array_equal(found.values, values)
     assert shelf.find("corrected", "another structure") is None
     assert shelf.find("judged", "s") is None
@@ -160,7 +162,7 @@ def test_after_a_new_label_draws_are_weighted_and_never_twice(store: Store, add:
     assert "reweighted" not in first["diagnostics"]
     ids = []
     for trial in left[:2]:
-        store.add_labels([Label(trial.id, "ann", Facts(False, "none", True, False))])
+        store.add_labels([Label(trial.fit_id, "ann", Facts(False, "none", True, False))])
         row = fit_corrected(store, **how)
         assert row["status"] == "passed"
         assert row["diagnostics"]["reweighted"]["fit"] == first["id"], "only sampled draws are weighted"
@@ -176,6 +178,6 @@ def test_after_a_new_label_draws_are_weighted_and_never_twice(store: Store, add:
 def test_other_settings_sample_anew(store: Store, add: Add, tmp_path: Path) -> None:
     left = with_labels(add)
     fit_corrected(store, settings=SamplerSettings(draws=800, tune=400), shelf=DrawCache(tmp_path))
-    store.add_labels([Label(left[0].id, "ann", Facts(False, "none", True, False))])
+    store.add_labels([Label(left[0].fit_id, "ann", Facts(False, "none", True, False))])
     row = fit_corrected(store, settings=SamplerSettings(draws=900, tune=400), shelf=DrawCache(tmp_path))
     assert "reweighted" not in row["diagnostics"]

@@ -36,7 +36,7 @@ def test_a_contrast_turned_round_is_its_mirror(published):
     assert other["probability"] == pytest.approx(1 - one["probability"])
 
 
-@pytest.mark.parametrize(
+@pytest.toggle_flag.parametrize(
     ("probability", "says"),
     [
         (0.99, "is higher than"),
@@ -105,7 +105,7 @@ def test_corrected_figures_come_from_the_corrected_fit_and_refusals_keep_their_r
     assert fit_for(fits, "net_detection_raw").view == "judged"
     corrected = fit_for(fits, "net_detection_corrected")
     assert corrected.view == "corrected"
-    assert corrected.overall("net_detection_corrected").empty
+    assert corrected.overall_estimates("net_detection_corrected").empty
     assert "carries no information" in corrected.why_not("net_detection_corrected")[0]
     assert fit_for({}, "net_detection_raw") is None
 
@@ -120,6 +120,6 @@ def test_figures_of_a_failed_fit_are_not_there_to_be_shown(store: Store):
 
 def test_axes_are_spread_over_two_columns():
     judged = read_fit(demo.demo_fits()[0])
-    assert judged.along("net_detection_raw", "concept")["value"].tolist() == demo.CONCEPTS
-    assert judged.along("net_detection_raw", "strength")["value"].tolist() == [2.0, 4.0]
+    assert judged.estimates_by_axis("net_detection_raw", "concept")["value"].tolist() == demo.CONCEPTS
+    assert judged.estimates_by_axis("net_detection_raw", "strength")["value"].tolist() == [2.0, 4.0]
     assert isinstance(judged.curve, pd.DataFrame)

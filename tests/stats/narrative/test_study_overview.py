@@ -20,17 +20,17 @@ def told(store: Store) -> str:
 def test_an_empty_study_is_to_be_generated(store):
     found = summarize_study(store)
     assert list_notices(found) == []
-    assert next_step(found).step == "generate"
+    assert next_step(found).decode_step == "generate"
 
 
 def test_trials_that_the_design_plans_and_that_are_not_there_are_counted(store):
     demo.fill(store)
-    settings = store.study()
+    settings = store.study_settings()
     settings["design"]["replicates"]["injection"] = 5
-    store.set_study(settings)
+    store.save_settings(settings)
     found = summarize_study(store)
     assert int((found.missing["want"] - found.missing["have"]).sum()) == 16
-    assert next_step(found).step == "generate"
+    assert next_step(found).decode_step == "generate"
     assert "16 trials of 16 planned conditions are missing" in told(store)
 
 
@@ -42,30 +42,30 @@ def test_a_complete_design_lacks_nothing(store):
 def test_a_judge_that_has_not_read_all_is_named(store, make_trial):
     demo.fill(store, fits=False)
     make_trial(replicate=99, subject="toy")
-    settings = store.study()
+    settings = store.study_settings()
     settings["design"] = {}
-    store.set_study(settings)
+    store.save_settings(settings)
     found = summarize_study(store)
-    assert found.unjudged == {"lexicon": 1, "embedding": 1}
-    assert next_step(found).step == "judge"
+    assert found.unjudged_count == {"lexicon": 1, "embedding": 1}
+    assert next_step(found).decode_step == "judge"
 
 
 def test_a_judge_that_was_named_and_never_spoke_is_missed(store):
     demo.fill(store)
-    store.set_study({"judges": ["lexicon", "embedding", "remote"]})
-    assert summarize_study(store).unjudged == {"remote": 128}
+    store.save_settings({"judges": ["lexicon", "embedding", "remote"]})
+    assert summarize_study(store).unjudged_count == {"remote": 128}
 
 
 def test_without_labels_nothing_can_be_corrected_and_that_is_said(store):
     demo.fill(store, labels=False, fits=False)
     assert "warning: There are no labels" in told(store)
-    assert next_step(summarize_study(store)).step == "fit"
+    assert next_step(summarize_study(store)).decode_step == "fit"
 
 
 def test_labels_are_asked_for_where_an_arm_has_too_few(store):
     demo.fill(store)
     found = summarize_study(store)
-    assert set(found.measuring) == {"injection", "control", "random"}
+    assert set(found.labelled_for_measuring) == {"injection", "control", "random"}
     assert next_step(found).page == "label"
     assert "Fewer than 20 labels measure the judges in" in told(store)
 
@@ -77,7 +77,7 @@ def test_two_raters_are_not_called_one(store):
 
 def test_labels_of_one_rater_say_nothing_of_agreement(store, make_trial):
     trial = make_trial()
-    store.add_labels([Label(trial.id, "ann", Facts(True, "ocean", True, False))])
+    store.add_labels([Label(trial.fit_id, "ann", Facts(True, "ocean", True, False))])
     assert "All labels are one rater's" in told(store)
 
 
@@ -92,9 +92,9 @@ def test_labels_newer_than_the_fit_make_it_stale_and_flags_do_not(store):
     demo.fill(store)
     trial = sorted(store.trial_ids())[0]
     store.add_labels([Label(trial, "ann", None, LabelKind.FLAG)])
-    assert not summarize_study(store).stale
+    assert not summarize_study(store).stale_fits
     store.add_labels([Label(trial, "ann", Facts(True, "ocean", True, False), revision=1)])
-    assert summarize_study(store).stale
+    assert summarize_study(store).stale_fits
     assert "figures lag behind" in told(store)
 
 
@@ -103,7 +103,7 @@ def test_published_counts_need_a_fit_and_nothing_else(store):
     found = summarize_study(store)
     assert found.counts_only
     assert next_step(found).page == "scaling"
-    assert int(store.frame(tables.counts)["n"].sum()) == 24600
+    assert int(store.read_frame(tables.counts)["n"].sum()) == 24600
 
 
 def test_figures_refused_for_one_reason_are_one_line():
@@ -125,11 +125,11 @@ def test_labels_are_counted_by_rater_and_split_and_late_ones_beside_them(store, 
     facts = Facts(True, "ocean", True, False)
     store.add_labels(
         [
-            Label(first.id, "ann", facts),
-            Label(first.id, "ann", facts, revision=1, exposure=Exposure.AFTER_VERDICT),
-            Label(second.id, "ann", facts),
-            Label(second.id, "ann", None, LabelKind.RETRACTION, revision=1),
-            Label(third.id, "bob", None, LabelKind.FLAG),
+            Label(first.fit_id, "ann", facts),
+            Label(first.fit_id, "ann", facts, revision=1, exposure=Exposure.AFTER_VERDICT),
+            Label(second.fit_id, "ann", facts),
+            Label(second.fit_id, "ann", None, LabelKind.RETRACTION, revision=1),
+            Label(third.fit_id, "bob", None, LabelKind.FLAG),
         ]
     )
     table = by_rater(summarize_study(store).events).set_index("rater")
@@ -139,7 +139,7 @@ def test_labels_are_counted_by_rater_and_split_and_late_ones_beside_them(store, 
     assert table.loc["bob", ["after verdict", "taken back", "flags"]].tolist() == [0, 0, 1]
 
 
-@pytest.mark.parametrize("column", ["n", "failed"])
+@pytest.toggle_flag.parametrize("column", ["n", "failed"])
 def test_counts_of_conditions_are_whole_numbers(store, column):
     demo.fill(store)
     assert pd.api.types.is_integer_dtype(summarize_study(store).cells[column])
