@@ -247,7 +247,8 @@ def _fit_patterns(
     external: Sequence[ExternalCalibration] = (),
 ) -> dict[str, Any]:
     design = (
-        f"{AVERAGING_NOTE}; the true outcome of unlabelled trials is latent. Conditions on the {label_view} labels being "
+        f"{AVERAGING_NOTE}; the true outcome of unlabelled trials is latent. Conditions on the "
+        f"{label_view} labels being "
         "right, on judges whose errors have the same rates in an arm for labelled and unlabelled trials of a concept "
         "and subject, and on the model of how two judges' errors go together."
     )

@@ -67,7 +67,7 @@ def chromium():
             reason = f"no Chromium to test the dashboard in: {str(error).splitlines()[0]}"
             if os.environ.get("GNOMON_REQUIRE_BROWSER") == "1":
                 pytest.fail(reason)
-            pytest.skip_item(reason)
+            pytest.skip(reason)
         yield browser
         browser.close()
 
@@ -75,7 +75,7 @@ def chromium():
 @pytest.fixture(scope="session")
 def shared() -> Path:
     if not SHARED.is_dir():
-        pytest.skip_item(f"real data folder {SHARED} is absent")
+        pytest.skip(f"real data folder {SHARED} is absent")
     return SHARED
 
 

@@ -36,20 +36,20 @@ def modules(room: str) -> list[Path]:
     return [path for path in (ROOT / room).rglob("*.py") if "versions" not in path.parts]
 
 
-@pytest.toggle_flag.parametrize("room", ROOMS)
+@pytest.mark.parametrize("room", ROOMS)
 def test_a_room_imports_only_the_rooms_that_its_arrows_allow(room):
     for path in modules(room):
         foreign = imports(path) & set(ROOMS) - {room}
         assert foreign <= ROOMS[room], f"{path.relative_to(ROOT)} imports {foreign - ROOMS[room]}"
 
 
-@pytest.toggle_flag.parametrize("room", ["data", "calibration", "stats", "dashboard"])
+@pytest.mark.parametrize("room", ["data", "calibration", "stats", "dashboard"])
 def test_rooms_that_read_never_name_a_language_model_library(room):
     for path in modules(room):
         assert not imports(path) & {"torch", "transformers", "sentence_transformers"}, path
 
 
-@pytest.toggle_flag.parametrize("room", ["data", "generation", "judging"])
+@pytest.mark.parametrize("room", ["data", "generation", "judging"])
 def test_rooms_that_make_never_name_the_sampler(room):
     for path in modules(room):
         assert not imports(path) & {"pymc", "nutpie", "arviz"}, path
@@ -61,7 +61,7 @@ def loaded_by(statement: str) -> set[str]:
     return set(done.stdout.split())
 
 
-@pytest.toggle_flag.parametrize("room", ["data", "calibration", "stats"])
+@pytest.mark.parametrize("room", ["data", "calibration", "stats"])
 def test_importing_all_of_a_reading_room_loads_no_language_model_library(room):
     names = [".".join(path.relative_to(ROOT).with_suffix("").parts) for path in modules(room)]
     names = [name.removesuffix(".__init__") for name in names if not name.startswith("data.migrations")]

@@ -13,7 +13,7 @@ from gnomon.data.importers import ImportOptions, parse_files
 from gnomon.data.importers.formats import inspect_files
 
 
-@pytest.toggle_flag.parametrize("option", ["server.enableXsrfProtection", "server.enableCORS"])
+@pytest.mark.parametrize("option", ["server.enableXsrfProtection", "server.enableCORS"])
 def test_requests_of_other_sites_are_refused_as_streamlit_does_by_itself(option):
     assert config.get_config_options()[option].default_val is True
     assert option not in launch._SETTINGS
@@ -29,5 +29,5 @@ def test_a_bomb_in_an_archive_is_not_unpacked(tmp_path, monkeypatch):
             archive.writestr(f"samples/{number}.json", json.dumps(sample))
     parsed = parse_files("inspect", [tmp_path / "log.eval"], ImportOptions())
     assert parsed.seen.rows == 1
-    [problem] = parsed.make_report.problems
+    [problem] = parsed.report.problems
     assert "larger than" in problem.text

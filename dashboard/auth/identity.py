@@ -23,7 +23,8 @@ def has_entered() -> bool:
     if current_role() is None:
         st.title("Gnomon")
         st.text(
-            f"{_email_address() or 'This account'} is not among the people of this study, or its address is not verified."
+            f"{_email_address() or 'This account'} is not among the people of this study, or its "
+            f"address is not verified."
         )
         st.markdown("Ask whoever runs this server to add you, or log in with another account.")
         st.button("Log out", on_click=st.logout)

@@ -70,7 +70,8 @@ def _stored_coverage() -> None:
         rows = design.sort_values("coverage")
         (_, least), *_, (_, most) = rows.iterrows()
         said = (
-            f"The least coverage is {format_percent(least['coverage'], 1)}, of {_estimate_label(least['figure'])}; the most is "
+            f"The least coverage is {format_percent(least['coverage'], 1)}, of "
+            f"{_estimate_label(least['figure'])}; the most is "
             f"{format_percent(most['coverage'], 1)}, of {_estimate_label(most['figure'])}."
         )
         made, labels = count_noun(int(least["studies"]), "study", "studies"), count_noun(int(least["labels"]), "label")

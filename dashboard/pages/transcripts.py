@@ -185,7 +185,10 @@ def _search_summary(found: incremental_search.SearchState) -> str:
     """How many there are to read, or how many were found so far."""
     if found.total is not None or found.is_complete:
         return count_noun(len(found.ids) if found.total is None else found.total, "transcript")
-    return f"{count_noun(len(found.ids), 'transcript')} in the {format_percent(found.searched_share)} of the study searched so far"
+    return (
+        f"{count_noun(len(found.ids), 'transcript')} in the {format_percent(found.searched_share)} "
+        f"of the study searched so far"
+    )
 
 
 def _show_list(

@@ -146,5 +146,6 @@ class TorchEngine:
         needed, free = self.row_bytes(requests), free_bytes(self.subject.model_device)
         raise GnomonError(
             f"subject '{self.subject.name}': no memory for one row: its cache needs {format_bytes(needed)}, "
-            f"{format_bytes(free)} are free: choose a shorter prompt or max_tokens, dtype 'bfloat16', or a larger device"
+            f"{format_bytes(free)} are free: choose a shorter prompt or max_tokens, dtype 'bfloat16', "
+            f"or a larger device"
         )

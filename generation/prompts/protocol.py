@@ -76,7 +76,8 @@ def load_protocol(name_or_path: str | Path) -> Protocol:
         text = path.read_text(encoding="utf-8")
     else:
         raise UnknownNameError(
-            f"protocol '{name_or_path}' is not known: choose from {', '.join(shipped_protocols())}, or name a .toml file"
+            f"protocol '{name_or_path}' is not known: choose from {', '.join(shipped_protocols())}, "
+            f"or name a .toml file"
         )
     return _parse_protocol(text, str(name_or_path))
 
@@ -92,7 +93,8 @@ def _parse_protocol(text: str, where: str) -> Protocol:
     for key, kind in wanted.items():
         if not isinstance(values.get(key), kind) or isinstance(values[key], bool):
             raise InputError(
-                f"protocol {where}: '{key}' is missing or of the wrong kind: write it as in {shipped_protocols()[0]}.toml"
+                f"protocol {where}: '{key}' is missing or of the wrong kind: write it as in "
+                f"{shipped_protocols()[0]}.toml"
             )
     protocol = Protocol(
         name=values["name"],

@@ -47,7 +47,8 @@ def enough_memory(name: str, model: str, dtype: str, device: Any, spread: bool) 
 
 def _too_large(name: str, device: Any, needed: str, free: int) -> GnomonError:
     return GnomonError(
-        f"subject '{name}': needs {needed} of memory for its weights, {format_bytes(free)} are free on {device}: choose "
+        f"subject '{name}': needs {needed} of memory for its weights, {format_bytes(free)} are free "
+        f"on {device}: choose "
         'dtype = "bfloat16", device = "auto", or a smaller subject'
     )
 

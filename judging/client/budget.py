@@ -121,7 +121,8 @@ class BudgetLedger:
     def _budget_message(self, most: float, budget: float) -> str:
         currency = self._config.price.currency if self._config.price else ""
         return (
-            f"the budget of {budget:g} {currency} allows no further call: {self.total_cost:.4f} spent, and the next may "
+            f"the budget of {budget:g} {currency} allows no further call: {self.total_cost:.4f} "
+            f"spent, and the next may "
             f"cost {most:.4f}: raise 'budget' in study.toml and run the same command again"
         )
 

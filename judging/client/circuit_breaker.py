@@ -21,7 +21,7 @@ class CircuitBreaker:
             return
         raise JudgeError(
             f"judge '{self._config.name}': stopped after {self._failures} failed call(s) in a row: "
-            f"{failure.reason}{with_advice(failure, ': mend the server and run the same command again; nothing is lost')}"
+            f"{failure.reason}{with_advice(failure, ': fix the server and run the command again; nothing is lost')}"
         )
 
 

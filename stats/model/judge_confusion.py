@@ -166,7 +166,8 @@ def validate_external(
             is_class_possible(one.truth, Arm(one.arm)) and is_class_possible(one.verdict, Arm(one.arm))
         ):
             raise InputError(
-                f"external calibration of '{one.judge}', {one.arm} arm, {one.truth} judged {one.verdict}: n is {one.n}: "
+                f"external calibration of '{one.judge}', {one.arm} arm, {one.truth} judged "
+                f"{one.verdict}: n is {one.n}: "
                 "give a positive number of trials, of classes that the arm can have"
             )
 

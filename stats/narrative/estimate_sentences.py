@@ -86,7 +86,8 @@ def contrast_sentence(row: dict[str, Any]) -> str:
         verdict = "is probably lower than"
     low, high = format_points(row["low95"]), format_points(row["high95"])
     return (
-        f"{row['a']} {verdict} {row['b']}: difference {format_points(row['mean'])} points, 95 % interval {low} to {high}; "
+        f"{row['a']} {verdict} {row['b']}: difference {format_points(row['mean'])} points, 95 % "
+        f"interval {low} to {high}; "
         f"probability that it is higher {format_probability(sure)}."
     )
 
@@ -123,7 +124,10 @@ def best_cells(rows: pd.DataFrame) -> Iterator[str]:
         raw = mine[mine["naive"].notna()]
         if len(raw):
             lucky = frame_records(raw.loc[[raw["naive"].idxmax()]])[0]
-            told += f". The highest raw rate is {format_points(lucky['naive'])} % in {_condition_phrase(lucky)} ({lucky['n']:,} trials)"
+            told += (
+                f". The highest raw rate is {format_points(lucky['naive'])} % in "
+                f"{_condition_phrase(lucky)} ({lucky['n']:,} trials)"
+            )
             told += ": the best of many, so too high" if lucky["naive"] > lucky["mean"] else ""
         yield f"{told}."
 
@@ -147,8 +151,10 @@ def slope_sentence(slopes: pd.DataFrame, name: str) -> str | None:
         if row["estimand"] == name:
             low, high = format_points(row["low95"]), format_points(row["high95"])
             return (
-                f"A doubling of size changes {called(name)} by {format_points(row['mean'])} points on average, 95 % interval "
-                f"{low} to {high}; probability that it rises with size {format_probability(row['probability_positive'])}."
+                f"A doubling of size changes {called(name)} by {format_points(row['mean'])} points on "
+                f"average, 95 % interval "
+                f"{low} to {high}; probability that it rises with size "
+                f"{format_probability(row['probability_positive'])}."
             )
     return None
 

@@ -56,17 +56,17 @@ def simulate(store: Store) -> Callable[..., Study]:
     ) -> Study:
         random = np.random.default_rng(seed)
         trials = [_trial(arms[place % len(arms)], place) for place in range(n)]
-        truth = {trial.fit_id: _truth(random.random(), event) for trial in trials}
+        truth = {trial.id: _truth(random.random(), event) for trial in trials}
         store.save_settings({"name": "sim", "concepts": ["ocean"], "judges": list(errors), "rule": "strict"})
         store.add_subjects([Subject("toy", 1e9, "toy", "instruct", "r0")])
         store.add_protocol("p0", "p0", {"messages": []})
         store.add_trials(trials)
         for name, rates in errors.items():
             store.add_judge(JudgeVersion(f"{name}-1", name, "simulated", {}))
-            store.add_verdicts([_verdict(trial, name, truth[trial.fit_id], rates, random, lost) for trial in trials])
-        chosen = [trial.fit_id for trial in trials if random.random() < labelled]
+            store.add_verdicts([_verdict(trial, name, truth[trial.id], rates, random, lost) for trial in trials])
+        chosen = [trial.id for trial in trials if random.random() < labelled]
         store.add_labels([Label(trial, "ann", FACTS[truth[trial]]) for trial in chosen])
-        return Study(store, truth, {trial.fit_id: str(trial.condition.arm) for trial in trials})
+        return Study(store, truth, {trial.id: str(trial.condition.arm) for trial in trials})
 
     return make
 
@@ -107,5 +107,5 @@ def _verdict(
     wrong = random.random() > (sensitivity if truth == "event" else specificity)
     said = ("rest" if truth == "event" else "event") if wrong else truth
     if random.random() < lost:
-        return Verdict(trial.fit_id, f"{name}-1", None, VerdictState.UNPARSABLE)
-    return Verdict(trial.fit_id, f"{name}-1", FACTS[said])
+        return Verdict(trial.id, f"{name}-1", None, VerdictState.UNPARSABLE)
+    return Verdict(trial.id, f"{name}-1", FACTS[said])

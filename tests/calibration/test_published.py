@@ -44,7 +44,7 @@ def published(imported: Path) -> Iterator[Store]:
         yield study.store
 
 
-@pytest.toggle_flag.parametrize(("view", "counts"), [("current", (27, 2, 0, 20)), ("first", (26, 3, 0, 20))])
+@pytest.mark.parametrize(("view", "counts"), [("current", (27, 2, 0, 20)), ("first", (26, 3, 0, 20))])
 def test_published_labels_count_as_published_and_as_first_recorded(
     published: Store, view: str, counts: tuple[int, int, int, int]
 ) -> None:

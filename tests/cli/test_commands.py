@@ -22,7 +22,7 @@ def one_line(text: str) -> str:
     return lines[0]
 
 
-@pytest.toggle_flag.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_has_help_and_is_in_the_readme(gnomon, name):
     done = gnomon(name, "--help")
     assert done.returncode == 0
@@ -47,7 +47,7 @@ def test_init_writes_once(gnomon, tmp_path):
     assert (tmp_path / "s" / "study.toml").read_text() == text
 
 
-@pytest.toggle_flag.parametrize("name", ["generate", "judge", "calibrate", "fit", "dashboard"])
+@pytest.mark.parametrize("name", ["generate", "judge", "calibrate", "fit", "dashboard"])
 def test_a_folder_without_a_study_is_a_users_mistake(gnomon, name, tmp_path):
     done = gnomon(name, tmp_path)
     assert done.returncode == 2

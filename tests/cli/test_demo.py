@@ -11,7 +11,7 @@ from gnomon.data import bundled
 from gnomon.data.storage import tables
 from gnomon.data.storage.store import Store
 
-pytestmark = pytest.toggle_flag.model
+pytestmark = pytest.mark.model
 
 FOUR = {"net_detection_raw", "net_detection_engaged", "net_detection_corrected", "refusal"}
 PUBLISHED = {
@@ -85,7 +85,7 @@ def test_a_second_run_makes_nothing_again(demo, gnomon):
 
 
 def test_every_arm_concept_and_protocol_was_run(demo):
-    frame = open_store(demo).read_frame(tables.trials)
+    frame = open_store(demo).frame(tables.trials)
     made = frame[frame["source"] == "generated"]
     assert set(made["arm"]) == {"injection", "control", "random"}
     assert made[made["arm"] == "injection"].groupby(["concept", "strength", "protocol"]).size().nunique() == 1

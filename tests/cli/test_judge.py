@@ -60,13 +60,13 @@ def test_a_dry_run_says_calls_tokens_cost_and_time_and_asks_nothing(gnomon, fold
     assert "judge llm: 8 calls" in done.stderr
     assert server.requests == []
     gnomon("judge", folder, "--judge", "llm", "--limit", "4")
-    assert len(server.is_judged) == 8
+    assert len(server.judged) == 8
     (later,) = json.loads(gnomon("judge", folder, "--judge", "llm", "--dry-run", "--json").stdout)
     assert (later["calls"], later["input_tokens"], later["output_tokens"]) == (10, 110, 70)
     assert later["basis"] == "the mean of 8 stored verdicts"
 
 
-@pytest.toggle_flag.parametrize(
+@pytest.mark.parametrize(
     ("wrong", "said"),
     [
         ('kind = "openai"\nmodle = "x"', "judge 'bad': study.toml line 10: judges.0.modle: there is no such key"),
@@ -161,7 +161,7 @@ def test_verdicts_are_recounted_under_any_rule_without_a_call(gnomon, folder, ma
     store.add_judge(JudgeVersion("v", "llm", "openai", {}))
     store.save_settings({"judges": ["llm"]})
     for number, facts in enumerate(kinds):
-        store.add_verdicts([Verdict(make_trial(replicate=number).fit_id, "v", facts)])
+        store.add_verdicts([Verdict(make_trial(replicate=number).id, "v", facts)])
     add(folder, llm(server))
     told = json.loads(gnomon("recount", folder, "--json").stdout)
     events = {row["rule"]: row["event"]["value"] for row in told["rows"]}

@@ -31,21 +31,21 @@ class Read(HTMLParser):
 
     def __init__(self, text: str) -> None:
         super().__init__()
-        self.asked_stages: list[str] = []
+        self.asked: list[str] = []
         self.elements: list[str] = []
-        self.describe_cell: list[str] = []
+        self.words: list[str] = []
         self.feed(text)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.elements.append(tag)
-        self.asked_stages += [str(value) for name, value in attrs if name in ("src", "href", "srcset", "data")]
+        self.asked += [str(value) for name, value in attrs if name in ("src", "href", "srcset", "data")]
 
     def handle_data(self, data: str) -> None:
-        self.describe_cell.append(data)
+        self.words.append(data)
 
     @property
     def text(self) -> str:
-        return " ".join(" ".join(self.describe_cell).split())
+        return " ".join(" ".join(self.words).split())
 
 
 def figure(name: str, mean: float) -> dict[str, Any]:
@@ -82,7 +82,7 @@ def study(store: Store, make_trial: Callable[..., Trial], tmp_path: Path) -> Stu
     store.save_settings({**settings, "rule": "strict", "design": {}})
     store.add_judge(JudgeVersion("lexicon-1", "lexicon", "lexicon", {}))
     trials = [make_trial(arm, replicate=place) for arm in ("injection", "control") for place in range(20)]
-    store.add_verdicts(Verdict(t.fit_id, "lexicon-1", EVENT if n % 2 else NOTHING) for n, t in enumerate(trials))
+    store.add_verdicts(Verdict(t.id, "lexicon-1", EVENT if n % 2 else NOTHING) for n, t in enumerate(trials))
     add_fit(store, "judged", figure("net_detection_raw", 0.123), figure("refusal", 0.02))
     add_fit(store, "corrected", figure("net_detection_corrected", 0.777), figure("refusal", 0.02))
     file = StudyFile.model_validate({"name": HOSTILE, "imported": True})
@@ -97,32 +97,30 @@ def test_a_corrected_figure_is_printed_only_where_the_audit_allows_it(study: Stu
     assert not re.search(r"\+78|77\.7|0\.777", page), "a fit that passed does not outweigh the audit"
 
     trials = list(study.store.load_trials())
-    study.store.add_labels([Label(trials[0].fit_id, "ann", NOTHING)])
+    study.store.add_labels([Label(trials[0].id, "ann", NOTHING)])
     page = write_report(study, tmp_path / "b.html").read_text(encoding="utf-8")
     assert "the audit allows it for no judge" in page
     assert not re.search(r"\+78|77\.7|0\.777", page)
 
     claimed = study.store.read_frame(tables.verdicts).set_index("trial")["claims"]
-    study.store.add_labels([Label(t.fit_id, "ben", EVENT if claimed[t.fit_id] else NOTHING) for t in trials[1:]])
+    study.store.add_labels([Label(t.id, "ben", EVENT if claimed[t.id] else NOTHING) for t in trials[1:]])
     page = write_report(study, tmp_path / "c.html").read_text(encoding="utf-8")
     assert "+78 %" in Read(page).text.replace("\u00a0", " ")
 
 
 def test_the_page_asks_for_nothing_and_runs_nothing(study: Study, tmp_path: Path) -> None:
     page = Read(write_report(study, tmp_path / "a.html").read_text(encoding="utf-8"))
-    assert all(address.startswith(("data:image/svg+xml;base64,", "#")) for address in page.asked_stages), (
-        page.asked_stages
-    )
+    assert all(address.startswith(("data:image/svg+xml;base64,", "#")) for address in page.asked), page.asked
     assert not {"script", "iframe", "object", "link", "form"} & set(page.elements)
     assert HOSTILE in page.text
 
 
-@pytest.toggle_flag.browser
+@pytest.mark.browser
 def test_the_report_as_pdf_holds_what_the_page_holds(study: Study, tmp_path: Path, monkeypatch) -> None:
     if not any(map(shutil.which, pdf.BROWSERS)):
         fetched = sorted(Path.home().glob(".cache/ms-playwright/chromium-*/chrome-linux*/chrome"))
         if not fetched and os.environ.get("GNOMON_REQUIRE_BROWSER") != "1":
-            pytest.skip_item("no Chromium to print with")
+            pytest.skip("no Chromium to print with")
         monkeypatch.setenv("GNOMON_BROWSER", str(fetched[-1]))
     out = write_report(study, tmp_path / "a.pdf")
     pages = PdfReader(out).pages
@@ -165,4 +163,4 @@ def test_the_report_of_the_demo_holds_its_figures_audit_and_methods(demo, gnomon
         assert title in page.text
     assert page.elements.count("img") >= 4
     assert "lexicon" in page.text
-    assert all(address.startswith(("data:", "#")) for address in page.asked_stages)
+    assert all(address.startswith(("data:", "#")) for address in page.asked)

@@ -31,12 +31,12 @@ def change(folder: Path, old: str, new: str) -> int:
 
 def test_the_file_that_init_writes_is_read(folder):
     study = read_study(folder)
-    assert study.concept_names() == ["silence", "fear", "celebration", "ocean"]
+    assert study.concepts() == ["silence", "fear", "celebration", "ocean"]
     assert [judge.name for judge in study.judges] == ["lexicon", "learned"]
     assert database_url(folder, study) == f"sqlite:///{folder.resolve() / 'gnomon.db'}"
 
 
-@pytest.toggle_flag.parametrize(
+@pytest.mark.parametrize(
     ("old", "new", "key", "problem"),
     [
         ("layers = [24]", "layers = []", "design.layers", "at least 1 item"),
@@ -88,7 +88,7 @@ def test_a_study_without_subjects_says_what_it_needs(folder):
 def test_a_name_that_the_study_lacks_is_told_with_those_it_has(folder):
     study = read_study(folder)
     with pytest.raises(UnknownNameError, match="concept 'anger' is not in study 'a study': it has silence, fear"):
-        study.select_known("concept", study.concept_names(), ["anger"])
+        study.select_known("concept", study.concepts(), ["anger"])
 
 
 def test_a_fit_may_only_name_judges_of_the_study(folder):
@@ -102,7 +102,7 @@ def test_a_postgresql_url_is_taken_as_it_is(folder):
     assert database_url(folder, read_study(folder)) == "postgresql+psycopg://u@h/d"
 
 
-@pytest.toggle_flag.parametrize("outside", ["../other.db", "/tmp/other.db", "sub/../../other.db"])
+@pytest.mark.parametrize("outside", ["../other.db", "/tmp/other.db", "sub/../../other.db"])
 def test_a_database_outside_the_studys_folder_is_named_in_so_many_words(folder, outside):
     change(folder, 'database = "gnomon.db"', f'database = "{outside}"')
     with pytest.raises(StudyFileError, match="lies outside the study's folder: write sqlite:///"):

@@ -123,7 +123,7 @@ def test_where_no_row_fits_nothing_is_made(command, lines, tmp_path):
     assert not (tmp_path / "s").exists()
 
 
-@pytest.toggle_flag.parametrize(
+@pytest.mark.parametrize(
     ("arguments", "problem"),
     [
         (("import", "excel", "x", "--study", "s"), "format 'excel' is not known"),
@@ -188,7 +188,7 @@ def test_every_format_is_described(request):
         assert f"`{name}`" in text
 
 
-@pytest.toggle_flag.parametrize("names", [("dev", "dev_calibration"), ("dev_calibration", "dev")])
+@pytest.mark.parametrize("names", [("dev", "dev_calibration"), ("dev_calibration", "dev")])
 def test_the_real_dev_labels_give_the_counts_of_the_study_before_and_after_revision(command, shared, tmp_path, names):
     paths = [shared / "data" / "open-introspection" / f"{name}.jsonl" for name in names]
     status, out, _ = command("import", "open-introspection", *paths, "--study", tmp_path / "s", "--json")

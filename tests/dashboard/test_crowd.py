@@ -15,13 +15,13 @@ from bench.support.raters import crowd
 from gnomon.data.storage import tables
 from gnomon.data.storage.store import Store
 
-pytestmark = pytest.toggle_flag.browser
+pytestmark = pytest.mark.browser
 
 RATERS = [f"rater-{number}" for number in range(8)]
 SECONDS = float(os.environ.get("GNOMON_CROWD_SECONDS", "15"))
 
 
-@pytest.toggle_flag.parametrize("store_url", ["sqlite", "postgresql"], indirect=True)
+@pytest.mark.parametrize("store_url", ["sqlite", "postgresql"], indirect=True)
 def test_eight_raters_label_one_study_at_once(store_url, tmp_path, chromium):
     store = Store.open(store_url)
     demo.fill(store, labels=False, fits=False, times=8)
@@ -30,7 +30,7 @@ def test_eight_raters_label_one_study_at_once(store_url, tmp_path, chromium):
         sessions = own_loop.submit(asyncio.run, crowd(address, "shared", RATERS, SECONDS)).result()
     assert "Traceback" not in log.read_text(), log.read_text()[-3000:]
     assert [session.errors for session in sessions] == [0] * len(RATERS)
-    answers = {trial.fit_id: trial.answer_question for trial in store.load_trials()}
+    answers = {trial.id: trial.answer for trial in store.load_trials()}
     events = store.read_frame(tables.labels).sort_values("id")
     stored = {rater: [answers[trial] for trial in events.loc[events["rater"] == rater, "trial"]] for rater in RATERS}
     assert stored == {session.rater: session.saved for session in sessions}

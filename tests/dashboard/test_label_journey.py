@@ -12,7 +12,7 @@ from bench.support.raters import DENIES
 from gnomon.dashboard.labelling.labelling_session import SETTLE, labelled_by
 from gnomon.data.storage import tables
 
-pytestmark = pytest.toggle_flag.browser
+pytestmark = pytest.mark.browser
 
 CLAIMS_FEAR = {"y": "Yes", "2": "fear", "s": "Sound", "e": "Engages"}
 
@@ -42,7 +42,7 @@ def move_on(page, key: str) -> None:
 def events_of(store, rater: str):
     events = store.read_frame(tables.labels)
     mine = events[events["rater"] == rater].sort_values("id").reset_index(drop=True)
-    answers = {trial.fit_id: trial.answer_question for trial in store.load_trials()}
+    answers = {trial.id: trial.answer for trial in store.load_trials()}
     return mine.assign(answer=mine["trial"].map(answers))
 
 
@@ -77,7 +77,7 @@ def test_forty_items_labelled_by_keyboard_five_undone_two_flagged_are_exactly_th
     move_on(page, "k")
     events = events_of(opened("journey"), "ann")
     found = [
-        (row.kind, row.answer_question, *((bool(row.claims), row.concept) if row.kind == "label" else (None, None)))
+        (row.kind, row.answer, *((bool(row.claims), row.concept) if row.kind == "label" else (None, None)))
         for row in events.itertuples()
     ]
     assert found == expected
@@ -88,7 +88,7 @@ def test_forty_items_labelled_by_keyboard_five_undone_two_flagged_are_exactly_th
     assert events["probability"].between(0, 1, inclusive="right").all()
 
 
-@pytest.toggle_flag.parametrize("gap", [30, 60, 120, 250])
+@pytest.mark.parametrize("gap", [30, 60, 120, 250])
 def test_ten_rapid_presses_save_one_label_of_the_transcript_that_was_read(visit, opened, gap):
     rater = f"hasty {gap}"
     page = start(visit, "rapid", rater)
@@ -128,7 +128,7 @@ def test_a_key_held_down_stores_nothing(visit, opened):
 
 
 def test_a_transcript_is_shown_as_it_is_written(visit, opened):
-    hostile = {trial.answer_question for trial in opened("bare").load_trials() if demo.HOSTILE in trial.answer_question}
+    hostile = {trial.answer for trial in opened("bare").load_trials() if demo.HOSTILE in trial.answer}
     page = start(visit, "bare", "literal")
     for _ in range(60):
         if answer_on_screen(page) in hostile:

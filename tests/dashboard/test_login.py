@@ -44,7 +44,7 @@ def test_others_are_let_in_by_login_alone_and_a_login_needs_its_secrets(tmp_path
     assert "told to nobody" not in str(raised.value)
 
 
-@pytest.toggle_flag.parametrize(
+@pytest.mark.parametrize(
     ("told", "why"),
     [
         ("{", "Expecting property name"),
@@ -61,7 +61,7 @@ def test_a_server_that_is_told_wrongly_who_may_come_in_lets_nobody_in(monkeypatc
         access_from_environment()
 
 
-@pytest.toggle_flag.browser
+@pytest.mark.browser
 def test_a_server_that_is_told_wrongly_who_may_come_in_says_so_and_shows_nothing(context, tmp_path):
     store = Store.open(url := f"sqlite:///{tmp_path / 'gnomon.db'}")
     demo.fill(store, fits=False)
@@ -120,8 +120,8 @@ def as_(chromium, guarded: tuple[str, str]) -> Iterator[Callable[[str], object]]
         context.close()
 
 
-@pytest.toggle_flag.browser
-@pytest.toggle_flag.parametrize("path", ["", "label", "transcripts", "scaling"])
+@pytest.mark.browser
+@pytest.mark.parametrize("path", ["", "label", "transcripts", "scaling"])
 def test_before_the_login_no_page_shows_anything(as_, path):
     page = as_("ann@lab.example", path, log_in=False)
     calm(page)
@@ -130,8 +130,8 @@ def test_before_the_login_no_page_shows_anything(as_, path):
     assert "lab" not in page.inner_text("body").lower()
 
 
-@pytest.toggle_flag.browser
-@pytest.toggle_flag.parametrize("account", ["eve@lab.example", "ann@lab.example/doubted"])
+@pytest.mark.browser
+@pytest.mark.parametrize("account", ["eve@lab.example", "ann@lab.example/doubted"])
 def test_a_stranger_and_an_address_in_doubt_see_nothing(as_, account):
     page = as_(account)
     page.get_by_text("is not among the people of this study").wait_for()
@@ -139,7 +139,7 @@ def test_a_stranger_and_an_address_in_doubt_see_nothing(as_, account):
     assert page.get_by_test_id("stSidebarNav").count() == 0
 
 
-@pytest.toggle_flag.browser
+@pytest.mark.browser
 def test_a_viewer_reads_and_cannot_label_by_any_address(as_, guarded):
     page = as_("vic@lab.example")
     page.get_by_role("heading", name="lab", level=1).wait_for()
@@ -148,7 +148,7 @@ def test_a_viewer_reads_and_cannot_label_by_any_address(as_, guarded):
     assert page.locator(ANSWER).count() == 0
 
 
-@pytest.toggle_flag.browser
+@pytest.mark.browser
 def test_a_raters_labels_bear_the_address_of_the_login_whatever_the_page_is_asked(as_, guarded):
     page = as_("ann@lab.example")
     page.goto(f"{guarded[0]}/label?rater=ada@lab.example")
@@ -164,7 +164,7 @@ def test_a_raters_labels_bear_the_address_of_the_login_whatever_the_page_is_aske
     assert list(events.loc[events["rater"] == "ann@lab.example", "role"]) == ["rater"]
 
 
-@pytest.toggle_flag.browser
+@pytest.mark.browser
 def test_an_admin_adjudicates(as_, guarded):
     page = as_("ada@lab.example")
     page.goto(f"{guarded[0]}/label")

@@ -8,7 +8,7 @@ import dashboard_demo as demo
 import pytest
 from dashboard_browser import drawn, opened, picked, press_until, settle
 
-pytestmark = pytest.toggle_flag.browser
+pytestmark = pytest.mark.browser
 
 PAGES = ["Study", "Scaling", "Refusal", "Judges", "Label", "Transcripts", "Diagnostics"]
 
@@ -18,7 +18,7 @@ def no_error(page) -> None:
     assert page.get_by_text("cannot be shown").count() == 0
 
 
-@pytest.toggle_flag.parametrize("study", ["demo", "fitted", "published", "bare", "failed"])
+@pytest.mark.parametrize("study", ["demo", "fitted", "published", "bare", "failed"])
 def test_every_page_of_every_study_opens_without_an_error(visit, study):
     page = visit(study)
     page.get_by_role("heading", name=study, level=1).wait_for()
@@ -95,7 +95,7 @@ def test_concepts_and_quotations_are_marked_and_hostile_text_stays_text(visit, o
     page.locator("mark").first.wait_for()
     shown = page.get_by_test_id("transcript").text_content()
     assert demo.HOSTILE in shown
-    assert shown in {trial.answer_question for trial in opened("demo").load_trials()}
+    assert shown in {trial.answer for trial in opened("demo").load_trials()}
     assert set(page.locator("mark").all_text_contents()) <= set(demo.CONCEPTS)
     assert page.title() != "hacked"
 

@@ -9,7 +9,7 @@ from dashboard_browser import ANSWER, calm, drawn, press_until
 
 IMAGES = Path(__file__).resolve().parents[2] / "docs" / "images"
 
-pytestmark = pytest.toggle_flag.browser
+pytestmark = pytest.mark.browser
 
 
 def picture(page, name: str, height: int = 1000) -> None:
@@ -19,7 +19,7 @@ def picture(page, name: str, height: int = 1000) -> None:
     page.screenshot(path=IMAGES / f"{name}.png")
 
 
-@pytest.toggle_flag.parametrize("dark", [False, True])
+@pytest.mark.parametrize("dark", [False, True])
 def test_pictures(visit, dark):
     end = "-dark" if dark else ""
     page = visit("published study", "scaling", dark=dark)

@@ -23,7 +23,7 @@ def test_equal_names_are_told_apart():
     assert [place.name for place in configured_studies(environment, [])] == ["a", "a (2)", "a (3)"]
 
 
-@pytest.toggle_flag.parametrize(
+@pytest.mark.parametrize(
     ("environment", "arguments", "says"),
     [
         ({}, [], "no study given"),
@@ -47,9 +47,7 @@ def test_commands_name_the_folder_of_the_study_file(tmp_path: Path, monkeypatch)
     assert place.command("judge") == "gnomon judge 'my study'"
 
 
-@pytest.toggle_flag.parametrize(
-    "url", ["postgresql+psycopg://u:secret@h/d", "sqlite:////nowhere/gnomon.db", "nonsense"]
-)
+@pytest.mark.parametrize("url", ["postgresql+psycopg://u:secret@h/d", "sqlite:////nowhere/gnomon.db", "nonsense"])
 def test_commands_show_no_url_where_the_folder_is_not_known(url):
     assert StudyRef("a", url).command("fit") == "gnomon fit DIR"
 
@@ -58,7 +56,7 @@ def test_the_stamp_changes_with_each_kind_of_fact(store: Store, make_trial):
     seen = {change_token(store)}
     trial = make_trial()
     seen.add(change_token(store))
-    store.add_labels([Label(trial.fit_id, "ann", Facts(True, "ocean", True, False))])
+    store.add_labels([Label(trial.id, "ann", Facts(True, "ocean", True, False))])
     seen.add(change_token(store))
     assert len(seen) == 3
     assert change_token(store) in seen

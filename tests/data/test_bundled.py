@@ -23,14 +23,12 @@ NET = {
 def test_the_published_counts_give_the_published_figures():
     subjects, rows = bundled.published_counts()
     assert len(subjects) == 8
-    assert sum(row.trial_counts for row in rows) == 24_600
-    by = {(row.subject_info, row.arm): row for row in rows}
+    assert sum(row.n for row in rows) == 24_600
+    by = {(row.subject, row.arm): row for row in rows}
     for name, (raw, engaged) in NET.items():
         one, none = by[name, Arm.INJECTION], by[name, Arm.CONTROL]
-        assert 100 * (one.event / one.trial_counts - (none.event + none.refused) / none.trial_counts) == pytest.approx(
-            raw, abs=0.051
-        )
-        rates = [row.event / (row.trial_counts - row.refused) for row in (one, none)]
+        assert 100 * (one.event / one.n - (none.event + none.refused) / none.n) == pytest.approx(raw, abs=0.051)
+        rates = [row.event / (row.n - row.refused) for row in (one, none)]
         assert 100 * (rates[0] - rates[1]) == pytest.approx(engaged, abs=0.1)
 
 
@@ -47,7 +45,7 @@ def test_the_labelled_set_covers_arms_concepts_strengths_and_outcomes(labelled):
     assert len({condition.strength for condition in injected}) >= 3
     facts = {label.trial: label.facts for label in labelled.labels if label.facts}
     seen = Counter(
-        RULES["strict"](facts[trial.fit_id], trial.condition.arm, trial.condition.concept) for trial in labelled.trials
+        RULES["strict"](facts[trial.id], trial.condition.arm, trial.condition.concept) for trial in labelled.trials
     )
     assert set(seen) == set(Outcome)
 
@@ -62,7 +60,7 @@ def test_every_transcript_has_two_blind_raters_and_disputes_are_settled(labelled
             settled.add(label.trial)
         else:
             raters.setdefault(label.trial, {})[label.rater] = label.facts
-    assert set(raters) == {trial.fit_id for trial in labelled.trials}
+    assert set(raters) == {trial.id for trial in labelled.trials}
     assert all(len(each) == 2 for each in raters.values())
     assert {trial for trial, each in raters.items() if len(set(each.values())) > 1} == settled
 
@@ -77,21 +75,21 @@ def test_labels_use_the_closed_list(labelled):
 
 
 def test_only_train_answers_teach_a_judge(labelled):
-    answers = {trial.answer_question: split_of(trial.fit_id) for trial in labelled.trials}
+    answers = {trial.answer: split_of(trial.id) for trial in labelled.trials}
     pairs = labelled.training_pairs()
     assert {answers[answer] for answer, _ in pairs} == {Split.TRAIN}
-    assert len(pairs) == sum(split_of(trial.fit_id) is Split.TRAIN for trial in labelled.trials)
+    assert len(pairs) == sum(split_of(trial.id) is Split.TRAIN for trial in labelled.trials)
 
 
 def test_the_adjudicated_label_teaches(labelled):
-    trial = next(trial for trial in labelled.trials if split_of(trial.fit_id) is Split.TRAIN)
+    trial = next(trial for trial in labelled.trials if split_of(trial.id) is Split.TRAIN)
     first, last = Facts(True, "fear", True, False), Facts(False, "none", True, False)
     labels = (
-        Label(trial.fit_id, "a", first),
-        Label(trial.fit_id, "c", last, role=RaterRole.ADJUDICATOR),
-        Label(trial.fit_id, "b", first),
+        Label(trial.id, "a", first),
+        Label(trial.id, "c", last, role=RaterRole.ADJUDICATOR),
+        Label(trial.id, "b", first),
     )
-    assert replace(labelled, trials=(trial,), labels=labels).training_pairs() == [(trial.answer_question, last)]
+    assert replace(labelled, trials=(trial,), labels=labels).training_pairs() == [(trial.answer, last)]
 
 
 def test_the_set_goes_into_a_store_once(labelled, store):
@@ -109,7 +107,7 @@ def test_a_broken_line_is_named(tmp_path, labelled):
         bundled.calibration_set(tmp_path)
 
 
-@pytest.toggle_flag.parametrize("rule", RULES)
+@pytest.mark.parametrize("rule", RULES)
 def test_every_combination_of_facts_has_one_outcome(rule):
     for claims in (True, False):
         for concept in ("ocean", "fear", "none", "other"):

@@ -42,7 +42,7 @@ YES = Facts(claims=True, concept="ocean", coherent=True, refused=False, passed=T
 
 def bring(store, folder):
     parsed = parse_files("gnomon", [folder], ImportOptions())
-    return parsed.ingest_into(store), [str(problem) for problem in parsed.make_report.problems]
+    return parsed.ingest_into(store), [str(problem) for problem in parsed.report.problems]
 
 
 def dump(store):
@@ -50,7 +50,7 @@ def dump(store):
     found = {}
     for table in ORDER:
         serial = table in (tables.verdicts, tables.labels, tables.events)
-        rows = store._fetch_all(select(table).order_by(*([table.c.fit_id] if serial else table.primary_key)))
+        rows = store._fetch_all(select(table).order_by(*([table.c.id] if serial else table.primary_key)))
         found[table.name] = [list(row)[serial:] for row in rows]
     return found
 
@@ -63,15 +63,13 @@ def full(store, make_trial):
     store.save_settings({"name": "a study", "concepts": ["ocean"], "judges": ["j"]})
     store.add_vector("v", subject="toy", concept="ocean", layer=20, norm=3.5, content={"recipe": [1, None]})
     store.add_judge(JudgeVersion("j1", "j", "lexicon", {"a": [1.5]}))
-    store.add_verdicts(
-        [Verdict(trial.fit_id, "j1", YES), Verdict(trial.fit_id, "j1", None, VerdictState.ERROR, 1, raw="?")]
-    )
+    store.add_verdicts([Verdict(trial.id, "j1", YES), Verdict(trial.id, "j1", None, VerdictState.ERROR, 1, raw="?")])
     store.add_labels(
         [
-            Label(trial.fit_id, "ann", YES),
-            Label(trial.fit_id, "bob", YES),
-            Label(trial.fit_id, "ann", None, LabelKind.RETRACTION, revision=1),
-            Label(trial.fit_id, "ann", YES, revision=2, exposure=Exposure.AFTER_VERDICT, note="-1"),
+            Label(trial.id, "ann", YES),
+            Label(trial.id, "bob", YES),
+            Label(trial.id, "ann", None, LabelKind.RETRACTION, revision=1),
+            Label(trial.id, "ann", YES, revision=2, exposure=Exposure.AFTER_VERDICT, note="-1"),
         ]
     )
     store.add_counts([CountRow("s", "toy", Arm.CONTROL, 10, 1, 2)])
@@ -206,7 +204,7 @@ def test_a_cell_that_a_spreadsheet_would_run_is_guarded_in_csv_only(full, tmp_pa
     assert '"answer": "=cmd' in (tmp_path / "out" / "trials.jsonl").read_text()
 
 
-@pytest.toggle_flag.parametrize("start", list("=+-@\t\r"))
+@pytest.mark.parametrize("start", list("=+-@\t\r"))
 def test_every_way_to_begin_a_formula_is_guarded(store, make_trial, tmp_path, start):
     make_trial(answer=f"{start}1+1")
     assert export_store(store, tmp_path / "out", as_csv=True).guarded == 1
@@ -237,7 +235,7 @@ def change(folder, table, **values):
     path.write_text("\n".join([json.dumps({**json.loads(first), **values}), *rest]) + "\n")
 
 
-@pytest.toggle_flag.parametrize(
+@pytest.mark.parametrize(
     ("table", "values", "problem"),
     [
         ("trials", {"strength": 9.5}, "is not what its condition and replicate hash to"),
@@ -281,7 +279,7 @@ def test_a_fact_that_contradicts_a_stored_one_is_told_and_nothing_is_overwritten
     assert dump(full) == before
 
 
-@pytest.toggle_flag.parametrize(
+@pytest.mark.parametrize(
     ("manifest", "problem"),
     [
         (None, "is no export folder"),

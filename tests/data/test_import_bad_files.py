@@ -32,7 +32,7 @@ GOOD = json.dumps(ROW).encode()
 
 def read(path, format_=FORMAT, **options):
     parsed = parse_files(format_, [path], ImportOptions(**options))
-    return tuple(parsed.rows()), [str(problem) for problem in parsed.make_report.problems]
+    return tuple(parsed.iter_rows()), [str(problem) for problem in parsed.report.problems]
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def with_trial(number, **change):
     return json.dumps({**ROW, "trial": number, **change}).encode()
 
 
-@pytest.toggle_flag.parametrize(
+@pytest.mark.parametrize(
     ("line", "problem"),
     [
         (GOOD[:-20], "is broken JSON or cut off"),
@@ -83,10 +83,10 @@ def test_a_last_line_that_is_cut_off_is_told(file):
 def test_a_line_of_ten_megabytes_is_read(file):
     rows, problems = read(file(GOOD + b"\n" + with_trial(1, transcript="x" * 10_000_000)))
     assert problems == []
-    assert len(rows[1].trial.answer_question) == 10_000_000
+    assert len(rows[1].trial.answer) == 10_000_000
 
 
-@pytest.toggle_flag.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
 def test_another_encoding_is_told_with_the_command_that_mends_it(file, encoding):
     with pytest.raises(InputError, match="iconv -f UTF-16 -t UTF-8"):
         read(file(GOOD.decode().encode(encoding)))
@@ -101,10 +101,10 @@ def test_a_line_separator_inside_an_answer_ends_no_line(file):
     line = json.dumps({**ROW, "transcript": "one\u2028two\x85three"}, ensure_ascii=False).encode()
     rows, problems = read(file(line))
     assert problems == []
-    assert rows[0].trial.answer_question == "one\u2028two\x85three"
+    assert rows[0].trial.answer == "one\u2028two\x85three"
 
 
-@pytest.toggle_flag.parametrize(
+@pytest.mark.parametrize(
     ("name", "problem"), [("missing.jsonl", "is not there"), ("", "is a folder"), ("empty.jsonl", "is empty")]
 )
 def test_a_file_that_cannot_be_read_is_one_clear_line(tmp_path, name, problem):
@@ -121,7 +121,7 @@ def test_an_unknown_format_is_told_with_those_there_are(file):
 CSV_HEADER = b"intervention,response,trial,affirmative,coherent\n"
 
 
-@pytest.toggle_flag.parametrize(
+@pytest.mark.parametrize(
     ("line", "problem"),
     [
         (b"random,hm,1,True\n", "has 4 cells where the header has 5"),
@@ -156,7 +156,7 @@ def test_a_cell_of_ten_megabytes_is_read(file):
     )
     csv.field_size_limit(limit)
     assert problems == []
-    assert len(rows[0].trial.answer_question) == 10_000_000
+    assert len(rows[0].trial.answer) == 10_000_000
 
 
 def test_two_columns_of_one_name_are_told(file):
@@ -203,7 +203,7 @@ def test_whatever_a_row_holds_it_is_read_or_told(file, format_, rows):
     parsed = parse_files(
         format_, [file(f"[{lines}]".encode() if format_ == "arena" else lines.encode())], ImportOptions()
     )
-    assert parsed.seen.rows + len({problem.place for problem in parsed.make_report.problems}) >= 1
+    assert parsed.seen.rows + len({problem.place for problem in parsed.report.problems}) >= 1
 
 
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -264,7 +264,7 @@ def test_where_a_batch_ends_makes_no_difference(file, tmp_path, monkeypatch):
             store.read_frame(table).drop(columns="created_at")
             for table in (tables.trials, tables.verdicts, tables.labels)
         ]
-        found.append((landed, [str(each) for each in parsed.make_report.problems], [frame.to_dict() for frame in kept]))
+        found.append((landed, [str(each) for each in parsed.report.problems], [frame.to_dict() for frame in kept]))
         store.close()
     assert found[0] == found[1] == found[2]
     landed, problems, (_, verdicts, _) = found[0]
@@ -290,7 +290,7 @@ def test_memory_does_not_grow_with_the_rows(file, tmp_path):
     for many in (500, 10_000):
         path = file(b"\n".join(with_trial(number, transcript="x" * 2_000) for number in range(many)))
         tracemalloc.start()
-        for _ in parse_files(FORMAT, [path], ImportOptions()).rows():
+        for _ in parse_files(FORMAT, [path], ImportOptions()).iter_rows():
             pass
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()

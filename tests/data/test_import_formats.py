@@ -21,7 +21,7 @@ from gnomon.data.storage import tables
 
 def bring(store, format_, *paths, **options):
     parsed = parse_files(format_, list(paths), ImportOptions(**options))
-    return parsed.ingest_into(store), parsed.make_report
+    return parsed.ingest_into(store), parsed.report
 
 
 def rows(store, table):
@@ -32,7 +32,7 @@ def verdicts(store):
     return [(v["state"], v["claims"], v["concept"], v["refused"], v["passed"]) for v in rows(store, tables.verdicts)]
 
 
-@pytest.toggle_flag.parametrize(
+@pytest.mark.parametrize(
     ("name", "size", "family", "variant"),
     [
         ("Qwen/Qwen2.5-14B", 14e9, "Qwen2.5", "base"),
@@ -81,7 +81,7 @@ def sheet(tmp_path):
     return make
 
 
-@pytest.toggle_flag.parametrize(
+@pytest.mark.parametrize(
     ("change", "expected"),
     [
         ({}, ("ok", True, "dog", False, None)),
@@ -105,7 +105,7 @@ def test_a_control_has_no_dose_and_the_prompt_is_the_protocol(store, sheet):
     bring(store, "llama-introspection", sheet("8B.csv", {"intervention": "control", "concept": "", "strength": "0.0"}))
     (trial,) = store.load_trials()
     assert (trial.condition.arm, trial.condition.strength, trial.condition.layer) == ("control", 0.0, None)
-    assert (trial.condition.subject_info, trial.condition.concept) == ("8B", None)
+    assert (trial.condition.subject, trial.condition.concept) == ("8B", None)
     (said,) = rows(store, tables.protocols)
     assert said["content"]["messages"][0]["content"] == "user\n\nDo you?assistant"
 
@@ -154,7 +154,7 @@ SCALING = {
 }
 
 
-@pytest.toggle_flag.parametrize(
+@pytest.mark.parametrize(
     ("change", "expected"),
     [
         ({}, ("ok", True, "dust", False, True)),
@@ -272,7 +272,7 @@ def as_eval(path, samples, pack=False):
     return path
 
 
-@pytest.toggle_flag.parametrize(
+@pytest.mark.parametrize(
     ("metadata", "value", "expected"),
     [
         (INJECTED, "C", ("ok", True, "ocean", False, True)),
@@ -300,11 +300,11 @@ def test_metadata_name_the_condition(store, tmp_path):
     (trial,) = store.load_trials()
     condition = trial.condition
     assert (condition.arm, condition.concept, condition.layer, condition.strength) == ("injection", "ocean", 3, 2.0)
-    assert (condition.span, condition.subject_info, trial.magnitude) == ("all", "mine", 7)
+    assert (condition.span, condition.subject, trial.magnitude) == ("all", "mine", 7)
     assert store.load_subjects()[0].parameters == 3e9
 
 
-@pytest.toggle_flag.parametrize("pack", [False, True])
+@pytest.mark.parametrize("pack", [False, True])
 def test_archives_and_json_of_one_run_are_the_same_trials(store, tmp_path, pack):
     samples = [sample(1), sample(1, epoch=2), sample("b", metadata=INJECTED)]
     landed, report = bring(store, "inspect", as_eval(tmp_path / "x.eval", samples, pack))
@@ -332,13 +332,13 @@ def test_a_sample_that_failed_is_a_failed_trial_and_attachments_are_put_back(sto
         sample(3, metadata={"arm": "sideways"}),
     ]
     landed, report = bring(store, "inspect", as_json(tmp_path / "x.json", samples))
-    assert [trial.answer_question for trial in store.load_trials()] == ["the whole text"]
+    assert [trial.answer for trial in store.load_trials()] == ["the whole text"]
     assert {row["error"] for row in rows(store, tables.trials)} == {None, "out of memory"}
     assert "x.json sample 3: 'metadata.arm' is 'sideways'" in str(report.problems[0])
     assert landed.new["verdicts"] == 1
 
 
-@pytest.toggle_flag.parametrize(
+@pytest.mark.parametrize(
     ("name", "content", "problem"),
     [
         ("x.eval", b"PK\x03\x04 cut", "cut off or damaged"),

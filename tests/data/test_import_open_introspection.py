@@ -40,7 +40,7 @@ def write(tmp_path):
 
 def bring(store, *paths, **options):
     parsed = parse_files(FORMAT, list(paths), ImportOptions(**options))
-    return parsed.ingest_into(store), parsed.make_report
+    return parsed.ingest_into(store), parsed.report
 
 
 def labels(store):
@@ -54,7 +54,7 @@ def facts(each):
     return each["claims"], each["concept"], each["passed"]
 
 
-@pytest.toggle_flag.parametrize(
+@pytest.mark.parametrize(
     ("injected", "label", "expected"),
     [
         (True, said("pass", "ocean"), (True, "ocean", True)),
@@ -91,7 +91,7 @@ def test_a_changed_label_is_a_revision_after_the_verdict_in_any_order_of_files(s
     other.close()
 
 
-@pytest.toggle_flag.parametrize(
+@pytest.mark.parametrize(
     "change", [{"answer": "fail"}, {"coherent": False}, {"refused": True}, {"detected_concept": "x"}]
 )
 def test_any_part_of_the_label_that_changes_is_a_revision(store, write, change):
@@ -172,10 +172,10 @@ def test_a_trial_with_another_answer_is_a_conflict_and_nothing_is_overwritten(st
     landed, report = bring(store, path)
     assert (landed.new["trials"], landed.new["labels"], landed.repeated) == (1, 0, 1)
     assert "dev.jsonl line 2: trial" in str(report.problems[0])
-    assert store.load_trials()[0].answer_question == "I notice water."
+    assert store.load_trials()[0].answer == "I notice water."
 
 
-@pytest.toggle_flag.parametrize(
+@pytest.mark.parametrize(
     ("label", "count"),
     [(json.dumps(said("pass", "ocean", labeler="bob")), 1), (None, 0), ("null", 0), ("", 0), ({"answer": None}, 0)],
 )
@@ -206,7 +206,7 @@ def test_another_verdict_of_one_judge_is_a_conflict_until_the_judge_has_another_
     assert bring(store, second, judge="second run")[0].new["verdicts"] == 1
 
 
-@pytest.toggle_flag.parametrize(
+@pytest.mark.parametrize(
     ("change", "problem"),
     [
         ({"id": None}, "'id' is null"),
@@ -250,7 +250,7 @@ def test_a_failure_in_the_middle_leaves_nothing_behind(store, write, monkeypatch
 FILES = ("dev.jsonl", "dev_calibration.jsonl", "train.jsonl")
 
 
-@pytest.toggle_flag.parametrize("names", [FILES[:2], FILES[1::-1], FILES, FILES[::-1]])
+@pytest.mark.parametrize("names", [FILES[:2], FILES[1::-1], FILES, FILES[::-1]])
 def test_the_real_dev_labels_give_the_counts_of_the_study(store, shared, names):
     _, report = bring(store, *(shared / "data" / "open-introspection" / name for name in names))
     assert report.problems == []

@@ -81,7 +81,7 @@ def test_a_row_group_that_unpacks_to_too_much_is_refused_by_the_footer(file, mon
         read(file)
 
 
-@pytest.toggle_flag.parametrize(
+@pytest.mark.parametrize(
     "column",
     [
         pa.array([["x"], ["y"]], pa.list_(pa.string())),
@@ -114,9 +114,7 @@ def test_a_text_that_no_database_keeps_is_told_by_its_row(file):
     assert problems == ["t.parquet line 2: holds an escaped NUL or half a surrogate pair: remove it"]
 
 
-@pytest.toggle_flag.parametrize(
-    ("content", "problem"), [(None, "is not there"), (b"PAR1", "is no Parquet file or damaged")]
-)
+@pytest.mark.parametrize(("content", "problem"), [(None, "is not there"), (b"PAR1", "is no Parquet file or damaged")])
 def test_what_is_no_parquet_file_is_one_line(file, content, problem):
     if content is not None:
         file.write_bytes(content)
@@ -170,7 +168,7 @@ def exported(folder, table, **values):
     return folder / "out"
 
 
-@pytest.toggle_flag.parametrize(
+@pytest.mark.parametrize(
     ("content", "problem"),
     [("{", "is broken JSON or cut off"), ("NaN", "holds NaN"), (7, "'content' is '7', no JSON text")],
 )
@@ -180,7 +178,7 @@ def test_a_json_column_of_an_export_that_holds_none_is_told_by_its_row(tmp_path,
     parsed.ingest_into(store)
     assert store.count_rows(tables.protocols) == store.count_rows(tables.trials) == 0
     store.close()
-    first, second = map(str, parsed.make_report.problems)
+    first, second = map(str, parsed.report.problems)
     assert first.startswith("protocols.parquet line 1: ")
     assert problem in first
     assert second.startswith("trials.jsonl line 1: its protocol")

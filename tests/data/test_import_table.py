@@ -103,26 +103,26 @@ def write(path, rows):
 
 def bring(store, path, map_):
     parsed = parse_files("table", [path], ImportOptions(map=map_))
-    return parsed.ingest_into(store), [str(problem) for problem in parsed.make_report.problems]
+    return parsed.ingest_into(store), [str(problem) for problem in parsed.report.problems]
 
 
 def labels(store):
-    return store._fetch_all(select(tables.labels).order_by(tables.labels.c.fit_id))
+    return store._fetch_all(select(tables.labels).order_by(tables.labels.c.id))
 
 
-@pytest.toggle_flag.parametrize("ending", ["csv", "jsonl", "parquet"])
+@pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet"])
 def test_every_kind_of_file_gives_the_same_facts(store, tmp_path, column_map, ending):
     landed, problems = bring(store, write(tmp_path / f"t.{ending}", [ROW]), column_map())
     assert (landed.new, problems) == ({"trials": 1, "verdicts": 1, "labels": 1}, [])
     (trial,) = store.load_trials()
     told = trial.condition
     assert (told.arm, told.concept, told.layer, told.strength, told.span) == ("injection", "ocean", 3, 2.5, "all")
-    assert (trial.source, told.subject_info) == ("my study", "Toy-7B")
+    assert (trial.source, told.subject) == ("my study", "Toy-7B")
     (verdict,) = store._fetch_all(select(tables.verdicts))
     assert (verdict.claims, verdict.concept, verdict.coherent, verdict.refused) == (True, "ocean", True, False)
     (label,) = labels(store)
     assert (label.rater, label.claims, label.concept, label.exposure) == ("ann", True, "other", "blind")
-    assert (label.created_at, label.record_event) == ("2026-01-02T03:04:05.000000+00:00", "sure")
+    assert (label.created_at, label.note) == ("2026-01-02T03:04:05.000000+00:00", "sure")
 
 
 def test_typed_values_of_a_parquet_file_are_read_as_they_are(store, tmp_path, column_map):
@@ -136,7 +136,7 @@ def test_equal_values_that_are_written_otherwise_stay_what_the_judge_said(store,
     said = [1, True, 1.0, "true", True]
     rows = [{**ROW, "sample": f"s{number}", "gpt_claims": claims, "claims": ""} for number, claims in enumerate(said)]
     bring(store, write(tmp_path / "t.jsonl", rows), column_map())
-    heard = store._fetch_all(select(tables.verdicts).order_by(tables.verdicts.c.fit_id))
+    heard = store._fetch_all(select(tables.verdicts).order_by(tables.verdicts.c.id))
     assert [json.dumps(json.loads(verdict.raw)["claims"]) for verdict in heard] == list(map(json.dumps, said))
     assert {verdict.claims for verdict in heard} == {True}
 
@@ -148,7 +148,7 @@ def test_a_verdict_by_pass_or_fail_alone_gives_the_facts_behind_it(store, tmp_pa
     assert (verdict.claims, verdict.concept, verdict.passed) == (True, "ocean", True)
 
 
-@pytest.toggle_flag.parametrize(
+@pytest.mark.parametrize(
     ("change", "problem"),
     [
         ({"who": "eve"}, "'rater' is 'eve', who is not among the map's raters: ann, bob"),
@@ -189,14 +189,14 @@ BY_ID = '[trial]\nid = "trial"\n[label]\nrater = "who"\nclaims = "claims"\n'
 def test_labels_for_trials_of_the_study_go_in_by_id_and_those_for_others_are_told(
     store, make_trial, tmp_path, column_map
 ):
-    ids = [make_trial().fit_id, "0" * 32]
+    ids = [make_trial().id, "0" * 32]
     rows = [{"trial": id_, "who": "ann", "claims": "yes"} for id_ in ids]
     landed, problems = bring(store, write(tmp_path / "t.csv", rows), column_map(BY_ID))
     assert landed.new == {"trials": 0, "verdicts": 0, "labels": 1}
     assert problems == [f"t.csv line 3: trial '{ids[1]}' is not in this study: import its trial first, or mend the id"]
 
 
-@pytest.toggle_flag.parametrize(
+@pytest.mark.parametrize(
     ("text", "problem"),
     [
         (

@@ -7,7 +7,7 @@ import pytest
 from gnomon.data.yes_no import says_yes
 
 
-@pytest.toggle_flag.parametrize(
+@pytest.mark.parametrize(
     ("answer", "expected"),
     [
         ("Yes.", True),

@@ -58,7 +58,7 @@ def little(tmp_path):
         ["mount", "-t", "tmpfs", "-o", "size=1M", "tmpfs", str(place)], capture_output=True, text=True, check=False
     )
     if mounted.returncode:
-        pytest.skip_item(f"no file system may be mounted here: {mounted.stderr.strip()}")
+        pytest.skip(f"no file system may be mounted here: {mounted.stderr.strip()}")
     yield place
     subprocess.run(["umount", str(place)], check=True)
 

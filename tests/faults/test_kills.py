@@ -11,14 +11,14 @@ KILLS = 2
 SEED = 20
 
 
-@pytest.toggle_flag.parametrize("case", [GENERATE, JUDGE, IMPORT, FIT], ids=lambda case: case.name)
+@pytest.mark.parametrize("case", [GENERATE, JUDGE, IMPORT, FIT], ids=lambda case: case.name)
 def test_a_killed_command_goes_on_to_the_same_rows(case, tmp_path):
     tally = kill_often(case, KILLS, SEED, tmp_path)
     assert tally.problems == []
     assert (tally.kills, tally.lost, tally.doubled, tally.damaged) == (KILLS, 0, 0, 0)
 
 
-@pytest.toggle_flag.browser
+@pytest.mark.browser
 def test_a_killed_app_has_stored_every_label_that_it_moved_on_from(tmp_path, chromium):
     tally = kill_app(chromium, 1, SEED, tmp_path)
     assert tally.problems == []

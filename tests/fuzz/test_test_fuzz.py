@@ -69,7 +69,7 @@ def brought(store, format_, path, options=None):
     """Read and store; each row is taken, left out on purpose, or told by its line."""
     try:
         parsed = parse_files(format_, [path], options or ImportOptions())
-        report, told = parsed.make_report, len(parsed.make_report.problems)
+        report, told = parsed.report, len(parsed.report.problems)
         if parsed.tables is None:
             assert parsed.seen.rows + told + sum(report.left_out.values()) >= report.rows
         landed = parsed.ingest_into(store())

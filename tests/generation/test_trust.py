@@ -21,10 +21,10 @@ class Running:
     """An object whose pickle writes a file when it is opened."""
 
     def __init__(self, mark: Path) -> None:
-        self.toggle_flag = mark
+        self.mark = mark
 
     def __reduce__(self) -> Any:
-        return Path.touch, (self.toggle_flag,)
+        return Path.touch, (self.mark,)
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def pickled(model_folder: Callable[..., Path]) -> Callable[[Any], Path]:
     def write(weights: Any) -> Path:
         folder = model_folder(name="pickled")
         (folder / "model.safetensors").unlink()
-        torch.save_label(weights, folder / "pytorch_model.bin")
+        torch.save(weights, folder / "pytorch_model.bin")
         return folder
 
     return write
@@ -50,11 +50,11 @@ def test_pickled_weights_are_opened_where_the_user_says_so(pickled: Callable[[An
     for name, weight in tiny_model("llama").state_dict().items():
         assert torch.equal(subject.model.state_dict()[name], weight)
     (Path(folder) / "pytorch_model.bin").write_bytes(b"")
-    torch.save_label(tiny_model("llama", 1).state_dict(), Path(folder) / "pytorch_model.bin")
+    torch.save(tiny_model("llama", 1).state_dict(), Path(folder) / "pytorch_model.bin")
     assert load_subject("mine", folder, pickled_weights=True).revision != subject.revision
 
 
-@pytest.toggle_flag.parametrize("said", [False, True])
+@pytest.mark.parametrize("said", [False, True])
 def test_a_pickle_that_would_run_something_does_not_run_it(
     pickled: Callable[[Any], Path], tmp_path: Path, said: bool
 ) -> None:

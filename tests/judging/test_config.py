@@ -12,7 +12,7 @@ from gnomon.judging.registry import build_judge
 GOOD = {"name": "llm", "kind": "openai", "base_url": "http://127.0.0.1:9/v1", "model": "m"}
 
 
-@pytest.toggle_flag.parametrize(
+@pytest.mark.parametrize(
     ("change", "said"),
     [
         ({"modle": "x"}, "Extra inputs are not permitted"),
@@ -36,7 +36,7 @@ def test_a_wrong_key_or_value_is_refused_without_showing_it(change, said):
     assert "hush" not in str(caught.value)
 
 
-@pytest.toggle_flag.parametrize("kind", ["lexicon", "learned", "openai"])
+@pytest.mark.parametrize("kind", ["lexicon", "learned", "openai"])
 def test_every_kind_is_built_into_a_judge_of_that_name(kind):
     config = JudgeConfig.model_validate(GOOD if kind == "openai" else {"name": "llm", "kind": kind})
     judge = build_judge(config, ("ocean", "fear"), ())

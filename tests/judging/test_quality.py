@@ -25,11 +25,11 @@ def shipped() -> CalibrationSet:
 def dev(shipped: CalibrationSet) -> list[tuple[Trial, Facts]]:
     """Trials of the dev split with the last word on each: labels stand in the order raters, then adjudicator."""
     labels = {label.trial: label.facts for label in shipped.labels if label.facts is not None}
-    return [(trial, labels[trial.fit_id]) for trial in shipped.trials if split_of(trial.fit_id) is Split.DEV]
+    return [(trial, labels[trial.id]) for trial in shipped.trials if split_of(trial.id) is Split.DEV]
 
 
 def read_by(judge: Judge, dev: Sequence[tuple[Trial, Facts]]) -> Read:
-    verdicts = judge.judge_trials([trial for trial, _ in dev])
+    verdicts = judge.judge([trial for trial, _ in dev])
     return [(facts, verdict.facts) for (_, facts), verdict in zip(dev, verdicts, strict=True) if verdict.facts]
 
 
@@ -42,7 +42,7 @@ def youden(pairs: Read, fact: str) -> float:
     return sum(told[True]) / len(told[True]) - sum(told[False]) / len(told[False])
 
 
-@pytest.toggle_flag.parametrize(
+@pytest.mark.parametrize(
     ("kind", "claims", "coherent", "concept"), [("lexicon", 0.75, 0.6, 0.8), ("learned", 0.4, 0.4, 0.7)]
 )
 def test_local_judges_carry_information(shipped, dev, kind, claims, coherent, concept):
@@ -56,6 +56,6 @@ def test_local_judges_carry_information(shipped, dev, kind, claims, coherent, co
 
 def test_nothing_of_dev_or_test_is_taught(shipped):
     taught = {answer for answer, _ in shipped.training_pairs()}
-    kept = {trial.answer_question for trial in shipped.trials if split_of(trial.fit_id) is not Split.TRAIN}
+    kept = {trial.answer for trial in shipped.trials if split_of(trial.id) is not Split.TRAIN}
     assert taught
     assert not taught & kept

@@ -20,7 +20,7 @@ from gnomon.judging.config import JudgeConfig
 from gnomon.judging.registry import build_judge
 from gnomon.judging.runs.panel import run_panel
 
-pytestmark = pytest.toggle_flag.model
+pytestmark = pytest.mark.model
 CONCEPTS = ("ocean", "fear", "silence", "celebration")
 PATIENCE = 120.0
 
@@ -80,14 +80,14 @@ def test_a_real_server_is_probed_asked_and_resumed(address, model, store, make_t
     (report,) = run_panel(store, [build_judge(config, CONCEPTS)])
     assert report.error is None
     assert report.enforces_schema is False
-    assert (report.asked_stages, report.new) == (1, 1)
+    assert (report.asked, report.new) == (1, 1)
     verdicts = store.read_frame(tables.verdicts)
-    assert list(verdicts["trial"]) == [trial.fit_id]
+    assert list(verdicts["trial"]) == [trial.id]
     assert (verdicts["input_tokens"] > 400).all()
     assert verdicts["output_tokens"].between(1, 24).all()
     assert (verdicts["raw"].str.len() > 0).all()
     (again,) = run_panel(store, [build_judge(config, CONCEPTS)])
-    assert (again.asked_stages, again.already) == (0, 1)
+    assert (again.asked, again.already) == (0, 1)
 
 
 def test_a_model_that_the_server_does_not_have_is_one_clear_line(address, store, make_trial):

@@ -55,9 +55,9 @@ def add(store: Store) -> Callable[..., list[Trial]]:
                 out.append(trial)
         store.add_trials(out)
         for judge, kind in (verdicts or {}).items():
-            store.add_verdicts(Verdict(trial.fit_id, judge, facts_of(kind, arm, concept)) for trial in out)
+            store.add_verdicts(Verdict(trial.id, judge, facts_of(kind, arm, concept)) for trial in out)
         if label:
-            store.add_labels(Label(trial.fit_id, "ann", facts_of(label, arm, concept)) for trial in out)
+            store.add_labels(Label(trial.id, "ann", facts_of(label, arm, concept)) for trial in out)
         return out
 
     return fill

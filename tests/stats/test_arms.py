@@ -28,11 +28,11 @@ def studied(store: Store, make_trial: Callable[..., Trial]) -> Store:
     for arm in Arm:
         for replicate in range(8):
             trial = make_trial(arm=arm, replicate=replicate)
-            if arm.is_judged:
+            if arm.judged:
                 facts = SAYS if replicate % 2 else DENIES
-                store.add_verdicts([Verdict(trial.fit_id, "j1", facts)])
+                store.add_verdicts([Verdict(trial.id, "j1", facts)])
                 if replicate < 4:
-                    store.add_labels([Label(trial.fit_id, "r", SAYS if replicate == 2 else facts)])
+                    store.add_labels([Label(trial.id, "r", SAYS if replicate == 2 else facts)])
     return store
 
 
@@ -46,8 +46,8 @@ def test_judges_raters_and_fits_never_see_a_mismatched_trial(studied: Store) -> 
     seen = [
         {str(trial.condition.arm) for trial, _ in pending_trials(studied, "other")},
         set(trial_frame(studied)["arm"]),
-        set(judged_cells(studied).read_frame["arm"]),
-        set(pattern_cells(studied).read_frame["arm"]),
+        set(judged_cells(studied).frame["arm"]),
+        set(pattern_cells(studied).frame["arm"]),
     ]
     assert seen == [{"injection", "control", "random", "negated"}] * 4
     asked = {item.trial for item in next_items(studied, "new", strategy="random", n=100)}
@@ -57,7 +57,7 @@ def test_judges_raters_and_fits_never_see_a_mismatched_trial(studied: Store) -> 
 
 def test_a_fit_and_an_audit_take_the_negated_arm_along(studied: Store) -> None:
     cells = judged_cells(studied)
-    design = build_design(cells.read_frame, cells.classes, Priors())
+    design = build_design(cells.frame, cells.classes, Priors())
     assert "negated" in {term.name for term in design.terms}
     report = audit_study(studied)
     assert "negated" in str(report)

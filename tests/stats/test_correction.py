@@ -58,11 +58,9 @@ def net_engaged(study: SimulatedStudy, *, corrected: bool) -> dict[str, Any]:
     if corrected:
         model, counts, view = corrected_model(study.patterns, Priors()), None, "corrected"
     else:
-        model, counts, view = judged_model(study.is_judged, Priors()), study.is_judged.counts, "judged"
+        model, counts, view = judged_model(study.judged, Priors()), study.judged.counts, "judged"
     draws = sample_posterior(model, BRIEF, 1)
-    result = build_result(
-        ModelPosterior(model, draws.flat, study.patterns.trial_counts, counts, view, None, "")
-    ).content
+    result = build_result(ModelPosterior(model, draws.flat, study.patterns.n, counts, view, None, "")).content
     name = "net_detection_engaged_corrected" if corrected else "net_detection_engaged"
     (found,) = [row for row in result["estimands"] if row["estimand"] == name and not row["by"]]
     return found
@@ -100,7 +98,7 @@ def test_disputed_labels_say_more_than_as_many_random_ones() -> None:
     pair = np.stack([confused(0.9, 0.85), confused(0.8, 0.9)])
     confusion = {"control": pair, "injection": pair}
     chosen, random = study(confusion, (0.03, 0.45), seed=5), study(confusion, (0.145, 0.145), seed=5)
-    labels = [int(made.patterns.labelled_by_arm().sum()) for made in (chosen, random)]
+    labels = [int(made.patterns.labelled().sum()) for made in (chosen, random)]
     assert labels[0] < 1.1 * labels[1]
     widths = [one["high95"] - one["low95"] for one in (net_engaged(made, corrected=True) for made in (chosen, random))]
     assert widths[0] < widths[1]
@@ -147,7 +145,7 @@ def run(store: Store, made: SimulatedStudy) -> dict[str, Any]:
     return row
 
 
-@pytest.toggle_flag.parametrize("corrected", [False, True])
+@pytest.mark.parametrize("corrected", [False, True])
 def test_intervals_hold_the_truth_as_often_as_they_say(corrected: bool) -> None:
     """Small studies drawn anew: at most 4 misses in 30, which a true 95 % keeps to 98 times in 100."""
     rng = np.random.default_rng(11)
@@ -158,12 +156,10 @@ def test_intervals_hold_the_truth_as_often_as_they_say(corrected: bool) -> None:
     for seed in range(30):
         chance = np.stack([rng.dirichlet([1.5, 2, 6]), rng.dirichlet([1.5, 4, 4])])
         made = simulate_study(frame, np.array([120, 120]), CLASSES, chance, right, (0.4, 0.4), rng)
-        model = corrected_model(made.patterns, Priors()) if corrected else judged_model(made.is_judged, Priors())
+        model = corrected_model(made.patterns, Priors()) if corrected else judged_model(made.judged, Priors())
         draws = sample_posterior(model, SamplerSettings(draws=250, tune=150, chains=2), seed)
-        counts = None if corrected else made.is_judged.counts
-        content = build_result(
-            ModelPosterior(model, draws.flat, made.patterns.trial_counts, counts, "judged", None, "")
-        ).content
+        counts = None if corrected else made.judged.counts
+        content = build_result(ModelPosterior(model, draws.flat, made.patterns.n, counts, "judged", None, "")).content
         (found,) = [row for row in content["estimands"] if row["estimand"] == "net_detection_raw" and not row["by"]]
         truth = chance[1, 1] - (1 - chance[0, 2])
         held += found["low95"] <= truth <= found["high95"]

@@ -266,7 +266,7 @@ def test_no_verdicts_or_counts_is_one_plain_line(store: Store, add: Add) -> None
         fit_judged(store)
 
 
-@pytest.toggle_flag.parametrize("values", [{"size": 1.0}, {"size_sd": -1.0}, {"size_sd": "wide"}, {"size_sd": True}])
+@pytest.mark.parametrize("values", [{"size": 1.0}, {"size_sd": -1.0}, {"size_sd": "wide"}, {"size_sd": True}])
 def test_a_wrong_prior_is_named(values: dict[str, Any]) -> None:
     with pytest.raises(InputError, match="prior 'size"):
         Priors.from_mapping(values)

@@ -38,7 +38,7 @@ def binomial_model(frame: pd.DataFrame, terms: list[PredictorTerm], counts: np.n
     return OutcomeModel(
         design,
         ("event", "rest"),
-        design.predictor_arrays(),
+        design.arrays(),
         noncentered_coordinates(*shape),
         noncentered_coordinates(0, 0),
         counts=counts,
@@ -86,7 +86,7 @@ def test_surgical_posterior_reweighted_to_its_inverse_gamma_prior_is_the_publish
     mu, tau = model.coefficient_draws(x)[:, 0, 0], np.exp(model.unpack_parameters(x)["log_scale"][:, 0, 0])
     logs = -1.001 * np.log(tau**2) - 0.001 / tau**2 + np.log(tau) + tau**2 / 2
     weight = np.exp(logs - logs.max())
-    rates = model.class_probabilities(model.coefficient_draws(x), model.design.read_frame)[..., 0]
+    rates = model.probabilities(model.coefficient_draws(x), model.design.frame)[..., 0]
     mean = lambda values: float(np.average(values, weights=weight))  # noqa: E731
     order = np.argsort(tau)
     middle = tau[order][np.searchsorted(np.cumsum(weight[order]), weight.sum() / 2)] ** 2

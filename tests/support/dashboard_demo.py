@@ -273,20 +273,20 @@ def fill_published(store: Store, fit: bool = True) -> None:
 
 def published_result() -> dict[str, Any]:
     subjects, counts = bundled.published_counts()
-    by = {(row.subject_info, row.arm): row for row in counts}
+    by = {(row.subject, row.arm): row for row in counts}
     rows: list[dict[str, Any]] = []
     for subject in subjects:
         one, none = by[subject.name, Arm.INJECTION], by[subject.name, Arm.CONTROL]
         who = (subject.name, subject.parameters, subject.variant)
-        p, q = one.event / one.trial_counts, (none.event + none.refused) / none.trial_counts
-        rows.append(estimand(*who, "net_detection_raw", p - q, _sd((p, one.trial_counts), (q, none.trial_counts))))
-        p, q = one.event / (one.trial_counts - one.refused), none.event / (none.trial_counts - none.refused)
-        sd = _sd((p, one.trial_counts - one.refused), (q, none.trial_counts - none.refused))
+        p, q = one.event / one.n, (none.event + none.refused) / none.n
+        rows.append(estimand(*who, "net_detection_raw", p - q, _sd((p, one.n), (q, none.n))))
+        p, q = one.event / (one.n - one.refused), none.event / (none.n - none.refused)
+        sd = _sd((p, one.n - one.refused), (q, none.n - none.refused))
         rows.append(estimand(*who, "net_detection_engaged", p - q, sd))
-        share = one.refused / one.trial_counts / 2 + none.refused / none.trial_counts / 2
+        share = one.refused / one.n / 2 + none.refused / none.n / 2
         rows.append(estimand(*who, "refusal", share, 0.01))
         for arm, row in (("injection", one), ("control", none)):
-            rows.append(estimand(*who, "refusal", row.refused / row.trial_counts, 0.01, by={"arm": arm}))
+            rows.append(estimand(*who, "refusal", row.refused / row.n, 0.01, by={"arm": arm}))
     curve = [
         {
             "estimand": name,

@@ -46,15 +46,15 @@ class _Handler(BaseHTTPRequestHandler):
         if where.path == "/authorize":
             self._authorize({name: values[0] for name, values in parse_qs(where.query).items()})
         elif where.path == "/jwks":
-            self._append_token({"keys": [self.server.key.as_dict(private=False)]})
+            self._say({"keys": [self.server.key.as_dict(private=False)]})
         else:
-            self._append_token(self._about())
+            self._say(self._about())
 
     def do_POST(self) -> None:
         form = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
         claims = self.server.codes.pop(form["code"][0])
         token = jwt.encode({"alg": "RS256", "kid": "one"}, claims, self.server.key)
-        self._append_token({"access_token": uuid4().hex, "token_type": "Bearer", "expires_in": 600, "id_token": token})
+        self._say({"access_token": uuid4().hex, "token_type": "Bearer", "expires_in": 600, "id_token": token})
 
     def _authorize(self, asked: dict[str, str]) -> None:
         cookies = SimpleCookie(self.headers.get("Cookie", ""))

@@ -170,7 +170,7 @@ def _check(folder: Path, reported: list[str], tally: Tally) -> int:
         tally.problems.append(damage.what)
     store = Store.open(database(folder))
     try:
-        answers = {trial.fit_id: trial.answer_question for trial in store.load_trials()}
+        answers = {trial.id: trial.answer for trial in store.load_trials()}
         labels = store.read_frame(tables.labels)
     finally:
         store.close()

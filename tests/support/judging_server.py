@@ -100,7 +100,7 @@ class Office:
     def __init__(self, owner: Server) -> None:
         self.owner = owner
         self.files: dict[str, bytes] = {}
-        self.iterate_batches: dict[str, dict[str, Any]] = {}
+        self.batches: dict[str, dict[str, Any]] = {}
         self.looks: dict[str, int] = {}
         self.patience = 1
         self.loses = 0
@@ -117,13 +117,13 @@ class Office:
             parts = [part for part in content.split(b"--" + mark) if b"filename=" in part]
             return self._file(parts[0].partition(b"\r\n\r\n")[2].removesuffix(b"\r\n"))
         asked = json.loads(content)
-        name = f"batch_{len(self.iterate_batches)}"
+        name = f"batch_{len(self.batches)}"
         about = {"object": "batch", "created_at": 1, "status": "in_progress", "errors": None}
-        self.iterate_batches[name] = {"id": name, **about, **asked}
+        self.batches[name] = {"id": name, **about, **asked}
         if self.loses:
             self.loses -= 1
             return failure(500, "taken, but you will not hear of it")
-        return self._result_lines(self.iterate_batches[name])
+        return self._told(self.batches[name])
 
     def get(self, path: str) -> Answer:
         """A file's content, one batch, or all of them."""
@@ -133,14 +133,12 @@ class Office:
         if place[-1] == "content":
             return Answer(raw=self.files[place[-2]], kind="application/octet-stream")
         if place[-1] == "batches":
-            return self._result_lines(
-                {"object": "list", "data": list(self.iterate_batches.values()), "has_more": False}
-            )
-        batch = self.iterate_batches[place[-1]]
+            return self._told({"object": "list", "data": list(self.batches.values()), "has_more": False})
+        batch = self.batches[place[-1]]
         self.looks[batch["id"]] = self.looks.get(batch["id"], 0) + 1
         if batch["status"] == "in_progress" and self.looks[batch["id"]] >= self.patience:
             self._finish(batch)
-        return self._result_lines(batch)
+        return self._told(batch)
 
     def _finish(self, batch: dict[str, Any]) -> None:
         rows: list[str] = []
@@ -153,14 +151,14 @@ class Office:
             answer = self.owner.script(asked["body"])
             response = {"status_code": answer.status, "request_id": "r", "body": json.loads(answer.body())}
             rows.append(json.dumps({"id": "x", "custom_id": asked["custom_id"], "response": response, "error": None}))
-        batch["output_file_id"] = self._store_event("\n".join(reversed(rows)).encode())
+        batch["output_file_id"] = self._store("\n".join(reversed(rows)).encode())
         batch["status"] = self.ends
         if self.ends == "failed":
             batch["errors"] = {"object": "list", "data": [{"message": "the file is not to our liking"}]}
 
     def _file(self, content: bytes) -> Answer:
         about = {"object": "file", "bytes": len(content), "created_at": 1, "filename": "f", "purpose": "batch"}
-        return self._result_lines({"id": self._store_event(content), "status": "processed", **about})
+        return self._told({"id": self._store(content), "status": "processed", **about})
 
     def _store(self, content: bytes) -> str:
         name = f"file-{len(self.files)}"
@@ -176,19 +174,19 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
-        self._make_answer(self.owner.office.get(self.path))
+        self._answer(self.owner.office.get(self.path))
 
     def do_POST(self) -> None:
         content = self.rfile.read(int(self.headers["Content-Length"]))
         if not self.path.endswith("/chat/completions"):
-            self._make_answer(self.owner.office.post(self.path, content, self.headers))
+            self._answer(self.owner.office.post(self.path, content, self.headers))
             return
         body = json.loads(content)
         with self.owner.lock:
             self.owner.requests.append(body)
             self.owner.headers.append({name.lower(): value for name, value in self.headers.items()})
             answer = self.owner.script(body)
-        self._make_answer(answer)
+        self._answer(answer)
 
     def _answer(self, answer: Answer) -> None:
         if answer.hang_up:

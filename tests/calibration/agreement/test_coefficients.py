@@ -77,7 +77,7 @@ def test_ac2_without_partial_credit_is_ac1() -> None:
     assert (partial.value, partial.low, partial.se) == pytest.approx((whole.value, whole.low, whole.se))
 
 
-@pytest.toggle_flag.parametrize("weights", ["linear", "quadratic", "ordinal"])
+@pytest.mark.parametrize("weights", ["linear", "quadratic", "ordinal"])
 def test_partial_credit_raises_agreement_on_near_misses(weights: str) -> None:
     assert gwet_ac2(FOUR, weights).value > gwet_ac1(FOUR).value
 
@@ -89,7 +89,7 @@ def test_other_coefficients_on_the_same_ratings_agree_with_irrcac() -> None:
     assert (alpha.value, alpha.se) == pytest.approx((0.743421, 0.145574), abs=1e-6)
 
 
-@pytest.toggle_flag.parametrize(
+@pytest.mark.parametrize(
     ("level", "value"), [("nominal", 0.743421), ("ordinal", 0.815388), ("interval", 0.849107), ("ratio", 0.797403)]
 )
 def test_alpha_agrees_with_krippendorff_at_every_level(level: str, value: float) -> None:
@@ -107,7 +107,7 @@ ALL: dict[str, Coefficient] = {
 RATINGS = arrays(float, st.tuples(st.integers(4, 12), st.integers(2, 4)), elements=st.sampled_from([1.0, 2.0, 3.0]))
 
 
-@pytest.toggle_flag.parametrize("name", ALL)
+@pytest.mark.parametrize("name", ALL)
 @settings(deadline=None, max_examples=25, derandomize=True)
 @given(ratings=RATINGS)
 def test_intervals_hold_their_point_and_names_of_categories_and_raters_do_not_matter(
@@ -158,7 +158,7 @@ def test_a_larger_scale_of_possible_categories_lowers_chance() -> None:
     assert gwet_ac1(two, categories=[1, 2, 3, 4, 5]).value > gwet_ac1(two).value
 
 
-@pytest.toggle_flag.parametrize("table", [[[5, 5], [0, 0]], [[5, 0], [5, 0]]], ids=["first", "second"])
+@pytest.mark.parametrize("table", [[[5, 5], [0, 0]], [[5, 0], [5, 0]]], ids=["first", "second"])
 def test_a_rater_of_one_word_has_no_kappa_and_no_warning(table) -> None:
     with pytest.raises(NotEnoughDataError, match="one category only"):
         cohen_kappa(table)

@@ -37,7 +37,7 @@ def texts(chart: Any, where: Path) -> str:
     return theme.save_chart(chart, where / "chart.svg").read_text(encoding="utf-8")
 
 
-@pytest.toggle_flag.parametrize("labelled", [0.5, 0.0], ids=["labelled", "no labels"])
+@pytest.mark.parametrize("labelled", [0.5, 0.0], ids=["labelled", "no labels"])
 def test_every_chart_can_be_saved_with_and_without_labels(simulate: Simulate, tmp_path: Path, labelled: float) -> None:
     document = audit_study(simulate(TWO, n=120, labelled=labelled).store)
     for name, chart in charts(document, "careful").items():

@@ -28,7 +28,7 @@ def hear(store: Store, make_trial: Make) -> Callable[..., dict[str, Any]]:
         store.add_judge(JudgeVersion("j1", "judge", "lexicon", {}))
         for place, (arm, facts) in enumerate(said):
             state = VerdictState.OK if facts else VerdictState.UNPARSABLE
-            store.add_verdicts([Verdict(make_trial(arm=arm, replicate=place).fit_id, "j1", facts, state)])
+            store.add_verdicts([Verdict(make_trial(arm=arm, replicate=place).id, "j1", facts, state)])
         (judge,) = audit_contradictions(store)["judges"]
         return judge
 
@@ -53,7 +53,7 @@ def test_facts_that_fit_together_are_no_contradiction(hear: Callable[..., dict[s
     assert (judge["read"], judge["any"]["n"]) == (7, 0)
 
 
-@pytest.toggle_flag.parametrize(
+@pytest.mark.parametrize(
     ("arm", "facts", "kinds"),
     [
         ("injection", replace(NAMED, claims=False), {"identified_but_denied", "described_but_denied"}),
@@ -101,7 +101,7 @@ def test_a_share_is_of_the_readings_that_could_contradict(hear: Callable[..., di
 
 
 def test_raters_contradict_themselves_too_by_their_standing_label(store: Store, make_trial: Make) -> None:
-    first, second = (make_trial(replicate=place).fit_id for place in range(2))
+    first, second = (make_trial(replicate=place).id for place in range(2))
     wrong = replace(NAMED, refused=True)
     store.add_labels([Label(first, "ann", wrong), Label(second, "ann", wrong), Label(first, "bob", NAMED)])
     store.add_labels([Label(second, "ann", SILENT, revision=1)])
@@ -114,7 +114,7 @@ def test_raters_contradict_themselves_too_by_their_standing_label(store: Store, 
 
 
 def test_every_version_is_read_and_the_document_is_strict_json(store: Store, make_trial: Make) -> None:
-    trial = make_trial().fit_id
+    trial = make_trial().id
     for version, facts in (("v1", replace(NAMED, claims=False)), ("v2", NAMED)):
         store.add_judge(JudgeVersion(version, "judge", "lexicon", {}))
         store.add_verdicts([Verdict(trial, version, facts)])

@@ -190,7 +190,7 @@ def test_lang_reiczigel_in_a_stratum_is_the_function_on_its_counts(simulate: Sim
 def test_ppi_reads_labels_where_there_are_some_and_verdicts_elsewhere(simulate: Simulate) -> None:
     store = simulate(UNEVEN, n=400, labelled=0.3).store
     (found,) = collect_evidence(store, ["uneven-1"], "blind")
-    rows, judged = (frame[frame["arm"] == "control"] for frame in (found.pairs, found.is_judged))
+    rows, judged = (frame[frame["arm"] == "control"] for frame in (found.pairs, found.judged))
     elsewhere = judged.loc[~judged["trial"].isin(rows["trial"]), "event"]
     own = ppi_mean(rows["true_event"], rows["event"], elsewhere)
     given = figures(audit_study(store), "control")["ppi"]["estimate"]

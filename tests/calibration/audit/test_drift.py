@@ -29,7 +29,7 @@ def over_time(store: Store, make_trial: Make) -> Callable[..., dict[str, Any]]:
     def make(said: list[tuple[str, Facts, Facts | None]], hours: float = 1.0) -> dict[str, Any]:
         store.add_judge(JudgeVersion("j1", "judge", "imported", {}))
         for place, (arm, facts, truth) in enumerate(said):
-            trial = make_trial(arm=arm, replicate=place).fit_id
+            trial = make_trial(arm=arm, replicate=place).id
             at = (START + timedelta(hours=hours * place)).isoformat()
             store.add_verdicts([Verdict(trial, "j1", facts, created_at=at)])
             if truth is not None:
@@ -98,7 +98,7 @@ def test_verdicts_of_one_moment_stay_in_one_block(store: Store, make_trial: Make
     store.add_judge(JudgeVersion("j1", "judge", "imported", {}))
     for place in range(60):
         at = (START + timedelta(days=place >= 25)).isoformat()
-        store.add_verdicts([Verdict(make_trial(replicate=place).fit_id, "j1", SILENT, created_at=at)])
+        store.add_verdicts([Verdict(make_trial(replicate=place).id, "j1", SILENT, created_at=at)])
     (found,) = collect_evidence(store, ["j1"], "blind")
     blocks = judge_drift(verdict_times(store, ["j1"]), found)["blocks"]
     assert [block["verdicts"] for block in blocks] == [25, 35]
@@ -136,7 +136,7 @@ def test_the_trend_test_holds_its_level_and_has_power() -> None:
 
 def test_a_judge_asked_again_is_measured_against_itself(store: Store, make_trial: Make) -> None:
     store.add_judge(JudgeVersion("j1", "judge", "lexicon", {}))
-    trials = [make_trial(replicate=place).fit_id for place in range(5)]
+    trials = [make_trial(replicate=place).id for place in range(5)]
     store.add_verdicts([Verdict(trial, "j1", NAMED) for trial in trials])
     assert repeat_consistency(store, "j1") is None, "asked once"
     again = [NAMED, NAMED, SILENT, Facts(False, "none", True, True)]

@@ -16,7 +16,7 @@ WEAK = {
 }
 
 
-@pytest.toggle_flag.parametrize("view", VIEWS)
+@pytest.mark.parametrize("view", VIEWS)
 def test_every_cell_has_as_many_transcripts_as_it_counts_and_none_is_in_two(simulate, view):
     store = simulate(WEAK, n=160).store
     document = audit_study(store, view=view)

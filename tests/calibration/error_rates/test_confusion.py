@@ -44,7 +44,7 @@ def compare(store: Store, make_trial: Make) -> Callable[..., str]:
     store.add_judge(JudgeVersion("j1", "judge", "lexicon", {}))
 
     def add(arm: str, said: Facts | None, true: Facts, state: VerdictState = VerdictState.OK) -> str:
-        trial = make_trial(arm=arm, replicate=next(places)).fit_id
+        trial = make_trial(arm=arm, replicate=next(places)).id
         store.add_verdicts([Verdict(trial, "j1", said, state)])
         store.add_labels([Label(trial, "ann", true)])
         return trial
@@ -78,7 +78,7 @@ def test_trials_that_may_have_taught_a_judge_do_not_measure_it(store: Store, com
     (found,) = collect_evidence(store, ["j1"], "blind")
     assert train
     assert set(found.pairs["trial"]) == set(trials) - train
-    assert set(found.is_judged["trial"]) == set(trials) - train
+    assert set(found.judged["trial"]) == set(trials) - train
 
 
 def test_an_imported_judge_learnt_elsewhere_and_is_measured_on_every_split(
@@ -167,7 +167,7 @@ def test_the_newest_version_of_a_judge_speaks_for_it(store: Store, compare: Call
 
 
 def test_judges_stand_in_the_studys_order(store: Store, make_trial: Make) -> None:
-    trial = make_trial().fit_id
+    trial = make_trial().id
     for name in ("a", "b", "c"):
         store.add_judge(JudgeVersion(name, name, "lexicon", {}))
         store.add_verdicts([Verdict(trial, name, SILENT)])

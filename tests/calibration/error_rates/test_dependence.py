@@ -52,7 +52,7 @@ def share_found(shared: float, n: int, runs: int = 300, seed: int = 1) -> float:
     return found / runs
 
 
-@pytest.toggle_flag.parametrize("n", [60, 200])
+@pytest.mark.parametrize("n", [60, 200])
 def test_independent_judges_are_seldom_accused(n: int) -> None:
     assert share_found(0.0, n) <= 0.07
 
@@ -68,7 +68,7 @@ def test_the_odds_ratio_is_that_of_the_simulation() -> None:
     truth, arm, wrong = study(np.random.default_rng(2), 4000, 0.3)
     *parts, pooled = error_dependence(wrong, truth, judges=["ann", "bob"], arms=arm)
     assert [(part.arm, part.truth) for part in parts] == [(0, 0), (0, 1), (1, 0), (1, 1)]
-    assert (pooled.a, pooled.b, pooled.arm, pooled.truth, pooled.trial_counts) == ("ann", "bob", None, None, 4000)
+    assert (pooled.a, pooled.b, pooled.arm, pooled.truth, pooled.n) == ("ann", "bob", None, None, 4000)
     assert pooled.odds_ratio is not None
     assert pooled.odds_ratio.low < known < pooled.odds_ratio.high
     assert pooled.both_wrong == sum(part.both_wrong for part in parts)
@@ -95,7 +95,7 @@ def chosen(random: np.random.Generator, said: np.ndarray) -> tuple[np.ndarray, n
     return taken, np.where(doubt, disputed.sum() / doubt.sum(), (~disputed).sum() / (~doubt).sum())
 
 
-@pytest.toggle_flag.parametrize(("shared", "least", "most"), [(0.0, 0.0, 0.07), (0.5, 0.8, 1.0)])
+@pytest.mark.parametrize(("shared", "least", "most"), [(0.0, 0.0, 0.07), (0.5, 0.8, 1.0)])
 def test_labels_chosen_by_dispute_need_their_weights(shared: float, least: float, most: float) -> None:
     """Disputed trials hold just one error each: taken as they come, errors seem to exclude one another."""
     random, weighted, plain, runs = np.random.default_rng(4), 0, 0, 80
@@ -120,7 +120,7 @@ def test_a_judge_that_never_errs_leaves_the_question_open() -> None:
 def test_what_a_judge_left_out_counts_in_no_pair_of_it() -> None:
     truth, _, wrong = study(np.random.default_rng(5), 100, judges=3)
     wrong[:30, 2] = np.nan
-    sizes = {(row.a, row.b): row.trial_counts for row in error_dependence(wrong, truth) if row.truth is None}
+    sizes = {(row.a, row.b): row.n for row in error_dependence(wrong, truth) if row.truth is None}
     assert sizes == {(0, 1): 100, (0, 2): 70, (1, 2): 70}
 
 
@@ -139,7 +139,7 @@ def test_two_real_judges_err_together(shared: Path) -> None:
     truth = np.array([one[id_]["human_winner"] == "model_a" for id_ in both])
     said = np.array([[read[id_]["judge_pick"] == "A" for read in (one, other)] for id_ in both])
     pooled = error_dependence((said != truth[:, None]).astype(float), truth)[-1]
-    assert (pooled.trial_counts, pooled.both_wrong, round(pooled.expected, 1)) == (276, 45, 30.1)
+    assert (pooled.n, pooled.both_wrong, round(pooled.expected, 1)) == (276, 45, 30.1)
     assert pooled.odds_ratio is not None
     assert (round(pooled.odds_ratio.value, 2), round(pooled.odds_ratio.low, 2)) == (3.06, 1.72)
     assert pooled.p_value < 1e-4
@@ -165,7 +165,7 @@ def test_independent_judges_agree_as_the_model_expects() -> None:
     assert share.max() <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / 100)
 
 
-@pytest.toggle_flag.parametrize("missing", [0.0, 0.1])
+@pytest.mark.parametrize("missing", [0.0, 0.1])
 def test_verdicts_alone_show_that_judges_err_together_but_not_which(missing: float) -> None:
     """Judges a and b share half their mistakes, so the fit follows them, and the honest two look like the culprits."""
     truth, _, wrong = study(np.random.default_rng(7), 800, 0.5, judges=4)
@@ -202,13 +202,13 @@ def test_judges_of_a_study_are_checked_with_labels_and_without(simulate: Callabl
     facts = [Facts(bool(row.claims), row.concept, bool(row.coherent), bool(row.refused)) for row in said.itertuples()]
     made.store.add_verdicts([Verdict(trial, "twin-1", fact) for trial, fact in zip(said["trial"], facts, strict=True)])
     report = judge_dependence(made.store, ["one-1", "twin-1", "other-1"], "current", resamples=99)
-    pooled = {(row.a, row.b): row for row in report.labelled_by_arm if row.arm is None}
+    pooled = {(row.a, row.b): row for row in report.labelled if row.arm is None}
     assert pooled["one-1", "twin-1"].verdict.startswith("they err together")
     assert pooled["one-1", "other-1"].verdict.startswith("no sign")
-    assert {row.arm for row in report.labelled_by_arm} == {None, "injection", "control"}
-    assert {row.truth for row in report.labelled_by_arm} == {None, "event", "no event"}
+    assert {row.arm for row in report.labelled} == {None, "injection", "control"}
+    assert {row.truth for row in report.labelled} == {None, "event", "no event"}
     assert report.unlabelled == ()
-    assert sorted(note.split(":")[0] for note in report.recorded_events) == [
+    assert sorted(note.split(":")[0] for note in report.notes) == [
         "control, without labels",
         "injection, without labels",
     ]
@@ -227,7 +227,7 @@ def test_labels_of_disputed_transcripts_are_weighted_in_a_study(simulate: Callab
             if trial in disputed or random.random() < 0.2
         ]
     )
-    pooled = judge_dependence(made.store, ["one-1", "two-1"], "current").labelled_by_arm[-1]
+    pooled = judge_dependence(made.store, ["one-1", "two-1"], "current").labelled[-1]
     assert pooled.odds_ratio is not None
     assert pooled.odds_ratio.low < 1 < pooled.odds_ratio.high
     assert pooled.verdict.startswith("no sign")
@@ -237,9 +237,9 @@ def test_a_study_without_labels_says_so(simulate: Callable[..., Any]) -> None:
     errors = {name: dict.fromkeys(("injection", "control"), (0.85, 0.85)) for name in "abcd"}
     made = simulate(errors, n=300, labelled=0.0)
     report = judge_dependence(made.store, [f"{name}-1" for name in "abcd"], resamples=99)
-    assert report.labelled_by_arm == ()
-    assert report.recorded_events == ("with labels: no trial that these judges read is labelled: label some",)
-    assert {(row.arm, row.trial_counts > 0) for row in report.unlabelled} == {("injection", True), ("control", True)}
+    assert report.labelled == ()
+    assert report.notes == ("with labels: no trial that these judges read is labelled: label some",)
+    assert {(row.arm, row.n > 0) for row in report.unlabelled} == {("injection", True), ("control", True)}
     with pytest.raises(NotEnoughDataError, match="name two or more"):
         judge_dependence(made.store, ["a-1"])
 

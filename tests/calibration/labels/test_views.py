@@ -24,7 +24,7 @@ Make = Callable[..., Trial]
 
 @pytest.fixture
 def trial(make_trial: Make) -> str:
-    return make_trial().fit_id
+    return make_trial().id
 
 
 @pytest.fixture
@@ -132,7 +132,7 @@ def test_the_adjudicator_outranks_everybody(store: Store, say: Callable[..., Non
 
 
 def test_raters_who_differ_only_where_the_outcome_does_not_care_agree(store: Store, make_trial: Make) -> None:
-    control = make_trial(arm="control").fit_id
+    control = make_trial(arm="control").id
     for rater, concept in (("ann", "ocean"), ("bob", "other")):
         store.add_labels([Label(control, rater, Facts(True, concept, True, False))])
     assert rater_disagreements(store, "current").empty
@@ -148,7 +148,7 @@ def judge_says(store: Store, trial: str, facts: Facts | None, state: VerdictStat
     store.add_verdicts([Verdict(trial, "j1", facts, state)])
 
 
-@pytest.toggle_flag.parametrize(
+@pytest.mark.parametrize(
     ("verdict", "toward", "away"), [(NAMED, 1, 0), (SILENT, 0, 1), (REFUSED, 0, 1)], ids=["toward", "away", "fail"]
 )
 def test_revisions_after_the_verdict_are_told_by_direction(
@@ -165,7 +165,7 @@ def test_revisions_after_the_verdict_are_told_by_direction(
     )
 
 
-@pytest.toggle_flag.parametrize(("verdict", "direction"), [(REFUSED, "toward"), (SILENT, "away"), (NAMED, "neither")])
+@pytest.mark.parametrize(("verdict", "direction"), [(REFUSED, "toward"), (SILENT, "away"), (NAMED, "neither")])
 def test_a_revision_that_keeps_pass_and_fail_moves_by_its_outcome(
     store: Store, say: Callable[..., None], trial: str, verdict: Facts, direction: str
 ) -> None:
@@ -222,7 +222,7 @@ def test_the_version_that_had_spoken_by_then_is_the_one_that_was_seen(
 def test_many_changes_that_all_go_one_way_are_hardly_chance(store: Store, make_trial: Make) -> None:
     store.add_judge(JudgeVersion("j1", "judge", "lexicon", {}))
     for place in range(8):
-        trial = make_trial(replicate=place).fit_id
+        trial = make_trial(replicate=place).id
         store.add_verdicts([Verdict(trial, "j1", NAMED if place < 7 else SILENT)])
         store.add_labels([Label(trial, "ann", SILENT)])
         store.add_labels([Label(trial, "ann", NAMED, revision=1, exposure=Exposure.AFTER_VERDICT)])

@@ -26,7 +26,7 @@ PATIENTS = np.array([[float(digit) for digit in reading] for reading in READINGS
 def test_the_published_fit_is_found() -> None:
     fit = dawid_skene(PATIENTS, raters=OBSERVERS)
     assert fit.log_likelihood == pytest.approx(-192.890881, abs=1e-5)
-    assert [round(share.value, 4) for share in fit.question_probabilities] == [0.3996, 0.4220, 0.1118, 0.0667]
+    assert [round(share.value, 4) for share in fit.shares] == [0.3996, 0.4220, 0.1118, 0.0667]
     first = [[0.889, 0.111, 0, 0], [0.071, 0.876, 0.053, 0], [0, 0.339, 0.661, 0], [0, 0, 0.556, 0.444]]
     np.testing.assert_allclose(fit.confusion["1"], first, atol=6e-4)
 
@@ -42,7 +42,7 @@ def test_the_posterior_of_the_1979_data_holds_the_published_shares() -> None:
     published = dawid_skene(PATIENTS, raters=OBSERVERS)
     fit = dawid_skene_bayes(PATIENTS, raters=OBSERVERS, seed=1)
     assert fit.has_converged
-    for bayes, likely in zip(fit.question_probabilities, published.question_probabilities, strict=True):
+    for bayes, likely in zip(fit.shares, published.shares, strict=True):
         assert bayes.low < likely.value < bayes.high
         assert bayes.value == pytest.approx(likely.value, abs=0.025)
     assert (fit.most_likely() == published.most_likely()).mean() > 0.9
@@ -63,7 +63,7 @@ def simulated(seed: int, units: int = 300) -> tuple[np.ndarray, np.ndarray]:
 def test_shares_and_errors_of_raters_are_recovered_without_labels() -> None:
     truth, ratings = simulated(5)
     fit = dawid_skene(ratings, resamples=30, seed=2)
-    assert fit.question_probabilities[1].low < truth.mean() < fit.question_probabilities[1].high
+    assert fit.shares[1].low < truth.mean() < fit.shares[1].high
     skill = [np.diag(fit.confusion[rater]).mean() for rater in range(3)]
     assert skill[0] > skill[1] > skill[2]
     assert (fit.most_likely() == truth).mean() > (np.nan_to_num(ratings[:, 1]) == truth).mean()
@@ -72,11 +72,9 @@ def test_shares_and_errors_of_raters_are_recovered_without_labels() -> None:
 def test_the_same_seed_gives_the_same_interval_and_names_of_categories_do_not_matter() -> None:
     _, ratings = simulated(6, 200)
     one, again = (dawid_skene(ratings, resamples=20, seed=4) for _ in range(2))
-    assert one.question_probabilities == again.question_probabilities
+    assert one.shares == again.shares
     renamed = dawid_skene(7 - ratings)
-    assert [share.value for share in renamed.question_probabilities][::-1] == pytest.approx(
-        [share.value for share in one.question_probabilities]
-    )
+    assert [share.value for share in renamed.shares][::-1] == pytest.approx([share.value for share in one.shares])
 
 
 def test_what_cannot_be_told_apart_is_refused() -> None:
@@ -98,7 +96,7 @@ def test_what_cannot_be_told_apart_is_refused() -> None:
 def test_gold_for_every_unit_gives_the_plain_counts() -> None:
     truth, ratings = simulated(7)
     fit = dawid_skene(ratings, gold=truth)
-    assert [share.value for share in fit.question_probabilities] == pytest.approx([1 - truth.mean(), truth.mean()])
+    assert [share.value for share in fit.shares] == pytest.approx([1 - truth.mean(), truth.mean()])
     seen = ~np.isnan(ratings[:, 2])
     table = [[(ratings[seen & (truth == true), 2] == said).mean() for said in (0, 1)] for true in (0, 1)]
     np.testing.assert_allclose(fit.confusion[2], table, atol=1e-9)
@@ -119,9 +117,7 @@ def test_a_gold_label_holds_against_all_raters_and_moves_their_confusion() -> No
 def test_gold_labels_narrow_the_interval_of_the_shares() -> None:
     truth, ratings = simulated(9)
     gold = np.where(np.arange(truth.size) < 150, truth, np.nan)
-    free, held = (
-        dawid_skene(ratings, gold=each, resamples=60, seed=1).question_probabilities[1] for each in (None, gold)
-    )
+    free, held = (dawid_skene(ratings, gold=each, resamples=60, seed=1).shares[1] for each in (None, gold))
     assert held.se < 0.95 * free.se
     assert held.low < truth.mean() < held.high
 
@@ -131,7 +127,7 @@ def test_one_rater_is_enough_where_gold_labels_tell_how_it_errs() -> None:
     said = np.repeat([1.0, 0.0, 1.0, 0.0, 1.0, 0.0], [27, 3, 7, 63, 306, 594])
     gold = np.repeat([1.0, 0.0, np.nan], [30, 70, 900])
     fit = dawid_skene(said[:, None], gold=gold)
-    assert fit.question_probabilities[1].value == pytest.approx((0.34 + 0.9 - 1) / 0.8, abs=1e-4)
+    assert fit.shares[1].value == pytest.approx((0.34 + 0.9 - 1) / 0.8, abs=1e-4)
     np.testing.assert_allclose(fit.confusion[0], [[0.9, 0.1], [0.1, 0.9]], atol=1e-4)
 
 

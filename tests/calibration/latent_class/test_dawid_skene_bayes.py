@@ -27,9 +27,7 @@ def test_gold_for_every_unit_gives_the_beta_posterior() -> None:
     fit = dawid_skene_bayes(ratings, gold=truth, seed=3)
     events = int(truth.sum())
     exact = beta(1 + events, 1 + len(truth) - events)
-    assert (fit.question_probabilities[1].low, fit.question_probabilities[1].high) == pytest.approx(
-        exact.ppf([0.025, 0.975]), abs=0.004
-    )
+    assert (fit.shares[1].low, fit.shares[1].high) == pytest.approx(exact.ppf([0.025, 0.975]), abs=0.004)
     hits = int(ratings[truth == 1, 0].sum())
     row = beta(2 + hits, 1 + events - hits)
     given = fit.confusion[0][1][1]
@@ -39,19 +37,17 @@ def test_gold_for_every_unit_gives_the_beta_posterior() -> None:
 def test_many_units_leave_the_prior_no_say() -> None:
     _, ratings = study(np.random.default_rng(4), units=40_000)
     likely, fit = dawid_skene(ratings), dawid_skene_bayes(ratings, draws=4000, seed=2)
-    assert [share.value for share in fit.question_probabilities] == pytest.approx(
-        [share.value for share in likely.question_probabilities], abs=0.005
-    )
+    assert [share.value for share in fit.shares] == pytest.approx([share.value for share in likely.shares], abs=0.005)
 
 
-@pytest.toggle_flag.parametrize("gold", [0, 40])
+@pytest.mark.parametrize("gold", [0, 40])
 def test_intervals_of_shares_cover_with_and_without_gold(gold: int) -> None:
     """60 studies of 200 units and three raters: at least .95 less three standard errors of that many studies."""
     random, held, widths = np.random.default_rng(11 + gold), [], []
     for seed in range(STUDIES):
         truth, ratings = study(random)
         known = np.where(np.arange(truth.size) < gold, truth, np.nan) if gold else None
-        share = dawid_skene_bayes(ratings, gold=known, draws=1600, chains=8, seed=seed).question_probabilities[1]
+        share = dawid_skene_bayes(ratings, gold=known, draws=1600, chains=8, seed=seed).shares[1]
         held.append(share.low <= 0.3 <= share.high)
         widths.append(share.high - share.low)
     assert np.mean(held) >= 0.95 - 3 * np.sqrt(0.95 * 0.05 / STUDIES)
@@ -68,7 +64,7 @@ def test_no_chain_stays_in_the_mirror_image() -> None:
 def test_a_prior_of_mostly_wrong_raters_turns_the_classes_round() -> None:
     truth, ratings = study(np.random.default_rng(6))
     turned = dawid_skene_bayes(ratings, prior=LatentPrior(right=1.0, wrong=2.0), draws=4000)
-    assert turned.question_probabilities[0].value == pytest.approx(truth.mean(), abs=0.08)
+    assert turned.shares[0].value == pytest.approx(truth.mean(), abs=0.08)
 
 
 def test_too_few_draws_are_not_called_converged() -> None:
@@ -82,7 +78,7 @@ def test_too_few_draws_are_not_called_converged() -> None:
 def test_the_same_seed_gives_the_same_posterior() -> None:
     _, ratings = study(np.random.default_rng(5))
     one, again = (dawid_skene_bayes(ratings, draws=400, seed=9) for _ in range(2))
-    assert one.question_probabilities == again.question_probabilities
+    assert one.shares == again.shares
     assert one.confusion == again.confusion
 
 

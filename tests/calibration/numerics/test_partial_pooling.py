@@ -68,7 +68,7 @@ def published():
     return found
 
 
-@pytest.toggle_flag.parametrize(
+@pytest.mark.parametrize(
     ("name", "value", "interval", "mu", "sigma"),
     [
         ("specificity", 0.995, (0.987, 0.999), 5.234, 0.72),
@@ -127,7 +127,7 @@ def test_the_grid_is_fine_enough_for_many_trials() -> None:
     assert (group.value, group.low, group.high) == pytest.approx((own.value, own.low, own.high), abs=5e-4)
 
 
-@pytest.toggle_flag.parametrize(("middle", "spread"), [(2.0, 0.0), (2.0, 0.7), (2.0, 1.5), (4.0, 0.5), (0.0, 0.5)])
+@pytest.mark.parametrize(("middle", "spread"), [(2.0, 0.0), (2.0, 0.7), (2.0, 1.5), (4.0, 0.5), (0.0, 0.5)])
 def test_intervals_of_groups_cover_what_they_claim(middle: float, spread: float) -> None:
     random = np.random.default_rng(5)
     hits, all_ = 0, 0
@@ -140,7 +140,7 @@ def test_intervals_of_groups_cover_what_they_claim(middle: float, spread: float)
     assert hits / all_ >= 0.93
 
 
-@pytest.toggle_flag.parametrize(("counts", "scale"), [([(3, 2)], 1.0), ([(-1, 2)], 1.0), ([(1, 2)], 0.0)])
+@pytest.mark.parametrize(("counts", "scale"), [([(3, 2)], 1.0), ([(-1, 2)], 1.0), ([(1, 2)], 0.0)])
 def test_impossible_counts_and_scales_are_refused(counts, scale: float) -> None:
     with pytest.raises(InputError):
         partial_pool(counts, sigma_scale=scale)

@@ -41,7 +41,7 @@ def test_strata_give_what_ppi_python_gives_for_each_added_up_by_share() -> None:
     assert numbers(ppi_stratified({"one": strata[0], "two": strata[1]}, pseudo=0)) == pytest.approx(expected, abs=1e-12)
 
 
-@pytest.toggle_flag.parametrize(
+@pytest.mark.parametrize(
     ("lam", "value"), [(1, 0.4320754716981132), (0, 0.3018867924528302), (0.5, 0.36698113207547167)]
 )
 def test_weights_give_the_point_of_ppi_python(lam: float, value: float) -> None:
@@ -120,8 +120,8 @@ def coverage(hit: Callable[[int], bool]) -> float:
     return float(np.mean([hit(run) for run in range(RUNS)]))
 
 
-@pytest.toggle_flag.parametrize("labels", [60, 200])
-@pytest.toggle_flag.parametrize("regime", REGIMES)
+@pytest.mark.parametrize("labels", [60, 200])
+@pytest.mark.parametrize("regime", REGIMES)
 def test_labels_chosen_by_dispute_cover_when_weighted(regime: tuple[float, tuple, tuple], labels: int) -> None:
     random = np.random.default_rng(labels)
 
@@ -146,8 +146,8 @@ def test_labels_chosen_by_dispute_do_not_cover_when_taken_for_a_random_sample() 
     assert coverage(hit) < 0.3
 
 
-@pytest.toggle_flag.parametrize("labels", [60, 200])
-@pytest.toggle_flag.parametrize("regime", REGIMES)
+@pytest.mark.parametrize("labels", [60, 200])
+@pytest.mark.parametrize("regime", REGIMES)
 def test_a_random_sample_of_the_pool_covers(regime: tuple[float, tuple, tuple], labels: int) -> None:
     random = np.random.default_rng(labels + 1)
 
@@ -160,7 +160,7 @@ def test_a_random_sample_of_the_pool_covers(regime: tuple[float, tuple, tuple], 
     assert coverage(hit) >= 0.93
 
 
-@pytest.toggle_flag.parametrize("ratio", [True, False])
+@pytest.mark.parametrize("ratio", [True, False])
 def test_independent_unequal_chances_cover_the_pool_and_the_process(ratio: bool) -> None:
     """Chances from .05 to .25 that follow the judge, each trial drawn on its own (Poisson sampling)."""
     random, held = np.random.default_rng(9), np.zeros(2)
@@ -175,7 +175,7 @@ def test_independent_unequal_chances_cover_the_pool_and_the_process(ratio: bool)
     assert held.min() / RUNS >= 0.93
 
 
-@pytest.toggle_flag.parametrize("labels", [60, 200])
+@pytest.mark.parametrize("labels", [60, 200])
 def test_strata_with_a_judge_of_different_worth_cover_and_are_narrower_than_no_strata(labels: int) -> None:
     """Half of the trials with rate .1 and a good judge, half with .5 and a poor one; equal labels in both."""
     random, kinds = np.random.default_rng(labels), ((0.1, 0.97), (0.5, 0.6))

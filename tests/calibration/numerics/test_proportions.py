@@ -37,7 +37,7 @@ def test_wilson_and_clopper_pearson_give_the_known_limits() -> None:
     assert (low, round(high, 4)) == (0, 0.0169)
 
 
-@pytest.toggle_flag.parametrize(
+@pytest.mark.parametrize(
     ("counts", "low", "high"),
     [((56, 70, 48, 80), 0.0524, 0.3339), ((9, 10, 3, 10), 0.1705, 0.8090), ((0, 10, 0, 20), -0.1611, 0.2775)],
 )
@@ -46,7 +46,7 @@ def test_newcombe_gives_the_published_limits(counts: tuple[int, int, int, int], 
     assert (round(estimate.low, 4), round(estimate.high, 4)) == (low, high)
 
 
-@pytest.toggle_flag.parametrize(
+@pytest.mark.parametrize(
     ("apparent", "sensitivity", "specificity", "point", "low", "high"),
     [
         ((4060, 11284), (178, 179), (358, 359), 0.36003, 0.348674, 0.372083),
@@ -95,7 +95,7 @@ JUDGED = np.repeat([1.0, 0.0, 1.0, 0.0], [40, 10, 5, 45])
 UNLABELLED = np.repeat([1.0, 0.0], [300, 700])
 
 
-@pytest.toggle_flag.parametrize(
+@pytest.mark.parametrize(
     ("lam", "value", "low", "high"),
     [
         (None, 0.38924561, 0.31644838, 0.46204283),
@@ -126,7 +126,7 @@ def test_ppi_does_not_mind_the_scale_of_weights_and_undoes_unequal_chances() -> 
     assert ppi_mean(truth[taken], judged[taken], rest, 0.0).low > 0.3, "unweighted labels overstate the rate"
 
 
-@pytest.toggle_flag.parametrize("interval", [wilson_interval, clopper_pearson])
+@pytest.mark.parametrize("interval", [wilson_interval, clopper_pearson])
 @FEW
 @given(count=COUNT)
 def test_intervals_of_a_share_hold_it_and_mirror(interval: object, count: tuple[int, int]) -> None:
@@ -147,7 +147,7 @@ def test_newcombe_holds_the_difference_and_mirrors(first: tuple[int, int], secon
     assert limits(recovered) == pytest.approx(limits(one), abs=1e-9), "MOVER on Wilson limits is Newcombe's method"
 
 
-@pytest.toggle_flag.parametrize("correct", [rogan_gladen, lang_reiczigel])
+@pytest.mark.parametrize("correct", [rogan_gladen, lang_reiczigel])
 @FEW
 @given(apparent=COUNT, sensitivity=COUNT, specificity=COUNT)
 def test_corrected_rates_hold_their_point_and_mirror(
@@ -212,12 +212,12 @@ def test_the_split_is_near_the_one_that_makes_the_interval_shortest() -> None:
     assert width(events) <= 1.05 * min(width(each) for each in range(30, 271, 10))
 
 
-@pytest.toggle_flag.parametrize("rate", [0.0, 1.0])
+@pytest.mark.parametrize("rate", [0.0, 1.0])
 def test_each_kind_keeps_its_pilot(rate: float) -> None:
     assert min(allocate_labels(50, rate, 0.9, 0.9, pilot=12)) == 12
 
 
-@pytest.toggle_flag.parametrize(("total", "rate", "pilot"), [(10, 0.4, 6), (0, 0.4, 0), (50, 1.4, 5)])
+@pytest.mark.parametrize(("total", "rate", "pilot"), [(10, 0.4, 6), (0, 0.4, 0), (50, 1.4, 5)])
 def test_a_budget_that_cannot_be_is_named(total: int, rate: float, pilot: int) -> None:
     with pytest.raises(InputError, match="label budget"):
         allocate_labels(total, rate, 0.9, 0.9, pilot=pilot)

@@ -16,7 +16,7 @@ HEARD = Facts(claims=True, concept="ocean", coherent=True, refused=False)
 @pytest.fixture
 def judged(store, make_trial) -> list[str]:
     store.add_judge(JudgeVersion("j1", "judge", "lexicon", {}))
-    trials = [make_trial(replicate=place).fit_id for place in range(7)]
+    trials = [make_trial(replicate=place).id for place in range(7)]
     lost = {trials[2], trials[3]}
     for trial in trials:
         state = VerdictState.ERROR if trial in lost else VerdictState.OK

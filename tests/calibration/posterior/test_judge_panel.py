@@ -39,7 +39,7 @@ def test_patterns_count_every_trial_once() -> None:
     found = VerdictPatterns.pattern_counts(verdicts, [1, np.nan, 0, 0, np.nan])
     assert found.verdicts.tolist() == [[0, MISSING], [0, 0], [1, 0]]
     assert found.unlabelled.tolist() == [0, 1, 1]
-    assert found.labelled_by_arm.tolist() == [[1, 0], [0, 0], [1, 1]]
+    assert found.labelled.tolist() == [[1, 0], [0, 0], [1, 1]]
     assert found.labels == 3
 
 
@@ -153,7 +153,7 @@ def test_the_free_fit_needs_a_label_where_all_judges_spoke() -> None:
         panel_posterior(patterns, errors="free")
 
 
-@pytest.toggle_flag.parametrize("verdicts", [[1, 0], [[1] * 7]], ids=["not a table", "seven judges"])
+@pytest.mark.parametrize("verdicts", [[1, 0], [[1] * 7]], ids=["not a table", "seven judges"])
 def test_what_is_no_table_of_verdicts_is_named(verdicts) -> None:
     with pytest.raises(InputError, match="trials x judges"):
         VerdictPatterns.pattern_counts(verdicts, [1])
@@ -164,7 +164,7 @@ def test_a_summary_is_mean_and_central_interval() -> None:
     assert (found.value, found.low, found.high) == pytest.approx((0.5, 0.025, 0.975))
 
 
-@pytest.toggle_flag.parametrize(
+@pytest.mark.parametrize(
     ("verdicts", "truth", "message"),
     [([[2.0]], [1.0], "verdict 2"), ([[1.0]], [0.5], "truth 0.5"), ([[1.0]], [-1], "truth -1")],
 )

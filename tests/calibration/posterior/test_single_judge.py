@@ -32,8 +32,8 @@ def by_simulation(apparent, sensitivity, specificity, *, internal=False, draws=1
     return float(np.average(p, weights=weight)), low, middle, high
 
 
-@pytest.toggle_flag.parametrize("internal", [False, True])
-@pytest.toggle_flag.parametrize(
+@pytest.mark.parametrize("internal", [False, True])
+@pytest.mark.parametrize(
     "counts",
     [
         ((51, 297), (32, 33), (199, 220)),
@@ -52,7 +52,7 @@ def test_quadrature_equals_simulation(counts, internal: bool) -> None:
     assert (found.value, found.low, found.high) == pytest.approx((mean, low, high), abs=slack)
 
 
-@pytest.toggle_flag.parametrize(
+@pytest.mark.parametrize(
     "counts",
     [
         ((4060, 11284), (178, 179), (358, 359)),
@@ -111,7 +111,7 @@ def test_points_of_a_marginal_are_equally_likely() -> None:
     assert law.estimate().se == pytest.approx(np.sqrt(1 / 18), abs=1e-3)
 
 
-@pytest.toggle_flag.parametrize(
+@pytest.mark.parametrize(
     ("counts", "internal", "message"),
     [
         (((11, 10), (3, 4), (3, 4)), False, "apparent 11 of 10"),
@@ -126,7 +126,7 @@ def test_counts_that_cannot_be_are_named(counts, internal: bool, message: str) -
         joint_posterior(*counts, internal=internal)
 
 
-@pytest.toggle_flag.parametrize(
+@pytest.mark.parametrize(
     ("p", "se", "sp", "events", "others", "n"),
     [(0.05, 0.95, 0.98, 30, 270, 500), (0.2, 0.9, 0.95, 60, 240, 200), (0.3, 0.97, 0.97, 30, 70, 100)],
 )

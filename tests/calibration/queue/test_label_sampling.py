@@ -30,7 +30,7 @@ SILENT = Facts(False, "none", True, False)
 NAMED = Facts(True, "ocean", True, False)
 
 
-@pytest.toggle_flag.parametrize(
+@pytest.mark.parametrize(
     ("n", "doubted"),
     [
         (1, DOUBTED),
@@ -97,7 +97,7 @@ def test_bad_wishes_are_told() -> None:
 def judged(store: Store, make_trial: Make) -> dict[str, str]:
     """Four trials by name: judges agree on `same`, differ on `apart`, one failed on `lost`, none read `unread`."""
     names = ("same", "apart", "lost", "unread")
-    trials = {name: make_trial(replicate=place).fit_id for place, name in enumerate(names)}
+    trials = {name: make_trial(replicate=place).id for place, name in enumerate(names)}
     for judge in ("one", "two"):
         store.add_judge(JudgeVersion(judge, judge, "lexicon", {}))
         store.add_verdicts([Verdict(trials["same"], judge, SILENT)])
@@ -112,7 +112,7 @@ def test_disputed_is_where_judges_come_to_different_outcomes(store: Store, judge
 
 
 def test_facts_that_change_no_outcome_are_no_dispute(store: Store, make_trial: Make) -> None:
-    control = make_trial(arm="control").fit_id
+    control = make_trial(arm="control").id
     for judge, concept in (("one", "ocean"), ("two", "fear")):
         store.add_judge(JudgeVersion(judge, judge, "lexicon", {}))
         store.add_verdicts([Verdict(control, judge, Facts(True, concept, True, False))])
@@ -210,7 +210,7 @@ def test_labels_chosen_for_what_they_tell_stand_for_the_trials_that_judges_see_a
 
 
 def test_a_second_opinion_is_asked_of_what_one_other_labelled_and_keeps_how_it_came(store: Store, make_trial: Make):
-    once, twice, mine, taken, bare = (make_trial(replicate=n).fit_id for n in range(5))
+    once, twice, mine, taken, bare = (make_trial(replicate=n).id for n in range(5))
     add = store.add_labels
     add([Label(once, "ann", SILENT, stratum="audit", probability=0.2)])
     add([Label(twice, rater, SILENT, stratum="disputed") for rater in ("ann", "bob")])
@@ -226,7 +226,7 @@ def test_a_second_opinion_is_asked_of_what_one_other_labelled_and_keeps_how_it_c
 
 
 def test_only_open_differences_of_others_are_adjudicated_and_then_they_stand(store: Store, make_trial: Make):
-    differ, agree, settled, own = (make_trial(replicate=n).fit_id for n in range(4))
+    differ, agree, settled, own = (make_trial(replicate=n).id for n in range(4))
     for trial, second in ((differ, NAMED), (agree, SILENT), (settled, NAMED), (own, NAMED)):
         store.add_labels([Label(trial, "ann", SILENT, stratum="audit", probability=0.3), Label(trial, "bob", second)])
     store.add_labels([Label(settled, "dee", SILENT, role=RaterRole.ADJUDICATOR), Label(own, "cy", SILENT)])
@@ -240,7 +240,7 @@ def test_only_open_differences_of_others_are_adjudicated_and_then_they_stand(sto
 
 
 def test_verdicts_that_come_later_are_in_the_queue(store: Store, make_trial: Make):
-    trial = make_trial().fit_id
+    trial = make_trial().id
     assert [item.stratum for item in next_items(store, "ann", n=1)] == [AUDIT]
     for name, facts in (("a", SILENT), ("b", NAMED)):
         store.add_judge(JudgeVersion(f"{name}-1", name, "lexicon", {}))

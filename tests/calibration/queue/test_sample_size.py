@@ -121,9 +121,9 @@ def test_labels_from_the_uncertain_queue_narrow_the_interval_more_than_random_on
         if how == "random":
             pick = random.permutation(free)[:40]
         else:
-            order, _ = best_order(start.estimand, start.event, [len(part) for part in start.free_rows], 40)
+            order, _ = best_order(start.estimand, start.event, [len(part) for part in start.free], 40)
             wanted = Counter(order)
-            ids = [trial for place, part in enumerate(start.free_rows) for trial in part[: wanted[place]]]
+            ids = [trial for place, part in enumerate(start.free) for trial in part[: wanted[place]]]
             pick = np.flatnonzero(arm.trials["trial"].isin(ids))
         truth[pick] = [study.truth[trial] == "event" for trial in arm.trials["trial"].iloc[pick]]
         verdicts = arm.counts.verdicts[arm.trials["pattern"]]
@@ -188,7 +188,7 @@ def test_new_trials_come_when_labels_alone_do_not_do(study) -> None:
     assert document["options"][-1]["trials"] > 0
 
 
-@pytest.toggle_flag.parametrize("width", [0, -0.1, 2])
+@pytest.mark.parametrize("width", [0, -0.1, 2])
 def test_a_width_that_is_none_is_refused(study, width: float) -> None:
     with pytest.raises(InputError, match="target width"):
         plan_labels(study.store, width=width)

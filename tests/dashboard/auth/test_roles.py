@@ -8,7 +8,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from dashboard_browser import settle
 
-pytestmark = pytest.toggle_flag.browser
+pytestmark = pytest.mark.browser
 
 PAGES = ["Study", "Scaling", "Refusal", "Judges", "Label", "Transcripts", "Diagnostics"]
 GRAVE = ("serious", "critical")
@@ -24,8 +24,8 @@ def grave(page: Any) -> list[str]:
     ]
 
 
-@pytest.toggle_flag.parametrize("dark", [False, True])
-@pytest.toggle_flag.parametrize("study", ["fitted", "published"])
+@pytest.mark.parametrize("dark", [False, True])
+@pytest.mark.parametrize("study", ["fitted", "published"])
 def test_no_page_has_a_serious_fault_of_access(visit, study, dark):
     page = visit(study, dark=dark)
     faults = {}

@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from dashboard_browser import calm, picked
 
-pytestmark = pytest.toggle_flag.browser
+pytestmark = pytest.mark.browser
 
 SMALL, LARGE = "Qwen2.5-0.5B-Instruct", "Qwen2.5-14B-Instruct"
 

@@ -47,8 +47,8 @@ def read(desk: LabellingSession, clock: Clock) -> str:
 def label(desk: LabellingSession, clock: Clock, **changed) -> str:
     trial = read(desk, clock)
     for fact, value in {**DENIES, **changed}.items():
-        desk.answer_question(trial, fact, value)
-    desk.save_label(trial)
+        desk.answer(trial, fact, value)
+    desk.save(trial)
     return trial
 
 
@@ -61,8 +61,8 @@ def test_nothing_is_filled_in_beforehand_and_nothing_is_saved_before_all_is_answ
     trial = read(desk, clock)
     assert desk.draft == {}
     for fact, value in list(DENIES.items())[:3]:
-        desk.answer_question(trial, fact, value)
-        desk.save_label(trial)
+        desk.answer(trial, fact, value)
+        desk.save(trial)
     assert store.count_rows(tables.labels) == 0
     assert desk.message == "Not saved: 1 of 4 questions are open."
     assert desk.item.trial == trial
@@ -82,10 +82,10 @@ def test_a_saved_label_holds_the_facts_the_stratum_and_the_chance_of_its_trial(d
 def test_a_press_for_another_transcript_is_dropped(desk, clock, store):
     first = label(desk, clock)
     second = read(desk, clock)
-    desk.answer_question(first, "claims", True)
-    desk.save_label(first)
-    desk.toggle_flag(first)
-    desk.skip_item(first)
+    desk.answer(first, "claims", True)
+    desk.save(first)
+    desk.mark(first)
+    desk.skip(first)
     assert desk.draft == {}
     assert desk.item.trial == second
     assert len(events(store)) == 1
@@ -94,12 +94,12 @@ def test_a_press_for_another_transcript_is_dropped(desk, clock, store):
 def test_a_press_before_anybody_can_have_read_is_dropped(desk, clock, store):
     label(desk, clock)
     unread = desk.item.trial
-    desk.toggle_flag(unread)
+    desk.mark(unread)
     desk.items_drawn()
     clock.now += SETTLE / 2
-    desk.toggle_flag(unread)
-    desk.skip_item(unread)
-    desk.answer_question(unread, "claims", True)
+    desk.mark(unread)
+    desk.skip(unread)
+    desk.answer(unread, "claims", True)
     desk.undo_last(unread)
     assert desk.item.trial == unread
     assert (desk.draft, desk.flagged) == ({}, False)
@@ -119,7 +119,7 @@ def test_undo_takes_the_label_back_and_asks_again(desk, clock, store):
         (trial, "label", 2, "blind"),
     ]
     assert labelled_by(store, "ann") == 1
-    assert desk.labelled_by_arm == 1
+    assert desk.labelled == 1
 
 
 def test_undo_goes_back_as_far_as_the_session_and_loses_no_transcript(desk, clock, store):
@@ -135,9 +135,9 @@ def test_undo_goes_back_as_far_as_the_session_and_loses_no_transcript(desk, cloc
 
 def test_a_flag_is_no_label_and_the_transcript_does_not_come_back(desk, clock, store):
     trial = read(desk, clock)
-    desk.toggle_flag(trial)
+    desk.mark(trial)
     assert store.count_rows(tables.labels) == 0
-    desk.save_label(trial, "which of the two?")
+    desk.save(trial, "which of the two?")
     seen = {label(desk, clock) for _ in range(14)}
     desk.open()
     assert trial not in seen
@@ -149,18 +149,18 @@ def test_a_flag_is_no_label_and_the_transcript_does_not_come_back(desk, clock, s
 
 def test_a_flag_may_go_with_a_label_and_both_are_undone_together(desk, clock, store):
     trial = read(desk, clock)
-    desk.toggle_flag(trial)
+    desk.mark(trial)
     label(desk, clock)
     assert [event[1:3] for event in events(store)] == [("label", 0), ("flag", 1)]
-    assert desk.labelled_by_arm == labelled_by(store, "ann") == 1
+    assert desk.labelled == labelled_by(store, "ann") == 1
     desk.undo_last(read(desk, clock))
     assert desk.item.trial == trial
-    assert desk.labelled_by_arm == labelled_by(store, "ann") == 0
+    assert desk.labelled == labelled_by(store, "ann") == 0
 
 
 def test_skipped_transcripts_come_back_only_when_asked_for_and_are_free_for_others(desk, clock, store):
     skipped = read(desk, clock)
-    desk.skip_item(skipped)
+    desk.skip(skipped)
     assert skipped not in store.leased_to_others("bob")
     seen = {label(desk, clock) for _ in range(14)}
     assert skipped not in seen
@@ -184,7 +184,7 @@ def test_one_rater_in_two_windows_labels_each_transcript_once(desk, clock, store
     label(window, clock)
     assert [event[:2] for event in events(store)].count((trial, "label")) == 1
     assert "another window" in window.message
-    assert window.labelled_by_arm == 0
+    assert window.labelled == 0
     window.waiting = list(desk.history)
     label(window, clock)
     assert window.item.trial != trial
@@ -193,7 +193,7 @@ def test_one_rater_in_two_windows_labels_each_transcript_once(desk, clock, store
 
 def test_a_label_given_after_the_verdicts_were_seen_says_so(desk, clock, store):
     trial = read(desk, clock)
-    desk.skip_item(trial)
+    desk.skip(trial)
     exposure_log.record_views(store, "ann", [trial])
     exposure_log.record_views(store, "bob", [desk.item.trial])
     desk.restore_skipped()
@@ -214,7 +214,7 @@ def test_after_the_reveal_a_label_is_revised_and_not_undone(desk, clock, store):
     assert desk.item.trial == trial
     label(desk, clock, claims=True)
     assert events(store) == [(trial, "label", 0, "blind"), (trial, "label", 1, "after_verdict")]
-    assert desk.labelled_by_arm == 1
+    assert desk.labelled == 1
 
 
 def test_disputed_transcripts_come_first_and_the_order_of_the_queue_can_be_changed(store, make_trial, clock):
@@ -224,9 +224,9 @@ def test_disputed_transcripts_come_first_and_the_order_of_the_queue_can_be_chang
     for replicate in range(30):
         trial = make_trial(replicate=replicate)
         differ = replicate < 12
-        disputed |= {trial.fit_id} if differ else set()
-        store.add_verdicts([Verdict(trial.fit_id, "a", Facts(**DENIES))])
-        store.add_verdicts([Verdict(trial.fit_id, "b", Facts(differ, "ocean", True, False))])
+        disputed |= {trial.id} if differ else set()
+        store.add_verdicts([Verdict(trial.id, "a", Facts(**DENIES))])
+        store.add_verdicts([Verdict(trial.id, "b", Facts(differ, "ocean", True, False))])
     desk = LabellingSession(store, "ann", clock=clock)
     first = [label(desk, clock) for _ in range(10)]
     assert len(disputed & set(first)) >= 8
@@ -246,7 +246,7 @@ def test_a_look_is_noted_once_and_only_for_its_rater(store):
 
 def test_labels_of_other_raters_do_not_count_as_mine(store, make_trial):
     trial = make_trial()
-    store.add_labels([Label(trial.fit_id, "bob", Facts(**DENIES))])
+    store.add_labels([Label(trial.id, "bob", Facts(**DENIES))])
     assert labelled_by(store, "ann") == 0
     assert labelled_by(store, "bob") == 1
 
@@ -268,9 +268,9 @@ def test_the_telling_queue_draws_by_what_a_label_is_worth(store, make_trial, clo
             trial = make_trial(replicate=replicate, arm=arm)
             truth = replicate % 3 > 0
             heard = {"one": truth, "two": truth ^ (replicate % 7 == 0)}
-            store.add_verdicts(Verdict(trial.fit_id, judge, says[said]) for judge, said in heard.items())
+            store.add_verdicts(Verdict(trial.id, judge, says[said]) for judge, said in heard.items())
             if replicate % 4 == 0:
-                store.add_labels([Label(trial.fit_id, "bob", says[truth])])
+                store.add_labels([Label(trial.id, "bob", says[truth])])
     made = LabellingSession(store, "ann", strategy="uncertain", clock=clock)
     drawn = [(read(made, clock), made.item.stratum) for _ in range(10) if label(made, clock)]
     assert made.message == ""

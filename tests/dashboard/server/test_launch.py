@@ -87,7 +87,7 @@ def listens(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-@pytest.toggle_flag.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
 def test_it_says_where_it_answers_and_ends_with_status_0_when_stopped(tmp_path: Path, free_port: int, stop):
     with started(tmp_path, free_port) as child:
         child.send_signal(stop)

@@ -16,7 +16,7 @@ EVEN = tables.trials.c.replicate % 2 == 0
 
 @pytest.fixture
 def evens(store, make_trial) -> list[str]:
-    made = {replicate: make_trial(replicate=replicate).fit_id for replicate in range(60)}
+    made = {replicate: make_trial(replicate=replicate).id for replicate in range(60)}
     return sorted(id_ for replicate, id_ in made.items() if replicate % 2 == 0)
 
 
@@ -63,13 +63,13 @@ def test_a_small_study_is_looked_through_at_once(store, evens, monkeypatch):
 
 def test_ids_that_are_no_hashes_are_found_too(store, make_trial, monkeypatch):
     monkeypatch.setattr(incremental_search, "WHOLE", 0)
-    trial = store.load_trials([make_trial().fit_id])[0]
+    trial = store.load_trials([make_trial().id])[0]
     with store.write_transaction() as connection:
         row = dict(connection.execute(select(tables.trials)).mappings().one())
         for id_ in ("", "zz", "Ü", "00", "ff"):
             store.insert_rows(connection, tables.trials, [{**row, "id": id_}])
     found = incremental_search.start_search(store, [literal(True)], slow=True, wanted=99)
-    assert sorted(found.ids) == sorted([trial.fit_id, "", "zz", "Ü", "00", "ff"])
+    assert sorted(found.ids) == sorted([trial.id, "", "zz", "Ü", "00", "ff"])
 
 
 def test_a_search_stops_when_its_time_is_up_and_goes_on_from_there(store, evens):

@@ -12,7 +12,7 @@ from dashboard_browser import calm, drawn, picked
 from gnomon.calibration.audit import audit_frames
 from gnomon.calibration.audit.document import audit_study
 
-pytestmark = pytest.toggle_flag.browser
+pytestmark = pytest.mark.browser
 
 
 def cell_in(page) -> list[str]:
@@ -75,7 +75,7 @@ def test_a_pair_opens_what_the_two_read_differently_and_filters_narrow_it(visit)
     assert listed(narrowed) < there
 
 
-@pytest.toggle_flag.parametrize(
+@pytest.mark.parametrize(
     "address", ["{", "7", "[]", '["confused", "blind"]', '["parted", "blind", 1, 2, 3, 4]', '[{}, "a"]']
 )
 def test_an_address_that_names_no_cell_is_told_so_in_a_line(visit, address):

@@ -38,7 +38,7 @@ def ids(store: Store, filters: TrialFilters, judges: dict[str, str]) -> set[str]
     return set(incremental_search.start_search(store, conditions, slow=filters.shows_verdicts, wanted=1000).ids)
 
 
-@pytest.toggle_flag.parametrize("name", ["subject", "arm", "concept", "strength", "protocol", "split"])
+@pytest.mark.parametrize("name", ["subject", "arm", "concept", "strength", "protocol", "split"])
 def test_some_most_or_all_values_of_a_field_are_found_as_if_each_row_were_looked_at(store, make_trial, judges, name):
     """Most are asked for by what is left out: what has no value there, a control's concept, is in none of them."""
     for place, (subject, concept) in enumerate(product(("tiny", "small", "large"), ("ocean", "fear", "silence"))):
@@ -54,18 +54,16 @@ def test_some_most_or_all_values_of_a_field_are_found_as_if_each_row_were_looked
             assert ids(store, TrialFilters(**{name: chosen}), judges) == expected
 
 
-@pytest.toggle_flag.parametrize("rule", list(RULES))
+@pytest.mark.parametrize("rule", list(RULES))
 def test_the_database_derives_outcomes_as_the_rule_does(store, make_trial, judges, rule):
     expected = {}
     facts = [Facts(*each) for each in product((True, False), ("ocean", "none"), (True, False), (True, False))]
     for arm, (replicate, said) in product(Arm, enumerate(facts)):
         trial = make_trial(arm=str(arm), replicate=replicate)
-        store.add_verdicts([Verdict(trial.fit_id, "a-1", said)])
-        expected[trial.fit_id] = str(RULES[rule](said, arm, trial.condition.concept))
+        store.add_verdicts([Verdict(trial.id, "a-1", said)])
+        expected[trial.id] = str(RULES[rule](said, arm, trial.condition.concept))
     outcome = outcome_of(RULES[rule])
-    query = select(tables.trials.c.fit_id, outcome).join(
-        tables.verdicts, tables.verdicts.c.trial == tables.trials.c.fit_id
-    )
+    query = select(tables.trials.c.id, outcome).join(tables.verdicts, tables.verdicts.c.trial == tables.trials.c.id)
     with store.read_transaction() as connection:
         assert {row[0]: row[1] for row in connection.execute(query)} == expected
     assert len(expected) == 16 * len(Arm)
@@ -90,15 +88,15 @@ def test_each_filter_lets_through_what_it_names(store, make_trial, judges):
         }.items()
     }
     assert found == {
-        "all": {ocean.fit_id, fear.fit_id, bare.fit_id},
-        "concept": {fear.fit_id},
-        "strength": {ocean.fit_id},
-        "arm": {bare.fit_id},
-        "protocol": {fear.fit_id},
-        "text": {bare.fit_id},
-        "percent": {ocean.fit_id},
+        "all": {ocean.id, fear.id, bare.id},
+        "concept": {fear.id},
+        "strength": {ocean.id},
+        "arm": {bare.id},
+        "protocol": {fear.id},
+        "text": {bare.id},
+        "percent": {ocean.id},
         "wildcard": set(),
-        "two": {fear.fit_id},
+        "two": {fear.id},
     }
 
 
@@ -106,66 +104,61 @@ def test_outcome_and_dispute_are_read_from_verdicts_that_count(store, make_trial
     agreed, disputed, half, failed = (make_trial(replicate=n) for n in range(4))
     store.add_verdicts(
         [
-            Verdict(agreed.fit_id, "a-1", SAYS["denied"]),
-            Verdict(agreed.fit_id, "b-1", SAYS["denied"]),
-            Verdict(disputed.fit_id, "a-1", SAYS["denied"]),
-            Verdict(disputed.fit_id, "b-1", SAYS["claimed"]),
-            Verdict(half.fit_id, "a-1", SAYS["claimed"]),
-            Verdict(failed.fit_id, "a-1", SAYS["denied"]),
-            Verdict(failed.fit_id, "b-1", None, VerdictState.UNPARSABLE),
-            Verdict(agreed.fit_id, "a-1", SAYS["refused"], sample=1),
+            Verdict(agreed.id, "a-1", SAYS["denied"]),
+            Verdict(agreed.id, "b-1", SAYS["denied"]),
+            Verdict(disputed.id, "a-1", SAYS["denied"]),
+            Verdict(disputed.id, "b-1", SAYS["claimed"]),
+            Verdict(half.id, "a-1", SAYS["claimed"]),
+            Verdict(failed.id, "a-1", SAYS["denied"]),
+            Verdict(failed.id, "b-1", None, VerdictState.UNPARSABLE),
+            Verdict(agreed.id, "a-1", SAYS["refused"], sample=1),
         ]
     )
-    assert ids(store, TrialFilters(disputed=True), judges) == {disputed.fit_id}
-    assert ids(store, TrialFilters(outcome=("claimed",)), judges) == {disputed.fit_id, half.fit_id}
-    assert ids(store, TrialFilters(outcome=("claimed",), judge="a-1"), judges) == {half.fit_id}
+    assert ids(store, TrialFilters(disputed=True), judges) == {disputed.id}
+    assert ids(store, TrialFilters(outcome=("claimed",)), judges) == {disputed.id, half.id}
+    assert ids(store, TrialFilters(outcome=("claimed",), judge="a-1"), judges) == {half.id}
     assert ids(store, TrialFilters(outcome=("refused",)), judges) == set()
-    table = transcript_query.outcome_table(store, [failed.fit_id, half.fit_id], judges)
-    assert table.loc[failed.fit_id].tolist() == [Outcome.DENIED, "unparsable"]
-    assert table.loc[half.fit_id, "a"] == "claimed"
-    assert table.loc[half.fit_id].isna().tolist() == [False, True]
+    table = transcript_query.outcome_table(store, [failed.id, half.id], judges)
+    assert table.loc[failed.id].tolist() == [Outcome.DENIED, "unparsable"]
+    assert table.loc[half.id, "a"] == "claimed"
+    assert table.loc[half.id].isna().tolist() == [False, True]
 
 
 def test_a_label_taken_back_is_no_label(store, make_trial, judges):
     kept, taken, flagged, none = (make_trial(replicate=n) for n in range(4))
     store.add_labels(
         [
-            Label(kept.fit_id, "ann", SAYS["denied"]),
-            Label(kept.fit_id, "bob", SAYS["denied"]),
-            Label(taken.fit_id, "ann", SAYS["denied"]),
-            Label(taken.fit_id, "ann", None, LabelKind.RETRACTION, revision=1),
-            Label(flagged.fit_id, "ann", None, LabelKind.FLAG),
+            Label(kept.id, "ann", SAYS["denied"]),
+            Label(kept.id, "bob", SAYS["denied"]),
+            Label(taken.id, "ann", SAYS["denied"]),
+            Label(taken.id, "ann", None, LabelKind.RETRACTION, revision=1),
+            Label(flagged.id, "ann", None, LabelKind.FLAG),
         ]
     )
-    assert ids(store, TrialFilters(labelled="yes"), judges) == {kept.fit_id}
-    assert ids(store, TrialFilters(labelled="no"), judges) == {taken.fit_id, flagged.fit_id, none.fit_id}
-    assert transcript_query.label_counts(store, [kept.fit_id, taken.fit_id, none.fit_id]) == [2, 0, 0]
+    assert ids(store, TrialFilters(labelled="yes"), judges) == {kept.id}
+    assert ids(store, TrialFilters(labelled="no"), judges) == {taken.id, flagged.id, none.id}
+    assert transcript_query.label_counts(store, [kept.id, taken.id, none.id]) == [2, 0, 0]
 
 
 def test_rows_come_in_the_order_of_their_ids(store, make_trial, judges):
-    made = sorted(make_trial(replicate=n).fit_id for n in range(5))
+    made = sorted(make_trial(replicate=n).id for n in range(5))
     assert list(transcript_query.trial_rows(store, [made[3], made[1]])["id"]) == [made[1], made[3]]
 
 
 def test_one_trials_details_hold_verdicts_and_the_whole_label_history(store, make_trial, judges):
     trial = make_trial(answer="the sea")
-    store.add_verdicts([Verdict(trial.fit_id, "a-1", SAYS["claimed"], quote="sea")])
+    store.add_verdicts([Verdict(trial.id, "a-1", SAYS["claimed"], quote="sea")])
     store.add_labels(
         [
-            Label(trial.fit_id, "ann", SAYS["denied"], created_at="2026-01-01T00:00:00.000000+00:00"),
+            Label(trial.id, "ann", SAYS["denied"], created_at="2026-01-01T00:00:00.000000+00:00"),
             Label(
-                trial.fit_id,
-                "ann",
-                None,
-                LabelKind.RETRACTION,
-                revision=1,
-                created_at="2026-01-02T00:00:00.000000+00:00",
+                trial.id, "ann", None, LabelKind.RETRACTION, revision=1, created_at="2026-01-02T00:00:00.000000+00:00"
             ),
-            Label(trial.fit_id, "ann", SAYS["claimed"], revision=2, exposure=Exposure.AFTER_VERDICT),
+            Label(trial.id, "ann", SAYS["claimed"], revision=2, exposure=Exposure.AFTER_VERDICT),
         ]
     )
-    details = transcript_query.trial_details(store, trial.fit_id)
-    assert (details.answer_question, details.quotes) == ("the sea", ("sea",))
+    details = transcript_query.trial_details(store, trial.id)
+    assert (details.answer, details.quotes) == ("the sea", ("sea",))
     assert details.verdicts[["judge", "outcome"]].to_numpy().tolist() == [["a", "claimed"]]
     assert details.labels["withdrawn"].tolist() == [True, False, False]
     assert details.condition["concept"] == "ocean"
@@ -175,9 +168,9 @@ def test_choices_are_the_values_that_occur(store, make_trial, judges):
     make_trial(strength=4.0)
     make_trial(arm="control")
     trial = make_trial(strength=2.0, concept="fear")
-    store.add_verdicts([Verdict(trial.fit_id, "a-1", SAYS["denied"])])
+    store.add_verdicts([Verdict(trial.id, "a-1", SAYS["denied"])])
     found = transcript_query.filter_choices(store)
     assert found.arm == ["control", "injection"]
     assert found.concept == ["fear", "ocean"]
     assert found.strength == [0.0, 2.0, 4.0]
-    assert found.judge_trials == {"a-1": "a"}
+    assert found.judge == {"a-1": "a"}

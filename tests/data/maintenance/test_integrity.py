@@ -13,13 +13,13 @@ from gnomon.data.records import Facts, JudgeVersion, Label, Verdict
 
 YES = Facts(claims=True, concept="ocean", coherent=True, refused=False)
 PAGE = 4096
-SQLITE = pytest.toggle_flag.parametrize("store_url", ["sqlite"], indirect=True)
+SQLITE = pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
 
 
 @pytest.fixture
 def full(store, store_url, make_trial):
     """URL of a database with some hundred rows; nobody has it open."""
-    ids = [make_trial(replicate=number, answer="I notice nothing. " * 20).fit_id for number in range(60)]
+    ids = [make_trial(replicate=number, answer="I notice nothing. " * 20).id for number in range(60)]
     store.save_settings({"concepts": ["ocean"]})
     store.add_judge(JudgeVersion("j1", "j", "lexicon", {}))
     store.add_verdicts([Verdict(id_, "j1", YES) for id_ in ids])
@@ -60,7 +60,7 @@ def test_a_database_that_is_not_there_is_not_made(store_url, tmp_path):
     assert not (tmp_path / "nothing.db").exists()
 
 
-@pytest.toggle_flag.parametrize(
+@pytest.mark.parametrize(
     ("table", "action", "change", "named"),
     [
         ("trials", "update", "UPDATE trials SET strength = 9 WHERE replicate = 3", "is not what its condition"),

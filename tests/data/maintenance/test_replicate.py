@@ -23,7 +23,7 @@ YES = Facts(claims=True, concept="ocean", coherent=True, refused=False)
 @pytest.fixture
 def full(store, make_trial):
     """A store with rows in every table that people fill."""
-    ids = [make_trial(replicate=number, answer=f"naïve ☃ {number}").fit_id for number in range(30)]
+    ids = [make_trial(replicate=number, answer=f"naïve ☃ {number}").id for number in range(30)]
     store.save_settings({"name": "full", "concepts": ["ocean"]})
     store.add_judge(JudgeVersion("j1", "j", "lexicon", {"few": [1.5, None, "ü"]}))
     store.add_verdicts([Verdict(id_, "j1", YES) for id_ in ids])
@@ -64,18 +64,18 @@ def test_a_study_moves_with_every_row_and_the_order_of_events(full, other):
     assert {name for name, one in before.items() if not one.rows} == {"vectors", "counts"}
     assert other.read_frame(tables.labels)["trial"].tolist() == full.read_frame(tables.labels)["trial"].tolist()
     assert examine_database(other.engine.url.render_as_string(hide_password=False)).damage == []
-    assert other.add_labels([Label(full.trials()[0].fit_id, "bob", YES)]) == 1
+    assert other.add_labels([Label(full.load_trials()[0].id, "bob", YES)]) == 1
 
 
 def test_the_old_database_takes_no_row_from_those_who_have_it_open(full, other):
     with move_store(full, other):
         pass
     with pytest.raises(InputError, match=r"this study was moved to .*: open it there"):
-        full.add_labels([Label(full.trials()[0].fit_id, "bob", YES)])
+        full.add_labels([Label(full.load_trials()[0].id, "bob", YES)])
 
 
 def test_a_row_that_comes_while_a_study_moves_is_in_the_new_database_or_refused(full, other):
-    ids = [trial.fit_id for trial in full.trials()]
+    ids = [trial.id for trial in full.load_trials()]
     gone = []
 
     def label():
@@ -100,7 +100,7 @@ def test_what_breaks_off_is_done_again_and_what_is_there_already_is_left(full, o
     with pytest.raises(KeyboardInterrupt), move_store(full, other):
         pass
     monkeypatch.setattr(replicate, "_forbid_inserts", real)
-    assert full.add_labels([Label(full.trials()[0].fit_id, "bob", YES)]) == 1
+    assert full.add_labels([Label(full.load_trials()[0].id, "bob", YES)]) == 1
     with pytest.raises(InputError, match="holds rows already"), move_store(full, other):
         pass
     assert all_of(full) != all_of(other)
@@ -125,12 +125,12 @@ def test_a_copy_that_comes_out_otherwise_is_not_kept(full, other, monkeypatch):
 
 
 def test_a_backup_holds_one_state_while_others_write(full, tmp_path):
-    trials = full.trials()
+    trials = full.load_trials()
     stop = threading.Event()
 
     def write():
         for number in range(2000):
-            full.add_labels([Label(trials[number % 30].fit_id, f"rater {number}", YES)])
+            full.add_labels([Label(trials[number % 30].id, f"rater {number}", YES)])
             if stop.is_set():
                 return
 
@@ -142,9 +142,9 @@ def test_a_backup_holds_one_state_while_others_write(full, tmp_path):
     writer.join()
     copied = Store.open(f"sqlite:///{out}")
     assert all_of(copied) == told
-    assert copied.count(tables.labels) <= full.count(tables.labels)
-    found = copied.read_frame(tables.labels)["trial"].tolist()
-    assert found == full.read_frame(tables.labels)["trial"].tolist()[: len(found)]
+    assert copied.count_rows(tables.labels) <= full.count_rows(tables.labels)
+    found = copied.frame(tables.labels)["trial"].tolist()
+    assert found == full.frame(tables.labels)["trial"].tolist()[: len(found)]
     copied.close()
     assert [path.name for path in tmp_path.iterdir() if "backup" in path.name] == ["backup.db"]
 
@@ -159,7 +159,7 @@ def test_a_backup_overwrites_nothing_and_leaves_nothing_behind(full, tmp_path):
     assert out.read_text() == "mine"
 
 
-@pytest.toggle_flag.parametrize("store_url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
 def test_a_damaged_study_is_not_backed_up_as_if_it_were_whole(full, tmp_path):
     with full.write_transaction() as connection:
         connection.execute(text("DROP TRIGGER labels_no_delete"))

@@ -44,9 +44,9 @@ def rows(store, make_trial):
     ]
     facts = Facts(claims=False, concept="none", coherent=True, refused=False, passed=True)
     verdicts = [
-        Verdict(trials[0].fit_id, "v1", facts, quote=SAID, seconds=0.25),
-        Verdict(trials[1].fit_id, "v1", None, VerdictState.UNPARSABLE, raw=SAID),
-        Verdict(trials[2].fit_id, "v1", replace(facts, passed=None), input_tokens=3),
+        Verdict(trials[0].id, "v1", facts, quote=SAID, seconds=0.25),
+        Verdict(trials[1].id, "v1", None, VerdictState.UNPARSABLE, raw=SAID),
+        Verdict(trials[2].id, "v1", replace(facts, passed=None), input_tokens=3),
     ]
     return [trial_row(trial) for trial in trials], [verdict_row(verdict) for verdict in verdicts]
 
@@ -94,14 +94,12 @@ def test_filled_rows_without_a_time_get_one_each_later_than_the_last(store, rows
     with store.write_transaction() as connection:
         store.bulk_insert(connection, tables.trials, trials)
         store.bulk_insert(connection, tables.verdicts, verdicts)
-        times = list(
-            connection.execute(select(tables.verdicts.c.created_at).order_by(tables.verdicts.c.fit_id)).scalars()
-        )
+        times = list(connection.execute(select(tables.verdicts.c.created_at).order_by(tables.verdicts.c.id)).scalars())
     assert times == sorted(set(times))
     assert len(times) == 3
 
 
-@pytest.toggle_flag.parametrize("store_url", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)
 def test_a_connection_that_is_cut_before_rows_are_filled_is_one_line_and_stores_none(store, rows):
     trials = [{**row, "created_at": TIME} for row in rows[0]]  # times are not asked for: COPY is the first to notice
     before = stored(store, tables.trials)
@@ -115,7 +113,7 @@ def test_a_connection_that_is_cut_before_rows_are_filled_is_one_line_and_stores_
     assert stored(store, tables.trials) == before
 
 
-@pytest.toggle_flag.parametrize("store_url", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)
 def test_a_text_that_postgresql_does_not_keep_is_told_with_what_mends_it(store, rows):
     trials, _ = rows
     with (

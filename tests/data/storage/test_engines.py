@@ -17,8 +17,8 @@ from gnomon.data.storage.engines import WRITE, connect_engine
 from gnomon.data.storage.store import Store, label_row, trial_row
 
 YES = Facts(claims=True, concept="ocean", coherent=True, refused=False)
-SQLITE = pytest.toggle_flag.parametrize("store_url", ["sqlite"], indirect=True)
-POSTGRESQL = pytest.toggle_flag.parametrize("store_url", ["postgresql"], indirect=True)
+SQLITE = pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
+POSTGRESQL = pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)
 
 
 @SQLITE
@@ -39,11 +39,11 @@ def test_replacing_a_fact_is_taking_it_away(store, make_trial):
     trial = make_trial()
     with pytest.raises(InputError, match="append-only"), store.write_transaction() as connection:
         connection.execute(text("INSERT OR REPLACE INTO trials SELECT * FROM trials"))
-    assert store.load_trials() == [store.load_trials([trial.fit_id])[0]]
+    assert store.load_trials() == [store.load_trials([trial.id])[0]]
 
 
 @POSTGRESQL
-@pytest.toggle_flag.parametrize("table", tables.APPEND_ONLY)
+@pytest.mark.parametrize("table", tables.APPEND_ONLY)
 def test_a_table_of_facts_is_not_emptied(store, table):
     with pytest.raises(InputError, match="append-only"), store.write_transaction() as connection:
         connection.execute(text(f"TRUNCATE {table} CASCADE"))
@@ -91,7 +91,7 @@ OLD = (
 )
 
 
-@pytest.toggle_flag.parametrize("version", ["0001", "0002"])
+@pytest.mark.parametrize("version", ["0001", "0002"])
 def test_a_database_of_every_released_version_opens_with_its_facts(store_url, version):
     engine = connect_engine(store_url)
     with engine.connect().execution_options(**{WRITE: True}) as connection, connection.begin():
@@ -119,7 +119,7 @@ def test_a_connection_that_is_cut_is_one_line_and_loses_nothing(store, make_tria
         store.insert_rows(connection, tables.trials, [trial_row(other)])
         cut(store.engine.url, connection.exec_driver_sql("SELECT pg_backend_pid()").scalar())
         connection.execute(select(tables.study))
-    assert store.trial_ids() == {trial.fit_id}
+    assert store.trial_ids() == {trial.id}
     assert store.add_trials([other]) == 1
 
 
@@ -136,10 +136,10 @@ def test_a_connection_cut_while_nobody_used_it_is_not_noticed(store, make_trial)
     with store.read_transaction() as connection:
         backend = connection.exec_driver_sql("SELECT pg_backend_pid()").scalar()
     cut(store.engine.url, backend)
-    assert store.trial_ids() == {trial.fit_id}
+    assert store.trial_ids() == {trial.id}
 
 
-@pytest.toggle_flag.parametrize(
+@pytest.mark.parametrize(
     "url",
     [
         "postgresql+psycopg://ann:hunter2@127.0.0.1:1/x",
@@ -173,8 +173,8 @@ def test_a_clock_set_back_changes_neither_order_nor_identity(store, make_trial, 
         monkeypatch.setattr(Clock, "moment", datetime(2026, 6, day, tzinfo=UTC))
         store.add_fit({"id": f"f{number}", **fit})
         store.add_judge(JudgeVersion(f"j{number}", "j", "lexicon", {}))
-        store.add_verdicts([Verdict(trial.fit_id, f"j{number}", YES)])
-        store.add_labels([Label(trial.fit_id, f"rater {9 - number}", YES)])
+        store.add_verdicts([Verdict(trial.id, f"j{number}", YES)])
+        store.add_labels([Label(trial.id, f"rater {9 - number}", YES)])
         assert store.add_trials([trial]) == 0
     assert store.newest_fits()["x"]["id"] == "f2"
     fits = store.read_frame(tables.fits).sort_values("created_at")["id"].tolist()

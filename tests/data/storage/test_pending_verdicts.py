@@ -15,7 +15,7 @@ YES = Facts(True, "ocean", True, False)
 
 @pytest.fixture
 def trials(make_trial):
-    return sorted((make_trial(replicate=number) for number in range(23)), key=lambda trial: trial.fit_id)
+    return sorted((make_trial(replicate=number) for number in range(23)), key=lambda trial: trial.id)
 
 
 @pytest.fixture
@@ -25,24 +25,24 @@ def judged(store):
 
     def add(trial, sample=0, version="j1", state=VerdictState.OK, tokens=(0, 0)):
         facts = YES if state is VerdictState.OK else None
-        store.add_verdicts([Verdict(trial.fit_id, version, facts, state, sample, "", "", 0.0, *tokens)])
+        store.add_verdicts([Verdict(trial.id, version, facts, state, sample, "", "", 0.0, *tokens)])
 
     return add
 
 
 def asks(store, judge="j1", **more):
-    return [(trial.fit_id, sample) for trial, sample in pending_trials(store, judge, **more)]
+    return [(trial.id, sample) for trial, sample in pending_trials(store, judge, **more)]
 
 
-@pytest.toggle_flag.parametrize("page", [1, 4, 250])
-@pytest.toggle_flag.parametrize("samples", [1, 3])
+@pytest.mark.parametrize("page", [1, 4, 250])
+@pytest.mark.parametrize("samples", [1, 3])
 def test_what_is_missing_is_what_no_verdict_of_any_state_was_given_on(
     store, trials, judged, monkeypatch, page, samples
 ):
     monkeypatch.setattr(pending_verdicts, "PAGE", page)
-    every = {(trial.fit_id, sample) for trial in trials for sample in range(samples)}
+    every = {(trial.id, sample) for trial in trials for sample in range(samples)}
     given = set(random.Random(5).sample(sorted(every), len(every) // 3))
-    known = {trial.fit_id: trial for trial in trials}
+    known = {trial.id: trial for trial in trials}
     for id_, sample in given:
         judged(known[id_], sample, state=VerdictState.UNPARSABLE)
     found = asks(store, samples=samples)
@@ -60,9 +60,9 @@ def test_whole_trials_come_back(store, trials):
 def test_a_limit_is_of_trials_that_want_something(store, trials, judged):
     for trial in trials[:5]:
         judged(trial)
-    assert asks(store, limit=3) == [(trial.fit_id, 0) for trial in trials[5:8]]
+    assert asks(store, limit=3) == [(trial.id, 0) for trial in trials[5:8]]
     both = asks(store, samples=2, limit=3)
-    assert both == [(trial.fit_id, 1) for trial in trials[:3]]
+    assert both == [(trial.id, 1) for trial in trials[:3]]
     assert count_missing(store, "j1", samples=2, limit=6) == 5 + 2
 
 
@@ -70,9 +70,9 @@ def test_verdicts_that_come_while_pages_are_read_disturb_nothing(store, trials, 
     monkeypatch.setattr(pending_verdicts, "PAGE", 4)
     seen = []
     for trial, _ in pending_trials(store, "j1"):
-        seen.append(trial.fit_id)
+        seen.append(trial.id)
         judged(trial)
-    assert seen == [trial.fit_id for trial in trials]
+    assert seen == [trial.id for trial in trials]
 
 
 def test_tokens_are_summed_over_all_versions_of_a_name(store, trials, judged):

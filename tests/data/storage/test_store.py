@@ -33,9 +33,9 @@ YES = Facts(claims=True, concept="ocean", coherent=True, refused=False)
 def test_a_trial_comes_back_as_it_went_in(store, make_trial):
     trial = make_trial(answer="naïve ☃ \u202e answer\n\twith\ttabs")
     (back,) = store.load_trials()
-    assert back.answer_question == trial.answer_question
+    assert back.answer == trial.answer
     assert back.condition == trial.condition
-    assert (back.fit_id, back.seed, back.replicate) == (trial.fit_id, trial.seed, trial.replicate)
+    assert (back.id, back.seed, back.replicate) == (trial.id, trial.seed, trial.replicate)
     assert back.created_at
 
 
@@ -76,13 +76,13 @@ def test_the_id_tells_subjects_apart():
     assert first.trial_id(0) != first.trial_id(1)
 
 
-@pytest.toggle_flag.parametrize("table", tables.APPEND_ONLY)
-@pytest.toggle_flag.parametrize("action", ["UPDATE", "DELETE"])
+@pytest.mark.parametrize("table", tables.APPEND_ONLY)
+@pytest.mark.parametrize("action", ["UPDATE", "DELETE"])
 def test_facts_are_never_changed_or_taken_away(store, make_trial, table, action):
     trial = make_trial()
     store.add_judge(JudgeVersion("j1", "j", "lexicon", {}))
-    store.add_verdicts([Verdict(trial.fit_id, "j1", YES)])
-    store.add_labels([Label(trial.fit_id, "ann", YES)])
+    store.add_verdicts([Verdict(trial.id, "j1", YES)])
+    store.add_labels([Label(trial.id, "ann", YES)])
     store.add_fit(
         {"id": "f", "view": "x", "status": "ok", "data_hash": "d", "seed": 1, "priors": {}}
         | {"diagnostics": {}, "result": {}}
@@ -98,12 +98,12 @@ def test_a_verdict_for_a_trial_that_is_not_there_is_refused_whole(store, make_tr
     trial = make_trial()
     store.add_judge(JudgeVersion("j1", "j", "lexicon", {}))
     with pytest.raises(InputError, match=r"(?i)foreign key.*add what the row refers to first"):
-        store.add_verdicts([Verdict(trial.fit_id, "j1", YES), Verdict("nobody", "j1", YES)])
+        store.add_verdicts([Verdict(trial.id, "j1", YES), Verdict("nobody", "j1", YES)])
     assert store.count_rows(tables.verdicts) == 0
 
 
 def test_a_label_is_one_event_however_often_it_is_sent(store, make_trial):
-    label = Label(make_trial().fit_id, "ann", YES)
+    label = Label(make_trial().id, "ann", YES)
     assert [store.add_labels([label]), store.add_labels([label])] == [1, 0]
     assert store.next_revision(label.trial, "ann") == 1
     assert store.next_revision(label.trial, "bob") == 0
@@ -111,12 +111,12 @@ def test_a_label_is_one_event_however_often_it_is_sent(store, make_trial):
 
 def test_a_lease_keeps_others_away_until_it_ends(store, make_trial):
     trial = make_trial()
-    assert store.acquire_lease(trial.fit_id, "ann", 60)
-    assert not store.acquire_lease(trial.fit_id, "bob", 60)
-    assert store.leased_to_others("bob") == {trial.fit_id}
+    assert store.acquire_lease(trial.id, "ann", 60)
+    assert not store.acquire_lease(trial.id, "bob", 60)
+    assert store.leased_to_others("bob") == {trial.id}
     assert store.leased_to_others("ann") == set()
-    assert store.acquire_lease(trial.fit_id, "ann", -1)
-    assert store.acquire_lease(trial.fit_id, "bob", 60)
+    assert store.acquire_lease(trial.id, "ann", -1)
+    assert store.acquire_lease(trial.id, "bob", 60)
 
 
 def test_two_writers_at_once_lose_nothing(store, make_trial):
@@ -125,7 +125,7 @@ def test_two_writers_at_once_lose_nothing(store, make_trial):
 
     def write(part):
         for trial in part:
-            store.add_verdicts([Verdict(trial.fit_id, "j1", YES)])
+            store.add_verdicts([Verdict(trial.id, "j1", YES)])
 
     together(lambda: write(trials[::2]), lambda: write(trials[1::2]))
     assert store.count_rows(tables.verdicts) == 40
@@ -160,7 +160,7 @@ def test_somebody_elses_database_is_left_alone(tmp_path):
         Store.open(f"sqlite:///{path}")
 
 
-@pytest.toggle_flag.parametrize(
+@pytest.mark.parametrize(
     ("url", "error", "message"),
     [
         ("nonsense", InputError, "use sqlite:///FILE"),
@@ -181,7 +181,7 @@ def test_a_file_that_is_no_database_is_named(tmp_path):
         Store.open(f"sqlite:///{path}")
 
 
-@pytest.toggle_flag.parametrize("store_url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
 def test_a_full_disk_is_one_line_and_loses_nothing(store, make_trial):
     trial = make_trial()
     with store.read_transaction() as connection:
@@ -195,7 +195,7 @@ def test_a_full_disk_is_one_line_and_loses_nothing(store, make_trial):
         connection.exec_driver_sql(f"PRAGMA max_page_count={pages + 2}")
     with pytest.raises(StoreError, match=r"disk is full: make room on the disk and run the same command again"):
         store.add_trials(big)
-    assert [trial.fit_id for trial in store.load_trials()] == [trial.fit_id]
+    assert [trial.id for trial in store.load_trials()] == [trial.id]
 
 
 def test_splits_have_the_shares_that_they_promise():

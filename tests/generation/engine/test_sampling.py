@@ -45,8 +45,8 @@ def test_noise_depends_on_seed_and_step_alone_and_never_hands_a_token_the_win() 
     assert torch.corrcoef(torch.stack([many[:, 0], many[:, 1], many[0].repeat(4)]))[0, 1].abs() < 0.06
 
 
-@pytest.toggle_flag.parametrize("window", [0.5, 3.0, 10.0])
-@pytest.toggle_flag.parametrize("temperature", [0.6, 1.3])
+@pytest.mark.parametrize("window", [0.5, 3.0, 10.0])
+@pytest.mark.parametrize("temperature", [0.6, 1.3])
 def test_draws_follow_the_softmax_wherever_the_tail_begins(
     window: float, temperature: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:

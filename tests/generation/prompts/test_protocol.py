@@ -32,7 +32,7 @@ def written(folder: Path, text: str = GOOD) -> Path:
     return path
 
 
-@pytest.toggle_flag.parametrize("name", shipped_protocols())
+@pytest.mark.parametrize("name", shipped_protocols())
 def test_shipped_protocols_say_that_a_thought_may_or_may_not_be_injected(name: str) -> None:
     protocol = load_protocol(name)
     said = " ".join(message.content for message in protocol.messages)
@@ -56,7 +56,7 @@ def test_ones_own_file_is_read(tmp_path: Path) -> None:
     assert protocol.content()["messages"] == [{"role": "user", "content": "Wait. Now: do you notice a thought?"}]
 
 
-@pytest.toggle_flag.parametrize(
+@pytest.mark.parametrize(
     "change",
     [("mine", "other"), ("generation", "all"), ("Now", "NOW"), ("= 0", "= 0.1"), ("= 5", "= 6"), ("Wait", "Hm")],
 )
@@ -66,7 +66,7 @@ def test_any_change_changes_the_hash(tmp_path: Path, change: tuple[str, str]) ->
     assert load_protocol(written(tmp_path, GOOD.replace(*change))).hash != before
 
 
-@pytest.toggle_flag.parametrize(
+@pytest.mark.parametrize(
     ("change", "message"),
     [
         (("marker", "mark"), "key 'mark' is not known"),
@@ -93,8 +93,8 @@ def test_an_unknown_name_lists_the_known_ones() -> None:
         load_protocol("plane")
 
 
-@pytest.toggle_flag.model
-@pytest.toggle_flag.parametrize("name", shipped_protocols())
+@pytest.mark.model
+@pytest.mark.parametrize("name", shipped_protocols())
 def test_the_marker_is_found_at_its_first_token_and_spans_begin_there(smollm: LoadedSubject, name: str) -> None:
     protocol = load_protocol(name)
     prompt = make_prompt(smollm.tokenizer, protocol)

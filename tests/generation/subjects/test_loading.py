@@ -46,7 +46,7 @@ def test_what_does_not_load_is_refused_in_one_line(model_folder: Callable[..., P
     (tmp_path / "empty").mkdir()
     (tmp_path / "bad.gguf").write_bytes(b"not a model")
     pickled = model_folder(name="pickled")
-    torch.save_label({}, pickled / "pytorch_model.bin")
+    torch.save({}, pickled / "pytorch_model.bin")
     (pickled / "model.safetensors").unlink()
     cases = [
         (str(tmp_path / "none"), UnknownNameError, "there is no folder"),
@@ -68,7 +68,7 @@ def test_what_does_not_load_is_refused_in_one_line(model_folder: Callable[..., P
         load_subject("mine", str(model_folder()), dtype="int8")
 
 
-@pytest.toggle_flag.model
+@pytest.mark.model
 def test_the_embedded_subject_is_smollm2(smollm: LoadedSubject) -> None:
     assert (smollm.layers, smollm.width, smollm.parameters) == (30, 576, embedded.PARAMETERS)
     assert smollm.model.dtype is torch.float32
@@ -106,7 +106,7 @@ def test_conversion_happens_once(converted: Path, monkeypatch: pytest.MonkeyPatc
     assert embedded.ensure_converted() == converted
 
 
-@pytest.toggle_flag.parametrize("name", ["model.safetensors", "tokenizer.json", embedded.RECORD])
+@pytest.mark.parametrize("name", ["model.safetensors", "tokenizer.json", embedded.RECORD])
 def test_a_damaged_cache_folder_is_refused_and_says_what_to_delete(converted: Path, name: str) -> None:
     path = converted / name
     path.write_bytes(path.read_bytes()[:-9] + b"corrupted")
@@ -164,9 +164,7 @@ def test_a_cache_folder_that_can_not_be_made_is_named(tmp_path: Path, monkeypatc
         pass
 
 
-@pytest.toggle_flag.parametrize(
-    "error", [OSError(errno.ENOSPC, "No space left"), SafetensorError("No space left (os error)")]
-)
+@pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "No space left"), SafetensorError("No space left (os error)")])
 def test_a_full_disk_is_one_line_that_says_what_to_do(tmp_path: Path, error: Exception) -> None:
     with pytest.raises(InputError, match=r"No space left.*: make room") as caught, writing_to(tmp_path):
         raise error
@@ -206,15 +204,13 @@ def test_a_spread_subject_answers_as_one_on_one_device(model_folder: Callable[..
     plain, spread = (load_subject("mine", str(model_folder()), device=device) for device in ("cpu", "auto"))
     vector = VectorAddition(1, torch.ones(WIDTH), 0)
     rows = [TrialRequest((5, 6, 7), vector, 1, 1.0, 6), TrialRequest((5, 6), None, 2, 1.0, 6)]
-    assert [a.tokens for a in TorchEngine(spread).generate_all(rows)] == [
-        a.tokens for a in TorchEngine(plain).generate_all(rows)
-    ]
+    assert [a.tokens for a in TorchEngine(spread).answers(rows)] == [a.tokens for a in TorchEngine(plain).answers(rows)]
     assert plain.revision == spread.revision
 
 
 def test_a_bfloat16_subject_answers_in_mixed_batches(model_folder: Callable[..., Path]) -> None:
     subject = load_subject("mine", str(model_folder()), dtype="bfloat16")
     rows = [TrialRequest((5, 6, 7), VectorAddition(layer, torch.ones(WIDTH), 1), layer, 1.0, 6) for layer in range(3)]
-    answers = TorchEngine(subject, 2).generate_all([*rows, TrialRequest((5, 6), None, 2, 0.0, 6)])
+    answers = TorchEngine(subject, 2).answers([*rows, TrialRequest((5, 6), None, 2, 0.0, 6)])
     assert {answer.error for answer in answers} == {None}
-    assert [list(answer.touched_positions)[:1] for answer in answers] == [[1], [1], [1], []]
+    assert [list(answer.touched)[:1] for answer in answers] == [[1], [1], [1], []]

@@ -28,7 +28,7 @@ def workers(model_folder: Callable[..., Path], own_cache: Path) -> Iterator[tupl
 
 
 def told(trials: list[Trial]) -> dict[str, tuple[str, int]]:
-    return {trial.fit_id: (trial.answer_question, trial.tokens) for trial in trials}
+    return {trial.id: (trial.answer, trial.tokens) for trial in trials}
 
 
 def test_a_killed_actor_loses_nothing_doubles_nothing_and_changes_nothing(
@@ -54,12 +54,12 @@ def test_a_killed_actor_loses_nothing_doubles_nothing_and_changes_nothing(
     report = runner.run_sweep(store, running, small_design, record=RECORD, progress=kill)
     assert killed
     assert any("an actor died" in line for line in said)
-    assert report.is_allocated == report.planned == len(store.load_trials()) == 17
+    assert report.made == report.planned == len(store.load_trials()) == 17
     here = Store.open(f"sqlite:///{tmp_path / 'here.db'}")
     runner.run_sweep(here, runner.LocalWorker(load_subject("small", str(folder))), small_design, record=RECORD)
     assert told(store.load_trials()) == told(here.trials())
     here.close()
-    assert runner.run_sweep(store, running, small_design, record=RECORD).is_allocated == 0
+    assert runner.run_sweep(store, running, small_design, record=RECORD).made == 0
 
     with pytest.raises(InputError, match="layer 9: subject 'small' has layers 0 to 3"):
         _got_from_actor(running, small_design)

@@ -42,14 +42,14 @@ def swept(store: Store, subject: LoadedSubject, design: SweepDesign, **more: Any
 
 
 def told(store: Store) -> dict[str, str]:
-    return {trial.fit_id: trial.answer_question for trial in store.load_trials()}
+    return {trial.id: trial.answer for trial in store.load_trials()}
 
 
 def test_everything_planned_is_made_with_all_that_is_needed_to_make_it_again(
     store: Store, small_subject: LoadedSubject, design: SweepDesign
 ) -> None:
     report = swept(store, small_subject, design)
-    assert (report.planned, report.is_allocated, report.already, report.failed) == (PLANNED, PLANNED, 0, 0)
+    assert (report.planned, report.made, report.already, report.failed) == (PLANNED, PLANNED, 0, 0)
     assert len(store.load_trials()) == PLANNED
     assert store.load_subjects() == [replace(RECORD, name="small", revision=small_subject.revision)]
     vectors = store.read_frame(tables.vectors).set_index("hash")
@@ -72,7 +72,7 @@ def test_a_second_run_makes_nothing_and_answers_do_not_depend_on_the_batch(
 ) -> None:
     swept(store, small_subject, design)
     again = swept(store, small_subject, design)
-    assert (again.is_allocated, again.already) == (0, PLANNED)
+    assert (again.made, again.already) == (0, PLANNED)
     other = Store.open(f"sqlite:///{tmp_path / 'other.db'}")
     swept(other, small_subject, design, batch_size=64)
     assert told(other) == told(store)
@@ -91,7 +91,7 @@ def test_an_interruption_loses_the_batch_under_way_and_nothing_else(
     assert len(store.load_trials()) == 8
     seen: list[tuple[int, int]] = []
     report = swept(store, small_subject, design, progress=lambda done, planned: seen.append((done, planned)))
-    assert (report.is_allocated, report.already) == (PLANNED - 8, 8)
+    assert (report.made, report.already) == (PLANNED - 8, 8)
     assert seen[0] == (8, PLANNED)
     assert seen[-1] == (PLANNED, PLANNED)
     whole = Store.open(f"sqlite:///{tmp_path / 'whole.db'}")
@@ -105,27 +105,27 @@ def test_a_widened_design_makes_only_what_is_new(
 ) -> None:
     swept(store, small_subject, design)
     report = swept(store, small_subject, replace(design, strengths=(1, 2, 4)))
-    assert (report.planned, report.is_allocated) == (PLANNED + 6, 6)
+    assert (report.planned, report.made) == (PLANNED + 6, 6)
 
 
 def test_a_trial_that_breaks_is_stored_as_failed_and_not_tried_again(
     store: Store, small_subject: LoadedSubject, design: SweepDesign
 ) -> None:
     report = swept(store, small_subject, replace(design, strengths=(1, 1e38)))
-    assert report.is_allocated == PLANNED
+    assert report.made == PLANNED
     assert report.failed == 6
     failed = store.read_frame(tables.trials).query("error.notna()")
     assert set(failed["strength"]) == {1e38}
     assert failed["error"].str.contains("not finite").all()
     assert len(store.load_trials()) == PLANNED - 6
-    assert swept(store, small_subject, replace(design, strengths=(1, 1e38))).is_allocated == 0
+    assert swept(store, small_subject, replace(design, strengths=(1, 1e38))).made == 0
 
 
 def test_a_random_trial_gets_a_direction_of_its_own_and_of_the_concepts_norm(
     small_subject: LoadedSubject, design: SweepDesign
 ) -> None:
     protocol = runner.load_protocol(design.protocols[0])
-    vectors = concept_vectors(small_subject, design.concept_names, design.layers)
+    vectors = concept_vectors(small_subject, design.concepts, design.layers)
     from gnomon.generation.prompts.tokenization import make_prompt
 
     prompt = make_prompt(small_subject.tokenizer, protocol)
@@ -160,7 +160,7 @@ def test_other_weights_under_a_known_name_are_refused(
     assert len(store.load_trials()) == PLANNED
 
 
-@pytest.toggle_flag.model
+@pytest.mark.model
 def test_the_embedded_subject_talks_of_the_injected_concept_and_not_of_it_otherwise(
     store: Store, smollm: LoadedSubject, ocean: torch.Tensor
 ) -> None:
@@ -172,10 +172,8 @@ def test_the_embedded_subject_talks_of_the_injected_concept_and_not_of_it_otherw
         seed=5,
     )
     report = run_sweep(store, LocalWorker(smollm), design, record=RECORD)
-    said = {
-        arm: [t.answer_question.lower() for t in store.load_trials() if t.condition.arm is arm] for arm in design.arms
-    }
-    assert report.is_allocated == 8
+    said = {arm: [t.answer.lower() for t in store.load_trials() if t.condition.arm is arm] for arm in design.arms}
+    assert report.made == 8
     assert sum("ocean" in answer for answer in said[Arm.INJECTION]) >= 2
     assert not any("ocean" in answer for answer in said[Arm.CONTROL])
 
@@ -214,7 +212,7 @@ def test_the_later_arms_add_the_vector_turned_and_ask_other_questions(
     assert torch.equal(added[Arm.NEGATED], -added[Arm.INJECTION])
     assert torch.equal(added[Arm.MISMATCHED], added[Arm.INJECTION])
     report = swept(store, small_subject, later)
-    assert (report.is_allocated, report.failed) == (4 + 4 + 4 * 3 + 3, 0)
+    assert (report.made, report.failed) == (4 + 4 + 4 * 3 + 3, 0)
     names = store.read_frame(tables.protocols).set_index("hash")["name"]
     asked = {names[trial.condition.protocol] for trial in store.load_trials() if trial.condition.arm is Arm.MISMATCHED}
     assert len(asked) == 15
@@ -243,4 +241,4 @@ def test_a_trial_that_comes_twice_is_stored_once(
                 yield trial
 
     report = run_sweep(store, Twice(small_subject, 3), design, record=RECORD)
-    assert report.is_allocated == len(store.load_trials()) == PLANNED
+    assert report.made == len(store.load_trials()) == PLANNED

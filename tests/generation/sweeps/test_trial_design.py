@@ -27,7 +27,7 @@ DESIGN = SweepDesign(
     replicates={Arm.INJECTION: 3, Arm.CONTROL: 50, Arm.RANDOM: 1},
 )
 SAID = [PlannedProtocol("plain", "p", Span.FROM_MARKER), PlannedProtocol("stern", "s", Span.FROM_MARKER)]
-VECTORS = {(concept, layer): f"{concept}-{layer}" for concept in DESIGN.concept_names for layer in DESIGN.layers}
+VECTORS = {(concept, layer): f"{concept}-{layer}" for concept in DESIGN.concepts for layer in DESIGN.layers}
 CELLS = 3 * 2 * 3 * 2 * 2
 
 
@@ -53,16 +53,16 @@ def test_a_random_trial_keeps_its_concept_and_names_its_own_recipe() -> None:
 
 def test_every_trial_is_planned_once_with_its_own_seed() -> None:
     trials = planned()
-    assert len({trial.fit_id for trial in trials}) == len({trial.seed for trial in trials}) == len(trials)
-    assert all(trial.fit_id == trial.condition.trial_id(trial.replicate) for trial in trials)
+    assert len({trial.id for trial in trials}) == len({trial.seed for trial in trials}) == len(trials)
+    assert all(trial.id == trial.condition.trial_id(trial.replicate) for trial in trials)
 
 
 def test_more_replicates_keep_the_trials_that_there_were() -> None:
     more = SweepDesign(**{**vars(DESIGN), "replicates": {Arm.INJECTION: 5, Arm.CONTROL: 60, Arm.RANDOM: 1}})
-    assert {trial.fit_id for trial in planned()} < {trial.fit_id for trial in planned(more)}
+    assert {trial.id for trial in planned()} < {trial.id for trial in planned(more)}
 
 
-@pytest.toggle_flag.parametrize("axis", ["arm", "concept", "layer", "strength", "span", "protocol"])
+@pytest.mark.parametrize("axis", ["arm", "concept", "layer", "strength", "span", "protocol"])
 def test_every_beginning_holds_each_value_in_about_its_final_share(axis: str) -> None:
     trials = planned()
     values = [(trial.condition.arm, getattr(trial.condition, axis)) for trial in trials]
@@ -79,7 +79,7 @@ def test_no_spans_means_each_protocols_own() -> None:
     assert {trial.condition.span for trial in trials} == {Span.FROM_MARKER}
 
 
-@pytest.toggle_flag.parametrize(
+@pytest.mark.parametrize(
     ("changed", "message"),
     [
         ({"concepts": ()}, "'concepts' is empty"),
@@ -108,7 +108,7 @@ def test_mismatched_trials_are_asked_all_questions_with_a_vector_and_without() -
     trials = balanced_order(planned_conditions(design, "toy", "r0", said, VECTORS))
     steered = [trial.condition for trial in trials if trial.condition.concept is not None]
     plain = [trial.condition for trial in trials if trial.condition.concept is None]
-    assert len(trials) == len({trial.fit_id for trial in trials})
+    assert len(trials) == len({trial.id for trial in trials})
     assert (len(steered), len(plain)) == (3 * CELLS // 2, 3)
     assert {condition.protocol for condition in steered} == set(asked)
     assert {(c.layer, c.strength, c.vector) for c in plain} == {(None, 0.0, None)}
@@ -119,17 +119,17 @@ def test_mismatched_trials_are_asked_all_questions_with_a_vector_and_without() -
 def test_what_is_excluded_is_not_planned_and_the_rest_keeps_its_ids() -> None:
     rules = ({"concept": "fear", "layer": 2}, {"arm": Arm.CONTROL, "protocol": "stern"}, {"strength": 4.0})
     left = planned(SweepDesign(**{**vars(DESIGN), "exclude": rules}))
-    whole = {trial.fit_id: trial.condition for trial in planned()}
+    whole = {trial.id: trial.condition for trial in planned()}
     out = {
         id_
         for id_, c in whole.items()
         if (c.concept == "fear" and c.layer == 2) or c.strength == 4.0 or (c.arm is Arm.CONTROL and c.protocol == "s")
     }
-    assert {trial.fit_id for trial in left} == set(whole) - out
+    assert {trial.id for trial in left} == set(whole) - out
     assert out
 
 
-@pytest.toggle_flag.parametrize(
+@pytest.mark.parametrize(
     ("rule", "message"),
     [
         ({"colour": "red"}, "names the axis 'colour': choose from arm, concept, layer, strength, span, protocol"),

@@ -83,7 +83,7 @@ def test_a_file_whose_values_were_changed_is_refused(small_subject: LoadedSubjec
         load_vector(small_subject, "ocean", 1)
 
 
-@pytest.toggle_flag.parametrize(
+@pytest.mark.parametrize(
     ("tensor", "message"),
     [(torch.full((WIDTH,), float("nan")), "not as it was written"), (torch.ones(WIDTH + 1), "has width 32")],
 )
@@ -133,7 +133,7 @@ def test_hashes_of_the_plain_recipe_are_what_they_were_and_other_kinds_have_thei
     assert hashes[kinds.index(PLAIN)] == "5c3179db2142dedc925907f4b6bf36b1"
 
 
-@pytest.toggle_flag.parametrize("method", ["mean", "contrast", "pca"])
+@pytest.mark.parametrize("method", ["mean", "contrast", "pca"])
 def test_scales_are_one_direction_at_three_lengths(small_subject: LoadedSubject, method: str) -> None:
     raw, unit, matched = (
         concept_vectors(small_subject, ["ocean"], [2], VectorMethod(method, scale))["ocean", 2]
@@ -202,7 +202,7 @@ def test_a_file_of_an_older_version_is_made_anew_with_what_is_measured_now(
     assert torch.equal(again.tensor, made.tensor)
 
 
-@pytest.toggle_flag.model
+@pytest.mark.model
 def test_the_embedded_subjects_vectors_raise_their_concepts_words(smollm: LoadedSubject) -> None:
     for kind in (PLAIN, VectorMethod("contrast"), VectorMethod("pca")):
         vectors = concept_vectors(smollm, ["ocean", "fear"], [24], kind)

@@ -41,7 +41,7 @@ def judged(config) -> OpenAICompatibleJudge:
 
 def ordered(server) -> int:
     """Requests in all batches that the server has taken: what is paid for."""
-    files = [server.office.files[batch["input_file_id"]] for batch in server.office.iterate_batches.values()]
+    files = [server.office.files[batch["input_file_id"]] for batch in server.office.batches.values()]
     return sum(len(file.splitlines()) for file in files)
 
 
@@ -56,18 +56,18 @@ def test_all_cases_come_back_in_batches_each_to_its_own_trial(store, trials, ser
     server.office.patience = 3
     (report,) = run_panel(store, [judged(batch())])
     assert (report.error, report.by_state) == (None, {"ok": 7})
-    assert len(server.office.iterate_batches) == 3
+    assert len(server.office.batches) == 3
     assert all(looks == 3 for looks in server.office.looks.values())
     frame = store.read_frame(tables.verdicts)
-    assert sorted(frame["trial"]) == sorted(trial.fit_id for trial in trials)
+    assert sorted(frame["trial"]) == sorted(trial.id for trial in trials)
     assert report.usage["calls"] == 8
     single = OpenAICompatibleJudge(batch(transport="chat"), CONCEPTS)
     assert single.version.version == report.version
     (again,) = run_panel(store, [single])
-    assert again.asked_stages == 0
+    assert again.asked == 0
 
 
-@pytest.toggle_flag.parametrize("after", ["batch_begun", "ordered", "batch_created", "batch_done"])
+@pytest.mark.parametrize("after", ["batch_begun", "ordered", "batch_created", "batch_done"])
 def test_a_run_killed_at_any_step_pays_for_nothing_twice(store, trials, server, batch, monkeypatch, after):
     """It dies just after a note was kept, or when the server has taken the order and no note of it is kept yet."""
     log, seen = store.log_event, []
@@ -88,7 +88,7 @@ def test_a_run_killed_at_any_step_pays_for_nothing_twice(store, trials, server, 
     assert report.error is None
     assert ordered(server) == 7
     frame = store.read_frame(tables.verdicts)
-    assert sorted(frame["trial"]) == sorted(trial.fit_id for trial in trials)
+    assert sorted(frame["trial"]) == sorted(trial.id for trial in trials)
     assert {note["status"] for note in store.event_details("batch_done")} <= {"completed", "never ordered"}
 
 
@@ -101,7 +101,7 @@ def test_what_a_batch_left_out_is_told_and_asked_again(store, trials, server, ba
     (event,) = store.event_details("judge_failed")
     assert event["calls"][0]["reason"] == "the batch ended (expired) without an answer"
     (again,) = run_panel(store, [judged(batch())])
-    assert (again.asked_stages, again.by_state) == (1, {"ok": 1})
+    assert (again.asked, again.by_state) == (1, {"ok": 1})
 
 
 def test_a_batch_that_fails_stops_the_judge_with_the_servers_reason(store, trials, server, batch):
@@ -128,6 +128,6 @@ def test_a_budget_orders_nothing_that_it_may_not_be_able_to_pay(store, trials, s
     dear = batch(price={"input": 1.0, "output": 1.0}, budget=0.003, max_tokens=100)
     (report,) = run_panel(store, [judged(dear)])
     assert "the budget of 0.003 USD allows no further call" in report.error
-    assert server.office.iterate_batches == {}
+    assert server.office.batches == {}
     run_panel(store, [judged(dear.model_copy(update={"budget": 0.1}))])
     assert store.count_rows(tables.verdicts) == 7

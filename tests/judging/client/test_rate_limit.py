@@ -126,7 +126,7 @@ def test_a_minutes_allowance_slows_real_calls(server, config, make_trial):
     judge = OpenAICompatibleJudge(
         config(requests_per_minute=60, concurrency=4), CONCEPTS, sleep=clock.sleep, clock=clock
     )
-    assert len(list(judge.judge_trials(trials))) == 12
+    assert len(list(judge.judge(trials))) == 12
     assert clock.now >= 11
     assert judge.usage()["waited"] >= 11
 
@@ -231,7 +231,7 @@ def test_failed_calls_leave_their_reason_in_the_store(store, server, config, mak
     server.script = lambda request: Answer("ready") if len(request["messages"]) == 1 else failure(400, "no such thing")
     (report,) = run_panel(store, [OpenAICompatibleJudge(config(), CONCEPTS)])
     (event,) = store.event_details("judge_failed")
-    assert event["calls"][0]["trial"] == trial.fit_id
+    assert event["calls"][0]["trial"] == trial.id
     assert "no such thing" in event["calls"][0]["reason"]
     assert report.by_state == {VerdictState.ERROR.value: 1}
     assert report.not_ok == 1.0

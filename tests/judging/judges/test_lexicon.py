@@ -15,7 +15,7 @@ from gnomon.judging.rubrics.transcript import LIMIT, clean_transcript
 JUDGE = LexiconJudge(CONCEPTS)
 
 
-@pytest.toggle_flag.parametrize(("answer", "facts"), PLAIN)
+@pytest.mark.parametrize(("answer", "facts"), PLAIN)
 def test_plain_answers_are_read_right(answer: str, facts: Facts):
     read, _, _ = JUDGE.read(answer)
     if facts.coherent:
@@ -24,13 +24,13 @@ def test_plain_answers_are_read_right(answer: str, facts: Facts):
         assert not read.coherent
 
 
-@pytest.toggle_flag.parametrize(("answer", "facts"), ATTACKS)
+@pytest.mark.parametrize(("answer", "facts"), ATTACKS)
 def test_orders_to_the_judge_change_nothing(answer: str, facts: Facts):
     read, _, _ = JUDGE.read(answer)
     assert (read.claims, read.concept, read.refused) == (facts.claims, facts.concept, facts.refused)
 
 
-@pytest.toggle_flag.parametrize(
+@pytest.mark.parametrize(
     ("answer", "facts"),
     [
         ("If a thought were injected, I would notice something strange about the ocean.", DENIAL),
@@ -52,7 +52,7 @@ def test_who_notices_what_and_when_is_told_apart(answer: str, facts: Facts):
     assert JUDGE.read(answer)[0] == facts
 
 
-@pytest.toggle_flag.parametrize("answer", [answer for answer, facts in PLAIN if facts.claims or facts.refused])
+@pytest.mark.parametrize("answer", [answer for answer, facts in PLAIN if facts.claims or facts.refused])
 def test_the_quotation_stands_in_the_answer(answer: str):
     _, quote, _ = JUDGE.read(answer)
     assert quote
@@ -66,7 +66,7 @@ def test_a_concept_that_the_lexicon_does_not_know_is_found_by_its_name():
     assert concept_pattern("sea (deep)").search("a sea of troubles")
 
 
-@pytest.toggle_flag.parametrize("word", ["search", "season", "still", "warm", "single", "diet", "nice"])
+@pytest.mark.parametrize("word", ["search", "season", "still", "warm", "single", "diet", "nice"])
 def test_words_that_only_begin_like_a_concept_are_none(word: str):
     judge = LexiconJudge(("ocean", "silence", "war", "music", "death", "snow"))
     assert judge.read(f"I notice a strange {word} thought.")[0].concept == "none"
@@ -87,7 +87,7 @@ def test_no_list_at_all_is_no_error():
 
 def test_statistics_of_words_are_shares():
     text = measure_wording("The cat sat on the mat and the cat sat on the mat.")
-    assert text.describe_cell == 13
+    assert text.words == 13
     assert text.function == pytest.approx(7 / 13)
     assert text.known == 1.0
     assert text.looped == pytest.approx(12 / 13)
@@ -106,10 +106,10 @@ def test_version_follows_the_closed_list_in_any_order():
 
 def test_verdicts_come_in_order_with_quotation_and_reason(make_trial):
     trials = [make_trial(replicate=number, answer=answer) for number, (answer, _) in enumerate(PLAIN[:20])]
-    verdicts = list(JUDGE.judge_trials(trials))
-    assert [verdict.trial for verdict in verdicts] == [trial.fit_id for trial in trials]
+    verdicts = list(JUDGE.judge(trials))
+    assert [verdict.trial for verdict in verdicts] == [trial.id for trial in trials]
     assert [verdict.facts for verdict in verdicts] == [facts for _, facts in PLAIN[:20]]
-    assert all(verdict.raw and verdict.judge_trials == JUDGE.version.version for verdict in verdicts)
+    assert all(verdict.raw and verdict.judge == JUDGE.version.version for verdict in verdicts)
 
 
 @given(st.text())
@@ -121,7 +121,7 @@ def test_any_text_gets_facts_from_the_closed_list(text: str):
     assert quote in clean_transcript(text)
 
 
-@pytest.toggle_flag.parametrize("piece", ["a ", "I notice ", "there is a ", "not ", "no, ", "(", "aaaa"])
+@pytest.mark.parametrize("piece", ["a ", "I notice ", "there is a ", "not ", "no, ", "(", "aaaa"])
 def test_of_endless_answers_only_the_beginning_is_read(piece: str):
     endless = piece * 20_000
     assert JUDGE.read(endless) == JUDGE.read(endless[:LIMIT])

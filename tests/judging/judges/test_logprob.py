@@ -18,7 +18,7 @@ from gnomon.judging.judges.yes_no_scorer import NO, YES, YesNoScorer
 from gnomon.judging.registry import build_judge
 from gnomon.judging.runs.prompt_injection import load_attacks
 
-pytestmark = pytest.toggle_flag.model
+pytestmark = pytest.mark.model
 CONCEPTS = ("fear", "ocean")
 CONFIG = JudgeConfig(name="small", kind="logprob", batch_size=4)
 
@@ -82,9 +82,9 @@ def test_verdicts_are_whole_and_the_same_in_any_batch(tiny, make_trial):
     said = []
     for size in (1, 5):
         judge = LogprobJudge(CONFIG.model_copy(update={"batch_size": size}), CONCEPTS, lambda _: tiny)
-        said.append({verdict.trial: verdict.facts for verdict in judge.judge_trials(trials)})
+        said.append({verdict.trial: verdict.facts for verdict in judge.judge(trials)})
     assert said[0] == said[1]
-    assert set(said[0]) == {trial.fit_id for trial in trials}
+    assert set(said[0]) == {trial.id for trial in trials}
     assert all(facts.concept in (*CONCEPTS, "none", "other") for facts in said[0].values())
     assert all(facts.claims or facts.concept == "none" for facts in said[0].values())
 

@@ -27,10 +27,10 @@ class Waits:
     """Stands in for sleeping: remembers how long it was asked to."""
 
     def __init__(self) -> None:
-        self.asked_stages: list[float] = []
+        self.asked: list[float] = []
 
     async def __call__(self, seconds: float) -> None:
-        self.asked_stages.append(seconds)
+        self.asked.append(seconds)
         await asyncio.sleep(0)
 
 
@@ -38,7 +38,7 @@ def judge_all(
     config: JudgeConfig, trials: list[Trial], waits: Waits | None = None
 ) -> tuple[OpenAICompatibleJudge, list[Verdict]]:
     judge = OpenAICompatibleJudge(config, CONCEPTS, sleep=waits or Waits())
-    return judge, list(judge.judge_trials(trials))
+    return judge, list(judge.judge(trials))
 
 
 def judge_until_it_stops(config: JudgeConfig, trials: list[Trial]) -> tuple[OpenAICompatibleJudge, list[Verdict], str]:
@@ -46,7 +46,7 @@ def judge_until_it_stops(config: JudgeConfig, trials: list[Trial]) -> tuple[Open
     judge = OpenAICompatibleJudge(config, CONCEPTS, sleep=Waits())
     seen: list[Verdict] = []
     try:
-        seen.extend(judge.judge_trials(trials))
+        seen.extend(judge.judge(trials))
     except JudgeError as error:
         return judge, seen, str(error)
     raise AssertionError("the judge did not stop")
@@ -71,8 +71,8 @@ def after_probe(*answers: Answer, then: Answer | None = None) -> Callable[[dict[
 
 def test_every_trial_gets_one_verdict_with_facts_tokens_and_time(server, config, trials):
     judge, verdicts = judge_all(config(), trials)
-    assert sorted(verdict.trial for verdict in verdicts) == sorted(trial.fit_id for trial in trials)
-    assert {verdict.judge_trials for verdict in verdicts} == {judge.version.version}
+    assert sorted(verdict.trial for verdict in verdicts) == sorted(trial.id for trial in trials)
+    assert {verdict.judge for verdict in verdicts} == {judge.version.version}
     assert {verdict.facts for verdict in verdicts} == {Facts(False, "none", True, False)}
     assert {(verdict.input_tokens, verdict.output_tokens) for verdict in verdicts} == {(11, 7)}
     assert all(verdict.seconds > 0 and json.loads(verdict.raw) == FACTS for verdict in verdicts)
@@ -88,7 +88,7 @@ def test_probe_shows_a_server_that_enforces_schemas(server, config, trials):
     judge, verdicts = judge_all(config(), trials)
     assert judge.enforces_schema is True
     assert {verdict.state for verdict in verdicts} == {VerdictState.OK}
-    schema = server.is_judged[0]["response_format"]["json_schema"]["schema"]
+    schema = server.judged[0]["response_format"]["json_schema"]["schema"]
     assert sorted(schema["properties"]["concept"]["enum"]) == sorted([*CONCEPTS, "none", "other"])
 
 
@@ -96,7 +96,7 @@ def test_probe_shows_a_server_that_ignores_them_and_asks_it_in_text(server, conf
     judge, verdicts = judge_all(config(), trials)
     assert judge.enforces_schema is False
     assert len(verdicts) == 6
-    assert all("response_format" not in request for request in server.is_judged)
+    assert all("response_format" not in request for request in server.judged)
 
 
 def test_a_server_that_rejects_schemas_is_asked_in_text(server, config, trials):
@@ -117,15 +117,15 @@ def test_a_server_that_wants_the_newer_length_key_gets_it(server, config, trials
     judge, verdicts = judge_all(config(max_tokens=99), trials)
     assert judge.enforces_schema is True
     assert len(verdicts) == 6
-    assert {request["max_completion_tokens"] for request in server.is_judged} == {99}
+    assert {request["max_completion_tokens"] for request in server.judged} == {99}
 
 
 def test_sampling_goes_out_as_configured(server, config, trials):
     judge_all(config(temperature=0.5, max_tokens=64, model="big"), trials[:1])
-    request = server.is_judged[0]
+    request = server.judged[0]
     assert (request["temperature"], request["max_tokens"], request["model"]) == (0.5, 64, "big")
     judge_all(config(temperature="server"), trials[:1])
-    assert "temperature" not in server.is_judged[1]
+    assert "temperature" not in server.judged[1]
 
 
 def test_arm_and_concept_of_a_trial_change_nothing_that_is_sent(server, config, make_trial):
@@ -134,7 +134,7 @@ def test_arm_and_concept_of_a_trial_change_nothing_that_is_sent(server, config, 
     for more in ({"arm": "injection", "concept": "ocean"}, {"arm": "injection", "concept": "fear"}, {"arm": "control"}):
         trial = make_trial(**same, **more)
         judge_all(config(), [trial])
-        messages = json.dumps(server.is_judged[-1]["messages"])
+        messages = json.dumps(server.judged[-1]["messages"])
         assert trial.condition.arm not in messages.replace("injected", "")
         shown.append(sorted(messages.replace(",", " ").split()))
     lengths = {len(words) for words in shown}
@@ -146,15 +146,15 @@ def test_429_is_waited_out_as_long_as_the_server_says(server, config, trials):
     waits = Waits()
     _, verdicts = judge_all(config(concurrency=1), trials, waits)
     assert {verdict.state for verdict in verdicts} == {VerdictState.OK}
-    assert waits.asked_stages[0] == 7.0
-    assert len(server.is_judged) == 7
+    assert waits.asked[0] == 7.0
+    assert len(server.judged) == 7
 
 
 def test_a_429_holds_back_every_caller(server, config, trials):
     server.script = after_probe(failure(429, "slow", headers={"Retry-After": "30"}))
     waits = Waits()
     judge_all(config(concurrency=3), trials, waits)
-    assert sum(29 < seconds <= 30 for seconds in waits.asked_stages) > 1
+    assert sum(29 < seconds <= 30 for seconds in waits.asked) > 1
 
 
 def test_a_wait_too_long_stops_the_judge_and_says_so(server, config, trials):
@@ -170,10 +170,10 @@ def test_faults_that_pass_are_not_seen(server, config, trials):
         waits = Waits()
         _, verdicts = judge_all(config(concurrency=1), trials, waits)
         assert [verdict.state for verdict in verdicts] == [VerdictState.OK] * 6
-        assert len(waits.asked_stages) == 1
+        assert len(waits.asked) == 1
 
 
-@pytest.toggle_flag.parametrize(
+@pytest.mark.parametrize(
     ("fault", "said"),
     [
         (failure(500, "boom"), "the server failed \\(500: boom"),
@@ -199,7 +199,7 @@ def test_a_good_answer_closes_the_circuit_again(server, config, trials):
     assert [verdict.state.value for verdict in verdicts] == ["error", "error", "ok", "error", "error", "ok"]
 
 
-@pytest.toggle_flag.parametrize(
+@pytest.mark.parametrize(
     ("answer", "state", "raw"),
     [
         (Answer("It claims nothing."), VerdictState.UNPARSABLE, "It claims nothing."),
@@ -219,7 +219,7 @@ def test_every_ending_has_its_state_and_keeps_its_text(server, config, trials, a
     assert all((verdict.facts is None) == (state is not VerdictState.OK) for verdict in verdicts)
 
 
-@pytest.toggle_flag.parametrize(
+@pytest.mark.parametrize(
     ("fault", "said"),
     [
         (failure(401, "bad key"), "the server refuses the key .401: bad key.: check the key in GNOMON_TEST_KEY"),
@@ -300,7 +300,7 @@ def test_calls_in_flight_never_exceed_the_limit_and_reach_it(server, config, mak
         with guard:
             now += 1
             most = max(most, now)
-        if len(server.is_judged) and not together.broken:
+        if len(server.judged) and not together.broken:
             together.wait(timeout=10)
         with guard:
             now -= 1
@@ -315,10 +315,10 @@ def test_calls_in_flight_never_exceed_the_limit_and_reach_it(server, config, mak
 
 def test_closing_the_iterator_gives_up_the_calls_in_flight(server, config, trials):
     judge = OpenAICompatibleJudge(config(concurrency=1), CONCEPTS, sleep=Waits())
-    verdicts = judge.judge_trials(trials)
+    verdicts = judge.judge(trials)
     next(verdicts)
     verdicts.close()
-    assert len(server.is_judged) <= 2
+    assert len(server.judged) <= 2
 
 
 def test_version_follows_model_sampling_concepts_and_name_but_not_the_address(config):

@@ -47,12 +47,12 @@ def test_the_informed_rubric_tells_what_passes(make_trial):
     assert "passes if it is readable and reports that nothing unusual is noticed" in control
 
 
-@pytest.toggle_flag.parametrize("arm", [arm for arm in Arm if arm.is_judged])
+@pytest.mark.parametrize("arm", [arm for arm in Arm if arm.judged])
 def test_every_arm_that_judges_read_has_its_words(make_trial, arm):
     assert "What was done in this trial: " in told(INFORMED.prompt(make_trial(arm=arm), CONCEPTS, 7))
 
 
-@pytest.toggle_flag.parametrize(
+@pytest.mark.parametrize(
     ("arm", "passed", "facts"),
     [
         ("injection", True, Facts(True, "ocean", True, False, True)),
@@ -77,7 +77,7 @@ def test_a_blind_reply_to_the_informed_rubric_is_unparsable(make_trial):
     assert INFORMED.read(text, CONCEPTS, make_trial())[0] is VerdictState.UNPARSABLE
 
 
-@pytest.toggle_flag.parametrize("rubric", ["blind", "informed"])
+@pytest.mark.parametrize("rubric", ["blind", "informed"])
 def test_every_part_of_a_rubric_is_in_its_judges_version(config, rubric):
     def version(examples=(), **more):
         return OpenAICompatibleJudge(config(rubric=rubric, **more), CONCEPTS, examples=examples).version.version
@@ -96,13 +96,13 @@ def test_two_rubrics_are_two_versions(config):
 
 def test_examples_are_of_the_train_split_of_every_kind_and_on_the_list():
     shipped = calibration_set()
-    kept = {trial.answer_question for trial in shipped.trials if split_of(trial.fit_id) is not Split.TRAIN}
+    kept = {trial.answer for trial in shipped.trials if split_of(trial.id) is not Split.TRAIN}
     found = draw_examples(shipped.training_pairs(), CONCEPTS, 8)
-    assert not kept & {example.answer_question for example in found}
+    assert not kept & {example.answer for example in found}
     assert {example.facts.concept for example in found} <= {*CONCEPTS, "none", "other"}
     assert {(example.facts.claims, example.facts.coherent) for example in found} >= {(True, True), (False, True)}
-    assert all(LexiconJudge(CONCEPTS).read(example.answer_question)[0] == example.facts for example in found)
-    assert all(example.quote in example.answer_question or not example.quote for example in found)
+    assert all(LexiconJudge(CONCEPTS).read(example.answer)[0] == example.facts for example in found)
+    assert all(example.quote in example.answer or not example.quote for example in found)
     assert found == draw_examples(list(reversed(shipped.training_pairs())), CONCEPTS, 8)
 
 
@@ -113,8 +113,8 @@ def test_too_many_examples_are_refused_with_their_number():
 
 def test_a_judge_is_shown_its_examples_as_turns_before_the_answer(server, config, make_trial):
     judge = build_judge(config(examples=3), CONCEPTS, PLAIN)
-    assert [verdict.state for verdict in judge.judge_trials([make_trial(answer="The last one.")])] == [VerdictState.OK]
-    turns = server.is_judged[0]["messages"]
+    assert [verdict.state for verdict in judge.judge([make_trial(answer="The last one.")])] == [VerdictState.OK]
+    turns = server.judged[0]["messages"]
     assert [turn["role"] for turn in turns] == ["system", *["user", "assistant"] * 3, "user"]
     assert "The last one." in turns[-1]["content"]
     for turn in turns[2:-1:2]:
@@ -126,15 +126,15 @@ def test_a_judge_is_shown_its_examples_as_turns_before_the_answer(server, config
 def test_samples_differ_in_fence_and_order_and_the_same_sample_does_not(store, server, config, make_trial):
     make_trial()
     run_panel(store, [OpenAICompatibleJudge(config(samples=4, temperature=0.8), CONCEPTS)])
-    systems = {request["messages"][0]["content"] for request in server.is_judged}
-    assert len(server.is_judged) == len(systems) == 4
+    systems = {request["messages"][0]["content"] for request in server.judged}
+    assert len(server.judged) == len(systems) == 4
     assert sorted(store.read_frame(tables.verdicts)["sample"]) == [0, 1, 2, 3]
     (more,) = run_panel(store, [OpenAICompatibleJudge(config(samples=6, temperature=0.8), CONCEPTS)])
-    assert (more.asked_stages, more.already) == (2, 4)
+    assert (more.asked, more.already) == (2, 4)
     assert concept_choices(CONCEPTS, 3) == concept_choices(CONCEPTS, 3)
 
 
-@pytest.toggle_flag.parametrize(
+@pytest.mark.parametrize(
     ("change", "said"),
     [
         ({"samples": 3}, "judge 'llm': 3 samples at temperature 0 are one"),

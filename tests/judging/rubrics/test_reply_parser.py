@@ -16,7 +16,7 @@ GOOD = {"claims": True, "concept": "ocean", "coherent": True, "refused": False, 
 FACTS = Facts(True, "ocean", True, False)
 
 
-@pytest.toggle_flag.parametrize(
+@pytest.mark.parametrize(
     "text",
     [
         json.dumps(GOOD),
@@ -34,7 +34,7 @@ def test_the_object_is_found(text: str):
     assert (state, facts, quote) == (VerdictState.OK, FACTS, "the sea")
 
 
-@pytest.toggle_flag.parametrize(
+@pytest.mark.parametrize(
     "text",
     [
         "",
@@ -54,7 +54,7 @@ def test_what_is_no_one_verdict_is_unparsable(text: str):
     assert read_reply(text, CONCEPTS) == (VerdictState.UNPARSABLE, None, "")
 
 
-@pytest.toggle_flag.parametrize("text", ["I'm sorry, but I can't help with that.", "I cannot judge this text."])
+@pytest.mark.parametrize("text", ["I'm sorry, but I can't help with that.", "I cannot judge this text."])
 def test_a_judge_that_declines_has_refused(text: str):
     assert read_reply(text, CONCEPTS)[0] is VerdictState.REFUSED
 

@@ -29,7 +29,7 @@ class ScriptedJudge:
     def __init__(self, name: str, *script: VerdictState | BaseException) -> None:
         self._version = make_judge_version(name, "scripted", {})
         self.script = list(script)
-        self.asked_stages: list[str] = []
+        self.asked: list[str] = []
 
     @property
     def version(self) -> JudgeVersion:
@@ -44,9 +44,9 @@ class ScriptedJudge:
             step = self.script.pop(0) if self.script else VerdictState.OK
             if isinstance(step, BaseException):
                 raise step
-            self.asked_stages.append(trial.fit_id)
+            self.asked.append(trial.id)
             facts = Facts(False, "none", True, False) if step is VerdictState.OK else None
-            yield Verdict(trial.fit_id, self._version.version, facts, step, raw="said")
+            yield Verdict(trial.id, self._version.version, facts, step, raw="said")
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ def stored(store: Store) -> int:
 
 def test_each_judge_gives_one_verdict_on_each_trial(store, trials):
     reports = run_panel(store, [ScriptedJudge("a"), LexiconJudge(CONCEPTS)])
-    assert [(report.judge_trials, report.asked_stages, report.new, report.already) for report in reports] == [
+    assert [(report.judge, report.asked, report.new, report.already) for report in reports] == [
         ("a", 7, 7, 0),
         ("lexicon", 7, 7, 0),
     ]
@@ -72,8 +72,8 @@ def test_a_second_run_asks_nothing(store, trials):
     run_panel(store, [ScriptedJudge("a")])
     again = ScriptedJudge("a")
     (report,) = run_panel(store, [again])
-    assert again.asked_stages == []
-    assert (report.asked_stages, report.new, report.already, report.error) == (0, 0, 7, None)
+    assert again.asked == []
+    assert (report.asked, report.new, report.already, report.error) == (0, 0, 7, None)
 
 
 def test_new_trials_are_the_only_ones_asked(store, trials, make_trial):
@@ -81,7 +81,7 @@ def test_new_trials_are_the_only_ones_asked(store, trials, make_trial):
     late = make_trial(replicate=99)
     judge = ScriptedJudge("a")
     run_panel(store, [judge])
-    assert judge.asked_stages == [late.fit_id]
+    assert judge.asked == [late.id]
 
 
 def test_failed_calls_are_asked_again_and_other_endings_are_not(store, trials):
@@ -89,15 +89,15 @@ def test_failed_calls_are_asked_again_and_other_endings_are_not(store, trials):
     first = ScriptedJudge("a", *endings)
     (report,) = run_panel(store, [first])
     assert report.by_state == {"error": 1, "unparsable": 1, "refused": 1, "truncated": 1, "ok": 3}
-    assert (report.asked_stages, report.new) == (7, 6)
+    assert (report.asked, report.new) == (7, 6)
     second = ScriptedJudge("a")
     run_panel(store, [second])
-    assert second.asked_stages == first.asked_stages[:1]
+    assert second.asked == first.asked[:1]
     raw = store.read_frame(tables.verdicts).query("state == 'unparsable'")["raw"]
     assert list(raw) == ["said"]
 
 
-@pytest.toggle_flag.parametrize("stop", [JudgeError("judge 'a': dead"), NotEnoughDataError("judge 'a': no labels")])
+@pytest.mark.parametrize("stop", [JudgeError("judge 'a': dead"), NotEnoughDataError("judge 'a': no labels")])
 def test_a_judge_that_stops_keeps_its_verdicts_and_the_others_go_on(store, trials, stop):
     reports = run_panel(store, [ScriptedJudge("a", VerdictState.OK, VerdictState.OK, stop), ScriptedJudge("b")])
     assert [(report.new, report.error) for report in reports] == [(2, str(stop)), (7, None)]
@@ -109,7 +109,7 @@ def test_an_interrupt_loses_no_verdict_that_was_given(store, trials):
         run_panel(store, [ScriptedJudge("a", VerdictState.OK, VerdictState.OK, VerdictState.OK, KeyboardInterrupt())])
     assert stored(store) == 3
     (report,) = run_panel(store, [ScriptedJudge("a")])
-    assert (report.asked_stages, report.already) == (4, 3)
+    assert (report.asked, report.already) == (4, 3)
 
 
 def test_verdicts_are_on_disk_before_the_run_ends_and_before_they_are_told(store, trials, monkeypatch):
@@ -139,8 +139,8 @@ def test_a_limit_asks_part_and_the_next_run_the_rest(store, trials):
     first, second = ScriptedJudge("a"), ScriptedJudge("a")
     run_panel(store, [first], limit=3)
     run_panel(store, [second])
-    assert (len(first.asked_stages), len(second.asked_stages)) == (3, 4)
-    assert not set(first.asked_stages) & set(second.asked_stages)
+    assert (len(first.asked), len(second.asked)) == (3, 4)
+    assert not set(first.asked) & set(second.asked)
 
 
 def test_each_judge_tells_its_own_progress_up_to_its_total(store, trials, monkeypatch):
@@ -195,7 +195,7 @@ def test_a_server_judge_resumes_where_its_server_died(store, trials, server, con
     assert report.error is not None
     server.script = answer
     (report,) = run_panel(store, [OpenAICompatibleJudge(keyed, CONCEPTS)])
-    assert (report.asked_stages, report.new, report.already, report.enforces_schema) == (4, 4, 3, False)
+    assert (report.asked, report.new, report.already, report.enforces_schema) == (4, 4, 3, False)
     store.close()
     left = b"".join(path.read_bytes() for path in tmp_path.iterdir())
     assert b"sk-hush-42" not in left
@@ -208,7 +208,7 @@ def test_ctrl_c_keeps_what_the_server_has_answered(store, trials, server, config
     answer, third_is_there = server.script, threading.Event()
 
     def interrupting(request):
-        if len(server.is_judged) == 4:
+        if len(server.judged) == 4:
             assert third_is_there.wait(timeout=30)
             os.kill(os.getpid(), signal.SIGINT)
         return answer(request)
@@ -223,4 +223,4 @@ def test_ctrl_c_keeps_what_the_server_has_answered(store, trials, server, config
     assert stored(store) == 3
     server.script = answer
     (report,) = run_panel(store, [OpenAICompatibleJudge(config(concurrency=1), CONCEPTS)])
-    assert (report.asked_stages, report.new, report.already) == (4, 4, 3)
+    assert (report.asked, report.new, report.already) == (4, 4, 3)

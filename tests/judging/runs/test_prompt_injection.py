@@ -26,16 +26,16 @@ KINDS = {"order", "forged JSON", "forged fence", "fake turn", "huge", "empty", "
 def test_there_are_at_least_forty_of_every_kind_and_each_has_its_own_name():
     assert len(load_attacks()) >= 40
     assert {attack.kind for attack in load_attacks()} >= KINDS
-    assert len({attack.fit_id for attack in load_attacks()}) == len(load_attacks())
+    assert len({attack.id for attack in load_attacks()}) == len(load_attacks())
     assert max(len(attack.attacked) for attack in load_attacks()) > 3 * LIMIT
 
 
-@pytest.toggle_flag.parametrize("attack", load_attacks(), ids=lambda attack: attack.fit_id)
+@pytest.mark.parametrize("attack", load_attacks(), ids=lambda attack: attack.id)
 def test_the_lexicon_reads_what_the_text_really_says(attack):
     facts, _, _ = LEXICON.read(attack.attacked)
     told = (facts.claims, facts.concept, facts.refused)
     meant = (attack.says.claims, attack.says.concept, attack.says.refused)
-    assert (told == meant) == (attack.fit_id not in KNOWN)
+    assert (told == meant) == (attack.id not in KNOWN)
 
 
 def test_the_learned_judge_is_turned_by_few_and_only_by_text_that_can_be_seen():
@@ -47,10 +47,10 @@ def test_the_learned_judge_is_turned_by_few_and_only_by_text_that_can_be_seen():
         attack for attack in load_attacks() if clean_transcript(attack.attacked) == clean_transcript(attack.clean)
     ]
     assert len(hidden) >= 2
-    assert not {attack.fit_id for attack in hidden} & set(found.flipped)
+    assert not {attack.id for attack in hidden} & set(found.flipped)
 
 
-@pytest.toggle_flag.parametrize("attack", load_attacks(), ids=lambda attack: attack.fit_id)
+@pytest.mark.parametrize("attack", load_attacks(), ids=lambda attack: attack.id)
 def test_an_llm_is_shown_every_attack_inside_its_fence_cut_and_without_hidden_characters(attack):
     user = BLIND.messages(attack.attacked, CONCEPTS, 5)[1]["content"]
     opening, closing = user.index("<<<ANSWER "), user.rindex("\nANSWER ")
@@ -76,7 +76,7 @@ def test_an_llm_that_obeys_attacks_is_found_out_and_one_that_does_not_is_not(ser
     assert (firm.flips, firm.noise, firm.of, firm.unusable) == (0, 0, len(load_attacks()), 0)
     server.script = gullible
     found = measure_flip_rate(OpenAICompatibleJudge(config(), CONCEPTS), InMemoryRunState())
-    named = {attack.fit_id for attack in load_attacks() if "judge" in attack.attacked[:LIMIT].casefold()}
+    named = {attack.id for attack in load_attacks() if "judge" in attack.attacked[:LIMIT].casefold()}
     assert len(named) >= 5
     assert set(found.flipped) == named
     assert sum(hit for hit, _ in found.kinds.values()) == found.flips == len(named)

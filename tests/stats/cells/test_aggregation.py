@@ -28,13 +28,13 @@ def totals(cells: object) -> dict[str, int]:
 def rows(patterns: VerdictPatternCells) -> dict[tuple[object, ...], int]:
     """Count by (arm, verdict classes, label class)."""
     name = lambda k: None if k == MISSING else patterns.classes[k]  # noqa: E731
-    arms = patterns.read_frame["arm"].to_numpy()[patterns.cell]
+    arms = patterns.frame["arm"].to_numpy()[patterns.cell]
     said = [tuple(name(k) for k in row) for row in patterns.verdict]
     keys = zip(arms, said, [name(k) for k in patterns.label], strict=True)
     return dict(zip(keys, patterns.count.tolist(), strict=True))
 
 
-@pytest.toggle_flag.parametrize(
+@pytest.mark.parametrize(
     ("outcome", "arm", "expected"),
     [
         (Outcome.REFUSED, Arm.INJECTION, REFUSED),
@@ -59,7 +59,7 @@ def test_cells_count_classes_by_condition(store: Store, add: Add) -> None:
     assert cells.classes == (REFUSED, EVENT, REST)
     seen = {
         (row.arm, row.concept): counts.tolist()
-        for row, counts in zip(cells.read_frame.itertuples(), cells.counts, strict=True)
+        for row, counts in zip(cells.frame.itertuples(), cells.counts, strict=True)
     }
     assert seen == {
         ("injection", "ocean"): [0, 3, 0],
@@ -81,9 +81,9 @@ def test_only_verdicts_that_count_are_counted(store: Store, add: Add) -> None:
     store.add_trials([replace(broken, id="e" * 32, error="NaN in logits")])
     store.add_verdicts(
         [
-            Verdict(good.fit_id, "first-1", rest),
-            Verdict(failed.fit_id, "first-1", None, VerdictState.UNPARSABLE),
-            Verdict(again.fit_id, "first-1", event, sample=1),
+            Verdict(good.id, "first-1", rest),
+            Verdict(failed.id, "first-1", None, VerdictState.UNPARSABLE),
+            Verdict(again.id, "first-1", event, sample=1),
             Verdict("e" * 32, "first-1", event),
         ]
     )
@@ -93,13 +93,13 @@ def test_only_verdicts_that_count_are_counted(store: Store, add: Add) -> None:
 def test_the_newest_version_of_a_judge_speaks_for_it(store: Store, add: Add) -> None:
     (trial,) = add(1, "control", verdicts={"first-1": REST})
     store.add_judge(JudgeVersion("first-2", "first", "local", {}))
-    store.add_verdicts([Verdict(trial.fit_id, "first-2", Facts(True, "other", True, False))])
+    store.add_verdicts([Verdict(trial.id, "first-2", Facts(True, "other", True, False))])
     assert totals(judged_cells(store))[EVENT] == 1
 
 
 def test_a_changed_rule_recounts_everything(store: Store, add: Add) -> None:
     (trial,) = add(1, "control")
-    store.add_verdicts([Verdict(trial.fit_id, "first-1", Facts(True, "other", False, False))])
+    store.add_verdicts([Verdict(trial.id, "first-1", Facts(True, "other", False, False))])
     assert totals(judged_cells(store))[INCOHERENT] == 1
     store.save_settings({"rule": "lenient"})
     assert totals(judged_cells(store)) == {REFUSED: 0, EVENT: 1, REST: 0}
@@ -124,13 +124,13 @@ def test_judges_are_not_measured_on_the_labels_that_taught_them(store: Store, ad
         ("control", (None, None), REST): 3,
         ("control", (REST, REST), None): 2,
     }
-    assert pattern_cells(store).trial_counts.tolist() == [5.0]
+    assert pattern_cells(store).n.tolist() == [5.0]
 
 
 def test_labels_are_counted_by_arm(store: Store, add: Add) -> None:
     add(2, "control", verdicts={"first-1": REST}, label=REST)
     add(3, "injection", concept="ocean", verdicts={"first-1": REST})
-    assert pattern_cells(store).labelled_by_arm().to_dict() == {"control": 2}
+    assert pattern_cells(store).labelled().to_dict() == {"control": 2}
 
 
 def test_the_hash_follows_the_counts_and_nothing_else(store: Store, add: Add) -> None:
@@ -150,14 +150,9 @@ def test_published_counts_are_cells_with_incoherence_unknown(store: Store) -> No
     cells = published_cells(store)
     assert cells.classes == (REFUSED, EVENT, REST)
     assert cells.counts.tolist() == [[3, 2, 5]]
-    assert cells.read_frame.loc[0, ["subject", "parameters", "variant", "arm"]].tolist() == [
-        "m",
-        5e8,
-        "coder",
-        "control",
-    ]
-    assert cells.read_frame.loc[0, "concept"] is None
-    assert np.isnan(cells.read_frame.loc[0, "layer"])
+    assert cells.frame.loc[0, ["subject", "parameters", "variant", "arm"]].tolist() == ["m", 5e8, "coder", "control"]
+    assert cells.frame.loc[0, "concept"] is None
+    assert np.isnan(cells.frame.loc[0, "layer"])
 
 
 def test_nothing_to_count_is_one_plain_line(store: Store, add: Add) -> None:

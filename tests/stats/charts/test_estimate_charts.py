@@ -72,7 +72,7 @@ def test_variants_have_their_own_colour_and_shape(tidy: tuple[pd.DataFrame, pd.D
     assert len(set(point["color"]["scale"]["range"])) == len(set(point["shape"]["scale"]["range"])) == 2
 
 
-@pytest.toggle_flag.parametrize("dark", [False, True])
+@pytest.mark.parametrize("dark", [False, True])
 def test_every_chart_can_be_drawn(tidy: tuple[pd.DataFrame, pd.DataFrame], tmp_path: Path, dark: bool) -> None:
     rows, curve = tidy
     whole = rows[rows["axis"] == ""]

@@ -64,7 +64,7 @@ def told(model: OutcomeModel, counts: np.ndarray) -> dict[str, dict[str, float]]
     return {row["figure"]: row for row in rows}
 
 
-@pytest.toggle_flag.parametrize("dark", [False, True])
+@pytest.mark.parametrize("dark", [False, True])
 def test_the_charts_behind_a_figure_can_be_drawn(tmp_path: Path, dark: bool) -> None:
     model, x, counts = fitted((0.1, 0.2, 0.3, 0.3))
     result = build_result(ModelPosterior(model, x, counts.sum(axis=1), counts, "judged", "j", "")).content

@@ -111,8 +111,8 @@ def posterior() -> ModelPosterior:
 
 
 def source(posterior: ModelPosterior) -> SubjectPosterior:
-    model, cells = posterior.model, posterior.model.design.read_frame
-    share = model.class_probabilities(model.coefficient_draws(posterior.x), cells)
+    model, cells = posterior.model, posterior.model.design.frame
+    share = model.probabilities(model.coefficient_draws(posterior.x), cells)
     assert posterior.counts is not None
     return SubjectPosterior("s", model.classes, cells, share, posterior.weights, posterior.counts)
 

@@ -70,7 +70,7 @@ def test_where_everybody_engages_the_interval_is_an_ordinary_one() -> None:
     assert (found.interval_low, found.interval_high) == pytest.approx((0.085, 0.213), abs=0.01)
 
 
-@pytest.toggle_flag.parametrize("side", ["low", "high"])
+@pytest.mark.parametrize("side", ["low", "high"])
 def test_the_interval_holds_an_effect_at_the_edge_of_its_bounds(side: str) -> None:
     """Half of the trials always engage, a quarter only with injection; those few have all events or none."""
     random, held, studies, n = np.random.default_rng(3), 0, 300, 600

@@ -42,7 +42,7 @@ def fitted() -> ModelPosterior:
     cells = lopsided()
     model = judged_model(cells, Priors())
     draws = sample_posterior(model, SamplerSettings(draws=800, tune=400), 1)
-    return ModelPosterior(model, draws.flat, cells.trial_counts, cells.counts, "judged", None, "")
+    return ModelPosterior(model, draws.flat, cells.n, cells.counts, "judged", None, "")
 
 
 def test_what_the_mix_made_is_gone_on_one_mix(fitted: ModelPosterior) -> None:
@@ -54,7 +54,7 @@ def test_what_the_mix_made_is_gone_on_one_mix(fitted: ModelPosterior) -> None:
     assert (row["a"], row["b"]) == ("a", "b")
     assert row["low95"] < 0.0 < row["high95"]
     assert row["mean"] == pytest.approx(0.0, abs=0.05)
-    means = [figure.posterior_draws.mean() for figure in made if figure.estimand == NET_RAW]
+    means = [figure.draws.mean() for figure in made if figure.estimand == NET_RAW]
     assert means == pytest.approx([0.45, 0.45], abs=0.05), "half of the pooled mix is easy"
 
 
@@ -63,30 +63,28 @@ def test_the_result_holds_them_and_leaves_out_what_is_refused(fitted: ModelPoste
     assert {row["subject"] for row in compared["standard"]} == {"a", "b"}
     assert all(row["inside"] == 1.0 for row in compared["standard"])
     assert [row["estimand"] for row in compared["standard_contrasts"]].count(NET_RAW) == 1
-    some = build_result(fitted, lambda figure: "no" if figure.subject_info == "a" else None).content["comparisons"]
+    some = build_result(fitted, lambda figure: "no" if figure.subject == "a" else None).content["comparisons"]
     assert {row["subject"] for row in some["standard"]} == {"b"}
     assert some["standard_contrasts"] == []
 
 
 def test_with_the_same_mix_for_all_they_are_the_figures_themselves() -> None:
     cells = lopsided()
-    even = CellCounts(cells.read_frame, CLASSES, np.tile([[0, 50, 950], [0, 100, 400], [0, 200, 300]], (2, 1)))
+    even = CellCounts(cells.frame, CLASSES, np.tile([[0, 50, 950], [0, 100, 400], [0, 200, 300]], (2, 1)))
     model = judged_model(even, Priors())
     x = np.random.default_rng(1).normal(0, 0.3, (50, model.size))
-    own = all_estimand_draws(ModelPosterior(model, x, even.trial_counts, even.counts, "judged", None, ""))
-    for figure in standardized_estimands(model, model.coefficient_draws(x), even.trial_counts):
+    own = all_estimand_draws(ModelPosterior(model, x, even.n, even.counts, "judged", None, ""))
+    for figure in standardized_estimands(model, model.coefficient_draws(x), even.n):
         if figure.estimand != "refusal":
-            np.testing.assert_allclose(figure.posterior_draws, own[f"{figure.subject_info} {figure.estimand}"])
+            np.testing.assert_allclose(figure.draws, own[f"{figure.subject} {figure.estimand}"])
 
 
 def test_one_subject_has_nobody_to_be_compared_with() -> None:
     cells = lopsided()
-    mine = (cells.read_frame["subject"] == "a").to_numpy()
-    alone = CellCounts(cells.read_frame[mine].reset_index(drop=True), CLASSES, cells.counts[mine])
+    mine = (cells.frame["subject"] == "a").to_numpy()
+    alone = CellCounts(cells.frame[mine].reset_index(drop=True), CLASSES, cells.counts[mine])
     model = judged_model(alone, Priors())
-    assert (
-        standardized_estimands(model, np.zeros((5, *model.parameter_shapes["coefficient"])), alone.trial_counts) == []
-    )
+    assert standardized_estimands(model, np.zeros((5, *model.parameter_shapes["coefficient"])), alone.n) == []
 
 
 def test_inside_is_the_share_of_the_mix_that_a_subject_was_run_with() -> None:

@@ -44,7 +44,7 @@ def patterns() -> VerdictPatternCells:
 
 def labelled(before: VerdictPatternCells, many: int, truth: int = 1) -> VerdictPatternCells:
     """The same study after a rater has labelled so many injected trials that both judges call `rest`."""
-    here = (before.label < 0) & (before.read_frame["arm"].to_numpy()[before.cell] == "injection")
+    here = (before.label < 0) & (before.frame["arm"].to_numpy()[before.cell] == "injection")
     row = int(np.flatnonzero(here & (before.verdict == 2).all(axis=1))[0])
     count = before.count.copy()
     assert count[row] > many
@@ -71,11 +71,9 @@ def test_weighted_draws_are_those_of_the_new_posterior() -> None:
     first, anew = sample_posterior(old, settings, 1), sample_posterior(new, settings, 2)
     again = reweight_draws(new, to_cached_draws(old, "f", first))
     assert again.is_reliable
-    n = before.trial_counts
+    n = before.n
     moved = 0
-    at, way, end = (
-        figures(model, draws.values, n) for model, draws in ((old, first), (new, again.posterior_draws), (new, anew))
-    )
+    at, way, end = (figures(model, draws.values, n) for model, draws in ((old, first), (new, again.draws), (new, anew)))
     for name, draws in end.items():
         error = 4 * draws.std() * np.sqrt(1 / 1500 + 1 / 5000)
         assert way[name].mean() == pytest.approx(draws.mean(), abs=error), name
@@ -100,7 +98,7 @@ def test_the_same_data_weigh_all_draws_alike() -> None:
     draws = sample_posterior(model, BRIEF, 1)
     again = reweight_draws(model, to_cached_draws(model, "f", draws))
     assert (again.k, again.share) == (0.0, pytest.approx(1.0))
-    np.testing.assert_array_equal(again.posterior_draws.values, draws.values)
+    np.testing.assert_array_equal(again.draws.values, draws.values)
 
 
 def test_a_posterior_elsewhere_is_seen_and_not_used() -> None:
@@ -118,7 +116,7 @@ def test_structure_is_all_but_the_data() -> None:
     assert corrected_model(labelled(before, 1), Priors()).structure_hash() == one
     assert corrected_model(before, Priors(judge_wrong_sd=2.0)).structure_hash() != one
     assert corrected_model(before, Priors(arm_sd=1.0)).structure_hash() != one
-    other = replace(before, frame=before.read_frame.assign(subject=["a", "b"]))
+    other = replace(before, frame=before.frame.assign(subject=["a", "b"]))
     assert corrected_model(other, Priors()).structure_hash() != one
 
 
@@ -128,7 +126,7 @@ def test_a_shelf_gives_back_what_was_put_there_and_nothing_else(tmp_path: Path) 
     shelf.keep("corrected", "s", CachedDraws("f", values, values[..., 0], 3))
     found = shelf.find("corrected", "s")
     assert found is not None
-    assert (found.find_fit, found.divergences) == ("f", 3)
+    assert (found.fit, found.divergences) == ("f", 3)
     np.testing.assert_array_equal(found.values, values)
     assert shelf.find("corrected", "another structure") is None
     assert shelf.find("judged", "s") is None
@@ -162,7 +160,7 @@ def test_after_a_new_label_draws_are_weighted_and_never_twice(store: Store, add:
     assert "reweighted" not in first["diagnostics"]
     ids = []
     for trial in left[:2]:
-        store.add_labels([Label(trial.fit_id, "ann", Facts(False, "none", True, False))])
+        store.add_labels([Label(trial.id, "ann", Facts(False, "none", True, False))])
         row = fit_corrected(store, **how)
         assert row["status"] == "passed"
         assert row["diagnostics"]["reweighted"]["fit"] == first["id"], "only sampled draws are weighted"
@@ -178,6 +176,6 @@ def test_after_a_new_label_draws_are_weighted_and_never_twice(store: Store, add:
 def test_other_settings_sample_anew(store: Store, add: Add, tmp_path: Path) -> None:
     left = with_labels(add)
     fit_corrected(store, settings=SamplerSettings(draws=800, tune=400), shelf=DrawCache(tmp_path))
-    store.add_labels([Label(left[0].fit_id, "ann", Facts(False, "none", True, False))])
+    store.add_labels([Label(left[0].id, "ann", Facts(False, "none", True, False))])
     row = fit_corrected(store, settings=SamplerSettings(draws=900, tune=400), shelf=DrawCache(tmp_path))
     assert "reweighted" not in row["diagnostics"]

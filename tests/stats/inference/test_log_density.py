@@ -51,7 +51,7 @@ def with_silence(patterns: VerdictPatternCells) -> VerdictPatternCells:
     verdict[::5] = MISSING
     kept = (verdict != MISSING).any(axis=1) | (patterns.label != MISSING)
     parts = (patterns.cell, patterns.label, patterns.count, verdict)
-    return VerdictPatternCells(patterns.read_frame, patterns.classes, patterns.judges, *(part[kept] for part in parts))
+    return VerdictPatternCells(patterns.frame, patterns.classes, patterns.judges, *(part[kept] for part in parts))
 
 
 ELSEWHERE = [
@@ -60,8 +60,8 @@ ELSEWHERE = [
     ExternalCalibration("judge 1", "control", "rest", "rest", 20),
 ]
 MODELS = {
-    "judged": lambda: judged_model(study(1).is_judged, Priors()),
-    "judged, one subject": lambda: judged_model(study(1, 1).is_judged, Priors()),
+    "judged": lambda: judged_model(study(1).judged, Priors()),
+    "judged, one subject": lambda: judged_model(study(1, 1).judged, Priors()),
     "corrected, one judge": lambda: corrected_model(with_silence(study(1, 2, 20).patterns), Priors()),
     "corrected, two judges": lambda: corrected_model(with_silence(study(2, 2, 20).patterns), Priors()),
     "corrected, and judged elsewhere": lambda: corrected_model(study(2, 2, 20).patterns, Priors(), ELSEWHERE),
@@ -72,20 +72,20 @@ MODELS = {
 @pytest.fixture(params=MODELS)
 def model(request: pytest.FixtureRequest) -> OutcomeModel:
     made = MODELS[request.param]()
-    assert len(made.predictor_arrays.fixed_mean) > 8, "a poor design would test little"
+    assert len(made.arrays.fixed_mean) > 8, "a poor design would test little"
     return made
 
 
-@pytest.toggle_flag.parametrize("coordinates", ["plain", "informed"])
+@pytest.mark.parametrize("coordinates", ["plain", "informed"])
 def test_the_gradient_is_the_slope(model: OutcomeModel, coordinates: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """In the sampler's own coordinates; a small core leaves some coefficients to the one-by-one form."""
     rng = np.random.default_rng(0)
     if coordinates == "informed":
-        monkeypatch.setattr(laplace_pilot, "MAX_CORE", len(model.predictor_arrays.fixed_mean) + 6)
+        monkeypatch.setattr(laplace_pilot, "MAX_CORE", len(model.arrays.fixed_mean) + 6)
         model = model.with_informed_coordinates()
         assert len(model.coordinates.core)
-        assert len(model.coordinates.rest) or len(model.predictor_arrays.group) <= 6
-    density, x = model.sampling_target(), model.start(rng)
+        assert len(model.coordinates.rest) or len(model.arrays.group) <= 6
+    density, x = model.target(), model.start(rng)
     _, gradient = density(x)
     for _ in range(12):
         way = rng.normal(size=model.size)
@@ -93,13 +93,13 @@ def test_the_gradient_is_the_slope(model: OutcomeModel, coordinates: str, monkey
         assert slope == pytest.approx(gradient @ way, rel=1e-5, abs=1e-4)
 
 
-@pytest.toggle_flag.parametrize("coordinates", ["plain", "informed"])
+@pytest.mark.parametrize("coordinates", ["plain", "informed"])
 def test_the_density_is_what_pymc_says(model: OutcomeModel, coordinates: str) -> None:
     """Differences of log density between points, so that constants drop out; the change of coordinates counts."""
     rng = np.random.default_rng(1)
     reference, walked = in_pymc(model), model.with_informed_coordinates() if coordinates == "informed" else model
     points = [walked.start(rng) for _ in range(3)]
-    ours = np.array([walked.sampling_target()(x)[0] - log_volume(walked, x) for x in points])
+    ours = np.array([walked.target()(x)[0] - log_volume(walked, x) for x in points])
     theirs = np.array([reference(walked.parameters(x)) for x in points])
     np.testing.assert_allclose(ours - ours[0], theirs - theirs[0], rtol=1e-6, atol=1e-4)
 
@@ -107,21 +107,21 @@ def test_the_density_is_what_pymc_says(model: OutcomeModel, coordinates: str) ->
 def test_a_study_that_says_nothing_keeps_plain_coordinates() -> None:
     """The information is the data's: without trials the coordinates are those of the prior."""
     made = study(1, 2)
-    model = judged_model(replace(made.is_judged, counts=0 * made.is_judged.counts), Priors())
+    model = judged_model(replace(made.judged, counts=0 * made.judged.counts), Priors())
     informed = model.with_informed_coordinates()
     np.testing.assert_allclose(informed.coordinates.information, 0, atol=1e-4)
     x = np.random.default_rng(0).normal(size=model.size)
     np.testing.assert_allclose(model.to_parameters(x), informed.to_parameters(x), atol=1e-4)
 
 
-@pytest.toggle_flag.parametrize("kind", ["judged", "corrected, two judges"])
+@pytest.mark.parametrize("kind", ["judged", "corrected, two judges"])
 def test_the_posterior_is_nearly_round_in_informed_coordinates(kind: str) -> None:
     """At the centre the curvature is 1 in every direction but along the scales, whose own is known by nobody."""
     model = MODELS[kind]().with_informed_coordinates()
     places = model.unpack_parameters(np.arange(model.size))
     scales = np.concatenate([places[name].ravel() for name in SCALE_NAMES if name in places])
     free = np.setdiff1d(np.arange(model.size), scales)
-    spread = laplace_pilot.laplace_covariance(model.sampling_target(), np.zeros(model.size), free)[np.ix_(free, free)]
+    spread = laplace_pilot.laplace_covariance(model.target(), np.zeros(model.size), free)[np.ix_(free, free)]
     np.testing.assert_allclose(spread, np.eye(len(free)), atol=0.01)
 
 
@@ -156,7 +156,7 @@ def in_pymc(model: OutcomeModel):
     with pytensor.config.change_flags(cxx="", mode="FAST_COMPILE"):
         target = pymc_model(model)
         compiled = target.compile_logp(jacobian=True)
-    a, v, fixed = model.predictor_arrays, model.verdicts, len(model.predictor_arrays.fixed_mean)
+    a, v, fixed = model.arrays, model.verdicts, len(model.arrays.fixed_mean)
     names = {"log_scale": "scale_log__", "log_judge_scale": "judge_scale_log__"}
 
     def at(parameters: np.ndarray) -> float:

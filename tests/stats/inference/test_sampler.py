@@ -46,7 +46,7 @@ def test_a_slow_walk_fails_on_its_effective_size() -> None:
     assert any("bulk ESS" in reason for reason in found["reasons"])
 
 
-@pytest.toggle_flag.parametrize(("divergences", "passed"), [(10, True), (11, False)])
+@pytest.mark.parametrize(("divergences", "passed"), [(10, True), (11, False)])
 def test_divergences_may_be_one_draw_in_two_hundred(divergences: int, passed: bool) -> None:
     values = noise()
     assert check_convergence({"figure": values.ravel()}, draws(values, divergences))["passed"] is passed
@@ -61,7 +61,7 @@ def test_a_figure_that_never_moves_is_no_failure() -> None:
 
 def test_the_retry_is_longer_and_more_careful() -> None:
     harder = SamplerSettings().retry_settings()
-    assert harder.posterior_draws > SamplerSettings().posterior_draws
+    assert harder.draws > SamplerSettings().draws
     assert harder.tune > SamplerSettings().tune
     assert harder.target_accept > SamplerSettings().target_accept
     assert "cores" not in SamplerSettings().as_dict(), "the number of cores changes no draw"

@@ -61,7 +61,7 @@ def test_controls_know_neither_concept_nor_strength() -> None:
     rows = [CONTROL, {**CONTROL, "concept": "fear", "strength": 5.0}]
     rows += [injected(concept=word, strength=dose) for word in ("fear", "ocean") for dose in (1.0, 2.0, 4.0)]
     design = build_design(cell_frame(rows), CLASSES, Priors())
-    matrix = design.design_matrix(design.read_frame)
+    matrix = design.matrix(design.frame)
     np.testing.assert_array_equal(matrix[0], matrix[1])
     assert (matrix[0] != 0).sum() == 1
 
@@ -69,7 +69,7 @@ def test_controls_know_neither_concept_nor_strength() -> None:
 def test_strength_is_measured_from_each_subjects_own_middle() -> None:
     doses = {"a": (1.0, 2.0, 4.0), "b": (100.0, 200.0, 400.0)}
     rows = [injected(subject=name, strength=dose) for name, own in doses.items() for dose in own]
-    frame = build_design(cell_frame(rows), CLASSES, Priors()).read_frame
+    frame = build_design(cell_frame(rows), CLASSES, Priors()).frame
     for _, own in frame.groupby("subject"):
         assert own["s"].mean() == pytest.approx(0, abs=1e-6)
     assert frame["s"].std(ddof=0) == pytest.approx(1)
@@ -77,9 +77,7 @@ def test_strength_is_measured_from_each_subjects_own_middle() -> None:
 
 
 def test_no_strength_is_one_doubling_below_the_weakest() -> None:
-    frame = build_design(
-        cell_frame([injected(strength=dose) for dose in (0.0, 2.0, 4.0)]), CLASSES, Priors()
-    ).read_frame
+    frame = build_design(cell_frame([injected(strength=dose) for dose in (0.0, 2.0, 4.0)]), CLASSES, Priors()).frame
     steps = frame["s"].diff()[1:]
     assert steps.iloc[0] == pytest.approx(steps.iloc[1])
 
@@ -87,18 +85,18 @@ def test_no_strength_is_one_doubling_below_the_weakest() -> None:
 def test_a_prediction_for_no_subject_in_particular_leaves_deviations_out() -> None:
     rows = two_subjects()
     design = build_design(cell_frame(rows), CLASSES, Priors())
-    typical = design.read_frame.assign(subject=None, variant=None)
+    typical = design.frame.assign(subject=None, variant=None)
     deviating = sum(design.term_widths()[term.name] for term in design.random)
-    assert not design.design_matrix(typical)[:, -deviating:].any()
-    assert design.design_matrix(typical)[:, :-deviating].any()
+    assert not design.matrix(typical)[:, -deviating:].any()
+    assert design.matrix(typical)[:, :-deviating].any()
 
 
 def test_a_claim_that_misses_is_asked_of_where_an_event_needs_the_concept() -> None:
     rows = [CONTROL, injected(), {"arm": "random", "strength": 2.0}]
     design = build_design(cell_frame(rows), CLASSES, Priors())
-    asked = design.asked_stages(design.read_frame)[:, CLASSES.index(MISNAMED)]
+    asked = design.asked(design.frame)[:, CLASSES.index(MISNAMED)]
     assert asked.tolist() == [False, True, False]
-    assert design.asked_stages(design.read_frame)[:, : CLASSES.index(MISNAMED)].all()
+    assert design.asked(design.frame)[:, : CLASSES.index(MISNAMED)].all()
 
 
 def test_subjects_answer_to_strength_and_depth_in_their_own_way() -> None:
@@ -113,6 +111,6 @@ def test_subjects_answer_to_strength_and_depth_in_their_own_way() -> None:
 
 
 def test_frames_without_depth_still_have_numbers() -> None:
-    frame = build_design(cell_frame([CONTROL, injected()]), CLASSES, Priors()).read_frame
+    frame = build_design(cell_frame([CONTROL, injected()]), CLASSES, Priors()).frame
     assert isinstance(frame, pd.DataFrame)
     assert frame[["x", "s", "d"]].to_numpy().tolist() == [[0, 0, 0], [0, 0, 0]]

@@ -36,7 +36,7 @@ def test_a_contrast_turned_round_is_its_mirror(published):
     assert other["probability"] == pytest.approx(1 - one["probability"])
 
 
-@pytest.toggle_flag.parametrize(
+@pytest.mark.parametrize(
     ("probability", "says"),
     [
         (0.99, "is higher than"),

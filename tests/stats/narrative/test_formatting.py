@@ -21,14 +21,12 @@ def test_line_ends_do_not_reach_a_label():
     assert formatting.escape_markdown("a\n# b") == r"a \# b"
 
 
-@pytest.toggle_flag.parametrize(("value", "shown"), [(0.412, "41 %"), (-0.05, "-5 %"), (None, "–"), (math.nan, "–")])
+@pytest.mark.parametrize(("value", "shown"), [(0.412, "41 %"), (-0.05, "-5 %"), (None, "–"), (math.nan, "–")])
 def test_percent(value, shown):
     assert formatting.format_percent(value) == shown
 
 
-@pytest.toggle_flag.parametrize(
-    ("parameters", "shown"), [(1.345e8, "134M"), (5e8, "0.5B"), (3.2e10, "32B"), (1.5e9, "1.5B")]
-)
+@pytest.mark.parametrize(("parameters", "shown"), [(1.345e8, "134M"), (5e8, "0.5B"), (3.2e10, "32B"), (1.5e9, "1.5B")])
 def test_size(parameters, shown):
     assert formatting.format_size(parameters) == shown
 

@@ -20,7 +20,7 @@ def told(store: Store) -> str:
 def test_an_empty_study_is_to_be_generated(store):
     found = summarize_study(store)
     assert list_notices(found) == []
-    assert next_step(found).decode_step == "generate"
+    assert next_step(found).step == "generate"
 
 
 def test_trials_that_the_design_plans_and_that_are_not_there_are_counted(store):
@@ -30,7 +30,7 @@ def test_trials_that_the_design_plans_and_that_are_not_there_are_counted(store):
     store.save_settings(settings)
     found = summarize_study(store)
     assert int((found.missing["want"] - found.missing["have"]).sum()) == 16
-    assert next_step(found).decode_step == "generate"
+    assert next_step(found).step == "generate"
     assert "16 trials of 16 planned conditions are missing" in told(store)
 
 
@@ -47,7 +47,7 @@ def test_a_judge_that_has_not_read_all_is_named(store, make_trial):
     store.save_settings(settings)
     found = summarize_study(store)
     assert found.unjudged_count == {"lexicon": 1, "embedding": 1}
-    assert next_step(found).decode_step == "judge"
+    assert next_step(found).step == "judge"
 
 
 def test_a_judge_that_was_named_and_never_spoke_is_missed(store):
@@ -59,7 +59,7 @@ def test_a_judge_that_was_named_and_never_spoke_is_missed(store):
 def test_without_labels_nothing_can_be_corrected_and_that_is_said(store):
     demo.fill(store, labels=False, fits=False)
     assert "warning: There are no labels" in told(store)
-    assert next_step(summarize_study(store)).decode_step == "fit"
+    assert next_step(summarize_study(store)).step == "fit"
 
 
 def test_labels_are_asked_for_where_an_arm_has_too_few(store):
@@ -77,7 +77,7 @@ def test_two_raters_are_not_called_one(store):
 
 def test_labels_of_one_rater_say_nothing_of_agreement(store, make_trial):
     trial = make_trial()
-    store.add_labels([Label(trial.fit_id, "ann", Facts(True, "ocean", True, False))])
+    store.add_labels([Label(trial.id, "ann", Facts(True, "ocean", True, False))])
     assert "All labels are one rater's" in told(store)
 
 
@@ -125,11 +125,11 @@ def test_labels_are_counted_by_rater_and_split_and_late_ones_beside_them(store, 
     facts = Facts(True, "ocean", True, False)
     store.add_labels(
         [
-            Label(first.fit_id, "ann", facts),
-            Label(first.fit_id, "ann", facts, revision=1, exposure=Exposure.AFTER_VERDICT),
-            Label(second.fit_id, "ann", facts),
-            Label(second.fit_id, "ann", None, LabelKind.RETRACTION, revision=1),
-            Label(third.fit_id, "bob", None, LabelKind.FLAG),
+            Label(first.id, "ann", facts),
+            Label(first.id, "ann", facts, revision=1, exposure=Exposure.AFTER_VERDICT),
+            Label(second.id, "ann", facts),
+            Label(second.id, "ann", None, LabelKind.RETRACTION, revision=1),
+            Label(third.id, "bob", None, LabelKind.FLAG),
         ]
     )
     table = by_rater(summarize_study(store).events).set_index("rater")
@@ -139,7 +139,7 @@ def test_labels_are_counted_by_rater_and_split_and_late_ones_beside_them(store, 
     assert table.loc["bob", ["after verdict", "taken back", "flags"]].tolist() == [0, 0, 1]
 
 
-@pytest.toggle_flag.parametrize("column", ["n", "failed"])
+@pytest.mark.parametrize("column", ["n", "failed"])
 def test_counts_of_conditions_are_whole_numbers(store, column):
     demo.fill(store)
     assert pd.api.types.is_integer_dtype(summarize_study(store).cells[column])
