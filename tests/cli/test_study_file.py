@@ -31,7 +31,7 @@ def change(folder: Path, old: str, new: str) -> int:
 
 def test_the_file_that_init_writes_is_read(folder):
     study = read_study(folder)
-    assert study.concepts() == ["silence", "fear", "celebration", "ocean"]
+    assert study.concept_names() == ["silence", "fear", "celebration", "ocean"]
     assert [judge.name for judge in study.judges] == ["lexicon", "learned"]
     assert database_url(folder, study) == f"sqlite:///{folder.resolve() / 'gnomon.db'}"
 
@@ -88,7 +88,7 @@ def test_a_study_without_subjects_says_what_it_needs(folder):
 def test_a_name_that_the_study_lacks_is_told_with_those_it_has(folder):
     study = read_study(folder)
     with pytest.raises(UnknownNameError, match="concept 'anger' is not in study 'a study': it has silence, fear"):
-        study.select_known("concept", study.concepts(), ["anger"])
+        study.select_known("concept", study.concept_names(), ["anger"])
 
 
 def test_a_fit_may_only_name_judges_of_the_study(folder):

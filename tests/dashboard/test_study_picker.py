@@ -42,9 +42,9 @@ def test_commands_name_the_folder_of_the_study_file(tmp_path: Path, monkeypatch)
     folder.mkdir()
     (folder / "study.toml").touch()
     place = StudyRef("a", f"sqlite:///{folder / 'gnomon.db'}")
-    assert place.command("judge") == f"gnomon judge '{folder}'"
+    assert place.shell_command("judge") == f"gnomon judge '{folder}'"
     monkeypatch.chdir(tmp_path)
-    assert place.command("judge") == "gnomon judge 'my study'"
+    assert place.shell_command("judge") == "gnomon judge 'my study'"
 
 
 @pytest.mark.parametrize("url", ["postgresql+psycopg://u:secret@h/d", "sqlite:////nowhere/gnomon.db", "nonsense"])

@@ -283,7 +283,7 @@ def labelled(store, folder):
         file.write_text("".join(json.dumps({**plain, "trial": next(numbers)}) + "\n" for _ in range(many)))
         parsed, opened = parse_files("introspection-scaling", [file], ImportOptions()), store(many)
         parsed.ingest_into(opened)
-        return opened, [row.trial_id for row in parsed.rows()]
+        return opened, [row.trial_id for row in parsed.iter_rows()]
 
     return make
 

@@ -29,7 +29,7 @@ def dev(shipped: CalibrationSet) -> list[tuple[Trial, Facts]]:
 
 
 def read_by(judge: Judge, dev: Sequence[tuple[Trial, Facts]]) -> Read:
-    verdicts = judge.judge([trial for trial, _ in dev])
+    verdicts = judge.judge_trials([trial for trial, _ in dev])
     return [(facts, verdict.facts) for (_, facts), verdict in zip(dev, verdicts, strict=True) if verdict.facts]
 
 

@@ -60,7 +60,9 @@ def net_engaged(study: SimulatedStudy, *, corrected: bool) -> dict[str, Any]:
     else:
         model, counts, view = judged_model(study.judged, Priors()), study.judged.counts, "judged"
     draws = sample_posterior(model, BRIEF, 1)
-    result = build_result(ModelPosterior(model, draws.flat, study.patterns.n, counts, view, None, "")).content
+    result = build_result(
+        ModelPosterior(model, draws.flat_values, study.patterns.trial_counts, counts, view, None, "")
+    ).content
     name = "net_detection_engaged_corrected" if corrected else "net_detection_engaged"
     (found,) = [row for row in result["estimands"] if row["estimand"] == name and not row["by"]]
     return found
@@ -98,7 +100,7 @@ def test_disputed_labels_say_more_than_as_many_random_ones() -> None:
     pair = np.stack([confused(0.9, 0.85), confused(0.8, 0.9)])
     confusion = {"control": pair, "injection": pair}
     chosen, random = study(confusion, (0.03, 0.45), seed=5), study(confusion, (0.145, 0.145), seed=5)
-    labels = [int(made.patterns.labelled().sum()) for made in (chosen, random)]
+    labels = [int(made.patterns.labelled_by_arm().sum()) for made in (chosen, random)]
     assert labels[0] < 1.1 * labels[1]
     widths = [one["high95"] - one["low95"] for one in (net_engaged(made, corrected=True) for made in (chosen, random))]
     assert widths[0] < widths[1]
@@ -139,7 +141,7 @@ def test_youden_is_recovered_by_arm(store: Store) -> None:
 
 
 def run(store: Store, made: SimulatedStudy) -> dict[str, Any]:
-    plan = FitRequest("corrected", "corrected", "judge 1", made.patterns.hash(), Priors(), BRIEF, 1)
+    plan = FitRequest("corrected", "corrected", "judge 1", made.patterns.content_hash(), Priors(), BRIEF, 1)
     row = fit._fit_patterns(store, plan, made.patterns, "blind", None)
     assert row["status"] == "passed", row["diagnostics"]
     return row
@@ -159,7 +161,9 @@ def test_intervals_hold_the_truth_as_often_as_they_say(corrected: bool) -> None:
         model = corrected_model(made.patterns, Priors()) if corrected else judged_model(made.judged, Priors())
         draws = sample_posterior(model, SamplerSettings(draws=250, tune=150, chains=2), seed)
         counts = None if corrected else made.judged.counts
-        content = build_result(ModelPosterior(model, draws.flat, made.patterns.n, counts, "judged", None, "")).content
+        content = build_result(
+            ModelPosterior(model, draws.flat_values, made.patterns.trial_counts, counts, "judged", None, "")
+        ).content
         (found,) = [row for row in content["estimands"] if row["estimand"] == "net_detection_raw" and not row["by"]]
         truth = chance[1, 1] - (1 - chance[0, 2])
         held += found["low95"] <= truth <= found["high95"]

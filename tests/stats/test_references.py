@@ -38,7 +38,7 @@ def binomial_model(frame: pd.DataFrame, terms: list[PredictorTerm], counts: np.n
     return OutcomeModel(
         design,
         ("event", "rest"),
-        design.arrays(),
+        design.predictor_arrays(),
         noncentered_coordinates(*shape),
         noncentered_coordinates(0, 0),
         counts=counts,
@@ -62,7 +62,7 @@ def test_cbpp_posterior_stands_where_glmer_and_the_herd_scale_say() -> None:
         ),
     ]
     model = binomial_model(frame, terms, counts)
-    draws = model.unpack_parameters(sample_posterior(model, SamplerSettings(draws=2000, tune=500), seed=1).flat)
+    draws = model.unpack_parameters(sample_posterior(model, SamplerSettings(draws=2000, tune=500), seed=1).flat_values)
     np.testing.assert_allclose(draws["coefficient"].mean(0)[:4, 0], [-1.399, -0.991, -1.128, -1.579], atol=0.09)
     np.testing.assert_allclose(draws["coefficient"].std(0)[1:4, 0], [0.31, 0.33, 0.43], atol=0.03)
     assert np.exp(draws["log_scale"]).mean() == pytest.approx(0.759, abs=0.02)
@@ -82,11 +82,11 @@ def test_surgical_posterior_reweighted_to_its_inverse_gamma_prior_is_the_publish
         PredictorTerm("hospital", basis_functions.level_indicators("hospital", hospitals), 1.0, deviations=True),
     ]
     model = binomial_model(frame, terms, np.column_stack([r, n - r]))
-    x = sample_posterior(model, SamplerSettings(draws=4000, tune=500), seed=2).flat
+    x = sample_posterior(model, SamplerSettings(draws=4000, tune=500), seed=2).flat_values
     mu, tau = model.coefficient_draws(x)[:, 0, 0], np.exp(model.unpack_parameters(x)["log_scale"][:, 0, 0])
     logs = -1.001 * np.log(tau**2) - 0.001 / tau**2 + np.log(tau) + tau**2 / 2
     weight = np.exp(logs - logs.max())
-    rates = model.probabilities(model.coefficient_draws(x), model.design.frame)[..., 0]
+    rates = model.class_probabilities(model.coefficient_draws(x), model.design.frame)[..., 0]
     mean = lambda values: float(np.average(values, weights=weight))  # noqa: E731
     order = np.argsort(tau)
     middle = tau[order][np.searchsorted(np.cumsum(weight[order]), weight.sum() / 2)] ** 2
@@ -114,7 +114,7 @@ def test_eight_schools_come_out_as_posteriordb_has_them() -> None:
         PredictorTerm("school", basis_functions.level_indicators("school", names), 15.0 / unit, deviations=True),
     ]
     model = binomial_model(pd.DataFrame({"school": names}), terms, counts)
-    x = sample_posterior(model, SamplerSettings(draws=5000, tune=500), seed=3).flat
+    x = sample_posterior(model, SamplerSettings(draws=5000, tune=500), seed=3).flat_values
     point = model.unpack_parameters(x)
     mu, tau = unit * point["coefficient"][:, 0, 0], unit * np.exp(point["log_scale"][:, 0, 0])
     first = mu + unit * point["coefficient"][:, 1, 0]

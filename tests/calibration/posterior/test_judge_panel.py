@@ -55,7 +55,7 @@ def test_one_judge_alone_is_the_exact_posterior() -> None:
         (int((~told & ~said).sum()), int((~told).sum())),
         internal=True,
     )
-    found = fitted.estimate()
+    found = fitted.posterior_estimate()
     slack = 0.04 * (exact.high - exact.low)
     assert (found.value, found.low, found.high) == pytest.approx((exact.value, exact.low, exact.high), abs=slack)
 
@@ -117,7 +117,7 @@ def test_silent_judges_are_missing_data_and_the_free_fit_leaves_them_out() -> No
     known = known_at(truth, random.permutation(1000)[:300])
     for errors in ("independent", "free"):
         found = panel_posterior(VerdictPatterns.pattern_counts(gaps, known), errors=errors)
-        estimate = found.estimate()
+        estimate = found.posterior_estimate()
         assert estimate.low <= 0.2 <= estimate.high
         assert found.rhat < 1.02
         assert found.sensitivity.mean(axis=0) == pytest.approx([0.9, 0.8], abs=0.1)

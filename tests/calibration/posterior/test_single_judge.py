@@ -108,7 +108,7 @@ def test_points_of_a_marginal_are_equally_likely() -> None:
     law = MarginalPosterior(np.linspace(0, 1, 101), np.linspace(0, 1, 101) ** 2)
     points = law.posterior_points()
     assert points.mean() == pytest.approx(2 / 3, abs=1e-3)
-    assert law.estimate().se == pytest.approx(np.sqrt(1 / 18), abs=1e-3)
+    assert law.posterior_estimate().se == pytest.approx(np.sqrt(1 / 18), abs=1e-3)
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,7 @@ def desk(store: Store, make_trial, clock: Clock) -> LabellingSession:
 
 def read(desk: LabellingSession, clock: Clock) -> str:
     """The screen shows the transcript and the rater takes the time to read it."""
-    desk.open()
+    desk.load_next()
     desk.items_drawn()
     clock.now += 2 * SETTLE
     assert desk.item is not None
@@ -47,8 +47,8 @@ def read(desk: LabellingSession, clock: Clock) -> str:
 def label(desk: LabellingSession, clock: Clock, **changed) -> str:
     trial = read(desk, clock)
     for fact, value in {**DENIES, **changed}.items():
-        desk.answer(trial, fact, value)
-    desk.save(trial)
+        desk.answer_question(trial, fact, value)
+    desk.save_label(trial)
     return trial
 
 
@@ -61,8 +61,8 @@ def test_nothing_is_filled_in_beforehand_and_nothing_is_saved_before_all_is_answ
     trial = read(desk, clock)
     assert desk.draft == {}
     for fact, value in list(DENIES.items())[:3]:
-        desk.answer(trial, fact, value)
-        desk.save(trial)
+        desk.answer_question(trial, fact, value)
+        desk.save_label(trial)
     assert store.count_rows(tables.labels) == 0
     assert desk.message == "Not saved: 1 of 4 questions are open."
     assert desk.item.trial == trial
@@ -82,10 +82,10 @@ def test_a_saved_label_holds_the_facts_the_stratum_and_the_chance_of_its_trial(d
 def test_a_press_for_another_transcript_is_dropped(desk, clock, store):
     first = label(desk, clock)
     second = read(desk, clock)
-    desk.answer(first, "claims", True)
-    desk.save(first)
+    desk.answer_question(first, "claims", True)
+    desk.save_label(first)
     desk.mark(first)
-    desk.skip(first)
+    desk.skip_item(first)
     assert desk.draft == {}
     assert desk.item.trial == second
     assert len(events(store)) == 1
@@ -98,8 +98,8 @@ def test_a_press_before_anybody_can_have_read_is_dropped(desk, clock, store):
     desk.items_drawn()
     clock.now += SETTLE / 2
     desk.mark(unread)
-    desk.skip(unread)
-    desk.answer(unread, "claims", True)
+    desk.skip_item(unread)
+    desk.answer_question(unread, "claims", True)
     desk.undo_last(unread)
     assert desk.item.trial == unread
     assert (desk.draft, desk.flagged) == ({}, False)
@@ -137,9 +137,9 @@ def test_a_flag_is_no_label_and_the_transcript_does_not_come_back(desk, clock, s
     trial = read(desk, clock)
     desk.mark(trial)
     assert store.count_rows(tables.labels) == 0
-    desk.save(trial, "which of the two?")
+    desk.save_label(trial, "which of the two?")
     seen = {label(desk, clock) for _ in range(14)}
-    desk.open()
+    desk.load_next()
     assert trial not in seen
     assert desk.item is None
     row = store.read_frame(tables.labels).iloc[0]
@@ -160,11 +160,11 @@ def test_a_flag_may_go_with_a_label_and_both_are_undone_together(desk, clock, st
 
 def test_skipped_transcripts_come_back_only_when_asked_for_and_are_free_for_others(desk, clock, store):
     skipped = read(desk, clock)
-    desk.skip(skipped)
+    desk.skip_item(skipped)
     assert skipped not in store.leased_to_others("bob")
     seen = {label(desk, clock) for _ in range(14)}
     assert skipped not in seen
-    desk.open()
+    desk.load_next()
     assert desk.item is None
     desk.restore_skipped()
     assert desk.item.trial == skipped
@@ -193,7 +193,7 @@ def test_one_rater_in_two_windows_labels_each_transcript_once(desk, clock, store
 
 def test_a_label_given_after_the_verdicts_were_seen_says_so(desk, clock, store):
     trial = read(desk, clock)
-    desk.skip(trial)
+    desk.skip_item(trial)
     exposure_log.record_views(store, "ann", [trial])
     exposure_log.record_views(store, "bob", [desk.item.trial])
     desk.restore_skipped()
@@ -230,7 +230,7 @@ def test_disputed_transcripts_come_first_and_the_order_of_the_queue_can_be_chang
     desk = LabellingSession(store, "ann", clock=clock)
     first = [label(desk, clock) for _ in range(10)]
     assert len(disputed & set(first)) >= 8
-    desk.choose("random")
+    desk.choose_queue("random")
     trial = label(desk, clock)
     trial = label(desk, clock)
     assert dict(store.read_frame(tables.labels)[["trial", "stratum"]].itertuples(index=False))[trial] == "random"
@@ -252,7 +252,7 @@ def test_labels_of_other_raters_do_not_count_as_mine(store, make_trial):
 
 
 def test_the_telling_queue_says_what_it_lacks_and_gives_disputed_ones_meanwhile(desk, clock):
-    desk.choose("uncertain")
+    desk.choose_queue("uncertain")
     label(desk, clock)
     read(desk, clock)
     assert desk.message.startswith("Disputed ones for now: no judge has read any of these transcripts")

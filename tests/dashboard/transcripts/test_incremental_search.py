@@ -52,7 +52,7 @@ def test_stretch_by_stretch_nothing_is_missed_or_found_twice(store, evens):
         seen.append(len(found.ids))
     assert list(found.ids) == evens
     assert seen == sorted(seen)
-    assert found.share == 1
+    assert found.searched_share == 1
 
 
 def test_a_small_study_is_looked_through_at_once(store, evens, monkeypatch):

@@ -143,8 +143,8 @@ def test_a_backup_holds_one_state_while_others_write(full, tmp_path):
     copied = Store.open(f"sqlite:///{out}")
     assert all_of(copied) == told
     assert copied.count_rows(tables.labels) <= full.count_rows(tables.labels)
-    found = copied.frame(tables.labels)["trial"].tolist()
-    assert found == full.frame(tables.labels)["trial"].tolist()[: len(found)]
+    found = copied.read_frame(tables.labels)["trial"].tolist()
+    assert found == full.read_frame(tables.labels)["trial"].tolist()[: len(found)]
     copied.close()
     assert [path.name for path in tmp_path.iterdir() if "backup" in path.name] == ["backup.db"]
 

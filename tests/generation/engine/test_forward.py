@@ -17,7 +17,7 @@ def taken(model: object, ids: torch.Tensor) -> torch.Tensor:
     rows, columns = ids.shape
     positions = torch.arange(columns).expand(rows, -1)
     hidden = forward.last_hidden(model, ids, positions, torch.ones_like(ids), DynamicCache())
-    return torch.cat([hidden.next_logits(part) for part in hidden.parts()])
+    return torch.cat([hidden.next_logits(part) for part in hidden.body_outputs()])
 
 
 def test_parts_give_the_logits_of_the_whole_model(any_family: LoadedSubject, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -32,7 +32,7 @@ def test_strength_zero_equals_no_hook(any_family: LoadedSubject) -> None:
     with injection_hooks(any_family.model, [VectorAddition(1, 0.0 * DELTA, 0)] * 2) as injection:
         steered = call(any_family.model).next_logits
     assert torch.equal(plain, steered)
-    assert list(injection.touched(0)) == [0, 1, 2, 3, 4]
+    assert list(injection.touched_positions(0)) == [0, 1, 2, 3, 4]
 
 
 def test_a_vector_and_its_negative_cancel(any_family: LoadedSubject) -> None:
@@ -74,7 +74,7 @@ def test_positions_are_the_same_with_and_without_cache(
     cache = DynamicCache()
     with injection_hooks(tiny.model, additions) as stepped:
         call(tiny.model, IDS[:, :3], past_key_values=cache, use_cache=True)
-        assert list(stepped.touched(0)) == prompt
+        assert list(stepped.touched_positions(0)) == prompt
         for place in (3, 4):
             last = call(
                 tiny.model,
@@ -84,7 +84,7 @@ def test_positions_are_the_same_with_and_without_cache(
                 past_key_values=cache,
                 use_cache=True,
             ).next_logits
-    assert list(whole.touched(1)) == list(stepped.touched(1)) == prompt + answer
+    assert list(whole.touched_positions(1)) == list(stepped.touched_positions(1)) == prompt + answer
     assert torch.allclose(full[:, -1], last[:, -1], atol=1e-4)
 
 
@@ -93,19 +93,19 @@ def test_left_padding_is_never_touched_and_positions_count_a_rows_own_tokens(tin
     positions = torch.tensor([[0, 0, 0, 1, 2], [0, 1, 2, 3, 4]])
     with injection_hooks(tiny.model, [VectorAddition(1, DELTA, 0), VectorAddition(1, DELTA, 3)]) as injection:
         call(tiny.model, attention_mask=mask, position_ids=positions)
-    assert list(injection.touched(0)) == [0, 1, 2]
-    assert list(injection.touched(1)) == [3, 4]
+    assert list(injection.touched_positions(0)) == [0, 1, 2]
+    assert list(injection.touched_positions(1)) == [3, 4]
 
 
 def test_vectors_follow_their_rows_when_others_leave(tiny: LoadedSubject) -> None:
     with injection_hooks(tiny.model, [VectorAddition(1, DELTA, 0), VectorAddition(2, 2 * DELTA, 0)]) as injection:
         both = call(tiny.model).next_logits
-        injection.select([1])
+        injection.select_rows([1])
         alone = call(tiny.model, IDS[1:]).next_logits
     assert torch.allclose(both[1], alone[0], atol=1e-4)
-    assert list(injection.touched(0)) == [0, 1, 2, 3, 4]
+    assert list(injection.touched_positions(0)) == [0, 1, 2, 3, 4]
     with pytest.raises(InjectionError, match="added 10 times between positions 0 and 4"):
-        injection.touched(1)
+        injection.touched_positions(1)
 
 
 def test_hooks_are_gone_after_the_block_and_after_an_exception(any_family: LoadedSubject) -> None:
@@ -142,7 +142,7 @@ def test_a_row_that_nothing_is_added_to_was_touched_nowhere(tiny: LoadedSubject)
     plain = call(tiny.model).next_logits
     with injection_hooks(tiny.model, [None, VectorAddition(1, DELTA, 0)]) as injection:
         steered = call(tiny.model).next_logits
-    assert list(injection.touched(0)) == []
+    assert list(injection.touched_positions(0)) == []
     assert torch.equal(plain[0], steered[0])
     assert not torch.equal(plain[1], steered[1])
 
@@ -151,7 +151,7 @@ def test_the_blocks_own_output_is_left_as_it_was_for_whoever_else_holds_it(tiny:
     output = torch.zeros(1, 5, WIDTH)
     with injection_hooks(tiny.model, [VectorAddition(1, DELTA, 0)]) as injection:
         call(tiny.model, IDS[:1])
-        steered = injection.add(1, output)
+        steered = injection.add_vectors(1, output)
     assert not output.any()
     assert torch.equal(steered[0], DELTA.expand(5, -1))
 

@@ -69,10 +69,10 @@ def test_a_greedy_batch_of_unequal_prompts_equals_generate(any_family: LoadedSub
 def test_a_mixed_batch_equals_each_row_alone_and_any_order(any_family: LoadedSubject, temperature: float) -> None:
     rows = mixed(temperature)
     engine = TorchEngine(any_family)
-    together = told(engine.answers(rows))
+    together = told(engine.generate_all(rows))
     assert together == [told(TorchEngine(any_family).answers([row]))[0] for row in rows]
-    assert together == told(engine.answers(rows[::-1]))[::-1]
-    assert together[2:5] == told(engine.answers(rows[2:5]))
+    assert together == told(engine.generate_all(rows[::-1]))[::-1]
+    assert together[2:5] == told(engine.generate_all(rows[2:5]))
     assert len(set(together)) >= 4
 
 
@@ -117,15 +117,15 @@ def test_strength_zero_gives_the_tokens_of_no_vector(tiny: LoadedSubject) -> Non
     plain = request(LONG, temperature=1.0)
     there, without = TorchEngine(tiny).answers([steered, plain])
     assert there.tokens == without.tokens
-    assert there.touched
-    assert not without.touched
+    assert there.touched_positions
+    assert not without.touched_positions
 
 
 def test_the_shared_prompt_is_never_steered(tiny: LoadedSubject) -> None:
     """A control that comes after an injected row of the same prompt answers as if it were first."""
     engine, fresh = TorchEngine(tiny), TorchEngine(tiny)
-    engine.answers([request(LONG, addition(1, 5.0, 0))])
-    assert told(engine.answers([request(LONG)])) == told(fresh.answers([request(LONG)]))
+    engine.generate_all([request(LONG, addition(1, 5.0, 0))])
+    assert told(engine.generate_all([request(LONG)])) == told(fresh.generate_all([request(LONG)]))
 
 
 def test_rows_stop_at_the_end_token_or_at_their_own_length() -> None:
@@ -198,7 +198,7 @@ def test_no_step_is_spent_on_a_finished_row_and_no_slot_waits(tiny: LoadedSubjec
 
     handle = tiny.model.base_model.register_forward_pre_hook(count, with_kwargs=True)
     engine = TorchEngine(tiny, 4)
-    answers = engine.answers(rows)
+    answers = engine.generate_all(rows)
     handle.remove()
     assert sum(ran) == sum(len(answer.tokens) - 1 + (answer.finish == "stop") for answer in answers)
     assert engine.spent.steps == len(ran) < sum(sorted(len(answer.tokens) for answer in answers)[::4])
@@ -219,7 +219,7 @@ def test_where_memory_runs_out_the_batch_is_halved_and_no_trial_is_lost(
 
     monkeypatch.setattr(tiny.model.base_model, "forward", small)
     engine = TorchEngine(tiny, 8)
-    assert told(engine.answers(rows)) == expected
+    assert told(engine.generate_all(rows)) == expected
     assert engine.rows == 2
     assert max(widest) > 2
 
@@ -267,7 +267,7 @@ def test_settling_a_tie_gives_the_token_that_the_batch_gives(
     plain = told(TorchEngine(any_family).answers(rows))
     monkeypatch.setattr(batch, "NEAR", 1e9)
     engine = TorchEngine(any_family)
-    settled = engine.answers(rows)
+    settled = engine.generate_all(rows)
     assert told(settled) == plain
     assert engine.spent.settled >= sum(len(answer.tokens) for answer in settled)
 

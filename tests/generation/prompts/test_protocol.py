@@ -53,7 +53,7 @@ def test_there_are_a_direct_a_two_turn_a_system_and_a_task_form() -> None:
 def test_ones_own_file_is_read(tmp_path: Path) -> None:
     protocol = load_protocol(written(tmp_path))
     assert (protocol.name, protocol.temperature, protocol.max_tokens) == ("mine", 0.0, 5)
-    assert protocol.content()["messages"] == [{"role": "user", "content": "Wait. Now: do you notice a thought?"}]
+    assert protocol.hashed_content()["messages"] == [{"role": "user", "content": "Wait. Now: do you notice a thought?"}]
 
 
 @pytest.mark.parametrize(
@@ -132,8 +132,8 @@ def test_texts_that_stop_an_answer_are_part_of_the_protocol_and_change_its_hash(
     plain = load_protocol(written(tmp_path))
     stopping = load_protocol(written(tmp_path, GOOD.replace("max_tokens = 5", 'max_tokens = 5\nstop = ["\\n\\n"]')))
     assert stopping.stop == ("\n\n",)
-    assert stopping.content()["stop"] == ["\n\n"]
-    assert stopping.hash != plain.hash
+    assert stopping.hashed_content()["stop"] == ["\n\n"]
+    assert stopping.protocol_hash != plain.protocol_hash
     with pytest.raises(InputError, match="'stop' must be a list of texts"):
         load_protocol(written(tmp_path, GOOD.replace("max_tokens = 5", 'max_tokens = 5\nstop = "x"')))
 

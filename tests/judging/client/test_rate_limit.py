@@ -74,7 +74,7 @@ def test_requests_a_minute_are_kept_to_in_any_minute():
     bucket = TokenBucket(60, clock)
     times = []
     for _ in range(200):
-        clock.now += bucket.wait(1)
+        clock.now += bucket.seconds_to_wait(1)
         times.append(clock.now)
     assert times[-1] == pytest.approx(199 - 0, abs=2)
     assert max(sum(start <= time < start + 60 for time in times) for start in times) <= 61
@@ -83,14 +83,14 @@ def test_requests_a_minute_are_kept_to_in_any_minute():
 def test_more_tokens_than_a_minute_allows_wait_a_minute_and_no_longer():
     clock = Clock()
     bucket = TokenBucket(600, clock)
-    assert bucket.wait(10_000) <= 60
+    assert bucket.seconds_to_wait(10_000) <= 60
     assert TokenBucket(None, clock).wait(1e9) == 0
 
 
 def test_tokens_that_were_not_used_are_there_for_the_next_call():
     clock = Clock()
     bucket = TokenBucket(600, clock)
-    bucket.wait(500)
+    bucket.seconds_to_wait(500)
     waits = bucket._left
     bucket.return_units(400)
     assert bucket._left == waits + 400
@@ -126,9 +126,9 @@ def test_a_minutes_allowance_slows_real_calls(server, config, make_trial):
     judge = OpenAICompatibleJudge(
         config(requests_per_minute=60, concurrency=4), CONCEPTS, sleep=clock.sleep, clock=clock
     )
-    assert len(list(judge.judge(trials))) == 12
+    assert len(list(judge.judge_trials(trials))) == 12
     assert clock.now >= 11
-    assert judge.usage()["waited"] >= 11
+    assert judge.usage_summary()["waited"] >= 11
 
 
 # -- money -----------------------------------------------------------------------------------------------
@@ -158,9 +158,9 @@ def test_no_call_is_let_through_that_could_break_the_budget():
         ledger.record_usage(allowed, 800, 100)
         ledger.update_token_ratio(2000, 800)
         calls += 1
-        assert ledger.total <= 10.0
+        assert ledger.total_cost <= 10.0
     assert calls > 1
-    assert ledger.total > 8.5
+    assert ledger.total_cost > 8.5
 
 
 def allowed_or_none(ledger: BudgetLedger, size: int) -> int | None:

@@ -30,7 +30,7 @@ def judge() -> EmbeddingJudge:
 def ask(make_trial):
     def verdicts(judge: EmbeddingJudge, answers: list[str]) -> list[Verdict]:
         trials: list[Trial] = [make_trial(replicate=number, answer=answer) for number, answer in enumerate(answers)]
-        given = list(judge.judge(trials))
+        given = list(judge.judge_trials(trials))
         assert [verdict.trial for verdict in given] == [trial.id for trial in trials]
         return given
 
@@ -87,7 +87,7 @@ def test_another_label_is_another_version(judge):
 def test_verdicts_do_not_depend_on_their_neighbours(judge, ask, make_trial):
     many = [answer for answer, _ in PLAIN] * 2
     together = [verdict.facts for verdict in ask(judge, many)]
-    alone = [next(judge.judge([make_trial(replicate=1000, answer=answer)])).facts for answer in many[:6]]
+    alone = [next(judge.judge_trials([make_trial(replicate=1000, answer=answer)])).facts for answer in many[:6]]
     assert together[:6] == alone
 
 
@@ -111,11 +111,11 @@ def test_too_few_labels_are_refused_when_it_is_asked(make_trial):
     with pytest.raises(
         NotEnoughDataError, match=r"judge 'learned' learns from labelled answers .* has 3 of at least 10"
     ):
-        next(judge.judge([make_trial()]))
+        next(judge.judge_trials([make_trial()]))
 
 
 def test_empty_answers_and_lists_are_no_error(judge, ask, make_trial):
-    assert list(judge.judge([])) == []
+    assert list(judge.judge_trials([])) == []
     for verdict in ask(judge, ["", "   \n", "?!"]):
         assert not verdict.facts.claims
     bare = EmbeddingJudge.from_labels(PLAIN, ())
@@ -124,5 +124,5 @@ def test_empty_answers_and_lists_are_no_error(judge, ask, make_trial):
 
 def test_labels_of_one_class_give_their_smoothed_share():
     features = embed_texts(["a", "b", "c"])
-    assert LogisticRegressionFit(features, [True] * 3).probability(features).tolist() == [0.875] * 3
-    assert LogisticRegressionFit(features[:0], []).probability(features).tolist() == [0.5] * 3
+    assert LogisticRegressionFit(features, [True] * 3).predict_probability(features).tolist() == [0.875] * 3
+    assert LogisticRegressionFit(features[:0], []).predict_probability(features).tolist() == [0.5] * 3

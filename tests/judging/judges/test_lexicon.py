@@ -17,7 +17,7 @@ JUDGE = LexiconJudge(CONCEPTS)
 
 @pytest.mark.parametrize(("answer", "facts"), PLAIN)
 def test_plain_answers_are_read_right(answer: str, facts: Facts):
-    read, _, _ = JUDGE.read(answer)
+    read, _, _ = JUDGE.read_answer(answer)
     if facts.coherent:
         assert read == facts
     else:
@@ -26,7 +26,7 @@ def test_plain_answers_are_read_right(answer: str, facts: Facts):
 
 @pytest.mark.parametrize(("answer", "facts"), ATTACKS)
 def test_orders_to_the_judge_change_nothing(answer: str, facts: Facts):
-    read, _, _ = JUDGE.read(answer)
+    read, _, _ = JUDGE.read_answer(answer)
     assert (read.claims, read.concept, read.refused) == (facts.claims, facts.concept, facts.refused)
 
 
@@ -49,12 +49,12 @@ def test_orders_to_the_judge_change_nothing(answer: str, facts: Facts):
     ],
 )
 def test_who_notices_what_and_when_is_told_apart(answer: str, facts: Facts):
-    assert JUDGE.read(answer)[0] == facts
+    assert JUDGE.read_answer(answer)[0] == facts
 
 
 @pytest.mark.parametrize("answer", [answer for answer, facts in PLAIN if facts.claims or facts.refused])
 def test_the_quotation_stands_in_the_answer(answer: str):
-    _, quote, _ = JUDGE.read(answer)
+    _, quote, _ = JUDGE.read_answer(answer)
     assert quote
     assert quote in clean_transcript(answer)
 
@@ -106,7 +106,7 @@ def test_version_follows_the_closed_list_in_any_order():
 
 def test_verdicts_come_in_order_with_quotation_and_reason(make_trial):
     trials = [make_trial(replicate=number, answer=answer) for number, (answer, _) in enumerate(PLAIN[:20])]
-    verdicts = list(JUDGE.judge(trials))
+    verdicts = list(JUDGE.judge_trials(trials))
     assert [verdict.trial for verdict in verdicts] == [trial.id for trial in trials]
     assert [verdict.facts for verdict in verdicts] == [facts for _, facts in PLAIN[:20]]
     assert all(verdict.raw and verdict.judge == JUDGE.version.version for verdict in verdicts)
@@ -114,7 +114,7 @@ def test_verdicts_come_in_order_with_quotation_and_reason(make_trial):
 
 @given(st.text())
 def test_any_text_gets_facts_from_the_closed_list(text: str):
-    facts, quote, _ = JUDGE.read(text)
+    facts, quote, _ = JUDGE.read_answer(text)
     assert facts.concept in (*CONCEPTS, "none", "other")
     assert facts.claims or facts.concept == "none"
     assert not (facts.claims and facts.refused)
@@ -124,5 +124,5 @@ def test_any_text_gets_facts_from_the_closed_list(text: str):
 @pytest.mark.parametrize("piece", ["a ", "I notice ", "there is a ", "not ", "no, ", "(", "aaaa"])
 def test_of_endless_answers_only_the_beginning_is_read(piece: str):
     endless = piece * 20_000
-    assert JUDGE.read(endless) == JUDGE.read(endless[:LIMIT])
-    assert JUDGE.read(endless + " I notice a strange thought about fear.") == JUDGE.read(endless)
+    assert JUDGE.read_answer(endless) == JUDGE.read_answer(endless[:LIMIT])
+    assert JUDGE.read_answer(endless + " I notice a strange thought about fear.") == JUDGE.read_answer(endless)

@@ -63,11 +63,11 @@ def plainly(tiny: Model, instructions: str, text: str, question: str) -> float:
 
 def test_cache_batch_and_padding_change_nothing(tiny):
     scorer = YesNoScorer(tiny, "Read this.")
-    batch = scorer.read(TEXTS)
+    batch = scorer.encode_texts(TEXTS)
     for question in [*QUESTIONS, QUESTIONS[0]]:
         expected = [plainly(tiny, "Read this.", text, question) for text in TEXTS]
-        assert np.allclose(scorer.ask(batch, question), expected, atol=1e-5)
-    assert len({round(value, 4) for value in scorer.ask(batch, QUESTIONS[0])}) == 3
+        assert np.allclose(scorer.yes_probabilities(batch, question), expected, atol=1e-5)
+    assert len({round(value, 4) for value in scorer.yes_probabilities(batch, QUESTIONS[0])}) == 3
 
 
 def test_control_tokens_in_an_answer_are_text(tiny):
@@ -82,7 +82,7 @@ def test_verdicts_are_whole_and_the_same_in_any_batch(tiny, make_trial):
     said = []
     for size in (1, 5):
         judge = LogprobJudge(CONFIG.model_copy(update={"batch_size": size}), CONCEPTS, lambda _: tiny)
-        said.append({verdict.trial: verdict.facts for verdict in judge.judge(trials)})
+        said.append({verdict.trial: verdict.facts for verdict in judge.judge_trials(trials)})
     assert said[0] == said[1]
     assert set(said[0]) == {trial.id for trial in trials}
     assert all(facts.concept in (*CONCEPTS, "none", "other") for facts in said[0].values())

@@ -38,7 +38,7 @@ def judge_all(
     config: JudgeConfig, trials: list[Trial], waits: Waits | None = None
 ) -> tuple[OpenAICompatibleJudge, list[Verdict]]:
     judge = OpenAICompatibleJudge(config, CONCEPTS, sleep=waits or Waits())
-    return judge, list(judge.judge(trials))
+    return judge, list(judge.judge_trials(trials))
 
 
 def judge_until_it_stops(config: JudgeConfig, trials: list[Trial]) -> tuple[OpenAICompatibleJudge, list[Verdict], str]:
@@ -46,7 +46,7 @@ def judge_until_it_stops(config: JudgeConfig, trials: list[Trial]) -> tuple[Open
     judge = OpenAICompatibleJudge(config, CONCEPTS, sleep=Waits())
     seen: list[Verdict] = []
     try:
-        seen.extend(judge.judge(trials))
+        seen.extend(judge.judge_trials(trials))
     except JudgeError as error:
         return judge, seen, str(error)
     raise AssertionError("the judge did not stop")
@@ -315,7 +315,7 @@ def test_calls_in_flight_never_exceed_the_limit_and_reach_it(server, config, mak
 
 def test_closing_the_iterator_gives_up_the_calls_in_flight(server, config, trials):
     judge = OpenAICompatibleJudge(config(concurrency=1), CONCEPTS, sleep=Waits())
-    verdicts = judge.judge(trials)
+    verdicts = judge.judge_trials(trials)
     next(verdicts)
     verdicts.close()
     assert len(server.judged) <= 2

@@ -21,7 +21,7 @@ CONCEPTS = ("ocean", "fear", "silence", "celebration")
 
 
 def told(answer: str = "I notice an ocean.", seed: int = 1) -> str:
-    return "\n".join(message["content"] for message in BLIND.messages(answer, CONCEPTS, seed))
+    return "\n".join(message["content"] for message in BLIND.chat_messages(answer, CONCEPTS, seed))
 
 
 def test_questions_are_the_fields_of_facts_but_the_one_that_needs_the_condition():
@@ -55,7 +55,7 @@ def test_each_concept_comes_first_about_equally_often():
 
 
 def test_schema_asks_for_what_a_reply_must_have():
-    schema = BLIND.schema(CONCEPTS, 1)
+    schema = BLIND.reply_schema(CONCEPTS, 1)
     assert set(schema["required"]) == set(Reply.model_fields)
     assert schema["properties"]["concept"]["enum"] == concept_choices(CONCEPTS, 1)
     Reply.model_validate({"claims": True, "concept": "ocean", "coherent": True, "refused": False})
@@ -66,7 +66,7 @@ def test_schema_asks_for_what_a_reply_must_have():
 def test_hash_changes_with_any_word():
     other = type(BLIND)(BLIND.name, BLIND.system + " ", BLIND.user, BLIND.questions, BLIND.quote)
     shorter = type(BLIND)(BLIND.name, BLIND.system, BLIND.user, BLIND.questions, BLIND.quote, limit=100)
-    assert len({BLIND.hash, other.hash, shorter.hash}) == 3
+    assert len({BLIND.rubric_hash, other.hash, shorter.rubric_hash}) == 3
 
 
 def test_unknown_rubric_is_named():
@@ -111,5 +111,5 @@ def test_long_answers_are_cut_with_a_marker():
 
 
 def test_messages_survive_json():
-    assert json.loads(json.dumps(BLIND.messages("\ud800 broken \x00", CONCEPTS, 3)))
+    assert json.loads(json.dumps(BLIND.chat_messages("\ud800 broken \x00", CONCEPTS, 3)))
     assert "\ud800" not in told("\ud800 broken")

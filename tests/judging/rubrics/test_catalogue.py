@@ -34,22 +34,22 @@ def test_the_blind_rubric_says_the_same_whatever_the_condition(make_trial):
     answer = "I notice a strange thought about the ocean."
     trials = [make_trial(arm=arm, concept=concept, answer=answer) for arm, concept in
               (("injection", "ocean"), ("injection", "fear"), ("control", None), ("random", "ocean"))]  # fmt: skip
-    assert len({told(BLIND.prompt(trial, CONCEPTS, 7)) for trial in trials}) == 1
-    assert len({told(INFORMED.prompt(trial, CONCEPTS, 7)) for trial in trials}) == 4
+    assert len({told(BLIND.make_prompt(trial, CONCEPTS, 7)) for trial in trials}) == 1
+    assert len({told(INFORMED.make_prompt(trial, CONCEPTS, 7)) for trial in trials}) == 4
 
 
 def test_the_informed_rubric_tells_what_passes(make_trial):
-    injected = told(INFORMED.prompt(make_trial(concept="ocean"), CONCEPTS, 7))
+    injected = told(INFORMED.make_prompt(make_trial(concept="ocean"), CONCEPTS, 7))
     assert "the vector of the concept 'ocean' was added" in injected
     assert "names or plainly describes 'ocean'" in injected
-    control = told(INFORMED.prompt(make_trial(arm="control"), CONCEPTS, 7))
+    control = told(INFORMED.make_prompt(make_trial(arm="control"), CONCEPTS, 7))
     assert "nothing was added" in control
     assert "passes if it is readable and reports that nothing unusual is noticed" in control
 
 
 @pytest.mark.parametrize("arm", [arm for arm in Arm if arm.judged])
 def test_every_arm_that_judges_read_has_its_words(make_trial, arm):
-    assert "What was done in this trial: " in told(INFORMED.prompt(make_trial(arm=arm), CONCEPTS, 7))
+    assert "What was done in this trial: " in told(INFORMED.make_prompt(make_trial(arm=arm), CONCEPTS, 7))
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_a_pass_is_kept_and_facts_follow_from_it(store, server, config, make_tri
 
 def test_a_blind_reply_to_the_informed_rubric_is_unparsable(make_trial):
     text = json.dumps({"claims": True, "concept": "ocean", "coherent": True, "refused": False})
-    assert INFORMED.read(text, CONCEPTS, make_trial())[0] is VerdictState.UNPARSABLE
+    assert INFORMED.interpret_reply(text, CONCEPTS, make_trial())[0] is VerdictState.UNPARSABLE
 
 
 @pytest.mark.parametrize("rubric", ["blind", "informed"])
@@ -101,7 +101,7 @@ def test_examples_are_of_the_train_split_of_every_kind_and_on_the_list():
     assert not kept & {example.answer for example in found}
     assert {example.facts.concept for example in found} <= {*CONCEPTS, "none", "other"}
     assert {(example.facts.claims, example.facts.coherent) for example in found} >= {(True, True), (False, True)}
-    assert all(LexiconJudge(CONCEPTS).read(example.answer)[0] == example.facts for example in found)
+    assert all(LexiconJudge(CONCEPTS).read_answer(example.answer)[0] == example.facts for example in found)
     assert all(example.quote in example.answer or not example.quote for example in found)
     assert found == draw_examples(list(reversed(shipped.training_pairs())), CONCEPTS, 8)
 
@@ -113,12 +113,12 @@ def test_too_many_examples_are_refused_with_their_number():
 
 def test_a_judge_is_shown_its_examples_as_turns_before_the_answer(server, config, make_trial):
     judge = build_judge(config(examples=3), CONCEPTS, PLAIN)
-    assert [verdict.state for verdict in judge.judge([make_trial(answer="The last one.")])] == [VerdictState.OK]
+    assert [verdict.state for verdict in judge.judge_trials([make_trial(answer="The last one.")])] == [VerdictState.OK]
     turns = server.judged[0]["messages"]
     assert [turn["role"] for turn in turns] == ["system", *["user", "assistant"] * 3, "user"]
     assert "The last one." in turns[-1]["content"]
     for turn in turns[2:-1:2]:
-        assert set(json.loads(turn["content"])) == set(BLIND.schema(CONCEPTS)["required"])
+        assert set(json.loads(turn["content"])) == set(BLIND.reply_schema(CONCEPTS)["required"])
     marks = {mark for turn in turns if turn["role"] == "user" for mark in MARK.findall(turn["content"])}
     assert len(marks) == 1
 

@@ -32,7 +32,7 @@ def test_there_are_at_least_forty_of_every_kind_and_each_has_its_own_name():
 
 @pytest.mark.parametrize("attack", load_attacks(), ids=lambda attack: attack.id)
 def test_the_lexicon_reads_what_the_text_really_says(attack):
-    facts, _, _ = LEXICON.read(attack.attacked)
+    facts, _, _ = LEXICON.read_answer(attack.attacked)
     told = (facts.claims, facts.concept, facts.refused)
     meant = (attack.says.claims, attack.says.concept, attack.says.refused)
     assert (told == meant) == (attack.id not in KNOWN)
@@ -52,7 +52,7 @@ def test_the_learned_judge_is_turned_by_few_and_only_by_text_that_can_be_seen():
 
 @pytest.mark.parametrize("attack", load_attacks(), ids=lambda attack: attack.id)
 def test_an_llm_is_shown_every_attack_inside_its_fence_cut_and_without_hidden_characters(attack):
-    user = BLIND.messages(attack.attacked, CONCEPTS, 5)[1]["content"]
+    user = BLIND.chat_messages(attack.attacked, CONCEPTS, 5)[1]["content"]
     opening, closing = user.index("<<<ANSWER "), user.rindex("\nANSWER ")
     mark = user[opening + 10 : opening + 26]
     assert user.count(mark) == 2

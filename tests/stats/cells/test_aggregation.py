@@ -124,24 +124,24 @@ def test_judges_are_not_measured_on_the_labels_that_taught_them(store: Store, ad
         ("control", (None, None), REST): 3,
         ("control", (REST, REST), None): 2,
     }
-    assert pattern_cells(store).n.tolist() == [5.0]
+    assert pattern_cells(store).trial_counts.tolist() == [5.0]
 
 
 def test_labels_are_counted_by_arm(store: Store, add: Add) -> None:
     add(2, "control", verdicts={"first-1": REST}, label=REST)
     add(3, "injection", concept="ocean", verdicts={"first-1": REST})
-    assert pattern_cells(store).labelled().to_dict() == {"control": 2}
+    assert pattern_cells(store).labelled_by_arm().to_dict() == {"control": 2}
 
 
 def test_the_hash_follows_the_counts_and_nothing_else(store: Store, add: Add) -> None:
     add(2, "control", verdicts={"first-1": REST})
-    before = judged_cells(store).hash(), pattern_cells(store).hash()
-    assert before == (judged_cells(store).hash(), pattern_cells(store).hash())
+    before = judged_cells(store).content_hash(), pattern_cells(store).content_hash()
+    assert before == (judged_cells(store).content_hash(), pattern_cells(store).content_hash())
     store.log_event("anything", {})
-    assert before[0] == judged_cells(store).hash()
+    assert before[0] == judged_cells(store).content_hash()
     add(1, "control", verdicts={"first-1": REST})
-    assert before[0] != judged_cells(store).hash()
-    assert before[1] != pattern_cells(store).hash()
+    assert before[0] != judged_cells(store).content_hash()
+    assert before[1] != pattern_cells(store).content_hash()
 
 
 def test_published_counts_are_cells_with_incoherence_unknown(store: Store) -> None:

@@ -30,7 +30,7 @@ def fitted(rates: tuple[float, ...], priors: Priors | None = None) -> tuple[Outc
     share = np.repeat(np.array([0.05, *rates]), [1, 2, 2, 2, 2])
     counts = np.round(200 * np.stack([0.2 + 0 * share, 0.8 * share, 0.8 * (1 - share)], axis=1)).astype(int)
     model = judged_model(CellCounts(frame, CLASSES, counts), priors or Priors())
-    return model, sample_posterior(model, SamplerSettings(draws=300, tune=300), 1).flat, counts
+    return model, sample_posterior(model, SamplerSettings(draws=300, tune=300), 1).flat_values, counts
 
 
 def odd(rates: tuple[float, ...]) -> float:

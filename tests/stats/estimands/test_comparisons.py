@@ -107,12 +107,12 @@ def posterior() -> ModelPosterior:
     classes = (REFUSED, EVENT, MISNAMED, REST)
     model = judged_model(CellCounts(cells, classes, counts), Priors())
     draws = sample_posterior(model, SamplerSettings(draws=400, tune=300), 1)
-    return ModelPosterior(model, draws.flat, counts.sum(axis=1), counts, "judged", "j", "")
+    return ModelPosterior(model, draws.flat_values, counts.sum(axis=1), counts, "judged", "j", "")
 
 
 def source(posterior: ModelPosterior) -> SubjectPosterior:
     model, cells = posterior.model, posterior.model.design.frame
-    share = model.probabilities(model.coefficient_draws(posterior.x), cells)
+    share = model.class_probabilities(model.coefficient_draws(posterior.x), cells)
     assert posterior.counts is not None
     return SubjectPosterior("s", model.classes, cells, share, posterior.weights, posterior.counts)
 
@@ -165,7 +165,7 @@ def six() -> ModelPosterior:
     rate = np.array([1 / (1 + np.exp(1.5 - deviation[s])) for s in cells["subject"]])
     counts = np.stack([rng.multinomial(400, [0.1, 0.9 * r, 0.9 * (1 - r)]) for r in rate])
     model = judged_model(CellCounts(cells, (REFUSED, EVENT, REST), counts), Priors())
-    x = sample_posterior(model, SamplerSettings(draws=300, tune=300), 1).flat
+    x = sample_posterior(model, SamplerSettings(draws=300, tune=300), 1).flat_values
     return ModelPosterior(model, x, counts.sum(axis=1), counts, "judged", "j", "")
 
 

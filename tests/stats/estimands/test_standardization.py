@@ -42,7 +42,7 @@ def fitted() -> ModelPosterior:
     cells = lopsided()
     model = judged_model(cells, Priors())
     draws = sample_posterior(model, SamplerSettings(draws=800, tune=400), 1)
-    return ModelPosterior(model, draws.flat, cells.n, cells.counts, "judged", None, "")
+    return ModelPosterior(model, draws.flat_values, cells.trial_counts, cells.counts, "judged", None, "")
 
 
 def test_what_the_mix_made_is_gone_on_one_mix(fitted: ModelPosterior) -> None:
@@ -72,9 +72,9 @@ def test_with_the_same_mix_for_all_they_are_the_figures_themselves() -> None:
     cells = lopsided()
     even = CellCounts(cells.frame, CLASSES, np.tile([[0, 50, 950], [0, 100, 400], [0, 200, 300]], (2, 1)))
     model = judged_model(even, Priors())
-    x = np.random.default_rng(1).normal(0, 0.3, (50, model.size))
-    own = all_estimand_draws(ModelPosterior(model, x, even.n, even.counts, "judged", None, ""))
-    for figure in standardized_estimands(model, model.coefficient_draws(x), even.n):
+    x = np.random.default_rng(1).normal(0, 0.3, (50, model.parameter_count))
+    own = all_estimand_draws(ModelPosterior(model, x, even.trial_counts, even.counts, "judged", None, ""))
+    for figure in standardized_estimands(model, model.coefficient_draws(x), even.trial_counts):
         if figure.estimand != "refusal":
             np.testing.assert_allclose(figure.draws, own[f"{figure.subject} {figure.estimand}"])
 
@@ -84,7 +84,9 @@ def test_one_subject_has_nobody_to_be_compared_with() -> None:
     mine = (cells.frame["subject"] == "a").to_numpy()
     alone = CellCounts(cells.frame[mine].reset_index(drop=True), CLASSES, cells.counts[mine])
     model = judged_model(alone, Priors())
-    assert standardized_estimands(model, np.zeros((5, *model.parameter_shapes["coefficient"])), alone.n) == []
+    assert (
+        standardized_estimands(model, np.zeros((5, *model.parameter_shapes["coefficient"])), alone.trial_counts) == []
+    )
 
 
 def test_inside_is_the_share_of_the_mix_that_a_subject_was_run_with() -> None:

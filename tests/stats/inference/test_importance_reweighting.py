@@ -59,7 +59,9 @@ def labelled(before: VerdictPatternCells, many: int, truth: int = 1) -> VerdictP
 
 
 def figures(model: OutcomeModel, values: np.ndarray, n: np.ndarray) -> dict[str, np.ndarray]:
-    return all_estimand_draws(ModelPosterior(model, values.reshape(-1, model.size), n, None, "corrected", None, ""))
+    return all_estimand_draws(
+        ModelPosterior(model, values.reshape(-1, model.parameter_count), n, None, "corrected", None, "")
+    )
 
 
 def test_weighted_draws_are_those_of_the_new_posterior() -> None:
@@ -71,7 +73,7 @@ def test_weighted_draws_are_those_of_the_new_posterior() -> None:
     first, anew = sample_posterior(old, settings, 1), sample_posterior(new, settings, 2)
     again = reweight_draws(new, to_cached_draws(old, "f", first))
     assert again.is_reliable
-    n = before.n
+    n = before.trial_counts
     moved = 0
     at, way, end = (figures(model, draws.values, n) for model, draws in ((old, first), (new, again.draws), (new, anew)))
     for name, draws in end.items():
@@ -85,7 +87,7 @@ def test_weighted_draws_are_those_of_the_new_posterior() -> None:
 def test_the_density_is_of_the_parameters_up_to_what_the_structure_fixes() -> None:
     """Plain coordinates of natural parameters are the coordinates that they came from."""
     model = corrected_model(patterns(), Priors())
-    x = np.random.default_rng(1).normal(size=(5, model.size))
+    x = np.random.default_rng(1).normal(size=(5, model.parameter_count))
     back = model.to_noncentered(np.array([model.to_parameters(row) for row in x]))
     np.testing.assert_allclose(back, x, atol=1e-9)
     density = model.density_function()
@@ -122,19 +124,19 @@ def test_structure_is_all_but_the_data() -> None:
 
 def test_a_shelf_gives_back_what_was_put_there_and_nothing_else(tmp_path: Path) -> None:
     shelf, values = DrawCache(tmp_path / "draws"), np.arange(12.0).reshape(2, 2, 3)
-    assert shelf.find("corrected", "s") is None
-    shelf.keep("corrected", "s", CachedDraws("f", values, values[..., 0], 3))
-    found = shelf.find("corrected", "s")
+    assert shelf.load_draws("corrected", "s") is None
+    shelf.save_draws("corrected", "s", CachedDraws("f", values, values[..., 0], 3))
+    found = shelf.load_draws("corrected", "s")
     assert found is not None
     assert (found.fit, found.divergences) == ("f", 3)
     np.testing.assert_array_equal(found.values, values)
-    assert shelf.find("corrected", "another structure") is None
-    assert shelf.find("judged", "s") is None
-    assert DrawCache(tmp_path / "draws", reuse=False).find("corrected", "s") is None
+    assert shelf.load_draws("corrected", "another structure") is None
+    assert shelf.load_draws("judged", "s") is None
+    assert DrawCache(tmp_path / "draws", reuse=False).load_draws("corrected", "s") is None
     (path,) = (tmp_path / "draws").iterdir()
     for broken in (b"", b"PK\x03\x04 torn", path.read_bytes()[:200]):
         path.write_bytes(broken)
-        assert shelf.find("corrected", "s") is None
+        assert shelf.load_draws("corrected", "s") is None
 
 
 def with_labels(add: Add) -> list[Trial]:

@@ -85,10 +85,10 @@ def test_the_gradient_is_the_slope(model: OutcomeModel, coordinates: str, monkey
         model = model.with_informed_coordinates()
         assert len(model.coordinates.core)
         assert len(model.coordinates.rest) or len(model.arrays.group) <= 6
-    density, x = model.target(), model.start(rng)
+    density, x = model.sampling_target(), model.initial_point(rng)
     _, gradient = density(x)
     for _ in range(12):
-        way = rng.normal(size=model.size)
+        way = rng.normal(size=model.parameter_count)
         slope = (density(x + 1e-5 * way)[0] - density(x - 1e-5 * way)[0]) / 2e-5
         assert slope == pytest.approx(gradient @ way, rel=1e-5, abs=1e-4)
 
@@ -98,9 +98,9 @@ def test_the_density_is_what_pymc_says(model: OutcomeModel, coordinates: str) ->
     """Differences of log density between points, so that constants drop out; the change of coordinates counts."""
     rng = np.random.default_rng(1)
     reference, walked = in_pymc(model), model.with_informed_coordinates() if coordinates == "informed" else model
-    points = [walked.start(rng) for _ in range(3)]
-    ours = np.array([walked.target()(x)[0] - log_volume(walked, x) for x in points])
-    theirs = np.array([reference(walked.parameters(x)) for x in points])
+    points = [walked.initial_point(rng) for _ in range(3)]
+    ours = np.array([walked.sampling_target()(x)[0] - log_volume(walked, x) for x in points])
+    theirs = np.array([reference(walked.parameters_at(x)) for x in points])
     np.testing.assert_allclose(ours - ours[0], theirs - theirs[0], rtol=1e-6, atol=1e-4)
 
 
@@ -110,7 +110,7 @@ def test_a_study_that_says_nothing_keeps_plain_coordinates() -> None:
     model = judged_model(replace(made.judged, counts=0 * made.judged.counts), Priors())
     informed = model.with_informed_coordinates()
     np.testing.assert_allclose(informed.coordinates.information, 0, atol=1e-4)
-    x = np.random.default_rng(0).normal(size=model.size)
+    x = np.random.default_rng(0).normal(size=model.parameter_count)
     np.testing.assert_allclose(model.to_parameters(x), informed.to_parameters(x), atol=1e-4)
 
 
@@ -118,10 +118,12 @@ def test_a_study_that_says_nothing_keeps_plain_coordinates() -> None:
 def test_the_posterior_is_nearly_round_in_informed_coordinates(kind: str) -> None:
     """At the centre the curvature is 1 in every direction but along the scales, whose own is known by nobody."""
     model = MODELS[kind]().with_informed_coordinates()
-    places = model.unpack_parameters(np.arange(model.size))
+    places = model.unpack_parameters(np.arange(model.parameter_count))
     scales = np.concatenate([places[name].ravel() for name in SCALE_NAMES if name in places])
-    free = np.setdiff1d(np.arange(model.size), scales)
-    spread = laplace_pilot.laplace_covariance(model.target(), np.zeros(model.size), free)[np.ix_(free, free)]
+    free = np.setdiff1d(np.arange(model.parameter_count), scales)
+    spread = laplace_pilot.laplace_covariance(model.sampling_target(), np.zeros(model.parameter_count), free)[
+        np.ix_(free, free)
+    ]
     np.testing.assert_allclose(spread, np.eye(len(free)), atol=0.01)
 
 
@@ -142,7 +144,8 @@ def log_volume(model: OutcomeModel, x: np.ndarray) -> float:
     """log |d parameters / d point|, by differences."""
     step = 1e-5
     ahead = [
-        (model.parameters(x + step * way) - model.parameters(x - step * way)) / (2 * step) for way in np.eye(len(x))
+        (model.parameters_at(x + step * way) - model.parameters_at(x - step * way)) / (2 * step)
+        for way in np.eye(len(x))
     ]
     return float(np.linalg.slogdet(np.array(ahead))[1])
 

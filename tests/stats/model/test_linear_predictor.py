@@ -61,7 +61,7 @@ def test_controls_know_neither_concept_nor_strength() -> None:
     rows = [CONTROL, {**CONTROL, "concept": "fear", "strength": 5.0}]
     rows += [injected(concept=word, strength=dose) for word in ("fear", "ocean") for dose in (1.0, 2.0, 4.0)]
     design = build_design(cell_frame(rows), CLASSES, Priors())
-    matrix = design.matrix(design.frame)
+    matrix = design.design_matrix(design.frame)
     np.testing.assert_array_equal(matrix[0], matrix[1])
     assert (matrix[0] != 0).sum() == 1
 
@@ -86,17 +86,17 @@ def test_a_prediction_for_no_subject_in_particular_leaves_deviations_out() -> No
     rows = two_subjects()
     design = build_design(cell_frame(rows), CLASSES, Priors())
     typical = design.frame.assign(subject=None, variant=None)
-    deviating = sum(design.term_widths()[term.name] for term in design.random)
-    assert not design.matrix(typical)[:, -deviating:].any()
-    assert design.matrix(typical)[:, :-deviating].any()
+    deviating = sum(design.term_widths()[term.name] for term in design.random_terms)
+    assert not design.design_matrix(typical)[:, -deviating:].any()
+    assert design.design_matrix(typical)[:, :-deviating].any()
 
 
 def test_a_claim_that_misses_is_asked_of_where_an_event_needs_the_concept() -> None:
     rows = [CONTROL, injected(), {"arm": "random", "strength": 2.0}]
     design = build_design(cell_frame(rows), CLASSES, Priors())
-    asked = design.asked(design.frame)[:, CLASSES.index(MISNAMED)]
+    asked = design.asked_stages(design.frame)[:, CLASSES.index(MISNAMED)]
     assert asked.tolist() == [False, True, False]
-    assert design.asked(design.frame)[:, : CLASSES.index(MISNAMED)].all()
+    assert design.asked_stages(design.frame)[:, : CLASSES.index(MISNAMED)].all()
 
 
 def test_subjects_answer_to_strength_and_depth_in_their_own_way() -> None:
