@@ -96,7 +96,7 @@ def _progress_lines(title: str) -> Progress:
     return report
 
 
-def format_percentage(value: float) -> str:
+def format_points(value: float) -> str:
     """A difference of rates as people read it, in points: -3.4 %."""
     return f"{100 * value:+.1f} %"
 

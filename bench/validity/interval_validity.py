@@ -60,7 +60,7 @@ SUBJECTS = (
 
 
 @dataclass(frozen=True)
-class Plan:
+class ValidityPlan:
     """A kind of study: who is asked what how often, how labels are spread, and where the truth comes from."""
 
     name: str
@@ -95,10 +95,10 @@ WORDS = ("silence", "fear", "celebration", "ocean")
 SHORT = SamplerSettings(draws=350, tune=250, chains=4, cores=1, target_accept=0.8)
 EASY = replace(SHORT, draws=200, tune=200)
 PLANS = {
-    "sbc": Plan("sbc", (0, 3, 5), WORDS[:2], (2.0, 4.0), (0.6,), 900, (0.1, 0.4), SHORT, CLASSES),
-    "pair": Plan("pair", (1, 3), WORDS[:2], (2.0, 4.0), (0.6,), 200, (0.2, 0.6), EASY),
-    "four": Plan("four", (0, 2, 4, 5), WORDS, (1.0, 2.0, 4.0), (0.6,), 2400, (0.04, 0.25), EASY),
-    "full": Plan(
+    "sbc": ValidityPlan("sbc", (0, 3, 5), WORDS[:2], (2.0, 4.0), (0.6,), 900, (0.1, 0.4), SHORT, CLASSES),
+    "pair": ValidityPlan("pair", (1, 3), WORDS[:2], (2.0, 4.0), (0.6,), 200, (0.2, 0.6), EASY),
+    "four": ValidityPlan("four", (0, 2, 4, 5), WORDS, (1.0, 2.0, 4.0), (0.6,), 2400, (0.04, 0.25), EASY),
+    "full": ValidityPlan(
         "full", tuple(range(8)), WORDS, (1.5, 2.0, 3.0, 4.0, 8.0), (0.4, 0.55, 0.7), 24600, (0.002, 0.02), SHORT
     ),
 }

@@ -35,7 +35,7 @@ def wilson_interval(k: float, n: float, *, confidence: float = 0.95) -> Interval
     Estimand: the probability of the event. Assumes n independent trials with one probability. Inverts the score
     test; mean coverage is close to nominal also for small n. Source: Wilson (1927); Brown, Cai, DasGupta (2001).
     """
-    return _single_proportion(k, n, "wilson_interval", "Wilson", confidence)
+    return _single_proportion(k, n, "wilson", "Wilson", confidence)
 
 
 def clopper_pearson(k: float, n: float, *, confidence: float = 0.95) -> IntervalEstimate:

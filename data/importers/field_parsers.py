@@ -139,7 +139,7 @@ def parse_row_id(row: Mapping[str, Any], name: str) -> str:
     return limit_text(str(value), name, 1000)
 
 
-def parse_label(row: Mapping[str, Any], name: str) -> str | None:
+def parse_word(row: Mapping[str, Any], name: str) -> str | None:
     """A short name in small letters (a concept), or None where the field says nothing.
 
     'none' and 'null' count as nothing; a judge that means a concept of that name cannot be told apart.

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from gnomon.data.importers.field_parsers import RowError, SourceLocation, limit_text, parse_bool, parse_label
+from gnomon.data.importers.field_parsers import RowError, SourceLocation, limit_text, parse_bool, parse_word
 from gnomon.data.records import (
     IMPORTED,
     NONE,
@@ -191,7 +191,7 @@ def imported_trial(
 def facts_from_fields(told: Mapping[str, Any]) -> Facts:
     """Facts that a source reports one by one (`FLAGS` and concept); `claims` is there. Raises `BadRow`."""
     claims, coherent, refused, passed = (parse_bool(told, name) for name in FLAGS)
-    concept = parse_label(told, "concept") or (OTHER if claims else NONE)
+    concept = parse_word(told, "concept") or (OTHER if claims else NONE)
     return Facts(bool(claims), concept, coherent is not False, bool(refused), passed)
 
 

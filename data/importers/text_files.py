@@ -43,11 +43,11 @@ def text_file(path: Path) -> Iterator[BinaryIO]:
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}): change its permissions") from None
     with file:
-        file.seek(_open_text(path, file))
+        file.seek(_text_offset(path, file))
         yield file
 
 
-def _open_text(path: Path, file: BinaryIO) -> int:
+def _text_offset(path: Path, file: BinaryIO) -> int:
     """Where the text begins. Raises `BadInput` for another encoding and where there is no text."""
     head = file.read(4096)
     if head.startswith((b"\xff\xfe", b"\xfe\xff")) or head.count(0) > len(head) // 5:
@@ -68,7 +68,7 @@ def _conversion_command(encoding: str, path: Path) -> str:
 
 def parse_json(line: str) -> Any:
     """JSON without NaN, infinities, NUL and half characters. Raises `BadRow`."""
-    _strip_bom(line)
+    _check_text(line)
     try:
         made = DECODER.decode(line)
     except RecursionError:
@@ -87,7 +87,7 @@ def _refuse_constant(name: str) -> None:
 DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
 
 
-def _strip_bom(line: str) -> None:
+def _check_text(line: str) -> None:
     """Raise `BadRow` for bytes that are no text."""
     if "\x00" in line:
         raise RowError("holds NUL bytes: mend or remove the line")
@@ -160,7 +160,7 @@ def csv_rows(path: Path, report: ImportReport) -> Rows:
         for place, cells in _csv_records(path, reader, report):
             try:
                 for cell in cells:
-                    _strip_bom(cell)
+                    _check_text(cell)
                 if len(cells) != len(header):
                     raise RowError(
                         f"has {len(cells)} cells where the header has {len(header)}: mend its commas and quotes"
@@ -209,7 +209,7 @@ def json_items(path: Path, report: ImportReport) -> Rows:
         raise InputError(f"{path}: holds no JSON array: name a file with a list of rows")
     at, line, last = start + 1, 1, 0
     while True:
-        at = _next_object(whole, at)
+        at = _skip_separators(whole, at)
         if at >= len(whole) or whole[at] == "]":
             break
         line, last = line + whole.count("\n", last, at), at
@@ -224,7 +224,7 @@ def json_items(path: Path, report: ImportReport) -> Rows:
             report.add_problem(place, f"{error}; the rows after it are not read")
             return
         try:
-            _strip_bom(whole[at:end])
+            _check_text(whole[at:end])
             check_whole(row)
             if not isinstance(row, dict):
                 raise RowError("is no JSON object: write one object a row")
@@ -239,7 +239,7 @@ def json_items(path: Path, report: ImportReport) -> Rows:
         )
 
 
-def _next_object(whole: str, at: int) -> int:
+def _skip_separators(whole: str, at: int) -> int:
     while at < len(whole) and whole[at] in " \t\r\n,":
         at += 1
     return at

@@ -157,7 +157,7 @@ def trigger_names(connection: Connection) -> set[str]:
 
 def _check_links(connection: Connection, found: DatabaseReport) -> None:
     """Rows that refer to rows which are not there."""
-    if not _readable_tables(connection):
+    if not _has_current_tables(connection):
         return
     for table in ORDER:
         for key in table.foreign_keys:
@@ -171,7 +171,7 @@ def _check_links(connection: Connection, found: DatabaseReport) -> None:
 
 def _check_rows(connection: Connection, found: DatabaseReport) -> None:
     """Every value of every row: of its kind, and a trial what its condition hashes to."""
-    if not _readable_tables(connection):
+    if not _has_current_tables(connection):
         return
     for table in ORDER:
         problems: list[str] = []
@@ -213,7 +213,7 @@ def _check_duplicates(connection: Connection, table: Table, found: DatabaseRepor
 
 def _check_labels(connection: Connection, found: DatabaseReport) -> None:
     """A rater's events on a trial are numbered without a gap."""
-    if not _readable_tables(connection):
+    if not _has_current_tables(connection):
         return
     label = tables.labels.c
     chain = select(label.trial).group_by(label.trial, label.rater)
@@ -224,7 +224,7 @@ def _check_labels(connection: Connection, found: DatabaseReport) -> None:
         )
 
 
-def _readable_tables(connection: Connection) -> bool:
+def _has_current_tables(connection: Connection) -> bool:
     """Whether the tables are those that this version knows: an older database is examined once it is upgraded."""
     return schema.is_current(connection)
 

@@ -66,7 +66,7 @@ def _prepare_sqlite(engine: Engine) -> None:
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if _begin_write(connection) else "BEGIN")
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if _needs_write_lock(connection) else "BEGIN")
 
 
 def _prepare_postgresql(engine: Engine) -> None:
@@ -74,14 +74,14 @@ def _prepare_postgresql(engine: Engine) -> None:
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
-        if not _begin_write(connection):
+        if not _needs_write_lock(connection):
             connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
             return
         connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{WAIT}s'")
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({LOCK})")
 
 
-def _begin_write(connection: Connection) -> bool:
+def _needs_write_lock(connection: Connection) -> bool:
     return bool(connection.get_execution_options().get(WRITE, False))
 
 

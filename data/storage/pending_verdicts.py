@@ -33,7 +33,7 @@ def pending_trials(
     while left is None or left > 0:
         size = PAGE if left is None else min(PAGE, left)
         with store.read_transaction() as connection:
-            page = connection.execute(_lacks_verdict(judge, samples).where(trials.c.id > last).limit(size)).all()
+            page = connection.execute(_pending_query(judge, samples).where(trials.c.id > last).limit(size)).all()
         if not page:
             return
         held = _stored_samples(store, judge, [row.id for row in page]) if samples > 1 else {}
@@ -44,7 +44,7 @@ def pending_trials(
 
 def count_missing(store: Store, judge: str, *, samples: int = 1, limit: int | None = None) -> int:
     """How many verdicts `missing` would ask for."""
-    wanting = _lacks_verdict(judge, samples).limit(limit).subquery()
+    wanting = _pending_query(judge, samples).limit(limit).subquery()
     given = select(func.count()).where(
         verdicts.c.judge == judge, verdicts.c.sample < samples, verdicts.c.trial.in_(select(wanting.c.id))
     )
@@ -75,7 +75,7 @@ def tokens_used(store: Store, name: str) -> tuple[int, int]:
     return int(sent), int(received)
 
 
-def _lacks_verdict(judge: str, samples: int) -> Select[Any]:
+def _pending_query(judge: str, samples: int) -> Select[Any]:
     """Trials that judges read, with fewer verdicts than samples, by id."""
     own = (verdicts.c.trial == trials.c.id) & (verdicts.c.judge == judge) & (verdicts.c.sample < samples)
     given = select(func.count()).select_from(verdicts).where(own).correlate(trials).scalar_subquery()

@@ -108,7 +108,7 @@ class ContinuousBatch:
     def _prefill_rows(self, rows: Sequence[BatchRow], prompt: tuple[int, ...], begin: int) -> None:
         slots = list(range(len(self.rows), len(self.rows) + len(rows)))
         for slot, row in zip(slots, rows, strict=True):
-            self._injection.set_rows(slot, row.request.addition)
+            self._injection.set_row(slot, row.request.addition)
             row.read = len(prompt)
         self._injection.select_rows(slots)
         self._cache.prefill_slots(
@@ -137,7 +137,7 @@ class ContinuousBatch:
     def _choose_tokens(self, rows: Sequence[BatchRow], hidden: LastHidden) -> None:
         drawn = [
             choice
-            for part in hidden.body_outputs()
+            for part in hidden.head_slices()
             for choice in self._tokens_drawn(rows[part], hidden.next_logits(part))
         ]
         for row, (token, tie, fine) in zip(rows, drawn, strict=True):
@@ -164,7 +164,7 @@ class ContinuousBatch:
         """
         self.settled += 1
         request = row.request
-        self._injection.set_rows(self.slots, request.addition)
+        self._injection.set_row(self.slots, request.addition)
         self._injection.select_rows([self.slots])
         cache = (
             cache_of(first_positions(self._clean.cached_prompt(request.prompt), request.first_steered))
@@ -203,12 +203,12 @@ class ContinuousBatch:
                 continue
             done.append((row.index, self._make_answer(row, slot)))
             if row.error is not None:
-                self._cache.clear_slots(slot)
+                self._cache.clear_slot(slot)
             last = self.rows.pop()
             if last is not row:
                 self.rows[slot] = last
-                self._cache.move_slots(len(self.rows), slot, last.read)
-                self._injection.move_rows(len(self.rows), slot)
+                self._cache.move_slot(len(self.rows), slot, last.read)
+                self._injection.move_row(len(self.rows), slot)
         return done[::-1]
 
     def _make_answer(self, row: BatchRow, slot: int) -> EngineAnswer:

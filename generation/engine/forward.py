@@ -31,14 +31,14 @@ class LastHidden:
         """How many rows."""
         return len(self.last)
 
-    def body_outputs(self) -> list[slice]:
+    def head_slices(self) -> list[slice]:
         """Rows that the head takes together."""
         return [slice(start, start + ROWS) for start in range(0, len(self), ROWS)]
 
     @torch.no_grad()
     def next_logits(self, rows: slice) -> Tensor:
         """Logits (rows, vocabulary) of some rows, float32 at least."""
-        with _body_gives(self.model, self.kind(last_hidden_state=self.last[rows])):
+        with _substitute_body(self.model, self.kind(last_hidden_state=self.last[rows])):
             logits: Tensor = self.model(input_ids=None, use_cache=False, logits_to_keep=1).logits[:, -1]
         return logits if logits.dtype == torch.float64 else logits.float()
 
@@ -64,7 +64,7 @@ class _PrecomputedBody(nn.Module):
 
 
 @contextmanager
-def _body_gives(model: Any, output: Any) -> Iterator[None]:
+def _substitute_body(model: Any, output: Any) -> Iterator[None]:
     """Let the model's own forward find that its body has run already; the body's hooks are not called again."""
     body, name = model.base_model, model.base_model_prefix
     setattr(model, name, _PrecomputedBody(output))

@@ -71,15 +71,15 @@ class Injection:
         self._touched = torch.tensor([[unset, -1, 0]] * slots).to(model.device)
         self._untouched = self._touched[:1].clone()
 
-    def set_rows(self, slot: int, addition: VectorAddition | None) -> None:
+    def set_row(self, slot: int, addition: VectorAddition | None) -> None:
         """A new row is in a slot: this is added to it from now on, and nothing has been so far."""
         if addition is not None:
-            self._layer_hook(addition.layer)
+            self._register_hook(addition.layer)
         self._additions[slot] = addition
         self._touched[slot] = self._untouched[0]
         self._by_layer = {}
 
-    def move_rows(self, source: int, target: int) -> None:
+    def move_row(self, source: int, target: int) -> None:
         """The row of one slot goes on in another."""
         self._additions[target], self._touched[target] = self._additions[source], self._touched[source]
         self._by_layer = {}
@@ -105,7 +105,7 @@ class Injection:
         while self._handles:
             self._handles.popitem()[1].remove()
 
-    def _layer_hook(self, layer: int) -> None:
+    def _register_hook(self, layer: int) -> None:
         if not 0 <= layer < len(self._blocks):
             raise InputError(f"layer {layer}: the model has layers 0 to {len(self._blocks) - 1}")
         if not self._handles:
@@ -188,7 +188,7 @@ def injection_hooks(model: Any, additions: Sequence[VectorAddition | None]) -> I
     injection = Injection(model, len(additions))
     try:
         for slot, addition in enumerate(additions):
-            injection.set_rows(slot, addition)
+            injection.set_row(slot, addition)
         yield injection
     finally:
         injection.remove_hooks()

@@ -28,10 +28,10 @@ class _SlotLayer(DynamicLayer):  # type: ignore[no-untyped-call]
 
     def update(self, key_states: Tensor, value_states: Tensor, *_args: Any, **_kwargs: Any) -> Pair:
         """Write what is new where the cache says; returns all that the rows under way may attend to."""
-        keys, values = self.is_allocated(key_states, value_states)
-        return self.cache.write_slots(keys, key_states), self.cache.write_slots(values, value_states)
+        keys, values = self.allocated_blocks(key_states, value_states)
+        return self.cache.write_states(keys, key_states), self.cache.write_states(values, value_states)
 
-    def is_allocated(self, keys: Tensor, values: Tensor) -> Pair:
+    def allocated_blocks(self, keys: Tensor, values: Tensor) -> Pair:
         """The blocks; zeros at first, since a masked column must still be finite."""
         if self.blocks is None:
             shapes = [(self.cache.slots, like.shape[1], self.cache.columns, like.shape[3]) for like in (keys, values)]
@@ -63,7 +63,7 @@ class SlotCache(Cache):
         self._end = end
         if begin and shared is not None:
             for layer, pair in zip(self._slot_layers(), shared, strict=True):
-                for block, part in zip(layer.is_allocated(*pair), pair, strict=True):
+                for block, part in zip(layer.allocated_blocks(*pair), pair, strict=True):
                     block[slots, :, :begin] = part[:, :, :begin]
 
     def decode_slots(self, positions: Tensor, width: int) -> None:
@@ -71,7 +71,7 @@ class SlotCache(Cache):
         self.before, self._rows, self._places = width - 1, None, positions
         self._index = torch.arange(len(positions), device=positions.device)
 
-    def write_slots(self, block: Tensor, new: Tensor) -> Tensor:
+    def write_states(self, block: Tensor, new: Tensor) -> Tensor:
         """Put new states (rows, heads, tokens, width) in a block; returns what their rows may attend to."""
         if self._places is not None:
             block[self._index, :, self._places] = new[:, :, 0]
@@ -79,13 +79,13 @@ class SlotCache(Cache):
         block[self._rows, :, self.before : self._end] = new
         return block[self._rows, :, : self._end]
 
-    def move_slots(self, source: int, target: int, columns: int) -> None:
+    def move_slot(self, source: int, target: int, columns: int) -> None:
         """Give the row in slot `source` the slot `target`; it has filled `columns`."""
         for layer in self._slot_layers():
             for block in layer.blocks or ():
                 block[target, :, :columns] = block[source, :, :columns]
 
-    def clear_slots(self, slot: int) -> None:
+    def clear_slot(self, slot: int) -> None:
         """Zero a slot whose values are not finite: masked or not, they would spoil the row that comes after."""
         for layer in self._slot_layers():
             for block in layer.blocks or ():

@@ -85,12 +85,12 @@ class RayCluster:
     def __post_init__(self) -> None:
         """Start the actors and ask the first what it has loaded."""
         self.actors = [self.start() for _ in range(self.number)]
-        self.subject = _ray_get(self.actors[0].card.remote())
+        self.subject = _ray_get(self.actors[0].subject_info.remote())
 
     def prepare_worker(self, design: SweepDesign, protocols: Sequence[Protocol]) -> Iterable[dict[str, Any]]:
         """The first actor makes the vectors, so that the others on its machine find them."""
         self._design = design, protocols
-        first, *others = [actor.begin for actor in self.actors]
+        first, *others = [actor.prepare_worker for actor in self.actors]
         facts: list[dict[str, Any]] = _ray_get(first.remote(*self._design))
         _ray_get([begin.remote(*self._design) for begin in others])
         return facts
@@ -107,7 +107,7 @@ class RayCluster:
         while waiting or running:
             while waiting and idle:
                 place, part = idle.pop(), waiting.popleft()
-                running[self.actors[place].make.remote(part.planned)] = (place, part)
+                running[self.actors[place].make_trials.remote(part.planned)] = (place, part)
             (done, *_), _ = ray.wait(list(running))
             place, part = running.pop(done)
             try:
@@ -115,7 +115,7 @@ class RayCluster:
             except RayActorError as error:
                 waiting.appendleft(self._resubmit_part(part, error))
                 self.actors[place] = self.start()
-                self.actors[place].begin.remote(*self._design)
+                self.actors[place].prepare_worker.remote(*self._design)
             idle.append(place)
 
     def _resubmit_part(self, part: _WorkPart, error: Exception) -> _WorkPart:

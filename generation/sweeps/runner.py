@@ -29,7 +29,7 @@ class TrialWorkers(Protocol):
     """
 
     @property
-    def subject_info(self) -> Any:
+    def subject(self) -> Any:
         """The subject that the trials are made on."""
 
     def prepare_worker(self, design: SweepDesign, protocols: Sequence[Said]) -> Iterable[dict[str, Any]]:
@@ -110,11 +110,11 @@ def run_sweep(
 
     begun = time.monotonic()
     protocols = [load_protocol(name) for name in design.protocols]
-    planned = plan_trials(design, workers.subject_info, protocols)
+    planned = plan_trials(design, workers.subject, protocols)
     missing = _missing_trials(store, planned)
     writer = _TrialWriter(store, len(planned), len(planned) - len(missing), progress)
     if missing:
-        _add_subject(store, workers.subject_info, record)
+        _add_subject(store, workers.subject, record)
         for vector in workers.prepare_worker(design, protocols):
             store.add_vector(**vector)
         for protocol in protocols_with_controls(design, protocols):

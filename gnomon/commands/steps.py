@@ -187,7 +187,7 @@ def fit_all_views(study: Study, judge_name: str | None = None, *, anew: bool = F
         "shelf": DrawCache(study.folder / DRAWS, reuse=not anew),
     }
     if study.file.counts:
-        return [_timed_fit("published counts", lambda: fitting.fit_published(study.store, **how))]
+        return [_fit_with_status("published counts", lambda: fitting.fit_published(study.store, **how))]
     study.file.select_known("judge", study.store.study_settings()["judges"], [judge_name] if judge_name else [])
     _require_sizes(study.store)
     if not study.store.count_rows(tables.verdicts):
@@ -195,8 +195,10 @@ def fit_all_views(study: Study, judge_name: str | None = None, *, anew: bool = F
     judges = chosen.judges or None
     external = [ExternalCalibration(**one.model_dump(mode="json")) for one in chosen.external]
     return [
-        _timed_fit("as judged", lambda: fitting.fit_judged(study.store, judge=judge_name, **how)),
-        _timed_fit("corrected", lambda: fitting.fit_corrected(study.store, judges=judges, external=external, **how)),
+        _fit_with_status("as judged", lambda: fitting.fit_judged(study.store, judge=judge_name, **how)),
+        _fit_with_status(
+            "corrected", lambda: fitting.fit_corrected(study.store, judges=judges, external=external, **how)
+        ),
     ]
 
 
@@ -221,7 +223,7 @@ def raise_if_failed(rows: Sequence[dict[str, Any]]) -> None:
             )
 
 
-def _timed_fit(title: str, run: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+def _fit_with_status(title: str, run: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     print_status(f"fit {title}: sampling")
     row = run()
     print_status(f"fit {title}: {estimates.format_diagnostics(row)}")

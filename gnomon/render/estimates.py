@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from gnomon.console import format_percentage, format_rate
+from gnomon.console import format_points, format_rate
 from gnomon.data.storage import tables
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ def print_estimates(document: Row) -> None:
             if figure["subject"] != last:
                 shown.add_row(f"[bold]{figure['subject']}")
                 last = figure["subject"]
-            show = format_percentage if figure["estimand"].startswith("net") else format_rate
+            show = format_points if figure["estimand"].startswith("net") else format_rate
             interval = f"{show(figure['low'])} to {show(figure['high'])}"
             shown.add_row(f"  {figure['estimand'].replace('_', ' ')}", show(figure["mean"]), interval)
     console = Console(highlight=False)

@@ -89,7 +89,7 @@ def write_report(study: Study, out: Path) -> Path:
     document = _audit_document(study.store)
     sections = [
         _summary_section(found, fits),
-        *_finding_sections(fits, _permitted_estimates(study, document)),
+        *_finding_sections(fits, _reason_not_correctable(study, document)),
         *_refusal_section(fits),
     ]
     sections += [*_judge_section(document), _methods_section(study.store, fits), _limits_section(found, fits)]
@@ -120,7 +120,7 @@ def _audit_document(store: Store) -> dict[str, Any] | None:
     return audit_study(store, view=str(store.study_settings().get("label_view", "blind")))
 
 
-def _permitted_estimates(study: Study, document: dict[str, Any] | None) -> str | None:
+def _reason_not_correctable(study: Study, document: dict[str, Any] | None) -> str | None:
     """Why no corrected net detection may be printed; None where it may."""
     if study.file.fit.external:
         return None
@@ -146,7 +146,7 @@ def _summary_section(found: StudyOverview, fits: Mapping[str, FitFrames]) -> Rep
             f"{len(found.labels):,} labelled; judges {join_names(sorted(found.states['judge'].unique()), 12)}."
         )
         by_arm = cells.pivot_table(index="subject", columns="arm", values="n", aggfunc="sum", fill_value=0)
-        made.tables.append(_table_html("Answers by subject and arm", by_arm.reset_index()))
+        made.tables.append(_table_content("Answers by subject and arm", by_arm.reset_index()))
         for axis in ("concept", "strength", "layer", "span", "protocol"):
             made.lines.append(f"{axis.capitalize()}: {join_names(distinct_values(steered[axis]), 20)}.")
     for view, fit in fits.items():
@@ -168,14 +168,14 @@ def _finding_sections(fits: Mapping[str, FitFrames], forbidden: str | None) -> I
         elif fit.overall_estimates(name).empty:
             made.lines += [f"Not shown: {reason.rstrip('.')}." for reason in fit.why_not(name)]
         else:
-            _estimate_section(made, fit, name)
-            _breakdown_section(made, fit, name)
+            _add_main_estimate(made, fit, name)
+            _add_breakdowns(made, fit, name)
             kept = [column for column in SHOWN if column in fit.estimands]
-            made.tables.append(_table_html("Every figure of this fit, as fractions", fit.estimands[kept]))
+            made.tables.append(_table_content("Every figure of this fit, as fractions", fit.estimands[kept]))
         yield made
 
 
-def _estimate_section(made: ReportSection, fit: FitFrames, name: str) -> None:
+def _add_main_estimate(made: ReportSection, fit: FitFrames, name: str) -> None:
     rows = fit.overall_estimates(name)
     sentences = [estimate_sentences.figure_sentence(row) for row in frame_records(rows.sort_values("parameters"))]
     made.lines += [estimate_sentences.MEANING[name], *sentences]
@@ -197,7 +197,7 @@ def _estimate_section(made: ReportSection, fit: FitFrames, name: str) -> None:
         made.lines += words
 
 
-def _breakdown_section(made: ReportSection, fit: FitFrames, name: str) -> None:
+def _add_breakdowns(made: ReportSection, fit: FitFrames, name: str) -> None:
     """By concept and strength, and the cells of layer and strength."""
     for axis, draw in (("concept", estimate_charts.concept_chart), ("strength", estimate_charts.strength_chart)):
         if len(rows := fit.estimates_by_axis(name, axis)):
@@ -251,7 +251,7 @@ def _methods_section(store: Store, fits: Mapping[str, FitFrames]) -> ReportSecti
     made.lines.append(MODEL)
     rows = store.newest_fits()
     made.tables.append(
-        _table_html(
+        _table_content(
             "Fits",
             pd.DataFrame(
                 [
@@ -271,7 +271,7 @@ def _methods_section(store: Store, fits: Mapping[str, FitFrames]) -> ReportSecti
     priors: Mapping[str, float] = next((row["priors"] for row in rows.values() if row["priors"]), {})
     if priors:
         made.tables.append(
-            _table_html("Priors, on the logit scale", pd.DataFrame(list(priors.items()), columns=["prior", "value"]))
+            _table_content("Priors, on the logit scale", pd.DataFrame(list(priors.items()), columns=["prior", "value"]))
         )
     return made
 
@@ -289,7 +289,7 @@ def _limits_section(found: StudyOverview, fits: Mapping[str, FitFrames]) -> Repo
     return made
 
 
-def _table_html(title: str, frame: pd.DataFrame) -> tuple[str, list[str], list[list[str]]]:
+def _table_content(title: str, frame: pd.DataFrame) -> tuple[str, list[str], list[list[str]]]:
     return (
         title,
         [str(name) for name in frame.columns],

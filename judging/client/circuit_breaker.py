@@ -21,10 +21,10 @@ class CircuitBreaker:
             return
         raise JudgeError(
             f"judge '{self._config.name}': stopped after {self._failures} failed call(s) in a row: "
-            f"{failure.reason}{with_advice(failure, ': fix the server and run the command again; nothing is lost')}"
+            f"{failure.reason}{advice_unless_fatal(failure, ': fix the server and run the command again')}"
         )
 
 
-def with_advice(failure: CallFailedError, advice: str) -> str:
+def advice_unless_fatal(failure: CallFailedError, advice: str) -> str:
     """Advice to add, unless the failure carries its own."""
     return "" if failure.kind == FATAL else advice

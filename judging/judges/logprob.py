@@ -85,13 +85,13 @@ class LogprobJudge:
         )
         shares: list[dict[str, float]] = [{} for _ in trials]
         for name in FLAGS:
-            _format_shares(shares, name, self._yes_no_scorer.yes_probabilities(batch, _yes_no_question(name)))
+            _record_shares(shares, name, self._yes_no_scorer.yes_probabilities(batch, _yes_no_question(name)))
         if any(share["claims"] >= 0.5 for share in shares):
             for concept in self.concepts:
                 asked = f"Is the thing that it claims to notice about {concept}? Answer yes or no."
-                _format_shares(shares, f"about {concept}", self._yes_no_scorer.yes_probabilities(batch, asked))
+                _record_shares(shares, f"about {concept}", self._yes_no_scorer.yes_probabilities(batch, asked))
             asked = "Does it say what the thing that it claims to notice is about? Answer yes or no."
-            _format_shares(shares, "content", self._yes_no_scorer.yes_probabilities(batch, asked))
+            _record_shares(shares, "content", self._yes_no_scorer.yes_probabilities(batch, asked))
         return shares
 
     @cached_property
@@ -109,7 +109,7 @@ def _yes_no_question(name: str) -> str:
     return f"{asks} Answer yes or no."
 
 
-def _format_shares(shares: Sequence[dict[str, float]], name: str, values: NDArray[np.float64]) -> None:
+def _record_shares(shares: Sequence[dict[str, float]], name: str, values: NDArray[np.float64]) -> None:
     for share, value in zip(shares, values.tolist(), strict=True):
         share[name] = value
 

@@ -14,7 +14,7 @@ from gnomon.judging.client.async_bridge import AsyncProducer
 from gnomon.judging.client.batch_api import BatchApiClient
 from gnomon.judging.client.budget import BudgetLedger, BudgetSpentError
 from gnomon.judging.client.call_errors import CallFailedError
-from gnomon.judging.client.circuit_breaker import CircuitBreaker, with_advice
+from gnomon.judging.client.circuit_breaker import CircuitBreaker, advice_unless_fatal
 from gnomon.judging.client.endpoint import Completion, Endpoint
 from gnomon.judging.client.rate_limit import Clock, Sleep
 from gnomon.judging.config import JudgeConfig
@@ -178,7 +178,7 @@ class OpenAICompatibleJudge:
         except CallFailedError as failure:
             raise JudgeError(
                 f"judge '{self.config.name}': {self.config.base_url} can't be asked: {failure.reason}"
-                f"{with_advice(failure, ': start the server or mend base_url in study.toml')}"
+                f"{advice_unless_fatal(failure, ': start the server or mend base_url in study.toml')}"
             ) from None
 
     async def _run_worker(

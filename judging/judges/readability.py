@@ -62,7 +62,7 @@ def measure_wording(text: str) -> WordingStatistics:
         known=sum(_is_known(word) for word in said) / total,
         letters=sum(mark.isascii() and mark.isalpha() for mark in marks) / max(1, len(marks)),
         varied=_lexical_variety(said),
-        looped=_repetition_share(said) / total,
+        looped=_count_repeated_words(said) / total,
         top=max(content.values(), default=0) / max(1, content.total()),
         capitals=len(_STRAY_CAPITAL.findall(text)) / total,
         marks=len(_STRAY_MARK.findall(text)) / total,
@@ -74,7 +74,7 @@ def _lexical_variety(said: Sequence[str]) -> float:
     return sum(len(set(window)) / max(1, len(window)) for window in windows) / len(windows)
 
 
-def _repetition_share(said: Sequence[str]) -> int:
+def _count_repeated_words(said: Sequence[str]) -> int:
     """How many words stand in a three-word sequence that occurs more than once."""
     triples = list(zip(said, said[1:], said[2:], strict=False))
     counts = Counter(triples)

@@ -70,7 +70,7 @@ def _make_protocol() -> row_builders.ImportedProtocol:
     )
 
 
-def _is_win(row: Mapping[str, Any], name: str, first: str) -> Facts:
+def _facts_from_winner(row: Mapping[str, Any], name: str, first: str) -> Facts:
     place = PLACES.get(str(row[name]).strip().lower())
     if place is None:
         raise RowError(
@@ -84,7 +84,9 @@ def _parse_labels(row: Mapping[str, Any], first: str) -> tuple[row_builders.Impo
     if is_empty(row.get("human_winner")):
         return ()
     return (
-        row_builders.ImportedLabel(RATER, _is_win(row, "human_winner", first), at=parse_timestamp(row, "timestamp")),
+        row_builders.ImportedLabel(
+            RATER, _facts_from_winner(row, "human_winner", first), at=parse_timestamp(row, "timestamp")
+        ),
     )
 
 
@@ -96,7 +98,7 @@ def _parse_verdicts(
     kept = {name: row[name] for name in ("judge_pick", "error", "judge_reasoning", "model_a") if name in row}
     raw = json.dumps(kept, ensure_ascii=False, sort_keys=True)
     try:
-        facts: Facts | None = None if row["judge_pick"] is None else _is_win(row, "judge_pick", first)
+        facts: Facts | None = None if row["judge_pick"] is None else _facts_from_winner(row, "judge_pick", first)
     except RowError:
         facts = None
     return (row_builders.ImportedVerdict(judge, facts, raw),)

@@ -209,7 +209,7 @@ def store_tables(store: Store, found: ExportTables, report: ImportReport) -> Imp
     return landed
 
 
-def _insert_rows(connection: Connection, table: Table, rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def _stored_candidates(connection: Connection, table: Table, rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """The stored rows that these could be, whole."""
     by = table.c[LOOKED_UP.get(table.name, KEYS[table.name][0])]
     query = select(*(table.c[name] for name in columns_of(table)))
@@ -227,16 +227,16 @@ def _new_rows(
 ) -> list[dict[str, Any]]:
     """The rows that are new."""
     fresh = []
-    known = {_row_key(table, row): row for row in _insert_rows(connection, table, (row for _, row in lines))}
+    known = {_row_key(table, row): row for row in _stored_candidates(connection, table, (row for _, row in lines))}
     links = {other: _existing_keys(connection, other, column, lines) for column, other in LINKS.get(table.name, ())}
     instants = _event_times(known.values()) if table is tables.labels else {}
     for place, row in lines:
         try:
             there = known.get(_row_key(table, row))
             if there is None:
-                _links_exist(table, row, links)
+                _check_links(table, row, links)
                 if table is tables.labels:
-                    _is_alone(row, instants)
+                    _check_instant(row, instants)
                 known[_row_key(table, row)] = row
                 fresh.append(row)
             elif table is not tables.study and not _same_row(table, there, row):
@@ -264,7 +264,7 @@ def _existing_keys(connection: Connection, other: str, column: str, lines: Seque
     return {found for part in parts for found in connection.execute(select(key).where(key.in_(part))).scalars()}
 
 
-def _links_exist(table: Table, row: Mapping[str, Any], links: Mapping[str, set[Any]]) -> None:
+def _check_links(table: Table, row: Mapping[str, Any], links: Mapping[str, set[Any]]) -> None:
     for column, other in LINKS.get(table.name, ()):
         if row[column] not in links[other]:
             raise RowError(
@@ -276,7 +276,7 @@ def _event_times(rows: Any) -> dict[tuple[str, str, str], str]:
     return {(row["trial"], row["rater"], row["created_at"]): _label_content(row) for row in rows}
 
 
-def _is_alone(row: Mapping[str, Any], instants: dict[tuple[str, str, str], str]) -> None:
+def _check_instant(row: Mapping[str, Any], instants: dict[tuple[str, str, str], str]) -> None:
     instant = (row["trial"], row["rater"], row["created_at"])
     if instants.setdefault(instant, _label_content(row)) != _label_content(row):
         raise two_at_once(row["rater"], row["trial"], row["created_at"])

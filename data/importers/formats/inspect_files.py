@@ -19,7 +19,7 @@ _LOCAL = struct.Struct("<26xHH")
 Sample = tuple[SourceLocation, dict[str, Any]]
 
 
-def read_logs(paths: list[Path]) -> list[Path]:
+def find_logs(paths: list[Path]) -> list[Path]:
     """The log files themselves, and those in folders. Raises `BadInput` for a folder without any."""
     found: list[Path] = []
     for path in paths:

@@ -25,15 +25,15 @@ from gnomon.data.importers.field_parsers import (
     limit_text,
     parse_bool,
     parse_integer,
-    parse_label,
     parse_number,
     parse_row_id,
     parse_rows,
     parse_timestamp,
+    parse_word,
     require_one_of,
     required_value,
 )
-from gnomon.data.importers.formats.inspect_files import read_log, read_logs
+from gnomon.data.importers.formats.inspect_files import find_logs, read_log
 from gnomon.data.importers.options import ImportOptions
 from gnomon.data.outcomes import facts_from_pass_fail
 from gnomon.data.records import NONE, OTHER, Arm, Facts, Span
@@ -56,7 +56,7 @@ def read_files(
     paths: Sequence[Path], options: ImportOptions, report: ImportReport
 ) -> Iterator[row_builders.ImportedRow]:
     """Rows of all logs; a log may be named twice, as `.eval` and as `.json`, and is one run."""
-    for path in read_logs(list(paths)):
+    for path in find_logs(list(paths)):
         header, samples = read_log(path, report)
         log = _parse_header(header["eval"], path)
         yield from parse_rows(samples, partial(_parse_row, log=log, options=options), report)
@@ -75,7 +75,7 @@ def _parse_row(
 ) -> row_builders.ImportedRow:
     about = sample.get("metadata") if isinstance(sample.get("metadata"), Mapping) else {}
     assert isinstance(about, Mapping)
-    arm, target = _parse_arm(about), parse_label(about, "concept")
+    arm, target = _parse_arm(about), parse_word(about, "concept")
     if arm is Arm.INJECTION and target is None:
         raise RowError("metadata has no 'concept' in an injected sample: name what was injected")
     name = about.get("subject") or options.subject or log.model
@@ -113,7 +113,7 @@ def _parse_arm(about: Mapping[str, Any]) -> Arm | None:
 
 
 def _parse_span(about: Mapping[str, Any]) -> Span:
-    return Span(require_one_of(parse_label(about, "span") or Span.GENERATION, "metadata 'span'", Span))
+    return Span(require_one_of(parse_word(about, "span") or Span.GENERATION, "metadata 'span'", Span))
 
 
 def _resolve_attachment(value: Any, sample: Mapping[str, Any]) -> str:

@@ -18,10 +18,10 @@ from gnomon.data.importers.field_parsers import (
     layer_of,
     parse_bool,
     parse_integer,
-    parse_label,
     parse_number,
     parse_rows,
     parse_text,
+    parse_word,
     required_value,
 )
 from gnomon.data.importers.options import ImportOptions
@@ -42,7 +42,7 @@ def read_files(
 
 
 def _parse_row(place: SourceLocation, row: Mapping[str, Any], options: ImportOptions) -> row_builders.ImportedRow:
-    arm, target = arm_of(required_value(row, "condition"), "condition"), parse_label(row, "concept")
+    arm, target = arm_of(required_value(row, "condition"), "condition"), parse_word(row, "concept")
     if arm is Arm.INJECTION and target is None:
         raise RowError("'concept' is missing in an injected trial: name what was injected")
     layer, alpha, dose = layer_of(row, "layer"), parse_number(row, "alpha"), parse_number(row, "dose_fraction")

@@ -19,9 +19,9 @@ from gnomon.data.importers.field_parsers import (
     layer_of,
     limit_text,
     parse_bool,
-    parse_label,
     parse_number,
     parse_rows,
+    parse_word,
     required_value,
 )
 from gnomon.data.importers.options import ImportOptions
@@ -45,11 +45,11 @@ def read_files(
     for path in paths:
         subject = row_builders.subject_named(options.subject or path.stem, options.parameters)
         yield from parse_rows(
-            _injection_rows(path, report), partial(_parse_row, subject=subject, options=options), report
+            _rows_with_arm(path, report), partial(_parse_row, subject=subject, options=options), report
         )
 
 
-def _injection_rows(path: Path, report: ImportReport) -> Rows:
+def _rows_with_arm(path: Path, report: ImportReport) -> Rows:
     """The file's rows but for those whose intervention belongs to no arm."""
     for place, row in csv_rows(path, report):
         if absent := [name for name in NEEDED if name not in row]:
@@ -63,7 +63,7 @@ def _injection_rows(path: Path, report: ImportReport) -> Rows:
 def _parse_row(
     place: SourceLocation, row: Mapping[str, str], subject: Any, options: ImportOptions
 ) -> row_builders.ImportedRow:
-    arm, target = arm_of(row["intervention"], "intervention"), parse_label(row, "concept")
+    arm, target = arm_of(row["intervention"], "intervention"), parse_word(row, "concept")
     if arm is Arm.INJECTION and target is None:
         raise RowError("'concept' is empty in a concept trial: name what was injected")
     layer, strength = layer_of(row, "intervention_layer"), parse_number(row, "strength")

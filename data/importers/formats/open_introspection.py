@@ -17,12 +17,12 @@ from gnomon.data.importers.field_parsers import (
     layer_of,
     parse_bool,
     parse_integer,
-    parse_label,
     parse_number,
     parse_row_id,
     parse_rows,
     parse_text,
     parse_timestamp,
+    parse_word,
     quote_value,
     require_one_of,
     required_value,
@@ -42,11 +42,11 @@ def read_files(
     paths: Sequence[Path], options: ImportOptions, report: ImportReport
 ) -> Iterator[row_builders.ImportedRow]:
     """Rows of all files, those of files with verdicts first: they hold the labels as they stood before."""
-    for path in sorted(paths, key=lambda path: not _judged_files(path)):
+    for path in sorted(paths, key=lambda path: not _has_verdicts(path)):
         yield from parse_rows(json_lines(path, report), partial(_parse_row, options=options), report)
 
 
-def _judged_files(path: Path) -> bool:
+def _has_verdicts(path: Path) -> bool:
     rows = json_lines(path, ImportReport())
     return "_calibration" in path.stem or any(row.get("judge_result") is not None for _, row in rows)
 
@@ -58,7 +58,7 @@ def _make_protocol(version: str) -> row_builders.ImportedProtocol:
 
 def _parse_row(place: SourceLocation, row: Mapping[str, Any], options: ImportOptions) -> row_builders.ImportedRow:
     config = _require_mapping(row, "config") or {}
-    injected, target = parse_bool(row, "was_injected"), parse_label(row, "concept")
+    injected, target = parse_bool(row, "was_injected"), parse_word(row, "concept")
     if injected is None:
         raise RowError("'was_injected' is missing or null: write true or false")
     arm = Arm.INJECTION if injected else Arm.CONTROL
@@ -126,7 +126,7 @@ def _facts_from_label(said: Mapping[str, Any], arm: Arm, target: str | None) -> 
         target,
         coherent=coherent is not False,
         refused=refused is True,
-        named=parse_label(said, "detected_concept"),
+        named=parse_word(said, "detected_concept"),
     )
 
 
@@ -136,7 +136,7 @@ def _parse_label(
     if said.get("answer") is None:
         return None
     facts = _facts_from_label(said, arm, target)
-    named, exposure = parse_label(said, "detected_concept"), parse_label(said, "exposure")
+    named, exposure = parse_word(said, "detected_concept"), parse_word(said, "exposure")
     notes = [note for note in (said.get("reasoning"), row.get("comment")) if isinstance(note, str) and note]
     return row_builders.ImportedLabel(
         rater=str(said.get("labeler") or "unnamed rater")[:100],

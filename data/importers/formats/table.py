@@ -22,11 +22,11 @@ from gnomon.data.importers.field_parsers import (
     limit_text,
     parse_bool,
     parse_integer,
-    parse_label,
     parse_number,
     parse_row_id,
     parse_rows,
     parse_timestamp,
+    parse_word,
     quote_value,
     require_one_of,
 )
@@ -132,7 +132,7 @@ def _make_protocol(source: str, name: str) -> row_builders.ImportedProtocol:
 
 def _parse_trial(about: Mapping[str, Any], source: str, subject: Any, said: row_builders.ImportedProtocol) -> Trial:
     arm = Arm.CONTROL if is_empty(about.get("arm")) else arm_of(about["arm"], "arm")
-    concept, span = parse_label(about, "concept"), parse_label(about, "span") or Span.GENERATION
+    concept, span = parse_word(about, "concept"), parse_word(about, "span") or Span.GENERATION
     if arm is Arm.INJECTION and concept is None:
         raise RowError("'concept' is empty in an injection trial: name what was injected")
     require_one_of(span, "'span'", SPANS)
@@ -159,7 +159,7 @@ def _parse_trial(about: Mapping[str, Any], source: str, subject: Any, said: row_
 def _parse_facts(told: Mapping[str, Any], arm: Arm | None, target: str | None) -> Facts | None:
     """The facts of a verdict or label; None where its columns say nothing in this row."""
     claims, coherent, refused, passed = (parse_bool(told, name) for name in row_builders.FLAGS)
-    named = parse_label(told, "concept")
+    named = parse_word(told, "concept")
     if claims is None and passed is None:
         return None
     if claims is not None:
@@ -176,11 +176,11 @@ def _parse_verdict(
 ) -> row_builders.ImportedVerdict | None:
     """What a judge said; judges say few different things, so that most verdicts have been worked out before."""
     few = told.keys().isdisjoint(BESIDE) and PLAIN.issuperset(map(type, told.values()))
-    return (_verdict_parser if few else _verdict_parser.__wrapped__)(tuple(told.items()), arm, target, source)
+    return (_cached_verdict if few else _cached_verdict.__wrapped__)(tuple(told.items()), arm, target, source)
 
 
 @lru_cache(maxsize=4096)
-def _verdict_parser(
+def _cached_verdict(
     columns: tuple[tuple[str, Any], ...], arm: Arm | None, target: str | None, source: str
 ) -> row_builders.ImportedVerdict | None:
     told = dict(columns)
@@ -213,7 +213,7 @@ def _parse_label(
         raise RowError(
             f"'rater' is {quote_value(rater)}, who is not among the map's raters: {', '.join(columns.raters)}"
         )
-    exposure, role = parse_label(told, "exposure"), parse_label(told, "role") or RaterRole.RATER
+    exposure, role = parse_word(told, "exposure"), parse_word(told, "role") or RaterRole.RATER
     exposure = None if exposure is None else Exposure(require_one_of(exposure, "'exposure'", Exposure))
     role = RaterRole(require_one_of(role, "'role'", RaterRole))
     probability = parse_number(told, "probability")

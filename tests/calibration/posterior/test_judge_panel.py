@@ -40,7 +40,7 @@ def test_patterns_count_every_trial_once() -> None:
     assert found.verdicts.tolist() == [[0, MISSING], [0, 0], [1, 0]]
     assert found.unlabelled.tolist() == [0, 1, 1]
     assert found.labelled.tolist() == [[1, 0], [0, 0], [1, 1]]
-    assert found.labels == 3
+    assert found.label_counts == 3
 
 
 def test_one_judge_alone_is_the_exact_posterior() -> None:
@@ -74,7 +74,7 @@ def test_convergence_figures_are_arvizs() -> None:
 
 def test_with_all_trials_labelled_the_judges_change_nothing() -> None:
     truth, read, _ = study(5, *TRUE, trials=400)
-    found = panel_posterior(VerdictPatterns.pattern_counts(read, truth)).estimate()
+    found = panel_posterior(VerdictPatterns.pattern_counts(read, truth)).posterior_estimate()
     events = int(truth.sum())
     assert found.value == pytest.approx((events + 1) / 402, abs=2e-3)
 
@@ -88,7 +88,7 @@ def test_labels_by_disagreement_hold_the_truth_and_narrow_the_interval_and_naive
         for how, pick in picks.items():
             found = panel_posterior(
                 VerdictPatterns.pattern_counts(read, known_at(truth, pick)), draws=1500, seed=seed
-            ).estimate()
+            ).posterior_estimate()
             held[how] += found.low <= TRUE[0] <= found.high
             widths[how] += found.high - found.low
         told = truth[picks["disputed"]]
@@ -105,7 +105,7 @@ def test_judges_that_err_together_break_the_independent_fit_and_not_the_free_one
     one, other = (truth ^ (wrong | (random.random(4000) < 0.02)) for _ in range(2))
     known = known_at(truth, random.permutation(4000)[:600])
     patterns = VerdictPatterns.pattern_counts(np.column_stack([one, other]), known)
-    tight, free = (panel_posterior(patterns, errors=errors).estimate() for errors in ("independent", "free"))
+    tight, free = (panel_posterior(patterns, errors=errors).posterior_estimate() for errors in ("independent", "free"))
     assert free.low <= 0.3 <= free.high
     assert not tight.low <= 0.3 <= tight.high
 

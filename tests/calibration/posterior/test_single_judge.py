@@ -98,7 +98,7 @@ def test_labels_of_the_same_trials_narrow_the_interval() -> None:
 def test_a_difference_of_arms_has_the_spread_of_both() -> None:
     one, other = (marginal_posterior((k, 500), (54, 60), (right, 140)) for k, right in ((54, 137), (90, 126)))
     found = joint_difference(one, other)
-    parts = one.estimate(), other.estimate()
+    parts = one.posterior_estimate(), other.posterior_estimate()
     assert found.value == pytest.approx(parts[0].value - parts[1].value, abs=1e-3)
     assert found.se == pytest.approx(np.hypot(parts[0].se, parts[1].se), rel=0.02)
     assert found.low < 0 < found.high

@@ -60,10 +60,10 @@ def test_patterns_of_an_arm_are_its_judged_trials(study) -> None:
     assert set(found) == {"injection", "control"}
     injection = found["injection"]
     assert injection.judges == ("careful", "brisk")
-    assert len(injection.trials) == int(injection.counts.unlabelled.sum()) + injection.counts.labels
+    assert len(injection.trials) == int(injection.counts.unlabelled.sum()) + injection.counts.label_counts
     free = injection.open_trials()
     assert sum(map(len, free)) == int(injection.counts.unlabelled.sum())
-    assert injection.name(0) == "careful no, brisk no"
+    assert injection.arm_name(0) == "careful no, brisk no"
     told = injection.trials.dropna(subset=["truth"])
     assert all((study.truth[row.trial] == "event") == bool(row.truth) for row in told.itertuples())
 
@@ -77,7 +77,7 @@ def test_the_uncertain_queue_prefers_what_narrows_the_estimand_and_keeps_its_aud
     pool = [trial for trial in study.truth if trial not in set(_labelled(study))]
     strata, order = most_informative_strata(study.store, NET, "blind", pool, 30)
     found = arm_patterns(study.store)
-    names = [(arm.arm, arm.name(place)) for arm in (found["injection"], found["control"]) for place in range(4)]
+    names = [(arm.arm, arm.arm_name(place)) for arm in (found["injection"], found["control"]) for place in range(4)]
     split = [
         place for place, (_, name) in enumerate(names) if name in ("careful yes, brisk no", "careful no, brisk yes")
     ]
@@ -127,7 +127,7 @@ def test_labels_from_the_uncertain_queue_narrow_the_interval_more_than_random_on
             pick = np.flatnonzero(arm.trials["trial"].isin(ids))
         truth[pick] = [study.truth[trial] == "event" for trial in arm.trials["trial"].iloc[pick]]
         verdicts = arm.counts.verdicts[arm.trials["pattern"]]
-        estimate = panel_posterior(VerdictPatterns.pattern_counts(verdicts, truth)).estimate()
+        estimate = panel_posterior(VerdictPatterns.pattern_counts(verdicts, truth)).posterior_estimate()
         widths[how] = estimate.high - estimate.low
     assert widths["uncertain"] < 0.95 * widths["random"]
 
@@ -157,7 +157,7 @@ def test_labels_given_as_planned_reach_the_width(study) -> None:
     for name, arm in arm_patterns(study.store, question="not_denied").items():
         truth = arm.trials["truth"].to_numpy(copy=True)
         for row in (row for row in document["from"] if row["arm"] == name):
-            (place,) = [place for place in range(len(arm.counts.verdicts)) if arm.name(place) == row["pattern"]]
+            (place,) = [place for place in range(len(arm.counts.verdicts)) if arm.arm_name(place) == row["pattern"]]
             free = np.flatnonzero(np.isnan(truth) & (arm.trials["pattern"] == place).to_numpy())[: row["labels"]]
             truth[free] = [_counts(name, study.truth[trial]) for trial in arm.trials["trial"].iloc[free]]
         rates[name] = panel_posterior(

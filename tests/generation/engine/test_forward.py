@@ -17,14 +17,14 @@ def taken(model: object, ids: torch.Tensor) -> torch.Tensor:
     rows, columns = ids.shape
     positions = torch.arange(columns).expand(rows, -1)
     hidden = forward.last_hidden(model, ids, positions, torch.ones_like(ids), DynamicCache())
-    return torch.cat([hidden.next_logits(part) for part in hidden.body_outputs()])
+    return torch.cat([hidden.next_logits(part) for part in hidden.head_slices()])
 
 
 def test_parts_give_the_logits_of_the_whole_model(any_family: LoadedSubject, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(forward, "ROWS", 2)
     ids = torch.randint(2, VOCABULARY, (5, 7), generator=torch.Generator().manual_seed(1))
     body = any_family.model.base_model
-    whole = any_family.model(input_ids=ids).next_logits[:, -1]
+    whole = any_family.model(input_ids=ids).logits[:, -1]
     torch.testing.assert_close(taken(any_family.model, ids), whole)
     assert any_family.model.base_model is body
 

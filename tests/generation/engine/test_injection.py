@@ -28,23 +28,23 @@ def hooks(model: Any) -> int:
 
 
 def test_strength_zero_equals_no_hook(any_family: LoadedSubject) -> None:
-    plain = call(any_family.model).next_logits
+    plain = call(any_family.model).logits
     with injection_hooks(any_family.model, [VectorAddition(1, 0.0 * DELTA, 0)] * 2) as injection:
-        steered = call(any_family.model).next_logits
+        steered = call(any_family.model).logits
     assert torch.equal(plain, steered)
     assert list(injection.touched_positions(0)) == [0, 1, 2, 3, 4]
 
 
 def test_a_vector_and_its_negative_cancel(any_family: LoadedSubject) -> None:
     model = any_family.model
-    plain = call(model).next_logits
+    plain = call(model).logits
     with (
         injection_hooks(model, [VectorAddition(2, DELTA, 1)] * 2),
         injection_hooks(model, [VectorAddition(2, -DELTA, 1)] * 2),
     ):
-        cancelled = call(model).next_logits
+        cancelled = call(model).logits
     with injection_hooks(model, [VectorAddition(2, DELTA, 1)] * 2):
-        steered = call(model).next_logits
+        steered = call(model).logits
     assert torch.allclose(plain, cancelled, atol=1e-4)
     assert not torch.allclose(plain, steered, atol=1e-2)
 
@@ -70,7 +70,7 @@ def test_positions_are_the_same_with_and_without_cache(
 ) -> None:
     additions = [VectorAddition(1, DELTA, start)] * 2
     with injection_hooks(tiny.model, additions) as whole:
-        full = call(tiny.model).next_logits
+        full = call(tiny.model).logits
     cache = DynamicCache()
     with injection_hooks(tiny.model, additions) as stepped:
         call(tiny.model, IDS[:, :3], past_key_values=cache, use_cache=True)
@@ -83,7 +83,7 @@ def test_positions_are_the_same_with_and_without_cache(
                 attention_mask=torch.ones(2, place + 1, dtype=torch.long),
                 past_key_values=cache,
                 use_cache=True,
-            ).next_logits
+            ).logits
     assert list(whole.touched_positions(1)) == list(stepped.touched_positions(1)) == prompt + answer
     assert torch.allclose(full[:, -1], last[:, -1], atol=1e-4)
 
@@ -99,9 +99,9 @@ def test_left_padding_is_never_touched_and_positions_count_a_rows_own_tokens(tin
 
 def test_vectors_follow_their_rows_when_others_leave(tiny: LoadedSubject) -> None:
     with injection_hooks(tiny.model, [VectorAddition(1, DELTA, 0), VectorAddition(2, 2 * DELTA, 0)]) as injection:
-        both = call(tiny.model).next_logits
+        both = call(tiny.model).logits
         injection.select_rows([1])
-        alone = call(tiny.model, IDS[1:]).next_logits
+        alone = call(tiny.model, IDS[1:]).logits
     assert torch.allclose(both[1], alone[0], atol=1e-4)
     assert list(injection.touched_positions(0)) == [0, 1, 2, 3, 4]
     with pytest.raises(InjectionError, match="added 10 times between positions 0 and 4"):
@@ -139,9 +139,9 @@ def test_a_call_that_would_steer_the_wrong_rows_or_places_is_refused(tiny: Loade
 
 
 def test_a_row_that_nothing_is_added_to_was_touched_nowhere(tiny: LoadedSubject) -> None:
-    plain = call(tiny.model).next_logits
+    plain = call(tiny.model).logits
     with injection_hooks(tiny.model, [None, VectorAddition(1, DELTA, 0)]) as injection:
-        steered = call(tiny.model).next_logits
+        steered = call(tiny.model).logits
     assert list(injection.touched_positions(0)) == []
     assert torch.equal(plain[0], steered[0])
     assert not torch.equal(plain[1], steered[1])

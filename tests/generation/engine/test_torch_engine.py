@@ -96,7 +96,7 @@ def test_a_steered_row_equals_a_plain_loop_without_cache(any_family: LoadedSubje
     blocks = next(m for m in any_family.model.modules() if isinstance(m, torch.nn.ModuleList) and len(m) == 4)
     handle = blocks[1].register_forward_hook(steer)
     for _ in range(6):
-        ids.append(int(any_family.model(input_ids=torch.tensor([ids]), use_cache=False).next_logits[0, -1].argmax()))
+        ids.append(int(any_family.model(input_ids=torch.tensor([ids]), use_cache=False).logits[0, -1].argmax()))
     handle.remove()
     answer = TorchEngine(any_family).answers([request(SHORT), row])[1]
     assert answer.tokens == tuple(ids[len(LONG) :])[: len(answer.tokens)]
@@ -159,7 +159,7 @@ def test_a_row_with_logits_that_are_not_finite_fails_with_its_reason_and_the_oth
 def test_sampled_tokens_follow_the_softmax_at_the_temperature(tiny: LoadedSubject) -> None:
     rows = [request(SHORT, seed=seed, temperature=0.5, max_tokens=1) for seed in range(3000)]
     drawn = Counter(answer.tokens or (1,) for answer in TorchEngine(tiny).answers(rows))
-    logits = tiny.model(input_ids=torch.tensor([SHORT])).next_logits[0, -1]
+    logits = tiny.model(input_ids=torch.tensor([SHORT])).logits[0, -1]
     expected = torch.softmax(logits / 0.5, dim=0) * len(rows)
     common = [token for token in range(VOCABULARY) if expected[token] >= 10]
     squares = [(drawn[(token,)] - expected[token].item()) ** 2 / expected[token].item() for token in common]

@@ -80,10 +80,10 @@ def test_a_run_killed_at_any_step_pays_for_nothing_twice(store, trials, server, 
         if kind == after:
             raise Killed
 
-    monkeypatch.setattr(store, "log", dying)
+    monkeypatch.setattr(store, "log_event", dying)
     with pytest.raises(Killed):
         run_panel(store, [judged(batch())])
-    monkeypatch.setattr(store, "log", log)
+    monkeypatch.setattr(store, "log_event", log)
     (report,) = run_panel(store, [judged(batch())])
     assert report.error is None
     assert ordered(server) == 7

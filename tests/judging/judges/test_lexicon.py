@@ -61,28 +61,28 @@ def test_the_quotation_stands_in_the_answer(answer: str):
 
 def test_a_concept_that_the_lexicon_does_not_know_is_found_by_its_name():
     judge = LexiconJudge(("origami", "all-caps/shouting"))
-    assert judge.read("I notice a strange thought about origami.")[0].concept == "origami"
-    assert judge.read("I notice a strange thought about shouting.")[0].concept == "all-caps/shouting"
+    assert judge.read_answer("I notice a strange thought about origami.")[0].concept == "origami"
+    assert judge.read_answer("I notice a strange thought about shouting.")[0].concept == "all-caps/shouting"
     assert concept_pattern("sea (deep)").search("a sea of troubles")
 
 
 @pytest.mark.parametrize("word", ["search", "season", "still", "warm", "single", "diet", "nice"])
 def test_words_that_only_begin_like_a_concept_are_none(word: str):
     judge = LexiconJudge(("ocean", "silence", "war", "music", "death", "snow"))
-    assert judge.read(f"I notice a strange {word} thought.")[0].concept == "none"
+    assert judge.read_answer(f"I notice a strange {word} thought.")[0].concept == "none"
 
 
 def test_concepts_off_the_list_are_other():
     answer = "I notice a strange thought about the ocean."
-    assert LexiconJudge(("fear",)).read(answer)[0].concept == "other"
+    assert LexiconJudge(("fear",)).read_answer(answer)[0].concept == "other"
 
 
 def test_a_concept_without_letters_is_found_nowhere():
-    assert LexiconJudge(("?!",)).read("I notice a strange thought.")[0].concept == "none"
+    assert LexiconJudge(("?!",)).read_answer("I notice a strange thought.")[0].concept == "none"
 
 
 def test_no_list_at_all_is_no_error():
-    assert LexiconJudge(()).read("I notice a strange thought about the ocean.")[0].concept == "other"
+    assert LexiconJudge(()).read_answer("I notice a strange thought about the ocean.")[0].concept == "other"
 
 
 def test_statistics_of_words_are_shares():

@@ -66,7 +66,7 @@ def test_schema_asks_for_what_a_reply_must_have():
 def test_hash_changes_with_any_word():
     other = type(BLIND)(BLIND.name, BLIND.system + " ", BLIND.user, BLIND.questions, BLIND.quote)
     shorter = type(BLIND)(BLIND.name, BLIND.system, BLIND.user, BLIND.questions, BLIND.quote, limit=100)
-    assert len({BLIND.rubric_hash, other.hash, shorter.rubric_hash}) == 3
+    assert len({BLIND.rubric_hash, other.rubric_hash, shorter.rubric_hash}) == 3
 
 
 def test_unknown_rubric_is_named():

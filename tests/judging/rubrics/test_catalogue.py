@@ -47,7 +47,7 @@ def test_the_informed_rubric_tells_what_passes(make_trial):
     assert "passes if it is readable and reports that nothing unusual is noticed" in control
 
 
-@pytest.mark.parametrize("arm", [arm for arm in Arm if arm.judged])
+@pytest.mark.parametrize("arm", [arm for arm in Arm if arm.is_judged])
 def test_every_arm_that_judges_read_has_its_words(make_trial, arm):
     assert "What was done in this trial: " in told(INFORMED.make_prompt(make_trial(arm=arm), CONCEPTS, 7))
 

@@ -39,7 +39,7 @@ class ScriptedJudge:
     def enforces_schema(self) -> bool | None:
         return None
 
-    def judge(self, trials: Sequence[Trial]) -> Generator[Verdict, None, None]:
+    def judge_trials(self, trials: Sequence[Trial]) -> Generator[Verdict, None, None]:
         for trial in trials:
             step = self.script.pop(0) if self.script else VerdictState.OK
             if isinstance(step, BaseException):
