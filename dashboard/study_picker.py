@@ -57,7 +57,7 @@ def encode_studies(studies: Sequence[tuple[str, str]]) -> str:
 def configured_studies(environment: Mapping[str, str], arguments: Sequence[str]) -> list[StudyRef]:
     """Studies from the environment, then from `--study NAME=URL` arguments; equal names get a number.
 
-    Raises `BadInput` where neither names a study, or one cannot be read.
+    Raises `InputError` where neither names a study, or one cannot be read.
     """
     parser = ArgumentParser(prog="dashboard/app.py", exit_on_error=False)
     parser.add_argument("--study", action="append", default=[], metavar="NAME=URL")

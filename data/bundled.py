@@ -82,7 +82,7 @@ def add_published(store: Store) -> int:
 def calibration_set(folder: Path = HERE / "calibration") -> CalibrationSet:
     """The labelled transcripts of `data/calibration/` (who labelled them, and how: its README).
 
-    Raises `BadInput` naming file and line where a line cannot be read.
+    Raises `InputError` naming file and line where a line cannot be read.
     """
     about = json.loads((folder / "subjects.json").read_text(encoding="utf-8"))
     return CalibrationSet(

@@ -58,7 +58,7 @@ RULES: dict[str, Rule] = {"strict": strict_outcome, "claim_first": claim_first_o
 
 
 def rule_named(name: str) -> Rule:
-    """The outcome rule called `name`; raises `UnknownName` with the names there are."""
+    """The outcome rule called `name`; raises `UnknownNameError` with the names there are."""
     if name not in RULES:
         raise UnknownNameError(f"outcome rule '{name}' is not known: choose from {', '.join(RULES)}")
     return RULES[name]

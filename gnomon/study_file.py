@@ -179,7 +179,7 @@ class StudyFile(StudyTable):
         return list(self.design.concepts) if self.design else list(self.listed or [])
 
     def select_known(self, kind: str, known: Sequence[str], wanted: Sequence[str]) -> list[str]:
-        """`wanted`, or all of `known` where nothing is wanted; raises `UnknownName` for one that is not there."""
+        """`wanted`, or all of `known` where nothing is wanted; raises `UnknownNameError` for one that is not there."""
         for name in wanted:
             if name not in known:
                 raise UnknownNameError(

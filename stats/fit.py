@@ -121,7 +121,7 @@ def fit_judged(
 
     Raises
     ------
-    NotEnoughData
+    NotEnoughDataError
         Where no verdict counts.
     """
     first = primary_judge(store)

@@ -49,7 +49,7 @@ def cohen_kappa(
 
     Raises
     ------
-    NotEnoughData
+    NotEnoughDataError
         Where there are no units, or a rater used one category only: then chance explains all agreement there is.
     """
     counts = check_square(table)

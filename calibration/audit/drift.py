@@ -52,7 +52,7 @@ def judge_drift(times: pd.DataFrame, evidence: LabelledEvidence) -> dict[str, An
     -------
     dict
         from, to (ISO times or None), times (distinct ones), verdicts, blocks (from, to, verdicts, positive_rate,
-        labelled, accuracy), positive_rate and accuracy (a `Trend`, or None where it cannot be tested), words.
+        labelled, accuracy), positive_rate and accuracy (a `TrendTest`, or None where it cannot be tested), words.
     """
     read = _in_blocks(evidence.judged.merge(times[["trial", "at"]], on="trial").dropna(subset=["at"]))
     truth = evidence.pairs[["trial", "true_event"]]

@@ -25,7 +25,7 @@ def trials_in_confusion_cell(store: Store, judge: str, view: str, *, arm: str, t
 
     Raises
     ------
-    UnknownName
+    UnknownNameError
         Where no verdict of that judge is stored, or the view is not known.
     """
     version = str(judge_frame(store, [judge])["version"].iloc[0])
@@ -47,7 +47,7 @@ def trials_where_they_disagree(store: Store, view: str, one: tuple[str, str], ot
 
     Raises
     ------
-    UnknownName
+    UnknownNameError
         Where one of them read nothing in this view.
     """
     judges = judge_frame(store)

@@ -105,7 +105,7 @@ def judged_trials(
 
 
 def verdicts_of(store: Store, versions: Sequence[str]) -> pd.DataFrame:
-    """The verdicts that count of these judge versions and of the newest of every judge (`ok_verdicts`)."""
+    """The verdicts that count of these judge versions and of the newest of every judge (`verdicts_with_outcomes`)."""
     return verdicts_with_outcomes(store, [*judge_frame(store)["version"], *versions])
 
 

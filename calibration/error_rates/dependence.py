@@ -109,7 +109,7 @@ def judge_dependence(
 
     Raises
     ------
-    NotEnoughData
+    NotEnoughDataError
         For fewer than two judges.
     """
     found = dict(zip(versions, collect_evidence(store, versions, view, splits=splits), strict=True))
@@ -334,7 +334,7 @@ def residual_dependence(
 
     Raises
     ------
-    NotEnoughData
+    NotEnoughDataError
         Where the model has as many parameters as the data have degrees of freedom, or cannot be fitted.
     """
     values = as_ratings(ratings)

@@ -102,10 +102,10 @@ def dawid_skene(
 
     Raises
     ------
-    NotEnoughData
+    NotEnoughDataError
         Where a unit has neither rating nor gold label, fewer than two categories or, without gold labels, fewer
         than two raters are seen, or EM does not converge.
-    BadInput
+    InputError
         Where rater names or gold labels do not match the ratings in number.
     """
     seen = rating_patterns(ratings, raters=raters, gold=gold)

@@ -104,9 +104,9 @@ def dawid_skene_bayes(
 
     Raises
     ------
-    NotEnoughData
+    NotEnoughDataError
         As for `gnomon.calibration.latent_class.dawid_skene.dawid_skene`.
-    BadInput
+    InputError
         For fewer than two chains or eight draws a chain.
     """
     if chains < 2 or draws < 8 * chains:

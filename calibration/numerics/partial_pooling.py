@@ -95,7 +95,7 @@ def partial_pool(
 
     Raises
     ------
-    BadInput
+    InputError
         Where a count is not between 0 and its n, or a scale is not positive.
     """
     for k, n in counts:

@@ -70,9 +70,9 @@ def ppi_mean(
 
     Raises
     ------
-    NotEnoughData
+    NotEnoughDataError
         For fewer than two labelled trials.
-    BadInput
+    InputError
         Where lengths differ.
     """
     truth, read = _check_pairs(labelled, judged)
@@ -113,9 +113,9 @@ def ppi_stratified(
 
     Raises
     ------
-    NotEnoughData
+    NotEnoughDataError
         Where a stratum with a share has fewer than two labels.
-    BadInput
+    InputError
         Where shares do not add to 1 or lengths differ.
     """
     named = strata if isinstance(strata, Mapping) else {f"number {at}": each for at, each in enumerate(strata, 1)}
@@ -176,9 +176,9 @@ def ppi_weighted(
 
     Raises
     ------
-    NotEnoughData
+    NotEnoughDataError
         For fewer than two labelled trials.
-    BadInput
+    InputError
         Where lengths differ, an inclusion probability is not in (0, 1], or all of them cannot belong to this pool.
     """
     truth, read = _check_pairs(labels, judged_labelled)

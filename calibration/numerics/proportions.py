@@ -93,7 +93,7 @@ def rogan_gladen(
 
     Raises
     ------
-    NotEnoughData
+    NotEnoughDataError
         Where a sample is empty or sensitivity + specificity <= 1: such a judge says nothing about the truth.
     """
     value, youden = _rogan_gladen(apparent, sensitivity, specificity)
@@ -153,7 +153,7 @@ def allocate_labels(
 
     Raises
     ------
-    BadInput
+    InputError
         For shares outside 0 to 1, or a budget below twice the pilot.
     """
     if not all(0 <= share <= 1 for share in (rate, sensitivity, specificity)):

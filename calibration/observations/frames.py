@@ -68,7 +68,7 @@ def judge_frame(store: Store, judges: Sequence[str] | None = None) -> pd.DataFra
 
     Raises
     ------
-    UnknownName
+    UnknownNameError
         Where the store holds no verdict of a judge that is asked for.
     """
     column = judge_table.c

@@ -40,7 +40,7 @@ class VerdictPatterns:
 
         Raises
         ------
-        BadInput
+        InputError
             Where the shapes do not match, there are more than `MAX_JUDGES` judges, or a value is neither 0 nor 1.
         """
         read, known = np.asarray(verdicts, dtype=float), np.asarray(truth, dtype=float)
@@ -116,7 +116,7 @@ def panel_posterior(
 
     Raises
     ------
-    NotEnoughData
+    NotEnoughDataError
         Where nothing is labelled: then truth and its opposite fit alike.
     """
     if not patterns.label_counts:

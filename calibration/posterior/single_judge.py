@@ -84,7 +84,7 @@ def joint_posterior(
 
     Raises
     ------
-    BadInput
+    InputError
         Where a count lies outside 0 to n, or nothing at all is counted.
     """
     return marginal_posterior(

@@ -83,9 +83,9 @@ def panel_reading(
 
     Raises
     ------
-    NotEnoughData
+    NotEnoughDataError
         Where no judge has spoken of any trial.
-    UnknownName
+    UnknownNameError
         For a subject that has no trial.
     """
     known = judge_frame(store, judges).head(MAX_PANEL)
@@ -131,7 +131,7 @@ def arm_patterns(
     question: Question = "event",
     splits: Sequence[str] | None = None,
 ) -> dict[str, ArmPatterns]:
-    """`arms_of` what `panel_reading` finds, with the labels of a view (`gnomon.calibration.labels.views`)."""
+    """`arms_present` what `panel_reading` finds, with the labels of a view (`gnomon.calibration.labels.views`)."""
     reading = panel_reading(store, judges=judges, subject=subject, splits=splits)
     return arms_of(reading, reference_labels_of(rater_labels(store, view)), question)
 

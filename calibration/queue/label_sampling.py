@@ -66,7 +66,7 @@ def next_items(
 
     Candidates are trials that gave an answer, that this rater has not labelled or flagged and that nobody else
     holds; of these, those that nobody has labelled as long as there are any, then those that others labelled.
-    See `draw_focused` for the inclusion probabilities. The same seed and store give the same items.
+    See `draw_with_audit_stream` for the inclusion probabilities. The same seed and store give the same items.
 
     Strategies: `disputed` draws transcripts on which judges come to different outcomes; `uncertain` those verdict
     patterns whose labels narrow the posterior of `estimand` most (`queue.expected_information`), and needs a label in
@@ -179,7 +179,7 @@ def draw_sample(
 ) -> list[QueueItem]:
     """Draw n trials from a pool, disputed ones first with an audit stream, or a simple random sample of it.
 
-    Within the disputed and within the others all trials are treated alike. See `draw_focused` for the chances.
+    Within the disputed and within the others all trials are treated alike. `draw_with_audit_stream` has the chances.
     """
     if strategy not in (DISPUTED, RANDOM):
         raise InputError(f"queue strategy '{strategy}' is not known: choose disputed, uncertain or random")

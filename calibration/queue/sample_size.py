@@ -83,7 +83,7 @@ def label_strata(
 
     Raises
     ------
-    NotEnoughData
+    NotEnoughDataError
         Where an arm has no judged trial or no label.
     """
     found = arm_patterns(store, view, judges=judges, subject=subject, question=target.question)

@@ -61,7 +61,7 @@ class Access:
 
 
 def access_from_environment() -> Access:
-    """How this server knows people. Raises `BadInput` where its environment does not say it rightly."""
+    """How this server knows people. Raises `InputError` where its environment does not say it rightly."""
     text = os.environ.get(VARIABLE)
     if text is None:
         return Access()
@@ -84,7 +84,7 @@ def check_roles(found: Access) -> Access:
 
 
 def check_address(found: Access, address: str, secrets: Path) -> None:
-    """Raise `BadInput` where others could reach the server without a login, or a login lacks what it needs."""
+    """Raise `InputError` where others could reach the server without a login, or a login lacks what it needs."""
     if found.auth == "name":
         if address not in LOOPBACK:
             raise InputError(

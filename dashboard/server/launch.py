@@ -84,7 +84,7 @@ def start_server(command: Sequence[str], environment: Mapping[str, str], out: IO
 
 
 def check_port(address: str, port: int) -> None:
-    """Raise `BadInput` where the port cannot be listened on."""
+    """Raise `InputError` where the port cannot be listened on."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -129,7 +129,7 @@ def serve_studies(
 
     Raises
     ------
-    BadInput
+    InputError
         Where the port is in use, others could get in without a login, or a login lacks what it needs; nothing was
         started then.
     GnomonError

@@ -39,7 +39,7 @@ class MatrixCell:
         return f"{one} and {other} come to different outcomes ({self.view} labels)"
 
     def trial_ids(self, store: Store) -> list[str]:
-        """Ids of its transcripts, in order; raises `UnknownName` where the study lacks what it names."""
+        """Ids of its transcripts, in order; raises `UnknownNameError` where the study lacks what it names."""
         if self.kind == CONFUSED:
             judge, arm, truth, verdict = self.what
             return drilldown.trials_in_confusion_cell(store, judge, self.view, arm=arm, truth=truth, verdict=verdict)
@@ -48,7 +48,7 @@ class MatrixCell:
 
 
 def requested_cell() -> MatrixCell | None:
-    """The cell that this page's address names; raises `BadInput` where that is no cell."""
+    """The cell that this page's address names; raises `InputError` where that is no cell."""
     text = st.query_params.get(PARAMETER)
     if text is None:
         return None

@@ -57,7 +57,7 @@ def export_store(store: Store, folder: Path, *, as_csv: bool = False) -> ExportR
 
     Raises
     ------
-    BadInput
+    InputError
         Where the folder is there and not empty, or is a file.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):

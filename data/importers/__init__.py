@@ -66,7 +66,7 @@ class ParsedFiles:
         return READERS[self.format](self.paths, self.options, ImportReport())
 
     def ingest_into(self, store: Store) -> ImportCounts:
-        """Store all of it in one transaction; `BadInput`, and nothing stored, where a file changed meanwhile."""
+        """Store all of it in one transaction; `InputError`, and nothing stored, where a file changed meanwhile."""
         if self.tables is not None:
             return gnomon_export.store_tables(store, self.tables, self.report)
         return store_rows(store, self._rows_unless_changed(), set(self.seen.concepts), self.report)
@@ -95,9 +95,9 @@ def parse_files(format_: str, paths: Sequence[Path], options: ImportOptions) -> 
 
     Raises
     ------
-    UnknownName
+    UnknownNameError
         For a format that there is not.
-    BadInput
+    InputError
         For a file that cannot be read at all, or where no row fits; nothing has been stored then.
     """
     if format_ not in FORMATS:

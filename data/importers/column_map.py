@@ -101,7 +101,7 @@ class ColumnMap(BaseModel):
         return [self.trial, *self.verdict, *self.label]
 
     def check_columns(self, path: Path, columns: Sequence[str]) -> None:
-        """Raise `BadInput` for a column that the file does not have, naming those that it has."""
+        """Raise `InputError` for a column that the file does not have, naming those that it has."""
         for part in self.list_sections():
             for name, source in part.mapped_sources().items():
                 if isinstance(source, str) and source not in columns:
@@ -132,7 +132,7 @@ def _as_key(value: Any) -> str:
 
 
 def read_map(path: Path | None) -> ColumnMap:
-    """Read a column map. Raises `BadInput` naming file, key and what is wrong."""
+    """Read a column map. Raises `InputError` naming file, key and what is wrong."""
     if path is None:
         raise InputError("the format 'table' needs a column map: name its TOML file with --map (docs/importing.md)")
     try:

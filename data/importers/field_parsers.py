@@ -103,7 +103,7 @@ def quote_value(value: Any) -> str:
 
 
 def required_value(row: Mapping[str, Any], name: str) -> Any:
-    """The field, which must be there; raises `BadRow`."""
+    """The field, which must be there; raises `RowError`."""
     if name not in row:
         raise RowError(f"'{name}' is missing: the row has {', '.join(map(str, list(row)[:12])) or 'no fields'}")
     if row[name] is None:
@@ -122,7 +122,7 @@ def parse_text(row: Mapping[str, Any], name: str, limit: int | None = None) -> s
 
 
 def limit_text(value: str, name: str, limit: int) -> str:
-    """A name: not blank and at most `limit` characters; raises `BadRow`."""
+    """A name: not blank and at most `limit` characters; raises `RowError`."""
     value = value.strip()
     if not value:
         raise RowError(f"'{name}' is empty: give a name")
@@ -198,7 +198,7 @@ def layer_of(row: Mapping[str, Any], name: str) -> int | None:
 
 
 def require_one_of(value: Any, what: str, words: Iterable[str]) -> Any:
-    """The value, which must be one of these words; raises `BadRow`. `what` is how the error line calls it."""
+    """The value, which must be one of these words; raises `RowError`. `what` is how the error line calls it."""
     known = list(words)
     if value not in known:
         raise RowError(f"{what} is {quote_value(value)}: choose from {', '.join(known)}")
@@ -206,7 +206,7 @@ def require_one_of(value: Any, what: str, words: Iterable[str]) -> Any:
 
 
 def arm_of(value: Any, name: str) -> Arm:
-    """The arm that a source's word means; raises `BadRow` with the words that are known."""
+    """The arm that a source's word means; raises `RowError` with the words that are known."""
     known = ARMS.get(str(value).strip().lower())
     if known is None:
         raise RowError(f"'{name}' is {quote_value(value)}, no known arm: choose from {', '.join(ARMS)}")

@@ -73,7 +73,7 @@ def extend_chain(chain: Chain, event: LabelEvent, said: ImportedLabel, trial: st
 
     Raises
     ------
-    BadRow
+    RowError
         For a label that cannot be placed: another one by the same rater at the same instant in the same file, or
         one from before a verdict where a label without a verdict was stored already.
     """

@@ -22,7 +22,7 @@ NUMBER = 64
 def parquet_rows(path: Path, report: ImportReport) -> Rows:
     """Rows of a Parquet file, numbered from 1; columns of lists and structs are not read.
 
-    Raises `BadInput` for a file that is damaged, or that unpacks to more than a table of trials can be.
+    Raises `InputError` for a file that is damaged, or that unpacks to more than a table of trials can be.
     """
     for number, row in enumerate(_read_rows(path), start=1):
         report.rows += 1
@@ -92,7 +92,7 @@ def _check_footer(path: Path, file: Any) -> None:
 
 
 def _check_texts(path: Path, batch: Any) -> None:
-    """Raise `BadInput` where few stored texts stand for so many rows that they would fill the memory."""
+    """Raise `InputError` where few stored texts stand for so many rows that they would fill the memory."""
     import pyarrow as pa
     from pyarrow import compute
 

@@ -189,7 +189,7 @@ def imported_trial(
 
 
 def facts_from_fields(told: Mapping[str, Any]) -> Facts:
-    """Facts that a source reports one by one (`FLAGS` and concept); `claims` is there. Raises `BadRow`."""
+    """Facts that a source reports one by one (`FLAGS` and concept); `claims` is there. Raises `RowError`."""
     claims, coherent, refused, passed = (parse_bool(told, name) for name in FLAGS)
     concept = parse_word(told, "concept") or (OTHER if claims else NONE)
     return Facts(bool(claims), concept, coherent is not False, bool(refused), passed)
@@ -200,7 +200,7 @@ def facts_of_claim(
 ) -> Facts:
     """Facts of a judge that says whether the answer claims and whether it names the right concept.
 
-    Raises `BadRow` where it did not say what facts need.
+    Raises `RowError` where it did not say what facts need.
     """
     for name, value in (("affirmative", claims), ("coherent", coherent)):
         if value is None:

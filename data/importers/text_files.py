@@ -24,14 +24,14 @@ Rows = Iterator[tuple[SourceLocation, dict[str, Any]]]
 
 
 def read_content(path: Path) -> bytes:
-    """The bytes of a file of UTF-8 text, its mark removed. Raises `BadInput` where that cannot be."""
+    """The bytes of a file of UTF-8 text, its mark removed. Raises `InputError` where that cannot be."""
     with text_file(path) as file:
         return file.read()
 
 
 @contextmanager
 def text_file(path: Path) -> Iterator[BinaryIO]:
-    """A file of UTF-8 text, opened behind its mark. Raises `BadInput` where that cannot be."""
+    """A file of UTF-8 text, opened behind its mark. Raises `InputError` where that cannot be."""
     try:
         if path.exists() and not (path.is_file() or path.is_dir()):
             raise InputError(f"{path}: can be read only once, and files are read twice: write it to a file first")
@@ -48,7 +48,7 @@ def text_file(path: Path) -> Iterator[BinaryIO]:
 
 
 def _text_offset(path: Path, file: BinaryIO) -> int:
-    """Where the text begins. Raises `BadInput` for another encoding and where there is no text."""
+    """Where the text begins. Raises `InputError` for another encoding and where there is no text."""
     head = file.read(4096)
     if head.startswith((b"\xff\xfe", b"\xfe\xff")) or head.count(0) > len(head) // 5:
         raise InputError(
@@ -67,7 +67,7 @@ def _conversion_command(encoding: str, path: Path) -> str:
 
 
 def parse_json(line: str) -> Any:
-    """JSON without NaN, infinities, NUL and half characters. Raises `BadRow`."""
+    """JSON without NaN, infinities, NUL and half characters. Raises `RowError`."""
     _check_text(line)
     try:
         made = DECODER.decode(line)
@@ -88,7 +88,7 @@ DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
 
 
 def _check_text(line: str) -> None:
-    """Raise `BadRow` for bytes that are no text."""
+    """Raise `RowError` for bytes that are no text."""
     if "\x00" in line:
         raise RowError("holds NUL bytes: mend or remove the line")
     if not line.isascii() and (found := _STRAY.search(line)):
@@ -102,7 +102,7 @@ def _check_text(line: str) -> None:
 
 
 def check_whole(value: Any) -> None:
-    """Raise `BadRow` where an escape made a NUL or half a character, which a database cannot keep."""
+    """Raise `RowError` where an escape made a NUL or half a character, which a database cannot keep."""
     if isinstance(value, str):
         if "\x00" in value or _STRAY.search(value):
             raise RowError("holds an escaped NUL or half a surrogate pair: remove it")

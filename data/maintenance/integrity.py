@@ -52,7 +52,7 @@ Check = Callable[[Connection, DatabaseReport], None]
 def examine_database(url: str) -> DatabaseReport:
     """Examine the database at `url`: the database's own check, tables, triggers, and every row.
 
-    Raises `StoreError` for a server that cannot be reached, `BadInput` for a wrong URL.
+    Raises `StoreError` for a server that cannot be reached, `InputError` for a wrong URL.
     """
     engine = connect_engine(url)
     found = DatabaseReport(redacted_url(engine))
@@ -193,7 +193,7 @@ def _check_rows(connection: Connection, found: DatabaseReport) -> None:
 
 
 def _check_row_values(table: Table, row: dict[str, Any]) -> None:
-    """Raise `BadRow` for a row that says half of something."""
+    """Raise `RowError` for a row that says half of something."""
     said = all(row.get(name) is not None for name in ("claims", "concept", "coherent", "refused"))
     if table is tables.verdicts and said != (row["state"] == VerdictState.OK):
         raise RowError(f"its state is '{row['state']}', and its facts {'are there' if said else 'are not'}")

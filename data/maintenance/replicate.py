@@ -71,7 +71,7 @@ def copy_tables(source: Connection, target: Store, progress: Progress | None = N
     A target that holds exactly this already, from a move that was cut short after it, is left as it is. Leases, which
     last minutes, stay behind.
 
-    Raises `BadInput` where the target holds anything else, `StoreError` where the copy is not the same.
+    Raises `InputError` where the target holds anything else, `StoreError` where the copy is not the same.
     """
     wanted = table_checksums(source)
     with target.write_transaction() as connection:
@@ -132,7 +132,7 @@ def _forbid_inserts(connection: Connection, to: str) -> None:
 def back_up_store(store: Store, out: Path) -> dict[str, TableChecksum]:
     """Write a SQLite file of all that is stored now, while others go on writing; it appears whole and examined.
 
-    Raises `BadInput` where the file is there already or cannot be written, `StoreError` where the copy is damaged.
+    Raises `InputError` where the file is there already or cannot be written, `StoreError` where the copy is damaged.
     """
     if out.exists():
         raise InputError(f"{out}: is there already: name another file; nothing is overwritten")

@@ -22,7 +22,9 @@ def connect_engine(url: str) -> Engine:
     """An engine for a database's URL.
 
     A transaction with the option `WRITE` holds the one write lock from its beginning, so that what it reads is still so
-    when it writes; any other reads one state of the database from beginning to end. Raises `BadInput` for a wrong URL.
+    when it writes; any other reads one state of the database from beginning to end.
+
+    Raises `InputError` for a wrong URL.
     """
     try:
         parsed = make_url(url)

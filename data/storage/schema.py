@@ -25,7 +25,7 @@ def current_version(connection: Connection) -> str | None:
 
 
 def check_version(connection: Connection, where: str) -> None:
-    """Raise `StoreVersionError` for a database of a newer version, `BadInput` for one that is not Gnomon's."""
+    """Raise `StoreVersionError` for a database of a newer version, `InputError` for one that is not Gnomon's."""
     version = current_version(connection)
     known = {script.revision for script in ScriptDirectory.from_config(_alembic_config()).walk_revisions()}
     if version is not None and version not in known:

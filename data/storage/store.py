@@ -67,7 +67,7 @@ class Store:
     def open(cls, url: str) -> Store:
         """Open or make the database at `url` and bring its tables up to this version.
 
-        Raises `StoreVersionError` for a newer database, `BadInput` for a URL or file that is no Gnomon
+        Raises `StoreVersionError` for a newer database, `InputError` for a URL or file that is no Gnomon
         database, `StoreError` where the database cannot be reached.
         """
         store = cls(connect_engine(url))

@@ -17,7 +17,7 @@ def decode_masks(model: Any, positions: Tensor, width: int) -> Tensor | dict[str
 
     Raises
     ------
-    BadInput
+    InputError
         Layers of a kind that attend in another way.
     """
     text = model.config.get_text_config()

@@ -182,7 +182,7 @@ def injection_hooks(model: Any, additions: Sequence[VectorAddition | None]) -> I
 
     Raises
     ------
-    BadInput
+    InputError
         A layer that the model does not have.
     """
     injection = Injection(model, len(additions))

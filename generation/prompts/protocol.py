@@ -62,9 +62,9 @@ def load_protocol(name_or_path: str | Path) -> Protocol:
 
     Raises
     ------
-    UnknownName
+    UnknownNameError
         Neither a shipped name nor a file.
-    BadInput
+    InputError
         The file is not a protocol; the message names the key.
     """
     path = Path(name_or_path)

@@ -48,7 +48,7 @@ def make_prompt(tokenizer: Any, protocol: Protocol) -> TokenizedPrompt:
 
     Raises
     ------
-    BadInput
+    InputError
         The chat template drops the marker, or the tokenizer can't tell which text a token holds.
     """
     text = render_messages(tokenizer, protocol.messages)

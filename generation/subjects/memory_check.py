@@ -16,7 +16,7 @@ WIDTHS = {"float32": 4, "bfloat16": 2, "float16": 2}
 
 
 def torch_device(name: str, device: str | None) -> Any:
-    """The torch device that is named, or by default a GPU where there is one; `BadInput` where it is not there."""
+    """The torch device that is named, or by default a GPU where there is one; `InputError` where it is not there."""
     import torch
 
     if device is None:

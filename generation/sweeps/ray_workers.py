@@ -148,7 +148,7 @@ def ray_cluster(
 
     Raises
     ------
-    MissingPackage
+    MissingPackageError
         Ray is not installed.
     GnomonError
         The cluster can't be reached, or actors die again and again.

@@ -132,7 +132,7 @@ def _question_counts(said: PlannedProtocol, place: int, number: int) -> list[tup
 
 
 def check_design(design: SweepDesign) -> None:
-    """Raise `BadInput` for a design with an empty axis, a value named twice or a negative number of replicates."""
+    """Raise `InputError` for a design with an empty axis, a value named twice or a negative number of replicates."""
     axes = {name: getattr(design, name) for name in ("concepts", "layers", "strengths", "protocols", "arms", "spans")}
     for name, values in axes.items():
         if not values and name != "spans":

@@ -54,7 +54,7 @@ def plan_trials(design: SweepDesign, subject: Any, protocols: Sequence[Protocol]
 
     Raises
     ------
-    BadInput
+    InputError
         An empty axis, a value twice, an exclusion of what is not there, or a layer that the subject does not have.
     """
     check_layers(subject, design.layers)

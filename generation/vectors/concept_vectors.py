@@ -60,7 +60,7 @@ def concept_vectors(
 
     Raises
     ------
-    BadInput
+    InputError
         An unknown layer, or a cached vector that is damaged or another subject's.
     """
     check_layers(subject, layers)
@@ -73,7 +73,7 @@ def concept_vectors(
 
 
 def check_layers(subject: Any, layers: Sequence[int]) -> None:
-    """Raise `BadInput` for a layer that the subject does not have."""
+    """Raise `InputError` for a layer that the subject does not have."""
     for layer in layers:
         if not 0 <= layer < subject.layers:
             raise InputError(

@@ -162,7 +162,7 @@ def audit_judges(study: Study, view: str | None, json: bool) -> dict[str, Any]:
 
 
 def fit_study(study: Study, judge_name: str | None, json: bool, *, anew: bool = False) -> list[dict[str, Any]]:
-    """Fit every view that the study's data allow; raises `FitFailed` where one did not pass its gates."""
+    """Fit every view that the study's data allow; raises `FitFailedError` where one did not pass its gates."""
     rows = fit_all_views(study, judge_name, anew=anew)
     document = estimates.estimates_document(study, rows)
     print_json(document) if json else estimates.print_estimates(document)
@@ -203,7 +203,7 @@ def fit_all_views(study: Study, judge_name: str | None = None, *, anew: bool = F
 
 
 def _require_sizes(store: Store) -> None:
-    """Raise `NotEnoughData` where sizes are compared and one is not known: it would bend every figure by size."""
+    """Raise `NotEnoughDataError` where sizes are compared and one is not known: it would bend every figure by size."""
     subjects = store.load_subjects()
     unknown = [subject.name for subject in subjects if subject.parameters == UNKNOWN_SIZE]
     if unknown and len(subjects) > 1:
@@ -214,7 +214,7 @@ def _require_sizes(store: Store) -> None:
 
 
 def raise_if_failed(rows: Sequence[dict[str, Any]]) -> None:
-    """Raise `FitFailed` where a fit did not pass its gates."""
+    """Raise `FitFailedError` where a fit did not pass its gates."""
     for row in rows:
         if row["status"] == "failed":
             reasons = "; ".join(row["diagnostics"]["reasons"])

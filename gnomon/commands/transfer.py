@@ -27,7 +27,7 @@ def import_files(
 ) -> dict[str, Any]:
     """Read files of one format and store what fits; a folder without a study file gets one.
 
-    Raises `BadInput` where no row at all fits: nothing is stored or written then.
+    Raises `InputError` where no row at all fits: nothing is stored or written then.
     """
     parsed = importers.parse_files(format_, paths, options)
     landed = ImportCounts()

@@ -72,9 +72,9 @@ def write_report(study: Study, out: Path) -> Path:
 
     Raises
     ------
-    BadInput
+    InputError
         `out` is neither an .html nor a .pdf file, its folder cannot be written to, or there is no browser to print it.
-    NotEnoughData
+    NotEnoughDataError
         Nothing was fitted yet.
     """
     if out.suffix.lower() not in (".html", ".htm", PDF):

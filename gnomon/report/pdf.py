@@ -16,7 +16,8 @@ PATIENCE = 120.0
 
 
 def find_browser() -> str:
-    """A browser that prints: the one that `GNOMON_BROWSER` names, or one on the PATH. Raises `BadInput` without any."""
+    """A browser that prints: the one that `GNOMON_BROWSER` names, or one on the PATH. Raises "
+    "`InputError` without any."""
     named = os.environ.get(VARIABLE)
     found = shutil.which(named) if named else next((path for name in BROWSERS if (path := shutil.which(name))), None)
     if found is None:

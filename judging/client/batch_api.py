@@ -71,7 +71,7 @@ class BatchApiClient:
         ------
         JudgeError
             where a batch fails as a whole, or too many of its answers do.
-        BudgetSpent
+        BudgetSpentError
             where the budget allows no further case.
         """
         await self._collect_open(give)
@@ -83,7 +83,8 @@ class BatchApiClient:
             await self._collect_results(key, batch, cases, give)
 
     def _next_cases(self, waiting: Iterator[JudgeCase]) -> list[JudgeCase]:
-        """The next cases, as many as a batch holds and the budget allows; raises `BudgetSpent` if it allows none."""
+        """The next cases, as many as a batch holds and the budget allows; raises `BudgetSpentError` "
+        "if it allows none."""
         cases: list[JudgeCase] = []
         most = self._judge.config.batch_size or SIZE
         while len(cases) < most and (case := self._left or next(waiting, None)) is not None:

@@ -59,7 +59,7 @@ class BudgetLedger:
 
         Raises
         ------
-        BudgetSpent
+        BudgetSpentError
             where the budget doesn't allow it.
         """
         sent = self.max_prompt_tokens(size)

@@ -124,16 +124,16 @@ class Endpoint:
 
         Raises
         ------
-        CallFailed
+        CallFailedError
             with the last reason; kind `fatal` where no further call of any trial can succeed.
-        BudgetSpent
+        BudgetSpentError
             where the judge's budget allows no further call.
         """
         size = prompt_size(messages)
         return await self.with_retries(lambda: self._metered_call(messages, schema, size), seed=seed, tries=tries)
 
     async def with_retries(self, once: Callable[[], Awaitable[Got]], *, seed: int = 0, tries: int = TRIES) -> Got:
-        """What `once` gives, by the one retry policy; errors of the SDK become `CallFailed`."""
+        """What `once` gives, by the one retry policy; errors of the SDK become `CallFailedError`."""
         faults = waits = 0
         while True:
             try:
@@ -147,7 +147,7 @@ class Endpoint:
                 await self._back_off(failure, faults + waits, seed)
 
     async def probe_schema(self) -> bool:
-        """Whether the server holds an answer to a JSON schema; raises `CallFailed` where it gives no answer at all.
+        """Whether the server holds an answer to a JSON schema; raises `CallFailedError` where it gives none.
 
         It is asked for a plain word under a schema that allows one unguessable string only. A server that answers
         with that string enforces schemas; one that answers anything else, or rejects the schema, doesn't, and is then
@@ -182,7 +182,7 @@ class Endpoint:
         return body
 
     def read_completion(self, content: bytes, seconds: float = 0.0) -> Completion:
-        """A server's answer, read; raises `CallFailed` where it is not what the protocol returns."""
+        """A server's answer, read; raises `CallFailedError` where it is not what the protocol returns."""
         try:
             wire = _WireCompletion.model_validate_json(content)
         except ValidationError:

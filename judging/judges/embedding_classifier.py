@@ -93,7 +93,7 @@ class EmbeddingJudge:
     def from_labels(cls, pairs: Sequence[tuple[str, Facts]], concepts: Sequence[str], *, name: str = "learned") -> Self:
         """A judge for a closed list of concepts, taught by answers and their labels (train split only).
 
-        With fewer than ten labels the judge exists but raises `NotEnoughData` when it is asked.
+        With fewer than ten labels the judge exists but raises `NotEnoughDataError` when it is asked.
         """
         return cls(pairs, concepts, name=name)
 

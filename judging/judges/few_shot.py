@@ -29,7 +29,7 @@ def draw_examples(
 
     Raises
     ------
-    NotEnoughData
+    NotEnoughDataError
         where there are not so many.
     """
     lexicon = LexiconJudge(concepts)

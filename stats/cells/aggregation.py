@@ -76,7 +76,7 @@ class VerdictPatternCells:
     Attributes
     ----------
     frame, classes
-        As in `Cells`.
+        As in `CellCounts`.
     judges : tuple of str
         Names of the J judges.
     cell, label, count : ndarray, shape (rows,)
@@ -113,7 +113,7 @@ class VerdictPatternCells:
 def judged_cells(store: Store, judge: str | None = None) -> CellCounts:
     """Cells by the newest version of one judge; by default the study's first.
 
-    Raises `UnknownName` for a judge without verdicts, `NotEnoughData` where there are no verdicts at all.
+    Raises `UnknownNameError` for a judge without verdicts, `NotEnoughDataError` where there are no verdicts at all.
     """
     version, name = _judge_versions(store, None if judge is None else [judge])[0]
     read = _class_reader(store)

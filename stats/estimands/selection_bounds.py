@@ -3,7 +3,7 @@
 Engaged net detection compares trials that were answered, and the injection itself changes which are: the answered
 trials of the two arms are not of one kind. The always-engaged are those that would be answered with the injection and
 without it. They cannot be told apart, but if injection moves engagement one way only, their effect lies in bounds
-that the counts give (`lee`), and in wider ones if it moves it both ways (`worst_case`).
+that the counts give (`lee`), and in wider ones if it moves it both ways (`worst_case_bounds`).
 """
 
 from __future__ import annotations
@@ -63,9 +63,9 @@ def lee_bounds(engaged1: int, n1: int, events1: int, engaged0: int, n0: int, eve
 
     Raises
     ------
-    BadInput
+    InputError
         Where the counts contradict each other.
-    NotEnoughData
+    NotEnoughDataError
         Where an arm has no engaged trial.
 
     Notes
@@ -104,7 +104,7 @@ def bounds_with_interval(
     confidence: float = 0.95,
     seed: int = 0,
 ) -> EffectBounds:
-    """`lee` or `worst_case` with an interval that counts sampling error.
+    """`lee` or `worst_case_bounds` with an interval that counts sampling error.
 
     With `cover` "effect" the interval holds the effect among the always-engaged, wherever between the bounds it
     lies, with the stated probability (Imbens and Manski 2004: where the bounds are far apart only one end can

@@ -36,7 +36,7 @@ VERSION = "4"
 SCALE_NAMES = ("log_scale", "log_judge_scale")
 SHAPE_PARTS = ("arm", "deviation", "group", "full", "pairs", "possible")
 PRIOR_PARTS = (*SHAPE_PARTS, "wrong_mean", "wrong_sd", "wrong_alike", "scale", "agreement_sd")
-"""Parts of `Verdicts` that don't depend on what was seen."""
+"""Parts of `VerdictArrays` that don't depend on what was seen."""
 Density = Callable[[np.ndarray], tuple[float, np.ndarray]]
 
 

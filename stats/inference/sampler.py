@@ -84,7 +84,7 @@ def sample_posterior(
 ) -> PosteriorDraws:
     """Draw from the posterior.
 
-    Raises `FitFailed` where the sampler finds no point to start from, and lets `KeyboardInterrupt` through after
+    Raises `FitFailedError` where the sampler finds no point to start from, and lets `KeyboardInterrupt` through after
     it has stopped the chains.
     """
     import_arviz()

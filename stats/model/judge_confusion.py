@@ -150,7 +150,7 @@ def build_verdict_arrays(
 def validate_external(
     external: Sequence[ExternalCalibration], patterns: VerdictPatternCells, arms: Sequence[str]
 ) -> None:
-    """Raise `BadInput` for a calibration of an unknown judge, arm or class, or without trials."""
+    """Raise `InputError` for a calibration of an unknown judge, arm or class, or without trials."""
     for one in external:
         for what, name, known in (
             ("judge", one.judge, patterns.judges),

@@ -83,7 +83,7 @@ class Priors:
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> Priors:
-        """Priors from a study file's table; raises `BadInput` for an unknown name or a scale that is not positive."""
+        """Priors from a study file's table; raises `InputError` for an unknown name or a scale that is not positive."""
         known = {field.name for field in fields(cls)}
         for name, value in values.items():
             if name not in known:

@@ -241,7 +241,7 @@ def test_a_failure_in_the_middle_leaves_nothing_behind(store, write, monkeypatch
             raise KeyboardInterrupt
         return real(self, connection, table, rows)
 
-    monkeypatch.setattr(Store, "fill", fail)
+    monkeypatch.setattr(Store, "bulk_insert", fail)
     with pytest.raises(KeyboardInterrupt):
         bring(store, write("dev.jsonl", row(label=said(), verdict=said())))
     assert [store.count_rows(table) for table in tables.metadata.sorted_tables] == [0] * len(tables.metadata.tables)

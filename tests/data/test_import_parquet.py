@@ -125,7 +125,7 @@ def test_what_is_no_parquet_file_is_one_line(file, content, problem):
 DAMAGED = """
 import sys
 from pathlib import Path
-from gnomon.data.errors import BadInput
+from gnomon.data.errors import InputError
 from gnomon.data.importers.parquet_files import parquet_rows
 from gnomon.data.importers.field_parsers import Report
 
@@ -136,7 +136,7 @@ for at in range(len(content)):
     path.write_bytes(content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :])
     try:
         list(parquet_rows(path, Report()))
-    except BadInput as error:
+    except InputError as error:
         assert "\\n" not in str(error)
         told += 1
 print(told)

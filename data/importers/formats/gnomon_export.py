@@ -70,7 +70,7 @@ class ExportTables:
 def read_folder(paths: Sequence[Path], report: ImportReport) -> ExportTables:
     """Look into one export folder: its JSON lines or, where these are gone, its Parquet files.
 
-    Raises `BadInput` for a folder or file that cannot be read. Where no row at all fits, the report says why.
+    Raises `InputError` for a folder or file that cannot be read. Where no row at all fits, the report says why.
     """
     if len(paths) != 1 or not (paths[0] / MANIFEST).is_file():
         raise InputError(f"{paths[0]}: is no export folder: name one folder that holds {MANIFEST}")
@@ -137,7 +137,7 @@ def _row_fits(table: Table, line: Line, report: ImportReport) -> bool:
 
 
 def check_row(table: Table, row: dict[str, Any]) -> None:
-    """Raise `BadRow` for a value that its column does not take, and for a trial that is not what its id says."""
+    """Raise `RowError` for a value that its column does not take, and for a trial that is not what its id says."""
     for check in _column_checks(table.name):
         check.check_value(row)
     if table is tables.trials:
@@ -154,7 +154,7 @@ class _ColumnCheck:
     words: Sequence[str] | None
 
     def check_value(self, row: dict[str, Any]) -> None:
-        """Raise `BadRow` for a wrong value; make whole numbers of a Float column floats; a missing one is None."""
+        """Raise `RowError` for a wrong value; make whole numbers of a Float column floats; a missing one is None."""
         value = row.setdefault(self.name, None)
         if value is None:
             if not self.nullable:

@@ -20,7 +20,7 @@ Sample = tuple[SourceLocation, dict[str, Any]]
 
 
 def find_logs(paths: list[Path]) -> list[Path]:
-    """The log files themselves, and those in folders. Raises `BadInput` for a folder without any."""
+    """The log files themselves, and those in folders. Raises `InputError` for a folder without any."""
     found: list[Path] = []
     for path in paths:
         if path.is_dir():
@@ -34,7 +34,7 @@ def find_logs(paths: list[Path]) -> list[Path]:
 
 
 def read_log(path: Path, report: ImportReport) -> tuple[dict[str, Any], Iterator[Sample]]:
-    """The log's header, and its samples one by one. Raises `BadInput` where the file is no Inspect log."""
+    """The log's header, and its samples one by one. Raises `InputError` where the file is no Inspect log."""
     try:
         is_archive = zipfile.is_zipfile(path)
     except OSError as error:
@@ -79,7 +79,7 @@ def _archive_members(path: Path, members: list[zipfile.ZipInfo], report: ImportR
 
 
 def _read_member(path: Path, member: zipfile.ZipInfo) -> str:
-    """Text of one member. Raises `BadRow` where it is damaged, packed in a way that cannot be read, or too large.
+    """Text of one member. Raises `RowError` where it is damaged, packed in a way that cannot be read, or too large.
 
     No more than `LONGEST` bytes are unpacked, whatever the archive says of itself.
     """

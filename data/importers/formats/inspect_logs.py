@@ -193,7 +193,7 @@ def _facts_from_score(score: Mapping[str, Any], arm: Arm | None, target: str | N
 
 
 def _is_correct(value: Any) -> bool:
-    """Correct or incorrect; raises `BadRow` for a partial or graded score, which is neither."""
+    """Correct or incorrect; raises `RowError` for a partial or graded score, which is neither."""
     if isinstance(value, str) and value.strip().lower() in MARKS:
         return MARKS[value.strip().lower()]
     known = parse_bool({"value": value}, "value")

@@ -60,7 +60,7 @@ def generated(subject: LoadedSubject, prompt: tuple[int, ...]) -> tuple[int, ...
 
 def test_a_greedy_batch_of_unequal_prompts_equals_generate(any_family: LoadedSubject) -> None:
     prompts = [SHORT, LONG, (20,), (30, 31, 32, 33), SHORT]
-    answers = TorchEngine(any_family).answers([request(prompt) for prompt in prompts])
+    answers = TorchEngine(any_family).generate_all([request(prompt) for prompt in prompts])
     assert [answer.tokens for answer in answers] == [generated(any_family, prompt) for prompt in prompts]
     assert len({answer.tokens for answer in answers}) > 1
 
@@ -70,7 +70,7 @@ def test_a_mixed_batch_equals_each_row_alone_and_any_order(any_family: LoadedSub
     rows = mixed(temperature)
     engine = TorchEngine(any_family)
     together = told(engine.generate_all(rows))
-    assert together == [told(TorchEngine(any_family).answers([row]))[0] for row in rows]
+    assert together == [told(TorchEngine(any_family).generate_all([row]))[0] for row in rows]
     assert together == told(engine.generate_all(rows[::-1]))[::-1]
     assert together[2:5] == told(engine.generate_all(rows[2:5]))
     assert len(set(together)) >= 4
@@ -78,8 +78,8 @@ def test_a_mixed_batch_equals_each_row_alone_and_any_order(any_family: LoadedSub
 
 def test_padding_leaves_with_the_long_prompts_that_needed_it(any_family: LoadedSubject) -> None:
     rows = [request(SHORT), request(LONG, max_tokens=3), request(SHORT, addition(1, 1.0, 1))]
-    assert told(TorchEngine(any_family).answers(rows)) == [
-        told(TorchEngine(any_family).answers([row]))[0] for row in rows
+    assert told(TorchEngine(any_family).generate_all(rows)) == [
+        told(TorchEngine(any_family).generate_all([row]))[0] for row in rows
     ]
 
 
@@ -98,14 +98,14 @@ def test_a_steered_row_equals_a_plain_loop_without_cache(any_family: LoadedSubje
     for _ in range(6):
         ids.append(int(any_family.model(input_ids=torch.tensor([ids]), use_cache=False).logits[0, -1].argmax()))
     handle.remove()
-    answer = TorchEngine(any_family).answers([request(SHORT), row])[1]
+    answer = TorchEngine(any_family).generate_all([request(SHORT), row])[1]
     assert answer.tokens == tuple(ids[len(LONG) :])[: len(answer.tokens)]
     assert len(answer.tokens) == 6 or answer.finish == "stop"
 
 
 def test_every_span_touches_the_positions_it_says(tiny: LoadedSubject) -> None:
     rows = [request(LONG, addition(2, 0.1, start), max_tokens=4, temperature=1.0) for start in (0, 3, len(LONG) - 1)]
-    for row, answer in zip(rows, TorchEngine(tiny).answers([request(SHORT), *rows])[1:], strict=True):
+    for row, answer in zip(rows, TorchEngine(tiny).generate_all([request(SHORT), *rows])[1:], strict=True):
         assert answer.finish == "length"
         read_back = len(LONG) + len(answer.tokens) - 1
         assert row.addition is not None
@@ -115,7 +115,7 @@ def test_every_span_touches_the_positions_it_says(tiny: LoadedSubject) -> None:
 def test_strength_zero_gives_the_tokens_of_no_vector(tiny: LoadedSubject) -> None:
     steered = request(LONG, addition(2, 0.0, 0), temperature=1.0)
     plain = request(LONG, temperature=1.0)
-    there, without = TorchEngine(tiny).answers([steered, plain])
+    there, without = TorchEngine(tiny).generate_all([steered, plain])
     assert there.tokens == without.tokens
     assert there.touched_positions
     assert not without.touched_positions
@@ -130,9 +130,9 @@ def test_the_shared_prompt_is_never_steered(tiny: LoadedSubject) -> None:
 
 def test_rows_stop_at_the_end_token_or_at_their_own_length() -> None:
     model = tiny_model("llama", seed=3)
-    free = TorchEngine(subject_of(model)).answers([request(LONG)])[0]
+    free = TorchEngine(subject_of(model)).generate_all([request(LONG)])[0]
     model.generation_config.eos_token_id = [1, free.tokens[4]]
-    stopped, short = TorchEngine(subject_of(model)).answers([request(LONG), request(LONG, max_tokens=2)])
+    stopped, short = TorchEngine(subject_of(model)).generate_all([request(LONG), request(LONG, max_tokens=2)])
     first = free.tokens.index(free.tokens[4])
     assert (stopped.finish, stopped.tokens) == ("stop", free.tokens[:first])
     assert (short.finish, short.tokens) == ("length", free.tokens[:2])
@@ -150,15 +150,15 @@ def test_stop_tokens_are_those_of_the_model_and_of_its_tokenizer(tiny: LoadedSub
 def test_a_row_with_logits_that_are_not_finite_fails_with_its_reason_and_the_others_go_on(tiny: LoadedSubject) -> None:
     broken = VectorAddition(1, torch.full((WIDTH,), float("inf")), 2)
     rows = [request(SHORT), request(SHORT, broken), request(LONG, addition(1, 1.0, 0))]
-    good, bad, other = TorchEngine(tiny).answers(rows)
+    good, bad, other = TorchEngine(tiny).generate_all(rows)
     assert (bad.finish, bad.tokens) == ("error", ())
     assert bad.error == "logits of answer token 1 are not finite (vector added at layer 1)"
-    assert told([good, other]) == told(TorchEngine(tiny).answers([rows[0], rows[2]]))
+    assert told([good, other]) == told(TorchEngine(tiny).generate_all([rows[0], rows[2]]))
 
 
 def test_sampled_tokens_follow_the_softmax_at_the_temperature(tiny: LoadedSubject) -> None:
     rows = [request(SHORT, seed=seed, temperature=0.5, max_tokens=1) for seed in range(3000)]
-    drawn = Counter(answer.tokens or (1,) for answer in TorchEngine(tiny).answers(rows))
+    drawn = Counter(answer.tokens or (1,) for answer in TorchEngine(tiny).generate_all(rows))
     logits = tiny.model(input_ids=torch.tensor([SHORT])).logits[0, -1]
     expected = torch.softmax(logits / 0.5, dim=0) * len(rows)
     common = [token for token in range(VOCABULARY) if expected[token] >= 10]
@@ -172,19 +172,19 @@ def test_rows_that_take_the_slots_of_finished_ones_answer_as_if_alone(
     any_family: LoadedSubject, temperature: float
 ) -> None:
     rows = [replace(row, seed=100 + index) for index, row in enumerate(mixed(temperature) * 2)]
-    alone = [told(TorchEngine(any_family, 1).answers([row]))[0] for row in rows]
+    alone = [told(TorchEngine(any_family, 1).generate_all([row]))[0] for row in rows]
     for together in (2, 3, 7):
-        assert told(TorchEngine(any_family, together).answers(rows)) == alone
+        assert told(TorchEngine(any_family, together).generate_all(rows)) == alone
 
 
 def test_a_resumed_run_says_what_an_unbroken_one_says(any_family: LoadedSubject) -> None:
     rows = mixed(1.0)
-    whole = told(TorchEngine(any_family, 3).answers(rows))
+    whole = told(TorchEngine(any_family, 3).generate_all(rows))
     stream = TorchEngine(any_family, 3).generate_stream(rows)
     found = dict(next(stream) for _ in range(3))
     stream.close()
     left = [index for index in range(len(rows)) if index not in found]
-    found.update(zip(left, TorchEngine(any_family, 5).answers([rows[index] for index in left]), strict=True))
+    found.update(zip(left, TorchEngine(any_family, 5).generate_all([rows[index] for index in left]), strict=True))
     assert told([found[index] for index in range(len(rows))]) == whole
 
 
@@ -208,7 +208,7 @@ def test_where_memory_runs_out_the_batch_is_halved_and_no_trial_is_lost(
     tiny: LoadedSubject, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rows = mixed(1.0)
-    expected = told(TorchEngine(tiny).answers(rows))
+    expected = told(TorchEngine(tiny).generate_all(rows))
     run, widest = tiny.model.base_model.forward, []
 
     def small(*args: Any, **kwargs: Any) -> Any:
@@ -235,7 +235,7 @@ def test_memory_for_not_even_one_row_says_how_much_is_needed(
     run = tiny.model.base_model.forward
     monkeypatch.setattr(tiny.model.base_model, "forward", none)
     with pytest.raises(GnomonError, match=r"subject 'tiny': no memory for one row: its cache needs \d") as caught:
-        TorchEngine(tiny, 4).answers([request(LONG, addition(1, 1.0, 0))])
+        TorchEngine(tiny, 4).generate_all([request(LONG, addition(1, 1.0, 0))])
     assert not isinstance(caught.value, InputError)
 
 
@@ -247,15 +247,15 @@ def test_another_error_than_a_lack_of_memory_is_not_hidden(
 
     monkeypatch.setattr(tiny.model.base_model, "forward", broken)
     with pytest.raises(RuntimeError, match="shapes do not fit"):
-        TorchEngine(tiny, 4).answers([request(SHORT)])
+        TorchEngine(tiny, 4).generate_all([request(SHORT)])
 
 
 def test_a_slot_that_held_values_that_are_not_finite_serves_the_next_row(tiny: LoadedSubject) -> None:
     broken = VectorAddition(1, torch.full((WIDTH,), float("inf")), 0)
     rows = [request(LONG, broken), request(LONG), request(SHORT, addition(1, 1.0, 0))]
-    first, *others = TorchEngine(tiny, 3).answers(rows)
+    first, *others = TorchEngine(tiny, 3).generate_all(rows)
     assert first.finish == "error"
-    assert told(others) == told(TorchEngine(tiny).answers(rows[1:]))
+    assert told(others) == told(TorchEngine(tiny).generate_all(rows[1:]))
 
 
 @pytest.mark.parametrize("temperature", [0.0, 1.0])
@@ -264,7 +264,7 @@ def test_settling_a_tie_gives_the_token_that_the_batch_gives(
 ) -> None:
     """With every choice called a tie, all tokens come from rows run alone, and are those of the batch."""
     rows = mixed(temperature)
-    plain = told(TorchEngine(any_family).answers(rows))
+    plain = told(TorchEngine(any_family).generate_all(rows))
     monkeypatch.setattr(batch, "NEAR", 1e9)
     engine = TorchEngine(any_family)
     settled = engine.generate_all(rows)
@@ -275,17 +275,19 @@ def test_settling_a_tie_gives_the_token_that_the_batch_gives(
 def test_a_vector_that_was_not_added_where_it_should_is_an_error_not_an_answer(
     tiny: LoadedSubject, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(injection.Injection, "add", lambda _self, _layer, output: output)
-    answer, control = TorchEngine(tiny).answers([request(LONG, addition(1, 1.0, 3)), request(LONG)])
+    monkeypatch.setattr(injection.Injection, "add_vectors", lambda _self, _layer, output: output)
+    answer, control = TorchEngine(tiny).generate_all([request(LONG, addition(1, 1.0, 3)), request(LONG)])
     assert answer.error is not None
     assert answer.error.startswith("positions range(0, 0) were steered, range(3, ")
     assert control.error is None
 
 
 def test_an_answer_ends_before_a_text_that_stops_it(tiny: LoadedSubject) -> None:
-    free = TorchEngine(tiny).answers([request(LONG)])[0]
+    free = TorchEngine(tiny).generate_all([request(LONG)])[0]
     words = f" {free.tokens[3]} {free.tokens[4]}"
-    stopped, other = TorchEngine(tiny).answers([request(LONG, stop=("never", words)), request(LONG, stop=("never",))])
+    stopped, other = TorchEngine(tiny).generate_all(
+        [request(LONG, stop=("never", words)), request(LONG, stop=("never",))]
+    )
     assert stopped.text == free.text[: free.text.index(words)]
     assert stopped.finish == "stop"
     assert stopped.tokens == free.tokens[: len(stopped.tokens)]
@@ -293,8 +295,8 @@ def test_an_answer_ends_before_a_text_that_stops_it(tiny: LoadedSubject) -> None
 
 
 def test_an_answer_that_begins_with_a_text_that_stops_it_is_empty(tiny: LoadedSubject) -> None:
-    free = TorchEngine(tiny).answers([request(LONG)])[0]
-    assert TorchEngine(tiny).answers([request(LONG, stop=(str(free.tokens[0]),))])[0].text == ""
+    free = TorchEngine(tiny).generate_all([request(LONG)])[0]
+    assert TorchEngine(tiny).generate_all([request(LONG, stop=(str(free.tokens[0]),))])[0].text == ""
 
 
 def test_no_more_memory_is_taken_than_the_rows_positions(tiny: LoadedSubject) -> None:
@@ -308,8 +310,8 @@ def test_no_more_memory_is_taken_than_the_rows_positions(tiny: LoadedSubject) ->
         return blocks
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(kv_cache._SlotLayer, "made", seen)
-        TorchEngine(tiny, 3).answers(rows)
+        patch.setattr(kv_cache._SlotLayer, "allocated_blocks", seen)
+        TorchEngine(tiny, 3).generate_all(rows)
     assert set(made) == {(3, 2, len(LONG) + TOKENS - 1, WIDTH // 4)}
 
 
@@ -322,7 +324,7 @@ def test_the_embedded_subject_decodes_as_generate_does(smollm: LoadedSubject, oc
         encoded = tokenizer.apply_chat_template(turns, add_generation_prompt=True)
         prompts.append(tuple(encoded["input_ids"] if hasattr(encoded, "keys") else encoded))
     steered = request(prompts[0], VectorAddition(24, 2 * ocean, len(prompts[0]) - 1))
-    *plain, wet = TorchEngine(smollm).answers([*(request(prompt) for prompt in prompts), steered])
+    *plain, wet = TorchEngine(smollm).generate_all([*(request(prompt) for prompt in prompts), steered])
     for prompt, answer in zip(prompts, plain, strict=True):
         ids = torch.tensor([prompt])
         whole = smollm.model.generate(ids, attention_mask=torch.ones_like(ids), max_new_tokens=TOKENS, do_sample=False)

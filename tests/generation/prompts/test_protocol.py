@@ -61,9 +61,9 @@ def test_ones_own_file_is_read(tmp_path: Path) -> None:
     [("mine", "other"), ("generation", "all"), ("Now", "NOW"), ("= 0", "= 0.1"), ("= 5", "= 6"), ("Wait", "Hm")],
 )
 def test_any_change_changes_the_hash(tmp_path: Path, change: tuple[str, str]) -> None:
-    before = load_protocol(written(tmp_path)).hash
-    assert before == load_protocol(written(tmp_path)).hash
-    assert load_protocol(written(tmp_path, GOOD.replace(*change))).hash != before
+    before = load_protocol(written(tmp_path)).protocol_hash
+    assert before == load_protocol(written(tmp_path)).protocol_hash
+    assert load_protocol(written(tmp_path, GOOD.replace(*change))).protocol_hash != before
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def test_the_marker_is_found_at_its_first_token_and_spans_begin_there(smollm: Lo
     assert smollm.tokenizer.decode(prompt.ids[prompt.marker :]).startswith(protocol.marker)
     assert protocol.marker not in smollm.tokenizer.decode(prompt.ids[: prompt.marker])
     assert smollm.tokenizer.decode(prompt.ids).endswith("<|im_start|>assistant\n")
-    starts = [prompt.start(span) for span in (Span.ALL, Span.FROM_MARKER, Span.GENERATION)]
+    starts = [prompt.first_position(span) for span in (Span.ALL, Span.FROM_MARKER, Span.GENERATION)]
     assert starts == [0, prompt.marker, len(prompt.ids) - 1]
 
 
@@ -139,7 +139,7 @@ def test_texts_that_stop_an_answer_are_part_of_the_protocol_and_change_its_hash(
 
 
 def test_hashes_of_protocols_without_stop_are_what_they_were() -> None:
-    assert [load_protocol(name).hash for name in ("plain", "stern")] == [
+    assert [load_protocol(name).protocol_hash for name in ("plain", "stern")] == [
         "f74e61a1d7d7bc616d00f92b85193148",
         "55a85e4cadac5212d94d4a180d4e9337",
     ]
@@ -152,4 +152,4 @@ def test_a_mismatched_question_keeps_what_stands_before_and_the_markers_place() 
             assert other.messages[:-1] == protocol.messages[:-1]
             assert sum(message.content.count(other.marker) for message in other.messages) == 1
             assert other.messages[-1].content.endswith("? Answer yes or no.")
-        assert len({other.hash for other in all_mismatched(protocol)}) == 20
+        assert len({other.protocol_hash for other in all_mismatched(protocol)}) == 20

@@ -204,13 +204,15 @@ def test_a_spread_subject_answers_as_one_on_one_device(model_folder: Callable[..
     plain, spread = (load_subject("mine", str(model_folder()), device=device) for device in ("cpu", "auto"))
     vector = VectorAddition(1, torch.ones(WIDTH), 0)
     rows = [TrialRequest((5, 6, 7), vector, 1, 1.0, 6), TrialRequest((5, 6), None, 2, 1.0, 6)]
-    assert [a.tokens for a in TorchEngine(spread).answers(rows)] == [a.tokens for a in TorchEngine(plain).answers(rows)]
+    assert [a.tokens for a in TorchEngine(spread).generate_all(rows)] == [
+        a.tokens for a in TorchEngine(plain).generate_all(rows)
+    ]
     assert plain.revision == spread.revision
 
 
 def test_a_bfloat16_subject_answers_in_mixed_batches(model_folder: Callable[..., Path]) -> None:
     subject = load_subject("mine", str(model_folder()), dtype="bfloat16")
     rows = [TrialRequest((5, 6, 7), VectorAddition(layer, torch.ones(WIDTH), 1), layer, 1.0, 6) for layer in range(3)]
-    answers = TorchEngine(subject, 2).answers([*rows, TrialRequest((5, 6), None, 2, 0.0, 6)])
+    answers = TorchEngine(subject, 2).generate_all([*rows, TrialRequest((5, 6), None, 2, 0.0, 6)])
     assert {answer.error for answer in answers} == {None}
     assert [list(answer.touched)[:1] for answer in answers] == [[1], [1], [1], []]

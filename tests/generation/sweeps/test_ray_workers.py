@@ -57,7 +57,7 @@ def test_a_killed_actor_loses_nothing_doubles_nothing_and_changes_nothing(
     assert report.made == report.planned == len(store.load_trials()) == 17
     here = Store.open(f"sqlite:///{tmp_path / 'here.db'}")
     runner.run_sweep(here, runner.LocalWorker(load_subject("small", str(folder))), small_design, record=RECORD)
-    assert told(store.load_trials()) == told(here.trials())
+    assert told(store.load_trials()) == told(here.load_trials())
     here.close()
     assert runner.run_sweep(store, running, small_design, record=RECORD).made == 0
 

@@ -53,7 +53,7 @@ def test_a_random_trial_keeps_its_concept_and_names_its_own_recipe() -> None:
 
 def test_every_trial_is_planned_once_with_its_own_seed() -> None:
     trials = planned()
-    assert len({trial.id for trial in trials}) == len({trial.seed for trial in trials}) == len(trials)
+    assert len({trial.id for trial in trials}) == len({trial.trial_seed for trial in trials}) == len(trials)
     assert all(trial.id == trial.condition.trial_id(trial.replicate) for trial in trials)
 
 
