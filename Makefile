@@ -24,6 +24,7 @@ check: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/bandit --quiet --recursive -ll data generation judging calibration stats dashboard gnomon
+	$(BIN)/python -m bench.house --check
 	$(BIN)/python tests/support/dependencies.py audit
 
 fuzz: setup

@@ -8,6 +8,7 @@ import sys
 MEASUREMENTS = {
     "chain": "performance.chain",
     "importing": "performance.importing",
+    "house": "house",
     "generation": "performance.measure_generation",
     "coverage": "validity.label_coverage",
     "reanalysis": "validity.reanalysis",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from gnomon.console import print_json, print_status, progress_bars
 from gnomon.data import bundled
 from gnomon.data.errors import JudgeError, UserError
-from gnomon.render import judging
+from gnomon.render import verdicts as render_verdicts
 from gnomon.session import Study
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def _collect_verdicts(study: Study, chosen: ChosenJudges, limit: int | None) -> 
         )
     documents = [asdict(report) for report in done]
     for document in documents:
-        print_status(judging.judging_line(document))
+        print_status(render_verdicts.judging_line(document))
     return documents, [report.error for report in done if report.error]
 
 
@@ -103,7 +103,7 @@ def _cost_estimates(study: Study, chosen: ChosenJudges, limit: int | None) -> li
 
     documents = [asdict(estimate_cost(study.store, judge, config, limit)) for config, judge in chosen.judges]
     for document in documents:
-        print_status(judging.cost_line(document))
+        print_status(render_verdicts.cost_line(document))
     return documents
 
 
@@ -133,7 +133,7 @@ def _test_prompt_injection(study: Study, chosen: ChosenJudges) -> tuple[list[dic
         document["kinds"] = {kind: {"flips": hit, "of": of} for kind, (hit, of) in found.kinds.items()}
         study.store.log_event("judge_attack", document)
         documents.append(document)
-        print_status(judging.prompt_injection_line(document))
+        print_status(render_verdicts.prompt_injection_line(document))
     return documents, failed
 
 
@@ -146,5 +146,5 @@ def recount_verdicts(study: Study, rule: str | None, json: bool) -> dict[str, An
         rule_named(rule)
     rules = list(dict.fromkeys([study.file.rule, *([rule] if rule else RULES)]))
     document = {"study": study.file.name, "rule": study.file.rule, **compare_rules(study.store, rules)}
-    print_json(document) if json else judging.print_recount(document)
+    print_json(document) if json else render_verdicts.print_recount(document)
     return document
