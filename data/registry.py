@@ -1,0 +1,85 @@
+"""A registry of named values: the house's own, and those of installed plug-ins, which are loaded when first needed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from gnomon.data.errors import InputError, UnknownNameError
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
+T = TypeVar("T")
+
+
+class Registry(Mapping[str, T], Generic[T]):
+    """Values of one kind by name, in the order of registration.
+
+    Parameters
+    ----------
+    kind : str
+        What the values are, in the singular, for messages ("outcome rule").
+    group : str
+        Entry point group of plug-ins; "" where there is none. An entry point names a function without parameters,
+        which registers what it brings, or a value to register under the entry point's name.
+    """
+
+    def __init__(self, kind: str, group: str = "") -> None:
+        self.kind, self.group = kind, group
+        self.failures: list[str] = []
+        self._values: dict[str, T] = {}
+        self._loaded = not group
+
+    def register(self, name: str, value: T) -> T:
+        """Add a value; raises `InputError` where the name is taken."""
+        if name in self._values:
+            raise InputError(f"{self.kind} '{name}' is registered already: choose another name")
+        self._values[name] = value
+        return value
+
+    def unregister(self, name: str) -> None:
+        """Take a value out again; a name that is not there is no error."""
+        self._values.pop(name, None)
+
+    def find(self, name: str) -> T:
+        """The value called `name`; raises `UnknownNameError` with the names there are, and plug-ins that failed."""
+        if name not in self:
+            failed = "".join(f"; {failure}" for failure in self.failures)
+            raise UnknownNameError(f"{self.kind} '{name}' is not known: choose from {', '.join(self)}{failed}")
+        return self[name]
+
+    def __getitem__(self, name: str) -> T:
+        """What stands under a name."""
+        self._load_plugins()
+        return self._values[name]
+
+    def __iter__(self) -> Iterator[str]:
+        """The names, in order."""
+        self._load_plugins()
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        """How many there are."""
+        self._load_plugins()
+        return len(self._values)
+
+    def _load_plugins(self) -> None:
+        if self._loaded:
+            return
+        self._loaded = True
+        from importlib.metadata import entry_points
+
+        for point in entry_points(group=self.group):
+            try:
+                self._load_plugin(point)
+            except Exception as error:
+                origin = point.dist.name if point.dist else point.value
+                self.failures.append(f"plug-in '{point.name}' of {origin} failed ({type(error).__name__}: {error})")
+
+    def _load_plugin(self, point: EntryPoint) -> None:
+        loaded = point.load()
+        if callable(loaded):
+            loaded()
+        else:
+            self.register(point.name, loaded)
