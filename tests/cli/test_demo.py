@@ -75,17 +75,17 @@ def test_correcting_costs_certainty(demo):
 
 
 def test_a_second_run_makes_nothing_again(demo, gnomon):
-    before = {name: open_store(demo).count(tables.metadata.tables[name]) for name in ("trials", "verdicts", "fits")}
+    before = {name: open_store(demo).count_rows(tables.metadata.tables[name]) for name in ("trials", "verdicts", "fits")}
     again = gnomon("demo", demo.folder, "--quick", "--no-dashboard", "--json")
     assert again.returncode == 0, again.stderr
     document = json.loads(again.stdout)
     assert document["estimates"] == demo.document["estimates"]
-    after = {name: open_store(demo).count(tables.metadata.tables[name]) for name in before}
+    after = {name: open_store(demo).count_rows(tables.metadata.tables[name]) for name in before}
     assert after == before
 
 
 def test_every_arm_concept_and_protocol_was_run(demo):
-    frame = open_store(demo).frame(tables.trials)
+    frame = open_store(demo).read_frame(tables.trials)
     made = frame[frame["source"] == "generated"]
     assert set(made["arm"]) == {"injection", "control", "random"}
     assert made[made["arm"] == "injection"].groupby(["concept", "strength", "protocol"]).size().nunique() == 1

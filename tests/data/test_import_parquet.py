@@ -127,7 +127,7 @@ import sys
 from pathlib import Path
 from gnomon.data.errors import InputError
 from gnomon.data.importers.parquet_files import parquet_rows
-from gnomon.data.importers.field_parsers import Report
+from gnomon.data.importers.field_parsers import ImportReport
 
 path = Path(sys.argv[1])
 content = path.read_bytes()
@@ -135,7 +135,7 @@ told = 0
 for at in range(len(content)):
     path.write_bytes(content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :])
     try:
-        list(parquet_rows(path, Report()))
+        list(parquet_rows(path, ImportReport()))
     except InputError as error:
         assert "\\n" not in str(error)
         told += 1

@@ -28,7 +28,7 @@ def studied(store: Store, make_trial: Callable[..., Trial]) -> Store:
     for arm in Arm:
         for replicate in range(8):
             trial = make_trial(arm=arm, replicate=replicate)
-            if arm.judged:
+            if arm.is_judged:
                 facts = SAYS if replicate % 2 else DENIES
                 store.add_verdicts([Verdict(trial.id, "j1", facts)])
                 if replicate < 4:

@@ -299,7 +299,7 @@ def test_ctrl_c_stops_the_sampler_and_stores_nothing(tmp_path: Any) -> None:
         from gnomon.data.records import Arm, CountRow, Subject
         from gnomon.data.storage.store import Store
         from gnomon.stats.fit import fit_published
-        from gnomon.stats.inference.sampler import Settings
+        from gnomon.stats.inference.sampler import SamplerSettings
         store = Store.open("sqlite:///{tmp_path / "c.db"}")
         store.add_subjects([Subject("m", 1e9, "toy", "instruct")])
         store.add_counts([CountRow("p", "m", arm, 100, 10, 10) for arm in (Arm.INJECTION, Arm.CONTROL)])
@@ -307,7 +307,7 @@ def test_ctrl_c_stops_the_sampler_and_stores_nothing(tmp_path: Any) -> None:
             if stage == "sample":
                 threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
         try:
-            fit_published(store, settings=Settings(draws=10_000_000, tune=10), progress=progress)
+            fit_published(store, settings=SamplerSettings(draws=10_000_000, tune=10), progress=progress)
         except KeyboardInterrupt:
             print("interrupted", len(store.newest_fits()))
     """

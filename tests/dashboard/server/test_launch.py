@@ -19,8 +19,8 @@ from gnomon.dashboard.server import launch
 from gnomon.data.errors import GnomonError, InputError
 
 SERVE = (
-    "import sys; from gnomon.dashboard.server.launch import serve; "
-    "sys.exit(serve([('a', sys.argv[1])], port=int(sys.argv[2])))"
+    "import sys; from gnomon.dashboard.server.launch import serve_studies; "
+    "sys.exit(serve_studies([('a', sys.argv[1])], port=int(sys.argv[2])))"
 )
 
 

@@ -113,7 +113,7 @@ def test_corrected_figures_come_from_the_corrected_fit_and_refusals_keep_their_r
 def test_figures_of_a_failed_fit_are_not_there_to_be_shown(store: Store):
     demo.fill_failed(store)
     fit = all_fitted(store)["judged"]
-    assert fit.failed
+    assert fit.has_failed
     assert fit.estimands.empty
     assert fit.reasons == ("R-hat 1.210 above 1.01 for net_detection_raw",)
 

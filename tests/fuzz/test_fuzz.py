@@ -243,7 +243,7 @@ def test_replies_of_judges(text):
     assert (facts is None) == (str(state) != "ok")
     assert len(quote.encode()) <= 4 * 400
     parse_reply(text, ["sea"], Reply, lambda reply: reply.facts)
-    parse_reply(text, ["sea"], PassReply, lambda reply: reply.said)
+    parse_reply(text, ["sea"], PassReply, lambda reply: reply.answer_fields)
 
 
 history = st.lists(
