@@ -51,7 +51,7 @@ def test_judges_raters_and_fits_never_see_a_mismatched_trial(studied: Store) -> 
     ]
     assert seen == [{"injection", "control", "random", "negated"}] * 4
     asked = {item.trial for item in next_items(studied, "new", strategy="random", n=100)}
-    arms = {str(trial.condition.arm) for trial in studied.trials(sorted(asked))}
+    arms = {str(trial.condition.arm) for trial in studied.load_trials(sorted(asked))}
     assert "mismatched" not in arms
 
 
