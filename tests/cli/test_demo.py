@@ -77,8 +77,6 @@ def test_correcting_costs_certainty(demo):
 def test_a_second_run_makes_nothing_again(demo, gnomon):
     names = ("trials", "verdicts", "fits")
     before = {name: open_store(demo).count_rows(tables.metadata.tables[name]) for name in names}
-        name: open_store(demo).count_rows(tables.metadata.tables[name]) for name in ("trials", "verdicts", "fits")
-    }
     again = gnomon("demo", demo.folder, "--quick", "--no-dashboard", "--json")
     assert again.returncode == 0, again.stderr
     document = json.loads(again.stdout)
