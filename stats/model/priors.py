@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Any
+from math import isfinite
 
 from gnomon.data.errors import InputError
 from gnomon.stats.cells.outcome_classes import EVENT, INCOHERENT, MISNAMED, REFUSED
@@ -82,18 +82,22 @@ class Priors:
     judge_agreement_sd: float = 1.0
 
     @classmethod
-    def from_mapping(cls, values: Mapping[str, Any]) -> Priors:
-        """Priors from a study file's table; raises `InputError` for an unknown name or a scale that is not positive."""
+    def from_mapping(cls, values: Mapping[str, object]) -> Priors:
+        """Priors from a study file's table; raises `InputError` for an unknown name or a number that cannot serve."""
         known = {field.name for field in fields(cls)}
+        numbers = {}
         for name, value in values.items():
             if name not in known:
                 raise InputError(f"prior '{name}' is not known: choose from {', '.join(sorted(known))}")
-            number = isinstance(value, int | float) and not isinstance(value, bool)
-            if not number or (not name.endswith("_mean") and not 0 < value < float("inf")):
+            mean = name.endswith("_mean")
+            if not isinstance(value, int | float) or isinstance(value, bool) or not isfinite(value):
+                raise InputError(f"prior '{name}' is {value!r}: give a {'finite' if mean else 'positive'} number")
+            if not mean and value <= 0:
                 raise InputError(f"prior '{name}' is {value!r}: give a positive number")
             if name.endswith("_alike") and value >= 1:
                 raise InputError(f"prior '{name}' is {value!r}: it is a correlation: give a number between 0 and 1")
-        return cls(**{name: float(value) for name, value in values.items()})
+            numbers[name] = float(value)
+        return cls(**numbers)
 
     def as_dict(self) -> dict[str, float]:
         """The numbers by name, as stored with each fit."""

@@ -267,9 +267,20 @@ def test_no_verdicts_or_counts_is_one_plain_line(store: Store, add: Add) -> None
 
 
 @pytest.mark.parametrize("values", [{"size": 1.0}, {"size_sd": -1.0}, {"size_sd": "wide"}, {"size_sd": True}])
-def test_a_wrong_prior_is_named(values: dict[str, Any]) -> None:
+def test_a_wrong_prior_is_named(values: dict[str, object]) -> None:
     with pytest.raises(InputError, match="prior 'size"):
         Priors.from_mapping(values)
+
+
+def test_an_unknown_prior_lists_the_known_ones() -> None:
+    with pytest.raises(InputError, match=r"not known: choose from arm_sd, arm_size_sd, .*variant_scale"):
+        Priors.from_mapping({"event": 1.0})
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+def test_a_prior_mean_is_finite(value: float) -> None:
+    with pytest.raises(InputError, match=r"prior 'event_mean' is .*: give a finite number"):
+        Priors.from_mapping({"event_mean": value})
 
 
 def test_priors_reach_the_fit(store: Store, add: Add) -> None:
