@@ -1,0 +1,172 @@
+"""Posterior draws as ArviZ `InferenceData` with named dimensions, for `az.summary`, `az.loo` and NetCDF files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from gnomon.data.records import Arm
+from gnomon.stats.inference.arviz_import import import_arviz
+from gnomon.stats.inference.hierarchical import OutcomeModel
+from gnomon.stats.inference.sampler import PosteriorDraws
+from gnomon.stats.model.judge_confusion import VerdictArrays
+from gnomon.stats.model.linear_predictor import PredictorTerm
+
+OBSERVATION = "observation"
+LIKELIHOOD = "outcomes"
+SMALLEST = 1e-300
+"""Probabilities below it count as this, as in the sampled density."""
+
+DIMENSIONS = {
+    "coefficient": ("predictor", "stage"),
+    "log_scale": ("random_term", "stage"),
+    "wrong": ("arm", "judge", "true_class", "other_class"),
+    "log_judge_scale": ("accuracy_group", "judge"),
+    "accuracy": ("accuracy_deviation", "judge", "true_class"),
+    "agreement": ("arm", "judge_pair"),
+}
+"""Dimensions of each parameter, after chain and draw."""
+
+
+def to_inference_data(
+    model: OutcomeModel,
+    draws: PosteriorDraws,
+    judges: Sequence[str] = (),
+    prior: np.ndarray | None = None,
+) -> Any:
+    """Draws of a model's parameters with what ArviZ needs to summarise and compare them.
+
+    Parameters without elements (the agreement of a single judge, for example) are left out. A unit of the
+    log likelihood is a cell of the design, or, with verdicts, a row of equal verdicts and labels in one cell:
+    `az.loo` therefore leaves out whole cells or rows, not single trials. Where these hold many trials they are
+    influential, and `az.loo` warns that its Pareto shape is too large for its estimate to be relied on.
+
+    Parameters
+    ----------
+    model : OutcomeModel
+        The model that was sampled, with its data.
+    draws : PosteriorDraws
+        Draws (chains, draws, size) of its parameters.
+    judges : sequence of str, optional
+        Names of the J judges, in the order of the verdicts; "judge 1" to "judge J" by default.
+    prior : ndarray, shape (draws, size), optional
+        Parameters drawn from the priors (`draw_prior_parameters`); they become the group `prior`.
+
+    Returns
+    -------
+    arviz.InferenceData
+        Groups posterior, log_likelihood, observed_data and, where given, prior.
+
+    Raises
+    ------
+    ValueError
+        If the number of names is not the number of judges.
+    """
+    names = _judge_names(model, judges)
+    observed, dims = _observed_data(model)
+    groups: dict[str, dict[str, np.ndarray]] = {
+        "posterior": _named_parameters(model, draws.values),
+        "log_likelihood": {LIKELIHOOD: pointwise_log_likelihood(model, draws.values)},
+        "observed_data": observed,
+    }
+    if prior is not None:
+        groups["prior"] = _named_parameters(model, prior[None])
+    dims |= {name: DIMENSIONS[name] for name in groups["posterior"]} | {LIKELIHOOD: (OBSERVATION,)}
+    used = {dimension for some in dims.values() for dimension in some}
+    coords = {name: values for name, values in _coordinate_labels(model, names).items() if name in used}
+    return import_arviz().from_dict(**groups, coords=coords, dims={name: list(some) for name, some in dims.items()})
+
+
+def pointwise_log_likelihood(model: OutcomeModel, values: np.ndarray) -> np.ndarray:
+    """Log likelihood of each unit of the data, without multinomial coefficients, which no parameter enters.
+
+    Parameters
+    ----------
+    model : OutcomeModel
+        With counts, or with verdicts.
+    values : ndarray, shape (..., size)
+        Parameters.
+
+    Returns
+    -------
+    ndarray, shape (..., cells) or (..., rows)
+        Its sum is the log likelihood of the sampled density.
+
+    Raises
+    ------
+    ValueError
+        If the model has neither counts nor verdicts.
+    """
+    flat = values.reshape(-1, values.shape[-1])
+    if model.verdicts is not None:
+        rows = np.stack([_row_log_likelihood(model, model.verdicts, x) for x in flat])
+    elif model.counts is not None:
+        rows = np.stack([(model.counts * _log_probabilities(model, x)).sum(axis=1) for x in flat])
+    else:
+        raise ValueError("a model needs counts or verdicts")
+    return rows.reshape(*values.shape[:-1], rows.shape[-1])
+
+
+def _log_probabilities(model: OutcomeModel, x: np.ndarray) -> np.ndarray:
+    from gnomon.stats.inference.log_density import linear_predictor, log_class_probabilities
+
+    a = model.arrays
+    eta = linear_predictor(np.ascontiguousarray(model.coefficient_draws(x)), a.indptr, a.column, a.value)
+    return np.asarray(log_class_probabilities(eta, a.asked))
+
+
+def _row_log_likelihood(model: OutcomeModel, v: VerdictArrays, x: np.ndarray) -> np.ndarray:
+    from gnomon.stats.inference.latent_log_density import pattern_tables, seen_pattern_probabilities
+
+    parameters, classes = model.unpack_parameters(x), len(model.classes)
+    deviations = parameters["accuracy"].reshape(v.deviation.shape[1], -1)
+    own = np.concatenate([parameters[name].ravel() for name in list(model.parameter_shapes)[2:]])
+    seen = seen_pattern_probabilities(pattern_tables(own, np.ascontiguousarray(deviations), v, classes), v)
+    share = np.where(v.cell[:, None] >= 0, np.exp(_log_probabilities(model, x))[v.cell], 1.0)
+    possible = (v.label[:, None] < 0) | (v.label[:, None] == np.arange(classes))
+    total = (possible * share * seen[v.stratum, :, v.pattern]).sum(axis=1)
+    return np.asarray(v.number * np.log(np.maximum(total, SMALLEST)))
+
+
+def _named_parameters(model: OutcomeModel, values: np.ndarray) -> dict[str, np.ndarray]:
+    return {name: found for name, found in model.unpack_parameters(values).items() if found.size}
+
+
+def _observed_data(model: OutcomeModel) -> tuple[dict[str, np.ndarray], dict[str, tuple[str, ...]]]:
+    """The data and their dimensions; a cell, verdict or label of -1 is none."""
+    v = model.verdicts
+    if v is None:
+        return {"count": np.asarray(model.counts)}, {"count": (OBSERVATION, "outcome_class")}
+    data = {"weight": v.number, "cell": v.cell, "label": v.label, "verdict": v.partial[v.pattern]}
+    one = dict.fromkeys(("weight", "cell", "label"), (OBSERVATION,))
+    return data, {**one, "verdict": (OBSERVATION, "judge")}
+
+
+def _judge_names(model: OutcomeModel, judges: Sequence[str]) -> list[str]:
+    many = 0 if model.verdicts is None else model.verdicts.full.shape[1]
+    if judges and len(judges) != many:
+        raise ValueError(f"{len(judges)} names of judges for a model of {many}: give one name for each judge")
+    return list(judges) or [f"judge {number + 1}" for number in range(many)]
+
+
+def _coordinate_labels(model: OutcomeModel, judges: list[str]) -> dict[str, list[str]]:
+    design, v = model.design, model.verdicts
+    widths = design.term_widths()
+    terms = (*design.fixed_terms, *design.random_terms)
+    labels = {
+        "predictor": [label for term in terms for label in _column_labels(term, widths[term.name])],
+        "stage": list(design.stages),
+        "random_term": [term.name for term in design.random_terms],
+        "outcome_class": list(model.classes),
+    }
+    if v is None:
+        return labels
+    arms = [str(arm) for arm in Arm if (design.frame["arm"] == str(arm)).any()]
+    pairs = [f"{judges[one]} and {judges[other]}" for one, other in v.pairs]
+    return {**labels, "arm": arms, "judge": judges, "true_class": list(model.classes), "judge_pair": pairs}
+
+
+def _column_labels(term: PredictorTerm, width: int) -> list[str]:
+    return [term.name] if width == 1 else [f"{term.name}[{number}]" for number in range(width)]
