@@ -31,49 +31,49 @@ def _draw_page(show: Callable[[], None]) -> None:
 
 def study_page() -> None:
     """What was run, what is missing, what to do next."""
-    from gnomon.dashboard.pages import study
+    from gnomon.dashboard.views import study
 
     _draw_page(study.show_page)
 
 
 def scaling_page() -> None:
     """Detection over model size."""
-    from gnomon.dashboard.pages import scaling
+    from gnomon.dashboard.views import scaling
 
     _draw_page(scaling.show_page)
 
 
 def judges_page() -> None:
     """Judges against labels."""
-    from gnomon.dashboard.pages import judges
+    from gnomon.dashboard.views import judges
 
     _draw_page(judges.show_page)
 
 
 def label_page() -> None:
     """Blind labelling by keyboard."""
-    from gnomon.dashboard.pages import label
+    from gnomon.dashboard.views import label
 
     _draw_page(label.show_page)
 
 
 def refusal_page() -> None:
     """What refusals do to the figures."""
-    from gnomon.dashboard.pages import refusal
+    from gnomon.dashboard.views import refusal
 
     _draw_page(refusal.show_page)
 
 
 def diagnostics_page() -> None:
     """Whether the fits can be believed."""
-    from gnomon.dashboard.pages import diagnostics
+    from gnomon.dashboard.views import diagnostics
 
     _draw_page(diagnostics.show_page)
 
 
 def transcripts_page() -> None:
     """Reading transcripts with everything that is known of them."""
-    from gnomon.dashboard.pages import transcripts
+    from gnomon.dashboard.views import transcripts
 
     _draw_page(transcripts.show_page)
 
@@ -111,8 +111,8 @@ def main() -> None:
 @st.cache_resource(show_spinner=False)
 def _preload_pages() -> None:
     """Once, when the first page has been drawn: load what the other pages need, so that none is slow at first."""
-    names = [path.stem for path in Path(__file__).with_name("pages").glob("[!_]*.py")]
-    Thread(target=lambda: [import_module(f"gnomon.dashboard.pages.{name}") for name in names], daemon=True).start()
+    names = [path.stem for path in Path(__file__).with_name("views").glob("[!_]*.py")]
+    Thread(target=lambda: [import_module(f"gnomon.dashboard.views.{name}") for name in names], daemon=True).start()
 
 
 main()

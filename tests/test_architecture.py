@@ -146,3 +146,7 @@ def test_a_parameter_section_that_differs_from_the_signature_is_found(tmp_path):
 def test_a_function_without_a_section_has_none():
     tree = ast.parse('def add_terms(left, right):\n    """Add."""\n')
     assert house.parameter_section(ast.get_docstring(tree.body[0])) is None
+
+
+def test_streamlit_finds_no_folder_of_pages_beside_the_app():
+    assert not (ROOT / "dashboard" / "pages").exists()

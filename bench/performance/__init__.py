@@ -1,1 +1,1 @@
-"""TODO wing bench/performance."""
+"""Measures time and memory of whole operations, as ratios within one run."""

@@ -1,1 +1,1 @@
-"""TODO wing bench/support."""
+"""What several measurements share: the machine's description, a browser, simulated raters, a judge server."""

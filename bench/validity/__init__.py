@@ -1,1 +1,1 @@
-"""TODO wing bench/validity."""
+"""Simulates coverage and bias of the estimates, and repeats published analyses."""

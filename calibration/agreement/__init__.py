@@ -1,1 +1,1 @@
-"""TODO wing calibration/agreement."""
+"""Chance-corrected agreement between judges and raters."""

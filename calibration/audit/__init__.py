@@ -1,1 +1,1 @@
-"""TODO wing calibration/audit."""
+"""The audit of judges against hand labels: its document, frames, charts and sentences."""

@@ -1,1 +1,1 @@
-"""TODO wing calibration/correction."""
+"""Corrects rates for judge error, by stratum and for a panel of judges."""

@@ -1,1 +1,1 @@
-"""TODO wing calibration/error_rates."""
+"""Sensitivity and specificity of judges by arm, and whether judges err independently."""

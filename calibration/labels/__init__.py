@@ -1,1 +1,1 @@
-"""TODO wing calibration/labels."""
+"""Which labels count: views of the label history, and the strata that labels were sampled from."""

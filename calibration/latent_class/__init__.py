@@ -1,1 +1,1 @@
-"""TODO wing calibration/latent_class."""
+"""Judge error without labels: Dawid-Skene by EM and by Gibbs sampling."""

@@ -1,1 +1,1 @@
-"""TODO wing calibration/numerics."""
+"""Arrays in, numbers out: proportions, prediction-powered inference, pooling, compiled functions."""

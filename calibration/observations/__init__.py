@@ -1,1 +1,1 @@
-"""TODO wing calibration/observations."""
+"""Verdicts and labels of a study as data frames, with outcomes derived from facts."""

@@ -1,1 +1,1 @@
-"""TODO wing calibration/plotting."""
+"""Colours and themes that every chart shares."""

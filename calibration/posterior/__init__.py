@@ -1,1 +1,1 @@
-"""TODO wing calibration/posterior."""
+"""Posterior of error rates and event rates for one judge and for a panel."""

@@ -1,1 +1,1 @@
-"""TODO wing calibration/queue."""
+"""Which trials to label next, and how many labels are needed."""

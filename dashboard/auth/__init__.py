@@ -1,1 +1,1 @@
-"""TODO wing dashboard/auth."""
+"""Who uses the dashboard and what that role may do."""

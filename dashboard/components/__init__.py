@@ -1,1 +1,1 @@
-"""TODO wing dashboard/components."""
+"""Parts that several pages draw: charts, transcripts, filters."""

@@ -1,1 +1,1 @@
-"""TODO wing dashboard/labelling."""
+"""Blind labelling without a screen: the session, its questions, and the log of what was seen."""

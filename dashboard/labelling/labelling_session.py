@@ -36,7 +36,7 @@ class LabelItem:
     messages: tuple[tuple[str, str], ...]
 
     @property
-    def was_queued(self) -> QueueItem:
+    def to_queue_item(self) -> QueueItem:
         """The item as the queue gave it."""
         return QueueItem(self.trial, self.stratum, self.probability, self.role)
 
@@ -83,7 +83,7 @@ class LabellingSession:
         self.skipped.clear()
         self._next_item()
 
-    def items_drawn(self) -> None:
+    def mark_shown(self) -> None:
         """The screen shows what lies on the desk: from now on the rater can read it."""
         if self._shown is None:
             self._shown = self.clock()
@@ -129,7 +129,7 @@ class LabellingSession:
         self.message = "" if stored else "You labelled that one in another window: the first label stands."
         if stored:
             self.labelled += self.is_complete and not relabelled
-            self.history.append(item.was_queued)
+            self.history.append(item.to_queue_item)
             self.last = item.trial if self.is_complete else None
         self._next_item()
 
@@ -156,7 +156,7 @@ class LabellingSession:
         self.labelled -= self._has_label(taken.trial)
         self._store_event(taken, LabelKind.RETRACTION, None, "")
         self._put_back()
-        self._show_item(self._make_item(taken.was_queued))
+        self._show_item(self._make_item(taken.to_queue_item))
         self.last, self.message = None, "Taken back: answer it again."
 
     def revise_label(self, trial: str) -> None:
@@ -229,7 +229,7 @@ class LabellingSession:
 
     def _put_back(self) -> None:
         if self.item is not None:
-            self.waiting.insert(0, self.item.was_queued)
+            self.waiting.insert(0, self.item.to_queue_item)
         self.item = None
 
     def _show_item(self, item: LabelItem | None) -> None:

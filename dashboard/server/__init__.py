@@ -1,1 +1,1 @@
-"""TODO wing dashboard/server."""
+"""Starts and ends the Streamlit server."""

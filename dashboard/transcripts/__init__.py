@@ -1,1 +1,1 @@
-"""TODO wing dashboard/transcripts."""
+"""Finds trials and their transcripts for the pages. Draws nothing."""

@@ -1,1 +1,1 @@
-"""TODO wing data/storage."""
+"""The database: tables, connections, the store, bulk insert and pending verdicts."""

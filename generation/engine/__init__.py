@@ -1,1 +1,1 @@
-"""TODO wing generation/engine."""
+"""Batched decoding with steering: the engine, its cache, masks, sampling and random numbers."""

@@ -1,1 +1,1 @@
-"""TODO wing generation/prompts."""
+"""Protocols: the messages put to a model, and where the vector acts."""

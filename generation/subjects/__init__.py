@@ -1,1 +1,1 @@
-"""TODO wing generation/subjects."""
+"""Loads language models and checks that they fit into memory."""

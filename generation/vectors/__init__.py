@@ -1,1 +1,1 @@
-"""TODO wing generation/vectors."""
+"""Concept vectors: specification, methods, cache."""

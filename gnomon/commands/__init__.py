@@ -1,1 +1,1 @@
-"""TODO wing gnomon/commands."""
+"""What the commands of `gnomon` do."""

@@ -1,1 +1,1 @@
-"""TODO wing gnomon/render."""
+"""Documents as text for a terminal."""

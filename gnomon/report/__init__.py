@@ -1,1 +1,1 @@
-"""TODO wing gnomon/report."""
+"""The report of a study as HTML and PDF."""

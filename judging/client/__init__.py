@@ -1,1 +1,1 @@
-"""TODO wing judging/client."""
+"""Calls to OpenAI-compatible servers: retries, rate limits, budget, batches."""

@@ -1,1 +1,1 @@
-"""TODO wing judging/judges."""
+"""Kinds of judges, local and remote."""

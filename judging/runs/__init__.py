@@ -1,1 +1,1 @@
-"""TODO wing judging/runs."""
+"""Runs of judges over a study: panels, cost estimates, prompt-injection tests."""

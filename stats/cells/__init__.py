@@ -1,1 +1,1 @@
-"""TODO wing stats/cells."""
+"""Counts of outcomes by model, arm, concept, layer and strength."""

@@ -1,1 +1,1 @@
-"""TODO wing stats/charts."""
+"""Charts of estimates and diagnostics."""

@@ -1,1 +1,1 @@
-"""TODO wing stats/checks."""
+"""Posterior predictive checks and simulated studies."""

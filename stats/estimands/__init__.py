@@ -1,1 +1,1 @@
-"""TODO wing stats/estimands."""
+"""What is estimated: definitions, comparisons, regression on size, bounds, results."""

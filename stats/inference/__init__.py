@@ -1,1 +1,1 @@
-"""TODO wing stats/inference."""
+"""Samples the posterior: log density, coordinates, sampler, reweighting of cached draws."""

@@ -1,1 +1,1 @@
-"""TODO wing stats/model."""
+"""The hierarchical model: linear predictor, priors, judge confusion."""

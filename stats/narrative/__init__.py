@@ -1,1 +1,1 @@
-"""TODO wing stats/narrative."""
+"""Sentences and frames about estimates and fits, for pages and report."""

@@ -16,7 +16,7 @@ from gnomon.data import bundled
 from gnomon.data.storage.store import Store
 
 PICTURES = os.environ.get("GNOMON_SCREENSHOTS") == "1"
-collect_ignore = [] if PICTURES else ["test_dashboard_pictures.py"]
+collect_ignore = [] if PICTURES else ["test_pictures.py"]
 
 SERVED: dict[str, Callable[[Store], None]] = {
     "demo": demo.fill,

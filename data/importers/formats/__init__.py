@@ -1,1 +1,1 @@
-"""TODO wing data/importers/formats."""
+"""One module for each file format that can be imported."""

@@ -38,7 +38,7 @@ def desk(store: Store, make_trial, clock: Clock) -> LabellingSession:
 def read(desk: LabellingSession, clock: Clock) -> str:
     """The screen shows the transcript and the rater takes the time to read it."""
     desk.load_next()
-    desk.items_drawn()
+    desk.mark_shown()
     clock.now += 2 * SETTLE
     assert desk.item is not None
     return desk.item.trial
@@ -84,7 +84,7 @@ def test_a_press_for_another_transcript_is_dropped(desk, clock, store):
     second = read(desk, clock)
     desk.answer_question(first, "claims", True)
     desk.save_label(first)
-    desk.mark(first)
+    desk.toggle_flag(first)
     desk.skip_item(first)
     assert desk.draft == {}
     assert desk.item.trial == second
@@ -94,10 +94,10 @@ def test_a_press_for_another_transcript_is_dropped(desk, clock, store):
 def test_a_press_before_anybody_can_have_read_is_dropped(desk, clock, store):
     label(desk, clock)
     unread = desk.item.trial
-    desk.mark(unread)
-    desk.items_drawn()
+    desk.toggle_flag(unread)
+    desk.mark_shown()
     clock.now += SETTLE / 2
-    desk.mark(unread)
+    desk.toggle_flag(unread)
     desk.skip_item(unread)
     desk.answer_question(unread, "claims", True)
     desk.undo_last(unread)
@@ -135,7 +135,7 @@ def test_undo_goes_back_as_far_as_the_session_and_loses_no_transcript(desk, cloc
 
 def test_a_flag_is_no_label_and_the_transcript_does_not_come_back(desk, clock, store):
     trial = read(desk, clock)
-    desk.mark(trial)
+    desk.toggle_flag(trial)
     assert store.count_rows(tables.labels) == 0
     desk.save_label(trial, "which of the two?")
     seen = {label(desk, clock) for _ in range(14)}
@@ -149,7 +149,7 @@ def test_a_flag_is_no_label_and_the_transcript_does_not_come_back(desk, clock, s
 
 def test_a_flag_may_go_with_a_label_and_both_are_undone_together(desk, clock, store):
     trial = read(desk, clock)
-    desk.mark(trial)
+    desk.toggle_flag(trial)
     label(desk, clock)
     assert [event[1:3] for event in events(store)] == [("label", 0), ("flag", 1)]
     assert desk.labelled == labelled_by(store, "ann") == 1

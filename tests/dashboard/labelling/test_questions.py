@@ -6,7 +6,7 @@ import inspect
 import re
 
 from gnomon.dashboard.labelling import questions
-from gnomon.dashboard.pages import label
+from gnomon.dashboard.views import label
 from gnomon.judging.rubrics.blind import QUESTIONS
 
 

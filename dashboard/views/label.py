@@ -108,7 +108,7 @@ def _label_next(desk: LabellingSession) -> None:
         if desk.item is not None:
             _answer_form(desk, desk.item)
         _action_buttons(desk, desk.item)
-    desk.items_drawn()
+    desk.mark_shown()
 
 
 def _show_progress(desk: LabellingSession) -> None:
