@@ -1,0 +1,55 @@
+"""Typed results that travel between rooms and leave as JSON: parts, documents with a schema number, estimates."""
+
+from __future__ import annotations
+
+import math
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from gnomon.data.records import IntervalEstimate
+
+SCHEMA = 2
+"""Number of the present form of every JSON document; a document without one has the form 1."""
+
+
+class ResultPart(BaseModel):
+    """A part of a result: values that cannot change, and JSON with the names that users know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", serialize_by_alias=True)
+
+
+class ResultDocument(ResultPart):
+    """A whole result, as a command prints it: `schema` says which form its JSON has."""
+
+    schema_version: int = Field(default=SCHEMA, serialization_alias="schema", validation_alias="schema")
+
+
+class Estimate(ResultPart):
+    """An estimate with its interval, as fractions.
+
+    `level` is the nominal coverage of the interval, `se` the standard error (null where none is defined), `method`
+    how the interval was made.
+    """
+
+    value: float
+    low: float
+    high: float
+    se: float | None
+    level: float
+    method: str
+
+    @classmethod
+    def from_interval(cls, interval: IntervalEstimate) -> Estimate:
+        """The estimate that an array function returned."""
+        se = None if math.isnan(interval.se) else float(interval.se)
+        limits = float(interval.value), float(interval.low), float(interval.high)
+        return cls(
+            value=limits[0], low=limits[1], high=limits[2], se=se, level=float(interval.level), method=interval.method
+        )
+
+
+def finite_estimate(interval: IntervalEstimate | None) -> Estimate | None:
+    """The estimate of an interval; None where there is none or its limits are not finite."""
+    if interval is None or not (math.isfinite(interval.low) and math.isfinite(interval.high)):
+        return None
+    return Estimate.from_interval(interval)
