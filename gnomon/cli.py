@@ -29,6 +29,23 @@ Json = Annotated[bool, typer.Option("--json", help="print one JSON document (doc
 Port = Annotated[int, typer.Option(min=1, max=65535, help="the dashboard's port on 127.0.0.1")]
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"gnomon {version('gnomon')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _gnomon(
+    version: Annotated[
+        bool, typer.Option("--version", help="print the version", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    """How often does a language model notice an injected thought, and how sure may we be?"""
+
+
 @app.command()
 def demo(
     folder: Annotated[Path, typer.Argument(metavar="[DIR]", help="where to make it")] = Path("demo"),
@@ -158,7 +175,11 @@ def plan(
 def fit(
     folder: Folder,
     judge: Annotated[str | None, typer.Option(help="whose verdicts the uncorrected figures take at their word")] = None,
-    anew: Annotated[bool, typer.Option("--anew", help="sample, even where an earlier fit's draws would do")] = False,
+    resample: Annotated[
+        bool, typer.Option("--resample", help="sample again, even where an earlier fit's draws could be reweighted")
+    ] = False,
+    anew: Annotated[bool, typer.Option("--anew", hidden=True)] = False,
+    seed: Annotated[int | None, typer.Option(min=0, help="the sampler's seed; by default the study file's")] = None,
     json: Json = False,
 ) -> None:
     """Fit the rates with credible intervals: as judged, and with the judges' error taken out."""
@@ -166,7 +187,7 @@ def fit(
     from gnomon.commands import steps
 
     with session.opened(folder) as study:
-        steps.fit_study(study, judge, json, anew=anew)
+        steps.fit_study(study, judge, json, resample=resample or anew, seed=seed)
 
 
 @app.command()

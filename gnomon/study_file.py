@@ -11,10 +11,11 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, field_validator, model_validator
 
 from gnomon.dashboard.auth.roles import Access, check_roles
-from gnomon.data.errors import StudyFileError, UnknownNameError
+from gnomon.data.errors import InputError, StudyFileError, UnknownNameError
 from gnomon.data.outcomes import RULES
 from gnomon.data.records import NONE, OTHER, Arm, Span
 from gnomon.judging.config import JudgeConfig
+from gnomon.stats.model.priors import Priors
 
 FILE = "study.toml"
 ListedConcept = Annotated[str, Field(pattern=r"^[^A-Z\s][^A-Z]{0,99}$")]
@@ -114,7 +115,10 @@ class ExternalSpec(StudyTable):
 
 
 class FitSpec(StudyTable):
-    """How the rates are fitted. `judges` are those whose error is modelled; all of them if empty."""
+    """How the rates are fitted. `judges` are those whose error is modelled; all of them if empty.
+
+    `priors` are the numbers of `gnomon.stats.model.priors.Priors` that differ from their defaults.
+    """
 
     draws: int = Field(default=1000, ge=200)
     tune: int = Field(default=500, ge=200)
@@ -122,6 +126,17 @@ class FitSpec(StudyTable):
     seed: int = Field(default=1, ge=0)
     judges: list[str] = Field(default_factory=list)
     external: list[ExternalSpec] = Field(default_factory=list)
+    priors: dict[str, float] = Field(default_factory=dict)
+
+    @field_validator("priors", mode="before")
+    @classmethod
+    def _known_priors(cls, priors: object) -> object:
+        if isinstance(priors, dict):
+            try:
+                Priors.from_mapping(priors)
+            except InputError as error:
+                raise ValueError(str(error)) from error
+        return priors
 
 
 class DashboardSpec(StudyTable):

@@ -65,6 +65,7 @@ def server_command(address: str, port: int, secrets: Path = Path(SECRETS)) -> li
     """The command line of the server, which runs until its standard input ends; `secrets` need not be there."""
     return [
         sys.executable,
+        "-P",  # no module of the folder it is started in is imported
         "-m",
         "gnomon.dashboard.server.child_process",
         "run",

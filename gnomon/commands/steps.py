@@ -161,30 +161,36 @@ def audit_judges(study: Study, view: str | None, json: bool) -> dict[str, Any]:
     return document
 
 
-def fit_study(study: Study, judge_name: str | None, json: bool, *, anew: bool = False) -> list[dict[str, Any]]:
+def fit_study(
+    study: Study, judge_name: str | None, json: bool, *, resample: bool = False, seed: int | None = None
+) -> list[dict[str, Any]]:
     """Fit every view that the study's data allow; raises `FitFailedError` where one did not pass its gates."""
-    rows = fit_all_views(study, judge_name, anew=anew)
+    rows = fit_all_views(study, judge_name, resample=resample, seed=seed)
     document = estimates.estimates_document(study, rows)
     print_json(document) if json else estimates.print_estimates(document)
     raise_if_failed(rows)
     return rows
 
 
-def fit_all_views(study: Study, judge_name: str | None = None, *, anew: bool = False) -> list[dict[str, Any]]:
+def fit_all_views(
+    study: Study, judge_name: str | None = None, *, resample: bool = False, seed: int | None = None
+) -> list[dict[str, Any]]:
     """Rows of `tables.fits`: the published counts, or the verdicts at their word and with their error taken out.
 
-    Where an earlier fit's draws carry the new one, they are weighted, unless it is to be sampled `anew`.
+    Draws of an earlier fit are reweighted where they suffice, unless `resample` is set. `seed` replaces the study's.
     """
     from gnomon.stats import fit as fitting
     from gnomon.stats.inference.importance_reweighting import DrawCache
     from gnomon.stats.inference.sampler import SamplerSettings
     from gnomon.stats.model.judge_confusion import ExternalCalibration
+    from gnomon.stats.model.priors import Priors
 
     chosen = study.file.fit
     how: dict[str, Any] = {
         "settings": SamplerSettings(draws=chosen.draws, tune=chosen.tune, chains=chosen.chains),
-        "seed": chosen.seed,
-        "shelf": DrawCache(study.folder / DRAWS, reuse=not anew),
+        "seed": chosen.seed if seed is None else seed,
+        "priors": Priors.from_mapping(chosen.priors),
+        "shelf": DrawCache(study.folder / DRAWS, reuse=not resample),
     }
     if study.file.counts:
         return [_fit_with_status("published counts", lambda: fitting.fit_published(study.store, **how))]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import sqlite3
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,19 @@ def test_no_arguments_and_wrong_ones(gnomon):
         done = gnomon(*arguments)
         assert done.returncode == 2, arguments
         assert one_line(done.stderr)
+
+
+def test_the_version_is_printed(gnomon):
+    done = gnomon("--version")
+    assert (done.returncode, done.stdout) == (0, f"gnomon {version('gnomon')}\n")
+
+
+def test_resample_is_shown_and_its_old_name_still_works(gnomon, tmp_path):
+    text = gnomon("fit", "--help").stdout
+    assert "--resample" in text
+    assert "--anew" not in text
+    done = gnomon("fit", tmp_path, "--anew", "--seed", 3)
+    assert "gnomon init" in one_line(done.stderr), "the option was taken; what is missing is the study"
 
 
 def test_init_writes_once(gnomon, tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,9 +10,8 @@ import pytest
 from gnomon.commands.steps import FULL
 from gnomon.data.errors import StudyFileError, UnknownNameError
 from gnomon.session import write_study_file
+from gnomon.stats.model.priors import Priors
 from gnomon.study_file import database_url, read_study
-
-pytest.importorskip("judging.config")
 
 
 @pytest.fixture
@@ -107,3 +107,40 @@ def test_a_database_outside_the_studys_folder_is_named_in_so_many_words(folder, 
     change(folder, 'database = "gnomon.db"', f'database = "{outside}"')
     with pytest.raises(StudyFileError, match="lies outside the study's folder: write sqlite:///"):
         database_url(folder, read_study(folder))
+
+
+PRIOR_MISTAKES = [
+    ("subject_scal = 1.0", "prior 'subject_scal' is not known: choose from arm_sd, "),
+    ("refused_mean = nan", "prior 'refused_mean' is nan: give a finite number"),
+    ("subject_scale = inf", "prior 'subject_scale' is inf: give a positive number"),
+    ("subject_scale = -1", "prior 'subject_scale' is -1: give a positive number"),
+    ('subject_scale = "wide"', "prior 'subject_scale' is 'wide': give a positive number"),
+    ("judge_wrong_alike = 1.0", "prior 'judge_wrong_alike' is 1.0: it is a correlation: give a number"),
+]
+
+
+@pytest.mark.parametrize(("line", "problem"), PRIOR_MISTAKES)
+def test_a_prior_that_cannot_serve_is_refused_in_one_line(folder, line, problem):
+    text = (folder / "study.toml").read_text()
+    (folder / "study.toml").write_text(f"{text}\n[fit.priors]\n{line}\n")
+    with pytest.raises(StudyFileError) as caught:
+        read_study(folder)
+    assert f"study.toml line {text.count(chr(10)) + 2}: fit.priors: {problem}" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_priors_of_the_file_are_those_of_the_fit_and_no_priors_are_the_defaults(folder):
+    assert Priors.from_mapping(read_study(folder).fit.priors) == Priors()
+    with (folder / "study.toml").open("a") as file:
+        file.write("\n[fit.priors]\nsubject_scale = 1\n")
+    assert Priors.from_mapping(read_study(folder).fit.priors) == replace(Priors(), subject_scale=1.0)
+
+
+def test_every_prior_is_described_with_its_default():
+    text = (Path(__file__).resolve().parents[2] / "docs" / "study-file.md").read_text()
+    described = {}
+    for line in text[text.index("## Priors") :].splitlines():
+        if line.startswith("| `"):
+            names, values = (cell.strip().split(", ") for cell in line.split("|")[1:3])
+            described |= {name.strip("`"): float(values[min(i, len(values) - 1)]) for i, name in enumerate(names)}
+    assert described == Priors().as_dict()

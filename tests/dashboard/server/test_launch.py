@@ -49,6 +49,14 @@ def test_the_server_is_told_to_stay_on_this_machine_and_to_send_nothing():
     assert not any("postgres" in part or "sqlite" in part for part in launch.server_command("127.0.0.1", 8501))
 
 
+def test_a_module_of_the_folder_that_it_is_started_in_is_not_imported(tmp_path):
+    (tmp_path / "streamlit.py").write_text("raise SystemExit('the wrong streamlit')")
+    python = launch.server_command("127.0.0.1", 8501)[:2]
+    here = [*python, "-c", "import streamlit"]
+    done = subprocess.run(here, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
 def test_a_port_that_may_not_be_listened_on_is_not_called_in_use():
     with pytest.raises(InputError, match="cannot be listened on"):
         launch.check_port("203.0.113.1", 8501)
