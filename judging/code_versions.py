@@ -1,8 +1,8 @@
-"""Versions of the code of local judges: part of their judge version, declared here instead of derived from files.
+"""Code versions of local judges. They are part of the judge version and are declared here, not derived from files.
 
-A judge version says whether a stored verdict was given by the judge at hand. It must change when the code gives other
-verdicts, and must not when a file is moved or a name improves, or every study would ask its local judges again. So the
-version is a constant. Golden verdicts (tests/judging/test_code_versions.py) fail when the behaviour of a judge changes;
+A judge version identifies the judge that gave a stored verdict. It must change when the code gives other verdicts, and
+must not change when a file is moved or renamed, or every study would run its local judges again. The version is
+therefore a constant. Golden verdicts (tests/judging/test_code_versions.py) fail when the behaviour of a judge changes;
 its entry here then gets a new value.
 """
 

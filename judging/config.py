@@ -1,4 +1,4 @@
-"""A judge as the study file names it, checked."""
+"""Schema and validation of the `[[judges]]` tables of a study file. Knows nothing of how a judge is built."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _MODEL_KINDS = ("openai", "logprob")
 
 
 class TokenPrice(BaseModel):
-    """What a judge's tokens cost, in `currency` a million."""
+    """Price of a judge's tokens, in `currency` per million tokens."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -26,26 +26,45 @@ class JudgeConfig(BaseModel):
 
     Attributes
     ----------
-    name : what the judge is called in figures and reports.
-    kind : `lexicon`, `learned` and `logprob` need no network; `openai` is any server that speaks that protocol.
-    base_url, model : where the server is and what it is asked for. The address is no part of the judge version: a
-        server may move. If another model is served under the same name, name the judge anew. For `logprob`, `model` is
-        `embedded`, a hub name or a folder.
-    api_key_env : name of the environment variable that holds the key; the key itself stands nowhere else.
-    rubric : `blind` (facts, told nothing of the trial) or `informed` (told the condition, answers pass or fail).
-    examples : labelled answers of the train split that the judge is shown first.
-    samples : verdicts of each trial, kept one by one (self-consistency).
-    transport : `chat` asks call by call; `batch` hands whole files to the server's Batch API and waits for them.
-    batch_size : trials in one batch (`batch`: requests in one file; `logprob`: rows in one pass).
-    poll : seconds between two looks at a batch.
-    concurrency : calls in flight at most; fewer while the server answers 429.
-    requests_per_minute, tokens_per_minute : the account's limits, where they are known.
-    price : what tokens cost.
-    budget : what the judge may spend in all its runs, in the price's currency; no call is made that could exceed it.
-    timeout : seconds for one call, answer included.
-    temperature : sampling temperature; "server" leaves it to the server, for models that take none.
-    max_tokens : longest reply.
-    stop_after : failures in a row that stop the judge.
+    name : str
+        Name of the judge in results and reports.
+    kind : {"lexicon", "learned", "logprob", "openai"}
+        `lexicon`, `learned` and `logprob` need no network; `openai` is any server with an OpenAI-compatible API.
+    base_url : str, optional
+        Address of the server. It is not part of the judge version, because a server may move.
+    model : str, optional
+        Model that the server is asked for. If another model is served under the same name, give the judge a new name.
+        For `logprob`: `embedded`, a hub name or a folder.
+    api_key_env : str, optional
+        Name of the environment variable that holds the API key; the key itself is stored nowhere else.
+    rubric : {"blind", "informed"}
+        `blind` reports facts without knowing the condition of the trial; `informed` knows it and answers pass or fail.
+    examples : int
+        Number of labelled responses of the train split in the prompt (few-shot examples).
+    samples : int
+        Verdicts per trial, stored one by one (self-consistency).
+    transport : {"chat", "batch"}
+        `chat` sends one call per trial; `batch` submits files to the server's Batch API and waits for the results.
+    batch_size : int, optional
+        Trials per batch (`batch`: requests per file; `logprob`: rows per forward pass).
+    poll : float
+        Seconds between two status requests for a batch.
+    concurrency : int
+        Largest number of calls in flight; lowered while the server answers 429.
+    requests_per_minute, tokens_per_minute : float, optional
+        The account's limits, if known.
+    price : TokenPrice, optional
+        Price of the tokens.
+    budget : float, optional
+        What the judge may spend in all its runs, in the price's currency; no call is made that could exceed it.
+    timeout : float
+        Seconds for one call, response included.
+    temperature : float or "server"
+        Sampling temperature; "server" sends none, for models that do not accept it.
+    max_tokens : int
+        Length limit of a reply, in tokens.
+    stop_after : int
+        Consecutive failures that stop the judge.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True, hide_input_in_errors=True)

@@ -1,4 +1,4 @@
-"""What every judge offers: a version that can be traced, and verdicts one by one. Knows no store and no server."""
+"""Protocols of judges: a traceable version, and one verdict per trial. Knows no store and no server."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from gnomon.judging.run_state import RunState
 
 @dataclass(frozen=True, slots=True)
 class JudgeCase:
-    """One question to a judge: a trial, and which of the judge's samples of it is wanted (the first is 0)."""
+    """One request to a judge: a trial, and the index of the sample (the first is 0)."""
 
     trial: Trial
     sample: int = 0
 
     @property
     def prompt_seed(self) -> int:
-        """What fence and order of concepts are drawn from: the trial's own seed, another one for each more sample."""
+        """Seed of the fence and the order of concepts: the trial's seed, and another one for each further sample."""
         if self.sample == 0:
             return self.trial.seed
         return int(canonical_hash(["sample", self.trial.seed, self.sample], 15), 16)
@@ -27,53 +27,76 @@ class JudgeCase:
 
 @runtime_checkable
 class Judge(Protocol):
-    """Reads transcripts and reports facts; never told arm, concept or condition of a trial."""
+    """Reads transcripts and reports facts; never sees arm, concept or condition of a trial."""
 
     @property
     def version(self) -> JudgeVersion:
-        """All that shapes this judge's verdicts, hashed; known before the first call."""
+        """Version with a hash of everything that determines this judge's verdicts; known before the first call."""
 
     @property
     def enforces_schema(self) -> bool | None:
-        """Whether the judge's server holds answers to a JSON schema; None before a server was asked, or without one."""
+        """Whether the judge's server enforces a JSON schema; None before the first request, or without a server."""
 
     def judge_trials(self, trials: Sequence[Trial]) -> Generator[Verdict, None, None]:
-        """One verdict a trial, each as soon as it is there, in any order.
+        """Yield one verdict per trial as soon as it is available, in any order.
 
-        Raises `JudgeError` where the judge cannot go on. A verdict with state `error` says that this trial got no
-        answer this time and is to be asked again; every other state is final.
-        Closing the generator gives up the calls in flight.
+        A verdict with state `error` means that the trial got no verdict in this run and will be judged again; every
+        other state is final. Closing the generator cancels the calls in flight.
+
+        Raises
+        ------
+        JudgeError
+            If the judge cannot continue.
         """
 
 
 class VerdictStream(Protocol):
-    """Verdicts as they come. Taking the next batch says that the last one is safe on disk."""
+    """Verdicts as they arrive. Requesting the next batch confirms that the previous one is stored."""
 
     def iterate_batches(self) -> Iterator[list[Verdict]]:
-        """Batches of verdicts, then the judge's own error if it ended with one."""
+        """Yield batches of verdicts, then raise the judge's own error if it ended with one."""
 
     def request_stop(self) -> None:
-        """From any thread: ask nothing more. What has been answered still comes, and then the end."""
+        """Start no further call; may be called from any thread. Verdicts already received are still delivered."""
 
 
 @runtime_checkable
 class MeteredJudge(Judge, Protocol):
-    """A judge whose calls cost something: many at once, each kept before its place is given to the next one.
+    """A judge whose calls have a cost: calls run concurrently, and each verdict is stored before its slot is reused.
 
     Attributes
     ----------
-    samples : verdicts wanted of each trial.
+    samples : int
+        Verdicts per trial.
     """
 
     samples: int
 
     def open_stream(self, cases: Iterable[JudgeCase], memory: RunState) -> VerdictStream:
-        """Start asking; `cases` is read as far as there are free places, and no further."""
+        """Start judging and return the stream of verdicts.
+
+        Parameters
+        ----------
+        cases : iterable of JudgeCase
+            Cases to judge; read only as far as there are free slots.
+        memory : RunState
+            State of earlier runs: tokens used and batches in progress.
+        """
 
     def usage_summary(self) -> Mapping[str, Any]:
-        """What the latest flow used: calls, tokens, cost where a price is known."""
+        """What the latest stream used: calls, tokens, and cost if a price is known."""
 
 
 def make_judge_version(name: str, kind: str, config: Mapping[str, Any]) -> JudgeVersion:
-    """A judge version: the hash covers name, kind and `config`, which must be JSON-able and hold no secret."""
+    """A judge version whose hash covers name, kind and config.
+
+    Parameters
+    ----------
+    name : str
+        Name of the judge.
+    kind : str
+        Kind of the judge.
+    config : mapping of str to Any
+        Everything else that determines its verdicts; JSON-serialisable, without secrets.
+    """
     return JudgeVersion(canonical_hash(["judge", name, kind, dict(config)]), name, kind, dict(config))

@@ -1,4 +1,4 @@
-"""Makes the judge that a config describes."""
+"""Builds the judge that a config describes."""
 
 from __future__ import annotations
 
@@ -19,14 +19,26 @@ def build_judge(
     training: Sequence[tuple[str, Facts]] = (),
     load: Callable[[str], LanguageModel] | None = None,
 ) -> Judge:
-    """The judge that a config describes.
+    """The judge that a config describes. Nothing is loaded and no server is contacted.
 
     Parameters
     ----------
-    config : the checked config.
-    concepts : the study's closed list.
-    training : answers with their labels, train split only: they teach a `learned` judge and are an LLM's examples.
-    load : makes a language model out of its name, for a `logprob` judge: another room knows how.
+    config : JudgeConfig
+        The validated config.
+    concepts : sequence of str
+        The study's closed list of concepts.
+    training : sequence of (str, Facts)
+        Responses with their labels, of the train split only: training set of a `learned` judge, pool of few-shot
+        examples of an LLM judge.
+    load : callable, optional
+        Loads a language model by name, for a `logprob` judge. Passed in because this room may not import generation.
+
+    Raises
+    ------
+    UserError
+        If the judge is of kind `logprob` and `load` is None.
+    NotEnoughDataError
+        If fewer labelled responses than the number of few-shot examples are usable.
     """
     if config.kind == "lexicon":
         from gnomon.judging.judges.lexicon import LexiconJudge

@@ -1,4 +1,4 @@
-"""What a judge behind a server must remember over runs: what it has spent, and which batches it has under way."""
+"""State that a judge behind a server keeps between runs: tokens used, and batches in progress."""
 
 from __future__ import annotations
 
@@ -13,46 +13,72 @@ WASTED = "judge_wasted"
 
 
 class RunState(Protocol):
-    """Kept notes of one judge version, newest last."""
+    """Recorded events of one judge version, in the order in which they were recorded."""
 
     def tokens_used(self) -> tuple[int, int]:
-        """Tokens sent and received by all stored verdicts of this judge's name."""
+        """Input and output tokens of all stored verdicts of judges with this name."""
 
     def record_event(self, kind: str, detail: Mapping[str, Any]) -> None:
-        """Keep a note; it is on disk when this returns."""
+        """Record an event durably: it is stored when this returns.
+
+        Parameters
+        ----------
+        kind : str
+            Kind of the event, such as `batch_begun`.
+        detail : mapping of str to Any
+            JSON-serialisable content.
+        """
 
     def recorded_events(self, kind: str) -> list[dict[str, Any]]:
-        """Notes of a kind, oldest first."""
+        """Contents of all events of a kind, oldest first."""
 
     def find_trials(self, ids: Sequence[str]) -> list[Trial]:
         """Trials by id."""
 
 
 class InMemoryRunState:
-    """A memory for a judge that is asked outside a study: it lasts as long as the object."""
+    """In-memory run state for judges used without a store."""
 
     def __init__(self) -> None:
         self._notes: list[tuple[str, dict[str, Any]]] = []
 
     def tokens_used(self) -> tuple[int, int]:
-        """Nothing."""
+        """Always zero."""
         return 0, 0
 
     def record_event(self, kind: str, detail: Mapping[str, Any]) -> None:
-        """Keep a note while the object lives."""
+        """Record an event for the lifetime of the object.
+
+        Parameters
+        ----------
+        kind : str
+            Kind of the event.
+        detail : mapping of str to Any
+            Its content.
+        """
         self._notes.append((kind, dict(detail)))
 
     def recorded_events(self, kind: str) -> list[dict[str, Any]]:
-        """Notes of a kind, oldest first."""
+        """Contents of all events of a kind, oldest first."""
         return [detail for noted, detail in self._notes if noted == kind]
 
     def find_trials(self, _ids: Sequence[str]) -> list[Trial]:
-        """None: there is no store."""
+        """Always empty: there is no store."""
         return []
 
 
 class StoredRunState:
-    """A memory in the study's store, among its events."""
+    """Run state among the events of a study's store.
+
+    Parameters
+    ----------
+    store : Store
+        The study's store.
+    name : str
+        Name of the judge; tokens are counted over all its versions.
+    version : str
+        Judge version; events are recorded and read for this version only.
+    """
 
     def __init__(self, store: Store, name: str, version: str) -> None:
         self._store = store
@@ -60,7 +86,7 @@ class StoredRunState:
         self._version = version
 
     def tokens_used(self) -> tuple[int, int]:
-        """Tokens of all stored verdicts of every version that bears the name, and of calls that came to nothing."""
+        """Tokens of all stored verdicts of every version with this name, and of calls that led to no verdict."""
         sent, received = tokens_used(self._store, self._name)
         wasted = self.recorded_events(WASTED)
         return (
@@ -69,7 +95,15 @@ class StoredRunState:
         )
 
     def record_event(self, kind: str, detail: Mapping[str, Any]) -> None:
-        """Log an event that carries the judge version."""
+        """Log an event of this judge version in the store.
+
+        Parameters
+        ----------
+        kind : str
+            Kind of the event.
+        detail : mapping of str to Any
+            JSON-serialisable content; the judge version is added to it.
+        """
         self._store.log_event(kind, {"version": self._version, **detail})
 
     def recorded_events(self, kind: str) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""Runs one coroutine in a thread of its own and hands out what it produces, in batches that are acknowledged."""
+"""Runs a coroutine on an event-loop thread and yields its items in acknowledged batches. Knows nothing of judges."""
 
 from __future__ import annotations
 
@@ -18,15 +18,18 @@ Give = Callable[[Item], Awaitable[None]]
 
 
 class AsyncProducer(Generic[Item]):
-    """A producer in a thread with an event loop of its own, which no interrupt hits.
+    """Runs a coroutine on a dedicated event-loop thread, shielded from KeyboardInterrupt, and yields what it produces.
 
-    Giving an item waits until its batch is acknowledged, so a producer that gives before it takes on more never has
-    more under way than it has workers, even if the process is killed.
+    Emitting an item waits until the batch that holds it is acknowledged. A producer that emits before it takes on more
+    work therefore never has more than `workers` items in flight, even if the process is killed.
 
     Parameters
     ----------
-    produce : called with the function that gives an item; returns the coroutine to run.
-    workers : how many can give at once. As many items are a full batch; fewer are handed out after `LINGER` seconds.
+    produce : callable
+        Called with the coroutine function that emits one item; returns the coroutine to run.
+    workers : int
+        Number of items that can be emitted at once, at least 1. With more than one worker a batch is gathered for
+        `BATCH_WINDOW` seconds.
     """
 
     def __init__(self, produce: Callable[[Give[Item]], Coroutine[object, object, None]], workers: int) -> None:
@@ -41,7 +44,10 @@ class AsyncProducer(Generic[Item]):
         self._thread.start()
 
     def iterate_batches(self) -> Iterator[list[Item]]:
-        """What is there, in batches, then the producer's own error. Taking the next one acknowledges the last."""
+        """Yield batches of emitted items, then raise the producer's own error.
+
+        Requesting the next batch acknowledges the previous one.
+        """
         try:
             while held := self._gather_items():
                 yield [item for item, _ in held]
@@ -53,7 +59,7 @@ class AsyncProducer(Generic[Item]):
             raise self._error
 
     def request_stop(self) -> None:
-        """Cancel the producer, if it still runs. What it has given still comes."""
+        """Cancel the producer if it is still running. Items that it has emitted are still delivered."""
         self._started.wait()
         if self._loop is not None and self._task is not None:
             with suppress(RuntimeError):  # the loop may have closed by itself just now
@@ -65,7 +71,10 @@ class AsyncProducer(Generic[Item]):
         self._thread.join()
 
     def _gather_items(self) -> list[tuple[Item, asyncio.Future[None]]]:
-        """The next batch; empty at the end. One sleep, not a wait for each item: a wait would take turns on the GIL."""
+        """The next batch; empty at the end.
+
+        It sleeps once instead of waiting for each item, which would contend for the GIL.
+        """
         first = self._items.get()
         if first is None:
             return []
@@ -75,7 +84,7 @@ class AsyncProducer(Generic[Item]):
         with suppress(Empty):
             while (item := self._items.get_nowait()) is not None:
                 held.append(item)
-            self._items.put(None)  # the end was reached: leave its mark for the next call
+            self._items.put(None)  # the end was reached: put the sentinel back for the next call
         return held
 
     def _acknowledge(self, futures: list[asyncio.Future[None]]) -> None:
@@ -87,7 +96,7 @@ class AsyncProducer(Generic[Item]):
         try:
             asyncio.run(self._run_producer())
         except asyncio.CancelledError:
-            pass  # somebody stopped it and knows
+            pass  # cancelled on request
         except BaseExceptionGroup as group:
             self._error = group.exceptions[0]
         except BaseException as error:

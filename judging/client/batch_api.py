@@ -1,4 +1,4 @@
-"""The Batch API as a transport: whole files of requests, kept in mind so that a killed run collects what it ordered."""
+"""Client of the Batch API: submits files of requests and records them, so that a killed run can collect its results."""
 
 from __future__ import annotations
 
@@ -39,20 +39,47 @@ class PromptingJudge(Protocol):
         """The judge version."""
 
     def make_prompt(self, case: JudgeCase) -> JudgePrompt:
-        """What is sent about one case."""
+        """The prompt that is sent for one case."""
 
     def make_verdict(self, case: JudgeCase, completion: Completion) -> Verdict:
-        """What a completion says of a case."""
+        """The verdict that a completion gives on a case.
+
+        Parameters
+        ----------
+        case : JudgeCase
+            The trial and the index of the sample.
+        completion : Completion
+            What the server returned for it.
+        """
 
     def failed_verdict(self, case: JudgeCase, failure: CallFailedError) -> Verdict:
-        """No verdict this time, and why."""
+        """A verdict with state `error`, which holds the reason of the failure.
+
+        Parameters
+        ----------
+        case : JudgeCase
+            The trial and the index of the sample.
+        failure : CallFailedError
+            Why the call failed.
+        """
 
 
 class BatchApiClient:
-    """Orders batches one after another and collects them, those of a killed run first.
+    """Submits batches one after another and collects them, those of an interrupted run first.
 
-    Before a batch is ordered, a note of its key and cases is on disk, and the batch carries the key. So a run that is
-    killed at any instant finds its batch again, by its id or by its key, and pays for nothing twice.
+    Before a batch is submitted, its key and its cases are stored, and the batch carries the key in its metadata. A run
+    that is killed at any moment therefore finds its batch again, by its id or by its key, and pays for nothing twice.
+
+    Parameters
+    ----------
+    judge : PromptingJudge
+        Makes the prompts and reads the completions.
+    endpoint : Endpoint
+        The open connection to the judge's server.
+    memory : RunState
+        Where submitted batches are recorded.
+    sleep : callable
+        Coroutine function that waits for a number of seconds.
     """
 
     def __init__(self, judge: PromptingJudge, endpoint: Endpoint, memory: RunState, sleep: Sleep) -> None:
@@ -65,14 +92,21 @@ class BatchApiClient:
         self._left: JudgeCase | None = None
 
     async def run_batches(self, waiting: Iterator[JudgeCase], give: Give) -> None:
-        """Collect what is under way, then order and collect until no case is left.
+        """Collect the batches of an interrupted run, then submit and collect new ones until no case is left.
+
+        Parameters
+        ----------
+        waiting : iterator of JudgeCase
+            Cases to judge; read one batch ahead at most.
+        give : callable
+            Coroutine function that takes each verdict; it returns when the verdict is stored.
 
         Raises
         ------
         JudgeError
-            where a batch fails as a whole, or too many of its answers do.
+            If the server fails a whole batch, or too many of its calls in a row fail.
         BudgetSpentError
-            where the budget allows no further case.
+            If the budget allows no further case.
         """
         await self._collect_open(give)
         while cases := self._next_cases(waiting):
@@ -83,8 +117,13 @@ class BatchApiClient:
             await self._collect_results(key, batch, cases, give)
 
     def _next_cases(self, waiting: Iterator[JudgeCase]) -> list[JudgeCase]:
-        """The next cases, as many as a batch holds and the budget allows; raises `BudgetSpentError` "
-        "if it allows none."""
+        """The next cases, as many as the batch size and the budget allow.
+
+        Raises
+        ------
+        BudgetSpentError
+            If the budget allows none.
+        """
         cases: list[JudgeCase] = []
         most = self._judge.config.batch_size or SIZE
         while len(cases) < most and (case := self._left or next(waiting, None)) is not None:
@@ -111,7 +150,7 @@ class BatchApiClient:
         file = await self._call_server(lambda: client.files.create(file=content, purpose="batch"))
 
         async def create() -> Batch:
-            """A call that timed out may have ordered the batch all the same: look before ordering again."""
+            """A call that timed out may still have created the batch: look for it before creating it again."""
             return await self._find_batch(key) or await client.batches.create(
                 input_file_id=file.id,
                 endpoint="/v1/chat/completions",
@@ -175,7 +214,7 @@ class BatchApiClient:
         return self._endpoint.redact_key(" ".join(said.split()))
 
     async def _result_lines(self, batch: Batch) -> dict[str, dict[str, Any]]:
-        """Lines of the output and the error file, by case."""
+        """Lines of the output file and of the error file, by case id."""
         told: dict[str, dict[str, Any]] = {}
         for file in (batch.output_file_id, batch.error_file_id):
             for line in [] if file is None else (await self._file_content(file)).splitlines():
@@ -193,7 +232,7 @@ class BatchApiClient:
     ) -> tuple[Verdict, CallFailedError | None]:
         size = prompt_size(self._judge.make_prompt(case).messages)
         ledger = self._endpoint.ledger
-        allowed = self._allowed.pop(_case_id(case), 0)  # 0: another run set its cost aside
+        allowed = self._allowed.pop(_case_id(case), 0)  # 0: another run reserved its cost
         try:
             completion = self._endpoint.with_token_counts(
                 self._line_completion(row, status), allowed or ledger.max_prompt_tokens(size), size

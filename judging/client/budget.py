@@ -1,4 +1,4 @@
-"""What a judge's calls use, in tokens and money, and the budget that no call may break."""
+"""Tokens and money that a judge's calls use, and the budget that no call may exceed."""
 
 from __future__ import annotations
 
@@ -15,16 +15,23 @@ LONG = 1000
 
 
 class BudgetSpentError(Exception):
-    """The next call could cost more than is left."""
+    """The next call could cost more than is left of the budget."""
 
 
 class BudgetLedger:
-    """Tokens and cost of one judge: of earlier runs, of this one, and set aside for calls in flight.
+    """Tokens and cost of one judge: of earlier runs, of this run, and reserved for calls in flight.
 
-    A call is let through only if the most that it could cost is left: its prompt at the most tokens a character that
-    were seen so far (one token a byte before the first answer), and the longest reply allowed. So the budget holds
-    whatever the server answers, as long as it bills what it reports. A server that reports no usage is booked by the
-    same upper bound.
+    A call is allowed only if its largest possible cost is left: its prompt at the highest ratio of tokens to bytes seen
+    so far (one token per byte before the first response), and the longest reply allowed. The budget therefore holds
+    whatever the server answers, as long as it bills what it reports. If a server reports no usage, this upper bound is
+    recorded.
+
+    Parameters
+    ----------
+    config : JudgeConfig
+        Price, budget and longest reply.
+    before : tuple of int
+        Tokens sent and received in earlier runs.
     """
 
     def __init__(self, config: JudgeConfig, before: tuple[int, int] = (0, 0)) -> None:
@@ -45,22 +52,40 @@ class BudgetLedger:
         return self._config.price is not None
 
     def cost_of(self, sent: float, received: float) -> float:
-        """Money for so many tokens; 0 without a price."""
+        """Cost of a number of tokens, in the currency of the price; 0 if no price is configured.
+
+        Parameters
+        ----------
+        sent : float
+            Input tokens.
+        received : float
+            Output tokens.
+        """
         price = self._config.price
         return 0.0 if price is None else (sent * price.input + received * price.output) / MILLION
 
     @property
     def total_cost(self) -> float:
-        """Money for all stored verdicts of the judge before this run, and for this run so far."""
+        """Cost of all stored verdicts of the judge before this run, and of this run so far."""
         return self.cost_of(self._before[0] + self.input_tokens, self._before[1] + self.output_tokens)
 
     def reserve_now(self, size: int) -> int:
-        """Set aside what a call with a prompt of `size` bytes may cost; returns the most tokens it may send.
+        """Reserve budget for one call.
+
+        Parameters
+        ----------
+        size : int
+            Size of the prompt, in bytes.
+
+        Returns
+        -------
+        int
+            The largest number of prompt tokens that the call may send.
 
         Raises
         ------
         BudgetSpentError
-            where the budget doesn't allow it.
+            If the largest possible cost of the call exceeds what is left of the budget.
         """
         sent = self.max_prompt_tokens(size)
         most = self.cost_of(sent, self._config.max_tokens)
@@ -72,19 +97,31 @@ class BudgetLedger:
         return sent
 
     async def reserve_budget(self, size: int) -> int:
-        """As `allow`, but wait for calls in flight to end as long as what they don't use may make room."""
+        """As `reserve_now`, but wait while calls in flight may still release unused budget."""
         while True:
             try:
                 return self.reserve_now(size)
             except BudgetSpentError:
-                if not self._flying:  # nothing that could make room: a count, for sums of money round
+                if not self._flying:  # nothing to wait for; a count, because sums of money have rounding errors
                     raise
             if self._settled is None:
                 self._settled = asyncio.get_running_loop().create_future()
             await asyncio.shield(self._settled)
 
     def record_usage(self, allowed: int, sent: int, received: int, *, kept: bool = True) -> None:
-        """A call that was allowed so many tokens has ended, having used these; `kept`: for a verdict."""
+        """Record the end of a call and release what it did not use.
+
+        Parameters
+        ----------
+        allowed : int
+            Prompt tokens that `reserve_now` allowed for the call; 0 if another run reserved them.
+        sent : int
+            Input tokens used.
+        received : int
+            Output tokens used.
+        kept : bool
+            Whether the call led to a verdict. Tokens of other calls are also counted in `wasted`.
+        """
         if self._settled is not None:
             self._settled.set_result(None)
             self._settled = None
@@ -98,17 +135,25 @@ class BudgetLedger:
         self.output_tokens += received
 
     def update_token_ratio(self, size: int, sent: int) -> None:
-        """A server reported these tokens for a prompt of so many bytes. Short prompts (the probe) teach nothing."""
+        """Update the highest ratio of tokens to bytes seen. Short prompts (the schema probe) are ignored.
+
+        Parameters
+        ----------
+        size : int
+            Size of the prompt, in bytes.
+        sent : int
+            Input tokens that the server reported for it.
+        """
         if size > LONG:
             self._ratio = max(self._ratio or 0.0, sent / size)
 
     def max_prompt_tokens(self, size: int) -> int:
-        """The most tokens that a prompt of so many bytes is taken to have."""
+        """Upper bound on the number of tokens of a prompt of `size` bytes."""
         ratio = 1.0 if self._ratio is None else min(1.0, MARGIN * self._ratio)
         return int(ratio * size) + TEMPLATE
 
     def usage_summary(self) -> dict[str, Any]:
-        """Calls, tokens and cost of this run; cost is None without a price."""
+        """Calls, tokens and cost of this run; the cost is None if no price is configured."""
         price = self._config.price
         return {
             "calls": self.calls,
@@ -128,5 +173,5 @@ class BudgetLedger:
 
 
 def prompt_size(messages: Sequence[Mapping[str, str]]) -> int:
-    """Bytes of what is sent as messages."""
+    """Size of the contents of chat messages, in bytes (UTF-8)."""
     return sum(len(message["content"].encode()) for message in messages)

@@ -1,4 +1,4 @@
-"""Why a call to a judge's server failed, and what that means: try again, wait, skip this trial, or stop the judge."""
+"""Classifies failed calls to a judge's server: retry, rate limited, rejected (skip the trial), fatal (stop the run)."""
 
 from __future__ import annotations
 
@@ -31,10 +31,18 @@ _PASSING = {408, 409, 425}
 
 
 class CallFailedError(Exception):
-    """One call failed. `kind`: again, wait (429), rejected (this request never works) or fatal (none will).
+    """One call failed.
 
-    `wait` is how long the server asked to be left alone, in seconds, or None. `billed`: the server may have worked, and
-    charged, for it (it was cut off by the time-out, or its answer could not be read).
+    Parameters
+    ----------
+    kind : str
+        `RETRY`, `RATE_LIMITED` (HTTP 429), `REJECTED` (this request will never succeed) or `FATAL` (no request will).
+    reason : str
+        One line for the user.
+    wait : float, optional
+        Seconds that the server asked to wait; None if it named no time.
+    billed : bool
+        Whether the server may have charged for the call: it timed out, or its response could not be read.
     """
 
     def __init__(self, kind: str, reason: str, wait: float | None = None, *, billed: bool = False) -> None:
@@ -46,13 +54,21 @@ class CallFailedError(Exception):
 
 
 def first_line(text: object) -> str:
-    """The first line of an error's text, without control characters and of bounded length."""
+    """The first line of an error's text, without control characters, at most 300 characters."""
     lines = clean_transcript(str(text)).strip().splitlines() or [type(text).__name__]
     return lines[0][:_REASON_LIMIT]
 
 
 def retry_after(headers: Mapping[str, str], wall_clock: float | None = None) -> float | None:
-    """Seconds that a server asks for (`retry-after-ms`, or `retry-after` as seconds or a date), or None."""
+    """Seconds that a server asks to wait (`retry-after-ms`, or `retry-after` as seconds or a date), or None.
+
+    Parameters
+    ----------
+    headers : mapping of str to str
+        HTTP headers of the response, with case-insensitive or lower-case names.
+    wall_clock : float, optional
+        Current time in seconds since the epoch; defaults to `time.time()`.
+    """
     for name, unit in (("retry-after-ms", 1000.0), ("retry-after", 1.0)):
         try:
             seconds = float(headers[name]) / unit
@@ -66,14 +82,22 @@ def retry_after(headers: Mapping[str, str], wall_clock: float | None = None) -> 
 
 
 def content_filter(error: Exception) -> str | None:
-    """What the server said if it declined the request for its content, or None."""
+    """The server's message if it declined the request because of its content, else None."""
     if isinstance(error, APIStatusError) and error.code == "content_filter":
         return first_line(_error_message(error))
     return None
 
 
 def from_sdk_error(error: OpenAIError | TimeoutError, config: JudgeConfig) -> CallFailedError:
-    """The failure that an error of the SDK amounts to. The reason may still hold the key: scrub it."""
+    """Classify an error of the SDK. The reason may still contain the API key: redact it before it is shown.
+
+    Parameters
+    ----------
+    error : OpenAIError or TimeoutError
+        What the SDK raised.
+    config : JudgeConfig
+        The judge's config; its time-out and key variable appear in the reason.
+    """
     if isinstance(error, (APITimeoutError, TimeoutError)):
         return CallFailedError(RETRY, f"no answer within {config.timeout:g} s", billed=True)
     if isinstance(error, APIConnectionError):
@@ -84,7 +108,17 @@ def from_sdk_error(error: OpenAIError | TimeoutError, config: JudgeConfig) -> Ca
 
 
 def from_batch_line(code: object, error: Mapping[str, object], config: JudgeConfig) -> CallFailedError:
-    """The failure that one line of a batch reports: status and error object of that call."""
+    """Classify the failure that one line of a batch's results reports.
+
+    Parameters
+    ----------
+    code : object
+        HTTP status code of that call; any other value counts as a failure worth a retry.
+    error : mapping of str to object
+        The error object of that line; `message` and `code` are read.
+    config : JudgeConfig
+        The judge's config; its name appears in the reason.
+    """
     said = f"{code}: {first_line(error.get('message') or 'no reason given')}"
     if code in (401, 403, 404) or error.get("code") == "insufficient_quota":
         return CallFailedError(
@@ -125,7 +159,7 @@ def _bounded_wait(wait: float | None) -> float | None:
 
 
 def _error_message(error: APIStatusError) -> str:
-    """The server's own words where it sent the usual error object, else the SDK's."""
+    """The server's own message if it sent the usual error object, else the SDK's."""
     body = error.body
     if isinstance(body, dict):
         for key in ("message", "detail", "error"):

@@ -1,4 +1,4 @@
-"""Stops a judge loudly when its calls fail one after another."""
+"""Stops a judge with an error when its calls fail one after another."""
 
 from __future__ import annotations
 
@@ -8,14 +8,25 @@ from gnomon.judging.config import JudgeConfig
 
 
 class CircuitBreaker:
-    """Counts failures in a row over all calls of a judge and opens at the limit."""
+    """Counts consecutive failures over all calls of a judge and raises at the limit (`stop_after`)."""
 
     def __init__(self, config: JudgeConfig) -> None:
         self._config = config
         self._failures = 0
 
     def record_result(self, failure: CallFailedError | None) -> None:
-        """Raise `JudgeError` on a fatal failure, or on the last of too many."""
+        """Record one call.
+
+        Parameters
+        ----------
+        failure : CallFailedError, optional
+            Why the call failed; None for a success, which resets the count.
+
+        Raises
+        ------
+        JudgeError
+            If the failure is fatal, or the number of consecutive failures reaches `stop_after`.
+        """
         self._failures = 0 if failure is None else self._failures + 1
         if failure is None or (failure.kind != FATAL and self._failures < self._config.stop_after):
             return
@@ -26,5 +37,13 @@ class CircuitBreaker:
 
 
 def advice_unless_fatal(failure: CallFailedError, advice: str) -> str:
-    """Advice to add, unless the failure carries its own."""
+    """The advice to append to a message, or the empty string if the failure carries its own.
+
+    Parameters
+    ----------
+    failure : CallFailedError
+        The failure that the message reports.
+    advice : str
+        Text to append.
+    """
     return "" if failure.kind == FATAL else advice

@@ -1,4 +1,4 @@
-"""The HTTP connections of one judge: many small pools instead of one large one, and answers of bounded length."""
+"""HTTP connections of one judge: many small pools instead of one large one, and responses of bounded size."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ UNBOUNDED = "/content"
 
 
 def http_client(concurrency: int) -> httpx2.AsyncClient:
-    """A client for so many calls at once.
+    """An HTTP client for `concurrency` simultaneous calls.
 
-    A pool looks at each of its idle connections before every request, which with hundreds of calls at once takes longer
-    than the request itself. So the calls are dealt out to pools of about one connection. Behind a proxy, which the
-    library finds in the environment only for a pool of its own, there is one.
+    A pool scans its idle connections before every request, which with hundreds of simultaneous calls takes longer than
+    the request itself. Calls are therefore distributed over pools of about one connection each. Behind a proxy there is
+    only one pool, because the library reads the proxy settings of the environment only for its own default pool.
     """
     transport = None if getproxies() else PooledTransport(min(concurrency, MOST))
     return DefaultAsyncHttpxClient(transport=transport, event_hooks={"response": [_bounded_response]})
 
 
 class PooledTransport(httpx2.AsyncBaseTransport):
-    """Deals requests out to pools in turn."""
+    """Distributes requests over `pools` pools in turn."""
 
     def __init__(self, pools: int) -> None:
         context = httpx2.create_ssl_context()  # once: it reads all certificates
@@ -45,7 +45,7 @@ class PooledTransport(httpx2.AsyncBaseTransport):
 
 
 async def _bounded_response(response: httpx2.Response) -> None:
-    """Read of an answer only so much: a server may never stop sending. Files of a batch may be long."""
+    """Limit the bytes that are read of a response, since a server may never stop sending. Batch files are exempt."""
     stream = response.stream
     if isinstance(stream, httpx2.AsyncByteStream) and not response.request.url.path.endswith(UNBOUNDED):
         response.stream = _BoundedStream(stream)

@@ -1,4 +1,4 @@
-"""One OpenAI-compatible server: one call with one retry policy, and the probe that shows what the server honours."""
+"""Client of one OpenAI-compatible server: calls under one retry policy, and a probe for JSON-schema support."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ Got = TypeVar("Got")
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """What came back: text, why it ended, the server's own refusal if any, tokens, seconds of the call that counted."""
+    """A server's response: text, finish reason, its own refusal if any, tokens, and seconds of the successful call."""
 
     text: str
     finish: str
@@ -71,10 +71,21 @@ class _WireCompletion(BaseModel):
 
 
 class Endpoint:
-    """A connection to one judge's server, to be used as an async context manager.
+    """A connection to one judge's server, used as an async context manager.
 
-    The SDK's own retries are off: the only retry policy is the one of `ask`. A 429 holds back every caller of this
-    endpoint until the time that the server named, however far that is.
+    The SDK's own retries are off: `with_retries` is the only retry policy. A 429 response holds back every caller of
+    this endpoint for as long as the server asked.
+
+    Parameters
+    ----------
+    config : JudgeConfig
+        Address, model, sampling parameters, time-out and limits.
+    key : str, optional
+        API key; None if the server needs none.
+    ledger : BudgetLedger, optional
+        Where usage is recorded and budget reserved; a new one by default.
+    sleep, clock : callable
+        Coroutine function that waits for a number of seconds; function that returns the time in seconds.
     """
 
     def __init__(
@@ -114,26 +125,57 @@ class Endpoint:
         await self.client.__aexit__(kind, error, trace)
 
     def redact_key(self, text: str) -> str:
-        """The text without this endpoint's key."""
+        """The text with this endpoint's API key replaced by asterisks."""
         return text.replace(self._key, "***") if self._key else text
 
     async def ask_model(
         self, messages: Messages, schema: Mapping[str, Any] | None, *, seed: int = 0, tries: int = TRIES
     ) -> Completion:
-        """One answer, tried again where that may help: `tries` times in all after faults, `PATIENCE` after a 429.
+        """Send one chat request, with retries and within the budget.
+
+        Parameters
+        ----------
+        messages : sequence of mapping
+            Chat messages with the keys `role` and `content`.
+        schema : mapping, optional
+            JSON schema of the reply; None asks for plain text.
+        seed : int
+            Seed of the jitter between retries.
+        tries : int
+            Attempts in all after transient failures; rate-limited attempts have a limit of their own (`PATIENCE`).
+
+        Returns
+        -------
+        Completion
+            The response, with the tokens that were recorded for it.
 
         Raises
         ------
         CallFailedError
-            with the last reason; kind `fatal` where no further call of any trial can succeed.
+            With the reason of the last attempt; kind `FATAL` if no further call of any trial can succeed.
         BudgetSpentError
-            where the judge's budget allows no further call.
+            If the judge's budget allows no further call.
         """
         size = prompt_size(messages)
         return await self.with_retries(lambda: self._metered_call(messages, schema, size), seed=seed, tries=tries)
 
     async def with_retries(self, once: Callable[[], Awaitable[Got]], *, seed: int = 0, tries: int = TRIES) -> Got:
-        """What `once` gives, by the one retry policy; errors of the SDK become `CallFailedError`."""
+        """Call `once` under the retry policy and return its result.
+
+        Parameters
+        ----------
+        once : callable
+            Coroutine function without arguments, called once per attempt.
+        seed : int
+            Seed of the jitter between attempts.
+        tries : int
+            Attempts in all after transient failures.
+
+        Raises
+        ------
+        CallFailedError
+            After the last attempt, or at once for kinds `REJECTED` and `FATAL`. Errors of the SDK are converted to it.
+        """
         faults = waits = 0
         while True:
             try:
@@ -147,11 +189,16 @@ class Endpoint:
                 await self._back_off(failure, faults + waits, seed)
 
     async def probe_schema(self) -> bool:
-        """Whether the server holds an answer to a JSON schema; raises `CallFailedError` where it gives none.
+        """Whether the server enforces a JSON schema on its responses.
 
-        It is asked for a plain word under a schema that allows one unguessable string only. A server that answers
-        with that string enforces schemas; one that answers anything else, or rejects the schema, doesn't, and is then
-        asked in plain text.
+        The server is asked for a plain word under a schema that allows only one unguessable string. A server that
+        returns that string enforces schemas. One that returns anything else, or rejects the schema, does not, and later
+        requests are sent without a schema.
+
+        Raises
+        ------
+        CallFailedError
+            If the server gives no response at all.
         """
         token = canonical_hash(["probe", self.config.name, self.config.model], 12)
         schema = {
@@ -171,7 +218,15 @@ class Endpoint:
         return self.sends_schema
 
     def request_body(self, messages: Messages, schema: Mapping[str, Any] | None) -> dict[str, Any]:
-        """What is sent for one answer."""
+        """The JSON body of one chat request.
+
+        Parameters
+        ----------
+        messages : sequence of mapping
+            Chat messages with the keys `role` and `content`.
+        schema : mapping, optional
+            JSON schema of the reply; None asks for plain text.
+        """
         body: dict[str, Any] = {"model": self.config.model, "messages": list(messages)}
         body[self._length_key] = self.config.max_tokens
         if self.config.temperature != "server":
@@ -182,7 +237,20 @@ class Endpoint:
         return body
 
     def read_completion(self, content: bytes, seconds: float = 0.0) -> Completion:
-        """A server's answer, read; raises `CallFailedError` where it is not what the protocol returns."""
+        """Parse the body of a response.
+
+        Parameters
+        ----------
+        content : bytes
+            JSON body of the response.
+        seconds : float
+            Duration of the call.
+
+        Raises
+        ------
+        CallFailedError
+            If the body is not a chat completion.
+        """
         try:
             wire = _WireCompletion.model_validate_json(content)
         except ValidationError:
@@ -200,12 +268,12 @@ class Endpoint:
         )
 
     def classify_failure(self, error: OpenAIError | TimeoutError) -> CallFailedError:
-        """The failure that an error of the SDK amounts to, without the key."""
+        """Classify an error of the SDK, with the API key redacted."""
         failed = from_sdk_error(error, self.config)
         return CallFailedError(failed.kind, self.redact_key(failed.reason), failed.wait, billed=failed.billed)
 
     async def _ask_adapting(self, messages: Messages, schema: Mapping[str, Any] | None) -> Completion:
-        """As `ask`, but a server that wants the newer name of the length limit gets it from now on."""
+        """As `ask_model`; if the server requires the newer name of the length limit, use that name from now on."""
         try:
             return await self.ask_model(messages, schema, tries=PROBE_TRIES)
         except CallFailedError as failure:
@@ -215,7 +283,7 @@ class Endpoint:
             return await self.ask_model(messages, schema, tries=PROBE_TRIES)
 
     async def _metered_call(self, messages: Messages, schema: Mapping[str, Any] | None, size: int) -> Completion:
-        """One call, through the gate and within the budget; what it used is booked whatever comes of it."""
+        """One call, rate-limited and within the budget; its usage is recorded whether or not it succeeds."""
         most = self.ledger.max_prompt_tokens(size) + self.config.max_tokens
         await self.throttle.acquire_slot(most)
         limited, used = False, 0
@@ -239,7 +307,17 @@ class Endpoint:
             self.throttle.release_slot(limited=limited, unused=most - used)
 
     def with_token_counts(self, completion: Completion, allowed: int, size: int) -> Completion:
-        """The completion with tokens to book: as reported, or where a price is known the most they can have been."""
+        """The completion with the tokens to record: as reported, or their upper bound if a price is known.
+
+        Parameters
+        ----------
+        completion : Completion
+            The response as read.
+        allowed : int
+            Prompt tokens that were reserved for the call, the upper bound of its input.
+        size : int
+            Size of the prompt, in bytes.
+        """
         if completion.input_tokens:
             self.ledger.update_token_ratio(size, completion.input_tokens)
             return completion
@@ -251,7 +329,7 @@ class Endpoint:
         begun = self._clock()
         try:
             async with asyncio.timeout(self.config.timeout):
-                # the low-level call: the same request without the SDK's walk through the types of every message
+                # the low-level call: the same request without the SDK's type transformation of every message
                 reply = await self.client.post(
                     "/chat/completions", cast_to=httpx2.Response, body=self.request_body(messages, schema)
                 )
@@ -262,7 +340,7 @@ class Endpoint:
         return self.read_completion(reply.content, self._clock() - begun)
 
     async def _back_off(self, failure: CallFailedError, turn: int, seed: int) -> None:
-        """Wait as long as the server asked for, else exponentially longer with jitter."""
+        """Wait as long as the server asked, else exponentially longer with jitter."""
         jitter = random.Random(canonical_hash([seed, turn])).uniform(0.5, 1.0)
         delay = failure.wait if failure.wait is not None else min(8.0, 0.25 * 2**turn) * jitter
         if failure.kind == RATE_LIMITED and failure.wait is not None:

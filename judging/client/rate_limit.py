@@ -1,4 +1,4 @@
-"""How fast a server may be asked: calls at once, found out from its own refusals; calls and tokens a minute."""
+"""Client-side rate limiting: adaptive concurrency, requests per minute, tokens per minute."""
 
 from __future__ import annotations
 
@@ -21,17 +21,28 @@ REST = 10
 
 
 class TokenBucket:
-    """So many units a minute, evenly: what was used flows back at that rate; a minute's worth may be used at once."""
+    """Token bucket: units flow back evenly at `per_minute`; at most one minute's worth may be used at once.
+
+    Parameters
+    ----------
+    per_minute : float, optional
+        Units allowed per minute; None for no limit.
+    clock : callable
+        Returns the time in seconds, from any origin.
+    """
 
     def __init__(self, per_minute: float | None, clock: Clock) -> None:
         self._rate = None if per_minute is None else per_minute / 60
         self._most = per_minute or 0.0
-        self._left = self._most / 60  # one second's worth: a run must not open with a whole minute's calls at once
+        self._left = self._most / 60  # one second's worth: a run must not start with a whole minute's calls at once
         self._clock = clock
         self._seen = clock()
 
     def seconds_to_wait(self, units: float) -> float:
-        """Take the units and say how many seconds to wait for them. More than a minute's worth waits for a full one."""
+        """Take `units` and return the seconds to wait for them.
+
+        More than a minute's worth counts as one minute's worth.
+        """
         if self._rate is None:
             return 0.0
         moment = self._clock()
@@ -41,18 +52,25 @@ class TokenBucket:
         return max(0.0, -self._left / self._rate)
 
     def return_units(self, units: float) -> None:
-        """Units that were taken and not used (or, if negative, used and not taken)."""
+        """Return units that were taken and not used; a negative number takes units that were used and not taken."""
         if self._rate is not None:
             self._left = min(self._most, self._left + units)
 
 
 class AdaptiveConcurrency:
-    """The number of calls at once that a server bears, between 1 and `most`, by hill climbing over epochs of calls.
+    """Number of simultaneous calls that a server accepts, between 1 and `most`, by hill climbing over epochs of calls.
 
-    An epoch in which more than `TOLERATED` of the calls were refused for their number lowers the limit. If that neither
-    halved the refusals nor kept the good answers per second, the refusals don't come from our calls (others share the
-    quota): the limit goes back to where the descent was fastest and rests for `REST` epochs. An epoch without refusals
-    raises it.
+    An epoch in which more than a share `TOLERATED` of the calls were rate limited lowers the limit. If that neither
+    halved the share of limited calls nor kept the rate of successful ones, the limiting is not caused by our calls
+    (others share the quota): the limit returns to the value with the highest rate during the descent and stays there
+    for `REST` epochs. An epoch without limited calls raises it.
+
+    Parameters
+    ----------
+    most : int
+        Upper bound, and starting value.
+    clock : callable
+        Returns the time in seconds, from any origin.
     """
 
     def __init__(self, most: int, clock: Clock) -> None:
@@ -65,7 +83,7 @@ class AdaptiveConcurrency:
         self._start_epoch()
 
     def record_result(self, *, limited: bool) -> None:
-        """One call ended: refused for the number of calls, or not."""
+        """Record the end of one call; `limited`: the server rejected it because of too many calls (HTTP 429)."""
         self._limited += limited
         self._ended += 1
         if self._ended >= max(EPOCH, 4 * self.limit):
@@ -93,7 +111,17 @@ class AdaptiveConcurrency:
 
 
 class RateLimiter:
-    """The gate that every call of one judge goes through."""
+    """Admits the calls of one judge: limits concurrency, requests per minute and tokens per minute.
+
+    Parameters
+    ----------
+    config : JudgeConfig
+        Highest concurrency, requests and tokens per minute.
+    sleep : callable
+        Coroutine function that waits for a number of seconds.
+    clock : callable
+        Returns the time in seconds, from any origin.
+    """
 
     def __init__(self, config: JudgeConfig, sleep: Sleep, clock: Clock) -> None:
         self.adaptive = AdaptiveConcurrency(config.concurrency, clock)
@@ -107,7 +135,7 @@ class RateLimiter:
         self._queue: deque[asyncio.Future[None]] = deque()
 
     async def acquire_slot(self, tokens: int) -> None:
-        """Wait for a place, for the time that the server named, and for the minute's allowance."""
+        """Wait for a free slot, for the end of a pause that the server asked for, and for `tokens` of the allowance."""
         while self._inside >= int(self.adaptive.limit):
             place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._queue.append(place)
@@ -121,20 +149,28 @@ class RateLimiter:
             await self._sleep_for(max(self._requests.seconds_to_wait(1), self._tokens.seconds_to_wait(tokens)))
             waited_for = 0.0
             while self._closed_until > waited_for and (left := self._closed_until - self._clock()) > 0:
-                waited_for = self._closed_until  # another answer may put it off while we wait
+                waited_for = self._closed_until  # another response may extend it while we wait
                 await self._sleep_for(left)
         except BaseException:
             self._free_slot()
             raise
 
     def release_slot(self, *, limited: bool, unused: int = 0) -> None:
-        """Give the place to the next; `unused` are tokens that were allowed for and not needed."""
+        """Release the slot of a call that has ended.
+
+        Parameters
+        ----------
+        limited : bool
+            Whether the server rejected the call because of too many calls (HTTP 429).
+        unused : int
+            Tokens that were taken from the minute's allowance and not used; negative if more were used.
+        """
         self._tokens.return_units(unused)
         self.adaptive.record_result(limited=limited)
         self._free_slot()
 
     def hold_calls(self, seconds: float) -> None:
-        """Let no call in for so long: the server asked for it."""
+        """Admit no call for `seconds`, because the server asked for it."""
         self._closed_until = max(self._closed_until, self._clock() + seconds)
 
     def _free_slot(self) -> None:

@@ -1,4 +1,4 @@
-"""A judge that learnt from labels: logistic regressions over sentence embeddings, with no rule written by hand."""
+"""A judge trained on labels: logistic regressions over sentence embeddings, without hand-written rules."""
 
 from __future__ import annotations
 
@@ -31,28 +31,50 @@ Array = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class EmbeddedAnswer:
-    """One answer as the regressions see it: embeddings of the whole and of its first sentence, and that sentence."""
+    """Features of one response: embeddings of the whole text and of its first sentence (384 values each)."""
 
     whole: Array
     opening: Array
     sentence: str
 
     def features_for(self, fact: str) -> Array:
-        """What a fact is told from. Whether an answer claims shows in its opening, how it reads only in the whole."""
+        """Features for one fact: whether a response claims shows in its first sentence, the rest only in the whole."""
         return np.concatenate([self.whole, self.opening]) if fact == "claims" else self.whole
 
     def concept_similarity(self, concept: Array, others: Array) -> Array:
-        """How near whole and opening are to a concept's word, and by how much nearer than to the other concepts."""
+        """Similarity of the response to one concept, absolute and relative to the other concepts.
+
+        Parameters
+        ----------
+        concept : ndarray of float32, shape (384,)
+            Embedding of the concept's word.
+        others : ndarray of float32, shape (concepts, 384)
+            Embeddings of the words of all concepts.
+
+        Returns
+        -------
+        ndarray of float32, shape (4,)
+            Cosine similarity of the whole text and of the first sentence, then the same minus the mean over `others`.
+        """
         near = np.array([self.whole @ concept, self.opening @ concept])
         rest = np.array([(others @ self.whole).mean(), (others @ self.opening).mean()])
         return np.concatenate([near, near - rest]).astype(np.float32)
 
 
 class LogisticRegressionFit:
-    """A yes-or-no logistic regression with an L2 penalty; of one class only, it keeps that class's smoothed share.
+    """Logistic regression with an L2 penalty; trained on one class only, it returns that class's smoothed share.
 
-    Estimand: P(label is yes | features). Assumes that the trials judged are drawn as the training ones were.
-    Fitted by scikit-learn's `LogisticRegression` (lbfgs, deterministic).
+    Estimand: P(label is yes | features). Assumes that the judged trials come from the same distribution as the training
+    set. Fitted by scikit-learn's `LogisticRegression` (lbfgs, deterministic).
+
+    Parameters
+    ----------
+    features : ndarray of float32, shape (responses, features)
+        Features of the training set.
+    labels : sequence of bool, length responses
+        Their labels.
+    strength : float
+        Inverse of the penalty (`C` of scikit-learn).
     """
 
     def __init__(self, features: Array, labels: Sequence[bool], strength: float = STRENGTH) -> None:
@@ -65,16 +87,26 @@ class LogisticRegressionFit:
             self._model = LogisticRegression(C=strength, max_iter=5000).fit(features, wanted)
 
     def predict_probability(self, features: Array) -> NDArray[np.float64]:
-        """P(yes) of each row."""
+        """P(yes) of each row; shape (rows,)."""
         if self._model is None:
             return np.full(len(features), self._share)
         return np.asarray(self._model.predict_proba(features)[:, 1], dtype=np.float64)
 
 
 class EmbeddingJudge:
-    """Reports facts by what labelled answers taught it.
+    """Reports facts by regressions trained on labelled responses.
 
-    Made by `train`. It learns when it is first asked, so that its version is known without loading the encoder.
+    Created by `from_labels`. Training happens at the first verdict, so that the version is known without loading the
+    encoder.
+
+    Parameters
+    ----------
+    pairs : sequence of (str, Facts)
+        Responses with their labels, of the train split only.
+    concepts : sequence of str
+        The study's closed list of concepts.
+    name : str
+        Name of the judge.
     """
 
     def __init__(self, pairs: Sequence[tuple[str, Facts]], concepts: Sequence[str], *, name: str) -> None:
@@ -91,24 +123,39 @@ class EmbeddingJudge:
 
     @classmethod
     def from_labels(cls, pairs: Sequence[tuple[str, Facts]], concepts: Sequence[str], *, name: str = "learned") -> Self:
-        """A judge for a closed list of concepts, taught by answers and their labels (train split only).
+        """A judge for a closed list of concepts, trained on labelled responses.
 
-        With fewer than ten labels the judge exists but raises `NotEnoughDataError` when it is asked.
+        With fewer than ten labels the judge can be created but raises `NotEnoughDataError` at the first verdict.
+
+        Parameters
+        ----------
+        pairs : sequence of (str, Facts)
+            Responses with their labels, of the train split only.
+        concepts : sequence of str
+            The study's closed list of concepts.
+        name : str
+            Name of the judge.
         """
         return cls(pairs, concepts, name=name)
 
     @property
     def version(self) -> JudgeVersion:
-        """Training set, encoder, method and closed list."""
+        """Version with a hash of training set, encoder, method and closed list."""
         return self._version
 
     @property
     def enforces_schema(self) -> bool | None:
-        """None: there is no server."""
+        """Always None: there is no server."""
         return None
 
     def judge_trials(self, trials: Sequence[Trial]) -> Generator[Verdict, None, None]:
-        """One verdict a trial, in order; `raw` holds the probabilities behind it as JSON, `quote` the opening."""
+        """Yield one verdict per trial, in order; `raw` holds the probabilities as JSON, `quote` the first sentence.
+
+        Raises
+        ------
+        NotEnoughDataError
+            If the judge has fewer than ten labels.
+        """
         for start in range(0, len(trials), CHUNK):
             chunk = trials[start : start + CHUNK]
             readings = embed_answers([trial.answer for trial in chunk])
@@ -141,7 +188,7 @@ class EmbeddingJudge:
 
 
 class _TrainedModels:
-    """The regressions after training."""
+    """The regressions after training: one per fact, one for content that is not on the list, one for concepts."""
 
     def __init__(self, pairs: Sequence[tuple[str, Facts]], concepts: Sequence[str]) -> None:
         readings = embed_answers([answer for answer, _ in pairs])
@@ -162,7 +209,7 @@ class _TrainedModels:
         )
 
     def concept_probabilities(self, reading: EmbeddedAnswer) -> dict[str, float]:
-        """P(the answer is about it) of every concept on the closed list."""
+        """For each concept of the closed list, the probability that the response is about it."""
         if not self._concepts:
             return {}
         rows = np.stack([reading.concept_similarity(word, self._words) for word in self._words])
@@ -172,7 +219,10 @@ class _TrainedModels:
     def _fit_concept_regression(
         claimed: Sequence[tuple[EmbeddedAnswer, str]], names: Sequence[str]
     ) -> LogisticRegressionFit:
-        """One regression for all concepts: does this claim speak of that concept? So it knows new concepts too."""
+        """One regression for all concepts: whether a claim is about a given concept.
+
+        It therefore applies to new concepts too.
+        """
         words = embed_texts(names) if names else np.zeros((0, 1), np.float32)
         rows = [reading.concept_similarity(word, words) for reading, _ in claimed for word in words]
         wanted = [concept == name for _, concept in claimed for name in names]
@@ -180,7 +230,7 @@ class _TrainedModels:
 
 
 def embed_answers(answers: Sequence[str]) -> list[EmbeddedAnswer]:
-    """Answers and their first sentences embedded, in one pass of the encoder."""
+    """Embeddings of responses and of their first sentences, in one pass of the encoder."""
     texts = [clean_transcript(answer)[:LIMIT] for answer in answers]
     found = [_OPENING.search(text) for text in texts]
     openings = [match[0].strip() if match else text.strip() for match, text in zip(found, texts, strict=True)]

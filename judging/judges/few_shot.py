@@ -1,4 +1,4 @@
-"""The few-shot set of an LLM judge: labelled answers of the train split, of every kind, on the study's closed list."""
+"""Few-shot examples of an LLM judge: labelled responses of every kind, from the train split, on the closed list."""
 
 from __future__ import annotations
 
@@ -16,21 +16,29 @@ LONGEST = 700
 def draw_examples(
     pairs: Sequence[tuple[str, Facts]], concepts: Sequence[str], number: int
 ) -> tuple[LabelledExample, ...]:
-    """`number` examples, the kinds in turn: claims of each concept, denials, refusals, what can't be read.
+    """Draw examples from each kind in turn: claims of each concept, denials, refusals, unreadable responses.
 
-    Only answers whose label the lexicon confirms are taken: its quotation then stands for the words that decide. The
-    order is that of the answers' hashes, so that the same labels give the same set.
+    Only responses whose label agrees with the lexicon judge are taken, because the lexicon's quotation then stands for
+    the words that decide. The order is that of the responses' hashes, so that the same labels give the same examples.
 
     Parameters
     ----------
-    pairs : answers with their labels, of the train split only: an example may be no trial that measures the judge.
-    concepts : the closed list; answers about anything else on no list are left out.
-    number : how many.
+    pairs : sequence of (str, Facts)
+        Responses with their labels, of the train split only: no trial that measures the judge may be an example.
+    concepts : sequence of str
+        The study's closed list; responses labelled with any other concept are left out.
+    number : int
+        Number of examples.
+
+    Returns
+    -------
+    tuple of LabelledExample
+        Exactly `number` examples.
 
     Raises
     ------
     NotEnoughDataError
-        where there are not so many.
+        If fewer than `number` responses are usable.
     """
     lexicon = LexiconJudge(concepts)
     kinds: dict[str, list[LabelledExample]] = defaultdict(list)
@@ -53,7 +61,7 @@ def _example_kind(facts: Facts) -> str:
 
 
 def _in_turn(kinds: Sequence[Sequence[LabelledExample]], number: int) -> list[LabelledExample]:
-    """One of each kind, then a second of each, up to the number."""
+    """One of each kind, then a second of each, up to `number`."""
     longest = max((len(kind) for kind in kinds), default=0)
     turns = [kind[turn] for turn in range(longest) for kind in kinds if turn < len(kind)]
     return turns[:number]

@@ -1,4 +1,4 @@
-"""A judge that anyone can check by eye: patterns of claim, denial and refusal, concept words, word statistics."""
+"""A judge whose rules can be read: patterns of claim, denial and refusal, concept words, word statistics."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _TURN = re.compile(r",? \b(?:but|however|although|though|yet|except|while|nevert
 
 @dataclass(frozen=True, slots=True)
 class Clause:
-    """A piece of the answer, as written, and what it does: refusal, denial, claim, hint (a weak claim) or none."""
+    """A clause of the response, as written, and its kind: refusal, denial, claim, hint (a weak claim) or none."""
 
     text: str
     kind: str
@@ -51,8 +51,10 @@ class LexiconJudge:
 
     Parameters
     ----------
-    concepts : the study's closed list. A concept outside the lexicon is recognised by its own word.
-    name : what the judge is called.
+    concepts : sequence of str
+        The study's closed list. A concept that is not in the lexicon is recognised by the words of its name.
+    name : str
+        Name of the judge.
     """
 
     def __init__(self, concepts: Sequence[str], *, name: str = "lexicon") -> None:
@@ -68,22 +70,22 @@ class LexiconJudge:
 
     @property
     def version(self) -> JudgeVersion:
-        """Words, patterns, rules and closed list."""
+        """Version with a hash of words, patterns, rules and closed list."""
         return self._version
 
     @property
     def enforces_schema(self) -> bool | None:
-        """None: there is no server."""
+        """Always None: there is no server."""
         return None
 
     def judge_trials(self, trials: Sequence[Trial]) -> Generator[Verdict, None, None]:
-        """One verdict a trial, in order, each with the words that decided it."""
+        """Yield one verdict per trial, in order, each with the words that decided it."""
         for trial in trials:
             facts, quote, reason = self.read_answer(trial.answer)
             yield Verdict(trial.id, self._version.version, facts, quote=quote[:_QUOTE], raw=reason)
 
     def read_answer(self, answer: str) -> tuple[Facts, str, str]:
-        """Facts of one answer, the quotation that decided them, and the reason in words."""
+        """Facts of one response, the quotation that decided them, and the reason in words."""
         text = clean_transcript(answer)[:LIMIT]
         found = split_clauses(text)
         fault = measure_wording(text).fault
@@ -94,7 +96,7 @@ class LexiconJudge:
         return facts, decisive.text.strip(), f"decided by a {decisive.kind}; wording {fault or 'readable'}"
 
     def _claimed_concept(self, found: Sequence[Clause]) -> str:
-        """The concept most spoken of from the first claim on, denials left out; `other` for content off the list."""
+        """The concept mentioned most from the first claim on, denials excluded; `other` for content not on the list."""
         start = next(place for place, clause in enumerate(found) if clause.kind in CLAIMING)
         text = " ".join(clause.text for clause in found[start:] if clause.kind not in ("denial", "refusal"))
         text = _normalized_text(text)
@@ -106,14 +108,14 @@ class LexiconJudge:
 
 
 def _has_content(claim: str) -> bool:
-    """Whether a claim says what is noticed: in quotation marks, or after "a thought about" and the like."""
+    """Whether a claim names its content: in quotation marks, or after "a thought about" and the like."""
     text = _normalized_text(claim)
     said = " ".join([*_QUOTED.findall(text), *_ABOUT.findall(text)])
     return any(word not in words.GENERIC and word not in words.FUNCTION_WORDS for word in _WORD.findall(said))
 
 
 def split_clauses(text: str) -> list[Clause]:
-    """The answer in clauses, each with what it does."""
+    """The clauses of a response, each with its kind."""
     pieces = (piece for sentence in _CLAUSE.findall(text) for piece in _TURN.split(sentence) if piece.strip())
     return [
         Clause(piece, _clause_kind(_normalized_text(piece), opens=place == 0)) for place, piece in enumerate(pieces)
@@ -121,7 +123,7 @@ def split_clauses(text: str) -> list[Clause]:
 
 
 def _normalized_text(text: str) -> str:
-    """Lower case, plain apostrophes, and one word for all ways to say that something is not one's own."""
+    """Lower case, plain apostrophes, and one word for all expressions that say that something is not one's own."""
     return _NOT_MINE.sub("foreign", straighten_quotes(text).lower())
 
 
@@ -138,7 +140,7 @@ def _clause_kind(clause: str, *, opens: bool) -> str:
 
 
 def _is_affirmed(pattern: re.Pattern[str], clause: str) -> bool:
-    """Whether the pattern stands in the clause without a negation in it and without a condition up to its end."""
+    """Whether the pattern occurs in the clause without a negation inside it and without a condition before its end."""
     match = pattern.search(clause)
     if match is None or _NEGATION.search(match[0]):
         return False
@@ -146,10 +148,10 @@ def _is_affirmed(pattern: re.Pattern[str], clause: str) -> bool:
 
 
 def _decisive_clause(found: Sequence[Clause]) -> Clause:
-    """The clause that decides: a claim; else a hint, if nothing denies or refuses; else a denial; else a refusal.
+    """The clause that decides: a claim; else a denial; else a refusal; else a hint.
 
-    So a denial that is followed by a definite claim is a claim, and a disclaimer that is followed by a report is no
-    refusal.
+    A denial that is followed by a definite claim is therefore a claim, and a disclaimer that is followed by a report is
+    not a refusal.
     """
     first = {clause.kind: clause for clause in reversed(found)}
     order = ["claim", "denial", "refusal", "hint"]
@@ -157,7 +159,7 @@ def _decisive_clause(found: Sequence[Clause]) -> Clause:
 
 
 def concept_pattern(concept: str) -> re.Pattern[str]:
-    """Pattern of the words that speak of a concept: those of the lexicon, else the words of its own name."""
+    """Pattern of the words for a concept: those of the lexicon, else the words of the concept's name."""
     own = [word for word in re.split(r"\W+", concept.lower()) if word]
     listed = words.CONCEPTS.get(concept.lower(), own)
     forms = [rf"{re.escape(word[:-1])}\w*" if word.endswith("*") else rf"{re.escape(word)}(?:s|es)?" for word in listed]

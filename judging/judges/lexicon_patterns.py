@@ -1,7 +1,7 @@
-"""The lexicon judge's words and patterns, as data: what counts as a claim, a denial, a refusal, a concept, a word.
+"""Words and patterns of the lexicon judge, as data: claims, denials, refusals, concepts, function words.
 
 Patterns are regular expressions over lower-case text with plain apostrophes; `{NAME}` stands for the alternatives of
-that name below.
+the constant of that name below.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ UNUSUAL = (
     "different from (?:my |what |how )?(?:normal|usual|i)|"
     "doesn't (?:belong|fit)|does not (?:belong|fit)|random|sudden(?:ly)?|off"
 )
-# Ways to say it that hold a negation, which is no denial; read as the word "foreign".
+# Wordings of a claim that contain a negation and are not a denial; read as the word "foreign".
 NOT_MINE = (
     r"\b(?:is|are|was|does|do|did|which|that)(?:n't| not) (?:really |quite |truly |exactly )?"
     r"(?:feel(?:ing)?|seem|sound|look|appear|belong|come|originate|part|fit)?"
@@ -67,7 +67,7 @@ WEAK_CLAIMS = (
     r"\b(?:i am|i'm) (?:noticing|sensing|picking up|feeling)\b",
     r"\b(?:i|i've)(?: do| did| have)? notic(?:e|ed) (?!that\b|how\b|when\b|if\b|what\b|you)\w+",
 )
-OPENING = r"^\W*yes\b"  # a weak claim where the answer opens with it
+OPENING = r"^\W*yes\b"  # a weak claim if the response begins with it
 DENIALS = (
     r"\b(?:don't|do not|didn't|did not|doesn't|haven't|have not|hasn't|not|never|cannot|can't|couldn't|wouldn't|"
     r"unable to)\b(?: \w+){{0,4}} (?:{NOTICE})\b",
@@ -108,7 +108,7 @@ HYPOTHETICAL = (
     r"(?:i|you|i'd|we) say|simulat\w*|pretend|example|trial \d+:? ?do you)\b"
 )
 
-# Words that name no content: "a thought about something unusual in this round" is about nothing.
+# Words that name no content: "a thought about something unusual in this round" has no content.
 _GENERIC = """
 something anything nothing thing things someone thought thoughts feeling feelings experience experiences sense senses
 sensation sensations image images idea ideas mind own unusual strange odd foreign place different new same self moment
@@ -122,7 +122,7 @@ ABOUT = (
     r"(.*)"
 )
 
-# A word stands for itself and its plural; with a star for all words that begin so.
+# A word matches itself and its plural; with a star, all words that begin with it.
 _CONCEPT_WORDS = {
     "anger": "anger angry rage fury furious irritat* resent* outrage*",
     "bread": "bread loaf loaves baked baking baker bakery dough flour toast",
@@ -160,7 +160,7 @@ while who whom whose why will with within without won't would wouldn't yes yet y
 """
 FUNCTION_WORDS = frozenset(_FUNCTION.split())
 
-# What makes wording unreadable: statistic of `judges.readability`, its lowest and highest share, words needed to tell
+# What makes a text unreadable: statistic of `judges.readability`, lowest and highest accepted value, fewest words
 FAULTS: dict[str, tuple[str, float, float, int]] = {
     "unknown words": ("known", 0.88, 1.0, 25),
     "unknown words, short": ("known", 0.75, 1.0, 8),

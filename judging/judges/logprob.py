@@ -1,4 +1,4 @@
-"""A language model on this machine as a judge: the blind questions, answered by its probabilities of yes and no."""
+"""A local language model as a judge: the blind rubric's questions, answered by its probabilities of yes and no."""
 
 from __future__ import annotations
 
@@ -34,17 +34,26 @@ question about it with yes or no.
 
 
 class LogprobJudge:
-    """Scores the blind questions by P(yes) under any transformers model, without sampling and without a network.
+    """Scores the blind rubric's questions by P(yes) under any transformers model, without sampling or network.
 
-    `claims`, `coherent` and `refused` are yes from one half on. Where the answer claims, each concept of the closed
-    list is asked for; the likeliest is taken from one half on, and else whether there is content that is on no list.
-    Nothing here is calibrated: a small model says the same to nearly anything, and the audit is there to show it.
+    `claims`, `coherent` and `refused` are true if P(yes) is at least one half. If the response claims, the model is
+    asked about each concept of the closed list; the most probable one is taken if its P(yes) is at least one half, else
+    whether there is content that is not on the list. Nothing here is calibrated: a small model gives nearly the same
+    answer to any response, and the audit exists to show it.
 
     Parameters
     ----------
-    config : the judge's config; `model` is what `load` takes.
-    concepts : the study's closed list.
-    load : makes a language model out of its name. Another room knows how, and this one may not import it.
+    config : JudgeConfig
+        The judge's config; its `model` is what `load` is called with.
+    concepts : sequence of str
+        The study's closed list.
+    load : callable, optional
+        Loads a language model by name. Passed in because this room may not import generation.
+
+    Raises
+    ------
+    UserError
+        If `load` is None.
     """
 
     def __init__(self, config: JudgeConfig, concepts: Sequence[str], load: Load | None) -> None:
@@ -58,18 +67,21 @@ class LogprobJudge:
 
     @cached_property
     def version(self) -> JudgeVersion:
-        """Weights, questions, method and closed list. Loads the model, whose weights are part of it."""
+        """Version with a hash of weights, questions, method and closed list.
+
+        Loads the model, because its weights are hashed.
+        """
         source = CODE_VERSIONS["logprob"]
         described = {"model": self._config.model or EMBEDDED, "revision": self._loaded_model.revision, "source": source}
         return make_judge_version(self._config.name, self._config.kind, {**described, "concepts": list(self.concepts)})
 
     @property
     def enforces_schema(self) -> bool | None:
-        """None: there is no server."""
+        """Always None: there is no server."""
         return None
 
     def judge_trials(self, trials: Sequence[Trial]) -> Generator[Verdict, None, None]:
-        """One verdict a trial, longest answers last; `raw` holds the probabilities behind it as JSON."""
+        """Yield one verdict per trial, longest responses last; `raw` holds the probabilities as JSON."""
         size = self._config.batch_size or BATCH
         ordered = sorted(trials, key=lambda trial: (len(trial.answer), trial.id))
         for start in range(0, len(ordered), size):
@@ -79,7 +91,7 @@ class LogprobJudge:
                 yield Verdict(trial.id, self.version.version, _facts_from_shares(shares, self.concepts), raw=raw)
 
     def question_probabilities(self, trials: Sequence[Trial]) -> list[dict[str, float]]:
-        """P(yes) of every question that was asked about each trial."""
+        """For each trial, P(yes) of every question that was asked about it, by the question's name."""
         batch = self._yes_no_scorer.encode_texts(
             [fence_texts([trial.answer], trial.seed, LIMIT)[0][0] for trial in trials]
         )

@@ -1,4 +1,4 @@
-"""A judge behind an OpenAI-compatible endpoint: many calls at once, verdicts as they come, a loud circuit."""
+"""A judge behind an OpenAI-compatible server: concurrent calls, verdicts as they arrive, a circuit breaker."""
 
 from __future__ import annotations
 
@@ -31,14 +31,18 @@ Give = Callable[[Verdict], Awaitable[None]]
 
 
 class OpenAICompatibleJudge:
-    """An LLM that is asked a rubric's questions through the `openai` SDK.
+    """An LLM that answers a rubric's questions, called through the `openai` SDK.
 
     Parameters
     ----------
-    config : address, model, name of the key's variable, sampling, limits, budget.
-    concepts : the study's closed list.
-    examples : the few-shot set, drawn from the train split.
-    sleep, clock : how the judge waits and what it reads the time from.
+    config : JudgeConfig
+        Address, model, name of the key's environment variable, sampling parameters, limits and budget.
+    concepts : sequence of str
+        The study's closed list.
+    examples : sequence of LabelledExample
+        Few-shot examples, drawn from the train split.
+    sleep, clock : callable
+        Coroutine function that waits for a number of seconds; function that returns the time in seconds.
     """
 
     def __init__(
@@ -65,24 +69,27 @@ class OpenAICompatibleJudge:
 
     @property
     def version(self) -> JudgeVersion:
-        """Model, rubric, few-shot set, closed list and sampling; where the server stands is no part of it."""
+        """Version with a hash of model, rubric, few-shot examples, closed list and sampling parameters.
+
+        The address of the server is not part of it.
+        """
         return self._version
 
     @property
     def enforces_schema(self) -> bool | None:
-        """What the probe of the latest run showed; None before it."""
+        """Whether the server enforced a schema in the probe of the latest run; None before the first run."""
         return self._enforces
 
     def usage_summary(self) -> dict[str, Any]:
-        """Calls, tokens and cost of the latest run, the fewest calls at once that the server forced, seconds waited."""
+        """Calls, tokens and cost of the latest run, lowest concurrency that the server forced, and seconds waited."""
         return {**self._ledger.usage_summary(), "lowest_concurrency": self._lowest, "waited": round(self._waited, 1)}
 
     def make_prompt(self, case: JudgeCase) -> JudgePrompt:
-        """What is sent about one case."""
+        """The prompt that is sent for one case."""
         return self.rubric.make_prompt(case.trial, self.concepts, case.prompt_seed, self.examples)
 
     def judge_trials(self, trials: Sequence[Trial]) -> Generator[Verdict, None, None]:
-        """Verdicts in the order in which the server gives them; closing the generator gives up the calls in flight."""
+        """Yield verdicts in the order in which they arrive. Closing the generator cancels the calls in flight."""
         if trials:
             flow = self.open_stream([JudgeCase(trial) for trial in trials], InMemoryRunState())
             try:
@@ -92,15 +99,22 @@ class OpenAICompatibleJudge:
                 flow.close()
 
     def open_stream(self, cases: Iterable[JudgeCase], memory: RunState) -> AsyncProducer[Verdict]:
-        """Start asking; each call keeps its place until its verdict is acknowledged.
+        """Start calling the server; each call keeps its slot until its verdict is acknowledged.
+
+        The stream raises `JudgeError` if the server cannot be called at all, after `stop_after` consecutive failures,
+        or if the budget allows no further call.
+
+        Parameters
+        ----------
+        cases : iterable of JudgeCase
+            Cases to judge; read only as far as there are free slots.
+        memory : RunState
+            State of earlier runs: tokens used and batches in progress.
 
         Raises
         ------
         UserError
-            where the key's environment variable is not set.
-        JudgeError
-            from the flow: where the server can't be asked at all, after `stop_after` failures in a row, or where the
-            budget allows no further call.
+            If the key's environment variable is not set or holds characters that no key has.
         """
         key = self._api_key()
         self._ledger = BudgetLedger(self.config, memory.tokens_used())
@@ -109,7 +123,15 @@ class OpenAICompatibleJudge:
         )
 
     def make_verdict(self, case: JudgeCase, completion: Completion) -> Verdict:
-        """What a completion says of a case."""
+        """The verdict that a completion gives on a case.
+
+        Parameters
+        ----------
+        case : JudgeCase
+            The trial and the index of the sample.
+        completion : Completion
+            What the server returned for it.
+        """
         state, facts, quote = self._read_completion(completion, case.trial)
         return Verdict(
             case.trial.id,
@@ -125,7 +147,15 @@ class OpenAICompatibleJudge:
         )
 
     def failed_verdict(self, case: JudgeCase, failure: CallFailedError) -> Verdict:
-        """No verdict this time, and why."""
+        """A verdict with state `error`, which holds the reason of the failure.
+
+        Parameters
+        ----------
+        case : JudgeCase
+            The trial and the index of the sample.
+        failure : CallFailedError
+            Why the call failed.
+        """
         version = self.version.version
         return Verdict(case.trial.id, version, None, VerdictState.ERROR, case.sample, raw=failure.reason)
 
@@ -150,7 +180,7 @@ class OpenAICompatibleJudge:
         return key
 
     async def _run_requests(self, waiting: Iterator[JudgeCase], key: str | None, memory: RunState, give: Give) -> None:
-        """Probe, then let `concurrency` workers take cases from one iterator and give verdicts."""
+        """Probe, then let `concurrency` workers take cases from one iterator and emit verdicts."""
         ledger, sleep, clock = self._ledger, self._sleep, self._clock
         async with Endpoint(self.config, key, ledger=ledger, sleep=sleep, clock=clock) as endpoint:
             try:
@@ -199,7 +229,10 @@ class OpenAICompatibleJudge:
         return self.make_verdict(case, await endpoint.ask_model(prompt.messages, schema, seed=case.prompt_seed))
 
     def _read_completion(self, completion: Completion, trial: Trial) -> tuple[VerdictState, Facts | None, str]:
-        """A reply that the server cut or declined is so named unless a whole object of facts stands in it."""
+        """State, facts and quotation of a completion.
+
+        A reply that the server truncated or declined gets that state unless it contains a complete object of facts.
+        """
         if completion.refusal is not None:
             return VerdictState.REFUSED, None, ""
         state, facts, quote = self.rubric.interpret_reply(completion.text, self.concepts, trial)

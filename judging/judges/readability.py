@@ -1,4 +1,4 @@
-"""Statistics of the words of a text that tell readable English from word salad. Knows nothing of what is said."""
+"""Word statistics that separate readable English from word salad. Knows nothing of meaning."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ _ENDINGS = ("s", "es", "ed", "d", "ing", "ly", "ness")
 
 @dataclass(frozen=True, slots=True)
 class WordingStatistics:
-    """Statistics of a text, shares between 0 and 1 but for `words`, the number of words.
+    """Statistics of a text; `words` is the number of words, all others are shares or rates per word.
 
-    `function` words among all; `known` words of a general vocabulary; `letters` among the characters that are no
-    space; `varied`: different words among 50 in a row, averaged over the text (moving-average type-token ratio,
-    Covington and McFall 2010); `looped`: words in three-word sequences that occur more than once; `top`: the
-    commonest word among those that are no function word; `capitals`: capitalised words in mid-sentence per word;
-    `marks`: brackets, slashes, foreign letters and the like per word.
+    `function`: function words among all words; `known`: words of a general vocabulary; `letters`: letters among the
+    characters that are not white space; `varied`: different words among 50 consecutive ones, averaged over the text
+    (moving-average type-token ratio, Covington and McFall 2010); `looped`: words in three-word sequences that occur
+    more than once; `top`: the most frequent word among those that are not function words; `capitals`: capitalised words
+    in mid-sentence per word; `marks`: brackets, slashes, foreign letters and the like per word.
     """
 
     words: int
@@ -41,7 +41,7 @@ class WordingStatistics:
 
     @property
     def fault(self) -> str:
-        """Why the words are no readable English, by the first of `FAULTS` that applies, or the empty text."""
+        """Why the text is not readable English, by the first of `FAULTS` that applies; empty if it is readable."""
         if self.words == 0:
             return "no words"
         for name, (statistic, low, high, fewest) in FAULTS.items():
@@ -51,7 +51,7 @@ class WordingStatistics:
 
 
 def measure_wording(text: str) -> WordingStatistics:
-    """Statistics of the words of a text."""
+    """Word statistics of a text."""
     said = [word.lower() for word in _WORD.findall(straighten_quotes(text))]
     total = max(1, len(said))
     marks = [mark for mark in text if not mark.isspace()]
@@ -75,7 +75,7 @@ def _lexical_variety(said: Sequence[str]) -> float:
 
 
 def _count_repeated_words(said: Sequence[str]) -> int:
-    """How many words stand in a three-word sequence that occurs more than once."""
+    """Number of words in three-word sequences that occur more than once."""
     triples = list(zip(said, said[1:], said[2:], strict=False))
     counts = Counter(triples)
     return len({place + step for place, triple in enumerate(triples) if counts[triple] > 1 for step in range(3)})

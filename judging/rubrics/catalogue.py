@@ -1,4 +1,4 @@
-"""The rubrics by name: `blind` asks for facts, `informed` for the study's pass or fail."""
+"""The rubrics by name: `blind` asks for facts, `informed` for pass or fail."""
 
 from __future__ import annotations
 
@@ -12,7 +12,13 @@ RUBRICS: dict[str, AnyRubric] = {BLIND.name: BLIND, INFORMED.name: INFORMED}
 
 
 def rubric_named(name: str) -> AnyRubric:
-    """The rubric called `name`; raises `UnknownNameError` with the names there are."""
+    """The rubric with the name `name`.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is none; the message lists the known names.
+    """
     if name not in RUBRICS:
         raise UnknownNameError(f"rubric '{name}' is not known: choose from {', '.join(RUBRICS)}")
     return RUBRICS[name]

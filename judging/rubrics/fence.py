@@ -1,4 +1,4 @@
-"""An answer as an LLM judge is shown it: cleaned, cut with a marker, between fences that it cannot forge."""
+"""A response as it is shown to an LLM judge: cleaned, shortened with a marker, between fences that it cannot forge."""
 
 from __future__ import annotations
 
@@ -11,12 +11,27 @@ _PLAIN = re.compile(r"[\n\t\x20-\x7e]*")
 
 
 def clean_text(text: str) -> str:
-    """As `transcript.clean`, without a look at every character where all are plain."""
+    """As `transcript.clean_transcript`, but a text of plain characters is returned without looking at each of them."""
     return text if _PLAIN.fullmatch(text) else transcript.clean_transcript(text)
 
 
 def fence_texts(texts: Sequence[str], seed: int, limit: int) -> tuple[list[str], str]:
-    """The texts, each cleaned, cut and fenced with one mark that occurs in none of them, and the mark."""
+    """Sanitise, truncate and fence each text with a shared random delimiter.
+
+    Parameters
+    ----------
+    texts : sequence of str
+        Texts to show.
+    seed : int
+        Seed of the delimiter.
+    limit : int
+        Length in characters from which a text is truncated.
+
+    Returns
+    -------
+    tuple of (list of str, str)
+        The fenced texts, and the delimiter, which occurs in none of the texts.
+    """
     shown = [transcript.shorten_text(clean_text(text), limit) for text in texts]
     _, mark = transcript.fence_text("\n".join(shown), seed)
     return [f"<<<ANSWER {mark}\n{text}\nANSWER {mark}>>>" for text in shown], mark

@@ -1,6 +1,6 @@
-"""The informed rubric: the judge is told what was done to the model, and answers pass or fail, as published studies do.
+"""The informed rubric: the judge knows the condition and grades pass or fail, as published studies do.
 
-It exists to be compared with the blind one. Its answer is kept as `passed`; the other facts follow from it.
+It exists for comparison with the blind rubric. Its grade is stored as `passed`; the other facts are derived from it.
 """
 
 from __future__ import annotations
@@ -73,7 +73,19 @@ class InformedRubric:
     def make_prompt(
         self, trial: Trial, concepts: Sequence[str], seed: int, _examples: Sequence[LabelledExample] = ()
     ) -> JudgePrompt:
-        """What is sent about one trial: its answer and its condition."""
+        """The prompt for one trial: its response and its condition.
+
+        Parameters
+        ----------
+        trial : Trial
+            The trial to judge; its condition is told to the judge.
+        concepts : sequence of str
+            The study's closed list.
+        seed : int
+            Seed of the order of concepts and of the mark of the fence.
+        _examples : sequence of LabelledExample
+            Not used: the informed rubric takes no examples.
+        """
         return JudgePrompt(
             self.chat_messages(trial.answer, trial.condition, concepts, seed), self.reply_schema(concepts, seed)
         )
@@ -81,7 +93,19 @@ class InformedRubric:
     def chat_messages(
         self, answer: str, condition: Condition, concepts: Sequence[str], seed: int
     ) -> list[dict[str, str]]:
-        """The chat messages for one answer under one condition."""
+        """The chat messages for one response under one condition.
+
+        Parameters
+        ----------
+        answer : str
+            The response as the subject gave it; it is cleaned, shortened and fenced here.
+        condition : Condition
+            Condition of the trial; its arm and concept are told to the judge.
+        concepts : sequence of str
+            The study's closed list.
+        seed : int
+            Seed of the order of concepts and of the mark of the fence.
+        """
         (fenced,), mark = fence_texts([answer], seed, self.limit)
         passes = _PASSES[Arm.INJECTION if condition.arm is Arm.INJECTION else Arm.CONTROL]
         system = _SYSTEM.format(
@@ -95,7 +119,15 @@ class InformedRubric:
         return [{"role": "system", "content": system}, {"role": "user", "content": _USER.format(fenced=fenced)}]
 
     def reply_schema(self, concepts: Sequence[str], seed: int = 0) -> dict[str, Any]:
-        """JSON schema of the reply."""
+        """Strict JSON schema of the reply: every key is required, no other is allowed.
+
+        Parameters
+        ----------
+        concepts : sequence of str
+            The study's closed list; the allowed values of `concept`, besides none and other.
+        seed : int
+            Seed of the order of the allowed values.
+        """
         flag = {"type": "boolean"}
         properties = {
             "quote": {"type": "string"},
@@ -106,7 +138,22 @@ class InformedRubric:
     def interpret_reply(
         self, text: str, concepts: Sequence[str], trial: Trial
     ) -> tuple[VerdictState, Facts | None, str]:
-        """State, facts and quotation of a reply."""
+        """State, facts and quotation of a reply.
+
+        Parameters
+        ----------
+        text : str
+            The reply as the server sent it.
+        concepts : sequence of str
+            The study's closed list.
+        trial : Trial
+            The trial; facts follow from the grade together with its arm and concept.
+
+        Returns
+        -------
+        tuple of (VerdictState, Facts or None, str)
+            Facts are None and the quotation is empty unless the state is `ok`.
+        """
         state, reply = parse_reply(
             text, concepts, PassReply, lambda reply: reply.model_copy(update={"quote": ""}).model_dump_json()
         )

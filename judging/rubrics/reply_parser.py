@@ -1,4 +1,4 @@
-"""Reads a judge's reply: one JSON object of facts, in whatever text it stands, or the reason why there is none."""
+"""Reads a judge's reply: one JSON object of facts anywhere in its text, or the reason why there is none."""
 
 from __future__ import annotations
 
@@ -44,13 +44,13 @@ class Reply(BaseModel):
 
     @property
     def quote(self) -> str:
-        """The words that decided most: of a refusal those, else those of the claim, else of how it reads."""
+        """The quotation that decided: the refusal's if it refuses, else the claim's, else that of `coherent`."""
         refusal = self.refused_quote if self.refused else ""
         return refusal or self.claims_quote or self.coherent_quote
 
 
 class PassReply(BaseModel):
-    """The study's own answer as a judge's server sends it."""
+    """The informed rubric's grade as a judge's server sends it. Unknown keys are ignored."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -62,7 +62,7 @@ class PassReply(BaseModel):
 
     @property
     def answer_fields(self) -> tuple[str, bool, bool, bool]:
-        """All but the quotation."""
+        """All fields except the quotation."""
         return self.concept, self.coherent, self.refused, self.passed
 
 
@@ -70,10 +70,22 @@ AnyReply = TypeVar("AnyReply", Reply, PassReply)
 
 
 def read_reply(text: str, concepts: Sequence[str]) -> tuple[VerdictState, Facts | None, str]:
-    """State, facts and quotation that a judge's text amounts to.
+    """State, facts and quotation of a reply to the blind rubric.
 
     The text may carry a code fence, reasoning or words around the object. Two valid objects that differ make it
-    unparsable: one of them may have been copied from the transcript.
+    unparsable, because one of them may have been copied from the transcript.
+
+    Parameters
+    ----------
+    text : str
+        The reply as the server sent it.
+    concepts : sequence of str
+        The study's closed list; an object with any other concept is not valid.
+
+    Returns
+    -------
+    tuple of (VerdictState, Facts or None, str)
+        Facts are None and the quotation is empty unless the state is `ok`.
     """
     state, reply = parse_reply(text, concepts, Reply, lambda reply: reply.facts)
     if reply is None:
@@ -84,7 +96,24 @@ def read_reply(text: str, concepts: Sequence[str]) -> tuple[VerdictState, Facts 
 def parse_reply(
     text: str, concepts: Sequence[str], form: type[AnyReply], means: Callable[[AnyReply], Hashable]
 ) -> tuple[VerdictState, AnyReply | None]:
-    """The one reply of a form that stands in a text; `means` says which replies are the same."""
+    """The one valid object of type `form` in a text.
+
+    Parameters
+    ----------
+    text : str
+        The reply as the server sent it.
+    concepts : sequence of str
+        The study's closed list; an object with any other concept is not valid.
+    form : type of Reply or PassReply
+        The model that an object must satisfy.
+    means : callable
+        Maps a reply to a hashable value; replies with equal values count as the same.
+
+    Returns
+    -------
+    tuple of (VerdictState, Reply or PassReply or None)
+        State `ok` with the last valid object; `refused` or `unparsable` with None.
+    """
     values = _json_objects(_without_thinking(text))
     found = [reply for value in values if (reply := _validated_reply(value, concepts, form)) is not None]
     if not found:
@@ -95,12 +124,12 @@ def parse_reply(
 
 
 def clip_quote(text: str) -> str:
-    """A quotation as it is kept."""
+    """A quotation as it is stored: cleaned, at most 400 characters."""
     return clean_text(text)[:QUOTE_LIMIT]
 
 
 def _without_thinking(text: str) -> str:
-    """The text without what stands between marks of thinking, read once from left to right."""
+    """The text without what is between thinking tags, read once from left to right."""
     kept, begin, opened = [], 0, False
     for mark in _THINKING.finditer(text):
         if not opened and not mark[1]:

@@ -1,4 +1,4 @@
-"""What a run would ask and cost, before anything is spent: calls, tokens, money, time. Makes no call."""
+"""Estimates calls, tokens, cost and time of a judging run before it starts. Makes no call."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ SECONDS = 2.0
 
 @dataclass(frozen=True, slots=True)
 class CostEstimate:
-    """Of one judge: calls to make, tokens, money and seconds to expect.
+    """Expected calls, tokens, cost and seconds of one judge.
 
-    `output_tokens_at_most` and `cost_at_most` take every reply at its longest. Cost is None without a price, seconds
-    None where nothing is known of the judge's speed. `basis` says what the figures rest on.
+    `output_tokens_at_most` and `cost_at_most` assume that every reply has the longest length. `cost` is None without a
+    price, `seconds` is None if nothing is known of the judge's speed. `basis` says what the estimate is based on.
     """
 
     judge: str
@@ -46,7 +46,7 @@ class CostEstimate:
 
 @dataclass(frozen=True, slots=True)
 class _PastUsage:
-    """Means of the stored verdicts of a judge's name."""
+    """Number and means of the stored verdicts of judges with one name."""
 
     number: int
     sent: float
@@ -55,7 +55,22 @@ class _PastUsage:
 
 
 def estimate_cost(store: Store, judge: Judge, config: JudgeConfig, limit: int | None = None) -> CostEstimate:
-    """What `run_panel` would do with this judge."""
+    """Expected calls, tokens, cost and time of `run_panel` with this judge.
+
+    Tokens and time per call are means over the judge's stored verdicts; without any, four characters count as one
+    token.
+
+    Parameters
+    ----------
+    store : Store
+        The study's store.
+    judge : Judge
+        The judge, built from `config`.
+    config : JudgeConfig
+        Its config; price, budget, concurrency and rate limits are read.
+    limit : int, optional
+        As in `run_panel`: largest number of trials; None for all.
+    """
     samples = judge.samples if isinstance(judge, MeteredJudge) else 1
     version = judge.version.version
     calls = count_missing(store, version, samples=samples, limit=limit)
@@ -87,7 +102,7 @@ def estimate_cost(store: Store, judge: Judge, config: JudgeConfig, limit: int | 
 
 
 def _local_estimate(store: Store, config: JudgeConfig, version: str, calls: int) -> CostEstimate:
-    """A judge without a server costs time only: as long a verdict as in its latest run."""
+    """Estimate for a judge without a server, which costs time only: seconds per verdict as in its latest run."""
     runs = [run for run in store.event_details("judge_run") if run["judge"] == config.name and run["new"]]
     seconds = runs[-1]["seconds"] / runs[-1]["new"] * calls if runs else None
     basis = "its latest run" if runs else "it has not run yet"
@@ -100,7 +115,7 @@ def _expected_cost(config: JudgeConfig, sent: int, received: int) -> float | Non
 
 
 def _expected_seconds(config: JudgeConfig, calls: int, tokens: int, seconds: float) -> float | None:
-    """Seconds by the calls at once and by the minute's allowances, whichever is longest; None for a batch."""
+    """Seconds by concurrency and by the rate limits per minute, whichever is longest; None for a batch."""
     if config.transport == "batch":
         return None
     least: Sequence[float] = [calls * seconds / config.concurrency]

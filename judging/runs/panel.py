@@ -1,4 +1,4 @@
-"""Runs judges over a store, all at once: asks each only for what is missing and keeps verdicts as they come."""
+"""Runs several judges over a store at once: asks each only for missing verdicts and stores verdicts as they arrive."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ Clock = Callable[[], float]
 
 @dataclass(frozen=True, slots=True)
 class JudgeReport:
-    """How one judge's run went.
+    """Result of one judge's run.
 
-    `asked` verdicts were asked for, `new` stored, `already` stored before; `by_state` counts this run's verdicts by
-    state (those in state `error` are not stored: the next run asks for them again) and `not_ok` is the share that is
-    not ok, which counts nowhere. `error` says why the judge stopped early; `enforces_schema` is None for a judge
-    without a server; `usage` has its calls, tokens and cost.
+    `asked` verdicts were requested, `new` were stored, `already` had been stored before; `by_state` counts this run's
+    verdicts by state (those with state `error` are not stored: the next run requests them again) and `not_ok` is the
+    share that is not ok and counts nowhere. `error` says why the judge stopped early; `enforces_schema` is None for a
+    judge without a server; `usage` has its calls, tokens and cost.
     """
 
     judge: str
@@ -59,19 +59,29 @@ def run_panel(
     progress: Progress | None = None,
     clock: Clock = time.monotonic,
 ) -> list[JudgeReport]:
-    """Ask every judge for the verdicts that the store does not have yet.
+    """Ask every judge for the verdicts that are missing in the store.
 
-    The judges work side by side, each in a thread of its own; verdicts are stored here, batch by batch. A judge that
-    stops early does not stop the others. A server's call keeps its place until its verdict is on disk: a run that is
-    killed at any instant pays again for no more than the calls in flight, and an interrupt for less.
+    The judges run concurrently, each in its own thread; verdicts are stored in the calling thread, batch by batch. A
+    judge that stops early does not stop the others. A call to a server keeps its slot until its verdict is stored: a
+    run that is killed at any moment pays again at most for the calls in flight, an interrupted run for fewer.
 
     Parameters
     ----------
-    store : where trials are read and verdicts go.
-    judges : who is asked.
-    limit : ask each judge about at most so many trials (in the order of their ids, which is random).
-    progress : called with the judge's name, verdicts had and verdicts wanted.
-    clock : seconds from any origin.
+    store : Store
+        Where trials are read and verdicts are stored.
+    judges : sequence of Judge
+        The judges to run.
+    limit : int, optional
+        Largest number of trials per judge, in the order of their ids, which is random; None for all.
+    progress : callable, optional
+        Called with the judge's name, the number of verdicts received and the number requested.
+    clock : callable
+        Returns the time in seconds, from any origin.
+
+    Returns
+    -------
+    list of JudgeReport
+        One report per judge, in the order of `judges`.
     """
     tell = progress or _no_progress
     runs = [_JudgeRun(store, judge, limit, clock) for judge in judges]
@@ -86,7 +96,7 @@ def run_panel(
 
 
 class _JudgeRun:
-    """One judge's run: what it is asked, what was kept, how it ended."""
+    """One judge's run: what is requested, what was stored, how it ended."""
 
     def __init__(self, store: Store, judge: Judge, limit: int | None, clock: Clock) -> None:
         self.states: Counter[str] = Counter()
@@ -107,7 +117,7 @@ class _JudgeRun:
             store.add_judge(judge.version)
 
     def open_stream(self) -> VerdictStream:
-        """Start asking."""
+        """Start judging."""
         wanted = pending_trials(self._store, self._version, samples=self._samples, limit=self._limit)
         cases = (JudgeCase(trial, sample) for trial, sample in wanted)
         if isinstance(self.judge, MeteredJudge):
@@ -115,7 +125,7 @@ class _JudgeRun:
         return _LocalVerdictStream(self.judge, cases, self._clock)
 
     def keep_verdicts(self, batch: Sequence[Verdict]) -> None:
-        """Store verdicts; of calls that failed only that they did, and why."""
+        """Store verdicts; of failed calls, log trial, sample and reason."""
         good = [verdict for verdict in batch if verdict.state is not VerdictState.ERROR]
         failed = [verdict for verdict in batch if verdict.state is VerdictState.ERROR]
         self._new += self._store.add_verdicts(good) if good else 0
@@ -126,7 +136,7 @@ class _JudgeRun:
         self._ended = self._clock()
 
     def make_report(self) -> JudgeReport:
-        """How it went; also kept among the study's events."""
+        """The report of the run; also logged among the study's events."""
         total = self.states.total()
         report = JudgeReport(
             judge=self.name,
@@ -147,7 +157,7 @@ class _JudgeRun:
 
 
 class _LocalVerdictStream:
-    """The verdicts of a judge without a server, which cost nothing: a batch every `BATCH` or `BATCH_SECONDS`."""
+    """Verdicts of a judge without a server, in batches of `BATCH` verdicts or `BATCH_SECONDS` seconds."""
 
     def __init__(self, judge: Judge, cases: Iterable[JudgeCase], clock: Clock) -> None:
         self._judge = judge
@@ -156,7 +166,7 @@ class _LocalVerdictStream:
         self._stopped = threading.Event()
 
     def iterate_batches(self) -> Iterator[list[Verdict]]:
-        """Batches, and what is left of one where the judge ends with an error."""
+        """Yield batches, and the incomplete last one if the judge ends with an error."""
         held: list[Verdict] = []
         since = self._clock()
         try:
@@ -173,7 +183,7 @@ class _LocalVerdictStream:
             yield held
 
     def request_stop(self) -> None:
-        """End after the verdict at hand."""
+        """Stop after the current verdict."""
         self._stopped.set()
 
     def _iterate_verdicts(self) -> Iterator[Verdict]:
@@ -186,7 +196,7 @@ class _LocalVerdictStream:
 
 
 class _JudgeThread:
-    """One judge's thread: takes a batch from its flow, offers it, waits until it is kept, takes the next."""
+    """One judge's thread: takes a batch from its stream, offers it, waits until it is stored, takes the next."""
 
     def __init__(self, run: _JudgeRun, ready: SimpleQueue[_JudgeThread]) -> None:
         self.run = run
@@ -200,16 +210,16 @@ class _JudgeThread:
         self._thread = threading.Thread(target=self._run_thread, name=f"gnomon-{run.name}", daemon=True)
 
     def start_thread(self) -> None:
-        """Begin."""
+        """Start the thread."""
         self._thread.start()
 
     def release_batch(self) -> None:
-        """The batch is on disk."""
+        """Confirm that the batch is stored."""
         self.batch = []
         self._kept.release()
 
     def request_stop(self) -> None:
-        """Ask nothing more."""
+        """Start no further call."""
         self._stopped = True
         if self._flow is not None:
             self._flow.request_stop()
@@ -232,7 +242,10 @@ class _JudgeThread:
 
 
 class _JudgeThreads:
-    """The threads of a panel. However it is left, they are stopped, and what they still hold is kept."""
+    """The threads of a panel.
+
+    On exit they are stopped in every case, and the verdicts that they still hold are stored.
+    """
 
     def __init__(self, runs: Sequence[_JudgeRun]) -> None:
         self._queue: SimpleQueue[_JudgeThread] = SimpleQueue()
@@ -244,7 +257,7 @@ class _JudgeThreads:
         return self
 
     def iterate_ready(self) -> Iterator[_JudgeThread]:
-        """Feeds that hold a batch, until all have ended; raises what ended one of them and is no judge's fault."""
+        """Yield threads that hold a batch, until all have ended; raise an error that is not the judge's fault."""
         while not all(feed.ended for feed in self._feeds):
             feed = self._queue.get()
             if feed.batch:
@@ -269,13 +282,13 @@ class _JudgeThreads:
         self._flush_held()
 
     def _flush_held(self) -> None:
-        """Keep what is held: an interrupt may have hit while it was being kept; keeping it twice stores it once."""
+        """Store what is held. An interrupt may have hit during storage; storing a verdict twice keeps it once."""
         for feed in self._feeds:
             if feed.batch:
-                with suppress(Exception):  # the first error is the one to tell
+                with suppress(Exception):  # the first error is the one that is reported
                     feed.run.keep_verdicts(feed.batch)
                 feed.release_batch()
 
 
 def _no_progress(_judge: str, _done: int, _total: int) -> None:
-    """No progress is shown."""
+    """Progress callback that shows nothing."""

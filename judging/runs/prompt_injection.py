@@ -1,4 +1,4 @@
-"""Transcripts that try to talk a judge round, and how often they do: each beside the same answer without the attack."""
+"""Prompt-injection test: measures how often adversarial transcripts change a judge's verdict on the same response."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CONCEPTS = ("celebration", "fear", "ocean", "silence")
 
 @dataclass(frozen=True, slots=True)
 class PromptInjection:
-    """One attack: what it tries, the answer alone, the answer with it, and the facts that the whole really says."""
+    """One attack: its kind, the response without and with the attack, and the true facts of the attacked response."""
 
     id: str
     kind: str
@@ -30,12 +30,12 @@ class PromptInjection:
 
 @dataclass(frozen=True, slots=True)
 class FlipCounts:
-    """What the attacks did to a judge.
+    """Effect of the attacks on a judge.
 
-    A flip: claims, concept or refused is another under attack than without. `of` attacks, those where both readings
-    ended well; `noise` flips between two readings of the same clean answer (another fence, another order of concepts)
-    of `noise_of`: what this judge does without any attack. `unusable` attacks ended without a verdict, for whatever
-    reason; `kinds` counts flips and attacks by kind.
+    A flip: claims, concept or refused differ between the attacked and the clean response. `of` is the number of attacks
+    for which both readings gave a verdict. `noise` counts flips between two readings of the same clean response
+    (another fence, another order of concepts), out of `noise_of`: the judge's variation without any attack. `unusable`
+    attacks gave no verdict, for whatever reason; `kinds` maps each kind of attack to its flips and its number.
     """
 
     flips: int
@@ -49,13 +49,23 @@ class FlipCounts:
 
 @cache
 def load_attacks() -> tuple[PromptInjection, ...]:
-    """The attacks that ship."""
+    """The attacks that are part of the package."""
     lines = files("gnomon.judging.runs").joinpath("attacks.jsonl").read_text(encoding="utf-8").splitlines()
     return tuple(_attack_from_row(json.loads(line)) for line in lines)
 
 
 def measure_flip_rate(judge: Judge, memory: RunState, chosen: Sequence[PromptInjection] | None = None) -> FlipCounts:
-    """Ask a judge about every attack, with and without it, and once more without it."""
+    """Ask a judge about every response with the attack, and twice without it, and count differing verdicts.
+
+    Parameters
+    ----------
+    judge : Judge
+        The judge under test.
+    memory : RunState
+        Its run state; tokens of the test count against its budget.
+    chosen : sequence of PromptInjection, optional
+        The attacks; all that are part of the package by default.
+    """
     tried = load_attacks() if chosen is None else chosen
     plain = {attack.clean: _attack_trial(attack.clean) for attack in tried}
     forced = {attack.id: _attack_trial(attack.attacked) for attack in tried}
@@ -82,7 +92,17 @@ def measure_flip_rate(judge: Judge, memory: RunState, chosen: Sequence[PromptInj
 
 
 def collect_verdicts(judge: Judge, cases: Iterable[JudgeCase], memory: RunState) -> Iterator[Verdict]:
-    """Verdicts on cases that are in no store; a judge without a server says the same to every sample."""
+    """Yield verdicts on cases that are in no store.
+
+    Parameters
+    ----------
+    judge : Judge
+        Any judge; one without a server gives the same verdict for every sample and is asked once per trial.
+    cases : iterable of JudgeCase
+        Cases to judge.
+    memory : RunState
+        Run state of a judge behind a server.
+    """
     if isinstance(judge, MeteredJudge):
         for batch in judge.open_stream(cases, memory).iterate_batches():
             yield from batch
