@@ -182,7 +182,7 @@ class BlindRubric:
         Parameters
         ----------
         concepts : sequence of str
-            The study's closed list; the allowed values of `concept`, besides none and other.
+            The study's closed list; the allowed values of `concept`, together with none and other.
         seed : int
             Seed of the order of the allowed values.
         """
