@@ -1,4 +1,4 @@
-"""Where made files are kept, and how a file or folder is put there whole or not at all."""
+"""Cache folder of models and vectors, and atomic writes of files and folders to it."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ def sha256_of(path: Path) -> str:
 
 @contextmanager
 def whole_folder(target: Path) -> Iterator[Path]:
-    """Give an empty folder to fill; it becomes `target` when the block ends well, and vanishes when it doesn't.
+    """Context manager yielding a temporary directory that is renamed to `target` on success and deleted on error.
 
-    Two processes may fill the same target at once: the first to end wins, the other's work is dropped.
+    Two processes may fill the same target at once: the first to finish wins, the other's work is discarded.
     """
     work = Path(_sibling_path(target))
     try:
@@ -48,7 +48,7 @@ def whole_folder(target: Path) -> Iterator[Path]:
 
 @contextmanager
 def whole_file(target: Path) -> Iterator[Path]:
-    """Give a path to write; it becomes `target`, replacing what is there, when the block ends well."""
+    """Context manager yielding a temporary path that replaces `target` on success and is deleted on error."""
     work = Path(_sibling_path(target))
     try:
         yield work / target.name
@@ -59,7 +59,7 @@ def whole_file(target: Path) -> Iterator[Path]:
 
 @contextmanager
 def writing_to(folder: Path) -> Iterator[None]:
-    """Turn a disk that is full or may not be written into one line that says what to do."""
+    """Context manager that converts errors of a full or read-only disk into a one-line `InputError` with the remedy."""
     try:
         yield
     except (OSError, SafetensorError) as error:

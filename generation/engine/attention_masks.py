@@ -1,4 +1,4 @@
-"""Says which columns of the batch's cache each row may attend to when it runs one token, for each kind of layer."""
+"""Attention masks for single-token decoding: which cache columns each row may attend to, for each kind of layer."""
 
 from __future__ import annotations
 
@@ -11,14 +11,27 @@ from gnomon.data.errors import InputError
 
 
 def decode_masks(model: Any, positions: Tensor, width: int) -> Tensor | dict[str, Tensor]:
-    """Masks (rows, 1, 1, width) for one token a row at `positions` (rows,), where column c holds position c.
+    """Attention masks for one token per row, where column c of the cache holds position c.
 
-    One mask where all layers are of a kind, else one for each kind, as transformers' own models take them.
+    Parameters
+    ----------
+    model : PreTrainedModel
+        The subject's model; its config says which kinds of layer it has.
+    positions : Tensor of int64, shape (rows,)
+        Position of each row's token.
+    width : int
+        Number of cache columns, greater than every position.
+
+    Returns
+    -------
+    Tensor or dict of str to Tensor
+        Shape (rows, 1, 1, width). One mask if all layers are of one kind, else one per kind, as transformers' models
+        expect them.
 
     Raises
     ------
     InputError
-        Layers of a kind that attend in another way.
+        If a layer is of a kind that does not keep keys and values by position.
     """
     text = model.config.get_text_config()
     kinds = getattr(text, "layer_types", None)
@@ -48,7 +61,7 @@ def _visible_positions(text: Any, kind: str, positions: Tensor, width: int) -> T
 
 
 def _model_mask(model: Any, seen: Tensor) -> Tensor:
-    """As the attention in use wants it: truth values, or for the plain one what is added to the scores."""
+    """The mask in the form of the attention in use: booleans, or for eager attention the values added to the scores."""
     mask = seen[:, None, None, :]
     if model.config._attn_implementation != "eager":
         return mask

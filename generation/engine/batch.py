@@ -1,4 +1,4 @@
-"""The rows that run together: new ones are let in, each step gives every row a token, finished ones leave."""
+"""Continuous batch: admits new rows, decodes one token per row per step, removes finished rows. Knows no study."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ TOKENS_TOGETHER = 4096
 
 @dataclass(frozen=True)
 class TrialRequest:
-    """One row: the prompt's token ids, what is added (None: nothing), and how its answer is sampled.
+    """One row: the prompt's token ids, what is added (None: nothing), and how its response is sampled.
 
-    `temperature` 0 takes the likeliest token; else noise comes from `seed` and the token's number alone. The answer
-    ends before the first of the texts in `stop`, at an end token, or after `max_tokens`.
+    `temperature` 0 takes the most probable token; else the noise depends on `seed` and the token's index only. The
+    response ends before the first text of `stop`, at an end token, or after `max_tokens` tokens.
     """
 
     prompt: tuple[int, ...]
@@ -38,19 +38,19 @@ class TrialRequest:
 
     @property
     def first_steered(self) -> int:
-        """First position that the row must run itself: where its steering starts, at the latest the prompt's last."""
+        """First position that the row must compute itself: where its steering starts, or the prompt's last one."""
         last = len(self.prompt) - 1
         return last if self.addition is None else min(self.addition.start, last)
 
     @property
     def cache_columns(self) -> int:
-        """Positions that the row may fill: the last token of an answer is chosen but never read back."""
+        """Positions that the row may fill. The last token of a response is chosen but never read back."""
         return len(self.prompt) + self.max_tokens - 1
 
 
 @dataclass(frozen=True)
 class EngineAnswer:
-    """What the subject said: `finish` is stop, length or error; `touched` are the positions that were steered."""
+    """The subject's response; `finish` is stop, length or error, `touched` are the positions that were steered."""
 
     text: str
     tokens: tuple[int, ...]
@@ -61,7 +61,7 @@ class EngineAnswer:
 
 @dataclass
 class BatchRow:
-    """A request under way: tokens said, positions run."""
+    """A request in progress: tokens generated, positions computed, and how it ended."""
 
     index: int
     request: TrialRequest
@@ -73,9 +73,22 @@ class BatchRow:
 
 
 class ContinuousBatch:
-    """Rows under way in slots 0, 1, ... of one cache, each with its own condition; slot `slots` is for settling ties.
+    """Rows in progress in slots 0, 1, ... of one cache, each with its own condition; slot `slots` serves to break ties.
 
-    `settled` counts tokens whose choice was so close that rounding could have turned it.
+    `settled` counts tokens whose choice was so close that rounding could have changed it.
+
+    Parameters
+    ----------
+    subject : LoadedSubject
+        The subject.
+    injection : Injection
+        The installed hooks, with `slots + 1` slots.
+    clean : PromptCache
+        Caches of unsteered prompts.
+    slots : int
+        Largest number of rows.
+    columns : int
+        Largest number of positions per row.
     """
 
     def __init__(
@@ -90,13 +103,13 @@ class ContinuousBatch:
 
     @property
     def free_rows(self) -> int:
-        """Slots without a row."""
+        """Number of slots without a row."""
         return self.slots - len(self.rows)
 
-    # -- rows come ---------------------------------------------------------------------------------------
+    # -- admission -----------------------------------------------------------------------------------------
 
     def add_rows(self, rows: Sequence[BatchRow]) -> None:
-        """Run the prompts of new rows, from where each is first steered on, and give each its first token."""
+        """Run the prompts of new rows, each from its first steered position, and choose each row's first token."""
         groups: dict[tuple[tuple[int, ...], int], list[BatchRow]] = {}
         for row in rows:
             groups.setdefault((row.request.prompt, row.request.first_steered), []).append(row)
@@ -118,10 +131,10 @@ class ContinuousBatch:
         self.rows += rows
         self._choose_tokens(rows, hidden)
 
-    # -- rows run ----------------------------------------------------------------------------------------
+    # -- decoding ------------------------------------------------------------------------------------------
 
     def decode_step(self) -> None:
-        """Read each row's last token back and give it the next."""
+        """Read each row's last token back and choose its next one."""
         rows = self.rows
         places = [row.read for row in rows]
         positions, width = self._row_tensor(places), max(places) + 1
@@ -147,7 +160,7 @@ class ContinuousBatch:
                 self._append_token(row, self._break_tie(row) if tie else token)
 
     def _tokens_drawn(self, rows: Sequence[BatchRow], logits: Tensor) -> list[tuple[int, bool, bool]]:
-        """Each row's next token, whether it was a close race, and whether all of its logits are finite."""
+        """Each row's next token, whether the choice was close, and whether all of its logits are finite."""
         requests = [row.request for row in rows]
         temperatures = torch.tensor([r.temperature for r in requests], dtype=torch.float64, device=logits.device)
         seeds = torch.tensor([request.seed for request in requests], device=logits.device)
@@ -156,11 +169,11 @@ class ContinuousBatch:
         return list(zip(drawn.tokens.tolist(), drawn.close.tolist(), drawn.finite.tolist(), strict=True))
 
     def _break_tie(self, row: BatchRow) -> int:
-        """Choose again from logits that depend on nothing but the row.
+        """Choose again from logits that depend on this row only.
 
-        The last bits of a matrix product depend on the number of its rows. Where two tokens are so close that those
-        bits could decide, the row's own tokens are run again, alone, always in the same shapes, so that it says the
-        same in every batch.
+        The last bits of a matrix product depend on the number of its rows. If two tokens are so close that those bits
+        could decide, the row's own tokens are computed again, alone and always in the same shapes, so that the row
+        gives the same response in every batch.
         """
         self.settled += 1
         request = row.request
@@ -177,7 +190,7 @@ class ContinuousBatch:
         return self._tokens_drawn([row], hidden.next_logits(slice(0, 1)))[0][0]
 
     def _append_token(self, row: BatchRow, token: int) -> None:
-        """Add a token to a row's answer, and see whether it ends here."""
+        """Add a token to a row's response and set `finish` if it ends here."""
         if token in self._stops:
             row.finish = "stop"
             return
@@ -192,10 +205,13 @@ class ContinuousBatch:
         places = [text.find(words) for words in row.request.stop if words in text]
         return text[: min(places)] if places else None
 
-    # -- rows go -----------------------------------------------------------------------------------------
+    # -- removal -------------------------------------------------------------------------------------------
 
     def remove_finished(self) -> list[tuple[int, EngineAnswer]]:
-        """Finished rows leave; the last rows move into their slots, so that no step runs an empty one."""
+        """Remove finished rows and return their answers with their indices.
+
+        The last rows move into their slots, so that no step computes an empty slot.
+        """
         done = []
         for slot in reversed(range(len(self.rows))):
             row = self.rows[slot]
@@ -231,14 +247,14 @@ class ContinuousBatch:
 
 
 class PromptCache:
-    """Caches of prompts to which nothing is added, each computed once, alone, and shared by all rows that may."""
+    """Caches of unsteered prompts, each computed once, alone, and shared by all rows that may use it."""
 
     def __init__(self, subject: LoadedSubject) -> None:
         self._subject = subject
         self._kept: dict[tuple[int, ...], Pairs] = {}
 
     def cached_prompt(self, prompt: tuple[int, ...]) -> Pairs:
-        """The cache of a prompt but for its last token, which every row runs itself."""
+        """The cache of a prompt without its last token, which every row computes itself."""
         if prompt not in self._kept:
             cache = DynamicCache()
             self.run_prompt(prompt[:-1], 0, 1, cache)
@@ -246,7 +262,24 @@ class PromptCache:
         return self._kept[prompt]
 
     def run_prompt(self, tokens: Sequence[int], begin: int, rows: int, cache: Cache) -> LastHidden:
-        """Run the same tokens in each row, at the positions from `begin` on."""
+        """Run the same tokens in each row, at consecutive positions.
+
+        Parameters
+        ----------
+        tokens : sequence of int
+            Token ids.
+        begin : int
+            Position of the first token.
+        rows : int
+            Number of rows.
+        cache : Cache
+            Cache with the positions before `begin`; the tokens are added to it.
+
+        Returns
+        -------
+        LastHidden
+            Hidden state of each row's last position.
+        """
         device = self._subject.model_device
         ids = torch.tensor(tokens, device=device).expand(rows, -1)
         positions = torch.arange(begin, begin + len(tokens), device=device).expand(rows, -1)
@@ -255,7 +288,7 @@ class PromptCache:
 
 
 def stop_tokens(subject: LoadedSubject) -> frozenset[int]:
-    """Tokens that end an answer: those of the model's generation settings and the tokenizer's own."""
+    """Token ids that end a response: those of the model's generation config and the tokenizer's own."""
     stops = subject.model.generation_config.eos_token_id
     ids = set(stops if isinstance(stops, list) else [stops]) | {subject.tokenizer.eos_token_id}
     return frozenset(id_ for id_ in ids if id_ is not None)

@@ -1,8 +1,8 @@
-"""Runs a model in two parts: its body over every row, and its head over a few rows at a time.
+"""Runs a model in two parts: its body over all rows, and its LM head over a few rows at a time.
 
-Logits of a large vocabulary take as much memory as a good part of a row's cache, and nobody needs those of all rows at
-once: the next token of a row is a function of its own. So the body runs all rows, and the head, which is the model's
-own, with its scaling and capping if it has any, runs over `ROWS` of them at a time.
+Logits of a large vocabulary take about as much memory as a row's cache, and those of all rows are never needed at
+once, because the next token of a row depends on that row only. The body therefore runs over all rows, and the head,
+which is the model's own with any scaling and capping, runs over `ROWS` rows at a time.
 """
 
 from __future__ import annotations
@@ -21,23 +21,23 @@ ROWS = 32
 
 @dataclass(frozen=True)
 class LastHidden:
-    """What the body made of each row's last column: `last` (rows, 1, width). The head has not seen it yet."""
+    """Final hidden state of each row's last position, before the LM head; `last` has shape (rows, 1, width)."""
 
     model: Any
     last: Tensor
     kind: type
 
     def __len__(self) -> int:
-        """How many rows."""
+        """Number of rows."""
         return len(self.last)
 
     def head_slices(self) -> list[slice]:
-        """Rows that the head takes together."""
+        """Slices of rows that the head processes together."""
         return [slice(start, start + ROWS) for start in range(0, len(self), ROWS)]
 
     @torch.no_grad()
     def next_logits(self, rows: slice) -> Tensor:
-        """Logits (rows, vocabulary) of some rows, float32 at least."""
+        """Logits of a slice of rows, shape (rows, vocabulary), at least float32."""
         with _substitute_body(self.model, self.kind(last_hidden_state=self.last[rows])):
             logits: Tensor = self.model(input_ids=None, use_cache=False, logits_to_keep=1).logits[:, -1]
         return logits if logits.dtype == torch.float64 else logits.float()
@@ -45,27 +45,46 @@ class LastHidden:
 
 @torch.no_grad()
 def last_hidden(model: Any, ids: Tensor, positions: Tensor, mask: Any, cache: Cache) -> LastHidden:
-    """Run the body of a model over `ids` (rows, columns) at their `positions`, its cache before them."""
+    """Run the body of a model.
+
+    Parameters
+    ----------
+    model : PreTrainedModel
+        A causal language model.
+    ids : Tensor of int64, shape (rows, columns)
+        Token ids.
+    positions : Tensor of int64, shape (rows, columns)
+        Their positions.
+    mask : Tensor or dict of str to Tensor
+        Attention mask, in a form that the model accepts.
+    cache : Cache
+        Keys and values of earlier positions; those of `ids` are added to it.
+
+    Returns
+    -------
+    LastHidden
+        Hidden state of each row's last column.
+    """
     body = model.base_model
     output = body(input_ids=ids, position_ids=positions, attention_mask=mask, past_key_values=cache, use_cache=True)
     return LastHidden(model, output.last_hidden_state[:, -1:].clone(), type(output))
 
 
 class _PrecomputedBody(nn.Module):
-    """Stands where a model's body was, and gives what that has given already."""
+    """Replaces a model's body and returns the output that the body has already computed."""
 
     def __init__(self, output: Any) -> None:
         super().__init__()
         self._output = output
 
     def forward(self, *_args: Any, **_more: Any) -> Any:
-        """The body's output, whatever is asked."""
+        """The body's output, whatever the arguments."""
         return self._output
 
 
 @contextmanager
 def _substitute_body(model: Any, output: Any) -> Iterator[None]:
-    """Let the model's own forward find that its body has run already; the body's hooks are not called again."""
+    """Make the model's own forward pass use a precomputed body; the body's hooks are not called again."""
     body, name = model.base_model, model.base_model_prefix
     setattr(model, name, _PrecomputedBody(output))
     try:

@@ -1,4 +1,4 @@
-"""Adds vectors to chosen rows and positions of a decoder's residual stream, and always takes its hooks away."""
+"""Adds vectors to chosen rows and positions of a decoder's residual stream, and always removes its hooks."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class InjectionError(GnomonError):
 
 @dataclass(frozen=True)
 class VectorAddition:
-    """What is added to one row: `delta` (width,) to the output of block `layer`, at every position from `start` on."""
+    """Steering of one row: `delta` (width,) is added to the output of block `layer` at every position from `start`."""
 
     layer: int
     delta: Tensor
@@ -27,9 +27,14 @@ class VectorAddition:
 
 
 def decoder_blocks(model: nn.Module) -> nn.ModuleList:
-    """The list of transformer blocks of any decoder-only language model.
+    """The list of transformer blocks of a decoder-only language model.
 
-    It is the one module list with as many members as the text model has layers, outside any vision or audio part.
+    It is the only module list whose length is the number of layers of the text model, outside any vision or audio part.
+
+    Raises
+    ------
+    InputError
+        If there is not exactly one such list.
     """
     count = model.config.get_text_config().num_hidden_layers  # type: ignore[union-attr, operator]
     found = [
@@ -52,11 +57,18 @@ def _decoder_parts(name: str) -> list[str]:
 
 
 class Injection:
-    """The additions of the rows of a batch while they are in force, one slot a row.
+    """The steering of the rows of a batch, one slot per row.
 
-    Positions are counted in each row's own tokens, so that padding, a key/value cache and rows that come and go change
-    nothing. They are read from the `position_ids` that the model is called with (and a two-dimensional
-    `attention_mask`, where it is given, says which of them are padding).
+    Positions are counted in each row's own tokens, so that padding, a key-value cache and rows that join or leave
+    change nothing. They are read from the `position_ids` that the model is called with; a two-dimensional
+    `attention_mask`, if there is one, says which of them are padding.
+
+    Parameters
+    ----------
+    model : PreTrainedModel
+        The subject's model.
+    slots : int
+        Number of slots.
     """
 
     def __init__(self, model: Any, slots: int) -> None:
@@ -72,7 +84,20 @@ class Injection:
         self._untouched = self._touched[:1].clone()
 
     def set_row(self, slot: int, addition: VectorAddition | None) -> None:
-        """A new row is in a slot: this is added to it from now on, and nothing has been so far."""
+        """Put a new row in a slot, to which nothing has been added yet.
+
+        Parameters
+        ----------
+        slot : int
+            Index of the slot.
+        addition : VectorAddition, optional
+            What is added to the row from now on; None for nothing.
+
+        Raises
+        ------
+        InputError
+            If the model does not have the layer.
+        """
         if addition is not None:
             self._register_hook(addition.layer)
         self._additions[slot] = addition
@@ -80,20 +105,31 @@ class Injection:
         self._by_layer = {}
 
     def move_row(self, source: int, target: int) -> None:
-        """The row of one slot goes on in another."""
+        """Move a row with its steering from one slot to another.
+
+        Parameters
+        ----------
+        source : int
+            Slot of the row.
+        target : int
+            Its new slot; what was there is overwritten.
+        """
         self._additions[target], self._touched[target] = self._additions[source], self._touched[source]
         self._by_layer = {}
 
     def select_rows(self, slots: Sequence[int]) -> None:
-        """Say in which slots the rows of the next forward passes are, in their order."""
+        """Set the slots of the rows of the next forward passes, in the order of the rows."""
         if self._rows != list(slots):
             self._rows = list(slots)
             self._by_layer = {}
 
     def touched_positions(self, slot: int) -> range:
-        """Positions of a row to which its vector was added so far; empty where nothing fired.
+        """Positions of a row to which its vector was added so far; empty if the hook did not fire.
 
-        Raises `InjectionError` where they are not one run of positions, each steered once.
+        Raises
+        ------
+        InjectionError
+            If they are not consecutive positions, each steered once.
         """
         first, last, times = self._touched[slot].tolist()
         if times != max(last - first + 1, 0):
@@ -101,7 +137,7 @@ class Injection:
         return range(first, last + 1) if times else range(0)
 
     def remove_hooks(self) -> None:
-        """Take all hooks away."""
+        """Remove all hooks."""
         while self._handles:
             self._handles.popitem()[1].remove()
 
@@ -111,11 +147,11 @@ class Injection:
         if not self._handles:
             self._handles[-1] = self._model.base_model.register_forward_pre_hook(self._observe_layer, with_kwargs=True)
         if layer not in self._handles:
-            # first of all hooks, so that whoever records hidden states sees what the next block sees
+            # before all other hooks, so that hooks that record hidden states see what the next block sees
             self._handles[layer] = self._blocks[layer].register_forward_hook(_make_adder(self, layer), prepend=True)
 
     def _observe_layer(self, _module: nn.Module, _args: Any, kwargs: dict[str, Any]) -> None:
-        """Before the model runs: note which position each column of each row is."""
+        """Before the model runs: record the position of each column of each row."""
         positions, mask = kwargs.get("position_ids"), kwargs.get("attention_mask")
         if positions is None:
             raise ValueError("a steered model must be called with position_ids")
@@ -126,7 +162,20 @@ class Injection:
             self._real = mask[:, -positions.shape[1] :].bool()
 
     def add_vectors(self, layer: int, output: Any) -> Any:
-        """After block `layer` has run: its output with the vectors added in the rows and places that are due."""
+        """The output of a block with the vectors added at the rows and positions that are to be steered.
+
+        Parameters
+        ----------
+        layer : int
+            Index of the block.
+        output : Tensor or tuple
+            Its output, hidden states of shape (rows, columns, width), alone or as the first element of a tuple.
+
+        Returns
+        -------
+        Tensor or tuple
+            As `output`; a new tensor if anything is added.
+        """
         hidden = output[0] if isinstance(output, tuple) else output
         here = self._at_layer(layer, hidden)
         if here is None or self._run is None:
@@ -141,7 +190,7 @@ class Injection:
         return (hidden, *output[1:]) if isinstance(output, tuple) else hidden
 
     def _record_positions(self, slots: Tensor, positions: Tensor, due: Tensor) -> None:
-        """Widen each row's touched run by what was steered now."""
+        """Extend each row's range of touched positions by those that were steered now."""
         slots, positions, due = (part.to(self._touched.device) for part in (slots, positions, due))
         first, last, times = self._touched[slots].unbind(dim=1)
         unset = self._untouched[0]
@@ -150,7 +199,7 @@ class Injection:
         self._touched[slots] = torch.stack([first, last, times + due.sum(dim=1)], dim=1)
 
     def _at_layer(self, layer: int, hidden: Tensor) -> _DueAddition | None:
-        """Rows under way that are steered at a layer, with their vectors and first positions."""
+        """Rows in progress that are steered at a layer, with their vectors and first positions."""
         if layer not in self._by_layer:
             chosen = [(place, slot, self._additions[slot]) for place, slot in enumerate(self._rows)]
             due = [(p, s, a) for p, s, a in chosen if a is not None and a.layer == layer]
@@ -160,7 +209,7 @@ class Injection:
 
 @dataclass(frozen=True)
 class _DueAddition:
-    """Of the rows that are steered at one layer: place in the batch, slot, vector and first position."""
+    """Rows that are steered at one layer: index in the batch, slot, vector and first position."""
 
     places: Tensor
     slots: Tensor
@@ -176,14 +225,26 @@ def _due_rows(due: Sequence[tuple[int, int, VectorAddition]], hidden: Tensor) ->
 
 @contextmanager
 def injection_hooks(model: Any, additions: Sequence[VectorAddition | None]) -> Iterator[Injection]:
-    """Steer the model inside the block: row i gets `additions[i]` (None: nothing).
+    """Context manager that steers a model; its hooks are removed when the block ends, also on an error.
 
-    The model must be called with `position_ids`. The hooks are gone when the block ends, however it ends.
+    The model must be called with `position_ids`.
+
+    Parameters
+    ----------
+    model : PreTrainedModel
+        The subject's model.
+    additions : sequence of VectorAddition or None
+        What is added to each row; None for nothing.
+
+    Yields
+    ------
+    Injection
+        The steering, which can be changed inside the block.
 
     Raises
     ------
     InputError
-        A layer that the model does not have.
+        If the model does not have a layer.
     """
     injection = Injection(model, len(additions))
     try:

@@ -1,7 +1,7 @@
-"""Key/value caches: the batch's, in which a row's position is its column, and those of prompts, made once and shared.
+"""Key-value caches: that of a batch, in which a row's position is its column, and shared ones of prompts.
 
-Every layer keeps all positions, also where the model attends to a sliding window only: the mask sees to the window, and
-a cache that never forgets can be cut at any position.
+Every layer keeps all positions, also if the model attends only to a sliding window: the mask applies the window, and a
+cache that keeps everything can be cut at any position.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Pairs = list[Pair]
 
 
 class _SlotLayer(DynamicLayer):  # type: ignore[no-untyped-call]
-    """Keys and values of one layer: two blocks (slots, heads, columns, width), made when the first values come."""
+    """Keys and values of one layer: two blocks (slots, heads, columns, width), allocated at the first update."""
 
     def __init__(self, cache: SlotCache) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -27,27 +27,44 @@ class _SlotLayer(DynamicLayer):  # type: ignore[no-untyped-call]
         self.blocks: Pair | None = None
 
     def update(self, key_states: Tensor, value_states: Tensor, *_args: Any, **_kwargs: Any) -> Pair:
-        """Write what is new where the cache says; returns all that the rows under way may attend to."""
+        """Write new states where the cache says; returns all states that the current rows may attend to."""
         keys, values = self.allocated_blocks(key_states, value_states)
         return self.cache.write_states(keys, key_states), self.cache.write_states(values, value_states)
 
     def allocated_blocks(self, keys: Tensor, values: Tensor) -> Pair:
-        """The blocks; zeros at first, since a masked column must still be finite."""
+        """The blocks. They start as zeros, because a masked column must still be finite.
+
+        Parameters
+        ----------
+        keys : Tensor, shape (rows, heads, tokens, width)
+            Keys; their shape and type are those of the block.
+        values : Tensor, shape (rows, heads, tokens, width)
+            Values, likewise.
+        """
         if self.blocks is None:
             shapes = [(self.cache.slots, like.shape[1], self.cache.columns, like.shape[3]) for like in (keys, values)]
             self.blocks = (keys.new_zeros(shapes[0]), values.new_zeros(shapes[1]))
         return self.blocks
 
     def get_seq_length(self) -> int:
-        """Positions before those that run now."""
+        """Number of positions before those that run now."""
         return self.cache.before
 
 
 class SlotCache(Cache):
-    """Keys and values of the rows of a batch; row i of the batch lives in slot i and its position p in column p.
+    """Keys and values of the rows of a batch; row i of the batch is in slot i and its position p in column p.
 
-    So nothing is padded, a row that leaves is replaced without touching its neighbours, and no more memory is taken
-    than the rows' own positions. `prefill` and `decode` say what the model's next call writes.
+    Nothing is padded, a row that leaves is replaced without touching the others, and no more memory is used than the
+    rows' own positions need. `prefill_slots` and `decode_slots` say what the model's next call writes.
+
+    Parameters
+    ----------
+    layers : int
+        Number of layers.
+    slots : int
+        Number of rows.
+    columns : int
+        Number of positions per row.
     """
 
     def __init__(self, layers: int, slots: int, columns: int) -> None:
@@ -58,7 +75,17 @@ class SlotCache(Cache):
         super().__init__(layers=[_SlotLayer(self) for _ in range(layers)])
 
     def prefill_slots(self, slots: Tensor, begin: int, end: int, shared: Pairs | None) -> None:
-        """Positions `begin` to `end` of the rows in `slots` come next; those before are copied from `shared`."""
+        """Prepare the next call of the model to write a range of positions of some rows.
+
+        Parameters
+        ----------
+        slots : Tensor of int64, shape (rows,)
+            Slots of the rows.
+        begin, end : int
+            First position, and the one after the last.
+        shared : list of (Tensor, Tensor), optional
+            Keys and values of each layer, from which the positions before `begin` are copied.
+        """
         self.before, self._rows, self._places = begin, slots, None
         self._end = end
         if begin and shared is not None:
@@ -67,12 +94,33 @@ class SlotCache(Cache):
                     block[slots, :, :begin] = part[:, :, :begin]
 
     def decode_slots(self, positions: Tensor, width: int) -> None:
-        """One token of each of the first rows comes next, at `positions` (rows,), all of them below `width`."""
+        """Prepare the next call of the model to write one token of each of the first rows.
+
+        Parameters
+        ----------
+        positions : Tensor of int64, shape (rows,)
+            Position of each row's token.
+        width : int
+            Number of columns that may be attended to, greater than every position.
+        """
         self.before, self._rows, self._places = width - 1, None, positions
         self._index = torch.arange(len(positions), device=positions.device)
 
     def write_states(self, block: Tensor, new: Tensor) -> Tensor:
-        """Put new states (rows, heads, tokens, width) in a block; returns what their rows may attend to."""
+        """Write new states into a block, as the last `prefill_slots` or `decode_slots` said.
+
+        Parameters
+        ----------
+        block : Tensor, shape (slots, heads, columns, width)
+            Keys or values of one layer.
+        new : Tensor, shape (rows, heads, tokens, width)
+            Their new states.
+
+        Returns
+        -------
+        Tensor, shape (rows, heads, positions, width)
+            States that the rows may attend to.
+        """
         if self._places is not None:
             block[self._index, :, self._places] = new[:, :, 0]
             return block[: len(self._places), :, : self.before + 1]
@@ -80,13 +128,23 @@ class SlotCache(Cache):
         return block[self._rows, :, : self._end]
 
     def move_slot(self, source: int, target: int, columns: int) -> None:
-        """Give the row in slot `source` the slot `target`; it has filled `columns`."""
+        """Move a row to another slot.
+
+        Parameters
+        ----------
+        source : int
+            Slot of the row.
+        target : int
+            Its new slot; what was there is overwritten.
+        columns : int
+            Number of columns that the row has filled.
+        """
         for layer in self._slot_layers():
             for block in layer.blocks or ():
                 block[target, :, :columns] = block[source, :, :columns]
 
     def clear_slot(self, slot: int) -> None:
-        """Zero a slot whose values are not finite: masked or not, they would spoil the row that comes after."""
+        """Set a slot to zero whose values are not finite: even masked they would affect the next row in the slot."""
         for layer in self._slot_layers():
             for block in layer.blocks or ():
                 block[slot] = 0.0
@@ -97,7 +155,7 @@ class SlotCache(Cache):
 
 
 def cache_of(pairs: Pairs) -> DynamicCache:
-    """A cache that holds the given keys and values, (rows, heads, positions, width) of each layer."""
+    """A cache that holds the given keys and values, shape (rows, heads, positions, width) per layer."""
     cache = DynamicCache()
     for layer, (keys, values) in enumerate(pairs):
         cache.update(keys, values, layer)
@@ -105,11 +163,19 @@ def cache_of(pairs: Pairs) -> DynamicCache:
 
 
 def pairs_of(cache: Cache) -> Pairs:
-    """Keys and values of each layer."""
+    """Keys and values of each layer of a cache."""
     layers: list[Any] = cache.layers
     return [(layer.keys, layer.values) for layer in layers]
 
 
 def first_positions(pairs: Pairs, positions: int) -> Pairs:
-    """The first positions of a cache."""
+    """Keys and values of the first positions of a cache.
+
+    Parameters
+    ----------
+    pairs : list of (Tensor, Tensor)
+        Keys and values of each layer, shape (rows, heads, positions, width).
+    positions : int
+        Number of positions to keep.
+    """
     return [(keys[:, :, :positions], values[:, :, :positions]) for keys, values in pairs]

@@ -1,11 +1,11 @@
-"""Chooses the next token of every row: a function of the row's logits, seed and token number alone.
+"""Chooses the next token of every row as a function of the row's logits, seed and token index only.
 
 A draw is a race: token i arrives at time E_i / p_i with E_i standard exponential, and the first to arrive is a draw
-from p (the exponential form of the Gumbel-max trick). Unlike the inverse of the cumulative distribution it doesn't jump
-when rounding moves the logits a little. A vocabulary has tens of thousands of runners, nearly all of which never win,
-so the unlikely ones (the tail, more than `WINDOW` below the best in units of logits / temperature) run as one team
-whose weight is their sum; only when the team wins is its winner drawn, by a race among them. The first of independent
-exponential arrivals is exponential with the sum of their rates, so this is exactly a draw from p.
+from p (the exponential form of the Gumbel-max trick). Unlike the inverse of the cumulative distribution, the winner
+does not jump when rounding changes the logits a little. Nearly all of a vocabulary's tens of thousands of tokens never
+win. Improbable tokens (the tail, more than `WINDOW` below the best in units of logits / temperature) therefore race as
+one team whose weight is their sum; only if the team wins is its winner drawn, by a race among them. The minimum of
+independent exponential times is exponential with the sum of their rates, so that this is exactly a draw from p.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ TEAM, AMONG = -2, 0x5851F42D4C957F2D
 
 @dataclass(frozen=True)
 class ChosenTokens:
-    """`tokens` (rows,); whether the runner-up was so `close` that rounding might have decided; all logits `finite`."""
+    """Next tokens (rows,); `close`: rounding might have changed the choice; `finite`: all logits are finite."""
 
     tokens: Tensor
     close: Tensor
@@ -46,13 +46,19 @@ def choose_tokens(logits: Tensor, temperatures: Tensor, seeds: Tensor, steps: Te
 
     Parameters
     ----------
-    logits : (rows, vocabulary) float
-    temperatures : (rows,) float64
-        0 takes the likeliest token; else a draw from softmax(logits / temperature).
-    seeds, steps : (rows,) int64
-        The trial's seed and how many tokens it has said.
+    logits : Tensor of float, shape (rows, vocabulary)
+        Logits.
+    temperatures : Tensor of float64, shape (rows,)
+        0 takes the most probable token; else a draw from softmax(logits / temperature).
+    seeds, steps : Tensor of int64, shape (rows,)
+        Seed of the trial and number of tokens that it has generated.
     near : float
-        What counts as close, as a share of the row's greatest absolute logit: a bound on rounding.
+        Difference that counts as close, as a share of the row's largest absolute logit: a bound on rounding errors.
+
+    Returns
+    -------
+    ChosenTokens
+        Tokens, with flags for close choices and for finite logits.
     """
     best, low = logits.amax(dim=1), logits.amin(dim=1)
     finite = torch.isfinite(low) & torch.isfinite(best)
@@ -70,7 +76,7 @@ def choose_tokens(logits: Tensor, temperatures: Tensor, seeds: Tensor, steps: Te
 
 
 def _run_race(scores: Tensor, rows: Tensor, tokens: Tensor, count: int) -> _RaceScores:
-    """The race of the tokens at hand; the first token wins an exact tie."""
+    """The race of the given tokens; the token with the lowest id wins an exact tie."""
     nothing, last = scores.new_full((count,), -torch.inf), torch.iinfo(torch.int64).max
     first = nothing.scatter_reduce(0, rows, scores, "amax")
     winning = scores == first[rows]
@@ -92,7 +98,8 @@ def _let_tail_run(
 ) -> None:
     """Let each sampled row's tail take part.
 
-    No tail weighs more than the whole vocabulary at the cut would, so many rows need no sum to know theirs is late.
+    No tail weighs more than the whole vocabulary at the cut would; for many rows this bound shows without the sum that
+    their tail is too late.
     """
     team = exponential_noise(keys, torch.full_like(keys, TEAM)).log()
     earliest = math.log(logits.shape[1]) - WINDOW - team
@@ -120,7 +127,7 @@ def _tail_weights(logits: Tensor, cut: Tensor, best: Tensor, scale: Tensor) -> T
 def _draw_from_tail(
     race: _RaceScores, row: int, arrival: Tensor, logits: Tensor, cut: Tensor, best: Tensor, scale: Tensor, key: Tensor
 ) -> None:
-    """The tail has won: which of its tokens it is, and by how much the closer of the two choices was made."""
+    """The tail has won: draw its token, and record the margin of the closer of the two choices."""
     runners = torch.nonzero(logits < cut)[:, 0]
     scores = (logits[runners].double() - best.double()) / scale
     scores = scores - exponential_noise(key ^ AMONG, runners).log()

@@ -28,9 +28,9 @@ REFILL = 8
 
 @dataclass
 class EngineTimings:
-    """Where the time of an engine went: rows let in and steps taken by rows, each with its seconds; steps of the batch.
+    """Time spent by an engine: rows admitted and steps of rows, each with seconds; steps of the batch.
 
-    `settled` counts tokens whose choice was so close that rounding could have turned it.
+    `settled` counts tokens whose choice was so close that rounding could have changed it.
     """
 
     admitted: int = 0
@@ -42,15 +42,17 @@ class EngineTimings:
 
 
 class TorchEngine:
-    """Answers requests of one subject.
+    """Answers requests of one subject with a transformers model.
 
-    Rows that differ in prompt, layer, strength, span and seed run in one batch. A row that finishes leaves, and a
-    request that waits takes its slot. Prompts are computed once and their caches kept for later requests.
+    Rows that differ in prompt, layer, strength, span and seed run in one batch. A finished row leaves, and a waiting
+    request takes its slot. Prompts are computed once and their caches kept for later requests.
 
     Parameters
     ----------
+    subject : LoadedSubject
+        The subject.
     rows : int, optional
-        Rows that run together; by default as many as memory holds. Halved where memory runs out all the same.
+        Rows that run together; by default as many as fit in memory. Halved if memory runs out nevertheless.
     """
 
     def __init__(self, subject: LoadedSubject, rows: int | None = None) -> None:
@@ -65,17 +67,16 @@ class TorchEngine:
         return [found[index] for index in range(len(requests))]
 
     def generate_stream(self, requests: Sequence[TrialRequest]) -> Generator[tuple[int, EngineAnswer], None, None]:
-        """Answer all requests; each comes, with its place among them, when it is done.
+        """Answer all requests; yield each answer with the index of its request as soon as it is finished.
 
-        `requests` may make them as they are asked for: those that wait are not kept.
-
-        A row whose logits are not finite ends with finish `error` and its reason; the others go on. Where memory runs
-        out, the rows under way start again in a batch of half the size.
+        `requests` may create its elements on access: those that wait are not kept. A row whose logits are not finite
+        ends with finish `error` and a reason; the others continue. If memory runs out, the rows in progress start again
+        in a batch of half the size.
 
         Raises
         ------
         GnomonError
-            Memory does not hold one row.
+            If there is not enough memory for one row.
         """
         left = dict.fromkeys(range(len(requests)))
         if left and not self.rows:
@@ -92,14 +93,14 @@ class TorchEngine:
                 self.rows = self._reduce_rows(rows, requests)
 
     def max_rows(self, requests: Sequence[TrialRequest]) -> int:
-        """Rows that memory holds, found from what one position of the cache takes."""
+        """Number of rows that fit in memory, computed from the size of one position of the cache."""
         if not requests:
             return 1
         logits = 2 * ROWS * 4 * self.subject.model.get_output_embeddings().weight.shape[0]
         return fitting_rows(self.subject.model_device, self.row_bytes(requests), logits)
 
     def row_bytes(self, requests: Sequence[TrialRequest]) -> int:
-        """Bytes of a row's cache, for the longest of the requests."""
+        """Size of a row's cache in bytes, for the longest of the requests."""
         cache = DynamicCache()
         self._prompts.run_prompt(requests[0].prompt[:1], 0, 1, cache)
         column = sum(part.numel() * part.element_size() for pair in pairs_of(cache) for part in pair)
@@ -108,7 +109,7 @@ class TorchEngine:
     def _run_pass(
         self, requests: Sequence[TrialRequest], left: list[int], rows: int
     ) -> Iterator[tuple[int, EngineAnswer]]:
-        """Answer what is left in one batch of up to `rows` rows; a request is looked at again when its turn comes."""
+        """Answer what is left in one batch of up to `rows` rows; a request is read when its turn comes."""
         waiting = deque(left)
         for prompt in {requests[index].prompt for index in left if requests[index].first_steered}:
             self._prompts.cached_prompt(prompt)  # before anything is steered
@@ -139,7 +140,7 @@ class TorchEngine:
         self.spent.settled += batch.settled - settled
 
     def _reduce_rows(self, rows: int, requests: Sequence[TrialRequest]) -> int:
-        """Half the rows, or the end where one row was too many."""
+        """Half the rows; raises `GnomonError` if not even one row fits."""
         release_memory(self.subject.model_device)
         if rows > 1:
             return rows // 2

@@ -1,4 +1,4 @@
-"""Questions of fact whose answer is no: asked in place of a protocol's own, they show who just says yes more often."""
+"""Factual questions whose answer is no, asked in place of a protocol's own to measure a general bias towards yes."""
 
 from __future__ import annotations
 
@@ -33,10 +33,22 @@ QUESTIONS = (
 
 
 def mismatched_protocol(protocol: Protocol, question: str) -> Protocol:
-    """The protocol with its last question replaced by one of fact.
+    """The protocol with its last question replaced by a factual one.
 
-    What stands before is kept, and so is the marker's place, so that the vector is added in the same way. Only a short
-    answer is wanted.
+    The messages before it are kept, and so is the position of the marker, so that the vector is added in the same way.
+    The response is limited to a few tokens.
+
+    Parameters
+    ----------
+    protocol : Protocol
+        The original protocol.
+    question : str
+        A question whose answer is no.
+
+    Returns
+    -------
+    Protocol
+        Its name is the original name, a colon and the question.
     """
     *before, last = protocol.messages
     held = protocol.marker in last.content
@@ -50,5 +62,5 @@ def mismatched_protocol(protocol: Protocol, question: str) -> Protocol:
 
 
 def all_mismatched(protocol: Protocol) -> tuple[Protocol, ...]:
-    """The protocol with each of the questions in turn."""
+    """The protocol with each of the factual questions in turn."""
     return tuple(mismatched_protocol(protocol, question) for question in QUESTIONS)

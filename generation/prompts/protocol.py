@@ -1,4 +1,4 @@
-"""What is put to a subject: messages, the marker from which injection may start, and how the answer is sampled."""
+"""A protocol: the messages put to a subject, the marker from which injection may start, and the sampling settings."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ class ProtocolMessage:
 
 @dataclass(frozen=True)
 class Protocol:
-    """The messages put to a subject and how it answers.
+    """The messages put to a subject and how its response is sampled.
 
-    `marker` is a text that stands exactly once in the messages; span `from_marker` starts at its first token.
-    `span` is the span used where the study names none. `temperature` 0 takes the likeliest token. An answer ends before
-    the first text of `stop`.
+    `marker` is a text that occurs exactly once in the messages; span `from_marker` starts at its first token. `span` is
+    used if the study names none. `temperature` 0 takes the most probable token. A response ends before the first text
+    of `stop`.
     """
 
     name: str
@@ -42,11 +42,14 @@ class Protocol:
 
     @cached_property
     def protocol_hash(self) -> str:
-        """Identity of the protocol: changes with any letter of it."""
+        """Identity of the protocol: changes with any character of it."""
         return canonical_hash(self.hashed_content())
 
     def hashed_content(self) -> dict[str, Any]:
-        """The whole protocol as JSON-able values, as the store keeps it; without `stop` where it has none, as ever."""
+        """The whole protocol as JSON-serialisable values, as the store keeps it.
+
+        `stop` is left out if it is empty, so that the hashes of protocols without it stay the same.
+        """
         whole = {**asdict(self), "messages": [asdict(message) for message in self.messages]}
         return {**whole, "stop": list(self.stop)} if self.stop else {k: v for k, v in whole.items() if k != "stop"}
 
@@ -58,14 +61,14 @@ def shipped_protocols() -> list[str]:
 
 
 def load_protocol(name_or_path: str | Path) -> Protocol:
-    """Read a shipped protocol by name, or one's own from a TOML file.
+    """Read a bundled protocol by name, or a protocol from a TOML file.
 
     Raises
     ------
     UnknownNameError
-        Neither a shipped name nor a file.
+        If it is neither a bundled name nor a file.
     InputError
-        The file is not a protocol; the message names the key.
+        If the file is not a protocol; the message names the key.
     """
     path = Path(name_or_path)
     if str(name_or_path) in shipped_protocols():

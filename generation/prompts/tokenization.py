@@ -1,4 +1,4 @@
-"""Turns a protocol into the subject's token ids and says at which of them each span begins."""
+"""Converts a protocol into the subject's token ids and finds where each span begins."""
 
 from __future__ import annotations
 
@@ -18,38 +18,66 @@ class TokenizedPrompt:
     marker: int
 
     def first_position(self, span: Span) -> int:
-        """First position that is steered; every later one is steered too, answer tokens included.
+        """First position that is steered; all later ones are steered too, including response tokens.
 
-        `all` begins at 0 and `from_marker` at the marker. `generation` begins at the prompt's last token: its
-        output chooses the first answer token. That token belongs to the header of the answer's turn, not to the
-        protocol's words. The answer's last token is chosen but never read back, so it is never steered.
+        `all` begins at 0 and `from_marker` at the marker. `generation` begins at the prompt's last token, whose output
+        determines the first response token. That token belongs to the header of the response's turn, not to the
+        protocol's messages. The response's last token is chosen but never read back, so that it is never steered.
         """
         return {Span.ALL: 0, Span.FROM_MARKER: self.marker, Span.GENERATION: len(self.ids) - 1}[span]
 
 
 def render_messages(tokenizer: Any, messages: tuple[ProtocolMessage, ...]) -> str:
-    """The conversation in the subject's own chat format, open for the subject's answer."""
+    """The conversation in the subject's chat format, ready for the subject's response.
+
+    Parameters
+    ----------
+    tokenizer : PreTrainedTokenizer
+        The subject's tokenizer, with a chat template.
+    messages : tuple of ProtocolMessage
+        The conversation.
+
+    Raises
+    ------
+    InputError
+        If the chat template rejects the messages.
+    """
     turns = [{"role": message.role, "content": message.content} for message in messages]
     try:
         return str(tokenizer.apply_chat_template(turns, add_generation_prompt=True, tokenize=False))
-    except Exception as error:  # templates raise whatever their authors wrote
+    except Exception as error:  # templates raise any exception that their authors chose
         raise InputError(
             f"chat template: refuses these messages ({error}): use a protocol without a system message"
         ) from error
 
 
 def encode_text(tokenizer: Any, text: str) -> list[int]:
-    """Token ids of rendered text; the template has written the special tokens already."""
+    """Token ids of rendered text, without special tokens beyond those that the chat template has written.
+
+    Parameters
+    ----------
+    tokenizer : PreTrainedTokenizer
+        The subject's tokenizer.
+    text : str
+        Text as `render_messages` returns it.
+    """
     return list(tokenizer(text, add_special_tokens=False)["input_ids"])
 
 
 def make_prompt(tokenizer: Any, protocol: Protocol) -> TokenizedPrompt:
-    """Token ids of a protocol with the marker's place in them.
+    """Token ids of a protocol, with the position of the marker.
+
+    Parameters
+    ----------
+    tokenizer : PreTrainedTokenizer
+        The subject's fast tokenizer, with a chat template.
+    protocol : Protocol
+        The protocol.
 
     Raises
     ------
     InputError
-        The chat template drops the marker, or the tokenizer can't tell which text a token holds.
+        If the chat template drops or repeats the marker, or the tokenizer cannot map tokens to text.
     """
     text = render_messages(tokenizer, protocol.messages)
     if text.count(protocol.marker) != 1:

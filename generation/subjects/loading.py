@@ -1,4 +1,4 @@
-"""Loads a subject (embedded, hub name, folder or GGUF file) and says which weights, layers and width it has."""
+"""Loads a subject (embedded, hub name, folder or GGUF file) with the hash of its weights, its layers and its width."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ DTYPES = ("float32", "bfloat16", "float16")
 class LoadedSubject:
     """A subject ready to be steered.
 
-    `revision` hashes weights, chat template and number format: two subjects of one revision answer alike.
-    `model` is a transformers causal language model in evaluation mode, `tokenizer` its fast tokenizer.
+    `revision` hashes weights, chat template and dtype: two subjects with the same revision respond alike. `model` is a
+    transformers causal language model in evaluation mode, `tokenizer` its fast tokenizer.
     """
 
     name: str
@@ -35,7 +35,7 @@ class LoadedSubject:
 
     @property
     def model_device(self) -> Any:
-        """Where the subject's inputs go."""
+        """The torch device of the subject's inputs."""
         return self.model.device
 
 
@@ -54,25 +54,26 @@ def load_subject(
     Parameters
     ----------
     name : str
-        What the study calls it.
+        Name of the subject in the study.
     model : str
         `embedded`, a name on the Hugging Face hub, a local folder, or a `.gguf` file.
     parameters : float, optional
-        Number of parameters; counted where not given.
+        Number of parameters; counted if not given.
     dtype : {"float32", "bfloat16", "float16"}
         Number format of weights and activations.
     device : str, optional
-        A torch device; `auto` spreads the blocks over all GPUs (and the CPU); by default a GPU where there is one.
+        A torch device; `auto` distributes the blocks over all GPUs (and the CPU); by default a GPU if there is one.
     pickled_weights : bool
-        Open `.bin` files where there are no safetensors, by torch's reader that builds tensors alone.
+        Open `.bin` files if there are no safetensors, with torch's reader that only builds tensors.
     trust_remote_code : bool
-        Run Python files that come with the model, with everything that this account may do.
+        Run Python files that come with the model, with all permissions of the current account.
 
     Raises
     ------
     UserError
-        No such folder, file or hub model; no chat template; weights that are not safetensors or GGUF, or code of the
-        model's authors, that the user did not ask for.
+        If there is no such folder, file or hub model, or no chat template; if the weights are not safetensors or GGUF,
+        or
+        the model needs code of its authors, and the user did not allow that.
     """
     if dtype not in DTYPES:
         raise InputError(f"subject '{name}': dtype '{dtype}' is not known: choose from {', '.join(DTYPES)}")
@@ -102,7 +103,7 @@ def load_subject(
 
 @dataclass(frozen=True)
 class _ModelSource:
-    """How a subject is loaded, whatever it is loaded from, and what of it the user trusts."""
+    """Options of loading that do not depend on the source, including what the user trusts."""
 
     name: str
     dtype: str
@@ -148,7 +149,7 @@ def _from_gguf(source: _ModelSource, path: Path) -> tuple[Any, Any, str]:
 
 
 def _from_folder(source: _ModelSource, place: str) -> tuple[Any, Any]:
-    """Load a folder or hub name. No code of its authors is run and no pickle is opened, unless the user said so."""
+    """Load a folder or hub name. Without the user's consent no code of its authors is run and no pickle is opened."""
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 

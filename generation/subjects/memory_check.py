@@ -1,4 +1,4 @@
-"""Whether a subject fits on its device: what its weights need and what is free, said before and after loading fails."""
+"""Checks whether a subject fits on its device: memory needed and free, before loading and if loading fails."""
 
 from __future__ import annotations
 
@@ -16,7 +16,20 @@ WIDTHS = {"float32": 4, "bfloat16": 2, "float16": 2}
 
 
 def torch_device(name: str, device: str | None) -> Any:
-    """The torch device that is named, or by default a GPU where there is one; `InputError` where it is not there."""
+    """The named torch device, or by default a GPU if there is one.
+
+    Parameters
+    ----------
+    name : str
+        Name of the subject, for the error message.
+    device : str, optional
+        A torch device, such as `cuda:1`.
+
+    Raises
+    ------
+    InputError
+        If the device does not exist on this machine.
+    """
     import torch
 
     if device is None:
@@ -33,7 +46,26 @@ def torch_device(name: str, device: str | None) -> Any:
 
 @contextmanager
 def enough_memory(name: str, model: str, dtype: str, device: Any, spread: bool) -> Iterator[None]:
-    """Refuse, in one line with both figures, a subject whose weights need more memory than the device has free."""
+    """Context manager around loading; rejects a subject whose weights need more memory than the device has free.
+
+    Parameters
+    ----------
+    name : str
+        Name of the subject, for the error message.
+    model : str
+        Folder of the weights; anything else is not checked in advance.
+    dtype : {"float32", "bfloat16", "float16"}
+        Number format of the loaded weights.
+    device : torch.device
+        Where the subject is loaded.
+    spread : bool
+        Whether the subject is distributed over several devices; it is then not checked in advance.
+
+    Raises
+    ------
+    GnomonError
+        If the weights do not fit, or memory runs out during loading; with needed and free memory.
+    """
     needed = weight_bytes(Path(model).expanduser(), dtype)
     if needed and not spread and needed > (free := free_bytes(device)):
         raise _too_large(name, device, format_bytes(needed), free)
@@ -54,12 +86,20 @@ def _too_large(name: str, device: Any, needed: str, free: int) -> GnomonError:
 
 
 def weight_bytes(folder: Path, dtype: str) -> int:
-    """Bytes of a folder's weights once loaded in a number format, from the headers of its safetensors; 0 if unknown."""
+    """Size of a folder's weights once loaded, in bytes, from the headers of its safetensors; 0 if unknown.
+
+    Parameters
+    ----------
+    folder : Path
+        Folder of the weights.
+    dtype : {"float32", "bfloat16", "float16"}
+        Number format of the loaded weights.
+    """
     return WIDTHS[dtype] * sum(_weight_counts(path) for path in folder.glob("*.safetensors")) if folder.is_dir() else 0
 
 
 def _weight_counts(path: Path) -> int:
-    """Numbers in a safetensors file; its first eight bytes are the length of the header, which is JSON."""
+    """Number of values in a safetensors file; its first eight bytes are the length of the header, which is JSON."""
     try:
         with path.open("rb") as file:
             header = json.loads(file.read(int.from_bytes(file.read(8), "little")))

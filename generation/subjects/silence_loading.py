@@ -1,4 +1,4 @@
-"""Silences the progress bars and notices of transformers while a model is loaded, and puts them back."""
+"""Hides the progress bars and messages of transformers while a model is loaded, and restores them afterwards."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from transformers.utils import logging
 
 @contextmanager
 def silence_loading() -> Iterator[None]:
-    """Nothing is shown inside the block; what goes wrong is raised, as ever."""
+    """Context manager in which nothing is displayed; errors are raised as usual."""
     verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity(levels.ERROR)
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
-        with redirect_stderr(io.StringIO()):  # the bar of the GGUF reader obeys no setting
+        with redirect_stderr(io.StringIO()):  # the progress bar of the GGUF reader ignores all settings
             yield
     finally:
         logging.set_verbosity(verbosity)

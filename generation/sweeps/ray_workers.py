@@ -1,7 +1,7 @@
-"""Makes trials on Ray actors, one for each GPU or few cores, of one machine or many; what an actor loses is made again.
+"""Generates trials on Ray actors, one per GPU or per group of cores; lost trials are generated again.
 
-A part of the plan is given to an actor as a whole. An actor that dies is replaced and its part given out once more, so
-that a trial may be made twice; its id makes that one in the store.
+An actor receives a part of the plan at a time. If an actor dies, it is replaced and its part is submitted again, so
+that a trial may be generated twice; the store keeps one trial per id.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from gnomon.generation.sweeps.trial_design import PlannedTrial, SweepDesign
 
 CORES, PART, PARTS_EACH, TRIES = 8, 128, 4, 3
 PATIENCE = 5.0
-"""Seconds that a cluster has to answer at its address."""
+"""Seconds to wait for a cluster to answer at its address."""
 Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class SubjectInfo:
-    """What planning needs to know of a subject that is loaded elsewhere."""
+    """What planning needs to know of a subject that is loaded in another process."""
 
     name: str
     revision: str
@@ -38,7 +38,21 @@ class SubjectInfo:
 
 
 class RayWorker:
-    """One actor: a process with the subject loaded."""
+    """One actor: a process with the subject loaded.
+
+    Parameters
+    ----------
+    name : str
+        Name of the subject in the study.
+    model : str
+        Model of the subject, as for `load_subject`.
+    options : dict
+        Further arguments of `load_subject`.
+    rows : int, optional
+        Rows that run together; by default as many as fit in memory.
+    cores : int
+        Number of torch threads.
+    """
 
     def __init__(self, name: str, model: str, options: dict[str, Any], rows: int | None, cores: int) -> None:
         import torch
@@ -49,12 +63,20 @@ class RayWorker:
         self._subject, self._rows = load_subject(name, model, **options), rows
 
     def subject_info(self) -> SubjectInfo:
-        """The subject, without its weights."""
+        """The subject's name, revision and sizes, without its weights."""
         subject = self._subject
         return SubjectInfo(subject.name, subject.revision, subject.layers, subject.width, subject.parameters)
 
     def prepare_worker(self, design: SweepDesign, protocols: Sequence[Protocol]) -> list[dict[str, Any]]:
-        """Get ready for a design; gives the vectors in use as the store keeps them."""
+        """Prepare a design; returns the vectors in use as the store keeps them.
+
+        Parameters
+        ----------
+        design : SweepDesign
+            The design.
+        protocols : sequence of Protocol
+            Its protocols, loaded.
+        """
         from gnomon.generation.sweeps.trial_factory import TrialFactory
 
         self._maker = TrialFactory(self._subject, design, protocols, self._rows)
@@ -67,7 +89,7 @@ class RayWorker:
 
 @dataclass
 class _WorkPart:
-    """A part of the plan and how often it was given out."""
+    """A part of the plan, and how often its actor died."""
 
     planned: Sequence[PlannedTrial]
     tries: int = 0
@@ -75,7 +97,19 @@ class _WorkPart:
 
 @dataclass
 class RayCluster:
-    """Actors that make trials of one subject; what `gnomon.generation.sweeps.runner.Workers` asks for."""
+    """Actors that generate trials of one subject; implements `gnomon.generation.sweeps.runner.TrialWorkers`.
+
+    Parameters
+    ----------
+    start : callable
+        Starts one actor and returns its handle.
+    number : int
+        Number of actors.
+    say : callable
+        Takes one line for the user.
+    actors : list
+        Handles of the actors; filled when the object is created.
+    """
 
     start: Callable[[], Any]
     number: int
@@ -83,12 +117,25 @@ class RayCluster:
     actors: list[Any] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        """Start the actors and ask the first what it has loaded."""
+        """Start the actors and ask the first one what it has loaded."""
         self.actors = [self.start() for _ in range(self.number)]
         self.subject = _ray_get(self.actors[0].subject_info.remote())
 
     def prepare_worker(self, design: SweepDesign, protocols: Sequence[Protocol]) -> Iterable[dict[str, Any]]:
-        """The first actor makes the vectors, so that the others on its machine find them."""
+        """Prepare all actors. The first makes the vectors, so that the others on its machine find them in the cache.
+
+        Parameters
+        ----------
+        design : SweepDesign
+            The design.
+        protocols : sequence of Protocol
+            Its protocols, loaded.
+
+        Returns
+        -------
+        iterable of dict
+            The vectors in use, as arguments of `Store.add_vector`.
+        """
         self._design = design, protocols
         first, *others = [actor.prepare_worker for actor in self.actors]
         facts: list[dict[str, Any]] = _ray_get(first.remote(*self._design))
@@ -96,7 +143,7 @@ class RayCluster:
         return facts
 
     def make_trials(self, planned: Sequence[PlannedTrial]) -> Iterator[Trial]:
-        """The trials, part by part as they come."""
+        """Yield the trials, part by part as they arrive."""
         import ray
         from ray.exceptions import RayActorError
 
@@ -119,7 +166,7 @@ class RayCluster:
             idle.append(place)
 
     def _resubmit_part(self, part: _WorkPart, error: Exception) -> _WorkPart:
-        """The part of a dead actor, to be given out once more."""
+        """The part of a dead actor, to be submitted again; raises `GnomonError` at the last attempt."""
         part.tries += 1
         if part.tries == TRIES:
             why = str(error).strip().splitlines()[0]
@@ -142,16 +189,33 @@ def ray_cluster(
     cores: int = CORES,
     say: Say = print,
 ) -> Iterator[RayCluster]:
-    """Actors with a subject loaded, on the cluster at `address` or on a Ray of this machine's own.
+    """Context manager yielding actors with a subject loaded, on an existing cluster or on a local Ray instance.
 
-    Where the cluster has GPUs there is one actor for each; else one for each `cores` cores, and at least one.
+    If the cluster has GPUs there is one actor per GPU; else one per `cores` cores, and at least one.
+
+    Parameters
+    ----------
+    name : str
+        Name of the subject in the study.
+    model : str
+        Model of the subject, as for `load_subject`.
+    options : dict
+        Further arguments of `load_subject`.
+    address : str, optional
+        Address of a Ray cluster, HOST:PORT or `ray://HOST:PORT`; None starts Ray on this machine.
+    rows : int, optional
+        Rows that run together in one actor; by default as many as fit in memory.
+    cores : int
+        CPU cores per actor, if there is no GPU.
+    say : callable
+        Takes one line for the user.
 
     Raises
     ------
     MissingPackageError
-        Ray is not installed.
+        If Ray is not installed.
     GnomonError
-        The cluster can't be reached, or actors die again and again.
+        If the cluster cannot be reached, or actors die repeatedly.
     """
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     try:
@@ -181,7 +245,7 @@ def ray_cluster(
 
 
 def _check_reachable(address: str | None) -> None:
-    """Raise `GnomonError` at once where nothing listens at HOST:PORT: Ray itself would try for minutes."""
+    """Raise `GnomonError` at once if nothing listens at HOST:PORT; Ray itself would retry for minutes."""
     host, found, port = (address or "").removeprefix("ray://").rpartition(":")
     if not found or not port.isdigit():
         return
@@ -195,7 +259,7 @@ def _check_reachable(address: str | None) -> None:
 
 
 def _ray_get(reference: Any) -> Any:
-    """A result; an error of ours that an actor raised is raised as it was."""
+    """Result of a Ray reference; a GnomonError of an actor is raised unchanged."""
     import ray
     from ray.exceptions import RayTaskError
 

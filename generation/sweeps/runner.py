@@ -1,4 +1,4 @@
-"""Runs a design on a subject: makes the trials that the store does not hold yet, and stores them as they are done."""
+"""Runs a design on a subject: generates the trials that the store does not hold yet, and stores them as they finish."""
 
 from __future__ import annotations
 
@@ -23,25 +23,38 @@ Progress = Callable[[int, int], None]
 
 
 class TrialWorkers(Protocol):
-    """Whatever makes trials of a design: this process, or actors on several machines.
+    """Generates trials of a design: this process, or actors on several machines.
 
-    `subject` has a name, a revision, and numbers of layers and parameters. `make` may yield a trial twice.
+    `subject` has a name, a revision, and numbers of layers and parameters. `make_trials` may yield a trial twice.
     """
 
     @property
     def subject(self) -> Any:
-        """The subject that the trials are made on."""
+        """The subject of the trials."""
 
     def prepare_worker(self, design: SweepDesign, protocols: Sequence[Said]) -> Iterable[dict[str, Any]]:
-        """Get ready; gives the vectors in use as the store keeps them."""
+        """Prepare a design; returns the vectors in use as the store keeps them.
+
+        Parameters
+        ----------
+        design : SweepDesign
+            The design.
+        protocols : sequence of Protocol
+            Its protocols, loaded.
+
+        Returns
+        -------
+        iterable of dict
+            The vectors in use, as arguments of `Store.add_vector`.
+        """
 
     def make_trials(self, planned: Sequence[PlannedTrial]) -> Iterable[Trial]:
-        """The trials, each when it is done."""
+        """The trials, each as soon as it is finished."""
 
 
 @dataclass(frozen=True)
 class SweepReport:
-    """What a run did: trials of the plan, made now, there before, and failed among those made; seconds it took."""
+    """Result of a run: trials planned, made now, stored before, and failed among those made; seconds."""
 
     planned: int
     made: int
@@ -52,9 +65,10 @@ class SweepReport:
 
 @dataclass(frozen=True)
 class SweepEstimate:
-    """What a run would do: trials planned and there already, tokens of their answers at most, and the time of those.
+    """Expected size of a run: trials planned and stored, largest number of response tokens, and the time for them.
 
-    `rows` run together; a row takes `admit_seconds` for its prompt and first token, `step_seconds` for each other.
+    `rows` run together; a row takes `admit_seconds` for its prompt and first token, `step_seconds` for each other
+    token.
     """
 
     planned: int
@@ -68,20 +82,41 @@ class SweepEstimate:
 
 
 class LocalWorker:
-    """This process as the one worker."""
+    """Worker that runs in the current process.
+
+    Parameters
+    ----------
+    subject : LoadedSubject
+        The subject.
+    rows : int, optional
+        Rows that run together; by default as many as fit in memory.
+    """
 
     def __init__(self, subject: LoadedSubject, rows: int | None = None) -> None:
         self.subject, self._rows = subject, rows
 
     def prepare_worker(self, design: SweepDesign, protocols: Sequence[Said]) -> Iterable[dict[str, Any]]:
-        """Make or read the vectors."""
+        """Make the vectors of a design, or read them from the cache.
+
+        Parameters
+        ----------
+        design : SweepDesign
+            The design.
+        protocols : sequence of Protocol
+            Its protocols, loaded.
+
+        Returns
+        -------
+        iterable of dict
+            The vectors in use, as arguments of `Store.add_vector`.
+        """
         from gnomon.generation.sweeps.trial_factory import TrialFactory
 
         self.maker = TrialFactory(self.subject, design, protocols, self._rows)
         return self.maker.vector_records()
 
     def make_trials(self, planned: Sequence[PlannedTrial]) -> Iterable[Trial]:
-        """The trials, each when it is done."""
+        """The trials, each as soon as it is finished."""
         return self.maker.make_trials(planned)
 
 
@@ -93,18 +128,34 @@ def run_sweep(
     record: Subject,
     progress: Progress | None = None,
 ) -> SweepReport:
-    """Make what is missing of a design.
+    """Generate the trials of a design that the store does not hold yet.
 
-    Finished trials are stored a few at a time, each time in one transaction, and also when the run is interrupted: it
-    loses the rows under way and nothing else. The next run makes only what is missing. A trial that comes twice is
-    stored once, by its id.
+    Finished trials are stored in small batches, each in one transaction, also when the run is interrupted: only the
+    rows in progress are lost. The next run generates only what is missing. A trial that arrives twice is stored once,
+    by its id.
 
     Parameters
     ----------
+    store : Store
+        The study's store.
+    workers : TrialWorkers
+        What generates the trials, with the subject loaded.
+    design : SweepDesign
+        The design.
     record : Subject
-        What the store keeps of the subject; its name and revision are taken from `workers`.
+        The subject as the store keeps it; its name and revision are taken from `workers`.
     progress : callable, optional
-        Called with (trials stored or there before, trials planned), first before any work.
+        Called with (trials stored, trials planned), first before any work.
+
+    Returns
+    -------
+    SweepReport
+        Numbers of trials and duration.
+
+    Raises
+    ------
+    InputError
+        If the design is not valid for the subject, or the store holds trials of another subject under the same name.
     """
     from gnomon.generation.sweeps.trial_factory import plan_trials, protocols_with_controls
 
@@ -127,7 +178,19 @@ def run_sweep(
 
 
 def estimate_sweep(store: Store, subject: LoadedSubject, design: SweepDesign, rows: int | None = None) -> SweepEstimate:
-    """What a run would do and how long it would take, from a probe of a few tokens; nothing is stored."""
+    """Size and duration of a run, from a probe of a few tokens; nothing is stored.
+
+    Parameters
+    ----------
+    store : Store
+        The study's store.
+    subject : LoadedSubject
+        The subject.
+    design : SweepDesign
+        The design.
+    rows : int, optional
+        Rows that run together; by default as many as fit in memory.
+    """
     from gnomon.generation.sweeps.trial_factory import SpeedProbe, TrialFactory, plan_trials, protocols_with_controls
 
     protocols = [load_protocol(name) for name in design.protocols]
@@ -158,7 +221,7 @@ def _missing_trials(store: Store, planned: Sequence[PlannedTrial]) -> list[Plann
 
 
 class _TrialWriter:
-    """Stores trials a few at a time, and what is left when the block ends, however it ends."""
+    """Stores trials in small batches, and the rest when the block ends, also on an error."""
 
     def __init__(self, store: Store, planned: int, already: int, progress: Progress | None) -> None:
         self.made = self.failed = 0
@@ -176,7 +239,7 @@ class _TrialWriter:
             self._report_progress()
 
     def add_trial(self, trial: Trial) -> None:
-        """Take a trial; store it with others."""
+        """Take a trial; it is stored together with others."""
         self._held[trial.id] = trial
         if len(self._held) >= TOGETHER or time.monotonic() - self._since > SECONDS:
             self._flush_trials()
@@ -195,7 +258,7 @@ class _TrialWriter:
 
 
 def _add_subject(store: Store, subject: Any, record: Subject) -> None:
-    """Keep the subject, or refuse one that shares its name with other weights."""
+    """Store the subject, or reject one that shares its name with other weights."""
     store.add_subjects([replace(record, name=subject.name, revision=subject.revision)])
     kept = next(known for known in store.load_subjects() if known.name == subject.name)
     if kept.revision != subject.revision:

@@ -1,4 +1,4 @@
-"""Which trials a sweep makes: the product of its axes, in an order of which every beginning is balanced."""
+"""Plans the trials of a sweep: the product of its axes, in an order of which every beginning is balanced."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class SweepDesign:
     """The axes of a sweep.
 
     `replicates` are trials per condition and arm. A condition of a steered arm is a concept, layer, strength, span and
-    protocol; one of the control arm is a protocol alone. The mismatched arm has both, the latter as its baseline, each
-    replicate with another question. No `spans`: each protocol's own. `exclude` leaves out conditions: each entry names
-    some axes, and what agrees with all of them is not planned.
+    protocol; one of the control arm is a protocol only. The mismatched arm has both, the latter as its baseline, each
+    replicate with another question. Without `spans`, each protocol's own is used. `exclude` leaves out conditions: each
+    entry names values of some axes, and conditions that agree with all of them are not planned.
     """
 
     concepts: tuple[str, ...]
@@ -39,7 +39,7 @@ class SweepDesign:
 
 @dataclass(frozen=True)
 class PlannedProtocol:
-    """What planning needs to know of a protocol: its name, its hash, its own span, and its hash with each question."""
+    """Protocol metadata used for planning: name, hash, own span, and its hash with each control question."""
 
     name: str
     hash: str
@@ -49,7 +49,7 @@ class PlannedProtocol:
 
 @dataclass(frozen=True)
 class PlannedTrial:
-    """A trial to make."""
+    """A trial that is to be generated."""
 
     id: str
     condition: Condition
@@ -62,17 +62,25 @@ class PlannedTrial:
 
 
 def random_vector_hash(vector: str) -> str:
-    """Hash of the recipe 'a random direction of the norm of this vector, drawn from the trial's seed'."""
+    """Hash of the recipe 'a random direction with the norm of this vector, drawn from the trial's seed'."""
     return canonical_hash({"method": "random direction", "norm_of": vector})
 
 
 def negated_vector_hash(vector: str) -> str:
-    """Hash of the recipe 'this vector with its sign turned'."""
+    """Hash of the recipe 'this vector with its sign reversed'."""
     return canonical_hash({"method": "sign turned", "of": vector})
 
 
 def vector_hash(arm: Arm, vector: str) -> str:
-    """Hash of what an arm adds, given that of the concept's vector."""
+    """Hash of the vector that an arm adds.
+
+    Parameters
+    ----------
+    arm : Arm
+        A steered arm.
+    vector : str
+        Hash of the concept's vector.
+    """
     if arm is Arm.RANDOM:
         return random_vector_hash(vector)
     return negated_vector_hash(vector) if arm is Arm.NEGATED else vector
@@ -85,7 +93,31 @@ def planned_conditions(
     protocols: Sequence[PlannedProtocol],
     vectors: Mapping[tuple[str, int], str],
 ) -> list[tuple[Condition, int]]:
-    """Every condition of a design with its number of replicates; `vectors` are hashes by (concept, layer)."""
+    """Every condition of a design with its number of replicates.
+
+    Parameters
+    ----------
+    design : SweepDesign
+        The design.
+    subject : str
+        Name of the subject.
+    revision : str
+        Its revision.
+    protocols : sequence of PlannedProtocol
+        Metadata of the design's protocols.
+    vectors : mapping of (str, int) to str
+        Hashes of the concept vectors, by concept and layer.
+
+    Returns
+    -------
+    list of (Condition, int)
+        In the order of arms and protocols.
+
+    Raises
+    ------
+    InputError
+        If the design is not valid, see `check_design`.
+    """
     check_design(design)
     made: list[tuple[Condition, int]] = []
     for arm, said in product(design.arms, protocols):
@@ -125,14 +157,21 @@ def _is_excluded(design: SweepDesign, **axes: Any) -> bool:
 def _question_counts(said: PlannedProtocol, place: int, number: int) -> list[tuple[str, int]]:
     """Hashes of the questions that a condition's replicates are asked, with their numbers.
 
-    Each condition goes on where the one before ended, so that few replicates do not mean few questions.
+    Each condition continues where the previous one ended, so that few replicates do not mean few questions.
     """
     chosen = Counter(said.asked[(place * number + one) % len(said.asked)] for one in range(number))
     return list(chosen.items())
 
 
 def check_design(design: SweepDesign) -> None:
-    """Raise `InputError` for a design with an empty axis, a value named twice or a negative number of replicates."""
+    """Validate a design.
+
+    Raises
+    ------
+    InputError
+        If an axis is empty, names a value twice, an exclusion names an unknown value, or a number of replicates is
+        negative.
+    """
     axes = {name: getattr(design, name) for name in ("concepts", "layers", "strengths", "protocols", "arms", "spans")}
     for name, values in axes.items():
         if not values and name != "spans":
@@ -157,10 +196,10 @@ def _check_excluded(design: SweepDesign, key: str, value: Any) -> None:
 
 
 def balanced_order(counted: Sequence[tuple[Condition, int]]) -> list[PlannedTrial]:
-    """All trials, ordered so that any beginning holds each arm, concept, layer ... in about its final share.
+    """All trials, ordered so that any beginning holds each arm, concept, layer etc. in about its final share.
 
-    Greedy: the next trial is of the condition that lags furthest behind its share, summed over the condition itself
-    and each of its values.
+    Greedy: the next trial belongs to the condition that lags furthest behind its share, summed over the condition
+    itself and each of its values.
     """
     numbers = np.array([number for _, number in counted], dtype=float)
     member = _level_membership([condition for condition, _ in counted])

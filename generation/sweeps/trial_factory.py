@@ -1,4 +1,7 @@
-"""Makes planned trials on one subject: turns conditions into requests and answers into trials; stores nothing."""
+"""Generates planned trials on one subject: converts conditions into requests and answers into trials.
+
+Stores nothing.
+"""
 
 from __future__ import annotations
 
@@ -36,26 +39,46 @@ PROBED_TOKENS = 8
 
 @dataclass(frozen=True)
 class SpeedProbe:
-    """What was measured before a sweep: rows together, seconds to let one row in, and seconds of one row's step."""
+    """Speed measured before a sweep: rows together, seconds to admit one row, and seconds per step of one row."""
 
     rows: int
     admit_seconds: float
     step_seconds: float
 
     def estimated_seconds(self, trials: int, tokens: int) -> float:
-        """Time of so many trials that say so many tokens in all; the first of each comes with its prompt."""
+        """Expected duration of a sweep, in seconds.
+
+        Parameters
+        ----------
+        trials : int
+            Number of trials; the first token of each comes with its prompt.
+        tokens : int
+            Number of response tokens of all trials together.
+        """
         return trials * self.admit_seconds + max(tokens - trials, 0) * self.step_seconds
 
 
 def plan_trials(design: SweepDesign, subject: Any, protocols: Sequence[Protocol]) -> list[PlannedTrial]:
-    """Every trial of the design for a subject, each beginning balanced over the conditions; nothing is computed.
+    """Every trial of the design for a subject, each beginning balanced over the conditions. Nothing is computed.
 
-    `subject` needs a name, a revision and its number of layers.
+    Parameters
+    ----------
+    design : SweepDesign
+        The design.
+    subject : LoadedSubject or SubjectInfo
+        Anything with a name, a revision and a number of layers.
+    protocols : sequence of Protocol
+        The design's protocols, loaded.
+
+    Returns
+    -------
+    list of PlannedTrial
+        In the order in which they are to be generated.
 
     Raises
     ------
     InputError
-        An empty axis, a value twice, an exclusion of what is not there, or a layer that the subject does not have.
+        If an axis is empty or names a value twice, an exclusion names an unknown value, or the subject lacks a layer.
     """
     check_layers(subject, design.layers)
     asked = Arm.MISMATCHED in design.arms
@@ -74,13 +97,33 @@ def plan_trials(design: SweepDesign, subject: Any, protocols: Sequence[Protocol]
 
 
 def protocols_with_controls(design: SweepDesign, protocols: Sequence[Protocol]) -> list[Protocol]:
-    """All that is put to a subject: the protocols, and each with every question where the design has that arm."""
+    """All protocols put to a subject: those given, and if the design has the mismatched arm, each with every question.
+
+    Parameters
+    ----------
+    design : SweepDesign
+        The design.
+    protocols : sequence of Protocol
+        Its protocols, loaded.
+    """
     others = [other for p in protocols for other in all_mismatched(p)] if Arm.MISMATCHED in design.arms else []
     return [*protocols, *others]
 
 
 class TrialFactory:
-    """Makes trials of one design on one subject; `rows` run together (by default as many as memory holds)."""
+    """Generates trials of one design on one subject.
+
+    Parameters
+    ----------
+    subject : LoadedSubject
+        The subject.
+    design : SweepDesign
+        The design; its concept vectors are made or read here.
+    protocols : sequence of Protocol
+        Its protocols, loaded.
+    rows : int, optional
+        Rows that run together; by default as many as fit in memory.
+    """
 
     def __init__(
         self, subject: LoadedSubject, design: SweepDesign, protocols: Sequence[Protocol], rows: int | None = None
@@ -94,17 +137,17 @@ class TrialFactory:
         }
 
     def make_trials(self, planned: Sequence[PlannedTrial]) -> Iterator[Trial]:
-        """The trials, each when it is done."""
+        """Yield the trials, each as soon as it is finished."""
         for index, answer in self.engine.generate_stream(_LazyRequests(self, planned)):
             yield make_trial(planned[index], answer, self.subject, self.vectors)
 
     def probe_speed(self, planned: Sequence[PlannedTrial]) -> SpeedProbe:
-        """Measure on a few tokens of the first trials how long the whole takes; nothing is kept."""
+        """Measure the speed on a few tokens of the first trials; nothing is kept."""
         requests = [replace(self.make_request(trial), max_tokens=PROBED_TOKENS, stop=()) for trial in planned]
         rows = min(
             self.engine.rows or self.engine.max_rows([self.make_request(trial) for trial in planned]), len(requests)
         )
-        self.engine.generate_all(requests[:1])  # the shared prompts and the first call's set-up
+        self.engine.generate_all(requests[:1])  # computes the shared prompts and the set-up of the first call
         engine = TorchEngine(self.subject, rows)
         engine.generate_all(requests[:rows])
         spent = engine.spent
@@ -112,7 +155,7 @@ class TrialFactory:
         return SpeedProbe(rows, spent.admit_seconds / spent.admitted, step)
 
     def vector_records(self) -> Iterator[dict[str, Any]]:
-        """Each vector in use as the store keeps it, for every arm that adds it in its own way."""
+        """Yield each vector in use as the store keeps it, for every arm that adds it in its own way."""
         arms = [arm for arm in self.design.arms if arm is not Arm.CONTROL]
         beside = pairwise_cosines(self.vectors)
         for place, vector in self.vectors.items():
@@ -132,7 +175,7 @@ class TrialFactory:
                 yield {"hash_": hash_, "content": content, **about}
 
     def make_request(self, trial: PlannedTrial) -> TrialRequest:
-        """What the engine is asked for a trial."""
+        """The engine's request for a trial."""
         protocol, prompt = self._said[trial.condition.protocol]
         addition = steering_for(trial, prompt, self.vectors)
         return TrialRequest(
@@ -141,7 +184,7 @@ class TrialFactory:
 
 
 class _LazyRequests(Sequence[TrialRequest]):
-    """The requests of planned trials, made when they are asked for: a sweep's vectors would fill memory."""
+    """Requests of planned trials, created on access, because a sweep's vectors would fill memory."""
 
     def __init__(self, maker: TrialFactory, planned: Sequence[PlannedTrial]) -> None:
         self._maker, self._planned = maker, planned
@@ -156,7 +199,17 @@ class _LazyRequests(Sequence[TrialRequest]):
 def steering_for(
     trial: PlannedTrial, prompt: TokenizedPrompt, vectors: Mapping[tuple[str, int], ConceptVector]
 ) -> VectorAddition | None:
-    """What a trial's arm adds, where and from which position on."""
+    """What a trial's arm adds: vector, layer and first position; None if it adds nothing.
+
+    Parameters
+    ----------
+    trial : PlannedTrial
+        The trial.
+    prompt : TokenizedPrompt
+        Prompt of its protocol.
+    vectors : mapping of (str, int) to ConceptVector
+        Concept vectors, by concept and layer.
+    """
     condition = trial.condition
     if condition.concept is None or condition.layer is None:
         return None
@@ -174,7 +227,19 @@ def make_trial(
     subject: LoadedSubject,
     vectors: Mapping[tuple[str, int], ConceptVector],
 ) -> Trial:
-    """The trial that an answer makes."""
+    """The trial with its response, for the store.
+
+    Parameters
+    ----------
+    planned : PlannedTrial
+        The planned trial.
+    answer : EngineAnswer
+        The subject's response.
+    subject : LoadedSubject
+        The subject; its number of layers gives the relative depth.
+    vectors : mapping of (str, int) to ConceptVector
+        Concept vectors, by concept and layer; their norms give the magnitude of the addition.
+    """
     condition = planned.condition
     depth = magnitude = None
     if condition.concept is not None and condition.layer is not None:

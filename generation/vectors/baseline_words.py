@@ -1,4 +1,4 @@
-"""The words whose mean activation is taken away from a concept's, so that only what is special to the concept stays."""
+"""Words whose mean activation is subtracted from a concept's, so that only what is specific to the concept remains."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Makes, keeps and checks concept vectors: safetensors files with recipe, hashes and what was measured of them."""
+"""Makes, caches and verifies concept vectors: safetensors files with recipe, hashes and measured properties."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ class ConceptVector:
     """A concept's direction at one layer of one subject.
 
     `hash` is that of the recipe (subject revision, method, prompts, words, layer, normalisation), the same on every
-    machine; `sha256` is that of the float32 values of `tensor` (width,); `norm` is its Euclidean length. `about` is
-    what was measured: `residual_norm`, the mean length of the residual stream there; `steering`, by how much the
-    logarithm of the chance that an answer begins with the concept rises when the vector is added at that length.
+    machine; `sha256` is that of the float32 values of `tensor` (width,); `norm` is its Euclidean length. `about` holds
+    measured properties: `residual_norm`, the mean length of the residual stream at that layer; `steering`, the increase
+    of the log probability that a response begins with the concept when the vector is added at that length.
     """
 
     hash: str
@@ -53,15 +53,31 @@ class ConceptVector:
 def concept_vectors(
     subject: LoadedSubject, concepts: Sequence[str], layers: Sequence[int], kind: VectorMethod = PLAIN
 ) -> dict[tuple[str, int], ConceptVector]:
-    """Vectors of all concepts at all layers, from the cache folder where they are there.
+    """Vectors of all concepts at all layers, from the cache folder if they are there.
 
-    Activations are those of the last prompt token of one user turn (the answer's header included) at the output of the
-    block; `gnomon.generation.vectors.vector_methods` says what is made of them.
+    Activations are those of the last prompt token of one user turn (including the header of the response) at the output
+    of the block; `gnomon.generation.vectors.vector_methods` computes the vectors from them.
+
+    Parameters
+    ----------
+    subject : LoadedSubject
+        The subject.
+    concepts : sequence of str
+        Concepts.
+    layers : sequence of int
+        Indices of the blocks, from 0.
+    kind : VectorMethod
+        Method and scale of the vectors.
+
+    Returns
+    -------
+    dict of (str, int) to ConceptVector
+        By concept and layer.
 
     Raises
     ------
     InputError
-        An unknown layer, or a cached vector that is damaged or another subject's.
+        If the subject lacks a layer, or a cached vector is damaged or of another subject.
     """
     check_layers(subject, layers)
     wanted = [(concept, layer) for concept in concepts for layer in layers]
@@ -73,7 +89,15 @@ def concept_vectors(
 
 
 def check_layers(subject: Any, layers: Sequence[int]) -> None:
-    """Raise `InputError` for a layer that the subject does not have."""
+    """Raise `InputError` for a layer that the subject does not have.
+
+    Parameters
+    ----------
+    subject : LoadedSubject or SubjectInfo
+        Anything with a name and a number of layers.
+    layers : sequence of int
+        Indices of the blocks, from 0.
+    """
     for layer in layers:
         if not 0 <= layer < subject.layers:
             raise InputError(
@@ -83,7 +107,17 @@ def check_layers(subject: Any, layers: Sequence[int]) -> None:
 
 
 def random_direction(seed: int, width: int, norm: float) -> Tensor:
-    """A direction drawn uniformly from a trial's seed, float32 (width,), scaled to `norm`."""
+    """A direction drawn uniformly from a trial's seed, float32, shape (width,).
+
+    Parameters
+    ----------
+    seed : int
+        Seed of the trial.
+    width : int
+        Width of the residual stream.
+    norm : float
+        Euclidean length of the result.
+    """
     drawn = torch.from_numpy(direction_noise(seed, width))
     scaled: Tensor = drawn * (norm / drawn.norm())
     return scaled.float()
@@ -92,7 +126,8 @@ def random_direction(seed: int, width: int, norm: float) -> Tensor:
 def pairwise_cosines(vectors: Mapping[tuple[str, int], ConceptVector]) -> dict[tuple[str, int], dict[str, float]]:
     """For each vector its cosine with the other concepts at its layer and with its concept at the other layers.
 
-    Keys are `concept@layer`. Vectors of two concepts that point the same way can't tell identification apart.
+    Keys are `concept@layer`. If the vectors of two concepts point in the same direction, identification cannot be
+    measured with them.
     """
     return {
         (concept, layer): {
@@ -105,7 +140,24 @@ def pairwise_cosines(vectors: Mapping[tuple[str, int], ConceptVector]) -> dict[t
 
 
 def load_vector(subject: LoadedSubject, concept: str, layer: int, kind: VectorMethod = PLAIN) -> ConceptVector:
-    """Read a vector from the cache folder and check it: finite, of the subject's width, not another subject's."""
+    """Read a vector from the cache folder and verify it.
+
+    Parameters
+    ----------
+    subject : LoadedSubject
+        The subject.
+    concept : str
+        The concept.
+    layer : int
+        Index of the block, from 0.
+    kind : VectorMethod
+        Method and scale of the vector.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, damaged, of another subject or recipe or width, or holds values that are not finite.
+    """
     path = _vector_path(subject, concept, layer, kind)
     try:
         with safe_open(path, framework="pt") as file:
@@ -161,7 +213,7 @@ def _last_token_activations(subject: LoadedSubject, turns: Sequence[str], layers
 
 
 def _block_outputs(model: Any, ids: Tensor, layers: Sequence[int]) -> dict[int, Tensor]:
-    """Outputs of blocks, caught at the blocks: the last of `output_hidden_states` is normed and would not do."""
+    """Outputs of blocks, recorded by hooks: the last element of `output_hidden_states` is normalised and not usable."""
     blocks, caught = decoder_blocks(model), {}
 
     def catcher(layer: int) -> Any:
@@ -183,7 +235,7 @@ def _block_outputs(model: Any, ids: Tensor, layers: Sequence[int]) -> dict[int, 
 def _steering_effects(
     subject: LoadedSubject, vectors: Sequence[ConceptVector], lengths: Mapping[int, float]
 ) -> list[float]:
-    """Rise of log P(the answer to a neutral prompt begins with the concept) when each vector is added."""
+    """Increase of log P(the response to a neutral prompt begins with the concept) when each vector is added."""
     prompt = encode_text(subject.tokenizer, render_messages(subject.tokenizer, (ProtocolMessage("user", NEUTRAL),)))
     rises = []
     for begin in range(0, len(vectors), BATCH):
@@ -235,14 +287,14 @@ def _vector_path(subject: LoadedSubject, concept: str, layer: int, kind: VectorM
 
 
 def _is_whole(path: Path) -> bool:
-    """Whether a vector is there with all that is measured of one; older files lack that and are made anew."""
+    """Whether a vector exists with all measured properties; older files lack them and are made again."""
     if not path.is_file():
         return False
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
     except (SafetensorError, OSError):
-        return True  # damaged: reading it says so
+        return True  # damaged: reading it will report that
     return "sha256" not in metadata or set(ABOUT) <= set(metadata)
 
 

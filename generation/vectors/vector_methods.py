@@ -1,4 +1,4 @@
-"""How concept vectors are made: the recipe that names one, and the directions that its three methods give."""
+"""How concept vectors are computed: the recipe that identifies one, and its three methods."""
 
 from __future__ import annotations
 
@@ -30,11 +30,23 @@ PARAPHRASES = (
 FEW_WORDS = BASELINE_WORDS[::5]
 
 Activations = Callable[[Sequence[str]], Mapping[int, Tensor]]
-"""From user turns to the residual stream at each one's last prompt token: by layer, (turns, width)."""
+"""Maps user turns to the residual stream at the last prompt token of each: by layer, (turns, width)."""
 
 
 def recipe_of(revision: str, concept: str, layer: int, kind: VectorMethod = PLAIN) -> dict[str, Any]:
-    """All that decides what a vector is; its `data.records.digest` is the vector's hash."""
+    """The recipe of a vector: everything that determines it. Its `canonical_hash` is the vector's hash.
+
+    Parameters
+    ----------
+    revision : str
+        Revision of the subject.
+    concept : str
+        The concept.
+    layer : int
+        Index of the block, from 0.
+    kind : VectorMethod
+        Method and scale of the vector.
+    """
     recipe: dict[str, Any] = {
         "subject": revision,
         "method": METHODS[kind.method],
@@ -52,16 +64,42 @@ def recipe_of(revision: str, concept: str, layer: int, kind: VectorMethod = PLAI
 
 
 def recipe_hash(revision: str, concept: str, layer: int, kind: VectorMethod = PLAIN) -> str:
-    """Hash of a vector's recipe: deterministic across machines, never of float values."""
+    """Hash of a vector's recipe: the same on every machine, and independent of float values.
+
+    Parameters
+    ----------
+    revision : str
+        Revision of the subject.
+    concept : str
+        The concept.
+    layer : int
+        Index of the block, from 0.
+    kind : VectorMethod
+        Method and scale of the vector.
+    """
     return canonical_hash(recipe_of(revision, concept, layer, kind))
 
 
 def concept_directions(
     kind: VectorMethod, concepts: Sequence[str], activations: Activations
 ) -> tuple[dict[int, Tensor], dict[int, float]]:
-    """By layer: a vector for each concept, (concepts, width), and the mean length of the residual stream.
+    """Vectors of concepts, and the mean length of the residual stream, by layer.
 
-    The length is that of the last prompt token over the baseline words' prompts; `matched` scales to it.
+    The length is that of the last prompt token over the baseline words' prompts; scale `matched` scales to it.
+
+    Parameters
+    ----------
+    kind : VectorMethod
+        Method and scale of the vectors.
+    concepts : sequence of str
+        Concepts.
+    activations : callable
+        Maps user turns to the residual stream at the last prompt token of each: by layer, shape (turns, width).
+
+    Returns
+    -------
+    tuple of (dict of int to Tensor, dict of int to float)
+        By layer, vectors of shape (concepts, width), and the mean length.
     """
     baseline = activations([PROMPT.format(word=word) for word in BASELINE_WORDS])
     lengths = {layer: float(rows.norm(dim=1).mean()) for layer, rows in baseline.items()}
@@ -99,10 +137,10 @@ def _contrast_difference(
 def _principal_component(
     concepts: Sequence[str], activations: Activations, _baseline: Mapping[int, Tensor]
 ) -> dict[int, Tensor]:
-    """First right singular vector of the concept's differences from the baseline, one a paraphrase.
+    """First right singular vector of the concept's differences from the baseline, one row per paraphrase.
 
-    Signed to point with their mean, and as long as their mean is along it. Source: representation engineering
-    (arXiv 2310.01405).
+    Its sign is that of the mean difference, its length the projection of the mean difference on it. Source:
+    representation engineering (arXiv 2310.01405).
     """
     texts = [text.format(word=word) for word in (*concepts, *FEW_WORDS) for text in PARAPHRASES]
     found = {}

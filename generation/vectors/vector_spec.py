@@ -1,4 +1,4 @@
-"""The kinds of concept vector that a study may ask for: by which method, and scaled to what length."""
+"""Methods and scales of concept vectors that a study may choose."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class VectorMethod:
     scale: str = RAW
 
     def __post_init__(self) -> None:
-        """Refuse what is not known."""
+        """Raise `InputError` for an unknown method or scale."""
         for name, value, known in (("method", self.method, METHODS), ("scale", self.scale, SCALES)):
             if value not in known:
                 raise InputError(f"vectors: {name} '{value}' is not known: choose from {', '.join(known)}")
