@@ -1,4 +1,4 @@
-"""What ships with Gnomon: the published study's counts, and transcripts of the embedded subject with labels."""
+"""Data shipped with Gnomon: the published study's counts, and labelled transcripts of the embedded subject."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class CalibrationSet:
     labels: tuple[Label, ...]
 
     def add_to_store(self, store: Store) -> int:
-        """Add all of it to a store; returns how many trials were new."""
+        """Add subjects, protocols, trials and labels to a store; returns the number of new trials."""
         store.add_subjects(self.subjects)
         for hash_, (name, content) in self.protocols.items():
             store.add_protocol(hash_, name, content)
@@ -80,9 +80,12 @@ def add_published(store: Store) -> int:
 
 
 def calibration_set(folder: Path = HERE / "calibration") -> CalibrationSet:
-    """The labelled transcripts of `data/calibration/` (who labelled them, and how: its README).
+    """The labelled transcripts of `data/calibration/` (its README says who labelled them, and how).
 
-    Raises `InputError` naming file and line where a line cannot be read.
+    Raises
+    ------
+    InputError
+        If a line cannot be read; the message names file and line.
     """
     about = json.loads((folder / "subjects.json").read_text(encoding="utf-8"))
     return CalibrationSet(

@@ -1,16 +1,16 @@
-"""The one exception tree: what a person reads when something is wrong, and the exit status that goes with it."""
+"""The exception tree: one-line messages for users, and the exit status of each error."""
 
 from __future__ import annotations
 
 
 class GnomonError(Exception):
-    """Something failed. The message is one line: the thing, what is wrong with it, how to mend it."""
+    """An error of Gnomon. The message is one line: what, what is wrong with it, how to fix it."""
 
     exit_status = 1
 
 
 class UserError(GnomonError):
-    """The user can mend it: a wrong name, a wrong file, a wrong value."""
+    """An error that the user can fix: a wrong name, a wrong file, a wrong value."""
 
     exit_status = 2
 
@@ -32,11 +32,11 @@ class InputError(UserError):
 
 
 class NotEnoughDataError(UserError):
-    """A figure was asked for that the data at hand cannot give."""
+    """The data do not suffice for the requested estimate."""
 
 
 class StoreError(GnomonError):
-    """The database could not do what was asked: disk full, locked, damaged."""
+    """The database could not carry out an operation: disk full, locked, damaged."""
 
 
 class StoreVersionError(UserError):
@@ -44,8 +44,8 @@ class StoreVersionError(UserError):
 
 
 class JudgeError(GnomonError):
-    """A judge cannot go on: dead endpoint, wrong key, wrong model."""
+    """A judge cannot continue: unreachable endpoint, wrong key, wrong model."""
 
 
 class FitFailedError(GnomonError):
-    """A fit did not pass its convergence gates; its figures are not shown."""
+    """A fit did not pass its convergence gates; its estimates are not shown."""

@@ -1,4 +1,4 @@
-"""Puts a file in its place whole or not at all, whatever happens on the way."""
+"""Atomic file writes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,15 @@ from pathlib import Path
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file; until it is on the disk, what was there before is there still."""
+    """Write a file so that readers see either the old content or the complete new content, never a part.
+
+    Parameters
+    ----------
+    path : Path
+        File to write; a temporary file is created beside it and renamed.
+    content : bytes
+        The complete new content.
+    """
     fresh = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         with fresh.open("wb") as file:

@@ -1,4 +1,4 @@
-"""The one place where facts and a trial's condition become an outcome, and an outcome an event."""
+"""Outcome rules: derive a trial's outcome from facts and condition, and the event from the outcome."""
 
 from __future__ import annotations
 
@@ -24,9 +24,18 @@ Rule = Callable[[Facts, Arm, str | None], Outcome]
 
 
 def strict_outcome(facts: Facts, arm: Arm, concept: str | None) -> Outcome:
-    """Refusal first, then coherence, then the claim: a claim in word salad is no claim.
+    """Classify facts: refusal first, then coherence, then the claim. A claim in an incoherent answer does not count.
 
-    Identified needs a claim and the concept that was injected, so it exists in the injection arm only.
+    `identified` requires a claim that names the injected concept, so it occurs in the injection arm only.
+
+    Parameters
+    ----------
+    facts : Facts
+        What a judge or rater reported.
+    arm : Arm
+        Arm of the trial.
+    concept : str or None
+        Injected concept; None if there is none.
     """
     if facts.refused:
         return Outcome.REFUSED
@@ -39,17 +48,37 @@ def strict_outcome(facts: Facts, arm: Arm, concept: str | None) -> Outcome:
 
 
 def lenient_outcome(facts: Facts, arm: Arm, concept: str | None) -> Outcome:
-    """As `strict`, but a claim outweighs refusal and incoherence (for comparison with lenient judges)."""
+    """As `strict_outcome`, but a claim overrides refusal and incoherence (for comparison with lenient judges).
+
+    Parameters
+    ----------
+    facts : Facts
+        What a judge or rater reported.
+    arm : Arm
+        Arm of the trial.
+    concept : str or None
+        Injected concept; None if there is none.
+    """
     if facts.claims:
         return strict_outcome(Facts(True, facts.concept, True, False), arm, concept)
     return strict_outcome(facts, arm, concept)
 
 
 def claim_first_outcome(facts: Facts, arm: Arm, concept: str | None) -> Outcome:
-    """As `strict`, but a claim outweighs a refusal: a refused pass counts as what it claims, if it is coherent.
+    """As `strict_outcome`, but an answer that is flagged both refused and claiming is classified by its claim, provided
+    that it is coherent.
 
-    Published data hold answers that are marked as refused and as passed; this rule says what becomes of the figures
-    if such an answer is taken as a report with a disclaimer.
+    Published data contain answers marked both as refused and as passed; this rule shows how the estimates change if
+    such an answer is read as a report with a disclaimer.
+
+    Parameters
+    ----------
+    facts : Facts
+        What a judge or rater reported.
+    arm : Arm
+        Arm of the trial.
+    concept : str or None
+        Injected concept; None if there is none.
     """
     return strict_outcome(replace(facts, refused=facts.refused and not facts.claims), arm, concept)
 
@@ -65,10 +94,17 @@ def rule_named(name: str) -> Rule:
 
 
 def is_event(outcome: Outcome, arm: Arm) -> bool:
-    """The event counted: identified in the injection arm, claimed or identified in the others.
+    """Whether the outcome counts as the event: identified in the injection arm, claimed or identified in the others.
 
-    A negated trial's claim counts whatever it is of, as a random one's does. A mismatched trial is not asked what it
-    notices: its event is a yes (`gnomon.data.yes_no`), and neither judges nor fits see it.
+    In the negated arm a claim counts whichever concept it names, as in the random arm. Mismatched trials do not ask
+    what the subject notices: their event is a "yes" (`gnomon.data.yes_no`), and neither judges nor fits use them.
+
+    Parameters
+    ----------
+    outcome : Outcome
+        Outcome of the trial by any rule.
+    arm : Arm
+        Arm of the trial.
     """
     if arm is Arm.INJECTION:
         return outcome is Outcome.IDENTIFIED
@@ -76,18 +112,41 @@ def is_event(outcome: Outcome, arm: Arm) -> bool:
 
 
 def is_pass(outcome: Outcome, arm: Arm) -> bool:
-    """The study's pass: identified in the injection arm, denied in the others."""
+    """Whether the study's own criterion is met: identified in the injection arm, denied in the others.
+
+    Parameters
+    ----------
+    outcome : Outcome
+        Outcome of the trial by any rule.
+    arm : Arm
+        Arm of the trial.
+    """
     return outcome is (Outcome.IDENTIFIED if arm is Arm.INJECTION else Outcome.DENIED)
 
 
 def facts_from_pass_fail(
     passed: bool, arm: Arm, target: str | None, *, coherent: bool, refused: bool, named: str | None = None
 ) -> Facts:
-    """Facts behind the study's own pass or fail, which is kept beside them.
+    """Facts implied by a published study's own pass or fail, which is stored with them.
 
-    Injection: a pass claims and names the target; a fail claims only if it names another concept (a fail that
-    describes the target is steering, without a claim). Other arms: a pass denies; a fail claims if it is coherent
-    and no refusal.
+    Injection arm: a pass claims and names the target; a fail claims only if it names another concept (a fail that
+    describes the target is steering without a claim). Other arms: a pass denies; a fail claims if it is coherent and
+    not refused.
+
+    Parameters
+    ----------
+    passed : bool
+        The source's result.
+    arm : Arm
+        Arm of the trial.
+    target : str or None
+        Injected concept; None if the source gives none.
+    coherent : bool
+        Whether the source calls the answer coherent.
+    refused : bool
+        Whether the source calls the answer a refusal.
+    named : str or None, optional
+        Concept that the answer names according to the source.
     """
     if arm is Arm.INJECTION:
         other = named is not None and named != target

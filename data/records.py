@@ -1,4 +1,4 @@
-"""The facts that travel between rooms: conditions, trials, verdicts, labels. No logic but their identity."""
+"""Records shared by all rooms: conditions, trials, verdicts, labels. No logic beyond their identity."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii
 
 
 class Arm(StrEnum):
-    """What was added to the subject, and what it was asked.
+    """What was added to the subject's activations, and what it was asked.
 
-    The concept's vector, nothing, a random direction of the same norm, the concept's vector with its sign turned; or
-    (`mismatched`) the vector or nothing, but asked a question of fact whose answer is no.
+    Injection: the concept's vector; control: nothing; random: a random direction of the same norm; negated: the
+    concept's vector with its sign reversed. Mismatched: the vector or nothing, but with a factual question whose
+    correct answer is no.
     """
 
     INJECTION = "injection"
@@ -31,7 +32,7 @@ class Arm(StrEnum):
 
     @property
     def is_judged(self) -> bool:
-        """Whether its answers are about what the subject notices, so that judges and raters can read them."""
+        """Whether judges and raters read the arm's answers, which is so if they are about what the subject notices."""
         return self is not Arm.MISMATCHED
 
 
@@ -44,7 +45,7 @@ class Span(StrEnum):
 
 
 class Split(StrEnum):
-    """Which use of a labelled trial is allowed: teaching a judge, tuning it, or measuring it."""
+    """The permitted use of a labelled trial: training a judge, tuning it, or measuring it."""
 
     TRAIN = "train"
     DEV = "dev"
@@ -70,7 +71,7 @@ class VerdictState(StrEnum):
 
 
 class LabelKind(StrEnum):
-    """A label, the withdrawal of one (undo), or a mark that the trial needs somebody else's eyes."""
+    """A label, the retraction of one (undo), or a flag that the trial needs another rater."""
 
     LABEL = "label"
     RETRACTION = "retraction"
@@ -85,14 +86,23 @@ class RaterRole(StrEnum):
 
 
 def canonical_hash(value: Any, length: int = 32) -> str:
-    """Hash of a JSON-able value in canonical form, as `length` hexadecimal digits of SHA-256."""
+    """SHA-256 of a value's canonical JSON (sorted keys, no spaces, ASCII).
+
+    Parameters
+    ----------
+    value : object
+        Any value that JSON can represent.
+    length : int, default 32
+        Number of hexadecimal digits to keep, at most 64.
+    """
     return hashlib.sha256(CANONICAL.encode(value).encode()).hexdigest()[:length]
 
 
 def utc_timestamp(after: str = "") -> str:
-    """Current time, UTC, ISO 8601 with microseconds: sorts as text and is the same on every database.
+    """Current time in UTC, ISO 8601 with microseconds: sorts as text and is the same on every database.
 
-    Later than `after`, another such time, even where the clock was set back in between; what is no time is ignored.
+    If the clock is not later than `after` (another such time), the result is `after` plus one microsecond; an `after`
+    that is not a time is ignored.
     """
     moment = _iso_format(datetime.now(UTC))
     if moment > after:
@@ -120,10 +130,10 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """All that is held fixed over the replicates of a trial.
+    """Everything that is constant over the replicates of a trial.
 
-    `protocol` and `vector` are hashes (what was said, and by which recipe the vector was made); `concept` in
-    the control arm is None unless an imported study paired its controls; `seed` is the study's.
+    `protocol` and `vector` are hashes (of the prompt, and of the recipe of the vector); `concept` in the control arm is
+    None unless an imported study paired its controls; `seed` is the study's.
     """
 
     subject: str
@@ -148,7 +158,17 @@ def trial_seed(trial_id: str) -> int:
 
 
 def split_of(trial_id: str, test: float = 0.4, dev: float = 0.3) -> Split:
-    """Split of a trial by the hash of its id: `test`, then `dev`, then the rest to train."""
+    """Split of a trial, determined by the hash of its id alone.
+
+    Parameters
+    ----------
+    trial_id : str
+        Id of the trial.
+    test : float, default 0.4
+        Share of trials in the test split, 0 to 1.
+    dev : float, default 0.3
+        Share of trials in the dev split; the rest is the train split.
+    """
     place = int(canonical_hash(["split", trial_id], 13), 16) / 16**13
     if place < test:
         return Split.TEST
@@ -159,8 +179,8 @@ def split_of(trial_id: str, test: float = 0.4, dev: float = 0.3) -> Split:
 class Trial:
     """One answer of one subject under one condition.
 
-    `depth` is (layer + 1) / layers of the subject, in (0, 1]; `magnitude` is strength times the vector's norm.
-    `error` says why a trial gave no answer; such a trial counts nowhere.
+    `depth` is (layer + 1) / number of layers, in (0, 1]; `magnitude` is strength times the vector's norm. `error` says
+    why a trial gave no answer; such trials are excluded from all counts.
     """
 
     id: str
@@ -180,10 +200,10 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What a judge or a rater reports; code derives the outcome from it (`data.outcomes`).
+    """What a judge or a rater reports; the outcome is derived from it (`data.outcomes`).
 
     `concept` is a name from the study's closed list, `none` or `other`. `passed` is the answer to the study's own
-    question (pass or fail, told the condition) where that was asked; None where only the blind facts were.
+    pass-or-fail question, asked with knowledge of the condition; None if only the blind questions were asked.
     """
 
     claims: bool
@@ -195,7 +215,7 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class JudgeVersion:
-    """A judge as it was when it spoke: model, rubric, few-shot set and sampling, hashed into `version`."""
+    """A judge at the time of its verdicts: model, rubric, few-shot examples and sampling, hashed into `version`."""
 
     version: str
     name: str
@@ -205,7 +225,7 @@ class JudgeVersion:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What one judge version said of one trial. `facts` is None unless `state` is ok; `raw` is kept in any case."""
+    """One judge version's verdict on one trial. `facts` is None unless `state` is ok; `raw` is always kept."""
 
     trial: str
     judge: str
@@ -243,7 +263,9 @@ class Label:
 
 @dataclass(frozen=True, slots=True)
 class CountRow:
-    """Published counts of one subject and arm: `event` and `refused` of `n` trials, event among the engaged."""
+    """Published counts of one subject and arm: `event` and `refused` of `n` trials; events are counted among answers
+    not refused.
+    """
 
     source: str
     subject: str
@@ -255,7 +277,9 @@ class CountRow:
 
 @dataclass(frozen=True, slots=True)
 class IntervalEstimate:
-    """A figure with its interval. `level` is the interval's nominal coverage; `se` is NaN where none is defined."""
+    """A point estimate with its interval. `level` is the nominal coverage; `se` is NaN if no standard error is
+    defined.
+    """
 
     value: float
     low: float

@@ -1,4 +1,4 @@
-"""A registry of named values: the house's own, and those of installed plug-ins, which are loaded when first needed."""
+"""A registry of named values: built-in ones, and those of installed plug-ins, which are loaded on first use."""
 
 from __future__ import annotations
 
@@ -32,7 +32,20 @@ class Registry(Mapping[str, T], Generic[T]):
         self._loaded = not group
 
     def register(self, name: str, value: T) -> T:
-        """Add a value; raises `InputError` where the name is taken."""
+        """Add a value under a name; returns the value.
+
+        Parameters
+        ----------
+        name : str
+            Name that must not be taken.
+        value : T
+            The value to register.
+
+        Raises
+        ------
+        InputError
+            If the name is taken.
+        """
         if name in self._values:
             raise InputError(f"{self.kind} '{name}' is registered already: choose another name")
         self._values[name] = value
@@ -43,7 +56,13 @@ class Registry(Mapping[str, T], Generic[T]):
         self._values.pop(name, None)
 
     def find(self, name: str) -> T:
-        """The value called `name`; raises `UnknownNameError` with the names there are, and plug-ins that failed."""
+        """The value registered as `name`.
+
+        Raises
+        ------
+        UnknownNameError
+            If there is none; the message lists the known names and the plug-ins that failed.
+        """
         if name not in self:
             failed = "".join(f"; {failure}" for failure in self.failures)
             raise UnknownNameError(f"{self.kind} '{name}' is not known: choose from {', '.join(self)}{failed}")

@@ -1,4 +1,4 @@
-"""Whether an answer to a question of fact says yes: what is counted in the mismatched arm, read from its words."""
+"""Whether an answer to a factual question says yes, from its words: the outcome counted in the mismatched arm."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ NO = frozenset({"no", "nope", "not", "never", "incorrect", "false"})
 
 
 def says_yes(answer: str) -> bool | None:
-    """True where the first word for yes or no is a yes, False where it is a no, None where there is neither."""
+    """True if the first word for yes or no is a yes, False if it is a no, None if the answer contains neither."""
     for word in re.findall(r"[a-z]+", answer.lower()):
         if word in YES:
             return True

@@ -1,4 +1,4 @@
-"""Writes a whole study into a folder: every table as Parquet and JSON lines, and as CSV where it is asked for."""
+"""Writes a whole study into a folder: every table as Parquet and JSON lines, and optionally as CSV."""
 
 from __future__ import annotations
 
@@ -30,7 +30,9 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 @dataclass(frozen=True, slots=True)
 class ExportReport:
-    """What was written: rows by table, SHA-256 by file, and how many CSV cells were guarded."""
+    """Result of an export: rows by table, SHA-256 by file, and the number of CSV cells guarded against formula
+    injection.
+    """
 
     folder: Path
     rows: dict[str, int]
@@ -45,20 +47,21 @@ class _TableWriter(Protocol):
 
 
 def export_store(store: Store, folder: Path, *, as_csv: bool = False) -> ExportReport:
-    """Write all facts of a store into a new folder; a folder that holds anything is left alone.
+    """Write all facts of a store into a new folder; a folder that is not empty is never changed.
 
     Parameters
     ----------
     store : Store
+        Store of the study.
     folder : Path
-        Where to; it appears whole or not at all.
-    as_csv : bool
-        CSV besides. A text cell that a spreadsheet would run as a formula gets a leading apostrophe.
+        Folder to create; it appears only when complete.
+    as_csv : bool, default False
+        Also write CSV. Text cells that a spreadsheet would run as a formula get a leading apostrophe.
 
     Raises
     ------
     InputError
-        Where the folder is there and not empty, or is a file.
+        If the folder exists and is not empty, or is a file.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError(f"{folder}: is there already and not empty: name another folder; nothing is overwritten")
@@ -107,7 +110,7 @@ def _export_columns(table: Table) -> list[str]:
 
 
 def _ordered_query(table: Table) -> Select[Any]:
-    """All rows in an order that every database gives: as they came where rows are numbered, else by key."""
+    """All rows in an order that is the same on every database: by number in numbered tables, else by key."""
     columns: list[Any] = [table.c[name] for name in columns_of(table)]
     if table is tables.labels:
         before = func.lag(table.c.revision).over(partition_by=(table.c.trial, table.c.rater), order_by=table.c.revision)
@@ -123,7 +126,7 @@ def _row_batches(connection: Connection, table: Table) -> Iterator[list[dict[str
 
 
 def _finite_json(value: Any) -> Any:
-    """A value without NaN and infinities, which JSON does not know: they become null."""
+    """A value with NaN and infinities, which JSON lacks, replaced by None."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, dict):

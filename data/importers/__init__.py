@@ -1,4 +1,4 @@
-"""Importers: one module a format turns files into rows, and `landing` brings rows into a store, whole or not at all."""
+"""Importers: one module per format parses files into rows, and `ingest` stores them in one transaction."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ RULES = {open_introspection.NAME: "lenient"}
 
 @dataclass(frozen=True, slots=True)
 class FirstPass:
-    """What the first reading of a format's files found, before a row is stored."""
+    """Result of the first reading of the files, before any row is stored."""
 
     rows: int = 0
     concepts: frozenset[str] = frozenset()
@@ -48,10 +48,10 @@ class FirstPass:
 
 @dataclass(frozen=True, slots=True)
 class ParsedFiles:
-    """Files that have been read once and not yet stored: a format's rows, or the tables of an export folder.
+    """Files that were read once and are not yet stored: a format's rows, or the tables of an export folder.
 
-    Rows are not kept: `land` reads the files again, so that memory does not grow with them. What does not fit is in
-    the report once; of an export folder the report is filled when it lands.
+    Rows are not kept: `ingest_into` reads the files again, so that memory does not grow with them. Each problem is in
+    the report once; for an export folder the report is filled by `ingest_into`.
     """
 
     format: str
@@ -62,11 +62,17 @@ class ParsedFiles:
     tables: gnomon_export.ExportTables | None = None
 
     def iter_rows(self) -> Iterator[ImportedRow]:
-        """The rows, read anew."""
+        """The rows, read again from the files."""
         return READERS[self.format](self.paths, self.options, ImportReport())
 
     def ingest_into(self, store: Store) -> ImportCounts:
-        """Store all of it in one transaction; `InputError`, and nothing stored, where a file changed meanwhile."""
+        """Store everything in one transaction.
+
+        Raises
+        ------
+        InputError
+            If a file changed since it was first read; nothing is stored then.
+        """
         if self.tables is not None:
             return gnomon_export.store_tables(store, self.tables, self.report)
         return store_rows(store, self._rows_unless_changed(), set(self.seen.concepts), self.report)
@@ -81,24 +87,33 @@ class ParsedFiles:
 
     @property
     def is_empty(self) -> bool:
-        """Whether the files hold nothing that could be stored."""
+        """True if no importable row was found."""
         return not (self.seen.rows if self.tables is None else self.tables.has_rows)
 
     @property
     def study_settings(self) -> dict[str, Any]:
-        """The study's settings that an export folder holds."""
+        """Study settings contained in an export folder; empty for other formats."""
         return dict(self.tables.study_settings) if self.tables is not None else {}
 
 
 def parse_files(format_: str, paths: Sequence[Path], options: ImportOptions) -> ParsedFiles:
-    """Read files of one format. Rows that do not fit are in the report, each with its line.
+    """Read files of one format. Rows that cannot be imported are listed in the report with their line.
+
+    Parameters
+    ----------
+    format_ : str
+        Name of the format, one of `FORMATS`.
+    paths : sequence of Path
+        Files, or for the format `gnomon` one export folder.
+    options : ImportOptions
+        Names and sizes that the files do not give.
 
     Raises
     ------
     UnknownNameError
-        For a format that there is not.
+        If the format is not known.
     InputError
-        For a file that cannot be read at all, or where no row fits; nothing has been stored then.
+        If a file cannot be read, or no file is named.
     """
     if format_ not in FORMATS:
         raise UnknownNameError(f"format '{format_}' is not known: choose from {', '.join(FORMATS)}")

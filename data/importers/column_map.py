@@ -1,4 +1,4 @@
-"""The column map of the `table` format: a TOML file that says which column holds what, checked before a row is read."""
+"""Column map of the `table` format: a TOML file that says which column holds what, validated before any row is read."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from gnomon.data.errors import InputError
 
 
 class ConstantColumn(BaseModel):
-    """The same value in every row."""
+    """A value that is the same in every row."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -29,13 +29,15 @@ class MapPart(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     def mapped_sources(self) -> dict[str, Source]:
-        """What is mapped, by our names."""
+        """Mapped columns and constants by Gnomon's field names."""
         pairs = ((name, getattr(self, name)) for name in type(self).model_fields)
         return {name: source for name, source in pairs if source is not None}
 
 
 class TrialPart(MapPart):
-    """`key` is what the table calls the trial; `id` stands instead for a trial that the study already has."""
+    """Columns of the trial. `key` is the table's own name of the trial; `id` refers to a trial already in the study
+    instead.
+    """
 
     key: Source | None = None
     id: Source | None = None
@@ -55,7 +57,7 @@ class TrialPart(MapPart):
 
 
 class FactsPart(MapPart):
-    """The facts that a verdict and a label share: `claims` or `passed` must be there."""
+    """Columns of facts, for verdicts and labels alike: `claims` or `passed` is required."""
 
     claims: Source | None = None
     concept: Source | None = None
@@ -85,7 +87,9 @@ class LabelPart(FactsPart):
 
 
 class ColumnMap(BaseModel):
-    """A whole map. `values` translates the table's words into ours; `raters` is the closed list of raters."""
+    """A complete column map. `values` translates the table's words into Gnomon's; `raters` is the closed list of
+    raters.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -101,7 +105,20 @@ class ColumnMap(BaseModel):
         return [self.trial, *self.verdict, *self.label]
 
     def check_columns(self, path: Path, columns: Sequence[str]) -> None:
-        """Raise `InputError` for a column that the file does not have, naming those that it has."""
+        """Check that the file has every mapped column.
+
+        Parameters
+        ----------
+        path : Path
+            File, for the message.
+        columns : sequence of str
+            Column names of the file.
+
+        Raises
+        ------
+        InputError
+            If a column is missing; the message lists those that exist.
+        """
         for part in self.list_sections():
             for name, source in part.mapped_sources().items():
                 if isinstance(source, str) and source not in columns:
@@ -111,7 +128,7 @@ class ColumnMap(BaseModel):
                     )
 
     def row_picker(self, part: MapPart) -> Callable[[Mapping[str, Any]], dict[str, Any]]:
-        """The function from a row to its fields under our names, words translated."""
+        """The function that maps a row to Gnomon's field names, with words translated."""
         sources = part.mapped_sources()
         constant = {name: source.value for name, source in sources.items() if isinstance(source, ConstantColumn)}
         columns = [(name, source) for name, source in sources.items() if not isinstance(source, ConstantColumn)]
@@ -127,12 +144,18 @@ class ColumnMap(BaseModel):
 
 
 def _as_key(value: Any) -> str:
-    """How a value of the table is written as a key of a [values] table."""
+    """A value of the table as it is written as a key of a [values] table."""
     return str(value).lower() if isinstance(value, bool) else str(value).strip()
 
 
 def read_map(path: Path | None) -> ColumnMap:
-    """Read a column map. Raises `InputError` naming file, key and what is wrong."""
+    """Read and validate a column map.
+
+    Raises
+    ------
+    InputError
+        If no map is named, or it cannot be read or is invalid; the message names file, key and problem.
+    """
     if path is None:
         raise InputError("the format 'table' needs a column map: name its TOML file with --map (docs/importing.md)")
     try:
@@ -156,7 +179,7 @@ def read_map(path: Path | None) -> ColumnMap:
 
 
 def _parse_tables(content: dict[str, Any]) -> dict[str, Any]:
-    """[verdict] and [label] may be written once, as a table, or more often, as [[verdict]] and [[label]]."""
+    """Accept [verdict] and [label] written once, as a table, or several times, as [[verdict]] and [[label]]."""
     for name in ("verdict", "label"):
         if isinstance(content.get(name), dict):
             content[name] = [content[name]]

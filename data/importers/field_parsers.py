@@ -1,4 +1,4 @@
-"""What every importer shares: where a row stands, what was wrong with it, and its fields read with plain errors."""
+"""Parsing helpers shared by all importers: source location, row errors, typed field access."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ ARMS = {
 
 
 class RowError(Exception):
-    """A row that does not fit: what is wrong with it and how to mend it, in one line."""
+    """A row that cannot be imported: what is wrong and how to fix it, in one line."""
 
 
 @dataclass(frozen=True, slots=True)
 class SourceLocation:
-    """Where a row stands: file, and line or the part of the file (a sample of a log)."""
+    """Location of a row: file, and line or part of the file (a sample of a log)."""
 
     file: str
     line: int | None = None
@@ -51,37 +51,68 @@ class SourceLocation:
 
 @dataclass(frozen=True, slots=True)
 class RowProblem:
-    """A row, or a part of one, that was not taken."""
+    """A row, or a part of one, that was not imported."""
 
     place: SourceLocation
     text: str
 
     def __str__(self) -> str:
-        """One line: where, what, how to mend it."""
+        """One line: location, problem, how to fix it."""
         return f"{self.place}: {self.text}"
 
 
 @dataclass(slots=True)
 class ImportReport:
-    """What became of the rows of one import; filled while it runs."""
+    """Row count, problems and exclusions of one import; filled while it runs."""
 
     rows: int = 0
     problems: list[RowProblem] = field(default_factory=list)
     left_out: Counter[tuple[str, str]] = field(default_factory=Counter)
 
     def add_problem(self, place: SourceLocation, text: object) -> None:
-        """Note a row that does not fit."""
+        """Record a row that cannot be imported.
+
+        Parameters
+        ----------
+        place : SourceLocation
+            Location of the row.
+        text : object
+            Problem and fix, usually a `RowError`; white space is collapsed.
+        """
         self.problems.append(RowProblem(place, " ".join(str(text).split())))
 
     def add_exclusion(self, place: SourceLocation, reason: str) -> None:
-        """Count a sound row that this format leaves out on purpose."""
+        """Count a valid row that the format excludes by design.
+
+        Parameters
+        ----------
+        place : SourceLocation
+            Location of the row.
+        reason : str
+            Why rows of this kind are excluded.
+        """
         self.left_out[(place.file, reason)] += 1
 
 
 def parse_rows(
     rows: Iterable[tuple[SourceLocation, Source]], make: Callable[[SourceLocation, Source], Made], report: ImportReport
 ) -> Iterator[Made]:
-    """What is made of each row; rows that do not fit are noted."""
+    """Apply a parser to each row; rows that raise `RowError` are reported and skipped.
+
+    Parameters
+    ----------
+    rows : iterable of (SourceLocation, Source)
+        Source rows with their locations.
+    make : callable
+        Parser of one row, called with location and row.
+    report : ImportReport
+        Receives the problems.
+
+    Yields
+    ------
+    Made
+        Parsed rows, in the order of the source.
+    """
     for place, row in rows:
         try:
             yield make(place, row)
@@ -90,20 +121,33 @@ def parse_rows(
 
 
 def is_empty(value: Any) -> bool:
-    """Whether a field says nothing: absent, null, NaN or a word for it."""
+    """Whether a field has no value: None, NaN, an empty text or a word of `EMPTY`."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return True
     return isinstance(value, str) and value.strip().lower() in EMPTY
 
 
 def quote_value(value: Any) -> str:
-    """A value as an error line quotes it."""
+    """A value in quotes, shortened to 60 characters, for an error message."""
     text = value if isinstance(value, str) else json.dumps(value, default=str)
     return f"'{text[:60]}...'" if len(text) > 60 else f"'{text}'"
 
 
 def required_value(row: Mapping[str, Any], name: str) -> Any:
-    """The field, which must be there; raises `RowError`."""
+    """The value of a required field.
+
+    Parameters
+    ----------
+    row : mapping of str to object
+        Source row.
+    name : str
+        Name of the field.
+
+    Raises
+    ------
+    RowError
+        If the field is missing or None.
+    """
     if name not in row:
         raise RowError(f"'{name}' is missing: the row has {', '.join(map(str, list(row)[:12])) or 'no fields'}")
     if row[name] is None:
@@ -112,7 +156,22 @@ def required_value(row: Mapping[str, Any], name: str) -> Any:
 
 
 def parse_text(row: Mapping[str, Any], name: str, limit: int | None = None) -> str:
-    """Text that must be there and say something, at most `limit` characters."""
+    """The value of a required text field.
+
+    Parameters
+    ----------
+    row : mapping of str to object
+        Source row.
+    name : str
+        Name of the field.
+    limit : int or None, optional
+        Greatest number of characters; if given, the text is also stripped and must not be blank.
+
+    Raises
+    ------
+    RowError
+        If the field is missing, not text, blank or too long.
+    """
     value = required_value(row, name)
     if not isinstance(value, str):
         raise RowError(f"'{name}' is {quote_value(value)}, not text: put it in quotes")
@@ -122,7 +181,22 @@ def parse_text(row: Mapping[str, Any], name: str, limit: int | None = None) -> s
 
 
 def limit_text(value: str, name: str, limit: int) -> str:
-    """A name: not blank and at most `limit` characters; raises `RowError`."""
+    """A text without surrounding white space, checked for length.
+
+    Parameters
+    ----------
+    value : str
+        The text.
+    name : str
+        Name of the field, for the message.
+    limit : int
+        Greatest number of characters.
+
+    Raises
+    ------
+    RowError
+        If the text is blank or too long.
+    """
     value = value.strip()
     if not value:
         raise RowError(f"'{name}' is empty: give a name")
@@ -132,7 +206,20 @@ def limit_text(value: str, name: str, limit: int) -> str:
 
 
 def parse_row_id(row: Mapping[str, Any], name: str) -> str:
-    """What the source calls the row: text or a whole number, as text."""
+    """The source's own identifier of a row, as text of at most 1000 characters.
+
+    Parameters
+    ----------
+    row : mapping of str to object
+        Source row.
+    name : str
+        Name of the field, which holds text or a whole number.
+
+    Raises
+    ------
+    RowError
+        If the field is missing or of another type.
+    """
     value = required_value(row, name)
     if isinstance(value, bool) or not isinstance(value, str | int):
         raise RowError(f"'{name}' is {quote_value(value)}, no name: write text or a whole number")
@@ -140,9 +227,21 @@ def parse_row_id(row: Mapping[str, Any], name: str) -> str:
 
 
 def parse_word(row: Mapping[str, Any], name: str) -> str | None:
-    """A short name in small letters (a concept), or None where the field says nothing.
+    """A short name in lower case (a concept), or None if the field is empty.
 
-    'none' and 'null' count as nothing; a judge that means a concept of that name cannot be told apart.
+    'none' and 'null' count as empty; a judge that means a concept of that name cannot be distinguished.
+
+    Parameters
+    ----------
+    row : mapping of str to object
+        Source row.
+    name : str
+        Name of the field.
+
+    Raises
+    ------
+    RowError
+        If the value is not text, or longer than 100 characters.
     """
     value = row.get(name)
     if is_empty(value):
@@ -153,7 +252,20 @@ def parse_word(row: Mapping[str, Any], name: str) -> str | None:
 
 
 def parse_bool(row: Mapping[str, Any], name: str) -> bool | None:
-    """True, false, or None where the field says nothing; booleans may be words or 0 and 1."""
+    """A truth value, or None if the field is empty.
+
+    Parameters
+    ----------
+    row : mapping of str to object
+        Source row.
+    name : str
+        Name of the field: a boolean, a word of `WORDS`, or 0 or 1.
+
+    Raises
+    ------
+    RowError
+        If the value is anything else.
+    """
     value = row.get(name)
     if isinstance(value, bool):
         return value
@@ -166,7 +278,20 @@ def parse_bool(row: Mapping[str, Any], name: str) -> bool | None:
 
 
 def parse_number(row: Mapping[str, Any], name: str) -> float | None:
-    """A finite number, or None where the field says nothing."""
+    """A finite number, or None if the field is empty.
+
+    Parameters
+    ----------
+    row : mapping of str to object
+        Source row.
+    name : str
+        Name of the field: a number, or text that holds one.
+
+    Raises
+    ------
+    RowError
+        If the value is not a finite number.
+    """
     value = row.get(name)
     if value is None or is_empty(value):
         return None
@@ -180,7 +305,20 @@ def parse_number(row: Mapping[str, Any], name: str) -> float | None:
 
 
 def parse_integer(row: Mapping[str, Any], name: str) -> int | None:
-    """A whole number of at most 63 bits, or None where the field says nothing."""
+    """A whole number of at most 63 bits, or None if the field is empty.
+
+    Parameters
+    ----------
+    row : mapping of str to object
+        Source row.
+    name : str
+        Name of the field.
+
+    Raises
+    ------
+    RowError
+        If the value is not such a number.
+    """
     value = parse_number(row, name)
     if value is None:
         return None
@@ -190,7 +328,20 @@ def parse_integer(row: Mapping[str, Any], name: str) -> int | None:
 
 
 def layer_of(row: Mapping[str, Any], name: str) -> int | None:
-    """The layer, counted from 0, or None."""
+    """A layer index, counted from 0, or None if the field is empty.
+
+    Parameters
+    ----------
+    row : mapping of str to object
+        Source row.
+    name : str
+        Name of the field.
+
+    Raises
+    ------
+    RowError
+        If the value is not a whole number from 0 to 9999.
+    """
     value = parse_integer(row, name)
     if value is not None and not 0 <= value < 10_000:
         raise RowError(f"'{name}' is {value}: layers count from 0")
@@ -198,7 +349,22 @@ def layer_of(row: Mapping[str, Any], name: str) -> int | None:
 
 
 def require_one_of(value: Any, what: str, words: Iterable[str]) -> Any:
-    """The value, which must be one of these words; raises `RowError`. `what` is how the error line calls it."""
+    """The value itself, checked against a closed list.
+
+    Parameters
+    ----------
+    value : object
+        Value to check.
+    what : str
+        How the error message names the value.
+    words : iterable of str
+        Allowed values.
+
+    Raises
+    ------
+    RowError
+        If the value is not allowed; the message lists the allowed ones.
+    """
     known = list(words)
     if value not in known:
         raise RowError(f"{what} is {quote_value(value)}: choose from {', '.join(known)}")
@@ -206,7 +372,20 @@ def require_one_of(value: Any, what: str, words: Iterable[str]) -> Any:
 
 
 def arm_of(value: Any, name: str) -> Arm:
-    """The arm that a source's word means; raises `RowError` with the words that are known."""
+    """The arm that a source's word stands for (`ARMS`).
+
+    Parameters
+    ----------
+    value : object
+        The source's word, in any case.
+    name : str
+        Name of the field, for the message.
+
+    Raises
+    ------
+    RowError
+        If the word is not known.
+    """
     known = ARMS.get(str(value).strip().lower())
     if known is None:
         raise RowError(f"'{name}' is {quote_value(value)}, no known arm: choose from {', '.join(ARMS)}")
@@ -214,9 +393,19 @@ def arm_of(value: Any, name: str) -> Arm:
 
 
 def parse_timestamp(row: Mapping[str, Any], name: str) -> str:
-    """The time of a field as the store writes times (UTC, microseconds), or '' where the field says nothing.
+    """A time in the store's format (UTC, ISO 8601, microseconds), or '' if the field is empty.
 
-    A time without a zone is read as UTC; a number is seconds since 1970.
+    Parameters
+    ----------
+    row : mapping of str to object
+        Source row.
+    name : str
+        Name of the field: a datetime, ISO 8601 text (UTC if it has no zone), or seconds since 1970.
+
+    Raises
+    ------
+    RowError
+        If the value is not a time.
     """
     value = row.get(name)
     if is_empty(value):

@@ -1,6 +1,6 @@
-"""Brings rows into a study's store in one transaction, some thousand at a time: memory does not grow with the rows.
+"""Writes parsed rows to the store in one transaction, in batches, so that memory does not grow with the rows.
 
-New facts go in, repeated ones count, conflicts are told.
+Duplicates are counted; conflicts with stored facts are reported.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ BATCH = 5_000
 
 @dataclass(slots=True)
 class ImportCounts:
-    """What an import added, by table, and what was there already."""
+    """Rows that an import added, by table, and rows that the study already had."""
 
     new: dict[str, int] = field(default_factory=lambda: dict.fromkeys(("trials", "verdicts", "labels"), 0))
     already: dict[str, int] = field(default_factory=lambda: dict.fromkeys(("trials", "verdicts", "labels"), 0))
@@ -35,7 +35,7 @@ class ImportCounts:
 
 @dataclass(slots=True)
 class _KnownRows:
-    """The trials, verdicts and label histories that some rows touch: as stored, growing with what goes in."""
+    """Stored trials, verdicts and label histories that a batch of rows refers to; extended as rows are accepted."""
 
     concepts: set[str]
     answers: dict[str, tuple[str, str | None]]
@@ -48,11 +48,27 @@ class _KnownRows:
 
 
 def store_rows(store: Store, rows: Iterable[ImportedRow], concepts: set[str], report: ImportReport) -> ImportCounts:
-    """Add rows to a store, all of them or, where anything fails, none.
+    """Add rows to a store in one transaction: all of them, or none if anything fails.
 
-    Rows stand in the order in which their source learnt of them: a label that differs from the same rater's label
-    in an earlier row is a revision. What contradicts a stored fact is reported and not taken: facts are never
-    overwritten. `concepts` are those that the rows' trials inject.
+    Rows are in the order in which their source recorded them: a label that differs from the same rater's label in an
+    earlier row is a revision. A row that contradicts a stored fact is reported and skipped: facts are never
+    overwritten.
+
+    Parameters
+    ----------
+    store : Store
+        Store of the study.
+    rows : iterable of ImportedRow
+        Parsed rows.
+    concepts : set of str
+        Concepts that the rows' trials inject; they extend the study's closed list.
+    report : ImportReport
+        Receives the rows that were not taken.
+
+    Returns
+    -------
+    ImportCounts
+        Counts of new, repeated and accepted rows.
     """
     landed, moment = ImportCounts(), utc_timestamp()
     files: set[str] = set()
@@ -105,7 +121,7 @@ def _known_rows(
 
 
 def _file_keys(known: _KnownRows) -> dict[int, str]:
-    """The file of this import that told each label, by a hash of the label's key: the store does not keep it."""
+    """The file of this import that contains each label, by a hash of the label's key: the store does not keep it."""
     return {
         hash((*key, event.revision)): event.file for key, chain in known.labels.items() for event in chain if event.file
     }
@@ -156,7 +172,7 @@ def _store_trial(row: ImportedRow, known: _KnownRows, landed: ImportCounts) -> N
 
 
 def _on_closed_list(facts: Facts, concepts: set[str]) -> Facts:
-    """Facts in terms of the study's closed list: another concept is `other`."""
+    """Facts with a concept that is not on the study's closed list replaced by `other`."""
     if facts.concept in concepts or facts.concept in (NONE, OTHER):
         return facts
     return replace(facts, concept=OTHER)
@@ -209,7 +225,7 @@ def _write_batch(store: Store, connection: Connection, rows: Sequence[ImportedRo
 
 
 def _subjects_of(rows: Sequence[ImportedRow]) -> dict[str, Subject]:
-    """Subjects by name, each as the first row has it that knows its size."""
+    """Subjects by name, each from the first row that gives its size."""
     found: dict[str, Subject] = {}
     for subject in (row.subject for row in rows if row.subject):
         if subject.name not in found or found[subject.name].parameters == UNKNOWN_SIZE:
@@ -218,7 +234,7 @@ def _subjects_of(rows: Sequence[ImportedRow]) -> dict[str, Subject]:
 
 
 def _complete_sizes(connection: Connection, subjects: Iterable[Subject]) -> None:
-    """Give a stored subject of unknown size the size that this import tells."""
+    """Set the size of stored subjects whose size was unknown and is given by this import."""
     told: dict[float, list[str]] = defaultdict(list)
     for subject in subjects:
         if subject.parameters != UNKNOWN_SIZE:

@@ -1,4 +1,4 @@
-"""The history of a rater's labels on a trial: decides whether a label read anew is known, a revision or a conflict."""
+"""The history of a rater's labels on a trial: decides whether an imported label is known, a revision or a conflict."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MARK = "detected: "
 
 @dataclass(frozen=True, slots=True)
 class LabelEvent:
-    """One label as it is known: its content, its time, and the file of this import that it came from, if any."""
+    """One label: its content, its time, and the file of the current import that contains it, if any."""
 
     facts: Facts | None
     mark: str
@@ -42,13 +42,23 @@ def label_chains(rows: Iterable[Any]) -> dict[tuple[str, str], Chain]:
 
 
 def mark_of(note: str) -> str:
-    """The mark that a stored note begins with, or nothing."""
+    """The mark at the beginning of a stored note, or ''."""
     mark, separator, _ = note.partition(SEPARATOR)
     return mark if separator and mark.startswith(MARK) else ""
 
 
 def two_at_once(rater: str, trial: str, at: str) -> RowError:
-    """The error of a rater who says two things of one trial at one instant."""
+    """The error for a rater with two different labels on one trial at the same time.
+
+    Parameters
+    ----------
+    rater : str
+        Name of the rater.
+    trial : str
+        Id of the trial.
+    at : str
+        Time of the labels, as stored.
+    """
     return RowError(
         f"rater '{rater}' has two labels on trial '{trial}' at one instant ({at}): the first is kept; give the later "
         "one its own time"
@@ -56,15 +66,15 @@ def two_at_once(rater: str, trial: str, at: str) -> RowError:
 
 
 def extend_chain(chain: Chain, event: LabelEvent, said: ImportedLabel, trial: str, *, judged: bool) -> Label | None:
-    """Add a label to its rater's history on a trial; None where it says nothing new.
+    """Append a label to its rater's history on a trial; returns None if the label is already known.
 
     Parameters
     ----------
-    chain : list of Event
-        The history so far, which grows.
-    event : Event
+    chain : list of LabelEvent
+        The history so far; the new label is appended.
+    event : LabelEvent
         The label's content and time.
-    said : Said
+    said : ImportedLabel
         The label as the source gives it.
     trial : str
         Id of the trial.
@@ -74,8 +84,8 @@ def extend_chain(chain: Chain, event: LabelEvent, said: ImportedLabel, trial: st
     Raises
     ------
     RowError
-        For a label that cannot be placed: another one by the same rater at the same instant in the same file, or
-        one from before a verdict where a label without a verdict was stored already.
+        If the label cannot be ordered: the same rater has a different one at the same time in the same file, or it
+        precedes a verdict although a label without a verdict is already stored.
     """
     known = _is_known(chain, event, said)
     if _find_conflict(chain, event, said.exact) and (said.exact or not known):
@@ -111,7 +121,7 @@ def extend_chain(chain: Chain, event: LabelEvent, said: ImportedLabel, trial: st
 
 
 def _is_known(chain: Chain, event: LabelEvent, said: ImportedLabel) -> bool:
-    """Whether the label was read before: the standing one, or, by its place or time, an earlier one."""
+    """Whether the label was read before: it is the current one, or, by `before_verdict` or its time, an earlier one."""
     alike = [each for each in chain if _event_content(each) == _event_content(event)]
     if not alike:
         return False
@@ -119,27 +129,27 @@ def _is_known(chain: Chain, event: LabelEvent, said: ImportedLabel) -> bool:
 
 
 def _read_again(chain: Chain, event: LabelEvent) -> None:
-    """Note that this file holds a stored label too, so that another one at its instant there is a clash."""
+    """Note that this file also holds a stored label, so that a different one at the same time in it is a conflict."""
     for place, each in enumerate(chain):
         if each.at == event.at and _event_content(each) == _event_content(event):
             chain[place] = replace(each, file=event.file)
 
 
 def _find_conflict(chain: Chain, event: LabelEvent, exact: bool) -> bool:
-    """Whether the rater said something else at the same instant, in the same file or, with exact times, in any."""
+    """Whether the rater gave a different label at the same time, in the same file or, with exact times, in any."""
     there = [each for each in chain if each.at == event.at and (exact or each.file == event.file)]
     return any(_event_content(each) != _event_content(event) for each in there)
 
 
 def _event_content(event: LabelEvent) -> tuple[Facts | None, str]:
-    """What a label says, whatever the closed list was when it was stored."""
+    """Content of a label, independent of the closed list at the time of storage."""
     if event.facts is not None and event.facts.concept == OTHER and event.mark:
         return replace(event.facts, concept=event.mark.removeprefix(MARK)), ""
     return event.facts, event.mark
 
 
 def _time_after(at: str) -> str:
-    """The next instant that the store can tell apart."""
+    """The time one microsecond later, the store's resolution."""
     try:
         return (datetime.fromisoformat(at) + timedelta(microseconds=1)).isoformat(timespec="microseconds")
     except ValueError:

@@ -1,4 +1,4 @@
-"""What a person may say about an import beside its files."""
+"""Options of an import that the files themselves do not give."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class ImportOptions:
-    """`judge` and `subject` name what the source leaves unnamed; `parameters` is the subject's size where its name
-    does not tell; `map` is the column map of the `table` format.
+    """Options of an import.
+
+    `judge` and `subject` are names for what the source leaves unnamed; `parameters` is the subject's size if its name
+    does not contain it; `map` is the column map of the `table` format.
     """
 
     judge: str | None = None

@@ -1,4 +1,6 @@
-"""Parquet files as rows: what the footer claims is held against bounds first, and damage on the way is one line."""
+"""Parquet files as rows. The sizes in the footer are checked against limits first; a damaged file gives a one-line
+error.
+"""
 
 from __future__ import annotations
 
@@ -12,17 +14,27 @@ from gnomon.data.importers.text_files import LONGEST, Rows, check_whole
 
 MOST_ROWS = 100_000_000
 DENSEST = 100
-"""Rows that a byte of a file may stand for: trials that differ take several bytes each."""
+"""Greatest number of rows per byte of a file: distinct trials take several bytes each."""
 LARGEST_GROUP = 2**31
 BATCH = 1_000
 NUMBER = 64
-"""Bytes of a value of fixed length, at most: numbers and UUIDs take up to 32."""
+"""Greatest length in bytes of a fixed-length value: numbers and UUIDs take up to 32."""
 
 
 def parquet_rows(path: Path, report: ImportReport) -> Rows:
-    """Rows of a Parquet file, numbered from 1; columns of lists and structs are not read.
+    """Rows of a Parquet file, numbered from 1; columns of lists and structs are skipped.
 
-    Raises `InputError` for a file that is damaged, or that unpacks to more than a table of trials can be.
+    Parameters
+    ----------
+    path : Path
+        The file.
+    report : ImportReport
+        Receives the rows that cannot be imported.
+
+    Raises
+    ------
+    InputError
+        If the file is damaged, or unpacks to more than a table of trials can hold.
     """
     for number, row in enumerate(_read_rows(path), start=1):
         report.rows += 1
@@ -66,13 +78,13 @@ def _leaf_columns(file: Any) -> list[Any]:
 
 
 def _is_flat(column: Any) -> bool:
-    """Whether a row holds one value of the column, of a size that can be told before it is unpacked."""
+    """Whether a row holds one value of the column, of a size known before it is unpacked."""
     long = column.physical_type == "FIXED_LEN_BYTE_ARRAY" and column.length > NUMBER
     return column.name == column.path and not column.max_repetition_level and not long
 
 
 def _check_footer(path: Path, file: Any) -> None:
-    """Hold the footer against the bounds, before a page is read."""
+    """Check the footer against the limits before a page is read."""
     about, size = file.metadata, path.stat().st_size
     names = [*file.schema_arrow.names, *(column.path for column in _leaf_columns(file) if column.path != column.name)]
     if twice := next((name for name in names if names.count(name) > 1), None):
@@ -83,7 +95,7 @@ def _check_footer(path: Path, file: Any) -> None:
             f"{MOST_ROWS:,} rows, and {DENSEST} a byte, are the most"
         )
     for number in range(about.num_row_groups):
-        unpacked = about.row_group(number).total_byte_size  # its columns are not asked: a damaged one ends the process
+        unpacked = about.row_group(number).total_byte_size  # not per column: reading a damaged column ends the process
         if unpacked > LARGEST_GROUP:
             raise InputError(
                 f"{path}: row group {number} unpacks to {unpacked:,} bytes: {LARGEST_GROUP:,} are the most; write it "
@@ -92,7 +104,7 @@ def _check_footer(path: Path, file: Any) -> None:
 
 
 def _check_texts(path: Path, batch: Any) -> None:
-    """Raise `InputError` where few stored texts stand for so many rows that they would fill the memory."""
+    """Raise `InputError` if few stored texts expand to so many rows that they would fill the memory."""
     import pyarrow as pa
     from pyarrow import compute
 

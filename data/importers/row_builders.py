@@ -1,4 +1,4 @@
-"""What an importer makes of a row: a trial with its subject and protocol, verdicts of judges, labels of raters."""
+"""Records that importers build from a row: a trial with its subject and protocol, judges' verdicts, raters' labels."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _SAME = {"it": "instruct"}
 
 @dataclass(frozen=True, slots=True)
 class ImportedProtocol:
-    """What was said to the subject, as far as the source tells."""
+    """The prompt of an imported study, as far as the source gives it."""
 
     hash: str
     name: str
@@ -46,7 +46,7 @@ class ImportedProtocol:
 
 @dataclass(frozen=True, slots=True)
 class ImportedVerdict:
-    """One judge's verdict in a row; `facts` is None where the judge's answer cannot be used."""
+    """One judge's verdict in a row; `facts` is None if the judge's answer cannot be used."""
 
     judge: JudgeVersion
     facts: Facts | None
@@ -56,7 +56,7 @@ class ImportedVerdict:
 
     @property
     def state(self) -> VerdictState:
-        """Only facts make a verdict that counts."""
+        """`ok` if there are facts, else `unparsable`."""
         return VerdictState.UNPARSABLE if self.facts is None else VerdictState.OK
 
 
@@ -64,9 +64,9 @@ class ImportedVerdict:
 class ImportedLabel:
     """One rater's label in a row.
 
-    `exposure` is None where the source does not say. `before_verdict`: the row holds this label as it stood
-    when the row's verdict was made. `exact`: two labels at one instant contradict each other, because the source
-    gives each its own time. `mark` is what the source says beyond the facts, and part of the label.
+    `exposure` is None if the source does not give it. `before_verdict`: the row holds this label as it was when the
+    row's verdict was made. `exact`: the source gives each label its own time, so that two labels at the same time
+    contradict each other. `mark` is what the source reports beyond the facts, and part of the label.
     """
 
     rater: str
@@ -84,7 +84,7 @@ class ImportedLabel:
 
 @dataclass(frozen=True, slots=True)
 class ImportedRow:
-    """One row of a source. `trial` is None where it speaks of a trial that the study has, by `trial_id`."""
+    """One row of a source. `trial` is None if the row refers to a trial of the study by `trial_id`."""
 
     place: SourceLocation
     trial_id: str
@@ -96,7 +96,22 @@ class ImportedRow:
 
 
 def imported_protocol(source: str, name: str, **content: Any) -> ImportedProtocol:
-    """A protocol of an imported study, under the hash of all that is known of it."""
+    """A protocol of an imported study, identified by the hash of everything known about it.
+
+    Parameters
+    ----------
+    source : str
+        Name of the format or source.
+    name : str
+        The source's name of the protocol.
+    **content : object
+        What else is known of it, as JSON values.
+
+    Raises
+    ------
+    RowError
+        If the name is longer than 100 characters.
+    """
     known = {"source": source, "name": name, **content}
     return ImportedProtocol(
         canonical_hash(["imported protocol", known]), limit_text(f"{source} {name}".strip(), "protocol", 100), known
@@ -104,16 +119,41 @@ def imported_protocol(source: str, name: str, **content: Any) -> ImportedProtoco
 
 
 def judge_version(source: str, name: str, **config: Any) -> JudgeVersion:
-    """A judge of an imported study: its version is the hash of what is known of it."""
+    """A judge of an imported study; its version is the hash of everything known about it.
+
+    Parameters
+    ----------
+    source : str
+        Name of the format or source.
+    name : str
+        The source's name of the judge.
+    **config : object
+        What else is known of it, as JSON values.
+
+    Raises
+    ------
+    RowError
+        If the name is blank or longer than 100 characters.
+    """
     known = {"source": source, "name": limit_text(name, "judge", 100), **config}
     return JudgeVersion(canonical_hash(["imported judge", known]), known["name"], IMPORTED, known)
 
 
 @lru_cache(maxsize=1024)
 def subject_named(name: str, parameters: float | None = None) -> Subject:
-    """A subject by its model's name: size, family and variant are read from it (Qwen2.5-14B, Llama-3.1 1B).
+    """A subject by its model's name, from which size, family and variant are read (Qwen2.5-14B, Llama-3.1 1B).
 
-    `parameters` stands in where the name tells no size; without it the size is `UNKNOWN_SIZE`.
+    Parameters
+    ----------
+    name : str
+        Name of the model, with or without its organisation.
+    parameters : float or None, optional
+        Number of parameters, used if the name contains no size; without it the size is `UNKNOWN_SIZE`.
+
+    Raises
+    ------
+    RowError
+        If the name is blank or longer than 200 characters.
     """
     name = limit_text(name, "subject", 200)
     words = [part for part in re.split(r"[-_ :]+", name.rsplit("/", 1)[-1]) if part]
@@ -154,9 +194,46 @@ def imported_trial(
 ) -> Trial:
     """A trial of an imported study.
 
-    Its replicate number and study seed are the hash of format and source key, 94 bits, so that its id depends
-    neither on the file that it came in nor on its place there, and no two keys meet. Nothing is added in the control
-    arm: layer and strength are dropped, a concept that the source pairs with the control is kept.
+    Its replicate number and study seed are the hash of source and key (94 bits), so that the id depends neither on the
+    file that contains it nor on its position there. Nothing is added in the control arm: layer, strength, depth and
+    magnitude are dropped; a concept that the source pairs with the control is kept.
+
+    Parameters
+    ----------
+    source : str
+        Name of the format or source.
+    key : object
+        The source's own identifier of the trial, any JSON value.
+    subject : Subject
+        The model.
+    protocol : ImportedProtocol
+        The prompt.
+    arm : Arm
+        Arm of the trial.
+    answer : str
+        What the subject answered.
+    concept : str or None, optional
+        Injected concept.
+    layer : int or None, optional
+        Layer at which the vector was added, from 0.
+    strength : float or None, optional
+        Factor of the vector; None counts as 0.
+    span : Span, default Span.GENERATION
+        Positions at which the vector was added.
+    seed : int, default 0
+        Sampling seed.
+    magnitude : float or None, optional
+        Norm of what was added.
+    depth : float or None, optional
+        Relative depth of the layer, in (0, 1].
+    finish : str, default ""
+        Why the answer ended; cut to 16 characters.
+    tokens : int, default 0
+        Number of tokens of the answer.
+    error : str or None, optional
+        Why there is no answer.
+    at : str, default ""
+        Time of the trial, as the store writes it; "" for the time of the import.
     """
     nothing, hashed = arm is Arm.CONTROL, canonical_hash([source, key], 24)
     condition = Condition(
@@ -165,7 +242,7 @@ def imported_trial(
         arm=arm,
         concept=concept,
         layer=None if nothing else layer,
-        strength=0.0 if nothing or strength is None else strength + 0.0,  # never -0.0, which SQLite cannot keep
+        strength=0.0 if nothing or strength is None else strength + 0.0,  # never -0.0, which SQLite cannot store
         span=span,
         protocol=protocol.hash,
         vector=None,
@@ -189,7 +266,13 @@ def imported_trial(
 
 
 def facts_from_fields(told: Mapping[str, Any]) -> Facts:
-    """Facts that a source reports one by one (`FLAGS` and concept); `claims` is there. Raises `RowError`."""
+    """Facts that a source reports as single fields (`FLAGS` and concept), of which `claims` must be present.
+
+    Raises
+    ------
+    RowError
+        If a field cannot be read.
+    """
     claims, coherent, refused, passed = (parse_bool(told, name) for name in FLAGS)
     concept = parse_word(told, "concept") or (OTHER if claims else NONE)
     return Facts(bool(claims), concept, coherent is not False, bool(refused), passed)
@@ -198,9 +281,25 @@ def facts_from_fields(told: Mapping[str, Any]) -> Facts:
 def facts_of_claim(
     claims: bool | None, right: bool | None, target: str | None, *, coherent: bool | None, refused: bool | None
 ) -> Facts:
-    """Facts of a judge that says whether the answer claims and whether it names the right concept.
+    """Facts of a judge that reports whether the answer claims and whether it names the right concept.
 
-    Raises `RowError` where it did not say what facts need.
+    Parameters
+    ----------
+    claims : bool or None
+        Whether the answer claims to notice something.
+    right : bool or None
+        Whether it names the injected concept.
+    target : str or None
+        The injected concept.
+    coherent : bool or None
+        Whether the answer is coherent.
+    refused : bool or None
+        Whether it is a refusal; None counts as no.
+
+    Raises
+    ------
+    RowError
+        If `claims` or `coherent` is None.
     """
     for name, value in (("affirmative", claims), ("coherent", coherent)):
         if value is None:

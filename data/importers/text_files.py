@@ -1,4 +1,4 @@
-"""Files as rows with line numbers: JSON lines, CSV and JSON; a broken row is reported, the next one read."""
+"""Text files as rows with line numbers: JSON lines, CSV and JSON. Invalid rows are reported and skipped."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from gnomon.data.errors import InputError
 from gnomon.data.importers.field_parsers import ImportReport, RowError, SourceLocation
 
 LONGEST = 2**28
-"""Bytes of a line, and characters of a cell, that are kept."""
+"""Greatest number of bytes of a line, and of characters of a cell."""
 LONGEST_PART = 2**20
 MARK = b"\xef\xbb\xbf"
 _STRAY = re.compile("[\ud800-\udfff]")
@@ -24,14 +24,26 @@ Rows = Iterator[tuple[SourceLocation, dict[str, Any]]]
 
 
 def read_content(path: Path) -> bytes:
-    """The bytes of a file of UTF-8 text, its mark removed. Raises `InputError` where that cannot be."""
+    """Content of a UTF-8 file without its byte-order mark.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read, or is not UTF-8 text.
+    """
     with text_file(path) as file:
         return file.read()
 
 
 @contextmanager
 def text_file(path: Path) -> Iterator[BinaryIO]:
-    """A file of UTF-8 text, opened behind its mark. Raises `InputError` where that cannot be."""
+    """A UTF-8 file opened for reading, positioned after its byte-order mark.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read, or is not UTF-8 text.
+    """
     try:
         if path.exists() and not (path.is_file() or path.is_dir()):
             raise InputError(f"{path}: can be read only once, and files are read twice: write it to a file first")
@@ -48,7 +60,7 @@ def text_file(path: Path) -> Iterator[BinaryIO]:
 
 
 def _text_offset(path: Path, file: BinaryIO) -> int:
-    """Where the text begins. Raises `InputError` for another encoding and where there is no text."""
+    """Position at which the text begins. Raises `InputError` for another encoding or an empty file."""
     head = file.read(4096)
     if head.startswith((b"\xff\xfe", b"\xfe\xff")) or head.count(0) > len(head) // 5:
         raise InputError(
@@ -67,7 +79,13 @@ def _conversion_command(encoding: str, path: Path) -> str:
 
 
 def parse_json(line: str) -> Any:
-    """JSON without NaN, infinities, NUL and half characters. Raises `RowError`."""
+    """Decode JSON that contains no NaN, infinity, NUL or unpaired surrogate.
+
+    Raises
+    ------
+    RowError
+        If the text is not such JSON.
+    """
     _check_text(line)
     try:
         made = DECODER.decode(line)
@@ -88,7 +106,7 @@ DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
 
 
 def _check_text(line: str) -> None:
-    """Raise `RowError` for bytes that are no text."""
+    """Raise `RowError` for bytes that are not UTF-8 text."""
     if "\x00" in line:
         raise RowError("holds NUL bytes: mend or remove the line")
     if not line.isascii() and (found := _STRAY.search(line)):
@@ -102,7 +120,7 @@ def _check_text(line: str) -> None:
 
 
 def check_whole(value: Any) -> None:
-    """Raise `RowError` where an escape made a NUL or half a character, which a database cannot keep."""
+    """Raise `RowError` if an escape sequence produced a NUL or an unpaired surrogate, which databases cannot store."""
     if isinstance(value, str):
         if "\x00" in value or _STRAY.search(value):
             raise RowError("holds an escaped NUL or half a surrogate pair: remove it")
@@ -116,7 +134,15 @@ def check_whole(value: Any) -> None:
 
 
 def json_lines(path: Path, report: ImportReport) -> Rows:
-    """Rows of a JSON lines file; blank lines are skipped."""
+    """Rows of a JSON-lines file; blank lines are skipped.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    report : ImportReport
+        Receives row count and invalid lines.
+    """
     with text_file(path) as file:
         for number, raw in enumerate(_text_lines(file), start=1):
             if raw is None or raw.strip():
@@ -131,7 +157,7 @@ def json_lines(path: Path, report: ImportReport) -> Rows:
 
 
 def _text_lines(file: BinaryIO) -> Iterator[bytes | None]:
-    """Lines without their ends; None for one that is too long to be kept."""
+    """Lines without their line ends; None for a line that exceeds the limit."""
     while line := file.readline(LONGEST):
         if whole := line.endswith(b"\n") or len(line) < LONGEST:
             yield line.removesuffix(b"\n")
@@ -152,7 +178,20 @@ def _json_object(raw: bytes | None) -> dict[str, Any]:
 
 
 def csv_rows(path: Path, report: ImportReport) -> Rows:
-    """Rows of a CSV file by its header; a record may span lines and is named by its first."""
+    """Rows of a CSV file by its header; a record may span lines and is located by its first.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    report : ImportReport
+        Receives row count and invalid records.
+
+    Raises
+    ------
+    InputError
+        If the header cannot be read or names a column twice.
+    """
     csv.field_size_limit(LONGEST)
     with text_file(path) as file:
         reader = csv.reader(io.TextIOWrapper(file, "utf-8", "surrogateescape", newline=""), strict=True)
@@ -199,9 +238,21 @@ def _csv_records(path: Path, reader: Any, report: ImportReport) -> Iterator[tupl
 
 
 def json_items(path: Path, report: ImportReport) -> Rows:
-    """Objects of a JSON array, alone or as the one array of a top object, each with the line it begins on.
+    """Objects of a JSON array, which is the whole file or the only array of its top object, each with its first line.
 
-    A break in the middle is reported, and what stands before it is given.
+    A syntax error is reported; rows before it are still returned.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    report : ImportReport
+        Receives row count and invalid rows.
+
+    Raises
+    ------
+    InputError
+        If the file contains no array.
     """
     whole = read_content(path).decode("utf-8", "surrogateescape")
     start = whole.find("[")

@@ -1,4 +1,4 @@
-"""Looks for damage in a study's database and says how to mend it; changes nothing in it."""
+"""Checks the integrity of a study's database and suggests repairs; changes nothing."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ REMAKE = "'gnomon move DIR --to sqlite:///NEW.db' makes a whole database of the 
 
 @dataclass(frozen=True, slots=True)
 class Damage:
-    """One kind of damage: what is wrong, and how to mend it."""
+    """One kind of damage: what is wrong, and how to repair it."""
 
     what: str
     mend: str
@@ -34,7 +34,9 @@ class Damage:
 
 @dataclass(slots=True)
 class DatabaseReport:
-    """What was found: the database without its password, rows by table, damage; `schema` is None before any is made."""
+    """Result of an examination: the database without its password, rows by table, damage; `schema` is None for a
+    database without tables.
+    """
 
     database: str
     schema: str | None = None
@@ -42,7 +44,15 @@ class DatabaseReport:
     damage: list[Damage] = field(default_factory=list)
 
     def add_damage(self, what: str, mend: str = RESTORE) -> None:
-        """Note damage."""
+        """Record damage.
+
+        Parameters
+        ----------
+        what : str
+            What is wrong.
+        mend : str, default restoring a backup
+            How to repair it.
+        """
         self.damage.append(Damage(what, mend))
 
 
@@ -50,9 +60,14 @@ Check = Callable[[Connection, DatabaseReport], None]
 
 
 def examine_database(url: str) -> DatabaseReport:
-    """Examine the database at `url`: the database's own check, tables, triggers, and every row.
+    """Examine the database at `url`: the engine's own check, tables, triggers, and every row.
 
-    Raises `StoreError` for a server that cannot be reached, `InputError` for a wrong URL.
+    Raises
+    ------
+    StoreError
+        If the server cannot be reached.
+    InputError
+        If the URL is invalid.
     """
     engine = connect_engine(url)
     found = DatabaseReport(redacted_url(engine))
@@ -74,7 +89,7 @@ def examine_database(url: str) -> DatabaseReport:
 
 
 def _database_exists(engine: Engine) -> bool:
-    """Whether there is something to examine: to open a SQLite file that is not there would make it."""
+    """Whether there is a database: opening a missing SQLite file would create it."""
     if engine.dialect.name == "sqlite":
         return Path(engine.url.database or "").is_file()
     with plain_errors(engine), engine.begin():
@@ -82,7 +97,7 @@ def _database_exists(engine: Engine) -> bool:
 
 
 def _run_check(engine: Engine, check: Check, found: DatabaseReport) -> None:
-    """One check in a transaction of its own; one that the database cannot carry out is damage."""
+    """Run one check in its own transaction; a check that the database cannot execute is damage."""
     try:
         with engine.begin() as connection:
             check(connection, found)
@@ -95,10 +110,10 @@ def _run_check(engine: Engine, check: Check, found: DatabaseReport) -> None:
 
 
 def _check_engine(connection: Connection, found: DatabaseReport) -> None:
-    """SQLite's check of every page and index; PostgreSQL checks each page's sum when the rows are read."""
+    """SQLite's integrity check of pages and indexes; PostgreSQL verifies page checksums when rows are read."""
     if connection.dialect.name != "sqlite":
         return
-    problem = _pragma_messages(connection, "integrity_check(1)")  # of several it may tell none
+    problem = _pragma_messages(connection, "integrity_check(1)")  # with several problems it may list none
     if problem == "ok":
         return
     hit = [name for name in tables.metadata.tables if _pragma_messages(connection, f"integrity_check({name})") != "ok"]
@@ -145,7 +160,7 @@ def _check_triggers(connection: Connection, found: DatabaseReport) -> None:
 
 
 def trigger_names(connection: Connection) -> set[str]:
-    """Names of the triggers that are there and not switched off."""
+    """Names of the enabled triggers."""
     query = "SELECT name FROM sqlite_master WHERE type = 'trigger'"
     if connection.dialect.name == "postgresql":
         query = (
@@ -156,7 +171,7 @@ def trigger_names(connection: Connection) -> set[str]:
 
 
 def _check_links(connection: Connection, found: DatabaseReport) -> None:
-    """Rows that refer to rows which are not there."""
+    """Report rows that refer to missing rows."""
     if not _has_current_tables(connection):
         return
     for table in ORDER:
@@ -170,7 +185,7 @@ def _check_links(connection: Connection, found: DatabaseReport) -> None:
 
 
 def _check_rows(connection: Connection, found: DatabaseReport) -> None:
-    """Every value of every row: of its kind, and a trial what its condition hashes to."""
+    """Check every value of every row, and that each trial's id is the hash of its condition."""
     if not _has_current_tables(connection):
         return
     for table in ORDER:
@@ -193,7 +208,7 @@ def _check_rows(connection: Connection, found: DatabaseReport) -> None:
 
 
 def _check_row_values(table: Table, row: dict[str, Any]) -> None:
-    """Raise `RowError` for a row that says half of something."""
+    """Raise `RowError` for a row whose state or kind contradicts the presence of facts."""
     said = all(row.get(name) is not None for name in ("claims", "concept", "coherent", "refused"))
     if table is tables.verdicts and said != (row["state"] == VerdictState.OK):
         raise RowError(f"its state is '{row['state']}', and its facts {'are there' if said else 'are not'}")
@@ -202,7 +217,7 @@ def _check_row_values(table: Table, row: dict[str, Any]) -> None:
 
 
 def _check_duplicates(connection: Connection, table: Table, found: DatabaseReport) -> None:
-    """Keys that stand more than once, which a damaged index lets through."""
+    """Report duplicate keys, which a damaged index permits."""
     if table is tables.events:
         return
     key = [table.c[name] for name in KEYS[table.name]]
@@ -212,7 +227,7 @@ def _check_duplicates(connection: Connection, table: Table, found: DatabaseRepor
 
 
 def _check_labels(connection: Connection, found: DatabaseReport) -> None:
-    """A rater's events on a trial are numbered without a gap."""
+    """Check that a rater's events on a trial are numbered without gaps."""
     if not _has_current_tables(connection):
         return
     label = tables.labels.c
@@ -225,7 +240,7 @@ def _check_labels(connection: Connection, found: DatabaseReport) -> None:
 
 
 def _has_current_tables(connection: Connection) -> bool:
-    """Whether the tables are those that this version knows: an older database is examined once it is upgraded."""
+    """Whether the tables are those of this version: an older database can be examined after its upgrade."""
     return schema.is_current(connection)
 
 

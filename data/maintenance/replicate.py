@@ -1,4 +1,6 @@
-"""Copies a whole study between databases, counts and hashes compared; closes the old one to writers, or backs it up."""
+"""Copies a study between databases and verifies counts and hashes; closes the old database to writers, or makes a
+backup.
+"""
 
 from __future__ import annotations
 
@@ -29,20 +31,21 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class TableChecksum:
-    """What a table holds: its rows, and a hash that two tables share only if they hold the same."""
+    """Number of rows of a table, and a hash that two tables share only if their contents are equal."""
 
     rows: int
     sha256: str
 
 
 def table_checksums(connection: Connection) -> dict[str, TableChecksum]:
-    """What each table holds, in a form that is the same on every database."""
+    """Row count and hash of each table, the same on every database engine."""
     return {table.name: _table_checksum(connection, table) for table in ORDER}
 
 
 def _table_checksum(connection: Connection, table: Table) -> TableChecksum:
-    """The sum of the rows' hashes, since databases sort text each in its own way; where rows are numbered, with the
-    number that a row has among them."""
+    """Sum of the rows' hashes, because databases sort text differently; rows of numbered tables are hashed with
+    their position.
+    """
     count = total = 0
     for part in _row_parts(connection, table):
         for row in part:
@@ -66,12 +69,26 @@ def _row_parts(connection: Connection, table: Table) -> Iterator[list[dict[str, 
 
 
 def copy_tables(source: Connection, target: Store, progress: Progress | None = None) -> dict[str, TableChecksum]:
-    """Copy all rows that `source` sees into an empty store, in one transaction; returns what both then hold.
+    """Copy all rows that `source` sees into an empty store, in one transaction; returns the checksums of both.
 
-    A target that holds exactly this already, from a move that was cut short after it, is left as it is. Leases, which
-    last minutes, stay behind.
+    A target that already holds exactly these rows, from an interrupted move, is left unchanged. Leases, which last
+    minutes, are not copied.
 
-    Raises `InputError` where the target holds anything else, `StoreError` where the copy is not the same.
+    Parameters
+    ----------
+    source : Connection
+        Open transaction on the database to copy.
+    target : Store
+        Store without rows.
+    progress : Progress or None, optional
+        Called with rows copied and rows in total.
+
+    Raises
+    ------
+    InputError
+        If the target holds anything else.
+    StoreError
+        If the copy differs from the source.
     """
     wanted = table_checksums(source)
     with target.write_transaction() as connection:
@@ -101,9 +118,23 @@ def copy_tables(source: Connection, target: Store, progress: Progress | None = N
 
 @contextmanager
 def move_store(source: Store, target: Store, progress: Progress | None = None) -> Iterator[dict[str, TableChecksum]]:
-    """Copy a store into another; at the end of the block the old one takes no more rows, from nobody.
+    """Copy a store into another; at the end of the block the old one rejects all new rows.
 
-    The old one's write lock is held until then: what a writer waits to store it must store in the new one.
+    The old store's write lock is held until then, so that a waiting writer must write to the new one.
+
+    Parameters
+    ----------
+    source : Store
+        Store to move.
+    target : Store
+        Store without rows.
+    progress : Progress or None, optional
+        Called with rows copied and rows in total.
+
+    Yields
+    ------
+    dict of str to TableChecksum
+        Checksums of the copied tables.
     """
     with source.write_transaction() as connection:
         yield copy_tables(connection, target, progress)
@@ -111,7 +142,7 @@ def move_store(source: Store, target: Store, progress: Progress | None = None) -
 
 
 def _forbid_inserts(connection: Connection, to: str) -> None:
-    """Forbid new rows, to those also who have the database open."""
+    """Forbid new rows, also for processes that have the database open."""
     said = f"this study was moved to {to}: open it there".replace("'", "''").replace("%", "%%")
     postgresql = connection.dialect.name == "postgresql"
     if postgresql:
@@ -130,9 +161,26 @@ def _forbid_inserts(connection: Connection, to: str) -> None:
 
 
 def back_up_store(store: Store, out: Path) -> dict[str, TableChecksum]:
-    """Write a SQLite file of all that is stored now, while others go on writing; it appears whole and examined.
+    """Write a consistent SQLite copy while others continue to write; the file appears only when complete and examined.
 
-    Raises `InputError` where the file is there already or cannot be written, `StoreError` where the copy is damaged.
+    Parameters
+    ----------
+    store : Store
+        Store to copy.
+    out : Path
+        SQLite file to create.
+
+    Returns
+    -------
+    dict of str to TableChecksum
+        Checksums of the copied tables.
+
+    Raises
+    ------
+    InputError
+        If the file exists or cannot be written.
+    StoreError
+        If the copy is damaged.
     """
     if out.exists():
         raise InputError(f"{out}: is there already: name another file; nothing is overwritten")
@@ -169,7 +217,7 @@ def _copy_to_file(store: Store, part: Path) -> dict[str, TableChecksum]:
 
 
 def _online_backup(store: Store, part: Path) -> None:
-    """SQLite's own online backup: one state of the database, page by page."""
+    """SQLite's online backup: copies one state of the database page by page."""
     with plain_errors(store.engine), store.engine.connect() as connection:
         target = sqlite3.connect(part)
         try:

@@ -1,4 +1,4 @@
-"""Alembic's entry: runs migrations on the connection that `gnomon.data.storage.schema` hands over."""
+"""Alembic's entry point: runs migrations on the connection that `gnomon.data.storage.schema` passes in."""
 
 from alembic import context
 

@@ -1,4 +1,4 @@
-"""New rows by the thousand: one prepared INSERT in SQLite, COPY in PostgreSQL."""
+"""Bulk insert: prepared INSERT on SQLite, COPY on PostgreSQL."""
 
 from __future__ import annotations
 
@@ -10,10 +10,19 @@ from sqlalchemy import Connection, Table, insert
 
 
 def bulk_insert(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Insert rows that are not there yet, all with the same columns and none of them JSON.
+    """Insert many new rows that have the same columns, none of them JSON.
 
-    A key that is there fails, and the transaction with it. Values go to the driver as they are: SQLAlchemy's own
-    `execute` looks at each of them, which takes longer than the database does.
+    An existing key raises an error and aborts the transaction. Values go to the driver unchanged: SQLAlchemy's
+    `execute` inspects each of them, which takes longer than the insert itself.
+
+    Parameters
+    ----------
+    connection : Connection
+        Open write transaction.
+    table : Table
+        Target table.
+    rows : sequence of mapping of str to object
+        Rows by column name.
     """
     if not rows:
         return
@@ -31,7 +40,7 @@ def _copy_rows(connection: Connection, table: Table, names: Sequence[str], rows:
 
     columns = sql.SQL(", ").join(map(sql.Identifier, names))
     statement = sql.SQL("COPY {} ({}) FROM STDIN").format(sql.Identifier(table.name), columns)
-    driver = cast(Any, connection.connection)  # of psycopg: SQLAlchemy's types know no COPY
+    driver = cast(Any, connection.connection)  # psycopg's: SQLAlchemy's types lack COPY
     with driver.cursor() as cursor, cursor.copy(statement) as out:
         for row in rows:
             out.write_row(row)

@@ -1,4 +1,4 @@
-"""Engines for SQLite and PostgreSQL whose transactions keep the store's promises; their errors in one plain line."""
+"""SQLAlchemy engines with serialised writes and snapshot reads; converts driver errors to one-line messages."""
 
 from __future__ import annotations
 
@@ -21,10 +21,13 @@ SECRETS = re.compile(r"(?<=//)([^/@:]*):.*(?=@)|(?<=[?&])(password|sslpassword)=
 def connect_engine(url: str) -> Engine:
     """An engine for a database's URL.
 
-    A transaction with the option `WRITE` holds the one write lock from its beginning, so that what it reads is still so
-    when it writes; any other reads one state of the database from beginning to end.
+    A transaction with the option `WRITE` holds the single write lock from its beginning, so that what it read still
+    holds when it writes; any other transaction reads one snapshot of the database.
 
-    Raises `InputError` for a wrong URL.
+    Raises
+    ------
+    InputError
+        If the URL is invalid.
     """
     try:
         parsed = make_url(url)
@@ -42,7 +45,7 @@ def connect_engine(url: str) -> Engine:
 
 
 def redact_password(url: str) -> str:
-    """A URL as it may be shown, whether or not it can be parsed."""
+    """A URL without its password, whether or not it can be parsed."""
     return SECRETS.sub(lambda found: f"{found[2]}=***" if found[2] else f"{found[1]}:***", url)
 
 
@@ -52,9 +55,9 @@ def redacted_url(engine: Engine) -> str:
 
 
 def _prepare_sqlite(engine: Engine) -> None:
-    """WAL, full sync, foreign keys and real transactions (SQLAlchemy's recipe for the sqlite3 driver).
+    """Set WAL, full sync, foreign keys and real transactions (SQLAlchemy's recipe for the sqlite3 driver).
 
-    Without recursive triggers, INSERT OR REPLACE would take a fact away and no trigger would see it.
+    Without recursive triggers, INSERT OR REPLACE would delete a fact without firing a trigger.
     """
     settings = (f"busy_timeout={WAIT * 1000}", "journal_mode=WAL", "synchronous=FULL")
 
@@ -72,7 +75,7 @@ def _prepare_sqlite(engine: Engine) -> None:
 
 
 def _prepare_postgresql(engine: Engine) -> None:
-    """One state of the database for a reader; one writer at a time, as in SQLite, and synced when it says so."""
+    """Snapshot reads; one writer at a time, as in SQLite."""
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
@@ -89,7 +92,15 @@ def _needs_write_lock(connection: Connection) -> bool:
 
 @contextmanager
 def plain_errors(engine: Engine) -> Iterator[None]:
-    """Turn the driver's errors, wrapped by SQLAlchemy or not, into one line that says what to do."""
+    """Convert driver errors, wrapped by SQLAlchemy or not, into one line that says what to do.
+
+    Raises
+    ------
+    InputError
+        For an integrity error.
+    StoreError
+        For any other database error.
+    """
     driver = engine.dialect.loaded_dbapi
     try:
         yield
@@ -132,5 +143,5 @@ def _with_hint(problem: str) -> str:
 
 
 def first_line(error: object) -> str:
-    """What an error says first, or its kind where it says nothing."""
+    """First line of an error's message, or its class name if the message is empty."""
     return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

@@ -1,4 +1,4 @@
-"""What a judge has still to be asked, page by page, and what its verdicts have used. Knows nothing of servers."""
+"""Queries for trials that still lack a verdict, and for tokens already used. Knows nothing of servers."""
 
 from __future__ import annotations
 
@@ -18,16 +18,25 @@ PAGE = 250
 def pending_trials(
     store: Store, judge: str, *, samples: int = 1, limit: int | None = None
 ) -> Iterator[tuple[Trial, int]]:
-    """Trials that gave an answer, with each sample that this judge version has not given a verdict (of any state) on.
+    """Answered trials, with each sample for which this judge version has no verdict (of any state).
 
-    Read a page at a time, in the order of ids, so that memory does not grow with the study.
+    Read page by page in the order of ids, so that memory does not grow with the study.
 
     Parameters
     ----------
-    store : where trials and verdicts lie.
-    judge : the judge version.
-    samples : verdicts wanted of each trial.
-    limit : of at most so many trials.
+    store : Store
+        Store with trials and verdicts.
+    judge : str
+        Judge version.
+    samples : int, default 1
+        Verdicts wanted per trial.
+    limit : int or None, optional
+        Greatest number of trials.
+
+    Yields
+    ------
+    (Trial, int)
+        Trials and sample numbers, from 0.
     """
     last, left = "", limit
     while left is None or left > 0:
@@ -43,7 +52,19 @@ def pending_trials(
 
 
 def count_missing(store: Store, judge: str, *, samples: int = 1, limit: int | None = None) -> int:
-    """How many verdicts `missing` would ask for."""
+    """Number of verdicts that `pending_trials` would request.
+
+    Parameters
+    ----------
+    store : Store
+        Store with trials and verdicts.
+    judge : str
+        Judge version.
+    samples : int, default 1
+        Verdicts wanted per trial.
+    limit : int or None, optional
+        Greatest number of trials.
+    """
     wanting = _pending_query(judge, samples).limit(limit).subquery()
     given = select(func.count()).where(
         verdicts.c.judge == judge, verdicts.c.sample < samples, verdicts.c.trial.in_(select(wanting.c.id))
@@ -54,18 +75,47 @@ def count_missing(store: Store, judge: str, *, samples: int = 1, limit: int | No
 
 
 def count_given(store: Store, judge: str) -> int:
-    """Stored verdicts of a judge version, all samples."""
+    """Number of stored verdicts of a judge version, all samples and states.
+
+    Parameters
+    ----------
+    store : Store
+        Store with verdicts.
+    judge : str
+        Judge version.
+    """
     return count_verdicts(store, verdicts.c.judge == judge)
 
 
 def count_verdicts(store: Store, condition: ColumnElement[bool]) -> int:
-    """How many verdicts meet a condition."""
+    """Number of stored verdicts that meet a condition.
+
+    Parameters
+    ----------
+    store : Store
+        Store with verdicts.
+    condition : ColumnElement[bool]
+        SQL condition on the verdicts table.
+    """
     with store.read_transaction() as connection:
         return int(connection.execute(select(func.count()).select_from(verdicts).where(condition)).scalar_one())
 
 
 def tokens_used(store: Store, name: str) -> tuple[int, int]:
-    """Tokens sent and received by all stored verdicts of the judge's name, whatever its version."""
+    """Tokens sent and received by all stored verdicts of judges of this name, in any version.
+
+    Parameters
+    ----------
+    store : Store
+        Store with verdicts.
+    name : str
+        Name of the judge.
+
+    Returns
+    -------
+    (int, int)
+        Input tokens and output tokens.
+    """
     both = select(
         func.coalesce(func.sum(verdicts.c.input_tokens), 0), func.coalesce(func.sum(verdicts.c.output_tokens), 0)
     )
@@ -76,7 +126,7 @@ def tokens_used(store: Store, name: str) -> tuple[int, int]:
 
 
 def _pending_query(judge: str, samples: int) -> Select[Any]:
-    """Trials that judges read, with fewer verdicts than samples, by id."""
+    """Answered trials of judged arms that have fewer verdicts than samples, by id."""
     own = (verdicts.c.trial == trials.c.id) & (verdicts.c.judge == judge) & (verdicts.c.sample < samples)
     given = select(func.count()).select_from(verdicts).where(own).correlate(trials).scalar_subquery()
     judged = trials.c.arm.in_([str(arm) for arm in Arm if arm.is_judged])

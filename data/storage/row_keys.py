@@ -1,4 +1,4 @@
-"""Tables in the order in which their rows can be written, the columns that identify a row, and what rows refer to."""
+"""Tables in the order in which their rows can be written, key columns of each, and references between tables."""
 
 from __future__ import annotations
 
@@ -43,10 +43,10 @@ LINKS = {
 
 
 def columns_of(table: Table) -> list[str]:
-    """The columns that travel: all but numbers that the database gives out."""
+    """Columns that are copied between databases: all except serial numbers assigned by the database."""
     return [column.name for column in table.columns if not is_serial(column)]
 
 
 def is_serial(column: Any) -> bool:
-    """Whether a column is a number that the database gives out: it says nothing but the order of rows."""
+    """Whether a column is a serial number assigned by the database, which records nothing but the order of rows."""
     return bool(column.name == "id" and isinstance(column.type, Integer))

@@ -1,4 +1,4 @@
-"""Brings a database to this version's tables, or says that a newer version wrote it."""
+"""Upgrades a database to this version's tables, and rejects databases of a newer version."""
 
 from __future__ import annotations
 
@@ -20,12 +20,27 @@ def _alembic_config() -> Config:
 
 
 def current_version(connection: Connection) -> str | None:
-    """Revision that the database stands at; None where it holds no Gnomon tables yet."""
+    """Schema revision of the database; None if it has no Gnomon tables yet."""
     return MigrationContext.configure(connection).get_current_revision()
 
 
 def check_version(connection: Connection, where: str) -> None:
-    """Raise `StoreVersionError` for a database of a newer version, `InputError` for one that is not Gnomon's."""
+    """Check that this version of Gnomon can open the database.
+
+    Parameters
+    ----------
+    connection : Connection
+        Open connection.
+    where : str
+        The database's URL without password, for the message.
+
+    Raises
+    ------
+    StoreVersionError
+        If a newer version wrote the database.
+    InputError
+        If its tables are not Gnomon's.
+    """
     version = current_version(connection)
     known = {script.revision for script in ScriptDirectory.from_config(_alembic_config()).walk_revisions()}
     if version is not None and version not in known:
@@ -38,12 +53,20 @@ def check_version(connection: Connection, where: str) -> None:
 
 
 def is_current(connection: Connection) -> bool:
-    """Whether the database has the newest tables."""
+    """Whether the database has the newest schema."""
     return current_version(connection) == ScriptDirectory.from_config(_alembic_config()).get_current_head()
 
 
 def upgrade_schema(connection: Connection, to: str = "head") -> None:
-    """Run the missing migrations, up to the newest or another one, on an open transaction."""
+    """Run the missing migrations on an open transaction.
+
+    Parameters
+    ----------
+    connection : Connection
+        Open write transaction.
+    to : str, default "head"
+        Revision to upgrade to; "head" is the newest.
+    """
     config = _alembic_config()
     config.attributes["connection"] = connection
     command.upgrade(config, to)

@@ -1,4 +1,4 @@
-"""The store: append-only facts in SQLite or PostgreSQL, asked for and added through one class."""
+"""The store: append-only facts in SQLite or PostgreSQL, read and added through one class."""
 
 from __future__ import annotations
 
@@ -56,8 +56,8 @@ def code_version() -> str:
 class Store:
     """All facts of one study.
 
-    Every method opens its own transaction: what a method has returned from is on disk. Adding what is already
-    there adds nothing, so that any run can be repeated.
+    Every method runs in its own transaction: when it returns, its rows are on disk. Rows that exist already are
+    skipped, so that any run can be repeated.
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -65,10 +65,16 @@ class Store:
 
     @classmethod
     def open(cls, url: str) -> Store:
-        """Open or make the database at `url` and bring its tables up to this version.
+        """Open or create the database at `url` and upgrade its tables to this version.
 
-        Raises `StoreVersionError` for a newer database, `InputError` for a URL or file that is no Gnomon
-        database, `StoreError` where the database cannot be reached.
+        Raises
+        ------
+        StoreVersionError
+            If a newer version wrote the database.
+        InputError
+            If the URL is invalid or the file is not a Gnomon database.
+        StoreError
+            If the database cannot be reached.
         """
         store = cls(connect_engine(url))
         with store.read_transaction() as connection:
@@ -80,18 +86,18 @@ class Store:
         return store
 
     def close(self) -> None:
-        """Give back the connections."""
+        """Close all connections."""
         self.engine.dispose()
 
     @contextmanager
     def read_transaction(self) -> Iterator[Connection]:
-        """One consistent view of the database."""
+        """A transaction that reads one snapshot of the database."""
         with plain_errors(self.engine), self.engine.begin() as connection:
             yield connection
 
     @contextmanager
     def write_transaction(self) -> Iterator[Connection]:
-        """One transaction that takes the write lock at once; all of it is stored or nothing."""
+        """A transaction that takes the write lock at once; everything in it is stored, or nothing."""
         with (
             plain_errors(self.engine),
             self.engine.connect().execution_options(**{WRITE: True}) as connection,
@@ -99,15 +105,15 @@ class Store:
         ):
             yield connection
 
-    # -- what the study is -------------------------------------------------------------------------------
+    # -- settings ----------------------------------------------------------------------------------------
 
     def save_settings(self, values: Mapping[str, Any]) -> None:
-        """Keep the study's settings by key (name, concepts, judges in order ...) for readers without its file."""
+        """Store study settings by key (name, concepts, judges in order ...) for readers without the study file."""
         with self.write_transaction() as connection:
             self._upsert_settings(connection, values)
 
     def update_settings(self, settings: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
-        """Keep what the function makes of the settings as they stand, which nobody changes in between."""
+        """Atomically replace the study settings with `settings(current_settings)`."""
         held = self.study_settings()
         if settings(held) != held:
             with self.write_transaction() as connection:
@@ -121,7 +127,7 @@ class Store:
             )
 
     def study_settings(self) -> dict[str, Any]:
-        """The study's settings as last written."""
+        """The study settings as last written."""
         with self.read_transaction() as connection:
             return _read_study(connection)
 
@@ -132,22 +138,48 @@ class Store:
         return self._insert_new(tables.subjects, [asdict(subject) for subject in subjects])
 
     def add_protocol(self, hash_: str, name: str, content: Mapping[str, Any]) -> int:
-        """Keep what was said to the subjects under its hash."""
+        """Add a protocol; returns 1 if it is new, else 0.
+
+        Parameters
+        ----------
+        hash_ : str
+            Hash of the protocol.
+        name : str
+            Name of the protocol.
+        content : mapping of str to object
+            Prompt and settings, as JSON values.
+        """
         return self._insert_new(tables.protocols, [{"hash": hash_, "name": name, "content": dict(content)}])
 
     def add_vector(
         self, hash_: str, *, subject: str, concept: str, layer: int, norm: float, content: Mapping[str, Any]
     ) -> int:
-        """Keep how a vector was made (`content`: recipe, SHA-256 of its file) under its recipe's hash."""
+        """Add the description of a concept vector; returns 1 if it is new, else 0.
+
+        Parameters
+        ----------
+        hash_ : str
+            Hash of the vector's recipe.
+        subject : str
+            Name of the subject.
+        concept : str
+            Concept of the vector.
+        layer : int
+            Layer that the vector belongs to, from 0.
+        norm : float
+            Euclidean norm of the vector.
+        content : mapping of str to object
+            Recipe of the vector, and SHA-256 of its file.
+        """
         row = {"hash": hash_, "subject": subject, "concept": concept, "layer": layer, "norm": norm}
         return self._insert_new(tables.vectors, [{**row, "content": dict(content)}])
 
     def add_trials(self, trials: Iterable[Trial]) -> int:
-        """Add trials that are not there yet; returns how many were new. Their subjects and protocols go first."""
+        """Add new trials; returns how many were new. Their subjects and protocols must be added first."""
         return self._insert_new(tables.trials, [trial_row(trial) for trial in trials])
 
     def add_judge(self, judge: JudgeVersion) -> int:
-        """Keep a judge version so that its verdicts can be traced."""
+        """Add a judge version, to which its verdicts refer; returns 1 if it is new, else 0."""
         return self._insert_new(tables.judges, [judge_row(judge)])
 
     def add_verdicts(self, verdicts: Iterable[Verdict]) -> int:
@@ -163,32 +195,61 @@ class Store:
         return self._insert_new(tables.counts, [{**asdict(row), "arm": str(row.arm)} for row in rows])
 
     def add_fit(self, fit: Mapping[str, Any]) -> int:
-        """Keep a fit (columns of `tables.fits` but for time and code version) under its hash."""
+        """Add a fit (columns of `tables.fits` without time and code version) under its hash; returns 1 if it is new,
+        else 0.
+        """
         return self._insert_new(tables.fits, [{**fit, "code_version": code_version(), "created_at": ""}])
 
     def log_event(self, kind: str, detail: Mapping[str, Any]) -> None:
-        """Record that something happened that later readers should know of."""
+        """Record an event of the study's history.
+
+        Parameters
+        ----------
+        kind : str
+            Kind of event, at most 64 characters.
+        detail : mapping of str to object
+            JSON values that describe it.
+        """
         self._insert_new(tables.events, [{"kind": kind, "detail": dict(detail), "created_at": utc_timestamp()}])
 
     def insert_rows(self, connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> int:
-        """Insert rows on an open transaction, skipping those whose key is there; returns how many were new.
+        """Insert rows in an open transaction, skipping existing keys; returns how many were new.
 
-        A row that has no time yet gets the present one, later than the row before it.
+        A row without a time gets the current one, later than that of the row before it.
+
+        Parameters
+        ----------
+        connection : Connection
+            Open write transaction.
+        table : Table
+            Target table.
+        rows : sequence of mapping of str to object
+            Rows by column name.
         """
         statement = self._insert_statement(table).on_conflict_do_nothing()
         parts = split_chunks(_with_times(connection, table, rows))
         return sum(connection.execute(statement, [dict(row) for row in part]).rowcount for part in parts)
 
     def bulk_insert(self, connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Insert many rows that the open transaction knows to be new; one that is there fails. Times as `insert`."""
+        """Insert many rows that are known to be new; an existing key raises. Times are set as in `insert_rows`.
+
+        Parameters
+        ----------
+        connection : Connection
+            Open write transaction.
+        table : Table
+            Target table.
+        rows : sequence of mapping of str to object
+            Rows by column name, all with the same columns.
+        """
         bulk_insert(connection, table, _with_times(connection, table, rows))
 
     def analyze_tables(self, connection: Connection) -> None:
-        """Let PostgreSQL count its rows after many came at once: till it does, it plans as if tables were empty."""
+        """Run ANALYZE on PostgreSQL after a bulk insert so that the planner has row counts."""
         if connection.dialect.name == "postgresql":
             connection.exec_driver_sql("ANALYZE")
 
-    # -- asking ------------------------------------------------------------------------------------------
+    # -- reading -----------------------------------------------------------------------------------------
 
     def trial_ids(self) -> set[str]:
         """Ids of all stored trials, failed ones included."""
@@ -196,7 +257,7 @@ class Store:
             return set(connection.execute(select(tables.trials.c.id)).scalars())
 
     def load_trials(self, ids: Sequence[str] | None = None) -> list[Trial]:
-        """Trials by id, or all that gave an answer, in the order of their ids."""
+        """Trials with these ids, or by default all with an answer, in the order of their ids."""
         query = select(tables.trials).order_by(tables.trials.c.id)
         if ids is None:
             query = query.where(tables.trials.c.error.is_(None))
@@ -210,7 +271,7 @@ class Store:
         return [dict(row.detail) for row in self._fetch_all(query)]
 
     def read_frame(self, query: Select[Any] | Table) -> pd.DataFrame:
-        """Rows of a table or query as a data frame, one column a column."""
+        """Rows of a table or query as a data frame."""
         with self.read_transaction() as connection:
             return pd.read_sql_query(query if isinstance(query, Select) else select(query), connection)
 
@@ -237,7 +298,17 @@ class Store:
     # -- labelling ---------------------------------------------------------------------------------------
 
     def acquire_lease(self, trial: str, rater: str, seconds: float) -> bool:
-        """Take or renew the lease of a trial for a rater; False where another rater holds it."""
+        """Take or renew a rater's lease on a trial; False if another rater holds it.
+
+        Parameters
+        ----------
+        trial : str
+            Id of the trial.
+        rater : str
+            Name of the rater.
+        seconds : float
+            Duration of the lease from now.
+        """
         moment = utc_timestamp()
         until = (datetime.now(UTC) + timedelta(seconds=seconds)).isoformat(timespec="microseconds")
         table = tables.leases
@@ -251,14 +322,22 @@ class Store:
             return connection.execute(statement).rowcount == 1
 
     def leased_to_others(self, rater: str) -> set[str]:
-        """Trials that another rater holds now."""
+        """Ids of trials currently leased to another rater."""
         query = select(tables.leases.c.trial).where(
             tables.leases.c.rater != rater, tables.leases.c.expires_at >= utc_timestamp()
         )
         return {row.trial for row in self._fetch_all(query)}
 
     def next_revision(self, trial: str, rater: str) -> int:
-        """The number that this rater's next event on this trial gets."""
+        """Revision number of this rater's next event on this trial, from 0.
+
+        Parameters
+        ----------
+        trial : str
+            Id of the trial.
+        rater : str
+            Name of the rater.
+        """
         query = select(func.max(tables.labels.c.revision)).where(
             tables.labels.c.trial == trial, tables.labels.c.rater == rater
         )
@@ -266,7 +345,7 @@ class Store:
             last = connection.execute(query).scalar()
         return 0 if last is None else int(last) + 1
 
-    # -- inside ------------------------------------------------------------------------------------------
+    # -- private -----------------------------------------------------------------------------------------
 
     def _fetch_all(self, query: Select[Any]) -> Sequence[Any]:
         with self.read_transaction() as connection:
@@ -293,10 +372,11 @@ def _with_times(connection: Connection, table: Table, rows: Sequence[Mapping[str
 
 
 def _latest_times(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> str:
-    """Newest of the times that decide with those of `rows` what came first: the clock may have been set back.
+    """Newest time among the rows whose order with `rows` matters: new rows must be later, even if the clock was set
+    back.
 
-    Facts are set against the last fit (which they make stale), fits and versions of a judge against each other, labels
-    against those on the same trials.
+    Facts are ordered relative to the last fit (which they make stale), fits and judge versions among themselves, labels
+    relative to those on the same trials.
     """
     queries = [select(func.max(tables.fits.c.created_at))]
     if table is tables.judges:
@@ -308,21 +388,34 @@ def _latest_times(connection: Connection, table: Table, rows: Sequence[Mapping[s
 
 
 def _increasing_times(after: str) -> Iterator[str]:
-    """The present time and the microseconds after it."""
+    """The current time, then one microsecond later each."""
     began = datetime.fromisoformat(utc_timestamp(after=after))
     for later in count():
         yield (began + timedelta(microseconds=later)).isoformat(timespec="microseconds")
 
 
 def split_chunks(rows: Iterable[Item], size: int = CHUNK) -> Iterator[list[Item]]:
-    """Rows or ids in parts; by default as many as one statement takes."""
+    """Split an iterable into lists.
+
+    Parameters
+    ----------
+    rows : iterable of Item
+        Rows or ids.
+    size : int, default CHUNK
+        Length of each list but the last; the default fits one SQL statement.
+
+    Yields
+    ------
+    list of Item
+        Consecutive parts.
+    """
     rest = iter(rows)
     while part := list(islice(rest, size)):
         yield part
 
 
 def trial_row(trial: Trial) -> dict[str, Any]:
-    """A trial as the row of its table; its code version is filled in where it is not given."""
+    """A trial as a row of its table; a missing code version is filled in."""
     condition = dict(zip(CONDITION, _condition(trial.condition), strict=True))
     condition["study_seed"] = condition.pop("seed")
     rest = dict(zip(TRIAL, _trial(trial), strict=True))
@@ -337,7 +430,7 @@ def trial_row(trial: Trial) -> dict[str, Any]:
 
 
 def trial_of(row: Any) -> Trial:
-    """The trial that a row of its table holds."""
+    """The trial of a row of its table."""
     condition = Condition(
         subject=row.subject,
         revision=row.revision,

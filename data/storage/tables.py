@@ -1,4 +1,4 @@
-"""The tables as SQLAlchemy sees them; `data/migrations` makes them, and a test holds the two together."""
+"""SQLAlchemy definitions of the tables. `data/migrations` creates them, and a test verifies that both agree."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ trials = Table(
     Index(None, "subject", "arm", "concept", "strength", "layer"),
 )
 
-# What `gnomon.stats.cells.aggregation` counts, in its order and whole, so that no row with its text is read.
+# Covering index for the counts of `gnomon.stats.cells.aggregation`, so that no row with its text is read.
 AXES = ("subject", "arm", "concept", "layer", "depth", "strength", "span", "protocol")
 failed = trials.c.error.is_not(None)
 Index("ix_trials_cells", *(trials.c[name] for name in (*AXES, "id")))

@@ -1,7 +1,7 @@
-"""arena-judges (JSON): comparisons of two models' answers, with a human winner and one judge's pick.
+"""arena-judges (JSON): comparisons of two models' answers, with a human winner and one judge's choice.
 
-The two models stand in random places, so neither place is a thing to measure. The event is fixed by name: the
-model whose name comes first in the alphabet wins. One file is one judge, named by the last part of its file name.
+The two models are in random positions, so neither position is of interest. The event is fixed by name: the model whose
+name comes first alphabetically wins. One file is one judge, named by the last part of its file name.
 """
 
 from __future__ import annotations
@@ -36,7 +36,17 @@ PLACES = {"model_a": "model_a", "a": "model_a", "model_b": "model_b", "b": "mode
 def read_files(
     paths: Sequence[Path], options: ImportOptions, report: ImportReport
 ) -> Iterator[row_builders.ImportedRow]:
-    """Rows of all files; the same items in two files are two judges of one set of trials."""
+    """Rows of all files; the same items in two files are two judges of one set of trials.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+        JSON files.
+    options : ImportOptions
+        `judge` replaces the judge's name.
+    report : ImportReport
+        Receives the rows that cannot be imported.
+    """
     for path in paths:
         judge = _judge_version(options.judge or path.stem.rsplit("_", 1)[-1])
         yield from parse_rows(json_items(path, report), partial(_parse_row, judge=judge), report)

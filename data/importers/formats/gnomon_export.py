@@ -1,4 +1,6 @@
-"""gnomon: an export folder comes back as it went out, ids, times and order kept; rows that contradict are told."""
+"""gnomon: imports an export folder with ids, times and order unchanged; rows that contradict stored ones are
+reported.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +39,7 @@ WORDS: dict[tuple[str, str], Sequence[str]] = {
     ("counts", "arm"): list(Arm),
 }
 LOOKED_UP = {"events": "created_at"}
-"""The column by which a table's stored rows are found, where it is not the first of its key."""
+"""Column by which a table's stored rows are looked up, if it is not the first of the key."""
 BATCH = 5_000
 LOOSE = {"subjects": ("parameters",), "judges": ("created_at",)}
 Line = tuple[SourceLocation, dict[str, Any]]
@@ -45,13 +47,21 @@ Line = tuple[SourceLocation, dict[str, Any]]
 
 @dataclass(frozen=True, slots=True)
 class ExportTables:
-    """The tables of an export folder, to be read row by row as often as is asked for."""
+    """The tables of an export folder, read row by row on each request."""
 
     folder: Path
     manifest: Mapping[str, Any]
 
     def valid_rows(self, table: Table, report: ImportReport) -> Iterator[Line]:
-        """Rows of a table that fit, each with its place; those that do not are reported."""
+        """Valid rows of a table, each with its location.
+
+        Parameters
+        ----------
+        table : Table
+            Table to read.
+        report : ImportReport
+            Receives the invalid rows.
+        """
         return (
             line for line in _table_lines(self.folder, table, self.manifest, report) if _row_fits(table, line, report)
         )
@@ -63,14 +73,24 @@ class ExportTables:
 
     @property
     def has_rows(self) -> bool:
-        """Whether any row of any table fits."""
+        """Whether any table has a valid row."""
         return any(True for table in ORDER for _ in self.valid_rows(table, ImportReport()))
 
 
 def read_folder(paths: Sequence[Path], report: ImportReport) -> ExportTables:
-    """Look into one export folder: its JSON lines or, where these are gone, its Parquet files.
+    """Open one export folder: its JSON lines or, if these are missing, its Parquet files.
 
-    Raises `InputError` for a folder or file that cannot be read. Where no row at all fits, the report says why.
+    Parameters
+    ----------
+    paths : sequence of Path
+        Exactly one folder.
+    report : ImportReport
+        If no row at all is valid, receives the reasons.
+
+    Raises
+    ------
+    InputError
+        If the folder or one of its files cannot be read.
     """
     if len(paths) != 1 or not (paths[0] / MANIFEST).is_file():
         raise InputError(f"{paths[0]}: is no export folder: name one folder that holds {MANIFEST}")
@@ -78,7 +98,7 @@ def read_folder(paths: Sequence[Path], report: ImportReport) -> ExportTables:
     for table in ORDER:
         next(
             found.valid_rows(table, ImportReport()), None
-        )  # a file that cannot be read is told before anything is stored
+        )  # an unreadable file raises before anything is stored
     if not found.has_rows:
         for table in ORDER:
             for _ in found.valid_rows(table, report):
@@ -137,7 +157,20 @@ def _row_fits(table: Table, line: Line, report: ImportReport) -> bool:
 
 
 def check_row(table: Table, row: dict[str, Any]) -> None:
-    """Raise `RowError` for a value that its column does not take, and for a trial that is not what its id says."""
+    """Check each value of a row against its column, and a trial against its id and split.
+
+    Parameters
+    ----------
+    table : Table
+        Table of the row.
+    row : dict of str to object
+        The row; a missing value is set to None, and whole numbers in Float columns become floats.
+
+    Raises
+    ------
+    RowError
+        If a value is invalid, or a trial's id or split is not the hash of its condition.
+    """
     for check in _column_checks(table.name):
         check.check_value(row)
     if table is tables.trials:
@@ -154,7 +187,9 @@ class _ColumnCheck:
     words: Sequence[str] | None
 
     def check_value(self, row: dict[str, Any]) -> None:
-        """Raise `RowError` for a wrong value; make whole numbers of a Float column floats; a missing one is None."""
+        """Raise `RowError` for an invalid value; convert whole numbers of a Float column to floats; set a missing
+        value to None.
+        """
         value = row.setdefault(self.name, None)
         if value is None:
             if not self.nullable:
@@ -197,7 +232,17 @@ def _check_identity(row: Mapping[str, Any]) -> None:
 
 
 def store_tables(store: Store, found: ExportTables, report: ImportReport) -> ImportCounts:
-    """Add the tables to a store in one transaction. Settings of a study that is there are kept as they are."""
+    """Add the tables to a store in one transaction. Settings that the study already has are kept.
+
+    Parameters
+    ----------
+    store : Store
+        Store of the study.
+    found : ExportTables
+        Tables of the export folder.
+    report : ImportReport
+        Receives the rows that were not taken.
+    """
     landed = ImportCounts()
     with store.write_transaction() as connection:
         for table in ORDER:
@@ -210,7 +255,7 @@ def store_tables(store: Store, found: ExportTables, report: ImportReport) -> Imp
 
 
 def _stored_candidates(connection: Connection, table: Table, rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The stored rows that these could be, whole."""
+    """Stored rows that could have the same key as these rows."""
     by = table.c[LOOKED_UP.get(table.name, KEYS[table.name][0])]
     query = select(*(table.c[name] for name in columns_of(table)))
     parts = split_chunks({row[by.name] for row in rows})
@@ -258,7 +303,7 @@ def _count_landed(table: Table, landed: ImportCounts, *, new: bool, revision: An
 
 
 def _existing_keys(connection: Connection, other: str, column: str, lines: Sequence[Line]) -> set[Any]:
-    """Which of the rows of another table are stored that these lines refer to."""
+    """Keys in another table that these lines refer to and that are stored."""
     key = tables.metadata.tables[other].c[KEYS[other][0]]
     parts = split_chunks({row[column] for _, row in lines})
     return {found for part in parts for found in connection.execute(select(key).where(key.in_(part))).scalars()}

@@ -20,7 +20,13 @@ Sample = tuple[SourceLocation, dict[str, Any]]
 
 
 def find_logs(paths: list[Path]) -> list[Path]:
-    """The log files themselves, and those in folders. Raises `InputError` for a folder without any."""
+    """Log files: those named, and all in the folders named.
+
+    Raises
+    ------
+    InputError
+        If a folder contains none.
+    """
     found: list[Path] = []
     for path in paths:
         if path.is_dir():
@@ -34,7 +40,25 @@ def find_logs(paths: list[Path]) -> list[Path]:
 
 
 def read_log(path: Path, report: ImportReport) -> tuple[dict[str, Any], Iterator[Sample]]:
-    """The log's header, and its samples one by one. Raises `InputError` where the file is no Inspect log."""
+    """Header and samples of one log.
+
+    Parameters
+    ----------
+    path : Path
+        An `.eval` archive or a JSON log.
+    report : ImportReport
+        Receives the samples that cannot be read.
+
+    Returns
+    -------
+    (dict, iterator of (SourceLocation, dict))
+        The header, and the samples with their locations.
+
+    Raises
+    ------
+    InputError
+        If the file is not an Inspect log.
+    """
     try:
         is_archive = zipfile.is_zipfile(path)
     except OSError as error:
@@ -79,9 +103,9 @@ def _archive_members(path: Path, members: list[zipfile.ZipInfo], report: ImportR
 
 
 def _read_member(path: Path, member: zipfile.ZipInfo) -> str:
-    """Text of one member. Raises `RowError` where it is damaged, packed in a way that cannot be read, or too large.
+    """Text of one archive member. Raises `RowError` if it is damaged, of an unknown compression method, or too large.
 
-    No more than `LONGEST` bytes are unpacked, whatever the archive says of itself.
+    Never unpacks more than `LONGEST` bytes, whatever size the archive states.
     """
     try:
         if member.compress_type == ZSTANDARD:

@@ -1,8 +1,8 @@
 """Inspect logs: samples as trials, scores as verdicts of the scorer.
 
-Of a sample's metadata these keys are read: arm (or injected, was_injected), concept, layer, strength, magnitude,
-span, subject. Without an arm nothing is known to have been injected: the trial is a control, and its event is that
-the score is correct.
+These keys of a sample's metadata are read: arm (or injected, was_injected), concept, layer, strength, magnitude, span,
+subject. A sample without an arm is a control trial, since nothing is known to have been injected; its event is that the
+score is correct.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ MARKS = {"c": True, "correct": True, "pass": True, "i": False, "incorrect": Fals
 
 @dataclass(frozen=True, slots=True)
 class InspectLog:
-    """What the header tells: the run (part of every trial's identity), the task and the model."""
+    """Header of a log: the run (part of every trial's identity), the task and the model."""
 
     run: tuple[str, ...]
     task: str
@@ -55,7 +55,17 @@ class InspectLog:
 def read_files(
     paths: Sequence[Path], options: ImportOptions, report: ImportReport
 ) -> Iterator[row_builders.ImportedRow]:
-    """Rows of all logs; a log may be named twice, as `.eval` and as `.json`, and is one run."""
+    """Rows of all logs; the `.eval` and `.json` files of one log count as one run.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+        Log files, and folders of logs.
+    options : ImportOptions
+        `subject`, `parameters` and `judge` give what the logs do not name.
+    report : ImportReport
+        Receives the samples that cannot be imported.
+    """
     for path in find_logs(list(paths)):
         header, samples = read_log(path, report)
         log = _parse_header(header["eval"], path)
@@ -103,7 +113,7 @@ def _parse_row(
 
 
 def _parse_arm(about: Mapping[str, Any]) -> Arm | None:
-    """The arm that the metadata names; None where they name none."""
+    """The arm that the metadata name; None if they name none."""
     if not is_empty(about.get("arm")):
         return arm_of(about["arm"], "metadata.arm")
     injected = next((parse_bool(about, name) for name in ("injected", "was_injected") if name in about), None)
@@ -117,7 +127,7 @@ def _parse_span(about: Mapping[str, Any]) -> Span:
 
 
 def _resolve_attachment(value: Any, sample: Mapping[str, Any]) -> str:
-    """Text of a message: plain, in parts, or kept apart among the sample's attachments."""
+    """Text of a message: plain, in parts, or stored among the sample's attachments."""
     if isinstance(value, list):
         parts = [part.get("text") or "" for part in value if isinstance(part, Mapping) and part.get("type") == "text"]
         return "\n".join(_resolve_attachment(part, sample) for part in parts)
@@ -176,7 +186,7 @@ def _parse_verdicts(
 
 
 def _facts_from_score(score: Mapping[str, Any], arm: Arm | None, target: str | None) -> Facts | None:
-    """Facts that the score or its metadata report one by one, else those behind correct or incorrect."""
+    """Facts that the score or its metadata report as single fields, else those implied by correct or incorrect."""
     value, about = score["value"], score.get("metadata")
     try:
         for told in (value, about):
@@ -193,7 +203,7 @@ def _facts_from_score(score: Mapping[str, Any], arm: Arm | None, target: str | N
 
 
 def _is_correct(value: Any) -> bool:
-    """Correct or incorrect; raises `RowError` for a partial or graded score, which is neither."""
+    """Whether a score means correct; raises `RowError` for a partial or graded score."""
     if isinstance(value, str) and value.strip().lower() in MARKS:
         return MARKS[value.strip().lower()]
     known = parse_bool({"value": value}, "value")

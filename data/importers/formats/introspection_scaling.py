@@ -36,7 +36,17 @@ FLAGS = ("coherent", "affirmative", "detects_before_naming", "correct_identifica
 def read_files(
     paths: Sequence[Path], options: ImportOptions, report: ImportReport
 ) -> Iterator[row_builders.ImportedRow]:
-    """Rows of all files."""
+    """Rows of all files.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+        JSON-lines files.
+    options : ImportOptions
+        `subject`, `parameters` and `judge` give what the rows do not name.
+    report : ImportReport
+        Receives the rows that cannot be imported.
+    """
     for path in paths:
         yield from parse_rows(json_lines(path, report), partial(_parse_row, options=options), report)
 
@@ -79,7 +89,7 @@ def _make_protocol() -> row_builders.ImportedProtocol:
 def _parse_verdicts(
     row: Mapping[str, Any], arm: Arm, target: str | None, options: ImportOptions
 ) -> tuple[row_builders.ImportedVerdict, ...]:
-    """The judge's four answers; controls too were judged against the concept that they are paired with."""
+    """The judge's four answers; controls were also judged, against the concept that they are paired with."""
     kept = {name: row[name] for name in (*FLAGS, "success", "parse_error", "raw_judge") if name in row}
     if all(kept.get(name) is None for name in (*FLAGS, "raw_judge")):
         return ()

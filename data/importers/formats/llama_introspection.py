@@ -1,4 +1,4 @@
-"""llama-introspection (CSV): trials with interventions, read by one grader; no human label."""
+"""llama-introspection (CSV): trials with interventions, read by one automatic grader; no human labels."""
 
 from __future__ import annotations
 
@@ -41,7 +41,22 @@ SCALE = (
 def read_files(
     paths: Sequence[Path], options: ImportOptions, report: ImportReport
 ) -> Iterator[row_builders.ImportedRow]:
-    """Rows of all files; the subject is the file's name without its ending, or `options.subject`."""
+    """Rows of all files; the subject is named by the file's stem, or by `options.subject`.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+        CSV files.
+    options : ImportOptions
+        `subject`, `parameters` and `judge` give what the files do not name.
+    report : ImportReport
+        Receives the rows that cannot be imported.
+
+    Raises
+    ------
+    InputError
+        If a file lacks a required column.
+    """
     for path in paths:
         subject = row_builders.subject_named(options.subject or path.stem, options.parameters)
         yield from parse_rows(
@@ -50,7 +65,7 @@ def read_files(
 
 
 def _rows_with_arm(path: Path, report: ImportReport) -> Rows:
-    """The file's rows but for those whose intervention belongs to no arm."""
+    """The file's rows without those whose intervention belongs to no arm."""
     for place, row in csv_rows(path, report):
         if absent := [name for name in NEEDED if name not in row]:
             raise InputError(f"{path}: has no column '{absent[0]}': it has {', '.join(row)}")
@@ -84,7 +99,7 @@ def _parse_row(
 
 
 def _prompt_text(row: Mapping[str, str]) -> str:
-    """What stands before the answer in the whole text: the messages as the subject's template wrote them."""
+    """The text before the answer: the messages as formatted by the subject's chat template."""
     whole, answer = row.get("full_text") or "", row["response"]
     end = whole.rfind(answer) if answer else len(whole)
     return whole[:end].rstrip() if end >= 0 else ""

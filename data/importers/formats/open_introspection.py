@@ -41,7 +41,17 @@ ANSWERS = {"pass": True, "fail": False}
 def read_files(
     paths: Sequence[Path], options: ImportOptions, report: ImportReport
 ) -> Iterator[row_builders.ImportedRow]:
-    """Rows of all files, those of files with verdicts first: they hold the labels as they stood before."""
+    """Rows of all files. Files with verdicts come first: they hold the labels as they were before the verdicts.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+        JSON-lines files.
+    options : ImportOptions
+        `subject`, `parameters` and `judge` give what the rows do not name.
+    report : ImportReport
+        Receives the rows that cannot be imported.
+    """
     for path in sorted(paths, key=lambda path: not _has_verdicts(path)):
         yield from parse_rows(json_lines(path, report), partial(_parse_row, options=options), report)
 
@@ -88,7 +98,7 @@ def _parse_row(place: SourceLocation, row: Mapping[str, Any], options: ImportOpt
 
 
 def _require_mapping(row: Mapping[str, Any], name: str) -> Mapping[str, Any] | None:
-    """A table within the row, or the JSON text of one; None where the field says nothing."""
+    """An object within the row, or one given as JSON text; None if the field is empty."""
     value = row.get(name)
     if is_empty(value):
         return None

@@ -1,4 +1,4 @@
-"""Any table (CSV, JSON lines or Parquet) with a column map: one row a trial, with its verdicts and labels."""
+"""Any table (CSV, JSON lines or Parquet) with a column map: one row per trial, with its verdicts and labels."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ WRITTEN = json.JSONEncoder(ensure_ascii=False, default=str, sort_keys=True)
 SPANS = tuple(Span)
 BESIDE = ("quote", "raw", "time")
 PLAIN = frozenset((str, bool, type(None)))
-"""Types whose equal values are written alike, as 1, 1.0 and true are not."""
+"""Types whose equal values have the same JSON text, unlike 1, 1.0 and true."""
 READERS: dict[str, Callable[[Path, ImportReport], Rows]] = {
     ".csv": csv_rows,
     ".jsonl": json_lines,
@@ -54,7 +54,22 @@ READERS: dict[str, Callable[[Path, ImportReport], Rows]] = {
 def read_files(
     paths: Sequence[Path], options: ImportOptions, report: ImportReport
 ) -> Iterator[row_builders.ImportedRow]:
-    """Rows of all files, read by the endings of their names and by the map `options.map`."""
+    """Rows of all files; the format of each is known from its file extension.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+        CSV, JSON-lines or Parquet files.
+    options : ImportOptions
+        `map` is the column map; `parameters` the subject's size if the table does not give it.
+    report : ImportReport
+        Receives the rows that cannot be imported.
+
+    Raises
+    ------
+    InputError
+        If a file has another extension, or the map is missing, invalid or names a missing column.
+    """
     columns = read_map(options.map)
     for path in paths:
         reader = READERS.get(path.suffix.lower())
@@ -75,7 +90,7 @@ def _read_rows(
 
 @dataclass(frozen=True, slots=True)
 class _TableReader:
-    """The map made ready: how a row's fields are picked, once for all rows."""
+    """Functions that extract a row's fields by the map, built once for all rows."""
 
     columns: ColumnMap
     options: ImportOptions
@@ -90,7 +105,7 @@ class _TableReader:
 
 
 def _check_columns(path: Path, rows: Rows, columns: ColumnMap) -> Rows:
-    """The rows as they are, the first of them held against the map."""
+    """The rows unchanged; the first of them is checked against the map."""
     for at, (place, row) in enumerate(rows):
         if not at:
             columns.check_columns(path, list(row))
@@ -157,7 +172,7 @@ def _parse_trial(about: Mapping[str, Any], source: str, subject: Any, said: row_
 
 
 def _parse_facts(told: Mapping[str, Any], arm: Arm | None, target: str | None) -> Facts | None:
-    """The facts of a verdict or label; None where its columns say nothing in this row."""
+    """Facts of a verdict or label; None if its columns are empty in this row."""
     claims, coherent, refused, passed = (parse_bool(told, name) for name in row_builders.FLAGS)
     named = parse_word(told, "concept")
     if claims is None and passed is None:
@@ -174,7 +189,7 @@ def _parse_facts(told: Mapping[str, Any], arm: Arm | None, target: str | None) -
 def _parse_verdict(
     told: Mapping[str, Any], arm: Arm | None, target: str | None, source: str
 ) -> row_builders.ImportedVerdict | None:
-    """What a judge said; judges say few different things, so that most verdicts have been worked out before."""
+    """A judge's verdict, cached where the row has few distinct values, as most verdicts repeat earlier ones."""
     few = told.keys().isdisjoint(BESIDE) and PLAIN.issuperset(map(type, told.values()))
     return (_cached_verdict if few else _cached_verdict.__wrapped__)(tuple(told.items()), arm, target, source)
 
