@@ -102,6 +102,7 @@ def fit_judged(
     Parameters
     ----------
     store : Store
+        Store of the study.
     judge : str, optional
         By default the study's first; its fit is the view `judged`, another judge's `judged:NAME`.
     priors : Priors, optional
@@ -173,6 +174,7 @@ def fit_corrected(
     Parameters
     ----------
     store : Store
+        Store of the study.
     judges : sequence of str, optional
         By default all judges of the study.
     label_view : str, optional

@@ -1,7 +1,8 @@
-"""Chance-corrected agreement between raters, each figure with an interval; takes arrays and knows nothing of a study.
+"""Chance-corrected agreement between raters, each coefficient with an interval; takes arrays and knows nothing of a
+study.
 
-Every coefficient is (pa - pe) / (1 - pe): observed agreement pa, agreement expected by chance pe. They differ in
-what they take chance to be. Intervals treat the units as a random sample of all units and the raters as fixed.
+Every coefficient is (pa - pe) / (1 - pe): observed agreement pa, agreement expected by chance pe. They differ in how
+they define chance agreement. Intervals treat the units as a random sample of all units and the raters as fixed.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ def cohen_kappa(
 ) -> IntervalEstimate:
     """Cohen's kappa of two raters.
 
-    Estimand: agreement beyond what two raters with these margins would reach by chance. Assumes that units are a
+    Estimand: agreement beyond that expected by chance of two raters with these margins. Assumes that units are a
     random sample and that both raters rated all of them. pa = share on the diagonal, pe = sum of products of
     margins; standard error of Fleiss, Cohen and Everitt (1969), by statsmodels.
 
@@ -44,13 +45,15 @@ def cohen_kappa(
     ----------
     table : array (q, q)
         Counts: first rater's category by second rater's.
-    quantile : {"normal", "t"}
-        Interval from the normal law (as SAS does) or from Student's t with n - 1 degrees of freedom (Gwet).
+    confidence : float, default 0.95
+        Nominal coverage of the interval, 0 to 1.
+    quantile : {"normal", "t"}, default "normal"
+        Interval from the normal distribution (as SAS does) or from Student's t with n - 1 degrees of freedom (Gwet).
 
     Raises
     ------
     NotEnoughDataError
-        Where there are no units, or a rater used one category only: then chance explains all agreement there is.
+        If there are no units, or a rater used one category only: then chance explains all agreement.
     """
     counts = check_square(table)
     shares = counts / counts.sum()
@@ -66,13 +69,21 @@ def cohen_kappa(
 def fleiss_kappa(counts: ArrayLike, *, confidence: float = 0.95) -> IntervalEstimate:
     """Fleiss' kappa of several raters; units may have different numbers of ratings.
 
-    Estimand: agreement beyond that of raters who all draw from the pooled category shares. pe = sum of squared
-    shares. Source: Fleiss (1971), with missing ratings and standard error by linearisation as in Gwet (2014).
+    Estimand: agreement beyond that of raters who all draw at random from the pooled category shares.
+    pe = sum of squared shares. Source: Fleiss (1971), with missing ratings and standard error by linearisation as in
+    Gwet (2014).
 
     Parameters
     ----------
     counts : array (units, q)
         How many raters put the unit into each category.
+    confidence : float, default 0.95
+        Nominal coverage of the interval, 0 to 1.
+
+    Raises
+    ------
+    NotEnoughDataError
+        If no unit has two ratings, fewer than two units are rated, or all ratings are equal.
     """
     table = counts_table(counts)
 
@@ -88,7 +99,7 @@ def gwet_ac1(
     """Gwet's AC1 of two or more raters.
 
     Estimand: agreement beyond that of raters who guess at random on the units that are hard to rate. Unlike
-    kappa it stays near the observed agreement when one category is rare. pe = sum of p_k (1 - p_k) / (q - 1).
+    kappa it stays near the observed agreement if one category is rare. pe = sum of p_k (1 - p_k) / (q - 1).
     Source: Gwet (2008; 2014 for missing ratings). Assumes that missing ratings are missing at random.
 
     Parameters
@@ -97,6 +108,13 @@ def gwet_ac1(
         Category codes, NaN where a rater did not rate a unit.
     categories : sequence of float, optional
         All categories that could be chosen; by default those that were.
+    confidence : float, default 0.95
+        Nominal coverage of the interval, 0 to 1.
+
+    Raises
+    ------
+    NotEnoughDataError
+        If no unit has two ratings, fewer than two units are rated, or there is one category only.
     """
     table, values = count_ratings(ratings, categories)
     return _gwet_from_table(table, np.eye(len(values)), "Gwet's AC1", confidence)
@@ -116,8 +134,17 @@ def gwet_ac2(
     ratings : array (units, raters)
         Category codes, NaN where a rater did not rate a unit.
     weights : {"linear", "quadratic", "ordinal"} or array (q, q)
-        Credit for each pair of categories, 1 on the diagonal; the named ones fall with the distance of the
+        Credit for each pair of categories, 1 on the diagonal; the named weights decrease with the distance of the
         codes, with its square, and with the number of categories spanned.
+    categories : sequence of float, optional
+        All categories that could be chosen; by default those that occur.
+    confidence : float, default 0.95
+        Nominal coverage of the interval, 0 to 1.
+
+    Raises
+    ------
+    InputError
+        If the shape of `weights` does not match the number of categories.
     """
     table, values = count_ratings(ratings, categories)
     credit = named_weights(weights, values) if isinstance(weights, str) else np.asarray(weights, dtype=float)
@@ -127,12 +154,14 @@ def gwet_ac2(
 
 
 def brennan_prediger(ratings: ArrayLike, *, confidence: float = 0.95) -> IntervalEstimate:
-    """Brennan and Prediger's kappa (1981): chance is a uniform guess, pe = 1 / q, over the categories in use.
+    """Brennan and Prediger's kappa (1981): chance is a uniform guess, pe = 1 / q, over the categories that occur.
 
     Parameters
     ----------
     ratings : array (units, raters)
         Category codes, NaN where a rater did not rate a unit.
+    confidence : float, default 0.95
+        Nominal coverage of the interval, 0 to 1.
     """
     table, values = count_ratings(ratings, None)
 
@@ -156,6 +185,13 @@ def krippendorff_alpha(ratings: ArrayLike, level: Level = "nominal", *, confiden
         Values, NaN where a rater did not rate a unit.
     level : {"nominal", "ordinal", "interval", "ratio"}
         Scale of measurement of the values.
+    confidence : float, default 0.95
+        Nominal coverage of the interval, 0 to 1.
+
+    Raises
+    ------
+    NotEnoughDataError
+        If no unit has two ratings, fewer than two units are rated, or all ratings are equal.
     """
     table, values = count_ratings(ratings, None)
     table = table[_rated_twice(table)]
@@ -181,7 +217,7 @@ def _alpha_from_table(table: Floats, weights: Floats) -> tuple[float, float, Flo
 
 
 def conger_kappa(ratings: ArrayLike, *, confidence: float = 0.95) -> IntervalEstimate:
-    """Conger's kappa (1980): Cohen's kappa for several raters, each with margins of its own; nominal.
+    """Conger's kappa (1980): Cohen's kappa for several raters, each with its own margins; nominal categories.
 
     Chance is the agreement expected of a random pair of raters given their own margins. Standard error by
     linearisation, Student's t with units - 1 degrees of freedom. Assumes that missing ratings are missing at
@@ -191,6 +227,8 @@ def conger_kappa(ratings: ArrayLike, *, confidence: float = 0.95) -> IntervalEst
     ----------
     ratings : array (units, raters)
         Category codes, NaN where a rater did not rate a unit.
+    confidence : float, default 0.95
+        Nominal coverage of the interval, 0 to 1.
     """
     values = as_ratings(ratings)
     values = values[~np.isnan(values).all(axis=1)][:, ~np.isnan(values).all(axis=0)]

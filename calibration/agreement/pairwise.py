@@ -1,4 +1,4 @@
-"""Who agrees with whom: every pair of judges and raters, and each kind as a group, by outcome."""
+"""Agreement between every pair of judges and raters, and within each of these groups, on the outcome."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ Figures = dict[str, object]
 def reading_table(
     judges: pd.DataFrame, judged: Sequence[pd.DataFrame], labels: pd.DataFrame, splits: Sequence[str] | None = None
 ) -> pd.DataFrame:
-    """Outcomes of the newest version of each judge and of the raters, each on the splits that measure judges.
+    """Outcome codes of the newest version of each judge and of the raters, on the splits that measure judges.
 
     Parameters
     ----------
     judges : DataFrame
         Judge versions as of `gnomon.calibration.observations.frames.judge_frame`, the newest of each name first.
     judged : sequence of DataFrame
-        What each of them said (`gnomon.calibration.error_rates.confusion.judged_trials`).
+        Verdicts of each version (`gnomon.calibration.error_rates.confusion.judged_trials`).
     labels : DataFrame
-        `gnomon.calibration.labels.views.rater_labels` of a view.
+        Labels of one view (`gnomon.calibration.labels.views.rater_labels`).
     splits : sequence of str, optional
-        As in `judge_splits`.
+        Splits to measure on, as in `judge_splits`.
 
     Returns
     -------
@@ -57,10 +57,23 @@ def reading_table(
 
 
 def side_by_side(heard: Mapping[str, pd.DataFrame], labels: pd.DataFrame) -> pd.DataFrame:
-    """Outcomes as codes, one row a trial, one column a (kind, name) of judge or rater, NaN where it said nothing.
+    """Outcome codes of all judges and raters, one row per trial, one column per (kind, name), NaN where there is no
+    outcome.
 
-    From each judge's trials and outcomes by name, and the labels of raters. Labels of transcripts that were picked
-    for what judges say of them are left out: there they disagree by choice.
+    Labels of transcripts that were selected by judges' verdicts are left out: raters and judges disagree there by
+    design.
+
+    Parameters
+    ----------
+    heard : mapping of str to pandas.DataFrame
+        For each judge's name, its trials with columns trial and outcome.
+    labels : pandas.DataFrame
+        Labels of raters in one view (`gnomon.calibration.labels.views.rater_labels`).
+
+    Returns
+    -------
+    pandas.DataFrame
+        Codes of `CODES`, indexed by trial; columns are a MultiIndex of kind ("judge" or "rater") and name.
     """
     plain = (labels["role"] == str(RaterRole.RATER)) & ~labels["stratum"].isin(BY_VERDICT)
     labels = labels[plain]
@@ -73,13 +86,15 @@ def side_by_side(heard: Mapping[str, pd.DataFrame], labels: pd.DataFrame) -> pd.
 
 
 def pair_agreement(wide: pd.DataFrame) -> list[Figures]:
-    """Each pair of judges and raters: n, agreement (share), Cohen's kappa, AC1, alpha; None where undefined."""
+    """Agreement of each pair of judges and raters: n, agreement (share), Cohen's kappa, AC1, alpha; None where
+    undefined.
+    """
     columns = cast("list[tuple[str, str]]", wide.columns.to_list())
     return [_pair_agreement(wide, one, other) for one, other in combinations(columns, 2)]
 
 
 def group_agreement(wide: pd.DataFrame) -> list[Figures]:
-    """All judges together, all raters together (where there are two or more): n, AC1 and alpha."""
+    """Agreement among all judges and among all raters (groups of two or more): n, AC1 and alpha."""
     kinds = wide.columns.get_level_values("kind")
     groups = [(kind, wide.loc[:, kinds == kind].to_numpy(dtype=float)) for kind in (JUDGE, RATER)]
     return [

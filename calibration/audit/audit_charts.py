@@ -1,4 +1,4 @@
-"""Charts of the audit: pure functions from tidy frames (`audit.audit_frames`) to Altair charts, without a theme."""
+"""Charts of the audit: pure functions from tidy frames (`audit_frames`) to Altair charts, without a theme."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ ARMS = [str(arm) for arm in Arm]
 INK = "#262730"
 SHARE_TICKS = [0, 0.25, 0.5, 0.75, 1]
 CHOSEN = "chosen"
-"""Name of the selection that a cell of a matrix makes when it is clicked: its fields are the cell's names."""
+"""Name of the selection made by a click on a matrix cell; its fields are the cell's names."""
 
 
 def confusion_heat_map(classes: pd.DataFrame, *, judge: str) -> Any:
-    """Label against verdict in each arm, as share of each label's row, with counts and 95 % intervals.
+    """Labels against verdicts in each arm, as shares of each label's row, with counts and 95 % intervals.
 
     Parameters
     ----------
-    classes : DataFrame
-        `tidy.classes`: arm, truth, verdict, n, of, share, low, high.
+    classes : pandas.DataFrame
+        Frame of `audit_frames.class_frame`: arm, truth, verdict, n, of, share, low, high.
     judge : str
         Name for the title.
     """
@@ -68,7 +68,7 @@ def error_rates(rates: pd.DataFrame) -> Any:
     Parameters
     ----------
     rates : DataFrame
-        `tidy.rates`: judge, arm, measure, value, low, high, of.
+        Frame of `audit_frames.rate_frame`: judge, arm, measure, value, low, high, of.
     """
     floor = min(0.0, rates["low"].min()) if len(rates) else 0.0
     axis = alt.Axis(values=SHARE_TICKS, grid=True, format=".2f")
@@ -89,7 +89,7 @@ def youden_differences(differences: pd.DataFrame) -> Any:
     Parameters
     ----------
     differences : DataFrame
-        `tidy.differences`: judge, arms, value, low, high.
+        Frame of `audit_frames.difference_frame`: judge, arms, value, low, high.
     """
     base = alt.Chart(differences).encode(
         y=alt.Y("judge:N", sort=None, title=None),
@@ -117,10 +117,10 @@ def agreement_matrix(agreement: pd.DataFrame, *, coefficient: str = "Gwet's AC1"
 
     Parameters
     ----------
-    agreement : DataFrame
-        `tidy.agreement`: a, b, coefficient, value, low, high, n.
-    coefficient : str
-        Which coefficient to show (`tidy.COEFFICIENTS`).
+    agreement : pandas.DataFrame
+        Frame of `audit_frames.agreement_frame`: a, b, coefficient, value, low, high, n.
+    coefficient : str, default "Gwet"s AC1"
+        Coefficient to show, one of the values of `audit_frames.COEFFICIENTS`.
     """
     rows = agreement[agreement["coefficient"] == coefficient]
     order = list(dict.fromkeys([*rows["a"], *rows["b"]]))
@@ -156,12 +156,12 @@ def agreement_matrix(agreement: pd.DataFrame, *, coefficient: str = "Gwet's AC1"
 
 
 def correction_methods_chart(comparison: pd.DataFrame, *, judge: str) -> Any:
-    """The event rate of each arm by each method side by side, with 95 % intervals; refusals are said so.
+    """Event rate of each arm by each correction method, with 95 % intervals; refused methods are marked.
 
     Parameters
     ----------
-    comparison : DataFrame
-        `tidy.comparison`: judge, arm, method, value, low, high, judged, labelled, reason.
+    comparison : pandas.DataFrame
+        Frame of `audit_frames.comparison_frame`: judge, arm, method, value, low, high, judged, labelled, reason.
     judge : str
         The judge to show.
     """
@@ -197,7 +197,7 @@ def _selection(cells: Any, *fields: str) -> Any:
 
 
 def _present_rows(frame: pd.DataFrame) -> alt.Legend:
-    """A legend of the arms that are there, of all that have a colour."""
+    """A legend of only those arms that occur in the frame."""
     return alt.Legend(orient="bottom", values=[arm for arm in ARMS if arm in set(frame["arm"])])
 
 

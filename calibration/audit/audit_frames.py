@@ -1,4 +1,4 @@
-"""The audit document as tidy frames, one figure a row: what charts draw and tables show."""
+"""The audit document as tidy frames, one estimate per row, for charts and tables."""
 
 from __future__ import annotations
 
@@ -26,9 +26,19 @@ INTERVAL = ("value", "low", "high")
 
 
 def rate_frame(document: dict[str, Any], reading: str = "as_event") -> pd.DataFrame:
-    """Error rates by judge, arm and measure: judge, arm, measure, value, low, high, of (trials behind the rate).
+    """Error rates by judge, arm and measure; an undefined rate has no row.
 
-    `reading` is `as_event` or `as_pass`. A rate that is undefined has no row.
+    Parameters
+    ----------
+    document : dict of str to object
+        The audit (`document.audit_study`).
+    reading : str, default "as_event"
+        Which rates: `as_event` for the event, `as_pass` for the study's pass.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns judge, arm, measure, value, low, high, of (labelled trials behind the rate).
     """
     rows = []
     for judge in document["judges"]:
@@ -54,7 +64,20 @@ def difference_frame(document: dict[str, Any]) -> pd.DataFrame:
 
 
 def class_frame(document: dict[str, Any], judge: str) -> pd.DataFrame:
-    """Outcome class by label and verdict of one judge: arm, truth, verdict, n, of, share, low, high."""
+    """Outcome class by label and by verdict of one judge.
+
+    Parameters
+    ----------
+    document : dict of str to object
+        The audit.
+    judge : str
+        Name of the judge.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns arm, truth, verdict, n, of, share, low, high.
+    """
     rows = [row for each in document["judges"] if each["judge"] == judge for row in each["classes"]]
     return pd.DataFrame(rows, columns=["arm", "truth", "verdict", "n", "of", "share", "low", "high"])
 
@@ -98,7 +121,9 @@ def contradiction_frame(document: dict[str, Any]) -> pd.DataFrame:
 
 
 def panel_frame(document: dict[str, Any]) -> pd.DataFrame:
-    """All judges together: rate (arm, or net detection), errors (independent or free), value, low, high."""
+    """Estimates by all judges together: rate (arm, or net detection), errors (independent or free), value, low,
+    high.
+    """
     whole = document["together"]
     rows = [*whole["arms"], {"arm": "net detection", **whole["net_detection_corrected"]}]
     shown = [
@@ -111,7 +136,9 @@ def panel_frame(document: dict[str, Any]) -> pd.DataFrame:
 
 
 def agreement_frame(document: dict[str, Any]) -> pd.DataFrame:
-    """Agreement of each pair of judges and raters: a, b, coefficient, value, low, high, n; none where undefined."""
+    """Agreement of each pair of judges and raters: a, b, coefficient, value, low, high, n; undefined ones have no
+    row.
+    """
     rows = []
     for pair in document["agreement"]["pairs"]:
         names = dict(zip(("a", "b"), pair_names(pair), strict=True))
@@ -122,7 +149,7 @@ def agreement_frame(document: dict[str, Any]) -> pd.DataFrame:
 
 
 def pair_names(pair: dict[str, Any]) -> tuple[str, str]:
-    """The two of a pair as the frame of `agreement` names them."""
+    """The two names of a pair as `agreement_frame` writes them."""
     return f"{pair['a']} ({pair['a_kind']})", f"{pair['b']} ({pair['b_kind']})"
 
 

@@ -1,4 +1,4 @@
-"""Facts that can't all be true: how often a judge or a rater contradicts itself, and on which transcripts."""
+"""Contradictory facts: how often a judge or a rater contradicts itself, and on which transcripts."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Mask = NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True)
 class _Statement:
-    """What was reported of each trial, as arrays (n,): `named` the injected concept, `described` any concept."""
+    """Reported facts of trials, as arrays (n,): `named` the injected concept, `described` any concept."""
 
     injected: Mask
     claims: Mask
@@ -37,7 +37,7 @@ class _Statement:
 
 @dataclass(frozen=True, slots=True)
 class ContradictionKind:
-    """One contradiction: which trials could show it, and which of them do."""
+    """One kind of contradiction: which trials could show it, and which of them do."""
 
     name: str
     words: str
@@ -108,14 +108,13 @@ KINDS = (
 def audit_contradictions(store: Store) -> dict[str, Any]:
     """Contradictions in the verdicts of each judge version and in the standing labels of each rater.
 
-    Verdicts and labels of all splits count, with or without a counterpart: a contradiction needs no truth beside
-    it. Pass and fail are held against the facts where the study's own question was asked, by readers of trials
-    with injection.
+    Verdicts and labels of all splits count, paired or not: a contradiction needs no reference. Pass and fail are
+    compared with the facts if the study's own question was asked, for readers of trials with injection.
 
     Returns
     -------
     dict
-        judges (judge, version, and what `found` gives) and raters (rater, and the same).
+        judges (judge, version, and the keys of `count_contradictions`) and raters (rater, and the same).
     """
     trials = trial_frame(store)
     judges = judge_frame(store, spoken_versions(store))
@@ -135,14 +134,13 @@ def audit_contradictions(store: Store) -> dict[str, Any]:
 
 
 def count_contradictions(rows: pd.DataFrame) -> dict[str, Any]:
-    """Contradictions in readings that have trial, arm, target, claims, concept, coherent, refused and passed.
+    """Count contradictions in rows with trial, arm, target, claims, concept, coherent, refused and passed.
 
     Returns
     -------
     dict
-        read (readings), any (readings with a contradiction of any kind: n, of, share) and kinds, for each kind:
-        words, n, of (readings that could show it), share (Wilson; None where there are none) and trials (up to
-        five ids).
+        read (rows), any (rows with a contradiction of any kind: n, of, share) and kinds, for each kind:
+        words, n, of (rows that could show it), share (Wilson; None if there are none) and trials (up to five ids).
     """
     said = _statements(rows)
     ids = rows["trial"].to_numpy()
@@ -170,7 +168,7 @@ def _statements(rows: pd.DataFrame) -> _Statement:
     concept = rows["concept"].astype(object)
     answer = rows[PASSED].astype(object)
     injected = ((rows["arm"] == str(Arm.INJECTION)) & rows["target"].notna()).to_numpy(dtype=bool)
-    # Where nothing was ever injected (two answers compared, say), pass has a meaning of its own.
+    # If nothing was ever injected (such as a comparison of two answers), pass has another meaning.
     asked = answer.notna().to_numpy(dtype=bool) & injected.any()
     return _Statement(
         injected=injected,
@@ -189,5 +187,5 @@ def _verdict_statements(store: Store, version: str, trials: pd.DataFrame) -> pd.
 
 
 def _label_statements(store: Store) -> pd.DataFrame:
-    """The last standing label of each rater and role on each trial, as given: pass and fail only where answered."""
+    """The last standing label of each rater and role on each trial, as given: `passed` only where it was answered."""
     return standing_labels(label_events(store)).sort_values([*KEYS, "revision"]).drop_duplicates(KEYS, keep="last")

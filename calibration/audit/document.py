@@ -1,4 +1,4 @@
-"""The audit: may these judges be trusted, in which arm, with which labels; one document, ready for JSON."""
+"""The audit: which judges can be trusted, in which arms, by which labels; one document, ready for JSON."""
 
 from __future__ import annotations
 
@@ -46,7 +46,9 @@ NEEDED = (Arm.INJECTION, Arm.CONTROL)
 
 @dataclass(frozen=True, slots=True)
 class _Measured:
-    """Judges (frame of `judge_frame`), what each said, how its calls ended and when, and whether it repeats itself."""
+    """Judges (frame of `judge_frame`), their verdicts, states and times of their calls, and their repeat
+    consistency.
+    """
 
     judges: pd.DataFrame
     splits: Sequence[str] | None
@@ -65,13 +67,14 @@ def audit_study(
     Parameters
     ----------
     store : Store
+        Store of the study.
     view : {"blind", "first", "current"}
-        Which labels count (`gnomon.calibration.labels.views`).
+        Label view (`gnomon.calibration.labels.views`).
     judges : sequence of str, optional
-        Names or versions; by default the newest version of each judge that has spoken.
+        Names or versions; by default the newest version of each judge with verdicts.
     splits : sequence of str, optional
         Splits to measure on. By default all for judges that were imported with their verdicts, and all but
-        `train` for others, which may have learnt from it.
+        `train` for others, which may have been trained on it.
 
     Returns
     -------
@@ -107,36 +110,37 @@ def audit_views(
     judges: Sequence[str] | None = None,
     splits: Sequence[str] | None = None,
 ) -> dict[str, Any]:
-    """Measure every judge version against the labels of each view: what `gnomon calibrate` prints.
+    """Measure every judge version against the labels of each view; `gnomon calibrate` prints the result.
 
     Parameters
     ----------
     store : Store
-    views : sequence of {"blind", "first", "current"}
+        Store of the study.
+    views : sequence of {"blind", "first", "current"}, default all
+        Label views to measure against.
     judges : sequence of str, optional
-        Names or versions; by default every version that has spoken.
+        Names or versions; by default every version with verdicts.
     splits : sequence of str, optional
-        As in `audit`.
+        As in `audit_study`.
 
     Returns
     -------
     dict
         `views`. `judges`, one entry for each version and view: judge (name), version, kind, newest (of its name),
         labels (the view), labelled (trials measured on), exposure (what their raters had seen), splits, states
-        (share of calls by how they ended), overall and strata (tp, fp, fn, tn, sensitivity, specificity, accuracy,
+        (share of calls by state), overall and strata (tp, fp, fn, tn, sensitivity, specificity, accuracy,
         youden: at the top for the study's pass and fail, again under as_pass, and for the event under as_event;
         strata also with pooled rates, correctable and reason), classes (outcome class by label and verdict), youden
         (of the event, by arm and differences), correctable (in injection and control both), correctable_arms,
-        weighted, reasons (why it may not be corrected), notes, drift, consistency and verdict (the answer in words).
-        `comparison`: event rate by judge, view, arm and method, with the reason where a method is refused.
+        weighted, reasons (why it may not be corrected), notes, drift, consistency and verdict (in words).
+        `comparison`: event rate by judge, view, arm and method, with the reason if a method is refused.
         `agreement` (pairs and groups), `together` (all judges: `correction.panel_summary`), `disagreements` and
-        `labelled`, each by view. `revisions`,
-        `contradictions` and `test_split_looks`. An estimate is {value, low, high, se, level, method}, or None
-        where it is undefined.
+        `labelled`, each by view. `revisions`, `contradictions` and `test_split_looks`. An estimate is
+        {value, low, high, se, level, method}, or None if it is undefined.
 
     Notes
     -----
-    A call that measures on labels of the test split is one look, however many views and judges it has.
+    A call that measures on labels of the test split counts as one look, for any number of views and judges.
     """
     measured = _measure_judges(store, judge_frame(store, spoken_versions(store) if judges is None else judges), splits)
     labels = {view: reference_table(store, view) for view in views}
@@ -159,7 +163,7 @@ def audit_views(
 
 
 def count_test_looks(store: Store) -> int:
-    """How often judges were measured on the labels of the test split."""
+    """Number of times that judges were measured on labels of the test split."""
     query = select(func.count().label("n")).select_from(events).where(events.c.kind == LOOK)
     return int(store.read_frame(query)["n"].iloc[0])
 
@@ -194,7 +198,7 @@ def _panel_document(measured: _Measured, labels: pd.DataFrame, found: Sequence[L
 
 
 def _common_document(store: Store, measured: _Measured, found: dict[str, list[LabelledEvidence]]) -> dict[str, Any]:
-    """What does not depend on the view, the look at the test split among it."""
+    """Parts of the document that do not depend on the view; logs the look at the test split."""
     changed = audit_revisions(store)
     changed["confusion"] = _first_and_current(store, measured, found) if changed["n"] else []
     _log_look(store, measured, found)
@@ -208,7 +212,7 @@ def _common_document(store: Store, measured: _Measured, found: dict[str, list[La
 def _first_and_current(
     store: Store, measured: _Measured, found: dict[str, list[LabelledEvidence]]
 ) -> list[dict[str, Any]]:
-    """Counts of pass and fail of each judge by the labels as first given and as they stand."""
+    """Counts of pass and fail of each judge by the labels as first given and as they are now."""
     views = {
         view: found[view] if view in found else pair_with_labels(measured.judged, reference_table(store, view))
         for view in ("first", "current")
@@ -264,7 +268,7 @@ def _judge_entry(measured: _Measured, judge: Any, figures: dict[str, Any], view:
 
 
 def _judge_estimates(measured: _Measured, judge: Any, found: LabelledEvidence) -> dict[str, Any]:
-    """What labels say of a judge, whichever view they are of."""
+    """Estimates for one judge from the labels of one view."""
     rows = found.pairs
     arms = by_arm(rows)
     differences = youden_differences(arms)
@@ -292,7 +296,7 @@ def _judge_estimates(measured: _Measured, judge: Any, found: LabelledEvidence) -
 
 
 def _arms_with_labels(found: LabelledEvidence) -> list[str]:
-    """The arms that net detection needs, and those that were judged besides."""
+    """Arms that net detection needs, and further arms with verdicts."""
     there = set(found.judged["arm"])
     return [str(arm) for arm in Arm if arm in NEEDED or arm in there]
 
@@ -309,14 +313,14 @@ def _method_comparisons(
 
 
 def _panel_by_arm(together: dict[str, Any]) -> Correction:
-    """The event rate of each arm by all judges together, or why there is none."""
+    """Event rate of each arm by all judges together, or the reason why there is none."""
     return {row["arm"]: row["independent"] or str(row["reason"]) for row in together["arms"]}
 
 
 def _panel_reading(
     store: Store, judges: pd.DataFrame, splits: Sequence[str] | None, heard: pd.DataFrame
 ) -> PanelReading | None:
-    """What the newest version of each judge said, read once for all views."""
+    """Verdicts of the newest version of each judge, read once for all views."""
     try:
         first = judges.drop_duplicates("name")["version"].tolist()
         return panel_reading(store, judges=first, splits=splits, heard=heard)
@@ -353,7 +357,9 @@ def _judge_notes(
 
 
 def _json_ready(value: Any) -> Any:
-    """Estimates as dictionaries, numbers of numpy as Python's and what is no number as None: valid, strict JSON."""
+    """Convert to strict JSON: estimates to dictionaries, NumPy numbers to Python's, numbers that are not finite to
+    None.
+    """
     if isinstance(value, IntervalEstimate) and not (math.isfinite(value.low) and math.isfinite(value.high)):
         return None
     if is_dataclass(value) and not isinstance(value, type):

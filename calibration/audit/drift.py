@@ -1,4 +1,4 @@
-"""Does a judge judge alike over time: its event rate and its accuracy in blocks of time, and a judge asked twice."""
+"""Judge drift over time: trends of event rate and accuracy, and consistency of repeated verdicts."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ ONE_RUN = pd.Timedelta(minutes=1)
 
 @dataclass(frozen=True, slots=True)
 class TrendTest:
-    """`change` of a share from the first to the last block, and the test that it has no trend (z, two-sided p)."""
+    """`change` of a share from the first to the last block, and the test of no trend (z, two-sided p)."""
 
     change: IntervalEstimate | None
     z: float
@@ -35,24 +35,24 @@ class TrendTest:
 
 
 def judge_drift(times: pd.DataFrame, evidence: LabelledEvidence) -> dict[str, Any]:
-    """How one judge version's readings move over time.
+    """Trends of one judge version's verdicts over time.
 
     Estimands: the share of events among the transcripts it read, and the share of labelled ones where it agrees
-    with the label on the event, by time. Both trends are tested among transcripts of one subject, arm and concept
-    (accuracy also of one true answer), so that the order in which conditions were judged is not taken for drift.
+    with the label on the event, by time. Both trends are tested within strata of subject, arm and concept
+    (accuracy also of the true answer), so that the order in which conditions were judged is not mistaken for drift.
 
     Parameters
     ----------
     times : DataFrame
-        `verdict_times` of this version.
-    evidence : Evidence
-        What the version is measured by, in one view of the labels.
+        Rows of `verdict_times` for this version.
+    evidence : LabelledEvidence
+        The version's verdicts and labels in one view.
 
     Returns
     -------
     dict
         from, to (ISO times or None), times (distinct ones), verdicts, blocks (from, to, verdicts, positive_rate,
-        labelled, accuracy), positive_rate and accuracy (a `TrendTest`, or None where it cannot be tested), words.
+        labelled, accuracy), positive_rate and accuracy (a `TrendTest`, or None if it cannot be tested), words.
     """
     read = _in_blocks(evidence.judged.merge(times[["trial", "at"]], on="trial").dropna(subset=["at"]))
     truth = evidence.pairs[["trial", "true_event"]]
@@ -75,11 +75,25 @@ def judge_drift(times: pd.DataFrame, evidence: LabelledEvidence) -> dict[str, An
 def stratified_trend(
     y: Sequence[float], score: Sequence[float], stratum: Sequence[object]
 ) -> tuple[float, float] | None:
-    """Mantel's test that a yes or no has no trend in a score, within strata: z and two-sided p; None if untestable.
+    """Mantel's test that a binary variable has no trend in a score, within strata.
 
-    U = sum of (score - its mean in the stratum) times y; its variance under the null is, in each stratum,
-    sum of (score - mean)^2 times p (1 - p) n / (n - 1). With one stratum this is the Cochran-Armitage test (but
-    for n / (n - 1)). Source: Mantel (1963), JASA 58.
+    U = sum of (score - its mean in the stratum) times y; its variance under the null is, in each stratum, sum of (score
+    - mean)^2 times p (1 - p) n / (n - 1). With one stratum this is the Cochran-Armitage test, up to the factor n / (n -
+    1). Source: Mantel (1963), JASA 58.
+
+    Parameters
+    ----------
+    y : sequence of float, length n
+        0 or 1 for each unit.
+    score : sequence of float, length n
+        Score of each unit, such as its rank in time.
+    stratum : sequence of hashable, length n
+        Stratum of each unit.
+
+    Returns
+    -------
+    (float, float) or None
+        z and two-sided p value; None if no stratum varies in both y and score.
     """
     frame = pd.DataFrame({"y": np.asarray(y, dtype=float), "score": score, "stratum": list(stratum)})
     by = frame.groupby("stratum")
@@ -94,13 +108,20 @@ def stratified_trend(
 
 
 def repeat_consistency(store: Store, version: str) -> dict[str, Any] | None:
-    """How often a judge version that was asked more than once about a trial gave one answer; None where it was not.
+    """How often a judge version gave the same answer when asked repeatedly about a trial.
+
+    Parameters
+    ----------
+    store : Store
+        Store with verdicts.
+    version : str
+        Judge version.
 
     Returns
     -------
-    dict
-        trials (asked twice or more), samples (verdicts on them), same_outcome and same_event (share of trials on
-        which all samples agree, Wilson).
+    dict of str to object or None
+        trials (with two verdicts or more), samples (verdicts on them), same_outcome and same_event (share of trials on
+        which all samples agree, Wilson); None if no trial was judged repeatedly.
     """
     column = verdict_table.c
     facts = [column[name] for name in (*FACTS, PASSED)]
@@ -119,7 +140,7 @@ def repeat_consistency(store: Store, version: str) -> dict[str, Any] | None:
 
 
 def drift_sentences(document: dict[str, Any]) -> str:
-    """What the drift figures say, in a sentence or two."""
+    """One or two sentences that summarise the drift document."""
     if document["times"] < 2:
         many = f"all {document['verdicts']} verdicts bear one time" if document["verdicts"] else "it has no verdicts"
         return f"No drift can be seen: {many}."
@@ -158,7 +179,7 @@ def _trend_sentence(name: str, trend: TrendTest | None) -> str:
 
 
 def _in_blocks(read: pd.DataFrame) -> pd.DataFrame:
-    """Verdicts in order of time with their rank and block; verdicts of one time are never parted."""
+    """Verdicts in order of time with their rank and block; verdicts of the same time share a block."""
     ordered = read.sort_values(["at", "trial"]).reset_index(drop=True)
     blocks = max(1, min(BLOCKS, len(ordered) // PER_BLOCK))
     first = ordered["at"].rank(method="min") - 1

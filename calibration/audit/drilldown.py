@@ -1,4 +1,4 @@
-"""The transcripts behind a figure of the audit: of a cell of what was taken for what, or of two who differ."""
+"""Trial ids behind an audit figure: a cell of the confusion matrix, or the disagreements of a pair."""
 
 from __future__ import annotations
 
@@ -16,17 +16,22 @@ def trials_in_confusion_cell(store: Store, judge: str, view: str, *, arm: str, t
     Parameters
     ----------
     store : Store
+        Store of the study.
     judge : str
-        Name or version.
+        Name or version of the judge.
     view : {"blind", "first", "current"}
-        Which labels count.
-    arm, truth, verdict : str
-        The cell: `truth` is the class by label, `verdict` the class by the judge (`confusion.CLASSES`).
+        Label view (`gnomon.calibration.labels.views`).
+    arm : str
+        Arm of the cell.
+    truth : str
+        Class by label, one of `confusion.CLASSES`.
+    verdict : str
+        Class by verdict, one of `confusion.CLASSES`.
 
     Raises
     ------
     UnknownNameError
-        Where no verdict of that judge is stored, or the view is not known.
+        If no verdict of that judge is stored, or the view is not known.
     """
     version = str(judge_frame(store, [judge])["version"].iloc[0])
     pairs = collect_evidence(store, [version], view)[0].pairs
@@ -35,20 +40,24 @@ def trials_in_confusion_cell(store: Store, judge: str, view: str, *, arm: str, t
 
 
 def trials_where_they_disagree(store: Store, view: str, one: tuple[str, str], other: tuple[str, str]) -> list[str]:
-    """Ids of the trials that two both read with different outcomes, of those that `matrix.pair_agreement` counts.
+    """Ids of the trials that two judges or raters both read with different outcomes (`pairwise.pair_agreement` counts
+    them).
 
     Parameters
     ----------
     store : Store
+        Store of the study.
     view : {"blind", "first", "current"}
-        Which labels of raters count.
-    one, other : (kind, name)
-        As columns of `matrix.readings`: ("judge", name) or ("rater", name).
+        Label view (`gnomon.calibration.labels.views`).
+    one : (str, str)
+        Kind ("judge" or "rater") and name.
+    other : (str, str)
+        Kind and name of the second.
 
     Raises
     ------
     UnknownNameError
-        Where one of them read nothing in this view.
+        If one of them read nothing in this view.
     """
     judges = judge_frame(store)
     wide = reading_table(judges, judged_trials(store, judges["version"].tolist()), rater_labels(store, view))

@@ -1,4 +1,4 @@
-"""The audit in plain words: what may be corrected and why not elsewhere, and what changed labels show."""
+"""The audit in sentences: which rates may be corrected, why others may not, and what revised labels show."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ COUNTS = ("tp", "fp", "fn", "tn")
 
 
 def correctability_sentence(entry: dict[str, Any]) -> str:
-    """May this judge's rates be corrected by this view's labels, in which strata, and why not elsewhere.
+    """Whether this judge's rates may be corrected by this view's labels, in which strata, and why not in others.
 
     Parameters
     ----------
-    entry : dict
+    entry : dict of str to object
         One of the audit's `judges`: labels (the view), labelled, exposure, strata, youden, correctable,
         correctable_arms and reasons.
     """
@@ -48,7 +48,7 @@ def _difference_clause(differences: Sequence[dict[str, Any]]) -> str:
 
 
 def _exposure_phrase(exposure: dict[str, int]) -> str:
-    """That labels which may have followed the verdict are no independent measure of it."""
+    """Warning that labels given after a verdict are not an independent measure of it."""
     after, unknown = exposure.get("after_verdict", 0), exposure.get("unknown", 0)
     told = [f"{after} came after a verdict was seen"] if after else []
     told += [f"of {unknown} nobody knows what had been seen"] if unknown else []
@@ -60,7 +60,7 @@ def _youden_phrase(estimate: IntervalEstimate) -> str:
 
 
 def _stratum_sentence(entry: dict[str, Any], may: Sequence[str]) -> str:
-    """How many concepts and subjects could be corrected by their own labels, in arms that may."""
+    """How many concepts and subjects could be corrected by their own labels, in correctable arms."""
     counts, lacking = [], False
     for kind in ("concept", "subject"):
         rows = [row for row in entry["strata"] if row[kind] is not None and row["arm"] in may]
@@ -75,11 +75,11 @@ def _stratum_sentence(entry: dict[str, Any], may: Sequence[str]) -> str:
 
 
 def revision_sentences(document: dict[str, Any]) -> str:
-    """How labels were changed and what that proves, in words.
+    """How labels were revised and what that shows.
 
     Parameters
     ----------
-    document : dict
+    document : dict of str to object
         The audit's `revisions`, with `confusion`.
     """
     if not document["n"]:

@@ -1,6 +1,6 @@
-"""Labels that were changed: how many after a verdict, which way they went, and what may be concluded from that.
+"""Revised labels: how many after a verdict, in which direction, and what may be concluded.
 
-Correcting a slip moves a label towards a good judge too. So a small p says that changes went one way, not why.
+Correcting an error also moves a label towards a good judge. So a small p shows a direction, not its cause.
 """
 
 from __future__ import annotations
@@ -24,21 +24,22 @@ HEARD = ["id", "judge", "name", "verdict", "verdict_passed", "moved"]
 
 
 def audit_revisions(store: Store, judges: Sequence[str] | None = None) -> dict[str, Any]:
-    """Changed labels, and whether those made with the verdict in view moved to the judge's answer.
+    """Revised labels, and whether those made after a verdict was seen moved to the judge's answer.
 
     A revision is a label of a rater whose facts, or answer to the study's question, differ from those of the same
-    rater's label before it on the same trial; taking the earlier one back does not hide it. Towards and away are
-    read off pass or fail where the revision changes that (it then moves one way or the other, by necessity), and
-    off the outcome where it does not (it may then do neither). Of several judges the majority decides.
+    rater's previous label on the same trial; retracting the earlier one does not hide it. The direction is
+    determined by pass or fail if the revision changes that (it is then towards or away by necessity), and
+    by the outcome otherwise (it may then be neither). With several judges the majority decides.
 
-    Which verdicts were in view is not recorded. By default those of every judge count, each in the newest version
-    that had read the trial by the time of the revision, or in its newest version where none had.
+    Which verdicts were visible is not recorded. By default those of every judge count, each in the newest version
+    that had read the trial by the time of the revision, or in its newest version if none had.
 
     Parameters
     ----------
     store : Store
+        Store of the study.
     judges : sequence of str, optional
-        Names or versions of the judges that the raters saw, where that is known.
+        Names or versions of the judges that the raters saw, if known.
 
     Returns
     -------
@@ -46,7 +47,7 @@ def audit_revisions(store: Store, judges: Sequence[str] | None = None) -> dict[s
         n; of these after_verdict, unknown and blind (what the rater had seen); of after_verdict toward_judge,
         away_from_judge and neither; p_value and p_one_sided (see `sign_test`); pass_fail (the same for revisions
         that change pass or fail: n, toward_judge, away_from_judge, p_value, p_one_sided); by_judge (the same
-        judge by judge); trials (ids of those after a verdict); moves (every revision: trial, rater, exposure,
+        for each judge); trials (ids of those after a verdict); moves (every revision: trial, rater, exposure,
         before, after, passed_before, passed_after, direction, verdicts).
     """
     changes = _label_changes(store)
@@ -71,11 +72,22 @@ def audit_revisions(store: Store, judges: Sequence[str] | None = None) -> dict[s
 
 
 def sign_test(toward: int, away: int) -> dict[str, float | None]:
-    """Exact tests that changes go towards the judge as often as away: p_value (two-sided), p_one_sided.
+    """Exact tests that revisions move towards the judge as often as away.
 
-    Estimand: the chance that a label which moves at all moves towards the judge; the null is one half. Assumes
-    that changes are independent, which several by one rater hardly are. The one-sided p is that of as many or
-    more towards the judge. None where nothing moved.
+    Estimand: the probability that a label which moves at all moves towards the judge; the null is one half. Assumes
+    independent revisions, which several by one rater hardly are.
+
+    Parameters
+    ----------
+    toward : int
+        Number of revisions towards the judge.
+    away : int
+        Number of revisions away from the judge.
+
+    Returns
+    -------
+    dict of str to float or None
+        p_value (two-sided) and p_one_sided (as many or more towards the judge); None if nothing moved.
     """
     moved = toward + away
     if not moved:
@@ -87,7 +99,7 @@ def sign_test(toward: int, away: int) -> dict[str, float | None]:
 
 
 def _label_changes(store: Store) -> pd.DataFrame:
-    """Label events whose facts or answer differ from the rater's event before, with what was said `before`."""
+    """Label events whose facts or answer differ from the rater's previous event, with the outcome `before`."""
     events = label_events(store)
     given = events[events["kind"] == str(LabelKind.LABEL)].dropna(subset=list(FACTS))
     ordered = with_outcomes(given.sort_values([*KEYS, "revision"]), str(store.study_settings().get("rule", "strict")))

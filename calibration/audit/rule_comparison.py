@@ -1,4 +1,4 @@
-"""Counts stored verdicts under several outcome rules, side by side. Asks nobody: facts are stored, rules are code."""
+"""Stored verdicts under several outcome rules, side by side. Calls no judge: facts are stored, rules are code."""
 
 from __future__ import annotations
 
@@ -21,13 +21,20 @@ from gnomon.data.storage.store import Store
 
 
 def compare_rules(store: Store, rules: Sequence[str]) -> dict[str, Any]:
-    """Outcomes, events and passes of the newest version of each judge.
+    """Outcomes, events and passes of the newest version of each judge under each rule.
+
+    Parameters
+    ----------
+    store : Store
+        Store with verdicts.
+    rules : sequence of str
+        Names of outcome rules (`gnomon.data.outcomes.RULES`).
 
     Returns
     -------
-    dict
-        `rows`, one for each judge, arm and rule: verdicts, `outcomes` (counts), and `event` and `pass` as shares of the
-        verdicts with Wilson intervals (each verdict at its word; trials taken as independent); `states`, for each
+    dict of str to object
+        `rules`; `rows`, one for each judge, arm and rule: verdicts, `outcomes` (counts), and `event` and `pass` as
+        shares of the verdicts with Wilson intervals (uncorrected; trials taken as independent); `states`, for each
         judge its calls, their states, and the share that is not ok, which no row counts.
     """
     judges = judge_frame(store)

@@ -36,14 +36,14 @@ class ErrorStratum:
 def error_strata(found: LabelledEvidence) -> list[dict[str, Any]]:
     """Every stratum with labelled trials: arms, then concepts within arms, then subjects within arms.
 
-    Partial pooling draws the concepts of an arm towards each other, and its subjects; arms are never drawn
-    together. An arm's own `pooled` rates are those to expect of a subject of that arm that has no labels yet.
+    Partial pooling shrinks the concepts of an arm towards each other, and likewise its subjects; arms are never pooled.
+    An arm's own `pooled` rates are those expected for a subject of that arm without labels.
 
     Returns
     -------
     list of dict
-        arm, concept and subject (None where the stratum is not by it), labelled, correctable and reason (by the
-        stratum's own labels, for the event), and the rates of `rates`, each with pooled.
+        arm, concept and subject (None if the stratum is not by it), labelled, correctable and reason (by the stratum's
+        own labels, for the event), and the rates of `stratum_rates`, each with pooled.
     """
     arms = [ErrorStratum(arm, None, None, _evidence_part(found, "arm", arm)) for arm in arms_in(found.pairs)]
     rows = [_stratum_row(each, _arm_pooled(each.found)) for each in arms]
@@ -55,7 +55,20 @@ def error_strata(found: LabelledEvidence) -> list[dict[str, Any]]:
 
 
 def stratum_rates(rows: pd.DataFrame, pooled: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """Counts and rates of labelled trials: at the top for the study's pass, under as_pass, and under as_event."""
+    """Counts and error rates on labelled trials.
+
+    Parameters
+    ----------
+    rows : pandas.DataFrame
+        Labelled trials of one judge (`LabelledEvidence.pairs`).
+    pooled : mapping of str to object or None, optional
+        Partially pooled rates under the keys of `READINGS`, added to each reading if given.
+
+    Returns
+    -------
+    dict of str to object
+        Rates for the study's pass at the top and under as_pass, and for the event under as_event.
+    """
     told = {}
     for name, reading in READINGS.items():
         counts = asdict(confusion_from_rows(rows, reading))
@@ -66,7 +79,7 @@ def stratum_rates(rows: pd.DataFrame, pooled: Mapping[str, Any] | None = None) -
 
 
 def _within_arm(arm: ErrorStratum, kind: str) -> list[dict[str, Any]]:
-    """Rows of the concepts or subjects of one arm, pooled with each other."""
+    """Rows of the concepts or subjects of one arm, partially pooled."""
     column = WITHIN[kind]
     names = [name for _, name in group_rows(arm.found.pairs, column)]
     parts = [_evidence_part(arm.found, column, name) for name in names]
@@ -85,7 +98,7 @@ def _within_arm(arm: ErrorStratum, kind: str) -> list[dict[str, Any]]:
 
 
 def _arm_pooled(found: LabelledEvidence) -> dict[str, Any]:
-    """What to expect of a subject of this arm that has no labels."""
+    """Expected rates of a subject of this arm without labels."""
     parts = [part for _, part in group_rows(found.pairs, "subject").items()]
     pooled = {
         name: _pool_strata([confusion_from_rows(part, reading) for part in parts]) for name, reading in READINGS.items()
@@ -101,7 +114,7 @@ def _pool_strata(counted: list[ConfusionCounts]) -> dict[str, PooledRates]:
 
 
 def _within_n(count: tuple[float, float]) -> tuple[float, float]:
-    # Weighted counts may pass their n by a rounding error.
+    # Weighted counts may exceed their n by a rounding error.
     return min(count[0], count[1]), count[1]
 
 

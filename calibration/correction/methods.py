@@ -1,4 +1,4 @@
-"""May a judge's rates be corrected in an arm, and what do the ways to correct them give, side by side."""
+"""Whether a judge's event rate can be corrected in an arm, and the estimate from each method."""
 
 from __future__ import annotations
 
@@ -24,10 +24,17 @@ Correction = dict[str, IntervalEstimate | str]
 
 
 def reason_not_correctable(arm: str, found: LabelledEvidence) -> str | None:
-    """Why a judge's event rate must not be corrected in an arm by its error rates there; None where it may.
+    """Why a judge's event rate must not be corrected in an arm by its error rates there; None if it may be.
 
-    It may where labels show both events and non-events, some of them come from transcripts that were not picked
-    for being disputed, and Youden's J is at least 0.1 with a 95 % interval above 0.
+    It may be corrected if labels include both events and non-events, not all labels are of transcripts chosen because
+    judges dispute them, and Youden's J is at least 0.1 with a 95 % interval above 0.
+
+    Parameters
+    ----------
+    arm : str
+        Name of the arm.
+    found : LabelledEvidence
+        The judge's verdicts and labels.
     """
     rows = found.pairs[found.pairs["arm"] == arm]
     counted = confusion_from_rows(rows)
@@ -59,14 +66,27 @@ def _uninformative_reason(arm: str, counted: ConfusionCounts) -> str | None:
 def corrected_estimates(arm: str, found: LabelledEvidence, panel: Correction | None = None) -> Correction:
     """The event rate of an arm by each method, or the reason why a method is refused.
 
-    Estimand: the share of events among the arm's trials that this judge read (train split left out). `naive`
-    takes verdicts at their word (Wilson); `labels` uses the labelled trials alone (Wilson, weighted);
-    `rogan_gladen` and `lang_reiczigel` correct by this arm's own error rates and are refused where `obstacle`
-    says so; `ppi` assumes nothing of the judge but needs labels drawn with known chances. For these the apparent rate
-    counts labelled and unlabelled trials, so it is not quite independent of the error rates; in `joint`, the
-    posterior of this judge's rate and errors together (`posterior.single_judge`), it is. `panel`, given by arm, is
-    the same
-    for all judges together (`correction.panel_summary`) and the one that labels chosen by verdicts allow.
+    Estimand: the share of events among the arm's trials that this judge read (train split excluded). `naive` counts
+    verdicts without correction (Wilson); `labels` uses the labelled trials alone (Wilson, weighted); `rogan_gladen` and
+    `lang_reiczigel` correct by this arm's own error rates and are refused for the reason of `reason_not_correctable`;
+    `ppi` assumes nothing about the judge but needs labels drawn with known probabilities. For these the apparent rate
+    counts labelled and unlabelled trials, so it is not quite independent of the error rates; in `joint`, the posterior
+    of this judge's rate and errors together (`posterior.single_judge`), it is. `panel` is the same for all judges
+    together (`correction.panel_summary`) and the only one that is valid for labels chosen by verdicts.
+
+    Parameters
+    ----------
+    arm : str
+        Name of the arm.
+    found : LabelledEvidence
+        The judge's verdicts and labels.
+    panel : Correction or None, optional
+        The panel's estimate or reason, by arm.
+
+    Returns
+    -------
+    dict of str to IntervalEstimate or str
+        Estimate or reason, by the names of `METHODS`.
     """
     judged = found.judged[found.judged["arm"] == arm]
     counted = confusion_from_rows(found.pairs[found.pairs["arm"] == arm])
@@ -133,7 +153,9 @@ def _ppi_estimate(arm: str, found: LabelledEvidence) -> IntervalEstimate:
 
 
 def _is_weighted(rows: pd.DataFrame, judged: pd.DataFrame) -> IntervalEstimate:
-    """PPI++ where labels had unequal chances: inverse weights, on the scale on which weights add to the pool."""
+    """PPI++ for labels with unequal inclusion probabilities: inverse weights, scaled to add to the number of judged
+    trials.
+    """
     chance = 1 / rows["weight"].to_numpy(dtype=float)
     scale = (1 / chance).sum() / len(judged)
     return ppi_weighted(rows["true_event"], rows["event"], judged["event"], np.minimum(chance * scale, 1.0))

@@ -1,4 +1,4 @@
-"""What all judges together say of each arm, if they err independently and if they may not, and whether they do."""
+"""Panel posterior by arm under independent and dependent judge errors, with a dependence test."""
 
 from __future__ import annotations
 
@@ -31,27 +31,33 @@ def summarize_panel(
     splits: Sequence[str] | None = None,
     seed: int = 0,
 ) -> dict[str, Any]:
-    """The joint posterior of all judges in each arm, twice, and of the corrected net detection; and who errs with whom.
+    """The joint posterior of all judges in each arm, under independent and dependent errors; the corrected net
+    detection; and pairwise error dependence.
 
-    Estimand: the share of events in each arm among the trials that any of the judges read, and the raw net
-    detection with the judges' error taken out (identified in injection minus not denied in control). `independent`
-    takes judges to err independently given the truth, `free` lets them err together (`posterior.judge_panel`);
-    labels may have been chosen by the verdicts. It pools over subjects and conditions as they were judged.
+    Estimand: the share of events in each arm among the trials that any of the judges read, and the raw net detection
+    corrected for the judges' errors (identified in injection minus not denied in control). `independent` takes judges
+    to err independently given the truth, `free` allows dependent errors (`posterior.judge_panel`); labels may have been
+    chosen by the verdicts. It pools over subjects and conditions in their proportions among the judged trials.
 
     Parameters
     ----------
     store : Store
+        Store of the study.
     view : str
         Label view (`gnomon.calibration.labels.views`).
-    judges, splits : sequence of str, optional
+    judges : sequence of str or None, optional
         As for `gnomon.calibration.posterior.verdict_patterns.panel_reading`.
+    splits : sequence of str or None, optional
+        As for `panel_reading`.
+    seed : int, default 0
+        Seed of the samplers.
 
     Returns
     -------
-    dict
-        judges (names), arms [{arm, trials, labels, independent, free, reason}], net_detection_corrected
-        {independent, free, reason}, dependence {labelled, unlabelled, notes} as of `error_rates.dependence`, and
-        verdict in words. An estimate is None where `reason` says why.
+    dict of str to object
+        judges (names), arms [{arm, trials, labels, independent, free, reason}], net_detection_corrected {independent,
+        free, reason}, dependence {labelled, unlabelled, notes} as of `error_rates.dependence`, and verdict in words. An
+        estimate is None where `reason` says why.
     """
     try:
         heard = panel_reading(store, judges=judges, splits=splits)
@@ -62,14 +68,26 @@ def summarize_panel(
 
 
 def empty_panel(reason: str) -> dict[str, Any]:
-    """What `together` returns where no judge has read anything."""
+    """The result of `summarize_panel` if no judge has read anything."""
     return {"judges": [], "arms": [], NET: _no_estimate(reason), "dependence": _unknown_dependence(), "verdict": ""}
 
 
 def of_panel(
     heard: PanelReading, labels: pd.DataFrame, found: Mapping[str, LabelledEvidence], *, seed: int = 0
 ) -> dict[str, Any]:
-    """What `together` returns, from what the judges said, the labels of a view and each judge's evidence."""
+    """The result of `summarize_panel` from verdicts and labels that were already read.
+
+    Parameters
+    ----------
+    heard : PanelReading
+        Verdicts of the panel.
+    labels : pandas.DataFrame
+        Reference labels of one view.
+    found : mapping of str to LabelledEvidence
+        Each judge version's verdicts and labels.
+    seed : int, default 0
+        Seed of the samplers.
+    """
     dependence = _dependence_document(dict(zip(heard.versions, heard.names, strict=True)), found)
     return {
         "judges": list(heard.names),
@@ -88,7 +106,7 @@ def _arm_row(arm: ArmPatterns, seed: int) -> dict[str, Any]:
 
 
 def _arm_fits(arm: ArmPatterns, seed: int) -> tuple[dict[Errors, PanelPosterior], str | None]:
-    """Posteriors by kind of fit, and why one is missing."""
+    """Posteriors by kind of fit, and the reason why one is missing."""
     told = arm.counts.labelled.sum(axis=0)
     if not told.all():
         why = f"{arm.arm}: {told[1]} labelled events and {told[0]} labelled non-events: both kinds are needed"
@@ -138,7 +156,7 @@ def _dependence_document(names: Mapping[str, str], evidence_of: Mapping[str, Lab
 
 
 def _dependence_sentence(names: Sequence[str], pairs: Sequence[Mapping[str, Any]]) -> str:
-    """Which of the two fits to read."""
+    """A sentence that says which of the two fits to use."""
     if len(names) < 2:
         return ""
     overall = [pair for pair in pairs if pair["truth"] is None]

@@ -1,4 +1,4 @@
-"""A judge's readings against the labels: counts, error rates with intervals, Youden's J by arm; corrects nothing."""
+"""A judge's verdicts against labels: counts, error rates with intervals, Youden's J by arm; corrects nothing."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ JUDGED = ("trial", "subject", "arm", "target", "split", "disputed", "said", "out
 
 @dataclass(frozen=True, slots=True)
 class ConfusionCounts:
-    """A judge's hits and misses on labelled trials.
+    """A judge's confusion counts and error rates on labelled trials.
 
-    tp, fp, fn and tn are plain counts. `positives` and `negatives` are (right, all) among true positives and
-    negatives, in effective numbers of trials where labels are weighted, and are what the intervals come from.
-    An estimate is None where there is no trial to count.
+    tp, fp, fn and tn are plain counts. `positives` and `negatives` are (correct, all) among true positives and
+    negatives, in effective numbers of trials where labels are weighted, and are what the intervals are computed from.
+    An estimate is None if there is no trial to count.
     """
 
     tp: int
@@ -49,7 +49,7 @@ class ConfusionCounts:
 
 @dataclass(frozen=True, slots=True)
 class LabelledEvidence:
-    """What a judge is measured by: `judged` trials of the splits in use, and the labelled `pairs` among them."""
+    """The data that measure a judge: `judged` trials of the splits in use, and the labelled `pairs` among them."""
 
     judged: pd.DataFrame
     pairs: pd.DataFrame
@@ -58,27 +58,28 @@ class LabelledEvidence:
 def collect_evidence(
     store: Store, versions: Sequence[str], view: str, *, splits: Sequence[str] | None = None
 ) -> list[LabelledEvidence]:
-    """For each judge version, what it said of all trials, and beside the label of those that have one in a view.
+    """For each judge version its verdicts, and those on labelled trials together with the label of one view.
 
-    Trials of the train split are left out unless `splits` names it or the judge is imported: a judge may have
-    learnt from them.
+    Trials of the train split are excluded unless `splits` names it or the judge is imported: a judge may have been
+    trained on them.
 
     Parameters
     ----------
     store : Store
+        Store of the study.
     versions : sequence of str
         Judge versions.
     view : str
         Label view (`gnomon.calibration.labels.views`).
-    splits : sequence of str, optional
+    splits : sequence of str or None, optional
         Splits to measure on, by default those of `judge_splits`.
 
     Returns
     -------
-    list of Evidence
-        `judged`, one row a trial with an ok verdict: trial, subject, arm, target, split, disputed, said (which
-        judges see an event) and the verdict's outcome, event and passed. `pairs` adds stratum, exposure, the
-        label's true_outcome, true_event and true_passed, and weight (see `weights`).
+    list of LabelledEvidence
+        `judged`, one row per trial with an ok verdict: trial, subject, arm, target, split, disputed, said (which judges
+        see an event) and the verdict's outcome, event and passed. `pairs` adds stratum, exposure, the label's
+        true_outcome, true_event and true_passed, and weight (see `inverse_inclusion_weights`).
     """
     return pair_with_labels(judged_trials(store, versions, splits=splits), reference_table(store, view))
 
@@ -86,9 +87,23 @@ def collect_evidence(
 def judged_trials(
     store: Store, versions: Sequence[str], *, splits: Sequence[str] | None = None, heard: pd.DataFrame | None = None
 ) -> list[pd.DataFrame]:
-    """The `judged` frames of `evidence`, which are the same in every view of the labels.
+    """The `judged` frames of `collect_evidence`, which are the same in every view of the labels.
 
-    `heard` are the verdicts of these versions and of the newest (`spoken`), where they were read already.
+    Parameters
+    ----------
+    store : Store
+        Store of the study.
+    versions : sequence of str
+        Judge versions.
+    splits : sequence of str or None, optional
+        Splits to measure on, by default those of `judge_splits`.
+    heard : pandas.DataFrame or None, optional
+        Verdicts of these versions and of the newest version of every judge (`verdicts_of`), if already read.
+
+    Returns
+    -------
+    list of pandas.DataFrame
+        One frame per version, with the columns of `JUDGED`.
     """
     table = store.read_frame(select(judge_table.c.version, judge_table.c.kind))
     kinds = dict(zip(table["version"], table["kind"], strict=True))
@@ -105,25 +120,59 @@ def judged_trials(
 
 
 def verdicts_of(store: Store, versions: Sequence[str]) -> pd.DataFrame:
-    """The verdicts that count of these judge versions and of the newest of every judge (`verdicts_with_outcomes`)."""
+    """Counted verdicts of these judge versions and of the newest version of every judge (`verdicts_with_outcomes`).
+
+    Parameters
+    ----------
+    store : Store
+        Store of the study.
+    versions : sequence of str
+        Judge versions.
+    """
     return verdicts_with_outcomes(store, [*judge_frame(store)["version"], *versions])
 
 
 def _outcomes_by_judge(heard: pd.DataFrame) -> dict[str, str]:
-    """By trial, the judges that see an event in it, in order."""
+    """For each trial, the judges that see an event in it, in order."""
     seen = heard[heard["event"]].sort_values("judge")
     return {str(trial): " ".join(part) for trial, part in seen.groupby("trial")["judge"]}
 
 
 def reference_table(store: Store, view: str) -> pd.DataFrame:
-    """The label of each trial that stands in a view, as `evidence` sets it beside a verdict."""
+    """The reference label of each trial in a view, with the column names that `pair_with_labels` merges.
+
+    Parameters
+    ----------
+    store : Store
+        Store of the study.
+    view : str
+        Label view (`gnomon.calibration.labels.views`).
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns trial, stratum, probability, exposure, true_outcome, true_event, true_passed.
+    """
     labels = reference_labels_of(rater_labels(store, view))
     named = {f"true_{name}": labels[name] for name in ("outcome", "event", "passed")}
     return labels[["trial", "stratum", "probability", "exposure"]].assign(**named)
 
 
 def pair_with_labels(judged: Sequence[pd.DataFrame], truth: pd.DataFrame) -> list[LabelledEvidence]:
-    """Judged frames with the labels of a view (`truths`) beside them."""
+    """Join verdicts with labels, and weight the labelled trials.
+
+    Parameters
+    ----------
+    judged : sequence of pandas.DataFrame
+        Frames of `judged_trials`, one per judge version.
+    truth : pandas.DataFrame
+        Labels of one view (`reference_table`).
+
+    Returns
+    -------
+    list of LabelledEvidence
+        One for each frame, in their order.
+    """
     found = []
     for each in judged:
         both = each.merge(truth, on="trial").sort_values("trial").reset_index(drop=True)
@@ -132,14 +181,26 @@ def pair_with_labels(judged: Sequence[pd.DataFrame], truth: pd.DataFrame) -> lis
 
 
 def inverse_inclusion_weights(labelled: pd.DataFrame, judged: pd.DataFrame) -> pd.Series[float]:
-    """How many judged trials each labelled one stands for, on a scale of its own.
+    """Inverse-inclusion-probability weights of labelled trials (relative scale).
 
-    Labels chosen because judges dispute a transcript are no random sample. Where there are such labels, each
-    stands for judged / labelled of the trials of its arm that are disputed as it is: that is its realised
-    inclusion probability over all calls to the queue, and leaves P(truth | verdicts), which the choice does not
-    touch, as it is. Labels chosen for what they tell (`uncertain`) were drawn by arm and by which judges see an
-    event, so then each stands for the trials that are alike in that. Else labels of a random sample or a census
-    weigh 1, and those of any other stratum the inverse of their recorded inclusion probability.
+    Labels chosen because judges dispute a transcript are not a random sample. If there are any, each label stands for
+    judged / labelled of the trials of its arm with the same disputed status: that is the inverse of its realised
+    inclusion probability over all calls to the queue, and leaves P(truth | verdicts), which the choice does not affect,
+    unchanged. Labels chosen for their expected information (`uncertain`) were drawn by arm and by which judges see an
+    event, so each then stands for the trials that agree in that. Otherwise labels of a random sample or a census weigh
+    1, and those of any other stratum the inverse of their recorded inclusion probability.
+
+    Parameters
+    ----------
+    labelled : pandas.DataFrame
+        Labelled trials of one judge, with columns arm, disputed, said, stratum and probability.
+    judged : pandas.DataFrame
+        All its judged trials, with columns arm, disputed and said.
+
+    Returns
+    -------
+    pd.Series[float]
+        Weight of each labelled trial, with the index of `labelled`.
     """
     if not labelled["stratum"].isin(BY_VERDICT).any():
         alike = labelled["stratum"].isin(RANDOM_STRATA)
@@ -153,12 +214,21 @@ def inverse_inclusion_weights(labelled: pd.DataFrame, judged: pd.DataFrame) -> p
 
 
 def confusion_from_rows(rows: pd.DataFrame, reading: Reading = "event", *, confidence: float = 0.95) -> ConfusionCounts:
-    """Counts and error rates of a judge on pairs, for the event or for the study's pass.
+    """Counts and error rates of a judge on labelled trials, for the event or for the study's pass.
 
-    Estimands: sensitivity P(judge says it | it is so), specificity P(judge denies it | it is not so), accuracy,
-    and Youden's J = sensitivity + specificity - 1, for trials like the labelled ones. Assumes that labels are
-    the truth. Intervals: Wilson's for the shares, Newcombe's for J (a difference of independent shares). With
-    weights, shares are weighted and intervals use Kish's effective number of trials (sum w)^2 / sum w^2.
+    Estimands: sensitivity P(judge positive | truth positive), specificity P(judge negative | truth negative), accuracy,
+    and Youden's J = sensitivity + specificity - 1, for trials like the labelled ones. Assumes that labels are the
+    truth. Intervals: Wilson's for the shares, Newcombe's for J (a difference of independent shares). With weights,
+    shares are weighted and intervals use Kish's effective number of trials (sum w)^2 / sum w^2.
+
+    Parameters
+    ----------
+    rows : pandas.DataFrame
+        Labelled trials (`LabelledEvidence.pairs`).
+    reading : {"event", "passed"}, default "event"
+        Which binary variable is compared.
+    confidence : float, default 0.95
+        Nominal coverage of the intervals, 0 to 1.
     """
     truth = rows[f"true_{reading}"].to_numpy(dtype=bool)
     said = rows[reading].to_numpy(dtype=bool)
@@ -182,7 +252,7 @@ def confusion_from_rows(rows: pd.DataFrame, reading: Reading = "event", *, confi
 
 
 def _effective_count(right: np.ndarray, among: np.ndarray, weight: np.ndarray) -> Count:
-    """Effective (right, all) of the trials in `among`."""
+    """Effective (correct, all) of the trials in `among`."""
     inside = weight[among]
     if not len(inside):
         return 0.0, 0.0
@@ -191,17 +261,41 @@ def _effective_count(right: np.ndarray, among: np.ndarray, weight: np.ndarray) -
 
 
 def by_arm(rows: pd.DataFrame, reading: Reading = "event") -> dict[str, ConfusionCounts]:
-    """Confusion of each arm that has labelled trials, in the order of the arms."""
+    """Confusion counts of each arm that has labelled trials, in the order of the arms.
+
+    Parameters
+    ----------
+    rows : pandas.DataFrame
+        Labelled trials (`LabelledEvidence.pairs`).
+    reading : {"event", "passed"}, default "event"
+        Which binary variable is compared.
+    """
     return {arm: confusion_from_rows(rows[rows["arm"] == arm], reading) for arm in arms_in(rows)}
 
 
 def by_concept(rows: pd.DataFrame, reading: Reading = "event") -> dict[tuple[str, str], ConfusionCounts]:
-    """Confusion of each (arm, injected concept) that has labelled trials."""
+    """Confusion counts of each (arm, injected concept) that has labelled trials.
+
+    Parameters
+    ----------
+    rows : pandas.DataFrame
+        Labelled trials (`LabelledEvidence.pairs`).
+    reading : {"event", "passed"}, default "event"
+        Which binary variable is compared.
+    """
     return {key: confusion_from_rows(part, reading) for key, part in group_rows(rows, "target").items()}
 
 
 def group_rows(rows: pd.DataFrame, column: str) -> dict[tuple[str, str], pd.DataFrame]:
-    """Rows of each (arm, value of a column such as `target` or `subject`), in the order of arms, then of names."""
+    """Rows of each (arm, value of a column), in the order of arms, then of values.
+
+    Parameters
+    ----------
+    rows : pandas.DataFrame
+        Frame with a column arm.
+    column : str
+        Column to group by, such as `target` or `subject`; rows without a value are left out.
+    """
     order = list(Arm)
     found = rows.dropna(subset=[column]).groupby(["arm", column])
     named = {(str(arm), str(name)): part for (arm, name), part in found}
@@ -209,7 +303,7 @@ def group_rows(rows: pd.DataFrame, column: str) -> dict[tuple[str, str], pd.Data
 
 
 def youden_differences(arms: dict[str, ConfusionCounts]) -> dict[tuple[str, str], IntervalEstimate]:
-    """Difference of Youden's J between each two arms that have one; arms are independent samples."""
+    """Difference of Youden's J between each pair of arms in which it is defined; arms are independent samples."""
     known = [(arm, each.youden) for arm, each in arms.items() if each.youden is not None]
     return {
         (one, other): difference_interval(first, second)
@@ -219,13 +313,21 @@ def youden_differences(arms: dict[str, ConfusionCounts]) -> dict[tuple[str, str]
 
 
 def outcome_class(outcome: pd.Series[str], event: pd.Series[bool]) -> pd.Series[str]:
-    """Refused, event, incoherent or rest: the classes that the statistics count."""
+    """Class of each trial as the statistics count it: refused, event, incoherent or rest.
+
+    Parameters
+    ----------
+    outcome : pd.Series[str]
+        Outcome of each trial.
+    event : pd.Series[bool]
+        Whether the outcome is the event of the trial's arm.
+    """
     plain = outcome.where(outcome.isin([Outcome.REFUSED, Outcome.INCOHERENT]), "rest")
     return plain.mask(event, "event")
 
 
 def both_classes(rows: pd.DataFrame) -> tuple[pd.Series[str], pd.Series[str]]:
-    """Of pairs, the class by label and the class by verdict."""
+    """The class by label and the class by verdict of labelled trials."""
     truth = outcome_class(rows["true_outcome"], rows["true_event"])
     return truth, outcome_class(rows["outcome"], rows["event"])
 
@@ -236,7 +338,7 @@ def class_table(rows: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        arm, truth, verdict, n (trials), of (labelled trials with that truth in that arm), share, low, high
+        Columns arm, truth, verdict, n (trials), of (labelled trials with that truth in that arm), share, low, high
         (weighted share n / of with Wilson's 95 % interval); every pair of classes of every arm whose truth occurs.
     """
     truth, verdict = both_classes(rows)
@@ -254,7 +356,20 @@ def class_table(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def verdict_states(store: Store, versions: Sequence[str]) -> pd.DataFrame:
-    """How the calls of each judge version ended: judge (version), state, n, share of the version's calls."""
+    """How the calls of each judge version ended.
+
+    Parameters
+    ----------
+    store : Store
+        Store of the study.
+    versions : sequence of str
+        Judge versions.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns judge (version), state, n, share of the version's calls.
+    """
     column = verdict_table.c
     query = select(column.judge, column.state, func.count().label("n")).group_by(column.judge, column.state)
     mine = query.where(column.sample == 0, column.judge.in_(list(versions)))
@@ -273,9 +388,21 @@ def spoken_versions(store: Store) -> list[str]:
 
 
 def verdict_times(store: Store, versions: Sequence[str], trials: Sequence[str] | None = None) -> pd.DataFrame:
-    """When each version first spoke of each trial: trial, judge (version), at (UTC; missing where it can't be read).
+    """Time of each version's first verdict on each trial.
 
-    `trials`, where only few are asked about, are the ids of those.
+    Parameters
+    ----------
+    store : Store
+        Store of the study.
+    versions : sequence of str
+        Judge versions.
+    trials : sequence of str or None, optional
+        Ids of the trials wanted; by default all.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns trial, judge (version), at (UTC; missing if the stored time cannot be parsed).
     """
     column = verdict_table.c
     query = select(column.trial, column.judge, column.created_at)
@@ -284,5 +411,5 @@ def verdict_times(store: Store, versions: Sequence[str], trials: Sequence[str] |
 
 
 def as_times(stamps: pd.Series[str]) -> pd.Series[pd.Timestamp]:
-    """ISO 8601 stamps of any kind as times in UTC; what is no time is missing."""
+    """ISO 8601 time stamps as UTC times; invalid ones become missing."""
     return pd.to_datetime(stamps, utc=True, format="ISO8601", errors="coerce")

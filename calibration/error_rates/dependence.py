@@ -1,8 +1,9 @@
-"""Do judges err together? With labels, from their errors given the truth; without, from agreement that is left over.
+"""Dependence between judges' errors: with labels, from their errors given the truth; without, from residual agreement.
 
-Every model that multiplies the judges' probabilities given the truth (Dawid-Skene, the joint posterior) takes two
-judges that share a weakness for two witnesses, and is then too sure. Hard transcripts that mislead both count here
-as well: they do the same harm. Arrays at the bottom, the store's judges on top (`judge_dependence`).
+Every model that multiplies the judges' probabilities given the truth (Dawid-Skene, the joint posterior) treats two
+judges that share a weakness as independent witnesses, and is then overconfident. Hard transcripts that mislead both
+count as dependence too: they have the same effect. Array functions at the bottom, `judge_dependence` for a store on
+top.
 """
 
 from __future__ import annotations
@@ -36,11 +37,11 @@ MAX_CELLS = 4096
 
 @dataclass(frozen=True, slots=True)
 class ErrorPair:
-    """How two judges' errors go together on units of known truth, in one arm and true class or (None) over all.
+    """Association of two judges' errors on units of known truth, in one arm and true class or (None) over all.
 
-    `n` units that both judged; `both_wrong` of them and `expected` if they erred independently within arms and
-    classes (where units are weighted, both on a scale that adds to n); `odds_ratio` of b erring when a errs
-    against when a does not, None where a judge always or never errs; `p_value` two-sided; `verdict` in plain words.
+    `n` units that both judged; `both_wrong` of them and the number `expected` under independent errors within arms and
+    classes (where units are weighted, both on a scale that adds to n); `odds_ratio` of b erring when a errs against
+    when a does not, None if a judge always or never errs; `p_value` two-sided; `verdict` in words.
     """
 
     a: Hashable
@@ -57,9 +58,9 @@ class ErrorPair:
 
 @dataclass(frozen=True, slots=True)
 class ResidualPair:
-    """How often two judges agree, and how often they would if all erred independently: `agree` and `expected` of n.
+    """How often two judges agree, and how often they would under independent errors: `agree` and `expected` of n.
 
-    `p_value` of the difference, two-sided. It speaks of the judges together, not of this pair (`residual_dependence`).
+    `p_value` of the difference, two-sided. It concerns the panel, not this pair (`residual_dependence`).
     """
 
     a: Hashable
@@ -74,7 +75,7 @@ class ResidualPair:
 
 @dataclass(frozen=True, slots=True)
 class JudgeDependence:
-    """What labels and what verdicts alone say of errors in common; `notes` say what could not be checked, and why."""
+    """Error dependence from labels and from verdicts alone; `notes` say what could not be checked, and why."""
 
     labelled: tuple[ErrorPair, ...]
     unlabelled: tuple[ResidualPair, ...]
@@ -92,25 +93,28 @@ def judge_dependence(
 ) -> JudgeDependence:
     """Whether judge versions err together on the event, from labelled trials and from verdicts alone, arm by arm.
 
-    Labels chosen because judges dispute a transcript show errors in common too seldom; they are weighted as in
-    `confusion.weights`. See `error_dependence` and `residual_dependence` for estimands and methods.
+    Labels chosen because judges dispute a transcript under-represent shared errors; they are weighted as in
+    `confusion.inverse_inclusion_weights`. See `error_dependence` and `residual_dependence` for estimands and methods.
 
     Parameters
     ----------
     store : Store
+        Store of the study.
     versions : sequence of str
         Two judge versions or more.
-    view : str
+    view : str, default "blind"
         Label view (`gnomon.calibration.labels.views`).
-    splits : sequence of str, optional
-        Splits to measure on; by default as in `gnomon.calibration.error_rates.confusion.judge_splits`.
-    resamples, seed : int
-        Of the parametric bootstrap of `residual_dependence`.
+    splits : sequence of str or None, optional
+        Splits to measure on; by default as in `gnomon.calibration.observations.frames.judge_splits`.
+    resamples : int, default 999
+        Number of parametric bootstrap samples of `residual_dependence`.
+    seed : int, default 0
+        Seed of the bootstrap.
 
     Raises
     ------
     NotEnoughDataError
-        For fewer than two judges.
+        If fewer than two judges are given.
     """
     found = dict(zip(versions, collect_evidence(store, versions, view, splits=splits), strict=True))
     return evidence_dependence(found, resamples=resamples, seed=seed)
@@ -119,7 +123,22 @@ def judge_dependence(
 def evidence_dependence(
     found: Mapping[str, LabelledEvidence], *, resamples: int = 999, seed: int = 0
 ) -> JudgeDependence:
-    """What `judge_dependence` returns, from each judge version's evidence."""
+    """The result of `judge_dependence` from verdicts and labels that were already read.
+
+    Parameters
+    ----------
+    found : mapping of str to LabelledEvidence
+        Verdicts and labels by judge version.
+    resamples : int, default 999
+        Number of parametric bootstrap samples of `residual_dependence`.
+    seed : int, default 0
+        Seed of the bootstrap.
+
+    Raises
+    ------
+    NotEnoughDataError
+        If fewer than two judges are given.
+    """
     if len(found) < 2:
         raise NotEnoughDataError("errors in common: one judge was given: name two or more")
     versions = list(found)
@@ -154,7 +173,7 @@ def _of_labels(found: Mapping[str, LabelledEvidence]) -> tuple[list[ErrorPair], 
 
 
 def _wide_table(rows: Mapping[str, pd.DataFrame], column: str) -> pd.DataFrame:
-    """One row a trial, one column a judge, NaN where a judge has nothing to say."""
+    """One row per trial, one column per judge, NaN where a judge gave no verdict."""
     columns = {version: each.set_index("trial")[column].astype(float) for version, each in rows.items()}
     return pd.DataFrame(columns).sort_index()
 
@@ -171,13 +190,13 @@ def error_dependence(
     weights: ArrayLike | None = None,
     confidence: float = 0.95,
 ) -> tuple[ErrorPair, ...]:
-    """For each two judges, whether being wrong goes together given the true class and the arm.
+    """Association of the errors of each pair of judges, given the true class and the arm.
 
-    Estimand: the odds ratio of both judges' errors within a class of an arm, and the one that all of these have in
-    common. Assumes that labels are the truth and that units are a random sample within class and arm, or that
-    `weights` make them one. The exact conditional law of the number of joint errors given both judges' margins gives
+    Estimand: the odds ratio of both judges' errors within a class of an arm, and the common odds ratio of all of
+    these. Assumes that labels are the truth and that units are a random sample within class and arm, possibly after
+    weighting. The exact conditional distribution of the number of joint errors given both judges' margins gives
     Fisher's test, the conditional maximum likelihood odds ratio and exact limits, and over classes and arms the exact
-    form of Mantel and Haenszel's test; weights tilt it (`common_odds_ratio.common_odds_ratio`).
+    form of Mantel and Haenszel's test; weights tilt it (`numerics.common_odds_ratio`).
     Sources: Fisher (1935); Mantel and Haenszel (1959); Gart (1970).
 
     The verdict calls a pair dependent at 5 %, after Holm's correction over the pairs of judges.
@@ -185,19 +204,22 @@ def error_dependence(
     Parameters
     ----------
     wrong : array (units, judges)
-        1 where the judge erred, 0 where not, NaN where it said nothing.
+        1 if the judge erred, 0 if not, NaN if it gave no verdict.
     truth : array (units,)
-        True class of each unit, by any name.
+        True class of each unit, any hashable values.
     judges : sequence, optional
         Names of the judges; numbers by default.
     arms : array (units,), optional
+        Arm of each unit; by default all are in one.
     weights : array (units,), optional
         Inverse inclusion probabilities of the units' labels, on any scale.
+    confidence : float, default 0.95
+        Nominal coverage of the intervals of odds ratios, 0 to 1.
 
     Returns
     -------
     tuple of ErrorPair
-        For each pair one for every class of every arm, then one over all of them (arm and truth None).
+        For each pair of judges one for every class of every arm, then one over all of them (arm and truth None).
     """
     values = as_ratings(wrong)
     names = _pair_names(values, judges)
@@ -243,7 +265,7 @@ def _pair_dependence(
 def _error_table(both: Floats, load: Floats) -> tuple[Floats, Floats]:
     """Units, and their mean weight, by a's and b's error (wrong first); weights average 1.
 
-    An empty cell takes the mean weight of its diagonal, since disputed and undisputed units were drawn apart.
+    An empty cell takes the mean weight of its diagonal, since disputed and undisputed units were drawn separately.
     """
     place, scaled = (1 - both).astype(int), load * len(load) / load.sum()
     units, weight = np.zeros((2, 2)), np.zeros((2, 2))
@@ -294,7 +316,7 @@ def _pair_sentence(row: ErrorPair, p_value: float) -> str:
 
 
 def holm_adjusted(p_values: pd.Series[float]) -> Floats:
-    """P values corrected for their number by Holm's method (1979), in the order given."""
+    """P values adjusted by Holm's method (1979), in the order given."""
     values = np.asarray(p_values, dtype=float)
     order = np.argsort(values)
     scaled = np.maximum.accumulate(values[order] * np.arange(len(values), 0, -1))
@@ -309,19 +331,19 @@ def holm_adjusted(p_values: pd.Series[float]) -> Floats:
 def residual_dependence(
     ratings: ArrayLike, *, judges: Sequence[Hashable] | None = None, resamples: int = 999, seed: int = 0
 ) -> tuple[ResidualPair, ...]:
-    """For each two judges, whether they agree more (or less) often than independent errors would have it.
+    """For each pair of judges, whether they agree more (or less) often than under independent errors.
 
-    Estimand: the number of units on which two judges agree, less its expectation under Dawid and Skene's model
-    fitted to all judges. Assumes one confusion for each judge over all units (so pass one arm at a time) and that
-    missing ratings are missing at random. Expected: n * sum over true and given categories of
+    Estimand: the number of units on which two judges agree, minus its expectation under Dawid and Skene's model
+    fitted to all judges. Assumes one confusion matrix for each judge over all units (so pass one arm at a time) and
+    that missing ratings are missing at random. Expected: n * sum over true and given categories of
     share * P(given | true; a) * P(given | true; b). The p value is from a parametric bootstrap: data drawn from the
-    fit, refitted, the difference in absolute value compared. Sources: Albert and Dodd (2004) on why this matters;
+    fit, refitted, and compared by absolute difference. Sources: Albert and Dodd (2004) on why this matters;
     Reboussin, Ip, Wolfson (2008) for pairwise residuals of latent class models; Efron and Tibshirani (1993).
 
-    This tells that some judges err together, not which. The fit bends towards judges that agree most: where two of
-    four share their mistakes it takes what they share for the truth, and the agreement left over shows up between the
-    two honest ones. Only labels tell (`error_dependence`). With three judges of two categories the model fits any data
-    and nothing is left to check.
+    This shows that some judges err together, not which. The fit favours judges that agree most: if two of
+    four share their mistakes it takes what they share for the truth, and the residual agreement appears between the
+    two others. Only labels identify them (`error_dependence`). With three judges of two categories the model fits any
+    data and nothing can be checked.
 
     Parameters
     ----------
@@ -329,13 +351,15 @@ def residual_dependence(
         Category codes, NaN where missing.
     judges : sequence, optional
         Names of the judges; numbers by default.
-    resamples, seed : int
-        Of the bootstrap; p values are multiples of 1 / (resamples + 1).
+    resamples : int, default 999
+        Number of bootstrap samples; p values are multiples of 1 / (resamples + 1).
+    seed : int, default 0
+        Seed of the bootstrap.
 
     Raises
     ------
     NotEnoughDataError
-        Where the model has as many parameters as the data have degrees of freedom, or cannot be fitted.
+        If the model has as many parameters as the data have degrees of freedom, or cannot be fitted.
     """
     values = as_ratings(ratings)
     names = _pair_names(values, judges)
@@ -368,7 +392,9 @@ def _check_freedom(judges: int, q: int) -> None:
 def _possible_patterns(
     seen: RatingPatterns, shares: Floats, confusion: Floats
 ) -> tuple[RatingPatterns, list[tuple[float, Floats]]]:
-    """All patterns that could occur, by which judges spoke, and for each such set its units and probabilities."""
+    """All possible verdict patterns for each set of responding judges, with the number of units and the
+    probabilities of each.
+    """
     spoke = seen.counts.sum(axis=2)
     sets, of = np.unique(spoke, axis=0, return_inverse=True)
     eye, parts, chance = np.eye(len(seen.categories)), [], []

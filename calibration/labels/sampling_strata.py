@@ -1,4 +1,4 @@
-"""Strata in which the label queue samples trials; a label keeps its stratum and its inclusion probability."""
+"""Strata from which the label queue samples trials; a label keeps its stratum and its inclusion probability."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From append-only label events to the labels that a view believes, and where raters disagree."""
+"""Label views: which of the append-only label events count, and where raters disagree."""
 
 from __future__ import annotations
 
@@ -36,16 +36,27 @@ def label_events(store: Store) -> pd.DataFrame:
 
 
 def standing_labels(events: pd.DataFrame) -> pd.DataFrame:
-    """Of label events, the labels that their raters did not take back."""
+    """The labels among label events that were not retracted."""
     return events[(events["kind"] == str(LabelKind.LABEL)) & ~events["withdrawn"]].dropna(subset=list(FACTS))
 
 
 def rater_labels(store: Store, view: str) -> pd.DataFrame:
     """The label of each rater on each trial in a view, with its outcome, event and pass by the study's rule.
 
-    One row for each trial, rater and role: `blind` takes the rater's last label made blind, `first` the first
-    label and `current` the last one. A retraction withdraws the rater's earlier events in every view; a flag is
-    no label. `since` is the time of the rater's first standing label on the trial in that role.
+    One row per trial, rater and role. A retraction withdraws the rater's earlier events in every view; a flag is not a
+    label. `since` is the time of the rater's first standing label on the trial in that role.
+
+    Parameters
+    ----------
+    store : Store
+        Store of the study.
+    view : {"blind", "first", "current"}
+        The rater's last label given before seeing a verdict, the first label, or the last label.
+
+    Raises
+    ------
+    UnknownNameError
+        If the view is not known.
     """
     if view not in VIEWS:
         raise UnknownNameError(f"label view '{view}' is not known: choose from {', '.join(VIEWS)}")
@@ -62,32 +73,46 @@ def rater_labels(store: Store, view: str) -> pd.DataFrame:
 def reference_labels(store: Store, view: str) -> pd.DataFrame:
     """The one label of each trial that judges are measured against.
 
-    The adjudicator's where there is one, else a rater's; of several the one who labelled the trial first (by
-    time, then by name). Each is read in the given view (`rater_labels`).
+    The adjudicator's if there is one, otherwise a rater's; of several the one who labelled the trial first (by time,
+    then by name). Each is read in the given view (`rater_labels`).
+
+    Parameters
+    ----------
+    store : Store
+        Store of the study.
+    view : {"blind", "first", "current"}
+        Label view.
 
     Returns
     -------
-    DataFrame
-        One row a trial, in the order of trial ids: trial, rater, claims, concept, coherent, refused, split,
-        stratum, probability, exposure.
+    pandas.DataFrame
+        One row per trial, in the order of trial ids: trial, rater, claims, concept, coherent, refused, split, stratum,
+        probability, exposure.
     """
     return reference_labels_of(rater_labels(store, view))[list(COLUMNS)]
 
 
 def reference_labels_of(labels: pd.DataFrame) -> pd.DataFrame:
-    """Of one view's labels of all raters, the one a trial that stands; keeps all columns."""
+    """The reference label of each trial among all raters' labels of one view; keeps all columns."""
     below = labels["role"] != str(RaterRole.ADJUDICATOR)
     ranked = labels.assign(below=below).sort_values(["trial", "below", "since", "rater"])
     return ranked.drop_duplicates("trial").drop(columns="below").reset_index(drop=True)
 
 
 def rater_disagreements(store: Store, view: str) -> pd.DataFrame:
-    """Trials whose raters report facts that lead to different outcomes: what an adjudicator should read.
+    """Trials on which raters' facts lead to different outcomes, for an adjudicator to read.
+
+    Parameters
+    ----------
+    store : Store
+        Store of the study.
+    view : {"blind", "first", "current"}
+        Label view.
 
     Returns
     -------
-    DataFrame
-        trial, arm, outcomes (text, "rater: outcome" joined by "; "), adjudicated (bool).
+    pandas.DataFrame
+        Columns trial, arm, outcomes (text, "rater: outcome" joined by "; "), adjudicated (bool).
     """
     labels = rater_labels(store, view)
     final = labels["role"] == str(RaterRole.ADJUDICATOR)

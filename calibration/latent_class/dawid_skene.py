@@ -1,4 +1,4 @@
-"""What several fallible raters say about the truth when few or none know it: Dawid and Skene's model, by EM."""
+"""Dawid and Skene's model of several fallible raters with few or no labels of the truth, fitted by EM."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from gnomon.data.records import IntervalEstimate
 class LatentClasses:
     """A fitted Dawid-Skene model.
 
-    `shares` are the true classes' shares with intervals where `resamples` were asked for (else the limits are
-    NaN); `confusion[rater]` is (q, q), true class by category given; `posterior` is (units, q).
+    `shares` are the true classes' shares, with intervals if `resamples` were requested (otherwise the limits are NaN);
+    `confusion[rater]` is (q, q), true class by category given; `posterior` is (units, q).
     """
 
     categories: tuple[float, ...]
@@ -36,11 +36,11 @@ class LatentClasses:
 
 @dataclass(frozen=True, slots=True)
 class RatingPatterns:
-    """Ratings as the distinct rows that occur, which is all that the model's likelihood needs.
+    """Ratings as distinct patterns, which are sufficient for the model's likelihood.
 
-    `counts` (patterns, raters, q) says how often each rater gave each category; `weight` (patterns,) how many units
-    are alike; `of` (units,) is each unit's pattern; `allowed` (patterns, q) is 1 where the truth may be that
-    category: all ones where it is unknown, a single one where gold labels tell it.
+    `counts` (patterns, raters, q) is how often each rater gave each category; `weight` (patterns,) the number of units
+    with the pattern; `of` (units,) each unit's pattern; `allowed` (patterns, q) is 1 where the truth may be that
+    category: all ones if it is unknown, a single one if a gold label gives it.
     """
 
     counts: Floats
@@ -76,12 +76,12 @@ def dawid_skene(
     seed: int = 0,
     confidence: float = 0.95,
 ) -> LatentClasses:
-    """Class shares, each rater's confusion and each unit's class by maximum likelihood.
+    """Class shares, each rater's confusion matrix and each unit's class by maximum likelihood.
 
     Estimand: the share of each true class, and P(category given | true class) of each rater. Assumes that raters
-    err independently of one another given the true class, which judges that share a training set may not: then
-    they look better than they are (`error_rates.dependence` checks it). Units with a gold label keep that class and
-    inform the confusion directly; which units have one may depend on their ratings, but on nothing else. The
+    err independently of one another given the true class; judges that share a training set may not, and then
+    appear better than they are (`error_rates.dependence` checks it). Units with a gold label keep that class and
+    inform the confusion matrices directly; which units have one may depend on their ratings, but on nothing else. The
     likelihood is the product over units of sum over allowed classes k of
     share_k * product over ratings of P(rating | k). EM from the raters' votes to convergence.
     Source: Dawid and Skene (1979); with known classes, their section 3.1.
@@ -91,22 +91,28 @@ def dawid_skene(
     ratings : array (units, columns)
         Category codes, NaN where missing.
     raters : sequence, optional
-        Who gave each column; columns of one rater are repeated readings and share a confusion. By default each
-        column is a rater of its own, named by its number.
+        The rater of each column; columns of one rater are repeated readings and share a confusion matrix. By default
+        each column is its own rater, named by its number.
     gold : array (units,), optional
         The true category where it is known, NaN elsewhere.
-    tolerance, max_steps : float, int
-        Stop when the log-likelihood rises by less, or fail after so many steps.
-    resamples, seed : int
-        Bootstrap resamples of the units for the intervals of the shares (percentiles), and their seed.
+    tolerance : float, default 1e-10
+        Stop when the log-likelihood rises by less.
+    max_steps : int, default 20000
+        Greatest number of EM steps.
+    resamples : int, default 0
+        Bootstrap resamples of the units for the intervals of the shares (percentiles); 0 for no intervals.
+    seed : int, default 0
+        Seed of the bootstrap.
+    confidence : float, default 0.95
+        Nominal coverage of the intervals, 0 to 1.
 
     Raises
     ------
     NotEnoughDataError
-        Where a unit has neither rating nor gold label, fewer than two categories or, without gold labels, fewer
-        than two raters are seen, or EM does not converge.
+        If a unit has neither rating nor gold label, fewer than two categories or (without gold labels) raters
+        occur, or EM does not converge.
     InputError
-        Where rater names or gold labels do not match the ratings in number.
+        If rater names or gold labels do not match the ratings in number.
     """
     seen = rating_patterns(ratings, raters=raters, gold=gold)
     fit = maximize_likelihood(seen, seen.weight[None], tolerance=tolerance, max_steps=max_steps)
@@ -124,7 +130,24 @@ def dawid_skene(
 def rating_patterns(
     ratings: ArrayLike, *, raters: Sequence[Hashable] | None = None, gold: ArrayLike | None = None
 ) -> RatingPatterns:
-    """Ratings and gold labels as distinct rows; parameters and errors as for `dawid_skene`."""
+    """Ratings and gold labels as distinct patterns.
+
+    Parameters
+    ----------
+    ratings : array (units, columns)
+        Category codes, NaN where missing.
+    raters : sequence, optional
+        The rater of each column; by default each column is its own rater.
+    gold : array (units,), optional
+        The true category where it is known, NaN elsewhere.
+
+    Raises
+    ------
+    NotEnoughDataError
+        If a unit has neither rating nor gold label, or fewer than two categories or (without gold labels) raters occur.
+    InputError
+        If rater names or gold labels do not match the ratings in number.
+    """
     values = as_ratings(ratings)
     names: list[Hashable] = list(range(values.shape[1]) if raters is None else raters)
     if len(names) != values.shape[1]:
@@ -148,7 +171,7 @@ def rating_patterns(
 
 
 def _tally_patterns(values: Floats, categories: Floats, names: list[Hashable], who: tuple[Hashable, ...]) -> Floats:
-    """Counts (units, raters, q) of each category given."""
+    """How often each rater gave each category: (units, raters, q)."""
     hits = (values[:, :, None] == categories).astype(float)
     member = np.array([[name == rater for name in names] for rater in who], dtype=float)
     counts: Floats = np.einsum("ucq,rc->urq", hits, member)
@@ -173,7 +196,26 @@ def maximize_likelihood(
     tolerance: float = 1e-10,
     max_steps: int = 20_000,
 ) -> LatentClassFit:
-    """Maximum likelihood by EM for a batch of weightings (B, patterns), from votes or a posterior (B, patterns, q)."""
+    """Maximum likelihood by EM for a batch of B weightings of the same patterns.
+
+    Parameters
+    ----------
+    seen : RatingPatterns
+        Ratings as patterns.
+    weights : array (B, patterns)
+        Number of units with each pattern, for each fit.
+    start : array (B, patterns, q), optional
+        Class probabilities to start from; by default shares of the votes.
+    tolerance : float, default 1e-10
+        Stop when no log-likelihood rises by more.
+    max_steps : int, default 20000
+        Greatest number of EM steps.
+
+    Raises
+    ------
+    NotEnoughDataError
+        If EM does not converge.
+    """
     posterior = np.broadcast_to(vote_shares(seen) if start is None else start, (*weights.shape, len(seen.categories)))
     last = np.full(len(weights), -np.inf)
     for step in range(1, max_steps + 1):
@@ -189,7 +231,7 @@ def maximize_likelihood(
 
 
 def vote_shares(seen: RatingPatterns) -> Floats:
-    """Share of each category among a pattern's ratings, or the gold label where it is known: (patterns, q)."""
+    """Share of each category among a pattern's ratings, or the gold label if it is known: (patterns, q)."""
     given = (seen.counts.sum(axis=1) + 1e-12) * seen.allowed
     share: Floats = given / given.sum(axis=1, keepdims=True)
     return share
@@ -200,15 +242,30 @@ def _maximized_parameters(counts: Floats, load: Floats) -> tuple[Floats, Floats]
     shares = load.sum(axis=1)
     joint = np.einsum("bpk,prq->brkq", load, counts, optimize=True)
     seen = joint.sum(axis=3, keepdims=True)
-    # A rater who never met a class says nothing of it: any row will do, and an even one leaves the fit alone.
+    # A rater who never saw a class gives no information on it: a uniform row does not affect the fit.
     even = np.full_like(joint, 1.0 / joint.shape[3])
     confusion = np.divide(joint, seen, out=even, where=seen > 0)
     return shares / shares.sum(axis=1, keepdims=True), confusion
 
 
 def expected_classes(seen: RatingPatterns, shares: Floats, confusion: Floats) -> tuple[Floats, Floats]:
-    """Posterior (B, patterns, q) and log-likelihood of each pattern (B, patterns)."""
-    # The smallest float stands for zero, so that a category never given under a class rules that class out.
+    """Class probabilities of each pattern given the parameters (E step).
+
+    Parameters
+    ----------
+    seen : RatingPatterns
+        Ratings as patterns.
+    shares : array (B, q)
+        Shares of the true classes.
+    confusion : array (B, raters, q, q)
+        P(category given | true class) of each rater.
+
+    Returns
+    -------
+    array (B, patterns, q), array (B, patterns)
+        Posterior class probabilities, and each pattern's log-likelihood.
+    """
+    # The smallest float replaces zero, so that a category never given under a class excludes that class.
     floor = np.finfo(float).tiny
     logs = np.log(np.maximum(confusion, floor))
     joint = np.log(np.maximum(shares, floor))[:, None] + np.einsum("prq,brkq->bpk", seen.counts, logs, optimize=True)
@@ -221,7 +278,7 @@ def expected_classes(seen: RatingPatterns, shares: Floats, confusion: Floats) ->
 def _bootstrap_fits(
     seen: RatingPatterns, fit: LatentClassFit, resamples: int, seed: int, tolerance: float, max_steps: int
 ) -> Floats:
-    """Shares of each class in resamples of the units, each EM begun at the fit so that classes keep their names."""
+    """Class shares in resamples of the units; each EM starts from the fit so that classes keep their identity."""
     if not resamples:
         return np.empty((0, len(seen.categories)))
     random, units = np.random.default_rng(seed), len(seen.of)

@@ -1,4 +1,4 @@
-"""Dawid and Skene's model with a prior, by Gibbs sampling: intervals for shares and errors of raters, gold or none."""
+"""Dawid and Skene's model with a prior, by Gibbs sampling: credible intervals for shares and raters' errors."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ ESS_LIMIT = 400.0
 class LatentPrior:
     """Dirichlet pseudo counts: `shares` of each class; in each confusion row `right`, and `wrong` split over the rest.
 
-    The default row is worth three ratings of which two are right: just enough to tell a class from its mirror image
-    (without labels, raters who are all mostly wrong explain the data as well as raters who are mostly right).
+    The default row is worth three ratings of which two are correct: just enough to distinguish a class from its mirror
+    image (without labels, raters who are all mostly wrong explain the data as well as raters who are mostly right).
     """
 
     shares: float = 1.0
@@ -56,7 +56,9 @@ class LatentPosterior:
 
     @property
     def has_converged(self) -> bool:
-        """Whether chains agree (R-hat below 1.01) and 400 draws' worth was learnt; else intervals mean nothing."""
+        """Whether R-hat is below 1.01 and the effective sample size at least 400; otherwise the intervals are not
+        valid.
+        """
         return self.rhat < RHAT_LIMIT and self.ess >= ESS_LIMIT
 
     def most_likely(self) -> Floats:
@@ -76,16 +78,16 @@ def dawid_skene_bayes(
     seed: int = 0,
     confidence: float = 0.95,
 ) -> LatentPosterior:
-    """Posterior of class shares, raters' confusions and units' classes.
+    """Posterior of class shares, raters' confusion matrices and units' classes.
 
     Estimand: the share of each true class in the population that units are a random sample of, and P(category
     given | true class) of each rater. Assumptions, gold labels and likelihood as for `dawid_skene.dawid_skene`,
-    with Dirichlet priors (`LatentPrior`) on the shares and on each confusion row. Gibbs sampling, which draws in turn
-    the classes of the units given shares and confusions, and those given the classes' counts (conjugate Dirichlet
-    laws). Without gold labels a third step lets two classes change names where the prior likes that better, so that no
-    chain stays in the mirror image. Units with equal ratings are drawn together as one multinomial, so cost depends
-    on patterns, not on units. Chains start from votes mixed half and half with chance; a tenth more draws per chain
-    are made and thrown away first, at least 200. Sources: Dawid and Skene (1979); Paun, Carpenter et al. (2018),
+    with Dirichlet priors (`LatentPrior`) on the shares and on each confusion row. Gibbs sampling alternates between
+    the classes of the units given shares and confusion matrices, and these given the classes' counts (conjugate
+    Dirichlet distributions). Without gold labels a third step swaps two class labels if the prior prefers it, so that
+    no chain stays in the mirror image. Units with equal ratings are drawn together as one multinomial, so cost depends
+    on patterns, not on units. Chains start half from votes, half from random classes; a tenth more draws per chain,
+    at least 200, are discarded first. Sources: Dawid and Skene (1979); Paun, Carpenter et al. (2018),
     Comparing Bayesian models of annotation; Gelman et al. (2013), Bayesian Data Analysis, sections 11.4 and 11.5.
 
     Parameters
@@ -93,14 +95,20 @@ def dawid_skene_bayes(
     ratings : array (units, columns)
         Category codes, NaN where missing.
     raters : sequence, optional
-        Who gave each column; see `gnomon.calibration.latent_class.dawid_skene.dawid_skene`.
+        The rater of each column; see `gnomon.calibration.latent_class.dawid_skene.dawid_skene`.
     gold : array (units,), optional
-        The true category where it is known, NaN elsewhere. Where the labelled were chosen by their ratings (disputes),
-        the likelihood stands as it is.
+        The true category where it is known, NaN elsewhere. The likelihood stays valid if units were chosen for
+        labelling by their ratings (disputes).
     prior : LatentPrior, optional
-    draws, chains : int
-        Draws kept over all chains, and the number of chains.
-    seed : int
+        Pseudo counts; by default `LatentPrior()`.
+    draws : int, default 20000
+        Draws kept over all chains.
+    chains : int, default 4
+        Number of chains, at least 2.
+    seed : int, default 0
+        Seed of the sampler.
+    confidence : float, default 0.95
+        Probability of the intervals, 0 to 1.
 
     Raises
     ------
@@ -150,7 +158,7 @@ def _gibbs_draws(
 
 
 def _starting_classes(seen: RatingPatterns, chains: int, random: np.random.Generator) -> Floats:
-    """Class probabilities (chains, patterns, q): votes and chance, half and half."""
+    """Initial class probabilities (chains, patterns, q): half votes, half random."""
     anything = random.dirichlet(np.ones(len(seen.categories)), (chains, len(seen.weight)))
     mixed = (vote_shares(seen) + anything) * seen.allowed
     start: Floats = mixed / mixed.sum(axis=2, keepdims=True)
@@ -158,7 +166,7 @@ def _starting_classes(seen: RatingPatterns, chains: int, random: np.random.Gener
 
 
 def _label_swap(random: np.random.Generator, rows: Floats, share: Floats, row: Floats) -> tuple[Floats, Floats]:
-    """Two classes change names where the prior likes that better (a Metropolis step: the likelihood does not mind)."""
+    """Swap the labels of two classes by a Metropolis step on the prior (the likelihood is invariant)."""
     one, other = random.choice(len(rows), 2, replace=False)
     logs = np.log(np.maximum(row, np.finfo(float).tiny)).sum(axis=2)
     gain = ((rows[one] - rows[other]) * (logs[:, other] - logs[:, one])).sum(axis=1)

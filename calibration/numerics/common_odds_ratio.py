@@ -1,4 +1,4 @@
-"""The odds ratio that 2 x 2 tables have in common, exactly for counts and approximately for weighted counts."""
+"""Common odds ratio of 2 x 2 tables: exact for counts, approximate for weighted counts."""
 
 from __future__ import annotations
 
@@ -22,28 +22,30 @@ def common_odds_ratio(
 ) -> tuple[IntervalEstimate | None, float]:
     """The common odds ratio of independent 2 x 2 tables, with exact limits and a two-sided exact test that it is 1.
 
-    Estimand: the odds ratio in the population, taken to be the same in all tables. Conditional on all margins, the
-    first cells are independent hypergeometric, and their sum has the law f(x) psi^x / sum f(t) psi^t with f their
-    convolution. Value: the psi under which the sum expected is the one seen; limits: those that leave
-    (1 - confidence) / 2 in a tail; p: the probability under psi = 1 of sums as unlikely as the one seen. For one
+    Estimand: the odds ratio in the population, assumed equal in all tables. Conditional on all margins, the
+    first cells are independent hypergeometric, and their sum has the distribution f(x) psi^x / sum f(t) psi^t with f
+    their convolution. Value: the psi under which the expected sum is the observed one; limits: those that leave
+    (1 - confidence) / 2 in a tail; p: the probability under psi = 1 of sums as unlikely as the observed one. For one
     table this is Fisher's test.
 
     Where a unit of cell (i, j) stands for w_ij of the population, the sample's odds ratio is
-    psi * w_12 w_21 / (w_11 w_22): each first cell's law is tilted by that known factor, the rest stays. This is exact
+    psi * w_12 w_21 / (w_11 w_22): each first cell's distribution is tilted by that known factor. This is exact
     for known weights and close for weights estimated from how many of each kind were drawn.
     Sources: Fisher (1935); Cornfield (1956); Gart (1970); Mehta, Patel, Gray (1985).
 
     Parameters
     ----------
     tables : sequence of array (2, 2)
-        Counts.
+        Counts of each table.
     weights : sequence of array (2, 2), optional
         Mean weight of the units in each cell, on any scale in each table; 1 by default.
+    confidence : float, default 0.95
+        Nominal coverage of the interval, 0 to 1.
 
     Returns
     -------
-    Estimate or None, float
-        None (and p = 1) where the margins leave the sum no freedom.
+    (IntervalEstimate or None, float)
+        Odds ratio and p value; None and 1 if the margins determine the sum.
     """
     counts = [np.asarray(table, dtype=float) for table in tables]
     tilts = (
@@ -69,7 +71,7 @@ def _log_tilt(weight: Floats) -> float:
 
 
 def _conditional_law(tables: Sequence[Floats], tilts: Sequence[float]) -> tuple[int, Floats, int]:
-    """Least sum of the first cells, log-weights of all sums under an odds ratio of 1, and the sum seen."""
+    """Least sum of the first cells, log-weights of all sums under an odds ratio of 1, and the observed sum."""
     low, logs = 0, np.zeros(1)
     for table, tilt in zip(tables, tilts, strict=True):
         n, rows, columns = (round(float(part)) for part in (table.sum(), table[0].sum(), table[:, 0].sum()))
@@ -82,7 +84,7 @@ def _conditional_law(tables: Sequence[Floats], tilts: Sequence[float]) -> tuple[
 
 
 def _convolve_laws(one: Floats, other: Floats) -> Floats:
-    """Log-probabilities of the sum of two counts; in logs, so that far tails keep their digits."""
+    """Log-probabilities of the sum of two counts; in logs, so that far tails keep their precision."""
     short, long = sorted((one, other), key=len)
     total = np.full(len(one) + len(other) - 1, -np.inf)
     for place, each in enumerate(short):
@@ -101,7 +103,9 @@ def _tilted_law(logs: Floats, x: Floats, log_ratio: float) -> Floats:
 def _solve_limit(
     gap: Callable[[float], float], seen: int, x: Floats, *, lower: bool = False, upper: bool = False
 ) -> float:
-    """The odds ratio at which a rising gap is 0; 0 or infinity where the sum seen is as small or large as can be."""
+    """The odds ratio at which an increasing function is 0; 0 or infinity if the observed sum is the least or
+    greatest possible.
+    """
     if seen == x[0] and not upper:
         return 0.0
     if seen == x[-1] and not lower:

@@ -1,4 +1,4 @@
-"""What draws of a posterior say: their summary, and whether the chains that made them agree."""
+"""Posterior summaries and convergence diagnostics (split R-hat, effective sample size)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,15 @@ from gnomon.data.records import IntervalEstimate
 
 
 def summarize_draws(draws: Floats, confidence: float = 0.95) -> IntervalEstimate:
-    """Posterior mean and central credible interval of draws."""
+    """Posterior mean and central credible interval of draws.
+
+    Parameters
+    ----------
+    draws : array (draws,)
+        Posterior draws of one quantity.
+    confidence : float, default 0.95
+        Probability of the interval, 0 to 1.
+    """
     low, high = np.quantile(draws, [0.5 - confidence / 2, 0.5 + confidence / 2])
     return IntervalEstimate(
         float(draws.mean()), float(low), float(high), float(draws.std()), confidence, "joint posterior"

@@ -1,7 +1,7 @@
-"""How a function over arrays is compiled: once, kept on disk, without Python's lock, dividing as NumPy does.
+"""Numba decorator: nogil, NumPy error model, on-disk cache keyed by the hash of all compiled sources.
 
-What is kept is kept for one state of all sources that are compiled. numba itself looks only at the file of the function
-that it was asked for, and would go on using the old code of functions that this one calls from other files.
+numba itself checks only the file of the decorated function, and would keep using old code of functions that it calls
+from other files.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ ROOMS = ("calibration", "stats")
 
 
 def sources_digest(root: Path) -> str:
-    """Hash of the modules under `root` that hold compiled functions, in all rooms that have any."""
+    """Hash of all modules under `root` that contain compiled functions."""
     texts = [path.read_bytes() for room in ROOMS for path in sorted((root / room).rglob("*.py"))]
     return hashlib.sha256(b"\0".join(text for text in texts if b"@compiled" in text)).hexdigest()[:16]
 

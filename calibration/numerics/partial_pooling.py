@@ -1,7 +1,7 @@
-"""Rates of several groups, each drawn towards the others as far as they are alike; takes counts, samples nothing.
+"""Partially pooled rates of several groups (shrinkage estimated from the data); takes counts, uses no sampling.
 
 k_j ~ Binomial(n_j, logistic(theta_j)), theta_j ~ N(mu, sigma), mu ~ N(m, s), sigma ~ half-normal(h). The posterior is
-summed over a grid of mu, sigma and theta, so the same counts give the same figures to the last digit.
+summed over a grid of mu, sigma and theta, so the same counts give identical results.
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ from gnomon.calibration.numerics.rating_arrays import Floats
 from gnomon.data.errors import InputError
 from gnomon.data.records import IntervalEstimate
 
-# A judge that is worth having is right in 4 of 5 cases or so: logistic(1.5) = .82, and logistic(1.5 +- 2 * 1.5) runs
-# from .18 to .99, so a coin is not ruled out. sigma below 1 lets groups differ by several times in their error odds.
+# A useful judge is right in about 4 of 5 cases: logistic(1.5) = .82, and logistic(1.5 +- 2 * 1.5) runs
+# from .18 to .99, so a judge at chance level is not excluded.
+# sigma below 1 lets groups differ by several times in their error odds.
 MU_PRIOR = (1.5, 1.5)
 SIGMA_SCALE = 1.0
 METHOD = "partially pooled"
@@ -34,10 +35,10 @@ _REACH = 4.0
 
 @dataclass(frozen=True, slots=True)
 class PooledRates:
-    """Partially pooled rates: `groups` in the order given, `population` that of a group not seen yet.
+    """Partially pooled rates: `groups` in the order given, `population` that of a new group.
 
-    `mu` and `sigma` are the mean and the standard deviation of the groups' logits. Every `value` is a posterior
-    median, every interval central, every `se` a posterior standard deviation.
+    `mu` and `sigma` are the mean and the standard deviation of the groups' logits. Every `value` is a posterior median,
+    every interval central, every `se` a posterior standard deviation.
     """
 
     groups: tuple[IntervalEstimate, ...]
@@ -48,14 +49,14 @@ class PooledRates:
 
 @dataclass(frozen=True, slots=True)
 class HyperGrid:
-    """Where the posterior is summed.
+    """Grid on which the posterior is summed.
 
     Attributes
     ----------
     edges : array (t + 1,)
         Borders of the bins of theta, on the logit scale.
     rate : array (t,)
-        logistic of the bins' middles.
+        logistic of the bins' midpoints.
     mu, sigma, prior : array (h,)
         Points of the population and their prior probabilities.
     mass : array (t, h)
@@ -77,26 +78,28 @@ def partial_pool(
     sigma_scale: float = SIGMA_SCALE,
     confidence: float = 0.95,
 ) -> PooledRates:
-    """Rates of groups that may differ but are of one kind.
+    """Partially pooled rates of exchangeable groups.
 
     Estimand: each group's own probability, and that of a new group of the same kind. Assumes independent trials
-    within a group, and groups that are exchangeable: nothing but the counts tells them apart. Groups with few
-    trials lean on the others, groups with many hardly move, and how much is learnt from how alike they are.
+    within a group, and exchangeable groups: nothing but the counts distinguishes them. Groups with few
+    trials are shrunk towards the others, groups with many hardly change; the degree is estimated from their similarity.
     Source: Gelman and Carpenter (2020), Applied Statistics 69, for calibration studies of one test.
 
     Parameters
     ----------
     counts : sequence of (k, n)
-        Right ones and all, for each group; n may be 0 (then the group is as good as unseen) or fractional.
-    mu_prior : (float, float)
+        Successes and trials of each group; n may be 0 (the group is then estimated like a new one) or fractional.
+    mu_prior : (float, float), default (1.5, 1.5)
         Mean and standard deviation of the normal prior of mu.
-    sigma_scale : float
+    sigma_scale : float, default 1
         Scale of the half-normal prior of sigma.
+    confidence : float, default 0.95
+        Probability of the intervals, 0 to 1.
 
     Raises
     ------
     InputError
-        Where a count is not between 0 and its n, or a scale is not positive.
+        If a count is not between 0 and its n, or a scale is not positive.
     """
     for k, n in counts:
         if not 0 <= k <= n:
@@ -124,8 +127,17 @@ def _pool_counts(
 def logit_grid(mu_prior: tuple[float, float], sigma_scale: float, step: float = _STEP) -> HyperGrid:
     """The grid for these priors: theta in bins of `step` logits, sigma denser near 0, each out to 4 prior scales.
 
-    A bin's probability is exact (a difference of normal distribution functions), so that small sigmas, whose
-    theta fits between two bins, lose nothing.
+    A bin's probability is exact (a difference of normal distribution functions), so that small sigmas, for which theta
+    lies between two bins, lose no mass.
+
+    Parameters
+    ----------
+    mu_prior : (float, float)
+        Mean and standard deviation of the normal prior of mu, in logits.
+    sigma_scale : float
+        Scale of the half-normal prior of sigma, in logits.
+    step : float, default _STEP
+        Width of the bins of theta, in logits.
     """
     centre, scale = mu_prior
     mu = centre + scale * np.linspace(-_REACH, _REACH, _MU_POINTS)
@@ -141,7 +153,20 @@ def logit_grid(mu_prior: tuple[float, float], sigma_scale: float, step: float = 
 
 
 def binomial_likelihoods(grid: HyperGrid, counts: Sequence[Count]) -> Floats:
-    """Likelihood of each group's count in each bin of theta, the highest of a group being 1: array (groups, t)."""
+    """Likelihood of each group's count in each bin of theta, scaled so that each group's maximum is 1.
+
+    Parameters
+    ----------
+    grid : HyperGrid
+        The grid.
+    counts : sequence of Count
+        Successes and trials (k, n) of each group.
+
+    Returns
+    -------
+    array (groups, t)
+        Scaled likelihoods.
+    """
     right, every = np.asarray(counts, dtype=float).reshape(-1, 2).T
     log = right[:, None] * np.log(grid.rate) + (every - right)[:, None] * np.log1p(-grid.rate)
     likelihoods: Floats = np.exp(log - log.max(axis=1, keepdims=True, initial=-np.inf))
@@ -149,22 +174,20 @@ def binomial_likelihoods(grid: HyperGrid, counts: Sequence[Count]) -> Floats:
 
 
 def pool_likelihoods(grid: HyperGrid, likelihoods: Floats) -> tuple[Floats, Floats, Floats]:
-    """Posterior of groups of which each has a likelihood of its rate, of whatever form.
+    """Posterior of groups, each with a likelihood of its rate of any form.
 
     Parameters
     ----------
-    grid : Grid
+    grid : HyperGrid
+        The grid.
     likelihoods : array (groups, t)
         On any scale; a group without data has a row of ones.
 
     Returns
     -------
-    groups : array (groups, t)
-        Posterior probability of each bin of theta, for each group.
-    new : array (t,)
-        The same for a group that is not among them.
-    weight : array (h,)
-        Posterior probability of each point of mu and sigma.
+    array (groups, t), array (t,), array (h,)
+        Posterior probability of each bin of theta for each group; the same for a new group; posterior probability of
+        each point of mu and sigma.
     """
     evidence = likelihoods @ grid.mass
     log = np.log(grid.prior) + np.log(np.maximum(evidence, np.finfo(float).tiny)).sum(axis=0)
@@ -176,7 +199,17 @@ def pool_likelihoods(grid: HyperGrid, likelihoods: Floats) -> tuple[Floats, Floa
 
 
 def rate_estimate(grid: HyperGrid, mass: Floats, confidence: float = 0.95) -> IntervalEstimate:
-    """Posterior median, central interval and standard deviation of a rate from the bins of its logit."""
+    """Posterior median, central interval and standard deviation of a rate from the bins of its logit.
+
+    Parameters
+    ----------
+    grid : HyperGrid
+        The grid.
+    mass : array (t,)
+        Posterior probability of each bin, on any scale.
+    confidence : float, default 0.95
+        Probability of the interval, 0 to 1.
+    """
     share = mass / mass.sum()
     below = np.concatenate([[0.0], np.cumsum(share)])
     tail = (1 - confidence) / 2
@@ -187,7 +220,7 @@ def rate_estimate(grid: HyperGrid, mass: Floats, confidence: float = 0.95) -> In
 
 
 def _hyperparameter_summary(points: Floats, weight: Floats, confidence: float) -> IntervalEstimate:
-    """Summary of mu or of sigma: its marginal on the points that the grid has of it."""
+    """Summary of mu or sigma from its marginal on the grid's points."""
     values, place = np.unique(points, return_inverse=True)
     share = np.bincount(place, weights=weight)
     middles = np.cumsum(share) - share / 2
@@ -198,7 +231,7 @@ def _hyperparameter_summary(points: Floats, weight: Floats, confidence: float) -
 
 
 def _count_step(counts: Sequence[Count]) -> float:
-    """Bins of theta no wider than two standard errors of the best known group, within reason."""
+    """Bin width of theta: at most two standard errors of the most precise group, but not below `_FINEST`."""
     sharpest = max((max(k * (n - k) / n, 1.0) for k, n in counts if n > 0), default=1.0)
     step = _STEP
     while step > _FINEST and step > 2 / math.sqrt(sharpest):

@@ -1,7 +1,7 @@
-"""Means of a label helped by a judge's readings (prediction-powered inference): plain, by strata, by inclusion chance.
+"""Prediction-powered inference: label means aided by a judge's verdicts; plain, stratified, inclusion-weighted.
 
-Nothing is assumed of the judge. What is assumed is how labels were drawn; see `ppi_weighted` for labels that were
-chosen because judges dispute a transcript.
+Nothing is assumed about the judge; the assumptions concern how labels were drawn. See `ppi_weighted` for labels that
+were chosen because judges dispute a transcript.
 """
 
 from __future__ import annotations
@@ -24,9 +24,11 @@ _STRAY = 8.0
 
 @dataclass(frozen=True, slots=True)
 class LabelStratum:
-    """Trials of one kind: `labelled` and the judge's reading `judged` of the same, its reading of `unlabelled` ones.
+    """Trials of one stratum: `labelled` values, the judge's verdicts `judged` on the same trials, and on `unlabelled`
+    trials.
 
-    `share` is the stratum's known share of all trials; left out in every stratum, shares follow the trials given.
+    `share` is the stratum's known share of all trials; if omitted in every stratum, shares follow the numbers of
+    trials.
     """
 
     labelled: ArrayLike
@@ -44,36 +46,40 @@ def ppi_mean(
     weights: ArrayLike | None = None,
     confidence: float = 0.95,
 ) -> IntervalEstimate:
-    """Mean of a label over all trials, helped by a judge's reading of those without one (PPI++).
+    """Mean label over all trials, using a judge's verdicts on unlabelled ones (PPI++).
 
     Estimand: mean label of the population that labelled and unlabelled trials are independent random samples of.
     Assumes that the labelled are drawn at random (or with the inclusion probabilities behind `weights`, and then
     that `unlabelled` is a plain random sample), nothing about the judge:
     lam * mean(unlabelled) + mean(labelled - lam * judged). With lam unset, the lam that minimises the variance,
-    within [0, 1]. Normal limits: beware of few labels. Source: Angelopoulos, Duchi, Zrnic (2023), PPI++.
+    within [0, 1]. Normal limits, which need more than a few labels. Source: Angelopoulos, Duchi, Zrnic (2023), PPI++.
 
-    With weights the second mean is Hajek's ratio and its variance that of w * (residual - weighted mean), where
-    ppi-python takes the spread of w * residual, which is wider the further the mean residual is from 0. Where
-    labels were drawn from the judged trials themselves with unequal chances, what is left is no random sample: use
-    `ppi_weighted`.
+    With weights the second mean is Hajek's ratio and its variance that of w * (residual - weighted mean), while
+    ppi-python takes the variance of w * residual, which is larger the further the mean residual is from 0. If
+    labels were drawn from the judged trials themselves with unequal probabilities, the rest is not a random sample:
+    use `ppi_weighted`.
 
     Parameters
     ----------
-    labelled, judged : array (n,)
-        Label and the judge's reading of the same n trials.
+    labelled : array (n,)
+        Label of the labelled trials.
+    judged : array (n,)
+        The judge's verdict on the same trials.
     unlabelled : array (N,)
-        The judge's reading of the other trials; may be empty, then only labels count.
+        The judge's verdict on the other trials; may be empty, then only labels count.
     lam : float, optional
-        Trust in the judge: 0 ignores it, 1 is plain prediction-powered inference.
+        Weight of the judge: 0 ignores it, 1 is plain prediction-powered inference; by default tuned.
     weights : array (n,), optional
         Inverse inclusion probabilities of the labelled trials, on any scale.
+    confidence : float, default 0.95
+        Nominal coverage of the interval, 0 to 1.
 
     Raises
     ------
     NotEnoughDataError
-        For fewer than two labelled trials.
+        If fewer than two trials are labelled.
     InputError
-        Where lengths differ.
+        If lengths differ.
     """
     truth, read = _check_pairs(labelled, judged)
     rest = np.asarray(unlabelled, dtype=float)
@@ -89,34 +95,36 @@ def ppi_stratified(
     pseudo: float = 1.0,
     confidence: float = 0.95,
 ) -> IntervalEstimate:
-    """Mean of a label over strata of known shares, the judge trusted in each as far as it deserves.
+    """Mean label over strata of known shares, with the judge's weight tuned in each.
 
     Estimand: sum over strata h of share_h times the mean label in h. Assumes that within a stratum the labelled
-    and the unlabelled are independent random samples of it; how many were labelled in which stratum is free.
+    and the unlabelled are independent random samples of it; the numbers of labels may be chosen freely.
     sum_h share_h * (lam_h * mean(unlabelled_h) + mean(labelled_h - lam_h * judged_h)), each lam_h minimising its
     stratum's variance within [0, 1]; the variance is sum_h share_h^2 * variance_h, limits are normal. Source:
     Fisch, Maynez, Hofer, Dhingra, Globerson, Cohen (2024), Stratified prediction-powered inference.
 
-    A stratum with few labels in which the judge never errs is no proof that it never does. So each variance_h is
-    raised as if `pseudo` of its labels more had been misread (as Agresti and Coull pad a share); the value is not
-    touched. This is our addition: `pseudo=0` is the published interval, which with 60 to 200 labels and rates of .05
-    to .4 covered .37 to .92 in simulation where strata were the disputed and the others, against .97 to 1 padded.
+    A stratum with few labels in which the judge never errs does not show that it never does. So each variance_h is
+    increased as if `pseudo` more of its labels had been misread (as Agresti and Coull add to a share); the value is
+    unchanged. This is our addition: `pseudo=0` is the published interval, which with 60 to 200 labels and rates of .05
+    to .4 covered .37 to .92 in simulation where strata were the disputed and the others, against .97 to 1 with it.
 
     Parameters
     ----------
-    strata : sequence or mapping of Stratum
+    strata : sequence or mapping of LabelStratum
         With a share in each, adding to 1, or in none.
     lam : float, optional
-        One trust in the judge for all strata in place of a tuned one for each.
-    pseudo : float
+        One weight of the judge for all strata instead of a tuned one for each.
+    pseudo : float, default 1.0
         Misread labels added to each stratum's variance.
+    confidence : float, default 0.95
+        Nominal coverage of the interval, 0 to 1.
 
     Raises
     ------
     NotEnoughDataError
-        Where a stratum with a share has fewer than two labels.
+        If there is no stratum, or one with a share has fewer than two labels.
     InputError
-        Where shares do not add to 1 or lengths differ.
+        If shares do not add to 1 or lengths differ.
     """
     named = strata if isinstance(strata, Mapping) else {f"number {at}": each for at, each in enumerate(strata, 1)}
     shares = _stratum_shares(named)
@@ -143,43 +151,53 @@ def ppi_weighted(
     pseudo: float = 1.0,
     confidence: float = 0.95,
 ) -> IntervalEstimate:
-    """Mean label of a pool of judged trials, some of which were labelled, each with its own known chance.
+    """Mean label of a pool of judged trials, some of which were labelled, each with its own known probability.
 
-    Estimand: the mean label of the N trials in `judged_all`, or with `superpopulation` of the process that they
-    are a random sample of. Assumes that trial i was labelled with probability inclusion_i > 0, whatever this chance
-    depends on (such as the judges' disagreement), nearly independently of the others (Poisson sampling, or a
-    fixed-size draw of high entropy such as simple random sampling within strata); nothing about the judge.
+    Estimand: the mean label of the N trials in `judged_all`, or with `superpopulation` of the process that they are a
+    random sample of. Assumes that trial i was labelled with probability inclusion_i > 0, whatever this probability
+    depends on (such as the judges' disagreement), nearly independently of the others (Poisson sampling, or a fixed-size
+    draw of high entropy such as simple random sampling within strata); nothing about the judge.
 
-    With w_i = 1 / inclusion_i over the labelled and residual r_i = label_i - lam * judged_i:
-    lam * mean(judged_all) + sum(w r) / sum(w) (Hajek), or / N (`ratio=False`, Horvitz and Thompson). Variance
-    n / (n - 1) * sum((1 - inclusion) * (w e)^2) / sum(w)^2 with e = r - sum(w r) / sum(w) (or, for Horvitz and
-    Thompson, e = r and N): for a simple random sample this is (1 - n / N) * s^2 / n. With lam unset, the lam in
-    [0, 1] that minimises it. `superpopulation` adds the label's variance / N. Limits are normal. Each e^2 is raised
-    by pseudo * range^2 / n_eff, with n_eff = sum(w)^2 / sum(w^2): what `pseudo` more misread labels would give,
-    since a rare misreading of heavily weighted trials is mostly not seen; `pseudo=0` is the plain estimator. In
-    simulation (60 to 200 of 1,000 labelled, rates .05 to .4) nominal 95 % covered .94 to .97 with random labels (.68
-    to .95 plain) and .99 to 1 with disputed ones (.41 to .99 plain): the price of seeing few of the others.
+    With w_i = 1 / inclusion_i over the labelled and residual r_i = label_i - lam * judged_i: lam * mean(judged_all) +
+    sum(w r) / sum(w) (Hajek), or / N (`ratio=False`, Horvitz and Thompson). Variance n / (n - 1) * sum((1 - inclusion)
+    * (w e)^2) / sum(w)^2 with e = r - sum(w r) / sum(w) (or, for Horvitz and Thompson, e = r and N): for a simple
+    random sample this is (1 - n / N) * s^2 / n. With lam unset, the lam in [0, 1] that minimises it. `superpopulation`
+    adds the label's variance / N. Limits are normal. Each e^2 is raised by pseudo * range^2 / n_eff, with n_eff =
+    sum(w)^2 / sum(w^2): the effect of `pseudo` additional misread labels, since a rare misreading of heavily weighted
+    trials is mostly not observed; `pseudo=0` is the plain estimator. In simulation (60 to 200 of 1,000 labelled, rates
+    .05 to .4) nominal 95 % covered .94 to .97 with random labels (.68 to .95 plain) and .99 to 1 with disputed ones
+    (.41 to .99 plain): the price of labelling few undisputed trials.
 
     Sources: Horvitz and Thompson (1952); Hajek (1964, 1971); Sarndal, Swensson, Wretman (1992), ch. 6 (difference
     estimator); Angelopoulos, Duchi, Zrnic (2023) for lam.
 
     Parameters
     ----------
-    labels, judged_labelled, inclusion : array (n,)
-        Label, the judge's reading and the inclusion probability of the labelled trials.
+    labels : array (n,)
+        Label of the labelled trials, usually 0 or 1.
+    judged_labelled : array (n,)
+        The judge's verdict on the labelled trials.
     judged_all : array (N,)
-        The judge's reading of every trial of the pool, labelled ones included.
+        The judge's verdict on every trial of the pool, labelled ones included.
+    inclusion : array (n,)
+        Inclusion probability of the labelled trials, in (0, 1].
     lam : float, optional
-        Trust in the judge; 0 ignores it.
-    ratio : bool
-        Divide by the sum of weights (Hajek), which is steadier, or by N.
+        Weight of the judge, 0 to 1; 0 ignores it.
+    ratio : bool, default True
+        Divide by the sum of weights (Hajek), which is more stable, or by N.
+    superpopulation : bool, default False
+        Estimate the mean of the process instead of the pool's.
+    pseudo : float, default 1.0
+        Misread labels added to the variance.
+    confidence : float, default 0.95
+        Nominal coverage of the interval, 0 to 1.
 
     Raises
     ------
     NotEnoughDataError
-        For fewer than two labelled trials.
+        If fewer than two trials are labelled.
     InputError
-        Where lengths differ, an inclusion probability is not in (0, 1], or all of them cannot belong to this pool.
+        If lengths differ, an inclusion probability is not in (0, 1], or they cannot belong to this pool.
     """
     truth, read = _check_pairs(labels, judged_labelled)
     pool = np.asarray(judged_all, dtype=float)
@@ -215,13 +233,13 @@ def _ppi_mean(
 
 
 def _around_mean(values: Floats, weight: Floats) -> Floats:
-    """Values with their distance from the weighted mean scaled by their weight (which average 1)."""
+    """Values whose distance from the weighted mean is scaled by their weight (weights average 1)."""
     mean = float((weight * values).mean())
     return weight * (values - mean) + mean
 
 
 def _tuned_lambda(truth: Floats, read: Floats, rest: Floats, weighted: bool) -> float:
-    """The lam of least variance: as its authors estimate it, which pools the judge's variance where weights allow."""
+    """The lam of least variance, estimated as its authors do, pooling the judge's variance if weights are equal."""
     shared = float(((truth - truth.mean()) * (read - read.mean())).mean())
     pooled = float(np.concatenate([read, rest]).var(ddof=1)) * (1 + len(truth) / len(rest))
     spread = float(read.var() + rest.var() * len(truth) / len(rest)) if weighted else pooled
@@ -234,7 +252,7 @@ def _regression_slope(loaded: Floats, truth: Floats, read: Floats) -> float:
 
 
 def _unit_scale(truth: Floats, read: Floats) -> float:
-    """By how much a misread label is off at most: 1 for shares, whatever labels happen to have been seen."""
+    """Greatest possible error of a label: 1 for shares, whichever labels were observed, otherwise the range."""
     both = np.concatenate([truth, read])
     within = both.min() >= 0 and both.max() <= 1
     return 1.0 if within else float(both.max() - both.min())

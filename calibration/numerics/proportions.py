@@ -1,6 +1,6 @@
-"""Rates and differences of rates with intervals, as read and with a judge's error taken out; takes counts.
+"""Rates and differences of rates with intervals, uncorrected and corrected for a judge's errors; takes counts.
 
-A count is a pair (k, n): k of n. Counts may be fractional where they are effective counts of a weighted sample.
+A count is a pair (k, n): k of n. Counts may be fractional if they are effective counts of a weighted sample.
 """
 
 from __future__ import annotations
@@ -32,16 +32,48 @@ _TINY = 1e-9
 def wilson_interval(k: float, n: float, *, confidence: float = 0.95) -> IntervalEstimate:
     """Share k / n with Wilson's score interval.
 
-    Estimand: the probability of the event. Assumes n independent trials with one probability. Inverts the score
+    Estimand: the probability of the event. Assumes n independent trials with the same probability. Inverts the score
     test; mean coverage is close to nominal also for small n. Source: Wilson (1927); Brown, Cai, DasGupta (2001).
+
+    Parameters
+    ----------
+    k : float
+        Number of events.
+    n : float
+        Number of trials, above 0.
+    confidence : float, default 0.95
+        Nominal coverage of the interval, 0 to 1.
+
+    Raises
+    ------
+    NotEnoughDataError
+        If n is 0.
+    InputError
+        If k is not between 0 and n.
     """
     return _single_proportion(k, n, "wilson", "Wilson", confidence)
 
 
 def clopper_pearson(k: float, n: float, *, confidence: float = 0.95) -> IntervalEstimate:
-    """Share k / n with the exact interval of Clopper and Pearson (1934), which covers at least what it claims.
+    """Share k / n with the exact interval of Clopper and Pearson (1934), whose coverage is at least nominal.
 
-    Estimand and assumptions as for `wilson`; limits are quantiles of beta laws.
+    Estimand and assumptions as for `wilson_interval`; limits are quantiles of beta distributions.
+
+    Parameters
+    ----------
+    k : float
+        Number of events.
+    n : float
+        Number of trials, above 0.
+    confidence : float, default 0.95
+        Nominal coverage of the interval, 0 to 1.
+
+    Raises
+    ------
+    NotEnoughDataError
+        If n is 0.
+    InputError
+        If k is not between 0 and n.
     """
     return _single_proportion(k, n, "beta", "Clopper-Pearson", confidence)
 
@@ -49,8 +81,28 @@ def clopper_pearson(k: float, n: float, *, confidence: float = 0.95) -> Interval
 def newcombe_difference(k1: float, n1: float, k2: float, n2: float, *, confidence: float = 0.95) -> IntervalEstimate:
     """Difference k1 / n1 - k2 / n2 of independent shares with Newcombe's interval.
 
-    Combines the Wilson limits of both shares by squares, without continuity correction.
-    Source: Newcombe (1998), method 10.
+    Combines the Wilson limits of both shares by squares, without continuity correction. Source: Newcombe (1998), method
+    10.
+
+    Parameters
+    ----------
+    k1 : float
+        Events of the first sample.
+    n1 : float
+        Trials of the first sample, above 0.
+    k2 : float
+        Events of the second sample.
+    n2 : float
+        Trials of the second sample, above 0.
+    confidence : float, default 0.95
+        Nominal coverage of the interval, 0 to 1.
+
+    Raises
+    ------
+    NotEnoughDataError
+        If a sample is empty.
+    InputError
+        If a count is not between 0 and its number of trials.
     """
     _check_counts(k1, n1)
     _check_counts(k2, n2)
@@ -61,10 +113,22 @@ def newcombe_difference(k1: float, n1: float, k2: float, n2: float, *, confidenc
 
 
 def difference_interval(one: IntervalEstimate, other: IntervalEstimate) -> IntervalEstimate:
-    """Difference of two independent estimates from their own, possibly lopsided, limits.
+    """Difference of two independent estimates from their own, possibly asymmetric, limits.
 
-    The method of variance estimates recovery: each side's distance from estimate to limit adds by squares.
-    Source: Zou and Donner (2008). Both intervals must have the same nominal coverage.
+    Method of variance estimates recovery (MOVER): each side's distances from estimate to limit add by squares. Source:
+    Zou and Donner (2008).
+
+    Parameters
+    ----------
+    one : IntervalEstimate
+        Estimate to subtract from.
+    other : IntervalEstimate
+        Estimate to subtract, with the same nominal coverage.
+
+    Raises
+    ------
+    InputError
+        If the nominal coverages differ.
     """
     if one.level != other.level:
         raise InputError(f"intervals of {one.level:g} and {other.level:g}: a difference needs the same level for both")
@@ -80,21 +144,27 @@ def rogan_gladen(
     """True rate from a judge's apparent rate and its error rates, with the delta-method interval.
 
     Estimand: probability of the event among trials like those counted in `apparent`. Assumes three independent
-    samples and error rates that carry over from the labelled trials. (p + Sp - 1) / (Se + Sp - 1); the variance
-    adds those of all three shares. Source: Rogan and Gladen (1978). It is too narrow near 0 and 1 and where Se
-    or Sp is seen as 1; prefer `lang_reiczigel`.
+    samples and error rates that are the same as on the labelled trials. (p + Sp - 1) / (Se + Sp - 1); the variance
+    adds those of all three shares. Source: Rogan and Gladen (1978). It is too narrow near 0 and 1 and if the
+    observed Se or Sp is 1; prefer `lang_reiczigel`.
 
     Parameters
     ----------
-    apparent, sensitivity, specificity : (k, n)
-        Judged events of all judged trials; hits of true events; correct rejections of true non-events.
-    clip : bool
+    apparent : (k, n)
+        Judged events of all judged trials.
+    sensitivity : (k, n)
+        Hits of true events.
+    specificity : (k, n)
+        Correct rejections of true non-events.
+    clip : bool, default True
         Cut estimate and limits to [0, 1].
+    confidence : float, default 0.95
+        Nominal coverage of the interval, 0 to 1.
 
     Raises
     ------
     NotEnoughDataError
-        Where a sample is empty or sensitivity + specificity <= 1: such a judge says nothing about the truth.
+        If a sample is empty or sensitivity + specificity <= 1: such a judge is not informative.
     """
     value, youden = _rogan_gladen(apparent, sensitivity, specificity)
     rates = zip((apparent, sensitivity, specificity), (1.0, value, 1 - value), strict=True)
@@ -110,9 +180,27 @@ def lang_reiczigel(
 ) -> IntervalEstimate:
     """True rate from a judge's apparent rate and its error rates, with Lang and Reiczigel's interval.
 
-    Estimand, assumptions, parameters and errors as for `rogan_gladen`, whose point it keeps. Limits add pseudo
-    counts to all three shares (z^2 / 2 of z^2; 1 of 2; 1 of 2), move the centre and then take normal limits.
-    Source: Lang and Reiczigel (2014), Preventive Veterinary Medicine 113; nominal coverage also for small samples.
+    Estimand and assumptions as for `rogan_gladen`, whose point estimate it keeps. Limits add pseudo counts to all three
+    shares (z^2 / 2 of z^2; 1 of 2; 1 of 2), shift the centre and then take normal limits. Source: Lang and Reiczigel
+    (2014), Preventive Veterinary Medicine 113; nominal coverage also for small samples.
+
+    Parameters
+    ----------
+    apparent : (k, n)
+        Judged events of all judged trials.
+    sensitivity : (k, n)
+        Hits of true events.
+    specificity : (k, n)
+        Correct rejections of true non-events.
+    clip : bool, default True
+        Cut estimate and limits to [0, 1].
+    confidence : float, default 0.95
+        Nominal coverage of the interval, 0 to 1.
+
+    Raises
+    ------
+    NotEnoughDataError
+        If a sample is empty, or sensitivity + specificity <= 1 before or after adjustment.
     """
     value, _ = _rogan_gladen(apparent, sensitivity, specificity)
     z = float(norm.ppf(0.5 + confidence / 2))
@@ -137,24 +225,26 @@ def allocate_labels(
 
     Estimand: the split that minimises the width of Lang and Reiczigel's interval. Assumes a good judge, so that the
     true rate is near the apparent one and q (1 - q) near 1 - q: m0 / m1 = (1 / p - 1) sqrt((1 - q0) / (1 - q1)), with
-    q0, q1 padded by one success and one failure of the pilot. Source: Lee et al. (2025), arXiv 2511.21140. For
+    q0, q1 adjusted by one success and one failure of the pilot. Source: Lee et al. (2025), arXiv 2511.21140. For
     labels chosen by verdicts, and for any judge, `gnomon.calibration.queue.sample_size` simulates instead.
 
     Parameters
     ----------
     total : int
-        Labels in all, those of the pilot included.
+        Number of labels, those of the pilot included.
     rate : float
         Share of all trials judged events.
-    sensitivity, specificity : float
-        Of the judge, from a pilot or believed.
-    pilot : int
-        Labelled trials of each kind behind them; each kind gets at least so many.
+    sensitivity : float
+        The judge's sensitivity, from a pilot or assumed.
+    specificity : float
+        The judge's specificity, from a pilot or assumed.
+    pilot : int, default 0
+        Labelled trials of each kind in the pilot; each kind gets at least as many.
 
     Raises
     ------
     InputError
-        For shares outside 0 to 1, or a budget below twice the pilot.
+        If a share is outside 0 to 1, or the budget is below twice the pilot.
     """
     if not all(0 <= share <= 1 for share in (rate, sensitivity, specificity)):
         raise InputError(
@@ -209,6 +299,6 @@ def _make_estimate(
     method: str,
     bounds: tuple[float, float] = (0.0, 1.0),
 ) -> IntervalEstimate:
-    """An estimate whose interval holds its own point and stays within what is possible."""
+    """An estimate whose interval contains its own point and stays within the bounds."""
     point, floor, top = (min(bounds[1], max(bounds[0], float(part))) for part in (value, low, high))
     return IntervalEstimate(point, min(floor, point), max(top, point), error, confidence, method)

@@ -1,4 +1,4 @@
-"""Ratings and counts as arrays, checked, with the weights that give partial credit for a near miss."""
+"""Validated arrays of ratings and counts, and agreement weights that give partial credit."""
 
 from __future__ import annotations
 
@@ -16,7 +16,27 @@ TINY = 1e-12
 
 
 def distance_weights(level: Level, values: Floats, totals: Floats) -> Floats:
-    """Agreement weights 1 - d / max d of Krippendorff's squared distances (alpha does not mind the scale)."""
+    """Agreement weights 1 - d / max d from Krippendorff's squared distances d (alpha does not depend on the scale).
+
+    Parameters
+    ----------
+    level : {"nominal", "ordinal", "interval", "ratio"}
+        Scale of measurement.
+    values : array (q,)
+        Category codes in order.
+    totals : array (q,)
+        Number of ratings in each category, used for ordinal distances.
+
+    Returns
+    -------
+    array (q, q)
+        Weights, 1 on the diagonal.
+
+    Raises
+    ------
+    InputError
+        If the level is not known.
+    """
     one, other = values[:, None], values[None, :]
     if level == "nominal":
         return np.eye(len(values))
@@ -35,7 +55,25 @@ def distance_weights(level: Level, values: Floats, totals: Floats) -> Floats:
 
 
 def named_weights(name: str, values: Floats) -> Floats:
-    """Agreement weights by name: falling with the distance of the codes, its square, or the categories spanned."""
+    """Agreement weights by name: decreasing with the distance of the codes, its square, or the categories spanned.
+
+    Parameters
+    ----------
+    name : {"linear", "quadratic", "ordinal"}
+        Kind of weights.
+    values : array (q,)
+        Category codes in order.
+
+    Returns
+    -------
+    array (q, q)
+        Weights, 1 on the diagonal.
+
+    Raises
+    ------
+    InputError
+        If the name is not known.
+    """
     apart = np.abs(values[:, None] - values[None, :])
     place = np.arange(len(values))
     spanned = np.abs(place[:, None] - place[None, :]) + 1
@@ -47,7 +85,13 @@ def named_weights(name: str, values: Floats) -> Floats:
 
 
 def as_ratings(ratings: ArrayLike) -> Floats:
-    """Ratings as an array of units x raters with NaN where missing."""
+    """Ratings as an array (units, raters) with NaN where missing.
+
+    Raises
+    ------
+    InputError
+        If the array is not two-dimensional.
+    """
     values = np.asarray(ratings, dtype=float)
     if values.ndim != 2:
         raise InputError(f"ratings of shape {values.shape}: pass an array of units x raters, NaN where missing")
@@ -55,7 +99,25 @@ def as_ratings(ratings: ArrayLike) -> Floats:
 
 
 def count_ratings(ratings: ArrayLike, categories: Sequence[float] | None) -> tuple[Floats, Floats]:
-    """Counts (units x categories) of ratings, and the category codes in order."""
+    """How many raters put each unit into each category.
+
+    Parameters
+    ----------
+    ratings : array (units, raters)
+        Category codes, NaN where missing.
+    categories : sequence of float or None
+        All categories that could be chosen; None for those that occur.
+
+    Returns
+    -------
+    array (units, q), array (q,)
+        Counts, and the category codes in order.
+
+    Raises
+    ------
+    InputError
+        If a rating is not among the categories.
+    """
     values = as_ratings(ratings)
     used = np.unique(values[~np.isnan(values)])
     codes = used if categories is None else np.unique(np.asarray(categories, dtype=float))
@@ -66,7 +128,13 @@ def count_ratings(ratings: ArrayLike, categories: Sequence[float] | None) -> tup
 
 
 def check_square(table: ArrayLike) -> Floats:
-    """A table of counts with the same categories in rows and columns."""
+    """A square table of counts: the same categories in rows and columns.
+
+    Raises
+    ------
+    InputError
+        If the table is not square.
+    """
     counts = counts_table(table)
     if counts.shape[0] != counts.shape[1]:
         raise InputError(f"table of shape {counts.shape}: two raters need the same categories in the same order")
@@ -74,7 +142,15 @@ def check_square(table: ArrayLike) -> Floats:
 
 
 def counts_table(table: ArrayLike) -> Floats:
-    """A table of counts that holds at least one."""
+    """A two-dimensional table of counts with at least one rating.
+
+    Raises
+    ------
+    InputError
+        If it is not two-dimensional, or has negative or missing counts.
+    NotEnoughDataError
+        If all counts are 0.
+    """
     counts = np.asarray(table, dtype=float)
     if counts.ndim != 2 or bool((counts < 0).any()) or bool(np.isnan(counts).any()):
         raise InputError("table of counts: pass a two-dimensional array of numbers that are not negative")

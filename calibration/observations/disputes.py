@@ -1,4 +1,4 @@
-"""Disputed trials: those on which judges come to different outcomes."""
+"""Disputed trials: those on which judges reach different outcomes."""
 
 from __future__ import annotations
 
@@ -12,11 +12,19 @@ from gnomon.data.storage.store import Store
 
 
 def disputed_trials(store: Store, judges: Sequence[str] | None = None) -> set[str]:
-    """Trials on which two judges (the newest version of each) come to different outcomes."""
+    """Ids of trials on which two judges (the newest version of each) reach different outcomes.
+
+    Parameters
+    ----------
+    store : Store
+        Store of the study.
+    judges : sequence of str or None, optional
+        Names or versions of judges; by default all.
+    """
     return sql_outcomes.disputed_trials(store, judge_frame(store, judges)["version"].tolist())
 
 
 def disputed_among(verdicts: pd.DataFrame) -> set[str]:
-    """Trials that have more than one outcome in a frame of verdicts with columns trial and outcome."""
+    """Ids of trials with more than one outcome in a frame of verdicts with columns trial and outcome."""
     kinds = verdicts.groupby("trial")["outcome"].nunique()
     return set(kinds.index[kinds > 1])

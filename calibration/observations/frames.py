@@ -1,4 +1,4 @@
-"""Frames of trials and verdicts as calibration reads them, outcomes derived from facts; knows nothing of labels."""
+"""Frames of trials and verdicts for calibration, outcomes derived from facts; knows nothing of labels."""
 
 from __future__ import annotations
 
@@ -21,20 +21,27 @@ FACTS = ("claims", "concept", "coherent", "refused")
 PASSED = "passed"
 MEASURING = (Split.DEV, Split.TEST)
 READABLE = (trial_table.c.error.is_(None), trial_table.c.arm.in_([str(arm) for arm in Arm if arm.is_judged]))
-"""What makes a trial one that judges read and that gave an answer."""
+"""SQL conditions for answered trials of judged arms."""
 
 
 def judge_splits(kind: str, asked: Sequence[str] | None = None) -> tuple[str, ...]:
-    """Splits that a kind of judge is measured on: those asked for, else dev and test.
+    """Splits that a kind of judge is measured on: those requested, by default dev and test.
 
-    An imported judge did its learning elsewhere, where our train split means nothing: it is measured on all splits.
+    An imported judge was trained elsewhere, where our train split has no meaning: it is measured on all splits.
+
+    Parameters
+    ----------
+    kind : str
+        Kind of the judge.
+    asked : sequence of str or None, optional
+        Splits to measure on instead.
     """
     usual = Split if kind == IMPORTED else MEASURING
     return tuple(str(split) for split in (usual if asked is None else asked))
 
 
 def trial_frame(store: Store) -> pd.DataFrame:
-    """Trials that judges read and that gave an answer.
+    """Answered trials of judged arms.
 
     Columns: trial, subject, arm, target (the injected concept), strength, layer, split.
     """
@@ -58,18 +65,19 @@ def readable_trials(store: Store) -> list[str]:
 
 
 def judge_frame(store: Store, judges: Sequence[str] | None = None) -> pd.DataFrame:
-    """Judge versions to look at: version, name, kind, in the study's order of judges, then by name.
+    """Judge versions: version, name, kind, in the study's order of judges, then by name.
 
     Parameters
     ----------
     store : Store
-    judges : sequence of str, optional
-        Names or versions. A name, and the default of all judges, means the newest version of it that has spoken.
+        Store of the study.
+    judges : sequence of str or None, optional
+        Names or versions. A name, and the default of all judges, means its newest version with verdicts.
 
     Raises
     ------
     UnknownNameError
-        Where the store holds no verdict of a judge that is asked for.
+        If the store holds no verdict of a judge in `judges`.
     """
     column = judge_table.c
     spoken = exists().where(verdict_table.c.judge == column.version)
@@ -94,9 +102,21 @@ def _select_version(known: pd.DataFrame, newest: pd.DataFrame, wanted: str) -> p
 
 
 def verdict_frame(store: Store, versions: Sequence[str], trials: Sequence[str] | None = None) -> pd.DataFrame:
-    """First sample of each verdict of these judge versions: trial, judge (version), state and the facts.
+    """First sample of each verdict of these judge versions.
 
-    `trials`, where only few are asked about, are the ids of those.
+    Parameters
+    ----------
+    store : Store
+        Store of the study.
+    versions : sequence of str
+        Judge versions.
+    trials : sequence of str or None, optional
+        Ids of the trials wanted; by default all.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns trial, judge (version), state and the facts.
     """
     column = verdict_table.c
     facts = [column[name] for name in (*FACTS, PASSED)]
@@ -105,7 +125,17 @@ def verdict_frame(store: Store, versions: Sequence[str], trials: Sequence[str] |
 
 
 def frame_of(store: Store, query: Select[Any], trials: Sequence[str] | None) -> pd.DataFrame:
-    """Rows of a query on verdicts: all, or in portions those on some trials."""
+    """Rows of a query on verdicts, fetched in portions if trials are given.
+
+    Parameters
+    ----------
+    store : Store
+        Store of the study.
+    query : Select
+        Query on the verdicts table.
+    trials : sequence of str or None
+        Ids of the trials wanted; None for all.
+    """
     if trials is None:
         return store.read_frame(query)
     parts = [store.read_frame(query.where(verdict_table.c.trial.in_(part))) for part in split_chunks(list(trials))]
@@ -113,14 +143,21 @@ def frame_of(store: Store, query: Select[Any], trials: Sequence[str] | None) -> 
 
 
 def complete_verdicts(verdicts: pd.DataFrame) -> pd.DataFrame:
-    """Of a frame of verdicts, those that count: ended well, with all facts."""
+    """The verdicts that count: state ok, with all facts."""
     return verdicts[verdicts["state"] == str(VerdictState.OK)].dropna(subset=list(FACTS))
 
 
 def verdicts_with_outcomes(store: Store, versions: Sequence[str], trials: pd.DataFrame | None = None) -> pd.DataFrame:
-    """Verdicts that count, joined with their trials and with outcome, event and pass by the study's rule.
+    """Counted verdicts joined with their trials, with outcome, event and pass by the study's rule.
 
-    `trials`, where only few are asked about, are the rows of those.
+    Parameters
+    ----------
+    store : Store
+        Store of the study.
+    versions : sequence of str
+        Judge versions.
+    trials : pandas.DataFrame or None, optional
+        Rows of `trial_frame` for the trials wanted; by default all.
     """
     heard = complete_verdicts(verdict_frame(store, versions, None if trials is None else list(trials["trial"])))
     joined = heard.merge(trial_frame(store) if trials is None else trials, on="trial")
@@ -128,9 +165,21 @@ def verdicts_with_outcomes(store: Store, versions: Sequence[str], trials: pd.Dat
 
 
 def with_outcomes(frame: pd.DataFrame, rule: str) -> pd.DataFrame:
-    """The frame with columns outcome, event and passed, derived from facts, arm and target by the named rule.
+    """The frame with columns outcome, event and passed, derived from facts, arm and target.
 
-    `passed` is what was answered to the study's own question where it was asked, and derived where it was not.
+    `passed` is the answer to the study's own question if it was asked, otherwise it is derived.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+        Rows with the facts, arm and target.
+    rule : str
+        Name of the outcome rule (`gnomon.data.outcomes.RULES`).
+
+    Raises
+    ------
+    UnknownNameError
+        If the rule is not known.
     """
     decide = rule_named(rule)
 
@@ -154,6 +203,6 @@ def with_outcomes(frame: pd.DataFrame, rule: str) -> pd.DataFrame:
 
 
 def arms_in(rows: pd.DataFrame) -> list[str]:
-    """The arms that occur in a frame, in the order of the arms."""
+    """The arms that occur in a frame, in the order of `Arm`."""
     there = set(rows["arm"])
     return [str(arm) for arm in Arm if arm in there]

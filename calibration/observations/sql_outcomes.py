@@ -1,4 +1,4 @@
-"""What the database derives of verdicts without handing them over: outcomes by the study's rule, disputed trials."""
+"""Outcomes by the study's rule and disputed trials, computed in the database."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ _LETTERS = dict(zip("abcde", Outcome, strict=True))
 
 
 def outcome_of(rule: Rule) -> ColumnElement[str]:
-    """The outcome of a verdict as an SQL expression over trials and verdicts; NULL where a fact is.
+    """The outcome of a verdict as an SQL expression over trials and verdicts; NULL if a fact is NULL.
 
-    The rule is asked about every combination of facts, arm and whether the named concept is the injected one, so
-    that the database decides exactly as the rule does.
+    The rule is evaluated for every combination of facts, arm and whether the named concept is the injected one, so that
+    the database agrees with the rule exactly.
     """
     return case({letter: str(outcome) for letter, outcome in _LETTERS.items()}, value=_outcome_letter(rule))
 
 
 def _outcome_letter(rule: Rule) -> ColumnElement[str]:
-    """The outcome as one letter: found in its arm's list of outcomes, where the facts are the place."""
+    """The outcome as one letter of its arm's string of outcomes, indexed by the facts."""
     same = func.coalesce(_verdict.concept == _trial.concept, false())
     place: Any = literal(1)
     for worth, fact in ((8, _verdict.refused), (4, _verdict.coherent), (2, _verdict.claims), (1, same)):
@@ -44,12 +44,20 @@ def _outcome_letter(rule: Rule) -> ColumnElement[str]:
 
 
 def is_counted_verdict(versions: Sequence[str]) -> ColumnElement[bool]:
-    """Whether a verdict counts and is of one of these judge versions."""
+    """SQL condition for counted verdicts (first sample, state ok) of these judge versions."""
     return and_(_verdict.sample == 0, _verdict.state == str(VerdictState.OK), _verdict.judge.in_(versions))
 
 
 def disputed_trials(store: Store, versions: Sequence[str]) -> set[str]:
-    """Ids of the trials that gave an answer and on which these judge versions come to different outcomes."""
+    """Ids of answered trials on which these judge versions reach different outcomes.
+
+    Parameters
+    ----------
+    store : Store
+        Store of the study.
+    versions : sequence of str
+        Judge versions.
+    """
     letter = _outcome_letter(rule_named(str(store.study_settings().get("rule", "strict"))))
     query = select(_verdict.trial).join(tables.trials, _trial.id == _verdict.trial)
     query = query.where(is_counted_verdict(versions), *READABLE).group_by(_verdict.trial)

@@ -1,4 +1,4 @@
-"""The common look of every chart: colour-blind-safe colours, type sizes, light and dark ground, saving."""
+"""The common theme of every chart: colour-blind-safe colours, type sizes, light and dark background, saving."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ GREY = "#8A8A8A"
 PALETTE = (BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY, YELLOW, GREY)
 
 ARM_COLOURS = {Arm.INJECTION: VERMILION, Arm.CONTROL: BLUE, Arm.RANDOM: GREEN, Arm.NEGATED: PURPLE}
-# Lightness falls throughout and fastest near 0.55, so that dark text reads well below that and white text above.
+# Lightness decreases throughout and fastest near 0.55, so that dark text is legible below that and white text above.
 SEQUENTIAL = {0.0: "#F1F5FA", 0.5: "#A5C8E6", 0.6: "#2F72B0", 1.0: "#0B3C73"}
 WHITE_TEXT_FROM = 0.56
 
@@ -47,12 +47,12 @@ def arm_scale() -> alt.Scale:
 
 
 def share_scale() -> alt.Scale:
-    """Colour scale of shares and coefficients from 0 to 1: near the ground at 0, dark at 1."""
+    """Colour scale of shares and coefficients from 0 to 1: light at 0, dark at 1."""
     return alt.Scale(domain=list(SEQUENTIAL), range=list(SEQUENTIAL.values()), clamp=True)
 
 
 def theme_config(*, dark: bool = False) -> dict[str, Any]:
-    """Vega-Lite `config` of the common look on a light or a dark ground."""
+    """Vega-Lite `config` of the common theme on a light or a dark background."""
     ink = _DARK if dark else _LIGHT
     axis = {
         "labelFontSize": LABEL_SIZE,
@@ -77,14 +77,37 @@ def theme_config(*, dark: bool = False) -> dict[str, Any]:
 
 
 def apply_theme(chart: alt.TopLevelMixin, *, dark: bool = False) -> Any:
-    """A copy of a chart in the common look. Figures come without it, so that the page can choose light or dark."""
+    """A copy of a chart in the common theme. Charts are built without it, so that the page can choose light or dark.
+
+    Parameters
+    ----------
+    chart : alt.TopLevelMixin
+        An Altair chart.
+    dark : bool, default False
+        Use the dark background.
+    """
     dressed: Any = chart.copy(deep=False)  # type: ignore[attr-defined]
     dressed.config = alt.Config(**theme_config(dark=dark))
     return dressed
 
 
 def save_chart(chart: alt.TopLevelMixin, path: str | Path, *, dark: bool = False) -> Path:
-    """Write a chart in the common look to `path` (.png, .svg or .json); returns the path."""
+    """Write a chart in the common theme; returns the path.
+
+    Parameters
+    ----------
+    chart : alt.TopLevelMixin
+        An Altair chart.
+    path : str or Path
+        File that ends in .png, .svg or .json; missing folders are created.
+    dark : bool, default False
+        Use the dark background.
+
+    Raises
+    ------
+    InputError
+        If the file has another extension.
+    """
     target = Path(path)
     kind = target.suffix.lower().lstrip(".")
     if kind not in {"png", "svg", "json"}:
@@ -97,7 +120,7 @@ def save_chart(chart: alt.TopLevelMixin, path: str | Path, *, dark: bool = False
 
 @cache
 def _bring_fonts() -> None:
-    # Bare machines have no fonts, and then text vanishes without an error; matplotlib (through ArviZ) ships some.
+    # Minimal machines have no fonts, and text then vanishes without an error; matplotlib (through ArviZ) ships some.
     found = find_spec("matplotlib")
     for folder in found.submodule_search_locations or [] if found else []:
         vl_convert.register_font_directory(str(Path(folder) / "mpl-data" / "fonts" / "ttf"))

@@ -1,4 +1,6 @@
-"""The true rate behind several judges' verdicts, labels chosen by those verdicts included: joint posterior by Gibbs."""
+"""Joint posterior of the event rate and several judges' error rates by Gibbs sampling; labels may be chosen by
+verdicts.
+"""
 
 from __future__ import annotations
 
@@ -36,12 +38,19 @@ class VerdictPatterns:
 
     @classmethod
     def pattern_counts(cls, verdicts: ArrayLike, truth: ArrayLike) -> VerdictPatterns:
-        """Count trials by pattern: `verdicts` (trials, judges) of 1, 0, NaN or -1; `truth` (trials,), NaN unlabelled.
+        """Count trials by verdict pattern.
+
+        Parameters
+        ----------
+        verdicts : array (trials, judges)
+            1 for an event, 0 for none, NaN or -1 for no verdict.
+        truth : array (trials,)
+            1 for an event, 0 for none, NaN for an unlabelled trial.
 
         Raises
         ------
         InputError
-            Where the shapes do not match, there are more than `MAX_JUDGES` judges, or a value is neither 0 nor 1.
+            If the shapes do not match, there are more than `MAX_JUDGES` judges, or a value is not allowed.
         """
         read, known = np.asarray(verdicts, dtype=float), np.asarray(truth, dtype=float)
         if read.ndim != 2 or known.shape != read.shape[:1] or not 1 <= read.shape[1] <= MAX_JUDGES:
@@ -70,10 +79,10 @@ class VerdictPatterns:
 
 @dataclass(frozen=True, slots=True)
 class PanelPosterior:
-    """Posterior draws, chains one after another.
+    """Posterior draws, chains concatenated.
 
     `rate` is (draws,); `sensitivity` and `specificity` are (draws, judges); `event` is (draws, patterns), the
-    probability of the event given the pattern. `rhat` and `ess` are of the rate (split R-hat; effective draws).
+    probability of the event given the pattern. `rhat` and `ess` are of the rate (split R-hat; effective sample size).
     """
 
     rate: Floats
@@ -84,40 +93,45 @@ class PanelPosterior:
     ess: float
 
     def posterior_estimate(self, confidence: float = 0.95) -> IntervalEstimate:
-        """The rate: posterior mean and central credible interval."""
+        """Posterior mean and central credible interval of the rate."""
         return summarize_draws(self.rate, confidence)
 
 
 def panel_posterior(
     patterns: VerdictPatterns, *, errors: Errors = "independent", draws: int = 4000, tune: int = 500, seed: int = 0
 ) -> PanelPosterior:
-    """Rate, and each judge's error rates, from verdict patterns of all trials and labels of some.
+    """Posterior of the event rate and each judge's error rates, from verdict patterns of all trials and labels of some.
 
     Estimand: P(event) of the trials counted. Model: the truth z of a trial is 1 with probability p; with `errors`
-    "independent" its verdicts are independent given z with the judges' own sensitivities and specificities; with
-    "free" every pattern has a probability of its own given z, so that judges may err together. Flat priors:
-    beta(1, 1) on p and every error rate, Dirichlet(1, ..., 1) on the patterns.
+    "independent" its verdicts are independent given z with the judges' own sensitivities and specificities; with "free"
+    every pattern has its own probability given z, so that errors may be dependent. Flat priors: beta(1, 1) on p and
+    every error rate, Dirichlet(1, ..., 1) on the patterns.
 
-    Valid as it stands for labels that were chosen by looking at verdicts (disputed transcripts first): what is
-    labelled then depends only on what the likelihood conditions on. Sensitivity and specificity counted on such
-    labels are not. With independent errors the disagreements alone tell much, hence the narrow intervals; if judges
-    err together that is too good to be true, so look at both fits and at `gnomon.calibration.error_rates.dependence`.
+    Valid for labels that were chosen by looking at verdicts (disputed transcripts first): which trials are labelled
+    then depends only on what the likelihood conditions on. Sensitivity and specificity counted directly on such labels
+    are biased. With independent errors the disagreements alone are informative, hence the narrow intervals; if errors
+    are dependent these are too narrow, so compare both fits and see `gnomon.calibration.error_rates.dependence`.
 
     Gibbs sampling with the unlabelled truths as missing data: all conditionals are binomial and beta, 4 chains from
     dispersed starts. Source: Tanner and Wong (1987); Joseph, Gyorkos and Coupal (1995).
 
     Parameters
     ----------
-    patterns : Patterns
-    errors : {"independent", "free"}
-        "free" leaves out trials that lack a verdict of some judge.
-    draws, tune, seed : int
-        Kept and discarded draws of each chain, and the seed.
+    patterns : VerdictPatterns
+        Counts of verdict patterns.
+    errors : {"independent", "free"}, default "independent"
+        Model of the judges' errors; "free" excludes trials that lack a verdict of some judge.
+    draws : int, default 4000
+        Kept draws of each chain.
+    tune : int, default 500
+        Discarded draws of each chain.
+    seed : int, default 0
+        Seed of the chains.
 
     Raises
     ------
     NotEnoughDataError
-        Where nothing is labelled: then truth and its opposite fit alike.
+        If nothing is labelled: then event and non-event cannot be distinguished.
     """
     if not patterns.label_counts:
         raise NotEnoughDataError(
@@ -144,7 +158,7 @@ def panel_posterior(
 
 
 def _complete_patterns(patterns: VerdictPatterns) -> VerdictPatterns:
-    """Only the patterns in which every judge spoke."""
+    """Only the patterns with a verdict of every judge."""
     whole = (patterns.verdicts != MISSING).all(axis=1)
     kept = VerdictPatterns(patterns.verdicts[whole], patterns.unlabelled[whole], patterns.labelled[whole])
     if not kept.label_counts:

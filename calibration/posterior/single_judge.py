@@ -1,4 +1,4 @@
-"""The true rate behind one judge's verdicts: joint posterior of rate, sensitivity and specificity, by quadrature."""
+"""Joint posterior of the event rate and one judge's sensitivity and specificity, by quadrature."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ class MarginalPosterior:
     cumulative: Floats
 
     def posterior_quantile(self, probability: float | Floats) -> Floats:
-        """Rates below which the posterior puts these probabilities."""
+        """Quantiles of the posterior at these probabilities."""
         return np.asarray(np.interp(probability, self.cumulative, self.edges))
 
     def posterior_points(self) -> Floats:
-        """Equally likely rates: the middles of `POINTS` slices of equal probability."""
+        """Equally likely rates: the midpoints of `POINTS` slices of equal probability."""
         return self.posterior_quantile((np.arange(POINTS) + 0.5) / POINTS)
 
     def posterior_estimate(self, confidence: float = 0.95) -> IntervalEstimate:
@@ -59,33 +59,39 @@ def joint_posterior(
     error_prior: tuple[float, float] = FLAT,
     confidence: float = 0.95,
 ) -> IntervalEstimate:
-    """True rate with the judge's error taken out and its uncertainty kept in (Bayes).
+    """True event rate, corrected for the judge's errors with their uncertainty (Bayes).
 
     Estimand: P(event) of the trials that the judge read. Model: k of n unlabelled trials are judged events,
     k ~ Binomial(n, p Se + (1 - p)(1 - Sp)); the labels give Se ~ beta and Sp ~ beta; beta priors, flat by default.
-    Assumes that the judge errs alike on labelled and unlabelled trials of the same truth, so call it for each arm
-    by itself, and never with labels that were chosen by looking at verdicts (then: `posterior.judge_panel`).
-    The interval is central. With flat priors its frequentist coverage is near nominal (`bench/coverage.py`);
-    a judge with Se + Sp near 1 gives back the prior (and, if internal, the labels).
+    Assumes that the judge has the same error rates on labelled and unlabelled trials, so call it for each arm
+    separately, and never with labels that were chosen by looking at verdicts (use `posterior.judge_panel`).
+    The interval is central. With flat priors its frequentist coverage is near nominal
+    (`bench.validity.label_coverage`); a judge with Se + Sp near 1 returns the prior (and, if internal, the labels).
     Source: Joseph, Gyorkos and Coupal (1995); Gelman and Carpenter (2020). Exact up to the quadrature: Se and Sp by
-    the trapezoid rule in normal scores of their beta laws, out to 6, p on a grid that zooms in on its mass.
+    the trapezoid rule in normal scores of their beta distributions, out to 6, p on a grid refined around its mass.
 
     Parameters
     ----------
     apparent : (k, n)
-        Judged events among the trials without a label; n may be 0 where labels are internal.
-    sensitivity, specificity : (k, n)
-        Hits among labelled events; correct rejections among labelled non-events. n may be 0: then the prior stands.
-    internal : bool
+        Judged events among the trials without a label; n may be 0 if labels are internal.
+    sensitivity : (k, n)
+        Hits among labelled events; n may be 0, then the prior is used.
+    specificity : (k, n)
+        Correct rejections among labelled non-events; n may be 0, then the prior is used.
+    internal : bool, default False
         Whether the labelled trials are a random sample of the same trials, so that their mix of events and
         non-events informs the rate too. If False they inform only the judge's errors.
-    prior, error_prior : (a, b)
-        Beta parameters of the rate's prior; of Se's and Sp's prior, `a` for being right.
+    prior : (a, b), default (1.0, 1.0)
+        Beta parameters of the rate's prior.
+    error_prior : (a, b), default (1.0, 1.0)
+        Beta parameters of the priors of Se and Sp; `a` counts correct verdicts.
+    confidence : float, default 0.95
+        Probability of the interval, 0 to 1.
 
     Raises
     ------
     InputError
-        Where a count lies outside 0 to n, or nothing at all is counted.
+        If a count lies outside 0 to n, or no trial is counted.
     """
     return marginal_posterior(
         apparent, sensitivity, specificity, internal=internal, prior=prior, error_prior=error_prior
@@ -101,7 +107,28 @@ def marginal_posterior(
     prior: tuple[float, float] = FLAT,
     error_prior: tuple[float, float] = FLAT,
 ) -> MarginalPosterior:
-    """The posterior behind `joint_posterior` (same arguments), whole."""
+    """Posterior distribution of the event rate, of which `joint_posterior` returns the summary.
+
+    Parameters
+    ----------
+    apparent : (k, n)
+        Judged events among the trials without a label.
+    sensitivity : (k, n)
+        Hits among labelled events.
+    specificity : (k, n)
+        Correct rejections among labelled non-events.
+    internal : bool, default False
+        Whether the labelled trials are a random sample of the same trials, so that they also inform the rate.
+    prior : (a, b), default (1.0, 1.0)
+        Beta parameters of the rate's prior.
+    error_prior : (a, b), default (1.0, 1.0)
+        Beta parameters of the priors of sensitivity and specificity.
+
+    Raises
+    ------
+    InputError
+        If a count lies outside 0 to n, or no trial is counted.
+    """
     for name, (k, n) in (("apparent", apparent), ("sensitivity", sensitivity), ("specificity", specificity)):
         if not 0 <= k <= n * (1 + 1e-9):
             raise InputError(f"joint posterior: {name} {k:g} of {n:g}: the count must lie between 0 and n")
@@ -127,14 +154,25 @@ def joint_difference(one: MarginalPosterior, other: MarginalPosterior, *, confid
     """Difference of two rates with independent posteriors: mean and central credible interval.
 
     Estimand: rate of one group minus rate of the other, each corrected by its own judge errors. Assumes that no label
-    is used for both. Taken over all pairs of `POINTS` equally likely rates of each.
+    is used for both. Computed over all pairs of `POINTS` equally likely rates of each.
+
+    Parameters
+    ----------
+    one : MarginalPosterior
+        Posterior of the first rate.
+    other : MarginalPosterior
+        Posterior of the rate to subtract.
+    confidence : float, default 0.95
+        Probability of the interval, 0 to 1.
     """
     return summarize_draws((one.posterior_points()[:, None] - other.posterior_points()[None, :]).ravel(), confidence)
 
 
 @dataclass(frozen=True, slots=True)
 class _BetaNodes:
-    """Values of P(judged an event | event) and of P(judged an event | none), with the log of their weights."""
+    """Quadrature nodes of P(judged an event | event) and of P(judged an event | none), with the log of their
+    weights.
+    """
 
     hit: Floats
     hit_weight: Floats
@@ -148,7 +186,7 @@ class _BetaNodes:
 
 
 def _beta_nodes(right: Count, prior: tuple[float, float]) -> tuple[Floats, Floats]:
-    """A rate of being right at equal steps of the normal score of its beta law, and the log of their weights."""
+    """Nodes of a beta distribution at equal steps of the normal score, and the log of their weights."""
     k, n = right
     scores = np.linspace(-REACH, REACH, NODES)
     values = betaincinv(k + prior[0], max(n - k, 0.0) + prior[1], ndtr(scores))

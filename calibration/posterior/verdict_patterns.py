@@ -1,4 +1,4 @@
-"""Verdict patterns of a study's arms, with the labels beside them: what the joint posterior of several judges reads."""
+"""Verdict patterns of a study's arms with labels: the input of the joint posterior of several judges."""
 
 from __future__ import annotations
 
@@ -31,7 +31,9 @@ Question = Literal["event", "not_denied"]
 
 @dataclass(frozen=True, slots=True)
 class ArmPatterns:
-    """One arm's judged trials: `trials` with their `pattern` (a row of `counts.verdicts`) and `truth` (NaN: none)."""
+    """One arm's judged trials: `trials` with their `pattern` (a row of `counts.verdicts`) and `truth` (NaN if
+    unlabelled).
+    """
 
     arm: str
     judges: tuple[str, ...]
@@ -52,7 +54,7 @@ class ArmPatterns:
 
 @dataclass(frozen=True, slots=True)
 class PanelReading:
-    """What a panel of judges said: their versions and names in order, and their verdicts, one row each."""
+    """Verdicts of a panel of judges: versions and names in order, and their verdicts, one row each."""
 
     versions: tuple[str, ...]
     names: tuple[str, ...]
@@ -67,26 +69,27 @@ def panel_reading(
     splits: Sequence[str] | None = None,
     heard: pd.DataFrame | None = None,
 ) -> PanelReading:
-    """The verdicts that the joint posterior of several judges reads, whatever the labels.
+    """The verdicts for the joint posterior of several judges, independent of labels.
 
     Parameters
     ----------
     store : Store
-    judges : sequence of str, optional
-        Names or versions; by default the first `MAX_PANEL` that have spoken.
-    subject : str, optional
+        Store of the study.
+    judges : sequence of str or None, optional
+        Names or versions; by default the first `MAX_PANEL` with verdicts.
+    subject : str or None, optional
         Only this subject's trials.
-    splits : sequence of str, optional
-        Splits to use; by default all but train where any judge is not imported, for it may have learnt from it.
-    heard : DataFrame, optional
-        The verdicts of these judges (`frames.ok_verdicts`), where they were read already.
+    splits : sequence of str or None, optional
+        Splits to use; by default all but train if any judge is not imported, since it may have been trained on it.
+    heard : pandas.DataFrame or None, optional
+        Verdicts of these judges (`frames.verdicts_with_outcomes`), if already read.
 
     Raises
     ------
     NotEnoughDataError
-        Where no judge has spoken of any trial.
+        If there is no verdict.
     UnknownNameError
-        For a subject that has no trial.
+        If the subject has no trial.
     """
     known = judge_frame(store, judges).head(MAX_PANEL)
     learnt = (known["kind"] != IMPORTED).any()
@@ -104,16 +107,17 @@ def panel_reading(
 
 
 def arms_of(reading: PanelReading, labels: pd.DataFrame, question: Question = "event") -> dict[str, ArmPatterns]:
-    """Patterns of verdicts by arm, of the trials that at least one of the judges read.
+    """Verdict patterns by arm, for the trials that at least one of the judges read.
 
     Parameters
     ----------
     reading : PanelReading
-    labels : DataFrame
-        One row a labelled trial (`views.reference`): what it says of the question is the truth.
-    question : {"event", "not_denied"}
+        Verdicts of the panel.
+    labels : pandas.DataFrame
+        One row per labelled trial (`views.reference_labels_of`), taken as the truth.
+    question : {"event", "not_denied"}, default "event"
         What verdicts and labels are read for: the event, or, outside the injection arm, anything but a denial
-        (refusals and incoherence too), as the raw net detection counts.
+        (including refusals and incoherence), as the raw net detection counts.
     """
     said = reading.heard.assign(said=_answers_to(reading.heard, question))
     wide = said.pivot(index="trial", columns="judge", values="said").reindex(columns=list(reading.versions))
@@ -131,7 +135,23 @@ def arm_patterns(
     question: Question = "event",
     splits: Sequence[str] | None = None,
 ) -> dict[str, ArmPatterns]:
-    """`arms_present` what `panel_reading` finds, with the labels of a view (`gnomon.calibration.labels.views`)."""
+    """Verdict patterns by arm of a store's verdicts with the labels of one view (`panel_reading`, then `arms_of`).
+
+    Parameters
+    ----------
+    store : Store
+        Store of the study.
+    view : {"blind", "first", "current"}, default "blind"
+        Label view (`gnomon.calibration.labels.views`).
+    judges : sequence of str or None, optional
+        Names or versions; by default the first `MAX_PANEL` with verdicts.
+    subject : str or None, optional
+        Only this subject's trials.
+    question : {"event", "not_denied"}, default "event"
+        As in `arms_of`.
+    splits : sequence of str or None, optional
+        As in `panel_reading`.
+    """
     reading = panel_reading(store, judges=judges, subject=subject, splits=splits)
     return arms_of(reading, reference_labels_of(rater_labels(store, view)), question)
 

@@ -1,4 +1,4 @@
-"""What a label is worth before anybody gives it: where the next labels narrow an estimand most."""
+"""Expected variance reduction from labelling each stratum (Bayes-linear look-ahead)."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from gnomon.calibration.numerics.rating_arrays import Floats
 
 
 def best_order(estimand: Floats, event: Floats, free: Sequence[int], n: int) -> tuple[list[int], Floats]:
-    """In which strata to label the next n trials, one after another, and the variance that should be left.
+    """Strata in which to label the next n trials, in order, and the expected remaining variance.
 
-    Estimand: the posterior variance of `estimand` after the labels, in expectation. A label in stratum s is a coin
-    with chance pi_s, so its posterior covariance with the estimand gives the expected fall of the variance,
-    Cov(estimand, pi_s)^2 / (E pi_s (1 - E pi_s)): exact for one label. For the labels after it the covariances
-    are updated as if all were jointly normal (Bayes linear), which ranks strata well and forecasts roughly; widths
-    that are promised to anybody come from simulation (`gnomon.calibration.queue.sample_size`).
+    Estimand: the expected posterior variance of `estimand` after the labels. A label in stratum s is Bernoulli
+    with probability pi_s, so its posterior covariance with the estimand gives the expected reduction of the variance,
+    Cov(estimand, pi_s)^2 / (E pi_s (1 - E pi_s)): exact for one label. For later labels the covariances
+    are updated as if all were jointly normal (Bayes linear), which ranks strata well but predicts widths only roughly;
+    reported widths come from simulation (`gnomon.calibration.queue.sample_size`).
     Source: Goldstein and Wooff (2007), Bayes Linear Statistics; expected-variance design as in MacKay (1992).
 
     Parameters
@@ -26,9 +26,9 @@ def best_order(estimand: Floats, event: Floats, free: Sequence[int], n: int) -> 
     event : array (draws, strata)
         Posterior draws of the probability of the event in each stratum.
     free : sequence of int
-        Trials that can still be labelled in each stratum.
+        Number of unlabelled trials in each stratum.
     n : int
-        Labels to place; fewer come back where fewer trials are free.
+        Labels to place; fewer are returned if fewer trials are free.
 
     Returns
     -------

@@ -1,6 +1,7 @@
-"""What to label next: disputed or telling transcripts, with a random audit stream, each with its known chance.
+"""Label queue: samples disputed or informative transcripts, with a random audit stream and known inclusion
+probabilities.
 
-Or what to look at again: transcripts that one other rater has labelled, and those on which raters differ.
+Also samples transcripts for a second look: those that one other rater has labelled, and those on which raters differ.
 """
 
 from __future__ import annotations
@@ -39,10 +40,10 @@ Strategy = Literal["disputed", "uncertain", "random", "second", "adjudicate"]
 
 @dataclass(frozen=True, slots=True)
 class QueueItem:
-    """A trial to label: `stratum` says by which draw it came, `probability` how likely this call was to pick it.
+    """A trial to label: `stratum` is the draw that selected it, `probability` its inclusion probability in this call.
 
-    A trial that is looked at again keeps both from its first label: how it came to be labelled at all is what
-    estimators ask. `role` is what the label will count as.
+    A trial for a second look keeps both from its first label, because estimators need the probability of being labelled
+    at all. `role` is the role in which the label will count.
     """
 
     trial: str
@@ -64,30 +65,35 @@ def next_items(
 ) -> list[QueueItem]:
     """The next trials for a rater to label, leased to the rater, in random order.
 
-    Candidates are trials that gave an answer, that this rater has not labelled or flagged and that nobody else
-    holds; of these, those that nobody has labelled as long as there are any, then those that others labelled.
-    See `draw_with_audit_stream` for the inclusion probabilities. The same seed and store give the same items.
+    Candidates are answered trials that this rater has not labelled or flagged and that nobody else holds; of these,
+    unlabelled ones as long as there are any, then those labelled by others. See `draw_with_audit_stream` for the
+    inclusion probabilities. The same seed and store give the same items.
 
-    Strategies: `disputed` draws transcripts on which judges come to different outcomes; `uncertain` those verdict
-    patterns whose labels narrow the posterior of `estimand` most (`queue.expected_information`), and needs a label in
-    each of its arms to begin with; both leave a fifth to a random audit. `random` is a simple random sample.
-    `second` takes trials that exactly one other rater has labelled, `adjudicate` those on which raters come to
-    different outcomes and nobody has adjudicated, both at random and never one that this rater has labelled.
+    Strategies: `disputed` draws transcripts on which judges reach different outcomes; `uncertain` those verdict
+    patterns whose labels are expected to reduce the posterior variance of `estimand` most
+    (`queue.expected_information`), and needs at least one label in each of its arms; both leave a fifth to a random
+    audit. `random` is a simple random sample. `second` takes trials that exactly one other rater has labelled,
+    `adjudicate` those on which raters reach different outcomes and nobody has adjudicated, both at random and never one
+    that this rater has labelled.
 
     Parameters
     ----------
     store : Store
+        Store of the study.
     rater : str
-        Who will label.
-    strategy : {"disputed", "uncertain", "random", "second", "adjudicate"}
-    n : int
-        Number of trials wanted; fewer come back where there are fewer.
-    seed : int
+        Name of the rater.
+    strategy : {"disputed", "uncertain", "random", "second", "adjudicate"}, default "disputed"
+        How trials are selected.
+    n : int, default 10
+        Number of trials wanted; fewer are returned if there are fewer.
+    seed : int, default 0
         Seed of the draw.
-    lease_seconds : float
-        How long the trials are kept from other raters.
-    estimand, view : str
-        What `uncertain` is about (as in `sample_size.plan`), and the label view that it starts from.
+    lease_seconds : float, default 900.0
+        How long the trials are reserved for this rater.
+    estimand : str, default "net_detection_corrected"
+        Estimand of `uncertain` (as in `sample_size.plan_labels`).
+    view : str, default "blind"
+        Label view that `uncertain` starts from.
     """
     random = np.random.default_rng(seed)
     if strategy in LOOKS_AGAIN:
@@ -103,7 +109,15 @@ def next_items(
 
 
 def labelling_candidates(store: Store, rater: str) -> list[str]:
-    """Trials that may be given to a rater now, in the order of their ids (see `next_items`)."""
+    """Trials that may be given to a rater now, in the order of their ids (see `next_items`).
+
+    Parameters
+    ----------
+    store : Store
+        Store of the study.
+    rater : str
+        Name of the rater.
+    """
     events = label_events(store)
     own, done = _seen_by(events, rater), set(standing_labels(events)["trial"])
     held = store.leased_to_others(rater)
@@ -112,7 +126,21 @@ def labelling_candidates(store: Store, rater: str) -> list[str]:
 
 
 def draw_relabelled(store: Store, rater: str, strategy: str, n: int, random: np.random.Generator) -> list[QueueItem]:
-    """Trials that others have labelled and that this rater is to label too, at random (see `next_items`)."""
+    """Random trials labelled by others, for this rater to label too (see `next_items`).
+
+    Parameters
+    ----------
+    store : Store
+        Store of the study.
+    rater : str
+        Name of the rater.
+    strategy : {"second", "adjudicate"}
+        How trials are selected.
+    n : int
+        Number of trials wanted.
+    random : numpy.random.Generator
+        Source of randomness.
+    """
     events = label_events(store)
     labels = standing_labels(events)
     if strategy == ADJUDICATE:
@@ -130,14 +158,14 @@ def draw_relabelled(store: Store, rater: str, strategy: str, n: int, random: np.
 
 
 def _seen_by(events: pd.DataFrame, rater: str) -> set[str]:
-    """Trials that a rater has labelled or flagged and did not take back."""
+    """Trials that a rater has labelled or flagged without retraction."""
     standing = events[(events["kind"] != str(LabelKind.RETRACTION)) & ~events["withdrawn"]]
     return set(standing.loc[standing["rater"] == rater, "trial"])
 
 
 @dataclass(frozen=True, slots=True)
 class _QueueState:
-    """What a queue needs of trials and verdicts, as of a state of the study."""
+    """Trials and disputed trials, cached for one state of the study."""
 
     state: tuple[object, ...]
     trials: list[str]
@@ -148,9 +176,9 @@ _KNOWN: WeakKeyDictionary[Store, _QueueState] = WeakKeyDictionary()
 
 
 def _study_state(store: Store) -> _QueueState:
-    """Trials and disputed ones, read again when one of either was added or the study's settings changed.
+    """Trials and disputed trials, read again when trials or verdicts were added or the study's settings changed.
 
-    A rater takes some hundred calls to label a study, and reading all of its verdicts for each would keep them waiting.
+    A rater makes some hundred calls to label a study, and reading all of its verdicts for each would be slow.
     """
     with store.read_transaction() as connection:
         trials = connection.execute(select(func.count()).select_from(tables.trials)).scalar_one()
@@ -166,7 +194,28 @@ def _study_state(store: Store) -> _QueueState:
 def most_informative_strata(
     store: Store, estimand: str, view: str, pool: Sequence[str], n: int, seed: int = 0
 ) -> tuple[list[list[str]], list[int]]:
-    """Trials of the pool by arm and verdict pattern, and of which of these strata each of n labels would best be."""
+    """Trials of the pool by arm and verdict pattern, and the best stratum of each of n labels.
+
+    Parameters
+    ----------
+    store : Store
+        Store of the study.
+    estimand : str
+        As in `sample_size.plan_labels`.
+    view : str
+        Label view.
+    pool : sequence of str
+        Ids of the trials that may be drawn.
+    n : int
+        Number of labels to place.
+    seed : int, default 0
+        Seed of the posterior.
+
+    Returns
+    -------
+    list of list of str, list of int
+        Trial ids of each stratum, and the stratum of each label in turn.
+    """
     found = sample_size.label_strata(store, sample_size.PlanTarget.from_name(estimand), view, seed=seed)
     there = set(pool)
     free = [[trial for trial in trials if trial in there] for trials in found.free]
@@ -179,7 +228,26 @@ def draw_sample(
 ) -> list[QueueItem]:
     """Draw n trials from a pool, disputed ones first with an audit stream, or a simple random sample of it.
 
-    Within the disputed and within the others all trials are treated alike. `draw_with_audit_stream` has the chances.
+    Within the disputed and within the other trials all are treated alike. See `draw_with_audit_stream` for the
+    probabilities.
+
+    Parameters
+    ----------
+    pool : sequence of str
+        Ids of the trials that may be drawn.
+    disputed : set of str
+        Ids of disputed trials.
+    n : int
+        Number of trials wanted.
+    random : numpy.random.Generator
+        Source of randomness.
+    strategy : {"disputed", "random"}, default "disputed"
+        How trials are selected.
+
+    Raises
+    ------
+    InputError
+        If the strategy is not known.
     """
     if strategy not in (DISPUTED, RANDOM):
         raise InputError(f"queue strategy '{strategy}' is not known: choose disputed, uncertain or random")
@@ -197,17 +265,37 @@ def draw_with_audit_stream(
     random: np.random.Generator,
     name: str,
 ) -> list[QueueItem]:
-    """Draw n trials from a pool: four fifths from chosen strata, the rest from all that is left.
+    """Draw n trials from a pool: four fifths from chosen strata, the rest from the remaining pool.
 
-    Of the n places a fifth (rounded up or down at random so that a fifth is right on average) goes to the audit
-    stream. The other k places are taken by `order`: its first k entries say how many trials each stratum gives, by
-    simple random samples. All places left are filled by a simple random sample of the rest of the pool, whatever
-    its stratum: the audit. With C trials in the pool, d_s of the D_s in stratum s drawn and r = n - sum d by audit,
-    the chances are d_s/D_s + (1 - d_s/D_s) r/(C - sum d) for a trial of stratum s and r/(C - sum d) for one of
-    none, averaged over the rounding. With no strata this is a simple random sample of the pool, and named so.
+    Of the n places a fifth (rounded up or down at random so that a fifth is right on average) goes to the audit stream.
+    The other k places are taken by `order`: its first k entries say how many trials each stratum gives, by simple
+    random samples. All remaining places are filled by a simple random sample of the rest of the pool, whatever its
+    stratum: the audit. With C trials in the pool, d_s of the D_s in stratum s drawn and r = n - sum d by audit, the
+    probabilities are d_s/D_s + (1 - d_s/D_s) r/(C - sum d) for a trial of stratum s and r/(C - sum d) for one of none,
+    averaged over the rounding. With no strata this is a simple random sample of the pool, and its stratum is "random".
 
     The probability is that of one call given its pool. Over many calls, trials of one stratum stay exchangeable, so
     labelled / all of that kind is the inclusion probability that estimators should use.
+
+    Parameters
+    ----------
+    pool : sequence of str
+        Ids of the trials that may be drawn.
+    strata : sequence of sequence of str
+        Trial ids of each stratum.
+    order : sequence of int
+        Stratum of each label in turn.
+    n : int
+        Number of trials wanted, 1 or more.
+    random : numpy.random.Generator
+        Source of randomness.
+    name : str
+        Stratum name recorded for trials drawn by `order`.
+
+    Raises
+    ------
+    InputError
+        If n is below 1.
     """
     if n < 1:
         raise InputError(f"{n} items asked for: ask for one or more")

@@ -1,4 +1,6 @@
-"""How many labels and trials reach a target interval: by simulating studies from the posterior and fitting each."""
+"""Number of labels and trials needed for a target interval width, by simulating and refitting studies from the
+posterior.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,7 @@ AUDIT_ONE_IN = 5
 
 @dataclass(frozen=True, slots=True)
 class PlanTarget:
-    """An estimand as a sum of arms' rates, each with its sign, and what is counted in them."""
+    """An estimand as a signed sum of arms' rates, and what is counted in them."""
 
     name: str
     signs: Mapping[str, int]
@@ -38,7 +40,13 @@ class PlanTarget:
 
     @classmethod
     def from_name(cls, name: str) -> PlanTarget:
-        """`net_detection_corrected` (identified in injection minus not denied in control), or `event_rate_ARM`."""
+        """`net_detection_corrected` (identified in injection minus not denied in control), or `event_rate_ARM`.
+
+        Raises
+        ------
+        InputError
+            If the name is neither.
+        """
         if name == NET:
             return cls(name, {str(Arm.INJECTION): 1, str(Arm.CONTROL): -1}, "not_denied")
         arms = {f"{RATE}{arm}": str(arm) for arm in Arm}
@@ -53,7 +61,7 @@ class PlanTarget:
 
 @dataclass(frozen=True, slots=True)
 class LabelStrata:
-    """The strata of a target's arms in one row: posterior, place of each arm, free trials of each stratum."""
+    """The strata of a target's arms in one sequence: posterior of each arm, and unlabelled trials of each stratum."""
 
     arms: tuple[ArmPatterns, ...]
     posteriors: Mapping[str, PanelPosterior]
@@ -81,10 +89,25 @@ def label_strata(
 ) -> LabelStrata:
     """Fit the joint posterior of each arm of a target.
 
+    Parameters
+    ----------
+    store : Store
+        Store of the study.
+    target : PlanTarget
+        Estimand.
+    view : {"blind", "first", "current"}
+        Label view.
+    judges : sequence of str or None, optional
+        Names or versions; by default the first `MAX_PANEL` with verdicts.
+    subject : str or None, optional
+        Only this subject's trials.
+    seed : int, default 0
+        Seed of the posteriors.
+
     Raises
     ------
     NotEnoughDataError
-        Where an arm has no judged trial or no label.
+        If an arm has no judged trial or no label.
     """
     found = arm_patterns(store, view, judges=judges, subject=subject, question=target.question)
     for name in target.signs:
@@ -113,31 +136,46 @@ def plan_labels(
     subject: str | None = None,
     seed: int = 0,
 ) -> dict[str, Any]:
-    """How many more labels, and if need be trials, bring the 95 % interval of an estimand down to a width.
+    """How many more labels, and if need be trials, reduce the 95 % interval of an estimand to a target width.
 
-    For one, one and a half, two, three, four, six and eight times the trials that are there, the fewest labels are
-    searched with which four fifths of simulated studies reach the target. Each simulated study draws the rates and
-    the judges' errors from the joint posterior of today's data, from these new trials with verdicts and the truth of
-    the labels, and is fitted anew (`posterior.judge_panel`). Labels go where `queue.expected_information` sends them,
-    after a fifth has gone to a random audit. It conditions on the model: that judges err independently given the
-    truth, that new trials are like the old ones and come in the same mix of arms.
+    For one, one and a half, two, three, four, six and eight times the present number of trials, the least number of
+    labels is searched with which four fifths of simulated studies reach the target. Each simulated study draws the
+    rates and the judges' errors from the joint posterior of the present data, from these new trials with verdicts and
+    the truth of the labels, and is refitted (`posterior.judge_panel`). Labels are placed by
+    `queue.expected_information`, after a fifth has gone to a random audit. The plan is conditional on the model: judges
+    err independently given the truth, and new trials are like the old ones and have the same mix of arms.
 
     Parameters
     ----------
-    estimand : str
+    store : Store
+        Store of the study.
+    estimand : str, default "net_detection_corrected"
         `net_detection_corrected` or `event_rate_ARM`.
     width : float
         Target width of the 95 % interval, as a fraction (0.1 is ten points).
-    subject : str, optional
+    view : str, default "blind"
+        Label view (`gnomon.calibration.labels.views`).
+    judges : sequence of str or None, optional
+        Names or versions; by default the first `MAX_PANEL` with verdicts.
+    subject : str or None, optional
         Only this subject's trials; by default all together.
+    seed : int, default 0
+        Seed of posteriors and simulations.
 
     Returns
     -------
-    dict
+    dict of str to object
         estimand, subject, view, target, now (an estimate), width_now, labels_now, trials_now, reached (bool), options
-        [{trials (new), labels (new), width (median), reach (share of simulated studies that reach the target)},
-        or with labels None where even labels on all of them do not reach it], from [{arm, pattern, labels, free}]
-        for the first option that reaches (free: trials there now, and those to be expected), and advice in words.
+        [{trials (new), labels (new), width (median), reach (share of simulated studies that reach the target)}, or with
+        labels None if even labels on all of them do not reach it], from [{arm, pattern, labels, free}] for the first
+        option that reaches (free: trials now, and those expected), and advice in words.
+
+    Raises
+    ------
+    InputError
+        If the width is not between 0 and 2, or the estimand is not known.
+    NotEnoughDataError
+        If an arm has no judged trial or no label.
     """
     if not 0 < width < 2:
         raise InputError(f"width {width:g}: give the target width of the interval as a fraction, such as 0.1")
@@ -175,7 +213,7 @@ def plan_labels(
 
 
 def _allocate_labels(today: LabelStrata, free: Sequence[int], labels: int) -> np.ndarray:
-    """Labels for each stratum: four fifths where they tell most, the audit in proportion to what is left."""
+    """Labels for each stratum: four fifths where they are most informative, the audit in proportion to what is left."""
     labels = min(labels, sum(free))
     order, _ = best_order(today.estimand, today.event, free, labels - round(labels / AUDIT_ONE_IN))
     focused = Counter(order)
@@ -190,7 +228,7 @@ def _allocate_labels(today: LabelStrata, free: Sequence[int], labels: int) -> np
 
 @dataclass(frozen=True, slots=True)
 class _Simulation:
-    """Studies like today's, `factor` times as large, drawn from the posterior and fitted anew."""
+    """Studies like the present one, `factor` times as large, drawn from the posterior and refitted."""
 
     today: LabelStrata
     target: PlanTarget
@@ -205,7 +243,7 @@ class _Simulation:
         return round((self.factor - 1) * (int(arm.counts.unlabelled.sum()) + arm.counts.label_counts))
 
     def label_allocation(self, labels: int) -> list[dict[str, Any]]:
-        """How many of the labels come from which arm and pattern, of the trials there now and those to expect."""
+        """Number of labels from each arm and pattern, and the trials available there now and expected."""
         fresh = [self._added_counts(arm) * self._expected_width(arm) for arm in self.today.arms]
         free = [round(len(now) + new) for now, new in zip(self.today.free, np.concatenate(fresh), strict=True)]
         rows = []
@@ -219,7 +257,7 @@ class _Simulation:
         return np.asarray(np.mean([_posterior_shares(arm, self.today, pick) for pick in picks], axis=0))
 
     def fewest_labels(self, width: float) -> dict[str, Any]:
-        """The fewest labels that reach the target often enough: doubled until they do, then halved between."""
+        """The least number of labels that reach the target often enough: found by doubling, then bisection."""
         most = sum(len(trials) for trials in self.today.free) + self.new_trials
         best = self._simulated_widths(most, SEARCHED)
         if not _meets_target(best, width):
@@ -277,7 +315,7 @@ def _reached_share(widths: Floats, width: float) -> dict[str, float]:
 
 
 def _posterior_shares(arm: ArmPatterns, today: LabelStrata, pick: int) -> Floats:
-    """Chance of each pattern that occurs, given one draw of the posterior and today's share of silent judges."""
+    """Probability of each pattern that occurs, given one posterior draw and the present share of missing verdicts."""
     there = arm.counts.unlabelled + arm.counts.labelled.sum(axis=1)
     posterior = today.posteriors[arm.arm]
     p, hit, right = posterior.rate[pick], posterior.sensitivity[pick], posterior.specificity[pick]

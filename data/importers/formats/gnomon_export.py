@@ -96,9 +96,7 @@ def read_folder(paths: Sequence[Path], report: ImportReport) -> ExportTables:
         raise InputError(f"{paths[0]}: is no export folder: name one folder that holds {MANIFEST}")
     found = ExportTables(paths[0], _read_manifest(paths[0] / MANIFEST))
     for table in ORDER:
-        next(
-            found.valid_rows(table, ImportReport()), None
-        )  # an unreadable file raises before anything is stored
+        next(found.valid_rows(table, ImportReport()), None)  # an unreadable file raises before anything is stored
     if not found.has_rows:
         for table in ORDER:
             for _ in found.valid_rows(table, report):
