@@ -1,4 +1,4 @@
-"""The app that Streamlit runs: frame, study picker and pages. Start it through `gnomon.dashboard.server.launch`."""
+"""The Streamlit app: frame, study picker and pages. Start it with `gnomon.dashboard.server.launch`."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from gnomon.dashboard.auth import identity
 from gnomon.dashboard.components.chart_panel import is_dark
 from gnomon.data.errors import GnomonError
 
-# An icon as text: one named would be fetched from another host.
+# An emoji: an icon given by name would be fetched from another host.
 ICON = "☀️"
-# By night the chosen segment is written in the primary colour on a ground of the same: too faint to read.
+# In the dark theme the selected segment has text and background of one colour, with too little contrast.
 LEGIBLE = "button[data-variant=segmented_control][data-selected=true] p { color: #A6D4F5; }"
 
 
 def _draw_page(show: Callable[[], None]) -> None:
-    """Draw a page; what a user or a database did wrong is one plain line on it, not a traceback."""
+    """Draw a page; an error of a user or a database becomes one line on it, not a traceback."""
     try:
         show()
     except GnomonError as error:
@@ -58,28 +58,28 @@ def label_page() -> None:
 
 
 def refusal_page() -> None:
-    """What refusals do to the figures."""
+    """How refusals affect the estimates."""
     from gnomon.dashboard.views import refusal
 
     _draw_page(refusal.show_page)
 
 
 def diagnostics_page() -> None:
-    """Whether the fits can be believed."""
+    """Convergence and checks of the fits."""
     from gnomon.dashboard.views import diagnostics
 
     _draw_page(diagnostics.show_page)
 
 
 def transcripts_page() -> None:
-    """Reading transcripts with everything that is known of them."""
+    """Transcripts with their verdicts and labels."""
     from gnomon.dashboard.views import transcripts
 
     _draw_page(transcripts.show_page)
 
 
 def main() -> None:
-    """Draw the frame and the page that was asked for."""
+    """Draw the frame and the requested page."""
     st.set_page_config(page_title="Gnomon", page_icon=ICON, layout="wide")
     pages = {
         "study": st.Page(study_page, title="Study", icon=":material/overview:", default=True),
@@ -110,7 +110,7 @@ def main() -> None:
 
 @st.cache_resource(show_spinner=False)
 def _preload_pages() -> None:
-    """Once, when the first page has been drawn: load what the other pages need, so that none is slow at first."""
+    """Once, after the first page is drawn: import what the other pages need, so that none is slow at first."""
     names = [path.stem for path in Path(__file__).with_name("views").glob("[!_]*.py")]
     Thread(target=lambda: [import_module(f"gnomon.dashboard.views.{name}") for name in names], daemon=True).start()
 

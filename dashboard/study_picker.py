@@ -1,4 +1,4 @@
-"""The studies that this server shows: handed over in the environment, opened once each, one of them picked."""
+"""The studies of this server: passed in the environment, each opened once, one of them selected."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ STUDY_FILE = "study.toml"
 
 @dataclass(frozen=True, slots=True)
 class StudyRef:
-    """A study by the name it is shown under and the URL of its database."""
+    """A study: its display name and the URL of its database."""
 
     name: str
     url: str
 
     @property
     def study_folder(self) -> str:
-        """The study's folder as a command takes it, quoted for a shell; `DIR` where the URL does not tell."""
+        """The study's folder as a command takes it, quoted for a shell; `DIR` if it does not follow from the URL."""
         try:
             address = make_url(self.url)
         except ArgumentError:
@@ -45,19 +45,34 @@ class StudyRef:
         return shlex.quote(str(folder.relative_to(here) if folder.is_relative_to(here) else folder))
 
     def shell_command(self, step: str) -> str:
-        """A command line that does one step of the chain on this study."""
+        """The command line of one step on this study."""
         return f"gnomon {step} {self.study_folder}"
 
 
 def encode_studies(studies: Sequence[tuple[str, str]]) -> str:
-    """Names and URLs for the environment, where a database's password is not seen in the list of processes."""
+    """Names and URLs for the environment, so that a database's password does not appear in the list of processes."""
     return json.dumps([{"name": name, "url": url} for name, url in studies])
 
 
 def configured_studies(environment: Mapping[str, str], arguments: Sequence[str]) -> list[StudyRef]:
     """Studies from the environment, then from `--study NAME=URL` arguments; equal names get a number.
 
-    Raises `InputError` where neither names a study, or one cannot be read.
+    Parameters
+    ----------
+    environment : mapping of str to str
+        Environment variables; `GNOMON_STUDIES` is read.
+    arguments : sequence of str
+        Command-line arguments; unknown ones are ignored.
+
+    Returns
+    -------
+    list of StudyRef
+        At least one study.
+
+    Raises
+    ------
+    InputError
+        If neither names a study, or an entry cannot be parsed.
     """
     parser = ArgumentParser(prog="dashboard/app.py", exit_on_error=False)
     parser.add_argument("--study", action="append", default=[], metavar="NAME=URL")
@@ -87,7 +102,7 @@ def _from_environment(text: str) -> list[tuple[str, str]]:
 
 
 def all_places() -> list[StudyRef]:
-    """The studies of this server, as its environment and command line name them."""
+    """The studies of this server, from its environment and command line."""
     import sys
 
     return configured_studies(os.environ, sys.argv[1:])
@@ -99,7 +114,7 @@ def _open_store(url: str) -> Store:
 
 
 def pick_study() -> StudyRef:
-    """The study that this session looks at; a picker in the sidebar where there are several."""
+    """The study of this session; a selector in the sidebar if there are several."""
     places = all_places()
     names = [place.name for place in places]
     if len(places) == 1:
@@ -114,7 +129,13 @@ def pick_study() -> StudyRef:
 
 
 def current_study() -> tuple[StudyRef, Store]:
-    """The study of this session and its store. Raises `UserError` where its database cannot be opened."""
+    """The study of this session and its store.
+
+    Raises
+    ------
+    UserError
+        If its database cannot be opened.
+    """
     place: StudyRef = st.session_state["place"]
     return place, _open_store(place.url)
 
@@ -125,13 +146,23 @@ def open_store(place: StudyRef) -> Store:
 
 
 def suggest_command(place: StudyRef, step: str, why: str) -> None:
-    """Say why there are no figures, and the command that makes them."""
+    """Show why there are no estimates, and the command that computes them.
+
+    Parameters
+    ----------
+    place : StudyRef
+        The study.
+    step : str
+        Step of the command, such as `fit`.
+    why : str
+        Reason, a full sentence.
+    """
     st.info(f"{why} This makes the figures:")
     st.code(place.shell_command(step), language=None)
 
 
 def change_token(store: Store) -> tuple[int, ...]:
-    """Changes whenever a fact was added: what figures that are kept for a while are kept under."""
+    """A value that changes whenever a fact is added; part of the key of cached results."""
     newest = [select(func.coalesce(func.max(table.c.id), 0)) for table in (tables.verdicts, tables.labels)]
     counted = [select(func.count()).select_from(table) for table in (tables.trials, tables.fits, tables.counts)]
     with store.read_transaction() as connection:

@@ -1,4 +1,4 @@
-"""Who sits before the screen: by a login where the server asks for one, else by a name that is asked for once."""
+"""Identity of the current session: OIDC account or self-declared rater name."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ LONGEST_NAME = 100
 
 
 def has_entered() -> bool:
-    """Whether this session may see anything; where it may not, the page says what to do about it."""
+    """Whether this session may see the study; otherwise the page says what to do."""
     if access_from_environment().auth == "name":
         return True
     if not st.user.is_logged_in:
@@ -37,13 +37,13 @@ def has_entered() -> bool:
 
 
 def current_role() -> Role | None:
-    """What this session's person may do: asked at every turn, so that hiding a button is never what protects."""
+    """Role of this session's person, looked up at every run of a page: hidden buttons are not what protects."""
     found: Access = access_from_environment()
     return Role.ADMIN if found.auth == "name" else found.role_of(st.user.to_dict())
 
 
 def is_known() -> bool:
-    """Whether this session is somebody who may see anything."""
+    """Whether this session's person may see the study."""
     return access_from_environment().auth == "name" or (bool(st.user.is_logged_in) and current_role() is not None)
 
 
@@ -58,12 +58,12 @@ def _email_address() -> str:
 
 
 def by_login() -> bool:
-    """Whether the rater's name is the login's address and cannot be chosen."""
+    """Whether the rater's name is the address of the login and cannot be chosen."""
     return access_from_environment().auth == "oidc"
 
 
 def rater_name() -> str | None:
-    """The rater of this session: the login's address, or a name that stays in the page's address over a reload."""
+    """Rater of this session: the address of the login, or a name that the page's URL keeps over a reload."""
     if by_login():
         return _email_address()
     if "rater" not in st.session_state and st.query_params.get("rater"):
@@ -73,7 +73,7 @@ def rater_name() -> str | None:
 
 
 def set_name(name: str) -> None:
-    """Take a rater's name, and note under it what this session has looked at so far."""
+    """Set the rater's name, and record under it which verdicts this session has seen so far."""
     flat = " ".join("".join(mark if mark.isprintable() else " " for mark in name).split())[:LONGEST_NAME]
     if flat:
         st.session_state["rater"] = flat

@@ -1,4 +1,4 @@
-"""Who may do what: by a login and a list of roles, or, on one's own machine, whoever sits before it."""
+"""Access control: roles by login, or on a loopback address full access for everybody."""
 
 from __future__ import annotations
 
@@ -39,16 +39,16 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """How a server knows people: `name` asks for one and lets everybody do everything, `oidc` asks for a login.
+    """How a server identifies people: `name` asks for a name and allows everything, `oidc` asks for a login.
 
-    `roles` are by e-mail address; who is not in it may do nothing, not even read.
+    `roles` maps e-mail addresses to roles; a person who is not listed may do nothing, not even read.
     """
 
     auth: Literal["name", "oidc"] = "name"
     roles: Mapping[str, str] = field(default_factory=dict)
 
     def role_of(self, claims: Mapping[str, Any]) -> Role | None:
-        """Role of whom an identity provider says this of; None for a stranger, or an address that it doubts."""
+        """Role for the claims of an identity provider; None for an unknown or unverified address."""
         address = str(claims.get("email") or "").strip().lower()
         if not address or claims.get("email_verified") is False:
             return None
@@ -56,12 +56,18 @@ class Access:
         return Role(role) if role else None
 
     def to_environment(self) -> str:
-        """As handed to the server in its environment."""
+        """The access settings as the value of an environment variable."""
         return json.dumps(asdict(self))
 
 
 def access_from_environment() -> Access:
-    """How this server knows people. Raises `InputError` where its environment does not say it rightly."""
+    """How this server identifies people.
+
+    Raises
+    ------
+    InputError
+        If the environment variable does not hold valid access settings.
+    """
     text = os.environ.get(VARIABLE)
     if text is None:
         return Access()
@@ -72,7 +78,13 @@ def access_from_environment() -> Access:
 
 
 def check_roles(found: Access) -> Access:
-    """The same access; raises `ValueError` for a way or role that there is not, or a login that nobody may use."""
+    """Validate access settings and return them.
+
+    Raises
+    ------
+    ValueError
+        If the kind of access or a role is unknown, or a login is required and no role is listed.
+    """
     if found.auth not in ("name", "oidc"):
         raise ValueError(f"auth is '{found.auth}': choose name or oidc")
     for address, role in found.roles.items():
@@ -84,7 +96,22 @@ def check_roles(found: Access) -> Access:
 
 
 def check_address(found: Access, address: str, secrets: Path) -> None:
-    """Raise `InputError` where others could reach the server without a login, or a login lacks what it needs."""
+    """Check that a server is not open to others without a login, and that a login is fully configured.
+
+    Parameters
+    ----------
+    found : Access
+        How the server identifies people.
+    address : str
+        Address on which the server listens.
+    secrets : Path
+        TOML file with the [auth] table of the login; not read without a login.
+
+    Raises
+    ------
+    InputError
+        If others could reach the server without a login, or the login lacks a setting.
+    """
     if found.auth == "name":
         if address not in LOOPBACK:
             raise InputError(

@@ -1,4 +1,4 @@
-"""Puts a chart on a page in the common look, with its words for those who cannot see it, its table and downloads."""
+"""Shows a chart in the house theme, with alternative text, its data table and downloads."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ import streamlit as st
 
 from gnomon.calibration.plotting.theme import FONT, apply_theme, save_chart, theme_config
 
-# The name under which Streamlit ships the typeface that the charts' theme asks for.
+# The name under which Streamlit bundles the font that the charts' theme asks for.
 PAGE_FONT = "'Source Sans', " + FONT
 
 _FORMULA = re.compile(r"^[=+\-@\t\r]")
 
 
 def is_dark() -> bool:
-    """Whether this session's page has a dark ground."""
+    """Whether this session's page uses the dark theme."""
     return st.context.theme.type == "dark"
 
 
@@ -33,26 +33,27 @@ def show_chart(
 
     Parameters
     ----------
-    chart : Altair chart without a theme
+    chart : Chart
+        Altair chart without a theme.
     name : str
-        File name of the downloads, without ending.
+        File name of the downloads, without extension.
     table : DataFrame
-        The figures that the chart shows.
+        The data of the chart.
     words : str
-        What the chart says, for screen readers.
+        Text alternative of the chart, for screen readers.
     legend_below : bool
-        For a chart as wide as the page.
+        Whether the legend is below; for a chart as wide as the page.
     choice : str
-        Name of a selection in the chart, if what is clicked matters.
+        Name of a selection parameter of the chart; empty if clicks have no effect.
 
     Returns
     -------
     dict or None
-        The fields of the mark that was clicked.
+        Fields of the mark that was clicked; None without a click.
     """
     dressed = apply_theme(chart, dark=is_dark())
     dressed.config.font = PAGE_FONT
-    dressed.usermeta = {"embedOptions": {"renderer": "canvas"}}  # as SVG its marks would be images without words
+    dressed.usermeta = {"embedOptions": {"renderer": "canvas"}}  # as SVG its marks would be images without alt text
     if legend_below:
         dressed.config.legend = {**theme_config(dark=is_dark())["legend"], "orient": "bottom", "gradientLength": 240}
     drawn_with: dict[str, Any] = {"width": "content", "theme": None, "alt": words, "key": f"chart {name}"}
@@ -77,12 +78,20 @@ def _download_button(label: str, name: str, ending: str, mime: str, make: Callab
 
 
 def csv_bytes(table: pd.DataFrame) -> bytes:
-    """A table as CSV in UTF-8; text that a spreadsheet would run as a formula is quoted with an apostrophe."""
+    """A table as CSV in UTF-8; text that a spreadsheet would run as a formula is prefixed with an apostrophe."""
     safe = table.map(lambda cell: f"'{cell}" if isinstance(cell, str) and _FORMULA.match(cell) else cell)
     return safe.to_csv(index=False).encode()
 
 
 def render_chart(chart: alt.TopLevelMixin, ending: str) -> bytes:
-    """A chart as the bytes of an SVG or PNG file, in the light look of a paper."""
+    """A chart as the bytes of an image file, in the light theme.
+
+    Parameters
+    ----------
+    chart : TopLevelMixin
+        Altair chart without a theme.
+    ending : {"svg", "png"}
+        File format.
+    """
     with TemporaryDirectory() as folder:
         return save_chart(chart, Path(folder) / f"chart.{ending}").read_bytes()

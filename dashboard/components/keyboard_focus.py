@@ -1,4 +1,4 @@
-"""Gives the keys back to the page after a click by mouse: a clicked button would keep Enter to itself."""
+"""Blurs a button after a mouse click so that keyboard shortcuts keep working."""
 
 from __future__ import annotations
 
@@ -17,5 +17,5 @@ _component = st.components.v2.component("gnomon_keys", html="<span></span>", js=
 
 
 def release_focus() -> None:
-    """Let go of a button once it was clicked by mouse; who walks by Tab keeps their place."""
+    """Blur buttons after a mouse click; keyboard navigation by Tab keeps its focus."""
     _component(key="keys", height=1)

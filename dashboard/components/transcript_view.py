@@ -1,4 +1,4 @@
-"""Shows a transcript exactly as it stands, with words marked: made of text nodes in the browser, never of markup."""
+"""Shows a transcript unchanged, with highlighted words, from text nodes in the browser and never from markup."""
 
 from __future__ import annotations
 
@@ -50,10 +50,21 @@ _component = st.components.v2.component(
 
 
 def split_highlights(text: str, words: Sequence[str] = (), quotes: Sequence[str] = ()) -> list[tuple[str, bool, bool]]:
-    """The text cut into (piece, marked, quoted) so that the pieces joined are the text again.
+    """Split a text into pieces with highlights; the pieces joined are the text again.
 
-    Marked are whole words that begin with one of `words` (`ocean` marks `oceans`), quoted is what stands in
-    `quotes` word for word; both in any case, and a piece may be both.
+    Parameters
+    ----------
+    text : str
+        The text.
+    words : sequence of str
+        Beginnings of words to mark, in any case: `ocean` marks `oceans`.
+    quotes : sequence of str
+        Passages to mark as quoted, in any case.
+
+    Returns
+    -------
+    list of (str, bool, bool)
+        Piece, whether it is marked, and whether it is quoted; a piece may be both.
     """
     marked = _match_spans(text, [rf"\b{re.escape(word)}\w*" for word in words if word])
     quoted = _match_spans(text, [re.escape(quote) for quote in quotes if quote.strip()])
@@ -76,5 +87,19 @@ def _is_within(place: int, spans: Sequence[tuple[int, int]]) -> bool:
 def show_transcript(
     text: str, key: str, *, words: Sequence[str] = (), quotes: Sequence[str] = (), small: bool = False
 ) -> None:
-    """Draw a text; `key` is the place's identity, so that the next text replaces it without a flicker."""
+    """Draw a text with highlights.
+
+    Parameters
+    ----------
+    text : str
+        The text.
+    key : str
+        Identity of the element on the page, so that the next text replaces it without flicker.
+    words : sequence of str
+        Beginnings of words to mark.
+    quotes : sequence of str
+        Passages to mark as quoted.
+    small : bool
+        Whether to use the small font size.
+    """
     _component(data={"parts": split_highlights(text, words, quotes), "small": small}, key=key)

@@ -1,4 +1,4 @@
-"""What is known of one trial beside its text: its condition, verdicts and labels. Never drawn before a blind label."""
+"""Shows condition, verdicts and labels of one trial. Never drawn before a blind label is saved."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ def show_evidence(details: TrialDetails) -> None:
 
 
 def misquoted_judges(details: TrialDetails) -> list[str]:
-    """What judges gave as a quotation and the answer does not hold."""
+    """Quotations of judges that do not occur in the response."""
     return [quote for quote in details.quotes if quote.casefold() not in details.answer.casefold()]
 
 
 def condition_line(details: TrialDetails) -> str:
-    """The trial's condition as one plain line."""
+    """The trial's condition in one line."""
     condition = details.condition
     what = [f"{condition['subject']}", f"arm {condition['arm']}"]
     if condition["concept"]:

@@ -1,4 +1,4 @@
-"""The filters that pages share: one choice for all, kept in the address, so that a view can be sent as a link."""
+"""Filters shared by pages, kept in the URL so that a view can be sent as a link."""
 
 from __future__ import annotations
 
@@ -14,9 +14,26 @@ Value = TypeVar("Value", str, float)
 
 
 def multi_select(label: str, options: Sequence[Value], key: str, shown: Callable[[Any], str] = str) -> list[Value]:
-    """Some of the options, none for all; what another page or study chose and this one lacks is let go.
+    """Select some of the options; an empty selection means all.
 
-    Where there is nothing to choose between, nothing is asked.
+    Nothing is drawn if there are fewer than two options. Values that another page or study selected and that are not
+    among the options are dropped.
+
+    Parameters
+    ----------
+    label : str
+        Label of the element.
+    options : sequence of str or float
+        Values to choose from.
+    key : str
+        Key of the element in the session state and in the URL.
+    shown : callable
+        Formats a value for display.
+
+    Returns
+    -------
+    list of str or float
+        Selected values.
     """
     if len(options) < 2:
         return []
@@ -27,7 +44,7 @@ def multi_select(label: str, options: Sequence[Value], key: str, shown: Callable
 
 
 def filter_fit(fit: FitFrames) -> FitFrames:
-    """A fit as the sidebar's filters let it be seen: some models, some concepts, some strengths. No figure changes."""
+    """A fit restricted to the models, concepts and strengths of the sidebar's filters. No estimate changes."""
     rows = fit.estimands
     with st.sidebar:
         st.caption("Filters")

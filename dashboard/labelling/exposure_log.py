@@ -1,4 +1,4 @@
-"""Remembers which rater has seen the verdicts of which transcript, so that a later label is not called blind."""
+"""Records which rater has seen the verdicts of which transcript, so that a later label is not treated as blind."""
 
 from __future__ import annotations
 
@@ -14,7 +14,17 @@ KIND = "transcript_seen"
 
 
 def record_views(store: Store, rater: str, trials: Iterable[str]) -> None:
-    """Note that a rater saw verdicts, arm and concept of these trials; a look that is known is not noted again."""
+    """Record that a rater saw verdicts, arm and concept of some trials; known views are not recorded again.
+
+    Parameters
+    ----------
+    store : Store
+        The study's store.
+    rater : str
+        Name of the rater.
+    trials : iterable of str
+        Trial ids.
+    """
     known = seen_by(store, rater)
     rows = [
         {"kind": KIND, "detail": {"rater": rater, "trial": trial}, "created_at": utc_timestamp()}
@@ -27,7 +37,15 @@ def record_views(store: Store, rater: str, trials: Iterable[str]) -> None:
 
 
 def seen_by(store: Store, rater: str) -> set[str]:
-    """Trials whose verdicts a rater has seen."""
+    """Ids of the trials whose verdicts a rater has seen.
+
+    Parameters
+    ----------
+    store : Store
+        The study's store.
+    rater : str
+        Name of the rater.
+    """
     detail = tables.events.c.detail
     query = select(detail["trial"].as_string()).where(
         tables.events.c.kind == KIND, detail["rater"].as_string() == rater
@@ -37,5 +55,15 @@ def seen_by(store: Store, rater: str) -> set[str]:
 
 
 def rater_exposure(store: Store, rater: str, trial: str) -> Exposure:
-    """What the rater had seen of a trial when labelling it now."""
+    """Whether a label given now would be blind or given after the verdicts were seen.
+
+    Parameters
+    ----------
+    store : Store
+        The study's store.
+    rater : str
+        Name of the rater.
+    trial : str
+        Trial id.
+    """
     return Exposure.AFTER_VERDICT if trial in seen_by(store, rater) else Exposure.BLIND

@@ -1,4 +1,4 @@
-"""One rater's desk: which transcript lies on it, what was answered, and the label events that come of it. No screen."""
+"""One rater's labelling session: current transcript, draft answers, and the label events stored. Knows no screen."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SETTLE = 0.35
 
 @dataclass(frozen=True, slots=True)
 class LabelItem:
-    """The transcript on the desk. `revision` is the number that this rater's next event on it gets."""
+    """The current transcript. `revision` is the number that this rater's next event on it gets."""
 
     trial: str
     stratum: str
@@ -37,7 +37,7 @@ class LabelItem:
 
     @property
     def to_queue_item(self) -> QueueItem:
-        """The item as the queue gave it."""
+        """The item as the queue returned it."""
         return QueueItem(self.trial, self.stratum, self.probability, self.role)
 
 
@@ -45,9 +45,36 @@ class LabelItem:
 class LabellingSession:
     """The state of one rater's session.
 
-    Every press names the trial that its button was drawn for. A press for another trial than the one on the desk
-    is dropped, and so is one within `SETTLE` seconds of a transcript being drawn: nobody has read it by then, so
-    the press was meant for the one before.
+    Every action names the trial that its button was drawn for. An action for another trial than the current one is
+    ignored, and so is one within `SETTLE` seconds after a transcript was drawn: nobody can have read it by then, so
+    that the action was meant for the previous one.
+
+    Attributes
+    ----------
+    store : Store
+        The study's store.
+    rater : str
+        Name of the rater.
+    strategy : Strategy
+        Order of the queue.
+    clock : callable
+        Returns the time in seconds, from any origin.
+    item : LabelItem, optional
+        The current transcript.
+    draft : dict of str to bool or str
+        Answers so far, by fact.
+    flagged : bool
+        Whether the current transcript is flagged.
+    waiting, history : list of QueueItem
+        Items ahead, and items saved in this session.
+    skipped : list of str
+        Trial ids left for later.
+    labelled : int
+        Number of trials labelled in this session.
+    last : str, optional
+        Trial labelled last.
+    message : str
+        Message for the rater.
     """
 
     store: Store
@@ -66,15 +93,15 @@ class LabellingSession:
     _shown: float | None = None
     _draws: int = 0
 
-    # -- what lies on the desk ---------------------------------------------------------------------------
+    # -- current transcript -------------------------------------------------------------------------------
 
     def load_next(self) -> None:
-        """Put the next transcript on the desk if there is none."""
+        """Load the next transcript if there is no current one."""
         if self.item is None:
             self._next_item()
 
     def choose_queue(self, strategy: Strategy) -> None:
-        """Take the queue in another order, from the next transcript on."""
+        """Change the order of the queue, from the next transcript on."""
         if strategy != self.strategy:
             self.strategy, self.waiting = strategy, []
 
@@ -84,13 +111,13 @@ class LabellingSession:
         self._next_item()
 
     def mark_shown(self) -> None:
-        """The screen shows what lies on the desk: from now on the rater can read it."""
+        """Record that the current transcript is on the screen: from now on the rater can read it."""
         if self._shown is None:
             self._shown = self.clock()
 
     @property
     def is_complete(self) -> bool:
-        """Whether every fact has been answered."""
+        """Whether every question has been answered."""
         return all(fact in self.draft for fact in FACTS)
 
     @property
@@ -98,23 +125,41 @@ class LabellingSession:
         """Whether there is anything to save."""
         return self.is_complete or self.flagged
 
-    # -- presses -----------------------------------------------------------------------------------------
+    # -- actions -----------------------------------------------------------------------------------------
 
     def answer_question(self, trial: str, fact: str, value: bool | str) -> None:
-        """Answer one question; answering it again replaces the answer."""
+        """Answer one question; a second answer replaces the first.
+
+        Parameters
+        ----------
+        trial : str
+            Trial that the button was drawn for.
+        fact : str
+            Fact that is answered, one of `FACTS`.
+        value : bool or str
+            The answer; a concept's name for `concept`.
+        """
         if self._is_current(trial):
             self.draft[fact], self.message = value, ""
 
     def toggle_flag(self, trial: str) -> None:
-        """Mark the transcript as one that needs somebody else's eyes, or take that mark off; saving stores it.
+        """Flag the transcript for somebody else's attention, or remove the flag; saving stores it.
 
-        That a flag needs two keys, as a label needs five, is on purpose: a key held down stores nothing.
+        A flag needs two keys, and a label five, on purpose: a key held down stores nothing.
         """
         if self._is_current(trial):
             self.flagged = not self.flagged
 
     def save_label(self, trial: str, note: str = "") -> None:
-        """Store the label, the flag or both, and go on; says so where there is neither yet."""
+        """Store the label, the flag or both, and load the next transcript; sets a message if there is neither yet.
+
+        Parameters
+        ----------
+        trial : str
+            Trial that the button was drawn for.
+        note : str
+            The rater's note.
+        """
         if not self._is_current(trial) or self.item is None:
             return
         if not self.is_ready:
@@ -134,17 +179,17 @@ class LabellingSession:
         self._next_item()
 
     def skip_item(self, trial: str) -> None:
-        """Leave the transcript for later and let others have it."""
+        """Leave the transcript for later and release it for other raters."""
         if self._is_current(trial):
             self.skipped.append(trial)
             self.store.acquire_lease(trial, self.rater, 0)
             self._next_item()
 
     def undo_last(self, trial: str | None) -> None:
-        """Take back the last label or flag of this session and put its transcript on the desk again.
+        """Retract the last label or flag of this session and load its transcript again.
 
-        A label whose verdicts the rater has looked at since is not taken back, for that would lose a blind label
-        to what the verdicts said: it can be revised, and both stay.
+        A label is not retracted if the rater has seen the verdicts since: a blind label would be replaced by one that
+        knows the verdicts. It can be revised, and both labels are kept.
         """
         if not self.history or not self._is_current(trial):
             return
@@ -160,19 +205,19 @@ class LabellingSession:
         self.last, self.message = None, "Taken back: answer it again."
 
     def revise_label(self, trial: str) -> None:
-        """Put the last transcript on the desk again, to change its label after having seen the verdicts."""
+        """Load the last transcript again, to change its label after seeing the verdicts."""
         chosen = next((item for item in reversed(self.history) if item.trial == trial), None)
         if chosen is not None and trial == self.last:
             self._put_back()
             self._show_item(self._make_item(chosen))
 
     def reveal_verdicts(self) -> str | None:
-        """The trial that was labelled last, now noted as seen with its verdicts."""
+        """The trial labelled last, after recording that the rater sees its verdicts."""
         if self.last is not None:
             exposure_log.record_views(self.store, self.rater, [self.last])
         return self.last
 
-    # -- inside ------------------------------------------------------------------------------------------
+    # -- internals ------------------------------------------------------------------------------------------
 
     def _is_current(self, trial: str | None) -> bool:
         on_desk = None if self.item is None else self.item.trial
@@ -184,7 +229,7 @@ class LabellingSession:
         return Facts(**{fact: self.draft[fact] for fact in FACTS})  # type: ignore[arg-type]
 
     def _store_event(self, item: LabelItem, kind: LabelKind, facts: Facts | None, note: str) -> bool:
-        """Store an event; False where this rater's event of that number is there already."""
+        """Store an event; False if this rater's event with that number exists already."""
         event = Label(
             trial=item.trial,
             rater=self.rater,
@@ -261,13 +306,21 @@ class LabellingSession:
         return [(row.revision, LabelKind(row.kind)) for row in found]
 
     def _has_label(self, trial: str) -> bool:
-        """Whether the rater's label on a trial stands: a flag after it does not matter, a retraction does."""
+        """Whether the rater has a label on a trial that was not retracted; a later flag does not matter."""
         kinds = [kind for _, kind in self._label_events(trial) if kind is not LabelKind.FLAG]
         return bool(kinds) and kinds[-1] is LabelKind.LABEL
 
 
 def protocol_messages(store: Store, protocol: str) -> tuple[tuple[str, str], ...]:
-    """What was said to the subject, as (role, text) in order."""
+    """The conversation put to the subject, as (role, text) in order.
+
+    Parameters
+    ----------
+    store : Store
+        The study's store.
+    protocol : str
+        Hash of the protocol.
+    """
     query = select(tables.protocols.c.content).where(tables.protocols.c.hash == protocol)
     with store.read_transaction() as connection:
         content = connection.execute(query).scalar() or {}
@@ -275,13 +328,21 @@ def protocol_messages(store: Store, protocol: str) -> tuple[tuple[str, str], ...
 
 
 def known_raters(store: Store) -> Sequence[str]:
-    """Names that labels were given under."""
+    """Names of all raters with labels in the store, in order."""
     with store.read_transaction() as connection:
         return list(connection.execute(select(tables.labels.c.rater).distinct().order_by("rater")).scalars())
 
 
 def labelled_by(store: Store, rater: str) -> int:
-    """Number of trials that a rater has labelled, taken-back labels not counted."""
+    """Number of trials that a rater has labelled; retracted labels do not count.
+
+    Parameters
+    ----------
+    store : Store
+        The study's store.
+    rater : str
+        Name of the rater.
+    """
     kind, revision = tables.labels.c.kind, tables.labels.c.revision
     last = (
         select(tables.labels.c.trial, func.max(revision).label("revision"))

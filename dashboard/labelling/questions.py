@@ -1,4 +1,4 @@
-"""What raters are asked, in the words that judges are told, so that both answer the same questions."""
+"""Questions for raters, in the words of the blind rubric, so that raters and judges answer the same questions."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from gnomon.data.records import NONE, OTHER
 
-# Letters that no other button of the page has; Streamlit keeps R and C for itself.
+# Letters that no other button of the page uses; Streamlit reserves R and C.
 FREE_KEYS = "adghijlmpqtu"
 
 
@@ -21,7 +21,7 @@ class AnswerChoice:
 
 @dataclass(frozen=True, slots=True)
 class RaterQuestion:
-    """One fact, what is asked, its possible answers, and what counts as what."""
+    """One fact: its question, possible answers and definition."""
 
     fact: str
     asks: str
@@ -57,7 +57,7 @@ _REFUSED = (
 
 
 def rater_questions(concepts: list[str]) -> tuple[RaterQuestion, ...]:
-    """The four questions for a closed list of concepts: digits for the first nine, then the letters that are free."""
+    """The four questions for a closed list of concepts, with keys: digits for the first nine, then free letters."""
     keys = [*"123456789", *FREE_KEYS]
     named = tuple(
         AnswerChoice(concept, concept, keys[place] if place < len(keys) else None)

@@ -1,4 +1,4 @@
-"""The app's server as a process that ends with the one that started it, however that one ended.
+"""Runs the app's server as a process that ends with its parent, however the parent ended.
 
     python -m gnomon.dashboard.server.child_process run ...
 

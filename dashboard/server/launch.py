@@ -1,4 +1,4 @@
-"""Starts the app's server as a child process, says where it answers, and ends it with its parent."""
+"""Starts the app's server as a child process, prints its address, and stops it with its parent."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ APP = Path(__file__).parents[1] / "app.py"
 PATIENCE = 60.0
 GRACE = 5.0
 
-# Blue and sky of the charts' palette; grounds equal to those of gnomon.calibration.plotting.theme, so that charts
+# Blue and sky of the charts' palette; backgrounds as in gnomon.calibration.plotting.theme, so that charts
 # have no frame.
 _SETTINGS: dict[str, str] = {
     "server.headless": "true",
@@ -56,13 +56,33 @@ _SETTINGS: dict[str, str] = {
 
 
 def server_flags(address: str, port: int, secrets: Path = Path(SECRETS)) -> list[str]:
-    """Every setting of the server as a flag, so that no file in the user's home decides anything."""
+    """Every setting of the server as a flag, so that no file in the user's home has any effect.
+
+    Parameters
+    ----------
+    address : str
+        Address to listen on.
+    port : int
+        Port to listen on.
+    secrets : Path
+        TOML file with the settings of a login; it need not exist.
+    """
     settings = {**_SETTINGS, "server.address": address, "server.port": str(port), "secrets.files": str(secrets)}
     return [part for name, value in settings.items() for part in (f"--{name}", value)]
 
 
 def server_command(address: str, port: int, secrets: Path = Path(SECRETS)) -> list[str]:
-    """The command line of the server, which runs until its standard input ends; `secrets` need not be there."""
+    """The command line of the server, which runs until its standard input ends.
+
+    Parameters
+    ----------
+    address : str
+        Address to listen on.
+    port : int
+        Port to listen on.
+    secrets : Path
+        TOML file with the settings of a login; it need not exist.
+    """
     return [
         sys.executable,
         "-P",  # no module of the folder it is started in is imported
@@ -75,9 +95,18 @@ def server_command(address: str, port: int, secrets: Path = Path(SECRETS)) -> li
 
 
 def start_server(command: Sequence[str], environment: Mapping[str, str], out: IO[Any]) -> subprocess.Popen[bytes]:
-    """Start a server, which `end` ends; it ends by itself where this process is killed.
+    """Start a server, which `end_server` stops; it stops by itself if this process is killed.
 
-    It has a session of its own: Ctrl-C reaches the parent alone, which then stops the child in order.
+    The server has its own session: Ctrl-C reaches only the parent, which then stops the child in order.
+
+    Parameters
+    ----------
+    command : sequence of str
+        Command line, from `server_command`.
+    environment : mapping of str to str
+        Its whole environment.
+    out : file
+        Where standard output and standard error go.
     """
     return subprocess.Popen(
         command, env=environment, start_new_session=True, stdin=subprocess.PIPE, stdout=out, stderr=out
@@ -85,7 +114,20 @@ def start_server(command: Sequence[str], environment: Mapping[str, str], out: IO
 
 
 def check_port(address: str, port: int) -> None:
-    """Raise `InputError` where the port cannot be listened on."""
+    """Check that the port is free.
+
+    Parameters
+    ----------
+    address : str
+        Address to listen on.
+    port : int
+        Port to listen on.
+
+    Raises
+    ------
+    InputError
+        If it is not possible to listen on the port.
+    """
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -112,16 +154,16 @@ def serve_studies(
 
     Parameters
     ----------
-    studies : sequence of (name, database URL)
-        What the app shows; the first is shown first.
+    studies : sequence of (str, str)
+        Names and database URLs of the studies; the first is shown first.
     address, port : str, int
-        Where to listen. Anything but the loopback address lets others read and label.
+        Where to listen. Any address other than the loopback address lets others read and label.
     open_browser : bool
         Whether to open the user's browser once the server answers.
     access : Access, optional
-        How the server knows people; without one it asks for a name, and listens on the loopback address alone.
+        How the server identifies people; by default it asks for a name and listens on the loopback address only.
     secrets : Path
-        The file that holds what a login needs (`gnomon.dashboard.auth.roles`).
+        TOML file with the settings of a login (`gnomon.dashboard.auth.roles`).
 
     Returns
     -------
@@ -131,10 +173,10 @@ def serve_studies(
     Raises
     ------
     InputError
-        Where the port is in use, others could get in without a login, or a login lacks what it needs; nothing was
-        started then.
+        If the port is in use, others could get in without a login, or a login lacks a setting; nothing was started
+        then.
     GnomonError
-        Where the server ends or does not answer within a minute.
+        If the server ends or does not answer within a minute.
     """
     access = access or Access()
     check_address(access, address, secrets)
@@ -156,7 +198,22 @@ def serve_studies(
 
 
 def wait_until_up(url: str, child: subprocess.Popen[bytes], patience: float = PATIENCE) -> None:
-    """Return once the server answers; raises `GnomonError` where it ends or stays silent."""
+    """Return once the server answers.
+
+    Parameters
+    ----------
+    url : str
+        URL of the server.
+    child : Popen
+        Its process.
+    patience : float
+        Seconds to wait.
+
+    Raises
+    ------
+    GnomonError
+        If the server ends, or does not answer in time.
+    """
     deadline = time.monotonic() + patience
     while time.monotonic() < deadline:
         if (status := child.poll()) is not None:
@@ -171,7 +228,7 @@ def wait_until_up(url: str, child: subprocess.Popen[bytes], patience: float = PA
 
 @contextmanager
 def _stop_with_child(child: subprocess.Popen[bytes]) -> Iterator[None]:
-    """End the child however the block ends; Ctrl-C and a termination signal count as a clean stop."""
+    """Stop the child when the block ends, also on an error; Ctrl-C and a termination signal count as a clean stop."""
 
     def interrupt(_number: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt
@@ -187,7 +244,7 @@ def _stop_with_child(child: subprocess.Popen[bytes]) -> Iterator[None]:
 
 
 def end_server(child: subprocess.Popen[bytes]) -> None:
-    """Ask a server to stop, and make it where it does not."""
+    """Terminate a server, and kill it if it does not stop."""
     if child.poll() is None:
         child.terminate()
         try:

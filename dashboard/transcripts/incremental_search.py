@@ -1,4 +1,4 @@
-"""Finds transcripts a stretch of the study at a time, so that a rare find does not keep the reader waiting."""
+"""Incremental transcript search over id ranges with a time budget per call. Knows no screen."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ from gnomon.data.storage import tables
 from gnomon.data.storage.store import Store
 
 FEW = 8_000
-"""A find of so many transcripts is fetched whole."""
+"""Up to this many matches are fetched completely."""
 WHOLE = 20_000
-"""A study of so many trials is looked through at once."""
+"""A study of up to this many trials is searched completely at once."""
 AT_ONCE = 5_000
-"""Ids that are asked about in one query."""
+"""Largest number of ids in one query."""
 BEST_PART = 0.6
-"""Seconds that one search may take."""
+"""Time budget of one call, in seconds."""
 
 _id = tables.trials.c.id
 _answered = tables.trials.c.error.is_(None)
 _EDGES: tuple[str | None, ...] = (None, *(f"{number:02x}" for number in range(1, 256)), None)
 ID_RANGES = tuple(pairwise(_EDGES))
-"""Bounds (from, below) of ids: they are hashes, so each stretch is about 1/256 of any study."""
+"""Bounds (from, below) of ids: ids are hashes, so that each range is about 1/256 of any study."""
 MANY = FEW // len(ID_RANGES) // 2
-"""More than so many in the first stretch are most likely too many to be fetched whole."""
+"""More matches than this in the first range are probably too many to be fetched completely."""
 
 
 @dataclass(frozen=True, slots=True)
 class SearchState:
-    """What a search has come to: ids in their order, and how many of `STRETCHES` it has looked through.
+    """State of a search: ids found, in order, and how many of `ID_RANGES` have been searched.
 
-    `total` is how many transcripts there are to find, where counting them all is quick.
+    `total` is the number of matching transcripts, if counting all of them is fast.
     """
 
     ids: tuple[str, ...] = ()
@@ -43,21 +43,37 @@ class SearchState:
 
     @property
     def is_complete(self) -> bool:
-        """Whether the whole study was looked through."""
+        """Whether the whole study has been searched."""
         return self.reached == len(ID_RANGES)
 
     @property
     def searched_share(self) -> float:
-        """Of the study, how much was looked through."""
+        """Share of the study that has been searched."""
         return self.reached / len(ID_RANGES)
 
 
 def start_search(store: Store, conditions: Sequence[ColumnElement[bool]], *, slow: bool, wanted: int) -> SearchState:
-    """The first `wanted` transcripts, or all that were found in the time there is.
+    """Start a search.
 
-    Conditions on the trial alone are one reading of its table: few finds are fetched whole, many are counted. Which
-    it will be is told by the first stretch, since a large table is not read twice in the time that a reader waits.
-    `slow` ones ask for verdicts, trial by trial, and in a large study are only looked for as far as the time goes.
+    Conditions on the trial alone need one scan of its table: few matches are fetched completely, many are counted. The
+    first id range decides between the two, because there is not enough time to scan a large table twice. Slow
+    conditions ask for verdicts, trial by trial, and in a large study the search stops when the time is up.
+
+    Parameters
+    ----------
+    store : Store
+        The study's store.
+    conditions : sequence of ColumnElement
+        SQL conditions on trials, all of which must hold.
+    slow : bool
+        Whether a condition asks for verdicts.
+    wanted : int
+        Number of transcripts after which the search may stop.
+
+    Returns
+    -------
+    SearchState
+        The first matches: at least `wanted`, or those found in time, or all.
     """
     if slow:
         large = _count_matches(store, []) > WHOLE
@@ -75,7 +91,17 @@ def start_search(store: Store, conditions: Sequence[ColumnElement[bool]], *, slo
 
 
 def filter_ids(store: Store, conditions: Sequence[ColumnElement[bool]], ids: Sequence[str]) -> SearchState:
-    """Of these trials, those that fit."""
+    """Those of the given trials that match, as a complete search.
+
+    Parameters
+    ----------
+    store : Store
+        The study's store.
+    conditions : sequence of ColumnElement
+        SQL conditions on trials, all of which must hold.
+    ids : sequence of str
+        Trial ids.
+    """
     parts = [ids[start : start + AT_ONCE] for start in range(0, len(ids), AT_ONCE)]
     return _id_range([id_ for part in parts for id_ in _matching_ids(store, [_id.in_(part), *conditions])])
 
@@ -87,7 +113,21 @@ def resume_search(
     wanted: int,
     clock: Callable[[], float] = time.monotonic,
 ) -> SearchState:
-    """Look on from where a search stopped, until `wanted` are found or the time is up; one stretch at least."""
+    """Continue a search until `wanted` transcripts are found or the time is up; at least one id range is searched.
+
+    Parameters
+    ----------
+    store : Store
+        The study's store.
+    conditions : sequence of ColumnElement
+        SQL conditions on trials, as at the start of the search.
+    found : SearchState
+        Where the search stopped.
+    wanted : int
+        Number of transcripts after which the search may stop.
+    clock : callable
+        Returns the time in seconds, from any origin.
+    """
     end, ids, reached = clock() + BEST_PART, list(found.ids), found.reached
     while reached < len(ID_RANGES) and len(ids) < wanted:
         ids += _within_stretch(store, conditions, reached)
@@ -98,12 +138,12 @@ def resume_search(
 
 
 def _id_range(ids: Sequence[str]) -> SearchState:
-    """What was found where all was looked through."""
+    """A complete search with these matches."""
     return SearchState(tuple(sorted(ids)), len(ID_RANGES), len(ids))
 
 
 def _within_stretch(store: Store, conditions: Sequence[ColumnElement[bool]], stretch: int) -> list[str]:
-    """Those of one stretch, in order."""
+    """Matches in one id range, in order."""
     first, below = ID_RANGES[stretch]
     bounds = ([_id >= first] if first else []) + ([_id < below] if below else [])
     return sorted(_matching_ids(store, [*bounds, *conditions]))
@@ -115,7 +155,10 @@ def _matching_ids(store: Store, conditions: Sequence[ColumnElement[bool]], most:
 
 
 def _count_matches(store: Store, conditions: Sequence[ColumnElement[bool]]) -> int:
-    """How many gave an answer: whether one failed stands in no index of all, so those that did are taken off again."""
+    """Number of matches without a failed trial.
+
+    No index covers both the conditions and failure, so that failed matches are counted separately and subtracted.
+    """
     query = select(func.count()).select_from(tables.trials).where(*conditions)
     failed = query.where(_id.in_(select(_id).where(tables.failed)))
     with store.read_transaction() as connection:

@@ -1,4 +1,4 @@
-"""A cell of the audit's matrices: its place in an address, its words, and the transcripts behind it."""
+"""A cell of the audit's matrices: its form in a URL, its description, and its transcripts."""
 
 from __future__ import annotations
 
@@ -18,7 +18,11 @@ _PARTS = {CONFUSED: 4, PARTED: 4}
 
 @dataclass(frozen=True, slots=True)
 class MatrixCell:
-    """`kind` confused: what is (judge, arm, class by label, class by judge); parted: (kind, name) of one and other."""
+    """A cell of a matrix; `view` is the label view.
+
+    With `kind` confused, `what` is (judge, arm, class by label, class by judge); with parted, kind and name of one
+    reader and of the other.
+    """
 
     kind: str
     view: str
@@ -26,7 +30,7 @@ class MatrixCell:
 
     @property
     def query_parameters(self) -> str:
-        """As the address of a page holds it."""
+        """The cell as the value of a URL parameter."""
         return json.dumps([self.kind, self.view, *self.what], ensure_ascii=False)
 
     @property
@@ -39,7 +43,13 @@ class MatrixCell:
         return f"{one} and {other} come to different outcomes ({self.view} labels)"
 
     def trial_ids(self, store: Store) -> list[str]:
-        """Ids of its transcripts, in order; raises `UnknownNameError` where the study lacks what it names."""
+        """Ids of its transcripts, in order.
+
+        Raises
+        ------
+        UnknownNameError
+            If the study lacks a name of the cell.
+        """
         if self.kind == CONFUSED:
             judge, arm, truth, verdict = self.what
             return drilldown.trials_in_confusion_cell(store, judge, self.view, arm=arm, truth=truth, verdict=verdict)
@@ -48,7 +58,13 @@ class MatrixCell:
 
 
 def requested_cell() -> MatrixCell | None:
-    """The cell that this page's address names; raises `InputError` where that is no cell."""
+    """The cell in this page's URL, or None.
+
+    Raises
+    ------
+    InputError
+        If the parameter does not describe a cell.
+    """
     text = st.query_params.get(PARAMETER)
     if text is None:
         return None
@@ -62,10 +78,10 @@ def requested_cell() -> MatrixCell | None:
 
 
 def clear_cell() -> None:
-    """Ask for no cell."""
+    """Remove the cell from the URL."""
     st.query_params.pop(PARAMETER, None)
 
 
 def go_to(cell: MatrixCell) -> None:
-    """Go to its transcripts."""
+    """Go to the cell's transcripts."""
     st.switch_page(st.session_state["pages"]["transcripts"], query_params={PARAMETER: cell.query_parameters})

@@ -1,4 +1,4 @@
-"""Asks the database for transcripts a page at a time: filters, outcomes by the study's rule, and one trial's facts."""
+"""Database queries for transcripts, one page at a time: filters, outcomes by the study's rule, details of one trial."""
 
 from __future__ import annotations
 
@@ -25,7 +25,10 @@ _verdict = tables.verdicts.c
 
 @dataclass(frozen=True, slots=True)
 class TrialFilters:
-    """What to list; an empty field lets all through. `outcome` is as `judge` reads it, or any judge if that is ""."""
+    """Filters of the list; an empty field does not filter.
+
+    `outcome` is by `judge`, or by any judge if that is empty.
+    """
 
     subject: tuple[str, ...] = ()
     arm: tuple[str, ...] = ()
@@ -41,13 +44,13 @@ class TrialFilters:
 
     @property
     def shows_verdicts(self) -> bool:
-        """Whether being listed says something of a verdict."""
+        """Whether membership in the list reveals something about a verdict."""
         return bool(self.outcome or self.disputed)
 
 
 @dataclass(frozen=True, slots=True)
 class FilterChoices:
-    """Values that the axes of a study take."""
+    """Values that occur in a study, by axis; protocols and judges map hash or version to name."""
 
     subject: list[str] = field(default_factory=list)
     arm: list[str] = field(default_factory=list)
@@ -58,7 +61,7 @@ class FilterChoices:
 
 
 def filter_choices(store: Store) -> FilterChoices:
-    """What can be filtered on: values that occur, protocol hashes and judge versions with their names."""
+    """Values to filter by: those that occur, protocol hashes and judge versions with their names."""
     protocols = select(tables.protocols.c.hash, tables.protocols.c.name)
     with store.read_transaction() as connection:
         occur = connection.execute(select(*[_trial[name] for name in AXES]).distinct()).all()
@@ -69,7 +72,17 @@ def filter_choices(store: Store) -> FilterChoices:
 
 
 def filter_conditions(store: Store, filters: TrialFilters, there: FilterChoices) -> list[ColumnElement[bool]]:
-    """The filters as conditions on trials; `there` is what the study has to choose between."""
+    """The filters as SQL conditions on trials.
+
+    Parameters
+    ----------
+    store : Store
+        The study's store; its outcome rule is read.
+    filters : TrialFilters
+        The filters.
+    there : FilterChoices
+        Values that occur in the study.
+    """
     outcome = outcome_of(rule_named(str(store.study_settings().get("rule", "strict"))))
     found: list[ColumnElement[bool]] = []
     for name in (*AXES, "protocol"):
@@ -95,9 +108,9 @@ def filter_conditions(store: Store, filters: TrialFilters, there: FilterChoices)
 
 
 def _one_of(column: ColumnElement[Any], wanted: Collection[Any], there: Collection[Any]) -> ColumnElement[bool]:
-    """The column holds one of these; where they are most of the values there, said by the others.
+    """The column holds one of these values; if they are most of the values, expressed by the others.
 
-    So SQLite reads the table, and does not look up nearly all of its rows one by one in an index.
+    SQLite then scans the table instead of looking up nearly all of its rows one by one in an index.
     """
     others = [value for value in there if value not in wanted]
     if len(others) >= len(wanted):
@@ -106,7 +119,15 @@ def _one_of(column: ColumnElement[Any], wanted: Collection[Any], there: Collecti
 
 
 def is_disputed(outcome: ColumnElement[str], versions: Sequence[str]) -> ColumnElement[bool]:
-    """Whether judges come to different outcomes on a trial: asked trial by trial, so that a few are found at once."""
+    """SQL condition: judges give different outcomes on a trial. Evaluated trial by trial, so that a few are found fast.
+
+    Parameters
+    ----------
+    outcome : ColumnElement
+        SQL expression of a verdict's outcome.
+    versions : sequence of str
+        Judge versions that count.
+    """
     mine = (
         select(_verdict.trial).where(_verdict.trial == _trial.id, is_counted_verdict(versions)).group_by(_verdict.trial)
     )
@@ -114,7 +135,7 @@ def is_disputed(outcome: ColumnElement[str], versions: Sequence[str]) -> ColumnE
 
 
 def _standing_label() -> tuple[FromClause, list[ColumnElement[bool]]]:
-    """Label events and the conditions under which one is a label that its rater did not take back."""
+    """Label events, and the conditions under which one is a label that its rater did not retract."""
     given, taken = tables.labels.alias("given"), tables.labels.alias("taken")
     withdrawn = exists().where(
         taken.c.trial == given.c.trial,
@@ -132,7 +153,15 @@ def _has_label() -> Select[Any]:
 
 
 def label_counts(store: Store, trials: Sequence[str]) -> list[int]:
-    """For each trial, how many raters' labels it has."""
+    """For each trial, the number of raters with a label on it; retracted labels do not count.
+
+    Parameters
+    ----------
+    store : Store
+        The study's store.
+    trials : sequence of str
+        Trial ids.
+    """
     given, standing = _standing_label()
     query = select(given.c.trial, func.count(given.c.rater.distinct())).where(
         given.c.trial.in_(list(trials)), *standing
@@ -143,14 +172,37 @@ def label_counts(store: Store, trials: Sequence[str]) -> list[int]:
 
 
 def trial_rows(store: Store, trials: Sequence[str]) -> pd.DataFrame:
-    """These trials in the order of their ids, as one row each."""
+    """One row per trial, in the order of ids: condition and the first 160 characters of the response.
+
+    Parameters
+    ----------
+    store : Store
+        The study's store.
+    trials : sequence of str
+        Trial ids.
+    """
     names = ("id", "subject", "arm", "concept", "strength", "layer", "protocol", "split", "replicate")
     query = select(*[_trial[name] for name in names], func.substr(_trial.answer, 1, 160).label("begins"))
     return store.read_frame(query.where(_trial.id.in_(list(trials))).order_by(_trial.id))
 
 
 def outcome_table(store: Store, trials: Sequence[str], judges: Mapping[str, str]) -> pd.DataFrame:
-    """Outcomes of these trials by judge name, one row a trial; a verdict that failed stands as its state."""
+    """Outcomes of trials by judge.
+
+    Parameters
+    ----------
+    store : Store
+        The study's store; its outcome rule is read.
+    trials : sequence of str
+        Trial ids.
+    judges : mapping of str to str
+        Names of judges by version.
+
+    Returns
+    -------
+    DataFrame
+        One row per trial, in the order of `trials`, one column per judge name; a failed verdict is shown as its state.
+    """
     outcome = outcome_of(rule_named(str(store.study_settings().get("rule", "strict"))))
     query = select(_verdict.trial, _verdict.judge, func.coalesce(outcome, _verdict.state).label("outcome"))
     query = query.join(tables.trials, _trial.id == _verdict.trial)
@@ -162,7 +214,7 @@ def outcome_table(store: Store, trials: Sequence[str], judges: Mapping[str, str]
 
 @dataclass(frozen=True, slots=True)
 class TrialDetails:
-    """All that is known of one trial."""
+    """Everything known about one trial."""
 
     answer: str
     condition: dict[str, Any]
@@ -172,7 +224,15 @@ class TrialDetails:
 
 
 def trial_details(store: Store, trial: str) -> TrialDetails:
-    """One trial with its newest verdicts and all label events, outcomes derived."""
+    """One trial with its newest verdicts, their outcomes, and all label events.
+
+    Parameters
+    ----------
+    store : Store
+        The study's store.
+    trial : str
+        Trial id.
+    """
     found = store.load_trials([trial])[0]
     judges = judge_frame(store)
     named = dict(zip(judges["version"], judges["name"], strict=True))
@@ -193,7 +253,15 @@ def trial_details(store: Store, trial: str) -> TrialDetails:
 
 
 def label_history(store: Store, trial: str) -> pd.DataFrame:
-    """All label events on one trial, oldest first, and whether the rater took each back later."""
+    """All label events on one trial, oldest first, and whether the rater retracted each later.
+
+    Parameters
+    ----------
+    store : Store
+        The study's store.
+    trial : str
+        Trial id.
+    """
     label = tables.labels.c
     shown = ["rater", "kind", "claims", "concept", "coherent", "refused", "exposure", "note", "revision", "created_at"]
     query = select(*[label[name] for name in shown]).where(label.trial == trial)

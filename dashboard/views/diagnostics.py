@@ -1,4 +1,4 @@
-"""Diagnostics: whether the fits converged, whether the model can make the data, and what the fits say side by side."""
+"""Diagnostics page: convergence, posterior predictive checks, coverage in simulation, and all fits side by side."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def show_page() -> None:
 
 
 def _stored_coverage() -> None:
-    """Coverage of the model's intervals in simulation, a row for each kind of figure."""
+    """Coverage of the model's intervals in simulation, one row per kind of estimate."""
     st.subheader("Does the model keep its word?")
     found = coverage_table.interval_coverage(VERSION)
     if found.empty:
@@ -90,7 +90,7 @@ def _coverage_tab(rows: pd.DataFrame) -> str:
 
 
 def _estimate_label(figure: str) -> str:
-    """A kind of figure as the measured coverage names it, in words."""
+    """The label of a kind of estimate in the coverage table."""
     for start, words in MADE_OF.items():
         if figure.startswith(start):
             return f"{words}: {called(figure.removeprefix(start))}"
@@ -118,7 +118,7 @@ def _fit_row(fit: FitFrames) -> dict[str, Any]:
 
 
 def _predictive_checks(fits: Mapping[str, FitFrames]) -> None:
-    """Counts that came, beside counts that the fit would make."""
+    """Observed counts beside counts replicated from the posterior."""
     usable = {view: fit for view, fit in fits.items() if len(fit.predictive)}
     if not usable:
         return
@@ -134,7 +134,7 @@ def _predictive_checks(fits: Mapping[str, FitFrames]) -> None:
 
 
 def _side_by_side(fits: Mapping[str, FitFrames]) -> None:
-    """One row for each model and figure, a column for each fit."""
+    """One row per model and estimate, one column per fit."""
     cells: dict[tuple[str, str], dict[str, str]] = {}
     for view, fit in fits.items():
         for name in FIGURES:

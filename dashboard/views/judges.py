@@ -1,4 +1,4 @@
-"""Judges: may they be believed, in which arm, by which labels; nothing corrected that the labels do not allow."""
+"""Judges page: error rates by arm, whether they allow correction, agreement, revisions and drift."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def show_page() -> None:
 
 @st.cache_data(max_entries=32, show_spinner="Measuring the judges")
 def _cached_audit(url: str, view: str, stamp: tuple[int, ...], _store: Store) -> dict[str, Any]:
-    """The audit, kept until a fact is added: each new one counts as a look at the test split."""
+    """The audit, cached until a fact is added: each new audit counts as a look at the test split."""
     return audit_study(_store, view=view)
 
 
@@ -174,7 +174,7 @@ def _confusion_matrix(document: dict[str, Any], judge: str, view: str) -> None:
 
 
 def _read_cell(told: dict[MatrixCell, str], clicked: MatrixCell | None, key: str) -> None:
-    """Go to the transcripts of a cell that was clicked, or chosen from a list by who cannot click one."""
+    """Go to the transcripts of a cell that was clicked, or selected from a list without a mouse."""
     chosen = st.selectbox(
         "Read the transcripts of",
         list(told),
@@ -223,7 +223,7 @@ def _of_pair(pair: dict[str, Any]) -> tuple[str, str, str, str]:
 
 
 def _disagreement_note(pair: dict[str, Any]) -> int:
-    """On how many transcripts the two differ."""
+    """Number of transcripts on which the pair disagrees."""
     return round(pair["n"] * (1 - pair["agreement"]["value"])) if pair["agreement"] else 0
 
 

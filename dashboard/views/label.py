@@ -1,4 +1,4 @@
-"""Label: one transcript at a time, every answer a key, blind until saved."""
+"""Label page: one transcript at a time, every answer by one key, blind until saved."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def _session_sidebar(desk: LabellingSession) -> None:
             st.query_params.pop("rater", None)
             st.rerun()
         queues = [name for name in STRATEGIES if name != ADJUDICATE or may_adjudicate()]
-        # Not a radio: a chosen one keeps the keys to itself until something else is clicked.
+        # Not a radio: a selected one captures the keyboard until something else is clicked.
         chosen = st.pills(
             "Queue",
             queues,
@@ -97,7 +97,7 @@ def _session_sidebar(desk: LabellingSession) -> None:
 
 @st.fragment
 def _label_next(desk: LabellingSession) -> None:
-    """The part that runs again on each press."""
+    """The fragment that reruns after each key."""
     desk.load_next()
     _show_progress(desk)
     left, right = st.columns([11, 9], gap="large")
@@ -208,7 +208,7 @@ def _show_help() -> None:
 
 
 def _last_item(desk: LabellingSession) -> None:
-    """The transcript labelled last: revealed if wanted, and open to revision after that."""
+    """The transcript labelled last: revealed on request, and open to revision after that."""
     last = desk.last
     if last is None:
         return

@@ -1,4 +1,4 @@
-"""Refusal: how often each arm is refused, and what leaving refusals out may hide."""
+"""Refusal page: refusal rate by arm, and how excluding refusals may bias the estimates."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def show_page() -> None:
 
 
 def _choose_fit(fits: Mapping[str, FitFrames]) -> FitFrames | None:
-    """The fit to look at: the one that takes verdicts at their word, or the corrected one where it is asked for."""
+    """The fit to show: the uncorrected one, or the corrected one on request."""
     corrected = fits.get("corrected")
     if corrected is None or corrected.has_failed or corrected.overall_estimates(REFUSAL).empty:
         return fit_for(fits, REFUSAL)

@@ -1,4 +1,4 @@
-"""Scaling: a figure over model size with its uncertainty, and in words what it says, how sure, and what compares."""
+"""Scaling page: an estimate against model size with its uncertainty, in words, and comparisons of models."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from gnomon.stats.narrative.formatting import estimand_label as called
 RAW = "net_detection_raw"
 WIDTH, HEIGHT = 720, 400
 APART = 0.005
-"""Difference between two contrasts below which they are told as one."""
+"""Difference between two contrasts below which only one is shown."""
 OVERLAID = (RAW, "net_detection_engaged", "detection", "false_alarm", "refusal")
 
 
@@ -66,7 +66,7 @@ def _estimand_tabs() -> str:
 
 
 def _preferred_fit(fits: Mapping[str, FitFrames], name: str) -> str | None:
-    """The view to show where several fits answer: another judge's, or another label view's."""
+    """The view to show if several fits apply: of another judge, or of another label view."""
     kind = "corrected" if name in CORRECTED else "judged"
     views = [view for view in fits if view.split(":")[0] == kind]
     if len(views) < 2:
@@ -77,7 +77,7 @@ def _preferred_fit(fits: Mapping[str, FitFrames], name: str) -> str | None:
 
 
 def _is_absent(place: study_picker.StudyRef, fit: FitFrames | None, name: str) -> bool:
-    """Say why a figure is not there; False where it is."""
+    """Show why an estimate is missing; False if it is there."""
     if fit is None:
         st.text(f"No fit of this study gives the {called(name)} yet.")
         st.code(place.shell_command("fit"), language=None)
@@ -113,7 +113,7 @@ def _scaling_chart(fits: Mapping[str, FitFrames], fit: FitFrames, name: str) -> 
 
 
 def _every_figure(fits: Mapping[str, FitFrames], fit: FitFrames) -> pd.DataFrame:
-    """All figures of a study over its whole design, the corrected ones where a fit gives them."""
+    """All estimates of a study over its whole design, with the corrected ones if a fit gives them."""
     found = [fit.overall_estimates(name) for name in FIGURES]
     found += [other.overall_estimates(name) for other in fits.values() if other is not fit for name in CORRECTED]
     filled = [frame for frame in found if len(frame)]
@@ -121,7 +121,7 @@ def _every_figure(fits: Mapping[str, FitFrames], fit: FitFrames) -> pd.DataFrame
 
 
 def _overlay_published(fit: FitFrames, name: str) -> pd.DataFrame:
-    """The published study's points beside this study's, where the server shows both and the reader wants it."""
+    """The published study's points beside this study's, if the server shows both and the reader selects it."""
     if fit.view == "published" or name not in OVERLAID:
         return pd.DataFrame()
     published = _published_fit()
@@ -135,7 +135,7 @@ def _overlay_published(fit: FitFrames, name: str) -> pd.DataFrame:
 
 
 def _published_fit() -> FitFrames | None:
-    """A fit of published counts among the server's other studies; a study that cannot be opened has none."""
+    """A fit of published counts among the server's other studies; a study that cannot be opened is skipped."""
     for place in study_picker.all_places():
         try:
             fits = all_fitted(study_picker.open_store(place))
@@ -175,9 +175,27 @@ def _scaling_sentences(place: study_picker.StudyRef, store: Store, fit: FitFrame
 def lee_bounds(
     url: str, stamp: tuple[int, ...], view: str, judge: str | None, _store: Store
 ) -> dict[str, EffectBounds]:
-    """Lee's bounds on net detection of the always-engaged, by subject, from the counts behind a fit.
+    """Lee's bounds on net detection among the always-engaged, by subject, from the counts behind a fit.
 
-    Kept until a fact is added to the study at `url`.
+    The result is cached until a fact is added to the study.
+
+    Parameters
+    ----------
+    url : str
+        URL of the study's database; part of the cache key.
+    stamp : tuple of int
+        The study's change token; part of the cache key.
+    view : str
+        View of the fit; a corrected view gives no bounds.
+    judge : str, optional
+        Name of the fit's judge; None for the study's default.
+    _store : Store
+        The study's store; not part of the cache key.
+
+    Returns
+    -------
+    dict of str to EffectBounds
+        By subject; without subjects that engaged with no trial of an arm.
     """
     if view.startswith("corrected"):
         return {}
@@ -199,7 +217,7 @@ def lee_bounds(
 
 
 def _compare_pair(fit: FitFrames, name: str) -> None:
-    """Two subjects picked and compared."""
+    """Two selected subjects and their comparison."""
     contrasts = fit.contrasts[fit.contrasts["estimand"] == name]
     if contrasts.empty:
         return
@@ -221,7 +239,7 @@ def _compare_pair(fit: FitFrames, name: str) -> None:
 
 
 def _show_breakdown(fit: FitFrames, name: str) -> None:
-    """The figure by concept and by strength, where the fit has them."""
+    """The estimate by concept and by strength, if the fit has them."""
     for axis, draw in (("concept", estimate_charts.concept_chart), ("strength", estimate_charts.strength_chart)):
         rows = fit.estimates_by_axis(name, axis)
         if rows.empty:
@@ -231,7 +249,7 @@ def _show_breakdown(fit: FitFrames, name: str) -> None:
 
 
 def _show_cells(fit: FitFrames, name: str) -> None:
-    """Cells of layer and strength, and which of them is best, with what luck may have added."""
+    """Estimates by layer and strength, and the best cell with a correction for selection."""
     rows = fit.comparison_entry("best")
     if name not in (RAW, "net_detection_corrected") or rows.empty:
         return

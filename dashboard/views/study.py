@@ -1,4 +1,4 @@
-"""Study: what matters first, what to do next, then what was run, judged, labelled and fitted."""
+"""Study page: what matters first, what to do next, then what was run, judged, labelled and fitted."""
 
 from __future__ import annotations
 

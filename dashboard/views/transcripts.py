@@ -1,4 +1,4 @@
-"""Transcripts: filters in the database, a page of rows, one of them read with all that is known of it."""
+"""Transcripts page: filters in the database, a page of rows, one of them shown with its verdicts and labels."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def show_page() -> None:
 
 @st.cache_data(max_entries=8, show_spinner=False)
 def _cached_choices(url: str, stamp: tuple[int, ...], _store: Store) -> transcript_query.FilterChoices:
-    """What can be filtered on, kept until a fact is added."""
+    """Filter choices, cached until a fact is added."""
     return transcript_query.filter_choices(_store)
 
 
@@ -119,9 +119,9 @@ def _run_search(
     at: int | None,
     stamp: tuple[int, ...],
 ) -> incremental_search.SearchState:
-    """What was found, looked for as far as the page in view and one transcript past it.
+    """Search results, at least as far as the visible page and one transcript beyond it.
 
-    New facts begin a search anew only on the first page with nothing open: a list that is being read stays as it is.
+    New facts restart a search only on the first page with no transcript open: a list that is being read stays as it is.
     """
     conditions = transcript_query.filter_conditions(store, filters, choices)
     found: incremental_search.SearchState | None = st.session_state["found"]
@@ -145,7 +145,7 @@ def _of_cell(
     filters: transcript_query.TrialFilters,
     choices: transcript_query.FilterChoices,
 ) -> incremental_search.SearchState:
-    """The transcripts of a cell that fit the filters; what they are is said above the list."""
+    """The transcripts of a cell that match the filters; the cell is described above the list."""
     ids = _cell_trials(url, stamp, cell, store)
     found = incremental_search.filter_ids(store, transcript_query.filter_conditions(store, filters, choices), ids)
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
@@ -157,7 +157,7 @@ def _of_cell(
 
 @st.cache_data(max_entries=32, show_spinner="Looking for its transcripts")
 def _cell_trials(url: str, stamp: tuple[int, ...], cell: matrix_cell.MatrixCell, _store: Store) -> list[str]:
-    """Ids behind a cell, kept until a fact is added."""
+    """Trial ids of a cell, cached until a fact is added."""
     return cell.trial_ids(_store)
 
 
@@ -182,7 +182,7 @@ def _first_row(at: int | None, many: int) -> int:
 
 
 def _search_summary(found: incremental_search.SearchState) -> str:
-    """How many there are to read, or how many were found so far."""
+    """Number of matching transcripts, or number found so far."""
     if found.total is not None or found.is_complete:
         return count_noun(len(found.ids) if found.total is None else found.total, "transcript")
     return (
@@ -275,7 +275,7 @@ def _show_reading(
 
 
 def _note_views(store: Store, rater: str | None, trials: list[str]) -> None:
-    """Keep which transcripts were seen with their verdicts: in the store under a name, else until one is given."""
+    """Record which transcripts were seen with their verdicts: in the store under a name, else until a name is given."""
     if rater is not None:
         exposure_log.record_views(store, rater, trials)
     else:
