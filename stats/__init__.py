@@ -1,1 +1,1 @@
-"""Turns counts into rates with intervals: cells, models, fits, estimands, figures. Imports `data` and `calibration`."""
+"""Turns counts into rates with intervals: cells, models, fits, estimands, charts. Imports `data` and `calibration`."""

@@ -1,7 +1,7 @@
 """The three fits of a study, each from the store to a stored result: judged, corrected, published.
 
-A fit's id is the hash of all that it depends on, so asking again for the same fit returns the stored one at once,
-without sampling. A fit that does not pass its convergence gates is stored as failed, without figures.
+A fit's id is the hash of everything it depends on, so that requesting the same fit again returns the stored one at
+once, without sampling. A fit that does not pass its convergence gates is stored as failed, without estimates.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ AVERAGING_NOTE = "Averages over each subject's own trials of an arm (its concept
 
 @dataclass(frozen=True)
 class FitRequest:
-    """All that decides what a fit will be, before any sampling."""
+    """Everything that determines a fit, before any sampling."""
 
     view: str
     result_view: str
@@ -77,12 +77,12 @@ class FitRequest:
 
     @property
     def fit_id(self) -> str:
-        """Hash under which the fit is stored; one made from an earlier fit's draws depends on that fit too."""
+        """Hash under which the fit is stored; a fit reweighted from an earlier fit's draws also depends on that fit."""
         how = [VERSION, self.priors.as_dict(), self.settings.as_dict(), self.seed]
         return canonical_hash([self.view, self.judge, self.data_hash, *how, *([self.base] if self.base else [])], 64)
 
     def draws_key(self, model: OutcomeModel) -> str:
-        """What draws must have been made with to be weighted for this fit."""
+        """Hash of model structure, settings and seed, which cached draws must share to be reweighted for this fit."""
         return canonical_hash([model.structure_hash(), self.settings.as_dict(), self.seed], 64)
 
 
@@ -97,33 +97,39 @@ def fit_judged(
     progress: Progress | None = None,
     shelf: DrawCache | None = None,
 ) -> dict[str, Any]:
-    """Rates by one judge, its verdicts taken at their word.
+    """Rates by one judge's verdicts, without correction for its errors.
 
     Parameters
     ----------
     store : Store
         Store of the study.
-    judge : str, optional
-        By default the study's first; its fit is the view `judged`, another judge's `judged:NAME`.
-    priors : Priors, optional
-    settings : Settings, optional
-        How to sample; `quick` takes fewer draws. The gates are the same.
-    seed : int
-    progress : callable, optional
-        Called with the name of each step and the share of it that is done.
-    shelf : Shelf, optional
-        Where draws of an earlier fit may lie; they are weighted instead of sampled anew where little has changed
-        (`gnomon.stats.inference.importance_reweighting`), and `diagnostics["reweighted"]` says so.
+    judge : str or None, optional
+        Name of the judge; by default the study's first. Its fit is the view `judged`, another judge's `judged:NAME`.
+    priors : Priors or None, optional
+        Prior scales; by default `Priors()`.
+    settings : SamplerSettings or None, optional
+        Sampler settings; override `quick`.
+    quick : bool, default False
+        Take fewer draws. The convergence gates are the same.
+    seed : int, default DEFAULT_SEED
+        Seed of the sampler.
+    progress : Progress or None, optional
+        Called with the name of each step and its completed share, 0 to 1.
+    shelf : DrawCache or None, optional
+        Cache of draws of earlier fits. If little has changed they are reweighted instead of sampling again
+        (`gnomon.stats.inference.importance_reweighting`), which is recorded in `diagnostics["reweighted"]`.
 
     Returns
     -------
-    dict
+    dict of str to object
         The stored row of the fit (columns of the table `fits`); `status` is passed or failed.
 
     Raises
     ------
     NotEnoughDataError
-        Where no verdict counts.
+        If there is no counted verdict.
+    UnknownNameError
+        If the judge has no verdicts.
     """
     first = primary_judge(store)
     cells = judged_cells(store, judge)
@@ -144,7 +150,35 @@ def fit_published(
     progress: Progress | None = None,
     shelf: DrawCache | None = None,
 ) -> dict[str, Any]:
-    """Rates from published counts, taken as printed; parameters and return value as for `fit_judged`."""
+    """Rates from published counts, without correction.
+
+    Parameters
+    ----------
+    store : Store
+        Store of the study.
+    priors : Priors or None, optional
+        Prior scales; by default `Priors()`.
+    settings : SamplerSettings or None, optional
+        Sampler settings; override `quick`.
+    quick : bool, default False
+        Take fewer draws. The convergence gates are the same.
+    seed : int, default DEFAULT_SEED
+        Seed of the sampler.
+    progress : Progress or None, optional
+        Called with the name of each step and its completed share, 0 to 1.
+    shelf : DrawCache or None, optional
+        Cache of draws of earlier fits, as for `fit_judged`.
+
+    Returns
+    -------
+    dict of str to object
+        The stored row of the fit; corrected estimates are withheld, with the reason in `result["refused"]`.
+
+    Raises
+    ------
+    NotEnoughDataError
+        If the study holds no published counts.
+    """
     cells = published_cells(store)
     plan = _fit_request("published", "published", None, cells.content_hash(), priors, settings, quick, seed, shelf)
     design = f"{AVERAGING_NOTE}, as published; conditions on the publication's judge being right."
@@ -169,27 +203,37 @@ def fit_corrected(
     progress: Progress | None = None,
     shelf: DrawCache | None = None,
 ) -> dict[str, Any]:
-    """Rates with the judges' error taken out, from all judges' verdicts and the labels together.
+    """Rates corrected for the judges' errors, from all judges' verdicts and the labels together.
 
     Parameters
     ----------
     store : Store
         Store of the study.
-    judges : sequence of str, optional
-        By default all judges of the study.
-    label_view : str, optional
-        Which labels to believe (`views.VIEWS`); by default the study's `label_view`, whose fit is
-        the view `corrected`; another one's is `corrected:VIEW`.
-    external : sequence of External, optional
+    judges : sequence of str or None, optional
+        Names of judges; by default all judges of the study, at most `MAX_JUDGES`.
+    label_view : str or None, optional
+        Label view (`views.VIEWS`); by default the study's `label_view`, whose fit is the view `corrected`; another
+        one's is `corrected:VIEW`.
+    external : sequence of ExternalCalibration, default ()
         Calibrations of the judges on transcripts of other studies; they inform P(verdict | truth) alone.
-    priors, settings, quick, seed, progress, shelf
-        As for `fit_judged`.
+    priors : Priors or None, optional
+        Prior scales; by default `Priors()`.
+    settings : SamplerSettings or None, optional
+        Sampler settings; override `quick`.
+    quick : bool, default False
+        Take fewer draws. The convergence gates are the same.
+    seed : int, default DEFAULT_SEED
+        Seed of the sampler.
+    progress : Progress or None, optional
+        Called with the name of each step and its completed share, 0 to 1.
+    shelf : DrawCache or None, optional
+        Cache of draws of earlier fits, as for `fit_judged`.
 
     Returns
     -------
-    dict
-        The stored row of the fit; `status` is passed, failed, or refused where nothing can be corrected. Figures
-        that the labels or judges do not carry stand in `result["refused"]` with their reason.
+    dict of str to object
+        The stored row of the fit; `status` is passed, failed, or refused if nothing can be corrected. Estimates that
+        labels or judges do not support are listed in `result["refused"]` with their reason.
     """
     usual = str(store.study_settings().get("label_view", "blind"))
     label_view = label_view or usual
@@ -289,7 +333,7 @@ def _sample_and_save(
     read: Callable[[PosteriorDraws], FitResult],
     progress: Progress | None,
 ) -> dict[str, Any]:
-    """Sample, read the figures, check them; once more and harder where they do not converge; store the outcome."""
+    """Sample, compute the estimates, check convergence, retry once with stricter settings, and store the outcome."""
     if plan.shelf is not None and (row := _reweighted_fit(store, plan, model, read, plan.shelf)) is not None:
         return row
     checks: dict[str, Any] = _empty_diagnostics()
@@ -315,7 +359,7 @@ def _sample_and_save(
 def _reweighted_fit(
     store: Store, plan: FitRequest, model: OutcomeModel, read: Callable[[PosteriorDraws], FitResult], shelf: DrawCache
 ) -> dict[str, Any] | None:
-    """The fit from an earlier one's draws; None where there are none, or they would not carry it."""
+    """The fit reweighted from an earlier one's draws; None if there are none, or the weights are not reliable."""
     old = shelf.load_draws(plan.view, plan.draws_key(model))
     if old is None:
         return None
@@ -333,7 +377,7 @@ def _reweighted_fit(
 
 
 def _arms_without_labels(patterns: VerdictPatternCells, calibrated: set[str]) -> dict[str, str]:
-    """Arms in which judges were compared with nobody, here or elsewhere, and why their figures cannot be corrected."""
+    """Arms without labels here or in external calibrations, and why their estimates cannot be corrected."""
     labelled = set(patterns.labelled_by_arm().index) | calibrated
     if not labelled:
         reason = "there are no labels: label some trials of each arm, then fit again"
@@ -346,7 +390,7 @@ def _arms_without_labels(patterns: VerdictPatternCells, calibrated: set[str]) ->
 
 
 def _refusal_rule(lacking: dict[str, str], table: Sequence[YoudenDraws]) -> RefusalRule:
-    """Refuse figures of arms without labels, and of arms in which no judge carries information."""
+    """Withhold estimates of arms without labels, and of arms in which no judge is informative."""
 
     def refuse(figure: EstimandDraws) -> str | None:
         for arm in figure.arms:

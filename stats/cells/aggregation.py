@@ -1,7 +1,7 @@
-"""From the store to counts: trials grouped in the database by condition and by what judges and labels say of them.
+"""Counts of trials by condition, verdicts and label, grouped in the database.
 
-Counts are all that a fit sees, so its cost does not depend on the number of trials. Outcomes are derived here, on
-grouped rows, by the study's own rule; nothing is asked of a judge again when the rule changes.
+Counts are all that a fit uses, so its cost does not depend on the number of trials. Outcomes are derived here, on
+grouped rows, by the study's rule; no judge is called again when the rule changes.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ FACT_BITS = {"claims": 1, "coherent": 2, "refused": 4}
 SAME_CONCEPT_BIT, PRESENT_BIT, BITS_PER_JUDGE = 8, 16, 5
 MISSING = -1
 MAX_JUDGES = 4
-"""Judges in one joint model: the number of their verdict patterns grows as its power."""
+"""Greatest number of judges in one joint model: the number of verdict patterns grows exponentially with it."""
 
 
 Condition = tuple[Any, ...]
@@ -43,14 +43,14 @@ ClassReader = Callable[[Condition, Facts | None], str | None]
 
 @dataclass(frozen=True)
 class CellCounts:
-    """Counts by cell and class, where one voice (a judge, or a publication) is taken at its word.
+    """Counts by cell and class from one source (a judge, or a publication), without correction.
 
     Attributes
     ----------
     frame : DataFrame
-        One row a cell with the columns `AXES`; an axis that a cell does not have is None (or NaN for numbers).
+        One row per cell with the columns `AXES`; an axis that a cell does not have is None (or NaN for numbers).
     classes : tuple of str
-        The ladder's classes that the data know (K of them).
+        The K classes that the data distinguish.
     counts : ndarray, shape (cells, K)
         Trials by class.
     """
@@ -61,11 +61,11 @@ class CellCounts:
 
     @property
     def trial_counts(self) -> np.ndarray:
-        """Trials in each cell."""
+        """Number of trials in each cell."""
         return np.asarray(self.counts.sum(axis=1))
 
     def content_hash(self) -> str:
-        """Hash of all that a fit sees."""
+        """Hash of everything that a fit uses."""
         return canonical_hash([self.classes, _json_rows(self.frame), self.counts.tolist()], 64)
 
 
@@ -82,7 +82,7 @@ class VerdictPatternCells:
     cell, label, count : ndarray, shape (rows,)
         Index of the cell; index of the label's class, or -1; number of trials.
     verdict : ndarray, shape (rows, J)
-        Index of the class by each judge, or -1 where the judge gave no verdict that counts.
+        Index of the class by each judge, or -1 if the judge gave no counted verdict.
     """
 
     frame: pd.DataFrame
@@ -95,25 +95,37 @@ class VerdictPatternCells:
 
     @property
     def trial_counts(self) -> np.ndarray:
-        """Trials in each cell."""
+        """Number of trials in each cell."""
         return np.bincount(self.cell, weights=self.count, minlength=len(self.frame))
 
     def labelled_by_arm(self) -> pd.Series[int]:
-        """Labelled trials by arm; an arm without any is absent."""
+        """Number of labelled trials by arm; an arm without any is absent."""
         known = self.label != MISSING
         arms = self.frame["arm"].to_numpy()[self.cell[known]]
         return pd.Series(self.count[known]).groupby(arms).sum()
 
     def content_hash(self) -> str:
-        """Hash of all that a fit sees."""
+        """Hash of everything that a fit uses."""
         rows = [self.cell, self.label, self.count, self.verdict]
         return canonical_hash([self.classes, self.judges, _json_rows(self.frame), [row.tolist() for row in rows]], 64)
 
 
 def judged_cells(store: Store, judge: str | None = None) -> CellCounts:
-    """Cells by the newest version of one judge; by default the study's first.
+    """Cells by the newest version of one judge.
 
-    Raises `UnknownNameError` for a judge without verdicts, `NotEnoughDataError` where there are no verdicts at all.
+    Parameters
+    ----------
+    store : Store
+        Store of the study.
+    judge : str or None, optional
+        Name of the judge; by default the study's first.
+
+    Raises
+    ------
+    UnknownNameError
+        If the judge has no verdicts.
+    NotEnoughDataError
+        If there are no counted verdicts.
     """
     version, name = _judge_versions(store, None if judge is None else [judge])[0]
     read = _class_reader(store)
@@ -131,10 +143,26 @@ def judged_cells(store: Store, judge: str | None = None) -> CellCounts:
 
 
 def pattern_cells(store: Store, judges: Sequence[str] | None = None, view: str = "blind") -> VerdictPatternCells:
-    """Cells by verdict pattern of several judges and label; by default of the study's first `MAX_JUDGES`.
+    """Cells by verdict pattern of several judges and label.
 
-    Labels come in the given view. Verdicts on labelled trials of the train split are taken as missing: they taught
-    the judges, who look better there than elsewhere. Trials that nobody judged or labelled are left out.
+    Verdicts on labelled trials of the train split are treated as missing: the judges were trained on them and appear
+    better there than elsewhere. Trials without verdict and label are left out.
+
+    Parameters
+    ----------
+    store : Store
+        Store of the study.
+    judges : sequence of str or None, optional
+        Names of judges; by default the study's first `MAX_JUDGES`.
+    view : str, default "blind"
+        Label view (`gnomon.calibration.labels.views`).
+
+    Raises
+    ------
+    InputError
+        If more than `MAX_JUDGES` judges are named.
+    NotEnoughDataError
+        If no trial has a verdict or a label.
     """
     if judges is not None and len(judges) > MAX_JUDGES:
         raise InputError(
@@ -153,7 +181,13 @@ def pattern_cells(store: Store, judges: Sequence[str] | None = None, view: str =
 
 
 def published_cells(store: Store) -> CellCounts:
-    """Cells of published counts: one for each source, subject and arm, with incoherence unknown."""
+    """Cells of published counts: one for each source, subject and arm, with incoherence unknown.
+
+    Raises
+    ------
+    NotEnoughDataError
+        If the study holds no published counts.
+    """
     subject = subjects.c
     query = select(counts, subject.parameters, subject.variant).join(subjects, subject.name == counts.c.subject)
     rows = store.read_frame(query.order_by(subject.parameters, counts.c.subject, counts.c.arm, counts.c.source))
@@ -169,12 +203,12 @@ def published_cells(store: Store) -> CellCounts:
 
 
 def primary_judge(store: Store) -> str:
-    """Name of the study's first judge that has spoken."""
+    """Name of the study's first judge with verdicts."""
     return _judge_versions(store, None)[0][1]
 
 
 def _judge_versions(store: Store, names: Sequence[str] | None) -> list[tuple[str, str]]:
-    """Newest version and name of each judge; by default of those that the study lists, else of all."""
+    """Newest version and name of each judge; by default of those that the study lists, otherwise of all."""
     known = judge_frame(store, names)
     if names is None and (listed := store.study_settings().get("judges")):
         known = known[known["name"].isin(listed)] if known["name"].isin(listed).any() else known
@@ -184,10 +218,10 @@ def _judge_versions(store: Store, names: Sequence[str] | None) -> list[tuple[str
 
 
 def _verdict_code(versions: Sequence[str]) -> tuple[Any, Any]:
-    """Trials that gave an answer joined with each judge's ok verdict, and what all judges say of one as a number.
+    """Trials joined with each judge's ok verdict, and all judges' facts encoded as one number.
 
-    Each judge has `BITS` bits of it, as `_told` reads them: all 0 where it said nothing that counts. Of the concept it
-    is kept whether it is the injected one, which is all that a rule of outcomes asks.
+    Each judge has `BITS_PER_JUDGE` bits, which `_decode_verdicts` reads; all 0 if it gave no counted verdict. Of the
+    concept only equality with the injected one is kept, which is all that an outcome rule uses.
     """
     source: Any = trials
     code: Any = literal_column("0")
@@ -202,7 +236,7 @@ def _verdict_code(versions: Sequence[str]) -> tuple[Any, Any]:
 
 
 def _decode_verdicts(code: int, judges: int, concept: str | None) -> list[Facts | None]:
-    """What each judge said, from the number that `_heard` makes of it."""
+    """Each judge's facts from the number that `_verdict_code` encodes."""
     parts = [code >> BITS_PER_JUDGE * place for place in range(judges)]
     return [_decode_facts(part, concept) if part & PRESENT_BIT else None for part in parts]
 
@@ -214,10 +248,10 @@ def _decode_facts(part: int, concept: str | None) -> Facts:
 
 
 def _tally_by_class(connection: Connection, versions: Sequence[str], read: ClassReader) -> Counter[PatternKey]:
-    """Trials by condition and by what judges say of them.
+    """Number of trials by condition and by the judges' classes.
 
-    The database goes through the conditions in the order of an index, which needs no sorting of all trials, and lists
-    for each what was said of its trials. Whether one failed stands in no index; those that did are taken off again.
+    The database reads the conditions in the order of an index, without sorting all trials, and lists the codes of each
+    condition's trials. Failed trials are not marked in the index and are subtracted afterwards.
     """
     source, code = _verdict_code(versions)
     axes, said = [trials.c[axis] for axis in TRIAL_AXES], cast(code, String)
@@ -237,7 +271,7 @@ def _tally_by_class(connection: Connection, versions: Sequence[str], read: Class
 def _labelled_trials(
     connection: Connection, versions: Sequence[str], labels: pd.DataFrame, read: ClassReader
 ) -> Iterator[tuple[PatternKey, bool]]:
-    """Each labelled trial's condition, classes by judge and by label, and whether its label taught the judges."""
+    """Each labelled trial's condition, classes by judge and by label, and whether it is in the train split."""
     told: dict[str, Facts] = {trial: Facts(*facts) for trial, *facts in labels[["trial", *FACTS]].to_numpy().tolist()}
     source, code = _verdict_code(versions)
     about = _size_and_variant(connection)
@@ -296,7 +330,7 @@ def _sort_key(condition: Condition) -> tuple[Any, ...]:
 
 
 def _with_column_types(frame: pd.DataFrame) -> pd.DataFrame:
-    """Text as objects with None where there is none, numbers as floats with NaN: the same on every database."""
+    """Text as objects with None if missing, numbers as floats with NaN: the same on every database."""
     text = [axis for axis in AXES if axis not in ("parameters", "layer", "depth", "strength")]
     numbers = frame.drop(columns=text).apply(pd.to_numeric).astype(float)
     words = {

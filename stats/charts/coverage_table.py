@@ -1,4 +1,4 @@
-"""How often the model's intervals held the truth in simulation, as `bench interval_validity --ship` measured it."""
+"""Coverage of the model's intervals in simulation, as measured by `bench interval_validity --ship`."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ COLUMNS = ("subjects", "world", "trials", "labels", "studies", "figure", "interv
 
 
 def interval_coverage(version: str) -> pd.DataFrame:
-    """Coverage of nominal 95 % intervals of one version of the model, a row for each design and kind of figure.
+    """Coverage of nominal 95 % intervals of one version of the model, one row per design and kind of estimate.
 
-    Columns: subjects, world (what they are like: `bench worlds`), trials, labels (on average), studies (simulated),
-    figure, intervals (of all studies together) and coverage (share of them that held the truth).
-    Empty where another version was measured.
+    Columns: subjects, world (their properties: `bench.validity.worlds`), trials, labels (on average), studies
+    (simulated), figure, intervals (of all studies together) and coverage (share of them that contain the truth). Empty
+    if another version was measured.
     """
     found: dict[str, Any] = json.loads(PATH.read_text(encoding="utf-8"))
     if found["version"] != version:

@@ -1,4 +1,4 @@
-"""Charts of what lies behind a figure: its cells, what the fit can make, and what dropping refusals may hide."""
+"""Diagnostic charts: estimates by depth and strength, predictive checks, and bounds for dropped refusals."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from gnomon.stats.charts.estimate_charts import (
 
 
 def dose_heatmap(rows: pd.DataFrame) -> Any:
-    """Net detection by depth and strength, a panel for each model: colour is the estimate, text its interval's width.
+    """Net detection by depth and strength, one panel per model: colour is the estimate, text its interval's half-width.
 
     Parameters
     ----------
-    rows : DataFrame
+    rows : pandas.DataFrame
         `comparisons["best"]` of a result: subject, depth or layer, strength, mean, low95, high95, probability_best.
     """
     deep = "depth" if rows["depth"].notna().any() else "layer"
@@ -54,11 +54,11 @@ def dose_heatmap(rows: pd.DataFrame) -> Any:
 
 
 def predictive_check_chart(rows: pd.DataFrame) -> Any:
-    """Counts that came (points) against counts drawn anew from the posterior (95 % lines), as shares of trials.
+    """Observed counts (points) against posterior predictive counts (95 % lines), as shares of trials.
 
     Parameters
     ----------
-    rows : DataFrame
+    rows : pandas.DataFrame
         `predictive` of a result: subject, arm, class, n, observed, mean, low95, high95, p.
     """
     share = {name: rows[name] / rows["n"] for name in ("observed", "mean", "low95", "high95")}
@@ -80,13 +80,13 @@ def predictive_check_chart(rows: pd.DataFrame) -> Any:
 
 
 def refusal_bounds_chart(estimands: pd.DataFrame, bounds: pd.DataFrame) -> Any:
-    """Refusal by arm, and below it the engaged figure inside its bounds: what dropping refusals may hide.
+    """Refusal by arm, and below it the engaged estimate inside its bounds: what dropping refusals may hide.
 
     Parameters
     ----------
-    estimands : DataFrame
-        Tidy figures: refusal by arm, and engaged net detection over the whole design.
-    bounds : DataFrame
+    estimands : pandas.DataFrame
+        Tidy estimates: refusal by arm, and engaged net detection over the whole design.
+    bounds : pandas.DataFrame
         `comparisons["bounds"]` of a result: subject, assuming, low, high, low95, high95.
     """
     refusal = estimands[(estimands["estimand"] == "refusal") & (estimands["axis"] == "arm")]
@@ -123,5 +123,5 @@ def refusal_bounds_chart(estimands: pd.DataFrame, bounds: pd.DataFrame) -> Any:
 
 
 def _with_panel_order(rows: pd.DataFrame) -> pd.DataFrame:
-    """Rows with a column to order panels by, where they have no sizes: the order in which subjects come."""
+    """Rows with a column to order panels by; without sizes, the order of subjects."""
     return rows if "parameters" in rows else rows.assign(parameters=pd.factorize(rows["subject"])[0])

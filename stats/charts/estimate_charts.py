@@ -1,7 +1,7 @@
-"""Charts and captions of fitted figures: pure functions from tidy frames to Altair charts, without a theme.
+"""Charts and captions of estimates: pure functions from tidy frames to Altair charts, without a theme.
 
-A tidy frame of figures has the keys of a result's `estimands`; `by` may be spread over the columns `axis` and `value`
-(`tidy` does it). Intervals come ready-made: no draw reaches a browser.
+A tidy frame of estimates has the keys of a result's `estimands`; `by` may be spread over the columns `axis` and `value`
+(`result_frames`). Intervals are precomputed: no draw reaches a browser.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ BASELINE = "instruct"
 COLOURS = (ORANGE, VERMILION, GREEN, PURPLE, SKY, YELLOW)
 SHAPES = ("square", "triangle-up", "diamond", "cross", "triangle-down", "circle")
 SIZE_DODGE = 0.16
-"""Distance, in doublings, of models of one size, so that their intervals do not hide each other."""
+"""Distance, in doublings, between models of equal size, so that their intervals do not overlap."""
 
 ESTIMAND_NAMES = {
     "net_detection_raw": "net detection",
@@ -47,7 +47,9 @@ _SIZE_LABEL_EXPRESSION = (
 
 
 def result_frames(result: Mapping[str, Any]) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """A stored result's figures and curve as frames, `by` spread over `axis` and `value` ("" for the whole design)."""
+    """A stored result's estimates and curve as frames, `by` spread over `axis` and `value` ("" for the whole
+    design).
+    """
     rows = [
         {**{key: cell for key, cell in row.items() if key != "by"}, "axis": axis, "value": value}
         for row in result["estimands"]
@@ -57,18 +59,18 @@ def result_frames(result: Mapping[str, Any]) -> tuple[pd.DataFrame, pd.DataFrame
 
 
 def scaling_chart(estimands: pd.DataFrame, curve: pd.DataFrame, *, estimand: str, typical: str = BASELINE) -> Any:
-    """One figure over model size: a point a model, and the regression line with its ribbons.
+    """One estimand over model size: a point per model, and the regression line with its intervals.
 
     Parameters
     ----------
-    estimands : DataFrame
-        Figures over the whole design: subject, parameters, variant, estimand, mean, low50 ... high95.
-    curve : DataFrame
-        The line: estimand, parameters, mean, low50 ... high95; empty where the study has no slope.
+    estimands : pandas.DataFrame
+        Estimates over the whole design: subject, parameters, variant, estimand, mean, low50 ... high95.
+    curve : pandas.DataFrame
+        The line: estimand, parameters, mean, low50 ... high95; empty if the study has no slope.
     estimand : str
-        Which figure.
-    typical : str
-        Variant that the line stands for, for the subtitle.
+        Name of the estimand.
+    typical : str, default BASELINE
+        Variant that the line is for, for the subtitle.
     """
     points = _select_estimand(estimands, estimand)
     line = curve[curve["estimand"] == estimand] if len(curve) else curve
@@ -82,11 +84,12 @@ def scaling_chart(estimands: pd.DataFrame, curve: pd.DataFrame, *, estimand: str
 
 
 def forest_plot(estimands: pd.DataFrame) -> Any:
-    """Figures over the whole design with their intervals, one row each, grouped by figure where models are many.
+    """Estimates over the whole design with their intervals, one row each, grouped by estimand if there are several
+    models.
 
     Parameters
     ----------
-    estimands : DataFrame
+    estimands : pandas.DataFrame
         subject, parameters, variant, estimand, mean, low50 ... high95.
     """
     many = estimands["subject"].nunique() > 1
@@ -117,14 +120,14 @@ def forest_plot(estimands: pd.DataFrame) -> Any:
 
 
 def concept_chart(estimands: pd.DataFrame, *, estimand: str) -> Any:
-    """One figure by concept, a panel for each model, concepts in order of their mean.
+    """One estimand by concept, one panel per model, concepts in order of their mean.
 
     Parameters
     ----------
-    estimands : DataFrame
-        Figures by concept: subject, parameters, estimand, axis, value, mean, low50 ... high95.
+    estimands : pandas.DataFrame
+        Estimates by concept: subject, parameters, estimand, axis, value, mean, low50 ... high95.
     estimand : str
-        Which figure.
+        Name of the estimand.
     """
     rows = _select_estimand(estimands, estimand, axis="concept")
     order = rows.groupby("value")["mean"].mean().sort_values(ascending=False).index.tolist()
@@ -143,14 +146,14 @@ def concept_chart(estimands: pd.DataFrame, *, estimand: str) -> Any:
 
 
 def strength_chart(estimands: pd.DataFrame, *, estimand: str) -> Any:
-    """One figure by strength of the injection, a panel for each model, with 50 and 95 % ribbons.
+    """One estimand by strength of the injection, one panel per model, with 50 and 95 % intervals.
 
     Parameters
     ----------
-    estimands : DataFrame
-        Figures by strength: subject, parameters, estimand, axis, value, mean, low50 ... high95.
+    estimands : pandas.DataFrame
+        Estimates by strength: subject, parameters, estimand, axis, value, mean, low50 ... high95.
     estimand : str
-        Which figure.
+        Name of the estimand.
     """
     rows = _select_estimand(estimands, estimand, axis="strength").assign(
         value=lambda frame: frame["value"].astype(float)
@@ -179,7 +182,7 @@ def strength_chart(estimands: pd.DataFrame, *, estimand: str) -> Any:
 
 
 def estimate_caption(row: Mapping[str, Any]) -> str:
-    """A figure in words: "Qwen2.5-14B: 41 % net detection, 95 % interval 38 to 44"."""
+    """An estimate in words: "Qwen2.5-14B: 41 % net detection, 95 % interval 38 to 44"."""
     name = ESTIMAND_NAMES.get(str(row["estimand"]), str(row["estimand"]))
     within = ", ".join(f"{axis} {value}" for axis, value in dict(row.get("by") or {}).items())
     where = f" ({within})" if within else ""
@@ -188,7 +191,7 @@ def estimate_caption(row: Mapping[str, Any]) -> str:
 
 
 def contrast_caption(row: Mapping[str, Any]) -> str:
-    """A difference in words, the likelier sign first."""
+    """A difference in words, in the direction of the likelier sign."""
     first, second, sign = ("a", "b", 1.0) if row["mean"] >= 0 else ("b", "a", -1.0)
     sure = row["probability"] if row["mean"] >= 0 else 1.0 - row["probability"]
     low, high = sorted((sign * row["low95"], sign * row["high95"]))
@@ -198,7 +201,7 @@ def contrast_caption(row: Mapping[str, Any]) -> str:
 
 
 def slope_caption(row: Mapping[str, Any]) -> str:
-    """A slope in words: points per doubling of size, and how sure its sign is."""
+    """A slope in words: points per doubling of size, and the probability that it is positive."""
     name = ESTIMAND_NAMES.get(str(row["estimand"]), str(row["estimand"]))
     ends = f"95 % interval {100 * row['low95']:.1f} to {100 * row['high95']:.1f}"
     sure = _format_probability(row["probability_positive"])
@@ -207,7 +210,22 @@ def slope_caption(row: Mapping[str, Any]) -> str:
 
 
 def save_chart(chart: Any, path: str | Path, *, dark: bool = False) -> Path:
-    """Write a chart in the common look as .svg or .png; returns the path."""
+    """Write a chart in the common theme; returns the path.
+
+    Parameters
+    ----------
+    chart : object
+        An Altair chart.
+    path : str or Path
+        File that ends in .svg, .png or .json.
+    dark : bool, default False
+        Use the dark background.
+
+    Raises
+    ------
+    InputError
+        If the file has another extension.
+    """
     return save_themed(chart, path, dark=dark)
 
 
@@ -217,7 +235,7 @@ def _select_estimand(frame: pd.DataFrame, estimand: str, axis: str = "") -> pd.D
 
 
 def _dodge_sizes(points: pd.DataFrame) -> np.ndarray:
-    """Sizes, those of models of the same size moved apart a little around the true one."""
+    """Sizes, those of equally large models shifted slightly around the true one."""
     groups = points.groupby("parameters")["subject"]
     place, many = groups.cumcount(), groups.transform("size")
     return np.asarray(points["parameters"] * 2.0 ** (SIZE_DODGE * (place - (many - 1) / 2)), dtype=float)
@@ -230,7 +248,7 @@ def _size_axis(values: Sequence[float]) -> Any:
 
 
 def _dose_scale(strengths: list[float]) -> alt.Scale:
-    """Doublings where all strengths are positive, with room at both ends."""
+    """Log scale in doublings if all strengths are positive, otherwise linear; with room at both ends."""
     low, high = strengths[0], strengths[-1]
     if low > 0:
         return alt.Scale(type="log", base=2, nice=False, domain=[low / 1.15, high * 1.15])
@@ -264,7 +282,7 @@ def _point_layers(shown: pd.DataFrame) -> list[Any]:
 
 
 def _variant_style(name: str, kinds: list[str]) -> tuple[str, str]:
-    """Colour and shape of a variant; published ones of an overlay are grey."""
+    """Colour and shape of a variant; published variants of an overlay are grey."""
     if name == BASELINE:
         return BLUE, "circle"
     own = [kind for kind in kinds if kind != BASELINE]
@@ -274,7 +292,15 @@ def _variant_style(name: str, kinds: list[str]) -> tuple[str, str]:
 
 
 def interval_layers(base: Any, along: str) -> list[Any]:
-    """Thin 95 % line, thick 50 % line and the mean, along x or y."""
+    """Thin 95 % line, thick 50 % line and the mean, along x or y.
+
+    Parameters
+    ----------
+    base : altair.Chart
+        Chart with the other encodings.
+    along : {"x", "y"}
+        Channel of the estimate.
+    """
     ends = {level: {along: f"low{level}:Q", f"{along}2": f"high{level}:Q"} for level in (50, 95)}
     keep = getattr(base.encoding, along)
     for level in (50, 95):
@@ -301,7 +327,17 @@ def _panel_width(rows: pd.DataFrame) -> int:
 
 
 def facet_by_subject(layered: Any, rows: pd.DataFrame, above: Any) -> Any:
-    """One panel for each model, in order of size; a single model needs none."""
+    """One panel per model, in order of size; a single model is not faceted.
+
+    Parameters
+    ----------
+    layered : altair.LayerChart
+        The layers of a panel.
+    rows : pandas.DataFrame
+        Its data, with columns subject and parameters.
+    above : altair.TitleParams
+        Title.
+    """
     order = rows.sort_values("parameters", kind="stable")["subject"].drop_duplicates().tolist()
     if len(order) == 1:
         return layered.properties(title=above)
@@ -309,24 +345,32 @@ def facet_by_subject(layered: Any, rows: pd.DataFrame, above: Any) -> Any:
 
 
 def tooltip_fields(*fields: tuple[str, str]) -> list[alt.Tooltip]:
-    """What a point says when it is touched: names, then the mean with its 95 % limits."""
+    """Tooltip of a point: names, then the mean with its 95 % limits."""
     named = [alt.Tooltip(field, title=title, type="nominal") for field, title in fields]
     numbers = (("mean", "Mean"), ("low95", "95 % from"), ("high95", "to"))
     return named + [alt.Tooltip(field, title=title, type="quantitative", format=".1%") for field, title in numbers]
 
 
 def percent_axis(ticks: int) -> alt.Axis:
-    """An axis of shares."""
+    """An axis of shares, in percent."""
     return alt.Axis(format="%", tickCount=ticks, grid=True)
 
 
 def chart_title(text: str, under: list[str]) -> alt.TitleParams:
-    """A chart's title, with what it conditions on below it."""
+    """A chart's title with subtitle lines.
+
+    Parameters
+    ----------
+    text : str
+        The title.
+    under : list of str
+        Lines below it, such as what the estimate conditions on.
+    """
     return alt.TitleParams(text=text, subtitle=under)
 
 
 def _estimand_label(estimand: str) -> str:
-    """Name of a figure as it stands on a chart."""
+    """Name of an estimand on a chart."""
     return _capitalize_first(SHORT_NAMES.get(estimand, ESTIMAND_NAMES.get(estimand, estimand)))
 
 

@@ -1,8 +1,7 @@
-"""Whether a model can be believed before and after it has seen the data: prior and posterior predictive checks.
+"""Prior and posterior predictive checks.
 
-Before: what the priors alone say of every figure; a prior that rules out a plausible rate, or insists on an extreme
-one, shows here. After: counts drawn anew from the posterior beside the counts that came; what the model cannot make, it
-does not explain.
+Prior: the distribution of every estimate under the priors alone; shows a prior that excludes a plausible rate or
+insists on an extreme one. Posterior: replicated counts compared with the observed ones; shows what the model misses.
 """
 
 from __future__ import annotations
@@ -19,12 +18,27 @@ MAX_CHECK_DRAWS = 400
 
 
 def draw_prior_parameters(model: OutcomeModel, number: int, rng: np.random.Generator) -> np.ndarray:
-    """Parameters (number, size) drawn from the priors; `result.figures_of` makes figures of them."""
+    """Parameters drawn from the priors; `result.all_estimand_draws` computes estimates from them.
+
+    Parameters
+    ----------
+    model : OutcomeModel
+        The model.
+    number : int
+        Number of draws.
+    rng : numpy.random.Generator
+        Source of randomness.
+
+    Returns
+    -------
+    ndarray, shape (number, size)
+        One parameter vector per row.
+    """
     return np.stack([draw_from_prior(model, rng) for _ in range(number)])
 
 
 def prior_predictive(figures: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
-    """Where the priors put each figure over the whole design: median, 50 and 95 % limits."""
+    """Prior distribution of each estimate over the whole design: median, 50 and 95 % limits."""
     rows = []
     for name, draws in figures.items():
         if "=" not in name and not name.startswith("contrast"):
@@ -37,19 +51,28 @@ def prior_predictive(figures: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
 def posterior_predictive_check(
     model: OutcomeModel, x: np.ndarray, counts: np.ndarray, rng: np.random.Generator
 ) -> list[dict[str, Any]]:
-    """Counts drawn anew from the posterior beside those that came, by subject, arm and class, and how odd these are.
+    """Posterior predictive check: replicated and observed counts by subject, arm and class, with p-values.
 
     `p` is the posterior predictive p-value of Pearson's chi-squared over the cells of a subject and arm (Gelman, Meng
-    and Stern 1996, Statistica Sinica 6): the share of draws in which new counts lie further from what is expected than
-    the observed ones. Near 0: the model misses something. It is not uniform under the model but leans to the middle.
+    and Stern 1996, Statistica Sinica 6): the share of draws in which replicated counts are further from their
+    expectation than the observed ones. Near 0 the model misses something. It is not uniform under the model but
+    concentrated around .5.
 
     Parameters
     ----------
-    model : Model
+    model : OutcomeModel
+        The fitted model.
     x : ndarray, shape (draws, size)
+        Posterior draws of the parameters.
     counts : ndarray, shape (cells, K)
-        Counts by class, where a judge is taken at its word.
-    rng : Generator
+        Observed counts by class.
+    rng : numpy.random.Generator
+        Source of randomness.
+
+    Returns
+    -------
+    list of dict
+        subject, arm, class, n, p, mean, low95, high95 (of replicated counts) and observed.
     """
     some = x[np.linspace(0, len(x) - 1, min(MAX_CHECK_DRAWS, len(x))).astype(int)]
     frame, n = model.design.frame, counts.sum(axis=1)

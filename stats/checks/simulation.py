@@ -1,4 +1,4 @@
-"""Studies with a known truth, as counts: to test that intervals hold what they promise, and to plan what to label."""
+"""Simulated studies with known truth, as counts: to test interval coverage and to plan labelling."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SimulatedStudy:
-    """A simulated study: what is seen, what the first judge makes of it, and what really happened."""
+    """A simulated study: the observed patterns, the first judge's counts, and the true counts."""
 
     patterns: VerdictPatternCells
     judged: CellCounts
@@ -27,13 +27,26 @@ class SimulatedStudy:
 
 
 def even_error_confusion(classes: int, right: float) -> np.ndarray:
-    """Confusion (K, K) of a judge that is right with this probability and errs evenly."""
+    """Confusion matrix of a judge with the same error rate in every class, errors spread evenly.
+
+    Parameters
+    ----------
+    classes : int
+        Number of classes K.
+    right : float
+        Probability of the correct class, 0 to 1.
+
+    Returns
+    -------
+    ndarray, shape (K, K)
+        P(verdict | truth).
+    """
     wrong = (1.0 - right) / (classes - 1)
     return np.full((classes, classes), wrong) + np.eye(classes) * (right - wrong)
 
 
 def cell_frame(rows: Sequence[Mapping[str, object]]) -> pd.DataFrame:
-    """Cells from the axes that matter; the others get the same value everywhere."""
+    """Cells from the axes given; the others have the same value everywhere."""
     usual: dict[str, object] = {"subject": "s", "parameters": 1e9, "variant": "instruct", "concept": None}
     usual |= {"layer": np.nan, "depth": np.nan, "strength": 0.0, "span": "generation", "protocol": "p"}
     frame = pd.DataFrame([{**usual, **row} for row in rows], columns=list(AXES))
@@ -53,19 +66,20 @@ def simulate_study(
 
     Parameters
     ----------
-    frame : DataFrame
+    frame : pandas.DataFrame
         Cells (`cell_frame`).
     n : ndarray, shape (cells,)
-        Trials in each.
+        Trials in each cell.
     classes : tuple of str
         The K classes.
     probabilities : ndarray, shape (cells, K)
-        Of the true classes.
+        Probabilities of the true classes.
     confusion : mapping of arm to ndarray, shape (J, K, K)
         P(verdict | truth) of each judge; judges err independently.
-    labelled : tuple of float
-        Probability that a trial is labelled where all judges agree, and where they do not.
-    rng : Generator
+    labelled : (float, float)
+        Probability that a trial is labelled if all judges agree, and if they do not.
+    rng : numpy.random.Generator
+        Source of randomness.
     """
     judges = len(next(iter(confusion.values())))
     full = np.array(list(product(range(len(classes)), repeat=judges)))
@@ -78,7 +92,20 @@ def simulate_study(
 
 
 def draw_from_prior(model: OutcomeModel, rng: np.random.Generator) -> np.ndarray:
-    """Parameters (size,) of a model drawn from its priors."""
+    """Parameters of a model drawn from its priors.
+
+    Parameters
+    ----------
+    model : OutcomeModel
+        The model.
+    rng : numpy.random.Generator
+        Source of randomness.
+
+    Returns
+    -------
+    ndarray, shape (size,)
+        Parameter vector.
+    """
     v = model.verdicts
     point = {name: rng.normal(size=shape) for name, shape in model.parameter_shapes.items()}
     point["log_scale"] = np.log(np.abs(point["log_scale"]) * model.arrays.scale)
@@ -103,15 +130,23 @@ def simulate_from_model(
 
     Parameters
     ----------
-    model : Model
-        With verdicts; `blank` makes one without data.
+    model : OutcomeModel
+        A model with verdicts, possibly without data (`empty_patterns`).
     parameters : ndarray, shape (size,)
+        Parameter vector.
     n : ndarray, shape (cells,)
         Trials in each cell.
     judges : tuple of str
-    labelled : tuple of float
-        Probability that a trial is labelled where all judges agree, and where they do not.
-    rng : Generator
+        Names of the judges.
+    labelled : (float, float)
+        Probability that a trial is labelled if all judges agree, and if they do not.
+    rng : numpy.random.Generator
+        Source of randomness.
+
+    Raises
+    ------
+    ValueError
+        If the model has no verdicts.
     """
     from gnomon.stats.inference.judge_youden import pattern_tables
 
@@ -128,7 +163,17 @@ def simulate_from_model(
 
 
 def empty_patterns(frame: pd.DataFrame, classes: tuple[str, ...], judges: tuple[str, ...]) -> VerdictPatternCells:
-    """Patterns of a study in which nothing has happened yet."""
+    """Patterns of a study without trials.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+        Cells.
+    classes : tuple of str
+        The K classes.
+    judges : tuple of str
+        Names of the judges.
+    """
     none = np.zeros(0, dtype=np.int64)
     return VerdictPatternCells(frame, classes, judges, none, none, none, np.zeros((0, len(judges)), dtype=np.int64))
 

@@ -1,19 +1,18 @@
-"""Figures beside figures, as functions of the posterior: size ladder, order of concepts, best cell, a new subject.
+"""Comparisons of estimates, as functions of the posterior: size ladder, concept ranks, best cell, a new subject.
 
-Each entry is computed draw by draw and summarised last, so that picking the best of many is not mistaken for knowing
-it.
-All condition on what the figures themselves condition on (`gnomon.stats.estimands.definitions`).
+Each entry is computed draw by draw and summarised last, so that selecting the best of many accounts for uncertainty.
+All condition on the same quantities as the estimates themselves (`gnomon.stats.estimands.definitions`).
 
 | entry | question |
 |---|---|
-| ladder | how sure is it that a figure rises at each step of size, and at every step |
-| ratios | how many times as often does one subject as another |
-| concepts | in which order do concepts stand, and how sure is each place |
-| best | which layer and strength is best, how sure is that, and what does it reach once chance is taken off |
-| slopes | the trend over size within the usual variant, and over all subjects as they are |
-| new_subject | where would a further subject of a size lie |
-| bounds | what dropping refusals can hide, from the posterior instead of from counts |
-| standard, standard_contrasts | the figures with one mix of conditions for all subjects (`estimands.standardization`) |
+| ladder | probability that an estimate increases at each step of size, and at every step |
+| ratios | ratio of a rate between two subjects |
+| concepts | ranks of concepts, with their uncertainty |
+| best | best layer and strength, its probability of being best, and its shrunken estimate |
+| slopes | trend over size within the reference variant, and over all subjects |
+| new_subject | predicted estimate of a further subject of a given size |
+| bounds | bounds for the bias from dropping refusals, from the posterior instead of from counts |
+| standard, standard_contrasts | estimates with one mix of conditions for all subjects (`estimands.standardization`) |
 """
 
 from __future__ import annotations
@@ -48,14 +47,21 @@ NET_ESTIMANDS: dict[str, Callable[..., np.ndarray]] = {NET_RAW: net_detection_ra
 RATIO_ESTIMANDS = ("detection", "false_alarm", "refusal")
 NEW_SUBJECT_SIZES = 9
 IsAllowed = Callable[[tuple[str, str]], bool]
-"""Whether a subject's figure may be shown: (subject, estimand)."""
+"""Whether the estimate (subject, estimand) may be shown."""
 
 
 def size_ladder_steps(every: Iterable[EstimandDraws], frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """P(a figure rises) at each step of size among subjects of the usual variant, and at all steps together.
+    """P(an estimate increases) at each step of size among subjects of the reference variant, and at all steps together.
 
-    The last is not the product of the others: a subject that lies high makes one step likely and the next unlikely.
-    Subjects of one size have no step between them and are left out.
+    The last is not the product of the others: a subject with a high rate makes one step likely and the next unlikely.
+    Subjects of equal size have no step between them and are left out.
+
+    Parameters
+    ----------
+    every : iterable of EstimandDraws
+        Draws of all estimates.
+    frame : pandas.DataFrame
+        Cells of the model's design.
     """
     chosen, out = _reference_subjects_by_size(frame), []
     for name in NET_ESTIMANDS:
@@ -99,10 +105,10 @@ def rate_ratios(every: Iterable[EstimandDraws]) -> list[dict[str, Any]]:
 
 
 def rank_concepts(every: Iterable[EstimandDraws]) -> list[dict[str, Any]]:
-    """Concepts by net detection, subjects weighing alike: mean, limits, P(first), and limits of the place.
+    """Concepts by net detection, subjects weighted equally: mean, limits, P(first), and limits of the rank.
 
-    Ranks are counted in each draw (Goldstein and Spiegelhalter 1996, J. R. Statist. Soc. A 159); a place whose limits
-    are wide is not known, however the means are ordered.
+    Ranks are counted in each draw (Goldstein and Spiegelhalter 1996, J. R. Statist. Soc. A 159); a rank with wide
+    limits is unknown, whatever the order of the means.
     """
     out = []
     for name in NET_ESTIMANDS:
@@ -126,8 +132,8 @@ def rank_concepts(every: Iterable[EstimandDraws]) -> list[dict[str, Any]]:
 def rank_dose_cells(source: SubjectPosterior) -> list[dict[str, Any]]:
     """Cells of layer and strength of one subject by net detection, with P(best); empty with fewer than two.
 
-    The estimate of a cell is the model's, which lends it the strength of its neighbours: picked as the best of many, a
-    raw rate is too high (the winner's curse), this one is not, as far as the model holds. `naive` is the raw rate.
+    The estimate of a cell is the model's, partially pooled with its neighbours: chosen as the best of many, a raw rate
+    is biased upwards (the winner's curse), this one is not if the model holds. `naive` is the raw rate.
     """
     if not {INJECTION, CONTROL} <= source.arms_with_trials():
         return []
@@ -156,9 +162,16 @@ def rank_dose_cells(source: SubjectPosterior) -> list[dict[str, Any]]:
 
 
 def observed_slopes(every: Iterable[EstimandDraws], frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """Least-squares slopes per doubling through the subjects' own figures: of the usual variant, and of all.
+    """Least-squares slopes per doubling through the subjects' own estimates: of the reference variant, and of all.
 
-    They describe the subjects that were run, each at its own design; `slope` is the model's, for a typical subject.
+    They describe the subjects of the study, each with its own design; `slope` is the model's, for a typical subject.
+
+    Parameters
+    ----------
+    every : iterable of EstimandDraws
+        Draws of all estimates.
+    frame : pandas.DataFrame
+        Cells of the model's design.
     """
     return [
         {
@@ -172,7 +185,20 @@ def observed_slopes(every: Iterable[EstimandDraws], frame: pd.DataFrame) -> list
 
 
 def observed_slope_draws(every: Iterable[EstimandDraws], frame: pd.DataFrame) -> Iterator[tuple[str, str, np.ndarray]]:
-    """Draws of `observed_slopes`: estimand, "within" the usual variant or of "all", draws."""
+    """Draws of `observed_slopes`.
+
+    Parameters
+    ----------
+    every : iterable of EstimandDraws
+        Draws of all estimates.
+    frame : pandas.DataFrame
+        Cells of the model's design.
+
+    Yields
+    ------
+    (str, str, ndarray)
+        Estimand, "within" the reference variant or "all", and draws.
+    """
     usual = set(_reference_subjects_by_size(frame, distinct=False))
     sizes = frame.groupby("subject")["x"].first()
     overall = [figure for figure in every if not figure.by]
@@ -188,9 +214,26 @@ def observed_slope_draws(every: Iterable[EstimandDraws], frame: pd.DataFrame) ->
 def predict_new_subject(
     model: OutcomeModel, x: np.ndarray, weights: np.ndarray, rng: np.random.Generator
 ) -> list[dict[str, Any]]:
-    """Net detection of a further subject of the usual variant: the line, and a subject's deviations from it drawn anew.
+    """Net detection of a further subject of the reference variant: the regression line plus new deviations of the
+    subject.
 
-    Wider than the line's own ribbon, which is for a subject without deviations.
+    Wider than the line's own interval, which is for a subject without deviations.
+
+    Parameters
+    ----------
+    model : OutcomeModel
+        The fitted model.
+    x : ndarray, shape (draws, size)
+        Posterior draws of the parameters.
+    weights : ndarray, shape (cells,)
+        Trials in each cell.
+    rng : numpy.random.Generator
+        Source of the deviations.
+
+    Returns
+    -------
+    list of dict
+        estimand, parameters (size), mean, low95, high95; empty if the study has no slope.
     """
     design, cells = model.design, model.design.frame
     if reason_without_slope(cells) is not None:
@@ -238,7 +281,7 @@ def engaged_effect_bounds(source: SubjectPosterior) -> list[dict[str, Any]]:
 
 
 def _reference_subjects_by_size(frame: pd.DataFrame, *, distinct: bool = True) -> list[str]:
-    """Subjects of the usual variant in order of size; with `distinct` only sizes that one of them has alone."""
+    """Subjects of the reference variant in order of size; with `distinct` only sizes that occur once."""
     subjects = frame.drop_duplicates("subject").sort_values("parameters")
     mine = subjects[subjects["variant"] == reference_variant(subjects)]
     return mine[~mine["parameters"].duplicated(keep=False) | (not distinct)]["subject"].tolist()
@@ -264,7 +307,23 @@ def build_comparisons(
     kept: Sequence[EstimandDraws],
     allowed: IsAllowed,
 ) -> dict[str, list[dict[str, Any]]]:
-    """Every entry of the table above; what rests on a figure that is refused is left out."""
+    """All entries of the table above; those based on a withheld estimate are left out.
+
+    Parameters
+    ----------
+    model : OutcomeModel
+        The fitted model.
+    x : ndarray, shape (draws, size)
+        Posterior draws of the parameters.
+    weights : ndarray, shape (cells,)
+        Trials in each cell.
+    sources : sequence of SubjectPosterior
+        Cells and class probabilities of each subject.
+    kept : sequence of EstimandDraws
+        Draws of the estimates that may be shown.
+    allowed : IsAllowed
+        Whether the estimate (subject, estimand) may be shown.
+    """
     frame = model.design.frame
     of = [source for source in sources if allowed((source.subject, NET_RAW))]
     same = [

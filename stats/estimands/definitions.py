@@ -1,22 +1,22 @@
-"""Figures as functions of the posterior: integrals over the design, never averages of raw cells.
+"""Definitions of the estimands, as functions of the posterior: integrals over the design, not averages of raw cells.
 
-Each figure is a function of S, the share of each class (refused, event, incoherent, rest) in an arm: the posterior's
-class probabilities averaged over the subject's own cells of that arm, weighted by their trials. So a figure
-conditions on the design that was run: its mix of concepts, strengths, layers and protocols. Outside that mix it says
-nothing; subjects with different mixes are compared each at its own.
+Each estimand is a function of S, the share of each class (refused, event, incoherent, rest) in an arm: the posterior's
+class probabilities averaged over the subject's own cells of that arm, weighted by their trials. So an estimate
+conditions on the subject's design: its mix of concepts, strengths, layers and protocols. It does not extend
+beyond that mix; subjects with different mixes are each compared at their own.
 
-| figure | formula |
+| estimand | formula |
 |---|---|
 | detection | S(event), injection: identified the injected concept |
-| false_alarm | S(event), control (and the random and negated arms apart): claimed to notice something |
+| false_alarm | S(event), control (and separately the random and negated arms): claimed to notice something |
 | refusal | S(refused) by arm; overall the mean of injection and control |
-| claim | S(event) + S(misnamed), injection: claimed to notice something, rightly named or not |
+| claim | S(event) + S(misnamed), injection: claimed to notice something, correctly named or not |
 | net_claim | claim, injection - false_alarm, control: noticing, whether or not it is named |
 | coherent | 1 - S(incoherent) by arm; overall the mean of injection and control |
 | net_detection_raw | S(event), injection - (1 - S(rest), control): refusals and incoherence count against the subject |
 | net_detection_engaged | S(event) / (1 - S(refused)), injection - control: among those that answered in each arm |
 
-The same functions give the corrected figures when the class probabilities are those of the true class.
+The same functions give the corrected estimates if the class probabilities are those of the true class.
 """
 
 from __future__ import annotations
@@ -35,17 +35,17 @@ Shares = Mapping[str, np.ndarray]
 
 INJECTION, CONTROL, RANDOM = str(Arm.INJECTION), str(Arm.CONTROL), str(Arm.RANDOM)
 OTHER_ARMS = (RANDOM, str(Arm.NEGATED))
-"""Arms in which any claim is a false alarm, each reported apart from the control."""
+"""Arms in which any claim is a false alarm, each reported separately from the control."""
 NET_RAW, NET_ENGAGED = "net_detection_raw", "net_detection_engaged"
 ALL_SUBJECTS = "all subjects"
 
 
 @dataclass(frozen=True)
 class EstimandDraws:
-    """One figure of one subject.
+    """Posterior draws of one estimand of one subject.
 
-    `draws` are the posterior's; `observed` is the same formula on raw counts, `n` the trials behind it, `arms`
-    the arms that it looks at.
+    `draws` are the posterior's; `observed` is the same formula on raw counts, `n` the number of trials behind it,
+    `arms` the arms that it uses.
     """
 
     subject: str
@@ -74,17 +74,33 @@ def false_alarm_rate(control: Shares) -> np.ndarray:
 
 
 def claim_rate(injection: Shares) -> np.ndarray:
-    """P(claimed or identified | injection). Noticing is not naming: detection asks for both."""
+    """P(claimed or identified | injection). Noticing does not require naming; detection requires both."""
     return np.asarray(injection[EVENT] + injection[MISNAMED])
 
 
 def net_claim_rate(injection: Shares, control: Shares) -> np.ndarray:
-    """P(claimed or identified | injection) - P(claimed | control)."""
+    """P(claimed or identified | injection) - P(claimed | control).
+
+    Parameters
+    ----------
+    injection : mapping of str to ndarray, shape (draws,)
+        Share of each class in the injection arm.
+    control : mapping of str to ndarray, shape (draws,)
+        Share of each class in the control arm.
+    """
     return claim_rate(injection) - control[EVENT]
 
 
 def net_detection_raw(injection: Shares, control: Shares) -> np.ndarray:
-    """P(identified | injection) - (1 - P(denied | control)): the published study's net detection rate."""
+    """P(identified | injection) - (1 - P(denied | control)): the published study's net detection rate.
+
+    Parameters
+    ----------
+    injection : mapping of str to ndarray, shape (draws,)
+        Share of each class in the injection arm.
+    control : mapping of str to ndarray, shape (draws,)
+        Share of each class in the control arm.
+    """
     return injection[EVENT] - (1.0 - control[REST])
 
 
@@ -96,7 +112,15 @@ def engaged_event_rate(shares: Shares) -> np.ndarray:
 def net_detection_engaged(injection: Shares, control: Shares) -> np.ndarray:
     """P(event | injection, not refused) - P(event | control, not refused).
 
-    Conditions on what the injection itself may change: `estimands.selection_bounds` says how much that could matter.
+    Conditions on engagement, which the injection itself may change: `estimands.selection_bounds` bounds the effect of
+    that.
+
+    Parameters
+    ----------
+    injection : mapping of str to ndarray, shape (draws,)
+        Share of each class in the injection arm.
+    control : mapping of str to ndarray, shape (draws,)
+        Share of each class in the control arm.
     """
     return np.asarray(engaged_event_rate(injection) - engaged_event_rate(control))
 
@@ -108,32 +132,63 @@ TWO_ARM_ESTIMANDS: dict[str, Callable[[Shares, Shares], np.ndarray]] = {
 
 
 def class_shares(classes: tuple[str, ...], probabilities: np.ndarray, weights: np.ndarray) -> Shares:
-    """Average class probabilities (draws, cells, K) over cells with weights (cells)."""
+    """Average class probabilities over cells.
+
+    Parameters
+    ----------
+    classes : tuple of str
+        The K classes.
+    probabilities : ndarray, shape (draws, cells, K)
+        Posterior class probabilities.
+        Class probabilities of each cell.
+    weights : ndarray, shape (cells,)
+        Weight of each cell, usually its trials.
+
+    Returns
+    -------
+    mapping of str to ndarray, shape (draws,)
+        Share of each class.
+    """
     averaged = np.einsum("dck,c->dk", probabilities, weights / weights.sum())
     return {name: averaged[:, number] for number, name in enumerate(classes)}
 
 
 def shares_from_counts(classes: tuple[str, ...], counts: np.ndarray) -> Shares:
-    """The same shares from raw counts (cells, K), as arrays of one value."""
+    """Observed class shares over cells, as arrays of one value.
+
+    Parameters
+    ----------
+    classes : tuple of str
+        The K classes.
+    counts : ndarray, shape (cells, K)
+        Counts by class.
+
+    Returns
+    -------
+    mapping of str to ndarray, shape (1,)
+        Share of each class.
+    """
     total = counts.sum(axis=0)
     return {name: np.array([total[number] / total.sum()]) for number, name in enumerate(classes)}
 
 
 @dataclass(frozen=True)
 class SubjectPosterior:
-    """One subject's cells: what figures are computed from.
+    """One subject's cells and class probabilities, from which its estimates are computed.
 
     Attributes
     ----------
     subject : str
+        Name of the subject.
     classes : tuple of str
+        The K classes.
     frame : DataFrame
         The cells.
     probabilities : ndarray, shape (draws, cells, K)
     weights : ndarray, shape (cells,)
         Trials in each cell.
     counts : ndarray, shape (cells, K), optional
-        Raw counts, where classes were counted.
+        Observed counts by class; None for latent classes.
     """
 
     subject: str
@@ -144,11 +199,24 @@ class SubjectPosterior:
     counts: np.ndarray | None
 
     def arms_with_trials(self) -> set[str]:
-        """Arms with trials."""
+        """Names of the arms that have trials."""
         return {arm for arm in set(self.frame["arm"]) if self.weights[self.cell_mask(arm)].sum() > 0}
 
     def cell_mask(self, arm: str, **only: object) -> np.ndarray:
-        """Mask of the cells of an arm, and of the values of further axes."""
+        """Mask of the cells of an arm that have trials.
+
+        Parameters
+        ----------
+        arm : str
+            Name of the arm.
+        **only : object
+            Required value of further axes, by name of the axis.
+
+        Returns
+        -------
+        ndarray of bool, shape (cells,)
+            True for the selected cells.
+        """
         mask = (self.frame["arm"] == arm).to_numpy()
         for axis, value in only.items():
             mask = mask & (self.frame[axis] == value).to_numpy()
@@ -157,7 +225,19 @@ class SubjectPosterior:
     def estimand_draws(
         self, name: str, make: Callable[..., np.ndarray], masks: list[np.ndarray], **by: str | float
     ) -> EstimandDraws:
-        """The figure that `make` computes from the shares of each mask's cells, and from their raw counts."""
+        """Draws of the estimand that `make` computes from class shares, and its value on raw counts.
+
+        Parameters
+        ----------
+        name : str
+            Name of the estimand.
+        make : callable
+            Function of the class shares of each mask.
+        masks : list of ndarray of bool, shape (cells,)
+            Cells of each argument of `make`, each of one arm.
+        **by : str or float
+            Values of axes to which the estimand is restricted.
+        """
         shares = [class_shares(self.classes, self.probabilities[:, mask], self.weights[mask]) for mask in masks]
         observed = None
         if self.counts is not None:
@@ -171,7 +251,7 @@ class SubjectPosterior:
 
 
 def subject_estimands(source: SubjectPosterior) -> Iterator[EstimandDraws]:
-    """Every figure that a subject's arms allow, overall and by arm, concept and strength."""
+    """Every estimand that a subject's arms allow, overall and by arm, concept and strength."""
     arms = source.arms_with_trials()
     yield from _refusal_and_coherence(source, arms)
     if INJECTION in arms:
@@ -208,7 +288,7 @@ def _refusal_and_coherence(source: SubjectPosterior, arms: set[str]) -> Iterator
 
 
 def _by_concept_and_strength(source: SubjectPosterior, arms: set[str]) -> Iterator[EstimandDraws]:
-    """Figures by concept and strength of the injection; the control is the same for all of them."""
+    """Estimates by concept and strength of the injection; all use the same control."""
     injected = source.frame[source.cell_mask(INJECTION)]
     for axis in ("concept", "strength"):
         values = sorted(injected[axis].dropna().unique())

@@ -1,7 +1,7 @@
-"""From posterior draws to the stored result: figures with intervals, the curve, contrasts, and what is refused.
+"""From posterior draws to the stored result: estimates with intervals, curve, contrasts, and what is withheld.
 
-Intervals are equal-tailed posterior quantiles. A figure that honesty refuses has no number anywhere: it stands in
-`refused` with its reason.
+Intervals are equal-tailed posterior quantiles. A withheld estimate has no number anywhere: it is listed in `refused`
+with its reason.
 """
 
 from __future__ import annotations
@@ -44,21 +44,22 @@ REQUIRED_ARMS = {
     NET_ENGAGED: (INJECTION, CONTROL),
 }
 RefusalRule = Callable[[EstimandDraws], str | None]
-"""Why a figure must be refused, or None."""
+"""Returns why an estimate must be withheld, or None."""
 
 
 @dataclass(frozen=True)
 class ModelPosterior:
-    """A fitted model with all that its figures need.
+    """A fitted model with everything that its estimates need.
 
     Attributes
     ----------
     model : Model
     x : ndarray, shape (draws, size)
+        Posterior draws of the parameters.
     weights : ndarray, shape (cells,)
         Trials in each cell.
     counts : ndarray, shape (cells, K), optional
-        Counts by class, where there are any that raw figures can be made of.
+        Observed counts by class, for raw estimates and predictive checks; None for latent classes.
     view, judge, design : str
         Columns of the result.
     """
@@ -74,14 +75,22 @@ class ModelPosterior:
 
 @dataclass(frozen=True)
 class FitResult:
-    """The result as it is stored, and the draws behind each of its figures."""
+    """The result as it is stored, and the draws of each of its estimates."""
 
     content: dict[str, Any]
     draws: dict[str, np.ndarray]
 
 
 def build_result(posterior: ModelPosterior, refuse: RefusalRule = lambda _figure: None) -> FitResult:
-    """All figures of all subjects, the curve, slopes and contrasts; those that `refuse` names are left out."""
+    """All estimates of all subjects, the curve, slopes and contrasts, without those that are withheld.
+
+    Parameters
+    ----------
+    posterior : ModelPosterior
+        The fitted model.
+    refuse : callable, optional
+        Returns the reason why an estimate must be withheld, or None.
+    """
     coefficients = posterior.model.coefficient_draws(posterior.x)
     sources = _subject_posteriors(posterior, coefficients)
     refused: list[dict[str, str]] = []
@@ -120,10 +129,10 @@ def build_result(posterior: ModelPosterior, refuse: RefusalRule = lambda _figure
 
 
 def all_estimand_draws(posterior: ModelPosterior) -> dict[str, np.ndarray]:
-    """Draws of every figure, slope and contrast by name, whether or not it would be shown.
+    """Draws of every estimate, slope and contrast by name, including those that would be withheld.
 
-    Names are "subject estimand axis=value", "slope estimand", "observed slope within estimand" (or all), and
-    "contrast estimand subject - subject".
+    Names are "subject estimand axis=value", "slope estimand", "observed slope within estimand" (or all), and "contrast
+    estimand subject - subject".
     """
     coefficients = posterior.model.coefficient_draws(posterior.x)
     every = [figure for source in _subject_posteriors(posterior, coefficients) for figure in subject_estimands(source)]
@@ -140,7 +149,19 @@ def all_estimand_draws(posterior: ModelPosterior) -> dict[str, np.ndarray]:
 
 
 def refused_result(view: str, judge: str | None, lines: Iterable[dict[str, str]], design: str) -> dict[str, Any]:
-    """The result of a fit that is refused as a whole."""
+    """The result of a fit that is withheld as a whole.
+
+    Parameters
+    ----------
+    view : str
+        View of the fit.
+    judge : str or None
+        Name of the judge or judges.
+    lines : iterable of dict
+        subject, estimand and reason of everything withheld.
+    design : str
+        What the fit conditions on, in words.
+    """
     empty: dict[str, Any] = {
         "estimands": [],
         "curve": [],
@@ -155,7 +176,7 @@ def refused_result(view: str, judge: str | None, lines: Iterable[dict[str, str]]
 def _build_comparisons(
     posterior: ModelPosterior, sources: list[SubjectPosterior], kept: list[EstimandDraws]
 ) -> dict[str, list[dict[str, Any]]]:
-    """What `gnomon.stats.estimands.comparisons` makes of the figures that may be shown."""
+    """The entries of `gnomon.stats.estimands.comparisons` for estimates that may be shown."""
     shown = {(figure.subject, figure.estimand) for figure in kept if not figure.by}
     made = comparisons.build_comparisons(
         posterior.model, posterior.x, posterior.weights, sources, kept, shown.__contains__
@@ -164,7 +185,7 @@ def _build_comparisons(
 
 
 def _predictive_check(posterior: ModelPosterior) -> list[dict[str, Any]]:
-    """The posterior predictive check, where classes were counted."""
+    """The posterior predictive check, for models of counts."""
     if posterior.counts is None:
         return []
     return predictive_checks.posterior_predictive_check(
@@ -187,7 +208,7 @@ def _subject_posteriors(posterior: ModelPosterior, coefficients: np.ndarray) -> 
 def _slope_draws(
     posterior: ModelPosterior, coefficients: np.ndarray, refuse: RefusalRule, refused: list[dict[str, str]]
 ) -> dict[str, np.ndarray]:
-    """Draws of the slopes that may be shown; a study without slopes says why in `refused`."""
+    """Draws of the slopes that may be shown; a study without slopes gets an entry in `refused`."""
     reason = reason_without_slope(posterior.model.design.frame)
     if reason is not None:
         refused.append(_refusal_entry(ALL_SUBJECTS, "slope", reason))

@@ -1,9 +1,9 @@
-"""Bounds for what dropping refusals hides: the effect among trials that would be answered in either arm.
+"""Bounds for the bias from dropping refusals: the effect among trials that would be answered in either arm.
 
-Engaged net detection compares trials that were answered, and the injection itself changes which are: the answered
-trials of the two arms are not of one kind. The always-engaged are those that would be answered with the injection and
-without it. They cannot be told apart, but if injection moves engagement one way only, their effect lies in bounds
-that the counts give (`lee`), and in wider ones if it moves it both ways (`worst_case_bounds`).
+Engaged net detection compares answered trials, and the injection itself affects which are answered: the answered trials
+of the two arms are different populations. The always-engaged would be answered with the injection and without it. They
+cannot be identified, but if injection moves engagement in one direction only, their effect lies within bounds that the
+counts give (`lee_bounds`), and within wider ones otherwise (`worst_case_bounds`).
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ INTERVAL_DRAWS = 20_000
 
 @dataclass(frozen=True, slots=True)
 class EffectBounds:
-    """Bounds of an effect, and an interval around them that counts sampling error.
+    """Bounds of an effect, and an interval around them that includes sampling error.
 
-    `low` and `high` are the bounds that the counts give; `interval_low` and `interval_high` hold, with probability
+    `low` and `high` are the bounds that the counts give; `interval_low` and `interval_high` contain, with probability
     `level`, the effect or the whole set between the bounds, as `method` says.
     """
 
@@ -41,38 +41,44 @@ class EffectBounds:
 def lee_bounds(engaged1: int, n1: int, events1: int, engaged0: int, n0: int, events0: int) -> tuple[float, float]:
     """Lee's trimming bounds of P(event | injection) - P(event | control) among the always-engaged.
 
-    The arm with the higher share of engaged trials holds, beside the always-engaged, trials that only its own
-    condition makes answer; their share is at most 1 - q, where q is the lower share over the higher one. The bounds
-    take that share off from the top (all of them events) or from the bottom (none of them).
+    The arm with the higher share of engaged trials contains, besides the always-engaged, trials that are answered only
+    in its own condition; their share is at most 1 - q, where q is the lower share over the higher one. The bounds trim
+    that share from the top (all of them events) or from the bottom (none of them).
 
     Estimand: the difference of event rates among the always-engaged. Assumptions: trials are assigned to arms at
-    random, and engagement moves in one direction only (a trial that would be answered in the arm of lower
-    engagement would also be answered in the other). No sampling error is counted: see `bounds`.
+    random, and engagement moves in one direction only (a trial that would be answered in the arm of lower engagement
+    would also be answered in the other). Sampling error is not included: see `bounds_with_interval`.
+
+    Source: Lee, D. S. (2009), Training, wages, and sample selection: estimating sharp bounds on treatment effects,
+    Review of Economic Studies 76, 1071-1102; here for an outcome of 0 or 1, where trimming the top of a share e of
+    events to a share q leaves max(0, (e - (1 - q)) / q), and the bottom min(1, e / q).
 
     Parameters
     ----------
-    engaged1, n1, events1 : int
-        Engaged trials, all trials, and events among the engaged, with injection.
-    engaged0, n0, events0 : int
-        The same without it.
+    engaged1 : int
+        Engaged trials with injection.
+    n1 : int
+        All trials with injection.
+    events1 : int
+        Events among the engaged with injection.
+    engaged0 : int
+        Engaged trials without injection.
+    n0 : int
+        All trials without injection.
+    events0 : int
+        Events among the engaged without injection.
 
     Returns
     -------
-    tuple of float
+    (float, float)
         Lower and upper bound, each in [-1, 1].
 
     Raises
     ------
     InputError
-        Where the counts contradict each other.
+        If the counts contradict each other.
     NotEnoughDataError
-        Where an arm has no engaged trial.
-
-    Notes
-    -----
-    Lee, D. S. (2009), Training, wages, and sample selection: estimating sharp bounds on treatment effects, Review of
-    Economic Studies 76, 1071-1102; here for an outcome of 0 or 1, where trimming the top of a share e of events to
-    a share q leaves max(0, (e - (1 - q)) / q), and the bottom min(1, e / q).
+        If an arm has no engaged trial.
     """
     return _bounds_from_counts((engaged1, n1, events1), (engaged0, n0, events0), "monotone")
 
@@ -80,13 +86,40 @@ def lee_bounds(engaged1: int, n1: int, events1: int, engaged0: int, n0: int, eve
 def worst_case_bounds(
     engaged1: int, n1: int, events1: int, engaged0: int, n0: int, events0: int
 ) -> tuple[float, float]:
-    """Bounds of the same difference without assuming that injection moves engagement one way only.
+    """Bounds of the same difference without assuming that injection moves engagement in one direction only.
 
     The always-engaged are then at least s1 + s0 - 1 of all trials, s1 and s0 being the engaged shares; each arm is
-    trimmed to that. Where s1 + s0 <= 1 there may be no always-engaged at all, and the bounds are -1 and 1.
+    trimmed to that. If s1 + s0 <= 1 there may be no always-engaged trials, and the bounds are -1 and 1.
 
-    Estimand, parameters and errors as for `lee`. Assumes random assignment alone. Source: Horowitz and Manski (1995);
-    Zhang and Rubin (2003), Journal of Educational and Behavioral Statistics 28.
+    Estimand as for `lee_bounds`. Assumes random assignment alone. Source: Horowitz and Manski (1995); Zhang and Rubin
+    (2003), Journal of Educational and Behavioral Statistics 28.
+
+    Parameters
+    ----------
+    engaged1 : int
+        Engaged trials with injection.
+    n1 : int
+        All trials with injection.
+    events1 : int
+        Events among the engaged with injection.
+    engaged0 : int
+        Engaged trials without injection.
+    n0 : int
+        All trials without injection.
+    events0 : int
+        Events among the engaged without injection.
+
+    Returns
+    -------
+    (float, float)
+        Lower and upper bound, each in [-1, 1].
+
+    Raises
+    ------
+    InputError
+        If the counts contradict each other.
+    NotEnoughDataError
+        If an arm has no engaged trial.
     """
     return _bounds_from_counts((engaged1, n1, events1), (engaged0, n0, events0), "none")
 
@@ -104,22 +137,43 @@ def bounds_with_interval(
     confidence: float = 0.95,
     seed: int = 0,
 ) -> EffectBounds:
-    """`lee` or `worst_case_bounds` with an interval that counts sampling error.
+    """`lee_bounds` or `worst_case_bounds` with an interval that includes sampling error.
 
-    With `cover` "effect" the interval holds the effect among the always-engaged, wherever between the bounds it
-    lies, with the stated probability (Imbens and Manski 2004: where the bounds are far apart only one end can
-    miss, so its one-sided limit suffices); with "set" it holds both bounds. Limits are posterior quantiles of the
-    bounds under Jeffreys priors (beta 1/2, 1/2) on the engaged share and the event rate of each arm, which keep the
-    skewness that counts near 0 have. Where the bounds nearly meet, "effect" goes over into an ordinary interval.
+    With `cover` "effect" the interval contains the effect among the always-engaged, wherever between the bounds it
+    lies, with the stated probability (Imbens and Manski 2004: if the bounds are far apart only one end can miss, so its
+    one-sided limit suffices); with "set" it contains both bounds. Limits are posterior quantiles of the bounds under
+    Jeffreys priors (beta 1/2, 1/2) on the engaged share and the event rate of each arm, which preserve the skewness of
+    counts near 0. As the bounds approach each other, "effect" becomes an ordinary interval.
 
     Parameters
     ----------
-    engaged1, n1, events1, engaged0, n0, events0 : int
-        As for `lee`.
-    assuming : {"monotone", "none"}
+    engaged1 : int
+        Engaged trials with injection.
+    n1 : int
+        All trials with injection.
+    events1 : int
+        Events among the engaged with injection.
+    engaged0 : int
+        Engaged trials without injection.
+    n0 : int
+        All trials without injection.
+    events0 : int
+        Events among the engaged without injection.
+    assuming : {"monotone", "none"}, default "monotone"
         Lee's bounds, or the worst case.
-    seed : int
-        Of the 20,000 draws.
+    cover : {"effect", "set"}, default "effect"
+        What the interval contains with the stated probability.
+    confidence : float, default 0.95
+        Nominal coverage of the interval, 0 to 1.
+    seed : int, default 0
+        Seed of the 20,000 draws.
+
+    Raises
+    ------
+    InputError
+        If the counts contradict each other.
+    NotEnoughDataError
+        If an arm has no engaged trial.
     """
     counts = (engaged1, n1, events1), (engaged0, n0, events0)
     low, high = _bounds_from_counts(*counts, assuming)
@@ -144,16 +198,28 @@ def bounds_from_draws(
     cover: Literal["effect", "set"] = "effect",
     confidence: float = 0.95,
 ) -> EffectBounds:
-    """The same from a posterior, so that what it carries (judges' error, the design) is in the bounds.
+    """Bounds from a posterior, so that its uncertainty (judges' errors, the design) is included.
 
     Parameters
     ----------
-    share1, rate1, share0, rate0 : ndarray, shape (draws,)
-        Draws of the engaged share and of the event rate among the engaged, with and without injection.
+    share1 : ndarray, shape (draws,)
+        Draws of the engaged share with injection.
+    rate1 : ndarray, shape (draws,)
+        Draws of the event rate among the engaged with injection.
+    share0 : ndarray, shape (draws,)
+        Draws of the engaged share without injection.
+    rate0 : ndarray, shape (draws,)
+        Draws of the event rate among the engaged without injection.
+    assuming : {"monotone", "none"}, default "monotone"
+        Lee's bounds, or the worst case.
+    cover : {"effect", "set"}, default "effect"
+        What the interval contains with the stated probability.
+    confidence : float, default 0.95
+        Probability of the interval, 0 to 1.
 
     Returns
     -------
-    Bounds
+    EffectBounds
         `low` and `high` are the bounds' posterior means.
     """
     lows, highs = _bounds_from_rates(share1, rate1, share0, rate0, assuming)
@@ -168,7 +234,7 @@ def _with_interval(
     cover: Literal["effect", "set"],
     confidence: float,
 ) -> EffectBounds:
-    """Bounds with limits read off draws of both."""
+    """Bounds with limits from draws of both."""
     low, high = ends
     tail = (1 - confidence) / 2
     if cover == "effect":
@@ -181,7 +247,7 @@ def _with_interval(
 
 
 def _tail_probability(width: float, spread: float, confidence: float) -> float:
-    """Probability to leave out at each end so that the effect is held: Imbens and Manski's equation."""
+    """Probability to exclude at each end so that the effect is covered: Imbens and Manski's equation."""
     apart = width / max(spread, 1e-12)
     reach = brentq(lambda c: norm.cdf(c + apart) - norm.cdf(-c) - confidence, 0.0, 10.0)
     return float(norm.sf(reach))
@@ -212,6 +278,6 @@ def _bounds_from_rates(
 
 
 def _trimmed_rates(rate: Any, kept: Any) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Least and greatest rate that a part `kept` of the trials can have, when all of them have `rate`."""
+    """Least and greatest possible rate among a part `kept` of trials whose overall rate is `rate`."""
     some = np.maximum(kept, 1e-300)
     return np.maximum(0.0, (rate - (1.0 - kept)) / some), np.minimum(1.0, rate / some)

@@ -1,4 +1,4 @@
-"""What the regression on size says: the curve of a typical subject, its slope, and subjects compared in pairs."""
+"""Regression on model size: the curve of a typical subject, its slope, and pairwise differences between subjects."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ PAIRWISE_ESTIMANDS = (NET_RAW, NET_ENGAGED, "refusal")
 
 
 def reason_without_slope(frame: pd.DataFrame) -> str | None:
-    """Why this study has no slope in size, or None where it has one."""
+    """Why this study has no slope in size, or None if it has one."""
     sizes = frame.groupby("subject")["parameters"].first().nunique()
     subjects = frame["subject"].nunique()
     if subjects == 1:
@@ -42,15 +42,26 @@ def reason_without_slope(frame: pd.DataFrame) -> str | None:
 def size_curve(
     model: OutcomeModel, coefficients: np.ndarray, weights: np.ndarray, points: int = CURVE_POINTS
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Figures of a typical subject of the usual variant, at sizes from the smallest to the largest subject.
+    """Estimates of a typical subject of the reference variant, at sizes from the smallest to the largest subject.
 
-    Typical means that its deviations from the line in log2 size are zero. Its design is that of all subjects
-    pooled: their concepts, strengths, layers and protocols, weighted by trials.
+    Typical means that its deviations from the line in log2 size are zero. Its design is that of all subjects pooled:
+    their concepts, strengths, layers and protocols, weighted by trials.
+
+    Parameters
+    ----------
+    model : OutcomeModel
+        The fitted model.
+    coefficients : ndarray, shape (draws, G + P, S)
+        Posterior draws of the coefficients.
+    weights : ndarray, shape (cells,)
+        Trials in each cell.
+    points : int, default CURVE_POINTS
+        Number of sizes, evenly spaced in log2.
 
     Returns
     -------
-    dict
-        By estimand: sizes in parameters (points,) and draws of the figure (draws, points).
+    dict of str to (ndarray, ndarray)
+        By estimand: sizes in parameters (points,) and draws of the estimate (draws, points).
     """
     cells = model.design.frame
     middle = float((np.log2(cells["parameters"]) - cells["x"]).iloc[0])
@@ -66,12 +77,35 @@ def size_curve(
 
 
 def thin_draws(coefficients: np.ndarray, cells: int) -> np.ndarray:
-    """As many of the draws as a ribbon over this many cells can afford."""
+    """A subset of draws that limits the cost of a curve over all cells (`RIBBON_BUDGET`).
+
+    Parameters
+    ----------
+    coefficients : ndarray, shape (draws, ...)
+        Posterior draws.
+    cells : int
+        Number of cells.
+    """
     return coefficients[:: max(1, len(coefficients) * cells // RIBBON_BUDGET)]
 
 
 def size_slopes(model: OutcomeModel, coefficients: np.ndarray, weights: np.ndarray) -> dict[str, np.ndarray]:
-    """Mean change of each figure per doubling of size, from the smallest to the largest subject, draws of it."""
+    """Mean change of each estimate per doubling of size, from the smallest to the largest subject.
+
+    Parameters
+    ----------
+    model : OutcomeModel
+        The fitted model.
+    coefficients : ndarray, shape (draws, G + P, S)
+        Posterior draws of the coefficients.
+    weights : ndarray, shape (cells,)
+        Trials in each cell.
+
+    Returns
+    -------
+    dict of str to ndarray, shape (draws,)
+        Draws of the slope by estimand.
+    """
     ends = size_curve(model, coefficients, weights, points=2)
     return {name: (draws[:, 1] - draws[:, 0]) / np.log2(sizes[1] / sizes[0]) for name, (sizes, draws) in ends.items()}
 
@@ -95,7 +129,20 @@ def pairwise_contrasts(every: Iterable[EstimandDraws]) -> list[dict[str, Any]]:
 
 
 def pooled_reference_cells(frame: pd.DataFrame, weights: np.ndarray) -> tuple[pd.DataFrame, np.ndarray]:
-    """Cells of no subject in particular, with the trials of all subjects."""
+    """Cells of no particular subject, with the trials of all subjects.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+        Prepared cells of the model's design.
+    weights : ndarray, shape (cells,)
+        Trials in each cell.
+
+    Returns
+    -------
+    (pandas.DataFrame, ndarray)
+        Pooled cells of the injection and control arms, and their trials.
+    """
     axes = ["arm", "concept", "s", "d", "protocol", "span"]
     rounded = frame.assign(s=frame["s"].round(9), d=frame["d"].round(9), weight=weights)
     both = rounded[rounded["arm"].isin([INJECTION, CONTROL])]

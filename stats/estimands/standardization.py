@@ -1,11 +1,10 @@
-"""Subjects compared on one design: what each would have done with the mix of conditions that all of them share.
+"""Direct standardisation: each subject's estimates with the mix of conditions of all subjects.
 
-The figures themselves average over each subject's own trials. Where two subjects were run with different concepts,
-layers or strengths, a difference between their figures is partly one of designs. Here the same cells are asked of every
-subject (direct standardisation): those of all subjects pooled, weighted by their trials, strength measured from each
-subject's own middle. Estimand: the figure of `estimands.definitions` with that mix. Assumes that the model holds
-in cells
-that a subject was not run in; `inside` says how much of the mix lies among conditions that it was.
+The estimates themselves average over each subject's own trials. If two subjects were run with different concepts,
+layers or strengths, a difference between their estimates is partly one of designs. Here every subject is predicted on
+the same cells: those of all subjects pooled, weighted by their trials, strength measured from each subject's own
+middle. Estimand: that of `estimands.definitions` with this mix. Assumes that the model holds in cells that a subject
+was not run in; `inside` is the share of the mix within the conditions of that subject.
 """
 
 from __future__ import annotations
@@ -35,12 +34,14 @@ TOLERANCE = 1e-6
 
 
 def standardized_estimands(model: OutcomeModel, coefficients: np.ndarray, weights: np.ndarray) -> list[EstimandDraws]:
-    """Overall figures of every subject with the mix of conditions of all; none where there is one subject only.
+    """Overall estimates of every subject with the mix of conditions of all; empty with a single subject.
 
     Parameters
     ----------
-    model : Model
+    model : OutcomeModel
+        The fitted model.
     coefficients : ndarray, shape (draws, G + P, S)
+        Posterior draws of the coefficients.
     weights : ndarray, shape (cells,)
         Trials in each cell of the model's design.
     """
@@ -59,7 +60,17 @@ def standardized_estimands(model: OutcomeModel, coefficients: np.ndarray, weight
 
 
 def share_within_support(frame: pd.DataFrame, weights: np.ndarray, subject: str) -> float:
-    """Share of the pooled injections whose wording a subject was run with, within its strengths and depths."""
+    """Share of the pooled injection trials whose wording a subject was run with, within its strengths and depths.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+        Prepared cells of the model's design.
+    weights : ndarray, shape (cells,)
+        Trials in each cell.
+    subject : str
+        Name of the subject.
+    """
     mix, merged = pooled_reference_cells(frame, weights)
     steered = (mix["arm"] == INJECTION).to_numpy()
     mix, merged = mix[steered], merged[steered]
@@ -74,13 +85,23 @@ def share_within_support(frame: pd.DataFrame, weights: np.ndarray, subject: str)
 
 
 def _wording_keys(frame: pd.DataFrame) -> list[tuple[str, ...]]:
-    """Concept, protocol and span of each cell, those that are not known alike."""
+    """Concept, protocol and span of each cell; missing values are equal."""
     columns = [["" if pd.isna(value) else str(value) for value in frame[axis]] for axis in WORDING_AXES]
     return list(zip(*columns, strict=True))
 
 
 def standardized_rows(made: Sequence[EstimandDraws], frame: pd.DataFrame, weights: np.ndarray) -> list[dict[str, Any]]:
-    """One row a subject and figure: mean, limits, and how much of the mix lies inside what the subject was run with."""
+    """One row per subject and estimand: mean, limits, and the share of the mix within the subject's own conditions.
+
+    Parameters
+    ----------
+    made : sequence of EstimandDraws
+        Draws of `standardized_estimands`.
+    frame : pandas.DataFrame
+        Prepared cells of the model's design.
+    weights : ndarray, shape (cells,)
+        Trials in each cell.
+    """
     shares = {name: share_within_support(frame, weights, name) for name in {figure.subject for figure in made}}
     return [
         {
@@ -94,7 +115,7 @@ def standardized_rows(made: Sequence[EstimandDraws], frame: pd.DataFrame, weight
 
 
 def standardized_contrasts(made: Sequence[EstimandDraws]) -> list[dict[str, Any]]:
-    """Differences a - b of net detection between subjects that are asked the same, with P(a > b)."""
+    """Differences a - b of standardised net detection between subjects, with P(a > b)."""
     out = []
     for name in CONTRAST_ESTIMANDS:
         for one, other in combinations([figure for figure in made if figure.estimand == name], 2):

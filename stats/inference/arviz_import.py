@@ -1,4 +1,4 @@
-"""Imports ArviZ, and what imports it, without its notice of the day."""
+"""Imports ArviZ while suppressing its refactoring FutureWarning."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 def import_arviz() -> Any:
     """The module `arviz`; call it before nutpie or PyMC is imported, since they import it too.
 
-    Once a day ArviZ warns that its next major version will differ. This distribution pins the present one, so the
-    warning helps nobody who runs it.
+    Once a day ArviZ warns that its next major version will differ. This distribution pins the present version, so the
+    warning does not concern its users.
     """
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=r"\s*ArviZ is undergoing a major refactor", category=FutureWarning)

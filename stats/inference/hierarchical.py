@@ -1,13 +1,11 @@
 """The model as one object: its arrays, its parameters, and its statement in PyMC.
 
-A vector of parameters holds the coefficients of the predictor, the log standard deviations of their groups and, with
-verdicts, what `inference.latent_log_density` lists. A sampler walks in other coordinates
-(`inference.laplace_pilot`); draws are of the
-parameters themselves.
+A parameter vector holds the coefficients of the predictor, the log standard deviations of their groups and, with
+verdicts, what `inference.latent_log_density` lists. The sampler uses other coordinates (`inference.laplace_pilot`);
+draws are of the parameters themselves.
 
-The PyMC form is what the model *is*: read it to know, use it for prior predictive draws and for PyMC's own
-samplers. Fits run on the same density written out with its gradient (`inference.log_density`), which needs no
-compiling.
+The PyMC form defines the model: it is for reading, for prior predictive draws and for PyMC's own samplers. Fits use the
+same density written out with its gradient (`inference.log_density`), which needs no compilation per study.
 """
 
 from __future__ import annotations
@@ -31,12 +29,12 @@ if TYPE_CHECKING:
     from gnomon.stats.inference.laplace_pilot import CoefficientBlock
 
 VERSION = "4"
-"""Part of every fit's hash: raise it when a change of the model makes stored fits out of date."""
+"""Part of every fit's hash: increase it when a change of the model invalidates stored fits."""
 
 SCALE_NAMES = ("log_scale", "log_judge_scale")
 SHAPE_PARTS = ("arm", "deviation", "group", "full", "pairs", "possible")
 PRIOR_PARTS = (*SHAPE_PARTS, "wrong_mean", "wrong_sd", "wrong_alike", "scale", "agreement_sd")
-"""Parts of `VerdictArrays` that don't depend on what was seen."""
+"""Parts of `VerdictArrays` that do not depend on the data."""
 Density = Callable[[np.ndarray], tuple[float, np.ndarray]]
 
 
@@ -73,7 +71,7 @@ class OutcomeModel:
 
     @property
     def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
-        """Shape of each parameter, in the order in which they stand in the vector."""
+        """Shape of each parameter, in the order of the vector."""
         a, v, many = self.arrays, self.verdicts, len(self.classes)
         fixed, stages = a.fixed_mean.shape
         shapes: dict[str, tuple[int, ...]] = {
@@ -94,7 +92,13 @@ class OutcomeModel:
         return sum(int(np.prod(shape)) for shape in self.parameter_shapes.values())
 
     def density_function(self) -> Density:
-        """Log density and gradient of a parameter vector."""
+        """The function from a parameter vector to log density and gradient.
+
+        Raises
+        ------
+        ValueError
+            If the model has neither counts nor verdicts.
+        """
         from gnomon.stats.inference import latent_log_density, log_density
 
         arrays, to, counts, verdicts = self.arrays, self.coordinates, self.counts, self.verdicts
@@ -107,7 +111,7 @@ class OutcomeModel:
         return lambda x: log_density.judged_density(x, arrays, to, weights)
 
     def with_informed_coordinates(self) -> OutcomeModel:
-        """The same model in coordinates in which its posterior is nearly round (`inference.laplace_pilot`)."""
+        """The same model in coordinates in which its posterior is nearly isotropic (`inference.laplace_pilot`)."""
         from gnomon.stats.inference import laplace_pilot
 
         places, middle = self.unpack_parameters(np.arange(self.parameter_count)), self.prior_centre()
@@ -130,7 +134,7 @@ class OutcomeModel:
         )
 
     def _coefficient_blocks(self, places: dict[str, np.ndarray], at: np.ndarray) -> list[CoefficientBlock]:
-        """The coefficients and, with verdicts, the deviations in accuracy, with their priors at given scales."""
+        """The coefficients and, with verdicts, the accuracy deviations, with their priors at given scales."""
         from gnomon.stats.inference.laplace_pilot import CoefficientBlock, core_coefficients
 
         a, v, point = self.arrays, self.verdicts, self.unpack_parameters(at)
@@ -149,7 +153,7 @@ class OutcomeModel:
         return blocks
 
     def prior_centre(self) -> np.ndarray:
-        """The prior's middle: scales at half their prior's scale."""
+        """The prior's centre: scales at half their prior's scale."""
         shapes = self.parameter_shapes
         middle = {name: np.zeros(shape) for name, shape in shapes.items()}
         middle["log_scale"] = np.log(self.arrays.scale / 2)
@@ -159,11 +163,11 @@ class OutcomeModel:
         return np.concatenate([values.ravel() for values in middle.values()])
 
     def initial_point(self, rng: np.random.Generator) -> np.ndarray:
-        """A sampler's starting point t: about as far from the centre as the posterior is wide."""
+        """A sampler's starting point t, about one posterior standard deviation from the centre in each coordinate."""
         return np.asarray(rng.normal(size=self.parameter_count))
 
     def to_parameters(self, x: np.ndarray) -> np.ndarray:
-        """The parameters themselves from a point in the model's coordinates: a vector of the same shapes."""
+        """The parameters of a point in the model's coordinates: a vector of the same shape."""
         from gnomon.stats.inference import latent_log_density, log_density
 
         out, places, v = x.copy(), self.unpack_parameters(np.arange(self.parameter_count)), self.verdicts
@@ -175,7 +179,9 @@ class OutcomeModel:
         return out
 
     def to_noncentered(self, parameters: np.ndarray) -> np.ndarray:
-        """Plain coordinates (draws, size) of parameters (draws, size): `natural` of a plain model, undone."""
+        """Non-centred coordinates (draws, size) of parameters (draws, size): the inverse of `to_parameters` of a
+        non-centred model.
+        """
         out, places, a, v = (
             parameters.copy(),
             self.unpack_parameters(np.arange(self.parameter_count)),
@@ -192,7 +198,7 @@ class OutcomeModel:
         return out
 
     def structure_hash(self) -> str:
-        """Hash of all but the data: models of one structure have the same parameters and the same priors."""
+        """Hash of everything except the data: models of one structure have the same parameters and priors."""
         seen = hashlib.sha256(repr((VERSION, self.classes, self.parameter_shapes)).encode())
         parts = [*self.arrays, *((self.verdicts._asdict()[name] for name in PRIOR_PARTS) if self.verdicts else ())]
         for part in parts:
@@ -200,13 +206,13 @@ class OutcomeModel:
         return seen.hexdigest()
 
     def parameters_at(self, t: np.ndarray) -> np.ndarray:
-        """Parameters that a sampler's point stands for."""
+        """Parameters at a sampler's point."""
         return self.to_parameters(
             self.prior_centre() + t if self.covariance_factor is None else self.centre + self.covariance_factor @ t
         )
 
     def sampling_target(self) -> Density:
-        """Log density and gradient at a sampler's point."""
+        """The function from a sampler's point to log density and gradient."""
         density, centre, turn = (
             self.density_function(),
             self.prior_centre() if self.centre is None else self.centre,
@@ -236,20 +242,54 @@ class OutcomeModel:
         return self.unpack_parameters(x)["coefficient"]
 
     def class_probabilities(self, coefficients: np.ndarray, frame: pd.DataFrame) -> np.ndarray:
-        """P(class) (draws, n, K) of the n cells of a prepared frame."""
+        """Class probabilities of the n cells of a prepared frame.
+
+        Parameters
+        ----------
+        coefficients : ndarray, shape (draws, G + P, S)
+            Draws of the coefficients.
+        frame : pandas.DataFrame
+            Prepared cells (`add_covariates`).
+
+        Returns
+        -------
+        ndarray, shape (draws, n, K)
+            P(class).
+        """
         eta = np.einsum("np,dps->dns", self.design.design_matrix(frame), coefficients, optimize=True)
         return self.probabilities_from_logits(eta, self.design.asked_stages(frame))
 
     @staticmethod
     def probabilities_from_logits(eta: np.ndarray, asked: np.ndarray) -> np.ndarray:
-        """P(class) (draws, n, K) from the logits (draws, n, S) of the stages that are asked (n, S)."""
+        """Class probabilities from the logits of the stages.
+
+        Parameters
+        ----------
+        eta : ndarray, shape (draws, n, S)
+            Logit of each stage.
+        asked : ndarray of bool, shape (n, S)
+            Stages that the cell's arm has.
+
+        Returns
+        -------
+        ndarray, shape (draws, n, K)
+            P(class).
+        """
         yes = np.where(asked, 1.0 / (1.0 + np.exp(-eta)), 0.0)
         reached = np.cumprod(np.concatenate([np.ones_like(yes[..., :1]), 1.0 - yes], axis=-1), axis=-1)
         return np.asarray(reached * np.concatenate([yes, np.ones_like(yes[..., :1])], axis=-1))
 
 
 def judged_model(cells: CellCounts, priors: Priors) -> OutcomeModel:
-    """The model in which counts by class are taken at their word."""
+    """The model of observed counts by class, without judge errors.
+
+    Parameters
+    ----------
+    cells : CellCounts
+        Counts by cell and class.
+    priors : Priors
+        Prior scales.
+    """
     design = build_design(cells.frame, cells.classes, priors)
     return _build_model(design, cells.classes, counts=cells.counts)
 
@@ -257,10 +297,22 @@ def judged_model(cells: CellCounts, priors: Priors) -> OutcomeModel:
 def corrected_model(
     patterns: VerdictPatternCells, priors: Priors, external: Sequence[ExternalCalibration] = ()
 ) -> OutcomeModel:
-    """The model in which judges err and labels do not.
+    """The model in which the true class is latent, judges err and labels do not.
 
-    `external` are counts of what a judge said of transcripts that are not this study's and whose truth is known: they
-    inform P(verdict | truth) alone.
+    Parameters
+    ----------
+    patterns : VerdictPatternCells
+        Counts by cell, verdict pattern and label.
+    priors : Priors
+        Prior scales.
+    external : sequence of ExternalCalibration, default ()
+        Counts of a judge's verdicts on transcripts of other studies with known truth; they inform P(verdict | truth)
+        alone.
+
+    Raises
+    ------
+    InputError
+        If an external calibration does not fit the study.
     """
     design = build_design(patterns.frame, patterns.classes, priors)
     return _build_model(design, patterns.classes, verdicts=build_verdict_arrays(patterns, priors, external))
@@ -282,15 +334,15 @@ def _build_model(
 def pymc_model(model: OutcomeModel) -> Any:
     """The same model in PyMC, with every deviation in its non-centred form.
 
-    P(refused) and, given that the stages before it said no, P(event) and P(incoherent) of a cell are inverse logits
-    of `rows @ coefficients`. A judge's verdict v on a trial that is truly z has log odds `wrong` against the right
-    answer, whose own logit is the deviation in accuracy of the stratum; a pattern of several judges has the product
-    of their odds, times exp(agreement) for each pair that says the same.
+    P(refused) and, given that the earlier stages were negative, P(event) and P(incoherent) of a cell are inverse logits
+    of `rows @ coefficients`. A judge's verdict v on a trial of true class z has log odds `wrong` against the correct
+    class, whose own logit is the stratum's accuracy deviation; a pattern of several judges has the product of their
+    odds, times exp(agreement) for each pair with the same verdict.
 
     Returns
     -------
     pymc.Model
-        Free variables carry the names of `Model.shapes`, scales without the `log_`.
+        Free variables have the names of `OutcomeModel.parameter_shapes`, scales without the `log_`.
     """
     import_arviz()
     import pymc as pm
@@ -318,7 +370,7 @@ def pymc_model(model: OutcomeModel) -> Any:
 
 
 def _verdict_log_likelihood(pm: Any, pt: Any, logs: Any, v: VerdictArrays, classes: int) -> Any:
-    """Log likelihood of the verdict patterns and labels, with the verdicts' parameters."""
+    """Log likelihood of the verdict patterns and labels, with the verdict parameters."""
     from gnomon.stats.inference.log_density import LOG_ZERO
 
     judges = v.full.shape[1]

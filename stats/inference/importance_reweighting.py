@@ -1,12 +1,12 @@
-"""A refit by weights: draws of an earlier fit, weighted so that they are of the posterior that a little new data gives.
+"""Refitting by importance weights: draws of an earlier fit, reweighted to the posterior with a little new data.
 
-A label changes the posterior a little, and sampling anew takes as long as the first time. The draws at hand x_1 .. x_S
-are of the old posterior; with weights proportional to new density / old density they are draws of the new one. The
-largest weights are smoothed by a generalised Pareto distribution, whose shape k says whether the weights may be used
+A label changes the posterior slightly, and sampling again takes as long as the first time. Existing draws x_1 .. x_S
+are of the old posterior; with weights proportional to new density / old density they represent the new one. The largest
+weights are smoothed by a generalised Pareto distribution, whose shape k diagnoses whether the weights are usable
 (Vehtari, Simpson, Gelman, Yao and Gabry 2024, JMLR 25(72), Pareto smoothed importance sampling).
 
-Draws are kept on a shelf, one fit a view, and are only those that were sampled: weighted ones are never weighted again,
-so that small errors cannot add up. Taking the shelf away costs time, nothing else.
+The cache keeps the sampled draws of one fit per view: reweighted draws are never reweighted again, so that errors
+cannot accumulate. Deleting the cache costs time, nothing else.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from gnomon.stats.inference.hierarchical import OutcomeModel
 from gnomon.stats.inference.sampler import PosteriorDraws
 
 MAX_PARETO_K = 0.5
-"""Above it the weights have no finite variance: sample anew."""
+"""Above it the weights have no finite variance, and the fit must be sampled again."""
 
 
 @dataclass(frozen=True)
@@ -39,13 +39,23 @@ class CachedDraws:
 
 @dataclass(frozen=True)
 class DrawCache:
-    """A folder of kept draws, a file for each view; without `reuse` they are put there but not taken."""
+    """A folder of cached draws, one file per view; without `reuse` draws are written but not read."""
 
     folder: Path
     reuse: bool = True
 
     def save_draws(self, view: str, structure: str, kept: CachedDraws) -> None:
-        """Put draws on the shelf in the place of the view's older ones; a reader sees the old file or the new one."""
+        """Atomically store draws for `view`, replacing earlier ones.
+
+        Parameters
+        ----------
+        view : str
+            View of the fit.
+        structure : str
+            Hash of the model's structure, settings and seed (`FitRequest.draws_key`).
+        kept : CachedDraws
+            Draws to store.
+        """
         self.folder.mkdir(parents=True, exist_ok=True)
         path = self._file_path(view)
         fresh = path.with_suffix(f".{os.getpid()}.tmp")
@@ -61,7 +71,16 @@ class DrawCache:
         fresh.replace(path)
 
     def load_draws(self, view: str, structure: str) -> CachedDraws | None:
-        """The view's draws, if they are of a model of the same structure; a file that cannot be read counts as none."""
+        """The cached draws of a view; None if there are none, they are of another structure, or the file cannot be
+        read.
+
+        Parameters
+        ----------
+        view : str
+            View of the fit.
+        structure : str
+            Hash of the model's structure, settings and seed (`FitRequest.draws_key`).
+        """
         if not self.reuse:
             return None
         try:
@@ -78,9 +97,9 @@ class DrawCache:
 
 @dataclass(frozen=True)
 class ReweightedDraws:
-    """Draws that stand for the new posterior, as many as there were, each repeated as its weight asks.
+    """Draws that represent the new posterior, as many as there were, each repeated according to its weight.
 
-    `k` is the shape of the weights' tail; `share` (0, 1] says how many evenly weighted draws they are worth.
+    `k` is the shape of the weights' tail; `share` in (0, 1] is the effective sample size as a share of the draws.
     """
 
     draws: PosteriorDraws
@@ -90,24 +109,46 @@ class ReweightedDraws:
 
     @property
     def is_reliable(self) -> bool:
-        """Whether the weights may be trusted."""
+        """Whether the weights are usable: `k` at most `MAX_PARETO_K`."""
         return self.k <= MAX_PARETO_K
 
     def as_dict(self) -> dict[str, float | str]:
-        """How these draws came about, as stored with the fit."""
+        """The source of these draws and diagnostics of the weights, as stored with the fit."""
         return {"fit": self.fit, "k": self.k, "share": self.share}
 
 
 def to_cached_draws(model: OutcomeModel, fit: str, draws: PosteriorDraws) -> CachedDraws:
-    """Sampled draws with their log density, ready for the shelf."""
+    """Sampled draws with their log density, for the cache.
+
+    Parameters
+    ----------
+    model : OutcomeModel
+        The model that was sampled.
+    fit : str
+        Id of the fit.
+    draws : PosteriorDraws
+        Its draws.
+    """
     return CachedDraws(fit, draws.values, log_density(model, draws.values), draws.divergences)
 
 
 def log_density(model: OutcomeModel, values: np.ndarray) -> np.ndarray:
-    """Log density of draws (..., size) of the parameters, up to a constant of the model's structure.
+    """Log density of draws of the parameters, up to a constant of the model's structure.
 
-    It is that of the plain coordinates. The change from those to the parameters depends on priors and scales alone, so
-    it drops out of a ratio between models of the same structure.
+    Computed in non-centred coordinates. The change of variables from these to the parameters depends on priors and
+    scales alone, so it cancels in a ratio between models of the same structure.
+
+    Parameters
+    ----------
+    model : OutcomeModel
+        The model.
+    values : ndarray, shape (..., size)
+        Parameters.
+
+    Returns
+    -------
+    ndarray, shape (...)
+        Log density of each draw.
     """
     density = model.density_function()
     flat = values.reshape(-1, values.shape[-1])
@@ -115,12 +156,21 @@ def log_density(model: OutcomeModel, values: np.ndarray) -> np.ndarray:
 
 
 def reweight_draws(model: OutcomeModel, old: CachedDraws, seconds: float = 0.0) -> ReweightedDraws:
-    """Old draws as draws of this model's posterior.
+    """Earlier draws as draws of this model's posterior.
 
     Estimand: the posterior of `model`. Assumes that `old` are draws of a posterior of the same structure and priors,
-    and that the new one is nowhere far wider; `k` is the check of that. Weights w_i are Pareto smoothed; draws are then
-    repeated by systematic resampling with a fixed start (Kitagawa 1996, J. Comput. Graph. Stat. 5(1)), which keeps the
-    order of the chains, so that repeated draws count as autocorrelation when effective draws are counted.
+    and that the new one is nowhere much wider; `k` diagnoses that. Weights are Pareto smoothed; draws are then repeated
+    by systematic resampling with a fixed start (Kitagawa 1996, J. Comput. Graph. Stat. 5(1)), which keeps the order of
+    the chains, so that repeated draws count as autocorrelation in the effective sample size.
+
+    Parameters
+    ----------
+    model : OutcomeModel
+        The model with the new data.
+    old : CachedDraws
+        Draws of the earlier fit.
+    seconds : float, default 0.0
+        Sampling time to record with the draws.
     """
     logs = (log_density(model, old.values) - old.logs).ravel()
     smoothed, k = import_arviz().psislw(logs)

@@ -17,7 +17,7 @@ from gnomon.stats.model.linear_predictor import PredictorTerm
 OBSERVATION = "observation"
 LIKELIHOOD = "outcomes"
 SMALLEST = 1e-300
-"""Probabilities below it count as this, as in the sampled density."""
+"""Lower limit of probabilities, as in the sampled density."""
 
 DIMENSIONS = {
     "coefficient": ("predictor", "stage"),
@@ -135,7 +135,7 @@ def _named_parameters(model: OutcomeModel, values: np.ndarray) -> dict[str, np.n
 
 
 def _observed_data(model: OutcomeModel) -> tuple[dict[str, np.ndarray], dict[str, tuple[str, ...]]]:
-    """The data and their dimensions; a cell, verdict or label of -1 is none."""
+    """The data and their dimensions; -1 means no cell, verdict or label."""
     v = model.verdicts
     if v is None:
         return {"count": np.asarray(model.counts)}, {"count": (OBSERVATION, "outcome_class")}

@@ -1,7 +1,7 @@
-"""What the posterior says of the judges: Youden's J of each judge in each arm.
+"""Posterior of Youden's J of each judge in each arm.
 
-J = P(judge says yes | yes) + P(judge says no | no) - 1 is 0 for a judge that guesses. A figure is not corrected with
-judges that carry no information about it: the correction would only hand back the prior.
+J = P(positive verdict | positive) + P(negative verdict | negative) - 1 is 0 for a judge that guesses. An estimate is
+not corrected with uninformative judges: the correction would only return the prior.
 """
 
 from __future__ import annotations
@@ -37,17 +37,19 @@ class YoudenDraws:
 def youden_draws(
     model: OutcomeModel, x: np.ndarray, patterns: VerdictPatternCells, probabilities: np.ndarray
 ) -> list[YoudenDraws]:
-    """J of every judge, arm and question.
+    """Youden's J of every judge, arm and question.
 
-    Confusion is averaged over an arm's concepts and subjects by their trials; the classes that are not the one in
-    question count by their share in the arm.
+    Confusion is averaged over an arm's concepts and subjects by their trials; classes other than the one in question
+    are weighted by their share in the arm.
 
     Parameters
     ----------
-    model : Model
+    model : OutcomeModel
+        The fitted model, with verdicts.
     x : ndarray, shape (draws, size)
         Posterior draws of the parameters.
-    patterns : Patterns
+    patterns : VerdictPatternCells
+        Counts that the model was fitted to.
     probabilities : ndarray, shape (draws, cells, K)
         Posterior of the true class in each cell.
     """
@@ -70,7 +72,25 @@ def youden_draws(
 
 
 def pattern_tables(model: OutcomeModel, x: np.ndarray) -> np.ndarray:
-    """P(full pattern | truth), shape (draws, strata, K, L), from draws of the parameters (draws, size)."""
+    """P(full pattern | true class) from draws of the parameters.
+
+    Parameters
+    ----------
+    model : OutcomeModel
+        The fitted model, with verdicts.
+    x : ndarray, shape (draws, size)
+        Draws of the parameters.
+
+    Returns
+    -------
+    ndarray, shape (draws, strata, K, L)
+        Probability of each of the L full patterns.
+
+    Raises
+    ------
+    ValueError
+        If the model has no verdicts.
+    """
     from gnomon.stats.inference import latent_log_density
 
     v, classes = model.verdicts, len(model.classes)
@@ -88,7 +108,25 @@ def pattern_tables(model: OutcomeModel, x: np.ndarray) -> np.ndarray:
 
 
 def confusion_draws(model: OutcomeModel, x: np.ndarray) -> np.ndarray:
-    """P(verdict | truth), shape (draws, strata, judges, K, K), from draws of the parameters (draws, size)."""
+    """P(verdict | true class) of each judge from draws of the parameters.
+
+    Parameters
+    ----------
+    model : OutcomeModel
+        The fitted model, with verdicts.
+    x : ndarray, shape (draws, size)
+        Draws of the parameters.
+
+    Returns
+    -------
+    ndarray, shape (draws, strata, judges, K, K)
+        Confusion matrices, true class first.
+
+    Raises
+    ------
+    ValueError
+        If the model has no verdicts.
+    """
     v = model.verdicts
     if v is None:
         raise ValueError("this model has no verdicts")
@@ -97,7 +135,7 @@ def confusion_draws(model: OutcomeModel, x: np.ndarray) -> np.ndarray:
 
 
 def _youden_index(yes: np.ndarray, shares: np.ndarray, k: int) -> np.ndarray:
-    """J from P(judge says k | z) (draws, K) and the classes' shares (draws, K)."""
+    """J from P(verdict k | true class) (draws, K) and the classes' shares (draws, K)."""
     others = np.delete(shares, k, axis=1)
     false = (np.delete(yes, k, axis=1) * others).sum(axis=1) / np.maximum(others.sum(axis=1), 1e-12)
     return np.asarray(yes[:, k] - false)

@@ -1,9 +1,9 @@
-"""What the data tell of the parameters, found once before sampling: the coordinates in which the sampler walks.
+"""Laplace approximation of the posterior before sampling, which determines the sampler's coordinates.
 
-With the scales held at the middle of their priors, the posterior of everything else has one mode and is nearly normal.
-Its curvature there gives two things. The information on each stage's coefficients, with everything else integrated out
-and the prior's share taken off, is what `inference.coordinates` needs to follow the scales. What correlation is left
-in those coordinates is turned away by one fixed matrix. Both decide how fast a fit is, never what it says.
+With the scales fixed at the middle of their priors, the posterior of everything else has one mode and is nearly normal.
+Its curvature there gives two things. The information on each stage's coefficients, marginalised over everything else
+and without the prior's part, is what `inference.coordinates` needs to adapt to the scales. The remaining correlation in
+these coordinates is removed by one fixed matrix. Both affect only the speed of a fit, never its result.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from gnomon.stats.inference.coordinates import Coordinates
 
 Density = Callable[[np.ndarray], tuple[float, np.ndarray]]
 MAX_CORE = 100
-"""Coefficients with joint information; beyond it, the largest groups get theirs one by one."""
+"""Greatest number of coefficients with joint information; beyond it, the largest groups have diagonal information."""
 DIFFERENCE_STEP = 1e-4
 MIN_CURVATURE = 1e-3
 MAX_ITERATIONS = 600
@@ -26,9 +26,9 @@ MAX_ITERATIONS = 600
 
 @dataclass(frozen=True)
 class CoefficientBlock:
-    """Coefficients (n, S) with a normal prior, and where their coordinates stand in the parameter vector.
+    """Coefficients (n, S) with a normal prior, and the positions of their coordinates in the parameter vector.
 
-    `places` (n, S); `precision`, `mean` (n, S) of the prior; `core` the places among n that share their information.
+    `places` (n, S); `precision`, `mean` (n, S) of the prior; `core` the positions among n with joint information.
     """
 
     places: np.ndarray
@@ -38,7 +38,15 @@ class CoefficientBlock:
 
 
 def core_coefficients(fixed: int, groups: np.ndarray) -> np.ndarray:
-    """Fixed coefficients and the smallest groups of deviations, up to `MAX_CORE` in all."""
+    """Positions of the fixed coefficients and the smallest groups of deviations, up to `MAX_CORE` in total.
+
+    Parameters
+    ----------
+    fixed : int
+        Number of fixed coefficients, which come first.
+    groups : ndarray of int, shape (P,)
+        Group of each deviation.
+    """
     chosen = list(range(fixed))
     members = [np.flatnonzero(groups == group) for group in np.unique(groups)]
     for places in sorted(members, key=len):
@@ -48,7 +56,22 @@ def core_coefficients(fixed: int, groups: np.ndarray) -> np.ndarray:
 
 
 def posterior_mode(density: Density, start: np.ndarray, free: np.ndarray) -> np.ndarray:
-    """The highest point over the free parameters, the others as they are."""
+    """The mode over the free parameters, with the others fixed.
+
+    Parameters
+    ----------
+    density : Density
+        Function from a parameter vector to log density and gradient.
+    start : ndarray, shape (size,)
+        Starting point.
+    free : ndarray of int, shape (m,)
+        Positions of the free parameters.
+
+    Returns
+    -------
+    ndarray, shape (size,)
+        The mode.
+    """
     point = start.copy()
 
     def downhill(x: np.ndarray) -> tuple[float, np.ndarray]:
@@ -61,7 +84,22 @@ def posterior_mode(density: Density, start: np.ndarray, free: np.ndarray) -> np.
 
 
 def laplace_covariance(density: Density, at: np.ndarray, free: np.ndarray) -> np.ndarray:
-    """Inverse of the curvature over the free parameters (size, size), made positive where it is not; else 0."""
+    """Inverse of the negative Hessian over the free parameters, made positive definite; 0 for the others.
+
+    Parameters
+    ----------
+    density : Density
+        Function from a parameter vector to log density and gradient.
+    at : ndarray, shape (size,)
+        Point, usually the mode.
+    free : ndarray of int, shape (m,)
+        Positions of the free parameters.
+
+    Returns
+    -------
+    ndarray, shape (size, size)
+        The covariance.
+    """
     curvature = np.empty((len(free), len(free)))
     for row, place in enumerate(free):
         ahead, behind = at.copy(), at.copy()
@@ -75,7 +113,17 @@ def laplace_covariance(density: Density, at: np.ndarray, free: np.ndarray) -> np
 
 
 def informed_coordinates(block: CoefficientBlock, at: np.ndarray, spread: np.ndarray) -> Coordinates:
-    """Coordinates of a block from the mode and covariance of its plain ones."""
+    """Coordinates of a block from mode and covariance of its non-centred ones.
+
+    Parameters
+    ----------
+    block : CoefficientBlock
+        The coefficients and their prior.
+    at : ndarray, shape (size,)
+        Mode in non-centred coordinates.
+    spread : ndarray, shape (size, size)
+        Covariance at the mode (`laplace_covariance`).
+    """
     many, stages = block.places.shape
     rest, root = np.setdiff1d(np.arange(many), block.core), np.sqrt(block.precision)
     beta = block.mean + at[block.places] / root
@@ -92,7 +140,7 @@ def informed_coordinates(block: CoefficientBlock, at: np.ndarray, spread: np.nda
 
 
 def covariance_factor(spread: np.ndarray) -> np.ndarray:
-    """A factor (size, size) of a covariance; the identity where it knows nothing."""
+    """A Cholesky factor (size, size) of a covariance; the identity for parameters without variance."""
     known = np.diag(spread) > 0
     out = np.eye(len(spread))
     out[np.ix_(known, known)] = np.linalg.cholesky(spread[np.ix_(known, known)])

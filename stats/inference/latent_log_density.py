@@ -1,7 +1,8 @@
-"""The same with the true class latent: judges' verdicts and labels, summed over what may have happened.
+"""Log density and gradient of the corrected model: the true class is marginalised over verdicts and labels.
 
 Parameters after those of the outcome stages: logits of wrong classes (A, J, K, K - 1), log standard deviations of
-accuracies (Q, J), coordinates of their deviations (D, J, K), agreement of pairs of judges (A, pairs).
+accuracies (Q, J), coordinates of their deviations (D, J, K), agreement of pairs of judges (A, pairs). Letters as in
+`model.judge_confusion.VerdictArrays`.
 """
 
 from __future__ import annotations
@@ -31,7 +32,22 @@ Array = np.ndarray[Any, Any]
 
 @compiled
 def split_verdict_parameters(x: Array, v: VerdictArrays, classes: int) -> tuple[Array, Array, Array, Array]:
-    """Views of the verdict parameters: logits of wrong classes, log scales, deviations, agreement."""
+    """Views of the verdict parameters.
+
+    Parameters
+    ----------
+    x : ndarray, shape (size,)
+        Verdict part of a parameter vector.
+    v : VerdictArrays
+        Verdict data.
+    classes : int
+        Number of classes K.
+
+    Returns
+    -------
+    tuple of ndarray
+        Logits of wrong classes (A, J, K, K - 1), log scales (Q, J), deviations (D, J K), agreement (A, pairs).
+    """
     judges, many = v.full.shape[1], v.deviation.shape[1]
     one = v.arms * judges * classes * (classes - 1)
     two = one + v.groups * judges
@@ -47,7 +63,22 @@ def split_verdict_parameters(x: Array, v: VerdictArrays, classes: int) -> tuple[
 
 @compiled
 def accuracy_prior(log_tau: Array, v: VerdictArrays, classes: int) -> Array:
-    """Prior precisions (D, J K) of the deviations in accuracy."""
+    """Prior precisions of the accuracy deviations.
+
+    Parameters
+    ----------
+    log_tau : ndarray, shape (Q, J)
+        Log standard deviations.
+    v : VerdictArrays
+        Verdict data.
+    classes : int
+        Number of classes K.
+
+    Returns
+    -------
+    ndarray, shape (D, J K)
+        Precisions.
+    """
     judges = v.full.shape[1]
     out = np.zeros((v.deviation.shape[1], judges * classes))
     for d in range(out.shape[0]):
@@ -59,7 +90,22 @@ def accuracy_prior(log_tau: Array, v: VerdictArrays, classes: int) -> Array:
 
 @compiled
 def accuracy_logits(deviations: Array, v: VerdictArrays, classes: int) -> Array:
-    """Each judge's accuracy (N, J, K) as the logit of the right class, from deviations (D, J K)."""
+    """Logit of the correct class for each stratum, judge and true class.
+
+    Parameters
+    ----------
+    deviations : ndarray, shape (D, J K)
+        Accuracy deviations.
+    v : VerdictArrays
+        Verdict data.
+    classes : int
+        Number of classes K.
+
+    Returns
+    -------
+    ndarray, shape (N, J, K)
+        Logits.
+    """
     judges = v.full.shape[1]
     out = np.zeros((v.arm.shape[0], judges, classes))
     for n in range(v.arm.shape[0]):
@@ -73,7 +119,24 @@ def accuracy_logits(deviations: Array, v: VerdictArrays, classes: int) -> Array:
 
 @compiled
 def accuracy_deviations(x: Array, v: VerdictArrays, c: Coordinates, classes: int) -> Array:
-    """Deviations in accuracy (D, J K) from their coordinates."""
+    """Accuracy deviations from their coordinates.
+
+    Parameters
+    ----------
+    x : ndarray, shape (size,)
+        Verdict part of a vector in the model's coordinates.
+    v : VerdictArrays
+        Verdict data.
+    c : Coordinates
+        Coordinates of the deviations.
+    classes : int
+        Number of classes K.
+
+    Returns
+    -------
+    ndarray, shape (D, J K)
+        Deviations.
+    """
     _, log_tau, raw, _ = split_verdict_parameters(x, v, classes)
     precision = accuracy_prior(log_tau, v, classes)
     return to_coefficients(raw, precision, np.zeros(precision.shape), c).beta
@@ -81,7 +144,24 @@ def accuracy_deviations(x: Array, v: VerdictArrays, c: Coordinates, classes: int
 
 @compiled
 def pattern_tables(x: Array, deviations: Array, v: VerdictArrays, classes: int) -> Array:
-    """P(full pattern | true class, stratum), shape (N, K, L), given the deviations in accuracy."""
+    """P(full pattern | true class) in each stratum, given the accuracy deviations.
+
+    Parameters
+    ----------
+    x : ndarray, shape (size,)
+        Verdict part of a parameter vector.
+    deviations : ndarray, shape (D, J K)
+        Accuracy deviations.
+    v : VerdictArrays
+        Verdict data.
+    classes : int
+        Number of classes K.
+
+    Returns
+    -------
+    ndarray, shape (N, K, L)
+        Probability of each full pattern.
+    """
     wrong, _, _, agree = split_verdict_parameters(x, v, classes)
     strata, judges, many = v.arm.shape[0], v.full.shape[1], v.full.shape[0]
     out = np.zeros((strata, classes, many))
@@ -115,7 +195,15 @@ def pattern_tables(x: Array, deviations: Array, v: VerdictArrays, classes: int) 
 
 @compiled
 def is_consistent(partial: Array, full: Array) -> bool:
-    """Whether a full pattern is what a partial one says where it says anything."""
+    """Whether a full pattern agrees with a partial one wherever that has a verdict.
+
+    Parameters
+    ----------
+    partial : ndarray of int, shape (J,)
+        Class by each judge, -1 for no verdict.
+    full : ndarray of int, shape (J,)
+        Class by each judge.
+    """
     agrees = True
     for j in range(partial.shape[0]):
         agrees = agrees and (partial[j] < 0 or partial[j] == full[j])
@@ -124,7 +212,20 @@ def is_consistent(partial: Array, full: Array) -> bool:
 
 @compiled
 def seen_pattern_probabilities(tables: Array, v: VerdictArrays) -> Array:
-    """P(seen pattern | true class, stratum), shape (N, K, B): full patterns (N, K, L) summed over silent judges."""
+    """P(observed pattern | true class): full patterns summed over missing verdicts.
+
+    Parameters
+    ----------
+    tables : ndarray, shape (N, K, L)
+        Probability of each full pattern.
+    v : VerdictArrays
+        Verdict data.
+
+    Returns
+    -------
+    ndarray, shape (N, K, B)
+        Probability of each observed pattern.
+    """
     strata, classes, many = tables.shape
     out = np.zeros((strata, classes, v.partial.shape[0]))
     for b in range(v.partial.shape[0]):
@@ -138,7 +239,21 @@ def seen_pattern_probabilities(tables: Array, v: VerdictArrays) -> Array:
 
 @compiled
 def rows_log_likelihood(logs: Array, seen: Array, v: VerdictArrays, weight: Array, d_seen: Array) -> float:
-    """Log likelihood of the rows; adds expected counts of classes to `weight` and of patterns to `d_seen`."""
+    """Log likelihood of the rows; accumulates what the gradient needs.
+
+    Parameters
+    ----------
+    logs : ndarray, shape (cells, K)
+        Log class probabilities.
+    seen : ndarray, shape (N, K, B)
+        Probability of each observed pattern.
+    v : VerdictArrays
+        Verdict data.
+    weight : ndarray, shape (cells, K)
+        Expected class counts are added to it.
+    d_seen : ndarray, shape (N, K, B)
+        Expected pattern counts are added to it.
+    """
     cells, classes = logs.shape
     share = np.zeros((cells, classes))
     for c in range(cells):
@@ -166,7 +281,24 @@ def rows_log_likelihood(logs: Array, seen: Array, v: VerdictArrays, weight: Arra
 
 @compiled
 def pattern_gradient(tables: Array, seen: Array, d_seen: Array, v: VerdictArrays) -> Array:
-    """Gradient (N, K, L) in the logits of the full patterns, from expected counts of the seen ones."""
+    """Gradient in the logits of the full patterns.
+
+    Parameters
+    ----------
+    tables : ndarray, shape (N, K, L)
+        Probability of each full pattern.
+    seen : ndarray, shape (N, K, B)
+        Probability of each observed pattern.
+    d_seen : ndarray, shape (N, K, B)
+        Expected counts of observed patterns.
+    v : VerdictArrays
+        Verdict data.
+
+    Returns
+    -------
+    ndarray, shape (N, K, L)
+        Gradient.
+    """
     strata, classes, many = tables.shape
     out = np.zeros(tables.shape)
     for n in range(strata):
@@ -187,7 +319,26 @@ def pattern_gradient(tables: Array, seen: Array, d_seen: Array, v: VerdictArrays
 def verdict_prior(
     x: Array, v: VerdictArrays, precision: Array, way: CoefficientTransform, grad: Array
 ) -> tuple[float, Array]:
-    """Log prior of the verdicts' parameters; adds its gradient, and returns its slope in the deviations (D, J K)."""
+    """Log prior of the verdict parameters; accumulates its gradient.
+
+    Parameters
+    ----------
+    x : ndarray, shape (size,)
+        Verdict part of a parameter vector.
+    v : VerdictArrays
+        Verdict data.
+    precision : ndarray, shape (D, J K)
+        Prior precisions of the accuracy deviations.
+    way : CoefficientTransform
+        Deviations and volume of their coordinates.
+    grad : ndarray, shape (size,)
+        The gradient is added to it, except in the deviations.
+
+    Returns
+    -------
+    (float, ndarray)
+        Log prior, and its gradient in the deviations (D, J K).
+    """
     classes = precision.shape[1] // v.full.shape[1]
     wrong, log_tau, _, agree = split_verdict_parameters(x, v, classes)
     d_wrong, d_log_tau, _, d_agree = split_verdict_parameters(grad, v, classes)
@@ -222,7 +373,19 @@ def verdict_prior(
 
 @compiled
 def verdict_gradient(d_tables: Array, v: VerdictArrays, slope: Array, grad: Array) -> None:
-    """Add what the logits of the full patterns pass on: to `grad`, and to the slope in the deviations (D, J K)."""
+    """Propagate the gradient from the logits of the full patterns to the verdict parameters.
+
+    Parameters
+    ----------
+    d_tables : ndarray, shape (N, K, L)
+        Gradient in the logits of the full patterns.
+    v : VerdictArrays
+        Verdict data.
+    slope : ndarray, shape (D, J K)
+        The gradient in the deviations is added to it.
+    grad : ndarray, shape (size,)
+        The gradient in the other verdict parameters is added to it.
+    """
     strata, classes, many = d_tables.shape
     d_wrong, _, _, d_agree = split_verdict_parameters(grad, v, classes)
     judges = v.full.shape[1]
@@ -253,7 +416,23 @@ def verdict_gradient(d_tables: Array, v: VerdictArrays, slope: Array, grad: Arra
 def accuracy_gradient(
     x: Array, v: VerdictArrays, c: Coordinates, way: CoefficientTransform, slope: Array, grad: Array
 ) -> None:
-    """Add to `grad` what passes through the coordinates of the deviations in accuracy."""
+    """Propagate the gradient from the accuracy deviations to their coordinates and log scales.
+
+    Parameters
+    ----------
+    x : ndarray, shape (size,)
+        Verdict part of a vector in the model's coordinates.
+    v : VerdictArrays
+        Verdict data.
+    c : Coordinates
+        Coordinates of the deviations.
+    way : CoefficientTransform
+        Their transform (`to_coefficients`).
+    slope : ndarray, shape (D, J K)
+        Gradient in the deviations.
+    grad : ndarray, shape (size,)
+        The gradient is added to it.
+    """
     classes = slope.shape[1] // v.full.shape[1]
     _, log_tau, raw, _ = split_verdict_parameters(x, v, classes)
     _, d_log_tau, d_raw, _ = split_verdict_parameters(grad, v, classes)
@@ -269,7 +448,26 @@ def accuracy_gradient(
 def corrected_density(
     x: Array, a: PredictorArrays, c: Coordinates, v: VerdictArrays, cv: Coordinates
 ) -> tuple[float, Array]:
-    """Log density, up to a constant, and gradient, where the true class is latent but for labelled rows."""
+    """Log density, up to a constant, and gradient, with the true class latent except in labelled rows.
+
+    Parameters
+    ----------
+    x : ndarray, shape (size,)
+        A vector in the model's coordinates.
+    a : PredictorArrays
+        Arrays of the predictor.
+    c : Coordinates
+        Coordinates of the coefficients.
+    v : VerdictArrays
+        Verdict data.
+    cv : Coordinates
+        Coordinates of the accuracy deviations.
+
+    Returns
+    -------
+    (float, ndarray)
+        Log density, and its gradient (size,).
+    """
     z, log_tau = split_outcome_parameters(x, a)
     first = z.size + log_tau.size
     own, classes = x[first:], a.fixed_mean.shape[1] + 1

@@ -1,14 +1,13 @@
-"""The outcome stages' log density and gradient on arrays, compiled once for every study and kept on disk.
+"""Log density and gradient of the outcome stages on arrays, compiled once for every study and cached on disk.
 
-`inference.hierarchical` states the same density in PyMC, and a test holds the two equal. It is written out here
-because its
-arrays have no fixed shape: one compiled function serves every study and every refit, where PyMC would compile each
-one anew (15 to 60 s on two cores). Plain loops throughout: they run as fast as array expressions and compile in
-half the time. Knows arrays only: no store, no names, no priors but their numbers.
+`inference.hierarchical` states the same density in PyMC, and a test verifies that both agree. It is written out here
+because its arrays have no fixed shape: one compiled function serves every study and every refit, while PyMC would
+compile each of them (15 to 60 s on two cores). Plain loops throughout: they run as fast as array expressions and
+compile in half the time. Knows arrays only: no store, no names, no priors except as numbers.
 
 Parameters, in this order in one vector: coordinates of the coefficients (G + P, S) (`inference.coordinates`); log
-standard
-deviations (T, S); then those of the verdicts, where there are any (`gnomon.stats.inference.latent_log_density`).
+standard deviations (T, S); then those of the verdicts, if any (`gnomon.stats.inference.latent_log_density`). Letters as
+in `model.linear_predictor.PredictorArrays`.
 """
 
 from __future__ import annotations
@@ -24,12 +23,25 @@ from gnomon.stats.model.linear_predictor import PredictorArrays
 
 Array = np.ndarray[Any, Any]
 LOG_ZERO = -1e30
-"""Log probability of a class that an arm cannot have; finite, so that a count of 0 times it is 0."""
+"""Log probability of an impossible class; finite, so that its product with a count of 0 is 0."""
 
 
 @compiled
 def split_outcome_parameters(x: Array, a: PredictorArrays) -> tuple[Array, Array]:
-    """Views of the outcome parameters: coordinates of the coefficients, log scales."""
+    """Views of the outcome parameters.
+
+    Parameters
+    ----------
+    x : ndarray, shape (size,)
+        A parameter vector.
+    a : PredictorArrays
+        Arrays of the predictor.
+
+    Returns
+    -------
+    (ndarray, ndarray)
+        Coordinates of the coefficients (G + P, S), log scales (T, S).
+    """
     stages = a.fixed_mean.shape[1]
     one = (a.fixed_mean.shape[0] + a.group.shape[0]) * stages
     two = one + a.scale.shape[0] * stages
@@ -38,7 +50,20 @@ def split_outcome_parameters(x: Array, a: PredictorArrays) -> tuple[Array, Array
 
 @compiled
 def coefficient_priors(log_tau: Array, a: PredictorArrays) -> tuple[Array, Array]:
-    """Prior precisions and means (G + P, S) of the coefficients, given the log scales."""
+    """Prior precisions and means of the coefficients, given the log scales.
+
+    Parameters
+    ----------
+    log_tau : ndarray, shape (T, S)
+        Log standard deviations of the groups.
+    a : PredictorArrays
+        Arrays of the predictor.
+
+    Returns
+    -------
+    (ndarray, ndarray)
+        Precisions and means, each (G + P, S).
+    """
     fixed, stages = a.fixed_mean.shape
     precision = np.zeros((fixed + a.group.shape[0], stages))
     mean = np.zeros(precision.shape)
@@ -54,7 +79,22 @@ def coefficient_priors(log_tau: Array, a: PredictorArrays) -> tuple[Array, Array
 
 @compiled
 def coefficients_from_coordinates(x: Array, a: PredictorArrays, c: Coordinates) -> Array:
-    """Coefficients (G + P, S) of the predictor."""
+    """Coefficients of the predictor from a vector in the model's coordinates.
+
+    Parameters
+    ----------
+    x : ndarray, shape (size,)
+        The vector.
+    a : PredictorArrays
+        Arrays of the predictor.
+    c : Coordinates
+        Coordinates of the coefficients.
+
+    Returns
+    -------
+    ndarray, shape (G + P, S)
+        Coefficients.
+    """
     z, log_tau = split_outcome_parameters(x, a)
     precision, mean = coefficient_priors(log_tau, a)
     return to_coefficients(z, precision, mean, c).beta
@@ -62,7 +102,24 @@ def coefficients_from_coordinates(x: Array, a: PredictorArrays, c: Coordinates) 
 
 @compiled
 def linear_predictor(coef: Array, indptr: Array, column: Array, value: Array) -> Array:
-    """Logits (cells, S) of the stages."""
+    """Logits of the stages, from the predictor's matrix in compressed rows.
+
+    Parameters
+    ----------
+    coef : ndarray, shape (G + P, S)
+        Coefficients.
+    indptr : ndarray of int, shape (cells + 1,)
+        Start of each cell's entries.
+    column : ndarray of int, shape (entries,)
+        Column of each entry.
+    value : ndarray, shape (entries,)
+        Value of each entry.
+
+    Returns
+    -------
+    ndarray, shape (cells, S)
+        Logits.
+    """
     cells, stages = indptr.shape[0] - 1, coef.shape[1]
     eta = np.zeros((cells, stages))
     for c in range(cells):
@@ -74,7 +131,20 @@ def linear_predictor(coef: Array, indptr: Array, column: Array, value: Array) ->
 
 @compiled
 def log_class_probabilities(eta: Array, asked: Array) -> Array:
-    """Log probabilities (cells, K) of the classes from the logits (cells, S) of the stages that are asked."""
+    """Log class probabilities from the logits of the stages.
+
+    Parameters
+    ----------
+    eta : ndarray, shape (cells, S)
+        Logits.
+    asked : ndarray of bool, shape (cells, S)
+        Stages that the cell's arm has.
+
+    Returns
+    -------
+    ndarray, shape (cells, K)
+        Log probabilities; `LOG_ZERO` for impossible classes.
+    """
     cells, stages = eta.shape
     out = np.zeros((cells, stages + 1))
     for c in range(cells):
@@ -95,7 +165,26 @@ def log_class_probabilities(eta: Array, asked: Array) -> Array:
 def outcome_prior(
     log_tau: Array, precision: Array, mean: Array, way: CoefficientTransform, a: PredictorArrays
 ) -> tuple[float, Array, Array]:
-    """Log prior of coefficients and log scales with the volume of the coordinates; its slopes in both."""
+    """Log prior of coefficients and log scales, including the volume of the coordinates.
+
+    Parameters
+    ----------
+    log_tau : ndarray, shape (T, S)
+        Log standard deviations of the groups.
+    precision : ndarray, shape (G + P, S)
+        Prior precisions.
+    mean : ndarray, shape (G + P, S)
+        Prior means.
+    way : CoefficientTransform
+        Coefficients and volume of their coordinates.
+    a : PredictorArrays
+        Arrays of the predictor.
+
+    Returns
+    -------
+    (float, ndarray, ndarray)
+        Log prior, its gradient in the coefficients (G + P, S) and in the log scales (T, S).
+    """
     fixed, beta = a.fixed_mean.shape[0], way.beta
     d_beta, d_log_tau = np.zeros(beta.shape), np.zeros(log_tau.shape)
     total = way.log_volume
@@ -119,7 +208,19 @@ def outcome_prior(
 
 @compiled
 def coefficient_gradient(a: PredictorArrays, eta: Array, weight: Array, out: Array) -> None:
-    """Add to `out` (G + P, S) the gradient of sum(weight * log class) in the coefficients, weight (cells, K)."""
+    """Add the gradient of sum(weight * log class probability) in the coefficients.
+
+    Parameters
+    ----------
+    a : PredictorArrays
+        Arrays of the predictor.
+    eta : ndarray, shape (cells, S)
+        Logits of the stages.
+    weight : ndarray, shape (cells, K)
+        Counts, or expected counts, by class.
+    out : ndarray, shape (G + P, S)
+        The gradient is added to it.
+    """
     stages = eta.shape[1]
     for c in range(eta.shape[0]):
         below = weight[c, stages]
@@ -136,7 +237,28 @@ def coefficient_gradient(a: PredictorArrays, eta: Array, weight: Array, out: Arr
 def outcome_gradient(
     x: Array, a: PredictorArrays, c: Coordinates, way: CoefficientTransform, d_beta: Array, d_log_tau: Array
 ) -> Array:
-    """Gradient in all parameters from the slopes in coefficients and log scales."""
+    """Gradient in the model's coordinates from the gradients in coefficients and log scales.
+
+    Parameters
+    ----------
+    x : ndarray, shape (size,)
+        A vector in the model's coordinates.
+    a : PredictorArrays
+        Arrays of the predictor.
+    c : Coordinates
+        Coordinates of the coefficients.
+    way : CoefficientTransform
+        Their transform (`to_coefficients`).
+    d_beta : ndarray, shape (G + P, S)
+        Gradient in the coefficients.
+    d_log_tau : ndarray, shape (T, S)
+        Gradient in the log scales.
+
+    Returns
+    -------
+    ndarray, shape (size,)
+        Gradient.
+    """
     z, log_tau = split_outcome_parameters(x, a)
     grad = np.zeros(x.shape)
     out_z, out_tau = split_outcome_parameters(grad, a)
@@ -153,7 +275,24 @@ def outcome_gradient(
 
 @compiled
 def judged_density(x: Array, a: PredictorArrays, c: Coordinates, counts: Array) -> tuple[float, Array]:
-    """Log density, up to a constant, and gradient, where counts (cells, K) are taken at their word."""
+    """Log density, up to a constant, and gradient for observed class counts.
+
+    Parameters
+    ----------
+    x : ndarray, shape (size,)
+        A vector in the model's coordinates.
+    a : PredictorArrays
+        Arrays of the predictor.
+    c : Coordinates
+        Coordinates of the coefficients.
+    counts : ndarray, shape (cells, K)
+        Counts by class.
+
+    Returns
+    -------
+    (float, ndarray)
+        Log density, and its gradient (size,).
+    """
     z, log_tau = split_outcome_parameters(x, a)
     precision, mean = coefficient_priors(log_tau, a)
     way = to_coefficients(z, precision, mean, c)

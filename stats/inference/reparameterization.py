@@ -1,4 +1,4 @@
-"""The way from coordinates to coefficients and back (`inference.coordinates`), compiled, with its gradient."""
+"""Transform from coordinates to coefficients (`inference.coordinates`), compiled, with its gradient."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Array = np.ndarray[Any, Any]
 
 
 class CoefficientTransform(NamedTuple):
-    """What the way from z to beta leaves for the way back: both, u = L^-1 (pull + D mu), and L^-1 of the core."""
+    """Coefficients with intermediate results for the gradient: beta, u = L^-1 (pull + D mu), and L^-1 of the core."""
 
     beta: np.ndarray
     u: np.ndarray
@@ -24,9 +24,10 @@ class CoefficientTransform(NamedTuple):
 
 @compiled
 def inverse_cholesky(matrix: Array) -> Array:
-    """L^-1 (n, n) of a positive definite matrix L L'; NaN where it is not. `matrix` is overwritten with L.
+    """L^-1 (n, n) of a positive definite matrix L L'; NaN if it is not positive definite. `matrix` is overwritten with
+    L.
 
-    Inner loops run along rows and sum into several places at once, which processors do four at a time.
+    Inner loops run along rows and accumulate into several elements at once, which processors vectorise.
     """
     n = matrix.shape[0]
     column = np.zeros(n)
@@ -53,7 +54,19 @@ def inverse_cholesky(matrix: Array) -> Array:
 
 @compiled
 def to_coefficients(z: Array, precision: Array, mean: Array, c: Coordinates) -> CoefficientTransform:
-    """Coefficients (n, S) from coordinates (n, S), given prior precisions and means (n, S)."""
+    """Coefficients from coordinates.
+
+    Parameters
+    ----------
+    z : ndarray, shape (n, S)
+        Coordinates.
+    precision : ndarray, shape (n, S)
+        Prior precisions.
+    mean : ndarray, shape (n, S)
+        Prior means.
+    c : Coordinates
+        Information that defines the coordinates.
+    """
     stages = z.shape[1]
     beta, u = np.zeros(z.shape), np.zeros(z.shape)
     size = c.core.shape[0]
@@ -86,13 +99,29 @@ def to_coefficients(z: Array, precision: Array, mean: Array, c: Coordinates) -> 
 
 @compiled
 def coordinate_gradient(z: Array, way: CoefficientTransform, slope: Array, c: Coordinates) -> tuple[Array, Array]:
-    """Gradients in z and in the prior precisions (n, S) from that in the coefficients, volume included.
+    """Gradients in coordinates and prior precisions from the gradient in the coefficients, volume included.
 
-    With g the slope in beta, y' = L^-1 g, w = L^-T y' and m = A^-1 (pull + D mu), the derivative in A's k-th
-    diagonal entry is - m_k w_k - v'v / 2 - v'T v / 2, where v is the k-th column of L^-1 and T_ij = z_max(i,j)
-    y'_min(i,j): the reverse of the Cholesky factorisation (Murray 2016, arXiv 1602.07527) with its products of two
-    vectors written out, so that it costs n^2 beyond L^-1. What D adds to `pull + D mu` is left out: a mean other than
-    zero belongs to a fixed coefficient, whose precision never changes.
+    With g the slope in beta, y' = L^-1 g, w = L^-T y' and m = A^-1 (pull + D mu), the derivative in A's k-th diagonal
+    entry is - m_k w_k - v'v / 2 - v'T v / 2, where v is the k-th column of L^-1 and T_ij = z_max(i,j) y'_min(i,j): the
+    reverse of the Cholesky factorisation (Murray 2016, arXiv 1602.07527) with its products of two vectors written out,
+    so that it costs n^2 beyond L^-1. The contribution of D to `pull + D mu` is omitted: a mean other than zero belongs
+    to a fixed coefficient, whose precision never changes.
+
+    Parameters
+    ----------
+    z : ndarray, shape (n, S)
+        Coordinates.
+    way : CoefficientTransform
+        Transform at z (`to_coefficients`).
+    slope : ndarray, shape (n, S)
+        Gradient in the coefficients.
+    c : Coordinates
+        Information that defines the coordinates.
+
+    Returns
+    -------
+    (ndarray, ndarray)
+        Gradients in z and in the prior precisions, each (n, S).
     """
     d_z, d_precision = np.zeros(z.shape), np.zeros(z.shape)
     size = c.core.shape[0]

@@ -1,6 +1,6 @@
-"""Draws from a model's posterior with nutpie, and whether they may be believed.
+"""Posterior sampling with nutpie, and convergence checks.
 
-Knows densities and arrays, not studies. Ctrl-C stops the sampler and goes on up; nothing is kept half done.
+Knows densities and arrays, not studies. Ctrl-C stops the sampler and is re-raised; no partial result is kept.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from gnomon.stats.inference.arviz_import import import_arviz
 from gnomon.stats.inference.hierarchical import Density, OutcomeModel
 
 Progress = Callable[[str, float], None]
-"""Called with the step, "compile" or "sample", and the share of it that is done; from another thread while sampling."""
+"""Called with the step, "compile" or "sample", and its completed share; from another thread while sampling."""
 
 MAX_RHAT = 1.01
 MIN_ESS = 400.0
 MAX_DIVERGENT = 0.005
 WORTH_A_THREAD = 40e-6
-"""Seconds for one gradient above which chains run at once: below it they would wait for Python's lock, not compute."""
+"""Seconds per gradient above which chains run in parallel: below it they would mostly wait for Python's lock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +36,9 @@ class SamplerSettings:
     draws, tune : int
         Draws kept and draws spent on adaptation, per chain.
     chains, cores : int
-        Chains, and how many of them run at once (which changes no draw).
+        Number of chains, and how many of them run in parallel (which changes no draw).
     target_accept : float
-        Acceptance that the step size aims at; more is slower and safer.
+        Target acceptance rate of the step size; higher is slower and more robust.
     """
 
     draws: int = 1000
@@ -48,7 +48,7 @@ class SamplerSettings:
     target_accept: float = 0.9
 
     def retry_settings(self) -> SamplerSettings:
-        """Settings of the one retry after a failed gate."""
+        """Settings of the single retry after a failed convergence check."""
         return replace(self, draws=2 * self.draws, tune=2 * self.tune, target_accept=0.97)
 
     def as_dict(self) -> dict[str, float]:
@@ -61,7 +61,7 @@ QUICK_SETTINGS = SamplerSettings(draws=500, tune=300)
 
 @dataclass(frozen=True)
 class PosteriorDraws:
-    """Posterior draws (chains, draws, size) of a model's parameter vector, and how they came about."""
+    """Posterior draws (chains, draws, size) of a model's parameter vector, with sampling statistics."""
 
     values: np.ndarray
     divergences: int
@@ -70,7 +70,7 @@ class PosteriorDraws:
 
     @property
     def flat_values(self) -> np.ndarray:
-        """All chains one after the other, shape (chains * draws, size)."""
+        """All chains concatenated, shape (chains * draws, size)."""
         return self.values.reshape(-1, self.values.shape[-1])
 
     @property
@@ -84,8 +84,23 @@ def sample_posterior(
 ) -> PosteriorDraws:
     """Draw from the posterior.
 
-    Raises `FitFailedError` where the sampler finds no point to start from, and lets `KeyboardInterrupt` through after
-    it has stopped the chains.
+    `KeyboardInterrupt` is re-raised after the chains have been stopped.
+
+    Parameters
+    ----------
+    model : OutcomeModel
+        The model with its data.
+    settings : SamplerSettings
+        Numbers of draws and chains, and target acceptance.
+    seed : int
+        Seed of the sampler.
+    progress : Progress or None, optional
+        Called with the step ("compile" or "sample") and its completed share.
+
+    Raises
+    ------
+    FitFailedError
+        If the sampler fails, for example because it finds no starting point.
     """
     import_arviz()
     import nutpie
@@ -117,7 +132,7 @@ def sample_posterior(
         cores=min(cores, settings.chains),
         seed=seed,
         target_accept=settings.target_accept,
-        # Judges' errors and true rates trade off along ridges: a diagonal mass matrix gave a twentieth of the ESS.
+        # Judges' errors and true rates are strongly correlated: a diagonal mass matrix gave a twentieth of the ESS.
         low_rank_modified_mass_matrix=True,
         save_warmup=False,
         progress_bar=False,
@@ -134,7 +149,7 @@ def sample_posterior(
 
 
 def _seconds_per_call(density: Density, x: np.ndarray, times: int = 20) -> float:
-    """Seconds that one evaluation takes, after a first one that may compile."""
+    """Mean duration of one evaluation, after a first one that may compile."""
     density(x)
     started = time.perf_counter()
     for _ in range(times):
@@ -143,7 +158,7 @@ def _seconds_per_call(density: Density, x: np.ndarray, times: int = 20) -> float
 
 
 class _DrawMeter:
-    """Hands each draw on as parameters, and tells how many of all there have been."""
+    """Converts each draw to parameters, and reports the share of draws done."""
 
     def __init__(self, say: Progress, total: int, parameters: Callable[[np.ndarray], np.ndarray]) -> None:
         self.say, self.total, self.parameters, self.done = say, total, parameters, 0
@@ -156,7 +171,7 @@ class _DrawMeter:
 
 
 def _wait_for_trace(running: Any) -> Any:
-    """The trace of a sampler in the background; stops it before an interrupt goes on."""
+    """The trace of a background sampler; cancels it before an interrupt is re-raised."""
     try:
         return running.wait()
     except RuntimeError as error:
@@ -168,17 +183,18 @@ def _wait_for_trace(running: Any) -> Any:
 
 
 def check_convergence(figures: Mapping[str, np.ndarray], draws: PosteriorDraws) -> dict[str, Any]:
-    """Convergence of every figure that will be shown, and whether all gates are passed.
+    """Convergence of every estimate that will be shown, and whether all criteria are met.
 
     Parameters
     ----------
     figures : mapping of str to ndarray, shape (chains * draws,)
-        Posterior draws of each estimand.
-    draws : Draws
+        Posterior draws of each estimate.
+    draws : PosteriorDraws
+        Draws of the parameters, with divergences and durations.
 
     Returns
     -------
-    dict
+    dict of str to object
         max_rhat (rank-normalised, split), min_ess_bulk, min_ess_tail, divergences, draws (per chain), chains,
         seconds_compile, seconds_sample, passed, reasons.
     """

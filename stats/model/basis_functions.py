@@ -1,4 +1,4 @@
-"""Functions of a cell: the columns that the terms of a design are made of, and their row-wise products."""
+"""Basis functions of cells: the columns of a design's terms, and their row-wise products."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ def sum_to_zero_basis(levels: int) -> np.ndarray:
 
 
 def intercept_column(frame: pd.DataFrame) -> np.ndarray:
-    """The constant."""
+    """A column of ones."""
     return np.ones((len(frame), 1))
 
 
 def steered_indicator(frame: pd.DataFrame) -> np.ndarray:
-    """1 in the arms in which a vector is added."""
+    """Indicator of the arms in which a vector is added."""
     return (frame["arm"] != str(Arm.CONTROL)).to_numpy(float)[:, None]
 
 
 def arm_indicator(arm: str) -> Basis:
-    """1 in this arm."""
+    """Indicator of one arm."""
     return lambda frame: (frame["arm"] == arm).to_numpy(float)[:, None]
 
 
@@ -42,23 +42,49 @@ def covariate_column(name: str) -> Basis:
 
 
 def squared_covariate(name: str) -> Basis:
-    """The square of a standardised column, less its mean of 1."""
+    """The square of a standardised column, minus its mean of 1."""
     return lambda frame: frame[name].to_numpy(float)[:, None] ** 2 - 1.0
 
 
 def level_indicators(axis: str, levels: Sequence[str]) -> Basis:
-    """One indicator for each level of an axis; a cell of another level has none."""
+    """One indicator for each level of an axis; zero for cells of another level.
+
+    Parameters
+    ----------
+    axis : str
+        Column of the frame.
+    levels : sequence of str
+        The L levels.
+
+    Returns
+    -------
+    callable
+        Basis of width L.
+    """
     return lambda frame: np.column_stack([(frame[axis] == level).to_numpy(float) for level in levels])
 
 
 def sum_to_zero_contrast(axis: str, levels: Sequence[str]) -> Basis:
-    """Effects of the levels of an axis that sum to zero; a cell of another level has none."""
+    """Effects of the levels of an axis that sum to zero; zero for cells of another level.
+
+    Parameters
+    ----------
+    axis : str
+        Column of the frame.
+    levels : sequence of str
+        The L levels.
+
+    Returns
+    -------
+    callable
+        Basis of width L - 1.
+    """
     pick, basis = level_indicators(axis, levels), sum_to_zero_basis(len(levels))
     return lambda frame: pick(frame) @ basis
 
 
 def interaction_basis(*bases: Basis) -> Basis:
-    """All products of one column of each basis."""
+    """All products of one column from each basis."""
 
     def product(left: np.ndarray, right: np.ndarray) -> np.ndarray:
         return np.asarray((left[:, :, None] * right[:, None, :]).reshape(len(left), -1))

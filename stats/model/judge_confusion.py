@@ -1,7 +1,7 @@
-"""From verdict patterns to arrays: strata of the judges' confusion, patterns seen, rows of the likelihood.
+"""Arrays for the judges' confusion: strata, observed verdict patterns, rows of the likelihood.
 
-Confusion is separate by arm. Within an arm a judge's accuracy may deviate by concept (where the arm has one) and by
-subject, partially pooled; the arms are never shrunk to each other, since two groups cannot teach their own spread.
+Confusion is separate by arm. Within an arm a judge's accuracy may deviate by concept (if the arm has one) and by
+subject, partially pooled; arms are never pooled, since two groups cannot inform their own variance.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ PER_LABEL = 200
 
 @dataclass(frozen=True, slots=True)
 class ExternalCalibration:
-    """Transcripts of another study whose truth is known: in `n` of class `truth` the judge said the class `said`.
+    """Transcripts of another study with known truth: for `n` of true class `truth` the judge's class was `verdict`.
 
-    They inform P(verdict | truth) of that judge in that arm and nothing else, because their mix of outcomes is not
-    ours. Another study's judge may err as another subject's would: its accuracy has a deviation of its own where
-    this study has subjects to teach its size.
+    They inform P(verdict | truth) of that judge in that arm and nothing else, because their mix of outcomes is not that
+    of this study. The judge may err there as on a further subject: its accuracy has its own deviation if this study has
+    enough subjects to inform its size.
     """
 
     judge: str
@@ -72,12 +72,12 @@ class VerdictArrays(NamedTuple):
 
 
 def unlabelled_weight(patterns: VerdictPatternCells) -> float:
-    """What a trial without a label counts for, (0, 1]: 1 unless there are very many for each label.
+    """Weight of an unlabelled trial in the likelihood, in (0, 1]: 1 unless there are very many per label.
 
-    Unlabelled verdicts teach the judges' errors through the form of the model alone (that two judges err on their own,
-    that accuracies add up). A form is never quite right, and a million verdicts would be believed against a hundred
-    labels. So they count for at most `MOST_UNLABELLED` trials, or `PER_LABEL` for each label, as in a coarsened
-    posterior (Miller and Dunson 2019, JASA 114, 1113-1125). Intervals are wider for it, never narrower.
+    Unlabelled verdicts inform the judges' errors only through the form of the model (independent errors, additive
+    accuracies). The form is never exactly right, and a million verdicts would outweigh a hundred labels. So they count
+    for at most `MOST_UNLABELLED` trials, or `PER_LABEL` per label, as in a coarsened posterior (Miller and Dunson 2019,
+    JASA 114, 1113-1125). This makes intervals wider, never narrower.
     """
     unlabelled = patterns.label < 0
     many, labels = int(patterns.count[unlabelled].sum()), int(patterns.count[~unlabelled].sum())
@@ -85,14 +85,22 @@ def unlabelled_weight(patterns: VerdictPatternCells) -> float:
 
 
 def count_verdict_parameters(v: VerdictArrays, classes: int) -> int:
-    """Number of the parameters of the verdicts, for a ladder of K classes."""
+    """Number of verdict parameters.
+
+    Parameters
+    ----------
+    v : VerdictArrays
+        Verdict data.
+    classes : int
+        Number of classes K.
+    """
     judges, deviations = v.full.shape[1], v.deviation.shape[1]
     wrong = v.arms * judges * classes * (classes - 1)
     return int(wrong + v.groups * judges + deviations * judges * classes + v.arms * len(v.pairs))
 
 
 def arms_present(patterns: VerdictPatternCells) -> list[str]:
-    """Arms that the patterns have, in the order of `Arm`: the first index of every confusion."""
+    """Arms that occur in the patterns, in the order of `Arm`: the first index of every confusion array."""
     return [str(arm) for arm in Arm if (patterns.frame["arm"] == str(arm)).any()]
 
 
@@ -109,7 +117,22 @@ def confusion_strata(patterns: VerdictPatternCells) -> tuple[pd.DataFrame, np.nd
 def build_verdict_arrays(
     patterns: VerdictPatternCells, priors: Priors, external: Sequence[ExternalCalibration] = ()
 ) -> VerdictArrays:
-    """Arrays of the verdict part of the corrected density."""
+    """Arrays of the verdict part of the corrected density.
+
+    Parameters
+    ----------
+    patterns : VerdictPatternCells
+        Counts by cell, verdict pattern and label.
+    priors : Priors
+        Prior scales.
+    external : sequence of ExternalCalibration, default ()
+        Calibrations of the judges on transcripts of other studies.
+
+    Raises
+    ------
+    InputError
+        If an external calibration does not fit the study.
+    """
     arms = arms_present(patterns)
     validate_external(external, patterns, arms)
     strata, of_cell = confusion_strata(patterns)
@@ -150,7 +173,22 @@ def build_verdict_arrays(
 def validate_external(
     external: Sequence[ExternalCalibration], patterns: VerdictPatternCells, arms: Sequence[str]
 ) -> None:
-    """Raise `InputError` for a calibration of an unknown judge, arm or class, or without trials."""
+    """Check calibrations against a study.
+
+    Parameters
+    ----------
+    external : sequence of ExternalCalibration
+        Calibrations of the judges on transcripts of other studies.
+    patterns : VerdictPatternCells
+        Counts of this study.
+    arms : sequence of str
+        Arms of this study.
+
+    Raises
+    ------
+    InputError
+        If a calibration has an unknown judge, arm or class, or no trials.
+    """
     for one in external:
         for what, name, known in (
             ("judge", one.judge, patterns.judges),
@@ -175,8 +213,8 @@ def validate_external(
 def _deviation_design(strata: pd.DataFrame, elsewhere: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     """Design (strata, D) of accuracy deviations, and the scale of each column.
 
-    Within an arm they sum to zero over its concepts and over its subjects. A stratum of transcripts from elsewhere
-    (one for each of those arms, after the others) deviates as a further subject.
+    Within an arm they sum to zero over its concepts and over its subjects. A stratum of external transcripts (one per
+    arm that has any, after the others) deviates like a further subject.
     """
     columns, group = [np.zeros((len(strata) + len(elsewhere), 0))], []
     for arm in sorted(set(strata["arm"])):

@@ -1,9 +1,8 @@
-"""From cells to the linear predictor: which effects a study's data can carry, as the columns of one matrix.
+"""The linear predictor: the effects that a study's data can identify, as columns of one matrix.
 
-Every stage of the ladder has the same predictor, a sum of terms. A term is a basis (functions of a cell) with one
-coefficient for each of its columns: fixed, with a normal prior, or a group of deviations with a standard
-deviation of their own. Terms that a study cannot carry (a slope with one subject, strength with one strength) are
-left out, not estimated from the prior.
+Every stage has the same predictor, a sum of terms. A term is a basis (functions of a cell) with one coefficient per
+column: fixed, with a normal prior, or a group of deviations with its own standard deviation. Terms that a study cannot
+identify (a slope with one subject, strength with one strength) are left out, not estimated from the prior.
 """
 
 from __future__ import annotations
@@ -27,11 +26,12 @@ LEVEL = "level"
 
 @dataclass(frozen=True)
 class PredictorTerm:
-    """One summand of the predictor.
+    """One term of the predictor.
 
     Attributes
     ----------
     name : str
+        Name of the term, as in the design.
     basis : callable
         From a prepared frame of n cells to an array (n, width).
     sd : float
@@ -39,7 +39,7 @@ class PredictorTerm:
     means : tuple of float
         Prior mean by stage; empty means zero.
     deviations : bool
-        Whether the coefficients share a standard deviation that is learnt.
+        Whether the coefficients share an estimated standard deviation.
     """
 
     name: str
@@ -52,8 +52,9 @@ class PredictorTerm:
 class PredictorArrays(NamedTuple):
     """The predictor as arrays, for the compiled density; G fixed and P deviating coefficients, S stages, T scales.
 
-    `indptr`, `column`, `value` are the cells' rows of the matrix (cells, G + P) in compressed form; `asked`
-    (cells, S) says which stages a cell's arm has; `group` (P) is each deviation's scale.
+    `indptr`, `column`, `value` are the cells' rows of the matrix (cells, G + P) in compressed form; `asked` (cells, S)
+    is whether a cell's arm has the stage; `group` (P) is each deviation's scale; `fixed_mean` and `fixed_sd` (G, S) are
+    the priors of fixed coefficients, `scale` (T, S) the prior scales of the groups.
     """
 
     indptr: np.ndarray
@@ -68,7 +69,7 @@ class PredictorArrays(NamedTuple):
 
 @dataclass(frozen=True)
 class ModelDesign:
-    """The terms of one study, its cells in prepared form (`prepare`), and the arm that has no effect term."""
+    """The terms of one study, its prepared cells (`add_covariates`), and the arm without an effect term."""
 
     frame: pd.DataFrame
     stages: tuple[str, ...]
@@ -82,11 +83,24 @@ class ModelDesign:
 
     @property
     def random_terms(self) -> tuple[PredictorTerm, ...]:
-        """Terms of deviations, one standard deviation for each and stage."""
+        """Terms of deviations, with one standard deviation per term and stage."""
         return tuple(term for term in self.terms if term.deviations)
 
     def design_matrix(self, frame: pd.DataFrame, terms: Sequence[PredictorTerm] | None = None) -> np.ndarray:
-        """Columns of all terms (fixed first) for the cells of a prepared frame, shape (n, G + P)."""
+        """Columns of the terms for the cells of a prepared frame.
+
+        Parameters
+        ----------
+        frame : pandas.DataFrame
+            Prepared cells (`add_covariates`).
+        terms : sequence of PredictorTerm or None, optional
+            Terms to use; by default all, fixed ones first.
+
+        Returns
+        -------
+        ndarray, shape (n, G + P)
+            The matrix.
+        """
         used = (*self.fixed_terms, *self.random_terms) if terms is None else terms
         return np.hstack([np.zeros((len(frame), 0)), *(term.basis(frame) for term in used)])
 
@@ -95,7 +109,7 @@ class ModelDesign:
         return {term.name: term.basis(self.frame).shape[1] for term in (*self.fixed_terms, *self.random_terms)}
 
     def predictor_arrays(self) -> PredictorArrays:
-        """Arrays for the density."""
+        """Arrays for the compiled density."""
         widths, stages = self.term_widths(), len(self.stages)
         fixed = [widths[term.name] for term in self.fixed_terms]
         random = [widths[term.name] for term in self.random_terms]
@@ -112,16 +126,16 @@ class ModelDesign:
         )
 
     def asked_stages(self, frame: pd.DataFrame) -> np.ndarray:
-        """Which stages the arm of each cell has, shape (n, S)."""
+        """Whether the arm of each cell has each stage, shape (n, S)."""
         columns = [[is_class_possible(stage, Arm(arm)) for arm in frame["arm"]] for stage in self.stages]
         return np.array(columns, dtype=bool).reshape(len(self.stages), len(frame)).T.copy()
 
 
 def add_covariates(frame: pd.DataFrame) -> pd.DataFrame:
-    """Add the covariates: `x` = log2 size over the middle size, `s` strength, `d` depth, the last two standardised.
+    """Add the covariates: `x` = centred log2 size, `s` strength, `d` depth, the last two standardised.
 
-    Strength is log2 |strength| less its mean over the subject's own strengths, so that subjects whose strengths
-    have different scales are compared at their own middle; control cells have s = d = 0.
+    Strength is log2 |strength| minus its mean over the subject's own strengths, so that subjects whose strengths have
+    different scales are compared at their own middle; control cells have s = d = 0.
     """
     sizes = np.log2(frame.groupby("subject", sort=True)["parameters"].first())
     steered = (frame["arm"] != str(Arm.CONTROL)).to_numpy()
@@ -133,7 +147,17 @@ def add_covariates(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def build_design(frame: pd.DataFrame, classes: tuple[str, ...], priors: Priors) -> ModelDesign:
-    """The design that these cells can carry, for the stages that the classes ask for."""
+    """The design that these cells can identify, for the stages of these classes.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+        Cells with the columns of `gnomon.stats.cells.aggregation.AXES`.
+    classes : tuple of str
+        The K classes; all but the last are stages.
+    priors : Priors
+        Prior scales.
+    """
     cells, stages = add_covariates(frame), classes[:-1]
     arms = [str(arm) for arm in Arm if (cells["arm"] == str(arm)).any()]
     base = str(Arm.CONTROL) if str(Arm.CONTROL) in arms else arms[0]
@@ -166,7 +190,7 @@ def _size_terms(cells: pd.DataFrame, effects: list[str], priors: Priors) -> list
 
 
 def _dose_terms(cells: pd.DataFrame, steered: list[str], priors: Priors) -> list[PredictorTerm]:
-    """Strength and depth: linear with two values, quadratic too with three; and the product of both."""
+    """Strength and depth: linear with two values, also quadratic with three; and their product."""
     terms = []
     scales = (("s", priors.strength_sd, priors.strength_squared_sd), ("d", priors.depth_sd, priors.depth_squared_sd))
     for arm in steered:
@@ -246,7 +270,7 @@ def _subject_terms(cells: pd.DataFrame, base: str, effects: list[str], priors: P
 
 
 def _concept_terms(cells: pd.DataFrame, priors: Priors) -> list[PredictorTerm]:
-    """Concepts, and concept and dose within subjects, in the injection arm: controls know of neither."""
+    """Concepts, and concept and dose within subjects, in the injection arm only."""
     injected = cells[cells["arm"] == str(Arm.INJECTION)]
     concepts, subjects = sorted(injected["concept"].dropna().unique()), sorted(cells["subject"].unique())
     terms, inside = (
@@ -272,7 +296,7 @@ def _concept_terms(cells: pd.DataFrame, priors: Priors) -> list[PredictorTerm]:
 
 
 def reference_variant(subjects: pd.DataFrame) -> str:
-    """The variant that others are measured against: instruct, or else the most frequent."""
+    """The variant that others are compared with: instruct, otherwise the most frequent."""
     variants = subjects["variant"].tolist()
     return BASELINE_VARIANT if BASELINE_VARIANT in variants else max(sorted(set(variants)), key=variants.count)
 
@@ -282,21 +306,21 @@ def _other_variants(subjects: pd.DataFrame) -> list[str]:
 
 
 def compress_rows(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Row starts, columns and values of the entries that are not zero."""
+    """Row starts, columns and values of the nonzero entries."""
     rows, columns = np.nonzero(matrix)
     starts = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=len(matrix)))])
     return starts.astype(np.int64), columns.astype(np.int64), matrix[rows, columns].astype(float)
 
 
 def _log2_strength(frame: pd.DataFrame, steered: np.ndarray) -> pd.Series[float]:
-    """log2 |strength|; a steered cell of strength 0 stands one doubling below the subject's weakest."""
+    """log2 |strength|; a steered cell of strength 0 is one doubling below the subject's weakest."""
     size = frame["strength"].abs().where(steered)
     least = size.where(size > 0).groupby(frame["subject"]).transform("min").fillna(1.0)
     return pd.Series(np.log2(size.where(size > 0, least / 2)), index=frame.index)
 
 
 def _standardize(values: pd.Series[float], by: pd.Series[str], where: np.ndarray) -> np.ndarray:
-    """Values less their group's mean, over their spread about it, counting distinct values; 0 elsewhere."""
+    """Values minus their group's mean, divided by their standard deviation over distinct values; 0 elsewhere."""
     known = where & values.notna().to_numpy()
     out = np.zeros(len(values))
     if not known.any():

@@ -1,4 +1,4 @@
-"""The priors of the model as one argument: every number that the data do not bring."""
+"""The priors of the model as one argument: every number that does not come from the data."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Priors:
 
     Means are those of normal priors; a `*_sd` is the standard deviation of a normal prior on one coefficient;
     a `*_scale` is the scale of the half-normal prior on the standard deviation of a group of deviations. Scales
-    are informative on purpose: with few subjects or concepts a weak prior lets them blow up.
+    are deliberately informative: with few subjects or concepts they are poorly identified under a weak prior.
 
     Parameters
     ----------
@@ -39,17 +39,17 @@ class Priors:
     concept_scale, subject_concept_scale, subject_strength_scale, subject_depth_scale : float
         Deviations of concepts, of concepts within a subject, and of the strength and depth effects within a subject.
     judge_wrong_mean, judge_wrong_sd : float
-        Logit of each wrong class against the right one in a judge's confusion row. A mean of -2.5 says that
-        judges are better than chance (about 3 in 4 right), the standard deviation leaves .35 to .95 open.
+        Logit of each wrong class against the correct one in a judge's confusion row. A mean of -2.5 means that
+        judges are better than chance (about 3 in 4 correct), the standard deviation allows .35 to .95.
     judge_wrong_alike : float
         Correlation of these logits within an arm, over all judges and classes, from 0 to below 1: answers that are hard
-        to read are hard for every judge. Were they unrelated, a prior on each would add up to a firm opinion of how
-        often judges err on the whole, which no label could shift (decision 0014).
+        to read are hard for every judge. With independent logits the priors would add up to a strong belief about
+        the judges' overall error rate, which labels could hardly change (decision 0014).
     judge_scale : float
         Deviations of a judge's accuracy by concept and subject, within an arm.
     judge_agreement_sd : float
-        Extra log odds that two judges say the same, given the truth, by arm: judges that read the same words
-        make the same mistakes, and taking them as independent would count those mistakes as evidence.
+        Extra log odds that two judges give the same verdict, given the truth, by arm: judges that read the same
+        words make the same mistakes, and assuming independence would count those mistakes as evidence.
     """
 
     refused_mean: float = -2.0
@@ -83,7 +83,13 @@ class Priors:
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, object]) -> Priors:
-        """Priors from a study file's table; raises `InputError` for an unknown name or a number that cannot serve."""
+        """Priors from a study file's table.
+
+        Raises
+        ------
+        InputError
+            If a name is unknown or a number is not allowed.
+        """
         known = {field.name for field in fields(cls)}
         numbers = {}
         for name, value in values.items():

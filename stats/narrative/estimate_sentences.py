@@ -1,4 +1,4 @@
-"""What the fitted figures say, in words: sizes compared, the dip of a model that refuses, which figures compare."""
+"""Estimates in words: sizes compared, the effect of refusals, which estimates can be compared."""
 
 from __future__ import annotations
 
@@ -52,20 +52,32 @@ STANDARD = (
 
 
 def figure_sentence(row: dict[str, Any]) -> str:
-    """One subject's figure with its interval, under a heading that names the figure."""
+    """One subject's estimate with its interval, for use under a heading that names the estimand."""
     low, high = format_points(row["low95"]), format_points(row["high95"])
     return f"{row['subject']}: {format_points(row['mean'])} %, 95 % interval {low} to {high}."
 
 
 def format_probability(probability: float) -> str:
-    """A probability as people say it; none is shown as certain."""
+    """A probability in percent; none is shown as certain."""
     if probability > 0.999:
         return "above 99.9 %"
     return "below 0.1 %" if probability < 0.001 else f"{100 * probability:.1f} %"
 
 
 def find_contrast(contrasts: pd.DataFrame, name: str, a: str, b: str) -> dict[str, Any] | None:
-    """The contrast a - b of an estimand, turned round where it is stored as b - a; None where there is none."""
+    """The contrast a - b of an estimand, reversed if it is stored as b - a; None if there is none.
+
+    Parameters
+    ----------
+    contrasts : pandas.DataFrame
+        Contrasts of a fit.
+    name : str
+        Name of the estimand.
+    a : str
+        Subject to subtract from.
+    b : str
+        Subject to subtract.
+    """
     mine = contrasts[contrasts["estimand"] == name] if len(contrasts) else contrasts
     for row in frame_records(mine):
         if (row["a"], row["b"]) == (a, b):
@@ -77,7 +89,7 @@ def find_contrast(contrasts: pd.DataFrame, name: str, a: str, b: str) -> dict[st
 
 
 def contrast_sentence(row: dict[str, Any]) -> str:
-    """Is one subject better than another, by how much, and how sure."""
+    """Whether one subject is better than another, by how much, and how certain that is."""
     sure = row["probability"]
     verdict = "is higher than" if sure >= FIRM else "is lower than" if sure <= 1 - FIRM else "may not differ from"
     if LIKELY <= sure < FIRM:
@@ -93,7 +105,17 @@ def contrast_sentence(row: dict[str, Any]) -> str:
 
 
 def monotone_sentence(estimands: pd.DataFrame, contrasts: pd.DataFrame, name: str) -> Iterator[str]:
-    """Each size of the commonest variant against the next smaller one."""
+    """A sentence for each pair of adjacent sizes of the commonest variant.
+
+    Parameters
+    ----------
+    estimands : pandas.DataFrame
+        Estimates of a fit.
+    contrasts : pandas.DataFrame
+        Contrasts of the fit.
+    name : str
+        Name of the estimand.
+    """
     rows = estimands[(estimands["estimand"] == name) & (estimands["axis"] == "")]
     if rows["parameters"].nunique() < 2:
         return
@@ -105,7 +127,15 @@ def monotone_sentence(estimands: pd.DataFrame, contrasts: pd.DataFrame, name: st
 
 
 def step_sentences(ladder: pd.DataFrame, name: str) -> Iterator[str]:
-    """The probability that the figure rises at all steps of size at once (`comparisons["ladder"]` of a fit)."""
+    """The probability that the estimate increases at all steps of size.
+
+    Parameters
+    ----------
+    ladder : pandas.DataFrame
+        `comparisons["ladder"]` of a fit.
+    name : str
+        Name of the estimand.
+    """
     whole = ladder[(ladder["estimand"] == name) & ladder["steps"].notna()] if "steps" in ladder else ladder.head(0)
     for row in frame_records(whole):
         yield (
@@ -115,7 +145,7 @@ def step_sentences(ladder: pd.DataFrame, name: str) -> Iterator[str]:
 
 
 def best_cells(rows: pd.DataFrame) -> Iterator[str]:
-    """The best cell of each subject, and what the raw rate of the luckiest says (`comparisons["best"]` of a fit)."""
+    """The best cell of each subject, and the highest raw rate with its bias (`comparisons["best"]` of a fit)."""
     for subject, mine in rows.groupby("subject", sort=False):
         row = frame_records(mine.loc[[mine["mean"].idxmax()]])[0]
         low, high = format_points(row["low95"]), format_points(row["high95"])
@@ -138,7 +168,15 @@ def _condition_phrase(row: dict[str, Any]) -> str:
 
 
 def slope_sentences(slopes: pd.DataFrame, name: str) -> Iterator[str]:
-    """What a doubling of size does, and how far such an interval may be trusted; nothing where there is no slope."""
+    """The effect of a doubling of size, and the coverage of such intervals; nothing if there is no slope.
+
+    Parameters
+    ----------
+    slopes : pandas.DataFrame
+        Slopes of a fit.
+    name : str
+        Name of the estimand.
+    """
     if (sentence := slope_sentence(slopes, name)) is not None:
         yield sentence
         if (kept := slope_coverage_sentence(name)) is not None:
@@ -146,7 +184,15 @@ def slope_sentences(slopes: pd.DataFrame, name: str) -> Iterator[str]:
 
 
 def slope_sentence(slopes: pd.DataFrame, name: str) -> str | None:
-    """What a doubling of size does."""
+    """The effect of a doubling of size; None if there is no slope.
+
+    Parameters
+    ----------
+    slopes : pandas.DataFrame
+        Slopes of a fit.
+    name : str
+        Name of the estimand.
+    """
     for row in frame_records(slopes):
         if row["estimand"] == name:
             low, high = format_points(row["low95"]), format_points(row["high95"])
@@ -160,7 +206,15 @@ def slope_sentence(slopes: pd.DataFrame, name: str) -> str | None:
 
 
 def slope_coverage_sentence(name: str, version: str = VERSION) -> str | None:
-    """How often intervals of this slope held the truth in simulation, where that was measured."""
+    """Coverage of this slope's intervals in simulation; None if it was not measured.
+
+    Parameters
+    ----------
+    name : str
+        Name of the estimand.
+    version : str, default the current one
+        Version of the model.
+    """
     found = coverage_table.interval_coverage(version)
     mine = found[found["figure"] == f"slope {name}"]
     if mine.empty:
@@ -174,9 +228,14 @@ def slope_coverage_sentence(name: str, version: str = VERSION) -> str | None:
 
 
 def refusal_asymmetry(estimands: pd.DataFrame, bounds: dict[str, EffectBounds]) -> Iterator[str]:
-    """Subjects that refuse one arm much more than the other, and what that does to raw and engaged figures.
+    """Subjects that refuse one arm much more than the other, and the effect on raw and engaged estimates.
 
-    `bounds` are Lee's bounds by subject (`gnomon.stats.estimands.selection_bounds.bounds`).
+    Parameters
+    ----------
+    estimands : pandas.DataFrame
+        Estimates of a fit.
+    bounds : dict of str to EffectBounds
+        Lee's bounds by subject (`gnomon.stats.estimands.selection_bounds.bounds_with_interval`).
     """
     refusals = estimands[(estimands["estimand"] == "refusal") & (estimands["axis"] == "arm")]
     table = refusals.pivot_table(index="subject", columns="value", values="mean", aggfunc="first")
@@ -208,5 +267,13 @@ def _asymmetry_sentence(subject: str, refused: pd.Series, estimands: pd.DataFram
 
 
 def size_label(name: str, parameters: float) -> str:
-    """A subject with its size."""
+    """A subject's name with its size.
+
+    Parameters
+    ----------
+    name : str
+        Name of the subject.
+    parameters : float
+        Number of parameters.
+    """
     return f"{name} ({format_size(parameters)})"

@@ -1,4 +1,4 @@
-"""The stored fits of a study as tidy frames: which fit answers for which figure, and why a figure is not there."""
+"""The stored fits of a study as tidy frames: which fit provides an estimate, and why an estimate is withheld."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _COLUMNS = {
 
 @dataclass(frozen=True, slots=True)
 class FitFrames:
-    """One fit, none of whose figures are here if it failed.
+    """One fit; a failed one has no estimates.
 
     In `estimands`, `by` is spread over `axis` (`concept`, `strength`, `arm` or "") and `value`.
     """
@@ -53,12 +53,12 @@ class FitFrames:
     created_at: str
 
     def comparison_entry(self, entry: str) -> pd.DataFrame:
-        """An entry of the fit's comparisons (`gnomon.stats.estimands.comparisons`); empty where the fit has none."""
+        """An entry of the fit's comparisons (`gnomon.stats.estimands.comparisons`); empty if the fit has none."""
         return self.comparisons.get(entry, pd.DataFrame())
 
     @property
     def has_failed(self) -> bool:
-        """Whether the fit did not pass its gates, so that none of its figures may be shown."""
+        """Whether the fit failed its convergence checks, so that none of its estimates may be shown."""
         return self.status == FAILED
 
     def overall_estimates(self, name: str) -> pd.DataFrame:
@@ -66,12 +66,20 @@ class FitFrames:
         return self.estimates_by_axis(name, "")
 
     def estimates_by_axis(self, name: str, axis: str) -> pd.DataFrame:
-        """An estimand by the values of one axis."""
+        """Estimates of an estimand by the values of one axis.
+
+        Parameters
+        ----------
+        name : str
+            Name of the estimand.
+        axis : str
+            "concept", "strength", "arm", or "" for the whole design.
+        """
         rows = self.estimands
         return rows[(rows["estimand"] == name) & (rows["axis"] == axis)].reset_index(drop=True)
 
     def why_not(self, name: str) -> list[str]:
-        """Reasons that the fit gives for not showing an estimand, once each."""
+        """The fit's reasons for withholding an estimand, deduplicated."""
         about = [entry for entry in self.refused if entry.get("estimand") in (name, "all")]
         return list(dict.fromkeys(_refusal_reason(entry) for entry in about))
 
@@ -126,9 +134,16 @@ def all_fitted(store: Store) -> dict[str, FitFrames]:
 
 
 def fit_for(fits: Mapping[str, FitFrames], name: str, preferred: str | None = None) -> FitFrames | None:
-    """The fit that answers for an estimand: the corrected one for corrected figures, else published or judged.
+    """The fit that provides an estimand: the corrected one for corrected estimands, otherwise published or judged.
 
-    `preferred` is a view to take instead where it is of the right kind.
+    Parameters
+    ----------
+    fits : mapping of str to FitFrames
+        Fits by view.
+    name : str
+        Name of the estimand.
+    preferred : str or None, optional
+        View to prefer if it is of the right kind.
     """
     kinds = ("corrected",) if name in CORRECTED else ("published", "judged")
     views = [view for view in fits if view.split(":")[0] in kinds]

@@ -1,4 +1,4 @@
-"""What fits and judges say of themselves, in words: convergence, misfit, refusals and what they hide, errors by arm."""
+"""Sentences about fits and judges: convergence, misfit, refusals and their bounds, errors by arm."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ GATES = (
 
 
 def interval_phrase(row: Mapping[str, Any]) -> str:
-    """A figure in short: `41 % (38 to 44)`; with a sign where it can be negative, a decimal where it is small."""
+    """An estimate in short: `41 % (38 to 44)`; with a sign if it can be negative, a decimal if it is small."""
     sign, digits = row["low95"] < 0 or row["mean"] < 0, int(max(abs(row["low95"]), abs(row["high95"])) < SMALL)
     mean, low, high = (format_points(row[name], digits=digits, sign=sign) for name in ("mean", "low95", "high95"))
     return f"{mean} % ({low} to {high})"
@@ -47,7 +47,15 @@ def refusal_sentences(estimands: pd.DataFrame) -> Iterator[str]:
 
 
 def bounds_sentences(estimands: pd.DataFrame, bounds: pd.DataFrame) -> Iterator[str]:
-    """What dropping refusals can hide, for each subject with bounds; widest first."""
+    """Possible bias from dropping refusals, for each subject with bounds; widest first.
+
+    Parameters
+    ----------
+    estimands : pandas.DataFrame
+        Estimates of a fit.
+    bounds : pandas.DataFrame
+        `comparisons["bounds"]` of the fit.
+    """
     if bounds.empty:
         return
     mine = bounds[bounds["assuming"] == "monotone"]
@@ -68,7 +76,17 @@ def bounds_sentences(estimands: pd.DataFrame, bounds: pd.DataFrame) -> Iterator[
 
 
 def arm_sentence(rates: pd.DataFrame, judge: str, arm: str) -> str:
-    """What a judge's error rates in one arm say, in words."""
+    """A judge's error rates in one arm, in words.
+
+    Parameters
+    ----------
+    rates : pandas.DataFrame
+        Rows of `audit_frames.rate_frame` for this judge and arm.
+    judge : str
+        Name of the judge.
+    arm : str
+        Name of the arm.
+    """
     by = {str(row["measure"]): row for row in frame_records(rates)}
     parts = []
     for measure, verb in (("Sensitivity", "finds {} of the events"), ("Specificity", "passes over {} of the rest")):
@@ -82,7 +100,17 @@ def arm_sentence(rates: pd.DataFrame, judge: str, arm: str) -> str:
 
 
 def convergence_sentence(view: str, status: str, diagnostics: Mapping[str, Any]) -> str:
-    """One fit's gates in a line."""
+    """One fit's convergence in a line.
+
+    Parameters
+    ----------
+    view : str
+        View of the fit.
+    status : str
+        Its status: passed, failed or refused.
+    diagnostics : mapping of str to object
+        Its stored diagnostics (`check_convergence`).
+    """
     if status == REFUSED or not diagnostics.get("draws"):
         why = "; ".join(diagnostics.get("reasons", ())) or "the data do not allow its figures"
         return f"{view}: {status}; nothing was sampled ({why})."
@@ -99,7 +127,7 @@ def convergence_sentence(view: str, status: str, diagnostics: Mapping[str, Any])
 
 
 def misfit_sentences(predictive: pd.DataFrame) -> Iterator[str]:
-    """Subjects and arms whose counts the fit would hardly make."""
+    """Sentences listing subject-arm combinations that fail the posterior predictive check."""
     each = predictive.drop_duplicates(["subject", "arm"])
     odd = each[each["p"] < ODD].sort_values("p")
     for row in frame_records(odd):

@@ -1,4 +1,4 @@
-"""Text as people read it: escaped for labels that Streamlit would read as Markdown, numbers with their units."""
+"""Text formatting: escaping for Markdown labels of Streamlit, numbers with their units."""
 
 from __future__ import annotations
 
@@ -10,17 +10,25 @@ _SHORTCODE = re.compile(r":(?=[\w+-])")
 
 
 def escape_markdown(text: object) -> str:
-    """`text` so that a Markdown label shows it as it stands: no emphasis, link, formula, HTML, emoji or icon.
+    """Escape `text` so that a Markdown label shows it verbatim: no emphasis, link, formula, HTML, emoji or icon.
 
-    Emoji and icon codes are looked up after escapes are read, so a zero-width space parts their colon from
-    their name. For whole transcripts use `components.transcript_view`, which shows them without any reading.
+    Emoji and icon codes are resolved after escapes, so a zero-width space separates their colon from their name. For
+    whole transcripts use `components.transcript_view`, which bypasses Markdown.
     """
     flat = " ".join(str(text).split())
     return _SHORTCODE.sub(":\u200b", _MARKS.sub(r"\\\1", flat).replace("\\:", ":"))
 
 
 def format_percent(value: float | None, digits: int = 0) -> str:
-    """A rate: `41 %`; an en dash where there is none."""
+    """A rate as `41 %`; an en dash if there is none.
+
+    Parameters
+    ----------
+    value : float or None
+        The rate, 0 to 1; None or NaN if there is none.
+    digits : int, default 0
+        Number of decimals.
+    """
     if value is None or math.isnan(value):
         return "–"
     return f"{100 * value:.{digits}f} %"
@@ -32,12 +40,30 @@ def format_size(parameters: float) -> str:
 
 
 def count_noun(number: int, thing: str, things: str = "") -> str:
-    """A number with its noun: `1 trial`, `2,560 trials`."""
+    """A number with its noun: `1 trial`, `2,560 trials`.
+
+    Parameters
+    ----------
+    number : int
+        The number.
+    thing : str
+        Singular of the noun.
+    things : str, default ""
+        Plural; by default `thing` with an s.
+    """
     return f"{number:,} {thing if number == 1 else things or thing + 's'}"
 
 
 def join_names(names: list[str], limit: int = 6) -> str:
-    """Names in a sentence, the first `limit` of them."""
+    """Names joined with commas and "and".
+
+    Parameters
+    ----------
+    names : list of str
+        The names.
+    limit : int, default 6
+        Greatest number of names; the rest are counted.
+    """
     shown = names[:limit] + ([f"{len(names) - limit} more"] if len(names) > limit else [])
     return shown[0] if len(shown) == 1 else ", ".join(shown[:-1]) + f" and {shown[-1]}" if shown else "none"
 
@@ -60,12 +86,22 @@ ESTIMANDS = {
 
 
 def estimand_label(name: str) -> str:
-    """An estimand as a sentence names it."""
+    """Name of an estimand within a sentence."""
     return ESTIMANDS.get(name, name.replace("_", " "))
 
 
 def format_points(rate: float, digits: int = 0, sign: bool = True) -> str:
-    """A rate or difference in percentage points with its sign: `+41`, `−49`; zero has none."""
+    """A rate or difference in percentage points with its sign: `+41`, `−49`; zero has none.
+
+    Parameters
+    ----------
+    rate : float
+        The rate, as a fraction.
+    digits : int, default 0
+        Number of decimals.
+    sign : bool, default True
+        Show the sign.
+    """
     shown = f"{abs(100 * rate):.{digits}f}"
     if not sign or float(shown) == 0:
         return shown
@@ -73,5 +109,5 @@ def format_points(rate: float, digits: int = 0, sign: bool = True) -> str:
 
 
 def non_breaking(text: str) -> str:
-    """The text with its percent signs held to their numbers when a line ends there."""
+    """The text with non-breaking spaces before its percent signs."""
     return text.replace(" %", "\u00a0%")

@@ -1,4 +1,4 @@
-"""What matters about a study, the worst first, and the one thing to do next: read from its counts, no database."""
+"""Notices about a study, worst first, and the most useful next step; from its counts, without a database."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ TOO_MANY_LOST = 0.02
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """Something that a reader of the figures should know, worst first: `error`, `warning` or `info`."""
+    """Something that a reader of the estimates should know; `level` is `error`, `warning` or `info`."""
 
     level: str
     text: str
 
 
 def list_notices(found: StudyOverview) -> list[Notice]:
-    """What matters about the study, the worst first."""
+    """Notices about the study, worst first."""
     notes = [*_about_fits(found), *_about_trials(found), *_about_judges(found), *_about_labels(found)]
     order = {"error": 0, "warning": 1, "info": 2}
     return sorted(notes, key=lambda note: order[note.level])
@@ -43,7 +43,7 @@ def _about_fits(found: StudyOverview) -> list[Notice]:
 
 
 def withheld_notices(result: Mapping[str, Any]) -> list[Notice]:
-    """One notice for each reason that a fit gives for figures that it refuses; a missing slope is no fault."""
+    """One notice for each reason for which a fit withholds estimates; a missing slope is only information."""
     by_reason: dict[str, list[str]] = {}
     for entry in result.get("refused", []):
         name, subject = entry.get("estimand"), entry.get("subject")
@@ -105,7 +105,7 @@ def _about_labels(found: StudyOverview) -> list[Notice]:
 
 @dataclass(frozen=True, slots=True)
 class NextStep:
-    """What to do next: why, and the step of `gnomon` that does it, or the page (`label`, `scaling`) to open."""
+    """The next step: why, and the command of `gnomon` that does it, or the page (`label`, `scaling`) to open."""
 
     why: str
     step: str = ""
@@ -113,7 +113,7 @@ class NextStep:
 
 
 def next_step(found: StudyOverview) -> NextStep:
-    """The one thing that helps the study most now."""
+    """The step that helps the study most now."""
     fit = _fit_step([fit["status"] for fit in found.fits])
     if found.counts_only:
         return fit or NextStep("The published counts are fitted: read the figures.", page="scaling")

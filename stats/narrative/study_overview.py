@@ -1,4 +1,4 @@
-"""What a study holds and lacks, as counts from the database."""
+"""Contents and gaps of a study, as counts from the database."""
 
 from __future__ import annotations
 
@@ -24,10 +24,9 @@ _verdict = tables.verdicts.c
 class StudyOverview:
     """Counts of a study.
 
-    `cells` has one row a condition (subject, arm, concept, strength, layer, span, protocol) with `n` answers and
-    `failed` trials; `missing` the planned conditions that lack answers; `states` verdicts by judge and state;
-    `labels` the reference label of each trial with its arm; `events` all label events; `fits` the newest fit of
-    each view.
+    `cells` has one row per condition (subject, arm, concept, strength, layer, span, protocol) with `n` answers and
+    `failed` trials; `missing` the planned conditions that lack answers; `states` verdicts by judge and state; `labels`
+    the reference label of each trial with its arm; `events` all label events; `fits` the newest fit of each view.
     """
 
     settings: Mapping[str, Any]
@@ -46,12 +45,12 @@ class StudyOverview:
 
     @property
     def trial_count(self) -> int:
-        """Trials that gave an answer."""
+        """Number of answered trials."""
         return int(self.cells["n"].sum())
 
     @property
     def unjudged_count(self) -> dict[str, int]:
-        """Answers without a verdict of any state, by judge, of the judges that the study names or that have spoken."""
+        """Answers without a verdict of any state, by judge, for judges that the study names or that have verdicts."""
         read = self.states.groupby("judge")["n"].sum()
         names = dict.fromkeys([*self.settings.get("judges", []), *read.index])
         readable = int(self.cells.loc[self.cells["arm"] != str(Arm.MISMATCHED), "n"].sum())
@@ -107,7 +106,7 @@ def _cell_counts(store: Store) -> pd.DataFrame:
 
 
 def _newest_fact(store: Store, events: pd.DataFrame, view: str) -> str:
-    """Time of the newest trial, verdict or label that a fit in this label view would read."""
+    """Time of the newest trial, verdict or label that a fit in this label view would use."""
     with store.read_transaction() as connection:
         times = [
             connection.execute(select(func.max(column))).scalar() for column in (_trial.created_at, _verdict.created_at)
@@ -119,15 +118,27 @@ def _newest_fact(store: Store, events: pd.DataFrame, view: str) -> str:
 
 
 def distinct_values(values: pd.Series[Any]) -> list[str]:
-    """The different values of a column in their order, as people read them."""
+    """The distinct values of a column in order, formatted."""
     found = values.dropna().drop_duplicates().sort_values()
     return [f"{value:g}" if isinstance(value, int | float) else str(value) for value in found]
 
 
 def missing_trials(cells: pd.DataFrame, design: Mapping[str, Any]) -> pd.DataFrame:
-    """Conditions that the design plans and that lack answers: the axes, `have` and `want`.
+    """Planned conditions that lack answers.
 
-    The random arm is left out: how its directions are shared between concepts is the generator's business.
+    The random arm is left out: the generator decides how its directions are shared between concepts.
+
+    Parameters
+    ----------
+    cells : pandas.DataFrame
+        Counts by condition (`StudyOverview.cells`).
+    design : mapping of str to object
+        Design of the study's settings.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The axes, `have` and `want`.
     """
     wanted = design.get("replicates", {})
     columns = ["subject", "arm", "protocol", "concept", "layer", "strength", "have", "want"]
@@ -148,7 +159,7 @@ def missing_trials(cells: pd.DataFrame, design: Mapping[str, Any]) -> pd.DataFra
 
 
 def _missing_protocols(cells: pd.DataFrame, design: Mapping[str, Any]) -> list[str]:
-    """Names of protocols: as designed, or as stored where the design names files."""
+    """Names of protocols: as designed, or as stored if the design names files."""
     named = [str(name) for name in design.get("protocols", [])]
     if any(name.endswith(".toml") for name in named):
         return [str(name) for name in cells["protocol"].unique()]
@@ -156,7 +167,9 @@ def _missing_protocols(cells: pd.DataFrame, design: Mapping[str, Any]) -> list[s
 
 
 def by_rater(events: pd.DataFrame) -> pd.DataFrame:
-    """For each rater: labelled trials by split, and how many label events came late, were taken back or are flags."""
+    """For each rater: labelled trials by split, and numbers of label events given after a verdict, retracted, or
+    flags.
+    """
     labels = events[events["kind"] == str(LabelKind.LABEL)]
     standing = labels[~labels["withdrawn"]].drop_duplicates(["rater", "trial"])
     table = standing.pivot_table(index="rater", columns="split", values="trial", aggfunc="count", fill_value=0)
