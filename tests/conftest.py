@@ -42,6 +42,25 @@ def postgres_url(postgres_server: str) -> Iterator[str]:
         yield url
 
 
+@pytest.fixture(scope="session")
+def postgres_template(postgres_server: str) -> Iterator[str]:
+    with database.migrated_template(postgres_server) as name:
+        yield name
+
+
+@pytest.fixture
+def migrated_postgres_url(postgres_server: str, postgres_template: str) -> Iterator[str]:
+    """A new database with tables and no rows on a real PostgreSQL server."""
+    with database.fresh(postgres_server, postgres_template) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An SQLite database with tables and no rows, to be copied."""
+    return database.create_migrated_file(tmp_path_factory.mktemp("migrated") / "gnomon.db")
+
+
 @pytest.fixture
 def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """Where `store` lies: in SQLite, unless a test is parametrized otherwise or its file says `store_url = on_both`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator
@@ -13,6 +14,8 @@ from uuid import uuid4
 
 import pytest
 from sqlalchemy import create_engine, make_url, text
+
+from gnomon.data.storage.store import Store
 
 DATABASE = "GNOMON_TEST_DATABASE"
 QUICK = ("fsync", "synchronous_commit", "full_page_writes")
@@ -51,15 +54,35 @@ def on_both(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 def place(request: pytest.FixtureRequest, folder: Path, kind: str) -> str:
-    """URL of a new database of a kind."""
-    return request.getfixturevalue("postgres_url") if kind == "postgresql" else f"sqlite:///{folder / 'gnomon.db'}"
+    """URL of a new database of a kind: a copy of a migrated one for a test that asks for `store`, else an empty one."""
+    migrated = "store" in request.fixturenames
+    if kind == "postgresql":
+        return request.getfixturevalue("migrated_postgres_url" if migrated else "postgres_url")
+    file = folder / "gnomon.db"
+    if migrated:
+        shutil.copyfile(request.getfixturevalue("migrated_file"), file)
+    return f"sqlite:///{file}"
+
+
+def create_migrated_file(file: Path) -> Path:
+    """Make an SQLite database with the newest tables and no rows."""
+    Store.open(f"sqlite:///{file}").close()
+    return file
 
 
 @contextmanager
-def fresh(url: str) -> Iterator[str]:
-    """URL of a new database on the server at `url`, dropped at the end whoever is still connected."""
+def migrated_template(url: str) -> Iterator[str]:
+    """Name of a database with the newest tables and no rows on the server at `url`."""
+    with fresh(url) as made:
+        Store.open(made).close()
+        yield str(make_url(made).database)
+
+
+@contextmanager
+def fresh(url: str, template: str = "template1") -> Iterator[str]:
+    """URL of a new copy of a database on the server at `url`, dropped at the end whoever is still connected."""
     name = f"gnomon_test_{uuid4().hex}"
-    _run(url, f"CREATE DATABASE {name} STRATEGY file_copy")
+    _run(url, f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
     try:
         yield make_url(url).set(database=name).render_as_string(hide_password=False)
     finally:
