@@ -49,7 +49,7 @@ def test_commands_name_the_folder_of_the_study_file(tmp_path: Path, monkeypatch)
 
 @pytest.mark.parametrize("url", ["postgresql+psycopg://u:secret@h/d", "sqlite:////nowhere/gnomon.db", "nonsense"])
 def test_commands_show_no_url_where_the_folder_is_not_known(url):
-    assert StudyRef("a", url).command("fit") == "gnomon fit DIR"
+    assert StudyRef("a", url).shell_command("fit") == "gnomon fit DIR"
 
 
 def test_the_stamp_changes_with_each_kind_of_fact(store: Store, make_trial):
