@@ -1,4 +1,4 @@
-"""`make bench`: runs every measurement, or those named, and prints one JSON document each."""
+"""`make bench`: runs all or the named measurements, and prints one JSON document each."""
 
 from __future__ import annotations
 

@@ -68,7 +68,7 @@ class PublicFunction:
 
 @dataclass(frozen=True)
 class HouseReport:
-    """What `python -m bench house` prints. The fields named in `BARS` are held by a test."""
+    """The document of `python -m bench house`. A test checks the fields named in `BARS`."""
 
     one_word_names: float
     public_names: int
@@ -203,7 +203,15 @@ def doubled_classes(modules: list[Module]) -> dict[str, tuple[str, ...]]:
 
 
 def folder_sizes(modules: list[Module], root: Path = ROOT) -> dict[str, int]:
-    """Number of modules in each folder, `__init__` included."""
+    """Number of modules in each folder, `__init__` included.
+
+    Parameters
+    ----------
+    modules : list of Module
+        All modules of the house.
+    root : Path, default ROOT
+        Root of the source tree.
+    """
     sizes: dict[str, int] = defaultdict(int)
     for module in modules:
         sizes[str(module.path.parent.relative_to(root))] += 1

@@ -21,8 +21,8 @@ class Registry(Mapping[str, T], Generic[T]):
     kind : str
         What the values are, in the singular, for messages ("outcome rule").
     group : str
-        Entry point group of plug-ins; "" where there is none. An entry point names a function without parameters,
-        which registers what it brings, or a value to register under the entry point's name.
+        Entry point group of plug-ins; "" for none. An entry point names a function without parameters,
+        which registers its values, or a value to register under the entry point's name.
     """
 
     def __init__(self, kind: str, group: str = "") -> None:
@@ -52,7 +52,7 @@ class Registry(Mapping[str, T], Generic[T]):
         return value
 
     def unregister(self, name: str) -> None:
-        """Take a value out again; a name that is not there is no error."""
+        """Remove a value; an unknown name is ignored."""
         self._values.pop(name, None)
 
     def find(self, name: str) -> T:
@@ -69,17 +69,17 @@ class Registry(Mapping[str, T], Generic[T]):
         return self[name]
 
     def __getitem__(self, name: str) -> T:
-        """What stands under a name."""
+        """The value registered under a name."""
         self._load_plugins()
         return self._values[name]
 
     def __iter__(self) -> Iterator[str]:
-        """The names, in order."""
+        """The names, in order of registration."""
         self._load_plugins()
         return iter(self._values)
 
     def __len__(self) -> int:
-        """How many there are."""
+        """Number of values."""
         self._load_plugins()
         return len(self._values)
 

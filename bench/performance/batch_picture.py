@@ -22,25 +22,25 @@ TARGET = Path(__file__).resolve().parents[2] / "docs" / "images" / "batch.png"
 
 
 class Watched(ContinuousBatch):
-    """A batch that notes its rows at each step."""
+    """A batch that records its rows at each step."""
 
     seen: list[tuple[int, int, int]] = []  # noqa: RUF012
     passes = 0
 
     def add_rows(self, rows: Any) -> None:
-        """Let rows in, and note that the whole batch waits for their prompts."""
+        """Admit rows, and record that the whole batch waits for their prompts."""
         super().add_rows(rows)
         Watched.passes += 1
 
     def decode_step(self) -> None:
-        """Run a step, and note who ran in it."""
+        """Run a step, and record the rows in it."""
         Watched.seen += [(Watched.passes, slot, row.index) for slot, row in enumerate(self.rows)]
         Watched.passes += 1
         super().decode_step()
 
 
 def watched() -> pd.DataFrame:
-    """One row a stretch of steps that a trial spent in a slot."""
+    """One row per interval of steps that a trial spent in a slot."""
     design = SweepDesign(
         ("ocean", "fear", "silence"),
         (18, 24),
@@ -62,7 +62,7 @@ def watched() -> pd.DataFrame:
 
 
 def picture(bars: pd.DataFrame) -> alt.TopLevelMixin:
-    """Slots over steps, a bar a trial, coloured by arm."""
+    """Slots over steps, one bar per trial, coloured by arm."""
     base = alt.Chart(bars).encode(y=alt.Y("slot:O", title="Slot"))
     colour = alt.Color("arm:N", title="Arm", scale=theme.arm_scale(), legend=alt.Legend(orient="bottom"))
     block = base.mark_bar(stroke="white", strokeWidth=1.5, opacity=0.55).encode(

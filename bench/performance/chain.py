@@ -1,4 +1,4 @@
-"""Times the demo's chain, whole processes on an empty folder, after install and conversion: full and quick."""
+"""Times the demo, as whole processes on an empty folder, after install and conversion: full and quick."""
 
 from __future__ import annotations
 
@@ -14,7 +14,20 @@ from bench.support.machine import machine
 
 
 def run(folder: Path, *options: str) -> dict[str, Any]:
-    """One `gnomon demo` as a process: its own clock, the wall's, and what it made."""
+    """Run one `gnomon demo` as a process.
+
+    Parameters
+    ----------
+    folder : Path
+        Folder of the demo's study.
+    *options : str
+        Further command-line options.
+
+    Returns
+    -------
+    dict of str to object
+        trials, seconds (wall time and the command's own timings) and diagnostics of the fit.
+    """
     started = time.monotonic()
     line = [sys.executable, "-m", "gnomon", "demo", str(folder), "--no-dashboard", "--json", *options]
     done = subprocess.run(line, capture_output=True, text=True, check=True)

@@ -1,4 +1,4 @@
-"""Times `gnomon import` and `gnomon export` on 100,000 rows a format, whole processes, SQLite included."""
+"""Times `gnomon import` and `gnomon export` on 100,000 rows per format, as whole processes, SQLite included."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def _seconds(*arguments: object) -> float:
 
 
 def measured(folder: Path) -> Iterator[tuple[str, float]]:
-    """Name and seconds of each run."""
+    """Name and duration in seconds of each run."""
     first = _lines(folder / "all_calibration.jsonl", _introspection)
     yield "open-introspection", _seconds("import", "open-introspection", first, "--study", folder / "a")
     yield "open-introspection again", _seconds("import", "open-introspection", first, "--study", folder / "a")

@@ -1,10 +1,11 @@
-"""How fast a fit with judge error is: ours beside the same model on one row a trial, and beside PyMC's own sampler.
+"""Speed of a fit with judge errors, compared with the same model on one row per trial, and with PyMC's own sampler.
 
     python -m bench.performance.measure_fit [--json] [--skip-peers]
 
-24,600 simulated trials, 8 models, 2 judges, about 120 labels. Time to a bulk ESS of 1,000 for every figure, compile
-included, extrapolated from ESS per second. One row a trial: the posterior is the same, so a sampler takes the same
-steps; the cost of a step is measured on that form, the number of steps for an ESS on the cells, under nutpie both.
+24,600 simulated trials, 8 models, 2 judges, about 120 labels. Time to a bulk ESS of 1,000 for every estimate,
+compilation included, extrapolated from ESS per second. One row per trial: the posterior is the same, so a sampler takes
+the same steps; the cost of a step is measured on that form, the number of steps for an ESS on the cells, both with
+nutpie.
 """
 
 from __future__ import annotations
@@ -37,7 +38,17 @@ ENOUGH = 1000.0
 
 
 def study(trials: int, labels: int = 120, seed: int = 1) -> VerdictPatternCells:
-    """A study of that many trials in the cells of the full plan."""
+    """Simulate a study in the cells of the full plan.
+
+    Parameters
+    ----------
+    trials : int
+        Number of trials.
+    labels : int, default 120
+        Expected number of labels.
+    seed : int, default 1
+        Seed of the simulation.
+    """
     plan, model = replace(interval_validity.PLANS[PART], trials=trials), interval_validity.empty(PART)
     rng = np.random.default_rng([seed, 0])
     truth, share = plan.world.draw(model, rng), labels / trials
@@ -47,7 +58,17 @@ def study(trials: int, labels: int = 120, seed: int = 1) -> VerdictPatternCells:
 
 
 def least_ess(model: OutcomeModel, values: np.ndarray, patterns: VerdictPatternCells) -> float:
-    """Bulk ESS of the worst figure, from draws (chains, draws, size)."""
+    """Bulk ESS of the estimate with the least.
+
+    Parameters
+    ----------
+    model : OutcomeModel
+        The fitted model.
+    values : ndarray, shape (chains, draws, size)
+        Draws of the parameters.
+    patterns : VerdictPatternCells
+        Counts that the model was fitted to.
+    """
     arviz = import_arviz()
     flat = values.reshape(-1, values.shape[-1])
     figures = all_estimand_draws(ModelPosterior(model, flat, patterns.trial_counts, None, "corrected", None, ""))
@@ -56,7 +77,22 @@ def least_ess(model: OutcomeModel, values: np.ndarray, patterns: VerdictPatternC
 
 
 def ours(patterns: VerdictPatternCells, settings: SamplerSettings, seed: int = 1) -> dict[str, float]:
-    """A fit as users get it."""
+    """Time one fit as users run it.
+
+    Parameters
+    ----------
+    patterns : VerdictPatternCells
+        Counts to fit.
+    settings : SamplerSettings
+        Sampler settings.
+    seed : int, default 1
+        Seed of the sampler.
+
+    Returns
+    -------
+    dict of str to float
+        fit (seconds), ess, and seconds to an ESS of 1,000.
+    """
     began = time.perf_counter()
     model = corrected_model(patterns, Priors())
     draws = sample_posterior(model, settings, seed)
@@ -67,7 +103,7 @@ def ours(patterns: VerdictPatternCells, settings: SamplerSettings, seed: int = 1
 
 
 def gradients(studies: list[VerdictPatternCells]) -> list[float]:
-    """Median seconds of one gradient for each study, interleaved."""
+    """Median duration in seconds of one gradient for each study, interleaved."""
     targets = [corrected_model(patterns, Priors()).with_informed_coordinates() for patterns in studies]
     calls = [(model.sampling_target(), np.zeros(model.parameter_count)) for model in targets]
     times: list[list[float]] = [[] for _ in calls]
@@ -81,7 +117,20 @@ def gradients(studies: list[VerdictPatternCells]) -> list[float]:
 
 
 def natural_draws(model: OutcomeModel, posterior: Any) -> np.ndarray:
-    """Draws of PyMC's model (chains, draws, size) as parameters of ours."""
+    """Draws of PyMC's model as parameters of ours.
+
+    Parameters
+    ----------
+    model : OutcomeModel
+        Our model.
+    posterior : xarray.Dataset
+        Draws of the PyMC model's variables.
+
+    Returns
+    -------
+    ndarray, shape (chains, draws, size)
+        Parameter vectors.
+    """
     parts = {name: np.asarray(posterior[name]) for name in posterior}
     group, judge = model.arrays.group, model.verdicts
     assert judge is not None
@@ -100,7 +149,7 @@ def natural_draws(model: OutcomeModel, posterior: Any) -> np.ndarray:
 
 
 def by_trial(patterns: VerdictPatternCells) -> VerdictPatternCells:
-    """The same study with a cell and a row for each trial."""
+    """The same study with one cell and row per trial."""
     each = np.repeat(np.arange(len(patterns.cell)), patterns.count)
     frame = patterns.frame.iloc[patterns.cell[each]].reset_index(drop=True)
     ones = np.ones(len(each), dtype=np.int64)
@@ -115,7 +164,26 @@ def by_trial(patterns: VerdictPatternCells) -> VerdictPatternCells:
 
 
 def under_nutpie(model: OutcomeModel, draws: int, tune: int, chains: int, depth: int) -> tuple[dict[str, float], Any]:
-    """The model as PyMC states it, sampled by nutpie: seconds to compile and for a gradient, steps; and the trace."""
+    """Sample the PyMC form of the model with nutpie.
+
+    Parameters
+    ----------
+    model : OutcomeModel
+        The model.
+    draws : int
+        Kept draws per chain.
+    tune : int
+        Tuning draws per chain.
+    chains : int
+        Number of chains.
+    depth : int
+        Greatest tree depth.
+
+    Returns
+    -------
+    (dict, arviz.InferenceData)
+        compile and gradient (seconds), steps, tuning (steps); and the trace.
+    """
     import_arviz()
     import nutpie
 
@@ -134,9 +202,9 @@ def under_nutpie(model: OutcomeModel, draws: int, tune: int, chains: int, depth:
 
 
 def trial_level(patterns: VerdictPatternCells) -> dict[str, float]:
-    """Seconds to that ESS with a row a trial: the steps that the cells took, at the cost of a step on the rows.
+    """Seconds to the ESS with one row per trial: the steps taken on the cells, at the cost of a step on the rows.
 
-    The posterior is the same, so are the steps. A few short trees measure the cost of a gradient.
+    The posterior is the same, so the numbers of steps are too. A few short trees measure the cost of a gradient.
     """
     on_cells = corrected_model(patterns, Priors())
     cells, trace = under_nutpie(on_cells, 250, 400, 4, 10)
@@ -150,9 +218,18 @@ def trial_level(patterns: VerdictPatternCells) -> dict[str, float]:
 
 
 def under_pymc(patterns: VerdictPatternCells, draws: int, tune: int) -> dict[str, float]:
-    """Seconds to that ESS of the model as PyMC states it, on our cells, by PyMC's own sampler on two cores.
+    """Seconds to the ESS of the PyMC form on our cells, by PyMC's own sampler on two cores.
 
-    Two chains run; more draws would cost in proportion, more tuning nothing: that flatters PyMC.
+    Two chains run; more draws are extrapolated in proportion, more tuning at no cost, which favours PyMC.
+
+    Parameters
+    ----------
+    patterns : VerdictPatternCells
+        Counts to fit.
+    draws : int
+        Kept draws per chain.
+    tune : int
+        Tuning draws per chain.
     """
     import_arviz()
     import pymc as pm
@@ -174,7 +251,20 @@ def under_pymc(patterns: VerdictPatternCells, draws: int, tune: int) -> dict[str
 
 
 def refit(patterns: VerdictPatternCells, settings: SamplerSettings) -> dict[str, float]:
-    """A fit, and one more after a label that goes against its judges: seconds of each, figures included."""
+    """Time a fit, and another after one label that contradicts the judges; estimates included.
+
+    Parameters
+    ----------
+    patterns : VerdictPatternCells
+        Counts to fit.
+    settings : SamplerSettings
+        Sampler settings.
+
+    Returns
+    -------
+    dict of str to float
+        first and again (seconds), k and share of the weights, ess.
+    """
     began = time.perf_counter()
     model = corrected_model(patterns, Priors())
     draws = sample_posterior(model, settings, 4)
@@ -199,13 +289,13 @@ def refit(patterns: VerdictPatternCells, settings: SamplerSettings) -> dict[str,
 
 
 def _read(model: OutcomeModel, draws: PosteriorDraws, patterns: VerdictPatternCells) -> float:
-    """Make all that a fit stores, and look at its gates: the least effective number of draws."""
+    """Compute everything that a fit stores, and check convergence: the least effective sample size."""
     result = build_result(ModelPosterior(model, draws.flat_values, patterns.trial_counts, None, "corrected", None, ""))
     return float(check_convergence(result.draws, draws)["min_ess_bulk"])
 
 
 def run(*, peers: bool) -> dict[str, Any]:
-    """Three studies of each size, a fit of one and of the other in turn; then the refit, then the peers."""
+    """Three studies of each size, fits of both sizes alternating; then the refit, then the peers."""
     settings, ratios = SamplerSettings(), []
     fits: dict[int, list[dict[str, Any]]] = {trials: [] for trials in TRIALS}
     for seed in SEEDS:

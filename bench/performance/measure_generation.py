@@ -1,10 +1,10 @@
-"""Speed, cost and sameness of steered generation, side by side in one process on the embedded subject in float32.
+"""Speed, cost and reproducibility of steered generation, compared in one process on the embedded subject in float32.
 
 256 trials of mixed conditions (4 concepts, 3 layers, 4 strengths; injection, random and control), 64 new tokens each,
 span from the marker. (a) one trial at a time through `transformers.generate` with a hook; (b) the same call on batches
-as large as ours, one condition a batch; (c) ours; (d) the bare decode loop of the model at the same batch: no hook, no
-sampling, the prompt already computed. Rounds are interleaved, rates are medians over rounds. (a) would take ten minutes
-a round, so each round times another handful of the 256 trials.
+as large as ours, one condition per batch; (c) ours; (d) the bare decode loop of the model at the same batch size: no
+hook, no sampling, the prompt already computed. Rounds are interleaved, rates are medians over rounds. (a) would take
+ten minutes a round, so each round times another few of the 256 trials.
 
 The cost of injecting compares 64 steered rows with the same rows unsteered, where both run the same positions (span
 `generation`); a span that begins earlier makes rows run part of the prompt, which `from_marker_cost` shows.
@@ -51,7 +51,15 @@ COST, EARLY = "injection_cost", "from_marker_cost"
 
 
 def requests(subject: LoadedSubject, temperature: float) -> list[TrialRequest]:
-    """256 trials: 144 injections, 48 random, 64 controls, in an order of which every part is mixed."""
+    """256 trials: 144 injections, 48 random, 64 controls, in an order in which every part is mixed.
+
+    Parameters
+    ----------
+    subject : LoadedSubject
+        The loaded subject.
+    temperature : float
+        Sampling temperature; 0 is greedy.
+    """
     prompt, vectors = make_prompt(subject.tokenizer, load_protocol("plain")), concept_vectors(subject, CONCEPTS, LAYERS)
     cells = [(c, layer, s) for s in STRENGTHS for layer in LAYERS for c in CONCEPTS]
     made: list[VectorAddition | None] = []
@@ -67,7 +75,7 @@ def requests(subject: LoadedSubject, temperature: float) -> list[TrialRequest]:
 
 @contextmanager
 def without_end() -> Any:
-    """Answers run to their full length, so that all ways do the same work."""
+    """Context in which answers run to their full length, so that all methods do the same work."""
     kept, batching.stop_tokens = batching.stop_tokens, lambda subject: frozenset()
     try:
         yield
@@ -76,7 +84,17 @@ def without_end() -> Any:
 
 
 def by_generate(subject: LoadedSubject, request: TrialRequest, rows: int) -> None:
-    """Answer one request in `rows` rows through `transformers.generate`, with a hook that adds its vector."""
+    """Answer one request in several rows through `transformers.generate`, with a hook that adds its vector.
+
+    Parameters
+    ----------
+    subject : LoadedSubject
+        The loaded subject.
+    request : TrialRequest
+        The request.
+    rows : int
+        Number of rows of the batch.
+    """
     ids, addition, handles = torch.tensor([request.prompt]).expand(rows, -1), request.addition, []
     if addition is not None:
 
@@ -102,14 +120,37 @@ def by_generate(subject: LoadedSubject, request: TrialRequest, rows: int) -> Non
 
 
 def one_by_one(subject: LoadedSubject, some: Sequence[TrialRequest]) -> None:
-    """Answer requests singly, one after the other."""
+    """Answer requests singly, one after the other.
+
+    Parameters
+    ----------
+    subject : LoadedSubject
+        The loaded subject.
+    some : sequence of TrialRequest
+        The requests.
+    """
     for request in some:
         by_generate(subject, request, 1)
 
 
 @torch.no_grad()
 def bare(subject: LoadedSubject, prompt: Sequence[int], rows: int) -> Callable[[], None]:
-    """The limit: 64 steps of the plain model, its prompt computed before the clock starts."""
+    """The upper limit of speed: 64 steps of the plain model, its prompt computed beforehand.
+
+    Parameters
+    ----------
+    subject : LoadedSubject
+        The loaded subject.
+    prompt : sequence of int
+        Token ids of the prompt.
+    rows : int
+        Number of rows of the batch.
+
+    Returns
+    -------
+    callable
+        Runs the 64 steps.
+    """
     ids, cache = torch.tensor([prompt]), DynamicCache()
     subject.model(input_ids=ids, past_key_values=cache, logits_to_keep=1)
     pairs: list[Any] = [(layer.keys, layer.values) for layer in cache.layers]  # type: ignore[union-attr]
@@ -128,7 +169,15 @@ def bare(subject: LoadedSubject, prompt: Sequence[int], rows: int) -> Callable[[
 
 
 def transformer_lens(wanted: Sequence[TrialRequest], say: Callable[[str], None]) -> dict[str, Any]:
-    """TransformerLens from PyPI at batch 1, in an environment of its own: seconds a trial, five rounds of six."""
+    """TransformerLens from PyPI at batch size 1, in its own environment: seconds per trial, five rounds of six.
+
+    Parameters
+    ----------
+    wanted : sequence of TrialRequest
+        The 256 requests, of which 30 are run.
+    say : callable
+        Receives progress lines.
+    """
     home = cache_folder() / "peers" / PEER.replace("==", "-")
     python = home / "bin" / "python"
     if not (home / "ready").exists():
@@ -152,14 +201,26 @@ def transformer_lens(wanted: Sequence[TrialRequest], say: Callable[[str], None])
 
 
 def clocked(work: Callable[[], object]) -> float:
-    """Seconds of one call."""
+    """Duration of one call in seconds."""
     started = time.perf_counter()
     work()
     return time.perf_counter() - started
 
 
 def rates(subject: LoadedSubject, rows: int, rounds: int, say: Callable[[str], None]) -> dict[str, list[float]]:
-    """Trials a second of each way, one figure a round; and the ratio of times with and without vectors."""
+    """Trials per second of each method, one number per round; and the ratio of times with and without vectors.
+
+    Parameters
+    ----------
+    subject : LoadedSubject
+        The loaded subject.
+    rows : int
+        Batch size of b, c and d.
+    rounds : int
+        Number of rounds.
+    say : callable
+        Receives a line per round.
+    """
     wanted = requests(subject, 0.6)
     engine, loop = TorchEngine(subject, rows), bare(subject, wanted[0].prompt, rows)
     some = [request for request in wanted if request.addition is not None][:PAIR]
@@ -184,7 +245,16 @@ def rates(subject: LoadedSubject, rows: int, rounds: int, say: Callable[[str], N
 
 
 def identical(subject: LoadedSubject, say: Callable[[str], None]) -> dict[str, Any]:
-    """How many of the 256 answers are the same alone, in batches of 7 and 64, and after a kill and resume."""
+    """Number of the 256 answers that are identical alone, in batches of 7 and 64, and after interruption and
+    resumption.
+
+    Parameters
+    ----------
+    subject : LoadedSubject
+        The loaded subject.
+    say : callable
+        Receives progress lines.
+    """
     document: dict[str, Any] = {}
     for name, temperature in (("greedy", 0.0), ("sampled", 0.6)):
         wanted = requests(subject, temperature)
@@ -211,7 +281,7 @@ def identical(subject: LoadedSubject, say: Callable[[str], None]) -> dict[str, A
 
 
 class Peak(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Greatest number of bytes that tensors made inside the block hold at once."""
+    """Greatest number of bytes held at once by tensors that were created inside the block."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -219,7 +289,7 @@ class Peak(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._known: set[int] = set()
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """Run the operation and note what it made."""
+        """Run the operation and record the tensors that it creates."""
         made = func(*args, **(kwargs or {}))
         for one in made if isinstance(made, tuple | list) else (made,):
             if isinstance(one, torch.Tensor):
@@ -242,9 +312,9 @@ class Peak(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 
 def memory(subject: LoadedSubject) -> dict[str, float]:
-    """Peak bytes that one more row takes beyond its cache, as shares of the cache that 64 tokens fill.
+    """Peak bytes of one more row beyond its cache, as shares of the cache that 64 tokens fill.
 
-    What the model's head makes of a row is among them.
+    The output of the model's head for a row is included.
     """
     wanted = requests(subject, 0.6)
     short = [replace(request, max_tokens=4) for request in wanted]
@@ -274,7 +344,7 @@ def _peak(work: Callable[[], object]) -> int:
 
 @torch.no_grad()
 def _few(subject: LoadedSubject, request: TrialRequest, rows: int) -> None:
-    """The bare loop with its prompt in every row, for as many tokens as the memory test says."""
+    """The bare loop with its prompt in every row, for as many tokens as the memory test requests."""
     ids, cache = torch.tensor([request.prompt]).expand(rows, -1), DynamicCache()
     token = ids
     for _ in range(request.max_tokens):

@@ -1,8 +1,8 @@
-"""Measures the judging room: speed beside the bare client, memory, what a bad server leaves, and a recount.
+"""Measures judging: speed compared with the bare client, memory, behaviour with a faulty server, and a recount.
 
-A loopback server in a process of its own answers after 50 ms; 20,000 transcripts, 64 calls at once. The judge runs as
-`gnomon judge` does: trials streamed out of SQLite, verdicts checked and stored. The bare client sends the same prompts
-and throws the answers away. The two take turns, and the shares are of medians.
+A loopback server in its own process answers after 50 ms; 20,000 transcripts, 64 concurrent calls. The judge runs as in
+`gnomon judge`: trials streamed from SQLite, verdicts checked and stored. The bare client sends the same prompts and
+discards the answers. The two alternate, and the shares are of medians.
 """
 
 from __future__ import annotations
@@ -38,14 +38,22 @@ ANSWER = "I look at what is here, and there is a faint sense of water that I can
 
 
 def made(number: int) -> Trial:
-    """A trial of a made-up subject."""
+    """A trial of an invented subject."""
     condition = Condition("toy", "r", Arm.INJECTION, "ocean", 20, 2.0, Span.GENERATION, "p0", "v", 1)
     id_ = condition.trial_id(number)
     return Trial(id_, condition, number, trial_seed(id_), f"{ANSWER}{number}", "stop", 90, 0.7)
 
 
 def filled(path: Path, number: int) -> str:
-    """A database with so many trials; returns its URL."""
+    """Create a database of trials; returns its URL.
+
+    Parameters
+    ----------
+    path : Path
+        SQLite file.
+    number : int
+        Number of trials.
+    """
     url = f"sqlite:///{path}"
     store = Store.open(url)
     store.add_subjects([Subject("toy", 1e9, "toy", "instruct", "r")])
@@ -58,7 +66,7 @@ def filled(path: Path, number: int) -> str:
 
 @contextmanager
 def serving() -> Iterator[int]:
-    """The loopback server; gives its port."""
+    """Context manager that runs the loopback server and yields its port."""
     process = subprocess.Popen(
         [sys.executable, "-m", "bench.support.judging_server"], stdout=subprocess.PIPE, text=True
     )
@@ -70,7 +78,24 @@ def serving() -> Iterator[int]:
 
 
 def judge(url: str, port: int, timeout: float = 30.0, limit: int | None = None) -> dict[str, Any]:
-    """Judge what is not judged yet: verdicts a second, and the report."""
+    """Judge the trials without a verdict.
+
+    Parameters
+    ----------
+    url : str
+        Database URL.
+    port : int
+        Port of the loopback server.
+    timeout : float, default 30.0
+        Timeout of a call in seconds.
+    limit : int or None, optional
+        Greatest number of trials.
+
+    Returns
+    -------
+    dict of str to object
+        rate (verdicts per second), seconds, peak_mb, and parts of the report.
+    """
     from gnomon.judging.config import JudgeConfig
     from gnomon.judging.registry import build_judge
     from gnomon.judging.runs.panel import run_panel
@@ -89,7 +114,20 @@ def judge(url: str, port: int, timeout: float = 30.0, limit: int | None = None) 
 
 
 def bare(port: int, number: int) -> dict[str, Any]:
-    """The SDK's async client alone, with prompts made beforehand: answers a second."""
+    """The SDK's async client alone, with prompts built beforehand.
+
+    Parameters
+    ----------
+    port : int
+        Port of the loopback server.
+    number : int
+        Number of calls.
+
+    Returns
+    -------
+    dict of str to object
+        rate (answers per second).
+    """
     from openai import AsyncOpenAI
 
     from gnomon.judging.rubrics.blind import BLIND
@@ -120,13 +158,21 @@ def bare(port: int, number: int) -> dict[str, Any]:
 
 
 def alone(run: Callable[..., dict[str, Any]], *arguments: Any) -> dict[str, Any]:
-    """The run in a fresh process, so that memory is its own and no run warms another."""
+    """Run a function in a fresh process, so that memory is its own and no run warms another.
+
+    Parameters
+    ----------
+    run : callable
+        The function.
+    *arguments : object
+        Its arguments.
+    """
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         return pool.apply(run, arguments)
 
 
 def kept(url: str) -> tuple[int, int]:
-    """Trials without a verdict, and trials with more than one."""
+    """Number of trials without a verdict, and with more than one."""
     store = Store.open(url)
     with store.read_transaction() as connection:
         lost = connection.exec_driver_sql(
@@ -140,7 +186,7 @@ def kept(url: str) -> tuple[int, int]:
 
 
 def speed(folder: Path) -> dict[str, Any]:
-    """The judge beside the bare client, in turns of `SLICE` transcripts, all of `TRIALS` in the end."""
+    """The judge compared with the bare client, alternating in slices of `SLICE` transcripts, `TRIALS` in total."""
     url = filled(folder / "speed.db", TRIALS)
     with serving() as port:
         alone(bare, port, 500)
@@ -158,7 +204,7 @@ def speed(folder: Path) -> dict[str, Any]:
 
 
 def memory(folder: Path) -> dict[str, Any]:
-    """Peak memory of a whole run of many over that of a run of few, in fresh processes."""
+    """Growth of peak memory from a small run to a large one, in fresh processes."""
     with serving() as port:
         few = alone(judge, filled(folder / "few.db", FEW), port)
         many = alone(judge, filled(folder / "many.db", TRIALS), port)
@@ -167,7 +213,9 @@ def memory(folder: Path) -> dict[str, Any]:
 
 
 def faults(folder: Path) -> dict[str, Any]:
-    """30 % 429, 5 % 500, 2 % broken JSON, 1 % hangs: how all end, and what the server was asked."""
+    """30 % 429, 5 % 500, 2 % broken JSON, 1 % hangs: final states of all trials, and the requests that the server
+    received.
+    """
     url = filled(folder / "faults.db", TRIALS)
     with serving() as port:
         address = f"http://127.0.0.1:{port}"

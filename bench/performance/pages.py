@@ -1,8 +1,8 @@
-"""What a reader waits for, in a real browser: the next item when labelling, Scaling, Transcripts of a million trials.
+"""Waiting times in a real browser: the next item when labelling, Scaling, Transcripts of a million trials.
 
     python -m bench.performance.pages [--items N] [--large URL]
 
-Each time is from the press or click to the end of what it set going, as the browser sees it: the next answer on the
+Each time is from the key press or click to the end of its effect, as the browser sees it: the next answer on the
 screen, or the script at rest. Scaling and labelling: 24,600 simulated trials, three judges, two cached fits.
 Transcripts: 1,000,000 trials and 3,000,000 verdicts; `--large` names a database that holds them already.
 """
@@ -85,7 +85,7 @@ def _labelling(address: str, items: int) -> dict[str, float]:
 
 
 def _opening(address: str, study: str, name: str) -> list[float]:
-    """Seconds from the click on a page's link to its rest, again and again."""
+    """Seconds from the click on a page's link until the page is at rest, repeatedly."""
     with _page(f"{address}/refusal?study={study}") as page:
         times = []
         for _ in range(REPEATS):
@@ -150,7 +150,7 @@ def _page(url: str) -> Iterator[Any]:
 
 
 def _timed(page: Any, act: Callable[[], object]) -> float:
-    """Seconds from the last press or click of `act` until the script has come to rest."""
+    """Seconds from the last press or click of `act` until the script is at rest."""
     act()
     page.wait_for_function(RESTED, polling=50)
     return round(float(page.evaluate("(window.rested - window.acted) / 1000")), 2)

@@ -1,9 +1,10 @@
-"""TransformerLens at batch 1: run by `bench measure_generation --peers` under the Python of an environment of its own.
+"""TransformerLens at batch size 1: run by `bench measure_generation --peers` with the Python of its own environment.
 
     python peer_transformer_lens.py MODEL_FOLDER TRIALS.pt
 
 TRIALS.pt holds (prompt ids, layer or None, first position, vector or None, temperature, tokens) of each trial. Prints
-the seconds of each round of trials as JSON, and how far its logits for the first prompt are from transformers' own.
+the seconds of each round of trials as JSON, and the difference of its logits for the first prompt from those of
+transformers.
 """
 
 from __future__ import annotations
@@ -22,10 +23,10 @@ ROUNDS = 5
 
 
 def load(folder: str) -> tuple[Any, Any]:
-    """The model as transformers has it, and the same weights in TransformerLens."""
+    """The model in transformers, and the same weights in TransformerLens."""
     lens, convert = (import_module(f"transformer_lens{name}") for name in ("", ".pretrained.weight_conversions"))
     written = json.loads((Path(folder) / "config.json").read_text(encoding="utf-8"))
-    rope = written["rope_parameters"]["rope_theta"]  # older transformers look for it elsewhere
+    rope = written["rope_parameters"]["rope_theta"]  # older versions of transformers read it from elsewhere
     auto = import_module("transformers").AutoModelForCausalLM
     inner = auto.from_pretrained(folder, dtype=torch.float32, rope_theta=rope).eval()
     c = inner.config
@@ -47,14 +48,34 @@ def load(folder: str) -> tuple[Any, Any]:
 
 
 def steer(value: Any, hook: Any, *, start: int, vector: Any) -> Any:
-    """Add a vector to the residual stream of a prompt from `start` on, and of every token after it."""
+    """Add a vector to the residual stream of a prompt from `start` on, and of every token after it.
+
+    Parameters
+    ----------
+    value : torch.Tensor, shape (rows, positions, width)
+        Residual stream, changed in place.
+    hook : object
+        Hook point, unused.
+    start : int
+        First position of the prompt.
+    vector : torch.Tensor, shape (width,)
+        Vector to add.
+    """
     value[:, start if value.shape[1] > 1 else 0 :] += vector
     return value
 
 
 @torch.no_grad()
 def answer(model: Any, trial: Any) -> None:
-    """Answer one trial."""
+    """Answer one trial.
+
+    Parameters
+    ----------
+    model : object
+        TransformerLens model.
+    trial : tuple
+        One entry of TRIALS.pt.
+    """
     prompt, layer, start, vector, temperature, tokens = trial
     hooks = [] if layer is None else [(f"blocks.{layer}.hook_resid_post", partial(steer, start=start, vector=vector))]
     with model.hooks(fwd_hooks=hooks):

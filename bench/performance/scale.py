@@ -2,7 +2,7 @@
 
     python -m bench.performance.scale [--json] [--trials N ...] [--only sqlite|postgresql] [--fit]
 
-Each measurement is a process of its own, so that its peak memory is its own. PostgreSQL is the server that the tests
+Each measurement runs in its own process, so that its peak memory is its own. PostgreSQL is the server that the tests
 use, with syncing on. `--fit` adds the time of a fit to equal ESS at a million trials and at 24,600 (`bench
 measure_fit`).
 """
@@ -50,7 +50,17 @@ Spent = dict[str, float]
 
 
 def simulated(folder: Path, trials: int, seed: int = 1) -> Path:
-    """A table of that many trials with a verdict of each judge, and its column map beside it."""
+    """Write a table of trials with a verdict of each judge, and its column map beside it; returns the table.
+
+    Parameters
+    ----------
+    folder : Path
+        Folder of both files.
+    trials : int
+        Number of trials.
+    seed : int, default 1
+        Seed of the simulation.
+    """
     rng = random.Random(seed)
     file = folder / f"{trials}.jsonl"
     with file.open("w", encoding="utf-8") as out:
@@ -81,7 +91,15 @@ def _row(number: int, rng: random.Random) -> dict[str, Any]:
 
 
 def bring(file: str, url: str) -> Spent:
-    """The import."""
+    """Time the import.
+
+    Parameters
+    ----------
+    file : str
+        Table; its column map is in the same folder.
+    url : str
+        URL of an empty database.
+    """
     began = time.perf_counter()
     parsed = parse_files("table", [Path(file)], ImportOptions(map=Path(file).parent / "map.toml"))
     store = Store.open(url)
@@ -92,7 +110,7 @@ def bring(file: str, url: str) -> Spent:
 
 
 def label(url: str) -> Spent:
-    """Labels where the judges disagree, chosen by the queue; the rater reads what the answer says."""
+    """Label disputed transcripts chosen by the queue; the simulated rater reads the answer's last words."""
     store = Store.open(url)
     store.save_settings({"judges": list(JUDGES), "label_view": "current"})
     began = time.perf_counter()
@@ -113,7 +131,7 @@ def _read(answer: str, concept: str | None) -> Facts:
 
 
 def count(url: str) -> Spent:
-    """Cells of one judge, and of all with the labels; the second time of two, as a reader finds the database."""
+    """Cells of one judge, and of all with the labels; the second of two times, with a warm database."""
     store = Store.open(url)
     spent: Spent = {}
     for _ in range(2):
@@ -123,19 +141,19 @@ def count(url: str) -> Spent:
 
 
 def fit(url: str) -> Spent:
-    """Cells and a short fit with the judges' error taken out."""
+    """Cells and a short corrected fit."""
     store = Store.open(url)
     return {"seconds": _seconds(lambda: fit_corrected(store, settings=QUICK_SETTINGS))}
 
 
 def judged(url: str) -> Spent:
-    """The audit, as `gnomon calibrate` and the Judges page make it."""
+    """The audit, as computed by `gnomon calibrate` and the Judges page."""
     store = Store.open(url)
     return {"seconds": _seconds(lambda: audit_study(store, view="current"))}
 
 
 def pages(url: str) -> Spent:
-    """What each page asks of the database first; Scaling, Refusal and Diagnostics read stored fits alone."""
+    """First queries of each page; Scaling, Refusal and Diagnostics only read stored fits."""
     store = Store.open(url)
     choices = transcript_query.filter_choices(store)
     filters = {
@@ -176,7 +194,15 @@ def _peaked(call: Callable[..., Spent], *arguments: str) -> Spent:
 
 
 def alone(call: Callable[..., Spent], *arguments: str) -> Spent:
-    """A measurement in a process of its own, with the peak of that process's memory."""
+    """Run a measurement in its own process, with that process's peak memory.
+
+    Parameters
+    ----------
+    call : callable
+        The measurement.
+    *arguments : str
+        Its arguments.
+    """
     with ProcessPoolExecutor(1, get_context("spawn")) as pool:
         spent = pool.submit(_peaked, call, *arguments).result()
     print(f"  {call.__name__} {arguments[-1].split(':')[0]}: {_rounded(spent)}", file=sys.stderr, flush=True)
@@ -189,7 +215,15 @@ def _rounded(spent: Spent) -> Spent:
 
 @contextmanager
 def databases(folder: Path, only: str | None) -> Iterator[dict[str, Callable[[int], str]]]:
-    """For each kind of database the function from a size to the URL of a new one."""
+    """For each kind of database the function from a number of trials to the URL of a new one.
+
+    Parameters
+    ----------
+    folder : Path
+        Folder of SQLite files.
+    only : str or None
+        "sqlite" or "postgresql" to restrict it to one kind.
+    """
     with ExitStack() as stack:
         made: dict[str, Callable[[int], str]] = {}
         if only != "postgresql":
@@ -204,12 +238,30 @@ def databases(folder: Path, only: str | None) -> Iterator[dict[str, Callable[[in
 
 
 def growth(sizes: list[int], values: list[float]) -> float | None:
-    """The exponent b of value = a n^b, from the smallest and the largest size."""
+    """The exponent b of value = a n^b, from the smallest and the largest size; None for a single size.
+
+    Parameters
+    ----------
+    sizes : list of int
+        Numbers of trials, ascending.
+    values : list of float
+        Measured value of each size.
+    """
     return math.log(values[-1] / values[0]) / math.log(sizes[-1] / sizes[0]) if len(sizes) > 1 else None
 
 
 def run(sizes: list[int], only: str | None, *, with_fit: bool) -> dict[str, Any]:
-    """All sizes on all databases, one after the other."""
+    """All sizes on all databases, sequentially.
+
+    Parameters
+    ----------
+    sizes : list of int
+        Numbers of trials, ascending.
+    only : str or None
+        "sqlite" or "postgresql" to restrict it to one kind.
+    with_fit : bool
+        Also measure the ratio of fit times.
+    """
     found: dict[str, dict[int, dict[str, Spent]]] = {}
     with tempfile.TemporaryDirectory(prefix="gnomon-scale-") as scratch, databases(Path(scratch), only) as kinds:
         for trials in sizes:

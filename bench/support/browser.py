@@ -1,4 +1,4 @@
-"""A served dashboard and a Chromium to look at it with, for measurements and for the tests."""
+"""A served dashboard and a Chromium to view it, for measurements and tests."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ READY = '[data-testid="stApp"][data-test-script-state="notRunning"]'
 
 
 def executable() -> str | None:
-    """The machine's own Chromium; None leaves the choice to Playwright."""
+    """Path of the machine's own Chromium; None leaves the choice to Playwright."""
     return next((path for name in NAMES if (path := shutil.which(name))), None)
 
 
@@ -38,9 +38,18 @@ def serving(
     settings: Mapping[str, str] | None = None,
     secrets: Path = Path(SECRETS),
 ) -> Iterator[str]:
-    """Address of a server that shows studies (name to URL), started exactly as `serve` starts it; its output in `log`.
+    """Context manager that runs a dashboard server exactly as `serve` does, and yields its address.
 
-    `settings` are further environment variables, `secrets` the file of a login's.
+    Parameters
+    ----------
+    studies : mapping of str to str
+        Database URL of each study, by name.
+    log : Path
+        File for the server's output.
+    settings : mapping of str to str or None, optional
+        Further environment variables.
+    secrets : Path, default Path(SECRETS)
+        File of the login settings.
     """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

@@ -14,14 +14,24 @@ FACTS |= {"coherent": True, "refused_quote": "", "refused": False}
 
 
 def answer(content: str, status: str = "200 OK", more: str = "") -> bytes:
-    """A whole HTTP answer."""
+    """A complete HTTP response.
+
+    Parameters
+    ----------
+    content : str
+        JSON body.
+    status : str, default "200 OK"
+        HTTP status line.
+    more : str, default ""
+        Further header lines, each with its line end.
+    """
     body = content.encode()
     head = f"HTTP/1.1 {status}\r\nContent-Type: application/json\r\n{more}Content-Length: {len(body)}\r\n\r\n"
     return head.encode() + body
 
 
 def completion(text: str) -> str:
-    """The protocol's wrapping of a reply."""
+    """A reply in the form of the chat completion protocol."""
     choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
     usage = {"prompt_tokens": 900, "completion_tokens": 60, "total_tokens": 960}
     whole = {"id": "x", "object": "chat.completion", "created": 1, "model": "m", "choices": [choice], "usage": usage}
@@ -29,7 +39,17 @@ def completion(text: str) -> str:
 
 
 def error(status: str, message: str, more: str = "") -> bytes:
-    """An error in the protocol's form."""
+    """An error in the protocol's form.
+
+    Parameters
+    ----------
+    status : str
+        HTTP status line.
+    message : str
+        Error message.
+    more : str, default ""
+        Further header lines, each with its line end.
+    """
     return answer(json.dumps({"error": {"message": message}}), status, more)
 
 
@@ -44,7 +64,9 @@ FAULTS = b"POST /faults"
 
 
 class Speaker(asyncio.Protocol):
-    """One connection; `faults`: 30 % 429, 5 % 500, 2 % broken JSON (half of it the protocol's own), 1 % hangs."""
+    """One connection; `faults`: 30 % 429, 5 % 500, 2 % broken JSON (half of it in the protocol's own envelope), 1 %
+    hangs.
+    """
 
     counts: ClassVar[Counter[str]] = Counter()
     wait = 0.05
@@ -52,12 +74,12 @@ class Speaker(asyncio.Protocol):
     chance = random.Random(20)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Remember where to write."""
+        """Store the transport."""
         self._transport = transport
         self._held = b""
 
     def data_received(self, data: bytes) -> None:
-        """Answer every whole request that is there."""
+        """Answer every complete request in the buffer."""
         self._held += data
         while (end := self._held.find(b"\r\n\r\n")) >= 0:
             head = self._held[:end].lower()

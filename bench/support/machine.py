@@ -1,4 +1,4 @@
-"""Names the machine, so that a number never travels without it."""
+"""Describes the machine, for publication with every measurement."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Raters who label by keyboard, each in a browser of their own and all at once; what they saw, saved and waited for."""
+"""Simulated raters who label by keyboard, each in its own browser, concurrently; records answers, saves and delays."""
 
 from __future__ import annotations
 
@@ -37,7 +37,9 @@ WATCH = """() => {
 
 @dataclass
 class Session:
-    """One rater's session: answers shown and saved, in order, milliseconds from each saving press to the next one."""
+    """One rater's session: answers shown and saved, in order, and milliseconds from each saving key press to the
+    next answer.
+    """
 
     rater: str
     shown: list[str] = field(default_factory=list)
@@ -47,7 +49,19 @@ class Session:
 
 
 async def crowd(address: str, study: str, raters: Sequence[str], seconds: float) -> list[Session]:
-    """All raters label a served study for so long, each in a browser context of their own."""
+    """Let raters label a served study concurrently, each in its own browser context.
+
+    Parameters
+    ----------
+    address : str
+        Address of the server.
+    study : str
+        Name of the study.
+    raters : sequence of str
+        Names of the raters.
+    seconds : float
+        Duration.
+    """
     from playwright.async_api import async_playwright
 
     async with async_playwright() as playwright:
@@ -99,12 +113,12 @@ async def _chosen(page: Any, name: str) -> bool:
 
 
 async def _press_until(page: Any, key: str, happened: Callable[[], Awaitable[bool]]) -> None:
-    """Press a key, again if need be: presses in the first moment of a transcript are dropped by design."""
+    """Press a key until something has happened: presses in the first moment of a transcript are ignored by design."""
     for _ in range(TRIES):
         await page.keyboard.press(key)
         for _ in range(LOOKS):
             await asyncio.sleep(LOOK)
             if await happened():
-                await page.wait_for_selector(READY)  # until then buttons of the transcript before may stand there
+                await page.wait_for_selector(READY)  # until then buttons of the previous transcript may still be shown
                 return
     raise RuntimeError(f"pressing {key} changed nothing")

@@ -1,17 +1,17 @@
-"""Whether the hierarchical model's intervals hold what they promise: its calibration and its coverage, simulated.
+"""Calibration and coverage of the hierarchical model's intervals, by simulation.
 
     python -m bench.validity.interval_validity [--part PART] [--first N] [--studies N] [--keep FILE] [--ship] [--json]
 
 `sbc`: parameters from the priors, a study drawn from them, a fit; the rank of the truth among thinned draws is uniform
 if the sampler draws from the posterior (Talts et al. 2018, arXiv 1804.06788). `pair`, `four`, `full`: coverage of
-nominal 95 % intervals where the truth comes from a world (`bench worlds`) and not from the priors: 2 subjects and 200
-trials, 4 and 2,400, 8 and 24,600; `uneven` and `published` are `full` in two other worlds, the last of them the
-published study's, and `labels` is that with three times as many labels. Judges err differently by arm, labels are
-chosen where the judges disagree. A long run can be made in pieces: `--keep FILE` appends a line for each study, and
-the summary is of all lines in it. Fits are short, and none is tried again: those that fail their gates are counted,
-and their intervals too. An interval from n effective draws holds the truth about .95 (n - 1) / (n + 1) of the time:
-short fits look a little worse than the model is. `--ship` writes the coverage to `stats/measured.json`, which the
-dashboard shows; parts that were not run stay as they were.
+nominal 95 % intervals where the truth comes from a world (`bench.validity.worlds`) and not from the priors: 2 subjects
+and 200 trials, 4 and 2,400, 8 and 24,600; `uneven` and `published` are `full` in two other worlds, the last of them the
+published study's, and `labels` is that with three times as many labels. Judges have different error rates by arm,
+labels are chosen where the judges disagree. A long run can be split: `--keep FILE` appends a line for each study, and
+the summary is of all lines in it. Fits are short and never retried: those that fail their convergence checks are
+counted, and their intervals too. An interval from n effective draws contains the truth about .95 (n - 1) / (n + 1) of
+the time, so short fits understate coverage slightly. `--ship` writes the coverage to `stats/charts/coverage.json`,
+which the dashboard shows; parts that were not run are unchanged.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ SUBJECTS = (
 
 @dataclass(frozen=True)
 class ValidityPlan:
-    """A kind of study: who is asked what how often, how labels are spread, and where the truth comes from."""
+    """A kind of study: subjects, conditions, number of trials, labelling, and the source of the truth."""
 
     name: str
     subjects: tuple[int, ...]
@@ -75,7 +75,7 @@ class ValidityPlan:
     world: World = EVEN
 
     def frame(self) -> pd.DataFrame:
-        """Cells: one control a subject, and the product of the axes."""
+        """Cells: one control per subject, and the product of the axes."""
         rows: list[dict[str, Any]] = []
         for name, parameters, variant in (SUBJECTS[place] for place in self.subjects):
             own = {"subject": name, "parameters": parameters, "variant": variant}
@@ -85,7 +85,7 @@ class ValidityPlan:
         return cell_frame(rows)
 
     def n(self, frame: pd.DataFrame) -> np.ndarray:
-        """Half of the trials in control, half under injection, as nearly even as they go."""
+        """Trials per cell: half in control, half under injection, as evenly as possible."""
         steered = (frame["arm"] == "injection").to_numpy()
         share = np.where(steered, 0.5 / steered.sum(), 0.5 / (~steered).sum())
         return np.diff(np.round(np.concatenate([[0.0], np.cumsum(share)]) * self.trials)).astype(int)
@@ -109,12 +109,22 @@ PLANS["labels"] = replace(PLANS["published"], name="labels", labelled=(0.006, 0.
 
 @cache
 def empty(part: str) -> OutcomeModel:
-    """The model of a kind of study before anything has happened in it."""
+    """The model of a kind of study without data."""
     return corrected_model(empty_patterns(PLANS[part].frame(), PLANS[part].classes, JUDGES), Priors())
 
 
 def truths(model: OutcomeModel, study: SimulatedStudy, parameters: np.ndarray) -> dict[str, np.ndarray]:
-    """Every figure of the truth: the estimands' own functions, given the parameters instead of draws of them."""
+    """True value of every estimate: the estimands' own functions at the true parameters.
+
+    Parameters
+    ----------
+    model : OutcomeModel
+        The model.
+    study : SimulatedStudy
+        The simulated study.
+    parameters : ndarray, shape (size,)
+        True parameters.
+    """
     posterior = ModelPosterior(model, parameters[None], study.patterns.trial_counts, None, "corrected", None, "")
     return all_estimand_draws(posterior)
 
@@ -147,7 +157,7 @@ def one(task: tuple[str, int]) -> dict[str, Any]:
 
 
 def _parameters(model: OutcomeModel, draws: PosteriorDraws, truth: np.ndarray) -> dict[str, Any]:
-    """Ranks of some parameters themselves: a scale, an error of a judge in each arm, the judges' agreement."""
+    """Ranks of some parameters: a scale, an error of a judge in each arm, the judges' agreement."""
     chosen = {"log_scale": 0, "wrong": 0, "log_judge_scale": 0, "agreement": 0, "accuracy": 0, "coefficient": 0}
     places = model.unpack_parameters(np.arange(model.parameter_count))
     out = {}
@@ -175,7 +185,7 @@ def judged_figures(study: SimulatedStudy) -> dict[str, list[float]]:
 
 
 def kind(name: str) -> str:
-    """What is covered, subjects pooled: the estimand, and the axis where it is by one."""
+    """Kind of estimate, subjects pooled: the estimand, and the axis if there is one."""
     words = name.split(" ")
     if words[0] == "observed":
         return name
@@ -186,7 +196,7 @@ def kind(name: str) -> str:
 
 
 def summary(lines: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Coverage and mean width by kind of figure; for `sbc`, uniformity of the ranks."""
+    """Coverage and mean width by kind of estimate; for `sbc`, uniformity of the ranks."""
     tables: dict[str, list[list[float]]] = {}
     naive: dict[str, list[bool]] = {}
     for line in lines:
@@ -251,14 +261,34 @@ def band_level(n: int) -> float:
 
 
 def binom_quantile(q: float, n: int, p: np.ndarray) -> np.ndarray:
-    """Quantiles of binomial counts."""
+    """Quantiles of the binomial distribution.
+
+    Parameters
+    ----------
+    q : float
+        Probability, 0 to 1.
+    n : int
+        Number of trials.
+    p : ndarray
+        Success probabilities.
+    """
     from scipy.stats import binom
 
     return np.asarray(binom.ppf(q, n, p))
 
 
 def run(part: str, studies: range, workers: int) -> Iterator[dict[str, Any]]:
-    """Studies of a kind, in order."""
+    """Simulate studies of one kind, in order.
+
+    Parameters
+    ----------
+    part : str
+        Kind of study, a key of `PLANS`.
+    studies : range
+        Numbers of the studies, which determine their seeds.
+    workers : int
+        Number of processes.
+    """
     tasks = [(part, number) for number in studies]
     if workers == 1:
         yield from map(one, tasks)
@@ -299,7 +329,9 @@ def main() -> None:
 
 
 def shipped(document: dict[str, Any]) -> dict[str, Any]:
-    """Coverage by kind of study and of figure, under the model's version; of parts not run, what shipped before."""
+    """Coverage by kind of study and estimate, under the model's version; parts that were not run keep the shipped
+    values.
+    """
     before = json.loads(PATH.read_text(encoding="utf-8"))
     parts = dict(before["parts"]) if before["version"] == VERSION else {}
     for part, found in document["parts"].items():
@@ -315,7 +347,7 @@ def shipped(document: dict[str, Any]) -> dict[str, Any]:
 
 
 def table(document: dict[str, Any]) -> str:
-    """A line for each kind of figure."""
+    """One line per kind of estimate."""
     out = []
     for part, found in document["parts"].items():
         heading = f"{part}: {found['studies']} studies, {found['failed_gates']} failed their gates"

@@ -1,6 +1,7 @@
-"""The local judges' confusion on the test split of the shipped labels, with intervals, and how their P(yes) calibrates.
+"""The local judges' confusion on the test split of the shipped labels, with intervals, and the calibration of their
+P(yes).
 
-One look at the test split: nothing is tuned by it. Exact (Clopper-Pearson) intervals; labels are a language model's.
+One look at the test split: nothing is tuned on it. Exact (Clopper-Pearson) intervals; labels are a language model's.
 """
 
 from __future__ import annotations
@@ -25,7 +26,9 @@ CONCEPTS = ("celebration", "fear", "ocean", "silence")
 
 
 def measured(pairs: Sequence[tuple[Facts, Verdict]]) -> dict[str, Any]:
-    """Confusion of each yes-or-no fact, the share of right concepts, and the Brier score where there are shares."""
+    """Confusion of each binary fact, the share of correct concepts, and the Brier score if the judge gives
+    probabilities.
+    """
     document: dict[str, Any] = {fact: confusion(pairs, fact) for fact in FACTS}
     right = sum(verdict.facts is not None and verdict.facts.concept == truth.concept for truth, verdict in pairs)
     document["concept"] = share(right, len(pairs))
@@ -44,7 +47,15 @@ def measured(pairs: Sequence[tuple[Facts, Verdict]]) -> dict[str, Any]:
 
 
 def confusion(pairs: Sequence[tuple[Facts, Verdict]], fact: str) -> dict[str, Any]:
-    """Counts, sensitivity and specificity with intervals."""
+    """Counts, sensitivity and specificity of one fact, with intervals.
+
+    Parameters
+    ----------
+    pairs : sequence of (Facts, Verdict)
+        Reference facts and verdicts.
+    fact : str
+        Name of the fact.
+    """
     said = [(getattr(truth, fact), getattr(verdict.facts, fact)) for truth, verdict in pairs]
     tp, fn, fp, tn = (said.count(cell) for cell in ((True, True), (True, False), (False, True), (False, False)))
     return {
@@ -58,7 +69,15 @@ def confusion(pairs: Sequence[tuple[Facts, Verdict]], fact: str) -> dict[str, An
 
 
 def share(k: int, n: int) -> dict[str, Any] | None:
-    """A share with its exact interval; None of nothing."""
+    """A share with its exact interval; None if n is 0.
+
+    Parameters
+    ----------
+    k : int
+        Number of events.
+    n : int
+        Number of trials.
+    """
     if not n:
         return None
     found = clopper_pearson(k, n)
@@ -66,7 +85,7 @@ def share(k: int, n: int) -> dict[str, Any] | None:
 
 
 def test_split() -> list[tuple[Trial, Facts]]:
-    """Trials of the test split with the last word on each."""
+    """Trials of the test split with their last label."""
     shipped = calibration_set()
     labels = {label.trial: label.facts for label in shipped.labels if label.facts is not None}
     return [(t, labels[t.id]) for t in shipped.trials if split_of(t.id) is Split.TEST and t.id in labels]

@@ -1,8 +1,8 @@
-"""Simulates whole studies: how often do the 95 % intervals hold the truth, ours and those that today's tools give?
+"""Coverage of 95 % intervals in simulated studies: our corrections, and those of common tools.
 
-    python -m bench.coverage [--json] [--studies 1500] [--workers N]
+    python -m bench.validity.label_coverage [--json] [--studies 1500] [--workers N]
 
-Nothing here is timed. Each figure is a share of simulated studies: Monte Carlo error sqrt(c (1 - c) / studies).
+Nothing here is timed. Each number is a share of simulated studies: Monte Carlo error sqrt(c (1 - c) / studies).
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ Result = Mapping[str, Interval | None]
 
 @dataclass(frozen=True)
 class Regime:
-    """One judge, one arm: truth, the judge's real error rates, sizes of the calibration study and of the target."""
+    """One judge, one arm: true rate, the judge's error rates, sizes of the calibration study and of the target."""
 
     name: str
     rate: float
@@ -63,7 +63,7 @@ ARMS = (Regime("injection", 0.1, 0.9, 0.98, 60, 140, 500), Regime("control", 0.1
 
 @dataclass(frozen=True)
 class Panel:
-    """Two judges, one arm: truth and error rates; 120 labels on 1,000 trials."""
+    """Two judges, one arm: true rate and error rates; 120 labels on 1,000 trials."""
 
     rate: float
     sensitivity: tuple[float, float]
@@ -86,7 +86,7 @@ PANELS = (
 
 
 def interval(make: Callable[[], IntervalEstimate]) -> Interval | None:
-    """Limits of an estimate, or None where it is refused."""
+    """Limits of an estimate, or None if it is refused."""
     try:
         found = make()
     except NotEnoughDataError:
@@ -97,14 +97,44 @@ def interval(make: Callable[[], IntervalEstimate]) -> Interval | None:
 def bootstrap_of_labels(
     apparent: tuple[int, int], hits: tuple[int, int], right: tuple[int, int], random: np.random.Generator
 ) -> np.ndarray:
-    """Rogan-Gladen in resamples of the calibration labels alone: what is often done, and leaves most error out."""
+    """Rogan-Gladen in resamples of the calibration labels alone: a common method that omits most of the error.
+
+    Parameters
+    ----------
+    apparent : (k, n)
+        Judged events of all judged trials.
+    hits : (k, n)
+        Hits of true events.
+    right : (k, n)
+        Correct rejections of true non-events.
+    random : numpy.random.Generator
+        Source of randomness.
+
+    Returns
+    -------
+    ndarray, shape (RESAMPLES,)
+        Estimates.
+    """
     se, sp = (random.binomial(n, k / max(n, 1), RESAMPLES) / max(n, 1) for k, n in (hits, right))
     informed = np.maximum(se + sp - 1, 1e-6)
     return np.asarray(np.clip((apparent[0] / apparent[1] + sp - 1) / informed, 0, 1))
 
 
 def draw(regime: Regime, random: np.random.Generator) -> tuple[tuple[int, int], tuple[int, int], tuple[int, int]]:
-    """Apparent events, hits and correct rejections of one study."""
+    """Simulate the counts of one study.
+
+    Parameters
+    ----------
+    regime : Regime
+        Rates and sizes.
+    random : numpy.random.Generator
+        Source of randomness.
+
+    Returns
+    -------
+    ((int, int), (int, int), (int, int))
+        Apparent events, hits and correct rejections, each (k, n).
+    """
     judged = regime.rate * regime.sensitivity + (1 - regime.rate) * (1 - regime.specificity)
     return (
         (int(random.binomial(regime.unlabelled, judged)), regime.unlabelled),
@@ -114,7 +144,15 @@ def draw(regime: Regime, random: np.random.Generator) -> tuple[tuple[int, int], 
 
 
 def one_arm(regime: Regime, seed: Sequence[int]) -> Result:
-    """One simulated study of a regime: the interval of each method."""
+    """One simulated study of a regime: the interval of each method.
+
+    Parameters
+    ----------
+    regime : Regime
+        Rates and sizes.
+    seed : sequence of int
+        Seed of the study.
+    """
     random = np.random.default_rng(seed)
     counts = draw(regime, random)
     low, high = np.quantile(bootstrap_of_labels(*counts, random), [0.025, 0.975])
@@ -127,7 +165,7 @@ def one_arm(regime: Regime, seed: Sequence[int]) -> Result:
 
 
 def two_arms(seed: Sequence[int]) -> Result:
-    """One study whose judge errs more in one arm: intervals of the difference between arms, which is nothing."""
+    """One study with different judge errors by arm: intervals of the difference between arms, whose true value is 0."""
     random = np.random.default_rng(seed)
     one, other = (draw(arm, random) for arm in ARMS)
     hits, right = ((a[0] + b[0], a[1] + b[1]) for a, b in zip(one[1:], other[1:], strict=True))
@@ -143,7 +181,15 @@ def two_arms(seed: Sequence[int]) -> Result:
 
 
 def panel_study(panel: Panel, seed: Sequence[int]) -> dict[str, Any]:
-    """One study with two judges: intervals with random labels and with labels that disagreement chose."""
+    """One study with two judges: intervals with random labels and with labels chosen by disagreement.
+
+    Parameters
+    ----------
+    panel : Panel
+        Rates and sizes.
+    seed : sequence of int
+        Seed of the study.
+    """
     random = np.random.default_rng(seed)
     truth = random.random(panel.trials) < panel.rate
     pairs = zip(panel.sensitivity, panel.specificity, strict=True)
@@ -180,7 +226,17 @@ def _share(count: tuple[int, int]) -> float:
 
 
 def arena_study(truth: np.ndarray, read: np.ndarray, seed: Sequence[int]) -> Result:
-    """One subsample of 60 human labels: intervals for the share of all items that humans decided so."""
+    """One subsample of 60 human labels: intervals for the share of events among all items by the human decisions.
+
+    Parameters
+    ----------
+    truth : ndarray of bool, shape (items,)
+        Human decisions.
+    read : ndarray, shape (items,)
+        The judge's decisions, NaN for none.
+    seed : sequence of int
+        Seed of the subsample.
+    """
     random = np.random.default_rng(seed)
     labelled = np.zeros(len(truth), dtype=bool)
     labelled[random.permutation(len(truth))[:ARENA_LABELS]] = True
@@ -201,7 +257,17 @@ def arena_study(truth: np.ndarray, read: np.ndarray, seed: Sequence[int]) -> Res
 
 
 def summarised(results: Sequence[Result], truth: float, methods: Sequence[str]) -> dict[str, Any]:
-    """Coverage and mean width of each method; a refused interval covers nothing and has no width."""
+    """Coverage and mean width of each method; a refused interval covers nothing and has no width.
+
+    Parameters
+    ----------
+    results : sequence of Result
+        Intervals by method, one mapping per study.
+    truth : float
+        True value.
+    methods : sequence of str
+        Methods to summarise.
+    """
     document: dict[str, Any] = {"studies": len(results), "truth": truth, "coverage": {}, "mean_width": {}}
     for method in methods:
         found = [result[method] for result in results]
@@ -216,7 +282,15 @@ def summarised(results: Sequence[Result], truth: float, methods: Sequence[str]) 
 
 
 def run(studies: int, workers: int) -> dict[str, Any]:
-    """All regimes."""
+    """Simulate all regimes.
+
+    Parameters
+    ----------
+    studies : int
+        Number of studies per regime.
+    workers : int
+        Number of processes.
+    """
     methods = ("joint", "lang_reiczigel", "naive", "calibration_bootstrap")
     with ProcessPoolExecutor(workers) as pool:
 
@@ -249,10 +323,10 @@ def run(studies: int, workers: int) -> dict[str, Any]:
 
 
 def _panels(panel: Panel, found: list[dict[str, Any]]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The regime of labels chosen by disagreement; and the same against as many random labels.
+    """The regime of labels chosen by disagreement; and its comparison with as many random labels.
 
-    In the regime our interval stands beside what one judge gives: Lang-Reiczigel with random labels, which it
-    needs, and the naive rate and the bootstrap with error rates counted on the chosen labels, which are wrong.
+    In the regime our interval is compared with those from one judge: Lang-Reiczigel with random labels, which it
+    requires, and the naive rate and the bootstrap with error rates counted on the chosen labels, which are biased.
     """
     shown = [
         {
@@ -280,7 +354,7 @@ def _panels(panel: Panel, found: list[dict[str, Any]]) -> tuple[dict[str, Any], 
 
 
 def arena_items() -> list[tuple[str, str, float, np.ndarray, np.ndarray]]:
-    """For each judge and event: its J on all items, the human decisions, the judge's (NaN where it was silent)."""
+    """For each judge and event: its J on all items, the human decisions, the judge's (NaN for none)."""
     items = []
     for path in sorted(ARENA.glob("*.json")):
         rows = json.loads(path.read_text(encoding="utf-8"))
@@ -307,7 +381,7 @@ def main() -> None:
 
 
 def table(document: dict[str, Any]) -> str:
-    """Coverage of each method, a line a regime."""
+    """Coverage of each method, one line per regime."""
     lines = []
     for part in ("regimes", "labels_by_disagreement", "arena"):
         for row in document[part]:

@@ -2,8 +2,8 @@
 
     python -m bench.validity.reanalysis
 
-Everything but the judge's confusion counts comes from `data/published`; those are the counts that the study printed
-(both arms together) and, by arm, the ones that `gnomon calibrate` gives for its dev labels (`open-introspection`).
+Everything except the judge's confusion counts comes from `data/published`; those are the counts that the study printed
+(both arms together) and, by arm, those that `gnomon calibrate` gives for its dev labels (`open-introspection`).
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ STEPS = (
 
 @dataclass(frozen=True)
 class JudgeScenario:
-    """(right, all) of the judge: passes and fails in injection; anything but a denial, and denials, in control."""
+    """The judge's (correct, all): passes and fails in injection; non-denials and denials in control."""
 
     name: str
     injection: tuple[Count, Count]
@@ -55,7 +55,17 @@ BY_ARM = (
 
 
 def corrected(one: CountRow, zero: CountRow, judge: JudgeScenario) -> IntervalEstimate:
-    """Raw net detection with the judge's error by arm taken out; labels inform the errors alone."""
+    """Raw net detection corrected for the judge's errors by arm; labels inform only the errors.
+
+    Parameters
+    ----------
+    one : CountRow
+        Counts of the injection arm.
+    zero : CountRow
+        Counts of the control arm.
+    judge : JudgeScenario
+        The judge's confusion counts.
+    """
     parts = [
         marginal_posterior(apparent, *errors)
         for apparent, errors in (
@@ -67,9 +77,18 @@ def corrected(one: CountRow, zero: CountRow, judge: JudgeScenario) -> IntervalEs
 
 
 def pooled(one: CountRow, zero: CountRow, seed: int = 1) -> IntervalEstimate:
-    """The same with one sensitivity and specificity of pass for both arms, as the study's calibration has it.
+    """The same with one sensitivity and specificity of pass for both arms, as in the study's calibration.
 
-    Draws of both are weighted by the chance of the counts of both arms, rates being flat.
+    Draws of both are weighted by the probability of the counts of both arms, with flat priors on the rates.
+
+    Parameters
+    ----------
+    one : CountRow
+        Counts of the injection arm.
+    zero : CountRow
+        Counts of the control arm.
+    seed : int, default 1
+        Seed of the draws.
     """
     random = np.random.default_rng(seed)
     (hits, passes), (right, fails) = POOLED
@@ -85,7 +104,7 @@ def pooled(one: CountRow, zero: CountRow, seed: int = 1) -> IntervalEstimate:
 
 
 def _passing(k: int, n: int, se: Floats, sp: Floats, random: np.random.Generator) -> tuple[Floats, Floats]:
-    """A draw of the true pass rate for each (se, sp), and the chance of k passes in n given these."""
+    """A draw of the true pass rate for each (se, sp), and the probability of k passes in n given these."""
     law = beta(k + 1, n - k + 1)
     floor, top = law.cdf(1 - sp), law.cdf(se)
     room = np.maximum(top - floor, 0.0)
@@ -145,7 +164,7 @@ def main() -> None:
 
 
 def _beside(result: dict[str, Any], wanted: tuple[str, ...]) -> None:
-    """The size ladder, the trends through the subjects as they are, where a further subject would lie."""
+    """The size ladder, the trends through the observed subjects, and the prediction for a further subject."""
     beside = result["comparisons"]
     print("\n| step | raw | probability | engaged | probability |\n|---|---|---|---|---|")
     steps: dict[tuple[str, str], list[str]] = {}

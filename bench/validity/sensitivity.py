@@ -1,12 +1,12 @@
-"""How far the figures move where the priors are narrower or wider.
+"""Sensitivity of the estimates to narrower and wider priors.
 
     python -m bench.validity.sensitivity [--json]
 
-The published counts, taken as printed, are fitted anew with each group of priors at half and at twice its width. One
-simulated study with judges' error (8 models, 24,600 trials, about 120 labels) is fitted once; its draws are weighted to
-priors at four fifths and at five fourths of their width (`inference.importance_reweighting`). A shift is given in
-standard deviations
-of the posterior under the usual priors, a width as a ratio of 95 % intervals; the largest of each.
+The published counts, without correction, are fitted with each group of priors at half and at twice its width. One
+simulated study with judge errors (8 models, 24,600 trials, about 120 labels) is fitted once; its draws are reweighted
+to priors at four fifths and at five fourths of their width (`inference.importance_reweighting`). A shift is given in
+standard deviations of the posterior under the default priors, a width as a ratio of 95 % intervals; the largest of
+each.
 """
 
 from __future__ import annotations
@@ -44,13 +44,21 @@ HALF_AND_TWICE, NEAR = (0.5, 2.0), (0.8, 1.25)
 
 
 def changed(names: Sequence[str], factor: float) -> Priors:
-    """The usual priors with some of their widths multiplied."""
+    """The default priors with some of their widths multiplied.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Names of priors.
+    factor : float
+        Factor of their widths.
+    """
     usual = Priors()
     return replace(usual, **{name: factor * getattr(usual, name) for name in names})
 
 
 def shown(posterior: ModelPosterior) -> dict[str, Any]:
-    """Mean, sd and width of every overall figure, slope and contrast."""
+    """Mean, standard deviation and interval width of every overall estimate, slope and contrast."""
     out = {}
     for name, values in all_estimand_draws(posterior).items():
         if "=" not in name:
@@ -65,7 +73,15 @@ def _kind(name: str) -> str:
 
 
 def compared(usual: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
-    """The largest shift and the extremes of width, of net detection's figures and of the slopes and contrasts."""
+    """The largest shift and the extremes of width, for net detection, slopes and contrasts.
+
+    Parameters
+    ----------
+    usual : dict of str to object
+        Summary under the default priors (`shown`).
+    other : dict of str to object
+        Summary under the changed priors.
+    """
     out: dict[str, Any] = {}
     for kind in ("net detection", "slope", "contrast"):
         names = [name for name in usual if "net_detection" in name and _kind(name) == kind]
@@ -79,7 +95,7 @@ def compared(usual: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
 
 
 def published() -> dict[str, Any]:
-    """The published counts, fitted anew for each change."""
+    """The published counts, refitted for each change."""
     with tempfile.TemporaryDirectory() as folder:
         store = Store.open(f"sqlite:///{Path(folder) / 'published.db'}")
         bundled.add_published(store)
@@ -101,7 +117,7 @@ def published() -> dict[str, Any]:
 
 
 def corrected() -> dict[str, Any]:
-    """A simulated study, fitted once and weighted for each change."""
+    """A simulated study, fitted once and reweighted for each change."""
     patterns = study(24_600)
     model = corrected_model(patterns, Priors())
     old = to_cached_draws(model, "usual", sample_posterior(model, SamplerSettings(), 1))
@@ -125,7 +141,7 @@ def run() -> dict[str, Any]:
 
 
 def table(document: dict[str, Any]) -> str:
-    """A line for each change."""
+    """One line per change."""
     lines = []
     for title in ("published", "corrected"):
         for change, kinds in document[title].items():

@@ -1,12 +1,12 @@
-"""Coverage of a slope over eight subjects, by the prior on how much subjects deviate from the line.
+"""Coverage of a slope over eight subjects, by the prior on the subjects' deviations from the line.
 
     python -m bench.validity.slopes [--studies N] [--json]
 
-One stage of the model alone: the logit of subject i is a + b x_i + variant + deviation, seen with an error of known
+One stage of the model alone: the logit of subject i is a + b x_i + variant + deviation, observed with an error of known
 size, x the centred log2 of the published study's sizes. a ~ N(-1.5, 2), b ~ N(0, sd); the standard deviations of
 deviations and variants have the priors compared here, and are integrated over on a grid, the rest exactly. So many
-studies cost seconds where fits of the whole model cost days, and what is compared is the prior and nothing else.
-Decision 0015 rests on it.
+studies cost seconds where fits of the whole model cost days, and only the prior differs between the results. Decision
+0015 is based on it.
 """
 
 from __future__ import annotations
@@ -58,7 +58,15 @@ def exponential(mean: float) -> Prior:
 
 
 def half_t(df: float, scale: float) -> Prior:
-    """Half-t prior."""
+    """Half-t prior.
+
+    Parameters
+    ----------
+    df : float
+        Degrees of freedom.
+    scale : float
+        Scale.
+    """
     return lambda tau: -(df + 1) / 2 * np.log1p((tau / scale) ** 2 / df)
 
 
@@ -73,7 +81,19 @@ PRIORS: dict[str, tuple[Prior, float]] = {
 
 
 def coverage(truth: Truth, prior: Prior, slope_sd: float, studies: int) -> float:
-    """Share of simulated studies whose central 95 % interval of the slope holds the truth."""
+    """Share of simulated studies whose central 95 % interval of the slope contains the truth.
+
+    Parameters
+    ----------
+    truth : Truth
+        True slope and standard deviations.
+    prior : Prior
+        Log prior density of the subjects' standard deviation.
+    slope_sd : float
+        Standard deviation of the slope's normal prior.
+    studies : int
+        Number of studies.
+    """
     rng = np.random.default_rng(SEED)
     x = np.log2([size for _, size, _ in SUBJECTS])
     x -= x.mean()

@@ -1,11 +1,11 @@
-"""Where the truth of a simulated study comes from: effects of everything, and how much subjects and concepts differ.
+"""The truth of simulated studies: effects of all terms, and how much subjects and concepts differ.
 
-`EVEN` is a mild world, made up: refusal 22 % and false alarms 12 % at the middle size, injection moves both, detection
-grows with size and strength, and subjects hardly differ. `UNEVEN` is the same with subjects that differ as much as the
-middle of the priors says. `PUBLISHED` is the study that Gnomon grew from: posterior means of the effects of its counts,
-and posterior medians of how much its subjects deviate from the line in size (model version 4). Small subjects see
-thoughts that nobody injected (0.5B: 29 % of its controls), large ones hardly ever (32B: 0.3 %), and refusal goes from
-none of 1,600 to two thirds. What its counts do not tell (strength, depth, concepts, judges) is as in the other two.
+`EVEN` is a mild invented world: refusal 22 % and false alarms 12 % at the middle size, injection changes both,
+detection grows with size and strength, and subjects hardly differ. `UNEVEN` is the same with subjects that differ as
+much as the priors' medians. `PUBLISHED` is the published study: posterior means of the effects of its counts, and
+posterior medians of the subjects' deviations from the line in size (model version 4). Small subjects report thoughts
+that nobody injected (0.5B: 29 % of its controls), large ones hardly ever (32B: 0.3 %), and refusal ranges from none of
+1,600 to two thirds. What its counts do not determine (strength, depth, concepts, judges) is as in the other two.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from gnomon.stats.inference.hierarchical import OutcomeModel
 Pair = tuple[float, float]
 
 ERRORS = np.array([[[0.02, 0.02], [0.02, 0.12], [0.03, 0.06]], [[0.02, 0.03], [0.02, 0.1], [0.02, 0.15]]])
-"""Odds of the two wrong classes against the right one, by arm (injection, control) and true class."""
+"""Odds of the two wrong classes against the correct one, by arm (injection, control) and true class."""
 ACCURACY = 0.3
 """Standard deviation of the logits of judges' accuracies, by subject and by concept."""
 NEGLIGIBLE = 0.15
-"""That of every group of deviations that a world does not name."""
+"""Standard deviation of groups of deviations that a world does not name."""
 DOSE: Mapping[str, Pair] = {
     "s:injection": (-0.3, 0.4), "s2:injection": (0.0, -0.2), "d:injection": (0.0, 0.3), "d2:injection": (0.0, -0.2),
 }  # fmt: skip
@@ -38,10 +38,10 @@ FOUND: Mapping[str, Pair] = {
 
 @dataclass(frozen=True)
 class World:
-    """Effects, and standard deviations of what differs, in logits of refusing and of the event among those that engage.
+    """Effects, and standard deviations of deviations, in logits of refusing and of the event among the engaged.
 
-    Both by the names of the model's terms; a term without an effect has none. `subjects` says what the subjects of this
-    world are like, in words that can follow "models".
+    Both by the names of the model's terms; a term that is not named has no effect. `subjects` describes the subjects of
+    this world in words that can follow "models".
     """
 
     subjects: str
@@ -49,7 +49,15 @@ class World:
     spread: Mapping[str, Pair]
 
     def draw(self, model: OutcomeModel, rng: np.random.Generator) -> np.ndarray:
-        """A truth for a model with judges: its parameter vector."""
+        """A true parameter vector for a model with judges.
+
+        Parameters
+        ----------
+        model : OutcomeModel
+            The model.
+        rng : numpy.random.Generator
+            Source of randomness.
+        """
         rows = []
         for term in (*model.design.fixed_terms, *model.design.random_terms):
             width = model.design.term_widths()[term.name]

@@ -28,7 +28,7 @@ def common_odds_ratio(
     (1 - confidence) / 2 in a tail; p: the probability under psi = 1 of sums as unlikely as the observed one. For one
     table this is Fisher's test.
 
-    Where a unit of cell (i, j) stands for w_ij of the population, the sample's odds ratio is
+    If a unit of cell (i, j) represents w_ij of the population, the sample's odds ratio is
     psi * w_12 w_21 / (w_11 w_22): each first cell's distribution is tilted by that known factor. This is exact
     for known weights and close for weights estimated from how many of each kind were drawn.
     Sources: Fisher (1935); Cornfield (1956); Gart (1970); Mehta, Patel, Gray (1985).
@@ -65,7 +65,7 @@ def common_odds_ratio(
 
 
 def _log_tilt(weight: Floats) -> float:
-    """Log of the odds ratio that a sample has where the population's is 1."""
+    """Log of the sample's odds ratio if the population's is 1."""
     logs = np.log(weight)
     return float(logs[0, 1] + logs[1, 0] - logs[0, 0] - logs[1, 1])
 

@@ -44,19 +44,21 @@ class OutcomeModel:
 
     Attributes
     ----------
-    design : Design
+    design : ModelDesign
+        Terms and prepared cells.
     classes : tuple of str
-        K classes of the ladder; its K - 1 = S stages have the same predictor.
-    arrays : Arrays
+        The K outcome classes; the K - 1 = S stages have the same predictor.
+    arrays : PredictorArrays
+        The predictor as arrays.
     coordinates, accuracy_coordinates : Coordinates
-        In which coordinates the coefficients, and the judges' deviations in accuracy, are sampled: plain, or those
-        of `informed`.
-    centre, turn : ndarray, shape (size,) and (size, size), optional
-        A sampler's point t stands for the parameters centre + turn @ t.
+        Coordinates in which the coefficients, and the judges' accuracy deviations, are sampled: non-centred, or those
+        of `with_informed_coordinates`.
+    centre, covariance_factor : ndarray, shape (size,) and (size, size), optional
+        A sampler's point t has the coordinates centre + covariance_factor @ t.
     counts : ndarray, shape (cells, K), optional
-        Where a judge (or publication) is taken at its word.
-    verdicts : Verdicts, optional
-        Where the true class is latent.
+        Observed counts by class, for a model without judge errors.
+    verdicts : VerdictArrays, optional
+        Verdicts and labels, for a model with latent true class.
     """
 
     design: ModelDesign

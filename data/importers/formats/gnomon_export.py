@@ -177,7 +177,7 @@ def check_row(table: Table, row: dict[str, Any]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _ColumnCheck:
-    """What one column holds; `kind` is None where any JSON will do."""
+    """Type of one column's values; `kind` is None for any JSON value."""
 
     name: str
     nullable: bool
