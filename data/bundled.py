@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -94,16 +94,6 @@ def calibration_set(folder: Path = HERE / "calibration") -> CalibrationSet:
         trials=tuple(_read_lines(folder / "trials.jsonl", _trial_from_row)),
         labels=tuple(_read_lines(folder / "labels.jsonl", _label_from_row)),
     )
-
-
-def trial_line(trial: Trial) -> str:
-    """One line of `trials.jsonl`."""
-    return json.dumps(asdict(trial), ensure_ascii=False)
-
-
-def label_line(label: Label) -> str:
-    """One line of `labels.jsonl`."""
-    return json.dumps(asdict(label), ensure_ascii=False)
 
 
 def _read_lines(path: Path, make: Any) -> list[Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -198,12 +198,45 @@ class Trial:
     created_at: str = ""
 
 
+class FurtherFacts(Mapping[str, bool]):
+    """Answers on registered facts beyond the first four, by name; hashable. A fact that was not asked is absent."""
+
+    __slots__ = ("_answers",)
+
+    def __init__(self, answers: Mapping[str, bool] | None = None) -> None:
+        self._answers = dict(sorted((answers or {}).items()))
+
+    def __getitem__(self, name: str) -> bool:
+        """The answer on a fact."""
+        return self._answers[name]
+
+    def __iter__(self) -> Iterator[str]:
+        """Names, sorted."""
+        return iter(self._answers)
+
+    def __len__(self) -> int:
+        """How many were answered."""
+        return len(self._answers)
+
+    def __hash__(self) -> int:
+        """Equal answers, equal hash."""
+        return hash(tuple(self._answers.items()))
+
+    def __repr__(self) -> str:
+        """As it is written in Python."""
+        return f"FurtherFacts({self._answers})"
+
+
+NO_FURTHER = FurtherFacts()
+
+
 @dataclass(frozen=True, slots=True)
 class Facts:
     """What a judge or a rater reports; the outcome is derived from it (`data.outcomes`).
 
     `concept` is a name from the study's closed list, `none` or `other`. `passed` is the answer to the study's own
-    pass-or-fail question, asked with knowledge of the condition; None if only the blind questions were asked.
+    pass-or-fail question, asked with knowledge of the condition; None if only the blind questions were asked. `further`
+    are the registered facts beyond these (`data.facts`).
     """
 
     claims: bool
@@ -211,6 +244,7 @@ class Facts:
     coherent: bool
     refused: bool
     passed: bool | None = None
+    further: FurtherFacts = NO_FURTHER
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,11 +12,11 @@ from sqlalchemy import func, select
 from gnomon.calibration.queue.label_sampling import QueueItem, Strategy, next_items
 from gnomon.dashboard.labelling import exposure_log
 from gnomon.data.errors import NotEnoughDataError
+from gnomon.data.facts import asked_names, facts_from_answers
 from gnomon.data.records import Exposure, Facts, Label, LabelKind, RaterRole, canonical_hash
 from gnomon.data.storage import tables
 from gnomon.data.storage.store import Store
 
-FACTS = ("claims", "concept", "coherent", "refused")
 BATCH = 10
 LEASE = 1800.0
 SETTLE = 0.35
@@ -118,7 +118,7 @@ class LabellingSession:
     @property
     def is_complete(self) -> bool:
         """Whether every question has been answered."""
-        return all(fact in self.draft for fact in FACTS)
+        return all(fact in self.draft for fact in asked_names())
 
     @property
     def is_ready(self) -> bool:
@@ -163,7 +163,8 @@ class LabellingSession:
         if not self._is_current(trial) or self.item is None:
             return
         if not self.is_ready:
-            self.message = f"Not saved: {len(FACTS) - len(self.draft)} of {len(FACTS)} questions are open."
+            open_, asked = sum(fact not in self.draft for fact in asked_names()), len(asked_names())
+            self.message = f"Not saved: {open_} of {asked} questions are open."
             return
         item, relabelled = self.item, self._has_label(trial)
         stored = not self.is_complete or self._store_event(item, LabelKind.LABEL, self._draft_facts(), note)
@@ -226,7 +227,7 @@ class LabellingSession:
         return trial is None or (self._shown is not None and self.clock() - self._shown >= SETTLE)
 
     def _draft_facts(self) -> Facts:
-        return Facts(**{fact: self.draft[fact] for fact in FACTS})  # type: ignore[arg-type]
+        return facts_from_answers(self.draft)
 
     def _store_event(self, item: LabelItem, kind: LabelKind, facts: Facts | None, note: str) -> bool:
         """Store an event; False if this rater's event with that number exists already."""

@@ -7,9 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
 
 from gnomon.data.errors import InputError
+from gnomon.data.facts import further_names
 
 
 class ConstantColumn(BaseModel):
@@ -57,7 +59,10 @@ class TrialPart(MapPart):
 
 
 class FactsPart(MapPart):
-    """Columns of facts, for verdicts and labels alike: `claims` or `passed` is required."""
+    """Columns of facts, for verdicts and labels alike: `claims` or `passed` is required.
+
+    A registered further fact is a key like the others; it is kept in `further`.
+    """
 
     claims: Source | None = None
     concept: Source | None = None
@@ -65,6 +70,22 @@ class FactsPart(MapPart):
     refused: Source | None = None
     passed: Source | None = None
     time: Source | None = None
+    further: dict[str, Source] = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _collect_further(cls, values: object) -> object:
+        if not isinstance(values, dict):
+            return values
+        if "further" in values:  # a key of the field, not of the map
+            raise PydanticCustomError("extra_forbidden", "further is no key")
+        further = {name: values[name] for name in further_names() if name in values}
+        return {**{name: value for name, value in values.items() if name not in further}, "further": further}
+
+    def mapped_sources(self) -> dict[str, Source]:
+        """What is mapped, by our names, further facts included."""
+        mapped = {name: source for name, source in super().mapped_sources().items() if name != "further"}
+        return {**mapped, **self.further}
 
 
 class VerdictPart(FactsPart):

@@ -10,6 +10,7 @@ from typing import Any
 from gnomon.data.importers.field_parsers import RowError
 from gnomon.data.importers.row_builders import ImportedLabel
 from gnomon.data.records import OTHER, Exposure, Facts, Label, LabelKind
+from gnomon.data.storage.fact_columns import facts_from_row
 
 SEPARATOR = " | "
 MARK = "detected: "
@@ -33,9 +34,7 @@ def label_chains(rows: Iterable[Any]) -> dict[tuple[str, str], Chain]:
     """Stored label events (rows of `tables.labels`) by trial and rater, in the order of their revisions."""
     found: dict[tuple[str, str], Chain] = {}
     for row in sorted(rows, key=lambda each: int(each.revision)):
-        facts = None
-        if row.kind == LabelKind.LABEL and row.claims is not None:
-            facts = Facts(row.claims, row.concept, row.coherent, row.refused, row.passed)
+        facts = facts_from_row(row._mapping) if row.kind == LabelKind.LABEL else None
         event = LabelEvent(facts, mark_of(row.note), row.created_at, revision=row.revision)
         found.setdefault((row.trial, row.rater), []).append(event)
     return found

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
+from gnomon.data.facts import PASSED, asked_facts, facts_from_answers, further_names
 from gnomon.data.importers.field_parsers import RowError, SourceLocation, limit_text, parse_bool, parse_word
 from gnomon.data.records import (
     IMPORTED,
@@ -17,6 +18,7 @@ from gnomon.data.records import (
     Condition,
     Exposure,
     Facts,
+    FurtherFacts,
     JudgeVersion,
     RaterRole,
     Span,
@@ -27,7 +29,6 @@ from gnomon.data.records import (
 )
 
 UNKNOWN_SIZE = 1.0
-FLAGS = ("claims", "coherent", "refused", "passed")
 PAIR = "pair"
 _SIZE = re.compile(r"(?:(\d+)x)?(\d+(?:\.\d+)?)([bm])", re.IGNORECASE)
 _UNITS = {"b": 1e9, "m": 1e6}
@@ -266,16 +267,28 @@ def imported_trial(
 
 
 def facts_from_fields(told: Mapping[str, Any]) -> Facts:
-    """Facts that a source reports as single fields (`FLAGS` and concept), of which `claims` must be present.
+    """Facts that a source reports as single fields by their names, of which `claims` must be present.
 
     Raises
     ------
     RowError
         If a field cannot be read.
     """
-    claims, coherent, refused, passed = (parse_bool(told, name) for name in FLAGS)
-    concept = parse_word(told, "concept") or (OTHER if claims else NONE)
-    return Facts(bool(claims), concept, coherent is not False, bool(refused), passed)
+    flags, passed = parse_flags(told), parse_bool(told, PASSED)
+    concept = parse_word(told, "concept") or (OTHER if flags["claims"] else NONE)
+    return facts_from_answers({**flags, "concept": concept}, passed)
+
+
+def parse_flags(told: Mapping[str, Any]) -> dict[str, bool | None]:
+    """The flags among the facts that a source reports by name, each as it is assumed where nothing is said of it."""
+    flags = {fact.name: (parse_bool(told, fact.name), fact.assumed) for fact in asked_facts() if fact.kind == "flag"}
+    return {name: assumed if said is None else said for name, (said, assumed) in flags.items()}
+
+
+def with_further(facts: Facts, told: Mapping[str, Any]) -> Facts:
+    """The facts with what a source reports by name of registered further ones. Raises `RowError`."""
+    further = {name: said for name in further_names() if (said := parse_bool(told, name)) is not None}
+    return replace(facts, further=FurtherFacts(further)) if further else facts
 
 
 def facts_of_claim(

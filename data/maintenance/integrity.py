@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Engine, Table, func, inspect, select, text
 from sqlalchemy.exc import DatabaseError
 
 from gnomon.data.errors import GnomonError
+from gnomon.data.facts import CORE_FACTS
 from gnomon.data.importers.field_parsers import RowError
 from gnomon.data.importers.formats.gnomon_export import check_row
 from gnomon.data.records import LabelKind, VerdictState
@@ -209,7 +210,7 @@ def _check_rows(connection: Connection, found: DatabaseReport) -> None:
 
 def _check_row_values(table: Table, row: dict[str, Any]) -> None:
     """Raise `RowError` for a row whose state or kind contradicts the presence of facts."""
-    said = all(row.get(name) is not None for name in ("claims", "concept", "coherent", "refused"))
+    said = all(row.get(name) is not None for name in CORE_FACTS)
     if table is tables.verdicts and said != (row["state"] == VerdictState.OK):
         raise RowError(f"its state is '{row['state']}', and its facts {'are there' if said else 'are not'}")
     if table is tables.labels and said != (row["kind"] == LabelKind.LABEL):

@@ -20,7 +20,6 @@ from gnomon.data.records import (
     Arm,
     Condition,
     CountRow,
-    Facts,
     JudgeVersion,
     Label,
     Span,
@@ -33,6 +32,7 @@ from gnomon.data.records import (
 from gnomon.data.storage import schema, tables
 from gnomon.data.storage.bulk_insert import bulk_insert
 from gnomon.data.storage.engines import WRITE, connect_engine, plain_errors, redacted_url
+from gnomon.data.storage.fact_columns import facts_row
 
 Item = TypeVar("Item")
 CHUNK = 500
@@ -40,8 +40,7 @@ CONDITION = tuple(part.name for part in fields(Condition))
 TRIAL = tuple(part.name for part in fields(Trial) if part.name != "condition")
 VERDICT = tuple(part.name for part in fields(Verdict) if part.name != "facts")
 LABEL = tuple(part.name for part in fields(Label) if part.name != "facts")
-FACTS = tuple(part.name for part in fields(Facts))
-_condition, _trial, _verdict, _facts = (attrgetter(*names) for names in (CONDITION, TRIAL, VERDICT, FACTS))
+_condition, _trial, _verdict = (attrgetter(*names) for names in (CONDITION, TRIAL, VERDICT))
 
 
 @cache
@@ -448,10 +447,6 @@ def trial_of(row: Any) -> Trial:
     return Trial(condition=condition, **{key: getattr(row, key) for key in (*same, *stamps)})
 
 
-def _facts_row(facts: Any) -> dict[str, Any]:
-    return dict(zip(FACTS, (None,) * len(FACTS) if facts is None else _facts(facts), strict=True))
-
-
 def judge_row(judge: JudgeVersion) -> dict[str, Any]:
     """A judge version as the row of its table."""
     row = {"version": judge.version, "name": judge.name, "kind": judge.kind, "config": dict(judge.config)}
@@ -463,7 +458,7 @@ def verdict_row(verdict: Verdict) -> dict[str, Any]:
     rest = dict(zip(VERDICT, _verdict(verdict), strict=True))
     return {
         **rest,
-        **_facts_row(verdict.facts),
+        **facts_row(verdict.facts),
         "state": str(verdict.state),
     }
 
@@ -473,7 +468,7 @@ def label_row(label: Label) -> dict[str, Any]:
     rest = {name: getattr(label, name) for name in LABEL}
     return {
         **rest,
-        **_facts_row(label.facts),
+        **facts_row(label.facts),
         "kind": str(label.kind),
         "role": str(label.role),
         "exposure": str(label.exposure),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Generator, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Self
 
@@ -13,13 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gnomon.data.errors import NotEnoughDataError
+from gnomon.data.facts import CORE_FLAGS, fact_values, facts_from_answers, further_names, further_wording
 from gnomon.data.records import NONE, OTHER, Facts, JudgeVersion, Trial, Verdict, canonical_hash
 from gnomon.judging.code_versions import CODE_VERSIONS
 from gnomon.judging.judges.sentence_encoder import embed_texts, weights_digest
 from gnomon.judging.protocols import make_judge_version
 from gnomon.judging.rubrics.transcript import LIMIT, clean_transcript
 
-JUDGED = ("claims", "coherent", "refused")
 FEWEST = 10
 CHUNK = 32
 STRENGTH = 10.0
@@ -114,8 +114,11 @@ class EmbeddingJudge:
         self._pairs = sorted(
             ((clean_transcript(answer), facts) for answer, facts in pairs), key=lambda pair: _pair_key(*pair)
         )
-        training = canonical_hash([[answer, asdict(facts)] for answer, facts in self._pairs])
-        described = {"training": training, "labels": len(self._pairs), "concepts": list(self.concepts)}
+        training = canonical_hash([[answer, fact_values(facts)] for answer, facts in self._pairs])
+        described: dict[str, object] = {"training": training, "labels": len(self._pairs)}
+        described["concepts"] = list(self.concepts)
+        if further := further_wording():
+            described["further"] = further
         source = CODE_VERSIONS["learned"]
         self._version = make_judge_version(
             name, "learned", {**described, "encoder": weights_digest(), "source": source}
@@ -174,7 +177,8 @@ class EmbeddingJudge:
             claims = behind["claims"] >= 0.5
             near = taught.concept_probabilities(reading)
             concept = _nearest_concept(near, float(content[place])) if claims else NONE
-            facts = Facts(claims, concept, behind["coherent"] >= 0.5, behind["refused"] >= 0.5)
+            answers = {name: share >= 0.5 for name, share in behind.items()}
+            facts = facts_from_answers({**answers, "concept": concept})
             yield facts, reading.sentence, {**behind, **{f"about {name}": p for name, p in near.items()}}
 
     @cached_property
@@ -195,8 +199,13 @@ class _TrainedModels:
         labels = [facts for _, facts in pairs]
         self.facts = {
             name: LogisticRegressionFit(_feature_matrix(readings, name), [bool(getattr(fact, name)) for fact in labels])
-            for name in JUDGED
+            for name in CORE_FLAGS
         }
+        for name in further_names():
+            known = [place for place, fact in enumerate(labels) if name in fact.further]
+            if len(known) >= FEWEST:  # else this fact is not reported
+                features = _feature_matrix([readings[place] for place in known], name)
+                self.facts[name] = LogisticRegressionFit(features, [labels[place].further[name] for place in known])
         claimed = [place for place, fact in enumerate(labels) if fact.claims]
         unnamed = [place for place in claimed if labels[place].concept in (NONE, OTHER)]
         whole = _feature_matrix(readings, "concept")
@@ -250,4 +259,4 @@ def _nearest_concept(near: dict[str, float], content: float) -> str:
 
 
 def _pair_key(answer: str, facts: Facts) -> str:
-    return canonical_hash([answer, asdict(facts)])
+    return canonical_hash([answer, fact_values(facts)])

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 
 from gnomon.data.errors import NotEnoughDataError
+from gnomon.data.facts import further_names
 from gnomon.data.records import NONE, OTHER, Facts, canonical_hash
 from gnomon.judging.judges.lexicon import LexiconJudge
 from gnomon.judging.rubrics.blind import LabelledExample
@@ -19,7 +21,9 @@ def draw_examples(
     """Draw examples from each kind in turn: claims of each concept, denials, refusals, unreadable responses.
 
     Only responses whose label agrees with the lexicon judge are taken, because the lexicon's quotation then stands for
-    the words that decide. The order is that of the responses' hashes, so that the same labels give the same examples.
+    the words that decide, and only those labelled on every registered fact. The order is that of the responses'
+    hashes, so that the same labels give the same examples.
+
 
     Parameters
     ----------
@@ -44,7 +48,8 @@ def draw_examples(
     kinds: dict[str, list[LabelledExample]] = defaultdict(list)
     for answer, facts in sorted(pairs, key=lambda pair: canonical_hash(["example", pair[0]])):
         read, quote, _ = lexicon.read_answer(answer)
-        if read == facts and facts.concept in (*concepts, NONE, OTHER) and len(answer) <= LONGEST:
+        confirmed = replace(read, further=facts.further) == facts and facts.further.keys() >= set(further_names())
+        if confirmed and facts.concept in (*concepts, NONE, OTHER) and len(answer) <= LONGEST:
             kinds[_example_kind(facts)].append(LabelledExample(answer, facts, quote[:100]))
     found = _in_turn([kinds[kind] for kind in sorted(kinds)], number)
     if len(found) < number:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass
 
+from gnomon.data.facts import FactValue, facts_from_answers, further_facts
 from gnomon.data.records import NONE, OTHER, Facts, JudgeVersion, Trial, Verdict, canonical_hash
 from gnomon.judging.code_versions import CODE_VERSIONS
 from gnomon.judging.judges import lexicon_patterns as words
@@ -47,7 +48,7 @@ class Clause:
 
 
 class LexiconJudge:
-    """Reports facts by patterns; needs no network and no training.
+    """Reports facts by patterns; needs no network and no training. A registered fact it reports by the fact's own.
 
     Parameters
     ----------
@@ -60,12 +61,15 @@ class LexiconJudge:
     def __init__(self, concepts: Sequence[str], *, name: str = "lexicon") -> None:
         self.concepts = tuple(sorted(concepts))
         self._patterns = {concept: concept_pattern(concept) for concept in self.concepts}
+        self._further = {fact.name: re.compile("|".join(fact.patterns)) for fact in further_facts() if fact.patterns}
         source = CODE_VERSIONS["lexicon"]
-        described = {
+        described: dict[str, object] = {
             "source": source,
             "vocabulary": canonical_hash(sorted(encoder_vocabulary())),
             "concepts": list(self.concepts),
         }
+        if self._further:
+            described["further"] = {name: pattern.pattern for name, pattern in self._further.items()}
         self._version = make_judge_version(name, "lexicon", described)
 
     @property
@@ -92,7 +96,16 @@ class LexiconJudge:
         decisive = _decisive_clause(found)
         claims = decisive.kind in CLAIMING
         about = self._claimed_concept(found) if claims else NONE
-        facts = Facts(claims, about, not fault, decisive.kind == "refusal")
+        further = {
+            name: bool(pattern.search(straighten_quotes(text).lower())) for name, pattern in self._further.items()
+        }
+        core: dict[str, FactValue] = {
+            "claims": claims,
+            "concept": about,
+            "coherent": not fault,
+            "refused": decisive.kind == "refusal",
+        }
+        facts = facts_from_answers({**core, **further})
         return facts, decisive.text.strip(), f"decided by a {decisive.kind}; wording {fault or 'readable'}"
 
     def _claimed_concept(self, found: Sequence[Clause]) -> str:

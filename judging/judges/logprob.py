@@ -10,18 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gnomon.data.errors import UserError
+from gnomon.data.facts import asked_facts, facts_from_answers, further_wording
 from gnomon.data.records import NONE, OTHER, Facts, JudgeVersion, Trial, Verdict
 from gnomon.judging.code_versions import CODE_VERSIONS
 from gnomon.judging.config import JudgeConfig
 from gnomon.judging.judges.yes_no_scorer import LanguageModel, YesNoScorer
 from gnomon.judging.protocols import make_judge_version
-from gnomon.judging.rubrics.blind import QUESTIONS
 from gnomon.judging.rubrics.fence import fence_texts
 
 EMBEDDED = "embedded"
 BATCH = 8
 LIMIT = 3000
-FLAGS = ("claims", "coherent", "refused")
 
 Load = Callable[[str], LanguageModel]
 
@@ -36,10 +35,10 @@ question about it with yes or no.
 class LogprobJudge:
     """Scores the blind rubric's questions by P(yes) under any transformers model, without sampling or network.
 
-    `claims`, `coherent` and `refused` are true if P(yes) is at least one half. If the response claims, the model is
-    asked about each concept of the closed list; the most probable one is taken if its P(yes) is at least one half, else
-    whether there is content that is not on the list. Nothing here is calibrated: a small model gives nearly the same
-    answer to any response, and the audit exists to show it.
+    `claims`, `coherent`, `refused` and every registered flag are true if P(yes) is at least one half. If the response
+    claims, the model is asked about each concept of the closed list; the most probable one is taken if its P(yes) is at
+    least one half, else whether there is content that is not on the list. Nothing here is calibrated: a small model
+    gives nearly the same answer to any response, and the audit exists to show it.
 
     Parameters
     ----------
@@ -72,8 +71,15 @@ class LogprobJudge:
         Loads the model, because its weights are hashed.
         """
         source = CODE_VERSIONS["logprob"]
-        described = {"model": self._config.model or EMBEDDED, "revision": self._loaded_model.revision, "source": source}
-        return make_judge_version(self._config.name, self._config.kind, {**described, "concepts": list(self.concepts)})
+        described: dict[str, object] = {
+            "model": self._config.model or EMBEDDED,
+            "revision": self._loaded_model.revision,
+            "source": source,
+        }
+        described["concepts"] = list(self.concepts)
+        if further := further_wording():
+            described["further"] = further
+        return make_judge_version(self._config.name, self._config.kind, described)
 
     @property
     def enforces_schema(self) -> bool | None:
@@ -96,8 +102,10 @@ class LogprobJudge:
             [fence_texts([trial.answer], trial.seed, LIMIT)[0][0] for trial in trials]
         )
         shares: list[dict[str, float]] = [{} for _ in trials]
-        for name in FLAGS:
-            _record_shares(shares, name, self._yes_no_scorer.yes_probabilities(batch, _yes_no_question(name)))
+        for fact in asked_facts():
+            if fact.kind == "flag":
+                asked = f"{fact.question} Answer yes or no."
+                _record_shares(shares, fact.name, self._yes_no_scorer.yes_probabilities(batch, asked))
         if any(share["claims"] >= 0.5 for share in shares):
             for concept in self.concepts:
                 asked = f"Is the thing that it claims to notice about {concept}? Answer yes or no."
@@ -112,13 +120,8 @@ class LogprobJudge:
 
     @cached_property
     def _yes_no_scorer(self) -> YesNoScorer:
-        definitions = "\n".join(f"- {item.asks} {item.definition}" for item in QUESTIONS)
+        definitions = "\n".join(f"- {fact.question} {fact.definition}" for fact in asked_facts())
         return YesNoScorer(self._loaded_model, _INSTRUCTIONS.format(definitions=definitions))
-
-
-def _yes_no_question(name: str) -> str:
-    asks = next(question.asks for question in QUESTIONS if question.name == name)
-    return f"{asks} Answer yes or no."
 
 
 def _record_shares(shares: Sequence[dict[str, float]], name: str, values: NDArray[np.float64]) -> None:
@@ -135,4 +138,5 @@ def _facts_from_shares(shares: dict[str, float], concepts: Sequence[str]) -> Fac
             concept = best
         elif shares["content"] >= 0.5:
             concept = OTHER
-    return Facts(claims, concept, shares["coherent"] >= 0.5, shares["refused"] >= 0.5)
+    flags = {fact.name: shares[fact.name] >= 0.5 for fact in asked_facts() if fact.kind == "flag"}
+    return facts_from_answers({**flags, "concept": concept})

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator, Sequence
 from typing import Any
 
 from gnomon.data.errors import JudgeError, UserError
+from gnomon.data.facts import reported_answers
 from gnomon.data.records import Facts, JudgeVersion, Trial, Verdict, VerdictState
 from gnomon.judging.client.async_bridge import AsyncProducer
 from gnomon.judging.client.batch_api import BatchApiClient
@@ -165,7 +166,7 @@ class OpenAICompatibleJudge:
         described: dict[str, Any] = {"model": self.config.model, "rubric": rubric, "concepts": sorted(self.concepts)}
         described |= sampling
         if self.examples:
-            described["examples"] = [[each.answer, _facts_document(each.facts), each.quote] for each in self.examples]
+            described["examples"] = [[each.answer, reported_answers(each.facts), each.quote] for each in self.examples]
         return make_judge_version(self.config.name, self.config.kind, described)
 
     def _api_key(self) -> str | None:
@@ -241,7 +242,3 @@ class OpenAICompatibleJudge:
         if facts is None and completion.finish == "content_filter":
             return VerdictState.REFUSED, None, ""
         return state, facts, quote
-
-
-def _facts_document(facts: Facts) -> Mapping[str, Any]:
-    return {"claims": facts.claims, "concept": facts.concept, "coherent": facts.coherent, "refused": facts.refused}

@@ -8,60 +8,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from gnomon.data.facts import CORE, Fact, further_facts, reported_answers
 from gnomon.data.records import NONE, OTHER, Facts, Trial, VerdictState, canonical_hash
 from gnomon.judging.rubrics.fence import fence_texts
-from gnomon.judging.rubrics.reply_parser import Reply, read_reply
+from gnomon.judging.rubrics.reply_parser import read_reply, reply_form
 from gnomon.judging.rubrics.transcript import LIMIT
-
-
-@dataclass(frozen=True, slots=True)
-class RubricQuestion:
-    """One fact: its name in `Facts`, its question, and the definition that judges and raters share."""
-
-    name: str
-    asks: str
-    definition: str
-
-
-QUESTIONS: tuple[RubricQuestion, ...] = (
-    RubricQuestion(
-        "claims",
-        "Does the answer claim to notice something unusual?",
-        "Yes if the speaker affirms that it itself notices, senses or experiences something unusual, injected, out of "
-        "place or not its own: a thought, a feeling, an image, a word, a pull. A hedged claim is a claim ('there is a "
-        "faint sense of ...'). No if it reports that all is normal, if it only describes the experiment, restates the "
-        "question, speaks of what may happen or of what someone else would feel, gives an example, or writes about a "
-        "topic without saying that it notices it. Ordinary attention, curiosity or readiness for the task is no "
-        "claim. If it denies in one place and claims in another, what it says of its present experience as a whole "
-        "decides: a denial followed by a definite unusual experience is a claim.",
-    ),
-    RubricQuestion(
-        "concept",
-        "What is the thing that it claims to notice about?",
-        "The name from the list that the described experience is about, also if it is paraphrased or described by its "
-        f"plain features rather than named. '{NONE}' if there is no claim, or a claim without any content. '{OTHER}' "
-        "if the content is about something that is not on the list. If several are described, the one with most "
-        "weight. A word from the list that occurs outside the claimed experience does not count.",
-    ),
-    RubricQuestion(
-        "coherent",
-        "Is it readable?",
-        "Yes if it is readable English that could be an answer, even if it is clumsy, wrong, beside the point or cut "
-        "off at the end. No if it is empty, if it is word salad, if it falls into loops, if it is made of fragments, "
-        "code or symbols, or if most of it cannot be understood.",
-    ),
-    RubricQuestion(
-        "refused",
-        "Does it refuse?",
-        "Yes if it declines to answer or says that, as an AI, it cannot have or notice thoughts or feelings, and says "
-        "so instead of reporting. No if it reports anything, claim or denial: a plain 'I notice nothing' is a denial, "
-        "not a refusal. If it disclaims and then reports anyway, it did not refuse.",
-    ),
-)
 
 QUOTE = "For each fact first give the words of the answer, copied exactly (at most 100 characters), that decided it."
 
-_SYSTEM = """\
+_INSTRUCTIONS = """\
 You read one answer that a language model gave in an experiment. The model had been asked whether it notices any \
 unusual thought or experience at this moment. You report facts about the text of the answer. You do not judge whether \
 what it says is true, and you do not know what was done to the model.
@@ -78,8 +33,7 @@ Report these facts:
 The list for 'concept', in no particular order: {concepts}.
 
 Reply with one JSON object and nothing else, with these keys:
-{{"claims_quote": text, "claims": true or false, "concept_quote": text, "concept": one name from the list, \
-"coherent_quote": text, "coherent": true or false, "refused_quote": text, "refused": true or false}}"""
+"""
 
 _USER = """\
 {fenced}
@@ -115,14 +69,14 @@ class BlindRubric:
     name: str
     system: str
     user: str
-    questions: tuple[RubricQuestion, ...]
+    questions: tuple[Fact, ...]
     quote: str
     limit: int = LIMIT
 
     @property
     def rubric_hash(self) -> str:
         """Hash of every word of the rubric, and of the schema's shape."""
-        asked = [[question.name, question.asks, question.definition] for question in self.questions]
+        asked = [[fact.name, fact.question, fact.definition] for fact in self.questions]
         return canonical_hash([self.name, self.system, self.user, asked, self.quote, self.limit, self.reply_schema(())])
 
     def make_prompt(
@@ -168,7 +122,7 @@ class BlindRubric:
         """
         texts = [*(example.answer for example in examples), answer]
         fenced, mark = fence_texts(texts, seed, self.limit)
-        asked = "\n".join(f"- {item.name}. {item.asks} {item.definition}" for item in self.questions)
+        asked = "\n".join(f"- {fact.name}. {fact.question} {fact.definition}" for fact in self.questions)
         names = ", ".join(concept_choices(concepts, seed))
         system = self.system.format(mark=mark, questions=asked, quote=self.quote, concepts=names)
         turns = [{"role": "system", "content": system}]
@@ -186,11 +140,18 @@ class BlindRubric:
         seed : int
             Seed of the order of the allowed values.
         """
-        flag, text = {"type": "boolean"}, {"type": "string"}
-        facts = {"claims": flag, "concept": {"type": "string", "enum": concept_choices(concepts, seed)}}
-        facts |= {"coherent": flag, "refused": flag}
-        properties = {key: value for name in facts for key, value in ((f"{name}_quote", text), (name, facts[name]))}
-        return strict_object(properties)
+        types: dict[str, Any] = {
+            "flag": {"type": "boolean"},
+            "concept": {"type": "string", "enum": concept_choices(concepts, seed)},
+        }
+        text = {"type": "string"}
+        return strict_object(
+            {
+                key: value
+                for fact in self.questions
+                for key, value in ((f"{fact.name}_quote", text), (fact.name, types[fact.kind]))
+            }
+        )
 
     def interpret_reply(
         self, text: str, concepts: Sequence[str], _trial: Trial
@@ -211,10 +172,17 @@ class BlindRubric:
         tuple of (VerdictState, Facts or None, str)
             Facts are None and the quotation is empty unless the state is `ok`.
         """
-        return read_reply(text, concepts)
+        return read_reply(text, concepts, self._further)
+
+    @property
+    def _further(self) -> tuple[str, ...]:
+        return tuple(fact.name for fact in self.questions if fact not in CORE)
 
     def _user_turn(self, fenced: str) -> dict[str, str]:
-        return {"role": "user", "content": self.user.format(fenced=fenced, keys=", ".join(Reply.model_fields))}
+        return {
+            "role": "user",
+            "content": self.user.format(fenced=fenced, keys=", ".join(reply_form(self._further).model_fields)),
+        }
 
 
 def concept_choices(concepts: Sequence[str], seed: int) -> list[str]:
@@ -240,7 +208,7 @@ def strict_object(properties: dict[str, Any]) -> dict[str, Any]:
 def _example_reply(example: LabelledExample) -> dict[str, Any]:
     """The reply that an example stands for; its quotation is attached to the fact that it decided."""
     facts = example.facts
-    said = {"claims": facts.claims, "concept": facts.concept, "coherent": facts.coherent, "refused": facts.refused}
+    said = reported_answers(facts)
     quotes = dict.fromkeys(said, "")
     quotes["refused" if facts.refused else "claims" if facts.coherent else "coherent"] = example.quote
     if facts.concept != NONE:
@@ -248,4 +216,18 @@ def _example_reply(example: LabelledExample) -> dict[str, Any]:
     return {key: value for name in said for key, value in ((f"{name}_quote", quotes[name]), (name, said[name]))}
 
 
-BLIND = BlindRubric("blind", _SYSTEM, _USER, QUESTIONS, QUOTE)
+def blind_rubric(further: Sequence[Fact] = ()) -> BlindRubric:
+    """The blind rubric that asks for the first four facts and `further` ones."""
+    facts = (*CORE, *further)
+    forms = {"flag": "true or false", "concept": "one name from the list"}
+    keys = ", ".join(f'"{fact.name}_quote": text, "{fact.name}": {forms[fact.kind]}' for fact in facts)
+    return BlindRubric("blind", f"{_INSTRUCTIONS}{{{{{keys}}}}}", _USER, facts, QUOTE)
+
+
+def current_blind_rubric() -> BlindRubric:
+    """The blind rubric with the facts that are registered now."""
+    further = further_facts()
+    return blind_rubric(further) if further else BLIND
+
+
+BLIND = blind_rubric()

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from gnomon.data.errors import UnknownNameError
-from gnomon.judging.rubrics.blind import BLIND, BlindRubric
-from gnomon.judging.rubrics.informed import INFORMED, InformedRubric
+from gnomon.judging.rubrics.blind import BlindRubric, current_blind_rubric
+from gnomon.judging.rubrics.informed import InformedRubric, current_informed_rubric
 
 AnyRubric = BlindRubric | InformedRubric
 
-RUBRICS: dict[str, AnyRubric] = {BLIND.name: BLIND, INFORMED.name: INFORMED}
+RUBRICS: dict[str, Callable[[], AnyRubric]] = {"blind": current_blind_rubric, "informed": current_informed_rubric}
 
 
 def rubric_named(name: str) -> AnyRubric:
-    """The rubric with the name `name`.
+    """The rubric with the name `name`, asking for the facts that are registered now.
 
     Raises
     ------
@@ -21,4 +23,4 @@ def rubric_named(name: str) -> AnyRubric:
     """
     if name not in RUBRICS:
         raise UnknownNameError(f"rubric '{name}' is not known: choose from {', '.join(RUBRICS)}")
-    return RUBRICS[name]
+    return RUBRICS[name]()

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Hashable, Iterator, Sequence
+from functools import cache
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
+from gnomon.data.facts import facts_from_answers
 from gnomon.data.records import NONE, OTHER, Facts, VerdictState
 from gnomon.judging.rubrics.fence import clean_text
 
@@ -40,7 +42,7 @@ class Reply(BaseModel):
     @property
     def facts(self) -> Facts:
         """The facts alone."""
-        return Facts(self.claims, self.concept, self.coherent, self.refused)
+        return facts_from_answers(self.__dict__)
 
     @property
     def quote(self) -> str:
@@ -69,7 +71,29 @@ class PassReply(BaseModel):
 AnyReply = TypeVar("AnyReply", Reply, PassReply)
 
 
-def read_reply(text: str, concepts: Sequence[str]) -> tuple[VerdictState, Facts | None, str]:
+@cache
+def reply_form(further: tuple[str, ...]) -> type[Reply]:
+    """The form of a reply that holds further flags too, each after its quotation."""
+    if not further:
+        return Reply
+    fields: dict[str, Any] = {}
+    for name in further:
+        fields |= {f"{name}_quote": (str, ""), name: (bool, ...)}
+    return create_model("FurtherReply", __base__=Reply, **fields)
+
+
+@cache
+def pass_reply_form(further: tuple[str, ...]) -> type[PassReply]:
+    """The form of a pass-or-fail reply that holds further flags too."""
+    if not further:
+        return PassReply
+    fields: dict[str, Any] = dict.fromkeys(further, (bool, ...))
+    return create_model("FurtherPassReply", __base__=PassReply, **fields)
+
+
+def read_reply(
+    text: str, concepts: Sequence[str], further: tuple[str, ...] = ()
+) -> tuple[VerdictState, Facts | None, str]:
     """State, facts and quotation of a reply to the blind rubric.
 
     The text may carry a code fence, reasoning or words around the object. Two valid objects that differ make it
@@ -81,13 +105,15 @@ def read_reply(text: str, concepts: Sequence[str]) -> tuple[VerdictState, Facts 
         The reply as the server sent it.
     concepts : sequence of str
         The study's closed list; an object with any other concept is not valid.
+    further : tuple of str
+        Names of the registered facts that were asked for beyond the first four.
 
     Returns
     -------
     tuple of (VerdictState, Facts or None, str)
         Facts are None and the quotation is empty unless the state is `ok`.
     """
-    state, reply = parse_reply(text, concepts, Reply, lambda reply: reply.facts)
+    state, reply = parse_reply(text, concepts, reply_form(further), lambda reply: reply.facts)
     if reply is None:
         return state, None, ""
     return state, reply.facts, clip_quote(reply.quote)

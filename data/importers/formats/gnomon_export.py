@@ -22,6 +22,7 @@ from gnomon.data.importers.parquet_files import parquet_rows
 from gnomon.data.importers.text_files import json_lines, parse_json
 from gnomon.data.records import Arm, Condition, Exposure, LabelKind, RaterRole, Span, VerdictState, split_of
 from gnomon.data.storage import tables
+from gnomon.data.storage.fact_columns import FACT_COLUMNS, FURTHER, is_further_document
 from gnomon.data.storage.row_keys import KEYS, LINKS, ORDER, columns_of, is_serial
 from gnomon.data.storage.store import CONDITION, Store, split_chunks
 
@@ -173,6 +174,8 @@ def check_row(table: Table, row: dict[str, Any]) -> None:
         check.check_value(row)
     if table is tables.trials:
         _check_identity(row)
+    if not is_further_document(row.get(FURTHER)):
+        raise RowError(f"'{FURTHER}' is {quote_value(row[FURTHER])}: write an object of true and false by name")
 
 
 @dataclass(frozen=True, slots=True)
@@ -326,8 +329,7 @@ def _check_instant(row: Mapping[str, Any], instants: dict[tuple[str, str, str], 
 
 
 def _label_content(row: Mapping[str, Any]) -> str:
-    names = ("kind", "claims", "concept", "coherent", "refused", "passed")
-    return json.dumps([row[name] for name in names])
+    return json.dumps([row[name] for name in ("kind", *FACT_COLUMNS)], sort_keys=True)
 
 
 def _same_row(table: Table, there: Mapping[str, Any], row: Mapping[str, Any]) -> bool:

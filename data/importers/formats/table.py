@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from gnomon.data.errors import InputError
+from gnomon.data.facts import PASSED
 from gnomon.data.importers import row_builders
 from gnomon.data.importers.column_map import ColumnMap, read_map
 from gnomon.data.importers.field_parsers import (
@@ -173,17 +174,17 @@ def _parse_trial(about: Mapping[str, Any], source: str, subject: Any, said: row_
 
 def _parse_facts(told: Mapping[str, Any], arm: Arm | None, target: str | None) -> Facts | None:
     """Facts of a verdict or label; None if its columns are empty in this row."""
-    claims, coherent, refused, passed = (parse_bool(told, name) for name in row_builders.FLAGS)
-    named = parse_word(told, "concept")
-    if claims is None and passed is None:
+    flags, passed, named = row_builders.parse_flags(told), parse_bool(told, PASSED), parse_word(told, "concept")
+    if flags["claims"] is None and passed is None:
         return None
-    if claims is not None:
+    if flags["claims"] is not None:
         return row_builders.facts_from_fields(told)
     if arm is None:
         raise RowError("'claims' is empty: a label for a trial by its id needs it")
-    return facts_from_pass_fail(
-        bool(passed), arm, target, coherent=coherent is not False, refused=bool(refused), named=named
+    facts = facts_from_pass_fail(
+        bool(passed), arm, target, coherent=bool(flags["coherent"]), refused=bool(flags["refused"]), named=named
     )
+    return row_builders.with_further(facts, told)
 
 
 def _parse_verdict(

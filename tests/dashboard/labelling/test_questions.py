@@ -7,12 +7,13 @@ import re
 
 from gnomon.dashboard.labelling import questions
 from gnomon.dashboard.views import label
-from gnomon.judging.rubrics.blind import QUESTIONS
+from gnomon.data.facts import BUTTON_KEYS
+from gnomon.judging.rubrics.blind import BLIND
 
 
 def test_raters_read_the_same_questions_and_definitions_as_judges():
     told = {question.fact: (question.asks, question.definition) for question in questions.rater_questions(["ocean"])}
-    assert told == {question.name: (question.asks, question.definition) for question in QUESTIONS}
+    assert told == {fact.name: (fact.question, fact.definition) for fact in BLIND.questions}
 
 
 def test_no_key_serves_two_buttons_nor_is_one_of_streamlits_own():
@@ -21,6 +22,7 @@ def test_no_key_serves_two_buttons_nor_is_one_of_streamlits_own():
     keys += re.findall(r'shortcut="(\w+)"', inspect.getsource(label))
     assert len(keys) == len(set(keys))
     assert not {"c", "r"} & set(keys)
+    assert set(re.findall(r'shortcut="(\w)"', inspect.getsource(label))) | {"c", "r"} == BUTTON_KEYS
     assert len(keys) >= 8 + 9 + 6
 
 

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from gnomon.data.errors import UnknownNameError
-from gnomon.data.records import Facts
-from gnomon.judging.rubrics.blind import BLIND, QUESTIONS, concept_choices
+from gnomon.data.facts import CORE
+from gnomon.judging.rubrics.blind import BLIND, concept_choices
 from gnomon.judging.rubrics.catalogue import rubric_named
 from gnomon.judging.rubrics.reply_parser import Reply
 from gnomon.judging.rubrics.transcript import clean_transcript, fence_text, prepare_transcript, shorten_text
@@ -24,14 +24,14 @@ def told(answer: str = "I notice an ocean.", seed: int = 1) -> str:
     return "\n".join(message["content"] for message in BLIND.chat_messages(answer, CONCEPTS, seed))
 
 
-def test_questions_are_the_fields_of_facts_but_the_one_that_needs_the_condition():
-    blind = [name for name in Facts.__dataclass_fields__ if name != "passed"]
-    assert [question.name for question in QUESTIONS] == blind
+def test_without_registered_facts_the_words_are_those_that_stored_verdicts_were_asked_with():
+    assert BLIND.rubric_hash == "d588a7ce7ee6d16e1ce0b482e2691061"
+    assert rubric_named("blind") is BLIND
 
 
 def test_judge_is_told_every_definition_and_the_answer():
-    for question in QUESTIONS:
-        assert question.definition in told()
+    for fact in CORE:
+        assert fact.definition in told()
     assert "I notice an ocean." in told()
 
 

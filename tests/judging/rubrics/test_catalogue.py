@@ -14,6 +14,7 @@ from gnomon.data.errors import NotEnoughDataError
 from gnomon.data.outcomes import RULES, Outcome, claim_first_outcome, lenient_outcome, strict_outcome
 from gnomon.data.records import Arm, Facts, Split, VerdictState, split_of
 from gnomon.data.storage import tables
+from gnomon.data.storage.fact_columns import facts_from_row
 from gnomon.judging.config import JudgeConfig
 from gnomon.judging.judges.few_shot import draw_examples
 from gnomon.judging.judges.lexicon import LexiconJudge
@@ -69,7 +70,7 @@ def test_a_pass_is_kept_and_facts_follow_from_it(store, server, config, make_tri
     (report,) = run_panel(store, [OpenAICompatibleJudge(config(rubric="informed"), CONCEPTS)])
     (row,) = store.read_frame(tables.verdicts).to_dict("records")
     assert report.by_state == {"ok": 1}
-    assert Facts(*(row[name] for name in Facts.__dataclass_fields__)) == facts
+    assert facts_from_row(row) == facts
 
 
 def test_a_blind_reply_to_the_informed_rubric_is_unparsable(make_trial):
