@@ -1,4 +1,4 @@
-"""The way in: runs a command and turns every expected error into one line and the right exit status."""
+"""Entry point: runs a command and converts every expected error into one line and an exit status."""
 
 from __future__ import annotations
 
@@ -16,7 +16,18 @@ def main() -> None:
 
 
 def run(arguments: list[str]) -> int:
-    """Run one command. Exit status: 0 done, 1 failed, 2 the user's mistake, 130 stopped by the user."""
+    """Run one command.
+
+    Parameters
+    ----------
+    arguments : list of str
+        Command-line arguments, without the program's name.
+
+    Returns
+    -------
+    int
+        Exit status: 0 done, 1 failed, 2 the user's mistake, 130 stopped by the user.
+    """
     try:
         signal.signal(signal.SIGTERM, _interrupt)
         return _run(arguments)
@@ -33,7 +44,7 @@ def _run(arguments: list[str]) -> int:
 
     try:
         status = int(app(arguments or ["--help"], prog_name="gnomon", standalone_mode=False) or 0)
-        if status == INTERRUPTED:  # typer turns Ctrl-C into this status and says nothing
+        if status == INTERRUPTED:  # typer converts Ctrl-C into this status without a message
             raise KeyboardInterrupt
         return status
     except typer.Abort as error:

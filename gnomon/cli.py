@@ -1,4 +1,7 @@
-"""The commands: reads arguments, calls one step of the chain, prints its result. Rooms load when a command runs."""
+"""Command-line interface: parses arguments, calls one step, prints its result.
+
+Rooms are imported when a command runs.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ app = typer.Typer(
 
 
 class EngineName(StrEnum):
-    """Where trials are made."""
+    """Where trials are generated."""
 
     HERE = "here"
     RAY = "ray"
@@ -127,7 +130,7 @@ def recount(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Count the stored verdicts anew under other outcome rules; asks no judge."""
+    """Recount the stored verdicts under other outcome rules; asks no judge."""
     from gnomon import session
     from gnomon.commands import judge as judge_commands
 

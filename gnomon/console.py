@@ -1,4 +1,4 @@
-"""What a person reads while a command works: bars on a terminal, plain lines elsewhere; always on stderr."""
+"""Progress and messages on stderr: bars on a terminal, plain lines elsewhere. Results go to stdout."""
 
 from __future__ import annotations
 
@@ -14,25 +14,28 @@ Progress = Callable[[int, int], None]
 
 
 def print_status(text: str) -> None:
-    """One line for the person who waits."""
+    """Print one line for the user on stderr."""
     print(text, file=sys.stderr, flush=True)
 
 
 def print_json(document: Any) -> None:
-    """The command's result for scripts: one JSON document on stdout."""
+    """Print the command's result as one JSON document on stdout."""
     print(json.dumps(document, ensure_ascii=False, allow_nan=False, indent=2))
 
 
 @contextmanager
 def progress_bar(title: str) -> Iterator[Progress]:
-    """A way to report `(done, total)`: a bar with rate and time left, or a line every tenth of the way."""
+    """Context manager that yields a progress callback `(done, total)`.
+
+    It draws a bar with rate and remaining time on a terminal, and prints a line every 10 % otherwise.
+    """
     with progress_bars([title]) as reports:
         yield reports[title]
 
 
 @contextmanager
 def progress_bars(titles: Sequence[str]) -> Iterator[dict[str, Progress]]:
-    """As `progress`, for several things that go on at once: a bar, or lines, for each title."""
+    """As `progress_bar`, for several concurrent tasks: one callback per title."""
     if sys.stderr.isatty():
         with _rich_bars(titles) as reports:
             yield reports
@@ -57,7 +60,7 @@ def _update_bar(bar: Any, task: Any, done: int, total: int) -> None:
 
 
 def _rate_column() -> Any:
-    """How many a second, over the last while."""
+    """Items per second, over the last seconds."""
     from rich.progress import ProgressColumn
     from rich.text import Text
 
@@ -69,7 +72,7 @@ def _rate_column() -> Any:
 
 
 def readable_time(seconds: float) -> str:
-    """A length of time as people read it: 40 s, 12 min, 3.5 h."""
+    """A duration as text: 40 s, 12 min, 3.5 h."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
@@ -97,10 +100,10 @@ def _progress_lines(title: str) -> Progress:
 
 
 def format_points(value: float) -> str:
-    """A difference of rates as people read it, in points: -3.4 %."""
+    """A difference of rates as text, in percentage points with sign: -3.4 %."""
     return f"{100 * value:+.1f} %"
 
 
 def format_rate(value: float) -> str:
-    """A rate as people read it: 3.4 %."""
+    """A rate as text, in percent: 3.4 %."""
     return f"{100 * value:.1f} %"

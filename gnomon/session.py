@@ -1,4 +1,4 @@
-"""An open study: its folder, its file and its store, with the settings that readers of the database need."""
+"""An open study: its folder, file and store, with the settings that readers of the database need."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ TEMPLATES = Path(__file__).parent / "templates"
 
 @dataclass(frozen=True, slots=True)
 class Study:
-    """A study that is open: its folder, its file and its store; `broken`: judges that its file describes wrongly."""
+    """An open study: its folder, file and store; `broken` maps judges with an invalid table to the reason."""
 
     folder: Path
     file: StudyFile
@@ -32,7 +32,17 @@ class Study:
 
 
 def write_study_file(folder: Path, template: str, **values: Any) -> bool:
-    """Write `study.toml` from a template; False (and nothing written) where the folder has one."""
+    """Write `study.toml` from a template; False, with nothing written, if the folder has one.
+
+    Parameters
+    ----------
+    folder : Path
+        The study's folder; created if it does not exist.
+    template : str
+        File name of the template.
+    **values : Any
+        Values of the template's placeholders.
+    """
     path = folder / FILE
     if path.exists():
         return False
@@ -44,9 +54,19 @@ def write_study_file(folder: Path, template: str, **values: Any) -> bool:
 
 @contextmanager
 def opened(folder: Path, *, spare_judges: bool = False) -> Iterator[Study]:
-    """Open the study in a folder, bring its settings and shipped data into the store, and close it again.
+    """Context manager: open the study in a folder, update settings and bundled data in its store, and close it.
 
-    With `spare_judges` a `[[judges]]` table that is wrong is left out and told, not the end of the command.
+    Parameters
+    ----------
+    folder : Path
+        The study's folder.
+    spare_judges : bool
+        Whether to skip and report invalid `[[judges]]` tables instead of raising.
+
+    Raises
+    ------
+    StudyFileError
+        If the study file is missing or invalid.
     """
     file, broken = read_study_tolerating_judges(folder) if spare_judges else (read_study(folder), {})
     store = Store.open(database_url(folder, file))
@@ -58,7 +78,17 @@ def opened(folder: Path, *, spare_judges: bool = False) -> Iterator[Study]:
 
 
 def sync_settings(store: Store, file: StudyFile, broken: Sequence[str] = ()) -> None:
-    """Keep in the store what readers of the database alone need, and add the shipped data that the file names."""
+    """Store the settings that readers of the database need, and add the bundled data that the file names.
+
+    Parameters
+    ----------
+    store : Store
+        The study's store.
+    file : StudyFile
+        The study file.
+    broken : sequence of str
+        Names of judges whose tables are invalid.
+    """
     store.update_settings(lambda held: _study_settings(store, file, held, broken))
     if file.counts:
         bundled.add_published(store)
@@ -67,7 +97,7 @@ def sync_settings(store: Store, file: StudyFile, broken: Sequence[str] = ()) -> 
 
 
 def _study_settings(store: Store, file: StudyFile, held: dict[str, Any], broken: Sequence[str]) -> dict[str, Any]:
-    """The study's settings as its file has them, given those that the store holds."""
+    """The study's settings from its file, given those that the store holds."""
     settings = {
         "name": file.name,
         "kind": "counts" if file.counts else "trials",
@@ -77,7 +107,7 @@ def _study_settings(store: Store, file: StudyFile, held: dict[str, Any], broken:
         "label_view": file.labels.view,
         "design": file.design.model_dump(mode="json") if file.design else {},
     }
-    if broken:  # the order of judges is that of the whole file, which waits to be mended
+    if broken:  # the order of judges is that of the whole file, which has to be corrected first
         settings["judges"] = held.get("judges", settings["judges"])
     if file.imported:
         settings |= _imported_settings(store, file, held)
@@ -85,7 +115,7 @@ def _study_settings(store: Store, file: StudyFile, held: dict[str, Any], broken:
 
 
 def _imported_settings(store: Store, file: StudyFile, held: dict[str, Any]) -> dict[str, Any]:
-    """What an imported study takes from its store: what the file leaves out."""
+    """Settings that an imported study takes from its store because its file leaves them out."""
     seen = store.read_frame(select(tables.trials.c.concept).distinct().order_by(tables.trials.c.concept))["concept"]
     known = store.read_frame(select(tables.judges.c.name, tables.judges.c.kind).distinct())
     mine = [judge.name for judge in file.judges]

@@ -1,4 +1,4 @@
-"""The study file: what `study.toml` may say, read with errors that name key and line."""
+"""Schema of `study.toml`; reads it with errors that name key and line."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Concept = Annotated[str, Field(pattern=r"^[a-z][a-z -]{0,40}$")]
 
 
 class StudyTable(BaseModel):
-    """A table of the study file: unknown keys are mistakes, not wishes."""
+    """Base class of study-file tables; unknown keys raise a validation error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -31,8 +31,9 @@ class StudyTable(BaseModel):
 class SubjectSpec(StudyTable):
     """A model to steer: `model` is `embedded`, a hub name, a folder or a GGUF file.
 
-    `device` is a torch device, `auto` to spread the model over all there are; by default a GPU where there is one.
-    `pickled_weights` and `trust_remote_code` open what can run code of the model's authors; both are off.
+    `device` is a torch device, or `auto` to distribute the model over all; by default a GPU if there is one.
+    `pickled_weights` and `trust_remote_code` allow files that can run code of the model's authors; both are off by
+    default.
     """
 
     name: str = Field(min_length=1, max_length=200)
@@ -47,7 +48,7 @@ class SubjectSpec(StudyTable):
 
 
 class ReplicateSpec(StudyTable):
-    """Trials for each condition of an arm; a control, and a mismatched trial's baseline, has no concept or layer."""
+    """Trials per condition of an arm; a control, and a mismatched trial's baseline, has no concept or layer."""
 
     injection: PositiveInt = 10
     control: PositiveInt = 40
@@ -57,7 +58,7 @@ class ReplicateSpec(StudyTable):
 
 
 class ExclusionSpec(StudyTable):
-    """Conditions that are not planned: those that agree with all that is named here."""
+    """Conditions that are not planned: those that agree with all values given here."""
 
     arm: Arm | None = None
     concept: str | None = None
@@ -68,14 +69,14 @@ class ExclusionSpec(StudyTable):
 
 
 class VectorSpec(StudyTable):
-    """How concept vectors are made."""
+    """Method and scale of concept vectors."""
 
     method: Literal["mean", "contrast", "pca"] = "mean"
     scale: Literal["raw", "unit", "matched"] = "raw"
 
 
 class DesignSpec(StudyTable):
-    """The axes of a sweep: the product of them all is planned."""
+    """The axes of a sweep: their product is planned."""
 
     concepts: list[Concept] = Field(min_length=1)
     layers: list[int] = Field(min_length=1)
@@ -98,14 +99,14 @@ class DesignSpec(StudyTable):
 
 
 class LabelSpec(StudyTable):
-    """Which labels count: the shipped calibration set or not, and which view of their history."""
+    """Which labels count: whether the bundled calibration set is added, and which view of the label history."""
 
     calibration_set: bool = False
     view: Literal["blind", "first", "current"] = "blind"
 
 
 class ExternalSpec(StudyTable):
-    """Transcripts of another study: of `n` whose truth is the class `truth`, the judge said the class `said`."""
+    """Labelled transcripts of another study: for `n` with true class `truth`, the judge's class was `said`."""
 
     judge: str
     arm: Arm
@@ -115,7 +116,7 @@ class ExternalSpec(StudyTable):
 
 
 class FitSpec(StudyTable):
-    """How the rates are fitted. `judges` are those whose error is modelled; all of them if empty.
+    """How the rates are fitted. `judges` are those whose error is modelled; all if empty.
 
     `priors` are the numbers of `gnomon.stats.model.priors.Priors` that differ from their defaults.
     """
@@ -140,7 +141,7 @@ class FitSpec(StudyTable):
 
 
 class DashboardSpec(StudyTable):
-    """Whom the dashboard lets do what: without a login whoever sits there, with one those who have a role."""
+    """Access to the dashboard: everybody without a login, or people with a role after a login."""
 
     auth: Literal["name", "oidc"] = "name"
     roles: dict[str, Literal["viewer", "rater", "admin"]] = Field(default_factory=dict)
@@ -190,11 +191,26 @@ class StudyFile(StudyTable):
         return self
 
     def concept_names(self) -> list[str]:
-        """The closed list that judges and raters choose from, where the file names one."""
+        """The closed list of concepts for judges and raters; empty if the file has none."""
         return list(self.design.concepts) if self.design else list(self.listed or [])
 
     def select_known(self, kind: str, known: Sequence[str], wanted: Sequence[str]) -> list[str]:
-        """`wanted`, or all of `known` where nothing is wanted; raises `UnknownNameError` for one that is not there."""
+        """The requested names, or all known ones if none is requested.
+
+        Parameters
+        ----------
+        kind : str
+            What is named, for the error message.
+        known : sequence of str
+            Names that exist.
+        wanted : sequence of str
+            Requested names.
+
+        Raises
+        ------
+        UnknownNameError
+            If a requested name does not exist.
+        """
         for name in wanted:
             if name not in known:
                 raise UnknownNameError(
@@ -204,7 +220,13 @@ class StudyFile(StudyTable):
 
 
 def read_study(folder: Path) -> StudyFile:
-    """Read `study.toml` in a folder. Raises `StudyFileError` naming file, line and key."""
+    """Read `study.toml` in a folder.
+
+    Raises
+    ------
+    StudyFileError
+        If it is missing or invalid; the message names file, line and key.
+    """
     path, text, tables = _load_toml(folder)
     try:
         return StudyFile.model_validate(tables)
@@ -213,7 +235,7 @@ def read_study(folder: Path) -> StudyFile:
 
 
 def read_study_tolerating_judges(folder: Path) -> tuple[StudyFile, dict[str, str]]:
-    """As `read_study`, but without the `[[judges]]` tables that are wrong, and what is wrong with each, by name."""
+    """As `read_study`, but without invalid `[[judges]]` tables; also returns what is wrong with each, by name."""
     path, text, tables = _load_toml(folder)
     listed = tables.get("judges")
     broken: dict[str, str] = {}
@@ -226,7 +248,7 @@ def read_study_tolerating_judges(folder: Path) -> tuple[StudyFile, dict[str, str
             broken[name] = f"judge '{name}': {_format_validation_error(path, text, error, ('judges', place))}"
     if not broken:
         return read_study(folder), {}
-    fit = {key: value for key, value in tables.get("fit", {}).items() if key != "judges"}  # may name one that is broken
+    fit = {key: value for key, value in tables.get("fit", {}).items() if key != "judges"}  # may name an invalid judge
     try:
         return StudyFile.model_validate({**tables, "judges": good, "fit": fit}), broken
     except ValidationError as error:
@@ -247,12 +269,38 @@ def _load_toml(folder: Path) -> tuple[Path, str, dict[str, Any]]:
 
 
 def database_url(folder: Path, study: StudyFile) -> str:
-    """The store's URL: a plain file name lies in the study's folder. Raises `StudyFileError` for one that does not."""
+    """URL of the study's store.
+
+    Parameters
+    ----------
+    folder : Path
+        The study's folder.
+    study : StudyFile
+        The study file.
+
+    Raises
+    ------
+    StudyFileError
+        If the database is a file outside the study's folder.
+    """
     return resolve_database_url(folder, study.database)
 
 
 def resolve_database_url(folder: Path, database: str) -> str:
-    """A database as the study file names it, by its URL or as a file in the study's folder, as a URL."""
+    """URL of a database as the study file names it, by a URL or as a file in the study's folder.
+
+    Parameters
+    ----------
+    folder : Path
+        The study's folder.
+    database : str
+        A URL, which is returned unchanged, or a file name.
+
+    Raises
+    ------
+    StudyFileError
+        If the file is outside the study's folder.
+    """
     if "://" in database:
         return database
     path = (folder / database).resolve()
@@ -280,7 +328,7 @@ def _format_validation_error(path: Path, text: str, error: ValidationError, tabl
 
 
 def _line_of(text: str, place: Sequence[Any]) -> int | None:
-    """Line of the key at `place` (table names, list indexes, key), or of its table; None where neither is written."""
+    """Line of the key at `place` (table names, list indexes, key), or of its table; None if neither is written."""
     names = [str(part) for part in place]
     best: int | None = None
     table: list[str] = []

@@ -188,14 +188,14 @@ def lee_bounds(
     view : str
         View of the fit; a corrected view gives no bounds.
     judge : str, optional
-        Name of the fit's judge; None for the study's default.
+        Name of the fit's judge; None for the study's first.
     _store : Store
         The study's store; not part of the cache key.
 
     Returns
     -------
     dict of str to EffectBounds
-        By subject; without subjects that engaged with no trial of an arm.
+        By subject; a subject that engaged with no trial of an arm is left out.
     """
     if view.startswith("corrected"):
         return {}

@@ -1,4 +1,4 @@
-"""The step `gnomon doctor --study`: whether a study's database is whole, what is wrong with it and how to mend it."""
+"""Implements `gnomon doctor --study`: checks the integrity of a study's database and suggests repairs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,20 @@ from gnomon.study_file import database_url, read_study
 
 
 def check_database(folder: Path, json: bool) -> dict[str, Any]:
-    """Examine a study's database and print what was found; raises `StoreError` where it is damaged."""
+    """Check a study's database and print the findings.
+
+    Parameters
+    ----------
+    folder : Path
+        The study's folder.
+    json : bool
+        Whether to print one JSON document.
+
+    Raises
+    ------
+    StoreError
+        If the database is damaged.
+    """
     found = examine_database(database_url(folder, read_study(folder)))
     document = {"study": str(folder), **asdict(found)}
     print_json(document) if json else _print_findings(found)

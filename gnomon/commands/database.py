@@ -1,4 +1,4 @@
-"""The steps `gnomon move` and `gnomon backup`: a study's database to another place, or a copy of it into a file."""
+"""Implements `gnomon move` and `gnomon backup`: copies a study's database to another database or into a file."""
 
 from __future__ import annotations
 
@@ -22,7 +22,24 @@ LINE = re.compile(r"^\s*database\s*=.*$", re.MULTILINE)
 
 
 def move_database(folder: Path, to: str, json: bool) -> dict[str, Any]:
-    """Copy a study's database to another and name that in the study file, which changes last and all at once."""
+    """Copy a study's database to another and name that in the study file, which is replaced last and atomically.
+
+    Parameters
+    ----------
+    folder : Path
+        The study's folder.
+    to : str
+        The empty database: a URL, or the name of a new file in the folder.
+    json : bool
+        Whether to print one JSON document.
+
+    Raises
+    ------
+    InputError
+        If the study is in that database already.
+    StudyFileError
+        If the key 'database' of the study file cannot be replaced.
+    """
     old = database_url(folder, read_study(folder))
     new = resolve_database_url(folder, to)
     if old == new:
@@ -52,7 +69,17 @@ def move_database(folder: Path, to: str, json: bool) -> dict[str, Any]:
 
 
 def back_up_database(folder: Path, out: Path, json: bool) -> dict[str, Any]:
-    """Copy all that a study holds now into a SQLite file; others may go on writing."""
+    """Copy the current content of a study's database into a SQLite file; others may continue to write.
+
+    Parameters
+    ----------
+    folder : Path
+        The study's folder.
+    out : Path
+        The SQLite file to write.
+    json : bool
+        Whether to print one JSON document.
+    """
     store = Store.open(database_url(folder, read_study(folder)))
     try:
         held = back_up_store(store, out)
@@ -72,7 +99,7 @@ def _table_counts(held: dict[str, TableChecksum]) -> dict[str, Any]:
 
 
 def _with_database(path: Path, to: str) -> str:
-    """The study file with another database in it and nothing else changed."""
+    """The text of the study file with another database and nothing else changed."""
     text = path.read_text(encoding="utf-8")
     header = HEADER.search(text)
     top = text[: header.start()] if header else text

@@ -1,4 +1,4 @@
-"""The whole chain on the embedded model, and the published study beside it: makes, judges, fits, reports."""
+"""Implements `gnomon demo`: the whole chain on the embedded model, with the published study for comparison."""
 
 from __future__ import annotations
 
@@ -18,7 +18,24 @@ PUBLISHED = "published"
 
 
 def run_demo(folder: Path, *, quick: bool, published_only: bool, json: bool) -> dict[str, Any]:
-    """Make the demo in `folder` (and `folder/published`), or go on with the one that is there, and print it."""
+    """Create the demo study, or continue an existing one, and print its estimates.
+
+    Parameters
+    ----------
+    folder : Path
+        Folder of the demo study; the published study is in its subfolder `published`.
+    quick : bool
+        Whether to generate fewer trials and posterior draws.
+    published_only : bool
+        Whether to fit the published study only, in `folder` itself.
+    json : bool
+        Whether to print one JSON document.
+
+    Raises
+    ------
+    FitFailedError
+        If a fit did not pass its convergence checks.
+    """
     settings = QUICK if quick else steps.FULL
     if published_only:
         document = _fit_published(folder, settings)

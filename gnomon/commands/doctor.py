@@ -1,4 +1,4 @@
-"""What this machine can run: interpreter, libraries, embedded model, accelerator, cache."""
+"""Implements `gnomon doctor`: interpreter, libraries, embedded model, accelerator and cache of this machine."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ OPTIONAL = {
 
 
 def describe_machine(json: bool) -> None:
-    """Print one line for each thing that the chain needs, and how to mend what is missing."""
+    """Print one line per component that the chain needs, and how to install what is missing."""
     facts = _machine_facts()
     if json:
         print_json(facts)

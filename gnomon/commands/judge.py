@@ -1,4 +1,4 @@
-"""The steps around judges: asking them, what asking would cost, trying to talk them round, counting verdicts anew."""
+"""Commands that run judges: judge, cost estimate, prompt-injection test, recount."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ChosenJudges:
-    """The judges that a command is about, and why some of those wanted cannot be made."""
+    """The judges that a command runs, and why some of the requested ones cannot be built."""
 
     judges: list[tuple[JudgeConfig, Judge]]
     broken: list[str]
@@ -34,7 +34,35 @@ def run_judges(
     dry_run: bool = False,
     attack: bool = False,
 ) -> list[dict[str, Any]]:
-    """Ask each judge about the trials that it has not judged; what is wrong with one does not stop the others."""
+    """Ask each judge about the trials that it has not judged; a fault of one judge does not stop the others.
+
+    Parameters
+    ----------
+    study : Study
+        The open study.
+    names : sequence of str
+        Names of the judges to run; empty for all.
+    limit : int, optional
+        Largest number of trials per judge; None for all.
+    json : bool
+        Whether to print one JSON document.
+    dry_run : bool
+        Whether to estimate calls and cost instead; no judge is asked.
+    attack : bool
+        Whether to run the prompt-injection test instead; no trial is judged.
+
+    Returns
+    -------
+    list of dict
+        One document per judge: its run, its cost estimate, or its result in the test.
+
+    Raises
+    ------
+    UserError
+        After the others have run, if a requested judge cannot be built.
+    JudgeError
+        After the others have run, if a judge stopped early.
+    """
     chosen = _choose_judges(study, names)
     for line in chosen.broken:
         print_status(line)
@@ -54,7 +82,7 @@ def run_judges(
 
 
 def _choose_judges(study: Study, names: Sequence[str]) -> ChosenJudges:
-    """Build the judges; one that cannot be built is told, and the others go on."""
+    """Build the judges; one that cannot be built is reported, and the others continue."""
     from gnomon.judging.registry import build_judge
 
     known = [*(spec.name for spec in study.file.judges), *study.broken]
@@ -75,7 +103,7 @@ def _choose_judges(study: Study, names: Sequence[str]) -> ChosenJudges:
 
 
 def _load_judge_model(name: str) -> Any:
-    """A language model for a judge, by the room that knows how to load one."""
+    """Load a language model for a judge, with the loader of the room generation."""
     from gnomon.generation.subjects.loading import load_subject
 
     print_status(f"judge's model {name}: loading")
@@ -138,7 +166,22 @@ def _test_prompt_injection(study: Study, chosen: ChosenJudges) -> tuple[list[dic
 
 
 def recount_verdicts(study: Study, rule: str | None, json: bool) -> dict[str, Any]:
-    """Outcomes of all stored verdicts under the study's rule and another: every judge and arm; asks nobody."""
+    """Recount all stored verdicts under the study's outcome rule and others, by judge and arm. No judge is asked.
+
+    Parameters
+    ----------
+    study : Study
+        The open study.
+    rule : str, optional
+        Rule to compare with the study's; None for every rule.
+    json : bool
+        Whether to print one JSON document.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such rule.
+    """
     from gnomon.calibration.audit.rule_comparison import compare_rules
     from gnomon.data.outcomes import RULES, rule_named
 

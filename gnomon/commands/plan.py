@@ -1,4 +1,4 @@
-"""The step `gnomon plan`: what to label and run next for an interval of a wanted width, as JSON or in words."""
+"""Implements `gnomon plan`: labels and trials needed for an interval of a given width, as JSON or in words."""
 
 from __future__ import annotations
 
@@ -12,7 +12,23 @@ from gnomon.session import Study
 def print_label_plan(
     study: Study, estimand: str, width: float, subject: str | None, view: str | None, json: bool
 ) -> None:
-    """Print how many labels and trials reach the width, and where the labels should come from."""
+    """Print how many labels and trials reach a given width, and which trials to label.
+
+    Parameters
+    ----------
+    study : Study
+        The open study.
+    estimand : str
+        `net_detection_corrected`, or `event_rate_` and the name of an arm.
+    width : float
+        Width of the 95 % interval to reach, as a fraction: 0.1 is ten percentage points.
+    subject : str, optional
+        Only this subject; None for all together.
+    view : str, optional
+        Label view: blind, first or current; None for the study's.
+    json : bool
+        Whether to print one JSON document.
+    """
     from gnomon.calibration.queue.sample_size import plan_labels as planned
 
     document = planned(
@@ -28,7 +44,7 @@ def print_label_plan(
 
 
 def print_plan(document: Mapping[str, Any]) -> None:
-    """The plan as text on stdout."""
+    """Print a plan as text on stdout."""
     from rich.console import Console
     from rich.table import Table
 

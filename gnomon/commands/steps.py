@@ -1,4 +1,4 @@
-"""The steps of the chain, each on an open study: generate, calibrate, fit, dashboard (judges: `commands.judge`)."""
+"""Commands of the chain on an open study: init, generate, calibrate, fit, dashboard (judges: `commands.judge`)."""
 
 from __future__ import annotations
 
@@ -20,12 +20,18 @@ from gnomon.session import Study, opened, write_study_file
 from gnomon.study_file import FILE, DesignSpec, SubjectSpec, database_url
 
 DRAWS = "draws"
-"""Folder of a study in which draws of its newest fits lie, for refits; it may be deleted at any time."""
+"""Folder of a study with posterior draws of its newest fits, for refits; it may be deleted at any time."""
 FULL = {"injection": 5, "control": 40, "random": 2, "draws": 1000, "tune": 500, "strengths": "[0.5, 0.75, 1.0]"}
 
 
 def init_study(folder: Path) -> None:
-    """Write a commented study file, never over one that is there."""
+    """Write a commented study file.
+
+    Raises
+    ------
+    InputError
+        If there is one already.
+    """
     if not write_study_file(folder, "study.toml", **FULL, name=folder.resolve().name, calibration="false"):
         raise InputError(f"{folder / FILE}: is there already: edit it, or name another folder")
     print_status(f"{folder / FILE} written: edit it, then 'gnomon generate {folder}'")
@@ -33,7 +39,10 @@ def init_study(folder: Path) -> None:
 
 @dataclass(frozen=True, slots=True)
 class GenerateOptions:
-    """How trials are made: rows together (None: what memory holds), `here` or on `ray`, or only a plan of it."""
+    """How trials are generated: `engine` is `here` or `ray`; `batch_size` None means as many rows as fit in memory.
+
+    `address` and `cores` are for Ray; with `dry_run` the run is only estimated.
+    """
 
     batch_size: int | None = None
     engine: str = "here"
@@ -45,7 +54,33 @@ class GenerateOptions:
 def generate_trials(
     study: Study, subjects: Sequence[str], concepts: Sequence[str], how: GenerateOptions, json: bool
 ) -> list[dict[str, Any]]:
-    """Make the trials that are missing, subject by subject."""
+    """Generate the missing trials, subject by subject, or estimate how long that takes.
+
+    Parameters
+    ----------
+    study : Study
+        The open study.
+    subjects : sequence of str
+        Names of subjects; empty for all.
+    concepts : sequence of str
+        Names of concepts; empty for all.
+    how : GenerateOptions
+        Engine, batch size, and whether to estimate only.
+    json : bool
+        Whether to print one JSON document.
+
+    Returns
+    -------
+    list of dict
+        One document per subject.
+
+    Raises
+    ------
+    InputError
+        If the study holds counts or imported trials and has no design.
+    UnknownNameError
+        If the study lacks a subject or concept.
+    """
     if study.file.design is None:
         held = "what was imported" if study.file.imported else "counts, not trials"
         raise InputError(f"study '{study.file.name}' holds {held}: nothing can be generated without [design]")
@@ -77,7 +112,7 @@ def _run_sweep(study: Study, spec: SubjectSpec, design: DesignSpec, how: Generat
 
 
 def _sweep_estimate(study: Study, spec: SubjectSpec, design: DesignSpec, how: GenerateOptions) -> dict[str, Any]:
-    """Say what would be made and how long it would take on this machine."""
+    """Print how many trials would be generated and how long that would take on this machine."""
     from gnomon.generation.sweeps.runner import estimate_sweep
 
     found = estimate_sweep(study.store, _load_subject(spec), _sweep_design(study, design), how.batch_size)
@@ -120,7 +155,7 @@ def _load_options(spec: SubjectSpec) -> dict[str, Any]:
 
 
 def _sweep_design(study: Study, design: DesignSpec) -> Any:
-    """The design as the generator takes it; protocols in files are named by path."""
+    """The design as the generator takes it; protocols in files are given by path."""
     from gnomon.generation.sweeps.trial_design import SweepDesign
     from gnomon.generation.vectors.vector_spec import VectorMethod
 
@@ -146,12 +181,22 @@ def _sweep_design(study: Study, design: DesignSpec) -> Any:
 
 
 def _protocol_path(folder: Path, name: str) -> str:
-    """A protocol's shipped name, or the path of its file, which is relative to the study."""
+    """A bundled protocol's name, or the path of its file, which is relative to the study."""
     return str(folder / name) if name.endswith(".toml") else name
 
 
 def audit_judges(study: Study, view: str | None, json: bool) -> dict[str, Any]:
-    """Audit every judge version against the labels, in every view of them or in one."""
+    """Audit every judge version against the labels, and print the audit.
+
+    Parameters
+    ----------
+    study : Study
+        The open study.
+    view : str, optional
+        Label view: blind, first or current; None for each in turn.
+    json : bool
+        Whether to print one JSON document.
+    """
     from gnomon.calibration.audit.document import audit_views
     from gnomon.calibration.labels.views import VIEWS
     from gnomon.render import audit
@@ -164,7 +209,31 @@ def audit_judges(study: Study, view: str | None, json: bool) -> dict[str, Any]:
 def fit_study(
     study: Study, judge_name: str | None, json: bool, *, resample: bool = False, seed: int | None = None
 ) -> list[dict[str, Any]]:
-    """Fit every view that the study's data allow; raises `FitFailedError` where one did not pass its gates."""
+    """Fit every view that the study's data allow, and print the estimates.
+
+    Parameters
+    ----------
+    study : Study
+        The open study.
+    judge_name : str, optional
+        Judge whose verdicts the uncorrected fit uses; None for the study's first.
+    json : bool
+        Whether to print one JSON document.
+    resample : bool
+        Whether to sample even if draws of an earlier fit could be reweighted.
+    seed : int, optional
+        The sampler's seed; None for the study's.
+
+    Returns
+    -------
+    list of dict
+        Rows of `tables.fits`.
+
+    Raises
+    ------
+    FitFailedError
+        If a fit did not pass its convergence checks.
+    """
     rows = fit_all_views(study, judge_name, resample=resample, seed=seed)
     document = estimates.estimates_document(study, rows)
     print_json(document) if json else estimates.print_estimates(document)
@@ -175,9 +244,30 @@ def fit_study(
 def fit_all_views(
     study: Study, judge_name: str | None = None, *, resample: bool = False, seed: int | None = None
 ) -> list[dict[str, Any]]:
-    """Rows of `tables.fits`: the published counts, or the verdicts at their word and with their error taken out.
+    """Fit the published counts, or the verdicts as judged and with the judges' error corrected.
 
-    Draws of an earlier fit are reweighted where they suffice, unless `resample` is set. `seed` replaces the study's.
+    Parameters
+    ----------
+    study : Study
+        The open study.
+    judge_name : str, optional
+        Judge whose verdicts the uncorrected fit uses; None for the study's first.
+    resample : bool
+        Whether to sample even if draws of an earlier fit could be reweighted.
+    seed : int, optional
+        The sampler's seed; None for the study's.
+
+    Returns
+    -------
+    list of dict
+        Rows of `tables.fits`.
+
+    Raises
+    ------
+    NotEnoughDataError
+        If there are no verdicts, or the size of one of several subjects is unknown.
+    UnknownNameError
+        If the study lacks the judge.
     """
     from gnomon.stats import fit as fitting
     from gnomon.stats.inference.importance_reweighting import DrawCache
@@ -209,7 +299,7 @@ def fit_all_views(
 
 
 def _require_sizes(store: Store) -> None:
-    """Raise `NotEnoughDataError` where sizes are compared and one is not known: it would bend every figure by size."""
+    """Raise `NotEnoughDataError` if sizes are compared and one is unknown: it would bias every estimate by size."""
     subjects = store.load_subjects()
     unknown = [subject.name for subject in subjects if subject.parameters == UNKNOWN_SIZE]
     if unknown and len(subjects) > 1:
@@ -220,7 +310,7 @@ def _require_sizes(store: Store) -> None:
 
 
 def raise_if_failed(rows: Sequence[dict[str, Any]]) -> None:
-    """Raise `FitFailedError` where a fit did not pass its gates."""
+    """Raise `FitFailedError` if a fit did not pass its convergence checks."""
     for row in rows:
         if row["status"] == "failed":
             reasons = "; ".join(row["diagnostics"]["reasons"])
@@ -237,7 +327,22 @@ def _fit_with_status(title: str, run: Callable[[], dict[str, Any]]) -> dict[str,
 
 
 def serve_dashboard(folder: Path, port: int, address: str = "127.0.0.1") -> None:
-    """Serve the study, and those in folders under it, until stopped."""
+    """Serve the study in a folder and those in its subfolders until stopped.
+
+    Parameters
+    ----------
+    folder : Path
+        Folder of a study, or of several.
+    port : int
+        Port to listen on.
+    address : str
+        Address to listen on.
+
+    Raises
+    ------
+    InputError
+        If there is no study, the studies have different access settings, or the port is in use.
+    """
     from gnomon.dashboard.auth.roles import SECRETS, Access
     from gnomon.dashboard.server.launch import serve_studies
 

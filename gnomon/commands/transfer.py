@@ -1,4 +1,4 @@
-"""The steps that carry facts over a study's border: `gnomon import` and `gnomon export`, and what they print."""
+"""Implements `gnomon import` and `gnomon export`."""
 
 from __future__ import annotations
 
@@ -25,9 +25,25 @@ WHY = {"open-introspection": "                # lenient: there an answer that re
 def import_files(
     format_: str, paths: Sequence[Path], folder: Path, options: ImportOptions, json: bool
 ) -> dict[str, Any]:
-    """Read files of one format and store what fits; a folder without a study file gets one.
+    """Read files of one format and store their valid rows; a folder without a study file gets one.
 
-    Raises `InputError` where no row at all fits: nothing is stored or written then.
+    Parameters
+    ----------
+    format_ : str
+        Name of the format.
+    paths : sequence of Path
+        The files, all of this format.
+    folder : Path
+        The study's folder.
+    options : ImportOptions
+        Names and sizes that the files do not contain, and the column map.
+    json : bool
+        Whether to print one JSON document.
+
+    Raises
+    ------
+    InputError
+        If no row is valid; nothing is stored or written then.
     """
     parsed = importers.parse_files(format_, paths, options)
     landed = ImportCounts()
@@ -49,7 +65,10 @@ def import_files(
 
 
 def _is_empty(store: Store) -> bool:
-    """Whether no facts are there yet: a study file may be, of an import that was killed before it stored any."""
+    """Whether the store holds no facts.
+
+    The study file may be left from an import that was killed before storing any.
+    """
     return not store.count_rows(tables.trials) and not store.count_rows(tables.counts)
 
 
@@ -58,7 +77,7 @@ def _file_names(paths: Sequence[Path]) -> str:
 
 
 def _prepare_study(folder: Path, parsed: ParsedFiles) -> bool:
-    """Write a study file where there is none; True where one was written."""
+    """Write a study file if there is none; True if one was written."""
     told = parsed.study_settings
     concepts = told.get("concepts") or []
     return write_study_file(
@@ -74,7 +93,7 @@ def _prepare_study(folder: Path, parsed: ParsedFiles) -> bool:
 
 
 def _toml_text(name: str) -> str:
-    """A name as it may stand between the quotes of the study file."""
+    """A name as it may appear between the quotes of the study file."""
     return json_.dumps(name[:100], ensure_ascii=False)[1:-1]
 
 
@@ -133,7 +152,19 @@ def _summary_line(document: dict[str, Any]) -> str:
 
 
 def export_study(folder: Path, out: Path, as_csv: bool, json: bool) -> dict[str, Any]:
-    """Write a whole study into a new folder."""
+    """Write a whole study into a new folder, and print what was written.
+
+    Parameters
+    ----------
+    folder : Path
+        The study's folder.
+    out : Path
+        The new folder.
+    as_csv : bool
+        Whether to write CSV files in addition to Parquet and JSON lines.
+    json : bool
+        Whether to print one JSON document.
+    """
     with opened(folder) as study:
         done = export_store(study.store, out, as_csv=as_csv)
     document: dict[str, Any] = {"study": str(folder), "folder": str(out), "rows": done.rows, "files": done.files}

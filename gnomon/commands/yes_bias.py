@@ -1,4 +1,4 @@
-"""How often a subject says yes to questions whose answer is no, with a vector and without: the mismatched arm."""
+"""Bias towards yes: how often a subject says yes to questions whose answer is no, with and without a vector."""
 
 from __future__ import annotations
 
@@ -15,7 +15,22 @@ from gnomon.data.yes_no import says_yes
 
 
 def summarize_yes_bias(store: Store, subject: str) -> dict[str, Any]:
-    """Say it, and give it as `{steered, plain}: {yes, unclear, of, rate}`; an answer without yes or no is no yes."""
+    """Report the share of "yes" answers to questions whose correct answer is no, with and without steering.
+
+    Answers containing neither yes nor no count as not yes.
+
+    Parameters
+    ----------
+    store : Store
+        The study's store.
+    subject : str
+        Name of the subject.
+
+    Returns
+    -------
+    dict
+        For `steered` and `plain`: counts `yes`, `unclear` and `of`, and `rate` with a 95 % interval (Wilson).
+    """
     column = trials.c
     query = select(column.answer, column.strength).where(
         column.subject == subject, column.arm == str(Arm.MISMATCHED), column.error.is_(None)

@@ -1,4 +1,4 @@
-"""The audit on the terminal: a table a judge, its verdict in words, and what labels and facts give away."""
+"""The audit as text for a terminal: one table per judge, its verdict in words, contradictions and revisions."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def _print_judge(console: Console, entries: Sequence[Row]) -> None:
 
 
 def _print_panel(console: Console, views: Mapping[str, Row]) -> None:
-    """What all judges together say, by the first view of the labels that allows a figure."""
+    """Estimates of the whole panel, by the first view of the labels that allows them."""
     for view, whole in views.items():
         rows = [*whole["arms"], {"arm": "net detection", **whole["net_detection_corrected"]}]
         known = [row for row in rows if row["independent"]]
@@ -78,7 +78,7 @@ def _format_estimate(figure: Row | None) -> str:
 
 
 def _group_equal_views(entries: Sequence[Row]) -> Iterator[list[Row]]:
-    """Views of the labels that come to the same figures, together."""
+    """Views of the labels with equal estimates, grouped."""
     groups: dict[str, list[Row]] = {}
     for entry in entries:
         groups.setdefault(repr((entry["labelled"], entry["overall"], entry["strata"])), []).append(entry)
@@ -119,7 +119,7 @@ def _rate_cell(estimate: Row | None) -> str:
 
 
 def _without_leading_zero(value: float) -> str:
-    """Two decimals without the nought before the point: .95, -.03, 1.00."""
+    """Two decimals without the zero before the point: .95, -.03, 1.00."""
     text = f"{value:.2f}"
     return text.replace("0.", ".", 1) if abs(float(text)) < 1 else text
 

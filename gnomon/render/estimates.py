@@ -1,4 +1,4 @@
-"""What commands print: the JSON documents of docs/json.md and the tables that say the same."""
+"""Estimates as the JSON documents of docs/json.md, and as tables with the same content."""
 
 from __future__ import annotations
 
@@ -22,7 +22,15 @@ HEADLINE_ESTIMANDS = (
 
 
 def estimates_document(study: Study, rows: Sequence[Row]) -> dict[str, Any]:
-    """The document that `fit` and `demo` print: counts of facts, one row an estimate, diagnostics."""
+    """The document that `fit` and `demo` print: counts of facts, one entry per estimate, diagnostics.
+
+    Parameters
+    ----------
+    study : Study
+        The open study.
+    rows : sequence of mapping
+        Rows of `tables.fits`.
+    """
     passed = [row for row in rows if row["status"] == "passed"]
     figures = [
         _estimate_entry(figure, row) for row in passed for figure in row["result"]["estimands"] if not figure["by"]
@@ -44,7 +52,7 @@ def estimates_document(study: Study, rows: Sequence[Row]) -> dict[str, Any]:
 
 
 def _withheld_estimates(rows: Sequence[Row]) -> list[Row]:
-    """What honesty refuses, each line once however many fits refuse it."""
+    """Estimates withheld by any fit, deduplicated."""
     lines = [line for row in rows if row["status"] != "failed" for line in row["result"]["refused"]]
     return [line for place, line in enumerate(lines) if line not in lines[:place]]
 
@@ -70,7 +78,7 @@ def _estimate_entry(figure: Row, row: Row) -> dict[str, Any]:
 
 
 def _unique_estimand_name(estimand: str, view: str) -> str:
-    """An estimand's name, unique over views: refusal as judged is another figure than refusal corrected."""
+    """An estimand's name, unique over views: refusal as judged and refusal corrected are different estimands."""
     plain = "corrected" in estimand or not view.startswith("corrected")
     return estimand if plain else f"{estimand}_corrected"
 
@@ -99,7 +107,7 @@ def _smallest_ess(diagnostics: Row) -> float:
 
 
 def format_diagnostics(row: Row) -> str:
-    """One line on how a fit went."""
+    """Convergence diagnostics of a fit in one line."""
     each = row["diagnostics"]
     if not each["draws"]:
         return f"{row['status']}: nothing was sampled"
@@ -110,7 +118,7 @@ def format_diagnostics(row: Row) -> str:
 
 
 def print_estimates(document: Row) -> None:
-    """The estimates as a table on stdout."""
+    """Print the estimates as a table on stdout."""
     from rich.console import Console
     from rich.table import Table
 

@@ -1,4 +1,4 @@
-"""What the commands around judges print for people: reports, forecasts, flip rates, recounts."""
+"""Results of the judge commands as text: runs, cost estimates, flip rates, recounts."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Row = Mapping[str, Any]
 
 
 def judging_line(report: Row) -> str:
-    """One line on how a judge's run went."""
+    """A judge's run in one line."""
     states = ", ".join(f"{count} {state}" for state, count in report["by_state"].items() if count)
     line = f"judge {report['judge']}: {report['new']} new verdicts ({states or 'none'}"
     if report["not_ok"] is not None:
@@ -28,7 +28,7 @@ def judging_line(report: Row) -> str:
 
 
 def cost_line(document: Row) -> str:
-    """One line on what a judge's run would ask and cost."""
+    """A judge's cost estimate in one line."""
     line = f"judge {document['judge']}: {document['calls']:,} calls"
     if document["output_tokens_at_most"]:
         line += f", {document['input_tokens']:,} tokens in, {document['output_tokens']:,} out"
@@ -42,7 +42,7 @@ def cost_line(document: Row) -> str:
 
 
 def prompt_injection_line(document: Row) -> str:
-    """One line on what the attacks did to a judge."""
+    """A judge's result in the prompt-injection test in one line."""
     if document["flip_rate"] is None:
         return f"judge {document['judge']}: none of {document['unusable']} attacks gave a verdict"
     rate, noise = document["flip_rate"], document["noise_rate"]
@@ -59,7 +59,7 @@ def _rate_interval(rate: Row) -> str:
 
 
 def print_recount(document: Row) -> None:
-    """Event rates of every judge and arm under each rule, as a table on stdout."""
+    """Print event rates of every judge and arm under each rule as a table on stdout."""
     from rich.console import Console
     from rich.table import Table
 

@@ -1,7 +1,7 @@
-"""The report: one HTML file without a network, that says what was run, found, corrected, refused, and how.
+"""The report of a study: one HTML file that needs no network, with results, audit, methods and what is withheld.
 
-It composes what the other rooms say; it computes nothing. A corrected figure that the audit does not allow is not in
-it, whatever a fit holds.
+Assembles the report from stored results; performs no computation. A corrected estimate that the audit does not allow is
+left out, whatever a fit contains.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ SHOWN = ("subject", "estimand", "axis", "value", "mean", "low95", "high95", "obs
 
 @dataclass(frozen=True)
 class ReportPicture:
-    """A chart as a data address, with its words for those who cannot see it."""
+    """A chart as a data URL, with its text alternative."""
 
     address: str
     words: str
@@ -58,7 +58,7 @@ class ReportPicture:
 
 @dataclass
 class ReportSection:
-    """A heading with sentences, pictures and tables under it; `id` is its place in the address."""
+    """A heading with sentences, pictures and tables; `id` is its anchor."""
 
     id: str
     title: str
@@ -70,12 +70,24 @@ class ReportSection:
 def write_report(study: Study, out: Path) -> Path:
     """Write the report of a study.
 
+    Parameters
+    ----------
+    study : Study
+        The open study.
+    out : Path
+        The .html or .pdf file to write.
+
+    Returns
+    -------
+    Path
+        `out`.
+
     Raises
     ------
     InputError
-        `out` is neither an .html nor a .pdf file, its folder cannot be written to, or there is no browser to print it.
+        If `out` is neither an .html nor a .pdf file or cannot be written, or there is no browser to print a PDF.
     NotEnoughDataError
-        Nothing was fitted yet.
+        If nothing was fitted yet.
     """
     if out.suffix.lower() not in (".html", ".htm", PDF):
         raise InputError(f"report '{out}': name it .html or .pdf")
@@ -107,21 +119,29 @@ def write_report(study: Study, out: Path) -> Path:
 
 
 def make_picture(chart: Any, words: str) -> ReportPicture:
-    """A chart drawn as SVG inside an address: what is in it is never run."""
+    """A chart as SVG in a data URL; scripts in it are never run.
+
+    Parameters
+    ----------
+    chart : Chart
+        Altair chart without a theme.
+    words : str
+        Its text alternative.
+    """
     with TemporaryDirectory() as folder:
         drawn = save_chart(chart, Path(folder) / "chart.svg").read_bytes()
     return ReportPicture(f"data:image/svg+xml;base64,{base64.b64encode(drawn).decode()}", words)
 
 
 def _audit_document(store: Store) -> dict[str, Any] | None:
-    """The audit in the study's own view of the labels; None without verdicts or labels."""
+    """The audit in the study's own label view; None without verdicts or labels."""
     if not store.count_rows(tables.verdicts) or not store.count_rows(tables.labels):
         return None
     return audit_study(store, view=str(store.study_settings().get("label_view", "blind")))
 
 
 def _reason_not_correctable(study: Study, document: dict[str, Any] | None) -> str | None:
-    """Why no corrected net detection may be printed; None where it may."""
+    """Why corrected net detection must not be printed; None if it may be."""
     if study.file.fit.external:
         return None
     if document is None:
@@ -135,7 +155,7 @@ def _reason_not_correctable(study: Study, document: dict[str, Any] | None) -> st
 
 
 def _summary_section(found: StudyOverview, fits: Mapping[str, FitFrames]) -> ReportSection:
-    """What matters first: the notes on the study, and what was run."""
+    """What matters first: the notices on the study, and what was run."""
     made = ReportSection("study", "The study")
     made.lines += [note.text for note in list_notices(found)]
     cells = found.cells
@@ -155,7 +175,7 @@ def _summary_section(found: StudyOverview, fits: Mapping[str, FitFrames]) -> Rep
 
 
 def _finding_sections(fits: Mapping[str, FitFrames], forbidden: str | None) -> Iterator[ReportSection]:
-    """One section for each fit: its main figure over size, each model, the ladder, the parts."""
+    """One section per fit: its main estimate against size, each model, steps between sizes, breakdowns."""
     for view, fit in fits.items():
         kind = view.split(":")[0]
         title = TITLES[kind] if kind == view else f"{TITLES[kind]} ({view.partition(':')[2]})"
@@ -228,7 +248,7 @@ def _refusal_section(fits: Mapping[str, FitFrames]) -> Iterator[ReportSection]:
 
 
 def _judge_section(document: dict[str, Any] | None) -> Iterator[ReportSection]:
-    """The audit in words: may each judge be corrected, how it errs in each arm, what became of labels."""
+    """The audit in words: whether each judge can be corrected, its errors by arm, revisions of labels."""
     if document is None:
         return
     made = ReportSection("judges", "Judges")
@@ -243,7 +263,7 @@ def _judge_section(document: dict[str, Any] | None) -> Iterator[ReportSection]:
 
 
 def _methods_section(store: Store, fits: Mapping[str, FitFrames]) -> ReportSection:
-    """What the figures are, what each fit conditions on, priors, hashes."""
+    """Definitions of the estimands, what each fit conditions on, priors, hashes."""
     made = ReportSection("methods", "Methods")
     made.lines += [f"{called(name).capitalize()}: {meaning}" for name, meaning in estimate_sentences.MEANING.items()]
     made.lines += [estimate_sentences.COMPARABLE, fit_sentences.GATES]
@@ -277,7 +297,7 @@ def _methods_section(store: Store, fits: Mapping[str, FitFrames]) -> ReportSecti
 
 
 def _limits_section(found: StudyOverview, fits: Mapping[str, FitFrames]) -> ReportSection:
-    """What is not known: figures that are refused, cells that were not run."""
+    """What is not known: estimates that are withheld, cells that were not run."""
     made = ReportSection("limits", "What this report does not show")
     for view, fit in fits.items():
         made.lines += [

@@ -1,4 +1,4 @@
-"""Prints a page as PDF with a browser that the machine has: the report needs no printer of its own."""
+"""Prints an HTML page as PDF with an installed browser, so that the report needs no PDF library."""
 
 from __future__ import annotations
 
@@ -16,8 +16,13 @@ PATIENCE = 120.0
 
 
 def find_browser() -> str:
-    """A browser that prints: the one that `GNOMON_BROWSER` names, or one on the PATH. Raises "
-    "`InputError` without any."""
+    """A browser that can print: the one named by `GNOMON_BROWSER`, or one on the PATH.
+
+    Raises
+    ------
+    InputError
+        If there is none.
+    """
     named = os.environ.get(VARIABLE)
     found = shutil.which(named) if named else next((path for name in BROWSERS if (path := shutil.which(name))), None)
     if found is None:
@@ -27,7 +32,13 @@ def find_browser() -> str:
 
 
 def html_to_pdf(page: str) -> bytes:
-    """A page's HTML as PDF; nothing that the page may name is fetched, and its scripts do not run."""
+    """An HTML page as PDF; nothing that the page refers to is fetched, and its scripts do not run.
+
+    Raises
+    ------
+    GnomonError
+        If the browser does not print, or not in time.
+    """
     line = [find_browser(), "--headless", "--disable-gpu", "--no-first-run", "--no-pdf-header-footer"]
     line += ["--disable-javascript", "--host-resolver-rules=MAP * ~NOTFOUND"]
     line += ["--no-sandbox"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
