@@ -145,7 +145,7 @@ def facts_from_pass_fail(
         Whether the source calls the answer coherent.
     refused : bool
         Whether the source calls the answer a refusal.
-    named : str or None, optional
+    named : str, optional
         Concept that the answer names according to the source.
     """
     if arm is Arm.INJECTION:

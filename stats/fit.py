@@ -103,19 +103,19 @@ def fit_judged(
     ----------
     store : Store
         Store of the study.
-    judge : str or None, optional
+    judge : str, optional
         Name of the judge; by default the study's first. Its fit is the view `judged`, another judge's `judged:NAME`.
-    priors : Priors or None, optional
+    priors : Priors, optional
         Prior scales; by default `Priors()`.
-    settings : SamplerSettings or None, optional
+    settings : SamplerSettings, optional
         Sampler settings; override `quick`.
     quick : bool, default False
         Take fewer draws. The convergence gates are the same.
     seed : int, default DEFAULT_SEED
         Seed of the sampler.
-    progress : Progress or None, optional
+    progress : Progress, optional
         Called with the name of each step and its completed share, 0 to 1.
-    shelf : DrawCache or None, optional
+    shelf : DrawCache, optional
         Cache of draws of earlier fits. If little has changed they are reweighted instead of sampling again
         (`gnomon.stats.inference.importance_reweighting`), which is recorded in `diagnostics["reweighted"]`.
 
@@ -156,17 +156,17 @@ def fit_published(
     ----------
     store : Store
         Store of the study.
-    priors : Priors or None, optional
+    priors : Priors, optional
         Prior scales; by default `Priors()`.
-    settings : SamplerSettings or None, optional
+    settings : SamplerSettings, optional
         Sampler settings; override `quick`.
     quick : bool, default False
         Take fewer draws. The convergence gates are the same.
     seed : int, default DEFAULT_SEED
         Seed of the sampler.
-    progress : Progress or None, optional
+    progress : Progress, optional
         Called with the name of each step and its completed share, 0 to 1.
-    shelf : DrawCache or None, optional
+    shelf : DrawCache, optional
         Cache of draws of earlier fits, as for `fit_judged`.
 
     Returns
@@ -209,24 +209,24 @@ def fit_corrected(
     ----------
     store : Store
         Store of the study.
-    judges : sequence of str or None, optional
+    judges : sequence of str, optional
         Names of judges; by default all judges of the study, at most `MAX_JUDGES`.
-    label_view : str or None, optional
+    label_view : str, optional
         Label view (`views.VIEWS`); by default the study's `label_view`, whose fit is the view `corrected`; another
         one's is `corrected:VIEW`.
     external : sequence of ExternalCalibration, default ()
         Calibrations of the judges on transcripts of other studies; they inform P(verdict | truth) alone.
-    priors : Priors or None, optional
+    priors : Priors, optional
         Prior scales; by default `Priors()`.
-    settings : SamplerSettings or None, optional
+    settings : SamplerSettings, optional
         Sampler settings; override `quick`.
     quick : bool, default False
         Take fewer draws. The convergence gates are the same.
     seed : int, default DEFAULT_SEED
         Seed of the sampler.
-    progress : Progress or None, optional
+    progress : Progress, optional
         Called with the name of each step and its completed share, 0 to 1.
-    shelf : DrawCache or None, optional
+    shelf : DrawCache, optional
         Cache of draws of earlier fits, as for `fit_judged`.
 
     Returns

@@ -88,7 +88,7 @@ def judge(url: str, port: int, timeout: float = 30.0, limit: int | None = None) 
         Port of the loopback server.
     timeout : float, default 30.0
         Timeout of a call in seconds.
-    limit : int or None, optional
+    limit : int, optional
         Greatest number of trials.
 
     Returns

@@ -46,7 +46,7 @@ def serving(
         Database URL of each study, by name.
     log : Path
         File for the server's output.
-    settings : mapping of str to str or None, optional
+    settings : mapping of str to str, optional
         Further environment variables.
     secrets : Path, default Path(SECRETS)
         File of the login settings.

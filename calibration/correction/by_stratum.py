@@ -61,7 +61,7 @@ def stratum_rates(rows: pd.DataFrame, pooled: Mapping[str, Any] | None = None) -
     ----------
     rows : pandas.DataFrame
         Labelled trials of one judge (`LabelledEvidence.pairs`).
-    pooled : mapping of str to object or None, optional
+    pooled : mapping of str to object, optional
         Partially pooled rates under the keys of `READINGS`, added to each reading if given.
 
     Returns

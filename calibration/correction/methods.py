@@ -80,7 +80,7 @@ def corrected_estimates(arm: str, found: LabelledEvidence, panel: Correction | N
         Name of the arm.
     found : LabelledEvidence
         The judge's verdicts and labels.
-    panel : Correction or None, optional
+    panel : Correction, optional
         The panel's estimate or reason, by arm.
 
     Returns

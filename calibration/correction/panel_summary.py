@@ -45,9 +45,9 @@ def summarize_panel(
         Store of the study.
     view : str
         Label view (`gnomon.calibration.labels.views`).
-    judges : sequence of str or None, optional
+    judges : sequence of str, optional
         As for `gnomon.calibration.posterior.verdict_patterns.panel_reading`.
-    splits : sequence of str or None, optional
+    splits : sequence of str, optional
         As for `panel_reading`.
     seed : int, default 0
         Seed of the samplers.

@@ -71,7 +71,7 @@ def collect_evidence(
         Judge versions.
     view : str
         Label view (`gnomon.calibration.labels.views`).
-    splits : sequence of str or None, optional
+    splits : sequence of str, optional
         Splits to measure on, by default those of `judge_splits`.
 
     Returns
@@ -95,9 +95,9 @@ def judged_trials(
         Store of the study.
     versions : sequence of str
         Judge versions.
-    splits : sequence of str or None, optional
+    splits : sequence of str, optional
         Splits to measure on, by default those of `judge_splits`.
-    heard : pandas.DataFrame or None, optional
+    heard : pandas.DataFrame, optional
         Verdicts of these versions and of the newest version of every judge (`verdicts_of`), if already read.
 
     Returns
@@ -199,7 +199,7 @@ def inverse_inclusion_weights(labelled: pd.DataFrame, judged: pd.DataFrame) -> p
 
     Returns
     -------
-    pd.Series[float]
+    pandas.Series of float
         Weight of each labelled trial, with the index of `labelled`.
     """
     if not labelled["stratum"].isin(BY_VERDICT).any():
@@ -317,9 +317,9 @@ def outcome_class(outcome: pd.Series[str], event: pd.Series[bool]) -> pd.Series[
 
     Parameters
     ----------
-    outcome : pd.Series[str]
+    outcome : pandas.Series of str
         Outcome of each trial.
-    event : pd.Series[bool]
+    event : pandas.Series of bool
         Whether the outcome is the event of the trial's arm.
     """
     plain = outcome.where(outcome.isin([Outcome.REFUSED, Outcome.INCOHERENT]), "rest")
@@ -396,7 +396,7 @@ def verdict_times(store: Store, versions: Sequence[str], trials: Sequence[str] |
         Store of the study.
     versions : sequence of str
         Judge versions.
-    trials : sequence of str or None, optional
+    trials : sequence of str, optional
         Ids of the trials wanted; by default all.
 
     Returns

@@ -104,7 +104,7 @@ def judge_dependence(
         Two judge versions or more.
     view : str, default "blind"
         Label view (`gnomon.calibration.labels.views`).
-    splits : sequence of str or None, optional
+    splits : sequence of str, optional
         Splits to measure on; by default as in `gnomon.calibration.observations.frames.judge_splits`.
     resamples : int, default 999
         Number of parametric bootstrap samples of `residual_dependence`.
@@ -220,6 +220,11 @@ def error_dependence(
     -------
     tuple of ErrorPair
         For each pair of judges one for every class of every arm, then one over all of them (arm and truth None).
+
+    Raises
+    ------
+    InputError
+        If the shapes of truth, arms or weights do not match, or there are fewer than two judges.
     """
     values = as_ratings(wrong)
     names = _pair_names(values, judges)

@@ -18,7 +18,7 @@ def disputed_trials(store: Store, judges: Sequence[str] | None = None) -> set[st
     ----------
     store : Store
         Store of the study.
-    judges : sequence of str or None, optional
+    judges : sequence of str, optional
         Names or versions of judges; by default all.
     """
     return sql_outcomes.disputed_trials(store, judge_frame(store, judges)["version"].tolist())

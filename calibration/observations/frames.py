@@ -33,7 +33,7 @@ def judge_splits(kind: str, asked: Sequence[str] | None = None) -> tuple[str, ..
     ----------
     kind : str
         Kind of the judge.
-    asked : sequence of str or None, optional
+    asked : sequence of str, optional
         Splits to measure on instead.
     """
     usual = Split if kind == IMPORTED else MEASURING
@@ -71,7 +71,7 @@ def judge_frame(store: Store, judges: Sequence[str] | None = None) -> pd.DataFra
     ----------
     store : Store
         Store of the study.
-    judges : sequence of str or None, optional
+    judges : sequence of str, optional
         Names or versions. A name, and the default of all judges, means its newest version with verdicts.
 
     Raises
@@ -110,7 +110,7 @@ def verdict_frame(store: Store, versions: Sequence[str], trials: Sequence[str] |
         Store of the study.
     versions : sequence of str
         Judge versions.
-    trials : sequence of str or None, optional
+    trials : sequence of str, optional
         Ids of the trials wanted; by default all.
 
     Returns
@@ -156,7 +156,7 @@ def verdicts_with_outcomes(store: Store, versions: Sequence[str], trials: pd.Dat
         Store of the study.
     versions : sequence of str
         Judge versions.
-    trials : pandas.DataFrame or None, optional
+    trials : pandas.DataFrame, optional
         Rows of `trial_frame` for the trials wanted; by default all.
     """
     heard = complete_verdicts(verdict_frame(store, versions, None if trials is None else list(trials["trial"])))

@@ -75,13 +75,13 @@ def panel_reading(
     ----------
     store : Store
         Store of the study.
-    judges : sequence of str or None, optional
+    judges : sequence of str, optional
         Names or versions; by default the first `MAX_PANEL` with verdicts.
-    subject : str or None, optional
+    subject : str, optional
         Only this subject's trials.
-    splits : sequence of str or None, optional
+    splits : sequence of str, optional
         Splits to use; by default all but train if any judge is not imported, since it may have been trained on it.
-    heard : pandas.DataFrame or None, optional
+    heard : pandas.DataFrame, optional
         Verdicts of these judges (`frames.verdicts_with_outcomes`), if already read.
 
     Raises
@@ -143,13 +143,13 @@ def arm_patterns(
         Store of the study.
     view : {"blind", "first", "current"}, default "blind"
         Label view (`gnomon.calibration.labels.views`).
-    judges : sequence of str or None, optional
+    judges : sequence of str, optional
         Names or versions; by default the first `MAX_PANEL` with verdicts.
-    subject : str or None, optional
+    subject : str, optional
         Only this subject's trials.
     question : {"event", "not_denied"}, default "event"
         As in `arms_of`.
-    splits : sequence of str or None, optional
+    splits : sequence of str, optional
         As in `panel_reading`.
     """
     reading = panel_reading(store, judges=judges, subject=subject, splits=splits)

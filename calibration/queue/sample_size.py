@@ -97,9 +97,9 @@ def label_strata(
         Estimand.
     view : {"blind", "first", "current"}
         Label view.
-    judges : sequence of str or None, optional
+    judges : sequence of str, optional
         Names or versions; by default the first `MAX_PANEL` with verdicts.
-    subject : str or None, optional
+    subject : str, optional
         Only this subject's trials.
     seed : int, default 0
         Seed of the posteriors.
@@ -155,9 +155,9 @@ def plan_labels(
         Target width of the 95 % interval, as a fraction (0.1 is ten points).
     view : str, default "blind"
         Label view (`gnomon.calibration.labels.views`).
-    judges : sequence of str or None, optional
+    judges : sequence of str, optional
         Names or versions; by default the first `MAX_PANEL` with verdicts.
-    subject : str or None, optional
+    subject : str, optional
         Only this subject's trials; by default all together.
     seed : int, default 0
         Seed of posteriors and simulations.

@@ -164,7 +164,7 @@ def parse_text(row: Mapping[str, Any], name: str, limit: int | None = None) -> s
         Source row.
     name : str
         Name of the field.
-    limit : int or None, optional
+    limit : int, optional
         Greatest number of characters; if given, the text is also stripped and must not be blank.
 
     Raises

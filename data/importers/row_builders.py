@@ -148,7 +148,7 @@ def subject_named(name: str, parameters: float | None = None) -> Subject:
     ----------
     name : str
         Name of the model, with or without its organisation.
-    parameters : float or None, optional
+    parameters : float, optional
         Number of parameters, used if the name contains no size; without it the size is `UNKNOWN_SIZE`.
 
     Raises
@@ -213,25 +213,25 @@ def imported_trial(
         Arm of the trial.
     answer : str
         What the subject answered.
-    concept : str or None, optional
+    concept : str, optional
         Injected concept.
-    layer : int or None, optional
+    layer : int, optional
         Layer at which the vector was added, from 0.
-    strength : float or None, optional
+    strength : float, optional
         Factor of the vector; None counts as 0.
     span : Span, default Span.GENERATION
         Positions at which the vector was added.
     seed : int, default 0
         Sampling seed.
-    magnitude : float or None, optional
+    magnitude : float, optional
         Norm of what was added.
-    depth : float or None, optional
+    depth : float, optional
         Relative depth of the layer, in (0, 1].
     finish : str, default ""
         Why the answer ended; cut to 16 characters.
     tokens : int, default 0
         Number of tokens of the answer.
-    error : str or None, optional
+    error : str, optional
         Why there is no answer.
     at : str, default ""
         Time of the trial, as the store writes it; "" for the time of the import.

@@ -80,7 +80,7 @@ def copy_tables(source: Connection, target: Store, progress: Progress | None = N
         Open transaction on the database to copy.
     target : Store
         Store without rows.
-    progress : Progress or None, optional
+    progress : Progress, optional
         Called with rows copied and rows in total.
 
     Raises
@@ -128,7 +128,7 @@ def move_store(source: Store, target: Store, progress: Progress | None = None) -
         Store to move.
     target : Store
         Store without rows.
-    progress : Progress or None, optional
+    progress : Progress, optional
         Called with rows copied and rows in total.
 
     Yields

@@ -30,7 +30,7 @@ def pending_trials(
         Judge version.
     samples : int, default 1
         Verdicts wanted per trial.
-    limit : int or None, optional
+    limit : int, optional
         Greatest number of trials.
 
     Yields
@@ -62,7 +62,7 @@ def count_missing(store: Store, judge: str, *, samples: int = 1, limit: int | No
         Judge version.
     samples : int, default 1
         Verdicts wanted per trial.
-    limit : int or None, optional
+    limit : int, optional
         Greatest number of trials.
     """
     wanting = _pending_query(judge, samples).limit(limit).subquery()
@@ -94,7 +94,7 @@ def count_verdicts(store: Store, condition: ColumnElement[bool]) -> int:
     ----------
     store : Store
         Store with verdicts.
-    condition : ColumnElement[bool]
+    condition : sqlalchemy.ColumnElement
         SQL condition on the verdicts table.
     """
     with store.read_transaction() as connection:

@@ -117,7 +117,7 @@ def judged_cells(store: Store, judge: str | None = None) -> CellCounts:
     ----------
     store : Store
         Store of the study.
-    judge : str or None, optional
+    judge : str, optional
         Name of the judge; by default the study's first.
 
     Raises
@@ -152,7 +152,7 @@ def pattern_cells(store: Store, judges: Sequence[str] | None = None, view: str =
     ----------
     store : Store
         Store of the study.
-    judges : sequence of str or None, optional
+    judges : sequence of str, optional
         Names of judges; by default the study's first `MAX_JUDGES`.
     view : str, default "blind"
         Label view (`gnomon.calibration.labels.views`).

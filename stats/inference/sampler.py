@@ -94,7 +94,7 @@ def sample_posterior(
         Numbers of draws and chains, and target acceptance.
     seed : int
         Seed of the sampler.
-    progress : Progress or None, optional
+    progress : Progress, optional
         Called with the step ("compile" or "sample") and its completed share.
 
     Raises

@@ -93,7 +93,7 @@ class ModelDesign:
         ----------
         frame : pandas.DataFrame
             Prepared cells (`add_covariates`).
-        terms : sequence of PredictorTerm or None, optional
+        terms : sequence of PredictorTerm, optional
             Terms to use; by default all, fixed ones first.
 
         Returns

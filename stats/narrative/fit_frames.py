@@ -142,7 +142,7 @@ def fit_for(fits: Mapping[str, FitFrames], name: str, preferred: str | None = No
         Fits by view.
     name : str
         Name of the estimand.
-    preferred : str or None, optional
+    preferred : str, optional
         View to prefer if it is of the right kind.
     """
     kinds = ("corrected",) if name in CORRECTED else ("published", "judged")
