@@ -21,18 +21,17 @@ from gnomon.stats.cells.aggregation import (
     primary_judge,
     published_cells,
 )
-from gnomon.stats.cells.outcome_classes import EVENT, REST
-from gnomon.stats.estimands.definitions import (
+from gnomon.stats.estimand_registry import (
     CONTROL,
+    ESTIMANDS,
     INJECTION,
-    NET_ENGAGED,
-    NET_RAW,
-    EstimandDraws,
-    posterior_interval,
+    corrected_estimands,
+    corrected_name,
+    further_estimands,
+    primary_estimands,
 )
+from gnomon.stats.estimands.definitions import EstimandDraws, posterior_interval
 from gnomon.stats.estimands.result import (
-    CORRECTED_NAMES,
-    REQUIRED_ARMS,
     FitResult,
     ModelPosterior,
     RefusalRule,
@@ -78,7 +77,7 @@ class FitRequest:
     @property
     def fit_id(self) -> str:
         """Hash under which the fit is stored; a fit reweighted from an earlier fit's draws also depends on that fit."""
-        how = [VERSION, self.priors.as_dict(), self.settings.as_dict(), self.seed]
+        how = [VERSION, self.priors.as_dict(), self.settings.as_dict(), self.seed, *sorted(further_estimands())]
         return canonical_hash([self.view, self.judge, self.data_hash, *how, *([self.base] if self.base else [])], 64)
 
     def draws_key(self, model: OutcomeModel) -> str:
@@ -183,9 +182,9 @@ def fit_published(
     plan = _fit_request("published", "published", None, cells.content_hash(), priors, settings, quick, seed, shelf)
     design = f"{AVERAGING_NOTE}, as published; conditions on the publication's judge being right."
     refused = [
-        {"subject": str(subject), "estimand": CORRECTED_NAMES[name], "reason": POOLED_CALIBRATION_REASON}
+        {"subject": str(subject), "estimand": corrected, "reason": POOLED_CALIBRATION_REASON}
         for subject in cells.frame["subject"].unique()
-        for name in (NET_RAW, NET_ENGAGED)
+        for corrected in corrected_estimands()
     ]
     return _find_fit(store, plan) or _fit_cells(store, plan, cells, design, progress, refused)
 
@@ -396,11 +395,13 @@ def _refusal_rule(lacking: dict[str, str], table: Sequence[YoudenDraws]) -> Refu
         for arm in figure.arms:
             if arm in lacking:
                 return lacking[arm]
-            question = REST if figure.estimand == NET_RAW and arm == CONTROL else EVENT
+            question = ESTIMANDS[figure.estimand].judged_class(arm)
+            if question is None:
+                continue
             sure = {
                 one.judge: one.probability_informative for one in table if one.arm == arm and one.question == question
             }
-            if figure.estimand in REQUIRED_ARMS and max(sure.values()) < MIN_PROBABILITY:
+            if max(sure.values()) < MIN_PROBABILITY:
                 worst = ", ".join(f"{judge} {share:.2f}" for judge, share in sure.items())
                 return f"no judge carries information in the {arm} arm: P(Youden's J > {INFORMATIVE_J}) is {worst}"
         return None
@@ -411,9 +412,11 @@ def _refusal_rule(lacking: dict[str, str], table: Sequence[YoudenDraws]) -> Refu
 def _refuse_all_estimands(patterns: VerdictPatternCells, lacking: dict[str, str]) -> list[dict[str, str]]:
     out = []
     for subject in patterns.frame["subject"].unique():
-        for name, arms in REQUIRED_ARMS.items():
-            reason = next((lacking[arm] for arm in arms if arm in lacking), f"no trials in the {arms[0]} arm")
-            out.append({"subject": str(subject), "estimand": CORRECTED_NAMES.get(name, name), "reason": reason})
+        for estimand in primary_estimands():
+            if estimand.reports_missing_arms:
+                arms, name = estimand.arms, corrected_name(estimand.name)
+                reason = next((lacking[arm] for arm in arms if arm in lacking), f"no trials in the {arms[0]} arm")
+                out.append({"subject": str(subject), "estimand": name, "reason": reason})
     return out
 
 

@@ -11,9 +11,10 @@ import streamlit as st
 from gnomon.dashboard import study_picker
 from gnomon.dashboard.components.chart_panel import show_chart
 from gnomon.stats.charts import coverage_table, diagnostic_charts
+from gnomon.stats.estimand_registry import listed_estimands
 from gnomon.stats.inference.hierarchical import VERSION
 from gnomon.stats.narrative import fit_sentences as telling
-from gnomon.stats.narrative.fit_frames import FIGURES, FitFrames, all_fitted, frame_records
+from gnomon.stats.narrative.fit_frames import FitFrames, all_fitted, frame_records
 from gnomon.stats.narrative.formatting import count_noun, escape_markdown, format_percent, format_time, non_breaking
 from gnomon.stats.narrative.formatting import estimand_label as called
 
@@ -137,7 +138,7 @@ def _side_by_side(fits: Mapping[str, FitFrames]) -> None:
     """One row per model and estimate, one column per fit."""
     cells: dict[tuple[str, str], dict[str, str]] = {}
     for view, fit in fits.items():
-        for name in FIGURES:
+        for name in listed_estimands():
             for row in frame_records(fit.overall_estimates(name)):
                 cells.setdefault((str(row["subject"]), called(name)), {})[view] = telling.interval_phrase(row)
     if len(fits) < 2 or not cells:

@@ -15,17 +15,24 @@ from gnomon.data.errors import GnomonError
 from gnomon.data.storage.store import Store
 from gnomon.stats.cells.aggregation import judged_cells, published_cells
 from gnomon.stats.charts import diagnostic_charts, estimate_charts
+from gnomon.stats.estimand_registry import (
+    ESTIMANDS,
+    NET_RAW,
+    corrected_estimands,
+    corrected_name,
+    is_corrected,
+    listed_estimands,
+    primary_estimands,
+)
 from gnomon.stats.estimands.selection_bounds import EffectBounds, bounds_with_interval
 from gnomon.stats.narrative import estimate_sentences
-from gnomon.stats.narrative.fit_frames import CORRECTED, FIGURES, FitFrames, all_fitted, fit_for, frame_records
+from gnomon.stats.narrative.fit_frames import FitFrames, all_fitted, fit_for, frame_records
 from gnomon.stats.narrative.formatting import escape_markdown, non_breaking
 from gnomon.stats.narrative.formatting import estimand_label as called
 
-RAW = "net_detection_raw"
 WIDTH, HEIGHT = 720, 400
 APART = 0.005
 """Difference between two contrasts below which only one is shown."""
-OVERLAID = (RAW, "net_detection_engaged", "detection", "false_alarm", "refusal")
 
 
 def show_page() -> None:
@@ -37,7 +44,7 @@ def show_page() -> None:
         study_picker.suggest_command(place, "fit", "Nothing was fitted yet.")
         return
     name = _estimand_tabs()
-    st.caption(estimate_sentences.MEANING[name])
+    st.caption(ESTIMANDS[name].definition)
     fit = fit_for(fits, name, _preferred_fit(fits, name))
     if _is_absent(place, fit, name):
         return
@@ -54,20 +61,20 @@ def show_page() -> None:
 def _estimand_tabs() -> str:
     chosen = st.segmented_control(
         "Figure",
-        list(FIGURES),
-        default=RAW,
+        list(listed_estimands()),
+        default=NET_RAW,
         required=True,
-        format_func=FIGURES.__getitem__,
+        format_func=lambda name: ESTIMANDS[name].tab_label,
         key="figure",
         bind="query-params",
         label_visibility="collapsed",
     )
-    return str(chosen or RAW)
+    return str(chosen or NET_RAW)
 
 
 def _preferred_fit(fits: Mapping[str, FitFrames], name: str) -> str | None:
     """The view to show if several fits apply: of another judge, or of another label view."""
-    kind = "corrected" if name in CORRECTED else "judged"
+    kind = "corrected" if is_corrected(name) else "judged"
     views = [view for view in fits if view.split(":")[0] == kind]
     if len(views) < 2:
         return None
@@ -114,15 +121,17 @@ def _scaling_chart(fits: Mapping[str, FitFrames], fit: FitFrames, name: str) -> 
 
 def _every_figure(fits: Mapping[str, FitFrames], fit: FitFrames) -> pd.DataFrame:
     """All estimates of a study over its whole design, with the corrected ones if a fit gives them."""
-    found = [fit.overall_estimates(name) for name in FIGURES]
-    found += [other.overall_estimates(name) for other in fits.values() if other is not fit for name in CORRECTED]
+    found = [fit.overall_estimates(name) for name in listed_estimands()]
+    found += [
+        other.overall_estimates(name) for other in fits.values() if other is not fit for name in corrected_estimands()
+    ]
     filled = [frame for frame in found if len(frame)]
     return pd.concat(filled, ignore_index=True).drop_duplicates(["subject", "estimand"])
 
 
 def _overlay_published(fit: FitFrames, name: str) -> pd.DataFrame:
     """The published study's points beside this study's, if the server shows both and the reader selects it."""
-    if fit.view == "published" or name not in OVERLAID:
+    if fit.view == "published" or name not in {each.name for each in primary_estimands("size")}:
         return pd.DataFrame()
     published = _published_fit()
     if published is None or not st.toggle("Beside the published study's models", key="overlay", bind="query-params"):
@@ -251,7 +260,7 @@ def _show_breakdown(fit: FitFrames, name: str) -> None:
 def _show_cells(fit: FitFrames, name: str) -> None:
     """Estimates by layer and strength, and the best cell with a correction for selection."""
     rows = fit.comparison_entry("best")
-    if name not in (RAW, "net_detection_corrected") or rows.empty:
+    if name not in (NET_RAW, corrected_name(NET_RAW)) or rows.empty:
         return
     st.subheader("Which layer and strength is best?")
     lines = list(estimate_sentences.best_cells(rows))

@@ -13,7 +13,7 @@ from operator import attrgetter
 from typing import Any, TypeVar
 
 import pandas as pd
-from sqlalchemy import Connection, Engine, Select, Table, func, select
+from sqlalchemy import Connection, Engine, Row, Select, Table, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from gnomon.data.records import (
@@ -33,6 +33,7 @@ from gnomon.data.storage import schema, tables
 from gnomon.data.storage.bulk_insert import bulk_insert
 from gnomon.data.storage.engines import WRITE, connect_engine, plain_errors, redacted_url
 from gnomon.data.storage.fact_columns import facts_row
+from gnomon.data.storage.fit_schema import upgrade_result
 
 Item = TypeVar("Item")
 CHUNK = 500
@@ -287,12 +288,12 @@ class Store:
     def find_fit(self, id_: str) -> dict[str, Any] | None:
         """A fit by its hash, or None."""
         rows = self._fetch_all(select(tables.fits).where(tables.fits.c.id == id_))
-        return dict(rows[0]._mapping) if rows else None
+        return _fit_row(rows[0]) if rows else None
 
     def newest_fits(self) -> dict[str, dict[str, Any]]:
         """The newest fit of each view."""
         query = select(tables.fits).order_by(tables.fits.c.created_at)
-        return {row.view: dict(row._mapping) for row in self._fetch_all(query)}
+        return {row.view: _fit_row(row) for row in self._fetch_all(query)}
 
     # -- labelling ---------------------------------------------------------------------------------------
 
@@ -357,6 +358,10 @@ class Store:
         """Insert rows in one transaction, skipping those whose key is there; returns how many were new."""
         with self.write_transaction() as connection:
             return self.insert_rows(connection, table, rows)
+
+
+def _fit_row(row: Row[Any]) -> dict[str, Any]:
+    return {**row._mapping, "result": upgrade_result(row.result)}
 
 
 def _read_study(connection: Connection) -> dict[str, Any]:

@@ -7,18 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from gnomon.console import format_points, format_rate
 from gnomon.data.storage import tables
+from gnomon.stats.estimand_registry import headline_estimands, is_corrected, is_difference
 
 if TYPE_CHECKING:
     from gnomon.session import Study
 
 Row = Mapping[str, Any]
-HEADLINE_ESTIMANDS = (
-    "net_detection_raw",
-    "net_detection_engaged",
-    "net_detection_corrected",
-    "net_detection_engaged_corrected",
-    "refusal",
-)
 
 
 def estimates_document(study: Study, rows: Sequence[Row]) -> dict[str, Any]:
@@ -79,7 +73,7 @@ def _estimate_entry(figure: Row, row: Row) -> dict[str, Any]:
 
 def _unique_estimand_name(estimand: str, view: str) -> str:
     """An estimand's name, unique over views: refusal as judged and refusal corrected are different estimands."""
-    plain = "corrected" in estimand or not view.startswith("corrected")
+    plain = is_corrected(estimand) or not view.startswith("corrected")
     return estimand if plain else f"{estimand}_corrected"
 
 
@@ -87,7 +81,7 @@ def _sort_key(figure: Row, subjects: Sequence[str]) -> tuple[int, int, str]:
     name = figure["estimand"]
     return (
         subjects.index(figure["subject"]),
-        HEADLINE_ESTIMANDS.index(name) if name in HEADLINE_ESTIMANDS else len(HEADLINE_ESTIMANDS),
+        headline_estimands().index(name) if name in headline_estimands() else len(headline_estimands()),
         name,
     )
 
@@ -129,11 +123,11 @@ def print_estimates(document: Row) -> None:
         shown.add_column(name, justify="right", no_wrap=True)
     last = None
     for figure in document["estimates"]:
-        if figure["estimand"] in HEADLINE_ESTIMANDS:
+        if figure["estimand"] in headline_estimands():
             if figure["subject"] != last:
                 shown.add_row(f"[bold]{figure['subject']}")
                 last = figure["subject"]
-            show = format_points if figure["estimand"].startswith("net") else format_rate
+            show = format_points if is_difference(figure["estimand"]) else format_rate
             interval = f"{show(figure['low'])} to {show(figure['high'])}"
             shown.add_row(f"  {figure['estimand'].replace('_', ' ')}", show(figure["mean"]), interval)
     console = Console(highlight=False)

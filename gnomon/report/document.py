@@ -28,14 +28,14 @@ from gnomon.data.storage.store import Store, code_version
 from gnomon.report.pdf import find_browser, html_to_pdf
 from gnomon.session import TEMPLATES, Study
 from gnomon.stats.charts import diagnostic_charts, estimate_charts
+from gnomon.stats.estimand_registry import ESTIMANDS, is_corrected, listed_estimands, main_estimand
 from gnomon.stats.narrative import estimate_sentences, fit_sentences
-from gnomon.stats.narrative.fit_frames import CORRECTED, FIGURES, FitFrames, all_fitted, frame_records
+from gnomon.stats.narrative.fit_frames import FitFrames, all_fitted, frame_records
 from gnomon.stats.narrative.formatting import estimand_label as called
 from gnomon.stats.narrative.formatting import join_names, non_breaking
 from gnomon.stats.narrative.next_steps import list_notices, withheld_notices
 from gnomon.stats.narrative.study_overview import StudyOverview, distinct_values, summarize_study
 
-MAIN = {"published": "net_detection_raw", "judged": "net_detection_raw", "corrected": "net_detection_corrected"}
 TITLES = {"published": "As published", "judged": "As judged", "corrected": "With the judges' error taken out"}
 PDF = ".pdf"
 MODEL = (
@@ -96,7 +96,7 @@ def write_report(study: Study, out: Path) -> Path:
     fits = all_fitted(study.store)
     if not fits:
         raise NotEnoughDataError(f"study '{study.file.name}' has no fit: run 'gnomon fit {study.folder}' first")
-    fits = dict(sorted(fits.items(), key=lambda item: (list(MAIN).index(item[0].split(":")[0]), item[0])))
+    fits = dict(sorted(fits.items(), key=lambda item: (list(TITLES).index(item[0].split(":")[0]), item[0])))
     found = summarize_study(study.store)
     document = _audit_document(study.store)
     sections = [
@@ -180,7 +180,7 @@ def _finding_sections(fits: Mapping[str, FitFrames], forbidden: str | None) -> I
         kind = view.split(":")[0]
         title = TITLES[kind] if kind == view else f"{TITLES[kind]} ({view.partition(':')[2]})"
         made = ReportSection(view.replace(":", "-"), title)
-        name = MAIN[kind]
+        name = main_estimand(kind)
         if fit.has_failed:
             made.lines.append(f"Not shown: the fit did not converge ({'; '.join(fit.reasons)}).")
         elif kind == "corrected" and forbidden:
@@ -198,7 +198,7 @@ def _finding_sections(fits: Mapping[str, FitFrames], forbidden: str | None) -> I
 def _add_main_estimate(made: ReportSection, fit: FitFrames, name: str) -> None:
     rows = fit.overall_estimates(name)
     sentences = [estimate_sentences.figure_sentence(row) for row in frame_records(rows.sort_values("parameters"))]
-    made.lines += [estimate_sentences.MEANING[name], *sentences]
+    made.lines += [ESTIMANDS[name].definition, *sentences]
     if rows["parameters"].nunique() > 1:
         curve = fit.curve[fit.curve["estimand"] == name]
         made.pictures.append(
@@ -208,7 +208,7 @@ def _add_main_estimate(made: ReportSection, fit: FitFrames, name: str) -> None:
         made.lines += estimate_sentences.monotone_sentence(fit.estimands, fit.contrasts, name)
         made.lines += estimate_sentences.step_sentences(fit.comparison_entry("ladder"), name)
     else:
-        names = [one for one in FIGURES if (one in CORRECTED) == (name in CORRECTED) or one not in CORRECTED]
+        names = [one for one in listed_estimands() if is_corrected(name) or not is_corrected(one)]
         every = pd.concat([part for one in names if len(part := fit.overall_estimates(one))], ignore_index=True)
         words = [
             f"{called(str(row['estimand']))}: {fit_sentences.interval_phrase(row)}" for row in frame_records(every)
@@ -265,7 +265,7 @@ def _judge_section(document: dict[str, Any] | None) -> Iterator[ReportSection]:
 def _methods_section(store: Store, fits: Mapping[str, FitFrames]) -> ReportSection:
     """Definitions of the estimands, what each fit conditions on, priors, hashes."""
     made = ReportSection("methods", "Methods")
-    made.lines += [f"{called(name).capitalize()}: {meaning}" for name, meaning in estimate_sentences.MEANING.items()]
+    made.lines += [f"{each.label.capitalize()}: {each.definition}" for each in listed_estimands().values()]
     made.lines += [estimate_sentences.COMPARABLE, fit_sentences.GATES]
     made.lines += [f"{view}: {fit.design}" for view, fit in fits.items()]
     made.lines.append(MODEL)

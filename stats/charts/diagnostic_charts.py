@@ -17,6 +17,7 @@ from gnomon.stats.charts.estimate_charts import (
     percent_axis,
     tooltip_fields,
 )
+from gnomon.stats.estimand_registry import NET_ENGAGED, corrected_name
 
 
 def dose_heatmap(rows: pd.DataFrame) -> Any:
@@ -90,7 +91,9 @@ def refusal_bounds_chart(estimands: pd.DataFrame, bounds: pd.DataFrame) -> Any:
         `comparisons["bounds"]` of a result: subject, assuming, low, high, low95, high95.
     """
     refusal = estimands[(estimands["estimand"] == "refusal") & (estimands["axis"] == "arm")]
-    engaged = estimands[estimands["estimand"].str.startswith("net_detection_engaged") & (estimands["axis"] == "")]
+    engaged = estimands[
+        estimands["estimand"].isin((NET_ENGAGED, corrected_name(NET_ENGAGED))) & (estimands["axis"] == "")
+    ]
     order = engaged.sort_values("parameters", kind="stable")["subject"].tolist()
     arms = sorted(refusal["value"].unique())
     y = alt.Y("subject:N", sort=order, title=None)

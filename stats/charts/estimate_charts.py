@@ -16,6 +16,7 @@ import pandas as pd
 
 from gnomon.calibration.plotting.theme import BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILION, YELLOW
 from gnomon.calibration.plotting.theme import save_chart as save_themed
+from gnomon.stats.estimand_registry import ESTIMANDS, is_difference
 
 WIDTH, HEIGHT = 620, 380
 ROW_HEIGHT = 26
@@ -25,22 +26,6 @@ SHAPES = ("square", "triangle-up", "diamond", "cross", "triangle-down", "circle"
 SIZE_DODGE = 0.16
 """Distance, in doublings, between models of equal size, so that their intervals do not overlap."""
 
-ESTIMAND_NAMES = {
-    "net_detection_raw": "net detection",
-    "net_detection_engaged": "net detection among engaged answers",
-    "net_detection_corrected": "net detection, judge error taken out",
-    "net_detection_engaged_corrected": "net detection among engaged answers, judge error taken out",
-    "detection": "detection of injected thoughts",
-    "false_alarm": "false alarms",
-    "refusal": "refusal",
-    "coherent": "coherent answers",
-}
-SHORT_NAMES = {
-    "net_detection_engaged": "net detection, engaged",
-    "net_detection_corrected": "net detection, corrected",
-    "net_detection_engaged_corrected": "net detection, engaged, corrected",
-}
-NET_PREFIX = "net_detection"
 _SIZE_LABEL_EXPRESSION = (
     "datum.value >= 2.5e8 ? format(datum.value / 1e9, '.3~g') + 'B' : format(datum.value / 1e6, '.3~g') + 'M'"
 )
@@ -183,7 +168,7 @@ def strength_chart(estimands: pd.DataFrame, *, estimand: str) -> Any:
 
 def estimate_caption(row: Mapping[str, Any]) -> str:
     """An estimate in words: "Qwen2.5-14B: 41 % net detection, 95 % interval 38 to 44"."""
-    name = ESTIMAND_NAMES.get(str(row["estimand"]), str(row["estimand"]))
+    name = _caption_label(str(row["estimand"]))
     within = ", ".join(f"{axis} {value}" for axis, value in dict(row.get("by") or {}).items())
     where = f" ({within})" if within else ""
     ends = f"95 % interval {_format_percent(row['low95'])} to {_format_percent(row['high95'])}"
@@ -195,14 +180,14 @@ def contrast_caption(row: Mapping[str, Any]) -> str:
     first, second, sign = ("a", "b", 1.0) if row["mean"] >= 0 else ("b", "a", -1.0)
     sure = row["probability"] if row["mean"] >= 0 else 1.0 - row["probability"]
     low, high = sorted((sign * row["low95"], sign * row["high95"]))
-    name = ESTIMAND_NAMES.get(str(row["estimand"]), str(row["estimand"]))
+    name = _caption_label(str(row["estimand"]))
     gap = f"{100 * abs(row['mean']):.0f} points (95 % interval {_format_percent(low)} to {_format_percent(high)})"
     return f"{row[first]} is above {row[second]} in {name} by {gap}; probability {_format_probability(sure)}"
 
 
 def slope_caption(row: Mapping[str, Any]) -> str:
     """A slope in words: points per doubling of size, and the probability that it is positive."""
-    name = ESTIMAND_NAMES.get(str(row["estimand"]), str(row["estimand"]))
+    name = _caption_label(str(row["estimand"]))
     ends = f"95 % interval {100 * row['low95']:.1f} to {100 * row['high95']:.1f}"
     sure = _format_probability(row["probability_positive"])
     change = f"{_capitalize_first(name)} changes by {100 * row['mean']:+.1f} points per doubling of size"
@@ -319,7 +304,7 @@ def _zero_line() -> Any:
 
 
 def _control_note(estimand: str, axis: str) -> str:
-    return f"Each {axis} against the same control; " if estimand.startswith(NET_PREFIX) else ""
+    return f"Each {axis} against the same control; " if is_difference(estimand) else ""
 
 
 def _panel_width(rows: pd.DataFrame) -> int:
@@ -370,8 +355,13 @@ def chart_title(text: str, under: list[str]) -> alt.TitleParams:
 
 
 def _estimand_label(estimand: str) -> str:
-    """Name of an estimand on a chart."""
-    return _capitalize_first(SHORT_NAMES.get(estimand, ESTIMAND_NAMES.get(estimand, estimand)))
+    """Name of a figure as it stands on a chart."""
+    return _capitalize_first(ESTIMANDS[estimand].title_label if estimand in ESTIMANDS else estimand)
+
+
+def _caption_label(estimand: str) -> str:
+    """Name of a figure as it stands in a caption."""
+    return ESTIMANDS[estimand].caption_label if estimand in ESTIMANDS else estimand
 
 
 def _capitalize_first(text: str) -> str:

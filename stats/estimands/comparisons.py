@@ -25,26 +25,21 @@ import numpy as np
 import pandas as pd
 
 from gnomon.stats.cells.outcome_classes import EVENT, REFUSED
-from gnomon.stats.estimands import selection_bounds
-from gnomon.stats.estimands.definitions import (
+from gnomon.stats.estimand_registry import (
     CONTROL,
     INJECTION,
     NET_ENGAGED,
     NET_RAW,
-    EstimandDraws,
-    SubjectPosterior,
-    class_shares,
-    net_detection_engaged,
     net_detection_raw,
-    posterior_interval,
+    primary_estimands,
 )
+from gnomon.stats.estimands import selection_bounds
+from gnomon.stats.estimands.definitions import EstimandDraws, SubjectPosterior, class_shares, posterior_interval
 from gnomon.stats.estimands.size_regression import pooled_reference_cells, reason_without_slope
 from gnomon.stats.estimands.standardization import standardized_contrasts, standardized_estimands, standardized_rows
 from gnomon.stats.inference.hierarchical import OutcomeModel
 from gnomon.stats.model.linear_predictor import reference_variant
 
-NET_ESTIMANDS: dict[str, Callable[..., np.ndarray]] = {NET_RAW: net_detection_raw, NET_ENGAGED: net_detection_engaged}
-RATIO_ESTIMANDS = ("detection", "false_alarm", "refusal")
 NEW_SUBJECT_SIZES = 9
 IsAllowed = Callable[[tuple[str, str]], bool]
 """Whether the estimate (subject, estimand) may be shown."""
@@ -64,7 +59,7 @@ def size_ladder_steps(every: Iterable[EstimandDraws], frame: pd.DataFrame) -> li
         Cells of the model's design.
     """
     chosen, out = _reference_subjects_by_size(frame), []
-    for name in NET_ESTIMANDS:
+    for name in [estimand.name for estimand in primary_estimands("ladder")]:
         draws = {figure.subject: figure.draws for figure in every if figure.estimand == name and not figure.by}
         rungs = [subject for subject in chosen if subject in draws]
         steps = [draws[b] - draws[a] for a, b in pairwise(rungs)]
@@ -87,7 +82,7 @@ def size_ladder_steps(every: Iterable[EstimandDraws], frame: pd.DataFrame) -> li
 def rate_ratios(every: Iterable[EstimandDraws]) -> list[dict[str, Any]]:
     """Ratios a / b of rates of each pair of subjects: median and limits, as a ratio's mean need not exist."""
     overall, out = [figure for figure in every if not figure.by], []
-    for name in RATIO_ESTIMANDS:
+    for name in [estimand.name for estimand in primary_estimands("ratios")]:
         for one, other in combinations([figure for figure in overall if figure.estimand == name], 2):
             ratio = one.draws / np.maximum(other.draws, 1e-12)
             low, middle, high = np.quantile(ratio, [0.025, 0.5, 0.975])
@@ -111,7 +106,7 @@ def rank_concepts(every: Iterable[EstimandDraws]) -> list[dict[str, Any]]:
     limits is unknown, whatever the order of the means.
     """
     out = []
-    for name in NET_ESTIMANDS:
+    for name in [estimand.name for estimand in primary_estimands("ladder")]:
         mine = [figure for figure in every if figure.estimand == name and set(figure.by) == {"concept"}]
         words = sorted({str(figure.by["concept"]) for figure in mine})
         subjects = [
@@ -202,7 +197,7 @@ def observed_slope_draws(every: Iterable[EstimandDraws], frame: pd.DataFrame) ->
     usual = set(_reference_subjects_by_size(frame, distinct=False))
     sizes = frame.groupby("subject")["x"].first()
     overall = [figure for figure in every if not figure.by]
-    for name in NET_ESTIMANDS:
+    for name in [estimand.name for estimand in primary_estimands("ladder")]:
         mine = [figure for figure in overall if figure.estimand == name]
         for kind, some in (("within", [f for f in mine if f.subject in usual]), ("all", mine)):
             x = np.array([sizes[figure.subject] for figure in some])
@@ -255,9 +250,15 @@ def predict_new_subject(
             )
             eta += shift[:, None, :] * where[:, None]
         share = model.probabilities_from_logits(eta, asked)
-        arms = [class_shares(model.classes, share[:, mask], merged[mask]) for mask in (steered, ~steered)]
-        for name, make in NET_ESTIMANDS.items():
-            out.append({"estimand": name, "parameters": float(2.0 ** (at + middle)), **posterior_interval(make(*arms))})
+        arms = {
+            arm: class_shares(model.classes, share[:, mask], merged[mask])
+            for arm, mask in ((INJECTION, steered), (CONTROL, ~steered))
+        }
+        for estimand in primary_estimands("ladder"):
+            if set(estimand.arms) <= set(arms):
+                draws = estimand.formula(*(arms[arm] for arm in estimand.arms))
+                about = {"estimand": estimand.name, "parameters": float(2.0 ** (at + middle))}
+                out.append({**about, **posterior_interval(draws)})
     return out
 
 

@@ -5,16 +5,7 @@ class probabilities averaged over the subject's own cells of that arm, weighted 
 conditions on the subject's design: its mix of concepts, strengths, layers and protocols. It does not extend
 beyond that mix; subjects with different mixes are each compared at their own.
 
-| estimand | formula |
-|---|---|
-| detection | S(event), injection: identified the injected concept |
-| false_alarm | S(event), control (and separately the random and negated arms): claimed to notice something |
-| refusal | S(refused) by arm; overall the mean of injection and control |
-| claim | S(event) + S(misnamed), injection: claimed to notice something, correctly named or not |
-| net_claim | claim, injection - false_alarm, control: noticing, whether or not it is named |
-| coherent | 1 - S(incoherent) by arm; overall the mean of injection and control |
-| net_detection_raw | S(event), injection - (1 - S(rest), control): refusals and incoherence count against the subject |
-| net_detection_engaged | S(event) / (1 - S(refused)), injection - control: among those that answered in each arm |
+`stats.estimand_registry` declares them, each with its formula.
 
 The same functions give the corrected estimates if the class probabilities are those of the true class.
 """
@@ -28,15 +19,10 @@ import numpy as np
 import pandas as pd
 
 from gnomon.data.records import Arm
-from gnomon.stats.cells.outcome_classes import EVENT, INCOHERENT, MISNAMED, REFUSED, REST
+from gnomon.stats.estimand_registry import INJECTION, RANDOM, Estimand, Shares, primary_estimands
 
-Shares = Mapping[str, np.ndarray]
-"""Share of each class in one arm, each an array over draws."""
-
-INJECTION, CONTROL, RANDOM = str(Arm.INJECTION), str(Arm.CONTROL), str(Arm.RANDOM)
 OTHER_ARMS = (RANDOM, str(Arm.NEGATED))
 """Arms in which any claim is a false alarm, each reported separately from the control."""
-NET_RAW, NET_ENGAGED = "net_detection_raw", "net_detection_engaged"
 ALL_SUBJECTS = "all subjects"
 
 
@@ -61,74 +47,6 @@ def posterior_interval(draws: np.ndarray) -> dict[str, float]:
     """Mean and equal-tailed 95 % limits of the posterior."""
     low, high = np.quantile(draws, [0.025, 0.975])
     return {"mean": float(draws.mean()), "low95": float(low), "high95": float(high)}
-
-
-def detection_rate(injection: Shares) -> np.ndarray:
-    """P(identified | injection)."""
-    return injection[EVENT]
-
-
-def false_alarm_rate(control: Shares) -> np.ndarray:
-    """P(claimed | control)."""
-    return control[EVENT]
-
-
-def claim_rate(injection: Shares) -> np.ndarray:
-    """P(claimed or identified | injection). Noticing does not require naming; detection requires both."""
-    return np.asarray(injection[EVENT] + injection[MISNAMED])
-
-
-def net_claim_rate(injection: Shares, control: Shares) -> np.ndarray:
-    """P(claimed or identified | injection) - P(claimed | control).
-
-    Parameters
-    ----------
-    injection : mapping of str to ndarray, shape (draws,)
-        Share of each class in the injection arm.
-    control : mapping of str to ndarray, shape (draws,)
-        Share of each class in the control arm.
-    """
-    return claim_rate(injection) - control[EVENT]
-
-
-def net_detection_raw(injection: Shares, control: Shares) -> np.ndarray:
-    """P(identified | injection) - (1 - P(denied | control)): the published study's net detection rate.
-
-    Parameters
-    ----------
-    injection : mapping of str to ndarray, shape (draws,)
-        Share of each class in the injection arm.
-    control : mapping of str to ndarray, shape (draws,)
-        Share of each class in the control arm.
-    """
-    return injection[EVENT] - (1.0 - control[REST])
-
-
-def engaged_event_rate(shares: Shares) -> np.ndarray:
-    """P(event | not refused)."""
-    return np.asarray(shares[EVENT] / (1.0 - shares[REFUSED]))
-
-
-def net_detection_engaged(injection: Shares, control: Shares) -> np.ndarray:
-    """P(event | injection, not refused) - P(event | control, not refused).
-
-    Conditions on engagement, which the injection itself may change: `estimands.selection_bounds` bounds the effect of
-    that.
-
-    Parameters
-    ----------
-    injection : mapping of str to ndarray, shape (draws,)
-        Share of each class in the injection arm.
-    control : mapping of str to ndarray, shape (draws,)
-        Share of each class in the control arm.
-    """
-    return np.asarray(engaged_event_rate(injection) - engaged_event_rate(control))
-
-
-TWO_ARM_ESTIMANDS: dict[str, Callable[[Shares, Shares], np.ndarray]] = {
-    NET_RAW: net_detection_raw,
-    NET_ENGAGED: net_detection_engaged,
-}
 
 
 def class_shares(classes: tuple[str, ...], probabilities: np.ndarray, weights: np.ndarray) -> Shares:
@@ -253,62 +171,36 @@ class SubjectPosterior:
 def subject_estimands(source: SubjectPosterior) -> Iterator[EstimandDraws]:
     """Every estimand that a subject's arms allow, overall and by arm, concept and strength."""
     arms = source.arms_with_trials()
-    yield from _refusal_and_coherence(source, arms)
-    if INJECTION in arms:
-        yield source.estimand_draws("detection", detection_rate, [source.cell_mask(INJECTION)])
-        if MISNAMED in source.classes:
-            yield source.estimand_draws("claim", claim_rate, [source.cell_mask(INJECTION)])
-    if CONTROL in arms:
-        yield source.estimand_draws("false_alarm", false_alarm_rate, [source.cell_mask(CONTROL)])
-    for arm in OTHER_ARMS:
-        if arm in arms:
-            yield source.estimand_draws("false_alarm", false_alarm_rate, [source.cell_mask(arm)], arm=arm)
-    if {INJECTION, CONTROL} <= arms:
-        for name, make in TWO_ARM_ESTIMANDS.items():
-            yield source.estimand_draws(name, make, [source.cell_mask(INJECTION), source.cell_mask(CONTROL)])
-        if MISNAMED in source.classes:
-            yield source.estimand_draws(
-                "net_claim", net_claim_rate, [source.cell_mask(INJECTION), source.cell_mask(CONTROL)]
-            )
-    if INJECTION in arms:
-        yield from _by_concept_and_strength(source, arms)
+    for estimand in primary_estimands():
+        if estimand.needs_class and estimand.needs_class not in source.classes:
+            continue
+        if set(estimand.arms) <= arms:
+            masks = [source.cell_mask(arm) for arm in estimand.arms]
+            yield source.estimand_draws(estimand.name, estimand.formula, masks)
+        for arm in _arms_by_themselves(estimand, arms):
+            yield source.estimand_draws(estimand.name, estimand.single_arm_formula, [source.cell_mask(arm)], arm=arm)
+        if INJECTION in arms:
+            yield from _by_concept_and_strength(source, estimand, arms)
 
 
-def _refusal_and_coherence(source: SubjectPosterior, arms: set[str]) -> Iterator[EstimandDraws]:
-    """Refusal and coherence by arm, and overall as the mean of injection and control."""
-    measures = {"refusal": _refusal_rate}
-    if INCOHERENT in source.classes:
-        measures["coherent"] = _coherence_rate
-    for name, make in measures.items():
-        for arm in sorted(arms):
-            yield source.estimand_draws(name, make, [source.cell_mask(arm)], arm=arm)
-        if {INJECTION, CONTROL} <= arms:
-            pair = [source.cell_mask(INJECTION), source.cell_mask(CONTROL)]
-            yield source.estimand_draws(name, _mean_over_arms(make), pair)
+def _arms_by_themselves(estimand: Estimand, arms: set[str]) -> list[str]:
+    """Arms for which an estimand is reported apart from the whole."""
+    if estimand.by_arm == "every":
+        return sorted(arms)
+    return [arm for arm in OTHER_ARMS if arm in arms] if estimand.by_arm == "further" else []
 
 
-def _by_concept_and_strength(source: SubjectPosterior, arms: set[str]) -> Iterator[EstimandDraws]:
+def _by_concept_and_strength(source: SubjectPosterior, estimand: Estimand, arms: set[str]) -> Iterator[EstimandDraws]:
     """Estimates by concept and strength of the injection; all use the same control."""
+    needed = (INJECTION,) if estimand.arm_formula else estimand.arms
+    if not set(needed) <= arms:
+        return
+    make = estimand.arm_formula or estimand.formula
     injected = source.frame[source.cell_mask(INJECTION)]
-    for axis in ("concept", "strength"):
+    for axis in estimand.by_axis:
         values = sorted(injected[axis].dropna().unique())
         for value in values if len(values) > 1 else []:
             mask = source.cell_mask(INJECTION, **{axis: value})
             key = {axis: value if axis == "concept" else float(value)}
-            yield source.estimand_draws("detection", detection_rate, [mask], **key)
-            if axis == "strength":
-                yield source.estimand_draws("refusal", _refusal_rate, [mask], **key)
-            for name, make in TWO_ARM_ESTIMANDS.items() if CONTROL in arms else ():
-                yield source.estimand_draws(name, make, [mask, source.cell_mask(CONTROL)], **key)
-
-
-def _refusal_rate(shares: Shares) -> np.ndarray:
-    return shares[REFUSED]
-
-
-def _coherence_rate(shares: Shares) -> np.ndarray:
-    return 1.0 - shares[INCOHERENT]
-
-
-def _mean_over_arms(make: Callable[[Shares], np.ndarray]) -> Callable[[Shares, Shares], np.ndarray]:
-    return lambda one, other: (make(one) + make(other)) / 2
+            masks = [mask if arm == INJECTION else source.cell_mask(arm) for arm in needed]
+            yield source.estimand_draws(estimand.name, make, masks, **key)

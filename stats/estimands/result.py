@@ -12,15 +12,13 @@ from typing import Any
 
 import numpy as np
 
+from gnomon.data.storage.fit_schema import RESULT_SCHEMA
 from gnomon.stats.cells.outcome_classes import REFUSED
 from gnomon.stats.checks import predictive_checks
+from gnomon.stats.estimand_registry import ENGAGEMENT, ESTIMANDS, primary_estimands, view_name
 from gnomon.stats.estimands import comparisons
 from gnomon.stats.estimands.definitions import (
     ALL_SUBJECTS,
-    CONTROL,
-    INJECTION,
-    NET_ENGAGED,
-    NET_RAW,
     EstimandDraws,
     SubjectPosterior,
     posterior_interval,
@@ -36,13 +34,6 @@ from gnomon.stats.estimands.size_regression import (
 )
 from gnomon.stats.inference.hierarchical import OutcomeModel
 
-CORRECTED_NAMES = {NET_RAW: "net_detection_corrected", NET_ENGAGED: "net_detection_engaged_corrected"}
-REQUIRED_ARMS = {
-    "detection": (INJECTION,),
-    "false_alarm": (CONTROL,),
-    NET_RAW: (INJECTION, CONTROL),
-    NET_ENGAGED: (INJECTION, CONTROL),
-}
 RefusalRule = Callable[[EstimandDraws], str | None]
 """Returns why an estimate must be withheld, or None."""
 
@@ -102,17 +93,18 @@ def build_result(posterior: ModelPosterior, refuse: RefusalRule = lambda _figure
             if reason is None:
                 kept.append(figure)
             elif not figure.by:
-                refused.append(_refusal_entry(figure.subject, _view_estimand(figure.estimand, posterior.view), reason))
+                refused.append(_refusal_entry(figure.subject, view_name(figure.estimand, posterior.view), reason))
     slope = _slope_draws(posterior, coefficients, refuse, refused)
-    named = [replace(figure, estimand=_view_estimand(figure.estimand, posterior.view)) for figure in kept]
+    named = [replace(figure, estimand=view_name(figure.estimand, posterior.view)) for figure in kept]
     cells = posterior.model.design.frame
     facts = dict(zip(cells["subject"], zip(cells["parameters"], cells["variant"], strict=True), strict=True))
     content = {
+        "schema": RESULT_SCHEMA,
         "view": posterior.view,
         "judge": posterior.judge,
         "estimands": [_estimate_row(figure, *facts[figure.subject]) for figure in named],
         "curve": _curve_rows(posterior, coefficients, set(slope)),
-        "slope": [_slope_row(_view_estimand(name, posterior.view), draws) for name, draws in slope.items()],
+        "slope": [_slope_row(view_name(name, posterior.view), draws) for name, draws in slope.items()],
         "contrasts": _with_view_names(pairwise_contrasts(kept), posterior.view),
         "comparisons": _build_comparisons(posterior, sources, kept),
         "predictive": _predictive_check(posterior),
@@ -136,15 +128,15 @@ def all_estimand_draws(posterior: ModelPosterior) -> dict[str, np.ndarray]:
     """
     coefficients = posterior.model.coefficient_draws(posterior.x)
     every = [figure for source in _subject_posteriors(posterior, coefficients) for figure in subject_estimands(source)]
-    named = [replace(figure, estimand=_view_estimand(figure.estimand, posterior.view)) for figure in every]
+    named = [replace(figure, estimand=view_name(figure.estimand, posterior.view)) for figure in every]
     out = {_draws_key(figure): figure.draws for figure in named}
     if reason_without_slope(posterior.model.design.frame) is None:
         slope = size_slopes(posterior.model, coefficients, posterior.weights)
-        out |= {f"slope {_view_estimand(name, posterior.view)}": draws for name, draws in slope.items()}
+        out |= {f"slope {view_name(name, posterior.view)}": draws for name, draws in slope.items()}
     for name, kind, draws in comparisons.observed_slope_draws(every, posterior.model.design.frame):
-        out[f"observed slope {kind} {_view_estimand(name, posterior.view)}"] = draws
+        out[f"observed slope {kind} {view_name(name, posterior.view)}"] = draws
     for name, one, other, gap in pairwise_differences(every):
-        out[f"contrast {_view_estimand(name, posterior.view)} {one} - {other}"] = gap
+        out[f"contrast {view_name(name, posterior.view)} {one} - {other}"] = gap
     return out
 
 
@@ -170,7 +162,7 @@ def refused_result(view: str, judge: str | None, lines: Iterable[dict[str, str]]
         "comparisons": {},
         "predictive": [],
     }
-    return {"view": view, "judge": judge, **empty, "refused": list(lines), "design": design}
+    return {"schema": RESULT_SCHEMA, "view": view, "judge": judge, **empty, "refused": list(lines), "design": design}
 
 
 def _build_comparisons(
@@ -214,7 +206,7 @@ def _slope_draws(
         refused.append(_refusal_entry(ALL_SUBJECTS, "slope", reason))
         return {}
     every = size_slopes(posterior.model, coefficients, posterior.weights)
-    blank = {name: EstimandDraws(ALL_SUBJECTS, name, np.zeros(0), arms=REQUIRED_ARMS.get(name, ())) for name in every}
+    blank = {name: EstimandDraws(ALL_SUBJECTS, name, np.zeros(0), arms=_judged_arms(name)) for name in every}
     return {name: draws for name, draws in every.items() if refuse(blank[name]) is None}
 
 
@@ -228,7 +220,7 @@ def _curve_rows(posterior: ModelPosterior, coefficients: np.ndarray, shown: set[
     out, some = [], thin_draws(coefficients, len(posterior.weights))
     for name, (sizes, draws) in size_curve(posterior.model, some, posterior.weights).items():
         for at, column in zip(sizes, draws.T, strict=True) if name in shown else ():
-            point = {"estimand": _view_estimand(name, posterior.view), "parameters": float(at)}
+            point = {"estimand": view_name(name, posterior.view), "parameters": float(at)}
             out.append({**point, **_interval_summary(column)})
     return out
 
@@ -236,19 +228,19 @@ def _curve_rows(posterior: ModelPosterior, coefficients: np.ndarray, shown: set[
 def _missing_arms(source: SubjectPosterior, view: str) -> list[dict[str, str]]:
     arms = source.arms_with_trials()
     out = []
-    for name, needed in REQUIRED_ARMS.items():
-        lacking = [arm for arm in needed if arm not in arms]
+    for estimand in primary_estimands():
+        lacking = [arm for arm in estimand.arms if arm not in arms and estimand.reports_missing_arms]
         if lacking:
             out.append(
                 _refusal_entry(
-                    source.subject, _view_estimand(name, view), f"no trials in the {' and '.join(lacking)} arm"
+                    source.subject, view_name(estimand.name, view), f"no trials in the {' and '.join(lacking)} arm"
                 )
             )
     return out
 
 
 def _nobody_engaged(figure: EstimandDraws, source: SubjectPosterior) -> str | None:
-    if figure.estimand != NET_ENGAGED or source.counts is None:
+    if ESTIMANDS[figure.estimand].conditions_on != ENGAGEMENT or source.counts is None:
         return None
     for arm in figure.arms:
         counts = source.counts[source.cell_mask(arm)].sum(axis=0)
@@ -277,12 +269,13 @@ def _interval_summary(draws: np.ndarray, *, sd: bool = False) -> dict[str, float
     return {"mean": float(draws.mean()), **spread, **dict(zip(names, map(float, ends), strict=True))}
 
 
-def _view_estimand(estimand: str, view: str) -> str:
-    return CORRECTED_NAMES.get(estimand, estimand) if view == "corrected" else estimand
+def _judged_arms(name: str) -> tuple[str, ...]:
+    """Arms in which judges must be informative for a slope of the estimand."""
+    return ESTIMANDS[name].arms if ESTIMANDS[name].reports_missing_arms else ()
 
 
 def _with_view_names(rows: list[dict[str, Any]], view: str) -> list[dict[str, Any]]:
-    return [{**row, "estimand": _view_estimand(row["estimand"], view)} if "estimand" in row else row for row in rows]
+    return [{**row, "estimand": view_name(row["estimand"], view)} if "estimand" in row else row for row in rows]
 
 
 def _refusal_entry(subject: str, estimand: str, reason: str) -> dict[str, str]:

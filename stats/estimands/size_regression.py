@@ -9,11 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from gnomon.stats.estimand_registry import CONTROL, INJECTION, primary_estimands
 from gnomon.stats.estimands.definitions import (
-    CONTROL,
-    INJECTION,
-    NET_ENGAGED,
-    NET_RAW,
     EstimandDraws,
     SubjectPosterior,
     posterior_interval,
@@ -24,8 +21,6 @@ from gnomon.stats.inference.hierarchical import OutcomeModel
 MIN_SUBJECTS = 3
 CURVE_POINTS = 30
 RIBBON_BUDGET = 400_000
-CURVE_ESTIMANDS = (NET_RAW, NET_ENGAGED, "detection", "false_alarm", "refusal")
-PAIRWISE_ESTIMANDS = (NET_RAW, NET_ENGAGED, "refusal")
 
 
 def reason_without_slope(frame: pd.DataFrame) -> str | None:
@@ -67,11 +62,12 @@ def size_curve(
     middle = float((np.log2(cells["parameters"]) - cells["x"]).iloc[0])
     span = np.linspace(cells["x"].min(), cells["x"].max(), points)
     typical, merged = pooled_reference_cells(cells, weights)
+    names = {estimand.name for estimand in primary_estimands("size")}
     rows: dict[str, list[np.ndarray]] = {}
     for x in span:
         share = model.class_probabilities(coefficients, typical.assign(x=x))
         for figure in subject_estimands(SubjectPosterior("", model.classes, typical, share, merged, None)):
-            if figure.estimand in CURVE_ESTIMANDS and not figure.by:
+            if figure.estimand in names and not figure.by:
                 rows.setdefault(figure.estimand, []).append(figure.draws)
     return {name: (2.0 ** (span + middle), np.column_stack(columns)) for name, columns in rows.items()}
 
@@ -113,9 +109,9 @@ def size_slopes(model: OutcomeModel, coefficients: np.ndarray, weights: np.ndarr
 def pairwise_differences(every: Iterable[EstimandDraws]) -> Iterator[tuple[str, str, str, np.ndarray]]:
     """Draws of the difference a - b of each pair of subjects, each pair once: estimand, a, b, draws."""
     overall = [figure for figure in every if not figure.by]
-    for name in PAIRWISE_ESTIMANDS:
-        for one, other in combinations([figure for figure in overall if figure.estimand == name], 2):
-            yield name, one.subject, other.subject, one.draws - other.draws
+    for estimand in primary_estimands("pairs"):
+        for one, other in combinations([figure for figure in overall if figure.estimand == estimand.name], 2):
+            yield estimand.name, one.subject, other.subject, one.draws - other.draws
 
 
 def pairwise_contrasts(every: Iterable[EstimandDraws]) -> list[dict[str, Any]]:

@@ -16,19 +16,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from gnomon.stats.estimand_registry import INJECTION, primary_estimands
 from gnomon.stats.estimands.definitions import (
-    INJECTION,
-    NET_ENGAGED,
-    NET_RAW,
     EstimandDraws,
     SubjectPosterior,
     posterior_interval,
     subject_estimands,
 )
-from gnomon.stats.estimands.size_regression import CURVE_ESTIMANDS, pooled_reference_cells
+from gnomon.stats.estimands.size_regression import pooled_reference_cells
 from gnomon.stats.inference.hierarchical import OutcomeModel
 
-CONTRAST_ESTIMANDS = (NET_RAW, NET_ENGAGED)
 WORDING_AXES = ("concept", "protocol", "span")
 TOLERANCE = 1e-6
 
@@ -50,12 +47,13 @@ def standardized_estimands(model: OutcomeModel, coefficients: np.ndarray, weight
     if len(subjects) < 2:
         return []
     mix, merged = pooled_reference_cells(cells, weights)
+    names = {estimand.name for estimand in primary_estimands("size")}
     out: list[EstimandDraws] = []
     for name, variant, x in subjects[["subject", "variant", "x"]].itertuples(index=False):
         asked = mix.assign(subject=name, variant=variant, x=x)
         share = model.class_probabilities(coefficients, asked)
         source = SubjectPosterior(str(name), model.classes, asked, share, merged, None)
-        out += [figure for figure in subject_estimands(source) if figure.estimand in CURVE_ESTIMANDS and not figure.by]
+        out += [figure for figure in subject_estimands(source) if figure.estimand in names and not figure.by]
     return out
 
 
@@ -117,7 +115,7 @@ def standardized_rows(made: Sequence[EstimandDraws], frame: pd.DataFrame, weight
 def standardized_contrasts(made: Sequence[EstimandDraws]) -> list[dict[str, Any]]:
     """Differences a - b of standardised net detection between subjects, with P(a > b)."""
     out = []
-    for name in CONTRAST_ESTIMANDS:
+    for name in [estimand.name for estimand in primary_estimands("ladder")]:
         for one, other in combinations([figure for figure in made if figure.estimand == name], 2):
             gap = one.draws - other.draws
             about = {"estimand": name, "a": one.subject, "b": other.subject}

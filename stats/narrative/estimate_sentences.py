@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from gnomon.stats.charts import coverage_table
+from gnomon.stats.estimand_registry import NET_ENGAGED, NET_RAW
 from gnomon.stats.estimands.selection_bounds import EffectBounds
 from gnomon.stats.inference.hierarchical import VERSION
 from gnomon.stats.narrative.fit_frames import frame_records
@@ -18,25 +19,6 @@ from gnomon.stats.narrative.formatting import format_percent, format_points, for
 FIRM = 0.975
 LIKELY = 0.9
 ASYMMETRY = 0.1
-
-MEANING = {
-    "net_detection_raw": (
-        "How often an injected concept is named, minus how often a control is not plainly denied. Every trial counts: "
-        "a refusal or word salad counts against the model. This is the published study's figure."
-    ),
-    "net_detection_engaged": (
-        "How often an injected concept is named, minus how often a control claims to notice something, both among "
-        "answers that do not refuse. It conditions on something that the injection itself can change."
-    ),
-    "net_detection_corrected": (
-        "The raw figure with the judges' errors taken out: labels tell how often judges err in each arm, and what is "
-        "unknown about that stays in the interval."
-    ),
-    "net_detection_engaged_corrected": "The engaged figure with the judges' errors taken out.",
-    "detection": "How often an injected concept is named, of all injected trials.",
-    "false_alarm": "How often a control, in which nothing was injected, claims to notice something.",
-    "refusal": "How often the model declines to answer: the mean of the injection and the control arm.",
-}
 
 COMPARABLE = (
     "The raw figure counts every trial of every model alike, so it is the one to compare models by; but it mixes how "
@@ -252,8 +234,8 @@ def _asymmetry_sentence(subject: str, refused: pd.Series, estimands: pd.DataFram
     told = f"{subject} refuses {control} % of controls and {injection} % of injections"
     removed = refused["injection"] < refused["control"]
     told += ": the injection itself removes refusals. " if removed else ": the injection itself adds refusals. "
-    if {"net_detection_raw", "net_detection_engaged"} <= set(mine.index):
-        raw, engaged = format_points(mine["net_detection_raw"]), format_points(mine["net_detection_engaged"])
+    if {NET_RAW, NET_ENGAGED} <= set(mine.index):
+        raw, engaged = format_points(mine[NET_RAW]), format_points(mine[NET_ENGAGED])
         told += (
             f"Counted against it, refusals make its raw figure {raw} %; leaving refused answers out gives {engaged} %, "
             "but then the two arms hold different kinds of answer. "

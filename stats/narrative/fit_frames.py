@@ -9,19 +9,10 @@ from typing import Any
 import pandas as pd
 
 from gnomon.data.storage.store import Store
+from gnomon.stats.estimand_registry import is_corrected
 
 FAILED, REFUSED = "failed", "refused"
 EVERY_SUBJECT = "all subjects"
-CORRECTED = ("net_detection_corrected", "net_detection_engaged_corrected")
-FIGURES = {
-    "net_detection_raw": "Raw",
-    "net_detection_engaged": "Engaged",
-    "net_detection_corrected": "Corrected",
-    "net_detection_engaged_corrected": "Corrected, engaged",
-    "detection": "Detection",
-    "false_alarm": "False alarm",
-    "refusal": "Refusal",
-}
 _COLUMNS = {
     "estimands": ("subject", "parameters", "variant", "estimand", "axis", "value", "mean", "low95", "high95"),
     "curve": ("estimand", "parameters", "mean"),
@@ -145,7 +136,7 @@ def fit_for(fits: Mapping[str, FitFrames], name: str, preferred: str | None = No
     preferred : str, optional
         View to prefer if it is of the right kind.
     """
-    kinds = ("corrected",) if name in CORRECTED else ("published", "judged")
+    kinds = ("corrected",) if is_corrected(name) else ("published", "judged")
     views = [view for view in fits if view.split(":")[0] in kinds]
     if preferred in views:
         return fits[str(preferred)]

@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from gnomon.stats.estimand_registry import NET_ENGAGED, corrected_name
 from gnomon.stats.narrative.fit_frames import FAILED, REFUSED, frame_records
 from gnomon.stats.narrative.formatting import format_percent, format_points, join_names
 
@@ -59,7 +60,9 @@ def bounds_sentences(estimands: pd.DataFrame, bounds: pd.DataFrame) -> Iterator[
     if bounds.empty:
         return
     mine = bounds[bounds["assuming"] == "monotone"]
-    engaged = estimands[estimands["estimand"].str.startswith("net_detection_engaged") & (estimands["axis"] == "")]
+    engaged = estimands[
+        estimands["estimand"].isin((NET_ENGAGED, corrected_name(NET_ENGAGED))) & (estimands["axis"] == "")
+    ]
     means = dict(zip(engaged["subject"], engaged["mean"], strict=True))
     for row in frame_records(mine.assign(width=mine["high"] - mine["low"]).sort_values("width", ascending=False)):
         span = f"{format_points(row['low'], digits=1)} to {format_points(row['high'], digits=1)} %"

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import re
 
+from gnomon.stats.estimand_registry import ESTIMANDS
+
 _MARKS = re.compile(r"([\\`*_{}\[\]()<>#+\-.!$~|&:^=])")
 _SHORTCODE = re.compile(r":(?=[\w+-])")
 
@@ -73,21 +75,9 @@ def format_time(stamp: str) -> str:
     return stamp[:16].replace("T", " ") + " UTC"
 
 
-ESTIMANDS = {
-    "net_detection_raw": "raw net detection",
-    "net_detection_engaged": "engaged net detection",
-    "net_detection_corrected": "corrected net detection",
-    "net_detection_engaged_corrected": "corrected engaged net detection",
-    "refusal": "refusal",
-    "detection": "detection",
-    "false_alarm": "false alarm",
-    "coherent": "readable answers",
-}
-
-
 def estimand_label(name: str) -> str:
     """Name of an estimand within a sentence."""
-    return ESTIMANDS.get(name, name.replace("_", " "))
+    return ESTIMANDS[name].label if name in ESTIMANDS else name.replace("_", " ")
 
 
 def format_points(rate: float, digits: int = 0, sign: bool = True) -> str:

@@ -125,7 +125,7 @@ def test_a_judge_without_information_is_refused(store: Store) -> None:
     for name in ("net_detection_corrected", "net_detection_engaged_corrected", "false_alarm"):
         assert "no judge carries information in the control arm" in found[name]
     kept = {entry["estimand"] for entry in row["result"]["estimands"]}
-    assert "detection" in kept, "the injection arm has a judge that works"
+    assert "identification" in kept, "the injection arm has a judge that works"
     assert not kept & {"net_detection_corrected", "false_alarm"}
     youden = {(one["arm"], one["question"]): one for one in row["result"]["judges"]}
     assert youden["control", "event"]["low95"] < 0 < youden["control", "event"]["high95"] < 0.4
@@ -197,7 +197,7 @@ def test_a_calibration_from_elsewhere_corrects_without_labels(store: Store) -> N
     net = found["net_detection_engaged_corrected"]
     assert net["low95"] < really(made) < net["high95"]
     assert abs(net["mean"] - really(made)) < 0.06
-    assert found["detection"]["high95"] < 0.35
+    assert found["identification"]["high95"] < 0.35
     assert "transcripts of other studies" in row["result"]["design"]
 
 

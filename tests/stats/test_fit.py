@@ -147,9 +147,9 @@ def test_a_judged_fit_follows_its_judge(store: Store, add: Add) -> None:
     first, second = fit_judged(store, settings=BRIEF), fit_judged(store, judge="second", settings=BRIEF)
     assert (first["view"], second["view"]) == ("judged", "judged:second")
     assert (first["result"]["judge"], second["result"]["judge"]) == ("first", "second")
-    assert figure(first, "detection")["observed"] == pytest.approx(0.5)
-    assert figure(second, "detection")["observed"] == pytest.approx(0.25)
-    assert figure(first, "detection")["low95"] < 0.5 < figure(first, "detection")["high95"]
+    assert figure(first, "identification")["observed"] == pytest.approx(0.5)
+    assert figure(second, "identification")["observed"] == pytest.approx(0.25)
+    assert figure(first, "identification")["low95"] < 0.5 < figure(first, "identification")["high95"]
     assert set(store.newest_fits()) == {"judged", "judged:second"}
     assert "one subject only" in reasons(first)["slope"]
     assert first["result"]["curve"] == []
@@ -164,7 +164,7 @@ def test_figures_by_concept_strength_and_arm(store: Store, add: Add) -> None:
     add(20, "random", verdicts={"first-1": EVENT})
     row = fit_judged(store, settings=BRIEF)
     assert row["status"] == "passed", row["diagnostics"]
-    ocean, fear = (figure(row, "detection", concept=word) for word in ("ocean", "fear"))
+    ocean, fear = (figure(row, "identification", concept=word) for word in ("ocean", "fear"))
     assert (ocean["observed"], fear["observed"], ocean["n"]) == (0.75, 0.0, 40)
     assert ocean["low95"] > fear["high95"]
     assert figure(row, "net_detection_raw", strength=4.0)["observed"] == pytest.approx(0.375)
@@ -180,7 +180,7 @@ def test_one_arm_alone_refuses_what_needs_two(store: Store, add: Add) -> None:
     row = fit_judged(store, settings=BRIEF)
     assert row["status"] == "passed"
     assert "no trials in the control arm" in reasons(row)["net_detection_raw"]
-    assert figure(row, "detection")["mean"] > 0.8
+    assert figure(row, "identification")["mean"] > 0.8
     assert_no_nan(row["result"])
 
 
@@ -206,7 +206,7 @@ def test_strengths_on_different_scales_are_compared_at_each_subjects_middle(stor
     row = fit_judged(store, settings=BRIEF)
     assert row["status"] == "passed", row["diagnostics"]
     for subject, scale in (("a", 1.0), ("b", 100.0), ("c", 10.0)):
-        weak, strong = (figure(row, "detection", subject, strength=scale * step) for step in (1.0, 4.0))
+        weak, strong = (figure(row, "identification", subject, strength=scale * step) for step in (1.0, 4.0))
         assert abs(weak["mean"] - 5 / 24) < 0.1
         assert abs(strong["mean"] - 20 / 24) < 0.1
 
@@ -253,7 +253,7 @@ def test_labels_in_one_arm_correct_that_arm_alone(store: Store, add: Add) -> Non
     row = fit_corrected(store, settings=BRIEF)
     assert row["status"] == "passed", row["diagnostics"]
     assert "no labels in the control arm" in reasons(row)["net_detection_corrected"]
-    assert figure(row, "detection")["n"] == 60
+    assert figure(row, "identification")["n"] == 60
     assert not [entry for entry in row["result"]["estimands"] if entry["estimand"].startswith("net_detection")]
 
 

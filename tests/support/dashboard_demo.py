@@ -212,7 +212,7 @@ def demo_fits() -> list[dict[str, Any]]:
     rows = [estimand(*who, "net_detection_raw", -0.05, 0.06), estimand(*who, "net_detection_engaged", 0.12, 0.06)]
     rows += [
         estimand(*who, name, mean, 0.05)
-        for name, mean in (("detection", 0.35), ("false_alarm", 0.22), ("refusal", 0.15), ("coherent", 0.93))
+        for name, mean in (("identification", 0.35), ("false_alarm", 0.22), ("refusal", 0.15), ("coherent", 0.93))
     ]
     rows += [
         estimand(*who, "refusal", mean, 0.05, by={"arm": arm}) for arm, mean in (("injection", 0.1), ("control", 0.2))

@@ -28,7 +28,7 @@ WHOLE = [
     row("big", 3.2e10, 0.4),
     row("big coder", 3.2e10, 0.6, variant="coder"),
 ]
-OTHER = [row("big", 3.2e10, 0.4, estimand=name) for name in ("net_detection_engaged", "detection")]
+OTHER = [row("big", 3.2e10, 0.4, estimand=name) for name in ("net_detection_engaged", "identification")]
 WORDS = [
     row(*model, 0.2, by={"concept": word}) for model in (("small", 1e9), ("big", 3.2e10)) for word in ("fear", "joy")
 ]

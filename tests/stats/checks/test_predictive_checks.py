@@ -50,7 +50,7 @@ def test_a_curve_that_the_model_cannot_make_is_seen() -> None:
 def test_the_priors_leave_every_plausible_rate_open_and_a_narrow_one_is_seen() -> None:
     model, _, counts = fitted((0.1, 0.2, 0.3, 0.3))
     wide, narrow = (told(one, counts) for one in (model, fitted((0.1, 0.2, 0.3, 0.3), Priors(intercept_sd=0.05))[0]))
-    for name in ("s detection", "s refusal", "s false_alarm"):
+    for name in ("s identification", "s refusal", "s false_alarm"):
         row = wide[name]
         assert row["low95"] < 0.05
         assert row["high95"] > 0.6

@@ -9,6 +9,7 @@ import pytest
 from gnomon.stats.cells.aggregation import CellCounts
 from gnomon.stats.cells.outcome_classes import CLASSES, EVENT, MISNAMED, REFUSED, REST
 from gnomon.stats.checks.simulation import cell_frame
+from gnomon.stats.estimand_registry import NET_RAW
 from gnomon.stats.estimands import selection_bounds
 from gnomon.stats.estimands.comparisons import (
     engaged_effect_bounds,
@@ -19,7 +20,7 @@ from gnomon.stats.estimands.comparisons import (
     rate_ratios,
     size_ladder_steps,
 )
-from gnomon.stats.estimands.definitions import NET_RAW, EstimandDraws, SubjectPosterior
+from gnomon.stats.estimands.definitions import EstimandDraws, SubjectPosterior
 from gnomon.stats.estimands.result import ModelPosterior, all_estimand_draws, build_result
 from gnomon.stats.inference.hierarchical import judged_model
 from gnomon.stats.inference.sampler import SamplerSettings, sample_posterior
@@ -63,7 +64,7 @@ def test_two_models_of_one_size_are_no_step() -> None:
 
 
 def test_a_ratio_of_rates_says_how_many_times() -> None:
-    every = [figure("a", 0.4, name="detection"), figure("b", 0.2, name="detection")]
+    every = [figure("a", 0.4, name="identification"), figure("b", 0.2, name="identification")]
     (row,) = rate_ratios(every)
     assert row["median"] == pytest.approx(2.0, abs=0.05)
     assert row["low95"] < 2.0 < row["high95"]
@@ -142,11 +143,11 @@ def test_bounds_from_the_posterior_stand_around_those_from_counts(posterior: Mod
 def test_noticing_is_counted_apart_from_naming(posterior: ModelPosterior) -> None:
     assert posterior.model.classes == tuple(name for name in CLASSES if name != "incoherent")
     found = {row["estimand"]: row for row in build_result(posterior).content["estimands"] if not row["by"]}
-    assert found["claim"]["observed"] > found["detection"]["observed"]
-    assert found["claim"]["low95"] < found["claim"]["observed"] < found["claim"]["high95"]
-    gap = found["claim"]["mean"] - found["false_alarm"]["mean"]
-    assert found["net_claim"]["mean"] == pytest.approx(gap)
-    assert {"s claim", "s net_claim"} <= set(all_estimand_draws(posterior))
+    assert found["detection"]["observed"] > found["identification"]["observed"]
+    assert found["detection"]["low95"] < found["detection"]["observed"] < found["detection"]["high95"]
+    gap = found["detection"]["mean"] - found["false_alarm"]["mean"]
+    assert found["net_detection_claimed"]["mean"] == pytest.approx(gap)
+    assert {"s detection", "s net_detection_claimed"} <= set(all_estimand_draws(posterior))
 
 
 @pytest.fixture(scope="module")

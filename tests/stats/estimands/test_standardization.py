@@ -9,7 +9,7 @@ import pytest
 from gnomon.stats.cells.aggregation import CellCounts
 from gnomon.stats.cells.outcome_classes import EVENT, REFUSED, REST
 from gnomon.stats.checks.simulation import cell_frame
-from gnomon.stats.estimands.definitions import NET_RAW
+from gnomon.stats.estimand_registry import NET_RAW
 from gnomon.stats.estimands.result import ModelPosterior, all_estimand_draws, build_result
 from gnomon.stats.estimands.standardization import (
     share_within_support,
