@@ -297,7 +297,7 @@ def backup(
     out: Annotated[Path, typer.Option(metavar="FILE", help="the SQLite file to write")],
     json: Json = False,
 ) -> None:
-    """Write all that a study's database holds now into one file; other commands may go on writing."""
+    """Copy the current content of a study's database into one SQLite file; other commands may continue to write."""
     from gnomon.commands import database
 
     database.back_up_database(folder, out, json)

@@ -235,7 +235,13 @@ def read_study(folder: Path) -> StudyFile:
 
 
 def read_study_tolerating_judges(folder: Path) -> tuple[StudyFile, dict[str, str]]:
-    """As `read_study`, but without invalid `[[judges]]` tables; also returns what is wrong with each, by name."""
+    """As `read_study`, but without invalid `[[judges]]` tables; also returns what is wrong with each, by name.
+
+    Raises
+    ------
+    StudyFileError
+        If the file is missing, or another table is invalid.
+    """
     path, text, tables = _load_toml(folder)
     listed = tables.get("judges")
     broken: dict[str, str] = {}

@@ -135,7 +135,7 @@ class LabellingSession:
         trial : str
             Trial that the button was drawn for.
         fact : str
-            Fact that is answered, one of `FACTS`.
+            Name of the fact that is answered, one of `asked_names()`.
         value : bool or str
             The answer; a concept's name for `concept`.
         """

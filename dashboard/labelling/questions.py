@@ -19,7 +19,7 @@ class RaterQuestion:
 
 
 def rater_questions(concepts: Sequence[str]) -> tuple[RaterQuestion, ...]:
-    """The questions for a closed list of concepts: digits for the first nine, then the letters that are free."""
+    """The questions for a closed list of concepts, with keys: digits for the first nine concepts, then free letters."""
     return tuple(
         RaterQuestion(fact.name, fact.question, _choices(fact, concepts), fact.definition) for fact in asked_facts()
     )

@@ -31,7 +31,7 @@ Array = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class EmbeddedAnswer:
-    """Features of one response: embeddings of the whole text and of its first sentence (384 values each)."""
+    """Features of one response: embeddings (384 values) of the whole text and its first sentence, and that sentence."""
 
     whole: Array
     opening: Array

@@ -48,7 +48,7 @@ class Clause:
 
 
 class LexiconJudge:
-    """Reports facts by patterns; needs no network and no training. A registered fact it reports by the fact's own.
+    """Reports facts by patterns, registered facts by their own; needs no network and no training.
 
     Parameters
     ----------

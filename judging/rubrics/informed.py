@@ -61,12 +61,12 @@ class InformedRubric:
 
     @property
     def questions(self) -> tuple[Fact, ...]:
-        """The facts that are asked for beside pass or fail."""
+        """The facts that are asked for in addition to pass or fail."""
         return tuple(fact for fact in (*CORE, *self.further) if fact.informed != "")
 
     @property
     def system(self) -> str:
-        """The instructions, with places for what was done, when it passes, mark and concepts."""
+        """The instructions, with placeholders for what was done, when it passes, mark and concepts."""
         forms = {"flag": "true or false", "concept": "one name from the list"}
         asked = "".join(f"- {fact.name}. {_definition(fact)}\n" for fact in self.questions)
         keys = "".join(f'"{fact.name}": {forms[fact.kind]}, ' for fact in self.questions)
@@ -76,7 +76,7 @@ class InformedRubric:
 
     @property
     def user(self) -> str:
-        """The turn that holds the answer, with a place for it."""
+        """The turn with the response, with a placeholder for it."""
         return f"{_TURN}{', '.join(['quote', *(fact.name for fact in self.questions), 'passed'])}."
 
     @property
@@ -97,7 +97,7 @@ class InformedRubric:
         Parameters
         ----------
         trial : Trial
-            The trial to judge; its condition is told to the judge.
+            The trial to judge; its condition is in the prompt.
         concepts : sequence of str
             The study's closed list.
         seed : int
@@ -119,7 +119,7 @@ class InformedRubric:
         answer : str
             The response as the subject gave it; it is cleaned, shortened and fenced here.
         condition : Condition
-            Condition of the trial; its arm and concept are told to the judge.
+            Condition of the trial; its arm and concept are in the prompt.
         concepts : sequence of str
             The study's closed list.
         seed : int
@@ -189,7 +189,7 @@ class InformedRubric:
 
 
 def _definition(fact: Fact) -> str:
-    """What is asked for, as a template; a registered fact's own words are no template."""
+    """What is asked for, as a template; a registered fact's own wording is not a template."""
     if fact.informed is None:
         return f"{fact.question} {fact.definition}".replace("{", "{{").replace("}", "}}")
     return fact.informed if fact in CORE else fact.informed.replace("{", "{{").replace("}", "}}")
@@ -199,5 +199,5 @@ INFORMED = InformedRubric()
 
 
 def current_informed_rubric() -> InformedRubric:
-    """The informed rubric with the facts that are registered now, but for those that it leaves out."""
+    """The informed rubric with the facts that are registered now, except those that it leaves out."""
     return InformedRubric(further=tuple(fact for fact in further_facts() if fact.informed != ""))

@@ -18,7 +18,7 @@ QUOTE_LIMIT = 400
 
 _THINKING = re.compile(r"<(/?)think>", re.IGNORECASE)
 STARTS = 200
-"""Braces that begin no object before a text counts as holding none: each costs a reading of what is nested there."""
+"""Opening braces without a valid object after which a text counts as having none; each one costs a parse attempt."""
 _DECLINES = re.compile(
     r"^\W*(i(['’]m| am)? ?(sorry|afraid)|i (can ?not|can['’]t|won['’]t|am (not able|unable)|must decline))\b",
     re.IGNORECASE,
