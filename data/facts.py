@@ -162,7 +162,7 @@ def register_fact(fact: Fact) -> Fact:
     """Add a fact: from now on judges and raters are asked for it, and it is stored, exported, imported and shown.
 
     Raises `InputError` for a name that is taken or no identifier, a kind other than 'flag', a key that another button
-    of the labelling page has, or a pattern that is no regular expression.
+    of the labelling page has, an excluded fact that is no flag, or a pattern that is no regular expression.
     """
     if not _NAME.fullmatch(fact.name) or fact.name in RESERVED_NAMES:
         raise InputError(
@@ -174,6 +174,9 @@ def register_fact(fact: Fact) -> Fact:
     for choice in fact.choices:
         if choice.key is not None and choice.key not in free_keys():
             raise InputError(f"fact '{fact.name}': key '{choice.key}' is taken: choose from {', '.join(free_keys())}")
+    for other in fact.excludes:
+        if other not in FACTS or FACTS[other].kind != "flag":
+            raise InputError(f"fact '{fact.name}': excludes '{other}', which is no flag: register that one first")
     for pattern in fact.patterns:
         try:
             re.compile(pattern)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from gnomon.data.errors import UnknownNameError
+from gnomon.data.errors import InputError, UnknownNameError
+from gnomon.data.facts import further_names
 from gnomon.data.records import NONE, OTHER, Arm, Facts
+from gnomon.data.registry import Registry
 
 
 class Outcome(StrEnum):
@@ -20,7 +22,44 @@ class Outcome(StrEnum):
     IDENTIFIED = "identified"
 
 
-Rule = Callable[[Facts, Arm, str | None], Outcome]
+RuleFunction = Callable[[Facts, Arm, str | None], Outcome]
+MAX_READS = 6
+"""Further facts that one rule may read: the database tabulates a rule over all combinations of its facts."""
+
+
+@dataclass(frozen=True, slots=True)
+class OutcomeRule:
+    """A named outcome rule, called with facts, arm and injected concept.
+
+    Attributes
+    ----------
+    name : str
+        What it is called in study files.
+    decide : callable
+        The rule itself; it depends on nothing but its arguments, and of the concept only on whether it is the injected
+        one.
+    reads : tuple of str
+        Registered facts (`gnomon.data.facts`) that it reads from `Facts.further` beside the first four. Verdicts and
+        labels that do not report all of them do not count under this rule.
+    """
+
+    name: str
+    decide: RuleFunction
+    reads: tuple[str, ...] = ()
+
+    def __call__(self, facts: Facts, arm: Arm, concept: str | None) -> Outcome:
+        """Outcome of a trial.
+
+        Parameters
+        ----------
+        facts : Facts
+            What a judge or rater reported.
+        arm : Arm
+            Arm of the trial.
+        concept : str or None
+            Injected concept; None if there is none.
+        """
+        return self.decide(facts, arm, concept)
 
 
 def strict_outcome(facts: Facts, arm: Arm, concept: str | None) -> Outcome:
@@ -83,14 +122,50 @@ def claim_first_outcome(facts: Facts, arm: Arm, concept: str | None) -> Outcome:
     return strict_outcome(replace(facts, refused=facts.refused and not facts.claims), arm, concept)
 
 
-RULES: dict[str, Rule] = {"strict": strict_outcome, "claim_first": claim_first_outcome, "lenient": lenient_outcome}
+RULES: Registry[OutcomeRule] = Registry("outcome rule", "gnomon.rules")
 
 
-def rule_named(name: str) -> Rule:
-    """The outcome rule called `name`; raises `UnknownNameError` with the names there are."""
-    if name not in RULES:
-        raise UnknownNameError(f"outcome rule '{name}' is not known: choose from {', '.join(RULES)}")
-    return RULES[name]
+def register_rule(name: str, rule: RuleFunction, reads: Sequence[str] = ()) -> OutcomeRule:
+    """Add an outcome rule, which study files can name from then on.
+
+    Parameters
+    ----------
+    name : str
+        What it is called.
+    rule : callable
+        Function from facts, arm and injected concept to the outcome.
+    reads : sequence of str
+        Registered facts that it reads beside the first four, at most `MAX_READS`.
+
+    Raises
+    ------
+    InputError
+        If the name is taken, or it reads too many facts.
+    """
+    if len(reads) > MAX_READS:
+        raise InputError(f"outcome rule '{name}': reads {len(reads)} further facts: {MAX_READS} are the most")
+    return RULES.register(name, OutcomeRule(name, rule, tuple(reads)))
+
+
+for _name, _rule in {"strict": strict_outcome, "claim_first": claim_first_outcome, "lenient": lenient_outcome}.items():
+    register_rule(_name, _rule)
+
+
+def rule_named(name: str) -> OutcomeRule:
+    """The outcome rule called `name`.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is none, or it reads a fact that is not registered.
+    """
+    rule = RULES.find(name)
+    if unknown := [fact for fact in rule.reads if fact not in further_names()]:
+        raise UnknownNameError(
+            f"outcome rule '{name}' reads the fact '{unknown[0]}', which is not registered: install the plug-in that "
+            "registers it"
+        )
+    return rule
 
 
 def is_event(outcome: Outcome, arm: Arm) -> bool:

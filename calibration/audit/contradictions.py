@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from gnomon.calibration.error_rates.confusion import spoken_versions
 from gnomon.calibration.labels.views import KEYS, label_events, standing_labels
 from gnomon.calibration.numerics.proportions import wilson_interval
-from gnomon.calibration.observations.frames import PASSED, complete_verdicts, judge_frame, trial_frame, verdict_frame
+from gnomon.calibration.observations.frames import complete_verdicts, judge_frame, trial_frame, verdict_frame
+from gnomon.data.facts import CORE_FLAGS, FACTS, PASSED, Fact, asked_facts, further_names
 from gnomon.data.records import NONE, Arm
 from gnomon.data.storage.store import Store
 
@@ -23,7 +24,10 @@ Mask = NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True)
 class _Statement:
-    """Reported facts of trials, as arrays (n,): `named` the injected concept, `described` any concept."""
+    """Reported facts of trials, as arrays (n,): `named` the injected concept, `described` any concept.
+
+    `flags` holds every flag by name, further ones included, and `reported` whether it was reported at all.
+    """
 
     injected: Mask
     claims: Mask
@@ -33,6 +37,8 @@ class _Statement:
     described: Mask
     asked: Mask
     passed: Mask
+    flags: Mapping[str, Mask]
+    reported: Mapping[str, Mask]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +55,18 @@ def _any_of(said: _Statement) -> Mask:
     return np.ones_like(said.claims)
 
 
-KINDS = (
+def _exclusion_kind(fact: Fact, other: Fact) -> ContradictionKind:
+    """Two flags that cannot both be true."""
+    one, two = fact.name, other.name
+    return ContradictionKind(
+        f"{one}_but_{two}",
+        f"{fact.verb or one} and {other.verb or two} at once",
+        lambda s: s.reported[one] & s.reported[two],
+        lambda s: s.flags[one] & s.flags[two],
+    )
+
+
+_ABOUT_CONCEPT = (
     ContradictionKind(
         "identified_but_denied",
         "describes the injected concept and says that nothing was claimed",
@@ -62,7 +79,8 @@ KINDS = (
         _any_of,
         lambda s: s.described & ~s.claims,
     ),
-    ContradictionKind("refused_but_claims", "refuses and claims at once", _any_of, lambda s: s.refused & s.claims),
+)
+_ABOUT_IDENTIFICATION = (
     ContradictionKind(
         "incoherent_but_identified",
         "is incoherent and identifies the injected concept",
@@ -105,6 +123,12 @@ KINDS = (
 )
 
 
+def contradiction_kinds() -> tuple[ContradictionKind, ...]:
+    """Every kind there is, those of registered facts included (`gnomon.data.facts.Fact.excludes`)."""
+    exclusions = (_exclusion_kind(fact, FACTS[other]) for fact in asked_facts() for other in fact.excludes)
+    return (*_ABOUT_CONCEPT, *exclusions, *_ABOUT_IDENTIFICATION)
+
+
 def audit_contradictions(store: Store) -> dict[str, Any]:
     """Contradictions in the verdicts of each judge version and in the standing labels of each rater.
 
@@ -144,7 +168,8 @@ def count_contradictions(rows: pd.DataFrame) -> dict[str, Any]:
     """
     said = _statements(rows)
     ids = rows["trial"].to_numpy()
-    hits = {kind.name: kind.could(said) & kind.does(said) for kind in KINDS}
+    kinds = contradiction_kinds()
+    hits = {kind.name: kind.could(said) & kind.does(said) for kind in kinds}
     some = np.any(list(hits.values()), axis=0)
     return {
         "read": len(rows),
@@ -155,7 +180,7 @@ def count_contradictions(rows: pd.DataFrame) -> dict[str, Any]:
                 **_share_document(int(hits[kind.name].sum()), int(kind.could(said).sum())),
                 "trials": sorted(ids[hits[kind.name]])[:SHOWN],
             }
-            for kind in KINDS
+            for kind in kinds
         },
     }
 
@@ -166,6 +191,7 @@ def _share_document(n: int, of: int) -> dict[str, Any]:
 
 def _statements(rows: pd.DataFrame) -> _Statement:
     concept = rows["concept"].astype(object)
+    flags = (*CORE_FLAGS, *further_names())
     answer = rows[PASSED].astype(object)
     injected = ((rows["arm"] == str(Arm.INJECTION)) & rows["target"].notna()).to_numpy(dtype=bool)
     # If nothing was ever injected (such as a comparison of two answers), pass has another meaning.
@@ -179,6 +205,8 @@ def _statements(rows: pd.DataFrame) -> _Statement:
         described=(concept != NONE).to_numpy(dtype=bool),
         asked=asked,
         passed=answer.where(answer.notna(), False).to_numpy(dtype=bool),
+        flags={name: rows[name].eq(True).to_numpy(dtype=bool) for name in flags},
+        reported={name: rows[name].notna().to_numpy(dtype=bool) for name in flags},
     )
 
 

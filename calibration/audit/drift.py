@@ -13,7 +13,8 @@ from sqlalchemy import func, select
 
 from gnomon.calibration.error_rates.confusion import LabelledEvidence
 from gnomon.calibration.numerics.proportions import newcombe_difference, wilson_interval
-from gnomon.calibration.observations.frames import FACTS, PASSED, trial_frame, with_outcomes
+from gnomon.calibration.observations.frames import fact_columns, trial_frame, with_outcomes
+from gnomon.data.facts import CORE_FACTS
 from gnomon.data.records import IntervalEstimate, VerdictState
 from gnomon.data.storage.store import Store
 from gnomon.data.storage.tables import verdicts as verdict_table
@@ -124,11 +125,11 @@ def repeat_consistency(store: Store, version: str) -> dict[str, Any] | None:
         which all samples agree, Wilson); None if no trial was judged repeatedly.
     """
     column = verdict_table.c
-    facts = [column[name] for name in (*FACTS, PASSED)]
+    facts = fact_columns(verdict_table)
     mine = (column.judge == version, column.state == str(VerdictState.OK))
     twice = select(column.trial).where(*mine).group_by(column.trial).having(func.count() > 1)
     query = select(column.trial, column.sample, *facts).where(*mine, column.trial.in_(twice))
-    heard = store.read_frame(query).dropna(subset=list(FACTS))
+    heard = store.read_frame(query).dropna(subset=list(CORE_FACTS))
     often = heard[heard.groupby("trial")["trial"].transform("size") > 1]
     if often.empty:
         return None

@@ -13,7 +13,8 @@ from scipy.stats import binomtest
 
 from gnomon.calibration.error_rates.confusion import as_times, spoken_versions, verdict_times
 from gnomon.calibration.labels.views import KEYS, label_events
-from gnomon.calibration.observations.frames import FACTS, PASSED, judge_frame, verdicts_with_outcomes, with_outcomes
+from gnomon.calibration.observations.frames import judge_frame, verdicts_with_outcomes, with_outcomes
+from gnomon.data.facts import CORE_FACTS, PASSED, further_names
 from gnomon.data.records import Exposure, LabelKind
 from gnomon.data.storage.store import Store
 
@@ -101,9 +102,10 @@ def sign_test(toward: int, away: int) -> dict[str, float | None]:
 def _label_changes(store: Store) -> pd.DataFrame:
     """Label events whose facts or answer differ from the rater's previous event, with the outcome `before`."""
     events = label_events(store)
-    given = events[events["kind"] == str(LabelKind.LABEL)].dropna(subset=list(FACTS))
+    given = events[events["kind"] == str(LabelKind.LABEL)].dropna(subset=list(CORE_FACTS))
     ordered = with_outcomes(given.sort_values([*KEYS, "revision"]), str(store.study_settings().get("rule", "strict")))
-    said = [*FACTS, PASSED]
+    ordered = ordered.assign(**{name: ordered[name].astype(object).fillna("") for name in further_names()})
+    said = [*CORE_FACTS, *further_names(), PASSED]
     earlier = ordered.groupby(KEYS)[[*said, "outcome"]].shift()
     differs = (ordered[said].astype(object) != earlier[said].astype(object)).any(axis=1)
     told = ordered.assign(before=earlier["outcome"], passed_before=earlier[PASSED])

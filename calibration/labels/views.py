@@ -5,16 +5,18 @@ from __future__ import annotations
 import pandas as pd
 from sqlalchemy import select
 
-from gnomon.calibration.observations.frames import FACTS, with_outcomes
+from gnomon.calibration.observations.frames import with_outcomes
 from gnomon.data.errors import UnknownNameError
+from gnomon.data.facts import CORE_FACTS, CORE_FLAGS, further_names
 from gnomon.data.records import Exposure, LabelKind, RaterRole
+from gnomon.data.storage.fact_columns import further_columns
 from gnomon.data.storage.store import Store
 from gnomon.data.storage.tables import labels as label_table
 from gnomon.data.storage.tables import trials as trial_table
 
 VIEWS = ("blind", "first", "current")
 KEYS = ["trial", "rater", "role"]
-COLUMNS = ("trial", "rater", *FACTS, "split", "stratum", "probability", "exposure")
+COLUMNS = ("trial", "rater", *CORE_FACTS, "split", "stratum", "probability", "exposure")
 
 
 def label_events(store: Store) -> pd.DataFrame:
@@ -27,7 +29,13 @@ def label_events(store: Store) -> pd.DataFrame:
         `withdrawn`: whether the same rater took it back by a later retraction.
     """
     trial = trial_table.c
-    query = select(label_table, trial.split, trial.arm, trial.concept.label("target"))
+    query = select(
+        label_table,
+        *further_columns(label_table, further_names()),
+        trial.split,
+        trial.arm,
+        trial.concept.label("target"),
+    )
     query = query.join(trial_table, trial.id == label_table.c.trial).where(trial.error.is_(None))
     events = store.read_frame(query.order_by(label_table.c.created_at, label_table.c.rater, label_table.c.revision))
     taken_back = events[events["kind"] == str(LabelKind.RETRACTION)].groupby(["trial", "rater"])["revision"].max()
@@ -37,7 +45,7 @@ def label_events(store: Store) -> pd.DataFrame:
 
 def standing_labels(events: pd.DataFrame) -> pd.DataFrame:
     """The labels among label events that were not retracted."""
-    return events[(events["kind"] == str(LabelKind.LABEL)) & ~events["withdrawn"]].dropna(subset=list(FACTS))
+    return events[(events["kind"] == str(LabelKind.LABEL)) & ~events["withdrawn"]].dropna(subset=list(CORE_FACTS))
 
 
 def rater_labels(store: Store, view: str) -> pd.DataFrame:
@@ -66,7 +74,7 @@ def rater_labels(store: Store, view: str) -> pd.DataFrame:
         standing = standing[standing["exposure"] == str(Exposure.BLIND)]
     ordered = standing.sort_values([*KEYS, "revision"])
     chosen = ordered.drop_duplicates(KEYS, keep="first" if view == "first" else "last")
-    typed = chosen.astype({"claims": bool, "coherent": bool, "refused": bool})
+    typed = chosen.astype(dict.fromkeys(CORE_FLAGS, bool))
     return with_outcomes(typed, str(store.study_settings().get("rule", "strict"))).reset_index(drop=True)
 
 
@@ -89,7 +97,7 @@ def reference_labels(store: Store, view: str) -> pd.DataFrame:
         One row per trial, in the order of trial ids: trial, rater, claims, concept, coherent, refused, split, stratum,
         probability, exposure.
     """
-    return reference_labels_of(rater_labels(store, view))[list(COLUMNS)]
+    return reference_labels_of(rater_labels(store, view))[[*COLUMNS, *further_names()]]
 
 
 def reference_labels_of(labels: pd.DataFrame) -> pd.DataFrame:

@@ -7,18 +7,18 @@ from functools import cache
 from typing import Any
 
 import pandas as pd
-from sqlalchemy import Select, exists, false, select
+from sqlalchemy import ColumnElement, Select, Table, exists, false, select
 
 from gnomon.data.errors import UnknownNameError
+from gnomon.data.facts import CORE_FACTS, PASSED, further_names
 from gnomon.data.outcomes import Outcome, is_event, is_pass, rule_named
-from gnomon.data.records import IMPORTED, Arm, Facts, Split, VerdictState
+from gnomon.data.records import IMPORTED, Arm, Facts, FurtherFacts, Split, VerdictState
+from gnomon.data.storage.fact_columns import further_columns
 from gnomon.data.storage.store import Store, split_chunks
 from gnomon.data.storage.tables import judges as judge_table
 from gnomon.data.storage.tables import trials as trial_table
 from gnomon.data.storage.tables import verdicts as verdict_table
 
-FACTS = ("claims", "concept", "coherent", "refused")
-PASSED = "passed"
 MEASURING = (Split.DEV, Split.TEST)
 READABLE = (trial_table.c.error.is_(None), trial_table.c.arm.in_([str(arm) for arm in Arm if arm.is_judged]))
 """SQL conditions for answered trials of judged arms."""
@@ -119,7 +119,7 @@ def verdict_frame(store: Store, versions: Sequence[str], trials: Sequence[str] |
         Columns trial, judge (version), state and the facts.
     """
     column = verdict_table.c
-    facts = [column[name] for name in (*FACTS, PASSED)]
+    facts = fact_columns(verdict_table)
     query = select(column.trial, column.judge, column.state, *facts).order_by(column.id)
     return frame_of(store, query.where(column.sample == 0, column.judge.in_(list(versions))), trials)
 
@@ -144,7 +144,7 @@ def frame_of(store: Store, query: Select[Any], trials: Sequence[str] | None) -> 
 
 def complete_verdicts(verdicts: pd.DataFrame) -> pd.DataFrame:
     """The verdicts that count: state ok, with all facts."""
-    return verdicts[verdicts["state"] == str(VerdictState.OK)].dropna(subset=list(FACTS))
+    return verdicts[verdicts["state"] == str(VerdictState.OK)].dropna(subset=list(CORE_FACTS))
 
 
 def verdicts_with_outcomes(store: Store, versions: Sequence[str], trials: pd.DataFrame | None = None) -> pd.DataFrame:
@@ -167,12 +167,13 @@ def verdicts_with_outcomes(store: Store, versions: Sequence[str], trials: pd.Dat
 def with_outcomes(frame: pd.DataFrame, rule: str) -> pd.DataFrame:
     """The frame with columns outcome, event and passed, derived from facts, arm and target.
 
-    `passed` is the answer to the study's own question if it was asked, otherwise it is derived.
+    `passed` is the answer to the study's own question if it was asked, otherwise it is derived. Rows that do not report
+    a further fact that the rule reads are left out.
 
     Parameters
     ----------
     frame : pandas.DataFrame
-        Rows with the facts, arm and target.
+        Rows with the facts, arm and target; further facts in columns of their names.
     rule : str
         Name of the outcome rule (`gnomon.data.outcomes.RULES`).
 
@@ -182,15 +183,15 @@ def with_outcomes(frame: pd.DataFrame, rule: str) -> pd.DataFrame:
         If the rule is not known.
     """
     decide = rule_named(rule)
+    frame = frame.dropna(subset=list(decide.reads))
 
     @cache
-    def read(claims: bool, concept: str, coherent: bool, refused: bool, arm: str, target: str | None) -> Outcome:
-        return decide(Facts(claims, concept, coherent, refused), Arm(arm), target)
+    def read(facts: Facts, arm: str, target: str | None) -> Outcome:
+        return decide(facts, Arm(arm), target)
 
-    facts = [frame["claims"].astype(bool), frame["concept"], frame["coherent"].astype(bool)]
-    facts += [frame["refused"].astype(bool), frame["arm"], frame["target"].astype(object)]
-    rows = zip(*(column.tolist() for column in facts), strict=True)
-    outcomes = [read(*row[:-1], row[-1] if isinstance(row[-1], str) else None) for row in rows]
+    targets = [target if isinstance(target, str) else None for target in frame["target"].tolist()]
+    facts = facts_of_rows(frame, decide.reads)
+    outcomes = [read(*row) for row in zip(facts, frame["arm"].tolist(), targets, strict=True)]
     arms = [Arm(arm) for arm in frame["arm"]]
     pairs = list(zip(outcomes, arms, strict=True))
     derived = pd.Series([is_pass(*pair) for pair in pairs], index=frame.index, dtype=bool)
@@ -200,6 +201,31 @@ def with_outcomes(frame: pd.DataFrame, rule: str) -> pd.DataFrame:
         event=pd.Series([is_event(*pair) for pair in pairs], index=frame.index, dtype=bool),
         passed=given.where(given.notna(), derived).astype(bool),
     )
+
+
+def facts_of_rows(frame: pd.DataFrame, reads: Sequence[str] = ()) -> list[Facts]:
+    """The facts of each row, further ones as far as they are read.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+        Rows with the first four facts and those that are read, none of them missing.
+    reads : sequence of str
+        Names of further facts.
+    """
+
+    @cache
+    def build(claims: bool, concept: str, coherent: bool, refused: bool, *further: bool) -> Facts:
+        return Facts(claims, concept, coherent, refused, further=FurtherFacts(dict(zip(reads, further, strict=True))))
+
+    names = (*CORE_FACTS, *reads)
+    columns = [frame[name] if name == "concept" else frame[name].astype(bool) for name in names]
+    return [build(*row) for row in zip(*(column.tolist() for column in columns), strict=True)]
+
+
+def fact_columns(table: Table) -> list[ColumnElement[Any]]:
+    """Columns of the first four facts, of pass or fail, and of every registered further fact, by their names."""
+    return [*(table.c[name] for name in (*CORE_FACTS, PASSED)), *further_columns(table, further_names())]
 
 
 def arms_in(rows: pd.DataFrame) -> list[str]:

@@ -9,9 +9,11 @@ from typing import Any
 from sqlalchemy import ColumnElement, Integer, and_, case, cast, false, func, literal, select
 
 from gnomon.calibration.observations.frames import READABLE
-from gnomon.data.outcomes import Outcome, Rule, rule_named
+from gnomon.data.facts import CORE_FLAGS, facts_from_answers
+from gnomon.data.outcomes import Outcome, OutcomeRule, rule_named
 from gnomon.data.records import OTHER, Arm, Facts, VerdictState
 from gnomon.data.storage import tables
+from gnomon.data.storage.fact_columns import further_value
 from gnomon.data.storage.store import Store
 
 _trial = tables.trials.c
@@ -19,7 +21,7 @@ _verdict = tables.verdicts.c
 _LETTERS = dict(zip("abcde", Outcome, strict=True))
 
 
-def outcome_of(rule: Rule) -> ColumnElement[str]:
+def outcome_of(rule: OutcomeRule) -> ColumnElement[str]:
     """The outcome of a verdict as an SQL expression over trials and verdicts; NULL if a fact is NULL.
 
     The rule is evaluated for every combination of facts, arm and whether the named concept is the injected one, so that
@@ -28,19 +30,26 @@ def outcome_of(rule: Rule) -> ColumnElement[str]:
     return case({letter: str(outcome) for letter, outcome in _LETTERS.items()}, value=_outcome_letter(rule))
 
 
-def _outcome_letter(rule: Rule) -> ColumnElement[str]:
+def _outcome_letter(rule: OutcomeRule) -> ColumnElement[str]:
     """The outcome as one letter of its arm's string of outcomes, indexed by the facts."""
     same = func.coalesce(_verdict.concept == _trial.concept, false())
+    flags = [_verdict[name] for name in CORE_FLAGS] + [further_value(tables.verdicts, name) for name in rule.reads]
     place: Any = literal(1)
-    for worth, fact in ((8, _verdict.refused), (4, _verdict.coherent), (2, _verdict.claims), (1, same)):
-        place = place + worth * cast(fact, Integer)
+    for bit, fact in enumerate((same, *flags)):
+        place = place + (1 << bit) * cast(fact, Integer)
     letters = {outcome: letter for letter, outcome in _LETTERS.items()}
+    names = (*CORE_FLAGS, *rule.reads)
     lists = {}
     for arm in Arm:
-        known = product((False, True), repeat=4)
-        told = [rule(Facts(claims, "x" if named else OTHER, sound, no), arm, "x") for no, sound, claims, named in known]
-        lists[str(arm)] = "".join(letters[outcome] for outcome in told)
+        known = (bits[::-1] for bits in product((False, True), repeat=1 + len(names)))  # the last bit changes slowest
+        told = [_facts_of_flags(dict(zip(names, values, strict=True)), named=named) for named, *values in known]
+        lists[str(arm)] = "".join(letters[rule(facts, arm, "x")] for facts in told)
     return func.substr(case(lists, value=_trial.arm), place, 1)
+
+
+def _facts_of_flags(flags: dict[str, bool], *, named: bool) -> Facts:
+    """Facts about an injected concept 'x' from the value of each flag, and whether 'x' is named."""
+    return facts_from_answers({**flags, "concept": "x" if named else OTHER})
 
 
 def is_counted_verdict(versions: Sequence[str]) -> ColumnElement[bool]:

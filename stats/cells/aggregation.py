@@ -14,22 +14,33 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sqlalchemy import Connection, Integer, String, and_, case, cast, func, literal_column, select
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Integer,
+    String,
+    and_,
+    case,
+    cast,
+    func,
+    literal_column,
+    select,
+)
 
 from gnomon.calibration.labels.views import reference_labels
-from gnomon.calibration.observations.frames import judge_frame
+from gnomon.calibration.observations.frames import facts_of_rows, judge_frame
 from gnomon.data.errors import InputError, NotEnoughDataError
-from gnomon.data.outcomes import rule_named
+from gnomon.data.facts import CORE_FLAGS, facts_from_answers
+from gnomon.data.outcomes import OutcomeRule, rule_named
 from gnomon.data.records import NONE, OTHER, Arm, Facts, Split, VerdictState, canonical_hash
+from gnomon.data.storage.fact_columns import further_value
 from gnomon.data.storage.store import Store, split_chunks
 from gnomon.data.storage.tables import counts, subjects, trials, verdicts
 from gnomon.stats.cells.outcome_classes import EVENT, REFUSED, REST, known_classes, outcome_class
 
 AXES = ("subject", "parameters", "variant", "arm", "concept", "layer", "depth", "strength", "span", "protocol")
 TRIAL_AXES = tuple(axis for axis in AXES if axis not in ("parameters", "variant"))
-FACTS = ("claims", "concept", "coherent", "refused")
-FACT_BITS = {"claims": 1, "coherent": 2, "refused": 4}
-SAME_CONCEPT_BIT, PRESENT_BIT, BITS_PER_JUDGE = 8, 16, 5
 MISSING = -1
 MAX_JUDGES = 4
 """Greatest number of judges in one joint model: the number of verdict patterns grows exponentially with it."""
@@ -39,6 +50,65 @@ Condition = tuple[Any, ...]
 VerdictClasses = tuple[str | None, ...]
 PatternKey = tuple[Condition, VerdictClasses, str | None]
 ClassReader = Callable[[Condition, Facts | None], str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class FactCode:
+    """One judge's facts as a number: a bit for each flag, one for the injected concept, one for presence.
+
+    Attributes
+    ----------
+    reads : tuple of str
+        Further facts that the study's outcome rule reads.
+    """
+
+    reads: tuple[str, ...] = ()
+
+    @property
+    def same_concept(self) -> int:
+        """Bit that is set if the concept is the injected one."""
+        return 1 << len(CORE_FLAGS)
+
+    @property
+    def present(self) -> int:
+        """Bit that is set if the verdict counts."""
+        return self.same_concept << 1
+
+    @property
+    def width(self) -> int:
+        """Bits of one judge."""
+        return len(CORE_FLAGS) + 2 + len(self.reads)
+
+    @property
+    def bits(self) -> dict[str, int]:
+        """Bit of each flag."""
+        core = {name: 1 << place for place, name in enumerate(CORE_FLAGS)}
+        return core | {name: self.present << 1 + place for place, name in enumerate(self.reads)}
+
+    def encode(self, voice: Any) -> ColumnElement[int]:
+        """SQL expression of the number for verdicts under an alias; 0 if the verdict is absent or a fact is NULL."""
+        same = case((voice.c.concept == trials.c.concept, self.same_concept), (voice.c.concept.is_not(None), 0))
+        total: Any = self.present + same
+        for name, bit in self.bits.items():
+            value = further_value(voice, name) if name in self.reads else voice.c[name]
+            total = total + cast(value, BigInteger if self.reads else Integer) * bit
+        return func.coalesce(total, 0)
+
+    def decode(self, code: int, concept: str | None) -> Facts | None:
+        """Facts from their number; None if there was no verdict that counts.
+
+        Parameters
+        ----------
+        code : int
+            The number, or one with those of further judges in higher bits.
+        concept : str or None
+            Injected concept.
+        """
+        if not code & self.present:
+            return None
+        flags = {name: bool(code & bit) for name, bit in self.bits.items()}
+        same = concept is not None and code & self.same_concept
+        return facts_from_answers({**flags, "concept": concept if same else OTHER if flags["claims"] else NONE})
 
 
 @dataclass(frozen=True)
@@ -128,9 +198,10 @@ def judged_cells(store: Store, judge: str | None = None) -> CellCounts:
         If there are no counted verdicts.
     """
     version, name = _judge_versions(store, None if judge is None else [judge])[0]
-    read = _class_reader(store)
+    rule = _study_rule(store)
+    read = _class_reader(rule)
     with store.read_transaction() as connection:
-        tally = _tally_by_class(connection, [version], read)
+        tally = _tally_by_class(connection, [version], rule, read)
     known = {(condition, said): n for (condition, said, _), n in tally.items() if n and said[0] is not None}
     if not known:
         raise NotEnoughDataError(f"judge '{name}': no verdict that counts: run `gnomon judge` and look at its errors")
@@ -170,10 +241,11 @@ def pattern_cells(store: Store, judges: Sequence[str] | None = None, view: str =
         )
     pairs = _judge_versions(store, judges)[:MAX_JUDGES]
     versions = [version for version, _ in pairs]
-    labels, read = reference_labels(store, view), _class_reader(store)
+    rule = _study_rule(store)
+    labels, read = reference_labels(store, view), _class_reader(rule)
     with store.read_transaction() as connection:
-        tally = _tally_by_class(connection, versions, read)
-        for (condition, said, label), trained in _labelled_trials(connection, versions, labels, read):
+        tally = _tally_by_class(connection, versions, rule, read)
+        for (condition, said, label), trained in _labelled_trials(connection, versions, labels, rule, read):
             tally[(condition, said, None)] -= 1
             tally[(condition, (None,) * len(said) if trained else said, label)] += 1
     rows = {key: n for key, n in tally.items() if n and (key[2] is not None or any(key[1]))}
@@ -217,43 +289,37 @@ def _judge_versions(store: Store, names: Sequence[str] | None) -> list[tuple[str
     return list(zip(known["version"].tolist(), known["name"].tolist(), strict=True))
 
 
-def _verdict_code(versions: Sequence[str]) -> tuple[Any, Any]:
+def _verdict_code(versions: Sequence[str], facts: FactCode) -> tuple[Any, Any]:
     """Trials joined with each judge's ok verdict, and all judges' facts encoded as one number.
 
-    Each judge has `BITS_PER_JUDGE` bits, which `_decode_verdicts` reads; all 0 if it gave no counted verdict. Of the
+    Each judge has `facts.width` bits, which `_decode_verdicts` reads; all 0 if it gave no counted verdict. Of the
     concept only equality with the injected one is kept, which is all that an outcome rule uses.
     """
     source: Any = trials
     code: Any = literal_column("0")
     for place, version in enumerate(versions):
         voice = verdicts.alias(f"v{place}")
-        same = case((voice.c.concept == trials.c.concept, SAME_CONCEPT_BIT), (voice.c.concept.is_not(None), 0))
         ok = and_(voice.c.judge == version, voice.c.sample == 0, voice.c.state == str(VerdictState.OK))
         source = source.outerjoin(voice, and_(voice.c.trial == trials.c.id, ok))
-        flags = [cast(voice.c[name], Integer) * bit for name, bit in FACT_BITS.items()]
-        code += func.coalesce(PRESENT_BIT + same + sum(flags[1:], flags[0]), 0) * (1 << BITS_PER_JUDGE * place)
+        code += facts.encode(voice) * (1 << facts.width * place)
     return source, code
 
 
-def _decode_verdicts(code: int, judges: int, concept: str | None) -> list[Facts | None]:
+def _decode_verdicts(code: int, judges: int, concept: str | None, facts: FactCode) -> list[Facts | None]:
     """Each judge's facts from the number that `_verdict_code` encodes."""
-    parts = [code >> BITS_PER_JUDGE * place for place in range(judges)]
-    return [_decode_facts(part, concept) if part & PRESENT_BIT else None for part in parts]
+    return [facts.decode(code >> facts.width * place, concept) for place in range(judges)]
 
 
-def _decode_facts(part: int, concept: str | None) -> Facts:
-    claims, coherent, refused = (bool(part & bit) for bit in FACT_BITS.values())
-    named = concept if part & SAME_CONCEPT_BIT and concept is not None else OTHER if claims else NONE
-    return Facts(claims, named, coherent, refused)
-
-
-def _tally_by_class(connection: Connection, versions: Sequence[str], read: ClassReader) -> Counter[PatternKey]:
+def _tally_by_class(
+    connection: Connection, versions: Sequence[str], rule: OutcomeRule, read: ClassReader
+) -> Counter[PatternKey]:
     """Number of trials by condition and by the judges' classes.
 
     The database reads the conditions in the order of an index, without sorting all trials, and lists the codes of each
     condition's trials. Failed trials are not marked in the index and are subtracted afterwards.
     """
-    source, code = _verdict_code(versions)
+    coded = FactCode(rule.reads)
+    source, code = _verdict_code(versions, coded)
     axes, said = [trials.c[axis] for axis in TRIAL_AXES], cast(code, String)
     every = select(*axes, func.aggregate_strings(said, ",")).select_from(source).group_by(*axes)
     failed = select(*axes, said).select_from(source).where(trials.c.error.is_not(None))
@@ -263,23 +329,24 @@ def _tally_by_class(connection: Connection, versions: Sequence[str], read: Class
         for row in connection.execute(rows):
             condition = (row[0], *about[row[0]], *row[1:-1])
             for number, n in Counter(row[-1].split(",")).items():
-                heard = _decode_verdicts(int(number), len(versions), condition[AXES.index("concept")])
+                heard = _decode_verdicts(int(number), len(versions), condition[AXES.index("concept")], coded)
                 tally[(condition, tuple(read(condition, facts) for facts in heard), None)] += sign * n
     return tally
 
 
 def _labelled_trials(
-    connection: Connection, versions: Sequence[str], labels: pd.DataFrame, read: ClassReader
+    connection: Connection, versions: Sequence[str], labels: pd.DataFrame, rule: OutcomeRule, read: ClassReader
 ) -> Iterator[tuple[PatternKey, bool]]:
     """Each labelled trial's condition, classes by judge and by label, and whether it is in the train split."""
-    told: dict[str, Facts] = {trial: Facts(*facts) for trial, *facts in labels[["trial", *FACTS]].to_numpy().tolist()}
-    source, code = _verdict_code(versions)
+    told = dict(zip(labels["trial"].tolist(), facts_of_rows(labels, rule.reads), strict=True))
+    coded = FactCode(rule.reads)
+    source, code = _verdict_code(versions, coded)
     about = _size_and_variant(connection)
     base = select(*(trials.c[axis] for axis in TRIAL_AXES), code, trials.c.split, trials.c.id).select_from(source)
     for ids in split_chunks(list(told)):
         for *own, number, split, trial in connection.execute(base.where(trials.c.id.in_(ids))):
             condition = (own[0], *about[own[0]], *own[1:])
-            heard = _decode_verdicts(number, len(versions), condition[AXES.index("concept")])
+            heard = _decode_verdicts(number, len(versions), condition[AXES.index("concept")], coded)
             said = tuple(read(condition, facts) for facts in heard)
             yield (condition, said, read(condition, told[trial])), split == str(Split.TRAIN)
 
@@ -291,9 +358,12 @@ def _size_and_variant(connection: Connection) -> dict[str, tuple[float, str]]:
     return {name: (parameters, variant) for name, parameters, variant in rows}
 
 
-def _class_reader(store: Store) -> ClassReader:
+def _study_rule(store: Store) -> OutcomeRule:
+    return rule_named(str(store.study_settings().get("rule", "strict")))
+
+
+def _class_reader(rule: OutcomeRule) -> ClassReader:
     """The function from condition and facts to class, by the study's outcome rule."""
-    rule = rule_named(str(store.study_settings().get("rule", "strict")))
 
     @cache
     def decide(facts: Facts, arm: Arm, concept: str | None) -> str:

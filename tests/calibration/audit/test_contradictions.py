@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from gnomon.calibration.audit.contradictions import KINDS, audit_contradictions
+from gnomon.calibration.audit.contradictions import audit_contradictions, contradiction_kinds
 from gnomon.calibration.audit.document import audit_views
 from gnomon.data.records import Facts, JudgeVersion, Label, LabelKind, Trial, Verdict, VerdictState
 from gnomon.data.storage.store import Store
@@ -85,7 +85,7 @@ def test_pass_may_mean_something_else_where_nothing_is_ever_injected(hear: Calla
 
 def test_the_cases_above_show_every_kind_that_there_is() -> None:
     marks = test_each_contradiction_is_known_by_its_name.pytestmark  # type: ignore[attr-defined]
-    assert set().union(*(case[2] for case in marks[0].args[1])) == {kind.name for kind in KINDS}
+    assert set().union(*(case[2] for case in marks[0].args[1])) == {kind.name for kind in contradiction_kinds()}
 
 
 def test_a_share_is_of_the_readings_that_could_contradict(hear: Callable[..., dict[str, Any]]) -> None:
