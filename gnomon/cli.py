@@ -183,6 +183,12 @@ def fit(
     ] = False,
     anew: Annotated[bool, typer.Option("--anew", hidden=True)] = False,
     seed: Annotated[int | None, typer.Option(min=0, help="the sampler's seed; by default the study file's")] = None,
+    netcdf: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="also write all draws for ArviZ, a file for each fit: FILE.nc as FILE-corrected.nc"
+        ),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Fit the rates with credible intervals: as judged, and with the judges' error taken out."""
@@ -190,7 +196,7 @@ def fit(
     from gnomon.commands import steps
 
     with session.opened(folder) as study:
-        steps.fit_study(study, judge, json, resample=resample or anew, seed=seed)
+        steps.fit_study(study, judge, json, resample=resample or anew, seed=seed, netcdf=netcdf)
 
 
 @app.command()

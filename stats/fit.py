@@ -39,7 +39,7 @@ from gnomon.stats.estimands.result import (
     refused_result,
 )
 from gnomon.stats.inference.hierarchical import VERSION, OutcomeModel, corrected_model, judged_model
-from gnomon.stats.inference.importance_reweighting import DrawCache, reweight_draws, to_cached_draws
+from gnomon.stats.inference.importance_reweighting import DrawCache, reweight_draws, sampling_key, to_cached_draws
 from gnomon.stats.inference.judge_youden import INFORMATIVE_J, MIN_PROBABILITY, YoudenDraws, youden_draws
 from gnomon.stats.inference.sampler import (
     QUICK_SETTINGS,
@@ -82,7 +82,7 @@ class FitRequest:
 
     def draws_key(self, model: OutcomeModel) -> str:
         """Hash of model structure, settings and seed, which cached draws must share to be reweighted for this fit."""
-        return canonical_hash([model.structure_hash(), self.settings.as_dict(), self.seed], 64)
+        return sampling_key(model, self.settings, self.seed)
 
 
 def fit_judged(
@@ -239,13 +239,24 @@ def fit_corrected(
     patterns = pattern_cells(store, judges, label_view)
     view = "corrected" if label_view == usual else f"corrected:{label_view}"
     name = " + ".join(patterns.judges)
-    seen = (
-        canonical_hash([patterns.content_hash(), [astuple(one) for one in external]], 64)
-        if external
-        else patterns.content_hash()
-    )
+    seen = hash_patterns(patterns, external)
     plan = _fit_request(view, "corrected", name, seen, priors, settings, quick, seed, shelf)
     return _find_fit(store, plan) or _fit_patterns(store, plan, patterns, label_view, progress, external)
+
+
+def hash_patterns(patterns: VerdictPatternCells, external: Sequence[ExternalCalibration] = ()) -> str:
+    """Hash of the data of a corrected fit.
+
+    Parameters
+    ----------
+    patterns : VerdictPatternCells
+        The study's verdicts and labels.
+    external : sequence of ExternalCalibration
+        Calibrations of the judges elsewhere.
+    """
+    if not external:
+        return patterns.content_hash()
+    return canonical_hash([patterns.content_hash(), [astuple(one) for one in external]], 64)
 
 
 def _fit_request(

@@ -22,7 +22,7 @@ from gnomon.calibration.posterior.single_judge import joint_difference, marginal
 from gnomon.data import bundled
 from gnomon.data.records import Arm, CountRow, IntervalEstimate
 from gnomon.data.storage.store import Store
-from gnomon.stats.estimands.selection_bounds import bounds_with_interval, worst_case_bounds
+from gnomon.stats.estimands.selection_bounds import ArmCounts, bounds_with_interval, worst_case_bounds
 from gnomon.stats.fit import fit_published
 from gnomon.stats.inference.sampler import SamplerSettings
 
@@ -133,8 +133,8 @@ def main() -> None:
     figures = {(e["subject"], e["estimand"]): e for e in result["estimands"] if not e["by"]}
     print("| model | raw | engaged | Lee bounds, with sampling error | no monotonicity |\n|---|---|---|---|---|")
     for subject in dict.fromkeys(row.subject for row in counts):
-        one, zero = arms[subject, Arm.INJECTION], arms[subject, Arm.CONTROL]
-        table = (one.n - one.refused, one.n, one.event, zero.n - zero.refused, zero.n, zero.event)
+        rows = [arms[subject, arm] for arm in (Arm.INJECTION, Arm.CONTROL)]
+        table = [ArmCounts(engaged=row.n - row.refused, n=row.n, events=row.event) for row in rows]
         lee, worst = bounds_with_interval(*table), worst_case_bounds(*table)
         shown = [_span(*(figures[subject, name][key] for key in ("mean", "low95", "high95"))) for name in wanted]
         held = (

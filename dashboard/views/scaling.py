@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import numpy as np
 import pandas as pd
 import streamlit as st
 
@@ -24,7 +23,7 @@ from gnomon.stats.estimand_registry import (
     listed_estimands,
     primary_estimands,
 )
-from gnomon.stats.estimands.selection_bounds import EffectBounds, bounds_with_interval
+from gnomon.stats.estimands.selection_bounds import ArmCounts, EffectBounds, bounds_with_interval
 from gnomon.stats.narrative import estimate_sentences
 from gnomon.stats.narrative.fit_frames import FitFrames, all_fitted, fit_for, frame_records
 from gnomon.stats.narrative.formatting import escape_markdown, non_breaking
@@ -217,11 +216,10 @@ def lee_bounds(
         for arm in ("injection", "control"):
             counts = cells.counts[mine & (cells.frame["arm"] == arm).to_numpy()].sum(axis=0)
             refused = counts[at["refused"]] if "refused" in at else 0
-            both.append(
-                (int(counts.sum() - refused), int(counts.sum()), int(counts[at["event"]]) if "event" in at else 0)
-            )
-        if all(np.array([counts[0] for counts in both]) > 0):
-            found[str(subject)] = bounds_with_interval(*both[0], *both[1])
+            events = int(counts[at["event"]]) if "event" in at else 0
+            both.append(ArmCounts(engaged=int(counts.sum() - refused), n=int(counts.sum()), events=events))
+        if all(arm.engaged > 0 for arm in both):
+            found[str(subject)] = bounds_with_interval(*both)
     return found
 
 

@@ -5,22 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from gnomon.chain import fitting
 from gnomon.commands import yes_bias
 from gnomon.console import print_json, print_status, progress_bar, readable_time
-from gnomon.data.errors import FitFailedError, InputError, NotEnoughDataError
-from gnomon.data.importers.row_builders import UNKNOWN_SIZE
+from gnomon.data.errors import FitFailedError, InputError
 from gnomon.data.records import Arm, Subject
-from gnomon.data.storage import tables
-from gnomon.data.storage.store import Store
 from gnomon.render import estimates
 from gnomon.session import Study, opened, write_study_file
 from gnomon.study_file import FILE, DesignSpec, SubjectSpec, database_url
 
-DRAWS = "draws"
-"""Folder of a study with posterior draws of its newest fits, for refits; it may be deleted at any time."""
+TITLES = {"published": "published counts", "judged": "as judged", "corrected": "corrected"}
 FULL = {"injection": 5, "control": 40, "random": 2, "draws": 1000, "tune": 500, "strengths": "[0.5, 0.75, 1.0]"}
 
 
@@ -207,7 +205,13 @@ def audit_judges(study: Study, view: str | None, json: bool) -> dict[str, Any]:
 
 
 def fit_study(
-    study: Study, judge_name: str | None, json: bool, *, resample: bool = False, seed: int | None = None
+    study: Study,
+    judge_name: str | None,
+    json: bool,
+    *,
+    resample: bool = False,
+    seed: int | None = None,
+    netcdf: Path | None = None,
 ) -> list[dict[str, Any]]:
     """Fit every view that the study's data allow, and print the estimates.
 
@@ -223,6 +227,8 @@ def fit_study(
         Whether to sample even if draws of an earlier fit could be reweighted.
     seed : int, optional
         The sampler's seed; None for the study's.
+    netcdf : Path, optional
+        File for all draws of each fit; the fit's view is put at the end of its name.
 
     Returns
     -------
@@ -237,6 +243,9 @@ def fit_study(
     rows = fit_all_views(study, judge_name, resample=resample, seed=seed)
     document = estimates.estimates_document(study, rows)
     print_json(document) if json else estimates.print_estimates(document)
+    if netcdf is not None:
+        for path in fitting.write_draws(study, rows, netcdf):
+            print_status(f"{path} written: arviz.from_netcdf reads it")
     raise_if_failed(rows)
     return rows
 
@@ -269,44 +278,11 @@ def fit_all_views(
     UnknownNameError
         If the study lacks the judge.
     """
-    from gnomon.stats import fit as fitting
-    from gnomon.stats.inference.importance_reweighting import DrawCache
-    from gnomon.stats.inference.sampler import SamplerSettings
-    from gnomon.stats.model.judge_confusion import ExternalCalibration
-    from gnomon.stats.model.priors import Priors
-
-    chosen = study.file.fit
-    how: dict[str, Any] = {
-        "settings": SamplerSettings(draws=chosen.draws, tune=chosen.tune, chains=chosen.chains),
-        "seed": chosen.seed if seed is None else seed,
-        "priors": Priors.from_mapping(chosen.priors),
-        "shelf": DrawCache(study.folder / DRAWS, reuse=not resample),
-    }
-    if study.file.counts:
-        return [_fit_with_status("published counts", lambda: fitting.fit_published(study.store, **how))]
-    study.file.select_known("judge", study.store.study_settings()["judges"], [judge_name] if judge_name else [])
-    _require_sizes(study.store)
-    if not study.store.count_rows(tables.verdicts):
-        raise NotEnoughDataError(f"study '{study.file.name}' has no verdicts: run 'gnomon judge {study.folder}' first")
-    judges = chosen.judges or None
-    external = [ExternalCalibration(**one.model_dump(mode="json")) for one in chosen.external]
+    options = fitting.fit_options(study, seed=seed, resample=resample)
     return [
-        _fit_with_status("as judged", lambda: fitting.fit_judged(study.store, judge=judge_name, **how)),
-        _fit_with_status(
-            "corrected", lambda: fitting.fit_corrected(study.store, judges=judges, external=external, **how)
-        ),
+        _fit_with_status(TITLES[view], partial(fitting.fit_view, study, view, options, judge_name))
+        for view in fitting.fittable_views(study)
     ]
-
-
-def _require_sizes(store: Store) -> None:
-    """Raise `NotEnoughDataError` if sizes are compared and one is unknown: it would bias every estimate by size."""
-    subjects = store.load_subjects()
-    unknown = [subject.name for subject in subjects if subject.parameters == UNKNOWN_SIZE]
-    if unknown and len(subjects) > 1:
-        raise NotEnoughDataError(
-            f"subject '{unknown[0]}': its number of parameters is not known, and figures by size need it: import its "
-            "files again with --parameters"
-        )
 
 
 def raise_if_failed(rows: Sequence[dict[str, Any]]) -> None:

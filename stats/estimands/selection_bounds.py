@@ -23,6 +23,25 @@ INTERVAL_DRAWS = 20_000
 
 
 @dataclass(frozen=True, slots=True)
+class ArmCounts:
+    """Counts of one arm: trials that were answered (`engaged`) of all `n`, and events among the answered.
+
+    Raises `InputError` where each is not at most the next: events, engaged, n.
+    """
+
+    engaged: int
+    n: int
+    events: int
+
+    def __post_init__(self) -> None:
+        """Refuse counts that contradict each other."""
+        if not 0 <= self.events <= self.engaged <= self.n:
+            raise InputError(
+                f"{self.events} events, {self.engaged} engaged, {self.n} trials: each must be at most the next"
+            )
+
+
+@dataclass(frozen=True, slots=True)
 class EffectBounds:
     """Bounds of an effect, and an interval around them that includes sampling error.
 
@@ -38,7 +57,7 @@ class EffectBounds:
     method: str
 
 
-def lee_bounds(engaged1: int, n1: int, events1: int, engaged0: int, n0: int, events0: int) -> tuple[float, float]:
+def lee_bounds(injection: ArmCounts, control: ArmCounts) -> tuple[float, float]:
     """Lee's trimming bounds of P(event | injection) - P(event | control) among the always-engaged.
 
     The arm with the higher share of engaged trials contains, besides the always-engaged, trials that are answered only
@@ -55,18 +74,10 @@ def lee_bounds(engaged1: int, n1: int, events1: int, engaged0: int, n0: int, eve
 
     Parameters
     ----------
-    engaged1 : int
-        Engaged trials with injection.
-    n1 : int
-        All trials with injection.
-    events1 : int
-        Events among the engaged with injection.
-    engaged0 : int
-        Engaged trials without injection.
-    n0 : int
-        All trials without injection.
-    events0 : int
-        Events among the engaged without injection.
+    injection : ArmCounts
+        Counts with injection.
+    control : ArmCounts
+        Counts without injection.
 
     Returns
     -------
@@ -75,17 +86,13 @@ def lee_bounds(engaged1: int, n1: int, events1: int, engaged0: int, n0: int, eve
 
     Raises
     ------
-    InputError
-        If the counts contradict each other.
     NotEnoughDataError
         If an arm has no engaged trial.
     """
-    return _bounds_from_counts((engaged1, n1, events1), (engaged0, n0, events0), "monotone")
+    return _bounds_from_counts(injection, control, "monotone")
 
 
-def worst_case_bounds(
-    engaged1: int, n1: int, events1: int, engaged0: int, n0: int, events0: int
-) -> tuple[float, float]:
+def worst_case_bounds(injection: ArmCounts, control: ArmCounts) -> tuple[float, float]:
     """Bounds of the same difference without assuming that injection moves engagement in one direction only.
 
     The always-engaged are then at least s1 + s0 - 1 of all trials, s1 and s0 being the engaged shares; each arm is
@@ -96,18 +103,10 @@ def worst_case_bounds(
 
     Parameters
     ----------
-    engaged1 : int
-        Engaged trials with injection.
-    n1 : int
-        All trials with injection.
-    events1 : int
-        Events among the engaged with injection.
-    engaged0 : int
-        Engaged trials without injection.
-    n0 : int
-        All trials without injection.
-    events0 : int
-        Events among the engaged without injection.
+    injection : ArmCounts
+        Counts with injection.
+    control : ArmCounts
+        Counts without injection.
 
     Returns
     -------
@@ -116,21 +115,15 @@ def worst_case_bounds(
 
     Raises
     ------
-    InputError
-        If the counts contradict each other.
     NotEnoughDataError
         If an arm has no engaged trial.
     """
-    return _bounds_from_counts((engaged1, n1, events1), (engaged0, n0, events0), "none")
+    return _bounds_from_counts(injection, control, "none")
 
 
 def bounds_with_interval(
-    engaged1: int,
-    n1: int,
-    events1: int,
-    engaged0: int,
-    n0: int,
-    events0: int,
+    injection: ArmCounts,
+    control: ArmCounts,
     *,
     assuming: EngagementAssumption = "monotone",
     cover: Literal["effect", "set"] = "effect",
@@ -147,18 +140,10 @@ def bounds_with_interval(
 
     Parameters
     ----------
-    engaged1 : int
-        Engaged trials with injection.
-    n1 : int
-        All trials with injection.
-    events1 : int
-        Events among the engaged with injection.
-    engaged0 : int
-        Engaged trials without injection.
-    n0 : int
-        All trials without injection.
-    events0 : int
-        Events among the engaged without injection.
+    injection : ArmCounts
+        Counts with injection.
+    control : ArmCounts
+        Counts without injection.
     assuming : {"monotone", "none"}, default "monotone"
         Lee's bounds, or the worst case.
     cover : {"effect", "set"}, default "effect"
@@ -170,18 +155,15 @@ def bounds_with_interval(
 
     Raises
     ------
-    InputError
-        If the counts contradict each other.
     NotEnoughDataError
         If an arm has no engaged trial.
     """
-    counts = (engaged1, n1, events1), (engaged0, n0, events0)
-    low, high = _bounds_from_counts(*counts, assuming)
+    low, high = _bounds_from_counts(injection, control, assuming)
     random = np.random.default_rng(seed)
     drawn = [
         random.beta(k + 0.5, n - k + 0.5, INTERVAL_DRAWS)
-        for engaged, all_, events in counts
-        for k, n in ((engaged, all_), (events, engaged))
+        for arm in (injection, control)
+        for k, n in ((arm.engaged, arm.n), (arm.events, arm.engaged))
     ]
     return _with_interval(
         (low, high), *_bounds_from_rates(drawn[0], drawn[1], drawn[2], drawn[3], assuming), assuming, cover, confidence
@@ -254,16 +236,14 @@ def _tail_probability(width: float, spread: float, confidence: float) -> float:
 
 
 def _bounds_from_counts(
-    one: tuple[int, int, int], zero: tuple[int, int, int], assuming: EngagementAssumption
+    injection: ArmCounts, control: ArmCounts, assuming: EngagementAssumption
 ) -> tuple[float, float]:
-    for name, (engaged, n, events) in {"injection": one, "control": zero}.items():
-        if not 0 <= events <= engaged <= n:
-            raise InputError(
-                f"{name} arm: {events} events, {engaged} engaged, {n} trials: each must be at most the next"
-            )
-        if engaged == 0:
+    rates = []
+    for name, arm in {"injection": injection, "control": control}.items():
+        if arm.engaged == 0:
             raise NotEnoughDataError(f"{name} arm: nobody engaged, so there is nothing to bound")
-    low, high = _bounds_from_rates(one[0] / one[1], one[2] / one[0], zero[0] / zero[1], zero[2] / zero[0], assuming)
+        rates += [arm.engaged / arm.n, arm.events / arm.engaged]
+    low, high = _bounds_from_rates(*rates, assuming=assuming)
     return float(low), float(high)
 
 

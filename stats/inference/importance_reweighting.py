@@ -19,9 +19,10 @@ from pathlib import Path
 
 import numpy as np
 
+from gnomon.data.records import canonical_hash
 from gnomon.stats.inference.arviz_import import import_arviz
 from gnomon.stats.inference.hierarchical import OutcomeModel
-from gnomon.stats.inference.sampler import PosteriorDraws
+from gnomon.stats.inference.sampler import PosteriorDraws, SamplerSettings
 
 MAX_PARETO_K = 0.5
 """Above it the weights have no finite variance, and the fit must be sampled again."""
@@ -115,6 +116,18 @@ class ReweightedDraws:
     def as_dict(self) -> dict[str, float | str]:
         """The source of these draws and diagnostics of the weights, as stored with the fit."""
         return {"fit": self.fit, "k": self.k, "share": self.share}
+
+
+def sampling_key(model: OutcomeModel, settings: SamplerSettings, seed: int) -> str:
+    """What draws must have been sampled with to be reweighted for a model.
+
+    Parameters
+    ----------
+    model : OutcomeModel
+    settings : SamplerSettings
+    seed : int
+    """
+    return canonical_hash([model.structure_hash(), settings.as_dict(), seed], 64)
 
 
 def to_cached_draws(model: OutcomeModel, fit: str, draws: PosteriorDraws) -> CachedDraws:

@@ -121,7 +121,7 @@ def _row_log_likelihood(model: OutcomeModel, v: VerdictArrays, x: np.ndarray) ->
     from gnomon.stats.inference.latent_log_density import pattern_tables, seen_pattern_probabilities
 
     parameters, classes = model.unpack_parameters(x), len(model.classes)
-    deviations = parameters["accuracy"].reshape(v.deviation.shape[1], -1)
+    deviations = parameters["accuracy"].reshape(v.deviation.shape[1], v.full.shape[1] * classes)
     own = np.concatenate([parameters[name].ravel() for name in list(model.parameter_shapes)[2:]])
     seen = seen_pattern_probabilities(pattern_tables(own, np.ascontiguousarray(deviations), v, classes), v)
     share = np.where(v.cell[:, None] >= 0, np.exp(_log_probabilities(model, x))[v.cell], 1.0)

@@ -10,6 +10,7 @@ import pytest
 from gnomon.data import bundled
 from gnomon.data.storage import tables
 from gnomon.data.storage.store import Store
+from gnomon.stats.inference.arviz_import import import_arviz
 
 pytestmark = pytest.mark.model
 
@@ -109,6 +110,19 @@ def test_the_published_study_gives_no_corrected_figure_and_says_why(demo):
     reasons = [row["reason"] for row in document["refused"] if row["estimand"] == "net_detection_corrected"]
     assert reasons
     assert all("arm" in reason or "label" in reason for reason in reasons)
+
+
+def test_all_draws_of_each_fit_are_written_for_arviz(demo, gnomon, tmp_path):
+    done = gnomon("fit", demo.folder, "--netcdf", tmp_path / "draws.nc")
+    assert done.returncode == 0, done.stderr
+    assert {path.name for path in tmp_path.iterdir()} == {"draws-judged.nc", "draws-corrected.nc"}
+    read = import_arviz().from_netcdf(str(tmp_path / "draws-corrected.nc"))
+    assert set(read.posterior["judge"].values) == {"learned", "lexicon"}
+    assert read.posterior.sizes["chain"] == 4
+    assert {"log_likelihood", "observed_data", "prior"} <= set(read.groups())
+    nowhere = gnomon("fit", demo.folder, "--netcdf", tmp_path / "missing" / "draws.nc")
+    assert nowhere.returncode == 2
+    assert "is not a folder: make it, or name another file" in nowhere.stderr
 
 
 def test_plan_says_how_many_labels_reach_a_width_and_where(demo, gnomon):

@@ -132,7 +132,9 @@ def test_bounds_from_the_posterior_stand_around_those_from_counts(posterior: Mod
     counts = posterior.counts
     assert counts is not None
     arms = [counts[1:].sum(axis=0), counts[0]]
-    low, high = selection_bounds.lee_bounds(*[int(v) for c in arms for v in (c.sum() - c[0], c.sum(), c[1])])
+    low, high = selection_bounds.lee_bounds(
+        *[selection_bounds.ArmCounts(int(c.sum() - c[0]), int(c.sum()), int(c[1])) for c in arms]
+    )
     assert monotone["low"] == pytest.approx(low, abs=0.04)
     assert monotone["high"] == pytest.approx(high, abs=0.04)
     assert monotone["low95"] < monotone["low"] <= monotone["high"] < monotone["high95"]

@@ -8,19 +8,19 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from gnomon.data.errors import InputError, NotEnoughDataError
-from gnomon.stats.estimands.selection_bounds import bounds_with_interval, lee_bounds, worst_case_bounds
+from gnomon.stats.estimands.selection_bounds import ArmCounts, bounds_with_interval, lee_bounds, worst_case_bounds
 
 COUNT = st.integers(0, 50)
 
 
 def test_the_published_32b_stands_inside_wide_bounds() -> None:
-    low, high = lee_bounds(1961, 2560, 407, 912, 2560, 7)
+    low, high = lee_bounds(ArmCounts(1961, 2560, 407), ArmCounts(912, 2560, 7))
     assert (round(low, 4), round(high, 4)) == (-0.0077, 0.4386)
     assert low < 407 / 1961 - 7 / 912 < high
 
 
 def test_equal_engagement_leaves_a_point() -> None:
-    assert lee_bounds(80, 100, 40, 80, 100, 20) == (pytest.approx(0.25), pytest.approx(0.25))
+    assert lee_bounds(ArmCounts(80, 100, 40), ArmCounts(80, 100, 20)) == (pytest.approx(0.25), pytest.approx(0.25))
 
 
 @given(COUNT, COUNT, COUNT, COUNT, COUNT, COUNT)
@@ -29,24 +29,24 @@ def test_bounds_are_ordered_hold_the_plain_difference_and_mirror(
 ) -> None:
     """Counts as events, refused and other engaged trials of each arm."""
     assume(e1 + o1 > 0 and e0 + o0 > 0)
-    one, zero = (e1 + o1, e1 + o1 + r1, e1), (e0 + o0, e0 + o0 + r0, e0)
-    low, high = lee_bounds(*one, *zero)
+    one, zero = ArmCounts(e1 + o1, e1 + o1 + r1, e1), ArmCounts(e0 + o0, e0 + o0 + r0, e0)
+    low, high = lee_bounds(one, zero)
     plain = e1 / (e1 + o1) - e0 / (e0 + o0)
     assert -1 <= low <= plain + 1e-12
     assert plain - 1e-12 <= high <= 1
-    mirrored = lee_bounds(*zero, *one)
+    mirrored = lee_bounds(zero, one)
     assert mirrored == (pytest.approx(-high), pytest.approx(-low))
 
 
 def test_impossible_counts_and_empty_arms_are_named() -> None:
-    with pytest.raises(InputError, match="injection arm: 9 events, 5 engaged"):
-        lee_bounds(5, 10, 9, 5, 10, 1)
+    with pytest.raises(InputError, match="9 events, 5 engaged, 10 trials: each must be at most the next"):
+        lee_bounds(ArmCounts(5, 10, 9), ArmCounts(5, 10, 1))
     with pytest.raises(NotEnoughDataError, match="control arm: nobody engaged"):
-        lee_bounds(5, 10, 1, 0, 10, 0)
+        lee_bounds(ArmCounts(5, 10, 1), ArmCounts(0, 10, 0))
 
 
 def test_the_published_32b_with_sampling_error_and_without_monotonicity() -> None:
-    counts = (1961, 2560, 407, 912, 2560, 7)
+    counts = (ArmCounts(1961, 2560, 407), ArmCounts(912, 2560, 7))
     assert [round(each, 3) for each in worst_case_bounds(*counts)] == [-0.022, 1.0]
     whole = bounds_with_interval(*counts, cover="set")
     assert (whole.interval_low, whole.interval_high) == pytest.approx((-0.015, 0.486), abs=1.5e-3)
@@ -58,14 +58,14 @@ def test_the_published_32b_with_sampling_error_and_without_monotonicity() -> Non
 @given(COUNT, COUNT, COUNT, COUNT, COUNT, COUNT)
 def test_the_worst_case_holds_lees_bounds(e1: int, r1: int, o1: int, e0: int, r0: int, o0: int) -> None:
     assume(e1 + o1 > 0 and e0 + o0 > 0)
-    counts = (e1 + o1, e1 + o1 + r1, e1, e0 + o0, e0 + o0 + r0, e0)
+    counts = (ArmCounts(e1 + o1, e1 + o1 + r1, e1), ArmCounts(e0 + o0, e0 + o0 + r0, e0))
     narrow, wide = lee_bounds(*counts), worst_case_bounds(*counts)
     assert wide[0] <= narrow[0] + 1e-9
     assert narrow[1] <= wide[1] + 1e-9
 
 
 def test_where_everybody_engages_the_interval_is_an_ordinary_one() -> None:
-    found = bounds_with_interval(400, 400, 160, 400, 400, 100)
+    found = bounds_with_interval(ArmCounts(400, 400, 160), ArmCounts(400, 400, 100))
     assert (found.low, found.high) == pytest.approx((0.15, 0.15))
     assert (found.interval_low, found.interval_high) == pytest.approx((0.085, 0.213), abs=0.01)
 
@@ -79,7 +79,8 @@ def test_the_interval_holds_an_effect_at_the_edge_of_its_bounds(side: str) -> No
         kinds = random.multinomial(n, [0.5, 0.25, 0.25])
         events1 = random.binomial(kinds[0], 0.4) + random.binomial(kinds[1], few)
         engaged0 = random.binomial(n, 0.5)
-        counts = (int(kinds[0] + kinds[1]), n, int(events1), int(engaged0), n, int(random.binomial(engaged0, 0.1)))
-        found = bounds_with_interval(*counts, seed=study)
+        one = ArmCounts(int(kinds[0] + kinds[1]), n, int(events1))
+        zero = ArmCounts(int(engaged0), n, int(random.binomial(engaged0, 0.1)))
+        found = bounds_with_interval(one, zero, seed=study)
         held += found.interval_low <= 0.3 <= found.interval_high
     assert 0.92 <= held / studies <= 0.99

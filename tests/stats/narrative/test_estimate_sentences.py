@@ -8,7 +8,7 @@ import pytest
 
 from gnomon.data.storage.store import Store
 from gnomon.stats.charts import coverage_table
-from gnomon.stats.estimands.selection_bounds import bounds_with_interval
+from gnomon.stats.estimands.selection_bounds import ArmCounts, bounds_with_interval
 from gnomon.stats.inference.hierarchical import VERSION
 from gnomon.stats.narrative import estimate_sentences
 from gnomon.stats.narrative.fit_frames import all_fitted, fit_for, read_fit
@@ -70,7 +70,8 @@ def test_a_slope_says_how_often_such_intervals_held_the_truth():
 def test_the_dip_of_the_32b_is_explained_by_whom_it_refuses(published):
     said = list(
         estimate_sentences.refusal_asymmetry(
-            published.estimands, {NAMES["32B"]: bounds_with_interval(1961, 2560, 407, 912, 2560, 7)}
+            published.estimands,
+            {NAMES["32B"]: bounds_with_interval(ArmCounts(1961, 2560, 407), ArmCounts(912, 2560, 7))},
         )
     )
     dip = next(line for line in said if line.startswith(NAMES["32B"]))

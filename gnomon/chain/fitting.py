@@ -1,0 +1,188 @@
+"""Fits of an open study with the settings of its file, and the draws behind them; prints nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypedDict
+
+from gnomon.data.errors import InputError, NotEnoughDataError
+from gnomon.data.importers.row_builders import UNKNOWN_SIZE
+from gnomon.data.storage import tables
+from gnomon.data.storage.store import Store
+from gnomon.session import Study
+
+if TYPE_CHECKING:
+    from gnomon.stats.fitted_posterior import FittedPosterior
+    from gnomon.stats.inference.importance_reweighting import DrawCache
+    from gnomon.stats.inference.sampler import SamplerSettings
+    from gnomon.stats.model.judge_confusion import ExternalCalibration
+    from gnomon.stats.model.priors import Priors
+
+DRAWS = "draws"
+"""Folder of a study in which draws of its newest fits lie, for refits; it may be deleted at any time."""
+
+
+@dataclass(frozen=True, slots=True)
+class FitOptions:
+    """How a study is fitted: the values of `[fit]` in its file, or what replaces them."""
+
+    settings: SamplerSettings
+    seed: int
+    priors: Priors
+    cache: DrawCache
+    judges: Sequence[str] | None
+    external: Sequence[ExternalCalibration]
+
+
+class _CommonKeywords(TypedDict):
+    """What all three fits take."""
+
+    settings: SamplerSettings
+    seed: int
+    priors: Priors
+    shelf: DrawCache
+
+
+def fit_options(
+    study: Study, *, seed: int | None = None, priors: Priors | None = None, resample: bool = False
+) -> FitOptions:
+    """The options of a study's file, some of them replaced.
+
+    Parameters
+    ----------
+    study : Study
+    seed : int, optional
+        The sampler's seed.
+    priors : Priors, optional
+        All priors of the model.
+    resample : bool
+        Sample, even where draws of an earlier fit could be reweighted.
+    """
+    from gnomon.stats.inference.importance_reweighting import DrawCache
+    from gnomon.stats.inference.sampler import SamplerSettings
+    from gnomon.stats.model.judge_confusion import ExternalCalibration
+    from gnomon.stats.model.priors import Priors
+
+    chosen = study.file.fit
+    return FitOptions(
+        settings=SamplerSettings(draws=chosen.draws, tune=chosen.tune, chains=chosen.chains),
+        seed=chosen.seed if seed is None else seed,
+        priors=priors or Priors.from_mapping(chosen.priors),
+        cache=DrawCache(study.folder / DRAWS, reuse=not resample),
+        judges=chosen.judges or None,
+        external=[ExternalCalibration(**one.model_dump(mode="json")) for one in chosen.external],
+    )
+
+
+def fittable_views(study: Study) -> list[str]:
+    """The fits that a study's data are for: `published`, or `judged` and `corrected`."""
+    return ["published"] if study.file.counts else ["judged", "corrected"]
+
+
+def fit_view(study: Study, view: str, options: FitOptions, judge: str | None = None) -> dict[str, Any]:
+    """Fit one view of a study.
+
+    Parameters
+    ----------
+    study : Study
+    view : {"published", "judged", "corrected"}
+    options : FitOptions
+    judge : str, optional
+        Whose verdicts the view `judged` takes at their word; by default the study's first judge.
+
+    Returns
+    -------
+    dict
+        A row of the table `fits`.
+
+    Raises
+    ------
+    NotEnoughDataError
+        If there are no verdicts, or a subject's size is not known and there are several.
+    InputError
+        If the study's data are not for this view.
+    """
+    from gnomon.stats import fit
+
+    if view not in fittable_views(study):
+        raise InputError(f"view '{view}' is not for study '{study.file.name}': choose {_alternatives(study)}")
+    how = _CommonKeywords(settings=options.settings, seed=options.seed, priors=options.priors, shelf=options.cache)
+    if view == "published":
+        return fit.fit_published(study.store, **how)
+    study.file.select_known("judge", study.store.study_settings()["judges"], [judge] if judge else [])
+    _require_sizes(study.store)
+    if not study.store.count_rows(tables.verdicts):
+        raise NotEnoughDataError(f"study '{study.file.name}' has no verdicts: run 'gnomon judge {study.folder}' first")
+    if view == "judged":
+        return fit.fit_judged(study.store, judge=judge, **how)
+    return fit.fit_corrected(study.store, judges=options.judges, external=options.external, **how)
+
+
+def fit_posterior(study: Study, row: Mapping[str, object], options: FitOptions | None = None) -> FittedPosterior:
+    """The model and the draws behind a fit of a study.
+
+    Parameters
+    ----------
+    study : Study
+    row : mapping
+        A row of the table `fits`.
+    options : FitOptions, optional
+        Those that the fit was made with; by default those of the study's file.
+    """
+    from gnomon.stats.fitted_posterior import load_posterior
+
+    how = options or fit_options(study)
+    return load_posterior(
+        study.store, row, settings=how.settings, judges=how.judges, external=how.external, shelf=how.cache
+    )
+
+
+def write_draws(study: Study, rows: Sequence[Mapping[str, object]], out: Path) -> list[Path]:
+    """Write all draws of each fit that passed, for ArviZ.
+
+    Parameters
+    ----------
+    study : Study
+    rows : sequence of mapping
+        Rows of the table `fits`.
+    out : Path
+        The fit's view is put at the end of its name: `draws.nc` becomes `draws-corrected.nc`.
+
+    Returns
+    -------
+    list of Path
+        The files written.
+
+    Raises
+    ------
+    InputError
+        If the folder of `out` is not there.
+    """
+    from gnomon.stats.fitted_posterior import write_netcdf
+
+    if not out.parent.is_dir():
+        raise InputError(f"{out.parent}: is not a folder: make it, or name another file")
+    written = []
+    for row in rows:
+        if row["status"] == "passed":
+            name = f"{out.stem}-{str(row['view']).replace(':', '-')}{out.suffix or '.nc'}"
+            write_netcdf(fit_posterior(study, row), out.with_name(name))
+            written.append(out.with_name(name))
+    return written
+
+
+def _alternatives(study: Study) -> str:
+    return " or ".join(fittable_views(study))
+
+
+def _require_sizes(store: Store) -> None:
+    """Raise `NotEnoughDataError` where sizes are compared and one is not known: estimates by size would be wrong."""
+    subjects = store.load_subjects()
+    unknown = [subject.name for subject in subjects if subject.parameters == UNKNOWN_SIZE]
+    if unknown and len(subjects) > 1:
+        raise NotEnoughDataError(
+            f"subject '{unknown[0]}': its number of parameters is not known, and figures by size need it: import its "
+            "files again with --parameters"
+        )

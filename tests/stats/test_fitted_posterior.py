@@ -1,0 +1,74 @@
+"""The draws behind a stored fit come back: from the cache, by weights, or sampled again with the fit's seed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from gnomon.data.errors import InputError, NotEnoughDataError
+from gnomon.data.records import Facts, Label, Trial
+from gnomon.data.storage.store import Store
+from gnomon.stats.cells.outcome_classes import EVENT, REST
+from gnomon.stats.fit import fit_corrected, fit_judged
+from gnomon.stats.fitted_posterior import load_posterior, write_netcdf
+from gnomon.stats.inference.arviz_import import import_arviz
+from gnomon.stats.inference.importance_reweighting import DrawCache
+from gnomon.stats.inference.sampler import SamplerSettings
+from gnomon.stats.model.priors import Priors
+
+Add = Callable[..., list[Trial]]
+SETTINGS = SamplerSettings(draws=800, tune=400)
+
+
+@pytest.fixture
+def left(add: Add) -> list[Trial]:
+    """A study of two judges with labels in both arms; the trials that can still be labelled."""
+    both: dict[str, Any] = {"first-1": EVENT, "second-1": EVENT}
+    neither: dict[str, Any] = {"first-1": REST, "second-1": REST}
+    add(14, "injection", concept="ocean", verdicts=both, label=EVENT)
+    add(14, "injection", concept="ocean", verdicts=neither, label=REST)
+    add(30, "control", verdicts=neither, label=REST)
+    add(3, "control", verdicts=both, label=EVENT)
+    add(40, "injection", concept="ocean", verdicts=both)
+    return add(30, "injection", concept="ocean", verdicts=neither)
+
+
+def test_kept_draws_are_those_of_the_fit_and_sampling_again_gives_the_same(
+    store: Store, left: list[Trial], tmp_path: Path
+) -> None:
+    priors = Priors(subject_scale=0.9)
+    row = fit_judged(store, settings=SETTINGS, priors=priors, seed=3, shelf=DrawCache(tmp_path))
+    kept = load_posterior(store, row, settings=SETTINGS, shelf=DrawCache(tmp_path))
+    again = load_posterior(store, row, settings=SETTINGS)
+    assert kept.priors == priors
+    assert kept.draws.values.shape[:2] == (SETTINGS.chains, SETTINGS.draws)
+    np.testing.assert_array_equal(kept.draws.values, again.draws.values)
+
+
+def test_a_reweighted_fit_gives_reweighted_draws_and_all_of_it_goes_to_one_file(
+    store: Store, left: list[Trial], tmp_path: Path
+) -> None:
+    shelf = DrawCache(tmp_path)
+    first = fit_corrected(store, settings=SETTINGS, shelf=shelf)
+    store.add_labels([Label(left[0].id, "ann", Facts(False, "none", True, False))])
+    row = fit_corrected(store, settings=SETTINGS, shelf=shelf)
+    assert row["diagnostics"]["reweighted"]["fit"] == first["id"]
+    found = load_posterior(store, row, settings=SETTINGS, shelf=shelf)
+    _, per_draw = np.unique(found.draws.flat_values[:, 0], return_counts=True)
+    assert per_draw.max() > 1, "weights repeat draws"
+    write_netcdf(found, tmp_path / "draws.nc")
+    read = import_arviz().from_netcdf(str(tmp_path / "draws.nc"))
+    assert {"posterior", "log_likelihood", "observed_data", "prior"} <= set(read.groups())
+    assert list(read.posterior["judge"].values) == ["first", "second"]
+    assert (read.attrs["fit"], read.attrs["view"]) == (row["id"], "corrected")
+    with pytest.raises(InputError, match="data have changed since: fit again"):
+        load_posterior(store, first, settings=SETTINGS, shelf=shelf)
+
+
+def test_a_fit_that_did_not_pass_has_no_draws(store: Store) -> None:
+    with pytest.raises(NotEnoughDataError, match="fit 'corrected' is refused"):
+        load_posterior(store, {"view": "corrected", "status": "refused"}, settings=SETTINGS)
