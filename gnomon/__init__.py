@@ -1,1 +1,77 @@
-"""The command line and the study file: binds the rooms."""
+"""Gnomon: how often does a language model notice an injected thought, and how sure may we be, given a fallible judge?
+
+    import gnomon as gn
+
+Public names are loaded when they are first used, so that importing costs nothing. docs/api.md describes each.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from gnomon.api import agreement as agreement
+    from gnomon.api import bounds as bounds
+    from gnomon.api import correction as correction
+    from gnomon.api.steering import concept_vector as concept_vector
+    from gnomon.api.steering import load_model as load_model
+    from gnomon.api.steering import steer as steer
+    from gnomon.data.errors import GnomonError as GnomonError
+    from gnomon.stats.estimands.selection_bounds import ArmCounts as ArmCounts
+    from gnomon.stats.model.priors import Priors as Priors
+
+    __version__: str
+
+_PLACES = {
+    "ArmCounts": "gnomon.stats.estimands.selection_bounds:ArmCounts",
+    "GnomonError": "gnomon.data.errors:GnomonError",
+    "Priors": "gnomon.stats.model.priors:Priors",
+    "agreement": "gnomon.api.agreement",
+    "bounds": "gnomon.api.bounds",
+    "concept_vector": "gnomon.api.steering:concept_vector",
+    "correction": "gnomon.api.correction",
+    "load_model": "gnomon.api.steering:load_model",
+    "steer": "gnomon.api.steering:steer",
+}
+"""Where each public name is defined: a module, or a module and a name in it."""
+
+__all__ = [
+    "ArmCounts",
+    "GnomonError",
+    "Priors",
+    "__version__",
+    "agreement",
+    "bounds",
+    "concept_vector",
+    "correction",
+    "load_model",
+    "steer",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """A public name, loaded when it is first asked for (PEP 562)."""
+    if name == "__version__":
+        value: Any = _installed_version()
+    elif name in _PLACES:
+        module, _, attribute = _PLACES[name].partition(":")
+        value = getattr(import_module(module), attribute) if attribute else import_module(module)
+    else:
+        raise AttributeError(f"module 'gnomon' has no attribute '{name}'")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """The public names."""
+    return sorted(__all__)
+
+
+def _installed_version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("gnomon")
+    except PackageNotFoundError:
+        return "unknown"

@@ -7,7 +7,7 @@ once, without sampling. A fit that does not pass its convergence gates is stored
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import astuple, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from gnomon.data.errors import FitFailedError
@@ -49,7 +49,7 @@ from gnomon.stats.inference.sampler import (
     check_convergence,
     sample_posterior,
 )
-from gnomon.stats.model.judge_confusion import ExternalCalibration, unlabelled_weight
+from gnomon.stats.model.judge_confusion import ExternalCalibration, hash_patterns, unlabelled_weight
 from gnomon.stats.model.priors import Priors
 
 PASSED, FAILED, REFUSED = "passed", "failed", "refused"
@@ -242,21 +242,6 @@ def fit_corrected(
     seen = hash_patterns(patterns, external)
     plan = _fit_request(view, "corrected", name, seen, priors, settings, quick, seed, shelf)
     return _find_fit(store, plan) or _fit_patterns(store, plan, patterns, label_view, progress, external)
-
-
-def hash_patterns(patterns: VerdictPatternCells, external: Sequence[ExternalCalibration] = ()) -> str:
-    """Hash of the data of a corrected fit.
-
-    Parameters
-    ----------
-    patterns : VerdictPatternCells
-        The study's verdicts and labels.
-    external : sequence of ExternalCalibration
-        Calibrations of the judges elsewhere.
-    """
-    if not external:
-        return patterns.content_hash()
-    return canonical_hash([patterns.content_hash(), [astuple(one) for one in external]], 64)
 
 
 def _fit_request(

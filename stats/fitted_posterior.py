@@ -15,12 +15,11 @@ from gnomon.data.files import write_atomically
 from gnomon.data.storage.store import Store
 from gnomon.stats.cells.aggregation import judged_cells, pattern_cells, published_cells
 from gnomon.stats.checks.predictive_checks import draw_prior_parameters
-from gnomon.stats.fit import PASSED, hash_patterns
 from gnomon.stats.inference.hierarchical import OutcomeModel, corrected_model, judged_model
 from gnomon.stats.inference.importance_reweighting import DrawCache, reweight_draws, sampling_key
 from gnomon.stats.inference.inference_data import to_inference_data
 from gnomon.stats.inference.sampler import PosteriorDraws, SamplerSettings, sample_posterior
-from gnomon.stats.model.judge_confusion import ExternalCalibration
+from gnomon.stats.model.judge_confusion import ExternalCalibration, hash_patterns
 from gnomon.stats.model.priors import Priors
 
 PRIOR_DRAWS = 1000
@@ -100,7 +99,7 @@ def load_posterior(
         If trials, verdicts or labels have changed since the fit.
     """
     view = str(row["view"])
-    if row["status"] != PASSED:
+    if row["status"] != "passed":
         raise NotEnoughDataError(f"fit '{view}' is {row['status']}: it has no draws; fit again once that is fixed")
     priors = Priors.from_mapping(_mapping(row["priors"]))
     model, names, data_hash = _model_of(store, view, priors, judges, external)

@@ -72,7 +72,10 @@ def fit_options(
         priors=priors or Priors.from_mapping(chosen.priors),
         cache=DrawCache(study.folder / DRAWS, reuse=not resample),
         judges=chosen.judges or None,
-        external=[ExternalCalibration(**one.model_dump(mode="json")) for one in chosen.external],
+        external=[
+            ExternalCalibration(judge=one.judge, arm=str(one.arm), truth=one.truth, verdict=one.said, n=one.n)
+            for one in chosen.external
+        ],
     )
 
 

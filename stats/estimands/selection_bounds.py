@@ -238,12 +238,11 @@ def _tail_probability(width: float, spread: float, confidence: float) -> float:
 def _bounds_from_counts(
     injection: ArmCounts, control: ArmCounts, assuming: EngagementAssumption
 ) -> tuple[float, float]:
-    rates = []
     for name, arm in {"injection": injection, "control": control}.items():
         if arm.engaged == 0:
             raise NotEnoughDataError(f"{name} arm: nobody engaged, so there is nothing to bound")
-        rates += [arm.engaged / arm.n, arm.events / arm.engaged]
-    low, high = _bounds_from_rates(*rates, assuming=assuming)
+    (share1, rate1), (share0, rate0) = ((arm.engaged / arm.n, arm.events / arm.engaged) for arm in (injection, control))
+    low, high = _bounds_from_rates(share1, rate1, share0, rate0, assuming)
     return float(low), float(high)
 
 

@@ -7,7 +7,7 @@ subject, partially pooled; arms are never pooled, since two groups cannot inform
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from itertools import combinations, product
 from typing import NamedTuple
 
@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from gnomon.data.errors import InputError
-from gnomon.data.records import Arm
+from gnomon.data.records import Arm, canonical_hash
 from gnomon.stats.cells.aggregation import MISSING, VerdictPatternCells
 from gnomon.stats.cells.outcome_classes import is_class_possible
 from gnomon.stats.model import basis_functions
@@ -69,6 +69,21 @@ class VerdictArrays(NamedTuple):
     wrong_alike: float
     scale: float
     agreement_sd: float
+
+
+def hash_patterns(patterns: VerdictPatternCells, external: Sequence[ExternalCalibration] = ()) -> str:
+    """Hash of the data of a corrected fit.
+
+    Parameters
+    ----------
+    patterns : VerdictPatternCells
+        The study's verdicts and labels.
+    external : sequence of ExternalCalibration
+        Calibrations of the judges elsewhere.
+    """
+    if not external:
+        return patterns.content_hash()
+    return canonical_hash([patterns.content_hash(), [astuple(one) for one in external]], 64)
 
 
 def unlabelled_weight(patterns: VerdictPatternCells) -> float:

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from gnomon.chain.fitting import fit_options
 from gnomon.commands.steps import FULL
 from gnomon.data.errors import StudyFileError, UnknownNameError
-from gnomon.session import write_study_file
+from gnomon.session import Study, write_study_file
+from gnomon.stats.model.judge_confusion import ExternalCalibration
 from gnomon.stats.model.priors import Priors
 from gnomon.study_file import database_url, read_study
 
@@ -144,3 +146,17 @@ def test_every_prior_is_described_with_its_default():
             names, values = (cell.strip().split(", ") for cell in line.split("|")[1:3])
             described |= {name.strip("`"): float(values[min(i, len(values) - 1)]) for i, name in enumerate(names)}
     assert described == Priors().as_dict()
+
+
+def test_what_the_file_says_of_the_fit_reaches_it_and_arguments_replace_it(folder, store):
+    with (folder / "study.toml").open("a") as file:
+        file.write(
+            "\n[fit.priors]\nsubject_scale = 1\n\n"
+            '[[fit.external]]\njudge = "lexicon"\narm = "control"\ntruth = "rest"\nsaid = "event"\nn = 3\n'
+        )
+    study = Study(folder, read_study(folder), store)
+    options = fit_options(study)
+    assert (options.seed, options.priors) == (1, Priors(subject_scale=1.0))
+    assert options.external == [ExternalCalibration("lexicon", "control", "rest", "event", 3)]
+    changed = fit_options(study, seed=9, priors=Priors(arm_sd=1.0), resample=True)
+    assert (changed.seed, changed.priors, changed.cache.reuse) == (9, Priors(arm_sd=1.0), False)
