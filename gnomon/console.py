@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
+from pydantic import BaseModel
+
 Progress = Callable[[int, int], None]
 
 
@@ -18,8 +20,10 @@ def print_status(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def print_json(document: Any) -> None:
+def print_json(document: object) -> None:
     """Print the command's result as one JSON document on stdout."""
+    if isinstance(document, BaseModel):
+        document = document.model_dump(mode="json")
     print(json.dumps(document, ensure_ascii=False, allow_nan=False, indent=2))
 
 
