@@ -10,8 +10,6 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
-from pydantic import BaseModel
-
 Progress = Callable[[int, int], None]
 
 
@@ -22,9 +20,12 @@ def print_status(text: str) -> None:
 
 def print_json(document: object) -> None:
     """Print the command's result as one JSON document on stdout."""
-    if isinstance(document, BaseModel):
-        document = document.model_dump(mode="json")
-    print(json.dumps(document, ensure_ascii=False, allow_nan=False, indent=2))
+    print(json.dumps(document, ensure_ascii=False, allow_nan=False, indent=2, default=_model_content))
+
+
+def _model_content(value: Any) -> Any:
+    """A typed document, or part of one, as `json` takes it."""
+    return value.model_dump(mode="json")
 
 
 @contextmanager

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from gnomon.data.errors import FitFailedError
 from gnomon.data.records import canonical_hash
@@ -32,9 +31,9 @@ from gnomon.stats.estimand_registry import (
 )
 from gnomon.stats.estimands.definitions import EstimandDraws, posterior_interval
 from gnomon.stats.estimands.result import (
-    FitResult,
     ModelPosterior,
     RefusalRule,
+    ResultDraws,
     build_result,
     refused_result,
 )
@@ -51,8 +50,19 @@ from gnomon.stats.inference.sampler import (
 )
 from gnomon.stats.model.judge_confusion import ExternalCalibration, hash_patterns, unlabelled_weight
 from gnomon.stats.model.priors import Priors
+from gnomon.stats.results import (
+    FAILED,
+    PASSED,
+    REFUSED,
+    Diagnostics,
+    FitResult,
+    Reweighting,
+    StoredFit,
+    WithheldEstimate,
+    YoudenRow,
+)
+from gnomon.stats.stored_fits import find_fit, save_fit
 
-PASSED, FAILED, REFUSED = "passed", "failed", "refused"
 DEFAULT_SEED = 20251122
 POOLED_CALIBRATION_REASON = (
     "counts have no labels: its judge was calibrated with both arms pooled, and a correction needs errors by arm"
@@ -95,7 +105,7 @@ def fit_judged(
     seed: int = DEFAULT_SEED,
     progress: Progress | None = None,
     shelf: DrawCache | None = None,
-) -> dict[str, Any]:
+) -> StoredFit:
     """Rates by one judge's verdicts, without correction for its errors.
 
     Parameters
@@ -116,12 +126,12 @@ def fit_judged(
         Called with the name of each step and its completed share, 0 to 1.
     shelf : DrawCache, optional
         Cache of draws of earlier fits. If little has changed they are reweighted instead of sampling again
-        (`gnomon.stats.inference.importance_reweighting`), which is recorded in `diagnostics["reweighted"]`.
+        (`gnomon.stats.inference.importance_reweighting`), which is recorded in `diagnostics.reweighted`.
 
     Returns
     -------
-    dict of str to object
-        The stored row of the fit (columns of the table `fits`); `status` is passed or failed.
+    StoredFit
+        The fit as it is stored; `status` is passed or failed.
 
     Raises
     ------
@@ -136,7 +146,7 @@ def fit_judged(
     view = "judged" if name == first else f"judged:{name}"
     plan = _fit_request(view, "judged", name, cells.content_hash(), priors, settings, quick, seed, shelf)
     design = f"{AVERAGING_NOTE}; conditions on the verdicts of {name} being right."
-    return _find_fit(store, plan) or _fit_cells(store, plan, cells, design, progress)
+    return find_fit(store, plan.fit_id) or _fit_cells(store, plan, cells, design, progress)
 
 
 def fit_published(
@@ -148,7 +158,7 @@ def fit_published(
     seed: int = DEFAULT_SEED,
     progress: Progress | None = None,
     shelf: DrawCache | None = None,
-) -> dict[str, Any]:
+) -> StoredFit:
     """Rates from published counts, without correction.
 
     Parameters
@@ -170,8 +180,8 @@ def fit_published(
 
     Returns
     -------
-    dict of str to object
-        The stored row of the fit; corrected estimates are withheld, with the reason in `result["refused"]`.
+    StoredFit
+        The fit as it is stored; corrected estimates are withheld, with the reason in `result.refused`.
 
     Raises
     ------
@@ -182,11 +192,11 @@ def fit_published(
     plan = _fit_request("published", "published", None, cells.content_hash(), priors, settings, quick, seed, shelf)
     design = f"{AVERAGING_NOTE}, as published; conditions on the publication's judge being right."
     refused = [
-        {"subject": str(subject), "estimand": corrected, "reason": POOLED_CALIBRATION_REASON}
+        WithheldEstimate(subject=str(subject), estimand=corrected, reason=POOLED_CALIBRATION_REASON)
         for subject in cells.frame["subject"].unique()
         for corrected in corrected_estimands()
     ]
-    return _find_fit(store, plan) or _fit_cells(store, plan, cells, design, progress, refused)
+    return find_fit(store, plan.fit_id) or _fit_cells(store, plan, cells, design, progress, refused)
 
 
 def fit_corrected(
@@ -201,7 +211,7 @@ def fit_corrected(
     seed: int = DEFAULT_SEED,
     progress: Progress | None = None,
     shelf: DrawCache | None = None,
-) -> dict[str, Any]:
+) -> StoredFit:
     """Rates corrected for the judges' errors, from all judges' verdicts and the labels together.
 
     Parameters
@@ -230,9 +240,9 @@ def fit_corrected(
 
     Returns
     -------
-    dict of str to object
-        The stored row of the fit; `status` is passed, failed, or refused if nothing can be corrected. Estimates that
-        labels or judges do not support are listed in `result["refused"]` with their reason.
+    StoredFit
+        The fit as it is stored; `status` is passed, failed, or refused if nothing can be corrected. Estimates that
+        labels or judges do not support are listed in `result.refused` with their reason.
     """
     usual = str(store.study_settings().get("label_view", "blind"))
     label_view = label_view or usual
@@ -241,7 +251,7 @@ def fit_corrected(
     name = " + ".join(patterns.judges)
     seen = hash_patterns(patterns, external)
     plan = _fit_request(view, "corrected", name, seen, priors, settings, quick, seed, shelf)
-    return _find_fit(store, plan) or _fit_patterns(store, plan, patterns, label_view, progress, external)
+    return find_fit(store, plan.fit_id) or _fit_patterns(store, plan, patterns, label_view, progress, external)
 
 
 def _fit_request(
@@ -265,16 +275,18 @@ def _fit_cells(
     cells: CellCounts,
     design: str,
     progress: Progress | None,
-    refused: Sequence[dict[str, str]] = (),
-) -> dict[str, Any]:
+    refused: Sequence[WithheldEstimate] = (),
+) -> StoredFit:
     model = judged_model(cells, plan.priors)
 
-    def read(draws: PosteriorDraws) -> FitResult:
+    def read(draws: PosteriorDraws) -> ResultDraws:
         posterior = ModelPosterior(
             model, draws.flat_values, cells.trial_counts, cells.counts, plan.result_view, plan.judge, design
         )
         result = build_result(posterior)
-        return FitResult({**result.content, "refused": [*result.content["refused"], *refused]}, result.draws)
+        return ResultDraws(
+            result.content.model_copy(update={"refused": (*result.content.refused, *refused)}), result.draws
+        )
 
     return _sample_and_save(store, plan, model, design, read, progress)
 
@@ -286,7 +298,7 @@ def _fit_patterns(
     label_view: str,
     progress: Progress | None,
     external: Sequence[ExternalCalibration] = (),
-) -> dict[str, Any]:
+) -> StoredFit:
     design = (
         f"{AVERAGING_NOTE}; the true outcome of unlabelled trials is latent. Conditions on the "
         f"{label_view} labels being "
@@ -303,10 +315,10 @@ def _fit_patterns(
     if not {INJECTION, CONTROL} & (set(patterns.frame["arm"]) - set(lacking)):
         lines = _refuse_all_estimands(patterns, lacking)
         content = refused_result(plan.result_view, plan.judge, lines, design)
-        return _save_fit(store, plan, REFUSED, _empty_diagnostics(), content)
+        return _save_fit(store, plan, REFUSED, Diagnostics(), content)
     model = corrected_model(patterns, plan.priors, external)
 
-    def read(draws: PosteriorDraws) -> FitResult:
+    def read(draws: PosteriorDraws) -> ResultDraws:
         posterior = ModelPosterior(
             model, draws.flat_values, patterns.trial_counts, None, plan.result_view, plan.judge, design
         )
@@ -314,8 +326,8 @@ def _fit_patterns(
         share = model.class_probabilities(coefficients, model.design.frame)
         table = youden_draws(model, draws.flat_values, patterns, share)
         result = build_result(posterior, _refusal_rule(lacking, table))
-        content = {**result.content, "judges": [_judge_row(one) for one in table]}
-        return FitResult(content, result.draws)
+        content = result.content.model_copy(update={"judges": tuple(_judge_row(one) for one in table)})
+        return ResultDraws(content, result.draws)
 
     return _sample_and_save(store, plan, model, design, read, progress)
 
@@ -325,50 +337,49 @@ def _sample_and_save(
     plan: FitRequest,
     model: OutcomeModel,
     design: str,
-    read: Callable[[PosteriorDraws], FitResult],
+    read: Callable[[PosteriorDraws], ResultDraws],
     progress: Progress | None,
-) -> dict[str, Any]:
+) -> StoredFit:
     """Sample, compute the estimates, check convergence, retry once with stricter settings, and store the outcome."""
     if plan.shelf is not None and (row := _reweighted_fit(store, plan, model, read, plan.shelf)) is not None:
         return row
-    checks: dict[str, Any] = _empty_diagnostics()
+    checks = Diagnostics()
     for settings in (plan.settings, plan.settings.retry_settings()):
         try:
             draws = sample_posterior(model, settings, plan.seed, progress)
         except FitFailedError as error:
-            checks = {**checks, "reasons": [str(error)]}
+            checks = checks.model_copy(update={"reasons": (str(error),)})
             continue
         result = read(draws)
         checks = check_convergence(result.draws, draws)
-        if checks["passed"]:
+        if checks.passed:
             if plan.shelf is not None:
                 plan.shelf.save_draws(plan.view, plan.draws_key(model), to_cached_draws(model, plan.fit_id, draws))
             return _save_fit(store, plan, PASSED, checks, result.content)
-    reason = f"the fit did not converge ({'; '.join(checks['reasons'])})"
-    lines = [
-        {"subject": str(name), "estimand": "all", "reason": reason} for name in model.design.frame["subject"].unique()
-    ]
+    reason = f"the fit did not converge ({'; '.join(checks.reasons)})"
+    lines = [WithheldEstimate(subject=str(name), reason=reason) for name in model.design.frame["subject"].unique()]
     return _save_fit(store, plan, FAILED, checks, refused_result(plan.result_view, plan.judge, lines, design))
 
 
 def _reweighted_fit(
-    store: Store, plan: FitRequest, model: OutcomeModel, read: Callable[[PosteriorDraws], FitResult], shelf: DrawCache
-) -> dict[str, Any] | None:
+    store: Store, plan: FitRequest, model: OutcomeModel, read: Callable[[PosteriorDraws], ResultDraws], shelf: DrawCache
+) -> StoredFit | None:
     """The fit reweighted from an earlier one's draws; None if there are none, or the weights are not reliable."""
     old = shelf.load_draws(plan.view, plan.draws_key(model))
     if old is None:
         return None
     plan = replace(plan, base=old.fit)
-    if (row := _find_fit(store, plan)) is not None:
+    if (row := find_fit(store, plan.fit_id)) is not None:
         return row
     again = reweight_draws(model, old)
     if not again.is_reliable:
         return None
     result = read(again.draws)
     checks = check_convergence(result.draws, again.draws)
-    if not checks["passed"]:
+    if not checks.passed:
         return None
-    return _save_fit(store, plan, PASSED, {**checks, "reweighted": again.as_dict()}, result.content)
+    weighted = Reweighting(fit=again.fit, k=again.k, share=again.share)
+    return _save_fit(store, plan, PASSED, checks.model_copy(update={"reweighted": weighted}), result.content)
 
 
 def _arms_without_labels(patterns: VerdictPatternCells, calibrated: set[str]) -> dict[str, str]:
@@ -405,44 +416,36 @@ def _refusal_rule(lacking: dict[str, str], table: Sequence[YoudenDraws]) -> Refu
     return refuse
 
 
-def _refuse_all_estimands(patterns: VerdictPatternCells, lacking: dict[str, str]) -> list[dict[str, str]]:
+def _refuse_all_estimands(patterns: VerdictPatternCells, lacking: dict[str, str]) -> list[WithheldEstimate]:
     out = []
     for subject in patterns.frame["subject"].unique():
         for estimand in primary_estimands():
             if estimand.reports_missing_arms:
                 arms, name = estimand.arms, corrected_name(estimand.name)
                 reason = next((lacking[arm] for arm in arms if arm in lacking), f"no trials in the {arms[0]} arm")
-                out.append({"subject": str(subject), "estimand": name, "reason": reason})
+                out.append(WithheldEstimate(subject=str(subject), estimand=name, reason=reason))
     return out
 
 
-def _judge_row(one: YoudenDraws) -> dict[str, Any]:
-    about = {"judge": one.judge, "arm": one.arm, "question": one.question}
-    return {**about, **posterior_interval(one.draws), "probability": one.probability_informative}
+def _judge_row(one: YoudenDraws) -> YoudenRow:
+    return YoudenRow(
+        judge=one.judge,
+        arm=one.arm,
+        question=one.question,
+        **posterior_interval(one.draws),
+        probability=one.probability_informative,
+    )
 
 
-def _empty_diagnostics() -> dict[str, Any]:
-    numbers = dict.fromkeys(("max_rhat", "min_ess_bulk", "min_ess_tail"))
-    zeros = dict.fromkeys(("divergences", "draws", "chains"), 0)
-    return {**numbers, **zeros, "seconds_compile": 0.0, "seconds_sample": 0.0, "passed": False, "reasons": []}
-
-
-def _find_fit(store: Store, plan: FitRequest) -> dict[str, Any] | None:
-    return store.find_fit(plan.fit_id)
-
-
-def _save_fit(
-    store: Store, plan: FitRequest, status: str, diagnostics: dict[str, Any], result: dict[str, Any]
-) -> dict[str, Any]:
-    row = {
-        "id": plan.fit_id,
-        "view": plan.view,
-        "status": status,
-        "data_hash": plan.data_hash,
-        "seed": plan.seed,
-        "priors": plan.priors.as_dict(),
-        "diagnostics": diagnostics,
-        "result": result,
-    }
-    store.add_fit(row)
-    return store.find_fit(plan.fit_id) or row
+def _save_fit(store: Store, plan: FitRequest, status: str, diagnostics: Diagnostics, result: FitResult) -> StoredFit:
+    fit = StoredFit(
+        id=plan.fit_id,
+        view=plan.view,
+        status=status,
+        data_hash=plan.data_hash,
+        seed=plan.seed,
+        priors=plan.priors.as_dict(),
+        diagnostics=diagnostics,
+        result=result,
+    )
+    return save_fit(store, fit)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from gnomon.stats.inference.inference_data import to_inference_data
 from gnomon.stats.inference.sampler import PosteriorDraws, SamplerSettings, sample_posterior
 from gnomon.stats.model.judge_confusion import ExternalCalibration, hash_patterns
 from gnomon.stats.model.priors import Priors
+from gnomon.stats.results import PASSED, StoredFit
 
 PRIOR_DRAWS = 1000
 
@@ -61,7 +62,7 @@ class FittedPosterior:
 
 def load_posterior(
     store: Store,
-    row: Mapping[str, object],
+    stored: StoredFit,
     *,
     settings: SamplerSettings,
     judges: Sequence[str] | None = None,
@@ -76,8 +77,7 @@ def load_posterior(
     Parameters
     ----------
     store : Store
-    row : mapping
-        A row of the table `fits`.
+    stored : StoredFit
     settings : SamplerSettings
         Those that the fit was made with.
     judges : sequence of str, optional
@@ -98,21 +98,20 @@ def load_posterior(
     InputError
         If trials, verdicts or labels have changed since the fit.
     """
-    view = str(row["view"])
-    if row["status"] != "passed":
-        raise NotEnoughDataError(f"fit '{view}' is {row['status']}: it has no draws; fit again once that is fixed")
-    priors = Priors.from_mapping(_mapping(row["priors"]))
+    view = stored.view
+    if stored.status != PASSED:
+        raise NotEnoughDataError(f"fit '{view}' is {stored.status}: it has no draws; fit again once that is fixed")
+    priors = Priors.from_mapping(stored.priors)
     model, names, data_hash = _model_of(store, view, priors, judges, external)
-    if data_hash != row["data_hash"]:
+    if data_hash != stored.data_hash:
         raise InputError(f"fit '{view}': the study's data have changed since: fit again, then take its draws")
-    seed = int(str(row["seed"]))
-    diagnostics = _mapping(row["diagnostics"])
-    draws = _kept_draws(model, row, sampling_key(model, settings, seed), diagnostics.get("reweighted"), shelf)
+    seed = stored.seed
+    draws = _kept_draws(model, stored, sampling_key(model, settings, seed), shelf)
     if draws is None:
-        if diagnostics["draws"] != settings.draws:
+        if stored.diagnostics.draws != settings.draws:
             settings = settings.retry_settings()
         draws = sample_posterior(model, settings, seed)
-    return FittedPosterior(str(row["id"]), view, seed, model, draws, names, priors)
+    return FittedPosterior(stored.id, view, seed, model, draws, names, priors)
 
 
 def write_netcdf(posterior: FittedPosterior, path: Path) -> None:
@@ -147,19 +146,12 @@ def _model_of(
     return corrected_model(patterns, priors, external), patterns.judges, hash_patterns(patterns, external)
 
 
-def _kept_draws(
-    model: OutcomeModel, row: Mapping[str, object], key: str, reweighted: object, shelf: DrawCache | None
-) -> PosteriorDraws | None:
+def _kept_draws(model: OutcomeModel, stored: StoredFit, key: str, shelf: DrawCache | None) -> PosteriorDraws | None:
     """Draws from the cache, if they are of this fit or those that it was reweighted from."""
-    kept = replace(shelf, reuse=True).load_draws(str(row["view"]), key) if shelf else None
-    if kept is not None and isinstance(reweighted, Mapping) and kept.fit == reweighted["fit"]:
+    kept = replace(shelf, reuse=True).load_draws(stored.view, key) if shelf else None
+    reweighted = stored.diagnostics.reweighted
+    if kept is not None and reweighted is not None and kept.fit == reweighted.fit:
         return reweight_draws(model, kept).draws
-    if kept is None or kept.fit != row["id"]:
+    if kept is None or kept.fit != stored.id:
         return None
     return PosteriorDraws(kept.values, kept.divergences, 0.0, 0.0)
-
-
-def _mapping(value: object) -> Mapping[str, object]:
-    if not isinstance(value, Mapping):
-        raise TypeError(f"a mapping is expected, not {type(value).__name__}")
-    return value

@@ -69,20 +69,20 @@ def test_it_is_fitted_compared_printed_charted_and_reported(
     published: Study, shift: Estimand, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     row = fit_published(published.store, settings=BRIEF)
-    assert row["status"] == "passed", row["diagnostics"]
-    result = row["result"]
-    mine = {each["subject"]: each for each in result["estimands"] if each["estimand"] == NAME}
-    assert {name: each["observed"] for name, each in mine.items()} == pytest.approx(
+    assert row.status == "passed", row.diagnostics
+    result = row.result
+    mine = {each.subject: each for each in result.estimands if each.estimand == NAME}
+    assert {name: each.observed for name, each in mine.items()} == pytest.approx(
         {"small": 0.1, "middle": 0.075, "large": 0.05}
     )
-    assert all(each["low95"] < each["observed"] < each["high95"] for each in mine.values())
+    assert all(each.low95 < each.observed < each.high95 for each in mine.values())
     for table in ("curve", "slope", "contrasts"):
-        assert [each for each in result[table] if each["estimand"] == NAME], table
+        assert [each for each in getattr(result, table) if each.estimand == NAME], table
     for table in ("ladder", "slopes", "new_subject", "standard", "standard_contrasts"):
-        assert [each for each in result["comparisons"][table] if each["estimand"] == NAME], table
+        assert [each for each in getattr(result.comparisons, table) if each.estimand == NAME], table
 
     document = estimates_document(published, [row])
-    assert [each["subject"] for each in document["estimates"] if each["estimand"] == NAME] == [
+    assert [each.subject for each in document.estimates if each.estimand == NAME] == [
         "small",
         "middle",
         "large",
@@ -119,7 +119,7 @@ def test_a_fit_of_before_is_not_taken_for_one_that_has_it(
     with pytest.raises(pytest.fail.Exception):
         fit_published(published.store, settings=BRIEF)
     plans = []
-    monkeypatch.setattr(fit, "_find_fit", lambda _store, plan: plans.append(plan.fit_id) or {"id": plan.fit_id})
+    monkeypatch.setattr(fit, "find_fit", lambda _store, fit_id: plans.append(fit_id) or fit_id)
     fit_published(published.store, settings=BRIEF)
     register_estimand(shift)
     fit_published(published.store, settings=BRIEF)

@@ -291,7 +291,7 @@ def refit(patterns: VerdictPatternCells, settings: SamplerSettings) -> dict[str,
 def _read(model: OutcomeModel, draws: PosteriorDraws, patterns: VerdictPatternCells) -> float:
     """Compute everything that a fit stores, and check convergence: the least effective sample size."""
     result = build_result(ModelPosterior(model, draws.flat_values, patterns.trial_counts, None, "corrected", None, ""))
-    return float(check_convergence(result.draws, draws)["min_ess_bulk"])
+    return check_convergence(result.draws, draws).min_ess_bulk or 0.0
 
 
 def run(*, peers: bool) -> dict[str, Any]:

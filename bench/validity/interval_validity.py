@@ -152,7 +152,7 @@ def one(task: tuple[str, int]) -> dict[str, Any]:
     if part == "sbc":
         found |= _parameters(fitted, draws, truth)
     naive = judged_figures(study) if part != "sbc" else {}
-    about = {"part": part, "study": number, "seconds": time.perf_counter() - began, "passed": checks["passed"]}
+    about = {"part": part, "study": number, "seconds": time.perf_counter() - began, "passed": checks.passed}
     return {**about, "labels": int(study.patterns.labelled_by_arm().sum()), "naive": naive, "figures": found}
 
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from scipy.stats import beta
@@ -25,6 +24,7 @@ from gnomon.data.storage.store import Store
 from gnomon.stats.estimands.selection_bounds import ArmCounts, bounds_with_interval, worst_case_bounds
 from gnomon.stats.fit import fit_published
 from gnomon.stats.inference.sampler import SamplerSettings
+from gnomon.stats.results import ContrastRow, FitResult, IntervalRow, SizeLadderStep
 
 Count = tuple[int, int]
 DRAWS = 200_000
@@ -113,15 +113,14 @@ def _passing(k: int, n: int, se: Floats, sp: Floats, random: np.random.Generator
     return np.clip((seen + sp - 1) / informed, 0, 1), room / informed
 
 
-def fitted() -> dict[str, Any]:
+def fitted() -> FitResult:
     """The hierarchical fit of the published counts."""
     with tempfile.TemporaryDirectory() as folder:
         store = Store.open(f"sqlite:///{Path(folder) / 'published.db'}")
         bundled.add_published(store)
-        row = fit_published(store, settings=SamplerSettings(draws=2000, tune=1000, chains=4), seed=1)
+        fit = fit_published(store, settings=SamplerSettings(draws=2000, tune=1000, chains=4), seed=1)
         store.close()
-    result: dict[str, Any] = row["result"]
-    return result
+    return fit.result
 
 
 def main() -> None:
@@ -130,27 +129,26 @@ def main() -> None:
     arms = {(row.subject, row.arm): row for row in counts}
     result = fitted()
     wanted = ("net_detection_raw", "net_detection_engaged")
-    figures = {(e["subject"], e["estimand"]): e for e in result["estimands"] if not e["by"]}
+    figures = {(row.subject, row.estimand): row for row in result.overall_estimates}
     print("| model | raw | engaged | Lee bounds, with sampling error | no monotonicity |\n|---|---|---|---|---|")
     for subject in dict.fromkeys(row.subject for row in counts):
         rows = [arms[subject, arm] for arm in (Arm.INJECTION, Arm.CONTROL)]
         table = [ArmCounts(engaged=row.n - row.refused, n=row.n, events=row.event) for row in rows]
         lee, worst = bounds_with_interval(*table), worst_case_bounds(*table)
-        shown = [_span(*(figures[subject, name][key] for key in ("mean", "low95", "high95"))) for name in wanted]
+        shown = [_interval(figures[subject, name]) for name in wanted]
         held = (
             f"{_points(lee.low)} to {_points(lee.high)} ({_points(lee.interval_low)} to {_points(lee.interval_high)})"
         )
         print(f"| {subject} | {shown[0]} | {shown[1]} | {held} | {_points(worst[0])} to {_points(worst[1])} |")
     print("\n| difference | raw | probability | engaged | probability |\n|---|---|---|---|---|")
-    pairs = {(c["estimand"], c["a"], c["b"]): c for c in result["contrasts"]}
+    pairs = {(row.estimand, row.a, row.b): row for row in result.contrasts}
     for a, b in STEPS:
         cells = [_contrast(pairs, name, a, b) for name in wanted]
         print(f"| {a} over {b} | {' | '.join(cells)} |")
     print("\n| slope per doubling | points | probability that it is positive |\n|---|---|---|")
-    for row in result["slope"]:
-        if row["estimand"] in wanted:
-            chance = f"{row['probability_positive']:.2f}"
-            print(f"| {row['estimand']} | {_span(row['mean'], row['low95'], row['high95'])} | {chance} |")
+    for slope in result.slope:
+        if slope.estimand in wanted:
+            print(f"| {slope.estimand} | {_interval(slope)} | {slope.probability_positive:.2f} |")
     _beside(result, wanted)
     print(
         "\n| model | as judged | published calibration, both arms together |", " | ".join(j.name for j in BY_ARM), "|"
@@ -163,44 +161,48 @@ def main() -> None:
         print(f"| {subject} | {_points(raw)} | {' | '.join(_span(e.value, e.low, e.high) for e in given)} |")
 
 
-def _beside(result: dict[str, Any], wanted: tuple[str, ...]) -> None:
+def _beside(result: FitResult, wanted: tuple[str, ...]) -> None:
     """The size ladder, the trends through the observed subjects, and the prediction for a further subject."""
-    beside = result["comparisons"]
+    beside = result.comparisons
     print("\n| step | raw | probability | engaged | probability |\n|---|---|---|---|---|")
     steps: dict[tuple[str, str], list[str]] = {}
-    for row in beside["ladder"]:
-        size = _span(row["mean"], row["low95"], row["high95"]) if "mean" in row else "every step up"
-        steps.setdefault((row["from"], row["to"]), []).append(f"{size} | {_chance(row['probability'])}")
+    for step in beside.ladder:
+        gap = _interval(step) if isinstance(step, SizeLadderStep) else "every step up"
+        steps.setdefault((step.from_subject, step.to_subject), []).append(f"{gap} | {_chance(step.probability)}")
     for (low, high), cells in steps.items():
         print(f"| {low} to {high} | {' | '.join(cells)} |")
     print("\n| trend per doubling through the models as they are | points | probability of rising |\n|---|---|---|")
-    for row in beside["slopes"]:
-        span = _span(row["mean"], row["low95"], row["high95"])
-        print(f"| {row['estimand']}, {row['variants']} | {span} | {_chance(row['probability_positive'])} |")
+    for slope in beside.slopes:
+        chance = _chance(slope.probability_positive)
+        print(f"| {slope.estimand}, {slope.variants} | {_interval(slope)} | {chance} |")
     print("\n| a further instruct model of | raw | engaged |\n|---|---|---|")
-    sizes = sorted({row["parameters"] for row in beside["new_subject"]})
+    sizes = sorted({point.parameters for point in beside.new_subject})
     for size in sizes:
-        mine = {row["estimand"]: row for row in beside["new_subject"] if row["parameters"] == size}
-        spans = [_span(mine[name]["mean"], mine[name]["low95"], mine[name]["high95"]) for name in wanted]
+        mine = {point.estimand: point for point in beside.new_subject if point.parameters == size}
+        spans = [_interval(mine[name]) for name in wanted]
         print(f"| {size / 1e9:.1f} B | {' | '.join(spans)} |")
     print("\n| model | bounds from the posterior, their 95 % limits |\n|---|---|")
-    for row in beside["bounds"]:
-        if row["assuming"] == "monotone":
-            ends = f"{_points(row['low'])} to {_points(row['high'])}"
-            print(f"| {row['subject']} | {ends} ({_points(row['low95'])} to {_points(row['high95'])}) |")
+    for bounds in beside.bounds:
+        if bounds.assuming == "monotone":
+            ends = f"{_points(bounds.low)} to {_points(bounds.high)}"
+            print(f"| {bounds.subject} | {ends} ({_points(bounds.low95)} to {_points(bounds.high95)}) |")
 
 
-def _contrast(pairs: dict[tuple[str, str, str], dict[str, Any]], name: str, a: str, b: str) -> str:
+def _contrast(pairs: dict[tuple[str, str, str], ContrastRow], name: str, a: str, b: str) -> str:
     row, sign = (pairs[name, a, b], 1) if (name, a, b) in pairs else (pairs[name, b, a], -1)
-    ends = sorted((sign * row["low95"], sign * row["high95"]))
-    chance = row["probability"] if sign == 1 else 1 - row["probability"]
-    return f"{_span(sign * row['mean'], *ends)} | {_chance(chance)}"
+    ends = sorted((sign * row.low95, sign * row.high95))
+    chance = row.probability if sign == 1 else 1 - row.probability
+    return f"{_span(sign * row.mean, *ends)} | {_chance(chance)}"
 
 
 def _chance(probability: float) -> str:
     if probability > 0.999:
         return "> .999"
     return "< .001" if probability < 0.001 else f"{probability:.3f}".lstrip("0")
+
+
+def _interval(row: IntervalRow) -> str:
+    return _span(row.mean, row.low95, row.high95)
 
 
 def _span(value: float, low: float, high: float) -> str:

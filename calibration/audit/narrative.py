@@ -2,49 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any
 
-from gnomon.calibration.results.audit import JudgeEstimates, LabelRevisions, RevisedConfusion
-from gnomon.calibration.results.error_rates import ConfusionCells, YoudenDifference
-from gnomon.data.results import Estimate
+from gnomon.data.records import IntervalEstimate
 
 SIGNIFICANT = 0.05
+COUNTS = ("tp", "fp", "fn", "tn")
 
 
-def correctability_sentence(judge: JudgeEstimates, view: str) -> str:
+def correctability_sentence(entry: dict[str, Any]) -> str:
     """Whether this judge's rates may be corrected by this view's labels, in which strata, and why not in others.
 
     Parameters
     ----------
-    judge : JudgeEstimates
-        What the labels say of the judge.
-    view : str
-        Name of the view of the labels.
+    entry : dict of str to object
+        One of the audit's `judges`: labels (the view), labelled, exposure, strata, youden, correctable,
+        correctable_arms and reasons.
     """
-    if not judge.labelled:
-        return f"May not be corrected: {'; '.join(judge.reasons)}."
-    may = [arm for arm, yes in judge.correctable_arms.items() if yes]
-    parts = [_main_clause(judge, view, may), _stratum_sentence(judge, may), _exposure_phrase(judge.exposure)]
-    parts.append(_difference_clause(judge.youden.differences))
+    if not entry["labelled"]:
+        return f"May not be corrected: {'; '.join(entry['reasons'])}."
+    may = [arm for arm, yes in entry["correctable_arms"].items() if yes]
+    parts = [_main_clause(entry, may), _stratum_sentence(entry, may), _exposure_phrase(entry["exposure"])]
+    parts.append(_difference_clause(entry["youden"]["differences"]))
     return " ".join(part for part in parts if part)
 
 
-def _main_clause(judge: JudgeEstimates, view: str, may: Sequence[str]) -> str:
-    shown = _join_names([f"{arm} ({_youden_phrase(judge.youden.by_arm[arm])})" for arm in may])
-    by = f"by {_counted_noun(judge.labelled, view + ' label')}"
-    why = "; ".join(judge.reasons)
-    if judge.correctable:
+def _main_clause(entry: dict[str, Any], may: Sequence[str]) -> str:
+    shown = _join_names([f"{arm} ({_youden_phrase(entry['youden']['by_arm'][arm])})" for arm in may])
+    by = f"by {_counted_noun(entry['labelled'], entry['labels'] + ' label')}"
+    why = "; ".join(entry["reasons"])
+    if entry["correctable"]:
         return f"May be corrected {by}, each arm by its own errors: {shown}.{f' Not elsewhere: {why}.' if why else ''}"
     also = f" In {shown} it may." if may else ""
     return f"May not be corrected for net detection {by}. Why not: {why}.{also}"
 
 
-def _difference_clause(differences: Sequence[YoudenDifference]) -> str:
-    pairs = [f"between {each.a} and {each.b}" for each in differences if each.excludes_zero]
+def _difference_clause(differences: Sequence[dict[str, Any]]) -> str:
+    pairs = [
+        f"between {each['a']} and {each['b']}"
+        for each in differences
+        if each["difference"].low > 0 or each["difference"].high < 0
+    ]
     return f"Its errors differ {_join_names(pairs)}: use each arm's own rates, never one for all." if pairs else ""
 
 
-def _exposure_phrase(exposure: Mapping[str, int]) -> str:
+def _exposure_phrase(exposure: dict[str, int]) -> str:
     """Warning that labels given after a verdict are not an independent measure of it."""
     after, unknown = exposure.get("after_verdict", 0), exposure.get("unknown", 0)
     told = [f"{after} came after a verdict was seen"] if after else []
@@ -52,19 +55,17 @@ def _exposure_phrase(exposure: Mapping[str, int]) -> str:
     return f"Beware of these labels: {_join_names(told)}, so they may have followed the judge." if told else ""
 
 
-def _youden_phrase(estimate: Estimate | None) -> str:
-    if estimate is None:
-        return "Youden's J unknown"
+def _youden_phrase(estimate: IntervalEstimate) -> str:
     return f"Youden's J {estimate.value:.2f}, {estimate.low:.2f} to {estimate.high:.2f}"
 
 
-def _stratum_sentence(judge: JudgeEstimates, may: Sequence[str]) -> str:
+def _stratum_sentence(entry: dict[str, Any], may: Sequence[str]) -> str:
     """How many concepts and subjects could be corrected by their own labels, in correctable arms."""
     counts, lacking = [], False
     for kind in ("concept", "subject"):
-        rows = [row for row in judge.strata if getattr(row, kind) is not None and row.arm in may]
-        if len({getattr(row, kind) for row in rows}) > 1:
-            good = sum(row.correctable for row in rows)
+        rows = [row for row in entry["strata"] if row[kind] is not None and row["arm"] in may]
+        if len({row[kind] for row in rows}) > 1:
+            good = sum(row["correctable"] for row in rows)
             lacking |= good < len(rows)
             counts.append(f"{good} of {len(rows)} {kind}s")
     if not counts:
@@ -73,29 +74,27 @@ def _stratum_sentence(judge: JudgeEstimates, may: Sequence[str]) -> str:
     return f"On their own labels, so may {_join_names(counts)} (counted in each arm){rest}."
 
 
-def revision_sentences(revisions: LabelRevisions, confusion: Sequence[RevisedConfusion]) -> str:
+def revision_sentences(document: dict[str, Any]) -> str:
     """How labels were revised and what that shows.
 
     Parameters
     ----------
-    revisions : LabelRevisions
-        All revisions of labels.
-    confusion : sequence of RevisedConfusion
-        Each judge's confusion matrix by the labels as first given and as they are now.
+    document : dict of str to object
+        The audit's `revisions`, with `confusion`.
     """
-    if not revisions.n:
+    if not document["n"]:
         return "No label was changed after it was given."
-    after, toward, away = revisions.after_verdict, revisions.toward_judge, revisions.away_from_judge
-    told = f"{_counted_noun(revisions.n, 'label')} changed, {after} after a verdict had been seen"
-    told += f" and {revisions.unknown} with nobody knowing what had been seen" if revisions.unknown else ""
+    after, toward, away = (document[key] for key in ("after_verdict", "toward_judge", "away_from_judge"))
+    told = f"{_counted_noun(document['n'], 'label')} changed, {after} after a verdict had been seen"
+    told += f" and {document['unknown']} with nobody knowing what had been seen" if document["unknown"] else ""
     if not after:
         return f"{told}."
     told += f": {toward} towards what the judges said, {away} away from it."
-    return " ".join([told, *_sign_test_sentence(revisions), *_changed_sentence(confusion)])
+    return " ".join([told, *_sign_test_sentence(document), *_changed_sentence(document["confusion"])])
 
 
-def _sign_test_sentence(revisions: LabelRevisions) -> Iterable[str]:
-    p, moved = revisions.p_value, revisions.toward_judge + revisions.away_from_judge
+def _sign_test_sentence(document: dict[str, Any]) -> Iterable[str]:
+    p, moved = document["p_value"], document["toward_judge"] + document["away_from_judge"]
     if p is None:
         return
     exact = "exact p < .001" if p < 0.001 else f"exact p {p:.3f}" if p < 1 else "exact p 1"
@@ -107,15 +106,16 @@ def _sign_test_sentence(revisions: LabelRevisions) -> Iterable[str]:
         yield f"That may be chance ({exact})."
 
 
-def _changed_sentence(confusions: Sequence[RevisedConfusion]) -> Iterable[str]:
+def _changed_sentence(confusions: Sequence[dict[str, Any]]) -> Iterable[str]:
     for each in confusions:
-        if each.first != each.current:
-            then, now = _four_counts(each.first), _four_counts(each.current)
-            yield f"Held to the labels as first given {each.judge} has {then}; as they stand, {now}."
+        first, current = each["first"], each["current"]
+        if any(first[key] != current[key] for key in COUNTS):
+            then, now = _four_counts(first), _four_counts(current)
+            yield f"Held to the labels as first given {each['judge']} has {then}; as they stand, {now}."
 
 
-def _four_counts(counts: ConfusionCells) -> str:
-    return f"TP {counts.tp}, FP {counts.fp}, FN {counts.fn}, TN {counts.tn}"
+def _four_counts(counts: dict[str, int]) -> str:
+    return ", ".join(f"{key.upper()} {counts[key]}" for key in COUNTS)
 
 
 def _counted_noun(number: int, thing: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import pandas as pd
 import streamlit as st
@@ -14,7 +13,7 @@ from gnomon.stats.charts import coverage_table, diagnostic_charts
 from gnomon.stats.estimand_registry import listed_estimands
 from gnomon.stats.inference.hierarchical import VERSION
 from gnomon.stats.narrative import fit_sentences as telling
-from gnomon.stats.narrative.fit_frames import FitFrames, all_fitted, frame_records
+from gnomon.stats.narrative.fit_frames import FitFrames, TidyEstimate, all_fitted, frame_rows
 from gnomon.stats.narrative.formatting import count_noun, escape_markdown, format_percent, format_time, non_breaking
 from gnomon.stats.narrative.formatting import estimand_label as called
 
@@ -99,21 +98,20 @@ def _estimate_label(figure: str) -> str:
     return " by ".join([called(estimand), *axis])
 
 
-def _fit_row(fit: FitFrames) -> dict[str, Any]:
-    each = fit.diagnostics
-    weighted = each.get("reweighted") or {}
+def _fit_row(fit: FitFrames) -> dict[str, object]:
+    each, weighted = fit.diagnostics, fit.diagnostics.reweighted
     return {
         "fit": fit.view,
         "judge": fit.judge,
         "status": fit.status,
-        "R-hat": each.get("max_rhat"),
-        "bulk ESS": each.get("min_ess_bulk"),
-        "tail ESS": each.get("min_ess_tail"),
-        "divergences": each.get("divergences"),
-        "draws": (each.get("draws") or 0) * (each.get("chains") or 0),
-        "seconds": round((each.get("seconds_compile") or 0) + (each.get("seconds_sample") or 0), 1),
-        "weighted from": str(weighted.get("fit", ""))[:8],
-        "Pareto k": weighted.get("k"),
+        "R-hat": each.max_rhat,
+        "bulk ESS": each.min_ess_bulk,
+        "tail ESS": each.min_ess_tail,
+        "divergences": each.divergences,
+        "draws": each.draws * each.chains,
+        "seconds": round(each.seconds_compile + each.seconds_sample, 1),
+        "weighted from": weighted.fit[:8] if weighted else "",
+        "Pareto k": weighted.k if weighted else None,
         "made": format_time(fit.created_at) if fit.created_at else "",
     }
 
@@ -139,8 +137,8 @@ def _side_by_side(fits: Mapping[str, FitFrames]) -> None:
     cells: dict[tuple[str, str], dict[str, str]] = {}
     for view, fit in fits.items():
         for name in listed_estimands():
-            for row in frame_records(fit.overall_estimates(name)):
-                cells.setdefault((str(row["subject"]), called(name)), {})[view] = telling.interval_phrase(row)
+            for row in frame_rows(fit.overall_estimates(name), TidyEstimate):
+                cells.setdefault((row.subject, called(name)), {})[view] = telling.interval_phrase(row)
     if len(fits) < 2 or not cells:
         return
     st.subheader("The fits side by side")

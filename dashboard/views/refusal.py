@@ -11,7 +11,7 @@ from gnomon.dashboard.components.chart_panel import show_chart
 from gnomon.dashboard.components.view_filters import filter_fit
 from gnomon.stats.charts import diagnostic_charts, estimate_charts
 from gnomon.stats.narrative import fit_sentences as telling
-from gnomon.stats.narrative.fit_frames import FitFrames, all_fitted, fit_for, frame_records
+from gnomon.stats.narrative.fit_frames import FitFrames, TidyEstimate, all_fitted, fit_for, frame_rows
 from gnomon.stats.narrative.formatting import escape_markdown, non_breaking
 
 REFUSAL = "refusal"
@@ -77,6 +77,7 @@ def _by_strength(fit: FitFrames) -> None:
         return
     st.subheader("By strength of the injection")
     words = " ".join(
-        f"{row['subject']} at strength {row['value']:g}: {telling.interval_phrase(row)}." for row in frame_records(rows)
+        f"{row.subject} at strength {float(row.value):g}: {telling.interval_phrase(row)}."
+        for row in frame_rows(rows, TidyEstimate)
     )
     show_chart(estimate_charts.strength_chart(rows, estimand=REFUSAL), "refusal-by-strength", rows, words=words)

@@ -25,7 +25,7 @@ from gnomon.stats.estimand_registry import (
 )
 from gnomon.stats.estimands.selection_bounds import ArmCounts, EffectBounds, bounds_with_interval
 from gnomon.stats.narrative import estimate_sentences
-from gnomon.stats.narrative.fit_frames import FitFrames, all_fitted, fit_for, frame_records
+from gnomon.stats.narrative.fit_frames import FitFrames, TidyEstimate, all_fitted, fit_for, frame_rows
 from gnomon.stats.narrative.formatting import escape_markdown, non_breaking
 from gnomon.stats.narrative.formatting import estimand_label as called
 
@@ -108,7 +108,9 @@ def _scaling_chart(fits: Mapping[str, FitFrames], fit: FitFrames, name: str) -> 
     rows, curve = fit.overall_estimates(name), fit.curve[fit.curve["estimand"] == name]
     overlay = _overlay_published(fit, name)
     shown = pd.concat([rows, overlay], ignore_index=True) if len(overlay) else rows
-    words = f"{called(name)}. " + " ".join(estimate_sentences.figure_sentence(row) for row in frame_records(rows))
+    words = f"{called(name)}. " + " ".join(
+        estimate_sentences.figure_sentence(row) for row in frame_rows(rows, TidyEstimate)
+    )
     if shown["parameters"].nunique() > 1:
         chart = estimate_charts.scaling_chart(shown, curve, estimand=name).properties(width=WIDTH, height=HEIGHT)
         show_chart(chart, f"scaling-{name}", shown, words=words)
@@ -159,7 +161,9 @@ def _scaling_sentences(place: study_picker.StudyRef, store: Store, fit: FitFrame
     left, right = st.columns([2, 3], gap="large")
     with left:
         st.subheader("Each model")
-        st.text(non_breaking("\n".join(estimate_sentences.figure_sentence(row) for row in frame_records(rows))))
+        st.text(
+            non_breaking("\n".join(estimate_sentences.figure_sentence(row) for row in frame_rows(rows, TidyEstimate)))
+        )
     with right:
         st.subheader("Is a larger model better?")
         said = [*estimate_sentences.slope_sentences(fit.slope, name)]
@@ -231,7 +235,8 @@ def _compare_pair(fit: FitFrames, name: str) -> None:
     st.subheader("Compare two")
     sizes = fit.overall_estimates(name).sort_values("parameters")
     labels = {
-        row["subject"]: estimate_sentences.size_label(row["subject"], row["parameters"]) for row in frame_records(sizes)
+        row.subject: estimate_sentences.size_label(row.subject, row.parameters)
+        for row in frame_rows(sizes, TidyEstimate)
     }
     names = list(labels)
     left, right = st.columns(2)
@@ -240,7 +245,7 @@ def _compare_pair(fit: FitFrames, name: str) -> None:
     row = estimate_sentences.find_contrast(contrasts, name, a, b)
     st.text(non_breaking(estimate_sentences.contrast_sentence(row)) if row else "Pick two different models.")
     one = estimate_sentences.find_contrast(fit.comparison_entry("standard_contrasts"), name, a, b)
-    if row and one and abs(one["mean"] - row["mean"]) > APART:
+    if row and one and abs(one.mean - row.mean) > APART:
         st.text(non_breaking(f"Asked the same: {estimate_sentences.contrast_sentence(one)}"))
         st.caption(estimate_sentences.STANDARD)
 

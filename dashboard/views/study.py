@@ -9,10 +9,10 @@ from gnomon.dashboard import study_picker
 from gnomon.data.records import Arm, VerdictState
 from gnomon.data.storage import tables
 from gnomon.data.storage.store import Store
-from gnomon.stats.narrative.fit_frames import FAILED, REFUSED
 from gnomon.stats.narrative.formatting import count_noun, escape_markdown, format_percent, format_size, format_time
 from gnomon.stats.narrative.next_steps import NextStep, Notice, list_notices, next_step
 from gnomon.stats.narrative.study_overview import StudyOverview, by_rater, distinct_values, summarize_study
+from gnomon.stats.results import FAILED, REFUSED, StoredFit
 
 _MARK = {
     "error": ":red[:material/error:]",
@@ -66,7 +66,7 @@ def _study_summary(store: Store, found: StudyOverview) -> None:
         columns[1].metric("Answers", f"{found.trial_count:,}")
         columns[2].metric("Verdicts", f"{int(found.states['n'].sum()):,}")
         columns[3].metric("Labelled", f"{len(found.labels):,}", help="Answers with a label in the study's label view")
-    good = sum(fit["status"] not in (FAILED, REFUSED) for fit in found.fits)
+    good = sum(fit.status not in (FAILED, REFUSED) for fit in found.fits)
     columns[4].metric("Fits that passed", f"{good} of {len(found.fits)}" if found.fits else "none yet")
 
 
@@ -168,22 +168,19 @@ def _show_fits(found: StudyOverview) -> None:
     st.caption("A fit passes when its chains agree (R-hat), hold enough independent draws (ESS) and did not diverge.")
 
 
-def _fit_row(fit: dict[str, object]) -> dict[str, object]:
-    diagnostics = fit["diagnostics"]
-    assert isinstance(diagnostics, dict)
-    result = fit["result"]
-    assert isinstance(result, dict)
+def _fit_row(fit: StoredFit) -> dict[str, object]:
+    diagnostics = fit.diagnostics
     return {
-        "view": fit["view"],
-        "judge": result.get("judge") or "–",
-        "status": f"FAILED: {'; '.join(diagnostics.get('reasons', []))}" if fit["status"] == FAILED else fit["status"],
-        "R-hat": diagnostics.get("max_rhat"),
-        "bulk ESS": diagnostics.get("min_ess_bulk"),
-        "tail ESS": diagnostics.get("min_ess_tail"),
-        "divergences": diagnostics.get("divergences"),
-        "draws": diagnostics.get("draws"),
-        "chains": diagnostics.get("chains"),
-        "fitted": format_time(str(fit["created_at"])),
+        "view": fit.view,
+        "judge": fit.result.judge or "–",
+        "status": f"FAILED: {'; '.join(diagnostics.reasons)}" if fit.has_failed else fit.status,
+        "R-hat": diagnostics.max_rhat,
+        "bulk ESS": diagnostics.min_ess_bulk,
+        "tail ESS": diagnostics.min_ess_tail,
+        "divergences": diagnostics.divergences,
+        "draws": diagnostics.draws,
+        "chains": diagnostics.chains,
+        "fitted": format_time(fit.created_at),
     }
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, TypedDict
 
 from gnomon.data.errors import InputError, NotEnoughDataError
 from gnomon.data.importers.row_builders import UNKNOWN_SIZE
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from gnomon.stats.inference.sampler import SamplerSettings
     from gnomon.stats.model.judge_confusion import ExternalCalibration
     from gnomon.stats.model.priors import Priors
+    from gnomon.stats.results import StoredFit
 
 DRAWS = "draws"
 """Folder of a study in which draws of its newest fits lie, for refits; it may be deleted at any time."""
@@ -84,7 +85,7 @@ def fittable_views(study: Study) -> list[str]:
     return ["published"] if study.file.counts else ["judged", "corrected"]
 
 
-def fit_view(study: Study, view: str, options: FitOptions, judge: str | None = None) -> dict[str, Any]:
+def fit_view(study: Study, view: str, options: FitOptions, judge: str | None = None) -> StoredFit:
     """Fit one view of a study.
 
     Parameters
@@ -97,8 +98,7 @@ def fit_view(study: Study, view: str, options: FitOptions, judge: str | None = N
 
     Returns
     -------
-    dict
-        A row of the table `fits`.
+    StoredFit
 
     Raises
     ------
@@ -123,14 +123,13 @@ def fit_view(study: Study, view: str, options: FitOptions, judge: str | None = N
     return fit.fit_corrected(study.store, judges=options.judges, external=options.external, **how)
 
 
-def fit_posterior(study: Study, row: Mapping[str, object], options: FitOptions | None = None) -> FittedPosterior:
+def fit_posterior(study: Study, stored: StoredFit, options: FitOptions | None = None) -> FittedPosterior:
     """The model and the draws behind a fit of a study.
 
     Parameters
     ----------
     study : Study
-    row : mapping
-        A row of the table `fits`.
+    stored : StoredFit
     options : FitOptions, optional
         Those that the fit was made with; by default those of the study's file.
     """
@@ -138,18 +137,17 @@ def fit_posterior(study: Study, row: Mapping[str, object], options: FitOptions |
 
     how = options or fit_options(study)
     return load_posterior(
-        study.store, row, settings=how.settings, judges=how.judges, external=how.external, shelf=how.cache
+        study.store, stored, settings=how.settings, judges=how.judges, external=how.external, shelf=how.cache
     )
 
 
-def write_draws(study: Study, rows: Sequence[Mapping[str, object]], out: Path) -> list[Path]:
+def write_draws(study: Study, fits: Sequence[StoredFit], out: Path) -> list[Path]:
     """Write all draws of each fit that passed, for ArviZ.
 
     Parameters
     ----------
     study : Study
-    rows : sequence of mapping
-        Rows of the table `fits`.
+    fits : sequence of StoredFit
     out : Path
         The fit's view is put at the end of its name: `draws.nc` becomes `draws-corrected.nc`.
 
@@ -164,14 +162,15 @@ def write_draws(study: Study, rows: Sequence[Mapping[str, object]], out: Path) -
         If the folder of `out` is not there.
     """
     from gnomon.stats.fitted_posterior import write_netcdf
+    from gnomon.stats.results import PASSED
 
     if not out.parent.is_dir():
         raise InputError(f"{out.parent}: is not a folder: make it, or name another file")
     written = []
-    for row in rows:
-        if row["status"] == "passed":
-            name = f"{out.stem}-{str(row['view']).replace(':', '-')}{out.suffix or '.nc'}"
-            write_netcdf(fit_posterior(study, row), out.with_name(name))
+    for stored in fits:
+        if stored.status == PASSED:
+            name = f"{out.stem}-{stored.view.replace(':', '-')}{out.suffix or '.nc'}"
+            write_netcdf(fit_posterior(study, stored), out.with_name(name))
             written.append(out.with_name(name))
     return written
 

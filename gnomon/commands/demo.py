@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from gnomon import session
 from gnomon.commands import judge, steps
 from gnomon.console import print_json, print_status
 from gnomon.render import estimates
+from gnomon.render.documents import DemoDocument
 
 QUICK = {"injection": 3, "control": 20, "random": 1, "draws": 700, "tune": 400, "strengths": "[0.5, 0.75, 1.0]"}
 PUBLISHED = "published"
 
 
-def run_demo(folder: Path, *, quick: bool, published_only: bool, json: bool) -> dict[str, Any]:
+def run_demo(folder: Path, *, quick: bool, published_only: bool, json: bool) -> DemoDocument:
     """Create the demo study, or continue an existing one, and print its estimates.
 
     Parameters
@@ -41,19 +41,19 @@ def run_demo(folder: Path, *, quick: bool, published_only: bool, json: bool) -> 
         document = _fit_published(folder, settings)
     else:
         document = _run_chain(folder, settings)
-        document[PUBLISHED] = _fit_published(folder / PUBLISHED, settings)
+        document = document.model_copy(update={"published": _fit_published(folder / PUBLISHED, settings)})
     if json:
         print_json(document)
     else:
         estimates.print_estimates(document)
-        if PUBLISHED in document:
-            estimates.print_estimates(document[PUBLISHED])
-    for part in (document, document.get(PUBLISHED, {})):
-        steps.raise_if_failed(part.pop("rows", []))
+        if document.published:
+            estimates.print_estimates(document.published)
+    for part in (document, document.published):
+        steps.raise_if_failed(part.rows if part else ())
     return document
 
 
-def _run_chain(folder: Path, settings: dict[str, Any]) -> dict[str, Any]:
+def _run_chain(folder: Path, settings: Mapping[str, object]) -> DemoDocument:
     """The embedded model: trials, verdicts, fits."""
     seconds: dict[str, float] = {}
     if session.write_study_file(folder, "study.toml", **settings, name="demo", calibration="true"):
@@ -69,18 +69,20 @@ def _run_chain(folder: Path, settings: dict[str, Any]) -> dict[str, Any]:
         return _fitted_document(study, seconds)
 
 
-def _fit_published(folder: Path, settings: dict[str, Any]) -> dict[str, Any]:
+def _fit_published(folder: Path, settings: Mapping[str, object]) -> DemoDocument:
     """The published study: counts and their fit."""
     session.write_study_file(folder, "published.toml", **settings)
     with session.opened(folder) as study:
         return _fitted_document(study, {})
 
 
-def _fitted_document(study: session.Study, seconds: dict[str, float]) -> dict[str, Any]:
+def _fitted_document(study: session.Study, seconds: dict[str, float]) -> DemoDocument:
     with _timed_step(seconds, "fit"):
         rows = steps.fit_all_views(study)
     total = round(sum(seconds.values()), 2)
-    return estimates.estimates_document(study, rows) | {"seconds": {**seconds, "total": total}, "rows": rows}
+    document = estimates.estimates_document(study, rows)
+    parts = {name: getattr(document, name) for name in type(document).model_fields}
+    return DemoDocument(**parts, seconds={**seconds, "total": total}, rows=tuple(rows))
 
 
 def _convert_model() -> None:

@@ -9,7 +9,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from gnomon.calibration.results.audit import AuditDocument
 from gnomon.chain import fitting
 from gnomon.commands import yes_bias
 from gnomon.console import print_json, print_status, progress_bar, readable_time
@@ -17,6 +16,7 @@ from gnomon.data.errors import FitFailedError, InputError
 from gnomon.data.records import Arm, Subject
 from gnomon.render import estimates
 from gnomon.session import Study, opened, write_study_file
+from gnomon.stats.results import StoredFit
 from gnomon.study_file import FILE, DesignSpec, SubjectSpec, database_url
 
 TITLES = {"published": "published counts", "judged": "as judged", "corrected": "corrected"}
@@ -184,7 +184,7 @@ def _protocol_path(folder: Path, name: str) -> str:
     return str(folder / name) if name.endswith(".toml") else name
 
 
-def audit_judges(study: Study, view: str | None, json: bool) -> AuditDocument:
+def audit_judges(study: Study, view: str | None, json: bool) -> dict[str, Any]:
     """Audit every judge version against the labels, and print the audit.
 
     Parameters
@@ -213,7 +213,7 @@ def fit_study(
     resample: bool = False,
     seed: int | None = None,
     netcdf: Path | None = None,
-) -> list[dict[str, Any]]:
+) -> list[StoredFit]:
     """Fit every view that the study's data allow, and print the estimates.
 
     Parameters
@@ -233,8 +233,8 @@ def fit_study(
 
     Returns
     -------
-    list of dict
-        Rows of `tables.fits`.
+    list of StoredFit
+        One fit per view.
 
     Raises
     ------
@@ -253,7 +253,7 @@ def fit_study(
 
 def fit_all_views(
     study: Study, judge_name: str | None = None, *, resample: bool = False, seed: int | None = None
-) -> list[dict[str, Any]]:
+) -> list[StoredFit]:
     """Fit the published counts, or the verdicts as judged and with the judges' error corrected.
 
     Parameters
@@ -269,8 +269,8 @@ def fit_all_views(
 
     Returns
     -------
-    list of dict
-        Rows of `tables.fits`.
+    list of StoredFit
+        One fit per view.
 
     Raises
     ------
@@ -286,21 +286,21 @@ def fit_all_views(
     ]
 
 
-def raise_if_failed(rows: Sequence[dict[str, Any]]) -> None:
+def raise_if_failed(fits: Sequence[StoredFit]) -> None:
     """Raise `FitFailedError` if a fit did not pass its convergence checks."""
-    for row in rows:
-        if row["status"] == "failed":
-            reasons = "; ".join(row["diagnostics"]["reasons"])
+    for fit in fits:
+        if fit.has_failed:
+            reasons = "; ".join(fit.diagnostics.reasons)
             raise FitFailedError(
-                f"fit '{row['view']}' failed: {reasons}: raise 'draws' and 'tune' under [fit] and fit again"
+                f"fit '{fit.view}' failed: {reasons}: raise 'draws' and 'tune' under [fit] and fit again"
             )
 
 
-def _fit_with_status(title: str, run: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+def _fit_with_status(title: str, run: Callable[[], StoredFit]) -> StoredFit:
     print_status(f"fit {title}: sampling")
-    row = run()
-    print_status(f"fit {title}: {estimates.format_diagnostics(row)}")
-    return row
+    fit = run()
+    print_status(f"fit {title}: {estimates.format_diagnostics(fit)}")
+    return fit
 
 
 def serve_dashboard(folder: Path, port: int, address: str = "127.0.0.1") -> None:

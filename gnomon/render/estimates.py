@@ -2,57 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from gnomon.console import format_points, format_rate
 from gnomon.data.storage import tables
+from gnomon.render.documents import (
+    DiagnosticsSummary,
+    EstimateLine,
+    EstimatesDocument,
+    FailedFit,
+    FitDiagnostics,
+)
 from gnomon.stats.estimand_registry import headline_estimands, is_corrected, is_difference
+from gnomon.stats.results import FAILED, PASSED, Diagnostics, EstimateRow, StoredFit, WithheldEstimate
 
 if TYPE_CHECKING:
     from gnomon.session import Study
 
-Row = Mapping[str, Any]
 
-
-def estimates_document(study: Study, rows: Sequence[Row]) -> dict[str, Any]:
+def estimates_document(study: Study, fits: Sequence[StoredFit]) -> EstimatesDocument:
     """The document that `fit` and `demo` print: counts of facts, one entry per estimate, diagnostics.
 
     Parameters
     ----------
     study : Study
         The open study.
-    rows : sequence of mapping
-        Rows of `tables.fits`.
+    fits : sequence of StoredFit
+        Fits of one run, one per view.
     """
-    passed = [row for row in rows if row["status"] == "passed"]
-    figures = [
-        _estimate_entry(figure, row) for row in passed for figure in row["result"]["estimands"] if not figure["by"]
-    ]
-    subjects = [subject.name for subject in study.store.load_subjects()]
-    return {
-        "study": study.file.name,
-        "subjects": subjects,
-        "trials": _trial_counts(study),
-        "verdicts": study.store.count_rows(tables.verdicts),
-        "labels": study.store.count_rows(tables.labels),
-        "estimates": sorted(figures, key=lambda figure: _sort_key(figure, subjects)),
-        "refused": _withheld_estimates(rows),
-        "failed": [_failure_entry(row) for row in rows if row["status"] == "failed"],
-        "diagnostics": _diagnostics_document(rows),
-        "comparisons": {row["view"]: row["result"].get("comparisons", {}) for row in passed},
-        "predictive": {row["view"]: row["result"].get("predictive", []) for row in passed},
-    }
+    passed = [fit for fit in fits if fit.status == PASSED]
+    subjects = tuple(subject.name for subject in study.store.load_subjects())
+    lines = [_estimate_line(row, fit) for fit in passed for row in fit.result.overall_estimates]
+    return EstimatesDocument(
+        study=study.file.name,
+        subjects=subjects,
+        trials=_trial_counts(study),
+        verdicts=study.store.count_rows(tables.verdicts),
+        labels=study.store.count_rows(tables.labels),
+        estimates=tuple(sorted(lines, key=lambda line: _sort_key(line, subjects))),
+        refused=_withheld_estimates(fits),
+        failed=tuple(FailedFit(view=fit.view, reasons=fit.diagnostics.reasons) for fit in fits if fit.status == FAILED),
+        diagnostics=_diagnostics_summary(fits),
+        comparisons={fit.view: fit.result.comparisons for fit in passed},
+        predictive={fit.view: fit.result.predictive for fit in passed},
+    )
 
 
-def _withheld_estimates(rows: Sequence[Row]) -> list[Row]:
+def _withheld_estimates(fits: Sequence[StoredFit]) -> tuple[WithheldEstimate, ...]:
     """Estimates withheld by any fit, deduplicated."""
-    lines = [line for row in rows if row["status"] != "failed" for line in row["result"]["refused"]]
-    return [line for place, line in enumerate(lines) if line not in lines[:place]]
-
-
-def _failure_entry(row: Row) -> dict[str, Any]:
-    return {"view": row["view"], "reasons": row["diagnostics"]["reasons"]}
+    lines = [line for fit in fits if not fit.has_failed for line in fit.result.refused]
+    return tuple(line for place, line in enumerate(lines) if line not in lines[:place])
 
 
 def _trial_counts(study: Study) -> int:
@@ -61,14 +61,18 @@ def _trial_counts(study: Study) -> int:
     return int(study.store.read_frame(tables.counts)["n"].sum())
 
 
-def _estimate_entry(figure: Row, row: Row) -> dict[str, Any]:
-    kept = {
-        "subject": figure["subject"],
-        "estimand": _unique_estimand_name(figure["estimand"], row["view"]),
-        "mean": figure["mean"],
-    }
-    interval = {"low": figure["low95"], "high": figure["high95"], "level": 0.95}
-    return {**kept, **interval, "observed": figure["observed"], "view": row["view"], "judge": row["result"]["judge"]}
+def _estimate_line(row: EstimateRow, fit: StoredFit) -> EstimateLine:
+    return EstimateLine(
+        subject=row.subject,
+        estimand=_unique_estimand_name(row.estimand, fit.view),
+        mean=row.mean,
+        low=row.low95,
+        high=row.high95,
+        level=0.95,
+        observed=row.observed,
+        view=fit.view,
+        judge=fit.result.judge,
+    )
 
 
 def _unique_estimand_name(estimand: str, view: str) -> str:
@@ -77,61 +81,61 @@ def _unique_estimand_name(estimand: str, view: str) -> str:
     return estimand if plain else f"{estimand}_corrected"
 
 
-def _sort_key(figure: Row, subjects: Sequence[str]) -> tuple[int, int, str]:
-    name = figure["estimand"]
+def _sort_key(line: EstimateLine, subjects: Sequence[str]) -> tuple[int, int, str]:
+    name = line.estimand
     return (
-        subjects.index(figure["subject"]),
+        subjects.index(line.subject),
         headline_estimands().index(name) if name in headline_estimands() else len(headline_estimands()),
         name,
     )
 
 
-def _diagnostics_document(rows: Sequence[Row]) -> dict[str, Any]:
-    sampled = [row["diagnostics"] for row in rows if row["diagnostics"]["draws"]]
-    return {
-        "max_rhat": max((each["max_rhat"] for each in sampled), default=None),
-        "min_ess": min((_smallest_ess(each) for each in sampled), default=None),
-        "divergences": sum(each["divergences"] for each in sampled),
-        "fits": {row["view"]: {"status": row["status"], **row["diagnostics"]} for row in rows},
-    }
+def _diagnostics_summary(fits: Sequence[StoredFit]) -> DiagnosticsSummary:
+    sampled = [fit.diagnostics for fit in fits if fit.diagnostics.draws]
+    return DiagnosticsSummary(
+        max_rhat=max((each.max_rhat for each in sampled if each.max_rhat is not None), default=None),
+        min_ess=min((each.min_ess for each in sampled if each.min_ess is not None), default=None),
+        divergences=sum(each.divergences for each in sampled),
+        fits={fit.view: _with_status(fit.diagnostics, fit.status) for fit in fits},
+    )
 
 
-def _smallest_ess(diagnostics: Row) -> float:
-    return float(min(diagnostics["min_ess_bulk"], diagnostics["min_ess_tail"]))
+def _with_status(diagnostics: Diagnostics, status: str) -> FitDiagnostics:
+    return FitDiagnostics(status=status, **{name: getattr(diagnostics, name) for name in Diagnostics.model_fields})
 
 
-def format_diagnostics(row: Row) -> str:
+def format_diagnostics(fit: StoredFit) -> str:
     """Convergence diagnostics of a fit in one line."""
-    each = row["diagnostics"]
-    if not each["draws"]:
-        return f"{row['status']}: nothing was sampled"
-    good = f"R-hat {each['max_rhat']:.3f}, ESS {_smallest_ess(each):.0f}, {each['divergences']} divergences"
-    weighted = each.get("reweighted")
-    how = f", weighted from fit {weighted['fit'][:8]} (Pareto k {weighted['k']:.2f})" if weighted else ""
-    return f"{row['status']}: {good}{how}"
+    each = fit.diagnostics
+    if not each.draws or each.max_rhat is None or each.min_ess is None:
+        return f"{fit.status}: nothing was sampled"
+    good = f"R-hat {each.max_rhat:.3f}, ESS {each.min_ess:.0f}, {each.divergences} divergences"
+    weighted = each.reweighted
+    how = f", weighted from fit {weighted.fit[:8]} (Pareto k {weighted.k:.2f})" if weighted else ""
+    return f"{fit.status}: {good}{how}"
 
 
-def print_estimates(document: Row) -> None:
+def print_estimates(document: EstimatesDocument) -> None:
     """Print the estimates as a table on stdout."""
     from rich.console import Console
     from rich.table import Table
 
-    title = f"{document['study']}: {document['trials']:,} trials, {document['labels']:,} labels"
+    title = f"{document.study}: {document.trials:,} trials, {document.labels:,} labels"
     shown = Table(title=title, box=None, title_justify="left")
     shown.add_column("", no_wrap=True)
     for name in ("mean", "95 % interval"):
         shown.add_column(name, justify="right", no_wrap=True)
     last = None
-    for figure in document["estimates"]:
-        if figure["estimand"] in headline_estimands():
-            if figure["subject"] != last:
-                shown.add_row(f"[bold]{figure['subject']}")
-                last = figure["subject"]
-            show = format_points if is_difference(figure["estimand"]) else format_rate
-            interval = f"{show(figure['low'])} to {show(figure['high'])}"
-            shown.add_row(f"  {figure['estimand'].replace('_', ' ')}", show(figure["mean"]), interval)
+    for line in document.estimates:
+        if line.estimand in headline_estimands():
+            if line.subject != last:
+                shown.add_row(f"[bold]{line.subject}")
+                last = line.subject
+            show = format_points if is_difference(line.estimand) else format_rate
+            interval = f"{show(line.low)} to {show(line.high)}"
+            shown.add_row(f"  {line.estimand.replace('_', ' ')}", show(line.mean), interval)
     console = Console(highlight=False)
     console.print(shown)
-    lines = [f"not given: {each['estimand'].replace('_', ' ')}: {each['reason']}" for each in document["refused"]]
-    for line in dict.fromkeys(lines):
-        console.print(line, soft_wrap=True)
+    lines = [f"not given: {each.estimand.replace('_', ' ')}: {each.reason}" for each in document.refused]
+    for text in dict.fromkeys(lines):
+        console.print(text, soft_wrap=True)

@@ -19,7 +19,6 @@ from jinja2 import Environment, FileSystemLoader
 from gnomon.calibration.audit import audit_frames
 from gnomon.calibration.audit.document import audit_study
 from gnomon.calibration.plotting.theme import save_chart
-from gnomon.calibration.results.audit import ViewAudit
 from gnomon.console import print_status
 from gnomon.data.errors import InputError, NotEnoughDataError
 from gnomon.data.files import write_atomically
@@ -31,11 +30,12 @@ from gnomon.session import TEMPLATES, Study
 from gnomon.stats.charts import diagnostic_charts, estimate_charts
 from gnomon.stats.estimand_registry import ESTIMANDS, is_corrected, listed_estimands, main_estimand
 from gnomon.stats.narrative import estimate_sentences, fit_sentences
-from gnomon.stats.narrative.fit_frames import FitFrames, all_fitted, frame_records
+from gnomon.stats.narrative.fit_frames import FitFrames, TidyEstimate, all_fitted, frame_rows
 from gnomon.stats.narrative.formatting import estimand_label as called
 from gnomon.stats.narrative.formatting import join_names, non_breaking
 from gnomon.stats.narrative.next_steps import list_notices, withheld_notices
 from gnomon.stats.narrative.study_overview import StudyOverview, distinct_values, summarize_study
+from gnomon.stats.stored_fits import newest_fits
 
 TITLES = {"published": "As published", "judged": "As judged", "corrected": "With the judges' error taken out"}
 PDF = ".pdf"
@@ -134,24 +134,24 @@ def make_picture(chart: Any, words: str) -> ReportPicture:
     return ReportPicture(f"data:image/svg+xml;base64,{base64.b64encode(drawn).decode()}", words)
 
 
-def _audit_document(store: Store) -> ViewAudit | None:
+def _audit_document(store: Store) -> dict[str, Any] | None:
     """The audit in the study's own label view; None without verdicts or labels."""
     if not store.count_rows(tables.verdicts) or not store.count_rows(tables.labels):
         return None
     return audit_study(store, view=str(store.study_settings().get("label_view", "blind")))
 
 
-def _reason_not_correctable(study: Study, document: ViewAudit | None) -> str | None:
+def _reason_not_correctable(study: Study, document: dict[str, Any] | None) -> str | None:
     """Why corrected net detection must not be printed; None if it may be."""
     if study.file.fit.external:
         return None
     if document is None:
         return "nobody has labelled a transcript, so that no judge's errors are known"
     heard = study.file.fit.judges or list(study.store.study_settings().get("judges", []))
-    mine = [each for each in document.judges if each.judge in heard and each.newest]
-    if any(each.correctable for each in mine):
+    mine = [each for each in document["judges"] if each["judge"] in heard and each["newest"]]
+    if any(each["correctable"] for each in mine):
         return None
-    reasons = [f"{each.judge}: {reason}" for each in mine for reason in each.reasons]
+    reasons = [f"{each['judge']}: {reason}" for each in mine for reason in each["reasons"]]
     return "the audit allows it for no judge" + (f" ({'; '.join(reasons)})" if reasons else "")
 
 
@@ -198,7 +198,8 @@ def _finding_sections(fits: Mapping[str, FitFrames], forbidden: str | None) -> I
 
 def _add_main_estimate(made: ReportSection, fit: FitFrames, name: str) -> None:
     rows = fit.overall_estimates(name)
-    sentences = [estimate_sentences.figure_sentence(row) for row in frame_records(rows.sort_values("parameters"))]
+    by_size = frame_rows(rows.sort_values("parameters"), TidyEstimate)
+    sentences = [estimate_sentences.figure_sentence(row) for row in by_size]
     made.lines += [ESTIMANDS[name].definition, *sentences]
     if rows["parameters"].nunique() > 1:
         curve = fit.curve[fit.curve["estimand"] == name]
@@ -212,7 +213,7 @@ def _add_main_estimate(made: ReportSection, fit: FitFrames, name: str) -> None:
         names = [one for one in listed_estimands() if is_corrected(name) or not is_corrected(one)]
         every = pd.concat([part for one in names if len(part := fit.overall_estimates(one))], ignore_index=True)
         words = [
-            f"{called(str(row['estimand']))}: {fit_sentences.interval_phrase(row)}" for row in frame_records(every)
+            f"{called(row.estimand)}: {fit_sentences.interval_phrase(row)}" for row in frame_rows(every, TidyEstimate)
         ]
         made.pictures.append(make_picture(estimate_charts.forest_plot(every), "; ".join(words)))
         made.lines += words
@@ -223,8 +224,8 @@ def _add_breakdowns(made: ReportSection, fit: FitFrames, name: str) -> None:
     for axis, draw in (("concept", estimate_charts.concept_chart), ("strength", estimate_charts.strength_chart)):
         if len(rows := fit.estimates_by_axis(name, axis)):
             said = [
-                f"{row['subject']}, {axis} {row['value']}: {fit_sentences.interval_phrase(row)}"
-                for row in frame_records(rows)
+                f"{row.subject}, {axis} {row.value}: {fit_sentences.interval_phrase(row)}"
+                for row in frame_rows(rows, TidyEstimate)
             ]
             made.pictures.append(make_picture(draw(rows, estimand=name), "; ".join(said)))
     if len(cells := fit.comparison_entry("best")):
@@ -248,18 +249,18 @@ def _refusal_section(fits: Mapping[str, FitFrames]) -> Iterator[ReportSection]:
         yield made
 
 
-def _judge_section(document: ViewAudit | None) -> Iterator[ReportSection]:
+def _judge_section(document: dict[str, Any] | None) -> Iterator[ReportSection]:
     """The audit in words: whether each judge can be corrected, its errors by arm, revisions of labels."""
     if document is None:
         return
     made = ReportSection("judges", "Judges")
     rates = audit_frames.rate_frame(document)
-    for each in document.judges:
-        made.lines += [each.verdict, *(f"{note[:1].upper()}{note[1:]}." for note in each.notes)]
-        mine = rates[rates["judge"] == each.judge] if each.newest else rates.head(0)
+    for each in document["judges"]:
+        made.lines += [each["verdict"], *(f"{note[:1].upper()}{note[1:]}." for note in each["notes"])]
+        mine = rates[rates["judge"] == each["judge"]] if each["newest"] else rates.head(0)
         for arm in mine["arm"].drop_duplicates():
-            made.lines.append(fit_sentences.arm_sentence(mine[mine["arm"] == arm], each.judge, str(arm)))
-    made.lines.append(document.revisions.words)
+            made.lines.append(fit_sentences.arm_sentence(mine[mine["arm"] == arm], each["judge"], str(arm)))
+    made.lines.append(document["revisions"]["words"])
     yield made
 
 
@@ -270,7 +271,7 @@ def _methods_section(store: Store, fits: Mapping[str, FitFrames]) -> ReportSecti
     made.lines += [estimate_sentences.COMPARABLE, fit_sentences.GATES]
     made.lines += [f"{view}: {fit.design}" for view, fit in fits.items()]
     made.lines.append(MODEL)
-    rows = store.newest_fits()
+    rows = newest_fits(store)
     made.tables.append(
         _table_content(
             "Fits",
@@ -278,18 +279,18 @@ def _methods_section(store: Store, fits: Mapping[str, FitFrames]) -> ReportSecti
                 [
                     {
                         "fit": view,
-                        "id": row["id"][:16],
-                        "data": row["data_hash"][:16],
-                        "seed": row["seed"],
-                        "made": row["created_at"][:16],
-                        "version": row["code_version"],
+                        "id": row.id[:16],
+                        "data": row.data_hash[:16],
+                        "seed": row.seed,
+                        "made": row.created_at[:16],
+                        "version": row.code_version,
                     }
                     for view, row in sorted(rows.items())
                 ]
             ),
         )
     )
-    priors: Mapping[str, float] = next((row["priors"] for row in rows.values() if row["priors"]), {})
+    priors: Mapping[str, float] = next((row.priors for row in rows.values() if row.priors), {})
     if priors:
         made.tables.append(
             _table_content("Priors, on the logit scale", pd.DataFrame(list(priors.items()), columns=["prior", "value"]))
@@ -301,9 +302,7 @@ def _limits_section(found: StudyOverview, fits: Mapping[str, FitFrames]) -> Repo
     """What is not known: estimates that are withheld, cells that were not run."""
     made = ReportSection("limits", "What this report does not show")
     for view, fit in fits.items():
-        made.lines += [
-            f"{TITLES[view.split(':')[0]]}. {note.text}" for note in withheld_notices({"refused": fit.refused})
-        ]
+        made.lines += [f"{TITLES[view.split(':')[0]]}. {note.text}" for note in withheld_notices(fit.refused)]
     if len(found.missing):
         made.lines.append(f"{len(found.missing):,} planned conditions lack some of their answers.")
     made.lines = made.lines or ["Nothing was refused."]

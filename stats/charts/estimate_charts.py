@@ -6,7 +6,7 @@ A tidy frame of estimates has the keys of a result's `estimands`; `by` may be sp
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ import pandas as pd
 from gnomon.calibration.plotting.theme import BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILION, YELLOW
 from gnomon.calibration.plotting.theme import save_chart as save_themed
 from gnomon.stats.estimand_registry import ESTIMANDS, is_difference
+from gnomon.stats.results import ContrastRow, EstimateRow, FitResult, SlopeRow, rows_frame
 
 WIDTH, HEIGHT = 620, 380
 ROW_HEIGHT = 26
@@ -31,16 +32,11 @@ _SIZE_LABEL_EXPRESSION = (
 )
 
 
-def result_frames(result: Mapping[str, Any]) -> tuple[pd.DataFrame, pd.DataFrame]:
+def result_frames(result: FitResult) -> tuple[pd.DataFrame, pd.DataFrame]:
     """A stored result's estimates and curve as frames, `by` spread over `axis` and `value` ("" for the whole
     design).
     """
-    rows = [
-        {**{key: cell for key, cell in row.items() if key != "by"}, "axis": axis, "value": value}
-        for row in result["estimands"]
-        for axis, value in [next(iter(row["by"].items()), ("", ""))]
-    ]
-    return pd.DataFrame(rows), pd.DataFrame(result["curve"])
+    return result.estimates_frame(), rows_frame(result.curve)
 
 
 def scaling_chart(estimands: pd.DataFrame, curve: pd.DataFrame, *, estimand: str, typical: str = BASELINE) -> Any:
@@ -166,31 +162,31 @@ def strength_chart(estimands: pd.DataFrame, *, estimand: str) -> Any:
     return facet_by_subject(layered, rows, chart_title(f"{title} by strength", under))
 
 
-def estimate_caption(row: Mapping[str, Any]) -> str:
+def estimate_caption(row: EstimateRow) -> str:
     """An estimate in words: "Qwen2.5-14B: 41 % net detection, 95 % interval 38 to 44"."""
-    name = _caption_label(str(row["estimand"]))
-    within = ", ".join(f"{axis} {value}" for axis, value in dict(row.get("by") or {}).items())
+    name = _caption_label(row.estimand)
+    within = ", ".join(f"{axis} {value}" for axis, value in row.by.items())
     where = f" ({within})" if within else ""
-    ends = f"95 % interval {_format_percent(row['low95'])} to {_format_percent(row['high95'])}"
-    return f"{row['subject']}{where}: {_format_percent(row['mean'])} % {name}, {ends}"
+    ends = f"95 % interval {_format_percent(row.low95)} to {_format_percent(row.high95)}"
+    return f"{row.subject}{where}: {_format_percent(row.mean)} % {name}, {ends}"
 
 
-def contrast_caption(row: Mapping[str, Any]) -> str:
+def contrast_caption(row: ContrastRow) -> str:
     """A difference in words, in the direction of the likelier sign."""
-    first, second, sign = ("a", "b", 1.0) if row["mean"] >= 0 else ("b", "a", -1.0)
-    sure = row["probability"] if row["mean"] >= 0 else 1.0 - row["probability"]
-    low, high = sorted((sign * row["low95"], sign * row["high95"]))
-    name = _caption_label(str(row["estimand"]))
-    gap = f"{100 * abs(row['mean']):.0f} points (95 % interval {_format_percent(low)} to {_format_percent(high)})"
-    return f"{row[first]} is above {row[second]} in {name} by {gap}; probability {_format_probability(sure)}"
+    first, second, sign = (row.a, row.b, 1.0) if row.mean >= 0 else (row.b, row.a, -1.0)
+    sure = row.probability if row.mean >= 0 else 1.0 - row.probability
+    low, high = sorted((sign * row.low95, sign * row.high95))
+    name = _caption_label(row.estimand)
+    gap = f"{100 * abs(row.mean):.0f} points (95 % interval {_format_percent(low)} to {_format_percent(high)})"
+    return f"{first} is above {second} in {name} by {gap}; probability {_format_probability(sure)}"
 
 
-def slope_caption(row: Mapping[str, Any]) -> str:
+def slope_caption(row: SlopeRow) -> str:
     """A slope in words: points per doubling of size, and the probability that it is positive."""
-    name = _caption_label(str(row["estimand"]))
-    ends = f"95 % interval {100 * row['low95']:.1f} to {100 * row['high95']:.1f}"
-    sure = _format_probability(row["probability_positive"])
-    change = f"{_capitalize_first(name)} changes by {100 * row['mean']:+.1f} points per doubling of size"
+    name = _caption_label(row.estimand)
+    ends = f"95 % interval {100 * row.low95:.1f} to {100 * row.high95:.1f}"
+    sure = _format_probability(row.probability_positive)
+    change = f"{_capitalize_first(name)} changes by {100 * row.mean:+.1f} points per doubling of size"
     return f"{change}, {ends}; probability that it rises {sure}"
 
 

@@ -7,12 +7,12 @@ insists on an extreme one. Posterior: replicated counts compared with the observ
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 
 from gnomon.stats.checks.simulation import draw_from_prior
 from gnomon.stats.inference.hierarchical import OutcomeModel
+from gnomon.stats.results import PredictiveCheck, PriorPredictiveRow
 
 MAX_CHECK_DRAWS = 400
 
@@ -37,20 +37,21 @@ def draw_prior_parameters(model: OutcomeModel, number: int, rng: np.random.Gener
     return np.stack([draw_from_prior(model, rng) for _ in range(number)])
 
 
-def prior_predictive(figures: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
+def prior_predictive(figures: Mapping[str, np.ndarray]) -> list[PriorPredictiveRow]:
     """Prior distribution of each estimate over the whole design: median, 50 and 95 % limits."""
     rows = []
     for name, draws in figures.items():
         if "=" not in name and not name.startswith("contrast"):
             low, quarter, middle, three, high = np.quantile(draws, [0.025, 0.25, 0.5, 0.75, 0.975])
-            ends = {"low95": low, "low50": quarter, "median": middle, "high50": three, "high95": high}
-            rows.append({"figure": name, **{key: float(value) for key, value in ends.items()}})
+            rows.append(
+                PriorPredictiveRow(figure=name, low95=low, low50=quarter, median=middle, high50=three, high95=high)
+            )
     return rows
 
 
 def posterior_predictive_check(
     model: OutcomeModel, x: np.ndarray, counts: np.ndarray, rng: np.random.Generator
-) -> list[dict[str, Any]]:
+) -> list[PredictiveCheck]:
     """Posterior predictive check: replicated and observed counts by subject, arm and class, with p-values.
 
     `p` is the posterior predictive p-value of Pearson's chi-squared over the cells of a subject and arm (Gelman, Meng
@@ -71,7 +72,7 @@ def posterior_predictive_check(
 
     Returns
     -------
-    list of dict
+    list of PredictiveCheck
         subject, arm, class, n, p, mean, low95, high95 (of replicated counts) and observed.
     """
     some = x[np.linspace(0, len(x) - 1, min(MAX_CHECK_DRAWS, len(x))).astype(int)]
@@ -88,7 +89,17 @@ def posterior_predictive_check(
         for place, name in enumerate(model.classes):
             drawn = anew[:, cells, place].sum(axis=1)
             low, high = np.quantile(drawn, [0.025, 0.975])
-            about = {"subject": str(subject), "arm": str(arm), "class": name, "n": int(n[cells].sum()), "p": p}
-            ends = {"mean": float(drawn.mean()), "low95": float(low), "high95": float(high)}
-            out.append({**about, "observed": int(counts[cells, place].sum()), **ends})
+            out.append(
+                PredictiveCheck(
+                    subject=str(subject),
+                    arm=str(arm),
+                    outcome_class=name,
+                    n=int(n[cells].sum()),
+                    p=p,
+                    observed=int(counts[cells, place].sum()),
+                    mean=float(drawn.mean()),
+                    low95=float(low),
+                    high95=float(high),
+                )
+            )
     return out

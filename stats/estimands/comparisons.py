@@ -39,13 +39,24 @@ from gnomon.stats.estimands.size_regression import pooled_reference_cells, reaso
 from gnomon.stats.estimands.standardization import standardized_contrasts, standardized_estimands, standardized_rows
 from gnomon.stats.inference.hierarchical import OutcomeModel
 from gnomon.stats.model.linear_predictor import reference_variant
+from gnomon.stats.results import (
+    ConceptRank,
+    DoseCell,
+    EngagementBounds,
+    FitComparisons,
+    NewSubjectPoint,
+    ObservedSlope,
+    RateRatio,
+    SizeLadderSpan,
+    SizeLadderStep,
+)
 
 NEW_SUBJECT_SIZES = 9
 IsAllowed = Callable[[tuple[str, str]], bool]
 """Whether the estimate (subject, estimand) may be shown."""
 
 
-def size_ladder_steps(every: Iterable[EstimandDraws], frame: pd.DataFrame) -> list[dict[str, Any]]:
+def size_ladder_steps(every: Iterable[EstimandDraws], frame: pd.DataFrame) -> list[SizeLadderStep | SizeLadderSpan]:
     """P(an estimate increases) at each step of size among subjects of the reference variant, and at all steps together.
 
     The last is not the product of the others: a subject with a high rate makes one step likely and the next unlikely.
@@ -58,48 +69,51 @@ def size_ladder_steps(every: Iterable[EstimandDraws], frame: pd.DataFrame) -> li
     frame : pandas.DataFrame
         Cells of the model's design.
     """
-    chosen, out = _reference_subjects_by_size(frame), []
+    chosen = _reference_subjects_by_size(frame)
+    out: list[SizeLadderStep | SizeLadderSpan] = []
     for name in [estimand.name for estimand in primary_estimands("ladder")]:
         draws = {figure.subject: figure.draws for figure in every if figure.estimand == name and not figure.by}
         rungs = [subject for subject in chosen if subject in draws]
         steps = [draws[b] - draws[a] for a, b in pairwise(rungs)]
         for (below, above), gap in zip(pairwise(rungs), steps, strict=True):
             out.append(
-                {
-                    "estimand": name,
-                    "from": below,
-                    "to": above,
+                SizeLadderStep(
+                    estimand=name,
+                    from_subject=below,
+                    to_subject=above,
                     **posterior_interval(gap),
-                    "probability": _probability_positive(gap),
-                }
+                    probability=_probability_positive(gap),
+                )
             )
         if len(steps) > 1:
             whole = float(np.all([gap > 0 for gap in steps], axis=0).mean())
-            out.append({"estimand": name, "from": rungs[0], "to": rungs[-1], "steps": len(steps), "probability": whole})
+            ends = {"from_subject": rungs[0], "to_subject": rungs[-1]}
+            out.append(SizeLadderSpan(estimand=name, **ends, steps=len(steps), probability=whole))
     return out
 
 
-def rate_ratios(every: Iterable[EstimandDraws]) -> list[dict[str, Any]]:
+def rate_ratios(every: Iterable[EstimandDraws]) -> list[RateRatio]:
     """Ratios a / b of rates of each pair of subjects: median and limits, as a ratio's mean need not exist."""
     overall, out = [figure for figure in every if not figure.by], []
     for name in [estimand.name for estimand in primary_estimands("ratios")]:
         for one, other in combinations([figure for figure in overall if figure.estimand == name], 2):
             ratio = one.draws / np.maximum(other.draws, 1e-12)
             low, middle, high = np.quantile(ratio, [0.025, 0.5, 0.975])
-            ends = {"median": float(middle), "low95": float(low), "high95": float(high)}
             out.append(
-                {
-                    "estimand": name,
-                    "a": one.subject,
-                    "b": other.subject,
-                    **ends,
-                    "probability": _probability_positive(ratio - 1),
-                }
+                RateRatio(
+                    estimand=name,
+                    a=one.subject,
+                    b=other.subject,
+                    median=float(middle),
+                    low95=float(low),
+                    high95=float(high),
+                    probability=_probability_positive(ratio - 1),
+                )
             )
     return out
 
 
-def rank_concepts(every: Iterable[EstimandDraws]) -> list[dict[str, Any]]:
+def rank_concepts(every: Iterable[EstimandDraws]) -> list[ConceptRank]:
     """Concepts by net detection, subjects weighted equally: mean, limits, P(first), and limits of the rank.
 
     Ranks are counted in each draw (Goldstein and Spiegelhalter 1996, J. R. Statist. Soc. A 159); a rank with wide
@@ -118,13 +132,20 @@ def rank_concepts(every: Iterable[EstimandDraws]) -> list[dict[str, Any]]:
         place = (-draws).argsort(axis=0).argsort(axis=0) + 1
         for row, word in enumerate(words):
             low, high = np.quantile(place[row], [0.025, 0.975])
-            first = float((place[row] == 1).mean())
-            about = {"estimand": name, "concept": word, **posterior_interval(draws[row]), "probability_first": first}
-            out.append({**about, "place_low": int(low), "place_high": int(high)})
-    return sorted(out, key=lambda row: (row["estimand"], -row["mean"]))
+            out.append(
+                ConceptRank(
+                    estimand=name,
+                    concept=word,
+                    **posterior_interval(draws[row]),
+                    probability_first=float((place[row] == 1).mean()),
+                    place_low=int(low),
+                    place_high=int(high),
+                )
+            )
+    return sorted(out, key=lambda rank: (rank.estimand, -rank.mean))
 
 
-def rank_dose_cells(source: SubjectPosterior) -> list[dict[str, Any]]:
+def rank_dose_cells(source: SubjectPosterior) -> list[DoseCell]:
     """Cells of layer and strength of one subject by net detection, with P(best); empty with fewer than two.
 
     The estimate of a cell is the model's, partially pooled with its neighbours: chosen as the best of many, a raw rate
@@ -136,27 +157,29 @@ def rank_dose_cells(source: SubjectPosterior) -> list[dict[str, Any]]:
     pairs = injected[["layer", "depth", "strength"]].drop_duplicates().sort_values(["depth", "layer", "strength"])
     if len(pairs) < 2:
         return []
-    out, draws = [], []
+    figures, wheres = [], []
     for layer, depth, strength in pairs.itertuples(index=False):
         mask = source.cell_mask(INJECTION, strength=strength) & _equal_or_missing(source.frame["layer"], layer)
         mask &= _equal_or_missing(source.frame["depth"], depth)
-        figure = source.estimand_draws(NET_RAW, net_detection_raw, [mask, source.cell_mask(CONTROL)])
-        draws.append(figure.draws)
-        where = {"layer": _none_if_missing(layer), "depth": _none_if_missing(depth), "strength": float(strength)}
-        out.append(
-            {
-                "subject": source.subject,
-                **where,
-                **posterior_interval(figure.draws),
-                "naive": figure.observed,
-                "n": figure.n,
-            }
+        figures.append(source.estimand_draws(NET_RAW, net_detection_raw, [mask, source.cell_mask(CONTROL)]))
+        wheres.append((_none_if_missing(layer), _none_if_missing(depth), float(strength)))
+    winner = np.stack([figure.draws for figure in figures]).argmax(axis=0)
+    return [
+        DoseCell(
+            subject=source.subject,
+            layer=layer,
+            depth=depth,
+            strength=strength,
+            **posterior_interval(figure.draws),
+            naive=figure.observed,
+            n=figure.n,
+            probability_best=float((winner == place).mean()),
         )
-    winner = np.stack(draws).argmax(axis=0)
-    return [{**row, "probability_best": float((winner == place).mean())} for place, row in enumerate(out)]
+        for place, (figure, (layer, depth, strength)) in enumerate(zip(figures, wheres, strict=True))
+    ]
 
 
-def observed_slopes(every: Iterable[EstimandDraws], frame: pd.DataFrame) -> list[dict[str, Any]]:
+def observed_slopes(every: Iterable[EstimandDraws], frame: pd.DataFrame) -> list[ObservedSlope]:
     """Least-squares slopes per doubling through the subjects' own estimates: of the reference variant, and of all.
 
     They describe the subjects of the study, each with its own design; `slope` is the model's, for a typical subject.
@@ -169,12 +192,12 @@ def observed_slopes(every: Iterable[EstimandDraws], frame: pd.DataFrame) -> list
         Cells of the model's design.
     """
     return [
-        {
-            "estimand": name,
-            "variants": kind,
+        ObservedSlope(
+            estimand=name,
+            variants=kind,
             **posterior_interval(slope),
-            "probability_positive": _probability_positive(slope),
-        }
+            probability_positive=_probability_positive(slope),
+        )
         for name, kind, slope in observed_slope_draws(every, frame)
     ]
 
@@ -208,7 +231,7 @@ def observed_slope_draws(every: Iterable[EstimandDraws], frame: pd.DataFrame) ->
 
 def predict_new_subject(
     model: OutcomeModel, x: np.ndarray, weights: np.ndarray, rng: np.random.Generator
-) -> list[dict[str, Any]]:
+) -> list[NewSubjectPoint]:
     """Net detection of a further subject of the reference variant: the regression line plus new deviations of the
     subject.
 
@@ -227,7 +250,7 @@ def predict_new_subject(
 
     Returns
     -------
-    list of dict
+    list of NewSubjectPoint
         estimand, parameters (size), mean, low95, high95; empty if the study has no slope.
     """
     design, cells = model.design, model.design.frame
@@ -235,7 +258,8 @@ def predict_new_subject(
         return []
     typical, merged = pooled_reference_cells(cells, weights)
     coefficients, log_scale = model.coefficient_draws(x), model.unpack_parameters(x)["log_scale"]
-    middle, out = float((np.log2(cells["parameters"]) - cells["x"]).iloc[0]), []
+    middle = float((np.log2(cells["parameters"]) - cells["x"]).iloc[0])
+    out: list[NewSubjectPoint] = []
     shifts = {
         term.name: np.exp(log_scale[:, place]) * rng.normal(size=log_scale[:, place].shape)
         for place, term in enumerate(design.random_terms)
@@ -257,12 +281,12 @@ def predict_new_subject(
         for estimand in primary_estimands("ladder"):
             if set(estimand.arms) <= set(arms):
                 draws = estimand.formula(*(arms[arm] for arm in estimand.arms))
-                about = {"estimand": estimand.name, "parameters": float(2.0 ** (at + middle))}
-                out.append({**about, **posterior_interval(draws)})
+                size = float(2.0 ** (at + middle))
+                out.append(NewSubjectPoint(estimand=estimand.name, parameters=size, **posterior_interval(draws)))
     return out
 
 
-def engaged_effect_bounds(source: SubjectPosterior) -> list[dict[str, Any]]:
+def engaged_effect_bounds(source: SubjectPosterior) -> list[EngagementBounds]:
     """Lee's and the worst-case bounds of one subject's engaged net detection, from the posterior."""
     if not {INJECTION, CONTROL} <= source.arms_with_trials():
         return []
@@ -276,8 +300,16 @@ def engaged_effect_bounds(source: SubjectPosterior) -> list[dict[str, Any]]:
     rules: tuple[selection_bounds.EngagementAssumption, ...] = ("monotone", "none")
     for rule in rules:
         found = selection_bounds.bounds_from_draws(*drawn, assuming=rule)
-        ends = {"low": found.low, "high": found.high, "low95": found.interval_low, "high95": found.interval_high}
-        out.append({"subject": source.subject, "assuming": rule, **ends})
+        out.append(
+            EngagementBounds(
+                subject=source.subject,
+                assuming=rule,
+                low=found.low,
+                high=found.high,
+                low95=found.interval_low,
+                high95=found.interval_high,
+            )
+        )
     return out
 
 
@@ -307,7 +339,7 @@ def build_comparisons(
     sources: Sequence[SubjectPosterior],
     kept: Sequence[EstimandDraws],
     allowed: IsAllowed,
-) -> dict[str, list[dict[str, Any]]]:
+) -> FitComparisons:
     """All entries of the table above; those based on a withheld estimate are left out.
 
     Parameters
@@ -332,16 +364,16 @@ def build_comparisons(
         for f in standardized_estimands(model, model.coefficient_draws(x), weights)
         if allowed((f.subject, f.estimand))
     ]
-    return {
-        "ladder": size_ladder_steps(kept, frame),
-        "ratios": rate_ratios(kept),
-        "concepts": rank_concepts(kept),
-        "best": [row for source in of for row in rank_dose_cells(source)],
-        "slopes": observed_slopes(kept, frame),
-        "new_subject": predict_new_subject(model, x, weights, np.random.default_rng(0))
-        if len(of) == len(sources)
-        else [],
-        "bounds": [row for s in sources if allowed((s.subject, NET_ENGAGED)) for row in engaged_effect_bounds(s)],
-        "standard": standardized_rows(same, frame, weights),
-        "standard_contrasts": standardized_contrasts(same),
-    }
+    further = predict_new_subject(model, x, weights, np.random.default_rng(0)) if len(of) == len(sources) else []
+    engaged = [source for source in sources if allowed((source.subject, NET_ENGAGED))]
+    return FitComparisons(
+        ladder=tuple(size_ladder_steps(kept, frame)),
+        ratios=tuple(rate_ratios(kept)),
+        concepts=tuple(rank_concepts(kept)),
+        best=tuple(row for source in of for row in rank_dose_cells(source)),
+        slopes=tuple(observed_slopes(kept, frame)),
+        new_subject=tuple(further),
+        bounds=tuple(row for source in engaged for row in engaged_effect_bounds(source)),
+        standard=tuple(standardized_rows(same, frame, weights)),
+        standard_contrasts=tuple(standardized_contrasts(same)),
+    )

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
 
-from gnomon.data.storage.fit_schema import RESULT_SCHEMA
 from gnomon.stats.cells.outcome_classes import REFUSED
 from gnomon.stats.checks import predictive_checks
 from gnomon.stats.estimand_registry import ENGAGEMENT, ESTIMANDS, primary_estimands, view_name
@@ -33,6 +32,17 @@ from gnomon.stats.estimands.size_regression import (
     thin_draws,
 )
 from gnomon.stats.inference.hierarchical import OutcomeModel
+from gnomon.stats.results import (
+    CurvePoint,
+    EstimandRow,
+    EstimateRow,
+    FitComparisons,
+    FitResult,
+    PredictiveCheck,
+    ResultModel,
+    SlopeRow,
+    WithheldEstimate,
+)
 
 RefusalRule = Callable[[EstimandDraws], str | None]
 """Returns why an estimate must be withheld, or None."""
@@ -65,14 +75,17 @@ class ModelPosterior:
 
 
 @dataclass(frozen=True)
-class FitResult:
-    """The result as it is stored, and the draws of each of its estimates."""
+class ResultDraws:
+    """The result as it is stored, and the draws behind each of its figures."""
 
-    content: dict[str, Any]
+    content: FitResult
     draws: dict[str, np.ndarray]
 
 
-def build_result(posterior: ModelPosterior, refuse: RefusalRule = lambda _figure: None) -> FitResult:
+Row = TypeVar("Row", bound=ResultModel)
+
+
+def build_result(posterior: ModelPosterior, refuse: RefusalRule = lambda _figure: None) -> ResultDraws:
     """All estimates of all subjects, the curve, slopes and contrasts, without those that are withheld.
 
     Parameters
@@ -84,7 +97,7 @@ def build_result(posterior: ModelPosterior, refuse: RefusalRule = lambda _figure
     """
     coefficients = posterior.model.coefficient_draws(posterior.x)
     sources = _subject_posteriors(posterior, coefficients)
-    refused: list[dict[str, str]] = []
+    refused: list[WithheldEstimate] = []
     kept: list[EstimandDraws] = []
     for source in sources:
         refused += _missing_arms(source, posterior.view)
@@ -93,25 +106,25 @@ def build_result(posterior: ModelPosterior, refuse: RefusalRule = lambda _figure
             if reason is None:
                 kept.append(figure)
             elif not figure.by:
-                refused.append(_refusal_entry(figure.subject, view_name(figure.estimand, posterior.view), reason))
+                name = view_name(figure.estimand, posterior.view)
+                refused.append(WithheldEstimate(subject=figure.subject, estimand=name, reason=reason))
     slope = _slope_draws(posterior, coefficients, refuse, refused)
     named = [replace(figure, estimand=view_name(figure.estimand, posterior.view)) for figure in kept]
     cells = posterior.model.design.frame
     facts = dict(zip(cells["subject"], zip(cells["parameters"], cells["variant"], strict=True), strict=True))
-    content = {
-        "schema": RESULT_SCHEMA,
-        "view": posterior.view,
-        "judge": posterior.judge,
-        "estimands": [_estimate_row(figure, *facts[figure.subject]) for figure in named],
-        "curve": _curve_rows(posterior, coefficients, set(slope)),
-        "slope": [_slope_row(view_name(name, posterior.view), draws) for name, draws in slope.items()],
-        "contrasts": _with_view_names(pairwise_contrasts(kept), posterior.view),
-        "comparisons": _build_comparisons(posterior, sources, kept),
-        "predictive": _predictive_check(posterior),
-        "refused": refused,
-        "design": posterior.design,
-    }
-    return FitResult(
+    content = FitResult(
+        view=posterior.view,
+        judge=posterior.judge,
+        estimands=tuple(_estimate_row(figure, *facts[figure.subject]) for figure in named),
+        curve=tuple(_curve_rows(posterior, coefficients, set(slope))),
+        slope=tuple(_slope_row(view_name(name, posterior.view), draws) for name, draws in slope.items()),
+        contrasts=_with_view_names(pairwise_contrasts(kept), posterior.view),
+        comparisons=_build_comparisons(posterior, sources, kept),
+        predictive=tuple(_predictive_check(posterior)),
+        refused=tuple(refused),
+        design=posterior.design,
+    )
+    return ResultDraws(
         content,
         {
             **{_draws_key(figure): figure.draws for figure in named},
@@ -140,7 +153,7 @@ def all_estimand_draws(posterior: ModelPosterior) -> dict[str, np.ndarray]:
     return out
 
 
-def refused_result(view: str, judge: str | None, lines: Iterable[dict[str, str]], design: str) -> dict[str, Any]:
+def refused_result(view: str, judge: str | None, lines: Iterable[WithheldEstimate], design: str) -> FitResult:
     """The result of a fit that is withheld as a whole.
 
     Parameters
@@ -154,29 +167,22 @@ def refused_result(view: str, judge: str | None, lines: Iterable[dict[str, str]]
     design : str
         What the fit conditions on, in words.
     """
-    empty: dict[str, Any] = {
-        "estimands": [],
-        "curve": [],
-        "slope": [],
-        "contrasts": [],
-        "comparisons": {},
-        "predictive": [],
-    }
-    return {"schema": RESULT_SCHEMA, "view": view, "judge": judge, **empty, "refused": list(lines), "design": design}
+    return FitResult(view=view, judge=judge, refused=tuple(lines), design=design)
 
 
 def _build_comparisons(
     posterior: ModelPosterior, sources: list[SubjectPosterior], kept: list[EstimandDraws]
-) -> dict[str, list[dict[str, Any]]]:
+) -> FitComparisons:
     """The entries of `gnomon.stats.estimands.comparisons` for estimates that may be shown."""
     shown = {(figure.subject, figure.estimand) for figure in kept if not figure.by}
     made = comparisons.build_comparisons(
         posterior.model, posterior.x, posterior.weights, sources, kept, shown.__contains__
     )
-    return {name: _with_view_names(rows, posterior.view) for name, rows in made.items()}
+    tables = {name: _with_view_names(getattr(made, name), posterior.view) for name in FitComparisons.model_fields}
+    return made.model_copy(update=tables)
 
 
-def _predictive_check(posterior: ModelPosterior) -> list[dict[str, Any]]:
+def _predictive_check(posterior: ModelPosterior) -> list[PredictiveCheck]:
     """The posterior predictive check, for models of counts."""
     if posterior.counts is None:
         return []
@@ -198,44 +204,42 @@ def _subject_posteriors(posterior: ModelPosterior, coefficients: np.ndarray) -> 
 
 
 def _slope_draws(
-    posterior: ModelPosterior, coefficients: np.ndarray, refuse: RefusalRule, refused: list[dict[str, str]]
+    posterior: ModelPosterior, coefficients: np.ndarray, refuse: RefusalRule, refused: list[WithheldEstimate]
 ) -> dict[str, np.ndarray]:
     """Draws of the slopes that may be shown; a study without slopes gets an entry in `refused`."""
     reason = reason_without_slope(posterior.model.design.frame)
     if reason is not None:
-        refused.append(_refusal_entry(ALL_SUBJECTS, "slope", reason))
+        refused.append(WithheldEstimate(subject=ALL_SUBJECTS, estimand="slope", reason=reason))
         return {}
     every = size_slopes(posterior.model, coefficients, posterior.weights)
     blank = {name: EstimandDraws(ALL_SUBJECTS, name, np.zeros(0), arms=_judged_arms(name)) for name in every}
     return {name: draws for name, draws in every.items() if refuse(blank[name]) is None}
 
 
-def _slope_row(name: str, draws: np.ndarray) -> dict[str, Any]:
-    return {"estimand": name, **posterior_interval(draws), "probability_positive": float((draws > 0).mean())}
+def _slope_row(name: str, draws: np.ndarray) -> SlopeRow:
+    return SlopeRow(estimand=name, **posterior_interval(draws), probability_positive=float((draws > 0).mean()))
 
 
-def _curve_rows(posterior: ModelPosterior, coefficients: np.ndarray, shown: set[str]) -> list[dict[str, Any]]:
+def _curve_rows(posterior: ModelPosterior, coefficients: np.ndarray, shown: set[str]) -> list[CurvePoint]:
     if not shown:
         return []
-    out, some = [], thin_draws(coefficients, len(posterior.weights))
+    out: list[CurvePoint] = []
+    some = thin_draws(coefficients, len(posterior.weights))
     for name, (sizes, draws) in size_curve(posterior.model, some, posterior.weights).items():
         for at, column in zip(sizes, draws.T, strict=True) if name in shown else ():
-            point = {"estimand": view_name(name, posterior.view), "parameters": float(at)}
-            out.append({**point, **_interval_summary(column)})
+            shown_name = view_name(name, posterior.view)
+            out.append(CurvePoint(estimand=shown_name, parameters=float(at), **_interval_summary(column)))
     return out
 
 
-def _missing_arms(source: SubjectPosterior, view: str) -> list[dict[str, str]]:
+def _missing_arms(source: SubjectPosterior, view: str) -> list[WithheldEstimate]:
     arms = source.arms_with_trials()
     out = []
     for estimand in primary_estimands():
         lacking = [arm for arm in estimand.arms if arm not in arms and estimand.reports_missing_arms]
         if lacking:
-            out.append(
-                _refusal_entry(
-                    source.subject, view_name(estimand.name, view), f"no trials in the {' and '.join(lacking)} arm"
-                )
-            )
+            reason = f"no trials in the {' and '.join(lacking)} arm"
+            out.append(WithheldEstimate(subject=source.subject, estimand=view_name(estimand.name, view), reason=reason))
     return out
 
 
@@ -249,24 +253,24 @@ def _nobody_engaged(figure: EstimandDraws, source: SubjectPosterior) -> str | No
     return None
 
 
-def _estimate_row(figure: EstimandDraws, parameters: float, variant: str) -> dict[str, Any]:
-    return {
-        "subject": figure.subject,
-        "parameters": float(parameters),
-        "variant": str(variant),
-        "estimand": figure.estimand,
-        "by": dict(figure.by),
-        **_interval_summary(figure.draws, sd=True),
-        "observed": figure.observed,
-        "n": figure.n,
-    }
+def _estimate_row(figure: EstimandDraws, parameters: float, variant: str) -> EstimateRow:
+    return EstimateRow(
+        subject=figure.subject,
+        parameters=float(parameters),
+        variant=str(variant),
+        estimand=figure.estimand,
+        by=dict(figure.by),
+        sd=float(figure.draws.std(ddof=1)),
+        **_interval_summary(figure.draws),
+        observed=figure.observed,
+        n=figure.n,
+    )
 
 
-def _interval_summary(draws: np.ndarray, *, sd: bool = False) -> dict[str, float]:
+def _interval_summary(draws: np.ndarray) -> dict[str, float]:
     ends = np.quantile(draws, [0.25, 0.75, 0.1, 0.9, 0.025, 0.975])
     names = ("low50", "high50", "low80", "high80", "low95", "high95")
-    spread = {"sd": float(draws.std(ddof=1))} if sd else {}
-    return {"mean": float(draws.mean()), **spread, **dict(zip(names, map(float, ends), strict=True))}
+    return {"mean": float(draws.mean()), **dict(zip(names, map(float, ends), strict=True))}
 
 
 def _judged_arms(name: str) -> tuple[str, ...]:
@@ -274,12 +278,12 @@ def _judged_arms(name: str) -> tuple[str, ...]:
     return ESTIMANDS[name].arms if ESTIMANDS[name].reports_missing_arms else ()
 
 
-def _with_view_names(rows: list[dict[str, Any]], view: str) -> list[dict[str, Any]]:
-    return [{**row, "estimand": view_name(row["estimand"], view)} if "estimand" in row else row for row in rows]
-
-
-def _refusal_entry(subject: str, estimand: str, reason: str) -> dict[str, str]:
-    return {"subject": subject, "estimand": estimand, "reason": reason}
+def _with_view_names(rows: Iterable[Row], view: str) -> tuple[Row, ...]:
+    """Rows under the names that their estimands have in a view."""
+    return tuple(
+        row.model_copy(update={"estimand": view_name(row.estimand, view)}) if isinstance(row, EstimandRow) else row
+        for row in rows
+    )
 
 
 def _draws_key(figure: EstimandDraws) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from itertools import combinations
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,6 +16,7 @@ from gnomon.stats.estimands.definitions import (
     subject_estimands,
 )
 from gnomon.stats.inference.hierarchical import OutcomeModel
+from gnomon.stats.results import ContrastRow
 
 MIN_SUBJECTS = 3
 CURVE_POINTS = 30
@@ -114,14 +114,23 @@ def pairwise_differences(every: Iterable[EstimandDraws]) -> Iterator[tuple[str, 
             yield estimand.name, one.subject, other.subject, one.draws - other.draws
 
 
-def pairwise_contrasts(every: Iterable[EstimandDraws]) -> list[dict[str, Any]]:
+def pairwise_contrasts(every: Iterable[EstimandDraws]) -> list[ContrastRow]:
     """Differences a - b of each pair of subjects, each pair once, with P(a > b)."""
-    out = []
-    for name, one, other, gap in pairwise_differences(every):
-        out.append(
-            {"estimand": name, "a": one, "b": other, **posterior_interval(gap), "probability": float((gap > 0).mean())}
-        )
-    return out
+    return [contrast_row(*difference) for difference in pairwise_differences(every)]
+
+
+def contrast_row(estimand: str, a: str, b: str, gap: np.ndarray) -> ContrastRow:
+    """A difference of two subjects, summarised from its draws.
+
+    Parameters
+    ----------
+    estimand : str
+    a, b : str
+        Names of the subjects.
+    gap : ndarray, shape (draws,)
+        Draws of the estimand of `a` minus that of `b`.
+    """
+    return ContrastRow(estimand=estimand, a=a, b=b, **posterior_interval(gap), probability=float((gap > 0).mean()))
 
 
 def pooled_reference_cells(frame: pd.DataFrame, weights: np.ndarray) -> tuple[pd.DataFrame, np.ndarray]:

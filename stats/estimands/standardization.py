@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import combinations
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -23,8 +22,9 @@ from gnomon.stats.estimands.definitions import (
     posterior_interval,
     subject_estimands,
 )
-from gnomon.stats.estimands.size_regression import pooled_reference_cells
+from gnomon.stats.estimands.size_regression import contrast_row, pooled_reference_cells
 from gnomon.stats.inference.hierarchical import OutcomeModel
+from gnomon.stats.results import ContrastRow, StandardizedEstimate
 
 WORDING_AXES = ("concept", "protocol", "span")
 TOLERANCE = 1e-6
@@ -88,7 +88,9 @@ def _wording_keys(frame: pd.DataFrame) -> list[tuple[str, ...]]:
     return list(zip(*columns, strict=True))
 
 
-def standardized_rows(made: Sequence[EstimandDraws], frame: pd.DataFrame, weights: np.ndarray) -> list[dict[str, Any]]:
+def standardized_rows(
+    made: Sequence[EstimandDraws], frame: pd.DataFrame, weights: np.ndarray
+) -> list[StandardizedEstimate]:
     """One row per subject and estimand: mean, limits, and the share of the mix within the subject's own conditions.
 
     Parameters
@@ -102,22 +104,20 @@ def standardized_rows(made: Sequence[EstimandDraws], frame: pd.DataFrame, weight
     """
     shares = {name: share_within_support(frame, weights, name) for name in {figure.subject for figure in made}}
     return [
-        {
-            "subject": figure.subject,
-            "estimand": figure.estimand,
+        StandardizedEstimate(
+            subject=figure.subject,
+            estimand=figure.estimand,
             **posterior_interval(figure.draws),
-            "inside": shares[figure.subject],
-        }
+            inside=shares[figure.subject],
+        )
         for figure in made
     ]
 
 
-def standardized_contrasts(made: Sequence[EstimandDraws]) -> list[dict[str, Any]]:
+def standardized_contrasts(made: Sequence[EstimandDraws]) -> list[ContrastRow]:
     """Differences a - b of standardised net detection between subjects, with P(a > b)."""
     out = []
     for name in [estimand.name for estimand in primary_estimands("ladder")]:
         for one, other in combinations([figure for figure in made if figure.estimand == name], 2):
-            gap = one.draws - other.draws
-            about = {"estimand": name, "a": one.subject, "b": other.subject}
-            out.append({**about, **posterior_interval(gap), "probability": float((gap > 0).mean())})
+            out.append(contrast_row(name, one.subject, other.subject, one.draws - other.draws))
     return out

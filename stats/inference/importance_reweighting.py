@@ -113,10 +113,6 @@ class ReweightedDraws:
         """Whether the weights are usable: `k` at most `MAX_PARETO_K`."""
         return self.k <= MAX_PARETO_K
 
-    def as_dict(self) -> dict[str, float | str]:
-        """The source of these draws and diagnostics of the weights, as stored with the fit."""
-        return {"fit": self.fit, "k": self.k, "share": self.share}
-
 
 def sampling_key(model: OutcomeModel, settings: SamplerSettings, seed: int) -> str:
     """What draws must have been sampled with to be reweighted for a model.

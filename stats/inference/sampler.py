@@ -16,6 +16,7 @@ import numpy as np
 from gnomon.data.errors import FitFailedError
 from gnomon.stats.inference.arviz_import import import_arviz
 from gnomon.stats.inference.hierarchical import Density, OutcomeModel
+from gnomon.stats.results import Diagnostics
 
 Progress = Callable[[str, float], None]
 """Called with the step, "compile" or "sample", and its completed share; from another thread while sampling."""
@@ -182,7 +183,7 @@ def _wait_for_trace(running: Any) -> Any:
         raise
 
 
-def check_convergence(figures: Mapping[str, np.ndarray], draws: PosteriorDraws) -> dict[str, Any]:
+def check_convergence(figures: Mapping[str, np.ndarray], draws: PosteriorDraws) -> Diagnostics:
     """Convergence of every estimate that will be shown, and whether all criteria are met.
 
     Parameters
@@ -194,9 +195,8 @@ def check_convergence(figures: Mapping[str, np.ndarray], draws: PosteriorDraws) 
 
     Returns
     -------
-    dict of str to object
-        max_rhat (rank-normalised, split), min_ess_bulk, min_ess_tail, divergences, draws (per chain), chains,
-        seconds_compile, seconds_sample, passed, reasons.
+    Diagnostics
+        `max_rhat` is rank-normalised and split; `draws` is the number per chain.
     """
     arviz = import_arviz()
     shape = (draws.chain_count, -1)
@@ -212,15 +212,15 @@ def check_convergence(figures: Mapping[str, np.ndarray], draws: PosteriorDraws) 
         f"{draws.divergences} of {whole:.0f} draws diverged": draws.divergences > MAX_DIVERGENT * whole,
     }
     reasons = [reason for reason, failed in gates.items() if failed]
-    return {
-        "max_rhat": rhat,
-        "min_ess_bulk": bulk,
-        "min_ess_tail": tail,
-        "divergences": draws.divergences,
-        "draws": int(draws.values.shape[1]),
-        "chains": draws.chain_count,
-        "seconds_compile": draws.seconds_compile,
-        "seconds_sample": draws.seconds_sample,
-        "passed": not reasons,
-        "reasons": reasons,
-    }
+    return Diagnostics(
+        max_rhat=rhat,
+        min_ess_bulk=bulk,
+        min_ess_tail=tail,
+        divergences=draws.divergences,
+        draws=int(draws.values.shape[1]),
+        chains=draws.chain_count,
+        seconds_compile=draws.seconds_compile,
+        seconds_sample=draws.seconds_sample,
+        passed=not reasons,
+        reasons=tuple(reasons),
+    )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import pairwise
-from typing import Any
 
 import pandas as pd
 
@@ -12,9 +11,10 @@ from gnomon.stats.charts import coverage_table
 from gnomon.stats.estimand_registry import NET_ENGAGED, NET_RAW
 from gnomon.stats.estimands.selection_bounds import EffectBounds
 from gnomon.stats.inference.hierarchical import VERSION
-from gnomon.stats.narrative.fit_frames import frame_records
+from gnomon.stats.narrative.fit_frames import TidyEstimate, frame_rows
 from gnomon.stats.narrative.formatting import estimand_label as called
 from gnomon.stats.narrative.formatting import format_percent, format_points, format_size
+from gnomon.stats.results import ContrastRow, DoseCell, SizeLadderSpan, SlopeRow
 
 FIRM = 0.975
 LIKELY = 0.9
@@ -33,10 +33,10 @@ STANDARD = (
 )
 
 
-def figure_sentence(row: dict[str, Any]) -> str:
+def figure_sentence(row: TidyEstimate) -> str:
     """One subject's estimate with its interval, for use under a heading that names the estimand."""
-    low, high = format_points(row["low95"]), format_points(row["high95"])
-    return f"{row['subject']}: {format_points(row['mean'])} %, 95 % interval {low} to {high}."
+    low, high = format_points(row.low95), format_points(row.high95)
+    return f"{row.subject}: {format_points(row.mean)} %, 95 % interval {low} to {high}."
 
 
 def format_probability(probability: float) -> str:
@@ -46,7 +46,7 @@ def format_probability(probability: float) -> str:
     return "below 0.1 %" if probability < 0.001 else f"{100 * probability:.1f} %"
 
 
-def find_contrast(contrasts: pd.DataFrame, name: str, a: str, b: str) -> dict[str, Any] | None:
+def find_contrast(contrasts: pd.DataFrame, name: str, a: str, b: str) -> ContrastRow | None:
     """The contrast a - b of an estimand, reversed if it is stored as b - a; None if there is none.
 
     Parameters
@@ -61,26 +61,26 @@ def find_contrast(contrasts: pd.DataFrame, name: str, a: str, b: str) -> dict[st
         Subject to subtract.
     """
     mine = contrasts[contrasts["estimand"] == name] if len(contrasts) else contrasts
-    for row in frame_records(mine):
-        if (row["a"], row["b"]) == (a, b):
+    for row in frame_rows(mine, ContrastRow):
+        if (row.a, row.b) == (a, b):
             return row
-        if (row["a"], row["b"]) == (b, a):
-            turned = {"mean": -row["mean"], "low95": -row["high95"], "high95": -row["low95"]}
-            return {**row, "a": a, "b": b, **turned, "probability": 1 - row["probability"]}
+        if (row.a, row.b) == (b, a):
+            ends = {"mean": -row.mean, "low95": -row.high95, "high95": -row.low95}
+            return ContrastRow(estimand=name, a=a, b=b, **ends, probability=1 - row.probability)
     return None
 
 
-def contrast_sentence(row: dict[str, Any]) -> str:
+def contrast_sentence(row: ContrastRow) -> str:
     """Whether one subject is better than another, by how much, and how certain that is."""
-    sure = row["probability"]
+    sure = row.probability
     verdict = "is higher than" if sure >= FIRM else "is lower than" if sure <= 1 - FIRM else "may not differ from"
     if LIKELY <= sure < FIRM:
         verdict = "is probably higher than"
     elif 1 - FIRM < sure <= 1 - LIKELY:
         verdict = "is probably lower than"
-    low, high = format_points(row["low95"]), format_points(row["high95"])
+    low, high = format_points(row.low95), format_points(row.high95)
     return (
-        f"{row['a']} {verdict} {row['b']}: difference {format_points(row['mean'])} points, 95 % "
+        f"{row.a} {verdict} {row.b}: difference {format_points(row.mean)} points, 95 % "
         f"interval {low} to {high}; "
         f"probability that it is higher {format_probability(sure)}."
     )
@@ -119,34 +119,34 @@ def step_sentences(ladder: pd.DataFrame, name: str) -> Iterator[str]:
         Name of the estimand.
     """
     whole = ladder[(ladder["estimand"] == name) & ladder["steps"].notna()] if "steps" in ladder else ladder.head(0)
-    for row in frame_records(whole):
+    for row in frame_rows(whole, SizeLadderSpan):
         yield (
-            f"From {row['from']} to {row['to']}: probability that it rises at each of the {int(row['steps'])} steps "
-            f"{format_probability(row['probability'])}."
+            f"From {row.from_subject} to {row.to_subject}: probability that it rises at each of the {row.steps} steps "
+            f"{format_probability(row.probability)}."
         )
 
 
 def best_cells(rows: pd.DataFrame) -> Iterator[str]:
     """The best cell of each subject, and the highest raw rate with its bias (`comparisons["best"]` of a fit)."""
     for subject, mine in rows.groupby("subject", sort=False):
-        row = frame_records(mine.loc[[mine["mean"].idxmax()]])[0]
-        low, high = format_points(row["low95"]), format_points(row["high95"])
-        told = f"{subject}: {_condition_phrase(row)}, {format_points(row['mean'])} % ({low} to {high})"
-        told += f"; P(best) {row['probability_best']:.2f}"
+        (row,) = frame_rows(mine.loc[[mine["mean"].idxmax()]], DoseCell)
+        low, high = format_points(row.low95), format_points(row.high95)
+        told = f"{subject}: {_condition_phrase(row)}, {format_points(row.mean)} % ({low} to {high})"
+        told += f"; P(best) {row.probability_best:.2f}"
         raw = mine[mine["naive"].notna()]
         if len(raw):
-            lucky = frame_records(raw.loc[[raw["naive"].idxmax()]])[0]
+            (lucky,), naive = frame_rows(raw.loc[[raw["naive"].idxmax()]], DoseCell), float(raw["naive"].max())
             told += (
-                f". The highest raw rate is {format_points(lucky['naive'])} % in "
-                f"{_condition_phrase(lucky)} ({lucky['n']:,} trials)"
+                f". The highest raw rate is {format_points(raw['naive'].max())} % in "
+                f"{_condition_phrase(lucky)} ({lucky.n:,} trials)"
             )
-            told += ": the best of many, so too high" if lucky["naive"] > lucky["mean"] else ""
+            told += ": the best of many, so too high" if naive > lucky.mean else ""
         yield f"{told}."
 
 
-def _condition_phrase(row: dict[str, Any]) -> str:
-    deep = f"layer {row['layer']:.0f}" if pd.notna(row["layer"]) else f"depth {row['depth']:.2f}"
-    return f"{deep} at strength {row['strength']:g}"
+def _condition_phrase(row: DoseCell) -> str:
+    deep = f"layer {row.layer:.0f}" if pd.notna(row.layer) else f"depth {row.depth:.2f}"
+    return f"{deep} at strength {row.strength:g}"
 
 
 def slope_sentences(slopes: pd.DataFrame, name: str) -> Iterator[str]:
@@ -175,14 +175,14 @@ def slope_sentence(slopes: pd.DataFrame, name: str) -> str | None:
     name : str
         Name of the estimand.
     """
-    for row in frame_records(slopes):
-        if row["estimand"] == name:
-            low, high = format_points(row["low95"]), format_points(row["high95"])
+    for row in frame_rows(slopes, SlopeRow):
+        if row.estimand == name:
+            low, high = format_points(row.low95), format_points(row.high95)
             return (
-                f"A doubling of size changes {called(name)} by {format_points(row['mean'])} points on "
+                f"A doubling of size changes {called(name)} by {format_points(row.mean)} points on "
                 f"average, 95 % interval "
                 f"{low} to {high}; probability that it rises with size "
-                f"{format_probability(row['probability_positive'])}."
+                f"{format_probability(row.probability_positive)}."
             )
     return None
 

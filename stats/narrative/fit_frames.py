@@ -4,14 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TypeVar
 
 import pandas as pd
 
 from gnomon.data.storage.store import Store
 from gnomon.stats.estimand_registry import is_corrected
+from gnomon.stats.results import (
+    FAILED,
+    REFUSED,
+    Diagnostics,
+    EstimandRow,
+    IntervalRow,
+    ResultModel,
+    StoredFit,
+    WithheldEstimate,
+    rows_frame,
+)
+from gnomon.stats.stored_fits import newest_fits
 
-FAILED, REFUSED = "failed", "refused"
+__all__ = ["FAILED", "REFUSED"]
 EVERY_SUBJECT = "all subjects"
 _COLUMNS = {
     "estimands": ("subject", "parameters", "variant", "estimand", "axis", "value", "mean", "low95", "high95"),
@@ -19,6 +31,19 @@ _COLUMNS = {
     "slope": ("estimand", "mean", "low95", "high95", "probability_positive"),
     "contrasts": ("estimand", "a", "b", "mean", "low95", "high95", "probability"),
 }
+
+
+Row = TypeVar("Row", bound=ResultModel)
+
+
+class TidyEstimate(EstimandRow, IntervalRow):
+    """A row of `FitFrames.estimands`: `value` is that of its `axis`, both are "" over the whole design."""
+
+    subject: str
+    parameters: float
+    variant: str
+    axis: str
+    value: str | float
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +61,11 @@ class FitFrames:
     curve: pd.DataFrame
     slope: pd.DataFrame
     contrasts: pd.DataFrame
-    refused: tuple[dict[str, Any], ...]
+    refused: tuple[WithheldEstimate, ...]
     design: str
     predictive: pd.DataFrame
     comparisons: Mapping[str, pd.DataFrame]
-    diagnostics: Mapping[str, Any]
+    diagnostics: Diagnostics
     created_at: str
 
     def comparison_entry(self, entry: str) -> pd.DataFrame:
@@ -71,57 +96,50 @@ class FitFrames:
 
     def why_not(self, name: str) -> list[str]:
         """The fit's reasons for withholding an estimand, deduplicated."""
-        about = [entry for entry in self.refused if entry.get("estimand") in (name, "all")]
+        about = [entry for entry in self.refused if entry.estimand in (name, "all")]
         return list(dict.fromkeys(_refusal_reason(entry) for entry in about))
 
 
-def _refusal_reason(entry: Mapping[str, Any]) -> str:
-    subject = entry.get("subject")
-    return f"{subject}: {entry['reason']}" if subject and subject != EVERY_SUBJECT else str(entry["reason"])
+def _refusal_reason(entry: WithheldEstimate) -> str:
+    named = entry.subject and entry.subject != EVERY_SUBJECT
+    return f"{entry.subject}: {entry.reason}" if named else entry.reason
 
 
-def read_fit(row: Mapping[str, Any]) -> FitFrames:
-    """A row of `tables.fits` as frames."""
-    result = row["result"]
-    failed = row["status"] == FAILED
+def read_fit(fit: StoredFit) -> FitFrames:
+    """A stored fit as frames."""
+    result, failed = fit.result, fit.has_failed
+    tables = {
+        "estimands": result.estimates_frame(),
+        "curve": rows_frame(result.curve),
+        "slope": rows_frame(result.slope),
+        "contrasts": rows_frame(result.contrasts),
+    }
     frames = {
-        name: pd.DataFrame([] if failed else [_flat_entry(entry) for entry in result.get(name, [])]).reindex(
-            columns=_all_columns(name, result)
-        )
-        for name in _COLUMNS
+        name: (table.head(0) if failed else table).reindex(columns=_all_columns(name, table))
+        for name, table in tables.items()
     }
     return FitFrames(
-        view=str(row["view"]),
-        judge=result.get("judge"),
-        status=str(row["status"]),
-        reasons=tuple(row["diagnostics"].get("reasons", ())),
-        refused=tuple(result.get("refused", ())),
-        design=str(result.get("design", "")),
-        predictive=pd.DataFrame([] if failed else result.get("predictive", [])),
-        comparisons={
-            name: pd.DataFrame(rows) for name, rows in ({} if failed else result.get("comparisons", {})).items()
-        },
-        diagnostics=row["diagnostics"],
-        created_at=str(row.get("created_at", "")),
+        view=fit.view,
+        judge=result.judge,
+        status=fit.status,
+        reasons=fit.diagnostics.reasons,
+        refused=result.refused,
+        design=result.design,
+        predictive=pd.DataFrame() if failed else rows_frame(result.predictive),
+        comparisons={} if failed else result.comparisons.frames(),
+        diagnostics=fit.diagnostics,
+        created_at=fit.created_at,
         **frames,
     )
 
 
-def _flat_entry(entry: Mapping[str, Any]) -> dict[str, Any]:
-    if "by" not in entry:
-        return dict(entry)
-    axis, value = next(iter(entry["by"].items()), ("", ""))
-    return {**{key: cell for key, cell in entry.items() if key != "by"}, "axis": axis, "value": value}
-
-
-def _all_columns(name: str, result: Mapping[str, Any]) -> list[str]:
-    there = [key for entry in result.get(name, []) for key in _flat_entry(entry)]
-    return list(dict.fromkeys([*_COLUMNS[name], *there]))
+def _all_columns(name: str, table: pd.DataFrame) -> list[str]:
+    return list(dict.fromkeys([*_COLUMNS[name], *table.columns]))
 
 
 def all_fitted(store: Store) -> dict[str, FitFrames]:
     """The newest fit of each view."""
-    return {view: read_fit(row) for view, row in sorted(store.newest_fits().items())}
+    return {view: read_fit(fit) for view, fit in sorted(newest_fits(store).items())}
 
 
 def fit_for(fits: Mapping[str, FitFrames], name: str, preferred: str | None = None) -> FitFrames | None:
@@ -143,6 +161,13 @@ def fit_for(fits: Mapping[str, FitFrames], name: str, preferred: str | None = No
     return fits[views[0]] if views else None
 
 
-def frame_records(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """Rows of a frame as dictionaries by column name."""
-    return [{str(key): cell for key, cell in row.items()} for row in frame.to_dict("records")]
+def frame_rows(frame: pd.DataFrame, kind: type[Row]) -> list[Row]:
+    """Rows of a frame as values, in their order.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Has a column for each key of `kind`; further columns are left out.
+    kind : type of ResultModel
+    """
+    return [kind.model_validate({str(key): cell for key, cell in row.items()}) for row in frame.to_dict("records")]

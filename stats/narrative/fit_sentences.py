@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 import pandas as pd
 
 from gnomon.stats.estimand_registry import NET_ENGAGED, corrected_name
-from gnomon.stats.narrative.fit_frames import FAILED, REFUSED, frame_records
+from gnomon.stats.narrative.fit_frames import TidyEstimate, frame_rows
 from gnomon.stats.narrative.formatting import format_percent, format_points, join_names
+from gnomon.stats.results import FAILED, REFUSED, Diagnostics, EngagementBounds, IntervalRow, ResultModel
 
 ODD = 0.05
 APART = 0.02
@@ -32,10 +32,10 @@ GATES = (
 )
 
 
-def interval_phrase(row: Mapping[str, Any]) -> str:
+def interval_phrase(row: IntervalRow) -> str:
     """An estimate in short: `41 % (38 to 44)`; with a sign if it can be negative, a decimal if it is small."""
-    sign, digits = row["low95"] < 0 or row["mean"] < 0, int(max(abs(row["low95"]), abs(row["high95"])) < SMALL)
-    mean, low, high = (format_points(row[name], digits=digits, sign=sign) for name in ("mean", "low95", "high95"))
+    sign, digits = row.low95 < 0 or row.mean < 0, int(max(abs(row.low95), abs(row.high95)) < SMALL)
+    mean, low, high = (format_points(end, digits=digits, sign=sign) for end in (row.mean, row.low95, row.high95))
     return f"{mean} % ({low} to {high})"
 
 
@@ -43,7 +43,8 @@ def refusal_sentences(estimands: pd.DataFrame) -> Iterator[str]:
     """How often each subject refuses in each arm."""
     rows = estimands[(estimands["estimand"] == "refusal") & (estimands["axis"] == "arm")]
     for subject, mine in rows.sort_values(["parameters", "subject"], kind="stable").groupby("subject", sort=False):
-        said = [f"{interval_phrase(row)} of {row['value']} trials" for row in frame_records(mine.sort_values("value"))]
+        arms = frame_rows(mine.sort_values("value"), TidyEstimate)
+        said = [f"{interval_phrase(row)} of {row.value} trials" for row in arms]
         yield f"{subject} refuses {join_names(said)}."
 
 
@@ -64,18 +65,27 @@ def bounds_sentences(estimands: pd.DataFrame, bounds: pd.DataFrame) -> Iterator[
         estimands["estimand"].isin((NET_ENGAGED, corrected_name(NET_ENGAGED))) & (estimands["axis"] == "")
     ]
     means = dict(zip(engaged["subject"], engaged["mean"], strict=True))
-    for row in frame_records(mine.assign(width=mine["high"] - mine["low"]).sort_values("width", ascending=False)):
-        span = f"{format_points(row['low'], digits=1)} to {format_points(row['high'], digits=1)} %"
-        limits = f"{format_points(row['low95'], digits=1)} to {format_points(row['high95'], digits=1)}"
-        hidden = "hardly anything" if row["width"] < APART else f"bounds {span}, 95 % limits {limits}"
-        told = (
-            f"{row['subject']}: engaged {format_points(means[row['subject']])} %; " if row["subject"] in means else ""
-        )
-        if row["width"] < APART:
-            yield f"{told or str(row['subject']) + ': '}leaving refusals out hides {hidden} (bounds {span})."
+    widest = mine.assign(width=mine["high"] - mine["low"]).sort_values("width", ascending=False)
+    for row in frame_rows(widest, EngagementBounds):
+        width = row.high - row.low
+        span = f"{format_points(row.low, digits=1)} to {format_points(row.high, digits=1)} %"
+        limits = f"{format_points(row.low95, digits=1)} to {format_points(row.high95, digits=1)}"
+        hidden = "hardly anything" if width < APART else f"bounds {span}, 95 % limits {limits}"
+        told = f"{row.subject}: engaged {format_points(means[row.subject])} %; " if row.subject in means else ""
+        if width < APART:
+            yield f"{told or row.subject + ': '}leaving refusals out hides {hidden} (bounds {span})."
         else:
-            zero = row["low95"] <= 0 <= row["high95"]
-            yield f"{told or str(row['subject']) + ': '}{hidden}{': it may be nothing at all' if zero else ''}."
+            zero = row.low95 <= 0 <= row.high95
+            yield f"{told or row.subject + ': '}{hidden}{': it may be nothing at all' if zero else ''}."
+
+
+class MeasuredRate(ResultModel):
+    """One measure of a judge in one arm with its 95 % interval, as the audit's frames have it."""
+
+    measure: str
+    value: float
+    low: float
+    high: float
 
 
 def arm_sentence(rates: pd.DataFrame, judge: str, arm: str) -> str:
@@ -90,19 +100,20 @@ def arm_sentence(rates: pd.DataFrame, judge: str, arm: str) -> str:
     arm : str
         Name of the arm.
     """
-    by = {str(row["measure"]): row for row in frame_records(rates)}
+    known = rates[rates["measure"].isin(["Sensitivity", "Specificity", "Youden's J"])]
+    by = {row.measure: row for row in frame_rows(known, MeasuredRate)}
     parts = []
     for measure, verb in (("Sensitivity", "finds {} of the events"), ("Specificity", "passes over {} of the rest")):
         if row := by.get(measure):
-            value, low, high = (format_percent(float(row[key])) for key in ("value", "low", "high"))
+            value, low, high = (format_percent(end) for end in (row.value, row.low, row.high))
             parts.append(f"{verb.format(value)} (95 % interval {low} to {high})")
     told = f"In the {arm} arm {judge} " + " and ".join(parts) + "."
     if row := by.get("Youden's J"):
-        told += f" Youden's J {row['value']:.2f} ({row['low']:.2f} to {row['high']:.2f})."
+        told += f" Youden's J {row.value:.2f} ({row.low:.2f} to {row.high:.2f})."
     return told
 
 
-def convergence_sentence(view: str, status: str, diagnostics: Mapping[str, Any]) -> str:
+def convergence_sentence(view: str, status: str, diagnostics: Diagnostics) -> str:
     """One fit's convergence in a line.
 
     Parameters
@@ -114,18 +125,18 @@ def convergence_sentence(view: str, status: str, diagnostics: Mapping[str, Any])
     diagnostics : mapping of str to object
         Its stored diagnostics (`check_convergence`).
     """
-    if status == REFUSED or not diagnostics.get("draws"):
-        why = "; ".join(diagnostics.get("reasons", ())) or "the data do not allow its figures"
+    why = "; ".join(diagnostics.reasons)
+    least = diagnostics.min_ess
+    if status == REFUSED or not diagnostics.draws or diagnostics.max_rhat is None or least is None:
+        why = why or "the data do not allow its figures"
         return f"{view}: {status}; nothing was sampled ({why})."
-    least = min(diagnostics["min_ess_bulk"], diagnostics["min_ess_tail"])
-    numbers = f"R-hat {diagnostics['max_rhat']:.3f}, at least {least:,.0f} effective draws"
-    parted = diagnostics["divergences"]
+    numbers = f"R-hat {diagnostics.max_rhat:.3f}, at least {least:,.0f} effective draws"
+    parted = diagnostics.divergences
     told = f"{view}: {status}; {numbers}, {parted} divergence{'' if parted == 1 else 's'}"
     if status == FAILED:
-        return f"{told}. {'; '.join(diagnostics.get('reasons', ()))}."
-    weighted = diagnostics.get("reweighted")
-    if weighted:
-        told += f"; weighted from the draws of fit {str(weighted['fit'])[:8]} (Pareto k {weighted['k']:.2f})"
+        return f"{told}. {why}."
+    if weighted := diagnostics.reweighted:
+        told += f"; weighted from the draws of fit {weighted.fit[:8]} (Pareto k {weighted.k:.2f})"
     return f"{told}."
 
 
@@ -133,10 +144,7 @@ def misfit_sentences(predictive: pd.DataFrame) -> Iterator[str]:
     """Sentences listing subject-arm combinations that fail the posterior predictive check."""
     each = predictive.drop_duplicates(["subject", "arm"])
     odd = each[each["p"] < ODD].sort_values("p")
-    for row in frame_records(odd):
-        yield (
-            f"{row['subject']}, {row['arm']} arm: the fit would hardly make these counts (p {row['p']:.2f}): it misses "
-            "something there."
-        )
+    for subject, arm, p in odd[["subject", "arm", "p"]].itertuples(index=False):
+        yield (f"{subject}, {arm} arm: the fit would hardly make these counts (p {p:.2f}): it misses something there.")
     if odd.empty:
         yield f"Yes: in none of {len(each)} subjects and arms are counts as far off as these rare (p below {ODD:g})."

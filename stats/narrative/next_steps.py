@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from gnomon.data.records import Exposure, LabelKind, VerdictState
-from gnomon.stats.narrative.fit_frames import EVERY_SUBJECT, FAILED
+from gnomon.stats.narrative.fit_frames import EVERY_SUBJECT
 from gnomon.stats.narrative.formatting import count_noun, estimand_label, format_percent, join_names
 from gnomon.stats.narrative.study_overview import StudyOverview
+from gnomon.stats.results import FAILED, WithheldEstimate
 
 ENOUGH_LABELS = 20
 TOO_MANY_LOST = 0.02
@@ -33,23 +33,22 @@ def list_notices(found: StudyOverview) -> list[Notice]:
 def _about_fits(found: StudyOverview) -> list[Notice]:
     notes = []
     for fit in found.fits:
-        if fit["status"] == FAILED:
-            reasons = join_names(list(fit["diagnostics"].get("reasons", []))) or "its gates"
-            notes.append(Notice("error", f"The fit '{fit['view']}' failed ({reasons}): its figures are not shown."))
-        notes += withheld_notices(fit["result"])
+        if fit.has_failed:
+            reasons = join_names(list(fit.diagnostics.reasons)) or "its gates"
+            notes.append(Notice("error", f"The fit '{fit.view}' failed ({reasons}): its figures are not shown."))
+        notes += withheld_notices(fit.result.refused)
     if found.stale_fits:
         notes.append(Notice("warning", "Trials, verdicts or labels are newer than the newest fit: figures lag behind."))
     return list(dict.fromkeys(notes))
 
 
-def withheld_notices(result: Mapping[str, Any]) -> list[Notice]:
+def withheld_notices(refused: Iterable[WithheldEstimate]) -> list[Notice]:
     """One notice for each reason for which a fit withholds estimates; a missing slope is only information."""
     by_reason: dict[str, list[str]] = {}
-    for entry in result.get("refused", []):
-        name, subject = entry.get("estimand"), entry.get("subject")
-        what = "figures" if name in (None, "all") else estimand_label(str(name))
-        whom = f" of {subject}" if subject and subject != EVERY_SUBJECT else ""
-        by_reason.setdefault(str(entry["reason"]), []).append(f"{what}{whom}")
+    for entry in refused:
+        what = "figures" if entry.estimand == "all" else estimand_label(entry.estimand)
+        whom = f" of {entry.subject}" if entry.subject and entry.subject != EVERY_SUBJECT else ""
+        by_reason.setdefault(entry.reason, []).append(f"{what}{whom}")
     return [
         Notice(
             "info" if set(what) == {"slope"} else "warning",
@@ -114,7 +113,7 @@ class NextStep:
 
 def next_step(found: StudyOverview) -> NextStep:
     """The step that helps the study most now."""
-    fit = _fit_step([fit["status"] for fit in found.fits])
+    fit = _fit_step([fit.status for fit in found.fits])
     if found.counts_only:
         return fit or NextStep("The published counts are fitted: read the figures.", page="scaling")
     return _trial_step(found) or _judge_step(found) or fit or _label_step(found)

@@ -15,6 +15,8 @@ from gnomon.calibration.observations.frames import MEASURING, judge_frame
 from gnomon.data.records import Arm, Exposure, LabelKind
 from gnomon.data.storage import tables
 from gnomon.data.storage.store import Store
+from gnomon.stats.results import StoredFit
+from gnomon.stats.stored_fits import newest_fits
 
 _trial = tables.trials.c
 _verdict = tables.verdicts.c
@@ -35,7 +37,7 @@ class StudyOverview:
     states: pd.DataFrame
     labels: pd.DataFrame
     events: pd.DataFrame
-    fits: list[dict[str, Any]]
+    fits: list[StoredFit]
     newest_fact: str
 
     @property
@@ -67,7 +69,7 @@ class StudyOverview:
     @property
     def stale_fits(self) -> bool:
         """Whether a trial, verdict or label is newer than every fit."""
-        return bool(self.fits) and max(fit["created_at"] for fit in self.fits) < self.newest_fact
+        return bool(self.fits) and max(fit.created_at for fit in self.fits) < self.newest_fact
 
 
 def summarize_study(store: Store) -> StudyOverview:
@@ -91,7 +93,7 @@ def summarize_study(store: Store) -> StudyOverview:
         states=states,
         labels=labels,
         events=events,
-        fits=sorted(store.newest_fits().values(), key=lambda fit: str(fit["view"])),
+        fits=sorted(newest_fits(store).values(), key=lambda fit: fit.view),
         newest_fact=_newest_fact(store, events, view),
     )
 

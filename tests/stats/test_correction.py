@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -20,6 +19,7 @@ from gnomon.stats.inference.sampler import SamplerSettings, sample_posterior
 from gnomon.stats.model import judge_confusion
 from gnomon.stats.model.judge_confusion import MOST_UNLABELLED, PER_LABEL, ExternalCalibration, unlabelled_weight
 from gnomon.stats.model.priors import Priors
+from gnomon.stats.results import EstimateRow, StoredFit
 
 CLASSES = (REFUSED, EVENT, REST)
 BRIEF = SamplerSettings(draws=600, tune=400)
@@ -54,7 +54,7 @@ def really(study: SimulatedStudy) -> float:
     return float(injected[1] / injected[1:].sum() - control[1] / control[1:].sum())
 
 
-def net_engaged(study: SimulatedStudy, *, corrected: bool) -> dict[str, Any]:
+def net_engaged(study: SimulatedStudy, *, corrected: bool) -> EstimateRow:
     if corrected:
         model, counts, view = corrected_model(study.patterns, Priors()), None, "corrected"
     else:
@@ -64,7 +64,7 @@ def net_engaged(study: SimulatedStudy, *, corrected: bool) -> dict[str, Any]:
         ModelPosterior(model, draws.flat_values, study.patterns.trial_counts, counts, view, None, "")
     ).content
     name = "net_detection_engaged_corrected" if corrected else "net_detection_engaged"
-    (found,) = [row for row in result["estimands"] if row["estimand"] == name and not row["by"]]
+    (found,) = [row for row in result.estimands if row.estimand == name and not row.by]
     return found
 
 
@@ -73,10 +73,10 @@ def test_an_effect_that_only_the_judge_makes_is_taken_out() -> None:
     confusion = {"control": confused(0.9, 0.98)[None], "injection": confused(0.9, 0.80)[None]}
     made = study(confusion, (0.25, 0.25), seed=1)
     judged, corrected = (net_engaged(made, corrected=flag) for flag in (False, True))
-    assert judged["low95"] > 0.02, "taken at its word the judge reports an effect that does not exist"
-    assert corrected["low95"] < 0 < corrected["high95"]
-    assert abs(corrected["mean"]) < 0.06
-    assert corrected["sd"] > judged["sd"], "the uncertainty of the judge is kept in"
+    assert judged.low95 > 0.02, "taken at its word the judge reports an effect that does not exist"
+    assert corrected.low95 < 0 < corrected.high95
+    assert abs(corrected.mean) < 0.06
+    assert corrected.sd > judged.sd, "the uncertainty of the judge is kept in"
 
 
 def test_labels_chosen_because_judges_disagree_do_not_bias() -> None:
@@ -86,8 +86,8 @@ def test_labels_chosen_because_judges_disagree_do_not_bias() -> None:
     for seed in range(3):
         made = study({"control": pair, "injection": pair}, (0.05, 0.9), seed)
         found = net_engaged(made, corrected=True)
-        missed.append(found["mean"] - really(made))
-        assert found["low95"] < really(made) < found["high95"]
+        missed.append(found.mean - really(made))
+        assert found.low95 < really(made) < found.high95
     assert abs(np.mean(missed)) < 0.02
     known = made.patterns.label >= 0
     label, said = made.patterns.label[known], made.patterns.verdict[known, 0]
@@ -102,7 +102,7 @@ def test_disputed_labels_say_more_than_as_many_random_ones() -> None:
     chosen, random = study(confusion, (0.03, 0.45), seed=5), study(confusion, (0.145, 0.145), seed=5)
     labels = [int(made.patterns.labelled_by_arm().sum()) for made in (chosen, random)]
     assert labels[0] < 1.1 * labels[1]
-    widths = [one["high95"] - one["low95"] for one in (net_engaged(made, corrected=True) for made in (chosen, random))]
+    widths = [one.high95 - one.low95 for one in (net_engaged(made, corrected=True) for made in (chosen, random))]
     assert widths[0] < widths[1]
 
 
@@ -113,37 +113,37 @@ def test_judges_that_copy_each_other_are_not_two_witnesses() -> None:
     copied = replace(alone.patterns, judges=("judge", "its echo"), verdict=both)
     twice = replace(alone, patterns=copied)
     one, two = net_engaged(alone, corrected=True), net_engaged(twice, corrected=True)
-    assert two["sd"] > 0.8 * one["sd"]
-    assert two["low95"] < 0 < two["high95"]
+    assert two.sd > 0.8 * one.sd
+    assert two.low95 < 0 < two.high95
 
 
 def test_a_judge_without_information_is_refused(store: Store) -> None:
     guess = np.tile([0.0, 0.3, 0.7], (3, 1))
     made = study({"control": guess[None], "injection": confused(0.9, 0.9)[None]}, (0.3, 0.3), seed=2)
     row = run(store, made)
-    found = {entry["estimand"]: entry["reason"] for entry in row["result"]["refused"]}
+    found = {entry.estimand: entry.reason for entry in row.result.refused}
     for name in ("net_detection_corrected", "net_detection_engaged_corrected", "false_alarm"):
         assert "no judge carries information in the control arm" in found[name]
-    kept = {entry["estimand"] for entry in row["result"]["estimands"]}
+    kept = {entry.estimand for entry in row.result.estimands}
     assert "identification" in kept, "the injection arm has a judge that works"
     assert not kept & {"net_detection_corrected", "false_alarm"}
-    youden = {(one["arm"], one["question"]): one for one in row["result"]["judges"]}
-    assert youden["control", "event"]["low95"] < 0 < youden["control", "event"]["high95"] < 0.4
-    assert youden["injection", "event"]["low95"] > 0.4
+    youden = {(one.arm, one.question): one for one in row.result.judges}
+    assert youden["control", "event"].low95 < 0 < youden["control", "event"].high95 < 0.4
+    assert youden["injection", "event"].low95 > 0.4
 
 
 def test_youden_is_recovered_by_arm(store: Store) -> None:
     confusion = {"control": confused(0.9, 0.95)[None], "injection": confused(0.7, 0.85)[None]}
     row = run(store, study(confusion, (0.6, 0.6), seed=4, rate=0.4))
-    youden = {(one["arm"], one["question"]): one for one in row["result"]["judges"]}
-    assert youden["control", "event"]["low95"] < 0.85 < youden["control", "event"]["high95"] + 0.03
-    assert youden["injection", "event"]["low95"] < 0.56 < youden["injection", "event"]["high95"]
+    youden = {(one.arm, one.question): one for one in row.result.judges}
+    assert youden["control", "event"].low95 < 0.85 < youden["control", "event"].high95 + 0.03
+    assert youden["injection", "event"].low95 < 0.56 < youden["injection", "event"].high95
 
 
-def run(store: Store, made: SimulatedStudy) -> dict[str, Any]:
+def run(store: Store, made: SimulatedStudy) -> StoredFit:
     plan = FitRequest("corrected", "corrected", "judge 1", made.patterns.content_hash(), Priors(), BRIEF, 1)
     row = fit._fit_patterns(store, plan, made.patterns, "blind", None)
-    assert row["status"] == "passed", row["diagnostics"]
+    assert row.status == "passed", row.diagnostics
     return row
 
 
@@ -164,9 +164,9 @@ def test_intervals_hold_the_truth_as_often_as_they_say(corrected: bool) -> None:
         content = build_result(
             ModelPosterior(model, draws.flat_values, made.patterns.trial_counts, counts, "judged", None, "")
         ).content
-        (found,) = [row for row in content["estimands"] if row["estimand"] == "net_detection_raw" and not row["by"]]
+        (found,) = [row for row in content.estimands if row.estimand == "net_detection_raw" and not row.by]
         truth = chance[1, 1] - (1 - chance[0, 2])
-        held += found["low95"] <= truth <= found["high95"]
+        held += found.low95 <= truth <= found.high95
     assert held >= 26
 
 
@@ -189,16 +189,16 @@ def test_a_calibration_from_elsewhere_corrects_without_labels(store: Store) -> N
     made = study(confusion, (0.0, 0.0), seed=1)
     plan = FitRequest("corrected", "corrected", "judge 1", "d" * 64, Priors(), SamplerSettings(), 1)
     alone = fit._fit_patterns(store, plan, made.patterns, "blind", None)
-    assert alone["status"] == "refused"
+    assert alone.status == "refused"
     known = elsewhere(confusion, 400)
     row = fit._fit_patterns(store, replace(plan, data_hash="e" * 64), made.patterns, "blind", None, known)
-    assert row["status"] == "passed", row["diagnostics"]
-    found = {one["estimand"]: one for one in row["result"]["estimands"] if not one["by"]}
+    assert row.status == "passed", row.diagnostics
+    found = {one.estimand: one for one in row.result.estimands if not one.by}
     net = found["net_detection_engaged_corrected"]
-    assert net["low95"] < really(made) < net["high95"]
-    assert abs(net["mean"] - really(made)) < 0.06
-    assert found["identification"]["high95"] < 0.35
-    assert "transcripts of other studies" in row["result"]["design"]
+    assert net.low95 < really(made) < net.high95
+    assert abs(net.mean - really(made)) < 0.06
+    assert found["identification"].high95 < 0.35
+    assert "transcripts of other studies" in row.result.design
 
 
 def test_few_labels_are_not_drowned_by_very_many_verdicts() -> None:

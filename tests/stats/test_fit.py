@@ -23,6 +23,7 @@ from gnomon.stats.inference import sampler
 from gnomon.stats.inference.hierarchical import judged_model
 from gnomon.stats.inference.sampler import SamplerSettings
 from gnomon.stats.model.priors import Priors
+from gnomon.stats.results import EstimateRow, StoredFit
 
 Add = Callable[..., list[Trial]]
 BRIEF = SamplerSettings(draws=500, tune=300)
@@ -39,18 +40,16 @@ PUBLISHED = [
 ]
 
 
-def figure(row: dict[str, Any], name: str, subject: str = "s", **by: Any) -> dict[str, Any]:
+def figure(row: StoredFit, name: str, subject: str = "s", **by: Any) -> EstimateRow:
     found = [
-        entry
-        for entry in row["result"]["estimands"]
-        if (entry["estimand"], entry["subject"], entry["by"]) == (name, subject, by)
+        entry for entry in row.result.estimands if (entry.estimand, entry.subject, entry.by) == (name, subject, by)
     ]
     assert len(found) == 1, (name, subject, by)
     return found[0]
 
 
-def reasons(row: dict[str, Any]) -> dict[str, str]:
-    return {entry["estimand"]: entry["reason"] for entry in row["result"]["refused"]}
+def reasons(row: StoredFit) -> dict[str, str]:
+    return {entry.estimand: entry.reason for entry in row.result.refused}
 
 
 def assert_no_nan(value: Any) -> None:
@@ -83,28 +82,28 @@ def test_the_published_eight_models_come_back(store: Store) -> None:
     """Each raw net detection within 1.5 points of the published one and inside its 95 % interval."""
     published(store)
     row = fit_published(store)
-    assert row["status"] == "passed", row["diagnostics"]
+    assert row.status == "passed", row.diagnostics
     for name, _, _, injection, control in PUBLISHED:
         raw = injection[2] / injection[0] - (control[1] + control[2]) / control[0]
         entry = figure(row, "net_detection_raw", name)
-        assert entry["observed"] == pytest.approx(raw)
-        assert entry["n"] == injection[0] + control[0]
-        assert abs(entry["mean"] - raw) < 0.015
-        assert entry["low95"] < raw < entry["high95"]
-        assert entry["low95"] < entry["low80"] < entry["low50"] < entry["mean"] < entry["high50"] < entry["high95"]
-    assert_no_nan(row["result"])
-    curve = [point for point in row["result"]["curve"] if point["estimand"] == "net_detection_raw"]
+        assert entry.observed == pytest.approx(raw)
+        assert entry.n == injection[0] + control[0]
+        assert abs(entry.mean - raw) < 0.015
+        assert entry.low95 < raw < entry.high95
+        assert entry.low95 < entry.low80 < entry.low50 < entry.mean < entry.high50 < entry.high95
+    assert_no_nan(row.result.model_dump(mode="json"))
+    curve = [point for point in row.result.curve if point.estimand == "net_detection_raw"]
     assert len(curve) == 30
-    assert curve[0]["parameters"] == pytest.approx(5e8)
-    assert curve[-1]["parameters"] == pytest.approx(3.2e10)
-    pairs = [pair for pair in row["result"]["contrasts"] if pair["estimand"] == "net_detection_raw"]
+    assert curve[0].parameters == pytest.approx(5e8)
+    assert curve[-1].parameters == pytest.approx(3.2e10)
+    pairs = [pair for pair in row.result.contrasts if pair.estimand == "net_detection_raw"]
     assert len(pairs) == 28
-    pair = next(entry for entry in pairs if {entry["a"], entry["b"]} == {"7B", "14B"})
-    sure = pair["probability"] if pair["a"] == "14B" else 1 - pair["probability"]
+    pair = next(entry for entry in pairs if {entry.a, entry.b} == {"7B", "14B"})
+    sure = pair.probability if pair.a == "14B" else 1 - pair.probability
     assert sure > 0.999
-    slope = next(entry for entry in row["result"]["slope"] if entry["estimand"] == "net_detection_raw")
-    assert slope["low95"] < slope["mean"] < slope["high95"]
-    assert 0.8 < slope["probability_positive"] < 1
+    slope = next(entry for entry in row.result.slope if entry.estimand == "net_detection_raw")
+    assert slope.low95 < slope.mean < slope.high95
+    assert 0.8 < slope.probability_positive < 1
 
 
 def test_the_same_fit_is_not_made_twice(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -145,14 +144,14 @@ def test_progress_runs_to_the_end(store: Store, add: Add) -> None:
 def test_a_judged_fit_follows_its_judge(store: Store, add: Add) -> None:
     small_study(add)
     first, second = fit_judged(store, settings=BRIEF), fit_judged(store, judge="second", settings=BRIEF)
-    assert (first["view"], second["view"]) == ("judged", "judged:second")
-    assert (first["result"]["judge"], second["result"]["judge"]) == ("first", "second")
-    assert figure(first, "identification")["observed"] == pytest.approx(0.5)
-    assert figure(second, "identification")["observed"] == pytest.approx(0.25)
-    assert figure(first, "identification")["low95"] < 0.5 < figure(first, "identification")["high95"]
+    assert (first.view, second.view) == ("judged", "judged:second")
+    assert (first.result.judge, second.result.judge) == ("first", "second")
+    assert figure(first, "identification").observed == pytest.approx(0.5)
+    assert figure(second, "identification").observed == pytest.approx(0.25)
+    assert figure(first, "identification").low95 < 0.5 < figure(first, "identification").high95
     assert set(store.newest_fits()) == {"judged", "judged:second"}
     assert "one subject only" in reasons(first)["slope"]
-    assert first["result"]["curve"] == []
+    assert first.result.curve == ()
 
 
 def test_figures_by_concept_strength_and_arm(store: Store, add: Add) -> None:
@@ -163,37 +162,37 @@ def test_figures_by_concept_strength_and_arm(store: Store, add: Add) -> None:
     add(30, "control", verdicts={"first-1": REST})
     add(20, "random", verdicts={"first-1": EVENT})
     row = fit_judged(store, settings=BRIEF)
-    assert row["status"] == "passed", row["diagnostics"]
+    assert row.status == "passed", row.diagnostics
     ocean, fear = (figure(row, "identification", concept=word) for word in ("ocean", "fear"))
-    assert (ocean["observed"], fear["observed"], ocean["n"]) == (0.75, 0.0, 40)
-    assert ocean["low95"] > fear["high95"]
-    assert figure(row, "net_detection_raw", strength=4.0)["observed"] == pytest.approx(0.375)
-    assert figure(row, "refusal", arm="injection")["observed"] == pytest.approx(0.25)
-    assert figure(row, "refusal")["observed"] == pytest.approx(0.125), "mean of injection and control, not of trials"
-    assert figure(row, "net_detection_engaged")["observed"] == pytest.approx(0.5)
-    assert figure(row, "false_alarm", arm="random")["mean"] > 0.8, "the random arm stands apart from control"
-    assert figure(row, "false_alarm")["mean"] < 0.1
+    assert (ocean.observed, fear.observed, ocean.n) == (0.75, 0.0, 40)
+    assert ocean.low95 > fear.high95
+    assert figure(row, "net_detection_raw", strength=4.0).observed == pytest.approx(0.375)
+    assert figure(row, "refusal", arm="injection").observed == pytest.approx(0.25)
+    assert figure(row, "refusal").observed == pytest.approx(0.125), "mean of injection and control, not of trials"
+    assert figure(row, "net_detection_engaged").observed == pytest.approx(0.5)
+    assert figure(row, "false_alarm", arm="random").mean > 0.8, "the random arm stands apart from control"
+    assert figure(row, "false_alarm").mean < 0.1
 
 
 def test_one_arm_alone_refuses_what_needs_two(store: Store, add: Add) -> None:
     add(20, "injection", concept="ocean", verdicts={"first-1": EVENT})
     row = fit_judged(store, settings=BRIEF)
-    assert row["status"] == "passed"
+    assert row.status == "passed"
     assert "no trials in the control arm" in reasons(row)["net_detection_raw"]
-    assert figure(row, "identification")["mean"] > 0.8
-    assert_no_nan(row["result"])
+    assert figure(row, "identification").mean > 0.8
+    assert_no_nan(row.result.model_dump(mode="json"))
 
 
 def test_all_refused_and_all_alike_give_figures_or_a_reason(store: Store, add: Add) -> None:
     add(30, "injection", concept="ocean", verdicts={"first-1": EVENT})
     add(30, "control", verdicts={"first-1": REFUSED})
     row = fit_judged(store, settings=BRIEF)
-    assert row["status"] == "passed", row["diagnostics"]
+    assert row.status == "passed", row.diagnostics
     assert "all trials of the control arm were refused" in reasons(row)["net_detection_engaged"]
     raw = figure(row, "net_detection_raw")
-    assert raw["observed"] == 0.0
-    assert -0.25 < raw["low95"] < 0 < raw["high95"] < 0.25
-    assert_no_nan(row["result"])
+    assert raw.observed == 0.0
+    assert -0.25 < raw.low95 < 0 < raw.high95 < 0.25
+    assert_no_nan(row.result.model_dump(mode="json"))
 
 
 def test_strengths_on_different_scales_are_compared_at_each_subjects_middle(store: Store, add: Add) -> None:
@@ -204,11 +203,11 @@ def test_strengths_on_different_scales_are_compared_at_each_subjects_middle(stor
             add(int(5 * step), "injection", **where, verdicts={"first-1": EVENT})
             add(int(24 - 5 * step), "injection", **where, verdicts={"first-1": REST})
     row = fit_judged(store, settings=BRIEF)
-    assert row["status"] == "passed", row["diagnostics"]
+    assert row.status == "passed", row.diagnostics
     for subject, scale in (("a", 1.0), ("b", 100.0), ("c", 10.0)):
         weak, strong = (figure(row, "identification", subject, strength=scale * step) for step in (1.0, 4.0))
-        assert abs(weak["mean"] - 5 / 24) < 0.1
-        assert abs(strong["mean"] - 20 / 24) < 0.1
+        assert abs(weak.mean - 5 / 24) < 0.1
+        assert abs(strong.mean - 20 / 24) < 0.1
 
 
 def test_a_fit_that_does_not_converge_is_failed_and_shows_nothing(
@@ -217,9 +216,9 @@ def test_a_fit_that_does_not_converge_is_failed_and_shows_nothing(
     small_study(add)
     monkeypatch.setattr(sampler, "MIN_ESS", 1e9)
     row = fit_judged(store, settings=SamplerSettings(draws=50, tune=100))
-    assert row["status"] == "failed"
-    assert row["result"]["estimands"] == []
-    assert row["diagnostics"]["draws"] == 100, "tried again, harder"
+    assert row.status == "failed"
+    assert row.result.estimands == ()
+    assert row.diagnostics.draws == 100, "tried again, harder"
     assert "bulk ESS" in reasons(row)["all"]
 
 
@@ -230,9 +229,9 @@ def test_a_sampler_that_gives_up_is_a_failed_fit(store: Store, add: Add, monkeyp
     small_study(add)
     monkeypatch.setattr(fit, "sample_posterior", give_up)
     row = fit_judged(store)
-    assert row["status"] == "failed"
+    assert row.status == "failed"
     assert "no start" in reasons(row)["all"]
-    assert_no_nan(row["diagnostics"])
+    assert_no_nan(row.diagnostics.model_dump(mode="json"))
 
 
 def test_without_labels_nothing_is_corrected_and_nothing_sampled(
@@ -241,9 +240,9 @@ def test_without_labels_nothing_is_corrected_and_nothing_sampled(
     small_study(add)
     monkeypatch.setattr(fit, "sample_posterior", lambda *_: pytest.fail("sampled"))
     row = fit_corrected(store)
-    assert row["status"] == "refused"
+    assert row.status == "refused"
     assert "there are no labels" in reasons(row)["net_detection_corrected"]
-    assert row["result"]["estimands"] == []
+    assert row.result.estimands == ()
 
 
 def test_labels_in_one_arm_correct_that_arm_alone(store: Store, add: Add) -> None:
@@ -251,10 +250,10 @@ def test_labels_in_one_arm_correct_that_arm_alone(store: Store, add: Add) -> Non
     add(10, "injection", concept="ocean", verdicts={"first-1": EVENT, "second-1": EVENT}, label=EVENT, split="test")
     add(10, "injection", concept="ocean", verdicts={"first-1": REST, "second-1": REST}, label=REST, split="test")
     row = fit_corrected(store, settings=BRIEF)
-    assert row["status"] == "passed", row["diagnostics"]
+    assert row.status == "passed", row.diagnostics
     assert "no labels in the control arm" in reasons(row)["net_detection_corrected"]
-    assert figure(row, "identification")["n"] == 60
-    assert not [entry for entry in row["result"]["estimands"] if entry["estimand"].startswith("net_detection")]
+    assert figure(row, "identification").n == 60
+    assert not [entry for entry in row.result.estimands if entry.estimand.startswith("net_detection")]
 
 
 def test_no_verdicts_or_counts_is_one_plain_line(store: Store, add: Add) -> None:
@@ -287,8 +286,8 @@ def test_priors_reach_the_fit(store: Store, add: Add) -> None:
     add(2, "control", verdicts={"first-1": REST})
     tight = Priors.from_mapping({"event_mean": 2.0, "intercept_sd": 0.01})
     row = fit_judged(store, settings=BRIEF, priors=tight)
-    assert row["priors"]["event_mean"] == 2.0
-    assert figure(row, "false_alarm")["mean"] > 0.7
+    assert row.priors["event_mean"] == 2.0
+    assert figure(row, "false_alarm").mean > 0.7
 
 
 def test_a_cached_fit_needs_no_sampler(tmp_path: Any) -> None:
@@ -332,10 +331,10 @@ def test_fits_are_kept_with_what_they_were_made_from(store: Store) -> None:
     published(store)
     row = fit_published(store, settings=BRIEF)
     assert store.count_rows(fits) == 1
-    assert row["seed"] == fit.DEFAULT_SEED
-    assert row["priors"] == Priors().as_dict()
-    assert set(row["diagnostics"]) == {
+    assert row.seed == fit.DEFAULT_SEED
+    assert row.priors == Priors().as_dict()
+    assert set(row.diagnostics.model_dump()) == {
         "max_rhat", "min_ess_bulk", "min_ess_tail", "divergences", "draws", "chains", "seconds_compile",
         "seconds_sample", "passed", "reasons",
     }  # fmt: skip
-    assert "conditions on" in row["result"]["design"]
+    assert "conditions on" in row.result.design

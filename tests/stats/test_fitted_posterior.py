@@ -19,6 +19,7 @@ from gnomon.stats.inference.arviz_import import import_arviz
 from gnomon.stats.inference.importance_reweighting import DrawCache
 from gnomon.stats.inference.sampler import SamplerSettings
 from gnomon.stats.model.priors import Priors
+from gnomon.stats.results import Diagnostics, FitResult, StoredFit
 
 Add = Callable[..., list[Trial]]
 SETTINGS = SamplerSettings(draws=800, tune=400)
@@ -56,7 +57,7 @@ def test_a_reweighted_fit_gives_reweighted_draws_and_all_of_it_goes_to_one_file(
     first = fit_corrected(store, settings=SETTINGS, shelf=shelf)
     store.add_labels([Label(left[0].id, "ann", Facts(False, "none", True, False))])
     row = fit_corrected(store, settings=SETTINGS, shelf=shelf)
-    assert row["diagnostics"]["reweighted"]["fit"] == first["id"]
+    assert row.diagnostics.reweighted.fit == first.id
     found = load_posterior(store, row, settings=SETTINGS, shelf=shelf)
     _, per_draw = np.unique(found.draws.flat_values[:, 0], return_counts=True)
     assert per_draw.max() > 1, "weights repeat draws"
@@ -64,11 +65,15 @@ def test_a_reweighted_fit_gives_reweighted_draws_and_all_of_it_goes_to_one_file(
     read = import_arviz().from_netcdf(str(tmp_path / "draws.nc"))
     assert {"posterior", "log_likelihood", "observed_data", "prior"} <= set(read.groups())
     assert list(read.posterior["judge"].values) == ["first", "second"]
-    assert (read.attrs["fit"], read.attrs["view"]) == (row["id"], "corrected")
+    assert (read.attrs["fit"], read.attrs["view"]) == (row.id, "corrected")
     with pytest.raises(InputError, match="data have changed since: fit again"):
         load_posterior(store, first, settings=SETTINGS, shelf=shelf)
 
 
 def test_a_fit_that_did_not_pass_has_no_draws(store: Store) -> None:
     with pytest.raises(NotEnoughDataError, match="fit 'corrected' is refused"):
-        load_posterior(store, {"view": "corrected", "status": "refused"}, settings=SETTINGS)
+        load_posterior(
+            store,
+            StoredFit(id="x", view="corrected", status="refused", diagnostics=Diagnostics(), result=FitResult()),
+            settings=SETTINGS,
+        )

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from gnomon.stats.charts import estimate_charts
+from gnomon.stats.results import ContrastRow, EstimateRow, FitResult, SlopeRow
 
 ENDS = {"low50": -0.01, "high50": 0.01, "low80": -0.02, "high80": 0.02, "low95": -0.03, "high95": 0.03}
 
@@ -40,7 +41,7 @@ RESULT = {"estimands": [*WHOLE, *OTHER, *WORDS, *DOSES], "curve": LINE}
 
 @pytest.fixture
 def tidy() -> tuple[pd.DataFrame, pd.DataFrame]:
-    return estimate_charts.result_frames(RESULT)
+    return estimate_charts.result_frames(FitResult.model_validate(RESULT))
 
 
 def data(chart: Any) -> list[dict[str, Any]]:
@@ -99,23 +100,24 @@ def test_sizes_are_read_in_millions_and_billions(tidy: tuple[pd.DataFrame, pd.Da
 
 
 def test_captions_say_figure_interval_and_condition() -> None:
-    figure = row("Qwen2.5-14B", 1.4e10, 0.4106, low95=0.38, high95=0.44)
+    figure = EstimateRow.model_validate(row("Qwen2.5-14B", 1.4e10, 0.4106, low95=0.38, high95=0.44))
     assert estimate_charts.estimate_caption(figure) == "Qwen2.5-14B: 41 % net detection, 95 % interval 38 to 44"
-    assert estimate_charts.estimate_caption({**figure, "by": {"concept": "fear"}}).startswith(
+    assert estimate_charts.estimate_caption(figure.model_copy(update={"by": {"concept": "fear"}})).startswith(
         "Qwen2.5-14B (concept fear): 41 %"
     )
-    assert "interval 0 to 44" in estimate_charts.estimate_caption({**figure, "low95": -0.001})
+    assert "interval 0 to 44" in estimate_charts.estimate_caption(figure.model_copy(update={"low95": -0.001}))
 
 
 def test_a_contrast_names_the_likelier_one_first() -> None:
     pair = {"estimand": "net_detection_raw", "a": "7B", "b": "14B", "mean": -0.098, "low95": -0.13, "high95": -0.06}
-    said = estimate_charts.contrast_caption({**pair, "probability": 0.012})
+    said = estimate_charts.contrast_caption(ContrastRow.model_validate({**pair, "probability": 0.012}))
     assert said == "14B is above 7B in net detection by 10 points (95 % interval 6 to 13); probability 0.988"
-    assert "probability over 0.999" in estimate_charts.contrast_caption({**pair, "probability": 0.0})
+    surest = ContrastRow.model_validate({**pair, "probability": 0.0})
+    assert "probability over 0.999" in estimate_charts.contrast_caption(surest)
 
 
 def test_a_slope_says_how_sure_its_sign_is() -> None:
     line = {"estimand": "refusal", "mean": -0.028, "low95": -0.11, "high95": 0.01, "probability_positive": 0.124}
-    said = estimate_charts.slope_caption(line)
+    said = estimate_charts.slope_caption(SlopeRow.model_validate(line))
     assert said.startswith("Refusal changes by -2.8 points per doubling of size, 95 % interval -11.0 to 1.0")
     assert said.endswith("probability that it rises 0.124")

@@ -26,6 +26,7 @@ from gnomon.stats.inference.hierarchical import judged_model
 from gnomon.stats.inference.sampler import SamplerSettings, sample_posterior
 from gnomon.stats.model.linear_predictor import add_covariates
 from gnomon.stats.model.priors import Priors
+from gnomon.stats.results import SizeLadderSpan, SizeLadderStep
 
 RNG = np.random.default_rng(4)
 SIZES = {"a": 1e9, "b": 2e9, "c": 4e9, "coder": 4e9}
@@ -48,12 +49,12 @@ def figure(subject: str, mean: float, sd: float = 0.02, name: str = NET_RAW, **b
 def test_the_ladder_says_each_step_and_all_of_them() -> None:
     every = [figure("a", 0.1), figure("b", 0.2), figure("c", 0.21), figure("coder", 0.9)]
     rows = size_ladder_steps(every, frame())
-    steps = {(row["from"], row["to"]): row for row in rows if "mean" in row}
+    steps = {(row.from_subject, row.to_subject): row for row in rows if isinstance(row, SizeLadderStep)}
     assert set(steps) == {("a", "b"), ("b", "c")}, "variants are no rung"
-    assert steps["a", "b"]["probability"] > 0.99
-    assert 0.5 < steps["b", "c"]["probability"] < 0.8
-    (whole,) = [row for row in rows if "steps" in row]
-    assert whole["probability"] <= min(row["probability"] for row in steps.values())
+    assert steps["a", "b"].probability > 0.99
+    assert 0.5 < steps["b", "c"].probability < 0.8
+    (whole,) = [row for row in rows if isinstance(row, SizeLadderSpan)]
+    assert whole.probability <= min(row.probability for row in steps.values())
 
 
 def test_two_models_of_one_size_are_no_step() -> None:
@@ -66,19 +67,19 @@ def test_two_models_of_one_size_are_no_step() -> None:
 def test_a_ratio_of_rates_says_how_many_times() -> None:
     every = [figure("a", 0.4, name="identification"), figure("b", 0.2, name="identification")]
     (row,) = rate_ratios(every)
-    assert row["median"] == pytest.approx(2.0, abs=0.05)
-    assert row["low95"] < 2.0 < row["high95"]
-    assert row["probability"] > 0.99
+    assert row.median == pytest.approx(2.0, abs=0.05)
+    assert row.low95 < 2.0 < row.high95
+    assert row.probability > 0.99
 
 
 def test_places_of_alike_concepts_are_not_known() -> None:
     rates = {"silence": 0.5, "fear": 0.2, "ocean": 0.2}
     rows = rank_concepts([figure(s, rate, concept=word) for s in "ab" for word, rate in rates.items()])
-    found = {row["concept"]: row for row in rows}
-    assert rows[0]["concept"] == "silence"
-    assert found["silence"]["probability_first"] > 0.99
-    assert (found["silence"]["place_low"], found["silence"]["place_high"]) == (1, 1)
-    assert (found["fear"]["place_low"], found["fear"]["place_high"]) == (2, 3)
+    found = {row.concept: row for row in rows}
+    assert rows[0].concept == "silence"
+    assert found["silence"].probability_first > 0.99
+    assert (found["silence"].place_low, found["silence"].place_high) == (1, 1)
+    assert (found["fear"].place_low, found["fear"].place_high) == (2, 3)
     missing = rank_concepts(
         [figure("a", 0.5, concept="silence"), figure("a", 0.2, concept="fear"), figure("b", 0.2, concept="fear")]
     )
@@ -87,9 +88,9 @@ def test_places_of_alike_concepts_are_not_known() -> None:
 
 def test_slopes_within_a_variant_and_over_all() -> None:
     every = [figure("a", 0.1), figure("b", 0.2), figure("c", 0.3), figure("coder", 0.9)]
-    found = {row["variants"]: row for row in observed_slopes(every, frame())}
-    assert found["within"]["mean"] == pytest.approx(0.1, abs=0.002)
-    assert found["all"]["mean"] > 0.2
+    found = {row.variants: row for row in observed_slopes(every, frame())}
+    assert found["within"].mean == pytest.approx(0.1, abs=0.002)
+    assert found["all"].mean > 0.2
 
 
 @pytest.fixture(scope="module")
@@ -121,10 +122,10 @@ def source(posterior: ModelPosterior) -> SubjectPosterior:
 def test_the_best_cell_is_shrunk_and_not_sure(posterior: ModelPosterior) -> None:
     rows = rank_dose_cells(source(posterior))
     assert len(rows) == 12
-    assert sum(row["probability_best"] for row in rows) == pytest.approx(1.0)
-    winner = max(rows, key=lambda row: row["naive"])
-    assert winner["mean"] < winner["naive"] - 0.03, "the winner's curse is taken off"
-    assert max(row["probability_best"] for row in rows) < 0.8
+    assert sum(row.probability_best for row in rows) == pytest.approx(1.0)
+    winner = max(rows, key=lambda row: row.naive)
+    assert winner.mean < winner.naive - 0.03, "the winner's curse is taken off"
+    assert max(row.probability_best for row in rows) < 0.8
 
 
 def test_bounds_from_the_posterior_stand_around_those_from_counts(posterior: ModelPosterior) -> None:
@@ -135,20 +136,20 @@ def test_bounds_from_the_posterior_stand_around_those_from_counts(posterior: Mod
     low, high = selection_bounds.lee_bounds(
         *[selection_bounds.ArmCounts(int(c.sum() - c[0]), int(c.sum()), int(c[1])) for c in arms]
     )
-    assert monotone["low"] == pytest.approx(low, abs=0.04)
-    assert monotone["high"] == pytest.approx(high, abs=0.04)
-    assert monotone["low95"] < monotone["low"] <= monotone["high"] < monotone["high95"]
-    assert worst["low"] <= monotone["low"]
-    assert worst["high"] >= monotone["high"]
+    assert monotone.low == pytest.approx(low, abs=0.04)
+    assert monotone.high == pytest.approx(high, abs=0.04)
+    assert monotone.low95 < monotone.low <= monotone.high < monotone.high95
+    assert worst.low <= monotone.low
+    assert worst.high >= monotone.high
 
 
 def test_noticing_is_counted_apart_from_naming(posterior: ModelPosterior) -> None:
     assert posterior.model.classes == tuple(name for name in CLASSES if name != "incoherent")
-    found = {row["estimand"]: row for row in build_result(posterior).content["estimands"] if not row["by"]}
-    assert found["detection"]["observed"] > found["identification"]["observed"]
-    assert found["detection"]["low95"] < found["detection"]["observed"] < found["detection"]["high95"]
-    gap = found["detection"]["mean"] - found["false_alarm"]["mean"]
-    assert found["net_detection_claimed"]["mean"] == pytest.approx(gap)
+    found = {row.estimand: row for row in build_result(posterior).content.estimands if not row.by}
+    assert found["detection"].observed > found["identification"].observed
+    assert found["detection"].low95 < found["detection"].observed < found["detection"].high95
+    gap = found["detection"].mean - found["false_alarm"].mean
+    assert found["net_detection_claimed"].mean == pytest.approx(gap)
     assert {"s detection", "s net_detection_claimed"} <= set(all_estimand_draws(posterior))
 
 
@@ -174,16 +175,16 @@ def six() -> ModelPosterior:
 
 def test_a_new_subject_is_less_known_than_the_line(six: ModelPosterior) -> None:
     rows = predict_new_subject(six.model, six.x, six.weights, np.random.default_rng(0))
-    line = {round(p["parameters"]): p for p in build_result(six).content["curve"] if p["estimand"] == NET_RAW}
+    line = {round(p.parameters): p for p in build_result(six).content.curve if p.estimand == NET_RAW}
     for row in (rows[0], rows[-2]):
-        near = line[min(line, key=lambda at: abs(at - row["parameters"]))]
-        assert row["high95"] - row["low95"] > 1.2 * (near["high95"] - near["low95"])
+        near = line[min(line, key=lambda at: abs(at - row.parameters))]
+        assert row.high95 - row.low95 > 1.2 * (near.high95 - near.low95)
 
 
 def test_the_slope_of_the_subjects_as_they_are_is_better_known_than_that_of_a_typical_one(six: ModelPosterior) -> None:
     draws = all_estimand_draws(six)
-    shown = [row for row in build_result(six).content["comparisons"]["slopes"] if row["variants"] == "within"]
-    assert {row["estimand"]: row["mean"] for row in shown} == pytest.approx(
+    shown = [row for row in build_result(six).content.comparisons.slopes if row.variants == "within"]
+    assert {row.estimand: row.mean for row in shown} == pytest.approx(
         {name.split()[-1]: values.mean() for name, values in draws.items() if name.startswith("observed slope within")}
     )
     assert 1.3 * draws[f"observed slope within {NET_RAW}"].std() < draws[f"slope {NET_RAW}"].std()

@@ -50,22 +50,22 @@ def test_what_the_mix_made_is_gone_on_one_mix(fitted: ModelPosterior) -> None:
     gap = own[f"a {NET_RAW}"] - own[f"b {NET_RAW}"]
     assert gap.mean() == pytest.approx(0.36, abs=0.05), "each at its own mix"
     made = standardized_estimands(fitted.model, fitted.model.coefficient_draws(fitted.x), fitted.weights)
-    (row,) = [row for row in standardized_contrasts(made) if row["estimand"] == NET_RAW]
-    assert (row["a"], row["b"]) == ("a", "b")
-    assert row["low95"] < 0.0 < row["high95"]
-    assert row["mean"] == pytest.approx(0.0, abs=0.05)
+    (row,) = [row for row in standardized_contrasts(made) if row.estimand == NET_RAW]
+    assert (row.a, row.b) == ("a", "b")
+    assert row.low95 < 0.0 < row.high95
+    assert row.mean == pytest.approx(0.0, abs=0.05)
     means = [figure.draws.mean() for figure in made if figure.estimand == NET_RAW]
     assert means == pytest.approx([0.45, 0.45], abs=0.05), "half of the pooled mix is easy"
 
 
 def test_the_result_holds_them_and_leaves_out_what_is_refused(fitted: ModelPosterior) -> None:
-    compared = build_result(fitted).content["comparisons"]
-    assert {row["subject"] for row in compared["standard"]} == {"a", "b"}
-    assert all(row["inside"] == 1.0 for row in compared["standard"])
-    assert [row["estimand"] for row in compared["standard_contrasts"]].count(NET_RAW) == 1
-    some = build_result(fitted, lambda figure: "no" if figure.subject == "a" else None).content["comparisons"]
-    assert {row["subject"] for row in some["standard"]} == {"b"}
-    assert some["standard_contrasts"] == []
+    compared = build_result(fitted).content.comparisons
+    assert {row.subject for row in compared.standard} == {"a", "b"}
+    assert all(row.inside == 1.0 for row in compared.standard)
+    assert [row.estimand for row in compared.standard_contrasts].count(NET_RAW) == 1
+    some = build_result(fitted, lambda figure: "no" if figure.subject == "a" else None).content.comparisons
+    assert {row.subject for row in some.standard} == {"b"}
+    assert some.standard_contrasts == ()
 
 
 def test_with_the_same_mix_for_all_they_are_the_figures_themselves() -> None:

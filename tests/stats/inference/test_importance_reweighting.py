@@ -158,21 +158,21 @@ def test_after_a_new_label_draws_are_weighted_and_never_twice(store: Store, add:
     shelf = DrawCache(tmp_path)
     how: dict[str, Any] = {"settings": SamplerSettings(draws=800, tune=400), "shelf": shelf}
     first = fit_corrected(store, **how)
-    assert first["status"] == "passed"
-    assert "reweighted" not in first["diagnostics"]
+    assert first.status == "passed"
+    assert first.diagnostics.reweighted is None
     ids = []
     for trial in left[:2]:
         store.add_labels([Label(trial.id, "ann", Facts(False, "none", True, False))])
         row = fit_corrected(store, **how)
-        assert row["status"] == "passed"
-        assert row["diagnostics"]["reweighted"]["fit"] == first["id"], "only sampled draws are weighted"
-        assert row["diagnostics"]["seconds_sample"] == 0.0
-        assert fit_corrected(store, **how)["id"] == row["id"]
-        ids.append(row["id"])
+        assert row.status == "passed"
+        assert row.diagnostics.reweighted.fit == first.id, "only sampled draws are weighted"
+        assert row.diagnostics.seconds_sample == 0.0
+        assert fit_corrected(store, **how).id == row.id
+        ids.append(row.id)
     anew = fit_corrected(store, settings=how["settings"], shelf=DrawCache(tmp_path, reuse=False))
-    assert "reweighted" not in anew["diagnostics"]
-    assert len({first["id"], *ids, anew["id"]}) == 4
-    assert fit_corrected(store, **how)["id"] == anew["id"], "what was sampled goes before what was weighted"
+    assert anew.diagnostics.reweighted is None
+    assert len({first.id, *ids, anew.id}) == 4
+    assert fit_corrected(store, **how).id == anew.id, "what was sampled goes before what was weighted"
 
 
 def test_other_settings_sample_anew(store: Store, add: Add, tmp_path: Path) -> None:
@@ -180,4 +180,4 @@ def test_other_settings_sample_anew(store: Store, add: Add, tmp_path: Path) -> N
     fit_corrected(store, settings=SamplerSettings(draws=800, tune=400), shelf=DrawCache(tmp_path))
     store.add_labels([Label(left[0].id, "ann", Facts(False, "none", True, False))])
     row = fit_corrected(store, settings=SamplerSettings(draws=900, tune=400), shelf=DrawCache(tmp_path))
-    assert "reweighted" not in row["diagnostics"]
+    assert row.diagnostics.reweighted is None

@@ -24,11 +24,11 @@ def noise(chains: int = 4, length: int = 500) -> np.ndarray:
 def test_independent_draws_pass() -> None:
     values = noise()
     found = check_convergence({"figure": values.ravel()}, draws(values))
-    assert found["passed"]
-    assert found["reasons"] == []
-    assert found["max_rhat"] < 1.01
-    assert found["min_ess_bulk"] > 1000
-    assert (found["draws"], found["chains"]) == (500, 4)
+    assert found.passed
+    assert found.reasons == ()
+    assert found.max_rhat < 1.01
+    assert found.min_ess_bulk > 1000
+    assert (found.draws, found.chains) == (500, 4)
 
 
 def test_a_chain_that_went_elsewhere_fails() -> None:
@@ -36,27 +36,27 @@ def test_a_chain_that_went_elsewhere_fails() -> None:
     moved = values.copy()
     moved[3] += 1
     found = check_convergence({"good": values.ravel(), "bad": moved.ravel()}, draws(values))
-    assert not found["passed"]
-    assert "R-hat" in found["reasons"][0]
+    assert not found.passed
+    assert "R-hat" in found.reasons[0]
 
 
 def test_a_slow_walk_fails_on_its_effective_size() -> None:
     values = noise().cumsum(axis=1) / 20
     found = check_convergence({"figure": values.ravel()}, draws(values))
-    assert any("bulk ESS" in reason for reason in found["reasons"])
+    assert any("bulk ESS" in reason for reason in found.reasons)
 
 
 @pytest.mark.parametrize(("divergences", "passed"), [(10, True), (11, False)])
 def test_divergences_may_be_one_draw_in_two_hundred(divergences: int, passed: bool) -> None:
     values = noise()
-    assert check_convergence({"figure": values.ravel()}, draws(values, divergences))["passed"] is passed
+    assert check_convergence({"figure": values.ravel()}, draws(values, divergences)).passed is passed
 
 
 def test_a_figure_that_never_moves_is_no_failure() -> None:
     values = noise()
     found = check_convergence({"still": np.zeros(2000), "figure": values.ravel()}, draws(values))
-    assert found["passed"]
-    assert np.isfinite(found["max_rhat"])
+    assert found.passed
+    assert np.isfinite(found.max_rhat)
 
 
 def test_the_retry_is_longer_and_more_careful() -> None:

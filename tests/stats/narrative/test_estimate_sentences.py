@@ -12,14 +12,15 @@ from gnomon.stats.estimands.selection_bounds import ArmCounts, bounds_with_inter
 from gnomon.stats.inference.hierarchical import VERSION
 from gnomon.stats.narrative import estimate_sentences
 from gnomon.stats.narrative.fit_frames import all_fitted, fit_for, read_fit
+from gnomon.stats.results import ContrastRow, StoredFit
 
 NAMES = {"7B": "Qwen2.5-7B-Instruct", "14B": "Qwen2.5-14B-Instruct", "32B": "Qwen2.5-32B-Instruct"}
 
 
 @pytest.fixture
 def published():
-    row = {"view": "published", "status": "passed", "diagnostics": {}, "result": demo.published_result()}
-    return read_fit(row)
+    row = {"id": "x", "view": "published", "status": "passed", "diagnostics": {}, "result": demo.published_result()}
+    return read_fit(StoredFit.from_row(row))
 
 
 def test_14b_is_higher_than_7b_and_the_words_say_how_sure(published):
@@ -32,8 +33,8 @@ def test_14b_is_higher_than_7b_and_the_words_say_how_sure(published):
 def test_a_contrast_turned_round_is_its_mirror(published):
     one = estimate_sentences.find_contrast(published.contrasts, "net_detection_raw", NAMES["14B"], NAMES["7B"])
     other = estimate_sentences.find_contrast(published.contrasts, "net_detection_raw", NAMES["7B"], NAMES["14B"])
-    assert (other["mean"], other["low95"], other["high95"]) == (-one["mean"], -one["high95"], -one["low95"])
-    assert other["probability"] == pytest.approx(1 - one["probability"])
+    assert (other.mean, other.low95, other.high95) == (-one.mean, -one.high95, -one.low95)
+    assert other.probability == pytest.approx(1 - one.probability)
 
 
 @pytest.mark.parametrize(
@@ -47,7 +48,7 @@ def test_a_contrast_turned_round_is_its_mirror(published):
     ],
 )
 def test_a_verdict_is_no_surer_than_its_probability(probability, says):
-    row = {"a": "x", "b": "y", "mean": 0.1, "low95": 0.0, "high95": 0.2, "probability": probability}
+    row = ContrastRow(estimand="n", a="x", b="y", mean=0.1, low95=0.0, high95=0.2, probability=probability)
     assert f"x {says} y" in estimate_sentences.contrast_sentence(row)
 
 
@@ -82,7 +83,7 @@ def test_the_dip_of_the_32b_is_explained_by_whom_it_refuses(published):
 
 
 def test_one_subject_has_no_ladder_and_no_dip():
-    judged = read_fit(demo.demo_fits()[0])
+    judged = read_fit(StoredFit.from_row(demo.demo_fits()[0]))
     assert list(estimate_sentences.monotone_sentence(judged.estimands, judged.contrasts, "net_detection_raw")) == []
     assert estimate_sentences.slope_sentence(judged.slope, "net_detection_raw") is None
 
@@ -120,7 +121,7 @@ def test_figures_of_a_failed_fit_are_not_there_to_be_shown(store: Store):
 
 
 def test_axes_are_spread_over_two_columns():
-    judged = read_fit(demo.demo_fits()[0])
+    judged = read_fit(StoredFit.from_row(demo.demo_fits()[0]))
     assert judged.estimates_by_axis("net_detection_raw", "concept")["value"].tolist() == demo.CONCEPTS
     assert judged.estimates_by_axis("net_detection_raw", "strength")["value"].tolist() == [2.0, 4.0]
     assert isinstance(judged.curve, pd.DataFrame)

@@ -6,6 +6,7 @@ import pandas as pd
 
 from gnomon.stats.narrative import estimate_sentences
 from gnomon.stats.narrative import fit_sentences as told
+from gnomon.stats.results import Diagnostics, IntervalRow, Reweighting
 
 BOUNDS = pd.DataFrame(
     [
@@ -29,9 +30,9 @@ def estimands() -> pd.DataFrame:
 
 
 def test_a_figure_in_short_has_signs_only_where_it_can_be_negative() -> None:
-    assert told.interval_phrase({"mean": 0.41, "low95": 0.38, "high95": 0.44}) == "41 % (38 to 44)"
-    assert told.interval_phrase({"mean": 0.05, "low95": -0.02, "high95": 0.12}) == "+5 % (−2 to +12)"
-    assert told.interval_phrase({"mean": 0.003, "low95": 0.001, "high95": 0.006}) == "0.3 % (0.1 to 0.6)"
+    assert told.interval_phrase(IntervalRow(mean=0.41, low95=0.38, high95=0.44)) == "41 % (38 to 44)"
+    assert told.interval_phrase(IntervalRow(mean=0.05, low95=-0.02, high95=0.12)) == "+5 % (−2 to +12)"
+    assert told.interval_phrase(IntervalRow(mean=0.003, low95=0.001, high95=0.006)) == "0.3 % (0.1 to 0.6)"
 
 
 def test_refusals_by_arm_are_one_sentence_a_model() -> None:
@@ -49,16 +50,16 @@ def test_bounds_say_what_may_be_nothing_and_what_hides_hardly_anything() -> None
 
 
 def test_convergence_says_how_a_fit_went_or_why_it_did_not() -> None:
-    each = {"max_rhat": 1.004, "min_ess_bulk": 1500.0, "min_ess_tail": 900.0, "divergences": 1, "draws": 1000}
+    each = Diagnostics(max_rhat=1.004, min_ess_bulk=1500.0, min_ess_tail=900.0, divergences=1, draws=1000)
     line = told.convergence_sentence("judged", "passed", each)
     assert line == "judged: passed; R-hat 1.004, at least 900 effective draws, 1 divergence."
-    weighted = {**each, "reweighted": {"fit": "0123456789ab", "k": 0.21}}
+    weighted = each.model_copy(update={"reweighted": Reweighting(fit="0123456789ab", k=0.21, share=0.9)})
     assert "weighted from the draws of fit 01234567 (Pareto k 0.21)" in told.convergence_sentence(
         "c", "passed", weighted
     )
-    failed = {**each, "reasons": ["R-hat 1.210 is above 1.01"]}
+    failed = each.model_copy(update={"reasons": ("R-hat 1.210 is above 1.01",)})
     assert told.convergence_sentence("judged", "failed", failed).endswith("R-hat 1.210 is above 1.01.")
-    assert "nothing was sampled" in told.convergence_sentence("corrected", "refused", {"draws": 0, "reasons": []})
+    assert "nothing was sampled" in told.convergence_sentence("corrected", "refused", Diagnostics())
 
 
 def test_misfits_are_named_and_their_absence_too() -> None:

@@ -11,6 +11,7 @@ from gnomon.data.storage import tables
 from gnomon.data.storage.store import Store
 from gnomon.stats.narrative.next_steps import Notice, list_notices, next_step, withheld_notices
 from gnomon.stats.narrative.study_overview import by_rater, summarize_study
+from gnomon.stats.results import WithheldEstimate
 
 
 def told(store: Store) -> str:
@@ -108,11 +109,11 @@ def test_published_counts_need_a_fit_and_nothing_else(store):
 
 def test_figures_refused_for_one_reason_are_one_line():
     refused = [
-        {"subject": "m", "estimand": "net_detection_corrected", "reason": "no labels"},
-        {"subject": "m", "estimand": "net_detection_engaged_corrected", "reason": "no labels"},
-        {"subject": "all subjects", "estimand": "slope", "reason": "one subject."},
+        WithheldEstimate(subject="m", estimand="net_detection_corrected", reason="no labels"),
+        WithheldEstimate(subject="m", estimand="net_detection_engaged_corrected", reason="no labels"),
+        WithheldEstimate(subject="all subjects", estimand="slope", reason="one subject."),
     ]
-    assert withheld_notices({"refused": refused}) == [
+    assert withheld_notices(refused) == [
         Notice(
             "warning", "Not shown: corrected net detection of m and corrected engaged net detection of m (no labels)."
         ),

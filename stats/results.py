@@ -1,0 +1,331 @@
+"""A fit and its estimates as values: what a fit stores, what `--json` prints, what pages, charts and the report read.
+
+Every model is frozen. `model_dump(mode="json")` gives the JSON document, `model_validate` reads it back; the store
+brings documents of older versions to the present schema (`gnomon.data.storage.fit_schema`).
+Knows nothing of how an estimate is computed, nor of the database.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import pandas as pd
+from pydantic import ConfigDict, Field, ValidationError, field_validator
+
+from gnomon.data.errors import StoreError
+from gnomon.data.results import ResultPart
+from gnomon.data.storage.fit_schema import RESULT_SCHEMA
+
+PASSED, FAILED, REFUSED = "passed", "failed", "refused"
+
+
+class ResultModel(ResultPart):
+    """A part of a stored result: a key that this version does not know is left out when it is read."""
+
+    model_config = ConfigDict(extra="ignore", validate_by_name=True)
+
+
+class EstimandRow(ResultModel):
+    """A row about one estimand."""
+
+    estimand: str
+
+
+class IntervalRow(ResultModel):
+    """Posterior mean and equal-tailed 95 % limits."""
+
+    mean: float
+    low95: float
+    high95: float
+
+
+class RibbonRow(IntervalRow):
+    """An interval row that has the 50 % and 80 % limits too."""
+
+    low50: float
+    high50: float
+    low80: float
+    high80: float
+
+
+class EstimateRow(EstimandRow, RibbonRow):
+    """One estimate of one subject, over its whole design or `by` one value of an axis.
+
+    `observed` is the same formula on raw counts, `n` the number of trials that the estimate rests on.
+    """
+
+    subject: str
+    parameters: float
+    variant: str
+    by: dict[str, str | float] = Field(default_factory=dict)
+    sd: float
+    observed: float | None = None
+    n: int | None = None
+
+
+class CurvePoint(EstimandRow, RibbonRow):
+    """The regression line at one model size."""
+
+    parameters: float
+
+
+class SlopeRow(EstimandRow, IntervalRow):
+    """Mean change of an estimand per doubling of size; `probability_positive` is P(slope > 0)."""
+
+    probability_positive: float
+
+
+class ContrastRow(EstimandRow, IntervalRow):
+    """Difference a - b of two subjects; `probability` is P(a > b)."""
+
+    a: str
+    b: str
+    probability: float
+
+
+class WithheldEstimate(EstimandRow):
+    """An estimate that is not given, and why; `estimand` is "all" where the whole fit is withheld."""
+
+    estimand: str = "all"
+    subject: str | None = None
+    reason: str
+
+
+class PredictiveCheck(IntervalRow):
+    """Counts drawn from the posterior beside the observed count, for one subject, arm and class.
+
+    `p` is the posterior predictive p-value of the arm (see `stats.checks.predictive_checks`).
+    """
+
+    subject: str
+    arm: str
+    outcome_class: str = Field(validation_alias="class", serialization_alias="class")
+    n: int
+    p: float
+    observed: int
+
+
+class PriorPredictiveRow(ResultModel):
+    """Where the priors put one estimate over the whole design."""
+
+    figure: str
+    low95: float
+    low50: float
+    median: float
+    high50: float
+    high95: float
+
+
+class SizeStep(EstimandRow):
+    """From one subject of the usual variant to another; `probability` is P(the estimand rises)."""
+
+    from_subject: str = Field(validation_alias="from", serialization_alias="from")
+    to_subject: str = Field(validation_alias="to", serialization_alias="to")
+    probability: float
+
+
+class SizeLadderStep(SizeStep, IntervalRow):
+    """The next larger subject minus this one."""
+
+
+class SizeLadderSpan(SizeStep):
+    """From the smallest subject to the largest: `probability` is P(the estimand rises at every one of `steps`)."""
+
+    steps: int
+
+
+class RateRatio(EstimandRow):
+    """Ratio a / b of a rate of two subjects; `probability` is P(ratio > 1)."""
+
+    a: str
+    b: str
+    median: float
+    low95: float
+    high95: float
+    probability: float
+
+
+class ConceptRank(EstimandRow, IntervalRow):
+    """One concept's net detection, and the 95 % limits of its rank among the concepts."""
+
+    concept: str
+    probability_first: float
+    place_low: int
+    place_high: int
+
+
+class DoseCell(IntervalRow):
+    """Net detection of one subject at one layer (or relative depth) and strength; `naive` is the raw rate."""
+
+    subject: str
+    layer: float | None
+    depth: float | None
+    strength: float
+    naive: float | None
+    n: int | None
+    probability_best: float
+
+
+class ObservedSlope(EstimandRow, IntervalRow):
+    """Least-squares slope per doubling over subjects, `within` the usual variant or over `all`."""
+
+    variants: str
+    probability_positive: float
+
+
+class NewSubjectPoint(EstimandRow, IntervalRow):
+    """Net detection predicted for a further subject of one size."""
+
+    parameters: float
+
+
+class EngagementBounds(ResultModel):
+    """Bounds on one subject's engaged net detection under one assumption on refusals, with 95 % limits."""
+
+    subject: str
+    assuming: str
+    low: float
+    high: float
+    low95: float
+    high95: float
+
+
+class StandardizedEstimate(EstimandRow, IntervalRow):
+    """An estimate at the mix of conditions of all subjects; `inside` is the share of it that the subject was run in."""
+
+    subject: str
+    inside: float
+
+
+class FitComparisons(ResultModel):
+    """The comparisons of a fit (`stats.estimands.comparisons`), a table each."""
+
+    ladder: tuple[SizeLadderStep | SizeLadderSpan, ...] = ()
+    ratios: tuple[RateRatio, ...] = ()
+    concepts: tuple[ConceptRank, ...] = ()
+    best: tuple[DoseCell, ...] = ()
+    slopes: tuple[ObservedSlope, ...] = ()
+    new_subject: tuple[NewSubjectPoint, ...] = ()
+    bounds: tuple[EngagementBounds, ...] = ()
+    standard: tuple[StandardizedEstimate, ...] = ()
+    standard_contrasts: tuple[ContrastRow, ...] = ()
+
+    def frames(self) -> dict[str, pd.DataFrame]:
+        """Each table as a data frame, empty where the fit has no such comparison."""
+        return {name: rows_frame(getattr(self, name)) for name in type(self).model_fields}
+
+
+class YoudenRow(IntervalRow):
+    """Youden's J of one judge in one arm, for one class against the others; `probability` is P(J > 0.1)."""
+
+    judge: str
+    arm: str
+    question: str
+    probability: float
+
+
+class FitResult(ResultModel):
+    """All that a fit says: estimates, curve, slopes, contrasts, comparisons, checks, and what is withheld and why."""
+
+    schema_version: int = Field(default=RESULT_SCHEMA, validation_alias="schema", serialization_alias="schema")
+    view: str = ""
+    judge: str | None = None
+    estimands: tuple[EstimateRow, ...] = ()
+    curve: tuple[CurvePoint, ...] = ()
+    slope: tuple[SlopeRow, ...] = ()
+    contrasts: tuple[ContrastRow, ...] = ()
+    comparisons: FitComparisons = FitComparisons()
+    predictive: tuple[PredictiveCheck, ...] = ()
+    refused: tuple[WithheldEstimate, ...] = ()
+    design: str = ""
+    judges: tuple[YoudenRow, ...] = ()
+
+    @field_validator("schema_version")
+    @classmethod
+    def _check_schema(cls, schema: int) -> int:
+        if schema > RESULT_SCHEMA:
+            raise ValueError(f"a newer version wrote it, this one reads schemas up to {RESULT_SCHEMA}")
+        return schema
+
+    @property
+    def overall_estimates(self) -> list[EstimateRow]:
+        """Estimates over a subject's whole design."""
+        return [row for row in self.estimands if not row.by]
+
+    def estimates_frame(self) -> pd.DataFrame:
+        """Estimates as a data frame, `by` spread over the columns `axis` and `value` ("" for the whole design)."""
+        return pd.DataFrame(
+            [
+                {**row.model_dump(exclude={"by"}), "axis": axis, "value": value}
+                for row in self.estimands
+                for axis, value in [next(iter(row.by.items()), ("", ""))]
+            ]
+        )
+
+
+class Reweighting(ResultModel):
+    """That draws were weighted: those of which fit, the Pareto shape `k`, the share of draws they are worth."""
+
+    fit: str
+    k: float
+    share: float
+
+
+class Diagnostics(ResultModel):
+    """How sampling went: convergence of the estimates that are shown, and why gates were missed."""
+
+    max_rhat: float | None = None
+    min_ess_bulk: float | None = None
+    min_ess_tail: float | None = None
+    divergences: int = 0
+    draws: int = 0
+    chains: int = 0
+    seconds_compile: float = 0.0
+    seconds_sample: float = 0.0
+    passed: bool = False
+    reasons: tuple[str, ...] = ()
+    reweighted: Reweighting | None = Field(default=None, exclude_if=lambda value: value is None)
+
+    @property
+    def min_ess(self) -> float | None:
+        """Smallest effective sample size of bulk and tails; None where nothing was sampled."""
+        known = [value for value in (self.min_ess_bulk, self.min_ess_tail) if value is not None]
+        return min(known, default=None)
+
+
+class StoredFit(ResultModel):
+    """One row of the table of fits."""
+
+    id: str
+    view: str
+    status: str
+    data_hash: str = ""
+    seed: int = 0
+    priors: dict[str, float] = Field(default_factory=dict)
+    diagnostics: Diagnostics
+    result: FitResult
+    code_version: str = ""
+    created_at: str = ""
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether the fit missed its gates, so that none of its estimates may be shown."""
+        return self.status == FAILED
+
+    @classmethod
+    def from_row(cls, row: Mapping[str, object]) -> StoredFit:
+        """A row of the table of fits as a value; raises `StoreError` where its documents cannot be read."""
+        try:
+            return cls.model_validate(dict(row))
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(str(part) for part in first["loc"])
+            raise StoreError(
+                f"fit {str(row.get('id'))[:16]}: its stored result cannot be read ({place}: {first['msg']}): "
+                "fit again with the version of Gnomon that stored it, or with this one into a new study"
+            ) from error
+
+
+def rows_frame(rows: Iterable[ResultModel]) -> pd.DataFrame:
+    """Rows of one table as a data frame, a column for each key."""
+    return pd.DataFrame([row.model_dump() for row in rows])
