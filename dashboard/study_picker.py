@@ -98,7 +98,7 @@ def _from_environment(text: str) -> list[tuple[str, str]]:
     try:
         return [(str(entry["name"]), str(entry["url"])) for entry in json.loads(text)]
     except (json.JSONDecodeError, TypeError, KeyError) as error:
-        raise InputError(f'{VARIABLE}: not a JSON list of {{"name", "url"}}: unset it, or mend it') from error
+        raise InputError(f'{VARIABLE}: not a JSON list of {{"name", "url"}}: unset it, or fix it') from error
 
 
 def all_places() -> list[StudyRef]:

@@ -102,7 +102,7 @@ def _read_lines(path: Path, make: Any) -> list[Any]:
         try:
             made.append(make(json.loads(line)))
         except (KeyError, TypeError, ValueError) as error:
-            raise InputError(f"{path.name} line {number}: {error!r}: reinstall gnomon or mend the line") from error
+            raise InputError(f"{path.name} line {number}: {error!r}: reinstall gnomon or fix the line") from error
     return made
 
 

@@ -58,7 +58,7 @@ def _run(arguments: list[str]) -> int:
     except BrokenPipeError:
         return 1
     except OSError as error:
-        print(f"gnomon: {_one_line(str(error))}: mend that and run the same command again", file=sys.stderr)
+        print(f"gnomon: {_one_line(str(error))}: fix that and run the same command again", file=sys.stderr)
         return 1
 
 

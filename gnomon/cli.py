@@ -191,7 +191,7 @@ def fit(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Fit the rates with credible intervals: as judged, and with the judges' error taken out."""
+    """Fit the rates with credible intervals: as judged, and corrected for judge error."""
     from gnomon import session
     from gnomon.commands import steps
 

@@ -269,7 +269,7 @@ def _load_toml(folder: Path) -> tuple[Path, str, dict[str, Any]]:
     except FileNotFoundError:
         raise StudyFileError(f"{path}: not there: 'gnomon init {folder}' writes one") from None
     except tomllib.TOMLDecodeError as error:
-        raise StudyFileError(f"{path}: {error}: mend that line") from error
+        raise StudyFileError(f"{path}: {error}: fix that line") from error
     except (OSError, UnicodeDecodeError) as error:
         raise StudyFileError(f"{path}: cannot be read ({error}): save it as UTF-8 text") from error
 

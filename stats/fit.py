@@ -190,7 +190,7 @@ def fit_published(
     """
     cells = published_cells(store)
     plan = _fit_request("published", "published", None, cells.content_hash(), priors, settings, quick, seed, shelf)
-    design = f"{AVERAGING_NOTE}, as published; conditions on the publication's judge being right."
+    design = f"{AVERAGING_NOTE}, as published; assumes that the publication's judge is correct."
     refused = [
         WithheldEstimate(subject=str(subject), estimand=corrected, reason=POOLED_CALIBRATION_REASON)
         for subject in cells.frame["subject"].unique()

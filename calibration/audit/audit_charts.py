@@ -78,7 +78,7 @@ def error_rates(rates: pd.DataFrame) -> Any:
     layered = alt.layer(_zero_rule(rates), *_point_marks(base)).properties(width=WIDTH, height=alt.Step(ROW))
     heading = _chart_title(
         "How well each judge reads each arm",
-        "Events found, non-events passed over, and both together; 95 % intervals. J of 0 is a coin.",
+        "Sensitivity, specificity and Youden's J with 95 % intervals. J = 0 is chance.",
     )
     return layered.facet(column=alt.Column("measure:N", sort=list(MEASURES.values()), title=None), title=heading)
 
@@ -104,7 +104,7 @@ def youden_differences(differences: pd.DataFrame) -> Any:
     )
     layered = alt.layer(_zero_rule(differences), *_point_marks(base)).properties(width=WIDTH, height=alt.Step(ROW))
     heading = _chart_title(
-        "Does the judge err alike in both arms?",
+        "Does judge accuracy differ between arms?",
         "An interval away from 0 means that one correction for both arms would be wrong.",
     )
     return layered.facet(
@@ -187,7 +187,7 @@ def correction_methods_chart(comparison: pd.DataFrame, *, judge: str) -> Any:
     layered = alt.layer(*_point_marks(base.transform_filter(given)), said).properties(width=WIDTH, height=alt.Step(ROW))
     heading = _chart_title(
         f"How often the event occurs, as {judge} reads it and corrected",
-        "95 % intervals. Methods that use the judge's error rates need a judge that knows events from others.",
+        "95 % intervals. Methods that use the judge's error rates need a judge better than chance.",
     )
     return layered.facet(column=alt.Column("arm:N", sort=ARMS, title=None), title=heading)
 

@@ -52,7 +52,7 @@ def _exposure_phrase(exposure: dict[str, int]) -> str:
     after, unknown = exposure.get("after_verdict", 0), exposure.get("unknown", 0)
     told = [f"{after} came after a verdict was seen"] if after else []
     told += [f"of {unknown} nobody knows what had been seen"] if unknown else []
-    return f"Beware of these labels: {_join_names(told)}, so they may have followed the judge." if told else ""
+    return f"Caution: {_join_names(told)}, so they may have followed the judge." if told else ""
 
 
 def _youden_phrase(estimate: IntervalEstimate) -> str:
@@ -101,7 +101,7 @@ def _sign_test_sentence(document: dict[str, Any]) -> Iterable[str]:
     if moved == 1:
         yield f"One revision proves nothing ({exact}), but it is shown."
     elif p < SIGNIFICANT:
-        yield f"Chance alone would hardly send so many one way ({exact}): trust the blind labels."
+        yield f"So many in one direction are unlikely by chance ({exact}): trust the blind labels."
     else:
         yield f"That may be chance ({exact})."
 
@@ -111,7 +111,7 @@ def _changed_sentence(confusions: Sequence[dict[str, Any]]) -> Iterable[str]:
         first, current = each["first"], each["current"]
         if any(first[key] != current[key] for key in COUNTS):
             then, now = _four_counts(first), _four_counts(current)
-            yield f"Held to the labels as first given {each['judge']} has {then}; as they stand, {now}."
+            yield f"Against the labels as first given, {each['judge']} has {then}; against the current labels, {now}."
 
 
 def _four_counts(counts: dict[str, int]) -> str:

@@ -164,10 +164,10 @@ def _dependence_sentence(names: Sequence[str], pairs: Sequence[Mapping[str, Any]
         return "whether these judges err together is not known: no transcript that two of them read is labelled"
     if any(pair["p_value"] < SIGNIFICANT and pair["both_wrong"] > pair["expected"] for pair in overall):
         return (
-            "judges err together more often than chance would have it, so the figures that take them to err "
+            "judge errors are correlated, so estimates that assume independent errors are too precise: use "
             "independently are too sure: read those that do not"
         )
     return (
-        "no sign that these judges err together; few labels would not show it, so read the figures that "
+        "no sign of correlated judge errors, but with few labels this test has low power; report both "
         "allow for it beside the others"
     )

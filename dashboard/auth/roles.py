@@ -124,6 +124,6 @@ def check_address(found: Access, address: str, secrets: Path) -> None:
     except FileNotFoundError:
         raise InputError(f"{secrets}: not there: a login needs its [auth] table (docs/access.md)") from None
     except (OSError, ValueError) as error:
-        raise InputError(f"{secrets}: cannot be read as TOML: mend it (docs/access.md)") from error
+        raise InputError(f"{secrets}: cannot be read as TOML: fix it (docs/access.md)") from error
     if missing := [key for key in NEEDED if not given.get(key)]:
         raise InputError(f"{secrets}: [auth] lacks {', '.join(missing)} (docs/access.md)")

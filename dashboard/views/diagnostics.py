@@ -17,7 +17,7 @@ from gnomon.stats.narrative.fit_frames import FitFrames, TidyEstimate, all_fitte
 from gnomon.stats.narrative.formatting import count_noun, escape_markdown, format_percent, format_time, non_breaking
 from gnomon.stats.narrative.formatting import estimand_label as called
 
-_SHARE = st.column_config.NumberColumn("hold the truth, %", format="%.1f")
+_SHARE = st.column_config.NumberColumn("coverage, %", format="%.1f")
 
 MEASURED = (
     "How often 95 % intervals of this model hold the truth, in simulated studies whose truth is known: judges err "
@@ -59,7 +59,7 @@ def show_page() -> None:
 
 def _stored_coverage() -> None:
     """Coverage of the model's intervals in simulation, one row per kind of estimate."""
-    st.subheader("Does the model keep its word?")
+    st.subheader("Interval coverage in simulation")
     found = coverage_table.interval_coverage(VERSION)
     if found.empty:
         st.text(NOT_MEASURED)
@@ -121,7 +121,7 @@ def _predictive_checks(fits: Mapping[str, FitFrames]) -> None:
     usable = {view: fit for view, fit in fits.items() if len(fit.predictive)}
     if not usable:
         return
-    st.subheader("Can the model make these counts?")
+    st.subheader("Posterior predictive check")
     view = next(iter(usable))
     if len(usable) > 1:
         view = str(st.selectbox("Fit", list(usable), key="predictive", bind="query-params"))

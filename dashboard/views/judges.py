@@ -30,7 +30,7 @@ _TOGETHER: dict[str, Any] = {
     "value": st.column_config.NumberColumn("rate", format="percent"),
 }
 FEW = 4
-READINGS = {"as_event": "The event", "as_pass": "The study's pass"}
+READINGS = {"as_event": "Positive = claim or identification", "as_pass": "Positive = pass"}
 
 
 def show_page() -> None:
@@ -152,7 +152,7 @@ def _confusion_matrix(document: dict[str, Any], judge: str, view: str) -> None:
     classes = audit_frames.class_frame(document, judge)
     if classes.empty:
         return
-    st.subheader("What was taken for what")
+    st.subheader("Confusion matrix")
     clicked = show_chart(
         audit_charts.confusion_heat_map(classes, judge=judge),
         f"confusion-{judge}",
@@ -191,7 +191,7 @@ def _read_cell(told: dict[MatrixCell, str], clicked: MatrixCell | None, key: str
 
 
 def _agreement_section(document: dict[str, Any], view: str) -> None:
-    st.subheader("Who agrees with whom")
+    st.subheader("Agreement")
     agreement = audit_frames.agreement_frame(document)
     if agreement.empty:
         st.text("No two judges or raters read the same transcripts.")
@@ -214,7 +214,7 @@ def _agreement_section(document: dict[str, Any], view: str) -> None:
     told = {cell: f"{' and '.join(key)}: {apart[key]} read differently" for key, cell in cells.items() if apart[key]}
     _read_cell(told, cells[clicked["a"], clicked["b"]] if clicked else None, "agreement cell")
     st.caption(
-        "Transcripts that were chosen because judges disagree are left out here: on them agreement is low by choice."
+        "Transcripts that were chosen because judges disagree are left out here: they were selected for disagreement."
     )
 
 
@@ -253,7 +253,7 @@ def _panel_section(document: dict[str, Any]) -> None:
     st.subheader("All judges together")
     told = shown.assign(
         rate=shown["rate"].str.capitalize(),
-        errors=shown["errors"].map({"independent": "Apart", "free": "Perhaps together"}),
+        errors=shown["errors"].map({"independent": "Independent", "free": "Correlated"}),
     )
     st.dataframe(told, hide_index=True, column_config=_TOGETHER)
     verdict = document["together"]["verdict"]
@@ -275,7 +275,7 @@ def _revision_section(document: dict[str, Any]) -> None:
 
 
 def _contradiction_section(document: dict[str, Any]) -> None:
-    st.subheader("Who contradicts themselves")
+    st.subheader("Inconsistent verdicts and labels")
     shown = audit_frames.contradiction_frame(document)
     if shown.empty:
         st.text("Nobody: no verdict and no label holds facts that exclude each other.")

@@ -19,9 +19,9 @@ from gnomon.stats.narrative.formatting import count_noun, escape_markdown
 
 STRATEGIES: dict[Strategy, str] = {
     "disputed": "Where judges disagree",
-    "uncertain": "Where a label tells most",
+    "uncertain": "Most informative",
     "random": "At random",
-    "second": "A second opinion",
+    "second": "Second rater",
     "adjudicate": "Where raters differ",
 }
 
@@ -77,7 +77,7 @@ def _session_sidebar(desk: LabellingSession) -> None:
     with st.sidebar:
         st.caption("Rater")
         st.text(desk.rater)
-        if not by_login() and st.button("Somebody else", help="Ask for a name again", type="tertiary"):
+        if not by_login() and st.button("Change rater", help="Ask for a name again", type="tertiary"):
             st.session_state.pop("rater")
             st.query_params.pop("rater", None)
             st.rerun()
@@ -121,7 +121,7 @@ def _show_progress(desk: LabellingSession) -> None:
 def _show_transcript(desk: LabellingSession) -> None:
     if desk.item is None:
         st.success("Nothing is left for you in this queue.", icon=":material/task_alt:")
-        st.button("Bring back skipped ones", on_click=desk.restore_skipped, disabled=not desk.skipped)
+        st.button("Restore skipped trials", on_click=desk.restore_skipped, disabled=not desk.skipped)
         return
     item = desk.item
     if str(item.exposure) != "blind":
@@ -170,7 +170,7 @@ def _action_buttons(desk: LabellingSession, item: LabelItem | None) -> None:
     mark = f"{trial} {item.revision}" if item else "none"
     if item is not None:
         note = f"note {mark}"
-        st.text_input("Note, if any; Tab ends it", key=note)
+        st.text_input("Note (optional)", key=note)
         with st.container(horizontal=True, gap="small"):
             st.button(
                 "Save",
@@ -185,7 +185,7 @@ def _action_buttons(desk: LabellingSession, item: LabelItem | None) -> None:
                 key=f"flag {mark}",
                 shortcut="f",
                 type="primary" if desk.flagged else "secondary",
-                help="Needs somebody else's eyes; saved with Enter, with answers or without",
+                help="Flag for review; saved with Enter, with or without answers",
                 on_click=desk.toggle_flag,
                 args=(item.trial,),
             )
@@ -202,7 +202,7 @@ def _undo_button(desk: LabellingSession, trial: str | None, mark: str) -> None:
 
 
 def _show_help() -> None:
-    with st.expander("What counts as what"):
+    with st.expander("Definitions"):
         for question in rater_questions([]):
             st.markdown(f"**{question.asks}** {question.definition}")
 

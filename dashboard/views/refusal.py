@@ -15,7 +15,7 @@ from gnomon.stats.narrative.fit_frames import FitFrames, TidyEstimate, all_fitte
 from gnomon.stats.narrative.formatting import escape_markdown, non_breaking
 
 REFUSAL = "refusal"
-VIEWS = {"judged": "As judged", "corrected": "Judge error taken out"}
+VIEWS = {"judged": "As judged", "corrected": "Corrected for judge error"}
 
 
 def show_page() -> None:
@@ -64,7 +64,7 @@ def _refusal_sentences(fit: FitFrames) -> None:
     for line in telling.refusal_sentences(fit.estimands):
         st.text(non_breaking(line))
     if said := list(telling.bounds_sentences(fit.estimands, fit.comparison_entry("bounds"))):
-        st.subheader("What leaving refusals out may hide")
+        st.subheader("Selection bounds")
         for line in said:
             st.text(non_breaking(line))
     st.subheader("How to read it")

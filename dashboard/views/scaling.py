@@ -117,7 +117,7 @@ def _scaling_chart(fits: Mapping[str, FitFrames], fit: FitFrames, name: str) -> 
     else:
         every = _every_figure(fits, fit)
         show_chart(estimate_charts.forest_plot(every), "figures", every, words=words)
-        st.text("One size only: there is no slope over size to show. Every figure stands with its interval instead.")
+        st.text("One model size only: a slope over size cannot be estimated.")
 
 
 def _every_figure(fits: Mapping[str, FitFrames], fit: FitFrames) -> pd.DataFrame:
@@ -135,10 +135,10 @@ def _overlay_published(fit: FitFrames, name: str) -> pd.DataFrame:
     if fit.view == "published" or name not in {each.name for each in primary_estimands("size")}:
         return pd.DataFrame()
     published = _published_fit()
-    if published is None or not st.toggle("Beside the published study's models", key="overlay", bind="query-params"):
+    if published is None or not st.toggle("Overlay published models", key="overlay", bind="query-params"):
         return pd.DataFrame()
     st.caption(
-        "The published models answered another protocol and were read by another judge: no one-to-one comparison."
+        "Published models: another protocol and another judge, so not directly comparable."
     )
     rows = published.overall_estimates(name)
     return rows.assign(variant="published " + rows["variant"])
@@ -169,17 +169,17 @@ def _scaling_sentences(place: study_picker.StudyRef, store: Store, fit: FitFrame
         said = [*estimate_sentences.slope_sentences(fit.slope, name)]
         said += estimate_sentences.monotone_sentence(fit.estimands, fit.contrasts, name)
         said += estimate_sentences.step_sentences(fit.comparison_entry("ladder"), name)
-        for line in said or ["One model, or models of one size: this study cannot say."]:
+        for line in said or ["Needs at least two model sizes of one variant."]:
             st.text(non_breaking(line))
     if dips := list(
         estimate_sentences.refusal_asymmetry(
             fit.estimands, lee_bounds(place.url, study_picker.change_token(store), fit.view, fit.judge, store)
         )
     ):
-        st.subheader("Where refusals bend the figure")
+        st.subheader("Effect of refusals")
         for line in dips:
             st.text(non_breaking(line))
-    st.subheader("Which figure compares models?")
+    st.subheader("Which estimate should I use to compare models?")
     st.text(estimate_sentences.COMPARABLE)
 
 

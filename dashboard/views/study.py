@@ -31,7 +31,7 @@ def show_page() -> None:
     with right:
         _show_next_step(place, next_step(found))
     with left:
-        st.subheader("What matters")
+        st.subheader("Warnings")
         notes = list_notices(found)
         for note in notes:
             _show_notice(note)
@@ -133,7 +133,7 @@ def _show_verdicts(found: StudyOverview) -> None:
     )
     usable = str(VerdictState.OK)
     st.dataframe(table.rename(columns={usable: "usable"}).reset_index(), hide_index=True)
-    st.caption("Only usable verdicts count; the other states say why there is none. Nothing missing is taken as a no.")
+    st.caption("Only usable verdicts count; the other states say why there is none. Missing verdicts are excluded, not counted as negative.")
 
 
 def _show_labels(found: StudyOverview) -> None:
@@ -151,7 +151,7 @@ def _show_labels(found: StudyOverview) -> None:
         by_arm = found.labels.pivot_table(index="arm", columns="split", values="trial", aggfunc="count", fill_value=0)
         st.dataframe(by_arm.reset_index(), hide_index=True)
     with right:
-        st.caption("Labelled answers by rater and split, and label events that are more than a first answer")
+        st.caption("Labelled answers by rater and split, and later label changes")
         st.dataframe(by_rater(found.events), hide_index=True)
     st.caption("Train teaches judges, dev tunes them, test measures them; judges are never measured on train.")
 

@@ -156,7 +156,7 @@ def _store_trial(row: ImportedRow, known: _KnownRows, landed: ImportCounts) -> N
     there = known.answers.get(row.trial_id)
     if row.trial is None:
         if there is None:
-            raise RowError(f"trial '{row.trial_id}' is not in this study: import its trial first, or mend the id")
+            raise RowError(f"trial '{row.trial_id}' is not in this study: import its trial first, or fix the id")
         return
     if there is None:
         known.answers[row.trial_id] = (row.trial.answer, row.trial.error)
@@ -164,7 +164,7 @@ def _store_trial(row: ImportedRow, known: _KnownRows, landed: ImportCounts) -> N
         landed.new["trials"] += 1
     elif there != (row.trial.answer, row.trial.error):
         raise RowError(
-            f"trial '{row.trial_id}' is there with another answer: nothing is overwritten; mend the row's key, or "
+            f"trial '{row.trial_id}' is there with another answer: nothing is overwritten; fix the row's key, or "
             "import it into another study"
         )
     else:

@@ -92,7 +92,7 @@ def parse_json(line: str) -> Any:
     except RecursionError:
         raise RowError("is nested too deeply: flatten it") from None
     except ValueError as error:
-        raise RowError(f"is broken JSON or cut off ({str(error)[:80]}): mend the line") from None
+        raise RowError(f"is broken JSON or cut off ({str(error)[:80]}): fix the line") from None
     if _ESCAPED.search(line):
         check_whole(made)
     return made
@@ -108,7 +108,7 @@ DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
 def _check_text(line: str) -> None:
     """Raise `RowError` for bytes that are not UTF-8 text."""
     if "\x00" in line:
-        raise RowError("holds NUL bytes: mend or remove the line")
+        raise RowError("holds NUL bytes: fix or remove the line")
     if not line.isascii() and (found := _STRAY.search(line)):
         byte = ord(found[0]) - 0xDC00
         if not 0x80 <= byte <= 0xFF:
@@ -202,7 +202,7 @@ def csv_rows(path: Path, report: ImportReport) -> Rows:
                     _check_text(cell)
                 if len(cells) != len(header):
                     raise RowError(
-                        f"has {len(cells)} cells where the header has {len(header)}: mend its commas and quotes"
+                        f"has {len(cells)} cells where the header has {len(header)}: fix its commas and quotes"
                     )
             except RowError as error:
                 report.add_problem(place, error)
@@ -214,7 +214,7 @@ def _csv_header(path: Path, reader: Any) -> list[str]:
     try:
         header = [name.strip() for name in next(reader)]
     except csv.Error as error:
-        raise InputError(f"{path}: its first line is no CSV header ({error}): mend the quotes") from None
+        raise InputError(f"{path}: its first line is no CSV header ({error}): fix the quotes") from None
     if len(set(header)) < len(header):
         twice = next(name for name in header if header.count(name) > 1)
         raise InputError(f"{path}: has two columns called '{twice}': rename one")
@@ -230,7 +230,7 @@ def _csv_records(path: Path, reader: Any, report: ImportReport) -> Iterator[tupl
             return
         except csv.Error as error:
             report.rows += 1
-            report.add_problem(place, f"is no CSV ({error}): mend its quotes")
+            report.add_problem(place, f"is no CSV ({error}): fix its quotes")
             continue
         if any(cell.strip() for cell in cells):
             report.rows += 1

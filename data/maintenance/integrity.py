@@ -30,7 +30,7 @@ class Damage:
     """One kind of damage: what is wrong, and how to repair it."""
 
     what: str
-    mend: str
+    fix: str
 
 
 @dataclass(slots=True)
@@ -44,17 +44,17 @@ class DatabaseReport:
     rows: dict[str, int] = field(default_factory=dict)
     damage: list[Damage] = field(default_factory=list)
 
-    def add_damage(self, what: str, mend: str = RESTORE) -> None:
+    def add_damage(self, what: str, fix: str = RESTORE) -> None:
         """Record damage.
 
         Parameters
         ----------
         what : str
             What is wrong.
-        mend : str, default restoring a backup
+        fix : str, default restoring a backup
             How to repair it.
         """
-        self.damage.append(Damage(what, mend))
+        self.damage.append(Damage(what, fix))
 
 
 Check = Callable[[Connection, DatabaseReport], None]

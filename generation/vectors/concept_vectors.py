@@ -102,7 +102,7 @@ def check_layers(subject: Any, layers: Sequence[int]) -> None:
         if not 0 <= layer < subject.layers:
             raise InputError(
                 f"layer {layer}: subject '{subject.name}' has layers 0 to {subject.layers - 1}: "
-                "mend 'layers' in study.toml"
+                "fix 'layers' in study.toml"
             )
 
 

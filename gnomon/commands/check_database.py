@@ -33,7 +33,7 @@ def check_database(folder: Path, json: bool) -> dict[str, Any]:
     if found.damage:
         first = found.damage[0]
         more = f" (and {len(found.damage) - 1} more, see above)" if len(found.damage) > 1 else ""
-        raise StoreError(f"study {folder}: damaged: {first.what}{more}: {first.mend}")
+        raise StoreError(f"study {folder}: damaged: {first.what}{more}: {first.fix}")
     return document
 
 
@@ -44,6 +44,6 @@ def _print_findings(found: DatabaseReport) -> None:
         print(f"{table:<18} {count:,} rows")
     for damage in found.damage:
         print(f"{'damage':<18} {damage.what}")
-        print(f"{'  to mend it':<18} {damage.mend}")
+        print(f"{'  to fix it':<18} {damage.fix}")
     if not found.damage:
         print(f"{'damage':<18} none")

@@ -61,7 +61,7 @@ def print_plan(document: Mapping[str, Any]) -> None:
         for column in table.columns:
             column.justify = "right"
         for option in document["options"]:
-            told = "not even all" if option["labels"] is None else f"{option['labels']:,}"
+            told = "not reachable" if option["labels"] is None else f"{option['labels']:,}"
             table.add_row(f"{option['trials']:,}", told, f"{option['width']:.3f}", f"{100 * option['reach']:.0f} %")
         console.print(table)
     if document["from"]:

@@ -209,7 +209,7 @@ class OpenAICompatibleJudge:
         except CallFailedError as failure:
             raise JudgeError(
                 f"judge '{self.config.name}': {self.config.base_url} can't be asked: {failure.reason}"
-                f"{advice_unless_fatal(failure, ': start the server or mend base_url in study.toml')}"
+                f"{advice_unless_fatal(failure, ': start the server or fix base_url in study.toml')}"
             ) from None
 
     async def _run_worker(

@@ -48,7 +48,7 @@ def dose_heatmap(rows: pd.DataFrame) -> Any:
     )
     text = base.mark_text(fontSize=11, color="black").encode(text="width:N")
     layered = alt.layer(tiles, text).properties(width=alt.Step(38), height=alt.Step(ROW_HEIGHT))
-    under = ["Numbers: half the width of the 95 % interval, in points. Depth is the share of layers passed."]
+    under = ["Numbers: half the width of the 95 % interval, in points. Depth = layer / number of layers."]
     return facet_by_subject(
         layered, _with_panel_order(shown), chart_title("Net detection by depth and strength", under)
     )
@@ -76,8 +76,8 @@ def predictive_check_chart(rows: pd.DataFrame) -> Any:
         ],
     )
     layered = alt.layer(line, point).properties(width=220, height=alt.Step(18))
-    under = ["Points: shares that came. Lines: 95 % of shares drawn anew from the fit."]
-    return facet_by_subject(layered, _with_panel_order(shown), chart_title("Can the model make these counts?", under))
+    under = ["Points: observed. Lines: 95 % posterior predictive interval."]
+    return facet_by_subject(layered, _with_panel_order(shown), chart_title("Posterior predictive check", under))
 
 
 def refusal_bounds_chart(estimands: pd.DataFrame, bounds: pd.DataFrame) -> Any:
@@ -117,7 +117,7 @@ def refusal_bounds_chart(estimands: pd.DataFrame, bounds: pd.DataFrame) -> Any:
         tooltip=tooltip_fields(("subject", "Model")),
     )
     told = chart_title("Engaged net detection inside its bounds", [
-        "Orange: if injection moves refusal one way only. Blue: if it may move it either way. Point: refusals dropped.",
+        "Orange: under monotonicity. Blue: if it may move it either way. Point: refusals dropped.",
     ])  # fmt: skip
     lower = alt.layer(*bars, *interval_layers(dot, "x")).properties(
         width=WIDTH - 160, height=alt.Step(ROW_HEIGHT), title=told

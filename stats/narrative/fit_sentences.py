@@ -16,19 +16,19 @@ APART = 0.02
 SMALL = 0.02
 
 WHY_REFUSALS = (
-    "A model that declines to answer says nothing of what it noticed. The injection itself can change how often it "
+    "A refusal tells us nothing about what the model noticed. The injection itself can change how often it "
     "declines, so answers that are left in the two arms need not be of the same kind."
 )
 BOUNDS = (
     "Point: the engaged figure, refused answers left out. Orange: where net detection of those that would answer in "
-    "either arm can lie, if injection moves refusal one way only (Lee bounds). Blue: the same if it may move it either "
+    "either arm can lie, under monotonicity (Lee bounds). Blue: the same if it may move it either "
     "way. A narrow bar says that refusals hardly matter; a wide one that the point is only one of many values that the "
     "data allow. Bars are of the fit, the mean of its posterior; the limits in words have the sampling error in them. "
     "Scaling gives the same bounds from the counts alone, which may differ by a few tenths."
 )
 GATES = (
     "A fit passes with R-hat at most 1.01, at least 400 effective draws of every figure in bulk and tails, and at most "
-    "one divergence in 200 draws. One that does not is stored as failed and shows no figure."
+    "one divergence in 200 draws. Fits that fail are stored, and their estimates are hidden."
 )
 
 

@@ -159,7 +159,7 @@ def test_the_report_of_the_demo_holds_its_figures_audit_and_methods(demo, gnomon
     done = gnomon("report", demo.folder, "--out", tmp_path / "demo.html")
     assert done.returncode == 0, done.stderr
     page = Read((tmp_path / "demo.html").read_text(encoding="utf-8"))
-    for title in ("The study", "As judged", "With the judges' error taken out", "Refusal", "Judges", "Methods"):
+    for title in ("The study", "As judged", "Corrected for judge error", "Refusal", "Judges", "Methods"):
         assert title in page.text
     assert page.elements.count("img") >= 4
     assert "lexicon" in page.text

@@ -69,7 +69,7 @@ def test_judges_change_with_the_label_view_and_the_judge(visit):
     page.get_by_text("As they stand now").click()
     page.get_by_text("Labels that were changed").wait_for()
     page.get_by_text("Held to the labels as first given lexicon has").wait_for()
-    page.get_by_text("Who contradicts themselves").wait_for()
+    page.get_by_text("Inconsistent verdicts and labels").wait_for()
     page.get_by_text("Does lexicon judge alike over time?").wait_for()
     settle(page)
     assert "view=As+they+stand+now" in page.url
@@ -203,7 +203,7 @@ def test_one_model_has_a_forest_and_may_stand_beside_the_published_ones(visit):
     page = visit("demo", "scaling")
     drawn(page)
     page.get_by_text("One size only: there is no slope over size").wait_for()
-    page.get_by_text("Beside the published study's models").click()
+    page.get_by_text("Overlay published models").click()
     page.get_by_text("no one-to-one comparison").wait_for()
     page.get_by_text("One size only: there is no slope over size").wait_for(state="hidden")
     no_error(page)

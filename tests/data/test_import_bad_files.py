@@ -1,4 +1,4 @@
-"""Broken files: what can be read is read, what cannot is told by line with how to mend it, and nothing crashes."""
+"""Broken files: what can be read is read, what cannot is told by line with how to fix it, and nothing crashes."""
 
 from __future__ import annotations
 

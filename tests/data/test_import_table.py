@@ -193,7 +193,7 @@ def test_labels_for_trials_of_the_study_go_in_by_id_and_those_for_others_are_tol
     rows = [{"trial": id_, "who": "ann", "claims": "yes"} for id_ in ids]
     landed, problems = bring(store, write(tmp_path / "t.csv", rows), column_map(BY_ID))
     assert landed.new == {"trials": 0, "verdicts": 0, "labels": 1}
-    assert problems == [f"t.csv line 3: trial '{ids[1]}' is not in this study: import its trial first, or mend the id"]
+    assert problems == [f"t.csv line 3: trial '{ids[1]}' is not in this study: import its trial first, or fix the id"]
 
 
 @pytest.mark.parametrize(

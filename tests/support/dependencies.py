@@ -88,7 +88,7 @@ def audit() -> int:
         return _not_run(" ".join(str(error).split())[:120])
     weak = [(one["name"], one["version"], flaw["id"]) for one in found for flaw in one.get("vulns", [])]
     for name, version, id_ in weak:
-        print(f"pip-audit: {name} {version}: {id_}: pin a version that mends it")
+        print(f"pip-audit: {name} {version}: {id_}: pin a version that fixes it")
     print(f"pip-audit: {len(_answered(found))} of {len(found)} packages audited, {len(weak)} known weaknesses")
     return 1 if weak else 0
 

@@ -194,7 +194,7 @@ class _ColumnCheck:
         value = row.setdefault(self.name, None)
         if value is None:
             if not self.nullable:
-                raise RowError(f"'{self.name}' is missing: export the study again or mend the row")
+                raise RowError(f"'{self.name}' is missing: export the study again or fix the row")
         elif (isinstance(value, int) and abs(value) >= LARGEST) or (isinstance(value, float) and not isfinite(value)):
             raise RowError(
                 f"'{self.name}' is {quote_value(value)}: write a finite number, a whole one of at most 63 bits"
@@ -202,7 +202,7 @@ class _ColumnCheck:
         elif self.kind is float and type(value) is int:
             row[self.name] = float(value)
         elif self.kind is not None and type(value) is not self.kind:
-            raise RowError(f"'{self.name}' is {quote_value(value)}, no {self.kind.__name__}: mend the row")
+            raise RowError(f"'{self.name}' is {quote_value(value)}, no {self.kind.__name__}: fix the row")
         elif self.words is not None:
             require_one_of(value, f"'{self.name}'", self.words)
 
@@ -314,7 +314,7 @@ def _check_links(table: Table, row: Mapping[str, Any], links: Mapping[str, set[A
     for column, other in LINKS.get(table.name, ()):
         if row[column] not in links[other]:
             raise RowError(
-                f"its {column} {quote_value(row[column])} is not in this study: add it to {other}, or mend the row"
+                f"its {column} {quote_value(row[column])} is not in this study: add it to {other}, or fix the row"
             )
 
 

@@ -44,7 +44,7 @@ def free(url: str, table: str, action: str) -> str:
 
 
 def found(url: str) -> str:
-    return "\n".join(f"{damage.what}: {damage.mend}" for damage in examine_database(url).damage)
+    return "\n".join(f"{damage.what}: {damage.fix}" for damage in examine_database(url).damage)
 
 
 def test_a_whole_database_passes_and_its_rows_are_counted(full):

@@ -247,7 +247,7 @@ def test_a_dead_endpoint_gives_one_clear_line(trials):
         judge_all(config, trials)
     message = str(caught.value)
     assert message.startswith(f"judge 'llm': http://127.0.0.1:{port}/v1 can't be asked: no connection (")
-    assert message.endswith("start the server or mend base_url in study.toml")
+    assert message.endswith("start the server or fix base_url in study.toml")
     assert "\n" not in message
 
 

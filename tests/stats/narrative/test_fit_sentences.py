@@ -89,7 +89,7 @@ def test_the_best_cell_is_not_quoted_at_its_luckiest() -> None:
     (line,) = estimate_sentences.best_cells(rows)
     assert line.startswith("a: depth 0.50 at strength 2, +30 % (+20 to +40); P(best) 0.55")
     assert line.endswith(
-        "The highest raw rate is +45 % in depth 0.70 at strength 4 (40 trials): the best of many, so too high."
+        "The highest raw rate is +45 % in depth 0.70 at strength 4 (40 trials): selected as the maximum, so biased upward (winner's curse)."
     )
 
 

@@ -1,4 +1,4 @@
-"""Overview: what a study lacks is said, the worst first, and the next step is the one that mends it."""
+"""Overview: what a study lacks is said, the worst first, and the next step is the one that fixes it."""
 
 from __future__ import annotations
 
