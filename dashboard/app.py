@@ -30,7 +30,7 @@ def _draw_page(show: Callable[[], None]) -> None:
 
 
 def study_page() -> None:
-    """What was run, what is missing, what to do next."""
+    """Design, what is missing, what to do next."""
     from gnomon.dashboard.views import study
 
     _draw_page(study.show_page)

@@ -58,7 +58,7 @@ def demo(
     json: Json = False,
     port: Port = 8501,
 ) -> None:
-    """Make a study, run the whole chain on the embedded model, and show it."""
+    """Create a demo study, run every step on the embedded model, and open the dashboard."""
     from gnomon.commands import demo as demonstration
 
     demonstration.run_demo(folder, quick=quick, published_only=published_only, json=json)
@@ -79,7 +79,7 @@ def init(folder: Folder) -> None:
 @app.command()
 def generate(
     folder: Folder,
-    subject: Annotated[list[str] | None, typer.Option(help="only this subject; may be repeated")] = None,
+    subject: Annotated[list[str] | None, typer.Option(help="only this model; may be repeated")] = None,
     concept: Annotated[list[str] | None, typer.Option(help="only this concept; may be repeated")] = None,
     batch_size: Annotated[
         int | None, typer.Option(min=1, help="rows decoded together; by default what memory holds")
@@ -91,10 +91,12 @@ def generate(
         str | None, typer.Option(help="a Ray cluster's address; without one Ray is started on this machine")
     ] = None,
     cores: Annotated[int, typer.Option(min=1, help="cores of a Ray actor where there is no GPU")] = 8,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="only say how many trials, tokens and how long")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="only print the number of trials, tokens and the time")
+    ] = False,
     json: Json = False,
 ) -> None:
-    """Steer the subjects and put the question to them: makes the trials that are missing."""
+    """Generate the missing trials: steer each model and ask it the question."""
     from gnomon import session
     from gnomon.commands import steps
 
@@ -107,14 +109,17 @@ def generate(
 def judge(
     folder: Folder,
     judge: Annotated[list[str] | None, typer.Option(help="only this judge; may be repeated")] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="at most so many transcripts a judge")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="say what it would ask and cost; ask nothing")] = False,
+    limit: Annotated[int | None, typer.Option(min=1, help="maximum number of trials per judge")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="print calls and cost without calling")] = False,
     attack: Annotated[
-        bool, typer.Option("--attack", help="measure how often the attacks that ship turn a judge; no trial is judged")
+        bool,
+        typer.Option(
+            "--attack", help="measure how often prompt injection changes a judge's verdict; no trial is judged"
+        ),
     ] = False,
     json: Json = False,
 ) -> None:
-    """Ask the judges about the trials that they have not judged yet."""
+    """Run the judges on trials that have no verdict yet."""
     from gnomon import session
     from gnomon.commands import judge as judge_commands
 
@@ -126,7 +131,7 @@ def judge(
 def recount(
     folder: Folder,
     rule: Annotated[
-        str | None, typer.Option(help="compare the study's rule with this one; by default with every rule there is")
+        str | None, typer.Option(help="compare the study's rule with this one; by default with all rules")
     ] = None,
     json: Json = False,
 ) -> None:
@@ -141,12 +146,10 @@ def recount(
 @app.command()
 def calibrate(
     folder: Folder,
-    view: Annotated[
-        str | None, typer.Option(help="only these labels: blind, first or current; by default each in turn")
-    ] = None,
+    view: Annotated[str | None, typer.Option(help="label view: blind, first or current; by default all three")] = None,
     json: Json = False,
 ) -> None:
-    """Measure the judges against the labels: agreement, errors by arm, and whether rates may be corrected."""
+    """Audit the judges against the labels: agreement, error rates by arm, and whether rates can be corrected."""
     from gnomon import session
     from gnomon.commands import steps
 
@@ -162,11 +165,11 @@ def plan(
         str,
         typer.Option(help="net_detection_corrected, or event_rate_injection, event_rate_control, event_rate_random"),
     ] = "net_detection_corrected",
-    subject: Annotated[str | None, typer.Option(help="only this subject; by default all together")] = None,
-    view: Annotated[str | None, typer.Option(help="which labels count: blind, first or current")] = None,
+    subject: Annotated[str | None, typer.Option(help="only this model; by default all combined")] = None,
+    view: Annotated[str | None, typer.Option(help="label view: blind, first or current")] = None,
     json: Json = False,
 ) -> None:
-    """Say how many labels and trials would reach an interval of a wanted width, and where to label."""
+    """Plan labels: how many labels and trials give an interval of a given width, and what to label."""
     from gnomon import session
     from gnomon.commands import plan
 
@@ -177,7 +180,7 @@ def plan(
 @app.command()
 def fit(
     folder: Folder,
-    judge: Annotated[str | None, typer.Option(help="whose verdicts the uncorrected figures take at their word")] = None,
+    judge: Annotated[str | None, typer.Option(help="the judge of the uncorrected estimates")] = None,
     resample: Annotated[
         bool, typer.Option("--resample", help="sample again, even where an earlier fit's draws could be reweighted")
     ] = False,
@@ -204,7 +207,7 @@ def report(
     folder: Folder,
     out: Annotated[Path, typer.Option(metavar="FILE", help="the .html or .pdf file to write")] = Path("report.html"),
 ) -> None:
-    """Write one HTML or PDF file with every figure, the audit, the methods and what could not be shown; no network."""
+    """Write a report as one HTML or PDF file: estimates, audit, methods and limits; no network."""
     from gnomon import session
     from gnomon.report.document import write_report as write
 
@@ -218,7 +221,7 @@ def dashboard(
     port: Port = 8501,
     address: Annotated[str, typer.Option(help="where to listen; others than this machine need a login")] = "127.0.0.1",
 ) -> None:
-    """Show the study in a browser; labelling happens there."""
+    """Open the study in a browser, to read estimates and to label."""
     from gnomon.commands import steps
 
     steps.serve_dashboard(folder, port, address)
@@ -227,11 +230,11 @@ def dashboard(
 @app.command()
 def doctor(
     study: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="examine this study's database instead, row by row")
+        Path | None, typer.Option(metavar="DIR", help="check this study's database instead, row by row")
     ] = None,
     json: Json = False,
 ) -> None:
-    """Say what this machine can run, or whether a study's database is whole."""
+    """Check what this machine can run, or the integrity of a study's database."""
     if study is not None:
         from gnomon.commands import check_database
 
@@ -256,14 +259,14 @@ def import_(
     columns: Annotated[
         Path | None, typer.Option("--map", metavar="FILE", help="column map of the format 'table' (TOML)")
     ] = None,
-    judge: Annotated[str | None, typer.Option(help="what to call the source's judge where it has no name")] = None,
-    subject: Annotated[str | None, typer.Option(help="what to call the subject where the source does not")] = None,
+    judge: Annotated[str | None, typer.Option(help="name of the judge where the source has none")] = None,
+    subject: Annotated[str | None, typer.Option(help="name of the model where the source has none")] = None,
     parameters: Annotated[
-        float | None, typer.Option(min=1, help="the subject's size where its name does not tell")
+        float | None, typer.Option(min=1, help="number of parameters where the name does not tell")
     ] = None,
     json: Json = False,
 ) -> None:
-    """Bring trials, verdicts and labels made elsewhere into a study (docs/importing.md)."""
+    """Import trials, verdicts and labels made elsewhere (docs/importing.md)."""
     from gnomon.commands import transfer
     from gnomon.data.importers.options import ImportOptions
 

@@ -56,8 +56,8 @@ def confusion_heat_map(classes: pd.DataFrame, *, judge: str) -> Any:
     ranges = base.mark_text(dy=9, fontSize=LABEL_SIZE - 1).encode(text="range:N", color=ink)
     layered = alt.layer(cells, counts, ranges).properties(width=4 * CELL, height=alt.Step(CELL * 0.75))
     heading = _chart_title(
-        f"What {judge} says of transcripts whose label is known",
-        "Count of each label's transcripts, 95 % interval of the share below it. The diagonal is agreement.",
+        f"Confusion matrix of {judge}",
+        "Count of trials with each label, 95 % interval of the share below it. The diagonal is agreement.",
     )
     return layered.facet(facet=alt.Facet("arm:N", sort=ARMS, title=None), columns=2, title=heading)
 
@@ -77,7 +77,7 @@ def error_rates(rates: pd.DataFrame) -> Any:
     )
     layered = alt.layer(_zero_rule(rates), *_point_marks(base)).properties(width=WIDTH, height=alt.Step(ROW))
     heading = _chart_title(
-        "How well each judge reads each arm",
+        "Judge accuracy by arm",
         "Sensitivity, specificity and Youden's J with 95 % intervals. J = 0 is chance.",
     )
     return layered.facet(column=alt.Column("measure:N", sort=list(MEASURES.values()), title=None), title=heading)
@@ -148,7 +148,7 @@ def agreement_matrix(agreement: pd.DataFrame, *, coefficient: str = "Gwet's AC1"
     ]
     heading = _chart_title(
         f"{coefficient} between judges and raters",
-        "On the five outcomes; 95 % interval and number of transcripts that both read.",
+        "On the five outcomes; 95 % interval and number of trials that both read.",
     )
     size = alt.Step(CELL * 1.6)
     cells = _selection(base.mark_rect(cornerRadius=3, cursor="pointer").encode(color=colour), "a", "b")
@@ -186,7 +186,7 @@ def correction_methods_chart(comparison: pd.DataFrame, *, judge: str) -> Any:
     said = word.encode(x=alt.value(4), text=alt.value("refused"), color=alt.value(GREY))
     layered = alt.layer(*_point_marks(base.transform_filter(given)), said).properties(width=WIDTH, height=alt.Step(ROW))
     heading = _chart_title(
-        f"How often the event occurs, as {judge} reads it and corrected",
+        f"Event rate by {judge}'s verdicts and corrected",
         "95 % intervals. Methods that use the judge's error rates need a judge better than chance.",
     )
     return layered.facet(column=alt.Column("arm:N", sort=ARMS, title=None), title=heading)

@@ -21,7 +21,7 @@ def correctability_sentence(entry: dict[str, Any]) -> str:
         correctable_arms and reasons.
     """
     if not entry["labelled"]:
-        return f"May not be corrected: {'; '.join(entry['reasons'])}."
+        return f"Cannot be corrected: {'; '.join(entry['reasons'])}."
     may = [arm for arm, yes in entry["correctable_arms"].items() if yes]
     parts = [_main_clause(entry, may), _stratum_sentence(entry, may), _exposure_phrase(entry["exposure"])]
     parts.append(_difference_clause(entry["youden"]["differences"]))
@@ -33,9 +33,10 @@ def _main_clause(entry: dict[str, Any], may: Sequence[str]) -> str:
     by = f"by {_counted_noun(entry['labelled'], entry['labels'] + ' label')}"
     why = "; ".join(entry["reasons"])
     if entry["correctable"]:
-        return f"May be corrected {by}, each arm by its own errors: {shown}.{f' Not elsewhere: {why}.' if why else ''}"
-    also = f" In {shown} it may." if may else ""
-    return f"May not be corrected for net detection {by}. Why not: {why}.{also}"
+        elsewhere = f" Not elsewhere: {why}." if why else ""
+        return f"Can be corrected {by}, each arm by its own error rates: {shown}.{elsewhere}"
+    also = f" It can in {shown}." if may else ""
+    return f"Cannot be corrected for net detection {by}: {why}.{also}"
 
 
 def _difference_clause(differences: Sequence[dict[str, Any]]) -> str:
@@ -71,7 +72,7 @@ def _stratum_sentence(entry: dict[str, Any], may: Sequence[str]) -> str:
     if not counts:
         return ""
     rest = "; for the others use the rates pooled within their arm" if lacking else ""
-    return f"On their own labels, so may {_join_names(counts)} (counted in each arm){rest}."
+    return f"Enough labels to correct {_join_names(counts)} separately (counted in each arm){rest}."
 
 
 def revision_sentences(document: dict[str, Any]) -> str:
@@ -83,13 +84,13 @@ def revision_sentences(document: dict[str, Any]) -> str:
         The audit's `revisions`, with `confusion`.
     """
     if not document["n"]:
-        return "No label was changed after it was given."
+        return "No label was changed."
     after, toward, away = (document[key] for key in ("after_verdict", "toward_judge", "away_from_judge"))
     told = f"{_counted_noun(document['n'], 'label')} changed, {after} after a verdict had been seen"
-    told += f" and {document['unknown']} with nobody knowing what had been seen" if document["unknown"] else ""
+    told += f" and {document['unknown']} with unknown exposure" if document["unknown"] else ""
     if not after:
         return f"{told}."
-    told += f": {toward} towards what the judges said, {away} away from it."
+    told += f": {toward} towards the judges' verdicts, {away} away from them."
     return " ".join([told, *_sign_test_sentence(document), *_changed_sentence(document["confusion"])])
 
 
@@ -99,7 +100,7 @@ def _sign_test_sentence(document: dict[str, Any]) -> Iterable[str]:
         return
     exact = "exact p < .001" if p < 0.001 else f"exact p {p:.3f}" if p < 1 else "exact p 1"
     if moved == 1:
-        yield f"One revision proves nothing ({exact}), but it is shown."
+        yield f"One revision is no evidence ({exact})."
     elif p < SIGNIFICANT:
         yield f"So many in one direction are unlikely by chance ({exact}): trust the blind labels."
     else:

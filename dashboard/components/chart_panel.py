@@ -64,7 +64,7 @@ def show_chart(
     else:
         st.altair_chart(dressed, **drawn_with)
     with st.expander("Data and downloads", type="compact"):
-        st.dataframe(table, hide_index=True, alt=f"Figures behind the chart: {words}")
+        st.dataframe(table, hide_index=True, alt=f"Data of the chart: {words}")
         with st.container(horizontal=True, gap="small"):
             _download_button("CSV", name, "csv", "text/csv", partial(csv_bytes, table))
             _download_button("SVG", name, "svg", "image/svg+xml", partial(render_chart, chart, "svg"))

@@ -20,14 +20,14 @@ def show_evidence(details: TrialDetails) -> None:
     st.text(condition_line(details))
     st.caption("Verdicts")
     if details.verdicts.empty:
-        st.text("No judge has read it.")
+        st.text("No verdicts.")
     else:
         st.dataframe(details.verdicts.drop(columns="quote"), hide_index=True, column_config=_FACTS)
         for quote in misquoted_judges(details):
-            st.text(f"Quoted by a judge, but not in the answer: {quote}")
+            st.text(f"Quoted by a judge, but not in the response: {quote}")
     st.caption("Labels")
     if details.labels.empty:
-        st.text("Nobody has labelled it.")
+        st.text("No labels.")
     else:
         st.dataframe(_label_table(details.labels), hide_index=True, column_config=_FACTS)
 

@@ -48,7 +48,7 @@ def filter_fit(fit: FitFrames) -> FitFrames:
     rows = fit.estimands
     with st.sidebar:
         st.caption("Filters")
-        subjects = multi_select("Subject", _column_values(rows, "subject"), "subject")
+        subjects = multi_select("Model", _column_values(rows, "subject"), "subject")
         concepts = multi_select("Concept", _column_values(rows[rows["axis"] == "concept"], "value"), "concept")
         steps = [float(value) for value in _column_values(rows[rows["axis"] == "strength"], "value")]
         strengths = multi_select("Strength", steps, "strength", "{:g}".format)

@@ -44,7 +44,7 @@ def show_page() -> None:
     place, store = study_picker.current_study()
     fits = all_fitted(store)
     if not fits:
-        study_picker.suggest_command(place, "fit", "Nothing was fitted yet.")
+        study_picker.suggest_command(place, "fit", "No fit yet.")
         return
     st.subheader("Did the fits converge?")
     for fit in fits.values():
@@ -141,7 +141,7 @@ def _side_by_side(fits: Mapping[str, FitFrames]) -> None:
                 cells.setdefault((row.subject, called(name)), {})[view] = telling.interval_phrase(row)
     if len(fits) < 2 or not cells:
         return
-    st.subheader("The fits side by side")
+    st.subheader("All fits")
     table = [{"model": subject, "figure": name, **said} for (subject, name), said in sorted(cells.items())]
     st.dataframe(pd.DataFrame(table).fillna(""), hide_index=True)
     for view, fit in fits.items():

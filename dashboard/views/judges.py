@@ -18,7 +18,7 @@ from gnomon.data.storage.store import Store
 from gnomon.stats.narrative.fit_sentences import arm_sentence
 from gnomon.stats.narrative.formatting import count_noun, escape_markdown, format_percent, join_names, non_breaking
 
-VIEW_NAMES = {"blind": "Blind only", "first": "As first given", "current": "As they stand now"}
+VIEW_NAMES = {"blind": "Blind only", "first": "First label of each rater", "current": "Current"}
 _SHARES = {
     name: st.column_config.NumberColumn(shown, format="percent")
     for name, shown in {"value": "share", "low": "95 % from", "high": "to"}.items()
@@ -38,7 +38,7 @@ def show_page() -> None:
     st.title("Judges")
     place, store = study_picker.current_study()
     if not store.count_rows(tables.verdicts):
-        st.info("No judge has read anything in this study.")
+        st.info("This study has no verdicts yet.")
         return
     view = _choose_view(store)
     document = _cached_audit(place.url, view, study_picker.change_token(store), store)
@@ -55,7 +55,7 @@ def show_page() -> None:
     _drift_section(document, judge)
 
 
-@st.cache_data(max_entries=32, show_spinner="Measuring the judges")
+@st.cache_data(max_entries=32, show_spinner="Computing the audit")
 def _cached_audit(url: str, view: str, stamp: tuple[int, ...], _store: Store) -> dict[str, Any]:
     """The audit, cached until a fact is added: each new audit counts as a look at the test split."""
     return audit_study(_store, view=view)
@@ -65,7 +65,7 @@ def _choose_view(store: Store) -> str:
     usual = str(store.study_settings().get("label_view", "blind"))
     with st.sidebar:
         return st.radio(
-            "Labels that count",
+            "Label view",
             VIEWS,
             index=VIEWS.index(usual) if usual in VIEWS else 0,
             format_func=VIEW_NAMES.__getitem__,
@@ -99,9 +99,11 @@ def _overall_entry(document: dict[str, Any], judge: str) -> None:
 
 def _correctability(document: dict[str, Any], judge: str) -> None:
     each = _judge_entry(document, judge)
-    st.subheader(f"May {escape_markdown(judge)} be corrected?")
+    st.subheader(f"Can estimates be corrected for the errors of {escape_markdown(judge)}?")
     if each["correctable"]:
-        st.markdown(":green[:material/check_circle:] Yes: its errors are known in both arms that net detection needs.")
+        st.markdown(
+            ":green[:material/check_circle:] Yes: its error rates are known in both arms that net detection needs."
+        )
     else:
         st.markdown(":red[:material/cancel:] No, not for net detection:")
     st.text(non_breaking(each["verdict"]))
@@ -125,12 +127,12 @@ def _error_rates(document: dict[str, Any]) -> None:
         bind="query-params",
     )
     st.caption(
-        "The event: the injected concept identified; in the other arms, anything claimed. The study's pass: the "
-        "injected concept identified; in the other arms, everything plainly denied."
+        "Claim or identification: the injected concept identified; in the other arms, anything claimed. Pass: the "
+        "injected concept identified; in the other arms, a denial."
     )
     rates = audit_frames.rate_frame(document, reading or "as_event")
     if rates.empty:
-        st.text("No label stands on a transcript that a judge read, so errors are not known.")
+        st.text("No trial has both a label and a verdict, so error rates are unknown.")
         return
     show_chart(
         audit_charts.error_rates(rates),
@@ -157,7 +159,7 @@ def _confusion_matrix(document: dict[str, Any], judge: str, view: str) -> None:
         audit_charts.confusion_heat_map(classes, judge=judge),
         f"confusion-{judge}",
         classes,
-        words=f"Outcome class by label against the verdict of {judge} in each arm, as counts.",
+        words=f"Confusion matrix of {judge} in each arm: outcome class by label against verdict, as counts.",
         legend_below=True,
         choice=audit_charts.CHOSEN,
     )
@@ -174,9 +176,9 @@ def _confusion_matrix(document: dict[str, Any], judge: str, view: str) -> None:
 
 
 def _read_cell(told: dict[MatrixCell, str], clicked: MatrixCell | None, key: str) -> None:
-    """Go to the transcripts of a cell that was clicked, or selected from a list without a mouse."""
+    """Open the trials of a cell that was clicked, or selected from a list without a mouse."""
     chosen = st.selectbox(
-        "Read the transcripts of",
+        "Open the trials of",
         list(told),
         index=None,
         format_func=told.__getitem__,
@@ -194,7 +196,7 @@ def _agreement_section(document: dict[str, Any], view: str) -> None:
     st.subheader("Agreement")
     agreement = audit_frames.agreement_frame(document)
     if agreement.empty:
-        st.text("No two judges or raters read the same transcripts.")
+        st.text("No two judges or raters have trials in common.")
         return
     names = list(audit_frames.COEFFICIENTS.values())
     coefficient = st.segmented_control(
@@ -211,11 +213,11 @@ def _agreement_section(document: dict[str, Any], view: str) -> None:
     pairs = document["agreement"]["pairs"]
     cells = {audit_frames.pair_names(pair): MatrixCell(PARTED, view, _of_pair(pair)) for pair in pairs}
     apart = {audit_frames.pair_names(pair): _disagreement_note(pair) for pair in pairs}
-    told = {cell: f"{' and '.join(key)}: {apart[key]} read differently" for key, cell in cells.items() if apart[key]}
+    told = {
+        cell: f"{' and '.join(key)}: {apart[key]} with different outcomes" for key, cell in cells.items() if apart[key]
+    }
     _read_cell(told, cells[clicked["a"], clicked["b"]] if clicked else None, "agreement cell")
-    st.caption(
-        "Transcripts that were chosen because judges disagree are left out here: they were selected for disagreement."
-    )
+    st.caption("Trials chosen because judges disagree are excluded here: they were selected for disagreement.")
 
 
 def _of_pair(pair: dict[str, Any]) -> tuple[str, str, str, str]:
@@ -228,21 +230,21 @@ def _disagreement_note(pair: dict[str, Any]) -> int:
 
 
 def _correction_methods(document: dict[str, Any], judge: str) -> None:
-    st.subheader("Corrected, by several methods")
+    st.subheader("Correction methods compared")
     comparison = audit_frames.comparison_frame(document)
     show_chart(
         audit_charts.correction_methods_chart(comparison, judge=judge),
         f"corrections-{judge}",
         comparison,
-        words=f"Event rate by arm as {judge} reads it and by correction method, with 95 % intervals.",
+        words=f"Event rate by arm by {judge}'s verdicts and by correction method, with 95 % intervals.",
     )
     refused = comparison[(comparison["judge"] == judge) & comparison["reason"].notna()]
     reasons = list(refused["reason"].drop_duplicates())
-    with st.container() if len(reasons) <= FEW else st.expander("Why methods are refused"):
+    with st.container() if len(reasons) <= FEW else st.expander("Methods that cannot be used"):
         for reason in reasons:
             st.text(f"Refused: {reason}.")
     st.caption(
-        "The corrected figures of the Scaling page come from the joint posterior, which uses all judges and labels."
+        "Corrected estimates on the Scaling page come from the joint posterior, which uses all judges and labels."
     )
 
 
@@ -250,7 +252,7 @@ def _panel_section(document: dict[str, Any]) -> None:
     shown = audit_frames.panel_frame(document)
     if shown.empty or len(document["together"]["judges"]) < 2:
         return
-    st.subheader("All judges together")
+    st.subheader("All judges combined")
     told = shown.assign(
         rate=shown["rate"].str.capitalize(),
         errors=shown["errors"].map({"independent": "Independent", "free": "Correlated"}),
@@ -265,12 +267,12 @@ def _panel_section(document: dict[str, Any]) -> None:
 
 
 def _revision_section(document: dict[str, Any]) -> None:
-    st.subheader("Labels that were changed")
+    st.subheader("Changed labels")
     st.text(non_breaking(document["revisions"]["words"]))
     if document["disagreements"]:
         st.text(f"Raters disagree on {count_noun(document['disagreements'], 'transcript')}.")
     if document["revisions"]["moves"]:
-        with st.expander("Every label that was changed, before and after"):
+        with st.expander("All changed labels, before and after"):
             st.dataframe(audit_frames.revision_frame(document), hide_index=True)
 
 
@@ -278,17 +280,17 @@ def _contradiction_section(document: dict[str, Any]) -> None:
     st.subheader("Inconsistent verdicts and labels")
     shown = audit_frames.contradiction_frame(document)
     if shown.empty:
-        st.text("Nobody: no verdict and no label holds facts that exclude each other.")
+        st.text("None: no verdict or label holds facts that exclude each other.")
         return
     st.dataframe(shown, hide_index=True, column_config=_SHARES)
 
 
 def _drift_section(document: dict[str, Any], judge: str) -> None:
-    st.subheader(f"Does {escape_markdown(judge)} judge alike over time?")
+    st.subheader(f"Drift of {escape_markdown(judge)}")
     each = _judge_entry(document, judge)
     st.text(non_breaking(each["drift"]["words"]))
     if again := each["consistency"]:
         same = again["same_outcome"]
         low, high = format_percent(same["low"]), format_percent(same["high"])
-        told = f"Asked again about {count_noun(again['trials'], 'transcript')} it gave one outcome on"
+        told = f"Asked again about {count_noun(again['trials'], 'trial')}, it repeated its outcome on"
         st.text(non_breaking(f"{told} {format_percent(same['value'])} of them (95 % interval {low} to {high})."))

@@ -49,11 +49,11 @@ def show_page() -> None:
 
 def _ask_name(store: Store) -> None:
     st.markdown(
-        "You will read one answer at a time and report four facts about it. Nothing is shown of how the answer "
-        "came about, or of what anybody else said of it, until your label is saved."
+        "You will read one response at a time and answer four questions about it. How the response "
+        "was made, and what judges and other raters said, is hidden until your label is saved."
     )
     with st.form("rater_form", width=480):
-        name = st.text_input("Your name, as it will stand beside your labels", max_chars=LONGEST_NAME)
+        name = st.text_input("Your name, stored with your labels", max_chars=LONGEST_NAME)
         if st.form_submit_button("Start", type="primary") and name.strip():
             set_name(name)
             st.rerun()
@@ -120,23 +120,23 @@ def _show_progress(desk: LabellingSession) -> None:
 
 def _show_transcript(desk: LabellingSession) -> None:
     if desk.item is None:
-        st.success("Nothing is left for you in this queue.", icon=":material/task_alt:")
+        st.success("This queue is empty for you.", icon=":material/task_alt:")
         st.button("Restore skipped trials", on_click=desk.restore_skipped, disabled=not desk.skipped)
         return
     item = desk.item
     if str(item.exposure) != "blind":
-        st.warning("You have seen the verdicts of this transcript. This label will be marked so.")
+        st.warning("You have seen the verdicts on this trial. This label will be marked accordingly.")
     with st.container(border=True):
-        st.caption("Asked")
+        st.caption("Question")
         transcript_view.show_transcript(_show_question(item), "question", small=True)
         if len(item.messages) > 1:
-            with st.expander("The whole conversation"):
+            with st.expander("Full conversation"):
                 for place, (role, text) in enumerate(item.messages):
                     st.caption(escape_markdown(role))
                     transcript_view.show_transcript(text, f"turn {place}", small=True)
     with st.container(border=True):
-        st.caption("Answered")
-        transcript_view.show_transcript(item.answer or "(an empty answer)", "answer")
+        st.caption("Response")
+        transcript_view.show_transcript(item.answer or "(empty response)", "answer")
 
 
 def _show_question(item: LabelItem) -> str:
@@ -218,7 +218,7 @@ def _last_item(desk: LabellingSession) -> None:
             "Hide the last one" if shown else "Reveal the last one",
             key=f"reveal {last}",
             shortcut="v",
-            help="Shows how it came about and what the judges said; a label changed after that is marked",
+            help="Shows condition and verdicts; a label changed after that is marked",
             on_click=_reveal_verdicts,
             args=(desk, last, not shown),
         )

@@ -60,7 +60,7 @@ def _refusal_chart(fit: FitFrames) -> None:
 
 
 def _refusal_sentences(fit: FitFrames) -> None:
-    st.subheader("Who refuses what")
+    st.subheader("Refusal rates")
     for line in telling.refusal_sentences(fit.estimands):
         st.text(non_breaking(line))
     if said := list(telling.bounds_sentences(fit.estimands, fit.comparison_entry("bounds"))):

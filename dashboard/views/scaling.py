@@ -40,7 +40,7 @@ def show_page() -> None:
     place, store = study_picker.current_study()
     fits = all_fitted(store)
     if not fits:
-        study_picker.suggest_command(place, "fit", "Nothing was fitted yet.")
+        study_picker.suggest_command(place, "fit", "No fit yet.")
         return
     name = _estimand_tabs()
     st.caption(ESTIMANDS[name].definition)
@@ -89,9 +89,7 @@ def _is_absent(place: study_picker.StudyRef, fit: FitFrames | None, name: str) -
         st.code(place.shell_command("fit"), language=None)
         return True
     if fit.has_failed:
-        st.error(
-            "This fit did not pass its convergence gates, so none of its figures is shown.", icon=":material/error:"
-        )
+        st.error("This fit failed its convergence checks, so its estimates are hidden.", icon=":material/error:")
         st.text("\n".join(fit.reasons))
         return True
     if fit.overall_estimates(name).empty:
@@ -137,9 +135,7 @@ def _overlay_published(fit: FitFrames, name: str) -> pd.DataFrame:
     published = _published_fit()
     if published is None or not st.toggle("Overlay published models", key="overlay", bind="query-params"):
         return pd.DataFrame()
-    st.caption(
-        "Published models: another protocol and another judge, so not directly comparable."
-    )
+    st.caption("Published models: another protocol and another judge, so not directly comparable.")
     rows = published.overall_estimates(name)
     return rows.assign(variant="published " + rows["variant"])
 
@@ -165,7 +161,7 @@ def _scaling_sentences(place: study_picker.StudyRef, store: Store, fit: FitFrame
             non_breaking("\n".join(estimate_sentences.figure_sentence(row) for row in frame_rows(rows, TidyEstimate)))
         )
     with right:
-        st.subheader("Is a larger model better?")
+        st.subheader("Does it change with model size?")
         said = [*estimate_sentences.slope_sentences(fit.slope, name)]
         said += estimate_sentences.monotone_sentence(fit.estimands, fit.contrasts, name)
         said += estimate_sentences.step_sentences(fit.comparison_entry("ladder"), name)
@@ -243,7 +239,7 @@ def _compare_pair(fit: FitFrames, name: str) -> None:
     a = left.selectbox("This model", names, index=len(names) - 1, format_func=labels.__getitem__, key="this")
     b = right.selectbox("against", names, index=0, format_func=labels.__getitem__, key="against")
     row = estimate_sentences.find_contrast(contrasts, name, a, b)
-    st.text(non_breaking(estimate_sentences.contrast_sentence(row)) if row else "Pick two different models.")
+    st.text(non_breaking(estimate_sentences.contrast_sentence(row)) if row else "Choose two different models.")
     one = estimate_sentences.find_contrast(fit.comparison_entry("standard_contrasts"), name, a, b)
     if row and one and abs(one.mean - row.mean) > APART:
         st.text(non_breaking(f"Asked the same: {estimate_sentences.contrast_sentence(one)}"))

@@ -36,7 +36,7 @@ def show_page() -> None:
         for note in notes:
             _show_notice(note)
         if not notes:
-            st.text("Nothing stands in the way of reading the figures.")
+            st.text("No warnings.")
     if found.counts_only:
         _show_counts(store)
     else:
@@ -57,7 +57,7 @@ def _study_summary(store: Store, found: StudyOverview) -> None:
         if sizes
         else "none"
     )
-    columns[0].metric("Subjects", len(subjects), help=f"Parameters: {span}")
+    columns[0].metric("Models", len(subjects), help=f"Parameters: {span}")
     if found.counts_only:
         counted = store.read_frame(tables.counts)
         columns[1].metric("Trials counted", f"{int(counted['n'].sum()):,}")
@@ -77,7 +77,7 @@ def _show_notice(note: Notice) -> None:
 
 
 def _show_next_step(place: study_picker.StudyRef, step: NextStep) -> None:
-    st.subheader("What to do next")
+    st.subheader("Next step")
     st.text(step.why)
     if step.step:
         st.code(place.shell_command(step.step), language=None, wrap_lines=True)
@@ -90,7 +90,7 @@ def _show_next_step(place: study_picker.StudyRef, step: NextStep) -> None:
 
 
 def _show_trials(found: StudyOverview) -> None:
-    st.subheader("What was run")
+    st.subheader("Design")
     if found.cells.empty:
         st.text("No trials yet.")
         return
@@ -106,66 +106,67 @@ def _show_trials(found: StudyOverview) -> None:
     st.text("\n".join(f"{name}: {', '.join(distinct_values(values)) or 'none'}" for name, values in axes.items()))
     left, right = st.columns(2, gap="large")
     with left:
-        st.caption("Answers by subject, arm and protocol")
+        st.caption("Trials by model, arm and protocol")
         by_arm = cells.pivot_table(
             index=["subject", "protocol"], columns="arm", values="n", aggfunc="sum", fill_value=0
         )
         st.dataframe(by_arm.reset_index(), hide_index=True)
     with right:
-        st.caption("Injected answers by concept and strength")
+        st.caption("Injection trials by concept and strength")
         injected = cells[cells["arm"] == str(Arm.INJECTION)]
         table = injected.pivot_table(index="concept", columns="strength", values="n", aggfunc="sum", fill_value=0)
         table.columns = [f"{strength:g}" for strength in table.columns]
         st.dataframe(table.reset_index(), hide_index=True)
     if len(found.missing):
-        with st.expander(f"{count_noun(len(found.missing), 'planned condition')} without all their trials"):
+        with st.expander(f"{count_noun(len(found.missing), 'planned condition')} with missing trials"):
             st.dataframe(found.missing, hide_index=True)
 
 
 def _show_verdicts(found: StudyOverview) -> None:
     st.subheader("Verdicts")
     if found.states.empty:
-        st.text("No judge has read anything yet.")
+        st.text("No verdicts yet.")
         return
     table = found.states.pivot_table(index="judge", columns="state", values="n", aggfunc="sum", fill_value=0)
-    table.insert(
-        0, "of the answers", [format_percent(row.sum() / max(found.trial_count, 1)) for _, row in table.iterrows()]
-    )
+    table.insert(0, "of trials", [format_percent(row.sum() / max(found.trial_count, 1)) for _, row in table.iterrows()])
     usable = str(VerdictState.OK)
     st.dataframe(table.rename(columns={usable: "usable"}).reset_index(), hide_index=True)
-    st.caption("Only usable verdicts count; the other states say why there is none. Missing verdicts are excluded, not counted as negative.")
+    st.caption(
+        "Only usable verdicts count; the other states say why there is none. "
+        "Missing verdicts are excluded, not counted as negative."
+    )
 
 
 def _show_labels(found: StudyOverview) -> None:
     st.subheader("Labels")
     if found.labels.empty:
-        st.text("Nobody has labelled anything yet.")
+        st.text("No labels yet.")
         return
     left, right = st.columns(2, gap="large")
     with left:
         st.caption(
-            "Labelled answers by arm and split (label view: "
+            "Labelled trials by arm and split (label view: "
             + escape_markdown(found.settings.get("label_view", "blind"))
             + ")"
         )
         by_arm = found.labels.pivot_table(index="arm", columns="split", values="trial", aggfunc="count", fill_value=0)
         st.dataframe(by_arm.reset_index(), hide_index=True)
     with right:
-        st.caption("Labelled answers by rater and split, and later label changes")
+        st.caption("Labelled trials by rater and split, and later label changes")
         st.dataframe(by_rater(found.events), hide_index=True)
-    st.caption("Train teaches judges, dev tunes them, test measures them; judges are never measured on train.")
+    st.caption("Judges are trained on the train split, tuned on dev and measured on dev and test, never on train.")
 
 
 def _show_fits(found: StudyOverview) -> None:
     st.subheader("Fits")
     if not found.fits:
-        st.text("Nothing was fitted yet.")
+        st.text("No fit yet.")
         return
     rows = [_fit_row(fit) for fit in found.fits]
     numbers = {name: st.column_config.NumberColumn(format="%.0f") for name in ("bulk ESS", "tail ESS")}
     numbers["R-hat"] = st.column_config.NumberColumn(format="%.3f")
     st.dataframe(pd.DataFrame(rows), hide_index=True, column_config=numbers)
-    st.caption("A fit passes when its chains agree (R-hat), hold enough independent draws (ESS) and did not diverge.")
+    st.caption("A fit passes if R-hat, effective sample size (ESS) and divergences are within their limits.")
 
 
 def _fit_row(fit: StoredFit) -> dict[str, object]:
@@ -193,5 +194,5 @@ def _show_counts(store: Store) -> None:
     table = table.sort_values(["parameters", "subject", "arm"]).drop(columns="parameters")
     st.dataframe(table, hide_index=True)
     st.caption(
-        "Counts as published: no transcripts, so no labels, and errors of that study's judge stay in the figures."
+        "Counts as published: no transcripts, so no labels, and estimates include the errors of that study's judge."
     )

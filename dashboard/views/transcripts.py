@@ -72,7 +72,7 @@ def _choose_filters(choices: transcript_query.FilterChoices) -> tuple[transcript
         arm = multi_select("Arm", choices.arm, "arm")
         concept = multi_select("Concept", choices.concept, "concept")
         strength = multi_select("Strength", choices.strength, "strength", "{:g}".format)
-        subject = multi_select("Subject", choices.subject, "subject")
+        subject = multi_select("Model", choices.subject, "subject")
         protocols = list(choices.protocol)
         named = choices.protocol.__getitem__
         protocol = multi_select("Protocol", protocols, "protocol", named)
@@ -268,7 +268,7 @@ def _show_reading(
     words = [str(word) for word in store.study_settings().get("concepts", [])]
     with st.container(border=True):
         transcript_view.show_transcript(
-            details.answer or "(an empty answer)", "reading", words=words, quotes=details.quotes
+            details.answer or "(empty response)", "reading", words=words, quotes=details.quotes
         )
     show_evidence(details)
     st.caption(f"Trial {trial}. Marked: words of the study's concepts; underlined: what judges quoted.")

@@ -103,7 +103,7 @@ def _run_sweep(study: Study, spec: SubjectSpec, design: DesignSpec, how: Generat
         record = Subject(spec.name, subject.parameters, spec.family, spec.variant, subject.revision)
         with progress_bar(f"{spec.name}: trials") as report:
             done = run_sweep(study.store, workers, plan, record=record, progress=report)
-    print_status(f"{spec.name}: {done.made} trials made, {done.already} there already, {done.failed} failed")
+    print_status(f"{spec.name}: {done.made} trials generated, {done.already} already stored, {done.failed} failed")
     document = {"subject": spec.name, **asdict(done)}
     if Arm.MISMATCHED in plan.arms:
         document["mismatched"] = yes_bias.summarize_yes_bias(study.store, spec.name)
@@ -119,8 +119,8 @@ def _sweep_estimate(study: Study, spec: SubjectSpec, design: DesignSpec, how: Ge
         print_status(f"{spec.name}: all {found.already:,} trials are there")
         return {"subject": spec.name, **asdict(found)}
     print_status(
-        f"{spec.name}: {found.missing:,} trials to make, {found.already:,} there already; at most {found.tokens:,} "
-        f"tokens; about {readable_time(found.seconds)} at {found.rows} rows together, less where answers end early"
+        f"{spec.name}: {found.missing:,} trials to generate, {found.already:,} already stored; "
+        f"at most {found.tokens:,} tokens; about {readable_time(found.seconds)} at {found.rows} rows together, less where answers end early"
     )
     return {"subject": spec.name, **asdict(found)}
 

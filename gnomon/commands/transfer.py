@@ -135,7 +135,9 @@ def _print_import(parsed: ParsedFiles, document: dict[str, Any]) -> None:
         return
     if names := document["without_size"]:
         shown = ", ".join(names[:3]) + (" ..." if len(names) > 3 else "")
-        print_status(f"number of parameters not known for {shown}: figures by size need it, say it with --parameters")
+        print_status(
+            f"number of parameters not known for {shown}: estimates by size need it: give it with --parameters"
+        )
     if document["made_study_file"]:
         print_status(f"{Path(document['study']) / FILE} written")
     print_status(_summary_line(document))

@@ -57,7 +57,7 @@ def _print_panel(console: Console, views: Mapping[str, Row]) -> None:
         known = [row for row in rows if row["independent"]]
         if not known or len(whole["judges"]) < 2:
             continue
-        console.print(Text("All judges together", style="bold") + Text(f"  by {view} labels, joint posterior"))
+        console.print(Text("All judges combined", style="bold") + Text(f"  by {view} labels, joint posterior"))
         shown = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
         shown.add_column("", no_wrap=True, min_width=15)
         shown.add_column("erring independently", no_wrap=True, min_width=24)

@@ -15,8 +15,8 @@ def judging_line(report: Row) -> str:
     states = ", ".join(f"{count} {state}" for state, count in report["by_state"].items() if count)
     line = f"judge {report['judge']}: {report['new']} new verdicts ({states or 'none'}"
     if report["not_ok"] is not None:
-        line += f"; {format_rate(report['not_ok'])} not ok, counted nowhere"
-    line += f"), {report['already']} there already"
+        line += f"; {format_rate(report['not_ok'])} failed (excluded)"
+    line += f"), {report['already']} cached"
     usage = report["usage"]
     if usage.get("calls"):
         line += f"; {usage['calls']:,} calls, {usage['input_tokens']:,} + {usage['output_tokens']:,} tokens"

@@ -146,13 +146,13 @@ def _reason_not_correctable(study: Study, document: dict[str, Any] | None) -> st
     if study.file.fit.external:
         return None
     if document is None:
-        return "nobody has labelled a transcript, so that no judge's errors are known"
+        return "there are no labels, so judge error rates are unknown"
     heard = study.file.fit.judges or list(study.store.study_settings().get("judges", []))
     mine = [each for each in document["judges"] if each["judge"] in heard and each["newest"]]
     if any(each["correctable"] for each in mine):
         return None
     reasons = [f"{each['judge']}: {reason}" for each in mine for reason in each["reasons"]]
-    return "the audit allows it for no judge" + (f" ({'; '.join(reasons)})" if reasons else "")
+    return "no judge passes the audit" + (f" ({'; '.join(reasons)})" if reasons else "")
 
 
 def _summary_section(found: StudyOverview, fits: Mapping[str, FitFrames]) -> ReportSection:
@@ -167,7 +167,7 @@ def _summary_section(found: StudyOverview, fits: Mapping[str, FitFrames]) -> Rep
             f"{len(found.labels):,} labelled; judges {join_names(sorted(found.states['judge'].unique()), 12)}."
         )
         by_arm = cells.pivot_table(index="subject", columns="arm", values="n", aggfunc="sum", fill_value=0)
-        made.tables.append(_table_content("Answers by subject and arm", by_arm.reset_index()))
+        made.tables.append(_table_content("Trials by model and arm", by_arm.reset_index()))
         for axis in ("concept", "strength", "layer", "span", "protocol"):
             made.lines.append(f"{axis.capitalize()}: {join_names(distinct_values(steered[axis]), 20)}.")
     for view, fit in fits.items():
@@ -192,7 +192,7 @@ def _finding_sections(fits: Mapping[str, FitFrames], forbidden: str | None) -> I
             _add_main_estimate(made, fit, name)
             _add_breakdowns(made, fit, name)
             kept = [column for column in SHOWN if column in fit.estimands]
-            made.tables.append(_table_content("Every figure of this fit, as fractions", fit.estimands[kept]))
+            made.tables.append(_table_content("All estimates of this fit, as fractions", fit.estimands[kept]))
         yield made
 
 
@@ -305,7 +305,7 @@ def _limits_section(found: StudyOverview, fits: Mapping[str, FitFrames]) -> Repo
         made.lines += [f"{TITLES[view.split(':')[0]]}. {note.text}" for note in withheld_notices(fit.refused)]
     if len(found.missing):
         made.lines.append(f"{len(found.missing):,} planned conditions lack some of their answers.")
-    made.lines = made.lines or ["Nothing was refused."]
+    made.lines = made.lines or ["No estimate was withheld."]
     return made
 
 

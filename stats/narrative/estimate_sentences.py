@@ -28,8 +28,8 @@ COMPARABLE = (
 )
 
 STANDARD = (
-    "Each figure averages over the model's own trials. Asked the same: both models with the mix of concepts, layers "
-    "and strengths of all models together."
+    "Each figure averages over the model's own trials. With the same design: both models with the mix of concepts, "
+    "layers and strengths of all models together."
 )
 
 
@@ -204,8 +204,8 @@ def slope_coverage_sentence(name: str, version: str = VERSION) -> str | None:
     least, most = format_percent(mine["coverage"].min(), 0), format_percent(mine["coverage"].max(), 0)
     share = least if least == most else f"{least.removesuffix(' %')} to {most}"
     return (
-        f"In simulated studies 95 % intervals of this slope held the truth in {share} of cases, by what the models "
-        "were like (Diagnostics)."
+        f"Coverage of 95 % intervals of this slope in simulated studies: {share}, depending on how the models "
+        "differ (Diagnostics)."
     )
 
 

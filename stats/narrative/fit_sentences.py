@@ -20,15 +20,15 @@ WHY_REFUSALS = (
     "declines, so answers that are left in the two arms need not be of the same kind."
 )
 BOUNDS = (
-    "Point: the engaged figure, refused answers left out. Orange: where net detection of those that would answer in "
+    "Point: engaged net detection, refusals excluded. Orange: where net detection of those that would answer in "
     "either arm can lie, under monotonicity (Lee bounds). Blue: the same if it may move it either "
     "way. A narrow bar says that refusals hardly matter; a wide one that the point is only one of many values that the "
     "data allow. Bars are of the fit, the mean of its posterior; the limits in words have the sampling error in them. "
     "Scaling gives the same bounds from the counts alone, which may differ by a few tenths."
 )
 GATES = (
-    "A fit passes with R-hat at most 1.01, at least 400 effective draws of every figure in bulk and tails, and at most "
-    "one divergence in 200 draws. Fits that fail are stored, and their estimates are hidden."
+    "A fit passes with R-hat at most 1.01, at least 400 effective draws of every estimate in bulk and tails, and at "
+    "most one divergence in 200 draws. Fits that fail are stored, and their estimates are hidden."
 )
 
 
@@ -103,7 +103,7 @@ def arm_sentence(rates: pd.DataFrame, judge: str, arm: str) -> str:
     known = rates[rates["measure"].isin(["Sensitivity", "Specificity", "Youden's J"])]
     by = {row.measure: row for row in frame_rows(known, MeasuredRate)}
     parts = []
-    for measure, verb in (("Sensitivity", "finds {} of the events"), ("Specificity", "passes over {} of the rest")):
+    for measure, verb in (("Sensitivity", "sensitivity {}"), ("Specificity", "specificity {}")):
         if row := by.get(measure):
             value, low, high = (format_percent(end) for end in (row.value, row.low, row.high))
             parts.append(f"{verb.format(value)} (95 % interval {low} to {high})")
@@ -147,4 +147,4 @@ def misfit_sentences(predictive: pd.DataFrame) -> Iterator[str]:
     for subject, arm, p in odd[["subject", "arm", "p"]].itertuples(index=False):
         yield (f"{subject}, {arm} arm: the fit would hardly make these counts (p {p:.2f}): it misses something there.")
     if odd.empty:
-        yield f"Yes: in none of {len(each)} subjects and arms are counts as far off as these rare (p below {ODD:g})."
+        yield f"No misfit found: all {len(each)} model and arm checks have p > {ODD:g}."

@@ -38,7 +38,9 @@ def _about_fits(found: StudyOverview) -> list[Notice]:
             notes.append(Notice("error", f"The fit '{fit.view}' failed ({reasons}): its figures are not shown."))
         notes += withheld_notices(fit.result.refused)
     if found.stale_fits:
-        notes.append(Notice("warning", "Trials, verdicts or labels are newer than the newest fit: figures lag behind."))
+        notes.append(
+            Notice("warning", "Trials, verdicts or labels are newer than the newest fit: estimates are out of date.")
+        )
     return list(dict.fromkeys(notes))
 
 
@@ -60,7 +62,7 @@ def withheld_notices(refused: Iterable[WithheldEstimate]) -> list[Notice]:
 
 def _about_trials(found: StudyOverview) -> list[Notice]:
     failed = int(found.cells["failed"].sum()) if len(found.cells) else 0
-    notes = [Notice("warning", f"{count_noun(failed, 'trial')} failed and count nowhere.")] if failed else []
+    notes = [Notice("warning", f"{count_noun(failed, 'trial')} failed and are excluded.")] if failed else []
     if len(found.missing):
         lacking = int((found.missing["want"] - found.missing["have"]).sum())
         where = count_noun(len(found.missing), "planned condition")
@@ -75,11 +77,11 @@ def _about_judges(found: StudyOverview) -> list[Notice]:
         total = int(rows["n"].sum())
         if lost > TOO_MANY_LOST * total:
             share = format_percent(lost / total, 1)
-            notes.append(Notice("warning", f"Judge {judge} gave no usable verdict on {share} of what it read."))
+            notes.append(Notice("warning", f"Judge {judge} gave no usable verdict on {share} of its trials."))
     return [
         *notes,
         *(
-            Notice("warning", f"Judge {j} has not read {count_noun(n, 'answer')}.")
+            Notice("warning", f"Judge {j} has no verdict on {count_noun(n, 'trial')}.")
             for j, n in found.unjudged_count.items()
         ),
     ]
@@ -89,16 +91,20 @@ def _about_labels(found: StudyOverview) -> list[Notice]:
     if found.counts_only or not found.trial_count:
         return []
     if found.labels.empty:
-        return [Notice("warning", "There are no labels: the judges' error is unknown and nothing can be corrected.")]
+        return [Notice("warning", "There are no labels: judge error rates are unknown and nothing can be corrected.")]
     thin = [f"{arm} ({number})" for arm, number in found.labelled_for_measuring.items() if number < ENOUGH_LABELS]
     notes = []
     if thin:
-        notes.append(Notice("warning", f"Fewer than {ENOUGH_LABELS} labels measure the judges in {join_names(thin)}."))
+        notes.append(
+            Notice("warning", f"Fewer than {ENOUGH_LABELS} labels to measure the judges in {join_names(thin)}.")
+        )
     after = int((found.events["exposure"] == str(Exposure.AFTER_VERDICT)).sum())
     if after:
-        notes.append(Notice("info", f"{count_noun(after, 'label event')} came after the rater had seen verdicts."))
+        notes.append(
+            Notice("info", f"{count_noun(after, 'label event')} were given after the rater had seen verdicts.")
+        )
     if found.events.loc[found.events["kind"] == str(LabelKind.LABEL), "rater"].nunique() == 1:
-        notes.append(Notice("info", "All labels are one rater's: how far raters agree is unknown."))
+        notes.append(Notice("info", "All labels are by one rater: agreement between raters is unknown."))
     return notes
 
 
@@ -115,32 +121,32 @@ def next_step(found: StudyOverview) -> NextStep:
     """The step that helps the study most now."""
     fit = _fit_step([fit.status for fit in found.fits])
     if found.counts_only:
-        return fit or NextStep("The published counts are fitted: read the figures.", page="scaling")
+        return fit or NextStep("The published counts are fitted: read the estimates.", page="scaling")
     return _trial_step(found) or _judge_step(found) or fit or _label_step(found)
 
 
 def _trial_step(found: StudyOverview) -> NextStep | None:
     lacking = int((found.missing["want"] - found.missing["have"]).sum())
     if lacking:
-        return NextStep(f"Make the {count_noun(lacking, 'missing trial')}.", step="generate")
-    return None if found.trial_count else NextStep("Make the trials.", step="generate")
+        return NextStep(f"Generate the {count_noun(lacking, 'missing trial')}.", step="generate")
+    return None if found.trial_count else NextStep("Generate the trials.", step="generate")
 
 
 def _judge_step(found: StudyOverview) -> NextStep | None:
     if found.unjudged_count:
-        return NextStep(f"Let {join_names(list(found.unjudged_count))} read what they have not read.", step="judge")
+        return NextStep(f"Run {join_names(list(found.unjudged_count))} on the trials without verdicts.", step="judge")
     if found.states.empty:
-        return NextStep("Name judges under [[judges]] in study.toml and let them read the answers.", step="judge")
+        return NextStep("Add judges under [[judges]] in study.toml and run them.", step="judge")
     return None
 
 
 def _label_step(found: StudyOverview) -> NextStep:
     thin = [arm for arm, number in found.labelled_for_measuring.items() if number < ENOUGH_LABELS]
     if thin:
-        return NextStep(f"Label transcripts: too few labels measure the judges in {join_names(thin)}.", page="label")
+        return NextStep(f"Label trials: too few labels to measure the judges in {join_names(thin)}.", page="label")
     if found.stale_fits:
-        return NextStep("Fit again: the data have grown since.", step="fit")
-    return NextStep("Nothing is missing. More labels narrow the corrected figures most.", page="label")
+        return NextStep("Fit again: there are newer data.", step="fit")
+    return NextStep("Nothing is missing. More labels narrow the corrected estimates most.", page="label")
 
 
 def _fit_step(statuses: list[str]) -> NextStep | None:

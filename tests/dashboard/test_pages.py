@@ -66,8 +66,8 @@ def test_judges_change_with_the_label_view_and_the_judge(visit):
     page = visit("demo", "judges")
     page.get_by_text("May lexicon be corrected?").wait_for()
     page.get_by_text("In the injection arm lexicon finds").wait_for()
-    page.get_by_text("As they stand now").click()
-    page.get_by_text("Labels that were changed").wait_for()
+    page.get_by_text("Current").click()
+    page.get_by_text("Changed labels").wait_for()
     page.get_by_text("Held to the labels as first given lexicon has").wait_for()
     page.get_by_text("Inconsistent verdicts and labels").wait_for()
     page.get_by_text("Does lexicon judge alike over time?").wait_for()
@@ -148,7 +148,7 @@ def test_the_refusal_page_says_who_refuses_and_what_that_may_hide(visit):
     page.get_by_text("Qwen2.5-32B-Instruct refuses 64\xa0% (62 to 66) of control trials and 23\xa0%").wait_for()
     hidden = page.get_by_text("Qwen2.5-32B-Instruct: engaged +20\xa0%; bounds −0.").inner_text()
     assert "it may be nothing at all" in hidden
-    page.get_by_text("Qwen2.5-14B-Instruct: engaged +41\xa0%; leaving refusals out hides hardly anything").wait_for()
+    page.get_by_text("Qwen2.5-14B-Instruct: engaged +41\xa0%; excluding refusals has a negligible effect").wait_for()
     drawn(page)
     assert page.get_by_test_id("stVegaLiteChart").count() == 1
     no_error(page)
@@ -172,7 +172,7 @@ def test_diagnostics_say_whether_the_fit_converged_and_makes_the_counts(visit):
 
 def test_diagnostics_set_fits_side_by_side_and_say_why_one_failed(visit):
     page = visit("fitted", "diagnostics")
-    page.get_by_text("The fits side by side").wait_for()
+    page.get_by_text("All fits").wait_for()
     no_error(page)
     page = visit("failed", "diagnostics")
     page.get_by_text("judged: failed; R-hat 1.210, at least 20 effective draws").wait_for()

@@ -1,4 +1,4 @@
-"""All judges together: two readings of the same verdicts, and which of them may be believed."""
+"""All judges combined: two readings of the same verdicts, and which of them may be believed."""
 
 from __future__ import annotations
 

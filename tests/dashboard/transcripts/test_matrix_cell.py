@@ -26,7 +26,7 @@ def listed(page) -> int:
 def choose_cell(page, place: int, begins: str) -> int:
     """Choose a cell from one of the page's lists; returns how many transcripts it says there are."""
     drawn(page)
-    box = page.get_by_role("combobox", name="Read the transcripts of").nth(place)
+    box = page.get_by_role("combobox", name="Open the trials of").nth(place)
     box.scroll_into_view_if_needed()
     calm(page)
     words = picked(page, box.click, page.get_by_role("option", name=re.compile(f"^{begins}")).first)

@@ -45,7 +45,7 @@ def test_bounds_say_what_may_be_nothing_and_what_hides_hardly_anything() -> None
     wide, middle, narrow = told.bounds_sentences(estimands(), BOUNDS)
     assert wide == ("b: engaged +20 %; bounds −0.8 to +43.9 %, 95 % limits −1.4 to +47.8: it may be nothing at all.")
     assert middle == "c: bounds +10.0 to +30.0 %, 95 % limits +5.0 to +35.0."
-    assert narrow.startswith("a: engaged +20 %; leaving refusals out hides hardly anything")
+    assert narrow.startswith("a: engaged +20 %; excluding refusals has a negligible effect")
     assert list(told.bounds_sentences(estimands(), BOUNDS.head(0))) == []
 
 
@@ -89,7 +89,8 @@ def test_the_best_cell_is_not_quoted_at_its_luckiest() -> None:
     (line,) = estimate_sentences.best_cells(rows)
     assert line.startswith("a: depth 0.50 at strength 2, +30 % (+20 to +40); P(best) 0.55")
     assert line.endswith(
-        "The highest raw rate is +45 % in depth 0.70 at strength 4 (40 trials): selected as the maximum, so biased upward (winner's curse)."
+        "The highest raw rate is +45 % in depth 0.70 at strength 4 (40 trials): "
+        "selected as the maximum, so biased upward (winner's curse)."
     )
 
 
