@@ -263,7 +263,7 @@ def _judge_entry(measured: _Measured, judge: Any, figures: dict[str, Any], view:
         "consistency": measured.repeats[judge.version],
     }
     if not entry["labelled"]:
-        entry["reasons"] = [f"no {view} label stands on a transcript that this judge read: label some"]
+        entry["reasons"] = [f"no {view} label on a trial that this judge has judged: label some"]
     return {**entry, "verdict": narrative.correctability_sentence(entry)}
 
 

@@ -117,7 +117,7 @@ def label_strata(
             )
         if not found[name].counts.label_counts:
             raise NotEnoughDataError(
-                f"{target.name}: no {view} label stands in the {name} arm: label some of it first (random, disputed)"
+                f"{target.name}: no {view} labels in the {name} arm: label some of it first (random, disputed)"
             )
     arms = tuple(found[name] for name in target.signs)
     fitted = {arm.arm: panel_posterior(arm.counts, seed=seed + place) for place, arm in enumerate(arms)}

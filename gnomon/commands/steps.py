@@ -120,7 +120,8 @@ def _sweep_estimate(study: Study, spec: SubjectSpec, design: DesignSpec, how: Ge
         return {"subject": spec.name, **asdict(found)}
     print_status(
         f"{spec.name}: {found.missing:,} trials to generate, {found.already:,} already stored; "
-        f"at most {found.tokens:,} tokens; about {readable_time(found.seconds)} at {found.rows} rows together, less where answers end early"
+        f"at most {found.tokens:,} tokens; about {readable_time(found.seconds)} at {found.rows} rows together, "
+        f"less where answers end early"
     )
     return {"subject": spec.name, **asdict(found)}
 

@@ -109,7 +109,7 @@ def test_the_terminal_tells_rates_verdict_and_revision(imported: Path, capsys: p
     lines = capsys.readouterr().out.splitlines()
     told = " ".join(line.strip() for line in lines)
     assert max(map(len, lines)) <= 100
-    assert "Blind labels, 0 May not be corrected: no blind label stands" in told
+    assert "Blind labels, 0 Cannot be corrected: no blind label on a trial" in told
     assert any(line.split()[:6] == ["all,", "pass", "26", "3", "0", "20"] for line in lines)
     assert any(line.split()[:5] == ["injection", "19", "2", "0", "12"] and line.endswith("yes") for line in lines)
     assert "One revision proves nothing (exact p 1), but it is shown." in told

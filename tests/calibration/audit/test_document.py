@@ -80,7 +80,7 @@ def test_no_labels_are_said_so_and_leave_the_naive_rate(simulate: Simulate) -> N
     document = audit_study(simulate(labelled=0.0).store)
     (judge,) = document["judges"]
     assert (judge["labelled"], judge["correctable"]) == (0, False)
-    assert judge["reasons"] == ["no blind label stands on a transcript that this judge read: label some"]
+    assert judge["reasons"] == ["no blind label on a trial that this judge has judged: label some"]
     assert judge["overall"]["sensitivity"] is None
     for arm in ("injection", "control"):
         rows = figures(document, arm)
@@ -248,7 +248,7 @@ def test_a_view_without_labels_has_an_entry_that_says_so(simulate: Simulate) -> 
     blind, current = (entry(document, view, "careful-1") for view in ("blind", "current"))
     assert (blind["labelled"], blind["correctable"], blind["strata"]) == (0, False, [])
     assert [blind["overall"][key] for key in ("tp", "fp", "fn", "tn", "accuracy")] == [0, 0, 0, 0, None]
-    assert blind["verdict"].startswith("May not be corrected: no blind label")
+    assert blind["verdict"].startswith("Cannot be corrected: no blind label")
     assert current["labelled"] == current["exposure"]["after_verdict"] > 0
     assert "came after a verdict was seen, so they may have followed the judge" in current["verdict"]
 
@@ -278,6 +278,6 @@ def test_what_is_undefined_is_null() -> None:
 
 def test_the_verdict_on_a_coin_names_the_arm_and_the_reason(simulate: Simulate) -> None:
     (judge,) = audit_study(simulate(COIN, n=600).store)["judges"]
-    assert judge["verdict"].startswith("May not be corrected for net detection by ")
+    assert judge["verdict"].startswith("Cannot be corrected for net detection by ")
     assert "Why not: injection: Youden's J is" in judge["verdict"]
     assert "In control (Youden's J" in judge["verdict"]

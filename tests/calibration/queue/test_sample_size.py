@@ -201,7 +201,7 @@ def test_an_unknown_estimand_names_those_there_are() -> None:
 
 def test_an_arm_without_labels_or_trials_is_named(simulate) -> None:
     study = simulate(PAIR, n=60, labelled=0.0)
-    with pytest.raises(NotEnoughDataError, match="no blind label stands in the injection arm"):
+    with pytest.raises(NotEnoughDataError, match="no blind labels in the injection arm"):
         plan_labels(study.store, width=0.1)
     with pytest.raises(NotEnoughDataError, match="of the random arm"):
         plan_labels(study.store, estimand="event_rate_random", width=0.1)

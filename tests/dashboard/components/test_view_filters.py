@@ -37,7 +37,7 @@ def said(page, subject: str) -> bool:
 def test_a_filter_narrows_the_figures_and_goes_along_to_the_next_page(visit):
     page = visit("published", "scaling")
     assert said(page, SMALL)
-    choose(page, "Subject", LARGE, "Qwen2.5-7B-Instruct")
+    choose(page, "Model", LARGE, "Qwen2.5-7B-Instruct")
     assert asked(page)["subject"] == [LARGE, "Qwen2.5-7B-Instruct"]
     assert said(page, LARGE)
     assert not said(page, SMALL)

@@ -63,7 +63,7 @@ def test_a_slope_says_how_often_such_intervals_held_the_truth():
     name = "net_detection_corrected"
     found = coverage_table.interval_coverage(VERSION).set_index("figure")["coverage"].loc[f"slope {name}"]
     said = estimate_sentences.slope_coverage_sentence(name)
-    assert f"{100 * found.min():.0f} to {100 * found.max():.0f} % of cases" in said
+    assert f"{100 * found.min():.0f} to {100 * found.max():.0f} %, depending" in said
     assert estimate_sentences.slope_coverage_sentence("net_detection_raw") is None
     assert estimate_sentences.slope_coverage_sentence(name, version="0") is None
 

@@ -43,9 +43,9 @@ def test_refusals_by_arm_are_one_sentence_a_model() -> None:
 
 def test_bounds_say_what_may_be_nothing_and_what_hides_hardly_anything() -> None:
     wide, middle, narrow = told.bounds_sentences(estimands(), BOUNDS)
-    assert wide == ("b: engaged +20 %; bounds −0.8 to +43.9 %, 95 % limits −1.4 to +47.8: it may be nothing at all.")
+    assert wide == ("b: engaged +20 %; bounds −0.8 to +43.9 %, 95 % limits −1.4 to +47.8: consistent with zero.")
     assert middle == "c: bounds +10.0 to +30.0 %, 95 % limits +5.0 to +35.0."
-    assert narrow.startswith("a: engaged +20 %; excluding refusals has a negligible effect")
+    assert narrow.startswith("a: engaged +20 %; the effect of excluding refusals is negligible")
     assert list(told.bounds_sentences(estimands(), BOUNDS.head(0))) == []
 
 
@@ -71,9 +71,9 @@ def test_misfits_are_named_and_their_absence_too() -> None:
         ]
     )
     (line,) = told.misfit_sentences(rows)
-    assert line.startswith("a, injection arm: the fit would hardly make these counts (p 0.01)")
+    assert line.startswith("a, injection arm: observed counts are unlikely under the fit (p 0.01)")
     (line,) = told.misfit_sentences(rows[rows["arm"] == "control"])
-    assert line.startswith("Yes: in none of 1 ")
+    assert line.startswith("No misfit found: all 1 ")
 
 
 def test_the_best_cell_is_not_quoted_at_its_luckiest() -> None:
@@ -102,6 +102,6 @@ def test_every_step_at_once_is_told_where_there_are_several() -> None:
         ]
     )
     (line,) = estimate_sentences.step_sentences(ladder, "n")
-    assert line == "From a to c: probability that it rises at each of the 2 steps 70.0 %."
+    assert line == "From a to c: P(increase at all 2 steps) 70.0 %."
     assert list(estimate_sentences.step_sentences(ladder.head(1), "n")) == []
     assert list(estimate_sentences.step_sentences(pd.DataFrame(), "n")) == []

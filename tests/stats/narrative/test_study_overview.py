@@ -68,7 +68,7 @@ def test_labels_are_asked_for_where_an_arm_has_too_few(store):
     found = summarize_study(store)
     assert set(found.labelled_for_measuring) == {"injection", "control", "random"}
     assert next_step(found).page == "label"
-    assert "Fewer than 20 labels measure the judges in" in told(store)
+    assert "Fewer than 20 labels to measure the judges in" in told(store)
 
 
 def test_two_raters_are_not_called_one(store):
@@ -79,7 +79,7 @@ def test_two_raters_are_not_called_one(store):
 def test_labels_of_one_rater_say_nothing_of_agreement(store, make_trial):
     trial = make_trial()
     store.add_labels([Label(trial.id, "ann", Facts(True, "ocean", True, False))])
-    assert "All labels are one rater's" in told(store)
+    assert "All labels are by one rater" in told(store)
 
 
 def test_a_failed_fit_is_the_first_thing_said(store):
@@ -96,7 +96,7 @@ def test_labels_newer_than_the_fit_make_it_stale_and_flags_do_not(store):
     assert not summarize_study(store).stale_fits
     store.add_labels([Label(trial, "ann", Facts(True, "ocean", True, False), revision=1)])
     assert summarize_study(store).stale_fits
-    assert "figures lag behind" in told(store)
+    assert "estimates are out of date" in told(store)
 
 
 def test_published_counts_need_a_fit_and_nothing_else(store):
