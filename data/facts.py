@@ -181,7 +181,7 @@ def register_fact(fact: Fact) -> Fact:
         try:
             re.compile(pattern)
         except re.error as error:
-            raise InputError(f"fact '{fact.name}': pattern '{pattern}' is wrong ({error}): mend it") from None
+            raise InputError(f"fact '{fact.name}': pattern '{pattern}' is wrong ({error}): fix it") from None
     return FACTS.register(fact.name, fact)
 
 

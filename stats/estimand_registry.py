@@ -310,8 +310,9 @@ register_estimand(
     Estimand(
         NET_RAW,
         "raw net detection",
-        "How often an injected concept is named, minus how often a control is not plainly denied. Every trial counts: "
-        "a refusal or word salad counts against the model. This is the published study's figure.",
+        "How often an injected concept is named, minus how often a control trial is anything other than a denial. "
+        "Every trial counts: "
+        "a refusal or an incoherent response counts against the model. This is the published study's estimate.",
         net_detection_raw,
         (INJECTION, CONTROL),
         short_label="Raw",
@@ -345,12 +346,12 @@ register_estimand(
     Estimand(
         "net_detection_corrected",
         "corrected net detection",
-        "The raw figure with the judges' errors taken out: labels tell how often judges err in each arm, and what is "
-        "unknown about that stays in the interval.",
+        "The raw estimate corrected for judge error: labels give each judge's error rates in each arm, and their "
+        "uncertainty is part of the interval.",
         net_detection_raw,
         (INJECTION, CONTROL),
         short_label="Corrected",
-        chart_label="net detection, judge error taken out",
+        chart_label="net detection, corrected for judge error",
         axis_label="net detection, corrected",
         corrects=NET_RAW,
         is_difference=True,
@@ -361,11 +362,11 @@ register_estimand(
     Estimand(
         "net_detection_engaged_corrected",
         "corrected engaged net detection",
-        "The engaged figure with the judges' errors taken out.",
+        "The engaged estimate corrected for judge error.",
         net_detection_engaged,
         (INJECTION, CONTROL),
         short_label="Corrected, engaged",
-        chart_label="net detection among engaged answers, judge error taken out",
+        chart_label="net detection among engaged answers, corrected for judge error",
         axis_label="net detection, engaged, corrected",
         conditions_on=ENGAGEMENT,
         corrects=NET_ENGAGED,

@@ -37,7 +37,7 @@ from gnomon.stats.narrative.next_steps import list_notices, withheld_notices
 from gnomon.stats.narrative.study_overview import StudyOverview, distinct_values, summarize_study
 from gnomon.stats.stored_fits import newest_fits
 
-TITLES = {"published": "As published", "judged": "As judged", "corrected": "With the judges' error taken out"}
+TITLES = {"published": "As published", "judged": "As judged", "corrected": "Corrected for judge error"}
 PDF = ".pdf"
 MODEL = (
     "Model: each stage of the outcome (refused; event; incoherent; the rest, where the data have them) is a logit: "
@@ -156,7 +156,7 @@ def _reason_not_correctable(study: Study, document: dict[str, Any] | None) -> st
 
 
 def _summary_section(found: StudyOverview, fits: Mapping[str, FitFrames]) -> ReportSection:
-    """What matters first: the notices on the study, and what was run."""
+    """Warnings first: the notices on the study, and what was run."""
     made = ReportSection("study", "The study")
     made.lines += [note.text for note in list_notices(found)]
     cells = found.cells
@@ -300,7 +300,7 @@ def _methods_section(store: Store, fits: Mapping[str, FitFrames]) -> ReportSecti
 
 def _limits_section(found: StudyOverview, fits: Mapping[str, FitFrames]) -> ReportSection:
     """What is not known: estimates that are withheld, cells that were not run."""
-    made = ReportSection("limits", "What this report does not show")
+    made = ReportSection("limits", "Limits")
     for view, fit in fits.items():
         made.lines += [f"{TITLES[view.split(':')[0]]}. {note.text}" for note in withheld_notices(fit.refused)]
     if len(found.missing):

@@ -148,7 +148,9 @@ def test_the_refusal_page_says_who_refuses_and_what_that_may_hide(visit):
     page.get_by_text("Qwen2.5-32B-Instruct refuses 64\xa0% (62 to 66) of control trials and 23\xa0%").wait_for()
     hidden = page.get_by_text("Qwen2.5-32B-Instruct: engaged +20\xa0%; bounds −0.").inner_text()
     assert "it may be nothing at all" in hidden
-    page.get_by_text("Qwen2.5-14B-Instruct: engaged +41\xa0%; excluding refusals has a negligible effect").wait_for()
+    page.get_by_text(
+        "Qwen2.5-14B-Instruct: engaged +41\xa0%; the effect of excluding refusals is negligible"
+    ).wait_for()
     drawn(page)
     assert page.get_by_test_id("stVegaLiteChart").count() == 1
     no_error(page)
