@@ -280,4 +280,4 @@ def test_the_verdict_on_a_coin_names_the_arm_and_the_reason(simulate: Simulate) 
     (judge,) = audit_study(simulate(COIN, n=600).store)["judges"]
     assert judge["verdict"].startswith("Cannot be corrected for net detection by ")
     assert "for net detection by 216 blind labels: injection: Youden's J is" in judge["verdict"]
-    assert "In control (Youden's J" in judge["verdict"]
+    assert "It can in control (Youden's J" in judge["verdict"]
