@@ -145,7 +145,7 @@ def fit_judged(
     name = judge or first
     view = "judged" if name == first else f"judged:{name}"
     plan = _fit_request(view, "judged", name, cells.content_hash(), priors, settings, quick, seed, shelf)
-    design = f"{AVERAGING_NOTE}; conditions on the verdicts of {name} being right."
+    design = f"{AVERAGING_NOTE}; assumes that the verdicts of {name} are correct."
     return find_fit(store, plan.fit_id) or _fit_cells(store, plan, cells, design, progress)
 
 

@@ -242,7 +242,7 @@ def _compare_pair(fit: FitFrames, name: str) -> None:
     st.text(non_breaking(estimate_sentences.contrast_sentence(row)) if row else "Choose two different models.")
     one = estimate_sentences.find_contrast(fit.comparison_entry("standard_contrasts"), name, a, b)
     if row and one and abs(one.mean - row.mean) > APART:
-        st.text(non_breaking(f"Asked the same: {estimate_sentences.contrast_sentence(one)}"))
+        st.text(non_breaking(f"With the same design: {estimate_sentences.contrast_sentence(one)}"))
         st.caption(estimate_sentences.STANDARD)
 
 

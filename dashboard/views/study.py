@@ -65,7 +65,7 @@ def _study_summary(store: Store, found: StudyOverview) -> None:
     else:
         columns[1].metric("Answers", f"{found.trial_count:,}")
         columns[2].metric("Verdicts", f"{int(found.states['n'].sum()):,}")
-        columns[3].metric("Labelled", f"{len(found.labels):,}", help="Answers with a label in the study's label view")
+        columns[3].metric("Labelled", f"{len(found.labels):,}", help="Trials with a label in the study's label view")
     good = sum(fit.status not in (FAILED, REFUSED) for fit in found.fits)
     columns[4].metric("Fits that passed", f"{good} of {len(found.fits)}" if found.fits else "none yet")
 

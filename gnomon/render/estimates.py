@@ -136,6 +136,6 @@ def print_estimates(document: EstimatesDocument) -> None:
             shown.add_row(f"  {line.estimand.replace('_', ' ')}", show(line.mean), interval)
     console = Console(highlight=False)
     console.print(shown)
-    lines = [f"not given: {each.estimand.replace('_', ' ')}: {each.reason}" for each in document.refused]
+    lines = [f"not estimated: {each.estimand.replace('_', ' ')}: {each.reason}" for each in document.refused]
     for text in dict.fromkeys(lines):
         console.print(text, soft_wrap=True)

@@ -140,7 +140,7 @@ def best_cells(rows: pd.DataFrame) -> Iterator[str]:
                 f". The highest raw rate is {format_points(raw['naive'].max())} % in "
                 f"{_condition_phrase(lucky)} ({lucky.n:,} trials)"
             )
-            told += ": the best of many, so too high" if naive > lucky.mean else ""
+            told += ": selected as the maximum, so biased upward (winner's curse)" if naive > lucky.mean else ""
         yield f"{told}."
 
 

@@ -70,13 +70,13 @@ def bounds_sentences(estimands: pd.DataFrame, bounds: pd.DataFrame) -> Iterator[
         width = row.high - row.low
         span = f"{format_points(row.low, digits=1)} to {format_points(row.high, digits=1)} %"
         limits = f"{format_points(row.low95, digits=1)} to {format_points(row.high95, digits=1)}"
-        hidden = "hardly anything" if width < APART else f"bounds {span}, 95 % limits {limits}"
+        hidden = "negligible" if width < APART else f"bounds {span}, 95 % limits {limits}"
         told = f"{row.subject}: engaged {format_points(means[row.subject])} %; " if row.subject in means else ""
         if width < APART:
             yield f"{told or row.subject + ': '}leaving refusals out hides {hidden} (bounds {span})."
         else:
             zero = row.low95 <= 0 <= row.high95
-            yield f"{told or row.subject + ': '}{hidden}{': it may be nothing at all' if zero else ''}."
+            yield f"{told or row.subject + ': '}{hidden}{': consistent with zero' if zero else ''}."
 
 
 class MeasuredRate(ResultModel):
@@ -128,7 +128,7 @@ def convergence_sentence(view: str, status: str, diagnostics: Diagnostics) -> st
     why = "; ".join(diagnostics.reasons)
     least = diagnostics.min_ess
     if status == REFUSED or not diagnostics.draws or diagnostics.max_rhat is None or least is None:
-        why = why or "the data do not allow its figures"
+        why = why or "the data do not allow its estimates"
         return f"{view}: {status}; nothing was sampled ({why})."
     numbers = f"R-hat {diagnostics.max_rhat:.3f}, at least {least:,.0f} effective draws"
     parted = diagnostics.divergences

@@ -35,7 +35,7 @@ def _about_fits(found: StudyOverview) -> list[Notice]:
     for fit in found.fits:
         if fit.has_failed:
             reasons = join_names(list(fit.diagnostics.reasons)) or "its gates"
-            notes.append(Notice("error", f"The fit '{fit.view}' failed ({reasons}): its figures are not shown."))
+            notes.append(Notice("error", f"The fit '{fit.view}' failed ({reasons}): its estimates are not shown."))
         notes += withheld_notices(fit.result.refused)
     if found.stale_fits:
         notes.append(
@@ -48,7 +48,7 @@ def withheld_notices(refused: Iterable[WithheldEstimate]) -> list[Notice]:
     """One notice for each reason for which a fit withholds estimates; a missing slope is only information."""
     by_reason: dict[str, list[str]] = {}
     for entry in refused:
-        what = "figures" if entry.estimand == "all" else estimand_label(entry.estimand)
+        what = "estimates" if entry.estimand == "all" else estimand_label(entry.estimand)
         whom = f" of {entry.subject}" if entry.subject and entry.subject != EVERY_SUBJECT else ""
         by_reason.setdefault(entry.reason, []).append(f"{what}{whom}")
     return [
