@@ -15,7 +15,9 @@ SCHEMA = 2
 class ResultPart(BaseModel):
     """A part of a result: values that cannot change, and JSON with the names that users know."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", serialize_by_alias=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", serialize_by_alias=True, use_attribute_docstrings=True, allow_inf_nan=False
+    )
 
 
 class ResultDocument(ResultPart):
@@ -41,10 +43,13 @@ class Estimate(ResultPart):
     @classmethod
     def from_interval(cls, interval: IntervalEstimate) -> Estimate:
         """The estimate that an array function returned."""
-        se = None if math.isnan(interval.se) else float(interval.se)
-        limits = float(interval.value), float(interval.low), float(interval.high)
         return cls(
-            value=limits[0], low=limits[1], high=limits[2], se=se, level=float(interval.level), method=interval.method
+            value=float(interval.value),
+            low=float(interval.low),
+            high=float(interval.high),
+            se=finite_number(interval.se),
+            level=float(interval.level),
+            method=interval.method,
         )
 
 
@@ -53,3 +58,8 @@ def finite_estimate(interval: IntervalEstimate | None) -> Estimate | None:
     if interval is None or not (math.isfinite(interval.low) and math.isfinite(interval.high)):
         return None
     return Estimate.from_interval(interval)
+
+
+def finite_number(value: float) -> float | None:
+    """A number as JSON can hold it: None where it is infinite or not a number."""
+    return float(value) if math.isfinite(value) else None

@@ -260,7 +260,7 @@ def recount(folder: Path) -> dict[str, Any]:
         started = time.perf_counter()
         told = compare_rules(store, ["lenient" if turn % 2 else "claim_first"])
         seconds.append(time.perf_counter() - started)
-        assert sum(row["verdicts"] for row in told["rows"]) == VERDICTS
+        assert sum(row.verdicts for row in told.rows) == VERDICTS
     store.close()
     (study / "study.toml").write_text('name = "t"\nimported = true\n', encoding="utf-8")
     started = time.perf_counter()

@@ -14,17 +14,17 @@ from gnomon.calibration.agreement.coefficients import cohen_kappa, gwet_ac1, kri
 from gnomon.calibration.labels.sampling_strata import BY_VERDICT
 from gnomon.calibration.numerics.proportions import wilson_interval
 from gnomon.calibration.observations.frames import judge_splits
+from gnomon.calibration.results.agreement import GroupAgreement, PairAgreement
 from gnomon.data.errors import NotEnoughDataError
 from gnomon.data.outcomes import Outcome
 from gnomon.data.records import IntervalEstimate, RaterRole
+from gnomon.data.results import Estimate, finite_estimate
 
 JUDGE = "judge"
 RATER = "rater"
 CODES = {str(outcome): float(code) for code, outcome in enumerate(Outcome)}
 
 _NOBODY = pd.MultiIndex.from_arrays([[], []], names=["kind", "name"])
-
-Figures = dict[str, object]
 
 
 def reading_table(
@@ -85,7 +85,7 @@ def side_by_side(heard: Mapping[str, pd.DataFrame], labels: pd.DataFrame) -> pd.
     return wide.rename_axis("trial").sort_index()
 
 
-def pair_agreement(wide: pd.DataFrame) -> list[Figures]:
+def pair_agreement(wide: pd.DataFrame) -> list[PairAgreement]:
     """Agreement of each pair of judges and raters: n, agreement (share), Cohen's kappa, AC1, alpha; None where
     undefined.
     """
@@ -93,43 +93,43 @@ def pair_agreement(wide: pd.DataFrame) -> list[Figures]:
     return [_pair_agreement(wide, one, other) for one, other in combinations(columns, 2)]
 
 
-def group_agreement(wide: pd.DataFrame) -> list[Figures]:
+def group_agreement(wide: pd.DataFrame) -> list[GroupAgreement]:
     """Agreement among all judges and among all raters (groups of two or more): n, AC1 and alpha."""
     kinds = wide.columns.get_level_values("kind")
     groups = [(kind, wide.loc[:, kinds == kind].to_numpy(dtype=float)) for kind in (JUDGE, RATER)]
     return [
-        {
-            "group": f"{kind}s",
-            "members": values.shape[1],
-            "n": int(((~np.isnan(values)).sum(axis=1) >= 2).sum()),
-            "ac1": _is_defined(partial(gwet_ac1, values, categories=list(CODES.values()))),
-            "alpha": _is_defined(partial(krippendorff_alpha, values)),
-        }
+        GroupAgreement(
+            group=f"{kind}s",
+            members=values.shape[1],
+            n=int(((~np.isnan(values)).sum(axis=1) >= 2).sum()),
+            ac1=_estimate_or_none(partial(gwet_ac1, values, categories=list(CODES.values()))),
+            alpha=_estimate_or_none(partial(krippendorff_alpha, values)),
+        )
         for kind, values in groups
         if values.shape[1] > 1
     ]
 
 
-def _pair_agreement(wide: pd.DataFrame, one: tuple[str, str], other: tuple[str, str]) -> Figures:
+def _pair_agreement(wide: pd.DataFrame, one: tuple[str, str], other: tuple[str, str]) -> PairAgreement:
     values = wide[[one, other]].dropna().to_numpy(dtype=float)
     table = np.zeros((len(CODES), len(CODES)))
     np.add.at(table, (values[:, 0].astype(int), values[:, 1].astype(int)), 1)
     same = float(np.trace(table))
-    return {
-        "a": one[1],
-        "a_kind": one[0],
-        "b": other[1],
-        "b_kind": other[0],
-        "n": len(values),
-        "agreement": _is_defined(partial(wilson_interval, same, float(len(values)))),
-        "cohen": _is_defined(partial(cohen_kappa, table)),
-        "ac1": _is_defined(partial(gwet_ac1, values, categories=list(CODES.values()))),
-        "alpha": _is_defined(partial(krippendorff_alpha, values)),
-    }
+    return PairAgreement(
+        a=one[1],
+        a_kind=one[0],
+        b=other[1],
+        b_kind=other[0],
+        n=len(values),
+        agreement=_estimate_or_none(partial(wilson_interval, same, float(len(values)))),
+        cohen=_estimate_or_none(partial(cohen_kappa, table)),
+        ac1=_estimate_or_none(partial(gwet_ac1, values, categories=list(CODES.values()))),
+        alpha=_estimate_or_none(partial(krippendorff_alpha, values)),
+    )
 
 
-def _is_defined(figure: Callable[[], IntervalEstimate]) -> IntervalEstimate | None:
+def _estimate_or_none(coefficient: Callable[[], IntervalEstimate]) -> Estimate | None:
     try:
-        return figure()
+        return finite_estimate(coefficient())
     except NotEnoughDataError:
         return None

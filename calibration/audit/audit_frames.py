@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Literal
 
 import pandas as pd
+
+from gnomon.calibration.results.agreement import PairAgreement
+from gnomon.calibration.results.audit import AuditResult, ViewAudit
+from gnomon.data.results import Estimate
 
 MEASURES = {"sensitivity": "Sensitivity", "specificity": "Specificity", "youden": "Youden's J"}
 METHOD_NAMES = {
@@ -25,15 +29,18 @@ COEFFICIENTS = {
 INTERVAL = ("value", "low", "high")
 
 
-def rate_frame(document: dict[str, Any], reading: str = "as_event") -> pd.DataFrame:
+Reading = Literal["as_event", "as_pass"]
+
+
+def rate_frame(audit: AuditResult, reading: Reading = "as_event") -> pd.DataFrame:
     """Error rates by judge, arm and measure; an undefined rate has no row.
 
     Parameters
     ----------
-    document : dict of str to object
-        The audit (`document.audit_study`).
-    reading : str, default "as_event"
-        Which rates: `as_event` for the event, `as_pass` for the study's pass.
+    audit : AuditResult
+        The audit.
+    reading : {"as_event", "as_pass"}
+        Which rates: of the event, or of the study's pass.
 
     Returns
     -------
@@ -41,34 +48,36 @@ def rate_frame(document: dict[str, Any], reading: str = "as_event") -> pd.DataFr
         Columns judge, arm, measure, value, low, high, of (labelled trials behind the rate).
     """
     rows = []
-    for judge in document["judges"]:
-        for stratum in judge["strata"]:
-            counts = stratum[reading]
-            positives, negatives = counts["tp"] + counts["fn"], counts["fp"] + counts["tn"]
+    for judge in audit.judges:
+        for stratum in judge.strata:
+            counts = stratum.as_pass if reading == "as_pass" else stratum.as_event
+            positives, negatives = counts.tp + counts.fn, counts.fp + counts.tn
             behind = {"sensitivity": positives, "specificity": negatives, "youden": positives + negatives}
             for key, name in MEASURES.items():
-                if stratum["concept"] is None and stratum["subject"] is None and counts[key] is not None:
-                    shared = {"judge": judge["judge"], "arm": stratum["arm"], "measure": name, "of": behind[key]}
-                    rows.append({**shared, **_interval_fields(counts[key])})
+                rate: Estimate | None = getattr(counts, key)
+                if stratum.is_whole_arm and rate is not None:
+                    shared = {"judge": judge.judge, "arm": stratum.arm, "measure": name, "of": behind[key]}
+                    rows.append({**shared, **_interval_fields(rate)})
     return pd.DataFrame(rows, columns=["judge", "arm", "measure", *INTERVAL, "of"])
 
 
-def difference_frame(document: dict[str, Any]) -> pd.DataFrame:
+def difference_frame(audit: AuditResult) -> pd.DataFrame:
     """Differences of Youden's J between arms: judge, arms (text "a - b"), value, low, high."""
     rows = [
-        {"judge": judge["judge"], "arms": f"{each['a']} − {each['b']}", **_interval_fields(each["difference"])}
-        for judge in document["judges"]
-        for each in judge["youden"]["differences"]
+        {"judge": judge.judge, "arms": f"{each.a} − {each.b}", **_interval_fields(each.difference)}
+        for judge in audit.judges
+        for each in judge.youden.differences
+        if each.difference is not None
     ]
     return pd.DataFrame(rows, columns=["judge", "arms", *INTERVAL])
 
 
-def class_frame(document: dict[str, Any], judge: str) -> pd.DataFrame:
+def class_frame(audit: AuditResult, judge: str) -> pd.DataFrame:
     """Outcome class by label and by verdict of one judge.
 
     Parameters
     ----------
-    document : dict of str to object
+    audit : AuditResult
         The audit.
     judge : str
         Name of the judge.
@@ -78,80 +87,91 @@ def class_frame(document: dict[str, Any], judge: str) -> pd.DataFrame:
     pandas.DataFrame
         Columns arm, truth, verdict, n, of, share, low, high.
     """
-    rows = [row for each in document["judges"] if each["judge"] == judge for row in each["classes"]]
+    rows = [vars(row) for each in audit.judges if each.judge == judge for row in each.classes]
     return pd.DataFrame(rows, columns=["arm", "truth", "verdict", "n", "of", "share", "low", "high"])
 
 
-def comparison_frame(document: dict[str, Any]) -> pd.DataFrame:
+def comparison_frame(audit: AuditResult) -> pd.DataFrame:
     """Event rate by judge, arm and method: judge, arm, method, value, low, high, judged, labelled, reason."""
-    rows = []
-    for row in document["comparison"]:
-        figures = _interval_fields(row["estimate"]) if row["estimate"] else dict.fromkeys(INTERVAL)
-        kept = {key: row[key] for key in ("judge", "arm", "judged", "labelled", "reason")}
-        rows.append({**kept, "method": METHOD_NAMES[row["method"]], **figures})
+    rows = [
+        {
+            "judge": row.judge,
+            "arm": row.arm,
+            "method": METHOD_NAMES[row.method],
+            **(_interval_fields(row.estimate) if row.estimate else dict.fromkeys(INTERVAL)),
+            "judged": row.judged,
+            "labelled": row.labelled,
+            "reason": row.reason,
+        }
+        for row in audit.comparison
+    ]
     frame = pd.DataFrame(rows, columns=["judge", "arm", "method", *INTERVAL, "judged", "labelled", "reason"])
     return frame.astype(dict.fromkeys(INTERVAL, float))
 
 
-def revision_frame(document: dict[str, Any]) -> pd.DataFrame:
+def revision_frame(audit: AuditResult) -> pd.DataFrame:
     """Revisions of labels, one row each: trial, rater, seen, before, after, verdicts (text), direction."""
     rows = [
         {
-            **{key: each[key] for key in ("trial", "rater", "before", "after", "direction")},
-            "seen": each["exposure"].replace("_", " "),
-            "verdicts": "; ".join(f"{said['judge']}: {said['outcome']}" for said in each["verdicts"]),
+            "trial": each.trial,
+            "rater": each.rater,
+            "seen": each.exposure.replace("_", " "),
+            "before": each.before,
+            "after": each.after,
+            "verdicts": "; ".join(f"{said.judge}: {said.outcome}" for said in each.verdicts),
+            "direction": each.direction,
         }
-        for each in document["revisions"]["moves"]
+        for each in audit.revisions.moves
     ]
     return pd.DataFrame(rows, columns=["trial", "rater", "seen", "before", "after", "verdicts", "direction"])
 
 
-def contradiction_frame(document: dict[str, Any]) -> pd.DataFrame:
+def contradiction_frame(audit: AuditResult) -> pd.DataFrame:
     """Contradictions that occur, of judges and raters: who, what, n, of, value, low, high, trials (text)."""
-    told = document["contradictions"]
-    who = [(each["judge"], each) for each in told["judges"]] + [(each["rater"], each) for each in told["raters"]]
     rows = [
-        {"who": name, "what": kind["words"], "n": kind["n"], "of": kind["of"], **_interval_fields(kind["share"])}
-        | {"trials": ", ".join(kind["trials"])}
-        for name, each in who
-        for kind in each["kinds"].values()
-        if kind["n"]
+        {"who": name, "what": kind.words, "n": kind.n, "of": kind.of}
+        | (_interval_fields(kind.share) if kind.share else {})
+        | {"trials": ", ".join(kind.trials)}
+        for name, each in audit.contradictions.by_name()
+        for kind in each.kinds.values()
+        if kind.n
     ]
     return pd.DataFrame(rows, columns=["who", "what", "n", "of", *INTERVAL, "trials"])
 
 
-def panel_frame(document: dict[str, Any]) -> pd.DataFrame:
+def panel_frame(audit: ViewAudit) -> pd.DataFrame:
     """Estimates by all judges together: rate (arm, or net detection), errors (independent or free), value, low,
     high.
     """
-    whole = document["together"]
-    rows = [*whole["arms"], {"arm": "net detection", **whole["net_detection_corrected"]}]
-    shown = [
-        {"rate": row["arm"], "errors": fit, **_interval_fields(row[fit])}
-        for row in rows
-        for fit in ("independent", "free")
-        if row[fit] is not None
+    panel = audit.together
+    named = [*((row.arm, row) for row in panel.arms), ("net detection", panel.net_detection_corrected)]
+    rows = [
+        {"rate": name, "errors": errors, **_interval_fields(estimate)}
+        for name, row in named
+        for errors, estimate in (("independent", row.independent), ("free", row.free))
+        if estimate is not None
     ]
-    return pd.DataFrame(shown, columns=["rate", "errors", *INTERVAL])
+    return pd.DataFrame(rows, columns=["rate", "errors", *INTERVAL])
 
 
-def agreement_frame(document: dict[str, Any]) -> pd.DataFrame:
+def agreement_frame(audit: ViewAudit) -> pd.DataFrame:
     """Agreement of each pair of judges and raters: a, b, coefficient, value, low, high, n; undefined ones have no
     row.
     """
     rows = []
-    for pair in document["agreement"]["pairs"]:
+    for pair in audit.agreement.pairs:
         names = dict(zip(("a", "b"), pair_names(pair), strict=True))
         for key, name in COEFFICIENTS.items():
-            if pair[key] is not None:
-                rows.append({**names, "coefficient": name, **_interval_fields(pair[key]), "n": pair["n"]})
+            coefficient: Estimate | None = getattr(pair, key)
+            if coefficient is not None:
+                rows.append({**names, "coefficient": name, **_interval_fields(coefficient), "n": pair.n})
     return pd.DataFrame(rows, columns=["a", "b", "coefficient", *INTERVAL, "n"])
 
 
-def pair_names(pair: dict[str, Any]) -> tuple[str, str]:
+def pair_names(pair: PairAgreement) -> tuple[str, str]:
     """The two names of a pair as `agreement_frame` writes them."""
-    return f"{pair['a']} ({pair['a_kind']})", f"{pair['b']} ({pair['b_kind']})"
+    return f"{pair.a} ({pair.a_kind})", f"{pair.b} ({pair.b_kind})"
 
 
-def _interval_fields(estimate: dict[str, Any]) -> dict[str, float]:
-    return {key: estimate[key] for key in INTERVAL}
+def _interval_fields(estimate: Estimate) -> dict[str, float]:
+    return {"value": estimate.value, "low": estimate.low, "high": estimate.high}

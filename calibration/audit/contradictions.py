@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,8 +13,17 @@ from gnomon.calibration.error_rates.confusion import spoken_versions
 from gnomon.calibration.labels.views import KEYS, label_events, standing_labels
 from gnomon.calibration.numerics.proportions import wilson_interval
 from gnomon.calibration.observations.frames import complete_verdicts, judge_frame, trial_frame, verdict_frame
+from gnomon.calibration.results.audit import (
+    ContradictionAudit,
+    ContradictionCount,
+    ContradictionCounts,
+    ContradictionShare,
+    JudgeContradictions,
+    RaterContradictions,
+)
 from gnomon.data.facts import CORE_FLAGS, FACTS, PASSED, Fact, asked_facts, further_names
 from gnomon.data.records import NONE, Arm
+from gnomon.data.results import finite_estimate
 from gnomon.data.storage.store import Store
 
 SHOWN = 5
@@ -129,64 +137,53 @@ def contradiction_kinds() -> tuple[ContradictionKind, ...]:
     return (*_ABOUT_CONCEPT, *exclusions, *_ABOUT_IDENTIFICATION)
 
 
-def audit_contradictions(store: Store) -> dict[str, Any]:
+def audit_contradictions(store: Store) -> ContradictionAudit:
     """Contradictions in the verdicts of each judge version and in the standing labels of each rater.
 
     Verdicts and labels of all splits count, paired or not: a contradiction needs no reference. Pass and fail are
     compared with the facts if the study's own question was asked, for readers of trials with injection.
-
-    Returns
-    -------
-    dict
-        judges (judge, version, and the keys of `count_contradictions`) and raters (rater, and the same).
     """
     trials = trial_frame(store)
     judges = judge_frame(store, spoken_versions(store))
-    return {
-        "judges": [
-            {
-                "judge": row.name,
-                "version": row.version,
-                **count_contradictions(_verdict_statements(store, str(row.version), trials)),
-            }
+    return ContradictionAudit(
+        judges=tuple(
+            JudgeContradictions(
+                judge=str(row.name),
+                version=str(row.version),
+                **vars(count_contradictions(_verdict_statements(store, str(row.version), trials))),
+            )
             for row in judges.itertuples(index=False)
-        ],
-        "raters": [
-            {"rater": rater, **count_contradictions(rows)} for rater, rows in _label_statements(store).groupby("rater")
-        ],
-    }
+        ),
+        raters=tuple(
+            RaterContradictions(rater=str(rater), **vars(count_contradictions(rows)))
+            for rater, rows in _label_statements(store).groupby("rater")
+        ),
+    )
 
 
-def count_contradictions(rows: pd.DataFrame) -> dict[str, Any]:
-    """Count contradictions in rows with trial, arm, target, claims, concept, coherent, refused and passed.
-
-    Returns
-    -------
-    dict
-        read (rows), any (rows with a contradiction of any kind: n, of, share) and kinds, for each kind:
-        words, n, of (rows that could show it), share (Wilson; None if there are none) and trials (up to five ids).
-    """
+def count_contradictions(rows: pd.DataFrame) -> ContradictionCounts:
+    """Count contradictions in rows with trial, arm, target, claims, concept, coherent, refused and passed."""
     said = _statements(rows)
     ids = rows["trial"].to_numpy()
     kinds = contradiction_kinds()
     hits = {kind.name: kind.could(said) & kind.does(said) for kind in kinds}
     some = np.any(list(hits.values()), axis=0)
-    return {
-        "read": len(rows),
-        "any": _share_document(int(some.sum()), len(rows)),
-        "kinds": {
-            kind.name: {
-                "words": kind.words,
-                **_share_document(int(hits[kind.name].sum()), int(kind.could(said).sum())),
-                "trials": sorted(ids[hits[kind.name]])[:SHOWN],
-            }
+    return ContradictionCounts(
+        read=len(rows),
+        anything=_contradiction_share(int(some.sum()), len(rows)),
+        kinds={
+            kind.name: ContradictionCount(
+                words=kind.words,
+                **vars(_contradiction_share(int(hits[kind.name].sum()), int(kind.could(said).sum()))),
+                trials=tuple(sorted(ids[hits[kind.name]])[:SHOWN]),
+            )
             for kind in kinds
         },
-    }
+    )
 
 
-def _share_document(n: int, of: int) -> dict[str, Any]:
-    return {"n": n, "of": of, "share": wilson_interval(n, of) if of else None}
+def _contradiction_share(n: int, of: int) -> ContradictionShare:
+    return ContradictionShare(n=n, of=of, share=finite_estimate(wilson_interval(n, of)) if of else None)
 
 
 def _statements(rows: pd.DataFrame) -> _Statement:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, is_dataclass
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol, cast
 
 import pandas as pd
 from sqlalchemy import func, select
@@ -15,8 +14,8 @@ from gnomon.calibration.audit import narrative
 from gnomon.calibration.audit.contradictions import audit_contradictions
 from gnomon.calibration.audit.drift import judge_drift, repeat_consistency
 from gnomon.calibration.audit.revisions import audit_revisions
-from gnomon.calibration.correction.by_stratum import error_strata, stratum_rates
-from gnomon.calibration.correction.methods import Correction, corrected_estimates, reason_not_correctable
+from gnomon.calibration.correction.by_stratum import error_strata, overall_error_rates
+from gnomon.calibration.correction.methods import NO_PANEL, corrected_estimates, reason_not_correctable
 from gnomon.calibration.correction.panel_summary import empty_panel, of_panel
 from gnomon.calibration.error_rates.confusion import (
     LabelledEvidence,
@@ -35,13 +34,60 @@ from gnomon.calibration.error_rates.confusion import (
 from gnomon.calibration.labels.views import VIEWS, rater_disagreements, rater_labels, reference_labels_of
 from gnomon.calibration.observations.frames import judge_frame, judge_splits
 from gnomon.calibration.posterior.verdict_patterns import UNHEARD, PanelReading, panel_reading
+from gnomon.calibration.results.agreement import Agreement
+from gnomon.calibration.results.audit import (
+    AuditDocument,
+    ContradictionAudit,
+    JudgeAudit,
+    JudgeEstimates,
+    MethodComparison,
+    RevisedConfusion,
+    RevisionAudit,
+    ViewAudit,
+)
+from gnomon.calibration.results.error_rates import (
+    ClassCell,
+    ConfusionCells,
+    RepeatConsistency,
+    YoudenByArm,
+    YoudenDifference,
+)
+from gnomon.calibration.results.panel import PanelSummary
 from gnomon.data.errors import NotEnoughDataError
-from gnomon.data.records import Arm, Exposure, IntervalEstimate, Split, VerdictState
+from gnomon.data.records import Arm, Exposure, Split, VerdictState
+from gnomon.data.results import Estimate, finite_estimate
 from gnomon.data.storage.store import Store
 from gnomon.data.storage.tables import events
 
 LOOK = "test_split_look"
 NEEDED = (Arm.INJECTION, Arm.CONTROL)
+
+
+class _JudgeRow(Protocol):
+    """One row of `judge_frame` with the column that `_measure_judges` adds."""
+
+    name: str
+    version: str
+    kind: str
+    newest: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _ViewFacts:
+    """What one view of the labels says besides each judge's errors."""
+
+    disagreements: int
+    agreement: Agreement
+    together: PanelSummary
+
+
+@dataclass(frozen=True, slots=True)
+class _SharedFacts:
+    """What does not depend on the view."""
+
+    revisions: RevisionAudit
+    contradictions: ContradictionAudit
+    test_split_looks: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +101,13 @@ class _Measured:
     judged: Sequence[pd.DataFrame]
     states: pd.DataFrame
     times: pd.DataFrame
-    repeats: dict[str, Any]
+    repeats: Mapping[str, RepeatConsistency | None]
     panel: PanelReading | None
 
 
 def audit_study(
     store: Store, *, view: str = "blind", judges: Sequence[str] | None = None, splits: Sequence[str] | None = None
-) -> dict[str, Any]:
+) -> ViewAudit:
     """Measure judges against the labels of one view.
 
     Parameters
@@ -89,18 +135,22 @@ def audit_study(
     measured = _measure_judges(store, judge_frame(store, judges), splits)
     labels = {view: reference_table(store, view)}
     found = {view: pair_with_labels(measured.judged, labels[view])}
-    seen = _view_document(store, measured, view, found[view])
-    plain: dict[str, Any] = _json_ready(
-        {
-            "view": view,
-            "labelled": len(labels[view]),
-            "judges": _judge_entries(measured, found),
-            "comparison": _method_comparisons(measured, found, {view: seen["together"]}),
-            **seen,
-            **_common_document(store, measured, found),
-        }
+    seen = _view_facts(store, measured, view, found[view])
+    entries = _judge_entries(measured, found)
+    comparison = _method_comparisons(measured, found, {view: seen.together})
+    shared = _shared_facts(store, measured, found)
+    return ViewAudit(
+        view=view,
+        labelled=len(labels[view]),
+        judges=entries,
+        comparison=comparison,
+        disagreements=seen.disagreements,
+        agreement=seen.agreement,
+        together=seen.together,
+        revisions=shared.revisions,
+        contradictions=shared.contradictions,
+        test_split_looks=shared.test_split_looks,
     )
-    return plain
 
 
 def audit_views(
@@ -109,7 +159,7 @@ def audit_views(
     views: Sequence[str] = VIEWS,
     judges: Sequence[str] | None = None,
     splits: Sequence[str] | None = None,
-) -> dict[str, Any]:
+) -> AuditDocument:
     """Measure every judge version against the labels of each view; `gnomon calibrate` prints the result.
 
     Parameters
@@ -145,21 +195,22 @@ def audit_views(
     measured = _measure_judges(store, judge_frame(store, spoken_versions(store) if judges is None else judges), splits)
     labels = {view: reference_table(store, view) for view in views}
     found = {view: pair_with_labels(measured.judged, labels[view]) for view in views}
-    each = {view: _view_document(store, measured, view, found[view]) for view in views}
-    plain: dict[str, Any] = _json_ready(
-        {
-            "views": list(views),
-            "labelled": {view: len(part) for view, part in labels.items()},
-            "judges": _judge_entries(measured, found),
-            "comparison": _method_comparisons(measured, found, {view: part["together"] for view, part in each.items()}),
-            **{
-                key: {view: part[key] for view, part in each.items()}
-                for key in ("disagreements", "agreement", "together")
-            },
-            **_common_document(store, measured, found),
-        }
+    each = {view: _view_facts(store, measured, view, found[view]) for view in views}
+    entries = _judge_entries(measured, found)
+    comparison = _method_comparisons(measured, found, {view: part.together for view, part in each.items()})
+    shared = _shared_facts(store, measured, found)
+    return AuditDocument(
+        views=tuple(views),
+        labelled={view: len(part) for view, part in labels.items()},
+        judges=entries,
+        comparison=comparison,
+        disagreements={view: part.disagreements for view, part in each.items()},
+        agreement={view: part.agreement for view, part in each.items()},
+        together={view: part.together for view, part in each.items()},
+        revisions=shared.revisions,
+        contradictions=shared.contradictions,
+        test_split_looks=shared.test_split_looks,
     )
-    return plain
 
 
 def count_test_looks(store: Store) -> int:
@@ -183,53 +234,64 @@ def _measure_judges(store: Store, judges: pd.DataFrame, splits: Sequence[str] | 
     )
 
 
-def _view_document(store: Store, measured: _Measured, view: str, found: Sequence[LabelledEvidence]) -> dict[str, Any]:
+def _view_facts(store: Store, measured: _Measured, view: str, found: Sequence[LabelledEvidence]) -> _ViewFacts:
     labels = rater_labels(store, view)
     wide = reading_table(measured.judges, measured.judged, labels, measured.splits)
-    agreement = {"pairs": pair_agreement(wide), "groups": group_agreement(wide)}
-    everyone = _panel_document(measured, reference_labels_of(labels), found)
-    return {"disagreements": len(rater_disagreements(store, view)), "agreement": agreement, "together": everyone}
+    return _ViewFacts(
+        disagreements=len(rater_disagreements(store, view)),
+        agreement=Agreement(pairs=tuple(pair_agreement(wide)), groups=tuple(group_agreement(wide))),
+        together=_panel_summary(measured, reference_labels_of(labels), found),
+    )
 
 
-def _panel_document(measured: _Measured, labels: pd.DataFrame, found: Sequence[LabelledEvidence]) -> dict[str, Any]:
+def _panel_summary(measured: _Measured, labels: pd.DataFrame, found: Sequence[LabelledEvidence]) -> PanelSummary:
     if measured.panel is None:
         return empty_panel(UNHEARD)
     return of_panel(measured.panel, labels, dict(zip(measured.judges["version"], found, strict=True)))
 
 
-def _common_document(store: Store, measured: _Measured, found: dict[str, list[LabelledEvidence]]) -> dict[str, Any]:
+def _shared_facts(store: Store, measured: _Measured, found: Mapping[str, list[LabelledEvidence]]) -> _SharedFacts:
     """Parts of the document that do not depend on the view; logs the look at the test split."""
     changed = audit_revisions(store)
-    changed["confusion"] = _first_and_current(store, measured, found) if changed["n"] else []
+    confusion = _first_and_current(store, measured, found) if changed.n else ()
+    words = narrative.revision_sentences(changed, confusion)
     _log_look(store, measured, found)
-    return {
-        "revisions": {**changed, "words": narrative.revision_sentences(changed)},
-        "contradictions": audit_contradictions(store),
-        "test_split_looks": count_test_looks(store),
-    }
+    return _SharedFacts(
+        revisions=RevisionAudit(**vars(changed), confusion=confusion, words=words),
+        contradictions=audit_contradictions(store),
+        test_split_looks=count_test_looks(store),
+    )
 
 
 def _first_and_current(
-    store: Store, measured: _Measured, found: dict[str, list[LabelledEvidence]]
-) -> list[dict[str, Any]]:
+    store: Store, measured: _Measured, found: Mapping[str, list[LabelledEvidence]]
+) -> tuple[RevisedConfusion, ...]:
     """Counts of pass and fail of each judge by the labels as first given and as they are now."""
-    views = {
-        view: found[view] if view in found else pair_with_labels(measured.judged, reference_table(store, view))
+    first, current = (
+        found[view] if view in found else pair_with_labels(measured.judged, reference_table(store, view))
         for view in ("first", "current")
-    }
-    return [
-        {"judge": judge.name, "version": judge.version}
-        | {view: _confusion_counts(every[place].pairs) for view, every in views.items()}
-        for place, judge in enumerate(measured.judges.itertuples())
-    ]
+    )
+    return tuple(
+        RevisedConfusion(
+            judge=judge.name,
+            version=judge.version,
+            first=_cell_counts(first[place].pairs),
+            current=_cell_counts(current[place].pairs),
+        )
+        for place, judge in enumerate(_judge_rows(measured))
+    )
 
 
-def _confusion_counts(pairs: pd.DataFrame) -> dict[str, int]:
+def _cell_counts(pairs: pd.DataFrame) -> ConfusionCells:
     counted = confusion_from_rows(pairs, "passed")
-    return {"tp": counted.tp, "fp": counted.fp, "fn": counted.fn, "tn": counted.tn}
+    return ConfusionCells(tp=counted.tp, fp=counted.fp, fn=counted.fn, tn=counted.tn)
 
 
-def _log_look(store: Store, measured: _Measured, found: dict[str, list[LabelledEvidence]]) -> None:
+def _judge_rows(measured: _Measured) -> list[_JudgeRow]:
+    return cast("list[_JudgeRow]", list(measured.judges.itertuples(index=False)))
+
+
+def _log_look(store: Store, measured: _Measured, found: Mapping[str, list[LabelledEvidence]]) -> None:
     pairs = [each.pairs for every in found.values() for each in every]
     seen = {trial for rows in pairs for trial in rows.loc[rows["split"] == str(Split.TEST), "trial"]}
     if seen:
@@ -237,62 +299,70 @@ def _log_look(store: Store, measured: _Measured, found: dict[str, list[LabelledE
         store.log_event(LOOK, {"views": list(found), "judges": versions, "labels": len(seen)})
 
 
-def _judge_entries(measured: _Measured, found: dict[str, list[LabelledEvidence]]) -> list[dict[str, Any]]:
+def _judge_entries(measured: _Measured, found: Mapping[str, list[LabelledEvidence]]) -> tuple[JudgeAudit, ...]:
     entries = []
-    for place, judge in enumerate(measured.judges.itertuples()):
-        known: list[tuple[pd.DataFrame, dict[str, Any]]] = []
+    for place, judge in enumerate(_judge_rows(measured)):
+        known: list[tuple[pd.DataFrame, JudgeEstimates]] = []
         for view, every in found.items():
             pairs = every[place].pairs
-            figures = next((figures for other, figures in known if other.equals(pairs)), None)
-            if figures is None:
-                figures = _judge_estimates(measured, judge, every[place])
-                known.append((pairs, figures))
-            entries.append(_judge_entry(measured, judge, figures, view))
-    return entries
+            estimates = next((estimates for other, estimates in known if other.equals(pairs)), None)
+            if estimates is None:
+                estimates = _judge_estimates(measured, judge, every[place])
+                known.append((pairs, estimates))
+            entries.append(_judge_entry(measured, judge, estimates, view))
+    return tuple(entries)
 
 
-def _judge_entry(measured: _Measured, judge: Any, figures: dict[str, Any], view: str) -> dict[str, Any]:
-    entry = {
-        "judge": judge.name,
-        "version": judge.version,
-        "kind": judge.kind,
-        "newest": bool(judge.newest),
-        "labels": view,
-        "splits": list(judge_splits(judge.kind, measured.splits)),
-        **figures,
-        "consistency": measured.repeats[judge.version],
-    }
-    if not entry["labelled"]:
-        entry["reasons"] = [f"no {view} label on a trial that this judge has judged: label some"]
-    return {**entry, "verdict": narrative.correctability_sentence(entry)}
+def _judge_entry(measured: _Measured, judge: _JudgeRow, estimates: JudgeEstimates, view: str) -> JudgeAudit:
+    if not estimates.labelled:
+        reason = f"no {view} label on a trial that this judge has judged: label some"
+        estimates = estimates.model_copy(update={"reasons": (reason,)})
+    return JudgeAudit(
+        judge=judge.name,
+        version=judge.version,
+        kind=judge.kind,
+        newest=bool(judge.newest),
+        labels=view,
+        splits=tuple(judge_splits(judge.kind, measured.splits)),
+        **vars(estimates),
+        consistency=measured.repeats[judge.version],
+        verdict=narrative.correctability_sentence(estimates, view),
+    )
 
 
-def _judge_estimates(measured: _Measured, judge: Any, found: LabelledEvidence) -> dict[str, Any]:
+def _judge_estimates(measured: _Measured, judge: _JudgeRow, found: LabelledEvidence) -> JudgeEstimates:
     """Estimates for one judge from the labels of one view."""
     rows = found.pairs
-    arms = by_arm(rows)
-    differences = youden_differences(arms)
+    youden = _youden_by_arm(rows)
     obstacles = {arm: reason_not_correctable(arm, found) for arm in _arms_with_labels(found)}
     own, times = (frame[frame["judge"] == judge.version] for frame in (measured.states, measured.times))
     shares = dict(zip(own["state"], own["share"].astype(float), strict=True))
-    return {
-        "labelled": len(rows),
-        "exposure": {str(kind): int((rows["exposure"] == str(kind)).sum()) for kind in Exposure},
-        "states": shares,
-        "overall": stratum_rates(rows),
-        "strata": error_strata(found),
-        "classes": class_table(rows).to_dict("records"),
-        "youden": {
-            "by_arm": {arm: each.youden for arm, each in arms.items()},
-            "differences": [{"a": a, "b": b, "difference": each} for (a, b), each in differences.items()],
-        },
-        "correctable": all(obstacles[str(arm)] is None for arm in NEEDED),
-        "correctable_arms": {arm: why is None for arm, why in obstacles.items()},
-        "weighted": bool(rows["weight"].nunique() > 1),
-        "reasons": [why for why in obstacles.values() if why],
-        "notes": _judge_notes(rows, differences, shares),
-        "drift": judge_drift(times, found),
-    }
+    return JudgeEstimates(
+        labelled=len(rows),
+        exposure={str(kind): int((rows["exposure"] == str(kind)).sum()) for kind in Exposure},
+        states=shares,
+        overall=overall_error_rates(rows),
+        strata=tuple(error_strata(found)),
+        classes=tuple(ClassCell.model_validate(row) for row in class_table(rows).to_dict("records")),
+        youden=youden,
+        correctable=all(obstacles[str(arm)] is None for arm in NEEDED),
+        correctable_arms={arm: why is None for arm, why in obstacles.items()},
+        weighted=bool(rows["weight"].nunique() > 1),
+        reasons=tuple(why for why in obstacles.values() if why),
+        notes=tuple(_judge_notes(rows, youden, shares)),
+        drift=judge_drift(times, found),
+    )
+
+
+def _youden_by_arm(rows: pd.DataFrame) -> YoudenByArm:
+    arms = by_arm(rows)
+    return YoudenByArm(
+        by_arm={arm: finite_estimate(each.youden) for arm, each in arms.items()},
+        differences=tuple(
+            YoudenDifference(a=a, b=b, difference=finite_estimate(each))
+            for (a, b), each in youden_differences(arms).items()
+        ),
+    )
 
 
 def _arms_with_labels(found: LabelledEvidence) -> list[str]:
@@ -302,19 +372,14 @@ def _arms_with_labels(found: LabelledEvidence) -> list[str]:
 
 
 def _method_comparisons(
-    measured: _Measured, found: dict[str, list[LabelledEvidence]], together: dict[str, dict[str, Any]]
-) -> list[dict[str, Any]]:
-    return [
-        {"judge": judge.name, "version": judge.version, "view": view, **row}
-        for place, judge in enumerate(measured.judges.itertuples())
+    measured: _Measured, found: Mapping[str, list[LabelledEvidence]], together: Mapping[str, PanelSummary]
+) -> tuple[MethodComparison, ...]:
+    return tuple(
+        row
+        for place, judge in enumerate(_judge_rows(measured))
         for view, every in found.items()
-        for row in _judge_comparison(every[place], _panel_by_arm(together[view]))
-    ]
-
-
-def _panel_by_arm(together: dict[str, Any]) -> Correction:
-    """Event rate of each arm by all judges together, or the reason why there is none."""
-    return {row["arm"]: row["independent"] or str(row["reason"]) for row in together["arms"]}
+        for row in _judge_comparison(judge, view, every[place], together[view])
+    )
 
 
 def _panel_reading(
@@ -328,25 +393,49 @@ def _panel_reading(
         return None
 
 
-def _judge_comparison(found: LabelledEvidence, panel: Correction) -> list[dict[str, Any]]:
+def _judge_comparison(
+    judge: _JudgeRow, view: str, found: LabelledEvidence, panel: PanelSummary
+) -> list[MethodComparison]:
     rows = []
     for arm in sorted(set(found.judged["arm"]), key=list(Arm).index):
-        judged, labelled = ((frame["arm"] == arm).sum() for frame in (found.judged, found.pairs))
-        for method, figure in corrected_estimates(arm, found, panel).items():
-            shared = {"arm": arm, "method": method, "judged": int(judged), "labelled": int(labelled)}
-            refused = isinstance(figure, str)
-            rows.append({**shared, "estimate": None if refused else figure, "reason": figure if refused else None})
+        judged, labelled = (int((frame["arm"] == arm).sum()) for frame in (found.judged, found.pairs))
+        corrected = corrected_estimates(arm, found)
+        estimates: dict[str, Estimate | str | None] = {
+            method: each if isinstance(each, str) else finite_estimate(each) for method, each in corrected.items()
+        }
+        estimates["panel"] = _panel_estimate(arm, panel)
+        for method, each in estimates.items():
+            rows.append(
+                MethodComparison(
+                    judge=judge.name,
+                    version=judge.version,
+                    view=view,
+                    arm=arm,
+                    method=method,
+                    judged=judged,
+                    labelled=labelled,
+                    estimate=None if isinstance(each, str) else each,
+                    reason=each if isinstance(each, str) else None,
+                )
+            )
     return rows
 
 
-def _judge_notes(
-    rows: pd.DataFrame, differences: dict[tuple[str, str], IntervalEstimate], states: dict[str, float]
-) -> list[str]:
+def _panel_estimate(arm: str, panel: PanelSummary) -> Estimate | str:
+    """The event rate of an arm by all judges together, or why there is none."""
+    row = next((row for row in panel.arms if row.arm == arm), None)
+    if row is None:
+        return NO_PANEL.format(arm=arm)
+    return row.independent or str(row.reason)
+
+
+def _judge_notes(rows: pd.DataFrame, youden: YoudenByArm, states: Mapping[str, float]) -> list[str]:
     notes = [
-        f"Youden's J differs between {a} and {b} by {each.value:+.2f} (95 % interval {each.low:+.2f} to "
-        f"{each.high:+.2f}): one sensitivity and specificity for both arms would be wrong"
-        for (a, b), each in differences.items()
-        if each.low > 0 or each.high < 0
+        f"Youden's J differs between {each.a} and {each.b} by {difference.value:+.2f} "
+        f"(95 % interval {difference.low:+.2f} to {difference.high:+.2f}): one sensitivity and "
+        "specificity for both arms would be wrong"
+        for each in youden.differences
+        if (difference := each.difference) and each.excludes_zero
     ]
     lost = 1 - states.get(str(VerdictState.OK), 0.0)
     if lost > 0:
@@ -354,19 +443,3 @@ def _judge_notes(
     if rows["weight"].nunique() > 1:
         notes.append("labels were chosen with unequal chances: rates are weighted back to all transcripts it read")
     return notes
-
-
-def _json_ready(value: Any) -> Any:
-    """Convert to strict JSON: estimates to dictionaries, NumPy numbers to Python's, numbers that are not finite to
-    None.
-    """
-    if isinstance(value, IntervalEstimate) and not (math.isfinite(value.low) and math.isfinite(value.high)):
-        return None
-    if is_dataclass(value) and not isinstance(value, type):
-        return _json_ready(asdict(value))
-    if isinstance(value, dict):
-        return {str(key): _json_ready(part) for key, part in value.items()}
-    if isinstance(value, list | tuple):
-        return [_json_ready(part) for part in value]
-    bare = value.item() if hasattr(value, "item") else value
-    return None if isinstance(bare, float) and not math.isfinite(bare) else bare

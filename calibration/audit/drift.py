@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,8 +12,10 @@ from sqlalchemy import func, select
 from gnomon.calibration.error_rates.confusion import LabelledEvidence
 from gnomon.calibration.numerics.proportions import newcombe_difference, wilson_interval
 from gnomon.calibration.observations.frames import fact_columns, trial_frame, with_outcomes
+from gnomon.calibration.results.error_rates import DriftBlock, JudgeDrift, RepeatConsistency, Trend
 from gnomon.data.facts import CORE_FACTS
 from gnomon.data.records import IntervalEstimate, VerdictState
+from gnomon.data.results import Estimate, finite_estimate
 from gnomon.data.storage.store import Store
 from gnomon.data.storage.tables import verdicts as verdict_table
 
@@ -26,16 +26,7 @@ SIGNIFICANT = 0.05
 ONE_RUN = pd.Timedelta(minutes=1)
 
 
-@dataclass(frozen=True, slots=True)
-class TrendTest:
-    """`change` of a share from the first to the last block, and the test of no trend (z, two-sided p)."""
-
-    change: IntervalEstimate | None
-    z: float
-    p_value: float
-
-
-def judge_drift(times: pd.DataFrame, evidence: LabelledEvidence) -> dict[str, Any]:
+def judge_drift(times: pd.DataFrame, evidence: LabelledEvidence) -> JudgeDrift:
     """Trends of one judge version's verdicts over time.
 
     Estimands: the share of events among the transcripts it read, and the share of labelled ones where it agrees
@@ -49,28 +40,22 @@ def judge_drift(times: pd.DataFrame, evidence: LabelledEvidence) -> dict[str, An
     evidence : LabelledEvidence
         The version's verdicts and labels in one view.
 
-    Returns
-    -------
-    dict
-        from, to (ISO times or None), times (distinct ones), verdicts, blocks (from, to, verdicts, positive_rate,
-        labelled, accuracy), positive_rate and accuracy (a `TrendTest`, or None if it cannot be tested), words.
     """
     read = _in_blocks(evidence.judged.merge(times[["trial", "at"]], on="trial").dropna(subset=["at"]))
     truth = evidence.pairs[["trial", "true_event"]]
     known = read.merge(truth, on="trial")
     known = known.assign(right=known["event"] == known["true_event"])
-    document = {
-        "from": _time_as_number(read["at"].min()),
-        "to": _time_as_number(read["at"].max()),
-        "times": int(read["at"].nunique()),
-        "verdicts": len(read),
-        "blocks": [
-            _mantel_haenszel_block(rows, known[known["block"] == block]) for block, rows in read.groupby("block")
-        ],
-        "positive_rate": _trend_test(read, "event", ALIKE),
-        "accuracy": _trend_test(known, "right", (*ALIKE, "true_event")),
-    }
-    return {**document, "words": drift_sentences(document)}
+    drift = JudgeDrift(
+        start=_iso_time(read["at"].min()),
+        end=_iso_time(read["at"].max()),
+        times=int(read["at"].nunique()),
+        verdicts=len(read),
+        blocks=tuple(_drift_block(rows, known[known["block"] == block]) for block, rows in read.groupby("block")),
+        positive_rate=_trend_test(read, "event", ALIKE),
+        accuracy=_trend_test(known, "right", (*ALIKE, "true_event")),
+        words="",
+    )
+    return drift.model_copy(update={"words": drift_sentences(drift)})
 
 
 def stratified_trend(
@@ -108,7 +93,7 @@ def stratified_trend(
     return z, float(2 * norm.sf(abs(z)))
 
 
-def repeat_consistency(store: Store, version: str) -> dict[str, Any] | None:
+def repeat_consistency(store: Store, version: str) -> RepeatConsistency | None:
     """How often a judge version gave the same answer when asked repeatedly about a trial.
 
     Parameters
@@ -120,9 +105,8 @@ def repeat_consistency(store: Store, version: str) -> dict[str, Any] | None:
 
     Returns
     -------
-    dict of str to object or None
-        trials (with two verdicts or more), samples (verdicts on them), same_outcome and same_event (share of trials on
-        which all samples agree, Wilson); None if no trial was judged repeatedly.
+    RepeatConsistency or None
+        None if no trial was judged repeatedly.
     """
     column = verdict_table.c
     facts = fact_columns(verdict_table)
@@ -136,24 +120,28 @@ def repeat_consistency(store: Store, version: str) -> dict[str, Any] | None:
     read = with_outcomes(often.merge(trial_frame(store), on="trial"), str(store.study_settings().get("rule", "strict")))
     kinds = read.groupby("trial")[["outcome", "event"]].nunique()
     same = (kinds == 1).sum()
-    shares = {f"same_{name}": wilson_interval(int(same[name]), len(kinds)) for name in ("outcome", "event")}
-    return {"trials": len(kinds), "samples": len(read), **shares}
+    return RepeatConsistency(
+        trials=len(kinds),
+        samples=len(read),
+        same_outcome=Estimate.from_interval(wilson_interval(int(same["outcome"]), len(kinds))),
+        same_event=Estimate.from_interval(wilson_interval(int(same["event"]), len(kinds))),
+    )
 
 
-def drift_sentences(document: dict[str, Any]) -> str:
+def drift_sentences(drift: JudgeDrift) -> str:
     """One or two sentences that summarise the drift document."""
-    if document["times"] < 2:
-        many = f"all {document['verdicts']} verdicts bear one time" if document["verdicts"] else "it has no verdicts"
+    if drift.times < 2 or drift.start is None or drift.end is None:
+        many = f"all {drift.verdicts} verdicts bear one time" if drift.verdicts else "it has no verdicts"
         return f"No drift can be seen: {many}."
-    first, last = pd.Timestamp(document["from"]), pd.Timestamp(document["to"])
+    first, last = pd.Timestamp(drift.start), pd.Timestamp(drift.end)
     if last - first <= ONE_RUN:
         return "No drift can be seen: all verdicts came within a minute."
     span = _time_span(first, last)
     told = [
         part
         for part in (
-            _trend_sentence("share of events", document["positive_rate"]),
-            _trend_sentence("agreement with the labels", document["accuracy"]),
+            _trend_sentence("share of events", drift.positive_rate),
+            _trend_sentence("agreement with the labels", drift.accuracy),
         )
         if part
     ]
@@ -169,7 +157,7 @@ def _time_span(first: pd.Timestamp, last: pd.Timestamp) -> str:
     return f"Verdicts from {first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC"
 
 
-def _trend_sentence(name: str, trend: TrendTest | None) -> str:
+def _trend_sentence(name: str, trend: Trend | None) -> str:
     if trend is None:
         return ""
     p = f"p {trend.p_value:.3f}" if trend.p_value >= 0.001 else "p < .001"
@@ -188,23 +176,27 @@ def _in_blocks(read: pd.DataFrame) -> pd.DataFrame:
     return ordered.assign(rank=ordered["at"].rank(), block=block)
 
 
-def _mantel_haenszel_block(rows: pd.DataFrame, known: pd.DataFrame) -> dict[str, Any]:
-    return {
-        "from": _time_as_number(rows["at"].min()),
-        "to": _time_as_number(rows["at"].max()),
-        "verdicts": len(rows),
-        "positive_rate": wilson_interval(int(rows["event"].sum()), len(rows)),
-        "labelled": len(known),
-        "accuracy": wilson_interval(int(known["right"].sum()), len(known)) if len(known) else None,
-    }
+def _drift_block(rows: pd.DataFrame, known: pd.DataFrame) -> DriftBlock:
+    right = wilson_interval(int(known["right"].sum()), len(known)) if len(known) else None
+    return DriftBlock(
+        start=_iso_time(rows["at"].min()),
+        end=_iso_time(rows["at"].max()),
+        verdicts=len(rows),
+        positive_rate=finite_estimate(wilson_interval(int(rows["event"].sum()), len(rows))),
+        labelled=len(known),
+        accuracy=finite_estimate(right),
+    )
 
 
-def _trend_test(rows: pd.DataFrame, what: str, alike: Sequence[str]) -> TrendTest | None:
+def _trend_test(rows: pd.DataFrame, what: str, alike: Sequence[str]) -> Trend | None:
     if rows["at"].nunique() < 2:
         return None
     strata = list(rows[list(alike)].astype(object).fillna("").itertuples(index=False, name=None))
     tested = stratified_trend(rows[what].astype(float).tolist(), rows["rank"].tolist(), strata)
-    return None if tested is None else TrendTest(_rate_change(rows, what), *tested)
+    if tested is None:
+        return None
+    z, p_value = tested
+    return Trend(change=finite_estimate(_rate_change(rows, what)), z=z, p_value=p_value)
 
 
 def _rate_change(rows: pd.DataFrame, what: str) -> IntervalEstimate | None:
@@ -214,5 +206,5 @@ def _rate_change(rows: pd.DataFrame, what: str) -> IntervalEstimate | None:
     return newcombe_difference(int(last[what].sum()), len(last), int(first[what].sum()), len(first))
 
 
-def _time_as_number(at: pd.Timestamp) -> str | None:
+def _iso_time(at: pd.Timestamp) -> str | None:
     return None if pd.isna(at) else at.isoformat()

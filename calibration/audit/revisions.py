@@ -6,7 +6,7 @@ Correcting an error also moves a label towards a good judge. So a small p shows 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import NamedTuple
 
 import pandas as pd
 from scipy.stats import binomtest
@@ -14,6 +14,14 @@ from scipy.stats import binomtest
 from gnomon.calibration.error_rates.confusion import as_times, spoken_versions, verdict_times
 from gnomon.calibration.labels.views import KEYS, label_events
 from gnomon.calibration.observations.frames import judge_frame, verdicts_with_outcomes, with_outcomes
+from gnomon.calibration.results.audit import (
+    JudgeRevisions,
+    LabelRevisions,
+    PassFailRevisions,
+    RevisedVerdict,
+    RevisionDirections,
+    RevisionMove,
+)
 from gnomon.data.facts import CORE_FACTS, PASSED, further_names
 from gnomon.data.records import Exposure, LabelKind
 from gnomon.data.storage.store import Store
@@ -24,7 +32,14 @@ NEITHER = "neither"
 HEARD = ["id", "judge", "name", "verdict", "verdict_passed", "moved"]
 
 
-def audit_revisions(store: Store, judges: Sequence[str] | None = None) -> dict[str, Any]:
+class SignTest(NamedTuple):
+    """Exact p-values of a sign test; None if nothing moved."""
+
+    p_value: float | None
+    p_one_sided: float | None
+
+
+def audit_revisions(store: Store, judges: Sequence[str] | None = None) -> LabelRevisions:
     """Revised labels, and whether those made after a verdict was seen moved to the judge's answer.
 
     A revision is a label of a rater whose facts, or answer to the study's question, differ from those of the same
@@ -41,15 +56,6 @@ def audit_revisions(store: Store, judges: Sequence[str] | None = None) -> dict[s
         Store of the study.
     judges : sequence of str, optional
         Names or versions of the judges that the raters saw, if known.
-
-    Returns
-    -------
-    dict
-        n; of these after_verdict, unknown and blind (what the rater had seen); of after_verdict toward_judge,
-        away_from_judge and neither; p_value and p_one_sided (see `sign_test`); pass_fail (the same for revisions
-        that change pass or fail: n, toward_judge, away_from_judge, p_value, p_one_sided); by_judge (the same
-        for each judge); trials (ids of those after a verdict); moves (every revision: trial, rater, exposure,
-        before, after, passed_before, passed_after, direction, verdicts).
     """
     changes = _label_changes(store)
     heard = _verdicts_on_changes(store, changes, judges)
@@ -58,21 +64,21 @@ def audit_revisions(store: Store, judges: Sequence[str] | None = None) -> dict[s
     seen = changes[changes["exposure"] == str(Exposure.AFTER_VERDICT)]
     flipped = seen[seen["passed"] != seen["passed_before"]]
     ways = _direction_counts(seen["direction"])
-    return {
-        "n": len(changes),
-        "after_verdict": len(seen),
-        "unknown": int((changes["exposure"] == str(Exposure.UNKNOWN)).sum()),
-        "blind": int((changes["exposure"] == str(Exposure.BLIND)).sum()),
-        **ways,
-        "neither": len(seen) - ways["toward_judge"] - ways["away_from_judge"],
-        "pass_fail": {"n": len(flipped), **_direction_counts(flipped["direction"])},
-        "by_judge": _by_judge(heard[heard["id"].isin(seen["id"])]),
-        "trials": sorted(set(seen["trial"])),
-        "moves": _movements(changes, heard),
-    }
+    return LabelRevisions(
+        n=len(changes),
+        after_verdict=len(seen),
+        unknown=int((changes["exposure"] == str(Exposure.UNKNOWN)).sum()),
+        blind=int((changes["exposure"] == str(Exposure.BLIND)).sum()),
+        **vars(ways),
+        neither=len(seen) - ways.toward_judge - ways.away_from_judge,
+        pass_fail=PassFailRevisions(n=len(flipped), **vars(_direction_counts(flipped["direction"]))),
+        by_judge=_by_judge(heard[heard["id"].isin(seen["id"])]),
+        trials=tuple(sorted(set(seen["trial"]))),
+        moves=_movements(changes, heard),
+    )
 
 
-def sign_test(toward: int, away: int) -> dict[str, float | None]:
+def sign_test(toward: int, away: int) -> SignTest:
     """Exact tests that revisions move towards the judge as often as away.
 
     Estimand: the probability that a label which moves at all moves towards the judge; the null is one half. Assumes
@@ -92,11 +98,11 @@ def sign_test(toward: int, away: int) -> dict[str, float | None]:
     """
     moved = toward + away
     if not moved:
-        return {"p_value": None, "p_one_sided": None}
-    return {
-        "p_value": float(binomtest(toward, moved, 0.5).pvalue),
-        "p_one_sided": float(binomtest(toward, moved, 0.5, alternative="greater").pvalue),
-    }
+        return SignTest(None, None)
+    return SignTest(
+        p_value=float(binomtest(toward, moved, 0.5).pvalue),
+        p_one_sided=float(binomtest(toward, moved, 0.5, alternative="greater").pvalue),
+    )
 
 
 def _label_changes(store: Store) -> pd.DataFrame:
@@ -131,38 +137,45 @@ def _verdicts_on_changes(store: Store, changes: pd.DataFrame, judges: Sequence[s
     return chosen.assign(moved=now.astype(int) - then.astype(int)).sort_values(["id", "age"])[HEARD]
 
 
-def _direction_counts(directions: pd.Series[str]) -> dict[str, Any]:
+def _direction_counts(directions: pd.Series[str]) -> RevisionDirections:
     toward, away = int((directions == TOWARD).sum()), int((directions == AWAY).sum())
-    return {"toward_judge": toward, "away_from_judge": away, **sign_test(toward, away)}
+    return RevisionDirections(toward_judge=toward, away_from_judge=away, **sign_test(toward, away)._asdict())
 
 
-def _by_judge(heard: pd.DataFrame) -> list[dict[str, Any]]:
-    return [
-        {"judge": name, "version": version, **_direction_counts(rows["moved"].map(_direction_of))}
+def _by_judge(heard: pd.DataFrame) -> tuple[JudgeRevisions, ...]:
+    return tuple(
+        JudgeRevisions(
+            judge=str(name), version=str(version), **vars(_direction_counts(rows["moved"].map(_direction_of)))
+        )
         for (name, version), rows in heard.groupby(["name", "judge"], sort=False)
-    ]
+    )
 
 
-def _movements(changes: pd.DataFrame, heard: pd.DataFrame) -> list[dict[str, Any]]:
-    said: dict[int, list[dict[str, Any]]] = {}
+def _movements(changes: pd.DataFrame, heard: pd.DataFrame) -> tuple[RevisionMove, ...]:
+    said: dict[int, list[RevisedVerdict]] = {}
     for row in heard.to_dict("records"):
-        verdict = {"judge": row["name"], "version": row["judge"], "outcome": row["verdict"]}
-        verdict |= {"passed": row["verdict_passed"], "direction": _direction_of(row["moved"])}
+        verdict = RevisedVerdict(
+            judge=row["name"],
+            version=row["judge"],
+            outcome=row["verdict"],
+            passed=row["verdict_passed"],
+            direction=_direction_of(row["moved"]),
+        )
         said.setdefault(row["id"], []).append(verdict)
-    return [
-        {
-            "trial": row["trial"],
-            "rater": row["rater"],
-            "exposure": row["exposure"],
-            "before": row["before"],
-            "after": row["outcome"],
-            "passed_before": row["passed_before"],
-            "passed_after": row["passed"],
-            "direction": row["direction"],
-            "verdicts": said.get(row["id"], []),
-        }
+    return tuple(
+        RevisionMove(
+            trial=row["trial"],
+            rater=row["rater"],
+            exposure=row["exposure"],
+            before=row["before"],
+            after=row["outcome"],
+            passed_before=row["passed_before"],
+            passed_after=row["passed"],
+            direction=row["direction"],
+            verdicts=tuple(said.get(row["id"], ())),
+        )
         for row in changes.sort_values(["created_at", "id"]).to_dict("records")
-    ]
+    )
 
 
 def _direction_of(moved: float) -> str:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import pandas as pd
 
@@ -18,6 +17,14 @@ from gnomon.calibration.error_rates.confusion import (
 )
 from gnomon.calibration.numerics.partial_pooling import PooledRates, partial_pool
 from gnomon.calibration.observations.frames import arms_in
+from gnomon.calibration.results.error_rates import (
+    ErrorRates,
+    ExpectedRates,
+    OverallErrorRates,
+    PooledErrorRates,
+    StratumErrorRates,
+)
+from gnomon.data.results import finite_estimate
 
 READINGS: dict[str, Reading] = {"as_pass": "passed", "as_event": "event"}
 WITHIN = {"concept": "target", "subject": "subject"}
@@ -33,7 +40,7 @@ class ErrorStratum:
     found: LabelledEvidence
 
 
-def error_strata(found: LabelledEvidence) -> list[dict[str, Any]]:
+def error_strata(found: LabelledEvidence) -> list[StratumErrorRates]:
     """Every stratum with labelled trials: arms, then concepts within arms, then subjects within arms.
 
     Partial pooling shrinks the concepts of an arm towards each other, and likewise its subjects; arms are never pooled.
@@ -41,9 +48,8 @@ def error_strata(found: LabelledEvidence) -> list[dict[str, Any]]:
 
     Returns
     -------
-    list of dict
-        arm, concept and subject (None if the stratum is not by it), labelled, correctable and reason (by the stratum's
-        own labels, for the event), and the rates of `stratum_rates`, each with pooled.
+    list of StratumErrorRates
+        Whether a stratum is correctable is by its own labels, for the event.
     """
     arms = [ErrorStratum(arm, None, None, _evidence_part(found, "arm", arm)) for arm in arms_in(found.pairs)]
     rows = [_stratum_row(each, _arm_pooled(each.found)) for each in arms]
@@ -54,32 +60,28 @@ def error_strata(found: LabelledEvidence) -> list[dict[str, Any]]:
     return rows
 
 
-def stratum_rates(rows: pd.DataFrame, pooled: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """Counts and error rates on labelled trials.
-
-    Parameters
-    ----------
-    rows : pandas.DataFrame
-        Labelled trials of one judge (`LabelledEvidence.pairs`).
-    pooled : mapping of str to object, optional
-        Partially pooled rates under the keys of `READINGS`, added to each reading if given.
-
-    Returns
-    -------
-    dict of str to object
-        Rates for the study's pass at the top and under as_pass, and for the event under as_event.
-    """
-    told = {}
-    for name, reading in READINGS.items():
-        counts = asdict(confusion_from_rows(rows, reading))
-        told[name] = {key: value for key, value in counts.items() if key not in ("positives", "negatives")}
-        if pooled is not None:
-            told[name]["pooled"] = pooled[name]
-    return {**told["as_pass"], **told}
+def overall_error_rates(rows: pd.DataFrame) -> OverallErrorRates:
+    """Counts and rates of all labelled trials: at the top for the study's pass, under as_pass, and under as_event."""
+    as_pass, as_event = (error_rates_of(confusion_from_rows(rows, reading)) for reading in READINGS.values())
+    return OverallErrorRates(**vars(as_pass), as_pass=as_pass, as_event=as_event)
 
 
-def _within_arm(arm: ErrorStratum, kind: str) -> list[dict[str, Any]]:
-    """Rows of the concepts or subjects of one arm, partially pooled."""
+def error_rates_of(counts: ConfusionCounts) -> ErrorRates:
+    """Counted trials as a result."""
+    return ErrorRates(
+        tp=counts.tp,
+        fp=counts.fp,
+        fn=counts.fn,
+        tn=counts.tn,
+        sensitivity=finite_estimate(counts.sensitivity),
+        specificity=finite_estimate(counts.specificity),
+        accuracy=finite_estimate(counts.accuracy),
+        youden=finite_estimate(counts.youden),
+    )
+
+
+def _within_arm(arm: ErrorStratum, kind: str) -> list[StratumErrorRates]:
+    """Rows of the concepts or subjects of one arm, pooled with each other."""
     column = WITHIN[kind]
     names = [name for _, name in group_rows(arm.found.pairs, column)]
     parts = [_evidence_part(arm.found, column, name) for name in names]
@@ -90,20 +92,23 @@ def _within_arm(arm: ErrorStratum, kind: str) -> list[dict[str, Any]]:
     for place, (name, part) in enumerate(zip(names, parts, strict=True)):
         stratum = ErrorStratum(arm.arm, **{"concept": None, "subject": None, kind: name}, found=part)
         own = {
-            reading: {rate: each.groups[place] for rate, each in sides.items()}
+            reading: ExpectedRates.from_intervals(**{rate: each.groups[place] for rate, each in sides.items()})
             for reading, sides in zip(READINGS, pooled, strict=True)
         }
         rows.append(_stratum_row(stratum, own))
     return rows
 
 
-def _arm_pooled(found: LabelledEvidence) -> dict[str, Any]:
+def _arm_pooled(found: LabelledEvidence) -> dict[str, ExpectedRates]:
     """Expected rates of a subject of this arm without labels."""
     parts = [part for _, part in group_rows(found.pairs, "subject").items()]
     pooled = {
         name: _pool_strata([confusion_from_rows(part, reading) for part in parts]) for name, reading in READINGS.items()
     }
-    return {name: {rate: each.population for rate, each in sides.items()} for name, sides in pooled.items()}
+    return {
+        name: ExpectedRates.from_intervals(**{rate: each.population for rate, each in sides.items()})
+        for name, sides in pooled.items()
+    }
 
 
 def _pool_strata(counted: list[ConfusionCounts]) -> dict[str, PooledRates]:
@@ -118,17 +123,23 @@ def _within_n(count: tuple[float, float]) -> tuple[float, float]:
     return min(count[0], count[1]), count[1]
 
 
-def _stratum_row(stratum: ErrorStratum, pooled: Mapping[str, Any]) -> dict[str, Any]:
+def _stratum_row(stratum: ErrorStratum, pooled: Mapping[str, ExpectedRates]) -> StratumErrorRates:
     why = reason_not_correctable(stratum.arm, stratum.found)
-    return {
-        "arm": stratum.arm,
-        "concept": stratum.concept,
-        "subject": stratum.subject,
-        "labelled": len(stratum.found.pairs),
-        **stratum_rates(stratum.found.pairs, pooled),
-        "correctable": why is None,
-        "reason": why.removeprefix(f"{stratum.arm}: ") if why else None,
-    }
+    as_pass, as_event = (
+        PooledErrorRates(**vars(error_rates_of(confusion_from_rows(stratum.found.pairs, reading))), pooled=pooled[name])
+        for name, reading in READINGS.items()
+    )
+    return StratumErrorRates(
+        arm=stratum.arm,
+        concept=stratum.concept,
+        subject=stratum.subject,
+        labelled=len(stratum.found.pairs),
+        **vars(as_pass),
+        as_pass=as_pass,
+        as_event=as_event,
+        correctable=why is None,
+        reason=why.removeprefix(f"{stratum.arm}: ") if why else None,
+    )
 
 
 def _evidence_part(found: LabelledEvidence, column: str, value: str) -> LabelledEvidence:

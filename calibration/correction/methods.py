@@ -19,6 +19,7 @@ from gnomon.data.records import IntervalEstimate
 METHODS = ("naive", "labels", "rogan_gladen", "lang_reiczigel", "ppi", "joint", "panel")
 MIN_YOUDEN = 0.1
 MIN_PPI_LABELS = 10
+NO_PANEL = "{arm}: no judge has read a transcript there"
 
 Correction = dict[str, IntervalEstimate | str]
 
@@ -103,7 +104,7 @@ def corrected_estimates(arm: str, found: LabelledEvidence, panel: Correction | N
         **corrected,
         "ppi": _estimate_or_reason(partial(_ppi_estimate, arm, found)),
         "joint": why if why else _estimate_or_reason(partial(_joint_estimate, arm, found)),
-        "panel": (panel or {}).get(arm, f"{arm}: no judge has read a transcript there"),
+        "panel": (panel or {}).get(arm, NO_PANEL.format(arm=arm)),
     }
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
-from typing import Any
 
 import pandas as pd
 
@@ -15,8 +13,17 @@ from gnomon.calibration.numerics.mcmc import summarize_draws
 from gnomon.calibration.posterior.judge_panel import Errors, PanelPosterior, panel_posterior
 from gnomon.calibration.posterior.verdict_patterns import ArmPatterns, PanelReading, arms_of, panel_reading
 from gnomon.calibration.queue.sample_size import NET, PlanTarget
+from gnomon.calibration.results.panel import (
+    DependenceSummary,
+    LabelledDependence,
+    OddsRatio,
+    PanelArm,
+    PanelEstimate,
+    PanelSummary,
+    UnlabelledDependence,
+)
 from gnomon.data.errors import NotEnoughDataError
-from gnomon.data.records import IntervalEstimate
+from gnomon.data.results import Estimate, finite_estimate, finite_number
 from gnomon.data.storage.store import Store
 
 FITS: tuple[Errors, ...] = ("independent", "free")
@@ -30,7 +37,7 @@ def summarize_panel(
     judges: Sequence[str] | None = None,
     splits: Sequence[str] | None = None,
     seed: int = 0,
-) -> dict[str, Any]:
+) -> PanelSummary:
     """The joint posterior of all judges in each arm, under independent and dependent errors; the corrected net
     detection; and pairwise error dependence.
 
@@ -54,10 +61,8 @@ def summarize_panel(
 
     Returns
     -------
-    dict of str to object
-        judges (names), arms [{arm, trials, labels, independent, free, reason}], net_detection_corrected {independent,
-        free, reason}, dependence {labelled, unlabelled, notes} as of `error_rates.dependence`, and verdict in words. An
-        estimate is None where `reason` says why.
+    PanelSummary
+        An estimate is None where its `reason` says why.
     """
     try:
         heard = panel_reading(store, judges=judges, splits=splits)
@@ -67,14 +72,16 @@ def summarize_panel(
     return of_panel(heard, reference_labels_of(rater_labels(store, view)), found, seed=seed)
 
 
-def empty_panel(reason: str) -> dict[str, Any]:
+def empty_panel(reason: str) -> PanelSummary:
     """The result of `summarize_panel` if no judge has read anything."""
-    return {"judges": [], "arms": [], NET: _no_estimate(reason), "dependence": _unknown_dependence(), "verdict": ""}
+    return PanelSummary(
+        judges=(), arms=(), net_detection_corrected=_no_estimate(reason), dependence=DependenceSummary(), verdict=""
+    )
 
 
 def of_panel(
     heard: PanelReading, labels: pd.DataFrame, found: Mapping[str, LabelledEvidence], *, seed: int = 0
-) -> dict[str, Any]:
+) -> PanelSummary:
     """The result of `summarize_panel` from verdicts and labels that were already read.
 
     Parameters
@@ -88,21 +95,26 @@ def of_panel(
     seed : int, default 0
         Seed of the samplers.
     """
-    dependence = _dependence_document(dict(zip(heard.versions, heard.names, strict=True)), found)
-    return {
-        "judges": list(heard.names),
-        "arms": [_arm_row(arm, seed) for arm in arms_of(heard, labels).values()],
-        NET: _net_detection(arms_of(heard, labels, "not_denied"), seed),
-        "dependence": dependence,
-        "verdict": _dependence_sentence(heard.names, dependence["labelled"]),
-    }
+    dependence = _dependence_summary(dict(zip(heard.versions, heard.names, strict=True)), found)
+    return PanelSummary(
+        judges=heard.names,
+        arms=tuple(_panel_arm(arm, seed) for arm in arms_of(heard, labels).values()),
+        net_detection_corrected=_net_detection(arms_of(heard, labels, "not_denied"), seed),
+        dependence=dependence,
+        verdict=_dependence_sentence(heard.names, dependence.labelled),
+    )
 
 
-def _arm_row(arm: ArmPatterns, seed: int) -> dict[str, Any]:
+def _panel_arm(arm: ArmPatterns, seed: int) -> PanelArm:
     fits, reason = _arm_fits(arm, seed)
-    trials = int(arm.counts.unlabelled.sum()) + arm.counts.label_counts
-    figures = {str(errors): fits[errors].posterior_estimate() if errors in fits else None for errors in FITS}
-    return {"arm": arm.arm, "trials": trials, "labels": arm.counts.label_counts, **figures, "reason": reason}
+    found = {errors: finite_estimate(fits[errors].posterior_estimate()) if errors in fits else None for errors in FITS}
+    return PanelArm(
+        arm=arm.arm,
+        trials=int(arm.counts.unlabelled.sum()) + arm.counts.label_counts,
+        labels=arm.counts.label_counts,
+        **found,
+        reason=reason,
+    )
 
 
 def _arm_fits(arm: ArmPatterns, seed: int) -> tuple[dict[Errors, PanelPosterior], str | None]:
@@ -122,47 +134,67 @@ def _arm_fits(arm: ArmPatterns, seed: int) -> tuple[dict[Errors, PanelPosterior]
     return found, reason
 
 
-def _net_detection(arms: Mapping[str, ArmPatterns], seed: int) -> dict[str, Any]:
+def _net_detection(arms: Mapping[str, ArmPatterns], seed: int) -> PanelEstimate:
     target = PlanTarget.from_name(NET)
     if missing := [name for name in target.signs if name not in arms]:
         return _no_estimate(f"{missing[0]}: no judge has read a transcript there")
     fits = {name: _arm_fits(arms[name], seed + place) for place, name in enumerate(target.signs)}
     reason = next((why for _, why in fits.values() if why), None)
-    figures: dict[str, IntervalEstimate | None] = {}
+    estimates: dict[Errors, Estimate | None] = dict.fromkeys(FITS)
     for errors in FITS:
-        whole = all(errors in found for found, _ in fits.values())
-        posteriors = {name: found[errors] for name, (found, _) in fits.items()} if whole else {}
-        figures[errors] = summarize_draws(target.posterior_draws(posteriors)) if whole else None
-    return {**figures, "reason": reason}
+        if all(errors in found for found, _ in fits.values()):
+            posteriors = {name: found[errors] for name, (found, _) in fits.items()}
+            estimates[errors] = finite_estimate(summarize_draws(target.posterior_draws(posteriors)))
+    return PanelEstimate(**estimates, reason=reason)
 
 
-def _no_estimate(reason: str) -> dict[str, Any]:
-    return {**dict.fromkeys(FITS), "reason": reason}
+def _no_estimate(reason: str) -> PanelEstimate:
+    return PanelEstimate(independent=None, free=None, reason=reason)
 
 
-def _unknown_dependence() -> dict[str, Any]:
-    return {"labelled": [], "unlabelled": [], "notes": []}
-
-
-def _dependence_document(names: Mapping[str, str], evidence_of: Mapping[str, LabelledEvidence]) -> dict[str, Any]:
+def _dependence_summary(names: Mapping[str, str], evidence_of: Mapping[str, LabelledEvidence]) -> DependenceSummary:
     if len(names) < 2:
-        return _unknown_dependence()
+        return DependenceSummary()
     found = evidence_dependence({version: evidence_of[version] for version in names})
-    labelled, unlabelled = (
-        [{**asdict(pair), "a": names[str(pair.a)], "b": names[str(pair.b)]} for pair in pairs]
-        for pairs in (found.labelled, found.unlabelled)
+    labelled = tuple(
+        LabelledDependence(
+            a=names[str(pair.a)],
+            b=names[str(pair.b)],
+            arm=None if pair.arm is None else str(pair.arm),
+            truth=None if pair.truth is None else str(pair.truth),
+            n=pair.n,
+            both_wrong=finite_number(pair.both_wrong),
+            expected=finite_number(pair.expected),
+            odds_ratio=OddsRatio.from_interval(pair.odds_ratio) if pair.odds_ratio else None,
+            p_value=finite_number(pair.p_value),
+            verdict=pair.verdict,
+        )
+        for pair in found.labelled
     )
-    return {"labelled": labelled, "unlabelled": unlabelled, "notes": list(found.notes)}
+    unlabelled = tuple(
+        UnlabelledDependence(
+            a=names[str(pair.a)],
+            b=names[str(pair.b)],
+            arm=None if pair.arm is None else str(pair.arm),
+            n=pair.n,
+            agree=finite_number(pair.agree),
+            expected=finite_number(pair.expected),
+            p_value=finite_number(pair.p_value),
+            verdict=pair.verdict,
+        )
+        for pair in found.unlabelled
+    )
+    return DependenceSummary(labelled=labelled, unlabelled=unlabelled, notes=found.notes)
 
 
-def _dependence_sentence(names: Sequence[str], pairs: Sequence[Mapping[str, Any]]) -> str:
+def _dependence_sentence(names: Sequence[str], pairs: Sequence[LabelledDependence]) -> str:
     """A sentence that says which of the two fits to use."""
     if len(names) < 2:
         return ""
-    overall = [pair for pair in pairs if pair["truth"] is None]
+    overall = [pair for pair in pairs if pair.truth is None]
     if not overall:
         return "whether these judges err together is not known: no transcript that two of them read is labelled"
-    if any(pair["p_value"] < SIGNIFICANT and pair["both_wrong"] > pair["expected"] for pair in overall):
+    if any(_err_together(pair) for pair in overall):
         return (
             "judge errors are correlated, so estimates that assume independent errors are too precise: use "
             "independently are too sure: read those that do not"
@@ -171,3 +203,9 @@ def _dependence_sentence(names: Sequence[str], pairs: Sequence[Mapping[str, Any]
         "no sign of correlated judge errors, but with few labels this test has low power; report both "
         "allow for it beside the others"
     )
+
+
+def _err_together(pair: LabelledDependence) -> bool:
+    if pair.p_value is None or pair.both_wrong is None or pair.expected is None:
+        return False
+    return pair.p_value < SIGNIFICANT and pair.both_wrong > pair.expected

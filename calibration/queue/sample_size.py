@@ -6,8 +6,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -16,8 +15,10 @@ from gnomon.calibration.numerics.rating_arrays import Floats
 from gnomon.calibration.posterior.judge_panel import PanelPosterior, VerdictPatterns, panel_posterior
 from gnomon.calibration.posterior.verdict_patterns import ArmPatterns, Question, arm_patterns
 from gnomon.calibration.queue.expected_information import best_order
+from gnomon.calibration.results.label_plan import LabelAllocation, LabelPlan, PlanOption
 from gnomon.data.errors import InputError, NotEnoughDataError
 from gnomon.data.records import Arm, IntervalEstimate
+from gnomon.data.results import Estimate
 from gnomon.data.storage.store import Store
 
 NET = "net_detection_corrected"
@@ -135,7 +136,7 @@ def plan_labels(
     judges: Sequence[str] | None = None,
     subject: str | None = None,
     seed: int = 0,
-) -> dict[str, Any]:
+) -> LabelPlan:
     """How many more labels, and if need be trials, reduce the 95 % interval of an estimand to a target width.
 
     For one, one and a half, two, three, four, six and eight times the present number of trials, the least number of
@@ -162,14 +163,6 @@ def plan_labels(
     seed : int, default 0
         Seed of posteriors and simulations.
 
-    Returns
-    -------
-    dict of str to object
-        estimand, subject, view, target, now (an estimate), width_now, labels_now, trials_now, reached (bool), options
-        [{trials (new), labels (new), width (median), reach (share of simulated studies that reach the target)}, or with
-        labels None if even labels on all of them do not reach it], from [{arm, pattern, labels, free}] for the first
-        option that reaches (free: trials now, and those expected), and advice in words.
-
     Raises
     ------
     InputError
@@ -183,33 +176,34 @@ def plan_labels(
     today = label_strata(store, target, view, judges=judges, subject=subject, seed=seed)
     now = summarize_draws(today.estimand)
     trials = sum(int(arm.counts.unlabelled.sum()) + arm.counts.label_counts for arm in today.arms)
-    document = {
-        "estimand": estimand,
-        "subject": subject,
-        "view": view,
-        "target": width,
-        "now": asdict(now),
-        "width_now": now.high - now.low,
-        "labels_now": sum(arm.counts.label_counts for arm in today.arms),
-        "trials_now": trials,
-    }
-    if now.high - now.low <= width:
-        return {**document, "reached": True, "options": [], "from": [], "advice": _target_met_plan(now, width)}
-    options: list[dict[str, Any]] = []
+    plan = LabelPlan(
+        estimand=estimand,
+        subject=subject,
+        view=view,
+        target=width,
+        now=Estimate.from_interval(now),
+        width_now=now.high - now.low,
+        labels_now=sum(arm.counts.label_counts for arm in today.arms),
+        trials_now=trials,
+        reached=now.high - now.low <= width,
+        advice=_target_met_plan(now, width),
+    )
+    if plan.reached:
+        return plan
+    options: list[PlanOption] = []
     for factor in GROWTH:
         study = _Simulation(today, target, factor, seed)
         options.append(study.fewest_labels(width))
-        if options[-1]["labels"] is not None:
+        if options[-1].labels is not None:
             break
-    reaching = next((option for option in options if option["labels"] is not None), None)
-    shares = study.label_allocation(reaching["labels"]) if reaching else []
-    return {
-        **document,
-        "reached": False,
-        "options": options,
-        "from": shares,
-        "advice": _plan_advice(options, shares, width),
-    }
+    allocation = [] if options[-1].labels is None else study.label_allocation(options[-1].labels)
+    return plan.model_copy(
+        update={
+            "options": tuple(options),
+            "allocation": tuple(allocation),
+            "advice": _plan_advice(options[-1], allocation, width),
+        }
+    )
 
 
 def _allocate_labels(today: LabelStrata, free: Sequence[int], labels: int) -> np.ndarray:
@@ -242,26 +236,26 @@ class _Simulation:
     def _added_counts(self, arm: ArmPatterns) -> int:
         return round((self.factor - 1) * (int(arm.counts.unlabelled.sum()) + arm.counts.label_counts))
 
-    def label_allocation(self, labels: int) -> list[dict[str, Any]]:
+    def label_allocation(self, labels: int) -> list[LabelAllocation]:
         """Number of labels from each arm and pattern, and the trials available there now and expected."""
         fresh = [self._added_counts(arm) * self._expected_width(arm) for arm in self.today.arms]
         free = [round(len(now) + new) for now, new in zip(self.today.free, np.concatenate(fresh), strict=True)]
         rows = []
         for place, number in enumerate(_allocate_labels(self.today, free, labels)):
             arm, pattern = self.today.stratum_name(place)
-            rows.append({"arm": arm, "pattern": pattern, "labels": int(number), "free": free[place]})
-        return sorted((row for row in rows if row["labels"]), key=lambda row: -row["labels"])
+            rows.append(LabelAllocation(arm=arm, pattern=pattern, labels=int(number), free=free[place]))
+        return sorted((row for row in rows if row.labels), key=lambda row: -row.labels)
 
     def _expected_width(self, arm: ArmPatterns) -> Floats:
         picks = range(0, len(self.today.estimand), 400)
         return np.asarray(np.mean([_posterior_shares(arm, self.today, pick) for pick in picks], axis=0))
 
-    def fewest_labels(self, width: float) -> dict[str, Any]:
+    def fewest_labels(self, width: float) -> PlanOption:
         """The least number of labels that reach the target often enough: found by doubling, then bisection."""
         most = sum(len(trials) for trials in self.today.free) + self.new_trials
         best = self._simulated_widths(most, SEARCHED)
         if not _meets_target(best, width):
-            return {"trials": self.new_trials, "labels": None, **_reached_share(best, width)}
+            return self._plan_option(None, best, width)
         low, high = 0, min(most, 20)
         while high < most and not _meets_target(self._simulated_widths(high, SEARCHED), width):
             low, high = high, min(most, 2 * high)
@@ -270,11 +264,11 @@ class _Simulation:
             low, high = (
                 (low, middle) if _meets_target(self._simulated_widths(middle, SEARCHED), width) else (middle, high)
             )
-        return {
-            "trials": self.new_trials,
-            "labels": high,
-            **_reached_share(self._simulated_widths(high, CONFIRMED), width),
-        }
+        return self._plan_option(high, self._simulated_widths(high, CONFIRMED), width)
+
+    def _plan_option(self, labels: int | None, widths: Floats, width: float) -> PlanOption:
+        reach = float((widths <= width).mean())
+        return PlanOption(trials=self.new_trials, labels=labels, width=float(np.median(widths)), reach=reach)
 
     def _simulated_widths(self, labels: int, studies: int) -> Floats:
         random = np.random.default_rng([self.seed, self.new_trials, labels])
@@ -310,10 +304,6 @@ def _meets_target(widths: Floats, width: float) -> bool:
     return float(np.quantile(widths, ASSURANCE)) <= width
 
 
-def _reached_share(widths: Floats, width: float) -> dict[str, float]:
-    return {"width": float(np.median(widths)), "reach": float((widths <= width).mean())}
-
-
 def _posterior_shares(arm: ArmPatterns, today: LabelStrata, pick: int) -> Floats:
     """Probability of each pattern that occurs, given one posterior draw and the present share of missing verdicts."""
     there = arm.counts.unlabelled + arm.counts.labelled.sum(axis=1)
@@ -335,13 +325,12 @@ def _target_met_plan(now: IntervalEstimate, width: float) -> str:
     return f"the interval is {now.high - now.low:.3f} wide already, within {width:g}: nothing more is needed"
 
 
-def _plan_advice(options: list[dict[str, Any]], shares: list[dict[str, Any]], width: float) -> str:
-    last = options[-1]
-    if last["labels"] is None:
+def _plan_advice(last: PlanOption, allocation: Sequence[LabelAllocation], width: float) -> str:
+    if last.labels is None:
         return (
-            f"not reached: even {last['trials']:,} new trials with a label on every one leave a width of "
-            f"{last['width']:.3f}: ask for a wider interval than {width:g}"
+            f"not reached: even {last.trials:,} new trials with a label on every one leave a width of "
+            f"{last.width:.3f}: ask for a wider interval than {width:g}"
         )
-    more = f"{last['labels']:,} more labels" + (f" and {last['trials']:,} new trials" if last["trials"] else "")
-    first = f", most of them from {shares[0]['arm']} where {shares[0]['pattern']}" if shares else ""
-    return f"{more} reach a width of {width:g} in {100 * last['reach']:.0f} % of simulated studies{first}"
+    more = f"{last.labels:,} more labels" + (f" and {last.trials:,} new trials" if last.trials else "")
+    first = f", most of them from {allocation[0].arm} where {allocation[0].pattern}" if allocation else ""
+    return f"{more} reach a width of {width:g} in {100 * last.reach:.0f} % of simulated studies{first}"

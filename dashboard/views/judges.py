@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import streamlit as st
+from streamlit.elements.lib.column_types import ColumnConfig
 
 from gnomon.calibration.audit import audit_charts, audit_frames
 from gnomon.calibration.audit.document import audit_study
 from gnomon.calibration.labels.views import VIEWS
+from gnomon.calibration.results.agreement import PairAgreement
+from gnomon.calibration.results.audit import JudgeAudit, ViewAudit
 from gnomon.dashboard import study_picker
 from gnomon.dashboard.components.chart_panel import show_chart
 from gnomon.dashboard.transcripts.matrix_cell import CONFUSED, PARTED, MatrixCell, go_to
@@ -23,14 +24,17 @@ _SHARES = {
     name: st.column_config.NumberColumn(shown, format="percent")
     for name, shown in {"value": "share", "low": "95 % from", "high": "to"}.items()
 }
-_TOGETHER: dict[str, Any] = {
+_TOGETHER: dict[str, ColumnConfig | str] = {
     **_SHARES,
     "rate": "",
     "errors": "judges err",
     "value": st.column_config.NumberColumn("rate", format="percent"),
 }
 FEW = 4
-READINGS = {"as_event": "Positive = claim or identification", "as_pass": "Positive = pass"}
+READINGS: dict[audit_frames.Reading, str] = {
+    "as_event": "Positive = claim or identification",
+    "as_pass": "Positive = pass",
+}
 
 
 def show_page() -> None:
@@ -56,7 +60,7 @@ def show_page() -> None:
 
 
 @st.cache_data(max_entries=32, show_spinner="Computing the audit")
-def _cached_audit(url: str, view: str, stamp: tuple[int, ...], _store: Store) -> dict[str, Any]:
+def _cached_audit(url: str, view: str, stamp: tuple[int, ...], _store: Store) -> ViewAudit:
     """The audit, cached until a fact is added: each new audit counts as a look at the test split."""
     return audit_study(_store, view=view)
 
@@ -75,21 +79,23 @@ def _choose_view(store: Store) -> str:
         )
 
 
-def _choose_judge(document: dict[str, Any]) -> str:
+def _choose_judge(document: ViewAudit) -> str:
     with st.sidebar:
-        names = [str(each["judge"]) for each in document["judges"]]
+        names = [each.judge for each in document.judges]
         return st.selectbox("Judge", names, key="judge", bind="query-params")
 
 
-def _judge_entry(document: dict[str, Any], judge: str) -> dict[str, Any]:
-    return next(each for each in document["judges"] if each["judge"] == judge)
+def _judge_entry(document: ViewAudit, judge: str) -> JudgeAudit:
+    return next(each for each in document.judges if each.judge == judge)
 
 
-def _overall_entry(document: dict[str, Any], judge: str) -> None:
-    labels = count_noun(document["labelled"], "labelled transcript")
-    looks = count_noun(document["test_split_looks"], "time")
-    splits = _judge_entry(document, judge)["splits"]
-    where = "all splits, since it was imported" if str(Split.TRAIN) in splits else f"the {join_names(splits)} splits"
+def _overall_entry(document: ViewAudit, judge: str) -> None:
+    labels = count_noun(document.labelled, "labelled transcript")
+    looks = count_noun(document.test_split_looks, "time")
+    splits = _judge_entry(document, judge).splits
+    where = (
+        "all splits, since it was imported" if str(Split.TRAIN) in splits else f"the {join_names(list(splits))} splits"
+    )
     never = "" if str(Split.TRAIN) in splits else ", never on train"
     st.caption(
         f"{labels} in this view. {escape_markdown(judge)} is measured on {where}{never}. "
@@ -97,17 +103,17 @@ def _overall_entry(document: dict[str, Any], judge: str) -> None:
     )
 
 
-def _correctability(document: dict[str, Any], judge: str) -> None:
+def _correctability(document: ViewAudit, judge: str) -> None:
     each = _judge_entry(document, judge)
     st.subheader(f"Can estimates be corrected for the errors of {escape_markdown(judge)}?")
-    if each["correctable"]:
+    if each.correctable:
         st.markdown(
             ":green[:material/check_circle:] Yes: its error rates are known in both arms that net detection needs."
         )
     else:
         st.markdown(":red[:material/cancel:] No, not for net detection:")
-    st.text(non_breaking(each["verdict"]))
-    for note in each["notes"]:
+    st.text(non_breaking(each.verdict))
+    for note in each.notes:
         st.text(non_breaking(f"{note[:1].upper()}{note[1:]}."))
     rates = audit_frames.rate_frame(document)
     for arm in rates.loc[rates["judge"] == judge, "arm"].drop_duplicates():
@@ -115,7 +121,7 @@ def _correctability(document: dict[str, Any], judge: str) -> None:
         st.text(non_breaking(arm_sentence(mine, judge, str(arm))))
 
 
-def _error_rates(document: dict[str, Any]) -> None:
+def _error_rates(document: ViewAudit) -> None:
     st.subheader("Errors by arm")
     reading = st.segmented_control(
         "Counted as",
@@ -150,7 +156,7 @@ def _error_rates(document: dict[str, Any]) -> None:
         )
 
 
-def _confusion_matrix(document: dict[str, Any], judge: str, view: str) -> None:
+def _confusion_matrix(document: ViewAudit, judge: str, view: str) -> None:
     classes = audit_frames.class_frame(document, judge)
     if classes.empty:
         return
@@ -192,7 +198,7 @@ def _read_cell(told: dict[MatrixCell, str], clicked: MatrixCell | None, key: str
         go_to(chosen)
 
 
-def _agreement_section(document: dict[str, Any], view: str) -> None:
+def _agreement_section(document: ViewAudit, view: str) -> None:
     st.subheader("Agreement")
     agreement = audit_frames.agreement_frame(document)
     if agreement.empty:
@@ -210,9 +216,9 @@ def _agreement_section(document: dict[str, Any], view: str) -> None:
         words=f"{shown} of each pair of judges and raters on the outcome, with 95 % intervals.",
         choice=audit_charts.CHOSEN,
     )
-    pairs = document["agreement"]["pairs"]
+    pairs = document.agreement.pairs
     cells = {audit_frames.pair_names(pair): MatrixCell(PARTED, view, _of_pair(pair)) for pair in pairs}
-    apart = {audit_frames.pair_names(pair): _disagreement_note(pair) for pair in pairs}
+    apart = {audit_frames.pair_names(pair): pair.disagreements for pair in pairs}
     told = {
         cell: f"{' and '.join(key)}: {apart[key]} with different outcomes" for key, cell in cells.items() if apart[key]
     }
@@ -220,16 +226,11 @@ def _agreement_section(document: dict[str, Any], view: str) -> None:
     st.caption("Trials chosen because judges disagree are excluded here: they were selected for disagreement.")
 
 
-def _of_pair(pair: dict[str, Any]) -> tuple[str, str, str, str]:
-    return pair["a_kind"], pair["a"], pair["b_kind"], pair["b"]
+def _of_pair(pair: PairAgreement) -> tuple[str, str, str, str]:
+    return pair.a_kind, pair.a, pair.b_kind, pair.b
 
 
-def _disagreement_note(pair: dict[str, Any]) -> int:
-    """Number of transcripts on which the pair disagrees."""
-    return round(pair["n"] * (1 - pair["agreement"]["value"])) if pair["agreement"] else 0
-
-
-def _correction_methods(document: dict[str, Any], judge: str) -> None:
+def _correction_methods(document: ViewAudit, judge: str) -> None:
     st.subheader("Correction methods compared")
     comparison = audit_frames.comparison_frame(document)
     show_chart(
@@ -248,9 +249,9 @@ def _correction_methods(document: dict[str, Any], judge: str) -> None:
     )
 
 
-def _panel_section(document: dict[str, Any]) -> None:
+def _panel_section(document: ViewAudit) -> None:
     shown = audit_frames.panel_frame(document)
-    if shown.empty or len(document["together"]["judges"]) < 2:
+    if shown.empty or len(document.together.judges) < 2:
         return
     st.subheader("All judges combined")
     told = shown.assign(
@@ -258,7 +259,7 @@ def _panel_section(document: dict[str, Any]) -> None:
         errors=shown["errors"].map({"independent": "Independent", "free": "Correlated"}),
     )
     st.dataframe(told, hide_index=True, column_config=_TOGETHER)
-    verdict = document["together"]["verdict"]
+    verdict = document.together.verdict
     st.text(non_breaking(f"{verdict[:1].upper()}{verdict[1:]}."))
     st.caption(
         "Event rates from the joint posterior of all judges and labels, 95 % credible intervals. Net detection: "
@@ -266,17 +267,17 @@ def _panel_section(document: dict[str, Any]) -> None:
     )
 
 
-def _revision_section(document: dict[str, Any]) -> None:
+def _revision_section(document: ViewAudit) -> None:
     st.subheader("Changed labels")
-    st.text(non_breaking(document["revisions"]["words"]))
-    if document["disagreements"]:
-        st.text(f"Raters disagree on {count_noun(document['disagreements'], 'transcript')}.")
-    if document["revisions"]["moves"]:
+    st.text(non_breaking(document.revisions.words))
+    if document.disagreements:
+        st.text(f"Raters disagree on {count_noun(document.disagreements, 'transcript')}.")
+    if document.revisions.moves:
         with st.expander("All changed labels, before and after"):
             st.dataframe(audit_frames.revision_frame(document), hide_index=True)
 
 
-def _contradiction_section(document: dict[str, Any]) -> None:
+def _contradiction_section(document: ViewAudit) -> None:
     st.subheader("Inconsistent verdicts and labels")
     shown = audit_frames.contradiction_frame(document)
     if shown.empty:
@@ -285,12 +286,12 @@ def _contradiction_section(document: dict[str, Any]) -> None:
     st.dataframe(shown, hide_index=True, column_config=_SHARES)
 
 
-def _drift_section(document: dict[str, Any], judge: str) -> None:
+def _drift_section(document: ViewAudit, judge: str) -> None:
     st.subheader(f"Drift of {escape_markdown(judge)}")
     each = _judge_entry(document, judge)
-    st.text(non_breaking(each["drift"]["words"]))
-    if again := each["consistency"]:
-        same = again["same_outcome"]
-        low, high = format_percent(same["low"]), format_percent(same["high"])
-        told = f"Asked again about {count_noun(again['trials'], 'trial')}, it repeated its outcome on"
-        st.text(non_breaking(f"{told} {format_percent(same['value'])} of them (95 % interval {low} to {high})."))
+    st.text(non_breaking(each.drift.words))
+    if again := each.consistency:
+        same = again.same_outcome
+        low, high = format_percent(same.low), format_percent(same.high)
+        told = f"Asked again about {count_noun(again.trials, 'trial')}, it repeated its outcome on"
+        st.text(non_breaking(f"{told} {format_percent(same.value)} of them (95 % interval {low} to {high})."))

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from gnomon.calibration.results.audit import RecountDocument
 from gnomon.console import print_json, print_status, progress_bars
 from gnomon.data import bundled
 from gnomon.data.errors import JudgeError, UserError
@@ -165,7 +166,7 @@ def _test_prompt_injection(study: Study, chosen: ChosenJudges) -> tuple[list[dic
     return documents, failed
 
 
-def recount_verdicts(study: Study, rule: str | None, json: bool) -> dict[str, Any]:
+def recount_verdicts(study: Study, rule: str | None, json: bool) -> RecountDocument:
     """Recount all stored verdicts under the study's outcome rule and others, by judge and arm. No judge is asked.
 
     Parameters
@@ -188,6 +189,7 @@ def recount_verdicts(study: Study, rule: str | None, json: bool) -> dict[str, An
     if rule is not None:
         rule_named(rule)
     rules = list(dict.fromkeys([study.file.rule, *([rule] if rule else RULES)]))
-    document = {"study": study.file.name, "rule": study.file.rule, **compare_rules(study.store, rules)}
+    compared = compare_rules(study.store, rules)
+    document = RecountDocument(study=study.file.name, rule=study.file.rule, **vars(compared))
     print_json(document) if json else render_verdicts.print_recount(document)
     return document

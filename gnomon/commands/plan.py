@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
+from gnomon.calibration.results.label_plan import LabelPlan
 from gnomon.console import print_json
 from gnomon.session import Study
 
@@ -31,7 +29,7 @@ def print_label_plan(
     """
     from gnomon.calibration.queue.sample_size import plan_labels as planned
 
-    document = planned(
+    plan = planned(
         study.store,
         estimand=estimand,
         width=width,
@@ -40,37 +38,37 @@ def print_label_plan(
         judges=study.file.fit.judges or None,
         seed=study.file.fit.seed,
     )
-    print_json(document) if json else print_plan(document)
+    print_json(plan) if json else print_plan(plan)
 
 
-def print_plan(document: Mapping[str, Any]) -> None:
+def print_plan(plan: LabelPlan) -> None:
     """Print a plan as text on stdout."""
     from rich.console import Console
     from rich.table import Table
 
     console = Console(highlight=False)
-    now, whose = document["now"], f", {document['subject']}" if document["subject"] else ""
+    now, whose = plan.now, f", {plan.subject}" if plan.subject else ""
     console.print(
-        f"{document['estimand'].replace('_', ' ')}{whose}: {now['value']:.3f} ({now['low']:.3f} to {now['high']:.3f}), "
-        f"{document['width_now']:.3f} wide, from {document['labels_now']:,} {document['view']} labels on "
-        f"{document['trials_now']:,} judged trials",
+        f"{plan.estimand.replace('_', ' ')}{whose}: {now.value:.3f} ({now.low:.3f} to {now.high:.3f}), "
+        f"{plan.width_now:.3f} wide, from {plan.labels_now:,} {plan.view} labels on "
+        f"{plan.trials_now:,} judged trials",
         soft_wrap=True,
     )
-    if document["options"]:
+    if plan.options:
         table = Table("new trials", "new labels", "width", "reach it", box=None)
         for column in table.columns:
             column.justify = "right"
-        for option in document["options"]:
-            told = "not reachable" if option["labels"] is None else f"{option['labels']:,}"
-            table.add_row(f"{option['trials']:,}", told, f"{option['width']:.3f}", f"{100 * option['reach']:.0f} %")
+        for option in plan.options:
+            told = "not reachable" if option.labels is None else f"{option.labels:,}"
+            table.add_row(f"{option.trials:,}", told, f"{option.width:.3f}", f"{100 * option.reach:.0f} %")
         console.print(table)
-    if document["from"]:
+    if plan.allocation:
         table = Table("labels", "arm", "where the judges say", "of free trials", box=None)
-        for row in document["from"]:
-            table.add_row(f"{row['labels']:,}", row["arm"], row["pattern"], f"{row['free']:,}")
+        for row in plan.allocation:
+            table.add_row(f"{row.labels:,}", row.arm, row.pattern, f"{row.free:,}")
         console.print(table)
-    console.print(document["advice"], soft_wrap=True)
-    if not document["reached"]:
+    console.print(plan.advice, soft_wrap=True)
+    if not plan.reached:
         console.print(
             "by simulation from the joint posterior: judges taken to err independently given the truth, new trials "
             "like the old ones, a fifth of the labels at random",

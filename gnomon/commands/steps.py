@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from gnomon.calibration.results.audit import AuditDocument
 from gnomon.chain import fitting
 from gnomon.commands import yes_bias
 from gnomon.console import print_json, print_status, progress_bar, readable_time
@@ -185,7 +186,7 @@ def _protocol_path(folder: Path, name: str) -> str:
     return str(folder / name) if name.endswith(".toml") else name
 
 
-def audit_judges(study: Study, view: str | None, json: bool) -> dict[str, Any]:
+def audit_judges(study: Study, view: str | None, json: bool) -> AuditDocument:
     """Audit every judge version against the labels, and print the audit.
 
     Parameters

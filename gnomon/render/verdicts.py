@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from gnomon.calibration.results.audit import RecountDocument
 from gnomon.console import format_rate
 
 Row = Mapping[str, Any]
@@ -58,7 +59,7 @@ def _rate_interval(rate: Row) -> str:
     return f"{format_rate(rate['value'])}, 95 % interval {format_rate(rate['low'])} to {format_rate(rate['high'])}"
 
 
-def print_recount(document: Row) -> None:
+def print_recount(document: RecountDocument) -> None:
     """Print event rates of every judge and arm under each rule as a table on stdout."""
     from rich.console import Console
     from rich.table import Table
@@ -67,18 +68,16 @@ def print_recount(document: Row) -> None:
     for place, column in enumerate(table.columns):
         column.no_wrap = True
         column.justify = "right" if place >= 3 else "left"
-    for row in document["rows"]:
-        event, passed = row["event"], row["pass"]
-        mark = " *" if row["rule"] == document["rule"] else ""
-        where = f"{format_rate(event['low'])} to {format_rate(event['high'])}"
-        cells = [f"{row['verdicts']:,}", format_rate(event["value"]), where, format_rate(passed["value"])]
-        table.add_row(row["judge"], row["arm"], f"{row['rule']}{mark}", *cells)
+    for row in document.rows:
+        event, passed = row.event, row.passed
+        mark = " *" if row.rule == document.rule else ""
+        where = f"{format_rate(event.low)} to {format_rate(event.high)}"
+        cells = [f"{row.verdicts:,}", format_rate(event.value), where, format_rate(passed.value)]
+        table.add_row(row.judge, row.arm, f"{row.rule}{mark}", *cells)
     console = Console(highlight=False)
     console.print(table)
-    for state in document["states"]:
-        console.print(
-            f"judge {state['judge']}: {format_rate(state['not_ok'])} of {state['calls']:,} calls not ok, not counted"
-        )
+    for state in document.states:
+        console.print(f"judge {state.judge}: {format_rate(state.not_ok)} of {state.calls:,} calls not ok, not counted")
     console.print(
         "* the study's rule ('rule' in study.toml), which its figures use; no judge was asked", soft_wrap=True
     )

@@ -19,6 +19,7 @@ from jinja2 import Environment, FileSystemLoader
 from gnomon.calibration.audit import audit_frames
 from gnomon.calibration.audit.document import audit_study
 from gnomon.calibration.plotting.theme import save_chart
+from gnomon.calibration.results.audit import ViewAudit
 from gnomon.console import print_status
 from gnomon.data.errors import InputError, NotEnoughDataError
 from gnomon.data.files import write_atomically
@@ -134,24 +135,24 @@ def make_picture(chart: Any, words: str) -> ReportPicture:
     return ReportPicture(f"data:image/svg+xml;base64,{base64.b64encode(drawn).decode()}", words)
 
 
-def _audit_document(store: Store) -> dict[str, Any] | None:
+def _audit_document(store: Store) -> ViewAudit | None:
     """The audit in the study's own label view; None without verdicts or labels."""
     if not store.count_rows(tables.verdicts) or not store.count_rows(tables.labels):
         return None
     return audit_study(store, view=str(store.study_settings().get("label_view", "blind")))
 
 
-def _reason_not_correctable(study: Study, document: dict[str, Any] | None) -> str | None:
+def _reason_not_correctable(study: Study, document: ViewAudit | None) -> str | None:
     """Why corrected net detection must not be printed; None if it may be."""
     if study.file.fit.external:
         return None
     if document is None:
         return "there are no labels, so judge error rates are unknown"
     heard = study.file.fit.judges or list(study.store.study_settings().get("judges", []))
-    mine = [each for each in document["judges"] if each["judge"] in heard and each["newest"]]
-    if any(each["correctable"] for each in mine):
+    mine = [each for each in document.judges if each.judge in heard and each.newest]
+    if any(each.correctable for each in mine):
         return None
-    reasons = [f"{each['judge']}: {reason}" for each in mine for reason in each["reasons"]]
+    reasons = [f"{each.judge}: {reason}" for each in mine for reason in each.reasons]
     return "no judge passes the audit" + (f" ({'; '.join(reasons)})" if reasons else "")
 
 
@@ -249,18 +250,18 @@ def _refusal_section(fits: Mapping[str, FitFrames]) -> Iterator[ReportSection]:
         yield made
 
 
-def _judge_section(document: dict[str, Any] | None) -> Iterator[ReportSection]:
+def _judge_section(document: ViewAudit | None) -> Iterator[ReportSection]:
     """The audit in words: whether each judge can be corrected, its errors by arm, revisions of labels."""
     if document is None:
         return
     made = ReportSection("judges", "Judges")
     rates = audit_frames.rate_frame(document)
-    for each in document["judges"]:
-        made.lines += [each["verdict"], *(f"{note[:1].upper()}{note[1:]}." for note in each["notes"])]
-        mine = rates[rates["judge"] == each["judge"]] if each["newest"] else rates.head(0)
+    for each in document.judges:
+        made.lines += [each.verdict, *(f"{note[:1].upper()}{note[1:]}." for note in each.notes)]
+        mine = rates[rates["judge"] == each.judge] if each.newest else rates.head(0)
         for arm in mine["arm"].drop_duplicates():
-            made.lines.append(fit_sentences.arm_sentence(mine[mine["arm"] == arm], each["judge"], str(arm)))
-    made.lines.append(document["revisions"]["words"])
+            made.lines.append(fit_sentences.arm_sentence(mine[mine["arm"] == arm], each.judge, str(arm)))
+    made.lines.append(document.revisions.words)
     yield made
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +11,8 @@ import pytest
 
 from gnomon.calibration.audit import audit_frames
 from gnomon.calibration.audit.document import audit_study, audit_views
+from gnomon.calibration.results.audit import AuditDocument
+from gnomon.calibration.results.error_rates import ConfusionCells
 from gnomon.commands.steps import audit_judges
 from gnomon.commands.transfer import import_files
 from gnomon.data.importers import ImportOptions
@@ -20,7 +21,7 @@ from gnomon.session import opened
 
 
 def arms_of(judge: dict[str, Any]) -> dict[str, Any]:
-    return {each["arm"]: each for each in judge["strata"] if each["concept"] is None and each["subject"] is None}
+    return {each.arm: each for each in judge.strata if each.concept is None and each.subject is None}
 
 
 @pytest.fixture(scope="module")
@@ -48,42 +49,42 @@ def published(imported: Path) -> Iterator[Store]:
 def test_published_labels_count_as_published_and_as_first_recorded(
     published: Store, view: str, counts: tuple[int, int, int, int]
 ) -> None:
-    (judge,) = audit_study(published, view=view)["judges"]
-    assert judge["labelled"] == 49
-    for reading in (judge["overall"], judge["overall"]["as_pass"]):
-        assert tuple(reading[key] for key in ("tp", "fp", "fn", "tn")) == counts
+    (judge,) = audit_study(published, view=view).judges
+    assert judge.labelled == 49
+    for reading in (judge.overall, judge.overall.as_pass):
+        assert tuple(getattr(reading, key) for key in ("tp", "fp", "fn", "tn")) == counts
 
 
 def test_the_one_published_revision_came_after_a_verdict_and_went_to_the_judge(published: Store) -> None:
-    revised = audit_study(published, view="current")["revisions"]
-    assert (revised["n"], revised["after_verdict"], revised["toward_judge"]) == (1, 1, 1)
-    assert revised["p_value"] == 1.0, "one revision alone proves nothing"
+    revised = audit_study(published, view="current").revisions
+    assert (revised.n, revised.after_verdict, revised.toward_judge) == (1, 1, 1)
+    assert revised.p_value == 1.0, "one revision alone proves nothing"
 
 
 def test_one_published_revision_is_shown_and_said_to_prove_nothing(published: Store) -> None:
     document = audit_views(published)
-    revised = document["revisions"]
-    (changed,) = revised["confusion"]
-    assert changed["first"] == {"tp": 26, "fp": 3, "fn": 0, "tn": 20}
-    assert changed["current"] == {"tp": 27, "fp": 2, "fn": 0, "tn": 20}
-    assert "One revision proves nothing (exact p 1), but it is shown." in revised["words"]
-    assert "TP 26, FP 3, FN 0, TN 20; as they stand, TP 27, FP 2, FN 0, TN 20" in revised["words"]
-    (move,) = revised["moves"]
-    assert (move["passed_before"], move["passed_after"], move["verdicts"][0]["passed"]) == (False, True, True)
-    by_view = {each["labels"]: each["labelled"] for each in document["judges"]}
+    revised = document.revisions
+    (changed,) = revised.confusion
+    assert changed.first == ConfusionCells(tp=26, fp=3, fn=0, tn=20)
+    assert changed.current == ConfusionCells(tp=27, fp=2, fn=0, tn=20)
+    assert "One revision proves nothing (exact p 1), but it is shown." in revised.words
+    assert "TP 26, FP 3, FN 0, TN 20; as they stand, TP 27, FP 2, FN 0, TN 20" in revised.words
+    (move,) = revised.moves
+    assert (move.passed_before, move.passed_after, move.verdicts[0].passed) == (False, True, True)
+    by_view = {each.labels: each.labelled for each in document.judges}
     assert by_view == {"blind": 0, "first": 49, "current": 49}
 
 
 def test_published_errors_sit_in_one_arm(published: Store) -> None:
-    (judge,) = audit_study(published, view="first")["judges"]
-    wrong = {each["arm"]: each["as_event"]["fp"] for each in arms_of(judge).values()}
+    (judge,) = audit_study(published, view="first").judges
+    wrong = {each.arm: each.as_event.fp for each in arms_of(judge).values()}
     assert wrong == {"injection": 3, "control": 0}
-    assert not math.isnan(judge["youden"]["by_arm"]["injection"]["low"])
+    assert not math.isnan(judge.youden.by_arm["injection"].low)
 
 
 def test_no_published_label_is_known_to_be_blind(published: Store) -> None:
-    (judge,) = audit_study(published)["judges"]
-    assert (judge["labelled"], judge["correctable"]) == (0, False)
+    (judge,) = audit_study(published).judges
+    assert (judge.labelled, judge.correctable) == (0, False)
 
 
 def test_the_command_prints_every_view_of_the_published_study(
@@ -91,16 +92,16 @@ def test_the_command_prints_every_view_of_the_published_study(
 ) -> None:
     with opened(imported) as study:
         audit_judges(study, None, json=True)
-        document = json.loads(capsys.readouterr().out)
+        document = AuditDocument.model_validate_json(capsys.readouterr().out)
         audit_judges(study, "current", json=True)
-        one = json.loads(capsys.readouterr().out)
+        one = AuditDocument.model_validate_json(capsys.readouterr().out)
     counts = {
-        each["labels"]: [each["overall"]["as_pass"][key] for key in ("tp", "fp", "fn", "tn")]
-        for each in document["judges"]
+        each.labels: [getattr(each.overall.as_pass, key) for key in ("tp", "fp", "fn", "tn")]
+        for each in document.judges
     }
     assert counts == {"blind": [0, 0, 0, 0], "first": [26, 3, 0, 20], "current": [27, 2, 0, 20]}
-    assert [each["labels"] for each in one["judges"]] == ["current"]
-    assert one["test_split_looks"] == document["test_split_looks"] + 1
+    assert [each.labels for each in one.judges] == ["current"]
+    assert one.test_split_looks == document.test_split_looks + 1
 
 
 def test_the_terminal_tells_rates_verdict_and_revision(imported: Path, capsys: pytest.CaptureFixture[str]) -> None:

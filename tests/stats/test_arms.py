@@ -45,9 +45,9 @@ def test_a_negated_claim_is_an_event_whatever_it_names_and_never_an_identificati
 def test_judges_raters_and_fits_never_see_a_mismatched_trial(studied: Store) -> None:
     seen = [
         {str(trial.condition.arm) for trial, _ in pending_trials(studied, "other")},
-        set(trial_frame(studied)["arm"]),
-        set(judged_cells(studied).frame["arm"]),
-        set(pattern_cells(studied).frame["arm"]),
+        set(trial_frame(studied).arm),
+        set(judged_cells(studied).frame.arm),
+        set(pattern_cells(studied).frame.arm),
     ]
     assert seen == [{"injection", "control", "random", "negated"}] * 4
     asked = {item.trial for item in next_items(studied, "new", strategy="random", n=100)}

@@ -47,10 +47,10 @@ def test_every_chart_can_be_saved_with_and_without_labels(simulate: Simulate, tm
 
 def test_cells_of_the_heat_map_show_count_and_interval(simulate: Simulate, tmp_path: Path) -> None:
     document = audit_study(simulate(n=120).store)
-    cell = next(row for row in document["judges"][0]["classes"] if row["truth"] == row["verdict"] == "event")
+    cell = next(row for row in document.judges[0].classes if row.truth == row.verdict == "event")
     drawn = texts(charts(document, "careful")["heat"], tmp_path)
-    assert f"{cell['n']} of {cell['of']}" in drawn
-    assert f"{100 * cell['low']:.0f}–{100 * cell['high']:.0f} %" in drawn
+    assert f"{cell.n} of {cell.of}" in drawn
+    assert f"{100 * cell.low:.0f}–{100 * cell.high:.0f} %" in drawn
     assert "careful" in drawn
 
 
@@ -65,10 +65,10 @@ def test_the_tables_behind_the_charts_hold_every_figure_with_its_interval(simula
     assert len(rates) == 2 * 2 * 3
     assert (rates["low"] <= rates["value"]).all()
     assert (rates["value"] <= rates["high"]).all()
-    own = document["judges"][0]["strata"][0]["as_event"]["sensitivity"]["value"]
+    own = document.judges[0].strata[0].as_event.sensitivity.value
     assert rates.iloc[0][["measure", "value"]].tolist() == ["Sensitivity", own]
-    counts = document["judges"][0]["strata"][0]["as_event"]
-    behind = [counts["tp"] + counts["fn"], counts["fp"] + counts["tn"], document["judges"][0]["strata"][0]["labelled"]]
+    counts = document.judges[0].strata[0].as_event
+    behind = [counts.tp + counts.fn, counts.fp + counts.tn, document.judges[0].strata[0].labelled]
     assert rates["of"].tolist()[:3] == behind
     assert set(audit_frames.comparison_frame(document)["method"]) == set(audit_frames.METHOD_NAMES.values())
     pairs = audit_frames.agreement_frame(document)

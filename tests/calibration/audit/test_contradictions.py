@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
 from gnomon.calibration.audit.contradictions import audit_contradictions, contradiction_kinds
 from gnomon.calibration.audit.document import audit_views
+from gnomon.calibration.results.audit import ContradictionCounts
 from gnomon.data.records import Facts, JudgeVersion, Label, LabelKind, Trial, Verdict, VerdictState
 from gnomon.data.storage.store import Store
 
@@ -21,25 +21,25 @@ OTHER = replace(NAMED, concept="other")
 
 
 @pytest.fixture
-def hear(store: Store, make_trial: Make) -> Callable[..., dict[str, Any]]:
+def hear(store: Store, make_trial: Make) -> Callable[..., ContradictionCounts]:
     """What one judge says of trials that are each (arm, facts); returns its contradictions."""
 
-    def add(*said: tuple[str, Facts | None]) -> dict[str, Any]:
+    def add(*said: tuple[str, Facts | None]) -> ContradictionCounts:
         store.add_judge(JudgeVersion("j1", "judge", "lexicon", {}))
         for place, (arm, facts) in enumerate(said):
             state = VerdictState.OK if facts else VerdictState.UNPARSABLE
             store.add_verdicts([Verdict(make_trial(arm=arm, replicate=place).id, "j1", facts, state)])
-        (judge,) = audit_contradictions(store)["judges"]
+        (judge,) = audit_contradictions(store).judges
         return judge
 
     return add
 
 
-def counts(judge: dict[str, Any]) -> dict[str, tuple[int, int]]:
-    return {name: (kind["n"], kind["of"]) for name, kind in judge["kinds"].items() if kind["n"]}
+def counts(judge: ContradictionCounts) -> dict[str, tuple[int, int]]:
+    return {name: (kind.n, kind.of) for name, kind in judge.kinds.items() if kind.n}
 
 
-def test_facts_that_fit_together_are_no_contradiction(hear: Callable[..., dict[str, Any]]) -> None:
+def test_facts_that_fit_together_are_no_contradiction(hear: Callable[..., ContradictionCounts]) -> None:
     judge = hear(
         ("injection", replace(NAMED, passed=True)),
         ("injection", replace(OTHER, passed=False)),
@@ -50,7 +50,7 @@ def test_facts_that_fit_together_are_no_contradiction(hear: Callable[..., dict[s
         ("random", replace(SILENT, coherent=False)),
     )
     assert counts(judge) == {}
-    assert (judge["read"], judge["any"]["n"]) == (7, 0)
+    assert (judge.read, judge.anything.n) == (7, 0)
 
 
 @pytest.mark.parametrize(
@@ -72,14 +72,14 @@ def test_facts_that_fit_together_are_no_contradiction(hear: Callable[..., dict[s
     ],
 )
 def test_each_contradiction_is_known_by_its_name(
-    hear: Callable[..., dict[str, Any]], arm: str, facts: Facts, kinds: set[str]
+    hear: Callable[..., ContradictionCounts], arm: str, facts: Facts, kinds: set[str]
 ) -> None:
     judge = hear((arm, facts), ("injection", NAMED))
     assert set(counts(judge)) == kinds
-    assert judge["any"]["n"] == 1
+    assert judge.anything.n == 1
 
 
-def test_pass_may_mean_something_else_where_nothing_is_ever_injected(hear: Callable[..., dict[str, Any]]) -> None:
+def test_pass_may_mean_something_else_where_nothing_is_ever_injected(hear: Callable[..., ContradictionCounts]) -> None:
     assert counts(hear(("control", replace(OTHER, passed=True)), ("control", replace(SILENT, passed=False)))) == {}
 
 
@@ -88,16 +88,16 @@ def test_the_cases_above_show_every_kind_that_there_is() -> None:
     assert set().union(*(case[2] for case in marks[0].args[1])) == {kind.name for kind in contradiction_kinds()}
 
 
-def test_a_share_is_of_the_readings_that_could_contradict(hear: Callable[..., dict[str, Any]]) -> None:
+def test_a_share_is_of_the_readings_that_could_contradict(hear: Callable[..., ContradictionCounts]) -> None:
     bad = replace(NAMED, coherent=False)
     judge = hear(*[("injection", bad)] * 7, *[("injection", NAMED)] * 3, *[("control", SILENT)] * 5, ("control", None))
-    kind = judge["kinds"]["incoherent_but_identified"]
-    assert (kind["n"], kind["of"], kind["share"].value) == (7, 10, 0.7)
-    assert kind["share"].low < 0.7 < kind["share"].high
-    assert len(kind["trials"]) == 5, "a few to look at, not all"
-    assert judge["read"] == 15, "a verdict that is not ok holds no facts"
-    asked = judge["kinds"]["passed_but_refused"]
-    assert (asked["of"], asked["share"]) == (0, None), "nobody was asked the study's question"
+    kind = judge.kinds["incoherent_but_identified"]
+    assert (kind.n, kind.of, kind.share.value) == (7, 10, 0.7)
+    assert kind.share.low < 0.7 < kind.share.high
+    assert len(kind.trials) == 5, "a few to look at, not all"
+    assert judge.read == 15, "a verdict that is not ok holds no facts"
+    asked = judge.kinds["passed_but_refused"]
+    assert (asked.of, asked.share) == (0, None), "nobody was asked the study's question"
 
 
 def test_raters_contradict_themselves_too_by_their_standing_label(store: Store, make_trial: Make) -> None:
@@ -105,12 +105,12 @@ def test_raters_contradict_themselves_too_by_their_standing_label(store: Store, 
     wrong = replace(NAMED, refused=True)
     store.add_labels([Label(first, "ann", wrong), Label(second, "ann", wrong), Label(first, "bob", NAMED)])
     store.add_labels([Label(second, "ann", SILENT, revision=1)])
-    ann, bob = audit_contradictions(store)["raters"]
-    assert (ann["rater"], counts(ann)) == ("ann", {"refused_but_claims": (1, 2)})
-    assert ann["kinds"]["refused_but_claims"]["trials"] == [first]
-    assert (bob["rater"], counts(bob)) == ("bob", {})
+    ann, bob = audit_contradictions(store).raters
+    assert (ann.rater, counts(ann)) == ("ann", {"refused_but_claims": (1, 2)})
+    assert ann.kinds["refused_but_claims"].trials == (first,)
+    assert (bob.rater, counts(bob)) == ("bob", {})
     store.add_labels([Label(first, "ann", None, LabelKind.RETRACTION, revision=1)])
-    assert counts(audit_contradictions(store)["raters"][0]) == {}, "what was taken back is not held against anybody"
+    assert counts(audit_contradictions(store).raters[0]) == {}, "what was taken back is not held against anybody"
 
 
 def test_every_version_is_read_and_the_document_is_strict_json(store: Store, make_trial: Make) -> None:
@@ -118,6 +118,7 @@ def test_every_version_is_read_and_the_document_is_strict_json(store: Store, mak
     for version, facts in (("v1", replace(NAMED, claims=False)), ("v2", NAMED)):
         store.add_judge(JudgeVersion(version, "judge", "lexicon", {}))
         store.add_verdicts([Verdict(trial, version, facts)])
-    told = audit_views(store)["contradictions"]
-    assert json.loads(json.dumps(told, allow_nan=False)) == told
-    assert {judge["version"]: judge["any"]["n"] for judge in told["judges"]} == {"v1": 1, "v2": 0}
+    told = audit_views(store).contradictions
+    document = told.model_dump(mode="json")
+    assert json.loads(json.dumps(document, allow_nan=False)) == document
+    assert {judge.version: judge.anything.n for judge in told.judges} == {"v1": 1, "v2": 0}

@@ -47,14 +47,14 @@ def alternating(n: int, arm: str = "injection") -> list[tuple[str, Facts, Facts 
 def test_a_judge_that_turns_careless_drifts_in_accuracy(over_time: Callable[..., dict[str, Any]]) -> None:
     late = [("injection", SILENT if place % 2 else NAMED, NAMED if place % 2 else SILENT) for place in range(30)]
     seen = over_time(alternating(30) + late)
-    assert seen["accuracy"].z < 0
-    assert seen["accuracy"].p_value < 1e-6
-    assert seen["accuracy"].change.high < -0.5
-    assert seen["positive_rate"].p_value > 0.5, "it says event as often as before"
-    assert "agreement with the labels falls by 100 points" in seen["words"]
-    shares = [block["accuracy"].value for block in seen["blocks"]]
+    assert seen.accuracy.z < 0
+    assert seen.accuracy.p_value < 1e-6
+    assert seen.accuracy.change.high < -0.5
+    assert seen.positive_rate.p_value > 0.5, "it says event as often as before"
+    assert "agreement with the labels falls by 100 points" in seen.words
+    shares = [block.accuracy.value for block in seen.blocks]
     assert shares == sorted(shares, reverse=True)
-    assert sum(block["verdicts"] for block in seen["blocks"]) == seen["verdicts"] == 60
+    assert sum(block.verdicts for block in seen.blocks) == seen.verdicts == 60
 
 
 def test_a_steady_judge_shows_no_drift_though_conditions_come_in_order(
@@ -62,36 +62,36 @@ def test_a_steady_judge_shows_no_drift_though_conditions_come_in_order(
 ) -> None:
     """First the controls, where nothing is claimed, then the injections: the rate rises, the judge does not change."""
     seen = over_time([("control", SILENT, SILENT)] * 20 + alternating(40))
-    assert seen["positive_rate"].p_value > 0.5
-    assert seen["blocks"][0]["positive_rate"].value < seen["blocks"][-1]["positive_rate"].value
-    assert seen["accuracy"] is None, "it never errs, so there is nothing to test"
-    assert "share of events without a trend" in seen["words"]
+    assert seen.positive_rate.p_value > 0.5
+    assert seen.blocks[0].positive_rate.value < seen.blocks[-1].positive_rate.value
+    assert seen.accuracy is None, "it never errs, so there is nothing to test"
+    assert "share of events without a trend" in seen.words
 
 
 def test_a_judge_that_grows_lenient_is_seen_without_any_label(over_time: Callable[..., dict[str, Any]]) -> None:
     said = [("injection", NAMED if place % 10 < 2 + place // 10 else SILENT, None) for place in range(70)]
     seen = over_time(said)
-    assert seen["positive_rate"].z > 0
-    assert seen["positive_rate"].p_value < 0.05
-    assert seen["accuracy"] is None
-    assert "share of events rises" in seen["words"]
+    assert seen.positive_rate.z > 0
+    assert seen.positive_rate.p_value < 0.05
+    assert seen.accuracy is None
+    assert "share of events rises" in seen.words
 
 
 def test_one_time_for_all_verdicts_shows_no_drift(over_time: Callable[..., dict[str, Any]]) -> None:
     seen = over_time(alternating(40), hours=0)
-    assert (seen["times"], seen["positive_rate"], len(seen["blocks"])) == (1, None, 1)
-    assert seen["words"] == "No drift can be seen: all 40 verdicts bear one time."
+    assert (seen.times, seen.positive_rate, len(seen.blocks)) == (1, None, 1)
+    assert seen.words == "No drift can be seen: all 40 verdicts bear one time."
 
 
 def test_verdicts_of_one_run_are_said_to_be_of_one_run(over_time: Callable[..., dict[str, Any]]) -> None:
     seen = over_time(alternating(40), hours=1 / 60)
-    assert seen["words"].startswith("All verdicts came within 39 minutes, so drift over days cannot be seen")
+    assert seen.words.startswith("All verdicts came within 39 minutes, so drift over days cannot be seen")
 
 
 def test_a_chance_trend_within_a_minute_is_not_told_as_drift(over_time: Callable[..., dict[str, Any]]) -> None:
     seen = over_time([("injection", SILENT, None)] * 30 + [("injection", NAMED, None)] * 30, hours=1 / 3600)
-    assert seen["positive_rate"].p_value < 0.001
-    assert seen["words"] == "No drift can be seen: all verdicts came within a minute."
+    assert seen.positive_rate.p_value < 0.001
+    assert seen.words == "No drift can be seen: all verdicts came within a minute."
 
 
 def test_verdicts_of_one_moment_stay_in_one_block(store: Store, make_trial: Make) -> None:
@@ -100,13 +100,13 @@ def test_verdicts_of_one_moment_stay_in_one_block(store: Store, make_trial: Make
         at = (START + timedelta(days=place >= 25)).isoformat()
         store.add_verdicts([Verdict(make_trial(replicate=place).id, "j1", SILENT, created_at=at)])
     (found,) = collect_evidence(store, ["j1"], "blind")
-    blocks = judge_drift(verdict_times(store, ["j1"]), found)["blocks"]
-    assert [block["verdicts"] for block in blocks] == [25, 35]
+    blocks = judge_drift(verdict_times(store, ["j1"]), found).blocks
+    assert [block.verdicts for block in blocks] == [25, 35]
 
 
 def test_a_judge_without_verdicts_has_no_drift(store: Store) -> None:
     (found,) = collect_evidence(store, ["none"], "blind")
-    assert judge_drift(verdict_times(store, ["none"]), found)["words"] == "No drift can be seen: it has no verdicts."
+    assert judge_drift(verdict_times(store, ["none"]), found).words == "No drift can be seen: it has no verdicts."
 
 
 def test_the_trend_test_is_cochran_and_armitages_where_there_is_one_stratum() -> None:
@@ -143,6 +143,6 @@ def test_a_judge_asked_again_is_measured_against_itself(store: Store, make_trial
     store.add_verdicts([Verdict(trial, "j1", facts, sample=1) for trial, facts in zip(trials, again, strict=False)])
     store.add_verdicts([Verdict(trials[4], "j1", None, VerdictState.UNPARSABLE, sample=1)])
     twice = repeat_consistency(store, "j1")
-    assert (twice["trials"], twice["samples"]) == (4, 8)
-    assert (twice["same_outcome"].value, twice["same_event"].value) == (0.5, 0.5)
-    assert not math.isnan(twice["same_outcome"].low)
+    assert (twice.trials, twice.samples) == (4, 8)
+    assert (twice.same_outcome.value, twice.same_event.value) == (0.5, 0.5)
+    assert not math.isnan(twice.same_outcome.low)

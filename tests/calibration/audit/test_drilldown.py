@@ -34,11 +34,11 @@ def test_every_cell_has_as_many_transcripts_as_it_counts_and_none_is_in_two(simu
 
 def test_every_pair_differs_on_as_many_transcripts_as_its_agreement_leaves(simulate):
     store = simulate(WEAK, n=160).store
-    pairs = audit_study(store)["agreement"]["pairs"]
-    assert {pair["b_kind"] for pair in pairs} == {"judge", "rater"}
+    pairs = audit_study(store).agreement.pairs
+    assert {pair.b_kind for pair in pairs} == {"judge", "rater"}
     for pair in pairs:
-        apart = trials_where_they_disagree(store, "blind", (pair["a_kind"], pair["a"]), (pair["b_kind"], pair["b"]))
-        assert len(apart) == round(pair["n"] * (1 - pair["agreement"]["value"])) > 0
+        apart = trials_where_they_disagree(store, "blind", (pair.a_kind, pair.a), (pair.b_kind, pair.b))
+        assert len(apart) == round(pair.n * (1 - pair.agreement.value)) > 0
 
 
 def test_who_read_nothing_is_named(simulate):

@@ -15,7 +15,7 @@ from gnomon.data.storage.store import Store
 
 
 def arms_of(judge: dict[str, Any]) -> dict[str, Any]:
-    return {each["arm"]: each for each in judge["strata"] if each["concept"] is None and each["subject"] is None}
+    return {each.arm: each for each in judge.strata if each.concept is None and each.subject is None}
 
 
 @pytest.fixture(scope="module")
@@ -39,14 +39,14 @@ def uneven_subjects(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[s
     store.add_trials(trials)
     store.add_verdicts(verdicts)
     store.add_labels(labels)
-    (judge,) = audit_views(store, views=["blind"])["judges"]
+    (judge,) = audit_views(store, views=["blind"]).judges
     yield judge
     store.close()
 
 
 def test_strata_are_arms_and_within_them_concepts_and_subjects(uneven_subjects: dict[str, Any]) -> None:
     judge = uneven_subjects
-    names = [(each["arm"], each["concept"], each["subject"]) for each in judge["strata"]]
+    names = [(each.arm, each.concept, each.subject) for each in judge.strata]
     assert names == [
         ("injection", None, None),
         ("control", None, None),
@@ -58,34 +58,34 @@ def test_strata_are_arms_and_within_them_concepts_and_subjects(uneven_subjects: 
         ("control", None, "small"),
     ], "controls have no concept here"
     for arm in ("injection", "control"):
-        parts = [each["labelled"] for each in judge["strata"] if each["arm"] == arm and each["subject"]]
-        assert sum(parts) == arms_of(judge)[arm]["labelled"] == 80
+        parts = [each.labelled for each in judge.strata if each.arm == arm and each.subject]
+        assert sum(parts) == arms_of(judge)[arm].labelled == 80
 
 
 def test_pooled_rates_lie_between_their_own_and_those_of_their_arm(uneven_subjects: dict[str, Any]) -> None:
     judge = uneven_subjects
-    own = {each["subject"]: each["as_event"] for each in judge["strata"] if each["arm"] == "injection"}
+    own = {each.subject: each.as_event for each in judge.strata if each.arm == "injection"}
     for rate in ("sensitivity", "specificity"):
-        small, large = (own[name]["pooled"][rate]["value"] for name in ("small", "large"))
-        assert own["small"][rate]["value"] < small < large < own["large"][rate]["value"]
+        small, large = (getattr(own[name].pooled, rate).value for name in ("small", "large"))
+        assert getattr(own["small"], rate).value < small < large < getattr(own["large"], rate).value
 
 
 def test_arms_are_never_pooled_with_each_other(uneven_subjects: dict[str, Any]) -> None:
     """The control arm's pooled rates are those that its own counts alone give."""
     judge = uneven_subjects
     pooled = partial_pool([(20, 20), (20, 20)])
-    rows = [each for each in judge["strata"] if each["arm"] == "control" and each["subject"]]
+    rows = [each for each in judge.strata if each.arm == "control" and each.subject]
     for row, alone in zip(rows, pooled.groups, strict=True):
-        assert row["as_event"]["pooled"]["sensitivity"]["low"] == alone.low
-        assert row["as_event"]["pooled"]["specificity"]["low"] == alone.low
-    new = arms_of(judge)["control"]["as_event"]["pooled"]["sensitivity"]
-    assert (new["value"], new["low"]) == (pooled.population.value, pooled.population.low)
+        assert row.as_event.pooled.sensitivity.low == alone.low
+        assert row.as_event.pooled.specificity.low == alone.low
+    new = arms_of(judge)["control"].as_event.pooled.sensitivity
+    assert (new.value, new.low) == (pooled.population.value, pooled.population.low)
 
 
 def test_each_stratum_says_whether_it_may_be_corrected_and_why_not(uneven_subjects: dict[str, Any]) -> None:
     judge = uneven_subjects
-    may = {(each["arm"], each["concept"], each["subject"]): each["reason"] for each in judge["strata"]}
-    assert all(each["correctable"] == (each["reason"] is None) for each in judge["strata"])
+    may = {(each.arm, each.concept, each.subject): each.reason for each in judge.strata}
+    assert all(each.correctable == (each.reason is None) for each in judge.strata)
     assert may["injection", None, "large"] is None
     assert may["injection", None, "small"].startswith("Youden's J is 0.2")
     assert "of 8 labelled transcripts holds an event" in may["injection", "fear", None]
@@ -95,8 +95,8 @@ def test_the_verdict_says_where_the_judge_may_be_corrected_and_that_arms_differ(
     uneven_subjects: dict[str, Any],
 ) -> None:
     judge = uneven_subjects
-    assert judge["correctable"]
-    told = judge["verdict"]
+    assert judge.correctable
+    told = judge.verdict
     assert told.startswith(
         "Can be corrected by 160 blind labels, each arm by its own errors: injection (Youden's J 0.5"
     )

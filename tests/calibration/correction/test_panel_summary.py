@@ -24,20 +24,20 @@ def study(simulate):
 
 def test_each_arm_has_both_readings_and_so_has_the_net_detection(study) -> None:
     document = summarize_panel(study.store, "blind")
-    assert document["judges"] == ["careful", "brisk"]
-    assert [row["arm"] for row in document["arms"]] == ["injection", "control"]
-    for row in (*document["arms"], document["net_detection_corrected"]):
+    assert document.judges == ("careful", "brisk")
+    assert [row.arm for row in document.arms] == ["injection", "control"]
+    for row in (*document.arms, document.net_detection_corrected):
         for fit in ("independent", "free"):
-            assert row[fit].low < row[fit].value < row[fit].high
-        assert row["reason"] is None
+            assert getattr(row, fit).low < getattr(row, fit).value < getattr(row, fit).high
+        assert row.reason is None
     truth = np.mean([study.truth[trial] == "event" for trial, arm in study.arm.items() if arm == "injection"])
-    assert document["arms"][0]["free"].low <= truth <= document["arms"][0]["free"].high
+    assert document.arms[0].free.low <= truth <= document.arms[0].free.high
 
 
 def test_judges_that_err_apart_are_not_accused(study) -> None:
     document = summarize_panel(study.store, "blind")
-    assert document["verdict"].startswith("no sign that these judges err together")
-    assert {pair["a"] for pair in document["dependence"]["labelled"]} == {"careful"}
+    assert document.verdict.startswith("no sign that these judges err together")
+    assert {pair.a for pair in document.dependence.labelled} == {"careful"}
 
 
 def test_an_echo_of_a_judge_is_found_out(simulate) -> None:
@@ -51,8 +51,8 @@ def test_an_echo_of_a_judge_is_found_out(simulate) -> None:
         for row in rows.itertuples()
     )
     document = summarize_panel(store, "blind")
-    assert document["judges"] == ["brisk", "echo"]
-    assert document["verdict"].startswith("judges err together more often")
+    assert document.judges == ("brisk", "echo")
+    assert document.verdict.startswith("judges err together more often")
 
 
 def test_judges_that_make_up_for_each_other_are_not_accused(simulate) -> None:
@@ -67,23 +67,23 @@ def test_judges_that_make_up_for_each_other_are_not_accused(simulate) -> None:
         wrong = said[trial] == event and random.random() < 0.5
         store.add_verdicts([Verdict(trial, "contrary-1", yes if event != wrong else no)])
     document = summarize_panel(store, "blind")
-    overall = [pair for pair in document["dependence"]["labelled"] if pair["truth"] is None]
-    assert overall[0]["p_value"] < 0.01
-    assert document["verdict"].startswith("no sign that these judges err together")
+    overall = [pair for pair in document.dependence.labelled if pair.truth is None]
+    assert overall[0].p_value < 0.01
+    assert document.verdict.startswith("no sign that these judges err together")
 
 
 def test_one_judge_has_one_reading_and_none_has_none(simulate, store) -> None:
-    assert summarize_panel(store, "blind")["judges"] == []
+    assert summarize_panel(store, "blind").judges == ()
     study = simulate({"careful": PAIR["careful"]}, n=200)
-    row = summarize_panel(study.store, "blind")["arms"][0]
-    assert row["free"] is None
-    assert row["independent"] is not None
-    assert "one judge" in row["reason"]
+    row = summarize_panel(study.store, "blind").arms[0]
+    assert row.free is None
+    assert row.independent is not None
+    assert "one judge" in row.reason
 
 
 def test_an_arm_without_both_kinds_of_label_says_so(simulate) -> None:
     study = simulate(PAIR, n=200, labelled=0.0)
-    row = summarize_panel(study.store, "blind")["arms"][0]
-    assert (row["independent"], row["free"]) == (None, None)
-    assert "both kinds are needed" in row["reason"]
+    row = summarize_panel(study.store, "blind").arms[0]
+    assert (row.independent, row.free) == (None, None)
+    assert "both kinds are needed" in row.reason
     assert len(judge_frame(study.store)) == 2

@@ -58,7 +58,7 @@ def test_no_labels_give_an_empty_frame_with_the_agreed_columns(store: Store) -> 
         assert list(rows.columns) == list(COLUMNS)
         assert rows.empty
         assert rater_disagreements(store, view).empty
-    assert audit_revisions(store)["n"] == 0
+    assert audit_revisions(store).n == 0
 
 
 def test_a_label_carries_its_trials_split_and_how_it_was_chosen(store: Store, trial: str) -> None:
@@ -158,11 +158,9 @@ def test_revisions_after_the_verdict_are_told_by_direction(
     say("ann", SILENT)
     say("ann", NAMED, Exposure.AFTER_VERDICT)
     seen = audit_revisions(store)
-    assert (seen["n"], seen["after_verdict"], seen["toward_judge"], seen["away_from_judge"]) == (1, 1, toward, away)
-    assert (seen["p_value"], seen["p_one_sided"]) == (1.0, 0.5 if toward else 1.0)
-    assert seen["pass_fail"]["n"] == 1, (
-        "who turns a fail into a pass moves to a judge that passed or from one that failed"
-    )
+    assert (seen.n, seen.after_verdict, seen.toward_judge, seen.away_from_judge) == (1, 1, toward, away)
+    assert (seen.p_value, seen.p_one_sided) == (1.0, 0.5 if toward else 1.0)
+    assert seen.pass_fail.n == 1, "who turns a fail into a pass moves to a judge that passed or from one that failed"
 
 
 @pytest.mark.parametrize(("verdict", "direction"), [(REFUSED, "toward"), (SILENT, "away"), (NAMED, "neither")])
@@ -173,16 +171,16 @@ def test_a_revision_that_keeps_pass_and_fail_moves_by_its_outcome(
     say("ann", SILENT)
     say("ann", REFUSED, Exposure.AFTER_VERDICT)
     seen = audit_revisions(store)
-    (move,) = seen["moves"]
-    assert move["direction"] == move["verdicts"][0]["direction"] == direction
-    assert (move["before"], move["after"], move["passed_before"], move["passed_after"]) == (
+    (move,) = seen.moves
+    assert move.direction == move.verdicts[0].direction == direction
+    assert (move.before, move.after, move.passed_before, move.passed_after) == (
         "denied",
         "refused",
         False,
         False,
     )
-    assert seen["pass_fail"] == {"n": 0, "toward_judge": 0, "away_from_judge": 0, "p_value": None, "p_one_sided": None}
-    assert seen["neither"] == (direction == "neither")
+    assert (seen.pass_fail.n, seen.pass_fail.toward_judge, seen.pass_fail.p_value) == (0, 0, None)
+    assert seen.neither == (direction == "neither")
 
 
 def test_revisions_are_counted_by_what_the_rater_had_seen(store: Store, say: Callable[..., None], trial: str) -> None:
@@ -192,8 +190,8 @@ def test_revisions_are_counted_by_what_the_rater_had_seen(store: Store, say: Cal
     say("ann", REFUSED, Exposure.BLIND)
     say("ann", NAMED, Exposure.AFTER_VERDICT)
     seen = audit_revisions(store)
-    assert [seen[key] for key in ("n", "unknown", "blind", "after_verdict", "toward_judge")] == [3, 1, 1, 1, 1]
-    assert [move["exposure"] for move in seen["moves"]] == ["unknown", "blind", "after_verdict"]
+    assert [seen.n, seen.unknown, seen.blind, seen.after_verdict, seen.toward_judge] == [3, 1, 1, 1, 1]
+    assert [move.exposure for move in seen.moves] == ["unknown", "blind", "after_verdict"]
 
 
 def test_an_answer_to_the_studys_question_alone_can_be_revised(
@@ -202,7 +200,7 @@ def test_an_answer_to_the_studys_question_alone_can_be_revised(
     judge_says(store, trial, replace(NAMED, passed=True))
     say("ann", replace(NAMED, passed=False))
     say("ann", replace(NAMED, passed=True), Exposure.AFTER_VERDICT)
-    assert (audit_revisions(store)["n"], audit_revisions(store)["toward_judge"]) == (1, 1)
+    assert (audit_revisions(store).n, audit_revisions(store).toward_judge) == (1, 1)
 
 
 def test_the_version_that_had_spoken_by_then_is_the_one_that_was_seen(
@@ -214,9 +212,9 @@ def test_the_version_that_had_spoken_by_then_is_the_one_that_was_seen(
         store.add_verdicts([Verdict(trial, version, facts, created_at=f"{day}T00:00:00Z")])
     say("ann", SILENT)
     say("ann", NAMED, Exposure.AFTER_VERDICT)
-    (by,) = audit_revisions(store)["by_judge"]
-    assert (by["version"], by["toward_judge"]) == ("old", 1)
-    assert audit_revisions(store, judges=["new"])["away_from_judge"] == 1, "who was seen may be known"
+    (by,) = audit_revisions(store).by_judge
+    assert (by.version, by.toward_judge) == ("old", 1)
+    assert audit_revisions(store, judges=["new"]).away_from_judge == 1, "who was seen may be known"
 
 
 def test_many_changes_that_all_go_one_way_are_hardly_chance(store: Store, make_trial: Make) -> None:
@@ -227,10 +225,10 @@ def test_many_changes_that_all_go_one_way_are_hardly_chance(store: Store, make_t
         store.add_labels([Label(trial, "ann", SILENT)])
         store.add_labels([Label(trial, "ann", NAMED, revision=1, exposure=Exposure.AFTER_VERDICT)])
     seen = audit_revisions(store)
-    assert (seen["toward_judge"], seen["away_from_judge"]) == (7, 1)
-    assert seen["p_one_sided"] == pytest.approx(9 / 256)
-    assert seen["p_value"] == pytest.approx(18 / 256)
-    assert len(seen["moves"]) == len(seen["trials"]) == 8
+    assert (seen.toward_judge, seen.away_from_judge) == (7, 1)
+    assert seen.p_one_sided == pytest.approx(9 / 256)
+    assert seen.p_value == pytest.approx(18 / 256)
+    assert len(seen.moves) == len(seen.trials) == 8
 
 
 def test_saying_the_same_again_is_no_revision_and_an_undo_hides_none(
@@ -239,14 +237,14 @@ def test_saying_the_same_again_is_no_revision_and_an_undo_hides_none(
     judge_says(store, trial, NAMED)
     say("ann", SILENT)
     say("ann", SILENT, Exposure.AFTER_VERDICT)
-    assert audit_revisions(store)["n"] == 0
+    assert audit_revisions(store).n == 0
     say("ann", None, kind=LabelKind.RETRACTION)
     say("ann", NAMED, Exposure.AFTER_VERDICT)
-    assert (audit_revisions(store)["n"], audit_revisions(store)["toward_judge"]) == (1, 1)
+    assert (audit_revisions(store).n, audit_revisions(store).toward_judge) == (1, 1)
 
 
 def test_a_verdict_that_is_not_ok_pulls_no_label(store: Store, say: Callable[..., None], trial: str) -> None:
     judge_says(store, trial, NAMED, VerdictState.UNPARSABLE)
     say("ann", SILENT)
     say("ann", NAMED, Exposure.AFTER_VERDICT)
-    assert audit_revisions(store)["toward_judge"] == 0
+    assert audit_revisions(store).toward_judge == 0

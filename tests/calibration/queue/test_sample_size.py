@@ -134,31 +134,31 @@ def test_labels_from_the_uncertain_queue_narrow_the_interval_more_than_random_on
 
 def test_a_plan_keeps_its_promise(study) -> None:
     document = plan_labels(study.store, width=0.14)
-    assert document["width_now"] > 0.14
+    assert document.width_now > 0.14
     true = {
         arm: np.mean([_counts(arm, truth) for trial, truth in study.truth.items() if study.arm[trial] == arm])
         for arm in ("injection", "control")
     }
-    assert document["now"]["value"] == pytest.approx(true["injection"] - true["control"], abs=0.12)
-    (option,) = [option for option in document["options"] if option["labels"] is not None]
-    assert option["width"] <= 0.14
-    assert 0.65 <= option["reach"] <= 1
-    if option["trials"] == 0:
-        assert option["labels"] <= document["trials_now"] - document["labels_now"]
-    assert sum(row["labels"] for row in document["from"]) <= option["labels"]
-    assert {row["arm"] for row in document["from"]} == {"injection", "control"}
-    assert str(option["labels"]) in document["advice"]
+    assert document.now.value == pytest.approx(true["injection"] - true["control"], abs=0.12)
+    (option,) = [option for option in document.options if option.labels is not None]
+    assert option.width <= 0.14
+    assert 0.65 <= option.reach <= 1
+    if option.trials == 0:
+        assert option.labels <= document.trials_now - document.labels_now
+    assert sum(row.labels for row in document.allocation) <= option.labels
+    assert {row.arm for row in document.allocation} == {"injection", "control"}
+    assert str(option.labels) in document.advice
 
 
 def test_labels_given_as_planned_reach_the_width(study) -> None:
     document = plan_labels(study.store, width=0.21)
-    assert document["options"][0]["labels"] is not None
+    assert document.options[0].labels is not None
     rates = {}
     for name, arm in arm_patterns(study.store, question="not_denied").items():
         truth = arm.trials["truth"].to_numpy(copy=True)
-        for row in (row for row in document["from"] if row["arm"] == name):
-            (place,) = [place for place in range(len(arm.counts.verdicts)) if arm.arm_name(place) == row["pattern"]]
-            free = np.flatnonzero(np.isnan(truth) & (arm.trials["pattern"] == place).to_numpy())[: row["labels"]]
+        for row in (row for row in document.allocation if row.arm == name):
+            (place,) = [place for place in range(len(arm.counts.verdicts)) if arm.arm_name(place) == row.pattern]
+            free = np.flatnonzero(np.isnan(truth) & (arm.trials["pattern"] == place).to_numpy())[: row.labels]
             truth[free] = [_counts(name, study.truth[trial]) for trial in arm.trials["trial"].iloc[free]]
         rates[name] = panel_posterior(
             VerdictPatterns.pattern_counts(arm.counts.verdicts[arm.trials["pattern"]], truth)
@@ -170,22 +170,22 @@ def test_labels_given_as_planned_reach_the_width(study) -> None:
 def test_a_narrower_target_needs_more(study) -> None:
     needs = []
     for width in (0.22, 0.18):
-        option = plan_labels(study.store, width=width)["options"][-1]
-        needs.append((option["trials"], option["labels"]))
+        option = plan_labels(study.store, width=width).options[-1]
+        needs.append((option.trials, option.labels))
     assert needs[0] < needs[1]
 
 
 def test_a_plan_that_is_met_or_can_not_be_met_says_so(study) -> None:
-    assert plan_labels(study.store, width=0.9)["reached"]
+    assert plan_labels(study.store, width=0.9).reached
     hopeless = plan_labels(study.store, estimand="event_rate_injection", width=0.001)
-    assert hopeless["options"][-1]["labels"] is None
-    assert "not reached" in hopeless["advice"]
+    assert hopeless.options[-1].labels is None
+    assert "not reached" in hopeless.advice
 
 
 def test_new_trials_come_when_labels_alone_do_not_do(study) -> None:
     document = plan_labels(study.store, estimand="event_rate_control", width=0.085)
-    assert document["options"][0]["labels"] is None
-    assert document["options"][-1]["trials"] > 0
+    assert document.options[0].labels is None
+    assert document.options[-1].trials > 0
 
 
 @pytest.mark.parametrize("width", [0, -0.1, 2])

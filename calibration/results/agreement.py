@@ -1,0 +1,46 @@
+"""Agreement of judges and raters as results: of each pair, and of each kind as a group."""
+
+from __future__ import annotations
+
+from gnomon.data.results import Estimate, ResultPart
+
+
+class PairAgreement(ResultPart):
+    """Agreement of two judges or raters on the outcome of the trials that both read; null where undefined."""
+
+    a: str
+    a_kind: str
+    """judge or rater."""
+    b: str
+    b_kind: str
+    n: int
+    agreement: Estimate | None
+    """Share of trials with the same outcome (Wilson)."""
+    cohen: Estimate | None
+    """Cohen's kappa."""
+    ac1: Estimate | None
+    """Gwet's AC1."""
+    alpha: Estimate | None
+    """Krippendorff's alpha."""
+
+    @property
+    def disagreements(self) -> int:
+        """Number of trials on which the two differ."""
+        return round(self.n * (1 - self.agreement.value)) if self.agreement else 0
+
+
+class GroupAgreement(ResultPart):
+    """Agreement of all judges, or of all raters, on trials that two or more of them read."""
+
+    group: str
+    members: int
+    n: int
+    ac1: Estimate | None
+    alpha: Estimate | None
+
+
+class Agreement(ResultPart):
+    """Agreement on outcomes in one view of the labels, without labels that were chosen for what judges say."""
+
+    pairs: tuple[PairAgreement, ...]
+    groups: tuple[GroupAgreement, ...]
