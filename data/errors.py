@@ -23,6 +23,10 @@ class UnknownNameError(UserError):
     """A subject, concept, judge, rater or protocol that the study does not have."""
 
 
+class PluginError(UserError):
+    """A plug-in that cannot be used; the message names it, its distribution and the cause."""
+
+
 class MissingPackageError(UserError):
     """A package that this step needs is not installed; the message says how to install it."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from gnomon.data.errors import InputError, UnknownNameError
+from gnomon.data.errors import InputError, PluginError, UnknownNameError
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -27,7 +27,7 @@ class Registry(Mapping[str, T], Generic[T]):
 
     def __init__(self, kind: str, group: str = "") -> None:
         self.kind, self.group = kind, group
-        self.failures: list[str] = []
+        self._failed: dict[str, str] = {}
         self._values: dict[str, T] = {}
         self._loaded = not group
 
@@ -60,13 +60,28 @@ class Registry(Mapping[str, T], Generic[T]):
 
         Raises
         ------
+        PluginError
+            If a plug-in of that name failed.
         UnknownNameError
             If there is none; the message lists the known names and the plug-ins that failed.
         """
         if name not in self:
+            if name in self._failed:
+                raise PluginError(self._failed[name])
             failed = "".join(f"; {failure}" for failure in self.failures)
             raise UnknownNameError(f"{self.kind} '{name}' is not known: choose from {', '.join(self)}{failed}")
         return self[name]
+
+    @property
+    def failures(self) -> list[str]:
+        """One line for each plug-in that failed: its name, its distribution and the cause."""
+        self._load_plugins()
+        return list(self._failed.values())
+
+    def check_plugins(self) -> None:
+        """Raise `PluginError` if a plug-in failed, for what would be incomplete without it."""
+        if self.failures:
+            raise PluginError("; ".join(self.failures))
 
     def __getitem__(self, name: str) -> T:
         """The value registered under a name."""
@@ -90,11 +105,16 @@ class Registry(Mapping[str, T], Generic[T]):
         from importlib.metadata import entry_points
 
         for point in entry_points(group=self.group):
+            before = dict(self._values)
             try:
                 self._load_plugin(point)
-            except Exception as error:
+            except (Exception, SystemExit) as error:
+                self._values = before
                 origin = point.dist.name if point.dist else point.value
-                self.failures.append(f"plug-in '{point.name}' of {origin} failed ({type(error).__name__}: {error})")
+                cause = " ".join(f"{type(error).__name__}: {error}".split())
+                self._failed[point.name] = (
+                    f"plug-in '{point.name}' of {origin} failed ({cause}): update or uninstall {origin}"
+                )
 
     def _load_plugin(self, point: EntryPoint) -> None:
         loaded = point.load()

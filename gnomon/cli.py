@@ -251,7 +251,8 @@ def import_(
         str,
         typer.Argument(
             metavar="FORMAT",
-            help="open-introspection, llama-introspection, introspection-scaling, inspect, arena, table or gnomon",
+            help="open-introspection, llama-introspection, introspection-scaling, inspect, arena, table, gnomon, or a "
+            "plug-in's",
         ),
     ],
     paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="the files, all of this format")],
@@ -277,13 +278,19 @@ def import_(
 def export(
     folder: Folder,
     out: Annotated[Path, typer.Option(metavar="FOLDER", help="a new folder")],
-    csv: Annotated[bool, typer.Option("--csv", help="CSV besides Parquet and JSON lines")] = False,
+    format_: Annotated[
+        str,
+        typer.Option(
+            "--format", metavar="FORMAT", help="gnomon (Parquet and JSON lines), csv (CSV as well), a plug-in's"
+        ),
+    ] = "gnomon",
+    csv: Annotated[bool, typer.Option("--csv", help="the same as --format csv")] = False,
     json: Json = False,
 ) -> None:
     """Write the whole study as Parquet and JSON lines; 'gnomon import gnomon' reads it back."""
     from gnomon.commands import transfer
 
-    transfer.export_study(folder, out, csv, json)
+    transfer.export_study(folder, out, "csv" if csv else format_, json)
 
 
 @app.command()

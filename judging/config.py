@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, field_validator, model_validator
+
+from gnomon.data.errors import UserError
+from gnomon.judging.kinds import JUDGE_KINDS
 
 _SERVER_ONLY = ("base_url", "api_key_env", "price", "budget", "requests_per_minute", "tokens_per_minute")
-_MODEL_KINDS = ("openai", "logprob")
 
 
 class TokenPrice(BaseModel):
@@ -28,7 +30,8 @@ class JudgeConfig(BaseModel):
     ----------
     name : str
         Name of the judge in results and reports.
-    kind : {"lexicon", "learned", "logprob", "openai"}
+    kind : str
+        A registered kind (`judging.kinds`): lexicon, learned, logprob, openai, or that of a plug-in.
         `lexicon`, `learned` and `logprob` need no network; `openai` is any server with an OpenAI-compatible API.
     base_url : str, optional
         Address of the server. It is not part of the judge version, because a server may move.
@@ -65,12 +68,14 @@ class JudgeConfig(BaseModel):
         Length limit of a reply, in tokens.
     stop_after : int
         Consecutive failures that stop the judge.
+    options : mapping of str to JSON value
+        Keys of the kind's own, checked against its schema.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True, hide_input_in_errors=True)
 
     name: str = Field(min_length=1, max_length=100)
-    kind: Literal["lexicon", "learned", "logprob", "openai"]
+    kind: str
     base_url: str | None = None
     model: str | None = Field(default=None, min_length=1)
     api_key_env: str | None = Field(default=None, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
@@ -89,23 +94,46 @@ class JudgeConfig(BaseModel):
     temperature: Annotated[float, Field(ge=0, le=2)] | Literal["server"] = 0.0
     max_tokens: int = Field(default=400, ge=16, le=100_000)
     stop_after: int = Field(default=5, ge=1)
+    options: dict[str, JsonValue] = Field(default_factory=dict)
+
+    @field_validator("kind")
+    @classmethod
+    def _kind_is_known(cls, kind: str) -> str:
+        try:
+            return JUDGE_KINDS.find(kind).name
+        except UserError as error:
+            raise ValueError(str(error)) from None
 
     @model_validator(mode="after")
     def _keys_fit_kind(self) -> Self:
-        if self.kind == "openai":
+        self._check_options()
+        if JUDGE_KINDS[self.kind].asks_server:
             missing = [key for key in ("base_url", "model") if getattr(self, key) is None]
             if missing:
-                raise ValueError(f"judge '{self.name}' of kind openai needs {' and '.join(missing)}")
+                raise ValueError(f"judge '{self.name}' of kind {self.kind} needs {' and '.join(missing)}")
             self._check_url()
             self._check_calls()
         else:
             self._check_local()
         return self
 
+    def _check_options(self) -> None:
+        schema = JUDGE_KINDS[self.kind].options
+        if schema is None and self.options:
+            raise ValueError(f"judge '{self.name}' of kind {self.kind} takes no options: leave them out")
+        if schema is not None:
+            try:
+                schema.model_validate(self.options)
+            except ValidationError as error:
+                first = error.errors(include_input=False, include_url=False)[0]
+                key = ".".join(["options", *map(str, first["loc"])])
+                problem = first["msg"].removeprefix("Value error, ")
+                raise ValueError(f"judge '{self.name}' of kind {self.kind}: {key}: {problem}") from None
+
     def _check_local(self) -> None:
         if extra := [key for key in _SERVER_ONLY if getattr(self, key) is not None]:
             raise ValueError(f"judge '{self.name}' of kind {self.kind} takes no {', '.join(extra)}: it asks no server")
-        if self.model is not None and self.kind not in _MODEL_KINDS:
+        if self.model is not None and not JUDGE_KINDS[self.kind].takes_model:
             raise ValueError(f"judge '{self.name}' of kind {self.kind} takes no model: it runs none that can be chosen")
         if self.samples > 1:
             raise ValueError(f"judge '{self.name}' of kind {self.kind} always says the same: leave samples out")

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from gnomon.data.errors import PluginError
 from gnomon.data.records import Facts
 from gnomon.judging.config import JudgeConfig
+from gnomon.judging.kinds import JUDGE_KINDS, JudgeMaterials
 from gnomon.judging.protocols import Judge
 
 if TYPE_CHECKING:
@@ -37,24 +39,16 @@ def build_judge(
     ------
     UserError
         If the judge is of kind `logprob` and `load` is None.
+    PluginError
+        If a plug-in's function returns something that is no judge.
     NotEnoughDataError
         If fewer labelled responses than the number of few-shot examples are usable.
     """
-    if config.kind == "lexicon":
-        from gnomon.judging.judges.lexicon import LexiconJudge
-
-        return LexiconJudge(concepts, name=config.name)
-    if config.kind == "learned":
-        from gnomon.judging.judges.embedding_classifier import EmbeddingJudge
-
-        return EmbeddingJudge.from_labels(training, concepts, name=config.name)
-    if config.kind == "logprob":
-        from gnomon.judging.judges.logprob import LogprobJudge
-
-        return LogprobJudge(config, concepts, load)
-    from gnomon.judging.judges.few_shot import draw_examples
-    from gnomon.judging.judges.openai_compatible import OpenAICompatibleJudge
-
-    return OpenAICompatibleJudge(
-        config, concepts, examples=draw_examples(training, concepts, config.examples) if config.examples else ()
-    )
+    build = JUDGE_KINDS.find(config.kind).build_function()
+    judge = build(config, JudgeMaterials(tuple(concepts), training, load))
+    if not isinstance(judge, Judge):
+        raise PluginError(
+            f"judge kind '{config.kind}': its build function returned a {type(judge).__name__} without version, "
+            "enforces_schema or judge_trials: add them"
+        )
+    return judge

@@ -265,6 +265,7 @@ def _fit_request(
     seed: int,
     shelf: DrawCache | None,
 ) -> FitRequest:
+    ESTIMANDS.check_plugins()
     chosen = settings or (QUICK_SETTINGS if quick else SamplerSettings())
     return FitRequest(view, result_view, judge, data_hash, priors or Priors(), chosen, seed, shelf=shelf)
 

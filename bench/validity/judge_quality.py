@@ -99,7 +99,7 @@ def main() -> None:
     held = test_split()
     document: dict[str, Any] = {"machine": machine(), "trials": len(held)}
     for kind in KINDS:
-        config = JudgeConfig(name=kind, kind=kind)  # type: ignore[arg-type]
+        config = JudgeConfig(name=kind, kind=kind)
         judge = build_judge(config, CONCEPTS, calibration_set().training_pairs(), lambda name: load_subject(name, name))
         _ = judge.version
         started = time.perf_counter()

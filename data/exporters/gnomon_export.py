@@ -10,13 +10,13 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from sqlalchemy import JSON, Boolean, Connection, Float, Integer, Select, Table, func, select
 
 from gnomon.data.errors import InputError
+from gnomon.data.exporters.registry import ExportReport
 from gnomon.data.importers.formats.gnomon_export import FORMAT, MANIFEST
 from gnomon.data.records import utc_timestamp
 from gnomon.data.storage import tables
@@ -26,18 +26,6 @@ from gnomon.data.storage.store import Store, code_version
 BATCH = 10_000
 SUPERSEDES = "supersedes"
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
-
-
-@dataclass(frozen=True, slots=True)
-class ExportReport:
-    """Result of an export: rows by table, SHA-256 by file, and the number of CSV cells guarded against formula
-    injection.
-    """
-
-    folder: Path
-    rows: dict[str, int]
-    files: dict[str, str]
-    guarded: int
 
 
 class _TableWriter(Protocol):

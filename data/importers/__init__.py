@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gnomon.data.errors import InputError, UnknownNameError
+from gnomon.data.errors import InputError, PluginError
 from gnomon.data.importers.field_parsers import ImportReport
 from gnomon.data.importers.formats import (
     arena,
@@ -20,21 +20,35 @@ from gnomon.data.importers.formats import (
 )
 from gnomon.data.importers.ingest import ImportCounts, store_rows
 from gnomon.data.importers.options import ImportOptions
+from gnomon.data.importers.registry import IMPORTERS, ImportedTables, Importer, RowReader, register_importer
 from gnomon.data.importers.row_builders import PAIR, UNKNOWN_SIZE, ImportedRow
 from gnomon.data.storage.store import Store
 
-Reader = Callable[[Sequence[Path], ImportOptions, ImportReport], Iterator[ImportedRow]]
-READERS: dict[str, Reader] = {
-    open_introspection.NAME: open_introspection.read_files,
-    llama_introspection.NAME: llama_introspection.read_files,
-    introspection_scaling.NAME: introspection_scaling.read_files,
-    inspect_logs.NAME: inspect_logs.read_files,
-    arena.NAME: arena.read_files,
-    table.NAME: table.read_files,
-}
-__all__ = ["FORMATS", "RULES", "ImportCounts", "ImportOptions", "ImportReport", "ParsedFiles", "parse_files"]
-FORMATS = (*READERS, gnomon_export.NAME)
-RULES = {open_introspection.NAME: "lenient"}
+__all__ = [
+    "IMPORTERS",
+    "ImportCounts",
+    "ImportOptions",
+    "ImportReport",
+    "Importer",
+    "ParsedFiles",
+    "parse_files",
+    "register_importer",
+]
+
+register_importer(
+    Importer(
+        open_introspection.NAME,
+        open_introspection.read_files,
+        rule="lenient",
+        rule_comment="                # lenient: there an answer that refuses and notices all the same passes",
+    )
+)
+register_importer(Importer(llama_introspection.NAME, llama_introspection.read_files))
+register_importer(Importer(introspection_scaling.NAME, introspection_scaling.read_files))
+register_importer(Importer(inspect_logs.NAME, inspect_logs.read_files))
+register_importer(Importer(arena.NAME, arena.read_files, suggests_judge=False))
+register_importer(Importer(table.NAME, table.read_files))
+register_importer(Importer(gnomon_export.NAME, read_tables=gnomon_export.read_folder, suggests_judge=False))
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +73,11 @@ class ParsedFiles:
     seen: FirstPass
     paths: tuple[Path, ...]
     options: ImportOptions
-    tables: gnomon_export.ExportTables | None = None
+    tables: ImportedTables | None = None
 
     def iter_rows(self) -> Iterator[ImportedRow]:
         """The rows, read again from the files."""
-        return READERS[self.format](self.paths, self.options, ImportReport())
+        return _row_reader(self.format)(self.paths, self.options, ImportReport())
 
     def ingest_into(self, store: Store) -> ImportCounts:
         """Store everything in one transaction.
@@ -74,7 +88,7 @@ class ParsedFiles:
             If a file changed since it was first read; nothing is stored then.
         """
         if self.tables is not None:
-            return gnomon_export.store_tables(store, self.tables, self.report)
+            return self.tables.store_into(store, self.report)
         return store_rows(store, self._rows_unless_changed(), set(self.seen.concepts), self.report)
 
     def _rows_unless_changed(self) -> Iterator[ImportedRow]:
@@ -102,7 +116,7 @@ def parse_files(format_: str, paths: Sequence[Path], options: ImportOptions) -> 
     Parameters
     ----------
     format_ : str
-        Name of the format, one of `FORMATS`.
+        Name of a registered format.
     paths : sequence of Path
         Files, or for the format `gnomon` one export folder.
     options : ImportOptions
@@ -115,17 +129,23 @@ def parse_files(format_: str, paths: Sequence[Path], options: ImportOptions) -> 
     InputError
         If a file cannot be read, or no file is named.
     """
-    if format_ not in FORMATS:
-        raise UnknownNameError(f"format '{format_}' is not known: choose from {', '.join(FORMATS)}")
+    importer = IMPORTERS.find(format_)
     if not paths:
         raise InputError(f"format '{format_}': no file is named: name at least one")
     report = ImportReport()
-    if format_ == gnomon_export.NAME:
-        return ParsedFiles(
-            format_, report, FirstPass(), tuple(paths), options, gnomon_export.read_folder(paths, report)
-        )
-    seen = _first_pass(READERS[format_](paths, options, report))
+    if importer.read_tables is not None:
+        return ParsedFiles(format_, report, FirstPass(), tuple(paths), options, importer.read_tables(paths, report))
+    seen = _first_pass(_row_reader(format_)(paths, options, report))
     return ParsedFiles(format_, report, seen, tuple(paths), options)
+
+
+def _row_reader(format_: str) -> RowReader:
+    reader = IMPORTERS.find(format_).read_rows
+    if reader is None:
+        raise PluginError(
+            f"format '{format_}': it was registered with nothing to read it: give read_rows or read_tables"
+        )
+    return reader
 
 
 def _first_pass(rows: Iterator[ImportedRow]) -> FirstPass:

@@ -11,7 +11,7 @@ from typing import Any
 from gnomon.console import print_json, print_status
 from gnomon.data import importers
 from gnomon.data.errors import InputError
-from gnomon.data.exporters.gnomon_export import export_store
+from gnomon.data.exporters import EXPORTERS
 from gnomon.data.importers import ImportCounts, ImportOptions, ImportReport, ParsedFiles
 from gnomon.data.storage import tables
 from gnomon.data.storage.store import Store
@@ -19,7 +19,6 @@ from gnomon.session import opened, sync_settings, write_study_file
 from gnomon.study_file import FILE
 
 SHOWN = 20
-WHY = {"open-introspection": "                # lenient: there an answer that refuses and notices all the same passes"}
 
 
 def import_files(
@@ -78,17 +77,17 @@ def _file_names(paths: Sequence[Path]) -> str:
 
 def _prepare_study(folder: Path, parsed: ParsedFiles) -> bool:
     """Write a study file if there is none; True if one was written."""
-    told = parsed.study_settings
+    told, importer = parsed.study_settings, importers.IMPORTERS.find(parsed.format)
     concepts = told.get("concepts") or []
     return write_study_file(
         folder,
         "imported.toml",
         name=_toml_text(str(told.get("name") or folder.resolve().name)),
-        rule=told.get("rule") or importers.RULES.get(parsed.format, "strict"),
-        why=WHY.get(parsed.format, ""),
+        rule=told.get("rule") or importer.rule,
+        why=importer.rule_comment,
         concepts=f"concepts = {json_.dumps(concepts)}" if concepts else '# concepts = ["ocean", "fear"]',
         view=told.get("label_view") or "current",
-        mute="# " if parsed.format in ("arena", "gnomon") else "",
+        mute="" if importer.suggests_judge else "# ",
     )
 
 
@@ -153,7 +152,7 @@ def _summary_line(document: dict[str, Any]) -> str:
     return f"{rows} rows read: added {added}; {document['repeated']} repeated{rejected}"
 
 
-def export_study(folder: Path, out: Path, as_csv: bool, json: bool) -> dict[str, Any]:
+def export_study(folder: Path, out: Path, format_: str, json: bool) -> dict[str, Any]:
     """Write a whole study into a new folder, and print what was written.
 
     Parameters
@@ -162,15 +161,16 @@ def export_study(folder: Path, out: Path, as_csv: bool, json: bool) -> dict[str,
         The study's folder.
     out : Path
         The new folder.
-    as_csv : bool
-        Whether to write CSV files in addition to Parquet and JSON lines.
+    format_ : str
+        Name of a registered format: `gnomon` (Parquet and JSON lines), `csv` (CSV as well), or a plug-in's.
     json : bool
         Whether to print one JSON document.
     """
+    exporter = EXPORTERS.find(format_)
     with opened(folder) as study:
-        done = export_store(study.store, out, as_csv=as_csv)
+        done = exporter.write(study.store, out)
     document: dict[str, Any] = {"study": str(folder), "folder": str(out), "rows": done.rows, "files": done.files}
-    if as_csv:
+    if exporter.guards_cells:
         document["guarded_cells"] = done.guarded
         if done.guarded:
             print_status(

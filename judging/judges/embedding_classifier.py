@@ -16,7 +16,9 @@ from gnomon.data.errors import NotEnoughDataError
 from gnomon.data.facts import CORE_FLAGS, fact_values, facts_from_answers, further_names, further_wording
 from gnomon.data.records import NONE, OTHER, Facts, JudgeVersion, Trial, Verdict, canonical_hash
 from gnomon.judging.code_versions import CODE_VERSIONS
+from gnomon.judging.config import JudgeConfig
 from gnomon.judging.judges.sentence_encoder import embed_texts, weights_digest
+from gnomon.judging.kinds import JudgeMaterials
 from gnomon.judging.protocols import make_judge_version
 from gnomon.judging.rubrics.transcript import LIMIT, clean_transcript
 
@@ -260,3 +262,16 @@ def _nearest_concept(near: dict[str, float], content: float) -> str:
 
 def _pair_key(answer: str, facts: Facts) -> str:
     return canonical_hash([answer, fact_values(facts)])
+
+
+def build_embedding_judge(config: JudgeConfig, materials: JudgeMaterials) -> EmbeddingJudge:
+    """The judge of kind `learned` that a config describes.
+
+    Parameters
+    ----------
+    config : JudgeConfig
+        Its name is the judge's.
+    materials : JudgeMaterials
+        The closed list and the labelled responses.
+    """
+    return EmbeddingJudge.from_labels(materials.training, materials.concepts, name=config.name)

@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from gnomon.data.facts import FactValue, facts_from_answers, further_facts
 from gnomon.data.records import NONE, OTHER, Facts, JudgeVersion, Trial, Verdict, canonical_hash
 from gnomon.judging.code_versions import CODE_VERSIONS
+from gnomon.judging.config import JudgeConfig
 from gnomon.judging.judges import lexicon_patterns as words
 from gnomon.judging.judges.readability import measure_wording
 from gnomon.judging.judges.sentence_encoder import encoder_vocabulary
+from gnomon.judging.kinds import JudgeMaterials
 from gnomon.judging.protocols import make_judge_version
 from gnomon.judging.rubrics.transcript import LIMIT, clean_transcript, straighten_quotes
 
@@ -177,3 +179,16 @@ def concept_pattern(concept: str) -> re.Pattern[str]:
     listed = words.CONCEPTS.get(concept.lower(), own)
     forms = [rf"{re.escape(word[:-1])}\w*" if word.endswith("*") else rf"{re.escape(word)}(?:s|es)?" for word in listed]
     return re.compile(rf"\b(?:{'|'.join(forms)})\b" if forms else r"(?!)")
+
+
+def build_lexicon_judge(config: JudgeConfig, materials: JudgeMaterials) -> LexiconJudge:
+    """The judge of kind `lexicon` that a config describes.
+
+    Parameters
+    ----------
+    config : JudgeConfig
+        Its name is the judge's.
+    materials : JudgeMaterials
+        The closed list.
+    """
+    return LexiconJudge(materials.concepts, name=config.name)

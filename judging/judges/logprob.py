@@ -15,6 +15,7 @@ from gnomon.data.records import NONE, OTHER, Facts, JudgeVersion, Trial, Verdict
 from gnomon.judging.code_versions import CODE_VERSIONS
 from gnomon.judging.config import JudgeConfig
 from gnomon.judging.judges.yes_no_scorer import LanguageModel, YesNoScorer
+from gnomon.judging.kinds import JudgeMaterials
 from gnomon.judging.protocols import make_judge_version
 from gnomon.judging.rubrics.fence import fence_texts
 
@@ -140,3 +141,16 @@ def _facts_from_shares(shares: dict[str, float], concepts: Sequence[str]) -> Fac
             concept = OTHER
     flags = {fact.name: shares[fact.name] >= 0.5 for fact in asked_facts() if fact.kind == "flag"}
     return facts_from_answers({**flags, "concept": concept})
+
+
+def build_logprob_judge(config: JudgeConfig, materials: JudgeMaterials) -> LogprobJudge:
+    """The judge of kind `logprob` that a config describes.
+
+    Parameters
+    ----------
+    config : JudgeConfig
+        Its `model` is loaded at the first verdict.
+    materials : JudgeMaterials
+        The closed list and the loader of models.
+    """
+    return LogprobJudge(config, materials.concepts, materials.load_model)

@@ -13,12 +13,14 @@ from gnomon.data.facts import reported_answers
 from gnomon.data.records import Facts, JudgeVersion, Trial, Verdict, VerdictState
 from gnomon.judging.client.async_bridge import AsyncProducer
 from gnomon.judging.client.batch_api import BatchApiClient
-from gnomon.judging.client.budget import BudgetLedger, BudgetSpentError
+from gnomon.judging.client.budget import BudgetLedger, BudgetSpentError, prompt_size
 from gnomon.judging.client.call_errors import CallFailedError
 from gnomon.judging.client.circuit_breaker import CircuitBreaker, advice_unless_fatal
 from gnomon.judging.client.endpoint import Completion, Endpoint
 from gnomon.judging.client.rate_limit import Clock, Sleep
 from gnomon.judging.config import JudgeConfig
+from gnomon.judging.judges.few_shot import draw_examples
+from gnomon.judging.kinds import JudgeMaterials
 from gnomon.judging.protocols import JudgeCase, make_judge_version
 from gnomon.judging.rubrics.blind import JudgePrompt, LabelledExample
 from gnomon.judging.rubrics.catalogue import rubric_named
@@ -242,3 +244,36 @@ class OpenAICompatibleJudge:
         if facts is None and completion.finish == "content_filter":
             return VerdictState.REFUSED, None, ""
         return state, facts, quote
+
+
+def build_openai_judge(config: JudgeConfig, materials: JudgeMaterials) -> OpenAICompatibleJudge:
+    """The judge of kind `openai` that a config describes.
+
+    Parameters
+    ----------
+    config : JudgeConfig
+        Address, model and limits.
+    materials : JudgeMaterials
+        The closed list, and the labelled responses that few-shot examples are drawn from.
+
+    Raises
+    ------
+    NotEnoughDataError
+        If fewer labelled responses than the number of few-shot examples are usable.
+    """
+    number, concepts = config.examples, materials.concepts
+    examples = draw_examples(materials.training, concepts, number) if number else ()
+    return OpenAICompatibleJudge(config, concepts, examples=examples)
+
+
+def prompt_characters(judge: OpenAICompatibleJudge, case: JudgeCase) -> int:
+    """Characters of the prompt for a case.
+
+    Parameters
+    ----------
+    judge : OpenAICompatibleJudge
+        The judge.
+    case : JudgeCase
+        The case.
+    """
+    return prompt_size(judge.make_prompt(case).messages)

@@ -11,10 +11,10 @@ from sqlalchemy import func, select
 from gnomon.data.storage.pending_verdicts import count_missing, pending_trials
 from gnomon.data.storage.store import Store
 from gnomon.data.storage.tables import judges, verdicts
-from gnomon.judging.client.budget import MILLION, prompt_size
+from gnomon.judging.client.budget import MILLION
 from gnomon.judging.config import JudgeConfig
-from gnomon.judging.judges.openai_compatible import OpenAICompatibleJudge
-from gnomon.judging.protocols import Judge, JudgeCase, MeteredJudge
+from gnomon.judging.kinds import JUDGE_KINDS
+from gnomon.judging.protocols import Judge, JudgeCase
 
 LOOKED_AT = 200
 CHARACTERS = 4.0
@@ -71,14 +71,15 @@ def estimate_cost(store: Store, judge: Judge, config: JudgeConfig, limit: int | 
     limit : int, optional
         As in `run_panel`: largest number of trials; None for all.
     """
-    samples = judge.samples if isinstance(judge, MeteredJudge) else 1
+    kind, samples = JUDGE_KINDS.find(config.kind), config.samples
     version = judge.version.version
     calls = count_missing(store, version, samples=samples, limit=limit)
     past = _past_usage(store, config.name)
-    if not isinstance(judge, OpenAICompatibleJudge):
+    if not kind.asks_server:
         return _local_estimate(store, config, version, calls)
     wanted = pending_trials(store, version, samples=samples, limit=limit)
-    sizes = [prompt_size(judge.make_prompt(JudgeCase(*case)).messages) for case in islice(wanted, LOOKED_AT)]
+    lengths = (kind.prompt_characters(judge, JudgeCase(*case)) for case in islice(wanted, LOOKED_AT))
+    sizes = [length for length in lengths if length is not None]
     each = sum(sizes) / len(sizes) / CHARACTERS if sizes else 0.0
     reply, seconds, basis = float(min(REPLY, config.max_tokens)), SECONDS, "no verdict of it yet: 4 characters a token"
     if past.sent:

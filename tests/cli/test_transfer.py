@@ -9,7 +9,7 @@ import tomllib
 import pytest
 
 from gnomon.__main__ import run
-from gnomon.data.importers import FORMATS
+from gnomon.data.importers import IMPORTERS
 from gnomon.study_file import read_study
 
 ROW = {
@@ -184,7 +184,7 @@ def test_a_name_with_quotes_makes_a_study_file_that_can_be_read(command, lines, 
 
 def test_every_format_is_described(request):
     text = (request.config.rootpath / "docs" / "importing.md").read_text()
-    for name in FORMATS:
+    for name in IMPORTERS:
         assert f"`{name}`" in text
 
 

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gnomon.data.errors import InputError, UnknownNameError, UserError
-from gnomon.data.importers import FORMATS, ImportOptions, ingest, parse_files, text_files
+from gnomon.data.importers import IMPORTERS, ImportOptions, ingest, parse_files, text_files
 from gnomon.data.storage import tables
 from gnomon.data.storage.store import Store
 
@@ -207,7 +207,7 @@ def test_whatever_a_row_holds_it_is_read_or_told(file, format_, rows):
 
 
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(content=st.binary(max_size=200), format_=st.sampled_from([name for name in FORMATS if name != "gnomon"]))
+@given(content=st.binary(max_size=200), format_=st.sampled_from([name for name in IMPORTERS if name != "gnomon"]))
 def test_whatever_bytes_a_file_holds_there_is_a_result_or_one_clear_line(file, tmp_path, content, format_):
     map_ = tmp_path / "map.toml"
     map_.write_text('[trial]\nkey = "a"\nsubject = "b"\nanswer = "c"\n')

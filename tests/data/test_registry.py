@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from gnomon.data.errors import InputError, UnknownNameError
+from gnomon.data.errors import InputError, PluginError, UnknownNameError
 from gnomon.data.registry import Registry
 
 GROUP = "gnomon.test_things"
@@ -82,7 +82,7 @@ def test_a_plugin_that_fails_names_its_distribution_and_leaves_the_others_usable
     things: Registry[int] = Registry("thing", GROUP)
     things.register("one", 1)
     assert things.find("one") == 1
-    with pytest.raises(UnknownNameError) as raised:
+    with pytest.raises(PluginError) as raised:
         things.find("bad")
     assert "plug-in 'bad' of gnomon_broken_plugin failed (RuntimeError: no licence)" in str(raised.value)
     assert "\n" not in str(raised.value)

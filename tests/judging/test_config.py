@@ -16,7 +16,7 @@ GOOD = {"name": "llm", "kind": "openai", "base_url": "http://127.0.0.1:9/v1", "m
     ("change", "said"),
     [
         ({"modle": "x"}, "Extra inputs are not permitted"),
-        ({"kind": "magic"}, "'lexicon', 'learned', 'logprob' or 'openai'"),
+        ({"kind": "magic"}, "judge kind 'magic' is not known: choose from lexicon, learned, logprob, openai"),
         ({"base_url": None, "model": None}, "judge 'llm' of kind openai needs base_url and model"),
         ({"base_url": "ftp://x/v1"}, "base_url is no http or https address"),
         ({"base_url": "http://me:hush@x/v1"}, "must hold no user, password or query"),

@@ -77,6 +77,26 @@ class ExportTables:
         """Whether any table has a valid row."""
         return any(True for table in ORDER for _ in self.valid_rows(table, ImportReport()))
 
+    def store_into(self, store: Store, report: ImportReport) -> ImportCounts:
+        """Add the tables to a store in one transaction. Settings that the study already has are kept.
+
+        Parameters
+        ----------
+        store : Store
+            Store of the study.
+        report : ImportReport
+            Receives the rows that were not taken.
+        """
+        landed = ImportCounts()
+        with store.write_transaction() as connection:
+            for table in ORDER:
+                names = columns_of(table)
+                for lines in split_chunks(self.valid_rows(table, report), BATCH):
+                    fresh = _new_rows(connection, table, lines, landed, report)
+                    store.insert_rows(connection, table, [{name: row[name] for name in names} for row in fresh])
+            store.analyze_tables(connection)
+        return landed
+
 
 def read_folder(paths: Sequence[Path], report: ImportReport) -> ExportTables:
     """Open one export folder: its JSON lines or, if these are missing, its Parquet files.
@@ -230,29 +250,6 @@ def _check_identity(row: Mapping[str, Any]) -> None:
         raise RowError(
             f"trial '{row['id']}' is not in split {quote_value(row['split'])} by its hash: the row was changed"
         )
-
-
-def store_tables(store: Store, found: ExportTables, report: ImportReport) -> ImportCounts:
-    """Add the tables to a store in one transaction. Settings that the study already has are kept.
-
-    Parameters
-    ----------
-    store : Store
-        Store of the study.
-    found : ExportTables
-        Tables of the export folder.
-    report : ImportReport
-        Receives the rows that were not taken.
-    """
-    landed = ImportCounts()
-    with store.write_transaction() as connection:
-        for table in ORDER:
-            names = columns_of(table)
-            for lines in split_chunks(found.valid_rows(table, report), BATCH):
-                fresh = _new_rows(connection, table, lines, landed, report)
-                store.insert_rows(connection, table, [{name: row[name] for name in names} for row in fresh])
-        store.analyze_tables(connection)
-    return landed
 
 
 def _stored_candidates(connection: Connection, table: Table, rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
