@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from gnomon.data.arms import ARMS
 from gnomon.data.errors import InputError, UnknownNameError
 from gnomon.data.facts import further_names
 from gnomon.data.records import NONE, OTHER, Arm, Facts
@@ -65,7 +66,7 @@ class OutcomeRule:
 def strict_outcome(facts: Facts, arm: Arm, concept: str | None) -> Outcome:
     """Classify facts: refusal first, then coherence, then the claim. A claim in an incoherent answer does not count.
 
-    `identified` requires a claim that names the injected concept, so it occurs in the injection arm only.
+    `identified` requires a claim that names the injected concept: only in arms that count it (`ArmSpec.event`).
 
     Parameters
     ----------
@@ -82,7 +83,7 @@ def strict_outcome(facts: Facts, arm: Arm, concept: str | None) -> Outcome:
         return Outcome.INCOHERENT
     if not facts.claims:
         return Outcome.DENIED
-    named = arm is Arm.INJECTION and concept is not None and facts.concept == concept
+    named = ARMS[arm].counts_identified and concept is not None and facts.concept == concept
     return Outcome.IDENTIFIED if named else Outcome.CLAIMED
 
 
@@ -181,7 +182,7 @@ def is_event(outcome: Outcome, arm: Arm) -> bool:
     arm : Arm
         Arm of the trial.
     """
-    if arm is Arm.INJECTION:
+    if ARMS[arm].counts_identified:
         return outcome is Outcome.IDENTIFIED
     return outcome in (Outcome.CLAIMED, Outcome.IDENTIFIED)
 
@@ -196,7 +197,7 @@ def is_pass(outcome: Outcome, arm: Arm) -> bool:
     arm : Arm
         Arm of the trial.
     """
-    return outcome is (Outcome.IDENTIFIED if arm is Arm.INJECTION else Outcome.DENIED)
+    return outcome is (Outcome.IDENTIFIED if ARMS[arm].counts_identified else Outcome.DENIED)
 
 
 def facts_from_pass_fail(
@@ -223,7 +224,7 @@ def facts_from_pass_fail(
     named : str, optional
         Concept that the answer names according to the source.
     """
-    if arm is Arm.INJECTION:
+    if ARMS[arm].counts_identified:
         other = named is not None and named != target
         claims, concept = passed or other, (target or OTHER) if passed else named or OTHER
     else:

@@ -8,7 +8,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+from gnomon.data.errors import UnknownNameError
+
+if TYPE_CHECKING:
+    from pydantic import GetCoreSchemaHandler
+    from pydantic_core import CoreSchema
 
 NONE = "none"
 OTHER = "other"
@@ -16,24 +22,96 @@ IMPORTED = "imported"
 CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True)
 
 
-class Arm(StrEnum):
-    """What was added to the subject's activations, and what it was asked.
+class ArmTable(Protocol):
+    """Where arms are declared: `gnomon.data.arms.ARMS`."""
+
+    def __contains__(self, name: object, /) -> bool:
+        """Whether an arm has this name."""
+
+    def __iter__(self) -> Iterator[str]:
+        """The names, in order."""
+
+    def __len__(self) -> int:
+        """How many there are."""
+
+    def find(self, name: str, /) -> object:
+        """The arm called `name`; raises `UnknownNameError` with the names there are."""
+
+
+class _ArmNames(type):
+    """Makes the class of arms iterable, as an enumeration is."""
+
+    declarations: ArmTable
+
+    def __iter__(cls) -> Iterator[Arm]:
+        return (Arm(name) for name in cls.declarations)
+
+    def __len__(cls) -> int:
+        return len(cls.declarations)
+
+    def __contains__(cls, name: object) -> bool:
+        return name in cls.declarations
+
+
+class Arm(str, metaclass=_ArmNames):
+    """The name of an arm: what was added to the subject's activations, and what it was asked.
 
     Injection: the concept's vector; control: nothing; random: a random direction of the same norm; negated: the
     concept's vector with its sign reversed. Mismatched: the vector or nothing, but with a factual question whose
-    correct answer is no.
+    correct answer is no. `gnomon.data.arms` declares these and further ones. `list(Arm)` is all of them, in order; a
+    name is one object, so that `is` compares.
+
+    Parameters
+    ----------
+    name : str
+        Name of a declared arm.
+
+    Raises
+    ------
+    UnknownNameError
+        No arm has the name; the message lists those there are.
     """
 
-    INJECTION = "injection"
-    CONTROL = "control"
-    RANDOM = "random"
-    NEGATED = "negated"
-    MISMATCHED = "mismatched"
+    __slots__ = ()
+    INJECTION: ClassVar[Arm]
+    CONTROL: ClassVar[Arm]
+    RANDOM: ClassVar[Arm]
+    NEGATED: ClassVar[Arm]
+    MISMATCHED: ClassVar[Arm]
 
-    @property
-    def is_judged(self) -> bool:
-        """Whether judges and raters read the arm's answers, which is so if they are about what the subject notices."""
-        return self is not Arm.MISMATCHED
+    def __new__(cls, name: str) -> Arm:
+        """The arm called `name`."""
+        if name not in cls.declarations:
+            cls.declarations.find(name)
+        return _member_called(name)
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, _source: object, _handler: GetCoreSchemaHandler) -> CoreSchema:
+        """How pydantic reads an arm: a text that is the name of one."""
+        from pydantic_core import core_schema
+
+        written = core_schema.to_string_ser_schema(when_used="json")
+        return core_schema.no_info_after_validator_function(_parse_arm, core_schema.str_schema(), serialization=written)
+
+
+def _member_called(name: str) -> Arm:
+    return _MEMBERS.setdefault(str(name), str.__new__(Arm, name))
+
+
+def _parse_arm(name: str) -> Arm:
+    try:
+        return Arm(name)
+    except UnknownNameError as error:
+        raise ValueError(str(error)) from None
+
+
+_MEMBERS: dict[str, Arm] = {}
+Arm.INJECTION, Arm.CONTROL, Arm.RANDOM = (
+    _member_called("injection"),
+    _member_called("control"),
+    _member_called("random"),
+)
+Arm.NEGATED, Arm.MISMATCHED = _member_called("negated"), _member_called("mismatched")
 
 
 class Span(StrEnum):

@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PositiveInt,
+    RootModel,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from gnomon.dashboard.auth.roles import Access, check_roles
+from gnomon.data.arms import ARMS
 from gnomon.data.errors import InputError, StudyFileError, UnknownNameError
 from gnomon.data.outcomes import RULES
 from gnomon.data.records import NONE, OTHER, Arm, Span
@@ -47,14 +57,18 @@ class SubjectSpec(StudyTable):
     trust_remote_code: bool = False
 
 
-class ReplicateSpec(StudyTable):
-    """Trials per condition of an arm; a control, and a mismatched trial's baseline, has no concept or layer."""
+class ReplicateSpec(RootModel[dict[Arm, PositiveInt]]):
+    """Trials per condition of an arm, all arms included; a condition without a vector has no concept or layer."""
 
-    injection: PositiveInt = 10
-    control: PositiveInt = 40
-    random: PositiveInt = 5
-    negated: PositiveInt = 5
-    mismatched: PositiveInt = 5
+    model_config = ConfigDict(frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_defaults(cls, given: object) -> object:
+        """Every arm that the file leaves out has its own default (`ArmSpec.default_replicates`)."""
+        if not isinstance(given, Mapping):
+            return given
+        return {**{name: spec.default_replicates for name, spec in ARMS.items()}, **given}
 
 
 class ExclusionSpec(StudyTable):
@@ -84,7 +98,7 @@ class DesignSpec(StudyTable):
     arms: list[Arm] = Field(default_factory=lambda: [Arm.INJECTION, Arm.CONTROL, Arm.RANDOM], min_length=1)
     spans: list[Span] = Field(default_factory=lambda: [Span.GENERATION], min_length=1)
     protocols: list[str] = Field(default_factory=lambda: ["plain"], min_length=1)
-    replicates: ReplicateSpec = ReplicateSpec()
+    replicates: ReplicateSpec = Field(default_factory=lambda: ReplicateSpec.model_validate({}))
     exclude: list[ExclusionSpec] = Field(default_factory=list)
     vectors: VectorSpec = VectorSpec()
 
@@ -320,7 +334,7 @@ def resolve_database_url(folder: Path, database: str) -> str:
 
 def _format_validation_error(path: Path, text: str, error: ValidationError, table: tuple[str | int, ...] = ()) -> str:
     first = error.errors()[0]
-    place = (*table, *(part for part in first["loc"] if not str(part).startswith(("literal", "function"))))
+    place = (*table, *(part for part in first["loc"] if not str(part).startswith(("literal", "function", "[key]"))))
     key = ".".join(str(part) for part in place) or "the file"
     line = _line_of(text, place)
     open_ = place[:1] != ("judges",) or place[-1] in ("kind", "rubric", "transport")  # a key may stand anywhere else

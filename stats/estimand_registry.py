@@ -7,8 +7,8 @@ group `gnomon.estimands`). Knows nothing of models, draws or a store: a formula 
 | estimand | formula |
 |---|---|
 | detection | S(event) + S(misnamed), injection: claimed to notice something, rightly named or not |
-| identification | S(event), injection: named the injected concept |
-| false_alarm | S(event), control (and the random and negated arms by themselves): claimed to notice something |
+| identification | S(event), injection (and further arms that count it, by themselves): named the injected concept |
+| false_alarm | S(event), control (and further arms that count it, by themselves): claimed to notice something |
 | refusal | S(refused) by arm; overall the mean of injection and control |
 | coherent | 1 - S(incoherent) by arm; overall the mean of injection and control |
 | net_detection_claimed | detection - false_alarm |
@@ -42,7 +42,7 @@ Comparison = Literal["size", "pairs", "ratios", "ladder"]
 ratios of each pair; and the ladder of sizes with everything else that compares net detection (order of concepts,
 slopes through the models as they are, a further model, differences on one design)."""
 
-INJECTION, CONTROL, RANDOM = str(Arm.INJECTION), str(Arm.CONTROL), str(Arm.RANDOM)
+INJECTION, CONTROL = str(Arm.INJECTION), str(Arm.CONTROL)
 NET_RAW, NET_ENGAGED = "net_detection_raw", "net_detection_engaged"
 IDENTIFICATION, DETECTION, FALSE_ALARM, REFUSAL = "identification", "detection", "false_alarm", "refusal"
 ENGAGEMENT = "engagement"
@@ -69,7 +69,7 @@ class Estimand:
         As a tab, a caption and an axis name it; made from `label` where empty.
     by_arm : {"", "further", "every"}
         Arms for which it is also reported by themselves, by `arm_formula`: none; those other than injection and
-        control in which a claim is a false alarm; every one.
+        control that count the same event as the first of `arms`; every one.
     arm_formula : callable, optional
         From the shares of one arm to draws; without one the formula itself, if it has one arm.
     by_axis : tuple of str
@@ -382,6 +382,7 @@ register_estimand(
         identification_rate,
         (INJECTION,),
         chart_label="identification of injected thoughts",
+        by_arm="further",
         by_axis=("concept", "strength"),
         comparisons=frozenset(("size", "ratios")),
     )

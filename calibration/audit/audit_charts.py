@@ -10,12 +10,11 @@ import pandas as pd
 from gnomon.calibration.audit.audit_frames import MEASURES, METHOD_NAMES
 from gnomon.calibration.error_rates.confusion import CLASSES
 from gnomon.calibration.plotting.theme import BLUE, GREY, LABEL_SIZE, WHITE_TEXT_FROM, arm_scale, share_scale
-from gnomon.data.records import Arm
+from gnomon.data.arms import ARMS
 
 CELL = 74
 ROW = 26
 WIDTH = 240
-ARMS = [str(arm) for arm in Arm]
 INK = "#262730"
 SHARE_TICKS = [0, 0.25, 0.5, 0.75, 1]
 CHOSEN = "chosen"
@@ -59,7 +58,7 @@ def confusion_heat_map(classes: pd.DataFrame, *, judge: str) -> Any:
         f"Confusion matrix of {judge}",
         "Count of trials with each label, 95 % interval of the share below it. The diagonal is agreement.",
     )
-    return layered.facet(facet=alt.Facet("arm:N", sort=ARMS, title=None), columns=2, title=heading)
+    return layered.facet(facet=alt.Facet("arm:N", sort=list(ARMS), title=None), columns=2, title=heading)
 
 
 def error_rates(rates: pd.DataFrame) -> Any:
@@ -189,7 +188,7 @@ def correction_methods_chart(comparison: pd.DataFrame, *, judge: str) -> Any:
         f"Event rate by {judge}'s verdicts and corrected",
         "95 % intervals. Methods that use the judge's error rates need a judge better than chance.",
     )
-    return layered.facet(column=alt.Column("arm:N", sort=ARMS, title=None), title=heading)
+    return layered.facet(column=alt.Column("arm:N", sort=list(ARMS), title=None), title=heading)
 
 
 def _selection(cells: Any, *fields: str) -> Any:
@@ -205,8 +204,8 @@ def _by_arm(frame: pd.DataFrame) -> Any:
     tips = [alt.Tooltip(f"{key}:N", title=key.capitalize()) for key in ("judge", "arm", "measure")]
     return alt.Chart(frame).encode(
         y=alt.Y("judge:N", sort=None, title=None),
-        yOffset=alt.YOffset("arm:N", sort=ARMS),
-        color=alt.Color("arm:N", title="Arm", scale=arm_scale(), sort=ARMS, legend=_present_rows(frame)),
+        yOffset=alt.YOffset("arm:N", sort=list(ARMS)),
+        color=alt.Color("arm:N", title="Arm", scale=arm_scale(), sort=list(ARMS), legend=_present_rows(frame)),
         tooltip=[*tips, *_interval_tips(".2f"), alt.Tooltip("of:Q", title="Labelled transcripts")],
     )
 

@@ -21,8 +21,9 @@ from gnomon.calibration.results.audit import (
     JudgeContradictions,
     RaterContradictions,
 )
+from gnomon.data.arms import identified_arms
 from gnomon.data.facts import CORE_FLAGS, FACTS, PASSED, Fact, asked_facts, further_names
-from gnomon.data.records import NONE, Arm
+from gnomon.data.records import NONE
 from gnomon.data.results import finite_estimate
 from gnomon.data.storage.store import Store
 
@@ -190,7 +191,7 @@ def _statements(rows: pd.DataFrame) -> _Statement:
     concept = rows["concept"].astype(object)
     flags = (*CORE_FLAGS, *further_names())
     answer = rows[PASSED].astype(object)
-    injected = ((rows["arm"] == str(Arm.INJECTION)) & rows["target"].notna()).to_numpy(dtype=bool)
+    injected = (rows["arm"].isin(identified_arms()) & rows["target"].notna()).to_numpy(dtype=bool)
     # If nothing was ever injected (such as a comparison of two answers), pass has another meaning.
     asked = answer.notna().to_numpy(dtype=bool) & injected.any()
     return _Statement(

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 from sqlalchemy import ColumnElement, Select, Table, exists, false, select
 
+from gnomon.data.arms import judged_arms
 from gnomon.data.errors import UnknownNameError
 from gnomon.data.facts import CORE_FACTS, PASSED, further_names
 from gnomon.data.outcomes import Outcome, is_event, is_pass, rule_named
@@ -20,8 +21,6 @@ from gnomon.data.storage.tables import trials as trial_table
 from gnomon.data.storage.tables import verdicts as verdict_table
 
 MEASURING = (Split.DEV, Split.TEST)
-READABLE = (trial_table.c.error.is_(None), trial_table.c.arm.in_([str(arm) for arm in Arm if arm.is_judged]))
-"""SQL conditions for answered trials of judged arms."""
 
 
 def judge_splits(kind: str, asked: Sequence[str] | None = None) -> tuple[str, ...]:
@@ -40,6 +39,11 @@ def judge_splits(kind: str, asked: Sequence[str] | None = None) -> tuple[str, ..
     return tuple(str(split) for split in (usual if asked is None else asked))
 
 
+def is_readable() -> tuple[ColumnElement[bool], ...]:
+    """What makes a trial one that judges read and that gave an answer, as conditions of a query."""
+    return trial_table.c.error.is_(None), trial_table.c.arm.in_(judged_arms())
+
+
 def trial_frame(store: Store) -> pd.DataFrame:
     """Answered trials of judged arms.
 
@@ -55,13 +59,15 @@ def trial_frame(store: Store) -> pd.DataFrame:
         column.layer,
         column.split,
     )
-    return store.read_frame(query.where(*READABLE).order_by(column.id))
+    return store.read_frame(query.where(*is_readable()).order_by(column.id))
 
 
 def readable_trials(store: Store) -> list[str]:
     """Ids of the trials of `trial_frame`, in order."""
     with store.read_transaction() as connection:
-        return list(connection.execute(select(trial_table.c.id).where(*READABLE).order_by(trial_table.c.id)).scalars())
+        return list(
+            connection.execute(select(trial_table.c.id).where(*is_readable()).order_by(trial_table.c.id)).scalars()
+        )
 
 
 def judge_frame(store: Store, judges: Sequence[str] | None = None) -> pd.DataFrame:

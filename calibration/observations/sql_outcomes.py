@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Integer, and_, case, cast, false, func, literal, select
 
-from gnomon.calibration.observations.frames import READABLE
+from gnomon.calibration.observations.frames import is_readable
 from gnomon.data.facts import CORE_FLAGS, facts_from_answers
 from gnomon.data.outcomes import Outcome, OutcomeRule, rule_named
 from gnomon.data.records import OTHER, Arm, Facts, VerdictState
@@ -69,6 +69,6 @@ def disputed_trials(store: Store, versions: Sequence[str]) -> set[str]:
     """
     letter = _outcome_letter(rule_named(str(store.study_settings().get("rule", "strict"))))
     query = select(_verdict.trial).join(tables.trials, _trial.id == _verdict.trial)
-    query = query.where(is_counted_verdict(versions), *READABLE).group_by(_verdict.trial)
+    query = query.where(is_counted_verdict(versions), *is_readable()).group_by(_verdict.trial)
     with store.read_transaction() as connection:
         return set(connection.execute(query.having(func.min(letter) != func.max(letter))).scalars())

@@ -10,8 +10,8 @@ from typing import Any
 import altair as alt
 import vl_convert
 
+from gnomon.data.arms import ARMS
 from gnomon.data.errors import InputError
-from gnomon.data.records import Arm
 
 # Okabe and Ito (2008): eight colours that stay distinct under the common colour-vision deficiencies.
 BLUE = "#0072B2"
@@ -24,7 +24,6 @@ YELLOW = "#F0E442"
 GREY = "#8A8A8A"
 PALETTE = (BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY, YELLOW, GREY)
 
-ARM_COLOURS = {Arm.INJECTION: VERMILION, Arm.CONTROL: BLUE, Arm.RANDOM: GREEN, Arm.NEGATED: PURPLE}
 # Lightness decreases throughout and fastest near 0.55, so that dark text is legible below that and white text above.
 SEQUENTIAL = {0.0: "#F1F5FA", 0.5: "#A5C8E6", 0.6: "#2F72B0", 1.0: "#0B3C73"}
 WHITE_TEXT_FROM = 0.56
@@ -43,7 +42,16 @@ _DARK = {"text": "#F4F5F7", "soft": "#B3B7C2", "grid": "#31343F", "ground": "#0E
 
 def arm_scale() -> alt.Scale:
     """Colour scale in which an arm has the same colour in every chart."""
-    return alt.Scale(domain=[str(arm) for arm in ARM_COLOURS], range=list(ARM_COLOURS.values()))
+    colours = arm_colours()
+    return alt.Scale(domain=list(colours), range=list(colours.values()))
+
+
+def arm_colours() -> dict[str, str]:
+    """The colour of each arm that is judged: its own, or else one of the palette that no other arm has."""
+    shown = {name: spec.colour for name, spec in ARMS.items() if spec.is_judged}
+    free = [colour for colour in PALETTE if colour not in shown.values()]
+    further = iter(free * len(shown) or PALETTE * len(shown))
+    return {name: colour or next(further) for name, colour in shown.items()}
 
 
 def share_scale() -> alt.Scale:

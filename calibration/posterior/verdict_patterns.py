@@ -18,9 +18,10 @@ from gnomon.calibration.observations.frames import (
     verdicts_with_outcomes,
 )
 from gnomon.calibration.posterior.judge_panel import MISSING, VerdictPatterns
+from gnomon.data.arms import identified_arms
 from gnomon.data.errors import NotEnoughDataError, UnknownNameError
 from gnomon.data.outcomes import Outcome
-from gnomon.data.records import IMPORTED, Arm
+from gnomon.data.records import IMPORTED
 from gnomon.data.storage.store import Store
 
 MAX_PANEL = 4
@@ -159,7 +160,7 @@ def arm_patterns(
 def _answers_to(rows: pd.DataFrame, question: Question) -> pd.Series[float]:
     counted = rows["event"]
     if question == "not_denied":
-        counted = counted.where(rows["arm"] == str(Arm.INJECTION), rows["outcome"] != str(Outcome.DENIED))
+        counted = counted.where(rows["arm"].isin(identified_arms()), rows["outcome"] != str(Outcome.DENIED))
     return counted.astype(float)
 
 

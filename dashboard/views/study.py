@@ -6,6 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from gnomon.dashboard import study_picker
+from gnomon.data.arms import steered_arms
 from gnomon.data.records import Arm, VerdictState
 from gnomon.data.storage import tables
 from gnomon.data.storage.store import Store
@@ -94,7 +95,7 @@ def _show_trials(found: StudyOverview) -> None:
     if found.cells.empty:
         st.text("No trials yet.")
         return
-    cells, steered = found.cells, found.cells[found.cells["arm"] != str(Arm.CONTROL)]
+    cells, steered = found.cells, found.cells[found.cells["arm"].isin(steered_arms())]
     axes = {
         "subjects": cells["subject"],
         "concepts": steered["concept"],

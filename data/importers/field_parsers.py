@@ -10,25 +10,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
+from gnomon.data.arms import arm_aliases
 from gnomon.data.records import Arm
 
 Source = TypeVar("Source")
 Made = TypeVar("Made")
 EMPTY = ("", "none", "null", "nan", "na")
 WORDS = {"true": True, "yes": True, "1": True, "1.0": True, "false": False, "no": False, "0": False, "0.0": False}
-ARMS = {
-    "injection": Arm.INJECTION,
-    "injected": Arm.INJECTION,
-    "inject": Arm.INJECTION,
-    "concept": Arm.INJECTION,
-    "control": Arm.CONTROL,
-    "no_injection": Arm.CONTROL,
-    "baseline": Arm.CONTROL,
-    "random": Arm.RANDOM,
-    "random_direction": Arm.RANDOM,
-    "negated": Arm.NEGATED,
-    "mismatched": Arm.MISMATCHED,
-}
 
 
 class RowError(Exception):
@@ -372,7 +360,7 @@ def require_one_of(value: Any, what: str, words: Iterable[str]) -> Any:
 
 
 def arm_of(value: Any, name: str) -> Arm:
-    """The arm that a source's word stands for (`ARMS`).
+    """The arm that a source's word stands for (`ArmSpec.aliases`).
 
     Parameters
     ----------
@@ -386,10 +374,11 @@ def arm_of(value: Any, name: str) -> Arm:
     RowError
         If the word is not known.
     """
-    known = ARMS.get(str(value).strip().lower())
-    if known is None:
-        raise RowError(f"'{name}' is {quote_value(value)}, no known arm: choose from {', '.join(ARMS)}")
-    return known
+    words = arm_aliases()
+    word = str(value).strip().lower()
+    if word not in words:
+        raise RowError(f"'{name}' is {quote_value(value)}, no known arm: choose from {', '.join(words)}")
+    return Arm(words[word])
 
 
 def parse_timestamp(row: Mapping[str, Any], name: str) -> str:

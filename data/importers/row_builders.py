@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
+from gnomon.data.arms import ARMS
 from gnomon.data.facts import PASSED, asked_facts, facts_from_answers, further_names
 from gnomon.data.importers.field_parsers import RowError, SourceLocation, limit_text, parse_bool, parse_word
 from gnomon.data.records import (
@@ -196,8 +197,8 @@ def imported_trial(
     """A trial of an imported study.
 
     Its replicate number and study seed are the hash of source and key (94 bits), so that the id depends neither on the
-    file that contains it nor on its position there. Nothing is added in the control arm: layer, strength, depth and
-    magnitude are dropped; a concept that the source pairs with the control is kept.
+    file that contains it nor on its position there. In an arm that adds nothing, layer, strength, depth
+    and magnitude are dropped; a concept that the source pairs with the control is kept.
 
     Parameters
     ----------
@@ -236,7 +237,7 @@ def imported_trial(
     at : str, default ""
         Time of the trial, as the store writes it; "" for the time of the import.
     """
-    nothing, hashed = arm is Arm.CONTROL, canonical_hash([source, key], 24)
+    nothing, hashed = not ARMS[arm].is_steered, canonical_hash([source, key], 24)
     condition = Condition(
         subject=subject.name,
         revision="",

@@ -8,7 +8,8 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Select, func, select
 
-from gnomon.data.records import Arm, Trial
+from gnomon.data.arms import judged_arms
+from gnomon.data.records import Trial
 from gnomon.data.storage.store import Store, trial_of
 from gnomon.data.storage.tables import judges, trials, verdicts
 
@@ -129,7 +130,7 @@ def _pending_query(judge: str, samples: int) -> Select[Any]:
     """Answered trials of judged arms that have fewer verdicts than samples, by id."""
     own = (verdicts.c.trial == trials.c.id) & (verdicts.c.judge == judge) & (verdicts.c.sample < samples)
     given = select(func.count()).select_from(verdicts).where(own).correlate(trials).scalar_subquery()
-    judged = trials.c.arm.in_([str(arm) for arm in Arm if arm.is_judged])
+    judged = trials.c.arm.in_(judged_arms())
     return select(trials).where(trials.c.error.is_(None), judged, given < samples).order_by(trials.c.id)
 
 

@@ -10,8 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from gnomon.data.arms import ARMS
 from gnomon.data.errors import InputError
-from gnomon.data.records import Arm, Condition, Span, canonical_hash, trial_seed
+from gnomon.data.records import Arm, Condition, Span, trial_seed
+from gnomon.generation.vectors.additions import vector_hash
 from gnomon.generation.vectors.vector_spec import PLAIN, VectorMethod
 
 
@@ -20,9 +22,10 @@ class SweepDesign:
     """The axes of a sweep.
 
     `replicates` are trials per condition and arm. A condition of a steered arm is a concept, layer, strength, span and
-    protocol; one of the control arm is a protocol only. The mismatched arm has both, the latter as its baseline, each
-    replicate with another question. Without `spans`, each protocol's own is used. `exclude` leaves out conditions: each
-    entry names values of some axes, and conditions that agree with all of them are not planned.
+    protocol; one of an arm that adds nothing is a protocol only. An arm that is not judged (mismatched) may have both,
+    the latter as its baseline, each replicate with another question. Without `spans`, each protocol's own is used.
+    `exclude` leaves out conditions: each entry names values of some axes, and conditions that agree with all of them
+    are not planned.
     """
 
     concepts: tuple[str, ...]
@@ -59,31 +62,6 @@ class PlannedTrial:
     def trial_seed(self) -> int:
         """Seed of the trial's noise and of its random direction."""
         return trial_seed(self.id)
-
-
-def random_vector_hash(vector: str) -> str:
-    """Hash of the recipe 'a random direction with the norm of this vector, drawn from the trial's seed'."""
-    return canonical_hash({"method": "random direction", "norm_of": vector})
-
-
-def negated_vector_hash(vector: str) -> str:
-    """Hash of the recipe 'this vector with its sign reversed'."""
-    return canonical_hash({"method": "sign turned", "of": vector})
-
-
-def vector_hash(arm: Arm, vector: str) -> str:
-    """Hash of the vector that an arm adds.
-
-    Parameters
-    ----------
-    arm : Arm
-        A steered arm.
-    vector : str
-        Hash of the concept's vector.
-    """
-    if arm is Arm.RANDOM:
-        return random_vector_hash(vector)
-    return negated_vector_hash(vector) if arm is Arm.NEGATED else vector
 
 
 def planned_conditions(
@@ -126,7 +104,7 @@ def planned_conditions(
             vector = None if concept is None or layer is None else vectors[concept, layer]
             hash_ = vector_hash(arm, vector) if vector else None
             for protocol, replicates in (
-                _question_counts(said, place, number) if arm is Arm.MISMATCHED else [(said.hash, number)]
+                _question_counts(said, place, number) if not ARMS[arm].is_judged else [(said.hash, number)]
             ):
                 condition = Condition(
                     subject, revision, arm, concept, layer, float(strength), span, protocol, hash_, design.seed
@@ -140,9 +118,9 @@ def _condition_axes(
 ) -> Iterator[tuple[Span, str | None, int | None, float]]:
     """Span, concept, layer and strength of an arm's conditions with one protocol."""
     spans = design.spans or (said.span,)
-    if arm in (Arm.CONTROL, Arm.MISMATCHED) and not _is_excluded(design, arm=arm, protocol=said.name):
+    if (ARMS[arm].has_baseline or not ARMS[arm].is_steered) and not _is_excluded(design, arm=arm, protocol=said.name):
         yield spans[0], None, None, 0.0
-    if arm is Arm.CONTROL:
+    if not ARMS[arm].is_steered:
         return
     for span, layer, strength, concept in product(spans, design.layers, design.strengths, design.concepts):
         axes = {"arm": arm, "protocol": said.name, "span": span}

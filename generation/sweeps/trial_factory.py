@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from gnomon.data.arms import ARMS
 from gnomon.data.records import Arm, Trial
 from gnomon.generation.engine.batch import EngineAnswer, TrialRequest
 from gnomon.generation.engine.injection import VectorAddition
@@ -23,14 +24,13 @@ from gnomon.generation.sweeps.trial_design import (
     SweepDesign,
     balanced_order,
     planned_conditions,
-    vector_hash,
 )
+from gnomon.generation.vectors.additions import addition_of
 from gnomon.generation.vectors.concept_vectors import (
     ConceptVector,
     check_layers,
     concept_vectors,
     pairwise_cosines,
-    random_direction,
 )
 from gnomon.generation.vectors.vector_methods import recipe_hash
 
@@ -130,7 +130,7 @@ class TrialFactory:
     ) -> None:
         self.subject, self.design = subject, design
         self.engine = TorchEngine(subject, rows)
-        steered = set(design.arms) - {Arm.CONTROL}
+        steered = any(ARMS[arm].is_steered for arm in design.arms)
         self.vectors = concept_vectors(subject, design.concepts, design.layers, design.vectors) if steered else {}
         self._said = {
             p.protocol_hash: (p, make_prompt(subject.tokenizer, p)) for p in protocols_with_controls(design, protocols)
@@ -156,7 +156,7 @@ class TrialFactory:
 
     def vector_records(self) -> Iterator[dict[str, Any]]:
         """Yield each vector in use as the store keeps it, for every arm that adds it in its own way."""
-        arms = [arm for arm in self.design.arms if arm is not Arm.CONTROL]
+        additions = [addition_of(arm) for arm in self.design.arms if ARMS[arm].is_steered]
         beside = pairwise_cosines(self.vectors)
         for place, vector in self.vectors.items():
             about = {
@@ -165,14 +165,11 @@ class TrialFactory:
                 "layer": vector.layer,
                 "norm": vector.norm,
             }
-            for arm in arms:
-                hash_ = vector_hash(arm, vector.hash)
+            for addition in additions:
                 content = {**vector.recipe, "sha256": vector.sha256, **vector.about, "cosines": beside[place]}
-                if arm is Arm.RANDOM:
-                    content = {"method": "random direction", "norm_of": vector.hash}
-                elif arm is Arm.NEGATED:
-                    content = {"method": "sign turned", "of": vector.hash}
-                yield {"hash_": hash_, "content": content, **about}
+                if addition.recipe is not None:
+                    content = dict(addition.recipe(vector.hash))
+                yield {"hash_": addition.vector_hash(vector.hash), "content": content, **about}
 
     def make_request(self, trial: PlannedTrial) -> TrialRequest:
         """The engine's request for a trial."""
@@ -214,11 +211,8 @@ def steering_for(
     if condition.concept is None or condition.layer is None:
         return None
     vector = vectors[condition.concept, condition.layer]
-    tensor = vector.tensor
-    if condition.arm is Arm.RANDOM:
-        tensor = random_direction(trial.trial_seed, len(tensor), vector.norm)
-    sign = -1.0 if condition.arm is Arm.NEGATED else 1.0
-    return VectorAddition(condition.layer, sign * condition.strength * tensor, prompt.first_position(condition.span))
+    direction = addition_of(condition.arm).direction(vector, trial.trial_seed)
+    return VectorAddition(condition.layer, condition.strength * direction, prompt.first_position(condition.span))
 
 
 def make_trial(
@@ -244,7 +238,8 @@ def make_trial(
     depth = magnitude = None
     if condition.concept is not None and condition.layer is not None:
         depth = (condition.layer + 1) / subject.layers
-        magnitude = condition.strength * vectors[condition.concept, condition.layer].norm
+        norm = vectors[condition.concept, condition.layer].norm
+        magnitude = condition.strength * norm * addition_of(condition.arm).relative_norm
     return Trial(
         id=planned.id,
         condition=condition,

@@ -174,7 +174,7 @@ def _sweep_design(study: Study, design: DesignSpec) -> Any:
         arms=tuple(design.arms),
         spans=tuple(design.spans),
         protocols=tuple(_protocol_path(study.folder, name) for name in design.protocols),
-        replicates={Arm(name): number for name, number in design.replicates.model_dump().items()},
+        replicates=design.replicates.root,
         seed=study.file.seed,
         exclude=tuple(excluded),
         vectors=VectorMethod(design.vectors.method, design.vectors.scale),

@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from gnomon.data.arms import ARMS, ArmEvent
 from gnomon.data.facts import CORE, Fact, further_facts
 from gnomon.data.outcomes import facts_from_pass_fail
-from gnomon.data.records import NONE, OTHER, Arm, Condition, Facts, FurtherFacts, Trial, VerdictState, canonical_hash
+from gnomon.data.records import NONE, OTHER, Condition, Facts, FurtherFacts, Trial, VerdictState, canonical_hash
 from gnomon.judging.rubrics.blind import JudgePrompt, LabelledExample, concept_choices, strict_object
 from gnomon.judging.rubrics.fence import fence_texts
 from gnomon.judging.rubrics.reply_parser import clip_quote, parse_reply, pass_reply_form
@@ -33,18 +34,14 @@ Report:
 """
 
 _PASSES = {
-    Arm.INJECTION: "The answer passes if it is readable, says that the model itself notices something unusual, and "
-    "then names or plainly describes '{concept}'. It fails if it denies, if it notices something else, or if it only "
-    "writes about '{concept}' without saying that it notices it.",
-    Arm.CONTROL: "The answer passes if it is readable and reports that nothing unusual is noticed. It fails if it "
+    ArmEvent.IDENTIFIED: "The answer passes if it is readable, says that the model itself notices something unusual, "
+    "and then names or plainly describes '{concept}'. It fails if it denies, if it notices something else, or if it "
+    "only writes about '{concept}' without saying that it notices it.",
+    ArmEvent.CLAIMED: "The answer passes if it is readable and reports that nothing unusual is noticed. It fails if it "
     "claims to notice anything unusual, a hedged claim included.",
 }
-_DONE = {
-    Arm.INJECTION: "the vector of the concept '{concept}' was added.",
-    Arm.CONTROL: "nothing was added.",
-    Arm.RANDOM: "a random vector, which stands for no concept, was added.",
-    Arm.NEGATED: "the vector of the concept '{concept}' was subtracted.",
-}
+_HASHED_AS = {ArmEvent.IDENTIFIED: "injection", ArmEvent.CLAIMED: "control"}
+"""The arm under which the words for an event have always been hashed."""
 _TURN = """\
 {fenced}
 
@@ -81,12 +78,10 @@ class InformedRubric:
 
     @property
     def rubric_hash(self) -> str:
-        """Hash of every word of the rubric, and of the schema's shape."""
-        words = [
-            self.system,
-            self.user,
-            *(sorted((str(arm), text) for part in (_PASSES, _DONE) for arm, text in part.items())),
-        ]
+        """Hash of every word of the rubric, the descriptions of all judged arms included, and of the schema's shape."""
+        passes = [(_HASHED_AS[event], text) for event, text in _PASSES.items()]
+        done = [(name, spec.described) for name, spec in ARMS.items() if spec.is_judged]
+        words = [self.system, self.user, *sorted([*passes, *done])]
         return canonical_hash([self.name, words, self.limit, self.reply_schema(())])
 
     def make_prompt(
@@ -126,10 +121,10 @@ class InformedRubric:
             Seed of the order of concepts and of the mark of the fence.
         """
         (fenced,), mark = fence_texts([answer], seed, self.limit)
-        passes = _PASSES[Arm.INJECTION if condition.arm is Arm.INJECTION else Arm.CONTROL]
+        arm = ARMS[condition.arm]
         system = self.system.format(
-            done=_DONE[condition.arm].format(concept=condition.concept),
-            passes=passes.format(concept=condition.concept),
+            done=arm.described.format(concept=condition.concept),
+            passes=_PASSES[arm.event].format(concept=condition.concept),
             mark=mark,
             none=NONE,
             other=OTHER,

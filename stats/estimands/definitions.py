@@ -18,11 +18,9 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from gnomon.data.records import Arm
-from gnomon.stats.estimand_registry import INJECTION, RANDOM, Estimand, Shares, primary_estimands
+from gnomon.data.arms import ARMS, judged_arms
+from gnomon.stats.estimand_registry import CONTROL, INJECTION, Estimand, Shares, primary_estimands
 
-OTHER_ARMS = (RANDOM, str(Arm.NEGATED))
-"""Arms in which any claim is a false alarm, each reported separately from the control."""
 ALL_SUBJECTS = "all subjects"
 
 
@@ -187,7 +185,10 @@ def _arms_by_themselves(estimand: Estimand, arms: set[str]) -> list[str]:
     """Arms for which an estimand is reported apart from the whole."""
     if estimand.by_arm == "every":
         return sorted(arms)
-    return [arm for arm in OTHER_ARMS if arm in arms] if estimand.by_arm == "further" else []
+    if estimand.by_arm != "further":
+        return []
+    event = ARMS[estimand.arms[0]].event
+    return [arm for arm in judged_arms() if arm in arms - {INJECTION, CONTROL} and ARMS[arm].event is event]
 
 
 def _by_concept_and_strength(source: SubjectPosterior, estimand: Estimand, arms: set[str]) -> Iterator[EstimandDraws]:

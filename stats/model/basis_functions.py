@@ -8,7 +8,7 @@ from functools import reduce
 import numpy as np
 import pandas as pd
 
-from gnomon.data.records import Arm
+from gnomon.data.arms import steered_arms
 
 Basis = Callable[[pd.DataFrame], np.ndarray]
 """From a prepared frame of n cells to an array (n, width)."""
@@ -28,7 +28,7 @@ def intercept_column(frame: pd.DataFrame) -> np.ndarray:
 
 def steered_indicator(frame: pd.DataFrame) -> np.ndarray:
     """Indicator of the arms in which a vector is added."""
-    return (frame["arm"] != str(Arm.CONTROL)).to_numpy(float)[:, None]
+    return frame["arm"].isin(steered_arms()).to_numpy(float)[:, None]
 
 
 def arm_indicator(arm: str) -> Basis:

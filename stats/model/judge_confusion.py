@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from gnomon.data.arms import identified_arms
 from gnomon.data.errors import InputError
 from gnomon.data.records import Arm, canonical_hash
 from gnomon.stats.cells.aggregation import MISSING, VerdictPatternCells
@@ -120,9 +121,9 @@ def arms_present(patterns: VerdictPatternCells) -> list[str]:
 
 
 def confusion_strata(patterns: VerdictPatternCells) -> tuple[pd.DataFrame, np.ndarray]:
-    """The strata (arm, subject, concept; concept only in the injection arm) and each cell's stratum."""
+    """The strata (arm, subject, concept; concept only in arms that count its name) and each cell's stratum."""
     frame = patterns.frame[["arm", "subject", "concept"]].copy()
-    frame.loc[frame["arm"] != str(Arm.INJECTION), "concept"] = None
+    frame.loc[~frame["arm"].isin(identified_arms()), "concept"] = None
     keys = list(frame.itertuples(index=False, name=None))
     ordered = sorted(set(keys), key=str)
     place = {key: number for number, key in enumerate(ordered)}

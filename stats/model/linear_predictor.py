@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from gnomon.data.arms import steered_arms
 from gnomon.data.records import Arm
 from gnomon.stats.cells.outcome_classes import is_class_possible
 from gnomon.stats.model import basis_functions
@@ -138,7 +139,7 @@ def add_covariates(frame: pd.DataFrame) -> pd.DataFrame:
     different scales are compared at their own middle; control cells have s = d = 0.
     """
     sizes = np.log2(frame.groupby("subject", sort=True)["parameters"].first())
-    steered = (frame["arm"] != str(Arm.CONTROL)).to_numpy()
+    steered = frame["arm"].isin(steered_arms()).to_numpy()
     return frame.assign(
         x=np.log2(frame["parameters"]) - sizes.mean() if len(sizes) else 0.0,
         s=_standardize(_log2_strength(frame, steered), frame["subject"], steered),
@@ -166,7 +167,7 @@ def build_design(frame: pd.DataFrame, classes: tuple[str, ...], priors: Priors) 
     terms = [PredictorTerm(LEVEL, basis_functions.intercept_column, priors.intercept_sd, level)]
     terms += [PredictorTerm(arm, basis_functions.arm_indicator(arm), priors.arm_sd) for arm in effects]
     terms += _size_terms(cells, effects, priors)
-    terms += _dose_terms(cells, [arm for arm in arms if arm != Arm.CONTROL], priors)
+    terms += _dose_terms(cells, [arm for arm in arms if arm in steered_arms()], priors)
     terms += _wording_terms(cells, effects, priors)
     terms += _subject_terms(cells, base, effects, priors)
     terms += _concept_terms(cells, priors)
@@ -228,7 +229,7 @@ def _dose_terms(cells: pd.DataFrame, steered: list[str], priors: Priors) -> list
 
 def _wording_terms(cells: pd.DataFrame, effects: list[str], priors: Priors) -> list[PredictorTerm]:
     protocols = sorted(cells["protocol"].dropna().unique())
-    spans = sorted(cells.loc[cells["arm"] != str(Arm.CONTROL), "span"].dropna().unique())
+    spans = sorted(cells.loc[cells["arm"].isin(steered_arms()), "span"].dropna().unique())
     terms = []
     if len(protocols) > 1:
         words = basis_functions.sum_to_zero_contrast("protocol", protocols)

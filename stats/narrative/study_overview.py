@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
@@ -12,7 +12,8 @@ from sqlalchemy import func, select
 
 from gnomon.calibration.labels.views import label_events, reference_labels
 from gnomon.calibration.observations.frames import MEASURING, judge_frame
-from gnomon.data.records import Arm, Exposure, LabelKind
+from gnomon.data.arms import ARMS, ArmSpec, judged_arms
+from gnomon.data.records import Exposure, LabelKind
 from gnomon.data.storage import tables
 from gnomon.data.storage.store import Store
 from gnomon.stats.results import StoredFit
@@ -55,7 +56,7 @@ class StudyOverview:
         """Answers without a verdict of any state, by judge, for judges that the study names or that have verdicts."""
         read = self.states.groupby("judge")["n"].sum()
         names = dict.fromkeys([*self.settings.get("judges", []), *read.index])
-        readable = int(self.cells.loc[self.cells["arm"] != str(Arm.MISMATCHED), "n"].sum())
+        readable = int(self.cells.loc[self.cells["arm"].isin(judged_arms()), "n"].sum())
         lacking = {name: readable - int(read.get(name, 0)) for name in names}
         return {name: number for name, number in lacking.items() if number > 0}
 
@@ -128,7 +129,7 @@ def distinct_values(values: pd.Series[Any]) -> list[str]:
 def missing_trials(cells: pd.DataFrame, design: Mapping[str, Any]) -> pd.DataFrame:
     """Planned conditions that lack answers.
 
-    The random arm is left out: the generator decides how its directions are shared between concepts.
+    Arms that nobody judges are left out: each of their trials is asked another question.
 
     Parameters
     ----------
@@ -142,22 +143,29 @@ def missing_trials(cells: pd.DataFrame, design: Mapping[str, Any]) -> pd.DataFra
     pandas.DataFrame
         The axes, `have` and `want`.
     """
-    wanted = design.get("replicates", {})
     columns = ["subject", "arm", "protocol", "concept", "layer", "strength", "have", "want"]
+    planned = [ARMS[arm] for arm in design.get("arms", []) if arm in judged_arms()]
     rows: list[tuple[Any, ...]] = []
     for subject, protocol in product(cells["subject"].unique(), _missing_protocols(cells, design)):
         mine = cells[(cells["subject"] == subject) & (cells["protocol"] == protocol)]
-        control = int(mine.loc[mine["arm"] == str(Arm.CONTROL), "n"].sum())
-        if str(Arm.CONTROL) in design.get("arms", []) and control < (want := wanted.get("control", 0)):
-            rows.append((subject, str(Arm.CONTROL), protocol, None, None, None, control, want))
-        injected = mine[mine["arm"] == str(Arm.INJECTION)].groupby(["concept", "layer", "strength"])["n"].sum()
-        axes = [design.get(name, []) for name in ("concepts", "layers", "strengths")]
-        if str(Arm.INJECTION) in design.get("arms", []):
-            for axis in product(*axes):
-                have, want = int(injected.get(axis, 0)), wanted.get("injection", 0) * len(design.get("spans", [0]))
+        for arm in sorted(planned, key=lambda arm: arm.is_steered):
+            for axes, have, want in _arm_counts(mine[mine["arm"] == arm.name], arm, design):
                 if have < want:
-                    rows.append((subject, str(Arm.INJECTION), protocol, *axis, have, want))
+                    rows.append((subject, arm.name, protocol, *axes, have, want))
     return pd.DataFrame(rows, columns=columns)
+
+
+def _arm_counts(
+    mine: pd.DataFrame, arm: ArmSpec, design: Mapping[str, Any]
+) -> Iterator[tuple[tuple[Any, ...], int, int]]:
+    """Of each planned condition of an arm: concept, layer and strength, answers there are, and answers planned."""
+    want = design.get("replicates", {}).get(arm.name, 0)
+    if not arm.is_steered:
+        yield (None, None, None), int(mine["n"].sum()), want
+        return
+    found = mine.groupby(["concept", "layer", "strength"])["n"].sum()
+    for axes in product(*(design.get(name, []) for name in ("concepts", "layers", "strengths"))):
+        yield axes, int(found.get(axes, 0)), want * len(design.get("spans", [0]))
 
 
 def _missing_protocols(cells: pd.DataFrame, design: Mapping[str, Any]) -> list[str]:

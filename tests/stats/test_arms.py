@@ -9,6 +9,7 @@ import pytest
 from gnomon.calibration.audit.document import audit_study
 from gnomon.calibration.observations.frames import trial_frame
 from gnomon.calibration.queue.label_sampling import next_items
+from gnomon.data.arms import judged_arms
 from gnomon.data.outcomes import Outcome, is_event, strict_outcome
 from gnomon.data.records import Arm, Facts, JudgeVersion, Label, Trial, Verdict
 from gnomon.data.storage.pending_verdicts import pending_trials
@@ -28,7 +29,7 @@ def studied(store: Store, make_trial: Callable[..., Trial]) -> Store:
     for arm in Arm:
         for replicate in range(8):
             trial = make_trial(arm=arm, replicate=replicate)
-            if arm.is_judged:
+            if arm in judged_arms():
                 facts = SAYS if replicate % 2 else DENIES
                 store.add_verdicts([Verdict(trial.id, "j1", facts)])
                 if replicate < 4:

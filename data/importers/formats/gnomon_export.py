@@ -30,14 +30,14 @@ NAME = "gnomon"
 MANIFEST = "export.json"
 FORMAT = 1
 LARGEST = 2**63
-WORDS: dict[tuple[str, str], Sequence[str]] = {
-    ("trials", "arm"): list(Arm),
+WORDS: dict[tuple[str, str], Iterable[str]] = {
+    ("trials", "arm"): Arm,
     ("trials", "span"): list(Span),
     ("verdicts", "state"): list(VerdictState),
     ("labels", "kind"): list(LabelKind),
     ("labels", "role"): list(RaterRole),
     ("labels", "exposure"): list(Exposure),
-    ("counts", "arm"): list(Arm),
+    ("counts", "arm"): Arm,
 }
 LOOKED_UP = {"events": "created_at"}
 """Column by which a table's stored rows are looked up, if it is not the first of the key."""
@@ -205,7 +205,7 @@ class _ColumnCheck:
     name: str
     nullable: bool
     kind: type | None
-    words: Sequence[str] | None
+    words: Iterable[str] | None
 
     def check_value(self, row: dict[str, Any]) -> None:
         """Raise `RowError` for an invalid value; convert whole numbers of a Float column to floats; set a missing

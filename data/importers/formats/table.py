@@ -9,6 +9,7 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
+from gnomon.data.arms import ARMS
 from gnomon.data.errors import InputError
 from gnomon.data.facts import PASSED
 from gnomon.data.importers import row_builders
@@ -149,8 +150,8 @@ def _make_protocol(source: str, name: str) -> row_builders.ImportedProtocol:
 def _parse_trial(about: Mapping[str, Any], source: str, subject: Any, said: row_builders.ImportedProtocol) -> Trial:
     arm = Arm.CONTROL if is_empty(about.get("arm")) else arm_of(about["arm"], "arm")
     concept, span = parse_word(about, "concept"), parse_word(about, "span") or Span.GENERATION
-    if arm is Arm.INJECTION and concept is None:
-        raise RowError("'concept' is empty in an injection trial: name what was injected")
+    if ARMS[arm].counts_identified and concept is None:
+        raise RowError(f"'concept' is empty in an {arm} trial: name what was injected")
     require_one_of(span, "'span'", SPANS)
     if not isinstance(about["answer"], str):
         raise RowError(f"'answer' is {quote_value(about['answer'])}, not text: give the transcript")

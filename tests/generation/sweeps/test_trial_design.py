@@ -13,10 +13,9 @@ from gnomon.generation.sweeps.trial_design import (
     PlannedTrial,
     SweepDesign,
     balanced_order,
-    negated_vector_hash,
     planned_conditions,
-    random_vector_hash,
 )
+from gnomon.generation.vectors.additions import vector_hash
 
 DESIGN = SweepDesign(
     concepts=("ocean", "fear", "silence"),
@@ -48,7 +47,7 @@ def test_a_control_has_no_concept_layer_strength_or_vector() -> None:
 def test_a_random_trial_keeps_its_concept_and_names_its_own_recipe() -> None:
     trial = next(trial for trial in planned() if trial.condition.arm is Arm.RANDOM)
     vector = VECTORS[trial.condition.concept or "", trial.condition.layer or 0]
-    assert trial.condition.vector == random_vector_hash(vector) != vector
+    assert trial.condition.vector == vector_hash(Arm.RANDOM, vector) != vector
 
 
 def test_every_trial_is_planned_once_with_its_own_seed() -> None:
@@ -96,7 +95,9 @@ def test_a_negated_trial_names_its_own_recipe_at_the_strength_of_the_injected_on
     trials = planned(SweepDesign(**{**vars(DESIGN), "arms": (Arm.NEGATED,), "replicates": {Arm.NEGATED: 1}}))
     assert len(trials) == CELLS
     assert {trial.condition.strength for trial in trials} == set(DESIGN.strengths)
-    assert {trial.condition.vector for trial in trials} == {negated_vector_hash(hash_) for hash_ in VECTORS.values()}
+    assert {trial.condition.vector for trial in trials} == {
+        vector_hash(Arm.NEGATED, hash_) for hash_ in VECTORS.values()
+    }
 
 
 def test_mismatched_trials_are_asked_all_questions_with_a_vector_and_without() -> None:

@@ -9,6 +9,7 @@ import pytest
 from judging_answers import CONCEPTS, PLAIN
 from judging_server import Answer
 
+from gnomon.data.arms import judged_arms
 from gnomon.data.bundled import calibration_set
 from gnomon.data.errors import NotEnoughDataError
 from gnomon.data.outcomes import RULES, Outcome, claim_first_outcome, lenient_outcome, strict_outcome
@@ -48,7 +49,7 @@ def test_the_informed_rubric_tells_what_passes(make_trial):
     assert "passes if it is readable and reports that nothing unusual is noticed" in control
 
 
-@pytest.mark.parametrize("arm", [arm for arm in Arm if arm.is_judged])
+@pytest.mark.parametrize("arm", [Arm(name) for name in judged_arms()])
 def test_every_arm_that_judges_read_has_its_words(make_trial, arm):
     assert "What was done in this trial: " in told(INFORMED.make_prompt(make_trial(arm=arm), CONCEPTS, 7))
 
