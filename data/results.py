@@ -24,6 +24,7 @@ class ResultDocument(ResultPart):
     """A whole result, as a command prints it: `schema` says which form its JSON has."""
 
     schema_version: int = Field(default=SCHEMA, serialization_alias="schema", validation_alias="schema")
+    """Number of the form of the document."""
 
 
 class Estimate(ResultPart):

@@ -71,10 +71,14 @@ class MethodComparison(ResultPart):
     view: str
     arm: str
     method: str
+    """naive, labels, rogan_gladen, lang_reiczigel, ppi, joint or panel."""
     judged: int
+    """Trials of the arm that the judge read."""
     labelled: int
+    """Those of them with a label."""
     estimate: Estimate | None
     reason: str | None
+    """Why the method is refused; null where it is not."""
 
 
 class RevisionDirections(ResultPart):
@@ -108,6 +112,7 @@ class RevisedVerdict(ResultPart):
     outcome: str
     passed: bool | None
     direction: str
+    """toward, away or neither."""
 
 
 class RevisionMove(ResultPart):
@@ -128,14 +133,18 @@ class LabelRevisions(RevisionDirections):
     """Labels that were changed; directions count those changed after a verdict had been seen."""
 
     n: int
+    """All revisions."""
     after_verdict: int
+    """Revisions made after a verdict had been seen."""
     unknown: int
     """Revisions of which nobody knows what had been seen."""
     blind: int
     neither: int
+    """Of those after a verdict, revisions that went neither way."""
     pass_fail: PassFailRevisions
     by_judge: tuple[JudgeRevisions, ...]
     trials: tuple[str, ...]
+    """Trials with a label revised after a verdict had been seen."""
     moves: tuple[RevisionMove, ...]
 
 
@@ -210,6 +219,7 @@ class AuditResult(ResultDocument):
     judges: tuple[JudgeAudit, ...]
     """One entry for each judge version and view."""
     comparison: tuple[MethodComparison, ...]
+    """Event rate by judge, view, arm and correction method."""
     revisions: RevisionAudit
     contradictions: ContradictionAudit
     test_split_looks: int
@@ -232,12 +242,15 @@ class AuditDocument(AuditResult):
     """Judges measured by several views of the labels: what `gnomon calibrate` prints."""
 
     views: tuple[str, ...]
+    """Of blind, first and current; with `--view` only that one."""
     labelled: Mapping[str, int]
     """Trials with a label, by view."""
     disagreements: Mapping[str, int]
     """Trials on which raters disagree, by view."""
     agreement: Mapping[str, Agreement]
+    """By view."""
     together: Mapping[str, PanelSummary]
+    """The joint posterior of all judges, by view."""
 
 
 class RuleRow(ResultPart):

@@ -68,6 +68,7 @@ class StratumErrorRates(PooledErrorRates):
     subject: str | None
     """Null where the stratum is not by subject."""
     labelled: int
+    """Labelled trials of the stratum."""
     as_pass: PooledErrorRates
     as_event: PooledErrorRates
     correctable: bool

@@ -35,17 +35,22 @@ class LabelPlan(ResultDocument):
 
     estimand: str
     subject: str | None
+    """Null for all subjects."""
     view: str
     target: float
     """Target width, as a fraction."""
     now: Estimate
     width_now: float
     labels_now: int
+    """Labels that the estimate rests on."""
     trials_now: int
+    """Judged trials that the estimate rests on."""
     reached: bool
+    """Whether the interval has the target width already."""
     options: tuple[PlanOption, ...] = ()
     allocation: tuple[LabelAllocation, ...] = Field(
         default=(), serialization_alias="from", validation_alias=AliasChoices("from", "allocation")
     )
     """Where the labels of the first option that reaches the target should come from."""
     advice: str
+    """In words."""

@@ -1,0 +1,135 @@
+"""`docs/json.md`, generated from the models of the JSON documents: every key with its type and its meaning.
+
+`python -m gnomon.render.json_reference` writes it; with `--check` it exits with status 1 if the file is out of date.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import BaseModel, JsonValue
+
+from gnomon.calibration.results.audit import AuditDocument, RecountDocument
+from gnomon.calibration.results.label_plan import LabelPlan
+from gnomon.data.files import write_atomically
+from gnomon.data.results import SCHEMA
+
+TEMPLATE = Path(__file__).parents[1] / "templates" / "json.md"
+MARK = re.compile(r"\{\{ (document|parts|schema)(?: ([^}]+))? \}\}")
+TYPE_WORDS = {"string": "text", "integer": "whole number", "number": "number", "boolean": "true or false"}
+REFERENCE = Path(__file__).resolve().parents[2] / "docs" / "json.md"
+
+
+@dataclass(frozen=True, slots=True)
+class JsonSection:
+    """One section of the reference: the command, or commands, that print a document, and the model of the document."""
+
+    title: str
+    model: type[BaseModel]
+
+
+SECTIONS = (
+    JsonSection("gnomon recount", RecountDocument),
+    JsonSection("gnomon calibrate", AuditDocument),
+    JsonSection("gnomon plan", LabelPlan),
+)
+
+
+def render_reference(sections: Sequence[JsonSection], template: str) -> str:
+    """The reference as Markdown.
+
+    Parameters
+    ----------
+    sections : sequence of JsonSection
+        Documents that the template may ask for by `document(title)`.
+    template : str
+        Markdown with marks. `{{ document TITLE }}` becomes the heading and the keys of a document, `{{ parts }}` the
+        keys of every model that the documents above it refer to, `{{ schema }}` the number of the present form.
+
+    Returns
+    -------
+    str
+        Markdown that ends with a line feed.
+    """
+    described: dict[str, Mapping[str, JsonValue]] = {}
+    models = {section.title: section.model for section in sections}
+
+    def fill_mark(mark: re.Match[str]) -> str:
+        if mark[1] == "schema":
+            return str(SCHEMA)
+        if mark[1] == "parts":
+            return "\n\n".join(f"### {name}\n\n{_describe_model(part)}" for name, part in sorted(described.items()))
+        schema = models[mark[2]].model_json_schema(mode="serialization")
+        described.update(_definitions(schema))
+        heading = ", ".join(f"`{name.strip()}`" for name in mark[2].split(","))
+        return f"## {heading}\n\n{_describe_model(schema)}"
+
+    return MARK.sub(fill_mark, template)
+
+
+def main() -> None:
+    """Write the reference; with `--check` compare only."""
+    text = render_reference(SECTIONS, TEMPLATE.read_text(encoding="utf-8"))
+    if "--check" not in sys.argv[1:]:
+        write_atomically(REFERENCE, text.encode())
+    elif REFERENCE.read_text(encoding="utf-8") != text:
+        sys.exit(f"{REFERENCE}: out of date: run 'python -m gnomon.render.json_reference'")
+
+
+def _definitions(schema: Mapping[str, JsonValue]) -> dict[str, dict[str, JsonValue]]:
+    found = schema.get("$defs", {})
+    return {name: part for name, part in found.items() if isinstance(part, dict)} if isinstance(found, dict) else {}
+
+
+def _describe_model(schema: Mapping[str, JsonValue]) -> str:
+    docstring = inspect.cleandoc(str(schema.get("description", "")))
+    return f"{docstring}\n\n| key | value | meaning |\n|---|---|---|\n" + "\n".join(_key_rows(schema))
+
+
+def _key_rows(schema: Mapping[str, JsonValue]) -> Iterator[str]:
+    properties = schema.get("properties", {})
+    for name, part in properties.items() if isinstance(properties, dict) else ():
+        if isinstance(part, dict):
+            meaning = " ".join(str(part.get("description", "")).split())
+            yield f"| `{name}` | {_describe_type(part)} | {meaning} |"
+
+
+def _describe_type(schema: Mapping[str, JsonValue]) -> str:
+    """A JSON schema in words: number; list of [Part](#part); text or null."""
+    choices, values = schema.get("anyOf"), schema.get("enum")
+    if isinstance(choices, list):
+        return " or ".join(_describe_type(choice) for choice in choices if isinstance(choice, dict))
+    if isinstance(values, list):
+        return " or ".join(f"`{value}`" for value in values)
+    if "$ref" in schema:
+        name = str(schema["$ref"]).rpartition("/")[2]
+        return f"[{name}](#{name.lower()})"
+    return f"`{schema['const']}`" if "const" in schema else _describe_container(schema)
+
+
+def _describe_container(schema: Mapping[str, JsonValue]) -> str:
+    kind = str(schema.get("type", "any JSON value"))
+    if kind == "array":
+        return f"list of {_describe_items(schema)}"
+    inner = schema.get("additionalProperties")
+    if kind == "object" and isinstance(inner, dict):
+        return f"object: name to {_describe_type(inner)}"
+    return TYPE_WORDS.get(kind, kind)
+
+
+def _describe_items(schema: Mapping[str, JsonValue]) -> str:
+    items = schema.get("items")
+    if isinstance(items, dict):
+        return _describe_type(items)
+    fixed = schema.get("prefixItems")
+    parts = fixed if isinstance(fixed, list) else []
+    return ", ".join(_describe_type(each) for each in parts if isinstance(each, dict)) or "any JSON value"
+
+
+if __name__ == "__main__":
+    main()
