@@ -11,13 +11,17 @@ CASES ?= 20000
 WORKERS ?= 2
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test setup check fuzz faults bench browser clean
+# `test` is what a change needs; `test-all` adds the simulations, crowds and kills marked slow (CI runs it).
+.PHONY: demo test test-all setup check fuzz faults bench browser clean
 
 demo: setup
 	@$(BIN)/gnomon demo $(DIR) $(ARGS)
 
 test: setup browser
-	$(BIN)/python -m pytest --numprocesses $(WORKERS) $(ARGS)
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadgroup -m "not slow" $(ARGS)
+
+test-all: setup browser
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadgroup $(ARGS)
 
 check: setup
 	$(BIN)/ruff check .

@@ -24,9 +24,14 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 
-def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> workers.Rooms:
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> workers.FilesAndGroups:
     """Where tests run in several processes (`make test`)."""
-    return workers.Rooms(config, log)
+    return workers.FilesAndGroups(config, log)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    workers.group_by_fixture(items)
 
 
 @pytest.fixture(scope="session")

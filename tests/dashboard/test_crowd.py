@@ -21,6 +21,7 @@ RATERS = [f"rater-{number}" for number in range(8)]
 SECONDS = float(os.environ.get("GNOMON_CROWD_SECONDS", "15"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("store_url", ["sqlite", "postgresql"], indirect=True)
 def test_eight_raters_label_one_study_at_once(store_url, tmp_path, chromium):
     store = Store.open(store_url)

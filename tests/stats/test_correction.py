@@ -79,6 +79,7 @@ def test_an_effect_that_only_the_judge_makes_is_taken_out() -> None:
     assert corrected.sd > judged.sd, "the uncertainty of the judge is kept in"
 
 
+@pytest.mark.slow
 def test_labels_chosen_because_judges_disagree_do_not_bias() -> None:
     """Nearly all disputed trials labelled, few of the others: sensitivity from those labels alone is far off."""
     pair = np.stack([confused(0.9, 0.85), confused(0.8, 0.9)])
@@ -96,6 +97,7 @@ def test_labels_chosen_because_judges_disagree_do_not_bias() -> None:
     assert naive < 0.85, "the labels are a skewed sample of what the judge does"
 
 
+@pytest.mark.slow
 def test_disputed_labels_say_more_than_as_many_random_ones() -> None:
     pair = np.stack([confused(0.9, 0.85), confused(0.8, 0.9)])
     confusion = {"control": pair, "injection": pair}
@@ -147,6 +149,7 @@ def run(store: Store, made: SimulatedStudy) -> StoredFit:
     return row
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("corrected", [False, True])
 def test_intervals_hold_the_truth_as_often_as_they_say(corrected: bool) -> None:
     """Small studies drawn anew: at most 4 misses in 30, which a true 95 % keeps to 98 times in 100."""

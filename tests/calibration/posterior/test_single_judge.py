@@ -126,6 +126,7 @@ def test_counts_that_cannot_be_are_named(counts, internal: bool, message: str) -
         joint_posterior(*counts, internal=internal)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("p", "se", "sp", "events", "others", "n"),
     [(0.05, 0.95, 0.98, 30, 270, 500), (0.2, 0.9, 0.95, 60, 240, 200), (0.3, 0.97, 0.97, 30, 70, 100)],

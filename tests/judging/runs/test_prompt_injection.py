@@ -38,6 +38,7 @@ def test_the_lexicon_reads_what_the_text_really_says(attack):
     assert (told == meant) == (attack.id not in KNOWN)
 
 
+@pytest.mark.slow
 def test_the_learned_judge_is_turned_by_few_and_only_by_text_that_can_be_seen():
     judge = EmbeddingJudge.from_labels(calibration_set().training_pairs(), CONCEPTS)
     found = measure_flip_rate(judge, InMemoryRunState())
