@@ -157,7 +157,7 @@ def suggest_command(place: StudyRef, step: str, why: str) -> None:
     why : str
         Reason, a full sentence.
     """
-    st.info(f"{why} This makes the figures:")
+    st.info(f"{why} Run:")
     st.code(place.shell_command(step), language=None)
 
 

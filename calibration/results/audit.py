@@ -130,7 +130,7 @@ class RevisionMove(ResultPart):
 
 
 class LabelRevisions(RevisionDirections):
-    """Labels that were changed; directions count those changed after a verdict had been seen."""
+    """Changed labels; directions count those changed after a verdict had been seen."""
 
     n: int
     """All revisions."""

@@ -185,6 +185,6 @@ def _require_sizes(store: Store) -> None:
     unknown = [subject.name for subject in subjects if subject.parameters == UNKNOWN_SIZE]
     if unknown and len(subjects) > 1:
         raise NotEnoughDataError(
-            f"subject '{unknown[0]}': its number of parameters is not known, and figures by size need it: import its "
+            f"subject '{unknown[0]}': its number of parameters is not known, and estimates by size need it: import its "
             "files again with --parameters"
         )

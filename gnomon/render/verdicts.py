@@ -79,5 +79,5 @@ def print_recount(document: RecountDocument) -> None:
     for state in document.states:
         console.print(f"judge {state.judge}: {format_rate(state.not_ok)} of {state.calls:,} calls not ok, not counted")
     console.print(
-        "* the study's rule ('rule' in study.toml), which its figures use; no judge was asked", soft_wrap=True
+        "* the study's rule ('rule' in study.toml), which its estimates use; no judge was called", soft_wrap=True
     )

@@ -86,7 +86,7 @@ def forest_plot(estimands: pd.DataFrame) -> Any:
     )
     rule = alt.Chart(shown).mark_rule(color=GREY, strokeDash=[4, 4]).encode(x=alt.datum(0))
     layered = alt.layer(rule, *interval_layers(base, "x")).properties(width=WIDTH - 160, height=alt.Step(ROW_HEIGHT))
-    told = "All figures" if many else f"All figures of {estimands['subject'].iloc[0]}"
+    told = "All estimates" if many else f"All estimates of {estimands['subject'].iloc[0]}"
     above = chart_title(told, ["Posterior mean with 50 % (thick) and 95 % (thin) intervals."])
     if not many:
         return layered.properties(title=above)

@@ -21,10 +21,10 @@ LIKELY = 0.9
 ASYMMETRY = 0.1
 
 COMPARABLE = (
-    "The raw figure counts every trial of every model alike, so it is the one to compare models by; but it mixes how "
-    "well a model notices with how often it declines. The engaged figure compares models only where both arms are "
-    "refused about equally often. The corrected figures can also be compared between judges, and are shown only where "
-    "labels allow it."
+    "To compare models use the raw estimate: it counts every trial of every model alike. It mixes how well a model "
+    "notices with how often it refuses. The estimate excluding refusals is comparable only if refusal rates are "
+    "similar in both arms. Corrected estimates can also be compared between judges; they are shown only where labels "
+    "allow it."
 )
 
 STANDARD = (
@@ -121,7 +121,7 @@ def step_sentences(ladder: pd.DataFrame, name: str) -> Iterator[str]:
     whole = ladder[(ladder["estimand"] == name) & ladder["steps"].notna()] if "steps" in ladder else ladder.head(0)
     for row in frame_rows(whole, SizeLadderSpan):
         yield (
-            f"From {row.from_subject} to {row.to_subject}: probability that it rises at each of the {row.steps} steps "
+            f"From {row.from_subject} to {row.to_subject}: P(increase at all {row.steps} steps) "
             f"{format_probability(row.probability)}."
         )
 

@@ -73,7 +73,7 @@ def bounds_sentences(estimands: pd.DataFrame, bounds: pd.DataFrame) -> Iterator[
         hidden = "negligible" if width < APART else f"bounds {span}, 95 % limits {limits}"
         told = f"{row.subject}: engaged {format_points(means[row.subject])} %; " if row.subject in means else ""
         if width < APART:
-            yield f"{told or row.subject + ': '}leaving refusals out hides {hidden} (bounds {span})."
+            yield f"{told or row.subject + ': '}the effect of excluding refusals is {hidden} (bounds {span})."
         else:
             zero = row.low95 <= 0 <= row.high95
             yield f"{told or row.subject + ': '}{hidden}{': consistent with zero' if zero else ''}."
@@ -145,6 +145,9 @@ def misfit_sentences(predictive: pd.DataFrame) -> Iterator[str]:
     each = predictive.drop_duplicates(["subject", "arm"])
     odd = each[each["p"] < ODD].sort_values("p")
     for subject, arm, p in odd[["subject", "arm", "p"]].itertuples(index=False):
-        yield (f"{subject}, {arm} arm: the fit would hardly make these counts (p {p:.2f}): it misses something there.")
+        yield (
+            f"{subject}, {arm} arm: observed counts are unlikely under the fit (p {p:.2f}): the statistical model "
+            "misses something there."
+        )
     if odd.empty:
         yield f"No misfit found: all {len(each)} model and arm checks have p > {ODD:g}."
