@@ -153,36 +153,77 @@ CORE: tuple[Fact, ...] = (
 CORE_FACTS = tuple(fact.name for fact in CORE)
 CORE_FLAGS = tuple(fact.name for fact in CORE if fact.kind == "flag")
 
-FACTS: Registry[Fact] = Registry("fact", "gnomon.facts")
-for _fact in CORE:
-    FACTS.register(_fact.name, _fact)
+
+class FactRegistry(Registry[Fact]):
+    """The facts by name. A plug-in's entry point in the group `gnomon.facts` names a fact or a registering function."""
+
+    def register(self, name: str, value: Fact) -> Fact:
+        """Add a fact that `check_fact` accepts.
+
+        Parameters
+        ----------
+        name : str
+            The fact's own name.
+        value : Fact
+            The fact.
+        """
+        if value not in CORE:
+            check_fact(value, name)
+        return super().register(name, value)
+
+
+FACTS = FactRegistry("fact", "gnomon.facts")
 
 
 def register_fact(fact: Fact) -> Fact:
     """Add a fact: from now on judges and raters are asked for it, and it is stored, exported, imported and shown.
 
-    Raises `InputError` for a name that is taken or no identifier, a kind other than 'flag', a key that another button
-    of the labelling page has, an excluded fact that is no flag, or a pattern that is no regular expression.
+    Raises
+    ------
+    InputError
+        If the name is taken, reserved or no identifier, the fact is no flag, a key is taken on the labelling page, an
+        excluded fact is no flag, or a pattern is no regular expression.
     """
-    if not _NAME.fullmatch(fact.name) or fact.name in RESERVED_NAMES:
+    return FACTS.register(fact.name, fact)
+
+
+def check_fact(fact: Fact, name: str) -> None:
+    """Check a fact that is to be registered.
+
+    Parameters
+    ----------
+    fact : Fact
+        The fact.
+    name : str
+        Name that it is registered under, which must be its own.
+
+    Raises
+    ------
+    InputError
+        As `register_fact` says.
+    """
+    if name != fact.name or not _NAME.fullmatch(name) or name in RESERVED_NAMES:
         raise InputError(
-            f"fact '{fact.name}': cannot be called so: choose lower-case letters, digits and underscores, and none of "
+            f"fact '{name}': cannot be called so: choose lower-case letters, digits and underscores, and none of "
             f"{', '.join(sorted(RESERVED_NAMES))}"
         )
     if fact.kind != "flag" or [choice.value for choice in fact.choices] not in ([True, False], [False, True]):
-        raise InputError(f"fact '{fact.name}': is no flag: a registered fact is answered by yes or no")
+        raise InputError(f"fact '{name}': is no flag: give it two choices, True and False")
     for choice in fact.choices:
         if choice.key is not None and choice.key not in free_keys():
-            raise InputError(f"fact '{fact.name}': key '{choice.key}' is taken: choose from {', '.join(free_keys())}")
+            raise InputError(f"fact '{name}': key '{choice.key}' is taken: choose from {', '.join(free_keys())}")
     for other in fact.excludes:
         if other not in FACTS or FACTS[other].kind != "flag":
-            raise InputError(f"fact '{fact.name}': excludes '{other}', which is no flag: register that one first")
+            raise InputError(f"fact '{name}': excludes '{other}', which is no flag: register that one first")
     for pattern in fact.patterns:
         try:
             re.compile(pattern)
         except re.error as error:
-            raise InputError(f"fact '{fact.name}': pattern '{pattern}' is wrong ({error}): fix it") from None
-    return FACTS.register(fact.name, fact)
+            raise InputError(f"fact '{name}': pattern '{pattern}' is not valid ({error}): fix it") from None
+
+
+for _fact in CORE:
+    FACTS.register(_fact.name, _fact)
 
 
 def further_facts() -> tuple[Fact, ...]:

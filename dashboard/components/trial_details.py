@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pandas as pd
 import streamlit as st
 
 from gnomon.dashboard.transcripts.transcript_query import TrialDetails
+from gnomon.data.facts import asked_facts
 from gnomon.data.records import NONE
 
-_FACTS = {
-    "claims": st.column_config.CheckboxColumn("claims"),
-    "coherent": st.column_config.CheckboxColumn("readable"),
-    "refused": st.column_config.CheckboxColumn("refuses"),
-}
+if TYPE_CHECKING:
+    from streamlit.elements.lib.column_types import ButtonColumnResult, ColumnConfig
 
 
 def show_evidence(details: TrialDetails) -> None:
@@ -22,14 +22,20 @@ def show_evidence(details: TrialDetails) -> None:
     if details.verdicts.empty:
         st.text("No verdicts.")
     else:
-        st.dataframe(details.verdicts.drop(columns="quote"), hide_index=True, column_config=_FACTS)
+        st.dataframe(details.verdicts.drop(columns="quote"), hide_index=True, column_config=_fact_columns())
         for quote in misquoted_judges(details):
             st.text(f"Quoted by a judge, but not in the response: {quote}")
     st.caption("Labels")
     if details.labels.empty:
         st.text("No labels.")
     else:
-        st.dataframe(_label_table(details.labels), hide_index=True, column_config=_FACTS)
+        st.dataframe(_label_table(details.labels), hide_index=True, column_config=_fact_columns())
+
+
+def _fact_columns() -> dict[str, ColumnConfig | ButtonColumnResult | str | None]:
+    """How the columns of flags are shown, by the name of the fact."""
+    flags = (fact for fact in asked_facts() if fact.kind == "flag")
+    return {fact.name: st.column_config.CheckboxColumn(fact.heading or fact.name) for fact in flags}
 
 
 def misquoted_judges(details: TrialDetails) -> list[str]:

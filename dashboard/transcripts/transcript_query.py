@@ -11,9 +11,11 @@ from sqlalchemy import ColumnElement, FromClause, Select, exists, func, select
 
 from gnomon.calibration.observations.frames import judge_frame
 from gnomon.calibration.observations.sql_outcomes import is_counted_verdict, outcome_of
+from gnomon.data.facts import CORE_FACTS
 from gnomon.data.outcomes import rule_named
 from gnomon.data.records import LabelKind, Split
 from gnomon.data.storage import tables
+from gnomon.data.storage.fact_columns import FURTHER, further_value
 from gnomon.data.storage.store import Store
 
 PAGE = 20
@@ -27,7 +29,7 @@ _verdict = tables.verdicts.c
 class TrialFilters:
     """Filters of the list; an empty field does not filter.
 
-    `outcome` is by `judge`, or by any judge if that is empty.
+    `outcome` is by `judge`, or by any judge if that is empty; so is `reports`, flags that a verdict reports as true.
     """
 
     subject: tuple[str, ...] = ()
@@ -41,11 +43,12 @@ class TrialFilters:
     disputed: bool = False
     labelled: str = ""
     text: str = ""
+    reports: tuple[str, ...] = ()
 
     @property
     def shows_verdicts(self) -> bool:
         """Whether membership in the list reveals something about a verdict."""
-        return bool(self.outcome or self.disputed)
+        return bool(self.outcome or self.disputed or self.reports)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,12 +95,12 @@ def filter_conditions(store: Store, filters: TrialFilters, there: FilterChoices)
         found.append(_one_of(_trial.split, filters.split, tuple(Split)))
     if filters.text:
         found.append(_trial.answer.icontains(filters.text, autoescape=True))
-    if filters.outcome:
+    if filters.outcome or filters.reports:
         judges = [filters.judge] if filters.judge else list(there.judge)
+        said = [outcome.in_(filters.outcome)] if filters.outcome else []
+        said += [_flag_value(name).is_(True) for name in filters.reports]
         found.append(
-            exists()
-            .where(_verdict.trial == _trial.id, is_counted_verdict(judges), outcome.in_(filters.outcome))
-            .correlate(tables.trials)
+            exists().where(_verdict.trial == _trial.id, is_counted_verdict(judges), *said).correlate(tables.trials)
         )
     if filters.disputed:
         found.append(is_disputed(outcome, list(there.judge)))
@@ -105,6 +108,19 @@ def filter_conditions(store: Store, filters: TrialFilters, there: FilterChoices)
         labelled = _trial.id.in_(_has_label())
         found.append(labelled if filters.labelled == "yes" else ~labelled)
     return found
+
+
+def _flag_value(name: str) -> ColumnElement[bool]:
+    return _verdict[name] if name in CORE_FACTS else further_value(tables.verdicts, name)
+
+
+def _with_further_columns(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows with a column for each further fact that any of them reports, in place of the one that holds all."""
+    held = [value or {} for value in rows[FURTHER]]
+    place = list(rows.columns).index(FURTHER)
+    for name in sorted({name for values in held for name in values}):
+        rows.insert(place, name, pd.Series([values.get(name) for values in held], index=rows.index, dtype=object))
+    return rows.drop(columns=FURTHER)
 
 
 def _one_of(column: ColumnElement[Any], wanted: Collection[Any], there: Collection[Any]) -> ColumnElement[bool]:
@@ -236,9 +252,11 @@ def trial_details(store: Store, trial: str) -> TrialDetails:
     found = store.load_trials([trial])[0]
     judges = judge_frame(store)
     named = dict(zip(judges["version"], judges["name"], strict=True))
-    columns = [_verdict[name] for name in ("judge", "claims", "concept", "coherent", "refused", "quote")]
-    query = select(*columns).where(_verdict.trial == trial, _verdict.sample == 0, _verdict.judge.in_(list(named)))
-    said = store.read_frame(query)
+    names = [*CORE_FACTS, FURTHER, "quote"]
+    query = select(_verdict.judge, *(_verdict[name] for name in names)).where(
+        _verdict.trial == trial, _verdict.sample == 0, _verdict.judge.in_(list(named))
+    )
+    said = _with_further_columns(store.read_frame(query))
     said.insert(
         1, "outcome", [outcome_table(store, [trial], named).iloc[0].get(named[judge]) for judge in said["judge"]]
     )
@@ -263,9 +281,10 @@ def label_history(store: Store, trial: str) -> pd.DataFrame:
         Trial id.
     """
     label = tables.labels.c
-    shown = ["rater", "kind", "claims", "concept", "coherent", "refused", "exposure", "note", "revision", "created_at"]
+    shown = ["rater", "kind", *CORE_FACTS, FURTHER, "exposure", "note", "revision", "created_at"]
     query = select(*[label[name] for name in shown]).where(label.trial == trial)
     events = store.read_frame(query.order_by(label.created_at, label.rater, label.revision))
+    events = _with_further_columns(events)
     last = events[events["kind"] == str(LabelKind.RETRACTION)].groupby("rater")["revision"].max()
     withdrawn = events["revision"] < events["rater"].map(last).fillna(-1)
     return events.assign(withdrawn=withdrawn).drop(columns="revision")

@@ -13,6 +13,7 @@ from gnomon.dashboard.components.trial_details import show_evidence
 from gnomon.dashboard.labelling.labelling_session import LabelItem, LabellingSession, known_raters, labelled_by
 from gnomon.dashboard.labelling.questions import RaterQuestion, rater_questions
 from gnomon.dashboard.transcripts import transcript_query
+from gnomon.data.facts import asked_names
 from gnomon.data.storage import tables
 from gnomon.data.storage.store import Store
 from gnomon.stats.narrative.formatting import count_noun, escape_markdown
@@ -49,7 +50,7 @@ def show_page() -> None:
 
 def _ask_name(store: Store) -> None:
     st.markdown(
-        "You will read one response at a time and answer four questions about it. How the response "
+        f"You will read one response at a time and answer {len(asked_names())} questions about it. How the response "
         "was made, and what judges and other raters said, is hidden until your label is saved."
     )
     with st.form("rater_form", width=480):

@@ -15,6 +15,7 @@ from gnomon.dashboard.components.trial_details import show_evidence
 from gnomon.dashboard.components.view_filters import multi_select
 from gnomon.dashboard.labelling import exposure_log
 from gnomon.dashboard.transcripts import incremental_search, matrix_cell, transcript_query
+from gnomon.data.facts import further_names
 from gnomon.data.outcomes import Outcome
 from gnomon.data.records import Split, canonical_hash
 from gnomon.data.storage.store import Store
@@ -81,6 +82,7 @@ def _choose_filters(choices: transcript_query.FilterChoices) -> tuple[transcript
         judge = st.selectbox(
             "as read by", list(names), format_func=names.__getitem__, key="by_judge", bind="query-params"
         )
+        reports = multi_select("Reported", list(further_names()), "reports") if further_names() else []
         disputed = st.checkbox("Judges disagree", key="disputed", bind="query-params")
         told = LABELLED.__getitem__
         labelled = st.radio(
@@ -100,6 +102,7 @@ def _choose_filters(choices: transcript_query.FilterChoices) -> tuple[transcript
         disputed=disputed,
         labelled=labelled,
         text=text.strip(),
+        reports=tuple(reports),
     )
     return filters, with_text
 

@@ -72,8 +72,18 @@ def test_a_registered_fact_is_a_flag():
         facts.register_fact(Fact("theme", "?", "", kind="concept"))
 
 
+def test_a_fact_excludes_only_flags():
+    with pytest.raises(InputError, match="excludes 'concept'"):
+        facts.register_fact(Fact("hedged", "?", "", excludes=("concept",)))
+
+
+def test_a_fact_that_is_registered_under_another_name_is_refused():
+    with pytest.raises(InputError, match="cannot be called so"):
+        facts.FACTS.register("vague", HEDGED)
+
+
 def test_a_pattern_that_is_wrong_is_refused():
-    with pytest.raises(InputError, match=r"pattern '\(' is wrong"):
+    with pytest.raises(InputError, match=r"pattern '\(' is not valid"):
         facts.register_fact(Fact("hedged", "?", "", patterns=("(",)))
     assert "hedged" not in facts.FACTS
 
