@@ -9,6 +9,7 @@ import streamlit as st
 
 from gnomon.dashboard import study_picker
 from gnomon.dashboard.components.chart_panel import show_chart
+from gnomon.data.glossary import define_terms
 from gnomon.stats.charts import coverage_table, diagnostic_charts
 from gnomon.stats.estimand_registry import listed_estimands
 from gnomon.stats.inference.hierarchical import VERSION
@@ -46,7 +47,7 @@ def show_page() -> None:
     if not fits:
         study_picker.suggest_command(place, "fit", "No fit yet.")
         return
-    st.subheader("Did the fits converge?")
+    st.subheader("Did the fits converge?", help=define_terms("R-hat", "effective sample size", "divergence"))
     for fit in fits.values():
         st.text(non_breaking(telling.convergence_sentence(fit.view, fit.status, fit.diagnostics)))
     with st.expander("All numbers", type="compact"):
@@ -59,7 +60,7 @@ def show_page() -> None:
 
 def _stored_coverage() -> None:
     """Coverage of the model's intervals in simulation, one row per kind of estimate."""
-    st.subheader("Interval coverage in simulation")
+    st.subheader("Interval coverage in simulation", help=define_terms("coverage"))
     found = coverage_table.interval_coverage(VERSION)
     if found.empty:
         st.text(NOT_MEASURED)
@@ -121,7 +122,7 @@ def _predictive_checks(fits: Mapping[str, FitFrames]) -> None:
     usable = {view: fit for view, fit in fits.items() if len(fit.predictive)}
     if not usable:
         return
-    st.subheader("Posterior predictive check")
+    st.subheader("Posterior predictive check", help=define_terms("posterior predictive check"))
     view = next(iter(usable))
     if len(usable) > 1:
         view = str(st.selectbox("Fit", list(usable), key="predictive", bind="query-params"))

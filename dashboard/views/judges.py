@@ -13,6 +13,7 @@ from gnomon.calibration.results.audit import JudgeAudit, ViewAudit
 from gnomon.dashboard import study_picker
 from gnomon.dashboard.components.chart_panel import show_chart
 from gnomon.dashboard.transcripts.matrix_cell import CONFUSED, PARTED, MatrixCell, go_to
+from gnomon.data.glossary import define_terms
 from gnomon.data.records import Split
 from gnomon.data.storage import tables
 from gnomon.data.storage.store import Store
@@ -105,7 +106,10 @@ def _overall_entry(document: ViewAudit, judge: str) -> None:
 
 def _correctability(document: ViewAudit, judge: str) -> None:
     each = _judge_entry(document, judge)
-    st.subheader(f"Can estimates be corrected for the errors of {escape_markdown(judge)}?")
+    st.subheader(
+        f"Can estimates be corrected for the errors of {escape_markdown(judge)}?",
+        help=define_terms("corrected", "Youden's J"),
+    )
     if each.correctable:
         st.markdown(
             ":green[:material/check_circle:] Yes: its error rates are known in both arms that net detection needs."
@@ -122,7 +126,7 @@ def _correctability(document: ViewAudit, judge: str) -> None:
 
 
 def _error_rates(document: ViewAudit) -> None:
-    st.subheader("Errors by arm")
+    st.subheader("Errors by arm", help=define_terms("sensitivity", "specificity", "Youden's J"))
     reading = st.segmented_control(
         "Counted as",
         list(READINGS),
@@ -160,7 +164,7 @@ def _confusion_matrix(document: ViewAudit, judge: str, view: str) -> None:
     classes = audit_frames.class_frame(document, judge)
     if classes.empty:
         return
-    st.subheader("Confusion matrix")
+    st.subheader("Confusion matrix", help=define_terms("confusion matrix", "outcome"))
     clicked = show_chart(
         audit_charts.confusion_heat_map(classes, judge=judge),
         f"confusion-{judge}",
@@ -199,7 +203,7 @@ def _read_cell(told: dict[MatrixCell, str], clicked: MatrixCell | None, key: str
 
 
 def _agreement_section(document: ViewAudit, view: str) -> None:
-    st.subheader("Agreement")
+    st.subheader("Agreement", help=define_terms("agreement", "Gwet's AC1", "Krippendorff's alpha"))
     agreement = audit_frames.agreement_frame(document)
     if agreement.empty:
         st.text("No two judges or raters have trials in common.")
@@ -231,7 +235,7 @@ def _of_pair(pair: PairAgreement) -> tuple[str, str, str, str]:
 
 
 def _correction_methods(document: ViewAudit, judge: str) -> None:
-    st.subheader("Correction methods compared")
+    st.subheader("Correction methods compared", help=define_terms("confidence interval", "PPI++", "joint posterior"))
     comparison = audit_frames.comparison_frame(document)
     show_chart(
         audit_charts.correction_methods_chart(comparison, judge=judge),
@@ -253,7 +257,7 @@ def _panel_section(document: ViewAudit) -> None:
     shown = audit_frames.panel_frame(document)
     if shown.empty or len(document.together.judges) < 2:
         return
-    st.subheader("All judges combined")
+    st.subheader("All judges combined", help=define_terms("joint posterior", "conditional independence"))
     told = shown.assign(
         rate=shown["rate"].str.capitalize(),
         errors=shown["errors"].map({"independent": "Independent", "free": "Correlated"}),
@@ -268,7 +272,7 @@ def _panel_section(document: ViewAudit) -> None:
 
 
 def _revision_section(document: ViewAudit) -> None:
-    st.subheader("Changed labels")
+    st.subheader("Changed labels", help=define_terms("exposure", "label view"))
     st.text(non_breaking(document.revisions.words))
     if document.disagreements:
         st.text(f"Raters disagree on {count_noun(document.disagreements, 'transcript')}.")
@@ -278,7 +282,7 @@ def _revision_section(document: ViewAudit) -> None:
 
 
 def _contradiction_section(document: ViewAudit) -> None:
-    st.subheader("Inconsistent verdicts and labels")
+    st.subheader("Inconsistent verdicts and labels", help=define_terms("inconsistency"))
     shown = audit_frames.contradiction_frame(document)
     if shown.empty:
         st.text("None: no verdict or label holds facts that exclude each other.")
@@ -287,7 +291,7 @@ def _contradiction_section(document: ViewAudit) -> None:
 
 
 def _drift_section(document: ViewAudit, judge: str) -> None:
-    st.subheader(f"Drift of {escape_markdown(judge)}")
+    st.subheader(f"Drift of {escape_markdown(judge)}", help=define_terms("drift"))
     each = _judge_entry(document, judge)
     st.text(non_breaking(each.drift.words))
     if again := each.consistency:

@@ -9,6 +9,7 @@ import streamlit as st
 from gnomon.dashboard import study_picker
 from gnomon.dashboard.components.chart_panel import show_chart
 from gnomon.dashboard.components.view_filters import filter_fit
+from gnomon.data.glossary import define_terms
 from gnomon.stats.charts import diagnostic_charts, estimate_charts
 from gnomon.stats.narrative import fit_sentences as telling
 from gnomon.stats.narrative.fit_frames import FitFrames, TidyEstimate, all_fitted, fit_for, frame_rows
@@ -60,11 +61,11 @@ def _refusal_chart(fit: FitFrames) -> None:
 
 
 def _refusal_sentences(fit: FitFrames) -> None:
-    st.subheader("Refusal rates")
+    st.subheader("Refusal rates", help=define_terms("refusal", "refused"))
     for line in telling.refusal_sentences(fit.estimands):
         st.text(non_breaking(line))
     if said := list(telling.bounds_sentences(fit.estimands, fit.comparison_entry("bounds"))):
-        st.subheader("Selection bounds")
+        st.subheader("Selection bounds", help=define_terms("selection bounds", "Lee bounds"))
         for line in said:
             st.text(non_breaking(line))
     st.subheader("How to read it")

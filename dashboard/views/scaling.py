@@ -11,6 +11,7 @@ from gnomon.dashboard import study_picker
 from gnomon.dashboard.components.chart_panel import show_chart
 from gnomon.dashboard.components.view_filters import filter_fit
 from gnomon.data.errors import GnomonError
+from gnomon.data.glossary import define_terms
 from gnomon.data.storage.store import Store
 from gnomon.stats.cells.aggregation import judged_cells, published_cells
 from gnomon.stats.charts import diagnostic_charts, estimate_charts
@@ -156,12 +157,12 @@ def _scaling_sentences(place: study_picker.StudyRef, store: Store, fit: FitFrame
     rows = fit.overall_estimates(name).sort_values("parameters")
     left, right = st.columns([2, 3], gap="large")
     with left:
-        st.subheader("Each model")
+        st.subheader("Each model", help=define_terms("estimate", "credible interval"))
         st.text(
             non_breaking("\n".join(estimate_sentences.figure_sentence(row) for row in frame_rows(rows, TidyEstimate)))
         )
     with right:
-        st.subheader("Does it change with model size?")
+        st.subheader("Does it change with model size?", help=define_terms("slope"))
         said = [*estimate_sentences.slope_sentences(fit.slope, name)]
         said += estimate_sentences.monotone_sentence(fit.estimands, fit.contrasts, name)
         said += estimate_sentences.step_sentences(fit.comparison_entry("ladder"), name)
@@ -172,10 +173,13 @@ def _scaling_sentences(place: study_picker.StudyRef, store: Store, fit: FitFrame
             fit.estimands, lee_bounds(place.url, study_picker.change_token(store), fit.view, fit.judge, store)
         )
     ):
-        st.subheader("Effect of refusals")
+        st.subheader("Effect of refusals", help=define_terms("engaged", "engaged net detection", "Lee bounds"))
         for line in dips:
             st.text(non_breaking(line))
-    st.subheader("Which estimate should I use to compare models?")
+    st.subheader(
+        "Which estimate should I use to compare models?",
+        help=define_terms("raw net detection", "engaged net detection", "corrected net detection"),
+    )
     st.text(estimate_sentences.COMPARABLE)
 
 

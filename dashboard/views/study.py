@@ -7,6 +7,7 @@ import streamlit as st
 
 from gnomon.dashboard import study_picker
 from gnomon.data.arms import steered_arms
+from gnomon.data.glossary import define_terms
 from gnomon.data.records import Arm, VerdictState
 from gnomon.data.storage import tables
 from gnomon.data.storage.store import Store
@@ -61,11 +62,11 @@ def _study_summary(store: Store, found: StudyOverview) -> None:
     columns[0].metric("Models", len(subjects), help=f"Parameters: {span}")
     if found.counts_only:
         counted = store.read_frame(tables.counts)
-        columns[1].metric("Trials counted", f"{int(counted['n'].sum()):,}")
-        columns[2].metric("Arms", counted["arm"].nunique())
+        columns[1].metric("Trials counted", f"{int(counted['n'].sum()):,}", help=define_terms("trial"))
+        columns[2].metric("Arms", counted["arm"].nunique(), help=define_terms("arm", "injection arm", "control arm"))
     else:
         columns[1].metric("Answers", f"{found.trial_count:,}")
-        columns[2].metric("Verdicts", f"{int(found.states['n'].sum()):,}")
+        columns[2].metric("Verdicts", f"{int(found.states['n'].sum()):,}", help=define_terms("verdict", "judge"))
         columns[3].metric("Labelled", f"{len(found.labels):,}", help="Trials with a label in the study's label view")
     good = sum(fit.status not in (FAILED, REFUSED) for fit in found.fits)
     columns[4].metric("Fits that passed", f"{good} of {len(found.fits)}" if found.fits else "none yet")
@@ -91,7 +92,7 @@ def _show_next_step(place: study_picker.StudyRef, step: NextStep) -> None:
 
 
 def _show_trials(found: StudyOverview) -> None:
-    st.subheader("Design")
+    st.subheader("Design", help=define_terms("arm", "strength", "span", "protocol"))
     if found.cells.empty:
         st.text("No trials yet.")
         return
@@ -139,7 +140,7 @@ def _show_verdicts(found: StudyOverview) -> None:
 
 
 def _show_labels(found: StudyOverview) -> None:
-    st.subheader("Labels")
+    st.subheader("Labels", help=define_terms("label", "label view", "split"))
     if found.labels.empty:
         st.text("No labels yet.")
         return
@@ -159,7 +160,7 @@ def _show_labels(found: StudyOverview) -> None:
 
 
 def _show_fits(found: StudyOverview) -> None:
-    st.subheader("Fits")
+    st.subheader("Fits", help=define_terms("R-hat", "effective sample size", "divergence"))
     if not found.fits:
         st.text("No fit yet.")
         return
