@@ -91,7 +91,7 @@ class FactCode:
         total: Any = self.present + same
         for name, bit in self.bits.items():
             value = further_value(voice, name) if name in self.reads else voice.c[name]
-            total = total + cast(value, BigInteger if self.reads else Integer) * bit
+            total = total + cast(value, Integer) * (cast(bit, BigInteger) if self.reads else bit)
         return func.coalesce(total, 0)
 
     def decode(self, code: int, concept: str | None) -> Facts | None:
