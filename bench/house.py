@@ -219,7 +219,7 @@ def folder_sizes(modules: list[Module], root: Path = ROOT) -> dict[str, int]:
 
 
 def untyped_mappings(modules: list[Module]) -> dict[str, int]:
-    """How often each module writes `dict[str, Any]`, `Mapping[str, Any]` or `MutableMapping[str, Any]`."""
+    """How often each module annotates a mapping of text to `Any`."""
     counts = {module.name: len(UNTYPED.findall(module.path.read_text(encoding="utf-8"))) for module in modules}
     return {name: count for name, count in sorted(counts.items(), key=lambda item: -item[1]) if count}
 

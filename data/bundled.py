@@ -36,7 +36,7 @@ class CalibrationSet:
     """Labelled transcripts: their subjects, protocols (hash -> name, content), trials and label events."""
 
     subjects: tuple[Subject, ...]
-    protocols: Mapping[str, tuple[str, Mapping[str, Any]]]
+    protocols: Mapping[str, tuple[str, Mapping[str, object]]]
     trials: tuple[Trial, ...]
     labels: tuple[Label, ...]
 

@@ -332,7 +332,7 @@ class JudgeVersion:
     version: str
     name: str
     kind: str
-    config: Mapping[str, Any]
+    config: Mapping[str, object]
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,12 +8,11 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
 
 from bench.support.machine import machine
 
 
-def run(folder: Path, *options: str) -> dict[str, Any]:
+def run(folder: Path, *options: str) -> dict[str, object]:
     """Run one `gnomon demo` as a process.
 
     Parameters
@@ -38,7 +37,7 @@ def run(folder: Path, *options: str) -> dict[str, Any]:
     return {"trials": document["trials"], "seconds": parts, "diagnostics": _short(document["diagnostics"])}
 
 
-def _short(diagnostics: dict[str, Any]) -> dict[str, Any]:
+def _short(diagnostics: dict[str, object]) -> dict[str, object]:
     return {name: diagnostics[name] for name in ("max_rhat", "min_ess", "divergences")}
 
 

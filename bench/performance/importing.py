@@ -10,7 +10,6 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 from bench.support.machine import machine
 
@@ -19,7 +18,7 @@ ANSWER = "I look at what is here, and there is a faint sense of water that I can
 CONCEPTS = ("ocean", "fear", "silence", "celebration")
 
 
-def _introspection(number: int) -> dict[str, Any]:
+def _introspection(number: int) -> dict[str, object]:
     said = {"answer": "pass" if number % 3 else "fail", "coherent": True, "detected_concept": None, "refused": False}
     return {
         "id": f"t{number}",
@@ -32,27 +31,27 @@ def _introspection(number: int) -> dict[str, Any]:
     }
 
 
-def _scaling(number: int) -> dict[str, Any]:
+def _scaling(number: int) -> dict[str, object]:
     flags = {"coherent": True, "affirmative": number % 3 == 0, "correct_identification": number % 6 == 0}
     where = {"condition": ("injected", "no_injection", "random_direction")[number % 3], "layer": 17, "alpha": 100.0}
     about = {"model_id": "Toy-7B", "concept": CONCEPTS[number % 4], "seed": number % 7, "trial": number}
     return {**about, **where, **flags, "detects_before_naming": False, "transcript": f"{ANSWER}{number}"}
 
 
-def _llama(number: int) -> dict[str, Any]:
+def _llama(number: int) -> dict[str, object]:
     kind = ("concept", "control", "random")[number % 3]
     named = {"intervention": kind, "concept": CONCEPTS[number % 4] if number % 3 == 0 else "", "trial": number}
     facts = {"refusal": False, "affirmative": number % 2 == 0, "correct_id": "", "coherent": True}
     return {**named, "intervention_layer": 10, "strength": 2.0, "response": f"{ANSWER}{number}", **facts}
 
 
-def _lines(path: Path, row: Callable[[int], dict[str, Any]]) -> Path:
+def _lines(path: Path, row: Callable[[int], dict[str, object]]) -> Path:
     with path.open("w", encoding="utf-8") as file:
         file.writelines(json.dumps(row(number)) + "\n" for number in range(ROWS))
     return path
 
 
-def _sheet(path: Path, row: Callable[[int], dict[str, Any]]) -> Path:
+def _sheet(path: Path, row: Callable[[int], dict[str, object]]) -> Path:
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, list(row(0)))
         writer.writeheader()

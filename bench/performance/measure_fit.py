@@ -294,10 +294,10 @@ def _read(model: OutcomeModel, draws: PosteriorDraws, patterns: VerdictPatternCe
     return check_convergence(result.draws, draws).min_ess_bulk or 0.0
 
 
-def run(*, peers: bool) -> dict[str, Any]:
+def run(*, peers: bool) -> dict[str, object]:
     """Three studies of each size, fits of both sizes alternating; then the refit, then the peers."""
     settings, ratios = SamplerSettings(), []
-    fits: dict[int, list[dict[str, Any]]] = {trials: [] for trials in TRIALS}
+    fits: dict[int, list[dict[str, float]]] = {trials: [] for trials in TRIALS}
     for seed in SEEDS:
         both = [study(trials, seed=seed) for trials in TRIALS]
         for trials, patterns in zip(TRIALS, both, strict=True):
@@ -311,7 +311,7 @@ def run(*, peers: bool) -> dict[str, Any]:
     small = study(TRIALS[0], seed=SEEDS[0])
     again = refit(small, settings)
     _say(f"a label more: {again}")
-    out: dict[str, Any] = {
+    out: dict[str, object] = {
         "machine": machine(),
         "seconds": seconds,
         "fits": {str(trials): fits[trials] for trials in TRIALS},
@@ -324,11 +324,11 @@ def run(*, peers: bool) -> dict[str, Any]:
     }
     if peers:
         _say("the model as PyMC states it under nutpie, on cells and on one row a trial: minutes")
-        out["trial_level"] = trial_level(small)
-        out["ratio_trial_level"] = out["trial_level"]["seconds"] / fits[TRIALS[0]][0]["seconds"]
+        out["trial_level"] = by_trial = trial_level(small)
+        out["ratio_trial_level"] = by_trial["seconds"] / fits[TRIALS[0]][0]["seconds"]
         _say("PyMC's own sampler on cells: minutes")
-        out["pymc"] = under_pymc(small, 200, 250)
-        out["ratio_pymc"] = out["pymc"]["seconds"] / fits[TRIALS[0]][0]["seconds"]
+        out["pymc"] = peer = under_pymc(small, 200, 250)
+        out["ratio_pymc"] = peer["seconds"] / fits[TRIALS[0]][0]["seconds"]
         _say(f"  {out['pymc']}")
     return out
 

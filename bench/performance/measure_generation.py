@@ -25,7 +25,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, TypedDict
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -168,7 +168,17 @@ def bare(subject: LoadedSubject, prompt: Sequence[int], rows: int) -> Callable[[
     return loop
 
 
-def transformer_lens(wanted: Sequence[TrialRequest], say: Callable[[str], None]) -> dict[str, Any]:
+class PeerSpeed(TypedDict):
+    """What the other library's script printed (`seconds` of each trial), its version, and its speed."""
+
+    seconds: list[float]
+    apart: float
+    threads: int
+    version: str
+    trials_per_second: float
+
+
+def transformer_lens(wanted: Sequence[TrialRequest], say: Callable[[str], None]) -> PeerSpeed:
     """TransformerLens from PyPI at batch size 1, in its own environment: seconds per trial, five rounds of six.
 
     Parameters
@@ -196,8 +206,14 @@ def transformer_lens(wanted: Sequence[TrialRequest], say: Callable[[str], None])
         torch.save(rows, file)
         script = Path(__file__).with_name("peer_transformer_lens.py")
         ran = subprocess.run([python, script, ensure_converted(), file], check=True, stdout=subprocess.PIPE, text=True)
-    found: dict[str, Any] = json.loads(ran.stdout.splitlines()[-1])
-    return found | {"version": PEER, "trials_per_second": 1 / statistics.median(found["seconds"])}
+    found = json.loads(ran.stdout.splitlines()[-1])
+    return {
+        "seconds": found["seconds"],
+        "apart": found["apart"],
+        "threads": found["threads"],
+        "version": PEER,
+        "trials_per_second": 1 / statistics.median(found["seconds"]),
+    }
 
 
 def clocked(work: Callable[[], object]) -> float:
@@ -244,7 +260,7 @@ def rates(subject: LoadedSubject, rows: int, rounds: int, say: Callable[[str], N
     return found
 
 
-def identical(subject: LoadedSubject, say: Callable[[str], None]) -> dict[str, Any]:
+def identical(subject: LoadedSubject, say: Callable[[str], None]) -> dict[str, object]:
     """Number of the 256 answers that are identical alone, in batches of 7 and 64, and after interruption and
     resumption.
 
@@ -255,7 +271,7 @@ def identical(subject: LoadedSubject, say: Callable[[str], None]) -> dict[str, A
     say : callable
         Receives progress lines.
     """
-    document: dict[str, Any] = {}
+    document: dict[str, object] = {}
     for name, temperature in (("greedy", 0.0), ("sampled", 0.6)):
         wanted = requests(subject, temperature)
         ways, settled = {}, {}

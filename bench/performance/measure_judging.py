@@ -21,7 +21,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TypedDict, TypeVar, cast
 
 from bench.support.machine import machine
 from gnomon.data.records import Arm, Condition, Span, Subject, Trial, trial_seed
@@ -77,7 +77,22 @@ def serving() -> Iterator[int]:
         process.wait()
 
 
-def judge(url: str, port: int, timeout: float = 30.0, limit: int | None = None) -> dict[str, Any]:
+Found = TypeVar("Found")
+
+
+class JudgeSpeed(TypedDict):
+    """One run of a judge: verdicts per second, seconds, greatest memory, and parts of its report."""
+
+    rate: float
+    seconds: float
+    peak_mb: float
+    new: int
+    by_state: dict[str, int]
+    error: str | None
+    usage: dict[str, object]
+
+
+def judge(url: str, port: int, timeout: float = 30.0, limit: int | None = None) -> JudgeSpeed:
     """Judge the trials without a verdict.
 
     Parameters
@@ -93,8 +108,7 @@ def judge(url: str, port: int, timeout: float = 30.0, limit: int | None = None) 
 
     Returns
     -------
-    dict of str to object
-        rate (verdicts per second), seconds, peak_mb, and parts of the report.
+    JudgeSpeed
     """
     from gnomon.judging.config import JudgeConfig
     from gnomon.judging.registry import build_judge
@@ -109,11 +123,18 @@ def judge(url: str, port: int, timeout: float = 30.0, limit: int | None = None) 
     seconds = time.perf_counter() - started
     store.close()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    told = {"new": report.new, "by_state": dict(report.by_state), "error": report.error, "usage": dict(report.usage)}
-    return {"rate": report.asked / seconds, "seconds": seconds, "peak_mb": peak, **told}
+    return {
+        "rate": report.asked / seconds,
+        "seconds": seconds,
+        "peak_mb": peak,
+        "new": report.new,
+        "by_state": dict(report.by_state),
+        "error": report.error,
+        "usage": dict(report.usage),
+    }
 
 
-def bare(port: int, number: int) -> dict[str, Any]:
+def bare(port: int, number: int) -> dict[str, float]:
     """The SDK's async client alone, with prompts built beforehand.
 
     Parameters
@@ -125,7 +146,7 @@ def bare(port: int, number: int) -> dict[str, Any]:
 
     Returns
     -------
-    dict of str to object
+    dict of str to float
         rate (answers per second).
     """
     from openai import AsyncOpenAI
@@ -157,7 +178,7 @@ def bare(port: int, number: int) -> dict[str, Any]:
     return {"rate": number / (time.perf_counter() - started)}
 
 
-def alone(run: Callable[..., dict[str, Any]], *arguments: Any) -> dict[str, Any]:
+def alone(run: Callable[..., Found], *arguments: object) -> Found:
     """Run a function in a fresh process, so that memory is its own and no run warms another.
 
     Parameters
@@ -185,14 +206,15 @@ def kept(url: str) -> tuple[int, int]:
     return int(lost), int(doubled)
 
 
-def speed(folder: Path) -> dict[str, Any]:
+def speed(folder: Path) -> dict[str, object]:
     """The judge compared with the bare client, alternating in slices of `SLICE` transcripts, `TRIALS` in total."""
     url = filled(folder / "speed.db", TRIALS)
     with serving() as port:
         alone(bare, port, 500)
         turns = [(alone(judge, url, port, 30.0, SLICE), alone(bare, port, SLICE)) for _ in range(ROUNDS)]
     lost, doubled = kept(url)
-    ours, theirs = (statistics.median(turn[side]["rate"] for turn in turns) for side in (0, 1))
+    ours = statistics.median(judged["rate"] for judged, _ in turns)
+    theirs = statistics.median(client["rate"] for _, client in turns)
     return {
         "share_of_bare_client": round(ours / theirs, 3),
         "lost": lost,
@@ -203,7 +225,7 @@ def speed(folder: Path) -> dict[str, Any]:
     }
 
 
-def memory(folder: Path) -> dict[str, Any]:
+def memory(folder: Path) -> dict[str, object]:
     """Growth of peak memory from a small run to a large one, in fresh processes."""
     with serving() as port:
         few = alone(judge, filled(folder / "few.db", FEW), port)
@@ -212,7 +234,7 @@ def memory(folder: Path) -> dict[str, Any]:
     return {"memory_growth_mb": growth, "peak_mb": round(many["peak_mb"], 1), "seconds": round(many["seconds"], 1)}
 
 
-def faults(folder: Path) -> dict[str, Any]:
+def faults(folder: Path) -> dict[str, object]:
     """30 % 429, 5 % 500, 2 % broken JSON, 1 % hangs: final states of all trials, and the requests that the server
     received.
     """
@@ -225,7 +247,7 @@ def faults(folder: Path) -> dict[str, Any]:
             asked = json.load(told)
     lost, doubled = kept(url)
     store = Store.open(url)
-    reasons = sum(len(event["calls"]) for event in store.event_details("judge_failed"))
+    reasons = sum(len(cast("list[int]", event["calls"])) for event in store.event_details("judge_failed"))
     store.close()
     states = report["by_state"]
     return {
@@ -241,7 +263,7 @@ def faults(folder: Path) -> dict[str, Any]:
     }
 
 
-def recount(folder: Path) -> dict[str, Any]:
+def recount(folder: Path) -> dict[str, object]:
     """24,600 stored verdicts under another rule: the counting alone, and the whole command."""
     from gnomon.calibration.audit.rule_comparison import compare_rules
     from gnomon.data.records import Facts, JudgeVersion, Verdict
@@ -276,7 +298,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="one JSON document (always so)")
     parser.add_argument("--only", choices=["speed", "memory", "faults", "recount"], help="one part")
     chosen = parser.parse_args().only
-    document: dict[str, Any] = {"machine": machine(), "trials": TRIALS, "concurrency": AT_ONCE}
+    document: dict[str, object] = {"machine": machine(), "trials": TRIALS, "concurrency": AT_ONCE}
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         if chosen in (None, "speed"):

@@ -23,7 +23,6 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack, contextmanager
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
 
 from bench.performance import measure_fit
 from bench.support.machine import machine
@@ -75,7 +74,7 @@ def simulated(folder: Path, trials: int, seed: int = 1) -> Path:
     return file
 
 
-def _row(number: int, rng: random.Random) -> dict[str, Any]:
+def _row(number: int, rng: random.Random) -> dict[str, object]:
     steered = number % 2 == 1
     word = rng.choice(CONCEPTS) if steered else ""
     row = {"sample": number, "model": rng.choice(SUBJECTS), "arm": "injection" if steered else "control", "word": word}
@@ -250,7 +249,7 @@ def growth(sizes: list[int], values: list[float]) -> float | None:
     return math.log(values[-1] / values[0]) / math.log(sizes[-1] / sizes[0]) if len(sizes) > 1 else None
 
 
-def run(sizes: list[int], only: str | None, *, with_fit: bool) -> dict[str, Any]:
+def run(sizes: list[int], only: str | None, *, with_fit: bool) -> dict[str, object]:
     """All sizes on all databases, sequentially.
 
     Parameters

@@ -20,13 +20,13 @@ import argparse
 import json
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import NotRequired, TypedDict
 
 import numpy as np
 import pandas as pd
@@ -76,7 +76,7 @@ class ValidityPlan:
 
     def frame(self) -> pd.DataFrame:
         """Cells: one control per subject, and the product of the axes."""
-        rows: list[dict[str, Any]] = []
+        rows: list[dict[str, object]] = []
         for name, parameters, variant in (SUBJECTS[place] for place in self.subjects):
             own = {"subject": name, "parameters": parameters, "variant": variant}
             rows.append({**own, "arm": "control"})
@@ -89,6 +89,42 @@ class ValidityPlan:
         steered = (frame["arm"] == "injection").to_numpy()
         share = np.where(steered, 0.5 / steered.sum(), 0.5 / (~steered).sum())
         return np.diff(np.round(np.concatenate([[0.0], np.cumsum(share)]) * self.trials)).astype(int)
+
+
+class StudyLine(TypedDict):
+    """One simulated study: for each estimate its truth, both limits and the rank of the truth."""
+
+    part: str
+    study: int
+    seconds: float
+    passed: bool
+    labels: int
+    naive: dict[str, list[float]]
+    figures: dict[str, list[float]]
+
+
+class KindRow(TypedDict):
+    """Coverage and mean width of the intervals of one kind of estimate; for `sbc` also the test of the ranks."""
+
+    intervals: int
+    coverage: float
+    width: float
+    naive_coverage: NotRequired[float]
+    p: NotRequired[float]
+    inside_band: NotRequired[bool]
+
+
+class PartSummary(TypedDict):
+    """All studies of one kind."""
+
+    studies: int
+    failed_gates: int
+    labels: float
+    seconds: float
+    figures: dict[str, KindRow]
+    smallest_p: NotRequired[float]
+    figures_tested: NotRequired[int]
+    outside_band: NotRequired[int]
 
 
 WORDS = ("silence", "fear", "celebration", "ocean")
@@ -129,7 +165,7 @@ def truths(model: OutcomeModel, study: SimulatedStudy, parameters: np.ndarray) -
     return all_estimand_draws(posterior)
 
 
-def one(task: tuple[str, int]) -> dict[str, Any]:
+def one(task: tuple[str, int]) -> StudyLine:
     """Simulate, fit and compare one study."""
     part, number = task
     plan, model = PLANS[part], empty(part)
@@ -144,7 +180,7 @@ def one(task: tuple[str, int]) -> dict[str, Any]:
         ModelPosterior(fitted, draws.flat_values, study.patterns.trial_counts, None, "corrected", None, "")
     )
     checks = check_convergence(figures, draws)
-    found: dict[str, Any] = {}
+    found: dict[str, list[float]] = {}
     for name, (value,) in truths(fitted, study, truth).items():
         low, high = np.quantile(figures[name], [0.025, 0.975])
         thin = figures[name][np.linspace(0, len(figures[name]) - 1, RANKS - 1).astype(int)]
@@ -152,11 +188,18 @@ def one(task: tuple[str, int]) -> dict[str, Any]:
     if part == "sbc":
         found |= _parameters(fitted, draws, truth)
     naive = judged_figures(study) if part != "sbc" else {}
-    about = {"part": part, "study": number, "seconds": time.perf_counter() - began, "passed": checks.passed}
-    return {**about, "labels": int(study.patterns.labelled_by_arm().sum()), "naive": naive, "figures": found}
+    return {
+        "part": part,
+        "study": number,
+        "seconds": time.perf_counter() - began,
+        "passed": checks.passed,
+        "labels": int(study.patterns.labelled_by_arm().sum()),
+        "naive": naive,
+        "figures": found,
+    }
 
 
-def _parameters(model: OutcomeModel, draws: PosteriorDraws, truth: np.ndarray) -> dict[str, Any]:
+def _parameters(model: OutcomeModel, draws: PosteriorDraws, truth: np.ndarray) -> dict[str, list[float]]:
     """Ranks of some parameters: a scale, an error of a judge in each arm, the judges' agreement."""
     chosen = {"log_scale": 0, "wrong": 0, "log_judge_scale": 0, "agreement": 0, "accuracy": 0, "coefficient": 0}
     places = model.unpack_parameters(np.arange(model.parameter_count))
@@ -195,17 +238,17 @@ def kind(name: str) -> str:
     return f"{words[1]}{axis}"
 
 
-def summary(lines: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def summary(lines: Sequence[StudyLine]) -> PartSummary:
     """Coverage and mean width by kind of estimate; for `sbc`, uniformity of the ranks."""
     tables: dict[str, list[list[float]]] = {}
     naive: dict[str, list[bool]] = {}
     for line in lines:
-        for name, row in line["figures"].items():
-            tables.setdefault(kind(name), []).append([line["study"], *row])
+        for name, limits in line["figures"].items():
+            tables.setdefault(kind(name), []).append([line["study"], *limits])
             if name in line["naive"]:
                 low, high = line["naive"][name]
-                naive.setdefault(kind(name), []).append(low <= row[0] <= high)
-    out: dict[str, Any] = {
+                naive.setdefault(kind(name), []).append(low <= limits[0] <= high)
+    out: PartSummary = {
         "studies": len(lines), "failed_gates": sum(not line["passed"] for line in lines),
         "labels": float(np.mean([line["labels"] for line in lines])),
         "seconds": float(np.median([line["seconds"] for line in lines])), "figures": {},
@@ -214,7 +257,7 @@ def summary(lines: Sequence[dict[str, Any]]) -> dict[str, Any]:
     for name, rows in sorted(tables.items()):
         table = np.array(rows)
         held = (table[:, 2] <= table[:, 1]) & (table[:, 1] <= table[:, 3])
-        row = {
+        row: KindRow = {
             "intervals": len(table),
             "coverage": float(held.mean()),
             "width": float((table[:, 3] - table[:, 2]).mean()),
@@ -222,7 +265,7 @@ def summary(lines: Sequence[dict[str, Any]]) -> dict[str, Any]:
         if name in naive:
             row["naive_coverage"] = float(np.mean(naive[name]))
         if sbc:
-            row |= uniformity(one_a_study(table))
+            row["p"], row["inside_band"] = uniformity(one_a_study(table))
         out["figures"][name] = row
     if sbc:
         tests = [row["p"] for row in out["figures"].values()]
@@ -236,7 +279,7 @@ def one_a_study(table: np.ndarray) -> np.ndarray:
     return np.array([table[table[:, 0] == study, 4][0] for study in np.unique(table[:, 0])])
 
 
-def uniformity(ranks: np.ndarray) -> dict[str, Any]:
+def uniformity(ranks: np.ndarray) -> tuple[float, bool]:
     """Chi-squared p of the ranks in 20 bins, and whether their ECDF stays in its simultaneous 95 % band."""
     counts = np.bincount((ranks * BINS // RANKS).astype(int), minlength=BINS)
     expected = len(ranks) / BINS
@@ -245,7 +288,7 @@ def uniformity(ranks: np.ndarray) -> dict[str, Any]:
     below = np.array([(ranks < RANKS * step).sum() for step in steps])
     level = band_level(len(ranks))
     low, high = (binom_quantile(q, len(ranks), steps) for q in (level / 2, 1 - level / 2))
-    return {"p": p, "inside_band": bool(((low <= below) & (below <= high)).all())}
+    return p, bool(((low <= below) & (below <= high)).all())
 
 
 @cache
@@ -277,7 +320,7 @@ def binom_quantile(q: float, n: int, p: np.ndarray) -> np.ndarray:
     return np.asarray(binom.ppf(q, n, p))
 
 
-def run(part: str, studies: range, workers: int) -> Iterator[dict[str, Any]]:
+def run(part: str, studies: range, workers: int) -> Iterator[StudyLine]:
     """Simulate studies of one kind, in order.
 
     Parameters
@@ -309,7 +352,7 @@ def main() -> None:
     options.add_argument("--ship", action="store_true", help="keep the coverage for the dashboard to show")
     options.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     chosen = options.parse_args()
-    document: dict[str, Any] = {"machine": machine(), "seed": SEED, "parts": {}}
+    parts: dict[str, PartSummary] = {}
     for part in [chosen.part] if chosen.part else PLANS:
         number = usual[part] if chosen.studies is None else chosen.studies
         lines = []
@@ -322,19 +365,20 @@ def main() -> None:
             kept = [json.loads(text) for text in chosen.keep.read_text(encoding="utf-8").splitlines()]
             lines = [line for line in kept if line["part"] == part]
         if lines:
-            document["parts"][part] = summary(lines)
+            parts[part] = summary(lines)
     if chosen.ship:
-        PATH.write_text(json.dumps(shipped(document), indent=1) + "\n", encoding="utf-8")
-    print(json.dumps(document, indent=2) if chosen.json else table(document))
+        PATH.write_text(json.dumps(shipped(parts), indent=1) + "\n", encoding="utf-8")
+    document = {"machine": machine(), "seed": SEED, "parts": parts}
+    print(json.dumps(document, indent=2) if chosen.json else table(parts))
 
 
-def shipped(document: dict[str, Any]) -> dict[str, Any]:
+def shipped(measured: Mapping[str, PartSummary]) -> dict[str, object]:
     """Coverage by kind of study and estimate, under the model's version; parts that were not run keep the shipped
     values.
     """
     before = json.loads(PATH.read_text(encoding="utf-8"))
     parts = dict(before["parts"]) if before["version"] == VERSION else {}
-    for part, found in document["parts"].items():
+    for part, found in measured.items():
         if part != "sbc":
             plan = PLANS[part]
             about = {"subjects": len(plan.subjects), "world": plan.world.subjects, "trials": plan.trials}
@@ -346,10 +390,10 @@ def shipped(document: dict[str, Any]) -> dict[str, Any]:
     return {"version": VERSION, "parts": parts}
 
 
-def table(document: dict[str, Any]) -> str:
+def table(parts: Mapping[str, PartSummary]) -> str:
     """One line per kind of estimate."""
     out = []
-    for part, found in document["parts"].items():
+    for part, found in parts.items():
         heading = f"{part}: {found['studies']} studies, {found['failed_gates']} failed their gates"
         out.append(f"{heading}, {found['labels']:.0f} labels, {found['seconds']:.1f} s")
         for name, row in found["figures"].items():

@@ -10,7 +10,6 @@ import argparse
 import json
 import time
 from collections.abc import Sequence
-from typing import Any
 
 from bench.support.machine import machine
 from gnomon.calibration.numerics.proportions import clopper_pearson
@@ -25,11 +24,11 @@ FACTS = ("claims", "coherent", "refused")
 CONCEPTS = ("celebration", "fear", "ocean", "silence")
 
 
-def measured(pairs: Sequence[tuple[Facts, Verdict]]) -> dict[str, Any]:
+def measured(pairs: Sequence[tuple[Facts, Verdict]]) -> dict[str, object]:
     """Confusion of each binary fact, the share of correct concepts, and the Brier score if the judge gives
     probabilities.
     """
-    document: dict[str, Any] = {fact: confusion(pairs, fact) for fact in FACTS}
+    document: dict[str, object] = {fact: confusion(pairs, fact) for fact in FACTS}
     right = sum(verdict.facts is not None and verdict.facts.concept == truth.concept for truth, verdict in pairs)
     document["concept"] = share(right, len(pairs))
     try:
@@ -46,7 +45,7 @@ def measured(pairs: Sequence[tuple[Facts, Verdict]]) -> dict[str, Any]:
     }
 
 
-def confusion(pairs: Sequence[tuple[Facts, Verdict]], fact: str) -> dict[str, Any]:
+def confusion(pairs: Sequence[tuple[Facts, Verdict]], fact: str) -> dict[str, object]:
     """Counts, sensitivity and specificity of one fact, with intervals.
 
     Parameters
@@ -68,7 +67,7 @@ def confusion(pairs: Sequence[tuple[Facts, Verdict]], fact: str) -> dict[str, An
     }
 
 
-def share(k: int, n: int) -> dict[str, Any] | None:
+def share(k: int, n: int) -> dict[str, object] | None:
     """A share with its exact interval; None if n is 0.
 
     Parameters
@@ -97,7 +96,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="one JSON document (always so)")
     parser.parse_args()
     held = test_split()
-    document: dict[str, Any] = {"machine": machine(), "trials": len(held)}
+    document: dict[str, object] = {"machine": machine(), "trials": len(held)}
     for kind in KINDS:
         config = JudgeConfig(name=kind, kind=kind)
         judge = build_judge(config, CONCEPTS, calibration_set().training_pairs(), lambda name: load_subject(name, name))

@@ -16,7 +16,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 import numpy as np
 
@@ -180,7 +180,25 @@ def two_arms(seed: Sequence[int]) -> Result:
     }
 
 
-def panel_study(panel: Panel, seed: Sequence[int]) -> dict[str, Any]:
+@dataclass(frozen=True)
+class PanelStudy:
+    """One study with two judges: intervals by method; error rates counted on labels, by how these were chosen."""
+
+    intervals: Result
+    naive_errors: Mapping[str, list[list[float]]]
+
+
+class CoverageSummary(TypedDict):
+    """Coverage and mean width by method; a method that refused every study has no width."""
+
+    studies: int
+    truth: float
+    coverage: dict[str, float]
+    mean_width: dict[str, float | None]
+    width_ratio_to_lang_reiczigel: NotRequired[float]
+
+
+def panel_study(panel: Panel, seed: Sequence[int]) -> PanelStudy:
     """One study with two judges: intervals with random labels and with labels chosen by disagreement.
 
     Parameters
@@ -199,21 +217,23 @@ def panel_study(panel: Panel, seed: Sequence[int]) -> dict[str, Any]:
     rest = np.setdiff1d(np.arange(panel.trials), focused)
     chosen = np.concatenate([focused, random.permutation(rest)[: panel.labels - len(focused)]])
     picks = {"random": random.permutation(panel.trials)[: panel.labels], "disputed": chosen}
-    document: dict[str, Any] = {}
+    intervals: dict[str, tuple[float, float] | None] = {}
+    naive_errors: dict[str, list[list[float]]] = {}
     for name, pick in picks.items():
         known = np.full(panel.trials, np.nan)
         known[pick] = truth[pick]
         posterior = panel_posterior(VerdictPatterns.pattern_counts(read.T, known), seed=int(random.integers(1 << 30)))
         estimate = posterior.posterior_estimate()
         counts = [_counted(read[judge][pick], truth[pick]) for judge in range(2)]
-        document[name] = (estimate.low, estimate.high)
-        document[f"naive_errors_{name}"] = [[_share(part) for part in judge] for judge in counts]
+        intervals[name] = (estimate.low, estimate.high)
+        naive_errors[name] = [[_share(part) for part in judge] for judge in counts]
         apparent = (int(read[0].sum()), panel.trials)
-        document[f"lang_reiczigel_{name}"] = interval(partial(lang_reiczigel, apparent, *counts[0]))
+        intervals[f"lang_reiczigel_{name}"] = interval(partial(lang_reiczigel, apparent, *counts[0]))
         resampled = bootstrap_of_labels(apparent, *counts[0], random)
-        document[f"calibration_bootstrap_{name}"] = tuple(np.quantile(resampled, [0.025, 0.975]).tolist())
-    document["naive"] = interval(partial(wilson_interval, int(read[0].sum()), panel.trials))
-    return document
+        low, high = np.quantile(resampled, [0.025, 0.975]).tolist()
+        intervals[f"calibration_bootstrap_{name}"] = (low, high)
+    intervals["naive"] = interval(partial(wilson_interval, int(read[0].sum()), panel.trials))
+    return PanelStudy(intervals, naive_errors)
 
 
 def _counted(read: np.ndarray, truth: np.ndarray) -> tuple[tuple[int, int], tuple[int, int]]:
@@ -256,7 +276,7 @@ def arena_study(truth: np.ndarray, read: np.ndarray, seed: Sequence[int]) -> Res
     }
 
 
-def summarised(results: Sequence[Result], truth: float, methods: Sequence[str]) -> dict[str, Any]:
+def summarised(results: Sequence[Result], truth: float, methods: Sequence[str]) -> CoverageSummary:
     """Coverage and mean width of each method; a refused interval covers nothing and has no width.
 
     Parameters
@@ -268,7 +288,7 @@ def summarised(results: Sequence[Result], truth: float, methods: Sequence[str]) 
     methods : sequence of str
         Methods to summarise.
     """
-    document: dict[str, Any] = {"studies": len(results), "truth": truth, "coverage": {}, "mean_width": {}}
+    document: CoverageSummary = {"studies": len(results), "truth": truth, "coverage": {}, "mean_width": {}}
     for method in methods:
         found = [result[method] for result in results]
         given = [limits for limits in found if limits is not None]
@@ -281,7 +301,7 @@ def summarised(results: Sequence[Result], truth: float, methods: Sequence[str]) 
     return document
 
 
-def run(studies: int, workers: int) -> dict[str, Any]:
+def run(studies: int, workers: int) -> dict[str, object]:
     """Simulate all regimes.
 
     Parameters
@@ -322,7 +342,7 @@ def run(studies: int, workers: int) -> dict[str, Any]:
     return {"machine": machine(), "regimes": regimes, "labels_by_disagreement": gains, "arena": arena}
 
 
-def _panels(panel: Panel, found: list[dict[str, Any]]) -> tuple[dict[str, Any], dict[str, Any]]:
+def _panels(panel: Panel, found: list[PanelStudy]) -> tuple[dict[str, object], dict[str, object]]:
     """The regime of labels chosen by disagreement; and its comparison with as many random labels.
 
     In the regime our interval is compared with those from one judge: Lang-Reiczigel with random labels, which it
@@ -336,21 +356,25 @@ def _panels(panel: Panel, found: list[dict[str, Any]]) -> tuple[dict[str, Any], 
             "naive": each["naive"],
             "calibration_bootstrap": each["calibration_bootstrap_disputed"],
         }
-        for each in found
+        for each in (study.intervals for study in found)
     ]
     regime = summarised(shown, panel.rate, list(shown[0]))
-    pair = summarised(found, panel.rate, ("random", "disputed"))
+    pair = summarised([study.intervals for study in found], panel.rate, ("random", "disputed"))
     counted = {
-        how: np.nanmean([each[f"naive_errors_{how}"] for each in found], axis=0).round(4).tolist()
+        how: np.nanmean([study.naive_errors[how] for study in found], axis=0).round(4).tolist()
         for how in ("random", "disputed")
     }
     gain = {
-        "times_narrower": pair["mean_width"]["random"] / pair["mean_width"]["disputed"],
+        "times_narrower": _ratio(pair["mean_width"]["random"], pair["mean_width"]["disputed"]),
         "true_errors": [list(pair) for pair in zip(panel.sensitivity, panel.specificity, strict=True)],
         "counted_errors": counted,
     }
     name = f"labels by disagreement, {panel.name}"
     return {"name": name, "correctable": True, **regime}, {"name": panel.name, **pair, **gain}
+
+
+def _ratio(one: float | None, other: float | None) -> float:
+    return math.nan if one is None or other is None else one / other
 
 
 def arena_items() -> list[tuple[str, str, float, np.ndarray, np.ndarray]]:
@@ -380,7 +404,7 @@ def main() -> None:
     print(json.dumps(document, indent=2) if chosen.json else table(document))
 
 
-def table(document: dict[str, Any]) -> str:
+def table(document: Mapping[str, Any]) -> str:
     """Coverage of each method, one line per regime."""
     lines = []
     for part in ("regimes", "labels_by_disagreement", "arena"):

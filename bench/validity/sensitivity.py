@@ -17,7 +17,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 
@@ -43,6 +43,24 @@ GROUPS = {
 HALF_AND_TWICE, NEAR = (0.5, 2.0), (0.8, 1.25)
 
 
+Summary = dict[str, tuple[float, float, float]]
+"""Mean, standard deviation and width of the 95 % interval, by estimate."""
+
+
+class PriorShift(TypedDict):
+    """The largest shift of a kind of estimate, in standard deviations and in points, and the extremes of width."""
+
+    shift: float
+    points: float
+    of: str
+    width_low: float
+    width_high: float
+
+
+Shifts = dict[str, PriorShift | float]
+"""By kind of estimate; under `k` the diagnostic of the reweighting."""
+
+
 def changed(names: Sequence[str], factor: float) -> Priors:
     """The default priors with some of their widths multiplied.
 
@@ -57,9 +75,9 @@ def changed(names: Sequence[str], factor: float) -> Priors:
     return replace(usual, **{name: factor * getattr(usual, name) for name in names})
 
 
-def shown(posterior: ModelPosterior) -> dict[str, Any]:
+def shown(posterior: ModelPosterior) -> Summary:
     """Mean, standard deviation and interval width of every overall estimate, slope and contrast."""
-    out = {}
+    out: Summary = {}
     for name, values in all_estimand_draws(posterior).items():
         if "=" not in name:
             low, high = np.quantile(values, [0.025, 0.975])
@@ -72,29 +90,34 @@ def _kind(name: str) -> str:
     return first if first in ("slope", "contrast") else "net detection"
 
 
-def compared(usual: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
+def compared(usual: Summary, other: Summary) -> Shifts:
     """The largest shift and the extremes of width, for net detection, slopes and contrasts.
 
     Parameters
     ----------
-    usual : dict of str to object
+    usual : Summary
         Summary under the default priors (`shown`).
-    other : dict of str to object
+    other : Summary
         Summary under the changed priors.
     """
-    out: dict[str, Any] = {}
+    out: Shifts = {}
     for kind in ("net detection", "slope", "contrast"):
         names = [name for name in usual if "net_detection" in name and _kind(name) == kind]
         shifts = {name: (other[name][0] - usual[name][0]) / usual[name][1] for name in names}
         worst = max(shifts, key=lambda name: abs(shifts[name]))
         widths = [other[name][2] / usual[name][2] for name in names]
         points = 100 * (other[worst][0] - usual[worst][0])
-        ends = {"width_low": min(widths), "width_high": max(widths)}
-        out[kind] = {"shift": shifts[worst], "points": points, "of": worst, **ends}
+        out[kind] = {
+            "shift": shifts[worst],
+            "points": points,
+            "of": worst,
+            "width_low": min(widths),
+            "width_high": max(widths),
+        }
     return out
 
 
-def published() -> dict[str, Any]:
+def published() -> dict[str, Shifts]:
     """The published counts, refitted for each change."""
     with tempfile.TemporaryDirectory() as folder:
         store = Store.open(f"sqlite:///{Path(folder) / 'published.db'}")
@@ -102,7 +125,7 @@ def published() -> dict[str, Any]:
         cells = published_cells(store)
         store.close()
 
-    def fit(priors: Priors) -> dict[str, Any]:
+    def fit(priors: Priors) -> Summary:
         model = judged_model(cells, priors)
         draws = sample_posterior(model, SamplerSettings(), 1)
         return shown(ModelPosterior(model, draws.flat_values, cells.trial_counts, cells.counts, "published", None, ""))
@@ -116,17 +139,17 @@ def published() -> dict[str, Any]:
     }
 
 
-def corrected() -> dict[str, Any]:
+def corrected() -> dict[str, Shifts]:
     """A simulated study, fitted once and reweighted for each change."""
     patterns = study(24_600)
     model = corrected_model(patterns, Priors())
     old = to_cached_draws(model, "usual", sample_posterior(model, SamplerSettings(), 1))
 
-    def read(values: np.ndarray) -> dict[str, Any]:
+    def read(values: np.ndarray) -> Summary:
         flat = values.reshape(-1, model.parameter_count)
         return shown(ModelPosterior(model, flat, patterns.trial_counts, None, "corrected", None, ""))
 
-    usual, found = read(old.values), {}
+    usual, found = read(old.values), dict[str, Shifts]()
     for group, names in GROUPS.items():
         for factor in NEAR:
             again = reweight_draws(corrected_model(patterns, changed(names, factor)), old)
@@ -135,21 +158,21 @@ def corrected() -> dict[str, Any]:
     return found
 
 
-def run() -> dict[str, Any]:
+def run() -> dict[str, dict[str, Shifts]]:
     """Every group of priors, on both studies."""
-    return {"machine": machine(), "published": published(), "corrected": corrected()}
+    return {"published": published(), "corrected": corrected()}
 
 
-def table(document: dict[str, Any]) -> str:
+def table(studies: dict[str, dict[str, Shifts]]) -> str:
     """One line per change."""
     lines = []
-    for title in ("published", "corrected"):
-        for change, kinds in document[title].items():
+    for title, changes in studies.items():
+        for change, kinds in changes.items():
             each = [
                 f"{kind} {row['shift']:+.2f} sd ({row['points']:+.1f} points, {row['of']}), widths x "
                 f"{row['width_low']:.2f} to {row['width_high']:.2f}"
                 for kind, row in kinds.items()
-                if kind != "k"
+                if isinstance(row, dict)
             ]
             lines.append(f"{title}, {change}: {'; '.join(each)}")
     return "\n".join(lines)
@@ -160,8 +183,8 @@ def main() -> None:
     options = argparse.ArgumentParser(prog="python -m bench.validity.sensitivity", description=__doc__)
     options.add_argument("--json", action="store_true", help="one JSON document")
     chosen = options.parse_args()
-    document = run()
-    print(json.dumps(document, indent=2) if chosen.json else table(document))
+    studies = run()
+    print(json.dumps({"machine": machine(), **studies}, indent=2) if chosen.json else table(studies))
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 class _TableWriter(Protocol):
-    def write(self, rows: list[dict[str, Any]]) -> None: ...
+    def write(self, rows: list[dict[str, object]]) -> None: ...
 
     def close(self) -> None: ...
 
@@ -107,7 +107,7 @@ def _ordered_query(table: Table) -> Select[Any]:
     return select(*columns).order_by(*([table.c.id] if serial else [table.c[name] for name in KEYS[table.name]]))
 
 
-def _row_batches(connection: Connection, table: Table) -> Iterator[list[dict[str, Any]]]:
+def _row_batches(connection: Connection, table: Table) -> Iterator[list[dict[str, object]]]:
     result = connection.execution_options(yield_per=BATCH).execute(_ordered_query(table))
     for part in result.partitions(BATCH):
         yield [{name: _finite_json(value) for name, value in row._mapping.items()} for row in part]
@@ -130,7 +130,7 @@ class _JsonLinesWriter:
     def __init__(self, path: Path) -> None:
         self.file = path.open("w", encoding="utf-8", newline="\n")
 
-    def write(self, rows: list[dict[str, Any]]) -> None:
+    def write(self, rows: list[dict[str, object]]) -> None:
         self.file.writelines(_json_text(row) + "\n" for row in rows)
 
     def close(self) -> None:
@@ -155,7 +155,7 @@ class _ParquetWriter:
         kinds = ((Boolean, self.pa.bool_), (Float, self.pa.float64), (Integer, self.pa.int64))
         return next((make for kind, make in kinds if isinstance(type_, kind)), self.pa.string)()
 
-    def write(self, rows: list[dict[str, Any]]) -> None:
+    def write(self, rows: list[dict[str, object]]) -> None:
         flat = [{name: _json_text(row[name]) if name in self.packed else row[name] for name in row} for row in rows]
         self.writer.write_table(self.pa.Table.from_pylist(flat, schema=self.schema))
 
@@ -170,7 +170,7 @@ class _CsvWriter:
         self.writer = csv.writer(self.file)
         self.writer.writerow(columns)
 
-    def write(self, rows: list[dict[str, Any]]) -> None:
+    def write(self, rows: list[dict[str, object]]) -> None:
         self.writer.writerows([self._guard_cell(value) for value in row.values()] for row in rows)
 
     def _guard_cell(self, value: Any) -> Any:

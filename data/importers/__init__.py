@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from gnomon.data.errors import InputError, PluginError
 from gnomon.data.importers.field_parsers import ImportReport
@@ -105,7 +104,7 @@ class ParsedFiles:
         return not (self.seen.rows if self.tables is None else self.tables.has_rows)
 
     @property
-    def study_settings(self) -> dict[str, Any]:
+    def study_settings(self) -> dict[str, object]:
         """Study settings contained in an export folder; empty for other formats."""
         return dict(self.tables.study_settings) if self.tables is not None else {}
 

@@ -148,14 +148,14 @@ class ColumnMap(BaseModel):
                         f"{', '.join(map(str, columns))}"
                     )
 
-    def row_picker(self, part: MapPart) -> Callable[[Mapping[str, Any]], dict[str, Any]]:
+    def row_picker(self, part: MapPart) -> Callable[[Mapping[str, object]], dict[str, object]]:
         """The function that maps a row to Gnomon's field names, with words translated."""
         sources = part.mapped_sources()
         constant = {name: source.value for name, source in sources.items() if isinstance(source, ConstantColumn)}
         columns = [(name, source) for name, source in sources.items() if not isinstance(source, ConstantColumn)]
         words = [(name, self.values[name]) for name in sources if self.values.get(name)]
 
-        def pick(row: Mapping[str, Any]) -> dict[str, Any]:
+        def pick(row: Mapping[str, object]) -> dict[str, object]:
             picked = {**constant, **{name: row[source] for name, source in columns}}
             for name, known in words:
                 picked[name] = known.get(_as_key(picked[name]), picked[name])
@@ -199,7 +199,7 @@ def read_map(path: Path | None) -> ColumnMap:
     return made
 
 
-def _parse_tables(content: dict[str, Any]) -> dict[str, Any]:
+def _parse_tables(content: dict[str, object]) -> dict[str, object]:
     """Accept [verdict] and [label] written once, as a table, or several times, as [[verdict]] and [[label]]."""
     for name in ("verdict", "label"):
         if isinstance(content.get(name), dict):

@@ -8,13 +8,14 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any, SupportsFloat, SupportsIndex, TypeVar
 
 from gnomon.data.arms import arm_aliases
 from gnomon.data.records import Arm
 
 Source = TypeVar("Source")
 Made = TypeVar("Made")
+NUMERIC = (str, bytes, bytearray, SupportsFloat, SupportsIndex)
 EMPTY = ("", "none", "null", "nan", "na")
 WORDS = {"true": True, "yes": True, "1": True, "1.0": True, "false": False, "no": False, "0": False, "0.0": False}
 
@@ -121,7 +122,7 @@ def quote_value(value: Any) -> str:
     return f"'{text[:60]}...'" if len(text) > 60 else f"'{text}'"
 
 
-def required_value(row: Mapping[str, Any], name: str) -> Any:
+def required_value(row: Mapping[str, object], name: str) -> Any:
     """The value of a required field.
 
     Parameters
@@ -143,7 +144,7 @@ def required_value(row: Mapping[str, Any], name: str) -> Any:
     return row[name]
 
 
-def parse_text(row: Mapping[str, Any], name: str, limit: int | None = None) -> str:
+def parse_text(row: Mapping[str, object], name: str, limit: int | None = None) -> str:
     """The value of a required text field.
 
     Parameters
@@ -193,7 +194,7 @@ def limit_text(value: str, name: str, limit: int) -> str:
     return value
 
 
-def parse_row_id(row: Mapping[str, Any], name: str) -> str:
+def parse_row_id(row: Mapping[str, object], name: str) -> str:
     """The source's own identifier of a row, as text of at most 1000 characters.
 
     Parameters
@@ -214,7 +215,7 @@ def parse_row_id(row: Mapping[str, Any], name: str) -> str:
     return limit_text(str(value), name, 1000)
 
 
-def parse_word(row: Mapping[str, Any], name: str) -> str | None:
+def parse_word(row: Mapping[str, object], name: str) -> str | None:
     """A short name in lower case (a concept), or None if the field is empty.
 
     'none' and 'null' count as empty; a judge that means a concept of that name cannot be distinguished.
@@ -239,7 +240,7 @@ def parse_word(row: Mapping[str, Any], name: str) -> str | None:
     return limit_text(value, name, 100).lower()
 
 
-def parse_bool(row: Mapping[str, Any], name: str) -> bool | None:
+def parse_bool(row: Mapping[str, object], name: str) -> bool | None:
     """A truth value, or None if the field is empty.
 
     Parameters
@@ -265,7 +266,7 @@ def parse_bool(row: Mapping[str, Any], name: str) -> bool | None:
     return known
 
 
-def parse_number(row: Mapping[str, Any], name: str) -> float | None:
+def parse_number(row: Mapping[str, object], name: str) -> float | None:
     """A finite number, or None if the field is empty.
 
     Parameters
@@ -284,7 +285,7 @@ def parse_number(row: Mapping[str, Any], name: str) -> float | None:
     if value is None or is_empty(value):
         return None
     try:
-        made = float(value)
+        made = float(value) if isinstance(value, NUMERIC) else math.nan
     except (TypeError, ValueError, OverflowError):
         made = math.nan
     if isinstance(value, bool) or not math.isfinite(made):
@@ -292,7 +293,7 @@ def parse_number(row: Mapping[str, Any], name: str) -> float | None:
     return made
 
 
-def parse_integer(row: Mapping[str, Any], name: str) -> int | None:
+def parse_integer(row: Mapping[str, object], name: str) -> int | None:
     """A whole number of at most 63 bits, or None if the field is empty.
 
     Parameters
@@ -315,7 +316,7 @@ def parse_integer(row: Mapping[str, Any], name: str) -> int | None:
     return int(value)
 
 
-def layer_of(row: Mapping[str, Any], name: str) -> int | None:
+def layer_of(row: Mapping[str, object], name: str) -> int | None:
     """A layer index, counted from 0, or None if the field is empty.
 
     Parameters
@@ -381,7 +382,7 @@ def arm_of(value: Any, name: str) -> Arm:
     return Arm(words[word])
 
 
-def parse_timestamp(row: Mapping[str, Any], name: str) -> str:
+def parse_timestamp(row: Mapping[str, object], name: str) -> str:
     """A time in the store's format (UTC, ISO 8601, microseconds), or '' if the field is empty.
 
     Parameters

@@ -47,7 +47,7 @@ def parquet_rows(path: Path, report: ImportReport) -> Rows:
             yield place, row
 
 
-def _read_rows(path: Path) -> Iterator[dict[str, Any]]:
+def _read_rows(path: Path) -> Iterator[dict[str, object]]:
     import pyarrow as pa
     from pyarrow import parquet
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from gnomon.data.importers.field_parsers import ImportReport
 from gnomon.data.importers.ingest import ImportCounts
@@ -23,7 +23,7 @@ class ImportedTables(Protocol):
         """Whether any table has a valid row."""
 
     @property
-    def study_settings(self) -> dict[str, Any]:
+    def study_settings(self) -> dict[str, object]:
         """The other study's settings."""
 
     def store_into(self, store: Store, report: ImportReport) -> ImportCounts:

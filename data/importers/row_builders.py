@@ -43,7 +43,7 @@ class ImportedProtocol:
 
     hash: str
     name: str
-    content: Mapping[str, Any]
+    content: Mapping[str, object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,7 +267,7 @@ def imported_trial(
     )
 
 
-def facts_from_fields(told: Mapping[str, Any]) -> Facts:
+def facts_from_fields(told: Mapping[str, object]) -> Facts:
     """Facts that a source reports as single fields by their names, of which `claims` must be present.
 
     Raises
@@ -280,13 +280,13 @@ def facts_from_fields(told: Mapping[str, Any]) -> Facts:
     return facts_from_answers({**flags, "concept": concept}, passed)
 
 
-def parse_flags(told: Mapping[str, Any]) -> dict[str, bool | None]:
+def parse_flags(told: Mapping[str, object]) -> dict[str, bool | None]:
     """The flags among the facts that a source reports by name, each as it is assumed where nothing is said of it."""
     flags = {fact.name: (parse_bool(told, fact.name), fact.assumed) for fact in asked_facts() if fact.kind == "flag"}
     return {name: assumed if said is None else said for name, (said, assumed) in flags.items()}
 
 
-def with_further(facts: Facts, told: Mapping[str, Any]) -> Facts:
+def with_further(facts: Facts, told: Mapping[str, object]) -> Facts:
     """The facts with what a source reports by name of registered further ones. Raises `RowError`."""
     further = {name: said for name in further_names() if (said := parse_bool(told, name)) is not None}
     return replace(facts, further=FurtherFacts(further)) if further else facts

@@ -20,7 +20,7 @@ LONGEST_PART = 2**20
 MARK = b"\xef\xbb\xbf"
 _STRAY = re.compile("[\ud800-\udfff]")
 _ESCAPED = re.compile(r"\\u(?:0000|[dD][89a-fA-F])")
-Rows = Iterator[tuple[SourceLocation, dict[str, Any]]]
+Rows = Iterator[tuple[SourceLocation, dict[str, object]]]
 
 
 def read_content(path: Path) -> bytes:
@@ -168,7 +168,7 @@ def _text_lines(file: BinaryIO) -> Iterator[bytes | None]:
         yield None
 
 
-def _json_object(raw: bytes | None) -> dict[str, Any]:
+def _json_object(raw: bytes | None) -> dict[str, object]:
     if raw is None:
         raise RowError(f"is longer than {LONGEST // 2**20} MB: split it")
     row = parse_json(raw.decode("utf-8", "surrogateescape"))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from sqlalchemy import Connection, Engine, Table, func, inspect, select, text
 from sqlalchemy.exc import DatabaseError
@@ -208,7 +207,7 @@ def _check_rows(connection: Connection, found: DatabaseReport) -> None:
         _check_duplicates(connection, table, found)
 
 
-def _check_row_values(table: Table, row: dict[str, Any]) -> None:
+def _check_row_values(table: Table, row: dict[str, object]) -> None:
     """Raise `RowError` for a row whose state or kind contradicts the presence of facts."""
     said = all(row.get(name) is not None for name in CORE_FACTS)
     if table is tables.verdicts and said != (row["state"] == VerdictState.OK):
@@ -245,11 +244,11 @@ def _has_current_tables(connection: Connection) -> bool:
     return schema.is_current(connection)
 
 
-def _all_rows(connection: Connection, table: Table) -> Iterator[dict[str, Any]]:
+def _all_rows(connection: Connection, table: Table) -> Iterator[dict[str, object]]:
     result = connection.execute(select(table), execution_options={"yield_per": BATCH})
     for part in result.partitions(BATCH):
         yield from (dict(row._mapping) for row in part)
 
 
-def _row_name(table: Table, row: dict[str, Any]) -> str:
+def _row_name(table: Table, row: dict[str, object]) -> str:
     return f"row {', '.join(str(row[name]) for name in KEYS[table.name])}"

@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from sqlalchemy import Connection, Table, insert, select
 
@@ -60,7 +59,7 @@ def _has_serial(table: Table) -> bool:
     return "id" in table.c and "id" not in columns_of(table)
 
 
-def _row_parts(connection: Connection, table: Table) -> Iterator[list[dict[str, Any]]]:
+def _row_parts(connection: Connection, table: Table) -> Iterator[list[dict[str, object]]]:
     order = [table.c.id] if _has_serial(table) else [table.c[name] for name in KEYS[table.name]]
     query = select(*(table.c[name] for name in columns_of(table))).order_by(*order)
     result = connection.execute(query, execution_options={"yield_per": BATCH})

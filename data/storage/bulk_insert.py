@@ -10,7 +10,7 @@ from typing import Any, cast
 from sqlalchemy import JSON, Connection, Table, insert
 
 
-def bulk_insert(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+def bulk_insert(connection: Connection, table: Table, rows: Sequence[Mapping[str, object]]) -> None:
     """Insert many new rows that have the same columns.
 
     An existing key raises an error and aborts the transaction. Values go to the driver unchanged: SQLAlchemy's

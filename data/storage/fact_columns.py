@@ -15,7 +15,7 @@ FURTHER = "further_facts"
 FACT_COLUMNS = (*CORE_FACTS, PASSED, FURTHER)
 
 
-def facts_row(facts: Facts | None) -> dict[str, Any]:
+def facts_row(facts: Facts | None) -> dict[str, object]:
     """The columns of facts; all of them NULL where there are none."""
     if facts is None:
         return dict.fromkeys(FACT_COLUMNS)

@@ -15,9 +15,10 @@ RESULT_SCHEMA = 2
 _NAMES_SINCE_2 = {"detection": "identification", "claim": "detection", "net_claim": "net_detection_claimed"}
 
 
-def upgrade_result(result: Mapping[str, Any]) -> dict[str, Any]:
+def upgrade_result(result: Mapping[str, object]) -> dict[str, object]:
     """A fit's result as the present version writes it; a result of that version comes back equal."""
-    if int(result.get("schema", 1)) >= RESULT_SCHEMA:
+    schema = result.get("schema", 1)
+    if isinstance(schema, int) and schema >= RESULT_SCHEMA:
         return dict(result)
     return {"schema": RESULT_SCHEMA, **{key: _renamed(value) for key, value in result.items()}}
 

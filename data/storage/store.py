@@ -10,9 +10,10 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from itertools import count, islice
 from operator import attrgetter
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import pandas as pd
+from pydantic import JsonValue
 from sqlalchemy import Connection, Engine, Row, Select, Table, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
@@ -34,6 +35,7 @@ from gnomon.data.storage.bulk_insert import bulk_insert
 from gnomon.data.storage.engines import WRITE, connect_engine, plain_errors, redacted_url
 from gnomon.data.storage.fact_columns import facts_row
 from gnomon.data.storage.fit_schema import upgrade_result
+from gnomon.data.storage.study_settings import StudySettings
 
 Item = TypeVar("Item")
 CHUNK = 500
@@ -107,26 +109,26 @@ class Store:
 
     # -- settings ----------------------------------------------------------------------------------------
 
-    def save_settings(self, values: Mapping[str, Any]) -> None:
+    def save_settings(self, values: Mapping[str, object]) -> None:
         """Store study settings by key (name, concepts, judges in order ...) for readers without the study file."""
         with self.write_transaction() as connection:
             self._upsert_settings(connection, values)
 
-    def update_settings(self, settings: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+    def update_settings(self, settings: Callable[[StudySettings], StudySettings]) -> None:
         """Atomically replace the study settings with `settings(current_settings)`."""
         held = self.study_settings()
         if settings(held) != held:
             with self.write_transaction() as connection:
                 self._upsert_settings(connection, settings(_read_study(connection)))
 
-    def _upsert_settings(self, connection: Connection, values: Mapping[str, Any]) -> None:
+    def _upsert_settings(self, connection: Connection, values: Mapping[str, object]) -> None:
         for key, value in values.items():
             statement = self._insert_statement(tables.study).values(key=key, value=value)
             connection.execute(
                 statement.on_conflict_do_update(index_elements=["key"], set_={"value": statement.excluded.value})
             )
 
-    def study_settings(self) -> dict[str, Any]:
+    def study_settings(self) -> StudySettings:
         """The study settings as last written."""
         with self.read_transaction() as connection:
             return _read_study(connection)
@@ -137,7 +139,7 @@ class Store:
         """Add subjects that are not there yet; returns how many were new."""
         return self._insert_new(tables.subjects, [asdict(subject) for subject in subjects])
 
-    def add_protocol(self, hash_: str, name: str, content: Mapping[str, Any]) -> int:
+    def add_protocol(self, hash_: str, name: str, content: Mapping[str, object]) -> int:
         """Add a protocol; returns 1 if it is new, else 0.
 
         Parameters
@@ -152,7 +154,7 @@ class Store:
         return self._insert_new(tables.protocols, [{"hash": hash_, "name": name, "content": dict(content)}])
 
     def add_vector(
-        self, hash_: str, *, subject: str, concept: str, layer: int, norm: float, content: Mapping[str, Any]
+        self, hash_: str, *, subject: str, concept: str, layer: int, norm: float, content: Mapping[str, object]
     ) -> int:
         """Add the description of a concept vector; returns 1 if it is new, else 0.
 
@@ -194,13 +196,13 @@ class Store:
         """Add published counts that are not there yet; returns how many were new."""
         return self._insert_new(tables.counts, [{**asdict(row), "arm": str(row.arm)} for row in rows])
 
-    def add_fit(self, fit: Mapping[str, Any]) -> int:
+    def add_fit(self, fit: Mapping[str, object]) -> int:
         """Add a fit (columns of `tables.fits` without time and code version) under its hash; returns 1 if it is new,
         else 0.
         """
         return self._insert_new(tables.fits, [{**fit, "code_version": code_version(), "created_at": ""}])
 
-    def log_event(self, kind: str, detail: Mapping[str, Any]) -> None:
+    def log_event(self, kind: str, detail: Mapping[str, object]) -> None:
         """Record an event of the study's history.
 
         Parameters
@@ -212,7 +214,7 @@ class Store:
         """
         self._insert_new(tables.events, [{"kind": kind, "detail": dict(detail), "created_at": utc_timestamp()}])
 
-    def insert_rows(self, connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> int:
+    def insert_rows(self, connection: Connection, table: Table, rows: Sequence[Mapping[str, object]]) -> int:
         """Insert rows in an open transaction, skipping existing keys; returns how many were new.
 
         A row without a time gets the current one, later than that of the row before it.
@@ -230,7 +232,7 @@ class Store:
         parts = split_chunks(_with_times(connection, table, rows))
         return sum(connection.execute(statement, [dict(row) for row in part]).rowcount for part in parts)
 
-    def bulk_insert(self, connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    def bulk_insert(self, connection: Connection, table: Table, rows: Sequence[Mapping[str, object]]) -> None:
         """Insert many rows that are known to be new; an existing key raises. Times are set as in `insert_rows`.
 
         Parameters
@@ -265,7 +267,7 @@ class Store:
         parts = (query.where(tables.trials.c.id.in_(part)) for part in split_chunks(list(ids)))
         return [trial_of(row) for part in parts for row in self._fetch_all(part)]
 
-    def event_details(self, kind: str) -> list[dict[str, Any]]:
+    def event_details(self, kind: str) -> list[dict[str, JsonValue]]:
         """Details of the events of a kind, oldest first."""
         query = select(tables.events.c.detail).where(tables.events.c.kind == kind).order_by(tables.events.c.id)
         return [dict(row.detail) for row in self._fetch_all(query)]
@@ -285,12 +287,12 @@ class Store:
         query = select(tables.subjects).order_by(tables.subjects.c.parameters, tables.subjects.c.name)
         return [Subject(**row._mapping) for row in self._fetch_all(query)]
 
-    def find_fit(self, id_: str) -> dict[str, Any] | None:
+    def find_fit(self, id_: str) -> dict[str, object] | None:
         """A fit by its hash, or None."""
         rows = self._fetch_all(select(tables.fits).where(tables.fits.c.id == id_))
         return _fit_row(rows[0]) if rows else None
 
-    def newest_fits(self) -> dict[str, dict[str, Any]]:
+    def newest_fits(self) -> dict[str, dict[str, object]]:
         """The newest fit of each view."""
         query = select(tables.fits).order_by(tables.fits.c.created_at)
         return {row.view: _fit_row(row) for row in self._fetch_all(query)}
@@ -354,28 +356,30 @@ class Store:
     def _insert_statement(self, table: Table) -> Any:
         return postgresql.insert(table) if self.engine.dialect.name == "postgresql" else sqlite.insert(table)
 
-    def _insert_new(self, table: Table, rows: Sequence[Mapping[str, Any]]) -> int:
+    def _insert_new(self, table: Table, rows: Sequence[Mapping[str, object]]) -> int:
         """Insert rows in one transaction, skipping those whose key is there; returns how many were new."""
         with self.write_transaction() as connection:
             return self.insert_rows(connection, table, rows)
 
 
-def _fit_row(row: Row[Any]) -> dict[str, Any]:
+def _fit_row(row: Row[Any]) -> dict[str, object]:
     return {**row._mapping, "result": upgrade_result(row.result)}
 
 
-def _read_study(connection: Connection) -> dict[str, Any]:
-    return {row.key: row.value for row in connection.execute(select(tables.study))}
+def _read_study(connection: Connection) -> StudySettings:
+    return cast(StudySettings, {row.key: row.value for row in connection.execute(select(tables.study))})
 
 
-def _with_times(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
+def _with_times(
+    connection: Connection, table: Table, rows: Sequence[Mapping[str, object]]
+) -> Sequence[Mapping[str, object]]:
     if "created_at" not in table.c or all(row["created_at"] for row in rows):
         return rows
     moments = _increasing_times(_latest_times(connection, table, rows))
     return [row if row["created_at"] else {**row, "created_at": next(moments)} for row in rows]
 
 
-def _latest_times(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> str:
+def _latest_times(connection: Connection, table: Table, rows: Sequence[Mapping[str, object]]) -> str:
     """Newest time among the rows whose order with `rows` matters: new rows must be later, even if the clock was set
     back.
 
@@ -418,7 +422,7 @@ def split_chunks(rows: Iterable[Item], size: int = CHUNK) -> Iterator[list[Item]
         yield part
 
 
-def trial_row(trial: Trial) -> dict[str, Any]:
+def trial_row(trial: Trial) -> dict[str, object]:
     """A trial as a row of its table; a missing code version is filled in."""
     condition = dict(zip(CONDITION, _condition(trial.condition), strict=True))
     condition["study_seed"] = condition.pop("seed")
@@ -452,13 +456,13 @@ def trial_of(row: Any) -> Trial:
     return Trial(condition=condition, **{key: getattr(row, key) for key in (*same, *stamps)})
 
 
-def judge_row(judge: JudgeVersion) -> dict[str, Any]:
+def judge_row(judge: JudgeVersion) -> dict[str, object]:
     """A judge version as the row of its table."""
     row = {"version": judge.version, "name": judge.name, "kind": judge.kind, "config": dict(judge.config)}
     return {**row, "created_at": ""}
 
 
-def verdict_row(verdict: Verdict) -> dict[str, Any]:
+def verdict_row(verdict: Verdict) -> dict[str, object]:
     """A verdict as the row of its table."""
     rest = dict(zip(VERDICT, _verdict(verdict), strict=True))
     return {
@@ -468,7 +472,7 @@ def verdict_row(verdict: Verdict) -> dict[str, Any]:
     }
 
 
-def label_row(label: Label) -> dict[str, Any]:
+def label_row(label: Label) -> dict[str, object]:
     """A label event as the row of its table."""
     rest = {name: getattr(label, name) for name in LABEL}
     return {

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
+from typing import TypedDict, cast
 
 from sqlalchemy import func, select
 
@@ -102,10 +103,18 @@ def estimate_cost(store: Store, judge: Judge, config: JudgeConfig, limit: int | 
     )
 
 
+class _RunSpeed(TypedDict):
+    """What a logged run of a judge says of its speed."""
+
+    seconds: float
+    new: int
+
+
 def _local_estimate(store: Store, config: JudgeConfig, version: str, calls: int) -> CostEstimate:
     """Estimate for a judge without a server, which costs time only: seconds per verdict as in its latest run."""
     runs = [run for run in store.event_details("judge_run") if run["judge"] == config.name and run["new"]]
-    seconds = runs[-1]["seconds"] / runs[-1]["new"] * calls if runs else None
+    last = cast(_RunSpeed, runs[-1]) if runs else None
+    seconds = last["seconds"] / last["new"] * calls if last else None
     basis = "its latest run" if runs else "it has not run yet"
     return CostEstimate(config.name, version, calls, 0, 0, 0, 0.0, 0.0, None, None, seconds, basis)
 

@@ -10,7 +10,6 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any
 
 from gnomon.data.importers import row_builders
 from gnomon.data.importers.field_parsers import (
@@ -52,7 +51,7 @@ def read_files(
         yield from parse_rows(json_items(path, report), partial(_parse_row, judge=judge), report)
 
 
-def _parse_row(place: SourceLocation, row: Mapping[str, Any], judge: JudgeVersion) -> row_builders.ImportedRow:
+def _parse_row(place: SourceLocation, row: Mapping[str, object], judge: JudgeVersion) -> row_builders.ImportedRow:
     models = (parse_text(row, "model_a", 90), parse_text(row, "model_b", 90))
     if models[0] == models[1]:
         raise RowError(f"'model_a' and 'model_b' are both {quote_value(models[0])}: name two models")
@@ -80,7 +79,7 @@ def _make_protocol() -> row_builders.ImportedProtocol:
     )
 
 
-def _facts_from_winner(row: Mapping[str, Any], name: str, first: str) -> Facts:
+def _facts_from_winner(row: Mapping[str, object], name: str, first: str) -> Facts:
     place = PLACES.get(str(row[name]).strip().lower())
     if place is None:
         raise RowError(
@@ -90,7 +89,7 @@ def _facts_from_winner(row: Mapping[str, Any], name: str, first: str) -> Facts:
     return Facts(won, OTHER if won else NONE, coherent=True, refused=False, passed=won)
 
 
-def _parse_labels(row: Mapping[str, Any], first: str) -> tuple[row_builders.ImportedLabel, ...]:
+def _parse_labels(row: Mapping[str, object], first: str) -> tuple[row_builders.ImportedLabel, ...]:
     if is_empty(row.get("human_winner")):
         return ()
     return (
@@ -101,7 +100,7 @@ def _parse_labels(row: Mapping[str, Any], first: str) -> tuple[row_builders.Impo
 
 
 def _parse_verdicts(
-    row: Mapping[str, Any], first: str, judge: JudgeVersion
+    row: Mapping[str, object], first: str, judge: JudgeVersion
 ) -> tuple[row_builders.ImportedVerdict, ...]:
     if "judge_pick" not in row:
         return ()

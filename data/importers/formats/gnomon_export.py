@@ -43,7 +43,7 @@ LOOKED_UP = {"events": "created_at"}
 """Column by which a table's stored rows are looked up, if it is not the first of the key."""
 BATCH = 5_000
 LOOSE = {"subjects": ("parameters",), "judges": ("created_at",)}
-Line = tuple[SourceLocation, dict[str, Any]]
+Line = tuple[SourceLocation, dict[str, object]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,8 @@ class ExportTables:
     """The tables of an export folder, read row by row on each request."""
 
     folder: Path
-    manifest: Mapping[str, Any]
+    row_counts: Mapping[str, object]
+    """Rows of each table when the folder was written, by the manifest."""
 
     def valid_rows(self, table: Table, report: ImportReport) -> Iterator[Line]:
         """Valid rows of a table, each with its location.
@@ -64,13 +65,13 @@ class ExportTables:
             Receives the invalid rows.
         """
         return (
-            line for line in _table_lines(self.folder, table, self.manifest, report) if _row_fits(table, line, report)
+            line for line in _table_lines(self.folder, table, self.row_counts, report) if _row_fits(table, line, report)
         )
 
     @property
-    def study_settings(self) -> dict[str, Any]:
+    def study_settings(self) -> dict[str, object]:
         """The exported study's settings."""
-        return {row["key"]: row["value"] for _, row in self.valid_rows(tables.study, ImportReport())}
+        return {str(row["key"]): row["value"] for _, row in self.valid_rows(tables.study, ImportReport())}
 
     @property
     def has_rows(self) -> bool:
@@ -115,7 +116,7 @@ def read_folder(paths: Sequence[Path], report: ImportReport) -> ExportTables:
     """
     if len(paths) != 1 or not (paths[0] / MANIFEST).is_file():
         raise InputError(f"{paths[0]}: is no export folder: name one folder that holds {MANIFEST}")
-    found = ExportTables(paths[0], _read_manifest(paths[0] / MANIFEST))
+    found = ExportTables(paths[0], _read_row_counts(paths[0] / MANIFEST))
     for table in ORDER:
         next(found.valid_rows(table, ImportReport()), None)  # an unreadable file raises before anything is stored
     if not found.has_rows:
@@ -125,22 +126,22 @@ def read_folder(paths: Sequence[Path], report: ImportReport) -> ExportTables:
     return found
 
 
-def _read_manifest(path: Path) -> dict[str, Any]:
+def _read_row_counts(path: Path) -> dict[str, object]:
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
         version = int(manifest["format"])
-        manifest["rows"] = dict(manifest.get("rows", {}))
+        counts = dict(manifest.get("rows", {}))
     except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise InputError(f"{path}: cannot be read ({error!r}): export the study again") from None
     if version > FORMAT:
         raise InputError(
             f"{path}: was written by a newer Gnomon (format {version}, this one knows {FORMAT}): upgrade it"
         )
-    return dict(manifest)
+    return counts
 
 
-def _table_lines(folder: Path, table: Table, manifest: Mapping[str, Any], report: ImportReport) -> Iterator[Line]:
-    expected = manifest["rows"].get(table.name, 0)
+def _table_lines(folder: Path, table: Table, row_counts: Mapping[str, object], report: ImportReport) -> Iterator[Line]:
+    expected = row_counts.get(table.name, 0)
     lines, packed = folder / f"{table.name}.jsonl", folder / f"{table.name}.parquet"
     if lines.is_file():
         if lines.stat().st_size:
@@ -155,13 +156,14 @@ def _table_lines(folder: Path, table: Table, manifest: Mapping[str, Any], report
         raise InputError(f"{folder}: lacks {lines.name}, which had {expected} rows: export the study again")
 
 
-def _unpack_json(table: Table, row: dict[str, Any]) -> dict[str, Any]:
+def _unpack_json(table: Table, row: dict[str, object]) -> dict[str, object]:
     texts = {column.name for column in table.columns if isinstance(column.type, JSON)}
     for name in texts & row.keys():
-        if isinstance(row[name], str):
-            row[name] = parse_json(row[name])
-        elif row[name] is not None:
-            raise RowError(f"'{name}' is {quote_value(row[name])}, no JSON text: export the study again")
+        value = row[name]
+        if isinstance(value, str):
+            row[name] = parse_json(value)
+        elif value is not None:
+            raise RowError(f"'{name}' is {quote_value(value)}, no JSON text: export the study again")
     return row
 
 
@@ -175,7 +177,7 @@ def _row_fits(table: Table, line: Line, report: ImportReport) -> bool:
     return True
 
 
-def check_row(table: Table, row: dict[str, Any]) -> None:
+def check_row(table: Table, row: dict[str, object]) -> None:
     """Check each value of a row against its column, and a trial against its id and split.
 
     Parameters
@@ -207,7 +209,7 @@ class _ColumnCheck:
     kind: type | None
     words: Iterable[str] | None
 
-    def check_value(self, row: dict[str, Any]) -> None:
+    def check_value(self, row: dict[str, object]) -> None:
         """Raise `RowError` for an invalid value; convert whole numbers of a Float column to floats; set a missing
         value to None.
         """
@@ -252,7 +254,9 @@ def _check_identity(row: Mapping[str, Any]) -> None:
         )
 
 
-def _stored_candidates(connection: Connection, table: Table, rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def _stored_candidates(
+    connection: Connection, table: Table, rows: Iterable[Mapping[str, object]]
+) -> list[dict[str, object]]:
     """Stored rows that could have the same key as these rows."""
     by = table.c[LOOKED_UP.get(table.name, KEYS[table.name][0])]
     query = select(*(table.c[name] for name in columns_of(table)))
@@ -260,14 +264,14 @@ def _stored_candidates(connection: Connection, table: Table, rows: Iterable[Mapp
     return [dict(row._mapping) for part in parts for row in connection.execute(query.where(by.in_(part)))]
 
 
-def _row_key(table: Table, row: Mapping[str, Any]) -> Any:
+def _row_key(table: Table, row: Mapping[str, object]) -> Any:
     parts = [row[name] for name in KEYS[table.name]]
     return tuple(json.dumps(part, sort_keys=True) if isinstance(part, dict | list) else part for part in parts)
 
 
 def _new_rows(
     connection: Connection, table: Table, lines: Sequence[Line], landed: ImportCounts, report: ImportReport
-) -> list[dict[str, Any]]:
+) -> list[dict[str, object]]:
     """The rows that are new."""
     fresh = []
     known = {_row_key(table, row): row for row in _stored_candidates(connection, table, (row for _, row in lines))}
@@ -307,7 +311,7 @@ def _existing_keys(connection: Connection, other: str, column: str, lines: Seque
     return {found for part in parts for found in connection.execute(select(key).where(key.in_(part))).scalars()}
 
 
-def _check_links(table: Table, row: Mapping[str, Any], links: Mapping[str, set[Any]]) -> None:
+def _check_links(table: Table, row: Mapping[str, object], links: Mapping[str, set[Any]]) -> None:
     for column, other in LINKS.get(table.name, ()):
         if row[column] not in links[other]:
             raise RowError(
@@ -319,20 +323,20 @@ def _event_times(rows: Any) -> dict[tuple[str, str, str], str]:
     return {(row["trial"], row["rater"], row["created_at"]): _label_content(row) for row in rows}
 
 
-def _check_instant(row: Mapping[str, Any], instants: dict[tuple[str, str, str], str]) -> None:
-    instant = (row["trial"], row["rater"], row["created_at"])
-    if instants.setdefault(instant, _label_content(row)) != _label_content(row):
-        raise two_at_once(row["rater"], row["trial"], row["created_at"])
+def _check_instant(row: Mapping[str, object], instants: dict[tuple[str, str, str], str]) -> None:
+    trial, rater, created_at = (str(row[name]) for name in ("trial", "rater", "created_at"))
+    if instants.setdefault((trial, rater, created_at), _label_content(row)) != _label_content(row):
+        raise two_at_once(rater, trial, created_at)
 
 
-def _label_content(row: Mapping[str, Any]) -> str:
+def _label_content(row: Mapping[str, object]) -> str:
     return json.dumps([row[name] for name in ("kind", *FACT_COLUMNS)], sort_keys=True)
 
 
-def _same_row(table: Table, there: Mapping[str, Any], row: Mapping[str, Any]) -> bool:
+def _same_row(table: Table, there: Mapping[str, object], row: Mapping[str, object]) -> bool:
     names = [name for name in columns_of(table) if name not in LOOSE.get(table.name, ())]
     return all(there[name] == row[name] for name in names)
 
 
-def _row_name(table: Table, row: Mapping[str, Any]) -> str:
+def _row_name(table: Table, row: Mapping[str, object]) -> str:
     return f"{table.name} row {quote_value(', '.join(str(row[name]) for name in KEYS[table.name]))}"

@@ -16,7 +16,7 @@ from gnomon.data.importers.text_files import LONGEST, parse_json, read_content
 
 ZSTANDARD = 93
 _LOCAL = struct.Struct("<26xHH")
-Sample = tuple[SourceLocation, dict[str, Any]]
+Sample = tuple[SourceLocation, dict[str, object]]
 
 
 def find_logs(paths: list[Path]) -> list[Path]:
@@ -39,7 +39,7 @@ def find_logs(paths: list[Path]) -> list[Path]:
     return found
 
 
-def read_log(path: Path, report: ImportReport) -> tuple[dict[str, Any], Iterator[Sample]]:
+def read_log(path: Path, report: ImportReport) -> tuple[dict[str, object], Iterator[Sample]]:
     """Header and samples of one log.
 
     Parameters
@@ -52,7 +52,7 @@ def read_log(path: Path, report: ImportReport) -> tuple[dict[str, Any], Iterator
     Returns
     -------
     (dict, iterator of (SourceLocation, dict))
-        The header, and the samples with their locations.
+        What the header says under `eval`, and the samples with their locations.
 
     Raises
     ------
@@ -71,7 +71,7 @@ def read_log(path: Path, report: ImportReport) -> tuple[dict[str, Any], Iterator
     return _read_json_log(path, report)
 
 
-def _read_archive(path: Path, report: ImportReport) -> tuple[dict[str, Any], Iterator[Sample]]:
+def _read_archive(path: Path, report: ImportReport) -> tuple[dict[str, object], Iterator[Sample]]:
     try:
         with zipfile.ZipFile(path) as archive:
             there = {member.filename: member for member in archive.infolist()}
@@ -85,7 +85,7 @@ def _read_archive(path: Path, report: ImportReport) -> tuple[dict[str, Any], Ite
     except RowError as error:
         raise InputError(f"{path}: {start} {error}") from None
     samples = [member for name, member in there.items() if name.startswith("samples/") and name.endswith(".json")]
-    return _json_object(path, header), _archive_members(path, samples, report)
+    return _eval_header(path, header), _archive_members(path, samples, report)
 
 
 def _archive_members(path: Path, members: list[zipfile.ZipInfo], report: ImportReport) -> Iterator[Sample]:
@@ -141,20 +141,21 @@ def _decompress_zstd(path: Path, member: zipfile.ZipInfo) -> bytes:
     return unpacked
 
 
-def _read_json_log(path: Path, report: ImportReport) -> tuple[dict[str, Any], Iterator[Sample]]:
+def _read_json_log(path: Path, report: ImportReport) -> tuple[dict[str, object], Iterator[Sample]]:
     whole = read_content(path).decode("utf-8", "surrogateescape")
     try:
-        log = _json_object(path, json.loads(whole))
+        log = json.loads(whole)
+        head = _eval_header(path, log)
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: is broken JSON or cut off ({str(error)[:80]}): write the log again") from None
     try:
-        head = parse_json(json.dumps(log["eval"], ensure_ascii=False))
+        checked = parse_json(json.dumps(head, ensure_ascii=False))
     except RowError as error:
         raise InputError(f"{path}: its 'eval' {error}") from None
     samples = log.get("samples") or []
     if not isinstance(samples, list):
         raise InputError(f"{path}: its 'samples' are no list: write the log again")
-    return {"eval": head}, _log_samples(path, samples, report)
+    return checked, _log_samples(path, samples, report)
 
 
 def _log_samples(path: Path, samples: list[Any], report: ImportReport) -> Iterator[Sample]:
@@ -171,7 +172,8 @@ def _log_samples(path: Path, samples: list[Any], report: ImportReport) -> Iterat
             yield place, again
 
 
-def _json_object(path: Path, header: Any) -> dict[str, Any]:
-    if not isinstance(header, dict) or not isinstance(header.get("eval"), dict):
+def _eval_header(path: Path, header: object) -> dict[str, object]:
+    head = header.get("eval") if isinstance(header, dict) else None
+    if not isinstance(head, dict):
         raise InputError(f"{path}: has no 'eval' in its header, no Inspect log: name another file")
-    return header
+    return head

@@ -68,11 +68,11 @@ def read_files(
     """
     for path in find_logs(list(paths)):
         header, samples = read_log(path, report)
-        log = _parse_header(header["eval"], path)
+        log = _parse_header(header, path)
         yield from parse_rows(samples, partial(_parse_row, log=log, options=options), report)
 
 
-def _parse_header(head: Mapping[str, Any], path: Path) -> InspectLog:
+def _parse_header(head: Mapping[str, object], path: Path) -> InspectLog:
     names = ("eval_id", "run_id", "task_id", "created")
     run = tuple(str(head[name]) for name in names if head.get(name)) or (path.stem,)
     return InspectLog(
@@ -81,7 +81,7 @@ def _parse_header(head: Mapping[str, Any], path: Path) -> InspectLog:
 
 
 def _parse_row(
-    place: SourceLocation, sample: Mapping[str, Any], log: InspectLog, options: ImportOptions
+    place: SourceLocation, sample: Mapping[str, object], log: InspectLog, options: ImportOptions
 ) -> row_builders.ImportedRow:
     about = sample.get("metadata") if isinstance(sample.get("metadata"), Mapping) else {}
     assert isinstance(about, Mapping)
@@ -112,7 +112,7 @@ def _parse_row(
     return row_builders.ImportedRow(place, trial.id, trial, subject, said, verdicts)
 
 
-def _parse_arm(about: Mapping[str, Any]) -> Arm | None:
+def _parse_arm(about: Mapping[str, object]) -> Arm | None:
     """The arm that the metadata name; None if they name none."""
     if not is_empty(about.get("arm")):
         return arm_of(about["arm"], "metadata.arm")
@@ -122,11 +122,11 @@ def _parse_arm(about: Mapping[str, Any]) -> Arm | None:
     return None if injected is None else Arm.INJECTION if injected else Arm.CONTROL
 
 
-def _parse_span(about: Mapping[str, Any]) -> Span:
+def _parse_span(about: Mapping[str, object]) -> Span:
     return Span(require_one_of(parse_word(about, "span") or Span.GENERATION, "metadata 'span'", Span))
 
 
-def _resolve_attachment(value: Any, sample: Mapping[str, Any]) -> str:
+def _resolve_attachment(value: Any, sample: Mapping[str, object]) -> str:
     """Text of a message: plain, in parts, or stored among the sample's attachments."""
     if isinstance(value, list):
         parts = [part.get("text") or "" for part in value if isinstance(part, Mapping) and part.get("type") == "text"]
@@ -138,7 +138,7 @@ def _resolve_attachment(value: Any, sample: Mapping[str, Any]) -> str:
     return str(attached.get(name, value)) if not mark and name and isinstance(attached, Mapping) else value
 
 
-def _question_text(sample: Mapping[str, Any]) -> Any:
+def _question_text(sample: Mapping[str, object]) -> Any:
     asked = sample.get("input")
     if isinstance(asked, list):
         turns = [turn for turn in asked if isinstance(turn, Mapping)]
@@ -148,7 +148,7 @@ def _question_text(sample: Mapping[str, Any]) -> Any:
     return [{"role": "user", "content": _resolve_attachment(asked, sample)}]
 
 
-def _answer_text(sample: Mapping[str, Any]) -> str:
+def _answer_text(sample: Mapping[str, object]) -> str:
     output = sample.get("output")
     if not isinstance(output, Mapping):
         return ""
@@ -160,7 +160,7 @@ def _answer_text(sample: Mapping[str, Any]) -> str:
     return _resolve_attachment(message.get("content"), sample) if isinstance(message, Mapping) else ""
 
 
-def _error_text(sample: Mapping[str, Any]) -> str | None:
+def _error_text(sample: Mapping[str, object]) -> str | None:
     error = sample.get("error")
     if not error:
         return None
@@ -169,7 +169,7 @@ def _error_text(sample: Mapping[str, Any]) -> str | None:
 
 
 def _parse_verdicts(
-    sample: Mapping[str, Any], arm: Arm | None, target: str | None, options: ImportOptions
+    sample: Mapping[str, object], arm: Arm | None, target: str | None, options: ImportOptions
 ) -> Iterator[row_builders.ImportedVerdict]:
     scores = sample.get("scores")
     if not isinstance(scores, Mapping):
@@ -185,7 +185,7 @@ def _parse_verdicts(
             yield row_builders.ImportedVerdict(judge, _facts_from_score(score, arm, target), raw, quote)
 
 
-def _facts_from_score(score: Mapping[str, Any], arm: Arm | None, target: str | None) -> Facts | None:
+def _facts_from_score(score: Mapping[str, object], arm: Arm | None, target: str | None) -> Facts | None:
     """Facts that the score or its metadata report as single fields, else those implied by correct or incorrect."""
     value, about = score["value"], score.get("metadata")
     try:

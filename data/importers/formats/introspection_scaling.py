@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any
 
 from gnomon.data.importers import row_builders
 from gnomon.data.importers.field_parsers import (
@@ -51,7 +50,7 @@ def read_files(
         yield from parse_rows(json_lines(path, report), partial(_parse_row, options=options), report)
 
 
-def _parse_row(place: SourceLocation, row: Mapping[str, Any], options: ImportOptions) -> row_builders.ImportedRow:
+def _parse_row(place: SourceLocation, row: Mapping[str, object], options: ImportOptions) -> row_builders.ImportedRow:
     arm, target = arm_of(required_value(row, "condition"), "condition"), parse_word(row, "concept")
     if arm is Arm.INJECTION and target is None:
         raise RowError("'concept' is missing in an injected trial: name what was injected")
@@ -75,7 +74,7 @@ def _parse_row(place: SourceLocation, row: Mapping[str, Any], options: ImportOpt
     return row_builders.ImportedRow(place, trial.id, trial, subject, said, _parse_verdicts(row, arm, target, options))
 
 
-def _parse_subject(row: Mapping[str, Any], options: ImportOptions) -> str:
+def _parse_subject(row: Mapping[str, object], options: ImportOptions) -> str:
     if row.get("model_id") is None and options.subject:
         return options.subject
     return parse_text(row, "model_id", 200)
@@ -87,7 +86,7 @@ def _make_protocol() -> row_builders.ImportedProtocol:
 
 
 def _parse_verdicts(
-    row: Mapping[str, Any], arm: Arm, target: str | None, options: ImportOptions
+    row: Mapping[str, object], arm: Arm, target: str | None, options: ImportOptions
 ) -> tuple[row_builders.ImportedVerdict, ...]:
     """The judge's four answers; controls were also judged, against the concept that they are paired with."""
     kept = {name: row[name] for name in (*FLAGS, "success", "parse_error", "raw_judge") if name in row}
@@ -100,7 +99,7 @@ def _parse_verdicts(
     return (row_builders.ImportedVerdict(_judge_version(options.judge or JUDGE), facts, raw),)
 
 
-def _facts_from_row(row: Mapping[str, Any], arm: Arm, target: str | None) -> Facts | None:
+def _facts_from_row(row: Mapping[str, object], arm: Arm, target: str | None) -> Facts | None:
     try:
         coherent, claims, _, right = (parse_bool(row, name) for name in FLAGS)
         facts = row_builders.facts_of_claim(

@@ -69,7 +69,7 @@ def _rows_with_arm(path: Path, report: ImportReport) -> Rows:
     for place, row in csv_rows(path, report):
         if absent := [name for name in NEEDED if name not in row]:
             raise InputError(f"{path}: has no column '{absent[0]}': it has {', '.join(row)}")
-        if row["intervention"].strip().lower() == "scale":
+        if str(row["intervention"]).strip().lower() == "scale":
             report.add_exclusion(place, SCALE)
         else:
             yield place, row

@@ -66,7 +66,7 @@ def _make_protocol(version: str) -> row_builders.ImportedProtocol:
     return row_builders.imported_protocol(NAME, version, prompt_version=version)
 
 
-def _parse_row(place: SourceLocation, row: Mapping[str, Any], options: ImportOptions) -> row_builders.ImportedRow:
+def _parse_row(place: SourceLocation, row: Mapping[str, object], options: ImportOptions) -> row_builders.ImportedRow:
     config = _require_mapping(row, "config") or {}
     injected, target = parse_bool(row, "was_injected"), parse_word(row, "concept")
     if injected is None:
@@ -97,7 +97,7 @@ def _parse_row(place: SourceLocation, row: Mapping[str, Any], options: ImportOpt
     return row_builders.ImportedRow(place, trial.id, trial, subject, said, verdicts, (label,) if label else ())
 
 
-def _require_mapping(row: Mapping[str, Any], name: str) -> Mapping[str, Any] | None:
+def _require_mapping(row: Mapping[str, object], name: str) -> Mapping[str, object] | None:
     """An object within the row, or one given as JSON text; None if the field is empty."""
     value = row.get(name)
     if is_empty(value):
@@ -114,18 +114,18 @@ def _require_mapping(row: Mapping[str, Any], name: str) -> Mapping[str, Any] | N
     return value
 
 
-def _parse_subject(config: Mapping[str, Any], row: Mapping[str, Any], options: ImportOptions) -> str:
+def _parse_subject(config: Mapping[str, object], row: Mapping[str, object], options: ImportOptions) -> str:
     name = config.get("model") or row.get("model") or options.subject
     if not isinstance(name, str):
         raise RowError("'config.model' is missing: name the model there, or with --subject")
     return name
 
 
-def _parse_span(config: Mapping[str, Any]) -> Span:
+def _parse_span(config: Mapping[str, object]) -> Span:
     return SPANS[require_one_of(config.get("inject_style") or "generation", "'inject_style'", SPANS)]
 
 
-def _facts_from_label(said: Mapping[str, Any], arm: Arm, target: str | None) -> Facts:
+def _facts_from_label(said: Mapping[str, object], arm: Arm, target: str | None) -> Facts:
     answer = required_value(said, "answer")
     if str(answer).lower() not in ANSWERS:
         raise RowError(f"'answer' is {quote_value(answer)}: write pass or fail")
@@ -141,7 +141,7 @@ def _facts_from_label(said: Mapping[str, Any], arm: Arm, target: str | None) -> 
 
 
 def _parse_label(
-    said: Mapping[str, Any], row: Mapping[str, Any], arm: Arm, target: str | None, judged: bool
+    said: Mapping[str, object], row: Mapping[str, object], arm: Arm, target: str | None, judged: bool
 ) -> row_builders.ImportedLabel | None:
     if said.get("answer") is None:
         return None
@@ -160,7 +160,7 @@ def _parse_label(
 
 
 def _parse_verdict(
-    said: Mapping[str, Any], row: Mapping[str, Any], arm: Arm, target: str | None, options: ImportOptions
+    said: Mapping[str, object], row: Mapping[str, object], arm: Arm, target: str | None, options: ImportOptions
 ) -> row_builders.ImportedVerdict:
     places = (said.get("judge"), said.get("judge_model"), said.get("model"), row.get("judge_model"), row.get("judge"))
     named = next((name for name in places if isinstance(name, str) and name), JUDGE)

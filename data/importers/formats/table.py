@@ -39,7 +39,7 @@ from gnomon.data.outcomes import facts_from_pass_fail
 from gnomon.data.records import Arm, Exposure, Facts, JudgeVersion, RaterRole, Span, Trial
 
 NAME = "table"
-Pick = Callable[[Mapping[str, Any]], dict[str, Any]]
+Pick = Callable[[Mapping[str, object]], dict[str, object]]
 WRITTEN = json.JSONEncoder(ensure_ascii=False, default=str, sort_keys=True)
 SPANS = tuple(Span)
 BESIDE = ("quote", "raw", "time")
@@ -123,7 +123,7 @@ def _mapped_columns(columns: ColumnMap) -> list[str]:
     ]
 
 
-def _parse_row(place: SourceLocation, row: Mapping[str, Any], reading: _TableReader) -> row_builders.ImportedRow:
+def _parse_row(place: SourceLocation, row: Mapping[str, object], reading: _TableReader) -> row_builders.ImportedRow:
     about, columns, options = reading.trial(row), reading.columns, reading.options
     if columns.trial.id is not None:
         id_, trial, subject, said = parse_row_id(about, "id"), None, None, None
@@ -147,7 +147,7 @@ def _make_protocol(source: str, name: str) -> row_builders.ImportedProtocol:
     return row_builders.imported_protocol(source, name)
 
 
-def _parse_trial(about: Mapping[str, Any], source: str, subject: Any, said: row_builders.ImportedProtocol) -> Trial:
+def _parse_trial(about: Mapping[str, object], source: str, subject: Any, said: row_builders.ImportedProtocol) -> Trial:
     arm = Arm.CONTROL if is_empty(about.get("arm")) else arm_of(about["arm"], "arm")
     concept, span = parse_word(about, "concept"), parse_word(about, "span") or Span.GENERATION
     if ARMS[arm].counts_identified and concept is None:
@@ -173,7 +173,7 @@ def _parse_trial(about: Mapping[str, Any], source: str, subject: Any, said: row_
     )
 
 
-def _parse_facts(told: Mapping[str, Any], arm: Arm | None, target: str | None) -> Facts | None:
+def _parse_facts(told: Mapping[str, object], arm: Arm | None, target: str | None) -> Facts | None:
     """Facts of a verdict or label; None if its columns are empty in this row."""
     flags, passed, named = row_builders.parse_flags(told), parse_bool(told, PASSED), parse_word(told, "concept")
     if flags["claims"] is None and passed is None:
@@ -189,7 +189,7 @@ def _parse_facts(told: Mapping[str, Any], arm: Arm | None, target: str | None) -
 
 
 def _parse_verdict(
-    told: Mapping[str, Any], arm: Arm | None, target: str | None, source: str
+    told: Mapping[str, object], arm: Arm | None, target: str | None, source: str
 ) -> row_builders.ImportedVerdict | None:
     """A judge's verdict, cached where the row has few distinct values, as most verdicts repeat earlier ones."""
     few = told.keys().isdisjoint(BESIDE) and PLAIN.issuperset(map(type, told.values()))
@@ -220,7 +220,7 @@ def _judge_version(source: str, name: str) -> JudgeVersion:
 
 
 def _parse_label(
-    told: Mapping[str, Any], arm: Arm | None, target: str | None, columns: ColumnMap
+    told: Mapping[str, object], arm: Arm | None, target: str | None, columns: ColumnMap
 ) -> row_builders.ImportedLabel | None:
     facts = _parse_facts(told, arm, target)
     if facts is None:

@@ -1,0 +1,19 @@
+"""The settings of a study that lie in its database, for readers that do not see the study file."""
+
+from __future__ import annotations
+
+from typing import Literal, TypedDict
+
+from pydantic import JsonValue
+
+
+class StudySettings(TypedDict, total=False):
+    """Settings by key; a database of an older version may lack some."""
+
+    name: str
+    kind: Literal["trials", "counts"]
+    concepts: list[str]
+    judges: list[str]
+    rule: str
+    label_view: str
+    design: dict[str, JsonValue]
