@@ -5,7 +5,6 @@ Rooms are imported when a command runs.
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -18,13 +17,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-
-
-class EngineName(StrEnum):
-    """Where trials are generated."""
-
-    HERE = "here"
-    RAY = "ray"
 
 
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="the study's folder")]
@@ -85,8 +77,14 @@ def generate(
         int | None, typer.Option(min=1, help="rows decoded together; by default what memory holds")
     ] = None,
     engine: Annotated[
-        EngineName, typer.Option(help="where trials are made: here, or by Ray actors, one for each GPU or few cores")
-    ] = EngineName.HERE,
+        str,
+        typer.Option(
+            metavar="NAME", help="what generates responses: torch, or that of a plug-in; ray is torch with --ray"
+        ),
+    ] = "torch",
+    ray: Annotated[
+        bool, typer.Option("--ray", help="generate by Ray actors, one for each GPU or few cores, not in this process")
+    ] = False,
     address: Annotated[
         str | None, typer.Option(help="a Ray cluster's address; without one Ray is started on this machine")
     ] = None,
@@ -101,7 +99,7 @@ def generate(
     from gnomon.commands import steps
 
     with session.opened(folder) as study:
-        how = steps.GenerateOptions(batch_size, engine.value, address, cores, dry_run)
+        how = steps.GenerateOptions(batch_size, engine, address, cores, dry_run, ray)
         steps.generate_trials(study, subject or [], concept or [], how, json)
 
 

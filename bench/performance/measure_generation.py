@@ -33,7 +33,7 @@ from transformers import DynamicCache
 
 from bench.support.machine import machine
 from gnomon.generation.engine import batch as batching
-from gnomon.generation.engine.batch import TrialRequest
+from gnomon.generation.engine.base import TrialRequest
 from gnomon.generation.engine.injection import VectorAddition, decoder_blocks
 from gnomon.generation.engine.torch_engine import TorchEngine
 from gnomon.generation.model_folders import cache_folder

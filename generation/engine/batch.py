@@ -11,52 +11,15 @@ from transformers import DynamicCache
 from transformers.cache_utils import Cache
 
 from gnomon.generation.engine.attention_masks import decode_masks
+from gnomon.generation.engine.base import EngineAnswer, TrialRequest
 from gnomon.generation.engine.forward import LastHidden, last_hidden
-from gnomon.generation.engine.injection import Injection, InjectionError, VectorAddition
+from gnomon.generation.engine.injection import Injection, InjectionError
 from gnomon.generation.engine.kv_cache import Pairs, SlotCache, cache_of, first_positions, pairs_of
 from gnomon.generation.engine.sampling import choose_tokens
 from gnomon.generation.subjects.loading import LoadedSubject
 
 NEAR = 1e-5
 TOKENS_TOGETHER = 4096
-
-
-@dataclass(frozen=True)
-class TrialRequest:
-    """One row: the prompt's token ids, what is added (None: nothing), and how its response is sampled.
-
-    `temperature` 0 takes the most probable token; else the noise depends on `seed` and the token's index only. The
-    response ends before the first text of `stop`, at an end token, or after `max_tokens` tokens.
-    """
-
-    prompt: tuple[int, ...]
-    addition: VectorAddition | None
-    seed: int
-    temperature: float
-    max_tokens: int
-    stop: tuple[str, ...] = ()
-
-    @property
-    def first_steered(self) -> int:
-        """First position that the row must compute itself: where its steering starts, or the prompt's last one."""
-        last = len(self.prompt) - 1
-        return last if self.addition is None else min(self.addition.start, last)
-
-    @property
-    def cache_columns(self) -> int:
-        """Positions that the row may fill. The last token of a response is chosen but never read back."""
-        return len(self.prompt) + self.max_tokens - 1
-
-
-@dataclass(frozen=True)
-class EngineAnswer:
-    """The subject's response; `finish` is stop, length or error, `touched` are the positions that were steered."""
-
-    text: str
-    tokens: tuple[int, ...]
-    finish: str
-    error: str | None
-    touched: range
 
 
 @dataclass

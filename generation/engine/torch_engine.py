@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Generator, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from typing import Any
 
 from transformers import DynamicCache
 
 from gnomon.data.errors import GnomonError
-from gnomon.generation.engine.batch import BatchRow, ContinuousBatch, EngineAnswer, PromptCache, TrialRequest
+from gnomon.generation.engine.base import EngineAnswer, EngineTimings, TrialRequest
+from gnomon.generation.engine.batch import BatchRow, ContinuousBatch, PromptCache
 from gnomon.generation.engine.forward import ROWS
 from gnomon.generation.engine.injection import injection_hooks
 from gnomon.generation.engine.kv_cache import pairs_of
@@ -24,21 +25,6 @@ from gnomon.generation.subjects.device_memory import (
 from gnomon.generation.subjects.loading import LoadedSubject
 
 REFILL = 8
-
-
-@dataclass
-class EngineTimings:
-    """Time spent by an engine: rows admitted and steps of rows, each with seconds; steps of the batch.
-
-    `settled` counts tokens whose choice was so close that rounding could have changed it.
-    """
-
-    admitted: int = 0
-    admit_seconds: float = 0.0
-    row_steps: int = 0
-    step_seconds: float = 0.0
-    steps: int = 0
-    settled: int = 0
 
 
 class TorchEngine:
@@ -60,6 +46,9 @@ class TorchEngine:
         self.rows = rows
         self.spent = EngineTimings()
         self._prompts = PromptCache(subject)
+
+    def prepare(self, vectors: Mapping[Any, Any]) -> None:
+        """Nothing to prepare: each request carries its own vector."""
 
     def generate_all(self, requests: Sequence[TrialRequest]) -> list[EngineAnswer]:
         """Answer all requests, in their order."""

@@ -17,6 +17,7 @@ from typing import Any
 
 from gnomon.data.errors import GnomonError, MissingPackageError
 from gnomon.data.records import Trial
+from gnomon.generation.engine.base import ENGINES, TORCH
 from gnomon.generation.prompts.protocol import Protocol
 from gnomon.generation.sweeps.trial_design import PlannedTrial, SweepDesign
 
@@ -52,15 +53,18 @@ class RayWorker:
         Rows that run together; by default as many as fit in memory.
     cores : int
         Number of torch threads.
+    engine : str
+        Name of a registered engine.
     """
 
-    def __init__(self, name: str, model: str, options: dict[str, Any], rows: int | None, cores: int) -> None:
+    def __init__(
+        self, name: str, model: str, options: dict[str, Any], rows: int | None, cores: int, engine: str = TORCH
+    ) -> None:
         import torch
 
-        from gnomon.generation.subjects.loading import load_subject
-
         torch.set_num_threads(cores)
-        self._subject, self._rows = load_subject(name, model, **options), rows
+        self._subject = ENGINES.find(engine).load_engine_subject(name, model, **options)
+        self._rows, self._engine = rows, engine
 
     def subject_info(self) -> SubjectInfo:
         """The subject's name, revision and sizes, without its weights."""
@@ -79,7 +83,7 @@ class RayWorker:
         """
         from gnomon.generation.sweeps.trial_factory import TrialFactory
 
-        self._maker = TrialFactory(self._subject, design, protocols, self._rows)
+        self._maker = TrialFactory(self._subject, design, protocols, self._rows, self._engine)
         return list(self._maker.vector_records())
 
     def make_trials(self, planned: Sequence[PlannedTrial]) -> list[Trial]:
@@ -187,6 +191,7 @@ def ray_cluster(
     address: str | None = None,
     rows: int | None = None,
     cores: int = CORES,
+    engine: str = TORCH,
     say: Say = print,
 ) -> Iterator[RayCluster]:
     """Context manager yielding actors with a subject loaded, on an existing cluster or on a local Ray instance.
@@ -207,6 +212,8 @@ def ray_cluster(
         Rows that run together in one actor; by default as many as fit in memory.
     cores : int
         CPU cores per actor, if there is no GPU.
+    engine : str
+        Name of a registered engine.
     say : callable
         Takes one line for the user.
 
@@ -239,7 +246,7 @@ def ray_cluster(
         number, each = (gpus, {"num_gpus": 1}) if gpus else (max(1, cpus // cores), {"num_cpus": cores})
         say(f"ray: {number} actor{'s' if number > 1 else ''}, each with {'a GPU' if gpus else f'{cores} cores'}")
         worker = ray.remote(**each)(RayWorker)
-        yield RayCluster(lambda: worker.remote(name, model, options, rows, cores), number, say)
+        yield RayCluster(lambda: worker.remote(name, model, options, rows, cores, engine), number, say)
     finally:
         ray.shutdown()
 

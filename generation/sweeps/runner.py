@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 from gnomon.data.errors import InputError
 from gnomon.data.records import Subject, Trial
 from gnomon.data.storage.store import Store
+from gnomon.generation.engine.base import TORCH, EngineSubject
 from gnomon.generation.prompts.protocol import load_protocol
 from gnomon.generation.sweeps.trial_design import PlannedTrial, SweepDesign
 
 if TYPE_CHECKING:
     from gnomon.generation.prompts.protocol import Protocol as Said
-    from gnomon.generation.subjects.loading import LoadedSubject
 
 TOGETHER = 32
 SECONDS = 5.0
@@ -86,14 +86,16 @@ class LocalWorker:
 
     Parameters
     ----------
-    subject : LoadedSubject
+    subject : EngineSubject
         The subject.
     rows : int, optional
         Rows that run together; by default as many as fit in memory.
+    engine : str
+        Name of a registered engine.
     """
 
-    def __init__(self, subject: LoadedSubject, rows: int | None = None) -> None:
-        self.subject, self._rows = subject, rows
+    def __init__(self, subject: EngineSubject, rows: int | None = None, engine: str = TORCH) -> None:
+        self.subject, self._rows, self._engine = subject, rows, engine
 
     def prepare_worker(self, design: SweepDesign, protocols: Sequence[Said]) -> Iterable[dict[str, Any]]:
         """Make the vectors of a design, or read them from the cache.
@@ -112,7 +114,7 @@ class LocalWorker:
         """
         from gnomon.generation.sweeps.trial_factory import TrialFactory
 
-        self.maker = TrialFactory(self.subject, design, protocols, self._rows)
+        self.maker = TrialFactory(self.subject, design, protocols, self._rows, self._engine)
         return self.maker.vector_records()
 
     def make_trials(self, planned: Sequence[PlannedTrial]) -> Iterable[Trial]:
@@ -177,19 +179,23 @@ def run_sweep(
     return SweepReport(len(planned), writer.made, already, writer.failed, round(time.monotonic() - begun, 3))
 
 
-def estimate_sweep(store: Store, subject: LoadedSubject, design: SweepDesign, rows: int | None = None) -> SweepEstimate:
+def estimate_sweep(
+    store: Store, subject: EngineSubject, design: SweepDesign, rows: int | None = None, engine: str = TORCH
+) -> SweepEstimate:
     """Size and duration of a run, from a probe of a few tokens; nothing is stored.
 
     Parameters
     ----------
     store : Store
         The study's store.
-    subject : LoadedSubject
+    subject : EngineSubject
         The subject.
     design : SweepDesign
         The design.
     rows : int, optional
         Rows that run together; by default as many as fit in memory.
+    engine : str
+        Name of a registered engine.
     """
     from gnomon.generation.sweeps.trial_factory import SpeedProbe, TrialFactory, plan_trials, protocols_with_controls
 
@@ -199,7 +205,7 @@ def estimate_sweep(store: Store, subject: LoadedSubject, design: SweepDesign, ro
     longest = {protocol.protocol_hash: protocol.max_tokens for protocol in protocols_with_controls(design, protocols)}
     tokens = sum(longest[trial.condition.protocol] for trial in missing)
     probe = (
-        TrialFactory(subject, design, protocols, rows).probe_speed(missing[: 2 * TOGETHER])
+        TrialFactory(subject, design, protocols, rows, engine).probe_speed(missing[: 2 * TOGETHER])
         if missing
         else SpeedProbe(1, 0.0, 0.0)
     )

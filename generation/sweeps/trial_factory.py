@@ -11,13 +11,11 @@ from typing import Any
 
 from gnomon.data.arms import ARMS
 from gnomon.data.records import Arm, Trial
-from gnomon.generation.engine.batch import EngineAnswer, TrialRequest
+from gnomon.generation.engine.base import ENGINES, TORCH, EngineAnswer, EngineSubject, TrialRequest
 from gnomon.generation.engine.injection import VectorAddition
-from gnomon.generation.engine.torch_engine import TorchEngine
 from gnomon.generation.prompts.control_questions import all_mismatched
 from gnomon.generation.prompts.protocol import Protocol
 from gnomon.generation.prompts.tokenization import TokenizedPrompt, make_prompt
-from gnomon.generation.subjects.loading import LoadedSubject
 from gnomon.generation.sweeps.trial_design import (
     PlannedProtocol,
     PlannedTrial,
@@ -29,7 +27,6 @@ from gnomon.generation.vectors.additions import addition_of
 from gnomon.generation.vectors.concept_vectors import (
     ConceptVector,
     check_layers,
-    concept_vectors,
     pairwise_cosines,
 )
 from gnomon.generation.vectors.vector_methods import recipe_hash
@@ -123,15 +120,26 @@ class TrialFactory:
         Its protocols, loaded.
     rows : int, optional
         Rows that run together; by default as many as fit in memory.
+    engine : str
+        Name of a registered engine.
     """
 
     def __init__(
-        self, subject: LoadedSubject, design: SweepDesign, protocols: Sequence[Protocol], rows: int | None = None
+        self,
+        subject: EngineSubject,
+        design: SweepDesign,
+        protocols: Sequence[Protocol],
+        rows: int | None = None,
+        engine: str = TORCH,
     ) -> None:
         self.subject, self.design = subject, design
-        self.engine = TorchEngine(subject, rows)
+        self._kind = ENGINES.find(engine)
+        self.engine = self._kind.build_engine(subject, rows)
         steered = any(ARMS[arm].is_steered for arm in design.arms)
-        self.vectors = concept_vectors(subject, design.concepts, design.layers, design.vectors) if steered else {}
+        self.vectors: Mapping[tuple[str, int], ConceptVector] = (
+            self._kind.engine_vectors(subject, design.concepts, design.layers, design.vectors) if steered else {}
+        )
+        self.engine.prepare(self.vectors)
         self._said = {
             p.protocol_hash: (p, make_prompt(subject.tokenizer, p)) for p in protocols_with_controls(design, protocols)
         }
@@ -147,12 +155,13 @@ class TrialFactory:
         rows = min(
             self.engine.rows or self.engine.max_rows([self.make_request(trial) for trial in planned]), len(requests)
         )
-        self.engine.generate_all(requests[:1])  # computes the shared prompts and the set-up of the first call
-        engine = TorchEngine(self.subject, rows)
-        engine.generate_all(requests[:rows])
+        dict(self.engine.generate_stream(requests[:1]))  # computes the shared prompts and the set-up of the first call
+        engine = self._kind.build_engine(self.subject, rows)
+        engine.prepare(self.vectors)
+        dict(engine.generate_stream(requests[:rows]))
         spent = engine.spent
         step = spent.step_seconds / spent.row_steps if spent.row_steps else 0.0
-        return SpeedProbe(rows, spent.admit_seconds / spent.admitted, step)
+        return SpeedProbe(rows, spent.admit_seconds / max(spent.admitted, 1), step)
 
     def vector_records(self) -> Iterator[dict[str, Any]]:
         """Yield each vector in use as the store keeps it, for every arm that adds it in its own way."""
@@ -218,7 +227,7 @@ def steering_for(
 def make_trial(
     planned: PlannedTrial,
     answer: EngineAnswer,
-    subject: LoadedSubject,
+    subject: EngineSubject,
     vectors: Mapping[tuple[str, int], ConceptVector],
 ) -> Trial:
     """The trial with its response, for the store.

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from gnomon.data.errors import GnomonError, InputError
 from gnomon.data.records import Span
-from gnomon.generation.engine.batch import TrialRequest
+from gnomon.generation.engine.base import TrialRequest
 from gnomon.generation.engine.injection import VectorAddition
 from gnomon.generation.engine.torch_engine import TorchEngine
 from gnomon.generation.prompts.protocol import Protocol, ProtocolMessage

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gnomon.calibration.results.audit import AuditDocument
 from gnomon.chain import fitting
@@ -19,6 +19,9 @@ from gnomon.render import estimates
 from gnomon.session import Study, opened, write_study_file
 from gnomon.stats.results import StoredFit
 from gnomon.study_file import FILE, DesignSpec, SubjectSpec, database_url
+
+if TYPE_CHECKING:
+    from gnomon.generation.engine.base import EngineKind
 
 TITLES = {"published": "published counts", "judged": "as judged", "corrected": "corrected"}
 FULL = {"injection": 5, "control": 40, "random": 2, "draws": 1000, "tune": 500, "strengths": "[0.5, 0.75, 1.0]"}
@@ -39,16 +42,30 @@ def init_study(folder: Path) -> None:
 
 @dataclass(frozen=True, slots=True)
 class GenerateOptions:
-    """How trials are generated: `engine` is `here` or `ray`; `batch_size` None means as many rows as fit in memory.
+    """How trials are generated: by which engine, and by this process or by the actors of a Ray cluster.
 
-    `address` and `cores` are for Ray; with `dry_run` the run is only estimated.
+    `batch_size` None means as many rows as fit in memory. `engine` is the name of a registered engine; `here` stands
+    for the default one, and `ray` for the default one in Ray actors. `address` and `cores` are for Ray; with `dry_run`
+    the run is only estimated.
     """
 
     batch_size: int | None = None
-    engine: str = "here"
+    engine: str = "torch"
     address: str | None = None
     cores: int = 8
     dry_run: bool = False
+    ray: bool = False
+
+    @property
+    def uses_ray(self) -> bool:
+        """Whether Ray actors generate the trials."""
+        return self.ray or self.engine == "ray"
+
+    def engine_kind(self) -> EngineKind:
+        """The engine; raises `UnknownNameError` if there is none of that name."""
+        from gnomon.generation.engine.base import ENGINES, TORCH
+
+        return ENGINES.find(TORCH if self.engine in ("here", "ray") else self.engine)
 
 
 def generate_trials(
@@ -79,7 +96,7 @@ def generate_trials(
     InputError
         If the study holds counts or imported trials and has no design.
     UnknownNameError
-        If the study lacks a subject or concept.
+        If the study lacks a subject or concept, or there is no such engine.
     """
     if study.file.design is None:
         held = "what was imported" if study.file.imported else "counts, not trials"
@@ -88,6 +105,7 @@ def generate_trials(
     wanted = study.file.select_known("concept", study.file.concept_names(), concepts)
     specs = [spec for spec in study.file.subjects if spec.name in names]
     design = study.file.design.model_copy(update={"concepts": wanted})
+    how.engine_kind()
     make = _sweep_estimate if how.dry_run else _run_sweep
     reports = [make(study, spec, design, how) for spec in specs]
     if json:
@@ -115,7 +133,8 @@ def _sweep_estimate(study: Study, spec: SubjectSpec, design: DesignSpec, how: Ge
     """Print how many trials would be generated and how long that would take on this machine."""
     from gnomon.generation.sweeps.runner import estimate_sweep
 
-    found = estimate_sweep(study.store, _load_subject(spec), _sweep_design(study, design), how.batch_size)
+    kind, plan = how.engine_kind(), _sweep_design(study, design)
+    found = estimate_sweep(study.store, _load_subject(spec, kind), plan, how.batch_size, kind.name)
     if not found.missing:
         print_status(f"{spec.name}: all {found.already:,} trials are there")
         return {"subject": spec.name, **asdict(found)}
@@ -130,25 +149,29 @@ def _sweep_estimate(study: Study, spec: SubjectSpec, design: DesignSpec, how: Ge
 @contextmanager
 def _trial_workers(spec: SubjectSpec, how: GenerateOptions) -> Iterator[Any]:
     """This process, or actors of a Ray cluster, with the subject loaded."""
-    if how.engine == "ray":
+    kind = how.engine_kind()
+    if how.uses_ray:
         from gnomon.generation.sweeps.ray_workers import ray_cluster
 
         loaded = (spec.name, spec.model, _load_options(spec))
         with ray_cluster(
-            *loaded, address=how.address, rows=how.batch_size, cores=how.cores, say=print_status
+            *loaded,
+            address=how.address,
+            rows=how.batch_size,
+            cores=how.cores,
+            engine=kind.name,
+            say=print_status,
         ) as workers:
             yield workers
         return
     from gnomon.generation.sweeps.runner import LocalWorker
 
-    yield LocalWorker(_load_subject(spec), how.batch_size)
+    yield LocalWorker(_load_subject(spec, kind), how.batch_size, kind.name)
 
 
-def _load_subject(spec: SubjectSpec) -> Any:
-    from gnomon.generation.subjects.loading import load_subject
-
+def _load_subject(spec: SubjectSpec, kind: EngineKind) -> Any:
     print_status(f"{spec.name}: loading")
-    return load_subject(spec.name, spec.model, **_load_options(spec))
+    return kind.load_engine_subject(spec.name, spec.model, **_load_options(spec))
 
 
 def _load_options(spec: SubjectSpec) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from tiny_subjects import VOCABULARY, subject_of, tiny_model
 from transformers import DynamicCache
 
 from gnomon.generation.engine import forward
-from gnomon.generation.engine.batch import TrialRequest
+from gnomon.generation.engine.base import TrialRequest
 from gnomon.generation.engine.torch_engine import TorchEngine
 from gnomon.generation.subjects.loading import LoadedSubject
 

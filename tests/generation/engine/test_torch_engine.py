@@ -12,7 +12,8 @@ from tiny_subjects import VOCABULARY, WIDTH, Letters, subject_of, tiny_model
 
 from gnomon.data.errors import GnomonError, InputError
 from gnomon.generation.engine import batch, injection, kv_cache
-from gnomon.generation.engine.batch import EngineAnswer, TrialRequest, stop_tokens
+from gnomon.generation.engine.base import EngineAnswer, TrialRequest
+from gnomon.generation.engine.batch import stop_tokens
 from gnomon.generation.engine.injection import VectorAddition
 from gnomon.generation.engine.torch_engine import TorchEngine
 from gnomon.generation.subjects.loading import LoadedSubject

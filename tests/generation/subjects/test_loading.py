@@ -13,7 +13,7 @@ from safetensors import SafetensorError
 from tiny_subjects import LAYERS, WIDTH, tiny_model
 
 from gnomon.data.errors import GnomonError, InputError, MissingPackageError, UnknownNameError
-from gnomon.generation.engine.batch import TrialRequest
+from gnomon.generation.engine.base import TrialRequest
 from gnomon.generation.engine.injection import VectorAddition
 from gnomon.generation.engine.torch_engine import TorchEngine
 from gnomon.generation.model_folders import cache_folder, sha256_of, whole_file, whole_folder, writing_to

@@ -74,7 +74,7 @@ def _got_from_actor(running: RayCluster, design: SweepDesign) -> None:
     """An actor's own error arrives as the one line that it is."""
     from dataclasses import replace
 
-    ray_workers._ray_get(running.actors[0].begin.remote(replace(design, layers=(9,)), []))
+    ray_workers._ray_get(running.actors[0].prepare_worker.remote(replace(design, layers=(9,)), []))
 
 
 def test_an_address_at_which_nothing_answers_is_one_line_at_once() -> None:

@@ -135,7 +135,7 @@ def test_a_random_trial_gets_a_direction_of_its_own_and_of_the_concepts_norm(
         addition = steering_for(trial, prompt, vectors)
         assert addition is not None
         norm = vectors[trial.condition.concept or "", 1].norm
-        expected = trial.condition.strength * random_direction(trial.seed, 32, norm)
+        expected = trial.condition.strength * random_direction(trial.trial_seed, 32, norm)
         assert torch.equal(addition.delta, expected)
         assert addition.start == prompt.marker
         deltas.append(addition.delta / addition.delta.norm())
@@ -235,8 +235,8 @@ def test_a_trial_that_comes_twice_is_stored_once(
     store: Store, small_subject: LoadedSubject, design: SweepDesign
 ) -> None:
     class Twice(LocalWorker):
-        def make(self, planned: Any) -> Any:
-            for trial in super().make(planned):
+        def make_trials(self, planned: Any) -> Any:
+            for trial in super().make_trials(planned):
                 yield trial
                 yield trial
 

@@ -1,0 +1,237 @@
+"""Seam between sweeps and what generates responses: requests, answers, and engines by name. Needs no torch.
+
+A further engine is one call of `register_engine`, in a plug-in (entry point group `gnomon.engines`) or a script;
+`gnomon generate --engine NAME` then uses it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pkgutil import resolve_name
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+from gnomon.data.errors import PluginError
+from gnomon.data.registry import Registry
+
+if TYPE_CHECKING:
+    from gnomon.generation.engine.injection import VectorAddition
+
+TORCH = "torch"
+
+
+@dataclass(frozen=True)
+class TrialRequest:
+    """One row: the prompt's token ids, what is added (None: nothing), and how its response is sampled.
+
+    `temperature` 0 takes the most probable token; else the noise depends on `seed` and the token's index only. The
+    response ends before the first text of `stop`, at an end token, or after `max_tokens` tokens.
+    """
+
+    prompt: tuple[int, ...]
+    addition: VectorAddition | None
+    seed: int
+    temperature: float
+    max_tokens: int
+    stop: tuple[str, ...] = ()
+
+    @property
+    def first_steered(self) -> int:
+        """First position that the row must compute itself: where its steering starts, or the prompt's last one."""
+        last = len(self.prompt) - 1
+        return last if self.addition is None else min(self.addition.start, last)
+
+    @property
+    def cache_columns(self) -> int:
+        """Positions that the row may fill. The last token of a response is chosen but never read back."""
+        return len(self.prompt) + self.max_tokens - 1
+
+
+@dataclass(frozen=True)
+class EngineAnswer:
+    """The subject's response; `finish` is stop, length or error, `touched` are the positions that were steered."""
+
+    text: str
+    tokens: tuple[int, ...]
+    finish: str
+    error: str | None
+    touched: range
+
+
+@dataclass
+class EngineTimings:
+    """Time spent by an engine: rows admitted and steps of rows, each with seconds; steps of the batch.
+
+    `settled` counts tokens whose choice was so close that rounding could have changed it.
+    """
+
+    admitted: int = 0
+    admit_seconds: float = 0.0
+    row_steps: int = 0
+    step_seconds: float = 0.0
+    steps: int = 0
+    settled: int = 0
+
+
+class EngineSubject(Protocol):
+    """What a sweep needs to know of a subject, whatever holds its weights.
+
+    `revision` identifies weights, template and number format, and is part of every trial's id: an engine whose
+    responses differ from another's must give another revision.
+    """
+
+    @property
+    def name(self) -> str:
+        """Name in the study."""
+
+    @property
+    def revision(self) -> str:
+        """Hash of all that determines its responses."""
+
+    @property
+    def layers(self) -> int:
+        """Number of blocks."""
+
+    @property
+    def width(self) -> int:
+        """Width of the residual stream."""
+
+    @property
+    def parameters(self) -> float:
+        """Number of parameters."""
+
+    @property
+    def tokenizer(self) -> Any:
+        """Tokenizer with a chat template, as transformers has them."""
+
+
+@runtime_checkable
+class InferenceEngine(Protocol):
+    """Generates responses of one steered subject.
+
+    Attributes
+    ----------
+    rows : int or None
+        Rows that run together; None as long as nobody has decided.
+    spent : EngineTimings
+        Time spent so far.
+    """
+
+    rows: int | None
+    spent: EngineTimings
+
+    def prepare(self, vectors: Mapping[Any, Any]) -> None:
+        """Called once before the requests of a sweep, with its concept vectors by concept and layer."""
+
+    def generate_stream(self, requests: Sequence[TrialRequest]) -> Iterator[tuple[int, EngineAnswer]]:
+        """Answer all requests, in any order, each with the index of its request.
+
+        `requests` may create its elements on access. A request's addition is added to the output of its block at every
+        position from its start, and the answer's `touched` says at which; a request that fails, or whose addition could
+        not be made, has finish `error` and a reason.
+        """
+
+    def max_rows(self, requests: Sequence[TrialRequest]) -> int:
+        """Number of rows that fit in memory."""
+
+
+@dataclass(frozen=True)
+class EngineKind:
+    """An engine by name. Each function may be given as "module:function", which is imported when it is needed.
+
+    Attributes
+    ----------
+    name : str
+        As it is typed after `--engine`.
+    build : callable or str
+        Function of a subject and a number of rows (None: as many as fit) that returns an `InferenceEngine`.
+    load_subject : callable or str
+        Function of a name, a model and the keywords of `generation.subjects.loading.load_subject` that returns an
+        `EngineSubject`; by default that function.
+    make_vectors : callable or str
+        Function of a subject, concepts, layers and a `VectorMethod` that returns the concept vectors by concept and
+        layer; by default `generation.vectors.concept_vectors.concept_vectors`, which needs a model in torch.
+    """
+
+    name: str
+    build: Callable[..., Any] | str
+    load_subject: Callable[..., Any] | str = "gnomon.generation.subjects.loading:load_subject"
+    make_vectors: Callable[..., Any] | str = "gnomon.generation.vectors.concept_vectors:concept_vectors"
+
+    def build_engine(self, subject: EngineSubject, rows: int | None = None) -> InferenceEngine:
+        """The engine for a subject.
+
+        Parameters
+        ----------
+        subject : EngineSubject
+            The subject, as `load_subject` returned it.
+        rows : int, optional
+            Rows that run together; by default as many as fit in memory.
+
+        Raises
+        ------
+        PluginError
+            If the engine lacks what a sweep needs.
+        """
+        engine = _resolved(self.build)(subject, rows)
+        lacking = [
+            name for name in ("rows", "spent", "prepare", "generate_stream", "max_rows") if not hasattr(engine, name)
+        ]
+        if lacking:
+            raise PluginError(f"engine '{self.name}': {type(engine).__name__} lacks {', '.join(lacking)}: add them")
+        found: InferenceEngine = engine
+        return found
+
+    def load_engine_subject(self, name: str, model: str, **options: Any) -> Any:
+        """The subject, loaded as this engine needs it.
+
+        Parameters
+        ----------
+        name : str
+            Name in the study.
+        model : str
+            Model of the study file.
+        **options : object
+            Further arguments of the loader.
+        """
+        return _resolved(self.load_subject)(name, model, **options)
+
+    def engine_vectors(
+        self, subject: EngineSubject, concepts: Sequence[str], layers: Sequence[int], method: Any
+    ) -> Any:
+        """The concept vectors by concept and layer.
+
+        Parameters
+        ----------
+        subject : EngineSubject
+            The subject.
+        concepts : sequence of str
+            Concepts of the design.
+        layers : sequence of int
+            Layers of the design, from 0.
+        method : VectorMethod
+            How the vectors are computed and scaled.
+        """
+        return _resolved(self.make_vectors)(subject, concepts, layers, method)
+
+
+def _resolved(function: Callable[..., Any] | str) -> Callable[..., Any]:
+    found: Callable[..., Any] = resolve_name(function) if isinstance(function, str) else function
+    return found
+
+
+ENGINES: Registry[EngineKind] = Registry("engine", group="gnomon.engines")
+
+
+def register_engine(kind: EngineKind) -> EngineKind:
+    """Register an engine: `gnomon generate --engine` takes its name from now on.
+
+    Raises
+    ------
+    InputError
+        If the name is taken.
+    """
+    return ENGINES.register(kind.name, kind)
+
+
+register_engine(EngineKind(TORCH, "gnomon.generation.engine.torch_engine:TorchEngine"))
