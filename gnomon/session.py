@@ -16,7 +16,7 @@ from gnomon.data.files import write_atomically
 from gnomon.data.records import IMPORTED
 from gnomon.data.storage import tables
 from gnomon.data.storage.store import Store
-from gnomon.data.storage.study_settings import StudySettings
+from gnomon.data.storage.stored_settings import StoredSettings
 from gnomon.study_file import FILE, StudyFile, database_url, read_study, read_study_tolerating_judges
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -97,9 +97,9 @@ def sync_settings(store: Store, file: StudyFile, broken: Sequence[str] = ()) -> 
         bundled.calibration_set().add_to_store(store)
 
 
-def _study_settings(store: Store, file: StudyFile, held: StudySettings, broken: Sequence[str]) -> StudySettings:
+def _study_settings(store: Store, file: StudyFile, held: StoredSettings, broken: Sequence[str]) -> StoredSettings:
     """The study's settings from its file, given those that the store holds."""
-    settings: StudySettings = {
+    settings: StoredSettings = {
         "name": file.name,
         "kind": "counts" if file.counts else "trials",
         "concepts": file.concept_names(),
@@ -115,7 +115,7 @@ def _study_settings(store: Store, file: StudyFile, held: StudySettings, broken: 
     return settings
 
 
-def _imported_settings(store: Store, file: StudyFile, held: StudySettings) -> StudySettings:
+def _imported_settings(store: Store, file: StudyFile, held: StoredSettings) -> StoredSettings:
     """Settings that an imported study takes from its store because its file leaves them out."""
     seen = store.read_frame(select(tables.trials.c.concept).distinct().order_by(tables.trials.c.concept))["concept"]
     known = store.read_frame(select(tables.judges.c.name, tables.judges.c.kind).distinct())

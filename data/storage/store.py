@@ -35,7 +35,7 @@ from gnomon.data.storage.bulk_insert import bulk_insert
 from gnomon.data.storage.engines import WRITE, connect_engine, plain_errors, redacted_url
 from gnomon.data.storage.fact_columns import facts_row
 from gnomon.data.storage.fit_schema import upgrade_result
-from gnomon.data.storage.study_settings import StudySettings
+from gnomon.data.storage.stored_settings import StoredSettings
 
 Item = TypeVar("Item")
 CHUNK = 500
@@ -114,7 +114,7 @@ class Store:
         with self.write_transaction() as connection:
             self._upsert_settings(connection, values)
 
-    def update_settings(self, settings: Callable[[StudySettings], StudySettings]) -> None:
+    def update_settings(self, settings: Callable[[StoredSettings], StoredSettings]) -> None:
         """Atomically replace the study settings with `settings(current_settings)`."""
         held = self.study_settings()
         if settings(held) != held:
@@ -128,7 +128,7 @@ class Store:
                 statement.on_conflict_do_update(index_elements=["key"], set_={"value": statement.excluded.value})
             )
 
-    def study_settings(self) -> StudySettings:
+    def study_settings(self) -> StoredSettings:
         """The study settings as last written."""
         with self.read_transaction() as connection:
             return _read_study(connection)
@@ -366,8 +366,8 @@ def _fit_row(row: Row[Any]) -> dict[str, object]:
     return {**row._mapping, "result": upgrade_result(row.result)}
 
 
-def _read_study(connection: Connection) -> StudySettings:
-    return cast(StudySettings, {row.key: row.value for row in connection.execute(select(tables.study))})
+def _read_study(connection: Connection) -> StoredSettings:
+    return cast(StoredSettings, {row.key: row.value for row in connection.execute(select(tables.study))})
 
 
 def _with_times(

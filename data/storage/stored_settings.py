@@ -7,7 +7,7 @@ from typing import Literal, TypedDict
 from pydantic import JsonValue
 
 
-class StudySettings(TypedDict, total=False):
+class StoredSettings(TypedDict, total=False):
     """Settings by key; a database of an older version may lack some."""
 
     name: str
