@@ -122,12 +122,6 @@ def audit_study(
         Splits to measure on. By default all for judges that were imported with their verdicts, and all but
         `train` for others, which may have been trained on it.
 
-    Returns
-    -------
-    dict
-        `view` and the keys of `audit_views`, with comparison, agreement, disagreements and labelled (trials with
-        a label) of this view alone.
-
     Notes
     -----
     Every call that measures on labels of the test split is logged as an event and counted.
@@ -172,21 +166,6 @@ def audit_views(
         Names or versions; by default every version with verdicts.
     splits : sequence of str, optional
         As in `audit_study`.
-
-    Returns
-    -------
-    dict
-        `views`. `judges`, one entry for each version and view: judge (name), version, kind, newest (of its name),
-        labels (the view), labelled (trials measured on), exposure (what their raters had seen), splits, states
-        (share of calls by state), overall and strata (tp, fp, fn, tn, sensitivity, specificity, accuracy,
-        youden: at the top for the study's pass and fail, again under as_pass, and for the event under as_event;
-        strata also with pooled rates, correctable and reason), classes (outcome class by label and verdict), youden
-        (of the event, by arm and differences), correctable (in injection and control both), correctable_arms,
-        weighted, reasons (why it may not be corrected), notes, drift, consistency and verdict (in words).
-        `comparison`: event rate by judge, view, arm and method, with the reason if a method is refused.
-        `agreement` (pairs and groups), `together` (all judges: `correction.panel_summary`), `disagreements` and
-        `labelled`, each by view. `revisions`, `contradictions` and `test_split_looks`. An estimate is
-        {value, low, high, se, level, method}, or None if it is undefined.
 
     Notes
     -----

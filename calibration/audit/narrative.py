@@ -16,9 +16,10 @@ def correctability_sentence(judge: JudgeEstimates, view: str) -> str:
 
     Parameters
     ----------
-    entry : dict of str to object
-        One of the audit's `judges`: labels (the view), labelled, exposure, strata, youden, correctable,
-        correctable_arms and reasons.
+    judge : JudgeEstimates
+        What the labels say of the judge.
+    view : str
+        Name of the view of the labels.
     """
     if not judge.labelled:
         return f"Cannot be corrected: {'; '.join(judge.reasons)}."
@@ -78,8 +79,10 @@ def revision_sentences(revisions: LabelRevisions, confusion: Sequence[RevisedCon
 
     Parameters
     ----------
-    document : dict of str to object
-        The audit's `revisions`, with `confusion`.
+    revisions : LabelRevisions
+        All revisions of labels.
+    confusion : sequence of RevisedConfusion
+        Each judge's confusion matrix by the labels as first given and as they are now.
     """
     if not revisions.n:
         return "No label was changed."

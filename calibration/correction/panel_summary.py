@@ -197,12 +197,9 @@ def _dependence_sentence(names: Sequence[str], pairs: Sequence[LabelledDependenc
     if any(_err_together(pair) for pair in overall):
         return (
             "judge errors are correlated, so estimates that assume independent errors are too precise: use "
-            "independently are too sure: read those that do not"
+            "those that do not"
         )
-    return (
-        "no sign of correlated judge errors, but with few labels this test has low power; report both "
-        "allow for it beside the others"
-    )
+    return "no sign of correlated judge errors, but with few labels this test has low power: report both estimates"
 
 
 def _err_together(pair: LabelledDependence) -> bool:
