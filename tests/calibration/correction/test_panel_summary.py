@@ -36,7 +36,7 @@ def test_each_arm_has_both_readings_and_so_has_the_net_detection(study) -> None:
 
 def test_judges_that_err_apart_are_not_accused(study) -> None:
     document = summarize_panel(study.store, "blind")
-    assert document.verdict.startswith("no sign that these judges err together")
+    assert document.verdict.startswith("no sign of correlated judge errors")
     assert {pair.a for pair in document.dependence.labelled} == {"careful"}
 
 
@@ -52,7 +52,7 @@ def test_an_echo_of_a_judge_is_found_out(simulate) -> None:
     )
     document = summarize_panel(store, "blind")
     assert document.judges == ("brisk", "echo")
-    assert document.verdict.startswith("judges err together more often")
+    assert document.verdict.startswith("judge errors are correlated")
 
 
 def test_judges_that_make_up_for_each_other_are_not_accused(simulate) -> None:
@@ -69,7 +69,7 @@ def test_judges_that_make_up_for_each_other_are_not_accused(simulate) -> None:
     document = summarize_panel(store, "blind")
     overall = [pair for pair in document.dependence.labelled if pair.truth is None]
     assert overall[0].p_value < 0.01
-    assert document.verdict.startswith("no sign that these judges err together")
+    assert document.verdict.startswith("no sign of correlated judge errors")
 
 
 def test_one_judge_has_one_reading_and_none_has_none(simulate, store) -> None:
