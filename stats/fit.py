@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from gnomon.data.errors import FitFailedError
 from gnomon.data.records import canonical_hash
 from gnomon.data.storage.store import Store
+from gnomon.data.study_settings import load_settings
 from gnomon.stats.cells.aggregation import (
     CellCounts,
     VerdictPatternCells,
@@ -244,7 +245,7 @@ def fit_corrected(
         The fit as it is stored; `status` is passed, failed, or refused if nothing can be corrected. Estimates that
         labels or judges do not support are listed in `result.refused` with their reason.
     """
-    usual = str(store.study_settings().get("label_view", "blind"))
+    usual = load_settings(store).label_view
     label_view = label_view or usual
     patterns = pattern_cells(store, judges, label_view)
     view = "corrected" if label_view == usual else f"corrected:{label_view}"

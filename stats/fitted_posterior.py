@@ -13,6 +13,7 @@ import numpy as np
 from gnomon.data.errors import InputError, NotEnoughDataError
 from gnomon.data.files import write_atomically
 from gnomon.data.storage.store import Store
+from gnomon.data.study_settings import load_settings
 from gnomon.stats.cells.aggregation import judged_cells, pattern_cells, published_cells
 from gnomon.stats.checks.predictive_checks import draw_prior_parameters
 from gnomon.stats.inference.hierarchical import OutcomeModel, corrected_model, judged_model
@@ -142,7 +143,7 @@ def _model_of(
     if kind == "judged":
         cells = judged_cells(store, which or None)
         return judged_model(cells, priors), (), cells.content_hash()
-    patterns = pattern_cells(store, judges, which or str(store.study_settings().get("label_view", "blind")))
+    patterns = pattern_cells(store, judges, which or load_settings(store).label_view)
     return corrected_model(patterns, priors, external), patterns.judges, hash_patterns(patterns, external)
 
 

@@ -18,6 +18,7 @@ from gnomon.data.records import IntervalEstimate, VerdictState
 from gnomon.data.results import Estimate, finite_estimate
 from gnomon.data.storage.store import Store
 from gnomon.data.storage.tables import verdicts as verdict_table
+from gnomon.data.study_settings import load_settings
 
 BLOCKS = 5
 PER_BLOCK = 10
@@ -117,7 +118,7 @@ def repeat_consistency(store: Store, version: str) -> RepeatConsistency | None:
     often = heard[heard.groupby("trial")["trial"].transform("size") > 1]
     if often.empty:
         return None
-    read = with_outcomes(often.merge(trial_frame(store), on="trial"), str(store.study_settings().get("rule", "strict")))
+    read = with_outcomes(often.merge(trial_frame(store), on="trial"), load_settings(store).rule)
     kinds = read.groupby("trial")[["outcome", "event"]].nunique()
     same = (kinds == 1).sum()
     return RepeatConsistency(

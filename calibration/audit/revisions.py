@@ -25,6 +25,7 @@ from gnomon.calibration.results.audit import (
 from gnomon.data.facts import CORE_FACTS, PASSED, further_names
 from gnomon.data.records import Exposure, LabelKind
 from gnomon.data.storage.store import Store
+from gnomon.data.study_settings import load_settings
 
 TOWARD = "toward"
 AWAY = "away"
@@ -109,7 +110,7 @@ def _label_changes(store: Store) -> pd.DataFrame:
     """Label events whose facts or answer differ from the rater's previous event, with the outcome `before`."""
     events = label_events(store)
     given = events[events["kind"] == str(LabelKind.LABEL)].dropna(subset=list(CORE_FACTS))
-    ordered = with_outcomes(given.sort_values([*KEYS, "revision"]), str(store.study_settings().get("rule", "strict")))
+    ordered = with_outcomes(given.sort_values([*KEYS, "revision"]), load_settings(store).rule)
     ordered = ordered.assign(**{name: ordered[name].astype(object).fillna("") for name in further_names()})
     said = [*CORE_FACTS, *further_names(), PASSED]
     earlier = ordered.groupby(KEYS)[[*said, "outcome"]].shift()

@@ -13,6 +13,7 @@ from gnomon.data.storage.fact_columns import further_columns
 from gnomon.data.storage.store import Store
 from gnomon.data.storage.tables import labels as label_table
 from gnomon.data.storage.tables import trials as trial_table
+from gnomon.data.study_settings import load_settings
 
 VIEWS = ("blind", "first", "current")
 KEYS = ["trial", "rater", "role"]
@@ -75,7 +76,7 @@ def rater_labels(store: Store, view: str) -> pd.DataFrame:
     ordered = standing.sort_values([*KEYS, "revision"])
     chosen = ordered.drop_duplicates(KEYS, keep="first" if view == "first" else "last")
     typed = chosen.astype(dict.fromkeys(CORE_FLAGS, bool))
-    return with_outcomes(typed, str(store.study_settings().get("rule", "strict"))).reset_index(drop=True)
+    return with_outcomes(typed, load_settings(store).rule).reset_index(drop=True)
 
 
 def reference_labels(store: Store, view: str) -> pd.DataFrame:

@@ -19,6 +19,7 @@ from gnomon.data.storage.store import Store, split_chunks
 from gnomon.data.storage.tables import judges as judge_table
 from gnomon.data.storage.tables import trials as trial_table
 from gnomon.data.storage.tables import verdicts as verdict_table
+from gnomon.data.study_settings import load_settings
 
 MEASURING = (Split.DEV, Split.TEST)
 
@@ -91,7 +92,7 @@ def judge_frame(store: Store, judges: Sequence[str] | None = None) -> pd.DataFra
     known = store.read_frame(query.order_by(column.created_at.desc(), column.version))
     newest = known.drop_duplicates("name")
     if judges is None:
-        order = {name: place for place, name in enumerate(store.study_settings().get("judges", []))}
+        order = {name: place for place, name in enumerate(load_settings(store).judges)}
         places = [(order.get(name, len(order)), name) for name in newest["name"]]
         ranked = newest.assign(place=pd.Series(places, index=newest.index, dtype=object))
         return ranked.sort_values("place").drop(columns="place").reset_index(drop=True)
@@ -167,7 +168,7 @@ def verdicts_with_outcomes(store: Store, versions: Sequence[str], trials: pd.Dat
     """
     heard = complete_verdicts(verdict_frame(store, versions, None if trials is None else list(trials["trial"])))
     joined = heard.merge(trial_frame(store) if trials is None else trials, on="trial")
-    return with_outcomes(joined, str(store.study_settings().get("rule", "strict")))
+    return with_outcomes(joined, load_settings(store).rule)
 
 
 def with_outcomes(frame: pd.DataFrame, rule: str) -> pd.DataFrame:

@@ -15,6 +15,7 @@ from gnomon.data.records import OTHER, Arm, Facts, VerdictState
 from gnomon.data.storage import tables
 from gnomon.data.storage.fact_columns import further_value
 from gnomon.data.storage.store import Store
+from gnomon.data.study_settings import load_settings
 
 _trial = tables.trials.c
 _verdict = tables.verdicts.c
@@ -67,7 +68,7 @@ def disputed_trials(store: Store, versions: Sequence[str]) -> set[str]:
     versions : sequence of str
         Judge versions.
     """
-    letter = _outcome_letter(rule_named(str(store.study_settings().get("rule", "strict"))))
+    letter = _outcome_letter(rule_named(load_settings(store).rule))
     query = select(_verdict.trial).join(tables.trials, _trial.id == _verdict.trial)
     query = query.where(is_counted_verdict(versions), *is_readable()).group_by(_verdict.trial)
     with store.read_transaction() as connection:

@@ -16,6 +16,7 @@ from gnomon.data.facts import asked_names, facts_from_answers
 from gnomon.data.records import Exposure, Facts, Label, LabelKind, RaterRole, canonical_hash
 from gnomon.data.storage import tables
 from gnomon.data.storage.store import Store
+from gnomon.data.study_settings import load_settings
 
 BATCH = 10
 LEASE = 1800.0
@@ -264,7 +265,7 @@ class LabellingSession:
         wanted = BATCH + len(self.skipped)
         seed = int(canonical_hash([self.rater, self._draws]), 16) % 2**32
         self._draws += 1
-        view = str(self.store.study_settings().get("label_view", "blind"))
+        view = load_settings(self.store).label_view
         draw = partial(next_items, self.store, self.rater, n=wanted, seed=seed, lease_seconds=LEASE, view=view)
         try:
             items = draw(strategy=self.strategy)

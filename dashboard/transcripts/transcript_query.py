@@ -17,6 +17,7 @@ from gnomon.data.records import LabelKind, Split
 from gnomon.data.storage import tables
 from gnomon.data.storage.fact_columns import FURTHER, further_value
 from gnomon.data.storage.store import Store
+from gnomon.data.study_settings import load_settings
 
 PAGE = 20
 AXES = ("subject", "arm", "concept", "strength")
@@ -86,7 +87,7 @@ def filter_conditions(store: Store, filters: TrialFilters, there: FilterChoices)
     there : FilterChoices
         Values that occur in the study.
     """
-    outcome = outcome_of(rule_named(str(store.study_settings().get("rule", "strict"))))
+    outcome = outcome_of(rule_named(load_settings(store).rule))
     found: list[ColumnElement[bool]] = []
     for name in (*AXES, "protocol"):
         if wanted := getattr(filters, name):
@@ -219,7 +220,7 @@ def outcome_table(store: Store, trials: Sequence[str], judges: Mapping[str, str]
     DataFrame
         One row per trial, in the order of `trials`, one column per judge name; a failed verdict is shown as its state.
     """
-    outcome = outcome_of(rule_named(str(store.study_settings().get("rule", "strict"))))
+    outcome = outcome_of(rule_named(load_settings(store).rule))
     query = select(_verdict.trial, _verdict.judge, func.coalesce(outcome, _verdict.state).label("outcome"))
     query = query.join(tables.trials, _trial.id == _verdict.trial)
     query = query.where(_verdict.sample == 0, _verdict.judge.in_(list(judges)), _verdict.trial.in_(list(trials)))

@@ -17,6 +17,7 @@ from gnomon.data.glossary import define_terms
 from gnomon.data.records import Split
 from gnomon.data.storage import tables
 from gnomon.data.storage.store import Store
+from gnomon.data.study_settings import load_settings
 from gnomon.stats.narrative.fit_sentences import arm_sentence
 from gnomon.stats.narrative.formatting import count_noun, escape_markdown, format_percent, join_names, non_breaking
 
@@ -67,7 +68,7 @@ def _cached_audit(url: str, view: str, stamp: tuple[int, ...], _store: Store) ->
 
 
 def _choose_view(store: Store) -> str:
-    usual = str(store.study_settings().get("label_view", "blind"))
+    usual = load_settings(store).label_view
     with st.sidebar:
         return st.radio(
             "Label view",

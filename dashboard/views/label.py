@@ -16,6 +16,7 @@ from gnomon.dashboard.transcripts import transcript_query
 from gnomon.data.facts import asked_names
 from gnomon.data.storage import tables
 from gnomon.data.storage.store import Store
+from gnomon.data.study_settings import load_settings
 from gnomon.stats.narrative.formatting import count_noun, escape_markdown
 
 STRATEGIES: dict[Strategy, str] = {
@@ -146,7 +147,7 @@ def _show_question(item: LabelItem) -> str:
 
 
 def _answer_form(desk: LabellingSession, item: LabelItem) -> None:
-    concepts = [str(concept) for concept in desk.store.study_settings().get("concepts", [])]
+    concepts = list(load_settings(desk.store).concepts)
     for question in rater_questions(concepts):
         _ask_question(desk, item, question)
 
@@ -227,7 +228,7 @@ def _last_item(desk: LabellingSession) -> None:
             st.button("Revise its label", key=f"revise {last}", shortcut="b", on_click=desk.revise_label, args=(last,))
     if shown:
         details = transcript_query.trial_details(desk.store, last)
-        words = [str(word) for word in desk.store.study_settings().get("concepts", [])]
+        words = list(load_settings(desk.store).concepts)
         transcript_view.show_transcript(details.answer, "last", words=words, quotes=details.quotes, small=True)
         show_evidence(details)
 

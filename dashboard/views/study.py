@@ -146,11 +146,7 @@ def _show_labels(found: StudyOverview) -> None:
         return
     left, right = st.columns(2, gap="large")
     with left:
-        st.caption(
-            "Labelled trials by arm and split (label view: "
-            + escape_markdown(found.settings.get("label_view", "blind"))
-            + ")"
-        )
+        st.caption("Labelled trials by arm and split (label view: " + escape_markdown(found.settings.label_view) + ")")
         by_arm = found.labels.pivot_table(index="arm", columns="split", values="trial", aggfunc="count", fill_value=0)
         st.dataframe(by_arm.reset_index(), hide_index=True)
     with right:

@@ -19,6 +19,7 @@ from gnomon.data.facts import further_names
 from gnomon.data.outcomes import Outcome
 from gnomon.data.records import Split, canonical_hash
 from gnomon.data.storage.store import Store
+from gnomon.data.study_settings import load_settings
 from gnomon.stats.narrative.formatting import count_noun, format_percent
 
 LABELLED = {"": "All", "yes": "Labelled", "no": "Not labelled"}
@@ -268,7 +269,7 @@ def _show_reading(
         return
     trial = str(rows["id"].iloc[at - first])
     details = transcript_query.trial_details(store, trial)
-    words = [str(word) for word in store.study_settings().get("concepts", [])]
+    words = list(load_settings(store).concepts)
     with st.container(border=True):
         transcript_view.show_transcript(
             details.answer or "(empty response)", "reading", words=words, quotes=details.quotes

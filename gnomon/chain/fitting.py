@@ -11,6 +11,7 @@ from gnomon.data.errors import InputError, NotEnoughDataError
 from gnomon.data.importers.row_builders import UNKNOWN_SIZE
 from gnomon.data.storage import tables
 from gnomon.data.storage.store import Store
+from gnomon.data.study_settings import load_settings
 from gnomon.session import Study
 
 if TYPE_CHECKING:
@@ -114,7 +115,7 @@ def fit_view(study: Study, view: str, options: FitOptions, judge: str | None = N
     how = _CommonKeywords(settings=options.settings, seed=options.seed, priors=options.priors, shelf=options.cache)
     if view == "published":
         return fit.fit_published(study.store, **how)
-    study.file.select_known("judge", study.store.study_settings()["judges"], [judge] if judge else [])
+    study.file.select_known("judge", load_settings(study.store).judges, [judge] if judge else [])
     _require_sizes(study.store)
     if not study.store.count_rows(tables.verdicts):
         raise NotEnoughDataError(f"study '{study.file.name}' has no verdicts: run 'gnomon judge {study.folder}' first")

@@ -10,6 +10,7 @@ from gnomon.calibration.results.audit import RecountDocument
 from gnomon.console import print_json, print_status, progress_bars
 from gnomon.data import bundled
 from gnomon.data.errors import JudgeError, UserError
+from gnomon.data.study_settings import load_settings
 from gnomon.render import verdicts as render_verdicts
 from gnomon.session import Study
 
@@ -89,7 +90,7 @@ def _choose_judges(study: Study, names: Sequence[str]) -> ChosenJudges:
     known = [*(spec.name for spec in study.file.judges), *study.broken]
     wanted = study.file.select_known("judge", known, names)
     training = bundled.calibration_set().training_pairs()
-    concepts = study.store.study_settings()["concepts"]
+    concepts = list(load_settings(study.store).concepts)
     broken = [line for name, line in study.broken.items() if name in wanted]
     judges = []
     for spec in study.file.judges:

@@ -26,6 +26,7 @@ from gnomon.data.files import write_atomically
 from gnomon.data.records import Arm, utc_timestamp
 from gnomon.data.storage import tables
 from gnomon.data.storage.store import Store, code_version
+from gnomon.data.study_settings import load_settings
 from gnomon.report.pdf import find_browser, html_to_pdf
 from gnomon.session import TEMPLATES, Study
 from gnomon.stats.charts import diagnostic_charts, estimate_charts
@@ -139,7 +140,7 @@ def _audit_document(store: Store) -> ViewAudit | None:
     """The audit in the study's own label view; None without verdicts or labels."""
     if not store.count_rows(tables.verdicts) or not store.count_rows(tables.labels):
         return None
-    return audit_study(store, view=str(store.study_settings().get("label_view", "blind")))
+    return audit_study(store, view=load_settings(store).label_view)
 
 
 def _reason_not_correctable(study: Study, document: ViewAudit | None) -> str | None:
@@ -148,7 +149,7 @@ def _reason_not_correctable(study: Study, document: ViewAudit | None) -> str | N
         return None
     if document is None:
         return "there are no labels, so judge error rates are unknown"
-    heard = study.file.fit.judges or list(study.store.study_settings().get("judges", []))
+    heard = study.file.fit.judges or load_settings(study.store).judges
     mine = [each for each in document.judges if each.judge in heard and each.newest]
     if any(each.correctable for each in mine):
         return None

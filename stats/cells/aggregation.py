@@ -37,6 +37,7 @@ from gnomon.data.records import NONE, OTHER, Arm, Facts, Split, VerdictState, ca
 from gnomon.data.storage.fact_columns import further_value
 from gnomon.data.storage.store import Store, split_chunks
 from gnomon.data.storage.tables import counts, subjects, trials, verdicts
+from gnomon.data.study_settings import load_settings
 from gnomon.stats.cells.outcome_classes import EVENT, REFUSED, REST, known_classes, outcome_class
 
 AXES = ("subject", "parameters", "variant", "arm", "concept", "layer", "depth", "strength", "span", "protocol")
@@ -282,7 +283,7 @@ def primary_judge(store: Store) -> str:
 def _judge_versions(store: Store, names: Sequence[str] | None) -> list[tuple[str, str]]:
     """Newest version and name of each judge; by default of those that the study lists, otherwise of all."""
     known = judge_frame(store, names)
-    if names is None and (listed := store.study_settings().get("judges")):
+    if names is None and (listed := load_settings(store).judges):
         known = known[known["name"].isin(listed)] if known["name"].isin(listed).any() else known
     if known.empty:
         raise NotEnoughDataError("there are no verdicts yet: run `gnomon judge` first")
@@ -359,7 +360,7 @@ def _size_and_variant(connection: Connection) -> dict[str, tuple[float, str]]:
 
 
 def _study_rule(store: Store) -> OutcomeRule:
-    return rule_named(str(store.study_settings().get("rule", "strict")))
+    return rule_named(load_settings(store).rule)
 
 
 def _class_reader(rule: OutcomeRule) -> ClassReader:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
@@ -16,6 +16,7 @@ from gnomon.data.arms import ARMS, ArmSpec, judged_arms
 from gnomon.data.records import Exposure, LabelKind
 from gnomon.data.storage import tables
 from gnomon.data.storage.store import Store
+from gnomon.data.study_settings import PlannedDesign, StudySettings, load_settings
 from gnomon.stats.results import StoredFit
 from gnomon.stats.stored_fits import newest_fits
 
@@ -32,7 +33,7 @@ class StudyOverview:
     the reference label of each trial with its arm; `events` all label events; `fits` the newest fit of each view.
     """
 
-    settings: Mapping[str, Any]
+    settings: StudySettings
     cells: pd.DataFrame
     missing: pd.DataFrame
     states: pd.DataFrame
@@ -44,7 +45,7 @@ class StudyOverview:
     @property
     def counts_only(self) -> bool:
         """Whether the study holds published counts and no transcripts."""
-        return self.settings.get("kind") == "counts"
+        return self.settings.counts_only
 
     @property
     def trial_count(self) -> int:
@@ -55,7 +56,7 @@ class StudyOverview:
     def unjudged_count(self) -> dict[str, int]:
         """Answers without a verdict of any state, by judge, for judges that the study names or that have verdicts."""
         read = self.states.groupby("judge")["n"].sum()
-        names = dict.fromkeys([*self.settings.get("judges", []), *read.index])
+        names = dict.fromkeys([*self.settings.judges, *read.index])
         readable = int(self.cells.loc[self.cells["arm"].isin(judged_arms()), "n"].sum())
         lacking = {name: readable - int(read.get(name, 0)) for name in names}
         return {name: number for name, number in lacking.items() if number > 0}
@@ -75,7 +76,7 @@ class StudyOverview:
 
 def summarize_study(store: Store) -> StudyOverview:
     """Count what the store holds."""
-    settings = store.study_settings()
+    settings = load_settings(store)
     cells = _cell_counts(store)
     judges = judge_frame(store)
     query = select(_verdict.judge, _verdict.state, func.count().label("n")).where(_verdict.sample == 0)
@@ -84,13 +85,13 @@ def summarize_study(store: Store) -> StudyOverview:
     )
     states["judge"] = states["judge"].map(dict(zip(judges["version"], judges["name"], strict=True)))
     events = label_events(store)
-    view = str(settings.get("label_view", "blind"))
+    view = settings.label_view
     arms = events.drop_duplicates("trial")[["trial", "arm"]]
     labels = reference_labels(store, view).merge(arms, on="trial", how="left")
     return StudyOverview(
         settings=settings,
         cells=cells,
-        missing=missing_trials(cells, settings.get("design") or {}),
+        missing=missing_trials(cells, settings.design),
         states=states,
         labels=labels,
         events=events,
@@ -126,7 +127,7 @@ def distinct_values(values: pd.Series[Any]) -> list[str]:
     return [f"{value:g}" if isinstance(value, int | float) else str(value) for value in found]
 
 
-def missing_trials(cells: pd.DataFrame, design: Mapping[str, Any]) -> pd.DataFrame:
+def missing_trials(cells: pd.DataFrame, design: PlannedDesign) -> pd.DataFrame:
     """Planned conditions that lack answers.
 
     Arms that nobody judges are left out: each of their trials is asked another question.
@@ -135,7 +136,7 @@ def missing_trials(cells: pd.DataFrame, design: Mapping[str, Any]) -> pd.DataFra
     ----------
     cells : pandas.DataFrame
         Counts by condition (`StudyOverview.cells`).
-    design : mapping of str to object
+    design : PlannedDesign
         Design of the study's settings.
 
     Returns
@@ -144,7 +145,7 @@ def missing_trials(cells: pd.DataFrame, design: Mapping[str, Any]) -> pd.DataFra
         The axes, `have` and `want`.
     """
     columns = ["subject", "arm", "protocol", "concept", "layer", "strength", "have", "want"]
-    planned = [ARMS[arm] for arm in design.get("arms", []) if arm in judged_arms()]
+    planned = [ARMS[arm] for arm in design.arms if arm in judged_arms()]
     rows: list[tuple[Any, ...]] = []
     for subject, protocol in product(cells["subject"].unique(), _missing_protocols(cells, design)):
         mine = cells[(cells["subject"] == subject) & (cells["protocol"] == protocol)]
@@ -155,22 +156,20 @@ def missing_trials(cells: pd.DataFrame, design: Mapping[str, Any]) -> pd.DataFra
     return pd.DataFrame(rows, columns=columns)
 
 
-def _arm_counts(
-    mine: pd.DataFrame, arm: ArmSpec, design: Mapping[str, Any]
-) -> Iterator[tuple[tuple[Any, ...], int, int]]:
+def _arm_counts(mine: pd.DataFrame, arm: ArmSpec, design: PlannedDesign) -> Iterator[tuple[tuple[Any, ...], int, int]]:
     """Of each planned condition of an arm: concept, layer and strength, answers there are, and answers planned."""
-    want = design.get("replicates", {}).get(arm.name, 0)
+    want = design.replicates.get(arm.name, 0)
     if not arm.is_steered:
         yield (None, None, None), int(mine["n"].sum()), want
         return
     found = mine.groupby(["concept", "layer", "strength"])["n"].sum()
-    for axes in product(*(design.get(name, []) for name in ("concepts", "layers", "strengths"))):
-        yield axes, int(found.get(axes, 0)), want * len(design.get("spans", [0]))
+    for axes in product(design.concepts, design.layers, design.strengths):
+        yield axes, int(found.get(axes, 0)), want * max(len(design.spans), 1)
 
 
-def _missing_protocols(cells: pd.DataFrame, design: Mapping[str, Any]) -> list[str]:
+def _missing_protocols(cells: pd.DataFrame, design: PlannedDesign) -> list[str]:
     """Names of protocols: as designed, or as stored if the design names files."""
-    named = [str(name) for name in design.get("protocols", [])]
+    named = list(design.protocols)
     if any(name.endswith(".toml") for name in named):
         return [str(name) for name in cells["protocol"].unique()]
     return named

@@ -1,0 +1,64 @@
+"""The study's settings as readers of its database need them: judges in order, rule, label view, planned design."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from gnomon.data.errors import StoreError
+from gnomon.data.storage.store import Store
+
+COUNTS = "counts"
+"""Kind of a study that holds published counts and no trials."""
+
+
+class PlannedDesign(BaseModel):
+    """Conditions that the study plans, each axis a list of its values; empty where the study has no design."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    arms: tuple[str, ...] = ()
+    concepts: tuple[str, ...] = ()
+    layers: tuple[int, ...] = ()
+    strengths: tuple[float, ...] = ()
+    spans: tuple[str, ...] = ()
+    protocols: tuple[str, ...] = ()
+    replicates: dict[str, int] = Field(default_factory=dict)
+
+
+class StudySettings(BaseModel):
+    """Settings by name, with the values that hold where a study says nothing."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    name: str = ""
+    kind: str = "trials"
+    concepts: tuple[str, ...] = ()
+    judges: tuple[str, ...] = ()
+    rule: str = "strict"
+    label_view: str = "blind"
+    design: PlannedDesign = PlannedDesign()
+
+    @property
+    def counts_only(self) -> bool:
+        """Whether the study holds published counts and no transcripts."""
+        return self.kind == COUNTS
+
+    @classmethod
+    def from_mapping(cls, values: Mapping[str, object]) -> StudySettings:
+        """Settings as the store holds them; raises `StoreError` for a value of a wrong type."""
+        try:
+            return cls.model_validate({key: value for key, value in values.items() if value is not None})
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(str(part) for part in first["loc"])
+            raise StoreError(
+                f"study settings in the database: '{place}': {first['msg']}: correct study.toml and run any command "
+                "on the study, which stores its settings again"
+            ) from error
+
+
+def load_settings(store: Store) -> StudySettings:
+    """The settings of the study in a store."""
+    return StudySettings.from_mapping(store.study_settings())
