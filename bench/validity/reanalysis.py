@@ -50,7 +50,7 @@ class JudgeScenario:
 POOLED = ((57, 57), (36, 43))
 BY_ARM = (
     JudgeScenario("dev labels as first recorded, by arm", ((18, 18), (12, 15)), ((8, 8), (8, 8))),
-    JudgeScenario("dev labels as they stand, by arm", ((19, 19), (12, 14)), ((8, 8), (8, 8))),
+    JudgeScenario("dev labels as revised, by arm", ((19, 19), (12, 14)), ((8, 8), (8, 8))),
 )
 
 
@@ -151,7 +151,7 @@ def main() -> None:
             print(f"| {slope.estimand} | {_interval(slope)} | {slope.probability_positive:.2f} |")
     _beside(result, wanted)
     print(
-        "\n| model | as judged | published calibration, both arms together |", " | ".join(j.name for j in BY_ARM), "|"
+        "\n| model | uncorrected | published calibration, arms pooled |", " | ".join(j.name for j in BY_ARM), "|"
     )
     print("|---|---|---|---|---|")
     for subject in dict.fromkeys(row.subject for row in counts):
@@ -171,7 +171,7 @@ def _beside(result: FitResult, wanted: tuple[str, ...]) -> None:
         steps.setdefault((step.from_subject, step.to_subject), []).append(f"{gap} | {_chance(step.probability)}")
     for (low, high), cells in steps.items():
         print(f"| {low} to {high} | {' | '.join(cells)} |")
-    print("\n| trend per doubling through the models as they are | points | probability of rising |\n|---|---|---|")
+    print("\n| trend per doubling through the models that were run | points | probability that it is positive |\n|---|---|---|")
     for slope in beside.slopes:
         chance = _chance(slope.probability_positive)
         print(f"| {slope.estimand}, {slope.variants} | {_interval(slope)} | {chance} |")

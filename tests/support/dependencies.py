@@ -1,6 +1,6 @@
 """What we depend on, looked at: `audit` asks for known weaknesses, `licences` writes docs/licences.md.
 
-python tests/dependencies.py audit|licences
+python tests/support/dependencies.py audit|licences
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def document() -> str:
 
 HEAD = """# Licences of what we depend on
 
-Made by `python tests/dependencies.py licences` from the packages' own metadata; a test compares it. Gnomon is
+Made by `python tests/support/dependencies.py licences` from the packages' own metadata; a test compares it. Gnomon is
 Apache-2.0. Nothing here is under a copyleft that would reach it: MPL-2.0 binds its own files, LGPL (psycopg, an
 optional extra; cons, which comes with PyMC) the library itself, which is imported as it is and not shipped with us.
 `krippendorff` (GPL-3) is not used.
