@@ -150,9 +150,7 @@ def main() -> None:
         if slope.estimand in wanted:
             print(f"| {slope.estimand} | {_interval(slope)} | {slope.probability_positive:.2f} |")
     _beside(result, wanted)
-    print(
-        "\n| model | uncorrected | published calibration, arms pooled |", " | ".join(j.name for j in BY_ARM), "|"
-    )
+    print("\n| model | uncorrected | published calibration, arms pooled |", " | ".join(j.name for j in BY_ARM), "|")
     print("|---|---|---|---|---|")
     for subject in dict.fromkeys(row.subject for row in counts):
         one, zero = arms[subject, Arm.INJECTION], arms[subject, Arm.CONTROL]
@@ -171,7 +169,8 @@ def _beside(result: FitResult, wanted: tuple[str, ...]) -> None:
         steps.setdefault((step.from_subject, step.to_subject), []).append(f"{gap} | {_chance(step.probability)}")
     for (low, high), cells in steps.items():
         print(f"| {low} to {high} | {' | '.join(cells)} |")
-    print("\n| trend per doubling through the models that were run | points | probability that it is positive |\n|---|---|---|")
+    print("\n| trend per doubling through the models that were run | points | probability that it is positive |")
+    print("|---|---|---|")
     for slope in beside.slopes:
         chance = _chance(slope.probability_positive)
         print(f"| {slope.estimand}, {slope.variants} | {_interval(slope)} | {chance} |")

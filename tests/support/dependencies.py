@@ -42,7 +42,7 @@ def licences() -> dict[str, str]:
     found = {}
     for name in pins():
         try:
-            found[name] = licence(metadata(name)) or UNSAID.get(name, "")
+            found[name] = UNSAID.get(name) or licence(metadata(name))
         except PackageNotFoundError:
             found[name] = UNSAID.get(name, "")
     return found
