@@ -81,7 +81,7 @@ def _fitted_document(study: session.Study, seconds: dict[str, float]) -> DemoDoc
         rows = steps.fit_all_views(study)
     total = round(sum(seconds.values()), 2)
     document = estimates.estimates_document(study, rows)
-    parts = {name: getattr(document, name) for name in type(document).model_fields}
+    parts = {name: getattr(document, name) for name in type(document).model_fields if name != "schema_version"}
     return DemoDocument(**parts, seconds={**seconds, "total": total}, rows=tuple(rows))
 
 
