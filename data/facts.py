@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from gnomon.data.errors import InputError
-from gnomon.data.records import NONE, OTHER, Facts, FurtherFacts
+from gnomon.data.records import NO_FURTHER, NONE, OTHER, Facts, FurtherFacts
 from gnomon.data.registry import Registry
 
 FactKind = Literal["flag", "concept"]
@@ -157,6 +157,9 @@ CORE_FLAGS = tuple(fact.name for fact in CORE if fact.kind == "flag")
 class FactRegistry(Registry[Fact]):
     """The facts by name. A plug-in's entry point in the group `gnomon.facts` names a fact or a registering function."""
 
+    _further: tuple[Fact, ...] | None = None
+    _further_of: Mapping[str, Fact] | None = None
+
     def register(self, name: str, value: Fact) -> Fact:
         """Add a fact that `check_fact` accepts.
 
@@ -169,7 +172,21 @@ class FactRegistry(Registry[Fact]):
         """
         if value not in CORE:
             check_fact(value, name)
+        self._further = None
         return super().register(name, value)
+
+    def unregister(self, name: str) -> None:
+        """Remove a fact; an unknown name is ignored."""
+        self._further = None
+        super().unregister(name)
+
+    @property
+    def further(self) -> tuple[Fact, ...]:
+        """The facts beyond the first four; kept, because importers ask for them in every row."""
+        if self._further is None or self._further_of is not self._values:  # a plug-in that failed is rolled back
+            self._further = tuple(fact for name, fact in self.items() if name not in CORE_FACTS)
+            self._further_of = self._values
+        return self._further
 
 
 FACTS = FactRegistry("fact", "gnomon.facts")
@@ -228,7 +245,7 @@ for _fact in CORE:
 
 def further_facts() -> tuple[Fact, ...]:
     """The registered facts beyond the first four, in the order of registration."""
-    return tuple(fact for name, fact in FACTS.items() if name not in CORE_FACTS)
+    return FACTS.further
 
 
 def further_names() -> tuple[str, ...]:
@@ -262,15 +279,14 @@ def facts_from_answers(answers: Mapping[str, FactValue | None], passed: bool | N
     passed : bool, optional
         Answer to the study's own question.
     """
+    further = {fact.name: bool(value) for fact in FACTS.further if (value := answers.get(fact.name)) is not None}
     return Facts(
         claims=bool(answers["claims"]),
         concept=str(answers["concept"]),
         coherent=bool(answers["coherent"]),
         refused=bool(answers["refused"]),
         passed=passed,
-        further=FurtherFacts(
-            {name: bool(value) for name in further_names() if (value := answers.get(name)) is not None}
-        ),
+        further=FurtherFacts(further) if further else NO_FURTHER,
     )
 
 

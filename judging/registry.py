@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from gnomon.data.errors import PluginError
+from gnomon.data.facts import FACTS
 from gnomon.data.records import Facts
 from gnomon.judging.config import JudgeConfig
 from gnomon.judging.kinds import JUDGE_KINDS, JudgeMaterials
@@ -40,10 +41,12 @@ def build_judge(
     UserError
         If the judge is of kind `logprob` and `load` is None.
     PluginError
-        If a plug-in's function returns something that is no judge.
+        If a plug-in's function returns something that is no judge, or a plug-in of facts failed: the judge would not be
+        asked for them.
     NotEnoughDataError
         If fewer labelled responses than the number of few-shot examples are usable.
     """
+    FACTS.check_plugins()
     build = JUDGE_KINDS.find(config.kind).build_function()
     judge = build(config, JudgeMaterials(tuple(concepts), training, load))
     if not isinstance(judge, Judge):

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from database import on_both
 from judging_server import Answer, Server
+from plugin_distribution import write_distribution
+from streamlit.testing.v1 import AppTest
 
 from gnomon.calibration.audit.contradictions import audit_contradictions
 from gnomon.calibration.audit.rule_comparison import compare_rules
@@ -47,6 +53,7 @@ from gnomon.stats.cells.aggregation import judged_cells, pattern_cells
 from gnomon.study_file import StudyFile
 
 store_url = on_both
+ROOT = Path(__file__).resolve().parents[1]
 
 CONCEPTS = ("fear", "ocean")
 HEDGED = Fact(
@@ -234,6 +241,31 @@ def test_a_rater_answers_it_and_saves_nothing_before(store, trials, hedged):
     assert facts_from_row(row) == Facts(True, "ocean", True, False, further=FurtherFacts({"hedged": True}))
 
 
+def test_the_label_page_shows_its_question_and_buttons(store, store_url, trials, hedged):
+    def page(url: str) -> None:
+        import streamlit as st
+
+        from gnomon.dashboard.labelling.labelling_session import LabellingSession
+        from gnomon.dashboard.views import label
+        from gnomon.data.storage.store import Store
+
+        if "desk" not in st.session_state:
+            st.session_state["desk"] = LabellingSession(
+                Store.open(url), "ann", clock=iter(range(0, 10_000, 10)).__next__
+            )
+        desk = st.session_state["desk"]
+        desk.load_next()
+        label._answer_form(desk, desk.item)
+        desk.mark_shown()
+
+    app = AppTest.from_function(page, args=(store_url,), default_timeout=60).run()
+    assert f"**{HEDGED.question}**" in [text.value for text in app.markdown]
+    (yes,) = [button for button in app.button if button.key.startswith("hedged=True")]
+    yes.click().run()
+    assert app.session_state["desk"].draft == {"hedged": True}
+    app.session_state["desk"].store.close()
+
+
 def test_stored_verdicts_are_counted_anew_by_a_rule_that_reads_it(store, server, trials, firm):
     judge_all(store, server)
     assert StudyFile.model_validate({"name": "hedging", "imported": True, "rule": firm}).rule == firm
@@ -381,6 +413,40 @@ def test_what_it_excludes_is_a_contradiction(store, trials, hedged):
     (judge,) = audit_contradictions(store).model_dump()["judges"]
     kind = judge["kinds"]["hedged_but_refused"]
     assert (kind["words"], kind["n"], kind["of"]) == ("hedges and refuses at once", 1, 2)
+
+
+PLUGIN = """
+from gnomon.data.facts import Fact, register_fact
+from gnomon.data.outcomes import register_rule, strict_outcome
+
+HEDGED = Fact("hedged", "Does it hedge?", "Yes if it may be otherwise.")
+BROKEN = Fact("stratum", "?", "")
+
+def add_rule():
+    register_rule("firm", strict_outcome, reads=["hedged"])
+"""
+ASK = "from gnomon.data.facts import asked_names; from gnomon.data.outcomes import rule_named; "
+
+
+def python(folder: Path, code: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(folder), str(ROOT)])}
+    line = [sys.executable, "-c", code]
+    return subprocess.run(line, check=False, capture_output=True, text=True, timeout=120, env=environment)
+
+
+def test_an_installed_plug_in_brings_facts_and_rules(tmp_path):
+    write_distribution(tmp_path, "hedging", PLUGIN, "gnomon.facts", "hedged = hedging:HEDGED")
+    rules = tmp_path / "hedging-1.0.dist-info" / "entry_points.txt"
+    rules.write_text(rules.read_text(encoding="utf-8") + "[gnomon.rules]\nfirm = hedging:add_rule\n", encoding="utf-8")
+    done = python(tmp_path, f"{ASK}print(asked_names()[-1], rule_named('firm').reads)")
+    assert done.stdout.split() == ["hedged", "('hedged',)"], done.stderr
+
+
+def test_no_judge_is_asked_without_a_fact_whose_plug_in_failed(tmp_path):
+    write_distribution(tmp_path, "hedging", PLUGIN, "gnomon.facts", "stratum = hedging:BROKEN")
+    build = "from gnomon.judging.registry import build_judge; from gnomon.judging.config import JudgeConfig; "
+    done = python(tmp_path, f"{ASK}{build}build_judge(JudgeConfig(name='lexicon', kind='lexicon'), ['ocean'])")
+    assert "PluginError: plug-in 'stratum' of hedging failed" in done.stderr.splitlines()[-1]
 
 
 def test_what_was_stored_stays_when_the_plug_in_is_gone(store, server, trials):

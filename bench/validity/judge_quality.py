@@ -14,13 +14,14 @@ from collections.abc import Sequence
 from bench.support.machine import machine
 from gnomon.calibration.numerics.proportions import clopper_pearson
 from gnomon.data.bundled import calibration_set
+from gnomon.data.facts import CORE_FLAGS
 from gnomon.data.records import Facts, Split, Trial, Verdict, split_of
 from gnomon.generation.subjects.loading import load_subject
 from gnomon.judging.config import JudgeConfig
 from gnomon.judging.registry import build_judge
 
 KINDS = ("lexicon", "learned", "logprob")
-FACTS = ("claims", "coherent", "refused")
+
 CONCEPTS = ("celebration", "fear", "ocean", "silence")
 
 
@@ -28,7 +29,7 @@ def measured(pairs: Sequence[tuple[Facts, Verdict]]) -> dict[str, object]:
     """Confusion of each binary fact, the share of correct concepts, and the Brier score if the judge gives
     probabilities.
     """
-    document: dict[str, object] = {fact: confusion(pairs, fact) for fact in FACTS}
+    document: dict[str, object] = {fact: confusion(pairs, fact) for fact in CORE_FLAGS}
     right = sum(verdict.facts is not None and verdict.facts.concept == truth.concept for truth, verdict in pairs)
     document["concept"] = share(right, len(pairs))
     try:

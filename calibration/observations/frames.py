@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import pandas as pd
@@ -192,13 +192,14 @@ def with_outcomes(frame: pd.DataFrame, rule: str) -> pd.DataFrame:
     decide = rule_named(rule)
     frame = frame.dropna(subset=list(decide.reads))
 
+    reads = decide.reads
+
     @cache
-    def read(facts: Facts, arm: str, target: str | None) -> Outcome:
-        return decide(facts, Arm(arm), target)
+    def read(arm: str, target: str | None, *values: Any) -> Outcome:
+        return decide(_build_facts(reads, *values), Arm(arm), target)
 
     targets = [target if isinstance(target, str) else None for target in frame["target"].tolist()]
-    facts = facts_of_rows(frame, decide.reads)
-    outcomes = [read(*row) for row in zip(facts, frame["arm"].tolist(), targets, strict=True)]
+    outcomes = list(map(read, frame["arm"].tolist(), targets, *_fact_lists(frame, reads)))
     arms = [Arm(arm) for arm in frame["arm"]]
     pairs = list(zip(outcomes, arms, strict=True))
     derived = pd.Series([is_pass(*pair) for pair in pairs], index=frame.index, dtype=bool)
@@ -221,13 +222,20 @@ def facts_of_rows(frame: pd.DataFrame, reads: Sequence[str] = ()) -> list[Facts]
         Names of further facts.
     """
 
-    @cache
-    def build(claims: bool, concept: str, coherent: bool, refused: bool, *further: bool) -> Facts:
-        return Facts(claims, concept, coherent, refused, further=FurtherFacts(dict(zip(reads, further, strict=True))))
+    return list(map(partial(_build_facts, tuple(reads)), *_fact_lists(frame, reads)))
 
+
+@cache
+def _build_facts(
+    reads: tuple[str, ...], claims: bool, concept: str, coherent: bool, refused: bool, *further: bool
+) -> Facts:
+    return Facts(claims, concept, coherent, refused, further=FurtherFacts(dict(zip(reads, further, strict=True))))
+
+
+def _fact_lists(frame: pd.DataFrame, reads: Sequence[str]) -> list[list[Any]]:
+    """The values of each fact."""
     names = (*CORE_FACTS, *reads)
-    columns = [frame[name] if name == "concept" else frame[name].astype(bool) for name in names]
-    return [build(*row) for row in zip(*(column.tolist() for column in columns), strict=True)]
+    return [(frame[name] if name == "concept" else frame[name].astype(bool)).tolist() for name in names]
 
 
 def fact_columns(table: Table) -> list[ColumnElement[Any]]:

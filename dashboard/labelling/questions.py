@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from gnomon.data.facts import AnswerChoice, Fact, asked_facts, free_keys
+from gnomon.data.facts import FACTS, AnswerChoice, Fact, asked_facts, free_keys
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +20,7 @@ class RaterQuestion:
 
 def rater_questions(concepts: Sequence[str]) -> tuple[RaterQuestion, ...]:
     """The questions for a closed list of concepts, with keys: digits for the first nine concepts, then free letters."""
+    FACTS.check_plugins()
     return tuple(
         RaterQuestion(fact.name, fact.question, _choices(fact, concepts), fact.definition) for fact in asked_facts()
     )
