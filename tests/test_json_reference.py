@@ -7,9 +7,11 @@ import sys
 from typing import Literal
 
 import pytest
+from pydantic import ValidationError
 
 from bench.house import ROOT
-from gnomon.data.results import Estimate, ResultDocument, ResultPart
+from gnomon.calibration.results.label_plan import LabelAllocation, LabelPlan
+from gnomon.data.results import SCHEMA, Estimate, ResultDocument, ResultPart
 from gnomon.render.json_reference import REFERENCE, SECTIONS, TEMPLATE, JsonSection, render_reference
 
 
@@ -56,3 +58,31 @@ def test_keys_types_and_meanings_come_from_the_model() -> None:
 
 def test_a_reference_that_is_current_passes_its_check() -> None:
     subprocess.run([sys.executable, "-m", "gnomon.render.json_reference", "--check"], check=True, cwd=ROOT)
+
+
+def test_a_plan_is_read_back_from_its_json_with_the_key_from() -> None:
+    now = Estimate(value=0.2, low=0.1, high=0.3, se=None, level=0.95, method="posterior")
+    share = LabelAllocation(arm="control", pattern="judge yes", labels=3, free=9)
+    plan = LabelPlan(
+        estimand="net_detection_corrected",
+        subject=None,
+        view="blind",
+        target=0.1,
+        now=now,
+        width_now=0.2,
+        labels_now=10,
+        trials_now=20,
+        reached=False,
+        allocation=(share,),
+        advice="label more",
+    )
+    document = plan.model_dump(mode="json")
+    assert document["from"] == [{"arm": "control", "pattern": "judge yes", "labels": 3, "free": 9}]
+    assert document["schema"] == SCHEMA
+    assert LabelPlan.model_validate_json(plan.model_dump_json()) == plan
+
+
+def test_a_result_does_not_change() -> None:
+    now = Estimate(value=0.2, low=0.1, high=0.3, se=None, level=0.95, method="posterior")
+    with pytest.raises(ValidationError, match="frozen"):
+        now.value = 0.4  # type: ignore[misc]

@@ -5,14 +5,19 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
+from textwrap import dedent
 
 from pydantic import BaseModel, JsonValue
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+from pydantic_core.core_schema import ModelSchema
 
 from gnomon.calibration.results.audit import AuditDocument, RecountDocument
 from gnomon.calibration.results.label_plan import LabelPlan
@@ -64,7 +69,7 @@ def render_reference(sections: Sequence[JsonSection], template: str) -> str:
             return str(SCHEMA)
         if mark[1] == "parts":
             return "\n\n".join(f"### {name}\n\n{_describe_model(part)}" for name, part in sorted(described.items()))
-        schema = models[mark[2]].model_json_schema(mode="serialization")
+        schema = models[mark[2]].model_json_schema(mode="serialization", schema_generator=_DescribedSchema)
         described.update(_definitions(schema))
         heading = ", ".join(f"`{name.strip()}`" for name in mark[2].split(","))
         return f"## {heading}\n\n{_describe_model(schema)}"
@@ -79,6 +84,31 @@ def main() -> None:
         write_atomically(REFERENCE, text.encode())
     elif REFERENCE.read_text(encoding="utf-8") != text:
         sys.exit(f"{REFERENCE}: out of date: run 'python -m gnomon.render.json_reference'")
+
+
+class _DescribedSchema(GenerateJsonSchema):
+    """A JSON schema whose keys are described by the docstrings below the attributes of the models."""
+
+    def model_schema(self, schema: ModelSchema) -> JsonSchemaValue:
+        made = super().model_schema(schema)
+        model = schema["cls"]
+        for name, text in _attribute_docstrings(model).items():
+            key = model.model_fields[name].serialization_alias or name
+            made["properties"][key].setdefault("description", text)
+        return made
+
+
+def _attribute_docstrings(model: type[BaseModel]) -> dict[str, str]:
+    """Docstrings of a model's fields, those of its bases included."""
+    found: dict[str, str] = {}
+    for base in reversed(model.__mro__):
+        if issubclass(base, BaseModel) and base is not BaseModel:
+            (defined,) = ast.parse(dedent(inspect.getsource(base))).body
+            body = defined.body if isinstance(defined, ast.ClassDef) else []
+            for attribute, below in pairwise(body):
+                if isinstance(attribute, ast.AnnAssign) and isinstance(below, ast.Expr):
+                    found[ast.unparse(attribute.target)] = inspect.cleandoc(ast.literal_eval(below.value))
+    return {name: text for name, text in found.items() if name in model.model_fields}
 
 
 def _definitions(schema: Mapping[str, JsonValue]) -> dict[str, dict[str, JsonValue]]:
