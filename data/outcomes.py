@@ -172,8 +172,8 @@ def rule_named(name: str) -> OutcomeRule:
 def is_event(outcome: Outcome, arm: Arm) -> bool:
     """Whether the outcome counts as the event: identified in the injection arm, claimed or identified in the others.
 
-    In the negated arm a claim counts whichever concept it names, as in the random arm. Mismatched trials do not ask
-    what the subject notices: their event is a "yes" (`gnomon.data.yes_no`), and neither judges nor fits use them.
+    In the negated arm a claim counts whichever concept it names, as in the random arm. Arms with questions of
+    their own (mismatched) count their measure's event (`gnomon.data.arms.measures`); neither judges nor fits use them.
 
     Parameters
     ----------

@@ -9,6 +9,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from gnomon.data.arms.measures import MeasureQuestion
 from gnomon.data.errors import InputError, UnknownNameError
 from gnomon.data.records import Span, canonical_hash
 
@@ -29,7 +30,8 @@ class Protocol:
 
     `marker` is a text that occurs exactly once in the messages; span `from_marker` starts at its first token. `span` is
     used if the study names none. `temperature` 0 takes the most probable token. A response ends before the first text
-    of `stop`.
+    of `stop`. `question` is the measure's question that the last message puts, if it is not the protocol's own; its
+    words are in the messages already, so it is not hashed.
     """
 
     name: str
@@ -39,6 +41,7 @@ class Protocol:
     temperature: float
     max_tokens: int
     stop: tuple[str, ...] = ()
+    question: MeasureQuestion | None = None
 
     @cached_property
     def protocol_hash(self) -> str:
@@ -46,12 +49,22 @@ class Protocol:
         return canonical_hash(self.hashed_content())
 
     def hashed_content(self) -> dict[str, Any]:
-        """The whole protocol as JSON-serialisable values, as the store keeps it.
+        """All that is put to a subject, as JSON-serialisable values.
 
         `stop` is left out if it is empty, so that the hashes of protocols without it stay the same.
         """
         whole = {**asdict(self), "messages": [asdict(message) for message in self.messages]}
+        del whole["question"]
         return {**whole, "stop": list(self.stop)} if self.stop else {k: v for k, v in whole.items() if k != "stop"}
+
+    def stored_content(self) -> dict[str, Any]:
+        """The protocol as the store keeps it: what is hashed, and the options of its question if it has any.
+
+        With them an answer can be read from the database alone (`calibration.measure_counts`).
+        """
+        if self.question is None or not self.question.options:
+            return self.hashed_content()
+        return {**self.hashed_content(), "question": asdict(self.question)}
 
 
 def shipped_protocols() -> list[str]:

@@ -159,7 +159,7 @@ def run_sweep(
     InputError
         If the design is not valid for the subject, or the store holds trials of another subject under the same name.
     """
-    from gnomon.generation.sweeps.trial_factory import plan_trials, protocols_with_controls
+    from gnomon.generation.sweeps.trial_factory import all_protocols, plan_trials
 
     begun = time.monotonic()
     protocols = [load_protocol(name) for name in design.protocols]
@@ -170,8 +170,8 @@ def run_sweep(
         _add_subject(store, workers.subject, record)
         for vector in workers.prepare_worker(design, protocols):
             store.add_vector(**vector)
-        for protocol in protocols_with_controls(design, protocols):
-            store.add_protocol(protocol.protocol_hash, protocol.name, protocol.hashed_content())
+        for protocol in all_protocols(design, protocols):
+            store.add_protocol(protocol.protocol_hash, protocol.name, protocol.stored_content())
         with writer:
             for trial in workers.make_trials(missing):
                 writer.add_trial(trial)
@@ -197,12 +197,12 @@ def estimate_sweep(
     engine : str
         Name of a registered engine.
     """
-    from gnomon.generation.sweeps.trial_factory import SpeedProbe, TrialFactory, plan_trials, protocols_with_controls
+    from gnomon.generation.sweeps.trial_factory import SpeedProbe, TrialFactory, all_protocols, plan_trials
 
     protocols = [load_protocol(name) for name in design.protocols]
     planned = plan_trials(design, subject, protocols)
     missing = _missing_trials(store, planned)
-    longest = {protocol.protocol_hash: protocol.max_tokens for protocol in protocols_with_controls(design, protocols)}
+    longest = {protocol.protocol_hash: protocol.max_tokens for protocol in all_protocols(design, protocols)}
     tokens = sum(longest[trial.condition.protocol] for trial in missing)
     probe = (
         TrialFactory(subject, design, protocols, rows, engine).probe_speed(missing[: 2 * TOGETHER])

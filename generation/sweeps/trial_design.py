@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from gnomon.data.arms import ARMS
+from gnomon.data.arms.measures import MEASURES
 from gnomon.data.errors import InputError
 from gnomon.data.records import Arm, Condition, Span, trial_seed
 from gnomon.generation.vectors.additions import vector_hash
@@ -22,10 +23,10 @@ class SweepDesign:
     """The axes of a sweep.
 
     `replicates` are trials per condition and arm. A condition of a steered arm is a concept, layer, strength, span and
-    protocol; one of an arm that adds nothing is a protocol only. An arm that is not judged (mismatched) may have both,
-    the latter as its baseline, each replicate with another question. Without `spans`, each protocol's own is used.
-    `exclude` leaves out conditions: each entry names values of some axes, and conditions that agree with all of them
-    are not planned.
+    protocol; one of an arm that adds nothing is a protocol only. An arm with questions of its own
+    (mismatched) may have both, the latter as its baseline, each replicate with another question. Without `spans`, each
+    protocol's own is used. `exclude` leaves out conditions: each entry names values of some axes, and conditions that
+    agree with all of them are not planned. `listed` are all concepts of the study, `concepts` those that are injected.
     """
 
     concepts: tuple[str, ...]
@@ -38,16 +39,26 @@ class SweepDesign:
     seed: int = 0
     exclude: tuple[Mapping[str, Any], ...] = ()
     vectors: VectorMethod = PLAIN
+    listed: tuple[str, ...] = ()
+
+    @property
+    def closed_list(self) -> tuple[str, ...]:
+        """The study's concepts, from which questions choose: `listed`, by default `concepts`."""
+        return self.listed or self.concepts
 
 
 @dataclass(frozen=True)
 class PlannedProtocol:
-    """Protocol metadata used for planning: name, hash, own span, and its hash with each control question."""
+    """Protocol metadata used for planning.
+
+    `question_hashes` gives the hashes of the protocol with each question that an arm asks about a concept (None where
+    nothing is added); it is not called for arms that ask the protocol's own question.
+    """
 
     name: str
     hash: str
     span: Span
-    asked: tuple[str, ...] = ()
+    question_hashes: Callable[[Arm, str | None], Sequence[str]] = lambda _arm, _concept: ()
 
 
 @dataclass(frozen=True)
@@ -104,7 +115,9 @@ def planned_conditions(
             vector = None if concept is None or layer is None else vectors[concept, layer]
             hash_ = vector_hash(arm, vector) if vector else None
             for protocol, replicates in (
-                _question_counts(said, place, number) if not ARMS[arm].is_judged else [(said.hash, number)]
+                _question_counts(said.question_hashes(arm, concept), place, number)
+                if MEASURES.find(ARMS[arm].measure).ask
+                else [(said.hash, number)]
             ):
                 condition = Condition(
                     subject, revision, arm, concept, layer, float(strength), span, protocol, hash_, design.seed
@@ -118,7 +131,8 @@ def _condition_axes(
 ) -> Iterator[tuple[Span, str | None, int | None, float]]:
     """Span, concept, layer and strength of an arm's conditions with one protocol."""
     spans = design.spans or (said.span,)
-    if (ARMS[arm].has_baseline or not ARMS[arm].is_steered) and not _is_excluded(design, arm=arm, protocol=said.name):
+    has_baseline = MEASURES.find(ARMS[arm].measure).has_baseline
+    if (has_baseline or not ARMS[arm].is_steered) and not _is_excluded(design, arm=arm, protocol=said.name):
         yield spans[0], None, None, 0.0
     if not ARMS[arm].is_steered:
         return
@@ -132,12 +146,12 @@ def _is_excluded(design: SweepDesign, **axes: Any) -> bool:
     return any(all(key in axes and axes[key] == value for key, value in rule.items()) for rule in design.exclude)
 
 
-def _question_counts(said: PlannedProtocol, place: int, number: int) -> list[tuple[str, int]]:
+def _question_counts(asked: Sequence[str], place: int, number: int) -> list[tuple[str, int]]:
     """Hashes of the questions that a condition's replicates are asked, with their numbers.
 
     Each condition continues where the previous one ended, so that few replicates do not mean few questions.
     """
-    chosen = Counter(said.asked[(place * number + one) % len(said.asked)] for one in range(number))
+    chosen = Counter(asked[(place * number + one) % len(asked)] for one in range(number))
     return list(chosen.items())
 
 

@@ -7,14 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
+from itertools import product
 from typing import Any
 
 from gnomon.data.arms import ARMS
+from gnomon.data.arms.measures import MEASURES
 from gnomon.data.records import Arm, Trial
 from gnomon.generation.engine.base import ENGINES, TORCH, EngineAnswer, EngineSubject, TrialRequest
 from gnomon.generation.engine.injection import VectorAddition
-from gnomon.generation.prompts.control_questions import all_mismatched
 from gnomon.generation.prompts.protocol import Protocol
+from gnomon.generation.prompts.question_protocols import condition_protocols, question_protocols
 from gnomon.generation.prompts.tokenization import TokenizedPrompt, make_prompt
 from gnomon.generation.sweeps.trial_design import (
     PlannedProtocol,
@@ -78,13 +81,7 @@ def plan_trials(design: SweepDesign, subject: Any, protocols: Sequence[Protocol]
         If an axis is empty or names a value twice, an exclusion names an unknown value, or the subject lacks a layer.
     """
     check_layers(subject, design.layers)
-    asked = Arm.MISMATCHED in design.arms
-    said = [
-        PlannedProtocol(
-            p.name, p.protocol_hash, p.span, tuple(other.protocol_hash for other in all_mismatched(p)) if asked else ()
-        )
-        for p in protocols
-    ]
+    said = [PlannedProtocol(p.name, p.protocol_hash, p.span, partial(_question_hashes, design, p)) for p in protocols]
     hashes = {
         (concept, layer): recipe_hash(subject.revision, concept, layer, design.vectors)
         for concept in design.concepts
@@ -93,8 +90,14 @@ def plan_trials(design: SweepDesign, subject: Any, protocols: Sequence[Protocol]
     return balanced_order(planned_conditions(design, subject.name, subject.revision, said, hashes))
 
 
-def protocols_with_controls(design: SweepDesign, protocols: Sequence[Protocol]) -> list[Protocol]:
-    """All protocols put to a subject: those given, and if the design has the mismatched arm, each with every question.
+def _question_hashes(design: SweepDesign, protocol: Protocol, arm: Arm, concept: str | None) -> tuple[str, ...]:
+    measure = MEASURES.find(ARMS[arm].measure)
+    asked = question_protocols(protocol, measure, concept, design.closed_list)
+    return tuple(each.protocol_hash for each in asked)
+
+
+def all_protocols(design: SweepDesign, protocols: Sequence[Protocol]) -> list[Protocol]:
+    """All protocols put to a subject: those given, and each with every question that the design's arms ask.
 
     Parameters
     ----------
@@ -103,8 +106,11 @@ def protocols_with_controls(design: SweepDesign, protocols: Sequence[Protocol]) 
     protocols : sequence of Protocol
         Its protocols, loaded.
     """
-    others = [other for p in protocols for other in all_mismatched(p)] if Arm.MISMATCHED in design.arms else []
-    return [*protocols, *others]
+    measures = dict.fromkeys(MEASURES.find(ARMS[arm].measure) for arm in design.arms)
+    others: dict[str, Protocol] = {}
+    for protocol, measure in product(protocols, measures):
+        others |= condition_protocols(protocol, measure, design.concepts, design.closed_list)
+    return [*protocols, *others.values()]
 
 
 class TrialFactory:
@@ -140,9 +146,7 @@ class TrialFactory:
             self._kind.engine_vectors(subject, design.concepts, design.layers, design.vectors) if steered else {}
         )
         self.engine.prepare(self.vectors)
-        self._said = {
-            p.protocol_hash: (p, make_prompt(subject.tokenizer, p)) for p in protocols_with_controls(design, protocols)
-        }
+        self._said = {p.protocol_hash: (p, make_prompt(subject.tokenizer, p)) for p in all_protocols(design, protocols)}
 
     def make_trials(self, planned: Sequence[PlannedTrial]) -> Iterator[Trial]:
         """Yield the trials, each as soon as it is finished."""

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from gnomon.calibration.results.audit import AuditDocument
 from gnomon.chain import fitting
-from gnomon.commands import yes_bias
+from gnomon.commands.measure_summary import summarize_measure
 from gnomon.console import print_json, print_status, progress_bar, readable_time
+from gnomon.data.arms import measured_arms
 from gnomon.data.errors import FitFailedError, InputError
-from gnomon.data.records import Arm, Subject
+from gnomon.data.records import Subject
 from gnomon.render import estimates
 from gnomon.session import Study, opened, write_study_file
 from gnomon.stats.results import StoredFit
@@ -124,8 +125,8 @@ def _run_sweep(study: Study, spec: SubjectSpec, design: DesignSpec, how: Generat
             done = run_sweep(study.store, workers, plan, record=record, progress=report)
     print_status(f"{spec.name}: {done.made} trials generated, {done.already} already stored, {done.failed} failed")
     document = {"subject": spec.name, **asdict(done)}
-    if Arm.MISMATCHED in plan.arms:
-        document["mismatched"] = yes_bias.summarize_yes_bias(study.store, spec.name)
+    for arm in (name for name in measured_arms() if name in plan.arms):
+        document[arm] = summarize_measure(study.store, arm, spec.name)
     return document
 
 
@@ -192,6 +193,7 @@ def _sweep_design(study: Study, design: DesignSpec) -> Any:
             rule["protocol"] = _protocol_path(study.folder, rule["protocol"])
     return SweepDesign(
         concepts=tuple(design.concepts),
+        listed=tuple(study.file.concept_names()),
         layers=tuple(design.layers),
         strengths=tuple(design.strengths),
         arms=tuple(design.arms),

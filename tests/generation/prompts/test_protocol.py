@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 from tiny_subjects import TEMPLATE, byte_tokenizer
 
+from gnomon.data.arms.measures import MEASURES
 from gnomon.data.errors import InputError, UnknownNameError
 from gnomon.data.records import Span
-from gnomon.generation.prompts.control_questions import all_mismatched
 from gnomon.generation.prompts.protocol import Protocol, load_protocol, shipped_protocols
+from gnomon.generation.prompts.question_protocols import question_protocols
 from gnomon.generation.prompts.tokenization import make_prompt
 from gnomon.generation.subjects.loading import LoadedSubject
 
@@ -148,8 +149,9 @@ def test_hashes_of_protocols_without_stop_are_what_they_were() -> None:
 def test_a_mismatched_question_keeps_what_stands_before_and_the_markers_place() -> None:
     for name in shipped_protocols():
         protocol = load_protocol(name)
-        for other in all_mismatched(protocol):
+        asked = question_protocols(protocol, MEASURES["yes_no"], None, ())
+        for other in asked:
             assert other.messages[:-1] == protocol.messages[:-1]
             assert sum(message.content.count(other.marker) for message in other.messages) == 1
             assert other.messages[-1].content.endswith("? Answer yes or no.")
-        assert len({other.protocol_hash for other in all_mismatched(protocol)}) == 20
+        assert len({other.protocol_hash for other in asked}) == 20

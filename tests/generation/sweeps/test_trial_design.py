@@ -102,7 +102,7 @@ def test_a_negated_trial_names_its_own_recipe_at_the_strength_of_the_injected_on
 
 def test_mismatched_trials_are_asked_all_questions_with_a_vector_and_without() -> None:
     asked = tuple(f"q{number}" for number in range(20))
-    said = [PlannedProtocol("plain", "p", Span.FROM_MARKER, asked)]
+    said = [PlannedProtocol("plain", "p", Span.FROM_MARKER, lambda _arm, _concept: asked)]
     design = SweepDesign(
         **{**vars(DESIGN), "protocols": ("plain",), "arms": (Arm.MISMATCHED,), "replicates": {Arm.MISMATCHED: 3}}
     )

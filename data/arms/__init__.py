@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
+from gnomon.data.arms.measures import MEASURES, REPORT, YES_NO
 from gnomon.data.errors import InputError
 from gnomon.data.records import Arm
 from gnomon.data.registry import Registry
@@ -51,10 +52,8 @@ class ArmSpec:
         What counts as the event. An arm that counts identification asks for the concept that was injected.
     default_replicates : int
         Trials for each condition where the study file says nothing.
-    is_judged : bool
-        Whether answers are about what the subject notices, so that judges and raters can read them.
-    has_baseline : bool
-        Whether its questions are also asked with nothing added.
+    measure : str
+        What is asked: a registered measure (`gnomon.data.arms.measures`).
     aliases : tuple of str
         Further words by which imported tables may call it.
 
@@ -71,8 +70,7 @@ class ArmSpec:
     addition: str = CONCEPT
     event: ArmEvent = ArmEvent.CLAIMED
     default_replicates: int = 5
-    is_judged: bool = True
-    has_baseline: bool = False
+    measure: str = REPORT
     aliases: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -89,6 +87,11 @@ class ArmSpec:
             raise InputError(
                 f"arm '{self.name}': 'described' may hold {{concept}} and no other braces: change that text"
             ) from None
+
+    @property
+    def is_judged(self) -> bool:
+        """Whether its answers are about what the subject notices, so that judges and raters read them."""
+        return MEASURES.find(self.measure).is_judged
 
     @property
     def is_steered(self) -> bool:
@@ -156,8 +159,7 @@ register_arm(
         "mismatched",
         "mismatched question",
         "the vector of the concept '{concept}' was added, and another question asked.",
-        is_judged=False,
-        has_baseline=True,
+        measure=YES_NO,
     )
 )
 
@@ -168,6 +170,11 @@ Arm.declarations = ARMS
 def judged_arms() -> list[str]:
     """Names of the arms whose answers judges and raters read."""
     return [name for name, spec in ARMS.items() if spec.is_judged]
+
+
+def measured_arms() -> list[str]:
+    """Names of the arms whose answers are read by a measure of their own, and by nobody else."""
+    return [name for name, spec in ARMS.items() if not spec.is_judged]
 
 
 def steered_arms() -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gnomon.data.yes_no import says_yes
+from gnomon.data.arms.measures import says_yes
 
 
 @pytest.mark.parametrize(
