@@ -28,6 +28,7 @@ class Registry(Mapping[str, T], Generic[T]):
     def __init__(self, kind: str, group: str = "") -> None:
         self.kind, self.group = kind, group
         self._failed: dict[str, str] = {}
+        self._plugins: list[str] = []
         self._values: dict[str, T] = {}
         self._loaded = not group
 
@@ -73,6 +74,12 @@ class Registry(Mapping[str, T], Generic[T]):
         return self[name]
 
     @property
+    def plugins(self) -> list[str]:
+        """Name and distribution of each plug-in that was loaded."""
+        self._load_plugins()
+        return list(self._plugins)
+
+    @property
     def failures(self) -> list[str]:
         """One line for each plug-in that failed: its name, its distribution and the cause."""
         self._load_plugins()
@@ -106,11 +113,12 @@ class Registry(Mapping[str, T], Generic[T]):
 
         for point in entry_points(group=self.group):
             before = dict(self._values)
+            origin = point.dist.name if point.dist else point.value
             try:
                 self._load_plugin(point)
+                self._plugins.append(f"{self.kind} {point.name} of {origin}")
             except (Exception, SystemExit) as error:
                 self._values = before
-                origin = point.dist.name if point.dist else point.value
                 cause = " ".join(f"{type(error).__name__}: {error}".split())
                 self._failed[point.name] = (
                     f"plug-in '{point.name}' of {origin} failed ({cause}): update or uninstall {origin}"

@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import select
 
 from gnomon.data import bundled
+from gnomon.data.facts import FACTS
 from gnomon.data.files import write_atomically
 from gnomon.data.records import IMPORTED
 from gnomon.data.storage import tables
@@ -66,9 +67,12 @@ def opened(folder: Path, *, spare_judges: bool = False) -> Iterator[Study]:
 
     Raises
     ------
+    PluginError
+        If a plug-in that declares a fact failed: nobody would be asked for it.
     StudyFileError
         If the study file is missing or invalid.
     """
+    FACTS.check_plugins()
     file, broken = read_study_tolerating_judges(folder) if spare_judges else (read_study(folder), {})
     store = Store.open(database_url(folder, file))
     try:

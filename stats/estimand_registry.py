@@ -301,12 +301,21 @@ def main_estimand(view: str) -> str:
 
 def further_estimands() -> tuple[str, ...]:
     """Names of the estimands that were registered from outside the house."""
-    return tuple(name for name in ESTIMANDS if name not in BUILT_IN)
+    return tuple(name for name in ESTIMANDS if name not in _BUILT_IN)
+
+
+_BUILT_IN: set[str] = set()
+
+
+def _declare_built_in(estimand: Estimand) -> None:
+    """Register without looking at the others, which would load the plug-ins before the house's own are there."""
+    ESTIMANDS.register(estimand.name, estimand)
+    _BUILT_IN.add(estimand.name)
 
 
 _NET_COMPARISONS: frozenset[Comparison] = frozenset(("size", "pairs", "ladder"))
 
-register_estimand(
+_declare_built_in(
     Estimand(
         NET_RAW,
         "raw net detection",
@@ -324,7 +333,7 @@ register_estimand(
         headline=True,
     )
 )
-register_estimand(
+_declare_built_in(
     Estimand(
         NET_ENGAGED,
         "engaged net detection",
@@ -342,7 +351,7 @@ register_estimand(
         headline=True,
     )
 )
-register_estimand(
+_declare_built_in(
     Estimand(
         "net_detection_corrected",
         "corrected net detection",
@@ -358,7 +367,7 @@ register_estimand(
         headline=True,
     )
 )
-register_estimand(
+_declare_built_in(
     Estimand(
         "net_detection_engaged_corrected",
         "corrected engaged net detection",
@@ -374,7 +383,7 @@ register_estimand(
         headline=True,
     )
 )
-register_estimand(
+_declare_built_in(
     Estimand(
         IDENTIFICATION,
         "identification",
@@ -387,7 +396,7 @@ register_estimand(
         comparisons=frozenset(("size", "ratios")),
     )
 )
-register_estimand(
+_declare_built_in(
     Estimand(
         FALSE_ALARM,
         "false alarm",
@@ -399,7 +408,7 @@ register_estimand(
         comparisons=frozenset(("size", "ratios")),
     )
 )
-register_estimand(
+_declare_built_in(
     Estimand(
         REFUSAL,
         "refusal",
@@ -414,7 +423,7 @@ register_estimand(
         headline=True,
     )
 )
-register_estimand(
+_declare_built_in(
     Estimand(
         "coherent",
         "readable answers",
@@ -429,7 +438,7 @@ register_estimand(
         listed=False,
     )
 )
-register_estimand(
+_declare_built_in(
     Estimand(
         DETECTION,
         "detection",
@@ -442,7 +451,7 @@ register_estimand(
         listed=False,
     )
 )
-register_estimand(
+_declare_built_in(
     Estimand(
         "net_detection_claimed",
         "net detection, named or not",
@@ -455,4 +464,3 @@ register_estimand(
         listed=False,
     )
 )
-BUILT_IN = frozenset(ESTIMANDS)

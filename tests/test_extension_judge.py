@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import BaseModel, Field
@@ -131,3 +132,19 @@ def test_a_function_that_returns_no_judge_is_refused() -> None:
             build_judge(JudgeConfig(name="o", kind="odd"), ("ocean",))
     finally:
         JUDGE_KINDS.unregister("odd")
+
+
+def test_the_example_of_the_documentation_judges(make_trial: Callable[..., Trial]) -> None:
+    text = (Path(__file__).resolve().parents[1] / "docs" / "plugins.md").read_text(encoding="utf-8")
+    names: dict[str, Any] = {}
+    exec(text.split("```python\n")[1].split("```")[0], names)
+    register_judge(names["KIND"])
+    try:
+        config = JudgeConfig(name="k", kind="keyword", options={"words": ["notice"]})
+        judge = build_judge(config, ("ocean",))
+        (verdict,) = judge.judge_trials([make_trial(answer="I notice the sea.")])
+    finally:
+        JUDGE_KINDS.unregister("keyword")
+    assert verdict.facts is not None
+    assert verdict.facts.claims
+    assert (judge.version.name, judge.version.kind) == ("k", "keyword")

