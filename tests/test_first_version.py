@@ -19,6 +19,7 @@ FIXTURE = Path(__file__).parent / "fixtures" / "first_version"
 ROOT = Path(__file__).resolve().parents[1]
 # Values that mean the same and are named otherwise today (docs/json.md).
 RENAMED = {"detection": "identification", "claim": "detection", "net_claim": "net_detection_claimed"}
+RENAMED |= {f"{old}_corrected": f"{new}_corrected" for old, new in RENAMED.items()}
 COUNTED = {"test_split_looks"}  # every audit counts one more
 
 
