@@ -464,3 +464,12 @@ def test_what_was_stored_stays_when_the_plug_in_is_gone(store, server, trials):
         "identified",
         "denied",
     }
+
+
+def test_the_example_in_the_documentation_registers_such_a_fact():
+    text = (ROOT / "docs/judging.md").read_text(encoding="utf-8").partition("## Further facts")[2]
+    exec(text.partition("```python\n")[2].partition("```")[0], {})
+    try:
+        assert (FACTS["hedged"].excludes, FACTS["hedged"].choices) == (HEDGED.excludes, HEDGED.choices)
+    finally:
+        FACTS.unregister("hedged")
