@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from gnomon.api import agreement as agreement
     from gnomon.api import bounds as bounds
     from gnomon.api import correction as correction
+    from gnomon.api.frame_audit import audit as audit
     from gnomon.api.steering import concept_vector as concept_vector
     from gnomon.api.steering import load_model as load_model
     from gnomon.api.steering import steer as steer
@@ -28,6 +29,7 @@ _PLACES = {
     "GnomonError": "gnomon.data.errors:GnomonError",
     "Priors": "gnomon.stats.model.priors:Priors",
     "agreement": "gnomon.api.agreement",
+    "audit": "gnomon.api.frame_audit:audit",
     "bounds": "gnomon.api.bounds",
     "concept_vector": "gnomon.api.steering:concept_vector",
     "correction": "gnomon.api.correction",
@@ -42,6 +44,7 @@ __all__ = [
     "Priors",
     "__version__",
     "agreement",
+    "audit",
     "bounds",
     "concept_vector",
     "correction",

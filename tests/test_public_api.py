@@ -17,6 +17,7 @@ NAMES = {
     "Priors",
     "__version__",
     "agreement",
+    "audit",
     "bounds",
     "concept_vector",
     "correction",
