@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from gnomon.api.steering import concept_vector as concept_vector
     from gnomon.api.steering import load_model as load_model
     from gnomon.api.steering import steer as steer
+    from gnomon.api.study import Study as Study
+    from gnomon.api.study import open_study as open_study
+    from gnomon.api.study_creation import create_study as create_study
     from gnomon.data.errors import GnomonError as GnomonError
     from gnomon.stats.estimands.selection_bounds import ArmCounts as ArmCounts
     from gnomon.stats.model.priors import Priors as Priors
@@ -28,12 +31,15 @@ _PLACES = {
     "ArmCounts": "gnomon.stats.estimands.selection_bounds:ArmCounts",
     "GnomonError": "gnomon.data.errors:GnomonError",
     "Priors": "gnomon.stats.model.priors:Priors",
+    "Study": "gnomon.api.study:Study",
     "agreement": "gnomon.api.agreement",
     "audit": "gnomon.api.frame_audit:audit",
     "bounds": "gnomon.api.bounds",
     "concept_vector": "gnomon.api.steering:concept_vector",
     "correction": "gnomon.api.correction",
+    "create_study": "gnomon.api.study_creation:create_study",
     "load_model": "gnomon.api.steering:load_model",
+    "open_study": "gnomon.api.study:open_study",
     "steer": "gnomon.api.steering:steer",
 }
 """Where each public name is defined: a module, or a module and a name in it."""
@@ -42,13 +48,16 @@ __all__ = [
     "ArmCounts",
     "GnomonError",
     "Priors",
+    "Study",
     "__version__",
     "agreement",
     "audit",
     "bounds",
     "concept_vector",
     "correction",
+    "create_study",
     "load_model",
+    "open_study",
     "steer",
 ]
 

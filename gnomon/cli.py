@@ -5,10 +5,16 @@ Rooms are imported when a command runs.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
+
+if TYPE_CHECKING:
+    from gnomon.chain.verdict_collection import JudgeResults
+
+T = TypeVar("T")
 
 app = typer.Typer(
     name="gnomon",
@@ -22,6 +28,22 @@ app = typer.Typer(
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="the study's folder")]
 Json = Annotated[bool, typer.Option("--json", help="print one JSON document (docs/json.md) instead of a table")]
 Port = Annotated[int, typer.Option(min=1, max=65535, help="the dashboard's port on 127.0.0.1")]
+
+
+def _show(document: T, json: bool, render: Callable[[T], object] | None = None) -> None:
+    """Print a command's result on stdout: as JSON, or as text if there is a way to."""
+    if json:
+        from gnomon.console import print_json
+
+        print_json(document)
+    elif render is not None:
+        render(document)
+
+
+def _show_judges(done: JudgeResults[T], json: bool) -> None:
+    """Print one result a judge, then raise what went wrong with some of them."""
+    _show(done.results, json)
+    done.raise_if_incomplete()
 
 
 def _print_version(wanted: bool) -> None:
@@ -51,21 +73,23 @@ def demo(
     port: Port = 8501,
 ) -> None:
     """Create a demo study, run every step on the embedded model, and open the dashboard."""
-    from gnomon.commands import demo as demonstration
+    from gnomon.commands.study import demo as command
 
-    demonstration.run_demo(folder, quick=quick, published_only=published_only, json=json)
+    document = command.run_demo(folder, quick=quick, published_only=published_only)
+    _show(document, json, command.print_demo)
+    command.raise_if_failed(document)
     if dashboard:
-        from gnomon.commands import steps
+        from gnomon.commands.study.dashboard_ import serve_dashboard
 
-        steps.serve_dashboard(folder, port)
+        serve_dashboard(folder, port)
 
 
 @app.command()
 def init(folder: Folder) -> None:
     """Write a commented study.toml."""
-    from gnomon.commands import steps
+    from gnomon.commands.study.init import init_study
 
-    steps.init_study(folder)
+    init_study(folder)
 
 
 @app.command()
@@ -95,12 +119,12 @@ def generate(
     json: Json = False,
 ) -> None:
     """Generate the missing trials: steer each model and ask it the question."""
-    from gnomon import session
-    from gnomon.commands import steps
+    from gnomon.chain.trial_generation import GenerateOptions
+    from gnomon.commands.study import generate as command
 
-    with session.opened(folder) as study:
-        how = steps.GenerateOptions(batch_size, engine, address, cores, dry_run, ray)
-        steps.generate_trials(study, subject or [], concept or [], how, json)
+    step = command.forecast_trials if dry_run else command.generate_trials
+    document = step(folder, subject or [], concept or [], GenerateOptions(batch_size, engine, address, cores, ray))
+    _show(document, json)
 
 
 @app.command()
@@ -118,11 +142,15 @@ def judge(
     json: Json = False,
 ) -> None:
     """Run the judges on trials that have no verdict yet."""
-    from gnomon import session
-    from gnomon.commands import judge as judge_commands
+    from gnomon.commands.study import judge as command
 
-    with session.opened(folder, spare_judges=True) as study:
-        judge_commands.run_judges(study, judge or [], limit, json, dry_run=dry_run, attack=attack)
+    names = judge or []
+    if dry_run:
+        _show_judges(command.estimate_cost(folder, names, limit), json)
+    elif attack:
+        _show_judges(command.attack_judges(folder, names), json)
+    else:
+        _show_judges(command.collect_verdicts(folder, names, limit), json)
 
 
 @app.command()
@@ -134,11 +162,10 @@ def recount(
     json: Json = False,
 ) -> None:
     """Recount the stored verdicts under other outcome rules; asks no judge."""
-    from gnomon import session
-    from gnomon.commands import judge as judge_commands
+    from gnomon.commands.study.recount import recount_verdicts
+    from gnomon.render.verdicts import print_recount
 
-    with session.opened(folder) as study:
-        judge_commands.recount_verdicts(study, rule, json)
+    _show(recount_verdicts(folder, rule), json, print_recount)
 
 
 @app.command()
@@ -148,11 +175,10 @@ def calibrate(
     json: Json = False,
 ) -> None:
     """Audit the judges against the labels: agreement, error rates by arm, and whether rates can be corrected."""
-    from gnomon import session
-    from gnomon.commands import steps
+    from gnomon.commands.study.calibrate import audit_judges
+    from gnomon.render.audit import print_audit
 
-    with session.opened(folder) as study:
-        steps.audit_judges(study, view, json)
+    _show(audit_judges(folder, view), json, print_audit)
 
 
 @app.command()
@@ -168,11 +194,9 @@ def plan(
     json: Json = False,
 ) -> None:
     """Plan labels: how many labels and trials give an interval of a given width, and what to label."""
-    from gnomon import session
-    from gnomon.commands import plan
+    from gnomon.commands.study import plan as command
 
-    with session.opened(folder) as study:
-        plan.print_label_plan(study, estimand, width, subject, view, json)
+    _show(command.plan_labels(folder, estimand, width, subject, view), json, command.print_plan)
 
 
 @app.command()
@@ -193,11 +217,12 @@ def fit(
     json: Json = False,
 ) -> None:
     """Fit the rates with credible intervals: as judged, and corrected for judge error."""
-    from gnomon import session
-    from gnomon.commands import steps
+    from gnomon.commands.study.fit import fit_study
+    from gnomon.render.estimates import print_estimates
 
-    with session.opened(folder) as study:
-        steps.fit_study(study, judge, json, resample=resample or anew, seed=seed, netcdf=netcdf)
+    done = fit_study(folder, judge, resample=resample or anew, seed=seed, netcdf=netcdf)
+    _show(done.document, json, print_estimates)
+    done.raise_if_failed()
 
 
 @app.command()
@@ -206,11 +231,9 @@ def report(
     out: Annotated[Path, typer.Option(metavar="FILE", help="the .html or .pdf file to write")] = Path("report.html"),
 ) -> None:
     """Write a report as one HTML or PDF file: estimates, audit, methods and limits; no network."""
-    from gnomon import session
-    from gnomon.report.document import write_report as write
+    from gnomon.commands.study.report import write_report
 
-    with session.opened(folder) as study:
-        write(study, out)
+    write_report(folder, out)
 
 
 @app.command()
@@ -220,9 +243,9 @@ def dashboard(
     address: Annotated[str, typer.Option(help="where to listen; others than this machine need a login")] = "127.0.0.1",
 ) -> None:
     """Open the study in a browser, to read estimates and to label."""
-    from gnomon.commands import steps
+    from gnomon.commands.study.dashboard_ import serve_dashboard
 
-    steps.serve_dashboard(folder, port, address)
+    serve_dashboard(folder, port, address)
 
 
 @app.command()

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict, is_dataclass
 from functools import partial
 from typing import Any
 
@@ -25,7 +26,7 @@ def print_json(document: object) -> None:
 
 def _model_content(value: Any) -> Any:
     """A typed document, or part of one, as `json` takes it."""
-    return value.model_dump(mode="json")
+    return asdict(value) if is_dataclass(value) and not isinstance(value, type) else value.model_dump(mode="json")
 
 
 @contextmanager

@@ -8,10 +8,9 @@ from typing import Any
 
 import pytest
 
+from gnomon.api.study import Study, open_study
 from gnomon.calibration.audit.audit_frames import rate_frame
 from gnomon.calibration.plotting.theme import arm_colours, arm_scale
-from gnomon.commands.judge import run_judges
-from gnomon.commands.steps import GenerateOptions, audit_judges, generate_trials
 from gnomon.data.arms import ARMS, ArmEvent, ArmSpec, register_arm
 from gnomon.data.errors import InputError, StudyFileError, UnknownNameError
 from gnomon.data.exporters.gnomon_export import export_store
@@ -23,7 +22,6 @@ from gnomon.data.storage.store import Store
 from gnomon.generation.vectors.additions import ADDITIONS, SteeringAddition, register_addition
 from gnomon.judging.rubrics.informed import INFORMED
 from gnomon.report.document import write_report
-from gnomon.session import Study, opened
 from gnomon.stats.cells.aggregation import judged_cells
 from gnomon.stats.charts.diagnostic_charts import refusal_bounds_chart
 from gnomon.stats.fit import fit_judged
@@ -98,9 +96,9 @@ def study(scaled: ArmSpec, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     folder = tmp_path_factory.mktemp("scaled")
     (folder / "study.toml").write_text(STUDY, encoding="utf-8")
     (folder / "short.toml").write_text(PROTOCOL, encoding="utf-8")
-    with opened(folder) as made:
-        generate_trials(made, [], [], GenerateOptions(), json=False)
-        run_judges(made, [])
+    with open_study(folder) as made:
+        made.generate()
+        made.judge()
         for row in made.store.read_frame(tables.verdicts).itertuples():
             facts = Facts(bool(row.claims), str(row.concept), bool(row.coherent), bool(row.refused))
             made.store.add_labels([Label(str(row.trial), "rater", facts)])
@@ -130,7 +128,7 @@ def test_judges_audit_cells_and_overview_see_it(study: Study) -> None:
     trials = study.store.read_frame(tables.trials)
     verdicts = study.store.read_frame(tables.verdicts)
     assert set(verdicts["trial"]) == set(trials["id"])
-    rates = rate_frame(audit_judges(study, "blind", json=False))
+    rates = rate_frame(study.audit("blind").audit)
     assert NAME in set(rates["arm"])
     cells = judged_cells(study.store)
     assert int(cells.counts[(cells.frame["arm"] == NAME).to_numpy()].sum()) == 6

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from gnomon.chain.session import OpenStudy
 from gnomon.data.errors import InputError
 from gnomon.data.records import Arm, CountRow, Subject
 from gnomon.data.storage import tables
@@ -17,7 +18,6 @@ from gnomon.data.storage.fit_schema import RESULT_SCHEMA, upgrade_result
 from gnomon.data.storage.store import Store
 from gnomon.render.estimates import estimates_document, print_estimates
 from gnomon.report.document import write_report
-from gnomon.session import Study
 from gnomon.stats import fit
 from gnomon.stats.cells.outcome_classes import EVENT, REFUSED
 from gnomon.stats.charts import estimate_charts
@@ -38,13 +38,13 @@ def refusal_shift(injection: Shares, control: Shares) -> np.ndarray:
 
 
 @pytest.fixture
-def published(store: Store, tmp_path: Path) -> Study:
+def published(store: Store, tmp_path: Path) -> OpenStudy:
     store.save_settings({"name": "counts", "kind": "counts", "judges": [], "label_view": "blind", "rule": "strict"})
     for name, size, *arms in MODELS:
         store.add_subjects([Subject(name, size, "toy", "instruct")])
         for arm, counts in zip((Arm.INJECTION, Arm.CONTROL), arms, strict=True):
             store.add_counts([CountRow("paper", name, arm, *counts)])
-    return Study(tmp_path, StudyFile.model_validate({"name": "counts", "counts": "published"}), store)
+    return OpenStudy(tmp_path, StudyFile.model_validate({"name": "counts", "counts": "published"}), store)
 
 
 @pytest.fixture
@@ -66,7 +66,7 @@ def shift() -> Iterator[Estimand]:
 
 
 def test_it_is_fitted_compared_printed_charted_and_reported(
-    published: Study, shift: Estimand, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    published: OpenStudy, shift: Estimand, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     row = fit_published(published.store, settings=BRIEF)
     assert row.status == "passed", row.diagnostics
@@ -112,7 +112,7 @@ def test_it_has_a_tab_of_its_own(shift: Estimand) -> None:
 
 
 def test_a_fit_of_before_is_not_taken_for_one_that_has_it(
-    published: Study, shift: Estimand, monkeypatch: pytest.MonkeyPatch
+    published: OpenStudy, shift: Estimand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fit, "sample_posterior", lambda *_: pytest.fail("sampled"))
     ESTIMANDS.unregister(NAME)

@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 
+from gnomon.api.study import Study, open_study
 from gnomon.calibration.measure_counts import all_measure_counts, measure_counts
 from gnomon.calibration.observations.frames import trial_frame
-from gnomon.commands.measure_summary import summarize_measure
-from gnomon.commands.steps import GenerateOptions, generate_trials
+from gnomon.chain.measure_summary import summarize_measure
+from gnomon.commands.study.generate import print_measure
 from gnomon.data.arms import ARMS, ArmSpec, register_arm
 from gnomon.data.arms.measures import (
     MEASURES,
@@ -24,7 +25,6 @@ from gnomon.data.records import Trial
 from gnomon.data.storage import tables
 from gnomon.data.storage.pending_verdicts import pending_trials
 from gnomon.data.storage.store import Store
-from gnomon.session import Study, opened
 
 NAME = "forced_choice"
 STUDY = """
@@ -87,8 +87,8 @@ def arm(choice: Measure) -> Iterator[ArmSpec]:
 def study(arm: ArmSpec, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Study]:
     folder = tmp_path_factory.mktemp("choice")
     (folder / "study.toml").write_text(STUDY, encoding="utf-8")
-    with opened(folder) as made:
-        generate_trials(made, [], ["ocean", "fear"], GenerateOptions(), json=False)
+    with open_study(folder) as made:
+        made.generate(concepts=["ocean", "fear"])
         yield made
 
 
@@ -109,7 +109,9 @@ def test_what_was_generated_is_counted_against_chance(study: Study, capsys: pyte
     steered, plain = measure_counts(study.store, NAME, "smol")
     assert (steered.n, plain.n) == (8, 0)
     assert 0 <= steered.event + steered.unclear <= 8
-    document = summarize_measure(study.store, NAME, "smol")
+    summary = summarize_measure(study.store, NAME, "smol")
+    document = summary.json_content()
+    print_measure("smol", summary)
     assert document["steered"]["chance"] == 0.5
     assert document["steered"]["right"] == steered.event
     assert "it chose the injected one in" in capsys.readouterr().err

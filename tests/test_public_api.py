@@ -15,13 +15,16 @@ NAMES = {
     "ArmCounts",
     "GnomonError",
     "Priors",
+    "Study",
     "__version__",
     "agreement",
     "audit",
     "bounds",
     "concept_vector",
     "correction",
+    "create_study",
     "load_model",
+    "open_study",
     "steer",
 }
 HEAVY = {"numpy", "pandas", "torch", "scipy", "pydantic", "sqlalchemy", "transformers", "altair", "numba", "arviz"}

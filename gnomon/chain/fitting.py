@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 
+from gnomon.chain.session import OpenStudy
 from gnomon.data.errors import InputError, NotEnoughDataError
 from gnomon.data.importers.row_builders import UNKNOWN_SIZE
 from gnomon.data.storage import tables
 from gnomon.data.storage.store import Store
 from gnomon.data.study_settings import load_settings
-from gnomon.session import Study
 
 if TYPE_CHECKING:
     from gnomon.stats.fitted_posterior import FittedPosterior
@@ -48,13 +48,13 @@ class _CommonKeywords(TypedDict):
 
 
 def fit_options(
-    study: Study, *, seed: int | None = None, priors: Priors | None = None, resample: bool = False
+    study: OpenStudy, *, seed: int | None = None, priors: Priors | None = None, resample: bool = False
 ) -> FitOptions:
     """The options of a study's file, some of them replaced.
 
     Parameters
     ----------
-    study : Study
+    study : OpenStudy
     seed : int, optional
         The sampler's seed.
     priors : Priors, optional
@@ -81,17 +81,17 @@ def fit_options(
     )
 
 
-def fittable_views(study: Study) -> list[str]:
+def fittable_views(study: OpenStudy) -> list[str]:
     """The fits that a study's data are for: `published`, or `judged` and `corrected`."""
     return ["published"] if study.file.counts else ["judged", "corrected"]
 
 
-def fit_view(study: Study, view: str, options: FitOptions, judge: str | None = None) -> StoredFit:
+def fit_view(study: OpenStudy, view: str, options: FitOptions, judge: str | None = None) -> StoredFit:
     """Fit one view of a study.
 
     Parameters
     ----------
-    study : Study
+    study : OpenStudy
     view : {"published", "judged", "corrected"}
     options : FitOptions
     judge : str, optional
@@ -124,12 +124,12 @@ def fit_view(study: Study, view: str, options: FitOptions, judge: str | None = N
     return fit.fit_corrected(study.store, judges=options.judges, external=options.external, **how)
 
 
-def fit_posterior(study: Study, stored: StoredFit, options: FitOptions | None = None) -> FittedPosterior:
+def fit_posterior(study: OpenStudy, stored: StoredFit, options: FitOptions | None = None) -> FittedPosterior:
     """The model and the draws behind a fit of a study.
 
     Parameters
     ----------
-    study : Study
+    study : OpenStudy
     stored : StoredFit
     options : FitOptions, optional
         Those that the fit was made with; by default those of the study's file.
@@ -142,12 +142,12 @@ def fit_posterior(study: Study, stored: StoredFit, options: FitOptions | None = 
     )
 
 
-def write_draws(study: Study, fits: Sequence[StoredFit], out: Path) -> list[Path]:
+def write_draws(study: OpenStudy, fits: Sequence[StoredFit], out: Path) -> list[Path]:
     """Write all draws of each fit that passed, for ArviZ.
 
     Parameters
     ----------
-    study : Study
+    study : OpenStudy
     fits : sequence of StoredFit
     out : Path
         The fit's view is put at the end of its name: `draws.nc` becomes `draws-corrected.nc`.
@@ -176,7 +176,7 @@ def write_draws(study: Study, fits: Sequence[StoredFit], out: Path) -> list[Path
     return written
 
 
-def _alternatives(study: Study) -> str:
+def _alternatives(study: OpenStudy) -> str:
     return " or ".join(fittable_views(study))
 
 

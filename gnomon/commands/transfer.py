@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from gnomon.chain.session import opened, sync_settings, write_study_file
 from gnomon.console import print_json, print_status
 from gnomon.data import importers
 from gnomon.data.errors import InputError
@@ -15,7 +16,6 @@ from gnomon.data.exporters import EXPORTERS
 from gnomon.data.importers import ImportCounts, ImportOptions, ImportReport, ParsedFiles
 from gnomon.data.storage import tables
 from gnomon.data.storage.store import Store
-from gnomon.session import opened, sync_settings, write_study_file
 from gnomon.study_file import FILE
 
 SHOWN = 20

@@ -18,15 +18,15 @@ from gnomon.stats.estimand_registry import headline_estimands, is_corrected, is_
 from gnomon.stats.results import FAILED, PASSED, Diagnostics, EstimateRow, StoredFit, WithheldEstimate
 
 if TYPE_CHECKING:
-    from gnomon.session import Study
+    from gnomon.chain.session import OpenStudy
 
 
-def estimates_document(study: Study, fits: Sequence[StoredFit]) -> EstimatesDocument:
+def estimates_document(study: OpenStudy, fits: Sequence[StoredFit]) -> EstimatesDocument:
     """The document that `fit` and `demo` print: counts of facts, one entry per estimate, diagnostics.
 
     Parameters
     ----------
-    study : Study
+    study : OpenStudy
         The open study.
     fits : sequence of StoredFit
         Fits of one run, one per view.
@@ -55,7 +55,7 @@ def _withheld_estimates(fits: Sequence[StoredFit]) -> tuple[WithheldEstimate, ..
     return tuple(line for place, line in enumerate(lines) if line not in lines[:place])
 
 
-def _trial_counts(study: Study) -> int:
+def _trial_counts(study: OpenStudy) -> int:
     if not study.file.counts:
         return study.store.count_rows(tables.trials)
     return int(study.store.read_frame(tables.counts)["n"].sum())

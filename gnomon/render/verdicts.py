@@ -2,61 +2,63 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING
 
 from gnomon.calibration.results.audit import RecountDocument
 from gnomon.console import format_rate
+from gnomon.data.results import Estimate
 
-Row = Mapping[str, Any]
+if TYPE_CHECKING:
+    from gnomon.chain.verdict_collection import FlipRateReport
+    from gnomon.judging.runs.cost_estimate import CostEstimate
+    from gnomon.judging.runs.panel import JudgeReport
 
 
-def judging_line(report: Row) -> str:
+def judging_line(report: JudgeReport) -> str:
     """A judge's run in one line."""
-    states = ", ".join(f"{count} {state}" for state, count in report["by_state"].items() if count)
-    line = f"judge {report['judge']}: {report['new']} new verdicts ({states or 'none'}"
-    if report["not_ok"] is not None:
-        line += f"; {format_rate(report['not_ok'])} failed (excluded)"
-    line += f"), {report['already']} cached"
-    usage = report["usage"]
+    states = ", ".join(f"{count} {state}" for state, count in report.by_state.items() if count)
+    line = f"judge {report.judge}: {report.new} new verdicts ({states or 'none'}"
+    if report.not_ok is not None:
+        line += f"; {format_rate(report.not_ok)} failed (excluded)"
+    line += f"), {report.already} cached"
+    usage = report.usage
     if usage.get("calls"):
         line += f"; {usage['calls']:,} calls, {usage['input_tokens']:,} + {usage['output_tokens']:,} tokens"
         if usage["cost"] is not None:
             line += f", {usage['cost']:.4f} {usage['currency']}"
-    if report["enforces_schema"] is False:
+    if report.enforces_schema is False:
         line += "; its server does not enforce schemas"
-    return f"{line}; stopped: {report['error']}" if report["error"] else line
+    return f"{line}; stopped: {report.error}" if report.error else line
 
 
-def cost_line(document: Row) -> str:
+def cost_line(estimate: CostEstimate) -> str:
     """A judge's cost estimate in one line."""
-    line = f"judge {document['judge']}: {document['calls']:,} calls"
-    if document["output_tokens_at_most"]:
-        line += f", {document['input_tokens']:,} tokens in, {document['output_tokens']:,} out"
-        line += f" (at most {document['output_tokens_at_most']:,})"
-        if document["cost"] is None:
+    line = f"judge {estimate.judge}: {estimate.calls:,} calls"
+    if estimate.output_tokens_at_most:
+        line += f", {estimate.input_tokens:,} tokens in, {estimate.output_tokens:,} out"
+        line += f" (at most {estimate.output_tokens_at_most:,})"
+        if estimate.cost is None:
             line += ", cost unknown without a price"
         else:
-            line += f", {document['cost']:.4f} {document['currency']} (at most {document['cost_at_most']:.4f})"
-    line += ", time unknown" if document["seconds"] is None else f", about {document['seconds']:.0f} s"
-    return f"{line}; {document['basis']}; nothing was asked"
+            line += f", {estimate.cost:.4f} {estimate.currency} (at most {estimate.cost_at_most:.4f})"
+    line += ", time unknown" if estimate.seconds is None else f", about {estimate.seconds:.0f} s"
+    return f"{line}; {estimate.basis}; nothing was asked"
 
 
-def prompt_injection_line(document: Row) -> str:
+def prompt_injection_line(report: FlipRateReport) -> str:
     """A judge's result in the prompt-injection test in one line."""
-    if document["flip_rate"] is None:
-        return f"judge {document['judge']}: none of {document['unusable']} attacks gave a verdict"
-    rate, noise = document["flip_rate"], document["noise_rate"]
-    line = f"judge {document['judge']}: {document['flips']} of {document['of']} attacks turned it"
-    line += f" ({_rate_interval(rate)}); without an attack it contradicts itself on {document['noise']} of "
-    line += f"{document['noise_of']}" + (f" ({_rate_interval(noise)})" if noise else "")
-    if document["unusable"]:
-        line += f"; {document['unusable']} without a verdict"
+    if report.flip_rate is None:
+        return f"judge {report.judge}: none of {report.unusable} attacks gave a verdict"
+    line = f"judge {report.judge}: {report.flips} of {report.of} attacks turned it"
+    line += f" ({_rate_interval(report.flip_rate)}); without an attack it contradicts itself on {report.noise} of "
+    line += f"{report.noise_of}" + (f" ({_rate_interval(report.noise_rate)})" if report.noise_rate else "")
+    if report.unusable:
+        line += f"; {report.unusable} without a verdict"
     return line
 
 
-def _rate_interval(rate: Row) -> str:
-    return f"{format_rate(rate['value'])}, 95 % interval {format_rate(rate['low'])} to {format_rate(rate['high'])}"
+def _rate_interval(rate: Estimate) -> str:
+    return f"{format_rate(rate.value)}, 95 % interval {format_rate(rate.low)} to {format_rate(rate.high)}"
 
 
 def print_recount(document: RecountDocument) -> None:

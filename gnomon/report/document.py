@@ -7,11 +7,11 @@ left out, whatever a fit contains.
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, Protocol
 
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader
@@ -20,7 +20,6 @@ from gnomon.calibration.audit import audit_frames
 from gnomon.calibration.audit.document import audit_study
 from gnomon.calibration.plotting.theme import save_chart
 from gnomon.calibration.results.audit import ViewAudit
-from gnomon.console import print_status
 from gnomon.data.errors import InputError, NotEnoughDataError
 from gnomon.data.files import write_atomically
 from gnomon.data.records import Arm, utc_timestamp
@@ -28,7 +27,6 @@ from gnomon.data.storage import tables
 from gnomon.data.storage.store import Store, code_version
 from gnomon.data.study_settings import load_settings
 from gnomon.report.pdf import find_browser, html_to_pdf
-from gnomon.session import TEMPLATES, Study
 from gnomon.stats.charts import diagnostic_charts, estimate_charts
 from gnomon.stats.estimand_registry import ESTIMANDS, is_corrected, listed_estimands, main_estimand
 from gnomon.stats.narrative import estimate_sentences, fit_sentences
@@ -38,9 +36,11 @@ from gnomon.stats.narrative.formatting import join_names, non_breaking
 from gnomon.stats.narrative.next_steps import list_notices, withheld_notices
 from gnomon.stats.narrative.study_overview import StudyOverview, distinct_values, summarize_study
 from gnomon.stats.stored_fits import newest_fits
+from gnomon.study_file import StudyFile
 
 TITLES = {"published": "As published", "judged": "As judged", "corrected": "Corrected for judge error"}
 PDF = ".pdf"
+TEMPLATES = Path(__file__).parents[1] / "templates"
 MODEL = (
     "Model: each stage of the outcome (refused; event; incoherent; the rest, where the data have them) is a logit: "
     "level, arm, log2 size, variant, subject, concept, strength and depth, groups partially pooled; sampled by NUTS "
@@ -49,6 +49,22 @@ MODEL = (
     "probability 95 % unless they say otherwise. Bounds: Lee (2009), with Imbens and Manski's (2004) interval."
 )
 SHOWN = ("subject", "estimand", "axis", "value", "mean", "low95", "high95", "observed", "n")
+
+
+class ReportedStudy(Protocol):
+    """What the report needs of a study: its folder, what its file says, and its store."""
+
+    @property
+    def folder(self) -> Path:
+        """The study's folder."""
+
+    @property
+    def file(self) -> StudyFile:
+        """What `study.toml` says."""
+
+    @property
+    def store(self) -> Store:
+        """The database of facts."""
 
 
 @dataclass(frozen=True)
@@ -70,15 +86,17 @@ class ReportSection:
     tables: list[tuple[str, list[str], list[list[str]]]] = field(default_factory=list)
 
 
-def write_report(study: Study, out: Path) -> Path:
+def write_report(study: ReportedStudy, out: Path, tell: Callable[[str], object] | None = None) -> Path:
     """Write the report of a study.
 
     Parameters
     ----------
-    study : Study
-        The open study.
+    study : ReportedStudy
+        An open study.
     out : Path
         The .html or .pdf file to write.
+    tell : callable, optional
+        Takes one line on what was written.
 
     Returns
     -------
@@ -117,7 +135,8 @@ def write_report(study: Study, out: Path) -> Path:
         write_atomically(out, content)
     except OSError as error:
         raise InputError(f"report '{out}': cannot be written ({error.strerror}): name another place") from error
-    print_status(f"{out}: {len(content) / 1e6:.1f} MB, {sum(len(section.pictures) for section in sections)} figures")
+    if tell is not None:
+        tell(f"{out}: {len(content) / 1e6:.1f} MB, {sum(len(section.pictures) for section in sections)} figures")
     return out
 
 
@@ -143,7 +162,7 @@ def _audit_document(store: Store) -> ViewAudit | None:
     return audit_study(store, view=load_settings(store).label_view)
 
 
-def _reason_not_correctable(study: Study, document: ViewAudit | None) -> str | None:
+def _reason_not_correctable(study: ReportedStudy, document: ViewAudit | None) -> str | None:
     """Why corrected net detection must not be printed; None if it may be."""
     if study.file.fit.external:
         return None

@@ -13,11 +13,12 @@ from gnomon.calibration.audit import audit_frames
 from gnomon.calibration.audit.document import audit_study, audit_views
 from gnomon.calibration.results.audit import AuditDocument
 from gnomon.calibration.results.error_rates import ConfusionCells
-from gnomon.commands.steps import audit_judges
+from gnomon.chain.session import opened
+from gnomon.commands.study.calibrate import audit_judges
 from gnomon.commands.transfer import import_files
 from gnomon.data.importers import ImportOptions
 from gnomon.data.storage.store import Store
-from gnomon.session import opened
+from gnomon.render.audit import print_audit
 
 
 def arms_of(judge: dict[str, Any]) -> dict[str, Any]:
@@ -88,13 +89,10 @@ def test_no_published_label_is_known_to_be_blind(published: Store) -> None:
 
 
 def test_the_command_prints_every_view_of_the_published_study(
-    imported: Path, capsys: pytest.CaptureFixture[str]
+    imported: Path,
 ) -> None:
-    with opened(imported) as study:
-        audit_judges(study, None, json=True)
-        document = AuditDocument.model_validate_json(capsys.readouterr().out)
-        audit_judges(study, "current", json=True)
-        one = AuditDocument.model_validate_json(capsys.readouterr().out)
+    document = AuditDocument.model_validate_json(audit_judges(imported, None).model_dump_json())
+    one = AuditDocument.model_validate_json(audit_judges(imported, "current").model_dump_json())
     counts = {
         each.labels: [getattr(each.overall.as_pass, key) for key in ("tp", "fp", "fn", "tn")]
         for each in document.judges
@@ -105,8 +103,7 @@ def test_the_command_prints_every_view_of_the_published_study(
 
 
 def test_the_terminal_tells_rates_verdict_and_revision(imported: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with opened(imported) as study:
-        audit_judges(study, None, json=False)
+    print_audit(audit_judges(imported, None))
     lines = capsys.readouterr().out.splitlines()
     told = " ".join(line.strip() for line in lines)
     assert max(map(len, lines)) <= 100

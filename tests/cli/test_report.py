@@ -13,13 +13,13 @@ from typing import Any
 import pytest
 from pypdf import PdfReader
 
+from gnomon.chain.session import OpenStudy
 from gnomon.data.errors import InputError, NotEnoughDataError
 from gnomon.data.records import Facts, JudgeVersion, Label, Trial, Verdict
 from gnomon.data.storage import tables
 from gnomon.data.storage.store import Store
 from gnomon.report import pdf
 from gnomon.report.document import write_report
-from gnomon.session import Study
 from gnomon.study_file import StudyFile
 
 HOSTILE = "<script>document.title='x'</script>"
@@ -76,7 +76,7 @@ def add_fit(store: Store, view: str, *estimands: dict[str, Any]) -> None:
 
 
 @pytest.fixture
-def study(store: Store, make_trial: Callable[..., Trial], tmp_path: Path) -> Study:
+def study(store: Store, make_trial: Callable[..., Trial], tmp_path: Path) -> OpenStudy:
     """Forty trials, a judge, and fits as judged and corrected."""
     settings = {"name": HOSTILE, "kind": "trials", "concepts": ["ocean"], "judges": ["lexicon"], "label_view": "blind"}
     store.save_settings({**settings, "rule": "strict", "design": {}})
@@ -86,10 +86,10 @@ def study(store: Store, make_trial: Callable[..., Trial], tmp_path: Path) -> Stu
     add_fit(store, "judged", figure("net_detection_raw", 0.123), figure("refusal", 0.02))
     add_fit(store, "corrected", figure("net_detection_corrected", 0.777), figure("refusal", 0.02))
     file = StudyFile.model_validate({"name": HOSTILE, "imported": True})
-    return Study(tmp_path, file, store)
+    return OpenStudy(tmp_path, file, store)
 
 
-def test_a_corrected_figure_is_printed_only_where_the_audit_allows_it(study: Study, tmp_path: Path) -> None:
+def test_a_corrected_figure_is_printed_only_where_the_audit_allows_it(study: OpenStudy, tmp_path: Path) -> None:
     out = write_report(study, tmp_path / "a.html")
     page = out.read_text(encoding="utf-8")
     assert "+12 %" in Read(page).text.replace("\u00a0", " ")
@@ -108,7 +108,7 @@ def test_a_corrected_figure_is_printed_only_where_the_audit_allows_it(study: Stu
     assert "+78 %" in Read(page).text.replace("\u00a0", " ")
 
 
-def test_the_page_asks_for_nothing_and_runs_nothing(study: Study, tmp_path: Path) -> None:
+def test_the_page_asks_for_nothing_and_runs_nothing(study: OpenStudy, tmp_path: Path) -> None:
     page = Read(write_report(study, tmp_path / "a.html").read_text(encoding="utf-8"))
     assert all(address.startswith(("data:image/svg+xml;base64,", "#")) for address in page.asked), page.asked
     assert not {"script", "iframe", "object", "link", "form"} & set(page.elements)
@@ -116,7 +116,7 @@ def test_the_page_asks_for_nothing_and_runs_nothing(study: Study, tmp_path: Path
 
 
 @pytest.mark.browser
-def test_the_report_as_pdf_holds_what_the_page_holds(study: Study, tmp_path: Path, monkeypatch) -> None:
+def test_the_report_as_pdf_holds_what_the_page_holds(study: OpenStudy, tmp_path: Path, monkeypatch) -> None:
     if not any(map(shutil.which, pdf.BROWSERS)):
         fetched = sorted(Path.home().glob(".cache/ms-playwright/chromium-*/chrome-linux*/chrome"))
         if not fetched and os.environ.get("GNOMON_REQUIRE_BROWSER") != "1":
@@ -131,7 +131,7 @@ def test_the_report_as_pdf_holds_what_the_page_holds(study: Study, tmp_path: Pat
     assert sum(len(page.images) for page in pages) == 0, "figures are drawn, not photographed"
 
 
-def test_without_a_browser_a_pdf_is_refused_before_any_work(study: Study, tmp_path: Path, monkeypatch) -> None:
+def test_without_a_browser_a_pdf_is_refused_before_any_work(study: OpenStudy, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(
         InputError, match=r"no Chromium or Chrome was found: name one in GNOMON_BROWSER, or write \.html"
@@ -143,7 +143,7 @@ def test_without_a_browser_a_pdf_is_refused_before_any_work(study: Study, tmp_pa
     assert not (tmp_path / "a.pdf").exists()
 
 
-def test_a_study_without_a_fit_or_a_place_to_write_is_one_line(study: Study, tmp_path: Path, store: Store) -> None:
+def test_a_study_without_a_fit_or_a_place_to_write_is_one_line(study: OpenStudy, tmp_path: Path, store: Store) -> None:
     with pytest.raises(InputError, match=r"report '.*a\.docx': name it \.html or \.pdf"):
         write_report(study, tmp_path / "a.docx")
     (tmp_path / "file").write_text("")
@@ -151,7 +151,7 @@ def test_a_study_without_a_fit_or_a_place_to_write_is_one_line(study: Study, tmp
         write_report(study, tmp_path / "file" / "a.html")
     empty = Store.open(f"sqlite:///{tmp_path / 'empty.db'}")
     with pytest.raises(NotEnoughDataError, match="has no fit: run 'gnomon fit"):
-        write_report(Study(tmp_path, study.file, empty), tmp_path / "a.html")
+        write_report(OpenStudy(tmp_path, study.file, empty), tmp_path / "a.html")
     empty.close()
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from gnomon.chain.fitting import fit_options
-from gnomon.commands.steps import FULL
+from gnomon.chain.session import OpenStudy, write_study_file
+from gnomon.commands.study.init import FULL
 from gnomon.data.errors import StudyFileError, UnknownNameError
-from gnomon.session import Study, write_study_file
 from gnomon.stats.model.judge_confusion import ExternalCalibration
 from gnomon.stats.model.priors import Priors
 from gnomon.study_file import database_url, read_study
@@ -154,7 +154,7 @@ def test_what_the_file_says_of_the_fit_reaches_it_and_arguments_replace_it(folde
             "\n[fit.priors]\nsubject_scale = 1\n\n"
             '[[fit.external]]\njudge = "lexicon"\narm = "control"\ntruth = "rest"\nsaid = "event"\nn = 3\n'
         )
-    study = Study(folder, read_study(folder), store)
+    study = OpenStudy(folder, read_study(folder), store)
     options = fit_options(study)
     assert (options.seed, options.priors) == (1, Priors(subject_scale=1.0))
     assert options.external == [ExternalCalibration("lexicon", "control", "rest", "event", 3)]

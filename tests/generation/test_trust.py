@@ -11,7 +11,7 @@ import pytest
 import torch
 from tiny_subjects import tiny_model
 
-from gnomon.commands.steps import _load_options
+from gnomon.chain.trial_generation import load_options
 from gnomon.data.errors import InputError
 from gnomon.generation.subjects.loading import load_subject
 from gnomon.study_file import SubjectSpec
@@ -106,9 +106,9 @@ def test_code_of_a_models_authors_runs_where_the_user_says_so(coded: Path, tmp_p
 
 
 def test_a_study_file_trusts_nothing_unless_it_says_so() -> None:
-    plain = _load_options(SubjectSpec(name="mine"))
+    plain = load_options(SubjectSpec(name="mine"))
     assert (plain["pickled_weights"], plain["trust_remote_code"]) == (False, False)
-    told = _load_options(
+    told = load_options(
         SubjectSpec.model_validate({"name": "mine", "pickled_weights": True, "trust_remote_code": True})
     )
     assert (told["pickled_weights"], told["trust_remote_code"]) == (True, True)

@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlalchemy import select
 
+from gnomon.chain.progress import SILENT, ProgressListener
 from gnomon.data import bundled
 from gnomon.data.facts import FACTS
 from gnomon.data.files import write_atomically
@@ -20,17 +21,21 @@ from gnomon.data.storage.store import Store
 from gnomon.data.storage.stored_settings import StoredSettings
 from gnomon.study_file import FILE, StudyFile, database_url, read_study, read_study_tolerating_judges
 
-TEMPLATES = Path(__file__).parent / "templates"
+TEMPLATES = Path(__file__).parents[1] / "templates"
 
 
 @dataclass(frozen=True, slots=True)
-class Study:
-    """An open study: its folder, file and store; `broken` maps judges with an invalid table to the reason."""
+class OpenStudy:
+    """An open study: its folder, file and store; `broken` maps judges with an invalid table to the reason.
+
+    `listener` hears what the steps of the chain do.
+    """
 
     folder: Path
     file: StudyFile
     store: Store
     broken: Mapping[str, str] = field(default_factory=dict)
+    listener: ProgressListener = SILENT
 
 
 def write_study_file(folder: Path, template: str, **values: Any) -> bool:
@@ -55,7 +60,7 @@ def write_study_file(folder: Path, template: str, **values: Any) -> bool:
 
 
 @contextmanager
-def opened(folder: Path, *, spare_judges: bool = False) -> Iterator[Study]:
+def opened(folder: Path, *, spare_judges: bool = False, listener: ProgressListener = SILENT) -> Iterator[OpenStudy]:
     """Context manager: open the study in a folder, update settings and bundled data in its store, and close it.
 
     Parameters
@@ -64,6 +69,8 @@ def opened(folder: Path, *, spare_judges: bool = False) -> Iterator[Study]:
         The study's folder.
     spare_judges : bool
         Whether to skip and report invalid `[[judges]]` tables instead of raising.
+    listener : ProgressListener
+        Hears what the steps of the chain do.
 
     Raises
     ------
@@ -77,7 +84,7 @@ def opened(folder: Path, *, spare_judges: bool = False) -> Iterator[Study]:
     store = Store.open(database_url(folder, file))
     try:
         sync_settings(store, file, list(broken))
-        yield Study(folder, file, store, broken)
+        yield OpenStudy(folder, file, store, broken, listener)
     finally:
         store.close()
 

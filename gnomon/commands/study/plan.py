@@ -1,21 +1,20 @@
-"""Implements `gnomon plan`: labels and trials needed for an interval of a given width, as JSON or in words."""
+"""`gnomon plan`: labels and trials needed for an interval of a given width."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from gnomon.api.study import open_study
 from gnomon.calibration.results.label_plan import LabelPlan
-from gnomon.console import print_json
-from gnomon.session import Study
 
 
-def print_label_plan(
-    study: Study, estimand: str, width: float, subject: str | None, view: str | None, json: bool
-) -> None:
-    """Print how many labels and trials reach a given width, and which trials to label.
+def plan_labels(folder: Path, estimand: str, width: float, subject: str | None, view: str | None) -> LabelPlan:
+    """How many labels and trials reach a given width, and which trials to label.
 
     Parameters
     ----------
-    study : Study
-        The open study.
+    folder : Path
+        The study's folder.
     estimand : str
         `net_detection_corrected`, or `event_rate_` and the name of an arm.
     width : float
@@ -24,21 +23,9 @@ def print_label_plan(
         Only this subject; None for all together.
     view : str, optional
         Label view: blind, first or current; None for the study's.
-    json : bool
-        Whether to print one JSON document.
     """
-    from gnomon.calibration.queue.sample_size import plan_labels as planned
-
-    plan = planned(
-        study.store,
-        estimand=estimand,
-        width=width,
-        subject=subject,
-        view=view or study.file.labels.view,
-        judges=study.file.fit.judges or None,
-        seed=study.file.fit.seed,
-    )
-    print_json(plan) if json else print_plan(plan)
+    with open_study(folder) as study:
+        return study.plan(width=width, estimand=estimand, subject=subject, view=view)
 
 
 def print_plan(plan: LabelPlan) -> None:

@@ -7,18 +7,23 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from gnomon import session
-from gnomon.commands import judge, steps
-from gnomon.console import print_json, print_status
+from gnomon.api.study import Study, open_study
+from gnomon.api.study_fit import raise_failed_fit
+from gnomon.chain.session import write_study_file
+from gnomon.commands.console_listener import ConsoleListener
+from gnomon.commands.study.fit import fit_all_views
+from gnomon.commands.study.init import FULL
+from gnomon.console import print_status
 from gnomon.render import estimates
 from gnomon.render.documents import DemoDocument
+from gnomon.render.verdicts import judging_line
 
 QUICK = {"injection": 3, "control": 20, "random": 1, "draws": 700, "tune": 400, "strengths": "[0.5, 0.75, 1.0]"}
 PUBLISHED = "published"
 
 
-def run_demo(folder: Path, *, quick: bool, published_only: bool, json: bool) -> DemoDocument:
-    """Create the demo study, or continue an existing one, and print its estimates.
+def run_demo(folder: Path, *, quick: bool, published_only: bool) -> DemoDocument:
+    """Create the demo study, or continue an existing one.
 
     Parameters
     ----------
@@ -28,59 +33,57 @@ def run_demo(folder: Path, *, quick: bool, published_only: bool, json: bool) -> 
         Whether to generate fewer trials and posterior draws.
     published_only : bool
         Whether to fit the published study only, in `folder` itself.
-    json : bool
-        Whether to print one JSON document.
-
-    Raises
-    ------
-    FitFailedError
-        If a fit did not pass its convergence checks.
     """
-    settings = QUICK if quick else steps.FULL
+    settings = QUICK if quick else FULL
     if published_only:
-        document = _fit_published(folder, settings)
-    else:
-        document = _run_chain(folder, settings)
-        document = document.model_copy(update={"published": _fit_published(folder / PUBLISHED, settings)})
-    if json:
-        print_json(document)
-    else:
-        estimates.print_estimates(document)
-        if document.published:
-            estimates.print_estimates(document.published)
+        return _fit_published(folder, settings)
+    document = _run_chain(folder, settings)
+    return document.model_copy(update={"published": _fit_published(folder / PUBLISHED, settings)})
+
+
+def print_demo(document: DemoDocument) -> None:
+    """Print the estimates of the demo study and of the published one."""
+    estimates.print_estimates(document)
+    if document.published:
+        estimates.print_estimates(document.published)
+
+
+def raise_if_failed(document: DemoDocument) -> None:
+    """Raise `FitFailedError` if a fit did not pass its convergence checks."""
     for part in (document, document.published):
-        steps.raise_if_failed(part.rows if part else ())
-    return document
+        for stored in part.rows if part else ():
+            raise_failed_fit(stored)
 
 
 def _run_chain(folder: Path, settings: Mapping[str, object]) -> DemoDocument:
     """The embedded model: trials, verdicts, fits."""
     seconds: dict[str, float] = {}
-    if session.write_study_file(folder, "study.toml", **settings, name="demo", calibration="true"):
+    if write_study_file(folder, "study.toml", **settings, name="demo", calibration="true"):
         print_status(f"{folder}: a new study")
-    with session.opened(folder) as study:
+    with open_study(folder, listener=ConsoleListener()) as study:
         if not study.file.counts:
             with _timed_step(seconds, "convert"):
                 _convert_model()
             with _timed_step(seconds, "generate"):
-                steps.generate_trials(study, [], [], steps.GenerateOptions(), False)
+                study.generate()
             with _timed_step(seconds, "judge"):
-                judge.run_judges(study, [])
+                for report in study.judge().results:
+                    print_status(judging_line(report))
         return _fitted_document(study, seconds)
 
 
 def _fit_published(folder: Path, settings: Mapping[str, object]) -> DemoDocument:
     """The published study: counts and their fit."""
-    session.write_study_file(folder, "published.toml", **settings)
-    with session.opened(folder) as study:
+    write_study_file(folder, "published.toml", **settings)
+    with open_study(folder, listener=ConsoleListener()) as study:
         return _fitted_document(study, {})
 
 
-def _fitted_document(study: session.Study, seconds: dict[str, float]) -> DemoDocument:
+def _fitted_document(study: Study, seconds: dict[str, float]) -> DemoDocument:
     with _timed_step(seconds, "fit"):
-        rows = steps.fit_all_views(study)
+        rows = [fit.stored for fit in fit_all_views(study)]
     total = round(sum(seconds.values()), 2)
-    document = estimates.estimates_document(study, rows)
+    document = estimates.estimates_document(study.opened, rows)
     parts = {name: getattr(document, name) for name in type(document).model_fields if name != "schema_version"}
     return DemoDocument(**parts, seconds={**seconds, "total": total}, rows=tuple(rows))
 

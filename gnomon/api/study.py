@@ -1,0 +1,340 @@
+"""A study from Python: open or create it, run the steps of the chain, take their results as values; prints nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Literal, TypeVar
+
+import pandas as pd
+
+from gnomon.api.audit_report import AuditReport
+from gnomon.api.study_fit import StudyFit
+from gnomon.chain import fitting, trial_generation, verdict_collection
+from gnomon.chain.progress import SILENT, ProgressListener
+from gnomon.chain.session import OpenStudy, opened
+from gnomon.chain.trial_generation import GenerateOptions, SweepForecast, SweepSummary
+from gnomon.data.errors import GnomonError
+from gnomon.data.storage import tables
+from gnomon.data.storage.store import Store
+from gnomon.study_file import StudyFile
+
+if TYPE_CHECKING:
+    from gnomon.calibration.results.audit import AuditDocument, RecountDocument
+    from gnomon.calibration.results.label_plan import LabelPlan
+    from gnomon.chain.verdict_collection import FlipRateReport, JudgeResults
+    from gnomon.judging.runs.cost_estimate import CostEstimate
+    from gnomon.judging.runs.panel import JudgeReport
+    from gnomon.stats.model.priors import Priors
+
+Incomplete = Literal["raise", "keep"]
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class GenerationResult:
+    """What `Study.generate` did, subject by subject."""
+
+    subjects: tuple[SweepSummary, ...]
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """One row a subject: planned, made, already, failed, seconds."""
+        columns = ["subject", "planned", "made", "already", "failed", "seconds"]
+        return pd.DataFrame([row.model_dump(include=set(columns)) for row in self.subjects], columns=columns)
+
+
+class Study:
+    """An open study: a context manager whose methods are the steps of the chain.
+
+    Every step stores what it makes, so that the same call again does only what is missing. `close` it, or use `with`.
+    """
+
+    def __init__(self, study: OpenStudy, resources: ExitStack) -> None:
+        self._opened, self._resources, self._is_open = study, resources, True
+
+    def __enter__(self) -> Study:
+        """The study itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close it."""
+        self.close()
+
+    def __repr__(self) -> str:
+        """Name, folder and counts."""
+        if not self._is_open:
+            return f"<Study {self._opened.folder} (closed)>"
+        counts = ", ".join(f"{self.store.count_rows(table):,} {table.name}" for table in FACT_TABLES)
+        return f"<Study '{self.name}' in {self.folder}: {counts}>"
+
+    def close(self) -> None:
+        """Give back the database; the study cannot be used afterwards."""
+        self._is_open = False
+        self._resources.close()
+
+    @property
+    def opened(self) -> OpenStudy:
+        """The study as the steps of the chain take it; raises `GnomonError` once it is closed."""
+        if not self._is_open:
+            raise GnomonError(f"study {self._opened.folder}: is closed: open it again with gn.open_study")
+        return self._opened
+
+    @property
+    def name(self) -> str:
+        """The study's name."""
+        return self.opened.file.name
+
+    @property
+    def folder(self) -> Path:
+        """The study's folder."""
+        return self.opened.folder
+
+    @property
+    def file(self) -> StudyFile:
+        """What `study.toml` says."""
+        return self.opened.file
+
+    @property
+    def store(self) -> Store:
+        """The database of facts."""
+        return self.opened.store
+
+    @property
+    def trials(self) -> pd.DataFrame:
+        """All trials, one row each."""
+        return self.store.read_frame(tables.trials)
+
+    @property
+    def verdicts(self) -> pd.DataFrame:
+        """All verdicts, one row each; `judge` is a judge's version."""
+        return self.store.read_frame(tables.verdicts)
+
+    @property
+    def labels(self) -> pd.DataFrame:
+        """All label events, one row each."""
+        return self.store.read_frame(tables.labels)
+
+    @property
+    def views(self) -> list[str]:
+        """The fits that the study's data are for: `published`, or `judged` and `corrected`."""
+        return fitting.fittable_views(self.opened)
+
+    def generate(
+        self, *, subjects: Sequence[str] = (), concepts: Sequence[str] = (), options: GenerateOptions | None = None
+    ) -> GenerationResult:
+        """Steer the subjects and put the question to them: generate the trials that are missing.
+
+        Parameters
+        ----------
+        subjects : sequence of str
+            Names of subjects; by default all of the study.
+        concepts : sequence of str
+            Names of concepts; by default all of the study.
+        options : GenerateOptions, optional
+            Batch size and engine.
+
+        Raises
+        ------
+        InputError
+            If the study has no design.
+        UnknownNameError
+            If it lacks a subject or concept.
+        """
+        options = options or trial_generation.DEFAULT_OPTIONS
+        return GenerationResult(tuple(trial_generation.generate_trials(self.opened, subjects, concepts, options)))
+
+    def forecast(
+        self, *, subjects: Sequence[str] = (), concepts: Sequence[str] = (), options: GenerateOptions | None = None
+    ) -> list[SweepForecast]:
+        """How many trials `generate` would make, and how long that would take on this machine.
+
+        Parameters
+        ----------
+        subjects, concepts, options
+            As for `generate`.
+        """
+        options = options or trial_generation.DEFAULT_OPTIONS
+        return trial_generation.forecast_generation(self.opened, subjects, concepts, options)
+
+    def judge(
+        self, *, judges: Sequence[str] = (), limit: int | None = None, incomplete: Incomplete = "raise"
+    ) -> JudgeResults[JudgeReport]:
+        """Ask each judge about the trials that it has not judged yet; a fault of one does not stop the others.
+
+        Parameters
+        ----------
+        judges : sequence of str
+            Names of judges; by default all of the study.
+        limit : int, optional
+            Largest number of trials per judge.
+        incomplete : {"raise", "keep"}
+            What to do, once all have run, if a judge could not be built or stopped early: raise, or keep it in the
+            result.
+
+        Raises
+        ------
+        UserError
+            If a judge cannot be built.
+        JudgeError
+            If a judge stopped early; its verdicts up to then are stored.
+        """
+        return _checked(verdict_collection.collect_verdicts(self.opened, judges, limit), incomplete)
+
+    def judging_cost(
+        self, *, judges: Sequence[str] = (), limit: int | None = None, incomplete: Incomplete = "raise"
+    ) -> JudgeResults[CostEstimate]:
+        """What `judge` would ask and cost; no judge is asked.
+
+        Parameters
+        ----------
+        judges, limit, incomplete
+            As for `judge`.
+        """
+        return _checked(verdict_collection.estimate_judging_cost(self.opened, judges, limit), incomplete)
+
+    def attack(self, *, judges: Sequence[str] = (), incomplete: Incomplete = "raise") -> JudgeResults[FlipRateReport]:
+        """How often instructions hidden in a response change each judge's verdict; no trial is judged.
+
+        Parameters
+        ----------
+        judges, incomplete
+            As for `judge`.
+        """
+        return _checked(verdict_collection.attack_judges(self.opened, judges), incomplete)
+
+    def recount(self, rule: str | None = None) -> RecountDocument:
+        """Stored verdicts under the study's outcome rule and `rule`, or every rule there is; asks no judge."""
+        return verdict_collection.recount_verdicts(self.opened, rule)
+
+    def audit(self, view: str | None = None) -> AuditReport:
+        """Measure the newest version of each judge against the labels of one view, by default the study's."""
+        from gnomon.calibration.audit.document import audit_study
+
+        return AuditReport(audit_study(self.store, view=view or self.file.labels.view))
+
+    def audit_views(self, views: Sequence[str] = ()) -> AuditDocument:
+        """Measure every judge version against the labels of several views, by default of all."""
+        from gnomon.calibration.audit.document import audit_views
+        from gnomon.calibration.labels.views import VIEWS
+
+        return audit_views(self.store, views=list(views) or VIEWS)
+
+    def fit(
+        self,
+        view: str | None = None,
+        *,
+        priors: Priors | None = None,
+        seed: int | None = None,
+        judge: str | None = None,
+        resample: bool = False,
+    ) -> StudyFit:
+        """Fit the rates with credible intervals, or return the stored fit where nothing has changed since.
+
+        Parameters
+        ----------
+        view : {"corrected", "judged", "published"}, optional
+            With the judges' errors taken out, with one judge's verdicts as they are, or published counts; by default
+            the last that the study's data are for.
+        priors : Priors, optional
+            By default those of `[fit.priors]`.
+        seed : int, optional
+            The sampler's seed; by default the study file's.
+        judge : str, optional
+            Whose verdicts the view `judged` takes; by default the study's first judge.
+        resample : bool
+            Sample, even where draws of an earlier fit could be reweighted.
+
+        Raises
+        ------
+        NotEnoughDataError
+            If there are no verdicts, or the size of one of several subjects is unknown.
+        InputError
+            If the study's data are not for this view.
+        """
+        options = fitting.fit_options(self.opened, seed=seed, priors=priors, resample=resample)
+        stored = fitting.fit_view(self.opened, view or self.views[-1], options, judge)
+        return StudyFit(self.opened, stored, options)
+
+    def plan(
+        self,
+        *,
+        width: float,
+        estimand: str = "net_detection_corrected",
+        subject: str | None = None,
+        view: str | None = None,
+    ) -> LabelPlan:
+        """How many labels and trials reach an interval of a wanted width, and where to label.
+
+        Parameters
+        ----------
+        width : float
+            Width of the 95 % interval, as a fraction: 0.1 is ten percentage points.
+        estimand : str
+            `net_detection_corrected`, or `event_rate_` and the name of an arm.
+        subject : str, optional
+            Only this subject; by default all together.
+        view : str, optional
+            Which labels count; by default the study's.
+        """
+        from gnomon.calibration.queue.sample_size import plan_labels
+
+        return plan_labels(
+            self.store,
+            estimand=estimand,
+            width=width,
+            subject=subject,
+            view=view or self.file.labels.view,
+            judges=self.file.fit.judges or None,
+            seed=self.file.fit.seed,
+        )
+
+    def report(self, out: str | Path = "report.html") -> Path:
+        """Write the report, an .html or .pdf file, and return its path.
+
+        Raises
+        ------
+        InputError
+            If the file has another ending, or its folder cannot be written to.
+        NotEnoughDataError
+            If nothing was fitted yet.
+        """
+        from gnomon.report.document import write_report
+
+        return write_report(self.opened, Path(out), self.opened.listener.tell)
+
+
+FACT_TABLES = (tables.trials, tables.verdicts, tables.labels)
+
+
+def open_study(path: str | Path, *, listener: ProgressListener = SILENT, skip_invalid_judges: bool = False) -> Study:
+    """Open the study in a folder.
+
+    Parameters
+    ----------
+    path : str or Path
+        The folder that holds `study.toml`.
+    listener : ProgressListener
+        Hears what its steps do; by default nobody does.
+    skip_invalid_judges : bool
+        Leave out `[[judges]]` tables that are wrong, instead of raising; `judge` reports them.
+
+    Raises
+    ------
+    StudyFileError
+        If the study file is missing or invalid; the message names key and line.
+    """
+    with ExitStack() as stack:
+        study = stack.enter_context(opened(Path(path), spare_judges=skip_invalid_judges, listener=listener))
+        return Study(study, stack.pop_all())
+
+
+def _checked(results: JudgeResults[Result], incomplete: Incomplete) -> JudgeResults[Result]:
+    if incomplete == "raise":
+        results.raise_if_incomplete()
+    return results

@@ -1,0 +1,155 @@
+"""Writes the study file of a new study from Python values, and refuses what no study file may say."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from gnomon.api.study import Study, open_study
+from gnomon.chain.progress import SILENT, ProgressListener
+from gnomon.data.errors import InputError, StudyFileError
+from gnomon.data.files import write_atomically
+from gnomon.study_file import FILE, StudyFile
+
+Table = Mapping[str, object]
+LOCAL_JUDGES = ("lexicon", "learned")
+
+
+def create_study(
+    path: str | Path,
+    *,
+    concepts: Sequence[str],
+    layers: Sequence[int],
+    strengths: Sequence[float],
+    subjects: Sequence[str | Table] = ("embedded",),
+    judges: Sequence[str | Table] = LOCAL_JUDGES,
+    name: str | None = None,
+    seed: int = 1,
+    design: Table | None = None,
+    labels: Table | None = None,
+    fit: Table | None = None,
+    listener: ProgressListener = SILENT,
+) -> Study:
+    """Make a study in a new folder, or one without a study file, and open it.
+
+    Parameters
+    ----------
+    path : str or Path
+        The folder; made if it does not exist.
+    concepts : sequence of str
+        Concepts to inject; also the closed list that judges and raters choose from.
+    layers : sequence of int
+        Blocks, counted from 0.
+    strengths : sequence of float
+        Multiples of the concept vector.
+    subjects : sequence of str or mapping
+        Language models: `embedded`, hub names, folders or GGUF files, or tables as in `[[subjects]]`.
+    judges : sequence of str or mapping
+        Kinds of judges that need no settings (`lexicon`, `learned`), or tables as in `[[judges]]`.
+    name : str, optional
+        By default that of the folder.
+    seed : int
+        Part of every trial's identity.
+    design, labels, fit : mapping, optional
+        Further keys of `[design]` (`arms`, `protocols`, `spans`, `replicates`, `exclude`, `vectors`), `[labels]` and
+        `[fit]`, as in docs/study-file.md.
+    listener : ProgressListener
+        Hears what the study's steps do.
+
+    Returns
+    -------
+    Study
+
+    Raises
+    ------
+    InputError
+        If the folder has a study file already.
+    StudyFileError
+        If a value may not stand in a study file; the message names the key, and nothing is written.
+    """
+    folder = Path(path)
+    file = folder / FILE
+    if file.exists():
+        raise InputError(f"{file}: is there already: open it with gn.open_study, or name another folder")
+    content = {
+        "name": name or folder.resolve().name,
+        "seed": seed,
+        "subjects": [_subject_table(one) for one in subjects],
+        "design": {"concepts": concepts, "layers": layers, "strengths": strengths, **(design or {})},
+        "judges": [_judge_table(one) for one in judges],
+        "labels": labels or {},
+        "fit": fit or {},
+    }
+    text = _checked_text(file, content)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_atomically(file, text.encode())
+    return open_study(folder, listener=listener)
+
+
+def _subject_table(subject: str | Table) -> Table:
+    if not isinstance(subject, str):
+        return subject
+    return {"name": Path(subject).name or subject, "model": subject}
+
+
+def _judge_table(judge: str | Table) -> Table:
+    return {"name": judge, "kind": judge} if isinstance(judge, str) else judge
+
+
+def _checked_text(file: Path, content: Table) -> str:
+    """The study file's text, once it is known to be valid and to say what was meant."""
+    try:
+        text = _toml_text(content)
+        held = tomllib.loads(text)
+    except (TypeError, tomllib.TOMLDecodeError) as error:
+        raise StudyFileError(f"{file}: {error}: give texts, numbers, lists and tables") from error
+    try:
+        StudyFile.model_validate(held)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"]) or "the study"
+        problem = first["msg"].removeprefix("Value error, ")
+        if first["type"] == "extra_forbidden":
+            problem = "there is no such key; see docs/study-file.md for those there are"
+        raise StudyFileError(f"{file}: not written: {key}: {problem}") from error
+    return text
+
+
+def _toml_text(content: Table) -> str:
+    """Plain keys first, then tables and lists of tables."""
+    plain = {key: value for key, value in content.items() if not isinstance(value, Mapping) and not _is_tables(value)}
+    parts = ["".join(f"{key} = {_toml_value(value)}\n" for key, value in plain.items())]
+    for key, value in content.items():
+        if isinstance(value, Mapping) and value:
+            parts.append(_table_text(f"[{key}]", value))
+        elif _is_tables(value):
+            assert isinstance(value, Sequence)
+            parts += [_table_text(f"[[{key}]]", each) for each in value]
+    return "\n".join(parts)
+
+
+def _is_tables(value: object) -> bool:
+    return isinstance(value, list | tuple) and bool(value) and all(isinstance(each, Mapping) for each in value)
+
+
+def _table_text(header: str, table: Table) -> str:
+    return f"{header}\n" + "".join(f"{_toml_key(key)} = {_toml_value(value)}\n" for key, value in table.items())
+
+
+def _toml_value(value: object) -> str:
+    """A value in TOML: JSON but for tables, and for numbers that JSON does not have."""
+    if isinstance(value, Mapping):
+        return "{ " + ", ".join(f"{_toml_key(key)} = {_toml_value(part)}" for key, part in value.items()) + " }"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(_toml_value(part) for part in value) + "]"
+    if isinstance(value, float):
+        return repr(float(value))
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _toml_key(key: object) -> str:
+    return json.dumps(str(key), ensure_ascii=False)

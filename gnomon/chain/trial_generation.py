@@ -1,0 +1,245 @@
+"""Generates the missing trials of an open study, or estimates how long that takes; prints nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from pydantic import Field, JsonValue, SerializerFunctionWrapHandler, model_serializer
+
+from gnomon.chain.measure_summary import MeasureSummary, summarize_measure
+from gnomon.chain.session import OpenStudy
+from gnomon.data.arms import measured_arms
+from gnomon.data.errors import InputError
+from gnomon.data.records import Subject
+from gnomon.data.results import ResultPart
+from gnomon.study_file import DesignSpec, SubjectSpec
+
+if TYPE_CHECKING:
+    from gnomon.generation.engine.base import EngineKind
+    from gnomon.generation.sweeps.trial_design import SweepDesign
+
+
+class SweepSummary(ResultPart):
+    """What was generated of one subject: trials planned, made now, stored before, failed among those made; seconds."""
+
+    subject: str
+    planned: int
+    made: int
+    already: int
+    failed: int
+    seconds: float
+    measures: tuple[MeasureSummary, ...] = Field(default=(), exclude=True)
+    """What measures that judges do not read have observed, by arm; in JSON each under the name of its arm."""
+
+    @model_serializer(mode="wrap")
+    def _with_measures(self, content: SerializerFunctionWrapHandler) -> dict[str, JsonValue]:
+        return {**content(self), **{each.arm: each.json_content() for each in self.measures}}
+
+
+class SweepForecast(ResultPart):
+    """What would be generated of one subject: trials, largest number of tokens, and the time on this machine.
+
+    `rows` run together; a row takes `admit_seconds` for its prompt and `step_seconds` for each further token.
+    """
+
+    subject: str
+    planned: int
+    already: int
+    missing: int
+    tokens: int
+    seconds: float
+    rows: int
+    admit_seconds: float
+    step_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class GenerateOptions:
+    """How trials are generated: by which engine, and by this process or by the actors of a Ray cluster.
+
+    `batch_size` None means as many rows as fit in memory. `engine` is the name of a registered engine; `here` stands
+    for the default one, and `ray` for the default one in Ray actors. `address` and `cores` are for Ray.
+    """
+
+    batch_size: int | None = None
+    engine: str = "torch"
+    address: str | None = None
+    cores: int = 8
+    ray: bool = False
+
+    @property
+    def uses_ray(self) -> bool:
+        """Whether Ray actors generate the trials."""
+        return self.ray or self.engine == "ray"
+
+    def engine_kind(self) -> EngineKind:
+        """The engine; raises `UnknownNameError` if there is none of that name."""
+        from gnomon.generation.engine.base import ENGINES, TORCH
+
+        return ENGINES.find(TORCH if self.engine in ("here", "ray") else self.engine)
+
+
+DEFAULT_OPTIONS = GenerateOptions()
+
+
+def generate_trials(
+    study: OpenStudy,
+    subjects: Sequence[str] = (),
+    concepts: Sequence[str] = (),
+    options: GenerateOptions = DEFAULT_OPTIONS,
+) -> list[SweepSummary]:
+    """Generate the missing trials, subject by subject.
+
+    Parameters
+    ----------
+    study : OpenStudy
+        The open study.
+    subjects : sequence of str
+        Names of subjects; empty for all.
+    concepts : sequence of str
+        Names of concepts; empty for all.
+    options : GenerateOptions
+        Engine and batch size.
+
+    Raises
+    ------
+    InputError
+        If the study holds counts or imported trials and has no design.
+    UnknownNameError
+        If the study lacks a subject or concept, or there is no such engine.
+    """
+    specs, design = _requested_sweeps(study, subjects, concepts)
+    options.engine_kind()
+    return [_run_sweep(study, spec, design, options) for spec in specs]
+
+
+def forecast_generation(
+    study: OpenStudy,
+    subjects: Sequence[str] = (),
+    concepts: Sequence[str] = (),
+    options: GenerateOptions = DEFAULT_OPTIONS,
+) -> list[SweepForecast]:
+    """Estimate how many trials would be generated and how long that would take on this machine.
+
+    Parameters
+    ----------
+    study : OpenStudy
+        The open study.
+    subjects : sequence of str
+        Names of subjects; empty for all.
+    concepts : sequence of str
+        Names of concepts; empty for all.
+    options : GenerateOptions
+        Engine and batch size.
+
+    Raises
+    ------
+    InputError
+        If the study holds counts or imported trials and has no design.
+    UnknownNameError
+        If the study lacks a subject or concept, or there is no such engine.
+    """
+    from gnomon.generation.sweeps.runner import estimate_sweep
+
+    specs, design = _requested_sweeps(study, subjects, concepts)
+    kind, plan, found = options.engine_kind(), _sweep_design(study, design), []
+    for spec in specs:
+        estimate = estimate_sweep(study.store, _load_subject(study, spec, kind), plan, options.batch_size, kind.name)
+        found.append(SweepForecast(subject=spec.name, **asdict(estimate)))
+    return found
+
+
+def _requested_sweeps(
+    study: OpenStudy, subjects: Sequence[str], concepts: Sequence[str]
+) -> tuple[list[SubjectSpec], DesignSpec]:
+    if study.file.design is None:
+        held = "what was imported" if study.file.imported else "counts, not trials"
+        raise InputError(f"study '{study.file.name}' holds {held}: nothing can be generated without [design]")
+    names = study.file.select_known("subject", [spec.name for spec in study.file.subjects], subjects)
+    wanted = study.file.select_known("concept", study.file.concept_names(), concepts)
+    specs = [spec for spec in study.file.subjects if spec.name in names]
+    return specs, study.file.design.model_copy(update={"concepts": wanted})
+
+
+def _run_sweep(study: OpenStudy, spec: SubjectSpec, design: DesignSpec, options: GenerateOptions) -> SweepSummary:
+    from gnomon.generation.sweeps.runner import run_sweep
+
+    plan, title = _sweep_design(study, design), f"{spec.name}: trials"
+    with _trial_workers(study, spec, options) as workers:
+        subject = workers.subject
+        record = Subject(spec.name, subject.parameters, spec.family, spec.variant, subject.revision)
+        with study.listener.track_steps([title]) as advance:
+            done = run_sweep(study.store, workers, plan, record=record, progress=advance[title])
+    study.listener.tell(
+        f"{spec.name}: {done.made} trials generated, {done.already} already stored, {done.failed} failed"
+    )
+    measures = tuple(summarize_measure(study.store, arm, spec.name) for arm in measured_arms() if arm in plan.arms)
+    return SweepSummary(subject=spec.name, **asdict(done), measures=measures)
+
+
+@contextmanager
+def _trial_workers(study: OpenStudy, spec: SubjectSpec, options: GenerateOptions) -> Iterator[Any]:
+    """This process, or actors of a Ray cluster, with the subject loaded."""
+    kind = options.engine_kind()
+    if options.uses_ray:
+        from gnomon.generation.sweeps.ray_workers import ray_cluster
+
+        loaded = (spec.name, spec.model, load_options(spec))
+        with ray_cluster(
+            *loaded,
+            address=options.address,
+            rows=options.batch_size,
+            cores=options.cores,
+            engine=kind.name,
+            say=study.listener.tell,
+        ) as workers:
+            yield workers
+        return
+    from gnomon.generation.sweeps.runner import LocalWorker
+
+    yield LocalWorker(_load_subject(study, spec, kind), options.batch_size, kind.name)
+
+
+def _load_subject(study: OpenStudy, spec: SubjectSpec, kind: EngineKind) -> Any:
+    study.listener.tell(f"{spec.name}: loading")
+    return kind.load_engine_subject(spec.name, spec.model, **load_options(spec))
+
+
+def load_options(spec: SubjectSpec) -> dict[str, Any]:
+    """How a subject is loaded, as keywords of `load_subject`."""
+    return spec.model_dump(include={"parameters", "dtype", "device", "pickled_weights", "trust_remote_code"})
+
+
+def _sweep_design(study: OpenStudy, design: DesignSpec) -> SweepDesign:
+    """The design as the generator takes it; protocols in files are given by path."""
+    from gnomon.generation.sweeps.trial_design import SweepDesign
+    from gnomon.generation.vectors.vector_spec import VectorMethod
+
+    narrowed = set(study.file.concept_names()) - set(
+        design.concepts
+    )  # by --concept: what is not wanted needs no exclusion
+    excluded = [rule.model_dump(exclude_none=True) for rule in design.exclude if rule.concept not in narrowed]
+    for rule in excluded:
+        if "protocol" in rule:
+            rule["protocol"] = _protocol_path(study, rule["protocol"])
+    return SweepDesign(
+        concepts=tuple(design.concepts),
+        listed=tuple(study.file.concept_names()),
+        layers=tuple(design.layers),
+        strengths=tuple(design.strengths),
+        arms=tuple(design.arms),
+        spans=tuple(design.spans),
+        protocols=tuple(_protocol_path(study, name) for name in design.protocols),
+        replicates=design.replicates.root,
+        seed=study.file.seed,
+        exclude=tuple(excluded),
+        vectors=VectorMethod(design.vectors.method, design.vectors.scale),
+    )
+
+
+def _protocol_path(study: OpenStudy, name: str) -> str:
+    """A bundled protocol's name, or the path of its file, which is relative to the study."""
+    return str(study.folder / name) if name.endswith(".toml") else name

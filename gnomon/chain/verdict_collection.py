@@ -1,0 +1,243 @@
+"""Runs the judges of an open study, or estimates what that costs, or attacks them with instructions; prints nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+import pandas as pd
+from pydantic import JsonValue
+
+from gnomon.calibration.results.audit import RecountDocument
+from gnomon.chain.session import OpenStudy
+from gnomon.data import bundled
+from gnomon.data.errors import JudgeError, UserError
+from gnomon.data.results import Estimate, ResultPart
+from gnomon.data.study_settings import load_settings
+
+if TYPE_CHECKING:
+    from gnomon.generation.subjects.loading import LoadedSubject
+    from gnomon.judging.config import JudgeConfig
+    from gnomon.judging.protocols import Judge
+    from gnomon.judging.runs.cost_estimate import CostEstimate
+    from gnomon.judging.runs.panel import JudgeReport
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class JudgeResults(Generic[Result]):
+    """One result for each judge that ran; why some could not be built (`broken`) or stopped early (`failed`)."""
+
+    results: list[Result]
+    broken: list[str]
+    failed: list[str]
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """One row a judge, a column for each value."""
+        return pd.DataFrame([_row_of(result) for result in self.results])
+
+    def raise_if_incomplete(self) -> None:
+        """Raise `UserError` if a judge could not be built, `JudgeError` if one stopped early."""
+        if self.broken:
+            raise UserError("; ".join([*self.broken, *self.failed]))
+        if self.failed:
+            raise JudgeError("; ".join(self.failed))
+
+
+def _row_of(result: object) -> Mapping[str, object]:
+    return result.model_dump() if isinstance(result, ResultPart) else asdict(result)  # type: ignore[call-overload]
+
+
+class AttackKindCounts(ResultPart):
+    """Attacks of one kind, and how many of them changed the verdict."""
+
+    flips: int
+    of: int
+
+
+class FlipRateReport(ResultPart):
+    """How often instructions in a response change one judge's verdict.
+
+    `noise` counts differences between two readings of one response without an attack; `unusable` attacks gave no
+    verdict; rates have 95 % intervals (Clopper and Pearson).
+    """
+
+    judge: str
+    version: str
+    flips: int
+    of: int
+    noise: int
+    noise_of: int
+    unusable: int
+    kinds: dict[str, AttackKindCounts]
+    flipped: tuple[str, ...]
+    usage: dict[str, JsonValue]
+    flip_rate: Estimate | None
+    noise_rate: Estimate | None
+
+
+@dataclass(frozen=True, slots=True)
+class ChosenJudges:
+    """The judges that a step runs, and why some of the requested ones cannot be built."""
+
+    judges: list[tuple[JudgeConfig, Judge]]
+    broken: list[str]
+
+
+def collect_verdicts(
+    study: OpenStudy, names: Sequence[str] = (), limit: int | None = None
+) -> JudgeResults[JudgeReport]:
+    """Ask each judge about the trials that it has not judged; a fault of one judge does not stop the others.
+
+    Parameters
+    ----------
+    study : OpenStudy
+        The open study.
+    names : sequence of str
+        Names of the judges to run; empty for all.
+    limit : int, optional
+        Largest number of trials per judge; None for all.
+    """
+    from gnomon.judging.runs.panel import run_panel
+
+    chosen = _choose_judges(study, names)
+    with study.listener.track_steps([f"judge {config.name}" for config, _ in chosen.judges]) as advance:
+        done = run_panel(
+            study.store,
+            [judge for _, judge in chosen.judges],
+            limit=limit,
+            progress=lambda name, got, total: advance[f"judge {name}"](got, total),
+        )
+    return JudgeResults(list(done), chosen.broken, [report.error for report in done if report.error])
+
+
+def estimate_judging_cost(
+    study: OpenStudy, names: Sequence[str] = (), limit: int | None = None
+) -> JudgeResults[CostEstimate]:
+    """What asking the judges would cost; no judge is asked.
+
+    Parameters
+    ----------
+    study : OpenStudy
+        The open study.
+    names : sequence of str
+        Names of the judges; empty for all.
+    limit : int, optional
+        Largest number of trials per judge; None for all.
+    """
+    from gnomon.judging.runs.cost_estimate import estimate_cost
+
+    chosen = _choose_judges(study, names)
+    found = [estimate_cost(study.store, judge, config, limit) for config, judge in chosen.judges]
+    return JudgeResults(found, chosen.broken, [])
+
+
+def attack_judges(study: OpenStudy, names: Sequence[str] = ()) -> JudgeResults[FlipRateReport]:
+    """Measure how often the bundled attacks change each judge's verdict; no trial is judged.
+
+    Parameters
+    ----------
+    study : OpenStudy
+        The open study.
+    names : sequence of str
+        Names of the judges; empty for all.
+    """
+    chosen = _choose_judges(study, names)
+    reports, failed = [], []
+    for config, judge in chosen.judges:
+        try:
+            report = _measure_flips(study, config, judge)
+        except (JudgeError, UserError) as error:
+            study.listener.tell(f"judge {config.name}: stopped: {error}")
+            failed.append(str(error))
+            continue
+        study.store.log_event("judge_attack", report.model_dump(mode="json"))
+        reports.append(report)
+    return JudgeResults(reports, chosen.broken, failed)
+
+
+def _measure_flips(study: OpenStudy, config: JudgeConfig, judge: Judge) -> FlipRateReport:
+    from gnomon.calibration.numerics.proportions import clopper_pearson
+    from gnomon.judging.protocols import MeteredJudge
+    from gnomon.judging.run_state import WASTED, StoredRunState
+    from gnomon.judging.runs.prompt_injection import measure_flip_rate
+
+    version = judge.version
+    memory = StoredRunState(study.store, version.name, version.version)
+    found = measure_flip_rate(judge, memory)
+    usage: Mapping[str, JsonValue] = judge.usage_summary() if isinstance(judge, MeteredJudge) else {}
+    if usage.get("input_tokens"):
+        memory.record_event(WASTED, {name: usage[name] for name in ("input_tokens", "output_tokens")})
+    counts = {name: value for name, value in asdict(found).items() if name != "kinds"}
+    return FlipRateReport(
+        judge=config.name,
+        version=version.version,
+        **counts,
+        kinds={kind: AttackKindCounts(flips=hit, of=of) for kind, (hit, of) in found.kinds.items()},
+        usage=dict(usage),
+        flip_rate=Estimate.from_interval(clopper_pearson(found.flips, found.of)) if found.of else None,
+        noise_rate=Estimate.from_interval(clopper_pearson(found.noise, found.noise_of)) if found.noise_of else None,
+    )
+
+
+def _choose_judges(study: OpenStudy, names: Sequence[str]) -> ChosenJudges:
+    """Build the judges; one that cannot be built is reported, and the others continue."""
+    from gnomon.judging.registry import build_judge
+
+    known = [*(spec.name for spec in study.file.judges), *study.broken]
+    wanted = study.file.select_known("judge", known, names)
+    training = bundled.calibration_set().training_pairs()
+    concepts = list(load_settings(study.store).concepts)
+    broken = [line for name, line in study.broken.items() if name in wanted]
+    judges = []
+
+    def load_model(name: str) -> LoadedSubject:
+        return _load_judge_model(study, name)
+
+    for spec in study.file.judges:
+        if spec.name in wanted:
+            try:
+                made = build_judge(spec, concepts, training, load_model)
+                _ = made.version
+                judges.append((spec, made))
+            except UserError as error:
+                broken.append(f"judge '{spec.name}': {error}" if spec.name not in str(error) else str(error))
+    for line in broken:
+        study.listener.tell(line)
+    return ChosenJudges(judges, broken)
+
+
+def _load_judge_model(study: OpenStudy, name: str) -> LoadedSubject:
+    """Load a language model for a judge, with the loader of the room generation."""
+    from gnomon.generation.subjects.loading import load_subject
+
+    study.listener.tell(f"judge's model {name}: loading")
+    return load_subject(name, name)
+
+
+def recount_verdicts(study: OpenStudy, rule: str | None = None) -> RecountDocument:
+    """Recount all stored verdicts under the study's outcome rule and others, by judge and arm. No judge is asked.
+
+    Parameters
+    ----------
+    study : OpenStudy
+        The open study.
+    rule : str, optional
+        Rule to compare with the study's; None for every rule.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such rule.
+    """
+    from gnomon.calibration.audit.rule_comparison import compare_rules
+    from gnomon.data.outcomes import RULES, rule_named
+
+    if rule is not None:
+        rule_named(rule)
+    rules = list(dict.fromkeys([study.file.rule, *([rule] if rule else RULES)]))
+    compared = compare_rules(study.store, rules)
+    return RecountDocument(study=study.file.name, rule=study.file.rule, **vars(compared))

@@ -1,0 +1,46 @@
+"""`gnomon dashboard`: serves the study, and those in its subfolders, to a browser."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from gnomon.api.study import open_study
+from gnomon.data.errors import InputError
+from gnomon.study_file import FILE, database_url
+
+
+def serve_dashboard(folder: Path, port: int, address: str = "127.0.0.1") -> None:
+    """Serve the study in a folder and those in its subfolders until stopped.
+
+    Parameters
+    ----------
+    folder : Path
+        Folder of a study, or of several.
+    port : int
+        Port to listen on.
+    address : str
+        Address to listen on.
+
+    Raises
+    ------
+    InputError
+        If there is no study, the studies have different access settings, or the port is in use.
+    """
+    from gnomon.dashboard.auth.roles import SECRETS, Access
+    from gnomon.dashboard.server.launch import serve_studies
+
+    found = [path for path in (folder, *sorted(folder.glob("*"))) if (path / FILE).is_file()]
+    if not found:
+        raise InputError(
+            f"{folder}: has no {FILE}: 'gnomon init {folder}' writes one, 'gnomon demo {folder}' makes a whole study"
+        )
+    studies, known = [], []
+    for path in found:
+        with open_study(path) as study:
+            studies.append((study.file.name, database_url(path, study.file)))
+            known.append(Access(study.file.dashboard.auth, study.file.dashboard.roles))
+    if any(each != known[0] for each in known):
+        raise InputError(
+            f"{folder}: its studies have different [dashboard] tables: serve each by itself, or make them one"
+        )
+    serve_studies(studies, address=address, port=port, access=known[0], secrets=(found[0] / SECRETS).resolve())
