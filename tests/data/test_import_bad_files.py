@@ -224,6 +224,7 @@ def test_whatever_bytes_a_file_holds_there_is_a_result_or_one_clear_line(file, t
         assert "\n" not in told
 
 
+@pytest.mark.slow
 def test_a_hundred_thousand_trials_of_one_condition_have_as_many_ids(file):
     """31 bits alone would make two of them meet, nine times in ten."""
     keys = (

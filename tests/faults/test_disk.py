@@ -36,6 +36,7 @@ def case(request):
     return request.param
 
 
+@pytest.mark.slow
 def test_files_that_may_not_grow_stop_a_command_and_lose_nothing(case, tmp_path):
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     case.prepare(whole)

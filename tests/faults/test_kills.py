@@ -9,9 +9,15 @@ from faults_studies import FIT, GENERATE, IMPORT, JUDGE
 
 KILLS = 2
 SEED = 20
+CASES = [
+    pytest.param(GENERATE, marks=pytest.mark.slow),
+    pytest.param(FIT, marks=pytest.mark.slow),
+    JUDGE,
+    IMPORT,
+]
 
 
-@pytest.mark.parametrize("case", [GENERATE, JUDGE, IMPORT, FIT], ids=lambda case: case.name)
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_a_killed_command_goes_on_to_the_same_rows(case, tmp_path):
     tally = kill_often(case, KILLS, SEED, tmp_path)
     assert tally.problems == []

@@ -53,7 +53,7 @@ def plainly(tiny: Model, instructions: str, text: str, question: str) -> float:
     for part in (whole[:cut], text, "\n\n", whole[cut + len(text) + 2 :]):
         ids += tiny.tokenizer(part, add_special_tokens=False)["input_ids"]
     with torch.inference_mode():
-        scores = torch.log_softmax(tiny.model(torch.tensor([ids])).next_logits[0, -1].double(), dim=-1)
+        scores = torch.log_softmax(tiny.model(torch.tensor([ids])).logits[0, -1].double(), dim=-1)
     first = [
         sorted({tiny.tokenizer(w, add_special_tokens=False)["input_ids"][0] for w in words}) for words in (YES, NO)
     ]
