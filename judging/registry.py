@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from inspect import getattr_static
 from typing import TYPE_CHECKING
 
 from gnomon.data.errors import PluginError
@@ -14,6 +15,9 @@ from gnomon.judging.protocols import Judge
 
 if TYPE_CHECKING:
     from gnomon.judging.judges.yes_no_scorer import LanguageModel
+
+PARTS = ("version", "enforces_schema", "judge_trials")
+"""What a judge has (`Judge`)."""
 
 
 def build_judge(
@@ -49,9 +53,15 @@ def build_judge(
     FACTS.check_plugins()
     build = JUDGE_KINDS.find(config.kind).build_function()
     judge = build(config, JudgeMaterials(tuple(concepts), training, load))
-    if not isinstance(judge, Judge):
+    if missing := [name for name in PARTS if not _has_attribute(judge, name)]:
         raise PluginError(
-            f"judge kind '{config.kind}': its build function returned a {type(judge).__name__} without version, "
-            "enforces_schema or judge_trials: add them"
+            f"judge kind '{config.kind}': its build function returned a {type(judge).__name__} without "
+            f"{', '.join(missing)}: add them"
         )
     return judge
+
+
+def _has_attribute(judge: Judge, name: str) -> bool:
+    """Whether an attribute exists, found without computing it: `version` may load a language model."""
+    missing = object()
+    return getattr_static(judge, name, missing) is not missing
