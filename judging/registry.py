@@ -52,7 +52,7 @@ def build_judge(
     """
     FACTS.check_plugins()
     build = JUDGE_KINDS.find(config.kind).build_function()
-    judge = build(config, JudgeMaterials(tuple(concepts), training, load))
+    judge: Judge = build(config, JudgeMaterials(tuple(concepts), training, load))
     if missing := [name for name in PARTS if not _has_attribute(judge, name)]:
         raise PluginError(
             f"judge kind '{config.kind}': its build function returned a {type(judge).__name__} without "
