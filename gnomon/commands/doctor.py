@@ -65,6 +65,7 @@ def _accelerator_name() -> str:
 def _describe_plugins() -> str:
     """Plug-ins that installed distributions brought, and those that failed with the cause."""
     from gnomon.data.arms import ARMS
+    from gnomon.data.arms.measures import MEASURES
     from gnomon.data.exporters import EXPORTERS
     from gnomon.data.facts import FACTS
     from gnomon.data.importers import IMPORTERS
@@ -73,7 +74,8 @@ def _describe_plugins() -> str:
     from gnomon.judging.kinds import JUDGE_KINDS
     from gnomon.stats.estimand_registry import ESTIMANDS
 
-    registries: list[Registry[Any]] = [ARMS, FACTS, RULES, JUDGE_KINDS, IMPORTERS, EXPORTERS, ENGINES, ESTIMANDS]
+    registries: list[Registry[Any]] = [ARMS, MEASURES, FACTS, RULES]
+    registries += [JUDGE_KINDS, IMPORTERS, EXPORTERS, ENGINES, ESTIMANDS]
     return "; ".join(line for registry in registries for line in (*registry.plugins, *registry.failures)) or "none"
 
 
