@@ -93,7 +93,7 @@ def test_a_corrected_figure_is_printed_only_where_the_audit_allows_it(study: Ope
     out = write_report(study, tmp_path / "a.html")
     page = out.read_text(encoding="utf-8")
     assert "+12 %" in Read(page).text.replace("\u00a0", " ")
-    assert "nobody has labelled a transcript" in page
+    assert "there are no labels, so judge error rates are unknown" in page
     assert not re.search(r"\+78|77\.7|0\.777", page), "a fit that passed does not outweigh the audit"
 
     trials = list(study.store.load_trials())
@@ -126,7 +126,7 @@ def test_the_report_as_pdf_holds_what_the_page_holds(study: OpenStudy, tmp_path:
     pages = PdfReader(out).pages
     text = " ".join(" ".join(page.extract_text().split()) for page in pages).replace("\u00a0", " ")
     assert "+12 %" in text
-    assert "nobody has labelled a transcript" in text
+    assert "there are no labels, so judge error rates are unknown" in text
     assert HOSTILE in text
     assert sum(len(page.images) for page in pages) == 0, "figures are drawn, not photographed"
 
