@@ -12,7 +12,8 @@ from typer.main import get_command
 from gnomon.cli import app
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "data" / "calibration" / "README.md"]
+PAGES += sorted((ROOT / "docs").rglob("*.md"))
 FOLDERS = "data|generation|judging|calibration|stats|dashboard|gnomon|bench|tests|docs"
 FILE = re.compile(rf"(?<![\w./-])((?:{FOLDERS})/[\w./*-]*[\w*])")
 MODULE = re.compile(r"python -m ((?:bench|gnomon)(?:\.\w+)*)")
