@@ -42,7 +42,8 @@ def test_every_module_that_is_named_exists(page):
     for name in DOTTED.findall(page[1]):
         parent, _, last = name.rpartition(".")
         path = ROOT.joinpath(*parent.split("."))
-        held = path.with_suffix(".py").read_text(encoding="utf-8") if path.with_suffix(".py").exists() else ""
+        files = [file for file in (path.with_suffix(".py"), path / "__init__.py") if file.exists()]
+        held = "".join(file.read_text(encoding="utf-8") for file in files)
         if not (path / last).exists() and not path.joinpath(f"{last}.py").exists() and last not in held:
             missing.append(name)
     assert missing == []
