@@ -29,6 +29,7 @@ check: setup
 	$(BIN)/mypy
 	$(BIN)/bandit --quiet --recursive -ll data generation judging calibration stats dashboard gnomon
 	$(BIN)/python -m bench.house --check
+	$(BIN)/python -m gnomon.render.json_reference --check
 	$(BIN)/python tests/support/dependencies.py audit
 
 fuzz: setup
