@@ -16,7 +16,12 @@ class ResultPart(BaseModel):
     """A part of a result: values that cannot change, and JSON with the names that users know."""
 
     model_config = ConfigDict(
-        defer_build=True, frozen=True, extra="forbid", serialize_by_alias=True, allow_inf_nan=False
+        defer_build=True,
+        frozen=True,
+        extra="forbid",
+        validate_by_name=True,
+        serialize_by_alias=True,
+        allow_inf_nan=False,
     )
 
 

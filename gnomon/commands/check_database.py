@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from gnomon.console import print_json
 from gnomon.data.errors import StoreError
 from gnomon.data.maintenance.integrity import DatabaseReport, examine_database
+from gnomon.render.documents import DamageDocument, DatabaseCheckDocument
 from gnomon.study_file import database_url, read_study
 
 
-def check_database(folder: Path, json: bool) -> dict[str, Any]:
+def check_database(folder: Path, json: bool) -> DatabaseCheckDocument:
     """Check a study's database and print the findings.
 
     Parameters
@@ -28,7 +27,13 @@ def check_database(folder: Path, json: bool) -> dict[str, Any]:
         If the database is damaged.
     """
     found = examine_database(database_url(folder, read_study(folder)))
-    document = {"study": str(folder), **asdict(found)}
+    document = DatabaseCheckDocument(
+        study=str(folder),
+        database=found.database,
+        database_schema=found.schema,
+        rows=found.rows,
+        damage=tuple(DamageDocument(what=one.what, fix=one.fix) for one in found.damage),
+    )
     print_json(document) if json else _print_findings(found)
     if found.damage:
         first = found.damage[0]

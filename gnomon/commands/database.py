@@ -5,9 +5,7 @@ from __future__ import annotations
 import json as json_
 import re
 import tomllib
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from gnomon.console import print_json, print_status, progress_bar
 from gnomon.data.errors import InputError, StudyFileError
@@ -15,13 +13,14 @@ from gnomon.data.files import write_atomically
 from gnomon.data.maintenance.replicate import TableChecksum, back_up_store, move_store
 from gnomon.data.storage.engines import redact_password, redacted_url
 from gnomon.data.storage.store import Store
+from gnomon.render.documents import BackupDocument, MoveDocument, TableContent
 from gnomon.study_file import FILE, database_url, read_study, resolve_database_url
 
 HEADER = re.compile(r"^\s*\[", re.MULTILINE)
 LINE = re.compile(r"^\s*database\s*=.*$", re.MULTILINE)
 
 
-def move_database(folder: Path, to: str, json: bool) -> dict[str, Any]:
+def move_database(folder: Path, to: str, json: bool) -> MoveDocument:
     """Copy a study's database to another and name that in the study file, which is replaced last and atomically.
 
     Parameters
@@ -50,25 +49,26 @@ def move_database(folder: Path, to: str, json: bool) -> dict[str, Any]:
         with progress_bar("rows") as report, move_store(source, target, report) as held:
             pass
         write_atomically(folder / FILE, text.encode())
-        document = {
-            "study": str(folder),
-            "from": redacted_url(source.engine),
-            "to": redacted_url(target.engine),
-            **_table_counts(held),
-        }
+        document = MoveDocument(
+            study=str(folder),
+            source=redacted_url(source.engine),
+            to=redacted_url(target.engine),
+            all=_row_count(held),
+            tables=_table_contents(held),
+        )
     finally:
         source.close()
         target.close()
     print_status(
-        f"{document['to']}: {document['all']:,} rows, counted and hashed on both sides; {folder / FILE} names it now"
+        f"{document.to}: {document.all:,} rows, counted and hashed on both sides; {folder / FILE} names it now"
     )
-    print_status(f"{document['from']}: is left as it was and takes no more rows")
+    print_status(f"{document.source}: is left as it was and takes no more rows")
     if json:
         print_json(document)
     return document
 
 
-def back_up_database(folder: Path, out: Path, json: bool) -> dict[str, Any]:
+def back_up_database(folder: Path, out: Path, json: bool) -> BackupDocument:
     """Copy the current content of a study's database into a SQLite file; others may continue to write.
 
     Parameters
@@ -83,19 +83,27 @@ def back_up_database(folder: Path, out: Path, json: bool) -> dict[str, Any]:
     store = Store.open(database_url(folder, read_study(folder)))
     try:
         held = back_up_store(store, out)
-        document = {"study": str(folder), "from": redacted_url(store.engine), "file": str(out), **_table_counts(held)}
+        document = BackupDocument(
+            study=str(folder),
+            source=redacted_url(store.engine),
+            file=str(out),
+            all=_row_count(held),
+            tables=_table_contents(held),
+        )
     finally:
         store.close()
-    print_status(
-        f"{out}: {document['all']:,} rows of {document['from']}; name it under 'database' in {FILE} to restore it"
-    )
+    print_status(f"{out}: {document.all:,} rows of {document.source}; name it under 'database' in {FILE} to restore it")
     if json:
         print_json(document)
     return document
 
 
-def _table_counts(held: dict[str, TableChecksum]) -> dict[str, Any]:
-    return {"all": sum(one.rows for one in held.values()), "tables": {name: asdict(one) for name, one in held.items()}}
+def _row_count(held: dict[str, TableChecksum]) -> int:
+    return sum(one.rows for one in held.values())
+
+
+def _table_contents(held: dict[str, TableChecksum]) -> dict[str, TableContent]:
+    return {name: TableContent(rows=one.rows, sha256=one.sha256) for name, one in held.items()}
 
 
 def _with_database(path: Path, to: str) -> str:

@@ -29,7 +29,7 @@ def describe_machine(json: bool) -> None:
         print(f"{key:<18} {value if value is not None else 'missing'}")
 
 
-def _machine_facts() -> dict[str, Any]:
+def _machine_facts() -> dict[str, str | None]:
     return {
         "gnomon": _package_version("gnomon"),
         "python": platform.python_version(),

@@ -6,7 +6,6 @@ import json as json_
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from gnomon.chain.session import opened, sync_settings, write_study_file
 from gnomon.console import print_json, print_status
@@ -16,6 +15,7 @@ from gnomon.data.exporters import EXPORTERS
 from gnomon.data.importers import ImportCounts, ImportOptions, ImportReport, ParsedFiles
 from gnomon.data.storage import tables
 from gnomon.data.storage.store import Store
+from gnomon.render.documents import ExportDocument, ImportDocument, ImportProblem, LeftOutRows
 from gnomon.study_file import FILE
 
 SHOWN = 20
@@ -23,7 +23,7 @@ SHOWN = 20
 
 def import_files(
     format_: str, paths: Sequence[Path], folder: Path, options: ImportOptions, json: bool
-) -> dict[str, Any]:
+) -> ImportDocument:
     """Read files of one format and store their valid rows; a folder without a study file gets one.
 
     Parameters
@@ -98,61 +98,63 @@ def _toml_text(name: str) -> str:
 
 def _import_document(
     parsed: ParsedFiles, folder: Path, paths: Sequence[Path], landed: ImportCounts, made: bool
-) -> dict[str, Any]:
+) -> ImportDocument:
     report = parsed.report
-    return {
-        "format": parsed.format,
-        "study": str(folder),
-        "made_study_file": made,
-        "files": [str(path) for path in paths],
-        "rows": report.rows,
-        "accepted": landed.accepted,
-        "repeated": landed.repeated,
-        "new": landed.new,
-        "already": landed.already,
-        "revisions": landed.revisions,
-        "left_out": _left_out(report),
-        "rejected": len({problem.place for problem in report.problems}),
-        "problems": [{**asdict(problem.place), "problem": problem.text} for problem in report.problems],
-        "without_size": list(parsed.seen.subjects_without_size),
-    }
+    return ImportDocument(
+        format=parsed.format,
+        study=str(folder),
+        made_study_file=made,
+        files=tuple(str(path) for path in paths),
+        rows=report.rows,
+        accepted=landed.accepted,
+        repeated=landed.repeated,
+        new=landed.new,
+        already=landed.already,
+        revisions=landed.revisions,
+        left_out=_left_out(report),
+        rejected=len({problem.place for problem in report.problems}),
+        problems=tuple(ImportProblem(**asdict(problem.place), problem=problem.text) for problem in report.problems),
+        without_size=tuple(parsed.seen.subjects_without_size),
+    )
 
 
-def _left_out(report: ImportReport) -> list[dict[str, Any]]:
-    return [{"file": file, "reason": reason, "rows": rows} for (file, reason), rows in sorted(report.left_out.items())]
+def _left_out(report: ImportReport) -> tuple[LeftOutRows, ...]:
+    return tuple(
+        LeftOutRows(file=file, reason=reason, rows=rows) for (file, reason), rows in sorted(report.left_out.items())
+    )
 
 
-def _print_import(parsed: ParsedFiles, document: dict[str, Any]) -> None:
+def _print_import(parsed: ParsedFiles, document: ImportDocument) -> None:
     problems = parsed.report.problems
     for problem in problems[:SHOWN]:
         print_status(str(problem))
     if len(problems) > SHOWN:
         print_status(f"... and {len(problems) - SHOWN} more problems: --json lists all {len(problems)}")
-    for left in document["left_out"]:
-        print_status(f"{left['file']}: {left['rows']} rows left out: {left['reason']}")
-    if not document["accepted"]:
+    for left in document.left_out:
+        print_status(f"{left.file}: {left.rows} rows left out: {left.reason}")
+    if not document.accepted:
         return
-    if names := document["without_size"]:
+    if names := document.without_size:
         shown = ", ".join(names[:3]) + (" ..." if len(names) > 3 else "")
         print_status(
             f"number of parameters not known for {shown}: estimates by size need it: give it with --parameters"
         )
-    if document["made_study_file"]:
-        print_status(f"{Path(document['study']) / FILE} written")
+    if document.made_study_file:
+        print_status(f"{Path(document.study) / FILE} written")
     print_status(_summary_line(document))
 
 
-def _summary_line(document: dict[str, Any]) -> str:
-    new, rows = document["new"], document["rows"]
-    rejected = f", {document['rejected']} rows with problems" if document["rejected"] else ""
-    if not any(new.values()) and document["repeated"] == document["accepted"]:
-        return f"nothing new: all {document['accepted']} rows that fit are in the study already{rejected}"
-    revised = f" ({document['revisions']} revisions)" if document["revisions"] else ""
+def _summary_line(document: ImportDocument) -> str:
+    new, rows = document.new, document.rows
+    rejected = f", {document.rejected} rows with problems" if document.rejected else ""
+    if not any(new.values()) and document.repeated == document.accepted:
+        return f"nothing new: all {document.accepted} rows that fit are in the study already{rejected}"
+    revised = f" ({document.revisions} revisions)" if document.revisions else ""
     added = f"{new['trials']} trials, {new['verdicts']} verdicts, {new['labels']} labels{revised}"
-    return f"{rows} rows read: added {added}; {document['repeated']} repeated{rejected}"
+    return f"{rows} rows read: added {added}; {document.repeated} repeated{rejected}"
 
 
-def export_study(folder: Path, out: Path, format_: str, json: bool) -> dict[str, Any]:
+def export_study(folder: Path, out: Path, format_: str, json: bool) -> ExportDocument:
     """Write a whole study into a new folder, and print what was written.
 
     Parameters
@@ -169,13 +171,12 @@ def export_study(folder: Path, out: Path, format_: str, json: bool) -> dict[str,
     exporter = EXPORTERS.find(format_)
     with opened(folder) as study:
         done = exporter.write(study.store, out)
-    document: dict[str, Any] = {"study": str(folder), "folder": str(out), "rows": done.rows, "files": done.files}
-    if exporter.guards_cells:
-        document["guarded_cells"] = done.guarded
-        if done.guarded:
-            print_status(
-                f"{done.guarded} CSV cells that begin like a formula got a leading apostrophe; the other files did not"
-            )
+    guarded = done.guarded if exporter.guards_cells else None
+    document = ExportDocument(
+        study=str(folder), folder=str(out), rows=done.rows, files=done.files, guarded_cells=guarded
+    )
+    if guarded:
+        print_status(f"{guarded} CSV cells that begin like a formula got a leading apostrophe; the other files did not")
     counts = ", ".join(f"{count} {name}" for name, count in done.rows.items() if count)
     print_status(f"{out} written: {counts or 'an empty study'}")
     if json:

@@ -6,7 +6,7 @@ label plan are in `gnomon.calibration`.
 
 from __future__ import annotations
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from gnomon.data.results import ResultDocument, ResultPart
 from gnomon.stats.results import Diagnostics, FitComparisons, PredictiveCheck, StoredFit, WithheldEstimate
@@ -57,19 +57,131 @@ class EstimatesDocument(ResultDocument):
     study: str
     subjects: tuple[str, ...]
     trials: int
+    """Stored trials; in a study of counts the trials behind the counts."""
     verdicts: int
     labels: int
+    """Label events."""
     estimates: tuple[EstimateLine, ...]
     refused: tuple[WithheldEstimate, ...]
+    """Estimates that the data do not allow, with the reason."""
     failed: tuple[FailedFit, ...]
+    """Fits that did not pass their gates; none of their estimates is above."""
     diagnostics: DiagnosticsSummary
     comparisons: dict[str, FitComparisons]
+    """By view."""
     predictive: dict[str, tuple[PredictiveCheck, ...]]
 
 
-class DemoDocument(EstimatesDocument):
-    """What `gnomon demo` prints: the estimates, the seconds of each step, and the same for the published study."""
+class FittedStudyDocument(EstimatesDocument):
+    """What `gnomon demo` prints of one study: its estimates, the seconds of each step, and the stored fits."""
 
     seconds: dict[str, float]
+    """By step: convert, generate, judge, fit, total."""
     rows: tuple[StoredFit, ...]
-    published: DemoDocument | None = Field(default=None, exclude_if=lambda value: value is None)
+
+
+class DemoDocument(FittedStudyDocument):
+    """What `gnomon demo` prints: the demo study, and under `published` the published study beside it."""
+
+    published: FittedStudyDocument | None = Field(default=None, exclude_if=lambda value: value is None)
+    """Only without `--published-only`."""
+
+
+class LeftOutRows(ResultPart):
+    """Rows of one file that an import leaves out on purpose, and why."""
+
+    file: str
+    reason: str
+    rows: int
+
+
+class ImportProblem(ResultPart):
+    """A row that could not be imported: where it is and what is wrong with it."""
+
+    file: str
+    line: int | None
+    part: str
+    problem: str
+
+
+class ImportDocument(ResultDocument):
+    """What `gnomon import` prints: rows read, accepted and new, and everything that was not imported."""
+
+    format: str
+    study: str
+    made_study_file: bool
+    files: tuple[str, ...]
+    rows: int
+    accepted: int
+    repeated: int
+    """Accepted rows that the study had already."""
+    new: dict[str, int]
+    """Rows added, by table."""
+    already: dict[str, int]
+    revisions: int
+    left_out: tuple[LeftOutRows, ...]
+    rejected: int
+    """Rows with problems."""
+    problems: tuple[ImportProblem, ...]
+    without_size: tuple[str, ...]
+    """Subjects whose number of parameters is not known."""
+
+
+class ExportDocument(ResultDocument):
+    """What `gnomon export` prints: rows by table, and the SHA-256 of each file."""
+
+    study: str
+    folder: str
+    rows: dict[str, int]
+    files: dict[str, str]
+    guarded_cells: int | None = Field(default=None, exclude_if=lambda value: value is None)
+    """Cells that begin like a formula and got a leading apostrophe; only with `--csv`."""
+
+
+class TableContent(ResultPart):
+    """Number of rows of a table, and a hash of its content."""
+
+    rows: int
+    sha256: str
+
+
+class DatabaseCopyDocument(ResultDocument):
+    """A copy of a database: all its rows, and each table. No URL contains its password."""
+
+    study: str
+    source: str = Field(validation_alias="from", serialization_alias="from")
+    all: int
+    tables: dict[str, TableContent]
+
+    model_config = ConfigDict(validate_by_name=True)
+
+
+class MoveDocument(DatabaseCopyDocument):
+    """What `gnomon move` prints."""
+
+    to: str
+
+
+class BackupDocument(DatabaseCopyDocument):
+    """What `gnomon backup` prints."""
+
+    file: str
+
+
+class DamageDocument(ResultPart):
+    """One kind of damage: what is wrong, and how to repair it."""
+
+    what: str
+    fix: str
+
+
+class DatabaseCheckDocument(ResultPart):
+    """What `gnomon doctor --study` prints; `schema` is the database's own and null if it has no tables."""
+
+    study: str
+    database: str
+    database_schema: str | None = Field(validation_alias="schema", serialization_alias="schema")
+    rows: dict[str, int]
+    damage: tuple[DamageDocument, ...]
+
+    model_config = ConfigDict(validate_by_name=True)

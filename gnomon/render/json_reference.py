@@ -21,8 +21,11 @@ from pydantic_core.core_schema import ModelSchema
 
 from gnomon.calibration.results.audit import AuditDocument, RecountDocument
 from gnomon.calibration.results.label_plan import LabelPlan
+from gnomon.chain.trial_generation import SweepForecast
+from gnomon.chain.verdict_collection import FlipRateReport
 from gnomon.data.files import write_atomically
 from gnomon.data.results import SCHEMA
+from gnomon.render import documents
 
 TEMPLATE = Path(__file__).parents[1] / "templates" / "json.md"
 MARK = re.compile(r"\{\{ (document|parts|schema)(?: ([^}]+))? \}\}")
@@ -39,6 +42,15 @@ class JsonSection:
 
 
 SECTIONS = (
+    JsonSection("gnomon fit", documents.EstimatesDocument),
+    JsonSection("gnomon demo", documents.DemoDocument),
+    JsonSection("gnomon generate --dry-run", SweepForecast),
+    JsonSection("gnomon judge --attack", FlipRateReport),
+    JsonSection("gnomon import", documents.ImportDocument),
+    JsonSection("gnomon export", documents.ExportDocument),
+    JsonSection("gnomon doctor --study", documents.DatabaseCheckDocument),
+    JsonSection("gnomon move", documents.MoveDocument),
+    JsonSection("gnomon backup", documents.BackupDocument),
     JsonSection("gnomon recount", RecountDocument),
     JsonSection("gnomon calibrate", AuditDocument),
     JsonSection("gnomon plan", LabelPlan),

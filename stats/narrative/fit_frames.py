@@ -170,4 +170,5 @@ def frame_rows(frame: pd.DataFrame, kind: type[Row]) -> list[Row]:
         Has a column for each key of `kind`; further columns are left out.
     kind : type of ResultModel
     """
-    return [kind.model_validate({str(key): cell for key, cell in row.items()}) for row in frame.to_dict("records")]
+    known = frame.astype(object).where(frame.notna(), None)
+    return [kind.model_validate({str(key): cell for key, cell in row.items()}) for row in known.to_dict("records")]

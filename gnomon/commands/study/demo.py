@@ -15,7 +15,7 @@ from gnomon.commands.study.fit import fit_all_views
 from gnomon.commands.study.init import FULL
 from gnomon.console import print_status
 from gnomon.render import estimates
-from gnomon.render.documents import DemoDocument
+from gnomon.render.documents import DemoDocument, FittedStudyDocument
 from gnomon.render.verdicts import judging_line
 
 QUICK = {"injection": 3, "control": 20, "random": 1, "draws": 700, "tune": 400, "strengths": "[0.5, 0.75, 1.0]"}
@@ -35,10 +35,9 @@ def run_demo(folder: Path, *, quick: bool, published_only: bool) -> DemoDocument
         Whether to fit the published study only, in `folder` itself.
     """
     settings = QUICK if quick else FULL
-    if published_only:
-        return _fit_published(folder, settings)
-    document = _run_chain(folder, settings)
-    return document.model_copy(update={"published": _fit_published(folder / PUBLISHED, settings)})
+    first = _fit_published(folder, settings) if published_only else _run_chain(folder, settings)
+    published = None if published_only else _fit_published(folder / PUBLISHED, settings)
+    return DemoDocument(**vars(first), published=published)
 
 
 def print_demo(document: DemoDocument) -> None:
@@ -55,7 +54,7 @@ def raise_if_failed(document: DemoDocument) -> None:
             raise_failed_fit(stored)
 
 
-def _run_chain(folder: Path, settings: Mapping[str, object]) -> DemoDocument:
+def _run_chain(folder: Path, settings: Mapping[str, object]) -> FittedStudyDocument:
     """The embedded model: trials, verdicts, fits."""
     seconds: dict[str, float] = {}
     if write_study_file(folder, "study.toml", **settings, name="demo", calibration="true"):
@@ -72,20 +71,19 @@ def _run_chain(folder: Path, settings: Mapping[str, object]) -> DemoDocument:
         return _fitted_document(study, seconds)
 
 
-def _fit_published(folder: Path, settings: Mapping[str, object]) -> DemoDocument:
+def _fit_published(folder: Path, settings: Mapping[str, object]) -> FittedStudyDocument:
     """The published study: counts and their fit."""
     write_study_file(folder, "published.toml", **settings)
     with open_study(folder, listener=ConsoleListener()) as study:
         return _fitted_document(study, {})
 
 
-def _fitted_document(study: Study, seconds: dict[str, float]) -> DemoDocument:
+def _fitted_document(study: Study, seconds: dict[str, float]) -> FittedStudyDocument:
     with _timed_step(seconds, "fit"):
         rows = [fit.stored for fit in fit_all_views(study)]
     total = round(sum(seconds.values()), 2)
     document = estimates.estimates_document(study.opened, rows)
-    parts = {name: getattr(document, name) for name in type(document).model_fields if name != "schema_version"}
-    return DemoDocument(**parts, seconds={**seconds, "total": total}, rows=tuple(rows))
+    return FittedStudyDocument(**vars(document), seconds={**seconds, "total": total}, rows=tuple(rows))
 
 
 def _convert_model() -> None:
