@@ -25,6 +25,8 @@ from gnomon.data.records import Trial
 from gnomon.data.storage import tables
 from gnomon.data.storage.pending_verdicts import pending_trials
 from gnomon.data.storage.store import Store
+from gnomon.stats.narrative.measure_sentences import measure_sentence
+from gnomon.stats.narrative.study_overview import summarize_study
 
 NAME = "forced_choice"
 STUDY = """
@@ -168,3 +170,13 @@ def test_an_arm_with_an_unknown_measure_is_named(arm: ArmSpec) -> None:
     lost = ArmSpec("lost", "lost", "nothing was done.", measure="telepathy")
     with pytest.raises(UnknownNameError, match="measure 'telepathy' is not known: choose from report, yes_no"):
         _ = lost.is_judged
+
+
+def test_the_overview_says_what_was_counted(answered: Store) -> None:
+    overview = summarize_study(answered)
+    (sentence,) = [measure_sentence(count) for count in overview.measured]
+    assert sentence == (
+        "toy, forced_choice arm: asked which of two words, it chose the injected one in 8 of 10 responses with a "
+        "vector (80 %, 95 % interval 49 % to 94 %); guessing gives 50 % (p 0.055); 1 could not be read."
+    )
+    assert overview.labelled_for_measuring == {}, "no rater can label it"

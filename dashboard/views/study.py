@@ -12,6 +12,7 @@ from gnomon.data.records import Arm, VerdictState
 from gnomon.data.storage import tables
 from gnomon.data.storage.store import Store
 from gnomon.stats.narrative.formatting import count_noun, escape_markdown, format_percent, format_size, format_time
+from gnomon.stats.narrative.measure_sentences import measure_sentence
 from gnomon.stats.narrative.next_steps import NextStep, Notice, list_notices, next_step
 from gnomon.stats.narrative.study_overview import StudyOverview, by_rater, distinct_values, summarize_study
 from gnomon.stats.results import FAILED, REFUSED, StoredFit
@@ -119,6 +120,8 @@ def _show_trials(found: StudyOverview) -> None:
         table = injected.pivot_table(index="concept", columns="strength", values="n", aggfunc="sum", fill_value=0)
         table.columns = [f"{strength:g}" for strength in table.columns]
         st.dataframe(table.reset_index(), hide_index=True)
+    for count in found.measured:
+        st.text(measure_sentence(count))
     if len(found.missing):
         with st.expander(f"{count_noun(len(found.missing), 'planned condition')} with missing trials"):
             st.dataframe(found.missing, hide_index=True)

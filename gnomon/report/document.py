@@ -20,9 +20,10 @@ from gnomon.calibration.audit import audit_frames
 from gnomon.calibration.audit.document import audit_study
 from gnomon.calibration.plotting.theme import save_chart
 from gnomon.calibration.results.audit import ViewAudit
+from gnomon.data.arms import steered_arms
 from gnomon.data.errors import InputError, NotEnoughDataError
 from gnomon.data.files import write_atomically
-from gnomon.data.records import Arm, utc_timestamp
+from gnomon.data.records import utc_timestamp
 from gnomon.data.storage import tables
 from gnomon.data.storage.store import Store, code_version
 from gnomon.data.study_settings import load_settings
@@ -33,6 +34,7 @@ from gnomon.stats.narrative import estimate_sentences, fit_sentences
 from gnomon.stats.narrative.fit_frames import FitFrames, TidyEstimate, all_fitted, frame_rows
 from gnomon.stats.narrative.formatting import estimand_label as called
 from gnomon.stats.narrative.formatting import join_names, non_breaking
+from gnomon.stats.narrative.measure_sentences import measure_sentence
 from gnomon.stats.narrative.next_steps import list_notices, withheld_notices
 from gnomon.stats.narrative.study_overview import StudyOverview, distinct_values, summarize_study
 from gnomon.stats.stored_fits import newest_fits
@@ -182,7 +184,7 @@ def _summary_section(found: StudyOverview, fits: Mapping[str, FitFrames]) -> Rep
     made.lines += [note.text for note in list_notices(found)]
     cells = found.cells
     if len(cells):
-        steered = cells[cells["arm"] != str(Arm.CONTROL)]
+        steered = cells[cells["arm"].isin(steered_arms())]
         made.lines.append(
             f"{found.trial_count:,} answers of {join_names(sorted(cells['subject'].unique()), 12)}; "
             f"{len(found.labels):,} labelled; judges {join_names(sorted(found.states['judge'].unique()), 12)}."
@@ -191,6 +193,7 @@ def _summary_section(found: StudyOverview, fits: Mapping[str, FitFrames]) -> Rep
         made.tables.append(_table_content("Trials by model and arm", by_arm.reset_index()))
         for axis in ("concept", "strength", "layer", "span", "protocol"):
             made.lines.append(f"{axis.capitalize()}: {join_names(distinct_values(steered[axis]), 20)}.")
+    made.lines += [measure_sentence(count) for count in found.measured]
     for view, fit in fits.items():
         made.lines.append(fit_sentences.convergence_sentence(view, fit.status, fit.diagnostics))
     return made

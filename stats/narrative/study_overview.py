@@ -11,6 +11,7 @@ import pandas as pd
 from sqlalchemy import func, select
 
 from gnomon.calibration.labels.views import label_events, reference_labels
+from gnomon.calibration.measure_counts import MeasureCount, all_measure_counts
 from gnomon.calibration.observations.frames import MEASURING, judge_frame
 from gnomon.data.arms import ARMS, ArmSpec, judged_arms
 from gnomon.data.records import Exposure, LabelKind
@@ -30,7 +31,8 @@ class StudyOverview:
 
     `cells` has one row per condition (subject, arm, concept, strength, layer, span, protocol) with `n` answers and
     `failed` trials; `missing` the planned conditions that lack answers; `states` verdicts by judge and state; `labels`
-    the reference label of each trial with its arm; `events` all label events; `fits` the newest fit of each view.
+    the reference label of each trial with its arm; `events` all label events; `fits` the newest fit of each view;
+    `measured` the counts of measures that judges do not read.
     """
 
     settings: StudySettings
@@ -41,6 +43,7 @@ class StudyOverview:
     events: pd.DataFrame
     fits: list[StoredFit]
     newest_fact: str
+    measured: list[MeasureCount]
 
     @property
     def counts_only(self) -> bool:
@@ -63,10 +66,11 @@ class StudyOverview:
 
     @property
     def labelled_for_measuring(self) -> dict[str, int]:
-        """Labels that measure judges (dev and test split) by arm, arms without one included."""
+        """Labels that measure judges (dev and test split) by judged arm, arms without one included."""
         usable = self.labels[self.labels["split"].isin([str(split) for split in MEASURING])]
         found = usable["arm"].value_counts()
-        return {str(arm): int(found.get(arm, 0)) for arm in self.cells["arm"].drop_duplicates()}
+        there = self.cells["arm"].drop_duplicates()
+        return {str(arm): int(found.get(arm, 0)) for arm in there[there.isin(judged_arms())]}
 
     @property
     def stale_fits(self) -> bool:
@@ -97,6 +101,7 @@ def summarize_study(store: Store) -> StudyOverview:
         events=events,
         fits=sorted(newest_fits(store).values(), key=lambda fit: fit.view),
         newest_fact=_newest_fact(store, events, view),
+        measured=all_measure_counts(store, [str(name) for name in cells["subject"].unique()]),
     )
 
 

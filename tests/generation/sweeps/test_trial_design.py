@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from types import SimpleNamespace
 
 import pytest
 
 from gnomon.data.errors import InputError
-from gnomon.data.records import Arm, Span
+from gnomon.data.records import Arm, Span, canonical_hash
+from gnomon.generation.prompts.protocol import load_protocol
 from gnomon.generation.sweeps.trial_design import (
     PlannedProtocol,
     PlannedTrial,
@@ -15,6 +17,7 @@ from gnomon.generation.sweeps.trial_design import (
     balanced_order,
     planned_conditions,
 )
+from gnomon.generation.sweeps.trial_factory import all_protocols, plan_trials
 from gnomon.generation.vectors.additions import vector_hash
 
 DESIGN = SweepDesign(
@@ -140,3 +143,27 @@ def test_what_is_excluded_is_not_planned_and_the_rest_keeps_its_ids() -> None:
 def test_an_exclusion_of_what_is_not_there_is_refused(rule: dict[str, object], message: str) -> None:
     with pytest.raises(InputError, match=message):
         planned(SweepDesign(**{**vars(DESIGN), "exclude": (rule,)}))
+
+
+def test_ids_of_trials_of_every_arm_are_what_they_were_before_arms_were_declared() -> None:
+    names = ("injection", "control", "random", "negated", "mismatched")
+    design = SweepDesign(
+        concepts=("ocean", "fear", "silence"),
+        layers=(2, 5),
+        strengths=(0.5, 1.0),
+        protocols=("plain", "stern", "direct", "task"),
+        arms=tuple(Arm(name) for name in names),
+        replicates={Arm(name): 3 + place for place, name in enumerate(names)},
+        seed=7,
+        exclude=({"concept": "fear", "layer": 2}, {"arm": Arm.MISMATCHED, "protocol": "task"}),
+    )
+    subject, protocols = (
+        SimpleNamespace(name="m", revision="r", layers=12),
+        [load_protocol(p) for p in design.protocols],
+    )
+    trials = plan_trials(design, subject, protocols)
+    assert len(trials) == 807
+    planned_ids = [[trial.id, trial.replicate] for trial in trials]
+    assert canonical_hash(planned_ids) == "37e7b8cc27a2c94850fafc7d29de6ae2"
+    put = [[p.protocol_hash, p.name, p.stored_content()] for p in all_protocols(design, protocols)]
+    assert canonical_hash(put) == "634b6b5eb96e18818a36d3dad6c8999f"
