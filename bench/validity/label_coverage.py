@@ -198,6 +198,39 @@ class CoverageSummary(TypedDict):
     width_ratio_to_lang_reiczigel: NotRequired[float]
 
 
+class RegimeRow(CoverageSummary):
+    """A simulated regime."""
+
+    name: str
+    correctable: bool
+
+
+class GainRow(CoverageSummary):
+    """Labels chosen by disagreement compared with as many random ones."""
+
+    name: str
+    times_narrower: float
+    true_errors: list[list[float]]
+    counted_errors: dict[str, list[list[float]]]
+
+
+class ArenaRow(CoverageSummary):
+    """Subsamples of human labels on one judge and event of the arena."""
+
+    judge: str
+    event: str
+    judges_j: float
+
+
+class CoverageDocument(TypedDict):
+    """What the measurement prints."""
+
+    machine: dict[str, str | int | None]
+    regimes: list[RegimeRow]
+    labels_by_disagreement: list[GainRow]
+    arena: list[ArenaRow]
+
+
 def panel_study(panel: Panel, seed: Sequence[int]) -> PanelStudy:
     """One study with two judges: intervals with random labels and with labels chosen by disagreement.
 
@@ -301,7 +334,7 @@ def summarised(results: Sequence[Result], truth: float, methods: Sequence[str]) 
     return document
 
 
-def run(studies: int, workers: int) -> dict[str, object]:
+def run(studies: int, workers: int) -> CoverageDocument:
     """Simulate all regimes.
 
     Parameters
@@ -317,14 +350,14 @@ def run(studies: int, workers: int) -> dict[str, object]:
         def each(study: Callable[[list[int]], Any], place: int, number: int = studies) -> list[Any]:
             return list(pool.map(study, [[2026, place, s] for s in range(number)], chunksize=25))
 
-        regimes = []
+        regimes: list[RegimeRow] = []
         for place, regime in enumerate(REGIMES):
             found = summarised(each(partial(one_arm, regime), place), regime.rate, methods)
             regimes.append({"name": regime.name, "correctable": regime.correctable, **found})
         found = summarised(each(two_arms, 50), 0.0, methods)
         regimes.append({"name": "errors that differ by arm (difference)", "correctable": True, **found})
         panels = [_panels(panel, each(partial(panel_study, panel), 60 + place)) for place, panel in enumerate(PANELS)]
-        arena = [
+        arena: list[ArenaRow] = [
             {
                 "judge": judge,
                 "event": event,
@@ -342,7 +375,7 @@ def run(studies: int, workers: int) -> dict[str, object]:
     return {"machine": machine(), "regimes": regimes, "labels_by_disagreement": gains, "arena": arena}
 
 
-def _panels(panel: Panel, found: list[PanelStudy]) -> tuple[dict[str, object], dict[str, object]]:
+def _panels(panel: Panel, found: list[PanelStudy]) -> tuple[RegimeRow, GainRow]:
     """The regime of labels chosen by disagreement; and its comparison with as many random labels.
 
     In the regime our interval is compared with those from one judge: Lang-Reiczigel with random labels, which it
@@ -364,13 +397,15 @@ def _panels(panel: Panel, found: list[PanelStudy]) -> tuple[dict[str, object], d
         how: np.nanmean([study.naive_errors[how] for study in found], axis=0).round(4).tolist()
         for how in ("random", "disputed")
     }
-    gain = {
+    gain: GainRow = {
+        "name": panel.name,
+        **pair,
         "times_narrower": _ratio(pair["mean_width"]["random"], pair["mean_width"]["disputed"]),
         "true_errors": [list(pair) for pair in zip(panel.sensitivity, panel.specificity, strict=True)],
         "counted_errors": counted,
     }
     name = f"labels by disagreement, {panel.name}"
-    return {"name": name, "correctable": True, **regime}, {"name": panel.name, **pair, **gain}
+    return {"name": name, "correctable": True, **regime}, gain
 
 
 def _ratio(one: float | None, other: float | None) -> float:
@@ -404,14 +439,15 @@ def main() -> None:
     print(json.dumps(document, indent=2) if chosen.json else table(document))
 
 
-def table(document: Mapping[str, Any]) -> str:
+def table(document: CoverageDocument) -> str:
     """Coverage of each method, one line per regime."""
     lines = []
-    for part in ("regimes", "labels_by_disagreement", "arena"):
-        for row in document[part]:
-            name = row.get("name") or f"{row['judge']}: {row['event']} (J {row['judges_j']:.2f})"
-            shown = ", ".join(f"{method} {value:.3f}" for method, value in row["coverage"].items())
-            lines.append(f"{name}: coverage {shown}")
+    named: list[tuple[str, CoverageSummary]] = [(row["name"], row) for row in document["regimes"]]
+    named += [(row["name"], row) for row in document["labels_by_disagreement"]]
+    named += [(f"{row['judge']}: {row['event']} (J {row['judges_j']:.2f})", row) for row in document["arena"]]
+    for name, summary in named:
+        shown = ", ".join(f"{method} {value:.3f}" for method, value in summary["coverage"].items())
+        lines.append(f"{name}: coverage {shown}")
     return "\n".join(lines)
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import ColumnElement, Table
+from sqlalchemy import ColumnElement, RowMapping, Table
 
 from gnomon.data.facts import CORE_FACTS, PASSED
 from gnomon.data.records import Facts, FurtherFacts
@@ -29,7 +29,7 @@ def facts_row(facts: Facts | None) -> dict[str, object]:
     }
 
 
-def facts_from_row(row: Mapping[str, Any]) -> Facts | None:
+def facts_from_row(row: RowMapping) -> Facts | None:
     """The facts that the columns of a row hold, or None where one of the first four is NULL."""
     if any(row[name] is None for name in CORE_FACTS):
         return None
