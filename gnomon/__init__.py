@@ -21,7 +21,13 @@ if TYPE_CHECKING:
     from gnomon.api.study import Study as Study
     from gnomon.api.study import open_study as open_study
     from gnomon.api.study_creation import create_study as create_study
+    from gnomon.data.arms import register_arm as register_arm
     from gnomon.data.errors import GnomonError as GnomonError
+    from gnomon.data.exporters import register_exporter as register_exporter
+    from gnomon.data.facts import register_fact as register_fact
+    from gnomon.data.importers import register_importer as register_importer
+    from gnomon.judging.kinds import register_judge as register_judge
+    from gnomon.stats.estimand_registry import register_estimand as register_estimand
     from gnomon.stats.estimands.selection_bounds import ArmCounts as ArmCounts
     from gnomon.stats.model.priors import Priors as Priors
 
@@ -40,6 +46,12 @@ _PLACES = {
     "create_study": "gnomon.api.study_creation:create_study",
     "load_model": "gnomon.api.steering:load_model",
     "open_study": "gnomon.api.study:open_study",
+    "register_arm": "gnomon.data.arms:register_arm",
+    "register_estimand": "gnomon.stats.estimand_registry:register_estimand",
+    "register_exporter": "gnomon.data.exporters:register_exporter",
+    "register_fact": "gnomon.data.facts:register_fact",
+    "register_importer": "gnomon.data.importers:register_importer",
+    "register_judge": "gnomon.judging.kinds:register_judge",
     "steer": "gnomon.api.steering:steer",
 }
 """Where each public name is defined: a module, or a module and a name in it."""
@@ -58,6 +70,12 @@ __all__ = [
     "create_study",
     "load_model",
     "open_study",
+    "register_arm",
+    "register_estimand",
+    "register_exporter",
+    "register_fact",
+    "register_importer",
+    "register_judge",
     "steer",
 ]
 

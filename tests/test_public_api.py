@@ -25,6 +25,12 @@ NAMES = {
     "create_study",
     "load_model",
     "open_study",
+    "register_arm",
+    "register_estimand",
+    "register_exporter",
+    "register_fact",
+    "register_importer",
+    "register_judge",
     "steer",
 }
 HEAVY = {"numpy", "pandas", "torch", "scipy", "pydantic", "sqlalchemy", "transformers", "altair", "numba", "arviz"}
