@@ -16,7 +16,7 @@ from sqlalchemy.exc import ArgumentError
 
 from gnomon.data.errors import InputError
 from gnomon.data.storage import tables
-from gnomon.data.storage.store import Store
+from gnomon.data.storage.store import FIT_ASKED_AGAIN, Store
 
 VARIABLE = "GNOMON_STUDIES"
 STUDY_FILE = "study.toml"
@@ -165,5 +165,7 @@ def change_token(store: Store) -> tuple[int, ...]:
     """A value that changes whenever a fact is added; part of the key of cached results."""
     newest = [select(func.coalesce(func.max(table.c.id), 0)) for table in (tables.verdicts, tables.labels)]
     counted = [select(func.count()).select_from(table) for table in (tables.trials, tables.fits, tables.counts)]
+    event = tables.events.c
+    again = select(func.count()).select_from(tables.events).where(event.kind == FIT_ASKED_AGAIN)
     with store.read_transaction() as connection:
-        return tuple(int(connection.execute(query).scalar_one()) for query in (*newest, *counted))
+        return tuple(int(connection.execute(query).scalar_one()) for query in (*newest, *counted, again))

@@ -62,7 +62,7 @@ from gnomon.stats.results import (
     WithheldEstimate,
     YoudenRow,
 )
-from gnomon.stats.stored_fits import find_fit, save_fit
+from gnomon.stats.stored_fits import find_requested_fit, save_fit
 
 DEFAULT_SEED = 20251122
 POOLED_CALIBRATION_REASON = (
@@ -147,7 +147,7 @@ def fit_judged(
     view = "judged" if name == first else f"judged:{name}"
     plan = _fit_request(view, "judged", name, cells.content_hash(), priors, settings, quick, seed, shelf)
     design = f"{AVERAGING_NOTE}; assumes that the verdicts of {name} are correct."
-    return find_fit(store, plan.fit_id) or _fit_cells(store, plan, cells, design, progress)
+    return find_requested_fit(store, plan.fit_id) or _fit_cells(store, plan, cells, design, progress)
 
 
 def fit_published(
@@ -197,7 +197,7 @@ def fit_published(
         for subject in cells.frame["subject"].unique()
         for corrected in corrected_estimands()
     ]
-    return find_fit(store, plan.fit_id) or _fit_cells(store, plan, cells, design, progress, refused)
+    return find_requested_fit(store, plan.fit_id) or _fit_cells(store, plan, cells, design, progress, refused)
 
 
 def fit_corrected(
@@ -252,7 +252,9 @@ def fit_corrected(
     name = " + ".join(patterns.judges)
     seen = hash_patterns(patterns, external)
     plan = _fit_request(view, "corrected", name, seen, priors, settings, quick, seed, shelf)
-    return find_fit(store, plan.fit_id) or _fit_patterns(store, plan, patterns, label_view, progress, external)
+    return find_requested_fit(store, plan.fit_id) or _fit_patterns(
+        store, plan, patterns, label_view, progress, external
+    )
 
 
 def _fit_request(
@@ -371,7 +373,7 @@ def _reweighted_fit(
     if old is None:
         return None
     plan = replace(plan, base=old.fit)
-    if (row := find_fit(store, plan.fit_id)) is not None:
+    if (row := find_requested_fit(store, plan.fit_id)) is not None:
         return row
     again = reweight_draws(model, old)
     if not again.is_reliable:

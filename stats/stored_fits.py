@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gnomon.data.storage.store import Store
+from gnomon.data.storage.store import FIT_ASKED_AGAIN, Store
 from gnomon.stats.results import StoredFit
 
 COLUMNS = {"id", "view", "status", "data_hash", "seed", "priors", "diagnostics", "result"}
@@ -22,8 +22,23 @@ def find_fit(store: Store, fit_id: str) -> StoredFit | None:
     return None if row is None else StoredFit.from_row(row)
 
 
+def find_requested_fit(store: Store, fit_id: str) -> StoredFit | None:
+    """The fit of an id as the one that readers of its view see from now on; None where the study has none.
+
+    Parameters
+    ----------
+    store : Store
+    fit_id : str
+        Hash of all that the fit depends on.
+    """
+    found = find_fit(store, fit_id)
+    if found is not None and newest_fits(store)[found.view].id != fit_id:
+        store.log_event(FIT_ASKED_AGAIN, {"view": found.view, "fit": fit_id})
+    return found
+
+
 def newest_fits(store: Store) -> dict[str, StoredFit]:
-    """The newest fit of each view, by the name of the view."""
+    """The fit of each view that was made last, or asked for again since, by the name of the view."""
     return {view: StoredFit.from_row(row) for view, row in store.newest_fits().items()}
 
 

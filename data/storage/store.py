@@ -39,6 +39,8 @@ from gnomon.data.storage.stored_settings import StoredSettings
 
 Item = TypeVar("Item")
 CHUNK = 500
+FIT_ASKED_AGAIN = "fit_asked_again"
+"""Kind of event: a stored fit was asked for while another one of its view was the newest."""
 CONDITION = tuple(part.name for part in fields(Condition))
 TRIAL = tuple(part.name for part in fields(Trial) if part.name != "condition")
 VERDICT = tuple(part.name for part in fields(Verdict) if part.name != "facts")
@@ -293,9 +295,17 @@ class Store:
         return _fit_row(rows[0]) if rows else None
 
     def newest_fits(self) -> dict[str, dict[str, object]]:
-        """The newest fit of each view."""
-        query = select(tables.fits).order_by(tables.fits.c.created_at)
-        return {row.view: _fit_row(row) for row in self._fetch_all(query)}
+        """The fit of each view that was made last, or asked for again since."""
+        rows = self._fetch_all(select(tables.fits).order_by(tables.fits.c.created_at))
+        newest = {row.view: (row.created_at, row) for row in rows}
+        by_id = {row.id: row for row in rows}
+        event = tables.events.c
+        again = select(event.detail, event.created_at).where(event.kind == FIT_ASKED_AGAIN).order_by(event.id)
+        for asked in self._fetch_all(again):
+            row = by_id.get(asked.detail["fit"])
+            if row is not None and asked.created_at >= newest[row.view][0]:
+                newest[row.view] = (asked.created_at, row)
+        return {view: _fit_row(row) for view, (_, row) in newest.items()}
 
     # -- labelling ---------------------------------------------------------------------------------------
 

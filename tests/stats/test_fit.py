@@ -14,7 +14,7 @@ import pytest
 from gnomon.data.errors import FitFailedError, InputError, NotEnoughDataError
 from gnomon.data.records import Arm, CountRow, Subject, Trial
 from gnomon.data.storage.store import Store
-from gnomon.data.storage.tables import fits
+from gnomon.data.storage.tables import events, fits
 from gnomon.stats import fit
 from gnomon.stats.cells.aggregation import judged_cells
 from gnomon.stats.cells.outcome_classes import EVENT, REFUSED, REST
@@ -24,6 +24,7 @@ from gnomon.stats.inference.hierarchical import judged_model
 from gnomon.stats.inference.sampler import SamplerSettings
 from gnomon.stats.model.priors import Priors
 from gnomon.stats.results import EstimateRow, StoredFit
+from gnomon.stats.stored_fits import newest_fits
 
 Add = Callable[..., list[Trial]]
 BRIEF = SamplerSettings(draws=500, tune=300)
@@ -118,6 +119,20 @@ def test_the_same_fit_is_not_made_twice(store: Store, monkeypatch: pytest.Monkey
     store.add_counts([CountRow("paper", "new", arm, 10, 1, 1) for arm in (Arm.INJECTION, Arm.CONTROL)])
     with pytest.raises(pytest.fail.Exception, match="sampled again"):
         fit_published(store, settings=BRIEF)
+
+
+def test_a_fit_that_is_asked_for_again_is_the_one_that_readers_see(store: Store) -> None:
+    published(store)
+    first = fit_published(store, settings=BRIEF)
+    other = fit_published(store, settings=BRIEF, priors=Priors(subject_scale=1.0))
+    assert newest_fits(store)["published"] == other
+    assert fit_published(store, settings=BRIEF) == first
+    assert newest_fits(store)["published"] == first
+    noted = store.count_rows(events)
+    fit_published(store, settings=BRIEF)
+    assert store.count_rows(events) == noted, "it was the newest already"
+    assert fit_published(store, settings=BRIEF, priors=Priors(subject_scale=1.0)) == other
+    assert newest_fits(store)["published"] == other
 
 
 def test_a_seed_gives_the_same_draws_again(store: Store, add: Add, monkeypatch: pytest.MonkeyPatch) -> None:
