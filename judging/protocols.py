@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
+
+from pydantic import JsonValue
 
 from gnomon.data.records import JudgeVersion, Trial, Verdict, canonical_hash
 from gnomon.judging.run_state import RunState
@@ -83,11 +85,11 @@ class MeteredJudge(Judge, Protocol):
             State of earlier runs: tokens used and batches in progress.
         """
 
-    def usage_summary(self) -> Mapping[str, Any]:
+    def usage_summary(self) -> Mapping[str, JsonValue]:
         """What the latest stream used: calls, tokens, and cost if a price is known."""
 
 
-def make_judge_version(name: str, kind: str, config: Mapping[str, Any]) -> JudgeVersion:
+def make_judge_version(name: str, kind: str, config: Mapping[str, object]) -> JudgeVersion:
     """A judge version whose hash covers name, kind and config.
 
     Parameters

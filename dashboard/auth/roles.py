@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from gnomon.data.errors import InputError
 
@@ -47,7 +47,7 @@ class Access:
     auth: Literal["name", "oidc"] = "name"
     roles: Mapping[str, str] = field(default_factory=dict)
 
-    def role_of(self, claims: Mapping[str, Any]) -> Role | None:
+    def role_of(self, claims: Mapping[str, object]) -> Role | None:
         """Role for the claims of an identity provider; None for an unknown or unverified address."""
         address = str(claims.get("email") or "").strip().lower()
         if not address or claims.get("email_verified") is False:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 import pandas as pd
+from pydantic import JsonValue
 from sqlalchemy import ColumnElement, FromClause, Select, exists, func, select
 
 from gnomon.calibration.observations.frames import judge_frame
@@ -234,7 +235,7 @@ class TrialDetails:
     """Everything known about one trial."""
 
     answer: str
-    condition: dict[str, Any]
+    condition: dict[str, JsonValue]
     verdicts: pd.DataFrame
     labels: pd.DataFrame
     quotes: tuple[str, ...]

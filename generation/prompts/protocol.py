@@ -9,6 +9,8 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from pydantic import JsonValue
+
 from gnomon.data.arms.measures import MeasureQuestion
 from gnomon.data.errors import InputError, UnknownNameError
 from gnomon.data.records import Span, canonical_hash
@@ -48,7 +50,7 @@ class Protocol:
         """Identity of the protocol: changes with any character of it."""
         return canonical_hash(self.hashed_content())
 
-    def hashed_content(self) -> dict[str, Any]:
+    def hashed_content(self) -> dict[str, JsonValue]:
         """All that is put to a subject, as JSON-serialisable values.
 
         `stop` is left out if it is empty, so that the hashes of protocols without it stay the same.
@@ -57,7 +59,7 @@ class Protocol:
         del whole["question"]
         return {**whole, "stop": list(self.stop)} if self.stop else {k: v for k, v in whole.items() if k != "stop"}
 
-    def stored_content(self) -> dict[str, Any]:
+    def stored_content(self) -> dict[str, JsonValue]:
         """The protocol as the store keeps it: what is hashed, and the options of its question if it has any.
 
         With them an answer can be read from the database alone (`calibration.measure_counts`).

@@ -19,7 +19,7 @@ from gnomon.data.errors import GnomonError, MissingPackageError
 from gnomon.data.records import Trial
 from gnomon.generation.engine.base import ENGINES, TORCH
 from gnomon.generation.prompts.protocol import Protocol
-from gnomon.generation.sweeps.trial_design import PlannedTrial, SweepDesign
+from gnomon.generation.sweeps.trial_design import PlannedTrial, SweepDesign, VectorRecord
 
 CORES, PART, PARTS_EACH, TRIES = 8, 128, 4, 3
 PATIENCE = 5.0
@@ -71,7 +71,7 @@ class RayWorker:
         subject = self._subject
         return SubjectInfo(subject.name, subject.revision, subject.layers, subject.width, subject.parameters)
 
-    def prepare_worker(self, design: SweepDesign, protocols: Sequence[Protocol]) -> list[dict[str, Any]]:
+    def prepare_worker(self, design: SweepDesign, protocols: Sequence[Protocol]) -> list[VectorRecord]:
         """Prepare a design; returns the vectors in use as the store keeps them.
 
         Parameters
@@ -125,7 +125,7 @@ class RayCluster:
         self.actors = [self.start() for _ in range(self.number)]
         self.subject = _ray_get(self.actors[0].subject_info.remote())
 
-    def prepare_worker(self, design: SweepDesign, protocols: Sequence[Protocol]) -> Iterable[dict[str, Any]]:
+    def prepare_worker(self, design: SweepDesign, protocols: Sequence[Protocol]) -> Iterable[VectorRecord]:
         """Prepare all actors. The first makes the vectors, so that the others on its machine find them in the cache.
 
         Parameters
@@ -137,12 +137,12 @@ class RayCluster:
 
         Returns
         -------
-        iterable of dict
-            The vectors in use, as arguments of `Store.add_vector`.
+        iterable of VectorRecord
+            The vectors in use.
         """
         self._design = design, protocols
         first, *others = [actor.prepare_worker for actor in self.actors]
-        facts: list[dict[str, Any]] = _ray_get(first.remote(*self._design))
+        facts: list[VectorRecord] = _ray_get(first.remote(*self._design))
         _ray_get([begin.remote(*self._design) for begin in others])
         return facts
 

@@ -12,7 +12,7 @@ from gnomon.data.records import Subject, Trial
 from gnomon.data.storage.store import Store
 from gnomon.generation.engine.base import TORCH, EngineSubject
 from gnomon.generation.prompts.protocol import load_protocol
-from gnomon.generation.sweeps.trial_design import PlannedTrial, SweepDesign
+from gnomon.generation.sweeps.trial_design import PlannedTrial, SweepDesign, VectorRecord
 
 if TYPE_CHECKING:
     from gnomon.generation.prompts.protocol import Protocol as Said
@@ -32,7 +32,7 @@ class TrialWorkers(Protocol):
     def subject(self) -> Any:
         """The subject of the trials."""
 
-    def prepare_worker(self, design: SweepDesign, protocols: Sequence[Said]) -> Iterable[dict[str, Any]]:
+    def prepare_worker(self, design: SweepDesign, protocols: Sequence[Said]) -> Iterable[VectorRecord]:
         """Prepare a design; returns the vectors in use as the store keeps them.
 
         Parameters
@@ -44,8 +44,8 @@ class TrialWorkers(Protocol):
 
         Returns
         -------
-        iterable of dict
-            The vectors in use, as arguments of `Store.add_vector`.
+        iterable of VectorRecord
+            The vectors in use.
         """
 
     def make_trials(self, planned: Sequence[PlannedTrial]) -> Iterable[Trial]:
@@ -97,7 +97,7 @@ class LocalWorker:
     def __init__(self, subject: EngineSubject, rows: int | None = None, engine: str = TORCH) -> None:
         self.subject, self._rows, self._engine = subject, rows, engine
 
-    def prepare_worker(self, design: SweepDesign, protocols: Sequence[Said]) -> Iterable[dict[str, Any]]:
+    def prepare_worker(self, design: SweepDesign, protocols: Sequence[Said]) -> Iterable[VectorRecord]:
         """Make the vectors of a design, or read them from the cache.
 
         Parameters
@@ -109,8 +109,8 @@ class LocalWorker:
 
         Returns
         -------
-        iterable of dict
-            The vectors in use, as arguments of `Store.add_vector`.
+        iterable of VectorRecord
+            The vectors in use.
         """
         from gnomon.generation.sweeps.trial_factory import TrialFactory
 
@@ -169,7 +169,14 @@ def run_sweep(
     if missing:
         _add_subject(store, workers.subject, record)
         for vector in workers.prepare_worker(design, protocols):
-            store.add_vector(**vector)
+            store.add_vector(
+                vector.hash,
+                subject=vector.subject,
+                concept=vector.concept,
+                layer=vector.layer,
+                norm=vector.norm,
+                content=vector.content,
+            )
         for protocol in all_protocols(design, protocols):
             store.add_protocol(protocol.protocol_hash, protocol.name, protocol.stored_content())
         with writer:

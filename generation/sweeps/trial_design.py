@@ -18,6 +18,18 @@ from gnomon.generation.vectors.additions import vector_hash
 from gnomon.generation.vectors.vector_spec import PLAIN, VectorMethod
 
 
+@dataclass(frozen=True, slots=True)
+class VectorRecord:
+    """A vector as the store keeps it: under the hash of its recipe, with its norm and how it was made (`content`)."""
+
+    hash: str
+    subject: str
+    concept: str
+    layer: int
+    norm: float
+    content: Mapping[str, object]
+
+
 @dataclass(frozen=True)
 class SweepDesign:
     """The axes of a sweep.
@@ -37,7 +49,7 @@ class SweepDesign:
     spans: tuple[Span, ...] = ()
     replicates: Mapping[Arm, int] = field(default_factory=lambda: {Arm.INJECTION: 5, Arm.CONTROL: 40, Arm.RANDOM: 2})
     seed: int = 0
-    exclude: tuple[Mapping[str, Any], ...] = ()
+    exclude: tuple[Mapping[str, object], ...] = ()
     vectors: VectorMethod = PLAIN
     listed: tuple[str, ...] = ()
 

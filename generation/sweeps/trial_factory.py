@@ -23,6 +23,7 @@ from gnomon.generation.sweeps.trial_design import (
     PlannedProtocol,
     PlannedTrial,
     SweepDesign,
+    VectorRecord,
     balanced_order,
     planned_conditions,
 )
@@ -167,22 +168,28 @@ class TrialFactory:
         step = spent.step_seconds / spent.row_steps if spent.row_steps else 0.0
         return SpeedProbe(rows, spent.admit_seconds / max(spent.admitted, 1), step)
 
-    def vector_records(self) -> Iterator[dict[str, Any]]:
+    def vector_records(self) -> Iterator[VectorRecord]:
         """Yield each vector in use as the store keeps it, for every arm that adds it in its own way."""
         additions = [addition_of(arm) for arm in self.design.arms if ARMS[arm].is_steered]
         beside = pairwise_cosines(self.vectors)
         for place, vector in self.vectors.items():
-            about = {
-                "subject": self.subject.name,
-                "concept": vector.concept,
-                "layer": vector.layer,
-                "norm": vector.norm,
-            }
             for addition in additions:
-                content = {**vector.recipe, "sha256": vector.sha256, **vector.about, "cosines": beside[place]}
+                content: Mapping[str, object] = {
+                    **vector.recipe,
+                    "sha256": vector.sha256,
+                    **vector.about,
+                    "cosines": beside[place],
+                }
                 if addition.recipe is not None:
-                    content = dict(addition.recipe(vector.hash))
-                yield {"hash_": addition.vector_hash(vector.hash), "content": content, **about}
+                    content = addition.recipe(vector.hash)
+                yield VectorRecord(
+                    hash=addition.vector_hash(vector.hash),
+                    subject=self.subject.name,
+                    concept=vector.concept,
+                    layer=vector.layer,
+                    norm=vector.norm,
+                    content=content,
+                )
 
     def make_request(self, trial: PlannedTrial) -> TrialRequest:
         """The engine's request for a trial."""

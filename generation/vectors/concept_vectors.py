@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import JsonValue
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
@@ -46,7 +47,7 @@ class ConceptVector:
     tensor: Tensor
     norm: float
     sha256: str
-    recipe: dict[str, Any]
+    recipe: dict[str, JsonValue]
     about: dict[str, float] = field(default_factory=dict)
 
 
@@ -260,12 +261,15 @@ def _first_tokens(subject: LoadedSubject, concept: str) -> list[int]:
     return sorted({encode_text(subject.tokenizer, spelling)[0] for spelling in spellings})
 
 
-def _make_vector(recipe: dict[str, Any], tensor: Tensor, about: dict[str, float]) -> ConceptVector:
+def _make_vector(recipe: dict[str, JsonValue], tensor: Tensor, about: dict[str, float]) -> ConceptVector:
     values = tensor.detach().float().cpu().contiguous()
+    concept, layer = recipe["concept"], recipe["layer"]
+    assert isinstance(concept, str)
+    assert isinstance(layer, int)
     return ConceptVector(
         hash=canonical_hash(recipe),
-        concept=recipe["concept"],
-        layer=recipe["layer"],
+        concept=concept,
+        layer=layer,
         tensor=values,
         norm=float(values.norm()),
         sha256=hashlib.sha256(values.numpy().tobytes()).hexdigest(),

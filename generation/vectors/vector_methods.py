@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 import torch
+from pydantic import JsonValue
 from torch import Tensor
 
 from gnomon.data.records import canonical_hash
@@ -33,7 +33,7 @@ Activations = Callable[[Sequence[str]], Mapping[int, Tensor]]
 """Maps user turns to the residual stream at the last prompt token of each: by layer, (turns, width)."""
 
 
-def recipe_of(revision: str, concept: str, layer: int, kind: VectorMethod = PLAIN) -> dict[str, Any]:
+def recipe_of(revision: str, concept: str, layer: int, kind: VectorMethod = PLAIN) -> dict[str, JsonValue]:
     """The recipe of a vector: everything that determines it. Its `canonical_hash` is the vector's hash.
 
     Parameters
@@ -47,7 +47,7 @@ def recipe_of(revision: str, concept: str, layer: int, kind: VectorMethod = PLAI
     kind : VectorMethod
         Method and scale of the vector.
     """
-    recipe: dict[str, Any] = {
+    recipe: dict[str, JsonValue] = {
         "subject": revision,
         "method": METHODS[kind.method],
         "prompt": PROMPT,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from typing import Any
+
+from pydantic import JsonValue
 
 from gnomon.judging.config import JudgeConfig
 
@@ -152,7 +153,7 @@ class BudgetLedger:
         ratio = 1.0 if self._ratio is None else min(1.0, MARGIN * self._ratio)
         return int(ratio * size) + TEMPLATE
 
-    def usage_summary(self) -> dict[str, Any]:
+    def usage_summary(self) -> dict[str, JsonValue]:
         """Calls, tokens and cost of this run; the cost is None if no price is configured."""
         price = self._config.price
         return {

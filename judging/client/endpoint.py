@@ -8,7 +8,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Self, TypeVar
 
 import httpx2  # the SDK's own HTTP library: its response type
 from openai import AsyncOpenAI, OpenAIError
@@ -129,7 +129,7 @@ class Endpoint:
         return text.replace(self._key, "***") if self._key else text
 
     async def ask_model(
-        self, messages: Messages, schema: Mapping[str, Any] | None, *, seed: int = 0, tries: int = TRIES
+        self, messages: Messages, schema: Mapping[str, object] | None, *, seed: int = 0, tries: int = TRIES
     ) -> Completion:
         """Send one chat request, with retries and within the budget.
 
@@ -217,7 +217,7 @@ class Endpoint:
         self.sends_schema = token in answer.text
         return self.sends_schema
 
-    def request_body(self, messages: Messages, schema: Mapping[str, Any] | None) -> dict[str, Any]:
+    def request_body(self, messages: Messages, schema: Mapping[str, object] | None) -> dict[str, object]:
         """The JSON body of one chat request.
 
         Parameters
@@ -227,7 +227,7 @@ class Endpoint:
         schema : mapping, optional
             JSON schema of the reply; None asks for plain text.
         """
-        body: dict[str, Any] = {"model": self.config.model, "messages": list(messages)}
+        body: dict[str, object] = {"model": self.config.model, "messages": list(messages)}
         body[self._length_key] = self.config.max_tokens
         if self.config.temperature != "server":
             body["temperature"] = self.config.temperature
@@ -272,7 +272,7 @@ class Endpoint:
         failed = from_sdk_error(error, self.config)
         return CallFailedError(failed.kind, self.redact_key(failed.reason), failed.wait, billed=failed.billed)
 
-    async def _ask_adapting(self, messages: Messages, schema: Mapping[str, Any] | None) -> Completion:
+    async def _ask_adapting(self, messages: Messages, schema: Mapping[str, object] | None) -> Completion:
         """As `ask_model`; if the server requires the newer name of the length limit, use that name from now on."""
         try:
             return await self.ask_model(messages, schema, tries=PROBE_TRIES)
@@ -282,7 +282,7 @@ class Endpoint:
             self._length_key = "max_completion_tokens"
             return await self.ask_model(messages, schema, tries=PROBE_TRIES)
 
-    async def _metered_call(self, messages: Messages, schema: Mapping[str, Any] | None, size: int) -> Completion:
+    async def _metered_call(self, messages: Messages, schema: Mapping[str, object] | None, size: int) -> Completion:
         """One call, rate-limited and within the budget; its usage is recorded whether or not it succeeds."""
         most = self.ledger.max_prompt_tokens(size) + self.config.max_tokens
         await self.throttle.acquire_slot(most)
@@ -325,7 +325,7 @@ class Endpoint:
             return completion
         return replace(completion, input_tokens=allowed, output_tokens=self.config.max_tokens)
 
-    async def _call_once(self, messages: Messages, schema: Mapping[str, Any] | None) -> Completion:
+    async def _call_once(self, messages: Messages, schema: Mapping[str, object] | None) -> Completion:
         begun = self._clock()
         try:
             async with asyncio.timeout(self.config.timeout):

@@ -6,7 +6,8 @@ import asyncio
 import os
 import time
 from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator, Sequence
-from typing import Any
+
+from pydantic import JsonValue
 
 from gnomon.data.errors import JudgeError, UserError
 from gnomon.data.facts import reported_answers
@@ -83,7 +84,7 @@ class OpenAICompatibleJudge:
         """Whether the server enforced a schema in the probe of the latest run; None before the first run."""
         return self._enforces
 
-    def usage_summary(self) -> dict[str, Any]:
+    def usage_summary(self) -> dict[str, JsonValue]:
         """Calls, tokens and cost of the latest run, lowest concurrency that the server forced, and seconds waited."""
         return {**self._ledger.usage_summary(), "lowest_concurrency": self._lowest, "waited": round(self._waited, 1)}
 
@@ -165,7 +166,11 @@ class OpenAICompatibleJudge:
     def _make_version(self) -> JudgeVersion:
         sampling = {"temperature": self.config.temperature, "max_tokens": self.config.max_tokens}
         rubric = {"name": self.rubric.name, "hash": self.rubric.rubric_hash}
-        described: dict[str, Any] = {"model": self.config.model, "rubric": rubric, "concepts": sorted(self.concepts)}
+        described: dict[str, object] = {
+            "model": self.config.model,
+            "rubric": rubric,
+            "concepts": sorted(self.concepts),
+        }
         described |= sampling
         if self.examples:
             described["examples"] = [[each.answer, reported_answers(each.facts), each.quote] for each in self.examples]

@@ -6,7 +6,6 @@ import json
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from gnomon.data.facts import CORE, Fact, further_facts, reported_answers
 from gnomon.data.records import NONE, OTHER, Facts, Trial, VerdictState, canonical_hash
@@ -55,7 +54,7 @@ class JudgePrompt:
     """What is sent to a judge's server: chat messages, and the JSON schema of the reply."""
 
     messages: list[dict[str, str]]
-    schema: dict[str, Any]
+    schema: dict[str, object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +129,7 @@ class BlindRubric:
             turns += [self._user_turn(shown), {"role": "assistant", "content": json.dumps(_example_reply(example))}]
         return [*turns, self._user_turn(fenced[-1])]
 
-    def reply_schema(self, concepts: Sequence[str], seed: int = 0) -> dict[str, Any]:
+    def reply_schema(self, concepts: Sequence[str], seed: int = 0) -> dict[str, object]:
         """Strict JSON schema of the reply: every key is required, no other is allowed, each fact follows its quotation.
 
         Parameters
@@ -140,7 +139,7 @@ class BlindRubric:
         seed : int
             Seed of the order of the allowed values.
         """
-        types: dict[str, Any] = {
+        types: dict[str, object] = {
             "flag": {"type": "boolean"},
             "concept": {"type": "string", "enum": concept_choices(concepts, seed)},
         }
@@ -200,12 +199,12 @@ def concept_choices(concepts: Sequence[str], seed: int) -> list[str]:
     return [*order, NONE, OTHER]
 
 
-def strict_object(properties: dict[str, Any]) -> dict[str, Any]:
+def strict_object(properties: dict[str, object]) -> dict[str, object]:
     """The JSON schema of an object with exactly these keys."""
     return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
 
 
-def _example_reply(example: LabelledExample) -> dict[str, Any]:
+def _example_reply(example: LabelledExample) -> dict[str, object]:
     """The reply that an example stands for; its quotation is attached to the fact that it decided."""
     facts = example.facts
     said = reported_answers(facts)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from gnomon.data.arms import ARMS, ArmEvent
 from gnomon.data.facts import CORE, Fact, further_facts
@@ -132,7 +131,7 @@ class InformedRubric:
         )
         return [{"role": "system", "content": system}, {"role": "user", "content": self.user.format(fenced=fenced)}]
 
-    def reply_schema(self, concepts: Sequence[str], seed: int = 0) -> dict[str, Any]:
+    def reply_schema(self, concepts: Sequence[str], seed: int = 0) -> dict[str, object]:
         """Strict JSON schema of the reply: every key is required, no other is allowed.
 
         Parameters
@@ -142,7 +141,7 @@ class InformedRubric:
         seed : int
             Seed of the order of the allowed values.
         """
-        types: dict[str, Any] = {
+        types: dict[str, object] = {
             "flag": {"type": "boolean"},
             "concept": {"type": "string", "enum": concept_choices(concepts, seed)},
         }

@@ -8,7 +8,7 @@ from collections.abc import Callable, Hashable, Iterator, Sequence
 from functools import cache
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError, create_model
+from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError, create_model
 
 from gnomon.data.facts import facts_from_answers
 from gnomon.data.records import NONE, OTHER, Facts, VerdictState
@@ -166,7 +166,7 @@ def _without_thinking(text: str) -> str:
     return " ".join([*kept, text[begin:]])
 
 
-def _json_objects(text: str) -> Iterator[dict[str, Any]]:
+def _json_objects(text: str) -> Iterator[dict[str, JsonValue]]:
     """Outermost JSON objects of a text, from left to right."""
     decoder = json.JSONDecoder()
     place, left = text.find("{"), STARTS
@@ -181,7 +181,7 @@ def _json_objects(text: str) -> Iterator[dict[str, Any]]:
         place = text.find("{", end)
 
 
-def _validated_reply(value: dict[str, Any], concepts: Sequence[str], form: type[AnyReply]) -> AnyReply | None:
+def _validated_reply(value: dict[str, JsonValue], concepts: Sequence[str], form: type[AnyReply]) -> AnyReply | None:
     """The object as a reply whose concept is on the closed list, or None."""
     try:
         reply = form.model_validate(value)

@@ -11,7 +11,9 @@ from dataclasses import asdict, dataclass, field
 from itertools import islice
 from queue import SimpleQueue
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
+
+from pydantic import JsonValue
 
 from gnomon.data.errors import JudgeError, UserError
 from gnomon.data.records import Verdict, VerdictState
@@ -48,7 +50,7 @@ class JudgeReport:
     error: str | None = None
     enforces_schema: bool | None = None
     seconds: float = 0.0
-    usage: Mapping[str, Any] = field(default_factory=dict)
+    usage: Mapping[str, JsonValue] = field(default_factory=dict)
 
 
 def run_panel(
