@@ -206,7 +206,7 @@ def _by_arm(frame: pd.DataFrame) -> Any:
         y=alt.Y("judge:N", sort=None, title=None),
         yOffset=alt.YOffset("arm:N", sort=list(ARMS)),
         color=alt.Color("arm:N", title="Arm", scale=arm_scale(), sort=list(ARMS), legend=_present_rows(frame)),
-        tooltip=[*tips, *_interval_tips(".2f"), alt.Tooltip("of:Q", title="Labelled transcripts")],
+        tooltip=[*tips, *_interval_tips(".2f"), alt.Tooltip("of:Q", title="Labelled trials")],
     )
 
 

@@ -420,5 +420,5 @@ def _judge_notes(rows: pd.DataFrame, youden: YoudenByArm, states: Mapping[str, f
     if lost > 0:
         notes.append(f"{100 * lost:.1f} % of its calls gave no verdict and count nowhere")
     if rows["weight"].nunique() > 1:
-        notes.append("labels were chosen with unequal chances: rates are weighted back to all transcripts it read")
+        notes.append("labels were chosen with unequal chances: rates are weighted to all trials that it judged")
     return notes

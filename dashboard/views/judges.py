@@ -92,7 +92,7 @@ def _judge_entry(document: ViewAudit, judge: str) -> JudgeAudit:
 
 
 def _overall_entry(document: ViewAudit, judge: str) -> None:
-    labels = count_noun(document.labelled, "labelled transcript")
+    labels = count_noun(document.labelled, "labelled trial")
     looks = count_noun(document.test_split_looks, "time")
     splits = _judge_entry(document, judge).splits
     where = (
@@ -276,7 +276,7 @@ def _revision_section(document: ViewAudit) -> None:
     st.subheader("Changed labels", help=define_terms("exposure", "label view"))
     st.text(non_breaking(document.revisions.words))
     if document.disagreements:
-        st.text(f"Raters disagree on {count_noun(document.disagreements, 'transcript')}.")
+        st.text(f"Raters disagree on {count_noun(document.disagreements, 'trial')}.")
     if document.revisions.moves:
         with st.expander("All changed labels, before and after"):
             st.dataframe(audit_frames.revision_frame(document), hide_index=True)

@@ -33,7 +33,7 @@ def show_page() -> None:
     st.title("Label")
     _, store = study_picker.current_study()
     if not store.count_rows(tables.trials):
-        st.info("This study has no transcripts to label. It holds counts, or nothing was generated yet.")
+        st.info("This study has no trials to label. It holds counts, or nothing was generated yet.")
         return
     who = current_role()
     if who is None or not who.may_label:
@@ -116,7 +116,7 @@ def _label_next(desk: LabellingSession) -> None:
 def _show_progress(desk: LabellingSession) -> None:
     mine = labelled_by(desk.store, desk.rater)
     line = f"{count_noun(desk.labelled, 'label')} in this session, {mine:,} by you in this study"
-    waiting = f", {count_noun(len(desk.skipped), 'transcript')} skipped" if desk.skipped else ""
+    waiting = f", {count_noun(len(desk.skipped), 'trial')} skipped" if desk.skipped else ""
     st.caption(f"{line}{waiting}. " + (f":orange[{desk.message}]" if desk.message else ""))
 
 

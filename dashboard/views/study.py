@@ -66,7 +66,7 @@ def _study_summary(store: Store, found: StudyOverview) -> None:
         columns[1].metric("Trials counted", f"{int(counted['n'].sum()):,}", help=define_terms("trial"))
         columns[2].metric("Arms", counted["arm"].nunique(), help=define_terms("arm", "injection arm", "control arm"))
     else:
-        columns[1].metric("Answers", f"{found.trial_count:,}")
+        columns[1].metric("Trials", f"{found.trial_count:,}")
         columns[2].metric("Verdicts", f"{int(found.states['n'].sum()):,}", help=define_terms("verdict", "judge"))
         columns[3].metric("Labelled", f"{len(found.labels):,}", help="Trials with a label in the study's label view")
     good = sum(fit.status not in (FAILED, REFUSED) for fit in found.fits)
@@ -195,5 +195,5 @@ def _show_counts(store: Store) -> None:
     table = table.sort_values(["parameters", "subject", "arm"]).drop(columns="parameters")
     st.dataframe(table, hide_index=True)
     st.caption(
-        "Counts as published: no transcripts, so no labels, and estimates include the errors of that study's judge."
+        "Counts as published: no responses, so no labels, and estimates include the errors of that study's judge."
     )

@@ -32,7 +32,7 @@ def show_page() -> None:
     stamp = study_picker.change_token(store)
     choices = _cached_choices(place.url, stamp, store)
     if not choices.subject or not choices.arm:
-        st.info("This study has no transcripts. It holds counts, or nothing was generated yet.")
+        st.info("This study has no trials. It holds counts, or nothing was generated yet.")
         return
     rater = rater_name()
     if rater is not None:
@@ -154,12 +154,12 @@ def _of_cell(
     found = incremental_search.filter_ids(store, transcript_query.filter_conditions(store, filters, choices), ids)
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         left = "" if len(found.ids) == len(ids) else f"; filters leave {len(found.ids):,}"
-        st.text(f"{cell.describe_cell}: {count_noun(len(ids), 'transcript')}{left}")
-        st.button("Show all transcripts", on_click=matrix_cell.clear_cell)
+        st.text(f"{cell.describe_cell}: {count_noun(len(ids), 'trial')}{left}")
+        st.button("Show all trials", on_click=matrix_cell.clear_cell)
     return found
 
 
-@st.cache_data(max_entries=32, show_spinner="Looking for its transcripts")
+@st.cache_data(max_entries=32, show_spinner="Searching")
 def _cell_trials(url: str, stamp: tuple[int, ...], cell: matrix_cell.MatrixCell, _store: Store) -> list[str]:
     """Trial ids of a cell, cached until a fact is added."""
     return cell.trial_ids(_store)
@@ -167,7 +167,7 @@ def _cell_trials(url: str, stamp: tuple[int, ...], cell: matrix_cell.MatrixCell,
 
 def _show_nothing(found: incremental_search.SearchState) -> None:
     if found.is_complete:
-        st.info("No transcript fits these filters.")
+        st.info("No trial fits these filters.")
         return
     st.info(f"None fits these filters in the {format_percent(found.searched_share)} of the study that was searched.")
     _search_on()
@@ -188,9 +188,9 @@ def _first_row(at: int | None, many: int) -> int:
 def _search_summary(found: incremental_search.SearchState) -> str:
     """Number of matching transcripts, or number found so far."""
     if found.total is not None or found.is_complete:
-        return count_noun(len(found.ids) if found.total is None else found.total, "transcript")
+        return count_noun(len(found.ids) if found.total is None else found.total, "trial")
     return (
-        f"{count_noun(len(found.ids), 'transcript')} in the {format_percent(found.searched_share)} "
+        f"{count_noun(len(found.ids), 'trial')} in the {format_percent(found.searched_share)} "
         f"of the study searched so far"
     )
 

@@ -186,7 +186,7 @@ def _summary_section(found: StudyOverview, fits: Mapping[str, FitFrames]) -> Rep
     if len(cells):
         steered = cells[cells["arm"].isin(steered_arms())]
         made.lines.append(
-            f"{found.trial_count:,} answers of {join_names(sorted(cells['subject'].unique()), 12)}; "
+            f"{found.trial_count:,} trials of {join_names(sorted(cells['subject'].unique()), 12)}; "
             f"{len(found.labels):,} labelled; judges {join_names(sorted(found.states['judge'].unique()), 12)}."
         )
         by_arm = cells.pivot_table(index="subject", columns="arm", values="n", aggfunc="sum", fill_value=0)
@@ -328,7 +328,7 @@ def _limits_section(found: StudyOverview, fits: Mapping[str, FitFrames]) -> Repo
     for view, fit in fits.items():
         made.lines += [f"{TITLES[view.split(':')[0]]}. {note.text}" for note in withheld_notices(fit.refused)]
     if len(found.missing):
-        made.lines.append(f"{len(found.missing):,} planned conditions lack some of their answers.")
+        made.lines.append(f"{len(found.missing):,} planned conditions lack trials.")
     made.lines = made.lines or ["No estimate was withheld."]
     return made
 

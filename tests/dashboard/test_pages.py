@@ -80,7 +80,7 @@ def test_judges_change_with_the_label_view_and_the_judge(visit):
 
 def test_transcripts_are_filtered_in_the_database_and_read_one_by_one(visit):
     page = visit("demo", "transcripts", "&text=out+of+the+ordinary")
-    page.get_by_text("transcripts, rows 1 to").wait_for()
+    page.get_by_text("trials, rows 1 to").wait_for()
     assert page.get_by_test_id("transcript").count() == 0
     press_until(page, "ArrowRight", lambda: page.get_by_text("Transcript 1 of").count() == 1)
     page.get_by_test_id("transcript").filter(has_text="out of the ordinary").wait_for()

@@ -56,17 +56,17 @@ def test_a_page_sent_as_a_link_opens_as_it_was(visit):
     page.get_by_text("Judges disagree").click()
     page.get_by_text("Not labelled").click()
     calm(page)
-    told = page.get_by_text(re.compile(r"transcripts?, rows")).text_content()
+    told = page.get_by_text(re.compile(r"trials?, rows")).text_content()
     sent = urlsplit(page.url).query
     again = visit("demo", "transcripts", "&" + sent)
-    assert again.get_by_text(re.compile(r"transcripts?, rows")).text_content() == told
+    assert again.get_by_text(re.compile(r"trials?, rows")).text_content() == told
     assert asked(again) == asked(page)
 
 
 def test_a_filter_that_another_study_does_not_know_is_let_go(visit):
     page = visit("demo", "transcripts", "&concept=ocean")
     picked(page, page.get_by_label("Study", exact=True).click, page.get_by_role("option", name="published", exact=True))
-    page.get_by_text("This study has no transcripts").wait_for()
+    page.get_by_text("This study has no trials").wait_for()
     page.get_by_role("link", name="Scaling", exact=True).click()
     page.get_by_role("heading", name="Scaling", level=1).wait_for()
     calm(page)

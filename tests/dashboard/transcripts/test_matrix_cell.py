@@ -20,7 +20,7 @@ def cell_in(page) -> list[str]:
 
 
 def listed(page) -> int:
-    return int(page.get_by_text(re.compile(r"transcripts?, rows")).text_content().split()[0])
+    return int(page.get_by_text(re.compile(r"trials?, rows")).text_content().split()[0])
 
 
 def choose_cell(page, place: int, begins: str) -> int:
@@ -49,7 +49,7 @@ def test_a_cell_that_is_clicked_opens_its_transcripts_and_all_come_back(visit, o
     assert (kind, view, judge) == ("confused", "blind", "lexicon")
     classes = audit_frames.class_frame(audit_study(opened("demo")), judge).set_index(["arm", "truth", "verdict"])
     assert listed(page) == classes.loc[tuple(names), "n"] > 0
-    page.get_by_role("button", name="Show all transcripts").click()
+    page.get_by_role("button", name="Show all trials").click()
     calm(page)
     assert listed(page) == 128
     assert "cell=" not in page.url
