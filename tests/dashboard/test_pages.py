@@ -43,7 +43,7 @@ def test_pages_have_a_dark_ground_where_the_reader_wants_one(visit):
 
 def test_the_study_page_says_what_matters_and_what_to_do_next(visit):
     page = visit("demo")
-    page.get_by_text("Fewer than 20 labels measure the judges").wait_for()
+    page.get_by_text("Fewer than 20 labels to measure the judges").wait_for()
     page.get_by_role("link", name="Open Label").click()
     page.get_by_role("heading", name="Label").wait_for()
 
@@ -52,7 +52,7 @@ def test_a_failed_fit_is_shown_as_failed_and_its_figures_are_not(visit):
     page = visit("failed")
     page.get_by_text("The fit 'judged' failed (R-hat 1.210").wait_for()
     page.get_by_role("link", name="Scaling").click()
-    page.get_by_text("did not pass").first.wait_for()
+    page.get_by_text("failed its convergence checks").first.wait_for()
     assert page.get_by_test_id("stVegaLiteChart").count() == 0
 
 
@@ -119,7 +119,7 @@ def test_a_reader_of_the_published_study_finds_the_answers_on_the_scaling_page(v
     page.get_by_text("Qwen2.5-14B-Instruct is higher than Qwen2.5-7B-Instruct: difference +10 points").wait_for()
     dip = page.get_by_text("Qwen2.5-32B-Instruct refuses 64 % of controls and 23 % of injections")
     assert "between −0.8 and +43.9\xa0% (Lee bounds, from the counts)" in dip.inner_text()
-    page.get_by_text("so it is the one to compare models by").wait_for()
+    page.get_by_text("To compare models use the raw estimate").wait_for()
     drawn(page)
     no_error(page)
 
@@ -167,7 +167,7 @@ def test_refusal_is_shown_by_strength_where_strengths_differ(visit):
 def test_diagnostics_say_whether_the_fit_converged_and_makes_the_counts(visit):
     page = visit("published", "diagnostics")
     page.get_by_text("published: passed; R-hat 1.00").wait_for()
-    page.get_by_text("Yes: in none of 16 subjects and arms").wait_for()
+    page.get_by_text("No misfit found: all 16 model and arm checks").wait_for()
     drawn(page)
     no_error(page)
 
@@ -190,7 +190,7 @@ def test_the_best_cell_stands_beside_the_luckiest_raw_rate(visit):
 
 def test_a_reader_of_scaling_sees_how_sure_every_step_is(visit):
     page = visit("published", "scaling")
-    page.get_by_text("probability that it rises at each of the 5 steps").wait_for()
+    page.get_by_text("P(increase at all 5 steps)").wait_for()
 
 
 def test_two_models_are_picked_and_compared(visit):
@@ -204,10 +204,10 @@ def test_two_models_are_picked_and_compared(visit):
 def test_one_model_has_a_forest_and_may_stand_beside_the_published_ones(visit):
     page = visit("demo", "scaling")
     drawn(page)
-    page.get_by_text("One size only: there is no slope over size").wait_for()
+    page.get_by_text("One model size only: a slope over size cannot be estimated").wait_for()
     page.get_by_text("Overlay published models").click()
-    page.get_by_text("no one-to-one comparison").wait_for()
-    page.get_by_text("One size only: there is no slope over size").wait_for(state="hidden")
+    page.get_by_text("another protocol and another judge").wait_for()
+    page.get_by_text("One model size only: a slope over size cannot be estimated").wait_for(state="hidden")
     no_error(page)
 
 
