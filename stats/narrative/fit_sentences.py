@@ -107,7 +107,7 @@ def arm_sentence(rates: pd.DataFrame, judge: str, arm: str) -> str:
         if row := by.get(measure):
             value, low, high = (format_percent(end) for end in (row.value, row.low, row.high))
             parts.append(f"{verb.format(value)} (95 % interval {low} to {high})")
-    told = f"In the {arm} arm {judge} " + " and ".join(parts) + "."
+    told = f"In the {arm} arm, {judge} has " + " and ".join(parts) + "."
     if row := by.get("Youden's J"):
         told += f" Youden's J {row.value:.2f} ({row.low:.2f} to {row.high:.2f})."
     return told

@@ -64,17 +64,17 @@ def test_the_next_step_is_a_command_that_names_the_folder(visit, urls):
 
 def test_judges_change_with_the_label_view_and_the_judge(visit):
     page = visit("demo", "judges")
-    page.get_by_text("May lexicon be corrected?").wait_for()
-    page.get_by_text("In the injection arm lexicon finds").wait_for()
-    page.get_by_text("Current").click()
-    page.get_by_text("Changed labels").wait_for()
-    page.get_by_text("Held to the labels as first given lexicon has").wait_for()
-    page.get_by_text("Inconsistent verdicts and labels").wait_for()
-    page.get_by_text("Does lexicon judge alike over time?").wait_for()
+    page.get_by_text("Can estimates be corrected for the errors of lexicon?").wait_for()
+    page.get_by_text("In the injection arm, lexicon has sensitivity").wait_for()
+    page.get_by_role("radiogroup").get_by_text("Current", exact=True).click()
+    page.get_by_role("heading", name="Changed labels").wait_for()
+    page.get_by_text("Against the labels as first given, lexicon has").wait_for()
+    page.get_by_role("heading", name="Inconsistent verdicts and labels").wait_for()
+    page.get_by_role("heading", name="Drift of lexicon").wait_for()
     settle(page)
-    assert "view=As+they+stand+now" in page.url
+    assert "view=Current" in page.url
     picked(page, page.get_by_label("Judge", exact=True).click, page.get_by_role("option", name="embedding"))
-    page.get_by_text("May embedding be corrected?").wait_for()
+    page.get_by_text("Can estimates be corrected for the errors of embedding?").wait_for()
     no_error(page)
 
 
