@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import tomlkit
 from pydantic import ValidationError
 
 from gnomon.api.study import Study, open_study
@@ -103,7 +103,7 @@ def _judge_table(judge: str | Table) -> Table:
 def _checked_text(file: Path, content: Table) -> str:
     """The study file's text, once it is known to be valid and to say what was meant."""
     try:
-        text = _toml_text(content)
+        text = tomlkit.dumps(content)
         held = tomllib.loads(text)
     except (TypeError, tomllib.TOMLDecodeError) as error:
         raise StudyFileError(f"{file}: {error}: give texts, numbers, lists and tables") from error
@@ -117,39 +117,3 @@ def _checked_text(file: Path, content: Table) -> str:
             problem = "there is no such key; see docs/study-file.md for those there are"
         raise StudyFileError(f"{file}: not written: {key}: {problem}") from error
     return text
-
-
-def _toml_text(content: Table) -> str:
-    """Plain keys first, then tables and lists of tables."""
-    plain = {key: value for key, value in content.items() if not isinstance(value, Mapping) and not _is_tables(value)}
-    parts = ["".join(f"{key} = {_toml_value(value)}\n" for key, value in plain.items())]
-    for key, value in content.items():
-        if isinstance(value, Mapping) and value:
-            parts.append(_table_text(f"[{key}]", value))
-        elif _is_tables(value):
-            assert isinstance(value, Sequence)
-            parts += [_table_text(f"[[{key}]]", each) for each in value]
-    return "\n".join(parts)
-
-
-def _is_tables(value: object) -> bool:
-    return isinstance(value, list | tuple) and bool(value) and all(isinstance(each, Mapping) for each in value)
-
-
-def _table_text(header: str, table: Table) -> str:
-    return f"{header}\n" + "".join(f"{_toml_key(key)} = {_toml_value(value)}\n" for key, value in table.items())
-
-
-def _toml_value(value: object) -> str:
-    """A value in TOML: JSON but for tables, and for numbers that JSON does not have."""
-    if isinstance(value, Mapping):
-        return "{ " + ", ".join(f"{_toml_key(key)} = {_toml_value(part)}" for key, part in value.items()) + " }"
-    if isinstance(value, list | tuple):
-        return "[" + ", ".join(_toml_value(part) for part in value) + "]"
-    if isinstance(value, float):
-        return repr(float(value))
-    return json.dumps(value, ensure_ascii=False)
-
-
-def _toml_key(key: object) -> str:
-    return json.dumps(str(key), ensure_ascii=False)

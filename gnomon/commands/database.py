@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import json as json_
-import re
-import tomllib
 from pathlib import Path
 
+import tomlkit
+
 from gnomon.console import print_json, print_status, progress_bar
-from gnomon.data.errors import InputError, StudyFileError
+from gnomon.data.errors import InputError
 from gnomon.data.files import write_atomically
 from gnomon.data.maintenance.replicate import TableChecksum, back_up_store, move_store
 from gnomon.data.storage.engines import redact_password, redacted_url
 from gnomon.data.storage.store import Store
 from gnomon.render.documents import BackupDocument, MoveDocument, TableContent
 from gnomon.study_file import FILE, database_url, read_study, resolve_database_url
-
-HEADER = re.compile(r"^\s*\[", re.MULTILINE)
-LINE = re.compile(r"^\s*database\s*=.*$", re.MULTILINE)
 
 
 def move_database(folder: Path, to: str, json: bool) -> MoveDocument:
@@ -36,8 +32,6 @@ def move_database(folder: Path, to: str, json: bool) -> MoveDocument:
     ------
     InputError
         If the study is in that database already.
-    StudyFileError
-        If the key 'database' of the study file cannot be replaced.
     """
     old = database_url(folder, read_study(folder))
     new = resolve_database_url(folder, to)
@@ -108,18 +102,6 @@ def _table_contents(held: dict[str, TableChecksum]) -> dict[str, TableContent]:
 
 def _with_database(path: Path, to: str) -> str:
     """The text of the study file with another database and nothing else changed."""
-    text = path.read_text(encoding="utf-8")
-    header = HEADER.search(text)
-    top = text[: header.start()] if header else text
-    line = f"database = {json_.dumps(to, ensure_ascii=False)}"
-    fresh = LINE.sub(lambda _: line, top, count=1) if LINE.search(top) else f"{top.rstrip()}\n{line}\n\n".lstrip()
-    changed = fresh + text[len(top) :]
-    try:
-        sound = tomllib.loads(changed) == {**tomllib.loads(text), "database": to}
-    except tomllib.TOMLDecodeError:
-        sound = False
-    if not sound:
-        raise StudyFileError(
-            f"{path}: its key 'database' cannot be changed here: write it on a line of its own at the top"
-        )
-    return changed
+    document = tomlkit.parse(path.read_text(encoding="utf-8"))
+    document["database"] = to
+    return tomlkit.dumps(document)
