@@ -180,7 +180,7 @@ MISTAKES = [
     ({"fit": {"priors": {"wide": 1}}}, "not written: fit.priors: prior 'wide' is not known: choose from arm_sd"),
     ({"design": {"colour": "red"}}, "not written: design.colour: there is no such key"),
     ({"judges": ["oracle"]}, "not written: judges.0"),
-    ({"strengths": [object()]}, "not JSON serializable: give texts, numbers, lists and tables"),
+    ({"strengths": [object()]}, "to a TOML item: give texts, numbers, lists and tables"),
 ]
 
 
