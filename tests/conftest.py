@@ -29,9 +29,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> workers.F
     return workers.FilesAndGroups(config, log)
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    workers.group_by_fixture(items)
+def pytest_itemcollected(item: pytest.Item) -> None:
+    workers.group_by_fixture(item)
 
 
 @pytest.fixture(scope="session")

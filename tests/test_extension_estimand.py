@@ -119,7 +119,7 @@ def test_a_fit_of_before_is_not_taken_for_one_that_has_it(
     with pytest.raises(pytest.fail.Exception):
         fit_published(published.store, settings=BRIEF)
     plans = []
-    monkeypatch.setattr(fit, "find_fit", lambda _store, fit_id: plans.append(fit_id) or fit_id)
+    monkeypatch.setattr(fit, "find_requested_fit", lambda _store, fit_id: plans.append(fit_id) or fit_id)
     fit_published(published.store, settings=BRIEF)
     register_estimand(shift)
     fit_published(published.store, settings=BRIEF)

@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 from plugin_distribution import write_distribution
 
+from gnomon.chain.session import opened
 from gnomon.data.errors import GnomonError, PluginError
 from gnomon.data.facts import FACTS
 from gnomon.data.records import Arm, CountRow, Subject
 from gnomon.data.registry import Registry
 from gnomon.data.storage.store import Store
-from gnomon.session import opened
 from gnomon.stats.estimand_registry import ESTIMANDS
 from gnomon.stats.fit import fit_published
 

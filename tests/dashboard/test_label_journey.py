@@ -50,6 +50,7 @@ UNDONE = (3, 9, 17, 26, 34)
 FLAGGED = (6, 21)
 
 
+@pytest.mark.slow
 def test_forty_items_labelled_by_keyboard_five_undone_two_flagged_are_exactly_the_events_in_the_database(visit, opened):
     page = start(visit, "journey", "ann")
     expected: list[tuple[str, str, bool | None, str | None]] = []
@@ -109,7 +110,7 @@ def test_keys_work_after_a_queue_was_chosen_and_a_note_was_written(visit, opened
     move_on(page, "k")
     seen = answer_on_screen(page)
     answer(page, DENIES)
-    page.get_by_label("Note, if any").fill("reads like a nay")
+    page.get_by_label("Note (optional)").fill("reads like a nay")
     page.keyboard.press("Tab")
     settle(page)
     move_on(page, "Enter")

@@ -147,7 +147,7 @@ def test_the_refusal_page_says_who_refuses_and_what_that_may_hide(visit):
     page = visit("published", "refusal")
     page.get_by_text("Qwen2.5-32B-Instruct refuses 64\xa0% (62 to 66) of control trials and 23\xa0%").wait_for()
     hidden = page.get_by_text("Qwen2.5-32B-Instruct: engaged +20\xa0%; bounds −0.").inner_text()
-    assert "it may be nothing at all" in hidden
+    assert "consistent with zero" in hidden
     page.get_by_text(
         "Qwen2.5-14B-Instruct: engaged +41\xa0%; the effect of excluding refusals is negligible"
     ).wait_for()

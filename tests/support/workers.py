@@ -6,8 +6,6 @@ out in the order in which they were collected, where the long rooms stand early.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import pytest
 from xdist.scheduler import LoadGroupScheduling
 
@@ -15,12 +13,11 @@ COSTLY = {"tests/cli/": "demo", "tests/dashboard/": "server"}
 """The session's fixture of a room that only one worker should make."""
 
 
-def group_by_fixture(items: Iterable[pytest.Item]) -> None:
-    """Mark the tests that use a costly fixture as one group (`--dist loadgroup`)."""
-    for item in items:
-        for room, name in COSTLY.items():
-            if item.nodeid.startswith(room) and name in getattr(item, "fixturenames", ()):
-                item.add_marker(pytest.mark.xdist_group(name))
+def group_by_fixture(item: pytest.Item) -> None:
+    """Mark a test that uses a costly fixture as one of a group (`--dist loadgroup`)."""
+    for room, name in COSTLY.items():
+        if item.nodeid.startswith(room) and name in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.xdist_group(name))
 
 
 class FilesAndGroups(LoadGroupScheduling):

@@ -118,8 +118,8 @@ def test_strength_zero_gives_the_tokens_of_no_vector(tiny: LoadedSubject) -> Non
     plain = request(LONG, temperature=1.0)
     there, without = TorchEngine(tiny).generate_all([steered, plain])
     assert there.tokens == without.tokens
-    assert there.touched_positions
-    assert not without.touched_positions
+    assert there.touched
+    assert not without.touched
 
 
 def test_the_shared_prompt_is_never_steered(tiny: LoadedSubject) -> None:
@@ -303,7 +303,7 @@ def test_an_answer_that_begins_with_a_text_that_stops_it_is_empty(tiny: LoadedSu
 def test_no_more_memory_is_taken_than_the_rows_positions(tiny: LoadedSubject) -> None:
     rows = [request(LONG, seed=seed) for seed in range(6)]
     made: list[tuple[int, ...]] = []
-    original = kv_cache._SlotLayer.made
+    original = kv_cache._SlotLayer.allocated_blocks
 
     def seen(self: Any, keys: torch.Tensor, values: torch.Tensor) -> Any:
         blocks = original(self, keys, values)

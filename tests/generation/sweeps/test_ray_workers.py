@@ -67,7 +67,7 @@ def test_a_killed_actor_loses_nothing_doubles_nothing_and_changes_nothing(
     monkeypatch.setattr(ray_workers, "TRIES", 1)
     part = ray_workers._WorkPart([])
     with pytest.raises(GnomonError, match="1 actors died on the same 0 trials"):
-        running._again(part, RuntimeError("gone"))
+        running._resubmit_part(part, RuntimeError("gone"))
 
 
 def _got_from_actor(running: RayCluster, design: SweepDesign) -> None:

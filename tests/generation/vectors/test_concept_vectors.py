@@ -202,6 +202,7 @@ def test_a_file_of_an_older_version_is_made_anew_with_what_is_measured_now(
     assert torch.equal(again.tensor, made.tensor)
 
 
+@pytest.mark.slow
 @pytest.mark.model
 def test_the_embedded_subjects_vectors_raise_their_concepts_words(smollm: LoadedSubject) -> None:
     for kind in (PLAIN, VectorMethod("contrast"), VectorMethod("pca")):

@@ -77,4 +77,4 @@ def test_the_charts_behind_a_figure_can_be_drawn(tmp_path: Path, dark: bool) -> 
     for name, chart in charts.items():
         text = save_chart(chart, tmp_path / f"{name}.svg", dark=dark).read_text(encoding="utf-8")
         assert "NaN" not in text
-        assert {"cells": "±", "predictive": "control: refused", "bounds": "one way only"}[name] in text
+        assert {"cells": "±", "predictive": "control: refused", "bounds": "monotonicity"}[name] in text
