@@ -21,11 +21,10 @@ from gnomon.stats.narrative.formatting import estimand_label as called
 _SHARE = st.column_config.NumberColumn("coverage, %", format="%.1f")
 
 MEASURED = (
-    "How often 95 % intervals of this model hold the truth, in simulated studies whose truth is known: judges err "
-    "differently by arm and labels are chosen where they disagree, as in the queue. Models are much alike, or differ "
-    "as the priors expect, or do what the published study found. A figure by strength or concept has many intervals in "
-    "one study, and they err together. How it was done, and ranks of simulation-based calibration: bench/RESULTS.md "
-    "of the source."
+    "Coverage of 95 % intervals in simulated studies with known truth. Judge errors differ by arm, and trials are "
+    "labelled where judges disagree, as in the queue. Models are much alike, differ as the priors expect, or behave as in the "
+    "published study. One study has many estimates by strength or concept, and their errors are correlated. Method, "
+    "and ranks of simulation-based calibration: bench/RESULTS.md in the source code."
 )
 MADE_OF = {
     "contrast ": "difference between models",

@@ -28,7 +28,7 @@ COMPARABLE = (
 )
 
 STANDARD = (
-    "Each figure averages over the model's own trials. With the same design: both models with the mix of concepts, "
+    "Each estimate averages over the model's own trials. With the same design: both models with the mix of concepts, "
     "layers and strengths of all models together."
 )
 
@@ -237,8 +237,8 @@ def _asymmetry_sentence(subject: str, refused: pd.Series, estimands: pd.DataFram
     if {NET_RAW, NET_ENGAGED} <= set(mine.index):
         raw, engaged = format_points(mine[NET_RAW]), format_points(mine[NET_ENGAGED])
         told += (
-            f"Counted against it, refusals make its raw figure {raw} %; leaving refused answers out gives {engaged} %, "
-            "but then the two arms hold different kinds of answer. "
+            f"Its raw estimate, which counts refusals against it, is {raw} %; excluding refusals gives {engaged} %, "
+            "but that comparison can be biased by selection. "
         )
     if bounds is not None:
         low, high = format_points(bounds.low, digits=1), format_points(bounds.high, digits=1)

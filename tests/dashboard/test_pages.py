@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from urllib.parse import parse_qs, urlsplit
 
 import dashboard_demo as demo
 import pytest
@@ -127,9 +128,9 @@ def test_a_reader_of_the_published_study_finds_the_answers_on_the_scaling_page(v
 def test_the_figure_is_switched_and_the_switch_stands_in_the_address(visit):
     page = visit("published", "scaling")
     page.get_by_text("Qwen2.5-32B-Instruct: −49 %").wait_for()
-    page.get_by_role("radio", name="Engaged", exact=True).click()
+    page.get_by_role("radio", name="Excluding refusals", exact=True).click()
     page.get_by_text("Qwen2.5-32B-Instruct: +20 %").wait_for()
-    assert "figure=Engaged" in page.url
+    assert parse_qs(urlsplit(page.url).query)["figure"] == ["Excluding refusals"]
     page.get_by_role("radio", name="Refusal").click()
     page.get_by_text("the mean of the injection and the control arm").wait_for()
     no_error(page)

@@ -77,7 +77,7 @@ def test_the_dip_of_the_32b_is_explained_by_whom_it_refuses(published):
     )
     dip = next(line for line in said if line.startswith(NAMES["32B"]))
     assert "refuses 64 % of controls and 23 % of injections: the injection itself removes refusals" in dip
-    assert "raw figure −49 %; leaving refused answers out gives +20 %" in dip
+    assert "is −49 %; excluding refusals gives +20 %" in dip
     assert "between −0.8 and +43.9 % (Lee bounds, from the counts), with sampling error between −1.4 and +47.8 %" in dip
     assert not any(line.startswith(NAMES["14B"]) for line in said)
 
