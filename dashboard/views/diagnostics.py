@@ -22,9 +22,9 @@ _SHARE = st.column_config.NumberColumn("coverage, %", format="%.1f")
 
 MEASURED = (
     "Coverage of 95 % intervals in simulated studies with known truth. Judge errors differ by arm, and trials are "
-    "labelled where judges disagree, as in the queue. Models are much alike, differ as the priors expect, or behave "
-    "as in the published study. One study has many estimates by strength or concept, and their errors are correlated. Method, "
-    "and ranks of simulation-based calibration: bench/RESULTS.md in the source code."
+    "labelled where judges disagree, as in the queue. Models are much alike, differ as the priors expect, or "
+    "behave as in the published study. One study has many estimates by strength or concept, and their errors are "
+    "correlated. Method, and ranks of simulation-based calibration: bench/RESULTS.md in the source code."
 )
 MADE_OF = {
     "contrast ": "difference between models",
