@@ -18,10 +18,10 @@ demo: setup
 	@$(BIN)/gnomon demo $(DIR) $(ARGS)
 
 test: setup browser
-	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadgroup -m "not slow" $(ARGS)
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) -m "not slow" $(ARGS)
 
 test-all: setup browser
-	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadgroup $(ARGS)
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) $(ARGS)
 
 check: setup
 	$(BIN)/ruff check .

@@ -24,13 +24,9 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 
-def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> workers.FilesAndGroups:
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> workers.Rooms:
     """Where tests run in several processes (`make test`)."""
-    return workers.FilesAndGroups(config, log)
-
-
-def pytest_itemcollected(item: pytest.Item) -> None:
-    workers.group_by_fixture(item)
+    return workers.Rooms(config, log)
 
 
 @pytest.fixture(scope="session")

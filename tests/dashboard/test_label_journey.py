@@ -145,6 +145,8 @@ def test_until_a_label_is_saved_the_browser_is_told_nothing_of_its_origin(visit,
     frames: list[bytes] = []
     page.on("websocket", lambda socket: socket.on("framereceived", lambda frame: frames.append(_bytes(frame))))
     page.reload()
+    page.get_by_label("Your name").wait_for()
+    settle(page)
     page.get_by_label("Your name").fill("blind")
     page.get_by_label("Your name").press("Enter")
     page.locator(ANSWER).wait_for()

@@ -131,7 +131,7 @@ def test_the_figure_is_switched_and_the_switch_stands_in_the_address(visit):
     page.get_by_role("radio", name="Excluding refusals", exact=True).click()
     page.get_by_text("Qwen2.5-32B-Instruct: +20 %").wait_for()
     assert parse_qs(urlsplit(page.url).query)["figure"] == ["Excluding refusals"]
-    page.get_by_role("radio", name="Refusal").click()
+    page.get_by_role("radio", name="Refusal", exact=True).click()
     page.get_by_text("the mean of the injection and the control arm").wait_for()
     no_error(page)
 

@@ -13,6 +13,7 @@ from gnomon.data.maintenance.integrity import examine_database
 from gnomon.data.storage.store import Store
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", [GENERATE, JUDGE, IMPORT, FIT], ids=lambda case: case.name)
 def test_two_at_once_end_as_one_would_have(case, tmp_path):
     folder, alone = tmp_path / "both", tmp_path / "alone"
