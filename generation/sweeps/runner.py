@@ -15,7 +15,7 @@ from gnomon.generation.prompts.protocol import load_protocol
 from gnomon.generation.sweeps.trial_design import PlannedTrial, SweepDesign, VectorRecord
 
 if TYPE_CHECKING:
-    from gnomon.generation.prompts.protocol import Protocol as Said
+    from gnomon.generation.prompts.protocol import Protocol as TrialProtocol
 
 TOGETHER = 32
 SECONDS = 5.0
@@ -32,7 +32,7 @@ class TrialWorkers(Protocol):
     def subject(self) -> Any:
         """The subject of the trials."""
 
-    def prepare_worker(self, design: SweepDesign, protocols: Sequence[Said]) -> Iterable[VectorRecord]:
+    def prepare_worker(self, design: SweepDesign, protocols: Sequence[TrialProtocol]) -> Iterable[VectorRecord]:
         """Prepare a design; returns the vectors in use as the store keeps them.
 
         Parameters
@@ -97,7 +97,7 @@ class LocalWorker:
     def __init__(self, subject: EngineSubject, rows: int | None = None, engine: str = TORCH) -> None:
         self.subject, self._rows, self._engine = subject, rows, engine
 
-    def prepare_worker(self, design: SweepDesign, protocols: Sequence[Said]) -> Iterable[VectorRecord]:
+    def prepare_worker(self, design: SweepDesign, protocols: Sequence[TrialProtocol]) -> Iterable[VectorRecord]:
         """Make the vectors of a design, or read them from the cache.
 
         Parameters

@@ -100,21 +100,6 @@ def unlabelled_weight(patterns: VerdictPatternCells) -> float:
     return min(1.0, max(MOST_UNLABELLED, PER_LABEL * labels) / max(many, 1))
 
 
-def count_verdict_parameters(v: VerdictArrays, classes: int) -> int:
-    """Number of verdict parameters.
-
-    Parameters
-    ----------
-    v : VerdictArrays
-        Verdict data.
-    classes : int
-        Number of classes K.
-    """
-    judges, deviations = v.full.shape[1], v.deviation.shape[1]
-    wrong = v.arms * judges * classes * (classes - 1)
-    return int(wrong + v.groups * judges + deviations * judges * classes + v.arms * len(v.pairs))
-
-
 def arms_present(patterns: VerdictPatternCells) -> list[str]:
     """Arms that occur in the patterns, in the order of `Arm`: the first index of every confusion array."""
     return [str(arm) for arm in Arm if (patterns.frame["arm"] == str(arm)).any()]
