@@ -1,0 +1,464 @@
+"""Coverage of every estimate in worlds that the fitted statistical model did not draw.
+
+    python -m bench.validity.hostile_worlds --world NAME --studies N --out FILE
+    python -m bench.validity.hostile_worlds --table --out FILE
+    python -m bench.validity.hostile_worlds --ship --out FILE
+
+Each study is simulated at the level of trials (`bench.validity.hostile_studies`), stored, labelled through the label
+queue and fitted by `gnomon.stats.fit`, so that what is measured is what a user sees: estimates, refusals and all. One
+JSON line is appended per study; a run continues where the file ends. Fits are short and their convergence checks are
+recorded, not enforced. `--ship` writes the coverage to `stats/charts/coverage.json`, which the dashboard shows.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import tempfile
+import time
+import zlib
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import NotRequired, TypedDict
+from unittest import mock
+
+import numpy as np
+from scipy.stats import beta
+
+from bench.validity.hostile_studies import (
+    BY_LAYER,
+    FLAT,
+    MILD,
+    STRICT_PAIR,
+    STRONG,
+    HostileWorld,
+    RaterErrors,
+    SimulatedTrials,
+    StoredStudy,
+    TrialDesign,
+    errors_by_difficulty,
+    errors_by_length,
+    store_study,
+)
+from gnomon.data.storage.store import Store
+from gnomon.stats import fit
+from gnomon.stats.cells.outcome_classes import CLASSES, EVENT, INCOHERENT, REFUSED, REST
+from gnomon.stats.estimand_registry import CONTROL, INJECTION, view_name
+from gnomon.stats.estimands.definitions import SubjectPosterior, subject_estimands
+from gnomon.stats.inference.hierarchical import VERSION
+from gnomon.stats.inference.sampler import PosteriorDraws, SamplerSettings, check_convergence
+from gnomon.stats.results import Diagnostics, DoseCell, StoredFit
+
+SEED = 2028
+SETTINGS = SamplerSettings(draws=300, tune=250, chains=2, cores=1, target_accept=0.8)
+WITH_SALAD = (REFUSED, EVENT, INCOHERENT, REST)
+LAYERED = TrialDesign(layers=(12, 20, 27))
+RICH = TrialDesign(concepts=("x", "y", "z"), strengths=(1.0, 2.0, 4.0, 8.0), layers=(12, 20, 27), trials=720)
+"""Twenty trials in each cell of concept, strength and layer."""
+
+
+def _error_worlds() -> Iterator[tuple[str, HostileWorld]]:
+    """Judges' errors that depend on strength, for one and two judges, with labels at random and by dispute."""
+    about = {"flat": "the same at every strength", "mild": ".03 to .14 over strengths", "strong": ".01 to .30"}
+    for name, errors in (("flat", FLAT), ("mild", MILD), ("strong", STRONG)):
+        said = f"false passes {about[name]}"
+        yield f"{name}-one-random", HostileWorld(f"{said}; one judge", judges=1, errors=errors)
+        yield f"{name}-two-random", HostileWorld(f"{said}; two judges", errors=errors)
+        yield (
+            f"{name}-two-dispute",
+            HostileWorld(f"{said}; two judges, labels by dispute", errors=errors, strategy="disputed"),
+        )
+
+
+_STRONG = HostileWorld("false passes .01 to .30; two judges, 560 labels", errors=STRONG, labels=560)
+_DISPUTED = HostileWorld("three judges, labels by dispute", judges=3, strategy="disputed")
+WORLDS: Mapping[str, HostileWorld] = {
+    **dict(_error_worlds()),
+    "strong-two-560": _STRONG,
+    "three-dispute": _DISPUTED,
+    "layer": HostileWorld("false passes .02 to .30 over layers", design=LAYERED, errors=BY_LAYER),
+    "length": HostileWorld("long responses pass; length grows with strength", errors=errors_by_length),
+    "salad": HostileWorld("word salad passes in 30 %, more of it at high strength", classes=WITH_SALAD),
+    "misnamed": HostileWorld("claims that misname the concept pass", errors=MILD, classes=CLASSES),
+    "difficulty-two": HostileWorld(
+        "some trials are hard for every judge; two judges, labels by dispute",
+        errors=errors_by_difficulty,
+        strategy="disputed",
+    ),
+    "difficulty-three": replace(
+        _DISPUTED, about="some trials are hard for every judge; three judges", errors=errors_by_difficulty
+    ),
+    "left-out": HostileWorld(
+        "labels by dispute with a judge that the fit leaves out",
+        fixed_errors=STRICT_PAIR,
+        strategy="disputed",
+        left_out=True,
+    ),
+    "older-version": HostileWorld(
+        "labels by dispute with an older version of a judge",
+        fixed_errors=((0.10, 0.30), STRICT_PAIR[1]),
+        strategy="disputed",
+        improved=True,
+    ),
+    "raters": HostileWorld(
+        "raters wrong in 5 % both ways, a fifth labelled twice", labels=240, raters=RaterErrors(0.05, 0.05, 0.2)
+    ),
+    "raters-one-sided": HostileWorld(
+        "raters miss 10 % and add 2 %, a fifth labelled twice", labels=240, raters=RaterErrors(0.10, 0.02, 0.2)
+    ),
+    "missing": HostileWorld("60 % of verdicts on word salad fail", classes=WITH_SALAD, fails_on_salad=0.6),
+    "greedy": HostileWorld("each response stored five times (greedy sampling)", copies=5),
+    "cells": HostileWorld("cells deviate by .9 logits; verdicts are the truth", RICH, judges=0, deviating=True),
+    "cells-no-depth": HostileWorld(
+        "cells deviate by .9 logits; layers without depth", RICH, judges=0, deviating=True, has_depth=False
+    ),
+    "cells-corrected": HostileWorld("cells deviate by .9 logits; two judges", RICH, deviating=True, labels=240),
+}
+
+
+class BestCellRow(TypedDict):
+    """The cell that a fit calls best: its true net detection, limits, P(best), whether it is the best."""
+
+    truth: float
+    low: float
+    high: float
+    probability: float
+    is_best: bool
+
+
+class HostileLine(TypedDict):
+    """One simulated study: for each estimate truth, limits and mean, without limits if it was withheld."""
+
+    world: str
+    study: int
+    version: str
+    seconds: float
+    passed: bool
+    labels: int
+    status: str
+    reasons: list[str]
+    rows: dict[str, list[float]]
+    cells: list[list[float]]
+    best: list[BestCellRow]
+    other: NotRequired[dict[str, list[float]]]
+
+
+def true_estimands(study: StoredStudy, view: str) -> dict[str, float]:
+    """True value of every estimate of a study, by name: the estimands' own formulas at the true probabilities.
+
+    Parameters
+    ----------
+    study : StoredStudy
+        The study.
+    view : {"judged", "corrected"}
+        View of the fit, which decides the names.
+    """
+    out: dict[str, float] = {}
+    for source in _true_sources(study.trials):
+        for figure in subject_estimands(source):
+            name = view_name(figure.estimand, view)
+            out[row_name(figure.subject, name, figure.by)] = float(figure.draws[0])
+    return out
+
+
+def _true_sources(trials: SimulatedTrials) -> list[SubjectPosterior]:
+    """The truth in the form of a posterior with one draw, by model."""
+    weights = np.bincount(trials.cell, minlength=len(trials.frame)).astype(float)
+    out = []
+    for subject in trials.frame["subject"].unique():
+        mine = (trials.frame["subject"] == subject).to_numpy()
+        cells = trials.frame[mine].reset_index(drop=True)
+        share = trials.probabilities[mine][None]
+        out.append(SubjectPosterior(str(subject), trials.classes, cells, share, weights[mine], None))
+    return out
+
+
+def row_name(subject: str, estimand: str, by: Mapping[str, str | float]) -> str:
+    """Name of an estimate: model, estimand, and the value of an axis if there is one.
+
+    Parameters
+    ----------
+    subject : str
+        The model.
+    estimand : str
+        Name of the estimand.
+    by : mapping
+        Axis and value.
+    """
+    return " ".join([subject, estimand, *(f"{axis}={value}" for axis, value in by.items())])
+
+
+def kind_name(row: str) -> str:
+    """Kind of an estimate, models and concepts pooled; strengths are kept apart."""
+    _, estimand, *axis = row.split(" ")
+    if not axis:
+        return estimand
+    name, value = axis[0].split("=")
+    return f"{estimand} by {name}" if name == "concept" else f"{estimand} at {name} {value}"
+
+
+def best_cells(study: StoredStudy, rows: Sequence[DoseCell]) -> tuple[list[list[float]], list[BestCellRow]]:
+    """Cells of layer and strength: truth and limits of each, and the one that the fit calls best for each model.
+
+    Parameters
+    ----------
+    study : StoredStudy
+        The study.
+    rows : sequence of DoseCell
+        The fit's cells.
+    """
+    cells: list[list[float]] = []
+    best: list[BestCellRow] = []
+    for source in _true_sources(study.trials):
+        control = 1.0 - source.probabilities[0, source.cell_mask(CONTROL)][0, source.classes.index(REST)]
+        mine, truth = [row for row in rows if row.subject == source.subject], []
+        for row in mine:
+            mask = source.cell_mask(INJECTION, strength=row.strength)
+            if row.layer is not None:
+                mask &= (source.frame["layer"] == row.layer).to_numpy()
+            event = source.probabilities[0, mask, source.classes.index(EVENT)]
+            truth.append(float(np.average(event, weights=source.weights[mask]) - control))
+        cells += [[value, row.low95, row.high95, row.mean] for value, row in zip(truth, mine, strict=True)]
+        if mine:
+            place = int(np.argmax([row.probability_best for row in mine]))
+            row = mine[place]
+            best.append(
+                {
+                    "truth": truth[place],
+                    "low": row.low95,
+                    "high": row.high95,
+                    "probability": row.probability_best,
+                    "is_best": place == int(np.argmax(truth)),
+                }
+            )
+    return cells, best
+
+
+@contextmanager
+def recorded_gates() -> Iterator[list[bool]]:
+    """Let fits through whatever their convergence checks say; yields what they said."""
+    said: list[bool] = []
+    check = check_convergence
+
+    def recorded(draws: dict[str, np.ndarray], posterior: PosteriorDraws) -> Diagnostics:
+        found = check(draws, posterior)
+        said.append(found.passed)
+        return found.model_copy(update={"passed": True, "reasons": ()})
+
+    with mock.patch.object(fit, "check_convergence", recorded):
+        yield said
+
+
+def simulate_study(name: str, number: int, store: Store, settings: SamplerSettings = SETTINGS) -> HostileLine:
+    """Simulate, label and fit one study of a world, and compare its estimates with the truth.
+
+    Parameters
+    ----------
+    name : str
+        The world, a key of `WORLDS`.
+    number : int
+        Number of the study, which determines its seed.
+    store : Store
+        Empty store.
+    settings : SamplerSettings
+        Settings of the fit.
+    """
+    world = WORLDS[name]
+    rng = np.random.default_rng([SEED, zlib.crc32(name.encode()), number])
+    study = store_study(store, world, rng)
+    began = time.perf_counter()
+    with recorded_gates() as gates:
+        fitted = _fit_study(store, world, settings, number)
+    result = fitted.result
+    found = {row_name(row.subject, row.estimand, row.by): row for row in result.estimands}
+    rows: dict[str, list[float]] = {}
+    for row, value in true_estimands(study, result.view).items():
+        given = found.get(row)
+        rows[row] = [value] if given is None else [value, given.low95, given.high95, given.mean]
+    cells, best = best_cells(study, result.comparisons.best)
+    return {
+        "world": name,
+        "study": number,
+        "version": VERSION,
+        "seconds": time.perf_counter() - began,
+        "passed": all(gates),
+        "labels": world.labels if world.judges else 0,
+        "status": fitted.status,
+        "reasons": sorted({row.reason for row in result.refused if row.estimand != "slope"}),
+        "rows": rows,
+        "cells": cells,
+        "best": best,
+    }
+
+
+def _fit_study(store: Store, world: HostileWorld, settings: SamplerSettings, seed: int) -> StoredFit:
+    if world.judges:
+        return fit.fit_corrected(store, settings=settings, seed=seed)
+    return fit.fit_judged(store, settings=settings, seed=seed)
+
+
+def run_studies(name: str, studies: int, out: Path, first: int = 0) -> None:
+    """Simulate the studies of a world that a file does not hold yet, appending a line for each.
+
+    Parameters
+    ----------
+    name : str
+        The world.
+    studies : int
+        Number of studies wanted in all, from `first` on.
+    out : Path
+        File of lines.
+    first : int, default 0
+        Number of the first study.
+    """
+    done = {line["study"] for line in read_lines(out) if line["world"] == name}
+    with tempfile.TemporaryDirectory() as folder:
+        empty = Path(folder) / "empty.db"
+        Store.open(f"sqlite:///{empty}").close()
+        for number in range(first, first + studies):
+            if number in done:
+                continue
+            file = Path(folder) / f"{number}.db"
+            shutil.copyfile(empty, file)
+            store = Store.open(f"sqlite:///{file}")
+            try:
+                line = simulate_study(name, number, store)
+            finally:
+                store.close()
+                file.unlink()
+            with out.open("a", encoding="utf-8") as lines:
+                lines.write(json.dumps(line) + "\n")
+
+
+def read_lines(out: Path) -> list[HostileLine]:
+    """The studies in a file; none if there is no file."""
+    if not out.exists():
+        return []
+    return [json.loads(text) for text in out.read_text(encoding="utf-8").splitlines()]
+
+
+@dataclass(frozen=True)
+class KindCoverage:
+    """Coverage of one kind of estimate in one world.
+
+    Attributes
+    ----------
+    intervals, refused : int
+        Intervals given, and estimates withheld.
+    coverage, low, high : float
+        Share of the given intervals that contain the truth, and its 95 % limits by studies (Jeffreys).
+    bias, width : float
+        Mean of estimate minus truth, and mean width of the intervals.
+    """
+
+    intervals: int
+    refused: int
+    coverage: float
+    low: float
+    high: float
+    bias: float
+    width: float
+
+
+def summarize_rows(rows: Sequence[Sequence[float]], studies: int) -> KindCoverage:
+    """Coverage of the rows of one kind.
+
+    The limits count studies, not intervals: the intervals of one study share its data.
+
+    Parameters
+    ----------
+    rows : sequence of [truth, low, high, mean] or [truth]
+        Estimates; those with the truth alone were withheld.
+    studies : int
+        Number of studies that they come from.
+    """
+    given = np.array([row for row in rows if len(row) > 1])
+    if not len(given):
+        return KindCoverage(0, len(rows), np.nan, np.nan, np.nan, np.nan, np.nan)
+    truth, low, high, mean = given.T
+    share = float(((low <= truth) & (truth <= high)).mean())
+    hits = share * studies
+    least, most = np.asarray(beta.ppf([0.025, 0.975], hits + 0.5, studies - hits + 0.5))
+    bias, width = float((mean - truth).mean()), float((high - low).mean())
+    return KindCoverage(len(given), len(rows) - len(given), share, float(least), float(most), bias, width)
+
+
+def coverage_by_kind(lines: Sequence[HostileLine]) -> dict[str, KindCoverage]:
+    """Coverage by kind of estimate of the studies of one world."""
+    kinds: dict[str, list[list[float]]] = {}
+    for line in lines:
+        for name, row in line["rows"].items():
+            kinds.setdefault(kind_name(name), []).append(row)
+        for name, row in line.get("other", {}).items():
+            kinds.setdefault(name.split(" ", 1)[1], []).append(row)
+        kinds.setdefault("cell of layer and strength", []).extend(line["cells"])
+        for best in line["best"]:
+            middle = (best["low"] + best["high"]) / 2
+            kinds.setdefault("cell called best", []).append([best["truth"], best["low"], best["high"], middle])
+    return {name: summarize_rows(rows, len(lines)) for name, rows in kinds.items() if rows}
+
+
+def format_table(lines: Sequence[HostileLine], *, every: bool = True) -> str:
+    """Coverage, bias, width and refusals by world and kind of estimate.
+
+    Parameters
+    ----------
+    lines : sequence of HostileLine
+        Studies of any worlds.
+    every : bool, default True
+        All kinds; otherwise overall estimates and those by strength only.
+    """
+    out = []
+    for name in WORLDS:
+        mine = [line for line in lines if line["world"] == name]
+        if not mine:
+            continue
+        heading = f"{name}: {WORLDS[name].about}. {len(mine)} studies"
+        missed = sum(not line["passed"] for line in mine)
+        seconds = np.median([line["seconds"] for line in mine])
+        out.append(f"{heading}, {missed} missed a convergence gate, {seconds:.0f} s a fit")
+        for kind, row in coverage_by_kind(mine).items():
+            if not every and ("engaged" in kind or "refusal" in kind):
+                continue
+            said = f"refused {row.refused}" if row.refused else ""
+            if row.intervals:
+                out.append(
+                    f"  {kind:58} {row.coverage:.3f} ({row.low:.2f} to {row.high:.2f})  bias {row.bias:+.3f}  "
+                    f"width {row.width:.3f}  n {row.intervals:4d}  {said}"
+                )
+            else:
+                out.append(f"  {kind:58} {said}")
+        best = [row for line in mine for row in line["best"]]
+        if best:
+            stated, right = np.mean([row["probability"] for row in best]), np.mean([row["is_best"] for row in best])
+            out.append(f"  P(best) of the favourite {stated:.2f}, right in {right:.2f} of {len(best)}")
+        reasons = Counter(reason for line in mine for reason in line["reasons"])
+        out += [f"  withheld in {many} studies: {reason}" for reason, many in reasons.most_common(3)]
+    return "\n".join(out)
+
+
+def main() -> None:
+    """Simulate, or print the table."""
+    options = argparse.ArgumentParser(prog="python -m bench.validity.hostile_worlds", description=__doc__)
+    options.add_argument("--world", choices=list(WORLDS), action="append", help="may be repeated")
+    options.add_argument("--studies", type=int, default=10)
+    options.add_argument("--first", type=int, default=0)
+    options.add_argument("--out", type=Path, default=Path("hostile.jsonl"))
+    options.add_argument("--table", action="store_true", help="print the table of the file")
+    options.add_argument("--short", action="store_true", help="fewer kinds in the table")
+    chosen = options.parse_args()
+    if not chosen.table:
+        for name in chosen.world or WORLDS:
+            run_studies(name, chosen.studies, chosen.out, chosen.first)
+    lines = read_lines(chosen.out)
+    if chosen.world:
+        lines = [line for line in lines if line["world"] in chosen.world]
+    print(format_table(lines, every=not chosen.short))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,108 @@
+"""Worlds in which coverage is simulated do what they say, and none is drawn from the statistical model."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from bench.validity.hostile_studies import HostileWorld, StoredStudy, TrialDesign, store_study
+from bench.validity.hostile_worlds import WORLDS, kind_name, read_lines, run_studies, summarize_rows, true_estimands
+from gnomon.calibration.observations.disputes import disputed_trials
+from gnomon.data.storage import tables
+from gnomon.data.storage.store import Store
+from gnomon.stats.cells.aggregation import VerdictPatternCells, pattern_cells
+from gnomon.stats.cells.outcome_classes import EVENT, REST
+
+LARGE = TrialDesign(trials=2400)
+
+
+def stored(store: Store, world: HostileWorld, seed: int = 1) -> StoredStudy:
+    return store_study(store, world, np.random.default_rng(seed))
+
+
+def false_passes(patterns: VerdictPatternCells, study: StoredStudy, judge: int) -> list[float]:
+    """Share of injected trials that are denials in truth and that a judge passes, by strength."""
+    trials, out = study.trials, []
+    event, rest = trials.classes.index(EVENT), trials.classes.index(REST)
+    frame = patterns.frame
+    for strength in sorted(set(frame["strength"]) - {0.0}):
+        cells = frame.index[frame["strength"] == strength]
+        passed = patterns.count[np.isin(patterns.cell, cells) & (patterns.verdict[:, judge] == event)].sum()
+        own = (trials.frame["strength"] == strength).to_numpy()[trials.cell]
+        events = (own & (trials.truth == event)).sum()
+        denials = (own & (trials.truth == rest)).sum()
+        out.append(float((passed - 0.88 * events) / denials))
+    return out
+
+
+def test_judges_err_by_strength_as_the_world_says(store: Store) -> None:
+    study = stored(store, replace(WORLDS["strong-one-random"], design=LARGE, labels=20))
+    found = false_passes(pattern_cells(store), study, 0)
+    assert found == pytest.approx([0.01, 0.03, 0.10, 0.30], abs=0.04)
+
+
+def test_true_estimates_follow_the_registry(store: Store) -> None:
+    study = stored(store, replace(WORLDS["flat-two-random"], labels=20))
+    truth = true_estimands(study, "corrected")
+    assert truth["b false_alarm"] == pytest.approx(0.88 * 0.03)
+    assert truth["a identification strength=4.0"] == pytest.approx(0.94 * 0.45 * 0.8, rel=0.02)
+    net = truth["a identification"] - (0.12 + 0.88 * 0.06)
+    assert truth["a net_detection_corrected"] == pytest.approx(net)
+    assert {kind_name(name) for name in truth} >= {"net_detection_corrected at strength 8.0", "refusal at arm control"}
+
+
+def test_a_judge_that_chose_labels_is_taken_off_the_list(store: Store) -> None:
+    stored(store, WORLDS["left-out"])
+    patterns = pattern_cells(store)
+    assert "judge 1" in patterns.judges
+    labelled = patterns.label >= 0
+    split = (patterns.verdict[:, 0] != patterns.verdict[:, 1]) & (patterns.verdict >= 0).all(axis=1)
+    share = patterns.count[labelled & split].sum() / patterns.count[labelled].sum()
+    assert len(disputed_trials(store, ["judge 1", "judge 2", "lenient judge"])) > 2 * 140
+    assert share < 0.5, "most labels were chosen because the judge that is left out disagrees"
+
+
+def test_copies_of_a_response_have_one_truth_and_one_verdict(store: Store) -> None:
+    study = stored(store, replace(WORLDS["greedy"], labels=20))
+    trials = study.trials
+    assert len(trials.cell) == 2400
+    assert len(np.unique(trials.distinct)) == 480
+    for part in (trials.cell, trials.truth):
+        assert (part[::5] == part[4::5]).all()
+
+
+def test_raters_err_as_often_as_the_world_says(store: Store) -> None:
+    world = replace(WORLDS["raters"], labels=300)
+    study = stored(store, world)
+    labels = store.read_frame(tables.labels)
+    place = {id_: number for number, id_ in enumerate(study.ids)}
+    truth = study.trials.truth[labels["trial"].map(place)]
+    denied = truth == study.trials.classes.index(REST)
+    assert labels.loc[denied, "claims"].mean() == pytest.approx(0.05, abs=0.03)
+    assert (labels["rater"] == "second rater").sum() == 60
+
+
+def test_coverage_counts_withheld_estimates_apart() -> None:
+    found = summarize_rows([[0.2, 0.1, 0.3, 0.21], [0.2, 0.25, 0.3, 0.27], [0.2]], studies=3)
+    assert (found.intervals, found.refused, found.coverage) == (2, 1, 0.5)
+    assert found.bias == pytest.approx(0.04)
+    assert found.width == pytest.approx(0.125)
+
+
+def test_every_world_has_its_own_description() -> None:
+    assert len({world.about for world in WORLDS.values()}) == len(WORLDS)
+    assert {"flat-two-random", "mild-two-dispute", "strong-one-random", "cells", "left-out", "greedy"} <= set(WORLDS)
+
+
+@pytest.mark.slow
+def test_a_run_continues_where_its_file_ends(tmp_path) -> None:
+    out = tmp_path / "lines.jsonl"
+    run_studies("flat-one-random", 1, out)
+    before = out.read_text(encoding="utf-8")
+    run_studies("flat-one-random", 1, out)
+    assert out.read_text(encoding="utf-8") == before
+    (line,) = read_lines(out)
+    low, high = line["rows"]["a net_detection_corrected"][1:3]
+    assert low < high
