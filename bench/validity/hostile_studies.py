@@ -115,7 +115,7 @@ class SimulatedTrials:
 
 
 @dataclass(frozen=True)
-class ErrorRates:
+class TrialErrorRates:
     """Errors of the first judge on each trial: P(event | denied), P(denied | event), P(event | word salad)."""
 
     false_pass: np.ndarray
@@ -123,14 +123,14 @@ class ErrorRates:
     salad: np.ndarray
 
 
-JudgeErrors = Callable[[SimulatedTrials], ErrorRates]
+JudgeErrors = Callable[[SimulatedTrials], TrialErrorRates]
 
 
-def _error_rates(trials: SimulatedTrials, injected: np.ndarray, missed: float | np.ndarray = MISSED) -> ErrorRates:
+def _error_rates(trials: SimulatedTrials, injected: np.ndarray, missed: float | np.ndarray = MISSED) -> TrialErrorRates:
     """Rates with `injected` as the false-pass rate under injection, and a constant one in the control arm."""
     false_pass = np.where(trials.injected, injected, CONTROL_FALSE_PASS)
     miss = np.where(trials.injected, missed, MISSED)
-    return ErrorRates(false_pass, miss, np.full(len(trials.cell), 0.3))
+    return TrialErrorRates(false_pass, miss, np.full(len(trials.cell), 0.3))
 
 
 def errors_by_strength(*rates: float) -> JudgeErrors:
@@ -145,17 +145,17 @@ def errors_by_layer(*rates: float) -> JudgeErrors:
     return lambda trials: _error_rates(trials, table[trials.axis_levels("layer").clip(0)])
 
 
-def errors_by_length(trials: SimulatedTrials) -> ErrorRates:
+def errors_by_length(trials: SimulatedTrials) -> TrialErrorRates:
     """Long responses pass: the logit of the false-pass rate rises with length, which rises with strength."""
     return _error_rates(trials, _inverse_logit(-3.4 + 1.3 * trials.length))
 
 
-def errors_by_difficulty(trials: SimulatedTrials) -> ErrorRates:
+def errors_by_difficulty(trials: SimulatedTrials) -> TrialErrorRates:
     """Some trials are hard for every judge: logits of both error rates rise with a difficulty nobody records."""
     hard = 2.0 * trials.difficulty
     found = _error_rates(trials, _inverse_logit(-3.2 + hard), _inverse_logit(-2.6 + hard))
     control = ~trials.injected
-    return ErrorRates(
+    return TrialErrorRates(
         np.where(control, _inverse_logit(-4.0 + hard), found.false_pass),
         np.where(control, _inverse_logit(-2.6 + hard), found.miss),
         found.salad,
@@ -333,14 +333,16 @@ def simulate_trials(world: HostileWorld, rng: np.random.Generator) -> SimulatedT
     )
 
 
-def draw_verdicts(trials: SimulatedTrials, rates: ErrorRates, quality: float, rng: np.random.Generator) -> np.ndarray:
+def draw_verdicts(
+    trials: SimulatedTrials, rates: TrialErrorRates, quality: float, rng: np.random.Generator
+) -> np.ndarray:
     """Classes that one judge says, as indices, shape (N,).
 
     Parameters
     ----------
     trials : SimulatedTrials
         The trials.
-    rates : ErrorRates
+    rates : TrialErrorRates
         Error rates on each trial.
     quality : float
         Factor of the false-pass rates; misses have the factor 2 - quality.
@@ -422,7 +424,7 @@ def store_study(store: Store, world: HostileWorld, rng: np.random.Generator) -> 
     for number, name in enumerate(listed):
         _add_verdicts(study, world, f"{name}, version 1", name, _said_by(world, trials, number, rng), rng)
     if further:
-        rates = ErrorRates(*(np.full(len(trials.cell), rate) for rate in (*LENIENT, 0.4)))
+        rates = TrialErrorRates(*(np.full(len(trials.cell), rate) for rate in (*LENIENT, 0.4)))
         _add_verdicts(study, world, "lenient judge", "lenient judge", draw_verdicts(trials, rates, 1.0, rng), rng)
     if world.judges:
         label_trials(study, world, rng)
@@ -441,8 +443,8 @@ def _said_by(world: HostileWorld, trials: SimulatedTrials, number: int, rng: np.
     return draw_verdicts(trials, world.errors(trials), QUALITY[number], rng)
 
 
-def _constant_rates(trials: SimulatedTrials, pair: tuple[float, float]) -> ErrorRates:
-    return ErrorRates(*(np.full(len(trials.cell), rate) for rate in (*pair, 0.3)))
+def _constant_rates(trials: SimulatedTrials, pair: tuple[float, float]) -> TrialErrorRates:
+    return TrialErrorRates(*(np.full(len(trials.cell), rate) for rate in (*pair, 0.3)))
 
 
 def _trial_records(trials: SimulatedTrials) -> Iterator[Trial]:
