@@ -3,11 +3,16 @@ study.
 
 Every coefficient is (pa - pe) / (1 - pe): observed agreement pa, agreement expected by chance pe. They differ in how
 they define chance agreement. Intervals treat the units as a random sample of all units and the raters as fixed.
+
+Where raters agree on every unit, or on none, the published standard errors are 0 or nearly so. There the limit on the
+inner side is that of Jeffreys' interval of pa (Brown, Cai, DasGupta 2001) with pe as observed: at pa = 1 the
+coefficient's derivative in pe is 0, so that only pa's own uncertainty matters.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -15,6 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.stats import norm, t
 from statsmodels.stats.inter_rater import cohens_kappa
 
+from gnomon.calibration.numerics.proportions import jeffreys_interval
 from gnomon.calibration.numerics.rating_arrays import (
     TINY,
     Floats,
@@ -30,6 +36,23 @@ from gnomon.data.errors import InputError, NotEnoughDataError
 from gnomon.data.records import IntervalEstimate
 
 Chance = Callable[[Floats], tuple[float, Floats]]
+
+
+@dataclass(frozen=True, slots=True)
+class _AgreementShares:
+    """Observed agreement pa over `units` rated twice or more, and agreement expected by chance pe."""
+
+    observed: float
+    expected: float
+    units: float
+
+    def inner_limits(self, confidence: float) -> tuple[float, float]:
+        """Limits of the coefficient where pa is 0 or 1; no limits elsewhere."""
+        if TINY < self.observed < 1 - TINY:
+            return 1.0, -1.0
+        share = jeffreys_interval(round(self.observed) * self.units, self.units, confidence=confidence)
+        low, high = ((limit - self.expected) / (1 - self.expected) for limit in (share.low, share.high))
+        return low, high
 
 
 def cohen_kappa(
@@ -57,13 +80,17 @@ def cohen_kappa(
     """
     counts = check_square(table)
     shares = counts / counts.sum()
-    _need_variety(float(shares.sum(axis=0) @ shares.sum(axis=1)))
+    expected = float(shares.sum(axis=0) @ shares.sum(axis=1))
+    _need_variety(expected)
     if (counts.sum(axis=0) > 0).sum() == 1 or (counts.sum(axis=1) > 0).sum() == 1:
         raise NotEnoughDataError("agreement: one rater used one category only, so kappa is 0 whatever the other said")
     result = cohens_kappa(counts)
     freedom = int(counts.sum()) - 1
     factor = norm.ppf(0.5 + confidence / 2) if quantile == "normal" else t.ppf(0.5 + confidence / 2, freedom)
-    return _normal_interval(float(result.kappa), float(result.std_kappa), float(factor), "Cohen's kappa", confidence)
+    agreed = _AgreementShares(float(np.trace(shares)), expected, float(counts.sum()))
+    return _normal_interval(
+        float(result.kappa), float(result.std_kappa), float(factor), "Cohen's kappa", confidence, agreed
+    )
 
 
 def fleiss_kappa(counts: ArrayLike, *, confidence: float = 0.95) -> IntervalEstimate:
@@ -196,12 +223,12 @@ def krippendorff_alpha(ratings: ArrayLike, level: Level = "nominal", *, confiden
     table, values = count_ratings(ratings, None)
     table = table[_rated_twice(table)]
     weights = distance_weights(level, values, table.sum(axis=0))
-    value, crude, influence = _alpha_from_table(table, weights)
-    return _from_influence(value, influence, crude, f"Krippendorff's alpha, {level}", confidence)
+    value, crude, influence, agreed = _alpha_from_table(table, weights)
+    return _from_influence(value, influence, crude, f"Krippendorff's alpha, {level}", confidence, agreed)
 
 
-def _alpha_from_table(table: Floats, weights: Floats) -> tuple[float, float, Floats]:
-    """Alpha, alpha without its small-sample correction, and the influence of each unit on the latter."""
+def _alpha_from_table(table: Floats, weights: Floats) -> tuple[float, float, Floats, _AgreementShares]:
+    """Alpha, alpha without its small-sample correction, the influence of each unit on the latter, and both shares."""
     given, total = table.sum(axis=1), table.sum()
     mean, shares = total / len(table), table.sum(axis=0) / total
     expected = float(shares @ weights @ shares)
@@ -213,7 +240,8 @@ def _alpha_from_table(table: Floats, weights: Floats) -> tuple[float, float, Flo
     uneven = (given - mean) / mean
     chance = table @ weights @ shares / mean - expected * uneven
     influence = (paired - observed * uneven - expected - 2 * (1 - crude) * (chance - expected)) / (1 - expected)
-    return float((observed - expected) / (1 - expected)), crude, influence
+    agreed = _AgreementShares(raw, expected, len(table))
+    return float((observed - expected) / (1 - expected)), crude, influence, agreed
 
 
 def conger_kappa(ratings: ArrayLike, *, confidence: float = 0.95) -> IntervalEstimate:
@@ -231,6 +259,8 @@ def conger_kappa(ratings: ArrayLike, *, confidence: float = 0.95) -> IntervalEst
         Nominal coverage of the interval, 0 to 1.
     """
     values = as_ratings(ratings)
+    if np.isnan(values).all():
+        raise NotEnoughDataError("agreement: no unit is rated: label some first")
     values = values[~np.isnan(values).all(axis=1)][:, ~np.isnan(values).all(axis=0)]
     hits = (values[:, :, None] == np.unique(values[~np.isnan(values)])).astype(float)
     rated = hits.sum(axis=2)
@@ -241,11 +271,13 @@ def conger_kappa(ratings: ArrayLike, *, confidence: float = 0.95) -> IntervalEst
     _need_variety(expected)
     moved = (hits - rated[:, :, None] * margins) * (len(values) / rated.sum(axis=0))[:, None]
     observed = np.zeros(len(values))
-    observed[twice] = _observed_agreement(hits.sum(axis=1)[twice], np.eye(hits.shape[2])) - expected
+    agreeing = _observed_agreement(hits.sum(axis=1)[twice], np.eye(hits.shape[2]))
+    observed[twice] = agreeing - expected
     observed *= len(values) / twice.sum()
     value = float(observed.mean()) / (1 - expected)
     influence = (observed - (1 - value) * 2 * np.einsum("urq,rq->u", moved, slopes)) / (1 - expected)
-    return _from_influence(value, influence, value, "Conger's kappa", confidence)
+    agreed = _AgreementShares(float(agreeing.mean()), expected, int(twice.sum()))
+    return _from_influence(value, influence, value, "Conger's kappa", confidence, agreed)
 
 
 def _gwet_from_table(table: Floats, weights: Floats, method: str, confidence: float) -> IntervalEstimate:
@@ -271,10 +303,12 @@ def _pooled_kappa(table: Floats, weights: Floats, chance: Chance, method: str, c
     expected, gradient = chance(shares)
     _need_variety(expected)
     observed = np.zeros(len(table))
-    observed[twice] = (_observed_agreement(table[twice], weights) - expected) * len(table) / twice.sum()
+    agreeing = _observed_agreement(table[twice], weights)
+    observed[twice] = (agreeing - expected) * len(table) / twice.sum()
     value = float(observed.mean()) / (1 - expected)
     influence = (observed - (1 - value) * ((each - shares) @ gradient)) / (1 - expected)
-    return _from_influence(value, influence, value, method, confidence)
+    agreed = _AgreementShares(float(agreeing.mean()), expected, int(twice.sum()))
+    return _from_influence(value, influence, value, method, confidence, agreed)
 
 
 def _observed_agreement(table: Floats, weights: Floats) -> Floats:
@@ -284,16 +318,22 @@ def _observed_agreement(table: Floats, weights: Floats) -> Floats:
     return agreeing
 
 
-def _from_influence(value: float, influence: Floats, centre: float, method: str, confidence: float) -> IntervalEstimate:
+def _from_influence(
+    value: float, influence: Floats, centre: float, method: str, confidence: float, agreed: _AgreementShares
+) -> IntervalEstimate:
     n = len(influence)
     if n < 2:
         raise NotEnoughDataError("agreement: one unit gives no interval: rate more of them")
     error = float(np.sqrt(((influence - centre) ** 2).sum() / (n * (n - 1))))
-    return _normal_interval(value, error, float(t.ppf(0.5 + confidence / 2, n - 1)), method, confidence)
+    return _normal_interval(value, error, float(t.ppf(0.5 + confidence / 2, n - 1)), method, confidence, agreed)
 
 
-def _normal_interval(value: float, error: float, factor: float, method: str, confidence: float) -> IntervalEstimate:
-    low, high = max(-1.0, value - factor * error), min(1.0, value + factor * error)
+def _normal_interval(
+    value: float, error: float, factor: float, method: str, confidence: float, agreed: _AgreementShares
+) -> IntervalEstimate:
+    inner_low, inner_high = agreed.inner_limits(confidence)
+    low, high = min(value - factor * error, inner_low), max(value + factor * error, inner_high)
+    low, high = max(-1.0, low), min(1.0, high)
     return IntervalEstimate(value, min(low, value), max(high, value), error, confidence, method)
 
 

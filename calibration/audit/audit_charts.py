@@ -16,6 +16,8 @@ CELL = 74
 ROW = 26
 WIDTH = 240
 INK = "#262730"
+TOO_FEW = "#e3e3e6"
+"""Fill of a cell whose coefficient is not given."""
 SHARE_TICKS = [0, 0.25, 0.5, 0.75, 1]
 CHOSEN = "chosen"
 """Name of the selection made by a click on a matrix cell; its fields are the cell's names."""
@@ -117,15 +119,19 @@ def agreement_matrix(agreement: pd.DataFrame, *, coefficient: str = "Gwet's AC1"
     Parameters
     ----------
     agreement : pandas.DataFrame
-        Frame of `audit_frames.agreement_frame`: a, b, coefficient, value, low, high, n.
-    coefficient : str, default "Gwet"s AC1"
+        Frame of `audit_frames.agreement_frame`: a, b, coefficient, value, low, high, n, reason.
+    coefficient : str, default "Gwet's AC1"
         Coefficient to show, one of the values of `audit_frames.COEFFICIENTS`.
     """
     rows = agreement[agreement["coefficient"] == coefficient]
     order = list(dict.fromkeys([*rows["a"], *rows["b"]]))
+    absent = rows["value"].isna()
     shown = rows.assign(
-        figure=[f"{value:.2f}" for value in rows["value"]],
-        range=[f"{low:.2f} to {high:.2f}" for low, high in zip(rows["low"], rows["high"], strict=True)],
+        figure=["–" if missing else f"{value:.2f}" for value, missing in zip(rows["value"], absent, strict=True)],
+        range=[
+            "too few" if missing else f"{low:.2f} to {high:.2f}"
+            for low, high, missing in zip(rows["low"], rows["high"], absent, strict=True)
+        ],
         size=[f"n = {n}" for n in rows["n"]],
     )
     base = alt.Chart(shown).encode(
@@ -136,9 +142,12 @@ def agreement_matrix(agreement: pd.DataFrame, *, coefficient: str = "Gwet's AC1"
             alt.Tooltip("b:N", title="Other"),
             *_interval_tips(".2f"),
             alt.Tooltip("n:Q", title="Transcripts both read"),
+            alt.Tooltip("reason:N", title="Not given because"),
         ],
     )
-    colour = alt.Color("value:Q", title=coefficient, scale=share_scale())
+    given = alt.expr.isValid(alt.datum.value)
+    scale = alt.Color("value:Q", title=coefficient, scale=share_scale())
+    colour = alt.condition(given, scale, alt.value(TOO_FEW))
     ink = alt.condition(alt.datum.value > WHITE_TEXT_FROM, alt.value("white"), alt.value(INK))
     texts = [
         base.mark_text(dy=-15, fontSize=LABEL_SIZE + 2, fontWeight=600).encode(text="figure:N", color=ink),
@@ -147,7 +156,7 @@ def agreement_matrix(agreement: pd.DataFrame, *, coefficient: str = "Gwet's AC1"
     ]
     heading = _chart_title(
         f"{coefficient} between judges and raters",
-        "On the five outcomes; 95 % interval and number of trials that both read.",
+        "On the five outcomes; 95 % interval and number of trials that both read. Grey: fewer than 20 trials.",
     )
     size = alt.Step(CELL * 1.6)
     cells = _selection(base.mark_rect(cornerRadius=3, cursor="pointer").encode(color=colour), "a", "b")

@@ -127,14 +127,19 @@ def revision_frame(audit: AuditResult) -> pd.DataFrame:
 
 
 def contradiction_frame(audit: AuditResult) -> pd.DataFrame:
-    """Contradictions that occur, of judges and raters: who, what, n, of, value, low, high, trials (text)."""
+    """Contradictions that occur, of judges and raters: who, what, n, of, value, low, high, trials (text).
+
+    By kind, impossible combinations of facts first.
+    """
+    found = audit.contradictions.by_name()
+    order = list(dict.fromkeys(name for _, each in found for name in each.kinds))
     rows = [
-        {"who": name, "what": kind.words, "n": kind.n, "of": kind.of}
+        {"who": who, "what": kind.words, "n": kind.n, "of": kind.of}
         | (_interval_fields(kind.share) if kind.share else {})
         | {"trials": ", ".join(kind.trials)}
-        for name, each in audit.contradictions.by_name()
-        for kind in each.kinds.values()
-        if kind.n
+        for name in order
+        for who, each in found
+        if (kind := each.kinds[name]).n
     ]
     return pd.DataFrame(rows, columns=["who", "what", "n", "of", *INTERVAL, "trials"])
 
@@ -155,17 +160,20 @@ def panel_frame(audit: ViewAudit) -> pd.DataFrame:
 
 
 def agreement_frame(audit: ViewAudit) -> pd.DataFrame:
-    """Agreement of each pair of judges and raters: a, b, coefficient, value, low, high, n; undefined ones have no
-    row.
+    """Agreement of each pair of judges and raters: a, b, coefficient, value, low, high, n, reason.
+
+    An undefined coefficient has no row; one that is not given for lack of trials has a row with its reason.
     """
     rows = []
     for pair in audit.agreement.pairs:
         names = dict(zip(("a", "b"), pair_names(pair), strict=True))
         for key, name in COEFFICIENTS.items():
             coefficient: Estimate | None = getattr(pair, key)
-            if coefficient is not None:
-                rows.append({**names, "coefficient": name, **_interval_fields(coefficient), "n": pair.n})
-    return pd.DataFrame(rows, columns=["a", "b", "coefficient", *INTERVAL, "n"])
+            if coefficient is not None or (pair.reason and pair.n + pair.selected):
+                interval = dict.fromkeys(INTERVAL) if coefficient is None else _interval_fields(coefficient)
+                rows.append({**names, "coefficient": name, **interval, "n": pair.n, "reason": pair.reason})
+    frame = pd.DataFrame(rows, columns=["a", "b", "coefficient", *INTERVAL, "n", "reason"])
+    return frame.astype(dict.fromkeys(INTERVAL, float))
 
 
 def pair_names(pair: PairAgreement) -> tuple[str, str]:

@@ -1,4 +1,8 @@
-"""Contradictory facts: how often a judge or a rater contradicts itself, and on which transcripts."""
+"""Contradictory facts: how often a judge or a rater contradicts itself, and on which transcripts.
+
+Facts contradict each other where the rubric (`gnomon.data.facts`) rules them out together. A response that is not
+coherent may name the concept: the rubric asks for both separately, and the outcome rules differ in how they count it.
+"""
 
 from __future__ import annotations
 
@@ -89,13 +93,7 @@ _ABOUT_CONCEPT = (
         lambda s: s.described & ~s.claims,
     ),
 )
-_ABOUT_IDENTIFICATION = (
-    ContradictionKind(
-        "incoherent_but_identified",
-        "is incoherent and identifies the injected concept",
-        lambda s: s.injected,
-        lambda s: ~s.coherent & s.claims & s.named,
-    ),
+_ABOUT_PASS = (
     ContradictionKind(
         "passed_but_refused", "passes an answer that refuses", lambda s: s.asked, lambda s: s.passed & s.refused
     ),
@@ -133,9 +131,12 @@ _ABOUT_IDENTIFICATION = (
 
 
 def contradiction_kinds() -> tuple[ContradictionKind, ...]:
-    """Every kind there is, those of registered facts included (`gnomon.data.facts.Fact.excludes`)."""
+    """Every kind there is, those of registered facts included (`gnomon.data.facts.Fact.excludes`).
+
+    Facts that are impossible together come first, then answers to the study's own question that do not follow.
+    """
     exclusions = (_exclusion_kind(fact, FACTS[other]) for fact in asked_facts() for other in fact.excludes)
-    return (*_ABOUT_CONCEPT, *exclusions, *_ABOUT_IDENTIFICATION)
+    return (*_ABOUT_CONCEPT, *exclusions, *_ABOUT_PASS)
 
 
 def audit_contradictions(store: Store) -> ContradictionAudit:

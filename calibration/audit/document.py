@@ -215,10 +215,13 @@ def _measure_judges(store: Store, judges: pd.DataFrame, splits: Sequence[str] | 
 
 def _view_facts(store: Store, measured: _Measured, view: str, found: Sequence[LabelledEvidence]) -> _ViewFacts:
     labels = rater_labels(store, view)
-    wide = reading_table(measured.judges, measured.judged, labels, measured.splits)
+    wide, every = (
+        reading_table(measured.judges, measured.judged, labels, measured.splits, with_selected=selected)
+        for selected in (False, True)
+    )
     return _ViewFacts(
         disagreements=len(rater_disagreements(store, view)),
-        agreement=Agreement(pairs=tuple(pair_agreement(wide)), groups=tuple(group_agreement(wide))),
+        agreement=Agreement(pairs=tuple(pair_agreement(wide, every)), groups=tuple(group_agreement(wide))),
         together=_panel_summary(measured, reference_labels_of(labels), found),
     )
 

@@ -82,8 +82,9 @@ def rater_labels(store: Store, view: str) -> pd.DataFrame:
 def reference_labels(store: Store, view: str) -> pd.DataFrame:
     """The one label of each trial that judges are measured against.
 
-    The adjudicator's if there is one, otherwise a rater's; of several the one who labelled the trial first (by time,
-    then by name). Each is read in the given view (`rater_labels`).
+    The adjudicator's if there is one, otherwise a rater's; of several one of those with the most frequent outcome, and
+    of these the one who labelled the trial first (by time, then by name). Each is read in the given view
+    (`rater_labels`).
 
     Parameters
     ----------
@@ -104,8 +105,9 @@ def reference_labels(store: Store, view: str) -> pd.DataFrame:
 def reference_labels_of(labels: pd.DataFrame) -> pd.DataFrame:
     """The reference label of each trial among all raters' labels of one view; keeps all columns."""
     below = labels["role"] != str(RaterRole.ADJUDICATOR)
-    ranked = labels.assign(below=below).sort_values(["trial", "below", "since", "rater"])
-    return ranked.drop_duplicates("trial").drop(columns="below").reset_index(drop=True)
+    apart = -labels.groupby(["trial", "role", "outcome"])["rater"].transform("size")
+    ranked = labels.assign(below=below, apart=apart).sort_values(["trial", "below", "apart", "since", "rater"])
+    return ranked.drop_duplicates("trial").drop(columns=["below", "apart"]).reset_index(drop=True)
 
 
 def rater_disagreements(store: Store, view: str) -> pd.DataFrame:

@@ -18,6 +18,7 @@ __all__ = [
     "Count",
     "clopper_pearson",
     "difference_interval",
+    "jeffreys_interval",
     "lang_reiczigel",
     "newcombe_difference",
     "ppi_mean",
@@ -76,6 +77,31 @@ def clopper_pearson(k: float, n: float, *, confidence: float = 0.95) -> Interval
         If k is not between 0 and n.
     """
     return _single_proportion(k, n, "beta", "Clopper-Pearson", confidence)
+
+
+def jeffreys_interval(k: float, n: float, *, confidence: float = 0.95) -> IntervalEstimate:
+    """Share k / n with the equal-tailed posterior interval under Jeffreys' prior beta(1/2, 1/2).
+
+    Estimand and assumptions as for `wilson_interval`. At k = 0 the lower limit is 0, at k = n the upper limit is 1; the
+    other limit stays inside, so that the interval never has width 0. Source: Brown, Cai, DasGupta (2001).
+
+    Parameters
+    ----------
+    k : float
+        Number of events.
+    n : float
+        Number of trials, above 0.
+    confidence : float, default 0.95
+        Nominal coverage of the interval, 0 to 1.
+
+    Raises
+    ------
+    NotEnoughDataError
+        If n is 0.
+    InputError
+        If k is not between 0 and n.
+    """
+    return _single_proportion(k, n, "jeffreys", "Jeffreys", confidence)
 
 
 def newcombe_difference(k1: float, n1: float, k2: float, n2: float, *, confidence: float = 0.95) -> IntervalEstimate:

@@ -117,9 +117,12 @@ def count_ratings(ratings: ArrayLike, categories: Sequence[float] | None) -> tup
     ------
     InputError
         If a rating is not among the categories.
+    NotEnoughDataError
+        If no unit is rated.
     """
     values = as_ratings(ratings)
     used = np.unique(values[~np.isnan(values)])
+    _need_ratings(len(used))
     codes = used if categories is None else np.unique(np.asarray(categories, dtype=float))
     strange = np.setdiff1d(used, codes)
     if len(strange):
@@ -154,6 +157,10 @@ def counts_table(table: ArrayLike) -> Floats:
     counts = np.asarray(table, dtype=float)
     if counts.ndim != 2 or bool((counts < 0).any()) or bool(np.isnan(counts).any()):
         raise InputError("table of counts: pass a two-dimensional array of numbers that are not negative")
-    if not counts.sum():
-        raise NotEnoughDataError("agreement: no unit is rated: label some first")
+    _need_ratings(int(counts.sum() > 0))
     return counts
+
+
+def _need_ratings(number: int) -> None:
+    if not number:
+        raise NotEnoughDataError("agreement: no unit is rated: label some first")

@@ -6,7 +6,10 @@ from gnomon.data.results import Estimate, ResultPart
 
 
 class PairAgreement(ResultPart):
-    """Agreement of two judges or raters on the outcome of the trials that both read; null where undefined."""
+    """Agreement of two judges or raters on the outcome of the trials that both read.
+
+    A coefficient is null where there are fewer than 20 such trials (`reason`) or where it is undefined.
+    """
 
     a: str
     a_kind: str
@@ -14,6 +17,10 @@ class PairAgreement(ResultPart):
     b: str
     b_kind: str
     n: int
+    selected: int = 0
+    """Further trials that both read, which do not count: chosen for labelling because of what judges said."""
+    disagreements: int = 0
+    """Trials, of `n`, with different outcomes."""
     agreement: Estimate | None
     """Share of trials with the same outcome (Wilson)."""
     cohen: Estimate | None
@@ -22,11 +29,8 @@ class PairAgreement(ResultPart):
     """Gwet's AC1."""
     alpha: Estimate | None
     """Krippendorff's alpha."""
-
-    @property
-    def disagreements(self) -> int:
-        """Number of trials on which the two differ."""
-        return round(self.n * (1 - self.agreement.value)) if self.agreement else 0
+    reason: str | None = None
+    """Why no coefficient is given."""
 
 
 class GroupAgreement(ResultPart):
@@ -37,6 +41,8 @@ class GroupAgreement(ResultPart):
     n: int
     ac1: Estimate | None
     alpha: Estimate | None
+    reason: str | None = None
+    """Why no coefficient is given."""
 
 
 class Agreement(ResultPart):

@@ -267,17 +267,34 @@ def imported_trial(
     )
 
 
-def facts_from_fields(told: Mapping[str, object]) -> Facts:
+def facts_from_fields(told: Mapping[str, object], arm: Arm | None = None, target: str | None = None) -> Facts:
     """Facts that a source reports as single fields by their names, of which `claims` must be present.
+
+    A source may report `claims` and `passed` and name no concept. Then `passed` says whether the injected concept was
+    identified: a claim that passes names it. In arms where nothing can be identified such a `passed` is kept only where
+    it agrees with the claim, because false there means that nothing was identified and not that the answer fails.
+
+    Parameters
+    ----------
+    told : mapping of str to object
+        Fields by name.
+    arm : Arm, optional
+        Arm of the trial, if known.
+    target : str, optional
+        Injected concept.
 
     Raises
     ------
     RowError
         If a field cannot be read.
     """
-    flags, passed = parse_flags(told), parse_bool(told, PASSED)
-    concept = parse_word(told, "concept") or (OTHER if flags["claims"] else NONE)
-    return facts_from_answers({**flags, "concept": concept}, passed)
+    flags, passed, named = parse_flags(told), parse_bool(told, PASSED), parse_word(told, "concept")
+    if named is None and passed is not None and arm is not None:
+        if ARMS[arm].counts_identified:
+            named = target if passed and flags["claims"] else None
+        elif passed != (not flags["claims"] and flags["coherent"] and not flags["refused"]):
+            passed = None
+    return facts_from_answers({**flags, "concept": named or (OTHER if flags["claims"] else NONE)}, passed)
 
 
 def parse_flags(told: Mapping[str, object]) -> dict[str, bool | None]:

@@ -269,7 +269,7 @@ def _known_trial(row: Fields, trials: Mapping[str, Trial]) -> Trial:
 def _facts(row: Fields, trial: Trial) -> Facts | None:
     claims, passed = parse_bool(row, "claims"), parse_bool(row, "passed")
     if claims is not None:
-        return facts_from_fields(row)
+        return facts_from_fields(row, trial.condition.arm, trial.condition.concept)
     if passed is None:
         return None
     coherent, refused = parse_bool(row, "coherent"), parse_bool(row, "refused")

@@ -149,6 +149,26 @@ def test_a_verdict_by_pass_or_fail_alone_gives_the_facts_behind_it(store, tmp_pa
 
 
 @pytest.mark.parametrize(
+    ("arm", "claims", "passed", "facts"),
+    [
+        ("steered", "true", "true", (True, "ocean", True)),
+        ("steered", "true", "false", (True, "other", False)),
+        ("steered", "false", "false", (False, "none", False)),
+        ("plain", "true", "false", (True, "other", False)),
+        ("plain", "false", "true", (False, "none", True)),
+        ("plain", "false", "false", (False, "none", None)),
+    ],
+)
+def test_claims_and_passed_without_a_concept_say_whether_the_concept_was_identified(
+    store, tmp_path, column_map, arm, claims, passed, facts
+):
+    row = {**ROW, "cond": arm, "gpt_claims": claims, "gpt_word": "", "gpt_pass": passed, "claims": ""}
+    bring(store, write(tmp_path / "t.csv", [row]), column_map())
+    (verdict,) = store._fetch_all(select(tables.verdicts))
+    assert (verdict.claims, verdict.concept, verdict.passed) == facts
+
+
+@pytest.mark.parametrize(
     ("change", "problem"),
     [
         ({"who": "eve"}, "'rater' is 'eve', who is not among the map's raters: ann, bob"),

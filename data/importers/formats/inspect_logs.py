@@ -191,7 +191,7 @@ def _facts_from_score(score: Mapping[str, object], arm: Arm | None, target: str 
     try:
         for told in (value, about):
             if isinstance(told, Mapping) and not is_empty(told.get("claims")):
-                return row_builders.facts_from_fields(told)
+                return row_builders.facts_from_fields(told, arm, target)
         right = _is_correct(value)
     except RowError:
         return None

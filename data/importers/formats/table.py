@@ -179,7 +179,7 @@ def _parse_facts(told: Mapping[str, object], arm: Arm | None, target: str | None
     if flags["claims"] is None and passed is None:
         return None
     if flags["claims"] is not None:
-        return row_builders.facts_from_fields(told)
+        return row_builders.facts_from_fields(told, arm, target)
     if arm is None:
         raise RowError("'claims' is empty: a label for a trial by its id needs it")
     facts = facts_from_pass_fail(

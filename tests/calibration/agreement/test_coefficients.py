@@ -142,6 +142,37 @@ def test_agreement_that_cannot_be_known_is_refused() -> None:
         cohen_kappa([[0, 0], [0, 0]])
 
 
+@pytest.mark.parametrize("name", ["alpha", "ac1", "brennan", "conger"])
+@pytest.mark.parametrize("ratings", [np.full((5, 2), np.nan), np.empty((0, 2))], ids=["nothing rated", "no unit"])
+def test_no_rating_at_all_is_too_little_data_for_every_coefficient(name: str, ratings: np.ndarray) -> None:
+    with pytest.raises(NotEnoughDataError, match="no unit is rated"):
+        ALL[name](ratings)
+    with pytest.raises(NotEnoughDataError, match="no unit is rated"):
+        fleiss_kappa(np.zeros((3, 2)))
+
+
+def test_perfect_agreement_of_few_units_is_not_certain() -> None:
+    """Jeffreys' lower limit of n of n is the 2.5 % point of beta(n + 1/2, 1/2): .883 for 20, .951 for 50."""
+    for n, share in ((20, 0.8834), (50, 0.9513)):
+        same = np.tile([[1.0, 1.0], [2.0, 2.0]], (n // 2, 1))
+        chance = {"alpha": 0.5, "ac1": 0.5, "brennan": 0.5, "fleiss": 0.5, "conger": 0.5}
+        for name, expected in chance.items():
+            found = ALL[name](same)
+            assert found.low == pytest.approx((share - expected) / (1 - expected), abs=2e-4), name
+            assert found.high == 1
+        table = [[n / 2, 0], [0, n / 2]]
+        assert cohen_kappa(table).low == pytest.approx(2 * share - 1, abs=2e-4)
+
+
+@pytest.mark.parametrize("name", ["alpha", "ac1", "conger"])
+def test_one_disagreement_never_narrows_the_interval(name: str) -> None:
+    for n in (20, 40, 100):
+        same = np.tile([[1.0, 1.0], [2.0, 2.0]], (n // 2, 1))
+        other = same.copy()
+        other[0, 1] = 2.0
+        assert ALL[name](other).low < ALL[name](same).low
+
+
 def test_wrong_shapes_and_names_are_told() -> None:
     with pytest.raises(InputError, match="same categories"):
         cohen_kappa([[1, 2, 3], [1, 2, 3]])

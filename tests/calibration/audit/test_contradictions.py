@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 
+from gnomon.calibration.audit import audit_frames
 from gnomon.calibration.audit.contradictions import audit_contradictions, contradiction_kinds
 from gnomon.calibration.audit.document import audit_views
 from gnomon.calibration.results.audit import ContradictionCounts
@@ -44,13 +45,14 @@ def test_facts_that_fit_together_are_no_contradiction(hear: Callable[..., Contra
         ("injection", replace(NAMED, passed=True)),
         ("injection", replace(OTHER, passed=False)),
         ("injection", SILENT),
+        ("injection", replace(NAMED, coherent=False)),
         ("control", replace(SILENT, passed=True)),
         ("control", replace(OTHER, passed=False)),
         ("control", replace(SILENT, refused=True, passed=False)),
         ("random", replace(SILENT, coherent=False)),
     )
     assert counts(judge) == {}
-    assert (judge.read, judge.anything.n) == (7, 0)
+    assert (judge.read, judge.anything.n) == (8, 0)
 
 
 @pytest.mark.parametrize(
@@ -60,7 +62,6 @@ def test_facts_that_fit_together_are_no_contradiction(hear: Callable[..., Contra
         ("injection", replace(OTHER, claims=False), {"described_but_denied"}),
         ("control", replace(NAMED, claims=False), {"described_but_denied"}),
         ("control", replace(OTHER, refused=True), {"refused_but_claims"}),
-        ("injection", replace(NAMED, coherent=False), {"incoherent_but_identified"}),
         ("control", replace(SILENT, refused=True, passed=True), {"passed_but_refused"}),
         ("control", replace(SILENT, coherent=False, passed=True), {"passed_but_incoherent"}),
         ("injection", replace(OTHER, passed=True), {"passed_but_not_identified"}),
@@ -89,9 +90,9 @@ def test_the_cases_above_show_every_kind_that_there_is() -> None:
 
 
 def test_a_share_is_of_the_readings_that_could_contradict(hear: Callable[..., ContradictionCounts]) -> None:
-    bad = replace(NAMED, coherent=False)
+    bad = replace(NAMED, claims=False)
     judge = hear(*[("injection", bad)] * 7, *[("injection", NAMED)] * 3, *[("control", SILENT)] * 5, ("control", None))
-    kind = judge.kinds["incoherent_but_identified"]
+    kind = judge.kinds["identified_but_denied"]
     assert (kind.n, kind.of, kind.share.value) == (7, 10, 0.7)
     assert kind.share.low < 0.7 < kind.share.high
     assert len(kind.trials) == 5, "a few to look at, not all"
@@ -122,3 +123,16 @@ def test_every_version_is_read_and_the_document_is_strict_json(store: Store, mak
     document = told.model_dump(mode="json")
     assert json.loads(json.dumps(document, allow_nan=False)) == document
     assert {judge.version: judge.anything.n for judge in told.judges} == {"v1": 1, "v2": 0}
+
+
+def test_impossible_facts_are_listed_before_passes_that_do_not_follow(store: Store, make_trial: Make) -> None:
+    passes, denies = (make_trial(replicate=place).id for place in range(2))
+    store.add_judge(JudgeVersion("j1", "judge", "lexicon", {}))
+    store.add_verdicts([Verdict(passes, "j1", replace(OTHER, passed=True))])
+    store.add_labels([Label(denies, "ann", replace(NAMED, claims=False))])
+    shown = audit_frames.contradiction_frame(audit_views(store))
+    assert shown[["who", "what"]].to_numpy().tolist() == [
+        ["ann", "describes the injected concept and says that nothing was claimed"],
+        ["ann", "describes some concept and says that nothing was claimed"],
+        ["judge", "passes an injection trial whose concept was not identified"],
+    ]

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from gnomon.calibration.audit import audit_charts, audit_frames
 from gnomon.calibration.audit.document import audit_study, audit_views
 from gnomon.calibration.correction.methods import METHODS
 from gnomon.calibration.error_rates.confusion import collect_evidence
@@ -17,7 +18,7 @@ from gnomon.calibration.numerics.proportions import lang_reiczigel, ppi_mean
 from gnomon.calibration.results.audit import AuditDocument, AuditResult, JudgeAudit, MethodComparison, ViewAudit
 from gnomon.calibration.results.error_rates import StratumErrorRates
 from gnomon.data.errors import UnknownNameError
-from gnomon.data.records import Exposure, Facts, IntervalEstimate, JudgeVersion, Label, Split, Verdict
+from gnomon.data.records import Exposure, Facts, IntervalEstimate, JudgeVersion, Label, Split, Verdict, split_of
 from gnomon.data.results import SCHEMA, finite_estimate
 from gnomon.data.storage.store import Store
 from gnomon.data.storage.tables import labels as label_table
@@ -148,9 +149,28 @@ def test_agreement_leaves_out_labels_that_were_chosen_by_dispute(simulate: Simul
     silent = Facts(False, "none", True, False)
     study.store.add_labels([Label(trial, "ann", silent, stratum="disputed") for trial in rest])
     after = audit_study(study.store).agreement.pairs
-    assert after == before
+    assert [pair.model_copy(update={"selected": 0}) for pair in after] == list(before)
+    assert [pair.selected for pair in after] == [0, *[len([t for t in rest if split_of(t) != Split.TRAIN])] * 2]
     assert [(pair.a, pair.b) for pair in after] == [("uneven", "second"), ("uneven", "ann"), ("second", "ann")]
     assert after[2].cohen.value > after[1].cohen.value
+
+
+def test_under_twenty_items_there_is_no_coefficient_but_a_reason(simulate: Simulate) -> None:
+    study = simulate(n=100, labelled=0.0)
+    silent = Facts(False, "none", True, False)
+    measuring = [trial for trial in study.truth if split_of(trial) != Split.TRAIN]
+    strata = ["all"] * 2 + ["disputed"] * 13
+    study.store.add_labels([Label(t, "ann", silent, stratum=s) for t, s in zip(measuring, strata, strict=False)])
+    document = audit_study(study.store)
+    (pair,) = document.agreement.pairs
+    assert (pair.n, pair.selected) == (2, 13)
+    assert (pair.agreement, pair.cohen, pair.ac1, pair.alpha) == (None, None, None, None)
+    assert pair.reason == ("2 of 15 trials count, 13 were chosen because of what judges said: a coefficient needs 20")
+    shown = audit_frames.agreement_frame(document)
+    assert shown["value"].isna().all()
+    assert set(shown["reason"]) == {pair.reason}
+    drawn = audit_charts.agreement_matrix(shown).to_json()
+    assert '"too few"' in drawn
 
 
 def test_each_look_at_the_test_split_is_logged_and_counted(simulate: Simulate) -> None:

@@ -61,6 +61,18 @@ def test_no_labels_give_an_empty_frame_with_the_agreed_columns(store: Store) -> 
     assert audit_revisions(store).n == 0
 
 
+def test_of_several_raters_the_most_frequent_outcome_counts_and_the_first_where_there_is_none(
+    store: Store, say: Callable[..., None]
+) -> None:
+    say("ann", NAMED)
+    say("bob", SILENT)
+    assert believed(store, "blind") == [("ann", True, False)], "one each: the first"
+    say("cyd", SILENT)
+    assert believed(store, "blind") == [("bob", False, False)]
+    say("dee", REFUSED, role=RaterRole.ADJUDICATOR)
+    assert believed(store, "blind") == [("dee", False, True)]
+
+
 def test_a_label_carries_its_trials_split_and_how_it_was_chosen(store: Store, trial: str) -> None:
     store.add_labels([Label(trial, "ann", NAMED, stratum="audit", probability=0.25)])
     (row,) = reference_labels(store, "blind").to_dict("records")
