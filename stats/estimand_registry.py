@@ -22,7 +22,7 @@ names of such twins.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -38,12 +38,12 @@ Shares = Mapping[str, np.ndarray]
 Formula = Callable[..., np.ndarray]
 """From the shares of each of an estimand's arms, in their order, to the estimand's draws."""
 Comparison = Literal["size", "pairs", "ratios", "ladder"]
-"""Comparisons between models that an estimand takes part in: curve and slope over size; differences of each pair;
-ratios of each pair; and the ladder of sizes with everything else that compares net detection (order of concepts,
-slopes through the models as they are, a further model, differences on one design)."""
+"""Comparisons between models that an estimand takes part in: over size (curve, trend through the models that were run,
+steps between them, a further model); differences of each pair; ratios of each pair; and the ladder, all else that
+compares net detection (order of concepts, differences on one design)."""
 
 INJECTION, CONTROL = str(Arm.INJECTION), str(Arm.CONTROL)
-NET_RAW, NET_ENGAGED = "net_detection_raw", "net_detection_engaged"
+NET_RAW, NET_ENGAGED, NET_CLAIMED = "net_detection_raw", "net_detection_engaged", "net_detection_claimed"
 IDENTIFICATION, DETECTION, FALSE_ALARM, REFUSAL = "identification", "detection", "false_alarm", "refusal"
 ENGAGEMENT = "engagement"
 CORRECTED_VIEW = "corrected"
@@ -279,6 +279,18 @@ def primary_estimands(comparison: Comparison | None = None) -> tuple[Estimand, .
     )
 
 
+def is_computable(estimand: Estimand, classes: Collection[str]) -> bool:
+    """Whether the classes that a fit distinguishes suffice for an estimand.
+
+    Parameters
+    ----------
+    estimand : Estimand
+    classes : collection of str
+        Outcome classes of the fit.
+    """
+    return not estimand.needs_class or estimand.needs_class in classes
+
+
 def listed_estimands() -> dict[str, Estimand]:
     """Estimands with a tab of their own, by name."""
     return {name: each for name, each in ESTIMANDS.items() if each.listed}
@@ -317,6 +329,65 @@ _NET_COMPARISONS: frozenset[Comparison] = frozenset(("size", "pairs", "ladder"))
 
 _declare_built_in(
     Estimand(
+        DETECTION,
+        "detection",
+        "How often a model claims to notice something, of all injected trials, whether or not it names the concept.",
+        detection_rate,
+        (INJECTION,),
+        chart_label="detection of injected thoughts",
+        by_arm="further",
+        by_axis=("concept", "strength"),
+        needs_class=MISNAMED,
+        comparisons=frozenset(("size", "pairs", "ratios")),
+        headline=True,
+    )
+)
+_declare_built_in(
+    Estimand(
+        IDENTIFICATION,
+        "identification",
+        "How often an injected concept is named, of all injected trials.",
+        identification_rate,
+        (INJECTION,),
+        chart_label="identification of injected thoughts",
+        by_arm="further",
+        by_axis=("concept", "strength"),
+        comparisons=frozenset(("size", "pairs", "ratios")),
+        headline=True,
+    )
+)
+_declare_built_in(
+    Estimand(
+        FALSE_ALARM,
+        "false alarm",
+        "How often a control, in which nothing was injected, claims to notice something.",
+        false_alarm_rate,
+        (CONTROL,),
+        chart_label="false alarms",
+        by_arm="further",
+        comparisons=frozenset(("size", "pairs", "ratios")),
+        headline=True,
+    )
+)
+_declare_built_in(
+    Estimand(
+        NET_CLAIMED,
+        "net detection, named or not",
+        "How often a model claims to notice something when a concept is injected, minus how often it does in a control "
+        "trial: detection minus false alarms.",
+        net_detection_claimed,
+        (INJECTION, CONTROL),
+        short_label="Detection net of false alarms",
+        chart_label="net detection, named or not",
+        by_axis=("concept", "strength"),
+        needs_class=MISNAMED,
+        comparisons=_NET_COMPARISONS,
+        is_difference=True,
+        headline=True,
+    )
+)
+_declare_built_in(
+    Estimand(
         NET_RAW,
         "raw net detection",
         "How often an injected concept is named, minus how often a control trial is anything other than a denial. "
@@ -347,6 +418,21 @@ _declare_built_in(
         by_axis=("concept", "strength"),
         conditions_on=ENGAGEMENT,
         comparisons=_NET_COMPARISONS,
+        is_difference=True,
+        headline=True,
+    )
+)
+_declare_built_in(
+    Estimand(
+        "net_detection_claimed_corrected",
+        "corrected net detection, named or not",
+        "Detection minus false alarms, corrected for judge error.",
+        net_detection_claimed,
+        (INJECTION, CONTROL),
+        short_label="Corrected, net of false alarms",
+        chart_label="net detection, named or not, corrected for judge error",
+        needs_class=MISNAMED,
+        corrects=NET_CLAIMED,
         is_difference=True,
         headline=True,
     )
@@ -385,31 +471,6 @@ _declare_built_in(
 )
 _declare_built_in(
     Estimand(
-        IDENTIFICATION,
-        "identification",
-        "How often an injected concept is named, of all injected trials.",
-        identification_rate,
-        (INJECTION,),
-        chart_label="identification of injected thoughts",
-        by_arm="further",
-        by_axis=("concept", "strength"),
-        comparisons=frozenset(("size", "ratios")),
-    )
-)
-_declare_built_in(
-    Estimand(
-        FALSE_ALARM,
-        "false alarm",
-        "How often a control, in which nothing was injected, claims to notice something.",
-        false_alarm_rate,
-        (CONTROL,),
-        chart_label="false alarms",
-        by_arm="further",
-        comparisons=frozenset(("size", "ratios")),
-    )
-)
-_declare_built_in(
-    Estimand(
         REFUSAL,
         "refusal",
         "How often the model declines to answer: the mean of the injection and the control arm.",
@@ -435,32 +496,6 @@ _declare_built_in(
         arm_formula=coherence_rate,
         needs_class=INCOHERENT,
         judged_classes=(),
-        listed=False,
-    )
-)
-_declare_built_in(
-    Estimand(
-        DETECTION,
-        "detection",
-        "How often a model claims to notice something, of all injected trials, whether or not it names the concept.",
-        detection_rate,
-        (INJECTION,),
-        chart_label="detection of injected thoughts",
-        needs_class=MISNAMED,
-        judged_classes=(),
-        listed=False,
-    )
-)
-_declare_built_in(
-    Estimand(
-        "net_detection_claimed",
-        "net detection, named or not",
-        "How often a model claims to notice something given an injection, minus how often it does in a control.",
-        net_detection_claimed,
-        (INJECTION, CONTROL),
-        needs_class=MISNAMED,
-        judged_classes=(),
-        is_difference=True,
         listed=False,
     )
 )

@@ -69,12 +69,6 @@ class CurvePoint(EstimandRow, RibbonRow):
     parameters: float
 
 
-class SlopeRow(EstimandRow, IntervalRow):
-    """Mean change of an estimand per doubling of size; `probability_positive` is P(slope > 0)."""
-
-    probability_positive: float
-
-
 class ContrastRow(EstimandRow, IntervalRow):
     """Difference a - b of two subjects; `probability` is P(a > b)."""
 
@@ -166,15 +160,58 @@ class DoseCell(IntervalRow):
     probability_best: float
 
 
+class LeftOutTrend(ResultModel):
+    """Posterior mean of a trend without one subject."""
+
+    subject: str
+    mean: float
+
+
 class ObservedSlope(EstimandRow, IntervalRow):
-    """Least-squares slope per doubling over subjects, `within` the usual variant or over `all`."""
+    """Least-squares trend per doubling through the subjects that were run, `within` the usual variant or over `all`.
+
+    `without` has the trend's mean without each subject in turn; empty where fewer than three sizes would be left.
+    """
 
     variants: str
     probability_positive: float
+    subjects: int = 0
+    without: tuple[LeftOutTrend, ...] = ()
+
+
+class SizeOddsRatio(ResultModel):
+    """Odds ratio of one stage of the outcome per doubling of size, over the population that the subjects stand for.
+
+    `stage` is the outcome whose odds it is about, among trials that none of the earlier stages took; `effect` says
+    whether it is of the level of an arm or of the effect of the injection. `prior_share` is the share of the
+    information that the prior gives: (posterior sd / prior sd) squared, on the logit scale.
+    """
+
+    stage: str
+    effect: str
+    median: float
+    low95: float
+    high95: float
+    probability: float
+    subjects: int
+    prior_share: float
+
+
+class NewConceptEstimate(EstimandRow, IntervalRow):
+    """An estimate of one subject over the population of concepts that the study's `concepts` were drawn from."""
+
+    subject: str
+    concepts: int
+
+
+class SignalDetectionIndex(EstimandRow, IntervalRow):
+    """`d_prime` or `criterion` of one subject, in standard deviations of the noise."""
+
+    subject: str
 
 
 class NewSubjectPoint(EstimandRow, IntervalRow):
-    """Net detection predicted for a further subject of one size."""
+    """An estimate predicted for a further subject of one size."""
 
     parameters: float
 
@@ -205,7 +242,11 @@ class FitComparisons(ResultModel):
     concepts: tuple[ConceptRank, ...] = ()
     best: tuple[DoseCell, ...] = ()
     slopes: tuple[ObservedSlope, ...] = ()
+    odds_ratios: tuple[SizeOddsRatio, ...] = ()
     new_subject: tuple[NewSubjectPoint, ...] = ()
+    new_concepts: tuple[NewConceptEstimate, ...] = ()
+    new_concept_contrasts: tuple[ContrastRow, ...] = ()
+    signal_detection: tuple[SignalDetectionIndex, ...] = ()
     bounds: tuple[EngagementBounds, ...] = ()
     standard: tuple[StandardizedEstimate, ...] = ()
     standard_contrasts: tuple[ContrastRow, ...] = ()
@@ -225,14 +266,13 @@ class YoudenRow(IntervalRow):
 
 
 class FitResult(ResultModel):
-    """All that a fit says: estimates, curve, slopes, contrasts, comparisons, checks, and what is withheld and why."""
+    """All that a fit says: estimates, curve, contrasts, comparisons, checks, and what is withheld and why."""
 
     schema_version: int = Field(default=RESULT_SCHEMA, validation_alias="schema", serialization_alias="schema")
     view: str = ""
     judge: str | None = None
     estimands: tuple[EstimateRow, ...] = ()
     curve: tuple[CurvePoint, ...] = ()
-    slope: tuple[SlopeRow, ...] = ()
     contrasts: tuple[ContrastRow, ...] = ()
     comparisons: FitComparisons = FitComparisons()
     predictive: tuple[PredictiveCheck, ...] = ()

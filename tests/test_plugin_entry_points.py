@@ -68,7 +68,7 @@ def test_what_a_distribution_names_is_there_after_the_house_own(tmp_path: Path) 
     assert {"shouts", "shout-list", "gnomon", "csv", "table"} <= set(found["formats"])
     assert found["engines"] == ["torch", "loud"]
     assert found["further"] == ["loudness"]
-    assert found["first"] == "net_detection_raw"
+    assert found["first"] == "detection"
     assert "loudness" not in found["headline"]
     assert "judge kind shout of gnomon_shout; " in found["doctor"]
     assert found["doctor"].count("gnomon_shout") == 5

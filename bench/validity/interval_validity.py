@@ -230,9 +230,9 @@ def judged_figures(study: SimulatedStudy) -> dict[str, list[float]]:
 def kind(name: str) -> str:
     """Kind of estimate, subjects pooled: the estimand, and the axis if there is one."""
     words = name.split(" ")
-    if words[0] == "observed":
+    if words[0] in ("observed", "log"):
         return name
-    if words[0] in ("slope", "contrast", "parameter"):
+    if words[0] in ("contrast", "parameter"):
         return " ".join(words[:2])
     axis = f" by {words[2].split('=')[0]}" if len(words) > 2 else ""
     return f"{words[1]}{axis}"

@@ -145,10 +145,10 @@ def main() -> None:
     for a, b in STEPS:
         cells = [_contrast(pairs, name, a, b) for name in wanted]
         print(f"| {a} over {b} | {' | '.join(cells)} |")
-    print("\n| slope per doubling | points | probability that it is positive |\n|---|---|---|")
-    for slope in result.slope:
-        if slope.estimand in wanted:
-            print(f"| {slope.estimand} | {_interval(slope)} | {slope.probability_positive:.2f} |")
+    print("\n| odds ratio per doubling | median | prior decides |\n|---|---|---|")
+    for odds in result.comparisons.odds_ratios:
+        ends = f"{odds.median:.2f} ({odds.low95:.2f} to {odds.high95:.2f})"
+        print(f"| {odds.stage}, {odds.effect} | {ends} | {100 * odds.prior_share:.0f} % |")
     _beside(result, wanted)
     print("\n| model | uncorrected | published calibration, arms pooled |", " | ".join(j.name for j in BY_ARM), "|")
     print("|---|---|---|---|---|")
@@ -165,6 +165,8 @@ def _beside(result: FitResult, wanted: tuple[str, ...]) -> None:
     print("\n| step | raw | probability | engaged | probability |\n|---|---|---|---|---|")
     steps: dict[tuple[str, str], list[str]] = {}
     for step in beside.ladder:
+        if step.estimand not in wanted:
+            continue
         gap = _interval(step) if isinstance(step, SizeLadderStep) else "every step up"
         steps.setdefault((step.from_subject, step.to_subject), []).append(f"{gap} | {_chance(step.probability)}")
     for (low, high), cells in steps.items():
@@ -172,6 +174,8 @@ def _beside(result: FitResult, wanted: tuple[str, ...]) -> None:
     print("\n| trend per doubling through the models that were run | points | probability that it is positive |")
     print("|---|---|---|")
     for slope in beside.slopes:
+        if slope.estimand not in wanted:
+            continue
         chance = _chance(slope.probability_positive)
         print(f"| {slope.estimand}, {slope.variants} | {_interval(slope)} | {chance} |")
     print("\n| a further instruct model of | raw | engaged |\n|---|---|---|")

@@ -76,7 +76,7 @@ def changed(names: Sequence[str], factor: float) -> Priors:
 
 
 def shown(posterior: ModelPosterior) -> Summary:
-    """Mean, standard deviation and interval width of every overall estimate, slope and contrast."""
+    """Mean, standard deviation and interval width of every overall estimate, trend and contrast."""
     out: Summary = {}
     for name, values in all_estimand_draws(posterior).items():
         if "=" not in name:
@@ -87,11 +87,11 @@ def shown(posterior: ModelPosterior) -> Summary:
 
 def _kind(name: str) -> str:
     first = name.split(maxsplit=1)[0]
-    return first if first in ("slope", "contrast") else "net detection"
+    return {"observed": "trend", "contrast": "contrast"}.get(first, "net detection")
 
 
 def compared(usual: Summary, other: Summary) -> Shifts:
-    """The largest shift and the extremes of width, for net detection, slopes and contrasts.
+    """The largest shift and the extremes of width, for net detection, trends and contrasts.
 
     Parameters
     ----------
@@ -101,7 +101,7 @@ def compared(usual: Summary, other: Summary) -> Shifts:
         Summary under the changed priors.
     """
     out: Shifts = {}
-    for kind in ("net detection", "slope", "contrast"):
+    for kind in ("net detection", "trend", "contrast"):
         names = [name for name in usual if "net_detection" in name and _kind(name) == kind]
         shifts = {name: (other[name][0] - usual[name][0]) / usual[name][1] for name in names}
         worst = max(shifts, key=lambda name: abs(shifts[name]))

@@ -8,6 +8,7 @@ import streamlit as st
 
 from gnomon.dashboard import study_picker
 from gnomon.dashboard.components.chart_panel import show_chart
+from gnomon.dashboard.components.headline_estimates import study_caveat_strip
 from gnomon.dashboard.components.view_filters import filter_fit
 from gnomon.data.glossary import define_terms
 from gnomon.stats.charts import diagnostic_charts, estimate_charts
@@ -24,6 +25,7 @@ def show_page() -> None:
     st.title("Refusal")
     place, store = study_picker.current_study()
     fits = all_fitted(store)
+    study_caveat_strip(fits)
     fit = _choose_fit(fits)
     st.caption(telling.WHY_REFUSALS)
     if fit is None or fit.has_failed or fit.overall_estimates(REFUSAL).empty:

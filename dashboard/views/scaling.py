@@ -9,6 +9,7 @@ import streamlit as st
 
 from gnomon.dashboard import study_picker
 from gnomon.dashboard.components.chart_panel import show_chart
+from gnomon.dashboard.components.headline_estimates import show_headline, study_caveat_strip
 from gnomon.dashboard.components.view_filters import filter_fit
 from gnomon.data.errors import GnomonError
 from gnomon.data.glossary import define_terms
@@ -43,6 +44,8 @@ def show_page() -> None:
     if not fits:
         study_picker.suggest_command(place, "fit", "No fit yet.")
         return
+    study_caveat_strip(fits)
+    show_headline(fits)
     name = _estimand_tabs()
     st.caption(ESTIMANDS[name].definition)
     fit = fit_for(fits, name, _preferred_fit(fits, name))
@@ -111,12 +114,14 @@ def _scaling_chart(fits: Mapping[str, FitFrames], fit: FitFrames, name: str) -> 
         estimate_sentences.figure_sentence(row) for row in frame_rows(rows, TidyEstimate)
     )
     if shown["parameters"].nunique() > 1:
-        chart = estimate_charts.scaling_chart(shown, curve, estimand=name).properties(width=WIDTH, height=HEIGHT)
+        band = fit.comparison_entry("new_subject")
+        chart = estimate_charts.scaling_chart(shown, curve, estimand=name, predictive=band)
+        chart = chart.properties(width=WIDTH, height=HEIGHT)
         show_chart(chart, f"scaling-{name}", shown, words=words)
     else:
         every = _every_figure(fits, fit)
         show_chart(estimate_charts.forest_plot(every), "figures", every, words=words)
-        st.text("One model size only: a slope over size cannot be estimated.")
+        st.text("One model size only: a trend over size cannot be estimated.")
 
 
 def _every_figure(fits: Mapping[str, FitFrames], fit: FitFrames) -> pd.DataFrame:
@@ -162,12 +167,7 @@ def _scaling_sentences(place: study_picker.StudyRef, store: Store, fit: FitFrame
             non_breaking("\n".join(estimate_sentences.figure_sentence(row) for row in frame_rows(rows, TidyEstimate)))
         )
     with right:
-        st.subheader("Does it change with model size?", help=define_terms("slope"))
-        said = [*estimate_sentences.slope_sentences(fit.slope, name)]
-        said += estimate_sentences.monotone_sentence(fit.estimands, fit.contrasts, name)
-        said += estimate_sentences.step_sentences(fit.comparison_entry("ladder"), name)
-        for line in said or ["Needs at least two model sizes of one variant."]:
-            st.text(non_breaking(line))
+        _size_sentences(fit, name)
     if dips := list(
         estimate_sentences.refusal_asymmetry(
             fit.estimands, lee_bounds(place.url, study_picker.change_token(store), fit.view, fit.judge, store)
@@ -181,6 +181,21 @@ def _scaling_sentences(place: study_picker.StudyRef, store: Store, fit: FitFrame
         help=define_terms("raw net detection", "engaged net detection", "corrected net detection"),
     )
     st.text(estimate_sentences.COMPARABLE)
+
+
+def _size_sentences(fit: FitFrames, name: str) -> None:
+    """Trend through the models that were run, and steps; the population of models in an expander."""
+    st.subheader("Does it change with model size?", help=define_terms("trend", "odds ratio per doubling"))
+    said = [*estimate_sentences.trend_sentences(fit.comparison_entry("slopes"), name)]
+    said += estimate_sentences.step_sentences(fit.comparison_entry("ladder"), name)
+    said += estimate_sentences.monotone_sentence(fit.estimands, fit.contrasts, name)
+    for line in said or ["Needs at least two model sizes of one variant."]:
+        st.text(non_breaking(line))
+    if lines := list(estimate_sentences.odds_ratio_sentences(fit.comparison_entry("odds_ratios"))):
+        with st.expander("Other models: odds ratios per doubling of size"):
+            st.caption(estimate_sentences.POPULATION)
+            for line in lines:
+                st.text(non_breaking(line))
 
 
 @st.cache_data(max_entries=16, show_spinner=False)

@@ -6,11 +6,13 @@ import pandas as pd
 import streamlit as st
 
 from gnomon.dashboard import study_picker
+from gnomon.dashboard.components.headline_estimates import show_headline
 from gnomon.data.arms import steered_arms
 from gnomon.data.glossary import define_terms
 from gnomon.data.records import Arm, VerdictState
 from gnomon.data.storage import tables
 from gnomon.data.storage.store import Store
+from gnomon.stats.narrative.fit_frames import read_fit
 from gnomon.stats.narrative.formatting import count_noun, escape_markdown, format_percent, format_size, format_time
 from gnomon.stats.narrative.measure_sentences import measure_sentence
 from gnomon.stats.narrative.next_steps import NextStep, Notice, list_notices, next_step
@@ -30,6 +32,7 @@ def show_page() -> None:
     found = summarize_study(store)
     st.title(escape_markdown(place.name))
     _study_summary(store, found)
+    show_headline({fit.view: read_fit(fit) for fit in found.fits})
     left, right = st.columns([3, 2], gap="large")
     with right:
         _show_next_step(place, next_step(found))
@@ -99,7 +102,7 @@ def _show_trials(found: StudyOverview) -> None:
         return
     cells, steered = found.cells, found.cells[found.cells["arm"].isin(steered_arms())]
     axes = {
-        "subjects": cells["subject"],
+        "models": cells["subject"],
         "concepts": steered["concept"],
         "layers": steered["layer"],
         "strengths": steered["strength"],

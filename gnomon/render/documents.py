@@ -70,6 +70,8 @@ class EstimatesDocument(ResultDocument):
     comparisons: dict[str, FitComparisons]
     """By view."""
     predictive: dict[str, tuple[PredictiveCheck, ...]]
+    warnings: tuple[str, ...] = ()
+    """What holds for every estimate above, such as intervals that are too narrow."""
 
 
 class FittedStudyDocument(EstimatesDocument):

@@ -14,7 +14,15 @@ from gnomon.render.documents import (
     FailedFit,
     FitDiagnostics,
 )
-from gnomon.stats.estimand_registry import headline_estimands, is_corrected, is_difference
+from gnomon.stats.estimand_registry import (
+    CORRECTED_VIEW,
+    ESTIMANDS,
+    headline_estimands,
+    is_corrected,
+    is_difference,
+    view_name,
+)
+from gnomon.stats.narrative.caveats import study_caveats
 from gnomon.stats.results import FAILED, PASSED, Diagnostics, EstimateRow, StoredFit, WithheldEstimate
 
 if TYPE_CHECKING:
@@ -46,6 +54,7 @@ def estimates_document(study: OpenStudy, fits: Sequence[StoredFit]) -> Estimates
         diagnostics=_diagnostics_summary(fits),
         comparisons={fit.view: fit.result.comparisons for fit in passed},
         predictive={fit.view: fit.result.predictive for fit in passed},
+        warnings=study_caveats(fit.view for fit in passed),
     )
 
 
@@ -81,13 +90,27 @@ def _unique_estimand_name(estimand: str, view: str) -> str:
     return estimand if plain else f"{estimand}_corrected"
 
 
-def _sort_key(line: EstimateLine, subjects: Sequence[str]) -> tuple[int, int, str]:
-    name = line.estimand
+def _sort_key(line: EstimateLine, subjects: Sequence[str]) -> tuple[int, bool, int, str]:
+    """Subjects in their order; of each the uncorrected estimates, then the corrected ones, the headline first."""
+    order, name = headline_names(), line.estimand
     return (
         subjects.index(line.subject),
-        headline_estimands().index(name) if name in headline_estimands() else len(headline_estimands()),
+        line.view.startswith(CORRECTED_VIEW),
+        order.index(name) if name in order else len(order),
         name,
     )
+
+
+def _plain_name(name: str) -> str:
+    """The registered name of an estimate in a document."""
+    return name if name in ESTIMANDS else name.removesuffix(f"_{CORRECTED_VIEW}")
+
+
+def headline_names() -> tuple[str, ...]:
+    """Names of the headline estimates in a document, uncorrected and corrected."""
+    primary = [name for name in headline_estimands() if not is_corrected(name)]
+    corrected = [_unique_estimand_name(view_name(name, CORRECTED_VIEW), CORRECTED_VIEW) for name in primary]
+    return (*primary, *corrected)
 
 
 def _diagnostics_summary(fits: Sequence[StoredFit]) -> DiagnosticsSummary:
@@ -125,17 +148,19 @@ def print_estimates(document: EstimatesDocument) -> None:
     shown.add_column("", no_wrap=True)
     for name in ("mean", "95 % interval"):
         shown.add_column(name, justify="right", no_wrap=True)
-    last = None
+    last, names = None, headline_names()
     for line in document.estimates:
-        if line.estimand in headline_estimands():
+        if line.estimand in names:
             if line.subject != last:
                 shown.add_row(f"[bold]{line.subject}")
                 last = line.subject
-            show = format_points if is_difference(line.estimand) else format_rate
+            show = format_points if is_difference(_plain_name(line.estimand)) else format_rate
             interval = f"{show(line.low)} to {show(line.high)}"
             shown.add_row(f"  {line.estimand.replace('_', ' ')}", show(line.mean), interval)
     console = Console(highlight=False)
     console.print(shown)
+    for warning in document.warnings:
+        console.print(f"Warning: {warning}", soft_wrap=True)
     lines = [f"not estimated: {each.estimand.replace('_', ' ')}: {each.reason}" for each in document.refused]
     for text in dict.fromkeys(lines):
         console.print(text, soft_wrap=True)

@@ -29,11 +29,12 @@ from gnomon.data.storage.store import Store, code_version
 from gnomon.data.study_settings import load_settings
 from gnomon.report.pdf import find_browser, html_to_pdf
 from gnomon.stats.charts import diagnostic_charts, estimate_charts
-from gnomon.stats.estimand_registry import ESTIMANDS, is_corrected, listed_estimands, main_estimand
+from gnomon.stats.estimand_registry import CORRECTED_VIEW, ESTIMANDS, is_corrected, listed_estimands, main_estimand
 from gnomon.stats.narrative import estimate_sentences, fit_sentences
 from gnomon.stats.narrative.fit_frames import FitFrames, TidyEstimate, all_fitted, frame_rows
 from gnomon.stats.narrative.formatting import estimand_label as called
 from gnomon.stats.narrative.formatting import join_names, non_breaking
+from gnomon.stats.narrative.headline_table import headline_table
 from gnomon.stats.narrative.measure_sentences import measure_sentence
 from gnomon.stats.narrative.next_steps import list_notices, withheld_notices
 from gnomon.stats.narrative.study_overview import StudyOverview, distinct_values, summarize_study
@@ -122,9 +123,10 @@ def write_report(study: ReportedStudy, out: Path, tell: Callable[[str], object] 
     fits = dict(sorted(fits.items(), key=lambda item: (list(TITLES).index(item[0].split(":")[0]), item[0])))
     found = summarize_study(study.store)
     document = _audit_document(study.store)
+    forbidden = _reason_not_correctable(study, document)
     sections = [
-        _summary_section(found, fits),
-        *_finding_sections(fits, _reason_not_correctable(study, document)),
+        _summary_section(found, fits, forbidden),
+        *_finding_sections(fits, forbidden),
         *_refusal_section(fits),
     ]
     sections += [*_judge_section(document), _methods_section(study.store, fits), _limits_section(found, fits)]
@@ -178,10 +180,13 @@ def _reason_not_correctable(study: ReportedStudy, document: ViewAudit | None) ->
     return "no judge passes the audit" + (f" ({'; '.join(reasons)})" if reasons else "")
 
 
-def _summary_section(found: StudyOverview, fits: Mapping[str, FitFrames]) -> ReportSection:
-    """Warnings first: the notices on the study, and what was run."""
+def _summary_section(found: StudyOverview, fits: Mapping[str, FitFrames], forbidden: str | None) -> ReportSection:
+    """Warnings first: the notices on the study, its headline estimates, and what was run."""
     made = ReportSection("study", "The study")
     made.lines += [note.text for note in list_notices(found)]
+    shown = {view: fit for view, fit in fits.items() if not (forbidden and view.startswith(CORRECTED_VIEW))}
+    if len(headline := headline_table(shown)):
+        made.tables.append(_table_content("Estimates, with 95 % intervals", headline))
     cells = found.cells
     if len(cells):
         steered = cells[cells["arm"].isin(steered_arms())]
@@ -228,11 +233,18 @@ def _add_main_estimate(made: ReportSection, fit: FitFrames, name: str) -> None:
     if rows["parameters"].nunique() > 1:
         curve = fit.curve[fit.curve["estimand"] == name]
         made.pictures.append(
-            make_picture(estimate_charts.scaling_chart(rows, curve, estimand=name), " ".join(sentences))
+            make_picture(
+                estimate_charts.scaling_chart(
+                    rows, curve, estimand=name, predictive=fit.comparison_entry("new_subject")
+                ),
+                " ".join(sentences),
+            )
         )
-        made.lines += estimate_sentences.slope_sentences(fit.slope, name)
-        made.lines += estimate_sentences.monotone_sentence(fit.estimands, fit.contrasts, name)
+        made.lines += estimate_sentences.trend_sentences(fit.comparison_entry("slopes"), name)
         made.lines += estimate_sentences.step_sentences(fit.comparison_entry("ladder"), name)
+        made.lines += estimate_sentences.monotone_sentence(fit.estimands, fit.contrasts, name)
+        if odds := list(estimate_sentences.odds_ratio_sentences(fit.comparison_entry("odds_ratios"))):
+            made.lines += [estimate_sentences.POPULATION, *odds]
     else:
         names = [one for one in listed_estimands() if is_corrected(name) or not is_corrected(one)]
         every = pd.concat([part for one in names if len(part := fit.overall_estimates(one))], ignore_index=True)

@@ -17,7 +17,7 @@ import pandas as pd
 from gnomon.calibration.plotting.theme import BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILION, YELLOW
 from gnomon.calibration.plotting.theme import save_chart as save_themed
 from gnomon.stats.estimand_registry import ESTIMANDS, is_difference
-from gnomon.stats.results import ContrastRow, EstimateRow, FitResult, SlopeRow, rows_frame
+from gnomon.stats.results import ContrastRow, EstimateRow, FitResult, rows_frame
 
 WIDTH, HEIGHT = 620, 380
 ROW_HEIGHT = 26
@@ -39,29 +39,75 @@ def result_frames(result: FitResult) -> tuple[pd.DataFrame, pd.DataFrame]:
     return result.estimates_frame(), rows_frame(result.curve)
 
 
-def scaling_chart(estimands: pd.DataFrame, curve: pd.DataFrame, *, estimand: str, typical: str = BASELINE) -> Any:
-    """One estimand over model size: a point per model, and the regression line with its intervals.
+def scaling_chart(
+    estimands: pd.DataFrame,
+    curve: pd.DataFrame,
+    *,
+    estimand: str,
+    predictive: pd.DataFrame | None = None,
+    typical: str = BASELINE,
+) -> Any:
+    """One estimand over model size: a point per model, the regression line, and the band for a further model.
+
+    The line describes a typical model and is no estimate of the trend. Models of the usual variant outside the
+    predictive band are ringed.
 
     Parameters
     ----------
     estimands : pandas.DataFrame
         Estimates over the whole design: subject, parameters, variant, estimand, mean, low50 ... high95.
     curve : pandas.DataFrame
-        The line: estimand, parameters, mean, low50 ... high95; empty if the study has no slope.
+        The line: estimand, parameters, mean, low50 ... high95; empty if the study has none.
     estimand : str
         Name of the estimand.
+    predictive : pandas.DataFrame, optional
+        Predictions for a further model: estimand, parameters, low95, high95.
     typical : str, default BASELINE
         Variant that the line is for, for the subtitle.
     """
     points = _select_estimand(estimands, estimand)
     line = curve[curve["estimand"] == estimand] if len(curve) else curve
-    shown = points.assign(x=_dodge_sizes(points))
-    layers = [_zero_line(), *(_ribbon_layers(line) if len(line) else []), *_point_layers(shown)]
+    band = pd.DataFrame() if predictive is None or predictive.empty else _select_estimand(predictive, estimand)
+    shown = points.assign(x=_dodge_sizes(points), outside=outside_band(points, band, typical))
+    layers = [_zero_line(), *(_band_layers(band) if len(band) else [])]
+    layers += [*(_ribbon_layers(line) if len(line) else []), *_point_layers(shown)]
     told = f"{_estimand_label(estimand)} by model size"
     under = ["Points: one model each, with 50 % (thick) and 95 % (thin) intervals."]
     if len(line):
-        under.append(f"Line: a typical {typical} model of that size, with 50 % and 95 % ribbons.")
+        under.append(
+            f"Line: description by the statistical model, a typical {typical} model, with 50 % and 95 % ribbons."
+        )
+    if len(band):
+        under.append(f"Dashed: 95 % predictive interval for a further {typical} model.")
+    if shown["outside"].any():
+        layers.append(_outside_layer(shown[shown["outside"]]))
+        under[-1] += " Ringed: models outside it."
     return alt.layer(*layers).properties(width=WIDTH, height=HEIGHT, title=chart_title(told, under))
+
+
+def outside_band(points: pd.DataFrame, band: pd.DataFrame, typical: str = BASELINE) -> np.ndarray:
+    """Whether the estimate of each model of the usual variant lies outside the predictive band at its size.
+
+    Parameters
+    ----------
+    points : pandas.DataFrame
+        Estimates over the whole design: parameters, variant, mean.
+    band : pandas.DataFrame
+        Predictions for a further model: parameters, low95, high95; interpolated in log2 size.
+    typical : str, default BASELINE
+        Variant that the band is for.
+
+    Returns
+    -------
+    ndarray of bool, shape (points,)
+    """
+    if band.empty:
+        return np.zeros(len(points), dtype=bool)
+    ordered = band.sort_values("parameters")
+    at, sizes = np.log2(points["parameters"].to_numpy(float)), np.log2(ordered["parameters"].to_numpy(float))
+    low, high = (np.interp(at, sizes, ordered[end].to_numpy(float)) for end in ("low95", "high95"))
+    mean = points["mean"].to_numpy(float)
+    return np.asarray((points["variant"] == typical).to_numpy() & ((mean < low) | (mean > high)))
 
 
 def forest_plot(estimands: pd.DataFrame) -> Any:
@@ -181,15 +227,6 @@ def contrast_caption(row: ContrastRow) -> str:
     return f"{first} is above {second} in {name} by {gap}; probability {_format_probability(sure)}"
 
 
-def slope_caption(row: SlopeRow) -> str:
-    """A slope in words: points per doubling of size, and the probability that it is positive."""
-    name = _caption_label(row.estimand)
-    ends = f"95 % interval {100 * row.low95:.1f} to {100 * row.high95:.1f}"
-    sure = _format_probability(row.probability_positive)
-    change = f"{_capitalize_first(name)} changes by {100 * row.mean:+.1f} points per doubling of size"
-    return f"{change}, {ends}; probability that it rises {sure}"
-
-
 def save_chart(chart: Any, path: str | Path, *, dark: bool = False) -> Path:
     """Write a chart in the common theme; returns the path.
 
@@ -244,6 +281,23 @@ def _ribbon_layers(line: pd.DataFrame) -> list[Any]:
         base.mark_area(color=BLUE, opacity=0.22).encode(y="low50:Q", y2="high50:Q"),
         base.mark_line(color=BLUE, strokeWidth=2).encode(y="mean:Q"),
     ]
+
+
+def _band_layers(band: pd.DataFrame) -> list[Any]:
+    """Both ends of the predictive interval, as dashed lines."""
+    base = alt.Chart(band).encode(x="parameters:Q")
+    return [
+        base.mark_line(color=BLUE, strokeWidth=1, strokeDash=[3, 3], opacity=0.7).encode(y=f"{end}:Q")
+        for end in ("low95", "high95")
+    ]
+
+
+def _outside_layer(shown: pd.DataFrame) -> Any:
+    return (
+        alt.Chart(shown)
+        .mark_point(shape="circle", filled=False, size=260, strokeWidth=1.5, color=VERMILION)
+        .encode(x="x:Q", y="mean:Q")
+    )
 
 
 def _point_layers(shown: pd.DataFrame) -> list[Any]:

@@ -9,15 +9,19 @@ All condition on the same quantities as the estimates themselves (`gnomon.stats.
 | ratios | ratio of a rate between two subjects |
 | concepts | ranks of concepts, with their uncertainty |
 | best | best layer and strength, its probability of being best, and its shrunken estimate |
-| slopes | trend over size within the reference variant, and over all subjects |
+| slopes | trend through the subjects that were run: of the reference variant, and of all |
+| odds_ratios | odds ratio per doubling of size over the population of subjects (`estimands.size_regression`) |
 | new_subject | predicted estimate of a further subject of a given size |
+| new_concepts, new_concept_contrasts | estimates for concepts like these (`estimands.new_concepts`) |
+| signal_detection | d' and criterion (`estimands.signal_detection`) |
 | bounds | bounds for the bias from dropping refusals, from the posterior instead of from counts |
 | standard, standard_contrasts | estimates with one mix of conditions for all subjects (`estimands.standardization`) |
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import combinations, pairwise
 from typing import Any
 
@@ -30,12 +34,20 @@ from gnomon.stats.estimand_registry import (
     INJECTION,
     NET_ENGAGED,
     NET_RAW,
+    is_computable,
     net_detection_raw,
     primary_estimands,
 )
 from gnomon.stats.estimands import selection_bounds
 from gnomon.stats.estimands.definitions import EstimandDraws, SubjectPosterior, class_shares, posterior_interval
-from gnomon.stats.estimands.size_regression import pooled_reference_cells, reason_without_slope
+from gnomon.stats.estimands.new_concepts import new_concept_estimands, new_concept_rows
+from gnomon.stats.estimands.signal_detection import signal_detection_indices
+from gnomon.stats.estimands.size_regression import (
+    pairwise_contrasts,
+    pooled_reference_cells,
+    reason_without_size_effect,
+    size_odds_ratios,
+)
 from gnomon.stats.estimands.standardization import standardized_contrasts, standardized_estimands, standardized_rows
 from gnomon.stats.inference.hierarchical import OutcomeModel
 from gnomon.stats.model.linear_predictor import reference_variant
@@ -44,6 +56,7 @@ from gnomon.stats.results import (
     DoseCell,
     EngagementBounds,
     FitComparisons,
+    LeftOutTrend,
     NewSubjectPoint,
     ObservedSlope,
     RateRatio,
@@ -71,7 +84,7 @@ def size_ladder_steps(every: Iterable[EstimandDraws], frame: pd.DataFrame) -> li
     """
     chosen = _reference_subjects_by_size(frame)
     out: list[SizeLadderStep | SizeLadderSpan] = []
-    for name in [estimand.name for estimand in primary_estimands("ladder")]:
+    for name in [estimand.name for estimand in primary_estimands("size")]:
         draws = {figure.subject: figure.draws for figure in every if figure.estimand == name and not figure.by}
         rungs = [subject for subject in chosen if subject in draws]
         steps = [draws[b] - draws[a] for a, b in pairwise(rungs)]
@@ -180,9 +193,11 @@ def rank_dose_cells(source: SubjectPosterior) -> list[DoseCell]:
 
 
 def observed_slopes(every: Iterable[EstimandDraws], frame: pd.DataFrame) -> list[ObservedSlope]:
-    """Least-squares slopes per doubling through the subjects' own estimates: of the reference variant, and of all.
+    """Least-squares trends per doubling through the subjects that were run: of the reference variant, and of all.
 
-    They describe the subjects of the study, each with its own design; `slope` is the model's, for a typical subject.
+    Estimand: the least-squares slope, over log2 size, of these subjects' own rates (a finite population). Assumes
+    nothing of how the rates depend on size, and says nothing of other subjects; `odds_ratios` does. Formula: sum of
+    (x - mean x) times the estimate, over the sum of (x - mean x) squared, in each draw.
 
     Parameters
     ----------
@@ -193,13 +208,52 @@ def observed_slopes(every: Iterable[EstimandDraws], frame: pd.DataFrame) -> list
     """
     return [
         ObservedSlope(
-            estimand=name,
-            variants=kind,
-            **posterior_interval(slope),
-            probability_positive=_probability_positive(slope),
+            estimand=trend.estimand,
+            variants=trend.variants,
+            **posterior_interval(trend.slope(trend.subjects)),
+            probability_positive=_probability_positive(trend.slope(trend.subjects)),
+            subjects=len(trend.subjects),
+            without=tuple(trend.without_each()),
         )
-        for name, kind, slope in observed_slope_draws(every, frame)
+        for trend in _observed_trends(every, frame)
     ]
+
+
+@dataclass(frozen=True)
+class ObservedTrend:
+    """Draws of one estimand for some subjects, with their sizes: what a trend is drawn through.
+
+    Attributes
+    ----------
+    estimand, variants : str
+        Name of the estimand; "within" the reference variant or "all".
+    sizes : mapping of str to float
+        log2 size of each subject.
+    draws : mapping of str to ndarray, shape (draws,)
+    """
+
+    estimand: str
+    variants: str
+    sizes: Mapping[str, float]
+    draws: Mapping[str, np.ndarray]
+
+    @property
+    def subjects(self) -> list[str]:
+        """Names of the subjects."""
+        return list(self.draws)
+
+    def slope(self, subjects: Sequence[str]) -> np.ndarray:
+        """Draws of the least-squares slope through some of the subjects."""
+        x = np.array([self.sizes[name] for name in subjects])
+        weight = (x - x.mean()) / ((x - x.mean()) ** 2).sum()
+        return np.asarray(weight @ np.stack([self.draws[name] for name in subjects]))
+
+    def without_each(self) -> Iterator[LeftOutTrend]:
+        """The trend's mean without each subject, where three sizes are left."""
+        for subject in self.subjects:
+            rest = [other for other in self.subjects if other != subject]
+            if len({self.sizes[name] for name in rest}) > 2:
+                yield LeftOutTrend(subject=subject, mean=float(self.slope(rest).mean()))
 
 
 def observed_slope_draws(every: Iterable[EstimandDraws], frame: pd.DataFrame) -> Iterator[tuple[str, str, np.ndarray]]:
@@ -217,23 +271,25 @@ def observed_slope_draws(every: Iterable[EstimandDraws], frame: pd.DataFrame) ->
     (str, str, ndarray)
         Estimand, "within" the reference variant or "all", and draws.
     """
+    for trend in _observed_trends(every, frame):
+        yield trend.estimand, trend.variants, trend.slope(trend.subjects)
+
+
+def _observed_trends(every: Iterable[EstimandDraws], frame: pd.DataFrame) -> Iterator[ObservedTrend]:
     usual = set(_reference_subjects_by_size(frame, distinct=False))
-    sizes = frame.groupby("subject")["x"].first()
+    sizes = {str(name): float(x) for name, x in frame.groupby("subject")["x"].first().items()}
     overall = [figure for figure in every if not figure.by]
-    for name in [estimand.name for estimand in primary_estimands("ladder")]:
+    for name in [estimand.name for estimand in primary_estimands("size")]:
         mine = [figure for figure in overall if figure.estimand == name]
         for kind, some in (("within", [f for f in mine if f.subject in usual]), ("all", mine)):
-            x = np.array([sizes[figure.subject] for figure in some])
-            if len(set(x)) > 1:
-                weight = (x - x.mean()) / ((x - x.mean()) ** 2).sum()
-                yield name, kind, weight @ np.stack([figure.draws for figure in some])
+            if len({sizes[figure.subject] for figure in some}) > 1:
+                yield ObservedTrend(name, kind, sizes, {figure.subject: figure.draws for figure in some})
 
 
 def predict_new_subject(
     model: OutcomeModel, x: np.ndarray, weights: np.ndarray, rng: np.random.Generator
 ) -> list[NewSubjectPoint]:
-    """Net detection of a further subject of the reference variant: the regression line plus new deviations of the
-    subject.
+    """Estimates of a further subject of the reference variant: the regression line plus new deviations of the subject.
 
     Wider than the line's own interval, which is for a subject without deviations.
 
@@ -254,7 +310,7 @@ def predict_new_subject(
         estimand, parameters (size), mean, low95, high95; empty if the study has no slope.
     """
     design, cells = model.design, model.design.frame
-    if reason_without_slope(cells) is not None:
+    if reason_without_size_effect(cells) is not None:
         return []
     typical, merged = pooled_reference_cells(cells, weights)
     coefficients, log_scale = model.coefficient_draws(x), model.unpack_parameters(x)["log_scale"]
@@ -278,8 +334,8 @@ def predict_new_subject(
             arm: class_shares(model.classes, share[:, mask], merged[mask])
             for arm, mask in ((INJECTION, steered), (CONTROL, ~steered))
         }
-        for estimand in primary_estimands("ladder"):
-            if set(estimand.arms) <= set(arms):
+        for estimand in primary_estimands("size"):
+            if set(estimand.arms) <= set(arms) and is_computable(estimand, model.classes):
                 draws = estimand.formula(*(arms[arm] for arm in estimand.arms))
                 size = float(2.0 ** (at + middle))
                 out.append(NewSubjectPoint(estimand=estimand.name, parameters=size, **posterior_interval(draws)))
@@ -357,14 +413,11 @@ def build_comparisons(
     allowed : IsAllowed
         Whether the estimate (subject, estimand) may be shown.
     """
-    frame = model.design.frame
+    frame, coefficients, rng = model.design.frame, model.coefficient_draws(x), np.random.default_rng(0)
     of = [source for source in sources if allowed((source.subject, NET_RAW))]
-    same = [
-        f
-        for f in standardized_estimands(model, model.coefficient_draws(x), weights)
-        if allowed((f.subject, f.estimand))
-    ]
-    further = predict_new_subject(model, x, weights, np.random.default_rng(0)) if len(of) == len(sources) else []
+    same = [f for f in standardized_estimands(model, coefficients, weights) if allowed((f.subject, f.estimand))]
+    new = [f for f in new_concept_estimands(model, x, weights, rng) if allowed((f.subject, f.estimand))]
+    further = predict_new_subject(model, x, weights, rng) if len(of) == len(sources) else []
     engaged = [source for source in sources if allowed((source.subject, NET_ENGAGED))]
     return FitComparisons(
         ladder=tuple(size_ladder_steps(kept, frame)),
@@ -372,7 +425,11 @@ def build_comparisons(
         concepts=tuple(rank_concepts(kept)),
         best=tuple(row for source in of for row in rank_dose_cells(source)),
         slopes=tuple(observed_slopes(kept, frame)),
+        odds_ratios=tuple(size_odds_ratios(model, coefficients)) if len(of) == len(sources) else (),
         new_subject=tuple(further),
+        new_concepts=tuple(new_concept_rows(new, frame)),
+        new_concept_contrasts=tuple(pairwise_contrasts(new)),
+        signal_detection=tuple(signal_detection_indices(kept)),
         bounds=tuple(row for source in engaged for row in engaged_effect_bounds(source)),
         standard=tuple(standardized_rows(same, frame, weights)),
         standard_contrasts=tuple(standardized_contrasts(same)),

@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 
 from gnomon.data.arms import ARMS, judged_arms
-from gnomon.stats.estimand_registry import CONTROL, INJECTION, Estimand, Shares, primary_estimands
+from gnomon.stats.estimand_registry import CONTROL, INJECTION, Estimand, Shares, is_computable, primary_estimands
 
 ALL_SUBJECTS = "all subjects"
 
@@ -170,7 +170,7 @@ def subject_estimands(source: SubjectPosterior) -> Iterator[EstimandDraws]:
     """Every estimand that a subject's arms allow, overall and by arm, concept and strength."""
     arms = source.arms_with_trials()
     for estimand in primary_estimands():
-        if estimand.needs_class and estimand.needs_class not in source.classes:
+        if not is_computable(estimand, source.classes):
             continue
         if set(estimand.arms) <= arms:
             masks = [source.cell_mask(arm) for arm in estimand.arms]

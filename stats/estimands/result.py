@@ -12,23 +12,23 @@ from typing import TypeVar
 
 import numpy as np
 
-from gnomon.stats.cells.outcome_classes import REFUSED
+from gnomon.stats.cells.outcome_classes import MISNAMED, REFUSED
 from gnomon.stats.checks import predictive_checks
-from gnomon.stats.estimand_registry import ENGAGEMENT, ESTIMANDS, primary_estimands, view_name
+from gnomon.stats.estimand_registry import ENGAGEMENT, ESTIMANDS, is_computable, primary_estimands, view_name
 from gnomon.stats.estimands import comparisons
 from gnomon.stats.estimands.definitions import (
     ALL_SUBJECTS,
     EstimandDraws,
     SubjectPosterior,
-    posterior_interval,
     subject_estimands,
 )
 from gnomon.stats.estimands.size_regression import (
+    SizeEffect,
     pairwise_contrasts,
     pairwise_differences,
-    reason_without_slope,
+    reason_without_size_effect,
     size_curve,
-    size_slopes,
+    size_effects,
     thin_draws,
 )
 from gnomon.stats.inference.hierarchical import OutcomeModel
@@ -40,10 +40,14 @@ from gnomon.stats.results import (
     FitResult,
     PredictiveCheck,
     ResultModel,
-    SlopeRow,
     WithheldEstimate,
 )
 
+SIZE_EFFECT = "size_odds_ratio"
+CLASS_PHRASES = {
+    MISNAMED: "a claim that names another concept or none, so detection cannot be told from identification"
+}
+"""What a trial of a class does, for a class that an estimand needs."""
 RefusalRule = Callable[[EstimandDraws], str | None]
 """Returns why an estimate must be withheld, or None."""
 
@@ -86,7 +90,7 @@ Row = TypeVar("Row", bound=ResultModel)
 
 
 def build_result(posterior: ModelPosterior, refuse: RefusalRule = lambda _figure: None) -> ResultDraws:
-    """All estimates of all subjects, the curve, slopes and contrasts, without those that are withheld.
+    """All estimates of all subjects, the curve, comparisons and contrasts, without those that are withheld.
 
     Parameters
     ----------
@@ -108,7 +112,8 @@ def build_result(posterior: ModelPosterior, refuse: RefusalRule = lambda _figure
             elif not figure.by:
                 name = view_name(figure.estimand, posterior.view)
                 refused.append(WithheldEstimate(subject=figure.subject, estimand=name, reason=reason))
-    slope = _slope_draws(posterior, coefficients, refuse, refused)
+    refused += _missing_class(posterior)
+    curves = _shown_curves(posterior, refuse, refused)
     named = [replace(figure, estimand=view_name(figure.estimand, posterior.view)) for figure in kept]
     cells = posterior.model.design.frame
     facts = dict(zip(cells["subject"], zip(cells["parameters"], cells["variant"], strict=True), strict=True))
@@ -116,36 +121,29 @@ def build_result(posterior: ModelPosterior, refuse: RefusalRule = lambda _figure
         view=posterior.view,
         judge=posterior.judge,
         estimands=tuple(_estimate_row(figure, *facts[figure.subject]) for figure in named),
-        curve=tuple(_curve_rows(posterior, coefficients, set(slope))),
-        slope=tuple(_slope_row(view_name(name, posterior.view), draws) for name, draws in slope.items()),
+        curve=tuple(_curve_rows(posterior, coefficients, curves)),
         contrasts=_with_view_names(pairwise_contrasts(kept), posterior.view),
         comparisons=_build_comparisons(posterior, sources, kept),
         predictive=tuple(_predictive_check(posterior)),
         refused=tuple(refused),
         design=posterior.design,
     )
-    return ResultDraws(
-        content,
-        {
-            **{_draws_key(figure): figure.draws for figure in named},
-            **{f"slope {name}": at for name, at in slope.items()},
-        },
-    )
+    drawn = {_draws_key(figure): figure.draws for figure in named}
+    drawn |= {_size_effect_key(found): found.draws for found in size_effects(posterior.model, coefficients)}
+    return ResultDraws(content, drawn)
 
 
 def all_estimand_draws(posterior: ModelPosterior) -> dict[str, np.ndarray]:
-    """Draws of every estimate, slope and contrast by name, including those that would be withheld.
+    """Draws of every estimate, effect of size and contrast by name, including those that would be withheld.
 
-    Names are "subject estimand axis=value", "slope estimand", "observed slope within estimand" (or all), and "contrast
-    estimand subject - subject".
+    Names are "subject estimand axis=value", "log odds ratio stage effect" (per doubling of size), "observed slope
+    within estimand" (or all), and "contrast estimand subject - subject".
     """
     coefficients = posterior.model.coefficient_draws(posterior.x)
     every = [figure for source in _subject_posteriors(posterior, coefficients) for figure in subject_estimands(source)]
     named = [replace(figure, estimand=view_name(figure.estimand, posterior.view)) for figure in every]
     out = {_draws_key(figure): figure.draws for figure in named}
-    if reason_without_slope(posterior.model.design.frame) is None:
-        slope = size_slopes(posterior.model, coefficients, posterior.weights)
-        out |= {f"slope {view_name(name, posterior.view)}": draws for name, draws in slope.items()}
+    out |= {_size_effect_key(found): found.draws for found in size_effects(posterior.model, coefficients)}
     for name, kind, draws in comparisons.observed_slope_draws(every, posterior.model.design.frame):
         out[f"observed slope {kind} {view_name(name, posterior.view)}"] = draws
     for name, one, other, gap in pairwise_differences(every):
@@ -203,21 +201,32 @@ def _subject_posteriors(posterior: ModelPosterior, coefficients: np.ndarray) -> 
     return out
 
 
-def _slope_draws(
-    posterior: ModelPosterior, coefficients: np.ndarray, refuse: RefusalRule, refused: list[WithheldEstimate]
-) -> dict[str, np.ndarray]:
-    """Draws of the slopes that may be shown; a study without slopes gets an entry in `refused`."""
-    reason = reason_without_slope(posterior.model.design.frame)
+def _shown_curves(posterior: ModelPosterior, refuse: RefusalRule, refused: list[WithheldEstimate]) -> set[str]:
+    """Estimands whose curve over size may be shown; a study without an effect of size gets an entry in `refused`."""
+    reason = reason_without_size_effect(posterior.model.design.frame)
     if reason is not None:
-        refused.append(WithheldEstimate(subject=ALL_SUBJECTS, estimand="slope", reason=reason))
-        return {}
-    every = size_slopes(posterior.model, coefficients, posterior.weights)
-    blank = {name: EstimandDraws(ALL_SUBJECTS, name, np.zeros(0), arms=_judged_arms(name)) for name in every}
-    return {name: draws for name, draws in every.items() if refuse(blank[name]) is None}
+        refused.append(WithheldEstimate(subject=ALL_SUBJECTS, estimand=SIZE_EFFECT, reason=reason))
+        return set()
+    names = [estimand.name for estimand in primary_estimands("size")]
+    blank = {name: EstimandDraws(ALL_SUBJECTS, name, np.zeros(0), arms=_judged_arms(name)) for name in names}
+    return {name for name in names if refuse(blank[name]) is None}
 
 
-def _slope_row(name: str, draws: np.ndarray) -> SlopeRow:
-    return SlopeRow(estimand=name, **posterior_interval(draws), probability_positive=float((draws > 0).mean()))
+def _size_effect_key(found: SizeEffect) -> str:
+    return f"log odds ratio {found.stage} {found.effect}"
+
+
+def _missing_class(posterior: ModelPosterior) -> list[WithheldEstimate]:
+    """Listed estimands that need a class of outcome which nothing in the data reports."""
+    return [
+        WithheldEstimate(
+            subject=ALL_SUBJECTS,
+            estimand=view_name(estimand.name, posterior.view),
+            reason=f"the data record no trial as {CLASS_PHRASES.get(estimand.needs_class, estimand.needs_class)}",
+        )
+        for estimand in primary_estimands()
+        if estimand.listed and not is_computable(estimand, posterior.model.classes)
+    ]
 
 
 def _curve_rows(posterior: ModelPosterior, coefficients: np.ndarray, shown: set[str]) -> list[CurvePoint]:
@@ -274,7 +283,7 @@ def _interval_summary(draws: np.ndarray) -> dict[str, float]:
 
 
 def _judged_arms(name: str) -> tuple[str, ...]:
-    """Arms in which judges must be informative for a slope of the estimand."""
+    """Arms in which judges must be informative for a curve of the estimand."""
     return ESTIMANDS[name].arms if ESTIMANDS[name].reports_missing_arms else ()
 
 

@@ -7,14 +7,12 @@ from itertools import pairwise
 
 import pandas as pd
 
-from gnomon.stats.charts import coverage_table
+from gnomon.stats.cells.outcome_classes import EVENT, INCOHERENT, MISNAMED, REFUSED
 from gnomon.stats.estimand_registry import NET_ENGAGED, NET_RAW
 from gnomon.stats.estimands.selection_bounds import EffectBounds
-from gnomon.stats.inference.hierarchical import VERSION
 from gnomon.stats.narrative.fit_frames import TidyEstimate, frame_rows
-from gnomon.stats.narrative.formatting import estimand_label as called
 from gnomon.stats.narrative.formatting import format_percent, format_points, format_size
-from gnomon.stats.results import ContrastRow, DoseCell, SizeLadderSpan, SlopeRow
+from gnomon.stats.results import ContrastRow, DoseCell, ObservedSlope, SizeLadderSpan, SizeOddsRatio
 
 FIRM = 0.975
 LIKELY = 0.9
@@ -25,6 +23,19 @@ COMPARABLE = (
     "notices with how often it refuses. The estimate excluding refusals is comparable only if refusal rates are "
     "similar in both arms. Corrected estimates can also be compared between judges; they are shown only where labels "
     "allow it."
+)
+
+STAGE_PHRASES = {
+    REFUSED: "refusing",
+    EVENT: "naming the concept (in a control: claiming anything), if the response does not refuse",
+    INCOHERENT: "being incoherent, if neither of these",
+    MISNAMED: "claiming something else, if none of these",
+}
+"""Outcome of each stage of the statistical model, as an odds ratio is about it."""
+
+POPULATION = (
+    "Odds ratios are for the population of models that these were drawn from, so they rest on the number of models and "
+    "on the prior; points per doubling of such a population cannot be estimated from six to eight models."
 )
 
 STANDARD = (
@@ -149,64 +160,60 @@ def _condition_phrase(row: DoseCell) -> str:
     return f"{deep} at strength {row.strength:g}"
 
 
-def slope_sentences(slopes: pd.DataFrame, name: str) -> Iterator[str]:
-    """The effect of a doubling of size, and the coverage of such intervals; nothing if there is no slope.
+def trend_sentences(trends: pd.DataFrame, name: str) -> Iterator[str]:
+    """The trend through the models that were run, within the usual variant and over all, and without each of them.
 
     Parameters
     ----------
-    slopes : pandas.DataFrame
-        Slopes of a fit.
+    trends : pandas.DataFrame
+        `comparisons["slopes"]` of a fit.
     name : str
         Name of the estimand.
     """
-    if (sentence := slope_sentence(slopes, name)) is not None:
-        yield sentence
-        if (kept := slope_coverage_sentence(name)) is not None:
-            yield kept
+    mine = trends[trends["estimand"] == name] if len(trends) else trends
+    rows = frame_rows(mine, ObservedSlope)
+    for row in rows:
+        if row.variants == "all" and any(row.subjects == other.subjects for other in rows if other is not row):
+            continue
+        which = "of the usual variant " if row.variants == "within" and len(rows) > 1 else ""
+        number = f"{row.subjects} models {which}" if row.subjects else f"models {which}"
+        yield (
+            f"Trend through the {number}that were run: {format_points(row.mean, digits=1)} points per doubling of "
+            f"size, 95 % interval {format_points(row.low95, digits=1)} to {format_points(row.high95, digits=1)}; "
+            f"P(increase) {format_probability(row.probability_positive)}. It describes these models only."
+            f"{_without_one(row)}"
+        )
 
 
-def slope_sentence(slopes: pd.DataFrame, name: str) -> str | None:
-    """The effect of a doubling of size; None if there is no slope.
-
-    Parameters
-    ----------
-    slopes : pandas.DataFrame
-        Slopes of a fit.
-    name : str
-        Name of the estimand.
-    """
-    for row in frame_rows(slopes, SlopeRow):
-        if row.estimand == name:
-            low, high = format_points(row.low95), format_points(row.high95)
-            return (
-                f"A doubling of size changes {called(name)} by {format_points(row.mean)} points on "
-                f"average, 95 % interval "
-                f"{low} to {high}; probability that it rises with size "
-                f"{format_probability(row.probability_positive)}."
-            )
-    return None
-
-
-def slope_coverage_sentence(name: str, version: str = VERSION) -> str | None:
-    """Coverage of this slope's intervals in simulation; None if it was not measured.
-
-    Parameters
-    ----------
-    name : str
-        Name of the estimand.
-    version : str, default the current one
-        Version of the model.
-    """
-    found = coverage_table.interval_coverage(version)
-    mine = found[found["figure"] == f"slope {name}"]
-    if mine.empty:
-        return None
-    least, most = format_percent(mine["coverage"].min(), 0), format_percent(mine["coverage"].max(), 0)
-    share = least if least == most else f"{least.removesuffix(' %')} to {most}"
+def _without_one(row: ObservedSlope) -> str:
+    """How far a trend moves when one model is left out."""
+    if not row.without:
+        return ""
+    least, most = min(row.without, key=lambda one: one.mean), max(row.without, key=lambda one: one.mean)
     return (
-        f"Coverage of 95 % intervals of this slope in simulated studies: {share}, depending on how the models "
-        "differ (Diagnostics)."
+        f" Without one of them it lies between {format_points(least.mean, digits=1)} (without {least.subject}) and "
+        f"{format_points(most.mean, digits=1)} (without {most.subject})."
     )
+
+
+def odds_ratio_sentences(rows: pd.DataFrame) -> Iterator[str]:
+    """Odds ratios per doubling of size over a population of models, and how much of each the prior decides.
+
+    Parameters
+    ----------
+    rows : pandas.DataFrame
+        `comparisons["odds_ratios"]` of a fit.
+    """
+    for row in frame_rows(rows, SizeOddsRatio):
+        yield (
+            f"{_odds_phrase(row)}: odds ratio {row.median:.2f} per doubling of size, 95 % interval {row.low95:.2f} to "
+            f"{row.high95:.2f}; {row.subjects} models, the prior decides {format_percent(row.prior_share)}."
+        )
+
+
+def _odds_phrase(row: SizeOddsRatio) -> str:
+    stage = STAGE_PHRASES.get(row.stage, row.stage)
+    return f"{stage[:1].upper()}{stage[1:]}, {row.effect}"
 
 
 def refusal_asymmetry(estimands: pd.DataFrame, bounds: dict[str, EffectBounds]) -> Iterator[str]:

@@ -28,7 +28,6 @@ EVERY_SUBJECT = "all subjects"
 _COLUMNS = {
     "estimands": ("subject", "parameters", "variant", "estimand", "axis", "value", "mean", "low95", "high95"),
     "curve": ("estimand", "parameters", "mean"),
-    "slope": ("estimand", "mean", "low95", "high95", "probability_positive"),
     "contrasts": ("estimand", "a", "b", "mean", "low95", "high95", "probability"),
 }
 
@@ -59,7 +58,6 @@ class FitFrames:
     reasons: tuple[str, ...]
     estimands: pd.DataFrame
     curve: pd.DataFrame
-    slope: pd.DataFrame
     contrasts: pd.DataFrame
     refused: tuple[WithheldEstimate, ...]
     design: str
@@ -111,7 +109,6 @@ def read_fit(fit: StoredFit) -> FitFrames:
     tables = {
         "estimands": result.estimates_frame(),
         "curve": rows_frame(result.curve),
-        "slope": rows_frame(result.slope),
         "contrasts": rows_frame(result.contrasts),
     }
     frames = {

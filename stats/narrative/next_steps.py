@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gnomon.data.records import Exposure, LabelKind, VerdictState
+from gnomon.stats.narrative.caveats import COUNTS_ONLY
 from gnomon.stats.narrative.fit_frames import EVERY_SUBJECT
 from gnomon.stats.narrative.formatting import count_noun, estimand_label, format_percent, join_names
 from gnomon.stats.narrative.study_overview import StudyOverview
@@ -25,9 +26,20 @@ class Notice:
 
 def list_notices(found: StudyOverview) -> list[Notice]:
     """Notices about the study, worst first."""
-    notes = [*_about_fits(found), *_about_trials(found), *_about_judges(found), *_about_labels(found)]
+    notes = [
+        *_about_counts(found),
+        *_about_fits(found),
+        *_about_trials(found),
+        *_about_judges(found),
+        *_about_labels(found),
+    ]
     order = {"error": 0, "warning": 1, "info": 2}
     return sorted(notes, key=lambda note: order[note.level])
+
+
+def _about_counts(found: StudyOverview) -> list[Notice]:
+    """A study of counts says with every estimate what its intervals leave out."""
+    return [Notice("warning", COUNTS_ONLY)] if found.counts_only else []
 
 
 def _about_fits(found: StudyOverview) -> list[Notice]:
@@ -44,16 +56,17 @@ def _about_fits(found: StudyOverview) -> list[Notice]:
     return list(dict.fromkeys(notes))
 
 
-def withheld_notices(refused: Iterable[WithheldEstimate]) -> list[Notice]:
-    """One notice for each reason for which a fit withholds estimates; a missing slope is only information."""
+def withheld_notices(refused: Sequence[WithheldEstimate]) -> list[Notice]:
+    """One notice for each reason for which a fit withholds estimates; only information where it is for all models."""
     by_reason: dict[str, list[str]] = {}
+    whole = {entry.reason.rstrip(".") for entry in refused if entry.subject == EVERY_SUBJECT}
     for entry in refused:
         what = "estimates" if entry.estimand == "all" else estimand_label(entry.estimand)
         whom = f" of {entry.subject}" if entry.subject and entry.subject != EVERY_SUBJECT else ""
         by_reason.setdefault(entry.reason, []).append(f"{what}{whom}")
     return [
         Notice(
-            "info" if set(what) == {"slope"} else "warning",
+            "info" if reason in whole else "warning",
             f"Not shown: {join_names([*dict.fromkeys(what)])} ({reason}).",
         )
         for reason, what in ((reason.rstrip("."), what) for reason, what in by_reason.items())

@@ -205,10 +205,10 @@ def test_two_models_are_picked_and_compared(visit):
 def test_one_model_has_a_forest_and_may_stand_beside_the_published_ones(visit):
     page = visit("demo", "scaling")
     drawn(page)
-    page.get_by_text("One model size only: a slope over size cannot be estimated").wait_for()
+    page.get_by_text("One model size only: a trend over size cannot be estimated").wait_for()
     page.get_by_text("Overlay published models").click()
     page.get_by_text("another protocol and another judge").wait_for()
-    page.get_by_text("One model size only: a slope over size cannot be estimated").wait_for(state="hidden")
+    page.get_by_text("One model size only: a trend over size cannot be estimated").wait_for(state="hidden")
     no_error(page)
 
 

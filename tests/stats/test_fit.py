@@ -102,9 +102,18 @@ def test_the_published_eight_models_come_back(store: Store) -> None:
     pair = next(entry for entry in pairs if {entry.a, entry.b} == {"7B", "14B"})
     sure = pair.probability if pair.a == "14B" else 1 - pair.probability
     assert sure > 0.999
-    slope = next(entry for entry in row.result.slope if entry.estimand == "net_detection_raw")
-    assert slope.low95 < slope.mean < slope.high95
-    assert 0.8 < slope.probability_positive < 1
+    trends = [entry for entry in row.result.comparisons.slopes if entry.estimand == "net_detection_raw"]
+    within = next(entry for entry in trends if entry.variants == "within")
+    assert within.subjects == 6
+    assert 0.02 < within.low95 < within.mean < within.high95 < 0.034, "the models that were run, not a typical one"
+    without = {one.subject: one.mean for one in within.without}
+    assert max(without, key=without.__getitem__) == "32B", "the largest model bends the trend down"
+    odds = {(entry.stage, entry.effect): entry for entry in row.result.comparisons.odds_ratios}
+    assert set(odds) == {(stage, of) for stage in (REFUSED, EVENT) for of in ("control level", "effect of injection")}
+    assert all(entry.low95 < entry.median < entry.high95 and entry.subjects == 8 for entry in odds.values())
+    assert all(0.1 < entry.prior_share < 0.9 for entry in odds.values()), "eight models do not determine it"
+    assert "net detection, named or not" not in {entry.estimand for entry in row.result.overall_estimates}
+    assert "no trial as a claim that names another concept" in reasons(row)["detection"]
 
 
 def test_the_same_fit_is_not_made_twice(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -165,7 +174,7 @@ def test_a_judged_fit_follows_its_judge(store: Store, add: Add) -> None:
     assert figure(second, "identification").observed == pytest.approx(0.25)
     assert figure(first, "identification").low95 < 0.5 < figure(first, "identification").high95
     assert set(store.newest_fits()) == {"judged", "judged:second"}
-    assert "one subject only" in reasons(first)["slope"]
+    assert "one model only" in reasons(first)["size_odds_ratio"]
     assert first.result.curve == ()
 
 

@@ -47,7 +47,7 @@ RESULT = FitResult(
     predictive=(
         PredictiveCheck(subject="s", arm="control", outcome_class="event", n=4, p=0.5, observed=1, **INTERVAL),
     ),
-    refused=(WithheldEstimate(subject="s", estimand="slope", reason="one subject only"),),
+    refused=(WithheldEstimate(subject="s", estimand="size_odds_ratio", reason="one model only"),),
 )
 
 

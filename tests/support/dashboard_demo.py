@@ -194,7 +194,7 @@ def _fit(view: str, result: dict[str, Any], status: str = "passed") -> dict[str,
         "passed": status == "passed",
         "reasons": [] if status == "passed" else ["R-hat 1.210 above 1.01 for net_detection_raw"],
     }
-    base = {"curve": [], "slope": [], "contrasts": [], "refused": [], "judge": None, "view": view}
+    base = {"curve": [], "contrasts": [], "refused": [], "judge": None, "view": view}
     return {
         "id": f"fit-{view}",
         "view": view,
@@ -224,7 +224,11 @@ def demo_fits() -> list[dict[str, Any]]:
         "judge": "lexicon",
         "estimands": rows,
         "refused": [
-            {"subject": None, "estimand": "slope", "reason": "one subject only: a slope over size needs three"}
+            {
+                "subject": "all subjects",
+                "estimand": "size_odds_ratio",
+                "reason": "one model only: an effect of size needs at least 3 models of different size",
+            }
         ],
         "design": "Averages over concepts, strengths and protocols as run; takes lexicon's verdicts at their word.",
     }
@@ -301,20 +305,19 @@ def published_result() -> dict[str, Any]:
         for name in ("net_detection_raw", "net_detection_engaged")
         for i in range(30)
     ]
-    slope = [
-        {"estimand": "net_detection_raw", "mean": 0.06, "low95": -0.04, "high95": 0.16, "probability_positive": 0.9},
-        {
-            "estimand": "net_detection_engaged",
-            "mean": 0.07,
-            "low95": 0.01,
-            "high95": 0.13,
-            "probability_positive": 0.98,
-        },
-    ]
+    trend = {"estimand": "net_detection_raw", "probability_positive": 1.0}
+    without = [("Qwen2.5-14B-Instruct", 0.021), ("Qwen2.5-32B-Instruct", 0.2)]
+    slopes = [
+        {**trend, "variants": "within", "mean": 0.026, "low95": 0.02, "high95": 0.032, "subjects": 6,
+         "without": [{"subject": name, "mean": mean} for name, mean in without]},
+        {**trend, "variants": "all", "mean": 0.084, "low95": 0.078, "high95": 0.089, "subjects": 8},
+    ]  # fmt: skip
+    odds = {"stage": "refused", "effect": "control level", "median": 0.72, "low95": 0.4, "high95": 1.3}
+    odds |= {"probability": 0.1, "subjects": 8, "prior_share": 0.34}
     return {
         "estimands": rows,
         "curve": curve,
-        "slope": slope,
+        "comparisons": {"slopes": slopes, "odds_ratios": [odds]},
         "contrasts": list(_contrasts(rows)),
         "refused": [
             {

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from gnomon.stats.charts import estimate_charts
-from gnomon.stats.results import ContrastRow, EstimateRow, FitResult, SlopeRow
+from gnomon.stats.results import ContrastRow, EstimateRow, FitResult
 
 ENDS = {"low50": -0.01, "high50": 0.01, "low80": -0.02, "high80": 0.02, "low95": -0.03, "high95": 0.03}
 
@@ -116,8 +116,19 @@ def test_a_contrast_names_the_likelier_one_first() -> None:
     assert "probability over 0.999" in estimate_charts.contrast_caption(surest)
 
 
-def test_a_slope_says_how_sure_its_sign_is() -> None:
-    line = {"estimand": "refusal", "mean": -0.028, "low95": -0.11, "high95": 0.01, "probability_positive": 0.124}
-    said = estimate_charts.slope_caption(SlopeRow.model_validate(line))
-    assert said.startswith("Refusal changes by -2.8 points per doubling of size, 95 % interval -11.0 to 1.0")
-    assert said.endswith("probability that it rises 0.124")
+def test_models_outside_the_band_for_a_further_one_are_ringed(tidy: tuple[pd.DataFrame, pd.DataFrame]) -> None:
+    band = pd.DataFrame(
+        [{"estimand": "net_detection_raw", "parameters": size, "low95": 0.0, "high95": 0.5} for size in SIZES]
+    )
+    chart = estimate_charts.scaling_chart(*tidy, estimand="net_detection_raw", predictive=band)
+    assert chart.to_dict()["title"]["subtitle"][-1] == (
+        "Dashed: 95 % predictive interval for a further instruct model. Ringed: models outside it."
+    )
+    points = pd.DataFrame(WHOLE)
+    assert dict(zip(points["subject"], estimate_charts.outside_band(points, band), strict=True)) == {
+        "tiny": True,
+        "small": False,
+        "big": False,
+        "big coder": False,
+    }, "the band is for the usual variant"
+    assert not estimate_charts.outside_band(points, band.head(0)).any()

@@ -181,10 +181,20 @@ def test_a_new_subject_is_less_known_than_the_line(six: ModelPosterior) -> None:
         assert row.high95 - row.low95 > 1.2 * (near.high95 - near.low95)
 
 
-def test_the_slope_of_the_subjects_as_they_are_is_better_known_than_that_of_a_typical_one(six: ModelPosterior) -> None:
+def test_the_trend_through_the_subjects_as_they_are_is_shown_as_it_is_drawn(six: ModelPosterior) -> None:
     draws = all_estimand_draws(six)
     shown = [row for row in build_result(six).content.comparisons.slopes if row.variants == "within"]
     assert {row.estimand: row.mean for row in shown} == pytest.approx(
         {name.split()[-1]: values.mean() for name, values in draws.items() if name.startswith("observed slope within")}
     )
-    assert 1.3 * draws[f"observed slope within {NET_RAW}"].std() < draws[f"slope {NET_RAW}"].std()
+
+
+def test_an_odds_ratio_of_the_population_says_how_much_the_prior_decides(six: ModelPosterior) -> None:
+    draws = all_estimand_draws(six)
+    rows = {(row.stage, row.effect): row for row in build_result(six).content.comparisons.odds_ratios}
+    assert set(rows) == {(s, e) for s in (REFUSED, EVENT) for e in ("control level", "effect of injection")}
+    for (stage, effect), row in rows.items():
+        logits = draws[f"log odds ratio {stage} {effect}"]
+        assert row.median == pytest.approx(np.exp(np.median(logits)), rel=1e-6)
+        assert row.prior_share == pytest.approx(min(1.0, (logits.std() / 0.5) ** 2), rel=1e-6)
+    assert rows[EVENT, "control level"].prior_share > rows[REFUSED, "control level"].prior_share, "they differ more"

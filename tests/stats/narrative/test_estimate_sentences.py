@@ -7,9 +7,7 @@ import pandas as pd
 import pytest
 
 from gnomon.data.storage.store import Store
-from gnomon.stats.charts import coverage_table
 from gnomon.stats.estimands.selection_bounds import ArmCounts, bounds_with_interval
-from gnomon.stats.inference.hierarchical import VERSION
 from gnomon.stats.narrative import estimate_sentences
 from gnomon.stats.narrative.fit_frames import all_fitted, fit_for, read_fit
 from gnomon.stats.results import ContrastRow, StoredFit
@@ -59,15 +57,6 @@ def test_the_ladder_compares_each_instruct_model_with_the_next_smaller_one(publi
     assert said[-1].startswith("Qwen2.5-32B-Instruct is lower than Qwen2.5-14B-Instruct")
 
 
-def test_a_slope_says_how_often_such_intervals_held_the_truth():
-    name = "net_detection_corrected"
-    found = coverage_table.interval_coverage(VERSION).set_index("figure")["coverage"].loc[f"slope {name}"]
-    said = estimate_sentences.slope_coverage_sentence(name)
-    assert f"{100 * found.min():.0f} to {100 * found.max():.0f} %, depending" in said
-    assert estimate_sentences.slope_coverage_sentence("net_detection_raw") is None
-    assert estimate_sentences.slope_coverage_sentence(name, version="0") is None
-
-
 def test_the_dip_of_the_32b_is_explained_by_whom_it_refuses(published):
     said = list(
         estimate_sentences.refusal_asymmetry(
@@ -85,12 +74,26 @@ def test_the_dip_of_the_32b_is_explained_by_whom_it_refuses(published):
 def test_one_subject_has_no_ladder_and_no_dip():
     judged = read_fit(StoredFit.from_row(demo.demo_fits()[0]))
     assert list(estimate_sentences.monotone_sentence(judged.estimands, judged.contrasts, "net_detection_raw")) == []
-    assert estimate_sentences.slope_sentence(judged.slope, "net_detection_raw") is None
+    assert list(estimate_sentences.trend_sentences(judged.comparison_entry("slopes"), "net_detection_raw")) == []
+    assert list(estimate_sentences.odds_ratio_sentences(judged.comparison_entry("odds_ratios"))) == []
 
 
-def test_the_slope_is_told_with_its_interval_and_probability(published):
-    said = estimate_sentences.slope_sentence(published.slope, "net_detection_raw")
-    assert "by +6 points on average, 95 % interval −4 to +16; probability that it rises with size 90.0 %" in said
+def test_the_trend_is_of_the_models_that_were_run_and_says_which_of_them_it_hangs_on(published):
+    within, every = estimate_sentences.trend_sentences(published.comparison_entry("slopes"), "net_detection_raw")
+    assert within.startswith(
+        "Trend through the 6 models of the usual variant that were run: +2.6 points per doubling of size, 95 % "
+        "interval +2.0 to +3.2; P(increase) above 99.9 %. It describes these models only."
+    )
+    assert within.endswith("between +2.1 (without Qwen2.5-14B-Instruct) and +20.0 (without Qwen2.5-32B-Instruct).")
+    assert every.startswith("Trend through the 8 models that were run: +8.4 points")
+
+
+def test_an_odds_ratio_says_how_much_of_it_the_prior_decides(published):
+    (line,) = estimate_sentences.odds_ratio_sentences(published.comparison_entry("odds_ratios"))
+    assert line == (
+        "Refusing, control level: odds ratio 0.72 per doubling of size, 95 % interval 0.40 to 1.30; 8 models, the "
+        "prior decides 34 %."
+    )
 
 
 def test_nothing_is_certain():

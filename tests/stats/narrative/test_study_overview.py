@@ -111,13 +111,13 @@ def test_figures_refused_for_one_reason_are_one_line():
     refused = [
         WithheldEstimate(subject="m", estimand="net_detection_corrected", reason="no labels"),
         WithheldEstimate(subject="m", estimand="net_detection_engaged_corrected", reason="no labels"),
-        WithheldEstimate(subject="all subjects", estimand="slope", reason="one subject."),
+        WithheldEstimate(subject="all subjects", estimand="size_odds_ratio", reason="one model."),
     ]
     assert withheld_notices(refused) == [
         Notice(
             "warning", "Not shown: corrected net detection of m and corrected engaged net detection of m (no labels)."
         ),
-        Notice("info", "Not shown: slope (one subject)."),
+        Notice("info", "Not shown: size odds ratio (one model)."),
     ]
 
 

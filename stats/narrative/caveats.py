@@ -1,0 +1,16 @@
+"""What a reader must know of a whole study's estimates, wherever one of them is shown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+PUBLISHED_VIEW = "published"
+COUNTS_ONLY = (
+    "Counts only: they do not show which trials shared a concept, layer or strength, so trials are treated as "
+    "independent within a model and arm. Every interval is too narrow, by an amount that these counts cannot show."
+)
+
+
+def study_caveats(views: Iterable[str]) -> tuple[str, ...]:
+    """Warnings for the estimates of some fits, by their views; most studies have none."""
+    return (COUNTS_ONLY,) if any(view.split(":")[0] == PUBLISHED_VIEW for view in views) else ()
