@@ -2,12 +2,15 @@
 
     python -m bench.validity.reanalysis
 
-Everything except the judge's confusion counts comes from `data/published`; those are the counts that the study printed
-(both arms together) and, by arm, those that `gnomon calibrate` gives for its dev labels (`open-introspection`).
+Everything comes from `data/published`, except the judge's confusion counts that the study printed (both arms together)
+and those that `gnomon calibrate` gives for its dev labels by arm (`open-introspection`). Its test labels by arm are in
+`test_calibration_by_arm.csv`, as they were first recorded and as they stand. `bench.validity.sweep_clustering` prints
+by how much the intervals are too narrow for other concepts, layers and strengths.
 """
 
 from __future__ import annotations
 
+import csv
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,10 +51,53 @@ class JudgeScenario:
 
 
 POOLED = ((57, 57), (36, 43))
-BY_ARM = (
-    JudgeScenario("dev labels as first recorded, by arm", ((18, 18), (12, 15)), ((8, 8), (8, 8))),
-    JudgeScenario("dev labels as revised, by arm", ((19, 19), (12, 14)), ((8, 8), (8, 8))),
-)
+DEV_FIRST = JudgeScenario("dev labels as first recorded", ((18, 18), (12, 15)), ((8, 8), (8, 8)))
+DEV = JudgeScenario("dev labels as they stand", ((19, 19), (12, 14)), ((8, 8), (8, 8)))
+
+
+def judge_on_test_labels(labels: str) -> JudgeScenario:
+    """The judge's counts on the 51 test labels by arm.
+
+    Parameters
+    ----------
+    labels : {"first_recorded", "as_they_stand"}
+        Before or after ten labels were changed, all to the judge's answer.
+    """
+    with (bundled.HERE / "published" / "test_calibration_by_arm.csv").open(newline="", encoding="utf-8") as file:
+        rows = [row for row in csv.DictReader(file) if row["labels"] == labels]
+    counts = {(row["arm"], row["label"]): (int(row["right"]), int(row["of"])) for row in rows}
+    injection, control = ("pass", "fail"), ("fail", "pass")  # a pass in the control arm is a denial
+    return JudgeScenario(
+        f"test labels, {labels}",
+        (counts["injection", injection[0]], counts["injection", injection[1]]),
+        (counts["control", control[0]], counts["control", control[1]]),
+    )
+
+
+def add_scenarios(name: str, one: JudgeScenario, other: JudgeScenario) -> JudgeScenario:
+    """The judge on two sets of labels together.
+
+    Parameters
+    ----------
+    name : str
+        What the sum is called.
+    one, other : JudgeScenario
+        Counts on each set.
+    """
+    arms = [
+        tuple((a + c, b + d) for (a, b), (c, d) in zip(mine, theirs, strict=True))
+        for mine, theirs in ((one.injection, other.injection), (one.control, other.control))
+    ]
+    return JudgeScenario(name, (arms[0][0], arms[0][1]), (arms[1][0], arms[1][1]))
+
+
+def judge_scenarios() -> tuple[JudgeScenario, ...]:
+    """The judge's errors by arm: dev labels alone, and dev and test labels as they stand and as first recorded."""
+    return (
+        DEV,
+        add_scenarios("dev and test labels as they stand", DEV, judge_on_test_labels("as_they_stand")),
+        add_scenarios("dev and test labels as first recorded", DEV_FIRST, judge_on_test_labels("first_recorded")),
+    )
 
 
 def corrected(one: CountRow, zero: CountRow, judge: JudgeScenario) -> IntervalEstimate:
@@ -150,12 +196,13 @@ def main() -> None:
         ends = f"{odds.median:.2f} ({odds.low95:.2f} to {odds.high95:.2f})"
         print(f"| {odds.stage}, {odds.effect} | {ends} | {100 * odds.prior_share:.0f} % |")
     _beside(result, wanted)
-    print("\n| model | uncorrected | published calibration, arms pooled |", " | ".join(j.name for j in BY_ARM), "|")
-    print("|---|---|---|---|---|")
+    judges = judge_scenarios()
+    print("\n| model | uncorrected | published calibration, arms pooled |", " | ".join(j.name for j in judges), "|")
+    print("|---|---|---|---|---|---|")
     for subject in dict.fromkeys(row.subject for row in counts):
         one, zero = arms[subject, Arm.INJECTION], arms[subject, Arm.CONTROL]
         raw = one.event / one.n - (zero.event + zero.refused) / zero.n
-        given = [pooled(one, zero), *(corrected(one, zero, judge) for judge in BY_ARM)]
+        given = [pooled(one, zero), *(corrected(one, zero, judge) for judge in judges)]
         print(f"| {subject} | {_points(raw)} | {' | '.join(_span(e.value, e.low, e.high) for e in given)} |")
 
 
