@@ -14,6 +14,7 @@ import pandas as pd
 import streamlit as st
 
 from gnomon.calibration.plotting.theme import FONT, apply_theme, save_chart, theme_config
+from gnomon.stats.narrative.formatting import with_reader_headings
 
 # The name under which Streamlit bundles the font that the charts' theme asks for.
 PAGE_FONT = "'Source Sans', " + FONT
@@ -64,7 +65,7 @@ def show_chart(
     else:
         st.altair_chart(dressed, **drawn_with)
     with st.expander("Data and downloads", type="compact"):
-        st.dataframe(table, hide_index=True, alt=f"Data of the chart: {words}")
+        st.dataframe(with_reader_headings(table), hide_index=True, alt=f"Data of the chart: {words}")
         with st.container(horizontal=True, gap="small"):
             _download_button("CSV", name, "csv", "text/csv", partial(csv_bytes, table))
             _download_button("SVG", name, "svg", "image/svg+xml", partial(render_chart, chart, "svg"))

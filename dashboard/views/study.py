@@ -13,7 +13,14 @@ from gnomon.data.records import Arm, VerdictState
 from gnomon.data.storage import tables
 from gnomon.data.storage.store import Store
 from gnomon.stats.narrative.fit_frames import read_fit
-from gnomon.stats.narrative.formatting import count_noun, escape_markdown, format_percent, format_size, format_time
+from gnomon.stats.narrative.formatting import (
+    count_noun,
+    escape_markdown,
+    format_percent,
+    format_size,
+    format_time,
+    with_reader_headings,
+)
 from gnomon.stats.narrative.measure_sentences import measure_sentence
 from gnomon.stats.narrative.next_steps import NextStep, Notice, list_notices, next_step
 from gnomon.stats.narrative.study_overview import StudyOverview, by_rater, distinct_values, summarize_study
@@ -116,7 +123,7 @@ def _show_trials(found: StudyOverview) -> None:
         by_arm = cells.pivot_table(
             index=["subject", "protocol"], columns="arm", values="n", aggfunc="sum", fill_value=0
         )
-        st.dataframe(by_arm.reset_index(), hide_index=True)
+        st.dataframe(with_reader_headings(by_arm.reset_index()), hide_index=True)
     with right:
         st.caption("Injection trials by concept and strength")
         injected = cells[cells["arm"] == str(Arm.INJECTION)]
@@ -127,7 +134,7 @@ def _show_trials(found: StudyOverview) -> None:
         st.text(measure_sentence(count))
     if len(found.missing):
         with st.expander(f"{count_noun(len(found.missing), 'planned condition')} with missing trials"):
-            st.dataframe(found.missing, hide_index=True)
+            st.dataframe(with_reader_headings(found.missing), hide_index=True)
 
 
 def _show_verdicts(found: StudyOverview) -> None:
@@ -154,7 +161,7 @@ def _show_labels(found: StudyOverview) -> None:
     with left:
         st.caption("Labelled trials by arm and split (label view: " + escape_markdown(found.settings.label_view) + ")")
         by_arm = found.labels.pivot_table(index="arm", columns="split", values="trial", aggfunc="count", fill_value=0)
-        st.dataframe(by_arm.reset_index(), hide_index=True)
+        st.dataframe(with_reader_headings(by_arm.reset_index()), hide_index=True)
     with right:
         st.caption("Labelled trials by rater and split, and later label changes")
         st.dataframe(by_rater(found.events), hide_index=True)
@@ -196,7 +203,7 @@ def _show_counts(store: Store) -> None:
     table.insert(1, "size", [format_size(subjects[name].parameters) for name in table["subject"]])
     table["parameters"] = [subjects[name].parameters for name in table["subject"]]
     table = table.sort_values(["parameters", "subject", "arm"]).drop(columns="parameters")
-    st.dataframe(table, hide_index=True)
+    st.dataframe(with_reader_headings(table), hide_index=True)
     st.caption(
         "Counts as published: no responses, so no labels, and estimates include the errors of that study's judge."
     )

@@ -33,7 +33,7 @@ from gnomon.stats.estimand_registry import CORRECTED_VIEW, ESTIMANDS, is_correct
 from gnomon.stats.narrative import estimate_sentences, fit_sentences
 from gnomon.stats.narrative.fit_frames import FitFrames, TidyEstimate, all_fitted, frame_rows
 from gnomon.stats.narrative.formatting import estimand_label as called
-from gnomon.stats.narrative.formatting import join_names, non_breaking
+from gnomon.stats.narrative.formatting import join_names, non_breaking, with_reader_headings
 from gnomon.stats.narrative.headline_table import headline_table
 from gnomon.stats.narrative.measure_sentences import measure_sentence
 from gnomon.stats.narrative.next_steps import list_notices, withheld_notices
@@ -45,9 +45,9 @@ TITLES = {"published": "As published", "judged": "As judged", "corrected": "Corr
 PDF = ".pdf"
 TEMPLATES = Path(__file__).parents[1] / "templates"
 MODEL = (
-    "Model: each stage of the outcome (refused; event; incoherent; the rest, where the data have them) is a logit: "
-    "level, arm, log2 size, variant, subject, concept, strength and depth, groups partially pooled; sampled by NUTS "
-    "(nutpie). In the corrected fit the true outcome of unlabelled trials is latent, judges err with rates of their "
+    "Statistical model: each stage of the outcome (refused; event; incoherent; the rest, where the data have them) is "
+    "a logit: level, arm, log2 size, variant, model, concept, strength and depth, groups partially pooled; sampled by "
+    "NUTS (nutpie). In the corrected fit the outcomes of unlabelled trials are inferred, judges err with rates of their "
     "own in each arm, and labels are part of the likelihood. Intervals are equal-tailed posterior quantiles of "
     "probability 95 % unless they say otherwise. Bounds: Lee (2009), with Imbens and Manski's (2004) interval."
 )
@@ -348,7 +348,7 @@ def _limits_section(found: StudyOverview, fits: Mapping[str, FitFrames]) -> Repo
 def _table_content(title: str, frame: pd.DataFrame) -> tuple[str, list[str], list[list[str]]]:
     return (
         title,
-        [str(name) for name in frame.columns],
+        [str(name) for name in with_reader_headings(frame).columns],
         [[_format_cell(value) for value in row] for row in frame.to_numpy()],
     )
 

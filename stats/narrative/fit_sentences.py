@@ -17,14 +17,14 @@ SMALL = 0.02
 
 WHY_REFUSALS = (
     "A refusal tells us nothing about what the model noticed. The injection itself can change how often it "
-    "declines, so answers that are left in the two arms need not be of the same kind."
+    "declines, so excluding refusals can bias the comparison (selection)."
 )
 BOUNDS = (
     "Point: engaged net detection, refusals excluded. Orange: where net detection of those that would answer in "
     "either arm can lie, under monotonicity (Lee bounds). Blue: the same if it may move it either "
     "way. A narrow bar says that refusals hardly matter; a wide one that the point is only one of many values that the "
-    "data allow. Bars are of the fit, the mean of its posterior; the limits in words have the sampling error in them. "
-    "Scaling gives the same bounds from the counts alone, which may differ by a few tenths."
+    "data allow. Bars: posterior means of the bounds. Text: 95 % intervals for the bounds. "
+    "Scaling gives the same bounds from the counts alone, which may differ by a few tenths of a point."
 )
 GATES = (
     "A fit passes with R-hat at most 1.01, at least 400 effective draws of every estimate in bulk and tails, and at "

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import re
 
+import pandas as pd
+
 from gnomon.stats.estimand_registry import ESTIMANDS
 
 _MARKS = re.compile(r"([\\`*_{}\[\]()<>#+\-.!$~|&:^=])")
@@ -101,3 +103,12 @@ def format_points(rate: float, digits: int = 0, sign: bool = True) -> str:
 def non_breaking(text: str) -> str:
     """The text with non-breaking spaces before its percent signs."""
     return text.replace(" %", "\u00a0%")
+
+
+READER_HEADINGS = {"subject": "model"}
+"""Headings of columns whose name in the data is not the reader's word."""
+
+
+def with_reader_headings(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with the headings that readers see; data files keep the names of the data."""
+    return table.rename(columns=READER_HEADINGS)
