@@ -47,8 +47,8 @@ TEMPLATES = Path(__file__).parents[1] / "templates"
 MODEL = (
     "Statistical model: each stage of the outcome (refused; event; incoherent; the rest, where the data have them) is "
     "a logit: level, arm, log2 size, variant, model, concept, strength and depth, groups partially pooled; sampled by "
-    "NUTS (nutpie). In the corrected fit the outcomes of unlabelled trials are inferred, judges err with rates of their "
-    "own in each arm, and labels are part of the likelihood. Intervals are equal-tailed posterior quantiles of "
+    "NUTS (nutpie). In the corrected fit the outcomes of unlabelled trials are inferred; judges err with rates of "
+    "their own in each arm, and labels are part of the likelihood. Intervals are equal-tailed posterior quantiles of "
     "probability 95 % unless they say otherwise. Bounds: Lee (2009), with Imbens and Manski's (2004) interval."
 )
 SHOWN = ("subject", "estimand", "axis", "value", "mean", "low95", "high95", "observed", "n")
