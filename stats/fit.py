@@ -68,7 +68,7 @@ DEFAULT_SEED = 20251122
 POOLED_CALIBRATION_REASON = (
     "counts have no labels: its judge was calibrated with both arms pooled, and a correction needs errors by arm"
 )
-AVERAGING_NOTE = "Averages over each subject's own trials of an arm (its concepts, strengths, layers and protocols)"
+AVERAGING_NOTE = "Averages over each model's own trials of an arm (its concepts, strengths, layers and protocols)"
 
 
 @dataclass(frozen=True)

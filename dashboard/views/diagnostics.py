@@ -79,6 +79,7 @@ def _stored_coverage() -> None:
         table = rows[["figure", "intervals"]].assign(
             figure=rows["figure"].map(_estimate_label), coverage=100 * rows["coverage"]
         )
+        table = table.rename(columns={"figure": "estimate"})
         tab.dataframe(table, hide_index=True, column_config={"coverage": _SHARE})
 
 
@@ -142,7 +143,7 @@ def _side_by_side(fits: Mapping[str, FitFrames]) -> None:
     if len(fits) < 2 or not cells:
         return
     st.subheader("All fits")
-    table = [{"model": subject, "figure": name, **said} for (subject, name), said in sorted(cells.items())]
+    table = [{"model": subject, "estimate": name, **said} for (subject, name), said in sorted(cells.items())]
     st.dataframe(pd.DataFrame(table).fillna(""), hide_index=True)
     for view, fit in fits.items():
         st.caption(escape_markdown(f"{view}: {fit.design}"))
