@@ -289,7 +289,8 @@ def _observed_trends(every: Iterable[EstimandDraws], frame: pd.DataFrame) -> Ite
 def predict_new_subject(
     model: OutcomeModel, x: np.ndarray, weights: np.ndarray, rng: np.random.Generator
 ) -> list[NewSubjectPoint]:
-    """Estimates of a further subject of the reference variant: the regression line plus new deviations of the subject.
+    """Estimates of a further subject of the reference variant: the regression line plus new deviations of the subject
+    and of its levels (`OutcomeModel.predict_new_levels`).
 
     Wider than the line's own interval, which is for a subject without deviations.
 
@@ -309,27 +310,16 @@ def predict_new_subject(
     list of NewSubjectPoint
         estimand, parameters (size), mean, low95, high95; empty if the study has no slope.
     """
-    design, cells = model.design, model.design.frame
+    cells = model.design.frame
     if reason_without_size_effect(cells) is not None:
         return []
     typical, merged = pooled_reference_cells(cells, weights)
-    coefficients, log_scale = model.coefficient_draws(x), model.unpack_parameters(x)["log_scale"]
     middle = float((np.log2(cells["parameters"]) - cells["x"]).iloc[0])
+    steered, seed = (typical["arm"] == INJECTION).to_numpy(), int(rng.integers(2**32))
     out: list[NewSubjectPoint] = []
-    shifts = {
-        term.name: np.exp(log_scale[:, place]) * rng.normal(size=log_scale[:, place].shape)
-        for place, term in enumerate(design.random_terms)
-        if term.name.split(":")[0] == "subject"
-    }
-    asked, steered = design.asked_stages(typical), (typical["arm"] == INJECTION).to_numpy()
     for at in np.linspace(cells["x"].min(), cells["x"].max(), NEW_SUBJECT_SIZES):
-        eta = np.einsum("np,dps->dns", design.design_matrix(typical.assign(x=at)), coefficients, optimize=True)
-        for name, shift in shifts.items():
-            where = {"subject": np.ones(len(steered)), f"subject:{INJECTION}": steered}.get(
-                name, np.zeros(len(steered))
-            )
-            eta += shift[:, None, :] * where[:, None]
-        share = model.probabilities_from_logits(eta, asked)
+        # The same deviations at every size: the points are of one subject, and form a smooth band.
+        share = model.predict_new_levels(x, typical.assign(x=at), np.random.default_rng(seed))
         arms = {
             arm: class_shares(model.classes, share[:, mask], merged[mask])
             for arm, mask in ((INJECTION, steered), (CONTROL, ~steered))
@@ -415,7 +405,7 @@ def build_comparisons(
     """
     frame, coefficients, rng = model.design.frame, model.coefficient_draws(x), np.random.default_rng(0)
     of = [source for source in sources if allowed((source.subject, NET_RAW))]
-    same = [f for f in standardized_estimands(model, coefficients, weights) if allowed((f.subject, f.estimand))]
+    same = [f for f in standardized_estimands(model, x, weights) if allowed((f.subject, f.estimand))]
     new = [f for f in new_concept_estimands(model, x, weights, rng) if allowed((f.subject, f.estimand))]
     further = predict_new_subject(model, x, weights, rng) if len(of) == len(sources) else []
     engaged = [source for source in sources if allowed((source.subject, NET_ENGAGED))]

@@ -224,7 +224,7 @@ def pooled_reference_cells(frame: pd.DataFrame, weights: np.ndarray) -> tuple[pd
     (pandas.DataFrame, ndarray)
         Pooled cells of the injection and control arms, and their trials.
     """
-    axes = ["arm", "concept", "s", "d", "protocol", "span"]
+    axes = ["arm", "concept", "s", "d", "dose", "site", "protocol", "span"]
     rounded = frame.assign(s=frame["s"].round(9), d=frame["d"].round(9), weight=weights)
     both = rounded[rounded["arm"].isin([INJECTION, CONTROL])]
     merged = both.groupby(axes, dropna=False, sort=True).agg(weight=("weight", "sum")).reset_index()

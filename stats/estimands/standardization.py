@@ -4,7 +4,8 @@ The estimates themselves average over each subject's own trials. If two subjects
 layers or strengths, a difference between their estimates is partly one of designs. Here every subject is predicted on
 the same cells: those of all subjects pooled, weighted by their trials, strength measured from each subject's own
 middle. Estimand: that of `estimands.definitions` with this mix. Assumes that the model holds in cells that a subject
-was not run in; `inside` is the share of the mix within the conditions of that subject.
+was not run in: these deviate by new draws of their groups (`OutcomeModel.predict_new_levels`), so that a subject that
+was run elsewhere is known less well. `inside` is the share of the mix within the conditions of that subject.
 """
 
 from __future__ import annotations
@@ -30,28 +31,28 @@ WORDING_AXES = ("concept", "protocol", "span")
 TOLERANCE = 1e-6
 
 
-def standardized_estimands(model: OutcomeModel, coefficients: np.ndarray, weights: np.ndarray) -> list[EstimandDraws]:
+def standardized_estimands(model: OutcomeModel, x: np.ndarray, weights: np.ndarray) -> list[EstimandDraws]:
     """Overall estimates of every subject with the mix of conditions of all; empty with a single subject.
 
     Parameters
     ----------
     model : OutcomeModel
         The fitted model.
-    coefficients : ndarray, shape (draws, G + P, S)
-        Posterior draws of the coefficients.
+    x : ndarray, shape (draws, size)
+        Posterior draws of the parameters.
     weights : ndarray, shape (cells,)
         Trials in each cell of the model's design.
     """
-    cells = model.design.frame
+    cells, rng = model.design.frame, np.random.default_rng(0)
     subjects = cells.drop_duplicates("subject")
     if len(subjects) < 2:
         return []
     mix, merged = pooled_reference_cells(cells, weights)
     names = {estimand.name for estimand in primary_estimands("size")}
     out: list[EstimandDraws] = []
-    for name, variant, x in subjects[["subject", "variant", "x"]].itertuples(index=False):
-        asked = mix.assign(subject=name, variant=variant, x=x)
-        share = model.class_probabilities(coefficients, asked)
+    for name, variant, size in subjects[["subject", "variant", "x"]].itertuples(index=False):
+        asked = mix.assign(subject=name, variant=variant, x=size)
+        share = model.predict_new_levels(x, asked, rng)
         source = SubjectPosterior(str(name), model.classes, asked, share, merged, None)
         out += [figure for figure in subject_estimands(source) if figure.estimand in names and not figure.by]
     return out

@@ -13,7 +13,12 @@ where D holds the prior precisions (1 / sd^2, or 1 / tau^2 of the group), mu the
 would be standard normal and independent of tau. It is nearly so, and a sampler's steps are long. With no information
 this is the non-centred form. The posterior of beta is the same for any `information`.
 
-Coefficients in `core` have the dense form, whose cost grows with their number cubed; those in `rest` a diagonal one.
+Coefficients in `core` have the dense form, whose cost grows with their number cubed. Those in `rest`, which may be
+hundreds, follow one by one, each given the core and those before it: for coefficient r of precision a = own + D
+
+    beta_r = (pull_r + D mu_r - sum_j value_rj beta_j) / a + z / sqrt(a),
+
+the conditional normal approximation of a deviation given all coarser effects of its cells.
 """
 
 from __future__ import annotations
@@ -27,7 +32,9 @@ class Coordinates(NamedTuple):
     """Assumed information of the data on the coefficients; C of them in the core, R in the rest, S stages.
 
     `core` (C) and `rest` (R) are positions among all coefficients; `information` (S, C, C), `pull` (S, C) and
-    `rest_information`, `rest_pull` (R, S) are a normal likelihood in its natural parameters.
+    `rest_information`, `rest_pull` (R, S) are a normal likelihood in its natural parameters. `indptr` (R + 1), `column`
+    and `value` (entries, S) are, in compressed rows, the information that coefficients of the rest share with earlier
+    ones, whose positions are `column`.
     """
 
     core: np.ndarray
@@ -36,6 +43,9 @@ class Coordinates(NamedTuple):
     pull: np.ndarray
     rest_information: np.ndarray
     rest_pull: np.ndarray
+    indptr: np.ndarray
+    column: np.ndarray
+    value: np.ndarray
 
 
 def noncentered_coordinates(coefficients: int, stages: int) -> Coordinates:
@@ -49,5 +59,15 @@ def noncentered_coordinates(coefficients: int, stages: int) -> Coordinates:
         Number of stages S.
     """
     nothing, zero = np.zeros((coefficients, stages)), np.zeros((stages, 0))
-    none = np.zeros(0, dtype=np.int64)
-    return Coordinates(none, np.arange(coefficients), np.zeros((stages, 0, 0)), zero, nothing, nothing)
+    none, starts = np.zeros(0, dtype=np.int64), np.zeros(coefficients + 1, dtype=np.int64)
+    return Coordinates(
+        none,
+        np.arange(coefficients),
+        np.zeros((stages, 0, 0)),
+        zero,
+        nothing,
+        nothing,
+        starts,
+        none,
+        np.zeros((0, stages)),
+    )

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+import scipy.sparse as sps
 
 from gnomon.stats.cells.aggregation import CellCounts, VerdictPatternCells
 from gnomon.stats.inference.arviz_import import import_arviz
@@ -28,7 +29,7 @@ from gnomon.stats.model.priors import Priors
 if TYPE_CHECKING:
     from gnomon.stats.inference.laplace_pilot import CoefficientBlock
 
-VERSION = "4"
+VERSION = "5"
 """Part of every fit's hash: increase it when a change of the model invalidates stored fits."""
 
 SCALE_NAMES = ("log_scale", "log_judge_scale")
@@ -53,8 +54,8 @@ class OutcomeModel:
     coordinates, accuracy_coordinates : Coordinates
         Coordinates in which the coefficients, and the judges' accuracy deviations, are sampled: non-centred, or those
         of `with_informed_coordinates`.
-    centre, covariance_factor : ndarray, shape (size,) and (size, size), optional
-        A sampler's point t has the coordinates centre + covariance_factor @ t.
+    centre, dense_places, covariance_factor : ndarray, shape (size,), (m,) and (m, m), optional
+        A sampler's point t has the coordinates centre + t, and centre + covariance_factor @ t in the m dense places.
     counts : ndarray, shape (cells, K), optional
         Observed counts by class, for a model without judge errors.
     verdicts : VerdictArrays, optional
@@ -67,6 +68,7 @@ class OutcomeModel:
     coordinates: Coordinates
     accuracy_coordinates: Coordinates
     centre: np.ndarray | None = None
+    dense_places: np.ndarray | None = None
     covariance_factor: np.ndarray | None = None
     counts: np.ndarray | None = None
     verdicts: VerdictArrays | None = None
@@ -119,39 +121,78 @@ class OutcomeModel:
         places, middle = self.unpack_parameters(np.arange(self.parameter_count)), self.prior_centre()
         scales = [places[name].ravel() for name in SCALE_NAMES if name in places]
         free = np.setdiff1d(np.arange(self.parameter_count), np.concatenate(scales))
-        density = self.density_function()
+        density, groups, fixed = self.density_function(), self.arrays.group, len(self.arrays.fixed_mean)
         at = laplace_pilot.posterior_mode(density, middle, free)
-        spread = laplace_pilot.laplace_covariance(density, at, free)
-        blocks = self._coefficient_blocks(places, at)
-        made = [laplace_pilot.informed_coordinates(block, at, spread) for block in blocks]
+        core = laplace_pilot.core_coefficients(fixed, groups)
+        rest = np.setdiff1d(np.arange(fixed + len(groups)), core)
+        prior = np.vstack(
+            [1.0 / self.arrays.fixed_sd**2, np.exp(-2.0 * self.unpack_parameters(at)["log_scale"][groups])]
+        )
+        joint = self._coefficient_information(at, prior)
+        sparse = places["coefficient"][rest].T.ravel() if len(free) > laplace_pilot.MAX_DENSE else np.zeros(0, np.int64)
+        dense = np.setdiff1d(free, sparse)
+        covariance = (
+            laplace_pilot.marginal_covariance(density, at, dense, sparse, _noncentred_precision(joint, prior, rest))
+            if len(sparse)
+            else laplace_pilot.laplace_covariance(density, at, dense)
+        )
+        rows = np.full(self.parameter_count, -1)
+        rows[dense] = np.arange(len(dense))
+        runs = [part for part in np.split(rest, np.flatnonzero(np.diff(groups[rest - fixed])) + 1) if len(part)]
+        shared = np.stack(
+            [laplace_pilot.conditional_information(a, p, core, runs) for a, p in zip(joint, prior.T, strict=True)]
+        )
+        blocks = self._coefficient_blocks(places, at, rows, core)
+        made = [
+            laplace_pilot.informed_coordinates(block, at, covariance, given)
+            for block, given in zip(blocks, (shared, None), strict=False)
+        ]
         new = replace(self, coordinates=made[0], accuracy_coordinates=[*made, self.accuracy_coordinates][1])
         for block in blocks:
             at[block.places] = 0.0
-        return replace(
-            new,
-            centre=at,
-            covariance_factor=laplace_pilot.covariance_factor(
-                laplace_pilot.laplace_covariance(new.density_function(), at, free)
-            ),
-        )
+        turn = np.linalg.cholesky(laplace_pilot.laplace_covariance(new.density_function(), at, dense))
+        return replace(new, centre=at, dense_places=dense, covariance_factor=turn)
 
-    def _coefficient_blocks(self, places: dict[str, np.ndarray], at: np.ndarray) -> list[CoefficientBlock]:
+    def _coefficient_information(self, at: np.ndarray, prior: np.ndarray) -> np.ndarray:
+        """Precision (S, n, n) of the n coefficients of each stage at a point, the verdict parameters given.
+
+        Only a cell's own logits enter the likelihood of its trials, so the curvature in all logits of a stage takes two
+        gradients: those of a model with one free logit for each cell.
+        """
+        from gnomon.stats.inference.laplace_pilot import DIFFERENCE_STEP
+
+        a, matrix = self.arrays, _dense_matrix(self.arrays)
+        cells, stages = a.asked.shape
+        single = PredictorArrays(
+            np.arange(cells + 1), np.arange(cells), np.ones(cells), a.asked, np.zeros(0, np.int64),
+            np.zeros((cells, stages)), np.ones((cells, stages)), np.zeros((0, stages)),
+        )  # fmt: skip
+        density = replace(self, arrays=single, coordinates=noncentered_coordinates(cells, stages)).density_function()
+        eta = matrix @ self.coefficient_draws(self.to_parameters(at)[None])[0]
+        tail, out = at[prior.size + a.scale.size :], []
+        for stage in range(stages):
+            step = DIFFERENCE_STEP * (np.arange(stages) == stage)
+            ahead, behind = (density(np.concatenate([(eta + by).ravel(), tail]))[1] for by in (step, -step))
+            slope = (behind - ahead)[: eta.size].reshape(eta.shape)[:, stage] / (2 * DIFFERENCE_STEP)
+            weight = np.maximum(slope - 1.0, 0.0)
+            out.append(matrix.T @ (weight[:, None] * matrix) + np.diag(prior[:, stage]))
+        return np.stack(out)
+
+    def _coefficient_blocks(
+        self, places: dict[str, np.ndarray], at: np.ndarray, rows: np.ndarray, core: np.ndarray
+    ) -> list[CoefficientBlock]:
         """The coefficients and, with verdicts, the accuracy deviations, with their priors at given scales."""
         from gnomon.stats.inference.laplace_pilot import CoefficientBlock, core_coefficients
 
         a, v, point = self.arrays, self.verdicts, self.unpack_parameters(at)
         precision = np.vstack([1.0 / a.fixed_sd**2, np.exp(-2.0 * point["log_scale"][a.group])])
         mean = np.vstack([a.fixed_mean, np.zeros((len(a.group), a.scale.shape[1]))])
-        blocks = [
-            CoefficientBlock(places["coefficient"], precision, mean, core_coefficients(len(a.fixed_mean), a.group))
-        ]
+        where = places["coefficient"]
+        blocks = [CoefficientBlock(where, rows[where], precision, mean, core)]
         if v is not None and len(v.group):
             own = np.repeat(np.exp(-2.0 * point["log_judge_scale"][v.group]), len(self.classes), axis=1)
-            blocks.append(
-                CoefficientBlock(
-                    places["accuracy"].reshape(own.shape), own, np.zeros(own.shape), core_coefficients(0, v.group)
-                )
-            )
+            where = places["accuracy"].reshape(own.shape)
+            blocks.append(CoefficientBlock(where, rows[where], own, np.zeros(own.shape), core_coefficients(0, v.group)))
         return blocks
 
     def prior_centre(self) -> np.ndarray:
@@ -209,24 +250,28 @@ class OutcomeModel:
 
     def parameters_at(self, t: np.ndarray) -> np.ndarray:
         """Parameters at a sampler's point."""
-        return self.to_parameters(
-            self.prior_centre() + t if self.covariance_factor is None else self.centre + self.covariance_factor @ t
-        )
+        return self.to_parameters(self._coordinates_at(t))
+
+    def _coordinates_at(self, t: np.ndarray) -> np.ndarray:
+        """The point in the model's coordinates of a sampler's point."""
+        x: np.ndarray = (self.prior_centre() if self.centre is None else self.centre) + t
+        if self.covariance_factor is not None:
+            turned = self.covariance_factor @ t[self.dense_places]
+            x[self.dense_places] += turned - t[self.dense_places]
+        return x
 
     def sampling_target(self) -> Density:
         """The function from a sampler's point to log density and gradient."""
-        density, centre, turn = (
-            self.density_function(),
-            self.prior_centre() if self.centre is None else self.centre,
-            self.covariance_factor,
-        )
-        if turn is None:
+        density, turn, places = self.density_function(), self.covariance_factor, self.dense_places
+        if self.centre is None or turn is None:
+            centre = self.prior_centre()
             return lambda t: density(centre + t)
         back = np.ascontiguousarray(turn.T)
 
         def turned(t: np.ndarray) -> tuple[float, np.ndarray]:
-            value, slope = density(centre + turn @ t)
-            return value, back @ slope
+            value, slope = density(self._coordinates_at(t))
+            slope[places] = back @ slope[places]
+            return value, slope
 
         return turned
 
@@ -244,7 +289,7 @@ class OutcomeModel:
         return self.unpack_parameters(x)["coefficient"]
 
     def class_probabilities(self, coefficients: np.ndarray, frame: pd.DataFrame) -> np.ndarray:
-        """Class probabilities of the n cells of a prepared frame.
+        """Class probabilities of the n cells of a prepared frame; deviations of levels that the study lacks are zero.
 
         Parameters
         ----------
@@ -258,8 +303,45 @@ class OutcomeModel:
         ndarray, shape (draws, n, K)
             P(class).
         """
-        eta = np.einsum("np,dps->dns", self.design.design_matrix(frame), coefficients, optimize=True)
+        return self.probabilities_from_logits(self._logits(coefficients, frame), self.design.asked_stages(frame))
+
+    def predict_new_levels(self, x: np.ndarray, frame: pd.DataFrame, rng: np.random.Generator) -> np.ndarray:
+        """Class probabilities of the n cells of a prepared frame, some of which the study did not run.
+
+        A level that the study lacks (another subject, concept or cell) gets a deviation drawn from its group's normal
+        distribution, one for each draw and stage and the same in all cells of that level; levels that it has keep their
+        own. So the probabilities are those of new levels exchangeable with the study's, and as uncertain as that. With
+        zero instead (`class_probabilities`) they would be those of a typical level, which none of them is.
+
+        Parameters
+        ----------
+        x : ndarray, shape (draws, size)
+            Draws of the parameters.
+        frame : pandas.DataFrame
+            Prepared cells (`add_covariates`).
+        rng : numpy.random.Generator
+            Source of the deviations.
+
+        Returns
+        -------
+        ndarray, shape (draws, n, K)
+            P(class).
+        """
+        eta = self._logits(self.coefficient_draws(x), frame)
+        scale = np.exp(self.unpack_parameters(x)["log_scale"])
+        for place, term in enumerate(self.design.random_terms):
+            new = term.new_levels(frame)
+            for level in sorted({one for one in new if one is not None}):
+                here = np.array([one == level for one in new])
+                shift = np.sqrt(term.new_variance) * scale[:, place] * rng.normal(size=scale[:, place].shape)
+                eta[:, here] += shift[:, None]
         return self.probabilities_from_logits(eta, self.design.asked_stages(frame))
+
+    def _logits(self, coefficients: np.ndarray, frame: pd.DataFrame) -> np.ndarray:
+        """Logits (draws, n, S) of the cells of a prepared frame."""
+        matrix = self.design.design_matrix(frame)
+        used = matrix.any(axis=0)
+        return np.asarray(np.einsum("np,dps->dns", matrix[:, used], coefficients[:, used], optimize=True))
 
     @staticmethod
     def probabilities_from_logits(eta: np.ndarray, asked: np.ndarray) -> np.ndarray:
@@ -292,7 +374,7 @@ def judged_model(cells: CellCounts, priors: Priors) -> OutcomeModel:
     priors : Priors
         Prior scales.
     """
-    design = build_design(cells.frame, cells.classes, priors)
+    design = build_design(cells.frame, cells.classes, priors, cells.trial_counts)
     return _build_model(design, cells.classes, counts=cells.counts)
 
 
@@ -316,7 +398,7 @@ def corrected_model(
     InputError
         If an external calibration does not fit the study.
     """
-    design = build_design(patterns.frame, patterns.classes, priors)
+    design = build_design(patterns.frame, patterns.classes, priors, patterns.trial_counts)
     return _build_model(design, patterns.classes, verdicts=build_verdict_arrays(patterns, priors, external))
 
 
@@ -398,6 +480,12 @@ def _verdict_log_likelihood(pm: Any, pt: Any, logs: Any, v: VerdictArrays, class
     share = pt.where(v.cell[:, None] >= 0, pt.exp(logs[v.cell]), 1.0)
     joint = possible * share * seen[v.stratum, :, v.pattern]
     return (v.number * pt.log(joint.sum(axis=1))).sum()
+
+
+def _noncentred_precision(joint: np.ndarray, prior: np.ndarray, rest: np.ndarray) -> sps.csc_matrix:
+    """Precision of the rest's non-centred coordinates, stage after stage, from that (S, n, n) of the coefficients."""
+    scaled = [a[np.ix_(rest, rest)] / np.sqrt(np.outer(p[rest], p[rest])) for a, p in zip(joint, prior.T, strict=True)]
+    return sps.csc_matrix(sps.block_diag(scaled, format="csc"))
 
 
 def _dense_matrix(a: PredictorArrays) -> np.ndarray:

@@ -88,10 +88,14 @@ def to_coefficients(z: Array, precision: Array, mean: Array, c: Coordinates) -> 
             y = u[c.core[i], s] + z[c.core[i], s]
             for j in range(i + 1):
                 beta[c.core[j], s] += inverse[s, i, j] * y
-        for r in range(c.rest.shape[0]):
-            p = c.rest[r]
+    for r in range(c.rest.shape[0]):
+        p = c.rest[r]
+        for s in range(stages):
+            at = c.rest_pull[r, s] + precision[p, s] * mean[p, s]
+            for k in range(c.indptr[r], c.indptr[r + 1]):
+                at -= c.value[k, s] * beta[c.column[k], s]
             root[r, s] = np.sqrt(c.rest_information[r, s] + precision[p, s])
-            u[p, s] = (c.rest_pull[r, s] + precision[p, s] * mean[p, s]) / root[r, s]
+            u[p, s] = at / root[r, s]
             beta[p, s] = (u[p, s] + z[p, s]) / root[r, s]
             volume -= np.log(root[r, s])
     return CoefficientTransform(beta, u, inverse, root, volume)
@@ -104,7 +108,8 @@ def coordinate_gradient(z: Array, way: CoefficientTransform, slope: Array, c: Co
     With g the slope in beta, y' = L^-1 g, w = L^-T y' and m = A^-1 (pull + D mu), the derivative in A's k-th diagonal
     entry is - m_k w_k - v'v / 2 - v'T v / 2, where v is the k-th column of L^-1 and T_ij = z_max(i,j) y'_min(i,j): the
     reverse of the Cholesky factorisation (Murray 2016, arXiv 1602.07527) with its products of two vectors written out,
-    so that it costs n^2 beyond L^-1. The contribution of D to `pull + D mu` is omitted: a mean other than zero belongs
+    so that it costs n^2 beyond L^-1. The rest comes first, in reverse order, and adds to the slopes of what it was
+    conditioned on. The contribution of D to `pull + D mu` is omitted: a mean other than zero belongs
     to a fixed coefficient, whose precision never changes.
 
     Parameters
@@ -124,7 +129,16 @@ def coordinate_gradient(z: Array, way: CoefficientTransform, slope: Array, c: Co
         Gradients in z and in the prior precisions, each (n, S).
     """
     d_z, d_precision = np.zeros(z.shape), np.zeros(z.shape)
-    size = c.core.shape[0]
+    size, slope = c.core.shape[0], slope.copy()
+    for r in range(c.rest.shape[0] - 1, -1, -1):
+        p = c.rest[r]
+        for s in range(z.shape[1]):
+            root = way.rest_root[r, s]
+            y = slope[p, s] / root
+            d_z[p, s] = y
+            d_precision[p, s] = -(way.u[p, s] * y + 0.5 * (1.0 + z[p, s] * y)) / root**2
+            for k in range(c.indptr[r], c.indptr[r + 1]):
+                slope[c.column[k], s] -= c.value[k, s] * y / root
     for s in range(z.shape[1]):
         inverse = way.inverse[s]
         w, m = np.zeros(size), np.zeros(size)
@@ -144,9 +158,4 @@ def coordinate_gradient(z: Array, way: CoefficientTransform, slope: Array, c: Co
                 before[j] += v * y
         for j in range(size):
             d_precision[c.core[j], s] = -m[j] * w[j] - 0.5 * (square[j] + twist[j])
-        for r in range(c.rest.shape[0]):
-            p, root = c.rest[r], way.rest_root[r, s]
-            y = slope[p, s] / root
-            d_z[p, s] = y
-            d_precision[p, s] = -(way.u[p, s] * y + 0.5 * (1.0 + z[p, s] * y)) / root**2
     return d_z, d_precision

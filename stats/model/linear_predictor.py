@@ -2,7 +2,8 @@
 
 Every stage has the same predictor, a sum of terms. A term is a basis (functions of a cell) with one coefficient per
 column: fixed, with a normal prior, or a group of deviations with its own standard deviation. Terms that a study cannot
-identify (a slope with one subject, strength with one strength) are left out, not estimated from the prior.
+identify (a slope with one subject, strength with one strength) are left out, not estimated from the prior. In steered
+arms, levels of the conditions deviate from all this as far as the data carry it (`model.level_deviations`).
 """
 
 from __future__ import annotations
@@ -19,10 +20,20 @@ from gnomon.data.records import Arm
 from gnomon.stats.cells.outcome_classes import is_class_possible
 from gnomon.stats.model import basis_functions
 from gnomon.stats.model.basis_functions import Basis
+from gnomon.stats.model.level_deviations import (
+    Level,
+    carried_groupings,
+    cell_levels,
+    dose_levels,
+    level_basis,
+    level_groupings,
+    site_levels,
+)
 from gnomon.stats.model.priors import Priors
 
 BASELINE_VARIANT = "instruct"
 LEVEL = "level"
+INJECTION = str(Arm.INJECTION)
 
 
 @dataclass(frozen=True)
@@ -41,6 +52,14 @@ class PredictorTerm:
         Prior mean by stage; empty means zero.
     deviations : bool
         Whether the coefficients share an estimated standard deviation.
+    axes : tuple of str
+        For deviations by level: the columns of a prepared frame whose values make a level.
+    arm : str, optional
+        The only arm that deviates by level; None for all.
+    levels : tuple of Level
+        The levels that the study has.
+    new_variance : float
+        Variance of the deviation of a further level, in units of the group's: above 1 for deviations that sum to zero.
     """
 
     name: str
@@ -48,6 +67,21 @@ class PredictorTerm:
     sd: float
     means: tuple[float, ...] = ()
     deviations: bool = False
+    axes: tuple[str, ...] = ()
+    arm: str | None = None
+    levels: tuple[Level, ...] = ()
+    new_variance: float = 1.0
+
+    def new_levels(self, frame: pd.DataFrame) -> list[Level | None]:
+        """The level of each cell that the study does not have; None for cells without one."""
+        if not self.axes:
+            return [None] * len(frame)
+        known, arms = set(self.levels), frame["arm"].tolist()
+        found = cell_levels(frame, self.axes)
+        return [
+            None if level in known or self.arm not in (None, arm) else level
+            for level, arm in zip(found, arms, strict=True)
+        ]
 
 
 class PredictorArrays(NamedTuple):
@@ -133,21 +167,26 @@ class ModelDesign:
 
 
 def add_covariates(frame: pd.DataFrame) -> pd.DataFrame:
-    """Add the covariates: `x` = centred log2 size, `s` strength, `d` depth, the last two standardised.
+    """Add the covariates: `x` = centred log2 size, `s` strength, `d` depth, the last two standardised; and the levels
+    `dose` of strength and `site` of layer.
 
     Strength is log2 |strength| minus its mean over the subject's own strengths, so that subjects whose strengths have
     different scales are compared at their own middle; control cells have s = d = 0.
     """
     sizes = np.log2(frame.groupby("subject", sort=True)["parameters"].first())
     steered = frame["arm"].isin(steered_arms()).to_numpy()
-    return frame.assign(
+    prepared = frame.assign(
         x=np.log2(frame["parameters"]) - sizes.mean() if len(sizes) else 0.0,
         s=_standardize(_log2_strength(frame, steered), frame["subject"], steered),
         d=_standardize(frame["depth"], pd.Series("all", index=frame.index), steered),
     )
+    levels = {"dose": dose_levels(prepared), "site": site_levels(prepared)}
+    return prepared.assign(**{axis: found.where(steered, "") for axis, found in levels.items()})
 
 
-def build_design(frame: pd.DataFrame, classes: tuple[str, ...], priors: Priors) -> ModelDesign:
+def build_design(
+    frame: pd.DataFrame, classes: tuple[str, ...], priors: Priors, trials: np.ndarray | None = None
+) -> ModelDesign:
     """The design that these cells can identify, for the stages of these classes.
 
     Parameters
@@ -158,6 +197,9 @@ def build_design(frame: pd.DataFrame, classes: tuple[str, ...], priors: Priors) 
         The K classes; all but the last are stages.
     priors : Priors
         Prior scales.
+    trials : ndarray, shape (cells,), optional
+        Trials in each cell, which decide how fine the deviations by level are (`level_deviations.carried_groupings`).
+        Without them, or if none has been run yet, all that the cells can identify are in the design.
     """
     cells, stages = add_covariates(frame), classes[:-1]
     arms = [str(arm) for arm in Arm if (cells["arm"] == str(arm)).any()]
@@ -171,6 +213,9 @@ def build_design(frame: pd.DataFrame, classes: tuple[str, ...], priors: Priors) 
     terms += _wording_terms(cells, effects, priors)
     terms += _subject_terms(cells, base, effects, priors)
     terms += _concept_terms(cells, priors)
+    counted = np.zeros(len(cells)) if trials is None else np.asarray(trials, dtype=float)
+    for arm in [arm for arm in arms if arm in steered_arms()]:
+        terms += _level_terms(cells, counted, arm, terms, priors)
     return ModelDesign(cells, stages, tuple(terms), base)
 
 
@@ -266,28 +311,58 @@ def _subject_terms(cells: pd.DataFrame, base: str, effects: list[str], priors: P
             terms.append(PredictorTerm(f"variant{tail}", kinds, priors.variant_scale, deviations=True))
         scale = priors.subject_scale if arm == base else priors.subject_arm_scale
         each = basis_functions.interaction_basis(on, basis_functions.level_indicators("subject", names))
-        terms.append(PredictorTerm(f"subject{tail}", each, scale, deviations=True))
+        known, where = tuple((name,) for name in names), None if arm == base else arm
+        terms.append(PredictorTerm(f"subject{tail}", each, scale, (), True, ("subject",), where, known))
     return terms
+
+
+def _level_terms(
+    cells: pd.DataFrame, trials: np.ndarray, arm: str, terms: Sequence[PredictorTerm], priors: Priors
+) -> list[PredictorTerm]:
+    """Deviations of an arm's levels, within each subject, from what the other terms say."""
+    here = (cells["arm"] == arm).to_numpy() & ((trials > 0) | (not trials.any()))
+    mine = cells[here]
+    columns = np.hstack([term.basis(mine) for term in terms])
+    return [
+        PredictorTerm(
+            f"{grouping.name}:{arm}",
+            level_basis(arm, grouping.axes, levels),
+            grouping.scale,
+            (),
+            True,
+            grouping.axes,
+            arm,
+            tuple(levels),
+        )
+        for grouping, levels in carried_groupings(mine, trials[here], columns, level_groupings(priors))
+    ]
 
 
 def _concept_terms(cells: pd.DataFrame, priors: Priors) -> list[PredictorTerm]:
     """Concepts, and concept and dose within subjects, in the injection arm only."""
-    injected = cells[cells["arm"] == str(Arm.INJECTION)]
+    injected = cells[cells["arm"] == INJECTION]
     concepts, subjects = sorted(injected["concept"].dropna().unique()), sorted(cells["subject"].unique())
     terms, inside = (
         [],
         basis_functions.interaction_basis(
-            basis_functions.arm_indicator(str(Arm.INJECTION)), basis_functions.sum_to_zero_contrast("subject", subjects)
+            basis_functions.arm_indicator(INJECTION), basis_functions.sum_to_zero_contrast("subject", subjects)
         ),
     )
     if len(concepts) > 1:
         words = basis_functions.interaction_basis(
-            basis_functions.arm_indicator(str(Arm.INJECTION)), basis_functions.sum_to_zero_contrast("concept", concepts)
+            basis_functions.arm_indicator(INJECTION), basis_functions.sum_to_zero_contrast("concept", concepts)
         )
-        terms.append(PredictorTerm("concept", words, priors.concept_scale, deviations=True))
+        known, many = tuple((word,) for word in concepts), len(concepts)
+        terms.append(
+            PredictorTerm(
+                "concept", words, priors.concept_scale, (), True, ("concept",), INJECTION, known, 1.0 + 1.0 / many
+            )
+        )
         if len(subjects) > 1:
             both = basis_functions.interaction_basis(inside, basis_functions.sum_to_zero_contrast("concept", concepts))
-            terms.append(PredictorTerm("subject x concept", both, priors.subject_concept_scale, deviations=True))
+            axes, pairs = ("subject", "concept"), tuple((name, word) for name in subjects for word in concepts)
+            scale = priors.subject_concept_scale
+            terms.append(PredictorTerm("subject x concept", both, scale, (), True, axes, INJECTION, pairs))
     doses = (("strength", "s", priors.subject_strength_scale), ("depth", "d", priors.subject_depth_scale))
     for name, column, scale in doses if len(subjects) > 1 else ():
         if injected[column].round(9).nunique() > 1:

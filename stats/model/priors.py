@@ -38,6 +38,11 @@ class Priors:
         Deviations of variants (coder, insecure ...) from the instruct models.
     concept_scale, subject_concept_scale, subject_strength_scale, subject_depth_scale : float
         Deviations of concepts, of concepts within a subject, and of the strength and depth effects within a subject.
+    strength_level_scale, layer_level_scale, wording_level_scale : float
+        Deviations of the levels of strength, of layer, and of span and protocol, within a subject and steered arm.
+    layer_strength_scale, concept_layer_scale, cell_scale : float
+        Deviations of layer by strength, of concept by layer, and of each cell, within a subject and steered arm. In the
+        published sweeps cells deviate by .85 and .97 (decision 18).
     judge_wrong_mean, judge_wrong_sd : float
         Logit of each wrong class against the correct one in a judge's confusion row. A mean of -2.5 means that
         judges are better than chance (about 3 in 4 correct), the standard deviation allows .35 to .95.
@@ -75,6 +80,12 @@ class Priors:
     subject_concept_scale: float = 0.5
     subject_strength_scale: float = 0.5
     subject_depth_scale: float = 0.5
+    strength_level_scale: float = 0.7
+    layer_level_scale: float = 1.0
+    wording_level_scale: float = 0.5
+    layer_strength_scale: float = 0.7
+    concept_layer_scale: float = 1.0
+    cell_scale: float = 1.0
     judge_wrong_mean: float = -2.5
     judge_wrong_sd: float = 1.5
     judge_wrong_alike: float = 0.5

@@ -49,7 +49,7 @@ def test_what_the_mix_made_is_gone_on_one_mix(fitted: ModelPosterior) -> None:
     own = all_estimand_draws(fitted)
     gap = own[f"a {NET_RAW}"] - own[f"b {NET_RAW}"]
     assert gap.mean() == pytest.approx(0.36, abs=0.05), "each at its own mix"
-    made = standardized_estimands(fitted.model, fitted.model.coefficient_draws(fitted.x), fitted.weights)
+    made = standardized_estimands(fitted.model, fitted.x, fitted.weights)
     (row,) = [row for row in standardized_contrasts(made) if row.estimand == NET_RAW]
     assert (row.a, row.b) == ("a", "b")
     assert row.low95 < 0.0 < row.high95
@@ -74,7 +74,7 @@ def test_with_the_same_mix_for_all_they_are_the_figures_themselves() -> None:
     model = judged_model(even, Priors())
     x = np.random.default_rng(1).normal(0, 0.3, (50, model.parameter_count))
     own = all_estimand_draws(ModelPosterior(model, x, even.trial_counts, even.counts, "judged", None, ""))
-    for figure in standardized_estimands(model, model.coefficient_draws(x), even.trial_counts):
+    for figure in standardized_estimands(model, x, even.trial_counts):
         if figure.estimand != "refusal":
             np.testing.assert_allclose(figure.draws, own[f"{figure.subject} {figure.estimand}"])
 
@@ -84,9 +84,7 @@ def test_one_subject_has_nobody_to_be_compared_with() -> None:
     mine = (cells.frame["subject"] == "a").to_numpy()
     alone = CellCounts(cells.frame[mine].reset_index(drop=True), CLASSES, cells.counts[mine])
     model = judged_model(alone, Priors())
-    assert (
-        standardized_estimands(model, np.zeros((5, *model.parameter_shapes["coefficient"])), alone.trial_counts) == []
-    )
+    assert standardized_estimands(model, np.zeros((5, model.parameter_count)), alone.trial_counts) == []
 
 
 def test_inside_is_the_share_of_the_mix_that_a_subject_was_run_with() -> None:

@@ -114,17 +114,20 @@ def test_a_study_that_says_nothing_keeps_plain_coordinates() -> None:
     np.testing.assert_allclose(model.to_parameters(x), informed.to_parameters(x), atol=1e-4)
 
 
-@pytest.mark.parametrize("kind", ["judged", "corrected, two judges"])
+@pytest.mark.parametrize("kind", ["judged, one subject", "corrected, two judges"])
 def test_the_posterior_is_nearly_round_in_informed_coordinates(kind: str) -> None:
-    """At the centre the curvature is 1 in every direction but along the scales, whose own is known by nobody."""
+    """At the centre the curvature is 1 in every direction but along the scales, whose own is known by nobody.
+
+    Of a large model not all pairs of directions are in the pilot's dense part, so that it is round only roughly.
+    """
     model = MODELS[kind]().with_informed_coordinates()
     places = model.unpack_parameters(np.arange(model.parameter_count))
     scales = np.concatenate([places[name].ravel() for name in SCALE_NAMES if name in places])
     free = np.setdiff1d(np.arange(model.parameter_count), scales)
-    spread = laplace_pilot.laplace_covariance(model.sampling_target(), np.zeros(model.parameter_count), free)[
-        np.ix_(free, free)
-    ]
-    np.testing.assert_allclose(spread, np.eye(len(free)), atol=0.01)
+    spread = laplace_pilot.laplace_covariance(model.sampling_target(), np.zeros(model.parameter_count), free)
+    whole = model.dense_places is not None and len(model.dense_places) == len(free)
+    assert whole is (kind == "judged, one subject"), "one model of each kind"
+    np.testing.assert_allclose(spread, np.eye(len(free)), atol=0.01 if whole else 0.2)
 
 
 def test_an_unknown_calibration_from_elsewhere_is_named() -> None:
