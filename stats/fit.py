@@ -31,6 +31,8 @@ from gnomon.stats.estimand_registry import (
     primary_estimands,
 )
 from gnomon.stats.estimands.definitions import EstimandDraws, posterior_interval
+from gnomon.stats.estimands.design_based import design_based_estimands
+from gnomon.stats.estimands.method_comparison import DESIGN
 from gnomon.stats.estimands.result import (
     ModelPosterior,
     RefusalRule,
@@ -329,7 +331,8 @@ def _fit_patterns(
         coefficients = model.coefficient_draws(draws.flat_values)
         share = model.class_probabilities(coefficients, model.design.frame)
         table = youden_draws(model, draws.flat_values, patterns, share)
-        result = build_result(posterior, _refusal_rule(lacking, table))
+        others = {DESIGN: list(design_based_estimands(patterns, draws=len(draws.flat_values), seed=plan.seed))}
+        result = build_result(posterior, _refusal_rule(lacking, table), others)
         content = result.content.model_copy(update={"judges": tuple(_judge_row(one) for one in table)})
         return ResultDraws(content, result.draws)
 

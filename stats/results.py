@@ -265,6 +265,35 @@ class YoudenRow(IntervalRow):
     probability: float
 
 
+class MethodEstimate(EstimandRow, IntervalRow):
+    """One estimate of one subject by one method: joint, cut or design; `headline` where it is the one that is shown."""
+
+    subject: str
+    method: str
+    sd: float
+    headline: bool
+
+
+class MethodDifference(EstimandRow):
+    """Joint fit minus design-based estimate, of one subject or all; `p` is corrected for the number of comparisons."""
+
+    subject: str
+    by: dict[str, str | float] = Field(default_factory=dict)
+    joint: float
+    design: float
+    difference: float
+    se: float
+    p: float
+
+
+class HeadlineChoice(ResultModel):
+    """Which method gives the corrected estimates of a fit; `p` is the least of the comparisons, null without any."""
+
+    method: str
+    p: float | None = None
+    differences: tuple[MethodDifference, ...] = ()
+
+
 class FitResult(ResultModel):
     """All that a fit says: estimates, curve, contrasts, comparisons, checks, and what is withheld and why."""
 
@@ -279,6 +308,9 @@ class FitResult(ResultModel):
     refused: tuple[WithheldEstimate, ...] = ()
     design: str = ""
     judges: tuple[YoudenRow, ...] = ()
+    methods: tuple[MethodEstimate, ...] = ()
+    """Corrected estimates by every method, one of them the headline."""
+    headline: HeadlineChoice | None = None
 
     @field_validator("schema_version")
     @classmethod

@@ -138,6 +138,18 @@ class SubjectPosterior:
             mask = mask & (self.frame[axis] == value).to_numpy()
         return mask & (self.weights > 0)
 
+    def shares_of(self, mask: np.ndarray, by: Mapping[str, str | float]) -> Shares:
+        """Draws of the share of each class in some cells, all of one arm.
+
+        Parameters
+        ----------
+        mask : ndarray of bool, shape (cells,)
+            The cells.
+        by : mapping of str to str or float
+            Values of axes to which the estimate is restricted; the posterior does not need them.
+        """
+        return class_shares(self.classes, self.probabilities[:, mask], self.weights[mask])
+
     def estimand_draws(
         self, name: str, make: Callable[..., np.ndarray], masks: list[np.ndarray], **by: str | float
     ) -> EstimandDraws:
@@ -154,7 +166,7 @@ class SubjectPosterior:
         **by : str or float
             Values of axes to which the estimand is restricted.
         """
-        shares = [class_shares(self.classes, self.probabilities[:, mask], self.weights[mask]) for mask in masks]
+        shares = [self.shares_of(mask, by) for mask in masks]
         observed = None
         if self.counts is not None:
             raw = [shares_from_counts(self.classes, self.counts[mask]) for mask in masks]

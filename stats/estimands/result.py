@@ -6,7 +6,7 @@ with its reason.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -22,6 +22,7 @@ from gnomon.stats.estimands.definitions import (
     SubjectPosterior,
     subject_estimands,
 )
+from gnomon.stats.estimands.method_comparison import CONTRADICTED, compare_methods
 from gnomon.stats.estimands.size_regression import (
     SizeEffect,
     pairwise_contrasts,
@@ -89,7 +90,11 @@ class ResultDraws:
 Row = TypeVar("Row", bound=ResultModel)
 
 
-def build_result(posterior: ModelPosterior, refuse: RefusalRule = lambda _figure: None) -> ResultDraws:
+def build_result(
+    posterior: ModelPosterior,
+    refuse: RefusalRule = lambda _figure: None,
+    others: Mapping[str, Sequence[EstimandDraws]] | None = None,
+) -> ResultDraws:
     """All estimates of all subjects, the curve, comparisons and contrasts, without those that are withheld.
 
     Parameters
@@ -98,6 +103,9 @@ def build_result(posterior: ModelPosterior, refuse: RefusalRule = lambda _figure
         The fitted model.
     refuse : callable, optional
         Returns the reason why an estimate must be withheld, or None.
+    others : mapping of str to sequence of EstimandDraws, optional
+        Estimates of the same by other methods (`stats.estimands.method_comparison`), one of which may take the
+        headline; the draws that are returned remain the fit's own.
     """
     coefficients = posterior.model.coefficient_draws(posterior.x)
     sources = _subject_posteriors(posterior, coefficients)
@@ -114,6 +122,17 @@ def build_result(posterior: ModelPosterior, refuse: RefusalRule = lambda _figure
                 refused.append(WithheldEstimate(subject=figure.subject, estimand=name, reason=reason))
     refused += _missing_class(posterior)
     curves = _shown_curves(posterior, refuse, refused)
+    own = [replace(figure, estimand=view_name(figure.estimand, posterior.view)) for figure in kept]
+    compared = compare_methods(kept, others) if others is not None else None
+    if compared is not None:
+        kept = compared.shown
+        refused += [
+            WithheldEstimate(
+                subject=figure.subject, estimand=view_name(figure.estimand, posterior.view), reason=CONTRADICTED
+            )
+            for figure in compared.withheld
+            if not figure.by
+        ]
     named = [replace(figure, estimand=view_name(figure.estimand, posterior.view)) for figure in kept]
     cells = posterior.model.design.frame
     facts = dict(zip(cells["subject"], zip(cells["parameters"], cells["variant"], strict=True), strict=True))
@@ -127,8 +146,10 @@ def build_result(posterior: ModelPosterior, refuse: RefusalRule = lambda _figure
         predictive=tuple(_predictive_check(posterior)),
         refused=tuple(refused),
         design=posterior.design,
+        methods=compared.methods if compared else (),
+        headline=compared.headline if compared else None,
     )
-    drawn = {_draws_key(figure): figure.draws for figure in named}
+    drawn = {_draws_key(figure): figure.draws for figure in own}
     drawn |= {_size_effect_key(found): found.draws for found in size_effects(posterior.model, coefficients)}
     return ResultDraws(content, drawn)
 

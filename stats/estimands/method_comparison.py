@@ -1,0 +1,161 @@
+"""Three estimates of one estimand side by side, and which of them is the headline.
+
+| method | what it assumes |
+|---|---|
+| joint | the statistical model of outcomes and of judges' errors (`stats.inference.hierarchical`) |
+| cut | the same, but unlabelled verdicts do not teach the judges' errors |
+| design | that labels within a verdict pattern are a random sample of it (`stats.estimands.design_based`) |
+
+The joint fit is the most precise where its assumptions hold. Where it differs from the design-based estimate by more
+than the errors of the two explain, its assumptions do not hold, and the design-based estimate is the headline of every
+corrected estimate of that fit, so that rates, differences and contrasts stay consistent with each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.stats import norm
+
+from gnomon.stats.estimand_registry import FALSE_ALARM, IDENTIFICATION, NET_RAW, corrected_name
+from gnomon.stats.estimands.definitions import ALL_SUBJECTS, EstimandDraws, posterior_interval
+from gnomon.stats.results import HeadlineChoice, MethodDifference, MethodEstimate
+
+JOINT, CUT, DESIGN = "joint", "cut", "design"
+METHOD_NAMES = {JOINT: "joint fit", CUT: "cut fit", DESIGN: "design-based"}
+COMPARED: Mapping[str, tuple[str, ...]] = {NET_RAW: ("",), IDENTIFICATION: ("", "strength"), FALSE_ALARM: ("",)}
+"""Estimands that are compared, over the whole design ("") or by the values of an axis."""
+ALPHA = 0.05
+"""Family-wise error rate of the comparison: how often a joint fit whose assumptions hold loses the headline."""
+CONTRADICTED = "labels contradict the joint fit, and they are too few here for a design-based estimate: label some more"
+SHARED = 0.25
+"""Least variance of a difference, as a share of the larger of the two variances."""
+
+Key = tuple[str, str, tuple[tuple[str, str | float], ...]]
+
+
+@dataclass(frozen=True)
+class ComparedEstimates:
+    """The estimates that a result shows, and what was compared.
+
+    `shown` are those of the headline method, `withheld` those that it lacks, `methods` the overall estimates by every
+    method.
+    """
+
+    shown: list[EstimandDraws]
+    withheld: list[EstimandDraws]
+    methods: tuple[MethodEstimate, ...]
+    headline: HeadlineChoice
+
+
+def compare_methods(joint: Sequence[EstimandDraws], others: Mapping[str, Sequence[EstimandDraws]]) -> ComparedEstimates:
+    """Choose the method of the headline, and list the overall estimates by each method.
+
+    Parameters
+    ----------
+    joint : sequence of EstimandDraws
+        Estimates of the joint fit that may be shown.
+    others : mapping of str to sequence of EstimandDraws
+        Estimates by the methods `CUT` and `DESIGN`, under their registered names; any may be absent.
+
+    Returns
+    -------
+    ComparedEstimates
+    """
+    differences = method_differences(joint, others.get(DESIGN, ()))
+    headline = _choose_method(differences)
+    chosen = {_key(figure): figure for figure in (others[DESIGN] if headline.method == DESIGN else joint)}
+    shown = [_with_draws(figure, chosen[_key(figure)]) for figure in joint if _key(figure) in chosen]
+    withheld = [figure for figure in joint if _key(figure) not in chosen]
+    return ComparedEstimates(shown, withheld, tuple(_method_rows(joint, others, headline.method)), headline)
+
+
+def method_differences(joint: Sequence[EstimandDraws], design: Sequence[EstimandDraws]) -> list[MethodDifference]:
+    """Joint fit minus design-based estimate: mean over all subjects, overall and by strength, and each subject's own.
+
+    The two share data, so the variance of their difference is not the sum of their variances. Under the joint fit's
+    assumptions it is efficient, and the variance is that of the design-based estimate minus its own (Hausman 1978,
+    Specification tests in econometrics, Econometrica 46); posterior variances stand for both, and `SHARED` of the
+    larger is the least that is taken. p values are two-sided and corrected for the number of comparisons (Holm 1979).
+
+    Parameters
+    ----------
+    joint, design : sequence of EstimandDraws
+        Estimates by the two methods.
+    """
+    from statsmodels.stats.multitest import multipletests
+
+    known = {_key(figure): figure for figure in design}
+    groups: dict[Key, list[tuple[EstimandDraws, EstimandDraws]]] = {}
+    for figure in joint:
+        axis = "".join(figure.by)
+        if axis in COMPARED.get(figure.estimand, ()) and (other := known.get(_key(figure))) is not None:
+            groups.setdefault(("", *_key(figure)[1:]), []).append((figure, other))
+    whose = lambda pairs: ALL_SUBJECTS if len(pairs) > 1 else pairs[0][0].subject  # noqa: E731
+    rows = [_difference_row(pairs, whose(pairs)) for pairs in groups.values()]
+    singly = [pair for pairs in groups.values() if len(pairs) > 1 and not pairs[0][0].by for pair in pairs]
+    rows += [_difference_row([pair], pair[0].subject) for pair in singly]
+    if not rows:
+        return []
+    adjusted = multipletests([row.p for row in rows], method="holm")[1]
+    return [row.model_copy(update={"p": float(p)}) for row, p in zip(rows, adjusted, strict=True)]
+
+
+def _difference_row(pairs: Sequence[tuple[EstimandDraws, EstimandDraws]], subject: str) -> MethodDifference:
+    """The difference of the mean over some subjects."""
+    joint = np.mean([one.draws for one, _ in pairs], axis=0)
+    design = np.mean([other.draws for _, other in pairs], axis=0)
+    own, other = float(joint.var(ddof=1)), float(design.var(ddof=1))
+    error = float(np.sqrt(max(other - own, SHARED * max(own, other), 1e-12)))
+    gap = float(joint.mean() - design.mean())
+    return MethodDifference(
+        estimand=pairs[0][0].estimand,
+        subject=subject,
+        by=dict(pairs[0][0].by),
+        joint=float(joint.mean()),
+        design=float(design.mean()),
+        difference=gap,
+        se=error,
+        p=float(2 * norm.sf(abs(gap) / error)),
+    )
+
+
+def _choose_method(differences: Sequence[MethodDifference]) -> HeadlineChoice:
+    least = min((row.p for row in differences), default=None)
+    differs = least is not None and least < ALPHA
+    return HeadlineChoice(method=DESIGN if differs else JOINT, p=least, differences=tuple(differences))
+
+
+def _method_rows(
+    joint: Sequence[EstimandDraws], others: Mapping[str, Sequence[EstimandDraws]], headline: str
+) -> Iterator[MethodEstimate]:
+    """Overall estimates by method, estimand by estimand as the joint fit has them."""
+    tables = {JOINT: joint, **others}
+    by_key = {method: {_key(figure): figure for figure in figures} for method, figures in tables.items()}
+    for figure in _overall(joint):
+        there = [method for method in (JOINT, CUT, DESIGN) if _key(figure) in by_key.get(method, {})]
+        for method in there:
+            draws = by_key[method][_key(figure)].draws
+            yield MethodEstimate(
+                subject=figure.subject,
+                estimand=corrected_name(figure.estimand),
+                method=method,
+                **posterior_interval(draws),
+                sd=float(draws.std(ddof=1)),
+                headline=method == headline,
+            )
+
+
+def _overall(figures: Iterable[EstimandDraws]) -> list[EstimandDraws]:
+    return [figure for figure in figures if not figure.by]
+
+
+def _with_draws(figure: EstimandDraws, other: EstimandDraws) -> EstimandDraws:
+    """An estimate with the draws of another method, as many as it had."""
+    return figure if other is figure else replace(figure, draws=np.resize(other.draws, len(figure.draws)))
+
+
+def _key(figure: EstimandDraws) -> Key:
+    return figure.subject, figure.estimand, tuple(figure.by.items())

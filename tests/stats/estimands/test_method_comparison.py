@@ -1,0 +1,79 @@
+"""The headline is the joint fit unless labels contradict it; then every corrected estimate is the design-based one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from gnomon.stats.estimands.definitions import EstimandDraws
+from gnomon.stats.estimands.method_comparison import CUT, DESIGN, JOINT, compare_methods, method_differences
+from gnomon.stats.estimands.size_regression import pairwise_contrasts
+from gnomon.stats.narrative.method_sentences import headline_sentence, method_frame
+
+RANDOM = np.random.default_rng(1)
+
+
+def figures(net: float, at_eight: float, sd: float) -> list[EstimandDraws]:
+    def draws(mean: float) -> np.ndarray:
+        return mean + sd * RANDOM.normal(size=2000)
+
+    out = []
+    for subject in ("small", "large"):
+        out.append(EstimandDraws(subject, "net_detection_raw", draws(net)))
+        out.append(EstimandDraws(subject, "identification", draws(net + 0.1)))
+        out += [
+            EstimandDraws(subject, "identification", draws(rate), {"strength": strength})
+            for strength, rate in ((1.0, 0.1), (8.0, at_eight))
+        ]
+    return out
+
+
+JOINT_FIT = figures(0.2, 0.3, 0.02)
+AGREES, CONTRADICTS = figures(0.22, 0.32, 0.05), figures(0.2, 0.05, 0.05)
+
+
+def test_the_joint_fit_stays_where_labels_agree_with_it() -> None:
+    found = compare_methods(JOINT_FIT, {DESIGN: AGREES})
+    assert found.headline.method == JOINT
+    assert found.shown == JOINT_FIT
+    assert [row.method for row in found.methods if row.headline] == [JOINT] * 4
+    assert "agrees with the design-based estimates" in headline_sentence(found.headline)
+
+
+def test_one_strength_at_which_labels_contradict_the_fit_moves_every_estimate() -> None:
+    found = compare_methods(JOINT_FIT, {DESIGN: CONTRADICTS, CUT: AGREES[:1]})
+    assert found.headline.method == DESIGN
+    assert [figure.draws.mean() for figure in found.shown] == [figure.draws.mean() for figure in CONTRADICTS]
+    words = headline_sentence(found.headline)
+    assert "contradicts the labels: identification at strength 8 (all subjects)" in words
+    (contrast,) = pairwise_contrasts(found.shown)
+    by_hand = CONTRADICTS[0].draws - CONTRADICTS[4].draws
+    assert contrast.mean == by_hand.mean(), "contrasts are those of the figures that are shown"
+    table = method_frame(found.methods)
+    assert list(table.loc[table["model"] == "small", "method"]) == ["joint fit", "cut fit", "design-based"] * 1 + [
+        "joint fit",
+        "design-based",
+    ]
+
+
+def test_without_design_based_estimates_nothing_is_compared() -> None:
+    found = compare_methods(JOINT_FIT, {})
+    assert (found.headline.p, found.headline.method) == (None, JOINT)
+    assert "Too few labels" in headline_sentence(found.headline)
+
+
+def test_a_contradicted_fit_lends_no_estimate_that_the_labels_cannot_give() -> None:
+    found = compare_methods(JOINT_FIT, {DESIGN: CONTRADICTS[1:]})
+    assert found.headline.method == DESIGN
+    assert found.withheld == JOINT_FIT[:1]
+    assert len(found.shown) == len(JOINT_FIT) - 1
+    assert not [row for row in found.methods if row.subject == "small" and "net" in row.estimand and row.headline]
+
+
+def test_differences_weigh_that_both_use_the_same_data() -> None:
+    """A difference of one joint standard error of two independent estimates is more than a nested one's."""
+    wide = [replace(figure, draws=figure.draws + 0.03) for figure in JOINT_FIT[:1]]
+    (row,) = method_differences(JOINT_FIT[:1], wide)
+    assert 0.005 < row.se < 0.015
+    assert row.difference < 0
