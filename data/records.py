@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from gnomon.data.errors import UnknownNameError
+from gnomon.data.label_selection import LabelSelection
 
 if TYPE_CHECKING:
     from pydantic import GetCoreSchemaHandler
@@ -357,7 +358,8 @@ class Label:
     """One event of one rater on one trial; never overwritten.
 
     `revision` counts this rater's events on this trial from 0; `stratum` and `probability` say by which queue
-    and with what inclusion probability the trial was chosen (1 where every trial was labelled).
+    and with what inclusion probability in that call the trial was chosen (1 where every trial was labelled);
+    `selection` which judges took part in the choice and the inclusion probability over all calls, None if unknown.
     """
 
     trial: str
@@ -370,6 +372,7 @@ class Label:
     note: str = ""
     stratum: str = "all"
     probability: float = 1.0
+    selection: LabelSelection | None = None
     created_at: str = ""
 
 

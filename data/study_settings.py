@@ -38,6 +38,7 @@ class StudySettings(BaseModel):
     judges: tuple[str, ...] = ()
     rule: str = "strict"
     label_view: str = "blind"
+    fit_judges: tuple[str, ...] = ()
     design: PlannedDesign = PlannedDesign()
 
     @property

@@ -222,7 +222,7 @@ def fit_corrected(
     store : Store
         Store of the study.
     judges : sequence of str, optional
-        Names of judges; by default all judges of the study, at most `MAX_JUDGES`.
+        Names of judges; by default those of `frames.fit_judges`. Versions that chose labels are added.
     label_view : str, optional
         Label view (`views.VIEWS`); by default the study's `label_view`, whose fit is the view `corrected`; another
         one's is `corrected:VIEW`.
@@ -314,6 +314,11 @@ def _fit_patterns(
     if (weight := unlabelled_weight(patterns)) < 1:
         many = int(patterns.count[patterns.label < 0].sum())
         design += f" The {many:,} unlabelled trials count for {round(weight * many):,}: labels are few beside them."
+    if patterns.unrecorded:
+        design += (
+            f" {patterns.unrecorded:,} labels were chosen by verdicts of judges that were not recorded: assumed to be "
+            f"{', '.join(patterns.judges)}."
+        )
     if external:
         trials = sum(one.n for one in external)
         design += f" {trials} transcripts of other studies inform the judges' errors, as those of a further subject."

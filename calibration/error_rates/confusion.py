@@ -11,6 +11,7 @@ import pandas as pd
 from sqlalchemy import func, select
 
 from gnomon.calibration.labels.sampling_strata import BY_VERDICT, RANDOM_STRATA, UNCERTAIN
+from gnomon.calibration.labels.selecting_judges import stratifying_versions
 from gnomon.calibration.labels.views import rater_labels, reference_labels_of
 from gnomon.calibration.numerics.proportions import Count, difference_interval, newcombe_difference, wilson_interval
 from gnomon.calibration.observations.disputes import disputed_among
@@ -107,9 +108,8 @@ def judged_trials(
     """
     table = store.read_frame(select(judge_table.c.version, judge_table.c.kind))
     kinds = dict(zip(table["version"], table["kind"], strict=True))
-    newest = judge_frame(store)["version"].tolist()
     heard = verdicts_of(store, versions) if heard is None else heard
-    panel = heard[heard["judge"].isin(newest)]
+    panel = heard[heard["judge"].isin(stratifying_versions(store))]
     disputed, said = disputed_among(panel), _outcomes_by_judge(panel)
     heard = heard.assign(disputed=heard["trial"].isin(disputed), said=[said.get(t, "") for t in heard["trial"]])
     found = []
@@ -120,7 +120,8 @@ def judged_trials(
 
 
 def verdicts_of(store: Store, versions: Sequence[str]) -> pd.DataFrame:
-    """Counted verdicts of these judge versions and of the newest version of every judge (`verdicts_with_outcomes`).
+    """Counted verdicts of these judge versions, of the newest version of every judge, and of versions that chose labels
+    (`verdicts_with_outcomes`).
 
     Parameters
     ----------
@@ -129,7 +130,7 @@ def verdicts_of(store: Store, versions: Sequence[str]) -> pd.DataFrame:
     versions : sequence of str
         Judge versions.
     """
-    return verdicts_with_outcomes(store, [*judge_frame(store)["version"], *versions])
+    return verdicts_with_outcomes(store, [*judge_frame(store)["version"], *stratifying_versions(store), *versions])
 
 
 def _outcomes_by_judge(heard: pd.DataFrame) -> dict[str, str]:

@@ -17,7 +17,7 @@ from gnomon.data.study_settings import load_settings
 
 VIEWS = ("blind", "first", "current")
 KEYS = ["trial", "rater", "role"]
-COLUMNS = ("trial", "rater", *CORE_FACTS, "split", "stratum", "probability", "exposure")
+COLUMNS = ("trial", "rater", *CORE_FACTS, "split", "stratum", "probability", "exposure", "selection")
 
 
 def label_events(store: Store) -> pd.DataFrame:
@@ -97,7 +97,7 @@ def reference_labels(store: Store, view: str) -> pd.DataFrame:
     -------
     pandas.DataFrame
         One row per trial, in the order of trial ids: trial, rater, claims, concept, coherent, refused, split, stratum,
-        probability, exposure.
+        probability, exposure, selection (the stored document, or None).
     """
     return reference_labels_of(rater_labels(store, view))[[*COLUMNS, *further_names()]]
 

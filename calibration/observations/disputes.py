@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from gnomon.calibration.observations import sql_outcomes
-from gnomon.calibration.observations.frames import judge_frame
+from gnomon.calibration.observations.frames import fit_judges, judge_frame
 from gnomon.data.storage.store import Store
 
 
@@ -19,9 +19,10 @@ def disputed_trials(store: Store, judges: Sequence[str] | None = None) -> set[st
     store : Store
         Store of the study.
     judges : sequence of str, optional
-        Names or versions of judges; by default all.
+        Names or versions of judges; by default those that the fit uses (`frames.fit_judges`).
     """
-    return sql_outcomes.disputed_trials(store, judge_frame(store, judges)["version"].tolist())
+    chosen = fit_judges(store) if judges is None else judge_frame(store, judges)
+    return sql_outcomes.disputed_trials(store, chosen["version"].tolist())
 
 
 def disputed_among(verdicts: pd.DataFrame) -> set[str]:

@@ -22,6 +22,8 @@ from gnomon.data.storage.tables import verdicts as verdict_table
 from gnomon.data.study_settings import load_settings
 
 MEASURING = (Split.DEV, Split.TEST)
+MOST_FIT_JUDGES = 4
+"""Greatest number of judges in one joint model: the number of verdict patterns grows exponentially with it."""
 
 
 def judge_splits(kind: str, asked: Sequence[str] | None = None) -> tuple[str, ...]:
@@ -98,6 +100,21 @@ def judge_frame(store: Store, judges: Sequence[str] | None = None) -> pd.DataFra
         return ranked.sort_values("place").drop(columns="place").reset_index(drop=True)
     picked = [_select_version(known, newest, wanted) for wanted in judges]
     return pd.concat(picked, ignore_index=True) if picked else newest.iloc[:0].reset_index(drop=True)
+
+
+def fit_judges(store: Store) -> pd.DataFrame:
+    """The judges that a corrected fit of the study uses, in the columns of `judge_frame`.
+
+    Those of `[fit] judges` if the study names any, otherwise the first `MOST_FIT_JUDGES` that it lists, or that have
+    verdicts if it lists none. Disputes are defined over the same judges, because the fit is right for labels chosen by
+    verdicts only if it includes the verdicts that chose.
+    """
+    settings, known = load_settings(store), judge_frame(store)
+    for names in (settings.fit_judges, settings.judges):
+        listed = known[known["name"].isin(names)]
+        if len(listed):
+            return listed.head(MOST_FIT_JUDGES).reset_index(drop=True)
+    return known.head(MOST_FIT_JUDGES)
 
 
 def _select_version(known: pd.DataFrame, newest: pd.DataFrame, wanted: str) -> pd.DataFrame:

@@ -108,7 +108,9 @@ def panel_posterior(
     every error rate, Dirichlet(1, ..., 1) on the patterns.
 
     Valid for labels that were chosen by looking at verdicts (disputed transcripts first): which trials are labelled
-    then depends only on what the likelihood conditions on. Sensitivity and specificity counted directly on such labels
+    then depends only on what the likelihood conditions on, if every judge that took part in the choice is in the
+    patterns, in the version that it had then. Without it the rate is biased towards the labels of disputed trials.
+    Sensitivity and specificity counted directly on such labels
     are biased. With independent errors the disagreements alone are informative, hence the narrow intervals; if errors
     are dependent these are too narrow, so compare both fits and see `gnomon.calibration.error_rates.dependence`.
 

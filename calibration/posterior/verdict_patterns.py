@@ -12,6 +12,7 @@ import pandas as pd
 from gnomon.calibration.labels.views import rater_labels, reference_labels_of
 from gnomon.calibration.observations.frames import (
     arms_in,
+    fit_judges,
     judge_frame,
     judge_splits,
     trial_frame,
@@ -77,7 +78,7 @@ def panel_reading(
     store : Store
         Store of the study.
     judges : sequence of str, optional
-        Names or versions; by default the first `MAX_PANEL` with verdicts.
+        Names or versions; by default those that the fit uses (`frames.fit_judges`).
     subject : str, optional
         Only this subject's trials.
     splits : sequence of str, optional
@@ -92,7 +93,7 @@ def panel_reading(
     UnknownNameError
         If the subject has no trial.
     """
-    known = judge_frame(store, judges).head(MAX_PANEL)
+    known = fit_judges(store) if judges is None else judge_frame(store, judges).head(MAX_PANEL)
     learnt = (known["kind"] != IMPORTED).any()
     wanted = judge_splits("" if learnt else IMPORTED, splits)
     if subject is not None and subject not in (there := set(trial_frame(store)["subject"])):

@@ -7,8 +7,8 @@ Also samples transcripts for a second look: those that one other rater has label
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass, replace
 from typing import Literal
 from weakref import WeakKeyDictionary
 
@@ -26,11 +26,13 @@ from gnomon.calibration.labels.sampling_strata import (
 )
 from gnomon.calibration.labels.views import label_events, rater_disagreements, standing_labels
 from gnomon.calibration.observations.disputes import disputed_trials
-from gnomon.calibration.observations.frames import readable_trials
+from gnomon.calibration.observations.frames import fit_judges, readable_trials
+from gnomon.calibration.posterior.verdict_patterns import arm_patterns
 from gnomon.calibration.queue import sample_size
 from gnomon.calibration.queue.expected_information import best_order
 from gnomon.calibration.queue.sample_size import AUDIT_ONE_IN
 from gnomon.data.errors import InputError
+from gnomon.data.label_selection import LabelSelection
 from gnomon.data.records import LabelKind, RaterRole
 from gnomon.data.storage import tables
 from gnomon.data.storage.store import Store
@@ -42,14 +44,17 @@ Strategy = Literal["disputed", "uncertain", "random", "second", "adjudicate"]
 class QueueItem:
     """A trial to label: `stratum` is the draw that selected it, `probability` its inclusion probability in this call.
 
-    A trial for a second look keeps both from its first label, because estimators need the probability of being labelled
-    at all. `role` is the role in which the label will count.
+    `probability` is that of one call: over many calls a trial had many chances, so 1 / `probability` is no weight of an
+    estimator. `selection` holds the probability over all calls so far and the judges whose verdicts took part in the
+    choice. A trial for a second look keeps all three from its first label, because estimators need the probability of
+    being labelled at all. `role` is the role in which the label will count.
     """
 
     trial: str
     stratum: str
     probability: float
     role: RaterRole = RaterRole.RATER
+    selection: LabelSelection | None = None
 
 
 def next_items(
@@ -67,9 +72,11 @@ def next_items(
 
     Candidates are answered trials that this rater has not labelled or flagged and that nobody else holds; of these,
     unlabelled ones as long as there are any, then those labelled by others. See `draw_with_audit_stream` for the
-    inclusion probabilities. The same seed and store give the same items.
+    inclusion probabilities of one call, `with_selections` for those over all calls. The same seed and store give the
+    same items.
 
-    Strategies: `disputed` draws transcripts on which judges reach different outcomes; `uncertain` those verdict
+    Strategies: `disputed` draws transcripts on which the judges of the fit (`frames.fit_judges`) reach different
+    outcomes; `uncertain` those verdict
     patterns whose labels are expected to reduce the posterior variance of `estimand` most
     (`queue.expected_information`), and needs at least one label in each of its arms; both leave a fifth to a random
     audit. `random` is a simple random sample. `second` takes trials that exactly one other rater has labelled,
@@ -98,14 +105,62 @@ def next_items(
     random = np.random.default_rng(seed)
     if strategy in LOOKS_AGAIN:
         items = draw_relabelled(store, rater, strategy, n, random)
-    elif strategy == UNCERTAIN:
-        pool = labelling_candidates(store, rater)
+        return [item for item in items if store.acquire_lease(item.trial, rater, lease_seconds)]
+    pool, state = labelling_candidates(store, rater), _study_state(store)
+    if strategy == UNCERTAIN:
         telling, order = most_informative_strata(store, estimand, view, pool, n, seed)
         items = draw_with_audit_stream(pool, telling, order, n, random, UNCERTAIN)
+        judges, kinds = state.judges, _pattern_kinds(store, estimand, view)
     else:
-        pool = labelling_candidates(store, rater)
-        items = draw_sample(pool, _study_state(store).disputed, n, random, strategy=strategy)
-    return [item for item in items if store.acquire_lease(item.trial, rater, lease_seconds)]
+        items = draw_sample(pool, state.disputed, n, random, strategy=strategy)
+        judges = () if strategy == RANDOM else state.judges
+        kinds = {} if strategy == RANDOM else dict.fromkeys(state.disputed, DISPUTED)
+    leased = [item for item in items if store.acquire_lease(item.trial, rater, lease_seconds)]
+    return with_selections(leased, state.trials, kinds, judges, set(standing_labels(label_events(store))["trial"]))
+
+
+def with_selections(
+    items: Sequence[QueueItem],
+    trials: Sequence[str],
+    kinds: Mapping[str, str],
+    judges: Sequence[str],
+    labelled: Set[str],
+) -> list[QueueItem]:
+    """Add to each drawn item which judges chose it, and the realised inclusion probability of its kind.
+
+    Estimand: P(labelled) of a trial of the kind over all calls so far, estimated by labelled / all of the kind, which
+    weights labels without bias if within a kind every unlabelled trial had the same chance in each call (S. L. Lohr,
+    Sampling, chapter 8: weighting classes).
+
+    Parameters
+    ----------
+    items : sequence of QueueItem
+        The drawn trials.
+    trials : sequence of str
+        All trials of the study that can be labelled.
+    kinds : mapping of str to str
+        Kind of each trial by the verdicts that took part in the choice; trials without one are of the kind "".
+    judges : sequence of str
+        Versions of the judges that gave these verdicts.
+    labelled : set of str
+        Trials that were labelled before the call.
+    """
+    drawn = {item.trial for item in items}
+    everything = Counter(kinds.get(trial, "") for trial in trials)
+    done = Counter(kinds.get(trial, "") for trial in trials if trial in labelled or trial in drawn)
+    chosen = {kind: LabelSelection(tuple(judges), kind, n, done[kind]) for kind, n in everything.items()}
+    return [replace(item, selection=chosen[kinds.get(item.trial, "")]) for item in items]
+
+
+def _pattern_kinds(store: Store, estimand: str, view: str) -> dict[str, str]:
+    """Arm and verdict pattern of each trial that the judges read, as `most_informative_strata` draws by them."""
+    target = sample_size.PlanTarget.from_name(estimand)
+    found = arm_patterns(store, view, question=target.question)
+    return {
+        trial: f"{name}: {found[name].arm_name(int(pattern))}"
+        for name in target.signs
+        for trial, pattern in found[name].trials[["trial", "pattern"]].itertuples(index=False)
+    }
 
 
 def labelling_candidates(store: Store, rater: str) -> list[str]:
@@ -153,8 +208,12 @@ def draw_relabelled(store: Store, rater: str, strategy: str, n: int, random: np.
     first = labels.drop_duplicates("trial")
     stratum = dict(zip(first["trial"], first["stratum"], strict=True))
     probability = dict(zip(first["trial"], first["probability"], strict=True))
+    selection = {
+        trial: LabelSelection.from_document(document)
+        for trial, document in zip(first["trial"], first["selection"], strict=True)
+    }
     chosen = _sample_without_replacement(random, sorted(pool), n)
-    return [QueueItem(trial, stratum[trial], probability[trial], role) for trial in chosen]
+    return [QueueItem(trial, stratum[trial], probability[trial], role, selection[trial]) for trial in chosen]
 
 
 def _seen_by(events: pd.DataFrame, rater: str) -> set[str]:
@@ -165,11 +224,14 @@ def _seen_by(events: pd.DataFrame, rater: str) -> set[str]:
 
 @dataclass(frozen=True, slots=True)
 class _QueueState:
-    """Trials and disputed trials, cached for one state of the study."""
+    """Trials, the judges of the fit, and the trials on which these reach different outcomes, cached for one state of
+    the study.
+    """
 
     state: tuple[object, ...]
     trials: list[str]
     disputed: set[str]
+    judges: tuple[str, ...]
 
 
 _KNOWN: WeakKeyDictionary[Store, _QueueState] = WeakKeyDictionary()
@@ -186,7 +248,8 @@ def _study_state(store: Store) -> _QueueState:
     state = (trials, newest, repr(sorted(store.study_settings().items())))
     known = _KNOWN.get(store)
     if known is None or known.state != state:
-        known = _QueueState(state, readable_trials(store), disputed_trials(store))
+        judges = tuple(fit_judges(store)["version"].tolist())
+        known = _QueueState(state, readable_trials(store), disputed_trials(store, judges), judges)
         _KNOWN[store] = known
     return known
 

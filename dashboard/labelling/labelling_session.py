@@ -13,6 +13,7 @@ from gnomon.calibration.queue.label_sampling import QueueItem, Strategy, next_it
 from gnomon.dashboard.labelling import exposure_log
 from gnomon.data.errors import NotEnoughDataError
 from gnomon.data.facts import asked_names, facts_from_answers
+from gnomon.data.label_selection import LabelSelection
 from gnomon.data.records import Exposure, Facts, Label, LabelKind, RaterRole, canonical_hash
 from gnomon.data.storage import tables
 from gnomon.data.storage.store import Store
@@ -31,6 +32,7 @@ class LabelItem:
     stratum: str
     probability: float
     role: RaterRole
+    selection: LabelSelection | None
     revision: int
     exposure: Exposure
     answer: str
@@ -39,7 +41,7 @@ class LabelItem:
     @property
     def to_queue_item(self) -> QueueItem:
         """The item as the queue returned it."""
-        return QueueItem(self.trial, self.stratum, self.probability, self.role)
+        return QueueItem(self.trial, self.stratum, self.probability, self.role, self.selection)
 
 
 @dataclass
@@ -243,6 +245,7 @@ class LabellingSession:
             note=note.strip(),
             stratum=item.stratum,
             probability=item.probability,
+            selection=item.selection,
         )
         return self.store.add_labels([event]) == 1
 
@@ -293,6 +296,7 @@ class LabellingSession:
             stratum=queued.stratum,
             probability=queued.probability,
             role=queued.role,
+            selection=queued.selection,
             revision=events[-1][0] + 1 if events else 0,
             exposure=exposure_log.rater_exposure(self.store, self.rater, queued.trial),
             answer=found[0].answer,

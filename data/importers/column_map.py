@@ -105,6 +105,7 @@ class LabelPart(FactsPart):
     role: Source | None = None
     stratum: Source | None = None
     probability: Source | None = None
+    chosen_by: Source | None = None
 
 
 class ColumnMap(BaseModel):

@@ -240,6 +240,31 @@ def parse_word(row: Mapping[str, object], name: str) -> str | None:
     return limit_text(value, name, 100).lower()
 
 
+def parse_judge_names(row: Mapping[str, object], name: str) -> tuple[str, ...] | None:
+    """Names of judges, separated by semicolons; () for the word 'random', None if the field is empty.
+
+    Parameters
+    ----------
+    row : mapping of str to object
+        Source row.
+    name : str
+        Name of the field.
+
+    Raises
+    ------
+    RowError
+        If the value is not text, or a name is longer than 64 characters.
+    """
+    value = row.get(name)
+    if is_empty(value):
+        return None
+    if not isinstance(value, str):
+        raise RowError(f"'{name}' is {quote_value(value)}: write names of judges separated by ';', or random")
+    if value.strip().lower() == "random":
+        return ()
+    return tuple(limit_text(part.strip(), name, 64) for part in value.split(";") if part.strip())
+
+
 def parse_bool(row: Mapping[str, object], name: str) -> bool | None:
     """A truth value, or None if the field is empty.
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from gnomon.data.importers.field_parsers import RowError
 from gnomon.data.importers.row_builders import ImportedLabel
+from gnomon.data.label_selection import LabelSelection
 from gnomon.data.records import OTHER, Exposure, Facts, Label, LabelKind
 from gnomon.data.storage.fact_columns import facts_from_row
 
@@ -115,6 +116,7 @@ def extend_chain(chain: Chain, event: LabelEvent, said: ImportedLabel, trial: st
         note=note,
         stratum=said.stratum,
         probability=said.probability,
+        selection=None if said.chosen_by is None else LabelSelection(said.chosen_by),
         created_at=at,
     )
 

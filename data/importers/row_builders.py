@@ -67,8 +67,9 @@ class ImportedLabel:
     """One rater's label in a row.
 
     `exposure` is None if the source does not give it. `before_verdict`: the row holds this label as it was when the
-    row's verdict was made. `exact`: the source gives each label its own time, so that two labels at the same time
-    contradict each other. `mark` is what the source reports beyond the facts, and part of the label.
+    row's verdict was made. `chosen_by`: judges whose verdicts took part in choosing the trial; None if not
+    known. `exact`: the source gives each label its own time, so that two labels at the same time contradict each other.
+    `mark` is what the source reports beyond the facts, and part of the label.
     """
 
     rater: str
@@ -82,6 +83,7 @@ class ImportedLabel:
     role: RaterRole = RaterRole.RATER
     stratum: str = "all"
     probability: float = 1.0
+    chosen_by: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

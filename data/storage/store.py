@@ -491,4 +491,5 @@ def label_row(label: Label) -> dict[str, object]:
         "kind": str(label.kind),
         "role": str(label.role),
         "exposure": str(label.exposure),
+        "selection": None if label.selection is None else label.selection.as_document(),
     }

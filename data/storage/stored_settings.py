@@ -16,4 +16,5 @@ class StoredSettings(TypedDict, total=False):
     judges: list[str]
     rule: str
     label_view: str
+    fit_judges: list[str]
     design: dict[str, JsonValue]

@@ -153,6 +153,7 @@ labels = Table(
     Column("stratum", String(64), nullable=False),
     Column("probability", Float, nullable=False),
     Column("created_at", String(40), nullable=False),
+    Column("selection", JSON(none_as_null=True)),
     UniqueConstraint("trial", "rater", "revision"),
 )
 

@@ -17,6 +17,7 @@ from gnomon.data.importers.field_parsers import (
     limit_text,
     parse_bool,
     parse_integer,
+    parse_judge_names,
     parse_number,
     parse_row_id,
     parse_timestamp,
@@ -25,6 +26,7 @@ from gnomon.data.importers.field_parsers import (
     require_one_of,
 )
 from gnomon.data.importers.row_builders import facts_from_fields, subject_named
+from gnomon.data.label_selection import LabelSelection
 from gnomon.data.outcomes import facts_from_pass_fail, rule_named
 from gnomon.data.records import (
     IMPORTED,
@@ -109,7 +111,8 @@ def read_frames(trials: pd.DataFrame, verdicts: pd.DataFrame, labels: pd.DataFra
     labels : DataFrame
         One row a label. Columns `trial`, and `claims` or `passed`. Optional: `rater`, `concept`, `coherent`,
         `refused`, `exposure` (blind, after_verdict, unknown; without it labels count as blind), `revision`, `role`,
-        `stratum`, `probability`, `time`.
+        `stratum`, `probability`, `chosen_by` (judges whose verdicts took part in choosing the trial, separated by ";",
+        or random), `time`.
 
     Raises
     ------
@@ -255,6 +258,7 @@ def _label(row: Fields, trials: Mapping[str, Trial]) -> Label:
         exposure=Exposure(exposure),
         stratum="all" if is_empty(row.get("stratum")) else limit_text(str(row["stratum"]), "stratum", 64),
         probability=1.0 if probability is None else probability,
+        selection=None if (chosen := parse_judge_names(row, "chosen_by")) is None else LabelSelection(chosen),
         created_at=parse_timestamp(row, "time"),
     )
 

@@ -117,6 +117,7 @@ def _study_settings(store: Store, file: StudyFile, held: StoredSettings, broken:
         "judges": [judge.name for judge in file.judges],
         "rule": file.rule,
         "label_view": file.labels.view,
+        "fit_judges": list(file.fit.judges),
         "design": file.design.model_dump(mode="json") if file.design else {},
     }
     if broken:  # the order of judges is that of the whole file, which has to be corrected first

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -28,28 +28,38 @@ from sqlalchemy import (
     select,
 )
 
-from gnomon.calibration.labels.views import reference_labels
+from gnomon.calibration.labels.views import rater_labels, reference_labels_of
 from gnomon.calibration.observations.frames import facts_of_rows, judge_frame
-from gnomon.data.errors import InputError, NotEnoughDataError
+from gnomon.data.errors import NotEnoughDataError
 from gnomon.data.facts import CORE_FLAGS, facts_from_answers
 from gnomon.data.outcomes import OutcomeRule, rule_named
-from gnomon.data.records import NONE, OTHER, Arm, Facts, Split, VerdictState, canonical_hash
+from gnomon.data.records import NONE, OTHER, Arm, Facts, RaterRole, Split, VerdictState, canonical_hash
 from gnomon.data.storage.fact_columns import further_value
 from gnomon.data.storage.store import Store, split_chunks
 from gnomon.data.storage.tables import counts, subjects, trials, verdicts
 from gnomon.data.study_settings import load_settings
+from gnomon.stats.cells.fitted_voices import fitted_voices
 from gnomon.stats.cells.outcome_classes import EVENT, REFUSED, REST, known_classes, outcome_class
 
 AXES = ("subject", "parameters", "variant", "arm", "concept", "layer", "depth", "strength", "span", "protocol")
 TRIAL_AXES = tuple(axis for axis in AXES if axis not in ("parameters", "variant"))
 MISSING = -1
-MAX_JUDGES = 4
-"""Greatest number of judges in one joint model: the number of verdict patterns grows exponentially with it."""
-
 
 Condition = tuple[Any, ...]
 VerdictClasses = tuple[str | None, ...]
-PatternKey = tuple[Condition, VerdictClasses, str | None]
+
+
+class TrialLabels(NamedTuple):
+    """What people say of a trial: the class of the reference label, whether an adjudicator gave it, and the class by
+    each rater, None where the rater gave no label.
+    """
+
+    label: str
+    adjudicated: bool
+    ratings: VerdictClasses
+
+
+PatternKey = tuple[Condition, VerdictClasses, TrialLabels | None]
 ClassReader = Callable[[Condition, Facts | None], str | None]
 
 
@@ -142,18 +152,27 @@ class CellCounts:
 
 @dataclass(frozen=True)
 class VerdictPatternCells:
-    """Counts by cell, verdict pattern of all judges, and label.
+    """Counts by cell, verdict pattern of all judges, and labels of all raters.
 
     Attributes
     ----------
     frame, classes
         As in `CellCounts`.
     judges : tuple of str
-        Names of the J judges.
+        Names of the J judges. A version that chose labels and is not the newest has a name of its own.
     cell, label, count : ndarray, shape (rows,)
-        Index of the cell; index of the label's class, or -1; number of trials.
+        Index of the cell; index of the class of the trial's one reference label (the adjudicator's, else the first
+        rater's), or -1; number of trials.
     verdict : ndarray, shape (rows, J)
         Index of the class by each judge, or -1 if the judge gave no counted verdict.
+    raters : tuple of str
+        Names of the H raters whose labels may be wrong; without any, all labels are exact.
+    ratings : ndarray, shape (rows, H)
+        Index of the class by each rater, or -1.
+    exact : ndarray of bool, shape (rows,)
+        Rows whose label is the truth: adjudicated, or labelled without a known rater.
+    unrecorded : int
+        Labelled trials that were chosen by verdicts of judges that were not recorded.
     """
 
     frame: pd.DataFrame
@@ -163,6 +182,16 @@ class VerdictPatternCells:
     label: np.ndarray
     count: np.ndarray
     verdict: np.ndarray
+    raters: tuple[str, ...] = ()
+    ratings: np.ndarray = field(default_factory=lambda: np.zeros((0, 0), dtype=np.int64))
+    exact: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=bool))
+    unrecorded: int = 0
+
+    def __post_init__(self) -> None:
+        """Without raters every label is exact."""
+        if not self.raters:
+            object.__setattr__(self, "ratings", np.zeros((len(self.label), 0), dtype=np.int64))
+            object.__setattr__(self, "exact", np.asarray(self.label) != MISSING)
 
     @property
     def trial_counts(self) -> np.ndarray:
@@ -175,10 +204,17 @@ class VerdictPatternCells:
         arms = self.frame["arm"].to_numpy()[self.cell[known]]
         return pd.Series(self.count[known]).groupby(arms).sum()
 
+    @property
+    def repeated_labels(self) -> int:
+        """Number of trials that two or more raters labelled, or one rater and an adjudicator."""
+        opinions = (self.ratings != MISSING).sum(axis=1) + (self.exact & bool(self.raters))
+        return int(self.count[opinions > 1].sum())
+
     def content_hash(self) -> str:
         """Hash of everything that a fit uses."""
-        rows = [self.cell, self.label, self.count, self.verdict]
-        return canonical_hash([self.classes, self.judges, _json_rows(self.frame), [row.tolist() for row in rows]], 64)
+        rows = [self.cell, self.label, self.count, self.verdict, self.ratings, self.exact]
+        names = [self.classes, self.judges, self.raters]
+        return canonical_hash([*names, _json_rows(self.frame), [row.tolist() for row in rows]], 64)
 
 
 def judged_cells(store: Store, judge: str | None = None) -> CellCounts:
@@ -215,42 +251,45 @@ def judged_cells(store: Store, judge: str | None = None) -> CellCounts:
 
 
 def pattern_cells(store: Store, judges: Sequence[str] | None = None, view: str = "blind") -> VerdictPatternCells:
-    """Cells by verdict pattern of several judges and label.
+    """Cells by verdict pattern of several judges and labels.
 
-    Verdicts on labelled trials of the train split are treated as missing: the judges were trained on them and appear
-    better there than elsewhere. Trials without verdict and label are left out.
+    Which trials are labelled may depend on verdicts. The likelihood may ignore the choice only if it conditions on
+    the verdicts that chose (missing at random: Rubin 1976, Biometrika 63, 581-592). Judge versions that took part in
+    choosing labels of the view are therefore added to the judges, as recorded by the label queue or the import. A judge
+    that is trained on the train split's labels (`JudgeKind.learns`) has no verdict on labelled trials of that split:
+    it appears better there than elsewhere. Trials without verdict and label are left out.
 
     Parameters
     ----------
     store : Store
         Store of the study.
     judges : sequence of str, optional
-        Names of judges; by default the study's first `MAX_JUDGES`.
+        Names of judges; by default those of `frames.fit_judges`.
     view : str, default "blind"
         Label view (`gnomon.calibration.labels.views`).
 
     Raises
     ------
     InputError
-        If more than `MAX_JUDGES` judges are named.
+        If more than `MOST_FIT_JUDGES` judges are named, or with the judges that chose labels there are more, or the
+        study holds no verdicts of one of these.
     NotEnoughDataError
         If no trial has a verdict or a label.
     """
-    if judges is not None and len(judges) > MAX_JUDGES:
-        raise InputError(
-            f"{len(judges)} judges in one correction: name at most {MAX_JUDGES}, the others can be fitted apart"
-        )
-    pairs = _judge_versions(store, judges)[:MAX_JUDGES]
-    versions = [version for version, _ in pairs]
+    labels = rater_labels(store, view)
+    voices, unrecorded = fitted_voices(store, judges, labels)
+    versions = [voice.version for voice in voices]
     rule = _study_rule(store)
-    labels, read = reference_labels(store, view), _class_reader(rule)
+    read = _class_reader(rule)
+    raters = tuple(sorted(labels.loc[labels["role"] != str(RaterRole.ADJUDICATOR), "rater"].unique()))
     with store.read_transaction() as connection:
         tally = _tally_by_class(connection, versions, rule, read)
-        for (condition, said, label), trained in _labelled_trials(connection, versions, labels, rule, read):
+        for (condition, said, told), trained in _labelled_trials(connection, versions, labels, raters, rule, read):
+            heard = tuple(None if trained and voice.learns else one for voice, one in zip(voices, said, strict=True))
             tally[(condition, said, None)] -= 1
-            tally[(condition, (None,) * len(said) if trained else said, label)] += 1
+            tally[(condition, heard, told)] += 1
     rows = {key: n for key, n in tally.items() if n and (key[2] is not None or any(key[1]))}
-    return _build_patterns(rows, tuple(name for _, name in pairs))
+    return _build_patterns(rows, tuple(voice.name for voice in voices), raters, unrecorded)
 
 
 def published_cells(store: Store) -> CellCounts:
@@ -336,10 +375,31 @@ def _tally_by_class(
 
 
 def _labelled_trials(
-    connection: Connection, versions: Sequence[str], labels: pd.DataFrame, rule: OutcomeRule, read: ClassReader
+    connection: Connection,
+    versions: Sequence[str],
+    labels: pd.DataFrame,
+    raters: Sequence[str],
+    rule: OutcomeRule,
+    read: ClassReader,
 ) -> Iterator[tuple[PatternKey, bool]]:
-    """Each labelled trial's condition, classes by judge and by label, and whether it is in the train split."""
-    told = dict(zip(labels["trial"].tolist(), facts_of_rows(labels, rule.reads), strict=True))
+    """Each labelled trial's condition, classes by judge and by rater, and whether it is in the train split.
+
+    `labels` are those of all raters in one view (`rater_labels`).
+    """
+    reference = reference_labels_of(labels)
+    final = reference["role"] == str(RaterRole.ADJUDICATOR)
+    told = {
+        trial: (facts, exact)
+        for trial, facts, exact in zip(
+            reference["trial"].tolist(), facts_of_rows(reference, rule.reads), final.tolist(), strict=True
+        )
+    }
+    rated: dict[str, dict[str, Facts]] = {trial: {} for trial in told}
+    first = labels[labels["role"] != str(RaterRole.ADJUDICATOR)]
+    for trial, rater, facts in zip(
+        first["trial"].tolist(), first["rater"].tolist(), facts_of_rows(first, rule.reads), strict=True
+    ):
+        rated[trial][rater] = facts
     coded = FactCode(rule.reads)
     source, code = _verdict_code(versions, coded)
     about = _size_and_variant(connection)
@@ -349,7 +409,12 @@ def _labelled_trials(
             condition = (own[0], *about[own[0]], *own[1:])
             heard = _decode_verdicts(number, len(versions), condition[AXES.index("concept")], coded)
             said = tuple(read(condition, facts) for facts in heard)
-            yield (condition, said, read(condition, told[trial])), split == str(Split.TRAIN)
+            facts, exact = told[trial]
+            by_rater = tuple(read(condition, rated[trial].get(rater)) for rater in raters)
+            yield (
+                (condition, said, TrialLabels(str(read(condition, facts)), exact, by_rater)),
+                split == str(Split.TRAIN),
+            )
 
 
 def _size_and_variant(connection: Connection) -> dict[str, tuple[float, str]]:
@@ -377,15 +442,37 @@ def _class_reader(rule: OutcomeRule) -> ClassReader:
     return read
 
 
-def _build_patterns(rows: dict[PatternKey, int], judges: tuple[str, ...]) -> VerdictPatternCells:
+def _build_patterns(
+    rows: dict[PatternKey, int], judges: tuple[str, ...], raters: tuple[str, ...], unrecorded: int
+) -> VerdictPatternCells:
     if not rows:
         raise NotEnoughDataError("no trial has a verdict or a label: run `gnomon judge` first")
-    classes = known_classes(one for (_, said, label) in rows for one in (*said, label) if one is not None)
+    opinions = ((*said, *((told.label, *told.ratings) if told else ())) for _, said, told in rows)
+    classes = known_classes(one for some in opinions for one in some if one is not None)
     frame, place = _cell_frame(condition for condition, _, _ in rows)
     index: dict[str | None, int] = {None: MISSING, **{name: number for number, name in enumerate(classes)}}
-    coded = [(place[c], index[label], n, *(index[one] for one in said)) for (c, said, label), n in rows.items()]
+    nothing = TrialLabels("", False, (None,) * len(raters))
+    coded = []
+    for (condition, said, told), n in rows.items():
+        label, exact, ratings = told or nothing
+        people = [index[label or None], int(exact), *(index[one] for one in ratings)]
+        coded.append((place[condition], *people, n, *(index[one] for one in said)))
     table = np.array(sorted(coded), dtype=np.int64)
-    return VerdictPatternCells(frame, classes, judges, table[:, 0], table[:, 1], table[:, 2], table[:, 3:])
+    many = 3 + len(raters)
+    exact = table[:, 2] == 1
+    return VerdictPatternCells(
+        frame,
+        classes,
+        judges,
+        table[:, 0],
+        table[:, 1],
+        table[:, many],
+        table[:, many + 1 :],
+        raters,
+        table[:, 3:many],
+        exact,
+        unrecorded,
+    )
 
 
 def _cell_frame(conditions: Iterable[Condition]) -> tuple[pd.DataFrame, dict[Condition, int]]:

@@ -18,6 +18,7 @@ from gnomon.data.errors import InputError
 from gnomon.data.exporters.gnomon_export import export_store
 from gnomon.data.importers import ImportOptions, parse_files
 from gnomon.data.importers.formats.gnomon_export import ORDER
+from gnomon.data.label_selection import LabelSelection
 from gnomon.data.records import (
     Arm,
     Condition,
@@ -67,7 +68,7 @@ def full(store, make_trial):
     store.add_labels(
         [
             Label(trial.id, "ann", YES),
-            Label(trial.id, "bob", YES),
+            Label(trial.id, "bob", YES, selection=LabelSelection(("j1",), "disputed", 4, 1)),
             Label(trial.id, "ann", None, LabelKind.RETRACTION, revision=1),
             Label(trial.id, "ann", YES, revision=2, exposure=Exposure.AFTER_VERDICT, note="-1"),
         ]
@@ -245,6 +246,7 @@ def change(folder, table, **values):
         ("trials", {"split": "all"}, "is not in split 'all'"),
         ("labels", {"trial": "0" * 32}, "its trial '00000000000000000000000000000000' is not in this study"),
         ("labels", {"exposure": "half"}, "'exposure' is 'half'"),
+        ("labels", {"selection": {"judges": "j1"}}, "write an object with a list 'judges'"),
         ("verdicts", {"judge": "nobody"}, "its judge 'nobody' is not in this study"),
         ("verdicts", {"state": None}, "'state' is missing"),
         ("subjects", {"parameters": "big"}, "'parameters' is 'big', no float"),

@@ -20,6 +20,7 @@ from gnomon.data.importers.ingest import ImportCounts
 from gnomon.data.importers.label_history import two_at_once
 from gnomon.data.importers.parquet_files import parquet_rows
 from gnomon.data.importers.text_files import json_lines, parse_json
+from gnomon.data.label_selection import is_selection_document
 from gnomon.data.records import Arm, Condition, Exposure, LabelKind, RaterRole, Span, VerdictState, split_of
 from gnomon.data.storage import tables
 from gnomon.data.storage.fact_columns import FACT_COLUMNS, FURTHER, is_further_document
@@ -198,6 +199,8 @@ def check_row(table: Table, row: dict[str, object]) -> None:
         _check_identity(row)
     if not is_further_document(row.get(FURTHER)):
         raise RowError(f"'{FURTHER}' is {quote_value(row[FURTHER])}: write an object of true and false by name")
+    if table is tables.labels and not is_selection_document(row["selection"]):
+        raise RowError(f"'selection' is {quote_value(row['selection'])}: write an object with a list 'judges'")
 
 
 @dataclass(frozen=True, slots=True)

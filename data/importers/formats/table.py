@@ -24,6 +24,7 @@ from gnomon.data.importers.field_parsers import (
     limit_text,
     parse_bool,
     parse_integer,
+    parse_judge_names,
     parse_number,
     parse_row_id,
     parse_rows,
@@ -247,4 +248,5 @@ def _parse_label(
         role=role,
         stratum="all" if is_empty(told.get("stratum")) else limit_text(str(told["stratum"]), "stratum", 64),
         probability=1.0 if probability is None else probability,
+        chosen_by=parse_judge_names(told, "chosen_by"),
     )

@@ -19,6 +19,7 @@ from gnomon.calibration.labels.views import reference_labels
 from gnomon.calibration.observations.disputes import disputed_trials
 from gnomon.calibration.queue.label_sampling import draw_sample, labelling_candidates, next_items
 from gnomon.data.errors import InputError
+from gnomon.data.label_selection import LabelSelection
 from gnomon.data.records import Facts, JudgeVersion, Label, LabelKind, RaterRole, Split, Trial, Verdict, VerdictState
 from gnomon.data.storage.store import Store
 
@@ -249,3 +250,50 @@ def test_verdicts_that_come_later_are_in_the_queue(store: Store, make_trial: Mak
         AUDIT,
         DISPUTED,
     }
+
+
+def test_an_item_says_which_judges_chose_it_and_what_share_of_its_kind_is_labelled(
+    store: Store, judged: dict[str, str]
+) -> None:
+    store.add_labels([Label(judged["unread"], "bob", SILENT)])
+    items = {item.trial: item.selection for item in next_items(store, "ann", n=2, seed=3)}
+    assert items[judged["apart"]] == LabelSelection(("one", "two"), DISPUTED, 1, 1)
+    (other,) = (found for trial, found in items.items() if trial != judged["apart"])
+    assert other == LabelSelection(("one", "two"), "", 3, 2), "one of the three others was labelled, one is drawn"
+    assert other.inclusion_probability == pytest.approx(2 / 3)
+    (drawn,) = next_items(store, "cy", strategy="random", n=1)
+    assert drawn.selection is not None
+    assert drawn.selection.judges == (), "no verdict took part in a random draw"
+    assert drawn.selection.inclusion_probability == pytest.approx(2 / 4)
+
+
+def test_disputes_are_over_the_judges_of_the_fit(store: Store, judged: dict[str, str]) -> None:
+    store.add_judge(JudgeVersion("three", "three", "lexicon", {}))
+    store.add_verdicts([Verdict(judged["same"], "three", NAMED)])
+    assert disputed_trials(store) == {judged["apart"], judged["same"]}
+    store.save_settings({"fit_judges": ["one", "two"]})
+    assert disputed_trials(store) == {judged["apart"]}
+    (item,) = (one for one in next_items(store, "ann", n=4) if one.trial == judged["apart"])
+    assert item.selection is not None
+    assert item.selection.judges == ("one", "two")
+
+
+def test_one_over_the_share_of_the_kind_weights_labels_of_many_calls_without_bias(
+    store: Store, make_trial: Make
+) -> None:
+    """Weights by the probability of one call are biased; the stored share of the kind after the last call is not."""
+    trials = [make_trial(replicate=place).id for place in range(60)]
+    for judge in ("one", "two"):
+        store.add_judge(JudgeVersion(judge, judge, "lexicon", {}))
+        seen = set(trials[:15] if judge == "one" else [])
+        store.add_verdicts(Verdict(trial, judge, NAMED if trial in seen else SILENT) for trial in trials)
+    last: dict[str, LabelSelection] = {}
+    given: dict[str, int] = {}
+    for call in range(6):
+        for item in next_items(store, "ann", n=5, seed=call):
+            assert item.selection is not None
+            last[item.selection.kind] = item.selection
+            given[item.trial] = item.selection.kind == DISPUTED
+            store.add_labels([Label(item.trial, "ann", SILENT, stratum=item.stratum, selection=item.selection)])
+    total = sum(1 / (last[DISPUTED if kind else ""].inclusion_probability or 1) for kind in given.values())
+    assert total == pytest.approx(60)

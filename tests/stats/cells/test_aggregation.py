@@ -11,8 +11,20 @@ import pytest
 from sqlalchemy import event
 
 from gnomon.data.errors import InputError, NotEnoughDataError, UnknownNameError
+from gnomon.data.label_selection import LabelSelection
 from gnomon.data.outcomes import RULES, Outcome
-from gnomon.data.records import Arm, CountRow, Facts, JudgeVersion, Subject, Trial, Verdict, VerdictState
+from gnomon.data.records import (
+    Arm,
+    CountRow,
+    Facts,
+    JudgeVersion,
+    Label,
+    RaterRole,
+    Subject,
+    Trial,
+    Verdict,
+    VerdictState,
+)
 from gnomon.data.storage.store import Store
 from gnomon.stats.cells.aggregation import MISSING, VerdictPatternCells, judged_cells, pattern_cells, published_cells
 from gnomon.stats.cells.outcome_classes import EVENT, INCOHERENT, MISNAMED, REFUSED, REST, outcome_class
@@ -117,14 +129,77 @@ def test_patterns_keep_judges_and_labels_together(store: Store, add: Add) -> Non
     }
 
 
-def test_judges_are_not_measured_on_the_labels_that_taught_them(store: Store, add: Add) -> None:
-    add(3, "control", verdicts={"first-1": REST, "second-1": REST}, label=REST, split="train")
-    add(2, "control", verdicts={"first-1": REST, "second-1": REST}, split="train")
+def test_only_a_judge_that_learned_from_labels_is_not_measured_on_them(store: Store, add: Add) -> None:
+    store.add_judge(JudgeVersion("taught-1", "taught", "learned", {}))
+    store.save_settings({"judges": ["first", "taught"]})
+    add(3, "control", verdicts={"first-1": REST, "taught-1": REST}, label=REST, split="train")
+    add(2, "control", verdicts={"first-1": REST, "taught-1": REST}, split="train")
     assert rows(pattern_cells(store)) == {
-        ("control", (None, None), REST): 3,
+        ("control", (REST, None), REST): 3,
         ("control", (REST, REST), None): 2,
     }
     assert pattern_cells(store).trial_counts.tolist() == [5.0]
+
+
+def test_every_rater_is_kept_and_an_adjudicated_label_is_exact(store: Store, add: Add) -> None:
+    add(1, "control", verdicts={"first-1": REST}, label=REST)
+    (twice,) = add(1, "control", verdicts={"first-1": REST}, label=EVENT)
+    event = Facts(True, "other", True, False)
+    rest = Facts(False, "none", True, False)
+    store.add_labels([Label(twice.id, "bob", rest), Label(twice.id, "cy", rest, role=RaterRole.ADJUDICATOR)])
+    (bob,) = add(1, "control", verdicts={"first-1": REST})
+    store.add_labels([Label(bob.id, "bob", event)])
+    patterns = pattern_cells(store)
+    assert patterns.raters == ("ann", "bob")
+    kind = {None: MISSING, EVENT: patterns.classes.index(EVENT), REST: patterns.classes.index(REST)}
+    told = [
+        (int(label), *map(int, ratings), bool(exact))
+        for label, ratings, exact in zip(patterns.label, patterns.ratings, patterns.exact, strict=True)
+    ]
+    assert sorted(told) == sorted(
+        [
+            (kind[REST], kind[REST], MISSING, False),
+            (kind[REST], kind[EVENT], kind[REST], True),
+            (kind[EVENT], MISSING, kind[EVENT], False),
+        ]
+    )
+    assert patterns.repeated_labels == 1
+    assert replace(patterns, raters=()).exact.all(), "labels without a rater are taken as they are"
+
+
+def test_an_older_version_and_a_judge_left_out_that_chose_labels_are_in_the_fit(store: Store, add: Add) -> None:
+    trials = add(3, "control", verdicts={"first-1": REST, "second-1": EVENT})
+    rest = Facts(False, "none", True, False)
+    chose = LabelSelection(("first-1", "second-1"), "disputed", 3, 1)
+    store.add_labels([Label(trials[0].id, "ann", rest, stratum="disputed", selection=chose)])
+    store.add_judge(JudgeVersion("first-2", "first", "local", {}))
+    store.add_verdicts([Verdict(trial.id, "first-2", rest) for trial in trials])
+    assert pattern_cells(store, ["first"]).judges == ("first", "first (older version)", "second")
+    store.save_settings({"judges": ["first"]})
+    patterns = pattern_cells(store)
+    assert patterns.judges == ("first", "first (older version)", "second")
+    assert rows(patterns) == {("control", (REST, REST, EVENT), None): 2, ("control", (REST, REST, EVENT), REST): 1}
+    assert patterns.unrecorded == 0
+    store.add_labels([Label(trials[1].id, "ann", rest, stratum="disputed")])
+    assert pattern_cells(store).unrecorded == 1, "chosen by verdicts, and nobody knows of which judges"
+
+
+def test_a_judge_that_chose_labels_and_has_no_room_or_no_verdict_is_named(store: Store, add: Add) -> None:
+    (trial,) = add(1, "control", verdicts={"first-1": REST, "second-1": EVENT})
+    rest = Facts(False, "none", True, False)
+    for name in ("a", "b", "c"):
+        store.add_judge(JudgeVersion(f"{name}-1", name, "local", {}))
+        store.add_verdicts([Verdict(trial.id, f"{name}-1", rest)])
+    chose = LabelSelection(("first-1", "second-1"), "disputed", 1, 1)
+    store.add_labels([Label(trial.id, "ann", rest, stratum="disputed", selection=chose)])
+    with pytest.raises(InputError, match=r"judge 'second' \(second-1\) chose 1 label, .* 5 judges: name at most 3"):
+        pattern_cells(store, ["first", "a", "b", "c"])
+    store.save_settings({"judges": ["a", "b", "c", "first"]})
+    assert set(pattern_cells(store).judges) == {"a", "b", "first", "second"}, "nobody asked for c"
+    lost = LabelSelection(("gone-7",), "disputed", 1, 1)
+    store.add_labels([Label(trial.id, "ann", rest, revision=1, stratum="disputed", selection=lost)])
+    with pytest.raises(InputError, match="judge 'gone-7' chose 1 of the labels, and this study holds no verdict of it"):
+        pattern_cells(store)
 
 
 def test_labels_are_counted_by_arm(store: Store, add: Add) -> None:
