@@ -118,7 +118,14 @@ def label(url: str) -> Spent:
         trial.id: (trial.answer, trial.condition.concept) for trial in store.load_trials([one.trial for one in chosen])
     }
     store.add_labels(
-        Label(one.trial, "ann", _read(*answers[one.trial]), stratum=one.stratum, probability=one.probability)
+        Label(
+            one.trial,
+            "ann",
+            _read(*answers[one.trial]),
+            stratum=one.stratum,
+            probability=one.probability,
+            selection=one.selection,
+        )
         for one in chosen
     )
     return {"seconds": time.perf_counter() - began}

@@ -528,7 +528,14 @@ def _add_labels(
     said[(trials.truth == rest) & (luck < raters.add)] = event
     facts = _facts_by_trial(trials, said)
     study.store.add_labels(
-        Label(item.trial, rater, facts[number], stratum=item.stratum, probability=item.probability)
+        Label(
+            item.trial,
+            rater,
+            facts[number],
+            stratum=item.stratum,
+            probability=item.probability,
+            selection=item.selection,
+        )
         for item, number in zip(chosen, where, strict=True)
     )
 
