@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 NONE = "none"
 OTHER = "other"
 IMPORTED = "imported"
+LEARNED = "learned"
+"""Kinds of judges that were brought along, and that were trained on the labels of the study's train split."""
 CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True)
 
 

@@ -57,9 +57,6 @@ class JudgeKind:
         and its cost is estimated before a run.
     takes_model : bool
         Whether a judge without a server takes `model`.
-    learns : bool
-        Whether the judge is trained on the labels of the train split: its verdicts on labelled trials of that split
-        say nothing about its errors elsewhere, and fits leave them out.
     prompt_length : callable or str, optional
         Function of a judge and a `JudgeCase` that returns the characters sent for it, for the cost estimate of a kind
         that asks a server.
@@ -70,7 +67,6 @@ class JudgeKind:
     options: type[BaseModel] | None = None
     asks_server: bool = False
     takes_model: bool = False
-    learns: bool = False
     prompt_length: PromptLength | str | None = None
 
     def build_function(self) -> Build:
@@ -98,11 +94,6 @@ def _resolved(function: Callable[..., Any] | str) -> Callable[..., Any]:
 JUDGE_KINDS: Registry[JudgeKind] = Registry("judge kind", group="gnomon.judges")
 
 
-def learns_from_labels(kind: str) -> bool:
-    """Whether judges of this kind are trained on the study's labels; an imported or unregistered kind is not."""
-    return kind in JUDGE_KINDS and JUDGE_KINDS[kind].learns
-
-
 def register_judge(kind: JudgeKind) -> JudgeKind:
     """Register a kind of judge: study files may name it from now on.
 
@@ -116,7 +107,7 @@ def register_judge(kind: JudgeKind) -> JudgeKind:
 
 _JUDGES = "gnomon.judging.judges"
 register_judge(JudgeKind("lexicon", f"{_JUDGES}.lexicon:build_lexicon_judge"))
-register_judge(JudgeKind("learned", f"{_JUDGES}.embedding_classifier:build_embedding_judge", learns=True))
+register_judge(JudgeKind("learned", f"{_JUDGES}.embedding_classifier:build_embedding_judge"))
 register_judge(JudgeKind("logprob", f"{_JUDGES}.logprob:build_logprob_judge", takes_model=True))
 register_judge(
     JudgeKind(

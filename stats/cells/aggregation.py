@@ -256,7 +256,7 @@ def pattern_cells(store: Store, judges: Sequence[str] | None = None, view: str =
     Which trials are labelled may depend on verdicts. The likelihood may ignore the choice only if it conditions on
     the verdicts that chose (missing at random: Rubin 1976, Biometrika 63, 581-592). Judge versions that took part in
     choosing labels of the view are therefore added to the judges, as recorded by the label queue or the import. A judge
-    that is trained on the train split's labels (`JudgeKind.learns`) has no verdict on labelled trials of that split:
+    that is trained on the train split's labels (kind `learned`) has no verdict on labelled trials of that split:
     it appears better there than elsewhere. Trials without verdict and label are left out.
 
     Parameters

@@ -11,11 +11,11 @@ from sqlalchemy import select
 from gnomon.calibration.labels.selecting_judges import known_versions, selecting_judges
 from gnomon.calibration.observations.frames import MOST_FIT_JUDGES, fit_judges, judge_frame
 from gnomon.data.errors import InputError, NotEnoughDataError
+from gnomon.data.records import LEARNED
 from gnomon.data.storage.store import Store
 from gnomon.data.storage.tables import judges as judge_table
 from gnomon.data.storage.tables import verdicts
 from gnomon.data.study_settings import load_settings
-from gnomon.judging.kinds import learns_from_labels
 
 
 class FittedVoice(NamedTuple):
@@ -80,7 +80,7 @@ def fitted_voices(store: Store, judges: Sequence[str] | None, labels: pd.DataFra
         )
     column = judge_table.c
     kinds = store.read_frame(select(column.version, column.kind).where(column.version.in_(list(every))))
-    learns = {one: learns_from_labels(kind) for one, kind in zip(kinds["version"], kinds["kind"], strict=True)}
+    learns = {one: kind == LEARNED for one, kind in zip(kinds["version"], kinds["kind"], strict=True)}
     return [FittedVoice(one, name, learns.get(one, False)) for one, name in every.items()], chosen.unrecorded
 
 
