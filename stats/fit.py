@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from gnomon.data.errors import FitFailedError
 from gnomon.data.records import canonical_hash
 from gnomon.data.storage.store import Store
@@ -21,6 +23,7 @@ from gnomon.stats.cells.aggregation import (
     primary_judge,
     published_cells,
 )
+from gnomon.stats.checks.predictive_checks import corrected_predictive_check
 from gnomon.stats.estimand_registry import (
     CONTROL,
     ESTIMANDS,
@@ -338,7 +341,10 @@ def _fit_patterns(
         table = youden_draws(model, draws.flat_values, patterns, share)
         others = {DESIGN: list(design_based_estimands(patterns, draws=len(draws.flat_values), seed=plan.seed))}
         result = build_result(posterior, _refusal_rule(lacking, table), others)
-        content = result.content.model_copy(update={"judges": tuple(_judge_row(one) for one in table)})
+        checks = corrected_predictive_check(model, draws.flat_values, patterns, np.random.default_rng(0))
+        content = result.content.model_copy(
+            update={"judges": tuple(_judge_row(one) for one in table), "predictive": checks}
+        )
         return ResultDraws(content, result.draws)
 
     return _sample_and_save(store, plan, model, design, read, progress)

@@ -17,6 +17,10 @@ from gnomon.data.results import ResultPart
 from gnomon.data.storage.fit_schema import RESULT_SCHEMA
 
 PASSED, FAILED, REFUSED = "passed", "failed", "refused"
+OUTCOMES, LABELS = "outcomes", "labels"
+"""What a posterior predictive check replicates, besides the verdicts of a judge."""
+MISFIT_P = 0.01
+"""p-value, adjusted for the number of checks, below which a posterior predictive check reports misfit."""
 
 
 class ResultModel(ResultPart):
@@ -86,17 +90,31 @@ class WithheldEstimate(EstimandRow):
 
 
 class PredictiveCheck(IntervalRow):
-    """Counts drawn from the posterior beside the observed count, for one subject, arm and class.
+    """One posterior predictive check: a class of one subject and arm, by the groups of one axis of the design.
 
-    `p` is the posterior predictive p-value of the arm (see `stats.checks.predictive_checks`).
+    `data` is what was observed: outcomes, labels, or verdicts of a judge. `n`, `observed`, `mean` and the limits are
+    counts of the group furthest from its expectation, `value`, out of `groups`; `n` counts trials that are in no
+    earlier class. `p` is the posterior predictive p-value of all groups together, `p_family` the same adjusted for all
+    checks of the fit (`stats.checks.predictive_checks`), null in fits stored before there was one. `subject` is "" for
+    all together, `axis` for the whole arm.
     """
 
+    data: str = OUTCOMES
     subject: str
     arm: str
+    axis: str = ""
+    value: str = ""
+    groups: int = 1
     outcome_class: str = Field(validation_alias="class", serialization_alias="class")
     n: int
     p: float
+    p_family: float | None = None
     observed: int
+
+    @property
+    def is_misfit(self) -> bool:
+        """Whether the fit fails this check, the number of its checks allowed for."""
+        return self.p_family is not None and self.p_family < MISFIT_P
 
 
 class PriorPredictiveRow(ResultModel):

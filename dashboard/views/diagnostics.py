@@ -118,7 +118,7 @@ def _fit_row(fit: FitFrames) -> dict[str, object]:
 
 
 def _predictive_checks(fits: Mapping[str, FitFrames]) -> None:
-    """Observed counts beside counts replicated from the posterior."""
+    """Observed counts beside counts replicated from the posterior: misfits in words, a chart, all checks."""
     usable = {view: fit for view, fit in fits.items() if len(fit.predictive)}
     if not usable:
         return
@@ -128,9 +128,16 @@ def _predictive_checks(fits: Mapping[str, FitFrames]) -> None:
         view = str(st.selectbox("Fit", list(usable), key="predictive", bind="query-params"))
     rows = usable[view].predictive
     lines = list(telling.misfit_sentences(rows))
+    if telling.misfit_headline(rows) is not None:
+        st.error(escape_markdown(lines.pop(0)), icon=":material/error:")
     for line in lines:
         st.text(non_breaking(line))
     show_chart(diagnostic_charts.predictive_check_chart(rows), f"predictive-{view}", rows, words=" ".join(lines))
+    st.caption(telling.CHECKS)
+    with st.expander(f"All {count_noun(len(rows), 'check')}", type="compact"):
+        numbers = {name: st.column_config.NumberColumn(format="%.1f") for name in ("expected", "low95", "high95")}
+        numbers |= {name: st.column_config.NumberColumn(format="%.4f") for name in ("p", "p corrected")}
+        st.dataframe(telling.check_table(rows), hide_index=True, column_config=numbers)
 
 
 def _side_by_side(fits: Mapping[str, FitFrames]) -> None:

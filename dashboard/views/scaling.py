@@ -28,6 +28,7 @@ from gnomon.stats.estimand_registry import (
 from gnomon.stats.estimands.selection_bounds import ArmCounts, EffectBounds, bounds_with_interval
 from gnomon.stats.narrative import estimate_sentences
 from gnomon.stats.narrative.fit_frames import FitFrames, TidyEstimate, all_fitted, fit_for, frame_rows
+from gnomon.stats.narrative.fit_sentences import misfit_headline
 from gnomon.stats.narrative.formatting import escape_markdown, non_breaking
 from gnomon.stats.narrative.formatting import estimand_label as called
 
@@ -52,6 +53,8 @@ def show_page() -> None:
     if _is_absent(place, fit, name):
         return
     assert fit is not None
+    if (misfit := misfit_headline(fit.predictive)) is not None:
+        st.error(escape_markdown(misfit), icon=":material/error:")
     fit = filter_fit(fit)
     _scaling_chart(fits, fit, name)
     _scaling_sentences(place, store, fit, name)

@@ -129,7 +129,12 @@ def write_report(study: ReportedStudy, out: Path, tell: Callable[[str], object] 
         *_finding_sections(fits, forbidden),
         *_refusal_section(fits),
     ]
-    sections += [*_judge_section(document), _methods_section(study.store, fits), _limits_section(found, fits)]
+    sections += [
+        *_judge_section(document),
+        *_check_section(fits),
+        _methods_section(study.store, fits),
+        _limits_section(found, fits),
+    ]
     about = {"study": study.file.name, "made": utc_timestamp()[:16].replace("T", " "), "version": code_version()}
     house = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True)
     text = house.get_template("report.html").render(**about, sections=sections)
@@ -204,6 +209,20 @@ def _summary_section(found: StudyOverview, fits: Mapping[str, FitFrames], forbid
     return made
 
 
+def _check_section(fits: Mapping[str, FitFrames]) -> Iterator[ReportSection]:
+    """Posterior predictive checks of each fit: misfits in words, the chart, and all checks."""
+    made = ReportSection("checks", "Posterior predictive checks", [fit_sentences.CHECKS])
+    for view, fit in fits.items():
+        if fit.predictive.empty:
+            continue
+        lines = [f"{view}: {line}" for line in fit_sentences.misfit_sentences(fit.predictive)]
+        made.lines += lines
+        made.pictures.append(make_picture(diagnostic_charts.predictive_check_chart(fit.predictive), " ".join(lines)))
+        made.tables.append(_table_content(f"All checks: {view}", fit_sentences.check_table(fit.predictive)))
+    if made.tables:
+        yield made
+
+
 def _finding_sections(fits: Mapping[str, FitFrames], forbidden: str | None) -> Iterator[ReportSection]:
     """One section per fit: its main estimate against size, each model, steps between sizes, breakdowns."""
     for view, fit in fits.items():
@@ -218,6 +237,8 @@ def _finding_sections(fits: Mapping[str, FitFrames], forbidden: str | None) -> I
         elif fit.overall_estimates(name).empty:
             made.lines += [f"Not shown: {reason.rstrip('.')}." for reason in fit.why_not(name)]
         else:
+            if (misfit := fit_sentences.misfit_headline(fit.predictive)) is not None:
+                made.lines.append(misfit)
             _add_main_estimate(made, fit, name)
             _add_breakdowns(made, fit, name)
             kept = [column for column in SHOWN if column in fit.estimands]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Mapping
 from typing import Any
 
 import altair as alt
@@ -14,10 +15,12 @@ from gnomon.stats.charts.estimate_charts import (
     chart_title,
     facet_by_subject,
     interval_layers,
+    panel_width,
     percent_axis,
     tooltip_fields,
 )
 from gnomon.stats.estimand_registry import NET_ENGAGED, corrected_name
+from gnomon.stats.results import MISFIT_P, OUTCOMES
 
 
 def dose_heatmap(rows: pd.DataFrame) -> Any:
@@ -57,13 +60,17 @@ def dose_heatmap(rows: pd.DataFrame) -> Any:
 def predictive_check_chart(rows: pd.DataFrame) -> Any:
     """Observed counts (points) against posterior predictive counts (95 % lines), as shares of trials.
 
+    One row for each class of each arm, and one for each check that shows misfit, at its worst value.
+
     Parameters
     ----------
     rows : pandas.DataFrame
-        `predictive` of a result: subject, arm, class, n, observed, mean, low95, high95, p.
+        `predictive` of a result (`stats.results.PredictiveCheck`).
     """
-    share = {name: rows[name] / rows["n"] for name in ("observed", "mean", "low95", "high95")}
-    shown = rows.assign(**share, row=[f"{arm}: {name}" for arm, name in zip(rows["arm"], rows["class"], strict=True)])
+    kept = rows[((rows["axis"] == "") & (rows["n"] > 0)) | (rows["p_family"].astype(float) < MISFIT_P)]
+    share = {name: kept[name] / kept["n"] for name in ("observed", "mean", "low95", "high95")}
+    names = [_check_label(row) for row in kept.to_dict("records")]
+    shown = kept.assign(**share, row=names, subject=kept["subject"].replace("", "all models"))
     base = alt.Chart(shown).encode(y=alt.Y("row:N", sort=list(dict.fromkeys(shown["row"])), title=None))
     line = base.mark_rule(color=BLUE, strokeWidth=4, opacity=0.5).encode(
         x=alt.X("low95:Q", title=None, axis=percent_axis(5)), x2="high95:Q"
@@ -72,11 +79,11 @@ def predictive_check_chart(rows: pd.DataFrame) -> Any:
         x="observed:Q",
         tooltip=[
             *tooltip_fields(("subject", "Model"), ("row", "Count")),
-            alt.Tooltip("p:Q", title="p of arm", format=".2f"),
+            alt.Tooltip("p:Q", title="p", format=".4f"),
         ],
     )
-    layered = alt.layer(line, point).properties(width=220, height=alt.Step(18))
-    under = ["Points: observed. Lines: 95 % posterior predictive interval."]
+    layered = alt.layer(line, point).properties(width=panel_width(shown), height=alt.Step(18))
+    under = ["Points: observed. Lines: 95 % posterior predictive interval. Misfits are at their worst value."]
     return facet_by_subject(layered, _with_panel_order(shown), chart_title("Posterior predictive check", under))
 
 
@@ -123,6 +130,12 @@ def refusal_bounds_chart(estimands: pd.DataFrame, bounds: pd.DataFrame) -> Any:
         width=WIDTH - 160, height=alt.Step(ROW_HEIGHT), title=told
     )
     return alt.vconcat(upper, lower).resolve_scale(color="independent", x="independent")
+
+
+def _check_label(row: Mapping[Hashable, object]) -> str:
+    what = "" if row["data"] == OUTCOMES else f"{row['data']}, "
+    at = f", {row['axis']} {row['value']}" if row["axis"] else ""
+    return f"{what}{row['arm']}{at}: {row['class']}"
 
 
 def _with_panel_order(rows: pd.DataFrame) -> pd.DataFrame:

@@ -166,7 +166,7 @@ def concept_chart(estimands: pd.DataFrame, *, estimand: str) -> Any:
     )
     rule = alt.Chart(rows).mark_rule(color=GREY, strokeDash=[4, 4]).encode(x=alt.datum(0))
     layered = alt.layer(rule, *interval_layers(base, "x")).properties(
-        width=_panel_width(rows), height=alt.Step(ROW_HEIGHT)
+        width=panel_width(rows), height=alt.Step(ROW_HEIGHT)
     )
     under = [f"{_control_note(estimand, 'concept')}50 % (thick) and 95 % (thin) intervals."]
     return facet_by_subject(layered, rows, chart_title(f"{_estimand_label(estimand)} by concept", under))
@@ -203,7 +203,7 @@ def strength_chart(estimands: pd.DataFrame, *, estimand: str) -> Any:
         base.mark_line(color=BLUE, strokeWidth=2).encode(y="mean:Q"),
         base.mark_point(color=BLUE, filled=True, size=70, opacity=1).encode(y="mean:Q"),
     ]
-    layered = alt.layer(*layers).properties(width=_panel_width(rows), height=220)
+    layered = alt.layer(*layers).properties(width=panel_width(rows), height=220)
     under = [f"{_control_note(estimand, 'strength')}50 % and 95 % ribbons."]
     return facet_by_subject(layered, rows, chart_title(f"{title} by strength", under))
 
@@ -357,7 +357,8 @@ def _control_note(estimand: str, axis: str) -> str:
     return f"Each {axis} against the same control; " if is_difference(estimand) else ""
 
 
-def _panel_width(rows: pd.DataFrame) -> int:
+def panel_width(rows: pd.DataFrame) -> int:
+    """Width of one model's panel in pixels: the page's where there is a single model."""
     return WIDTH - 120 if rows["subject"].nunique() == 1 else 220
 
 

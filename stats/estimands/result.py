@@ -143,7 +143,7 @@ def build_result(
         curve=tuple(_curve_rows(posterior, coefficients, curves)),
         contrasts=_with_view_names(pairwise_contrasts(kept), posterior.view),
         comparisons=_build_comparisons(posterior, sources, kept),
-        predictive=tuple(_predictive_check(posterior)),
+        predictive=_predictive_check(posterior),
         refused=tuple(refused),
         design=posterior.design,
         methods=compared.methods if compared else (),
@@ -201,10 +201,10 @@ def _build_comparisons(
     return made.model_copy(update=tables)
 
 
-def _predictive_check(posterior: ModelPosterior) -> list[PredictiveCheck]:
-    """The posterior predictive check, for models of counts."""
+def _predictive_check(posterior: ModelPosterior) -> tuple[PredictiveCheck, ...]:
+    """The posterior predictive checks, for models of counts."""
     if posterior.counts is None:
-        return []
+        return ()
     return predictive_checks.posterior_predictive_check(
         posterior.model, posterior.x, posterior.counts, np.random.default_rng(0)
     )

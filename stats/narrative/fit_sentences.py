@@ -8,10 +8,19 @@ import pandas as pd
 
 from gnomon.stats.estimand_registry import NET_ENGAGED, corrected_name
 from gnomon.stats.narrative.fit_frames import TidyEstimate, frame_rows
-from gnomon.stats.narrative.formatting import format_percent, format_points, join_names
-from gnomon.stats.results import FAILED, REFUSED, Diagnostics, EngagementBounds, IntervalRow, ResultModel
+from gnomon.stats.narrative.formatting import count_noun, format_p, format_percent, format_points, join_names
+from gnomon.stats.results import (
+    FAILED,
+    MISFIT_P,
+    OUTCOMES,
+    REFUSED,
+    Diagnostics,
+    EngagementBounds,
+    IntervalRow,
+    PredictiveCheck,
+    ResultModel,
+)
 
-ODD = 0.05
 APART = 0.02
 SMALL = 0.02
 
@@ -29,6 +38,13 @@ BOUNDS = (
 GATES = (
     "A fit passes with R-hat at most 1.01, at least 400 effective draws of every estimate in bulk and tails, and at "
     "most one divergence in 200 draws. Fits that fail are stored, and their estimates are hidden."
+)
+
+CHECKS = (
+    "Each check compares the observed counts of one class, by the values of one axis, with counts simulated from the "
+    "fit (discrepancy of Freeman and Tukey); the row shows the value that is furthest off. Outcomes and verdicts are "
+    "checked within each model and arm, labels given their verdicts within each arm. p is the share of simulated data "
+    "sets that are as far off as the observed one, also corrected for the number of checks (Holm)."
 )
 
 
@@ -140,14 +156,73 @@ def convergence_sentence(view: str, status: str, diagnostics: Diagnostics) -> st
     return f"{told}."
 
 
-def misfit_sentences(predictive: pd.DataFrame) -> Iterator[str]:
-    """Sentences listing subject-arm combinations that fail the posterior predictive check."""
-    each = predictive.drop_duplicates(["subject", "arm"])
-    odd = each[each["p"] < ODD].sort_values("p")
-    for subject, arm, p in odd[["subject", "arm", "p"]].itertuples(index=False):
+def misfit_headline(predictive: pd.DataFrame) -> str | None:
+    """The worst misfit of a fit in a line, with its axis and value; None if no check shows misfit.
+
+    Parameters
+    ----------
+    predictive : pandas.DataFrame
+        Posterior predictive checks of a fit.
+    """
+    rows = frame_rows(predictive, PredictiveCheck)
+    odd = sorted((row for row in rows if row.is_misfit), key=lambda row: row.p)
+    if not odd:
+        return None
+    return (
+        f"MISFIT in {len(odd)} of {count_noun(len(rows), 'posterior predictive check')} (p below {MISFIT_P:g} after "
+        f"correction for their number), the worst: {check_sentence(odd[0])} Estimates there can be wrong beyond their "
+        "intervals."
+    )
+
+
+def check_sentence(row: PredictiveCheck) -> str:
+    """One posterior predictive check in words: what, where, observed and expected counts, p-values."""
+    what = row.outcome_class if row.data == OUTCOMES else f"{row.data}, {row.outcome_class}"
+    where = f"{row.subject or 'all models'}, {row.arm} arm"
+    at = f" by {row.axis}, at {row.value}" if row.axis else ""
+    p = f"p {format_p(row.p)}" + ("" if row.p_family is None else f", corrected {format_p(row.p_family)}")
+    return (
+        f"{where}: {what}{at}: {row.observed} of {row.n} observed, {row.mean:.1f} expected (95 % interval "
+        f"{row.low95:.0f} to {row.high95:.0f}; {p})."
+    )
+
+
+def misfit_sentences(predictive: pd.DataFrame, limit: int = 6) -> Iterator[str]:
+    """What the posterior predictive checks of a fit show: each misfit, or that there is none.
+
+    Parameters
+    ----------
+    predictive : pandas.DataFrame
+        Posterior predictive checks of a fit.
+    limit : int, default 6
+        Greatest number of misfits in words.
+    """
+    rows = frame_rows(predictive, PredictiveCheck)
+    if not rows:
+        return
+    known = [row.p_family for row in rows if row.p_family is not None]
+    if not known:
+        yield "This fit was stored before there were checks by strength, layer and concept: fit again."
+        return
+    odd = sorted((row for row in rows if row.is_misfit), key=lambda row: row.p)
+    if odd:
         yield (
-            f"{subject}, {arm} arm: observed counts are unlikely under the fit (p {p:.2f}): the statistical model "
-            "misses something there."
+            f"MISFIT in {len(odd)} of {count_noun(len(rows), 'check')} (p below {MISFIT_P:g} after correction for "
+            "their number): estimates there can be wrong beyond their intervals."
         )
-    if odd.empty:
-        yield f"No misfit found: all {len(each)} model and arm checks have p > {ODD:g}."
+        yield from (check_sentence(row) for row in odd[:limit])
+        if len(odd) > limit:
+            yield f"{len(odd) - limit} more are in the table."
+    else:
+        yield (
+            f"No misfit found in {count_noun(len(rows), 'check')}: the smallest p is "
+            f"{format_p(min(row.p for row in rows))}, {format_p(min(known))} after correction for their number."
+        )
+
+
+def check_table(predictive: pd.DataFrame) -> pd.DataFrame:
+    """All posterior predictive checks of a fit as a table, the smallest p first."""
+    named = predictive.rename(columns={"mean": "expected", "p_family": "p corrected"})
+    named["subject"] = named["subject"].replace("", "all models")
+    shown = ["data", "subject", "arm", "class", "axis", "value", "observed", "n", "expected", "low95", "high95", "p"]
+    return named.sort_values("p", kind="stable")[[*shown, "p corrected"]].rename(columns={"subject": "model"})

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from gnomon.data.records import Exposure, LabelKind, VerdictState
 from gnomon.stats.narrative.caveats import COUNTS_ONLY
 from gnomon.stats.narrative.fit_frames import EVERY_SUBJECT
+from gnomon.stats.narrative.fit_sentences import misfit_headline
 from gnomon.stats.narrative.formatting import count_noun, estimand_label, format_percent, join_names
 from gnomon.stats.narrative.study_overview import StudyOverview
-from gnomon.stats.results import FAILED, WithheldEstimate
+from gnomon.stats.results import FAILED, WithheldEstimate, rows_frame
 
 ENOUGH_LABELS = 20
 TOO_MANY_LOST = 0.02
@@ -48,6 +49,8 @@ def _about_fits(found: StudyOverview) -> list[Notice]:
         if fit.has_failed:
             reasons = join_names(list(fit.diagnostics.reasons)) or "its gates"
             notes.append(Notice("error", f"The fit '{fit.view}' failed ({reasons}): its estimates are not shown."))
+        elif (misfit := misfit_headline(rows_frame(fit.result.predictive))) is not None:
+            notes.append(Notice("error", f"The fit '{fit.view}': {misfit}"))
         notes += withheld_notices(fit.result.refused)
     if found.stale_fits:
         notes.append(

@@ -6,7 +6,7 @@ import pandas as pd
 
 from gnomon.stats.narrative import estimate_sentences
 from gnomon.stats.narrative import fit_sentences as told
-from gnomon.stats.results import Diagnostics, IntervalRow, Reweighting
+from gnomon.stats.results import Diagnostics, IntervalRow, PredictiveCheck, Reweighting, rows_frame
 
 BOUNDS = pd.DataFrame(
     [
@@ -62,18 +62,29 @@ def test_convergence_says_how_a_fit_went_or_why_it_did_not() -> None:
     assert "nothing was sampled" in told.convergence_sentence("corrected", "refused", Diagnostics())
 
 
-def test_misfits_are_named_and_their_absence_too() -> None:
-    rows = pd.DataFrame(
-        [
-            {"subject": "a", "arm": arm, "class": name, "p": p}
-            for arm, p in (("injection", 0.01), ("control", 0.6))
-            for name in ("refused", "event")
-        ]
+def test_misfits_are_named_with_axis_and_value_and_their_absence_too() -> None:
+    usual = {"subject": "a", "arm": "injection", "class": "event", "n": 80, "observed": 49, "mean": 38.6, "low95": 30.2,
+             "high95": 47.0}  # fmt: skip
+    good = {**usual, "p": 0.4, "p_family": 1.0}
+    bad = {**usual, "axis": "layer x strength", "value": "38, 3", "groups": 20, "p": 1e-6, "p_family": 2e-6}
+    labels = {**bad, "data": "labels", "subject": "", "axis": "strength", "value": "8", "p": 1e-4, "p_family": 2e-4}
+    rows = rows_frame([PredictiveCheck.model_validate(row) for row in (good, bad, labels)])
+    first, worst, other = told.misfit_sentences(rows)
+    assert first.startswith("MISFIT in 2 of 3 checks (p below 0.01 after correction for their number)")
+    assert worst == (
+        "a, injection arm: event by layer x strength, at 38, 3: 49 of 80 observed, 38.6 expected (95 % interval 30 to "
+        "47; p < 0.0001, corrected < 0.0001)."
     )
-    (line,) = told.misfit_sentences(rows)
-    assert line.startswith("a, injection arm: observed counts are unlikely under the fit (p 0.01)")
-    (line,) = told.misfit_sentences(rows[rows["arm"] == "control"])
-    assert line.startswith("No misfit found: all 1 ")
+    assert other.startswith("all models, injection arm: labels, event by strength, at 8: ")
+    assert worst in str(told.misfit_headline(rows))
+    assert len(list(told.misfit_sentences(rows, limit=1))) == 3
+    (line,) = told.misfit_sentences(rows.head(1))
+    assert line == "No misfit found in 1 check: the smallest p is 0.4, 1 after correction for their number."
+    assert told.misfit_headline(rows.head(1)) is None
+    assert told.check_table(rows)["p"].is_monotonic_increasing
+    (line,) = told.misfit_sentences(rows.head(1).assign(p_family=None))
+    assert line.endswith("fit again.")
+    assert list(told.misfit_sentences(pd.DataFrame())) == []
 
 
 def test_the_best_cell_is_not_quoted_at_its_luckiest() -> None:
