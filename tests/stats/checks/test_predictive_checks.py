@@ -142,12 +142,11 @@ def test_labels_and_verdicts_of_a_corrected_fit_are_checked_and_seldom_raise_a_f
 
 
 def test_labels_that_contradict_the_errors_at_one_strength_are_seen() -> None:
-    """Events that both judges report at the highest strength are none, as raters see it."""
+    """Raters find no event at the highest strength, where a fit with the same errors at every strength expects 14."""
     model, x, study = drawn_study(3)
     top = study.frame["strength"].to_numpy()[study.cell] == STRENGTHS[-1]
     event = CLASSES.index(EVENT)
-    wrong = top & (study.verdict == event).all(axis=1) & (study.label == event)
-    assert 5 <= study.count[wrong].sum() <= 20
+    wrong = top & (study.label == event)
     label = np.where(wrong, CLASSES.index(REST), study.label)
     rows = corrected_checks(replace(study, label=label), model, x)
     odd = min(rows, key=lambda row: row.p)
