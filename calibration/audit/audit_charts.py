@@ -16,6 +16,8 @@ CELL = 74
 ROW = 26
 WIDTH = 240
 INK = "#262730"
+UNEQUAL = 0.005
+"""Difference of number and effective number of labels from which they count as weighted."""
 TOO_FEW = "#e3e3e6"
 """Fill of a cell whose coefficient is not given."""
 SHARE_TICKS = [0, 0.25, 0.5, 0.75, 1]
@@ -29,11 +31,13 @@ def confusion_heat_map(classes: pd.DataFrame, *, judge: str) -> Any:
     Parameters
     ----------
     classes : pandas.DataFrame
-        Frame of `audit_frames.class_frame`: arm, truth, verdict, n, of, share, low, high.
+        Frame of `audit_frames.class_frame`: arm, truth, verdict, n, of, effective, share, low, high.
     judge : str
         Name for the title.
     """
+    weighted = classes["of"] - classes["effective"] > UNEQUAL
     shown = classes.assign(
+        weight=[f"w {100 * share:.0f} %" if w else "" for share, w in zip(classes["share"], weighted, strict=True)],
         count=[f"{n} of {of}" for n, of in zip(classes["n"], classes["of"], strict=True)],
         range=[_axis_range(low, high) for low, high in zip(classes["low"], classes["high"], strict=True)],
     )
@@ -46,6 +50,7 @@ def confusion_heat_map(classes: pd.DataFrame, *, judge: str) -> Any:
             alt.Tooltip("verdict:N", title="Verdict"),
             alt.Tooltip("count:N", title="Transcripts"),
             alt.Tooltip("share:Q", title="Share of the label's row", format=".1%"),
+            alt.Tooltip("effective:Q", title="Effective number of labels", format=".1f"),
             alt.Tooltip("low:Q", title="95 % from", format=".1%"),
             alt.Tooltip("high:Q", title="to", format=".1%"),
         ],
@@ -53,13 +58,15 @@ def confusion_heat_map(classes: pd.DataFrame, *, judge: str) -> Any:
     share = alt.Color("share:Q", title="Share of row", scale=share_scale(), legend=alt.Legend(format=".0%"))
     cells = _selection(base.mark_rect(cornerRadius=3, cursor="pointer").encode(color=share), "arm", "truth", "verdict")
     ink = alt.condition(alt.datum.share > WHITE_TEXT_FROM, alt.value("white"), alt.value(INK))
-    counts = base.mark_text(dy=-8, fontSize=LABEL_SIZE + 1, fontWeight=600).encode(text="count:N", color=ink)
-    ranges = base.mark_text(dy=9, fontSize=LABEL_SIZE - 1).encode(text="range:N", color=ink)
-    layered = alt.layer(cells, counts, ranges).properties(width=4 * CELL, height=alt.Step(CELL * 0.75))
-    heading = _chart_title(
-        f"Confusion matrix of {judge}",
-        "Count of trials with each label, 95 % interval of the share below it. The diagonal is agreement.",
-    )
+    up = 7 if weighted.any() else 0
+    counts = base.mark_text(dy=-8 - up, fontSize=LABEL_SIZE + 1, fontWeight=600).encode(text="count:N", color=ink)
+    shares = base.mark_text(dy=1, fontSize=LABEL_SIZE - 1).encode(text="weight:N", color=ink)
+    ranges = base.mark_text(dy=9 + up, fontSize=LABEL_SIZE - 1).encode(text="range:N", color=ink)
+    layered = alt.layer(cells, counts, shares, ranges).properties(width=4 * CELL, height=alt.Step(CELL * 0.75))
+    note = ["Count of trials with each label, 95 % interval of the share below it. The diagonal is agreement."]
+    if weighted.any():
+        note += ["w: share weighted back to all trials that the judge read; it is not the ratio of the counts."]
+    heading = _chart_title(f"Confusion matrix of {judge}", note)
     return layered.facet(facet=alt.Facet("arm:N", sort=list(ARMS), title=None), columns=2, title=heading)
 
 
@@ -69,7 +76,7 @@ def error_rates(rates: pd.DataFrame) -> Any:
     Parameters
     ----------
     rates : DataFrame
-        Frame of `audit_frames.rate_frame`: judge, arm, measure, value, low, high, of.
+        Frame of `audit_frames.rate_frame`: judge, arm, measure, value, low, high, of, effective.
     """
     floor = min(0.0, rates["low"].min()) if len(rates) else 0.0
     axis = alt.Axis(values=SHARE_TICKS, grid=True, format=".2f")
@@ -211,11 +218,12 @@ def _present_rows(frame: pd.DataFrame) -> alt.Legend:
 
 def _by_arm(frame: pd.DataFrame) -> Any:
     tips = [alt.Tooltip(f"{key}:N", title=key.capitalize()) for key in ("judge", "arm", "measure")]
+    effective = alt.Tooltip("effective:Q", title="Effective number of them", format=".1f")
     return alt.Chart(frame).encode(
         y=alt.Y("judge:N", sort=None, title=None),
         yOffset=alt.YOffset("arm:N", sort=list(ARMS)),
         color=alt.Color("arm:N", title="Arm", scale=arm_scale(), sort=list(ARMS), legend=_present_rows(frame)),
-        tooltip=[*tips, *_interval_tips(".2f"), alt.Tooltip("of:Q", title="Labelled trials")],
+        tooltip=[*tips, *_interval_tips(".2f"), alt.Tooltip("of:Q", title="Labelled trials"), effective],
     )
 
 
@@ -239,5 +247,5 @@ def _axis_range(low: float, high: float) -> str:
     return f"{100 * low:.0f}–{100 * high:.0f} %"
 
 
-def _chart_title(text: str, note: str) -> alt.TitleParams:
+def _chart_title(text: str, note: str | list[str]) -> alt.TitleParams:
     return alt.TitleParams(text, subtitle=note)

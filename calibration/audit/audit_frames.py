@@ -45,7 +45,8 @@ def rate_frame(audit: AuditResult, reading: Reading = "as_event") -> pd.DataFram
     Returns
     -------
     pandas.DataFrame
-        Columns judge, arm, measure, value, low, high, of (labelled trials behind the rate).
+        Columns judge, arm, measure, value, low, high, of (labelled trials behind the rate), effective (their
+        effective number where labels are weighted).
     """
     rows = []
     for judge in audit.judges:
@@ -53,12 +54,14 @@ def rate_frame(audit: AuditResult, reading: Reading = "as_event") -> pd.DataFram
             counts = stratum.as_pass if reading == "as_pass" else stratum.as_event
             positives, negatives = counts.tp + counts.fn, counts.fp + counts.tn
             behind = {"sensitivity": positives, "specificity": negatives, "youden": positives + negatives}
+            worth = {"sensitivity": counts.effective_positives, "specificity": counts.effective_negatives}
+            worth["youden"] = sum(worth.values())
             for key, name in MEASURES.items():
                 rate: Estimate | None = getattr(counts, key)
                 if stratum.is_whole_arm and rate is not None:
                     shared = {"judge": judge.judge, "arm": stratum.arm, "measure": name, "of": behind[key]}
-                    rows.append({**shared, **_interval_fields(rate)})
-    return pd.DataFrame(rows, columns=["judge", "arm", "measure", *INTERVAL, "of"])
+                    rows.append({**shared, "effective": round(worth[key], 1), **_interval_fields(rate)})
+    return pd.DataFrame(rows, columns=["judge", "arm", "measure", *INTERVAL, "of", "effective"])
 
 
 def difference_frame(audit: AuditResult) -> pd.DataFrame:
@@ -85,10 +88,10 @@ def class_frame(audit: AuditResult, judge: str) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        Columns arm, truth, verdict, n, of, share, low, high.
+        Columns arm, truth, verdict, n, of, effective, share, low, high.
     """
     rows = [vars(row) for each in audit.judges if each.judge == judge for row in each.classes]
-    return pd.DataFrame(rows, columns=["arm", "truth", "verdict", "n", "of", "share", "low", "high"])
+    return pd.DataFrame(rows, columns=["arm", "truth", "verdict", "n", "of", "effective", "share", "low", "high"])
 
 
 def comparison_frame(audit: AuditResult) -> pd.DataFrame:

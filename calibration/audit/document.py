@@ -15,7 +15,8 @@ from gnomon.calibration.audit.contradictions import audit_contradictions
 from gnomon.calibration.audit.drift import judge_drift, repeat_consistency
 from gnomon.calibration.audit.revisions import audit_revisions
 from gnomon.calibration.correction.by_stratum import error_strata, overall_error_rates
-from gnomon.calibration.correction.methods import NO_PANEL, corrected_estimates, reason_not_correctable
+from gnomon.calibration.correction.evidence import correction_evidence, reason_not_correctable
+from gnomon.calibration.correction.methods import NO_PANEL, corrected_estimates
 from gnomon.calibration.correction.panel_summary import empty_panel, of_panel
 from gnomon.calibration.error_rates.confusion import (
     LabelledEvidence,
@@ -31,6 +32,7 @@ from gnomon.calibration.error_rates.confusion import (
     verdicts_of,
     youden_differences,
 )
+from gnomon.calibration.error_rates.label_randomness import nonrandom_labels
 from gnomon.calibration.labels.views import VIEWS, rater_disagreements, rater_labels, reference_labels_of
 from gnomon.calibration.observations.frames import judge_frame, judge_splits
 from gnomon.calibration.posterior.verdict_patterns import UNHEARD, PanelReading, panel_reading
@@ -48,6 +50,7 @@ from gnomon.calibration.results.audit import (
 from gnomon.calibration.results.error_rates import (
     ClassCell,
     ConfusionCells,
+    NonrandomLabels,
     RepeatConsistency,
     YoudenByArm,
     YoudenDifference,
@@ -60,7 +63,6 @@ from gnomon.data.storage.store import Store
 from gnomon.data.storage.tables import events
 
 LOOK = "test_split_look"
-NEEDED = (Arm.INJECTION, Arm.CONTROL)
 
 
 class _JudgeRow(Protocol):
@@ -316,7 +318,9 @@ def _judge_estimates(measured: _Measured, judge: _JudgeRow, found: LabelledEvide
     """Estimates for one judge from the labels of one view."""
     rows = found.pairs
     youden = _youden_by_arm(rows)
-    obstacles = {arm: reason_not_correctable(arm, found) for arm in _arms_with_labels(found)}
+    evidence = {arm: correction_evidence(arm, found) for arm in _arms_with_labels(found)}
+    obstacles = {arm: reason_not_correctable(each) for arm, each in evidence.items()}
+    nonrandom = nonrandom_labels(rows, found.judged)
     own, times = (frame[frame["judge"] == judge.version] for frame in (measured.states, measured.times))
     shares = dict(zip(own["state"], own["share"].astype(float), strict=True))
     return JudgeEstimates(
@@ -327,11 +331,13 @@ def _judge_estimates(measured: _Measured, judge: _JudgeRow, found: LabelledEvide
         strata=tuple(error_strata(found)),
         classes=tuple(ClassCell.model_validate(row) for row in class_table(rows).to_dict("records")),
         youden=youden,
-        correctable=all(obstacles[str(arm)] is None for arm in NEEDED),
+        evidence=evidence,
+        correctable=all(obstacles[arm] is None for arm in narrative.NEEDED),
         correctable_arms={arm: why is None for arm, why in obstacles.items()},
         weighted=bool(rows["weight"].nunique() > 1),
+        nonrandom_labels=tuple(nonrandom),
         reasons=tuple(why for why in obstacles.values() if why),
-        notes=tuple(_judge_notes(rows, youden, shares)),
+        notes=tuple(_judge_notes(rows, youden, shares, nonrandom)),
         drift=judge_drift(times, found),
     )
 
@@ -350,7 +356,7 @@ def _youden_by_arm(rows: pd.DataFrame) -> YoudenByArm:
 def _arms_with_labels(found: LabelledEvidence) -> list[str]:
     """Arms that net detection needs, and further arms with verdicts."""
     there = set(found.judged["arm"])
-    return [str(arm) for arm in Arm if arm in NEEDED or arm in there]
+    return [str(arm) for arm in Arm if arm in narrative.NEEDED or arm in there]
 
 
 def _method_comparisons(
@@ -411,8 +417,11 @@ def _panel_estimate(arm: str, panel: PanelSummary) -> Estimate | str:
     return row.independent or str(row.reason)
 
 
-def _judge_notes(rows: pd.DataFrame, youden: YoudenByArm, states: Mapping[str, float]) -> list[str]:
-    notes = [
+def _judge_notes(
+    rows: pd.DataFrame, youden: YoudenByArm, states: Mapping[str, float], nonrandom: Sequence[NonrandomLabels]
+) -> list[str]:
+    notes = [narrative.nonrandom_sentence(each) for each in nonrandom]
+    notes += [
         f"Youden's J differs between {each.a} and {each.b} by {difference.value:+.2f} "
         f"(95 % interval {difference.low:+.2f} to {difference.high:+.2f}): one sensitivity and "
         "specificity for both arms would be wrong"
@@ -422,6 +431,6 @@ def _judge_notes(rows: pd.DataFrame, youden: YoudenByArm, states: Mapping[str, f
     lost = 1 - states.get(str(VerdictState.OK), 0.0)
     if lost > 0:
         notes.append(f"{100 * lost:.1f} % of its calls gave no verdict and count nowhere")
-    if rows["weight"].nunique() > 1:
+    if rows["weight"].nunique() > 1 and not nonrandom:
         notes.append("labels were chosen with unequal chances: rates are weighted to all trials that it judged")
     return notes

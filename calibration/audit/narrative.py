@@ -1,18 +1,28 @@
-"""The audit in sentences: which rates may be corrected, why others may not, and what revised labels show."""
+"""The audit in sentences: how well labels support corrections, what is lacking, and what revised labels show."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
 from gnomon.calibration.results.audit import JudgeEstimates, LabelRevisions, RevisedConfusion
-from gnomon.calibration.results.error_rates import ConfusionCells, YoudenDifference
+from gnomon.calibration.results.error_rates import (
+    ConfusionCells,
+    CorrectionEvidence,
+    EvidenceLevel,
+    NonrandomLabels,
+    YoudenDifference,
+)
+from gnomon.data.records import Arm
 from gnomon.data.results import Estimate
 
 SIGNIFICANT = 0.05
+EQUAL_WEIGHTS = 0.5
+NEEDED = (str(Arm.INJECTION), str(Arm.CONTROL))
+"""Arms that net detection needs."""
 
 
 def correctability_sentence(judge: JudgeEstimates, view: str) -> str:
-    """Whether this judge's rates may be corrected by this view's labels, in which strata, and why not in others.
+    """How well this view's labels support a correction of this judge's rates, in which strata, and what is lacking.
 
     Parameters
     ----------
@@ -26,18 +36,52 @@ def correctability_sentence(judge: JudgeEstimates, view: str) -> str:
     may = [arm for arm, yes in judge.correctable_arms.items() if yes]
     parts = [_main_clause(judge, view, may), _stratum_sentence(judge, may), _exposure_phrase(judge.exposure)]
     parts.append(_difference_clause(judge.youden.differences))
+    if judge.nonrandom_labels:
+        arms = _join_names([each.arm for each in judge.nonrandom_labels])
+        parts.append(f"Caution: the labels of {arms} do not look like a random sample (see below).")
     return " ".join(part for part in parts if part)
 
 
 def _main_clause(judge: JudgeEstimates, view: str, may: Sequence[str]) -> str:
-    shown = _join_names([f"{arm} ({_youden_phrase(judge.youden.by_arm[arm])})" for arm in may])
+    shown = _join_names([f"{arm} ({evidence_phrase(judge.evidence[arm])})" for arm in may])
     by = f"by {_counted_noun(judge.labelled, view + ' label')}"
     why = "; ".join(judge.reasons)
     if judge.correctable:
         elsewhere = f" Not elsewhere: {why}." if why else ""
-        return f"Can be corrected {by}, each arm by its own error rates: {shown}.{elsewhere}"
+        weak = [arm for arm in NEEDED if not judge.evidence[arm].is_sufficient]
+        caution = f"with weak evidence in {_join_names(weak)}, " if weak else ""
+        return f"Can be corrected {by}, {caution}each arm by its own error rates: {shown}.{elsewhere}"
     also = f" It can in {shown}." if may else ""
     return f"Cannot be corrected for net detection {by}: {why}.{also}"
+
+
+def evidence_phrase(evidence: CorrectionEvidence) -> str:
+    """Youden's J, level and labels behind it: "Youden's J 0.90, 0.82 to 0.95; strong evidence, 40 events and ..."."""
+    counts = f"{_counted_noun(evidence.positives, 'event')} and {_counted_noun(evidence.negatives, 'other')} labelled"
+    effective = evidence.effective_positives + evidence.effective_negatives
+    if evidence.positives + evidence.negatives - effective > EQUAL_WEIGHTS:
+        counts += f", worth {evidence.effective_positives:.0f} and {evidence.effective_negatives:.0f} as weighted"
+    level = "inverted" if evidence.level is EvidenceLevel.INVERTED else f"{evidence.level} evidence"
+    return f"{_youden_phrase(evidence.youden)}; {level}, {counts}"
+
+
+def needs_sentences(judge: JudgeEstimates) -> Iterable[str]:
+    """What the evidence of each arm below moderate needs for the next level."""
+    for arm, evidence in judge.evidence.items():
+        if evidence.needs and not evidence.is_sufficient:
+            yield f"{arm.capitalize()}: {evidence.needs}."
+
+
+def nonrandom_sentence(labels: NonrandomLabels) -> str:
+    """That labels declared random do not look so, and what is done about it."""
+    p = "p < .001" if labels.p_value < 0.001 else f"p {labels.p_value:.3f}"
+    shares = [f"{100 * share:.3g} %" for share in (labels.labelled_positive, labels.unlabelled_positive)]
+    return (
+        f"labels of the {labels.arm} arm do not look like a random sample: {shares[0]} of the "
+        f"{labels.labelled:,} labelled trials have a positive verdict, {shares[1]} of the {labels.unlabelled:,} "
+        f"others (Fisher's exact {p}). They are weighted by the verdicts, which is right only if nothing but the "
+        "verdicts chose them: import stratum and probability of each label"
+    )
 
 
 def _difference_clause(differences: Sequence[YoudenDifference]) -> str:
@@ -71,7 +115,7 @@ def _stratum_sentence(judge: JudgeEstimates, may: Sequence[str]) -> str:
     if not counts:
         return ""
     rest = "; for the others use the rates pooled within their arm" if lacking else ""
-    return f"Enough labels to correct {_join_names(counts)} separately (counted in each arm){rest}."
+    return f"Enough labels for moderate evidence in {_join_names(counts)} separately (counted in each arm){rest}."
 
 
 def revision_sentences(revisions: LabelRevisions, confusion: Sequence[RevisedConfusion]) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from gnomon.calibration.correction.methods import reason_not_correctable
+from gnomon.calibration.correction.evidence import correction_evidence, reason_not_correctable
 from gnomon.calibration.error_rates.confusion import (
     ConfusionCounts,
     LabelledEvidence,
@@ -49,7 +49,7 @@ def error_strata(found: LabelledEvidence) -> list[StratumErrorRates]:
     Returns
     -------
     list of StratumErrorRates
-        Whether a stratum is correctable is by its own labels, for the event.
+        The evidence for a correction is that of the stratum's own labels, for the event.
     """
     arms = [ErrorStratum(arm, None, None, _evidence_part(found, "arm", arm)) for arm in arms_in(found.pairs)]
     rows = [_stratum_row(each, _arm_pooled(each.found)) for each in arms]
@@ -77,6 +77,8 @@ def error_rates_of(counts: ConfusionCounts) -> ErrorRates:
         specificity=finite_estimate(counts.specificity),
         accuracy=finite_estimate(counts.accuracy),
         youden=finite_estimate(counts.youden),
+        effective_positives=counts.positives[1],
+        effective_negatives=counts.negatives[1],
     )
 
 
@@ -124,7 +126,8 @@ def _within_n(count: tuple[float, float]) -> tuple[float, float]:
 
 
 def _stratum_row(stratum: ErrorStratum, pooled: Mapping[str, ExpectedRates]) -> StratumErrorRates:
-    why = reason_not_correctable(stratum.arm, stratum.found)
+    evidence = correction_evidence(stratum.arm, stratum.found)
+    why = reason_not_correctable(evidence)
     as_pass, as_event = (
         PooledErrorRates(**vars(error_rates_of(confusion_from_rows(stratum.found.pairs, reading))), pooled=pooled[name])
         for name, reading in READINGS.items()
@@ -137,6 +140,7 @@ def _stratum_row(stratum: ErrorStratum, pooled: Mapping[str, ExpectedRates]) -> 
         **vars(as_pass),
         as_pass=as_pass,
         as_event=as_event,
+        evidence=evidence,
         correctable=why is None,
         reason=why.removeprefix(f"{stratum.arm}: ") if why else None,
     )

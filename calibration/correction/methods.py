@@ -1,4 +1,4 @@
-"""Whether a judge's event rate can be corrected in an arm, and the estimate from each method."""
+"""The event rate of an arm by each correction method, or why a method is refused."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from gnomon.calibration.error_rates.confusion import ConfusionCounts, LabelledEvidence, confusion_from_rows
-from gnomon.calibration.labels.sampling_strata import BY_VERDICT, RANDOM_STRATA
+from gnomon.calibration.correction.evidence import correction_evidence, only_disputed, reason_not_correctable
+from gnomon.calibration.error_rates.confusion import LabelledEvidence, confusion_from_rows
+from gnomon.calibration.labels.sampling_strata import RANDOM_STRATA
 from gnomon.calibration.numerics.prediction_powered import ppi_mean, ppi_weighted
 from gnomon.calibration.numerics.proportions import lang_reiczigel, rogan_gladen, wilson_interval
 from gnomon.calibration.posterior.single_judge import joint_posterior
@@ -17,51 +18,10 @@ from gnomon.data.errors import NotEnoughDataError
 from gnomon.data.records import IntervalEstimate
 
 METHODS = ("naive", "labels", "rogan_gladen", "lang_reiczigel", "ppi", "joint", "panel")
-MIN_YOUDEN = 0.1
 MIN_PPI_LABELS = 10
 NO_PANEL = "{arm}: no judge has read a transcript there"
 
 Correction = dict[str, IntervalEstimate | str]
-
-
-def reason_not_correctable(arm: str, found: LabelledEvidence) -> str | None:
-    """Why a judge's event rate must not be corrected in an arm by its error rates there; None if it may be.
-
-    It may be corrected if labels include both events and non-events, not all labels are of transcripts chosen because
-    judges dispute them, and Youden's J is at least 0.1 with a 95 % interval above 0.
-
-    Parameters
-    ----------
-    arm : str
-        Name of the arm.
-    found : LabelledEvidence
-        The judge's verdicts and labels.
-    """
-    rows = found.pairs[found.pairs["arm"] == arm]
-    counted = confusion_from_rows(rows)
-    if not len(rows):
-        return f"{arm}: no transcript is labelled, so the judge's errors there are not known"
-    if counted.youden is None:
-        found_so = "none" if counted.sensitivity is None else "each"
-        return f"{arm}: {found_so} of {len(rows)} labelled transcripts holds an event, so half the errors are unknown"
-    if _only_disputed(arm, found):
-        return f"{arm}: only disputed transcripts are labelled: label some of the others (audit stream)"
-    return _uninformative_reason(arm, counted)
-
-
-def _only_disputed(arm: str, found: LabelledEvidence) -> bool:
-    rows, judged = (frame[frame["arm"] == arm] for frame in (found.pairs, found.judged))
-    chosen = bool(rows["stratum"].isin(BY_VERDICT).any())
-    return chosen and bool(rows["disputed"].all()) and not bool(judged["disputed"].all())
-
-
-def _uninformative_reason(arm: str, counted: ConfusionCounts) -> str | None:
-    youden = counted.youden
-    if youden is None or (youden.value >= MIN_YOUDEN and youden.low > 0):
-        return None
-    shown = f"{youden.value:.2f} (95 % interval {youden.low:.2f} to {youden.high:.2f})"
-    like = "cannot be told from" if youden.low <= 0 else "is hardly better than"
-    return f"{arm}: Youden's J is {shown}: the judge {like} a coin, so nothing is corrected with it"
 
 
 def corrected_estimates(arm: str, found: LabelledEvidence, panel: Correction | None = None) -> Correction:
@@ -69,7 +29,8 @@ def corrected_estimates(arm: str, found: LabelledEvidence, panel: Correction | N
 
     Estimand: the share of events among the arm's trials that this judge read (train split excluded). `naive` counts
     verdicts without correction (Wilson); `labels` uses the labelled trials alone (Wilson, weighted); `rogan_gladen` and
-    `lang_reiczigel` correct by this arm's own error rates and are refused for the reason of `reason_not_correctable`;
+    `lang_reiczigel` correct by this arm's own error rates and are refused for the reason of
+    `correction.evidence.reason_not_correctable`;
     `ppi` assumes nothing about the judge but needs labels drawn with known probabilities. For these the apparent rate
     counts labelled and unlabelled trials, so it is not quite independent of the error rates; in `joint`, the posterior
     of this judge's rate and errors together (`posterior.single_judge`), it is. `panel` is the same for all judges
@@ -92,7 +53,7 @@ def corrected_estimates(arm: str, found: LabelledEvidence, panel: Correction | N
     judged = found.judged[found.judged["arm"] == arm]
     counted = confusion_from_rows(found.pairs[found.pairs["arm"] == arm])
     apparent = (float(judged["event"].sum()), float(len(judged)))
-    why = reason_not_correctable(arm, found)
+    why = reason_not_correctable(correction_evidence(arm, found))
     ways: dict[str, Callable[[], IntervalEstimate]] = {
         "rogan_gladen": partial(rogan_gladen, apparent, counted.positives, counted.negatives),
         "lang_reiczigel": partial(lang_reiczigel, apparent, counted.positives, counted.negatives),
@@ -121,6 +82,10 @@ def _joint_estimate(arm: str, found: LabelledEvidence) -> IntervalEstimate:
         raise NotEnoughDataError(
             f"{arm}: labels were chosen by what judges said: only all judges together can use them"
         )
+    if rows["weight"].nunique() > 1:
+        raise NotEnoughDataError(
+            f"{arm}: labels do not look like a random sample: only all judges together can use them"
+        )
     judged = found.judged[(found.judged["arm"] == arm) & ~found.judged["trial"].isin(set(rows["trial"]))]
     counted = confusion_from_rows(rows)
     hits, right = (counted.tp, counted.tp + counted.fn), (counted.tn, counted.tn + counted.fp)
@@ -141,7 +106,7 @@ def _ppi_estimate(arm: str, found: LabelledEvidence) -> IntervalEstimate:
     rows, judged = (frame[frame["arm"] == arm] for frame in (found.pairs, found.judged))
     if len(rows) < MIN_PPI_LABELS or rows["true_event"].nunique() < 2:
         raise NotEnoughDataError(f"{arm}: {len(rows)} labels: PPI++ needs {MIN_PPI_LABELS}, of events and of others")
-    if _only_disputed(arm, found):
+    if only_disputed(arm, found):
         raise NotEnoughDataError(f"{arm}: only disputed transcripts are labelled, which are no sample of all")
     if rows["weight"].nunique() == 1:
         rest = judged[~judged["trial"].isin(set(rows["trial"]))]

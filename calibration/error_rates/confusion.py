@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from sqlalchemy import func, select
 
+from gnomon.calibration.error_rates.label_randomness import nonrandom_labels
 from gnomon.calibration.labels.sampling_strata import BY_VERDICT, RANDOM_STRATA, UNCERTAIN
 from gnomon.calibration.labels.selecting_judges import stratifying_versions
 from gnomon.calibration.labels.views import rater_labels, reference_labels_of
@@ -188,25 +189,27 @@ def inverse_inclusion_weights(labelled: pd.DataFrame, judged: pd.DataFrame) -> p
     judged / labelled of the trials of its arm with the same disputed status: that is the inverse of its realised
     inclusion probability over all calls to the queue, and leaves P(truth | verdicts), which the choice does not affect,
     unchanged. Labels chosen for their expected information (`uncertain`) were drawn by arm and by which judges see an
-    event, so each then stands for the trials that agree in that. Otherwise labels of a random sample or a census weigh
-    1, and those of any other stratum the inverse of their recorded inclusion probability.
+    event, so each then stands for the trials that agree in that. So do labels that are declared random and whose
+    verdicts do not look so (`label_randomness`). Otherwise labels of a random sample or a census weigh 1, and those of
+    any other stratum the inverse of their recorded inclusion probability.
 
     Parameters
     ----------
     labelled : pandas.DataFrame
-        Labelled trials of one judge, with columns arm, disputed, said, stratum and probability.
+        Labelled trials of one judge, with columns trial, arm, event, disputed, said, stratum and probability.
     judged : pandas.DataFrame
-        All its judged trials, with columns arm, disputed and said.
+        All its judged trials, with columns trial, arm, event, disputed and said.
 
     Returns
     -------
     pandas.Series of float
         Weight of each labelled trial, with the index of `labelled`.
     """
-    if not labelled["stratum"].isin(BY_VERDICT).any():
+    undeclared = bool(nonrandom_labels(labelled, judged))
+    if not labelled["stratum"].isin(BY_VERDICT).any() and not undeclared:
         alike = labelled["stratum"].isin(RANDOM_STRATA)
         return (1 / labelled["probability"]).where(~alike, 1.0)
-    kind = ["arm", "said" if (labelled["stratum"] == UNCERTAIN).any() else "disputed"]
+    kind = ["arm", "said" if undeclared or (labelled["stratum"] == UNCERTAIN).any() else "disputed"]
     there = judged.groupby(kind).size()
     seen = labelled.groupby(kind).size()
     ratio = there.reindex(seen.index) / seen
@@ -339,8 +342,9 @@ def class_table(rows: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Columns arm, truth, verdict, n (trials), of (labelled trials with that truth in that arm), share, low, high
-        (weighted share n / of with Wilson's 95 % interval); every pair of classes of every arm whose truth occurs.
+        Columns arm, truth, verdict, n (trials), of (labelled trials with that truth in that arm), effective (their
+        effective number), share, low, high (weighted share n / of with Wilson's 95 % interval); every pair of classes
+        of every arm whose truth occurs.
     """
     truth, verdict = both_classes(rows)
     table = []
@@ -348,12 +352,11 @@ def class_table(rows: pd.DataFrame) -> pd.DataFrame:
         for true in CLASSES:
             here = ((rows["arm"] == arm) & (truth == true)).to_numpy()
             for said in CLASSES if here.any() else ():
-                share = wilson_interval(
-                    *_effective_count((verdict == said).to_numpy(), here, rows["weight"].to_numpy(dtype=float))
-                )
+                count = _effective_count((verdict == said).to_numpy(), here, rows["weight"].to_numpy(dtype=float))
+                share = wilson_interval(*count)
                 n = int((here & (verdict == said).to_numpy()).sum())
-                table.append((arm, true, said, n, int(here.sum()), share.value, share.low, share.high))
-    return pd.DataFrame(table, columns=["arm", "truth", "verdict", "n", "of", "share", "low", "high"])
+                table.append((arm, true, said, n, int(here.sum()), count[1], share.value, share.low, share.high))
+    return pd.DataFrame(table, columns=["arm", "truth", "verdict", "n", "of", "effective", "share", "low", "high"])
 
 
 def verdict_states(store: Store, versions: Sequence[str]) -> pd.DataFrame:

@@ -10,7 +10,9 @@ from gnomon.calibration.results.agreement import Agreement
 from gnomon.calibration.results.error_rates import (
     ClassCell,
     ConfusionCells,
+    CorrectionEvidence,
     JudgeDrift,
+    NonrandomLabels,
     OverallErrorRates,
     RepeatConsistency,
     StratumErrorRates,
@@ -34,13 +36,18 @@ class JudgeEstimates(ResultPart):
     """By arm, then by concept within arms, then by subject within arms."""
     classes: tuple[ClassCell, ...]
     youden: YoudenByArm
+    evidence: Mapping[str, CorrectionEvidence]
+    """Evidence for correcting the event rate, by arm."""
     correctable: bool
-    """In both arms that net detection needs."""
+    """Whether rates are corrected in both arms that net detection needs; `evidence` says how well labels support it."""
     correctable_arms: Mapping[str, bool]
+    """Whether rates are corrected, by arm."""
     weighted: bool
     """Whether labels were chosen with unequal probabilities and are weighted back."""
+    nonrandom_labels: tuple[NonrandomLabels, ...]
+    """Arms whose labels are declared random and do not look so."""
     reasons: tuple[str, ...]
-    """Why the judge's rates may not be corrected."""
+    """Why the judge's rates are not corrected, by arm."""
     notes: tuple[str, ...]
     drift: JudgeDrift
 

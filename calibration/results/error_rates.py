@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from enum import StrEnum
 
 from pydantic import AliasChoices, Field
 
@@ -19,13 +20,82 @@ class ConfusionCells(ResultPart):
     tn: int
 
 
+class EvidenceLevel(StrEnum):
+    """How well the labels of an arm support a correction for a judge's errors (`correction.evidence`)."""
+
+    NONE = "none"
+    INVERTED = "inverted"
+    WEAK = "weak"
+    MODERATE = "moderate"
+    STRONG = "strong"
+
+    @property
+    def rank(self) -> int:
+        """Place in the order from none to strong."""
+        return list(EvidenceLevel).index(self)
+
+
+class CorrectionEvidence(ResultPart):
+    """The evidence for correcting a judge's event rate in one arm by its error rates there."""
+
+    level: EvidenceLevel
+    """none, inverted, weak, moderate or strong (docs/calibration.md)."""
+    positives: int
+    """Labelled events."""
+    negatives: int
+    """Labelled non-events."""
+    effective_positives: float
+    """Effective number of labelled events where labels are weighted (Kish)."""
+    effective_negatives: float
+    """Effective number of labelled non-events."""
+    youden: Estimate | None
+    needs: str | None
+    """In words: what the next level needs; null at the highest, or where labels alone do not help."""
+    reason: str | None
+    """Why the evidence is below moderate; null where it is not."""
+
+    @property
+    def is_sufficient(self) -> bool:
+        """Whether it is moderate or strong."""
+        return self.level.rank >= EvidenceLevel.MODERATE.rank
+
+
+class NonrandomLabels(ResultPart):
+    """Labels of one arm that are declared a random sample and do not look like one."""
+
+    arm: str
+    labelled: int
+    labelled_positive: float
+    """Share of positive verdicts among the labelled trials."""
+    unlabelled: int
+    unlabelled_positive: float
+    """Share of positive verdicts among the judged trials without a label."""
+    p_value: float
+    """Fisher's exact test that labels do not depend on the verdict, two-sided."""
+
+
 class ErrorRates(ConfusionCells):
-    """Confusion matrix and rates by the labels; a rate is null where there is no trial to count."""
+    """Confusion matrix and rates by the labels; a rate is null where there is no trial to count.
+
+    The cells are plain counts. Where labels were chosen with unequal probabilities the rates are weighted, so that they
+    differ from ratios of the cells; the effective numbers say how much the weighted labels are worth.
+    """
+
+    effective_positives: float = 0.0
+    """Effective number of labelled positives behind the sensitivity (Kish)."""
+    effective_negatives: float = 0.0
+    """Effective number of labelled negatives behind the specificity (Kish)."""
 
     sensitivity: Estimate | None
     specificity: Estimate | None
     accuracy: Estimate | None
     youden: Estimate | None
+
+    @property
+    def is_weighted(self) -> bool:
+        """Whether labels count unequally."""
+        plain = self.tp + self.fn + self.fp + self.tn
+        return plain - self.effective_positives - self.effective_negatives > 0.005
 
 
 class ExpectedRates(ResultPart):
@@ -71,10 +141,11 @@ class StratumErrorRates(PooledErrorRates):
     """Labelled trials of the stratum."""
     as_pass: PooledErrorRates
     as_event: PooledErrorRates
+    evidence: CorrectionEvidence
     correctable: bool
-    """Whether the event rate may be corrected by the labels of this stratum."""
+    """Whether the event rate is corrected by the labels of this stratum; `evidence` says how well they support it."""
     reason: str | None
-    """Why it may not."""
+    """Why it is not."""
 
     @property
     def is_whole_arm(self) -> bool:
@@ -92,6 +163,8 @@ class ClassCell(ResultPart):
     """Class by the judge."""
     n: int
     of: int
+    effective: float
+    """Effective number of trials behind the share (Kish); `of` where labels count equally."""
     share: float
     """Weighted share, with `low` and `high` of its 95 % interval (Wilson)."""
     low: float

@@ -7,9 +7,11 @@ from streamlit.elements.lib.column_types import ColumnConfig
 
 from gnomon.calibration.audit import audit_charts, audit_frames
 from gnomon.calibration.audit.document import audit_study
+from gnomon.calibration.audit.narrative import evidence_phrase
 from gnomon.calibration.labels.views import VIEWS
 from gnomon.calibration.results.agreement import PairAgreement
 from gnomon.calibration.results.audit import JudgeAudit, ViewAudit
+from gnomon.calibration.results.error_rates import EvidenceLevel
 from gnomon.dashboard import study_picker
 from gnomon.dashboard.components.chart_panel import show_chart
 from gnomon.dashboard.transcripts.matrix_cell import CONFUSED, PARTED, MatrixCell, go_to
@@ -33,6 +35,13 @@ _TOGETHER: dict[str, ColumnConfig | str] = {
     "value": st.column_config.NumberColumn("rate", format="percent"),
 }
 FEW = 4
+EVIDENCE_MARKS = {
+    EvidenceLevel.STRONG: ":green[:material/check_circle:]",
+    EvidenceLevel.MODERATE: ":green[:material/check:]",
+    EvidenceLevel.WEAK: ":orange[:material/warning:]",
+    EvidenceLevel.INVERTED: ":red[:material/swap_vert:]",
+    EvidenceLevel.NONE: ":gray[:material/help:]",
+}
 READINGS: dict[audit_frames.Reading, str] = {
     "as_event": "Positive = claim or identification",
     "as_pass": "Positive = pass",
@@ -109,14 +118,12 @@ def _correctability(document: ViewAudit, judge: str) -> None:
     each = _judge_entry(document, judge)
     st.subheader(
         f"Can estimates be corrected for the errors of {escape_markdown(judge)}?",
-        help=define_terms("corrected", "Youden's J"),
+        help=define_terms("corrected", "Youden's J", "evidence"),
     )
-    if each.correctable:
-        st.markdown(
-            ":green[:material/check_circle:] Yes: its error rates are known in both arms that net detection needs."
-        )
-    else:
-        st.markdown(":red[:material/cancel:] No, not for net detection:")
+    for arm, evidence in each.evidence.items():
+        told = f"{EVIDENCE_MARKS[evidence.level]} **{arm.capitalize()}**: {escape_markdown(evidence_phrase(evidence))}."
+        needs = f" {evidence.needs[:1].upper()}{evidence.needs[1:]}." if evidence.needs else ""
+        st.markdown(non_breaking(f"{told}{escape_markdown(needs)}"))
     st.text(non_breaking(each.verdict))
     for note in each.notes:
         st.text(non_breaking(f"{note[:1].upper()}{note[1:]}."))
@@ -229,6 +236,8 @@ def _agreement_section(document: ViewAudit, view: str) -> None:
     }
     _read_cell(told, cells[clicked["a"], clicked["b"]] if clicked else None, "agreement cell")
     st.caption("Trials chosen because judges disagree are excluded here: they were selected for disagreement.")
+    for pair in (pair for pair in pairs if pair.reason and pair.n + pair.selected):
+        st.caption(non_breaking(f"{escape_markdown(' and '.join(audit_frames.pair_names(pair)))}: {pair.reason}."))
 
 
 def _of_pair(pair: PairAgreement) -> tuple[str, str, str, str]:

@@ -54,7 +54,7 @@ class AuditReport:
         ci_high (95 %), n (labels behind it). A rate that is undefined has no row.
         """
         keys = {name: key for key, name in audit_frames.MEASURES.items()}
-        frame = audit_frames.rate_frame(self.audit).rename(columns=COLUMNS)
+        frame = audit_frames.rate_frame(self.audit).rename(columns=COLUMNS).drop(columns="effective")
         return frame.assign(measure=frame["measure"].map(keys))
 
     @property
@@ -66,7 +66,7 @@ class AuditReport:
 
     @property
     def agreement(self) -> pd.DataFrame:
-        """Agreement of each pair of judges and raters: a, b, coefficient, estimate, ci_low, ci_high, n."""
+        """Agreement of each pair of judges and raters: a, b, coefficient, estimate, ci_low, ci_high, n, reason."""
         return audit_frames.agreement_frame(self.audit).rename(columns=COLUMNS)
 
     @property

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from gnomon.calibration.audit.narrative import needs_sentences
 from gnomon.calibration.results.audit import AuditDocument, JudgeAudit
 from gnomon.calibration.results.error_rates import ErrorRates
 from gnomon.calibration.results.panel import PanelSummary
@@ -17,9 +18,14 @@ from gnomon.data.results import Estimate
 COUNTS = ("tp", "fp", "fn", "tn")
 PIPED = 100
 KEY = (
-    "all: the study's pass and fail. By arm: the event, which is the injected concept identified and, without "
-    "injection, anything claimed. may: whether rates may be corrected there. Intervals 95 %. Of the train split "
-    "only imported judges are measured."
+    "Event: the injected concept identified and, without injection, anything claimed. Pass: the injected concept "
+    "identified and, without injection, a denial. Evidence: how well the labels support a correction for the judge's "
+    "errors (none, inverted, weak, moderate, strong; docs/calibration.md). Intervals 95 %. Of the train split only "
+    "imported judges are measured."
+)
+WEIGHTED = (
+    "(w) weighted back to all trials that the judge read, since labels were chosen with unequal chances: not the ratio "
+    "of the counts beside it. Labels are worth {worth}."
 )
 
 
@@ -45,8 +51,10 @@ def _print_judge(console: Console, entries: Sequence[JudgeAudit]) -> None:
     for same in _group_equal_views(entries):
         console.print(Text(f"{_view_names(same)}, {same[0].labelled}", style="bold"))
         if same[0].labelled:
-            console.print(_error_table(same[0]))
+            _print_rates(console, same[0])
         console.print(same[0].verdict)
+        for line in needs_sentences(same[0]):
+            console.print(line)
     notes = [f"{note[:1].upper()}{note[1:]}." for note in first.notes if not note.startswith("Youden")]
     for line in [*notes, first.drift.words, *_repeats_line(first)]:
         console.print(line)
@@ -102,24 +110,43 @@ def _view_names(same: Sequence[JudgeAudit]) -> str:
     return f"{told[:1].upper()}{told[1:]} labels"
 
 
-def _error_table(entry: JudgeAudit) -> Table:
+def _print_rates(console: Console, entry: JudgeAudit) -> None:
+    """One table for the event and one for the study's pass: one definition of a positive in each."""
+    whole = [row for row in entry.strata if row.is_whole_arm]
+    by_event = {row.arm: row.as_event for row in whole}
+    levels = {row.arm: str(row.evidence.level) for row in whole}
+    console.print(_error_table("event", entry.overall.as_event, by_event, levels))
+    by_pass = {row.arm: row.as_pass for row in whole}
+    console.print(_error_table("pass", entry.overall.as_pass, by_pass, {}))
+    worth = [
+        f"{rates.effective_positives:.0f} events and {rates.effective_negatives:.0f} others in {arm}"
+        for arm, rates in by_event.items()
+        if rates.is_weighted
+    ]
+    if worth:
+        console.print(Text(WEIGHTED.format(worth=", ".join(worth)), style="dim"))
+
+
+def _error_table(
+    positive: str, overall: ErrorRates, by_arm: Mapping[str, ErrorRates], levels: Mapping[str, str]
+) -> Table:
     shown = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
-    shown.add_column("", no_wrap=True, min_width=11)
+    shown.add_column(f"  {positive}", no_wrap=True, min_width=11)
     for name in COUNTS:
         shown.add_column(name.upper(), justify="right", no_wrap=True, min_width=3)
     for name in ("sensitivity", "specificity", "Youden's J"):
-        shown.add_column(name, no_wrap=True, min_width=15)
-    shown.add_column("may", no_wrap=True)
-    shown.add_row("  all, pass", *_rate_cells(entry.overall), "")
-    for row in entry.strata:
-        if row.is_whole_arm:
-            shown.add_row(f"  {row.arm}", *_rate_cells(row.as_event), "yes" if row.correctable else "no")
+        shown.add_column(name, no_wrap=True, min_width=13)
+    shown.add_column("evidence" if levels else "", no_wrap=True)
+    for arm, rates in {**({"all": overall} if len(by_arm) > 1 else {}), **by_arm}.items():
+        shown.add_row(f"  {arm}", *_rate_cells(rates), levels.get(arm, ""))
     return shown
 
 
 def _rate_cells(rates: ErrorRates) -> list[str]:
-    counts = (rates.tp, rates.fp, rates.fn, rates.tn)
-    return [*map(str, counts), *map(_rate_cell, (rates.sensitivity, rates.specificity, rates.youden))]
+    counts = map(str, (rates.tp, rates.fp, rates.fn, rates.tn))
+    mark = " (w)" if rates.is_weighted else ""
+    shown = [_rate_cell(each) for each in (rates.sensitivity, rates.specificity, rates.youden)]
+    return [*counts, *(f"{cell}{mark}" for cell in shown[:2]), shown[2]]
 
 
 def _rate_cell(estimate: Estimate | None) -> str:

@@ -18,8 +18,10 @@ from jinja2 import Environment, FileSystemLoader
 
 from gnomon.calibration.audit import audit_frames
 from gnomon.calibration.audit.document import audit_study
+from gnomon.calibration.audit.narrative import needs_sentences
 from gnomon.calibration.plotting.theme import save_chart
 from gnomon.calibration.results.audit import ViewAudit
+from gnomon.calibration.results.error_rates import EvidenceLevel
 from gnomon.data.arms import steered_arms
 from gnomon.data.errors import InputError, NotEnoughDataError
 from gnomon.data.files import write_atomically
@@ -179,7 +181,8 @@ def _reason_not_correctable(study: ReportedStudy, document: ViewAudit | None) ->
         return "there are no labels, so judge error rates are unknown"
     heard = study.file.fit.judges or load_settings(study.store).judges
     mine = [each for each in document.judges if each.judge in heard and each.newest]
-    if any(each.correctable for each in mine):
+    usable = [each for each in mine if any(one.level.rank >= EvidenceLevel.WEAK.rank for one in each.evidence.values())]
+    if usable:
         return None
     reasons = [f"{each.judge}: {reason}" for each in mine for reason in each.reasons]
     return "no judge passes the audit" + (f" ({'; '.join(reasons)})" if reasons else "")
@@ -313,7 +316,7 @@ def _judge_section(document: ViewAudit | None) -> Iterator[ReportSection]:
     made = ReportSection("judges", "Judges")
     rates = audit_frames.rate_frame(document)
     for each in document.judges:
-        made.lines += [each.verdict, *(f"{note[:1].upper()}{note[1:]}." for note in each.notes)]
+        made.lines += [each.verdict, *needs_sentences(each), *(f"{note[:1].upper()}{note[1:]}." for note in each.notes)]
         mine = rates[rates["judge"] == each.judge] if each.newest else rates.head(0)
         for arm in mine["arm"].drop_duplicates():
             made.lines.append(fit_sentences.arm_sentence(mine[mine["arm"] == arm], each.judge, str(arm)))

@@ -108,8 +108,9 @@ def test_the_terminal_tells_rates_verdict_and_revision(imported: Path, capsys: p
     told = " ".join(line.strip() for line in lines)
     assert max(map(len, lines)) <= 100
     assert "Blind labels, 0 Cannot be corrected: no blind label on a trial" in told
-    assert any(line.split()[:6] == ["all,", "pass", "26", "3", "0", "20"] for line in lines)
-    assert any(line.split()[:5] == ["injection", "19", "2", "0", "12"] and line.endswith("yes") for line in lines)
+    assert any(line.split()[:5] == ["all", "26", "3", "0", "20"] for line in lines), "by pass"
+    rows = [line.split() for line in lines]
+    assert ["injection", "19", "2", "0", "12"] in [row[:5] for row in rows if row[-1:] == ["moderate"]]
     assert "One revision is no evidence (exact p 1)." in told
     assert "of 48 nobody knows what had been seen" in told
 

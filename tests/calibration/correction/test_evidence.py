@@ -1,0 +1,97 @@
+"""Evidence for a correction is graded by its labels, says what it lacks, and does not turn over as J crosses 0."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from gnomon.calibration.correction.evidence import correction_evidence, reason_not_correctable
+from gnomon.calibration.error_rates.confusion import LabelledEvidence, inverse_inclusion_weights
+from gnomon.calibration.error_rates.label_randomness import nonrandom_labels
+from gnomon.calibration.results.error_rates import EvidenceLevel
+
+
+def labelled(
+    tp: int, fn: int, fp: int, tn: int, *, stratum: str = "all", unlabelled: Sequence[int] = (0, 0)
+) -> LabelledEvidence:
+    """Labelled trials with these counts, and further judged trials: (judged events, judged non-events)."""
+    truth = np.repeat([True, True, False, False], (tp, fn, fp, tn))
+    event = np.concatenate(
+        [np.repeat([True, False, True, False], (tp, fn, fp, tn)), np.repeat([True, False], unlabelled)]
+    )
+    judged = pd.DataFrame({"trial": [f"t{n}" for n in range(len(event))], "arm": "injection", "event": event})
+    judged = judged.assign(disputed=False, said=np.where(event, "j", ""))
+    pairs = judged.head(len(truth)).assign(true_event=truth, stratum=stratum, probability=1.0)
+    return LabelledEvidence(judged, pairs.assign(weight=inverse_inclusion_weights(pairs, judged)))
+
+
+@pytest.mark.parametrize(
+    ("counts", "level"),
+    [
+        ((0, 0, 0, 0), "none"),
+        ((5, 0, 0, 0), "none"),
+        ((0, 0, 3, 60), "none"),
+        ((2, 1, 5, 60), "weak"),
+        ((9, 0, 2, 60), "weak"),
+        ((9, 1, 2, 60), "moderate"),
+        ((27, 3, 3, 27), "strong"),
+        ((50, 50, 52, 48), "weak"),
+        ((24, 16, 12, 28), "moderate"),
+        ((3, 27, 27, 3), "inverted"),
+    ],
+)
+def test_the_level_follows_events_and_interval(counts: tuple[int, int, int, int], level: str) -> None:
+    evidence = correction_evidence("injection", labelled(*counts))
+    assert evidence.level == level
+    assert (evidence.positives, evidence.negatives) == (counts[0] + counts[1], counts[2] + counts[3])
+    assert (evidence.reason is None) == evidence.is_sufficient
+
+
+def test_one_more_label_never_turns_weak_evidence_into_a_tick() -> None:
+    """As in issue A10: J falls from .28 (-.00 to .74) to .25 (.01 to .69); the level stays, whatever side of 0."""
+    before, after = (correction_evidence("injection", labelled(*counts)) for counts in ((2, 3, 10, 80), (2, 3, 9, 90)))
+    assert before.youden.low < 0 < after.youden.low
+    assert before.level == after.level == EvidenceLevel.WEAK
+
+
+def test_what_the_next_level_needs_is_said_in_labels() -> None:
+    few = correction_evidence("injection", labelled(2, 0, 3, 95))
+    assert few.needs == "moderate evidence needs about 8 more labelled events, or about 400 labels at random"
+    wide = correction_evidence("injection", labelled(12, 8, 9, 11))
+    assert wide.needs.endswith("more labels narrow J's interval enough, if J stays at 0.15")
+    coin = correction_evidence("injection", labelled(50, 50, 50, 50))
+    assert coin.needs == "if J stays at 0.00, no number of labels makes this judge useful: improve it"
+    assert correction_evidence("injection", labelled(27, 3, 3, 27)).needs is None
+
+
+def test_an_inverted_judge_is_called_inverted_and_not_a_coin() -> None:
+    evidence = correction_evidence("injection", labelled(9, 28, 64, 19))
+    why = reason_not_correctable(evidence)
+    assert "Youden's J is -0.53 (95 % interval -0.66 to -0.34): the judge is inverted" in why
+    assert "coin" not in why
+
+
+def test_labels_that_follow_the_verdicts_are_told_and_weighted_back() -> None:
+    """50 positive and 50 negative verdicts are labelled, of 250 and 1,750: each label stands for 5 or 35 trials."""
+    found = labelled(32, 1, 18, 49, unlabelled=(200, 1700))
+    (told,) = nonrandom_labels(found.pairs, found.judged)
+    assert (told.labelled, told.labelled_positive) == (100, 0.5)
+    assert told.unlabelled_positive == pytest.approx(200 / 1900)
+    weight = found.pairs.groupby("event")["weight"].first()
+    assert weight.to_dict() == {False: 35.0, True: 5.0}
+    evidence = correction_evidence("injection", found)
+    assert evidence.effective_positives < evidence.positives
+    assert evidence.youden.value == pytest.approx(160 / 195 - 90 / 1805)
+
+
+def test_a_random_sample_and_a_declared_one_are_left_alone() -> None:
+    random = labelled(11, 1, 2, 86, unlabelled=(240, 1660))
+    assert nonrandom_labels(random.pairs, random.judged) == []
+    assert set(random.pairs["weight"]) == {1.0}
+    declared = labelled(32, 1, 18, 49, stratum="by verdict", unlabelled=(200, 1700))
+    assert nonrandom_labels(declared.pairs, declared.judged) == []
+    census = labelled(32, 1, 18, 49)
+    assert nonrandom_labels(census.pairs, census.judged) == []
