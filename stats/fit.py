@@ -309,10 +309,10 @@ def _fit_patterns(
     external: Sequence[ExternalCalibration] = (),
 ) -> StoredFit:
     design = (
-        f"{AVERAGING_NOTE}; the true outcome of unlabelled trials is latent. Conditions on the "
-        f"{label_view} labels being "
-        "right, on judges whose errors have the same rates in an arm for labelled and unlabelled trials of a concept "
-        "and subject, and on the model of how two judges' errors go together."
+        f"{AVERAGING_NOTE}; outcomes of unlabelled trials are inferred. Assumes that the {label_view} labels are "
+        "right; that a judge errs as often on labelled as on unlabelled trials of an arm with the same model, concept, "
+        "strength, layer, span and protocol (between these its error rates may differ); and the assumed dependence "
+        "between judges' errors: for each pair of judges and arm, one log odds that both give the same verdict."
     )
     if (weight := unlabelled_weight(patterns)) < 1:
         many = int(patterns.count[patterns.label < 0].sum())

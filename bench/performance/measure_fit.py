@@ -135,7 +135,8 @@ def natural_draws(model: OutcomeModel, posterior: Any) -> np.ndarray:
     group, judge = model.arrays.group, model.verdicts
     assert judge is not None
     deviation = parts["scale"][..., group, :] * parts["deviation"]
-    accuracy = parts["judge_scale"][..., judge.group, :][..., None] * parts["accuracy"]
+    accuracy = parts["judge_scale"][..., judge.accuracy.group, :][..., None] * parts["accuracy"]
+    wrong = parts["wrong_scale"][..., judge.wrong.group, :][..., None, None] * parts["wrong_deviation"]
     found = {
         "coefficient": np.concatenate([parts["fixed"], deviation], axis=-2),
         "log_scale": np.log(parts["scale"]),
@@ -143,6 +144,8 @@ def natural_draws(model: OutcomeModel, posterior: Any) -> np.ndarray:
         "log_judge_scale": np.log(parts["judge_scale"]),
         "accuracy": accuracy,
         "agreement": parts["agreement"],
+        "log_wrong_scale": np.log(parts["wrong_scale"]),
+        "wrong_deviation": wrong,
     }
     shape = parts["scale"].shape[:2]
     return np.concatenate([found[name].reshape(*shape, -1) for name in model.parameter_shapes], axis=-1)

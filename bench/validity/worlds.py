@@ -69,6 +69,7 @@ class World:
         point["coefficient"] = np.vstack(rows)
         point["wrong"] = np.log(ERRORS)[:, None] + rng.normal(0.0, 0.3, model.parameter_shapes["wrong"])
         point["accuracy"] = rng.normal(0.0, ACCURACY, model.parameter_shapes["accuracy"])
+        point["wrong_deviation"] = rng.normal(0.0, ACCURACY, model.parameter_shapes["wrong_deviation"])
         return np.concatenate([values.ravel() for values in point.values()])
 
 

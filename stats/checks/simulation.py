@@ -114,6 +114,7 @@ def draw_from_prior(model: OutcomeModel, rng: np.random.Generator) -> np.ndarray
         alike = np.sqrt(v.wrong_alike) * common + np.sqrt(1.0 - v.wrong_alike) * point["wrong"]
         point["wrong"] = v.wrong_mean + v.wrong_sd * alike
         point["log_judge_scale"] = np.log(np.abs(point["log_judge_scale"]) * v.scale)
+        point["log_wrong_scale"] = np.log(np.abs(point["log_wrong_scale"]) * v.dose_scale)
         point["agreement"] = v.agreement_sd * point["agreement"]
     return model.to_parameters(np.concatenate([values.ravel() for values in point.values()]))
 

@@ -22,7 +22,12 @@ import scipy.sparse as sps
 from gnomon.stats.cells.aggregation import CellCounts, VerdictPatternCells
 from gnomon.stats.inference.arviz_import import import_arviz
 from gnomon.stats.inference.coordinates import Coordinates, noncentered_coordinates
-from gnomon.stats.model.judge_confusion import ExternalCalibration, VerdictArrays, build_verdict_arrays
+from gnomon.stats.model.judge_confusion import (
+    ExternalCalibration,
+    LevelDeviations,
+    VerdictArrays,
+    build_verdict_arrays,
+)
 from gnomon.stats.model.linear_predictor import ModelDesign, PredictorArrays, build_design
 from gnomon.stats.model.priors import Priors
 
@@ -32,10 +37,10 @@ if TYPE_CHECKING:
 VERSION = "5"
 """Part of every fit's hash: increase it when a change of the model invalidates stored fits."""
 
-SCALE_NAMES = ("log_scale", "log_judge_scale")
-SHAPE_PARTS = ("arm", "deviation", "group", "full", "pairs", "possible")
-PRIOR_PARTS = (*SHAPE_PARTS, "wrong_mean", "wrong_sd", "wrong_alike", "scale", "agreement_sd")
-"""Parts of `VerdictArrays` that do not depend on the data."""
+SCALE_NAMES = ("log_scale", "log_judge_scale", "log_wrong_scale")
+SHAPE_PARTS = ("arm", "full", "pairs", "possible")
+PRIOR_PARTS = (*SHAPE_PARTS, "wrong_mean", "wrong_sd", "wrong_alike", "scale", "dose_scale", "agreement_sd")
+"""Parts of `VerdictArrays` that do not depend on the data, beside its deviations."""
 Density = Callable[[np.ndarray], tuple[float, np.ndarray]]
 
 
@@ -51,9 +56,9 @@ class OutcomeModel:
         The K outcome classes; the K - 1 = S stages have the same predictor.
     arrays : PredictorArrays
         The predictor as arrays.
-    coordinates, accuracy_coordinates : Coordinates
-        Coordinates in which the coefficients, and the judges' accuracy deviations, are sampled: non-centred, or those
-        of `with_informed_coordinates`.
+    coordinates, accuracy_coordinates, wrong_coordinates : Coordinates
+        Coordinates in which the coefficients, and the deviations of the judges' accuracies and of their wrong logits,
+        are sampled: non-centred, or those of `with_informed_coordinates`.
     centre, dense_places, covariance_factor : ndarray, shape (size,), (m,) and (m, m), optional
         A sampler's point t has the coordinates centre + t, and centre + covariance_factor @ t in the m dense places.
     counts : ndarray, shape (cells, K), optional
@@ -67,6 +72,7 @@ class OutcomeModel:
     arrays: PredictorArrays
     coordinates: Coordinates
     accuracy_coordinates: Coordinates
+    wrong_coordinates: Coordinates
     centre: np.ndarray | None = None
     dense_places: np.ndarray | None = None
     covariance_factor: np.ndarray | None = None
@@ -85,9 +91,11 @@ class OutcomeModel:
         if v is not None:
             judges = v.full.shape[1]
             shapes["wrong"] = (v.arms, judges, many, many - 1)
-            shapes["log_judge_scale"] = (v.groups, judges)
-            shapes["accuracy"] = (v.deviation.shape[1], judges, many)
+            shapes["log_judge_scale"] = (v.accuracy.groups, judges)
+            shapes["accuracy"] = (len(v.accuracy.group), judges, many)
             shapes["agreement"] = (v.arms, len(v.pairs))
+            shapes["log_wrong_scale"] = (v.wrong.groups, judges)
+            shapes["wrong_deviation"] = (len(v.wrong.group), judges, many, many - 1)
         return shapes
 
     @property
@@ -107,8 +115,8 @@ class OutcomeModel:
 
         arrays, to, counts, verdicts = self.arrays, self.coordinates, self.counts, self.verdicts
         if verdicts is not None:
-            also = self.accuracy_coordinates
-            return lambda x: latent_log_density.corrected_density(x, arrays, to, verdicts, also)
+            right, wrong = self.accuracy_coordinates, self.wrong_coordinates
+            return lambda x: latent_log_density.corrected_density(x, arrays, to, verdicts, right, wrong)
         if counts is None:
             raise ValueError("a model needs counts or verdicts")
         weights = counts.astype(float)
@@ -143,12 +151,17 @@ class OutcomeModel:
             [laplace_pilot.conditional_information(a, p, core, runs) for a, p in zip(joint, prior.T, strict=True)]
         )
         blocks = self._coefficient_blocks(places, at, rows, core)
-        made = [
-            laplace_pilot.informed_coordinates(block, at, covariance, given)
-            for block, given in zip(blocks, (shared, None), strict=False)
-        ]
-        new = replace(self, coordinates=made[0], accuracy_coordinates=[*made, self.accuracy_coordinates][1])
-        for block in blocks:
+        made = {
+            name: laplace_pilot.informed_coordinates(block, at, covariance, shared if name == "coordinates" else None)
+            for name, block in blocks.items()
+        }
+        new = replace(
+            self,
+            coordinates=made["coordinates"],
+            accuracy_coordinates=made.get("accuracy_coordinates", self.accuracy_coordinates),
+            wrong_coordinates=made.get("wrong_coordinates", self.wrong_coordinates),
+        )
+        for block in blocks.values():
             at[block.places] = 0.0
         turn = np.linalg.cholesky(laplace_pilot.laplace_covariance(new.density_function(), at, dense))
         return replace(new, centre=at, dense_places=dense, covariance_factor=turn)
@@ -180,19 +193,26 @@ class OutcomeModel:
 
     def _coefficient_blocks(
         self, places: dict[str, np.ndarray], at: np.ndarray, rows: np.ndarray, core: np.ndarray
-    ) -> list[CoefficientBlock]:
-        """The coefficients and, with verdicts, the accuracy deviations, with their priors at given scales."""
+    ) -> dict[str, CoefficientBlock]:
+        """The coefficients and, with verdicts, the judges' deviations, with their priors at given scales, by the name
+        of their coordinates.
+        """
         from gnomon.stats.inference.laplace_pilot import CoefficientBlock, core_coefficients
 
         a, v, point = self.arrays, self.verdicts, self.unpack_parameters(at)
         precision = np.vstack([1.0 / a.fixed_sd**2, np.exp(-2.0 * point["log_scale"][a.group])])
         mean = np.vstack([a.fixed_mean, np.zeros((len(a.group), a.scale.shape[1]))])
         where = places["coefficient"]
-        blocks = [CoefficientBlock(where, rows[where], precision, mean, core)]
-        if v is not None and len(v.group):
-            own = np.repeat(np.exp(-2.0 * point["log_judge_scale"][v.group]), len(self.classes), axis=1)
-            where = places["accuracy"].reshape(own.shape)
-            blocks.append(CoefficientBlock(where, rows[where], own, np.zeros(own.shape), core_coefficients(0, v.group)))
+        blocks = {"coordinates": CoefficientBlock(where, rows[where], precision, mean, core)}
+        if v is not None and len(v.accuracy.group):
+            own = np.repeat(np.exp(-2.0 * point["log_judge_scale"][v.accuracy.group]), len(self.classes), axis=1)
+            where, near = places["accuracy"].reshape(own.shape), core_coefficients(0, v.accuracy.group)
+            blocks["accuracy_coordinates"] = CoefficientBlock(where, rows[where], own, np.zeros(own.shape), near)
+        if v is not None and len(v.wrong.group):
+            each = len(self.classes) * (len(self.classes) - 1)
+            own = np.repeat(np.exp(-2.0 * point["log_wrong_scale"][v.wrong.group]), each, axis=1)
+            where, near = places["wrong_deviation"].reshape(own.shape), np.zeros(0, dtype=np.int64)
+            blocks["wrong_coordinates"] = CoefficientBlock(where, rows[where], own, np.zeros(own.shape), near)
         return blocks
 
     def prior_centre(self) -> np.ndarray:
@@ -203,6 +223,7 @@ class OutcomeModel:
         if self.verdicts is not None:
             middle["wrong"] = np.full(shapes["wrong"], self.verdicts.wrong_mean)
             middle["log_judge_scale"] = np.full(shapes["log_judge_scale"], np.log(self.verdicts.scale / 2))
+            middle["log_wrong_scale"] = np.full(shapes["log_wrong_scale"], np.log(self.verdicts.dose_scale / 2))
         return np.concatenate([values.ravel() for values in middle.values()])
 
     def initial_point(self, rng: np.random.Generator) -> np.ndarray:
@@ -216,9 +237,14 @@ class OutcomeModel:
         out, places, v = x.copy(), self.unpack_parameters(np.arange(self.parameter_count)), self.verdicts
         out[places["coefficient"]] = log_density.coefficients_from_coordinates(x, self.arrays, self.coordinates)
         if v is not None:
-            first = int(places["wrong"].ravel()[0])
-            found = latent_log_density.accuracy_deviations(x[first:], v, self.accuracy_coordinates, len(self.classes))
-            out[places["accuracy"]] = found.reshape(places["accuracy"].shape)
+            point = self.unpack_parameters(x)
+            for name, scale, levels, to in (
+                ("accuracy", "log_judge_scale", v.accuracy, self.accuracy_coordinates),
+                ("wrong_deviation", "log_wrong_scale", v.wrong, self.wrong_coordinates),
+            ):
+                raw = point[name].reshape(len(levels.group), int(np.prod(point[name].shape[1:])))
+                found = latent_log_density.deviations_from_coordinates(raw, point[scale], levels, to)
+                out[places[name]] = found.reshape(places[name].shape)
         return out
 
     def to_noncentered(self, parameters: np.ndarray) -> np.ndarray:
@@ -236,14 +262,17 @@ class OutcomeModel:
         deviating = point["coefficient"][:, fixed:] / np.exp(point["log_scale"][:, a.group])
         out[:, places["coefficient"].ravel()] = np.concatenate([apart, deviating], axis=1).reshape(len(out), -1)
         if v is not None:
-            scale = np.exp(point["log_judge_scale"][:, v.group])[..., None]
-            out[:, places["accuracy"].ravel()] = (point["accuracy"] / scale).reshape(len(out), -1)
+            right = np.exp(point["log_judge_scale"][:, v.accuracy.group])[..., None]
+            out[:, places["accuracy"].ravel()] = (point["accuracy"] / right).reshape(len(out), -1)
+            wrong = np.exp(point["log_wrong_scale"][:, v.wrong.group])[..., None, None]
+            out[:, places["wrong_deviation"].ravel()] = (point["wrong_deviation"] / wrong).reshape(len(out), -1)
         return out
 
     def structure_hash(self) -> str:
         """Hash of everything except the data: models of one structure have the same parameters and priors."""
         seen = hashlib.sha256(repr((VERSION, self.classes, self.parameter_shapes)).encode())
-        parts = [*self.arrays, *((self.verdicts._asdict()[name] for name in PRIOR_PARTS) if self.verdicts else ())]
+        v = self.verdicts
+        parts = [*self.arrays, *((*v.accuracy, *v.wrong, *(v._asdict()[name] for name in PRIOR_PARTS)) if v else ())]
         for part in parts:
             seen.update(np.ascontiguousarray(part).tobytes())
         return seen.hexdigest()
@@ -283,6 +312,11 @@ class OutcomeModel:
             out[name] = x[..., start:stop].reshape(*x.shape[:-1], *shape)
             start = stop
         return out
+
+    def verdict_parameters(self, x: np.ndarray) -> np.ndarray:
+        """The verdict part of a parameter vector, as `inference.latent_log_density` takes it."""
+        first = int(self.unpack_parameters(np.arange(self.parameter_count))["wrong"].ravel()[0])
+        return np.ascontiguousarray(x[first:])
 
     def coefficient_draws(self, x: np.ndarray) -> np.ndarray:
         """Coefficients (draws, G + P, S) of the predictor from draws (draws, size) of the parameters."""
@@ -407,21 +441,22 @@ def _build_model(
 ) -> OutcomeModel:
     arrays, many = design.predictor_arrays(), len(classes)
     flat = noncentered_coordinates(len(arrays.fixed_mean) + len(arrays.group), many - 1)
-    also = (
-        noncentered_coordinates(0, 0)
-        if verdicts is None
-        else noncentered_coordinates(verdicts.deviation.shape[1], verdicts.full.shape[1] * many)
-    )
-    return OutcomeModel(design, classes, arrays, flat, also, verdicts=verdicts, **data)
+    right = wrong = noncentered_coordinates(0, 0)
+    if verdicts is not None:
+        judges = verdicts.full.shape[1]
+        right = noncentered_coordinates(len(verdicts.accuracy.group), judges * many)
+        wrong = noncentered_coordinates(len(verdicts.wrong.group), judges * many * (many - 1))
+    return OutcomeModel(design, classes, arrays, flat, right, wrong, verdicts=verdicts, **data)
 
 
 def pymc_model(model: OutcomeModel) -> Any:
     """The same model in PyMC, with every deviation in its non-centred form.
 
     P(refused) and, given that the earlier stages were negative, P(event) and P(incoherent) of a cell are inverse logits
-    of `rows @ coefficients`. A judge's verdict v on a trial of true class z has log odds `wrong` against the correct
-    class, whose own logit is the stratum's accuracy deviation; a pattern of several judges has the product of their
-    odds, times exp(agreement) for each pair with the same verdict.
+    of `rows @ coefficients`. A judge's verdict v on a trial of true class z has log odds `wrong` plus the deviations
+    of the stratum's levels of strength and layer against the correct class, whose own logit is the sum of the accuracy
+    deviations of its concept, subject, span and protocol; a pattern of several judges has the product of their odds,
+    times exp(agreement) for each pair with the same verdict.
 
     Returns
     -------
@@ -462,13 +497,16 @@ def _verdict_log_likelihood(pm: Any, pt: Any, logs: Any, v: VerdictArrays, class
     covariance = v.wrong_sd**2 * (v.wrong_alike + (1.0 - v.wrong_alike) * np.eye(many))
     wrong = pm.MvNormal("wrong", np.full(many, v.wrong_mean), covariance, shape=(v.arms, many))
     wrong = wrong.reshape((v.arms, judges, classes, classes - 1))
-    scale = pm.HalfNormal("judge_scale", v.scale, shape=(v.groups, judges))
-    accuracy = pm.Normal("accuracy", 0.0, 1.0, shape=(len(v.group), judges, classes))
+    scale = pm.HalfNormal("judge_scale", v.scale, shape=(v.accuracy.groups, judges))
+    accuracy = pm.Normal("accuracy", 0.0, 1.0, shape=(len(v.accuracy.group), judges, classes))
     agreement = pm.Normal("agreement", 0.0, v.agreement_sd, shape=(v.arms, len(v.pairs)))
-    right = pt.tensordot(v.deviation, scale[v.group][:, :, None] * accuracy, axes=1)
+    dose_scale = pm.HalfNormal("wrong_scale", v.dose_scale, shape=(v.wrong.groups, judges))
+    lean = pm.Normal("wrong_deviation", 0.0, 1.0, shape=(len(v.wrong.group), judges, classes, classes - 1))
+    right = pt.tensordot(_stratum_design(v.accuracy), scale[v.accuracy.group][:, :, None] * accuracy, axes=1)
+    leant = pt.tensordot(_stratum_design(v.wrong), dose_scale[v.wrong.group][:, :, None, None] * lean, axes=1)
     place = np.array([[c - (c > z) for c in range(classes)] for z in range(classes)])
-    spread = wrong[:, :, np.arange(classes)[:, None], np.minimum(place, classes - 2)]
-    odds = pt.where(np.eye(classes, dtype=bool), right[..., None], spread[v.arm])
+    spread = (wrong[v.arm] + leant)[:, :, np.arange(classes)[:, None], np.minimum(place, classes - 2)]
+    odds = pt.where(np.eye(classes, dtype=bool), right[..., None], spread)
     odds = pt.where(v.possible[v.arm][:, None, None, :], odds, LOG_ZERO)
     table = sum(odds[:, j][:, :, v.full[:, j]] for j in range(judges))
     for k, (one, other) in enumerate(v.pairs):
@@ -486,6 +524,14 @@ def _noncentred_precision(joint: np.ndarray, prior: np.ndarray, rest: np.ndarray
     """Precision of the rest's non-centred coordinates, stage after stage, from that (S, n, n) of the coefficients."""
     scaled = [a[np.ix_(rest, rest)] / np.sqrt(np.outer(p[rest], p[rest])) for a, p in zip(joint, prior.T, strict=True)]
     return sps.csc_matrix(sps.block_diag(scaled, format="csc"))
+
+
+def _stratum_design(levels: LevelDeviations) -> np.ndarray:
+    """The matrix (strata, D) from deviations to strata."""
+    known = (levels.level >= 0)[:, :, None]
+    if not len(levels.group):
+        return np.zeros((len(levels.level), 0))
+    return np.asarray((known * levels.design[np.maximum(levels.level, 0)]).sum(axis=1))
 
 
 def _dense_matrix(a: PredictorArrays) -> np.ndarray:

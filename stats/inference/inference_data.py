@@ -16,8 +16,6 @@ from gnomon.stats.model.linear_predictor import PredictorTerm
 
 OBSERVATION = "observation"
 LIKELIHOOD = "outcomes"
-SMALLEST = 1e-300
-"""Lower limit of probabilities, as in the sampled density."""
 
 DIMENSIONS = {
     "coefficient": ("predictor", "stage"),
@@ -26,6 +24,8 @@ DIMENSIONS = {
     "log_judge_scale": ("accuracy_group", "judge"),
     "accuracy": ("accuracy_deviation", "judge", "true_class"),
     "agreement": ("arm", "judge_pair"),
+    "log_wrong_scale": ("wrong_group", "judge"),
+    "wrong_deviation": ("wrong_level", "judge", "true_class", "other_class"),
 }
 """Dimensions of each parameter, after chain and draw."""
 
@@ -118,16 +118,9 @@ def _log_probabilities(model: OutcomeModel, x: np.ndarray) -> np.ndarray:
 
 
 def _row_log_likelihood(model: OutcomeModel, v: VerdictArrays, x: np.ndarray) -> np.ndarray:
-    from gnomon.stats.inference.latent_log_density import pattern_tables, seen_pattern_probabilities
+    from gnomon.stats.inference.latent_log_density import row_log_likelihoods
 
-    parameters, classes = model.unpack_parameters(x), len(model.classes)
-    deviations = parameters["accuracy"].reshape(v.deviation.shape[1], v.full.shape[1] * classes)
-    own = np.concatenate([parameters[name].ravel() for name in list(model.parameter_shapes)[2:]])
-    seen = seen_pattern_probabilities(pattern_tables(own, np.ascontiguousarray(deviations), v, classes), v)
-    share = np.where(v.cell[:, None] >= 0, np.exp(_log_probabilities(model, x))[v.cell], 1.0)
-    possible = (v.label[:, None] < 0) | (v.label[:, None] == np.arange(classes))
-    total = (possible * share * seen[v.stratum, :, v.pattern]).sum(axis=1)
-    return np.asarray(v.number * np.log(np.maximum(total, SMALLEST)))
+    return np.asarray(row_log_likelihoods(model.verdict_parameters(x), v, _log_probabilities(model, x)))
 
 
 def _named_parameters(model: OutcomeModel, values: np.ndarray) -> dict[str, np.ndarray]:

@@ -7,16 +7,21 @@ not corrected with uninformative judges: the correction would only return the pr
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from gnomon.stats.cells.aggregation import VerdictPatternCells
 from gnomon.stats.cells.outcome_classes import EVENT, REST
 from gnomon.stats.inference.hierarchical import OutcomeModel
-from gnomon.stats.model.judge_confusion import arms_present, confusion_strata
+from gnomon.stats.model.judge_confusion import VerdictArrays, arms_present, confusion_strata
+
+if TYPE_CHECKING:
+    from gnomon.stats.inference.latent_log_density import LevelOdds
 
 INFORMATIVE_J = 0.1
 MIN_PROBABILITY = 0.8
+MAX_YOUDEN_DRAWS = 1000
 
 
 @dataclass(frozen=True)
@@ -39,8 +44,8 @@ def youden_draws(
 ) -> list[YoudenDraws]:
     """Youden's J of every judge, arm and question.
 
-    Confusion is averaged over an arm's concepts and subjects by their trials; classes other than the one in question
-    are weighted by their share in the arm.
+    Confusion is averaged over an arm's strata by their trials; classes other than the one in question are weighted by
+    their share in the arm. At most `MAX_YOUDEN_DRAWS` draws are used, evenly spaced.
 
     Parameters
     ----------
@@ -53,16 +58,16 @@ def youden_draws(
     probabilities : ndarray, shape (draws, cells, K)
         Posterior of the true class in each cell.
     """
-    strata, of_cell = confusion_strata(patterns)
-    rows = confusion_draws(model, x)[:, : len(strata)]
-    weights = np.bincount(of_cell, weights=patterns.trial_counts, minlength=len(strata))
+    some = np.linspace(0, len(x) - 1, min(MAX_YOUDEN_DRAWS, len(x))).astype(int)
+    averaged = arm_confusion_draws(model, x[some], patterns)
     out = []
-    for arm in arms_present(patterns):
-        here = (strata["arm"] == arm).to_numpy()
-        mean = np.einsum("dnjzv,n->djzv", rows[:, here], weights[here] / weights[here].sum())
+    for place, arm in enumerate(arms_present(patterns)):
+        mean = averaged[:, place]
         cells = (patterns.frame["arm"] == arm).to_numpy()
         shares = np.einsum(
-            "dck,c->dk", probabilities[:, cells], patterns.trial_counts[cells] / patterns.trial_counts[cells].sum()
+            "dck,c->dk",
+            probabilities[some][:, cells],
+            patterns.trial_counts[cells] / patterns.trial_counts[cells].sum(),
         )
         for j, judge in enumerate(patterns.judges):
             for question in (EVENT, REST):
@@ -72,7 +77,7 @@ def youden_draws(
 
 
 def pattern_tables(model: OutcomeModel, x: np.ndarray) -> np.ndarray:
-    """P(full pattern | true class) from draws of the parameters.
+    """P(full pattern | true class) from draws of the parameters; large, so for some draws only.
 
     Parameters
     ----------
@@ -93,22 +98,12 @@ def pattern_tables(model: OutcomeModel, x: np.ndarray) -> np.ndarray:
     """
     from gnomon.stats.inference import latent_log_density
 
-    v, classes = model.verdicts, len(model.classes)
-    if v is None:
-        raise ValueError("this model has no verdicts")
-    own = np.ascontiguousarray(
-        x[:, int(model.unpack_parameters(np.arange(model.parameter_count))["wrong"].ravel()[0]) :]
-    )
-    deviations = np.ascontiguousarray(model.unpack_parameters(x)["accuracy"]).reshape(
-        len(x), -1, v.full.shape[1] * classes
-    )
-    return np.stack(
-        [latent_log_density.pattern_tables(row, part, v, classes) for row, part in zip(own, deviations, strict=True)]
-    )
+    v = _verdicts(model)
+    return np.stack([latent_log_density.pattern_tables(*_odds(model, v, row), v) for row in x])
 
 
-def confusion_draws(model: OutcomeModel, x: np.ndarray) -> np.ndarray:
-    """P(verdict | true class) of each judge from draws of the parameters.
+def arm_confusion_draws(model: OutcomeModel, x: np.ndarray, patterns: VerdictPatternCells) -> np.ndarray:
+    """P(verdict | true class) of each judge in each arm, averaged over its trials, from draws of the parameters.
 
     Parameters
     ----------
@@ -116,10 +111,12 @@ def confusion_draws(model: OutcomeModel, x: np.ndarray) -> np.ndarray:
         The fitted model, with verdicts.
     x : ndarray, shape (draws, size)
         Draws of the parameters.
+    patterns : VerdictPatternCells
+        Counts that the model was fitted to.
 
     Returns
     -------
-    ndarray, shape (draws, strata, judges, K, K)
+    ndarray, shape (draws, arms, judges, K, K)
         Confusion matrices, true class first.
 
     Raises
@@ -127,11 +124,27 @@ def confusion_draws(model: OutcomeModel, x: np.ndarray) -> np.ndarray:
     ValueError
         If the model has no verdicts.
     """
-    v = model.verdicts
-    if v is None:
+    from gnomon.stats.inference import latent_log_density
+
+    v = _verdicts(model)
+    share = np.bincount(confusion_strata(patterns)[1], weights=patterns.trial_counts, minlength=len(v.arm))
+    whole = np.bincount(v.arm, weights=share, minlength=v.arms)
+    share = share / np.maximum(whole, 1e-12)[v.arm]
+    return np.stack([latent_log_density.arm_confusions(*_odds(model, v, row), v, share) for row in x])
+
+
+def _verdicts(model: OutcomeModel) -> VerdictArrays:
+    if model.verdicts is None:
         raise ValueError("this model has no verdicts")
-    said = v.full.T[:, :, None] == np.arange(len(model.classes))
-    return np.asarray(np.einsum("dnzl,jlv->dnjzv", pattern_tables(model, x), said.astype(float), optimize=True))
+    return model.verdicts
+
+
+def _odds(model: OutcomeModel, v: VerdictArrays, row: np.ndarray) -> tuple[LevelOdds, np.ndarray]:
+    """Odds of the levels and agreements at a parameter vector."""
+    from gnomon.stats.inference.latent_log_density import level_odds, split_verdict_parameters
+
+    p = split_verdict_parameters(model.verdict_parameters(row), v, len(model.classes))
+    return level_odds(p.wrong, p.accuracy, p.deviation, v), p.agreement
 
 
 def _youden_index(yes: np.ndarray, shares: np.ndarray, k: int) -> np.ndarray:

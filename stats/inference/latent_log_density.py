@@ -1,20 +1,25 @@
 """Log density and gradient of the corrected model: the true class is marginalised over verdicts and labels.
 
 Parameters after those of the outcome stages: logits of wrong classes (A, J, K, K - 1), log standard deviations of
-accuracies (Q, J), coordinates of their deviations (D, J, K), agreement of pairs of judges (A, pairs). Letters as in
+accuracies (Q, J), coordinates of their deviations (D, J, K), agreement of pairs of judges (A, pairs), then log standard
+deviations (Q', J) of the deviations (D', J, K, K - 1) of wrong logits and their coordinates. Letters as in
 `model.judge_confusion.VerdictArrays`.
+
+There are nearly as many strata as cells, so no table over strata and patterns is made. Odds of a stratum are products
+of the odds of its levels, whose exponentials are few; the sum over all patterns, which makes probabilities of odds,
+runs over sets of agreeing judges (`agreement_sum`) and not over K^J patterns; and patterns are evaluated where a row
+has them. Value and gradient are computed in one pass over strata.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from gnomon.calibration.numerics.numba_cache import compiled
 from gnomon.stats.inference.coordinates import Coordinates
 from gnomon.stats.inference.log_density import (
-    LOG_ZERO,
     coefficient_gradient,
     coefficient_priors,
     linear_predictor,
@@ -24,14 +29,72 @@ from gnomon.stats.inference.log_density import (
     split_outcome_parameters,
 )
 from gnomon.stats.inference.reparameterization import CoefficientTransform, coordinate_gradient, to_coefficients
-from gnomon.stats.model.judge_confusion import VerdictArrays
+from gnomon.stats.model.judge_confusion import LevelDeviations, VerdictArrays
 from gnomon.stats.model.linear_predictor import PredictorArrays
 
 Array = np.ndarray[Any, Any]
+SMALLEST = 1e-300
+"""Lower limit of the probability of a row."""
+
+
+class VerdictParameters(NamedTuple):
+    """Views of the verdict parameters.
+
+    `wrong` (A, J, K, K - 1) logits; `log_tau` (Q, J) and `accuracy` (D, J K); `agreement` (A, pairs); `log_omega`
+    (Q', J) and `deviation` (D', J K (K - 1)) of the wrong logits.
+    """
+
+    wrong: np.ndarray
+    log_tau: np.ndarray
+    accuracy: np.ndarray
+    agreement: np.ndarray
+    log_omega: np.ndarray
+    deviation: np.ndarray
+
+
+class LevelOdds(NamedTuple):
+    """Odds, as factors: `base` (A, J, K, K) of each verdict by true class, 0 if impossible; `right` (M, J, K) and
+    `wrong` (M', J, K, K) of the levels of deviations.
+    """
+
+    base: np.ndarray
+    right: np.ndarray
+    wrong: np.ndarray
+
+
+class AgreementSums(NamedTuple):
+    """Parts of `agreement_sum` by true class and set of judges (a bit mask): `products` (K, 2^J, K) of their odds by
+    verdict, `whole` (K, 2^J) the sums of these, `within` (K, 2^J) the sum over patterns of the set's judges alone.
+    """
+
+    products: np.ndarray
+    whole: np.ndarray
+    within: np.ndarray
+
+
+class PatternWork(NamedTuple):
+    """What the probabilities of patterns need, and working memory.
+
+    `block` (A, 2^J) is the weight of a set of judges that agree, so that, summed over the partitions of a set of
+    judges, the products of its blocks' weights are exp of the agreements of all its pairs; `slope` (A, 2^J, pairs) is
+    its gradient. Of each pattern seen: `spoke` (B) the set of judges that spoke, `alike` (B, pairs) the pairs that
+    agree, `bonus` (A, B) exp of their agreements. Of the stratum at hand: `odds` and `d_odds` (K, J, K),
+    `sums` and `narrow_sums`.
+    """
+
+    block: np.ndarray
+    slope: np.ndarray
+    spoke: np.ndarray
+    alike: np.ndarray
+    bonus: np.ndarray
+    odds: np.ndarray
+    d_odds: np.ndarray
+    sums: AgreementSums
+    narrow_sums: AgreementSums
 
 
 @compiled
-def split_verdict_parameters(x: Array, v: VerdictArrays, classes: int) -> tuple[Array, Array, Array, Array]:
+def split_verdict_parameters(x: Array, v: VerdictArrays, classes: int) -> VerdictParameters:
     """Views of the verdict parameters.
 
     Parameters
@@ -42,308 +105,642 @@ def split_verdict_parameters(x: Array, v: VerdictArrays, classes: int) -> tuple[
         Verdict data.
     classes : int
         Number of classes K.
-
-    Returns
-    -------
-    tuple of ndarray
-        Logits of wrong classes (A, J, K, K - 1), log scales (Q, J), deviations (D, J K), agreement (A, pairs).
     """
-    judges, many = v.full.shape[1], v.deviation.shape[1]
-    one = v.arms * judges * classes * (classes - 1)
-    two = one + v.groups * judges
+    judges, many, more = v.full.shape[1], v.accuracy.design.shape[1], v.wrong.design.shape[1]
+    odds = judges * classes * (classes - 1)
+    one = v.arms * odds
+    two = one + v.accuracy.groups * judges
     three = two + many * judges * classes
     four = three + v.arms * v.pairs.shape[0]
-    return (
+    five = four + v.wrong.groups * judges
+    six = five + more * odds
+    return VerdictParameters(
         x[:one].reshape(v.arms, judges, classes, classes - 1),
-        x[one:two].reshape(v.groups, judges),
+        x[one:two].reshape(v.accuracy.groups, judges),
         x[two:three].reshape(many, judges * classes),
         x[three:four].reshape(v.arms, v.pairs.shape[0]),
+        x[four:five].reshape(v.wrong.groups, judges),
+        x[five:six].reshape(more, odds),
     )
 
 
 @compiled
-def accuracy_prior(log_tau: Array, v: VerdictArrays, classes: int) -> Array:
-    """Prior precisions of the accuracy deviations.
+def deviation_precision(log_scale: Array, levels: LevelDeviations, width: int) -> Array:
+    """Prior precisions of deviations.
 
     Parameters
     ----------
-    log_tau : ndarray, shape (Q, J)
+    log_scale : ndarray, shape (Q, J)
         Log standard deviations.
-    v : VerdictArrays
-        Verdict data.
-    classes : int
-        Number of classes K.
+    levels : LevelDeviations
+        Groups of the deviations.
+    width : int
+        Deviations of each judge.
 
     Returns
     -------
-    ndarray, shape (D, J K)
+    ndarray, shape (D, J width)
         Precisions.
     """
-    judges = v.full.shape[1]
-    out = np.zeros((v.deviation.shape[1], judges * classes))
+    judges = log_scale.shape[1]
+    out = np.zeros((levels.group.shape[0], judges * width))
     for d in range(out.shape[0]):
         for j in range(judges):
-            for z in range(classes):
-                out[d, j * classes + z] = np.exp(-2.0 * log_tau[v.group[d], j])
+            own = np.exp(-2.0 * log_scale[levels.group[d], j])
+            for k in range(j * width, (j + 1) * width):
+                out[d, k] = own
     return out
 
 
 @compiled
-def accuracy_logits(deviations: Array, v: VerdictArrays, classes: int) -> Array:
-    """Logit of the correct class for each stratum, judge and true class.
+def deviations_from_coordinates(raw: Array, log_scale: Array, levels: LevelDeviations, c: Coordinates) -> Array:
+    """Deviations from their coordinates.
 
     Parameters
     ----------
-    deviations : ndarray, shape (D, J K)
-        Accuracy deviations.
-    v : VerdictArrays
-        Verdict data.
-    classes : int
-        Number of classes K.
-
-    Returns
-    -------
-    ndarray, shape (N, J, K)
-        Logits.
-    """
-    judges = v.full.shape[1]
-    out = np.zeros((v.arm.shape[0], judges, classes))
-    for n in range(v.arm.shape[0]):
-        for d in range(deviations.shape[0]):
-            if v.deviation[n, d] != 0.0:
-                for j in range(judges):
-                    for z in range(classes):
-                        out[n, j, z] += v.deviation[n, d] * deviations[d, j * classes + z]
-    return out
-
-
-@compiled
-def accuracy_deviations(x: Array, v: VerdictArrays, c: Coordinates, classes: int) -> Array:
-    """Accuracy deviations from their coordinates.
-
-    Parameters
-    ----------
-    x : ndarray, shape (size,)
-        Verdict part of a vector in the model's coordinates.
-    v : VerdictArrays
-        Verdict data.
+    raw : ndarray, shape (D, J width)
+        Coordinates.
+    log_scale : ndarray, shape (Q, J)
+        Log standard deviations.
+    levels : LevelDeviations
+        Groups of the deviations.
     c : Coordinates
-        Coordinates of the deviations.
-    classes : int
-        Number of classes K.
+        What the coordinates are.
 
     Returns
     -------
-    ndarray, shape (D, J K)
+    ndarray, shape (D, J width)
         Deviations.
     """
-    _, log_tau, raw, _ = split_verdict_parameters(x, v, classes)
-    precision = accuracy_prior(log_tau, v, classes)
+    precision = deviation_precision(log_scale, levels, raw.shape[1] // max(log_scale.shape[1], 1))
     return to_coefficients(raw, precision, np.zeros(precision.shape), c).beta
 
 
 @compiled
-def pattern_tables(x: Array, deviations: Array, v: VerdictArrays, classes: int) -> Array:
-    """P(full pattern | true class) in each stratum, given the accuracy deviations.
+def level_effects(deviation: Array, levels: LevelDeviations) -> Array:
+    """Effects (M, width) of the levels from the deviations (D, width).
 
     Parameters
     ----------
-    x : ndarray, shape (size,)
-        Verdict part of a parameter vector.
-    deviations : ndarray, shape (D, J K)
-        Accuracy deviations.
+    deviation : ndarray, shape (D, width)
+        Deviations.
+    levels : LevelDeviations
+        Design of the levels.
+    """
+    out = np.zeros((levels.design.shape[0], deviation.shape[1]))
+    for m in range(out.shape[0]):
+        for d in range(deviation.shape[0]):
+            by = levels.design[m, d]
+            if by != 0.0:
+                for k in range(out.shape[1]):
+                    out[m, k] += by * deviation[d, k]
+    return out
+
+
+@compiled
+def level_odds(wrong: Array, accuracy: Array, deviation: Array, v: VerdictArrays) -> LevelOdds:
+    """Odds of the arms' verdicts and of the levels of deviations.
+
+    Parameters
+    ----------
+    wrong : ndarray, shape (A, J, K, K - 1)
+        Logits of wrong classes.
+    accuracy : ndarray, shape (D, J K)
+        Deviations of the accuracies.
+    deviation : ndarray, shape (D', J K (K - 1))
+        Deviations of the wrong logits.
+    v : VerdictArrays
+        Verdict data.
+    """
+    judges, classes = wrong.shape[1], wrong.shape[2]
+    base = np.zeros((v.arms, judges, classes, classes))
+    for a in range(v.arms):
+        for j in range(judges):
+            for z in range(classes):
+                for c in range(classes):
+                    if v.possible[a, c]:
+                        base[a, j, z, c] = 1.0 if c == z else np.exp(wrong[a, j, z, c - (c > z)])
+    right = np.exp(level_effects(accuracy, v.accuracy)).reshape(v.accuracy.design.shape[0], judges, classes)
+    effect = level_effects(deviation, v.wrong).reshape(v.wrong.design.shape[0], judges, classes, classes - 1)
+    lean = np.ones((effect.shape[0], judges, classes, classes))
+    for m in range(effect.shape[0]):
+        for j in range(judges):
+            for z in range(classes):
+                for c in range(classes):
+                    if c != z:
+                        lean[m, j, z, c] = np.exp(effect[m, j, z, c - (c > z)])
+    return LevelOdds(base, right, lean)
+
+
+@compiled
+def stratum_odds(n: int, levels: LevelOdds, v: VerdictArrays, out: Array) -> None:
+    """Odds of the verdicts in a stratum.
+
+    Parameters
+    ----------
+    n : int
+        The stratum.
+    levels : LevelOdds
+        Odds of arms and levels.
+    v : VerdictArrays
+        Verdict data.
+    out : ndarray, shape (K, J, K)
+        Filled: odds by true class, judge and verdict.
+    """
+    judges, classes = out.shape[1], out.shape[2]
+    arm = v.arm[n]
+    for j in range(judges):
+        for z in range(classes):
+            for c in range(classes):
+                out[z, j, c] = levels.base[arm, j, z, c]
+    for axis in range(v.accuracy.level.shape[1]):
+        m = v.accuracy.level[n, axis]
+        if m >= 0:
+            for j in range(judges):
+                for z in range(classes):
+                    out[z, j, z] *= levels.right[m, j, z]
+    for axis in range(v.wrong.level.shape[1]):
+        m = v.wrong.level[n, axis]
+        if m >= 0:
+            for j in range(judges):
+                for z in range(classes):
+                    for c in range(classes):
+                        out[z, j, c] *= levels.wrong[m, j, z, c]
+
+
+@compiled
+def agreement_weights(agreement: Array, v: VerdictArrays) -> tuple[Array, Array]:
+    """Weights of sets of agreeing judges (A, 2^J) and their gradient (A, 2^J, pairs) in the agreements of pairs.
+
+    The weight of a block is exp of the agreements of all its pairs, minus what its partitions into more than one block
+    add up to, listed by the block that holds its first judge.
+
+    Parameters
+    ----------
+    agreement : ndarray, shape (A, pairs)
+        Log odds of the same verdict.
+    v : VerdictArrays
+        Verdict data.
+    """
+    judges, pairs = v.full.shape[1], v.pairs.shape[0]
+    many = 1 << judges
+    joint, block = np.ones((v.arms, many)), np.ones((v.arms, many))
+    slope = np.zeros((v.arms, many, pairs))
+    inside = np.zeros((many, pairs))
+    for b in range(many):
+        for k in range(pairs):
+            if (b >> v.pairs[k, 0]) & 1 and (b >> v.pairs[k, 1]) & 1:
+                inside[b, k] = 1.0
+    for a in range(v.arms):
+        for b in range(1, many):
+            total = 0.0
+            for k in range(pairs):
+                total += inside[b, k] * agreement[a, k]
+            joint[a, b] = np.exp(total)
+        for b in range(1, many):
+            low = b & -b
+            rest = b ^ low
+            block[a, b] = joint[a, b]
+            for k in range(pairs):
+                slope[a, b, k] = inside[b, k] * joint[a, b]
+            part = rest
+            while part > 0:
+                part = (part - 1) & rest
+                mine = part | low
+                other = b ^ mine
+                block[a, b] -= block[a, mine] * joint[a, other]
+                for k in range(pairs):
+                    slope[a, b, k] -= (
+                        slope[a, mine, k] * joint[a, other] + block[a, mine] * joint[a, other] * inside[other, k]
+                    )
+    return block, slope
+
+
+@compiled
+def agreement_sum(z: int, arm: int, odds: Array, weight: Array, sums: AgreementSums) -> float:
+    """Sum over all patterns of the product of the judges' odds and of exp(agreement) of every pair that agrees.
+
+    A pattern's factor is the sum over the partitions of the judges into blocks that agree, of the blocks' weights
+    (`PatternWork.block`): so the sum over K^J patterns is one over partitions of products of sums over K.
+
+    Parameters
+    ----------
+    z, arm : int
+        True class and arm.
+    odds : ndarray, shape (K, J, K)
+        Odds of each judge's verdicts by true class.
+    weight : ndarray, shape (A, 2^J)
+        Weights of blocks.
+    sums : AgreementSums
+        Filled for this true class.
+    """
+    judges, classes = odds.shape[1], odds.shape[2]
+    many = 1 << judges
+    sums.within[z, 0] = 1.0
+    for j in range(judges):
+        bit = 1 << j
+        for b in range(bit, 2 * bit):
+            total = 0.0
+            for c in range(classes):
+                one = odds[z, j, c] if b == bit else sums.products[z, b ^ bit, c] * odds[z, j, c]
+                sums.products[z, b, c] = one
+                total += one
+            sums.whole[z, b] = total
+    for b in range(1, many):
+        low = b & -b
+        rest = b ^ low
+        part, total = rest, weight[arm, b] * sums.whole[z, b]
+        while part > 0:
+            part = (part - 1) & rest
+            mine = part | low
+            total += weight[arm, mine] * sums.whole[z, mine] * sums.within[z, b ^ mine]
+        sums.within[z, b] = total
+    return float(sums.within[z, many - 1])
+
+
+@compiled
+def agreement_sum_gradient(
+    by: float, z: int, arm: int, block: Array, slope: Array, sums: AgreementSums, d_odds: Array, d_agreement: Array
+) -> None:
+    """Add the gradient of `by` * log of `agreement_sum`.
+
+    Parameters
+    ----------
+    by : float
+        Factor.
+    z, arm : int
+        True class and arm.
+    block : ndarray, shape (A, 2^J)
+        Weights of blocks.
+    slope : ndarray, shape (A, 2^J, pairs)
+        Their gradient in the agreements.
+    sums : AgreementSums
+        As `agreement_sum` filled them.
+    d_odds : ndarray, shape (K, J, K)
+        The gradient in the log odds is added to it.
+    d_agreement : ndarray, shape (A, pairs)
+        The gradient in the agreements is added to it.
+    """
+    judges, classes, pairs = d_odds.shape[1], d_odds.shape[2], d_agreement.shape[1]
+    many = 1 << judges
+    by = by / max(sums.within[z, many - 1], SMALLEST)
+    for b in range(1, many):
+        rest = by * sums.within[z, (many - 1) ^ b]
+        full = block[arm, b] * rest
+        for j in range(judges):
+            if (b >> j) & 1:
+                for c in range(classes):
+                    d_odds[z, j, c] += full * sums.products[z, b, c]
+        for k in range(pairs):
+            if slope[arm, b, k] != 0.0:
+                d_agreement[arm, k] += slope[arm, b, k] * sums.whole[z, b] * rest
+
+
+@compiled
+def pattern_work(agreement: Array, v: VerdictArrays, classes: int) -> PatternWork:
+    """Weights of agreeing judges, what each pattern seen consists of, and empty working memory.
+
+    Parameters
+    ----------
+    agreement : ndarray, shape (A, pairs)
+        Log odds of the same verdict.
     v : VerdictArrays
         Verdict data.
     classes : int
         Number of classes K.
-
-    Returns
-    -------
-    ndarray, shape (N, K, L)
-        Probability of each full pattern.
     """
-    wrong, _, _, agree = split_verdict_parameters(x, v, classes)
-    strata, judges, many = v.arm.shape[0], v.full.shape[1], v.full.shape[0]
-    out = np.zeros((strata, classes, many))
-    right = accuracy_logits(deviations, v, classes)
-    voice = np.zeros((judges, classes))
-    for n in range(strata):
-        for z in range(classes):
-            for j in range(judges):
-                for c in range(classes - 1):
-                    voice[j, c if c < z else c + 1] = wrong[v.arm[n], j, z, c]
-                voice[j, z] = right[n, j, z]
-                for c in range(classes):
-                    if not v.possible[v.arm[n], c]:
-                        voice[j, c] = LOG_ZERO
-            top = -np.inf
-            for f in range(many):
-                for j in range(judges):
-                    out[n, z, f] += voice[j, v.full[f, j]]
-                for k in range(v.pairs.shape[0]):
-                    if v.full[f, v.pairs[k, 0]] == v.full[f, v.pairs[k, 1]]:
-                        out[n, z, f] += agree[v.arm[n], k]
-                top = max(top, out[n, z, f])
-            whole = 0.0
-            for f in range(many):
-                out[n, z, f] = np.exp(out[n, z, f] - top)
-                whole += out[n, z, f]
-            for f in range(many):
-                out[n, z, f] /= whole
-    return out
+    judges, pairs, seen = v.full.shape[1], v.pairs.shape[0], v.partial.shape[0]
+    many = 1 << judges
+    spoke = np.zeros(seen, dtype=np.int64)
+    alike = np.zeros((seen, pairs), dtype=np.bool_)
+    bonus = np.ones((v.arms, seen))
+    for b in range(seen):
+        for j in range(judges):
+            if v.partial[b, j] >= 0:
+                spoke[b] |= 1 << j
+        for k in range(pairs):
+            one, other = v.partial[b, v.pairs[k, 0]], v.partial[b, v.pairs[k, 1]]
+            alike[b, k] = one >= 0 and one == other
+            if alike[b, k]:
+                for a in range(v.arms):
+                    bonus[a, b] *= np.exp(agreement[a, k])
+    block, slope = agreement_weights(agreement, v)
+    shape = (classes, judges, classes)
+    sums = AgreementSums(np.zeros((classes, many, classes)), np.zeros((classes, many)), np.zeros((classes, many)))
+    further = AgreementSums(np.zeros((classes, many, classes)), np.zeros((classes, many)), np.zeros((classes, many)))
+    return PatternWork(block, slope, spoke, alike, bonus, np.zeros(shape), np.zeros(shape), sums, further)
 
 
 @compiled
-def is_consistent(partial: Array, full: Array) -> bool:
-    """Whether a full pattern agrees with a partial one wherever that has a verdict.
+def restricted_odds(z: int, b: int, odds: Array, v: VerdictArrays, out: Array) -> None:
+    """Odds of the patterns that agree with one that was seen.
 
     Parameters
     ----------
-    partial : ndarray of int, shape (J,)
-        Class by each judge, -1 for no verdict.
-    full : ndarray of int, shape (J,)
-        Class by each judge.
-    """
-    agrees = True
-    for j in range(partial.shape[0]):
-        agrees = agrees and (partial[j] < 0 or partial[j] == full[j])
-    return agrees
-
-
-@compiled
-def seen_pattern_probabilities(tables: Array, v: VerdictArrays) -> Array:
-    """P(observed pattern | true class): full patterns summed over missing verdicts.
-
-    Parameters
-    ----------
-    tables : ndarray, shape (N, K, L)
-        Probability of each full pattern.
+    z, b : int
+        True class and pattern.
+    odds : ndarray, shape (K, J, K)
+        Odds of each judge's verdicts by true class.
     v : VerdictArrays
         Verdict data.
-
-    Returns
-    -------
-    ndarray, shape (N, K, B)
-        Probability of each observed pattern.
+    out : ndarray, shape (K, J, K)
+        Filled for this true class: 0 for other verdicts than those given.
     """
-    strata, classes, many = tables.shape
-    out = np.zeros((strata, classes, v.partial.shape[0]))
-    for b in range(v.partial.shape[0]):
-        for f in range(many):
-            if is_consistent(v.partial[b], v.full[f]):
-                for n in range(strata):
-                    for z in range(classes):
-                        out[n, z, b] += tables[n, z, f]
-    return out
+    for j in range(odds.shape[1]):
+        said = v.partial[b, j]
+        for c in range(odds.shape[2]):
+            out[z, j, c] = odds[z, j, c] if said < 0 or said == c else 0.0
 
 
 @compiled
-def rows_log_likelihood(logs: Array, seen: Array, v: VerdictArrays, weight: Array, d_seen: Array) -> float:
-    """Log likelihood of the rows; accumulates what the gradient needs.
+def rows_log_likelihood(  # noqa: PLR0912
+    logs: Array,
+    levels: LevelOdds,
+    agreement: Array,
+    v: VerdictArrays,
+    weight: Array,
+    slope: LevelOdds,
+    d_agreement: Array,
+    rows: Array,
+) -> float:
+    """Log likelihood of the rows; accumulates its gradient.
+
+    One long function: calls with many arrays per row and class, which numba does not inline, cost 30 times as much.
 
     Parameters
     ----------
     logs : ndarray, shape (cells, K)
         Log class probabilities.
-    seen : ndarray, shape (N, K, B)
-        Probability of each observed pattern.
+    levels : LevelOdds
+        Odds of arms and levels.
+    agreement : ndarray, shape (A, pairs)
+        Log odds of the same verdict.
     v : VerdictArrays
         Verdict data.
     weight : ndarray, shape (cells, K)
         Expected class counts are added to it.
-    d_seen : ndarray, shape (N, K, B)
-        Expected pattern counts are added to it.
+    slope : LevelOdds
+        The gradient in the logs of `levels` is added to it.
+    d_agreement : ndarray, shape (A, pairs)
+        The gradient in the agreements is added to it.
+    rows : ndarray, shape (R,)
+        Filled: log likelihood of each row.
     """
-    cells, classes = logs.shape
-    share = np.zeros((cells, classes))
-    for c in range(cells):
-        for z in range(classes):
-            share[c, z] = np.exp(logs[c, z])
-    joint = np.zeros(classes)
+    classes = logs.shape[1]
+    judges, pairs = v.full.shape[1], v.pairs.shape[0]
+    everyone = (1 << judges) - 1
+    share, w = np.exp(logs), pattern_work(agreement, v, classes)
+    odds, d_odds, narrow, sums, narrow_sums = w.odds, w.d_odds, np.zeros(w.odds.shape), w.sums, w.narrow_sums
+    joint, used, norm = np.zeros(classes), np.zeros(classes), np.zeros(classes)
     total = 0.0
-    for i in range(v.cell.shape[0]):
-        c, n, b = v.cell[i], v.stratum[i], v.pattern[i]
-        whole = 0.0
+    for n in range(v.arm.shape[0]):
+        if v.start[n] == v.start[n + 1]:
+            continue
+        arm = v.arm[n]
+        stratum_odds(n, levels, v, odds)
         for z in range(classes):
-            fits = v.label[i] < 0 or v.label[i] == z
-            prior = share[c, z] if c >= 0 else 1.0
-            joint[z] = prior * seen[n, z, b] if fits else 0.0
-            whole += joint[z]
-        whole = max(whole, 1e-300)
-        total += v.number[i] * np.log(whole)
-        each = v.number[i] / whole
+            used[z] = 0.0
+            for j in range(judges):
+                for k in range(classes):
+                    d_odds[z, j, k] = 0.0
+            if v.possible[arm, z]:
+                norm[z] = 1.0 / max(agreement_sum(z, arm, odds, w.block, sums), SMALLEST)
+        for place in range(v.start[n], v.start[n + 1]):
+            i = v.order[place]
+            c, b, whole = v.cell[i], v.pattern[i], 0.0
+            for z in range(classes):
+                joint[z] = 0.0
+                if v.possible[arm, z] and (v.label[i] < 0 or v.label[i] == z):
+                    chance = 1.0
+                    if w.spoke[b] == everyone:
+                        chance = w.bonus[arm, b] * norm[z]
+                        for j in range(judges):
+                            chance *= odds[z, j, v.partial[b, j]]
+                    elif w.spoke[b] != 0:
+                        restricted_odds(z, b, odds, v, narrow)
+                        chance = agreement_sum(z, arm, narrow, w.block, narrow_sums) * norm[z]
+                    joint[z] = (share[c, z] if c >= 0 else 1.0) * chance
+                    whole += joint[z]
+            whole = max(whole, SMALLEST)
+            rows[i] = v.number[i] * np.log(whole)
+            total += rows[i]
+            each = v.number[i] / whole
+            for z in range(classes):
+                if joint[z] == 0.0:
+                    continue
+                expected = each * joint[z]
+                if c >= 0:
+                    weight[c, z] += expected
+                if w.spoke[b] == 0:
+                    continue
+                used[z] += expected
+                if w.spoke[b] == everyone:
+                    for j in range(judges):
+                        d_odds[z, j, v.partial[b, j]] += expected
+                    for k in range(pairs):
+                        if w.alike[b, k]:
+                            d_agreement[arm, k] += expected
+                else:
+                    agreement_sum_gradient(expected, z, arm, w.block, w.slope, narrow_sums, d_odds, d_agreement)
         for z in range(classes):
-            d_seen[n, z, b] += each * joint[z]
-            if c >= 0:
-                weight[c, z] += each * joint[z]
+            if used[z] != 0.0:
+                agreement_sum_gradient(-used[z], z, arm, w.block, w.slope, sums, d_odds, d_agreement)
+        add_level_gradient(n, d_odds, v, slope)
     return total
 
 
 @compiled
-def pattern_gradient(tables: Array, seen: Array, d_seen: Array, v: VerdictArrays) -> Array:
-    """Gradient in the logits of the full patterns.
+def row_log_likelihoods(parameters: Array, v: VerdictArrays, logs: Array) -> Array:
+    """Log likelihood (R,) of each row at parameters, not coordinates.
 
     Parameters
     ----------
-    tables : ndarray, shape (N, K, L)
-        Probability of each full pattern.
-    seen : ndarray, shape (N, K, B)
-        Probability of each observed pattern.
-    d_seen : ndarray, shape (N, K, B)
-        Expected counts of observed patterns.
+    parameters : ndarray, shape (size,)
+        Verdict part of a parameter vector.
+    v : VerdictArrays
+        Verdict data.
+    logs : ndarray, shape (cells, K)
+        Log class probabilities.
+    """
+    p = split_verdict_parameters(parameters, v, logs.shape[1])
+    odds = level_odds(p.wrong, p.accuracy, p.deviation, v)
+    unused = LevelOdds(np.zeros(odds.base.shape), np.zeros(odds.right.shape), np.zeros(odds.wrong.shape))
+    rows, weight = np.zeros(v.cell.shape[0]), np.zeros(logs.shape)
+    rows_log_likelihood(logs, odds, p.agreement, v, weight, unused, np.zeros(p.agreement.shape), rows)
+    return rows
+
+
+@compiled
+def add_level_gradient(n: int, d_odds: Array, v: VerdictArrays, slope: LevelOdds) -> None:
+    """Propagate the gradient from a stratum's log odds to those of arms and levels.
+
+    Parameters
+    ----------
+    n : int
+        The stratum.
+    d_odds : ndarray, shape (K, J, K)
+        Gradient in the log odds of its verdicts.
+    v : VerdictArrays
+        Verdict data.
+    slope : LevelOdds
+        The gradient is added to it.
+    """
+    classes, judges = d_odds.shape[0], d_odds.shape[1]
+    arm = v.arm[n]
+    for j in range(judges):
+        for z in range(classes):
+            for c in range(classes):
+                slope.base[arm, j, z, c] += d_odds[z, j, c]
+    for axis in range(v.accuracy.level.shape[1]):
+        m = v.accuracy.level[n, axis]
+        if m >= 0:
+            for j in range(judges):
+                for z in range(classes):
+                    slope.right[m, j, z] += d_odds[z, j, z]
+    for axis in range(v.wrong.level.shape[1]):
+        m = v.wrong.level[n, axis]
+        if m >= 0:
+            for j in range(judges):
+                for z in range(classes):
+                    for c in range(classes):
+                        slope.wrong[m, j, z, c] += d_odds[z, j, c]
+
+
+@compiled
+def pattern_tables(levels: LevelOdds, agreement: Array, v: VerdictArrays) -> Array:
+    """P(full pattern | true class) in each stratum.
+
+    Parameters
+    ----------
+    levels : LevelOdds
+        Odds of arms and levels.
+    agreement : ndarray, shape (A, pairs)
+        Log odds of the same verdict.
     v : VerdictArrays
         Verdict data.
 
     Returns
     -------
     ndarray, shape (N, K, L)
-        Gradient.
+        Probability of each full pattern.
     """
-    strata, classes, many = tables.shape
-    out = np.zeros(tables.shape)
-    for n in range(strata):
+    classes, judges = levels.base.shape[3], levels.base.shape[1]
+    out = np.zeros((v.arm.shape[0], classes, v.full.shape[0]))
+    odds = np.zeros((classes, judges, classes))
+    for n in range(out.shape[0]):
+        stratum_odds(n, levels, v, odds)
         for z in range(classes):
             whole = 0.0
-            for b in range(v.partial.shape[0]):
-                if d_seen[n, z, b] > 0.0:
-                    for f in range(many):
-                        if is_consistent(v.partial[b], v.full[f]):
-                            out[n, z, f] += d_seen[n, z, b] * tables[n, z, f] / seen[n, z, b]
-                    whole += d_seen[n, z, b]
-            for f in range(many):
-                out[n, z, f] -= whole * tables[n, z, f]
+            for f in range(out.shape[2]):
+                chance = 1.0
+                for j in range(judges):
+                    chance *= odds[z, j, v.full[f, j]]
+                for k in range(v.pairs.shape[0]):
+                    if v.full[f, v.pairs[k, 0]] == v.full[f, v.pairs[k, 1]]:
+                        chance *= np.exp(agreement[v.arm[n], k])
+                out[n, z, f] = chance
+                whole += chance
+            for f in range(out.shape[2]):
+                out[n, z, f] /= max(whole, SMALLEST)
     return out
 
 
 @compiled
-def verdict_prior(
-    x: Array, v: VerdictArrays, precision: Array, way: CoefficientTransform, grad: Array
-) -> tuple[float, Array]:
-    """Log prior of the verdict parameters; accumulates its gradient.
+def arm_confusions(levels: LevelOdds, agreement: Array, v: VerdictArrays, share: Array) -> Array:
+    """P(verdict | true class) of each judge, averaged over the strata of each arm.
 
     Parameters
     ----------
-    x : ndarray, shape (size,)
-        Verdict part of a parameter vector.
+    levels : LevelOdds
+        Odds of arms and levels.
+    agreement : ndarray, shape (A, pairs)
+        Log odds of the same verdict.
     v : VerdictArrays
         Verdict data.
-    precision : ndarray, shape (D, J K)
-        Prior precisions of the accuracy deviations.
-    way : CoefficientTransform
-        Deviations and volume of their coordinates.
-    grad : ndarray, shape (size,)
-        The gradient is added to it, except in the deviations.
+    share : ndarray, shape (N,)
+        Weight of each stratum within its arm.
+
+    Returns
+    -------
+    ndarray, shape (A, J, K, K)
+        Confusion matrices, true class first.
+    """
+    classes, judges = levels.base.shape[3], levels.base.shape[1]
+    out, unused = np.zeros(levels.base.shape), np.zeros(agreement.shape)
+    w = pattern_work(agreement, v, classes)
+    for n in range(v.arm.shape[0]):
+        if share[n] > 0.0:
+            arm = v.arm[n]
+            stratum_odds(n, levels, v, w.odds)
+            w.d_odds[:] = 0.0
+            for z in range(classes):
+                if v.possible[arm, z]:
+                    agreement_sum(z, arm, w.odds, w.block, w.sums)
+                    agreement_sum_gradient(share[n], z, arm, w.block, w.slope, w.sums, w.d_odds, unused)
+                for j in range(judges):
+                    for c in range(classes):
+                        out[arm, j, z, c] += w.d_odds[z, j, c]
+    return out
+
+
+@compiled
+def deviation_prior(
+    log_scale: Array, width: float, precision: Array, levels: LevelDeviations, beta: Array, d_log_scale: Array
+) -> tuple[float, Array]:
+    """Log prior of deviations and of their log standard deviations, which are half-normal.
+
+    Parameters
+    ----------
+    log_scale : ndarray, shape (Q, J)
+        Log standard deviations.
+    width : float
+        Scale of their half-normal prior.
+    precision : ndarray, shape (D, J w)
+        Prior precisions of the deviations.
+    levels : LevelDeviations
+        Groups of the deviations.
+    beta : ndarray, shape (D, J w)
+        Deviations.
+    d_log_scale : ndarray, shape (Q, J)
+        The gradient is added to it.
 
     Returns
     -------
     (float, ndarray)
-        Log prior, and its gradient in the deviations (D, J K).
+        Log prior, and its gradient in the deviations (D, J w).
     """
-    classes = precision.shape[1] // v.full.shape[1]
-    wrong, log_tau, _, agree = split_verdict_parameters(x, v, classes)
-    d_wrong, d_log_tau, _, d_agree = split_verdict_parameters(grad, v, classes)
-    total = way.log_volume
-    gaps, slopes = (wrong.ravel() - v.wrong_mean) / v.wrong_sd, d_wrong.ravel()
+    total, slope = 0.0, np.zeros(beta.shape)
+    for g in range(log_scale.shape[0]):
+        for j in range(log_scale.shape[1]):
+            ratio = np.exp(log_scale[g, j]) / width
+            total += log_scale[g, j] - 0.5 * ratio * ratio
+            d_log_scale[g, j] += 1.0 - ratio * ratio
+    each = beta.shape[1] // log_scale.shape[1]
+    for d in range(beta.shape[0]):
+        g = levels.group[d]
+        for k in range(beta.shape[1]):
+            pulled = precision[d, k] * beta[d, k]
+            slope[d, k] = -pulled
+            total -= 0.5 * pulled * beta[d, k] + log_scale[g, k // each]
+            d_log_scale[g, k // each] += pulled * beta[d, k] - 1.0
+    return total, slope
+
+
+@compiled
+def judge_prior(p: VerdictParameters, v: VerdictArrays, d: VerdictParameters) -> float:
+    """Log prior of the wrong logits of the arms and of the agreements; accumulates its gradient.
+
+    Parameters
+    ----------
+    p : VerdictParameters
+        The parameters.
+    v : VerdictArrays
+        Verdict data.
+    d : VerdictParameters
+        The gradient is added to it.
+    """
+    total = 0.0
+    gaps, slopes = (p.wrong.ravel() - v.wrong_mean) / v.wrong_sd, d.wrong.ravel()
     many = gaps.size // v.arms
     common = v.wrong_alike / (1.0 + (many - 1) * v.wrong_alike)
     for arm in range(v.arms):
@@ -352,101 +749,100 @@ def verdict_prior(
             pulled = (gaps[k] - common * whole) / (1.0 - v.wrong_alike)
             total -= 0.5 * gaps[k] * pulled
             slopes[k] -= pulled / v.wrong_sd
-    gaps, slopes = agree.ravel() / v.agreement_sd, d_agree.ravel()
+    gaps, slopes = p.agreement.ravel() / v.agreement_sd, d.agreement.ravel()
     for k in range(gaps.size):
         total -= 0.5 * gaps[k] * gaps[k]
         slopes[k] -= gaps[k] / v.agreement_sd
-    for g in range(log_tau.shape[0]):
-        for j in range(log_tau.shape[1]):
-            ratio = np.exp(log_tau[g, j]) / v.scale
-            total += log_tau[g, j] - 0.5 * ratio * ratio
-            d_log_tau[g, j] += 1.0 - ratio * ratio
-    slope = np.zeros(precision.shape)
-    for d in range(precision.shape[0]):
-        for k in range(precision.shape[1]):
-            pulled = precision[d, k] * way.beta[d, k]
-            slope[d, k] = -pulled
-            total -= 0.5 * pulled * way.beta[d, k] + log_tau[v.group[d], k // classes]
-            d_log_tau[v.group[d], k // classes] += pulled * way.beta[d, k] - 1.0
-    return total, slope
+    return total
 
 
 @compiled
-def verdict_gradient(d_tables: Array, v: VerdictArrays, slope: Array, grad: Array) -> None:
-    """Propagate the gradient from the logits of the full patterns to the verdict parameters.
-
-    Parameters
-    ----------
-    d_tables : ndarray, shape (N, K, L)
-        Gradient in the logits of the full patterns.
-    v : VerdictArrays
-        Verdict data.
-    slope : ndarray, shape (D, J K)
-        The gradient in the deviations is added to it.
-    grad : ndarray, shape (size,)
-        The gradient in the other verdict parameters is added to it.
-    """
-    strata, classes, many = d_tables.shape
-    d_wrong, _, _, d_agree = split_verdict_parameters(grad, v, classes)
-    judges = v.full.shape[1]
-    d_right = np.zeros((judges, classes))
-    for n in range(strata):
-        arm = v.arm[n]
-        d_right[:] = 0.0
-        for z in range(classes):
-            for f in range(many):
-                given = d_tables[n, z, f]
-                for j in range(judges):
-                    said = v.full[f, j]
-                    if said == z:
-                        d_right[j, z] += given
-                    else:
-                        d_wrong[arm, j, z, said if said < z else said - 1] += given
-                for k in range(v.pairs.shape[0]):
-                    if v.full[f, v.pairs[k, 0]] == v.full[f, v.pairs[k, 1]]:
-                        d_agree[arm, k] += given
-        for d in range(slope.shape[0]):
-            if v.deviation[n, d] != 0.0:
-                for j in range(judges):
-                    for z in range(classes):
-                        slope[d, j * classes + z] += v.deviation[n, d] * d_right[j, z]
-
-
-@compiled
-def accuracy_gradient(
-    x: Array, v: VerdictArrays, c: Coordinates, way: CoefficientTransform, slope: Array, grad: Array
+def deviation_gradient(
+    slope: Array,
+    log_scale: Array,
+    levels: LevelDeviations,
+    way: CoefficientTransform,
+    raw: Array,
+    c: Coordinates,
+    d_raw: Array,
+    d_log_scale: Array,
 ) -> None:
-    """Propagate the gradient from the accuracy deviations to their coordinates and log scales.
+    """Propagate the gradient from deviations to their coordinates and log standard deviations.
 
     Parameters
     ----------
-    x : ndarray, shape (size,)
-        Verdict part of a vector in the model's coordinates.
-    v : VerdictArrays
-        Verdict data.
-    c : Coordinates
-        Coordinates of the deviations.
-    way : CoefficientTransform
-        Their transform (`to_coefficients`).
-    slope : ndarray, shape (D, J K)
+    slope : ndarray, shape (D, J w)
         Gradient in the deviations.
-    grad : ndarray, shape (size,)
+    log_scale : ndarray, shape (Q, J)
+        Log standard deviations.
+    levels : LevelDeviations
+        Groups of the deviations.
+    way : CoefficientTransform
+        Transform of the coordinates (`to_coefficients`).
+    raw : ndarray, shape (D, J w)
+        Coordinates.
+    c : Coordinates
+        What the coordinates are.
+    d_raw : ndarray, shape (D, J w)
+        Filled with the gradient in the coordinates.
+    d_log_scale : ndarray, shape (Q, J)
         The gradient is added to it.
     """
-    classes = slope.shape[1] // v.full.shape[1]
-    _, log_tau, raw, _ = split_verdict_parameters(x, v, classes)
-    _, d_log_tau, d_raw, _ = split_verdict_parameters(grad, v, classes)
     d_z, d_precision = coordinate_gradient(raw, way, slope, c)
     d_raw[:] = d_z
+    each = slope.shape[1] // log_scale.shape[1]
     for d in range(slope.shape[0]):
-        for k in range(slope.shape[1]):
-            g, j = v.group[d], k // classes
-            d_log_tau[g, j] -= 2.0 * np.exp(-2.0 * log_tau[g, j]) * d_precision[d, k]
+        g = levels.group[d]
+        for j in range(log_scale.shape[1]):
+            by = -2.0 * np.exp(-2.0 * log_scale[g, j])
+            for k in range(j * each, (j + 1) * each):
+                d_log_scale[g, j] += by * d_precision[d, k]
+
+
+@compiled
+def add_design_gradient(d_level: Array, levels: LevelDeviations, slope: Array) -> None:
+    """Add the gradient in the deviations (D, width) from the one in the levels' effects (M, width).
+
+    Parameters
+    ----------
+    d_level : ndarray, shape (M, width)
+        Gradient in the effects of the levels.
+    levels : LevelDeviations
+        Design of the levels.
+    slope : ndarray, shape (D, width)
+        The gradient is added to it.
+    """
+    for m in range(d_level.shape[0]):
+        for d in range(slope.shape[0]):
+            by = levels.design[m, d]
+            if by != 0.0:
+                for k in range(slope.shape[1]):
+                    slope[d, k] += by * d_level[m, k]
+
+
+@compiled
+def without_diagonal(d_odds: Array) -> Array:
+    """The entries (n, J, K, K - 1) of wrong verdicts from those (n, J, K, K) of all.
+
+    Parameters
+    ----------
+    d_odds : ndarray, shape (n, J, K, K)
+        True class before verdict.
+    """
+    many, judges, classes = d_odds.shape[0], d_odds.shape[1], d_odds.shape[2]
+    out = np.zeros((many, judges, classes, classes - 1))
+    for m in range(many):
+        for j in range(judges):
+            for z in range(classes):
+                for c in range(classes):
+                    if c != z:
+                        out[m, j, z, c - (c > z)] = d_odds[m, j, z, c]
+    return out
 
 
 @compiled
 def corrected_density(
-    x: Array, a: PredictorArrays, c: Coordinates, v: VerdictArrays, cv: Coordinates
+    x: Array, a: PredictorArrays, c: Coordinates, v: VerdictArrays, cv: Coordinates, cw: Coordinates
 ) -> tuple[float, Array]:
     """Log density, up to a constant, and gradient, with the true class latent except in labelled rows.
 
@@ -462,6 +858,8 @@ def corrected_density(
         Verdict data.
     cv : Coordinates
         Coordinates of the accuracy deviations.
+    cw : Coordinates
+        Coordinates of the deviations of wrong logits.
 
     Returns
     -------
@@ -470,21 +868,35 @@ def corrected_density(
     """
     z, log_tau = split_outcome_parameters(x, a)
     first = z.size + log_tau.size
-    own, classes = x[first:], a.fixed_mean.shape[1] + 1
+    classes = a.fixed_mean.shape[1] + 1
     precision, mean = coefficient_priors(log_tau, a)
     way = to_coefficients(z, precision, mean, c)
     eta = linear_predictor(way.beta, a.indptr, a.column, a.value)
-    _, log_sigma, raw, _ = split_verdict_parameters(own, v, classes)
-    trust = accuracy_prior(log_sigma, v, classes)
-    bent = to_coefficients(raw, trust, np.zeros(trust.shape), cv)
-    tables = pattern_tables(own, bent.beta, v, classes)
-    seen = seen_pattern_probabilities(tables, v)
-    weight, d_seen = np.zeros((eta.shape[0], classes)), np.zeros(seen.shape)
+    p = split_verdict_parameters(x[first:], v, classes)
+    trust = deviation_precision(p.log_tau, v.accuracy, classes)
+    bent = to_coefficients(p.accuracy, trust, np.zeros(trust.shape), cv)
+    firm = deviation_precision(p.log_omega, v.wrong, classes * (classes - 1))
+    leant = to_coefficients(p.deviation, firm, np.zeros(firm.shape), cw)
+    odds = level_odds(p.wrong, bent.beta, leant.beta, v)
+    slope = LevelOdds(np.zeros(odds.base.shape), np.zeros(odds.right.shape), np.zeros(odds.wrong.shape))
+    weight = np.zeros((eta.shape[0], classes))
     total, d_beta, d_log_tau = outcome_prior(log_tau, precision, mean, way, a)
-    total += rows_log_likelihood(log_class_probabilities(eta, a.asked), seen, v, weight, d_seen)
+    d_agreement, rows = np.zeros(p.agreement.shape), np.zeros(v.cell.shape[0])
+    logs = log_class_probabilities(eta, a.asked)
+    total += rows_log_likelihood(logs, odds, p.agreement, v, weight, slope, d_agreement, rows)
     coefficient_gradient(a, eta, weight, d_beta)
     grad = outcome_gradient(x, a, c, way, d_beta, d_log_tau)
-    more, slope = verdict_prior(own, v, trust, bent, grad[first:])
-    verdict_gradient(pattern_gradient(tables, seen, d_seen, v), v, slope, grad[first:])
-    accuracy_gradient(own, v, cv, bent, slope, grad[first:])
-    return total + more, grad
+    d = split_verdict_parameters(grad[first:], v, classes)
+    total += judge_prior(p, v, d) + bent.log_volume + leant.log_volume
+    d.wrong[:] += without_diagonal(slope.base)
+    d.agreement[:] += d_agreement
+    value, d_bent = deviation_prior(p.log_tau, v.scale, trust, v.accuracy, bent.beta, d.log_tau)
+    total += value
+    add_design_gradient(slope.right.reshape(slope.right.shape[0], d_bent.shape[1]), v.accuracy, d_bent)
+    deviation_gradient(d_bent, p.log_tau, v.accuracy, bent, p.accuracy, cv, d.accuracy, d.log_tau)
+    value, d_leant = deviation_prior(p.log_omega, v.dose_scale, firm, v.wrong, leant.beta, d.log_omega)
+    total += value
+    lean = without_diagonal(slope.wrong)
+    add_design_gradient(lean.reshape(lean.shape[0], d_leant.shape[1]), v.wrong, d_leant)
+    deviation_gradient(d_leant, p.log_omega, v.wrong, leant, p.deviation, cw, d.deviation, d.log_omega)
+    return total, grad

@@ -1,7 +1,13 @@
 """Arrays for the judges' confusion: strata, observed verdict patterns, rows of the likelihood.
 
-Confusion is separate by arm. Within an arm a judge's accuracy may deviate by concept (if the arm has one) and by
-subject, partially pooled; arms are never pooled, since two groups cannot inform their own variance.
+Confusion is separate by arm. Within an arm a judge's accuracy may deviate by concept (if the arm has one), subject,
+span and protocol; and each logit of its wrong verdicts by strength and layer, if the arm is steered. All deviations are
+partially pooled; arms are never pooled, since two groups cannot inform their own variance.
+
+Why every wrong logit for strength and layer: a rate of events that may vary by strength beside an error rate that may
+not identifies the rates without labels (Hui and Walter 1980, Biometrics 36, 167-171), and thousands of verdicts then
+overrule the labels. Steering that breaks the language of a response changes which wrong verdict is given, not only how
+often a verdict is right.
 """
 
 from __future__ import annotations
@@ -13,8 +19,9 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from scipy.linalg import block_diag
 
-from gnomon.data.arms import identified_arms
+from gnomon.data.arms import identified_arms, steered_arms
 from gnomon.data.errors import InputError
 from gnomon.data.records import Arm, canonical_hash
 from gnomon.stats.cells.aggregation import MISSING, VerdictPatternCells
@@ -22,6 +29,13 @@ from gnomon.stats.cells.outcome_classes import is_class_possible
 from gnomon.stats.model import basis_functions
 from gnomon.stats.model.priors import Priors
 
+ACCURACY_AXES = ("concept", "subject", "span", "protocol")
+"""Axes by which the accuracy of each true class deviates."""
+WRONG_AXES = ("strength", "layer")
+"""Axes by which every logit of the wrong verdicts deviates, in steered arms."""
+MOST_LEVELS = 6
+"""Greatest number of values of strength or layer that are levels; beyond it, fifths of each subject's own values."""
+FIFTHS = 5
 MOST_UNLABELLED = 25_000
 PER_LABEL = 200
 
@@ -42,18 +56,32 @@ class ExternalCalibration:
     n: int
 
 
+class LevelDeviations(NamedTuple):
+    """Deviations by the levels of groups (a group is an axis within an arm): M levels, D columns, N strata, Q groups.
+
+    `level` (N, axes) is each stratum's level on each axis, -1 for none; `design` (M, D) maps coefficients to levels,
+    within a group a sum-to-zero contrast; `group` (D) is the group of each column, which has its own scale.
+    """
+
+    level: np.ndarray
+    design: np.ndarray
+    group: np.ndarray
+    groups: int
+
+
 class VerdictArrays(NamedTuple):
     """Verdict patterns as arrays. A arms, J judges, K classes, N strata, R rows, B patterns seen, L full patterns.
 
-    `arm` (N) is each stratum's arm; `deviation` (N, D) the design of accuracy deviations and `group` (D) their
-    scales; `full` (L, J) all patterns of classes; `partial` (B, J) those seen, -1 where a judge is silent; `pairs`
-    (pairs, 2) of judges; `possible` (A, K) whether an arm can be of a class. Rows: `cell` (-1 for transcripts of
-    another study), `stratum`, `pattern`, `label` (-1 for none), `number`.
+    `arm` (N) is each stratum's arm; `accuracy` and `wrong` the deviations of the logit of the correct class and of
+    each wrong class; `full` (L, J) all patterns of classes; `partial` (B, J) those seen, -1 where a judge is silent;
+    `pairs` (pairs, 2) of judges; `possible` (A, K) whether an arm can be of a class. Rows: `cell` (-1 for transcripts
+    of another study), `stratum`, `pattern`, `label` (-1 for none), `number`; `order` (R) lists them by stratum, those
+    of stratum n from `start[n]` to `start[n + 1]`.
     """
 
     arm: np.ndarray
-    deviation: np.ndarray
-    group: np.ndarray
+    accuracy: LevelDeviations
+    wrong: LevelDeviations
     full: np.ndarray
     partial: np.ndarray
     pairs: np.ndarray
@@ -63,12 +91,14 @@ class VerdictArrays(NamedTuple):
     pattern: np.ndarray
     label: np.ndarray
     number: np.ndarray
+    order: np.ndarray
+    start: np.ndarray
     arms: int
-    groups: int
     wrong_mean: float
     wrong_sd: float
     wrong_alike: float
     scale: float
+    dose_scale: float
     agreement_sd: float
 
 
@@ -106,13 +136,46 @@ def arms_present(patterns: VerdictPatternCells) -> list[str]:
 
 
 def confusion_strata(patterns: VerdictPatternCells) -> tuple[pd.DataFrame, np.ndarray]:
-    """The strata (arm, subject, concept; concept only in arms that count its name) and each cell's stratum."""
-    frame = patterns.frame[["arm", "subject", "concept"]].copy()
-    frame.loc[~frame["arm"].isin(identified_arms()), "concept"] = None
+    """The strata of judge error and each cell's stratum.
+
+    A stratum is an arm, a subject and a protocol; in arms that count the concept's name also the concept; in steered
+    arms also strength, layer and span. Strength and layer (as depth, where all steered cells of the arm have one) are
+    levels: the values themselves, or with more than `MOST_LEVELS` of them fifths of each subject's own values.
+    """
+    cells = patterns.frame
+    frame = cells[["arm", "subject", "concept", "protocol", "span"]].reset_index(drop=True).astype(object)
+    arm, subject = frame["arm"], frame["subject"]
+    steered = arm.isin(steered_arms())
+    frame.loc[~arm.isin(identified_arms()), "concept"] = None
+    frame.loc[~steered, "span"] = None
+    frame["strength"], frame["layer"] = None, None
+    for name in sorted(set(arm[steered])):
+        here = (arm == name).to_numpy()
+        depth = cells["depth"].to_numpy(float)[here]
+        place = cells["layer"].to_numpy(float)[here] if np.isnan(depth).any() else depth
+        for axis, values in (("strength", np.abs(cells["strength"].to_numpy(float)[here])), ("layer", place)):
+            frame.loc[here, axis] = _axis_levels(values, subject[here].to_numpy())
+    frame = frame.astype(object).where(frame.notna(), None)
     keys = list(frame.itertuples(index=False, name=None))
     ordered = sorted(set(keys), key=str)
-    place = {key: number for number, key in enumerate(ordered)}
-    return pd.DataFrame(ordered, columns=frame.columns), np.array([place[key] for key in keys])
+    at = {key: number for number, key in enumerate(ordered)}
+    return pd.DataFrame(ordered, columns=frame.columns), np.array([at[key] for key in keys], dtype=np.int64)
+
+
+def _axis_levels(values: np.ndarray, subjects: np.ndarray) -> np.ndarray:
+    """Levels (n,) of a graded axis as numbers; None where the value is missing."""
+    known = ~np.isnan(values)
+    out = np.full(len(values), None, dtype=object)
+    rounded = np.round(values, 9)
+    if len(set(rounded[known])) <= MOST_LEVELS:
+        out[known] = rounded[known]
+        return out
+    for subject in sorted(set(subjects)):
+        mine = known & (subjects == subject)
+        own = np.unique(rounded[mine])
+        rank = np.searchsorted(own, rounded[mine]) / max(len(own) - 1, 1) if len(own) > 1 else np.full(mine.sum(), 0.5)
+        out[mine] = np.minimum(np.floor(rank * FIFTHS), FIFTHS - 1)
+    return out
 
 
 def build_verdict_arrays(
@@ -138,7 +201,6 @@ def build_verdict_arrays(
     validate_external(external, patterns, arms)
     strata, of_cell = confusion_strata(patterns)
     elsewhere = [arm for arm in arms if any(one.arm == arm for one in external)]
-    deviation, group = _deviation_design(strata, elsewhere)
     judges, classes = len(patterns.judges), len(patterns.classes)
     stratum = {arm: len(strata) + place for place, arm in enumerate(elsewhere)}
     said = np.full((len(external), judges), MISSING)
@@ -148,25 +210,28 @@ def build_verdict_arrays(
     seen = np.where(patterns.label < 0, unlabelled_weight(patterns), 1.0) * patterns.count
     ours, theirs = of_cell[patterns.cell], np.array([stratum[one.arm] for one in external], dtype=np.int64)
     truth = np.array([patterns.classes.index(one.truth) for one in external], dtype=np.int64)
+    row_stratum = np.concatenate([ours, theirs])
     return VerdictArrays(
         arm=np.array([arms.index(arm) for arm in [*strata["arm"], *elsewhere]]),
-        deviation=deviation,
-        group=group,
+        accuracy=_level_deviations(strata, ACCURACY_AXES, elsewhere),
+        wrong=_level_deviations(strata, WRONG_AXES, elsewhere),
         full=np.array(list(product(range(classes), repeat=judges))),
         partial=partial,
         pairs=np.array(list(combinations(range(judges), 2)), dtype=np.int64).reshape(-1, 2),
         possible=np.array([[is_class_possible(name, Arm(arm)) for name in patterns.classes] for arm in arms]),
         cell=np.concatenate([patterns.cell, np.full(len(external), MISSING)]),
-        stratum=np.concatenate([ours, theirs]),
+        stratum=row_stratum,
         pattern=pattern.reshape(-1),
         label=np.concatenate([patterns.label, truth]),
         number=np.concatenate([seen, [one.n for one in external]]),
+        order=np.argsort(row_stratum, kind="stable"),
+        start=np.searchsorted(np.sort(row_stratum), np.arange(len(strata) + len(elsewhere) + 1)),
         arms=len(arms),
-        groups=int(group.max()) + 1 if len(group) else 0,
         wrong_mean=priors.judge_wrong_mean,
         wrong_sd=priors.judge_wrong_sd,
         wrong_alike=priors.judge_wrong_alike,
         scale=priors.judge_scale,
+        dose_scale=priors.judge_dose_scale,
         agreement_sd=priors.judge_agreement_sd,
     )
 
@@ -211,29 +276,27 @@ def validate_external(
             )
 
 
-def _deviation_design(strata: pd.DataFrame, elsewhere: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-    """Design (strata, D) of accuracy deviations, and the scale of each column.
+def _level_deviations(strata: pd.DataFrame, axes: Sequence[str], elsewhere: Sequence[str]) -> LevelDeviations:
+    """Levels and design of deviations that sum to zero over an arm's levels of each axis with more than one.
 
-    Within an arm they sum to zero over its concepts and over its subjects. A stratum of external transcripts (one per
-    arm that has any, after the others) deviates like a further subject.
+    A stratum of external transcripts (one per arm that has any, after the others) deviates like a further subject.
     """
-    columns, group = [np.zeros((len(strata) + len(elsewhere), 0))], []
+    level = np.full((len(strata) + len(elsewhere), len(axes)), MISSING, dtype=np.int64)
+    blocks: list[np.ndarray] = []
+    levels = 0
     for arm in sorted(set(strata["arm"])):
-        here = strata[strata["arm"] == arm]
-        for axis in ("concept", "subject"):
-            levels = sorted(here[axis].dropna().unique())
-            if len(levels) > 1:
-                basis = basis_functions.interaction_basis(
-                    basis_functions.arm_indicator(arm), basis_functions.sum_to_zero_contrast(axis, levels)
-                )(strata)
-                other = np.array([[float(axis == "subject" and one == arm)] for one in elsewhere]).reshape(-1, 1)
-                further = other[:, :0] if not other.any() else other
-                block = np.block(
-                    [
-                        [basis, np.zeros((len(strata), further.shape[1]))],
-                        [np.zeros((len(elsewhere), basis.shape[1])), further],
-                    ]
-                )
-                group += [len(columns) - 1] * block.shape[1]
-                columns.append(block)
-    return np.hstack(columns), np.array(group, dtype=np.int64)
+        here = (strata["arm"] == arm).to_numpy()
+        for place, axis in enumerate(axes):
+            values = sorted(set(strata.loc[here, axis].dropna()))
+            if len(values) < 2:
+                continue
+            at = {value: levels + number for number, value in enumerate(values)}
+            level[: len(strata)][here, place] = [at.get(value, MISSING) for value in strata.loc[here, axis]]
+            block = basis_functions.sum_to_zero_basis(len(values))
+            if axis == "subject" and arm in elsewhere:
+                level[len(strata) + elsewhere.index(arm), place] = levels + len(values)
+                block = block_diag(block, np.ones((1, 1)))
+            blocks.append(block)
+            levels += len(block)
+    group = np.repeat(np.arange(len(blocks)), [block.shape[1] for block in blocks])
+    return LevelDeviations(level, block_diag(*blocks) if blocks else np.zeros((0, 0)), group, len(blocks))

@@ -51,7 +51,10 @@ class Priors:
         to read are hard for every judge. With independent logits the priors would add up to a strong belief about
         the judges' overall error rate, which labels could hardly change (decision 0014).
     judge_scale : float
-        Deviations of a judge's accuracy by concept and subject, within an arm.
+        Deviations of a judge's accuracy by concept, subject, span and protocol, within an arm.
+    judge_dose_scale : float
+        Deviations of every logit of a judge's wrong verdicts by strength and layer, within a steered arm: strong
+        steering breaks the language of responses, and a judge may mistake the result for an event.
     judge_agreement_sd : float
         Extra log odds that two judges give the same verdict, given the truth, by arm: judges that read the same
         words make the same mistakes, and assuming independence would count those mistakes as evidence.
@@ -90,6 +93,7 @@ class Priors:
     judge_wrong_sd: float = 1.5
     judge_wrong_alike: float = 0.5
     judge_scale: float = 0.5
+    judge_dose_scale: float = 1.0
     judge_agreement_sd: float = 1.0
 
     @classmethod

@@ -163,7 +163,11 @@ def in_pymc(model: OutcomeModel):
         target = pymc_model(model)
         compiled = target.compile_logp(jacobian=True)
     a, v, fixed = model.arrays, model.verdicts, len(model.arrays.fixed_mean)
-    names = {"log_scale": "scale_log__", "log_judge_scale": "judge_scale_log__"}
+    names = {
+        "log_scale": "scale_log__",
+        "log_judge_scale": "judge_scale_log__",
+        "log_wrong_scale": "wrong_scale_log__",
+    }
 
     def at(parameters: np.ndarray) -> float:
         point = model.unpack_parameters(parameters)
@@ -172,10 +176,14 @@ def in_pymc(model: OutcomeModel):
         shrunk = -np.log(scale).sum()
         if v is not None:
             point["wrong"] = point["wrong"].reshape(v.arms, -1)
-        if v is not None and len(v.group):
-            own = np.exp(point["log_judge_scale"])[v.group]
+        if v is not None and len(v.accuracy.group):
+            own = np.exp(point["log_judge_scale"])[v.accuracy.group]
             point["accuracy"] = point["accuracy"] / own[:, :, None]
             shrunk -= len(model.classes) * np.log(own).sum()
+        if v is not None and len(v.wrong.group):
+            own = np.exp(point["log_wrong_scale"])[v.wrong.group]
+            point["wrong_deviation"] = point["wrong_deviation"] / own[:, :, None, None]
+            shrunk -= len(model.classes) * (len(model.classes) - 1) * np.log(own).sum()
         known = {variable.name for variable in target.value_vars}
         value = float(compiled({name: v for key, v in point.items() if (name := names.get(key, key)) in known}))
         return value + float(shrunk)
