@@ -47,6 +47,13 @@ from bench.validity.hostile_studies import (
 from gnomon.data.storage.store import Store
 from gnomon.stats import fit
 from gnomon.stats.cells.outcome_classes import CLASSES, EVENT, INCOHERENT, REFUSED, REST
+from gnomon.stats.charts.coverage_table import (
+    MeasuredCoverage,
+    WorldCoverage,
+    WorldCoverageRow,
+    read_coverage,
+    write_coverage,
+)
 from gnomon.stats.estimand_registry import CONTROL, INJECTION, view_name
 from gnomon.stats.estimands.definitions import SubjectPosterior, subject_estimands
 from gnomon.stats.inference.hierarchical import VERSION
@@ -441,6 +448,35 @@ def format_table(lines: Sequence[HostileLine], *, every: bool = True) -> str:
     return "\n".join(out)
 
 
+def shipped_worlds(lines: Sequence[HostileLine]) -> MeasuredCoverage:
+    """The stored measurements with the worlds of some studies, under the version that was measured.
+
+    Worlds that are not among the studies keep what is stored if it is of the same version. Studies of other versions
+    are left out.
+    """
+    before = read_coverage()
+    worlds = dict(before.worlds) if before.worlds_version == VERSION else {}
+    for name, world in WORLDS.items():
+        mine = [line for line in lines if line["world"] == name and line["version"] == VERSION]
+        if mine:
+            worlds[name] = WorldCoverage(
+                about=world.about,
+                trials=2 * world.design.trials * len(world.design.subjects),
+                labels=world.labels if world.judges else 0,
+                studies=len(mine),
+                figures={kind: _shipped_row(row) for kind, row in coverage_by_kind(mine).items()},
+            )
+    ordered = {name: worlds[name] for name in WORLDS if name in worlds}
+    return before.model_copy(update={"worlds_version": VERSION, "worlds": ordered})
+
+
+def _shipped_row(row: KindCoverage) -> WorldCoverageRow:
+    values = [None if np.isnan(value) else round(value, 4) for value in (row.coverage, row.bias, row.width)]
+    return WorldCoverageRow(
+        intervals=row.intervals, withheld=row.refused, coverage=values[0], bias=values[1], width=values[2]
+    )
+
+
 def main() -> None:
     """Simulate, or print the table."""
     options = argparse.ArgumentParser(prog="python -m bench.validity.hostile_worlds", description=__doc__)
@@ -449,12 +485,15 @@ def main() -> None:
     options.add_argument("--first", type=int, default=0)
     options.add_argument("--out", type=Path, default=Path("hostile.jsonl"))
     options.add_argument("--table", action="store_true", help="print the table of the file")
+    options.add_argument("--ship", action="store_true", help="keep the coverage for the dashboard to show")
     options.add_argument("--short", action="store_true", help="fewer kinds in the table")
     chosen = options.parse_args()
-    if not chosen.table:
+    if not (chosen.table or chosen.ship):
         for name in chosen.world or WORLDS:
             run_studies(name, chosen.studies, chosen.out, chosen.first)
     lines = read_lines(chosen.out)
+    if chosen.ship:
+        write_coverage(shipped_worlds(lines))
     if chosen.world:
         lines = [line for line in lines if line["world"] in chosen.world]
     print(format_table(lines, every=not chosen.short))

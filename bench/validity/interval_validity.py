@@ -35,7 +35,13 @@ from scipy.stats import beta, binomtest, chi2
 from bench.support.machine import machine
 from bench.validity.worlds import EVEN, PUBLISHED, UNEVEN, World
 from gnomon.stats.cells.outcome_classes import CLASSES, EVENT, REFUSED, REST
-from gnomon.stats.charts.coverage_table import PATH
+from gnomon.stats.charts.coverage_table import (
+    CoverageDesign,
+    CoverageRow,
+    MeasuredCoverage,
+    read_coverage,
+    write_coverage,
+)
 from gnomon.stats.checks.simulation import (
     SimulatedStudy,
     cell_frame,
@@ -367,27 +373,32 @@ def main() -> None:
         if lines:
             parts[part] = summary(lines)
     if chosen.ship:
-        PATH.write_text(json.dumps(shipped(parts), indent=1) + "\n", encoding="utf-8")
+        write_coverage(shipped(parts))
     document = {"machine": machine(), "seed": SEED, "parts": parts}
     print(json.dumps(document, indent=2) if chosen.json else table(parts))
 
 
-def shipped(measured: Mapping[str, PartSummary]) -> dict[str, object]:
+def shipped(measured: Mapping[str, PartSummary]) -> MeasuredCoverage:
     """Coverage by kind of study and estimate, under the model's version; parts that were not run keep the shipped
-    values.
+    values, and so do the worlds of `hostile_worlds`.
     """
-    before = json.loads(PATH.read_text(encoding="utf-8"))
-    parts = dict(before["parts"]) if before["version"] == VERSION else {}
+    before = read_coverage()
+    parts = dict(before.parts) if before.version == VERSION else {}
     for part, found in measured.items():
         if part != "sbc":
             plan = PLANS[part]
-            about = {"subjects": len(plan.subjects), "world": plan.world.subjects, "trials": plan.trials}
-            rows = {
-                name: {"intervals": row["intervals"], "coverage": round(row["coverage"], 6)}
-                for name, row in found["figures"].items()
-            }
-            parts[part] = {**about, "labels": round(found["labels"]), "studies": found["studies"], "figures": rows}
-    return {"version": VERSION, "parts": parts}
+            parts[part] = CoverageDesign(
+                subjects=len(plan.subjects),
+                world=plan.world.subjects,
+                trials=plan.trials,
+                labels=round(found["labels"]),
+                studies=found["studies"],
+                figures={
+                    name: CoverageRow(intervals=row["intervals"], coverage=round(row["coverage"], 6))
+                    for name, row in found["figures"].items()
+                },
+            )
+    return before.model_copy(update={"version": VERSION, "parts": parts})
 
 
 def table(parts: Mapping[str, PartSummary]) -> str:

@@ -41,7 +41,7 @@ class World:
     """Effects, and standard deviations of deviations, in logits of refusing and of the event among the engaged.
 
     Both by the names of the model's terms; a term that is not named has no effect. `subjects` describes the subjects of
-    this world in words that can follow "models".
+    this world in words; "{models}" stands for their number and noun, "{n}" for the number.
     """
 
     subjects: str
@@ -78,6 +78,10 @@ def _spread(level: Pair, injection: Pair, variant: Pair, variant_injection: Pair
     return {**subjects, "variant": variant, "variant:injection": variant_injection, "concept": (0.6, 0.6)}
 
 
-EVEN = World("alike", MILD, _spread((0.6, 0.6), (0.4, 0.4), (0.5, 0.5), (0.5, 0.5)))
-UNEVEN = World("that differ", MILD, _spread((1.0, 1.0), (0.67, 0.67), (0.67, 0.67), (0.67, 0.67)))
-PUBLISHED = World("as published", FOUND, _spread((2.6, 1.05), (0.85, 1.0), (0.75, 0.65), (0.65, 0.55)))
+EVEN = World("{n} similar models", MILD, _spread((0.6, 0.6), (0.4, 0.4), (0.5, 0.5), (0.5, 0.5)))
+UNEVEN = World(
+    "{models} that differ as the priors expect", MILD, _spread((1.0, 1.0), (0.67, 0.67), (0.67, 0.67), (0.67, 0.67))
+)
+PUBLISHED = World(
+    "{models} as in the published study", FOUND, _spread((2.6, 1.05), (0.85, 1.0), (0.75, 0.65), (0.65, 0.55))
+)

@@ -9,33 +9,14 @@ import streamlit as st
 
 from gnomon.dashboard import study_picker
 from gnomon.dashboard.components.chart_panel import show_chart
+from gnomon.dashboard.components.coverage_section import show_coverage
 from gnomon.data.glossary import define_terms
-from gnomon.stats.charts import coverage_table, diagnostic_charts
+from gnomon.stats.charts import diagnostic_charts
 from gnomon.stats.estimand_registry import listed_estimands
-from gnomon.stats.inference.hierarchical import VERSION
 from gnomon.stats.narrative import fit_sentences as telling
 from gnomon.stats.narrative.fit_frames import FitFrames, TidyEstimate, all_fitted, frame_rows
-from gnomon.stats.narrative.formatting import count_noun, escape_markdown, format_percent, format_time, non_breaking
+from gnomon.stats.narrative.formatting import escape_markdown, format_time, non_breaking
 from gnomon.stats.narrative.formatting import estimand_label as called
-
-_SHARE = st.column_config.NumberColumn("coverage, %", format="%.1f")
-
-MEASURED = (
-    "Coverage of 95 % intervals in simulated studies with known truth. Judge errors differ by arm, and trials are "
-    "labelled where judges disagree, as in the queue. Models are much alike, differ as the priors expect, or "
-    "behave as in the published study. One study has many estimates by strength or concept, and their errors are "
-    "correlated. Method, and ranks of simulation-based calibration: bench/RESULTS.md in the source code."
-)
-MADE_OF = {
-    "contrast ": "difference between models",
-    "slope ": "slope of a typical model",
-    "observed slope within ": "slope through these models, one variant",
-    "observed slope all ": "slope through these models, every variant",
-}
-NOT_MEASURED = (
-    "The coverage of this version's intervals has not been simulated: "
-    "run python -m bench.validity.interval_validity --ship"
-)
 
 
 def show_page() -> None:
@@ -54,49 +35,7 @@ def show_page() -> None:
     st.caption(telling.GATES)
     _predictive_checks(fits)
     _side_by_side(fits)
-    _stored_coverage()
-
-
-def _stored_coverage() -> None:
-    """Coverage of the model's intervals in simulation, one row per kind of estimate."""
-    st.subheader("Interval coverage in simulation", help=define_terms("coverage"))
-    found = coverage_table.interval_coverage(VERSION)
-    if found.empty:
-        st.text(NOT_MEASURED)
-        return
-    st.caption(MEASURED)
-    designs = found.groupby(["subjects", "trials", "world", "labels"], sort=True)
-    for tab, (_, design) in zip(st.tabs([_coverage_tab(design) for _, design in designs]), designs, strict=True):
-        rows = design.sort_values("coverage")
-        (_, least), *_, (_, most) = rows.iterrows()
-        said = (
-            f"The least coverage is {format_percent(least['coverage'], 1)}, of "
-            f"{_estimate_label(least['figure'])}; the most is "
-            f"{format_percent(most['coverage'], 1)}, of {_estimate_label(most['figure'])}."
-        )
-        made, labels = count_noun(int(least["studies"]), "study", "studies"), count_noun(int(least["labels"]), "label")
-        tab.text(non_breaking(f"{made} simulated, {labels} each on average. {said}"))
-        table = rows[["figure", "intervals"]].assign(
-            figure=rows["figure"].map(_estimate_label), coverage=100 * rows["coverage"]
-        )
-        table = table.rename(columns={"figure": "estimate"})
-        tab.dataframe(table, hide_index=True, column_config={"coverage": _SHARE})
-
-
-def _coverage_tab(rows: pd.DataFrame) -> str:
-    first = rows.iloc[0]
-    return (
-        f"{count_noun(int(first['subjects']), 'model')} {first['world']}, {count_noun(int(first['trials']), 'trial')}"
-    )
-
-
-def _estimate_label(figure: str) -> str:
-    """The label of a kind of estimate in the coverage table."""
-    for start, words in MADE_OF.items():
-        if figure.startswith(start):
-            return f"{words}: {called(figure.removeprefix(start))}"
-    estimand, *axis = figure.split(" by ")
-    return " by ".join([called(estimand), *axis])
+    show_coverage()
 
 
 def _fit_row(fit: FitFrames) -> dict[str, object]:
