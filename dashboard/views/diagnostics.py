@@ -15,7 +15,7 @@ from gnomon.stats.charts import diagnostic_charts
 from gnomon.stats.estimand_registry import listed_estimands
 from gnomon.stats.narrative import fit_sentences as telling
 from gnomon.stats.narrative.fit_frames import FitFrames, TidyEstimate, all_fitted, frame_rows
-from gnomon.stats.narrative.formatting import escape_markdown, format_time, non_breaking
+from gnomon.stats.narrative.formatting import count_noun, escape_markdown, format_time, non_breaking
 from gnomon.stats.narrative.formatting import estimand_label as called
 
 
