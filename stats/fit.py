@@ -35,7 +35,6 @@ from gnomon.stats.estimand_registry import (
 )
 from gnomon.stats.estimands.definitions import EstimandDraws, posterior_interval
 from gnomon.stats.estimands.design_based import design_based_estimands
-from gnomon.stats.estimands.method_comparison import DESIGN
 from gnomon.stats.estimands.result import (
     ModelPosterior,
     RefusalRule,
@@ -57,6 +56,7 @@ from gnomon.stats.inference.sampler import (
 from gnomon.stats.model.judge_confusion import ExternalCalibration, hash_patterns, unlabelled_weight
 from gnomon.stats.model.priors import Priors
 from gnomon.stats.results import (
+    DESIGN,
     FAILED,
     PASSED,
     REFUSED,

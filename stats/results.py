@@ -21,6 +21,8 @@ OUTCOMES, LABELS = "outcomes", "labels"
 """What a posterior predictive check replicates, besides the verdicts of a judge."""
 MISFIT_P = 0.01
 """p-value, adjusted for the number of checks, below which a posterior predictive check reports misfit."""
+JOINT, CUT, DESIGN = "joint", "cut", "design"
+"""Methods of a corrected estimate (`gnomon.stats.estimands.method_comparison`)."""
 
 
 class ResultModel(ResultPart):
@@ -87,6 +89,8 @@ class WithheldEstimate(EstimandRow):
     estimand: str = "all"
     subject: str | None = None
     reason: str
+    view: str | None = None
+    """The fit that withholds it, where several are listed together."""
 
 
 class PredictiveCheck(IntervalRow):
@@ -305,10 +309,14 @@ class MethodDifference(EstimandRow):
 
 
 class HeadlineChoice(ResultModel):
-    """Which method gives the corrected estimates of a fit; `p` is the least of the comparisons, null without any."""
+    """Which method gives the corrected estimates of a fit; `p` is the least of the comparisons, null without any.
+
+    Below `limit` the joint fit contradicts the labels.
+    """
 
     method: str
     p: float | None = None
+    limit: float = 0.05
     differences: tuple[MethodDifference, ...] = ()
 
 

@@ -8,6 +8,8 @@ import pandas as pd
 
 from gnomon.calibration.results.agreement import PairAgreement
 from gnomon.calibration.results.audit import AuditResult, ViewAudit
+from gnomon.calibration.results.panel import PanelEstimate, PanelSummary
+from gnomon.data.arms import identified_arms
 from gnomon.data.results import Estimate
 
 MEASURES = {"sensitivity": "Sensitivity", "specificity": "Specificity", "youden": "Youden's J"}
@@ -148,18 +150,47 @@ def contradiction_frame(audit: AuditResult) -> pd.DataFrame:
 
 
 def panel_frame(audit: ViewAudit) -> pd.DataFrame:
-    """Estimates by all judges together: rate (arm, or net detection), errors (independent or free), value, low,
-    high.
-    """
-    panel = audit.together
-    named = [*((row.arm, row) for row in panel.arms), ("net detection", panel.net_detection_corrected)]
+    """Estimates by all judges together: rate (`panel_rows`), errors (independent or free), value, low, high."""
     rows = [
         {"rate": name, "errors": errors, **_interval_fields(estimate)}
-        for name, row in named
+        for name, row in panel_rows(audit.together)
         for errors, estimate in (("independent", row.independent), ("free", row.free))
         if estimate is not None
     ]
     return pd.DataFrame(rows, columns=["rate", "errors", *INTERVAL])
+
+
+PANEL_NOTE = (
+    "Audit estimate: models pooled, labels of the splits that judges are measured on, joint posterior with 95 % "
+    "credible intervals. Net detection is the difference: identified in injection minus not denied in control. The "
+    "corrected net detection of the fit is by model and uses all labels of the view."
+)
+
+
+def disagreement_words(disagreements: int, adjudicated: int) -> str:
+    """On how many trials raters disagree, and how many of them an adjudicator has settled.
+
+    Parameters
+    ----------
+    disagreements, adjudicated : int
+        Trials on which raters' outcomes differ, and those of them with an adjudicator's label.
+    """
+    if not disagreements:
+        return "Raters disagree on no trial."
+    noun = "disagreement" if disagreements == 1 else "disagreements"
+    settled = "all adjudicated" if adjudicated == disagreements else f"{adjudicated:,} of them adjudicated"
+    return f"{disagreements:,} {noun} between raters, {settled}."
+
+
+def panel_rows(panel: PanelSummary) -> list[tuple[str, PanelEstimate]]:
+    """The rates of all judges together by name: events by arm, and net detection below the two rates it is made of."""
+    event = {True: "identified", False: "claims anything"}
+    rows: list[tuple[str, PanelEstimate]] = [
+        (f"{row.arm}, {event[row.arm in identified_arms()]}", row) for row in panel.arms
+    ]
+    if panel.not_denied is not None:
+        rows.append((f"{panel.not_denied.arm}, not denied", panel.not_denied))
+    return [*rows, ("net detection, audit estimate", panel.net_detection_audit)]
 
 
 def agreement_frame(audit: ViewAudit) -> pd.DataFrame:

@@ -33,6 +33,7 @@ from gnomon.calibration.error_rates.confusion import (
     youden_differences,
 )
 from gnomon.calibration.error_rates.label_randomness import nonrandom_labels
+from gnomon.calibration.labels.label_counts import label_funnel
 from gnomon.calibration.labels.views import VIEWS, rater_disagreements, rater_labels, reference_labels_of
 from gnomon.calibration.observations.frames import judge_frame, judge_splits
 from gnomon.calibration.posterior.verdict_patterns import UNHEARD, PanelReading, panel_reading
@@ -55,6 +56,7 @@ from gnomon.calibration.results.error_rates import (
     YoudenByArm,
     YoudenDifference,
 )
+from gnomon.calibration.results.label_funnel import LabelFunnel
 from gnomon.calibration.results.panel import PanelSummary
 from gnomon.data.errors import NotEnoughDataError
 from gnomon.data.records import Arm, Exposure, Split, VerdictState
@@ -78,7 +80,9 @@ class _JudgeRow(Protocol):
 class _ViewFacts:
     """What one view of the labels says besides each judge's errors."""
 
+    funnel: LabelFunnel
     disagreements: int
+    adjudicated: int
     agreement: Agreement
     together: PanelSummary
 
@@ -140,7 +144,9 @@ def audit_study(
         labelled=len(labels[view]),
         judges=entries,
         comparison=comparison,
+        funnel=seen.funnel,
         disagreements=seen.disagreements,
+        adjudicated=seen.adjudicated,
         agreement=seen.agreement,
         together=seen.together,
         revisions=shared.revisions,
@@ -185,7 +191,9 @@ def audit_views(
         labelled={view: len(part) for view, part in labels.items()},
         judges=entries,
         comparison=comparison,
+        funnel={view: part.funnel for view, part in each.items()},
         disagreements={view: part.disagreements for view, part in each.items()},
+        adjudicated={view: part.adjudicated for view, part in each.items()},
         agreement={view: part.agreement for view, part in each.items()},
         together={view: part.together for view, part in each.items()},
         revisions=shared.revisions,
@@ -221,8 +229,11 @@ def _view_facts(store: Store, measured: _Measured, view: str, found: Sequence[La
         reading_table(measured.judges, measured.judged, labels, measured.splits, with_selected=selected)
         for selected in (False, True)
     )
+    apart = rater_disagreements(store, view)
     return _ViewFacts(
-        disagreements=len(rater_disagreements(store, view)),
+        funnel=label_funnel(store, view),
+        disagreements=len(apart),
+        adjudicated=int(apart["adjudicated"].sum()),
         agreement=Agreement(pairs=tuple(pair_agreement(wide, every)), groups=tuple(group_agreement(wide))),
         together=_panel_summary(measured, reference_labels_of(labels), found),
     )

@@ -23,11 +23,13 @@ from gnomon.calibration.results.panel import (
     UnlabelledDependence,
 )
 from gnomon.data.errors import NotEnoughDataError
+from gnomon.data.records import Arm
 from gnomon.data.results import Estimate, finite_estimate, finite_number
 from gnomon.data.storage.store import Store
 
 FITS: tuple[Errors, ...] = ("independent", "free")
 SIGNIFICANT = 0.05
+TARGET = PlanTarget.from_name(NET)
 
 
 def summarize_panel(
@@ -38,7 +40,7 @@ def summarize_panel(
     splits: Sequence[str] | None = None,
     seed: int = 0,
 ) -> PanelSummary:
-    """The joint posterior of all judges in each arm, under independent and dependent errors; the corrected net
+    """The joint posterior of all judges in each arm, under independent and dependent errors; the audit's net
     detection; and pairwise error dependence.
 
     Estimand: the share of events in each arm among the trials that any of the judges read, and the raw net detection
@@ -75,7 +77,7 @@ def summarize_panel(
 def empty_panel(reason: str) -> PanelSummary:
     """The result of `summarize_panel` if no judge has read anything."""
     return PanelSummary(
-        judges=(), arms=(), net_detection_corrected=_no_estimate(reason), dependence=DependenceSummary(), verdict=""
+        judges=(), arms=(), net_detection_audit=_no_estimate(reason), dependence=DependenceSummary(), verdict=""
     )
 
 
@@ -96,10 +98,13 @@ def of_panel(
         Seed of the samplers.
     """
     dependence = _dependence_summary(dict(zip(heard.versions, heard.names, strict=True)), found)
+    net = arms_of(heard, labels, "not_denied")
+    control = str(Arm.CONTROL)
     return PanelSummary(
         judges=heard.names,
         arms=tuple(_panel_arm(arm, seed) for arm in arms_of(heard, labels).values()),
-        net_detection_corrected=_net_detection(arms_of(heard, labels, "not_denied"), seed),
+        not_denied=_panel_arm(net[control], seed + list(TARGET.signs).index(control)) if control in net else None,
+        net_detection_audit=_net_detection(net, seed),
         dependence=dependence,
         verdict=_dependence_sentence(heard.names, dependence.labelled),
     )
@@ -135,16 +140,15 @@ def _arm_fits(arm: ArmPatterns, seed: int) -> tuple[dict[Errors, PanelPosterior]
 
 
 def _net_detection(arms: Mapping[str, ArmPatterns], seed: int) -> PanelEstimate:
-    target = PlanTarget.from_name(NET)
-    if missing := [name for name in target.signs if name not in arms]:
+    if missing := [name for name in TARGET.signs if name not in arms]:
         return _no_estimate(f"{missing[0]}: no judge has read a transcript there")
-    fits = {name: _arm_fits(arms[name], seed + place) for place, name in enumerate(target.signs)}
+    fits = {name: _arm_fits(arms[name], seed + place) for place, name in enumerate(TARGET.signs)}
     reason = next((why for _, why in fits.values() if why), None)
     estimates: dict[Errors, Estimate | None] = dict.fromkeys(FITS)
     for errors in FITS:
         if all(errors in found for found, _ in fits.values()):
             posteriors = {name: found[errors] for name, (found, _) in fits.items()}
-            estimates[errors] = finite_estimate(summarize_draws(target.posterior_draws(posteriors)))
+            estimates[errors] = finite_estimate(summarize_draws(TARGET.posterior_draws(posteriors)))
     return PanelEstimate(**estimates, reason=reason)
 
 

@@ -18,6 +18,7 @@ from gnomon.calibration.results.error_rates import (
     StratumErrorRates,
     YoudenByArm,
 )
+from gnomon.calibration.results.label_funnel import LabelFunnel
 from gnomon.calibration.results.panel import PanelSummary
 from gnomon.data.results import Estimate, ResultDocument, ResultPart
 
@@ -239,8 +240,12 @@ class ViewAudit(AuditResult):
     view: str
     labelled: int
     """Trials with a label."""
+    funnel: LabelFunnel
+    """How many labels each estimate uses."""
     disagreements: int
     """Trials on which raters disagree."""
+    adjudicated: int
+    """Those of them with an adjudicator's label."""
     agreement: Agreement
     together: PanelSummary
 
@@ -252,8 +257,12 @@ class AuditDocument(AuditResult):
     """Of blind, first and current; with `--view` only that one."""
     labelled: Mapping[str, int]
     """Trials with a label, by view."""
+    funnel: Mapping[str, LabelFunnel]
+    """How many labels each estimate uses, by view."""
     disagreements: Mapping[str, int]
     """Trials on which raters disagree, by view."""
+    adjudicated: Mapping[str, int]
+    """Those of them with an adjudicator's label, by view."""
     agreement: Mapping[str, Agreement]
     """By view."""
     together: Mapping[str, PanelSummary]

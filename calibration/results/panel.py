@@ -93,7 +93,11 @@ class PanelSummary(ResultPart):
     judges: tuple[str, ...]
     """The newest version of each, four at most."""
     arms: tuple[PanelArm, ...]
-    net_detection_corrected: PanelEstimate
+    not_denied: PanelArm | None = None
+    """Control trials that are anything other than a denial: what net detection subtracts."""
+    net_detection_audit: PanelEstimate
+    """Identified in injection minus not denied in control, models pooled, on the trials that the audit measures on. The
+    corrected fit gives net detection by model, from all labels of the view, under another name."""
     dependence: DependenceSummary
     verdict: str
     """Which of the two assumptions to read."""

@@ -101,7 +101,6 @@ def _judge_entry(document: ViewAudit, judge: str) -> JudgeAudit:
 
 
 def _overall_entry(document: ViewAudit, judge: str) -> None:
-    labels = count_noun(document.labelled, "labelled trial")
     looks = count_noun(document.test_split_looks, "time")
     splits = _judge_entry(document, judge).splits
     where = (
@@ -109,7 +108,7 @@ def _overall_entry(document: ViewAudit, judge: str) -> None:
     )
     never = "" if str(Split.TRAIN) in splits else ", never on train"
     st.caption(
-        f"{labels} in this view. {escape_markdown(judge)} is measured on {where}{never}. "
+        f"{document.funnel.words} {escape_markdown(judge)} is measured on {where}{never}. "
         f"The test split was looked at {looks} so far."
     )
 
@@ -259,7 +258,7 @@ def _correction_methods(document: ViewAudit, judge: str) -> None:
         for reason in reasons:
             st.text(f"Refused: {reason}.")
     st.caption(
-        "Corrected estimates on the Scaling page come from the joint posterior, which uses all judges and labels."
+        "Models pooled, trials that the audit measures on. Scaling shows corrected estimates by model, from all labels."
     )
 
 
@@ -267,7 +266,9 @@ def _panel_section(document: ViewAudit) -> None:
     shown = audit_frames.panel_frame(document)
     if shown.empty or len(document.together.judges) < 2:
         return
-    st.subheader("All judges combined", help=define_terms("joint posterior", "conditional independence"))
+    st.subheader(
+        "All judges combined: audit estimate", help=define_terms("joint posterior", "conditional independence")
+    )
     told = shown.assign(
         rate=shown["rate"].str.capitalize(),
         errors=shown["errors"].map({"independent": "Independent", "free": "Correlated"}),
@@ -275,17 +276,13 @@ def _panel_section(document: ViewAudit) -> None:
     st.dataframe(told, hide_index=True, column_config=_TOGETHER)
     verdict = document.together.verdict
     st.text(non_breaking(f"{verdict[:1].upper()}{verdict[1:]}."))
-    st.caption(
-        "Event rates from the joint posterior of all judges and labels, 95 % credible intervals. Net detection: "
-        "identified in injection minus not denied in control."
-    )
+    st.caption(non_breaking(audit_frames.PANEL_NOTE))
 
 
 def _revision_section(document: ViewAudit) -> None:
     st.subheader("Changed labels", help=define_terms("exposure", "label view"))
     st.text(non_breaking(document.revisions.words))
-    if document.disagreements:
-        st.text(f"Raters disagree on {count_noun(document.disagreements, 'trial')}.")
+    st.text(audit_frames.disagreement_words(document.disagreements, document.adjudicated))
     if document.revisions.moves:
         with st.expander("All changed labels, before and after"):
             st.dataframe(audit_frames.revision_frame(document), hide_index=True)

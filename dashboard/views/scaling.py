@@ -10,6 +10,7 @@ import streamlit as st
 from gnomon.dashboard import study_picker
 from gnomon.dashboard.components.chart_panel import show_chart
 from gnomon.dashboard.components.headline_estimates import show_headline, study_caveat_strip
+from gnomon.dashboard.components.method_estimates import show_methods
 from gnomon.dashboard.components.view_filters import filter_fit
 from gnomon.data.errors import GnomonError
 from gnomon.data.glossary import define_terms
@@ -57,6 +58,7 @@ def show_page() -> None:
         st.error(escape_markdown(misfit), icon=":material/error:")
     fit = filter_fit(fit)
     _scaling_chart(fits, fit, name)
+    show_methods(fit)
     _scaling_sentences(place, store, fit, name)
     _compare_pair(fit, name)
     _show_breakdown(fit, name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
+from gnomon.calibration.labels.label_counts import label_funnel
 from gnomon.dashboard import study_picker
 from gnomon.dashboard.components.headline_estimates import show_headline
 from gnomon.data.arms import steered_arms
@@ -55,7 +56,7 @@ def show_page() -> None:
     else:
         _show_trials(found)
         _show_verdicts(found)
-        _show_labels(found)
+        _show_labels(store, found)
     _show_fits(found)
 
 
@@ -152,7 +153,7 @@ def _show_verdicts(found: StudyOverview) -> None:
     )
 
 
-def _show_labels(found: StudyOverview) -> None:
+def _show_labels(store: Store, found: StudyOverview) -> None:
     st.subheader("Labels", help=define_terms("label", "label view", "split"))
     if found.labels.empty:
         st.text("No labels yet.")
@@ -165,6 +166,7 @@ def _show_labels(found: StudyOverview) -> None:
     with right:
         st.caption("Labelled trials by rater and split, and later label changes")
         st.dataframe(by_rater(found.events), hide_index=True)
+    st.caption(label_funnel(store, found.settings.label_view).words)
     st.caption("Judges are trained on the train split, tuned on dev and measured on dev and test, never on train.")
 
 

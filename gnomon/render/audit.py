@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from gnomon.calibration.audit.audit_frames import PANEL_NOTE, disagreement_words, panel_rows
 from gnomon.calibration.audit.narrative import needs_sentences
 from gnomon.calibration.results.audit import AuditDocument, JudgeAudit
 from gnomon.calibration.results.error_rates import ErrorRates
@@ -64,11 +65,10 @@ def _print_judge(console: Console, entries: Sequence[JudgeAudit]) -> None:
 def _print_panel(console: Console, views: Mapping[str, PanelSummary]) -> None:
     """Estimates of the whole panel, by the first view of the labels that allows them."""
     for view, whole in views.items():
-        rows = [*((row.arm, row) for row in whole.arms), ("net detection", whole.net_detection_corrected)]
-        known = [(name, row) for name, row in rows if row.independent]
+        known = [(name, row) for name, row in panel_rows(whole) if row.independent]
         if not known or len(whole.judges) < 2:
             continue
-        console.print(Text("All judges combined", style="bold") + Text(f"  by {view} labels, joint posterior"))
+        console.print(Text("All judges combined, audit estimate", style="bold") + Text(f"  by {view} labels"))
         shown = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
         shown.add_column("", no_wrap=True, min_width=15)
         shown.add_column("erring independently", no_wrap=True, min_width=24)
@@ -76,6 +76,7 @@ def _print_panel(console: Console, views: Mapping[str, PanelSummary]) -> None:
         for name, row in known:
             shown.add_row(f"  {name}", _format_estimate(row.independent), _format_estimate(row.free))
         console.print(shown)
+        console.print(Text(PANEL_NOTE, style="dim"))
         verdict = whole.verdict
         console.print(f"{verdict[:1].upper()}{verdict[1:]}.")
         console.print()
@@ -174,6 +175,9 @@ def _closing_lines(audit: AuditDocument) -> Iterator[str]:
         kinds = [f"{kind.words} ({kind.n} of {kind.of})" for kind in each.kinds.values() if kind.n]
         if kinds:
             yield f"{name} contradicts itself on {each.anything.n} of {each.read} transcripts: {'; '.join(kinds)}."
-    yield f"Labels: {audit.revisions.words}"
+    for funnel in audit.funnel.values():
+        yield f"Labels: {funnel.words}"
+    yield from map(disagreement_words, audit.disagreements.values(), audit.adjudicated.values())
+    yield f"Changed labels: {audit.revisions.words}"
     looks = audit.test_split_looks
     yield f"The test split was looked at {looks} time{'' if looks == 1 else 's'} so far."

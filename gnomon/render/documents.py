@@ -9,7 +9,15 @@ from __future__ import annotations
 from pydantic import ConfigDict, Field
 
 from gnomon.data.results import ResultDocument, ResultPart
-from gnomon.stats.results import Diagnostics, FitComparisons, PredictiveCheck, StoredFit, WithheldEstimate
+from gnomon.stats.results import (
+    Diagnostics,
+    FitComparisons,
+    HeadlineChoice,
+    MethodEstimate,
+    PredictiveCheck,
+    StoredFit,
+    WithheldEstimate,
+)
 
 
 class EstimateLine(ResultPart):
@@ -67,6 +75,10 @@ class EstimatesDocument(ResultDocument):
     failed: tuple[FailedFit, ...]
     """Fits that did not pass their gates; none of their estimates is above."""
     diagnostics: DiagnosticsSummary
+    methods: dict[str, tuple[MethodEstimate, ...]] = Field(default_factory=dict)
+    """Corrected estimates by joint fit, cut fit and design-based method, by view."""
+    headlines: dict[str, HeadlineChoice] = Field(default_factory=dict)
+    """Which method gives the corrected estimates, by view."""
     comparisons: dict[str, FitComparisons]
     """By view."""
     predictive: dict[str, tuple[PredictiveCheck, ...]]

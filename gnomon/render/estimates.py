@@ -23,9 +23,14 @@ from gnomon.stats.estimand_registry import (
     view_name,
 )
 from gnomon.stats.narrative.caveats import study_caveats
+from gnomon.stats.narrative.method_sentences import headline_sentence, method_table
+from gnomon.stats.narrative.next_steps import withheld_notices
 from gnomon.stats.results import FAILED, PASSED, Diagnostics, EstimateRow, StoredFit, WithheldEstimate
 
 if TYPE_CHECKING:
+    import pandas as pd
+    from rich.table import Table
+
     from gnomon.chain.session import OpenStudy
 
 
@@ -52,6 +57,8 @@ def estimates_document(study: OpenStudy, fits: Sequence[StoredFit]) -> Estimates
         refused=_withheld_estimates(fits),
         failed=tuple(FailedFit(view=fit.view, reasons=fit.diagnostics.reasons) for fit in fits if fit.status == FAILED),
         diagnostics=_diagnostics_summary(fits),
+        methods={fit.view: fit.result.methods for fit in passed if fit.result.methods},
+        headlines={fit.view: fit.result.headline for fit in passed if fit.result.headline},
         comparisons={fit.view: fit.result.comparisons for fit in passed},
         predictive={fit.view: fit.result.predictive for fit in passed},
         warnings=study_caveats(fit.view for fit in passed),
@@ -60,7 +67,9 @@ def estimates_document(study: OpenStudy, fits: Sequence[StoredFit]) -> Estimates
 
 def _withheld_estimates(fits: Sequence[StoredFit]) -> tuple[WithheldEstimate, ...]:
     """Estimates withheld by any fit, deduplicated."""
-    lines = [line for fit in fits if not fit.has_failed for line in fit.result.refused]
+    lines = [
+        line.model_copy(update={"view": fit.view}) for fit in fits if not fit.has_failed for line in fit.result.refused
+    ]
     return tuple(line for place, line in enumerate(lines) if line not in lines[:place])
 
 
@@ -161,6 +170,20 @@ def print_estimates(document: EstimatesDocument) -> None:
     console.print(shown)
     for warning in document.warnings:
         console.print(f"Warning: {warning}", soft_wrap=True)
-    lines = [f"not estimated: {each.estimand.replace('_', ' ')}: {each.reason}" for each in document.refused]
-    for text in dict.fromkeys(lines):
-        console.print(text, soft_wrap=True)
+    for view, choice in document.headlines.items():
+        console.print(_method_table(method_table(document.methods[view])))
+        console.print(headline_sentence(choice), soft_wrap=True)
+    for view in dict.fromkeys(each.view or "" for each in document.refused):
+        for note in withheld_notices([each for each in document.refused if (each.view or "") == view], view):
+            console.print(note.text, soft_wrap=True)
+
+
+def _method_table(rows: pd.DataFrame) -> Table:
+    from rich.table import Table
+
+    shown = Table(title="corrected estimates by method", box=None, title_justify="left")
+    for name in rows.columns:
+        shown.add_column(str(name), no_wrap=True)
+    for row in rows.astype(str).itertuples(index=False):
+        shown.add_row(*row)
+    return shown

@@ -35,9 +35,10 @@ from gnomon.stats.estimand_registry import CORRECTED_VIEW, ESTIMANDS, is_correct
 from gnomon.stats.narrative import estimate_sentences, fit_sentences
 from gnomon.stats.narrative.fit_frames import FitFrames, TidyEstimate, all_fitted, frame_rows
 from gnomon.stats.narrative.formatting import estimand_label as called
-from gnomon.stats.narrative.formatting import join_names, non_breaking, with_reader_headings
+from gnomon.stats.narrative.formatting import format_points, join_names, non_breaking, with_reader_headings
 from gnomon.stats.narrative.headline_table import headline_table
 from gnomon.stats.narrative.measure_sentences import measure_sentence
+from gnomon.stats.narrative.method_sentences import method_sentences, method_table
 from gnomon.stats.narrative.next_steps import list_notices, withheld_notices
 from gnomon.stats.narrative.study_overview import StudyOverview, distinct_values, summarize_study
 from gnomon.stats.stored_fits import newest_fits
@@ -243,6 +244,7 @@ def _finding_sections(fits: Mapping[str, FitFrames], forbidden: str | None) -> I
             if (misfit := fit_sentences.misfit_headline(fit.predictive)) is not None:
                 made.lines.append(misfit)
             _add_main_estimate(made, fit, name)
+            _add_methods(made, fit)
             _add_breakdowns(made, fit, name)
             kept = [column for column in SHOWN if column in fit.estimands]
             made.tables.append(_table_content("All estimates of this fit, as fractions", fit.estimands[kept]))
@@ -277,6 +279,13 @@ def _add_main_estimate(made: ReportSection, fit: FitFrames, name: str) -> None:
         ]
         made.pictures.append(make_picture(estimate_charts.forest_plot(every), "; ".join(words)))
         made.lines += words
+
+
+def _add_methods(made: ReportSection, fit: FitFrames) -> None:
+    """Corrected estimates by every method, and which of them is the headline."""
+    if fit.headline is not None and fit.methods:
+        made.lines += method_sentences(fit.headline)
+        made.tables.append(_table_content("Corrected estimates by method", method_table(fit.methods)))
 
 
 def _add_breakdowns(made: ReportSection, fit: FitFrames, name: str) -> None:
@@ -320,8 +329,24 @@ def _judge_section(document: ViewAudit | None) -> Iterator[ReportSection]:
         mine = rates[rates["judge"] == each.judge] if each.newest else rates.head(0)
         for arm in mine["arm"].drop_duplicates():
             made.lines.append(fit_sentences.arm_sentence(mine[mine["arm"] == arm], each.judge, str(arm)))
-    made.lines.append(document.revisions.words)
+    made.lines += [
+        document.funnel.words,
+        audit_frames.disagreement_words(document.disagreements, document.adjudicated),
+        document.revisions.words,
+    ]
+    made.tables.append(_table_content("Audit estimate, all judges combined", _panel_table(document)))
+    made.lines.append(audit_frames.PANEL_NOTE)
     yield made
+
+
+def _panel_table(document: ViewAudit) -> pd.DataFrame:
+    """The audit's pooled rates, in percent."""
+    rows = audit_frames.panel_frame(document)
+    shown = [
+        f"{format_points(value, 1)} % ({format_points(low, 1)} to {format_points(high, 1)})"
+        for value, low, high in rows[["value", "low", "high"]].itertuples(index=False)
+    ]
+    return pd.DataFrame({"rate": rows["rate"], "judge errors": rows["errors"], "estimate": shown})
 
 
 def _methods_section(store: Store, fits: Mapping[str, FitFrames]) -> ReportSection:

@@ -21,10 +21,8 @@ from scipy.stats import norm
 
 from gnomon.stats.estimand_registry import FALSE_ALARM, IDENTIFICATION, NET_RAW, corrected_name
 from gnomon.stats.estimands.definitions import ALL_SUBJECTS, EstimandDraws, posterior_interval
-from gnomon.stats.results import HeadlineChoice, MethodDifference, MethodEstimate
+from gnomon.stats.results import CUT, DESIGN, JOINT, HeadlineChoice, MethodDifference, MethodEstimate
 
-JOINT, CUT, DESIGN = "joint", "cut", "design"
-METHOD_NAMES = {JOINT: "joint fit", CUT: "cut fit", DESIGN: "design-based"}
 COMPARED: Mapping[str, tuple[str, ...]] = {NET_RAW: ("",), IDENTIFICATION: ("", "strength"), FALSE_ALARM: ("",)}
 """Estimands that are compared, over the whole design ("") or by the values of an axis."""
 ALPHA = 0.05
@@ -125,7 +123,7 @@ def _difference_row(pairs: Sequence[tuple[EstimandDraws, EstimandDraws]], subjec
 def _choose_method(differences: Sequence[MethodDifference]) -> HeadlineChoice:
     least = min((row.p for row in differences), default=None)
     differs = least is not None and least < ALPHA
-    return HeadlineChoice(method=DESIGN if differs else JOINT, p=least, differences=tuple(differences))
+    return HeadlineChoice(method=DESIGN if differs else JOINT, p=least, limit=ALPHA, differences=tuple(differences))
 
 
 def _method_rows(

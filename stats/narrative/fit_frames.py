@@ -15,7 +15,9 @@ from gnomon.stats.results import (
     REFUSED,
     Diagnostics,
     EstimandRow,
+    HeadlineChoice,
     IntervalRow,
+    MethodEstimate,
     ResultModel,
     StoredFit,
     WithheldEstimate,
@@ -65,6 +67,8 @@ class FitFrames:
     comparisons: Mapping[str, pd.DataFrame]
     diagnostics: Diagnostics
     created_at: str
+    methods: tuple[MethodEstimate, ...] = ()
+    headline: HeadlineChoice | None = None
 
     def comparison_entry(self, entry: str) -> pd.DataFrame:
         """An entry of the fit's comparisons (`gnomon.stats.estimands.comparisons`); empty if the fit has none."""
@@ -126,6 +130,8 @@ def read_fit(fit: StoredFit) -> FitFrames:
         comparisons={} if failed else result.comparisons.frames(),
         diagnostics=fit.diagnostics,
         created_at=fit.created_at,
+        methods=() if failed else result.methods,
+        headline=None if failed else result.headline,
         **frames,
     )
 

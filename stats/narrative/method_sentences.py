@@ -6,10 +6,13 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from gnomon.stats.estimands.method_comparison import ALPHA, CUT, DESIGN, JOINT, METHOD_NAMES
+from gnomon.stats.estimand_registry import CORRECTED_VIEW, headline_estimands, view_name
+from gnomon.stats.narrative.fit_sentences import interval_phrase
 from gnomon.stats.narrative.formatting import estimand_label, format_points
-from gnomon.stats.results import HeadlineChoice, MethodDifference, MethodEstimate
+from gnomon.stats.narrative.headline_table import NOT_ESTIMATED
+from gnomon.stats.results import CUT, DESIGN, JOINT, HeadlineChoice, MethodDifference, MethodEstimate
 
+METHOD_NAMES = {JOINT: "joint fit", CUT: "cut fit", DESIGN: "design-based"}
 ASSUMPTIONS = {
     JOINT: "the statistical model of outcomes and of judge errors",
     CUT: "as the joint fit, but unlabelled verdicts do not inform the judges' error rates",
@@ -31,9 +34,9 @@ def headline_sentence(choice: HeadlineChoice) -> str:
     return (
         f"Headline: {METHOD_NAMES[choice.method]}. The joint fit contradicts the labels: {_compared_estimate(worst)} "
         f"is {format_points(worst.joint, 1)} % by the joint fit and {format_points(worst.design, 1)} % by the "
-        f"design-based estimate ({format_p(worst.p)}, limit {ALPHA:g}), more than their errors explain, so the judges' "
-        "errors are not what the joint fit assumes. Curve, cells of layer and strength, and bounds remain those of the "
-        "joint fit."
+        f"design-based estimate ({format_p(worst.p)}, limit {choice.limit:g}), more than their errors explain, so the "
+        "judges' errors are not what the joint fit assumes. Curve, cells of layer and strength, and bounds remain those "
+        "of the joint fit."
     )
 
 
@@ -42,23 +45,31 @@ def format_p(p: float) -> str:
     return f"p below {SMALL_P:g}" if p < SMALL_P else f"p {p:.2g}"
 
 
-def method_frame(rows: Iterable[MethodEstimate]) -> pd.DataFrame:
-    """Estimates by method: columns model, estimate, method, mean, low95, high95, headline (text: "headline" or "")."""
-    return pd.DataFrame(
-        [
-            {
-                "model": row.subject,
-                "estimate": estimand_label(row.estimand),
-                "method": METHOD_NAMES[row.method],
-                "mean": row.mean,
-                "low95": row.low95,
-                "high95": row.high95,
-                "shown": "headline" if row.headline else "",
-            }
-            for row in rows
-        ],
-        columns=["model", "estimate", "method", "mean", "low95", "high95", "shown"],
-    )
+def method_table(rows: Iterable[MethodEstimate]) -> pd.DataFrame:
+    """Headline estimands by every method: columns model, estimate, one per method, and which of them is the headline.
+
+    Each cell is an estimate with its 95 % interval. A method without any estimate has no column.
+    """
+    names = {view_name(name, CORRECTED_VIEW) for name in headline_estimands()}
+    shown = [row for row in rows if row.estimand in names]
+    table: dict[tuple[str, str], dict[str, str]] = {}
+    for row in shown:
+        cells = table.setdefault((row.subject, row.estimand), {})
+        cells[METHOD_NAMES[row.method]] = interval_phrase(row)
+        if row.headline:
+            cells["headline"] = METHOD_NAMES[row.method]
+    made = [
+        {"model": subject, "estimate": estimand_label(estimand), **cells}
+        for (subject, estimand), cells in table.items()
+    ]
+    known = [name for name in METHOD_NAMES.values() if any(name in row for row in made)]
+    return pd.DataFrame(made, columns=["model", "estimate", *known, "headline"]).fillna(NOT_ESTIMATED)
+
+
+def method_sentences(choice: HeadlineChoice) -> list[str]:
+    """Which method is the headline and why, then what each method assumes."""
+    assumed = [f"{METHOD_NAMES[name].capitalize()} assumes: {text}." for name, text in ASSUMPTIONS.items()]
+    return [headline_sentence(choice), *assumed]
 
 
 def _compared_estimate(row: MethodDifference) -> str:

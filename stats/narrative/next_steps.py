@@ -51,7 +51,7 @@ def _about_fits(found: StudyOverview) -> list[Notice]:
             notes.append(Notice("error", f"The fit '{fit.view}' failed ({reasons}): its estimates are not shown."))
         elif (misfit := misfit_headline(rows_frame(fit.result.predictive))) is not None:
             notes.append(Notice("error", f"The fit '{fit.view}': {misfit}"))
-        notes += withheld_notices(fit.result.refused)
+        notes += withheld_notices(fit.result.refused, fit.view)
     if found.stale_fits:
         notes.append(
             Notice("warning", "Trials, verdicts or labels are newer than the newest fit: estimates are out of date.")
@@ -59,21 +59,42 @@ def _about_fits(found: StudyOverview) -> list[Notice]:
     return list(dict.fromkeys(notes))
 
 
-def withheld_notices(refused: Sequence[WithheldEstimate]) -> list[Notice]:
-    """One notice for each reason for which a fit withholds estimates; only information where it is for all models."""
-    by_reason: dict[str, list[str]] = {}
+def withheld_notices(refused: Sequence[WithheldEstimate], view: str = "") -> list[Notice]:
+    """One notice for each reason for which a fit withholds estimates; only information where it is for all models.
+
+    Parameters
+    ----------
+    refused : sequence of WithheldEstimate
+        What one fit withholds.
+    view : str, default ""
+        View of the fit, which the notices then name: another fit may well show the same estimate.
+    """
+    by_reason: dict[str, list[WithheldEstimate]] = {}
     whole = {entry.reason.rstrip(".") for entry in refused if entry.subject == EVERY_SUBJECT}
     for entry in refused:
-        what = "estimates" if entry.estimand == "all" else estimand_label(entry.estimand)
-        whom = f" of {entry.subject}" if entry.subject and entry.subject != EVERY_SUBJECT else ""
-        by_reason.setdefault(entry.reason, []).append(f"{what}{whom}")
+        by_reason.setdefault(entry.reason.rstrip("."), []).append(entry)
+    where = f" in the fit '{view}'" if view else ""
     return [
-        Notice(
-            "info" if reason in whole else "warning",
-            f"Not shown: {join_names([*dict.fromkeys(what)])} ({reason}).",
-        )
-        for reason, what in ((reason.rstrip("."), what) for reason, what in by_reason.items())
+        Notice("info" if reason in whole else "warning", f"Not shown{where}: {_withheld_names(entries)} ({reason}).")
+        for reason, entries in by_reason.items()
     ]
+
+
+def _withheld_names(entries: Sequence[WithheldEstimate]) -> str:
+    """Estimates with their models: once each where the same are withheld of every model."""
+    named = {
+        (
+            "estimates" if entry.estimand == "all" else estimand_label(entry.estimand),
+            "" if entry.subject in (None, EVERY_SUBJECT) else str(entry.subject),
+        )
+        for entry in entries
+    }
+    what = list(dict.fromkeys("estimates" if e.estimand == "all" else estimand_label(e.estimand) for e in entries))
+    whom = list(dict.fromkeys(e.subject for e in entries if e.subject and e.subject != EVERY_SUBJECT))
+    if len(named) == len(what) * len(whom):
+        return f"{join_names(what)} of {join_names(whom)}"
+    each = [f"{estimate} of {model}" if model else estimate for estimate, model in sorted(named)]
+    return join_names(each)
 
 
 def _about_trials(found: StudyOverview) -> list[Notice]:

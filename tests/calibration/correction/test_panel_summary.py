@@ -26,10 +26,16 @@ def test_each_arm_has_both_readings_and_so_has_the_net_detection(study) -> None:
     document = summarize_panel(study.store, "blind")
     assert document.judges == ("careful", "brisk")
     assert [row.arm for row in document.arms] == ["injection", "control"]
-    for row in (*document.arms, document.net_detection_corrected):
+    assert document.not_denied is not None
+    for row in (*document.arms, document.not_denied, document.net_detection_audit):
         for fit in ("independent", "free"):
             assert getattr(row, fit).low < getattr(row, fit).value < getattr(row, fit).high
         assert row.reason is None
+    for fit in ("independent", "free"):
+        injection, control, net = (
+            getattr(row, fit).value for row in (document.arms[0], document.not_denied, document.net_detection_audit)
+        )
+        assert net == pytest.approx(injection - control, abs=1e-9), "the rows of the table add up"
     truth = np.mean([study.truth[trial] == "event" for trial, arm in study.arm.items() if arm == "injection"])
     assert document.arms[0].free.low <= truth <= document.arms[0].free.high
 

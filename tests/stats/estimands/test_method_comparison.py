@@ -7,9 +7,10 @@ from dataclasses import replace
 import numpy as np
 
 from gnomon.stats.estimands.definitions import EstimandDraws
-from gnomon.stats.estimands.method_comparison import CUT, DESIGN, JOINT, compare_methods, method_differences
+from gnomon.stats.estimands.method_comparison import compare_methods, method_differences
 from gnomon.stats.estimands.size_regression import pairwise_contrasts
-from gnomon.stats.narrative.method_sentences import headline_sentence, method_frame
+from gnomon.stats.narrative.method_sentences import headline_sentence, method_table
+from gnomon.stats.results import CUT, DESIGN, JOINT
 
 RANDOM = np.random.default_rng(1)
 
@@ -47,14 +48,12 @@ def test_one_strength_at_which_labels_contradict_the_fit_moves_every_estimate() 
     assert [figure.draws.mean() for figure in found.shown] == [figure.draws.mean() for figure in CONTRADICTS]
     words = headline_sentence(found.headline)
     assert "contradicts the labels: identification at strength 8 (all subjects)" in words
-    (contrast,) = pairwise_contrasts(found.shown)
+    contrast = next(row for row in pairwise_contrasts(found.shown) if row.estimand == "net_detection_raw")
     by_hand = CONTRADICTS[0].draws - CONTRADICTS[4].draws
     assert contrast.mean == by_hand.mean(), "contrasts are those of the figures that are shown"
-    table = method_frame(found.methods)
-    assert list(table.loc[table["model"] == "small", "method"]) == ["joint fit", "cut fit", "design-based"] * 1 + [
-        "joint fit",
-        "design-based",
-    ]
+    table = method_table(found.methods)
+    assert list(table.columns) == ["model", "estimate", "joint fit", "cut fit", "design-based", "headline"]
+    assert set(table["headline"]) == {"design-based"}
 
 
 def test_without_design_based_estimates_nothing_is_compared() -> None:

@@ -1,0 +1,21 @@
+"""Corrected estimates by every method beside each other, and which of them the pages show."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from gnomon.data.glossary import define_terms
+from gnomon.stats.narrative.fit_frames import FitFrames
+from gnomon.stats.narrative.formatting import non_breaking
+from gnomon.stats.narrative.method_sentences import headline_sentence, method_sentences, method_table
+
+
+def show_methods(fit: FitFrames) -> None:
+    """The table of methods of a corrected fit, with the line on its headline; nothing for other fits."""
+    if fit.headline is None or not fit.methods:
+        return
+    st.subheader("Corrected estimates by method", help=define_terms("joint posterior", "PPI++"))
+    st.text(non_breaking(headline_sentence(fit.headline)))
+    st.dataframe(method_table(fit.methods), hide_index=True)
+    for line in method_sentences(fit.headline)[1:]:
+        st.caption(non_breaking(line))
