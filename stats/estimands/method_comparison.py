@@ -91,13 +91,15 @@ def method_differences(joint: Sequence[EstimandDraws], design: Sequence[Estimand
         axis = "".join(figure.by)
         if axis in COMPARED.get(figure.estimand, ()) and (other := known.get(_key(figure))) is not None:
             groups.setdefault(("", *_key(figure)[1:]), []).append((figure, other))
-    whose = lambda pairs: ALL_SUBJECTS if len(pairs) > 1 else pairs[0][0].subject  # noqa: E731
-    rows = [_difference_row(pairs, whose(pairs)) for pairs in groups.values()]
-    singly = [pair for pairs in groups.values() if len(pairs) > 1 and not pairs[0][0].by for pair in pairs]
-    rows += [_difference_row([pair], pair[0].subject) for pair in singly]
+    rows: list[MethodDifference] = []
+    for pairs in groups.values():
+        several = len(pairs) > 1
+        rows.append(_difference_row(pairs, ALL_SUBJECTS if several else pairs[0][0].subject))
+        if several and not pairs[0][0].by:
+            rows += [_difference_row([pair], pair[0].subject) for pair in pairs]
     if not rows:
         return []
-    adjusted = multipletests([row.p for row in rows], method="holm")[1]
+    adjusted: Sequence[float] = multipletests([row.p for row in rows], method="holm")[1]
     return [row.model_copy(update={"p": float(p)}) for row, p in zip(rows, adjusted, strict=True)]
 
 

@@ -35,8 +35,8 @@ def headline_sentence(choice: HeadlineChoice) -> str:
         f"Headline: {METHOD_NAMES[choice.method]}. The joint fit contradicts the labels: {_compared_estimate(worst)} "
         f"is {format_points(worst.joint, 1)} % by the joint fit and {format_points(worst.design, 1)} % by the "
         f"design-based estimate ({format_p(worst.p)}, limit {choice.limit:g}), more than their errors explain, so the "
-        "judges' errors are not what the joint fit assumes. Curve, cells of layer and strength, and bounds remain those "
-        "of the joint fit."
+        "judges' errors are not what the joint fit assumes. Curve, cells of layer and strength, and bounds remain the "
+        "joint fit's."
     )
 
 

@@ -114,9 +114,7 @@ def test_figures_refused_for_one_reason_are_one_line():
         WithheldEstimate(subject="all subjects", estimand="size_odds_ratio", reason="one model."),
     ]
     assert withheld_notices(refused) == [
-        Notice(
-            "warning", "Not shown: corrected net detection of m and corrected engaged net detection of m (no labels)."
-        ),
+        Notice("warning", "Not shown: corrected net detection and corrected engaged net detection of m (no labels)."),
         Notice("info", "Not shown: size odds ratio (one model)."),
     ]
 
