@@ -1,13 +1,14 @@
 """Coverage of every estimate in worlds that the fitted statistical model did not draw.
 
-    python -m bench.validity.hostile_worlds --world NAME --studies N --out FILE
+    python -m bench.validity.hostile_worlds --world NAME --studies N --out FILE [--estimator design]
     python -m bench.validity.hostile_worlds --table --out FILE
     python -m bench.validity.hostile_worlds --ship --out FILE
 
 Each study is simulated at the level of trials (`bench.validity.hostile_studies`), stored, labelled through the label
 queue and fitted by `gnomon.stats.fit`, so that what is measured is what a user sees: estimates, refusals and all. One
 JSON line is appended per study; a run continues where the file ends. Fits are short and their convergence checks are
-recorded, not enforced. `--ship` writes the coverage to `stats/charts/coverage.json`, which the dashboard shows.
+recorded, not enforced. `--estimator design` leaves out the fit, which takes a hundredth of the time, and gives the
+design-based estimates alone. `--ship` writes the coverage to `stats/charts/coverage.json`, which the dashboard shows.
 """
 
 from __future__ import annotations
@@ -46,6 +47,7 @@ from bench.validity.hostile_studies import (
 )
 from gnomon.data.storage.store import Store
 from gnomon.stats import fit
+from gnomon.stats.cells.aggregation import pattern_cells
 from gnomon.stats.cells.outcome_classes import CLASSES, EVENT, INCOHERENT, REFUSED, REST
 from gnomon.stats.charts.coverage_table import (
     MeasuredCoverage,
@@ -56,11 +58,16 @@ from gnomon.stats.charts.coverage_table import (
 )
 from gnomon.stats.estimand_registry import CONTROL, INJECTION, view_name
 from gnomon.stats.estimands.definitions import SubjectPosterior, subject_estimands
+from gnomon.stats.estimands.design_based import design_based_subjects
+from gnomon.stats.estimands.method_comparison import DESIGN, METHOD_NAMES
 from gnomon.stats.inference.hierarchical import VERSION
 from gnomon.stats.inference.sampler import PosteriorDraws, SamplerSettings, check_convergence
-from gnomon.stats.results import Diagnostics, DoseCell, StoredFit
+from gnomon.stats.results import PASSED, Diagnostics, DoseCell, StoredFit
 
 SEED = 2028
+FIT = "fit"
+ALONE = ", design-based alone"
+"""Ending of the kinds of estimates that were simulated without a fit, in more studies."""
 SETTINGS = SamplerSettings(draws=300, tune=250, chains=2, cores=1, target_accept=0.8)
 WITH_SALAD = (REFUSED, EVENT, INCOHERENT, REST)
 LAYERED = TrialDesign(layers=(12, 20, 27))
@@ -151,7 +158,10 @@ class HostileLine(TypedDict):
     rows: dict[str, list[float]]
     cells: list[list[float]]
     best: list[BestCellRow]
-    other: NotRequired[dict[str, list[float]]]
+    estimator: NotRequired[str]
+    headline: NotRequired[str]
+    misfit: NotRequired[bool]
+    methods: NotRequired[dict[str, list[float]]]
 
 
 def true_estimands(study: StoredStudy, view: str) -> dict[str, float]:
@@ -260,7 +270,9 @@ def recorded_gates() -> Iterator[list[bool]]:
         yield said
 
 
-def simulate_study(name: str, number: int, store: Store, settings: SamplerSettings = SETTINGS) -> HostileLine:
+def simulate_study(
+    name: str, number: int, store: Store, settings: SamplerSettings = SETTINGS, estimator: str = FIT
+) -> HostileLine:
     """Simulate, label and fit one study of a world, and compare its estimates with the truth.
 
     Parameters
@@ -273,19 +285,29 @@ def simulate_study(name: str, number: int, store: Store, settings: SamplerSettin
         Empty store.
     settings : SamplerSettings
         Settings of the fit.
+    estimator : {"fit", "design"}, default "fit"
+        Everything that a fit gives, or the design-based estimates alone.
     """
     world = WORLDS[name]
     rng = np.random.default_rng([SEED, zlib.crc32(name.encode()), number])
     study = store_study(store, world, rng)
     began = time.perf_counter()
+    if estimator == DESIGN:
+        return _design_line(name, number, study, began)
     with recorded_gates() as gates:
         fitted = _fit_study(store, world, settings, number)
     result = fitted.result
     found = {row_name(row.subject, row.estimand, row.by): row for row in result.estimands}
+    truth = true_estimands(study, result.view)
     rows: dict[str, list[float]] = {}
-    for row, value in true_estimands(study, result.view).items():
+    for row, value in truth.items():
         given = found.get(row)
         rows[row] = [value] if given is None else [value, given.low95, given.high95, given.mean]
+    methods = {}
+    for method in result.methods:
+        value = truth[row_name(method.subject, method.estimand, {})]
+        name_of = f"{row_name(method.subject, method.estimand, {})}, {METHOD_NAMES[method.method]}"
+        methods[name_of] = [value, method.low95, method.high95, method.mean]
     cells, best = best_cells(study, result.comparisons.best)
     return {
         "world": name,
@@ -299,6 +321,42 @@ def simulate_study(name: str, number: int, store: Store, settings: SamplerSettin
         "rows": rows,
         "cells": cells,
         "best": best,
+        "estimator": FIT,
+        "headline": result.headline.method if result.headline else "",
+        "misfit": any(check.is_misfit for check in result.predictive),
+        "methods": methods,
+    }
+
+
+def _design_line(name: str, number: int, study: StoredStudy, began: float) -> HostileLine:
+    """The design-based estimates of a study, without a fit."""
+    patterns = pattern_cells(study.store)
+    found = {
+        row_name(figure.subject, view_name(figure.estimand, "corrected"), figure.by): figure.draws
+        for subject in design_based_subjects(patterns, draws=2000, seed=number)
+        for figure in subject_estimands(subject)
+    }
+    rows = {}
+    for row, value in true_estimands(study, "corrected").items():
+        draws = found.get(row)
+        if draws is None:
+            rows[row] = [value]
+        else:
+            low, high = np.quantile(draws, [0.025, 0.975])
+            rows[row] = [value, float(low), float(high), float(draws.mean())]
+    return {
+        "world": name,
+        "study": number,
+        "version": VERSION,
+        "seconds": time.perf_counter() - began,
+        "passed": True,
+        "labels": WORLDS[name].labels,
+        "status": PASSED,
+        "reasons": [],
+        "rows": rows,
+        "cells": [],
+        "best": [],
+        "estimator": DESIGN,
     }
 
 
@@ -308,7 +366,7 @@ def _fit_study(store: Store, world: HostileWorld, settings: SamplerSettings, see
     return fit.fit_judged(store, settings=settings, seed=seed)
 
 
-def run_studies(name: str, studies: int, out: Path, first: int = 0) -> None:
+def run_studies(name: str, studies: int, out: Path, first: int = 0, estimator: str = FIT) -> None:
     """Simulate the studies of a world that a file does not hold yet, appending a line for each.
 
     Parameters
@@ -321,8 +379,11 @@ def run_studies(name: str, studies: int, out: Path, first: int = 0) -> None:
         File of lines.
     first : int, default 0
         Number of the first study.
+    estimator : {"fit", "design"}, default "fit"
+        As in `simulate_study`.
     """
-    done = {line["study"] for line in read_lines(out) if line["world"] == name}
+    mine = [line for line in read_lines(out) if line["world"] == name and line.get("estimator", FIT) == estimator]
+    done = {line["study"] for line in mine if line["version"] == VERSION}
     with tempfile.TemporaryDirectory() as folder:
         empty = Path(folder) / "empty.db"
         Store.open(f"sqlite:///{empty}").close()
@@ -333,7 +394,7 @@ def run_studies(name: str, studies: int, out: Path, first: int = 0) -> None:
             shutil.copyfile(empty, file)
             store = Store.open(f"sqlite:///{file}")
             try:
-                line = simulate_study(name, number, store)
+                line = simulate_study(name, number, store, estimator=estimator)
             finally:
                 store.close()
                 file.unlink()
@@ -397,16 +458,39 @@ def summarize_rows(rows: Sequence[Sequence[float]], studies: int) -> KindCoverag
 def coverage_by_kind(lines: Sequence[HostileLine]) -> dict[str, KindCoverage]:
     """Coverage by kind of estimate of the studies of one world."""
     kinds: dict[str, list[list[float]]] = {}
+    fits = sum(line.get("estimator", FIT) == FIT for line in lines)
+    studies = {"": fits, ALONE: len(lines) - fits}
     for line in lines:
+        alone = ALONE if line.get("estimator", FIT) == DESIGN else ""
         for name, row in line["rows"].items():
-            kinds.setdefault(kind_name(name), []).append(row)
-        for name, row in line.get("other", {}).items():
+            kinds.setdefault(kind_name(name) + alone, []).append(row)
+        for name, row in line.get("methods", {}).items():
             kinds.setdefault(name.split(" ", 1)[1], []).append(row)
         kinds.setdefault("cell of layer and strength", []).extend(line["cells"])
         for best in line["best"]:
             middle = (best["low"] + best["high"]) / 2
             kinds.setdefault("cell called best", []).append([best["truth"], best["low"], best["high"], middle])
-    return {name: summarize_rows(rows, len(lines)) for name, rows in kinds.items() if rows}
+    return {
+        name: summarize_rows(rows, studies[ALONE if name.endswith(ALONE) else ""])
+        for name, rows in kinds.items()
+        if rows
+    }
+
+
+def _world_heading(name: str, lines: Sequence[HostileLine]) -> str:
+    """What was simulated of a world, and what its fits said of themselves."""
+    fits = [line for line in lines if line.get("estimator", FIT) == FIT]
+    said = f"{name}: {WORLDS[name].about}. {len(fits)} fits, {len(lines) - len(fits)} studies without one"
+    if not fits:
+        return said
+    missed = sum(not line["passed"] for line in fits)
+    chosen = sum(line.get("headline") == DESIGN for line in fits)
+    misfit = sum(line.get("misfit", False) for line in fits)
+    seconds = np.median([line["seconds"] for line in fits])
+    return (
+        f"{said}; {missed} missed a convergence gate, {chosen} headlines design-based, {misfit} say misfit, "
+        f"{seconds:.0f} s a fit"
+    )
 
 
 def format_table(lines: Sequence[HostileLine], *, every: bool = True) -> str:
@@ -424,10 +508,7 @@ def format_table(lines: Sequence[HostileLine], *, every: bool = True) -> str:
         mine = [line for line in lines if line["world"] == name]
         if not mine:
             continue
-        heading = f"{name}: {WORLDS[name].about}. {len(mine)} studies"
-        missed = sum(not line["passed"] for line in mine)
-        seconds = np.median([line["seconds"] for line in mine])
-        out.append(f"{heading}, {missed} missed a convergence gate, {seconds:.0f} s a fit")
+        out.append(_world_heading(name, mine))
         for kind, row in coverage_by_kind(mine).items():
             if not every and ("engaged" in kind or "refusal" in kind):
                 continue
@@ -463,7 +544,7 @@ def shipped_worlds(lines: Sequence[HostileLine]) -> MeasuredCoverage:
                 about=world.about,
                 trials=2 * world.design.trials * len(world.design.subjects),
                 labels=world.labels if world.judges else 0,
-                studies=len(mine),
+                studies=sum(line.get("estimator", FIT) == FIT for line in mine),
                 figures={kind: _shipped_row(row) for kind, row in coverage_by_kind(mine).items()},
             )
     ordered = {name: worlds[name] for name in WORLDS if name in worlds}
@@ -483,6 +564,7 @@ def main() -> None:
     options.add_argument("--world", choices=list(WORLDS), action="append", help="may be repeated")
     options.add_argument("--studies", type=int, default=10)
     options.add_argument("--first", type=int, default=0)
+    options.add_argument("--estimator", choices=[FIT, DESIGN], default=FIT)
     options.add_argument("--out", type=Path, default=Path("hostile.jsonl"))
     options.add_argument("--table", action="store_true", help="print the table of the file")
     options.add_argument("--ship", action="store_true", help="keep the coverage for the dashboard to show")
@@ -490,7 +572,7 @@ def main() -> None:
     chosen = options.parse_args()
     if not (chosen.table or chosen.ship):
         for name in chosen.world or WORLDS:
-            run_studies(name, chosen.studies, chosen.out, chosen.first)
+            run_studies(name, chosen.studies, chosen.out, chosen.first, chosen.estimator)
     lines = read_lines(chosen.out)
     if chosen.ship:
         write_coverage(shipped_worlds(lines))
