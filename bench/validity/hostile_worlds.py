@@ -59,10 +59,10 @@ from gnomon.stats.charts.coverage_table import (
 from gnomon.stats.estimand_registry import CONTROL, INJECTION, view_name
 from gnomon.stats.estimands.definitions import SubjectPosterior, subject_estimands
 from gnomon.stats.estimands.design_based import design_based_subjects
-from gnomon.stats.estimands.method_comparison import DESIGN, METHOD_NAMES
 from gnomon.stats.inference.hierarchical import VERSION
 from gnomon.stats.inference.sampler import PosteriorDraws, SamplerSettings, check_convergence
-from gnomon.stats.results import PASSED, Diagnostics, DoseCell, StoredFit
+from gnomon.stats.narrative.method_sentences import METHOD_NAMES
+from gnomon.stats.results import DESIGN, PASSED, Diagnostics, DoseCell, StoredFit
 
 SEED = 2028
 FIT = "fit"
