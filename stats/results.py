@@ -256,6 +256,29 @@ class StandardizedEstimate(EstimandRow, IntervalRow):
     inside: float
 
 
+class RuleEstimate(EstimandRow):
+    """One estimate of one subject as counted under one outcome rule, with a 95 % interval for independent trials."""
+
+    subject: str
+    rule: str
+    is_study_rule: bool
+    value: float
+    low95: float
+    high95: float
+    n: int
+
+
+class MissingVerdictRange(EstimandRow):
+    """Where one estimate could lie if the trials without a usable verdict were all of one outcome, in each arm."""
+
+    subject: str
+    missing: int
+    trials: int
+    value: float
+    lowest: float
+    highest: float
+
+
 class FitComparisons(ResultModel):
     """The comparisons of a fit (`stats.estimands.comparisons`), a table each."""
 

@@ -1,17 +1,22 @@
-"""The headline estimates of all fits side by side, and the warning that belongs to all estimates of a study."""
+"""The headline estimates of all fits side by side, what they depend on, and the warning that belongs to them all."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
+import pandas as pd
 import streamlit as st
 
+from gnomon.dashboard import study_picker
+from gnomon.data.errors import NotEnoughDataError
 from gnomon.data.glossary import define_terms
+from gnomon.data.storage.store import Store
+from gnomon.stats.estimands.rule_sensitivity import compare_outcome_rules, missing_verdict_ranges
+from gnomon.stats.narrative import headline_table as tables
 from gnomon.stats.narrative.caveats import study_caveats
 from gnomon.stats.narrative.fit_frames import FitFrames
-from gnomon.stats.narrative.headline_table import headline_table
+from gnomon.stats.narrative.formatting import non_breaking
 
-TITLE = "Estimates"
 CAPTION = "Posterior means with 95 % intervals, over each model's own trials."
 
 
@@ -23,9 +28,67 @@ def study_caveat_strip(fits: Mapping[str, FitFrames]) -> None:
 
 def show_headline(fits: Mapping[str, FitFrames]) -> None:
     """One row per fit and model: detection, identification, false alarm and their nets. Nothing without an estimate."""
-    table = headline_table(fits)
+    table = tables.headline_table(fits)
     if table.empty:
         return
-    st.subheader(TITLE, help=define_terms("detection", "identification", "false alarm", "net detection"))
+    st.subheader("Estimates", help=define_terms("detection", "identification", "false alarm", "net detection"))
     st.dataframe(table, hide_index=True)
     st.caption(CAPTION)
+
+
+def show_sensitivity(place: study_picker.StudyRef, store: Store, fits: Mapping[str, FitFrames]) -> None:
+    """What the headline depends on, each in an expander: concepts, a model's criterion, outcome rule, missing verdicts.
+
+    Parameters
+    ----------
+    place : StudyRef
+        The study.
+    store : Store
+        Its store.
+    fits : mapping of str to FitFrames
+        Its fits by view.
+    """
+    _expander("For concepts like these", tables.new_concepts_table(fits), tables.NEW_CONCEPTS_NOTE, "new concepts")
+    _expander(
+        "Signal detection: d' and criterion", tables.signal_detection_table(fits), tables.SIGNAL_NOTE, "d'", "criterion"
+    )
+    judges = [fit.judge for view, fit in fits.items() if view == "judged"]
+    if not judges:
+        return
+    table, lines = rule_sensitivity(place.url, study_picker.change_token(store), judges[0], store)
+    _expander("Outcome rules", table, tables.RULES_NOTE, "outcome rule")
+    if lines:
+        with st.expander("Missing verdicts"):
+            st.text(non_breaking("\n".join(lines)))
+
+
+def _expander(title: str, table: pd.DataFrame, note: str, *terms: str) -> None:
+    if table.empty:
+        return
+    with st.expander(title):
+        st.dataframe(table, hide_index=True)
+        st.caption(note, help=define_terms(*terms))
+
+
+@st.cache_data(max_entries=16, show_spinner=False)
+def rule_sensitivity(
+    url: str, stamp: tuple[int, ...], judge: str | None, _store: Store
+) -> tuple[pd.DataFrame, list[str]]:
+    """The table of outcome rules and the sentences on missing verdicts, kept until a fact is added to the study.
+
+    Parameters
+    ----------
+    url : str
+        URL of the study's database; part of the cache key.
+    stamp : tuple of int
+        The study's change token; part of the cache key.
+    judge : str, optional
+        Name of the judge; None for the study's first.
+    _store : Store
+        The study's store; not part of the cache key.
+    """
+    try:
+        rules, missing = compare_outcome_rules(_store, judge), missing_verdict_ranges(_store, judge)
+    except NotEnoughDataError:
+        return pd.DataFrame(), []
+    return tables.rule_table(rules), list(tables.missing_verdict_sentences(missing))

@@ -9,7 +9,7 @@ import streamlit as st
 
 from gnomon.dashboard import study_picker
 from gnomon.dashboard.components.chart_panel import show_chart
-from gnomon.dashboard.components.headline_estimates import show_headline, study_caveat_strip
+from gnomon.dashboard.components.headline_estimates import show_headline, show_sensitivity, study_caveat_strip
 from gnomon.dashboard.components.method_estimates import show_methods
 from gnomon.dashboard.components.view_filters import filter_fit
 from gnomon.data.errors import GnomonError
@@ -28,6 +28,7 @@ from gnomon.stats.estimand_registry import (
 )
 from gnomon.stats.estimands.selection_bounds import ArmCounts, EffectBounds, bounds_with_interval
 from gnomon.stats.narrative import estimate_sentences
+from gnomon.stats.narrative.caveats import COUNTS_WITHOUT_CORRECTION, PUBLISHED_VIEW
 from gnomon.stats.narrative.fit_frames import FitFrames, TidyEstimate, all_fitted, fit_for, frame_rows
 from gnomon.stats.narrative.fit_sentences import misfit_headline
 from gnomon.stats.narrative.formatting import escape_markdown, non_breaking
@@ -48,10 +49,11 @@ def show_page() -> None:
         return
     study_caveat_strip(fits)
     show_headline(fits)
+    show_sensitivity(place, store, fits)
     name = _estimand_tabs()
     st.caption(ESTIMANDS[name].definition)
     fit = fit_for(fits, name, _preferred_fit(fits, name))
-    if _is_absent(place, fit, name):
+    if _is_absent(place, fit, name, counts_only=set(fits) == {PUBLISHED_VIEW}):
         return
     assert fit is not None
     if (misfit := misfit_headline(fit.predictive)) is not None:
@@ -91,8 +93,11 @@ def _preferred_fit(fits: Mapping[str, FitFrames], name: str) -> str | None:
         return st.selectbox("Fit", views, format_func=titles.__getitem__, key=f"fit {kind}")
 
 
-def _is_absent(place: study_picker.StudyRef, fit: FitFrames | None, name: str) -> bool:
+def _is_absent(place: study_picker.StudyRef, fit: FitFrames | None, name: str, *, counts_only: bool) -> bool:
     """Show why an estimate is missing; False if it is there."""
+    if fit is None and counts_only:
+        st.text(COUNTS_WITHOUT_CORRECTION)
+        return True
     if fit is None:
         st.text(f"No fit of this study gives the {called(name)} yet.")
         st.code(place.shell_command("fit"), language=None)

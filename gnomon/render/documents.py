@@ -14,7 +14,9 @@ from gnomon.stats.results import (
     FitComparisons,
     HeadlineChoice,
     MethodEstimate,
+    MissingVerdictRange,
     PredictiveCheck,
+    RuleEstimate,
     StoredFit,
     WithheldEstimate,
 )
@@ -82,6 +84,10 @@ class EstimatesDocument(ResultDocument):
     comparisons: dict[str, FitComparisons]
     """By view."""
     predictive: dict[str, tuple[PredictiveCheck, ...]]
+    outcome_rules: tuple[RuleEstimate, ...] = ()
+    """The headline estimates as counted under every outcome rule, by the judge of the uncorrected fit."""
+    missing_verdicts: tuple[MissingVerdictRange, ...] = ()
+    """Where more than 2 % of an arm's trials have no usable verdict: what the estimates could be with one."""
     warnings: tuple[str, ...] = ()
     """What holds for every estimate above, such as intervals that are too narrow."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from gnomon.console import format_points, format_rate
@@ -17,12 +18,24 @@ from gnomon.render.documents import (
 from gnomon.stats.estimand_registry import (
     CORRECTED_VIEW,
     ESTIMANDS,
+    INJECTION,
+    REFUSAL,
     headline_estimands,
     is_corrected,
     is_difference,
     view_name,
 )
+from gnomon.stats.estimands.rule_sensitivity import compare_outcome_rules, missing_verdict_ranges
 from gnomon.stats.narrative.caveats import study_caveats
+from gnomon.stats.narrative.headline_table import (
+    INDEX_LABELS,
+    NEW_CONCEPTS_NOTE,
+    RULES_NOTE,
+    SIGNAL_NOTE,
+    fit_title,
+    missing_verdict_sentences,
+    rule_table,
+)
 from gnomon.stats.narrative.method_sentences import headline_sentence, method_table
 from gnomon.stats.narrative.next_steps import withheld_notices
 from gnomon.stats.results import FAILED, PASSED, Diagnostics, EstimateRow, StoredFit, WithheldEstimate
@@ -47,6 +60,8 @@ def estimates_document(study: OpenStudy, fits: Sequence[StoredFit]) -> Estimates
     passed = [fit for fit in fits if fit.status == PASSED]
     subjects = tuple(subject.name for subject in study.store.load_subjects())
     lines = [_estimate_line(row, fit) for fit in passed for row in fit.result.overall_estimates]
+    judged = next((fit.result.judge for fit in passed if fit.view == "judged"), None)
+    store = study.store
     return EstimatesDocument(
         study=study.file.name,
         subjects=subjects,
@@ -61,6 +76,8 @@ def estimates_document(study: OpenStudy, fits: Sequence[StoredFit]) -> Estimates
         headlines={fit.view: fit.result.headline for fit in passed if fit.result.headline},
         comparisons={fit.view: fit.result.comparisons for fit in passed},
         predictive={fit.view: fit.result.predictive for fit in passed},
+        outcome_rules=tuple(compare_outcome_rules(store, judged)) if judged else (),
+        missing_verdicts=tuple(missing_verdict_ranges(store, judged)) if judged else (),
         warnings=study_caveats(fit.view for fit in passed),
     )
 
@@ -148,26 +165,21 @@ def format_diagnostics(fit: StoredFit) -> str:
 
 
 def print_estimates(document: EstimatesDocument) -> None:
-    """Print the estimates as a table on stdout."""
+    """Print the estimates as tables on stdout: the headline, then what it depends on, then what is withheld."""
     from rich.console import Console
-    from rich.table import Table
 
-    title = f"{document.study}: {document.trials:,} trials, {document.labels:,} labels"
-    shown = Table(title=title, box=None, title_justify="left")
-    shown.add_column("", no_wrap=True)
-    for name in ("mean", "95 % interval"):
-        shown.add_column(name, justify="right", no_wrap=True)
-    last, names = None, headline_names()
-    for line in document.estimates:
-        if line.estimand in names:
-            if line.subject != last:
-                shown.add_row(f"[bold]{line.subject}")
-                last = line.subject
-            show = format_points if is_difference(_plain_name(line.estimand)) else format_rate
-            interval = f"{show(line.low)} to {show(line.high)}"
-            shown.add_row(f"  {line.estimand.replace('_', ' ')}", show(line.mean), interval)
     console = Console(highlight=False)
-    console.print(shown)
+    console.print(_headline_table(document))
+    compared = document.comparisons.values()
+    if any(each.new_concepts for each in compared):
+        console.print(f"Concepts like these: {NEW_CONCEPTS_NOTE}", style="dim", soft_wrap=True)
+    if any(each.signal_detection for each in compared):
+        console.print(SIGNAL_NOTE, style="dim", soft_wrap=True)
+    if document.outcome_rules:
+        console.print(_rule_table(document))
+        console.print(RULES_NOTE, style="dim", soft_wrap=True)
+    for sentence in missing_verdict_sentences(document.missing_verdicts):
+        console.print(sentence, soft_wrap=True)
     for warning in document.warnings:
         console.print(f"Warning: {warning}", soft_wrap=True)
     for view, choice in document.headlines.items():
@@ -176,6 +188,64 @@ def print_estimates(document: EstimatesDocument) -> None:
     for view in dict.fromkeys(each.view or "" for each in document.refused):
         for note in withheld_notices([each for each in document.refused if (each.view or "") == view], view):
             console.print(note.text, soft_wrap=True)
+
+
+def _headline_table(document: EstimatesDocument) -> Table:
+    """A block for each model and fit: headline estimates, for these concepts and for concepts like these, and d'."""
+    from rich.table import Table
+
+    title = f"{document.study}: {document.trials:,} trials, {document.labels:,} labels"
+    shown = Table(title=title, box=None, title_justify="left", pad_edge=False)
+    shown.add_column("", no_wrap=True)
+    for name in ("mean", "95 % interval", "concepts like these"):
+        shown.add_column(name, justify="right", no_wrap=True)
+    names, population = headline_names(), _new_concept_intervals(document)
+    kept = [line for line in document.estimates if line.estimand in names]
+    for (subject, view), lines in groupby(kept, key=lambda line: (line.subject, line.view)):
+        shown.add_row(f"[bold]{subject}[/], {fit_title(view)}")
+        for line in lines:
+            plain = _plain_name(line.estimand)
+            label = ESTIMANDS[plain].corrects or plain
+            interval = _interval_cell(plain, line.low, line.high)
+            show = format_points if is_difference(plain) else format_rate
+            further = population.get((view, subject, plain), "")
+            shown.add_row(f"  {label.replace('_', ' ')}", show(line.mean), interval, further)
+        for row in document.comparisons[view].signal_detection if view in document.comparisons else ():
+            if row.subject == subject:
+                label = INDEX_LABELS.get(row.estimand, row.estimand)
+                shown.add_row(f"  {label}", f"{row.mean:.2f}", f"{row.low95:.2f} to {row.high95:.2f}", "")
+    return shown
+
+
+def _new_concept_intervals(document: EstimatesDocument) -> dict[tuple[str, str, str], str]:
+    """Intervals for concepts like these, by view, subject and estimand."""
+    return {
+        (view, row.subject, row.estimand): _interval_cell(row.estimand, row.low95, row.high95)
+        for view, compared in document.comparisons.items()
+        for row in compared.new_concepts
+        if row.estimand in ESTIMANDS and INJECTION in ESTIMANDS[row.estimand].arms and row.estimand != REFUSAL
+    }
+
+
+def _interval_cell(estimand: str, low: float, high: float) -> str:
+    show = format_points if is_difference(estimand) else format_rate
+    return f"{show(low).removesuffix(' %')} to {show(high)}"
+
+
+def _rule_table(document: EstimatesDocument) -> Table:
+    """Headline estimates as counted under each outcome rule, a block for each model."""
+    from rich.table import Table
+
+    frame = rule_table(document.outcome_rules)
+    shown = Table(title="Outcome rules", box=None, title_justify="left", pad_edge=False)
+    shown.add_column("", no_wrap=True)
+    for name in frame.columns[2:]:
+        shown.add_column(name, justify="right", no_wrap=True)
+    for model, rows in frame.groupby("model", sort=False):
+        shown.add_row(f"[bold]{model}")
+        for row in rows.drop(columns="model").fillna("").itertuples(index=False):
+            shown.add_row(f"  {row[0]}", *map(str, row[1:]))
+    return shown
 
 
 def _method_table(rows: pd.DataFrame) -> Table:

@@ -32,11 +32,12 @@ from gnomon.data.study_settings import load_settings
 from gnomon.report.pdf import find_browser, html_to_pdf
 from gnomon.stats.charts import diagnostic_charts, estimate_charts
 from gnomon.stats.estimand_registry import CORRECTED_VIEW, ESTIMANDS, is_corrected, listed_estimands, main_estimand
+from gnomon.stats.estimands.rule_sensitivity import compare_outcome_rules, missing_verdict_ranges
 from gnomon.stats.narrative import estimate_sentences, fit_sentences
+from gnomon.stats.narrative import headline_table as headline_tables
 from gnomon.stats.narrative.fit_frames import FitFrames, TidyEstimate, all_fitted, frame_rows
 from gnomon.stats.narrative.formatting import estimand_label as called
 from gnomon.stats.narrative.formatting import format_points, join_names, non_breaking, with_reader_headings
-from gnomon.stats.narrative.headline_table import headline_table
 from gnomon.stats.narrative.measure_sentences import measure_sentence
 from gnomon.stats.narrative.method_sentences import method_sentences, method_table
 from gnomon.stats.narrative.next_steps import list_notices, withheld_notices
@@ -127,9 +128,11 @@ def write_report(study: ReportedStudy, out: Path, tell: Callable[[str], object] 
     found = summarize_study(study.store)
     document = _audit_document(study.store)
     forbidden = _reason_not_correctable(study, document)
+    shown = {view: fit for view, fit in fits.items() if not (forbidden and view.startswith(CORRECTED_VIEW))}
     sections = [
-        _summary_section(found, fits, forbidden),
+        _summary_section(found, fits, shown),
         *_finding_sections(fits, forbidden),
+        *_sensitivity_section(study.store, shown),
         *_refusal_section(fits),
     ]
     sections += [
@@ -140,8 +143,9 @@ def write_report(study: ReportedStudy, out: Path, tell: Callable[[str], object] 
     ]
     about = {"study": study.file.name, "made": utc_timestamp()[:16].replace("T", " "), "version": code_version()}
     house = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True)
-    text = house.get_template("report.html").render(**about, sections=sections)
-    content = html_to_pdf(text) if out.suffix.lower() == PDF else text.encode()
+    is_pdf = out.suffix.lower() == PDF
+    text = house.get_template("report.html").render(**about, sections=sections, tables_open=is_pdf)
+    content = html_to_pdf(text) if is_pdf else text.encode()
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(out, content)
@@ -189,12 +193,13 @@ def _reason_not_correctable(study: ReportedStudy, document: ViewAudit | None) ->
     return "no judge passes the audit" + (f" ({'; '.join(reasons)})" if reasons else "")
 
 
-def _summary_section(found: StudyOverview, fits: Mapping[str, FitFrames], forbidden: str | None) -> ReportSection:
+def _summary_section(
+    found: StudyOverview, fits: Mapping[str, FitFrames], shown: Mapping[str, FitFrames]
+) -> ReportSection:
     """Warnings first: the notices on the study, its headline estimates, and what was run."""
     made = ReportSection("study", "The study")
     made.lines += [note.text for note in list_notices(found)]
-    shown = {view: fit for view, fit in fits.items() if not (forbidden and view.startswith(CORRECTED_VIEW))}
-    if len(headline := headline_table(shown)):
+    if len(headline := headline_tables.headline_table(shown)):
         made.tables.append(_table_content("Estimates, with 95 % intervals", headline))
     cells = found.cells
     if len(cells):
@@ -301,6 +306,25 @@ def _add_breakdowns(made: ReportSection, fit: FitFrames, name: str) -> None:
         lines = list(estimate_sentences.best_cells(cells))
         made.lines += lines
         made.pictures.append(make_picture(diagnostic_charts.dose_heatmap(cells), " ".join(lines)))
+
+
+def _sensitivity_section(store: Store, fits: Mapping[str, FitFrames]) -> Iterator[ReportSection]:
+    """What the headline depends on: the concepts, a model's criterion, the outcome rule, missing verdicts."""
+    made = ReportSection("sensitivity", "What the estimates depend on")
+    judge = fits["judged"].judge if "judged" in fits else None
+    rules = headline_tables.rule_table(compare_outcome_rules(store, judge)) if judge else pd.DataFrame()
+    for title, table, note in (
+        ("For concepts like these", headline_tables.new_concepts_table(fits), headline_tables.NEW_CONCEPTS_NOTE),
+        ("Signal detection", headline_tables.signal_detection_table(fits), headline_tables.SIGNAL_NOTE),
+        ("Outcome rules", rules, headline_tables.RULES_NOTE),
+    ):
+        if len(table):
+            made.lines.append(f"{title}: {note}")
+            made.tables.append(_table_content(title, table))
+    if judge:
+        made.lines += headline_tables.missing_verdict_sentences(missing_verdict_ranges(store, judge))
+    if made.lines:
+        yield made
 
 
 def _refusal_section(fits: Mapping[str, FitFrames]) -> Iterator[ReportSection]:

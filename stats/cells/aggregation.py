@@ -217,7 +217,7 @@ class VerdictPatternCells:
         return canonical_hash([*names, _json_rows(self.frame), [row.tolist() for row in rows]], 64)
 
 
-def judged_cells(store: Store, judge: str | None = None) -> CellCounts:
+def judged_cells(store: Store, judge: str | None = None, *, rule: OutcomeRule | None = None) -> CellCounts:
     """Cells by the newest version of one judge.
 
     Parameters
@@ -226,6 +226,8 @@ def judged_cells(store: Store, judge: str | None = None) -> CellCounts:
         Store of the study.
     judge : str, optional
         Name of the judge; by default the study's first.
+    rule : OutcomeRule, optional
+        Rule that derives outcomes from the verdicts; by default the study's.
 
     Raises
     ------
@@ -235,7 +237,7 @@ def judged_cells(store: Store, judge: str | None = None) -> CellCounts:
         If there are no counted verdicts.
     """
     version, name = _judge_versions(store, None if judge is None else [judge])[0]
-    rule = _study_rule(store)
+    rule = rule or _study_rule(store)
     read = _class_reader(rule)
     with store.read_transaction() as connection:
         tally = _tally_by_class(connection, [version], rule, read)

@@ -9,6 +9,10 @@ COUNTS_ONLY = (
     "Counts only: they do not show which trials shared a concept, layer or strength, so trials are treated as "
     "independent within a model and arm. Every interval is too narrow, by an amount that these counts cannot show."
 )
+COUNTS_WITHOUT_CORRECTION = (
+    "The published study holds counts only, without responses, verdicts or labels, so its judge's error rates by arm "
+    "are not known: corrected estimates do not exist for it."
+)
 
 
 def study_caveats(views: Iterable[str]) -> tuple[str, ...]:

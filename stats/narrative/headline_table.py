@@ -2,16 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from itertools import groupby
 
 import pandas as pd
 
-from gnomon.stats.estimand_registry import ESTIMANDS, headline_estimands, is_corrected, view_name
+from gnomon.stats.estimand_registry import (
+    ESTIMANDS,
+    INJECTION,
+    REFUSAL,
+    headline_estimands,
+    is_corrected,
+    is_difference,
+    view_name,
+)
 from gnomon.stats.narrative.fit_frames import FitFrames, TidyEstimate, frame_rows
 from gnomon.stats.narrative.fit_sentences import interval_phrase
+from gnomon.stats.narrative.formatting import format_percent, format_points
+from gnomon.stats.results import (
+    IntervalRow,
+    MissingVerdictRange,
+    NewConceptEstimate,
+    RuleEstimate,
+    SignalDetectionIndex,
+)
 
 FIT_TITLES = {"published": "as published", "judged": "as judged", "corrected": "corrected"}
 NOT_ESTIMATED = "–"
+INDEX_LABELS = {"d_prime": "d'", "criterion": "criterion c"}
+RULES_NOTE = (
+    "The same verdicts under every outcome rule, as counted by one judge; * is the study's rule. Intervals are for "
+    "independent trials, without judge error."
+)
+NEW_CONCEPTS_NOTE = (
+    "The first interval is for the concepts that were run. The second is for the population that they were drawn from: "
+    "it depends on the number of concepts. With few, the prior on how much concepts differ decides much of it."
+)
+SIGNAL_NOTE = (
+    "d' is how far injected trials lie from control trials, in standard deviations of the noise; criterion c is how "
+    "reluctant a model is to claim (0: unbiased). Both from detection and false alarm, equal-variance normal model."
+)
 
 
 def fit_title(view: str) -> str:
@@ -55,3 +86,99 @@ def column_label(name: str) -> str:
     """An estimand as the heading of a column."""
     label = ESTIMANDS[name].label
     return label[:1].upper() + label[1:]
+
+
+def new_concepts_table(fits: Mapping[str, FitFrames]) -> pd.DataFrame:
+    """Detection, identification and nets for the concepts that were run, beside concepts like these.
+
+    Parameters
+    ----------
+    fits : mapping of str to FitFrames
+        Fits by view; failed ones are left out.
+    """
+    rows = []
+    for view, fit in fits.items():
+        names = [view_name(name, view.split(":")[0]) for name in headline_estimands() if not is_corrected(name)]
+        here = {
+            (row.subject, row.estimand): interval_phrase(row)
+            for row in frame_rows(fit.estimands[fit.estimands["axis"] == ""], TidyEstimate)
+        }
+        found = frame_rows(fit.comparison_entry("new_concepts"), NewConceptEstimate)
+        known = [row for row in found if row.estimand in names]
+        for row in sorted(known, key=lambda each: (each.subject, names.index(each.estimand))):
+            if INJECTION in ESTIMANDS[row.estimand].arms and row.estimand != REFUSAL:
+                rows.append(
+                    {
+                        "model": row.subject,
+                        "fit": fit_title(view),
+                        "estimate": column_label(row.estimand),
+                        "these concepts": here.get((row.subject, row.estimand), NOT_ESTIMATED),
+                        "concepts like these": interval_phrase(row),
+                        "concepts": row.concepts,
+                    }
+                )
+    return pd.DataFrame(rows)
+
+
+def signal_detection_table(fits: Mapping[str, FitFrames]) -> pd.DataFrame:
+    """d' and criterion of each model, with 95 % intervals, in standard deviations of the noise.
+
+    Parameters
+    ----------
+    fits : mapping of str to FitFrames
+        Fits by view; failed ones are left out.
+    """
+    found: dict[tuple[str, str], dict[str, str]] = {}
+    for view, fit in fits.items():
+        for row in frame_rows(fit.comparison_entry("signal_detection"), SignalDetectionIndex):
+            shown = f"{row.mean:.2f} ({row.low95:.2f} to {row.high95:.2f})"
+            found.setdefault((row.subject, fit_title(view)), {})[INDEX_LABELS.get(row.estimand, row.estimand)] = shown
+    return pd.DataFrame([{"model": model, "fit": fit, **indices} for (model, fit), indices in found.items()])
+
+
+def rule_table(rows: Sequence[RuleEstimate]) -> pd.DataFrame:
+    """Headline estimates as counted under each outcome rule; rules that count alike share a column.
+
+    The study's rule is marked with a star.
+
+    Parameters
+    ----------
+    rows : sequence of RuleEstimate
+        `estimands.rule_sensitivity.compare_outcome_rules`.
+    """
+    found: dict[tuple[str, str], dict[str, str]] = {}
+    for row in rows:
+        label = f"{row.rule} *" if row.is_study_rule else row.rule
+        interval = IntervalRow(mean=row.value, low95=row.low95, high95=row.high95)
+        found.setdefault((row.subject, column_label(row.estimand)), {})[label] = interval_phrase(interval)
+    table = pd.DataFrame([{"model": model, "estimate": name, **rules} for (model, name), rules in found.items()])
+    alike: dict[tuple[str, ...], list[str]] = {}
+    for name in table.columns[2:]:
+        alike.setdefault(tuple(table[name].fillna(NOT_ESTIMATED)), []).append(name)
+    named = {names[0]: ", ".join(names) for names in alike.values()}
+    return table[[*table.columns[:2], *named]].rename(columns=named) if len(table) else table
+
+
+def missing_verdict_sentences(rows: Sequence[MissingVerdictRange]) -> Iterator[str]:
+    """Where the estimates of each model could lie if its trials without a usable verdict were all of one outcome.
+
+    Parameters
+    ----------
+    rows : sequence of MissingVerdictRange
+        `estimands.rule_sensitivity.missing_verdict_ranges`.
+    """
+    for subject, some in groupby(rows, key=lambda row: row.subject):
+        mine = list(some)
+        most = max(mine, key=lambda row: row.trials)
+        spans = []
+        for row in mine:
+            show = partial(format_points, sign=is_difference(row.estimand))
+            spans.append(
+                f"{ESTIMANDS[row.estimand].label} {show(row.lowest)} to {show(row.highest)} % (as counted "
+                f"{show(row.value)})"
+            )
+        yield (
+            f"{subject}: {most.missing:,} of {most.trials:,} trials have no usable verdict "
+            f"({format_percent(most.missing / most.trials, 1)}) and are excluded. With any outcome of these trials the "
+            f"estimates would be: {'; '.join(spans)}."
+        )
