@@ -184,19 +184,30 @@ def calibrate(
 @app.command()
 def plan(
     folder: Folder,
-    width: Annotated[float, typer.Option(help="width of the 95 % interval to reach, as a fraction: 0.1 is ten points")],
+    width: Annotated[
+        str | None,
+        typer.Option(metavar="WIDTH", help="width of the 95 % interval to reach: 10, 10% or 0.1, ten points"),
+    ] = None,
+    budget: Annotated[float | None, typer.Option(help="what may be spent, in the unit of the prices")] = None,
     estimand: Annotated[
         str,
         typer.Option(help="net_detection_corrected, or event_rate_injection, event_rate_control, event_rate_random"),
     ] = "net_detection_corrected",
     subject: Annotated[str | None, typer.Option(help="only this model; by default all combined")] = None,
     view: Annotated[str | None, typer.Option(help="label view: blind, first or current")] = None,
+    price_label: Annotated[
+        float | None, typer.Option(min=0, help="price of a label; by default that of [plan] in study.toml, else 1")
+    ] = None,
+    price_trial: Annotated[float | None, typer.Option(min=0, help="price of a new trial; by default [plan], 0")] = None,
+    price_verdict: Annotated[float | None, typer.Option(min=0, help="price of a verdict; by default [plan], 0")] = None,
     json: Json = False,
 ) -> None:
-    """Plan labels: how many labels and trials give an interval of a given width, and what to label."""
+    """Plan labels: how many labels and trials give an interval of a width, or what a budget buys, and what to label."""
     from gnomon.commands.study import plan as command
 
-    _show(command.plan_labels(folder, estimand, width, subject, view), json, command.print_plan)
+    prices = {"label": price_label, "trial": price_trial, "verdict": price_verdict}
+    document = command.plan_labels(folder, estimand, command.parse_width(width), subject, view, budget, prices)
+    _show(document, json, command.print_plan)
 
 
 @app.command()

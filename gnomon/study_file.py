@@ -19,6 +19,7 @@ from pydantic import (
     model_validator,
 )
 
+from gnomon.calibration.results.label_plan import PlanPrices
 from gnomon.dashboard.auth.roles import Access, check_roles
 from gnomon.data.arms import ARMS
 from gnomon.data.errors import InputError, StudyFileError, UnknownNameError
@@ -154,6 +155,20 @@ class FitSpec(StudyTable):
         return priors
 
 
+class PlanSpec(StudyTable):
+    """What `gnomon plan` reckons with: the price of a label, a new trial and a verdict in one unit, and a budget."""
+
+    label: float = Field(default=1.0, ge=0)
+    trial: float = Field(default=0.0, ge=0)
+    verdict: float = Field(default=0.0, ge=0)
+    budget: float | None = Field(default=None, gt=0)
+
+    @property
+    def prices(self) -> PlanPrices:
+        """The three prices."""
+        return PlanPrices(label=self.label, trial=self.trial, verdict=self.verdict)
+
+
 class DashboardSpec(StudyTable):
     """Access to the dashboard: everybody without a login, or people with a role after a login."""
 
@@ -181,6 +196,7 @@ class StudyFile(StudyTable):
     judges: list[JudgeConfig] = Field(default_factory=list)
     labels: LabelSpec = LabelSpec()
     fit: FitSpec = FitSpec()
+    plan: PlanSpec = PlanSpec()
     dashboard: DashboardSpec = DashboardSpec()
 
     @field_validator("rule")

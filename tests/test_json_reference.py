@@ -10,7 +10,7 @@ import pytest
 from pydantic import ValidationError
 
 from bench.house import ROOT
-from gnomon.calibration.results.label_plan import LabelAllocation, LabelPlan
+from gnomon.calibration.results.label_plan import LabelAllocation, LabelPlan, PlannedInterval
 from gnomon.data.results import SCHEMA, Estimate, ResultDocument, ResultPart
 from gnomon.render.json_reference import REFERENCE, SECTIONS, TEMPLATE, JsonSection, render_reference
 
@@ -68,6 +68,9 @@ def test_a_plan_is_read_back_from_its_json_with_the_key_from() -> None:
         subject=None,
         view="blind",
         target=0.1,
+        interval=PlannedInterval(
+            source="fit", estimand="net_detection_corrected", subject=None, subjects=1, estimate=now
+        ),
         now=now,
         width_now=0.2,
         labels_now=10,

@@ -4,6 +4,7 @@ posterior.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,12 +13,19 @@ import numpy as np
 
 from gnomon.calibration.numerics.mcmc import summarize_draws
 from gnomon.calibration.numerics.rating_arrays import Floats
+from gnomon.calibration.observations.frames import judge_frame
 from gnomon.calibration.posterior.judge_panel import PanelPosterior, VerdictPatterns, panel_posterior
 from gnomon.calibration.posterior.verdict_patterns import ArmPatterns, Question, arm_patterns
 from gnomon.calibration.queue.expected_information import best_order
-from gnomon.calibration.results.label_plan import LabelAllocation, LabelPlan, PlanOption
+from gnomon.calibration.results.label_plan import (
+    LabelAllocation,
+    LabelPlan,
+    PlannedInterval,
+    PlanOption,
+    PlanPrices,
+)
 from gnomon.data.errors import InputError, NotEnoughDataError
-from gnomon.data.records import Arm, IntervalEstimate
+from gnomon.data.records import LEARNED, Arm, Split
 from gnomon.data.results import Estimate
 from gnomon.data.storage.store import Store
 
@@ -86,6 +94,7 @@ def label_strata(
     *,
     judges: Sequence[str] | None = None,
     subject: str | None = None,
+    splits: Sequence[str] | None = None,
     seed: int = 0,
 ) -> LabelStrata:
     """Fit the joint posterior of each arm of a target.
@@ -102,6 +111,8 @@ def label_strata(
         Names or versions; by default the first `MAX_PANEL` with verdicts.
     subject : str, optional
         Only this subject's trials.
+    splits : sequence of str, optional
+        As in `gnomon.calibration.posterior.verdict_patterns.panel_reading`.
     seed : int, default 0
         Seed of the posteriors.
 
@@ -110,7 +121,7 @@ def label_strata(
     NotEnoughDataError
         If an arm has no judged trial or no label.
     """
-    found = arm_patterns(store, view, judges=judges, subject=subject, question=target.question)
+    found = arm_patterns(store, view, judges=judges, subject=subject, question=target.question, splits=splits)
     for name in target.signs:
         if name not in found:
             raise NotEnoughDataError(
@@ -131,20 +142,29 @@ def plan_labels(
     store: Store,
     *,
     estimand: str = NET,
-    width: float,
+    width: float | None = None,
+    budget: float | None = None,
+    prices: PlanPrices | None = None,
+    shown: PlannedInterval | None = None,
     view: str = "blind",
     judges: Sequence[str] | None = None,
     subject: str | None = None,
     seed: int = 0,
 ) -> LabelPlan:
-    """How many more labels, and if need be trials, reduce the 95 % interval of an estimand to a target width.
+    """How many labels and trials narrow the 95 % interval of an estimand to a width, or what a budget buys.
 
     For one, one and a half, two, three, four, six and eight times the present number of trials, the least number of
     labels is searched with which four fifths of simulated studies reach the target. Each simulated study draws the
     rates and the judges' errors from the joint posterior of the present data, from these new trials with verdicts and
     the truth of the labels, and is refitted (`posterior.judge_panel`). Labels are placed by
-    `queue.expected_information`, after a fifth has gone to a random audit. The plan is conditional on the model: judges
-    err independently given the truth, and new trials are like the old ones and have the same mix of arms.
+    `queue.expected_information`, after a fifth has gone to a random audit. With a price of trials or verdicts the
+    cheapest number of trials is searched; with a budget, the number that leaves the narrowest interval.
+
+    The interval planned for is `shown`, the one that the corrected fit shows: simulated widths are multiplied by the
+    ratio of its width to that of the joint posterior of the same data. This takes the ratio, which partial pooling,
+    dependent errors and the mixture of models determine, as constant in the number of labels. The plan is conditional
+    on the model: judges err independently given the truth, and new trials are like the old ones with the same mix of
+    arms.
 
     Parameters
     ----------
@@ -152,8 +172,14 @@ def plan_labels(
         Store of the study.
     estimand : str, default "net_detection_corrected"
         `net_detection_corrected` or `event_rate_ARM`.
-    width : float
+    width : float, optional
         Target width of the 95 % interval, as a fraction (0.1 is ten points).
+    budget : float, optional
+        What may be spent, in the unit of `prices`. Width, budget or both are needed.
+    prices : PlanPrices, optional
+        Prices of a label, a new trial and a verdict; by default only labels cost.
+    shown : PlannedInterval, optional
+        The interval to plan for; by default that of the joint posterior.
     view : str, default "blind"
         Label view (`gnomon.calibration.labels.views`).
     judges : sequence of str, optional
@@ -166,44 +192,94 @@ def plan_labels(
     Raises
     ------
     InputError
-        If the width is not between 0 and 2, or the estimand is not known.
+        If the width is not between 0 and 2, neither width nor budget is given, or the estimand is not known.
     NotEnoughDataError
         If an arm has no judged trial or no label.
     """
-    if not 0 < width < 2:
-        raise InputError(f"width {width:g}: give the target width of the interval as a fraction, such as 0.1")
+    _check_goal(width, budget)
     target = PlanTarget.from_name(estimand)
-    today = label_strata(store, target, view, judges=judges, subject=subject, seed=seed)
-    now = summarize_draws(today.estimand)
-    trials = sum(int(arm.counts.unlabelled.sum()) + arm.counts.label_counts for arm in today.arms)
+    today = label_strata(store, target, view, judges=judges, subject=subject, seed=seed, splits=_plan_splits(store))
+    panel = summarize_draws(today.estimand)
+    interval = shown or PlannedInterval(
+        source="panel", estimand=estimand, subject=subject, subjects=0, estimate=Estimate.from_interval(panel)
+    )
+    now = interval.estimate
     plan = LabelPlan(
         estimand=estimand,
         subject=subject,
         view=view,
         target=width,
-        now=Estimate.from_interval(now),
+        budget=budget,
+        prices=prices or PlanPrices(),
+        interval=interval,
+        scale=(now.high - now.low) / (panel.high - panel.low),
+        now=now,
         width_now=now.high - now.low,
         labels_now=sum(arm.counts.label_counts for arm in today.arms),
-        trials_now=trials,
-        reached=now.high - now.low <= width,
-        advice=_target_met_plan(now, width),
+        trials_now=sum(int(arm.counts.unlabelled.sum()) + arm.counts.label_counts for arm in today.arms),
+        reached=width is not None and now.high - now.low <= width,
+        advice="",
     )
     if plan.reached:
-        return plan
+        return plan.model_copy(update={"advice": _target_met_advice(plan)})
+    studies = [_Simulation(today, target, factor, plan.scale, seed) for factor in GROWTH]
+    options, best = _options_for_budget(plan, studies) if width is None else _options_for_width(plan, width, studies)
+    chosen = next((study for study in studies if best and study.new_trials == best.trials), None)
+    allocation = chosen.label_allocation(best.labels) if chosen and best and best.labels else []
+    planned = plan.model_copy(update={"options": tuple(options), "best": best, "allocation": tuple(allocation)})
+    return planned.model_copy(update={"advice": _plan_advice(planned)})
+
+
+def _check_goal(width: float | None, budget: float | None) -> None:
+    if width is None and budget is None:
+        raise InputError("plan: give the width to reach, such as 0.1, or a budget to spend")
+    if width is not None and not 0 < width < 2:
+        raise InputError(f"width {width:g}: give the target width of the interval as a fraction, such as 0.1")
+    if budget is not None and not (math.isfinite(budget) and budget > 0):
+        raise InputError(f"budget {budget:g}: give a positive number in the unit of the prices")
+
+
+def _plan_splits(store: Store) -> tuple[str, ...] | None:
+    """All splits, as in a corrected fit, unless a judge of the study is trained on its labels."""
+    return None if (judge_frame(store)["kind"] == LEARNED).any() else tuple(str(split) for split in Split)
+
+
+def _options_for_width(
+    plan: LabelPlan, width: float, studies: Sequence[_Simulation]
+) -> tuple[list[PlanOption], PlanOption | None]:
+    """Options in order of trials, and the cheapest that reaches the width.
+
+    Without a price of trials the first that reaches it is the best. With one, a larger study is tried as long as its
+    trials alone cost less than the best so far, and it must reach the width with fewer labels than would cost more.
+    """
     options: list[PlanOption] = []
-    for factor in GROWTH:
-        study = _Simulation(today, target, factor, seed)
-        options.append(study.fewest_labels(width))
-        if options[-1].labels is not None:
+    best: PlanOption | None = None
+    for study in studies:
+        base = study.trial_cost(plan.prices)
+        if best is not None and (best.cost is None or base >= best.cost or base == 0):
             break
-    allocation = [] if options[-1].labels is None else study.label_allocation(options[-1].labels)
-    return plan.model_copy(
-        update={
-            "options": tuple(options),
-            "allocation": tuple(allocation),
-            "advice": _plan_advice(options[-1], allocation, width),
-        }
-    )
+        most = study.most_labels
+        if best is not None and best.cost is not None and plan.prices.label > 0:
+            most = min(most, math.ceil((best.cost - base) / plan.prices.label) - 1)
+        option = study.fewest_labels(width, most, plan.prices)
+        if option.labels is not None or best is None:
+            options.append(option)
+        if option.labels is not None:
+            best = option
+    return options, best
+
+
+def _options_for_budget(plan: LabelPlan, studies: Sequence[_Simulation]) -> tuple[list[PlanOption], PlanOption | None]:
+    """What the budget buys at each number of trials, and the option with the narrowest interval."""
+    options = []
+    for study in studies:
+        left = (plan.budget or 0.0) - study.trial_cost(plan.prices)
+        if left < 0:
+            break
+        labels = int(left / plan.prices.label) if plan.prices.label > 0 else study.most_labels
+        options.append(study.bought_option(min(labels, study.most_labels), plan.prices))
+    best = min(options, key=lambda option: option.width)
+    return options, best
 
 
 def _allocate_labels(today: LabelStrata, free: Sequence[int], labels: int) -> np.ndarray:
@@ -227,7 +303,21 @@ class _Simulation:
     today: LabelStrata
     target: PlanTarget
     factor: float
+    scale: float
     seed: int
+
+    @property
+    def most_labels(self) -> int:
+        """Trials that can be labelled, those there now and the new ones."""
+        return sum(len(trials) for trials in self.today.free) + self.new_trials
+
+    def trial_cost(self, prices: PlanPrices) -> float:
+        """Cost of the new trials with a verdict of every judge."""
+        return prices.trial_cost(self.new_trials, self.judge_count)
+
+    @property
+    def judge_count(self) -> int:
+        return len(self.today.arms[0].judges)
 
     @property
     def new_trials(self) -> int:
@@ -250,12 +340,22 @@ class _Simulation:
         picks = range(0, len(self.today.estimand), 400)
         return np.asarray(np.mean([_posterior_shares(arm, self.today, pick) for pick in picks], axis=0))
 
-    def fewest_labels(self, width: float) -> PlanOption:
-        """The least number of labels that reach the target often enough: found by doubling, then bisection."""
-        most = sum(len(trials) for trials in self.today.free) + self.new_trials
+    def fewest_labels(self, width: float, most: int, prices: PlanPrices) -> PlanOption:
+        """The least number of labels that reach the target often enough: found by doubling, then bisection.
+
+        Parameters
+        ----------
+        width : float
+            Target width, as a fraction.
+        most : int
+            Greatest number of labels to consider.
+        prices : PlanPrices
+            Prices, for the option's cost.
+        """
+        most = max(most, 0)
         best = self._simulated_widths(most, SEARCHED)
         if not _meets_target(best, width):
-            return self._plan_option(None, best, width)
+            return self._plan_option(None, best, width, prices)
         low, high = 0, min(most, 20)
         while high < most and not _meets_target(self._simulated_widths(high, SEARCHED), width):
             low, high = high, min(most, 2 * high)
@@ -264,16 +364,33 @@ class _Simulation:
             low, high = (
                 (low, middle) if _meets_target(self._simulated_widths(middle, SEARCHED), width) else (middle, high)
             )
-        return self._plan_option(high, self._simulated_widths(high, CONFIRMED), width)
+        return self._plan_option(high, self._simulated_widths(high, CONFIRMED), width, prices)
 
-    def _plan_option(self, labels: int | None, widths: Floats, width: float) -> PlanOption:
-        reach = float((widths <= width).mean())
-        return PlanOption(trials=self.new_trials, labels=labels, width=float(np.median(widths)), reach=reach)
+    def bought_option(self, labels: int, prices: PlanPrices) -> PlanOption:
+        """The width that a number of labels leaves, without a target.
+
+        Parameters
+        ----------
+        labels : int
+            New labels.
+        prices : PlanPrices
+            Prices, for the option's cost.
+        """
+        return self._plan_option(labels, self._simulated_widths(labels, SEARCHED), None, prices)
+
+    def _plan_option(self, labels: int | None, widths: Floats, width: float | None, prices: PlanPrices) -> PlanOption:
+        return PlanOption(
+            trials=self.new_trials,
+            labels=labels,
+            width=float(np.median(widths)),
+            reach=None if width is None else float((widths <= width).mean()),
+            cost=None if labels is None else prices.total_cost(labels, self.new_trials, self.judge_count),
+        )
 
     def _simulated_widths(self, labels: int, studies: int) -> Floats:
         random = np.random.default_rng([self.seed, self.new_trials, labels])
         picks = random.integers(0, len(self.today.estimand), studies)
-        return np.array([self._simulated_width(labels, int(pick), random) for pick in picks])
+        return self.scale * np.array([self._simulated_width(labels, int(pick), random) for pick in picks])
 
     def _simulated_width(self, labels: int, pick: int, random: np.random.Generator) -> float:
         fresh = [self._new_trials(arm, pick, random) for arm in self.today.arms]
@@ -321,16 +438,44 @@ def _posterior_shares(arm: ArmPatterns, today: LabelStrata, pick: int) -> Floats
     return np.asarray(shares / shares.sum())
 
 
-def _target_met_plan(now: IntervalEstimate, width: float) -> str:
-    return f"the interval is {now.high - now.low:.3f} wide already, within {width:g}: nothing more is needed"
+def interval_phrase(interval: PlannedInterval) -> str:
+    """Which interval is planned for, in words."""
+    if interval.source == "panel":
+        return "the interval of the judges' joint posterior over all models together, which no page shows"
+    if interval.subject is None or interval.subjects == 1:
+        return "the interval that the corrected fit shows"
+    return f"the interval that the corrected fit shows for {interval.subject}, the widest of {interval.subjects} models"
 
 
-def _plan_advice(last: PlanOption, allocation: Sequence[LabelAllocation], width: float) -> str:
-    if last.labels is None:
+def _target_met_advice(plan: LabelPlan) -> str:
+    return f"the interval is {_points(plan.width_now)} wide already, within {_points(plan.target)}: nothing is needed"
+
+
+def _plan_advice(plan: LabelPlan) -> str:
+    best, first = plan.best, plan.allocation[0] if plan.allocation else None
+    if best is None or best.labels is None:
+        last = plan.options[-1]
         return (
-            f"not reached: even {last.trials:,} new trials with a label on every one leave a width of "
-            f"{last.width:.3f}: ask for a wider interval than {width:g}"
+            f"not reached: even {last.trials:,} new trials with a label on every one leave an interval "
+            f"{_points(last.width)} wide: ask for a wider interval than {_points(plan.target)}"
         )
-    more = f"{last.labels:,} more labels" + (f" and {last.trials:,} new trials" if last.trials else "")
-    first = f", most of them from {allocation[0].arm} where {allocation[0].pattern}" if allocation else ""
-    return f"{more} reach a width of {width:g} in {100 * last.reach:.0f} % of simulated studies{first}"
+    more = " and ".join(
+        f"{number:,} {what}"
+        for number, what in ((best.labels, "more labels"), (best.trials, "new trials"))
+        if number or (what == "more labels" and not best.trials)
+    )
+    where = f", most of them from {first.arm} where {first.pattern}" if first else ""
+    if plan.target is None:
+        return (
+            f"best for a budget of {plan.budget:,g}: {more}, which leave an interval {_points(best.width)} wide in the "
+            f"median of simulated studies{where}"
+        )
+    told = f"{more} reach a width of {_points(plan.target)} in {100 * (best.reach or 0):.0f} % of simulated studies"
+    over = plan.budget is not None and best.cost is not None and best.cost > plan.budget
+    cost = f", for {best.cost:,g}" if plan.budget is not None or len(plan.options) > 1 else ""
+    beyond = f", which is more than the budget of {plan.budget:,g}" if over else ""
+    return f"{told}{cost}{beyond}{where}"
+
+
+def _points(width: float | None) -> str:
+    return f"{100 * (width or 0):.3g} points"

@@ -24,7 +24,7 @@ from gnomon.study_file import StudyFile
 
 if TYPE_CHECKING:
     from gnomon.calibration.results.audit import AuditDocument, RecountDocument
-    from gnomon.calibration.results.label_plan import LabelPlan
+    from gnomon.calibration.results.label_plan import LabelPlan, PlanPrices
     from gnomon.chain.verdict_collection import FlipRateReport, JudgeResults
     from gnomon.judging.runs.cost_estimate import CostEstimate
     from gnomon.judging.runs.panel import JudgeReport
@@ -264,32 +264,47 @@ class Study:
     def plan(
         self,
         *,
-        width: float,
+        width: float | None = None,
         estimand: str = "net_detection_corrected",
         subject: str | None = None,
         view: str | None = None,
+        budget: float | None = None,
+        prices: PlanPrices | None = None,
     ) -> LabelPlan:
-        """How many labels and trials reach an interval of a wanted width, and where to label.
+        """How many labels and trials reach an interval of a wanted width, or what a budget buys, and where to label.
+
+        The interval is the one that the study's corrected fit shows, if it has one.
 
         Parameters
         ----------
-        width : float
-            Width of the 95 % interval, as a fraction: 0.1 is ten percentage points.
+        width : float, optional
+            Width of the 95 % interval, as a fraction: 0.1 is ten percentage points. Width, budget or both are needed.
         estimand : str
             `net_detection_corrected`, or `event_rate_` and the name of an arm.
         subject : str, optional
             Only this subject; by default all together.
         view : str, optional
             Which labels count; by default the study's.
+        budget : float, optional
+            What may be spent on labels, trials and verdicts; by default that of `[plan]` if no width is given.
+        prices : PlanPrices, optional
+            Price of a label, a new trial and a verdict; by default those of `[plan]`.
         """
         from gnomon.calibration.queue.sample_size import plan_labels
+        from gnomon.stats.planned_interval import planned_interval
 
+        usual = self.file.plan
+        chosen = view or self.file.labels.view
+        same_view = chosen == self.file.labels.view
         return plan_labels(
             self.store,
             estimand=estimand,
             width=width,
+            budget=usual.budget if budget is None and width is None else budget,
+            prices=prices or usual.prices,
+            shown=planned_interval(self.store, estimand, subject) if same_view else None,
             subject=subject,
-            view=view or self.file.labels.view,
+            view=chosen,
             judges=self.file.fit.judges or None,
             seed=self.file.fit.seed,
         )

@@ -133,11 +133,11 @@ def test_plan_says_how_many_labels_reach_a_width_and_where(demo, gnomon):
     assert document["options"]
     assert document["advice"]
     assert {"labels", "trials", "width", "reach"} <= set(document["options"][-1])
-    told = gnomon("plan", demo.folder, "--estimand", "event_rate_injection", "--width", "0.09")
+    told = gnomon("plan", demo.folder, "--estimand", "event_rate_injection", "--width", "9 %")
     assert document["advice"] in told.stdout
-    wrong = gnomon("plan", demo.folder, "--width", "7")
+    wrong = gnomon("plan", demo.folder, "--width", "700")
     assert (wrong.returncode, wrong.stdout) == (2, "")
-    assert "width 7" in wrong.stderr
+    assert "width 700" in wrong.stderr
 
 
 def test_calibrate_prints_the_audit(demo, gnomon):

@@ -1,15 +1,49 @@
-"""`gnomon plan`: labels and trials needed for an interval of a given width."""
+"""`gnomon plan`: labels and trials needed for an interval of a given width, or what a budget buys."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from gnomon.api.study import open_study
-from gnomon.calibration.results.label_plan import LabelPlan
+from gnomon.calibration.queue.sample_size import interval_phrase
+from gnomon.calibration.results.label_plan import LabelPlan, PlanOption
+from gnomon.console import format_points, format_rate
+from gnomon.data.errors import InputError
+from gnomon.stats.estimand_registry import is_difference
 
 
-def plan_labels(folder: Path, estimand: str, width: float, subject: str | None, view: str | None) -> LabelPlan:
-    """How many labels and trials reach a given width, and which trials to label.
+def parse_width(text: str | None) -> float | None:
+    """A width as a fraction, from percent (`10`, `10%`, `10 %`) or a fraction below 1 (`0.1`).
+
+    Raises
+    ------
+    InputError
+        If it is no number, or not between 0 and 200 %.
+    """
+    if text is None:
+        return None
+    number, percent = text.strip().removesuffix("%").strip(), text.strip().endswith("%")
+    try:
+        value = float(number)
+    except ValueError:
+        raise InputError(f"width '{text}': is no number: write 10, 10% or 0.1 for ten points") from None
+    width = value / 100 if percent or value >= 1 else value
+    if not 0 < width < 2:
+        raise InputError(f"width {text}: is outside 0 to 200 %: write 10, 10% or 0.1 for ten points")
+    return width
+
+
+def plan_labels(
+    folder: Path,
+    estimand: str,
+    width: float | None,
+    subject: str | None,
+    view: str | None,
+    budget: float | None = None,
+    prices: Mapping[str, float | None] | None = None,
+) -> LabelPlan:
+    """How many labels and trials reach a given width, or what a budget buys, and which trials to label.
 
     Parameters
     ----------
@@ -17,15 +51,21 @@ def plan_labels(folder: Path, estimand: str, width: float, subject: str | None, 
         The study's folder.
     estimand : str
         `net_detection_corrected`, or `event_rate_` and the name of an arm.
-    width : float
+    width : float, optional
         Width of the 95 % interval to reach, as a fraction: 0.1 is ten percentage points.
     subject : str, optional
         Only this subject; None for all together.
     view : str, optional
         Label view: blind, first or current; None for the study's.
+    budget : float, optional
+        What may be spent; None for that of the study file.
+    prices : mapping of str to float, optional
+        Price of `label`, `trial` and `verdict`; one that is None or absent is that of the study file.
     """
     with open_study(folder) as study:
-        return study.plan(width=width, estimand=estimand, subject=subject, view=view)
+        given = {name: price for name, price in (prices or {}).items() if price is not None}
+        chosen = study.file.plan.prices.model_copy(update=given)
+        return study.plan(width=width, estimand=estimand, subject=subject, view=view, budget=budget, prices=chosen)
 
 
 def print_plan(plan: LabelPlan) -> None:
@@ -34,20 +74,15 @@ def print_plan(plan: LabelPlan) -> None:
     from rich.table import Table
 
     console = Console(highlight=False)
-    now, whose = plan.now, f", {plan.subject}" if plan.subject else ""
-    console.print(
-        f"{plan.estimand.replace('_', ' ')}{whose}: {now.value:.3f} ({now.low:.3f} to {now.high:.3f}), "
-        f"{plan.width_now:.3f} wide, from {plan.labels_now:,} {plan.view} labels on "
-        f"{plan.trials_now:,} judged trials",
-        soft_wrap=True,
-    )
+    for line in _opening_lines(plan):
+        console.print(line, soft_wrap=True)
     if plan.options:
-        table = Table("new trials", "new labels", "width", "reach it", box=None)
+        columns = ["new trials", "new labels", "width", *(["reach it"] if plan.target else []), "cost"]
+        table = Table(*columns, box=None)
         for column in table.columns:
             column.justify = "right"
         for option in plan.options:
-            told = "not reachable" if option.labels is None else f"{option.labels:,}"
-            table.add_row(f"{option.trials:,}", told, f"{option.width:.3f}", f"{100 * option.reach:.0f} %")
+            table.add_row(*_option_cells(plan, option))
         console.print(table)
     if plan.allocation:
         table = Table("labels", "arm", "where the judges say", "of free trials", box=None)
@@ -57,7 +92,35 @@ def print_plan(plan: LabelPlan) -> None:
     console.print(plan.advice, soft_wrap=True)
     if not plan.reached:
         console.print(
-            "by simulation from the joint posterior: judges taken to err independently given the truth, new trials "
-            "like the old ones, a fifth of the labels at random",
+            "by simulation; assumes that judges err independently given the truth, that new trials follow the same "
+            "design, and that 20 % of the labels are random",
             soft_wrap=True,
         )
+
+
+def _opening_lines(plan: LabelPlan) -> list[str]:
+    now, whose = plan.now, plan.interval.subject or plan.subject
+    show = format_points if is_difference(plan.interval.estimand) else format_rate
+    name = plan.estimand.replace("_", " ") + (f", {whose}" if whose else "")
+    lines = [
+        f"{name}: {show(now.value)} ({show(now.low)} to {show(now.high)}), {100 * plan.width_now:.1f} points wide",
+        f"planned for: {interval_phrase(plan.interval)}",
+        f"simulated from {plan.labels_now:,} {plan.view} labels on {plan.trials_now:,} judged trials"
+        + (f"; widths scaled by {plan.scale:.2f}, today's ratio" if plan.interval.source == "fit" else ""),
+    ]
+    if plan.interval.source == "panel":
+        lines.append("no corrected fit gives this estimate: run 'gnomon fit' first for the interval that it shows")
+    if plan.interval.outdated:
+        lines.append("labels are newer than the fit: run 'gnomon fit' first for today's interval")
+    prices = plan.prices
+    if plan.budget is not None or prices.trial or prices.verdict:
+        lines.append(f"prices: label {prices.label:g}, trial {prices.trial:g}, verdict {prices.verdict:g}")
+    return lines
+
+
+def _option_cells(plan: LabelPlan, option: PlanOption) -> list[str]:
+    labels = "not reachable" if option.labels is None else f"{option.labels:,}"
+    reach = [] if option.reach is None else [f"{100 * option.reach:.0f} %"]
+    cost = "" if option.cost is None else f"{option.cost:,.6g}"
+    mark = " (best)" if option == plan.best and len(plan.options) > 1 else ""
+    return [f"{option.trials:,}", labels, f"{100 * option.width:.1f} points", *reach, f"{cost}{mark}"]

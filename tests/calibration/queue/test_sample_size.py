@@ -14,8 +14,10 @@ from gnomon.calibration.queue import sample_size
 from gnomon.calibration.queue.expected_information import best_order
 from gnomon.calibration.queue.label_sampling import draw_with_audit_stream, most_informative_strata, next_items
 from gnomon.calibration.queue.sample_size import NET, PlanTarget, plan_labels
+from gnomon.calibration.results.label_plan import PlannedInterval, PlanPrices
 from gnomon.data.errors import InputError, NotEnoughDataError, UnknownNameError
-from gnomon.data.records import Arm
+from gnomon.data.records import Arm, Split
+from gnomon.data.results import Estimate
 from gnomon.data.storage.tables import labels
 
 PAIR = {
@@ -151,10 +153,10 @@ def test_a_plan_keeps_its_promise(study) -> None:
 
 
 def test_labels_given_as_planned_reach_the_width(study) -> None:
-    document = plan_labels(study.store, width=0.21)
+    document = plan_labels(study.store, width=0.19)
     assert document.options[0].labels is not None
     rates = {}
-    for name, arm in arm_patterns(study.store, question="not_denied").items():
+    for name, arm in arm_patterns(study.store, question="not_denied", splits=list(Split)).items():
         truth = arm.trials["truth"].to_numpy(copy=True)
         for row in (row for row in document.allocation if row.arm == name):
             (place,) = [place for place in range(len(arm.counts.verdicts)) if arm.arm_name(place) == row.pattern]
@@ -164,12 +166,58 @@ def test_labels_given_as_planned_reach_the_width(study) -> None:
             VerdictPatterns.pattern_counts(arm.counts.verdicts[arm.trials["pattern"]], truth)
         ).rate
     found = sample_size.summarize_draws(rates["injection"] - rates["control"])
-    assert found.high - found.low <= 1.1 * 0.21
+    assert found.high - found.low <= 1.1 * 0.19
+
+
+def test_a_plan_is_for_the_interval_that_the_fit_shows(study) -> None:
+    """Where the fit's interval is two thirds of the joint posterior's, so are the widths of the simulated studies."""
+    panel = plan_labels(study.store, estimand="event_rate_injection", width=0.12)
+    low, high = panel.now.value - panel.width_now / 3, panel.now.value + panel.width_now / 3
+    estimate = Estimate(value=panel.now.value, low=low, high=high, se=None, level=0.95, method="corrected fit")
+    shown = PlannedInterval(source="fit", estimand="identification", subject="toy", subjects=1, estimate=estimate)
+    fitted = plan_labels(study.store, estimand="event_rate_injection", width=0.08, shown=shown)
+    assert (fitted.now, fitted.width_now) == (estimate, pytest.approx(2 * panel.width_now / 3))
+    assert fitted.scale == pytest.approx(2 / 3)
+    assert (fitted.best.trials, fitted.best.labels) == (panel.best.trials, panel.best.labels), "scaled, nothing else"
+    assert fitted.best.width == pytest.approx(2 * panel.best.width / 3)
+    assert sample_size.interval_phrase(fitted.interval) == "the interval that the corrected fit shows"
+    assert "which no page shows" in sample_size.interval_phrase(panel.interval)
+
+
+def test_a_budget_buys_the_mix_with_the_narrowest_interval(study) -> None:
+    free = plan_labels(study.store, estimand="event_rate_injection", budget=60)
+    assert free.best.labels == 60
+    assert free.best.trials == max(option.trials for option in free.options), "trials that cost nothing are taken"
+    prices = PlanPrices(label=1, trial=0.1, verdict=0.05)
+    dear = plan_labels(study.store, estimand="event_rate_injection", budget=60, prices=prices)
+    assert all(option.cost <= 60 for option in dear.options)
+    assert dear.best.width == min(option.width for option in dear.options)
+    assert dear.options[1].labels == 60 - round(0.2 * dear.options[1].trials), "two judges read each new trial"
+    assert "best for a budget of 60" in dear.advice
+
+
+def test_prices_decide_whether_trials_or_labels_are_added(study) -> None:
+    widths = {"estimand": "event_rate_injection", "width": 0.12}
+    labels_only = plan_labels(study.store, **widths)
+    cheap_trials = plan_labels(study.store, **widths, prices=PlanPrices(label=10, trial=0.01), budget=100)
+    assert labels_only.best.trials == 0
+    assert cheap_trials.best.trials > 0
+    assert cheap_trials.best.labels < labels_only.best.labels
+    assert cheap_trials.best.cost < 10 * labels_only.best.labels
+    over = cheap_trials.best.cost > 100
+    assert ("more than the budget of 100" in cheap_trials.advice) == over
+
+
+def test_a_plan_without_a_goal_is_refused(study) -> None:
+    with pytest.raises(InputError, match="give the width to reach"):
+        plan_labels(study.store)
+    with pytest.raises(InputError, match="budget -1"):
+        plan_labels(study.store, budget=-1)
 
 
 def test_a_narrower_target_needs_more(study) -> None:
     needs = []
-    for width in (0.22, 0.18):
+    for width in (0.19, 0.17):
         option = plan_labels(study.store, width=width).options[-1]
         needs.append((option.trials, option.labels))
     assert needs[0] < needs[1]

@@ -1,0 +1,63 @@
+"""The interval of a corrected fit that a label plan is for: of one model, or the widest of all."""
+
+from __future__ import annotations
+
+from sqlalchemy import func, select
+
+from gnomon.calibration.queue.sample_size import NET, RATE
+from gnomon.calibration.results.label_plan import PlannedInterval
+from gnomon.data.arms import ARMS
+from gnomon.data.results import Estimate
+from gnomon.data.storage.store import Store
+from gnomon.data.storage.tables import labels as label_table
+from gnomon.stats.estimand_registry import CORRECTED_VIEW, ESTIMANDS, FALSE_ALARM, IDENTIFICATION
+from gnomon.stats.results import PASSED, EstimateRow
+from gnomon.stats.stored_fits import newest_fits
+
+
+def planned_interval(store: Store, estimand: str, subject: str | None = None) -> PlannedInterval | None:
+    """The interval that the study's corrected fit shows under the name that a plan is for; None without such a fit.
+
+    Parameters
+    ----------
+    store : Store
+        Store of the study.
+    estimand : str
+        As in `gnomon.calibration.queue.sample_size.plan_labels`.
+    subject : str, optional
+        Only this model; by default the one with the widest interval.
+    """
+    fit = newest_fits(store).get(CORRECTED_VIEW)
+    if fit is None or fit.status != PASSED:
+        return None
+    name, by = _fitted_name(estimand)
+    rows = [
+        row
+        for row in fit.result.estimands
+        if row.estimand == name and dict(row.by) == by and subject in (None, row.subject)
+    ]
+    if not rows:
+        return None
+    widest = max(rows, key=lambda row: row.high95 - row.low95)
+    newest = store.read_frame(select(func.max(label_table.c.created_at).label("at")))["at"].iloc[0]
+    return PlannedInterval(
+        source="fit",
+        estimand=name,
+        subject=widest.subject,
+        subjects=len(rows),
+        estimate=_estimate_of(widest),
+        outdated=bool(newest and str(newest) > fit.created_at),
+    )
+
+
+def _fitted_name(estimand: str) -> tuple[str, dict[str, str]]:
+    """Name and stratum under which a fit reports an estimand of the plan."""
+    if estimand == NET:
+        return NET, {}
+    arm = estimand.removeprefix(RATE)
+    name = IDENTIFICATION if arm in ARMS and ARMS[arm].counts_identified else FALSE_ALARM
+    return name, {} if arm in ESTIMANDS[name].arms else {"arm": arm}
+
+
+def _estimate_of(row: EstimateRow) -> Estimate:
+    return Estimate(value=row.mean, low=row.low95, high=row.high95, se=row.sd, level=0.95, method="corrected fit")
