@@ -35,6 +35,7 @@ from gnomon.stats.estimand_registry import (
 )
 from gnomon.stats.estimands.definitions import EstimandDraws, posterior_interval
 from gnomon.stats.estimands.design_based import design_based_estimands
+from gnomon.stats.estimands.method_comparison import label_error_rate
 from gnomon.stats.estimands.result import (
     ModelPosterior,
     RefusalRule,
@@ -58,6 +59,7 @@ from gnomon.stats.model.priors import Priors
 from gnomon.stats.results import (
     DESIGN,
     FAILED,
+    LABELS,
     PASSED,
     REFUSED,
     Diagnostics,
@@ -340,8 +342,14 @@ def _fit_patterns(
         share = model.class_probabilities(coefficients, model.design.frame)
         table = youden_draws(model, draws.flat_values, patterns, share)
         others = {DESIGN: list(design_based_estimands(patterns, draws=len(draws.flat_values), seed=plan.seed))}
-        result = build_result(posterior, _refusal_rule(lacking, table), others)
         checks = corrected_predictive_check(model, draws.flat_values, patterns, np.random.default_rng(0))
+        result = build_result(
+            posterior,
+            _refusal_rule(lacking, table),
+            others,
+            label_error=label_error_rate(patterns),
+            labels_misfit=any(row.is_misfit for row in checks if row.data == LABELS),
+        )
         content = result.content.model_copy(
             update={"judges": tuple(_judge_row(one) for one in table), "predictive": checks}
         )

@@ -340,6 +340,8 @@ class HeadlineChoice(ResultModel):
     method: str
     p: float | None = None
     limit: float = 0.05
+    labels_misfit: bool = False
+    """Whether the joint fit fails a posterior predictive check of labels given verdicts, which decides likewise."""
     differences: tuple[MethodDifference, ...] = ()
 
 

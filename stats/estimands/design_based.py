@@ -19,7 +19,7 @@ Dirichlet distribution whose prior is the prediction from labels outside the set
 other subjects, for one value of an axis first all others of the arm, then the other subjects' at that value. A
 prediction with error e = 1 - its largest share weighs 1 / (e (1 - e)) - 1 labels, so that on the logit scale its prior
 has standard deviation 1, and where labels show no error at all the interval still allows about one. The last prior
-is that the verdicts are right, with the weight of two labels, against half a label.
+is that the verdicts are right, with the weight of one label, against half a label.
 
 Sources: Angelopoulos, Bates, Fannjiang, Jordan, Zrnic (2023), Prediction-powered inference; Fisch, Maynez, Hofer,
 Dhingra, Globerson, Cohen (2024), Stratified prediction-powered inference; Zrnic and Candes (2024),
@@ -42,9 +42,9 @@ from gnomon.stats.estimands.definitions import EstimandDraws, SubjectPosterior, 
 
 MIN_LABELS = 5
 """Least number of labels of an arm, over all subjects, from which anything is estimated."""
-PRIOR_RIGHT, PRIOR_WRONG = 2.0, 0.5
+PRIOR_RIGHT, PRIOR_WRONG = 1.0, 0.5
 """Labels that the last prior is worth: of the class that the judges gave, and of all others together."""
-SUBJECT_SD, AXIS_SD = 0.7, 1.5
+SUBJECT_SD, AXIS_SD = 0.7, 2.0
 """Standard deviation of the truths of a pattern, on the logit scale, between subjects and between values of an axis."""
 _FLOOR = 1e-6
 

@@ -13,12 +13,14 @@ corrected estimate of that fit, so that rates, differences and contrasts stay co
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.stats import norm
 
+from gnomon.stats.cells.aggregation import MISSING, VerdictPatternCells
 from gnomon.stats.estimand_registry import FALSE_ALARM, IDENTIFICATION, NET_RAW, corrected_name
 from gnomon.stats.estimands.definitions import ALL_SUBJECTS, EstimandDraws, posterior_interval
 from gnomon.stats.results import CUT, DESIGN, JOINT, HeadlineChoice, MethodDifference, MethodEstimate
@@ -28,6 +30,8 @@ COMPARED: Mapping[str, tuple[str, ...]] = {NET_RAW: ("",), IDENTIFICATION: ("", 
 ALPHA = 0.05
 """Family-wise error rate of the comparison: how often a joint fit whose assumptions hold loses the headline."""
 CONTRADICTED = "labels contradict the joint fit, and they are too few here for a design-based estimate: label some more"
+RATER_ERROR, PRIOR_PAIRS = 0.03, 20.0
+"""Prior mean of a rater's error rate, and the number of doubly labelled trials that it is worth."""
 SHARED = 0.25
 """Least variance of a difference, as a share of the larger of the two variances."""
 
@@ -48,7 +52,13 @@ class ComparedEstimates:
     headline: HeadlineChoice
 
 
-def compare_methods(joint: Sequence[EstimandDraws], others: Mapping[str, Sequence[EstimandDraws]]) -> ComparedEstimates:
+def compare_methods(
+    joint: Sequence[EstimandDraws],
+    others: Mapping[str, Sequence[EstimandDraws]],
+    *,
+    label_error: float = 0.0,
+    labels_misfit: bool = False,
+) -> ComparedEstimates:
     """Choose the method of the headline, and list the overall estimates by each method.
 
     Parameters
@@ -57,31 +67,60 @@ def compare_methods(joint: Sequence[EstimandDraws], others: Mapping[str, Sequenc
         Estimates of the joint fit that may be shown.
     others : mapping of str to sequence of EstimandDraws
         Estimates by the methods `CUT` and `DESIGN`, under their registered names; any may be absent.
+    label_error : float, default 0.0
+        Share of labels that may be wrong (`label_error_rate`).
+    labels_misfit : bool, default False
+        Whether the joint fit fails a posterior predictive check of labels given verdicts.
 
     Returns
     -------
     ComparedEstimates
     """
-    differences = method_differences(joint, others.get(DESIGN, ()))
-    headline = _choose_method(differences)
+    differences = method_differences(joint, others.get(DESIGN, ()), label_error)
+    headline = _choose_method(differences, labels_misfit)
     chosen = {_key(figure): figure for figure in (others[DESIGN] if headline.method == DESIGN else joint)}
     shown = [_with_draws(figure, chosen[_key(figure)]) for figure in joint if _key(figure) in chosen]
     withheld = [figure for figure in joint if _key(figure) not in chosen]
     return ComparedEstimates(shown, withheld, tuple(_method_rows(joint, others, headline.method)), headline)
 
 
-def method_differences(joint: Sequence[EstimandDraws], design: Sequence[EstimandDraws]) -> list[MethodDifference]:
+def label_error_rate(patterns: VerdictPatternCells) -> float:
+    """Expected share of wrong labels: from trials that two raters labelled, with `RATER_ERROR` as the prior mean.
+
+    Two raters who err with rate e disagree on about 2 e of the trials. Labels that an adjudicator gave, and all labels
+    without a known rater, are exact.
+    """
+    known = patterns.label != MISSING
+    if patterns.exact[known].all():
+        return 0.0
+    ratings = np.where(patterns.ratings == MISSING, np.nan, patterns.ratings.astype(float))
+    twice = known & ((patterns.ratings != MISSING).sum(axis=1) > 1)
+    pairs = float(patterns.count[twice].sum())
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        apart = twice & (np.nanmax(ratings, axis=1) > np.nanmin(ratings, axis=1))
+    disagreements = float(patterns.count[apart].sum())
+    return (2 * RATER_ERROR * PRIOR_PAIRS + disagreements) / (PRIOR_PAIRS + pairs) / 2
+
+
+def method_differences(
+    joint: Sequence[EstimandDraws], design: Sequence[EstimandDraws], label_error: float = 0.0
+) -> list[MethodDifference]:
     """Joint fit minus design-based estimate: mean over all subjects, overall and by strength, and each subject's own.
 
     The two share data, so the variance of their difference is not the sum of their variances. Under the joint fit's
     assumptions it is efficient, and the variance is that of the design-based estimate minus its own (Hausman 1978,
     Specification tests in econometrics, Econometrica 46); posterior variances stand for both, and `SHARED` of the
-    larger is the least that is taken. p values are two-sided and corrected for the number of comparisons (Holm 1979).
+    larger is the least that is taken. The design-based estimate takes labels as the truth, so the variance also holds
+    the square of the label error, by which wrong labels can move a rate. p values are two-sided and corrected for the
+    number of comparisons (Holm 1979).
 
     Parameters
     ----------
     joint, design : sequence of EstimandDraws
         Estimates by the two methods.
+    label_error : float, default 0.0
+        Share of labels that may be wrong.
     """
     from statsmodels.stats.multitest import multipletests
 
@@ -94,21 +133,23 @@ def method_differences(joint: Sequence[EstimandDraws], design: Sequence[Estimand
     rows: list[MethodDifference] = []
     for pairs in groups.values():
         several = len(pairs) > 1
-        rows.append(_difference_row(pairs, ALL_SUBJECTS if several else pairs[0][0].subject))
+        rows.append(_difference_row(pairs, ALL_SUBJECTS if several else pairs[0][0].subject, label_error))
         if several and not pairs[0][0].by:
-            rows += [_difference_row([pair], pair[0].subject) for pair in pairs]
+            rows += [_difference_row([pair], pair[0].subject, label_error) for pair in pairs]
     if not rows:
         return []
     adjusted: Sequence[float] = multipletests([row.p for row in rows], method="holm")[1]
     return [row.model_copy(update={"p": float(p)}) for row, p in zip(rows, adjusted, strict=True)]
 
 
-def _difference_row(pairs: Sequence[tuple[EstimandDraws, EstimandDraws]], subject: str) -> MethodDifference:
+def _difference_row(
+    pairs: Sequence[tuple[EstimandDraws, EstimandDraws]], subject: str, label_error: float
+) -> MethodDifference:
     """The difference of the mean over some subjects."""
     joint = np.mean([one.draws for one, _ in pairs], axis=0)
     design = np.mean([other.draws for _, other in pairs], axis=0)
     own, other = float(joint.var(ddof=1)), float(design.var(ddof=1))
-    error = float(np.sqrt(max(other - own, SHARED * max(own, other), 1e-12)))
+    error = float(np.sqrt(max(other - own, SHARED * max(own, other), 1e-12) + label_error**2))
     gap = float(joint.mean() - design.mean())
     return MethodDifference(
         estimand=pairs[0][0].estimand,
@@ -122,10 +163,16 @@ def _difference_row(pairs: Sequence[tuple[EstimandDraws, EstimandDraws]], subjec
     )
 
 
-def _choose_method(differences: Sequence[MethodDifference]) -> HeadlineChoice:
+def _choose_method(differences: Sequence[MethodDifference], labels_misfit: bool) -> HeadlineChoice:
     least = min((row.p for row in differences), default=None)
-    differs = least is not None and least < ALPHA
-    return HeadlineChoice(method=DESIGN if differs else JOINT, p=least, limit=ALPHA, differences=tuple(differences))
+    contradicted = least is not None and (least < ALPHA or labels_misfit)
+    return HeadlineChoice(
+        method=DESIGN if contradicted else JOINT,
+        p=least,
+        limit=ALPHA,
+        labels_misfit=labels_misfit,
+        differences=tuple(differences),
+    )
 
 
 def _method_rows(

@@ -94,6 +94,9 @@ def build_result(
     posterior: ModelPosterior,
     refuse: RefusalRule = lambda _figure: None,
     others: Mapping[str, Sequence[EstimandDraws]] | None = None,
+    *,
+    label_error: float = 0.0,
+    labels_misfit: bool = False,
 ) -> ResultDraws:
     """All estimates of all subjects, the curve, comparisons and contrasts, without those that are withheld.
 
@@ -106,6 +109,8 @@ def build_result(
     others : mapping of str to sequence of EstimandDraws, optional
         Estimates of the same by other methods (`stats.estimands.method_comparison`), one of which may take the
         headline; the draws that are returned remain the fit's own.
+    label_error, labels_misfit
+        What the choice of the headline allows for and looks at (`compare_methods`).
     """
     coefficients = posterior.model.coefficient_draws(posterior.x)
     sources = _subject_posteriors(posterior, coefficients)
@@ -123,7 +128,9 @@ def build_result(
     refused += _missing_class(posterior)
     curves = _shown_curves(posterior, refuse, refused)
     own = [replace(figure, estimand=view_name(figure.estimand, posterior.view)) for figure in kept]
-    compared = compare_methods(kept, others) if others is not None else None
+    compared = (
+        None if others is None else compare_methods(kept, others, label_error=label_error, labels_misfit=labels_misfit)
+    )
     if compared is not None:
         kept = compared.shown
         refused += [

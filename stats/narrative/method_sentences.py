@@ -18,6 +18,7 @@ ASSUMPTIONS = {
     CUT: "as the joint fit, but unlabelled verdicts do not inform the judges' error rates",
     DESIGN: "labels of a verdict pattern are a random sample of the trials with that pattern; nothing about the judges",
 }
+REMAINS = "Curve, cells of layer and strength, and bounds remain the joint fit's."
 SMALL_P = 0.001
 
 
@@ -31,12 +32,16 @@ def headline_sentence(choice: HeadlineChoice) -> str:
             f"{len(choice.differences)} comparisons (smallest corrected p {choice.p:.2f})."
         )
     worst = min(choice.differences, key=lambda row: row.p)
+    if worst.p >= choice.limit:
+        return (
+            f"Headline: {METHOD_NAMES[choice.method]}. The joint fit fails its posterior predictive check of labels "
+            f"given verdicts, so the judges' errors are not what it assumes. {REMAINS}"
+        )
     return (
         f"Headline: {METHOD_NAMES[choice.method]}. The joint fit contradicts the labels: {_compared_estimate(worst)} "
         f"is {format_points(worst.joint, 1)} % by the joint fit and {format_points(worst.design, 1)} % by the "
         f"design-based estimate ({format_p(worst.p)}, limit {choice.limit:g}), more than their errors explain, so the "
-        "judges' errors are not what the joint fit assumes. Curve, cells of layer and strength, and bounds remain the "
-        "joint fit's."
+        f"judges' errors are not what the joint fit assumes. {REMAINS}"
     )
 
 

@@ -5,9 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
+from gnomon.stats.cells.aggregation import MISSING, VerdictPatternCells
+from gnomon.stats.checks.simulation import cell_frame
 from gnomon.stats.estimands.definitions import EstimandDraws
-from gnomon.stats.estimands.method_comparison import compare_methods, method_differences
+from gnomon.stats.estimands.method_comparison import (
+    RATER_ERROR,
+    compare_methods,
+    label_error_rate,
+    method_differences,
+)
 from gnomon.stats.estimands.size_regression import pairwise_contrasts
 from gnomon.stats.narrative.method_sentences import headline_sentence, method_table
 from gnomon.stats.results import CUT, DESIGN, JOINT
@@ -68,6 +76,36 @@ def test_a_contradicted_fit_lends_no_estimate_that_the_labels_cannot_give() -> N
     assert found.withheld == JOINT_FIT[:1]
     assert len(found.shown) == len(JOINT_FIT) - 1
     assert not [row for row in found.methods if row.subject == "small" and "net" in row.estimand and row.headline]
+
+
+def test_a_fit_that_fails_its_check_of_labels_loses_the_headline() -> None:
+    found = compare_methods(JOINT_FIT, {DESIGN: AGREES}, labels_misfit=True)
+    assert found.headline.method == DESIGN
+    assert "fails its posterior predictive check of labels" in headline_sentence(found.headline)
+
+
+def test_a_difference_that_wrong_labels_explain_is_no_contradiction() -> None:
+    """Raters wrong on one label in twenty move the design-based estimates, which take labels as the truth."""
+    moved = [replace(figure, draws=figure.draws - 0.05) for figure in AGREES]
+    assert compare_methods(JOINT_FIT, {DESIGN: [*moved[:2]]}).headline.p is not None
+    wary = compare_methods(JOINT_FIT, {DESIGN: moved}, label_error=0.05)
+    assert wary.headline.method == JOINT
+    sure = min(row.p for row in method_differences(JOINT_FIT, moved))
+    assert wary.headline.p is not None
+    assert wary.headline.p > sure
+
+
+def test_label_errors_are_learned_from_trials_that_two_raters_labelled() -> None:
+    frame = cell_frame([{"arm": "control"}])
+    column = np.zeros(40, dtype=np.int64)
+    two = np.column_stack([column, np.r_[np.ones(8), np.zeros(32)]]).astype(np.int64)
+    cells = VerdictPatternCells(
+        frame, ("refused", "event", "rest"), ("judge",), column, column, column + 1, column[:, None],
+        raters=("ann", "bob"), ratings=two, exact=np.zeros(40, dtype=bool),
+    )  # fmt: skip
+    assert RATER_ERROR < label_error_rate(cells) < 0.1
+    assert label_error_rate(replace(cells, ratings=np.full((40, 2), MISSING))) == pytest.approx(RATER_ERROR)
+    assert label_error_rate(replace(cells, exact=np.ones(40, dtype=bool))) == 0
 
 
 def test_differences_weigh_that_both_use_the_same_data() -> None:
