@@ -121,10 +121,10 @@ class PredictiveCheck(IntervalRow):
         return self.p_family is not None and self.p_family < MISFIT_P
 
 
-class PriorPredictiveRow(ResultModel):
-    """Where the priors put one estimate over the whole design."""
+class PriorPredictiveRow(EstimandRow):
+    """Where the priors alone put one estimate of one subject over its whole design."""
 
-    figure: str
+    subject: str
     low95: float
     low50: float
     median: float
@@ -356,6 +356,7 @@ class FitResult(ResultModel):
     contrasts: tuple[ContrastRow, ...] = ()
     comparisons: FitComparisons = FitComparisons()
     predictive: tuple[PredictiveCheck, ...] = ()
+    prior: tuple[PriorPredictiveRow, ...] = ()
     refused: tuple[WithheldEstimate, ...] = ()
     design: str = ""
     judges: tuple[YoudenRow, ...] = ()

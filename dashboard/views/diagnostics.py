@@ -15,7 +15,13 @@ from gnomon.stats.charts import diagnostic_charts
 from gnomon.stats.estimand_registry import listed_estimands
 from gnomon.stats.narrative import fit_sentences as telling
 from gnomon.stats.narrative.fit_frames import FitFrames, TidyEstimate, all_fitted, frame_rows
-from gnomon.stats.narrative.formatting import count_noun, escape_markdown, format_time, non_breaking
+from gnomon.stats.narrative.formatting import (
+    count_noun,
+    escape_markdown,
+    format_time,
+    non_breaking,
+    with_reader_headings,
+)
 from gnomon.stats.narrative.formatting import estimand_label as called
 
 
@@ -34,6 +40,7 @@ def show_page() -> None:
         st.dataframe(pd.DataFrame([_fit_row(fit) for fit in fits.values()]), hide_index=True)
     st.caption(telling.GATES)
     _predictive_checks(fits)
+    _prior_and_posterior(fits)
     _side_by_side(fits)
     show_coverage()
 
@@ -77,6 +84,20 @@ def _predictive_checks(fits: Mapping[str, FitFrames]) -> None:
         numbers = {name: st.column_config.NumberColumn(format="%.1f") for name in ("expected", "low95", "high95")}
         numbers |= {name: st.column_config.NumberColumn(format="%.4f") for name in ("p", "p corrected")}
         st.dataframe(telling.check_table(rows), hide_index=True, column_config=numbers)
+
+
+def _prior_and_posterior(fits: Mapping[str, FitFrames]) -> None:
+    """The interval of each estimate under the priors alone, and after the data."""
+    usable = {view: fit for view, fit in fits.items() if len(fit.prior)}
+    if not usable:
+        return
+    st.subheader("Prior and posterior", help=define_terms("prior", "posterior"))
+    for view, fit in usable.items():
+        with st.expander(f"95 % intervals before and after the data: {escape_markdown(view)}", type="compact"):
+            width = st.column_config.NumberColumn("posterior width, % of prior", format="%.0f")
+            table = with_reader_headings(telling.prior_table(fit.prior, fit.estimands))
+            st.dataframe(table, hide_index=True, column_config={"width": width})
+    st.caption(telling.PRIOR_DECIDES)
 
 
 def _side_by_side(fits: Mapping[str, FitFrames]) -> None:

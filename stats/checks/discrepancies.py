@@ -15,6 +15,8 @@ import pandas as pd
 from scipy.stats import gamma
 
 ENOUGH_EXCEEDANCES = 10
+REPLICATES = 400
+"""Data sets that are replicated at least: several for each posterior draw where there are fewer draws."""
 
 
 @dataclass(frozen=True)
@@ -47,13 +49,14 @@ class BinaryQuestion:
     weight: float = 1.0
 
     def replicate_counts(self, rng: np.random.Generator) -> np.ndarray:
-        """Counts of yes drawn from the posterior, shape (D, U)."""
-        return rng.binomial(self.n, np.clip(self.probability, 0.0, 1.0))
+        """Counts of yes drawn from the posterior, shape (R, U): one or several data sets for each draw in turn."""
+        repeats = -(-REPLICATES // len(self.probability))
+        return rng.binomial(self.n, np.clip(np.tile(self.probability, (repeats, 1)), 0.0, 1.0))
 
 
 @dataclass(frozen=True)
 class GroupedCounts:
-    """Counts of the G groups of one axis: observed, replicated (D, G) and expected given each draw (D, G)."""
+    """Counts of the G groups of one axis: observed, replicated (R, G), and expected given each one's draw (R, G)."""
 
     values: list[str]
     n: np.ndarray
@@ -107,7 +110,7 @@ def predictive_p_value(replicated: np.ndarray, observed: np.ndarray) -> float:
 
     Parameters
     ----------
-    replicated, observed : ndarray, shape (D,)
+    replicated, observed : ndarray, shape (R,)
         Discrepancy of the replicated and of the observed data under each draw.
     """
     beyond = int((replicated >= observed - 1e-9).sum())
@@ -128,7 +131,7 @@ def group_counts(
     ----------
     question : BinaryQuestion
         The question.
-    replicated : ndarray, shape (D, U)
+    replicated : ndarray, shape (R, U)
         `BinaryQuestion.replicate_counts`.
     by : tuple of str
         Columns of the units whose values are checked apart: ("arm",) or ("subject", "arm").
@@ -141,7 +144,8 @@ def group_counts(
     columns = {column for axis in question.axes for column in axis}
     coded = {column: pd.factorize(question.units[column], sort=True) for column in columns}
     for key, part in question.units.groupby(list(by), sort=False).indices.items():
-        rows = part[question.n[part] > 0]
+        rows = np.asarray(part)
+        rows = rows[question.n[rows] > 0]
         names = dict(zip(by, key if isinstance(key, tuple) else (key,), strict=True))
         several = {column for column, (code, _) in coded.items() if len(np.unique(code[rows][code[rows] >= 0])) > 1}
         for axis in question.axes if len(rows) else ():
@@ -170,13 +174,14 @@ def _sum_over(
     def total(values: np.ndarray) -> np.ndarray:
         return np.add.reduceat(values[..., rows], starts, axis=-1)
 
+    expected = np.add.reduceat(question.n[rows] * question.probability[:, rows], starts, axis=-1)
     values = [[_value_text(levels[place]) for place in keys[:, 1 + k]] for k, (_, levels) in enumerate(axis)]
     return GroupedCounts(
         values=[", ".join(parts) for parts in zip(*values, strict=True)] or [""],
         n=total(question.n),
         observed=total(question.observed),
         replicated=total(replicated),
-        expected=total(question.n * question.probability),
+        expected=np.resize(expected, (len(replicated), len(keys))),
         weight=question.weight,
     )
 

@@ -7,7 +7,7 @@ shows what the statistical model misses.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import combinations
 
 import numpy as np
@@ -19,12 +19,15 @@ from gnomon.stats.cells.aggregation import MISSING, VerdictPatternCells
 from gnomon.stats.cells.outcome_classes import is_class_possible
 from gnomon.stats.checks.discrepancies import BinaryQuestion, GroupedCounts, group_counts
 from gnomon.stats.checks.simulation import draw_from_prior
+from gnomon.stats.estimands.definitions import EstimandDraws
 from gnomon.stats.inference.hierarchical import OutcomeModel
 from gnomon.stats.model.judge_confusion import confusion_strata, unlabelled_weight
 from gnomon.stats.results import LABELS, OUTCOMES, PredictiveCheck, PriorPredictiveRow
 
 MAX_CHECK_DRAWS = 400
-MAX_TABLE_VALUES = 20_000_000
+MIN_CHECK_DRAWS = 50
+MAX_TABLE_VALUES, BATCH_TABLE_VALUES = 500_000_000, 20_000_000
+"""Probabilities of patterns that the checks of a corrected fit compute in all, and at a time."""
 
 AGREEMENT = "agree"
 DESIGN_AXES: tuple[tuple[str, ...], ...] = (
@@ -63,16 +66,24 @@ def draw_prior_parameters(model: OutcomeModel, number: int, rng: np.random.Gener
     return np.stack([draw_from_prior(model, rng) for _ in range(number)])
 
 
-def prior_predictive(figures: Mapping[str, np.ndarray]) -> list[PriorPredictiveRow]:
-    """Prior distribution of each estimate over the whole design: median, 50 and 95 % limits."""
+def prior_predictive(figures: Iterable[EstimandDraws]) -> tuple[PriorPredictiveRow, ...]:
+    """Prior distribution of each estimate over the whole design, from its draws: median, 50 and 95 % limits."""
     rows = []
-    for name, draws in figures.items():
-        if "=" not in name and not name.startswith("contrast"):
-            low, quarter, middle, three, high = np.quantile(draws, [0.025, 0.25, 0.5, 0.75, 0.975])
+    for figure in figures:
+        if not figure.by:
+            low, quarter, middle, three, high = map(float, np.quantile(figure.draws, [0.025, 0.25, 0.5, 0.75, 0.975]))
             rows.append(
-                PriorPredictiveRow(figure=name, low95=low, low50=quarter, median=middle, high50=three, high95=high)
+                PriorPredictiveRow(
+                    subject=figure.subject,
+                    estimand=figure.estimand,
+                    low95=low,
+                    low50=quarter,
+                    median=middle,
+                    high50=three,
+                    high95=high,
+                )
             )
-    return rows
+    return tuple(rows)
 
 
 def posterior_predictive_check(
@@ -137,7 +148,7 @@ def corrected_predictive_check(
     tuple of PredictiveCheck
         One row per check.
     """
-    some, units = _thin_draws(x), _check_units(model.design.frame)
+    some, units = _thin_draws(x, _affordable_draws(model, patterns)), _check_units(model.design.frame)
     share = model.class_probabilities(model.coefficient_draws(some), model.design.frame)
     given, said, agree = _class_posteriors(model, some, patterns, share)
     rows = [*_check_rows(_label_questions(model, patterns, given), rng)]
@@ -162,8 +173,15 @@ def corrected_predictive_check(
     return _with_family_p(rows)
 
 
-def _thin_draws(x: np.ndarray) -> np.ndarray:
-    return x[np.linspace(0, len(x) - 1, min(MAX_CHECK_DRAWS, len(x))).astype(int)]
+def _thin_draws(x: np.ndarray, number: int = MAX_CHECK_DRAWS) -> np.ndarray:
+    return np.asarray(x[np.linspace(0, len(x) - 1, min(number, len(x))).astype(int)])
+
+
+def _affordable_draws(model: OutcomeModel, patterns: VerdictPatternCells) -> int:
+    """Draws for which the tables of all patterns can be computed in seconds: fewer with many judges and strata."""
+    judges, classes = len(patterns.judges), len(model.classes)
+    table = len(confusion_strata(patterns)[0]) * classes ** (judges + 1)
+    return int(np.clip(MAX_TABLE_VALUES // table, MIN_CHECK_DRAWS, MAX_CHECK_DRAWS))
 
 
 def _check_units(frame: pd.DataFrame) -> pd.DataFrame:
@@ -223,7 +241,7 @@ def _class_posteriors(
     partial, pattern = np.unique(patterns.verdict[known], axis=0, return_inverse=True)
     fits = ((partial[:, None] == full) | (partial[:, None] == MISSING)).all(axis=-1).astype(float)
     cell, pattern = patterns.cell[known], pattern.reshape(-1)
-    batch = max(1, MAX_TABLE_VALUES // (len(share[0]) * classes * len(full)))
+    batch = max(1, BATCH_TABLE_VALUES // (len(share[0]) * classes * len(full)))
     out: list[list[np.ndarray]] = [[], [], []]
     for start in range(0, len(x), batch):
         tables, part = pattern_tables(model, x[start : start + batch])[:, : stratum.max() + 1], share[start:][:batch]

@@ -40,10 +40,12 @@ from gnomon.stats.results import (
     FitComparisons,
     FitResult,
     PredictiveCheck,
+    PriorPredictiveRow,
     ResultModel,
     WithheldEstimate,
 )
 
+PRIOR_DRAWS = 400
 SIZE_EFFECT = "size_odds_ratio"
 CLASS_PHRASES = {
     MISNAMED: "a claim that names another concept or none, so detection cannot be told from identification"
@@ -151,6 +153,7 @@ def build_result(
         contrasts=_with_view_names(pairwise_contrasts(kept), posterior.view),
         comparisons=_build_comparisons(posterior, sources, kept),
         predictive=_predictive_check(posterior),
+        prior=_prior_rows(posterior, named),
         refused=tuple(refused),
         design=posterior.design,
         methods=compared.methods if compared else (),
@@ -215,6 +218,17 @@ def _predictive_check(posterior: ModelPosterior) -> tuple[PredictiveCheck, ...]:
     return predictive_checks.posterior_predictive_check(
         posterior.model, posterior.x, posterior.counts, np.random.default_rng(0)
     )
+
+
+def _prior_rows(posterior: ModelPosterior, shown: Iterable[EstimandDraws]) -> tuple[PriorPredictiveRow, ...]:
+    """The prior distribution of the estimates that are shown."""
+    model, rng = posterior.model, np.random.default_rng(0)
+    x = predictive_checks.draw_prior_parameters(model, PRIOR_DRAWS, rng)
+    sources = _subject_posteriors(replace(posterior, x=x), model.coefficient_draws(x))
+    every = [figure for source in sources for figure in subject_estimands(source) if not figure.by]
+    named = [replace(figure, estimand=view_name(figure.estimand, posterior.view)) for figure in every]
+    kept = {(figure.subject, figure.estimand) for figure in shown if not figure.by}
+    return predictive_checks.prior_predictive(figure for figure in named if (figure.subject, figure.estimand) in kept)
 
 
 def _subject_posteriors(posterior: ModelPosterior, coefficients: np.ndarray) -> list[SubjectPosterior]:

@@ -64,6 +64,7 @@ class FitFrames:
     refused: tuple[WithheldEstimate, ...]
     design: str
     predictive: pd.DataFrame
+    prior: pd.DataFrame
     comparisons: Mapping[str, pd.DataFrame]
     diagnostics: Diagnostics
     created_at: str
@@ -127,6 +128,7 @@ def read_fit(fit: StoredFit) -> FitFrames:
         refused=result.refused,
         design=result.design,
         predictive=pd.DataFrame() if failed else rows_frame(result.predictive),
+        prior=pd.DataFrame() if failed else rows_frame(result.prior),
         comparisons={} if failed else result.comparisons.frames(),
         diagnostics=fit.diagnostics,
         created_at=fit.created_at,

@@ -8,7 +8,14 @@ import pandas as pd
 
 from gnomon.stats.estimand_registry import NET_ENGAGED, corrected_name
 from gnomon.stats.narrative.fit_frames import TidyEstimate, frame_rows
-from gnomon.stats.narrative.formatting import count_noun, format_p, format_percent, format_points, join_names
+from gnomon.stats.narrative.formatting import (
+    count_noun,
+    estimand_label,
+    format_p,
+    format_percent,
+    format_points,
+    join_names,
+)
 from gnomon.stats.results import (
     FAILED,
     MISFIT_P,
@@ -40,6 +47,10 @@ GATES = (
     "most one divergence in 200 draws. Fits that fail are stored, and their estimates are hidden."
 )
 
+PRIOR_DECIDES = (
+    "Where the two intervals are alike, the data say little and the prior decides. Where the posterior lies outside "
+    "the prior interval, the prior was at odds with the data: change it in [fit.priors] of study.toml and fit again."
+)
 CHECKS = (
     "Each check compares the observed counts of one class, by the values of one axis, with counts simulated from the "
     "fit (discrepancy of Freeman and Tukey); the row shows the value that is furthest off. Outcomes and verdicts are "
@@ -226,3 +237,33 @@ def check_table(predictive: pd.DataFrame) -> pd.DataFrame:
     named["subject"] = named["subject"].replace("", "all models")
     shown = ["data", "subject", "arm", "class", "axis", "value", "observed", "n", "expected", "low95", "high95", "p"]
     return named.sort_values("p", kind="stable")[[*shown, "p corrected"]].rename(columns={"subject": "model"})
+
+
+def prior_table(prior: pd.DataFrame, estimands: pd.DataFrame) -> pd.DataFrame:
+    """Intervals of each estimate under the priors alone and after the data, and the ratio of their widths in percent.
+
+    Parameters
+    ----------
+    prior : pandas.DataFrame
+        Prior rows of a fit (`stats.results.PriorPredictiveRow`).
+    estimands : pandas.DataFrame
+        Estimates of the same fit.
+    """
+    whole = estimands[estimands["axis"] == ""][["subject", "estimand", "low95", "high95"]]
+    both = prior[["subject", "estimand", "low95", "high95"]].merge(
+        whole, on=["subject", "estimand"], suffixes=("", "_data")
+    )
+    return pd.DataFrame(
+        {
+            "subject": both["subject"],
+            "estimate": both["estimand"].map(estimand_label),
+            "prior": [_limits(row) for row in both[["low95", "high95"]].itertuples(index=False)],
+            "posterior": [_limits(row) for row in both[["low95_data", "high95_data"]].itertuples(index=False)],
+            "width": 100 * (both["high95_data"] - both["low95_data"]) / (both["high95"] - both["low95"]),
+        }
+    )
+
+
+def _limits(row: tuple[float, float]) -> str:
+    low, high = row
+    return f"{format_points(low, sign=low < 0)} to {format_points(high, sign=low < 0)} %"

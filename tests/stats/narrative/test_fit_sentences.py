@@ -6,7 +6,7 @@ import pandas as pd
 
 from gnomon.stats.narrative import estimate_sentences
 from gnomon.stats.narrative import fit_sentences as told
-from gnomon.stats.results import Diagnostics, IntervalRow, PredictiveCheck, Reweighting, rows_frame
+from gnomon.stats.results import Diagnostics, IntervalRow, PredictiveCheck, PriorPredictiveRow, Reweighting, rows_frame
 
 BOUNDS = pd.DataFrame(
     [
@@ -85,6 +85,15 @@ def test_misfits_are_named_with_axis_and_value_and_their_absence_too() -> None:
     (line,) = told.misfit_sentences(rows.head(1).assign(p_family=None))
     assert line.endswith("fit again.")
     assert list(told.misfit_sentences(pd.DataFrame())) == []
+
+
+def test_prior_and_posterior_intervals_stand_side_by_side() -> None:
+    prior = PriorPredictiveRow(subject="b", estimand="net_detection_engaged", low95=-0.9, low50=-0.3, median=0.0,
+                               high50=0.3, high95=0.7)  # fmt: skip
+    (row,) = told.prior_table(rows_frame([prior]), estimands()).to_dict("records")
+    assert (row["subject"], row["estimate"]) == ("b", "engaged net detection")
+    assert (row["prior"], row["posterior"]) == ("−90 to +70 %", "10 to 30 %")
+    assert round(row["width"], 1) == 12.5
 
 
 def test_the_best_cell_is_not_quoted_at_its_luckiest() -> None:
