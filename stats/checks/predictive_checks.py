@@ -7,7 +7,7 @@ shows what the statistical model misses.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
 
 import numpy as np
@@ -19,7 +19,6 @@ from gnomon.stats.cells.aggregation import MISSING, VerdictPatternCells
 from gnomon.stats.cells.outcome_classes import is_class_possible
 from gnomon.stats.checks.discrepancies import BinaryQuestion, GroupedCounts, group_counts
 from gnomon.stats.checks.simulation import draw_from_prior
-from gnomon.stats.estimands.definitions import EstimandDraws
 from gnomon.stats.inference.hierarchical import OutcomeModel
 from gnomon.stats.model.judge_confusion import confusion_strata, unlabelled_weight
 from gnomon.stats.results import LABELS, OUTCOMES, PredictiveCheck, PriorPredictiveRow
@@ -66,23 +65,22 @@ def draw_prior_parameters(model: OutcomeModel, number: int, rng: np.random.Gener
     return np.stack([draw_from_prior(model, rng) for _ in range(number)])
 
 
-def prior_predictive(figures: Iterable[EstimandDraws]) -> tuple[PriorPredictiveRow, ...]:
-    """Prior distribution of each estimate over the whole design, from its draws: median, 50 and 95 % limits."""
+def prior_predictive(draws: Mapping[tuple[str, str], np.ndarray]) -> tuple[PriorPredictiveRow, ...]:
+    """Prior distribution of estimates, from their draws by subject and estimand: median, 50 and 95 % limits."""
     rows = []
-    for figure in figures:
-        if not figure.by:
-            low, quarter, middle, three, high = map(float, np.quantile(figure.draws, [0.025, 0.25, 0.5, 0.75, 0.975]))
-            rows.append(
-                PriorPredictiveRow(
-                    subject=figure.subject,
-                    estimand=figure.estimand,
-                    low95=low,
-                    low50=quarter,
-                    median=middle,
-                    high50=three,
-                    high95=high,
-                )
+    for (subject, estimand), values in draws.items():
+        low, quarter, middle, three, high = map(float, np.quantile(values, [0.025, 0.25, 0.5, 0.75, 0.975]))
+        rows.append(
+            PriorPredictiveRow(
+                subject=subject,
+                estimand=estimand,
+                low95=low,
+                low50=quarter,
+                median=middle,
+                high50=three,
+                high95=high,
             )
+        )
     return tuple(rows)
 
 

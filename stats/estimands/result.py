@@ -225,10 +225,10 @@ def _prior_rows(posterior: ModelPosterior, shown: Iterable[EstimandDraws]) -> tu
     model, rng = posterior.model, np.random.default_rng(0)
     x = predictive_checks.draw_prior_parameters(model, PRIOR_DRAWS, rng)
     sources = _subject_posteriors(replace(posterior, x=x), model.coefficient_draws(x))
-    every = [figure for source in sources for figure in subject_estimands(source) if not figure.by]
-    named = [replace(figure, estimand=view_name(figure.estimand, posterior.view)) for figure in every]
     kept = {(figure.subject, figure.estimand) for figure in shown if not figure.by}
-    return predictive_checks.prior_predictive(figure for figure in named if (figure.subject, figure.estimand) in kept)
+    every = [figure for source in sources for figure in subject_estimands(source) if not figure.by]
+    named = {(figure.subject, view_name(figure.estimand, posterior.view)): figure.draws for figure in every}
+    return predictive_checks.prior_predictive({key: draws for key, draws in named.items() if key in kept})
 
 
 def _subject_posteriors(posterior: ModelPosterior, coefficients: np.ndarray) -> list[SubjectPosterior]:

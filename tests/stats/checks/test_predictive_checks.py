@@ -178,7 +178,8 @@ def told(model: OutcomeModel, counts: np.ndarray) -> dict[str, PriorPredictiveRo
     frame = model.design.frame
     share = model.class_probabilities(model.coefficient_draws(x), frame)
     source = SubjectPosterior("s", model.classes, frame, share, counts.sum(axis=1), None)
-    return {row.estimand: row for row in prior_predictive(subject_estimands(source))}
+    draws = {(each.subject, each.estimand): each.draws for each in subject_estimands(source) if not each.by}
+    return {row.estimand: row for row in prior_predictive(draws)}
 
 
 def test_the_chart_of_checks_has_room_for_its_counts_with_one_model(tmp_path: Path) -> None:
