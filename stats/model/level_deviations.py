@@ -49,7 +49,7 @@ def level_groupings(priors: Priors) -> tuple[LevelGrouping, ...]:
 
 def dose_levels(frame: pd.DataFrame) -> pd.Series[str]:
     """Level of strength of each cell, from `s`, which measures it from its subject's own middle, and its sign."""
-    sign = np.where(frame["strength"].to_numpy(float) < 0, "-", "")
+    sign = np.where(frame["strength"].to_numpy(float) < 0, "negative ", "")
     return pd.Series([f"{a}{b}" for a, b in zip(sign, _rounded(frame["s"]), strict=True)], frame.index, dtype=object)
 
 

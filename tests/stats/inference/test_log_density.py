@@ -85,6 +85,7 @@ def test_the_gradient_is_the_slope(model: OutcomeModel, coordinates: str, monkey
         model = model.with_informed_coordinates()
         assert len(model.coordinates.core)
         assert len(model.coordinates.rest) or len(model.arrays.group) <= 6
+        assert len(model.coordinates.column) > 20, "coefficients of the rest follow those before them"
     density, x = model.sampling_target(), model.initial_point(rng)
     _, gradient = density(x)
     for _ in range(12):
