@@ -16,6 +16,8 @@ MEASUREMENTS = {
     "judges": "validity.judge_quality",
     "stats": "performance.measure_fit",
     "validity": "validity.interval_validity",
+    "hostile": "validity.hostile_worlds",
+    "sweeps": "validity.sweep_clustering",
     "slopes": "validity.slopes",
     "sensitivity": "validity.sensitivity",
     "scale": "performance.scale",

@@ -68,7 +68,7 @@ SEED = 2028
 FIT = "fit"
 ALONE = ", design-based alone"
 """Ending of the kinds of estimates that were simulated without a fit, in more studies."""
-SETTINGS = SamplerSettings(draws=300, tune=250, chains=2, cores=1, target_accept=0.8)
+SETTINGS = SamplerSettings(draws=200, tune=200, chains=2, cores=1, target_accept=0.8)
 WITH_SALAD = (REFUSED, EVENT, INCOHERENT, REST)
 LAYERED = TrialDesign(layers=(12, 20, 27))
 RICH = TrialDesign(concepts=("x", "y", "z"), strengths=(1.0, 2.0, 4.0, 8.0), layers=(12, 20, 27), trials=720)
