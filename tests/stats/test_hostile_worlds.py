@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from bench.validity.hostile_studies import HostileWorld, StoredStudy, TrialDesign, store_study
-from bench.validity.hostile_worlds import WORLDS, kind_name, read_lines, run_studies, summarize_rows, true_estimands
+from bench.validity.hostile_worlds import (
+    ALONE,
+    WORLDS,
+    KindCoverage,
+    coverage_by_kind,
+    kind_name,
+    read_lines,
+    run_studies,
+    summarize_rows,
+    true_estimands,
+)
 from gnomon.calibration.observations.disputes import disputed_trials
 from gnomon.data.storage import tables
 from gnomon.data.storage.store import Store
@@ -97,7 +108,7 @@ def test_every_world_has_its_own_description() -> None:
 
 
 @pytest.mark.slow
-def test_a_run_continues_where_its_file_ends(tmp_path) -> None:
+def test_a_run_continues_where_its_file_ends(tmp_path: Path) -> None:
     out = tmp_path / "lines.jsonl"
     run_studies("flat-one-random", 1, out)
     before = out.read_text(encoding="utf-8")
@@ -106,3 +117,41 @@ def test_a_run_continues_where_its_file_ends(tmp_path) -> None:
     (line,) = read_lines(out)
     low, high = line["rows"]["a net_detection_corrected"][1:3]
     assert low < high
+
+
+def rows_of(world: str, studies: int, folder: Path, estimator: str = "fit") -> dict[str, KindCoverage]:
+    """Coverage by kind of estimate of some studies of a world."""
+    out = folder / f"{world}.jsonl"
+    run_studies(world, studies, out, estimator=estimator)
+    return coverage_by_kind(read_lines(out))
+
+
+@pytest.mark.slow
+def test_design_based_net_detection_holds_where_judges_err_by_strength(tmp_path: Path) -> None:
+    found = rows_of("strong-two-random", 12, tmp_path, "design")[f"net_detection_corrected{ALONE}"]
+    assert found.coverage >= 0.85
+    assert abs(found.bias) < 0.03
+
+
+@pytest.mark.slow
+def test_the_fit_holds_where_judges_err_by_strength(tmp_path: Path) -> None:
+    """With errors that did not depend on strength, 1 of 20 intervals held the truth, and the bias was +.12."""
+    found = rows_of("strong-two-random", 3, tmp_path)["net_detection_corrected"]
+    assert found.refused or found.coverage >= 0.8
+    assert found.refused or abs(found.bias) < 0.06
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("world", ["left-out", "older-version"])
+def test_labels_by_a_judge_that_the_fit_lacks_do_not_bias_or_are_refused(world: str, tmp_path: Path) -> None:
+    found = rows_of(world, 3, tmp_path)["net_detection_corrected"]
+    assert found.refused or found.coverage >= 0.8
+
+
+@pytest.mark.slow
+def test_intervals_of_deviating_cells_hold_and_the_best_cell_is_not_overstated(tmp_path: Path) -> None:
+    found = rows_of("cells", 3, tmp_path)
+    assert found["cell of layer and strength"].coverage >= 0.85
+    assert found["cell called best"].coverage >= 0.65
+    strengths = [row.coverage for kind, row in found.items() if kind.startswith("net_detection_raw at strength")]
+    assert np.mean(strengths) >= 0.85
