@@ -529,6 +529,45 @@ def format_table(lines: Sequence[HostileLine], *, every: bool = True) -> str:
     return "\n".join(out)
 
 
+MAIN_KINDS = {
+    "net": ("net_detection_corrected", "net_detection_raw"),
+    "net at the highest strength": ("net_detection_corrected at strength 8.0", "net_detection_raw at strength 8.0"),
+    "identification": ("identification",),
+    "false alarm": ("false_alarm",),
+    "cell called best": ("cell called best",),
+    "net, joint fit": ("net_detection_corrected, joint fit",),
+    "net, cut fit": ("net_detection_corrected, cut fit",),
+    "net, design-based": (f"net_detection_corrected{ALONE}", "net_detection_corrected, design-based"),
+}
+"""Columns of the Markdown table: the first kind of each that was simulated."""
+
+
+def markdown_table(lines: Sequence[HostileLine]) -> str:
+    """Coverage, bias and width of the main estimates by world, as in `bench/RESULTS.md`: one row per world."""
+    out = [f"| world | fits | {' | '.join(MAIN_KINDS)} |", f"|---|---|{'---|' * len(MAIN_KINDS)}"]
+    for name, world in WORLDS.items():
+        mine = [line for line in lines if line["world"] == name]
+        if not mine:
+            continue
+        kinds = coverage_by_kind(mine)
+        cells = []
+        for wanted in MAIN_KINDS.values():
+            row = next((kinds[kind] for kind in wanted if kind in kinds), None)
+            cells.append("" if row is None else _markdown_cell(row))
+        fits = sum(line.get("estimator", FIT) == FIT for line in mine)
+        out.append(f"| {world.about} | {fits} | {' | '.join(cells)} |")
+    return "\n".join(out)
+
+
+def _markdown_cell(row: KindCoverage) -> str:
+    """Coverage, bias and width in points, and how many were withheld."""
+    withheld = f"; {row.refused} withheld" if row.refused else ""
+    if not row.intervals:
+        return withheld.removeprefix("; ")
+    share = f"{row.coverage:.2f}".lstrip("0")
+    return f"{share} of {row.intervals}; {100 * row.bias:+.1f}; {100 * row.width:.0f}{withheld}"
+
+
 def shipped_worlds(lines: Sequence[HostileLine]) -> MeasuredCoverage:
     """The stored measurements with the worlds of some studies, under the version that was measured.
 
@@ -545,10 +584,16 @@ def shipped_worlds(lines: Sequence[HostileLine]) -> MeasuredCoverage:
                 trials=2 * world.design.trials * len(world.design.subjects),
                 labels=world.labels if world.judges else 0,
                 studies=sum(line.get("estimator", FIT) == FIT for line in mine),
-                figures={kind: _shipped_row(row) for kind, row in coverage_by_kind(mine).items()},
+                studies_alone=sum(line.get("estimator", FIT) == DESIGN for line in mine),
+                figures={kind: _shipped_row(row) for kind, row in coverage_by_kind(mine).items() if _is_shipped(kind)},
             )
     ordered = {name: worlds[name] for name in WORLDS if name in worlds}
     return before.model_copy(update={"worlds_version": VERSION, "worlds": ordered})
+
+
+def _is_shipped(kind: str) -> bool:
+    """Whether a kind of estimate is among those on Diagnostics: refusals and engaged rates overall only."""
+    return not (" at " in kind or " by " in kind) or not ("refusal" in kind or "engaged" in kind or "coherent" in kind)
 
 
 def _shipped_row(row: KindCoverage) -> WorldCoverageRow:
@@ -567,10 +612,11 @@ def main() -> None:
     options.add_argument("--estimator", choices=[FIT, DESIGN], default=FIT)
     options.add_argument("--out", type=Path, default=Path("hostile.jsonl"))
     options.add_argument("--table", action="store_true", help="print the table of the file")
+    options.add_argument("--markdown", action="store_true", help="print the table of bench/RESULTS.md")
     options.add_argument("--ship", action="store_true", help="keep the coverage for the dashboard to show")
     options.add_argument("--short", action="store_true", help="fewer kinds in the table")
     chosen = options.parse_args()
-    if not (chosen.table or chosen.ship):
+    if not (chosen.table or chosen.ship or chosen.markdown):
         for name in chosen.world or WORLDS:
             run_studies(name, chosen.studies, chosen.out, chosen.first, chosen.estimator)
     lines = read_lines(chosen.out)
@@ -578,7 +624,7 @@ def main() -> None:
         write_coverage(shipped_worlds(lines))
     if chosen.world:
         lines = [line for line in lines if line["world"] in chosen.world]
-    print(format_table(lines, every=not chosen.short))
+    print(markdown_table(lines) if chosen.markdown else format_table(lines, every=not chosen.short))
 
 
 if __name__ == "__main__":

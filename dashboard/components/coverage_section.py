@@ -32,7 +32,13 @@ MADE_OF = {
     "log odds ratio ": "log odds ratio per doubling of size",
 }
 NET = ("net_detection_corrected", "net_detection_raw")
-OVERALL = {"identification": "identification", "false_alarm": "false alarm", "cell called best": "cell called best"}
+ALONE = ", design-based alone"
+OVERALL = {
+    "identification": "identification",
+    "false_alarm": "false alarm",
+    "cell called best": "cell called best",
+    f"net_detection_corrected{ALONE}": "net detection, design-based",
+}
 _SHARE = st.column_config.NumberColumn(format="%.1f")
 
 
@@ -47,9 +53,7 @@ def show_coverage() -> None:
         st.markdown("**Studies that the statistical model did not draw**")
         st.caption(WORLDS_MEASURED)
         st.text(non_breaking(worlds_sentence(worlds)))
-        table = worlds_overview(worlds)
-        percent = {name: _SHARE for name in table.columns if name.endswith("%")}
-        st.dataframe(table, hide_index=True, column_config=percent)
+        st.dataframe(worlds_overview(worlds), hide_index=True)
         with st.expander("Every kind of estimate", type="compact"):
             st.dataframe(worlds_in_full(worlds), hide_index=True)
     if not designs.empty:
@@ -85,30 +89,34 @@ def range_sentence(rows: pd.DataFrame) -> str:
 def worlds_sentence(worlds: pd.DataFrame) -> str:
     """How many worlds and studies there are, and where coverage of net detection is least and greatest."""
     net = worlds[worlds["figure"].isin(NET) & worlds["coverage"].notna()].sort_values("coverage")
-    studies = int(worlds.drop_duplicates("world")["studies"].sum())
-    sizes = f"{count_noun(worlds['world'].nunique(), 'world')}, {count_noun(studies, 'study', 'studies')}."
+    each = worlds.drop_duplicates("world")
+    fits, alone = int(each["studies"].sum()), int(each["studies_alone"].sum())
+    said = f"{count_noun(len(each), 'world')}, {count_noun(fits, 'fitted study', 'fitted studies')}"
+    said += f", {alone:,} more by the design-based method alone." if alone else "."
     if net.empty:
-        return sizes
+        return said
     ends = [f"{format_percent(net.iloc[place]['coverage'])} ({net.iloc[place]['about']})" for place in (0, -1)]
-    return f"{sizes} Coverage of net detection ranges from {ends[0]} to {ends[1]}."
+    return f"{said} Coverage of net detection ranges from {ends[0]} to {ends[1]}."
 
 
 def worlds_overview(worlds: pd.DataFrame) -> pd.DataFrame:
-    """One row per world: studies, coverage of the main estimates, and the share of estimates withheld."""
+    """One row per world: coverage of the main estimates with the number of intervals, and the estimates withheld."""
     rows = []
     for _, mine in worlds.groupby("world", sort=False):
-        by_figure = mine.set_index("figure")["coverage"]
+        by_figure = {str(row.figure): (row.coverage, row.intervals) for row in mine.itertuples()}
         net = next((by_figure[name] for name in NET if name in by_figure), None)
-        strengths = mine[mine["figure"].str.startswith(tuple(f"{name} at strength" for name in NET))]["coverage"]
-        total = (mine["intervals"] + mine["withheld"]).sum()
+        strengths = [
+            cell for name, cell in by_figure.items() if " at strength" in name and name.split(" ")[0] in NET
+            if not name.endswith(ALONE) and not pd.isna(cell[0])
+        ]  # fmt: skip
         rows.append(
             {
                 "world": mine["about"].iloc[0],
-                "studies": int(mine["studies"].iloc[0]),
-                "net detection, %": _percent(net),
-                "least at a strength, %": _percent(strengths.min() if len(strengths) else None),
-                **{f"{words}, %": _percent(by_figure.get(name)) for name, words in OVERALL.items()},
-                "withheld, %": _percent(mine["withheld"].sum() / total),
+                "fits": int(mine["studies"].iloc[0]),
+                "net detection": _share_of(net),
+                "least at a strength": _share_of(min(strengths, default=None)),
+                **{words: _share_of(by_figure.get(name)) for name, words in OVERALL.items()},
+                "withheld": format_percent(mine["withheld"].sum() / (mine["intervals"] + mine["withheld"]).sum()),
             }
         )
     return pd.DataFrame(rows)
@@ -129,8 +137,11 @@ def worlds_in_full(worlds: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _percent(share: float | None) -> float | None:
-    return None if share is None or pd.isna(share) else 100 * float(share)
+def _share_of(cell: tuple[float, int] | None) -> str:
+    """Coverage and the number of intervals that it is of; an en dash if there are none."""
+    if cell is None or pd.isna(cell[0]):
+        return "–"
+    return f"{format_percent(cell[0])} of {cell[1]}"
 
 
 def _design_title(rows: pd.DataFrame) -> str:

@@ -20,6 +20,7 @@ WORLD_COLUMNS = (
     "trials",
     "labels",
     "studies",
+    "studies_alone",
     "figure",
     "intervals",
     "withheld",
@@ -64,7 +65,10 @@ class WorldCoverageRow(BaseModel):
 
 
 class WorldCoverage(BaseModel):
-    """One world that the statistical model did not draw, with the coverage of each kind of estimate by name."""
+    """One world that the statistical model did not draw, with the coverage of each kind of estimate by name.
+
+    `studies` were fitted; in `studies_alone` more only the design-based estimates were computed.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -72,6 +76,7 @@ class WorldCoverage(BaseModel):
     trials: int
     labels: int
     studies: int
+    studies_alone: int = 0
     figures: dict[str, WorldCoverageRow]
 
 

@@ -25,8 +25,10 @@ def worlds() -> pd.DataFrame:
         ("strong", "errors by strength", 12, "net_detection_corrected at strength 8.0", 0, 24, None),
         ("strong", "errors by strength", 12, "cell called best", 24, 0, 0.5),
     ]
+    alone = {"flat": 30, "strong": 0}
     made = [
-        {"world": w, "about": a, "trials": 2400, "labels": 140, "studies": s, "figure": f, "intervals": n,
+        {"world": w, "about": a, "trials": 2400, "labels": 140, "studies": s, "studies_alone": alone[w],
+         "figure": f, "intervals": n,
          "withheld": k, "coverage": c, "bias": 0.01, "width": 0.2}
         for w, a, s, f, n, k, c in rows
     ]  # fmt: skip
@@ -35,18 +37,18 @@ def worlds() -> pd.DataFrame:
 
 def test_the_sentence_names_the_worlds_of_least_and_greatest_coverage(worlds):
     assert worlds_sentence(worlds) == (
-        "2 worlds, 22 studies. Coverage of net detection ranges from 55 % (errors by strength) to "
-        "95 % (errors the same)."
+        "2 worlds, 22 fitted studies, 30 more by the design-based method alone. Coverage of net detection ranges from "
+        "55 % (errors by strength) to 95 % (errors the same)."
     )
 
 
 def test_the_overview_has_a_row_per_world_and_counts_withheld_estimates(worlds):
     table = worlds_overview(worlds)
     assert table["world"].tolist() == ["errors the same", "errors by strength"]
-    assert table["net detection, %"].tolist() == [95.0, pytest.approx(55.0)]
-    assert table["least at a strength, %"].isna().tolist() == [False, True], "withheld at every strength"
-    assert table["withheld, %"].tolist() == [0.0, pytest.approx(100 * 28 / 72)]
-    assert pd.isna(table["cell called best, %"].iloc[0])
+    assert table["net detection"].tolist() == ["95 % of 20", "55 % of 20"]
+    assert table["least at a strength"].tolist() == ["100 % of 20", "–"], "withheld at every strength"
+    assert table["withheld"].tolist() == ["0 %", "39 %"]
+    assert table["cell called best"].tolist() == ["–", "50 % of 24"]
     assert len(worlds_in_full(worlds)) == len(worlds)
 
 
