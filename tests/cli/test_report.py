@@ -14,12 +14,16 @@ import pytest
 from pypdf import PdfReader
 
 from gnomon.chain.session import OpenStudy
+from gnomon.commands.study import fit
 from gnomon.data.errors import InputError, NotEnoughDataError
 from gnomon.data.records import Facts, JudgeVersion, Label, Trial, Verdict
 from gnomon.data.storage import tables
 from gnomon.data.storage.store import Store
 from gnomon.report import pdf
 from gnomon.report.document import write_report
+from gnomon.stats.narrative.next_steps import list_notices
+from gnomon.stats.narrative.study_overview import summarize_study
+from gnomon.stats.stored_fits import newest_fits
 from gnomon.study_file import StudyFile
 
 HOSTILE = "<script>document.title='x'</script>"
@@ -54,7 +58,13 @@ def figure(name: str, mean: float) -> dict[str, Any]:
     return {**about, "mean": mean, "sd": 0.01, **ends, "observed": None, "n": 40}
 
 
-def add_fit(store: Store, view: str, *estimands: dict[str, Any]) -> None:
+MISFIT = {
+    "subject": "toy", "arm": "injection", "axis": "layer x strength", "value": "38, 3", "groups": 20, "class": "event",
+    "n": 80, "observed": 49, "mean": 38.6, "low95": 30.0, "high95": 47.0, "p": 1e-7, "p_family": 3e-6,
+}  # fmt: skip
+
+
+def add_fit(store: Store, view: str, *estimands: dict[str, Any], predictive: tuple[dict[str, Any], ...] = ()) -> None:
     checks = {
         "max_rhat": 1.0,
         "min_ess_bulk": 900.0,
@@ -64,6 +74,7 @@ def add_fit(store: Store, view: str, *estimands: dict[str, Any]) -> None:
         "chains": 4,
     }
     result = {"view": view, "judge": "lexicon", "estimands": list(estimands), "design": "As run.", "refused": []}
+    result["predictive"] = list(predictive)
     row = {
         "id": view * 8,
         "view": view,
@@ -87,6 +98,31 @@ def study(store: Store, make_trial: Callable[..., Trial], tmp_path: Path) -> Ope
     add_fit(store, "corrected", figure("net_detection_corrected", 0.777), figure("refusal", 0.02))
     file = StudyFile.model_validate({"name": HOSTILE, "imported": True})
     return OpenStudy(tmp_path, file, store)
+
+
+def test_a_misfit_is_told_in_the_report_on_the_study_and_by_the_command(
+    study: OpenStudy, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sound = {**MISFIT, "axis": "", "value": "", "p": 0.5, "p_family": 1.0}
+    add_fit(study.store, "judged:again", figure("net_detection_raw", 0.1), predictive=(MISFIT, sound))
+    first = list_notices(summarize_study(study.store))[0]
+    assert first.level == "error"
+    assert first.text.startswith("The fit 'judged:again': MISFIT in 1 of 2 posterior predictive checks")
+    assert "toy, injection arm: event by layer x strength, at 38, 3: 49 of 80 observed, 38.6 expected" in first.text
+
+    page = Read(write_report(study, tmp_path / "a.html").read_text(encoding="utf-8")).text.replace("\u00a0", " ")
+    assert page.count("MISFIT in 1 of 2 posterior predictive checks") == 2, "among the notices and with its estimates"
+    assert "All checks: judged:again" in page
+
+    class Fitted:
+        stored = next(fit for fit in newest_fits(study.store).values() if fit.view == "judged:again")
+
+    class Study:
+        def fit(self, view: str, **how: object) -> Fitted:
+            return Fitted()
+
+    fit._fit_view(Study(), "judged", None, False, None)  # type: ignore[arg-type]
+    assert "fit as judged: MISFIT in 1 of 2" in "".join(capsys.readouterr())
 
 
 def test_a_corrected_figure_is_printed_only_where_the_audit_allows_it(study: OpenStudy, tmp_path: Path) -> None:
