@@ -7,7 +7,7 @@ groups are compared with counts drawn from the fit.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,8 +15,9 @@ import pandas as pd
 from scipy.stats import gamma
 
 ENOUGH_EXCEEDANCES = 10
-REPLICATES = 400
-"""Data sets that are replicated at least: several for each posterior draw where there are fewer draws."""
+REPLICATES, BATCHES, BATCH = 400, 20, 500
+"""Data sets that are replicated at least (several for each posterior draw where there are fewer draws), and further
+batches of them where few are as far off as the observed data."""
 
 
 @dataclass(frozen=True)
@@ -56,19 +57,14 @@ class BinaryQuestion:
 
 @dataclass(frozen=True)
 class GroupedCounts:
-    """Counts of the G groups of one axis: observed, replicated (R, G), and expected given each one's draw (R, G)."""
+    """Counts of the G groups of one axis, observed and replicated (R, G), and their p-value (`predictive_p_value`)."""
 
     values: list[str]
     n: np.ndarray
     observed: np.ndarray
     replicated: np.ndarray
-    expected: np.ndarray
+    p: float
     weight: float = 1.0
-
-    def p_value(self) -> float:
-        """Posterior predictive p-value of all groups together (`predictive_p_value`)."""
-        far = [freeman_tukey(count, self.n, self.expected).sum(axis=1) for count in (self.replicated, self.observed)]
-        return predictive_p_value(far[0], self.weight * far[1])
 
     def furthest_group(self) -> int:
         """Index of the group whose observed count is most standard deviations from its mean."""
@@ -99,29 +95,38 @@ def freeman_tukey(yes: np.ndarray, n: np.ndarray, expected: np.ndarray) -> np.nd
     return np.asarray(near + (np.sqrt(n - yes) - np.sqrt(np.maximum(n - expected, 0.0))) ** 2)
 
 
-def predictive_p_value(replicated: np.ndarray, observed: np.ndarray) -> float:
+def predictive_p_value(
+    replicated: np.ndarray, observed: np.ndarray, further: Iterable[tuple[np.ndarray, np.ndarray]] = ()
+) -> float:
     """Share of draws in which replicated data are at least as far from their expectation as the observed data.
 
     The posterior predictive p-value of a discrepancy (Gelman, Meng and Stern 1996, Statistica Sinica 6, 733-807). It
-    is not uniform under the model but concentrated around .5, so it rejects too seldom rather than too often. A share
-    of fewer than `ENOUGH_EXCEEDANCES` draws is replaced by the tail of the gamma distribution with the mean and
-    variance of the replicated discrepancies (a scaled chi-squared; Satterthwaite 1946, Biometrics Bulletin 2, 110-114),
-    because corrections for many checks need p-values far below 1 in the number of draws.
+    is not uniform under the model but concentrated around .5, so it rejects too seldom rather than too often. If fewer
+    than `ENOUGH_EXCEEDANCES` data sets are as far off, further ones are drawn. If none of these is, p is at most one in
+    their number, and below that the tail of the gamma distribution with the mean and variance of the replicated
+    discrepancies (a scaled chi-squared; Satterthwaite 1946, Biometrics Bulletin 2, 110-114).
 
     Parameters
     ----------
     replicated, observed : ndarray, shape (R,)
-        Discrepancy of the replicated and of the observed data under each draw.
+        Discrepancy of each replicated data set, and of the observed data under the same draw.
+    further : iterable of (ndarray, ndarray)
+        Further discrepancies of the same kinds, drawn only where they are needed.
     """
     beyond = int((replicated >= observed - 1e-9).sum())
-    mean, variance = float(replicated.mean()), float(replicated.var())
-    if beyond >= ENOUGH_EXCEEDANCES or variance <= 0.0:
+    if beyond >= ENOUGH_EXCEEDANCES:
         return beyond / len(replicated)
-    return float(gamma.sf(observed, mean**2 / variance, scale=variance / mean).mean())
+    pairs = [(replicated, observed), *further]
+    drawn, found = np.concatenate([one for one, _ in pairs]), np.concatenate([other for _, other in pairs])
+    beyond, mean, variance = int((drawn >= found - 1e-9).sum()), float(drawn.mean()), float(drawn.var())
+    resolved = (beyond + 1) / (len(drawn) + 1)
+    if beyond or variance <= 0.0:
+        return resolved
+    return min(resolved, float(gamma.sf(found, mean**2 / variance, scale=variance / mean).mean()))
 
 
 def group_counts(
-    question: BinaryQuestion, replicated: np.ndarray, by: tuple[str, ...]
+    question: BinaryQuestion, by: tuple[str, ...], rng: np.random.Generator
 ) -> Iterator[tuple[str, str, tuple[str, ...], GroupedCounts]]:
     """Counts by every axis of a question, apart for each value of `by`.
 
@@ -131,16 +136,17 @@ def group_counts(
     ----------
     question : BinaryQuestion
         The question.
-    replicated : ndarray, shape (R, U)
-        `BinaryQuestion.replicate_counts`.
     by : tuple of str
         Columns of the units whose values are checked apart: ("arm",) or ("subject", "arm").
+    rng : numpy.random.Generator
+        Source of randomness.
 
     Yields
     ------
     tuple of (str, str, tuple of str, GroupedCounts)
         Subject ("" for all together), arm, axis and counts.
     """
+    replicated = question.replicate_counts(rng)
     columns = {column for axis in question.axes for column in axis}
     coded = {column: pd.factorize(question.units[column], sort=True) for column in columns}
     for key, part in question.units.groupby(list(by), sort=False).indices.items():
@@ -150,7 +156,7 @@ def group_counts(
         several = {column for column, (code, _) in coded.items() if len(np.unique(code[rows][code[rows] >= 0])) > 1}
         for axis in question.axes if len(rows) else ():
             if several.issuperset(axis):
-                found = _sum_over(question, replicated, rows, [coded[column] for column in axis])
+                found = _sum_over(question, replicated, rows, [coded[column] for column in axis], rng)
                 yield str(names.get("subject", "")), str(names["arm"]), axis, found
 
 
@@ -159,6 +165,7 @@ def _sum_over(
     replicated: np.ndarray,
     rows: np.ndarray,
     axis: Sequence[tuple[np.ndarray, pd.Index]],
+    rng: np.random.Generator,
 ) -> GroupedCounts:
     """Counts of `rows` summed over the groups of an axis, whose columns are given as codes and their values.
 
@@ -171,17 +178,30 @@ def _sum_over(
     starts = np.searchsorted(group.reshape(-1)[order], np.arange(len(keys)))
     rows = rows[known][order]
 
-    def total(values: np.ndarray) -> np.ndarray:
-        return np.add.reduceat(values[..., rows], starts, axis=-1)
+    n, observed, chance = question.n[rows], question.observed[rows], question.probability[:, rows]
 
-    expected = np.add.reduceat(question.n[rows] * question.probability[:, rows], starts, axis=-1)
+    def discrepancies(counts: np.ndarray, draws: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        expected = np.add.reduceat(n * chance[draws], starts, axis=-1)
+        totals = np.add.reduceat(n, starts)
+        far = [
+            freeman_tukey(np.add.reduceat(one, starts, axis=-1), totals, expected).sum(axis=1)
+            for one in (counts, observed)
+        ]
+        return far[0], question.weight * far[1]
+
+    def further() -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        for _ in range(BATCHES):
+            draws = rng.integers(len(chance), size=BATCH)
+            yield discrepancies(rng.binomial(n, np.clip(chance[draws], 0.0, 1.0)), draws)
+
     values = [[_value_text(levels[place]) for place in keys[:, 1 + k]] for k, (_, levels) in enumerate(axis)]
+    first = discrepancies(replicated[:, rows], np.arange(len(replicated)) % len(chance))
     return GroupedCounts(
         values=[", ".join(parts) for parts in zip(*values, strict=True)] or [""],
-        n=total(question.n),
-        observed=total(question.observed),
-        replicated=total(replicated),
-        expected=np.resize(expected, (len(replicated), len(keys))),
+        n=np.add.reduceat(n, starts),
+        observed=np.add.reduceat(observed, starts),
+        replicated=np.add.reduceat(replicated[:, rows], starts, axis=-1),
+        p=predictive_p_value(*first, further()),
         weight=question.weight,
     )
 

@@ -270,9 +270,8 @@ def _check_rows(
 ) -> list[PredictiveCheck]:
     rows = []
     for question in questions:
-        replicated = question.replicate_counts(rng)
         by = ("arm",) if question.data == LABELS else ("subject", "arm")
-        for subject, arm, axis, found in group_counts(question, replicated, by):
+        for subject, arm, axis, found in group_counts(question, by, rng):
             rows.append(_check_row(question, subject, arm, axis, found))
     return rows
 
@@ -295,7 +294,7 @@ def _check_row(
         mean=mean,
         low95=low,
         high95=high,
-        p=found.p_value(),
+        p=found.p,
     )
 
 
