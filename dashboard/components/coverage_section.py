@@ -103,7 +103,9 @@ def worlds_overview(worlds: pd.DataFrame) -> pd.DataFrame:
     """One row per world: coverage of the main estimates with the number of intervals, and the estimates withheld."""
     rows = []
     for _, mine in worlds.groupby("world", sort=False):
-        by_figure = {str(row.figure): (row.coverage, row.intervals) for row in mine.itertuples()}
+        by_figure: dict[str, tuple[float, int]] = dict(
+            zip(mine["figure"], zip(mine["coverage"].astype(float), mine["intervals"], strict=True), strict=True)
+        )
         net = next((by_figure[name] for name in NET if name in by_figure), None)
         strengths = [
             cell for name, cell in by_figure.items() if " at strength" in name and name.split(" ")[0] in NET
