@@ -209,6 +209,8 @@ class HostileWorld:
         Whether cells, and pairs of concept and layer, deviate from their expectation.
     left_out : bool
         A further, lenient judge takes part in the choice of labels and is taken off the study's list afterwards.
+    one_verdict : bool
+        Only trials that the first judge calls an event are labelled, outside of the queue.
     improved : bool
         The first judge is replaced by a better version after the labels were chosen.
     fails_on_salad : float
@@ -230,6 +232,7 @@ class HostileWorld:
     classes: tuple[str, ...] = (REFUSED, EVENT, REST)
     deviating: bool = False
     left_out: bool = False
+    one_verdict: bool = False
     improved: bool = False
     fails_on_salad: float = 0.0
     copies: int = 1
@@ -421,12 +424,18 @@ def store_study(store: Store, world: HostileWorld, rng: np.random.Generator) -> 
     store.add_protocol("p", "simulated", {"messages": []})
     store.add_trials(records)
     study = StoredStudy(store, trials, tuple(record.id for record in records))
+    said = []
     for number, name in enumerate(listed):
-        _add_verdicts(study, world, f"{name}, version 1", name, _said_by(world, trials, number, rng), rng)
+        said.append(_said_by(world, trials, number, rng))
+        _add_verdicts(study, world, f"{name}, version 1", name, said[-1], rng)
     if further:
         rates = TrialErrorRates(*(np.full(len(trials.cell), rate) for rate in (*LENIENT, 0.4)))
         _add_verdicts(study, world, "lenient judge", "lenient judge", draw_verdicts(trials, rates, 1.0, rng), rng)
-    if world.judges:
+    if world.one_verdict:
+        passed = np.flatnonzero(said[0] == trials.classes.index(EVENT))
+        chosen = [QueueItem(study.ids[place], "all", 1.0) for place in rng.permutation(passed)[: world.labels]]
+        _add_labels(study, "first rater", chosen, world.raters, rng)
+    elif world.judges:
         label_trials(study, world, rng)
     if world.improved:
         better = draw_verdicts(trials, _constant_rates(trials, BETTER), 1.0, rng)

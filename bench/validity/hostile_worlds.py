@@ -112,6 +112,7 @@ WORLDS: Mapping[str, HostileWorld] = {
         strategy="disputed",
         left_out=True,
     ),
+    "one-verdict": HostileWorld("only trials that the first judge passes are labelled", one_verdict=True),
     "older-version": HostileWorld(
         "labels by dispute with an older version of a judge",
         fixed_errors=((0.10, 0.30), STRICT_PAIR[1]),

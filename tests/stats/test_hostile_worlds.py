@@ -75,6 +75,14 @@ def test_a_judge_that_chose_labels_is_taken_off_the_list(store: Store) -> None:
     assert share < 0.5, "most labels were chosen because the judge that is left out disagrees"
 
 
+def test_labels_of_one_verdict_are_of_that_verdict_alone(store: Store) -> None:
+    stored(store, WORLDS["one-verdict"])
+    patterns = pattern_cells(store)
+    labelled = patterns.label >= 0
+    assert patterns.count[labelled].sum() == 140
+    assert (patterns.verdict[labelled, 0] == patterns.classes.index(EVENT)).all()
+
+
 def test_copies_of_a_response_have_one_truth_and_one_verdict(store: Store) -> None:
     study = stored(store, replace(WORLDS["greedy"], labels=20))
     trials = study.trials
