@@ -341,7 +341,7 @@ def _fit_patterns(
         coefficients = model.coefficient_draws(draws.flat_values)
         share = model.class_probabilities(coefficients, model.design.frame)
         table = youden_draws(model, draws.flat_values, patterns, share)
-        others = {DESIGN: list(design_based_estimands(patterns, draws=len(draws.flat_values), seed=plan.seed))}
+        others = {DESIGN: list(design_based_estimands(patterns, seed=plan.seed))}
         checks = corrected_predictive_check(model, draws.flat_values, patterns, np.random.default_rng(0))
         result = build_result(
             posterior,

@@ -323,7 +323,6 @@ class MethodDifference(EstimandRow):
     """Joint fit minus design-based estimate, of one subject or all; `p` is corrected for the number of comparisons."""
 
     subject: str
-    by: dict[str, str | float] = Field(default_factory=dict)
     joint: float
     design: float
     difference: float

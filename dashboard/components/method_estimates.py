@@ -14,7 +14,9 @@ def show_methods(fit: FitFrames) -> None:
     """The table of methods of a corrected fit, with the line on its headline; nothing for other fits."""
     if fit.headline is None or not fit.methods:
         return
-    st.subheader("Corrected estimates by method", help=define_terms("joint posterior", "PPI++"))
+    st.subheader(
+        "Corrected estimates by method", help=define_terms("joint fit", "cut fit", "design-based estimate", "headline")
+    )
     st.text(non_breaking(headline_sentence(fit.headline)))
     st.dataframe(method_table(fit.methods), hide_index=True)
     for line in method_sentences(fit.headline)[1:]:

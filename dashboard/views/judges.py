@@ -267,7 +267,8 @@ def _panel_section(document: ViewAudit) -> None:
     if shown.empty or len(document.together.judges) < 2:
         return
     st.subheader(
-        "All judges combined: audit estimate", help=define_terms("joint posterior", "conditional independence")
+        "All judges combined: audit estimate",
+        help=define_terms("audit estimate", "joint posterior", "conditional independence"),
     )
     told = shown.assign(
         rate=shown["rate"].str.capitalize(),

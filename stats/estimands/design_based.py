@@ -46,6 +46,7 @@ PRIOR_RIGHT, PRIOR_WRONG = 1.0, 0.5
 """Labels that the last prior is worth: of the class that the judges gave, and of all others together."""
 SUBJECT_SD, AXIS_SD = 0.7, 2.0
 """Standard deviation of the truths of a pattern, on the logit scale, between subjects and between values of an axis."""
+DRAWS = 2000
 _FLOOR = 1e-6
 
 
@@ -168,7 +169,7 @@ class DesignBasedSubject(SubjectPosterior):
 
 
 def design_based_estimands(
-    patterns: VerdictPatternCells, *, draws: int = 4000, seed: int = 0
+    patterns: VerdictPatternCells, *, draws: int = DRAWS, seed: int = 0
 ) -> Iterator[EstimandDraws]:
     """Design-based draws of every estimand whose arms have at least `MIN_LABELS` labels, over all subjects.
 
@@ -176,7 +177,7 @@ def design_based_estimands(
     ----------
     patterns : VerdictPatternCells
         Counts by cell, verdict pattern and label.
-    draws : int, default 4000
+    draws : int, default DRAWS
         Number of draws of every estimate.
     seed : int, default 0
         Seed of the draws.
@@ -189,7 +190,7 @@ def design_based_estimands(
 
 
 def design_based_subjects(
-    patterns: VerdictPatternCells, *, draws: int = 4000, seed: int = 0
+    patterns: VerdictPatternCells, *, draws: int = DRAWS, seed: int = 0
 ) -> list[DesignBasedSubject]:
     """Each subject with design-based class shares, for `stats.estimands.definitions.subject_estimands`.
 
@@ -197,7 +198,7 @@ def design_based_subjects(
     ----------
     patterns : VerdictPatternCells
         Counts by cell, verdict pattern and label.
-    draws : int, default 4000
+    draws : int, default DRAWS
         Number of draws of every share.
     seed : int, default 0
         Seed of the draws.
@@ -252,7 +253,7 @@ def _share_draws(
 def _prior_labels(prediction: np.ndarray, deviation: float) -> np.ndarray:
     """Predicted shares as a prior: as many labels as leave a standard deviation of `deviation` on the logit scale."""
     wrong = np.clip(1 - prediction.max(axis=-1, keepdims=True), 1e-3, 0.5)
-    return np.asarray(prediction * np.maximum(1 / (wrong * (1 - wrong) * deviation**2) - 1, 1.0))
+    return np.asarray(prediction * np.maximum(1 / (wrong * (1 - wrong) * deviation**2) - 1, 0.5))
 
 
 def _dirichlet(shape: np.ndarray, random: np.random.Generator) -> np.ndarray:

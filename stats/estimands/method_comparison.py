@@ -25,8 +25,8 @@ from gnomon.stats.estimand_registry import FALSE_ALARM, IDENTIFICATION, NET_RAW,
 from gnomon.stats.estimands.definitions import ALL_SUBJECTS, EstimandDraws, posterior_interval
 from gnomon.stats.results import CUT, DESIGN, JOINT, HeadlineChoice, MethodDifference, MethodEstimate
 
-COMPARED: Mapping[str, tuple[str, ...]] = {NET_RAW: ("",), IDENTIFICATION: ("", "strength"), FALSE_ALARM: ("",)}
-"""Estimands that are compared, over the whole design ("") or by the values of an axis."""
+COMPARED = (NET_RAW, IDENTIFICATION, FALSE_ALARM)
+"""Estimands that are compared, over the whole design: by strength, design-based estimates are drawn to each other."""
 ALPHA = 0.05
 """Family-wise error rate of the comparison: how often a joint fit whose assumptions hold loses the headline."""
 CONTRADICTED = "labels contradict the joint fit, and they are too few here for a design-based estimate: label some more"
@@ -106,7 +106,7 @@ def label_error_rate(patterns: VerdictPatternCells) -> float:
 def method_differences(
     joint: Sequence[EstimandDraws], design: Sequence[EstimandDraws], label_error: float = 0.0
 ) -> list[MethodDifference]:
-    """Joint fit minus design-based estimate: mean over all subjects, overall and by strength, and each subject's own.
+    """Joint fit minus design-based estimate over the whole design: the mean over all subjects, and each subject's own.
 
     The two share data, so the variance of their difference is not the sum of their variances. Under the joint fit's
     assumptions it is efficient, and the variance is that of the design-based estimate minus its own (Hausman 1978,
@@ -125,16 +125,15 @@ def method_differences(
     from statsmodels.stats.multitest import multipletests
 
     known = {_key(figure): figure for figure in design}
-    groups: dict[Key, list[tuple[EstimandDraws, EstimandDraws]]] = {}
+    groups: dict[str, list[tuple[EstimandDraws, EstimandDraws]]] = {}
     for figure in joint:
-        axis = "".join(figure.by)
-        if axis in COMPARED.get(figure.estimand, ()) and (other := known.get(_key(figure))) is not None:
-            groups.setdefault(("", *_key(figure)[1:]), []).append((figure, other))
+        if figure.estimand in COMPARED and not figure.by and (other := known.get(_key(figure))) is not None:
+            groups.setdefault(figure.estimand, []).append((figure, other))
     rows: list[MethodDifference] = []
     for pairs in groups.values():
         several = len(pairs) > 1
         rows.append(_difference_row(pairs, ALL_SUBJECTS if several else pairs[0][0].subject, label_error))
-        if several and not pairs[0][0].by:
+        if several:
             rows += [_difference_row([pair], pair[0].subject, label_error) for pair in pairs]
     if not rows:
         return []
@@ -154,7 +153,6 @@ def _difference_row(
     return MethodDifference(
         estimand=pairs[0][0].estimand,
         subject=subject,
-        by=dict(pairs[0][0].by),
         joint=float(joint.mean()),
         design=float(design.mean()),
         difference=gap,

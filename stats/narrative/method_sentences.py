@@ -78,5 +78,4 @@ def method_sentences(choice: HeadlineChoice) -> list[str]:
 
 
 def _compared_estimate(row: MethodDifference) -> str:
-    where = "".join(f" at {axis} {value:g}" if isinstance(value, float) else "" for axis, value in row.by.items())
-    return f"{estimand_label(row.estimand)}{where} ({row.subject})"
+    return f"{estimand_label(row.estimand)} ({row.subject})"
