@@ -162,7 +162,10 @@ def rank_dose_cells(source: SubjectPosterior) -> list[DoseCell]:
     """Cells of layer and strength of one subject by net detection, with P(best); empty with fewer than two.
 
     The estimate of a cell is the model's, partially pooled with its neighbours: chosen as the best of many, a raw rate
-    is biased upwards (the winner's curse), this one is not if the model holds. `naive` is the raw rate.
+    is biased upwards (the winner's curse), this one is not if the model holds. `naive` is the raw rate. P(best) is the
+    share of draws in which a cell has the highest rate. Both rest on cells that deviate from the smooth curves as far
+    as the data say (`model.level_deviations`; decision 18); where cells have fewer than five trials their own
+    deviations are left out, and those of layer by strength stay.
     """
     if not {INJECTION, CONTROL} <= source.arms_with_trials():
         return []

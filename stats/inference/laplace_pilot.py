@@ -19,7 +19,7 @@ from scipy.sparse.linalg import splu
 from gnomon.stats.inference.coordinates import Coordinates
 
 Density = Callable[[np.ndarray], tuple[float, np.ndarray]]
-MAX_CORE = 100
+MAX_CORE = 70
 """Greatest number of coefficients with joint information; beyond it, those of the largest groups follow one by one."""
 DIFFERENCE_STEP = 1e-4
 MIN_CURVATURE = 1e-3

@@ -41,6 +41,7 @@ def binomial_model(frame: pd.DataFrame, terms: list[PredictorTerm], counts: np.n
         design.predictor_arrays(),
         noncentered_coordinates(*shape),
         noncentered_coordinates(0, 0),
+        noncentered_coordinates(0, 0),
         counts=counts,
     )
 
