@@ -70,8 +70,11 @@ def predictive_check_chart(rows: pd.DataFrame) -> Any:
     kept = rows[((rows["axis"] == "") & (rows["n"] > 0)) | (rows["p_family"].astype(float) < MISFIT_P)]
     share = {name: kept[name] / kept["n"] for name in ("observed", "mean", "low95", "high95")}
     names = [_check_label(row) for row in kept.to_dict("records")]
-    shown = kept.assign(**share, row=names, subject=kept["subject"].replace("", "all models"))
-    base = alt.Chart(shown).encode(y=alt.Y("row:N", sort=list(dict.fromkeys(shown["row"])), title=None))
+    subjects = [name for name in kept["subject"].unique() if name]
+    together = subjects[0] if len(subjects) == 1 else "all models"
+    shown = kept.assign(**share, row=names, subject=kept["subject"].replace("", together))
+    order = list(dict.fromkeys(shown["row"]))
+    base = alt.Chart(shown).encode(y=alt.Y("row:N", sort=order, title=None, axis=alt.Axis(labelLimit=360)))
     line = base.mark_rule(color=BLUE, strokeWidth=4, opacity=0.5).encode(
         x=alt.X("low95:Q", title=None, axis=percent_axis(5)), x2="high95:Q"
     )
