@@ -153,8 +153,8 @@ def agreement_matrix(agreement: pd.DataFrame, *, coefficient: str = "Gwet's AC1"
         ],
     )
     given = alt.expr.isValid(alt.datum.value)
-    scale = alt.Color("value:Q", title=coefficient, scale=share_scale())
-    colour = alt.condition(given, scale, alt.value(TOO_FEW))
+    colour = alt.Color("value:Q", title=coefficient, scale=share_scale())
+    few = base.transform_filter(~given).mark_rect(cornerRadius=3).encode(color=alt.value(TOO_FEW))
     ink = alt.condition(alt.datum.value > WHITE_TEXT_FROM, alt.value("white"), alt.value(INK))
     texts = [
         base.mark_text(dy=-15, fontSize=LABEL_SIZE + 2, fontWeight=600).encode(text="figure:N", color=ink),
@@ -167,7 +167,7 @@ def agreement_matrix(agreement: pd.DataFrame, *, coefficient: str = "Gwet's AC1"
     )
     size = alt.Step(CELL * 1.6)
     cells = _selection(base.mark_rect(cornerRadius=3, cursor="pointer").encode(color=colour), "a", "b")
-    return alt.layer(cells, *texts).properties(width=size, height=alt.Step(CELL * 0.9), title=heading)
+    return alt.layer(few, cells, *texts).properties(width=size, height=alt.Step(CELL * 0.9), title=heading)
 
 
 def correction_methods_chart(comparison: pd.DataFrame, *, judge: str) -> Any:

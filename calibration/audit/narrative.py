@@ -34,12 +34,18 @@ def correctability_sentence(judge: JudgeEstimates, view: str) -> str:
     if not judge.labelled:
         return f"Cannot be corrected: {'; '.join(judge.reasons)}."
     may = [arm for arm, yes in judge.correctable_arms.items() if yes]
-    parts = [_main_clause(judge, view, may), _stratum_sentence(judge, may), _exposure_phrase(judge.exposure)]
+    return " ".join([_main_clause(judge, view, may), *further_sentences(judge)])
+
+
+def further_sentences(judge: JudgeEstimates) -> list[str]:
+    """What else a reader of a correction must know: strata, exposure of the labels, arms that differ, selection."""
+    may = [arm for arm, yes in judge.correctable_arms.items() if yes]
+    parts = [_stratum_sentence(judge, may), _exposure_phrase(judge.exposure)]
     parts.append(_difference_clause(judge.youden.differences))
     if judge.nonrandom_labels:
         arms = _join_names([each.arm for each in judge.nonrandom_labels])
         parts.append(f"Caution: the labels of {arms} do not look like a random sample (see below).")
-    return " ".join(part for part in parts if part)
+    return [part for part in parts if part]
 
 
 def _main_clause(judge: JudgeEstimates, view: str, may: Sequence[str]) -> str:
@@ -57,12 +63,17 @@ def _main_clause(judge: JudgeEstimates, view: str, may: Sequence[str]) -> str:
 
 def evidence_phrase(evidence: CorrectionEvidence) -> str:
     """Youden's J, level and labels behind it: "Youden's J 0.90, 0.82 to 0.95; strong evidence, 40 events and ..."."""
+    return f"{_youden_phrase(evidence.youden)}; {level_phrase(evidence)}"
+
+
+def level_phrase(evidence: CorrectionEvidence) -> str:
+    """Level and the labels behind it: "strong evidence, 40 events and 62 others labelled"."""
     counts = f"{_counted_noun(evidence.positives, 'event')} and {_counted_noun(evidence.negatives, 'other')} labelled"
     effective = evidence.effective_positives + evidence.effective_negatives
     if evidence.positives + evidence.negatives - effective > EQUAL_WEIGHTS:
         counts += f", worth {evidence.effective_positives:.0f} and {evidence.effective_negatives:.0f} as weighted"
     level = "inverted" if evidence.level is EvidenceLevel.INVERTED else f"{evidence.level} evidence"
-    return f"{_youden_phrase(evidence.youden)}; {level}, {counts}"
+    return f"{level}, {counts}"
 
 
 def needs_sentences(judge: JudgeEstimates) -> Iterable[str]:

@@ -152,7 +152,7 @@ def _needs_of_each(events: float, others: float, level: EvidenceLevel) -> str | 
     lacking = [
         f"{missing} more labelled {kind}{'' if missing == 1 else 's'}"
         for kind, have in (("event", events), ("non-event", others))
-        if (missing := math.ceil(asked - have - 1e-9)) > 0
+        if (missing := max(round(asked - have), asked - have > 0)) > 0
     ]
     if not lacking:
         return None

@@ -27,5 +27,6 @@ class LabelFunnel(ResultPart):
         return (
             f"{self.events:,} label events on {self.trials:,} trials; {self.labelled:,} trials have a label in the "
             f"{self.view} view (used by the corrected fit); {self.measuring:,} of them are in the dev and test splits "
-            f"(used by the audit); {self.net_detection:,} of those are in the injection and control arms."
+            "(used by the audit, which measures imported judges on all splits); "
+            f"{self.net_detection:,} of those are in the injection and control arms."
         )

@@ -7,7 +7,7 @@ from streamlit.elements.lib.column_types import ColumnConfig
 
 from gnomon.calibration.audit import audit_charts, audit_frames
 from gnomon.calibration.audit.document import audit_study
-from gnomon.calibration.audit.narrative import evidence_phrase
+from gnomon.calibration.audit.narrative import further_sentences, level_phrase
 from gnomon.calibration.labels.views import VIEWS
 from gnomon.calibration.results.agreement import PairAgreement
 from gnomon.calibration.results.audit import JudgeAudit, ViewAudit
@@ -120,10 +120,14 @@ def _correctability(document: ViewAudit, judge: str) -> None:
         help=define_terms("corrected", "Youden's J", "evidence"),
     )
     for arm, evidence in each.evidence.items():
-        told = f"{EVIDENCE_MARKS[evidence.level]} **{arm.capitalize()}**: {escape_markdown(evidence_phrase(evidence))}."
-        needs = f" {evidence.needs[:1].upper()}{evidence.needs[1:]}." if evidence.needs else ""
-        st.markdown(non_breaking(f"{told}{escape_markdown(needs)}"))
-    st.text(non_breaking(each.verdict))
+        told = [level_phrase(evidence)]
+        if not each.correctable_arms[arm] and evidence.reason and evidence.positives + evidence.negatives:
+            told.append(evidence.reason.removeprefix(f"{arm}: "))
+        told += [evidence.needs] if evidence.needs else []
+        words = " ".join(f"{part[:1].upper()}{part[1:]}." for part in told)
+        st.markdown(f"{EVIDENCE_MARKS[evidence.level]} **{arm.capitalize()}**: {non_breaking(escape_markdown(words))}")
+    for sentence in further_sentences(each) if each.labelled else ():
+        st.text(non_breaking(sentence))
     for note in each.notes:
         st.text(non_breaking(f"{note[:1].upper()}{note[1:]}."))
     rates = audit_frames.rate_frame(document)

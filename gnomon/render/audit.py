@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from rich.console import Console
 from rich.table import Table
@@ -13,6 +13,7 @@ from gnomon.calibration.audit.audit_frames import PANEL_NOTE, disagreement_words
 from gnomon.calibration.audit.narrative import needs_sentences
 from gnomon.calibration.results.audit import AuditDocument, JudgeAudit
 from gnomon.calibration.results.error_rates import ErrorRates
+from gnomon.calibration.results.label_funnel import LabelFunnel
 from gnomon.calibration.results.panel import PanelSummary
 from gnomon.data.results import Estimate
 
@@ -175,9 +176,19 @@ def _closing_lines(audit: AuditDocument) -> Iterator[str]:
         kinds = [f"{kind.words} ({kind.n} of {kind.of})" for kind in each.kinds.values() if kind.n]
         if kinds:
             yield f"{name} contradicts itself on {each.anything.n} of {each.read} transcripts: {'; '.join(kinds)}."
-    for funnel in audit.funnel.values():
+    for funnel in _merged_funnels(audit.funnel.values()):
         yield f"Labels: {funnel.words}"
-    yield from map(disagreement_words, audit.disagreements.values(), audit.adjudicated.values())
+    yield from dict.fromkeys(map(disagreement_words, audit.disagreements.values(), audit.adjudicated.values()))
     yield f"Changed labels: {audit.revisions.words}"
     looks = audit.test_split_looks
     yield f"The test split was looked at {looks} time{'' if looks == 1 else 's'} so far."
+
+
+def _merged_funnels(funnels: Iterable[LabelFunnel]) -> Iterator[LabelFunnel]:
+    """Funnels of views with equal counts as one, named after all of them."""
+    views: dict[LabelFunnel, list[str]] = {}
+    for funnel in funnels:
+        views.setdefault(funnel.model_copy(update={"view": ""}), []).append(funnel.view)
+    for counts, names in views.items():
+        told = names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+        yield counts.model_copy(update={"view": told})

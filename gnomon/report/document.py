@@ -245,6 +245,8 @@ def _finding_sections(fits: Mapping[str, FitFrames], forbidden: str | None) -> I
             made.lines.append(f"Not shown: {forbidden}.")
         elif fit.overall_estimates(name).empty:
             made.lines += [f"Not shown: {reason.rstrip('.')}." for reason in fit.why_not(name)]
+            made.lines += _other_estimates(fit)
+            _add_methods(made, fit)
         else:
             if (misfit := fit_sentences.misfit_headline(fit.predictive)) is not None:
                 made.lines.append(misfit)
@@ -254,6 +256,14 @@ def _finding_sections(fits: Mapping[str, FitFrames], forbidden: str | None) -> I
             kept = [column for column in SHOWN if column in fit.estimands]
             made.tables.append(_table_content("All estimates of this fit, as fractions", fit.estimands[kept]))
         yield made
+
+
+def _other_estimates(fit: FitFrames) -> Iterator[str]:
+    """The estimates that a fit has where it lacks the main one, such as false alarms of a study of controls alone."""
+    for name in listed_estimands():
+        for row in frame_rows(fit.overall_estimates(name), TidyEstimate):
+            what = called(row.estimand)
+            yield f"{what[:1].upper()}{what[1:]} of {row.subject}: {fit_sentences.interval_phrase(row)}."
 
 
 def _add_main_estimate(made: ReportSection, fit: FitFrames, name: str) -> None:
