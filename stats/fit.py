@@ -6,7 +6,7 @@ once, without sampling. A fit that does not pass its convergence gates is stored
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,6 +16,7 @@ from gnomon.data.records import canonical_hash
 from gnomon.data.storage.store import Store
 from gnomon.data.study_settings import load_settings
 from gnomon.stats.cells.aggregation import (
+    MISSING,
     CellCounts,
     VerdictPatternCells,
     judged_cells,
@@ -54,8 +55,14 @@ from gnomon.stats.inference.sampler import (
     check_convergence,
     sample_posterior,
 )
-from gnomon.stats.model.judge_confusion import ExternalCalibration, hash_patterns, unlabelled_weight
+from gnomon.stats.model.judge_confusion import (
+    ExternalCalibration,
+    arms_present,
+    hash_patterns,
+    unlabelled_weight,
+)
 from gnomon.stats.model.priors import Priors
+from gnomon.stats.model.rater_confusion import label_weights, rater_accuracies
 from gnomon.stats.results import (
     DESIGN,
     FAILED,
@@ -64,6 +71,7 @@ from gnomon.stats.results import (
     REFUSED,
     Diagnostics,
     FitResult,
+    RaterRow,
     Reweighting,
     StoredFit,
     WithheldEstimate,
@@ -311,10 +319,12 @@ def _fit_patterns(
     external: Sequence[ExternalCalibration] = (),
 ) -> StoredFit:
     design = (
-        f"{AVERAGING_NOTE}; outcomes of unlabelled trials are inferred. Assumes that the {label_view} labels are "
-        "right; that a judge errs as often on labelled as on unlabelled trials of an arm with the same model, concept, "
-        "strength, layer, span and protocol (between these its error rates may differ); and the assumed dependence "
-        "between judges' errors: for each pair of judges and arm, one log odds that both give the same verdict."
+        f"{AVERAGING_NOTE}; outcomes of unlabelled trials are inferred. "
+        f"{rater_sentence(patterns, label_view, plan.priors)} "
+        "Assumes that a judge errs as often on labelled as on unlabelled trials of an arm with the same model, "
+        "concept, strength, layer, span and protocol (between these its error rates may differ); and the assumed "
+        "dependence between judges' errors: for each pair of judges and arm, one log odds that both give the same "
+        "verdict."
     )
     if (weight := unlabelled_weight(patterns)) < 1:
         many = int(patterns.count[patterns.label < 0].sum())
@@ -350,8 +360,9 @@ def _fit_patterns(
             label_error=label_error_rate(patterns),
             labels_misfit=any(row.is_misfit for row in checks if row.data == LABELS),
         )
+        raters = tuple(_rater_rows(model, draws.flat_values, patterns, plan.priors))
         content = result.content.model_copy(
-            update={"judges": tuple(_judge_row(one) for one in table), "predictive": checks}
+            update={"judges": tuple(_judge_row(one) for one in table), "predictive": checks, "raters": raters}
         )
         return ResultDraws(content, result.draws)
 
@@ -461,6 +472,54 @@ def _judge_row(one: YoudenDraws) -> YoudenRow:
         **posterior_interval(one.draws),
         probability=one.probability_informative,
     )
+
+
+def rater_sentence(patterns: VerdictPatternCells, view: str, priors: Priors) -> str:
+    """What a fit assumes of the raters' labels, and what informs it.
+
+    Parameters
+    ----------
+    patterns : VerdictPatternCells
+        The study's verdicts and labels.
+    view : str
+        Label view.
+    priors : Priors
+        Prior scales.
+    """
+    if not patterns.raters or priors.rater_accuracy == 1.0:
+        return f"Takes the {view} labels as the truth."
+    assumed = f"raters assumed right in {100 * priors.rater_accuracy:.3g} % (prior)"
+    if not patterns.repeated_labels:
+        return f"{view.capitalize()} labels may be wrong: {assumed}; no trial was labelled twice."
+    trials = "1 trial" if patterns.repeated_labels == 1 else f"{patterns.repeated_labels:,} trials"
+    return (
+        f"{view.capitalize()} labels may be wrong: {assumed}, corrected by {trials} with a second label or an "
+        "adjudication, which is taken as the truth; raters err independently of each other and of the judges, and "
+        "alike in all arms."
+    )
+
+
+def _rater_rows(
+    model: OutcomeModel, values: np.ndarray, patterns: VerdictPatternCells, priors: Priors
+) -> Iterator[RaterRow]:
+    """The raters' accuracies; none where labels are the truth."""
+    v = model.verdicts
+    if v is None or not v.raters.raters:
+        return
+    arms = {arm: number for number, arm in enumerate(arms_present(patterns))}
+    weight = label_weights(patterns, patterns.frame["arm"].map(arms).to_numpy(dtype=np.int64))
+    point = model.unpack_parameters(values)
+    draws = rater_accuracies(point["rater_wrong"], point["rater_deviation"], v.possible, v.raters, weight)
+    said = patterns.ratings != MISSING
+    repeated = said & ((said.sum(axis=1) > 1) | patterns.exact)[:, None]
+    for place, rater in enumerate(patterns.raters):
+        yield RaterRow(
+            rater=rater,
+            labels=int(patterns.count[said[:, place]].sum()),
+            repeated=int(patterns.count[repeated[:, place]].sum()),
+            prior=priors.rater_accuracy,
+            **posterior_interval(draws[:, place]),
+        )
 
 
 def _save_fit(store: Store, plan: FitRequest, status: str, diagnostics: Diagnostics, result: FitResult) -> StoredFit:

@@ -344,6 +344,19 @@ class HeadlineChoice(ResultModel):
     differences: tuple[MethodDifference, ...] = ()
 
 
+class RaterRow(IntervalRow):
+    """P(a rater's label is right), averaged over its labels.
+
+    `prior` is the mean that was assumed before the data; `labels` the labelled trials, `repeated` those of them with
+    another rater's label or an adjudication, without which the prior alone decides.
+    """
+
+    rater: str
+    labels: int
+    repeated: int
+    prior: float
+
+
 class FitResult(ResultModel):
     """All that a fit says: estimates, curve, contrasts, comparisons, checks, and what is withheld and why."""
 
@@ -359,6 +372,7 @@ class FitResult(ResultModel):
     refused: tuple[WithheldEstimate, ...] = ()
     design: str = ""
     judges: tuple[YoudenRow, ...] = ()
+    raters: tuple[RaterRow, ...] = ()
     methods: tuple[MethodEstimate, ...] = ()
     """Corrected estimates by every method, one of them the headline."""
     headline: HeadlineChoice | None = None

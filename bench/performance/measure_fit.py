@@ -146,9 +146,12 @@ def natural_draws(model: OutcomeModel, posterior: Any) -> np.ndarray:
         "agreement": parts["agreement"],
         "log_wrong_scale": np.log(parts["wrong_scale"]),
         "wrong_deviation": wrong,
+        "rater_wrong": parts.get("rater_wrong", np.zeros(0)),
+        "rater_deviation": parts.get("rater_deviation", np.zeros(0)),
     }
     shape = parts["scale"].shape[:2]
-    return np.concatenate([found[name].reshape(*shape, -1) for name in model.parameter_shapes], axis=-1)
+    kept = [name for name, part in model.parameter_shapes.items() if np.prod(part)]
+    return np.concatenate([found[name].reshape(*shape, -1) for name in kept], axis=-1)
 
 
 def by_trial(patterns: VerdictPatternCells) -> VerdictPatternCells:

@@ -39,6 +39,7 @@ GROUPS = {
     "dose": ("strength_sd", "strength_squared_sd", "depth_sd", "depth_squared_sd", "strength_depth_sd"),
     "concepts": ("concept_scale", "subject_concept_scale", "subject_strength_scale", "subject_depth_scale"),
     "judges": ("judge_wrong_sd", "judge_scale", "judge_dose_scale", "judge_agreement_sd"),
+    "raters": ("rater_wrong_sd", "rater_scale"),
 }
 HALF_AND_TWICE, NEAR = (0.5, 2.0), (0.8, 1.25)
 

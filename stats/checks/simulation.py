@@ -116,6 +116,10 @@ def draw_from_prior(model: OutcomeModel, rng: np.random.Generator) -> np.ndarray
         point["log_judge_scale"] = np.log(np.abs(point["log_judge_scale"]) * v.scale)
         point["log_wrong_scale"] = np.log(np.abs(point["log_wrong_scale"]) * v.dose_scale)
         point["agreement"] = v.agreement_sd * point["agreement"]
+        alike = np.sqrt(v.raters.wrong_alike) * rng.normal()
+        alike = alike + np.sqrt(1.0 - v.raters.wrong_alike) * point["rater_wrong"]
+        point["rater_wrong"] = v.raters.wrong_mean + v.raters.wrong_sd * alike
+        point["rater_deviation"] = v.raters.scale * point["rater_deviation"]
     return model.to_parameters(np.concatenate([values.ravel() for values in point.values()]))
 
 

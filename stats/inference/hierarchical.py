@@ -96,6 +96,8 @@ class OutcomeModel:
             shapes["agreement"] = (v.arms, len(v.pairs))
             shapes["log_wrong_scale"] = (v.wrong.groups, judges)
             shapes["wrong_deviation"] = (len(v.wrong.group), judges, many, many - 1)
+            shapes["rater_wrong"] = (min(v.raters.raters, 1) * many, many - 1)
+            shapes["rater_deviation"] = (v.raters.deviating,)
         return shapes
 
     @property
@@ -222,6 +224,7 @@ class OutcomeModel:
         middle["log_scale"] = np.log(self.arrays.scale / 2)
         if self.verdicts is not None:
             middle["wrong"] = np.full(shapes["wrong"], self.verdicts.wrong_mean)
+            middle["rater_wrong"] = np.full(shapes["rater_wrong"], self.verdicts.raters.wrong_mean)
             middle["log_judge_scale"] = np.full(shapes["log_judge_scale"], np.log(self.verdicts.scale / 2))
             middle["log_wrong_scale"] = np.full(shapes["log_wrong_scale"], np.log(self.verdicts.dose_scale / 2))
         return np.concatenate([values.ravel() for values in middle.values()])
@@ -272,7 +275,9 @@ class OutcomeModel:
         """Hash of everything except the data: models of one structure have the same parameters and priors."""
         seen = hashlib.sha256(repr((VERSION, self.classes, self.parameter_shapes)).encode())
         v = self.verdicts
-        parts = [*self.arrays, *((*v.accuracy, *v.wrong, *(v._asdict()[name] for name in PRIOR_PARTS)) if v else ())]
+        parts = list(self.arrays)
+        if v is not None:
+            parts += [*v.accuracy, *v.wrong, *v.raters[2:], *(v._asdict()[name] for name in PRIOR_PARTS)]
         for part in parts:
             seen.update(np.ascontiguousarray(part).tobytes())
         return seen.hexdigest()
@@ -517,6 +522,8 @@ def _verdict_log_likelihood(pm: Any, pt: Any, logs: Any, v: VerdictArrays, class
     possible = (v.label[:, None] < 0) | (v.label[:, None] == np.arange(classes))
     share = pt.where(v.cell[:, None] >= 0, pt.exp(logs[v.cell]), 1.0)
     joint = possible * share * seen[v.stratum, :, v.pattern]
+    if v.raters.raters:
+        joint = joint * _label_likelihood(pm, pt, v, classes)
     return (v.number * pt.log(joint.sum(axis=1))).sum()
 
 
@@ -524,6 +531,27 @@ def _noncentred_precision(joint: np.ndarray, prior: np.ndarray, rest: np.ndarray
     """Precision of the rest's non-centred coordinates, stage after stage, from that (S, n, n) of the coefficients."""
     scaled = [a[np.ix_(rest, rest)] / np.sqrt(np.outer(p[rest], p[rest])) for a, p in zip(joint, prior.T, strict=True)]
     return sps.csc_matrix(sps.block_diag(scaled, format="csc"))
+
+
+def _label_likelihood(pm: Any, pt: Any, v: VerdictArrays, classes: int) -> Any:
+    """P(the raters' labels | truth) of each row (rows, K), with the raters' parameters."""
+    from gnomon.stats.inference.log_density import LOG_ZERO
+
+    r, many = v.raters, classes * (classes - 1)
+    covariance = r.wrong_sd**2 * (r.wrong_alike + (1.0 - r.wrong_alike) * np.eye(many))
+    wrong = pm.MvNormal("rater_wrong", np.full(many, r.wrong_mean), covariance, shape=many)
+    wrong = wrong.reshape((classes, classes - 1))
+    own = pm.Normal("rater_deviation", 0.0, r.scale, shape=r.deviating) if r.deviating else pt.zeros(r.raters)
+    place = np.array([[c - (c > z) for c in range(classes)] for z in range(classes)])
+    spread = wrong[np.arange(classes)[:, None], np.minimum(place, classes - 2)]
+    arm, out = v.arm[v.stratum], 1.0
+    for h in range(r.raters):
+        odds = pt.where(np.eye(classes, dtype=bool), own[h], spread)
+        odds = pt.where(v.possible[:, None, :], odds, LOG_ZERO)
+        chance = pt.exp(odds - pt.logsumexp(odds, axis=-1, keepdims=True))
+        said = np.where(r.row < 0, -1, r.ratings[:, h][r.row])
+        out = out * pt.where(said[:, None] < 0, 1.0, chance[arm, :, np.maximum(said, 0)])
+    return out
 
 
 def _stratum_design(levels: LevelDeviations) -> np.ndarray:

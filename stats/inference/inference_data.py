@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from gnomon.data.records import Arm
+from gnomon.stats.cells.aggregation import MISSING
 from gnomon.stats.inference.arviz_import import import_arviz
 from gnomon.stats.inference.hierarchical import OutcomeModel
 from gnomon.stats.inference.sampler import PosteriorDraws
@@ -26,6 +27,8 @@ DIMENSIONS = {
     "agreement": ("arm", "judge_pair"),
     "log_wrong_scale": ("wrong_group", "judge"),
     "wrong_deviation": ("wrong_level", "judge", "true_class", "other_class"),
+    "rater_wrong": ("true_class", "other_class"),
+    "rater_deviation": ("rater",),
 }
 """Dimensions of each parameter, after chain and draw."""
 
@@ -133,8 +136,11 @@ def _observed_data(model: OutcomeModel) -> tuple[dict[str, np.ndarray], dict[str
     if v is None:
         return {"count": np.asarray(model.counts)}, {"count": (OBSERVATION, "outcome_class")}
     data = {"weight": v.number, "cell": v.cell, "label": v.label, "verdict": v.partial[v.pattern]}
-    one = dict.fromkeys(("weight", "cell", "label"), (OBSERVATION,))
-    return data, {**one, "verdict": (OBSERVATION, "judge")}
+    dims = dict.fromkeys(("weight", "cell", "label"), (OBSERVATION,)) | {"verdict": (OBSERVATION, "judge")}
+    if v.raters.raters:
+        data["rating"] = np.where(v.raters.row[:, None] < 0, MISSING, v.raters.ratings[v.raters.row])
+        dims["rating"] = (OBSERVATION, "rater")
+    return data, dims
 
 
 def _judge_names(model: OutcomeModel, judges: Sequence[str]) -> list[str]:
@@ -158,7 +164,9 @@ def _coordinate_labels(model: OutcomeModel, judges: list[str]) -> dict[str, list
         return labels
     arms = [str(arm) for arm in Arm if (design.frame["arm"] == str(arm)).any()]
     pairs = [f"{judges[one]} and {judges[other]}" for one, other in v.pairs]
-    return {**labels, "arm": arms, "judge": judges, "true_class": list(model.classes), "judge_pair": pairs}
+    raters = [f"rater {number + 1}" for number in range(v.raters.raters)]
+    classes = list(model.classes)
+    return {**labels, "arm": arms, "judge": judges, "true_class": classes, "judge_pair": pairs, "rater": raters}
 
 
 def _column_labels(term: PredictorTerm, width: int) -> list[str]:

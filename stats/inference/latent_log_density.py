@@ -31,6 +31,7 @@ from gnomon.stats.inference.log_density import (
 from gnomon.stats.inference.reparameterization import CoefficientTransform, coordinate_gradient, to_coefficients
 from gnomon.stats.model.judge_confusion import LevelDeviations, VerdictArrays
 from gnomon.stats.model.linear_predictor import PredictorArrays
+from gnomon.stats.model.rater_confusion import label_chances, rater_confusions, rater_gradient, rater_prior
 
 Array = np.ndarray[Any, Any]
 SMALLEST = 1e-300
@@ -41,7 +42,8 @@ class VerdictParameters(NamedTuple):
     """Views of the verdict parameters.
 
     `wrong` (A, J, K, K - 1) logits; `log_tau` (Q, J) and `accuracy` (D, J K); `agreement` (A, pairs); `log_omega`
-    (Q', J) and `deviation` (D', J K (K - 1)) of the wrong logits.
+    (Q', J) and `deviation` (D', J K (K - 1)) of the wrong logits; `rater_wrong` (K, K - 1) and `rater_deviation` (H) of
+    the raters, empty without them.
     """
 
     wrong: np.ndarray
@@ -50,6 +52,8 @@ class VerdictParameters(NamedTuple):
     agreement: np.ndarray
     log_omega: np.ndarray
     deviation: np.ndarray
+    rater_wrong: np.ndarray
+    rater_deviation: np.ndarray
 
 
 class LevelOdds(NamedTuple):
@@ -114,6 +118,7 @@ def split_verdict_parameters(x: Array, v: VerdictArrays, classes: int) -> Verdic
     four = three + v.arms * v.pairs.shape[0]
     five = four + v.wrong.groups * judges
     six = five + more * odds
+    seven = six + min(v.raters.raters, 1) * classes * (classes - 1)
     return VerdictParameters(
         x[:one].reshape(v.arms, judges, classes, classes - 1),
         x[one:two].reshape(v.accuracy.groups, judges),
@@ -121,6 +126,8 @@ def split_verdict_parameters(x: Array, v: VerdictArrays, classes: int) -> Verdic
         x[three:four].reshape(v.arms, v.pairs.shape[0]),
         x[four:five].reshape(v.wrong.groups, judges),
         x[five:six].reshape(more, odds),
+        x[six:seven].reshape(min(v.raters.raters, 1) * classes, classes - 1),
+        x[seven : seven + v.raters.deviating],
     )
 
 
@@ -453,14 +460,16 @@ def restricted_odds(z: int, b: int, odds: Array, v: VerdictArrays, out: Array) -
 
 
 @compiled
-def rows_log_likelihood(  # noqa: PLR0912
+def rows_log_likelihood(  # noqa: PLR0912, PLR0915
     logs: Array,
     levels: LevelOdds,
     agreement: Array,
     v: VerdictArrays,
+    chances: Array,
     weight: Array,
     slope: LevelOdds,
     d_agreement: Array,
+    tally: Array,
     rows: Array,
 ) -> float:
     """Log likelihood of the rows; accumulates its gradient.
@@ -477,12 +486,16 @@ def rows_log_likelihood(  # noqa: PLR0912
         Log odds of the same verdict.
     v : VerdictArrays
         Verdict data.
+    chances : ndarray, shape (A, G, K)
+        Probability of each combination of raters' labels.
     weight : ndarray, shape (cells, K)
         Expected class counts are added to it.
     slope : LevelOdds
         The gradient in the logs of `levels` is added to it.
     d_agreement : ndarray, shape (A, pairs)
         The gradient in the agreements is added to it.
+    tally : ndarray, shape (A, G, K)
+        Expected trials by arm, combination of labels and truth are added to it.
     rows : ndarray, shape (R,)
         Filled: log likelihood of each row.
     """
@@ -507,7 +520,7 @@ def rows_log_likelihood(  # noqa: PLR0912
                 norm[z] = 1.0 / max(agreement_sum(z, arm, odds, w.block, sums), SMALLEST)
         for place in range(v.start[n], v.start[n + 1]):
             i = v.order[place]
-            c, b, whole = v.cell[i], v.pattern[i], 0.0
+            c, b, g, whole = v.cell[i], v.pattern[i], v.raters.row[i], 0.0
             for z in range(classes):
                 joint[z] = 0.0
                 if v.possible[arm, z] and (v.label[i] < 0 or v.label[i] == z):
@@ -519,6 +532,8 @@ def rows_log_likelihood(  # noqa: PLR0912
                     elif w.spoke[b] != 0:
                         restricted_odds(z, b, odds, v, narrow)
                         chance = agreement_sum(z, arm, narrow, w.block, narrow_sums) * norm[z]
+                    if g >= 0:
+                        chance *= chances[arm, g, z]
                     joint[z] = (share[c, z] if c >= 0 else 1.0) * chance
                     whole += joint[z]
             whole = max(whole, SMALLEST)
@@ -531,6 +546,8 @@ def rows_log_likelihood(  # noqa: PLR0912
                 expected = each * joint[z]
                 if c >= 0:
                     weight[c, z] += expected
+                if g >= 0:
+                    tally[arm, g, z] += expected
                 if w.spoke[b] == 0:
                     continue
                 used[z] += expected
@@ -566,7 +583,9 @@ def row_log_likelihoods(parameters: Array, v: VerdictArrays, logs: Array) -> Arr
     odds = level_odds(p.wrong, p.accuracy, p.deviation, v)
     unused = LevelOdds(np.zeros(odds.base.shape), np.zeros(odds.right.shape), np.zeros(odds.wrong.shape))
     rows, weight = np.zeros(v.cell.shape[0]), np.zeros(logs.shape)
-    rows_log_likelihood(logs, odds, p.agreement, v, weight, unused, np.zeros(p.agreement.shape), rows)
+    chances = label_chances(rater_confusions(p.rater_wrong, p.rater_deviation, v.possible, v.raters), v.raters)
+    tally, d_agreement = np.zeros(chances.shape), np.zeros(p.agreement.shape)
+    rows_log_likelihood(logs, odds, p.agreement, v, chances, weight, unused, d_agreement, tally, rows)
     return rows
 
 
@@ -883,11 +902,16 @@ def corrected_density(
     total, d_beta, d_log_tau = outcome_prior(log_tau, precision, mean, way, a)
     d_agreement, rows = np.zeros(p.agreement.shape), np.zeros(v.cell.shape[0])
     logs = log_class_probabilities(eta, a.asked)
-    total += rows_log_likelihood(logs, odds, p.agreement, v, weight, slope, d_agreement, rows)
+    confusion = rater_confusions(p.rater_wrong, p.rater_deviation, v.possible, v.raters)
+    chances = label_chances(confusion, v.raters)
+    tally = np.zeros(chances.shape)
+    total += rows_log_likelihood(logs, odds, p.agreement, v, chances, weight, slope, d_agreement, tally, rows)
     coefficient_gradient(a, eta, weight, d_beta)
     grad = outcome_gradient(x, a, c, way, d_beta, d_log_tau)
     d = split_verdict_parameters(grad[first:], v, classes)
     total += judge_prior(p, v, d) + bent.log_volume + leant.log_volume
+    total += rater_prior(p.rater_wrong, p.rater_deviation, v.raters, d.rater_wrong, d.rater_deviation)
+    rater_gradient(tally, confusion, v.raters, v.possible, d.rater_wrong, d.rater_deviation)
     d.wrong[:] += without_diagonal(slope.base)
     d.agreement[:] += d_agreement
     value, d_bent = deviation_prior(p.log_tau, v.scale, trust, v.accuracy, bent.beta, d.log_tau)

@@ -13,7 +13,7 @@ often a verdict is right.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 from itertools import combinations, product
 from typing import NamedTuple
 
@@ -28,6 +28,7 @@ from gnomon.stats.cells.aggregation import MISSING, VerdictPatternCells
 from gnomon.stats.cells.outcome_classes import is_class_possible
 from gnomon.stats.model import basis_functions
 from gnomon.stats.model.priors import Priors
+from gnomon.stats.model.rater_confusion import RaterArrays, rater_arrays
 
 ACCURACY_AXES = ("concept", "subject", "span", "protocol")
 """Axes by which the accuracy of each true class deviates."""
@@ -75,8 +76,8 @@ class VerdictArrays(NamedTuple):
     `arm` (N) is each stratum's arm; `accuracy` and `wrong` the deviations of the logit of the correct class and of
     each wrong class; `full` (L, J) all patterns of classes; `partial` (B, J) those seen, -1 where a judge is silent;
     `pairs` (pairs, 2) of judges; `possible` (A, K) whether an arm can be of a class. Rows: `cell` (-1 for transcripts
-    of another study), `stratum`, `pattern`, `label` (-1 for none), `number`; `order` (R) lists them by stratum, those
-    of stratum n from `start[n]` to `start[n + 1]`.
+    of another study), `stratum`, `pattern`, `label` (the truth if it is known exactly, else -1), `number`; `order` (R)
+    lists them by stratum, those of stratum n from `start[n]` to `start[n + 1]`; `raters`: labels that may be wrong.
     """
 
     arm: np.ndarray
@@ -100,6 +101,7 @@ class VerdictArrays(NamedTuple):
     scale: float
     dose_scale: float
     agreement_sd: float
+    raters: RaterArrays
 
 
 def hash_patterns(patterns: VerdictPatternCells, external: Sequence[ExternalCalibration] = ()) -> str:
@@ -123,7 +125,9 @@ def unlabelled_weight(patterns: VerdictPatternCells) -> float:
     Unlabelled verdicts inform the judges' errors only through the form of the model (independent errors, additive
     accuracies). The form is never exactly right, and a million verdicts would outweigh a hundred labels. So they count
     for at most `MOST_UNLABELLED` trials, or `PER_LABEL` per label, as in a coarsened posterior (Miller and Dunson 2019,
-    JASA 114, 1113-1125). This makes intervals wider, never narrower.
+    JASA 114, 1113-1125). This makes intervals wider, never narrower. A labelled trial counts as
+    P(verdicts)^weight P(labels | verdicts): a trial that was chosen for its verdicts counts for no more than others
+    with the same verdicts.
     """
     unlabelled = patterns.label < 0
     many, labels = int(patterns.count[unlabelled].sum()), int(patterns.count[~unlabelled].sum())
@@ -200,6 +204,9 @@ def build_verdict_arrays(
     arms = arms_present(patterns)
     validate_external(external, patterns, arms)
     strata, of_cell = confusion_strata(patterns)
+    if priors.rater_accuracy == 1.0:
+        patterns = replace(patterns, raters=())
+    patterns = weighted_patterns(patterns)
     elsewhere = [arm for arm in arms if any(one.arm == arm for one in external)]
     judges, classes = len(patterns.judges), len(patterns.classes)
     stratum = {arm: len(strata) + place for place, arm in enumerate(elsewhere)}
@@ -207,9 +214,9 @@ def build_verdict_arrays(
     for row, one in enumerate(external):
         said[row, patterns.judges.index(one.judge)] = patterns.classes.index(one.verdict)
     partial, pattern = np.unique(np.vstack([patterns.verdict, said]), axis=0, return_inverse=True)
-    seen = np.where(patterns.label < 0, unlabelled_weight(patterns), 1.0) * patterns.count
     ours, theirs = of_cell[patterns.cell], np.array([stratum[one.arm] for one in external], dtype=np.int64)
     truth = np.array([patterns.classes.index(one.truth) for one in external], dtype=np.int64)
+    raters = rater_arrays(patterns, priors)
     row_stratum = np.concatenate([ours, theirs])
     return VerdictArrays(
         arm=np.array([arms.index(arm) for arm in [*strata["arm"], *elsewhere]]),
@@ -222,8 +229,8 @@ def build_verdict_arrays(
         cell=np.concatenate([patterns.cell, np.full(len(external), MISSING)]),
         stratum=row_stratum,
         pattern=pattern.reshape(-1),
-        label=np.concatenate([patterns.label, truth]),
-        number=np.concatenate([seen, [one.n for one in external]]),
+        label=np.concatenate([np.where(patterns.exact, patterns.label, MISSING), truth]),
+        number=np.concatenate([patterns.count, [one.n for one in external]]),
         order=np.argsort(row_stratum, kind="stable"),
         start=np.searchsorted(np.sort(row_stratum), np.arange(len(strata) + len(elsewhere) + 1)),
         arms=len(arms),
@@ -233,6 +240,34 @@ def build_verdict_arrays(
         scale=priors.judge_scale,
         dose_scale=priors.judge_dose_scale,
         agreement_sd=priors.judge_agreement_sd,
+        raters=raters._replace(row=np.concatenate([raters.row, np.full(len(external), MISSING)])),
+    )
+
+
+def weighted_patterns(patterns: VerdictPatternCells) -> VerdictPatternCells:
+    """The patterns with counts as they enter the likelihood: unlabelled trials with their weight.
+
+    With weight w a labelled trial is P(verdicts, labels) P(verdicts)^(w - 1): its row, and a count of w - 1 beside the
+    unlabelled trials of its cell and verdicts, which may become negative.
+
+    Parameters
+    ----------
+    patterns : VerdictPatternCells
+        The study's verdicts and labels.
+    """
+    weight, known = unlabelled_weight(patterns), patterns.label != MISSING
+    if weight == 1.0 or not known.any():
+        return patterns
+    rows = np.flatnonzero(known & (patterns.verdict != MISSING).any(axis=1))
+    silent = np.full(len(rows), MISSING)
+    return replace(
+        patterns,
+        cell=np.concatenate([patterns.cell, patterns.cell[rows]]),
+        label=np.concatenate([patterns.label, silent]),
+        count=np.concatenate([np.where(known, 1.0, weight) * patterns.count, (weight - 1.0) * patterns.count[rows]]),
+        verdict=np.concatenate([patterns.verdict, patterns.verdict[rows]]),
+        ratings=np.concatenate([patterns.ratings, np.full((len(rows), len(patterns.raters)), MISSING)]),
+        exact=np.concatenate([patterns.exact, np.zeros(len(rows), dtype=bool)]),
     )
 
 

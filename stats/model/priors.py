@@ -55,6 +55,13 @@ class Priors:
     judge_dose_scale : float
         Deviations of every logit of a judge's wrong verdicts by strength and layer, within a steered arm: strong
         steering breaks the language of responses, and a judge may mistake the result for an event.
+    rater_accuracy : float
+        Prior mean of the probability that a rater's label is right, above 0.5; with 1 every label is the truth.
+    rater_wrong_sd, rater_wrong_alike : float
+        Standard deviation of the logit of each wrong class for a rater, and the correlation of these logits. With .8 a
+        rater is right in 90 to 99.5 % a priori.
+    rater_scale : float
+        Standard deviation of a rater's own logit of the right class, where there are several raters.
     judge_agreement_sd : float
         Extra log odds that two judges give the same verdict, given the truth, by arm: judges that read the same
         words make the same mistakes, and assuming independence would count those mistakes as evidence.
@@ -95,6 +102,10 @@ class Priors:
     judge_scale: float = 0.5
     judge_dose_scale: float = 1.0
     judge_agreement_sd: float = 1.0
+    rater_accuracy: float = 0.97
+    rater_wrong_sd: float = 0.8
+    rater_wrong_alike: float = 0.5
+    rater_scale: float = 0.5
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, object]) -> Priors:
@@ -115,6 +126,8 @@ class Priors:
                 raise InputError(f"prior '{name}' is {value!r}: give a {'finite' if mean else 'positive'} number")
             if not mean and value <= 0:
                 raise InputError(f"prior '{name}' is {value!r}: give a positive number")
+            if name.endswith("_accuracy") and not 0.5 < value <= 1:
+                raise InputError(f"prior '{name}' is {value!r}: give a number above 0.5 and at most 1")
             if name.endswith("_alike") and value >= 1:
                 raise InputError(f"prior '{name}' is {value!r}: it is a correlation: give a number between 0 and 1")
             numbers[name] = float(value)

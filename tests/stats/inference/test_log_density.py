@@ -54,6 +54,25 @@ def with_silence(patterns: VerdictPatternCells) -> VerdictPatternCells:
     return VerdictPatternCells(patterns.frame, patterns.classes, patterns.judges, *(part[kept] for part in parts))
 
 
+def with_raters(patterns: VerdictPatternCells) -> VerdictPatternCells:
+    """Two raters: a third of the labels by both, some of them different, a seventh adjudicated."""
+    rng, known = np.random.default_rng(5), patterns.label != MISSING
+    ratings = np.full((len(known), 2), MISSING)
+    ratings[known, 0] = patterns.label[known]
+    second = known & (rng.random(len(known)) < 0.3)
+    ratings[second, 1] = np.where(rng.random(second.sum()) < 0.7, patterns.label[second], len(patterns.classes) - 1)
+    ratings[known & ~second & (rng.random(len(known)) < 0.2)] = MISSING
+    exact = known & ((rng.random(len(known)) < 0.15) | (ratings == MISSING).all(axis=1))
+    return replace(patterns, raters=("ann", "bob"), ratings=ratings, exact=exact)
+
+
+def one_rater(patterns: VerdictPatternCells) -> VerdictPatternCells:
+    """All labels by one rater, and so many trials that unlabelled ones weigh less than labelled ones."""
+    many = replace(patterns, count=patterns.count * np.where(patterns.label == MISSING, 400, 1))
+    exact = np.zeros(len(patterns.label), dtype=bool)
+    return replace(many, raters=("ann",), ratings=patterns.label[:, None], exact=exact)
+
+
 ELSEWHERE = [
     ExternalCalibration("judge 1", "injection", "event", "event", 9),
     ExternalCalibration("judge 2", "injection", "rest", "event", 3),
@@ -65,6 +84,8 @@ MODELS = {
     "corrected, one judge": lambda: corrected_model(with_silence(study(1, 2, 20).patterns), Priors()),
     "corrected, two judges": lambda: corrected_model(with_silence(study(2, 2, 20).patterns), Priors()),
     "corrected, and judged elsewhere": lambda: corrected_model(study(2, 2, 20).patterns, Priors(), ELSEWHERE),
+    "corrected, two raters": lambda: corrected_model(with_raters(with_silence(study(2, 2, 20).patterns)), Priors()),
+    "corrected, one rater": lambda: corrected_model(one_rater(study(1, 2, 20).patterns), Priors()),
     "corrected, three judges": lambda: corrected_model(study(3, 1, 5).patterns, Priors()),
 }
 
@@ -177,6 +198,7 @@ def in_pymc(model: OutcomeModel):
         shrunk = -np.log(scale).sum()
         if v is not None:
             point["wrong"] = point["wrong"].reshape(v.arms, -1)
+            point["rater_wrong"] = point["rater_wrong"].ravel()
         if v is not None and len(v.accuracy.group):
             own = np.exp(point["log_judge_scale"])[v.accuracy.group]
             point["accuracy"] = point["accuracy"] / own[:, :, None]
