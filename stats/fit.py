@@ -24,6 +24,7 @@ from gnomon.stats.cells.aggregation import (
     primary_judge,
     published_cells,
 )
+from gnomon.stats.checks.label_truth import imputed_patterns, truth_probabilities
 from gnomon.stats.checks.predictive_checks import corrected_predictive_check
 from gnomon.stats.estimand_registry import (
     CONTROL,
@@ -35,7 +36,7 @@ from gnomon.stats.estimand_registry import (
     primary_estimands,
 )
 from gnomon.stats.estimands.definitions import EstimandDraws, posterior_interval
-from gnomon.stats.estimands.design_based import design_based_estimands
+from gnomon.stats.estimands.design_based import DRAWS, design_based_estimands
 from gnomon.stats.estimands.method_comparison import label_error_rate
 from gnomon.stats.estimands.result import (
     ModelPosterior,
@@ -63,6 +64,7 @@ from gnomon.stats.model.judge_confusion import (
 )
 from gnomon.stats.model.priors import Priors
 from gnomon.stats.model.rater_confusion import label_weights, rater_accuracies
+from gnomon.stats.narrative.fit_sentences import rater_finding
 from gnomon.stats.results import (
     DESIGN,
     FAILED,
@@ -83,6 +85,8 @@ DEFAULT_SEED = 20251122
 POOLED_CALIBRATION_REASON = (
     "counts have no labels: its judge was calibrated with both arms pooled, and a correction needs errors by arm"
 )
+IMPUTATIONS = 10
+"""Draws of the truth of labelled trials, where raters may be wrong, for the design-based estimates."""
 AVERAGING_NOTE = "Averages over each model's own trials of an arm (its concepts, strengths, layers and protocols)"
 
 
@@ -351,7 +355,7 @@ def _fit_patterns(
         coefficients = model.coefficient_draws(draws.flat_values)
         share = model.class_probabilities(coefficients, model.design.frame)
         table = youden_draws(model, draws.flat_values, patterns, share)
-        others = {DESIGN: list(design_based_estimands(patterns, seed=plan.seed))}
+        others = {DESIGN: _design_based_estimates(model, draws.flat_values, patterns, plan.seed)}
         checks = corrected_predictive_check(model, draws.flat_values, patterns, np.random.default_rng(0))
         result = build_result(
             posterior,
@@ -361,8 +365,15 @@ def _fit_patterns(
             labels_misfit=any(row.is_misfit for row in checks if row.data == LABELS),
         )
         raters = tuple(_rater_rows(model, draws.flat_values, patterns, plan.priors))
+        judges = tuple(_judge_row(one) for one in table)
+        found = rater_finding(raters) if patterns.repeated_labels else None
         content = result.content.model_copy(
-            update={"judges": tuple(_judge_row(one) for one in table), "predictive": checks, "raters": raters}
+            update={
+                "judges": judges,
+                "predictive": checks,
+                "raters": raters,
+                "design": f"{design} The {found}." if found else design,
+            }
         )
         return ResultDraws(content, result.draws)
 
@@ -472,6 +483,24 @@ def _judge_row(one: YoudenDraws) -> YoudenRow:
         **posterior_interval(one.draws),
         probability=one.probability_informative,
     )
+
+
+def _design_based_estimates(
+    model: OutcomeModel, values: np.ndarray, patterns: VerdictPatternCells, seed: int
+) -> list[EstimandDraws]:
+    """Design-based estimates; where labels may be wrong, pooled over draws of the truth of the labelled trials."""
+    if model.verdicts is None or not model.verdicts.raters.raters:
+        return list(design_based_estimands(patterns, seed=seed))
+    some = values[np.linspace(0, len(values) - 1, IMPUTATIONS).astype(int)]
+    rng, many = np.random.default_rng(seed), DRAWS // IMPUTATIONS
+    found: dict[str, list[EstimandDraws]] = {}
+    for number, chance in enumerate(truth_probabilities(model, some, patterns)):
+        completed = imputed_patterns(patterns, chance, rng)
+        for figure in design_based_estimands(completed, draws=many, seed=seed + number):
+            key = repr((figure.subject, figure.estimand, sorted(figure.by.items())))
+            found.setdefault(key, []).append(figure)
+    whole = [some for some in found.values() if len(some) == IMPUTATIONS]
+    return [replace(one[0], draws=np.concatenate([each.draws for each in one])) for one in whole]
 
 
 def rater_sentence(patterns: VerdictPatternCells, view: str, priors: Priors) -> str:

@@ -18,6 +18,7 @@ from gnomon.data.records import Arm
 from gnomon.stats.cells.aggregation import MISSING, VerdictPatternCells
 from gnomon.stats.cells.outcome_classes import is_class_possible
 from gnomon.stats.checks.discrepancies import BinaryQuestion, GroupedCounts, group_counts
+from gnomon.stats.checks.label_truth import label_probabilities
 from gnomon.stats.checks.simulation import draw_from_prior
 from gnomon.stats.inference.hierarchical import OutcomeModel
 from gnomon.stats.model.judge_confusion import confusion_strata, unlabelled_weight
@@ -122,11 +123,12 @@ def corrected_predictive_check(
 ) -> tuple[PredictiveCheck, ...]:
     """Posterior predictive checks of a corrected fit: labels given verdicts, verdicts, and agreement of judges.
 
-    Labels: the class of each labelled trial given its verdicts and cell, P(class | cell) P(verdicts | class, cell)
-    normalised over classes, within each arm by subject, concept, layer, strength and each judge's verdict. It shows
-    where unlabelled verdicts teach the fit judges' errors that labels contradict. It holds for labels chosen by the
-    verdicts of the fit's judges, because it conditions on them. Verdicts: each judge's classes, and how often two
-    judges agree, within each subject and arm by the axes of the design. p-values as in `posterior_predictive_check`.
+    Labels: the label of each labelled trial given its verdicts and cell, P(class | cell) P(verdicts | class, cell)
+    normalised over classes and, where the label may be wrong, times P(label | class) of the rater, within each arm by
+    subject, concept, layer, strength and each judge's verdict. It shows where unlabelled verdicts teach the fit judges'
+    errors that labels contradict. It holds for labels chosen by the verdicts of the fit's judges, because it conditions
+    on them. Verdicts: each judge's classes, and how often two judges agree, within each subject and arm by the axes of
+    the design. p-values as in `posterior_predictive_check`.
     Where unlabelled trials have a weight below 1 the discrepancies of verdicts have it too: the fit does not claim to
     reproduce more trials than it was taught by.
 
@@ -149,6 +151,7 @@ def corrected_predictive_check(
     some, units = _thin_draws(x, _affordable_draws(model, patterns)), _check_units(model.design.frame)
     share = model.class_probabilities(model.coefficient_draws(some), model.design.frame)
     given, said, agree = _class_posteriors(model, some, patterns, share)
+    given = label_probabilities(model, some, patterns, given)
     rows = [*_check_rows(_label_questions(model, patterns, given), rng)]
     weight = unlabelled_weight(patterns)
     for judge, name in enumerate(patterns.judges):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
@@ -25,6 +25,7 @@ from gnomon.stats.results import (
     EngagementBounds,
     IntervalRow,
     PredictiveCheck,
+    RaterRow,
     ResultModel,
 )
 
@@ -64,6 +65,16 @@ def interval_phrase(row: IntervalRow) -> str:
     sign, digits = row.low95 < 0 or row.mean < 0, int(max(abs(row.low95), abs(row.high95)) < SMALL)
     mean, low, high = (format_points(end, digits=digits, sign=sign) for end in (row.mean, row.low95, row.high95))
     return f"{mean} % ({low} to {high})"
+
+
+def rater_finding(raters: Sequence[RaterRow]) -> str | None:
+    """How often raters' labels are right, and whether the data or the prior say so; None if labels are the truth."""
+    if not raters:
+        return None
+    if not any(row.repeated for row in raters):
+        return f"raters assumed right in {format_percent(raters[0].prior)} (prior); no trial was labelled twice"
+    each = [f"{row.rater} {interval_phrase(row)} of {count_noun(row.labels, 'label')}" for row in raters]
+    return f"share of labels that are right, by rater (prior {format_percent(raters[0].prior)}): {join_names(each)}"
 
 
 def refusal_sentences(estimands: pd.DataFrame) -> Iterator[str]:

@@ -12,7 +12,7 @@ from gnomon.commands.console_listener import ConsoleListener
 from gnomon.console import print_status
 from gnomon.render import estimates
 from gnomon.render.documents import EstimatesDocument
-from gnomon.stats.narrative.fit_sentences import misfit_headline
+from gnomon.stats.narrative.fit_sentences import misfit_headline, rater_finding
 from gnomon.stats.results import rows_frame
 
 TITLES = {"published": "published counts", "judged": "as judged", "corrected": "corrected"}
@@ -87,6 +87,8 @@ def _fit_view(study: Study, view: str, judge: str | None, resample: bool, seed: 
     print_status(f"fit {TITLES[view]}: sampling")
     fit = study.fit(view, judge=judge, resample=resample, seed=seed)
     print_status(f"fit {TITLES[view]}: {estimates.format_diagnostics(fit.stored)}")
+    if (raters := rater_finding(fit.stored.result.raters)) is not None:
+        print_status(f"fit {TITLES[view]}: {raters}")
     if (misfit := misfit_headline(rows_frame(fit.stored.result.predictive))) is not None:
         print_status(f"fit {TITLES[view]}: {misfit}")
     return fit
