@@ -277,6 +277,10 @@ def test_labels_in_one_arm_correct_that_arm_alone(store: Store, add: Add) -> Non
     assert row.status == "passed", row.diagnostics
     assert "no labels in the control arm" in reasons(row)["net_detection_corrected"]
     assert figure(row, "identification").n == 60
+    (rater,) = row.result.raters
+    assert (rater.rater, rater.labels, rater.repeated, rater.prior) == ("ann", 20, 0, 0.97)
+    assert 0.9 < rater.mean < 1
+    assert "raters assumed right in 97 % (prior); no trial was labelled twice" in row.result.design
     assert not [entry for entry in row.result.estimands if entry.estimand.startswith("net_detection")]
 
 
