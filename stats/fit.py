@@ -64,7 +64,6 @@ from gnomon.stats.model.judge_confusion import (
 )
 from gnomon.stats.model.priors import Priors
 from gnomon.stats.model.rater_confusion import label_weights, rater_accuracies
-from gnomon.stats.narrative.fit_sentences import rater_finding
 from gnomon.stats.results import (
     DESIGN,
     FAILED,
@@ -366,13 +365,15 @@ def _fit_patterns(
         )
         raters = tuple(_rater_rows(model, draws.flat_values, patterns, plan.priors))
         judges = tuple(_judge_row(one) for one in table)
-        found = rater_finding(raters) if patterns.repeated_labels else None
+        said = ", ".join(
+            f"{row.rater} {100 * row.mean:.1f} % ({100 * row.low95:.1f} to {100 * row.high95:.1f})" for row in raters
+        )
         content = result.content.model_copy(
             update={
                 "judges": judges,
                 "predictive": checks,
                 "raters": raters,
-                "design": f"{design} The {found}." if found else design,
+                "design": f"{design} Labels that are right: {said}." if patterns.repeated_labels and said else design,
             }
         )
         return ResultDraws(content, result.draws)
