@@ -35,7 +35,7 @@ from gnomon.stats.estimand_registry import (
     further_estimands,
     primary_estimands,
 )
-from gnomon.stats.estimands.definitions import EstimandDraws, posterior_interval
+from gnomon.stats.estimands.definitions import EstimandDraws, cut_estimand_draws, posterior_interval
 from gnomon.stats.estimands.design_based import DRAWS, design_based_estimands
 from gnomon.stats.estimands.method_comparison import label_error_rate
 from gnomon.stats.estimands.result import (
@@ -65,6 +65,7 @@ from gnomon.stats.model.judge_confusion import (
 from gnomon.stats.model.priors import Priors
 from gnomon.stats.model.rater_confusion import label_weights, rater_accuracies
 from gnomon.stats.results import (
+    CUT,
     DESIGN,
     FAILED,
     LABELS,
@@ -81,6 +82,8 @@ from gnomon.stats.results import (
 from gnomon.stats.stored_fits import find_requested_fit, save_fit
 
 DEFAULT_SEED = 20251122
+CUT_DRAWS = 600
+"""Draws of the cut fit, which stands beside the joint one and is never a headline."""
 POOLED_CALIBRATION_REASON = (
     "counts have no labels: its judge was calibrated with both arms pooled, and a correction needs errors by arm"
 )
@@ -354,7 +357,10 @@ def _fit_patterns(
         coefficients = model.coefficient_draws(draws.flat_values)
         share = model.class_probabilities(coefficients, model.design.frame)
         table = youden_draws(model, draws.flat_values, patterns, share)
-        others = {DESIGN: _design_based_estimates(model, draws.flat_values, patterns, plan.seed)}
+        others = {
+            DESIGN: _design_based_estimates(model, draws.flat_values, patterns, plan.seed),
+            CUT: cut_estimand_draws(patterns, plan.priors, draws=CUT_DRAWS, seed=plan.seed),
+        }
         checks = corrected_predictive_check(model, draws.flat_values, patterns, np.random.default_rng(0))
         result = build_result(
             posterior,

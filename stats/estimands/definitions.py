@@ -19,7 +19,12 @@ import numpy as np
 import pandas as pd
 
 from gnomon.data.arms import ARMS, judged_arms
+from gnomon.data.records import Arm
+from gnomon.stats.cells.aggregation import VerdictPatternCells
+from gnomon.stats.cells.outcome_classes import is_class_possible
 from gnomon.stats.estimand_registry import CONTROL, INJECTION, Estimand, Shares, is_computable, primary_estimands
+from gnomon.stats.methods.cut_posterior import completed_arms, completed_counts
+from gnomon.stats.model.priors import Priors
 
 ALL_SUBJECTS = "all subjects"
 
@@ -217,3 +222,72 @@ def _by_concept_and_strength(source: SubjectPosterior, estimand: Estimand, arms:
             key = {axis: value if axis == "concept" else float(value)}
             masks = [mask if arm == INJECTION else source.cell_mask(arm) for arm in needed]
             yield source.estimand_draws(estimand.name, make, masks, **key)
+
+
+@dataclass(frozen=True)
+class CompletedSubject(SubjectPosterior):
+    """One subject whose class shares come from completed counts (`stats.methods.cut_posterior`).
+
+    Attributes
+    ----------
+    completed : ndarray, shape (draws, cells, K)
+        Trials of the subject's cells by true class.
+    seed : int
+        Seed of the draws; the same cells always give the same draws.
+    """
+
+    completed: np.ndarray = field(default_factory=lambda: np.zeros((0, 0, 0)))
+    seed: int = 0
+
+    def shares_of(self, mask: np.ndarray, by: Mapping[str, str | float]) -> Shares:
+        """Draws of the share of each class in some of the subject's cells, all of one arm.
+
+        Parameters
+        ----------
+        mask : ndarray of bool, shape (cells,)
+            The cells.
+        by : mapping of str to str or float
+            Not needed.
+        """
+        arm = Arm(str(self.frame.loc[mask, "arm"].iloc[0]))
+        possible = np.array([is_class_possible(name, arm) for name in self.classes])
+        random = np.random.default_rng([self.seed, *np.flatnonzero(mask)])
+        shape = self.completed[:, mask].sum(axis=1) + possible / possible.sum()
+        gamma = random.standard_gamma(np.maximum(shape, 1e-9)) * possible + 1e-300
+        share = gamma / gamma.sum(axis=1, keepdims=True)
+        return {name: share[:, place] for place, name in enumerate(self.classes)}
+
+
+def cut_estimand_draws(
+    patterns: VerdictPatternCells, priors: Priors, *, draws: int = 1000, seed: int = 0
+) -> list[EstimandDraws]:
+    """Draws by the cut fit of every estimand whose arms have enough labels, under its registered name.
+
+    Parameters
+    ----------
+    patterns : VerdictPatternCells
+        Counts by cell, verdict pattern and label.
+    priors : Priors
+        Those of the judges are used.
+    draws : int, default 1000
+        Number of draws of every estimate.
+    seed : int, default 0
+        Seed of all draws.
+    """
+    usable = set(completed_arms(patterns))
+    completed = completed_counts(patterns, priors, draws, seed)
+    frame, weights, found = patterns.frame, patterns.trial_counts, []
+    for subject in frame["subject"].unique():
+        own = (frame["subject"] == subject).to_numpy()
+        source = CompletedSubject(
+            subject=str(subject),
+            classes=patterns.classes,
+            frame=frame[own].reset_index(drop=True),
+            probabilities=np.zeros((0, int(own.sum()), len(patterns.classes))),
+            weights=weights[own],
+            counts=None,
+            completed=completed[:, own],
+            seed=seed,
+        )
+        found += [figure for figure in subject_estimands(source) if set(figure.arms) <= usable]
+    return found

@@ -149,6 +149,51 @@ def sample_posterior(
     )
 
 
+def sample_density(density: Density, start: np.ndarray, draws: int, tune: int, chains: int, seed: int) -> np.ndarray:
+    """Draws from a density that is no `OutcomeModel`, all chains together, without convergence checks.
+
+    Parameters
+    ----------
+    density : callable
+        From a parameter vector to log density and gradient.
+    start : ndarray, shape (size,)
+        Point around which chains start.
+    draws, tune, chains : int
+        Draws kept and spent on adaptation, per chain, and number of chains.
+    seed : int
+        Seed of the sampler.
+
+    Returns
+    -------
+    ndarray, shape (chains * draws, size)
+        Draws, alternating between chains.
+
+    Raises
+    ------
+    FitFailedError
+        If the sampler fails.
+    """
+    import_arviz()
+    import nutpie
+    from nutpie.compiled_pyfunc import from_pyfunc
+
+    target = from_pyfunc(
+        len(start),
+        lambda: density,
+        lambda *_seeds: lambda x: {"x": x},
+        [np.dtype("float64")],
+        [(len(start),)],
+        ["x"],
+        make_initial_point_fn=lambda seed: start + 0.1 * np.random.default_rng(seed).normal(size=len(start)),
+    )
+    running = nutpie.sample(
+        target, draws=draws, tune=tune, chains=chains, cores=1, seed=seed, target_accept=0.8,
+        save_warmup=False, progress_bar=False, blocking=False,
+    )  # fmt: skip
+    values = np.asarray(_wait_for_trace(running)["posterior"]["x"])
+    return values.transpose(1, 0, 2).reshape(-1, len(start))
+
+
 def _seconds_per_call(density: Density, x: np.ndarray, times: int = 20) -> float:
     """Mean duration of one evaluation, after a first one that may compile."""
     density(x)

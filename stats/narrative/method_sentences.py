@@ -15,7 +15,7 @@ from gnomon.stats.results import CUT, DESIGN, JOINT, HeadlineChoice, MethodDiffe
 METHOD_NAMES = {JOINT: "joint fit", CUT: "cut fit", DESIGN: "design-based"}
 ASSUMPTIONS = {
     JOINT: "the statistical model of outcomes and of judge errors",
-    CUT: "as the joint fit, but unlabelled verdicts do not inform the judges' error rates",
+    CUT: "only labelled trials teach what a verdict means; unlabelled trials are completed from that",
     DESIGN: "labels of a verdict pattern are a random sample of the trials with that pattern; nothing about the judges",
 }
 REMAINS = "Curve, cells of layer and strength, and bounds remain the joint fit's."

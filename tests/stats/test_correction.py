@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from word_salad import DETECTION, STRENGTHS, word_salad
 
 from gnomon.data.storage.store import Store
 from gnomon.stats import fit
@@ -77,6 +78,19 @@ def test_an_effect_that_only_the_judge_makes_is_taken_out() -> None:
     assert corrected.low95 < 0 < corrected.high95
     assert abs(corrected.mean) < 0.06
     assert corrected.sd > judged.sd, "the uncertainty of the judge is kept in"
+
+
+def test_word_salad_that_fools_judges_at_high_strength_is_no_detection() -> None:
+    """Judges that err 1 % at the lowest strength and 30 % at the highest: verdicts alone say .45 there, it is .25."""
+    patterns = word_salad(1, 100, disputed=False)
+    model = corrected_model(patterns, Priors())
+    draws = sample_posterior(model, replace(BRIEF, draws=400, tune=300, chains=2), 1)
+    result = build_result(
+        ModelPosterior(model, draws.flat_values, patterns.trial_counts, None, "corrected", None, "")
+    ).content
+    found = {row.by.get("strength"): row for row in result.estimands if row.estimand == "identification"}
+    for strength, rate in [(None, float(np.mean(DETECTION))), *zip(STRENGTHS, DETECTION, strict=True)]:
+        assert found[strength].low95 - 0.01 < rate < found[strength].high95 + 0.01
 
 
 @pytest.mark.slow

@@ -1,0 +1,1 @@
+"""Completed counts by other methods than the joint fit."""
