@@ -96,7 +96,10 @@ def worlds_sentence(worlds: pd.DataFrame) -> str:
     if net.empty:
         return said
     ends = [f"{format_percent(net.iloc[place]['coverage'])} ({net.iloc[place]['about']})" for place in (0, -1)]
-    return f"{said} Coverage of net detection ranges from {ends[0]} to {ends[1]}."
+    typical = max(float(each["studies"].median()), 1.0)
+    points = 100 * (0.95 * 0.05 / typical) ** 0.5
+    error = f"With {typical:g} fits, a coverage of 95 % has a standard error of {points:.0f} points."
+    return f"{said} Coverage of net detection ranges from {ends[0]} to {ends[1]}. {error}"
 
 
 def worlds_overview(worlds: pd.DataFrame) -> pd.DataFrame:

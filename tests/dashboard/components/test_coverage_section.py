@@ -38,7 +38,8 @@ def worlds() -> pd.DataFrame:
 def test_the_sentence_names_the_worlds_of_least_and_greatest_coverage(worlds):
     assert worlds_sentence(worlds) == (
         "2 worlds, 22 fitted studies, 30 more by the design-based method alone. Coverage of net detection ranges from "
-        "55 % (errors by strength) to 95 % (errors the same)."
+        "55 % (errors by strength) to 95 % (errors the same). With 11 fits, a coverage of 95 % has a standard error of "
+        "7 points."
     )
 
 
