@@ -24,6 +24,7 @@ from gnomon.stats.cells.aggregation import (
     primary_judge,
     published_cells,
 )
+from gnomon.stats.cells.label_support import arms_with_one_verdict
 from gnomon.stats.checks.label_truth import imputed_patterns, truth_probabilities
 from gnomon.stats.checks.predictive_checks import corrected_predictive_check
 from gnomon.stats.estimand_registry import (
@@ -343,7 +344,9 @@ def _fit_patterns(
     if external:
         trials = sum(one.n for one in external)
         design += f" {trials} transcripts of other studies inform the judges' errors, as those of a further subject."
-    lacking = _arms_without_labels(patterns, {one.arm for one in external})
+    calibrated = {one.arm for one in external}
+    one_verdict = {arm: why for arm, why in arms_with_one_verdict(patterns).items() if arm not in calibrated}
+    lacking = _arms_without_labels(patterns, calibrated) | one_verdict
     if not {INJECTION, CONTROL} & (set(patterns.frame["arm"]) - set(lacking)):
         lines = _refuse_all_estimands(patterns, lacking)
         content = refused_result(plan.result_view, plan.judge, lines, design)
