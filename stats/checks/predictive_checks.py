@@ -41,7 +41,9 @@ DESIGN_AXES: tuple[tuple[str, ...], ...] = (
     ("protocol",),
     ("span",),
 )
-"""Axes by which outcomes and verdicts are checked, within each subject and arm; the first is the whole arm."""
+"""Axes by which outcomes are checked, within each subject and arm; the first is the whole arm."""
+VERDICT_AXES = tuple(axis for axis in DESIGN_AXES if axis not in (("concept", "strength"), ("protocol",), ("span",)))
+"""Axes by which verdicts are checked, within each subject and arm."""
 LABEL_AXES = ((), ("subject",), *DESIGN_AXES[1:4], ("layer", "strength"))
 """Axes by which labels are checked, within each arm: labels are too few to check every subject apart."""
 
@@ -128,7 +130,8 @@ def corrected_predictive_check(
     subject, concept, layer, strength and each judge's verdict. It shows where unlabelled verdicts teach the fit judges'
     errors that labels contradict. It holds for labels chosen by the verdicts of the fit's judges, because it conditions
     on them. Verdicts: each judge's classes, and how often two judges agree, within each subject and arm by the axes of
-    the design. p-values as in `posterior_predictive_check`.
+    the design. p-values as in `posterior_predictive_check`; those of labels and of verdicts are adjusted apart and
+    doubled (Bonferroni over the two families), so that hundreds of checks of verdicts do not hide what a few labels say.
     Where unlabelled trials have a weight below 1 the discrepancies of verdicts have it too: the fit does not claim to
     reproduce more trials than it was taught by.
 
@@ -152,14 +155,14 @@ def corrected_predictive_check(
     share = model.class_probabilities(model.coefficient_draws(some), model.design.frame)
     given, said, agree = _class_posteriors(model, some, patterns, share)
     given = label_probabilities(model, some, patterns, given)
-    rows = [*_check_rows(_label_questions(model, patterns, given), rng)]
+    labels, verdicts = _check_rows(_label_questions(model, patterns, given), rng), []
     weight = unlabelled_weight(patterns)
     for judge, name in enumerate(patterns.judges):
         heard = patterns.verdict[:, judge] != MISSING
         counts = _count_by_cell(patterns, heard, patterns.verdict[:, judge], len(model.classes))
         data = f"verdicts of {name}"
-        rows += _check_rows(
-            _stage_questions(data, model.classes, units, counts, said[:, :, judge], DESIGN_AXES, weight), rng
+        verdicts += _check_rows(
+            _stage_questions(data, model.classes, units, counts, said[:, :, judge], VERDICT_AXES, weight), rng
         )
     for place, (one, other) in enumerate(combinations(range(len(patterns.judges)), 2)):
         first, second = patterns.verdict[:, one], patterns.verdict[:, other]
@@ -168,10 +171,10 @@ def corrected_predictive_check(
         question = BinaryQuestion(
             f"verdicts of {patterns.judges[one]} and {patterns.judges[other]}",
             AGREEMENT, units, counts.sum(axis=1), counts[:, 0], agree[:, :, place],
-            DESIGN_AXES, weight,
+            VERDICT_AXES, weight,
         )  # fmt: skip
-        rows += _check_rows([question], rng)
-    return _with_family_p(rows)
+        verdicts += _check_rows([question], rng)
+    return _with_family_p(labels, verdicts)
 
 
 def _thin_draws(x: np.ndarray, number: int = MAX_CHECK_DRAWS) -> np.ndarray:
@@ -301,9 +304,10 @@ def _check_row(
     )
 
 
-def _with_family_p(rows: Sequence[PredictiveCheck]) -> tuple[PredictiveCheck, ...]:
-    """Rows with their p-values adjusted for all checks of the fit."""
-    if not rows:
-        return ()
-    adjusted = multipletests([row.p for row in rows], method="holm")[1]
-    return tuple(row.model_copy(update={"p_family": float(p)}) for row, p in zip(rows, adjusted, strict=True))
+def _with_family_p(*families: Sequence[PredictiveCheck]) -> tuple[PredictiveCheck, ...]:
+    """Rows with their p-values adjusted within each family (Holm), and for the number of families (Bonferroni)."""
+    used, out = [rows for rows in families if rows], []
+    for rows in used:
+        adjusted = np.minimum(len(used) * multipletests([row.p for row in rows], method="holm")[1], 1.0)
+        out += [row.model_copy(update={"p_family": float(p)}) for row, p in zip(rows, adjusted, strict=True)]
+    return tuple(out)

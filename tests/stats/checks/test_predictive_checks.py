@@ -157,6 +157,10 @@ def test_labels_and_verdicts_of_a_corrected_fit_are_checked_and_seldom_raise_a_f
         "strength x verdict of one",
     }
     assert sum(p < 0.05 for p in least) <= 1
+    for kind in ("labels", "verdicts"):
+        family = [row for row in rows if row.data.startswith(kind)]
+        worst = min(family, key=lambda row: row.p)
+        assert worst.p_family == pytest.approx(min(2 * len(family) * worst.p, 1.0))
     labelled = study.label >= 0
     whole = {row.arm: row.n for row in rows if row.data == "labels" and not row.axis and row.outcome_class == REFUSED}
     arms = study.frame["arm"].to_numpy()[study.cell]
