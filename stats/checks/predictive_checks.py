@@ -131,7 +131,8 @@ def corrected_predictive_check(
     errors that labels contradict. It holds for labels chosen by the verdicts of the fit's judges, because it conditions
     on them. Verdicts: each judge's classes, and how often two judges agree, within each subject and arm by the axes of
     the design. p-values as in `posterior_predictive_check`; those of labels and of verdicts are adjusted apart and
-    doubled (Bonferroni over the two families), so that hundreds of checks of verdicts do not hide what a few labels say.
+    doubled (Bonferroni over the two families), so that hundreds of checks of verdicts do not hide what a few labels
+    say.
     Where unlabelled trials have a weight below 1 the discrepancies of verdicts have it too: the fit does not claim to
     reproduce more trials than it was taught by.
 
