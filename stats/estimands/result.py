@@ -34,6 +34,7 @@ from gnomon.stats.estimands.size_regression import (
 )
 from gnomon.stats.inference.hierarchical import OutcomeModel
 from gnomon.stats.results import (
+    JOINT,
     CurvePoint,
     EstimandRow,
     EstimateRow,
@@ -51,6 +52,8 @@ CLASS_PHRASES = {
     MISNAMED: "a claim that names another concept or none, so detection cannot be told from identification"
 }
 """What a trial of a class does, for a class that an estimand needs."""
+JOINT_ONLY = ("new_concepts", "new_concept_contrasts", "odds_ratios")
+"""Comparisons that only the joint fit has: left out where it is contradicted and another method is the headline."""
 RefusalRule = Callable[[EstimandDraws], str | None]
 """Returns why an estimate must be withheld, or None."""
 
@@ -145,13 +148,16 @@ def build_result(
     named = [replace(figure, estimand=view_name(figure.estimand, posterior.view)) for figure in kept]
     cells = posterior.model.design.frame
     facts = dict(zip(cells["subject"], zip(cells["parameters"], cells["variant"], strict=True), strict=True))
+    made = _build_comparisons(posterior, sources, kept)
+    if compared is not None and compared.headline.method != JOINT:
+        made = made.model_copy(update=dict.fromkeys(JOINT_ONLY, ()))
     content = FitResult(
         view=posterior.view,
         judge=posterior.judge,
         estimands=tuple(_estimate_row(figure, *facts[figure.subject]) for figure in named),
         curve=tuple(_curve_rows(posterior, coefficients, curves)),
         contrasts=_with_view_names(pairwise_contrasts(kept), posterior.view),
-        comparisons=_build_comparisons(posterior, sources, kept),
+        comparisons=made,
         predictive=_predictive_check(posterior),
         prior=_prior_rows(posterior, named),
         refused=tuple(refused),

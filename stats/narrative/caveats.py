@@ -6,8 +6,9 @@ from collections.abc import Iterable
 
 PUBLISHED_VIEW = "published"
 COUNTS_ONLY = (
-    "Counts only: they do not show which trials shared a concept, layer or strength, so trials are treated as "
-    "independent within a model and arm. Every interval is too narrow, by an amount that these counts cannot show."
+    "Counts only: they do not show which trials shared a concept, layer or strength. Intervals are for exactly the "
+    "conditions that were run; for other concepts, layers or strengths they are far too narrow, about ten times on a "
+    "public sweep of one of the published models (docs/reanalysis.md)."
 )
 COUNTS_WITHOUT_CORRECTION = (
     "The published study holds counts only, without responses, verdicts or labels, so its judge's error rates by arm "

@@ -306,7 +306,7 @@ def published_result() -> dict[str, Any]:
         for i in range(30)
     ]
     trend = {"estimand": "net_detection_raw", "probability_positive": 1.0}
-    without = [("Qwen2.5-14B-Instruct", 0.021), ("Qwen2.5-32B-Instruct", 0.2)]
+    without = [("Qwen2.5-0.5B-Instruct", -0.057), ("Qwen2.5-32B-Instruct", 0.165)]
     slopes = [
         {**trend, "variants": "within", "mean": 0.026, "low95": 0.02, "high95": 0.032, "subjects": 6,
          "without": [{"subject": name, "mean": mean} for name, mean in without]},

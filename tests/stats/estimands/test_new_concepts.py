@@ -10,8 +10,10 @@ from gnomon.stats.cells.outcome_classes import EVENT, REFUSED, REST
 from gnomon.stats.checks.simulation import cell_frame
 from gnomon.stats.estimands.definitions import EstimandDraws
 from gnomon.stats.estimands.new_concepts import new_concept_estimands, new_concept_rows
+from gnomon.stats.estimands.result import ModelPosterior, build_result
 from gnomon.stats.inference.hierarchical import OutcomeModel, judged_model
 from gnomon.stats.model.priors import Priors
+from gnomon.stats.results import DESIGN, JOINT
 
 DRAWS = 900
 WORDS = ("ocean", "fear", "silence", "celebration")
@@ -103,3 +105,25 @@ def test_a_row_says_how_many_concepts_it_rests_on() -> None:
     (row,) = new_concept_rows(made, model.design.frame)
     assert (row.subject, row.concepts, row.mean) == ("a", 3, pytest.approx(0.2))
     assert (row.low95, row.high95) == pytest.approx((0.105, 0.295))
+
+
+def test_a_joint_fit_that_labels_contradict_says_nothing_of_further_concepts() -> None:
+    model = model_of(WORDS)
+    counts = np.tile([0, 10, 30], (len(model.design.frame), 1))
+    x = known_parameters(model, {"concept": 1.0})
+    posterior = ModelPosterior(model, x, counts.sum(axis=1).astype(float), None, "corrected", "j", "")
+    by_design = {
+        shift: [
+            EstimandDraws("a", name, RNG.normal(mean + shift, 0.02, DRAWS))
+            for name, mean in (("identification", 0.36), ("net_detection_raw", 0.0), ("false_alarm", 0.36))
+        ]
+        for shift in (0.0, 0.4)
+    }
+    agreeing = build_result(posterior, others={DESIGN: by_design[0.0]}).content
+    assert agreeing.headline is not None
+    assert agreeing.headline.method == JOINT
+    assert agreeing.comparisons.new_concepts
+    contradicting = build_result(posterior, others={DESIGN: by_design[0.4]}).content
+    assert contradicting.headline is not None
+    assert contradicting.headline.method == DESIGN
+    assert contradicting.comparisons.new_concepts == ()

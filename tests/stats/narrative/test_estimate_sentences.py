@@ -84,7 +84,7 @@ def test_the_trend_is_of_the_models_that_were_run_and_says_which_of_them_it_hang
         "Trend through the 6 models of the usual variant that were run: +2.6 points per doubling of size, 95 % "
         "interval +2.0 to +3.2; P(increase) above 99.9 %. It describes these models only."
     )
-    assert within.endswith("between +2.1 (without Qwen2.5-14B-Instruct) and +20.0 (without Qwen2.5-32B-Instruct).")
+    assert within.endswith("between −5.7 (without Qwen2.5-0.5B-Instruct) and +16.5 (without Qwen2.5-32B-Instruct).")
     assert every.startswith("Trend through the 8 models that were run: +8.4 points")
 
 
