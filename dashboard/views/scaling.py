@@ -70,7 +70,7 @@ def show_page() -> None:
 
 def _estimand_tabs() -> str:
     chosen = st.segmented_control(
-        "Figure",
+        "Estimate",
         list(listed_estimands()),
         default=NET_RAW,
         required=True,

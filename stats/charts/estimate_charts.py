@@ -128,7 +128,7 @@ def forest_plot(estimands: pd.DataFrame) -> Any:
         y=alt.Y("row:N", sort=list(dict.fromkeys(shown["row"])), title=None),
         x=alt.X("mean:Q", title=None, axis=percent_axis(7)),
         color=alt.value(BLUE),
-        tooltip=tooltip_fields(("figure", "Figure"), ("subject", "Model")),
+        tooltip=tooltip_fields(("figure", "Estimate"), ("subject", "Model")),
     )
     rule = alt.Chart(shown).mark_rule(color=GREY, strokeDash=[4, 4]).encode(x=alt.datum(0))
     layered = alt.layer(rule, *interval_layers(base, "x")).properties(width=WIDTH - 160, height=alt.Step(ROW_HEIGHT))

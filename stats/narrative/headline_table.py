@@ -52,6 +52,27 @@ def fit_title(view: str) -> str:
     return f"{title} ({which})" if which else title
 
 
+def estimate_phrase(name: str, row: IntervalRow) -> str:
+    """An estimate in short, with signs where the estimand is a difference: "31 % (25 to 38)", "+7 % (−5 to +19)".
+
+    Parameters
+    ----------
+    name : str
+        Name of the estimand.
+    row : IntervalRow
+    """
+    if not is_difference(name):
+        return interval_phrase(row)
+    mean, low, high = (format_points(end) for end in (row.mean, row.low95, row.high95))
+    return f"{mean} % ({low} to {high})"
+
+
+def _in_order(fits: Mapping[str, FitFrames]) -> list[tuple[str, FitFrames]]:
+    """Fits in the order of `FIT_TITLES`: uncorrected ones first."""
+    kinds = list(FIT_TITLES)
+    return sorted(fits.items(), key=lambda item: (kinds.index(item[0].split(":")[0]), item[0]))
+
+
 def headline_table(fits: Mapping[str, FitFrames]) -> pd.DataFrame:
     """One row per fit and model, one column per headline estimand; each cell is an estimate with its 95 % interval.
 
@@ -64,14 +85,14 @@ def headline_table(fits: Mapping[str, FitFrames]) -> pd.DataFrame:
     """
     names = [name for name in headline_estimands() if not is_corrected(name)]
     rows: list[dict[str, str]] = []
-    for view, fit in fits.items():
+    for view, fit in _in_order(fits):
         if fit.has_failed:
             continue
         found: dict[tuple[float, str], dict[str, str]] = {}
         for name in names:
             estimates = fit.overall_estimates(view_name(name, view.split(":")[0]))
             for row in frame_rows(estimates, TidyEstimate):
-                found.setdefault((row.parameters, row.subject), {})[name] = interval_phrase(row)
+                found.setdefault((row.parameters, row.subject), {})[name] = estimate_phrase(name, row)
         rows += [{"model": subject, "fit": fit_title(view), **found[size, subject]} for size, subject in sorted(found)]
     table = pd.DataFrame(rows)
     kept = [name for name in names if name in table]
@@ -97,10 +118,10 @@ def new_concepts_table(fits: Mapping[str, FitFrames]) -> pd.DataFrame:
         Fits by view; failed ones are left out.
     """
     rows = []
-    for view, fit in fits.items():
+    for view, fit in _in_order(fits):
         names = [view_name(name, view.split(":")[0]) for name in headline_estimands() if not is_corrected(name)]
         here = {
-            (row.subject, row.estimand): interval_phrase(row)
+            (row.subject, row.estimand): estimate_phrase(row.estimand, row)
             for row in frame_rows(fit.estimands[fit.estimands["axis"] == ""], TidyEstimate)
         }
         found = frame_rows(fit.comparison_entry("new_concepts"), NewConceptEstimate)
@@ -113,7 +134,7 @@ def new_concepts_table(fits: Mapping[str, FitFrames]) -> pd.DataFrame:
                         "fit": fit_title(view),
                         "estimate": column_label(row.estimand),
                         "these concepts": here.get((row.subject, row.estimand), NOT_ESTIMATED),
-                        "concepts like these": interval_phrase(row),
+                        "concepts like these": estimate_phrase(row.estimand, row),
                         "concepts": row.concepts,
                     }
                 )
@@ -129,7 +150,7 @@ def signal_detection_table(fits: Mapping[str, FitFrames]) -> pd.DataFrame:
         Fits by view; failed ones are left out.
     """
     found: dict[tuple[str, str], dict[str, str]] = {}
-    for view, fit in fits.items():
+    for view, fit in _in_order(fits):
         for row in frame_rows(fit.comparison_entry("signal_detection"), SignalDetectionIndex):
             shown = f"{row.mean:.2f} ({row.low95:.2f} to {row.high95:.2f})"
             found.setdefault((row.subject, fit_title(view)), {})[INDEX_LABELS.get(row.estimand, row.estimand)] = shown
@@ -150,7 +171,7 @@ def rule_table(rows: Sequence[RuleEstimate]) -> pd.DataFrame:
     for row in rows:
         label = f"{row.rule} *" if row.is_study_rule else row.rule
         interval = IntervalRow(mean=row.value, low95=row.low95, high95=row.high95)
-        found.setdefault((row.subject, column_label(row.estimand)), {})[label] = interval_phrase(interval)
+        found.setdefault((row.subject, column_label(row.estimand)), {})[label] = estimate_phrase(row.estimand, interval)
     table = pd.DataFrame([{"model": model, "estimate": name, **rules} for (model, name), rules in found.items()])
     alike: dict[tuple[str, ...], list[str]] = {}
     for name in table.columns[2:]:

@@ -31,13 +31,13 @@ def test_detection_and_identification_stand_side_by_side(store: Store) -> None:
 
 def test_a_corrected_estimate_stands_under_the_estimand_that_it_corrects() -> None:
     fits = {
-        "judged": fit_of({}, names=("detection", "net_detection_raw")),
         "corrected": fit_of({}, "corrected", ("detection", "net_detection_corrected")),
+        "judged": fit_of({}, names=("detection", "net_detection_raw")),
     }
     table = tables.headline_table(fits)
     assert table["fit"].tolist() == ["as judged", "corrected"]
     assert list(table.columns) == ["model", "fit", "Detection", "Raw net detection"]
-    assert (table["Raw net detection"] == "30 % (26 to 34)").all()
+    assert (table["Raw net detection"] == "+30 % (+26 to +34)").all(), "a difference has signs"
 
 
 def test_concepts_like_these_stand_beside_these_concepts() -> None:
