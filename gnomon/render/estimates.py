@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING
 
@@ -169,14 +169,15 @@ def print_estimates(document: EstimatesDocument) -> None:
     from rich.console import Console
 
     console = Console(highlight=False)
-    console.print(_headline_table(document))
+    console.print(f"{document.study}: {document.trials:,} trials, {document.labels:,} labels")
+    console.print(*_headline_tables(document), sep="")
     compared = document.comparisons.values()
     if any(each.new_concepts for each in compared):
         console.print(f"Concepts like these: {NEW_CONCEPTS_NOTE}", style="dim", soft_wrap=True)
     if any(each.signal_detection for each in compared):
         console.print(SIGNAL_NOTE, style="dim", soft_wrap=True)
     if document.outcome_rules:
-        console.print(_rule_table(document))
+        console.print(*_rule_tables(document), sep="")
         console.print(RULES_NOTE, style="dim", soft_wrap=True)
     for sentence in missing_verdict_sentences(document.missing_verdicts):
         console.print(sentence, soft_wrap=True)
@@ -190,30 +191,35 @@ def print_estimates(document: EstimatesDocument) -> None:
             console.print(note.text, soft_wrap=True)
 
 
-def _headline_table(document: EstimatesDocument) -> Table:
-    """A block for each model and fit: headline estimates, for these concepts and for concepts like these, and d'."""
-    from rich.table import Table
-
-    title = f"{document.study}: {document.trials:,} trials, {document.labels:,} labels"
-    shown = Table(title=title, box=None, title_justify="left", pad_edge=False)
-    shown.add_column("", no_wrap=True)
-    for name in ("mean", "95 % interval", "concepts like these"):
-        shown.add_column(name, justify="right", no_wrap=True)
+def _headline_tables(document: EstimatesDocument) -> Iterator[Table]:
+    """For each model and fit: headline estimates, for these concepts and for concepts like these, d' and criterion."""
     names, population = headline_names(), _new_concept_intervals(document)
+    columns = ("mean", "95 % interval", *(("concepts like these",) if population else ()))
     kept = [line for line in document.estimates if line.estimand in names]
     for (subject, view), lines in groupby(kept, key=lambda line: (line.subject, line.view)):
-        shown.add_row(f"[bold]{subject}[/], {fit_title(view)}")
+        shown = _block_table(f"{subject}, {fit_title(view)}", columns)
         for line in lines:
             plain = _plain_name(line.estimand)
             label = ESTIMANDS[plain].corrects or plain
-            interval = _interval_cell(plain, line.low, line.high)
             show = format_points if is_difference(plain) else format_rate
-            further = population.get((view, subject, plain), "")
-            shown.add_row(f"  {label.replace('_', ' ')}", show(line.mean), interval, further)
+            cells = [show(line.mean), _interval_cell(plain, line.low, line.high)]
+            cells += [population.get((view, subject, plain), "")] if population else []
+            shown.add_row(label.replace("_", " "), *cells)
         for row in document.comparisons[view].signal_detection if view in document.comparisons else ():
             if row.subject == subject:
                 label = INDEX_LABELS.get(row.estimand, row.estimand)
-                shown.add_row(f"  {label}", f"{row.mean:.2f}", f"{row.low95:.2f} to {row.high95:.2f}", "")
+                shown.add_row(label, f"{row.mean:.2f}", f"{row.low95:.2f} to {row.high95:.2f}")
+        yield shown
+
+
+def _block_table(title: str, columns: Sequence[str]) -> Table:
+    """A table of one model: its name above, columns as wide in every block."""
+    from rich.table import Table
+
+    shown = Table(title=f"[bold]{title}", box=None, title_justify="left", title_style="", pad_edge=False)
+    shown.add_column("", no_wrap=True, min_width=27)
+    for name in columns:
+        shown.add_column(name, justify="right", no_wrap=True, min_width=8)
     return shown
 
 
@@ -232,20 +238,14 @@ def _interval_cell(estimand: str, low: float, high: float) -> str:
     return f"{show(low).removesuffix(' %')} to {show(high)}"
 
 
-def _rule_table(document: EstimatesDocument) -> Table:
-    """Headline estimates as counted under each outcome rule, a block for each model."""
-    from rich.table import Table
-
+def _rule_tables(document: EstimatesDocument) -> Iterator[Table]:
+    """For each model: headline estimates as counted under each outcome rule."""
     frame = rule_table(document.outcome_rules)
-    shown = Table(title="Outcome rules", box=None, title_justify="left", pad_edge=False)
-    shown.add_column("", no_wrap=True)
-    for name in frame.columns[2:]:
-        shown.add_column(name, justify="right", no_wrap=True)
     for model, rows in frame.groupby("model", sort=False):
-        shown.add_row(f"[bold]{model}")
+        shown = _block_table(f"{model}, by outcome rule", [str(name) for name in frame.columns[2:]])
         for row in rows.drop(columns="model").fillna("").itertuples(index=False):
-            shown.add_row(f"  {row[0]}", *map(str, row[1:]))
-    return shown
+            shown.add_row(*map(str, row))
+        yield shown
 
 
 def _method_table(rows: pd.DataFrame) -> Table:

@@ -74,9 +74,7 @@ def scaling_chart(
     told = f"{_estimand_label(estimand)} by model size"
     under = ["Points: one model each, with 50 % (thick) and 95 % (thin) intervals."]
     if len(line):
-        under.append(
-            f"Line: description by the statistical model, a typical {typical} model, with 50 % and 95 % ribbons."
-        )
+        under.append(f"Line: a typical {typical} model as the statistical model describes it, 50 % and 95 % ribbons.")
     if len(band):
         under.append(f"Dashed: 95 % predictive interval for a further {typical} model.")
     if shown["outside"].any():
