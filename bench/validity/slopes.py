@@ -137,7 +137,7 @@ def _choose(weights: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Grid cells (studies, draws), each drawn with its weight (cells, studies)."""
     below = np.cumsum(weights, axis=0).T
     picks = [np.searchsorted(row, rng.random(DRAWS) * row[-1]) for row in below]
-    return np.minimum(np.array(picks), len(weights) - 1)
+    return np.asarray(np.minimum(np.array(picks), len(weights) - 1))
 
 
 def _conditional_draws(
