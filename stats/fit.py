@@ -25,6 +25,7 @@ from gnomon.stats.cells.aggregation import (
     published_cells,
 )
 from gnomon.stats.cells.label_support import arms_with_one_verdict
+from gnomon.stats.checks.label_cautions import label_cautions
 from gnomon.stats.checks.label_truth import imputed_patterns, truth_probabilities
 from gnomon.stats.checks.predictive_checks import corrected_predictive_check
 from gnomon.stats.estimand_registry import (
@@ -341,6 +342,8 @@ def _fit_patterns(
             f" {patterns.unrecorded:,} labels were chosen by verdicts of judges that were not recorded: assumed to be "
             f"{', '.join(patterns.judges)}."
         )
+    cautions = tuple(label_cautions(store, patterns))
+    design = " ".join([design, *cautions])
     if external:
         trials = sum(one.n for one in external)
         design += f" {trials} transcripts of other studies inform the judges' errors, as those of a further subject."
@@ -382,6 +385,7 @@ def _fit_patterns(
                 "judges": judges,
                 "predictive": checks,
                 "raters": raters,
+                "cautions": cautions,
                 "design": f"{design} Labels that are right: {said}." if patterns.repeated_labels and said else design,
             }
         )

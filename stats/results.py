@@ -376,6 +376,8 @@ class FitResult(ResultModel):
     methods: tuple[MethodEstimate, ...] = ()
     """Corrected estimates by every method, one of them the headline."""
     headline: HeadlineChoice | None = None
+    cautions: tuple[str, ...] = ()
+    """What the labels do not support in words, such as labels declared random that follow the verdicts."""
 
     @field_validator("schema_version")
     @classmethod

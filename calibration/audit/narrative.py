@@ -90,8 +90,8 @@ def nonrandom_sentence(labels: NonrandomLabels) -> str:
     return (
         f"labels of the {labels.arm} arm do not look like a random sample: {shares[0]} of the "
         f"{labels.labelled:,} labelled trials have a positive verdict, {shares[1]} of the {labels.unlabelled:,} "
-        f"others (Fisher's exact {p}). They are weighted by the verdicts, which is right only if nothing but the "
-        "verdicts chose them: import stratum and probability of each label"
+        f"others (Fisher's exact {p}). Corrected estimates are right only if nothing but "
+        "the verdicts chose the labels: import stratum and probability of each, or label a random sample"
     )
 
 

@@ -37,17 +37,27 @@ def nonrandom_labels(labelled: pd.DataFrame, judged: pd.DataFrame) -> list[Nonra
         return []
     arms, known = arms_in(labelled), judged["trial"].isin(set(labelled["trial"]))
     parts = {arm: [judged.loc[(judged["arm"] == arm) & here, "event"] for here in (known, ~known)] for arm in arms}
-    checks = [_check_arm(arm, *both) for arm, both in parts.items() if all(map(len, both))]
+    checks = [compare_labelled(arm, *((int(one.sum()), len(one)) for one in both)) for arm, both in parts.items()]
     return [check for check in checks if check.p_value < SELECTED_BELOW]
 
 
-def _check_arm(arm: str, *parts: pd.Series[bool]) -> NonrandomLabels:
-    table = np.array([[int(part.sum()), int((~part).sum())] for part in parts])
+def compare_labelled(arm: str, labelled: tuple[int, int], unlabelled: tuple[int, int]) -> NonrandomLabels:
+    """Shares of positive verdicts with and without a label, and Fisher's exact test that they are equal.
+
+    Parameters
+    ----------
+    arm : str
+        Name of the arm.
+    labelled, unlabelled : (int, int)
+        Positive verdicts, and all; without any of a kind the p-value is 1.
+    """
+    (k1, n1), (k0, n0) = labelled, unlabelled
+    p = float(fisher_exact(np.array([[k1, n1 - k1], [k0, n0 - k0]])).pvalue) if n1 and n0 else 1.0
     return NonrandomLabels(
         arm=arm,
-        labelled=len(parts[0]),
-        labelled_positive=float(parts[0].mean()),
-        unlabelled=len(parts[1]),
-        unlabelled_positive=float(parts[1].mean()),
-        p_value=float(fisher_exact(table).pvalue),
+        labelled=n1,
+        labelled_positive=k1 / n1 if n1 else 0.0,
+        unlabelled=n0,
+        unlabelled_positive=k0 / n0 if n0 else 0.0,
+        p_value=p,
     )

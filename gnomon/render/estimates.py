@@ -78,7 +78,10 @@ def estimates_document(study: OpenStudy, fits: Sequence[StoredFit]) -> Estimates
         predictive={fit.view: fit.result.predictive for fit in passed},
         outcome_rules=tuple(compare_outcome_rules(store, judged)) if judged else (),
         missing_verdicts=tuple(missing_verdict_ranges(store, judged)) if judged else (),
-        warnings=study_caveats(fit.view for fit in passed),
+        warnings=(
+            *study_caveats(fit.view for fit in passed),
+            *(line for fit in passed for line in fit.result.cautions),
+        ),
     )
 
 
