@@ -15,6 +15,7 @@ from gnomon.calibration.results.audit import AuditDocument, JudgeAudit
 from gnomon.calibration.results.error_rates import ErrorRates
 from gnomon.calibration.results.label_funnel import LabelFunnel
 from gnomon.calibration.results.panel import PanelSummary
+from gnomon.console import format_points, format_rate
 from gnomon.data.results import Estimate
 
 COUNTS = ("tp", "fp", "fn", "tn")
@@ -75,7 +76,8 @@ def _print_panel(console: Console, views: Mapping[str, PanelSummary]) -> None:
         shown.add_column("erring independently", no_wrap=True, min_width=24)
         shown.add_column("perhaps together", no_wrap=True)
         for name, row in known:
-            shown.add_row(f"  {name}", _format_estimate(row.independent), _format_estimate(row.free))
+            signed = row is whole.net_detection_audit
+            shown.add_row(f"  {name}", _format_estimate(row.independent, signed), _format_estimate(row.free, signed))
         console.print(shown)
         console.print(Text(PANEL_NOTE, style="dim"))
         verdict = whole.verdict
@@ -84,10 +86,12 @@ def _print_panel(console: Console, views: Mapping[str, PanelSummary]) -> None:
         return
 
 
-def _format_estimate(estimate: Estimate | None) -> str:
+def _format_estimate(estimate: Estimate | None, signed: bool) -> str:
     if estimate is None:
         return "not to be had"
-    return f"{100 * estimate.value:.1f} % ({100 * estimate.low:.1f} to {100 * estimate.high:.1f})"
+    show = format_points if signed else format_rate
+    value, low, high = (show(end) for end in (estimate.value, estimate.low, estimate.high))
+    return f"{value} ({low.removesuffix(' %')} to {high.removesuffix(' %')})"
 
 
 def _group_equal_views(entries: Sequence[JudgeAudit]) -> Iterator[list[JudgeAudit]]:

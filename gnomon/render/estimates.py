@@ -172,7 +172,7 @@ def print_estimates(document: EstimatesDocument) -> None:
     from rich.console import Console
 
     console = Console(highlight=False)
-    console.print(f"{document.study}: {document.trials:,} trials, {document.labels:,} labels")
+    console.print(f"{document.study}: {document.trials:,} trials, {document.labels:,} label events")
     console.print(*_headline_tables(document), sep="")
     compared = document.comparisons.values()
     if any(each.new_concepts for each in compared):
@@ -203,11 +203,10 @@ def _headline_tables(document: EstimatesDocument) -> Iterator[Table]:
         shown = _block_table(f"{subject}, {fit_title(view)}", columns)
         for line in lines:
             plain = _plain_name(line.estimand)
-            label = ESTIMANDS[plain].corrects or plain
             show = format_points if is_difference(plain) else format_rate
             cells = [show(line.mean), _interval_cell(plain, line.low, line.high)]
             cells += [population.get((view, subject, plain), "")] if population else []
-            shown.add_row(label.replace("_", " "), *cells)
+            shown.add_row(plain.replace("_", " "), *cells)
         for row in document.comparisons[view].signal_detection if view in document.comparisons else ():
             if row.subject == subject:
                 label = INDEX_LABELS.get(row.estimand, row.estimand)
@@ -252,11 +251,17 @@ def _rule_tables(document: EstimatesDocument) -> Iterator[Table]:
 
 
 def _method_table(rows: pd.DataFrame) -> Table:
+    """Methods as columns, models as headings; the headline's column is marked."""
     from rich.table import Table
 
-    shown = Table(title="corrected estimates by method", box=None, title_justify="left")
-    for name in rows.columns:
-        shown.add_column(str(name), no_wrap=True)
-    for row in rows.astype(str).itertuples(index=False):
-        shown.add_row(*row)
+    methods = [name for name in rows.columns if name not in ("model", "estimate", "headline")]
+    chosen = set(rows["headline"])
+    shown = Table(title="Corrected estimates by method (* headline)", box=None, title_justify="left")
+    shown.add_column("", no_wrap=True)
+    for name in methods:
+        shown.add_column(f"{name} *" if chosen == {name} else name, justify="right", no_wrap=True)
+    for model, mine in rows.groupby("model", sort=False):
+        shown.add_row(f"[bold]{model}")
+        for row in mine.to_dict("records"):
+            shown.add_row(f"  {str(row['estimate']).removeprefix('corrected ')}", *(str(row[name]) for name in methods))
     return shown

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from gnomon.stats.estimand_registry import CORRECTED_VIEW, headline_estimands, view_name
+from gnomon.stats.estimand_registry import CORRECTED_VIEW, corrected_name, headline_estimands, view_name
+from gnomon.stats.narrative.fit_frames import EVERY_SUBJECT
 from gnomon.stats.narrative.fit_sentences import interval_phrase
 from gnomon.stats.narrative.formatting import estimand_label, format_points
 from gnomon.stats.narrative.headline_table import NOT_ESTIMATED
@@ -78,4 +79,5 @@ def method_sentences(choice: HeadlineChoice) -> list[str]:
 
 
 def _compared_estimate(row: MethodDifference) -> str:
-    return f"{estimand_label(row.estimand)} ({row.subject})"
+    whose = "mean of all models" if row.subject == EVERY_SUBJECT else row.subject
+    return f"{estimand_label(corrected_name(row.estimand))} ({whose})"

@@ -56,7 +56,7 @@ def test_labels_that_contradict_the_fit_move_every_estimate() -> None:
     assert [figure.draws.mean() for figure in found.shown] == [figure.draws.mean() for figure in CONTRADICTS]
     words = headline_sentence(found.headline)
     assert "contradicts the labels" in words
-    assert "(all subjects) is +" in words
+    assert "corrected net detection (mean of all models) is +20.0 % by the joint fit" in words
     contrast = next(row for row in pairwise_contrasts(found.shown) if row.estimand == "net_detection_raw")
     by_hand = CONTRADICTS[0].draws - CONTRADICTS[4].draws
     assert contrast.mean == by_hand.mean(), "contrasts are those of the figures that are shown"
