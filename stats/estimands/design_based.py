@@ -12,7 +12,7 @@ of the same pattern correct the prediction.
 Assumes that the labelled trials of a pattern are a random sample of the trials with that pattern, of a subject and arm
 (and of the value of the axis): true of random labels, and of labels chosen by the verdicts that are in the pattern. It
 assumes nothing on how judges err, on how outcomes depend on strength or size, nor that unlabelled verdicts teach
-anything about errors. Labels count as the truth.
+anything about errors. Labels count as the truth; `stats.fit` draws them from the fit where raters may be wrong.
 
 Uncertainty is that of q (a Dirichlet distribution on counts of trials, the Bayesian bootstrap) and of each P(. | h), a
 Dirichlet distribution whose prior is the prediction from labels outside the set: for the whole design those of the

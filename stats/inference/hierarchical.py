@@ -420,7 +420,7 @@ def judged_model(cells: CellCounts, priors: Priors) -> OutcomeModel:
 def corrected_model(
     patterns: VerdictPatternCells, priors: Priors, external: Sequence[ExternalCalibration] = ()
 ) -> OutcomeModel:
-    """The model in which the true class is latent, judges err and labels do not.
+    """The model in which the true class is latent, judges err, and raters too unless their label was adjudicated.
 
     Parameters
     ----------

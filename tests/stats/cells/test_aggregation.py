@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 from sqlalchemy import event
 
+from gnomon.calibration.error_rates.confusion import collect_evidence
 from gnomon.data.errors import InputError, NotEnoughDataError, UnknownNameError
 from gnomon.data.label_selection import LabelSelection
 from gnomon.data.outcomes import RULES, Outcome
 from gnomon.data.records import (
+    IMPORTED,
     Arm,
     CountRow,
     Facts,
@@ -139,6 +141,16 @@ def test_only_a_judge_that_learned_from_labels_is_not_measured_on_them(store: St
         ("control", (REST, REST), None): 2,
     }
     assert pattern_cells(store).trial_counts.tolist() == [5.0]
+
+
+def test_labels_of_every_split_count_for_an_imported_judge_in_fit_and_audit_alike(store: Store, add: Add) -> None:
+    store.add_judge(JudgeVersion("brought-1", "brought", IMPORTED, {}))
+    store.save_settings({"judges": ["brought"]})
+    for split in ("train", "dev", "test"):
+        add(2, "control", verdicts={"brought-1": REST}, label=REST, split=split)
+    assert rows(pattern_cells(store)) == {("control", (REST,), REST): 6}
+    (evidence,) = collect_evidence(store, ["brought-1"], "blind")
+    assert len(evidence.pairs) == 6
 
 
 def test_every_rater_is_kept_and_an_adjudicated_label_is_exact(store: Store, add: Add) -> None:

@@ -13,6 +13,7 @@ from gnomon.stats.checks.label_truth import imputed_patterns, label_probabilitie
 from gnomon.stats.checks.simulation import cell_frame, draw_from_prior
 from gnomon.stats.inference.hierarchical import OutcomeModel, corrected_model
 from gnomon.stats.inference.judge_youden import pattern_tables
+from gnomon.stats.inference.sampler import SamplerSettings, sample_posterior
 from gnomon.stats.model.judge_confusion import build_verdict_arrays, unlabelled_weight, weighted_patterns
 from gnomon.stats.model.priors import Priors
 from gnomon.stats.model.rater_confusion import label_weights, rater_accuracies, rater_confusions
@@ -137,3 +138,33 @@ def test_labelled_trials_weigh_no_more_than_others_with_the_same_verdicts() -> N
         assert made.count[here].sum() == pytest.approx(weight * trials)
     assert made.count[made.label != MISSING].tolist() == [4, 1, 3, 5]
     assert weighted_patterns(data) is data
+
+
+@pytest.mark.slow
+def test_labels_that_raters_got_wrong_no_longer_make_events() -> None:
+    """Raters wrong in 5 % both ways call 9.5 % of the control trials events; 5 % are. A fifth is labelled twice."""
+    rng = np.random.default_rng(4)
+    frame = cell_frame([{"arm": "control"}, {"arm": "injection", "concept": "x", "strength": 2.0}])
+    cell = np.repeat([0, 1], 600)
+    truth = np.where(rng.random(1200) < np.array([0.05, 0.3])[cell], 1, 2)
+    said = [np.where(rng.random(1200) < right, truth, 3 - truth) for right in (0.92, 0.9, 0.95, 0.95)]
+    first = rng.random(1200) < 0.2
+    second = first & (rng.random(1200) < 0.2)
+    ratings = [np.where(known, said[2 + place], MISSING) for place, known in enumerate((first, second))]
+    table = np.column_stack([cell, ratings[0], *ratings, *said[:2]])
+    rows, count = np.unique(table, axis=0, return_counts=True)
+    made = VerdictPatternCells(
+        frame, CLASSES, ("one", "two"), rows[:, 0], rows[:, 1], count, rows[:, 4:],
+        ("ann", "bob"), rows[:, 2:4], np.zeros(len(rows), dtype=bool),
+    )  # fmt: skip
+    rates = []
+    for accuracy in (1.0, 0.97):
+        model = corrected_model(made, Priors(rater_accuracy=accuracy))
+        settings = SamplerSettings(draws=300, tune=250, chains=2, cores=1, target_accept=0.8)
+        values = sample_posterior(model, settings, 1).flat_values
+        share = model.class_probabilities(model.coefficient_draws(values), model.design.frame)
+        control = share[:, (model.design.frame["arm"] == "control").to_numpy(), 1].mean(axis=1)
+        rates.append(np.quantile(control, [0.025, 0.5, 0.975]))
+    assert rates[0][1] > 0.065, "taken as the truth, labels overstate the rate"
+    assert rates[1][0] < 0.05 < rates[1][2]
+    assert abs(rates[1][1] - 0.05) < abs(rates[0][1] - 0.05)
