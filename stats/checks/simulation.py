@@ -114,7 +114,8 @@ def draw_from_prior(model: OutcomeModel, rng: np.random.Generator) -> np.ndarray
         alike = np.sqrt(v.wrong_alike) * common + np.sqrt(1.0 - v.wrong_alike) * point["wrong"]
         point["wrong"] = v.wrong_mean + v.wrong_sd * alike
         point["log_judge_scale"] = np.log(np.abs(point["log_judge_scale"]) * v.scale)
-        point["log_wrong_scale"] = np.log(np.abs(point["log_wrong_scale"]) * v.dose_scale)
+        rayleigh = rng.rayleigh(v.dose_scale, point["log_wrong_scale"].shape)
+        point["log_wrong_scale"] = np.log(rayleigh)
         point["agreement"] = v.agreement_sd * point["agreement"]
         alike = np.sqrt(v.raters.wrong_alike) * rng.normal()
         alike = alike + np.sqrt(1.0 - v.raters.wrong_alike) * point["rater_wrong"]

@@ -226,7 +226,7 @@ class OutcomeModel:
             middle["wrong"] = np.full(shapes["wrong"], self.verdicts.wrong_mean)
             middle["rater_wrong"] = np.full(shapes["rater_wrong"], self.verdicts.raters.wrong_mean)
             middle["log_judge_scale"] = np.full(shapes["log_judge_scale"], np.log(self.verdicts.scale / 2))
-            middle["log_wrong_scale"] = np.full(shapes["log_wrong_scale"], np.log(self.verdicts.dose_scale / 2))
+            middle["log_wrong_scale"] = np.full(shapes["log_wrong_scale"], np.log(self.verdicts.dose_scale))
         return np.concatenate([values.ravel() for values in middle.values()])
 
     def initial_point(self, rng: np.random.Generator) -> np.ndarray:
@@ -505,7 +505,7 @@ def _verdict_log_likelihood(pm: Any, pt: Any, logs: Any, v: VerdictArrays, class
     scale = pm.HalfNormal("judge_scale", v.scale, shape=(v.accuracy.groups, judges))
     accuracy = pm.Normal("accuracy", 0.0, 1.0, shape=(len(v.accuracy.group), judges, classes))
     agreement = pm.Normal("agreement", 0.0, v.agreement_sd, shape=(v.arms, len(v.pairs)))
-    dose_scale = pm.HalfNormal("wrong_scale", v.dose_scale, shape=(v.wrong.groups, judges))
+    dose_scale = pm.Weibull("wrong_scale", 2.0, np.sqrt(2.0) * v.dose_scale, shape=(v.wrong.groups, judges))
     lean = pm.Normal("wrong_deviation", 0.0, 1.0, shape=(len(v.wrong.group), judges, classes, classes - 1))
     right = pt.tensordot(_stratum_design(v.accuracy), scale[v.accuracy.group][:, :, None] * accuracy, axes=1)
     leant = pt.tensordot(_stratum_design(v.wrong), dose_scale[v.wrong.group][:, :, None, None] * lean, axes=1)

@@ -704,16 +704,24 @@ def arm_confusions(levels: LevelOdds, agreement: Array, v: VerdictArrays, share:
 
 @compiled
 def deviation_prior(
-    log_scale: Array, width: float, precision: Array, levels: LevelDeviations, beta: Array, d_log_scale: Array
+    log_scale: Array,
+    width: float,
+    power: float,
+    precision: Array,
+    levels: LevelDeviations,
+    beta: Array,
+    d_log_scale: Array,
 ) -> tuple[float, Array]:
-    """Log prior of deviations and of their log standard deviations, which are half-normal.
+    """Log prior of deviations and of their standard deviations: density tau^(power - 1) exp(-tau^2 / (2 width^2)).
 
     Parameters
     ----------
     log_scale : ndarray, shape (Q, J)
         Log standard deviations.
     width : float
-        Scale of their half-normal prior.
+        Scale of their prior.
+    power : float
+        1 for a half-normal prior, 2 for a Rayleigh prior, which is 0 at 0.
     precision : ndarray, shape (D, J w)
         Prior precisions of the deviations.
     levels : LevelDeviations
@@ -732,8 +740,8 @@ def deviation_prior(
     for g in range(log_scale.shape[0]):
         for j in range(log_scale.shape[1]):
             ratio = np.exp(log_scale[g, j]) / width
-            total += log_scale[g, j] - 0.5 * ratio * ratio
-            d_log_scale[g, j] += 1.0 - ratio * ratio
+            total += power * log_scale[g, j] - 0.5 * ratio * ratio
+            d_log_scale[g, j] += power - ratio * ratio
     each = beta.shape[1] // log_scale.shape[1]
     for d in range(beta.shape[0]):
         g = levels.group[d]
@@ -914,11 +922,11 @@ def corrected_density(
     rater_gradient(tally, confusion, v.raters, v.possible, d.rater_wrong, d.rater_deviation)
     d.wrong[:] += without_diagonal(slope.base)
     d.agreement[:] += d_agreement
-    value, d_bent = deviation_prior(p.log_tau, v.scale, trust, v.accuracy, bent.beta, d.log_tau)
+    value, d_bent = deviation_prior(p.log_tau, v.scale, 1.0, trust, v.accuracy, bent.beta, d.log_tau)
     total += value
     add_design_gradient(slope.right.reshape(slope.right.shape[0], d_bent.shape[1]), v.accuracy, d_bent)
     deviation_gradient(d_bent, p.log_tau, v.accuracy, bent, p.accuracy, cv, d.accuracy, d.log_tau)
-    value, d_leant = deviation_prior(p.log_omega, v.dose_scale, firm, v.wrong, leant.beta, d.log_omega)
+    value, d_leant = deviation_prior(p.log_omega, v.dose_scale, 2.0, firm, v.wrong, leant.beta, d.log_omega)
     total += value
     lean = without_diagonal(slope.wrong)
     add_design_gradient(lean.reshape(lean.shape[0], d_leant.shape[1]), v.wrong, d_leant)

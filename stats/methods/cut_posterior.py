@@ -18,7 +18,7 @@ First module, of labelled trials only: a multinomial regression of the label on 
 
 q is the share of verdicts among all trials of that subject and strength: subjects of which few trials are events need
 more evidence for one. The prior of l_j(z, v) is that of the log confusion of a judge, log P(v | z); u, t and d are
-partially pooled with half-normal scales; the "verdict" of t and d is the class on which all judges agree, or none.
+partially pooled; the "verdict" of t and d is the class on which all judges agree, or none.
 
 Assumes that the label of a trial was not chosen by anything beyond its verdicts, arm, subject, strength and layer (true
 of labels at random and of labels by dispute), that labels are the truth, and that the effects are additive on this
@@ -74,8 +74,8 @@ class LabelRegression:
         Prior of the coefficients; those of a group are multiplied by its scale.
     group : ndarray of int, shape (F,)
         Group of each feature, -1 for none.
-    scales : ndarray, shape (groups,)
-        Half-normal prior scales.
+    scales, power : ndarray, shape (groups,)
+        Prior of each group's standard deviation: tau^(power - 1) exp(-tau^2 / (2 scale^2)), half-normal or Rayleigh.
     """
 
     features: np.ndarray
@@ -85,6 +85,7 @@ class LabelRegression:
     sd: np.ndarray
     group: np.ndarray
     scales: np.ndarray
+    power: np.ndarray
 
     @property
     def size(self) -> int:
@@ -115,10 +116,14 @@ class LabelRegression:
             odds = np.exp(logs)
             whole = odds.sum(axis=1, keepdims=True)
             ratio = (np.exp(log_scale) / self.scales) ** 2
-            value = (labels * (logs - np.log(whole))).sum() - 0.5 * (raw * raw).sum() + (log_scale - 0.5 * ratio).sum()
+            value = (
+                (labels * (logs - np.log(whole))).sum()
+                - 0.5 * (raw * raw).sum()
+                + (self.power * log_scale - 0.5 * ratio).sum()
+            )
             slope = (features.T @ (labels - number * (odds / whole))) * spread
             by_group = np.bincount(self.group[of_group], (slope * raw).sum(axis=1)[of_group], minlength=groups)
-            return float(value), np.concatenate([(slope - raw).ravel(), by_group + 1.0 - ratio])
+            return float(value), np.concatenate([(slope - raw).ravel(), by_group + self.power - ratio])
 
         return density
 
@@ -214,6 +219,7 @@ def _label_regression(
         sd=np.vstack([sd, *free]),
         group=np.concatenate([np.full(base.shape[1], -1), np.repeat(np.arange(len(scales)), widths)]),
         scales=scales,
+        power=np.array([1.0, *(2.0 for _ in axes)]),
     )
     return model, row
 

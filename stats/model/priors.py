@@ -54,7 +54,9 @@ class Priors:
         Deviations of a judge's accuracy by concept, subject, span and protocol, within an arm.
     judge_dose_scale : float
         Deviations of every logit of a judge's wrong verdicts by strength and layer, within a steered arm: strong
-        steering breaks the language of responses, and a judge may mistake the result for an event.
+        steering breaks the language of responses, and a judge may mistake the result for an event. The prior of their
+        standard deviation is Rayleigh, not half-normal: it is 0 at 0, because a few labels without an error at one
+        strength do not show that errors are the same at all (decision 0019).
     rater_accuracy : float
         Prior mean of the probability that a rater's label is right, above 0.5; with 1 every label is the truth.
     rater_wrong_sd, rater_wrong_alike : float
