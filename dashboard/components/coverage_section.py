@@ -14,7 +14,8 @@ WORLDS_MEASURED = (
     "None of these studies is drawn from the statistical model. Trials, verdicts and labels are simulated one by one, "
     "with errors of judges and raters that the model may not expect, stored, labelled through the queue and fitted as "
     "any study. Coverage of 95 % intervals: 95 % is right, less means that intervals are too narrow or biased. "
-    "Withheld estimates have no interval and are counted apart. Method: bench/RESULTS.md in the source code."
+    "Withheld estimates have no interval and are counted apart. Method, and which worlds were measured before labels "
+    "could be wrong: bench/RESULTS.md in the source code."
 )
 DESIGNS_MEASURED = (
     "These studies are drawn from the statistical model itself: they show that its intervals are computed correctly, "
