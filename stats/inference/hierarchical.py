@@ -275,7 +275,7 @@ class OutcomeModel:
         """Hash of everything except the data: models of one structure have the same parameters and priors."""
         seen = hashlib.sha256(repr((VERSION, self.classes, self.parameter_shapes)).encode())
         v = self.verdicts
-        parts = list(self.arrays)
+        parts: list[Any] = list(self.arrays)
         if v is not None:
             parts += [*v.accuracy, *v.wrong, *v.raters[2:], *(v._asdict()[name] for name in PRIOR_PARTS)]
         for part in parts:
