@@ -126,14 +126,14 @@ def test_all_draws_of_each_fit_are_written_for_arviz(demo, gnomon, tmp_path):
 
 
 def test_plan_says_how_many_labels_reach_a_width_and_where(demo, gnomon):
-    done = gnomon("plan", demo.folder, "--estimand", "event_rate_injection", "--width", "0.09", "--json")
+    done = gnomon("plan", demo.folder, "--estimand", "event_rate_injection", "--width", "0.04", "--json")
     assert done.returncode == 0, done.stderr
     document = json.loads(done.stdout)
-    assert document["width_now"] > 0.09
+    assert document["width_now"] > 0.04
     assert document["options"]
     assert document["advice"]
     assert {"labels", "trials", "width", "reach"} <= set(document["options"][-1])
-    told = gnomon("plan", demo.folder, "--estimand", "event_rate_injection", "--width", "9 %")
+    told = gnomon("plan", demo.folder, "--estimand", "event_rate_injection", "--width", "4 %")
     assert document["advice"] in told.stdout
     wrong = gnomon("plan", demo.folder, "--width", "700")
     assert (wrong.returncode, wrong.stdout) == (2, "")
