@@ -136,7 +136,7 @@ def _observed_data(model: OutcomeModel) -> tuple[dict[str, np.ndarray], dict[str
     if v is None:
         return {"count": np.asarray(model.counts)}, {"count": (OBSERVATION, "outcome_class")}
     data = {"weight": v.number, "cell": v.cell, "label": v.label, "verdict": v.partial[v.pattern]}
-    dims: dict[str, tuple[str, ...]] = {name: (OBSERVATION,) for name in ("weight", "cell", "label")}
+    dims: dict[str, tuple[str, ...]] = dict.fromkeys(("weight", "cell", "label"), (OBSERVATION,))
     dims["verdict"] = (OBSERVATION, "judge")
     if v.raters.raters:
         data["rating"] = np.where(v.raters.row[:, None] < 0, MISSING, v.raters.ratings[v.raters.row])
