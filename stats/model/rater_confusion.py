@@ -21,6 +21,12 @@ from gnomon.stats.model.priors import Priors
 Array = np.ndarray[Any, Any]
 
 
+ALIKE_UNCHECKED = 0.9
+"""Correlation of a rater's wrong logits where no trial was labelled twice."""
+ENOUGH_CHECKED = 20
+"""Trials labelled twice from which the correlation is that of the priors."""
+
+
 class RaterArrays(NamedTuple):
     """Labels of H raters who may be wrong; G is the number of combinations of their labels.
 
@@ -42,7 +48,10 @@ def rater_arrays(patterns: VerdictPatternCells, priors: Priors) -> RaterArrays:
     """Arrays of the raters' labels, one row for each row of the patterns.
 
     The prior mean of a wrong logit is such that a rater's label is right with probability `rater_accuracy` on average
-    over the prior (to first order in the error).
+    over the prior (to first order in the error). Errors that differ between classes can be told from errors of judges
+    only by trials that were labelled twice. With few of these the wrong logits are nearly equal a priori: otherwise
+    verdicts alone would teach that raters err on one class, and unlabelled verdicts would overrule the labels (a judge
+    that errs at high strength alone: bias +.20 at that strength with correlation .5, +.05 with .9).
 
     Parameters
     ----------
@@ -65,9 +74,15 @@ def rater_arrays(patterns: VerdictPatternCells, priors: Priors) -> RaterArrays:
         deviating=many if many > 1 else 0,
         wrong_mean=log(wrong / priors.rater_accuracy) - spread / 2,
         wrong_sd=priors.rater_wrong_sd,
-        wrong_alike=priors.rater_wrong_alike,
+        wrong_alike=_wrong_correlation(patterns, priors.rater_wrong_alike),
         scale=priors.rater_scale,
     )
+
+
+def _wrong_correlation(patterns: VerdictPatternCells, alike: float) -> float:
+    """Prior correlation of wrong logits: `ALIKE_UNCHECKED`, down to `alike` as more trials are labelled twice."""
+    unchecked = max(1.0 - patterns.repeated_labels / ENOUGH_CHECKED, 0.0)
+    return alike + max(ALIKE_UNCHECKED - alike, 0.0) * unchecked
 
 
 @compiled

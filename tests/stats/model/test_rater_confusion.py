@@ -168,3 +168,17 @@ def test_labels_that_raters_got_wrong_no_longer_make_events() -> None:
     assert rates[0][1] > 0.065, "taken as the truth, labels overstate the rate"
     assert rates[1][0] < 0.05 < rates[1][2]
     assert abs(rates[1][1] - 0.05) < abs(rates[0][1] - 0.05)
+
+
+def test_errors_of_one_class_are_not_learned_without_second_labels() -> None:
+    def correlation(twice: int) -> float:
+        study = patterns()
+        count = study.count.copy()
+        count[2:4] = [twice, 0]
+        verdicts = corrected_model(replace(study, count=count), Priors()).verdicts
+        assert verdicts is not None
+        return verdicts.raters.wrong_alike
+
+    assert correlation(0) == 0.9
+    assert correlation(10) == pytest.approx(0.7)
+    assert correlation(20) == correlation(200) == Priors().rater_wrong_alike
