@@ -61,7 +61,8 @@ class Priors:
         Prior mean of the probability that a rater's label is right, above 0.5; with 1 every label is the truth.
     rater_wrong_sd, rater_wrong_alike : float
         Standard deviation of the logit of each wrong class for a rater, and the correlation of these logits. With .8 a
-        rater is right in 90 to 99.5 % a priori.
+        rater is right in 90 to 99.5 % a priori. The correlation is .9 where no trial is labelled twice, and falls to
+        this with 20 such trials (`stats.model.rater_confusion`).
     rater_scale : float
         Standard deviation of a rater's own logit of the right class, where there are several raters.
     judge_agreement_sd : float
