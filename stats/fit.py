@@ -65,7 +65,7 @@ from gnomon.stats.model.judge_confusion import (
     unlabelled_weight,
 )
 from gnomon.stats.model.priors import Priors
-from gnomon.stats.model.rater_confusion import label_weights, rater_accuracies
+from gnomon.stats.model.rater_confusion import label_weights
 from gnomon.stats.results import (
     CUT,
     DESIGN,
@@ -546,6 +546,8 @@ def _rater_rows(
     model: OutcomeModel, values: np.ndarray, patterns: VerdictPatternCells, priors: Priors
 ) -> Iterator[RaterRow]:
     """The raters' accuracies; none where labels are the truth."""
+    from gnomon.stats.model.rater_density import rater_accuracies
+
     v = model.verdicts
     if v is None or not v.raters.raters:
         return

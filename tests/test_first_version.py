@@ -21,6 +21,10 @@ ROOT = Path(__file__).resolve().parents[1]
 RENAMED = {"detection": "identification", "claim": "detection", "net_claim": "net_detection_claimed"}
 RENAMED |= {f"{old}_corrected": f"{new}_corrected" for old, new in RENAMED.items()}
 COUNTED = {"test_split_looks"}  # every audit counts one more
+LEGAL = re.compile(r"^\.contradictions\.\w+\[\d+\]\.(any|kinds\.incoherent_but_identified)\.")
+"""An incoherent response that names the concept is no contradiction any more (CHANGELOG)."""
+AUDIT_NAMES = {"net_detection_corrected": "net_detection_audit"}
+"""The audit's pooled estimate has a name of its own, so that a fit's name means one number (CHANGELOG)."""
 
 
 @pytest.fixture(scope="module")
@@ -97,12 +101,28 @@ def printed(name: str) -> object:
     return json.loads(gzip.decompress((FIXTURE / f"{name}.json.gz").read_bytes()))
 
 
-@pytest.mark.parametrize("name", ["calibrate", "recount", "fit"])
-def test_a_study_of_the_first_version_gives_the_same_estimates(study, name):
+@pytest.mark.parametrize("name", ["calibrate", "recount"])
+def test_a_study_of_the_first_version_gives_the_same_rates(study, name):
     before = {table: rows(study, table) for table in ("trials", "judges", "verdicts", "labels")}
-    new = json.loads(run(name, study, "--json").stdout)
-    assert differences(printed(name), new) == {}
+    old, new = printed(name), json.loads(run(name, study, "--json").stdout)
+    for pooled in old.get("together", {}).values():
+        for was, now in AUDIT_NAMES.items():
+            pooled[now] = pooled.pop(was)
+    assert {at: both for at, both in differences(old, new).items() if not LEGAL.match(at)} == {}
     assert {table: rows(study, table) for table in before} == before
+
+
+def test_its_fits_are_made_anew_by_the_model_of_today_and_the_old_ones_are_kept(study):
+    """Version 5 of the statistical model gives other numbers (CHANGELOG), here inside the old intervals."""
+    before, fits = {table: rows(study, table) for table in ("trials", "verdicts", "labels")}, rows(study, "fits")
+    old = {identity(row): row for row in renamed(printed("fit"))["estimates"]}
+    new = {identity(row): row for row in json.loads(run("fit", study, "--json").stdout)["estimates"]}
+    shared = [name for name in old if name in new]
+    assert len(shared) > len(old) / 2
+    for name in shared:
+        assert old[name]["low"] - 0.03 < new[name]["mean"] < old[name]["high"] + 0.03, name
+    assert {table: rows(study, table) for table in before} == before
+    assert set(fits) <= set(rows(study, "fits"))
 
 
 def test_its_judges_are_the_ones_of_today_and_are_asked_nothing(study):

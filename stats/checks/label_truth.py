@@ -8,8 +8,6 @@ import numpy as np
 
 from gnomon.stats.cells.aggregation import MISSING, VerdictPatternCells
 from gnomon.stats.inference.hierarchical import OutcomeModel
-from gnomon.stats.inference.log_density import linear_predictor, log_class_probabilities
-from gnomon.stats.model.rater_confusion import rater_confusions
 
 
 def uncertain_rows(patterns: VerdictPatternCells) -> np.ndarray:
@@ -40,6 +38,7 @@ def truth_probabilities(model: OutcomeModel, x: np.ndarray, patterns: VerdictPat
         If the model has no verdicts.
     """
     from gnomon.stats.inference.latent_log_density import row_log_likelihoods
+    from gnomon.stats.inference.log_density import linear_predictor, log_class_probabilities
 
     v, a, classes = model.verdicts, model.arrays, len(model.classes)
     if v is None:
@@ -107,6 +106,8 @@ def label_probabilities(
     ndarray, shape (draws, labelled rows, K)
         Probabilities of the label; those of the truth where the label is exact.
     """
+    from gnomon.stats.model.rater_density import rater_confusions
+
     v = model.verdicts
     if v is None or not v.raters.raters:
         return truth

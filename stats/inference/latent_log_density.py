@@ -31,7 +31,7 @@ from gnomon.stats.inference.log_density import (
 from gnomon.stats.inference.reparameterization import CoefficientTransform, coordinate_gradient, to_coefficients
 from gnomon.stats.model.judge_confusion import LevelDeviations, VerdictArrays
 from gnomon.stats.model.linear_predictor import PredictorArrays
-from gnomon.stats.model.rater_confusion import label_chances, rater_confusions, rater_gradient, rater_prior
+from gnomon.stats.model.rater_density import label_chances, rater_confusions, rater_gradient, rater_prior
 
 Array = np.ndarray[Any, Any]
 SMALLEST = 1e-300

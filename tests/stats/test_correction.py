@@ -219,7 +219,10 @@ def test_a_calibration_from_elsewhere_corrects_without_labels(store: Store) -> N
 
 
 def test_few_labels_are_not_drowned_by_very_many_verdicts() -> None:
-    """Unlabelled trials count in full up to a bound, which labels raise; labels always count in full."""
+    """Unlabelled trials count in full up to a bound, which labels raise; labels always count in full.
+
+    A labelled trial's verdicts weigh no more than those of an unlabelled one: further rows take the rest away.
+    """
     judges = np.stack([even_error_confusion(3, 0.85), even_error_confusion(3, 0.8)])
     usual = study({"injection": judges, "control": judges}, (0.1, 0.4), 1).patterns
     assert unlabelled_weight(usual) == 1.0
@@ -227,8 +230,10 @@ def test_few_labels_are_not_drowned_by_very_many_verdicts() -> None:
     left, labels = int(many.count[many.label < 0].sum()), int(many.count[many.label >= 0].sum())
     assert unlabelled_weight(many) == max(MOST_UNLABELLED, PER_LABEL * labels) / left < 0.2
     numbers = corrected_model(many, Priors()).verdicts.number
-    assert numbers[many.label < 0].sum() == pytest.approx(max(MOST_UNLABELLED, PER_LABEL * labels))
-    np.testing.assert_array_equal(numbers[many.label >= 0], many.count[many.label >= 0])
+    own, further = numbers[: len(many.label)], numbers[len(many.label) :]
+    assert own[many.label < 0].sum() == pytest.approx(max(MOST_UNLABELLED, PER_LABEL * labels))
+    np.testing.assert_array_equal(own[many.label >= 0], many.count[many.label >= 0])
+    np.testing.assert_allclose(further, (unlabelled_weight(many) - 1) * many.count[many.label >= 0])
     unread = replace(many, label=np.full_like(many.label, -1))
     assert unlabelled_weight(unread) == MOST_UNLABELLED / unread.count.sum()
 
@@ -240,6 +245,7 @@ def test_a_corrected_fit_says_what_its_unlabelled_trials_counted_for(monkeypatch
     monkeypatch.setattr(judge_confusion, "PER_LABEL", 1)
     told: list[str] = []
     monkeypatch.setattr(fit, "_sample_and_save", lambda *given: told.append(given[3]) or {})
+    monkeypatch.setattr(fit, "label_cautions", lambda *given: [])
     fit._fit_patterns(None, FitRequest("corrected", "corrected", "j", "h", Priors(), BRIEF, 1), seen, "blind", None)  # type: ignore[arg-type]
     left = int(seen.count[seen.label < 0].sum())
     assert f"The {left:,} unlabelled trials count for {max(100, 800 - left)}: labels are few" in told[0]

@@ -16,7 +16,8 @@ from gnomon.stats.inference.judge_youden import pattern_tables
 from gnomon.stats.inference.sampler import SamplerSettings, sample_posterior
 from gnomon.stats.model.judge_confusion import build_verdict_arrays, unlabelled_weight, weighted_patterns
 from gnomon.stats.model.priors import Priors
-from gnomon.stats.model.rater_confusion import label_weights, rater_accuracies, rater_confusions
+from gnomon.stats.model.rater_confusion import label_weights
+from gnomon.stats.model.rater_density import rater_accuracies, rater_confusions
 
 CLASSES = ("refused", "event", "rest")
 
