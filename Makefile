@@ -11,14 +11,17 @@ CASES ?= 20000
 WORKERS ?= 2
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-# `test` is what a change needs; `test-all` adds the simulations, crowds and kills marked slow (CI runs it).
-.PHONY: demo test test-all setup check fuzz faults bench browser clean
+# `test` is what a change needs; `test-ci` adds the crowds, kills and simulations marked slow; `test-all` the long simulations.
+.PHONY: demo test test-ci test-all setup check fuzz faults bench browser clean
 
 demo: setup
 	@$(BIN)/gnomon demo $(DIR) $(ARGS)
 
 test: setup browser
-	$(BIN)/python -m pytest --numprocesses $(WORKERS) -m "not slow" $(ARGS)
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) -m "not slow and not simulation" $(ARGS)
+
+test-ci: setup browser
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) -m "not simulation" $(ARGS)
 
 test-all: setup browser
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) $(ARGS)

@@ -115,7 +115,7 @@ def test_every_world_has_its_own_description() -> None:
     assert {"flat-two-random", "mild-two-dispute", "strong-one-random", "cells", "left-out", "greedy"} <= set(WORLDS)
 
 
-@pytest.mark.slow
+@pytest.mark.simulation
 def test_a_run_continues_where_its_file_ends(tmp_path: Path) -> None:
     out = tmp_path / "lines.jsonl"
     run_studies("flat-one-random", 1, out)
@@ -134,14 +134,14 @@ def rows_of(world: str, studies: int, folder: Path, estimator: str = "fit") -> d
     return coverage_by_kind(read_lines(out))
 
 
-@pytest.mark.slow
+@pytest.mark.simulation
 def test_design_based_net_detection_holds_where_judges_err_by_strength(tmp_path: Path) -> None:
     found = rows_of("strong-two-random", 12, tmp_path, "design")[f"net_detection_corrected{ALONE}"]
     assert found.coverage >= 0.85
     assert abs(found.bias) < 0.03
 
 
-@pytest.mark.slow
+@pytest.mark.simulation
 def test_the_fit_holds_where_judges_err_by_strength(tmp_path: Path) -> None:
     """With errors that did not depend on strength, 1 of 20 intervals held the truth, and the bias was +.12."""
     found = rows_of("strong-two-random", 3, tmp_path)["net_detection_corrected"]
@@ -149,14 +149,14 @@ def test_the_fit_holds_where_judges_err_by_strength(tmp_path: Path) -> None:
     assert found.refused or abs(found.bias) < 0.06
 
 
-@pytest.mark.slow
+@pytest.mark.simulation
 @pytest.mark.parametrize("world", ["left-out", "older-version"])
 def test_labels_by_a_judge_that_the_fit_lacks_do_not_bias_or_are_refused(world: str, tmp_path: Path) -> None:
     found = rows_of(world, 3, tmp_path)["net_detection_corrected"]
     assert found.refused or found.coverage >= 0.8
 
 
-@pytest.mark.slow
+@pytest.mark.simulation
 def test_intervals_of_deviating_cells_hold_and_the_best_cell_is_not_overstated(tmp_path: Path) -> None:
     found = rows_of("cells", 3, tmp_path)
     assert found["cell of layer and strength"].coverage >= 0.85

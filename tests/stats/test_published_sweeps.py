@@ -40,7 +40,7 @@ def holds_its_count(figure: EstimandDraws) -> bool:
     return low - 0.5 / figure.n <= figure.observed <= high
 
 
-@pytest.mark.slow
+@pytest.mark.simulation
 @pytest.mark.parametrize(("subject", "span"), SWEEPS)
 def test_intervals_by_strength_and_concept_hold_what_was_counted(subject: str, span: str) -> None:
     source, p = swept(subject, span)
@@ -55,7 +55,7 @@ def test_intervals_by_strength_and_concept_hold_what_was_counted(subject: str, s
     assert p > 0.05, "the predictive check sees no misfit"
 
 
-@pytest.mark.slow
+@pytest.mark.simulation
 @pytest.mark.parametrize("with_depth", [True, False])
 def test_the_cell_with_the_most_events_of_2000_is_probably_the_best(with_depth: bool) -> None:
     cells = rank_dose_cells(swept("32B", "all", with_depth=with_depth)[0])

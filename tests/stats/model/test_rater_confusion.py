@@ -141,7 +141,7 @@ def test_labelled_trials_weigh_no_more_than_others_with_the_same_verdicts() -> N
     assert weighted_patterns(data) is data
 
 
-@pytest.mark.slow
+@pytest.mark.simulation
 def test_labels_that_raters_got_wrong_no_longer_make_events() -> None:
     """Raters wrong in 5 % both ways call 9.5 % of the control trials events; 5 % are. A fifth is labelled twice."""
     rng = np.random.default_rng(4)
