@@ -163,7 +163,7 @@ def run(store: Store, made: SimulatedStudy) -> StoredFit:
     return row
 
 
-@pytest.mark.slow
+@pytest.mark.simulation
 @pytest.mark.parametrize("corrected", [False, True])
 def test_intervals_hold_the_truth_as_often_as_they_say(corrected: bool) -> None:
     """Small studies drawn anew: at most 4 misses in 30, which a true 95 % keeps to 98 times in 100."""
