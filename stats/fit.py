@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cache, partial
 
 import numpy as np
 
@@ -37,7 +38,7 @@ from gnomon.stats.estimand_registry import (
     further_estimands,
     primary_estimands,
 )
-from gnomon.stats.estimands.definitions import EstimandDraws, cut_estimand_draws, posterior_interval
+from gnomon.stats.estimands.definitions import EstimandDraws, EstimateKey, cut_estimand_draws, posterior_interval
 from gnomon.stats.estimands.design_based import DRAWS, design_based_estimands
 from gnomon.stats.estimands.method_comparison import label_error_rate
 from gnomon.stats.estimands.result import (
@@ -57,6 +58,7 @@ from gnomon.stats.inference.sampler import (
     SamplerSettings,
     check_convergence,
     sample_posterior,
+    spaced_draws,
 )
 from gnomon.stats.model.judge_confusion import (
     ExternalCalibration,
@@ -355,6 +357,8 @@ def _fit_patterns(
         content = refused_result(plan.result_view, plan.judge, lines, design)
         return _save_fit(store, plan, REFUSED, Diagnostics(), content)
     model = corrected_model(patterns, plan.priors, external)
+    # Does not depend on the draws: made once, however often they are read.
+    cut = cache(partial(cut_estimand_draws, patterns, plan.priors, draws=CUT_DRAWS, seed=plan.seed))
 
     def read(draws: PosteriorDraws) -> ResultDraws:
         posterior = ModelPosterior(
@@ -365,7 +369,7 @@ def _fit_patterns(
         table = youden_draws(model, draws.flat_values, patterns, share)
         others = {
             DESIGN: _design_based_estimates(model, draws.flat_values, patterns, plan.seed),
-            CUT: cut_estimand_draws(patterns, plan.priors, draws=CUT_DRAWS, seed=plan.seed),
+            CUT: cut(),
         }
         checks = corrected_predictive_check(model, draws.flat_values, patterns, np.random.default_rng(0))
         result = build_result(
@@ -505,15 +509,14 @@ def _design_based_estimates(
     """Design-based estimates; where labels may be wrong, pooled over draws of the truth of the labelled trials."""
     if model.verdicts is None or not model.verdicts.raters.raters:
         return list(design_based_estimands(patterns, seed=seed))
-    some = values[np.linspace(0, len(values) - 1, IMPUTATIONS).astype(int)]
-    rng, many = np.random.default_rng(seed), DRAWS // IMPUTATIONS
-    found: dict[str, list[EstimandDraws]] = {}
+    some = values[spaced_draws(len(values), IMPUTATIONS)]
+    rng, many = np.random.default_rng(seed), DRAWS // len(some)
+    found: dict[EstimateKey, list[EstimandDraws]] = {}
     for number, chance in enumerate(truth_probabilities(model, some, patterns)):
         completed = imputed_patterns(patterns, chance, rng)
         for figure in design_based_estimands(completed, draws=many, seed=seed + number):
-            key = repr((figure.subject, figure.estimand, sorted(figure.by.items())))
-            found.setdefault(key, []).append(figure)
-    whole = [some for some in found.values() if len(some) == IMPUTATIONS]
+            found.setdefault(figure.key, []).append(figure)
+    whole = [made for made in found.values() if len(made) == len(some)]
     return [replace(one[0], draws=np.concatenate([each.draws for each in one])) for one in whole]
 
 

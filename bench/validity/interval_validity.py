@@ -51,7 +51,13 @@ from gnomon.stats.checks.simulation import (
 )
 from gnomon.stats.estimands.result import ModelPosterior, all_estimand_draws
 from gnomon.stats.inference.hierarchical import VERSION, OutcomeModel, corrected_model
-from gnomon.stats.inference.sampler import PosteriorDraws, SamplerSettings, check_convergence, sample_posterior
+from gnomon.stats.inference.sampler import (
+    PosteriorDraws,
+    SamplerSettings,
+    check_convergence,
+    sample_posterior,
+    spaced_draws,
+)
 from gnomon.stats.model.priors import Priors
 
 SEED = 2027
@@ -189,7 +195,7 @@ def one(task: tuple[str, int]) -> StudyLine:
     found: dict[str, list[float]] = {}
     for name, (value,) in truths(fitted, study, truth).items():
         low, high = np.quantile(figures[name], [0.025, 0.975])
-        thin = figures[name][np.linspace(0, len(figures[name]) - 1, RANKS - 1).astype(int)]
+        thin = figures[name][spaced_draws(len(figures[name]), RANKS - 1)]
         found[name] = [float(value), float(low), float(high), int((thin < value).sum())]
     if part == "sbc":
         found |= _parameters(fitted, draws, truth)
@@ -213,7 +219,7 @@ def _parameters(model: OutcomeModel, draws: PosteriorDraws, truth: np.ndarray) -
     for name, place in chosen.items():
         column = int(places[name].ravel()[place])
         values = draws.flat_values[:, column]
-        thin = values[np.linspace(0, len(values) - 1, RANKS - 1).astype(int)]
+        thin = values[spaced_draws(len(values), RANKS - 1)]
         low, high = np.quantile(values, [0.025, 0.975])
         out[f"parameter {name}"] = [float(truth[column]), float(low), float(high), int((thin < truth[column]).sum())]
     return out

@@ -1,13 +1,22 @@
-"""Whether the labels of an arm can say anything of a judge's errors: not if all are of trials with one verdict."""
+"""Whether the labels of an arm can say anything of a judge's errors: not if few, or all of trials with one verdict."""
 
 from __future__ import annotations
 
 import numpy as np
 
+from gnomon.data.records import Arm
 from gnomon.stats.cells.aggregation import MISSING, VerdictPatternCells
 
+MIN_LABELS = 5
+"""Least number of labels of an arm, over all subjects, from which labels alone estimate anything."""
 MIN_PROBABILITY = 0.001
 """Probability, for labels at random, of all having one verdict, below which their choice is taken to be by verdict."""
+
+
+def arms_with_labels(patterns: VerdictPatternCells) -> list[str]:
+    """Arms with at least `MIN_LABELS` labels, over all subjects, in the order of `Arm`."""
+    labelled = patterns.labelled_by_arm()
+    return [str(arm) for arm in Arm if labelled.get(str(arm), 0) >= MIN_LABELS]
 
 
 def arms_with_one_verdict(patterns: VerdictPatternCells) -> dict[str, str]:

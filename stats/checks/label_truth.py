@@ -40,9 +40,7 @@ def truth_probabilities(model: OutcomeModel, x: np.ndarray, patterns: VerdictPat
     from gnomon.stats.inference.latent_log_density import row_log_likelihoods
     from gnomon.stats.inference.log_density import linear_predictor, log_class_probabilities
 
-    v, a, classes = model.verdicts, model.arrays, len(model.classes)
-    if v is None:
-        raise ValueError("this model has no verdicts")
+    v, a, classes = model.require_verdicts(), model.arrays, len(model.classes)
     rows = uncertain_rows(patterns)
     out = np.zeros((len(x), len(rows), classes))
     known = [v._replace(label=_labelled_as(v.label, rows, z)) for z in range(classes)]

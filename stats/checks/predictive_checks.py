@@ -21,6 +21,7 @@ from gnomon.stats.checks.discrepancies import BinaryQuestion, GroupedCounts, gro
 from gnomon.stats.checks.label_truth import label_probabilities
 from gnomon.stats.checks.simulation import draw_from_prior
 from gnomon.stats.inference.hierarchical import OutcomeModel
+from gnomon.stats.inference.sampler import spaced_draws
 from gnomon.stats.model.judge_confusion import confusion_strata, unlabelled_weight
 from gnomon.stats.results import LABELS, OUTCOMES, PredictiveCheck, PriorPredictiveRow
 
@@ -115,7 +116,8 @@ def posterior_predictive_check(
         One row per check, with the counts of the group that is furthest from its expectation.
     """
     frame = model.design.frame
-    share = model.class_probabilities(model.coefficient_draws(_thin_draws(x)), frame)
+    some = x[spaced_draws(len(x), MAX_CHECK_DRAWS)]
+    share = model.class_probabilities(model.coefficient_draws(some), frame)
     questions = _stage_questions(OUTCOMES, model.classes, _check_units(frame), counts, share, DESIGN_AXES)
     return _with_family_p(_check_rows(questions, rng))
 
@@ -152,7 +154,7 @@ def corrected_predictive_check(
     tuple of PredictiveCheck
         One row per check.
     """
-    some, units = _thin_draws(x, _affordable_draws(model, patterns)), _check_units(model.design.frame)
+    some, units = x[spaced_draws(len(x), _affordable_draws(model, patterns))], _check_units(model.design.frame)
     share = model.class_probabilities(model.coefficient_draws(some), model.design.frame)
     given, said, agree = _class_posteriors(model, some, patterns, share)
     given = label_probabilities(model, some, patterns, given)
@@ -176,10 +178,6 @@ def corrected_predictive_check(
         )  # fmt: skip
         verdicts += _check_rows([question], rng)
     return _with_family_p(labels, verdicts)
-
-
-def _thin_draws(x: np.ndarray, number: int = MAX_CHECK_DRAWS) -> np.ndarray:
-    return np.asarray(x[np.linspace(0, len(x) - 1, min(number, len(x))).astype(int)])
 
 
 def _affordable_draws(model: OutcomeModel, patterns: VerdictPatternCells) -> int:
@@ -236,9 +234,7 @@ def _class_posteriors(
     """
     from gnomon.stats.inference.judge_youden import pattern_tables
 
-    v, classes = model.verdicts, len(model.classes)
-    if v is None:
-        raise ValueError("this model has no verdicts")
+    v, classes = model.require_verdicts(), len(model.classes)
     stratum, known = confusion_strata(patterns)[1], np.flatnonzero(patterns.label != MISSING)
     full = v.full
     said = (full.T[:, :, None] == np.arange(classes)).astype(float)

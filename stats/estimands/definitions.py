@@ -21,12 +21,17 @@ import pandas as pd
 from gnomon.data.arms import ARMS, judged_arms
 from gnomon.data.records import Arm
 from gnomon.stats.cells.aggregation import VerdictPatternCells
+from gnomon.stats.cells.label_support import arms_with_labels
 from gnomon.stats.cells.outcome_classes import is_class_possible
 from gnomon.stats.estimand_registry import CONTROL, INJECTION, Estimand, Shares, is_computable, primary_estimands
-from gnomon.stats.methods.cut_posterior import completed_arms, completed_counts
+from gnomon.stats.methods.cut_posterior import completed_counts
 from gnomon.stats.model.priors import Priors
 
 ALL_SUBJECTS = "all subjects"
+
+
+EstimateKey = tuple[str, str, tuple[tuple[str, str | float], ...]]
+"""Subject, estimand, and the values of axes to which an estimate is restricted."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +49,11 @@ class EstimandDraws:
     observed: float | None = None
     n: int | None = None
     arms: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> EstimateKey:
+        """What the estimate is of: the same for the same estimate by another method."""
+        return self.subject, self.estimand, tuple(self.by.items())
 
 
 def posterior_interval(draws: np.ndarray) -> dict[str, float]:
@@ -274,7 +284,7 @@ def cut_estimand_draws(
     seed : int, default 0
         Seed of all draws.
     """
-    usable = set(completed_arms(patterns))
+    usable = set(arms_with_labels(patterns))
     completed = completed_counts(patterns, priors, draws, seed)
     frame, weights, found = patterns.frame, patterns.trial_counts, []
     for subject in frame["subject"].unique():

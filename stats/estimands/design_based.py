@@ -36,12 +36,11 @@ import pandas as pd
 
 from gnomon.data.records import Arm
 from gnomon.stats.cells.aggregation import MISSING, VerdictPatternCells
+from gnomon.stats.cells.label_support import arms_with_labels
 from gnomon.stats.cells.outcome_classes import is_class_possible
 from gnomon.stats.estimand_registry import Shares
 from gnomon.stats.estimands.definitions import EstimandDraws, SubjectPosterior, subject_estimands
 
-MIN_LABELS = 5
-"""Least number of labels of an arm, over all subjects, from which anything is estimated."""
 PRIOR_RIGHT, PRIOR_WRONG = 1.0, 0.5
 """Labels that the last prior is worth: of the class that the judges gave, and of all others together."""
 SUBJECT_SD, AXIS_SD = 0.7, 2.0
@@ -171,7 +170,7 @@ class DesignBasedSubject(SubjectPosterior):
 def design_based_estimands(
     patterns: VerdictPatternCells, *, draws: int = DRAWS, seed: int = 0
 ) -> Iterator[EstimandDraws]:
-    """Design-based draws of every estimand whose arms have at least `MIN_LABELS` labels, over all subjects.
+    """Design-based draws of every estimand whose arms have enough labels (`cells.label_support.arms_with_labels`).
 
     Parameters
     ----------
@@ -182,10 +181,10 @@ def design_based_estimands(
     seed : int, default 0
         Seed of the draws.
     """
-    labelled = patterns.labelled_by_arm()
+    usable = set(arms_with_labels(patterns))
     for subject in design_based_subjects(patterns, draws=draws, seed=seed):
         for figure in subject_estimands(subject):
-            if all(labelled.get(arm, 0) >= MIN_LABELS for arm in figure.arms):
+            if usable.issuperset(figure.arms):
                 yield figure
 
 

@@ -35,8 +35,6 @@ RATER_ERROR, PRIOR_PAIRS = 0.03, 20.0
 SHARED = 0.25
 """Least variance of a difference, as a share of the larger of the two variances."""
 
-Key = tuple[str, str, tuple[tuple[str, str | float], ...]]
-
 
 @dataclass(frozen=True)
 class ComparedEstimates:
@@ -78,9 +76,9 @@ def compare_methods(
     """
     differences = method_differences(joint, others.get(DESIGN, ()), label_error)
     headline = _choose_method(differences, labels_misfit)
-    chosen = {_key(figure): figure for figure in (others[DESIGN] if headline.method == DESIGN else joint)}
-    shown = [_with_draws(figure, chosen[_key(figure)]) for figure in joint if _key(figure) in chosen]
-    withheld = [figure for figure in joint if _key(figure) not in chosen]
+    chosen = {figure.key: figure for figure in (others[DESIGN] if headline.method == DESIGN else joint)}
+    shown = [_with_draws(figure, chosen[figure.key]) for figure in joint if figure.key in chosen]
+    withheld = [figure for figure in joint if figure.key not in chosen]
     return ComparedEstimates(shown, withheld, tuple(_method_rows(joint, others, headline.method)), headline)
 
 
@@ -124,10 +122,10 @@ def method_differences(
     """
     from statsmodels.stats.multitest import multipletests
 
-    known = {_key(figure): figure for figure in design}
+    known = {figure.key: figure for figure in design}
     groups: dict[str, list[tuple[EstimandDraws, EstimandDraws]]] = {}
     for figure in joint:
-        if figure.estimand in COMPARED and not figure.by and (other := known.get(_key(figure))) is not None:
+        if figure.estimand in COMPARED and not figure.by and (other := known.get(figure.key)) is not None:
             groups.setdefault(figure.estimand, []).append((figure, other))
     rows: list[MethodDifference] = []
     for pairs in groups.values():
@@ -178,11 +176,11 @@ def _method_rows(
 ) -> Iterator[MethodEstimate]:
     """Overall estimates by method, estimand by estimand as the joint fit has them."""
     tables = {JOINT: joint, **others}
-    by_key = {method: {_key(figure): figure for figure in figures} for method, figures in tables.items()}
+    by_key = {method: {figure.key: figure for figure in figures} for method, figures in tables.items()}
     for figure in _overall(joint):
-        there = [method for method in (JOINT, CUT, DESIGN) if _key(figure) in by_key.get(method, {})]
+        there = [method for method in (JOINT, CUT, DESIGN) if figure.key in by_key.get(method, {})]
         for method in there:
-            draws = by_key[method][_key(figure)].draws
+            draws = by_key[method][figure.key].draws
             yield MethodEstimate(
                 subject=figure.subject,
                 estimand=corrected_name(figure.estimand),
@@ -200,7 +198,3 @@ def _overall(figures: Iterable[EstimandDraws]) -> list[EstimandDraws]:
 def _with_draws(figure: EstimandDraws, other: EstimandDraws) -> EstimandDraws:
     """An estimate with the draws of another method, as many as it had."""
     return figure if other is figure else replace(figure, draws=np.resize(other.draws, len(figure.draws)))
-
-
-def _key(figure: EstimandDraws) -> Key:
-    return figure.subject, figure.estimand, tuple(figure.by.items())

@@ -25,6 +25,7 @@ from gnomon.stats.estimands.definitions import (
 )
 from gnomon.stats.estimands.size_regression import contrast_row, pooled_reference_cells
 from gnomon.stats.inference.hierarchical import OutcomeModel
+from gnomon.stats.model.level_deviations import cell_levels
 from gnomon.stats.results import ContrastRow, StandardizedEstimate
 
 WORDING_AXES = ("concept", "protocol", "span")
@@ -76,17 +77,11 @@ def share_within_support(frame: pd.DataFrame, weights: np.ndarray, subject: str)
     own = frame[(frame["subject"] == subject) & (frame["arm"] == INJECTION) & (weights > 0)]
     if not len(own) or not merged.sum():
         return 0.0
-    known = set(_wording_keys(own))
-    held = np.array([row in known for row in _wording_keys(mix)])
+    known = set(cell_levels(own, WORDING_AXES))
+    held = np.array([row in known for row in cell_levels(mix, WORDING_AXES)])
     for axis in ("s", "d"):
         held &= mix[axis].between(own[axis].min() - TOLERANCE, own[axis].max() + TOLERANCE).to_numpy()
     return float(merged[held].sum() / merged.sum())
-
-
-def _wording_keys(frame: pd.DataFrame) -> list[tuple[str, ...]]:
-    """Concept, protocol and span of each cell; missing values are equal."""
-    columns = [["" if pd.isna(value) else str(value) for value in frame[axis]] for axis in WORDING_AXES]
-    return list(zip(*columns, strict=True))
 
 
 def standardized_rows(

@@ -318,6 +318,18 @@ class OutcomeModel:
             start = stop
         return out
 
+    def require_verdicts(self) -> VerdictArrays:
+        """The verdicts of a model that must have them.
+
+        Raises
+        ------
+        ValueError
+            If the model has none.
+        """
+        if self.verdicts is None:
+            raise ValueError("this model has no verdicts")
+        return self.verdicts
+
     def verdict_parameters(self, x: np.ndarray) -> np.ndarray:
         """The verdict part of a parameter vector, as `inference.latent_log_density` takes it."""
         first = int(self.unpack_parameters(np.arange(self.parameter_count))["wrong"].ravel()[0])

@@ -14,6 +14,7 @@ import numpy as np
 from gnomon.stats.cells.aggregation import VerdictPatternCells
 from gnomon.stats.cells.outcome_classes import EVENT, REST
 from gnomon.stats.inference.hierarchical import OutcomeModel
+from gnomon.stats.inference.sampler import spaced_draws
 from gnomon.stats.model.judge_confusion import VerdictArrays, arms_present, confusion_strata
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def youden_draws(
     probabilities : ndarray, shape (draws, cells, K)
         Posterior of the true class in each cell.
     """
-    some = np.linspace(0, len(x) - 1, min(MAX_YOUDEN_DRAWS, len(x))).astype(int)
+    some = spaced_draws(len(x), MAX_YOUDEN_DRAWS)
     averaged = arm_confusion_draws(model, x[some], patterns)
     out = []
     for place, arm in enumerate(arms_present(patterns)):
@@ -98,7 +99,7 @@ def pattern_tables(model: OutcomeModel, x: np.ndarray) -> np.ndarray:
     """
     from gnomon.stats.inference import latent_log_density
 
-    v = _verdicts(model)
+    v = model.require_verdicts()
     return np.stack([latent_log_density.pattern_tables(*_odds(model, v, row), v) for row in x])
 
 
@@ -126,17 +127,11 @@ def arm_confusion_draws(model: OutcomeModel, x: np.ndarray, patterns: VerdictPat
     """
     from gnomon.stats.inference import latent_log_density
 
-    v = _verdicts(model)
+    v = model.require_verdicts()
     share = np.bincount(confusion_strata(patterns)[1], weights=patterns.trial_counts, minlength=len(v.arm))
     whole = np.bincount(v.arm, weights=share, minlength=v.arms)
     share = share / np.maximum(whole, 1e-12)[v.arm]
     return np.stack([latent_log_density.arm_confusions(*_odds(model, v, row), v, share) for row in x])
-
-
-def _verdicts(model: OutcomeModel) -> VerdictArrays:
-    if model.verdicts is None:
-        raise ValueError("this model has no verdicts")
-    return model.verdicts
 
 
 def _odds(model: OutcomeModel, v: VerdictArrays, row: np.ndarray) -> tuple[LevelOdds, np.ndarray]:

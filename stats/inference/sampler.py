@@ -149,6 +149,19 @@ def sample_posterior(
     )
 
 
+def spaced_draws(length: int, number: int) -> np.ndarray:
+    """Places of at most `number` draws, evenly spaced among `length`, the first and the last included.
+
+    Parameters
+    ----------
+    length : int
+        Number of draws.
+    number : int
+        Number to keep.
+    """
+    return np.linspace(0, length - 1, min(number, length)).astype(int)
+
+
 def sample_density(density: Density, start: np.ndarray, draws: int, tune: int, chains: int, seed: int) -> np.ndarray:
     """Draws from a density that is no `OutcomeModel`, all chains together, without convergence checks.
 

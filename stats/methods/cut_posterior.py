@@ -42,13 +42,12 @@ from scipy.special import logsumexp
 from gnomon.data.arms import steered_arms
 from gnomon.data.records import Arm
 from gnomon.stats.cells.aggregation import MISSING, VerdictPatternCells
+from gnomon.stats.cells.label_support import arms_with_labels
 from gnomon.stats.cells.outcome_classes import is_class_possible
 from gnomon.stats.inference.sampler import sample_density
-from gnomon.stats.model.judge_confusion import arms_present, confusion_strata
+from gnomon.stats.model.judge_confusion import confusion_strata
 from gnomon.stats.model.priors import Priors
 
-MIN_LABELS = 5
-"""Least number of labels of an arm, over all subjects, from which its trials are completed."""
 CHAINS, TUNE = 2, 200
 RIGHT_SD = 0.3
 """Prior standard deviation of the log of a judge's accuracy."""
@@ -143,12 +142,6 @@ class LabelRegression:
         return np.asarray(np.exp(eta - logsumexp(eta, axis=-1, keepdims=True)))
 
 
-def completed_arms(patterns: VerdictPatternCells) -> list[str]:
-    """Arms with at least `MIN_LABELS` labels, over all subjects."""
-    labelled = patterns.labelled_by_arm()
-    return [arm for arm in arms_present(patterns) if labelled.get(arm, 0) >= MIN_LABELS]
-
-
 def completed_counts(patterns: VerdictPatternCells, priors: Priors, draws: int, seed: int) -> np.ndarray:
     """Draws of the number of trials by cell and true class, given the labels and the verdicts.
 
@@ -172,7 +165,7 @@ def completed_counts(patterns: VerdictPatternCells, priors: Priors, draws: int, 
     out = np.zeros((draws, len(patterns.frame), len(patterns.classes)))
     arm_of = patterns.frame["arm"].to_numpy()[patterns.cell]
     strata, of_cell = confusion_strata(patterns)
-    for number, arm in enumerate(completed_arms(patterns)):
+    for number, arm in enumerate(arms_with_labels(patterns)):
         here = np.flatnonzero(arm_of == arm)
         possible = np.flatnonzero([is_class_possible(name, Arm(arm)) for name in patterns.classes])
         covariates = strata.iloc[of_cell[patterns.cell[here]]].reset_index(drop=True)

@@ -132,7 +132,7 @@ def carried_groupings(
     """
     out: list[tuple[LevelGrouping, list[Level]]] = []
     whole = cell_levels(cells, sorted({axis for grouping in groupings for axis in grouping.axes}))
-    first = np.unique([whole.index(level) for level in whole])
+    first = np.sort(np.unique(whole, axis=0, return_index=True)[1])
     span, rng = _orthonormal(columns[first]), np.random.default_rng(0)
     for grouping in groupings:
         found = cell_levels(cells, grouping.axes)

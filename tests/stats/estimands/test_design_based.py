@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from gnomon.stats.cells.aggregation import MISSING, VerdictPatternCells
+from gnomon.stats.cells.label_support import MIN_LABELS
 from gnomon.stats.checks.simulation import cell_frame
 from gnomon.stats.estimands.definitions import EstimandDraws
-from gnomon.stats.estimands.design_based import MIN_LABELS, design_based_estimands
+from gnomon.stats.estimands.design_based import design_based_estimands
 
 CLASSES = ("refused", "event", "rest")
 STRENGTHS = (1.0, 2.0, 4.0, 8.0)
