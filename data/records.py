@@ -166,6 +166,14 @@ class RaterRole(StrEnum):
     ADJUDICATOR = "adjudicator"
 
 
+class RaterKind(StrEnum):
+    """Who labels: a person, a language model, or a rule such as a list of keywords. Only people's labels are human."""
+
+    PERSON = "person"
+    MODEL = "model"
+    RULE = "rule"
+
+
 def canonical_hash(value: Any, length: int = 32) -> str:
     """SHA-256 of a value's canonical JSON (sorted keys, no spaces, ASCII).
 
@@ -361,7 +369,8 @@ class Label:
 
     `revision` counts this rater's events on this trial from 0; `stratum` and `probability` say by which queue
     and with what inclusion probability in that call the trial was chosen (1 where every trial was labelled);
-    `selection` which judges took part in the choice and the inclusion probability over all calls, None if unknown.
+    `selection` which judges took part in the choice and the inclusion probability over all calls, None if unknown;
+    `rater_kind` what the rater is, None if it was not recorded (then the name tells: `gnomon.data.raters`).
     """
 
     trial: str
@@ -375,6 +384,7 @@ class Label:
     stratum: str = "all"
     probability: float = 1.0
     selection: LabelSelection | None = None
+    rater_kind: RaterKind | None = None
     created_at: str = ""
 
 

@@ -1,4 +1,4 @@
-"""The study's settings as readers of its database need them: judges in order, rule, label view, planned design."""
+"""The study's settings as readers of its database need them: judges in order, rule, labels, planned design."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from gnomon.data.errors import StoreError
+from gnomon.data.raters import TruthRule
+from gnomon.data.records import RaterKind
 from gnomon.data.storage.store import Store
 
 COUNTS = "counts"
@@ -38,8 +40,15 @@ class StudySettings(BaseModel):
     judges: tuple[str, ...] = ()
     rule: str = "strict"
     label_view: str = "blind"
+    truth: str = "voices"
+    rater_kinds: dict[str, RaterKind] = Field(default_factory=dict)
     fit_judges: tuple[str, ...] = ()
     design: PlannedDesign = PlannedDesign()
+
+    @property
+    def truth_rule(self) -> TruthRule:
+        """Which label of a trial is the truth."""
+        return TruthRule.from_text(self.truth)
 
     @property
     def counts_only(self) -> bool:

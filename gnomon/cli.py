@@ -297,13 +297,19 @@ def import_(
     parameters: Annotated[
         float | None, typer.Option(min=1, help="number of parameters where the name does not tell")
     ] = None,
+    rater_kind: Annotated[
+        str | None,
+        typer.Option(help="what the raters are where the source does not say it: person, model or rule"),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Import trials, verdicts and labels made elsewhere (docs/importing.md)."""
     from gnomon.commands import transfer
     from gnomon.data.importers.options import ImportOptions
+    from gnomon.data.raters import parse_rater_kind
 
-    transfer.import_files(format_, paths, study, ImportOptions(judge, subject, parameters, columns), json)
+    kind = parse_rater_kind(rater_kind)
+    transfer.import_files(format_, paths, study, ImportOptions(judge, subject, parameters, columns, kind), json)
 
 
 @app.command()

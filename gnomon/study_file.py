@@ -24,7 +24,8 @@ from gnomon.dashboard.auth.roles import Access, check_roles
 from gnomon.data.arms import ARMS
 from gnomon.data.errors import InputError, StudyFileError, UnknownNameError
 from gnomon.data.outcomes import RULES
-from gnomon.data.records import NONE, OTHER, Arm, Span
+from gnomon.data.raters import TruthRule
+from gnomon.data.records import NONE, OTHER, Arm, RaterKind, Span
 from gnomon.judging.config import JudgeConfig
 from gnomon.stats.model.priors import Priors
 
@@ -114,10 +115,22 @@ class DesignSpec(StudyTable):
 
 
 class LabelSpec(StudyTable):
-    """Which labels count: whether the bundled calibration set is added, and which view of the label history."""
+    """Which labels count: whether the bundled calibration set is added, which view of the label history, which of
+    several raters' labels is the truth (`gnomon.data.raters.TruthRule`), and what raters are whose name misleads.
+    """
 
     calibration_set: bool = False
     view: Literal["blind", "first", "current"] = "blind"
+    truth: str = "voices"
+    kinds: dict[str, RaterKind] = Field(default_factory=dict)
+
+    @field_validator("truth")
+    @classmethod
+    def _known_truth(cls, truth: str) -> str:
+        try:
+            return str(TruthRule.from_text(truth))
+        except InputError as error:
+            raise ValueError(str(error)) from error
 
 
 class ExternalSpec(StudyTable):

@@ -167,21 +167,6 @@ PANEL_NOTE = (
 )
 
 
-def disagreement_words(disagreements: int, adjudicated: int) -> str:
-    """On how many trials raters disagree, and how many of them an adjudicator has settled.
-
-    Parameters
-    ----------
-    disagreements, adjudicated : int
-        Trials on which raters' outcomes differ, and those of them with an adjudicator's label.
-    """
-    if not disagreements:
-        return "Raters disagree on no trial."
-    noun = "disagreement" if disagreements == 1 else "disagreements"
-    settled = "all adjudicated" if adjudicated == disagreements else f"{adjudicated:,} of them adjudicated"
-    return f"{disagreements:,} {noun} between raters, {settled}."
-
-
 def panel_rows(panel: PanelSummary) -> list[tuple[str, PanelEstimate]]:
     """The rates of all judges together by name: events by arm, and net detection below the two rates it is made of."""
     event = {True: "identified", False: "claims anything"}

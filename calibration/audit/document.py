@@ -34,7 +34,8 @@ from gnomon.calibration.error_rates.confusion import (
 )
 from gnomon.calibration.error_rates.label_randomness import nonrandom_labels
 from gnomon.calibration.labels.label_counts import label_funnel
-from gnomon.calibration.labels.views import VIEWS, rater_disagreements, rater_labels, reference_labels_of
+from gnomon.calibration.labels.truth_summary import summarize_truth
+from gnomon.calibration.labels.views import VIEWS, rater_labels, reference_labels_of, truth_rule
 from gnomon.calibration.observations.frames import judge_frame, judge_splits
 from gnomon.calibration.posterior.verdict_patterns import UNHEARD, PanelReading, panel_reading
 from gnomon.calibration.results.agreement import Agreement
@@ -58,8 +59,9 @@ from gnomon.calibration.results.error_rates import (
 )
 from gnomon.calibration.results.label_funnel import LabelFunnel
 from gnomon.calibration.results.panel import PanelSummary
+from gnomon.calibration.results.truth_summary import TruthSummary
 from gnomon.data.errors import NotEnoughDataError
-from gnomon.data.records import Arm, Exposure, Split, VerdictState
+from gnomon.data.records import Arm, Exposure, RaterKind, Split, VerdictState
 from gnomon.data.results import Estimate, finite_estimate
 from gnomon.data.storage.store import Store
 from gnomon.data.storage.tables import events
@@ -81,8 +83,7 @@ class _ViewFacts:
     """What one view of the labels says besides each judge's errors."""
 
     funnel: LabelFunnel
-    disagreements: int
-    adjudicated: int
+    truth: TruthSummary
     agreement: Agreement
     together: PanelSummary
 
@@ -145,8 +146,9 @@ def audit_study(
         judges=entries,
         comparison=comparison,
         funnel=seen.funnel,
-        disagreements=seen.disagreements,
-        adjudicated=seen.adjudicated,
+        disagreements=seen.truth.disagreements,
+        adjudicated=seen.truth.adjudicated,
+        truth=seen.truth,
         agreement=seen.agreement,
         together=seen.together,
         revisions=shared.revisions,
@@ -192,8 +194,9 @@ def audit_views(
         judges=entries,
         comparison=comparison,
         funnel={view: part.funnel for view, part in each.items()},
-        disagreements={view: part.disagreements for view, part in each.items()},
-        adjudicated={view: part.adjudicated for view, part in each.items()},
+        disagreements={view: part.truth.disagreements for view, part in each.items()},
+        adjudicated={view: part.truth.adjudicated for view, part in each.items()},
+        truth={view: part.truth for view, part in each.items()},
         agreement={view: part.agreement for view, part in each.items()},
         together={view: part.together for view, part in each.items()},
         revisions=shared.revisions,
@@ -224,18 +227,16 @@ def _measure_judges(store: Store, judges: pd.DataFrame, splits: Sequence[str] | 
 
 
 def _view_facts(store: Store, measured: _Measured, view: str, found: Sequence[LabelledEvidence]) -> _ViewFacts:
-    labels = rater_labels(store, view)
+    labels, everybody = rater_labels(store, view), rater_labels(store, view, tuple(RaterKind))
     wide, every = (
-        reading_table(measured.judges, measured.judged, labels, measured.splits, with_selected=selected)
+        reading_table(measured.judges, measured.judged, everybody, measured.splits, with_selected=selected)
         for selected in (False, True)
     )
-    apart = rater_disagreements(store, view)
     return _ViewFacts(
         funnel=label_funnel(store, view),
-        disagreements=len(apart),
-        adjudicated=int(apart["adjudicated"].sum()),
+        truth=summarize_truth(store, view),
         agreement=Agreement(pairs=tuple(pair_agreement(wide, every)), groups=tuple(group_agreement(wide))),
-        together=_panel_summary(measured, reference_labels_of(labels), found),
+        together=_panel_summary(measured, reference_labels_of(labels, truth_rule(store)), found),
     )
 
 

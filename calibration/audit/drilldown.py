@@ -7,6 +7,7 @@ from gnomon.calibration.error_rates.confusion import both_classes, collect_evide
 from gnomon.calibration.labels.views import rater_labels
 from gnomon.calibration.observations.frames import judge_frame
 from gnomon.data.errors import UnknownNameError
+from gnomon.data.records import RaterKind
 from gnomon.data.storage.store import Store
 
 
@@ -50,7 +51,7 @@ def trials_where_they_disagree(store: Store, view: str, one: tuple[str, str], ot
     view : {"blind", "first", "current"}
         Label view (`gnomon.calibration.labels.views`).
     one : (str, str)
-        Kind ("judge" or "rater") and name.
+        Kind ("judge", "rater", "model" or "rule") and name.
     other : (str, str)
         Kind and name of the second.
 
@@ -60,7 +61,8 @@ def trials_where_they_disagree(store: Store, view: str, one: tuple[str, str], ot
         If one of them read nothing in this view.
     """
     judges = judge_frame(store)
-    wide = reading_table(judges, judged_trials(store, judges["version"].tolist()), rater_labels(store, view))
+    labels = rater_labels(store, view, tuple(RaterKind))
+    wide = reading_table(judges, judged_trials(store, judges["version"].tolist()), labels)
     for kind, name in (one, other):
         if (kind, name) not in wide.columns:
             raise UnknownNameError(f"{kind} '{name}': read nothing in the {view} view: open the cell from Judges again")

@@ -8,7 +8,7 @@ import pandas as pd
 
 from gnomon.calibration.error_rates.confusion import LabelledEvidence, collect_evidence
 from gnomon.calibration.error_rates.dependence import evidence_dependence
-from gnomon.calibration.labels.views import rater_labels, reference_labels_of
+from gnomon.calibration.labels.views import rater_labels, reference_labels_of, truth_rule
 from gnomon.calibration.numerics.mcmc import summarize_draws
 from gnomon.calibration.posterior.judge_panel import Errors, PanelPosterior, panel_posterior
 from gnomon.calibration.posterior.verdict_patterns import ArmPatterns, PanelReading, arms_of, panel_reading
@@ -71,7 +71,7 @@ def summarize_panel(
     except NotEnoughDataError as reason:
         return empty_panel(str(reason))
     found = dict(zip(heard.versions, collect_evidence(store, heard.versions, view, splits=splits), strict=True))
-    return of_panel(heard, reference_labels_of(rater_labels(store, view)), found, seed=seed)
+    return of_panel(heard, reference_labels_of(rater_labels(store, view), truth_rule(store)), found, seed=seed)
 
 
 def empty_panel(reason: str) -> PanelSummary:

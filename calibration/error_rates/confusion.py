@@ -13,7 +13,7 @@ from sqlalchemy import func, select
 from gnomon.calibration.error_rates.label_randomness import nonrandom_labels
 from gnomon.calibration.labels.sampling_strata import BY_VERDICT, RANDOM_STRATA, UNCERTAIN
 from gnomon.calibration.labels.selecting_judges import stratifying_versions
-from gnomon.calibration.labels.views import rater_labels, reference_labels_of
+from gnomon.calibration.labels.views import rater_labels, reference_labels_of, truth_rule
 from gnomon.calibration.numerics.proportions import Count, difference_interval, newcombe_difference, wilson_interval
 from gnomon.calibration.observations.disputes import disputed_among
 from gnomon.calibration.observations.frames import arms_in, frame_of, judge_frame, judge_splits, verdicts_with_outcomes
@@ -155,7 +155,7 @@ def reference_table(store: Store, view: str) -> pd.DataFrame:
     pandas.DataFrame
         Columns trial, stratum, probability, exposure, true_outcome, true_event, true_passed.
     """
-    labels = reference_labels_of(rater_labels(store, view))
+    labels = reference_labels_of(rater_labels(store, view), truth_rule(store))
     named = {f"true_{name}": labels[name] for name in ("outcome", "event", "passed")}
     return labels[["trial", "stratum", "probability", "exposure"]].assign(**named)
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import pandas as pd
 from sqlalchemy import select
 
 from gnomon.calibration.observations.frames import with_outcomes
 from gnomon.data.errors import UnknownNameError
 from gnomon.data.facts import CORE_FACTS, CORE_FLAGS, further_names
-from gnomon.data.records import Exposure, LabelKind, RaterRole
+from gnomon.data.raters import TruthRule, kind_of_name
+from gnomon.data.records import Exposure, LabelKind, RaterKind, RaterRole
 from gnomon.data.storage.fact_columns import further_columns
 from gnomon.data.storage.store import Store
 from gnomon.data.storage.tables import labels as label_table
@@ -17,17 +20,26 @@ from gnomon.data.study_settings import load_settings
 
 VIEWS = ("blind", "first", "current")
 KEYS = ["trial", "rater", "role"]
+PEOPLE = (RaterKind.PERSON,)
+MACHINES = (RaterKind.MODEL, RaterKind.RULE)
 COLUMNS = ("trial", "rater", *CORE_FACTS, "split", "stratum", "probability", "exposure", "selection")
 
 
-def label_events(store: Store) -> pd.DataFrame:
-    """All events of all raters on trials that gave an answer, oldest first.
+def label_events(store: Store, kinds: Collection[RaterKind] = PEOPLE) -> pd.DataFrame:
+    """All events of raters of some kinds on trials that gave an answer, oldest first.
+
+    Parameters
+    ----------
+    store : Store
+        Store of the study.
+    kinds : collection of RaterKind, default people
+        What the raters are (`rater_kinds`): labels by language models and rules are no human labels.
 
     Returns
     -------
     DataFrame
         The columns of the label table, `split`, `arm` and `target` (the injected concept) of the trial, and
-        `withdrawn`: whether the same rater took it back by a later retraction.
+        `withdrawn`: whether the same rater took it back by a later retraction. `rater_kind` is filled in.
     """
     trial = trial_table.c
     query = select(
@@ -39,9 +51,29 @@ def label_events(store: Store) -> pd.DataFrame:
     )
     query = query.join(trial_table, trial.id == label_table.c.trial).where(trial.error.is_(None))
     events = store.read_frame(query.order_by(label_table.c.created_at, label_table.c.rater, label_table.c.revision))
+    known = rater_kinds(store)
+    events = events.assign(rater_kind=events["rater"].map({name: str(kind) for name, kind in known.items()}))
+    events = events[events["rater_kind"].isin([str(kind) for kind in kinds])].reset_index(drop=True)
     taken_back = events[events["kind"] == str(LabelKind.RETRACTION)].groupby(["trial", "rater"])["revision"].max()
     last = taken_back.reindex(pd.MultiIndex.from_frame(events[["trial", "rater"]])).fillna(-1).to_numpy()
     return events.assign(withdrawn=events["revision"].to_numpy() < last)
+
+
+def rater_kinds(store: Store) -> dict[str, RaterKind]:
+    """What each rater of a study is, by name: as the study file says, else as stored, else as the name tells.
+
+    A rater who is stored as two things is no person: what might be a machine's label is never a human one.
+    """
+    column = label_table.c
+    rows = store.read_frame(select(column.rater, column.rater_kind).distinct().order_by(column.rater))
+    said = load_settings(store).rater_kinds
+    stored: dict[str, set[RaterKind]] = {}
+    for name, kind in zip(rows["rater"].tolist(), rows["rater_kind"].tolist(), strict=True):
+        stored.setdefault(name, set()).update([RaterKind(kind)] if isinstance(kind, str) else [])
+    return {
+        name: said.get(name) or max(kinds, key=list(RaterKind).index, default=kind_of_name(name))
+        for name, kinds in stored.items()
+    }
 
 
 def standing_labels(events: pd.DataFrame) -> pd.DataFrame:
@@ -49,7 +81,7 @@ def standing_labels(events: pd.DataFrame) -> pd.DataFrame:
     return events[(events["kind"] == str(LabelKind.LABEL)) & ~events["withdrawn"]].dropna(subset=list(CORE_FACTS))
 
 
-def rater_labels(store: Store, view: str) -> pd.DataFrame:
+def rater_labels(store: Store, view: str, kinds: Collection[RaterKind] = PEOPLE) -> pd.DataFrame:
     """The label of each rater on each trial in a view, with its outcome, event and pass by the study's rule.
 
     One row per trial, rater and role. A retraction withdraws the rater's earlier events in every view; a flag is not a
@@ -61,6 +93,8 @@ def rater_labels(store: Store, view: str) -> pd.DataFrame:
         Store of the study.
     view : {"blind", "first", "current"}
         The rater's last label given before seeing a verdict, the first label, or the last label.
+    kinds : collection of RaterKind, default people
+        What the raters are.
 
     Raises
     ------
@@ -69,7 +103,7 @@ def rater_labels(store: Store, view: str) -> pd.DataFrame:
     """
     if view not in VIEWS:
         raise UnknownNameError(f"label view '{view}' is not known: choose from {', '.join(VIEWS)}")
-    standing = standing_labels(label_events(store))
+    standing = standing_labels(label_events(store, kinds))
     standing = standing.assign(since=standing.groupby(KEYS)["created_at"].transform("min"))
     if view == "blind":
         standing = standing[standing["exposure"] == str(Exposure.BLIND)]
@@ -80,11 +114,9 @@ def rater_labels(store: Store, view: str) -> pd.DataFrame:
 
 
 def reference_labels(store: Store, view: str) -> pd.DataFrame:
-    """The one label of each trial that judges are measured against.
+    """The one label of each trial that judges are measured against, by the study's rule (`TruthRule`).
 
-    The adjudicator's if there is one, otherwise a rater's; of several one of those with the most frequent outcome, and
-    of these the one who labelled the trial first (by time, then by name). Each is read in the given view
-    (`rater_labels`).
+    Each rater's label is read in the given view (`rater_labels`).
 
     Parameters
     ----------
@@ -99,14 +131,44 @@ def reference_labels(store: Store, view: str) -> pd.DataFrame:
         One row per trial, in the order of trial ids: trial, rater, claims, concept, coherent, refused, split, stratum,
         probability, exposure, selection (the stored document, or None).
     """
-    return reference_labels_of(rater_labels(store, view))[[*COLUMNS, *further_names()]]
+    return reference_labels_of(rater_labels(store, view), truth_rule(store))[[*COLUMNS, *further_names()]]
 
 
-def reference_labels_of(labels: pd.DataFrame) -> pd.DataFrame:
-    """The reference label of each trial among all raters' labels of one view; keeps all columns."""
+def truth_rule(store: Store) -> TruthRule:
+    """The study's rule for the truth of its labels.
+
+    Raises
+    ------
+    UnknownNameError
+        If it names a rater without labels.
+    """
+    rule = load_settings(store).truth_rule
+    rule.check_rater([name for name, kind in rater_kinds(store).items() if kind in PEOPLE])
+    return rule
+
+
+def reference_labels_of(labels: pd.DataFrame, rule: TruthRule) -> pd.DataFrame:
+    """The reference label of each trial among all raters' labels of one view; keeps all columns.
+
+    Parameters
+    ----------
+    labels : pandas.DataFrame
+        Labels of `rater_labels`.
+    rule : TruthRule
+        Which of them is the truth; a trial without one has no row.
+    """
     below = labels["role"] != str(RaterRole.ADJUDICATOR)
-    apart = -labels.groupby(["trial", "role", "outcome"])["rater"].transform("size")
-    ranked = labels.assign(below=below, apart=apart).sort_values(["trial", "below", "apart", "since", "rater"])
+    votes = labels.groupby(["trial", "role", "outcome"])["rater"].transform("size")
+    kept = pd.Series(True, index=labels.index)
+    if rule.kind == "rater":
+        kept = labels["rater"] == rule.rater
+    elif rule.kind in ("majority", "adjudicated") and len(labels):
+        asked = labels.groupby(["trial", "role"])
+        most = votes == votes.groupby([labels["trial"], labels["role"]]).transform("max")
+        leading = labels["outcome"].where(most).groupby([labels["trial"], labels["role"]]).transform("nunique") == 1
+        agreed = leading if rule.kind == "majority" else asked["outcome"].transform("nunique") == 1
+        kept = (most & agreed) | ~below
+    ranked = labels.assign(below=below, apart=-votes)[kept].sort_values(["trial", "below", "apart", "since", "rater"])
     return ranked.drop_duplicates("trial").drop(columns=["below", "apart"]).reset_index(drop=True)
 
 

@@ -13,7 +13,7 @@ class PairAgreement(ResultPart):
 
     a: str
     a_kind: str
-    """judge or rater."""
+    """judge, rater (a person), or model or rule: a rater that is no person."""
     b: str
     b_kind: str
     n: int

@@ -20,6 +20,7 @@ from gnomon.calibration.results.error_rates import (
 )
 from gnomon.calibration.results.label_funnel import LabelFunnel
 from gnomon.calibration.results.panel import PanelSummary
+from gnomon.calibration.results.truth_summary import TruthSummary
 from gnomon.data.results import Estimate, ResultDocument, ResultPart
 
 
@@ -246,6 +247,8 @@ class ViewAudit(AuditResult):
     """Trials on which raters disagree."""
     adjudicated: int
     """Those of them with an adjudicator's label."""
+    truth: TruthSummary
+    """Which of several raters' labels is the truth."""
     agreement: Agreement
     together: PanelSummary
 
@@ -263,6 +266,8 @@ class AuditDocument(AuditResult):
     """Trials on which raters disagree, by view."""
     adjudicated: Mapping[str, int]
     """Those of them with an adjudicator's label, by view."""
+    truth: Mapping[str, TruthSummary]
+    """Which of several raters' labels is the truth, by view."""
     agreement: Mapping[str, Agreement]
     """By view."""
     together: Mapping[str, PanelSummary]

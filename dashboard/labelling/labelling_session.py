@@ -14,7 +14,7 @@ from gnomon.dashboard.labelling import exposure_log
 from gnomon.data.errors import NotEnoughDataError
 from gnomon.data.facts import asked_names, facts_from_answers
 from gnomon.data.label_selection import LabelSelection
-from gnomon.data.records import Exposure, Facts, Label, LabelKind, RaterRole, canonical_hash
+from gnomon.data.records import Exposure, Facts, Label, LabelKind, RaterKind, RaterRole, canonical_hash
 from gnomon.data.storage import tables
 from gnomon.data.storage.store import Store
 from gnomon.data.study_settings import load_settings
@@ -246,6 +246,7 @@ class LabellingSession:
             stratum=item.stratum,
             probability=item.probability,
             selection=item.selection,
+            rater_kind=RaterKind.PERSON,
         )
         return self.store.add_labels([event]) == 1
 

@@ -111,6 +111,7 @@ def _overall_entry(document: ViewAudit, judge: str) -> None:
         f"{document.funnel.words} {escape_markdown(judge)} is measured on {where}{never}. "
         f"The test split was looked at {looks} so far."
     )
+    st.caption(non_breaking(escape_markdown(document.truth.words)))
 
 
 def _correctability(document: ViewAudit, judge: str) -> None:
@@ -287,7 +288,6 @@ def _panel_section(document: ViewAudit) -> None:
 def _revision_section(document: ViewAudit) -> None:
     st.subheader("Changed labels", help=define_terms("exposure", "label view"))
     st.text(non_breaking(document.revisions.words))
-    st.text(audit_frames.disagreement_words(document.disagreements, document.adjudicated))
     if document.revisions.moves:
         with st.expander("All changed labels, before and after"):
             st.dataframe(audit_frames.revision_frame(document), hide_index=True)

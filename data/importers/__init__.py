@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gnomon.data.errors import InputError, PluginError
@@ -21,6 +21,7 @@ from gnomon.data.importers.ingest import ImportCounts, store_rows
 from gnomon.data.importers.options import ImportOptions
 from gnomon.data.importers.registry import IMPORTERS, ImportedTables, Importer, RowReader, register_importer
 from gnomon.data.importers.row_builders import PAIR, UNKNOWN_SIZE, ImportedRow
+from gnomon.data.records import RaterKind
 from gnomon.data.storage.store import Store
 
 __all__ = [
@@ -76,7 +77,8 @@ class ParsedFiles:
 
     def iter_rows(self) -> Iterator[ImportedRow]:
         """The rows, read again from the files."""
-        return _row_reader(self.format)(self.paths, self.options, ImportReport())
+        rows = _row_reader(self.format)(self.paths, self.options, ImportReport())
+        return (_with_rater_kind(row, self.options.rater_kind) for row in rows)
 
     def ingest_into(self, store: Store) -> ImportCounts:
         """Store everything in one transaction.
@@ -136,6 +138,13 @@ def parse_files(format_: str, paths: Sequence[Path], options: ImportOptions) -> 
         return ParsedFiles(format_, report, FirstPass(), tuple(paths), options, importer.read_tables(paths, report))
     seen = _first_pass(_row_reader(format_)(paths, options, report))
     return ParsedFiles(format_, report, seen, tuple(paths), options)
+
+
+def _with_rater_kind(row: ImportedRow, kind: RaterKind | None) -> ImportedRow:
+    """The row with the kind of its raters, where the source does not give it and the caller does."""
+    if kind is None or not row.labels:
+        return row
+    return replace(row, labels=tuple(replace(each, rater_kind=each.rater_kind or kind) for each in row.labels))
 
 
 def _row_reader(format_: str) -> RowReader:

@@ -100,6 +100,7 @@ class LabelPart(FactsPart):
     """One rater's columns."""
 
     rater: Source
+    kind: Source | None = None
     exposure: Source | None = None
     note: Source | None = None
     role: Source | None = None

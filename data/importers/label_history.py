@@ -10,6 +10,7 @@ from typing import Any
 from gnomon.data.importers.field_parsers import RowError
 from gnomon.data.importers.row_builders import ImportedLabel
 from gnomon.data.label_selection import LabelSelection
+from gnomon.data.raters import kind_of_name
 from gnomon.data.records import OTHER, Exposure, Facts, Label, LabelKind
 from gnomon.data.storage.fact_columns import facts_from_row
 
@@ -117,6 +118,7 @@ def extend_chain(chain: Chain, event: LabelEvent, said: ImportedLabel, trial: st
         stratum=said.stratum,
         probability=said.probability,
         selection=None if said.chosen_by is None else LabelSelection(said.chosen_by),
+        rater_kind=said.rater_kind or kind_of_name(said.rater),
         created_at=at,
     )
 

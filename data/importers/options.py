@@ -5,16 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from gnomon.data.records import RaterKind
+
 
 @dataclass(frozen=True, slots=True)
 class ImportOptions:
     """Options of an import.
 
     `judge` and `subject` are names for what the source leaves unnamed; `parameters` is the subject's size if its name
-    does not contain it; `map` is the column map of the `table` format.
+    does not contain it; `map` is the column map of the `table` format; `rater_kind` what the raters are of whom the
+    source does not say it.
     """
 
     judge: str | None = None
     subject: str | None = None
     parameters: float | None = None
     map: Path | None = None
+    rater_kind: RaterKind | None = None

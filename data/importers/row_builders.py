@@ -21,6 +21,7 @@ from gnomon.data.records import (
     Facts,
     FurtherFacts,
     JudgeVersion,
+    RaterKind,
     RaterRole,
     Span,
     Subject,
@@ -69,7 +70,8 @@ class ImportedLabel:
     `exposure` is None if the source does not give it. `before_verdict`: the row holds this label as it was when the
     row's verdict was made. `chosen_by`: judges whose verdicts took part in choosing the trial; None if not
     known. `exact`: the source gives each label its own time, so that two labels at the same time contradict each other.
-    `mark` is what the source reports beyond the facts, and part of the label.
+    `mark` is what the source reports beyond the facts, and part of the label. `rater_kind` is None if the source does
+    not say what the rater is.
     """
 
     rater: str
@@ -84,6 +86,7 @@ class ImportedLabel:
     stratum: str = "all"
     probability: float = 1.0
     chosen_by: tuple[str, ...] | None = None
+    rater_kind: RaterKind | None = None
 
 
 @dataclass(frozen=True, slots=True)

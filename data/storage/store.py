@@ -492,4 +492,5 @@ def label_row(label: Label) -> dict[str, object]:
         "role": str(label.role),
         "exposure": str(label.exposure),
         "selection": None if label.selection is None else label.selection.as_document(),
+        "rater_kind": None if label.rater_kind is None else str(label.rater_kind),
     }

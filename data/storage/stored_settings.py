@@ -16,5 +16,7 @@ class StoredSettings(TypedDict, total=False):
     judges: list[str]
     rule: str
     label_view: str
+    truth: str
+    rater_kinds: dict[str, str]
     fit_judges: list[str]
     design: dict[str, JsonValue]

@@ -154,6 +154,7 @@ labels = Table(
     Column("probability", Float, nullable=False),
     Column("created_at", String(40), nullable=False),
     Column("selection", JSON(none_as_null=True)),
+    Column("rater_kind", String(16)),
     UniqueConstraint("trial", "rater", "revision"),
 )
 

@@ -36,6 +36,7 @@ from gnomon.data.records import (
     Facts,
     JudgeVersion,
     Label,
+    RaterKind,
     RaterRole,
     Span,
     Subject,
@@ -111,7 +112,8 @@ def read_frames(trials: pd.DataFrame, verdicts: pd.DataFrame, labels: pd.DataFra
     labels : DataFrame
         One row a label. Columns `trial`, and `claims` or `passed`. Optional: `rater`, `concept`, `coherent`,
         `refused`, `exposure` (blind, after_verdict, unknown; without it labels count as blind), `revision`, `role`,
-        `stratum`, `probability`, `chosen_by` (judges whose verdicts took part in choosing the trial, separated by ";",
+        `stratum`, `probability`, `rater_kind` (person, model or rule; by default as
+        the name tells), `chosen_by` (judges whose verdicts took part in choosing the trial, separated by ";",
         or random), `time`.
 
     Raises
@@ -249,6 +251,7 @@ def _label(row: Fields, trials: Mapping[str, Trial]) -> Label:
         raise RowError(f"'probability' is {quote_value(probability)}: write a number above 0 and at most 1")
     exposure = require_one_of(parse_word(row, "exposure") or Exposure.BLIND, "'exposure'", Exposure)
     role = require_one_of(parse_word(row, "role") or RaterRole.RATER, "'role'", RaterRole)
+    kind = parse_word(row, "rater_kind")
     return Label(
         trial=trial.id,
         rater="rater" if is_empty(row.get("rater")) else limit_text(parse_row_id(row, "rater"), "rater", 100),
@@ -259,6 +262,7 @@ def _label(row: Fields, trials: Mapping[str, Trial]) -> Label:
         stratum="all" if is_empty(row.get("stratum")) else limit_text(str(row["stratum"]), "stratum", 64),
         probability=1.0 if probability is None else probability,
         selection=None if (chosen := parse_judge_names(row, "chosen_by")) is None else LabelSelection(chosen),
+        rater_kind=None if kind is None else RaterKind(require_one_of(kind, "'rater_kind'", RaterKind)),
         created_at=parse_timestamp(row, "time"),
     )
 

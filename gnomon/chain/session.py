@@ -117,6 +117,8 @@ def _study_settings(store: Store, file: StudyFile, held: StoredSettings, broken:
         "judges": [judge.name for judge in file.judges],
         "rule": file.rule,
         "label_view": file.labels.view,
+        "truth": file.labels.truth,
+        "rater_kinds": {name: str(kind) for name, kind in file.labels.kinds.items()},
         "fit_judges": list(file.fit.judges),
         "design": file.design.model_dump(mode="json") if file.design else {},
     }

@@ -9,8 +9,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from gnomon.calibration.audit.audit_frames import PANEL_NOTE, disagreement_words, panel_rows
+from gnomon.calibration.agreement.pairwise import JUDGE
+from gnomon.calibration.audit.audit_frames import COEFFICIENTS, PANEL_NOTE, pair_names, panel_rows
 from gnomon.calibration.audit.narrative import needs_sentences
+from gnomon.calibration.results.agreement import Agreement
 from gnomon.calibration.results.audit import AuditDocument, JudgeAudit
 from gnomon.calibration.results.error_rates import ErrorRates
 from gnomon.calibration.results.label_funnel import LabelFunnel
@@ -20,6 +22,7 @@ from gnomon.data.results import Estimate
 
 COUNTS = ("tp", "fp", "fn", "tn")
 PIPED = 100
+MOST_PAIRS = 12
 KEY = (
     "Event: the injected concept identified and, without injection, anything claimed. Pass: the injected concept "
     "identified and, without injection, a denial. Evidence: how well the labels support a correction for the judge's "
@@ -37,12 +40,16 @@ def print_audit(audit: AuditDocument) -> None:
     console = Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else PIPED)
     if not audit.judges:
         console.print("No judge has read anything in this study: run 'gnomon judge' or import verdicts.")
+    for line in dict.fromkeys(f"Raters: {truth.words}" for truth in audit.truth.values()):
+        console.print(line)
+    console.print()
     for version in dict.fromkeys(entry.version for entry in audit.judges):
         _print_judge(console, [entry for entry in audit.judges if entry.version == version])
     if audit.judges:
         console.print(Text(KEY, style="dim"))
         console.print()
         _print_panel(console, audit.together)
+    _print_agreement(console, audit.agreement)
     for line in _closing_lines(audit):
         console.print(line)
 
@@ -82,6 +89,31 @@ def _print_panel(console: Console, views: Mapping[str, PanelSummary]) -> None:
         console.print(Text(PANEL_NOTE, style="dim"))
         verdict = whole.verdict
         console.print(f"{verdict[:1].upper()}{verdict[1:]}.")
+        console.print()
+        return
+
+
+def _print_agreement(console: Console, views: Mapping[str, Agreement]) -> None:
+    """Pairs of raters, and of raters and judges, by the first view in which two of them have trials in common."""
+    for view, agreement in views.items():
+        pairs = [pair for pair in agreement.pairs if pair.n and {pair.a_kind, pair.b_kind} != {JUDGE}]
+        if not pairs:
+            continue
+        ranked = sorted(pairs, key=lambda pair: (JUDGE in (pair.a_kind, pair.b_kind), -pair.n))
+        console.print(Text("Agreement on the outcome", style="bold") + Text(f"  by {view} labels"))
+        shown = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
+        for name in ("  pair", "trials", "differ", *COEFFICIENTS.values()):
+            shown.add_column(name.removeprefix("Krippendorff's ").removeprefix("Gwet's "), no_wrap=name == "  pair")
+        for pair in ranked[:MOST_PAIRS]:
+            cells = ["too few" if pair.reason else _rate_cell(getattr(pair, key)) for key in COEFFICIENTS]
+            shown.add_row(f"  {' and '.join(pair_names(pair))}", f"{pair.n:,}", f"{pair.disagreements:,}", *cells)
+        console.print(shown)
+        for group in agreement.groups:
+            if group.alpha is not None:
+                told = f"All {group.members} {group.group}, {group.n:,} trials: Krippendorff's alpha"
+                console.print(f"{told} {_rate_cell(group.alpha)}.")
+        if len(pairs) > MOST_PAIRS:
+            console.print(f"{len(pairs) - MOST_PAIRS:,} more pairs: --json lists all.")
         console.print()
         return
 
@@ -182,7 +214,6 @@ def _closing_lines(audit: AuditDocument) -> Iterator[str]:
             yield f"{name} contradicts itself on {each.anything.n} of {each.read} transcripts: {'; '.join(kinds)}."
     for funnel in _merged_funnels(audit.funnel.values()):
         yield f"Labels: {funnel.words}"
-    yield from dict.fromkeys(map(disagreement_words, audit.disagreements.values(), audit.adjudicated.values()))
     yield f"Changed labels: {audit.revisions.words}"
     looks = audit.test_split_looks
     yield f"The test split was looked at {looks} time{'' if looks == 1 else 's'} so far."

@@ -365,7 +365,7 @@ def _judge_section(document: ViewAudit | None) -> Iterator[ReportSection]:
             made.lines.append(fit_sentences.arm_sentence(mine[mine["arm"] == arm], each.judge, str(arm)))
     made.lines += [
         document.funnel.words,
-        audit_frames.disagreement_words(document.disagreements, document.adjudicated),
+        document.truth.words,
         document.revisions.words,
     ]
     made.tables.append(_table_content("Audit estimate, all judges combined", _panel_table(document)))

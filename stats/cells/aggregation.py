@@ -28,7 +28,7 @@ from sqlalchemy import (
     select,
 )
 
-from gnomon.calibration.labels.views import rater_labels, reference_labels_of
+from gnomon.calibration.labels.views import rater_labels, reference_labels_of, truth_rule
 from gnomon.calibration.observations.frames import facts_of_rows, judge_frame
 from gnomon.data.errors import NotEnoughDataError
 from gnomon.data.facts import CORE_FLAGS, facts_from_answers
@@ -161,12 +161,13 @@ class VerdictPatternCells:
     judges : tuple of str
         Names of the J judges. A version that chose labels and is not the newest has a name of its own.
     cell, label, count : ndarray, shape (rows,)
-        Index of the cell; index of the class of the trial's one reference label (the adjudicator's, else the first
-        rater's), or -1; number of trials.
+        Index of the cell; index of the class of the trial's one reference label (`gnomon.data.raters.TruthRule`), or
+        -1; number of trials.
     verdict : ndarray, shape (rows, J)
         Index of the class by each judge, or -1 if the judge gave no counted verdict.
     raters : tuple of str
-        Names of the H raters whose labels may be wrong; without any, all labels are exact.
+        Names of the H raters whose labels may be wrong (people, under the rule `voices`); without any, all labels are
+        exact.
     ratings : ndarray, shape (rows, H)
         Index of the class by each rater, or -1.
     exact : ndarray of bool, shape (rows,)
@@ -278,15 +279,19 @@ def pattern_cells(store: Store, judges: Sequence[str] | None = None, view: str =
     NotEnoughDataError
         If no trial has a verdict or a label.
     """
-    labels = rater_labels(store, view)
+    labels, truth = rater_labels(store, view), truth_rule(store)
     voices, unrecorded = fitted_voices(store, judges, labels)
     versions = [voice.version for voice in voices]
     rule = _study_rule(store)
     read = _class_reader(rule)
-    raters = tuple(sorted(labels.loc[labels["role"] != str(RaterRole.ADJUDICATOR), "rater"].unique()))
+    people = labels.loc[labels["role"] != str(RaterRole.ADJUDICATOR), "rater"]
+    raters = tuple(sorted(people.unique())) if truth.keeps_voices else ()
+    reference = reference_labels_of(labels, truth)
     with store.read_transaction() as connection:
         tally = _tally_by_class(connection, versions, rule, read)
-        for (condition, said, told), trained in _labelled_trials(connection, versions, labels, raters, rule, read):
+        for (condition, said, told), trained in _labelled_trials(
+            connection, versions, (reference, labels), raters, rule, read
+        ):
             heard = tuple(None if trained and voice.learns else one for voice, one in zip(voices, said, strict=True))
             tally[(condition, said, None)] -= 1
             tally[(condition, heard, told)] += 1
@@ -379,16 +384,17 @@ def _tally_by_class(
 def _labelled_trials(
     connection: Connection,
     versions: Sequence[str],
-    labels: pd.DataFrame,
+    people: tuple[pd.DataFrame, pd.DataFrame],
     raters: Sequence[str],
     rule: OutcomeRule,
     read: ClassReader,
 ) -> Iterator[tuple[PatternKey, bool]]:
     """Each labelled trial's condition, classes by judge and by rater, and whether it is in the train split.
 
-    `labels` are those of all raters in one view (`rater_labels`).
+    `people` are the reference label of each trial, and the labels of all raters in one view (`rater_labels`), of which
+    those of `raters` are opinions that may be wrong.
     """
-    reference = reference_labels_of(labels)
+    reference, labels = people
     final = reference["role"] == str(RaterRole.ADJUDICATOR)
     told = {
         trial: (facts, exact)
@@ -397,7 +403,7 @@ def _labelled_trials(
         )
     }
     rated: dict[str, dict[str, Facts]] = {trial: {} for trial in told}
-    first = labels[labels["role"] != str(RaterRole.ADJUDICATOR)]
+    first = labels[(labels["role"] != str(RaterRole.ADJUDICATOR)) & labels["rater"].isin(raters)]
     for trial, rater, facts in zip(
         first["trial"].tolist(), first["rater"].tolist(), facts_of_rows(first, rule.reads), strict=True
     ):

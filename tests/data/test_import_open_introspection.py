@@ -280,3 +280,18 @@ def test_a_change_without_any_verdict_is_a_revision_of_unknown_exposure(store, w
 def test_a_label_is_blind_only_where_the_source_says_so(store, write):
     bring(store, write("a.jsonl", row(label=said("fail", exposure="blind"))))
     assert [each["exposure"] for each in labels(store)] == ["blind"]
+
+
+def test_a_labeler_called_judge_gives_a_verdict_and_no_label(store, write):
+    label = said("pass", "ocean", labeler="judge:gemini-2", reasoning="It names water.")
+    landed, report = bring(store, write("a.jsonl", row(label=label), row("t2", label=said("fail"))))
+    assert (landed.new, report.problems) == ({"trials": 2, "verdicts": 1, "labels": 1}, [])
+    (verdict,) = store._fetch_all(select(tables.verdicts))
+    (judge,) = store._fetch_all(select(tables.judges))
+    assert (judge.name, verdict.claims, verdict.concept, verdict.quote) == (
+        "gemini-2",
+        True,
+        "ocean",
+        "It names water.",
+    )
+    assert [(each["rater"], each["rater_kind"]) for each in labels(store)] == [("ann", "person")]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 
 import pyarrow as pa
 import pytest
@@ -12,6 +13,7 @@ from sqlalchemy import select
 
 from gnomon.data.errors import InputError
 from gnomon.data.importers import ImportOptions, parse_files
+from gnomon.data.records import RaterKind
 from gnomon.data.storage import tables
 
 MAP = """
@@ -241,3 +243,30 @@ def test_a_table_without_a_map_or_of_another_kind_says_what_to_do(store, tmp_pat
     (tmp_path / "t.xlsx").write_text("x")
     with pytest.raises(InputError, match=r"ends in \.csv"):
         bring(store, tmp_path / "t.xlsx", column_map())
+
+
+@pytest.mark.parametrize(
+    ("rater", "line", "option", "kind"),
+    [
+        ("ann", "", None, "person"),
+        ("gpt-4o", "", None, "model"),
+        ("ann", 'kind = "made"', None, "model"),
+        ("gpt-4o", 'kind = {value = "person"}', None, "person"),
+        ("ann", "", RaterKind.RULE, "rule"),
+        ("ann", 'kind = "made"', RaterKind.RULE, "model"),
+    ],
+)
+def test_what_a_rater_is_comes_from_the_map_the_option_or_the_name(
+    store, tmp_path, column_map, rater, line, option, kind
+):
+    path = write(tmp_path / "t.csv", [{**ROW, "who": rater, "made": "model"}])
+    map_ = column_map(re.sub(r"(?m)^raters = .*$", "", MAP).replace("[label]\n", f"[label]\n{line}\n"))
+    parse_files("table", [path], ImportOptions(map=map_, rater_kind=option)).ingest_into(store)
+    assert [each.rater_kind for each in labels(store)] == [kind]
+
+
+def test_a_kind_of_rater_that_is_none_is_told(store, tmp_path, column_map):
+    path = write(tmp_path / "t.csv", [{**ROW, "made": "robot"}])
+    landed, problems = bring(store, path, column_map(MAP.replace("[label]\n", '[label]\nkind = "made"\n')))
+    assert landed.new["labels"] == 0
+    assert "'kind' is 'robot': choose from person, model, rule" in problems[0]

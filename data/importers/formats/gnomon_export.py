@@ -21,7 +21,7 @@ from gnomon.data.importers.label_history import two_at_once
 from gnomon.data.importers.parquet_files import parquet_rows
 from gnomon.data.importers.text_files import json_lines, parse_json
 from gnomon.data.label_selection import is_selection_document
-from gnomon.data.records import Arm, Condition, Exposure, LabelKind, RaterRole, Span, VerdictState, split_of
+from gnomon.data.records import Arm, Condition, Exposure, LabelKind, RaterKind, RaterRole, Span, VerdictState, split_of
 from gnomon.data.storage import tables
 from gnomon.data.storage.fact_columns import FACT_COLUMNS, FURTHER, is_further_document
 from gnomon.data.storage.row_keys import KEYS, LINKS, ORDER, columns_of, is_serial
@@ -38,6 +38,7 @@ WORDS: dict[tuple[str, str], Iterable[str]] = {
     ("labels", "kind"): list(LabelKind),
     ("labels", "role"): list(RaterRole),
     ("labels", "exposure"): list(Exposure),
+    ("labels", "rater_kind"): list(RaterKind),
     ("counts", "arm"): Arm,
 }
 LOOKED_UP = {"events": "created_at"}

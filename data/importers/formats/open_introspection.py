@@ -15,6 +15,7 @@ from gnomon.data.importers.field_parsers import (
     SourceLocation,
     is_empty,
     layer_of,
+    limit_text,
     parse_bool,
     parse_integer,
     parse_number,
@@ -30,6 +31,7 @@ from gnomon.data.importers.field_parsers import (
 from gnomon.data.importers.options import ImportOptions
 from gnomon.data.importers.text_files import json_lines, parse_json
 from gnomon.data.outcomes import facts_from_pass_fail
+from gnomon.data.raters import JUDGE_PREFIX
 from gnomon.data.records import Arm, Exposure, Facts, Span
 
 NAME = "open-introspection"
@@ -75,7 +77,8 @@ def _parse_row(place: SourceLocation, row: Mapping[str, object], options: Import
     if injected and target is None:
         raise RowError("'concept' is missing in an injected trial: name what was injected")
     judged, labelled = _require_mapping(row, "judge_result"), _require_mapping(row, "label")
-    label = _parse_label(labelled, row, arm, target, judged is not None) if labelled else None
+    by_judge = labelled is not None and str(labelled.get("labeler") or "").lower().startswith(JUDGE_PREFIX)
+    label = _parse_label(labelled, row, arm, target, judged is not None) if labelled and not by_judge else None
     subject = row_builders.subject_named(_parse_subject(config, row, options), options.parameters)
     said = _make_protocol(str(config.get("prompt_version") or "unknown"))
     trial = row_builders.imported_trial(
@@ -93,8 +96,10 @@ def _parse_row(place: SourceLocation, row: Mapping[str, object], options: Import
         magnitude=parse_number(config, "magnitude"),
         at=parse_timestamp(row, "timestamp"),
     )
-    verdicts = (_parse_verdict(judged, row, arm, target, options),) if judged else ()
-    return row_builders.ImportedRow(place, trial.id, trial, subject, said, verdicts, (label,) if label else ())
+    verdicts = [_parse_verdict(judged, row, arm, target, options)] if judged else []
+    if labelled and by_judge and (told := _verdict_of_labeler(labelled, arm, target)) is not None:
+        verdicts += [told] if all(each.judge != told.judge for each in verdicts) else []
+    return row_builders.ImportedRow(place, trial.id, trial, subject, said, tuple(verdicts), (label,) if label else ())
 
 
 def _require_mapping(row: Mapping[str, object], name: str) -> Mapping[str, object] | None:
@@ -174,6 +179,18 @@ def _parse_verdict(
     return row_builders.ImportedVerdict(
         judge, facts, raw, quote if isinstance(quote, str) else "", parse_timestamp(said, "timestamp")
     )
+
+
+def _verdict_of_labeler(
+    said: Mapping[str, object], arm: Arm, target: str | None
+) -> row_builders.ImportedVerdict | None:
+    """The verdict of a labeler called `judge:NAME`; None if the label is empty."""
+    if said.get("answer") is None:
+        return None
+    name = limit_text(str(said["labeler"])[len(JUDGE_PREFIX) :].strip() or JUDGE, "labeler", 100)
+    raw, quote = json.dumps(said, ensure_ascii=False, sort_keys=True), said.get("reasoning")
+    facts, at = _facts_from_label(said, arm, target), parse_timestamp(said, "timestamp")
+    return row_builders.ImportedVerdict(_judge_version(name), facts, raw, quote if isinstance(quote, str) else "", at)
 
 
 @lru_cache(maxsize=1024)

@@ -37,7 +37,7 @@ from gnomon.data.importers.options import ImportOptions
 from gnomon.data.importers.parquet_files import parquet_rows
 from gnomon.data.importers.text_files import Rows, csv_rows, json_lines
 from gnomon.data.outcomes import facts_from_pass_fail
-from gnomon.data.records import Arm, Exposure, Facts, JudgeVersion, RaterRole, Span, Trial
+from gnomon.data.records import Arm, Exposure, Facts, JudgeVersion, RaterKind, RaterRole, Span, Trial
 
 NAME = "table"
 Pick = Callable[[Mapping[str, object]], dict[str, object]]
@@ -234,6 +234,8 @@ def _parse_label(
     exposure, role = parse_word(told, "exposure"), parse_word(told, "role") or RaterRole.RATER
     exposure = None if exposure is None else Exposure(require_one_of(exposure, "'exposure'", Exposure))
     role = RaterRole(require_one_of(role, "'role'", RaterRole))
+    kind = parse_word(told, "kind")
+    kind = None if kind is None else RaterKind(require_one_of(kind, "'kind'", RaterKind))
     probability = parse_number(told, "probability")
     if probability is not None and not 0 < probability <= 1:
         raise RowError(f"'probability' is {quote_value(probability)}: write a number above 0 and at most 1")
@@ -249,4 +251,5 @@ def _parse_label(
         stratum="all" if is_empty(told.get("stratum")) else limit_text(str(told["stratum"]), "stratum", 64),
         probability=1.0 if probability is None else probability,
         chosen_by=parse_judge_names(told, "chosen_by"),
+        rater_kind=kind,
     )

@@ -1,0 +1,46 @@
+"""How one truth is made of a study's labels in one view, and what raters that are no people labelled."""
+
+from __future__ import annotations
+
+from gnomon.calibration.labels.views import (
+    MACHINES,
+    rater_disagreements,
+    rater_kinds,
+    rater_labels,
+    reference_labels_of,
+    truth_rule,
+)
+from gnomon.calibration.results.truth_summary import MachineRater, TruthSummary
+from gnomon.data.storage.store import Store
+
+
+def summarize_truth(store: Store, view: str) -> TruthSummary:
+    """The rule for the truth of labels, with the trials on which it decides.
+
+    Parameters
+    ----------
+    store : Store
+        Store of the study.
+    view : {"blind", "first", "current"}
+        Label view (`gnomon.calibration.labels.views`).
+    """
+    labels, rule = rater_labels(store, view), truth_rule(store)
+    apart = rater_disagreements(store, view)
+    opinions = labels.groupby("trial")["rater"].nunique()
+    return TruthSummary(
+        view=view,
+        rule=str(rule),
+        raters=tuple(sorted(labels["rater"].unique())),
+        labelled=len(opinions),
+        repeated=int((opinions > 1).sum()),
+        disagreements=len(apart),
+        adjudicated=int(apart["adjudicated"].sum()),
+        undecided=len(opinions) - len(reference_labels_of(labels, rule)),
+        machines=_machine_raters(store, view),
+    )
+
+
+def _machine_raters(store: Store, view: str) -> tuple[MachineRater, ...]:
+    kinds = rater_kinds(store)
+    labels = rater_labels(store, view, MACHINES).groupby("rater")["trial"].nunique()
+    return tuple(MachineRater(rater=str(name), kind=str(kinds[str(name)]), labels=int(n)) for name, n in labels.items())

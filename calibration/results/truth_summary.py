@@ -1,0 +1,78 @@
+"""Which of several raters' labels is the truth, on how many trials they disagree, and what machines labelled."""
+
+from __future__ import annotations
+
+from gnomon.data.raters import TruthRule
+from gnomon.data.results import ResultPart
+
+KIND_NOUNS = {"model": "language model", "rule": "rule"}
+
+
+class MachineRater(ResultPart):
+    """A rater that is no person, whose labels count as no human label."""
+
+    rater: str
+    kind: str
+    """model or rule."""
+    labels: int
+    """Trials with its label in the view."""
+
+
+class TruthSummary(ResultPart):
+    """How one truth is made of the labels of one view."""
+
+    view: str
+    rule: str
+    """As `[labels] truth` says: voices, majority, adjudicated or rater:NAME."""
+    raters: tuple[str, ...]
+    """People with a label in the view."""
+    labelled: int
+    """Trials with a label of a person."""
+    repeated: int
+    """Of these, trials that two or more people labelled."""
+    disagreements: int
+    """Of these, trials on which raters' outcomes differ."""
+    adjudicated: int
+    """Disagreements with an adjudicator's label."""
+    undecided: int
+    """Labelled trials without a truth under the rule: they count nowhere."""
+    machines: tuple[MachineRater, ...]
+    """Raters that are no people."""
+
+    @property
+    def words(self) -> str:
+        """The rule, the disagreements and the machines in sentences."""
+        return " ".join([*self._people_sentences(), *self._machine_sentences()])
+
+    @property
+    def is_contested(self) -> bool:
+        """Whether the rule matters: raters disagree, or trials have no truth under it."""
+        return bool(self.disagreements or self.undecided)
+
+    def _people_sentences(self) -> list[str]:
+        rule = TruthRule.from_text(self.rule)
+        if not self.raters:
+            return ["No person has labelled a trial in this view."]
+        if len(self.raters) == 1 and not self.undecided:
+            return [f"One rater ({self.raters[0]}): whether another person would agree is not known."]
+        told = [f"{len(self.raters)} raters, {self.repeated:,} trials with labels of two or more; {self._counts()}."]
+        told.append(f'Truth of a trial (truth = "{self.rule}"): {rule.words}.')
+        if self.undecided:
+            noun = "trial has" if self.undecided == 1 else "trials have"
+            told.append(f"{self.undecided:,} labelled {noun} no truth by this rule and no count includes them.")
+        return told
+
+    def _counts(self) -> str:
+        if not self.disagreements:
+            return "raters disagree on no trial"
+        noun = "disagreement" if self.disagreements == 1 else "disagreements"
+        settled = "all" if self.adjudicated == self.disagreements else f"{self.adjudicated:,} of them"
+        return f"{self.disagreements:,} {noun} between raters, {settled} adjudicated"
+
+    def _machine_sentences(self) -> list[str]:
+        return [
+            f"{each.rater} is a {KIND_NOUNS.get(each.kind, each.kind)}, no person: its labels on {each.labels:,} "
+            f"{'trial' if each.labels == 1 else 'trials'} are no human labels, measure no judge and enter no estimate "
+            "(agreement with it is shown apart)."
+            for each in self.machines
+        ]
