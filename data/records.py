@@ -148,6 +148,7 @@ class VerdictState(StrEnum):
     UNPARSABLE = "unparsable"
     REFUSED = "refused"
     TRUNCATED = "truncated"
+    TOO_LONG = "too_long"
     ERROR = "error"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
@@ -11,15 +12,32 @@ from gnomon.data.errors import UserError
 from gnomon.judging.kinds import JUDGE_KINDS
 
 _SERVER_ONLY = ("base_url", "api_key_env", "price", "budget", "requests_per_minute", "tokens_per_minute")
+_OWN_KEYS = {
+    "model": "model",
+    "messages": "rubric",
+    "max_tokens": "max_tokens",
+    "max_completion_tokens": "max_tokens",
+    "temperature": "temperature",
+    "seed": "samples",
+    "response_format": "rubric",
+    "n": "samples",
+    "stream": "transport",
+}
+"""Keys of a request that are made from other settings."""
+_SECRET = re.compile(r"(api[_-]?key|secret|password|authorization|bearer)", re.IGNORECASE)
 
 
 class TokenPrice(BaseModel):
-    """Price of a judge's tokens, in `currency` per million tokens."""
+    """Price of a judge's tokens, in `currency` per million tokens.
+
+    `cached` is the price of input tokens that the server had read in an earlier call; by default that of others.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     input: float = Field(ge=0)
     output: float = Field(ge=0)
+    cached: float | None = Field(default=None, ge=0)
     currency: str = Field(default="USD", min_length=1, max_length=8)
 
 
@@ -68,6 +86,9 @@ class JudgeConfig(BaseModel):
         Length limit of a reply, in tokens.
     stop_after : int
         Consecutive failures that stop the judge.
+    extra : mapping of str to JSON value
+        Further keys of every request, such as `top_p`, `reasoning_effort` or `chat_template_kwargs`; part of the judge
+        version.
     options : mapping of str to JSON value
         Keys of the kind's own, checked against its schema.
     """
@@ -94,7 +115,20 @@ class JudgeConfig(BaseModel):
     temperature: Annotated[float, Field(ge=0, le=2)] | Literal["server"] = 0.0
     max_tokens: int = Field(default=400, ge=16, le=100_000)
     stop_after: int = Field(default=5, ge=1)
+    extra: dict[str, JsonValue] = Field(default_factory=dict)
     options: dict[str, JsonValue] = Field(default_factory=dict)
+
+    @field_validator("extra")
+    @classmethod
+    def _extra_is_further(cls, extra: dict[str, JsonValue]) -> dict[str, JsonValue]:
+        for key in extra:
+            if key in _OWN_KEYS:
+                raise ValueError(f"extra.{key}: Gnomon sets {key} itself: leave it out, or set {_OWN_KEYS[key]}")
+            if _SECRET.search(key):
+                raise ValueError(
+                    f"extra.{key}: looks like a secret, and extra is stored: name a variable in api_key_env"
+                )
+        return extra
 
     @field_validator("kind")
     @classmethod
@@ -139,6 +173,8 @@ class JudgeConfig(BaseModel):
             raise ValueError(f"judge '{self.name}' of kind {self.kind} always says the same: leave samples out")
         if self.rubric != "blind" or self.examples or self.transport != "chat":
             raise ValueError(f"judge '{self.name}' of kind {self.kind} takes no rubric, examples or transport")
+        if self.extra:
+            raise ValueError(f"judge '{self.name}' of kind {self.kind} takes no extra: it asks no server")
 
     def _check_calls(self) -> None:
         if self.budget is not None and self.price is None:

@@ -10,6 +10,8 @@ from gnomon.data.storage.pending_verdicts import tokens_used
 from gnomon.data.storage.store import Store
 
 WASTED = "judge_wasted"
+CACHED = "judge_cached"
+"""Events: tokens of calls that led to no verdict, and input tokens that the server had read before."""
 
 
 class RunState(Protocol):

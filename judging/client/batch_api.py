@@ -12,9 +12,11 @@ from openai.types import Batch
 from gnomon.data.errors import JudgeError
 from gnomon.data.records import JudgeVersion, Trial, Verdict, canonical_hash, utc_timestamp
 from gnomon.judging.client.budget import BudgetSpentError, prompt_size
-from gnomon.judging.client.call_errors import RETRY, CallFailedError, from_batch_line
+from gnomon.judging.client.call_errors import RETRY, CallFailedError, classify_complaint
 from gnomon.judging.client.circuit_breaker import CircuitBreaker
-from gnomon.judging.client.endpoint import Completion, Endpoint
+from gnomon.judging.client.completion import Completion, completion_without_reply
+from gnomon.judging.client.endpoint import Endpoint
+from gnomon.judging.client.error_body import read_complaint
 from gnomon.judging.client.rate_limit import Sleep
 from gnomon.judging.config import JudgeConfig
 from gnomon.judging.protocols import JudgeCase
@@ -141,7 +143,8 @@ class BatchApiClient:
 
     def _request_line(self, case: JudgeCase) -> str:
         prompt = self._judge.make_prompt(case)
-        body = self._endpoint.request_body(prompt.messages, prompt.schema if self._endpoint.sends_schema else None)
+        schema = prompt.schema if self._endpoint.sends_schema else None
+        body = self._endpoint.request_body(prompt.messages, schema, case.prompt_seed)
         return json.dumps({"custom_id": _case_id(case), "method": "POST", "url": "/v1/chat/completions", "body": body})
 
     async def _submit_batch(self, key: str, lines: Sequence[str]) -> Batch:
@@ -230,7 +233,8 @@ class BatchApiClient:
     def _line_verdict(
         self, case: JudgeCase, row: dict[str, Any] | None, status: str
     ) -> tuple[Verdict, CallFailedError | None]:
-        size = prompt_size(self._judge.make_prompt(case).messages)
+        messages = self._judge.make_prompt(case).messages
+        size = prompt_size(messages)
         ledger = self._endpoint.ledger
         allowed = self._allowed.pop(_case_id(case), 0)  # 0: another run reserved its cost
         try:
@@ -240,7 +244,13 @@ class BatchApiClient:
         except CallFailedError as failure:
             ledger.record_usage(allowed, 0, 0)
             return self._judge.failed_verdict(case, failure), failure
-        ledger.record_usage(allowed, completion.input_tokens, completion.output_tokens)
+        sent, received, cached = completion.input_tokens, completion.output_tokens, completion.cached_tokens
+        try:
+            self._endpoint.check_prompt_was_read(messages, completion)
+        except CallFailedError as failure:
+            ledger.record_usage(allowed, sent, received, cached=cached, kept=False)
+            return self._judge.failed_verdict(case, failure), failure
+        ledger.record_usage(allowed, sent, received, cached=cached)
         return self._judge.make_verdict(case, completion), None
 
     def _line_completion(self, row: dict[str, Any] | None, status: str) -> Completion:
@@ -249,9 +259,12 @@ class BatchApiClient:
         response = row.get("response") or {}
         code = response.get("status_code")
         if code != 200:
-            error = row.get("error") or (response.get("body") or {}).get("error") or {}
-            failed = from_batch_line(code, error, self._judge.config)
-            raise CallFailedError(failed.kind, self._endpoint.redact_key(failed.reason))
+            error = row.get("error") or response.get("body") or {}
+            complaint = read_complaint(code if isinstance(code, int) else None, error)
+            failed = classify_complaint(complaint, self._judge.config)
+            return completion_without_reply(
+                CallFailedError(failed.kind, self._endpoint.redact_key(failed.reason), complaint=complaint)
+            )
         return self._endpoint.read_completion(json.dumps(response.get("body")).encode())
 
     async def _call_server(self, once: Callable[[], Awaitable[Got]]) -> Got:

@@ -1,4 +1,4 @@
-"""Classifies failed calls to a judge's server: retry, rate limited, rejected (skip the trial), fatal (stop the run)."""
+"""Classifies failed calls to a judge's server: which are tried again, which end a transcript, which end the run."""
 
 from __future__ import annotations
 
@@ -6,27 +6,21 @@ import email.utils
 import time
 from collections.abc import Mapping
 
-from openai import (
-    APIConnectionError,
-    APIStatusError,
-    APITimeoutError,
-    AuthenticationError,
-    NotFoundError,
-    OpenAIError,
-    PermissionDeniedError,
-    RateLimitError,
-)
+from openai import APIConnectionError, APIStatusError, APITimeoutError, OpenAIError
 
+from gnomon.judging.client.error_body import ServerComplaint, first_line, read_complaint
 from gnomon.judging.config import JudgeConfig
-from gnomon.judging.rubrics.transcript import clean_transcript
 
 RETRY = "again"
 RATE_LIMITED = "wait"
 REJECTED = "rejected"
+DENIED = "denied"
+DECLINED = "declined"
+TOO_LONG = "too long"
+CUT = "cut"
 FATAL = "fatal"
 
 LONGEST_WAIT = 900.0
-_REASON_LIMIT = 300
 _PASSING = {408, 409, 425}
 
 
@@ -36,27 +30,39 @@ class CallFailedError(Exception):
     Parameters
     ----------
     kind : str
-        `RETRY`, `RATE_LIMITED` (HTTP 429), `REJECTED` (this request will never succeed) or `FATAL` (no request will).
+        `RETRY`, `RATE_LIMITED` (HTTP 429), `REJECTED` (this request will never succeed), `DENIED` (HTTP 403: none will,
+        if it is the first), `DECLINED` (the server will not read this transcript), `TOO_LONG` (it does not fit),
+        `CUT` (the server read only a part of it) or `FATAL` (no request will succeed).
     reason : str
         One line for the user.
     wait : float, optional
         Seconds that the server asked to wait; None if it named no time.
     billed : bool
         Whether the server may have charged for the call: it timed out, or its response could not be read.
+    complaint : ServerComplaint, optional
+        The error that the server sent; None if it sent none.
     """
 
-    def __init__(self, kind: str, reason: str, wait: float | None = None, *, billed: bool = False) -> None:
+    def __init__(
+        self,
+        kind: str,
+        reason: str,
+        wait: float | None = None,
+        *,
+        billed: bool = False,
+        complaint: ServerComplaint | None = None,
+    ) -> None:
         super().__init__(reason)
         self.kind = kind
         self.reason = reason
         self.wait = wait
         self.billed = billed
+        self.complaint = complaint
 
-
-def first_line(text: object) -> str:
-    """The first line of an error's text, without control characters, at most 300 characters."""
-    lines = clean_transcript(str(text)).strip().splitlines() or [type(text).__name__]
-    return lines[0][:_REASON_LIMIT]
+    @property
+    def has_advice(self) -> bool:
+        """Whether the reason says what to do."""
+        return self.kind in (FATAL, DENIED, CUT)
 
 
 def retry_after(headers: Mapping[str, str], wall_clock: float | None = None) -> float | None:
@@ -81,13 +87,6 @@ def retry_after(headers: Mapping[str, str], wall_clock: float | None = None) -> 
     return max(0.0, email.utils.mktime_tz(parsed) - (time.time() if wall_clock is None else wall_clock))
 
 
-def content_filter(error: Exception) -> str | None:
-    """The server's message if it declined the request because of its content, else None."""
-    if isinstance(error, APIStatusError) and error.code == "content_filter":
-        return first_line(_error_message(error))
-    return None
-
-
 def from_sdk_error(error: OpenAIError | TimeoutError, config: JudgeConfig) -> CallFailedError:
     """Classify an error of the SDK. The reason may still contain the API key: redact it before it is shown.
 
@@ -103,66 +102,50 @@ def from_sdk_error(error: OpenAIError | TimeoutError, config: JudgeConfig) -> Ca
     if isinstance(error, APIConnectionError):
         return CallFailedError(RETRY, f"no connection ({first_line(error.__cause__ or error)})")
     if isinstance(error, APIStatusError):
-        return _by_status(error, config)
+        complaint = read_complaint(error.status_code, error.body, error.message)
+        return classify_complaint(complaint, config, retry_after(error.response.headers))
     return CallFailedError(REJECTED, first_line(error))
 
 
-def from_batch_line(code: object, error: Mapping[str, object], config: JudgeConfig) -> CallFailedError:
-    """Classify the failure that one line of a batch's results reports.
+def classify_complaint(complaint: ServerComplaint, config: JudgeConfig, wait: float | None = None) -> CallFailedError:
+    """Classify an error that a server reported: as an HTTP status, in a 200 response, or in a line of a batch.
 
     Parameters
     ----------
-    code : object
-        HTTP status code of that call; any other value counts as a failure worth a retry.
-    error : mapping of str to object
-        The error object of that line; `message` and `code` are read.
+    complaint : ServerComplaint
+        The error; without a status it counts as a failure worth a retry.
     config : JudgeConfig
-        The judge's config; its name appears in the reason.
+        The judge's config; its key variable appears in the reason.
+    wait : float, optional
+        Seconds that the server asks to wait.
     """
-    said = f"{code}: {first_line(error.get('message') or 'no reason given')}"
-    if code in (401, 403, 404) or error.get("code") == "insufficient_quota":
-        return CallFailedError(
-            FATAL, f"the server refuses the call ({said}): check key, model and account of {config.name}"
-        )
-    if isinstance(code, int) and 400 <= code < 500 and code not in (*_PASSING, 429):
-        return CallFailedError(REJECTED, f"the server rejects the request ({said})")
-    return CallFailedError(RETRY, f"the server failed ({said})")
+    kind, reason = _kind_and_reason(complaint, config)
+    if kind == RATE_LIMITED and wait is not None and wait > LONGEST_WAIT:
+        kind, reason = FATAL, f"the server asks to wait {wait:.0f} s: run the same command again after that"
+    if kind == RETRY and wait is not None:
+        wait = min(wait, LONGEST_WAIT)
+    return CallFailedError(kind, reason, wait, complaint=complaint)
 
 
-def _by_status(error: APIStatusError, config: JudgeConfig) -> CallFailedError:
-    said = f"{error.status_code}: {first_line(_error_message(error))}"
-    if isinstance(error, (AuthenticationError, PermissionDeniedError)):
-        where = f"the key in {config.api_key_env}" if config.api_key_env else "api_key_env in study.toml (none is set)"
-        return CallFailedError(FATAL, f"the server refuses the key ({said}): check {where}")
-    if isinstance(error, NotFoundError):
-        return CallFailedError(FATAL, f"not found ({said}): check model and base_url in study.toml")
-    if isinstance(error, RateLimitError):
-        return _rate_limit_failure(error, said)
-    if error.status_code >= 500 or error.status_code in _PASSING:
-        return CallFailedError(RETRY, f"the server failed ({said})", _bounded_wait(retry_after(error.response.headers)))
-    return CallFailedError(REJECTED, f"the server rejects the request ({said})")
-
-
-def _rate_limit_failure(error: RateLimitError, said: str) -> CallFailedError:
-    if error.code == "insufficient_quota":
-        return CallFailedError(
-            FATAL, f"the account has no credit left ({said}): add credit and run the same command again"
-        )
-    wait = retry_after(error.response.headers)
-    if wait is not None and wait > LONGEST_WAIT:
-        return CallFailedError(FATAL, f"the server asks to wait {wait:.0f} s: run the same command again after that")
-    return CallFailedError(RATE_LIMITED, f"the server is limiting calls ({said})", wait)
-
-
-def _bounded_wait(wait: float | None) -> float | None:
-    return wait if wait is None else min(wait, LONGEST_WAIT)
-
-
-def _error_message(error: APIStatusError) -> str:
-    """The server's own message if it sent the usual error object, else the SDK's."""
-    body = error.body
-    if isinstance(body, dict):
-        for key in ("message", "detail", "error"):
-            if isinstance(body.get(key), str):
-                return str(body[key])
-    return error.message
+def _kind_and_reason(complaint: ServerComplaint, config: JudgeConfig) -> tuple[str, str]:
+    said, status = complaint.said, complaint.status
+    if complaint.declines_content:
+        return DECLINED, complaint.reason
+    if complaint.is_out_of_credit:
+        return FATAL, f"the account has no credit left ({said}): add credit and run the same command again"
+    if complaint.is_too_long:
+        return TOO_LONG, f"the prompt is too long for the model ({said})"
+    where = f"the key in {config.api_key_env}" if config.api_key_env else "api_key_env in study.toml (none is set)"
+    by_status = {
+        401: (FATAL, f"the server refuses the key ({said}): check {where}"),
+        403: (
+            DENIED,
+            f"the server denies access ({said}): check {where}, and that its account may use model "
+            f"'{config.model}' from here",
+        ),
+        404: (FATAL, f"not found ({said}): check model and base_url in study.toml"),
+        429: (RATE_LIMITED, f"the server is limiting calls ({said})"),
+    }
+    passes = status is None or status >= 500 or status in _PASSING
+    other = (RETRY, f"the server failed ({said})") if passes else (REJECTED, f"the server rejects the request ({said})")
+    return other if status is None else by_status.get(status, other)

@@ -46,4 +46,4 @@ def advice_unless_fatal(failure: CallFailedError, advice: str) -> str:
     advice : str
         Text to append.
     """
-    return "" if failure.kind == FATAL else advice
+    return "" if failure.has_advice else advice

@@ -1,73 +1,59 @@
-"""Client of one OpenAI-compatible server: calls under one retry policy, and a probe for JSON-schema support."""
+"""Client of one OpenAI-compatible server: calls under one retry policy, and a probe of what the server can do."""
 
 from __future__ import annotations
 
 import asyncio
 import random
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+from enum import StrEnum
 from types import TracebackType
 from typing import Self, TypeVar
 
 import httpx2  # the SDK's own HTTP library: its response type
 from openai import AsyncOpenAI, OpenAIError
-from pydantic import BaseModel, Field, ValidationError
 
 from gnomon.data.records import canonical_hash
-from gnomon.judging.client.budget import BudgetLedger, prompt_size
+from gnomon.judging.client.budget import BudgetLedger, PromptGauge, prompt_size
 from gnomon.judging.client.call_errors import (
+    CUT,
+    DENIED,
     FATAL,
     RATE_LIMITED,
-    REJECTED,
     RETRY,
     CallFailedError,
-    content_filter,
     from_sdk_error,
+)
+from gnomon.judging.client.completion import (
+    CONTENT_FILTER,
+    NO_ROOM,
+    Completion,
+    completion_without_reply,
+    read_response,
 )
 from gnomon.judging.client.connection_pool import http_client
 from gnomon.judging.client.rate_limit import Clock, RateLimiter, Sleep
+from gnomon.judging.client.request_form import Messages, RequestForm
 from gnomon.judging.config import JudgeConfig
+from gnomon.judging.rubrics.reply_parser import is_only_reasoning, last_json_object
 
 TRIES = 4
 PROBE_TRIES = 3
 PATIENCE = 20
 NO_KEY = "none"
+QUOTE_BOUND = 100
 
-Messages = Sequence[Mapping[str, str]]
 Got = TypeVar("Got")
 
 
-@dataclass(frozen=True, slots=True)
-class Completion:
-    """A server's response: text, finish reason, its own refusal if any, tokens, and seconds of the successful call."""
+class SchemaSupport(StrEnum):
+    """What a server does with a JSON schema: enforce it, only show it to the model, neither, or it is not known."""
 
-    text: str
-    finish: str
-    refusal: str | None = None
-    input_tokens: int = 0
-    output_tokens: int = 0
-    seconds: float = 0.0
-
-
-class _WireMessage(BaseModel):
-    content: str | None = None
-    refusal: str | None = None
-
-
-class _WireChoice(BaseModel):
-    message: _WireMessage
-    finish_reason: str | None = None
-
-
-class _WireUsage(BaseModel):
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-
-
-class _WireCompletion(BaseModel):
-    choices: list[_WireChoice] = Field(min_length=1)
-    usage: _WireUsage | None = None
+    ENFORCED = "enforced"
+    SHOWN = "shown only"
+    IGNORED = "ignored"
+    UNKNOWN = "unknown"
 
 
 class Endpoint:
@@ -99,9 +85,10 @@ class Endpoint:
     ) -> None:
         self.config = config
         self.sends_schema = False
+        self.form = RequestForm()
         self.ledger = ledger or BudgetLedger(config)
         self.throttle = RateLimiter(config, sleep, clock)
-        self._length_key = "max_tokens"
+        self._gauge = PromptGauge()
         self._key = key
         self._sleep = sleep
         self._clock = clock
@@ -129,7 +116,13 @@ class Endpoint:
         return text.replace(self._key, "***") if self._key else text
 
     async def ask_model(
-        self, messages: Messages, schema: Mapping[str, object] | None, *, seed: int = 0, tries: int = TRIES
+        self,
+        messages: Messages,
+        schema: Mapping[str, object] | None,
+        *,
+        seed: int = 0,
+        tries: int = TRIES,
+        for_verdict: bool = True,
     ) -> Completion:
         """Send one chat request, with retries and within the budget.
 
@@ -140,9 +133,11 @@ class Endpoint:
         schema : mapping, optional
             JSON schema of the reply; None asks for plain text.
         seed : int
-            Seed of the jitter between retries.
+            Seed of the server's sampling, and of the jitter between retries.
         tries : int
             Attempts in all after transient failures; rate-limited attempts have a limit of their own (`PATIENCE`).
+        for_verdict : bool
+            Whether the response becomes a verdict, with which its tokens are stored; those of a probe are not.
 
         Returns
         -------
@@ -157,7 +152,20 @@ class Endpoint:
             If the judge's budget allows no further call.
         """
         size = prompt_size(messages)
-        return await self.with_retries(lambda: self._metered_call(messages, schema, size), seed=seed, tries=tries)
+        while True:
+            form = self.form
+            try:
+                return await self.with_retries(
+                    lambda: self._metered_call(messages, schema, size, seed, for_verdict=for_verdict),
+                    seed=seed,
+                    tries=tries,
+                )
+            except CallFailedError as failure:
+                if self.form == form:  # else another call has changed it meanwhile: try again in the new form
+                    adapted = form.adapted(failure.complaint, messages, has_schema=schema is not None)
+                    if adapted is None:
+                        raise
+                    self.form = adapted
 
     async def with_retries(self, once: Callable[[], Awaitable[Got]], *, seed: int = 0, tries: int = TRIES) -> Got:
         """Call `once` under the retry policy and return its result.
@@ -174,7 +182,8 @@ class Endpoint:
         Raises
         ------
         CallFailedError
-            After the last attempt, or at once for kinds `REJECTED` and `FATAL`. Errors of the SDK are converted to it.
+            After the last attempt, or at once if the failure is neither transient nor a rate limit. Errors of the SDK
+            are converted to it.
         """
         faults = waits = 0
         while True:
@@ -184,40 +193,74 @@ class Endpoint:
                 failure = error if isinstance(error, CallFailedError) else self.classify_failure(error)
                 faults += failure.kind == RETRY
                 waits += failure.kind == RATE_LIMITED
-                if failure.kind in (REJECTED, FATAL) or faults >= tries or waits >= PATIENCE:
+                if failure.kind not in (RETRY, RATE_LIMITED) or faults >= tries or waits >= PATIENCE:
                     raise failure from None
                 await self._back_off(failure, faults + waits, seed)
 
-    async def probe_schema(self) -> bool:
-        """Whether the server enforces a JSON schema on its responses.
+    async def probe_server(self, before: str = "") -> SchemaSupport:
+        """Find out what the server does with a JSON schema, and whether it reads a long prompt as a whole.
 
-        The server is asked for a plain word under a schema that allows only one unguessable string. A server that
-        returns that string enforces schemas. One that returns anything else, or rejects the schema, does not, and later
-        requests are sent without a schema.
+        The server is asked for a plain word under a schema that allows only one unguessable string. One that returns
+        anything else, or rejects the schema, ignores it, and later requests are sent without one. One that returns the
+        string may only have shown the schema to the model, so it is then asked for another string, which the schema
+        does not allow: a server that enforces schemas cannot return it.
+
+        Parameters
+        ----------
+        before : str
+            What stands before each transcript, to measure its length in tokens.
 
         Raises
         ------
         CallFailedError
-            If the server gives no response at all.
+            If the server gives no response at all, denies access, or reads or writes too little for any verdict.
         """
-        token = canonical_hash(["probe", self.config.name, self.config.model], 12)
-        schema = {
-            "type": "object",
-            "properties": {"token": {"type": "string", "enum": [token]}},
-            "required": ["token"],
-            "additionalProperties": False,
-        }
-        messages = [{"role": "user", "content": "Reply with the single word: ready. Write no JSON."}]
-        try:
-            answer = await self._ask_adapting(messages, schema)
-        except CallFailedError as failure:
-            if failure.kind in (FATAL, RATE_LIMITED):
-                raise
-            answer = await self._ask_adapting(messages, None)
-        self.sends_schema = token in answer.text
-        return self.sends_schema
+        token, decoy = (canonical_hash([kind, self.config.name, self.config.model], 12) for kind in ("probe", "decoy"))
+        plain = "Reply with the single word: ready. Write no JSON."
+        asked = f"{_PROBE_BEFORE}\n\n{before}\n\n{_PROBE_AFTER}\n\n{plain}" if before else plain
+        messages = [{"role": "user", "content": asked}]
+        support, completion = await self._ask_under_schema(messages, _token_schema(token))
+        self._gauge.record_reference(messages, completion.input_tokens)
+        if support is SchemaSupport.UNKNOWN and token in completion.text:
+            words = f'Reply with this JSON object and nothing else: {{"token": "{decoy}"}}'
+            support, completion = await self._ask_under_schema(
+                [{"role": "user", "content": words}], _token_schema(token)
+            )
+            if support is SchemaSupport.UNKNOWN and completion.text.strip():
+                kept = (last_json_object(completion.text) or {}).get("token") == token
+                support = SchemaSupport.ENFORCED if kept else SchemaSupport.SHOWN
+        elif support is SchemaSupport.UNKNOWN and completion.text.strip():
+            support = SchemaSupport.IGNORED
+        self.sends_schema = support is not SchemaSupport.IGNORED
+        return support
 
-    def request_body(self, messages: Messages, schema: Mapping[str, object] | None) -> dict[str, object]:
+    async def _ask_under_schema(
+        self, messages: Messages, schema: Mapping[str, object]
+    ) -> tuple[SchemaSupport, Completion]:
+        """A response to a probe; `IGNORED` if the server rejects the schema and answers without it."""
+        support = SchemaSupport.UNKNOWN
+        try:
+            completion = await self.ask_model(messages, schema, tries=PROBE_TRIES, for_verdict=False)
+        except CallFailedError as failure:
+            if failure.kind in (FATAL, DENIED, RATE_LIMITED, CUT):
+                raise
+            support = SchemaSupport.IGNORED
+            completion = await self.ask_model(messages, None, tries=PROBE_TRIES, for_verdict=False)
+        if completion.finish == NO_ROOM:
+            raise CallFailedError(
+                FATAL,
+                f"the rubric alone is too long for the model ({completion.refusal}): give it a longer context, "
+                "or lower 'examples' in study.toml",
+            )
+        if completion.finish == "length" and is_only_reasoning(completion.text):
+            raise CallFailedError(
+                FATAL,
+                f"the reply is empty at {self.config.max_tokens} tokens, all of them used up by its reasoning: raise "
+                "'max_tokens' in study.toml",
+            )
+        return support, completion
+
+    def request_body(self, messages: Messages, schema: Mapping[str, object] | None, seed: int = 0) -> dict[str, object]:
         """The JSON body of one chat request.
 
         Parameters
@@ -226,15 +269,10 @@ class Endpoint:
             Chat messages with the keys `role` and `content`.
         schema : mapping, optional
             JSON schema of the reply; None asks for plain text.
+        seed : int
+            Seed of the server's sampling.
         """
-        body: dict[str, object] = {"model": self.config.model, "messages": list(messages)}
-        body[self._length_key] = self.config.max_tokens
-        if self.config.temperature != "server":
-            body["temperature"] = self.config.temperature
-        if schema is not None:
-            form = {"name": "facts", "strict": True, "schema": dict(schema)}
-            body["response_format"] = {"type": "json_schema", "json_schema": form}
-        return body
+        return self.form.request_body(self.config, messages, schema, seed)
 
     def read_completion(self, content: bytes, seconds: float = 0.0) -> Completion:
         """Parse the body of a response.
@@ -252,48 +290,45 @@ class Endpoint:
             If the body is not a chat completion.
         """
         try:
-            wire = _WireCompletion.model_validate_json(content)
-        except ValidationError:
-            raise CallFailedError(
-                RETRY, "the answer is not what this protocol returns (no JSON with choices)", billed=True
-            ) from None
-        choice, usage = wire.choices[0], wire.usage or _WireUsage()
-        return Completion(
-            self.redact_key(choice.message.content or ""),
-            choice.finish_reason or "",
-            None if choice.message.refusal is None else self.redact_key(choice.message.refusal),
-            usage.prompt_tokens or 0,
-            usage.completion_tokens or 0,
-            seconds,
+            completion = read_response(content, self.config, seconds)
+        except CallFailedError as failure:
+            raise self._without_key(failure) from None
+        refusal = completion.refusal
+        return replace(
+            completion,
+            text=self.redact_key(completion.text),
+            refusal=None if refusal is None else self.redact_key(refusal),
         )
 
     def classify_failure(self, error: OpenAIError | TimeoutError) -> CallFailedError:
         """Classify an error of the SDK, with the API key redacted."""
-        failed = from_sdk_error(error, self.config)
-        return CallFailedError(failed.kind, self.redact_key(failed.reason), failed.wait, billed=failed.billed)
+        return self._without_key(from_sdk_error(error, self.config))
 
-    async def _ask_adapting(self, messages: Messages, schema: Mapping[str, object] | None) -> Completion:
-        """As `ask_model`; if the server requires the newer name of the length limit, use that name from now on."""
-        try:
-            return await self.ask_model(messages, schema, tries=PROBE_TRIES)
-        except CallFailedError as failure:
-            if failure.kind != REJECTED or "max_completion_tokens" not in failure.reason:
-                raise
-            self._length_key = "max_completion_tokens"
-            return await self.ask_model(messages, schema, tries=PROBE_TRIES)
+    def _without_key(self, failure: CallFailedError) -> CallFailedError:
+        return CallFailedError(
+            failure.kind,
+            self.redact_key(failure.reason),
+            failure.wait,
+            billed=failure.billed,
+            complaint=failure.complaint,
+        )
 
-    async def _metered_call(self, messages: Messages, schema: Mapping[str, object] | None, size: int) -> Completion:
+    async def _metered_call(
+        self, messages: Messages, schema: Mapping[str, object] | None, size: int, seed: int, *, for_verdict: bool
+    ) -> Completion:
         """One call, rate-limited and within the budget; its usage is recorded whether or not it succeeds."""
         most = self.ledger.max_prompt_tokens(size) + self.config.max_tokens
         await self.throttle.acquire_slot(most)
         limited, used = False, 0
         try:
             allowed = await self.ledger.reserve_budget(size)
-            sent = received = 0
+            sent = received = cached = 0
             kept = False
             try:
-                completion = self.with_token_counts(await self._call_once(messages, schema), allowed, size)
-                sent, received, kept = completion.input_tokens, completion.output_tokens, True
+                completion = self.with_token_counts(await self._call_once(messages, schema, seed), allowed, size)
+                sent, received, cached = completion.input_tokens, completion.output_tokens, completion.cached_tokens
+                self.check_prompt_was_read(messages, completion)
+                kept = for_verdict
                 return completion
             except CallFailedError as failure:
                 limited = failure.kind == RATE_LIMITED
@@ -301,10 +336,28 @@ class Endpoint:
                     sent, received = allowed, self.config.max_tokens
                 raise
             finally:
-                self.ledger.record_usage(allowed, sent, received, kept=kept)
+                self.ledger.record_usage(allowed, sent, received, cached=cached, kept=kept)
                 used = sent + received
         finally:
             self.throttle.release_slot(limited=limited, unused=most - used)
+
+    def check_prompt_was_read(self, messages: Messages, completion: Completion) -> None:
+        """Raise `CallFailedError` if the server read less than the whole prompt.
+
+        Parameters
+        ----------
+        messages : sequence of mapping
+            Chat messages of the prompt.
+        completion : Completion
+            The response to it.
+        """
+        if completion.finish not in (CONTENT_FILTER, NO_ROOM) and self._gauge.is_cut(messages, completion.input_tokens):
+            raise CallFailedError(
+                CUT,
+                f"the server cut the prompt: it read {completion.input_tokens} of at least "
+                f"{self._gauge.fewest_tokens(messages)} tokens: give the model a longer context (Ollama: "
+                "OLLAMA_CONTEXT_LENGTH; llama.cpp: --ctx-size)",
+            )
 
     def with_token_counts(self, completion: Completion, allowed: int, size: int) -> Completion:
         """The completion with the tokens to record: as reported, or their upper bound if a price is known.
@@ -321,22 +374,21 @@ class Endpoint:
         if completion.input_tokens:
             self.ledger.update_token_ratio(size, completion.input_tokens)
             return completion
-        if not self.ledger.has_price:
+        if not self.ledger.has_price or completion.finish == NO_ROOM:
             return completion
-        return replace(completion, input_tokens=allowed, output_tokens=self.config.max_tokens)
+        wrote = 0 if completion.finish == CONTENT_FILTER and not completion.text else self.config.max_tokens
+        return replace(completion, input_tokens=allowed, output_tokens=wrote)
 
-    async def _call_once(self, messages: Messages, schema: Mapping[str, object] | None) -> Completion:
+    async def _call_once(self, messages: Messages, schema: Mapping[str, object] | None, seed: int) -> Completion:
         begun = self._clock()
         try:
             async with asyncio.timeout(self.config.timeout):
                 # the low-level call: the same request without the SDK's type transformation of every message
                 reply = await self.client.post(
-                    "/chat/completions", cast_to=httpx2.Response, body=self.request_body(messages, schema)
+                    "/chat/completions", cast_to=httpx2.Response, body=self.request_body(messages, schema, seed)
                 )
         except (OpenAIError, TimeoutError) as error:
-            if (refusal := content_filter(error)) is not None:
-                return Completion("", "content_filter", self.redact_key(refusal), seconds=self._clock() - begun)
-            raise self.classify_failure(error) from None
+            return completion_without_reply(self.classify_failure(error), self._clock() - begun)
         return self.read_completion(reply.content, self._clock() - begun)
 
     async def _back_off(self, failure: CallFailedError, turn: int, seed: int) -> None:
@@ -346,3 +398,17 @@ class Endpoint:
         if failure.kind == RATE_LIMITED and failure.wait is not None:
             self.throttle.hold_calls(delay)
         await self._sleep(delay)
+
+
+_PROBE_BEFORE = "Pay no heed to the text between the two lines of dashes: it is here to measure its length.\n---"
+_PROBE_AFTER = "---\nThat was the text."
+
+
+def _token_schema(token: str) -> dict[str, object]:
+    """A schema that allows one string and nothing else."""
+    return {
+        "type": "object",
+        "properties": {"token": {"type": "string", "enum": [token], "maxLength": QUOTE_BOUND}},
+        "required": ["token"],
+        "additionalProperties": False,
+    }

@@ -17,7 +17,8 @@ from gnomon.judging.client.batch_api import BatchApiClient
 from gnomon.judging.client.budget import BudgetLedger, BudgetSpentError, prompt_size
 from gnomon.judging.client.call_errors import CallFailedError
 from gnomon.judging.client.circuit_breaker import CircuitBreaker, advice_unless_fatal
-from gnomon.judging.client.endpoint import Completion, Endpoint
+from gnomon.judging.client.completion import CONTENT_FILTER, NO_ROOM, Completion
+from gnomon.judging.client.endpoint import Endpoint, SchemaSupport
 from gnomon.judging.client.rate_limit import Clock, Sleep
 from gnomon.judging.config import JudgeConfig
 from gnomon.judging.judges.few_shot import draw_examples
@@ -27,7 +28,7 @@ from gnomon.judging.rubrics.blind import JudgePrompt, LabelledExample
 from gnomon.judging.rubrics.catalogue import rubric_named
 from gnomon.judging.rubrics.fence import clean_text
 from gnomon.judging.rubrics.transcript import shorten_text
-from gnomon.judging.run_state import WASTED, InMemoryRunState, RunState
+from gnomon.judging.run_state import CACHED, WASTED, InMemoryRunState, RunState
 
 RAW_LIMIT = 20_000
 
@@ -65,7 +66,8 @@ class OpenAICompatibleJudge:
         self.rubric = rubric_named(config.rubric)
         self._sleep = sleep
         self._clock = clock
-        self._enforces: bool | None = None
+        self._support: SchemaSupport | None = None
+        self._changes: list[str] = []
         self._ledger = BudgetLedger(config)
         self._lowest = config.concurrency
         self._waited = 0.0
@@ -81,12 +83,25 @@ class OpenAICompatibleJudge:
 
     @property
     def enforces_schema(self) -> bool | None:
-        """Whether the server enforced a schema in the probe of the latest run; None before the first run."""
-        return self._enforces
+        """Whether the server enforced a schema in the probe of the latest run.
+
+        None before the first run, and where the probe's replies were empty.
+        """
+        known = {SchemaSupport.ENFORCED: True, SchemaSupport.SHOWN: False, SchemaSupport.IGNORED: False}
+        return None if self._support is None else known.get(self._support)
 
     def usage_summary(self) -> dict[str, JsonValue]:
-        """Calls, tokens and cost of the latest run, lowest concurrency that the server forced, and seconds waited."""
-        return {**self._ledger.usage_summary(), "lowest_concurrency": self._lowest, "waited": round(self._waited, 1)}
+        """Calls, tokens and cost of the latest run, lowest concurrency that the server forced, and seconds waited.
+
+        `schema` says what the server does with a JSON schema, `adapted` what was not sent as the study file says.
+        """
+        return {
+            **self._ledger.usage_summary(),
+            "lowest_concurrency": self._lowest,
+            "waited": round(self._waited, 1),
+            "schema": None if self._support is None else str(self._support),
+            "adapted": list(self._changes),
+        }
 
     def make_prompt(self, case: JudgeCase) -> JudgePrompt:
         """The prompt that is sent for one case."""
@@ -121,7 +136,8 @@ class OpenAICompatibleJudge:
             If the key's environment variable is not set or holds characters that no key has.
         """
         key = self._api_key()
-        self._ledger = BudgetLedger(self.config, memory.tokens_used())
+        cached = sum(note["input_tokens"] for note in memory.recorded_events(CACHED))
+        self._ledger = BudgetLedger(self.config, memory.tokens_used(), cached)
         return AsyncProducer[Verdict](
             lambda give: self._run_requests(iter(cases), key, memory, give), self.config.concurrency
         )
@@ -144,7 +160,7 @@ class OpenAICompatibleJudge:
             state,
             case.sample,
             quote=quote,
-            raw=shorten_text(clean_text(completion.refusal or completion.text), RAW_LIMIT),
+            raw=shorten_text(clean_text((facts is None and completion.refusal) or completion.text), RAW_LIMIT),
             seconds=completion.seconds,
             input_tokens=completion.input_tokens,
             output_tokens=completion.output_tokens,
@@ -172,6 +188,8 @@ class OpenAICompatibleJudge:
             "concepts": sorted(self.concepts),
         }
         described |= sampling
+        if self.config.extra:
+            described["extra"] = self.config.extra
         if self.examples:
             described["examples"] = [[each.answer, reported_answers(each.facts), each.quote] for each in self.examples]
         return make_judge_version(self.config.name, self.config.kind, described)
@@ -192,7 +210,7 @@ class OpenAICompatibleJudge:
         ledger, sleep, clock = self._ledger, self._sleep, self._clock
         async with Endpoint(self.config, key, ledger=ledger, sleep=sleep, clock=clock) as endpoint:
             try:
-                await self._probe_schema(endpoint)
+                await self._probe_server(endpoint)
                 if self.config.transport == "batch":
                     await BatchApiClient(self, endpoint, memory, sleep).run_batches(waiting, give)
                 else:
@@ -201,6 +219,9 @@ class OpenAICompatibleJudge:
                 raise JudgeError(f"judge '{self.config.name}': {spent.exceptions[0]}") from None
             finally:
                 self._lowest, self._waited = endpoint.throttle.adaptive.lowest, endpoint.throttle.waited
+                self._changes = endpoint.form.described_changes(self.config)
+                if ledger.cached_tokens:
+                    memory.record_event(CACHED, {"input_tokens": ledger.cached_tokens})
                 if any(ledger.wasted):
                     memory.record_event(WASTED, {"input_tokens": ledger.wasted[0], "output_tokens": ledger.wasted[1]})
 
@@ -210,9 +231,9 @@ class OpenAICompatibleJudge:
             for _ in range(self.config.concurrency):
                 group.create_task(self._run_worker(endpoint, waiting, circuit, give))
 
-    async def _probe_schema(self, endpoint: Endpoint) -> None:
+    async def _probe_server(self, endpoint: Endpoint) -> None:
         try:
-            self._enforces = await endpoint.probe_schema()
+            self._support = await endpoint.probe_server(self.rubric.opening_text(self.concepts, self.examples))
         except CallFailedError as failure:
             raise JudgeError(
                 f"judge '{self.config.name}': {self.config.base_url} can't be asked: {failure.reason}"
@@ -241,14 +262,14 @@ class OpenAICompatibleJudge:
 
         A reply that the server truncated or declined gets that state unless it contains a complete object of facts.
         """
-        if completion.refusal is not None:
-            return VerdictState.REFUSED, None, ""
+        if completion.finish == NO_ROOM:
+            return VerdictState.TOO_LONG, None, ""
         state, facts, quote = self.rubric.interpret_reply(completion.text, self.concepts, trial)
-        if facts is None and completion.finish == "length":
-            return VerdictState.TRUNCATED, None, ""
-        if facts is None and completion.finish == "content_filter":
+        if facts is not None:
+            return state, facts, quote
+        if completion.refusal is not None or completion.finish == CONTENT_FILTER:
             return VerdictState.REFUSED, None, ""
-        return state, facts, quote
+        return (VerdictState.TRUNCATED if completion.finish == "length" else state), None, ""
 
 
 def build_openai_judge(config: JudgeConfig, materials: JudgeMaterials) -> OpenAICompatibleJudge:

@@ -129,6 +129,18 @@ class BlindRubric:
             turns += [self._user_turn(shown), {"role": "assistant", "content": json.dumps(_example_reply(example))}]
         return [*turns, self._user_turn(fenced[-1])]
 
+    def opening_text(self, concepts: Sequence[str], examples: Sequence[LabelledExample] = ()) -> str:
+        """What stands before every response: the instructions, and the few-shot examples.
+
+        Parameters
+        ----------
+        concepts : sequence of str
+            The study's closed list.
+        examples : sequence of LabelledExample
+            Few-shot examples.
+        """
+        return "\n\n".join(turn["content"] for turn in self.chat_messages("", concepts, 0, examples)[:-1])
+
     def reply_schema(self, concepts: Sequence[str], seed: int = 0) -> dict[str, object]:
         """Strict JSON schema of the reply: every key is required, no other is allowed, each fact follows its quotation.
 

@@ -11,7 +11,18 @@ from dataclasses import dataclass, replace
 from gnomon.data.arms import ARMS, ArmEvent
 from gnomon.data.facts import CORE, Fact, further_facts
 from gnomon.data.outcomes import facts_from_pass_fail
-from gnomon.data.records import NONE, OTHER, Condition, Facts, FurtherFacts, Trial, VerdictState, canonical_hash
+from gnomon.data.records import (
+    NONE,
+    OTHER,
+    Arm,
+    Condition,
+    Facts,
+    FurtherFacts,
+    Span,
+    Trial,
+    VerdictState,
+    canonical_hash,
+)
 from gnomon.judging.rubrics.blind import JudgePrompt, LabelledExample, concept_choices, strict_object
 from gnomon.judging.rubrics.fence import fence_texts
 from gnomon.judging.rubrics.reply_parser import clip_quote, parse_reply, pass_reply_form
@@ -130,6 +141,19 @@ class InformedRubric:
             concepts=", ".join(concept_choices(concepts, seed)),
         )
         return [{"role": "system", "content": system}, {"role": "user", "content": self.user.format(fenced=fenced)}]
+
+    def opening_text(self, concepts: Sequence[str], _examples: Sequence[LabelledExample] = ()) -> str:
+        """The instructions, which stand before every response.
+
+        Parameters
+        ----------
+        concepts : sequence of str
+            The study's closed list.
+        _examples : sequence of LabelledExample
+            Not used: the informed rubric takes no examples.
+        """
+        condition = Condition("", "", Arm.CONTROL, None, None, 0.0, Span.ALL, "", None, 0)
+        return self.chat_messages("", condition, concepts, 0)[0]["content"]
 
     def reply_schema(self, concepts: Sequence[str], seed: int = 0) -> dict[str, object]:
         """Strict JSON schema of the reply: every key is required, no other is allowed.

@@ -16,7 +16,13 @@ from gnomon.judging.rubrics.fence import clean_text
 
 QUOTE_LIMIT = 400
 
-_THINKING = re.compile(r"<(/?)think>", re.IGNORECASE)
+_THINKING = re.compile(
+    r"<(?P<angle>/?)(?:think|thinking|thoughts?|reasoning|reflection)>|\[(?P<square>/?)THINK\]|"
+    "\N{WHITE LEFT-POINTING TRIANGLE}(?P<triangle>/?)think\N{WHITE RIGHT-POINTING TRIANGLE}",
+    re.IGNORECASE,
+)
+_FINAL = "<|channel|>final<|message|>"
+"""Where the answer begins in a reply that names its channels."""
 STARTS = 200
 """Opening braces without a valid object after which a text counts as having none; each one costs a parse attempt."""
 _DECLINES = re.compile(
@@ -140,7 +146,7 @@ def parse_reply(
     tuple of (VerdictState, Reply or PassReply or None)
         State `ok` with the last valid object; `refused` or `unparsable` with None.
     """
-    values = _json_objects(_without_thinking(text))
+    values = _json_objects(visible_answer(text))
     found = [reply for value in values if (reply := _validated_reply(value, concepts, form)) is not None]
     if not found:
         return (VerdictState.REFUSED if _DECLINES.search(text) else VerdictState.UNPARSABLE), None
@@ -154,16 +160,45 @@ def clip_quote(text: str) -> str:
     return clean_text(text)[:QUOTE_LIMIT]
 
 
-def _without_thinking(text: str) -> str:
-    """The text without what is between thinking tags, read once from left to right."""
-    kept, begin, opened = [], 0, False
-    for mark in _THINKING.finditer(text):
-        if not opened and not mark[1]:
+def visible_answer(text: str) -> str:
+    """The text without the model's reasoning, read once from left to right.
+
+    A reply that is one JSON object is returned as it is, because tags in it are quotations. A closing tag without an
+    opening one ends a reasoning that began in the prompt: what stands before it is left out.
+    """
+    if _is_one_object(text):
+        return text
+    kept, begin, opened = [], max(0, text.rfind(_FINAL)), False
+    for mark in _THINKING.finditer(text, begin):
+        closes = bool(mark["angle"] or mark["square"] or mark["triangle"])
+        if not opened and not closes:
             kept.append(text[begin : mark.start()])
             begin, opened = mark.start(), True
-        elif opened and mark[1]:
+        elif closes:
+            kept = kept if opened else []
             begin, opened = mark.end(), False
     return " ".join([*kept, text[begin:]])
+
+
+def is_only_reasoning(text: str) -> bool:
+    """Whether a reply ends before its answer begins: it is empty, or a reasoning that is not closed."""
+    shown = visible_answer(text).strip()
+    return not shown or (_THINKING.match(shown) is not None and not any(True for _ in _json_objects(shown)))
+
+
+def last_json_object(text: str) -> dict[str, JsonValue] | None:
+    """The last outermost JSON object of a reply's answer, or None."""
+    return next(iter([*_json_objects(visible_answer(text))][-1:]), None)
+
+
+def _is_one_object(text: str) -> bool:
+    stripped = text.strip()
+    if not (stripped.startswith("{") and stripped.endswith("}")):
+        return False
+    try:
+        return isinstance(json.loads(stripped), dict)
+    except (ValueError, RecursionError):
+        return False
 
 
 def _json_objects(text: str) -> Iterator[dict[str, JsonValue]]:
