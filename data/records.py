@@ -391,16 +391,52 @@ class Label:
 
 @dataclass(frozen=True, slots=True)
 class CountRow:
-    """Published counts of one subject and arm: `event` and `refused` of `n` trials; events are counted among answers
-    not refused.
+    """Counts of `n` trials of one subject and arm, or of one cell of an arm, by outcome. No trial is in two outcomes.
+
+    Attributes
+    ----------
+    source : str
+        Where the counts are from; the same cell can be there once by source.
+    subject : str
+        Name of the model.
+    arm : Arm
+        Arm of the trials.
+    n : int
+        Number of trials.
+    refused, incoherent, misnamed : int or None
+        Refusals, incoherent answers, claims that do not name the injected concept; None where the source does not count
+        them. What is neither of these nor the event is the rest: denials and all that was not counted by itself.
+    event : int
+        Trials with the event of the arm (`ArmSpec.event`).
+    concept, layer, depth, strength, span, protocol : optional
+        The cell, as far as the source divides its trials by it; `depth` is as in `Trial`.
     """
 
     source: str
     subject: str
     arm: Arm
     n: int
-    refused: int
+    refused: int | None
     event: int
+    concept: str | None = None
+    layer: int | None = None
+    depth: float | None = None
+    strength: float | None = None
+    span: str | None = None
+    protocol: str | None = None
+    incoherent: int | None = None
+    misnamed: int | None = None
+
+    @property
+    def cell(self) -> str:
+        """Hash of the cell; "" for a whole arm."""
+        return count_cell(self.concept, self.layer, self.strength, self.span, self.protocol)
+
+
+def count_cell(*axes: str | float | None) -> str:
+    """Hash of the axes by which counts are divided, in the order of `CountRow`, `depth` left out; "" without any."""
+    told = [float(axis) if isinstance(axis, int | float) else axis for axis in axes]
+    return "" if all(axis is None for axis in told) else canonical_hash(["counted cell", told])
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,7 @@ from gnomon.data.errors import StoreError
 from gnomon.data.raters import TruthRule
 from gnomon.data.records import RaterKind
 from gnomon.data.storage.store import Store
-
-COUNTS = "counts"
-"""Kind of a study that holds published counts and no trials."""
+from gnomon.data.storage.stored_settings import COUNTS
 
 
 class PlannedDesign(BaseModel):

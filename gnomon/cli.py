@@ -283,8 +283,8 @@ def import_(
         str,
         typer.Argument(
             metavar="FORMAT",
-            help="open-introspection, llama-introspection, introspection-scaling, inspect, arena, table, gnomon, or a "
-            "plug-in's",
+            help="open-introspection, llama-introspection, introspection-scaling, inspect, arena, table, counts, "
+            "gnomon, or a plug-in's",
         ),
     ],
     paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="the files, all of this format")],
@@ -301,6 +301,16 @@ def import_(
         str | None,
         typer.Option(help="what the raters are where the source does not say it: person, model or rule"),
     ] = None,
+    shared_controls: Annotated[
+        bool | None,
+        typer.Option(
+            "--shared-controls/--no-shared-controls",
+            help="counts: whether control rows that repeat are the same trials, where the file does not tell",
+        ),
+    ] = None,
+    add_repeated: Annotated[
+        bool, typer.Option("--add-repeated", help="counts: rows of the same cell are different trials: add them up")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Import trials, verdicts and labels made elsewhere (docs/importing.md)."""
@@ -309,7 +319,10 @@ def import_(
     from gnomon.data.raters import parse_rater_kind
 
     kind = parse_rater_kind(rater_kind)
-    transfer.import_files(format_, paths, study, ImportOptions(judge, subject, parameters, columns, kind), json)
+    options = ImportOptions(
+        judge, subject, parameters, columns, kind, shared_controls=shared_controls, add_repeated=add_repeated
+    )
+    transfer.import_files(format_, paths, study, options, json)
 
 
 @app.command()

@@ -201,7 +201,7 @@ class StudyFile(StudyTable):
     seed: int = Field(default=1, ge=0)
     database: str = "gnomon.db"
     rule: str = "strict"
-    counts: Literal["published"] | None = None
+    counts: Literal["published", "imported"] | None = None
     imported: bool = False
     listed: list[ListedConcept] | None = Field(default=None, alias="concepts", min_length=1)
     subjects: list[SubjectSpec] = Field(default_factory=list)

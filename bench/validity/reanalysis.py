@@ -116,7 +116,7 @@ def corrected(one: CountRow, zero: CountRow, judge: JudgeScenario) -> IntervalEs
         marginal_posterior(apparent, *errors)
         for apparent, errors in (
             ((one.event, one.n), judge.injection),
-            ((zero.event + zero.refused, zero.n), judge.control),
+            ((zero.event + (zero.refused or 0), zero.n), judge.control),
         )
     ]
     return joint_difference(*parts)
@@ -140,7 +140,7 @@ def pooled(one: CountRow, zero: CountRow, seed: int = 1) -> IntervalEstimate:
     (hits, passes), (right, fails) = POOLED
     se, sp = random.beta(hits + 1, passes - hits + 1, DRAWS), random.beta(right + 1, fails - right + 1, DRAWS)
     arms = [
-        _passing(row.n - row.refused - row.event if row is zero else row.event, row.n, se, sp, random)
+        _passing(row.n - (row.refused or 0) - row.event if row is zero else row.event, row.n, se, sp, random)
         for row in (one, zero)
     ]
     weight = arms[0][1] * arms[1][1]
@@ -179,7 +179,7 @@ def main() -> None:
     print("| model | raw | engaged | Lee bounds, with sampling error | no monotonicity |\n|---|---|---|---|---|")
     for subject in dict.fromkeys(row.subject for row in counts):
         rows = [arms[subject, arm] for arm in (Arm.INJECTION, Arm.CONTROL)]
-        table = [ArmCounts(engaged=row.n - row.refused, n=row.n, events=row.event) for row in rows]
+        table = [ArmCounts(engaged=row.n - (row.refused or 0), n=row.n, events=row.event) for row in rows]
         lee, worst = bounds_with_interval(*table), worst_case_bounds(*table)
         shown = [_interval(figures[subject, name]) for name in wanted]
         held = (
@@ -201,7 +201,7 @@ def main() -> None:
     print("|---|---|---|---|---|---|")
     for subject in dict.fromkeys(row.subject for row in counts):
         one, zero = arms[subject, Arm.INJECTION], arms[subject, Arm.CONTROL]
-        raw = one.event / one.n - (zero.event + zero.refused) / zero.n
+        raw = one.event / one.n - (zero.event + (zero.refused or 0)) / zero.n
         given = [pooled(one, zero), *(corrected(one, zero, judge) for judge in judges)]
         print(f"| {subject} | {_points(raw)} | {' | '.join(_span(e.value, e.low, e.high) for e in given)} |")
 

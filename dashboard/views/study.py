@@ -201,7 +201,7 @@ def _fit_row(fit: StoredFit) -> dict[str, object]:
 def _show_counts(store: Store) -> None:
     st.subheader("Published counts")
     subjects = {subject.name: subject for subject in store.load_subjects()}
-    table = store.read_frame(tables.counts)
+    table = store.read_frame(tables.counts).drop(columns="cell").dropna(axis="columns", how="all")
     table.insert(1, "size", [format_size(subjects[name].parameters) for name in table["subject"]])
     table["parameters"] = [subjects[name].parameters for name in table["subject"]]
     table = table.sort_values(["parameters", "subject", "arm"]).drop(columns="parameters")

@@ -15,6 +15,7 @@ from gnomon.data.importers.formats import (
     introspection_scaling,
     llama_introspection,
     open_introspection,
+    outcome_counts,
     table,
 )
 from gnomon.data.importers.ingest import ImportCounts, store_rows
@@ -48,6 +49,7 @@ register_importer(Importer(introspection_scaling.NAME, introspection_scaling.rea
 register_importer(Importer(inspect_logs.NAME, inspect_logs.read_files))
 register_importer(Importer(arena.NAME, arena.read_files, suggests_judge=False))
 register_importer(Importer(table.NAME, table.read_files))
+register_importer(Importer(outcome_counts.NAME, read_tables=outcome_counts.read_files, suggests_judge=False))
 register_importer(Importer(gnomon_export.NAME, read_tables=gnomon_export.read_folder, suggests_judge=False))
 
 
@@ -135,7 +137,9 @@ def parse_files(format_: str, paths: Sequence[Path], options: ImportOptions) -> 
         raise InputError(f"format '{format_}': no file is named: name at least one")
     report = ImportReport()
     if importer.read_tables is not None:
-        return ParsedFiles(format_, report, FirstPass(), tuple(paths), options, importer.read_tables(paths, report))
+        return ParsedFiles(
+            format_, report, FirstPass(), tuple(paths), options, importer.read_tables(paths, options, report)
+        )
     seen = _first_pass(_row_reader(format_)(paths, options, report))
     return ParsedFiles(format_, report, seen, tuple(paths), options)
 

@@ -57,6 +57,8 @@ class ImportReport:
     rows: int = 0
     problems: list[RowProblem] = field(default_factory=list)
     left_out: Counter[tuple[str, str]] = field(default_factory=Counter)
+    notes: list[str] = field(default_factory=list)
+    """How the files were read where they do not say it themselves, in sentences."""
 
     def add_problem(self, place: SourceLocation, text: object) -> None:
         """Record a row that cannot be imported.

@@ -15,6 +15,8 @@ class ImportOptions:
     `judge` and `subject` are names for what the source leaves unnamed; `parameters` is the subject's size if its name
     does not contain it; `map` is the column map of the `table` format; `rater_kind` what the raters are of whom the
     source does not say it.
+    `shared_controls` says of counts whether control rows that repeat are the same trials, and `add_repeated`
+    that rows of the same cell are added up.
     """
 
     judge: str | None = None
@@ -22,3 +24,5 @@ class ImportOptions:
     parameters: float | None = None
     map: Path | None = None
     rater_kind: RaterKind | None = None
+    shared_controls: bool | None = None
+    add_repeated: bool = False

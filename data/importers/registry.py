@@ -39,7 +39,7 @@ class ImportedTables(Protocol):
 
 
 RowReader = Callable[[Sequence[Path], ImportOptions, ImportReport], Iterator[ImportedRow]]
-TableReader = Callable[[Sequence[Path], ImportReport], ImportedTables]
+TableReader = Callable[[Sequence[Path], ImportOptions, ImportReport], ImportedTables]
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,8 @@ class Importer:
         Function of the files, the `ImportOptions` and an `ImportReport` that yields the rows; it is called twice, and
         puts what it cannot read into the report with file and line.
     read_tables : callable, optional
-        In place of `read_rows`: function of the files and an `ImportReport` that returns whole tables.
+        In place of `read_rows`: function of the files, the `ImportOptions` and an `ImportReport` that returns whole
+        tables.
     rule : str
         Outcome rule that a new study file names.
     rule_comment : str

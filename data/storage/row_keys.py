@@ -30,7 +30,7 @@ KEYS: dict[str, tuple[str, ...]] = {
     "judges": ("version",),
     "verdicts": ("trial", "judge", "sample"),
     "labels": ("trial", "rater", "revision"),
-    "counts": ("source", "subject", "arm"),
+    "counts": ("source", "subject", "arm", "cell"),
     "fits": ("id",),
     "events": ("kind", "detail", "created_at"),
 }

@@ -196,7 +196,7 @@ class Store:
 
     def add_counts(self, rows: Iterable[CountRow]) -> int:
         """Add published counts that are not there yet; returns how many were new."""
-        return self._insert_new(tables.counts, [{**asdict(row), "arm": str(row.arm)} for row in rows])
+        return self._insert_new(tables.counts, [{**asdict(row), "arm": str(row.arm), "cell": row.cell} for row in rows])
 
     def add_fit(self, fit: Mapping[str, object]) -> int:
         """Add a fit (columns of `tables.fits` without time and code version) under its hash; returns 1 if it is new,

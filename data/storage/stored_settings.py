@@ -6,6 +6,9 @@ from typing import Literal, TypedDict
 
 from pydantic import JsonValue
 
+COUNTS = "counts"
+"""Kind of a study that holds published counts and no trials."""
+
 
 class StoredSettings(TypedDict, total=False):
     """Settings by key; a database of an older version may lack some."""

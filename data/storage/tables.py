@@ -172,9 +172,18 @@ counts = Table(
     Column("source", String(100), primary_key=True),
     Column("subject", String(200), ForeignKey("subjects.name"), primary_key=True),
     Column("arm", String(32), primary_key=True),
+    Column("cell", String(32), primary_key=True, default=""),
+    Column("concept", String(100)),
+    Column("layer", Integer),
+    Column("depth", Float),
+    Column("strength", Float),
+    Column("span", String(32)),
+    Column("protocol", String(100)),
     Column("n", Integer, nullable=False),
-    Column("refused", Integer, nullable=False),
+    Column("refused", Integer),
     Column("event", Integer, nullable=False),
+    Column("incoherent", Integer),
+    Column("misnamed", Integer),
 )
 
 fits = Table(

@@ -102,7 +102,7 @@ def sync_settings(store: Store, file: StudyFile, broken: Sequence[str] = ()) -> 
         Names of judges whose tables are invalid.
     """
     store.update_settings(lambda held: _study_settings(store, file, held, broken))
-    if file.counts:
+    if file.counts == "published":
         bundled.add_published(store)
     if file.labels.calibration_set:
         bundled.calibration_set().add_to_store(store)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from gnomon.chain.session import opened, sync_settings, write_study_file
+from gnomon.chain.session import OpenStudy, opened, sync_settings, write_study_file
 from gnomon.console import print_json, print_status
 from gnomon.data import importers
 from gnomon.data.errors import InputError
@@ -15,6 +15,7 @@ from gnomon.data.exporters import EXPORTERS
 from gnomon.data.importers import ImportCounts, ImportOptions, ImportReport, ParsedFiles
 from gnomon.data.storage import tables
 from gnomon.data.storage.store import Store
+from gnomon.data.storage.stored_settings import COUNTS
 from gnomon.render.documents import ExportDocument, ImportDocument, ImportProblem, LeftOutRows
 from gnomon.study_file import FILE
 
@@ -50,6 +51,7 @@ def import_files(
     if not parsed.is_empty:
         made = _prepare_study(folder, parsed)
         with opened(folder) as study:
+            _check_kind(study, parsed)
             if parsed.study_settings and _is_empty(study.store):
                 study.store.save_settings(parsed.study_settings)
             landed = parsed.ingest_into(study.store)
@@ -61,6 +63,14 @@ def import_files(
     if not landed.accepted:
         raise InputError(f"{_file_names(paths)}: no row fits the format '{format_}': nothing was stored")
     return document
+
+
+def _check_kind(study: OpenStudy, parsed: ParsedFiles) -> None:
+    """Refuse counts for a study of trials, and trials for one of counts: its fit would not read them."""
+    holds, brings = study.file.counts is not None, parsed.study_settings.get("kind") == COUNTS
+    if holds != brings:
+        what, other = ("counts", "trials") if holds else ("trials", "counts")
+        raise InputError(f"{study.folder}: is a study of {what}: import {other} into a study of their own (--study)")
 
 
 def _is_empty(store: Store) -> bool:
@@ -81,7 +91,7 @@ def _prepare_study(folder: Path, parsed: ParsedFiles) -> bool:
     concepts = told.get("concepts") or []
     return write_study_file(
         folder,
-        "imported.toml",
+        "counts.toml" if told.get("kind") == COUNTS else "imported.toml",
         name=_toml_text(str(told.get("name") or folder.resolve().name)),
         rule=told.get("rule") or importer.rule,
         why=importer.rule_comment,
@@ -116,6 +126,7 @@ def _import_document(
         rejected=len({problem.place for problem in report.problems}),
         problems=tuple(ImportProblem(**asdict(problem.place), problem=problem.text) for problem in report.problems),
         without_size=tuple(parsed.seen.subjects_without_size),
+        notes=tuple(report.notes),
     )
 
 
@@ -133,6 +144,8 @@ def _print_import(parsed: ParsedFiles, document: ImportDocument) -> None:
         print_status(f"... and {len(problems) - SHOWN} more problems: --json lists all {len(problems)}")
     for left in document.left_out:
         print_status(f"{left.file}: {left.rows} rows left out: {left.reason}")
+    for note in document.notes:
+        print_status(note)
     if not document.accepted:
         return
     if names := document.without_size:
@@ -150,6 +163,8 @@ def _summary_line(document: ImportDocument) -> str:
     rejected = f", {document.rejected} rows with problems" if document.rejected else ""
     if not any(new.values()) and document.repeated == document.accepted:
         return f"nothing new: all {document.accepted} rows that fit are in the study already{rejected}"
+    if cells := new.get("counts"):
+        return f"{rows} rows read: added {cells} cells of counts; {document.repeated} repeated{rejected}"
     revised = f" ({document.revisions} revisions)" if document.revisions else ""
     added = f"{new['trials']} trials, {new['verdicts']} verdicts, {new['labels']} labels{revised}"
     return f"{rows} rows read: added {added}; {document.repeated} repeated{rejected}"

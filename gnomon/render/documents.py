@@ -145,6 +145,8 @@ class ImportDocument(ResultDocument):
     problems: tuple[ImportProblem, ...]
     without_size: tuple[str, ...]
     """Subjects whose number of parameters is not known."""
+    notes: tuple[str, ...] = Field(default=(), exclude_if=lambda value: not value)
+    """How the files were read where they do not say it themselves."""
 
 
 class ExportDocument(ResultDocument):

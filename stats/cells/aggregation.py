@@ -39,7 +39,17 @@ from gnomon.data.storage.store import Store, split_chunks
 from gnomon.data.storage.tables import counts, subjects, trials, verdicts
 from gnomon.data.study_settings import load_settings
 from gnomon.stats.cells.fitted_voices import fitted_voices
-from gnomon.stats.cells.outcome_classes import EVENT, REFUSED, REST, known_classes, outcome_class
+from gnomon.stats.cells.outcome_classes import (
+    CLASSES,
+    EVENT,
+    INCOHERENT,
+    MISNAMED,
+    REFUSED,
+    REST,
+    is_class_possible,
+    known_classes,
+    outcome_class,
+)
 
 AXES = ("subject", "parameters", "variant", "arm", "concept", "layer", "depth", "strength", "span", "protocol")
 TRIAL_AXES = tuple(axis for axis in AXES if axis not in ("parameters", "variant"))
@@ -300,7 +310,10 @@ def pattern_cells(store: Store, judges: Sequence[str] | None = None, view: str =
 
 
 def published_cells(store: Store) -> CellCounts:
-    """Cells of published counts: one for each source, subject and arm, with incoherence unknown.
+    """Cells of published counts: one for each source and cell.
+
+    A class that some source does not count is left out for all, and the rest then contains it; if refusals are not
+    counted everywhere, so are they. Counts of whole arms have no axes and strength 0.
 
     Raises
     ------
@@ -309,16 +322,26 @@ def published_cells(store: Store) -> CellCounts:
     """
     subject = subjects.c
     query = select(counts, subject.parameters, subject.variant).join(subjects, subject.name == counts.c.subject)
-    rows = store.read_frame(query.order_by(subject.parameters, counts.c.subject, counts.c.arm, counts.c.source))
+    column = counts.c
+    order = (subject.parameters, column.subject, column.arm, column.source, column.concept, column.layer)
+    rows = store.read_frame(query.order_by(*order, column.strength, column.cell))
     if rows.empty:
         raise NotEnoughDataError(
             "this study holds no published counts: run `gnomon demo DIR --published-only` to load them"
         )
-    axes = {axis: rows.get(axis) for axis in AXES}
-    frame = pd.DataFrame({**axes, "strength": 0.0, "span": "", "protocol": ""}, columns=list(AXES))
-    rest = rows["n"] - rows["refused"] - rows["event"]
-    table = np.column_stack([rows["refused"], rows["event"], rest]).astype(np.int64)
-    return CellCounts(_with_column_types(frame), (REFUSED, EVENT, REST), table)
+    frame = rows[list(AXES)].assign(
+        strength=rows["strength"].fillna(0.0).astype(float),
+        **{axis: rows[axis].astype(object).where(rows[axis].notna(), "") for axis in ("span", "protocol")},
+    )
+    possible = {
+        name: [is_class_possible(name, Arm(arm)) for arm in rows["arm"]] for name in (REFUSED, INCOHERENT, MISNAMED)
+    }
+    told = [name for name, here in possible.items() if rows[name].notna()[here].all() and any(here)]
+    counted = {EVENT: rows[EVENT], **{name: rows[name].fillna(0) for name in told}}
+    counted[REST] = rows["n"] - sum(counted.values())
+    classes = tuple(name for name in CLASSES if name in counted)
+    table = np.column_stack([counted[name] for name in classes]).astype(np.int64)
+    return CellCounts(_with_column_types(frame), classes, table)
 
 
 def primary_judge(store: Store) -> str:

@@ -337,7 +337,7 @@ def predict_new_subject(
 
 def engaged_effect_bounds(source: SubjectPosterior) -> list[EngagementBounds]:
     """Lee's and the worst-case bounds of one subject's engaged net detection, from the posterior."""
-    if not {INJECTION, CONTROL} <= source.arms_with_trials():
+    if not {INJECTION, CONTROL} <= source.arms_with_trials() or REFUSED not in source.classes:
         return []
     drawn: list[np.ndarray] = []
     for arm in (INJECTION, CONTROL):

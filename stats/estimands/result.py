@@ -49,7 +49,8 @@ from gnomon.stats.results import (
 PRIOR_DRAWS = 400
 SIZE_EFFECT = "size_odds_ratio"
 CLASS_PHRASES = {
-    MISNAMED: "a claim that names another concept or none, so detection cannot be told from identification"
+    MISNAMED: "a claim that names another concept or none, so detection cannot be told from identification",
+    REFUSED: "refused, so answers that engage cannot be told from others",
 }
 """What a trial of a class does, for a class that an estimand needs."""
 JOINT_ONLY = ("new_concepts", "new_concept_contrasts", "odds_ratios")

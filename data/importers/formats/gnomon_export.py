@@ -18,10 +18,22 @@ from gnomon.data.errors import InputError
 from gnomon.data.importers.field_parsers import ImportReport, RowError, SourceLocation, quote_value, require_one_of
 from gnomon.data.importers.ingest import ImportCounts
 from gnomon.data.importers.label_history import two_at_once
+from gnomon.data.importers.options import ImportOptions
 from gnomon.data.importers.parquet_files import parquet_rows
 from gnomon.data.importers.text_files import json_lines, parse_json
 from gnomon.data.label_selection import is_selection_document
-from gnomon.data.records import Arm, Condition, Exposure, LabelKind, RaterKind, RaterRole, Span, VerdictState, split_of
+from gnomon.data.records import (
+    Arm,
+    Condition,
+    Exposure,
+    LabelKind,
+    RaterKind,
+    RaterRole,
+    Span,
+    VerdictState,
+    count_cell,
+    split_of,
+)
 from gnomon.data.storage import tables
 from gnomon.data.storage.fact_columns import FACT_COLUMNS, FURTHER, is_further_document
 from gnomon.data.storage.row_keys import KEYS, LINKS, ORDER, columns_of, is_serial
@@ -101,13 +113,15 @@ class ExportTables:
         return landed
 
 
-def read_folder(paths: Sequence[Path], report: ImportReport) -> ExportTables:
+def read_folder(paths: Sequence[Path], options: ImportOptions, report: ImportReport) -> ExportTables:
     """Open one export folder: its JSON lines or, if these are missing, its Parquet files.
 
     Parameters
     ----------
     paths : sequence of Path
         Exactly one folder.
+    options : ImportOptions
+        Not used: an export folder gives everything.
     report : ImportReport
         If no row at all is valid, receives the reasons.
 
@@ -198,6 +212,8 @@ def check_row(table: Table, row: dict[str, object]) -> None:
         check.check_value(row)
     if table is tables.trials:
         _check_identity(row)
+    if table is tables.counts:
+        _check_count(row)
     if not is_further_document(row.get(FURTHER)):
         raise RowError(f"'{FURTHER}' is {quote_value(row[FURTHER])}: write an object of true and false by name")
     if table is tables.labels and not is_selection_document(row["selection"]):
@@ -212,12 +228,14 @@ class _ColumnCheck:
     nullable: bool
     kind: type | None
     words: Iterable[str] | None
+    assumed: object = None
+    """What a row of an export that does not have the column holds."""
 
     def check_value(self, row: dict[str, object]) -> None:
         """Raise `RowError` for an invalid value; convert whole numbers of a Float column to floats; set a missing
         value to None.
         """
-        value = row.setdefault(self.name, None)
+        value = row.setdefault(self.name, self.assumed)
         if value is None:
             if not self.nullable:
                 raise RowError(f"'{self.name}' is missing: export the study again or fix the row")
@@ -237,9 +255,13 @@ class _ColumnCheck:
 def _column_checks(table: str) -> list[_ColumnCheck]:
     columns = [column for column in tables.metadata.tables[table].columns if not is_serial(column)]
     return [
-        _ColumnCheck(each.name, bool(each.nullable), _column_kind(each), WORDS.get((table, each.name)))
+        _ColumnCheck(each.name, bool(each.nullable), _column_kind(each), WORDS.get((table, each.name)), _assumed(each))
         for each in columns
     ]
+
+
+def _assumed(column: Any) -> object:
+    return None if column.default is None else column.default.arg
 
 
 def _column_kind(column: Any) -> type | None:
@@ -256,6 +278,15 @@ def _check_identity(row: Mapping[str, Any]) -> None:
         raise RowError(
             f"trial '{row['id']}' is not in split {quote_value(row['split'])} by its hash: the row was changed"
         )
+
+
+def _check_count(row: Mapping[str, Any]) -> None:
+    axes = (row[name] for name in ("concept", "layer", "strength", "span", "protocol"))
+    if row["cell"] != count_cell(*axes):
+        raise RowError(f"counts of '{row['subject']}': the cell is not the hash of its axes: the row was changed")
+    parts = [row["event"], *(row[name] or 0 for name in ("refused", "incoherent", "misnamed"))]
+    if min(parts) < 0 or sum(parts) > row["n"]:
+        raise RowError(f"counts of '{row['subject']}': outcomes do not add up to n: the row was changed")
 
 
 def _stored_candidates(
