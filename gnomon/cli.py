@@ -311,6 +311,12 @@ def import_(
     add_repeated: Annotated[
         bool, typer.Option("--add-repeated", help="counts: rows of the same cell are different trials: add them up")
     ] = False,
+    score: Annotated[
+        str | None, typer.Option(metavar="NAME", help="scorer of an Inspect log, or part of its values, that is read")
+    ] = None,
+    threshold: Annotated[
+        str | None, typer.Option(help="which scores of an Inspect log pass, where they do not tell: '>= 7', '== A, B'")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Import trials, verdicts and labels made elsewhere (docs/importing.md)."""
@@ -320,7 +326,15 @@ def import_(
 
     kind = parse_rater_kind(rater_kind)
     options = ImportOptions(
-        judge, subject, parameters, columns, kind, shared_controls=shared_controls, add_repeated=add_repeated
+        judge,
+        subject,
+        parameters,
+        columns,
+        kind,
+        shared_controls=shared_controls,
+        add_repeated=add_repeated,
+        score=score,
+        threshold=threshold,
     )
     transfer.import_files(format_, paths, study, options, json)
 

@@ -10,7 +10,7 @@ from streamlit import config
 
 from gnomon.dashboard.server import launch
 from gnomon.data.importers import ImportOptions, parse_files
-from gnomon.data.importers.formats import inspect_files
+from gnomon.data.importers.formats.inspect_log import log_files
 
 
 @pytest.mark.parametrize("option", ["server.enableXsrfProtection", "server.enableCORS"])
@@ -21,7 +21,7 @@ def test_requests_of_other_sites_are_refused_as_streamlit_does_by_itself(option)
 
 def test_a_bomb_in_an_archive_is_not_unpacked(tmp_path, monkeypatch):
     """A sample that says 1 kB and unpacks to more than may be kept is told, and its neighbour is read."""
-    monkeypatch.setattr(inspect_files, "LONGEST", 10_000)
+    monkeypatch.setattr(log_files, "LONGEST", 10_000)
     with zipfile.ZipFile(tmp_path / "log.eval", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("header.json", json.dumps({"eval": {"task": "t", "model": "Toy-1B"}}))
         for number, words in ((1, "x" * 1_000_000), (2, "x")):

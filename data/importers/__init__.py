@@ -11,7 +11,7 @@ from gnomon.data.importers.field_parsers import ImportReport
 from gnomon.data.importers.formats import (
     arena,
     gnomon_export,
-    inspect_logs,
+    inspect_log,
     introspection_scaling,
     llama_introspection,
     open_introspection,
@@ -46,7 +46,7 @@ register_importer(
 )
 register_importer(Importer(llama_introspection.NAME, llama_introspection.read_files))
 register_importer(Importer(introspection_scaling.NAME, introspection_scaling.read_files))
-register_importer(Importer(inspect_logs.NAME, inspect_logs.read_files))
+register_importer(Importer(inspect_log.NAME, inspect_log.read_files))
 register_importer(Importer(arena.NAME, arena.read_files, suggests_judge=False))
 register_importer(Importer(table.NAME, table.read_files))
 register_importer(Importer(outcome_counts.NAME, read_tables=outcome_counts.read_files, suggests_judge=False))

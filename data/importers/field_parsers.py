@@ -52,7 +52,7 @@ class RowProblem:
 
 @dataclass(slots=True)
 class ImportReport:
-    """Row count, problems and exclusions of one import; filled while it runs."""
+    """Row count, problems, exclusions and remarks on whole files of one import; filled while it runs."""
 
     rows: int = 0
     problems: list[RowProblem] = field(default_factory=list)

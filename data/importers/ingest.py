@@ -5,7 +5,7 @@ Duplicates are counted; conflicts with stored facts are reported.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
@@ -24,13 +24,17 @@ BATCH = 5_000
 
 @dataclass(slots=True)
 class ImportCounts:
-    """Rows that an import added, by table, and rows that the study already had."""
+    """Rows that an import added, by table, and rows that the study already had.
+
+    `unusable` counts the new verdicts that cannot be used, by judge and reason.
+    """
 
     new: dict[str, int] = field(default_factory=lambda: dict.fromkeys(("trials", "verdicts", "labels"), 0))
     already: dict[str, int] = field(default_factory=lambda: dict.fromkeys(("trials", "verdicts", "labels"), 0))
     revisions: int = 0
     accepted: int = 0
     repeated: int = 0
+    unusable: Counter[tuple[str, str]] = field(default_factory=Counter)
 
 
 @dataclass(slots=True)
@@ -102,7 +106,7 @@ def _study_concepts(connection: Connection) -> set[str]:
 def _known_rows(
     connection: Connection, rows: Sequence[ImportedRow], concepts: set[str], told: Mapping[int, str]
 ) -> _KnownRows:
-    ids = list({row.trial_id for row in rows})
+    ids = list({id_ for row in rows for id_ in (row.trial_id, row.former_id) if id_})
     trial, verdict = tables.trials.c, tables.verdicts.c
     answers = _by_trial(connection, select(trial.id, trial.answer, trial.error), trial.id, ids)
     query = select(verdict.trial, verdict.judge, verdict.raw, verdict.state).where(verdict.sample == 0)
@@ -132,6 +136,7 @@ def _by_trial(connection: Connection, query: Any, column: Any, ids: Sequence[str
 
 
 def _store_row(row: ImportedRow, known: _KnownRows, landed: ImportCounts, report: ImportReport, moment: str) -> None:
+    row = _under_former_id(row, known)
     problems, before = len(report.problems), sum(landed.new.values())
     try:
         _store_trial(row, known, landed)
@@ -150,6 +155,13 @@ def _store_row(row: ImportedRow, known: _KnownRows, landed: ImportCounts, report
             report.add_problem(row.place, error)
     landed.accepted += 1
     landed.repeated += len(report.problems) == problems and sum(landed.new.values()) == before
+
+
+def _under_former_id(row: ImportedRow, known: _KnownRows) -> ImportedRow:
+    """The row under the id that an earlier version gave its trial, if the study has it so."""
+    if row.trial is None or row.former_id not in known.answers or row.trial_id in known.answers:
+        return row
+    return replace(row, trial_id=row.former_id, trial=replace(row.trial, id=row.former_id))
 
 
 def _store_trial(row: ImportedRow, known: _KnownRows, landed: ImportCounts) -> None:
@@ -188,6 +200,8 @@ def _store_verdict(row: ImportedRow, heard: ImportedVerdict, known: _KnownRows, 
         made = Verdict(*key, facts, heard.state, quote=heard.quote, raw=heard.raw, created_at=heard.at)
         known.new_verdicts.append(made)
         landed.new["verdicts"] += 1
+        if facts is None:
+            landed.unusable[heard.judge.name, heard.reason or f"it is {heard.state}"] += 1
     elif there == (heard.raw, heard.state):
         landed.already["verdicts"] += 1
     else:

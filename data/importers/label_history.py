@@ -103,7 +103,7 @@ def extend_chain(chain: Chain, event: LabelEvent, said: ImportedLabel, trial: st
                 "it is not taken: import the calibration file first, or both files together, into a new study"
             )
         exposure = said.exposure or (Exposure.AFTER_VERDICT if judged else Exposure.UNKNOWN)
-        at = max(at, _time_after(chain[-1].at))
+        at = max(at, next_instant(chain[-1].at))
     revision = chain[-1].revision + 1 if chain else 0
     chain.append(LabelEvent(event.facts, event.mark, at, event.file, revision))
     note = event.mark + SEPARATOR + said.note if event.mark else said.note
@@ -151,7 +151,7 @@ def _event_content(event: LabelEvent) -> tuple[Facts | None, str]:
     return event.facts, event.mark
 
 
-def _time_after(at: str) -> str:
+def next_instant(at: str) -> str:
     """The time one microsecond later, the store's resolution."""
     try:
         return (datetime.fromisoformat(at) + timedelta(microseconds=1)).isoformat(timespec="microseconds")

@@ -16,7 +16,8 @@ class ImportOptions:
     does not contain it; `map` is the column map of the `table` format; `rater_kind` what the raters are of whom the
     source does not say it.
     `shared_controls` says of counts whether control rows that repeat are the same trials, and `add_repeated`
-    that rows of the same cell are added up.
+    that rows of the same cell are added up. `score` names the scorer, or the part of its values, that is read, and
+    `threshold` what passes (`>= 7`), where the source's scores do not say it themselves.
     """
 
     judge: str | None = None
@@ -26,3 +27,5 @@ class ImportOptions:
     rater_kind: RaterKind | None = None
     shared_controls: bool | None = None
     add_repeated: bool = False
+    score: str | None = None
+    threshold: str | None = None

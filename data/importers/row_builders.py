@@ -49,13 +49,14 @@ class ImportedProtocol:
 
 @dataclass(frozen=True, slots=True)
 class ImportedVerdict:
-    """One judge's verdict in a row; `facts` is None if the judge's answer cannot be used."""
+    """One judge's verdict in a row; `facts` is None if the judge's answer cannot be used, for the given `reason`."""
 
     judge: JudgeVersion
     facts: Facts | None
     raw: str
     quote: str = ""
     at: str = ""
+    reason: str = ""
 
     @property
     def state(self) -> VerdictState:
@@ -91,7 +92,10 @@ class ImportedLabel:
 
 @dataclass(frozen=True, slots=True)
 class ImportedRow:
-    """One row of a source. `trial` is None if the row refers to a trial of the study by `trial_id`."""
+    """One row of a source. `trial` is None if the row refers to a trial of the study by `trial_id`.
+
+    `former_id` is the id under which an earlier version of Gnomon stored the trial: one that has it is not added again.
+    """
 
     place: SourceLocation
     trial_id: str
@@ -100,6 +104,7 @@ class ImportedRow:
     protocol: ImportedProtocol | None
     verdicts: tuple[ImportedVerdict, ...] = ()
     labels: tuple[ImportedLabel, ...] = ()
+    former_id: str = ""
 
 
 def imported_protocol(source: str, name: str, **content: Any) -> ImportedProtocol:

@@ -16,10 +16,11 @@ from gnomon.data.importers import ImportCounts, ImportOptions, ImportReport, Par
 from gnomon.data.storage import tables
 from gnomon.data.storage.store import Store
 from gnomon.data.storage.stored_settings import COUNTS
-from gnomon.render.documents import ExportDocument, ImportDocument, ImportProblem, LeftOutRows
+from gnomon.render.documents import ExportDocument, ImportDocument, ImportProblem, LeftOutRows, UnusableVerdicts
 from gnomon.study_file import FILE
 
 SHOWN = 20
+REASONS = 4
 
 
 def import_files(
@@ -126,6 +127,10 @@ def _import_document(
         rejected=len({problem.place for problem in report.problems}),
         problems=tuple(ImportProblem(**asdict(problem.place), problem=problem.text) for problem in report.problems),
         without_size=tuple(parsed.seen.subjects_without_size),
+        unusable=tuple(
+            UnusableVerdicts(judge=judge, reason=reason, verdicts=count)
+            for (judge, reason), count in sorted(landed.unusable.items())
+        ),
         notes=tuple(report.notes),
     )
 
@@ -148,6 +153,8 @@ def _print_import(parsed: ParsedFiles, document: ImportDocument) -> None:
         print_status(note)
     if not document.accepted:
         return
+    for judge in dict.fromkeys(each.judge for each in document.unusable):
+        print_status(_unusable_line(judge, [each for each in document.unusable if each.judge == judge]))
     if names := document.without_size:
         shown = ", ".join(names[:3]) + (" ..." if len(names) > 3 else "")
         print_status(
@@ -158,6 +165,13 @@ def _print_import(parsed: ParsedFiles, document: ImportDocument) -> None:
     print_status(_summary_line(document))
 
 
+def _unusable_line(judge: str, kinds: Sequence[UnusableVerdicts]) -> str:
+    kinds = sorted(kinds, key=lambda each: -each.verdicts)
+    reasons = ", ".join(f"{each.verdicts}: {each.reason}" for each in kinds[:REASONS])
+    more = f", and {len(kinds) - REASONS} more reasons" if len(kinds) > REASONS else ""
+    return f"judge '{judge}': {sum(each.verdicts for each in kinds)} verdicts cannot be used ({reasons}{more})"
+
+
 def _summary_line(document: ImportDocument) -> str:
     new, rows = document.new, document.rows
     rejected = f", {document.rejected} rows with problems" if document.rejected else ""
@@ -166,7 +180,9 @@ def _summary_line(document: ImportDocument) -> str:
     if cells := new.get("counts"):
         return f"{rows} rows read: added {cells} cells of counts; {document.repeated} repeated{rejected}"
     revised = f" ({document.revisions} revisions)" if document.revisions else ""
-    added = f"{new['trials']} trials, {new['verdicts']} verdicts, {new['labels']} labels{revised}"
+    lost = sum(each.verdicts for each in document.unusable)
+    unusable = f" ({lost} not usable)" if lost else ""
+    added = f"{new['trials']} trials, {new['verdicts']} verdicts{unusable}, {new['labels']} labels{revised}"
     return f"{rows} rows read: added {added}; {document.repeated} repeated{rejected}"
 
 

@@ -124,6 +124,14 @@ class ImportProblem(ResultPart):
     problem: str
 
 
+class UnusableVerdicts(ResultPart):
+    """New verdicts of one judge that cannot be used, and why; they are stored as missing, never as a fail."""
+
+    judge: str
+    reason: str
+    verdicts: int
+
+
 class ImportDocument(ResultDocument):
     """What `gnomon import` prints: rows read, accepted and new, and everything that was not imported."""
 
@@ -147,6 +155,7 @@ class ImportDocument(ResultDocument):
     """Subjects whose number of parameters is not known."""
     notes: tuple[str, ...] = Field(default=(), exclude_if=lambda value: not value)
     """How the files were read where they do not say it themselves."""
+    unusable: tuple[UnusableVerdicts, ...] = ()
 
 
 class ExportDocument(ResultDocument):

@@ -283,8 +283,6 @@ def as_eval(path, samples, pack=False):
         ({}, True, ("ok", True, "other", False, True)),
         ({}, "I", ("ok", False, "none", False, False)),
         ({}, "P", ("unparsable", None, None, None, None)),
-        ({}, 0.5, ("unparsable", None, None, None, None)),
-        ({}, [1], ("unparsable", None, None, None, None)),
     ],
 )
 def test_a_score_is_a_verdict_of_its_scorer(store, tmp_path, metadata, value, expected):
@@ -300,7 +298,7 @@ def test_metadata_name_the_condition(store, tmp_path):
     (trial,) = store.load_trials()
     condition = trial.condition
     assert (condition.arm, condition.concept, condition.layer, condition.strength) == ("injection", "ocean", 3, 2.0)
-    assert (condition.span, condition.subject, trial.magnitude) == ("all", "mine", 7)
+    assert (condition.span, condition.subject, trial.magnitude) == ("all", "hf/Toy-3B", 7)
     assert store.load_subjects()[0].parameters == 3e9
 
 

@@ -6,7 +6,8 @@ import json
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,6 +18,35 @@ from gnomon.data.importers.text_files import LONGEST, parse_json, read_content
 ZSTANDARD = 93
 _LOCAL = struct.Struct("<26xHH")
 Sample = tuple[SourceLocation, dict[str, object]]
+
+
+@dataclass(frozen=True, slots=True)
+class LogHeader:
+    """What a log says of itself.
+
+    Attributes
+    ----------
+    run : tuple of str
+        The ids of the run and the time of its start; the file's name if it has none.
+    task, model, created : str
+        Task, model and start of the run; "" if not given.
+    task_id : str
+        Id that a run shares with its retries; "" in logs without one.
+    status : str
+        How the run ended: success, error, cancelled or started.
+    """
+
+    run: tuple[str, ...]
+    task: str
+    model: str
+    created: str
+    task_id: str
+    status: str
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the run ended without failing."""
+        return self.status in ("success", "")
 
 
 def find_logs(paths: list[Path]) -> list[Path]:
@@ -39,7 +69,7 @@ def find_logs(paths: list[Path]) -> list[Path]:
     return found
 
 
-def read_log(path: Path, report: ImportReport) -> tuple[dict[str, object], Iterator[Sample]]:
+def read_log(path: Path, report: ImportReport) -> tuple[LogHeader, Iterator[Sample]]:
     """Header and samples of one log.
 
     Parameters
@@ -51,8 +81,8 @@ def read_log(path: Path, report: ImportReport) -> tuple[dict[str, object], Itera
 
     Returns
     -------
-    (dict, iterator of (SourceLocation, dict))
-        What the header says under `eval`, and the samples with their locations.
+    (LogHeader, iterator of (SourceLocation, dict))
+        What the log says of itself, and the samples with their locations.
 
     Raises
     ------
@@ -71,7 +101,7 @@ def read_log(path: Path, report: ImportReport) -> tuple[dict[str, object], Itera
     return _read_json_log(path, report)
 
 
-def _read_archive(path: Path, report: ImportReport) -> tuple[dict[str, object], Iterator[Sample]]:
+def _read_archive(path: Path, report: ImportReport) -> tuple[LogHeader, Iterator[Sample]]:
     try:
         with zipfile.ZipFile(path) as archive:
             there = {member.filename: member for member in archive.infolist()}
@@ -85,7 +115,7 @@ def _read_archive(path: Path, report: ImportReport) -> tuple[dict[str, object], 
     except RowError as error:
         raise InputError(f"{path}: {start} {error}") from None
     samples = [member for name, member in there.items() if name.startswith("samples/") and name.endswith(".json")]
-    return _eval_header(path, header), _archive_members(path, samples, report)
+    return _log_header(path, header), _archive_members(path, samples, report)
 
 
 def _archive_members(path: Path, members: list[zipfile.ZipInfo], report: ImportReport) -> Iterator[Sample]:
@@ -93,7 +123,7 @@ def _archive_members(path: Path, members: list[zipfile.ZipInfo], report: ImportR
         place = SourceLocation(path.name, part=member.filename)
         report.rows += 1
         try:
-            sample = parse_json(_read_member(path, member))
+            sample = parse_json(_without_constants(_read_member(path, member)))
             if not isinstance(sample, dict):
                 raise RowError("is no JSON object")
         except RowError as error:
@@ -141,21 +171,35 @@ def _decompress_zstd(path: Path, member: zipfile.ZipInfo) -> bytes:
     return unpacked
 
 
-def _read_json_log(path: Path, report: ImportReport) -> tuple[dict[str, object], Iterator[Sample]]:
+def _read_json_log(path: Path, report: ImportReport) -> tuple[LogHeader, Iterator[Sample]]:
     whole = read_content(path).decode("utf-8", "surrogateescape")
     try:
-        log = json.loads(whole)
-        head = _eval_header(path, log)
+        log = _decode_log(whole)
+        _eval_part(path, log)
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: is broken JSON or cut off ({str(error)[:80]}): write the log again") from None
     try:
-        checked = parse_json(json.dumps(head, ensure_ascii=False))
+        head = parse_json(json.dumps({"eval": log["eval"], "status": log.get("status")}, ensure_ascii=False))
     except RowError as error:
         raise InputError(f"{path}: its 'eval' {error}") from None
     samples = log.get("samples") or []
     if not isinstance(samples, list):
         raise InputError(f"{path}: its 'samples' are no list: write the log again")
-    return checked, _log_samples(path, samples, report)
+    return _log_header(path, head), _log_samples(path, samples, report)
+
+
+def _decode_log(text: str) -> Any:
+    """JSON with Python's constants: NaN, Inspect's sign for *not scored*, is null, and an infinity is a word."""
+    return json.loads(text, parse_constant=lambda name: None if name == "NaN" else name)
+
+
+def _without_constants(text: str) -> str:
+    if "NaN" not in text and "Infinity" not in text:
+        return text
+    try:
+        return json.dumps(_decode_log(text), ensure_ascii=False)
+    except (ValueError, RecursionError):
+        return text
 
 
 def _log_samples(path: Path, samples: list[Any], report: ImportReport) -> Iterator[Sample]:
@@ -172,8 +216,16 @@ def _log_samples(path: Path, samples: list[Any], report: ImportReport) -> Iterat
             yield place, again
 
 
-def _eval_header(path: Path, header: object) -> dict[str, object]:
+def _eval_part(path: Path, header: object) -> Mapping[str, object]:
     head = header.get("eval") if isinstance(header, dict) else None
     if not isinstance(head, dict):
         raise InputError(f"{path}: has no 'eval' in its header, no Inspect log: name another file")
     return head
+
+
+def _log_header(path: Path, header: Any) -> LogHeader:
+    head = _eval_part(path, header)
+    said = {name: str(head.get(name) or "") for name in ("eval_id", "run_id", "task_id", "created", "task", "model")}
+    run = tuple(said[name] for name in ("eval_id", "run_id", "task_id", "created") if said[name]) or (path.stem,)
+    status = str(header.get("status") or "")
+    return LogHeader(run, said["task"] or "task", said["model"], said["created"], said["task_id"], status)

@@ -1,0 +1,63 @@
+"""The history of a score: what the scorer gave first, and what people made of it afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+FIELDS = ("value", "answer", "explanation", "metadata")
+UNCHANGED = "UNCHANGED"
+NO_AUTHOR = "inspect-editor"
+"""Rater of an edit whose author is not named."""
+
+ScoreState = dict[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreEditing:
+    """A person's edit of a score: who, when, why, the score after it, and whether its value was set."""
+
+    author: str
+    at: object
+    reason: str
+    state: ScoreState
+    sets_value: bool
+
+
+def trace_history(score: Mapping[str, object]) -> tuple[ScoreState | None, list[ScoreEditing]]:
+    """The scorer's own score, None if a person added it, and the edits in their order.
+
+    Parameters
+    ----------
+    score : mapping of str to object
+        A score of an Inspect sample, with or without `history`.
+    """
+    now: ScoreState = {name: score.get(name) for name in FIELDS}
+    told = score.get("history")
+    history = [entry for entry in told if isinstance(entry, Mapping)] if isinstance(told, list) else []
+    if not history:
+        return now, []
+    first = None if isinstance(history[0].get("provenance"), Mapping) else _changed_state(now, history[0])
+    if first is not None and not first["metadata"]:
+        first["metadata"] = None  # Inspect's history writes {} where the score has none
+    state = first if first is not None else dict.fromkeys(FIELDS)
+    edits = []
+    for entry in history if first is None else history[1:]:
+        state = _changed_state(state, entry)
+        known = entry.get("provenance")
+        origin = known if isinstance(known, Mapping) else {}
+        author, reason = origin.get("author"), origin.get("reason")
+        edits.append(
+            ScoreEditing(
+                author=author if isinstance(author, str) and author.strip() else NO_AUTHOR,
+                at=origin.get("timestamp"),
+                reason=reason if isinstance(reason, str) else "",
+                state=state,
+                sets_value=entry.get("value", UNCHANGED) != UNCHANGED,
+            )
+        )
+    return first, edits
+
+
+def _changed_state(before: ScoreState, entry: Mapping[str, object]) -> ScoreState:
+    return {name: before[name] if entry.get(name, UNCHANGED) == UNCHANGED else entry[name] for name in FIELDS}
