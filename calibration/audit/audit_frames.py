@@ -97,7 +97,7 @@ def class_frame(audit: AuditResult, judge: str) -> pd.DataFrame:
 
 
 def comparison_frame(audit: AuditResult) -> pd.DataFrame:
-    """Event rate by judge, arm and method: judge, arm, method, value, low, high, judged, labelled, reason."""
+    """Event rate by judge, arm and method: judge, arm, method, value, low, high, judged, labelled, reason, clipped."""
     rows = [
         {
             "judge": row.judge,
@@ -107,10 +107,11 @@ def comparison_frame(audit: AuditResult) -> pd.DataFrame:
             "judged": row.judged,
             "labelled": row.labelled,
             "reason": row.reason,
+            "clipped": row.clipped,
         }
         for row in audit.comparison
     ]
-    frame = pd.DataFrame(rows, columns=["judge", "arm", "method", *INTERVAL, "judged", "labelled", "reason"])
+    frame = pd.DataFrame(rows, columns=["judge", "arm", "method", *INTERVAL, "judged", "labelled", "reason", "clipped"])
     return frame.astype(dict.fromkeys(INTERVAL, float))
 
 

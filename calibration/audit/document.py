@@ -16,7 +16,7 @@ from gnomon.calibration.audit.drift import judge_drift, repeat_consistency
 from gnomon.calibration.audit.revisions import audit_revisions
 from gnomon.calibration.correction.by_stratum import error_strata, overall_error_rates
 from gnomon.calibration.correction.evidence import correction_evidence, reason_not_correctable
-from gnomon.calibration.correction.methods import NO_PANEL, corrected_estimates
+from gnomon.calibration.correction.methods import NO_PANEL, clipped_sentence, corrected_estimates
 from gnomon.calibration.correction.panel_summary import empty_panel, of_panel
 from gnomon.calibration.error_rates.confusion import (
     LabelledEvidence,
@@ -36,6 +36,7 @@ from gnomon.calibration.error_rates.label_randomness import nonrandom_labels
 from gnomon.calibration.labels.label_counts import label_funnel
 from gnomon.calibration.labels.truth_summary import summarize_truth
 from gnomon.calibration.labels.views import VIEWS, rater_labels, reference_labels_of, truth_rule
+from gnomon.calibration.numerics.proportions import CLIPPED
 from gnomon.calibration.observations.frames import judge_frame, judge_splits
 from gnomon.calibration.posterior.verdict_patterns import UNHEARD, PanelReading, panel_reading
 from gnomon.calibration.results.agreement import Agreement
@@ -349,7 +350,7 @@ def _judge_estimates(measured: _Measured, judge: _JudgeRow, found: LabelledEvide
         weighted=bool(rows["weight"].nunique() > 1),
         nonrandom_labels=tuple(nonrandom),
         reasons=tuple(why for why in obstacles.values() if why),
-        notes=tuple(_judge_notes(rows, youden, shares, nonrandom)),
+        notes=(*_judge_notes(rows, youden, shares, nonrandom), *_clipped_notes(found)),
         drift=judge_drift(times, found),
     )
 
@@ -415,6 +416,7 @@ def _judge_comparison(
                     judged=judged,
                     labelled=labelled,
                     estimate=None if isinstance(each, str) else each,
+                    clipped=isinstance(each, Estimate) and each.method.endswith(CLIPPED),
                     reason=each if isinstance(each, str) else None,
                 )
             )
@@ -427,6 +429,12 @@ def _panel_estimate(arm: str, panel: PanelSummary) -> Estimate | str:
     if row is None:
         return NO_PANEL.format(arm=arm)
     return row.independent or str(row.reason)
+
+
+def _clipped_notes(found: LabelledEvidence) -> list[str]:
+    """Corrections that left the range of a rate and were cut."""
+    notes = [clipped_sentence(arm, found) for arm in _arms_with_labels(found)]
+    return [note for note in notes if note is not None]
 
 
 def _judge_notes(

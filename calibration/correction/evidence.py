@@ -21,6 +21,8 @@ from gnomon.data.records import IntervalEstimate
 from gnomon.data.results import finite_estimate
 
 MIN_YOUDEN = 0.1
+PROMISING = 0.3
+"""Youden's J from which a judge that cannot be told from a coin lacks labels rather than skill."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,8 @@ SUFFICIENT = tuple(THRESHOLDS)
 def correction_evidence(arm: str, found: LabelledEvidence) -> CorrectionEvidence:
     """The evidence for correcting a judge's event rate in an arm by its error rates there.
 
-    None: labelled events or labelled non-events are missing, or only disputed transcripts are labelled. Inverted: the
+    None: labelled events or labelled non-events are missing, or only disputed transcripts or only those with one and
+    the same verdict are labelled. Inverted: the
     interval of J lies below 0. Weak: fewer than ten of a kind, J below 0.1, or an interval of J that reaches 0.
     Moderate and strong: `THRESHOLDS`.
 
@@ -97,6 +100,22 @@ def only_disputed(arm: str, found: LabelledEvidence) -> bool:
     return chosen and bool(rows["disputed"].all()) and not bool(judged["disputed"].all())
 
 
+def only_one_verdict(arm: str, found: LabelledEvidence) -> bool | None:
+    """The verdict of all labelled trials of an arm, where the judge gave both verdicts there; None if they differ.
+
+    Such labels cannot tell sensitivity from specificity: one is 1 and the other 0, whatever the judge.
+
+    Parameters
+    ----------
+    arm : str
+        Name of the arm.
+    found : LabelledEvidence
+        The judge's verdicts and labels.
+    """
+    rows, judged = (frame.loc[frame["arm"] == arm, "event"] for frame in (found.pairs, found.judged))
+    return bool(rows.iloc[0]) if len(rows) and rows.nunique() == 1 and judged.nunique() > 1 else None
+
+
 def _grade(
     arm: str, found: LabelledEvidence, rows: pd.DataFrame, counted: ConfusionCounts
 ) -> tuple[EvidenceLevel, str | None, str | None]:
@@ -104,6 +123,10 @@ def _grade(
     events, others, youden = counted.positives[1], counted.negatives[1], counted.youden
     if not len(rows):
         return EvidenceLevel.NONE, "no transcript is labelled, so the judge's errors there are not known", None
+    if youden is not None and (verdict := only_one_verdict(arm, found)) is not None:
+        said, other = ("positive", "negative") if verdict else ("negative", "positive")
+        why = f"all {len(rows)} labelled transcripts have a {said} verdict, so half the errors are unknown"
+        return EvidenceLevel.NONE, f"{why}: label some with a {other} one", None
     if youden is None:
         some = "none" if counted.sensitivity is None else "each"
         why = f"{some} of {len(rows)} labelled transcripts holds an event, so half the errors are unknown"
@@ -121,8 +144,7 @@ def _grade_by_youden(
     if youden.high < 0:
         return EvidenceLevel.INVERTED, f"{shown}: {INVERTED}", None
     if youden.value < MIN_YOUDEN or youden.low <= 0:
-        like = "cannot be told from" if youden.low <= 0 else "is hardly better than"
-        why = f"{shown}: the judge {like} a coin, so nothing is corrected with it"
+        why = f"{shown}: {_coin_clause(youden)}, so nothing is corrected with it"
         few = _needs_of_each(events, others, SUFFICIENT[0])
         return EvidenceLevel.WEAK, why, few or _needs_of_youden(youden, labels, 0.0)
     reached = [
@@ -133,6 +155,15 @@ def _grade_by_youden(
     level = reached[-1] if reached else EvidenceLevel.WEAK
     lacking = None if reached else f"{_count_phrase(events, others)} labelled, {shown}"
     return level, lacking, _needs_for_next(level, events, others, youden, labels)
+
+
+def _coin_clause(youden: IntervalEstimate) -> str:
+    """That a judge is no better than a coin, or that labels are too few to tell."""
+    if youden.low > 0:
+        return "the judge is hardly better than a coin"
+    if youden.value >= PROMISING:
+        return "too few labels to tell whether the judge is better than a coin"
+    return "the judge cannot be told from a coin"
 
 
 def _needs_for_next(

@@ -8,11 +8,17 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from gnomon.calibration.correction.evidence import correction_evidence, only_disputed, reason_not_correctable
+from gnomon.calibration.correction.evidence import (
+    correction_evidence,
+    only_disputed,
+    only_one_verdict,
+    reason_not_correctable,
+)
 from gnomon.calibration.error_rates.confusion import LabelledEvidence, confusion_from_rows
-from gnomon.calibration.labels.sampling_strata import RANDOM_STRATA
+from gnomon.calibration.error_rates.label_randomness import declares_choice, nonrandom_labels
+from gnomon.calibration.labels.sampling_strata import BY_VERDICT
 from gnomon.calibration.numerics.prediction_powered import ppi_mean, ppi_weighted
-from gnomon.calibration.numerics.proportions import lang_reiczigel, rogan_gladen, wilson_interval
+from gnomon.calibration.numerics.proportions import CLIPPED, lang_reiczigel, rogan_gladen, wilson_interval
 from gnomon.calibration.posterior.single_judge import joint_posterior
 from gnomon.data.errors import NotEnoughDataError
 from gnomon.data.records import IntervalEstimate
@@ -69,6 +75,34 @@ def corrected_estimates(arm: str, found: LabelledEvidence, panel: Correction | N
     }
 
 
+def clipped_sentence(arm: str, found: LabelledEvidence) -> str | None:
+    """That the correction by error rates leaves the range of a rate in an arm, and what that shows; None if it doesn't.
+
+    Parameters
+    ----------
+    arm : str
+        Name of the arm.
+    found : LabelledEvidence
+        The judge's verdicts and labels.
+    """
+    if reason_not_correctable(correction_evidence(arm, found)):
+        return None
+    judged = found.judged.loc[found.judged["arm"] == arm, "event"]
+    counted = confusion_from_rows(found.pairs[found.pairs["arm"] == arm])
+    apparent = (float(judged.sum()), float(len(judged)))
+    value = rogan_gladen(apparent, counted.positives, counted.negatives, clip=False).value
+    if 0 <= value <= 1:
+        return None
+    right, every = counted.negatives if value < 0 else counted.positives
+    share, among = (1 - right / every, "negatives") if value < 0 else (right / every, "positives")
+    bound, than = ("0", "fewer than") if value < 0 else ("100", "more than")
+    return (
+        f"{arm}: corrected by its error rates (Rogan-Gladen, Lang-Reiczigel) the rate is {100 * value:.1f} % and shown "
+        f"as {bound} %: the judge says yes on {100 * judged.mean():.1f} % of all transcripts, {than} on the labelled "
+        f"{among} alone ({100 * share:.1f} %), so the labelled transcripts are unlike the others or too few"
+    )
+
+
 def _estimate_or_reason(way: Callable[[], IntervalEstimate]) -> IntervalEstimate | str:
     try:
         return way()
@@ -78,14 +112,13 @@ def _estimate_or_reason(way: Callable[[], IntervalEstimate]) -> IntervalEstimate
 
 def _joint_estimate(arm: str, found: LabelledEvidence) -> IntervalEstimate:
     rows = found.pairs[found.pairs["arm"] == arm]
-    if not rows["stratum"].isin(RANDOM_STRATA).all():
+    if rows["stratum"].isin(BY_VERDICT).any():
         raise NotEnoughDataError(
             f"{arm}: labels were chosen by what judges said: only all judges together can use them"
         )
     if rows["weight"].nunique() > 1:
-        raise NotEnoughDataError(
-            f"{arm}: labels do not look like a random sample: only all judges together can use them"
-        )
+        why = "were chosen with unequal chances" if declares_choice(rows) else "do not look like a random sample"
+        raise NotEnoughDataError(f"{arm}: labels {why}: only all judges together can use them")
     judged = found.judged[(found.judged["arm"] == arm) & ~found.judged["trial"].isin(set(rows["trial"]))]
     counted = confusion_from_rows(rows)
     hits, right = (counted.tp, counted.tp + counted.fn), (counted.tn, counted.tn + counted.fp)
@@ -98,6 +131,12 @@ def _labels_alone(arm: str, found: LabelledEvidence) -> IntervalEstimate:
     truth = rows["true_event"].to_numpy(dtype=float)
     if not len(rows):
         raise NotEnoughDataError(f"{arm}: no transcript is labelled")
+    verdict = only_one_verdict(arm, found)
+    if verdict is not None and nonrandom_labels(found.pairs, found.judged):
+        said = "positive" if verdict else "negative"
+        raise NotEnoughDataError(
+            f"{arm}: only transcripts with a {said} verdict are labelled, which are no sample of all"
+        )
     effective = float(weight.sum() ** 2 / (weight**2).sum())
     return wilson_interval(effective * float(np.average(truth, weights=weight)), effective)
 
@@ -115,7 +154,8 @@ def _ppi_estimate(arm: str, found: LabelledEvidence) -> IntervalEstimate:
         estimate = _is_weighted(rows, judged)
     low, high = max(0.0, estimate.low), min(1.0, estimate.high)
     point = min(1.0, max(0.0, estimate.value))
-    return IntervalEstimate(point, low, high, estimate.se, estimate.level, estimate.method)
+    name = estimate.method if point == estimate.value else f"{estimate.method}{CLIPPED}"
+    return IntervalEstimate(point, min(low, point), max(high, point), estimate.se, estimate.level, name)
 
 
 def _is_weighted(rows: pd.DataFrame, judged: pd.DataFrame) -> IntervalEstimate:

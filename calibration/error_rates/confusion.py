@@ -11,7 +11,7 @@ import pandas as pd
 from sqlalchemy import func, select
 
 from gnomon.calibration.error_rates.label_randomness import nonrandom_labels
-from gnomon.calibration.labels.sampling_strata import BY_VERDICT, RANDOM_STRATA, UNCERTAIN
+from gnomon.calibration.labels.sampling_strata import AUDIT, BY_VERDICT, RANDOM, UNCERTAIN
 from gnomon.calibration.labels.selecting_judges import stratifying_versions
 from gnomon.calibration.labels.views import rater_labels, reference_labels_of, truth_rule
 from gnomon.calibration.numerics.proportions import Count, difference_interval, newcombe_difference, wilson_interval
@@ -190,8 +190,8 @@ def inverse_inclusion_weights(labelled: pd.DataFrame, judged: pd.DataFrame) -> p
     inclusion probability over all calls to the queue, and leaves P(truth | verdicts), which the choice does not affect,
     unchanged. Labels chosen for their expected information (`uncertain`) were drawn by arm and by which judges see an
     event, so each then stands for the trials that agree in that. So do labels that are declared random and whose
-    verdicts do not look so (`label_randomness`). Otherwise labels of a random sample or a census weigh 1, and those of
-    any other stratum the inverse of their recorded inclusion probability.
+    verdicts do not look so (`label_randomness`). Otherwise labels of the queue's random draws weigh 1, and all others
+    the inverse of their recorded inclusion probability.
 
     Parameters
     ----------
@@ -207,7 +207,7 @@ def inverse_inclusion_weights(labelled: pd.DataFrame, judged: pd.DataFrame) -> p
     """
     undeclared = bool(nonrandom_labels(labelled, judged))
     if not labelled["stratum"].isin(BY_VERDICT).any() and not undeclared:
-        alike = labelled["stratum"].isin(RANDOM_STRATA)
+        alike = labelled["stratum"].isin([AUDIT, RANDOM])
         return (1 / labelled["probability"]).where(~alike, 1.0)
     kind = ["arm", "said" if undeclared or (labelled["stratum"] == UNCERTAIN).any() else "disputed"]
     there = judged.groupby(kind).size()

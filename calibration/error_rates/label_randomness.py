@@ -2,43 +2,69 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 from scipy.stats import fisher_exact
+from statsmodels.stats.multitest import multipletests
 
-from gnomon.calibration.labels.sampling_strata import RANDOM_STRATA
+from gnomon.calibration.labels.sampling_strata import AUDIT, BY_VERDICT, RANDOM
 from gnomon.calibration.observations.frames import arms_in
 from gnomon.calibration.results.error_rates import NonrandomLabels
 
-SELECTED_BELOW = 0.001
-"""p-value below which labels do not look random: a study of four judges and three arms makes a dozen tests."""
+SELECTED_BELOW = 0.01
+"""Holm-adjusted p-value below which labels do not look random."""
 
 
 def nonrandom_labels(labelled: pd.DataFrame, judged: pd.DataFrame) -> list[NonrandomLabels]:
     """Arms in which labels declared random were apparently chosen by verdicts.
 
     Estimand: whether P(labelled) differs between a judge's positive and negative verdicts within an arm. Assumes
-    independent trials; Fisher's exact test, two-sided. Labels of other strata were declared and are not tested, nor is
-    an arm of which every trial is labelled.
+    independent trials; Fisher's exact test, two-sided, with Holm's (1979) correction for the number of arms. A declared
+    choice (`declares_choice`) is not tested, nor is an arm of which every trial is labelled.
 
     Parameters
     ----------
     labelled : pandas.DataFrame
-        Labelled trials of one judge, with columns trial, arm, event and stratum.
+        Labelled trials of one judge, with columns trial, arm, event, stratum and probability.
     judged : pandas.DataFrame
         All its judged trials, with columns trial, arm and event.
 
     Returns
     -------
     list of NonrandomLabels
-        One for each arm with a p-value below `SELECTED_BELOW`.
+        One for each arm with an adjusted p-value below `SELECTED_BELOW`.
     """
-    if not labelled["stratum"].isin(RANDOM_STRATA).all():
+    if declares_choice(labelled):
         return []
     arms, known = arms_in(labelled), judged["trial"].isin(set(labelled["trial"]))
     parts = {arm: [judged.loc[(judged["arm"] == arm) & here, "event"] for here in (known, ~known)] for arm in arms}
     checks = [compare_labelled(arm, *((int(one.sum()), len(one)) for one in both)) for arm, both in parts.items()]
-    return [check for check in checks if check.p_value < SELECTED_BELOW]
+    return significant_choices(checks)
+
+
+def significant_choices(checks: Sequence[NonrandomLabels]) -> list[NonrandomLabels]:
+    """The comparisons whose p-value is below `SELECTED_BELOW` after Holm's correction for all of them."""
+    if not checks:
+        return []
+    adjusted = multipletests([check.p_value for check in checks], method="holm")[1]
+    return [check for check, p in zip(checks, adjusted.tolist(), strict=True) if p < SELECTED_BELOW]
+
+
+def declares_choice(labels: pd.DataFrame) -> bool:
+    """Whether labels say how verdicts chose them: by a stratum of the queue, or by unequal inclusion probabilities.
+
+    A stratum of another name with one probability for all says nothing of the choice.
+
+    Parameters
+    ----------
+    labels : pandas.DataFrame
+        Labels with the columns stratum and probability.
+    """
+    imported = ~labels["stratum"].isin([AUDIT, RANDOM])
+    unequal = labels.loc[imported, "probability"].nunique() > 1
+    return bool(labels["stratum"].isin(BY_VERDICT).any() or unequal)
 
 
 def compare_labelled(arm: str, labelled: tuple[int, int], unlabelled: tuple[int, int]) -> NonrandomLabels:

@@ -27,6 +27,9 @@ __all__ = [
 ]
 
 Count = tuple[float, float]
+CLIPPED = " (clipped)"
+"""End of the method's name where the point estimate lay outside the possible values and was cut to the nearest."""
+CUT = 1e-9
 _TINY = 1e-9
 
 
@@ -325,6 +328,7 @@ def _make_estimate(
     method: str,
     bounds: tuple[float, float] = (0.0, 1.0),
 ) -> IntervalEstimate:
-    """An estimate whose interval contains its own point and stays within the bounds."""
+    """An estimate whose interval contains its own point and stays within the bounds; its method says if it was cut."""
     point, floor, top = (min(bounds[1], max(bounds[0], float(part))) for part in (value, low, high))
-    return IntervalEstimate(point, min(floor, point), max(top, point), error, confidence, method)
+    told = f"{method}{CLIPPED}" if abs(point - value) > CUT else method
+    return IntervalEstimate(point, min(floor, point), max(top, point), error, confidence, told)

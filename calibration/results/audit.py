@@ -86,6 +86,8 @@ class MethodComparison(ResultPart):
     labelled: int
     """Those of them with a label."""
     estimate: Estimate | None
+    clipped: bool = False
+    """The estimate lay outside 0 to 1 and was cut: the labelled trials are unlike the others, or too few."""
     reason: str | None
     """Why the method is refused; null where it is not."""
 

@@ -262,6 +262,9 @@ def _correction_methods(document: ViewAudit, judge: str) -> None:
     with st.container() if len(reasons) <= FEW else st.expander("Methods that cannot be used"):
         for reason in reasons:
             st.text(f"Refused: {reason}.")
+    mine = comparison[comparison["judge"] == judge]
+    for row in mine[mine["clipped"]].to_dict("records"):
+        st.text(non_breaking(f"{row['arm'].capitalize()}, {row['method']}: lay outside 0 to 100 % and was cut to it."))
     st.caption(
         "Models pooled, trials that the audit measures on. Scaling shows corrected estimates by model, from all labels."
     )

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from gnomon.calibration.audit.label_notes import label_notes
 from gnomon.chain.session import OpenStudy, opened, sync_settings, write_study_file
 from gnomon.console import print_json, print_status
 from gnomon.data import importers
@@ -47,7 +48,7 @@ def import_files(
         If no row is valid; nothing is stored or written then.
     """
     parsed = importers.parse_files(format_, paths, options)
-    landed = ImportCounts()
+    landed, notes = ImportCounts(), list[str]()
     made = False
     if not parsed.is_empty:
         made = _prepare_study(folder, parsed)
@@ -57,7 +58,10 @@ def import_files(
                 study.store.save_settings(parsed.study_settings)
             landed = parsed.ingest_into(study.store)
             sync_settings(study.store, study.file)
+            if landed.new["labels"] or (landed.new["verdicts"] and study.store.count_rows(tables.labels)):
+                notes = label_notes(study.store, study.file.labels.view)
     document = _import_document(parsed, folder, paths, landed, made)
+    document = document.model_copy(update={"label_notes": tuple(notes)})
     _print_import(parsed, document)
     if json:
         print_json(document)
@@ -163,6 +167,8 @@ def _print_import(parsed: ParsedFiles, document: ImportDocument) -> None:
     if document.made_study_file:
         print_status(f"{Path(document.study) / FILE} written")
     print_status(_summary_line(document))
+    for note in document.label_notes:
+        print_status(note)
 
 
 def _unusable_line(judge: str, kinds: Sequence[UnusableVerdicts]) -> str:

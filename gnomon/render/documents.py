@@ -156,6 +156,8 @@ class ImportDocument(ResultDocument):
     notes: tuple[str, ...] = Field(default=(), exclude_if=lambda value: not value)
     """How the files were read where they do not say it themselves."""
     unusable: tuple[UnusableVerdicts, ...] = ()
+    label_notes: tuple[str, ...] = ()
+    """What to know of the study's labels after the import: who gave them, disagreements, how they were chosen."""
 
 
 class ExportDocument(ResultDocument):

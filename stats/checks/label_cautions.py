@@ -5,8 +5,7 @@ from __future__ import annotations
 from sqlalchemy import select
 
 from gnomon.calibration.audit.narrative import nonrandom_sentence
-from gnomon.calibration.error_rates.label_randomness import SELECTED_BELOW, compare_labelled
-from gnomon.calibration.labels.sampling_strata import LOOKS_AGAIN, RANDOM_STRATA
+from gnomon.calibration.error_rates.label_randomness import compare_labelled, declares_choice, significant_choices
 from gnomon.calibration.results.error_rates import NonrandomLabels
 from gnomon.data.storage.store import Store
 from gnomon.data.storage.tables import labels as label_table
@@ -18,8 +17,9 @@ from gnomon.stats.model.judge_confusion import arms_present
 def label_cautions(store: Store, patterns: VerdictPatternCells) -> list[str]:
     """A sentence for each arm whose labels are declared random and depend on a judge's verdicts.
 
-    The comparison is that of `label_randomness.nonrandom_labels`; of several judges the one with the smallest p-value
-    counts. The fit conditions on verdicts and is right where nothing else chose the labels.
+    The comparison is that of `label_randomness.nonrandom_labels`, corrected for all judges and arms; of several judges
+    the one with the smallest p-value is told. The fit conditions on verdicts and is right where nothing else chose the
+    labels.
 
     Parameters
     ----------
@@ -28,11 +28,13 @@ def label_cautions(store: Store, patterns: VerdictPatternCells) -> list[str]:
     patterns : VerdictPatternCells
         What the fit is made from.
     """
-    declared = set(store.read_frame(select(label_table.c.stratum).distinct())["stratum"])
-    if not declared <= {*RANDOM_STRATA, *LOOKS_AGAIN} or EVENT not in patterns.classes:
+    declared = store.read_frame(select(label_table.c.stratum, label_table.c.probability).distinct())
+    if declares_choice(declared) or EVENT not in patterns.classes:
         return []
-    worst = [min(_compare_judges(patterns, arm), key=lambda each: each.p_value) for arm in arms_present(patterns)]
-    sentences = [nonrandom_sentence(each) for each in worst if each.p_value < SELECTED_BELOW]
+    checks = [each for arm in arms_present(patterns) for each in _compare_judges(patterns, arm)]
+    found = sorted(significant_choices(checks), key=lambda each: each.p_value)
+    worst = [next((each for each in found if each.arm == arm), None) for arm in arms_present(patterns)]
+    sentences = [nonrandom_sentence(each) for each in worst if each is not None]
     return [f"{sentence[:1].upper()}{sentence[1:]}." for sentence in sentences]
 
 

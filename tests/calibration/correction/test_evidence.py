@@ -9,8 +9,10 @@ import pandas as pd
 import pytest
 
 from gnomon.calibration.correction.evidence import correction_evidence, reason_not_correctable
+from gnomon.calibration.correction.methods import clipped_sentence, corrected_estimates
 from gnomon.calibration.error_rates.confusion import LabelledEvidence, inverse_inclusion_weights
 from gnomon.calibration.error_rates.label_randomness import nonrandom_labels
+from gnomon.calibration.numerics.proportions import CLIPPED
 from gnomon.calibration.results.error_rates import EvidenceLevel
 
 
@@ -91,7 +93,72 @@ def test_a_random_sample_and_a_declared_one_are_left_alone() -> None:
     random = labelled(11, 1, 2, 86, unlabelled=(240, 1660))
     assert nonrandom_labels(random.pairs, random.judged) == []
     assert set(random.pairs["weight"]) == {1.0}
-    declared = labelled(32, 1, 18, 49, stratum="by verdict", unlabelled=(200, 1700))
-    assert nonrandom_labels(declared.pairs, declared.judged) == []
+    queued = labelled(32, 1, 18, 49, stratum="disputed", unlabelled=(200, 1700))
+    assert nonrandom_labels(queued.pairs, queued.judged) == []
     census = labelled(32, 1, 18, 49)
     assert nonrandom_labels(census.pairs, census.judged) == []
+
+
+@pytest.mark.parametrize("stratum", ["all", "by verdict"])
+def test_unequal_probabilities_declare_the_choice_with_or_without_a_stratum(stratum: str) -> None:
+    found = labelled(32, 1, 18, 49, stratum=stratum, unlabelled=(200, 1700))
+    chance = np.where(found.pairs["event"], 50 / 250, 50 / 1750)
+    declared = found.pairs.assign(probability=chance)
+    assert nonrandom_labels(declared, found.judged) == []
+    weight = inverse_inclusion_weights(declared, found.judged)
+    assert sorted(set(weight.round(6))) == [5.0, 35.0]
+
+
+def test_a_stratum_without_probabilities_declares_nothing() -> None:
+    found = labelled(32, 1, 18, 49, stratum="mine", unlabelled=(200, 1700))
+    assert len(nonrandom_labels(found.pairs, found.judged)) == 1
+    assert set(found.pairs["weight"]) == {5.0, 35.0}
+
+
+def test_the_more_arms_are_compared_the_clearer_a_choice_must_be() -> None:
+    """Fisher's p is .006 in one arm: below .01 alone, above it by Holm among three arms without a choice."""
+    rows = []
+    for arm, labelled_events in (("injection", 23), ("control", 10), ("random", 10)):
+        counts = {
+            (True, True): labelled_events,
+            (True, False): 40 - labelled_events,
+            (False, True): 10,
+            (False, False): 30,
+        }
+        for (known, event), n in counts.items():
+            rows += [(arm, event, known)] * n
+    frame = pd.DataFrame(rows, columns=["arm", "event", "known"])
+    frame = frame.assign(trial=[f"t{n}" for n in range(len(frame))], stratum="all", probability=1.0)
+    one = frame[frame["arm"] == "injection"]
+    assert len(nonrandom_labels(one[one["known"]], one)) == 1
+    assert nonrandom_labels(frame[frame["known"]], frame) == []
+
+
+def test_labels_with_one_and_the_same_verdict_are_no_coin_but_half_unknown() -> None:
+    found = labelled(30, 0, 20, 0, unlabelled=(50, 300))
+    evidence = correction_evidence("injection", found)
+    assert evidence.level == EvidenceLevel.NONE
+    assert "all 50 labelled transcripts have a positive verdict" in evidence.reason
+    methods = corrected_estimates("injection", found)
+    assert "only transcripts with a positive verdict are labelled" in methods["labels"]
+    assert "all 50 labelled transcripts have a positive verdict" in methods["lang_reiczigel"]
+
+
+def test_a_perfect_judge_on_few_labels_lacks_labels_and_is_no_coin() -> None:
+    why = correction_evidence("injection", labelled(2, 0, 0, 1)).reason
+    assert "too few labels to tell whether the judge is better than a coin" in why
+
+
+def test_an_estimate_that_was_cut_says_so() -> None:
+    """No more yes in all trials (2 %) than on labelled negatives (20 %): the corrected rate is below 0."""
+    found = labelled(9, 3, 8, 32, unlabelled=(0, 800))
+    unweighted = LabelledEvidence(found.judged, found.pairs.assign(stratum="random", weight=1.0))
+    methods = corrected_estimates("injection", unweighted)
+    for name in ("rogan_gladen", "lang_reiczigel"):
+        assert (methods[name].value, methods[name].method.endswith(CLIPPED)) == (0.0, True)
+    told = clipped_sentence("injection", unweighted)
+    assert told.startswith(
+        "injection: corrected by its error rates (Rogan-Gladen, Lang-Reiczigel) the rate is -32.7 % and"
+    )
+    assert "on 2.0 % of all transcripts, fewer than on the labelled negatives alone (20.0 %)" in told
+    assert clipped_sentence("injection", labelled(27, 3, 3, 27)) is None
