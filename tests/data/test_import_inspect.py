@@ -341,6 +341,17 @@ def test_edits_by_several_people_and_second_thoughts_are_labels_and_revisions(st
     assert (sum(again.new.values()), report.problems) == (0, [])
 
 
+def test_a_persons_value_is_not_read_from_the_facts_that_the_scorer_reported(store, log):
+    facts = {"claims": True, "concept": "none", "coherent": True, "refused": False}
+    history = edited("C", ("ann", 3, "I"), ("bob", 4, "C"))
+    history["history"][0]["metadata"] = history["metadata"] = facts
+    history["history"][2]["metadata"] = {**facts, "claims": False, "refused": True}
+    bring(store, log("a", [history]))
+    assert [verdict["claims"] for verdict in rows(store, tables.verdicts)] == [True]
+    found = {row["rater"]: (row["claims"], row["refused"]) for row in rows(store, tables.labels)}
+    assert found == {"ann": (False, False), "bob": (False, True)}
+
+
 def test_an_edit_of_the_explanation_alone_is_no_label(store, log):
     history = edited("C", ("ann", 3, "UNCHANGED"), final="C")
     bring(store, log("a", [history]))

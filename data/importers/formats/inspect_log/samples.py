@@ -1,8 +1,8 @@
 """Samples of Inspect logs as trials with verdicts and labels.
 
-These keys of a sample's metadata are read: arm (or injected, was_injected), concept, layer, strength, magnitude, span,
-and subject if the log names no model. A sample without an arm is a control trial, since nothing is known to have been
-injected; its event is that the score passes.
+These keys of a sample's metadata are read: arm (or injected, was_injected), concept, layer, strength, magnitude, depth,
+span, and subject if the log names no model. A sample without an arm is a control trial, since nothing is known to have
+been injected; its event is that the score passes.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ from gnomon.data.importers.formats.inspect_log.score_readings import ScoreReadin
 from gnomon.data.importers.label_history import next_instant
 from gnomon.data.importers.options import ImportOptions
 from gnomon.data.outcomes import facts_from_pass_fail, facts_from_result
-from gnomon.data.records import Arm, Exposure, Facts, Span
+from gnomon.data.records import Arm, Exposure, Facts, Span, Subject, Trial
 
 NAME = "inspect"
 RETRIED = "the sample is in the log of its retry, which counts"
@@ -63,6 +63,17 @@ class LogReading:
     readings: Mapping[str, ScoreReading]
     options: ImportOptions
     report: ImportReport
+
+
+@dataclass(frozen=True, slots=True)
+class SampleCondition:
+    """What the metadata of a sample say of what was added to the model; nothing where they name no arm."""
+
+    layer: int | None = None
+    strength: float | None = None
+    magnitude: float | None = None
+    depth: float | None = None
+    span: Span = Span.GENERATION
 
 
 def read_files(
@@ -150,21 +161,31 @@ def _parse_row(place: SourceLocation, sample: Mapping[str, object], log: LogRead
         raise RowError("the log names no model: name it with --subject")
     said = row_builders.imported_protocol(NAME, header.task, **({"messages": _question_text(sample)} if arm else {}))
     subject = row_builders.subject_named(name, options.parameters)
-    make = partial(
-        row_builders.imported_trial,
-        NAME,
-        protocol=said,
-        arm=arm or Arm.CONTROL,
-        answer=_answer_text(sample),
-        concept=target,
-        error=(error := _error_text(sample)),
-        at=_time_of(sample.get("completed_at")) or _time_of(header.created),
-        **({} if arm is None else _condition_fields(about)),
-    )
-    trial = make(_sample_identity(sample, header, failed=bool(error)), subject=subject)
-    former = make(
+    condition = SampleCondition() if arm is None else _parse_condition(about)
+    error = _error_text(sample)
+
+    def make_trial(key: list[object], model: Subject) -> Trial:
+        return row_builders.imported_trial(
+            NAME,
+            key,
+            subject=model,
+            protocol=said,
+            arm=arm or Arm.CONTROL,
+            answer=_answer_text(sample),
+            concept=target,
+            layer=condition.layer,
+            strength=condition.strength,
+            span=condition.span,
+            magnitude=condition.magnitude,
+            depth=condition.depth,
+            error=error,
+            at=_time_of(sample.get("completed_at")) or _time_of(header.created),
+        )
+
+    trial = make_trial(_sample_identity(sample, header, failed=bool(error)), subject)
+    former = make_trial(
         [*header.run, parse_row_id(sample, "id"), _epoch_of(sample)],
-        subject=row_builders.subject_named(str(about.get("subject") or name), options.parameters),
+        row_builders.subject_named(str(about.get("subject") or name), options.parameters),
     )
     verdicts: list[row_builders.ImportedVerdict] = []
     labels: list[row_builders.ImportedLabel] = []
@@ -226,14 +247,10 @@ def _parse_target(about: Mapping[str, object]) -> str | None:
         raise
 
 
-def _condition_fields(about: Mapping[str, object]) -> dict[str, Any]:
+def _parse_condition(about: Mapping[str, object]) -> SampleCondition:
     span = require_one_of(parse_word(about, "span") or Span.GENERATION, "metadata 'span'", Span)
-    return {
-        "layer": layer_of(about, "layer"),
-        "strength": parse_number(about, "strength"),
-        "span": Span(span),
-        "magnitude": parse_number(about, "magnitude"),
-    }
+    numbers = {name: parse_number(about, name) for name in ("strength", "magnitude", "depth")}
+    return SampleCondition(layer=layer_of(about, "layer"), span=Span(span), **numbers)
 
 
 def _parse_arm(about: Mapping[str, object], survey: LogSurvey) -> Arm | None:

@@ -15,13 +15,27 @@ ScoreState = dict[str, object]
 
 @dataclass(frozen=True, slots=True)
 class ScoreEditing:
-    """A person's edit of a score: who, when, why, the score after it, and whether its value was set."""
+    """A person's edit of a score.
+
+    Attributes
+    ----------
+    author, at, reason : str, object, str
+        Who edited it, when, and why.
+    state : dict
+        The score as the person left it. Its metadata are those that the edit gave: the scorer's own say nothing of a
+        value that a person set.
+    sets_value : bool
+        Whether the edit gave a value, or changed other things only.
+    about : mapping of str to object
+        Further data that the author gave with the edit.
+    """
 
     author: str
     at: object
     reason: str
     state: ScoreState
     sets_value: bool
+    about: Mapping[str, object]
 
 
 def trace_history(score: Mapping[str, object]) -> tuple[ScoreState | None, list[ScoreEditing]]:
@@ -46,14 +60,16 @@ def trace_history(score: Mapping[str, object]) -> tuple[ScoreState | None, list[
         state = _changed_state(state, entry)
         known = entry.get("provenance")
         origin = known if isinstance(known, Mapping) else {}
+        about, given = origin.get("metadata"), entry.get("metadata", UNCHANGED)
         author, reason = origin.get("author"), origin.get("reason")
         edits.append(
             ScoreEditing(
                 author=author if isinstance(author, str) and author.strip() else NO_AUTHOR,
                 at=origin.get("timestamp"),
                 reason=reason if isinstance(reason, str) else "",
-                state=state,
+                state={**state, "metadata": None if given == UNCHANGED else given},
                 sets_value=entry.get("value", UNCHANGED) != UNCHANGED,
+                about=about if isinstance(about, Mapping) else {},
             )
         )
     return first, edits

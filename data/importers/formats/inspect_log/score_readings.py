@@ -12,8 +12,8 @@ from typing import Literal
 from gnomon.data.errors import InputError
 from gnomon.data.importers.field_parsers import EMPTY, is_empty, quote_value
 
-PARTIAL = "partial"
 Meaning = bool | Literal["partial"]
+PARTIAL: Meaning = "partial"
 SHOWN = 8
 MOST = 1_000
 """Distinct numbers and words of one scorer that are kept: more change nothing in what they mean."""
@@ -34,7 +34,7 @@ UNSCORED = frozenset(
 _ERROR = re.compile(r"(parse[ _]?)?error\b", re.IGNORECASE)
 _THRESHOLD = re.compile(r"\s*(>=|<=|==|=|>|<|≥|≤)\s*([^<>=≥≤\s].*?)\s*")
 _COMPARISONS = {">=": ge, "≥": ge, "<=": le, "≤": le, ">": gt, "<": lt, "==": eq, "=": eq}
-NUMBERS_OF = {True: 1.0, False: 0.0, PARTIAL: 0.5}
+NUMBERS_OF: Mapping[Meaning, float] = {True: 1.0, False: 0.0, PARTIAL: 0.5}
 """Inspect's own numbers for its words."""
 
 Scalar = float | str
@@ -271,9 +271,8 @@ def _check_decidable(name: str, range_: ValueRange, threshold: Threshold | None)
     if range_.has_lists:
         raise UndecidedError(f"scorer '{name}' gives lists, which no option reads: leave it out with --score")
     if threshold is not None:
-        if (range_.numbers or range_.words) and all(
-            threshold.is_passed(value) is None for value in (*range_.numbers, *range_.words)
-        ):
+        values: list[Scalar] = [*range_.numbers, *range_.words]
+        if values and all(threshold.is_passed(value) is None for value in values):
             raise UndecidedError(
                 f"scorer '{name}' gives {range_.describe_values()}, which cannot be compared by --threshold "
                 f"'{threshold}': name what passes, as in --threshold '== A, B'"
