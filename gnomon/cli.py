@@ -317,6 +317,10 @@ def import_(
     threshold: Annotated[
         str | None, typer.Option(help="which scores of an Inspect log pass, where they do not tell: '>= 7', '== A, B'")
     ] = None,
+    separator: Annotated[
+        str | None, typer.Option(metavar="CHARACTER", help="between the cells of a CSV table; by default it is found")
+    ] = None,
+    encoding: Annotated[str | None, typer.Option(metavar="NAME", help="of a table that is not UTF-8: cp1252")] = None,
     json: Json = False,
 ) -> None:
     """Import trials, verdicts and labels made elsewhere (docs/importing.md)."""
@@ -330,7 +334,9 @@ def import_(
         subject,
         parameters,
         columns,
-        kind,
+        separator,
+        encoding,
+        rater_kind=kind,
         shared_controls=shared_controls,
         add_repeated=add_repeated,
         score=score,

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
 from gnomon.data.errors import InputError
-from gnomon.data.facts import further_names
+from gnomon.data.facts import CORE_FLAGS, PASSED, further_names
+from gnomon.data.importers.tabular.value_ranges import YES_NO, parse_threshold, value_word
+from gnomon.data.importers.text_files import MISSING, value_at
 
 
 class ConstantColumn(BaseModel):
@@ -22,26 +24,44 @@ class ConstantColumn(BaseModel):
     value: str | int | float | bool
 
 
-Source = Annotated[str, Field(min_length=1)] | ConstantColumn
-
-
-class MapPart(BaseModel):
-    """A table of the map: each key names a column, or a constant as {value = ...}."""
+class RowNumberKey(BaseModel):
+    """The file's name and the row's number, for a table without a key of its own."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    row_number: Literal[True]
+
+
+Source = Annotated[str, Field(min_length=1)] | ConstantColumn
+KeyColumns = Annotated[list[Annotated[str, Field(min_length=1)]], Field(min_length=1, max_length=20)]
+ListedValue = str | bool | int | float
+ValueLists = dict[str, dict[str, ListedValue]]
+BESIDE_SOURCES = frozenset(("values", "threshold", "each", "where", "further", "key"))
+"""Keys of a part that name no single column."""
+
+
+class MapPart(BaseModel):
+    """A table of the map: each key names a column, or a constant as {value = ...}. `values` translates the words of its
+    columns by Gnomon's names.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    values: ValueLists = Field(default_factory=dict)
+
     def mapped_sources(self) -> dict[str, Source]:
         """Mapped columns and constants by Gnomon's field names."""
-        pairs = ((name, getattr(self, name)) for name in type(self).model_fields)
+        names = (name for name in type(self).model_fields if name not in BESIDE_SOURCES)
+        pairs = ((name, getattr(self, name)) for name in names)
         return {name: source for name, source in pairs if source is not None}
 
 
 class TrialPart(MapPart):
-    """Columns of the trial. `key` is the table's own name of the trial; `id` refers to a trial already in the study
-    instead.
+    """Columns of the trial. `key` is the table's own name of the trial: a column, several, or the row's number; `id`
+    refers to a trial already in the study instead.
     """
 
-    key: Source | None = None
+    key: Source | KeyColumns | RowNumberKey | None = None
     id: Source | None = None
     subject: Source | None = None
     parameters: Source | None = None
@@ -61,15 +81,22 @@ class TrialPart(MapPart):
 class FactsPart(MapPart):
     """Columns of facts, for verdicts and labels alike: `claims` or `passed` is required.
 
-    A registered further fact is a key like the others; it is kept in `further`.
+    A registered further fact is a key like the others; it is kept in `further`. `identified`, beside `claims`, says
+    whether the injected concept was named. `threshold` says from which number on a graded column is true. `each` is the
+    path of a list of which each element is one verdict or label; columns are its fields then. `where` limits the part
+    to rows in which columns have certain values.
     """
 
     claims: Source | None = None
+    identified: Source | None = None
     concept: Source | None = None
     coherent: Source | None = None
     refused: Source | None = None
     passed: Source | None = None
     time: Source | None = None
+    threshold: ListedValue | None = None
+    each: Annotated[str, Field(min_length=1)] | None = None
+    where: dict[str, ListedValue | list[ListedValue]] = Field(default_factory=dict)
     further: dict[str, Source] = Field(default_factory=dict)
 
     @model_validator(mode="before")
@@ -84,14 +111,26 @@ class FactsPart(MapPart):
 
     def mapped_sources(self) -> dict[str, Source]:
         """What is mapped, by our names, further facts included."""
-        mapped = {name: source for name, source in super().mapped_sources().items() if name != "further"}
-        return {**mapped, **self.further}
+        return {**super().mapped_sources(), **self.further}
+
+    @property
+    def flag_names(self) -> list[str]:
+        """Mapped fields that hold yes or no."""
+        flags = (*CORE_FLAGS, PASSED, "identified", *further_names())
+        return [name for name in self.mapped_sources() if name in flags]
+
+    @property
+    def main_flag(self) -> str | None:
+        """The field that `threshold`, and values without a field's name, are for: the only one of the three."""
+        named = [name for name in ("claims", "identified", PASSED) if name in self.mapped_sources()]
+        return named[0] if len(named) == 1 else None
 
 
 class VerdictPart(FactsPart):
     """One judge's columns."""
 
     judge: Source
+    sample: Source | None = None
     quote: Source | None = None
     raw: Source | None = None
 
@@ -111,64 +150,108 @@ class LabelPart(FactsPart):
 
 class ColumnMap(BaseModel):
     """A complete column map. `values` translates the table's words into Gnomon's; `raters` is the closed list of
-    raters.
+    raters; `separator`, `encoding`, `sheet` and `rows` say how the file is written where it does not show.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     source: Annotated[str, Field(min_length=1, max_length=50)] = "table"
+    separator: str | None = None
+    encoding: str | None = None
+    sheet: str | None = None
+    rows: str | None = None
     trial: TrialPart
     verdict: list[VerdictPart] = Field(default_factory=list)
     label: list[LabelPart] = Field(default_factory=list)
-    values: dict[str, dict[str, str | int | float | bool]] = Field(default_factory=dict)
+    values: ValueLists = Field(default_factory=dict)
     raters: list[str] | None = None
 
-    def list_sections(self) -> list[MapPart]:
-        """All tables of the map that name columns."""
-        return [self.trial, *self.verdict, *self.label]
+    @property
+    def fact_parts(self) -> list[tuple[str, VerdictPart | LabelPart]]:
+        """The parts that hold facts, with their names in messages."""
+        return [*(("verdict", part) for part in self.verdict), *(("label", part) for part in self.label)]
 
-    def check_columns(self, path: Path, columns: Sequence[str]) -> None:
+    @property
+    def is_generic(self) -> bool:
+        """Whether the table knows no arms: then a pass is the event."""
+        return self.trial.arm is None and self.trial.id is None
+
+    @property
+    def is_reference(self) -> bool:
+        """Whether the rows only add to trials that the study has: labels or verdicts in a file of their own."""
+        about = self.trial
+        return about.id is not None or (about.subject is None and about.answer is None and not self.verdict)
+
+    def needed_columns(self) -> dict[str, str]:
+        """Columns of the rows that are mapped, with the field that each is for."""
+        about = self.trial
+        keys = about.key if isinstance(about.key, list) else [about.key] if isinstance(about.key, str) else []
+        needed = dict.fromkeys(keys, "key")
+        for part in (about, *(part for _, part in self.fact_parts if part.each is None)):
+            needed |= {source: name for name, source in part.mapped_sources().items() if isinstance(source, str)}
+        for _, part in self.fact_parts:
+            needed |= {part.each: "each"} if part.each is not None else dict.fromkeys(part.where, "where")
+        return needed
+
+    def check_columns(self, path: Path, columns: Collection[str], missing: Collection[str]) -> None:
         """Check that the file has every mapped column.
 
         Parameters
         ----------
         path : Path
             File, for the message.
-        columns : sequence of str
+        columns : collection of str
             Column names of the file.
+        missing : collection of str
+            Mapped columns that no row has.
 
         Raises
         ------
         InputError
             If a column is missing; the message lists those that exist.
         """
-        for part in self.list_sections():
-            for name, source in part.mapped_sources().items():
-                if isinstance(source, str) and source not in columns:
-                    raise InputError(
-                        f"{path}: has no column '{source}', which the map names for '{name}': it has "
-                        f"{', '.join(map(str, columns))}"
-                    )
+        for column, name in self.needed_columns().items():
+            if column in missing:
+                shown = ", ".join(list(map(str, columns))[:40])
+                raise InputError(f"{path}: has no column '{column}', which the map names for '{name}': it has {shown}")
+
+    def listed_words(self, part: MapPart, name: str) -> dict[str, ListedValue] | None:
+        """The part's own list of values for a field, by word, or None.
+
+        Parameters
+        ----------
+        part : MapPart
+            Part of the map.
+        name : str
+            Gnomon's name of the field.
+        """
+        listed = part.values.get(name)
+        return None if listed is None else words_by_value(listed)
 
     def row_picker(self, part: MapPart) -> Callable[[Mapping[str, object]], dict[str, object]]:
-        """The function that maps a row to Gnomon's field names, with words translated."""
+        """The function that maps a row to Gnomon's field names, with words translated; a missing field is None."""
         sources = part.mapped_sources()
         constant = {name: source.value for name, source in sources.items() if isinstance(source, ConstantColumn)}
         columns = [(name, source) for name, source in sources.items() if not isinstance(source, ConstantColumn)]
-        words = [(name, self.values[name]) for name in sources if self.values.get(name)]
+        flags = part.flag_names if isinstance(part, FactsPart) else []
+        listed = {name: part.values.get(name) or self.values.get(name) for name in sources if name not in flags}
+        words = [(name, words_by_value(known)) for name, known in listed.items() if known]
 
         def pick(row: Mapping[str, object]) -> dict[str, object]:
-            picked = {**constant, **{name: row[source] for name, source in columns}}
+            picked = dict(constant)
+            for name, source in columns:
+                value = row[source] if source in row else value_at(row, source)
+                picked[name] = None if value is MISSING else value
             for name, known in words:
-                picked[name] = known.get(_as_key(picked[name]), picked[name])
+                picked[name] = known.get(value_word(picked[name]) or "", picked[name])
             return picked
 
         return pick
 
 
-def _as_key(value: Any) -> str:
-    """A value of the table as it is written as a key of a [values] table."""
-    return str(value).lower() if isinstance(value, bool) else str(value).strip()
+def words_by_value(listed: Mapping[str, ListedValue]) -> dict[str, ListedValue]:
+    """A list of values of the map, by the words that cells are compared with ('' for an empty cell)."""
+    return {value_word(key) or "": value for key, value in listed.items()}
 
 
 def read_map(path: Path | None) -> ColumnMap:
@@ -182,28 +265,100 @@ def read_map(path: Path | None) -> ColumnMap:
     if path is None:
         raise InputError("the format 'table' needs a column map: name its TOML file with --map (docs/importing.md)")
     try:
-        made = ColumnMap.model_validate(_parse_tables(tomllib.loads(path.read_text(encoding="utf-8"))))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read ({error}): name a TOML file (docs/importing.md)") from None
+    return parse_map(text, str(path))
+
+
+def parse_map(text: str, path: str) -> ColumnMap:
+    """Validate the text of a column map.
+
+    Parameters
+    ----------
+    text : str
+        TOML.
+    path : str
+        Where it is from, for messages.
+
+    Raises
+    ------
+    InputError
+        If it is invalid; the message names file, key and problem.
+    """
+    try:
+        made = ColumnMap.model_validate(_parse_tables(tomllib.loads(text)))
+    except tomllib.TOMLDecodeError as error:
         raise InputError(f"{path}: cannot be read ({error}): name a TOML file (docs/importing.md)") from None
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"] if part not in ("ConstantColumn", "constrained-str"))
+        where = ".".join(str(part) for part in first["loc"] if str(part) not in _UNION_NAMES)
         problem = "there is no such key" if first["type"] == "extra_forbidden" else first["msg"]
         raise InputError(f"{path}: {where or 'the map'}: {problem}: see docs/importing.md for the keys") from None
-    trial = made.trial
-    if (trial.key is None) == (trial.id is None):
-        raise InputError(f"{path}: trial: name either 'key' (new trials) or 'id' (trials that the study has)")
-    if trial.key is not None and (trial.subject is None or trial.answer is None):
-        raise InputError(f"{path}: trial: new trials need 'subject' and 'answer': map both")
-    for part in (*made.verdict, *made.label):
-        if part.claims is None and part.passed is None:
-            raise InputError(f"{path}: a verdict or label needs 'claims' or 'passed': map one of them")
+    _check_map(made, path)
     return made
 
 
+_UNION_NAMES = ("ConstantColumn", "constrained-str", "RowNumberKey")
+
+
+def _check_map(made: ColumnMap, path: str) -> None:
+    trial = made.trial
+    if (trial.key is None) == (trial.id is None):
+        raise InputError(f"{path}: trial: name either 'key' (new trials) or 'id' (trials that the study has)")
+    for where, part in made.fact_parts:
+        if part.claims is None and part.passed is None:
+            beside = "; 'identified' needs 'claims' beside it" if part.identified is not None else ""
+            raise InputError(f"{path}: a verdict or label needs 'claims' or 'passed': map one of them{beside}")
+        if part.threshold is not None:
+            if part.main_flag is None:
+                raise InputError(f"{path}: {where}: 'threshold' needs one of 'claims' and 'passed', not both")
+            try:
+                parse_threshold(part.threshold)
+            except ValueError as error:
+                raise InputError(f"{path}: {where}: {error}") from None
+        for name in part.flag_names:
+            for listed in (part.values.get(name), made.values.get(name)):
+                _check_listed(listed or {}, f"{path}: values.{name}")
+    if isinstance(trial.key, RowNumberKey) and made.is_reference:
+        raise InputError(f"{path}: trial: a row's number names no trial of the study: map a column as 'key'")
+
+
+def _check_listed(listed: Mapping[str, ListedValue], where: str) -> None:
+    for key, value in listed.items():
+        try:
+            flag_value(value)
+        except ValueError:
+            raise InputError(f"{where}: '{key}' is '{value}': write true, false or '' (no value)") from None
+
+
+def flag_value(value: ListedValue) -> bool | None:
+    """True, false or, for an empty text, None: what a list of values gives for a word.
+
+    Raises
+    ------
+    ValueError
+        If it is something else.
+    """
+    word = value_word(value)
+    if word is None:
+        return None
+    if word not in YES_NO:
+        raise ValueError(word)
+    return YES_NO[word]
+
+
 def _parse_tables(content: dict[str, object]) -> dict[str, object]:
-    """Accept [verdict] and [label] written once, as a table, or several times, as [[verdict]] and [[label]]."""
+    """Accept [verdict] and [label] written once, as a table, or several times, as [[verdict]] and [[label]]; and
+    [verdict.values] without a field's name where only one field can be meant.
+    """
     for name in ("verdict", "label"):
         if isinstance(content.get(name), dict):
             content[name] = [content[name]]
+        for part in content[name] if isinstance(content.get(name), list) else ():
+            values = part.get("values") if isinstance(part, dict) else None
+            if isinstance(values, dict) and values and not any(isinstance(each, dict) for each in values.values()):
+                flags = [flag for flag in ("claims", "identified", PASSED) if flag in part]
+                if len(flags) == 1:
+                    part["values"] = {flags[0]: values}
     return content

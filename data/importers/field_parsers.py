@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import re
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -16,7 +18,11 @@ from gnomon.data.records import Arm
 Source = TypeVar("Source")
 Made = TypeVar("Made")
 NUMERIC = (str, bytes, bytearray, SupportsFloat, SupportsIndex)
-EMPTY = ("", "none", "null", "nan", "na")
+EMPTY = frozenset(("", "none", "null", "nan", "-nan", "na", "n/a", "#n/a", "#na", "#n/a n/a", "<na>", "nil"))
+EARLIEST, LATEST = 946_684_800, 4_102_444_800
+"""Seconds since 1970 that are read as times: 2000 to 2100. Other numbers are no times but days of Excel, or years."""
+NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
+WHOLE = re.compile(r"([+-]?\d+)\.0+")
 WORDS = {"true": True, "yes": True, "1": True, "1.0": True, "false": False, "no": False, "0": False, "0.0": False}
 
 
@@ -52,13 +58,22 @@ class RowProblem:
 
 @dataclass(slots=True)
 class ImportReport:
-    """Row count, problems, exclusions and remarks on whole files of one import; filled while it runs."""
+    """Row count, problems, exclusions and remarks on whole files of one import; filled while it runs.
+
+    `empty_verdicts` counts rows without a verdict, by judge.
+    """
 
     rows: int = 0
     problems: list[RowProblem] = field(default_factory=list)
     left_out: Counter[tuple[str, str]] = field(default_factory=Counter)
     notes: list[str] = field(default_factory=list)
     """How the files were read where they do not say it themselves, in sentences."""
+    empty_verdicts: Counter[str] = field(default_factory=Counter)
+
+    def add_note(self, text: str) -> None:
+        """Remark on the files, unless it was made before."""
+        if text not in self.notes:
+            self.notes.append(text)
 
     def add_problem(self, place: SourceLocation, text: object) -> None:
         """Record a row that cannot be imported.
@@ -212,6 +227,8 @@ def parse_row_id(row: Mapping[str, object], name: str) -> str:
         If the field is missing or of another type.
     """
     value = required_value(row, name)
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
     if isinstance(value, bool) or not isinstance(value, str | int):
         raise RowError(f"'{name}' is {quote_value(value)}, no name: write text or a whole number")
     return limit_text(str(value), name, 1000)
@@ -417,7 +434,7 @@ def parse_timestamp(row: Mapping[str, object], name: str) -> str:
     row : mapping of str to object
         Source row.
     name : str
-        Name of the field: a datetime, ISO 8601 text (UTC if it has no zone), or seconds since 1970.
+        Name of the field: a datetime, ISO 8601 text (UTC if it has no zone), or seconds since 1970 (from 2000 to 2100).
 
     Raises
     ------
@@ -430,11 +447,35 @@ def parse_timestamp(row: Mapping[str, object], name: str) -> str:
     try:
         if isinstance(value, datetime):
             made = value
-        elif isinstance(value, int | float) and not isinstance(value, bool):
-            made = datetime.fromtimestamp(value, UTC)
+        elif (seconds := _epoch_seconds(value)) is not None:
+            made = datetime.fromtimestamp(seconds, UTC)
         else:
             made = datetime.fromisoformat(str(value).strip())
         made = made.astimezone(UTC) if made.tzinfo else made.replace(tzinfo=UTC)
     except (ValueError, OverflowError, OSError):
         raise RowError(f"'{name}' is {quote_value(value)}, no time: write it as 2026-02-28T17:30:00Z") from None
     return made.isoformat(timespec="microseconds")
+
+
+def _epoch_seconds(value: Any) -> float | None:
+    """Seconds since 1970, as a number or its text; None for what is no number or an ISO date without dashes.
+
+    Raises
+    ------
+    ValueError
+        If the number is no time from 2000 to 2100.
+    """
+    if isinstance(value, str) and (not NUMBER.fullmatch(value.strip()) or len(value.strip()) == 8):
+        return None
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return None
+    if not EARLIEST <= float(value) <= LATEST:
+        raise ValueError("no time from 2000 to 2100")
+    return float(value)
+
+
+def fold_name(name: str) -> str:
+    """What a person's name is compared by: spaces, case and the '.0' of a whole number make no difference."""
+    folded = " ".join(unicodedata.normalize("NFKC", name).split()).casefold()
+    whole = WHOLE.fullmatch(folded)
+    return whole[1] if whole else folded

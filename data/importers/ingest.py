@@ -8,25 +8,36 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from itertools import groupby
 from typing import Any
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, func, select, update
 
-from gnomon.data.importers.field_parsers import ImportReport, RowError
+from gnomon.data.importers.field_parsers import ImportReport, RowError, fold_name
 from gnomon.data.importers.label_history import MARK, Chain, LabelEvent, extend_chain, label_chains
-from gnomon.data.importers.row_builders import UNKNOWN_SIZE, ImportedLabel, ImportedRow, ImportedVerdict
-from gnomon.data.records import NONE, OTHER, Facts, Label, Subject, Trial, Verdict, utc_timestamp
+from gnomon.data.importers.row_builders import (
+    UNKNOWN_SIZE,
+    ImportedLabel,
+    ImportedRow,
+    ImportedVerdict,
+    SourceKey,
+    key_numbers,
+)
+from gnomon.data.outcomes import facts_from_pass_fail
+from gnomon.data.records import NONE, OTHER, Arm, Facts, Label, Subject, Trial, Verdict, utc_timestamp
 from gnomon.data.storage import tables
 from gnomon.data.storage.store import Store, judge_row, label_row, split_chunks, trial_row, verdict_row
 
 BATCH = 5_000
+MOST_REASONS = 100
+"""Reasons why verdicts of a judge cannot be used that are counted apart."""
 
 
 @dataclass(slots=True)
 class ImportCounts:
     """Rows that an import added, by table, and rows that the study already had.
 
-    `unusable` counts the new verdicts that cannot be used, by judge and reason.
+    `usable` counts the new verdicts that can be used, by judge; `unusable` the others, by judge and reason.
     """
 
     new: dict[str, int] = field(default_factory=lambda: dict.fromkeys(("trials", "verdicts", "labels"), 0))
@@ -35,15 +46,70 @@ class ImportCounts:
     accepted: int = 0
     repeated: int = 0
     unusable: Counter[tuple[str, str]] = field(default_factory=Counter)
+    usable: Counter[str] = field(default_factory=Counter)
+
+    def count_verdict(self, verdict: ImportedVerdict) -> None:
+        """Count a new verdict, usable or not."""
+        judge, reason = verdict.judge.name, verdict.reason or f"it is {verdict.state}"
+        if verdict.facts is not None:
+            self.usable[judge] += 1
+        elif (judge, reason) in self.unusable or len(self.unusable) < MOST_REASONS:
+            self.unusable[judge, reason] += 1
+        else:
+            self.unusable[judge, "other reasons"] += 1
+
+
+@dataclass(slots=True)
+class _RaterNames:
+    """Names of raters: one that differs from an earlier one only in case, spaces or '.0' is the same person."""
+
+    known: set[str]
+    folded: dict[str, str]
+
+    @classmethod
+    def of_store(cls, connection: Connection) -> _RaterNames:
+        names = sorted(connection.execute(select(tables.labels.c.rater).distinct()).scalars())
+        return cls(set(names), {fold_name(name): name for name in reversed(names)})
+
+    def resolve_name(self, name: str, report: ImportReport) -> str:
+        if name in self.known:
+            return name
+        found = self.folded.setdefault(fold_name(name), name)
+        if found == name:
+            self.known.add(name)
+        else:
+            report.add_note(f"rater '{name}' counts as '{found}': the names differ only in case, spaces or '.0'")
+        return found
+
+
+@dataclass(slots=True)
+class _Import:
+    """What one import remembers from batch to batch.
+
+    `asked` counts verdicts of this file by trial and judge, where the order in the file decides which one is meant.
+    """
+
+    concepts: set[str]
+    report: ImportReport
+    moment: str
+    raters: _RaterNames
+    pass_is_event: dict[str, bool] = field(default_factory=dict)
+    told: dict[int, str] = field(default_factory=dict)
+    first_verdict: int = 0
+    asked: Counter[tuple[str, str]] = field(default_factory=Counter)
 
 
 @dataclass(slots=True)
 class _KnownRows:
-    """Stored trials, verdicts and label histories that a batch of rows refers to; extended as rows are accepted."""
+    """Stored trials, verdicts and label histories that a batch of rows refers to; extended as rows are accepted.
+
+    `verdicts` are those of each trial and judge in the order of their samples; `older` those stored before this file.
+    """
 
     concepts: set[str]
     answers: dict[str, tuple[str, str | None]]
-    verdicts: dict[tuple[str, str], tuple[str, str]]
+    verdicts: dict[tuple[str, str], list[tuple[str, str]]]
+    older: set[tuple[str, str]]
     labels: dict[tuple[str, str], Chain]
     judged: set[str]
     new_trials: list[Trial] = field(default_factory=list)
@@ -74,18 +140,17 @@ def store_rows(store: Store, rows: Iterable[ImportedRow], concepts: set[str], re
     ImportCounts
         Counts of new, repeated and accepted rows.
     """
-    landed, moment = ImportCounts(), utc_timestamp()
+    landed = ImportCounts()
     files: set[str] = set()
-    told: dict[int, str] = {}
     with store.write_transaction() as connection:
         listed = concepts | _study_concepts(connection)
-        for part in split_chunks(rows, BATCH):
-            known = _known_rows(connection, part, listed, told)
-            for row in part:
-                _store_row(row, known, landed, report, moment)
-            _write_batch(store, connection, part, known)
-            told |= _file_keys(known)
-            files |= {row.place.file for row in part}
+        run = _Import(listed, report, utc_timestamp(), _RaterNames.of_store(connection))
+        for file, of_file in groupby(rows, key=lambda row: row.place.file):
+            files.add(file)
+            run.first_verdict = connection.execute(select(func.max(tables.verdicts.c.id))).scalar() or 0
+            run.asked.clear()
+            for part in split_chunks(of_file, BATCH):
+                _store_batch(store, connection, part, run, landed)
         if any(landed.new.values()):
             detail = {"files": sorted(files), "new": landed.new, "already": landed.already}
             store.insert_rows(
@@ -93,6 +158,126 @@ def store_rows(store: Store, rows: Iterable[ImportedRow], concepts: set[str], re
             )
             store.analyze_tables(connection)
     return landed
+
+
+def _store_batch(
+    store: Store, connection: Connection, part: Sequence[ImportedRow], run: _Import, landed: ImportCounts
+) -> None:
+    rows = _resolve_rows(connection, part, run)
+    known = _known_rows(connection, rows, run)
+    for row in rows:
+        _store_row(row, known, landed, run)
+    _write_batch(store, connection, rows, known)
+    run.told |= _file_keys(known)
+
+
+@dataclass(frozen=True, slots=True)
+class _StoredTrial:
+    """A stored trial, as far as a row that refers to it needs it."""
+
+    id: str
+    source: str
+    subject: str
+    arm: Arm
+    concept: str | None
+
+
+def _resolve_rows(connection: Connection, rows: Sequence[ImportedRow], run: _Import) -> list[ImportedRow]:
+    """The rows with id and facts of the stored trials that they refer to; those that refer to none are reported."""
+    for source in {row.key.source if row.key else row.trial.source if row.trial else "" for row in rows}:
+        if source not in run.pass_is_event:
+            run.pass_is_event[source] = _pass_is_event(connection, source)
+    referring = [row for row in rows if row.key is not None]
+    by_id = _stored_by_id(connection, [row.trial_id for row in referring if row.trial_id])
+    by_key = _stored_by_key(connection, [row.key for row in referring if row.key and row.trial_id not in by_id])
+    resolved = []
+    for row in rows:
+        try:
+            resolved.append(_resolve_row(row, by_id, by_key, run))
+        except RowError as error:
+            run.report.add_problem(row.place, error)
+    return resolved
+
+
+def _resolve_row(
+    row: ImportedRow,
+    by_id: Mapping[str, _StoredTrial],
+    by_key: Mapping[tuple[str, int, int], Sequence[_StoredTrial]],
+    run: _Import,
+) -> ImportedRow:
+    if row.key is None:
+        return row
+    stored = by_id.get(row.trial_id) or _only_trial(row.key, by_key)
+    if stored is None:
+        if row.trial is not None:
+            return row
+        named, what = (row.trial_id, "id") if row.trial_id else (str(row.key), "key")
+        raise RowError(f"trial '{named}' is not in this study: import its trial first, or fix the {what}")
+    if row.trial is not None and row.trial_id == stored.id:
+        return row
+    assert row.read_facts is not None
+    pass_is_event = run.pass_is_event.setdefault(stored.source, True) and stored.arm is Arm.CONTROL
+    facts = row.read_facts(stored.arm, stored.concept, pass_is_event)
+    for problem in facts.problems:
+        run.report.add_problem(row.place, problem)
+    return replace(
+        row, trial_id=stored.id, trial=None, subject=None, protocol=None, verdicts=facts.verdicts, labels=facts.labels
+    )
+
+
+def _only_trial(key: SourceKey, by_key: Mapping[tuple[str, int, int], Sequence[_StoredTrial]]) -> _StoredTrial | None:
+    for spelling in key.spellings:
+        found = by_key.get((key.source, *key_numbers(key.source, spelling)), ())
+        found = [trial for trial in found if key.subject in (None, trial.subject)]
+        if len(found) > 1:
+            raise RowError(
+                f"'{key}' names {len(found)} trials of this study: map what tells them apart (subject), or name them "
+                "by 'id'"
+            )
+        if found:
+            return found[0]
+    return None
+
+
+def _stored_by_id(connection: Connection, ids: Sequence[str]) -> dict[str, _StoredTrial]:
+    trial = tables.trials.c
+    query = select(trial.id, trial.source, trial.subject, trial.arm, trial.concept)
+    rows = _by_trial(connection, query, trial.id, list(set(ids)))
+    return {row.id: _StoredTrial(row.id, row.source, row.subject, Arm(row.arm), row.concept) for row in rows}
+
+
+def _stored_by_key(connection: Connection, keys: Sequence[SourceKey]) -> dict[tuple[str, int, int], list[_StoredTrial]]:
+    wanted = {(key.source, *key_numbers(key.source, spelling)) for key in keys for spelling in key.spellings}
+    trial = tables.trials.c
+    query = select(
+        trial.id, trial.source, trial.subject, trial.arm, trial.concept, trial.replicate, trial.study_seed
+    ).where(trial.source.in_({source for source, _, _ in wanted}))
+    found: dict[tuple[str, int, int], list[_StoredTrial]] = defaultdict(list)
+    for row in _by_trial(connection, query, trial.study_seed, list({seed for _, _, seed in wanted})):
+        place = (row.source, row.replicate, row.study_seed)
+        if place in wanted:
+            found[place].append(_StoredTrial(row.id, row.source, row.subject, Arm(row.arm), row.concept))
+    return found
+
+
+def _pass_is_event(connection: Connection, source: str) -> bool:
+    """Whether in the stored control trials of a source a pass is the event, as in sources without arms; True if the
+    source has no trials. Where arms are known, a control trial passes if nothing is claimed.
+    """
+    trial = tables.trials.c
+    for table in (tables.verdicts, tables.labels):
+        facts = table.c
+        query = (
+            select(facts.claims, facts.passed)
+            .join_from(table, tables.trials, facts.trial == trial.id)
+            .where(trial.source == source, trial.arm == str(Arm.CONTROL), facts.passed.is_not(None))
+            .where(facts.coherent.is_(True), facts.refused.is_(False))
+            .limit(1)
+        )
+        if (row := connection.execute(query).first()) is not None:
+            return bool(row.claims == row.passed)
+    others = select(trial.id).where(trial.source == source, trial.arm != str(Arm.CONTROL)).limit(1)
+    return connection.execute(others).first() is None
 
 
 def _study_concepts(connection: Connection) -> set[str]:
@@ -103,24 +288,26 @@ def _study_concepts(connection: Connection) -> set[str]:
     return {concept for concept in (*listed, *stored) if concept}
 
 
-def _known_rows(
-    connection: Connection, rows: Sequence[ImportedRow], concepts: set[str], told: Mapping[int, str]
-) -> _KnownRows:
+def _known_rows(connection: Connection, rows: Sequence[ImportedRow], run: _Import) -> _KnownRows:
     ids = list({id_ for row in rows for id_ in (row.trial_id, row.former_id) if id_})
     trial, verdict = tables.trials.c, tables.verdicts.c
     answers = _by_trial(connection, select(trial.id, trial.answer, trial.error), trial.id, ids)
-    query = select(verdict.trial, verdict.judge, verdict.raw, verdict.state).where(verdict.sample == 0)
+    query = select(verdict.trial, verdict.judge, verdict.raw, verdict.state, verdict.sample, verdict.id)
     stored = [row.id for row in answers]
-    verdicts = _by_trial(connection, query, verdict.trial, stored)
+    rows_stored = sorted(_by_trial(connection, query, verdict.trial, stored), key=lambda row: int(row.sample))
+    verdicts: dict[tuple[str, str], list[tuple[str, str]]] = defaultdict(list)
+    for row in rows_stored:
+        verdicts[row.trial, row.judge].append((row.raw, row.state))
     labels = label_chains(_by_trial(connection, select(tables.labels), tables.labels.c.trial, stored))
     for key, chain in labels.items():
-        chain[:] = [replace(event, file=told.get(hash((*key, event.revision)), "")) for event in chain]
+        chain[:] = [replace(event, file=run.told.get(hash((*key, event.revision)), "")) for event in chain]
     return _KnownRows(
-        concepts,
+        run.concepts,
         {row.id: (row.answer, row.error) for row in answers},
-        {(row.trial, row.judge): (row.raw, row.state) for row in verdicts},
+        verdicts,
+        {(row.trial, row.judge) for row in rows_stored if row.id <= run.first_verdict},
         labels,
-        {row.trial for row in verdicts},
+        {row.trial for row in rows_stored},
     )
 
 
@@ -135,26 +322,26 @@ def _by_trial(connection: Connection, query: Any, column: Any, ids: Sequence[str
     return [row for part in split_chunks(ids) for row in connection.execute(query.where(column.in_(part)))]
 
 
-def _store_row(row: ImportedRow, known: _KnownRows, landed: ImportCounts, report: ImportReport, moment: str) -> None:
+def _store_row(row: ImportedRow, known: _KnownRows, landed: ImportCounts, run: _Import) -> None:
     row = _under_former_id(row, known)
-    problems, before = len(report.problems), sum(landed.new.values())
+    problems, before = len(run.report.problems), sum(landed.new.values())
     try:
         _store_trial(row, known, landed)
     except RowError as error:
-        report.add_problem(row.place, error)
+        run.report.add_problem(row.place, error)
         return
     for said in row.labels:
         try:
-            _store_label(row, said, known, landed, moment)
+            _store_label(row, said, known, landed, run)
         except RowError as error:
-            report.add_problem(row.place, error)
+            run.report.add_problem(row.place, error)
     for heard in row.verdicts:
         try:
-            _store_verdict(row, heard, known, landed)
+            _store_verdict(row, heard, known, landed, run)
         except RowError as error:
-            report.add_problem(row.place, error)
+            run.report.add_problem(row.place, error)
     landed.accepted += 1
-    landed.repeated += len(report.problems) == problems and sum(landed.new.values()) == before
+    landed.repeated += len(run.report.problems) == problems and sum(landed.new.values()) == before
 
 
 def _under_former_id(row: ImportedRow, known: _KnownRows) -> ImportedRow:
@@ -174,7 +361,7 @@ def _store_trial(row: ImportedRow, known: _KnownRows, landed: ImportCounts) -> N
         known.answers[row.trial_id] = (row.trial.answer, row.trial.error)
         known.new_trials.append(row.trial)
         landed.new["trials"] += 1
-    elif there != (row.trial.answer, row.trial.error):
+    elif there != (row.trial.answer, row.trial.error) and row.key is None:
         raise RowError(
             f"trial '{row.trial_id}' is there with another answer: nothing is overwritten; fix the row's key, or "
             "import it into another study"
@@ -190,32 +377,67 @@ def _on_closed_list(facts: Facts, concepts: set[str]) -> Facts:
     return replace(facts, concept=OTHER)
 
 
-def _store_verdict(row: ImportedRow, heard: ImportedVerdict, known: _KnownRows, landed: ImportCounts) -> None:
-    key = (row.trial_id, heard.judge.version)
-    there = known.verdicts.get(key)
-    if there is None:
-        known.verdicts[key] = (heard.raw, heard.state)
+def _event_facts(facts: Facts, by_pass: bool, row: ImportedRow, run: _Import) -> Facts:
+    """Facts of a pass or fail as this study reads it: studies made before a pass was the event keep their meaning."""
+    source = row.trial.source if row.trial is not None else row.key.source if row.key is not None else ""
+    if not by_pass or run.pass_is_event.get(source, True):
+        return facts
+    run.report.add_note(
+        f"source '{source}': a fail is the event in the control trials that this study has, and in these rows as well"
+    )
+    assert facts.passed is not None
+    return facts_from_pass_fail(facts.passed, Arm.CONTROL, None, coherent=facts.coherent, refused=facts.refused)
+
+
+def _store_verdict(
+    row: ImportedRow, heard: ImportedVerdict, known: _KnownRows, landed: ImportCounts, run: _Import
+) -> None:
+    key, content = (row.trial_id, heard.judge.version), (heard.raw, str(heard.state))
+    there = known.verdicts.setdefault(key, [])
+    sample = _sample_number(key, heard, content, known, run)
+    if sample == len(there):
+        there.append(content)
         known.judged.add(row.trial_id)
-        facts = None if heard.facts is None else _on_closed_list(heard.facts, known.concepts)
-        made = Verdict(*key, facts, heard.state, quote=heard.quote, raw=heard.raw, created_at=heard.at)
-        known.new_verdicts.append(made)
+        facts = heard.facts and _on_closed_list(_event_facts(heard.facts, heard.by_pass, row, run), known.concepts)
+        known.new_verdicts.append(
+            Verdict(*key, facts, heard.state, sample=sample, quote=heard.quote, raw=heard.raw, created_at=heard.at)
+        )
         landed.new["verdicts"] += 1
-        if facts is None:
-            landed.unusable[heard.judge.name, heard.reason or f"it is {heard.state}"] += 1
-    elif there == (heard.raw, heard.state):
+        landed.count_verdict(heard)
+    elif there[sample] == content:
         landed.already["verdicts"] += 1
     else:
         raise RowError(
             f"judge '{heard.judge.name}' has another verdict on trial '{row.trial_id}': nothing is overwritten; name "
-            "this judge otherwise with --judge"
+            "this judge otherwise (--judge, or 'judge' in the map), or say which time it was asked (map 'sample')"
         )
 
 
-def _store_label(row: ImportedRow, said: ImportedLabel, known: _KnownRows, landed: ImportCounts, moment: str) -> None:
+def _sample_number(
+    key: tuple[str, str], heard: ImportedVerdict, content: tuple[str, str], known: _KnownRows, run: _Import
+) -> int:
+    """Which of the judge's verdicts on a trial this is, from 0; the number of stored ones for a new one."""
+    there = known.verdicts[key]
+    if heard.asked is None:
+        return 0
+    if heard.asked:
+        return there.index(content) if content in there else len(there)
+    if key not in known.older:
+        return len(there)
+    run.asked[key] += 1
+    return min(run.asked[key] - 1, len(there))
+
+
+def _store_label(row: ImportedRow, said: ImportedLabel, known: _KnownRows, landed: ImportCounts, run: _Import) -> None:
+    said = replace(
+        said,
+        rater=run.raters.resolve_name(said.rater, run.report),
+        facts=_event_facts(said.facts, said.by_pass, row, run),
+    )
     chain = known.labels.setdefault((row.trial_id, said.rater), [])
     facts = _on_closed_list(said.facts, known.concepts)
     mark = said.mark if facts is said.facts else MARK + said.facts.concept
-    event = LabelEvent(facts, mark, said.at or moment, row.place.file)
+    event = LabelEvent(facts, mark, said.at or run.moment, row.place.file)
     label = extend_chain(chain, event, said, row.trial_id, judged=row.trial_id in known.judged)
     if label is None:
         landed.already["labels"] += 1

@@ -13,8 +13,8 @@ class ImportOptions:
     """Options of an import.
 
     `judge` and `subject` are names for what the source leaves unnamed; `parameters` is the subject's size if its name
-    does not contain it; `map` is the column map of the `table` format; `rater_kind` what the raters are of whom the
-    source does not say it.
+    does not contain it; `map` is the column map of the `table` format; `separator` and `encoding` say how a table is
+    written; `rater_kind` what the raters are of whom the source does not say it.
     `shared_controls` says of counts whether control rows that repeat are the same trials, and `add_repeated`
     that rows of the same cell are added up. `score` names the scorer, or the part of its values, that is read, and
     `threshold` what passes (`>= 7`), where the source's scores do not say it themselves.
@@ -24,6 +24,8 @@ class ImportOptions:
     subject: str | None = None
     parameters: float | None = None
     map: Path | None = None
+    separator: str | None = None
+    encoding: str | None = None
     rater_kind: RaterKind | None = None
     shared_controls: bool | None = None
     add_repeated: bool = False

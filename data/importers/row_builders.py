@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
 from gnomon.data.arms import ARMS
 from gnomon.data.facts import PASSED, asked_facts, facts_from_answers, further_names
-from gnomon.data.importers.field_parsers import RowError, SourceLocation, limit_text, parse_bool, parse_word
+from gnomon.data.importers.field_parsers import (
+    WHOLE,
+    RowError,
+    SourceLocation,
+    limit_text,
+    parse_bool,
+    parse_word,
+)
 from gnomon.data.records import (
     IMPORTED,
     NONE,
@@ -49,7 +56,12 @@ class ImportedProtocol:
 
 @dataclass(frozen=True, slots=True)
 class ImportedVerdict:
-    """One judge's verdict in a row; `facts` is None if the judge's answer cannot be used, for the given `reason`."""
+    """One judge's verdict in a row; `facts` is None if the judge's answer cannot be used, and `reason` says why.
+
+    `asked` is None where a judge has one verdict on a trial. Where it was asked repeatedly, it is what the source calls
+    this time, or '' if it says nothing: then the order of rows decides. `by_pass`: the facts are those of
+    `facts_of_plain_pass`.
+    """
 
     judge: JudgeVersion
     facts: Facts | None
@@ -57,6 +69,8 @@ class ImportedVerdict:
     quote: str = ""
     at: str = ""
     reason: str = ""
+    asked: str | None = None
+    by_pass: bool = False
 
     @property
     def state(self) -> VerdictState:
@@ -72,7 +86,7 @@ class ImportedLabel:
     row's verdict was made. `chosen_by`: judges whose verdicts took part in choosing the trial; None if not
     known. `exact`: the source gives each label its own time, so that two labels at the same time contradict each other.
     `mark` is what the source reports beyond the facts, and part of the label. `rater_kind` is None if the source does
-    not say what the rater is.
+    not say what the rater is. `by_pass`: the facts are those of `facts_of_plain_pass`.
     """
 
     rater: str
@@ -88,13 +102,53 @@ class ImportedLabel:
     probability: float = 1.0
     chosen_by: tuple[str, ...] | None = None
     rater_kind: RaterKind | None = None
+    by_pass: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SourceKey:
+    """A source's own name of a trial, by which a row may refer to a stored one; `subject` is None if it is not said."""
+
+    source: str
+    key: str | tuple[str, ...]
+    subject: str | None = None
+
+    @property
+    def spellings(self) -> tuple[str | list[str], ...]:
+        """The key as it is, and with whole numbers written without '.0'."""
+        if isinstance(self.key, str):
+            folded: str | list[str] = _without_zero(self.key)
+            return (self.key,) if folded == self.key else (self.key, folded)
+        parts, short = list(self.key), [_without_zero(part) for part in self.key]
+        return (parts,) if parts == short else (parts, short)
+
+    def __str__(self) -> str:
+        """As messages name it."""
+        return self.key if isinstance(self.key, str) else " / ".join(self.key)
+
+
+def _without_zero(key: str) -> str:
+    whole = WHOLE.fullmatch(key)
+    return whole[1] if whole else key
+
+
+@dataclass(frozen=True, slots=True)
+class RowFacts:
+    """The verdicts and labels of a row, and what could not be read of it."""
+
+    verdicts: tuple[ImportedVerdict, ...] = ()
+    labels: tuple[ImportedLabel, ...] = ()
+    problems: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class ImportedRow:
-    """One row of a source. `trial` is None if the row refers to a trial of the study by `trial_id`.
+    """One row of a source. `trial` is None if the row refers to a trial of the study by `trial_id` or `key`.
 
-    `former_id` is the id under which an earlier version of Gnomon stored the trial: one that has it is not added again.
+    `key` without `trial`: the trial is the stored one of this key, or, if `trial_id` is not empty, that of this id.
+    With both, the row adds to the stored trial of this key if there is one. `read_facts` makes the verdicts and labels
+    when that trial is known, from its arm, its concept, and whether a pass is the event in it. `former_id`
+    is the id under which an earlier version of Gnomon stored the trial: one that has it is not added again.
     """
 
     place: SourceLocation
@@ -105,6 +159,8 @@ class ImportedRow:
     verdicts: tuple[ImportedVerdict, ...] = ()
     labels: tuple[ImportedLabel, ...] = ()
     former_id: str = ""
+    key: SourceKey | None = None
+    read_facts: Callable[[Arm, str | None, bool], RowFacts] | None = None
 
 
 def imported_protocol(source: str, name: str, **content: Any) -> ImportedProtocol:
@@ -184,6 +240,20 @@ def _parameters_in_name(part: str) -> float:
     return int(found[1] or 1) * float(found[2]) * _UNITS[found[3].lower()]
 
 
+def key_numbers(source: str, key: object) -> tuple[int, int]:
+    """Replicate number and study seed of the trial that a source names so: a hash, by which it is found again.
+
+    Parameters
+    ----------
+    source : str
+        Name of the format or source.
+    key : object
+        The source's own identifier of the trial, any JSON value.
+    """
+    hashed = canonical_hash([source, key], 24)
+    return int(hashed[:8], 16) >> 1, int(hashed[8:], 16) >> 1
+
+
 def imported_trial(
     source: str,
     key: Any,
@@ -247,7 +317,7 @@ def imported_trial(
     at : str, default ""
         Time of the trial, as the store writes it; "" for the time of the import.
     """
-    nothing, hashed = not ARMS[arm].is_steered, canonical_hash([source, key], 24)
+    nothing, (replicate, study_seed) = not ARMS[arm].is_steered, key_numbers(source, key)
     condition = Condition(
         subject=subject.name,
         revision="",
@@ -258,9 +328,8 @@ def imported_trial(
         span=span,
         protocol=protocol.hash,
         vector=None,
-        seed=int(hashed[8:], 16) >> 1,
+        seed=study_seed,
     )
-    replicate = int(hashed[:8], 16) >> 1
     return Trial(
         id=condition.trial_id(replicate),
         condition=condition,
@@ -347,3 +416,18 @@ def facts_of_claim(
             raise RowError(f"'{name}' is empty: the judge's answer cannot be used")
     concept = target if right and target else OTHER if claims else NONE
     return Facts(bool(claims), concept, bool(coherent), bool(refused))
+
+
+def facts_of_plain_pass(passed: bool, *, coherent: bool = True, refused: bool = False) -> Facts:
+    """Facts of a pass or fail in a source that knows no arms: the pass is the event, as a claim is in a control trial.
+
+    Parameters
+    ----------
+    passed : bool
+        The source's result.
+    coherent : bool, default True
+        Whether the source calls the answer coherent.
+    refused : bool, default False
+        Whether the source calls the answer a refusal.
+    """
+    return Facts(passed, OTHER if passed else NONE, coherent, refused, passed=passed)

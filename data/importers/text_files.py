@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import json
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 from gnomon.data.errors import InputError
 from gnomon.data.importers.field_parsers import ImportReport, RowError, SourceLocation
@@ -36,27 +38,81 @@ def read_content(path: Path) -> bytes:
 
 
 @contextmanager
-def text_file(path: Path) -> Iterator[BinaryIO]:
-    """A UTF-8 file opened for reading, positioned after its byte-order mark.
+def text_file(path: Path, encoding: str | None = None) -> Iterator[BinaryIO]:
+    """A text file opened for reading as UTF-8, positioned after its byte-order mark.
+
+    The whole file is checked first: a file in another encoding would lose just the rows with accented letters.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    encoding : str, optional
+        Its encoding, by default UTF-8; a copy of another encoding is read.
 
     Raises
     ------
     InputError
-        If the file cannot be read, or is not UTF-8 text.
+        If the file cannot be read, or is not text in this encoding.
     """
+    with _open_bytes(path) as file:
+        if encoding is not None and codecs.lookup(encoding).name != "utf-8":
+            with _recoded_copy(path, file, encoding) as copy:
+                yield copy
+            return
+        begin = _text_offset(path, file)
+        file.seek(begin)
+        _check_encoding(path, file)
+        file.seek(begin)
+        yield file
+
+
+def _open_bytes(path: Path) -> BinaryIO:
     try:
         if path.exists() and not (path.is_file() or path.is_dir()):
             raise InputError(f"{path}: can be read only once, and files are read twice: write it to a file first")
-        file = path.open("rb")
+        return path.open("rb")
     except IsADirectoryError:
         raise InputError(f"{path}: is a folder: name the files in it") from None
     except FileNotFoundError:
         raise InputError(f"{path}: is not there: check the name") from None
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}): change its permissions") from None
-    with file:
-        file.seek(_text_offset(path, file))
-        yield file
+
+
+def _check_encoding(path: Path, file: BinaryIO) -> None:
+    """Raise `InputError` with the first line that is not UTF-8."""
+    decoder, line = codecs.getincrementaldecoder("utf-8")("strict"), 1
+    while True:
+        part = file.read(LONGEST_PART)
+        try:
+            decoder.decode(part, final=not part)
+        except UnicodeDecodeError as error:
+            content = cast(bytes, error.object)
+            line += content[: error.start].count(b"\n")
+            raise InputError(
+                f"{path}: is no UTF-8 text (line {line}, byte 0x{content[error.start]:02x}): save it as "
+                f"UTF-8{_conversion_command('CP1252', path)}, or name a table's encoding with --encoding cp1252"
+            ) from None
+        if not part:
+            return
+        line += part.count(b"\n")
+
+
+@contextmanager
+def _recoded_copy(path: Path, file: BinaryIO, encoding: str) -> Iterator[BinaryIO]:
+    """A copy in UTF-8 without its byte-order mark."""
+    with tempfile.TemporaryFile() as copy:
+        try:
+            reader = codecs.getreader(encoding)(file)
+            while part := reader.read(LONGEST_PART):
+                copy.write(part.encode("utf-8", "surrogateescape"))
+        except (UnicodeError, LookupError) as error:
+            raise InputError(f"{path}: is no {encoding} text ({str(error)[:80]}): name its encoding") from None
+        copy.seek(0)
+        begin = _text_offset(path, cast(BinaryIO, copy))
+        copy.seek(begin)
+        yield cast(BinaryIO, copy)
 
 
 def _text_offset(path: Path, file: BinaryIO) -> int:
@@ -78,8 +134,15 @@ def _conversion_command(encoding: str, path: Path) -> str:
     return f" (iconv -f {encoding} -t UTF-8 {path.name})"
 
 
-def parse_json(line: str) -> Any:
+def parse_json(line: str, decoder: json.JSONDecoder | None = None) -> Any:
     """Decode JSON that contains no NaN, infinity, NUL or unpaired surrogate.
+
+    Parameters
+    ----------
+    line : str
+        The text.
+    decoder : JSONDecoder, optional
+        `EMPTY_NAN` to read NaN as a missing value.
 
     Raises
     ------
@@ -88,7 +151,7 @@ def parse_json(line: str) -> Any:
     """
     _check_text(line)
     try:
-        made = DECODER.decode(line)
+        made = (decoder or DECODER).decode(line)
     except RecursionError:
         raise RowError("is nested too deeply: flatten it") from None
     except ValueError as error:
@@ -103,6 +166,15 @@ def _refuse_constant(name: str) -> None:
 
 
 DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
+
+
+def _empty_nan(name: str) -> None:
+    if name != "NaN":
+        _refuse_constant(name)
+
+
+EMPTY_NAN = json.JSONDecoder(parse_constant=_empty_nan)
+"""Reads NaN, which Python writes for a missing value, as null."""
 
 
 def _check_text(line: str) -> None:
@@ -133,7 +205,9 @@ def check_whole(value: Any) -> None:
             check_whole(part)
 
 
-def json_lines(path: Path, report: ImportReport) -> Rows:
+def json_lines(
+    path: Path, report: ImportReport, *, encoding: str | None = None, decoder: json.JSONDecoder | None = None
+) -> Rows:
     """Rows of a JSON-lines file; blank lines are skipped.
 
     Parameters
@@ -142,14 +216,18 @@ def json_lines(path: Path, report: ImportReport) -> Rows:
         The file.
     report : ImportReport
         Receives row count and invalid lines.
+    encoding : str, optional
+        Encoding of the file, by default UTF-8.
+    decoder : JSONDecoder, optional
+        `EMPTY_NAN` to read NaN as a missing value.
     """
-    with text_file(path) as file:
+    with text_file(path, encoding) as file:
         for number, raw in enumerate(_text_lines(file), start=1):
             if raw is None or raw.strip():
                 place = SourceLocation(path.name, number)
                 report.rows += 1
                 try:
-                    row = _json_object(raw)
+                    row = _json_object(raw, decoder)
                 except RowError as error:
                     report.add_problem(place, error)
                 else:
@@ -168,16 +246,21 @@ def _text_lines(file: BinaryIO) -> Iterator[bytes | None]:
         yield None
 
 
-def _json_object(raw: bytes | None) -> dict[str, object]:
+def _json_object(raw: bytes | None, decoder: json.JSONDecoder | None = None) -> dict[str, object]:
     if raw is None:
         raise RowError(f"is longer than {LONGEST // 2**20} MB: split it")
-    row = parse_json(raw.decode("utf-8", "surrogateescape"))
+    row = parse_json(raw.decode("utf-8", "surrogateescape"), decoder)
     if not isinstance(row, dict):
         raise RowError("is no JSON object: write one object a line")
     return row
 
 
-def csv_rows(path: Path, report: ImportReport) -> Rows:
+SEPARATORS = (",", ";", "\t", "|")
+SNIFFED = 2**18
+"""Number of bytes from which the separator of a CSV file is found."""
+
+
+def csv_rows(path: Path, report: ImportReport, *, separator: str | None = None, encoding: str | None = None) -> Rows:
     """Rows of a CSV file by its header; a record may span lines and is located by its first.
 
     Parameters
@@ -186,6 +269,11 @@ def csv_rows(path: Path, report: ImportReport) -> Rows:
         The file.
     report : ImportReport
         Receives row count and invalid records.
+    separator : str, optional
+        Character between cells; by default that of a first line 'sep=;', else the one of `SEPARATORS` that gives most
+        records as many cells as the header.
+    encoding : str, optional
+        Encoding of the file, by default UTF-8.
 
     Raises
     ------
@@ -193,16 +281,25 @@ def csv_rows(path: Path, report: ImportReport) -> Rows:
         If the header cannot be read or names a column twice.
     """
     csv.field_size_limit(LONGEST)
-    with text_file(path) as file:
-        reader = csv.reader(io.TextIOWrapper(file, "utf-8", "surrogateescape", newline=""), strict=True)
+    with text_file(path, encoding) as file:
+        begin = file.tell()
+        head = file.read(SNIFFED)
+        declared = re.match(rb"sep=(.)\r?\n", head)
+        file.seek(begin + (declared.end() if declared else 0))
+        if declared:
+            separator, head = separator or declared[1].decode("latin-1"), head[declared.end() :]
+        separator = separator or _find_separator(head, whole=len(head) < SNIFFED)
+        text = io.TextIOWrapper(file, "utf-8", "surrogateescape", newline="")
+        reader = csv.reader(text, delimiter=separator, strict=True)
         header = _csv_header(path, reader)
-        for place, cells in _csv_records(path, reader, report):
+        lines_before = 1 if declared else 0
+        for place, cells in _csv_records(path, reader, report, lines_before):
             try:
                 for cell in cells:
                     _check_text(cell)
                 if len(cells) != len(header):
                     raise RowError(
-                        f"has {len(cells)} cells where the header has {len(header)}: fix its commas and quotes"
+                        f"has {len(cells)} cells where the header has {len(header)}: fix its separators and quotes"
                     )
             except RowError as error:
                 report.add_problem(place, error)
@@ -210,20 +307,43 @@ def csv_rows(path: Path, report: ImportReport) -> Rows:
                 yield place, dict(zip(header, cells, strict=True))
 
 
+def _find_separator(head: bytes, *, whole: bool) -> str:
+    """The separator that gives the header most cells, among those for which most records have as many."""
+    text = head.decode("utf-8", "replace")
+    found = {separator: _regular_share(text, separator, whole) for separator in SEPARATORS}
+    usable = {separator: cells for separator, (cells, share) in found.items() if cells > 1 and share > 0.5}
+    if not usable:
+        usable = {separator: cells for separator, (cells, _) in found.items()}
+    return max(usable, key=lambda separator: usable[separator])
+
+
+def _regular_share(text: str, separator: str, whole: bool) -> tuple[int, float]:
+    """Number of cells of the header, and the share of further records with as many; the last may be cut off."""
+    sizes: list[int] = []
+    with suppress(csv.Error):
+        sizes += (len(cells) for cells in csv.reader(io.StringIO(text), delimiter=separator) if cells)
+    rest = sizes[1:] if whole else sizes[1:-1]
+    return (sizes[0] if sizes else 0), (rest.count(sizes[0]) / len(rest) if rest else 1.0)
+
+
 def _csv_header(path: Path, reader: Any) -> list[str]:
     try:
         header = [name.strip() for name in next(reader)]
     except csv.Error as error:
         raise InputError(f"{path}: its first line is no CSV header ({error}): fix the quotes") from None
+    except StopIteration:
+        raise InputError(f"{path}: has no header: name a file whose first line names the columns") from None
     if len(set(header)) < len(header):
         twice = next(name for name in header if header.count(name) > 1)
         raise InputError(f"{path}: has two columns called '{twice}': rename one")
     return header
 
 
-def _csv_records(path: Path, reader: Any, report: ImportReport) -> Iterator[tuple[SourceLocation, list[str]]]:
+def _csv_records(
+    path: Path, reader: Any, report: ImportReport, lines_before: int = 0
+) -> Iterator[tuple[SourceLocation, list[str]]]:
     while True:
-        place = SourceLocation(path.name, reader.line_num + 1)
+        place = SourceLocation(path.name, lines_before + reader.line_num + 1)
         try:
             cells = next(reader)
         except StopIteration:
@@ -288,6 +408,107 @@ def json_items(path: Path, report: ImportReport) -> Rows:
         report.add_problem(
             SourceLocation(path.name, line), "is the last row, and the list does not end: the file is cut off"
         )
+
+
+def json_table(path: Path, report: ImportReport, *, rows: str | None = None, encoding: str | None = None) -> Rows:
+    """Rows of a JSON document: its list of objects, which is the whole document or its only list of objects.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    report : ImportReport
+        Receives row count and invalid rows.
+    rows : str, optional
+        Path of the list in the document, as a.b; needed if it has several.
+    encoding : str, optional
+        Encoding of the file, by default UTF-8.
+
+    Raises
+    ------
+    InputError
+        If the file is no JSON, or the list cannot be told.
+    """
+    with text_file(path, encoding) as file:
+        content = file.read()
+    try:
+        document = EMPTY_NAN.decode(content.decode("utf-8", "surrogateescape"))
+    except RowError as error:
+        raise InputError(f"{path}: {error}") from None
+    except (ValueError, RecursionError) as error:
+        raise InputError(
+            f"{path}: is broken JSON or cut off ({str(error)[:80]}): write it again, or name it .jsonl if each line is "
+            "a row"
+        ) from None
+    for number, row in enumerate(_document_rows(path, document, rows), start=1):
+        place = SourceLocation(path.name, part=f"row {number}")
+        report.rows += 1
+        try:
+            check_whole(row)
+            if not isinstance(row, dict):
+                raise RowError("is no JSON object: write one object a row")
+        except RowError as error:
+            report.add_problem(place, error)
+        except RecursionError:
+            report.add_problem(place, "is nested too deeply: flatten it")
+        else:
+            yield place, row
+
+
+def _document_rows(path: Path, document: object, rows: str | None) -> list[object]:
+    if rows is not None:
+        found = value_at(document, rows) if isinstance(document, Mapping) else None
+        if not isinstance(found, list):
+            raise InputError(f"{path}: has no list at '{rows}': name the list of rows with 'rows' in the map")
+        return found
+    if isinstance(document, list):
+        return document
+    lists = dict(_object_lists(document))
+    if len(lists) != 1:
+        raise InputError(
+            f"{path}: has {len(lists) or 'no'} lists of rows ({', '.join(sorted(lists)[:8])}): name one with 'rows' in "
+            "the map"
+        )
+    return next(iter(lists.values()))
+
+
+def _object_lists(document: object, path: str = "", depth: int = 3) -> Iterator[tuple[str, list[object]]]:
+    """The outermost lists of objects of a document, by their paths."""
+    if not isinstance(document, Mapping) or depth == 0:
+        return
+    for name, value in document.items():
+        here = f"{path}.{name}" if path else str(name)
+        if isinstance(value, list) and any(isinstance(each, Mapping) for each in value):
+            yield here, value
+        else:
+            yield from _object_lists(value, here, depth - 1)
+
+
+MISSING = object()
+"""What `value_at` returns where a row has no such field."""
+
+
+def value_at(row: object, path: str) -> object:
+    """The value of a column, or of a field inside one, as a.b or a.0.b; `MISSING` if the row has none.
+
+    Parameters
+    ----------
+    row : object
+        A row: a mapping of names to values, which may be mappings and lists themselves.
+    path : str
+        Name of the column; a dot leads into a mapping, or by a number into a list.
+    """
+    if isinstance(row, Mapping):
+        if path in row:
+            return row[path]
+        for at, letter in enumerate(path):
+            if letter == "." and path[:at] in row:
+                return value_at(row[path[:at]], path[at + 1 :])
+    elif isinstance(row, list):
+        head, _, rest = path.partition(".")
+        if head.isdecimal() and int(head) < len(row):
+            return value_at(row[int(head)], rest) if rest else row[int(head)]
+    return MISSING
 
 
 def _skip_separators(whole: str, at: int) -> int:

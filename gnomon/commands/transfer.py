@@ -58,7 +58,7 @@ def import_files(
                 study.store.save_settings(parsed.study_settings)
             landed = parsed.ingest_into(study.store)
             sync_settings(study.store, study.file)
-            if landed.new["labels"] or (landed.new["verdicts"] and study.store.count_rows(tables.labels)):
+            if landed.new.get("labels") or (landed.new.get("verdicts") and study.store.count_rows(tables.labels)):
                 notes = label_notes(study.store, study.file.labels.view)
     document = _import_document(parsed, folder, paths, landed, made)
     document = document.model_copy(update={"label_notes": tuple(notes)})
@@ -136,6 +136,8 @@ def _import_document(
             for (judge, reason), count in sorted(landed.unusable.items())
         ),
         notes=tuple(report.notes),
+        usable=dict(sorted(landed.usable.items())),
+        empty=dict(sorted(report.empty_verdicts.items())),
     )
 
 
@@ -157,8 +159,8 @@ def _print_import(parsed: ParsedFiles, document: ImportDocument) -> None:
         print_status(note)
     if not document.accepted:
         return
-    for judge in dict.fromkeys(each.judge for each in document.unusable):
-        print_status(_unusable_line(judge, [each for each in document.unusable if each.judge == judge]))
+    for line in _verdict_lines(document):
+        print_status(line)
     if names := document.without_size:
         shown = ", ".join(names[:3]) + (" ..." if len(names) > 3 else "")
         print_status(
@@ -171,11 +173,23 @@ def _print_import(parsed: ParsedFiles, document: ImportDocument) -> None:
         print_status(note)
 
 
-def _unusable_line(judge: str, kinds: Sequence[UnusableVerdicts]) -> str:
-    kinds = sorted(kinds, key=lambda each: -each.verdicts)
-    reasons = ", ".join(f"{each.verdicts}: {each.reason}" for each in kinds[:REASONS])
-    more = f", and {len(kinds) - REASONS} more reasons" if len(kinds) > REASONS else ""
-    return f"judge '{judge}': {sum(each.verdicts for each in kinds)} verdicts cannot be used ({reasons}{more})"
+def _verdict_lines(document: ImportDocument) -> list[str]:
+    """What is said of the judges some of whose verdicts are missing."""
+    judges = dict.fromkeys((*(each.judge for each in document.unusable), *document.empty))
+    return [_verdict_line(judge, document) for judge in judges]
+
+
+def _verdict_line(judge: str, document: ImportDocument) -> str:
+    kinds = sorted((each for each in document.unusable if each.judge == judge), key=lambda each: -each.verdicts)
+    parts: list[str] = []
+    if kinds:
+        reasons = ", ".join(f"{each.verdicts}: {each.reason}" for each in kinds[:REASONS])
+        more = f", and {len(kinds) - REASONS} more reasons" if len(kinds) > REASONS else ""
+        parts.append(f"{sum(each.verdicts for each in kinds)} verdicts cannot be used ({reasons}{more})")
+    if empty := document.empty.get(judge):
+        parts.append(f"{empty} rows have none")
+    parts.append(f"{document.usable.get(judge, 0)} new ones can be used")
+    return f"judge '{judge}': {', '.join(parts)}"
 
 
 def _summary_line(document: ImportDocument) -> str:

@@ -156,6 +156,10 @@ class ImportDocument(ResultDocument):
     notes: tuple[str, ...] = Field(default=(), exclude_if=lambda value: not value)
     """How the files were read where they do not say it themselves."""
     unusable: tuple[UnusableVerdicts, ...] = ()
+    usable: dict[str, int] = Field(default_factory=dict)
+    """New verdicts that can be used, by judge."""
+    empty: dict[str, int] = Field(default_factory=dict)
+    """Rows of the files without a verdict, by judge."""
     label_notes: tuple[str, ...] = ()
     """What to know of the study's labels after the import: who gave them, disagreements, how they were chosen."""
 

@@ -57,7 +57,6 @@ def with_trial(number, **change):
         (with_trial(7).replace(b"notice", b"no\x00tice"), "holds NUL bytes"),
         (with_trial(7, transcript="\x00"), "holds an escaped NUL"),
         (with_trial(7, transcript="\ud83d"), "half a surrogate pair"),
-        (with_trial(7).replace(b"notice", "naïve".encode("latin-1")), "is no UTF-8 (byte 0xef"),
         (with_trial(7).replace(b"1.5", b"NaN"), "holds NaN"),
         (with_trial(7).replace(b"1.5", b"-Infinity"), "holds -Infinity"),
         (with_trial(7).replace(b"1.5", b"1e999"), "'alpha'"),
@@ -90,6 +89,18 @@ def test_a_line_of_ten_megabytes_is_read(file):
 def test_another_encoding_is_told_with_the_command_that_mends_it(file, encoding):
     with pytest.raises(InputError, match="iconv -f UTF-16 -t UTF-8"):
         read(file(GOOD.decode().encode(encoding)))
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("rows.jsonl", GOOD + b"\n" + with_trial(7).replace(b"notice", "naïve".encode("latin-1"))),
+        ("rows.jsonl", with_trial(7, transcript="x" * 2**20 + "\n") + b"\n" + GOOD.replace(b"notice", b"\xff\xff")),
+    ],
+)
+def test_a_file_that_is_not_utf_8_is_refused_whole_since_its_accented_rows_alone_would_be_lost(file, name, content):
+    with pytest.raises(InputError, match=r"is no UTF-8 text \(line 2, byte 0x(ef|ff)\): save it as UTF-8"):
+        read(file(content, name))
 
 
 def test_the_mark_of_utf_8_and_lines_that_end_with_a_return_are_read(file):
@@ -127,7 +138,6 @@ CSV_HEADER = b"intervention,response,trial,affirmative,coherent\n"
         (b"random,hm,1,True\n", "has 4 cells where the header has 5"),
         (b"random,hm,1,True,True,more\n", "has 6 cells"),
         (b"random,h\x00m,1,True,True\n", "holds NUL bytes"),
-        (b"random,h\xe9,1,True,True\n", "is no UTF-8 (byte 0xe9"),
         (b'random,"a"b,1,True,True\n', "is no CSV"),
         (b"odd,hm,1,True,True\n", "'intervention' is 'odd'"),
     ],

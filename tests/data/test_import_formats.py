@@ -343,7 +343,7 @@ def test_a_sample_that_failed_is_a_failed_trial_and_attachments_are_put_back(sto
         ("x.json", b'{"a": 1}', "no Inspect log"),
         ("x.json", b'{"eval": {}, "samples": [', "broken JSON or cut off"),
         ("x.json", b'{"eval": {"model": "\\ud83d"}, "samples": []}', "its 'eval' holds half a surrogate pair"),
-        ("x.json", b'{"eval": {"model": "\xff"}, "samples": []}', "its 'eval' is no UTF-8"),
+        ("x.json", b'{"eval": {"model": "\xff"}, "samples": []}', "is no UTF-8 text .line 1, byte 0xff"),
         ("x.json", b'{"eval": {}, "samples": 5}', "its 'samples' are no list"),
     ],
 )

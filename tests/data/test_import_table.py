@@ -173,21 +173,39 @@ def test_claims_and_passed_without_a_concept_say_whether_the_concept_was_identif
 @pytest.mark.parametrize(
     ("change", "problem"),
     [
-        ({"who": "eve"}, "'rater' is 'eve', who is not among the map's raters: ann, bob"),
         ({"cond": "odd"}, "'arm' is 'odd', no known arm"),
         ({"word": ""}, "'concept' is empty in an injection trial"),
-        ({"claims": "often"}, "'claims' is 'often': write true or false"),
-        ({"saw": "half"}, "'exposure' is 'half': choose from blind, after_verdict, unknown"),
-        ({"when": "noon"}, "'time' is 'noon'"),
         ({"layer": "-1"}, "layers count from 0"),
         ({"dose": "inf"}, "'strength' is 'inf'"),
         ({"model": " "}, "'subject' is empty"),
     ],
 )
-def test_a_row_that_does_not_fit_is_told(store, tmp_path, column_map, change, problem):
+def test_a_row_whose_trial_does_not_fit_is_told(store, tmp_path, column_map, change, problem):
     rows = [ROW, {**ROW, "sample": "s2", **change}, {**ROW, "sample": "s3"}]
     landed, problems = bring(store, write(tmp_path / "t.csv", rows), column_map())
     assert landed.new["trials"] == 2
+    assert len(problems) == 1
+    assert problems[0].startswith("t.csv line 3: ")
+    assert problem in problems[0]
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ({"who": "eve"}, "'rater' is 'eve', who is not among the map's raters: ann, bob"),
+        ({"claims": "often"}, "'claims' is 'often': is not in [label.values.claims]"),
+        ({"saw": "half"}, "'exposure' is 'half': choose from blind, after_verdict, unknown"),
+        ({"when": "noon"}, "'time' is 'noon'"),
+        ({"when": "46081"}, "'time' is '46081', no time"),
+        ({"when": "02/03/2026"}, "'time' is '02/03/2026', no time"),
+    ],
+)
+def test_a_label_that_does_not_fit_is_told_and_trial_and_verdict_of_its_row_are_kept(
+    store, tmp_path, column_map, change, problem
+):
+    rows = [ROW, {**ROW, "sample": "s2", **change}, {**ROW, "sample": "s3"}]
+    landed, problems = bring(store, write(tmp_path / "t.csv", rows), column_map())
+    assert landed.new == {"trials": 3, "verdicts": 3, "labels": 2}
     assert len(problems) == 1
     assert problems[0].startswith("t.csv line 3: ")
     assert problem in problems[0]
@@ -226,7 +244,6 @@ def test_labels_for_trials_of_the_study_go_in_by_id_and_those_for_others_are_tol
             r"t.csv: has no column 'txt', which the map names for 'answer': it has sample",
         ),
         (MAP.replace("answer =", "anwser ="), "trial.anwser: there is no such key"),
-        (MAP.replace('subject = "model"', ""), "new trials need 'subject' and 'answer'"),
         (MAP.replace('key = "sample"', ""), "name either 'key'"),
         ("[trial", "cannot be read"),
         ('[trial]\nid = "sample"\n[label]\nrater = "who"\n', "needs 'claims' or 'passed'"),
@@ -240,9 +257,9 @@ def test_a_wrong_map_is_told_before_a_row_is_read(store, tmp_path, column_map, t
 def test_a_table_without_a_map_or_of_another_kind_says_what_to_do(store, tmp_path, column_map):
     with pytest.raises(InputError, match="--map"):
         bring(store, write(tmp_path / "t.csv", [ROW]), None)
-    (tmp_path / "t.xlsx").write_text("x")
+    (tmp_path / "t.sav").write_text("x")
     with pytest.raises(InputError, match=r"ends in \.csv"):
-        bring(store, tmp_path / "t.xlsx", column_map())
+        bring(store, tmp_path / "t.sav", column_map())
 
 
 @pytest.mark.parametrize(

@@ -25,10 +25,10 @@ from gnomon.data.importers.formats.count_rows import (
     read_cell,
     tally_outcomes,
 )
-from gnomon.data.importers.formats.table import READERS
 from gnomon.data.importers.ingest import ImportCounts
 from gnomon.data.importers.options import ImportOptions
 from gnomon.data.importers.row_builders import UNKNOWN_SIZE, subject_named
+from gnomon.data.importers.tabular.table_files import FileLayout, table_rows
 from gnomon.data.records import CountRow, Subject, utc_timestamp
 from gnomon.data.storage import tables
 from gnomon.data.storage.store import Store
@@ -160,11 +160,10 @@ def _located(path: Path, error: RowError) -> str:
 
 
 def _read_file(path: Path, options: ImportOptions, report: ImportReport) -> list[Counted]:
-    reader = READERS.get(path.suffix.lower())
-    if reader is None:
-        raise RowError(f"is no table that can be read: name a file that ends in {', '.join(READERS)}")
+    layout = FileLayout(options.separator, options.encoding)
+    layout.check_names()
     seen = ImportReport()
-    lines = list(reader(path, seen))
+    lines = list(table_rows(path, seen, layout))
     if seen.problems:
         raise RowError(seen.problems[0])
     if not lines:

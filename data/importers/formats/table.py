@@ -1,28 +1,35 @@
-"""Any table (CSV, JSON lines or Parquet) with a column map: one row per trial, with its verdicts and labels."""
+"""Any table with a column map: one row per trial, verdict or label. Trials are new, or the study's by their key."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
 from gnomon.data.arms import ARMS
-from gnomon.data.errors import InputError
 from gnomon.data.facts import PASSED
 from gnomon.data.importers import row_builders
-from gnomon.data.importers.column_map import ColumnMap, read_map
+from gnomon.data.importers.column_map import (
+    ColumnMap,
+    ConstantColumn,
+    LabelPart,
+    RowNumberKey,
+    VerdictPart,
+    read_map,
+    words_by_value,
+)
 from gnomon.data.importers.field_parsers import (
     ImportReport,
     RowError,
     SourceLocation,
     arm_of,
+    fold_name,
     is_empty,
     layer_of,
     limit_text,
-    parse_bool,
     parse_integer,
     parse_judge_names,
     parse_number,
@@ -34,24 +41,23 @@ from gnomon.data.importers.field_parsers import (
     require_one_of,
 )
 from gnomon.data.importers.options import ImportOptions
-from gnomon.data.importers.parquet_files import parquet_rows
-from gnomon.data.importers.text_files import Rows, csv_rows, json_lines
+from gnomon.data.importers.tabular.column_survey import flag_readers, part_elements, survey_columns
+from gnomon.data.importers.tabular.table_files import FileLayout, table_rows
+from gnomon.data.importers.tabular.value_ranges import FlagReader, value_word
+from gnomon.data.importers.text_files import MISSING, value_at
 from gnomon.data.outcomes import facts_from_pass_fail
-from gnomon.data.records import Arm, Exposure, Facts, JudgeVersion, RaterKind, RaterRole, Span, Trial
+from gnomon.data.records import NONE, OTHER, Arm, Exposure, Facts, JudgeVersion, RaterKind, RaterRole, Span, Trial
 
 NAME = "table"
-Pick = Callable[[Mapping[str, object]], dict[str, object]]
+UNNAMED = "unknown"
+"""The subject of a table that names none."""
+Row = Mapping[str, object]
 WRITTEN = json.JSONEncoder(ensure_ascii=False, default=str, sort_keys=True)
 SPANS = tuple(Span)
 BESIDE = ("quote", "raw", "time")
 PLAIN = frozenset((str, bool, type(None)))
 """Types whose equal values have the same JSON text, unlike 1, 1.0 and true."""
-READERS: dict[str, Callable[[Path, ImportReport], Rows]] = {
-    ".csv": csv_rows,
-    ".jsonl": json_lines,
-    ".ndjson": json_lines,
-    ".parquet": parquet_rows,
-}
+CONDITION = ("arm", "concept", "layer", "strength", "magnitude", "depth", "span", "protocol", "seed")
 
 
 def read_files(
@@ -62,85 +68,159 @@ def read_files(
     Parameters
     ----------
     paths : sequence of Path
-        CSV, JSON-lines or Parquet files.
+        CSV, Excel, JSON, JSON-lines or Parquet files.
     options : ImportOptions
-        `map` is the column map; `parameters` the subject's size if the table does not give it.
+        `map` is the column map; `subject` and `parameters` the subject's name and size if the table does not give
+        them; `separator` and `encoding` how text files are written.
     report : ImportReport
         Receives the rows that cannot be imported.
 
     Raises
     ------
     InputError
-        If a file has another extension, or the map is missing, invalid or names a missing column.
+        If a file has another extension, the map is missing, invalid or names a missing column, or the meaning of a
+        column's values cannot be known.
     """
     columns = read_map(options.map)
+    layout = FileLayout(
+        options.separator or columns.separator, options.encoding or columns.encoding, columns.sheet, columns.rows
+    )
+    layout.check_names()
+    reading = _TableReader.from_files(paths, columns, layout, options, report)
     for path in paths:
-        reader = READERS.get(path.suffix.lower())
-        if reader is None:
-            raise InputError(f"{path}: is no table that can be read: name a file that ends in {', '.join(READERS)}")
-        yield from _read_rows(path, reader(path, report), columns, options, report)
+        numbered = _number_rows(table_rows(path, report, layout))
+        yield from parse_rows(numbered, partial(_parse_row, reading=reading), report)
 
 
-def _read_rows(
-    path: Path, rows: Rows, columns: ColumnMap, options: ImportOptions, report: ImportReport
-) -> Iterator[row_builders.ImportedRow]:
-    """CSV and Parquet rows all have the same columns; in JSON lines a field that a row lacks is empty."""
-    reading = _TableReader.from_map(columns, options)
-    empty_row = dict.fromkeys(_mapped_columns(columns)) if path.suffix.lower() in (".jsonl", ".ndjson") else {}
-    whole = ((place, {**empty_row, **row}) for place, row in _check_columns(path, rows, columns))
-    return parse_rows(whole, partial(_parse_row, reading=reading), report)
+def _number_rows(rows: Iterator[tuple[SourceLocation, Row]]) -> Iterator[tuple[SourceLocation, tuple[int, Row]]]:
+    for number, (place, row) in enumerate(rows, start=1):
+        yield place, (number, row)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False, slots=True)
+class _PartReader:
+    """Reads the verdicts or labels that one part of the map describes."""
+
+    source: str
+    elements: Callable[[Row], list[Row]]
+    pick: Callable[[Row], dict[str, object]]
+    flags: Mapping[str, FlagReader]
+    written: Mapping[str, Mapping[str, object]]
+    """Translations of words that are also in `raw`: those of the shared lists."""
+    asked: bool = False
+    named: Sequence[str] = ()
+
+    def decode_flags(self, told: dict[str, Any]) -> tuple[dict[str, Any], str, str]:
+        """The fields with yes or no as booleans; which of them cannot be read, and how to mend it."""
+        decoded, reason, problem = dict(told), "", ""
+        for name, reader in self.flags.items():
+            try:
+                decoded[name] = reader.read_cell(told[name])
+            except RowError as error:
+                decoded[name] = None
+                reason, problem = reason or f"'{name}' is {quote_value(told[name])}", problem or str(error)
+        return decoded, reason, problem
+
+    @property
+    def is_by_pass(self) -> bool:
+        """Whether a pass or fail is all that is mapped."""
+        return "claims" not in self.flags
+
+
+@dataclass(frozen=True, eq=False, slots=True)
 class _TableReader:
     """Functions that extract a row's fields by the map, built once for all rows."""
 
     columns: ColumnMap
     options: ImportOptions
-    trial: Pick
-    verdicts: Sequence[Pick]
-    labels: Sequence[Pick]
+    report: ImportReport
+    trial: Callable[[Row], dict[str, object]]
+    verdicts: Sequence[_PartReader]
+    labels: Sequence[_PartReader]
+    raters: Mapping[str, str] | None
 
     @classmethod
-    def from_map(cls, columns: ColumnMap, options: ImportOptions) -> _TableReader:
-        verdicts, labels = ([columns.row_picker(part) for part in parts] for parts in (columns.verdict, columns.label))
-        return cls(columns, options, columns.row_picker(columns.trial), verdicts, labels)
+    def from_files(
+        cls,
+        paths: Sequence[Path],
+        columns: ColumnMap,
+        layout: FileLayout,
+        options: ImportOptions,
+        report: ImportReport,
+    ) -> _TableReader:
+        survey = survey_columns(paths, columns, layout)
+        flags = flag_readers(columns, survey)
+        repeats = not any(isinstance(part.rater, str) or part.each for part in columns.label)
+        parts = [
+            _part_reader(columns, part, readers, repeats)
+            for (_, part), readers in zip(columns.fact_parts, flags, strict=True)
+        ]
+        raters = None if columns.raters is None else {fold_name(name): name for name in columns.raters}
+        many = len(columns.verdict)
+        return cls(columns, options, report, columns.row_picker(columns.trial), parts[:many], parts[many:], raters)
 
 
-def _check_columns(path: Path, rows: Rows, columns: ColumnMap) -> Rows:
-    """The rows unchanged; the first of them is checked against the map."""
-    for at, (place, row) in enumerate(rows):
-        if not at:
-            columns.check_columns(path, list(row))
-        yield place, row
+def _part_reader(
+    columns: ColumnMap, part: VerdictPart | LabelPart, flags: Mapping[str, FlagReader], repeats: bool
+) -> _PartReader:
+    shared = {name: columns.values[name] for name in flags if name in columns.values and name not in part.values}
+    asked = isinstance(part, VerdictPart) and (part.sample is not None or repeats)
+    constants = (name for name, source in part.mapped_sources().items() if isinstance(source, ConstantColumn))
+    return _PartReader(
+        columns.source,
+        part_elements(part),
+        columns.row_picker(part),
+        flags,
+        {name: words_by_value(listed) for name, listed in shared.items()},
+        asked,
+        [*constants, *(() if isinstance(part, LabelPart) else ("judge", "sample"))],
+    )
 
 
-def _mapped_columns(columns: ColumnMap) -> list[str]:
-    return [
-        source
-        for part in columns.list_sections()
-        for source in part.mapped_sources().values()
-        if isinstance(source, str)
-    ]
+def _parse_row(place: SourceLocation, numbered: tuple[int, Row], reading: _TableReader) -> row_builders.ImportedRow:
+    number, row = numbered
+    about, columns = reading.trial(row), reading.columns
+    key = _row_key(place, number, row, about, columns)
+    read_facts = partial(_read_facts, row, reading)
+    if columns.is_reference:
+        named = str(key.key) if columns.trial.id is not None else ""
+        return row_builders.ImportedRow(place, named, None, None, None, key=key, read_facts=read_facts)
+    name = parse_row_id(about, "subject") if columns.trial.subject is not None else reading.options.subject or UNNAMED
+    subject = row_builders.subject_named(name, parse_number(about, "parameters") or reading.options.parameters)
+    said = _make_protocol(columns.source, str(about.get("protocol") or "unknown"))
+    trial = _parse_trial(about, key, subject, said)
+    facts = read_facts(trial.condition.arm, trial.condition.concept, columns.is_generic)
+    for problem in facts.problems:
+        reading.report.add_problem(place, problem)
+    made = row_builders.ImportedRow(place, trial.id, trial, subject, said, facts.verdicts, facts.labels)
+    return replace(made, key=key, read_facts=read_facts) if _joins_by_key(columns) else made
 
 
-def _parse_row(place: SourceLocation, row: Mapping[str, object], reading: _TableReader) -> row_builders.ImportedRow:
-    about, columns, options = reading.trial(row), reading.columns, reading.options
-    if columns.trial.id is not None:
-        id_, trial, subject, said = parse_row_id(about, "id"), None, None, None
-        arm: Arm | None = None
-        target = None
-    else:
-        subject = row_builders.subject_named(
-            str(parse_row_id(about, "subject")), parse_number(about, "parameters") or options.parameters
-        )
-        said = _make_protocol(columns.source, str(about.get("protocol") or "unknown"))
-        trial = _parse_trial(about, columns.source, subject, said)
-        id_, arm, target = trial.id, trial.condition.arm, trial.condition.concept
-    verdicts = [_parse_verdict(pick(row), arm, target, columns.source) for pick in reading.verdicts]
-    labels = [_parse_label(pick(row), arm, target, columns) for pick in reading.labels]
-    heard, given = tuple(each for each in verdicts if each), tuple(each for each in labels if each)
-    return row_builders.ImportedRow(place, id_, trial, subject, said, heard, given)
+def _joins_by_key(columns: ColumnMap) -> bool:
+    """Whether rows may be of trials that the study has: they have no response, and nothing of a trial's condition."""
+    about = columns.trial.mapped_sources()
+    return not isinstance(about.get("answer"), str) and not any(name in about for name in CONDITION)
+
+
+def _row_key(place: SourceLocation, number: int, row: Row, about: Row, columns: ColumnMap) -> row_builders.SourceKey:
+    part = columns.trial
+    subject = None if part.subject is None else parse_row_id(about, "subject")
+    if isinstance(part.key, RowNumberKey):
+        return row_builders.SourceKey(columns.source, f"{place.file} row {number}", subject)
+    if isinstance(part.key, list):
+        parts = [_key_cell(row, column) for column in part.key]
+        return row_builders.SourceKey(columns.source, tuple(parts) if len(parts) > 1 else parts[0], subject)
+    if part.id is not None:
+        return row_builders.SourceKey(columns.source, parse_row_id(about, "id"), subject)
+    assert part.key is not None
+    if isinstance(part.key, ConstantColumn):
+        return row_builders.SourceKey(columns.source, parse_row_id({"key": part.key.value}, "key"), subject)
+    return row_builders.SourceKey(columns.source, _key_cell(row, part.key, "key"), subject)
+
+
+def _key_cell(row: Row, column: str, name: str | None = None) -> str:
+    value = value_at(row, column)
+    return parse_row_id({name or column: None if value is MISSING else value}, name or column)
 
 
 @lru_cache(maxsize=1024)
@@ -148,21 +228,22 @@ def _make_protocol(source: str, name: str) -> row_builders.ImportedProtocol:
     return row_builders.imported_protocol(source, name)
 
 
-def _parse_trial(about: Mapping[str, object], source: str, subject: Any, said: row_builders.ImportedProtocol) -> Trial:
+def _parse_trial(about: Row, key: row_builders.SourceKey, subject: Any, said: row_builders.ImportedProtocol) -> Trial:
     arm = Arm.CONTROL if is_empty(about.get("arm")) else arm_of(about["arm"], "arm")
     concept, span = parse_word(about, "concept"), parse_word(about, "span") or Span.GENERATION
     if ARMS[arm].counts_identified and concept is None:
         raise RowError(f"'concept' is empty in an {arm} trial: name what was injected")
     require_one_of(span, "'span'", SPANS)
-    if not isinstance(about["answer"], str):
-        raise RowError(f"'answer' is {quote_value(about['answer'])}, not text: give the transcript")
+    answer = about.get("answer", "")
+    if not isinstance(answer, str):
+        raise RowError(f"'answer' is {quote_value(answer)}, not text: give the transcript")
     return row_builders.imported_trial(
-        source,
-        parse_row_id(about, "key"),
+        key.source,
+        key.key,
         subject=subject,
         protocol=said,
         arm=arm,
-        answer=about["answer"],
+        answer=answer,
         concept=concept,
         layer=layer_of(about, "layer"),
         strength=parse_number(about, "strength"),
@@ -174,45 +255,116 @@ def _parse_trial(about: Mapping[str, object], source: str, subject: Any, said: r
     )
 
 
-def _parse_facts(told: Mapping[str, object], arm: Arm | None, target: str | None) -> Facts | None:
-    """Facts of a verdict or label; None if its columns are empty in this row."""
-    flags, passed, named = row_builders.parse_flags(told), parse_bool(told, PASSED), parse_word(told, "concept")
+def _read_facts(
+    row: Row, reading: _TableReader, arm: Arm, target: str | None, pass_is_event: bool
+) -> row_builders.RowFacts:
+    """Verdicts and labels of a row; what cannot be read of one of them leaves the others as they are."""
+    problems: list[str] = []
+    verdicts: list[row_builders.ImportedVerdict] = []
+    labels: list[row_builders.ImportedLabel] = []
+    for part in reading.verdicts:
+        for told in _part_fields(part, row, problems):
+            try:
+                verdict = _parse_verdict(told, part, arm, target, pass_is_event)
+            except RowError as error:
+                problems.append(str(error))
+                continue
+            if verdict is None:
+                reading.report.empty_verdicts[str(told["judge"])[:100]] += 1
+            else:
+                verdicts.append(verdict)
+    for part in reading.labels:
+        for told in _part_fields(part, row, problems):
+            try:
+                label = _parse_label(told, part, (arm, target, pass_is_event), reading)
+            except RowError as error:
+                problems.append(str(error))
+                continue
+            labels += [label] if label is not None else []
+    return row_builders.RowFacts(tuple(verdicts), tuple(labels), tuple(problems))
+
+
+def _part_fields(part: _PartReader, row: Row, problems: list[str]) -> list[dict[str, object]]:
+    try:
+        return [part.pick(element) for element in part.elements(row)]
+    except RowError as error:
+        problems.append(str(error))
+        return []
+
+
+def _parse_facts(
+    told: dict[str, Any], part: _PartReader, arm: Arm, target: str | None, pass_is_event: bool
+) -> Facts | None:
+    """Facts of a verdict or label whose flags are decoded; None if its columns are empty in this row."""
+    flags, passed, named = row_builders.parse_flags(told), told.get(PASSED), parse_word(told, "concept")
     if flags["claims"] is None and passed is None:
         return None
+    coherent, refused = bool(flags["coherent"]), bool(flags["refused"])
     if flags["claims"] is not None:
+        if "identified" in part.flags:
+            told = {**told, "concept": named or _named_concept(told, arm, target)}
         return row_builders.facts_from_fields(told, arm, target)
-    if arm is None:
-        raise RowError("'claims' is empty: a label for a trial by its id needs it")
-    facts = facts_from_pass_fail(
-        bool(passed), arm, target, coherent=bool(flags["coherent"]), refused=bool(flags["refused"]), named=named
-    )
+    if pass_is_event:
+        facts = row_builders.facts_of_plain_pass(bool(passed), coherent=coherent, refused=refused)
+    else:
+        facts = facts_from_pass_fail(bool(passed), arm, target, coherent=coherent, refused=refused, named=named)
     return row_builders.with_further(facts, told)
 
 
+def _named_concept(told: Mapping[str, Any], arm: Arm, target: str | None) -> str:
+    """The concept that an answer names according to `claims` and `identified`."""
+    if not told["claims"]:
+        return NONE
+    if told["identified"] is None and ARMS[arm].counts_identified:
+        raise RowError("'identified' is empty where 'claims' is true")
+    return target if told["identified"] and target is not None else OTHER
+
+
 def _parse_verdict(
-    told: Mapping[str, object], arm: Arm | None, target: str | None, source: str
+    told: dict[str, object], part: _PartReader, arm: Arm, target: str | None, pass_is_event: bool
 ) -> row_builders.ImportedVerdict | None:
     """A judge's verdict, cached where the row has few distinct values, as most verdicts repeat earlier ones."""
     few = told.keys().isdisjoint(BESIDE) and PLAIN.issuperset(map(type, told.values()))
-    return (_cached_verdict if few else _cached_verdict.__wrapped__)(tuple(told.items()), arm, target, source)
+    parse = _cached_verdict if few else _cached_verdict.__wrapped__
+    return parse(tuple(told.items()), part, arm, target, pass_is_event)
 
 
 @lru_cache(maxsize=4096)
 def _cached_verdict(
-    columns: tuple[tuple[str, Any], ...], arm: Arm | None, target: str | None, source: str
+    fields: tuple[tuple[str, Any], ...], part: _PartReader, arm: Arm, target: str | None, pass_is_event: bool
 ) -> row_builders.ImportedVerdict | None:
-    told = dict(columns)
-    kept = {name: value for name, value in columns if name != "judge" and name not in BESIDE}
-    if all(is_empty(value) for value in kept.values()):
+    told = dict(fields)
+    kept = {name: _written_value(part, name, value) for name, value in fields if name not in (*BESIDE, "judge")}
+    if all(is_empty(value) for name, value in kept.items() if name not in part.named):
         return None
     raw = told.get("raw")
     raw = raw if isinstance(raw, str) and raw else WRITTEN.encode(kept)
-    judge = _judge_version(source, parse_row_id(told, "judge"))
-    quote = told.get("quote")
-    facts = _parse_facts(told, arm, target)
+    judge = _judge_version(part.source, parse_row_id(told, "judge"))
+    quote, asked = told.get("quote"), None
+    if part.asked:
+        asked = "" if is_empty(told.get("sample")) else parse_row_id(told, "sample")
+    decoded, reason, _ = part.decode_flags(told)
+    facts: Facts | None = None
+    try:
+        facts = None if reason else _parse_facts(decoded, part, arm, target, pass_is_event)
+        reason = reason or ("" if facts else f"'{'passed' if part.is_by_pass else 'claims'}' is empty")
+    except RowError as error:
+        reason = str(error)
     return row_builders.ImportedVerdict(
-        judge, facts, raw, quote if isinstance(quote, str) else "", parse_timestamp(told, "time")
+        judge,
+        facts,
+        raw,
+        quote if isinstance(quote, str) else "",
+        parse_timestamp(told, "time"),
+        reason=reason,
+        asked=asked,
+        by_pass=facts is not None and pass_is_event and part.is_by_pass,
     )
+
+
+def _written_value(part: _PartReader, name: str, value: object) -> object:
+    listed = part.written.get(name)
+    return value if listed is None else listed.get(value_word(value) or "", value)
 
 
 @lru_cache(maxsize=1024)
@@ -221,16 +373,20 @@ def _judge_version(source: str, name: str) -> JudgeVersion:
 
 
 def _parse_label(
-    told: Mapping[str, object], arm: Arm | None, target: str | None, columns: ColumnMap
+    told: dict[str, object], part: _PartReader, about: tuple[Arm, str | None, bool], reading: _TableReader
 ) -> row_builders.ImportedLabel | None:
-    facts = _parse_facts(told, arm, target)
+    decoded, _, problem = part.decode_flags(told)
+    if problem:
+        raise RowError(problem)
+    facts = _parse_facts(decoded, part, *about)
     if facts is None:
         return None
     rater = limit_text(parse_row_id(told, "rater"), "rater", 100)
-    if columns.raters is not None and rater not in columns.raters:
-        raise RowError(
-            f"'rater' is {quote_value(rater)}, who is not among the map's raters: {', '.join(columns.raters)}"
-        )
+    if reading.raters is not None:
+        if fold_name(rater) not in reading.raters:
+            allowed = ", ".join(reading.columns.raters or ())
+            raise RowError(f"'rater' is {quote_value(rater)}, who is not among the map's raters: {allowed}")
+        rater = reading.raters[fold_name(rater)]
     exposure, role = parse_word(told, "exposure"), parse_word(told, "role") or RaterRole.RATER
     exposure = None if exposure is None else Exposure(require_one_of(exposure, "'exposure'", Exposure))
     role = RaterRole(require_one_of(role, "'role'", RaterRole))
@@ -251,5 +407,6 @@ def _parse_label(
         stratum="all" if is_empty(told.get("stratum")) else limit_text(str(told["stratum"]), "stratum", 64),
         probability=1.0 if probability is None else probability,
         chosen_by=parse_judge_names(told, "chosen_by"),
-        rater_kind=kind,
+        rater_kind=kind or reading.options.rater_kind,
+        by_pass=about[2] and part.is_by_pass,
     )

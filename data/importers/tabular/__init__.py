@@ -1,0 +1,1 @@
+"""Tables of any file type as rows, and what their columns mean."""

@@ -1,0 +1,216 @@
+"""What the values of a yes-or-no column mean, decided over all values that it has.
+
+A column of grades has 0 and 1 among its values like a column of booleans: a single cell does not show which it is. So
+all cells are surveyed before any is read, and a column whose meaning cannot be known is refused.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from gnomon.data.errors import InputError
+from gnomon.data.importers.field_parsers import NUMBER, WORDS, RowError, is_empty, quote_value
+
+MOST = 500
+"""Distinct values of a column that are kept; beyond them only the range of its numbers is."""
+YES_NO = {**WORDS, "y": True, "n": False, "t": True, "f": False}
+PASS_FAIL = {
+    "pass": True,
+    "passed": True,
+    "fail": False,
+    "failed": False,
+    "correct": True,
+    "incorrect": False,
+    "right": True,
+    "wrong": False,
+    "c": True,
+    "i": False,
+}
+PASS_FIELDS = ("passed", "identified")
+"""Fields whose column may also hold words of `PASS_FAIL`."""
+THRESHOLD = re.compile(rf"\s*(>=|>|<=|<)?\s*({NUMBER.pattern})\s*")
+COMPARISONS = {
+    ">=": lambda value, bound: value >= bound,
+    ">": lambda value, bound: value > bound,
+    "<=": lambda value, bound: value <= bound,
+    "<": lambda value, bound: value < bound,
+}
+STRUCTURE = "a list or table"
+
+
+def value_word(value: Any) -> str | None:
+    """A value as it is compared with words: lower case, numbers without a superfluous '.0'; None if it is empty."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if is_empty(value):
+        return None
+    if isinstance(value, int):
+        return str(value) if abs(value) < 10**30 else "a number of more than 30 digits"
+    if isinstance(value, list | tuple | dict | set):
+        return STRUCTURE
+    word = " ".join(str(value).split()).casefold()
+    if NUMBER.fullmatch(word) and math.isfinite(number := float(word)):
+        return str(int(number)) if number.is_integer() and abs(number) < 1e15 else repr(number)
+    return word
+
+
+def word_number(word: str) -> float | None:
+    """The number that a word of `value_word` is, or None."""
+    return float(word) if NUMBER.fullmatch(word) else None
+
+
+@dataclass(slots=True)
+class ValueRange:
+    """The distinct values of one column, as words."""
+
+    words: Counter[str] = field(default_factory=Counter)
+    empty: int = 0
+    beyond: int = 0
+    """Cells whose value is not among the kept words."""
+    lowest: float = math.inf
+    highest: float = -math.inf
+
+    def add(self, value: object) -> None:
+        """Count one cell."""
+        word = value_word(value)
+        if word is None:
+            self.empty += 1
+            return
+        if word in self.words or len(self.words) < MOST:
+            self.words[word] += 1
+        else:
+            self.beyond += 1
+        if (number := word_number(word)) is not None:
+            self.lowest, self.highest = min(self.lowest, number), max(self.highest, number)
+
+    @property
+    def grades(self) -> list[str]:
+        """Numbers other than 0 and 1."""
+        return [word for word in self.words if word not in ("0", "1") and word_number(word) is not None]
+
+    def shown_words(self, most: int = 6) -> str:
+        """The commonest values, for a message."""
+        shown = [quote_value(word) for word, _ in self.words.most_common(most)]
+        return ", ".join(shown) + (" ..." if len(self.words) > most else "")
+
+
+@dataclass(frozen=True, slots=True)
+class FlagReader:
+    """Reads the cells of one yes-or-no column.
+
+    `words` gives each word its value (None: missing); `bound` with `comparison` decides numbers instead.
+    """
+
+    name: str
+    words: Mapping[str, bool | None]
+    remedy: str
+    comparison: str = ""
+    bound: float = 0.0
+
+    def read_cell(self, value: object) -> bool | None:
+        """True, false, or None for an empty cell.
+
+        Raises
+        ------
+        RowError
+            If the value is none of those that the column may hold.
+        """
+        word = value_word(value)
+        if word is None:
+            return None
+        if word in self.words:
+            return self.words[word]
+        if self.comparison and (number := word_number(word)) is not None:
+            return COMPARISONS[self.comparison](number, self.bound)
+        raise RowError(f"'{self.name}' is {quote_value(value)}: {self.remedy}")
+
+
+def parse_threshold(text: str | bool | float) -> tuple[str, float]:
+    """Comparison and bound of a threshold as '>= 7'; a number alone means 'at least'.
+
+    Raises
+    ------
+    ValueError
+        If it is no threshold.
+    """
+    found = None if isinstance(text, bool) else THRESHOLD.fullmatch(str(text))
+    if found is None or not math.isfinite(float(found[2])):
+        raise ValueError(f"'{text}' is no threshold: write for example \">= 7\"")
+    return found[1] or ">=", float(found[2])
+
+
+def flag_words(name: str) -> Mapping[str, bool]:
+    """Words that a column of this field may hold without being listed."""
+    return {**YES_NO, **PASS_FAIL} if name in PASS_FIELDS else YES_NO
+
+
+@dataclass(frozen=True, slots=True)
+class FlagColumn:
+    """One yes-or-no column of the map: its field, its name, and the part of the map that names it."""
+
+    name: str
+    column: str
+    part: str
+
+    def __str__(self) -> str:
+        """As messages name it."""
+        return f"column '{self.column}', which the map names for '{self.name}' in [{self.part}],"
+
+    @property
+    def list_name(self) -> str:
+        """The table of the map that lists its values."""
+        return f"[{self.part}.values.{self.name}]"
+
+    def flag_reader(
+        self,
+        found: ValueRange,
+        listed: Mapping[str, bool | None] | None = None,
+        threshold: tuple[str, float] | None = None,
+    ) -> FlagReader:
+        """The reader of the column's cells.
+
+        Parameters
+        ----------
+        found : ValueRange
+            All values of the column.
+        listed : mapping of str to bool or None, optional
+            The map's values for it, by word.
+        threshold : (str, float), optional
+            Comparison and bound.
+
+        Raises
+        ------
+        InputError
+            If the meaning of the values cannot be known.
+        """
+        if listed is not None or threshold is not None:
+            comparison, bound = threshold or ("", 0.0)
+            remedy = "is no number" if listed is None else f"is not in {self.list_name}: add it ('' means no value)"
+            return FlagReader(self.name, listed or {}, remedy, comparison, bound)
+        known = flag_words(self.name)
+        if any(len(word) == 1 and word.isalpha() and word not in (*known, "p") for word in found.words):
+            known = {word: value for word, value in known.items() if not (len(word) == 1 and word.isalpha())}
+        if found.grades:
+            raise InputError(
+                f"{self} holds numbers from {found.lowest:g} to {found.highest:g}: say which of them are true with "
+                f'threshold = ">= {_middle_grade(found):g}" in [{self.part}], or list them in '
+                f"{self.list_name}; nothing was stored"
+            )
+        if found.words and not any(word in known for word in found.words):
+            raise InputError(
+                f"{self} holds {found.shown_words()}: say which of them are true in {self.list_name}; nothing was "
+                "stored"
+            )
+        return FlagReader(self.name, known, f"write true or false, or list its values in {self.list_name}")
+
+
+def _middle_grade(found: ValueRange) -> float:
+    """An example of a threshold: the least grade above the middle of the range."""
+    middle = (found.lowest + found.highest) / 2
+    numbers = (word_number(word) for word in found.words)
+    return min((number for number in numbers if number is not None and number > middle), default=found.highest)

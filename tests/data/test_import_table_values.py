@@ -1,0 +1,372 @@
+"""table: what the values of a column mean is decided over all of them, and what cannot be known is refused."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections import Counter
+
+import pytest
+from sqlalchemy import select
+
+from gnomon.data.errors import InputError
+from gnomon.data.importers import ImportOptions, parse_files
+from gnomon.data.storage import tables
+from gnomon.data.storage.store import Store
+
+PLAIN = """source = "x"
+[trial]
+key = "id"
+[verdict]
+judge = {value = "j"}
+passed = "judge"
+"""
+BOTH = (
+    PLAIN
+    + """[label]
+rater = {value = "ann"}
+passed = "human"
+"""
+)
+
+
+@pytest.fixture
+def memory():
+    opened = Store.open("sqlite://")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def bring(memory, tmp_path):
+    """Write rows (or the text of a file) and a map, import them, and return counts, problems and the report."""
+
+    def go(rows, map_=PLAIN, name="t.csv", **options):
+        path, columns = tmp_path / name, tmp_path / "map.toml"
+        if isinstance(rows, bytes):
+            path.write_bytes(rows)
+        elif name.endswith(".csv"):
+            with path.open("w", newline="") as file:
+                writer = csv.DictWriter(file, list(rows[0]))
+                writer.writeheader()
+                writer.writerows(rows)
+        else:
+            path.write_text("\n".join(map(json.dumps, rows)))
+        columns.write_text(map_)
+        parsed = parse_files("table", [path], ImportOptions(map=columns, **options))
+        landed = parsed.ingest_into(memory)
+        return landed, [str(problem) for problem in parsed.report.problems], parsed.report
+
+    return go
+
+
+def judged(store, table=tables.verdicts):
+    """The values of `claims` in the order of the rows; None for a verdict that cannot be used."""
+    return [row.claims for row in store._fetch_all(select(table).order_by(table.c.id))]
+
+
+def scores(*values):
+    return [{"id": number, "judge": value} for number, value in enumerate(values, 1)]
+
+
+GRADES = (10, 10, 7, 1, 0)
+
+
+@pytest.mark.parametrize(
+    ("values", "shown"),
+    [
+        (GRADES, "numbers from 0 to 10"),
+        ((1, 0, 1, 2), "numbers from 0 to 2"),
+        ((1.0, 0.0, 0.85), "numbers from 0 to 1"),
+        (("1", "0", "-1"), "numbers from -1 to 1"),
+        (("good", "bad", "good"), "'good', 'bad'"),
+        (("A", "B", "C"), "'a', 'b', 'c'"),
+    ],
+)
+@pytest.mark.parametrize("name", ["t.csv", "t.jsonl"])
+def test_a_column_whose_meaning_cannot_be_known_is_refused_and_the_line_names_the_option(
+    bring, memory, values, shown, name
+):
+    with pytest.raises(InputError) as told:
+        bring(scores(*values), name=name)
+    assert shown in str(told.value)
+    assert "[verdict.values.passed]" in str(told.value)
+    assert ("threshold" in str(told.value)) == shown.startswith("numbers")
+    assert memory.count_rows(tables.trials) == 0
+
+
+@pytest.mark.parametrize(
+    ("threshold", "passes"),
+    [("'>= 7'", 3), ("7", 3), ("'> 7'", 2), ("'<= 1'", 2), ("'< 1'", 1)],
+)
+def test_a_threshold_decides_grades(bring, memory, threshold, passes):
+    landed, problems, _ = bring(scores(*GRADES), PLAIN + f"threshold = {threshold}\n")
+    assert (landed.usable, landed.unusable, problems) == ({"j": 5}, {}, [])
+    assert sum(judged(memory)) == passes
+
+
+@pytest.mark.parametrize("threshold", ["'often'", "true", "'>= nan'", "'= 7'"])
+def test_a_threshold_that_is_none_is_told(bring, threshold):
+    with pytest.raises(InputError, match="threshold"):
+        bring(scores(1), PLAIN + f"threshold = {threshold}\n")
+
+
+def test_values_of_a_part_are_its_own_and_what_they_do_not_list_is_missing(bring, memory):
+    map_ = BOTH.replace("[label]", "[verdict.values.passed]\n5 = true\n4 = true\n2 = false\n9 = ''\n[label]")
+    rows = [{"id": n, "judge": j, "human": h} for n, (j, h) in enumerate([(5, 1), (2, 0), (4.0, 1), (1, 0), (9, 0)])]
+    landed, problems, _ = bring(rows, map_)
+    assert judged(memory) == [True, False, True, None, None]
+    assert judged(memory, tables.labels) == [True, False, True, False, False]
+    assert landed.usable == {"j": 3}
+    assert landed.unusable == {("j", "'passed' is '1'"): 1, ("j", "'passed' is empty"): 1}
+    assert problems == []
+
+
+def test_values_without_a_field_are_those_of_the_only_field(bring, memory):
+    bring(scores("good", "bad"), PLAIN + "[verdict.values]\ngood = true\nbad = false\n")
+    assert judged(memory) == [True, False]
+
+
+SCALE = "[values.passed]\n5 = true\n4 = true\n3 = true\n2 = false\n1 = false\n"
+
+
+def test_a_shared_list_of_grades_is_not_for_a_column_of_booleans(bring, memory):
+    rows = [{"id": n, "judge": j, "human": h} for n, (j, h) in enumerate([(5, 1), (1, 0), (3, 1)])]
+    bring(rows, BOTH + SCALE)
+    assert judged(memory) == judged(memory, tables.labels) == [True, False, True]
+
+
+def test_a_shared_list_that_could_be_meant_for_a_column_or_not_is_refused(bring):
+    rows = [{"id": n, "judge": 5, "human": 1} for n in range(3)]
+    with pytest.raises(InputError, match=r"several columns: give the values of each column in \[label.values.passed\]"):
+        bring(rows, BOTH + SCALE)
+
+
+def test_a_word_that_a_list_forgets_is_missing_and_not_read_as_usual(bring, memory):
+    landed, _, _ = bring(scores(5, 4, 1), PLAIN + SCALE.replace("1 = false\n", ""))
+    assert judged(memory) == [True, True, None]
+    assert (landed.usable, landed.unusable) == ({"j": 2}, {("j", "'passed' is '1'"): 1})
+
+
+@pytest.mark.parametrize(
+    ("values", "read"),
+    [
+        (("PASS", "Fail", "pass "), [True, False, True]),
+        (("Y", "N", "y"), [True, False, True]),
+        (("correct", "incorrect", "n/a"), [True, False]),
+        (("C", "I", "P"), [True, False, None]),
+        (("1.0", "0.0", "#N/A"), [True, False]),
+        (("yes", "no", "unsure"), [True, False, None]),
+        (("TRUE", "FALSE", "<NA>"), [True, False]),
+    ],
+)
+def test_usual_words_are_read_and_the_others_are_missing_verdicts(bring, memory, values, read):
+    landed, problems, report = bring(scores(*values))
+    assert judged(memory) == read
+    assert landed.new["trials"] == 3
+    assert problems == []
+    assert report.empty_verdicts == Counter({"j": 3 - len(read)} if len(read) < 3 else {})
+
+
+def test_one_unreadable_cell_loses_that_part_and_not_the_row(bring, memory):
+    rows = [{"id": 1, "judge": "1", "human": "maybe"}, {"id": 2, "judge": "parse_error", "human": "0"}]
+    rows.append({"id": 3, "judge": "0", "human": "1"})
+    landed, problems, _ = bring(rows, BOTH)
+    assert landed.new == {"trials": 3, "verdicts": 3, "labels": 2}
+    assert judged(memory) == [True, None, False]
+    assert len(problems) == 1
+    assert "'passed' is 'maybe'" in problems[0]
+
+
+def test_a_judge_that_claims_and_identifies_contradicts_itself_nowhere(bring, memory):
+    rows = [
+        {"id": n, "arm": arm, "word": "sea", "saw": saw, "named": named}
+        for n, (arm, saw, named) in enumerate(
+            [("injection", 1, 1), ("injection", 1, 0), ("injection", 0, 0), ("control", 1, 0), ("control", 0, 0)]
+        )
+    ]
+    map_ = (
+        '[trial]\nkey = "id"\narm = "arm"\nconcept = "word"\n[verdict]\njudge = {value = "j"}\n'
+        'claims = "saw"\nidentified = "named"\n'
+    )
+    bring(rows, map_)
+    found = [(row.claims, row.concept, row.passed) for row in memory._fetch_all(select(tables.verdicts))]
+    assert found == [
+        (True, "sea", None),
+        (True, "other", None),
+        (False, "none", None),
+        (True, "other", None),
+        (False, "none", None),
+    ]
+
+
+def test_identified_alone_is_refused_because_it_says_nothing_of_control_trials(bring):
+    with pytest.raises(InputError, match="'identified' needs 'claims' beside it"):
+        bring(scores(1), PLAIN.replace("passed", "identified"))
+
+
+def test_six_of_ten_right_are_six_tenths_whatever_is_passed_when_the_table_knows_no_arm(bring, memory):
+    bring(scores(*[1] * 6, *[0] * 4))
+    assert sum(judged(memory)) == 6
+    assert {row.passed for row in memory._fetch_all(select(tables.verdicts)) if row.claims} == {True}
+
+
+def test_a_study_in_which_a_fail_is_the_event_keeps_that_meaning(bring, memory, monkeypatch):
+    """Studies that earlier versions imported hold the facts of a control trial: a fail claims."""
+    from gnomon.data.importers.formats import table
+    from gnomon.data.outcomes import facts_from_pass_fail
+    from gnomon.data.records import Arm
+
+    def earlier(passed, *, coherent, refused):
+        return facts_from_pass_fail(passed, Arm.CONTROL, None, coherent=coherent, refused=refused)
+
+    rows = [{"id": n, "judge": j, "human": j} for n, j in enumerate([1, 1, 0])]
+    monkeypatch.setattr(table.row_builders, "facts_of_plain_pass", earlier)
+    bring(rows, BOTH)
+    assert judged(memory) == [False, False, True]
+    monkeypatch.undo()
+    landed, problems, _ = bring(rows, BOTH)
+    assert (landed.new, problems) == ({"trials": 0, "verdicts": 0, "labels": 0}, [])
+    landed, _, report = bring([{"id": 9, "judge": 0, "human": 0}], BOTH)
+    assert (judged(memory)[-1], judged(memory, tables.labels)[-1]) == (True, True)
+    assert any("a fail is the event" in note for note in report.notes)
+
+
+def test_a_judge_that_was_asked_three_times_has_three_verdicts_on_a_trial(bring, memory):
+    rows = [{"id": n, "run": run, "judge": j} for n, run, j in [(1, 1, 1), (1, 2, 0), (1, 3, 1), (2, 1, 0), (2, 2, 0)]]
+    for map_ in (PLAIN, PLAIN + 'sample = "run"\n'):
+        landed, problems, _ = bring(rows, map_.replace('"x"', f'"{len(map_)}"'))
+        assert (landed.new["trials"], landed.new["verdicts"], problems) == (2, 5, [])
+        landed, problems, _ = bring(rows, map_.replace('"x"', f'"{len(map_)}"'))
+        assert (landed.new["verdicts"], landed.already["verdicts"], problems) == (0, 5, [])
+    found = [row.sample for row in memory._fetch_all(select(tables.verdicts).order_by(tables.verdicts.c.id))]
+    assert found == [0, 1, 2, 0, 1] * 2
+
+
+def test_a_verdict_that_each_raters_row_repeats_is_one_verdict(bring):
+    rows = [{"id": 1, "judge": 1, "who": who, "human": 1} for who in ("ann", "bob")]
+    landed, problems, _ = bring(rows, BOTH.replace('{value = "ann"}', '"who"'))
+    assert (landed.new, problems) == ({"trials": 1, "verdicts": 1, "labels": 2}, [])
+
+
+def test_names_of_raters_that_differ_in_case_or_point_zero_are_one_rater_and_told(bring, memory):
+    names = ["12", "12.0", "Des", "des ", "DES"]
+    rows = [{"id": n, "judge": 1, "who": who, "human": 1} for n, who in enumerate(names)]
+    _, _, report = bring(rows, BOTH.replace('{value = "ann"}', '"who"'))
+    assert Counter(row.rater for row in memory._fetch_all(select(tables.labels))) == {"12": 2, "Des": 3}
+    assert "rater '12.0' counts as '12': the names differ only in case, spaces or '.0'" in report.notes
+    _, _, report = bring([{"id": 9, "judge": 1, "who": "dEs", "human": 1}], BOTH.replace('{value = "ann"}', '"who"'))
+    assert "rater 'dEs' counts as 'Des'" in next(iter(report.notes))
+
+
+LABELS = """source = "x"
+[trial]
+key = "id"
+[label]
+rater = "who"
+passed = "human"
+"""
+
+
+@pytest.mark.parametrize(
+    "map_",
+    [
+        LABELS,
+        LABELS.replace('key = "id"', 'key = "id"\nsubject = {value = "unknown"}\nanswer = {value = ""}'),
+        LABELS.replace("key =", "id ="),
+    ],
+)
+def test_labels_of_a_file_of_their_own_join_the_trials_by_the_sources_key(bring, memory, map_):
+    bring(
+        [{"id": n, "text": f"t{n}", "judge": n % 2} for n in range(3)],
+        PLAIN.replace("[verdict]", 'answer = "text"\n[verdict]'),
+    )
+    rows = [{"id": f"{n}.0", "who": "ann", "human": n % 2} for n in range(3)]
+    landed, problems, _ = bring(rows, map_, "l.csv")
+    assert (landed.new, problems) == ({"trials": 0, "verdicts": 0, "labels": 3}, [])
+    assert judged(memory, tables.labels) == [False, True, False]
+    landed, problems, _ = bring([{"id": 7, "who": "ann", "human": 1}], LABELS, "l.csv")
+    assert landed.new["labels"] == 0
+    assert problems == ["l.csv line 2: trial '7' is not in this study: import its trial first, or fix the key"]
+
+
+def test_a_label_by_pass_for_a_trial_with_an_arm_means_what_a_pass_means_there(bring, memory):
+    arms = 'answer = "text"\narm = "arm"\nconcept = "word"\n[verdict]'
+    rows = [
+        {"id": n, "text": "t", "arm": arm, "word": "sea", "judge": 1} for n, arm in enumerate(["injection", "control"])
+    ]
+    bring(rows, PLAIN.replace("[verdict]", arms))
+    bring([{"id": n, "who": "ann", "human": 1} for n in range(2)], LABELS, "l.csv")
+    found = [(row.claims, row.concept) for row in memory._fetch_all(select(tables.labels))]
+    assert found == [(True, "sea"), (False, "none")]
+
+
+def test_a_key_that_names_trials_of_two_models_is_told_unless_the_model_is_named(bring):
+    rows = [{"id": 1, "llm": model, "text": "t", "judge": 1} for model in ("a", "b")]
+    bring(rows, PLAIN.replace("[verdict]", 'subject = "llm"\nanswer = "text"\n[verdict]'))
+    _, problems, _ = bring([{"id": 1, "who": "ann", "human": 1}], LABELS, "l.csv")
+    assert "'1' names 2 trials of this study" in problems[0]
+    labelled = [{"id": 1, "llm": "b", "who": "ann", "human": 1}]
+    landed, problems, _ = bring(labelled, LABELS.replace('key = "id"', 'key = "id"\nsubject = "llm"'), "l.csv")
+    assert (landed.new["labels"], problems) == (1, [])
+
+
+def test_a_key_of_two_columns_and_the_rows_number_are_keys(bring):
+    rows = [{"item": n // 2, "llm": "ab"[n % 2], "judge": 1} for n in range(4)]
+    landed, _, _ = bring(rows, PLAIN.replace('"id"', '["item", "llm"]'))
+    assert landed.new["trials"] == 4
+    labelled = [{"item": 1, "llm": "a", "who": "ann", "human": 1}]
+    landed, problems, _ = bring(labelled, LABELS.replace('"id"', '["item", "llm"]'), "l.csv")
+    assert (landed.new["labels"], problems) == (1, [])
+    landed, _, _ = bring(rows, PLAIN.replace('"id"', "{row_number = true}").replace('"x"', '"y"'))
+    assert landed.new["trials"] == 4
+
+
+def test_where_a_column_names_person_and_models_each_part_takes_its_rows(bring, memory):
+    rows = [
+        {"item": 1, "grader": "Human", "score": 1},
+        {"item": 1, "grader": "m1", "score": 0},
+        {"item": 1, "grader": "m2", "score": 1},
+    ]
+    map_ = (
+        '[trial]\nkey = "item"\n[verdict]\njudge = "grader"\npassed = "score"\nwhere = {grader = ["m1", "m2"]}\n'
+        '[label]\nrater = "grader"\npassed = "score"\nwhere = {grader = "human"}\n'
+    )
+    landed, problems, _ = bring(rows, map_)
+    assert (landed.new, problems) == ({"trials": 1, "verdicts": 2, "labels": 1}, [])
+
+
+def test_lists_of_annotations_and_fields_inside_fields_are_reached(bring, memory):
+    rows = [
+        {
+            "fields": {"id": 1, "text": "t"},
+            "responses": [
+                {"user": "ann", "values": {"right": {"value": "yes"}}},
+                {"user": "bob", "values": {"right": {"value": "no"}}},
+            ],
+            "scores": [{"value": True}],
+        }
+    ]
+    map_ = (
+        '[trial]\nkey = "fields.id"\nanswer = "fields.text"\n'
+        '[verdict]\njudge = {value = "j"}\npassed = "scores.0.value"\n'
+        '[label]\neach = "responses"\nrater = "user"\npassed = "values.right.value"\n'
+    )
+    landed, problems, _ = bring(rows, map_, "t.jsonl")
+    assert (landed.new, problems) == ({"trials": 1, "verdicts": 1, "labels": 2}, [])
+    assert judged(memory, tables.labels) == [True, False]
+
+
+def test_the_first_row_of_json_lines_does_not_decide_which_columns_there_are(bring):
+    rows = [{"id": 1, "judge": True}, {"id": 2, "judge": True, "human": False}]
+    for order in (rows, rows[::-1]):
+        landed, problems, _ = bring(order, BOTH.replace('"x"', f'"{order[0]["id"]}"'), "t.jsonl")
+        assert (landed.new, problems) == ({"trials": 2, "verdicts": 2, "labels": 1}, [])
+    with pytest.raises(InputError, match=r"has no column 'humane', which the map names for 'passed': it has id, judge"):
+        bring(rows, BOTH.replace('"human"', '"humane"'), "t.jsonl")
+
+
+def test_a_nan_in_json_is_a_missing_value(bring):
+    landed, problems, report = bring(b'{"id": 1, "judge": NaN}\n{"id": 2, "judge": true}', PLAIN, "t.jsonl")
+    assert (landed.new["trials"], landed.new["verdicts"], problems) == (2, 1, [])
+    assert report.empty_verdicts == {"j": 1}
