@@ -11,9 +11,9 @@ from gnomon.data.importers.column_map import ColumnMap, LabelPart, Source, Verdi
 from gnomon.data.importers.field_parsers import ImportReport, RowError
 from gnomon.data.importers.tabular.table_files import FileLayout, table_rows
 from gnomon.data.importers.tabular.value_ranges import (
+    CellRange,
     FlagColumn,
     FlagReader,
-    ValueRange,
     flag_words,
     parse_threshold,
     value_word,
@@ -33,7 +33,7 @@ _SURVEYS: dict[object, ColumnSurvey] = {}
 class ColumnSurvey:
     """The values of every yes-or-no column, by the number of the part in `ColumnMap.fact_parts` and the field."""
 
-    ranges: dict[tuple[int, str], ValueRange] = field(default_factory=dict)
+    ranges: dict[tuple[int, str], CellRange] = field(default_factory=dict)
     rows: int = 0
 
 
@@ -107,7 +107,7 @@ def _survey_files(paths: Sequence[Path], columns: ColumnMap, layout: FileLayout)
         for number, (_, part) in enumerate(parts)
     ]
     for number, _, names in flags:
-        survey.ranges |= {(number, name): ValueRange() for name, _ in names}
+        survey.ranges |= {(number, name): CellRange() for name, _ in names}
     for path in paths:
         _survey_file(path, columns, layout, survey, flags)
     return survey
@@ -170,7 +170,7 @@ def flag_readers(columns: ColumnMap, survey: ColumnSurvey) -> list[dict[str, Fla
     ]
 
 
-def _flag_reader(columns: ColumnMap, part: FactPart, where: str, name: str, found: ValueRange, uses: int) -> FlagReader:
+def _flag_reader(columns: ColumnMap, part: FactPart, where: str, name: str, found: CellRange, uses: int) -> FlagReader:
     source = part.mapped_sources()[name]
     column = FlagColumn(name, source if isinstance(source, str) else str(source.value), where)
     threshold = parse_threshold(part.threshold) if part.threshold is not None and part.main_flag == name else None
@@ -187,7 +187,7 @@ def _flags_by_word(listed: Mapping[str, object]) -> dict[str, bool | None]:
     return {value_word(key) or "": flag_value(value) for key, value in listed.items()}  # type: ignore[arg-type]
 
 
-def _list_applies(column: FlagColumn, found: ValueRange, listed: Mapping[str, bool | None]) -> bool:
+def _list_applies(column: FlagColumn, found: CellRange, listed: Mapping[str, bool | None]) -> bool:
     """Whether a list of values that several columns share is meant for this one.
 
     It is not meant for a column of booleans whose values it does not cover.

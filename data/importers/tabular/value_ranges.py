@@ -65,7 +65,7 @@ def word_number(word: str) -> float | None:
 
 
 @dataclass(slots=True)
-class ValueRange:
+class CellRange:
     """The distinct values of one column, as words."""
 
     words: Counter[str] = field(default_factory=Counter)
@@ -168,7 +168,7 @@ class FlagColumn:
 
     def flag_reader(
         self,
-        found: ValueRange,
+        found: CellRange,
         listed: Mapping[str, bool | None] | None = None,
         threshold: tuple[str, float] | None = None,
     ) -> FlagReader:
@@ -176,7 +176,7 @@ class FlagColumn:
 
         Parameters
         ----------
-        found : ValueRange
+        found : CellRange
             All values of the column.
         listed : mapping of str to bool or None, optional
             The map's values for it, by word.
@@ -209,7 +209,7 @@ class FlagColumn:
         return FlagReader(self.name, known, f"write true or false, or list its values in {self.list_name}")
 
 
-def _middle_grade(found: ValueRange) -> float:
+def _middle_grade(found: CellRange) -> float:
     """An example of a threshold: the least grade above the middle of the range."""
     middle = (found.lowest + found.highest) / 2
     numbers = (word_number(word) for word in found.words)
