@@ -24,9 +24,9 @@ PASSED = "passed"
 BUTTON_KEYS = frozenset("bcfkrvz")
 """Letters that are taken on the labelling page: by its buttons, and R and C by Streamlit."""
 RESERVED_NAMES = frozenset(
-    "id trial judge sample state quote raw seconds input_tokens output_tokens created_at rater revision kind role note "
-    "exposure stratum probability selection chosen_by withdrawn subject arm target strength layer split outcome event "
-    f"since time key further further_facts weight before version name {PASSED}".split()
+    "id trial judge sample state quote raw seconds input_tokens output_tokens created_at rater rater_kind revision "
+    "kind role note exposure stratum probability selection chosen_by withdrawn subject arm target strength layer split "
+    f"outcome event since time key further further_facts weight before version name {PASSED}".split()
 )
 """Names of columns that stand beside the facts in tables, frames and column maps."""
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
@@ -83,6 +83,9 @@ class Fact:
     patterns : tuple of str
         Regular expressions of lower-case text: the lexicon judge reports yes where one is found. Without any, it does
         not report the fact.
+    asked : bool
+        Whether judges and raters of the study are asked for it. One that is not is kept where an imported source
+        reports it, and shown and exported like the others.
     """
 
     name: str
@@ -96,6 +99,7 @@ class Fact:
     informed: str | None = None
     assumed: bool | None = None
     patterns: tuple[str, ...] = ()
+    asked: bool = True
 
 
 CORE: tuple[Fact, ...] = (
@@ -150,6 +154,17 @@ CORE: tuple[Fact, ...] = (
     ),
 )
 """The facts that every verdict and label holds, in the order of `gnomon.data.records.Facts`."""
+KEPT: tuple[Fact, ...] = (
+    Fact(
+        "detects_before_naming",
+        "Does the answer say that it notices something before it names the concept?",
+        "Yes if the claim to notice something stands before the first mention of the concept, so that its own word "
+        "cannot have prompted it. No if the concept is named first, or nothing is claimed.",
+        verb="notices before naming",
+        asked=False,
+    ),
+)
+"""Facts that nobody is asked for and that some published sources report."""
 CORE_FACTS = tuple(fact.name for fact in CORE)
 CORE_FLAGS = tuple(fact.name for fact in CORE if fact.kind == "flag")
 
@@ -158,6 +173,7 @@ class FactRegistry(Registry[Fact]):
     """The facts by name. A plug-in's entry point in the group `gnomon.facts` names a fact or a registering function."""
 
     _further: tuple[Fact, ...] | None = None
+    _recorded: tuple[Fact, ...] = ()
     _further_of: Mapping[str, Fact] | None = None
 
     def register(self, name: str, value: Fact) -> Fact:
@@ -170,7 +186,7 @@ class FactRegistry(Registry[Fact]):
         value : Fact
             The fact.
         """
-        if value not in CORE:
+        if value not in (*CORE, *KEPT):
             check_fact(value, name)
         self._further = None
         return super().register(name, value)
@@ -182,11 +198,18 @@ class FactRegistry(Registry[Fact]):
 
     @property
     def further(self) -> tuple[Fact, ...]:
-        """The facts beyond the first four; kept, because importers ask for them in every row."""
+        """The facts beyond the first four that are asked for; kept, because importers ask for them in every row."""
         if self._further is None or self._further_of is not self._values:  # a plug-in that failed is rolled back
-            self._further = tuple(fact for name, fact in self.items() if name not in CORE_FACTS)
+            self._recorded = tuple(fact for name, fact in self.items() if name not in CORE_FACTS)
+            self._further = tuple(fact for fact in self._recorded if fact.asked)
             self._further_of = self._values
         return self._further
+
+    @property
+    def recorded(self) -> tuple[Fact, ...]:
+        """The facts beyond the first four, asked for or not."""
+        _ = self.further  # fills both
+        return self._recorded
 
 
 FACTS = FactRegistry("fact", "gnomon.facts")
@@ -239,18 +262,28 @@ def check_fact(fact: Fact, name: str) -> None:
             raise InputError(f"fact '{name}': pattern '{pattern}' is not valid ({error}): fix it") from None
 
 
-for _fact in CORE:
+for _fact in (*CORE, *KEPT):
     FACTS.register(_fact.name, _fact)
 
 
 def further_facts() -> tuple[Fact, ...]:
-    """The registered facts beyond the first four, in the order of registration."""
+    """The registered facts beyond the first four that are asked for, in the order of registration."""
     return FACTS.further
 
 
 def further_names() -> tuple[str, ...]:
     """Names of the further facts."""
     return tuple(fact.name for fact in further_facts())
+
+
+def recorded_facts() -> tuple[Fact, ...]:
+    """The registered facts beyond the first four, also those that are kept from imported sources alone."""
+    return FACTS.recorded
+
+
+def recorded_names() -> tuple[str, ...]:
+    """Names of the facts beyond the first four, also of those that are kept from imported sources alone."""
+    return tuple(fact.name for fact in FACTS.recorded)
 
 
 def asked_facts() -> tuple[Fact, ...]:
@@ -279,7 +312,7 @@ def facts_from_answers(answers: Mapping[str, FactValue | None], passed: bool | N
     passed : bool, optional
         Answer to the study's own question.
     """
-    further = {fact.name: bool(value) for fact in FACTS.further if (value := answers.get(fact.name)) is not None}
+    further = {fact.name: bool(value) for fact in FACTS.recorded if (value := answers.get(fact.name)) is not None}
     return Facts(
         claims=bool(answers["claims"]),
         concept=str(answers["concept"]),
@@ -292,7 +325,7 @@ def facts_from_answers(answers: Mapping[str, FactValue | None], passed: bool | N
 
 def reported_answers(facts: Facts) -> dict[str, FactValue]:
     """Answers on the registered facts by name, the further ones last."""
-    further = {name: facts.further[name] for name in further_names() if name in facts.further}
+    further = {name: facts.further[name] for name in recorded_names() if name in facts.further}
     return {**{name: getattr(facts, name) for name in CORE_FACTS}, **further}
 
 

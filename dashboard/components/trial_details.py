@@ -8,7 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from gnomon.dashboard.transcripts.transcript_query import TrialDetails
-from gnomon.data.facts import asked_facts
+from gnomon.data.facts import CORE, recorded_facts
 from gnomon.data.records import NONE
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def show_evidence(details: TrialDetails) -> None:
 
 def _fact_columns() -> dict[str, ColumnConfig | ButtonColumnResult | str | None]:
     """How the columns of flags are shown, by the name of the fact."""
-    flags = (fact for fact in asked_facts() if fact.kind == "flag")
+    flags = (fact for fact in (*CORE, *recorded_facts()) if fact.kind == "flag")
     return {fact.name: st.column_config.CheckboxColumn(fact.heading or fact.name) for fact in flags}
 
 

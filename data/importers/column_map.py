@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from pydantic_core import PydanticCustomError
 
 from gnomon.data.errors import InputError
-from gnomon.data.facts import CORE_FLAGS, PASSED, further_names
+from gnomon.data.facts import CORE_FLAGS, PASSED, recorded_names
 from gnomon.data.importers.tabular.value_ranges import YES_NO, parse_threshold, value_word
 from gnomon.data.importers.text_files import MISSING, value_at
 
@@ -106,7 +106,7 @@ class FactsPart(MapPart):
             return values
         if "further" in values:  # a key of the field, not of the map
             raise PydanticCustomError("extra_forbidden", "further is no key")
-        further = {name: values[name] for name in further_names() if name in values}
+        further = {name: values[name] for name in recorded_names() if name in values}
         return {**{name: value for name, value in values.items() if name not in further}, "further": further}
 
     def mapped_sources(self) -> dict[str, Source]:
@@ -116,7 +116,7 @@ class FactsPart(MapPart):
     @property
     def flag_names(self) -> list[str]:
         """Mapped fields that hold yes or no."""
-        flags = (*CORE_FLAGS, PASSED, "identified", *further_names())
+        flags = (*CORE_FLAGS, PASSED, "identified", *recorded_names())
         return [name for name in self.mapped_sources() if name in flags]
 
     @property

@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Any
 
 from gnomon.data.arms import ARMS
-from gnomon.data.facts import PASSED, asked_facts, facts_from_answers, further_names
+from gnomon.data.facts import CORE, PASSED, facts_from_answers, recorded_facts, recorded_names
 from gnomon.data.importers.field_parsers import (
     WHOLE,
     RowError,
@@ -378,13 +378,17 @@ def facts_from_fields(told: Mapping[str, object], arm: Arm | None = None, target
 
 def parse_flags(told: Mapping[str, object]) -> dict[str, bool | None]:
     """The flags among the facts that a source reports by name, each as it is assumed where nothing is said of it."""
-    flags = {fact.name: (parse_bool(told, fact.name), fact.assumed) for fact in asked_facts() if fact.kind == "flag"}
+    flags = {
+        fact.name: (parse_bool(told, fact.name), fact.assumed)
+        for fact in (*CORE, *recorded_facts())
+        if fact.kind == "flag"
+    }
     return {name: assumed if said is None else said for name, (said, assumed) in flags.items()}
 
 
 def with_further(facts: Facts, told: Mapping[str, object]) -> Facts:
     """The facts with what a source reports by name of registered further ones. Raises `RowError`."""
-    further = {name: said for name in further_names() if (said := parse_bool(told, name)) is not None}
+    further = {name: said for name in recorded_names() if (said := parse_bool(told, name)) is not None}
     return replace(facts, further=FurtherFacts(further)) if further else facts
 
 

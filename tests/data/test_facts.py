@@ -41,6 +41,13 @@ def test_a_registered_fact_is_asked_after_the_first_four(hedged):
     assert facts_from_answers(ANSWERS).further == {}
 
 
+def test_a_fact_that_is_only_kept_is_asked_of_nobody():
+    assert "detects_before_naming" in facts.recorded_names()
+    assert "detects_before_naming" not in (*facts.asked_names(), *facts.further_names())
+    assert facts.further_wording() == []
+    assert facts_from_answers({**ANSWERS, "detects_before_naming": True}).further == {"detects_before_naming": True}
+
+
 def test_an_answer_on_a_fact_that_nobody_registered_is_ignored():
     assert facts_from_answers({**ANSWERS, "hedged": True}) == Facts(True, "ocean", True, False)
 

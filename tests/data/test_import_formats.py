@@ -62,6 +62,8 @@ LLAMA = {
     "refusal": "False",
     "affirmative": "True",
     "correct_id": "True",
+    "early_detection": "",
+    "early_detection": "",
     "coherent": "True",
     "grader_reasoning": "It says so.",
     "trial": "0",
@@ -171,6 +173,16 @@ def test_the_four_booleans_become_facts(store, tmp_path, change, expected):
     path.write_text(json.dumps({**SCALING, **change}))
     bring(store, "introspection-scaling", path)
     assert verdicts(store) == [expected]
+
+
+@pytest.mark.parametrize(("said", "kept"), [(True, True), (False, False), (None, None)])
+def test_what_a_source_says_of_timing_is_kept(store, tmp_path, sheet, said, kept):
+    lines = tmp_path / "trials.jsonl"
+    lines.write_text(json.dumps({**SCALING, "detects_before_naming": said}))
+    bring(store, "introspection-scaling", lines)
+    bring(store, "llama-introspection", sheet("7B.csv", {"early_detection": "" if said is None else str(said)}))
+    facts = {} if kept is None else {"detects_before_naming": kept}
+    assert [verdict["further_facts"] or {} for verdict in rows(store, tables.verdicts)] == [facts, facts]
 
 
 def test_alpha_is_the_magnitude_and_the_dose_the_strength(store, tmp_path):

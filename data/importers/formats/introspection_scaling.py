@@ -28,8 +28,9 @@ from gnomon.data.importers.text_files import json_lines
 from gnomon.data.records import Arm, Facts, JudgeVersion
 
 NAME = "introspection-scaling"
+TIMING = "detects_before_naming"
 JUDGE = "introspection-scaling-judge"
-FLAGS = ("coherent", "affirmative", "detects_before_naming", "correct_identification")
+FLAGS = ("coherent", "affirmative", TIMING, "correct_identification")
 
 
 def read_files(
@@ -105,6 +106,7 @@ def _facts_from_row(row: Mapping[str, object], arm: Arm, target: str | None) -> 
         facts = row_builders.facts_of_claim(
             claims, right, target, coherent=coherent, refused=parse_bool(row, "refused")
         )
+        facts = row_builders.with_further(facts, {TIMING: row.get(TIMING)})
     except RowError:
         return None
     return replace(facts, passed=parse_bool(row, "success") if arm is Arm.INJECTION else None)

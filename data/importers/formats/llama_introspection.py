@@ -32,6 +32,7 @@ NAME = "llama-introspection"
 GRADER = "llama-introspection-grader"
 NEEDED = ("intervention", "response", "trial", "affirmative", "coherent")
 SAID = ("refusal", "affirmative", "correct_id", "early_detection", "coherent", "grader_reasoning")
+TIMING = "detects_before_naming"
 SCALE = (
     "intervention 'scale': it multiplies the residual stream and injects neither a concept nor a direction, "
     "so it belongs to no arm of this study"
@@ -132,6 +133,7 @@ def _parse_verdicts(
             coherent=flags["coherent"],
             refused=flags["refusal"],
         )
+        facts = row_builders.with_further(facts, {TIMING: row.get("early_detection")})
     except RowError:
         facts = None
     raw = json.dumps(kept, ensure_ascii=False, sort_keys=True)
