@@ -63,7 +63,6 @@ LLAMA = {
     "affirmative": "True",
     "correct_id": "True",
     "early_detection": "",
-    "early_detection": "",
     "coherent": "True",
     "grader_reasoning": "It says so.",
     "trial": "0",
