@@ -6,7 +6,7 @@ once, without sampling. A fit that does not pass its convergence gates is stored
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
 
@@ -26,6 +26,7 @@ from gnomon.stats.cells.aggregation import (
     published_cells,
 )
 from gnomon.stats.cells.label_support import arms_with_one_verdict
+from gnomon.stats.checks.event_labels import strengths_without_labels
 from gnomon.stats.checks.label_cautions import label_cautions
 from gnomon.stats.checks.label_truth import imputed_patterns, truth_probabilities
 from gnomon.stats.checks.predictive_checks import corrected_predictive_check
@@ -356,6 +357,7 @@ def _fit_patterns(
         lines = _refuse_all_estimands(patterns, lacking)
         content = refused_result(plan.result_view, plan.judge, lines, design)
         return _save_fit(store, plan, REFUSED, Diagnostics(), content)
+    unchecked = strengths_without_labels(patterns, INJECTION)
     model = corrected_model(patterns, plan.priors, external)
     # Does not depend on the draws: made once, however often they are read.
     cut = cache(partial(cut_estimand_draws, patterns, plan.priors, draws=CUT_DRAWS, seed=plan.seed))
@@ -374,7 +376,7 @@ def _fit_patterns(
         checks = corrected_predictive_check(model, draws.flat_values, patterns, np.random.default_rng(0))
         result = build_result(
             posterior,
-            _refusal_rule(lacking, table),
+            _refusal_rule(lacking, table, unchecked),
             others,
             label_error=label_error_rate(patterns),
             labels_misfit=any(row.is_misfit for row in checks if row.data == LABELS),
@@ -461,8 +463,12 @@ def _arms_without_labels(patterns: VerdictPatternCells, calibrated: set[str]) ->
     }
 
 
-def _refusal_rule(lacking: dict[str, str], table: Sequence[YoudenDraws]) -> RefusalRule:
-    """Withhold estimates of arms without labels, and of arms in which no judge is informative."""
+def _refusal_rule(
+    lacking: dict[str, str], table: Sequence[YoudenDraws], unchecked: Mapping[float, str]
+) -> RefusalRule:
+    """Withhold estimates of arms without labels, of arms in which no judge is informative, and of events at a strength
+    whose labels cannot check the judges.
+    """
 
     def refuse(figure: EstimandDraws) -> str | None:
         for arm in figure.arms:
@@ -477,7 +483,8 @@ def _refusal_rule(lacking: dict[str, str], table: Sequence[YoudenDraws]) -> Refu
             if max(sure.values()) < MIN_PROBABILITY:
                 worst = ", ".join(f"{judge} {share:.2f}" for judge, share in sure.items())
                 return f"no judge carries information in the {arm} arm: P(Youden's J > {INFORMATIVE_J}) is {worst}"
-        return None
+        asks_judges = INJECTION in figure.arms and ESTIMANDS[figure.estimand].judged_class(INJECTION) is not None
+        return unchecked.get(float(figure.by["strength"])) if asks_judges and "strength" in figure.by else None
 
     return refuse
 

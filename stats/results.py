@@ -84,10 +84,14 @@ class ContrastRow(EstimandRow, IntervalRow):
 
 
 class WithheldEstimate(EstimandRow):
-    """An estimate that is not given, and why; `estimand` is "all" where the whole fit is withheld."""
+    """An estimate that is not given, and why; `estimand` is "all" where the whole fit is withheld.
+
+    `by` is the value of an axis where the estimate is withheld there alone, and given over the whole design.
+    """
 
     estimand: str = "all"
     subject: str | None = None
+    by: dict[str, str | float] = Field(default_factory=dict)
     reason: str
     view: str | None = None
     """The fit that withholds it, where several are listed together."""

@@ -183,6 +183,8 @@ class FitPlots:
         if not len(rows):
             frame = self.fit.frames.estimands
             known = ", ".join(dict.fromkeys(frame.loc[frame["axis"] == axis, "estimand"])) or "none"
+            if reasons := [each.reason for each in self.fit.withheld if each.estimand == estimand and axis in each.by]:
+                raise UnknownNameError(f"estimand '{estimand}': is withheld by {axis}: {reasons[0]}")
             raise UnknownNameError(f"estimand '{estimand}': is not in this fit{' by ' + axis if axis else ''}: {known}")
         return rows
 

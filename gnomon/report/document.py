@@ -312,6 +312,7 @@ def _add_breakdowns(made: ReportSection, fit: FitFrames, name: str) -> None:
                 for row in frame_rows(rows, TidyEstimate)
             ]
             made.pictures.append(make_picture(draw(rows, estimand=name), "; ".join(said)))
+    made.lines += [f"Not shown: {reason.rstrip('.')}." for reason in fit.why_not(name)]
     if len(cells := fit.comparison_entry("best")):
         lines = list(estimate_sentences.best_cells(cells))
         made.lines += lines

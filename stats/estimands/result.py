@@ -14,7 +14,7 @@ import numpy as np
 
 from gnomon.stats.cells.outcome_classes import MISNAMED, REFUSED
 from gnomon.stats.checks import predictive_checks
-from gnomon.stats.estimand_registry import ENGAGEMENT, ESTIMANDS, is_computable, primary_estimands, view_name
+from gnomon.stats.estimand_registry import ENGAGEMENT, ESTIMANDS, NET_RAW, is_computable, primary_estimands, view_name
 from gnomon.stats.estimands import comparisons
 from gnomon.stats.estimands.definitions import (
     ALL_SUBJECTS,
@@ -48,6 +48,8 @@ from gnomon.stats.results import (
 
 PRIOR_DRAWS = 400
 SIZE_EFFECT = "size_odds_ratio"
+BEST_CELL = "best_cell"
+"""Name under which the cells of layer and strength are withheld."""
 CLASS_PHRASES = {
     MISNAMED: "a claim that names another concept or none, so detection cannot be told from identification",
     REFUSED: "refused, so answers that engage cannot be told from others",
@@ -122,15 +124,16 @@ def build_result(
     sources = _subject_posteriors(posterior, coefficients)
     refused: list[WithheldEstimate] = []
     kept: list[EstimandDraws] = []
+    withheld: list[tuple[EstimandDraws, str]] = []
     for source in sources:
         refused += _missing_arms(source, posterior.view)
         for figure in subject_estimands(source):
             reason = refuse(figure) or _nobody_engaged(figure, source)
             if reason is None:
                 kept.append(figure)
-            elif not figure.by:
-                name = view_name(figure.estimand, posterior.view)
-                refused.append(WithheldEstimate(subject=figure.subject, estimand=name, reason=reason))
+            else:
+                withheld.append((figure, reason))
+    refused += _withheld_lines(withheld, posterior.view)
     refused += _missing_class(posterior)
     curves = _shown_curves(posterior, refuse, refused)
     own = [replace(figure, estimand=view_name(figure.estimand, posterior.view)) for figure in kept]
@@ -150,6 +153,7 @@ def build_result(
     cells = posterior.model.design.frame
     facts = dict(zip(cells["subject"], zip(cells["parameters"], cells["variant"], strict=True), strict=True))
     made = _build_comparisons(posterior, sources, kept)
+    made = _without_unchecked_cells(made, refuse, refused)
     if compared is not None and compared.headline.method != JOINT:
         made = made.model_copy(update=dict.fromkeys(JOINT_ONLY, ()))
     content = FitResult(
@@ -216,6 +220,35 @@ def _build_comparisons(
     )
     tables = {name: _with_view_names(getattr(made, name), posterior.view) for name in FitComparisons.model_fields}
     return made.model_copy(update=tables)
+
+
+def _withheld_lines(withheld: Sequence[tuple[EstimandDraws, str]], view: str) -> list[WithheldEstimate]:
+    """A line for each withheld estimate; none for the values of an axis where the whole is withheld already."""
+    whole = {(figure.subject, figure.estimand) for figure, _ in withheld if not figure.by}
+    return [
+        WithheldEstimate(
+            subject=figure.subject, estimand=view_name(figure.estimand, view), by=dict(figure.by), reason=reason
+        )
+        for figure, reason in withheld
+        if not figure.by or (figure.subject, figure.estimand) not in whole
+    ]
+
+
+def _without_unchecked_cells(
+    made: FitComparisons, refuse: RefusalRule, refused: list[WithheldEstimate]
+) -> FitComparisons:
+    """Without the cells of layer and strength of subjects whose net detection is withheld at one of the strengths.
+
+    All cells of such a subject go, with an entry in `refused`: the best of those that are left is not the best.
+    """
+    reasons: dict[tuple[str, str], None] = {}
+    for row in made.best:
+        blank = EstimandDraws(row.subject, NET_RAW, np.zeros(0), {"strength": row.strength}, arms=_judged_arms(NET_RAW))
+        if (reason := refuse(blank)) is not None:
+            reasons[row.subject, reason] = None
+    refused += [WithheldEstimate(subject=subject, estimand=BEST_CELL, reason=reason) for subject, reason in reasons]
+    without = {subject for subject, _ in reasons}
+    return made.model_copy(update={"best": tuple(row for row in made.best if row.subject not in without)})
 
 
 def _predictive_check(posterior: ModelPosterior) -> tuple[PredictiveCheck, ...]:

@@ -104,7 +104,7 @@ class FitFrames:
 
 
 def _refusal_reason(entry: WithheldEstimate) -> str:
-    named = entry.subject and entry.subject != EVERY_SUBJECT
+    named = entry.subject and entry.subject != EVERY_SUBJECT and not entry.by
     return f"{entry.subject}: {entry.reason}" if named else entry.reason
 
 

@@ -83,18 +83,24 @@ def withheld_notices(refused: Sequence[WithheldEstimate], view: str = "") -> lis
 def _withheld_names(entries: Sequence[WithheldEstimate]) -> str:
     """Estimates with their models: once each where the same are withheld of every model."""
     named = {
-        (
-            "estimates" if entry.estimand == "all" else estimand_label(entry.estimand),
-            "" if entry.subject in (None, EVERY_SUBJECT) else str(entry.subject),
-        )
+        (_withheld_label(entry), "" if entry.subject in (None, EVERY_SUBJECT) else str(entry.subject))
         for entry in entries
     }
-    what = list(dict.fromkeys("estimates" if e.estimand == "all" else estimand_label(e.estimand) for e in entries))
+    what = list(dict.fromkeys(_withheld_label(entry) for entry in entries))
     whom = list(dict.fromkeys(e.subject for e in entries if e.subject and e.subject != EVERY_SUBJECT))
     if len(named) == len(what) * len(whom):
         return f"{join_names(what)} of {join_names(whom)}"
     each = [f"{estimate} of {model}" if model else estimate for estimate, model in sorted(named)]
     return join_names(each)
+
+
+def _withheld_label(entry: WithheldEstimate) -> str:
+    """An estimate that is withheld, with the value of an axis where it is withheld there alone."""
+    label = "estimates" if entry.estimand == "all" else estimand_label(entry.estimand)
+    where = " and ".join(
+        f"{axis} {value:g}" if isinstance(value, float) else f"{axis} {value}" for axis, value in entry.by.items()
+    )
+    return f"{label} at {where}" if where else label
 
 
 def _about_trials(found: StudyOverview) -> list[Notice]:
