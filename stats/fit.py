@@ -463,9 +463,7 @@ def _arms_without_labels(patterns: VerdictPatternCells, calibrated: set[str]) ->
     }
 
 
-def _refusal_rule(
-    lacking: dict[str, str], table: Sequence[YoudenDraws], unchecked: Mapping[float, str]
-) -> RefusalRule:
+def _refusal_rule(lacking: dict[str, str], table: Sequence[YoudenDraws], unchecked: Mapping[float, str]) -> RefusalRule:
     """Withhold estimates of arms without labels, of arms in which no judge is informative, and of events at a strength
     whose labels cannot check the judges.
     """

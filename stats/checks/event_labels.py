@@ -1,4 +1,4 @@
-"""Whether labels can check the judges at one strength: too few trials that a judge calls an event, and the prior decides.
+"""Whether labels can check the judges at one strength, where few of the trials that a judge calls an event have one.
 
 Errors of judges differ by strength (decision 19), so what an event verdict means at one strength is shown by labels of
 that strength alone. With few of them the joint fit falls back on its prior, that judges err about as often as at other
@@ -26,7 +26,8 @@ MISSED_WITH = 0.05
 class EventLabels:
     """What labels can say of the judges' event verdicts at one strength of an arm, over all subjects.
 
-    Labels of trials that no judge calls an event are not counted: there are more of them, and they are more often right.
+    Labels of trials that no judge calls an event are not counted: there are more of them, and
+    they are more often right.
 
     Attributes
     ----------
@@ -111,8 +112,8 @@ def strengths_without_labels(patterns: VerdictPatternCells, arm: str) -> dict[fl
     for strength, found in event_labels_by_strength(patterns, arm).items():
         if found.labels_wanted:
             out[strength] = (
-                f"too few labels at strength {strength:g}: judges call {100 * found.share:.0f} % of its trials an event "
-                f"and {found.labelled} of these are labelled, so that errors of the judges that move the rate by "
+                f"too few labels at strength {strength:g}: judges call {100 * found.share:.0f} % of its trials an "
+                f"event and {found.labelled} of these are labelled, so that errors of the judges that move the rate by "
                 f"{100 * found.unseen_shift:.0f} points could go unseen (limit {100 * MOST_UNSEEN:.0f}): label "
                 f"{found.labels_wanted} more of them, then fit again"
             )
