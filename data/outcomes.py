@@ -200,23 +200,6 @@ def is_pass(outcome: Outcome, arm: Arm) -> bool:
     return outcome is (Outcome.IDENTIFIED if ARMS[arm].counts_identified else Outcome.DENIED)
 
 
-def facts_from_result(passed: bool, *, coherent: bool = True, refused: bool = False) -> Facts:
-    """Facts of a result on a trial of which no arm is known, so that nothing is known to have been injected.
-
-    The event is what the source calls a pass: a pass claims, a fail does not.
-
-    Parameters
-    ----------
-    passed : bool
-        The source's result.
-    coherent : bool, default True
-        Whether the source calls the answer coherent.
-    refused : bool, default False
-        Whether the source calls the answer a refusal.
-    """
-    return Facts(passed, OTHER if passed else NONE, coherent, refused, passed)
-
-
 def facts_from_pass_fail(
     passed: bool, arm: Arm, target: str | None, *, coherent: bool, refused: bool, named: str | None = None
 ) -> Facts:

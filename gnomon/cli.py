@@ -352,7 +352,9 @@ def export(
     format_: Annotated[
         str,
         typer.Option(
-            "--format", metavar="FORMAT", help="gnomon (Parquet and JSON lines), csv (CSV as well), a plug-in's"
+            "--format",
+            metavar="FORMAT",
+            help="gnomon (Parquet and JSON lines), csv (CSV as well), inspect, or a plug-in's",
         ),
     ] = "gnomon",
     csv: Annotated[bool, typer.Option("--csv", help="the same as --format csv")] = False,

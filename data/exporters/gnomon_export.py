@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import json
 import math
-import os
-import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Protocol
 
 from sqlalchemy import JSON, Boolean, Connection, Float, Integer, Select, Table, func, select
 
-from gnomon.data.errors import InputError
+from gnomon.data.exporters.export_folder import file_hashes, new_folder
 from gnomon.data.exporters.registry import ExportReport
 from gnomon.data.importers.formats.gnomon_export import FORMAT, MANIFEST
 from gnomon.data.records import utc_timestamp
@@ -25,6 +22,7 @@ from gnomon.data.storage.store import Store, code_version
 
 BATCH = 10_000
 SUPERSEDES = "supersedes"
+FolderDescriber = Callable[[Path, Mapping[str, int], Mapping[str, str]], None]
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -34,7 +32,9 @@ class _TableWriter(Protocol):
     def close(self) -> None: ...
 
 
-def export_store(store: Store, folder: Path, *, as_csv: bool = False) -> ExportReport:
+def export_store(
+    store: Store, folder: Path, *, as_csv: bool = False, describe: FolderDescriber | None = None
+) -> ExportReport:
     """Write all facts of a store into a new folder; a folder that is not empty is never changed.
 
     Parameters
@@ -45,22 +45,19 @@ def export_store(store: Store, folder: Path, *, as_csv: bool = False) -> ExportR
         Folder to create; it appears only when complete.
     as_csv : bool, default False
         Also write CSV. Text cells that a spreadsheet would run as a formula get a leading apostrophe.
+    describe : callable, optional
+        Function of the folder, the rows by table and the SHA-256 by file that adds a description of them.
 
     Raises
     ------
     InputError
         If the folder exists and is not empty, or is a file.
     """
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise InputError(f"{folder}: is there already and not empty: name another folder; nothing is overwritten")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    scratch = folder.parent / f".{folder.name}.{os.getpid()}.part"
-    scratch.mkdir()
-    try:
+    with new_folder(folder) as scratch:
         with store.read_transaction() as connection:
             counted = [_export_table(connection, table, scratch, as_csv) for table in ORDER]
         rows = {table.name: count for table, (count, _) in zip(ORDER, counted, strict=True)}
-        files = {path.name: _file_hash(path) for path in sorted(scratch.iterdir())}
+        files = file_hashes(scratch)
         about = {
             "format": FORMAT,
             "gnomon": code_version(),
@@ -69,11 +66,8 @@ def export_store(store: Store, folder: Path, *, as_csv: bool = False) -> ExportR
             "files": files,
         }
         (scratch / MANIFEST).write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
-        if folder.exists():
-            folder.rmdir()
-        scratch.rename(folder)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+        if describe is not None:
+            describe(scratch, rows, files)
     return ExportReport(folder, rows, files, sum(guarded for _, guarded in counted))
 
 
@@ -183,8 +177,3 @@ class _CsvWriter:
 
     def close(self) -> None:
         self.file.close()
-
-
-def _file_hash(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

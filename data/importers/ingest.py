@@ -186,7 +186,7 @@ def _resolve_rows(connection: Connection, rows: Sequence[ImportedRow], run: _Imp
     """The rows with id and facts of the stored trials that they refer to; those that refer to none are reported."""
     for source in {row.key.source if row.key else row.trial.source if row.trial else "" for row in rows}:
         if source not in run.pass_is_event:
-            run.pass_is_event[source] = _pass_is_event(connection, source)
+            run.pass_is_event[source] = pass_is_event(connection, source)
     referring = [row for row in rows if row.key is not None]
     by_id = _stored_by_id(connection, [row.trial_id for row in referring if row.trial_id])
     by_key = _stored_by_key(connection, [row.key for row in referring if row.key and row.trial_id not in by_id])
@@ -260,9 +260,16 @@ def _stored_by_key(connection: Connection, keys: Sequence[SourceKey]) -> dict[tu
     return found
 
 
-def _pass_is_event(connection: Connection, source: str) -> bool:
+def pass_is_event(connection: Connection, source: str) -> bool:
     """Whether in the stored control trials of a source a pass is the event, as in sources without arms; True if the
     source has no trials. Where arms are known, a control trial passes if nothing is claimed.
+
+    Parameters
+    ----------
+    connection : Connection
+        A transaction that reads.
+    source : str
+        Where the trials are from.
     """
     trial = tables.trials.c
     for table in (tables.verdicts, tables.labels):

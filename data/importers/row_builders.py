@@ -71,11 +71,12 @@ class ImportedVerdict:
     reason: str = ""
     asked: str | None = None
     by_pass: bool = False
+    ended: VerdictState = VerdictState.UNPARSABLE
 
     @property
     def state(self) -> VerdictState:
-        """`ok` if there are facts, else `unparsable`."""
-        return VerdictState.UNPARSABLE if self.facts is None else VerdictState.OK
+        """`ok` if there are facts, else what the source says of how the judge's call ended, or `unparsable`."""
+        return self.ended if self.facts is None else VerdictState.OK
 
 
 @dataclass(frozen=True, slots=True)

@@ -222,7 +222,7 @@ def test_a_folder_that_holds_something_is_left_alone(full, tmp_path):
 
 
 def test_an_export_that_fails_leaves_no_folder(full, tmp_path, monkeypatch):
-    monkeypatch.setattr("gnomon.data.exporters.gnomon_export._file_hash", lambda path: 1 / 0)
+    monkeypatch.setattr("gnomon.data.exporters.export_folder._file_hash", lambda path: 1 / 0)
     before = sorted(tmp_path.iterdir())
     with pytest.raises(ZeroDivisionError):
         export_store(full, tmp_path / "out")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from dataclasses import replace
 
+import database
 import pytest
 from sqlalchemy import select
 
@@ -15,6 +17,12 @@ from gnomon.data.importers.formats.inspect_log.samples import read_files
 from gnomon.data.importers.formats.inspect_log.score_readings import Threshold, parse_threshold
 from gnomon.data.importers.ingest import store_rows
 from gnomon.data.storage import tables
+
+
+@pytest.fixture
+def store_url(request, tmp_path):
+    """SQLite alone: what is tested here is done before the database is asked."""
+    return database.place(request, tmp_path, "sqlite")
 
 
 def rows(store, table):
@@ -118,6 +126,16 @@ def test_the_range_is_that_of_all_logs_together(log):
 )
 def test_pass_and_fail_are_read_in_the_words_of_one_vocabulary(log, values, right):
     assert read(log("a", values)) == {"grader": right}
+
+
+def test_a_header_of_an_archive_may_hold_inspects_nan(tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.eval", "w") as archive:
+        metrics = {"scores": [{"name": "j", "metrics": {"accuracy": {"value": float("nan")}}}]}
+        head = {"eval": {"task": "t", "model": "m", "task_id": "T"}, "status": "success", "results": metrics}
+        archive.writestr("header.json", json.dumps(head))
+        archive.writestr("samples/1_epoch_1.json", json.dumps(sample(1, float("nan"))))
+        archive.writestr("samples/2_epoch_1.json", json.dumps(sample(2)))
+    assert read(tmp_path / "a.eval") == {"grader": [1, 0, 1]}
 
 
 def test_the_command_counts_every_verdict_that_cannot_be_used(log, tmp_path, capsys):

@@ -111,7 +111,7 @@ def _read_archive(path: Path, report: ImportReport) -> tuple[LogHeader, Iterator
     if start is None:
         raise InputError(f"{path}: is a ZIP archive without header.json, no Inspect log: name another file")
     try:
-        header = parse_json(_read_member(path, there[start]))
+        header = parse_json(_without_constants(_read_member(path, there[start])))
     except RowError as error:
         raise InputError(f"{path}: {start} {error}") from None
     samples = [member for name, member in there.items() if name.startswith("samples/") and name.endswith(".json")]

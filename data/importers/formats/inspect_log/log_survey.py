@@ -9,6 +9,7 @@ from pathlib import Path
 
 from gnomon.data.importers.field_parsers import ImportReport, RowError, is_empty, parse_bool
 from gnomon.data.importers.formats.inspect_log.log_files import LogHeader, find_logs, read_log
+from gnomon.data.importers.formats.inspect_log.own_exports import own_part
 from gnomon.data.importers.formats.inspect_log.score_history import trace_history
 from gnomon.data.importers.formats.inspect_log.score_readings import ValueRange
 
@@ -145,17 +146,19 @@ def _survey_scores(survey: LogSurvey, sample: Mapping[str, object]) -> None:
     for scorer, score in iter_scores(sample):
         range_ = survey.ranges.setdefault(scorer, ValueRange())
         original, edits = trace_history(score)
-        for state in (original, *(edit.state for edit in edits)):
+        for state in (original, *(edit.state for edit in edits if not own_part(edit.about))):
             if state is not None and not reports_facts(state):
                 range_.add_value(state["value"])
-        if any(edit.sets_value for edit in edits):
+        if any(edit.sets_value and not own_part(edit.about) for edit in edits):
             survey.edited.add(scorer)
 
 
 def reports_facts(state: Mapping[str, object]) -> bool:
     """Whether a score's value or metadata report facts by name, so that its value needs no reading."""
     told = (state["value"], state["metadata"])
-    return any(isinstance(part, Mapping) and not is_empty(part.get("claims")) for part in told)
+    return bool(own_part(state["metadata"])) or any(
+        isinstance(part, Mapping) and not is_empty(part.get("claims")) for part in told
+    )
 
 
 class _BestTries:

@@ -41,11 +41,17 @@ from gnomon.data.importers.formats.inspect_log.log_survey import (
     reports_facts,
     survey_logs,
 )
+from gnomon.data.importers.formats.inspect_log.own_exports import (
+    complete_label,
+    own_part,
+    read_facts,
+    read_verdict,
+)
 from gnomon.data.importers.formats.inspect_log.score_history import FIELDS, ScoreEditing, ScoreState, trace_history
 from gnomon.data.importers.formats.inspect_log.score_readings import ScoreReading, decide_readings
 from gnomon.data.importers.label_history import next_instant
 from gnomon.data.importers.options import ImportOptions
-from gnomon.data.outcomes import facts_from_pass_fail, facts_from_result
+from gnomon.data.outcomes import facts_from_pass_fail
 from gnomon.data.records import Arm, Exposure, Facts, Span, Subject, Trial
 
 NAME = "inspect"
@@ -193,9 +199,9 @@ def _parse_row(place: SourceLocation, sample: Mapping[str, object], log: LogRead
         if (reading := log.readings.get(scorer)) is None:
             continue
         first, edits = trace_history(score)
-        if first is not None:
-            verdicts.append(_parse_verdict(first, score, sample, reading, options, arm, target))
         try:
+            if first is not None:
+                verdicts.append(_parse_verdict(first, score, sample, reading, options, arm, target))
             labels += _parse_edits(edits, reading, arm, target, judged=first is not None)
         except RowError as problem:
             log.report.add_problem(place, problem)
@@ -207,7 +213,7 @@ def _parse_row(place: SourceLocation, sample: Mapping[str, object], log: LogRead
         said,
         tuple(verdicts),
         tuple(labels),
-        former_id=former.id,
+        former_id=str(own_part(about).get("trial") or former.id),
     )
 
 
@@ -324,14 +330,16 @@ def _parse_verdict(
     target: str | None,
 ) -> row_builders.ImportedVerdict:
     """The scorer's own verdict, before any edit."""
-    facts, reason = _read_facts(state, reading, arm, target)
     said, told = state["explanation"], score.get("reason")
     quote = _resolve_attachment(said, sample) if isinstance(said, str) else ""
+    name = limit_text(options.judge or reading.name, "scorer", 100)
+    if own := own_part(state["metadata"]):
+        return read_verdict(own, name, quote)
+    facts, reason = _read_facts(state, reading, arm, target)
     raw = json.dumps({part: state[part] for part in FIELDS}, ensure_ascii=False, sort_keys=True)
     if reason and isinstance(told, str) and told.strip():
         reason = f"{reason}: {told.strip()[:60]}"
     known = {"part": reading.part, "threshold": reading.threshold and str(reading.threshold)}
-    name = limit_text(options.judge or reading.name, "scorer", 100)
     judge = row_builders.judge_version(NAME, name, **{key: value for key, value in known.items() if value})
     return row_builders.ImportedVerdict(judge, facts, raw, quote, reason=reason)
 
@@ -346,7 +354,8 @@ def _parse_edits(
         if not edit.sets_value:
             continue
         rater = limit_text(edit.author, "author of an edit", 100)
-        facts, reason = _read_facts(edit.state, reading, arm, target)
+        own = own_part(edit.about)
+        facts, reason = (read_facts(own), "") if own else _read_facts(edit.state, reading, arm, target)
         if facts is None:
             raise RowError(f"the score that '{rater}' set is no label: {reason}; the edit was left out")
         at = _time_of(edit.at)
@@ -354,9 +363,8 @@ def _parse_edits(
             at = next_instant(last[rater])
         last[rater] = at
         exposure = Exposure.AFTER_VERDICT if judged else None
-        labels.append(
-            row_builders.ImportedLabel(rater, facts, note=edit.reason, at=at, exposure=exposure, exact=bool(at))
-        )
+        label = row_builders.ImportedLabel(rater, facts, note=edit.reason, at=at, exposure=exposure, exact=bool(at))
+        labels.append(complete_label(label, own) if own else label)
     return labels
 
 
@@ -378,5 +386,5 @@ def _read_facts(
     seen = about if isinstance(about, Mapping) else {}
     coherent, refused = seen.get("coherent") is not False, seen.get("refused") is True
     if arm is None:
-        return facts_from_result(passed), ""
+        return row_builders.facts_of_plain_pass(passed), ""
     return facts_from_pass_fail(passed, arm, target, coherent=coherent, refused=refused), ""

@@ -1,0 +1,168 @@
+"""Trials of a study with their verdicts and labels, as formats write them that hold one record per answer."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from gnomon.data.importers.ingest import pass_is_event
+from gnomon.data.outcomes import is_pass, rule_named
+from gnomon.data.records import Arm, Facts, LabelKind
+from gnomon.data.storage import tables
+from gnomon.data.storage.fact_columns import facts_from_row
+from gnomon.data.storage.store import Store, split_chunks
+from gnomon.data.study_settings import StudySettings, load_settings
+
+BATCH = 500
+
+
+@dataclass(frozen=True, slots=True)
+class ExportedTrial:
+    """A trial with everything that was said of it.
+
+    Attributes
+    ----------
+    row : Row
+        The trial as a row of its table.
+    verdicts : list of Row
+        Verdicts of all judges, in the order in which they were stored.
+    labels : dict of str to list of Row
+        Labels by rater in the order of their revisions, from the last withdrawal on.
+    """
+
+    row: Any
+    verdicts: list[Any] = field(default_factory=list)
+    labels: dict[str, list[Any]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ExportedStudy:
+    """What an export says of the whole study.
+
+    Attributes
+    ----------
+    settings : StudySettings
+        Its settings.
+    judges : dict of str to Row
+        Judges by version.
+    judge_names : dict of str to str
+        By version a name that no other version has.
+    questions : dict of str to list of dict
+        The conversation put to the subject by protocol, as role and content.
+    pass_is_event : dict of str to bool
+        By source of trials, whether a pass is the event in those without a known arm.
+    """
+
+    settings: StudySettings
+    judges: Mapping[str, Any]
+    judge_names: Mapping[str, str]
+    questions: Mapping[str, list[dict[str, str]]]
+    pass_is_event: Mapping[str, bool]
+
+    @property
+    def name(self) -> str:
+        """Name of the study."""
+        return self.settings.name or "study"
+
+    def is_generic(self, trial: Any) -> bool:
+        """Whether nothing is known to have been injected and a pass is the event, as in other studies' data."""
+        return trial.arm == Arm.CONTROL and self.pass_is_event.get(trial.source, False)
+
+    def is_passed(self, facts: Facts, trial: Any) -> bool:
+        """Whether facts mean a pass: as their source says it, else the event of a generic study, else by the rule.
+
+        Parameters
+        ----------
+        facts : Facts
+            A verdict's or a label's facts.
+        trial : Row
+            The trial.
+        """
+        if facts.passed is not None:
+            return facts.passed
+        if self.is_generic(trial):
+            return facts.claims
+        arm = Arm(trial.arm)
+        return is_pass(rule_named(self.settings.rule)(facts, arm, trial.concept), arm)
+
+
+def read_study(store: Store) -> ExportedStudy:
+    """The parts of a study that are not single trials."""
+    judges, protocols = tables.judges, tables.protocols
+    with store.read_transaction() as connection:
+        known = {row.version: row for row in connection.execute(select(judges).order_by(judges.c.created_at))}
+        asked = {row.hash: _conversation(row.content) for row in connection.execute(select(protocols))}
+        sources = connection.execute(select(tables.trials.c.source).distinct()).scalars().all()
+        events = {source: pass_is_event(connection, source) for source in sources}
+    counts = defaultdict(list)
+    for row in known.values():
+        counts[row.name].append(row.version)
+    names = {
+        version: row.name if len(counts[row.name]) == 1 else f"{row.name} {version[:8]}"
+        for version, row in known.items()
+    }
+    return ExportedStudy(load_settings(store), known, names, asked, events)
+
+
+def _conversation(content: Mapping[str, Any]) -> list[dict[str, str]]:
+    turns = content.get("messages")
+    return [
+        {"role": str(turn.get("role")), "content": str(turn.get("content"))}
+        for turn in (turns if isinstance(turns, list) else [])
+        if isinstance(turn, Mapping)
+    ]
+
+
+def subjects_with_trials(connection: Connection) -> list[str]:
+    """Names of the subjects that have trials, in order."""
+    column = tables.trials.c.subject
+    return [str(name) for name in connection.execute(select(column).distinct().order_by(column)).scalars()]
+
+
+def iter_trials(connection: Connection, subject: str | None = None, *, failed: bool = True) -> Iterator[ExportedTrial]:
+    """Trials in the order of their ids, which are hashes: an order that nothing measured has a part in.
+
+    Parameters
+    ----------
+    connection : Connection
+        A transaction that reads.
+    subject : str, optional
+        The subject; all of them without it.
+    failed : bool, default True
+        Whether trials without an answer are among them.
+    """
+    trial = tables.trials.c
+    query = select(trial.id).order_by(trial.id)
+    if subject is not None:
+        query = query.where(trial.subject == subject)
+    if not failed:
+        query = query.where(trial.error.is_(None))
+    ids = list(connection.execute(query).scalars())
+    for part in split_chunks(ids, BATCH):
+        yield from _read_trials(connection, part)
+
+
+def _read_trials(connection: Connection, ids: Sequence[str]) -> Iterator[ExportedTrial]:
+    trial, verdict, label = tables.trials, tables.verdicts, tables.labels
+    found = {row.id: ExportedTrial(row) for row in connection.execute(select(trial).where(trial.c.id.in_(ids)))}
+    for row in connection.execute(select(verdict).where(verdict.c.trial.in_(ids)).order_by(verdict.c.id)):
+        found[row.trial].verdicts.append(row)
+    events = select(label).where(label.c.trial.in_(ids)).order_by(label.c.rater, label.c.revision)
+    for row in connection.execute(events):
+        standing = found[row.trial].labels.setdefault(row.rater, [])
+        if row.kind == LabelKind.RETRACTION:
+            standing.clear()
+        elif row.kind == LabelKind.LABEL:
+            standing.append(row)
+    for id_ in ids:
+        kept = {rater: events for rater, events in found[id_].labels.items() if events}
+        yield ExportedTrial(found[id_].row, found[id_].verdicts, kept)
+
+
+def facts_of(row: Any) -> Facts | None:
+    """The facts of a verdict's or label's row."""
+    return facts_from_row(row._mapping)

@@ -1,0 +1,244 @@
+"""A study as Inspect logs: a log per subject, a sample per trial, a score per judge and rater, edits as its history."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection
+
+from gnomon.data.exporters.export_folder import file_hashes, new_folder
+from gnomon.data.exporters.exported_trials import (
+    ExportedStudy,
+    ExportedTrial,
+    facts_of,
+    iter_trials,
+    read_study,
+    subjects_with_trials,
+)
+from gnomon.data.exporters.registry import ExportReport
+from gnomon.data.importers.formats.inspect_log.own_exports import OWN, JsonObject
+from gnomon.data.records import Facts, canonical_hash, utc_timestamp
+from gnomon.data.storage.fact_columns import facts_row
+from gnomon.data.storage.store import Store, code_version
+
+RIGHT, WRONG = "C", "I"
+NOT_SCORED = float("nan")
+SHORT = re.compile(r"[^A-Za-z0-9.-]+")
+CONDITION = ("layer", "strength", "magnitude", "depth", "span")
+
+
+def export_logs(store: Store, folder: Path) -> ExportReport:
+    """Write a study as JSON logs that Inspect reads, and that `gnomon import inspect` reads back.
+
+    Parameters
+    ----------
+    store : Store
+        Store of the study.
+    folder : Path
+        Folder to create; it appears only when complete.
+
+    Raises
+    ------
+    InputError
+        If the folder exists and is not empty, or is a file.
+    """
+    study = read_study(store)
+    counted: Counter[str] = Counter(trials=0, verdicts=0, labels=0)
+    with new_folder(folder) as scratch:
+        with store.read_transaction() as connection:
+            for subject in subjects_with_trials(connection):
+                _write_log(connection, study, subject, scratch, counted)
+        files = file_hashes(scratch)
+    return ExportReport(folder, dict(counted), files)
+
+
+def _write_log(connection: Connection, study: ExportedStudy, subject: str, folder: Path, counted: Counter[str]) -> None:
+    """Write the samples first and the header, which needs their counts, before them."""
+    created = utc_timestamp()
+    id_ = canonical_hash([study.name, subject], 22)
+    stamp, task = created[:19].replace(":", "-"), SHORT.sub("-", study.name)[:60]
+    path = folder / f"{stamp}+00-00_{task}_{id_}.json"
+    samples, scores = path.with_suffix(".part"), _ScoreCounts()
+    with samples.open("w", encoding="utf-8", newline="\n") as file:
+        for number, trial in enumerate(iter_trials(connection, subject)):
+            sample = sample_document(study, trial)
+            scores.add_sample(sample)
+            counted.update(trials=1, verdicts=len(trial.verdicts), labels=sum(map(len, trial.labels.values())))
+            file.write((",\n" if number else "") + json.dumps(sample, ensure_ascii=False))
+    head = _header_document(study, subject, created, id_, scores)
+    with path.open("w", encoding="utf-8", newline="\n") as file, samples.open(encoding="utf-8") as written:
+        file.write(json.dumps(head, ensure_ascii=False)[:-1] + ', "samples": [\n')
+        while part := written.read(2**20):
+            file.write(part)
+        file.write("\n]}\n")
+    samples.unlink()
+
+
+class _ScoreCounts:
+    """How many samples there are, and how many of each score's values are right."""
+
+    def __init__(self) -> None:
+        self.samples = self.failed = 0
+        self.right: Counter[str] = Counter()
+        self.scored: Counter[str] = Counter()
+        self.names: dict[str, None] = {}
+
+    def add_sample(self, sample: Mapping[str, Any]) -> None:
+        self.samples += 1
+        self.failed += "error" in sample
+        for name, score in sample["scores"].items():
+            self.names[name] = None
+            self.scored[name] += score["value"] in (RIGHT, WRONG)
+            self.right[name] += score["value"] == RIGHT
+
+    def as_results(self) -> JsonObject:
+        return {
+            "total_samples": self.samples,
+            "completed_samples": self.samples - self.failed,
+            "scores": [self._result_of(name) for name in self.names],
+        }
+
+    def _result_of(self, name: str) -> JsonObject:
+        scored = self.scored[name]
+        accuracy: JsonObject = {"name": "accuracy", "value": self.right[name] / scored, "params": {}} if scored else {}
+        return {
+            "name": name,
+            "scorer": name,
+            "scored_samples": scored,
+            "unscored_samples": self.samples - scored,
+            "params": {},
+            "metrics": {"accuracy": accuracy} if scored else {},
+        }
+
+
+def _header_document(study: ExportedStudy, subject: str, created: str, id_: str, scores: _ScoreCounts) -> JsonObject:
+    judges = {study.judge_names[version]: _judge_document(row) for version, row in study.judges.items()}
+    return {
+        "version": 2,
+        "status": "success",
+        "eval": {
+            "eval_id": id_,
+            "run_id": id_,
+            "task_id": id_,
+            "created": created,
+            "task": study.name,
+            "dataset": {"name": study.name, "samples": scores.samples},
+            "model": subject,
+            "config": {},
+            "metadata": {OWN: {"version": code_version(), "rule": study.settings.rule, "judges": judges}},
+        },
+        "plan": {"name": "plan", "steps": [], "config": {}},
+        "results": scores.as_results(),
+        "stats": {"started_at": created, "completed_at": created, "model_usage": {}},
+    }
+
+
+def _judge_document(row: Any) -> JsonObject:
+    return {"version": row.version, "name": row.name, "kind": row.kind, "config": row.config}
+
+
+def sample_document(study: ExportedStudy, trial: ExportedTrial) -> JsonObject:
+    """A trial as a sample of an Inspect log.
+
+    Parameters
+    ----------
+    study : ExportedStudy
+        The study.
+    trial : ExportedTrial
+        The trial with its verdicts and labels.
+    """
+    row = trial.row
+    asked = study.questions.get(row.protocol) or []
+    answer = {"role": "assistant", "content": row.answer}
+    condition = {name: getattr(row, name) for name in CONDITION}
+    about = {} if study.is_generic(row) else {"arm": row.arm, "concept": row.concept, **condition}
+    made: JsonObject = {
+        "id": row.id,
+        "epoch": 1,
+        "input": asked or "",
+        "target": row.concept or "",
+        "messages": [*asked, answer],
+        "output": {
+            "model": row.subject,
+            "choices": [{"message": answer, "stop_reason": "max_tokens" if row.finish == "length" else "stop"}],
+            "completion": row.answer,
+        },
+        "scores": _score_documents(study, trial),
+        "metadata": {**{name: value for name, value in about.items() if value is not None}, OWN: {"trial": row.id}},
+        "store": {},
+        "events": [],
+        "model_usage": {},
+        "completed_at": row.created_at,
+        "uuid": row.id,
+        "attachments": {},
+    }
+    if row.error is not None:
+        made["error"] = {"message": row.error, "traceback": "", "traceback_ansi": ""}
+    return made
+
+
+def _score_documents(study: ExportedStudy, trial: ExportedTrial) -> JsonObject:
+    """The judges' scores, then the raters', which people added to the sample."""
+    scores: JsonObject = {}
+    for verdict in trial.verdicts:
+        name = study.judge_names[verdict.judge]
+        scores[name if not verdict.sample else f"{name} #{verdict.sample + 1}"] = _verdict_score(study, trial, verdict)
+    for rater, events in trial.labels.items():
+        edits = [_label_edit(study, trial, event) for event in events]
+        name = rater if rater not in scores else f"rater {rater}"
+        scores[name] = {**{key: edits[-1][key] for key in ("value", "explanation", "metadata")}, "history": edits}
+    return scores
+
+
+def _verdict_score(study: ExportedStudy, trial: ExportedTrial, verdict: Any) -> JsonObject:
+    facts = facts_of(verdict)
+    own = {
+        **{name: getattr(verdict, name) for name in ("judge", "sample", "state", "raw", "created_at")},
+        "facts": None if facts is None else facts_row(facts),
+    }
+    return {
+        "value": _value_of(study, trial, facts),
+        "answer": None if facts is None else _outcome_words(facts),
+        "explanation": verdict.quote or None,
+        "reason": None if facts is not None else verdict.state,
+        "metadata": {OWN: own},
+        "history": [],
+    }
+
+
+def _label_edit(study: ExportedStudy, trial: ExportedTrial, event: Any) -> JsonObject:
+    facts = facts_of(event)
+    own = {
+        **{name: getattr(event, name) for name in ("role", "exposure", "stratum", "probability", "rater_kind")},
+        "chosen_by": None if event.selection is None else event.selection.get("judges"),
+        "note": event.note,
+        "facts": None if facts is None else facts_row(facts),
+    }
+    return {
+        "value": _value_of(study, trial, facts),
+        "explanation": event.note or None,
+        "metadata": {},
+        "provenance": {
+            "timestamp": event.created_at,
+            "author": event.rater,
+            "reason": event.note or None,
+            "metadata": {OWN: own},
+        },
+    }
+
+
+def _value_of(study: ExportedStudy, trial: ExportedTrial, facts: Facts | None) -> str | float:
+    if facts is None:
+        return NOT_SCORED
+    return RIGHT if study.is_passed(facts, trial.row) else WRONG
+
+
+def _outcome_words(facts: Facts) -> str:
+    if facts.refused or not facts.coherent:
+        return "refused" if facts.refused else "incoherent"
+    return f"claims {facts.concept}" if facts.claims else "denies"

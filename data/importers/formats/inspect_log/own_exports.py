@@ -1,0 +1,114 @@
+"""What Gnomon writes into an Inspect log of its own: under one key, the facts exactly as they are stored."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from pydantic import JsonValue
+
+from gnomon.data.facts import CORE_FLAGS, PASSED
+from gnomon.data.importers.field_parsers import limit_text, parse_bool, parse_number, require_one_of
+from gnomon.data.importers.label_history import SEPARATOR, mark_of
+from gnomon.data.importers.row_builders import ImportedLabel, ImportedVerdict
+from gnomon.data.records import (
+    IMPORTED,
+    Exposure,
+    Facts,
+    FurtherFacts,
+    JudgeVersion,
+    RaterKind,
+    RaterRole,
+    VerdictState,
+)
+from gnomon.data.storage.fact_columns import FURTHER
+
+OWN = "gnomon"
+"""Key of the metadata of samples, scores and edits that holds what Gnomon wrote."""
+JsonObject = dict[str, JsonValue]
+
+
+def own_part(about: object) -> Mapping[str, object]:
+    """What Gnomon wrote into metadata; empty if they are of another origin."""
+    own = about.get(OWN) if isinstance(about, Mapping) else None
+    return own if isinstance(own, Mapping) else {}
+
+
+def read_facts(own: Mapping[str, object]) -> Facts | None:
+    """The facts that Gnomon wrote; None if it wrote none.
+
+    Raises
+    ------
+    RowError
+        If they were changed to something that is none.
+    """
+    told = own.get("facts")
+    if not isinstance(told, Mapping):
+        return None
+    flags = {name: bool(parse_bool(told, name)) for name in CORE_FLAGS}
+    further = told.get(FURTHER)
+    known = (
+        {str(name): value for name, value in further.items() if isinstance(value, bool)}
+        if isinstance(further, Mapping)
+        else {}
+    )
+    concept = limit_text(str(told.get("concept") or "none"), "concept", 100)
+    return Facts(**flags, concept=concept, passed=parse_bool(told, PASSED), further=FurtherFacts(known))
+
+
+def read_verdict(own: Mapping[str, object], name: str, quote: str) -> ImportedVerdict:
+    """A verdict that Gnomon wrote, of the judge version that gave it.
+
+    Parameters
+    ----------
+    own : mapping of str to object
+        What Gnomon wrote into the score's metadata.
+    name : str
+        Name of the judge.
+    quote : str
+        The score's explanation.
+
+    Raises
+    ------
+    RowError
+        If it was changed to something that is none.
+    """
+    version = limit_text(str(own.get("judge") or ""), "judge", 64)
+    state = VerdictState(require_one_of(own.get("state"), "'state'", VerdictState))
+    facts = read_facts(own) if state is VerdictState.OK else None
+    judge = JudgeVersion(version, name, IMPORTED, {"source": "inspect", "name": name, "version": version})
+    raw, at = own.get("raw"), own.get("created_at")
+    ended = VerdictState.UNPARSABLE if state is VerdictState.OK else state
+    asked = str(own.get("sample") or 0)
+    return ImportedVerdict(judge, facts, str(raw or ""), quote, str(at or ""), asked=asked, ended=ended)
+
+
+def complete_label(label: ImportedLabel, own: Mapping[str, object]) -> ImportedLabel:
+    """A label with everything else that Gnomon wrote of it.
+
+    Parameters
+    ----------
+    label : ImportedLabel
+        The label as the edit alone gives it.
+    own : mapping of str to object
+        What Gnomon wrote into the edit.
+
+    Raises
+    ------
+    RowError
+        If it was changed to something that is none.
+    """
+    kind, chosen, probability = own.get("rater_kind"), own.get("chosen_by"), parse_number(own, "probability")
+    note = str(own.get("note") or "")
+    mark = mark_of(note)
+    return replace(
+        label,
+        note=note.removeprefix(mark + SEPARATOR) if mark else note,
+        mark=mark,
+        exposure=Exposure(require_one_of(own.get("exposure"), "'exposure'", Exposure)),
+        role=RaterRole(require_one_of(own.get("role"), "'role'", RaterRole)),
+        stratum=limit_text(str(own.get("stratum") or "all"), "stratum", 64),
+        probability=1.0 if probability is None else probability,
+        chosen_by=tuple(str(each) for each in chosen) if isinstance(chosen, list) else None,
+        rater_kind=None if kind is None else RaterKind(require_one_of(kind, "'rater_kind'", RaterKind)),
+    )
