@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from scipy.stats import binomtest
 from sqlalchemy import select
 
 from gnomon.calibration.numerics.proportions import wilson_interval
@@ -114,6 +113,8 @@ def stored_question(content: Mapping[str, object]) -> MeasureQuestion:
 def _measure_count(
     measure: Measure, arm: str, subject: str, steering: Steering, observed: list[bool | None]
 ) -> MeasureCount:
+    from scipy.stats import binomtest
+
     n, event = len(observed), sum(one is True for one in observed)
     chance = measure.chance
     return MeasureCount(

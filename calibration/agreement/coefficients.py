@@ -17,8 +17,7 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import norm, t
-from statsmodels.stats.inter_rater import cohens_kappa
+from scipy.special import ndtri, stdtrit
 
 from gnomon.calibration.numerics.proportions import jeffreys_interval
 from gnomon.calibration.numerics.rating_arrays import (
@@ -84,9 +83,11 @@ def cohen_kappa(
     _need_variety(expected)
     if (counts.sum(axis=0) > 0).sum() == 1 or (counts.sum(axis=1) > 0).sum() == 1:
         raise NotEnoughDataError("agreement: one rater used one category only, so kappa is 0 whatever the other said")
+    from statsmodels.stats.inter_rater import cohens_kappa
+
     result = cohens_kappa(counts)
     freedom = int(counts.sum()) - 1
-    factor = norm.ppf(0.5 + confidence / 2) if quantile == "normal" else t.ppf(0.5 + confidence / 2, freedom)
+    factor = ndtri(0.5 + confidence / 2) if quantile == "normal" else stdtrit(freedom, 0.5 + confidence / 2)
     agreed = _AgreementShares(float(np.trace(shares)), expected, float(counts.sum()))
     return _normal_interval(
         float(result.kappa), float(result.std_kappa), float(factor), "Cohen's kappa", confidence, agreed
@@ -325,7 +326,7 @@ def _from_influence(
     if n < 2:
         raise NotEnoughDataError("agreement: one unit gives no interval: rate more of them")
     error = float(np.sqrt(((influence - centre) ** 2).sum() / (n * (n - 1))))
-    return _normal_interval(value, error, float(t.ppf(0.5 + confidence / 2, n - 1)), method, confidence, agreed)
+    return _normal_interval(value, error, float(stdtrit(n - 1, 0.5 + confidence / 2)), method, confidence, agreed)
 
 
 def _normal_interval(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from scipy.stats import norm
+from scipy.special import ndtr
 from sqlalchemy import func, select
 
 from gnomon.calibration.error_rates.confusion import LabelledEvidence
@@ -91,7 +91,7 @@ def stratified_trend(
     if spread <= 1e-12:
         return None
     z = float((centred * frame["y"]).sum() / np.sqrt(spread))
-    return z, float(2 * norm.sf(abs(z)))
+    return z, float(2 * ndtr(-abs(z)))
 
 
 def repeat_consistency(store: Store, version: str) -> RepeatConsistency | None:

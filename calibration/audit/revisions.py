@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import pandas as pd
-from scipy.stats import binomtest
 
 from gnomon.calibration.error_rates.confusion import as_times, spoken_versions, verdict_times
 from gnomon.calibration.labels.views import KEYS, label_events
@@ -97,6 +96,8 @@ def sign_test(toward: int, away: int) -> SignTest:
     dict of str to float or None
         p_value (two-sided) and p_one_sided (as many or more towards the judge); None if nothing moved.
     """
+    from scipy.stats import binomtest
+
     moved = toward + away
     if not moved:
         return SignTest(None, None)

@@ -6,8 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from scipy.stats import fisher_exact
-from statsmodels.stats.multitest import multipletests
 
 from gnomon.calibration.labels.sampling_strata import AUDIT, BY_VERDICT, RANDOM
 from gnomon.calibration.observations.frames import arms_in
@@ -46,6 +44,8 @@ def nonrandom_labels(labelled: pd.DataFrame, judged: pd.DataFrame) -> list[Nonra
 
 def significant_choices(checks: Sequence[NonrandomLabels]) -> list[NonrandomLabels]:
     """The comparisons whose p-value is below `SELECTED_BELOW` after Holm's correction for all of them."""
+    from statsmodels.stats.multitest import multipletests
+
     if not checks:
         return []
     adjusted = multipletests([check.p_value for check in checks], method="holm")[1]
@@ -77,6 +77,8 @@ def compare_labelled(arm: str, labelled: tuple[int, int], unlabelled: tuple[int,
     labelled, unlabelled : (int, int)
         Positive verdicts, and all; without any of a kind the p-value is 1.
     """
+    from scipy.stats import fisher_exact
+
     (k1, n1), (k0, n0) = labelled, unlabelled
     p = float(fisher_exact(np.array([[k1, n1 - k1], [k0, n0 - k0]])).pvalue) if n1 and n0 else 1.0
     return NonrandomLabels(

@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.optimize import brentq
-from scipy.stats import hypergeom
 
 from gnomon.calibration.numerics.rating_arrays import Floats
 from gnomon.data.records import IntervalEstimate
@@ -72,6 +71,8 @@ def _log_tilt(weight: Floats) -> float:
 
 def _conditional_law(tables: Sequence[Floats], tilts: Sequence[float]) -> tuple[int, Floats, int]:
     """Least sum of the first cells, log-weights of all sums under an odds ratio of 1, and the observed sum."""
+    from scipy.stats import hypergeom
+
     low, logs = 0, np.zeros(1)
     for table, tilt in zip(tables, tilts, strict=True):
         n, rows, columns = (round(float(part)) for part in (table.sum(), table[0].sum(), table[:, 0].sum()))

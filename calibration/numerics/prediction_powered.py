@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.stats import norm
+from scipy.special import ndtri
 
 from gnomon.calibration.numerics.rating_arrays import Floats
 from gnomon.data.errors import InputError, NotEnoughDataError
@@ -307,5 +307,5 @@ def _check_inclusion(inclusion: ArrayLike, labelled: int, pool: int) -> Floats:
 
 def _normal_limits(value: float, spread: float, confidence: float, method: str) -> IntervalEstimate:
     error = math.sqrt(spread)
-    half = float(norm.ppf(0.5 + confidence / 2)) * error
+    half = float(ndtri(0.5 + confidence / 2)) * error
     return IntervalEstimate(float(value), value - half, value + half, error, confidence, method)

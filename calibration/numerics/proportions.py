@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import math
 
-from scipy.stats import norm
-from statsmodels.stats.proportion import confint_proportions_2indep, proportion_confint
+from scipy.special import ndtri
 
 from gnomon.calibration.numerics.prediction_powered import ppi_mean
 from gnomon.data.errors import InputError, NotEnoughDataError
@@ -133,6 +132,8 @@ def newcombe_difference(k1: float, n1: float, k2: float, n2: float, *, confidenc
     InputError
         If a count is not between 0 and its number of trials.
     """
+    from statsmodels.stats.proportion import confint_proportions_2indep
+
     _check_counts(k1, n1)
     _check_counts(k2, n2)
     one, other = k1 / n1, k2 / n2
@@ -199,7 +200,7 @@ def rogan_gladen(
     rates = zip((apparent, sensitivity, specificity), (1.0, value, 1 - value), strict=True)
     variance = sum(factor**2 * (k / n) * (1 - k / n) / n for (k, n), factor in rates)
     error = math.sqrt(variance) / youden
-    half = float(norm.ppf(0.5 + confidence / 2)) * error
+    half = float(ndtri(0.5 + confidence / 2)) * error
     limits = (0.0, 1.0) if clip else (-math.inf, math.inf)
     return _make_estimate(value, value - half, value + half, error, confidence, "Rogan-Gladen", limits)
 
@@ -232,7 +233,7 @@ def lang_reiczigel(
         If a sample is empty, or sensitivity + specificity <= 1 before or after adjustment.
     """
     value, _ = _rogan_gladen(apparent, sensitivity, specificity)
-    z = float(norm.ppf(0.5 + confidence / 2))
+    z = float(ndtri(0.5 + confidence / 2))
     p, n = _adjusted_count(apparent, z * z)
     se, m1 = _adjusted_count(sensitivity, 2.0)
     sp, m0 = _adjusted_count(specificity, 2.0)
@@ -290,6 +291,8 @@ def allocate_labels(
 
 
 def _single_proportion(k: float, n: float, method: str, name: str, confidence: float) -> IntervalEstimate:
+    from statsmodels.stats.proportion import proportion_confint
+
     _check_counts(k, n)
     low, high = proportion_confint(k, n, alpha=1 - confidence, method=method)
     return _make_estimate(k / n, low, high, math.sqrt(k / n * (1 - k / n) / n), confidence, name)

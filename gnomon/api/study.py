@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 
 import pandas as pd
 
-from gnomon.api.audit_report import AuditReport
-from gnomon.api.study_fit import StudyFit
 from gnomon.chain import fitting, trial_generation, verdict_collection
 from gnomon.chain.progress import SILENT, ProgressListener
 from gnomon.chain.session import OpenStudy, opened
@@ -23,6 +21,8 @@ from gnomon.data.storage.store import Store
 from gnomon.study_file import StudyFile
 
 if TYPE_CHECKING:
+    from gnomon.api.audit_report import AuditReport
+    from gnomon.api.study_fit import StudyFit
     from gnomon.calibration.results.audit import AuditDocument, RecountDocument
     from gnomon.calibration.results.label_plan import LabelPlan, PlanPrices
     from gnomon.chain.verdict_collection import FlipRateReport, JudgeResults
@@ -214,6 +214,7 @@ class Study:
 
     def audit(self, view: str | None = None) -> AuditReport:
         """Measure the newest version of each judge against the labels of one view, by default the study's."""
+        from gnomon.api.audit_report import AuditReport
         from gnomon.calibration.audit.document import audit_study
 
         return AuditReport(audit_study(self.store, view=view or self.file.labels.view))
@@ -257,6 +258,8 @@ class Study:
         InputError
             If the study's data are not for this view.
         """
+        from gnomon.api.study_fit import StudyFit
+
         options = fitting.fit_options(self.opened, seed=seed, priors=priors, resample=resample)
         stored = fitting.fit_view(self.opened, view or self.views[-1], options, judge)
         return StudyFit(self.opened, stored, options)

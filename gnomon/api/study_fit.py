@@ -13,7 +13,6 @@ from gnomon.chain import fitting
 from gnomon.chain.fitting import FitOptions
 from gnomon.chain.session import OpenStudy
 from gnomon.data.errors import FitFailedError, UnknownNameError
-from gnomon.stats.charts import estimate_charts
 from gnomon.stats.fitted_posterior import PRIOR_DRAWS
 from gnomon.stats.model.priors import Priors
 from gnomon.stats.narrative.fit_frames import FitFrames, read_fit
@@ -162,20 +161,28 @@ class FitPlots:
 
     def scaling(self, estimand: str) -> Any:
         """An estimand over model size, with the regression line; raises `UnknownNameError` if it is not in the fit."""
+        from gnomon.stats.charts import estimate_charts
+
         frames = self.fit.frames
         return estimate_charts.scaling_chart(self._select_rows(estimand, ""), frames.curve, estimand=estimand)
 
     def forest(self) -> Any:
         """All estimates over the whole design, one row each."""
+        from gnomon.stats.charts import estimate_charts
+
         frame = self.fit.frames.estimands
         return estimate_charts.forest_plot(frame[frame["axis"] == ""])
 
     def by_concept(self, estimand: str) -> Any:
         """An estimand by concept, one panel a model; raises `UnknownNameError` if it is not in the fit."""
+        from gnomon.stats.charts import estimate_charts
+
         return estimate_charts.concept_chart(self._select_rows(estimand, "concept"), estimand=estimand)
 
     def by_strength(self, estimand: str) -> Any:
         """An estimand by strength, one panel a model; raises `UnknownNameError` if it is not in the fit."""
+        from gnomon.stats.charts import estimate_charts
+
         return estimate_charts.strength_chart(self._select_rows(estimand, "strength"), estimand=estimand)
 
     def _select_rows(self, estimand: str, axis: str) -> pd.DataFrame:

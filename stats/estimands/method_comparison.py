@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.stats import norm
+from scipy.special import ndtr
 
 from gnomon.stats.cells.aggregation import MISSING, VerdictPatternCells
 from gnomon.stats.estimand_registry import FALSE_ALARM, IDENTIFICATION, NET_RAW, corrected_name
@@ -155,7 +155,7 @@ def _difference_row(
         design=float(design.mean()),
         difference=gap,
         se=error,
-        p=float(2 * norm.sf(abs(gap) / error)),
+        p=float(2 * ndtr(-abs(gap) / error)),
     )
 
 

@@ -14,7 +14,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import brentq
-from scipy.stats import norm
+from scipy.special import ndtr
 
 from gnomon.data.errors import InputError, NotEnoughDataError
 
@@ -231,8 +231,8 @@ def _with_interval(
 def _tail_probability(width: float, spread: float, confidence: float) -> float:
     """Probability to exclude at each end so that the effect is covered: Imbens and Manski's equation."""
     apart = width / max(spread, 1e-12)
-    reach = brentq(lambda c: norm.cdf(c + apart) - norm.cdf(-c) - confidence, 0.0, 10.0)
-    return float(norm.sf(reach))
+    reach = brentq(lambda c: ndtr(c + apart) - ndtr(-c) - confidence, 0.0, 10.0)
+    return float(ndtr(-reach))
 
 
 def _bounds_from_counts(

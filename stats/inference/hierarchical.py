@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 import scipy.sparse as sps
+from scipy.linalg.blas import dtrmv
 
 from gnomon.stats.cells.aggregation import CellCounts, VerdictPatternCells
 from gnomon.stats.inference.arviz_import import import_arviz
@@ -60,7 +61,8 @@ class OutcomeModel:
         Coordinates in which the coefficients, and the deviations of the judges' accuracies and of their wrong logits,
         are sampled: non-centred, or those of `with_informed_coordinates`.
     centre, dense_places, covariance_factor : ndarray, shape (size,), (m,) and (m, m), optional
-        A sampler's point t has the coordinates centre + t, and centre + covariance_factor @ t in the m dense places.
+        A sampler's point t has the coordinates centre + t, and centre + covariance_factor @ t in the m dense places;
+        the factor is lower triangular, in Fortran order.
     counts : ndarray, shape (cells, K), optional
         Observed counts by class, for a model without judge errors.
     verdicts : VerdictArrays, optional
@@ -165,7 +167,8 @@ class OutcomeModel:
         )
         for block in blocks.values():
             at[block.places] = 0.0
-        turn = np.linalg.cholesky(laplace_pilot.laplace_covariance(new.density_function(), at, dense))
+        covariance = laplace_pilot.laplace_covariance(new.density_function(), at, dense)
+        turn = np.asfortranarray(np.linalg.cholesky(covariance))
         return replace(new, centre=at, dense_places=dense, covariance_factor=turn)
 
     def _coefficient_information(self, at: np.ndarray, prior: np.ndarray) -> np.ndarray:
@@ -288,10 +291,11 @@ class OutcomeModel:
 
     def _coordinates_at(self, t: np.ndarray) -> np.ndarray:
         """The point in the model's coordinates of a sampler's point."""
-        x: np.ndarray = (self.prior_centre() if self.centre is None else self.centre) + t
+        centre = self.prior_centre() if self.centre is None else self.centre
+        x: np.ndarray = centre + t
         if self.covariance_factor is not None:
-            turned = self.covariance_factor @ t[self.dense_places]
-            x[self.dense_places] += turned - t[self.dense_places]
+            places = self.dense_places
+            x[places] = centre[places] + dtrmv(self.covariance_factor, t[places], lower=1)
         return x
 
     def sampling_target(self) -> Density:
@@ -300,11 +304,10 @@ class OutcomeModel:
         if self.centre is None or turn is None:
             centre = self.prior_centre()
             return lambda t: density(centre + t)
-        back = np.ascontiguousarray(turn.T)
 
         def turned(t: np.ndarray) -> tuple[float, np.ndarray]:
             value, slope = density(self._coordinates_at(t))
-            slope[places] = back @ slope[places]
+            slope[places] = dtrmv(turn, slope[places], lower=1, trans=1)
             return value, slope
 
         return turned

@@ -46,7 +46,7 @@ class SamplerSettings:
     tune: int = 500
     chains: int = 4
     cores: int = os.cpu_count() or 1
-    target_accept: float = 0.9
+    target_accept: float = 0.85
 
     def retry_settings(self) -> SamplerSettings:
         """Settings of the single retry after a failed convergence check."""
@@ -133,8 +133,8 @@ def sample_posterior(
         cores=min(cores, settings.chains),
         seed=seed,
         target_accept=settings.target_accept,
-        # Judges' errors and true rates are strongly correlated: a diagonal mass matrix gave a twentieth of the ESS.
-        low_rank_modified_mass_matrix=True,
+        # The pilot's coordinates hold the correlations. Adapting a low-rank mass matrix to them again cost more than
+        # the gradients did, and gave no more effective draws per gradient (bench/RESULTS.md).
         save_warmup=False,
         progress_bar=False,
         blocking=False,

@@ -58,6 +58,20 @@ def picked(page, unfold: Callable[[], None], option) -> str:
     raise AssertionError("a list unfolded nothing that can be picked")
 
 
+def clicked(page, chart, position: dict[str, int], appears) -> None:
+    """Click a mark of a chart, again if need be: a click before the chart listens, or while it moves, is lost."""
+    for _ in range(4):
+        chart.scroll_into_view_if_needed()
+        calm(page)
+        chart.click(position=position)
+        try:
+            appears.wait_for(timeout=10_000)
+            return
+        except TimeoutError:
+            calm(page)
+    raise AssertionError("a click on a chart did nothing")
+
+
 def answer_on_screen(page) -> str:
     return page.locator(ANSWER).first.text_content()
 

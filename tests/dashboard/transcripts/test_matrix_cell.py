@@ -7,7 +7,7 @@ import re
 from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
-from dashboard_browser import calm, drawn, picked
+from dashboard_browser import calm, clicked, drawn, picked
 
 from gnomon.calibration.audit import audit_frames
 from gnomon.calibration.audit.document import audit_study
@@ -40,10 +40,7 @@ def test_a_cell_that_is_clicked_opens_its_transcripts_and_all_come_back(visit, o
     page = visit("demo", "judges")
     charts = page.get_by_test_id("stVegaLiteChart")
     charts.nth(4).wait_for()  # what stands above the matrix has its height by then
-    charts.nth(2).scroll_into_view_if_needed()
-    calm(page)
-    charts.nth(2).click(position={"x": 130, "y": 80})
-    page.get_by_role("heading", name="Transcripts", level=1).wait_for()
+    clicked(page, charts.nth(2), {"x": 130, "y": 80}, page.get_by_role("heading", name="Transcripts", level=1))
     calm(page)
     kind, view, judge, *names = cell_in(page)
     assert (kind, view, judge) == ("confused", "blind", "lexicon")
