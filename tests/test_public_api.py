@@ -83,3 +83,14 @@ def test_lee_bounds_of_the_published_32b():
     assert (round(narrow.low, 4), round(narrow.high, 4)) == (-0.0077, 0.4386)
     assert narrow.interval_low < narrow.low < narrow.high < narrow.interval_high
     assert gn.bounds.worst_case(injection, control).high == 1.0
+
+
+def test_commands_that_draw_and_test_nothing_do_not_load_what_does():
+    """A second of each command, and minutes of the tests, went to charts and tests that it never used."""
+    code = (
+        "import sys\n"
+        "from gnomon.commands.study import calibrate, judge, recount\n"
+        "print(*sorted(sys.modules.keys() & {'altair', 'statsmodels', 'scipy.stats', 'torch', 'numba', 'arviz'}))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout.strip() == ""
