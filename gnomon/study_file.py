@@ -204,6 +204,7 @@ class StudyFile(StudyTable):
     counts: Literal["published", "imported"] | None = None
     imported: bool = False
     listed: list[ListedConcept] | None = Field(default=None, alias="concepts", min_length=1)
+    describe: dict[str, str] = Field(default_factory=dict)
     subjects: list[SubjectSpec] = Field(default_factory=list)
     design: DesignSpec | None = None
     judges: list[JudgeConfig] = Field(default_factory=list)
@@ -228,6 +229,8 @@ class StudyFile(StudyTable):
         for kind, names in (("subject", [s.name for s in self.subjects]), ("judge", [j.name for j in self.judges])):
             if len(set(names)) < len(names):
                 raise ValueError(f"two {kind}s have the same name")
+        if self.concept_names() and (strange := self.describe.keys() - set(self.concept_names())):
+            raise ValueError(f"describe names '{min(strange)}', which is not among the concepts")
         known = {judge.name for judge in self.judges}
         if unknown := [name for name in self.fit.judges if name not in known]:
             raise ValueError(f"fit.judges names '{unknown[0]}', which is not among [[judges]]")

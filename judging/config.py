@@ -60,6 +60,9 @@ class JudgeConfig(BaseModel):
         Name of the environment variable that holds the API key; the key itself is stored nowhere else.
     rubric : {"blind", "informed"}
         `blind` reports facts without knowing the condition of the trial; `informed` knows it and answers pass or fail.
+    edition : {1, 2}, optional
+        Edition of the rubric's words. By default that of the judge's stored verdicts, and for a judge without any the
+        newest.
     examples : int
         Number of labelled responses of the train split in the prompt (few-shot examples).
     samples : int
@@ -101,6 +104,7 @@ class JudgeConfig(BaseModel):
     model: str | None = Field(default=None, min_length=1)
     api_key_env: str | None = Field(default=None, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
     rubric: Literal["blind", "informed"] = "blind"
+    edition: Literal[1, 2] | None = None
     examples: int = Field(default=0, ge=0, le=16)
     samples: int = Field(default=1, ge=1, le=100)
     transport: Literal["chat", "batch"] = "chat"
@@ -113,7 +117,7 @@ class JudgeConfig(BaseModel):
     budget: float | None = Field(default=None, ge=0)
     timeout: float = Field(default=60.0, gt=0, le=3600)
     temperature: Annotated[float, Field(ge=0, le=2)] | Literal["server"] = 0.0
-    max_tokens: int = Field(default=400, ge=16, le=100_000)
+    max_tokens: int = Field(default=800, ge=16, le=100_000)
     stop_after: int = Field(default=5, ge=1)
     extra: dict[str, JsonValue] = Field(default_factory=dict)
     options: dict[str, JsonValue] = Field(default_factory=dict)
@@ -173,6 +177,8 @@ class JudgeConfig(BaseModel):
             raise ValueError(f"judge '{self.name}' of kind {self.kind} always says the same: leave samples out")
         if self.rubric != "blind" or self.examples or self.transport != "chat":
             raise ValueError(f"judge '{self.name}' of kind {self.kind} takes no rubric, examples or transport")
+        if self.edition is not None:
+            raise ValueError(f"judge '{self.name}' of kind {self.kind} takes no edition: it has no rubric to choose")
         if self.extra:
             raise ValueError(f"judge '{self.name}' of kind {self.kind} takes no extra: it asks no server")
 

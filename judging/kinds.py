@@ -6,18 +6,53 @@ imported until a judge of that kind is built.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pkgutil import resolve_name
 from typing import Any
 
 from pydantic import BaseModel
 
-from gnomon.data.records import Facts
+from gnomon.data.records import Facts, JudgeVersion
 from gnomon.data.registry import Registry
 
 Build = Callable[..., Any]
 PromptLength = Callable[[Any, Any], int]
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledResponse:
+    """A response with its label, and the question that it answers; "" where that is not known."""
+
+    answer: str
+    facts: Facts
+    question: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StudyMaterials:
+    """What the study itself gives a judge.
+
+    Attributes
+    ----------
+    labels : sequence of LabelledResponse
+        The study's own labels, of the train split only.
+    questions : mapping of str to str
+        What the subjects were asked, by the hash of the protocol.
+    described : mapping of str to str
+        What concepts of the closed list cover, by name.
+    stored : sequence of JudgeVersion
+        The judge versions in the study's database, oldest first: a judge keeps the rubric and the examples of its
+        stored verdicts.
+    """
+
+    labels: Sequence[LabelledResponse] = ()
+    questions: Mapping[str, str] = field(default_factory=dict)
+    described: Mapping[str, str] = field(default_factory=dict)
+    stored: Sequence[JudgeVersion] = ()
+
+
+NO_STUDY = StudyMaterials()
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +67,14 @@ class JudgeMaterials:
         Responses with their labels, of the train split only.
     load_model : callable, optional
         Loads a language model by name; passed in because this room may not import generation.
+    study : StudyMaterials
+        What the study itself gives.
     """
 
     concepts: tuple[str, ...]
     training: Sequence[tuple[str, Facts]] = ()
     load_model: Callable[[str], Any] | None = None
+    study: StudyMaterials = NO_STUDY
 
 
 @dataclass(frozen=True)

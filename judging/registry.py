@@ -10,7 +10,7 @@ from gnomon.data.errors import PluginError
 from gnomon.data.facts import FACTS
 from gnomon.data.records import Facts
 from gnomon.judging.config import JudgeConfig
-from gnomon.judging.kinds import JUDGE_KINDS, JudgeMaterials
+from gnomon.judging.kinds import JUDGE_KINDS, NO_STUDY, JudgeMaterials, StudyMaterials
 from gnomon.judging.protocols import Judge
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ def build_judge(
     concepts: Sequence[str],
     training: Sequence[tuple[str, Facts]] = (),
     load: Callable[[str], LanguageModel] | None = None,
+    study: StudyMaterials = NO_STUDY,
 ) -> Judge:
     """The judge that a config describes. Nothing is loaded and no server is contacted.
 
@@ -36,9 +37,11 @@ def build_judge(
         The study's closed list of concepts.
     training : sequence of (str, Facts)
         Responses with their labels, of the train split only: training set of a `learned` judge, pool of few-shot
-        examples of an LLM judge.
+        examples of an LLM judge where the study's own do not suffice.
     load : callable, optional
         Loads a language model by name, for a `logprob` judge. Passed in because this room may not import generation.
+    study : StudyMaterials
+        The study's own labels, questions, descriptions of concepts, and judge versions.
 
     Raises
     ------
@@ -52,7 +55,7 @@ def build_judge(
     """
     FACTS.check_plugins()
     build = JUDGE_KINDS.find(config.kind).build_function()
-    judge: Judge = build(config, JudgeMaterials(tuple(concepts), training, load))
+    judge: Judge = build(config, JudgeMaterials(tuple(concepts), training, load, study))
     if missing := [name for name in PARTS if not _has_attribute(judge, name)]:
         raise PluginError(
             f"judge kind '{config.kind}': its build function returned a {type(judge).__name__} without "

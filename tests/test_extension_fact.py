@@ -47,7 +47,7 @@ from gnomon.judging.config import JudgeConfig
 from gnomon.judging.judges.few_shot import draw_examples
 from gnomon.judging.judges.logprob import LogprobJudge
 from gnomon.judging.registry import build_judge
-from gnomon.judging.rubrics.blind import BLIND
+from gnomon.judging.rubrics.catalogue import rubric_named
 from gnomon.judging.runs.panel import run_panel
 from gnomon.stats.cells.aggregation import judged_cells, pattern_cells
 from gnomon.study_file import StudyFile
@@ -166,7 +166,7 @@ def test_judges_are_other_versions_with_it_and_the_same_ones_without(server):
     finally:
         FACTS.unregister("hedged")
     assert versions() == before
-    assert BLIND.rubric_hash.startswith("d588a7ce")
+    assert rubric_named("blind", 1).rubric_hash.startswith("d588a7ce")
 
 
 def test_the_lexicon_reports_it_by_its_patterns(make_trial, hedged):

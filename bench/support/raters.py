@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
@@ -11,7 +10,8 @@ from typing import Any
 
 from bench.support.browser import ANSWER, ARGUMENTS, READY, executable
 
-DENIES = {"n": "No", "0": "None", "s": "Sound", "e": "Engages"}
+DENIES = {"n": "claims=False", "0": "concept=none", "s": "coherent=True", "e": "refused=False"}
+"""Keys that label a denial, each with the fact and the value of the button that it presses."""
 TRIES = 20
 LOOKS, LOOK = 20, 0.05
 WATCH = """() => {
@@ -107,9 +107,13 @@ async def _changed(page: Any, before: str) -> bool:
     return await found.count() == 1 and await found.text_content() not in (before, "")
 
 
+def answer_button(name: str) -> str:
+    """CSS selector of the button that gives a fact a value, such as `claims=False`."""
+    return f'[class*="st-key-{name.replace("=", "-")}-"] button'
+
+
 async def _chosen(page: Any, name: str) -> bool:
-    button = page.get_by_role("button", name=re.compile(rf"^{name}\b"))
-    return bool(await button.get_attribute("kind") == "primary")
+    return bool(await page.locator(answer_button(name)).get_attribute("kind") == "primary")
 
 
 async def _press_until(page: Any, key: str, happened: Callable[[], Awaitable[bool]]) -> None:

@@ -10,6 +10,7 @@ import pandas as pd
 from pydantic import JsonValue
 
 from gnomon.calibration.results.audit import RecountDocument
+from gnomon.chain.judge_materials import gather_judge_materials
 from gnomon.chain.session import OpenStudy
 from gnomon.data import bundled
 from gnomon.data.errors import JudgeError, UserError
@@ -191,6 +192,7 @@ def _choose_judges(study: OpenStudy, names: Sequence[str]) -> ChosenJudges:
     wanted = study.file.select_known("judge", known, names)
     training = bundled.calibration_set().training_pairs()
     concepts = list(load_settings(study.store).concepts)
+    materials = gather_judge_materials(study)
     broken = [line for name, line in study.broken.items() if name in wanted]
     judges = []
 
@@ -200,9 +202,9 @@ def _choose_judges(study: OpenStudy, names: Sequence[str]) -> ChosenJudges:
     for spec in study.file.judges:
         if spec.name in wanted:
             try:
-                made = build_judge(spec, concepts, training, load_model)
+                made = build_judge(spec, concepts, training, load_model, materials)
                 _ = made.version
-                judges.append((spec, made))
+                judges.append((getattr(made, "config", spec), made))
             except UserError as error:
                 broken.append(f"judge '{spec.name}': {error}" if spec.name not in str(error) else str(error))
     for line in broken:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gnomon.data.errors import UserError
-from gnomon.data.facts import asked_facts, facts_from_answers, further_wording
+from gnomon.data.facts import Fact, asked_facts, facts_from_answers, further_wording
 from gnomon.data.records import NONE, OTHER, Facts, JudgeVersion, Trial, Verdict
 from gnomon.judging.code_versions import CODE_VERSIONS
 from gnomon.judging.config import JudgeConfig
@@ -18,6 +18,7 @@ from gnomon.judging.judges.yes_no_scorer import LanguageModel, YesNoScorer
 from gnomon.judging.kinds import JudgeMaterials
 from gnomon.judging.protocols import make_judge_version
 from gnomon.judging.rubrics.fence import fence_texts
+from gnomon.judging.rubrics.first_blind import first_wording
 
 EMBEDDED = "embedded"
 BATCH = 8
@@ -103,7 +104,7 @@ class LogprobJudge:
             [fence_texts([trial.answer], trial.seed, LIMIT)[0][0] for trial in trials]
         )
         shares: list[dict[str, float]] = [{} for _ in trials]
-        for fact in asked_facts():
+        for fact in _asked_facts():
             if fact.kind == "flag":
                 asked = f"{fact.question} Answer yes or no."
                 _record_shares(shares, fact.name, self._yes_no_scorer.yes_probabilities(batch, asked))
@@ -121,8 +122,13 @@ class LogprobJudge:
 
     @cached_property
     def _yes_no_scorer(self) -> YesNoScorer:
-        definitions = "\n".join(f"- {fact.question} {fact.definition}" for fact in asked_facts())
+        definitions = "\n".join(f"- {fact.question} {fact.definition}" for fact in _asked_facts())
         return YesNoScorer(self._loaded_model, _INSTRUCTIONS.format(definitions=definitions))
+
+
+def _asked_facts() -> list[Fact]:
+    """The facts in the words of the first edition: with other words it would give other verdicts."""
+    return [first_wording(fact) for fact in asked_facts()]
 
 
 def _record_shares(shares: Sequence[dict[str, float]], name: str, values: NDArray[np.float64]) -> None:
@@ -139,7 +145,7 @@ def _facts_from_shares(shares: dict[str, float], concepts: Sequence[str]) -> Fac
             concept = best
         elif shares["content"] >= 0.5:
             concept = OTHER
-    flags = {fact.name: shares[fact.name] >= 0.5 for fact in asked_facts() if fact.kind == "flag"}
+    flags = {fact.name: shares[fact.name] >= 0.5 for fact in _asked_facts() if fact.kind == "flag"}
     return facts_from_answers({**flags, "concept": concept})
 
 

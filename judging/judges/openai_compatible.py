@@ -10,7 +10,6 @@ from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator, 
 from pydantic import JsonValue
 
 from gnomon.data.errors import JudgeError, UserError
-from gnomon.data.facts import reported_answers
 from gnomon.data.records import Facts, JudgeVersion, Trial, Verdict, VerdictState
 from gnomon.judging.client.async_bridge import AsyncProducer
 from gnomon.judging.client.batch_api import BatchApiClient
@@ -21,16 +20,18 @@ from gnomon.judging.client.completion import CONTENT_FILTER, NO_ROOM, Completion
 from gnomon.judging.client.endpoint import Endpoint, SchemaSupport
 from gnomon.judging.client.rate_limit import Clock, Sleep
 from gnomon.judging.config import JudgeConfig
-from gnomon.judging.judges.few_shot import draw_examples
-from gnomon.judging.kinds import JudgeMaterials
+from gnomon.judging.judges.few_shot import draw_balanced_examples, draw_examples, examples_from_stored, stored_examples
+from gnomon.judging.kinds import JudgeMaterials, LabelledResponse
 from gnomon.judging.protocols import JudgeCase, make_judge_version
-from gnomon.judging.rubrics.blind import JudgePrompt, LabelledExample
-from gnomon.judging.rubrics.catalogue import rubric_named
+from gnomon.judging.rubrics.blind import NO_CONTEXT, JudgePrompt, LabelledExample, PromptContext
+from gnomon.judging.rubrics.catalogue import EDITIONS, rubric_named
 from gnomon.judging.rubrics.fence import clean_text
 from gnomon.judging.rubrics.transcript import shorten_text
 from gnomon.judging.run_state import CACHED, WASTED, InMemoryRunState, RunState
 
 RAW_LIMIT = 20_000
+FIRST_MAX_TOKENS = 400
+"""Longest reply of a judge with the first edition of a rubric where its table says nothing."""
 
 Give = Callable[[Verdict], Awaitable[None]]
 
@@ -46,6 +47,8 @@ class OpenAICompatibleJudge:
         The study's closed list.
     examples : sequence of LabelledExample
         Few-shot examples, drawn from the train split.
+    context : PromptContext
+        What the study's subjects were asked, and what its concepts cover.
     sleep, clock : callable
         Coroutine function that waits for a number of seconds; function that returns the time in seconds.
     """
@@ -56,14 +59,18 @@ class OpenAICompatibleJudge:
         concepts: Sequence[str],
         *,
         examples: Sequence[LabelledExample] = (),
+        context: PromptContext = NO_CONTEXT,
         sleep: Sleep = asyncio.sleep,
         clock: Clock = time.monotonic,
     ) -> None:
+        self.rubric = rubric_named(config.rubric, config.edition or EDITIONS[0])
+        if self.rubric.edition == 1 and "max_tokens" not in config.model_fields_set:
+            config = config.model_copy(update={"max_tokens": FIRST_MAX_TOKENS})
         self.config = config
         self.concepts = tuple(concepts)
         self.examples = tuple(examples)
+        self.context = context
         self.samples = config.samples
-        self.rubric = rubric_named(config.rubric)
         self._sleep = sleep
         self._clock = clock
         self._support: SchemaSupport | None = None
@@ -105,7 +112,7 @@ class OpenAICompatibleJudge:
 
     def make_prompt(self, case: JudgeCase) -> JudgePrompt:
         """The prompt that is sent for one case."""
-        return self.rubric.make_prompt(case.trial, self.concepts, case.prompt_seed, self.examples)
+        return self.rubric.make_prompt(case.trial, self.concepts, case.prompt_seed, self.examples, self.context)
 
     def judge_trials(self, trials: Sequence[Trial]) -> Generator[Verdict, None, None]:
         """Yield verdicts in the order in which they arrive. Closing the generator cancels the calls in flight."""
@@ -190,8 +197,13 @@ class OpenAICompatibleJudge:
         described |= sampling
         if self.config.extra:
             described["extra"] = self.config.extra
+        if self.rubric.edition > 1:
+            described["edition"] = self.rubric.edition
+            names = set(self.concepts) & self.context.described.keys()
+            if covered := {name: self.context.described[name] for name in sorted(names)}:
+                described["described"] = covered
         if self.examples:
-            described["examples"] = [[each.answer, reported_answers(each.facts), each.quote] for each in self.examples]
+            described["examples"] = stored_examples(self.examples, has_questions=self.rubric.edition > 1)
         return make_judge_version(self.config.name, self.config.kind, described)
 
     def _api_key(self) -> str | None:
@@ -233,7 +245,9 @@ class OpenAICompatibleJudge:
 
     async def _probe_server(self, endpoint: Endpoint) -> None:
         try:
-            self._support = await endpoint.probe_server(self.rubric.opening_text(self.concepts, self.examples))
+            self._support = await endpoint.probe_server(
+                self.rubric.opening_text(self.concepts, self.examples, self.context)
+            )
         except CallFailedError as failure:
             raise JudgeError(
                 f"judge '{self.config.name}': {self.config.base_url} can't be asked: {failure.reason}"
@@ -280,16 +294,48 @@ def build_openai_judge(config: JudgeConfig, materials: JudgeMaterials) -> OpenAI
     config : JudgeConfig
         Address, model and limits.
     materials : JudgeMaterials
-        The closed list, and the labelled responses that few-shot examples are drawn from.
+        The closed list, the labelled responses that few-shot examples are drawn from, and the study's judge versions.
 
     Raises
     ------
     NotEnoughDataError
         If fewer labelled responses than the number of few-shot examples are usable.
     """
-    number, concepts = config.examples, materials.concepts
-    examples = draw_examples(materials.training, concepts, number) if number else ()
-    return OpenAICompatibleJudge(config, concepts, examples=examples)
+    editions = EDITIONS if config.edition is None else (config.edition,)
+    for edition in editions:
+        for judge in _stored_candidates(config, materials, edition):
+            if any(judge.version.version == stored.version for stored in materials.study.stored):
+                return judge
+    return _build_edition(config, materials, editions[0], _draw_for(config, materials, editions[0]))
+
+
+def _stored_candidates(config: JudgeConfig, materials: JudgeMaterials, edition: int) -> Iterator[OpenAICompatibleJudge]:
+    """The judges that a config may have meant in an earlier run, by the examples that they were shown, newest first."""
+    if not config.examples:
+        yield _build_edition(config, materials, edition, ())
+        return
+    for stored in reversed(materials.study.stored):
+        if stored.name == config.name and stored.kind == config.kind:
+            examples = examples_from_stored(stored.config.get("examples"))
+            if len(examples) == config.examples:
+                yield _build_edition(config, materials, edition, examples)
+
+
+def _draw_for(config: JudgeConfig, materials: JudgeMaterials, edition: int) -> tuple[LabelledExample, ...]:
+    if not config.examples:
+        return ()
+    if edition == 1:
+        return draw_examples(materials.training, materials.concepts, config.examples)
+    pool = [LabelledResponse(answer, facts) for answer, facts in materials.training]
+    return draw_balanced_examples(materials.study.labels, pool, materials.concepts, config.examples)
+
+
+def _build_edition(
+    config: JudgeConfig, materials: JudgeMaterials, edition: int, examples: Sequence[LabelledExample]
+) -> OpenAICompatibleJudge:
+    context = PromptContext(materials.study.questions, materials.study.described)
+    settled = config.model_copy(update={"edition": edition})
+    return OpenAICompatibleJudge(settled, materials.concepts, examples=examples, context=context)
 
 
 def prompt_characters(judge: OpenAICompatibleJudge, case: JudgeCase) -> int:

@@ -53,7 +53,7 @@ def test_a_dry_run_says_calls_tokens_cost_and_time_and_asks_nothing(gnomon, fold
     done = gnomon("judge", folder, "--judge", "llm", "--limit", "4", "--dry-run", "--json")
     assert done.returncode == 0, done.stderr
     (told,) = json.loads(done.stdout)
-    assert (told["calls"], told["output_tokens_at_most"], told["currency"]) == (8, 8 * 400, "USD")
+    assert (told["calls"], told["output_tokens_at_most"], told["currency"]) == (8, 8 * 800, "USD")
     assert told["cost"] == pytest.approx((told["input_tokens"] + 2 * told["output_tokens"]) / 1e6)
     assert 4000 < told["input_tokens"] < 20_000
     assert told["seconds"] == 8.0

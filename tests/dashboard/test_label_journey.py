@@ -14,7 +14,7 @@ from gnomon.data.storage import tables
 
 pytestmark = pytest.mark.browser
 
-CLAIMS_FEAR = {"y": "Yes", "2": "fear", "s": "Sound", "e": "Engages"}
+CLAIMS_FEAR = {"y": "claims=True", "2": "concept=fear", "s": "coherent=True", "e": "refused=False"}
 
 
 def start(visit, study: str, rater: str):
@@ -98,7 +98,7 @@ def test_ten_rapid_presses_save_one_label_of_the_transcript_that_was_read(visit,
     for _ in range(10):
         page.keyboard.press("Enter")
         page.wait_for_timeout(gap)
-    press_until(page, "y", lambda: chosen(page, "Yes"))
+    press_until(page, "y", lambda: chosen(page, "claims=True"))
     assert answer_on_screen(page) != seen
     assert list(events_of(opened("rapid"), rater)["answer"]) == [seen]
 
@@ -124,7 +124,7 @@ def test_a_key_held_down_stores_nothing(visit, opened):
         for _ in range(6):
             page.keyboard.press(key)
             page.wait_for_timeout(30)
-    press_until(page, "y", lambda: chosen(page, "Yes"))
+    press_until(page, "y", lambda: chosen(page, "claims=True"))
     assert events_of(opened("rapid"), "heavy hand").empty
 
 
@@ -154,7 +154,7 @@ def test_until_a_label_is_saved_the_browser_is_told_nothing_of_its_origin(visit,
         answer(page, DENIES)
         move_on(page, "Enter")
     sent = b"".join(frames) + page.content().encode()
-    assert b"Is it readable?" in sent
+    assert b"Is it coherent?" in sent
     for secret in (demo.SECRET_QUOTE, "injection", "control", "SmolLM2", "lexicon", "embedding", "from_marker"):
         assert not re.search(rb"\b" + secret.encode() + rb"\b", sent), secret
 

@@ -13,8 +13,10 @@ SERVER = {"base_url": "http://x/v1", "model": "m"}
 VERSIONS = [
     ("lexicon", {}, "9fad4d0991034eb5b52dbed103b5e1f2"),
     ("learned", {}, "58f19ebcd64eb3836f60723d57eea126"),
-    ("openai", {**SERVER, "examples": 4}, "12b6015422c428f792195cfb508772b6"),
-    ("openai", {**SERVER, "rubric": "informed"}, "89a11bc7d21d7b3423b83388e768f99e"),
+    ("openai", {**SERVER, "edition": 1, "examples": 4}, "12b6015422c428f792195cfb508772b6"),
+    ("openai", {**SERVER, "edition": 1, "rubric": "informed"}, "89a11bc7d21d7b3423b83388e768f99e"),
+    ("openai", {**SERVER, "examples": 4}, "b2eb833c9a817b9c5a4d59c141349ba5"),
+    ("openai", {**SERVER, "rubric": "informed"}, "93d38989036e68426cdf8860f2ba91c2"),
 ]
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from playwright.sync_api import TimeoutError
 
 from bench.support.browser import ANSWER, READY
+from bench.support.raters import answer_button
 
 CALM = """() => {
   const app = document.querySelector('[data-testid="stApp"]');
@@ -77,6 +78,9 @@ def answer_on_screen(page) -> str:
 
 
 def button(page, name: str):
+    """A button by its text, or by fact and value (`claims=False`): several questions are answered yes or no."""
+    if "=" in name:
+        return page.locator(answer_button(name))
     return page.get_by_role("button", name=re.compile(rf"^{name}\b"))
 
 

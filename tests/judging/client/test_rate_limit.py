@@ -212,7 +212,7 @@ def test_a_server_that_tells_no_usage_is_booked_at_the_most(store, server, confi
     (row,) = store.read_frame(tables.verdicts).to_dict("records")
     assert report.by_state == {"ok": 1}
     assert row["input_tokens"] > 1000
-    assert row["output_tokens"] == 400
+    assert row["output_tokens"] == 800
 
 
 def test_the_ledger_adds_up_what_was_stored_and_a_free_judge_costs_none(store, server, config, make_trial):

@@ -25,7 +25,9 @@ def told(answer: str = "I notice an ocean.", seed: int = 1) -> str:
 
 
 def test_without_registered_facts_the_words_are_those_that_stored_verdicts_were_asked_with():
-    assert BLIND.rubric_hash == "d588a7ce7ee6d16e1ce0b482e2691061"
+    assert rubric_named("blind", 1).rubric_hash == "d588a7ce7ee6d16e1ce0b482e2691061"
+    assert rubric_named("informed", 1).rubric_hash == "74087fc310610a4ef00b1a12baf8bf27"
+    assert BLIND.rubric_hash == "deee23e265e1b47d0bdadb5e06ec6569"
     assert rubric_named("blind") is BLIND
 
 
@@ -57,7 +59,8 @@ def test_each_concept_comes_first_about_equally_often():
 def test_schema_asks_for_what_a_reply_must_have():
     schema = BLIND.reply_schema(CONCEPTS, 1)
     assert set(schema["required"]) == set(Reply.model_fields)
-    assert schema["properties"]["concept"]["enum"] == concept_choices(CONCEPTS, 1)
+    assert schema["properties"]["concept"]["enum"] == [*sorted(CONCEPTS), "none", "other"]
+    assert {form["maxLength"] for name, form in schema["properties"].items() if name.endswith("_quote")} == {100}
     Reply.model_validate({"claims": True, "concept": "ocean", "coherent": True, "refused": False})
     with pytest.raises(ValidationError):
         Reply.model_validate({"claims": True})
@@ -72,6 +75,8 @@ def test_hash_changes_with_any_word():
 def test_unknown_rubric_is_named():
     with pytest.raises(UnknownNameError, match="'strict' is not known: choose from blind, informed"):
         rubric_named("strict")
+    with pytest.raises(UnknownNameError, match="edition 3 of rubric 'blind' is not known: choose from 1, 2"):
+        rubric_named("blind", 3)
 
 
 @given(st.text(), st.integers(0, 2**63 - 1))

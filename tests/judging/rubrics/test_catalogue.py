@@ -46,7 +46,7 @@ def test_the_informed_rubric_tells_what_passes(make_trial):
     assert "names or plainly describes 'ocean'" in injected
     control = told(INFORMED.make_prompt(make_trial(arm="control"), CONCEPTS, 7))
     assert "nothing was added" in control
-    assert "passes if it is readable and reports that nothing unusual is noticed" in control
+    assert "passes if it is coherent and reports that nothing unusual is noticed" in control
 
 
 @pytest.mark.parametrize("arm", [Arm(name) for name in judged_arms()])
@@ -121,15 +121,16 @@ def test_a_judge_is_shown_its_examples_as_turns_before_the_answer(server, config
     assert "The last one." in turns[-1]["content"]
     for turn in turns[2:-1:2]:
         assert set(json.loads(turn["content"])) == set(BLIND.reply_schema(CONCEPTS)["required"])
-    marks = {mark for turn in turns if turn["role"] == "user" for mark in MARK.findall(turn["content"])}
-    assert len(marks) == 1
+    marks = [MARK.findall(turn["content"]) for turn in turns if turn["role"] == "user"]
+    assert all(len(own) == 2 and len(set(own)) == 1 for own in marks)
+    assert len({own[0] for own in marks}) == len(marks)
 
 
 def test_samples_differ_in_fence_and_order_and_the_same_sample_does_not(store, server, config, make_trial):
     make_trial()
     run_panel(store, [OpenAICompatibleJudge(config(samples=4, temperature=0.8), CONCEPTS)])
-    systems = {request["messages"][0]["content"] for request in server.judged}
-    assert len(server.judged) == len(systems) == 4
+    systems, users = ({request["messages"][place]["content"] for request in server.judged} for place in (0, -1))
+    assert (len(server.judged), len(systems), len(users)) == (4, 1, 4)
     assert sorted(store.read_frame(tables.verdicts)["sample"]) == [0, 1, 2, 3]
     (more,) = run_panel(store, [OpenAICompatibleJudge(config(samples=6, temperature=0.8), CONCEPTS)])
     assert (more.asked, more.already) == (2, 4)
