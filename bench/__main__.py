@@ -20,6 +20,7 @@ MEASUREMENTS = {
     "sweeps": "validity.sweep_clustering",
     "slopes": "validity.slopes",
     "sensitivity": "validity.sensitivity",
+    "mass-matrix": "performance.mass_matrix",
     "scale": "performance.scale",
     "pages": "performance.pages",
 }
