@@ -190,9 +190,12 @@ def plan(
     ] = None,
     budget: Annotated[float | None, typer.Option(help="what may be spent, in the unit of the prices")] = None,
     estimand: Annotated[
-        str,
-        typer.Option(help="net_detection_corrected, or event_rate_injection, event_rate_control, event_rate_random"),
-    ] = "net_detection_corrected",
+        str | None,
+        typer.Option(
+            help="net_detection_corrected, identification_corrected, false_alarm_corrected or event_rate_ARM; by "
+            "default the first whose arms have verdicts"
+        ),
+    ] = None,
     subject: Annotated[str | None, typer.Option(help="only this model; by default all combined")] = None,
     view: Annotated[str | None, typer.Option(help="label view: blind, first or current")] = None,
     price_label: Annotated[

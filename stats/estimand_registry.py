@@ -22,7 +22,7 @@ names of such twins.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -309,6 +309,11 @@ def headline_estimands() -> tuple[str, ...]:
 def main_estimand(view: str) -> str:
     """The estimand that a report of a view opens with."""
     return view_name(NET_RAW, view)
+
+
+def missing_arms_reason(arms: Iterable[str]) -> str:
+    """Why an estimate is withheld that needs trials of arms which a model, or the whole study, does not have."""
+    return f"no trials in the {' and '.join(arms)} arm"
 
 
 def further_estimands() -> tuple[str, ...]:

@@ -37,6 +37,7 @@ from gnomon.stats.estimand_registry import (
     corrected_estimands,
     corrected_name,
     further_estimands,
+    missing_arms_reason,
     primary_estimands,
 )
 from gnomon.stats.estimands.definitions import EstimandDraws, EstimateKey, cut_estimand_draws, posterior_interval
@@ -493,7 +494,7 @@ def _refuse_all_estimands(patterns: VerdictPatternCells, lacking: dict[str, str]
         for estimand in primary_estimands():
             if estimand.reports_missing_arms:
                 arms, name = estimand.arms, corrected_name(estimand.name)
-                reason = next((lacking[arm] for arm in arms if arm in lacking), f"no trials in the {arms[0]} arm")
+                reason = next((lacking[arm] for arm in arms if arm in lacking), missing_arms_reason(arms[:1]))
                 out.append(WithheldEstimate(subject=str(subject), estimand=name, reason=reason))
     return out
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import func, select
 
-from gnomon.calibration.queue.sample_size import NET, RATE
+from gnomon.calibration.queue.sample_size import CORRECTED, FITTED_RATES, NET, RATE
 from gnomon.calibration.results.label_plan import PlannedInterval
 from gnomon.data.arms import ARMS
 from gnomon.data.results import Estimate
@@ -54,6 +54,8 @@ def _fitted_name(estimand: str) -> tuple[str, dict[str, str]]:
     """Name and stratum under which a fit reports an estimand of the plan."""
     if estimand == NET:
         return NET, {}
+    if estimand in FITTED_RATES:
+        return estimand.removesuffix(CORRECTED), {}
     arm = estimand.removeprefix(RATE)
     name = IDENTIFICATION if arm in ARMS and ARMS[arm].counts_identified else FALSE_ALARM
     return name, {} if arm in ESTIMANDS[name].arms else {"arm": arm}

@@ -161,6 +161,7 @@ def panel_frame(audit: ViewAudit) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["rate", "errors", *INTERVAL])
 
 
+PANEL_NET = "net detection, audit estimate"
 PANEL_NOTE = (
     "Audit estimate: models pooled, labels of the splits that judges are measured on, joint posterior with 95 % "
     "credible intervals. Net detection is the difference: identified in injection minus not denied in control. The "
@@ -176,7 +177,7 @@ def panel_rows(panel: PanelSummary) -> list[tuple[str, PanelEstimate]]:
     ]
     if panel.not_denied is not None:
         rows.append((f"{panel.not_denied.arm}, not denied", panel.not_denied))
-    return [*rows, ("net detection, audit estimate", panel.net_detection_audit)]
+    return [*rows, (PANEL_NET, panel.net_detection_audit)]
 
 
 def agreement_frame(audit: ViewAudit) -> pd.DataFrame:

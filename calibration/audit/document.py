@@ -37,7 +37,7 @@ from gnomon.calibration.labels.label_counts import label_funnel
 from gnomon.calibration.labels.truth_summary import summarize_truth
 from gnomon.calibration.labels.views import VIEWS, rater_labels, reference_labels_of, truth_rule
 from gnomon.calibration.numerics.proportions import CLIPPED
-from gnomon.calibration.observations.frames import judge_frame, judge_splits
+from gnomon.calibration.observations.frames import judge_frame, judge_splits, study_arms
 from gnomon.calibration.posterior.verdict_patterns import UNHEARD, PanelReading, panel_reading
 from gnomon.calibration.results.agreement import Agreement
 from gnomon.calibration.results.audit import (
@@ -100,11 +100,12 @@ class _SharedFacts:
 
 @dataclass(frozen=True, slots=True)
 class _Measured:
-    """Judges (frame of `judge_frame`), their verdicts, states and times of their calls, and their repeat
-    consistency.
+    """Judges (frame of `judge_frame`), the study's arms, the judges' verdicts, states and times of their calls, and
+    their repeat consistency.
     """
 
     judges: pd.DataFrame
+    arms: Sequence[str]
     splits: Sequence[str] | None
     judged: Sequence[pd.DataFrame]
     states: pd.DataFrame
@@ -218,6 +219,7 @@ def _measure_judges(store: Store, judges: pd.DataFrame, splits: Sequence[str] | 
     heard = verdicts_of(store, versions)
     return _Measured(
         judges=judges.assign(newest=newest),
+        arms=study_arms(store),
         splits=splits,
         judged=judged_trials(store, versions, splits=splits, heard=heard),
         states=verdict_states(store, versions),
@@ -331,7 +333,8 @@ def _judge_estimates(measured: _Measured, judge: _JudgeRow, found: LabelledEvide
     """Estimates for one judge from the labels of one view."""
     rows = found.pairs
     youden = _youden_by_arm(rows)
-    evidence = {arm: correction_evidence(arm, found) for arm in _arms_with_labels(found)}
+    arms = _arms_with_labels(found, measured.arms)
+    evidence = {arm: correction_evidence(arm, found) for arm in arms}
     obstacles = {arm: reason_not_correctable(each) for arm, each in evidence.items()}
     nonrandom = nonrandom_labels(rows, found.judged)
     own, times = (frame[frame["judge"] == judge.version] for frame in (measured.states, measured.times))
@@ -345,12 +348,12 @@ def _judge_estimates(measured: _Measured, judge: _JudgeRow, found: LabelledEvide
         classes=tuple(ClassCell.model_validate(row) for row in class_table(rows).to_dict("records")),
         youden=youden,
         evidence=evidence,
-        correctable=all(obstacles[arm] is None for arm in narrative.NEEDED),
+        correctable=all(obstacles[arm] is None for arm in narrative.needed_arms(arms)),
         correctable_arms={arm: why is None for arm, why in obstacles.items()},
         weighted=bool(rows["weight"].nunique() > 1),
         nonrandom_labels=tuple(nonrandom),
         reasons=tuple(why for why in obstacles.values() if why),
-        notes=(*_judge_notes(rows, youden, shares, nonrandom), *_clipped_notes(found)),
+        notes=(*_judge_notes(rows, youden, shares, nonrandom), *_clipped_notes(found, arms)),
         drift=judge_drift(times, found),
     )
 
@@ -366,10 +369,11 @@ def _youden_by_arm(rows: pd.DataFrame) -> YoudenByArm:
     )
 
 
-def _arms_with_labels(found: LabelledEvidence) -> list[str]:
-    """Arms that net detection needs, and further arms with verdicts."""
-    there = set(found.judged["arm"])
-    return [str(arm) for arm in Arm if arm in narrative.NEEDED or arm in there]
+def _arms_with_labels(found: LabelledEvidence, study: Sequence[str]) -> list[str]:
+    """Arms of the study that net detection needs, and further arms with verdicts; all that it needs without any."""
+    needed = [arm for arm in narrative.NEEDED if arm in study]
+    there = {*found.judged["arm"], *needed} or set(narrative.NEEDED)
+    return [str(arm) for arm in Arm if arm in there]
 
 
 def _method_comparisons(
@@ -431,9 +435,9 @@ def _panel_estimate(arm: str, panel: PanelSummary) -> Estimate | str:
     return row.independent or str(row.reason)
 
 
-def _clipped_notes(found: LabelledEvidence) -> list[str]:
+def _clipped_notes(found: LabelledEvidence, arms: Sequence[str]) -> list[str]:
     """Corrections that left the range of a rate and were cut."""
-    notes = [clipped_sentence(arm, found) for arm in _arms_with_labels(found)]
+    notes = [clipped_sentence(arm, found) for arm in arms]
     return [note for note in notes if note is not None]
 
 

@@ -21,6 +21,12 @@ NEEDED = (str(Arm.INJECTION), str(Arm.CONTROL))
 """Arms that net detection needs."""
 
 
+def needed_arms(arms: Iterable[str]) -> list[str]:
+    """Of a study's arms those that its main estimate needs: those of net detection, or all where it has none."""
+    there = list(arms)
+    return [arm for arm in NEEDED if arm in there] or there
+
+
 def correctability_sentence(judge: JudgeEstimates, view: str) -> str:
     """How well this view's labels support a correction of this judge's rates, in which strata, and what is lacking.
 
@@ -54,11 +60,12 @@ def _main_clause(judge: JudgeEstimates, view: str, may: Sequence[str]) -> str:
     why = "; ".join(judge.reasons)
     if judge.correctable:
         elsewhere = f" Not elsewhere: {why}." if why else ""
-        weak = [arm for arm in NEEDED if not judge.evidence[arm].is_sufficient]
+        weak = [arm for arm in needed_arms(judge.evidence) if not judge.evidence[arm].is_sufficient]
         caution = f"with weak evidence in {_join_names(weak)}, " if weak else ""
         return f"Can be corrected {by}, {caution}each arm by its own error rates: {shown}.{elsewhere}"
     also = f" It can in {shown}." if may else ""
-    return f"Cannot be corrected for net detection {by}: {why}.{also}"
+    what = " for net detection" if set(NEEDED) <= set(judge.evidence) else ""
+    return f"Cannot be corrected{what} {by}: {why}.{also}"
 
 
 def evidence_phrase(evidence: CorrectionEvidence) -> str:

@@ -73,6 +73,22 @@ def readable_trials(store: Store) -> list[str]:
         )
 
 
+def study_arms(store: Store, *, judged: bool = False) -> list[str]:
+    """Arms of the trials of `trial_frame`, in the order of `Arm`.
+
+    Parameters
+    ----------
+    store : Store
+        Store of the study.
+    judged : bool, default False
+        Only arms with a verdict.
+    """
+    query = select(trial_table.c.arm).distinct().where(*is_readable())
+    if judged:
+        query = query.where(exists().where(verdict_table.c.trial == trial_table.c.id))
+    return arms_in(store.read_frame(query))
+
+
 def judge_frame(store: Store, judges: Sequence[str] | None = None) -> pd.DataFrame:
     """Judge versions: version, name, kind, in the study's order of judges, then by name.
 

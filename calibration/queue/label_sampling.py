@@ -65,7 +65,7 @@ def next_items(
     n: int = 10,
     seed: int = 0,
     lease_seconds: float = 900.0,
-    estimand: str = sample_size.NET,
+    estimand: str | None = None,
     view: str = "blind",
 ) -> list[QueueItem]:
     """The next trials for a rater to label, leased to the rater, in random order.
@@ -97,7 +97,7 @@ def next_items(
         Seed of the draw.
     lease_seconds : float, default 900.0
         How long the trials are reserved for this rater.
-    estimand : str, default "net_detection_corrected"
+    estimand : str, optional
         Estimand of `uncertain` (as in `sample_size.plan_labels`).
     view : str, default "blind"
         Label view that `uncertain` starts from.
@@ -108,6 +108,7 @@ def next_items(
         return [item for item in items if store.acquire_lease(item.trial, rater, lease_seconds)]
     pool, state = labelling_candidates(store, rater), _study_state(store)
     if strategy == UNCERTAIN:
+        estimand = sample_size.default_estimand(store) if estimand is None else estimand
         telling, order = most_informative_strata(store, estimand, view, pool, n, seed)
         items = draw_with_audit_stream(pool, telling, order, n, random, UNCERTAIN)
         judges, kinds = state.judges, _pattern_kinds(store, estimand, view)

@@ -13,7 +13,7 @@ import numpy as np
 
 from gnomon.calibration.numerics.mcmc import summarize_draws
 from gnomon.calibration.numerics.rating_arrays import Floats
-from gnomon.calibration.observations.frames import judge_frame
+from gnomon.calibration.observations.frames import judge_frame, study_arms
 from gnomon.calibration.posterior.judge_panel import PanelPosterior, VerdictPatterns, panel_posterior
 from gnomon.calibration.posterior.verdict_patterns import ArmPatterns, Question, arm_patterns
 from gnomon.calibration.queue.expected_information import best_order
@@ -31,6 +31,9 @@ from gnomon.data.storage.store import Store
 
 NET = "net_detection_corrected"
 RATE = "event_rate_"
+FITTED_RATES = {"identification_corrected": str(Arm.INJECTION), "false_alarm_corrected": str(Arm.CONTROL)}
+"""Rates of one arm under the names that a corrected fit gives them; the uncorrected names mean the same."""
+CORRECTED = "_corrected"
 GROWTH = (1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0)
 ASSURANCE = 0.8
 SEARCHED = 25
@@ -49,23 +52,39 @@ class PlanTarget:
 
     @classmethod
     def from_name(cls, name: str) -> PlanTarget:
-        """`net_detection_corrected` (identified in injection minus not denied in control), or `event_rate_ARM`.
+        """`net_detection_corrected` (identified in injection minus not denied in control), `identification_corrected`,
+        `false_alarm_corrected`, or for any arm `event_rate_ARM`.
 
         Raises
         ------
         InputError
-            If the name is neither.
+            If the name is none of these.
         """
         if name == NET:
             return cls(name, {str(Arm.INJECTION): 1, str(Arm.CONTROL): -1}, "not_denied")
+        full = name if name in FITTED_RATES else f"{name}{CORRECTED}"
+        if full in FITTED_RATES:
+            return cls(full, {FITTED_RATES[full]: 1})
         arms = {f"{RATE}{arm}": str(arm) for arm in Arm}
         if name not in arms:
-            raise InputError(f"estimand '{name}' cannot be planned for: choose from {', '.join([NET, *arms])}")
+            known = ", ".join([NET, *FITTED_RATES, *arms])
+            raise InputError(f"estimand '{name}' cannot be planned for: choose from {known}")
         return cls(name, {arms[name]: 1})
 
     def posterior_draws(self, posteriors: Mapping[str, PanelPosterior]) -> Floats:
         """Posterior draws of the estimand; arms are independent."""
         return np.asarray(sum(sign * posteriors[arm].rate for arm, sign in self.signs.items()))
+
+
+def default_estimand(store: Store) -> str:
+    """The first estimand whose arms all have verdicts: net detection, identification, false alarms, any arm's rate.
+
+    Net detection for a study without verdicts.
+    """
+    there = study_arms(store, judged=True)
+    rates = [*FITTED_RATES, *(f"{RATE}{arm}" for arm in there)]
+    targets = (PlanTarget.from_name(name) for name in (NET, *rates))
+    return next((target.name for target in targets if set(target.signs) <= set(there)), NET)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +143,10 @@ def label_strata(
     found = arm_patterns(store, view, judges=judges, subject=subject, question=target.question, splits=splits)
     for name in target.signs:
         if name not in found:
+            other = default_estimand(store)
+            instead = "" if other in (NET, target.name) else f", or plan for {other}"
             raise NotEnoughDataError(
-                f"{target.name}: no judge has read a transcript of the {name} arm: judge some first"
+                f"{target.name}: no judge has read a transcript of the {name} arm: judge some first{instead}"
             )
         if not found[name].counts.label_counts:
             raise NotEnoughDataError(
@@ -141,7 +162,7 @@ def label_strata(
 def plan_labels(
     store: Store,
     *,
-    estimand: str = NET,
+    estimand: str | None = None,
     width: float | None = None,
     budget: float | None = None,
     prices: PlanPrices | None = None,
@@ -170,8 +191,8 @@ def plan_labels(
     ----------
     store : Store
         Store of the study.
-    estimand : str, default "net_detection_corrected"
-        `net_detection_corrected` or `event_rate_ARM`.
+    estimand : str, optional
+        As in `PlanTarget.from_name`; by default `default_estimand`.
     width : float, optional
         Target width of the 95 % interval, as a fraction (0.1 is ten points).
     budget : float, optional
@@ -197,15 +218,15 @@ def plan_labels(
         If an arm has no judged trial or no label.
     """
     _check_goal(width, budget)
-    target = PlanTarget.from_name(estimand)
+    target = PlanTarget.from_name(default_estimand(store) if estimand is None else estimand)
     today = label_strata(store, target, view, judges=judges, subject=subject, seed=seed, splits=_plan_splits(store))
     panel = summarize_draws(today.estimand)
     interval = shown or PlannedInterval(
-        source="panel", estimand=estimand, subject=subject, subjects=0, estimate=Estimate.from_interval(panel)
+        source="panel", estimand=target.name, subject=subject, subjects=0, estimate=Estimate.from_interval(panel)
     )
     now = interval.estimate
     plan = LabelPlan(
-        estimand=estimand,
+        estimand=target.name,
         subject=subject,
         view=view,
         target=width,

@@ -29,7 +29,7 @@ from gnomon.stats.estimand_registry import (
 from gnomon.stats.estimands.selection_bounds import ArmCounts, EffectBounds, bounds_with_interval
 from gnomon.stats.narrative import estimate_sentences
 from gnomon.stats.narrative.caveats import COUNTS_WITHOUT_CORRECTION, PUBLISHED_VIEW
-from gnomon.stats.narrative.fit_frames import FitFrames, TidyEstimate, all_fitted, fit_for, frame_rows
+from gnomon.stats.narrative.fit_frames import FitFrames, TidyEstimate, all_fitted, default_figure, fit_for, frame_rows
 from gnomon.stats.narrative.fit_sentences import misfit_headline
 from gnomon.stats.narrative.formatting import escape_markdown, non_breaking
 from gnomon.stats.narrative.formatting import estimand_label as called
@@ -50,7 +50,7 @@ def show_page() -> None:
     study_caveat_strip(fits)
     show_headline(fits)
     show_sensitivity(place, store, fits)
-    name = _estimand_tabs()
+    name = _estimand_tabs(default_figure(fits))
     st.caption(ESTIMANDS[name].definition)
     fit = fit_for(fits, name, _preferred_fit(fits, name))
     if _is_absent(place, fit, name, counts_only=set(fits) == {PUBLISHED_VIEW}):
@@ -68,18 +68,18 @@ def show_page() -> None:
     st.caption(escape_markdown(fit.design))
 
 
-def _estimand_tabs() -> str:
+def _estimand_tabs(first: str) -> str:
     chosen = st.segmented_control(
         "Estimate",
         list(listed_estimands()),
-        default=NET_RAW,
+        default=first,
         required=True,
         format_func=lambda name: ESTIMANDS[name].tab_label,
         key="figure",
         bind="query-params",
         label_visibility="collapsed",
     )
-    return str(chosen or NET_RAW)
+    return str(chosen or first)
 
 
 def _preferred_fit(fits: Mapping[str, FitFrames], name: str) -> str | None:

@@ -268,7 +268,7 @@ class Study:
         self,
         *,
         width: float | None = None,
-        estimand: str = "net_detection_corrected",
+        estimand: str | None = None,
         subject: str | None = None,
         view: str | None = None,
         budget: float | None = None,
@@ -282,8 +282,9 @@ class Study:
         ----------
         width : float, optional
             Width of the 95 % interval, as a fraction: 0.1 is ten percentage points. Width, budget or both are needed.
-        estimand : str
-            `net_detection_corrected`, or `event_rate_` and the name of an arm.
+        estimand : str, optional
+            `net_detection_corrected`, `identification_corrected`, `false_alarm_corrected`, or `event_rate_` and the
+            name of an arm; by default the first of them whose arms have verdicts.
         subject : str, optional
             Only this subject; by default all together.
         view : str, optional
@@ -293,19 +294,20 @@ class Study:
         prices : PlanPrices, optional
             Price of a label, a new trial and a verdict; by default those of `[plan]`.
         """
-        from gnomon.calibration.queue.sample_size import plan_labels
+        from gnomon.calibration.queue.sample_size import PlanTarget, default_estimand, plan_labels
         from gnomon.stats.planned_interval import planned_interval
 
         usual = self.file.plan
+        name = PlanTarget.from_name(default_estimand(self.store) if estimand is None else estimand).name
         chosen = view or self.file.labels.view
         same_view = chosen == self.file.labels.view
         return plan_labels(
             self.store,
-            estimand=estimand,
+            estimand=name,
             width=width,
             budget=usual.budget if budget is None and width is None else budget,
             prices=prices or usual.prices,
-            shown=planned_interval(self.store, estimand, subject) if same_view else None,
+            shown=planned_interval(self.store, name, subject) if same_view else None,
             subject=subject,
             view=chosen,
             judges=self.file.fit.judges or None,

@@ -35,7 +35,7 @@ from gnomon.stats.estimand_registry import CORRECTED_VIEW, ESTIMANDS, is_correct
 from gnomon.stats.estimands.rule_sensitivity import compare_outcome_rules, missing_verdict_ranges
 from gnomon.stats.narrative import estimate_sentences, fit_sentences
 from gnomon.stats.narrative import headline_table as headline_tables
-from gnomon.stats.narrative.fit_frames import FitFrames, TidyEstimate, all_fitted, frame_rows
+from gnomon.stats.narrative.fit_frames import FitFrames, TidyEstimate, all_fitted, frame_rows, opening_estimand
 from gnomon.stats.narrative.formatting import estimand_label as called
 from gnomon.stats.narrative.formatting import format_points, join_names, non_breaking, with_reader_headings
 from gnomon.stats.narrative.measure_sentences import measure_sentence
@@ -211,7 +211,8 @@ def _summary_section(
         by_arm = cells.pivot_table(index="subject", columns="arm", values="n", aggfunc="sum", fill_value=0)
         made.tables.append(_table_content("Trials by model and arm", by_arm.reset_index()))
         for axis in ("concept", "strength", "layer", "span", "protocol"):
-            made.lines.append(f"{axis.capitalize()}: {join_names(distinct_values(steered[axis]), 20)}.")
+            if values := distinct_values(steered[axis]):
+                made.lines.append(f"{axis.capitalize()}: {join_names(values, 20)}.")
     made.lines += [measure_sentence(count) for count in found.measured]
     for view, fit in fits.items():
         made.lines.append(fit_sentences.convergence_sentence(view, fit.status, fit.diagnostics))
@@ -238,16 +239,17 @@ def _finding_sections(fits: Mapping[str, FitFrames], forbidden: str | None) -> I
         kind = view.split(":")[0]
         title = TITLES[kind] if kind == view else f"{TITLES[kind]} ({view.partition(':')[2]})"
         made = ReportSection(view.replace(":", "-"), title)
-        name = main_estimand(kind)
+        name = opening_estimand(fit)
         if fit.has_failed:
             made.lines.append(f"Not shown: the fit did not converge ({'; '.join(fit.reasons)}).")
         elif kind == "corrected" and forbidden:
             made.lines.append(f"Not shown: {forbidden}.")
         elif fit.overall_estimates(name).empty:
             made.lines += [f"Not shown: {reason.rstrip('.')}." for reason in fit.why_not(name)]
-            made.lines += _other_estimates(fit)
             _add_methods(made, fit)
         else:
+            if name != main_estimand(kind):
+                made.lines.append(_without_main_sentence(fit, main_estimand(kind)))
             if (misfit := fit_sentences.misfit_headline(fit.predictive)) is not None:
                 made.lines.append(misfit)
             _add_main_estimate(made, fit, name)
@@ -258,12 +260,10 @@ def _finding_sections(fits: Mapping[str, FitFrames], forbidden: str | None) -> I
         yield made
 
 
-def _other_estimates(fit: FitFrames) -> Iterator[str]:
-    """The estimates that a fit has where it lacks the main one, such as false alarms of a study of controls alone."""
-    for name in listed_estimands():
-        for row in frame_rows(fit.overall_estimates(name), TidyEstimate):
-            what = called(row.estimand)
-            yield f"{what[:1].upper()}{what[1:]} of {row.subject}: {fit_sentences.interval_phrase(row)}."
+def _without_main_sentence(fit: FitFrames, main: str) -> str:
+    """That a fit lacks net detection, and why, where the section shows what it has instead."""
+    reasons = dict.fromkeys(reason.rstrip(".") for reason in fit.why_not(main))
+    return f"{called(main).capitalize()} is not shown{f' ({join_names(list(reasons))})' if reasons else ''}."
 
 
 def _add_main_estimate(made: ReportSection, fit: FitFrames, name: str) -> None:
@@ -376,11 +376,11 @@ def _judge_section(document: ViewAudit | None) -> Iterator[ReportSection]:
 
 def _panel_table(document: ViewAudit) -> pd.DataFrame:
     """The audit's pooled rates, in percent."""
-    rows = audit_frames.panel_frame(document)
-    shown = [
-        f"{format_points(value, 1)} % ({format_points(low, 1)} to {format_points(high, 1)})"
-        for value, low, high in rows[["value", "low", "high"]].itertuples(index=False)
-    ]
+    rows, net = audit_frames.panel_frame(document), audit_frames.PANEL_NET
+    shown = []
+    for rate, *ends in rows[["rate", "value", "low", "high"]].itertuples(index=False):
+        value, low, high = (format_points(end, 1, sign=rate == net) for end in ends)
+        shown.append(f"{value} % ({low} to {high})")
     return pd.DataFrame({"rate": rows["rate"], "judge errors": rows["errors"], "estimate": shown})
 
 

@@ -14,7 +14,15 @@ import numpy as np
 
 from gnomon.stats.cells.outcome_classes import MISNAMED, REFUSED
 from gnomon.stats.checks import predictive_checks
-from gnomon.stats.estimand_registry import ENGAGEMENT, ESTIMANDS, NET_RAW, is_computable, primary_estimands, view_name
+from gnomon.stats.estimand_registry import (
+    ENGAGEMENT,
+    ESTIMANDS,
+    NET_RAW,
+    is_computable,
+    missing_arms_reason,
+    primary_estimands,
+    view_name,
+)
 from gnomon.stats.estimands import comparisons
 from gnomon.stats.estimands.definitions import (
     ALL_SUBJECTS,
@@ -329,7 +337,7 @@ def _missing_arms(source: SubjectPosterior, view: str) -> list[WithheldEstimate]
     for estimand in primary_estimands():
         lacking = [arm for arm in estimand.arms if arm not in arms and estimand.reports_missing_arms]
         if lacking:
-            reason = f"no trials in the {' and '.join(lacking)} arm"
+            reason = missing_arms_reason(lacking)
             out.append(WithheldEstimate(subject=source.subject, estimand=view_name(estimand.name, view), reason=reason))
     return out
 

@@ -8,7 +8,7 @@ from itertools import pairwise
 import pandas as pd
 
 from gnomon.stats.cells.outcome_classes import EVENT, INCOHERENT, MISNAMED, REFUSED
-from gnomon.stats.estimand_registry import NET_ENGAGED, NET_RAW
+from gnomon.stats.estimand_registry import NET_ENGAGED, NET_RAW, is_difference
 from gnomon.stats.estimands.selection_bounds import EffectBounds
 from gnomon.stats.narrative.fit_frames import TidyEstimate, frame_rows
 from gnomon.stats.narrative.formatting import format_percent, format_points, format_size
@@ -46,8 +46,9 @@ STANDARD = (
 
 def figure_sentence(row: TidyEstimate) -> str:
     """One subject's estimate with its interval, for use under a heading that names the estimand."""
-    low, high = format_points(row.low95), format_points(row.high95)
-    return f"{row.subject}: {format_points(row.mean)} %, 95 % interval {low} to {high}."
+    sign = is_difference(row.estimand)
+    mean, low, high = (format_points(end, sign=sign) for end in (row.mean, row.low95, row.high95))
+    return f"{row.subject}: {mean} %, 95 % interval {low} to {high}."
 
 
 def format_probability(probability: float) -> str:

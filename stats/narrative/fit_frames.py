@@ -9,7 +9,14 @@ from typing import TypeVar
 import pandas as pd
 
 from gnomon.data.storage.store import Store
-from gnomon.stats.estimand_registry import is_corrected
+from gnomon.stats.estimand_registry import (
+    NET_RAW,
+    headline_estimands,
+    is_corrected,
+    listed_estimands,
+    main_estimand,
+    view_name,
+)
 from gnomon.stats.results import (
     FAILED,
     REFUSED,
@@ -145,6 +152,23 @@ def _all_columns(name: str, table: pd.DataFrame) -> list[str]:
 def all_fitted(store: Store) -> dict[str, FitFrames]:
     """The newest fit of each view."""
     return {view: read_fit(fit) for view, fit in sorted(newest_fits(store).items())}
+
+
+def opening_estimand(fit: FitFrames) -> str:
+    """The estimand that a report of a fit opens with: net detection, or the first headline estimand that it has."""
+    main = main_estimand(fit.view.split(":")[0])
+    names = [view_name(name, fit.view.split(":")[0]) for name in headline_estimands() if not is_corrected(name)]
+    return next((name for name in (main, *names) if len(fit.overall_estimates(name))), main)
+
+
+def default_figure(fits: Mapping[str, FitFrames]) -> str:
+    """The estimate that a page of several fits shows first: raw net detection, or the first that one of them has."""
+    found = (
+        name
+        for name in (NET_RAW, *listed_estimands())
+        if (fit := fit_for(fits, name)) is not None and len(fit.overall_estimates(name))
+    )
+    return next(found, NET_RAW)
 
 
 def fit_for(fits: Mapping[str, FitFrames], name: str, preferred: str | None = None) -> FitFrames | None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from itertools import chain, combinations
 
-from gnomon.data.records import Exposure, LabelKind, VerdictState
+from gnomon.data.records import Arm, Exposure, LabelKind, VerdictState
+from gnomon.stats.estimand_registry import missing_arms_reason
 from gnomon.stats.narrative.caveats import COUNTS_ONLY
 from gnomon.stats.narrative.fit_frames import EVERY_SUBJECT
 from gnomon.stats.narrative.fit_sentences import misfit_headline
@@ -51,7 +53,7 @@ def _about_fits(found: StudyOverview) -> list[Notice]:
             notes.append(Notice("error", f"The fit '{fit.view}' failed ({reasons}): its estimates are not shown."))
         elif (misfit := misfit_headline(rows_frame(fit.result.predictive))) is not None:
             notes.append(Notice("error", f"The fit '{fit.view}': {misfit}"))
-        notes += withheld_notices(fit.result.refused, fit.view)
+        notes += withheld_notices(fit.result.refused, fit.view, _reasons_of_absent_arms(found))
     if found.stale_fits:
         notes.append(
             Notice("warning", "Trials, verdicts or labels are newer than the newest fit: estimates are out of date.")
@@ -59,7 +61,15 @@ def _about_fits(found: StudyOverview) -> list[Notice]:
     return list(dict.fromkeys(notes))
 
 
-def withheld_notices(refused: Sequence[WithheldEstimate], view: str = "") -> list[Notice]:
+def _reasons_of_absent_arms(found: StudyOverview) -> frozenset[str]:
+    """Reasons for withholding what this study is not about: it has no trial of an arm that the estimate needs."""
+    absent = [str(arm) for arm in Arm if arm not in set(found.cells["arm"])] if len(found.cells) else []
+    return frozenset(map(missing_arms_reason, chain(combinations(absent, 1), combinations(absent, 2))))
+
+
+def withheld_notices(
+    refused: Sequence[WithheldEstimate], view: str = "", expected: Collection[str] = ()
+) -> list[Notice]:
     """One notice for each reason for which a fit withholds estimates; only information where it is for all models.
 
     Parameters
@@ -68,9 +78,11 @@ def withheld_notices(refused: Sequence[WithheldEstimate], view: str = "") -> lis
         What one fit withholds.
     view : str, default ""
         View of the fit, which the notices then name: another fit may well show the same estimate.
+    expected : collection of str, optional
+        Reasons that only inform, because nobody can expect the estimate of this study.
     """
     by_reason: dict[str, list[WithheldEstimate]] = {}
-    whole = {entry.reason.rstrip(".") for entry in refused if entry.subject == EVERY_SUBJECT}
+    whole = set(expected) | {entry.reason.rstrip(".") for entry in refused if entry.subject == EVERY_SUBJECT}
     for entry in refused:
         by_reason.setdefault(entry.reason.rstrip("."), []).append(entry)
     where = f" in the fit '{view}'" if view else ""
@@ -146,6 +158,8 @@ def _about_labels(found: StudyOverview) -> list[Notice]:
         notes.append(
             Notice("info", f"{count_noun(after, 'label event')} were given after the rater had seen verdicts.")
         )
+    if found.truth.is_contested or found.truth.machines:
+        notes.append(Notice("info", f"Raters: {found.truth.words}"))
     if found.events.loc[found.events["kind"] == str(LabelKind.LABEL), "rater"].nunique() == 1:
         notes.append(Notice("info", "All labels are by one rater: agreement between raters is unknown."))
     return notes

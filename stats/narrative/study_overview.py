@@ -10,9 +10,11 @@ from typing import Any
 import pandas as pd
 from sqlalchemy import func, select
 
+from gnomon.calibration.labels.truth_summary import summarize_truth
 from gnomon.calibration.labels.views import label_events, reference_labels
 from gnomon.calibration.measure_counts import MeasureCount, all_measure_counts
 from gnomon.calibration.observations.frames import MEASURING, judge_frame
+from gnomon.calibration.results.truth_summary import TruthSummary
 from gnomon.data.arms import ARMS, ArmSpec, judged_arms
 from gnomon.data.records import Exposure, LabelKind
 from gnomon.data.storage import tables
@@ -31,7 +33,8 @@ class StudyOverview:
 
     `cells` has one row per condition (subject, arm, concept, strength, layer, span, protocol) with `n` answers and
     `failed` trials; `missing` the planned conditions that lack answers; `states` verdicts by judge and state; `labels`
-    the reference label of each trial with its arm; `events` all label events; `fits` the newest fit of each view;
+    the reference label of each trial with its arm; `events` all label events of people; `truth` the rule that makes one
+    truth of several raters' labels; `fits` the newest fit of each view;
     `measured` the counts of measures that judges do not read.
     """
 
@@ -43,6 +46,7 @@ class StudyOverview:
     events: pd.DataFrame
     fits: list[StoredFit]
     newest_fact: str
+    truth: TruthSummary
     measured: list[MeasureCount]
 
     @property
@@ -101,6 +105,7 @@ def summarize_study(store: Store) -> StudyOverview:
         events=events,
         fits=sorted(newest_fits(store).values(), key=lambda fit: fit.view),
         newest_fact=_newest_fact(store, events, view),
+        truth=summarize_truth(store, view),
         measured=all_measure_counts(store, [str(name) for name in cells["subject"].unique()]),
     )
 

@@ -36,7 +36,7 @@ def parse_width(text: str | None) -> float | None:
 
 def plan_labels(
     folder: Path,
-    estimand: str,
+    estimand: str | None,
     width: float | None,
     subject: str | None,
     view: str | None,
@@ -49,8 +49,9 @@ def plan_labels(
     ----------
     folder : Path
         The study's folder.
-    estimand : str
-        `net_detection_corrected`, or `event_rate_` and the name of an arm.
+    estimand : str, optional
+        `net_detection_corrected`, `identification_corrected`, `false_alarm_corrected`, or `event_rate_` and the name of
+        an arm; None for the first of them whose arms have verdicts.
     width : float, optional
         Width of the 95 % interval to reach, as a fraction: 0.1 is ten percentage points.
     subject : str, optional
