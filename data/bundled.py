@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from gnomon.data.errors import InputError
+from gnomon.data.raters import kind_of_name
 from gnomon.data.records import (
     Arm,
     Condition,
@@ -28,6 +29,8 @@ from gnomon.data.records import (
 from gnomon.data.storage.store import Store
 
 PUBLISHED = "introspection-at-scale"
+RATERS = ("lm-rater-a", "lm-rater-b", "lm-adjudicator")
+"""Raters of the calibration set: language models, as its README says; a study that adds the set admits them."""
 HERE = Path(__file__).parent
 
 
@@ -119,7 +122,8 @@ def _label_from_row(row: dict[str, Any]) -> Label:
     facts = row.pop("facts")
     kind, role = LabelKind(row.pop("kind")), RaterRole(row.pop("role"))
     exposure = Exposure(row.pop("exposure"))
-    return Label(facts=None if facts is None else Facts(**facts), kind=kind, role=role, exposure=exposure, **row)
+    said = None if facts is None else Facts(**facts)
+    return Label(facts=said, kind=kind, role=role, exposure=exposure, rater_kind=kind_of_name(row["rater"]), **row)
 
 
 def _published_subject(row: Mapping[str, str]) -> Subject:

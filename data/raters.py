@@ -16,8 +16,8 @@ RATER_PREFIX = "rater:"
 TruthKind = Literal["voices", "majority", "adjudicated", "rater"]
 RULE_NAMES: tuple[TruthKind, ...] = ("voices", "majority", "adjudicated")
 _MODEL = re.compile(
-    r"(?:^|[/:_ .-])(?:(?:chat)?gpt|llm|gemini|llama|mixtral|qwen|deepseek|claude(?=[-_ :.\d])|gemma(?=[-_ :.]?\d)"
-    r"|phi(?=-?\d)|mistral(?=[-_ :.\d])|grok(?=-?\d)|command-r|o[134](?=-|$))(?![a-z])",
+    r"(?:^|[/:_ .-])(?:(?:chat)?gpt|llm|lm(?=[-_:])|gemini|llama|mixtral|qwen|deepseek|claude(?=[-_ :.\d])"
+    r"|gemma(?=[-_ :.]?\d)|phi(?=-?\d)|mistral(?=[-_ :.\d])|grok(?=-?\d)|command-r|o[134](?=-|$))(?![a-z])",
     re.IGNORECASE,
 )
 _RULE = re.compile(r"^(?:rule|regex|regexp|heuristic|keywords?)(?:$|[\d:/_ .-])", re.IGNORECASE)

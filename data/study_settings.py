@@ -40,6 +40,7 @@ class StudySettings(BaseModel):
     label_view: str = "blind"
     truth: str = "voices"
     rater_kinds: dict[str, RaterKind] = Field(default_factory=dict)
+    admitted_raters: tuple[str, ...] = ()
     fit_judges: tuple[str, ...] = ()
     design: PlannedDesign = PlannedDesign()
 

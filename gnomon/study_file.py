@@ -116,13 +116,15 @@ class DesignSpec(StudyTable):
 
 class LabelSpec(StudyTable):
     """Which labels count: whether the bundled calibration set is added, which view of the label history, which of
-    several raters' labels is the truth (`gnomon.data.raters.TruthRule`), and what raters are whose name misleads.
+    several raters' labels is the truth (`gnomon.data.raters.TruthRule`), what raters are whose name misleads, and which
+    raters that are no people count all the same (those of the calibration set do where it is added).
     """
 
     calibration_set: bool = False
     view: Literal["blind", "first", "current"] = "blind"
     truth: str = "voices"
     kinds: dict[str, RaterKind] = Field(default_factory=dict)
+    admit: list[str] = Field(default_factory=list)
 
     @field_validator("truth")
     @classmethod

@@ -17,13 +17,11 @@ from gnomon.calibration.observations.frames import judge_splits
 from gnomon.calibration.results.agreement import GroupAgreement, PairAgreement
 from gnomon.data.errors import NotEnoughDataError
 from gnomon.data.outcomes import Outcome
-from gnomon.data.records import IntervalEstimate, RaterKind, RaterRole
+from gnomon.data.records import IntervalEstimate, RaterRole
 from gnomon.data.results import Estimate, finite_estimate
 
 JUDGE = "judge"
 RATER = "rater"
-KINDS = {str(RaterKind.PERSON): RATER, str(RaterKind.MODEL): "model", str(RaterKind.RULE): "rule"}
-"""How agreement names the raters of each kind: only people are raters."""
 MIN_ITEMS = 20
 """Fewest trials for a coefficient: with 20, the interval of a perfect agreement is about .25 wide."""
 CODES = {str(outcome): float(code) for code, outcome in enumerate(Outcome)}
@@ -88,13 +86,14 @@ def side_by_side(
     Returns
     -------
     pandas.DataFrame
-        Codes of `CODES`, indexed by trial; columns are a MultiIndex of kind ("judge", "rater", or, for raters that are
-        no people, "model" and "rule") and name.
+        Codes of `CODES`, indexed by trial; columns are a MultiIndex of kind ("judge", "rater", or, for raters whose
+        labels do not count, "model" and "rule") and name.
     """
     selected = labels["stratum"].isin(BY_VERDICT) & (not with_selected)
     labels = labels[(labels["role"] == str(RaterRole.RATER)) & ~selected]
     columns = {(JUDGE, name): rows for name, rows in heard.items()}
-    columns |= {(KINDS[str(kind)], str(name)): rows for (kind, name), rows in labels.groupby(["rater_kind", "rater"])}
+    kinds = labels["rater_kind"].where(~labels["counts"], RATER)
+    columns |= {(str(kind), str(name)): rows for (kind, name), rows in labels.groupby([kinds, "rater"])}
     codes = {key: rows.set_index("trial")["outcome"].map(CODES) for key, rows in columns.items()}
     wide = pd.DataFrame(codes, dtype=float)
     wide.columns = pd.MultiIndex.from_tuples(list(codes), names=["kind", "name"]) if codes else _NOBODY

@@ -62,7 +62,7 @@ from gnomon.calibration.results.label_funnel import LabelFunnel
 from gnomon.calibration.results.panel import PanelSummary
 from gnomon.calibration.results.truth_summary import TruthSummary
 from gnomon.data.errors import NotEnoughDataError
-from gnomon.data.records import Arm, Exposure, RaterKind, Split, VerdictState
+from gnomon.data.records import Arm, Exposure, Split, VerdictState
 from gnomon.data.results import Estimate, finite_estimate
 from gnomon.data.storage.store import Store
 from gnomon.data.storage.tables import events
@@ -230,7 +230,7 @@ def _measure_judges(store: Store, judges: pd.DataFrame, splits: Sequence[str] | 
 
 
 def _view_facts(store: Store, measured: _Measured, view: str, found: Sequence[LabelledEvidence]) -> _ViewFacts:
-    labels, everybody = rater_labels(store, view), rater_labels(store, view, tuple(RaterKind))
+    labels, everybody = rater_labels(store, view), rater_labels(store, view, "everyone")
     wide, every = (
         reading_table(measured.judges, measured.judged, everybody, measured.splits, with_selected=selected)
         for selected in (False, True)

@@ -7,7 +7,6 @@ from gnomon.calibration.error_rates.confusion import both_classes, collect_evide
 from gnomon.calibration.labels.views import rater_labels
 from gnomon.calibration.observations.frames import judge_frame
 from gnomon.data.errors import UnknownNameError
-from gnomon.data.records import RaterKind
 from gnomon.data.storage.store import Store
 
 
@@ -61,7 +60,7 @@ def trials_where_they_disagree(store: Store, view: str, one: tuple[str, str], ot
         If one of them read nothing in this view.
     """
     judges = judge_frame(store)
-    labels = rater_labels(store, view, tuple(RaterKind))
+    labels = rater_labels(store, view, "everyone")
     wide = reading_table(judges, judged_trials(store, judges["version"].tolist()), labels)
     for kind, name in (one, other):
         if (kind, name) not in wide.columns:

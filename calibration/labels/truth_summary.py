@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import pandas as pd
+
 from gnomon.calibration.labels.views import (
-    MACHINES,
     rater_disagreements,
     rater_kinds,
     rater_labels,
@@ -11,6 +12,7 @@ from gnomon.calibration.labels.views import (
     truth_rule,
 )
 from gnomon.calibration.results.truth_summary import MachineRater, TruthSummary
+from gnomon.data.records import RaterKind
 from gnomon.data.storage.store import Store
 
 
@@ -36,11 +38,15 @@ def summarize_truth(store: Store, view: str) -> TruthSummary:
         disagreements=len(apart),
         adjudicated=int(apart["adjudicated"].sum()),
         undecided=len(opinions) - len(reference_labels_of(labels, rule)),
-        machines=_machine_raters(store, view),
+        admitted=_machine_raters(store, labels),
+        machines=_machine_raters(store, rater_labels(store, view, "apart")),
     )
 
 
-def _machine_raters(store: Store, view: str) -> tuple[MachineRater, ...]:
-    kinds = rater_kinds(store)
-    labels = rater_labels(store, view, MACHINES).groupby("rater")["trial"].nunique()
-    return tuple(MachineRater(rater=str(name), kind=str(kinds[str(name)]), labels=int(n)) for name, n in labels.items())
+def _machine_raters(store: Store, labels: pd.DataFrame) -> tuple[MachineRater, ...]:
+    """The raters among some labels that are no people, with their trials."""
+    kinds, trials = rater_kinds(store), labels.groupby("rater")["trial"].nunique()
+    found = ((str(name), kinds[str(name)], int(n)) for name, n in trials.items())
+    return tuple(
+        MachineRater(rater=name, kind=str(kind), labels=n) for name, kind, n in found if kind is not RaterKind.PERSON
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from typing import Literal
 
 import pandas as pd
 from sqlalchemy import select
@@ -20,26 +20,28 @@ from gnomon.data.study_settings import load_settings
 
 VIEWS = ("blind", "first", "current")
 KEYS = ["trial", "rater", "role"]
-PEOPLE = (RaterKind.PERSON,)
-MACHINES = (RaterKind.MODEL, RaterKind.RULE)
+RaterGroup = Literal["reference", "apart", "everyone"]
+"""Raters whose labels count (people, and those that the study admits), the others, or both."""
 COLUMNS = ("trial", "rater", *CORE_FACTS, "split", "stratum", "probability", "exposure", "selection")
 
 
-def label_events(store: Store, kinds: Collection[RaterKind] = PEOPLE) -> pd.DataFrame:
-    """All events of raters of some kinds on trials that gave an answer, oldest first.
+def label_events(store: Store, group: RaterGroup = "reference") -> pd.DataFrame:
+    """All events of a group of raters on trials that gave an answer, oldest first.
 
     Parameters
     ----------
     store : Store
         Store of the study.
-    kinds : collection of RaterKind, default people
-        What the raters are (`rater_kinds`): labels by language models and rules are no human labels.
+    group : {"reference", "apart", "everyone"}, default "reference"
+        Which raters: labels by language models and rules are no human labels and count only where the study admits
+        them (`reference_raters`).
 
     Returns
     -------
     DataFrame
         The columns of the label table, `split`, `arm` and `target` (the injected concept) of the trial, and
-        `withdrawn`: whether the same rater took it back by a later retraction. `rater_kind` is filled in.
+        `withdrawn`: whether the same rater took it back by a later retraction. `rater_kind` is filled in, and `counts`
+        says whether the rater is one of reference.
     """
     trial = trial_table.c
     query = select(
@@ -51,9 +53,13 @@ def label_events(store: Store, kinds: Collection[RaterKind] = PEOPLE) -> pd.Data
     )
     query = query.join(trial_table, trial.id == label_table.c.trial).where(trial.error.is_(None))
     events = store.read_frame(query.order_by(label_table.c.created_at, label_table.c.rater, label_table.c.revision))
-    known = rater_kinds(store)
-    events = events.assign(rater_kind=events["rater"].map({name: str(kind) for name, kind in known.items()}))
-    events = events[events["rater_kind"].isin([str(kind) for kind in kinds])].reset_index(drop=True)
+    known, counting = rater_kinds(store), reference_raters(store)
+    events = events.assign(
+        rater_kind=events["rater"].map({name: str(kind) for name, kind in known.items()}),
+        counts=events["rater"].isin(counting),
+    )
+    if group != "everyone":
+        events = events[events["counts"] == (group == "reference")].reset_index(drop=True)
     taken_back = events[events["kind"] == str(LabelKind.RETRACTION)].groupby(["trial", "rater"])["revision"].max()
     last = taken_back.reindex(pd.MultiIndex.from_frame(events[["trial", "rater"]])).fillna(-1).to_numpy()
     return events.assign(withdrawn=events["revision"].to_numpy() < last)
@@ -76,12 +82,18 @@ def rater_kinds(store: Store) -> dict[str, RaterKind]:
     }
 
 
+def reference_raters(store: Store) -> list[str]:
+    """Raters whose labels measure judges: people, and language models and rules that the study file admits."""
+    admitted = load_settings(store).admitted_raters
+    return [name for name, kind in rater_kinds(store).items() if kind is RaterKind.PERSON or name in admitted]
+
+
 def standing_labels(events: pd.DataFrame) -> pd.DataFrame:
     """The labels among label events that were not retracted."""
     return events[(events["kind"] == str(LabelKind.LABEL)) & ~events["withdrawn"]].dropna(subset=list(CORE_FACTS))
 
 
-def rater_labels(store: Store, view: str, kinds: Collection[RaterKind] = PEOPLE) -> pd.DataFrame:
+def rater_labels(store: Store, view: str, group: RaterGroup = "reference") -> pd.DataFrame:
     """The label of each rater on each trial in a view, with its outcome, event and pass by the study's rule.
 
     One row per trial, rater and role. A retraction withdraws the rater's earlier events in every view; a flag is not a
@@ -93,8 +105,8 @@ def rater_labels(store: Store, view: str, kinds: Collection[RaterKind] = PEOPLE)
         Store of the study.
     view : {"blind", "first", "current"}
         The rater's last label given before seeing a verdict, the first label, or the last label.
-    kinds : collection of RaterKind, default people
-        What the raters are.
+    group : {"reference", "apart", "everyone"}, default "reference"
+        Which raters (`label_events`).
 
     Raises
     ------
@@ -103,7 +115,7 @@ def rater_labels(store: Store, view: str, kinds: Collection[RaterKind] = PEOPLE)
     """
     if view not in VIEWS:
         raise UnknownNameError(f"label view '{view}' is not known: choose from {', '.join(VIEWS)}")
-    standing = standing_labels(label_events(store, kinds))
+    standing = standing_labels(label_events(store, group))
     standing = standing.assign(since=standing.groupby(KEYS)["created_at"].transform("min"))
     if view == "blind":
         standing = standing[standing["exposure"] == str(Exposure.BLIND)]
@@ -143,7 +155,7 @@ def truth_rule(store: Store) -> TruthRule:
         If it names a rater without labels.
     """
     rule = load_settings(store).truth_rule
-    rule.check_rater([name for name, kind in rater_kinds(store).items() if kind in PEOPLE])
+    rule.check_rater(reference_raters(store))
     return rule
 
 

@@ -13,7 +13,7 @@ class PairAgreement(ResultPart):
 
     a: str
     a_kind: str
-    """judge, rater (a person), or model or rule: a rater that is no person."""
+    """judge, rater, or model or rule: a rater that is no person and whose labels do not count."""
     b: str
     b_kind: str
     n: int

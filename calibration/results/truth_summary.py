@@ -9,7 +9,7 @@ KIND_NOUNS = {"model": "language model", "rule": "rule"}
 
 
 class MachineRater(ResultPart):
-    """A rater that is no person, whose labels count as no human label."""
+    """A rater that is no person: its labels are no human labels."""
 
     rater: str
     kind: str
@@ -25,19 +25,21 @@ class TruthSummary(ResultPart):
     rule: str
     """As `[labels] truth` says: voices, majority, adjudicated or rater:NAME."""
     raters: tuple[str, ...]
-    """People with a label in the view."""
+    """Raters with a label in the view that counts."""
     labelled: int
-    """Trials with a label of a person."""
+    """Trials with a label of one of them."""
     repeated: int
-    """Of these, trials that two or more people labelled."""
+    """Of these, trials that two or more of them labelled."""
     disagreements: int
     """Of these, trials on which raters' outcomes differ."""
     adjudicated: int
     """Disagreements with an adjudicator's label."""
     undecided: int
     """Labelled trials without a truth under the rule: they count nowhere."""
-    machines: tuple[MachineRater, ...]
-    """Raters that are no people."""
+    admitted: tuple[MachineRater, ...] = ()
+    """Raters that are no people and whose labels count, because the study admits them."""
+    machines: tuple[MachineRater, ...] = ()
+    """Raters that are no people and whose labels do not count."""
 
     @property
     def words(self) -> str:
@@ -54,7 +56,7 @@ class TruthSummary(ResultPart):
         if not self.raters:
             return ["No person has labelled a trial in this view."]
         if len(self.raters) == 1 and not self.undecided:
-            return [f"One rater ({self.raters[0]}): whether another person would agree is not known."]
+            return [f"One rater ({self.raters[0]}): whether another one would agree is not known."]
         told = [f"{len(self.raters)} raters, {self.repeated:,} trials with labels of two or more; {self._counts()}."]
         told.append(f'Truth of a trial (truth = "{self.rule}"): {rule.words}.')
         if self.undecided:
@@ -70,7 +72,16 @@ class TruthSummary(ResultPart):
         return f"{self.disagreements:,} {noun} between raters, {settled} adjudicated"
 
     def _machine_sentences(self) -> list[str]:
-        return [
+        told = []
+        if self.admitted:
+            names, kinds = ", ".join(each.rater for each in self.admitted), {each.kind for each in self.admitted}
+            nouns = " and ".join(KIND_NOUNS.get(kind, kind) + ("s" if len(self.admitted) > 1 else "") for kind in kinds)
+            verb = "are" if len(self.admitted) > 1 else "is"
+            told.append(
+                f"{names} {verb} {nouns}, no people, and the study takes their labels as the truth: no estimate that "
+                "rests on them is checked by people."
+            )
+        return told + [
             f"{each.rater} is a {KIND_NOUNS.get(each.kind, each.kind)}, no person: its labels on {each.labels:,} "
             f"{'trial' if each.labels == 1 else 'trials'} are no human labels, measure no judge and enter no estimate "
             "(agreement with it is shown apart)."

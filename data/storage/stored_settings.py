@@ -21,5 +21,6 @@ class StoredSettings(TypedDict, total=False):
     label_view: str
     truth: str
     rater_kinds: dict[str, str]
+    admitted_raters: list[str]
     fit_judges: list[str]
     design: dict[str, JsonValue]

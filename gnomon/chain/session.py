@@ -118,6 +118,7 @@ def _study_settings(store: Store, file: StudyFile, held: StoredSettings, broken:
         "rule": file.rule,
         "label_view": file.labels.view,
         "truth": file.labels.truth,
+        "admitted_raters": [*file.labels.admit, *(bundled.RATERS if file.labels.calibration_set else ())],
         "rater_kinds": {name: str(kind) for name, kind in file.labels.kinds.items()},
         "fit_judges": list(file.fit.judges),
         "design": file.design.model_dump(mode="json") if file.design else {},

@@ -102,6 +102,7 @@ def _prepare_study(folder: Path, parsed: ParsedFiles) -> bool:
         why=importer.rule_comment,
         concepts=f"concepts = {json_.dumps(concepts)}" if concepts else '# concepts = ["ocean", "fear"]',
         view=told.get("label_view") or "current",
+        admit=json_.dumps(told.get("admitted_raters") or [], ensure_ascii=False),
         truth=_toml_text(str(told.get("truth") or "voices")),
         mute="" if importer.suggests_judge else "# ",
     )

@@ -56,7 +56,7 @@ WORDS: dict[tuple[str, str], Iterable[str]] = {
 LOOKED_UP = {"events": "created_at"}
 """Column by which a table's stored rows are looked up, if it is not the first of the key."""
 BATCH = 5_000
-LOOSE = {"subjects": ("parameters",), "judges": ("created_at",)}
+LOOSE = {"subjects": ("parameters",), "judges": ("created_at",), "labels": ("rater_kind",)}
 Line = tuple[SourceLocation, dict[str, object]]
 
 

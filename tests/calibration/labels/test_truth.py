@@ -12,12 +12,15 @@ from gnomon.api.frame_store import read_frames, store_frames
 from gnomon.calibration.audit.document import audit_study, audit_views
 from gnomon.calibration.labels.truth_summary import summarize_truth
 from gnomon.calibration.labels.views import label_events, rater_kinds, rater_labels, reference_labels
+from gnomon.data import bundled
 from gnomon.data.errors import InputError, UnknownNameError
 from gnomon.data.raters import TruthRule, kind_of_name
 from gnomon.data.records import RaterKind
 from gnomon.data.storage.store import Store
 from gnomon.render.audit import print_audit
 from gnomon.stats.cells.aggregation import pattern_cells
+from gnomon.stats.narrative.next_steps import list_notices
+from gnomon.stats.narrative.study_overview import summarize_study
 from gnomon.study_file import LabelSpec
 
 CASE = Path("../shared/cases/raters-alphabetical/t11.csv")
@@ -168,3 +171,21 @@ def test_the_study_file_says_what_a_rater_is_against_name_and_fact() -> None:
     assert rater_kinds(store) == {"ann": RaterKind.RULE, "gpt-4o": RaterKind.PERSON}
     assert set(rater_labels(store, "blind")["rater"]) == {"gpt-4o"}
     assert LabelSpec(kinds={"ann": "model"}).kinds == {"ann": RaterKind.MODEL}
+
+
+def test_a_study_may_admit_a_model_as_rater_and_then_says_so_everywhere(capsys: pytest.CaptureFixture[str]) -> None:
+    store = study({"gpt-4o": [1, 0, 1], "gpt-5": [1, 1, 1]}, [1, 0, 1], admitted_raters=["gpt-4o"])
+    assert counted(store) == (2, 0, 0, 1)
+    found = audit_study(store)
+    assert [each.rater for each in found.truth.admitted] == ["gpt-4o"]
+    assert [each.rater for each in found.truth.machines] == ["gpt-5"]
+    print_audit(audit_views(store))
+    text = " ".join(capsys.readouterr().out.split())
+    assert "no estimate that rests on them is checked by people" in text
+    assert [note.text for note in list_notices(summarize_study(store)) if "checked by people" in note.text]
+
+
+def test_the_calibration_set_is_labelled_by_language_models() -> None:
+    labels = bundled.calibration_set().labels
+    assert {label.rater for label in labels} == set(bundled.RATERS)
+    assert {label.rater_kind for label in labels} == {RaterKind.MODEL}
