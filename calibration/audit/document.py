@@ -370,9 +370,9 @@ def _youden_by_arm(rows: pd.DataFrame) -> YoudenByArm:
 
 
 def _arms_with_labels(found: LabelledEvidence, study: Sequence[str]) -> list[str]:
-    """Arms of the study that net detection needs, and further arms with verdicts; all that it needs without any."""
-    needed = [arm for arm in narrative.NEEDED if arm in study]
-    there = {*found.judged["arm"], *needed} or set(narrative.NEEDED)
+    """Arms with verdicts, and both that net detection needs unless the study injects nothing but has other arms."""
+    needed = [arm for arm in narrative.NEEDED if arm in study or str(Arm.INJECTION) in study or not study]
+    there = {*found.judged["arm"], *needed}
     return [str(arm) for arm in Arm if arm in there]
 
 

@@ -22,7 +22,7 @@ NEEDED = (str(Arm.INJECTION), str(Arm.CONTROL))
 
 
 def needed_arms(arms: Iterable[str]) -> list[str]:
-    """Of a study's arms those that its main estimate needs: those of net detection, or all where it has none."""
+    """Of an audit's arms those that the main estimate needs: those of net detection, or all where it has none."""
     there = list(arms)
     return [arm for arm in NEEDED if arm in there] or there
 
