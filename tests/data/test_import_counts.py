@@ -255,3 +255,23 @@ def test_counts_and_trials_are_studies_of_their_own(tmp_path):
     import_files("table", [trials], tmp_path / "other", ImportOptions(map=columns), json=False)
     with pytest.raises(InputError, match="is a study of trials: import counts into a study of their own"):
         import_files("counts", [path], tmp_path / "other", ImportOptions(), json=False)
+
+
+def test_a_map_names_the_columns_of_another_table(tmp_path, store):
+    path, columns = tmp_path / "t.csv", tmp_path / "map.toml"
+    path.write_text("layer,total,right,what\n3,10,4,x\n4,10,6,y\n", encoding="utf-8")
+    columns.write_text('subject = {value = "A-7B"}\narm = {value = "injection"}\nn = "total"\npassed = "right"\n')
+    parse_files("counts", [path], ImportOptions(map=columns)).ingest_into(store)
+    assert by_cell(published_cells(store), "layer") == {
+        (3.0,): {"event": 4, "rest": 6},
+        (4.0,): {"event": 6, "rest": 4},
+    }
+    for text, problem in {
+        'n = "many"': "has no column 'many', which the map names",
+        'right = "total"': "'right' is no column of counts",
+        "n = 3": "map.toml: n: name a column",
+        "n = ": "cannot be read",
+    }.items():
+        columns.write_text(text)
+        with pytest.raises(InputError, match=problem):
+            parse_files("counts", [path], ImportOptions(map=columns))

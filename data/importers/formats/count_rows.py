@@ -9,7 +9,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from pydantic import ConfigDict, RootModel
+
 from gnomon.data.arms import ARMS, arm_aliases
+from gnomon.data.importers.column_map import ConstantColumn
 from gnomon.data.importers.field_parsers import (
     RowError,
     SourceLocation,
@@ -126,6 +129,39 @@ class CountColumns:
     def __contains__(self, name: str) -> bool:
         """Whether the file has a column."""
         return name in self.known
+
+
+class CountMap(RootModel[dict[str, str | ConstantColumn]]):
+    """Our names of the columns of a table of counts, each with the table's name or a constant."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+def mapped_lines(lines: Sequence[Line], names: CountMap) -> list[Line]:
+    """The rows with mapped columns under our names; other columns stay as they are.
+
+    Parameters
+    ----------
+    lines : sequence of (SourceLocation, dict)
+        Rows by the table's names.
+    names : CountMap
+        The map.
+
+    Raises
+    ------
+    RowError
+        If the table lacks a mapped column.
+    """
+    sources = {name: source for name, source in names.root.items() if isinstance(source, str)}
+    fixed = {name: source.value for name, source in names.root.items() if not isinstance(source, str)}
+    if absent := [source for source in sources.values() if source not in lines[0][1]]:
+        raise RowError(f"has no column '{absent[0]}', which the map names: it has {', '.join(lines[0][1])}")
+    taken = {*sources.values(), *sources, *fixed}
+    made = []
+    for place, row in lines:
+        rest = {name: value for name, value in row.items() if name not in taken}
+        made.append((place, {**rest, **{name: row[source] for name, source in sources.items()}, **fixed}))
+    return made
 
 
 def named_rows(lines: Sequence[Line]) -> tuple[list[Line], CountColumns]:

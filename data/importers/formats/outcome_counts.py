@@ -5,6 +5,7 @@ A file is taken whole or not at all: a cell that is missing from a table of coun
 
 from __future__ import annotations
 
+import tomllib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -13,14 +14,18 @@ from itertools import combinations
 from operator import add
 from pathlib import Path
 
+from pydantic import ValidationError
 from sqlalchemy import select
 
 from gnomon.data.arms import ARMS
 from gnomon.data.errors import InputError
 from gnomon.data.importers.field_parsers import ImportReport, RowError
 from gnomon.data.importers.formats.count_rows import (
+    KNOWN,
     CountedCell,
+    CountMap,
     OutcomeTally,
+    mapped_lines,
     named_rows,
     read_cell,
     tally_outcomes,
@@ -153,6 +158,26 @@ def cell_name(row: CountRow | CountedCell) -> str:
     return " ".join([row.subject, str(row.arm), *axes])
 
 
+def read_count_map(path: Path) -> CountMap:
+    """Read a map of a table of counts: our names of columns, each with the table's name or {value = ...}.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read, or a key is no column of counts.
+    """
+    try:
+        told = CountMap.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise InputError(f"{path}: cannot be read ({error}): name a TOML file (docs/importing.md)") from None
+    except ValidationError as error:
+        where = ".".join(str(part) for part in error.errors()[0]["loc"][:1])
+        raise InputError(f"{path}: {where}: name a column or {{value = ...}} (docs/importing.md)") from None
+    if unknown := [name for name in told.root if name not in KNOWN]:
+        raise InputError(f"{path}: '{unknown[0]}' is no column of counts: choose from {', '.join(KNOWN)}")
+    return told
+
+
 def _located(path: Path, error: RowError) -> str:
     """The problem with its file, where it does not begin with it."""
     text = " ".join(str(error).split())
@@ -169,7 +194,7 @@ def _read_file(path: Path, options: ImportOptions, report: ImportReport) -> list
     if not lines:
         raise RowError("has no rows: name a file with counts")
     report.rows += len(lines)
-    rows, columns = named_rows(lines)
+    rows, columns = named_rows(lines if options.map is None else mapped_lines(lines, read_count_map(options.map)))
     cells = []
     for place, row in rows:
         try:
