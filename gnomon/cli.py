@@ -287,7 +287,7 @@ def import_(
         typer.Argument(
             metavar="FORMAT",
             help="open-introspection, llama-introspection, introspection-scaling, inspect, arena, table, counts, "
-            "gnomon, or a plug-in's",
+            "label-studio, argilla, gnomon, or a plug-in's",
         ),
     ],
     paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="the files, all of this format")],
@@ -357,7 +357,8 @@ def export(
         typer.Option(
             "--format",
             metavar="FORMAT",
-            help="gnomon (Parquet and JSON lines), csv (CSV as well), inspect, or a plug-in's",
+            help="gnomon (Parquet and JSON lines), csv (CSV as well), croissant (described as well), inspect, scout, "
+            "label-studio, argilla, or a plug-in's",
         ),
     ] = "gnomon",
     csv: Annotated[bool, typer.Option("--csv", help="the same as --format csv")] = False,

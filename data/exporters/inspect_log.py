@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import zipfile
 from collections import Counter
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,11 +29,12 @@ from gnomon.data.storage.store import Store, code_version
 RIGHT, WRONG = "C", "I"
 NOT_SCORED = float("nan")
 SHORT = re.compile(r"[^A-Za-z0-9.-]+")
+Scores = dict[str, JsonObject]
 CONDITION = ("layer", "strength", "magnitude", "depth", "span")
 
 
 def export_logs(store: Store, folder: Path) -> ExportReport:
-    """Write a study as JSON logs that Inspect reads, and that `gnomon import inspect` reads back.
+    """Write a study as logs (`.eval`) that Inspect reads, and that `gnomon import inspect` reads back.
 
     Parameters
     ----------
@@ -47,36 +48,62 @@ def export_logs(store: Store, folder: Path) -> ExportReport:
     InputError
         If the folder exists and is not empty, or is a file.
     """
-    study = read_study(store)
-    counted: Counter[str] = Counter(trials=0, verdicts=0, labels=0)
     with new_folder(folder) as scratch:
-        with store.read_transaction() as connection:
-            for subject in subjects_with_trials(connection):
-                _write_log(connection, study, subject, scratch, counted)
+        counted = write_logs(store, read_study(store), scratch)
         files = file_hashes(scratch)
-    return ExportReport(folder, dict(counted), files)
+    return ExportReport(folder, counted, files)
+
+
+def write_logs(store: Store, study: ExportedStudy, folder: Path) -> dict[str, int]:
+    """Write the logs of all subjects into a folder; returns how many trials, verdicts and labels they hold.
+
+    Parameters
+    ----------
+    store : Store
+        Store of the study.
+    study : ExportedStudy
+        The study.
+    folder : Path
+        An empty folder.
+    """
+    counted: Counter[str] = Counter(trials=0, verdicts=0, labels=0)
+    with store.read_transaction() as connection:
+        for subject in subjects_with_trials(connection):
+            _write_log(connection, study, subject, folder, counted)
+    return dict(counted)
 
 
 def _write_log(connection: Connection, study: ExportedStudy, subject: str, folder: Path, counted: Counter[str]) -> None:
-    """Write the samples first and the header, which needs their counts, before them."""
+    """Write one archive: its samples one by one, then their summaries and the header, which need them all."""
     created = utc_timestamp()
     id_ = canonical_hash([study.name, subject], 22)
     stamp, task = created[:19].replace(":", "-"), SHORT.sub("-", study.name)[:60]
-    path = folder / f"{stamp}+00-00_{task}_{id_}.json"
-    samples, scores = path.with_suffix(".part"), _ScoreCounts()
-    with samples.open("w", encoding="utf-8", newline="\n") as file:
-        for number, trial in enumerate(iter_trials(connection, subject)):
-            sample = sample_document(study, trial)
-            scores.add_sample(sample)
+    scores, summaries = _ScoreCounts(), []
+    with zipfile.ZipFile(folder / f"{stamp}+00-00_{task}_{id_}.eval", "w", zipfile.ZIP_DEFLATED) as archive:
+        head = _header_document(study, subject, created, id_)
+        archive.writestr("_journal/start.json", _json_text({name: head[name] for name in ("version", "eval", "plan")}))
+        for trial in iter_trials(connection, subject):
+            given = _score_documents(study, trial)
+            sample = sample_document(study, trial, given)
+            archive.writestr(f"samples/{trial.row.id}_epoch_1.json", _json_text(sample))
+            summaries.append(_summary_of(sample, given, failed=trial.row.error))
+            scores.add_sample(given, failed=trial.row.error is not None)
             counted.update(trials=1, verdicts=len(trial.verdicts), labels=sum(map(len, trial.labels.values())))
-            file.write((",\n" if number else "") + json.dumps(sample, ensure_ascii=False))
-    head = _header_document(study, subject, created, id_, scores)
-    with path.open("w", encoding="utf-8", newline="\n") as file, samples.open(encoding="utf-8") as written:
-        file.write(json.dumps(head, ensure_ascii=False)[:-1] + ', "samples": [\n')
-        while part := written.read(2**20):
-            file.write(part)
-        file.write("\n]}\n")
-    samples.unlink()
+        archive.writestr("summaries.json", _json_text(summaries))
+        archive.writestr("header.json", _json_text({**head, "results": scores.as_results()}))
+
+
+def _json_text(document: object) -> str:
+    """JSON with NaN, which is Inspect's sign for what was not scored."""
+    return json.dumps(document, ensure_ascii=False)
+
+
+def _summary_of(sample: JsonObject, scores: Scores, *, failed: str | None) -> JsonObject:
+    """What Inspect lists of a sample before it is opened."""
+    kept = ("id", "epoch", "target", "metadata", "uuid", "completed_at")
+    made = {name: sample[name] for name in kept}
+    short = {name: {"value": score["value"], "metadata": None, "history": []} for name, score in scores.items()}
+    return {**made, "input": "", "scores": short, "error": failed, "completed": True}
 
 
 class _ScoreCounts:
@@ -88,10 +115,10 @@ class _ScoreCounts:
         self.scored: Counter[str] = Counter()
         self.names: dict[str, None] = {}
 
-    def add_sample(self, sample: Mapping[str, Any]) -> None:
+    def add_sample(self, scores: Scores, *, failed: bool) -> None:
         self.samples += 1
-        self.failed += "error" in sample
-        for name, score in sample["scores"].items():
+        self.failed += failed
+        for name, score in scores.items():
             self.names[name] = None
             self.scored[name] += score["value"] in (RIGHT, WRONG)
             self.right[name] += score["value"] == RIGHT
@@ -116,7 +143,7 @@ class _ScoreCounts:
         }
 
 
-def _header_document(study: ExportedStudy, subject: str, created: str, id_: str, scores: _ScoreCounts) -> JsonObject:
+def _header_document(study: ExportedStudy, subject: str, created: str, id_: str) -> JsonObject:
     judges = {study.judge_names[version]: _judge_document(row) for version, row in study.judges.items()}
     return {
         "version": 2,
@@ -127,13 +154,12 @@ def _header_document(study: ExportedStudy, subject: str, created: str, id_: str,
             "task_id": id_,
             "created": created,
             "task": study.name,
-            "dataset": {"name": study.name, "samples": scores.samples},
+            "dataset": {"name": study.name},
             "model": subject,
             "config": {},
             "metadata": {OWN: {"version": code_version(), "rule": study.settings.rule, "judges": judges}},
         },
         "plan": {"name": "plan", "steps": [], "config": {}},
-        "results": scores.as_results(),
         "stats": {"started_at": created, "completed_at": created, "model_usage": {}},
     }
 
@@ -142,7 +168,7 @@ def _judge_document(row: Any) -> JsonObject:
     return {"version": row.version, "name": row.name, "kind": row.kind, "config": row.config}
 
 
-def sample_document(study: ExportedStudy, trial: ExportedTrial) -> JsonObject:
+def sample_document(study: ExportedStudy, trial: ExportedTrial, scores: Scores) -> JsonObject:
     """A trial as a sample of an Inspect log.
 
     Parameters
@@ -150,7 +176,9 @@ def sample_document(study: ExportedStudy, trial: ExportedTrial) -> JsonObject:
     study : ExportedStudy
         The study.
     trial : ExportedTrial
-        The trial with its verdicts and labels.
+        The trial.
+    scores : dict of str to dict
+        Its scores by name.
     """
     row = trial.row
     asked = study.questions.get(row.protocol) or []
@@ -168,7 +196,7 @@ def sample_document(study: ExportedStudy, trial: ExportedTrial) -> JsonObject:
             "choices": [{"message": answer, "stop_reason": "max_tokens" if row.finish == "length" else "stop"}],
             "completion": row.answer,
         },
-        "scores": _score_documents(study, trial),
+        "scores": scores,
         "metadata": {**{name: value for name, value in about.items() if value is not None}, OWN: {"trial": row.id}},
         "store": {},
         "events": [],
@@ -182,9 +210,9 @@ def sample_document(study: ExportedStudy, trial: ExportedTrial) -> JsonObject:
     return made
 
 
-def _score_documents(study: ExportedStudy, trial: ExportedTrial) -> JsonObject:
+def _score_documents(study: ExportedStudy, trial: ExportedTrial) -> Scores:
     """The judges' scores, then the raters', which people added to the sample."""
-    scores: JsonObject = {}
+    scores: Scores = {}
     for verdict in trial.verdicts:
         name = study.judge_names[verdict.judge]
         scores[name if not verdict.sample else f"{name} #{verdict.sample + 1}"] = _verdict_score(study, trial, verdict)

@@ -18,6 +18,7 @@ from gnomon.data.importers.formats import (
     outcome_counts,
     table,
 )
+from gnomon.data.importers.formats.label_tools import argilla, label_studio
 from gnomon.data.importers.ingest import ImportCounts, store_rows
 from gnomon.data.importers.options import ImportOptions
 from gnomon.data.importers.registry import IMPORTERS, ImportedTables, Importer, RowReader, register_importer
@@ -48,6 +49,8 @@ register_importer(Importer(llama_introspection.NAME, llama_introspection.read_fi
 register_importer(Importer(introspection_scaling.NAME, introspection_scaling.read_files))
 register_importer(Importer(inspect_log.NAME, inspect_log.read_files))
 register_importer(Importer(arena.NAME, arena.read_files, suggests_judge=False))
+register_importer(Importer(label_studio.NAME, label_studio.read_files))
+register_importer(Importer(argilla.NAME, argilla.read_files))
 register_importer(Importer(table.NAME, table.read_files))
 register_importer(Importer(outcome_counts.NAME, read_tables=outcome_counts.read_files, suggests_judge=False))
 register_importer(Importer(gnomon_export.NAME, read_tables=gnomon_export.read_folder, suggests_judge=False))

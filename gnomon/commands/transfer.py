@@ -12,7 +12,6 @@ from gnomon.chain.session import OpenStudy, opened, sync_settings, write_study_f
 from gnomon.console import print_json, print_status
 from gnomon.data import importers
 from gnomon.data.errors import InputError
-from gnomon.data.exporters import EXPORTERS
 from gnomon.data.importers import ImportCounts, ImportOptions, ImportReport, ParsedFiles
 from gnomon.data.storage import tables
 from gnomon.data.storage.store import Store
@@ -221,6 +220,8 @@ def export_study(folder: Path, out: Path, format_: str, json: bool) -> ExportDoc
     json : bool
         Whether to print one JSON document.
     """
+    from gnomon.calibration.exporters import EXPORTERS
+
     exporter = EXPORTERS.find(format_)
     with opened(folder) as study:
         done = exporter.write(study.store, out)

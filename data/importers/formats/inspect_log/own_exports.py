@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from pydantic import JsonValue
-
 from gnomon.data.facts import CORE_FLAGS, PASSED
 from gnomon.data.importers.field_parsers import limit_text, parse_bool, parse_number, require_one_of
 from gnomon.data.importers.label_history import SEPARATOR, mark_of
@@ -25,7 +23,7 @@ from gnomon.data.storage.fact_columns import FURTHER
 
 OWN = "gnomon"
 """Key of the metadata of samples, scores and edits that holds what Gnomon wrote."""
-JsonObject = dict[str, JsonValue]
+JsonObject = dict[str, object]
 
 
 def own_part(about: object) -> Mapping[str, object]:
