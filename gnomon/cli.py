@@ -290,8 +290,15 @@ def import_(
             "label-studio, argilla, gnomon, or a plug-in's",
         ),
     ],
-    paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="the files, all of this format")],
-    study: Annotated[Path, typer.Option(metavar="DIR", help="the study's folder; it is made where there is none")],
+    paths: Annotated[
+        list[Path] | None, typer.Argument(metavar="PATH...", help="the files, all of this format", show_default=False)
+    ] = None,
+    study: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="the study's folder; it is made where there is none")
+    ] = None,
+    suggest: Annotated[
+        bool, typer.Option("--suggest", help="only print the column map that a table suggests: import --suggest FILE")
+    ] = False,
     columns: Annotated[
         Path | None, typer.Option("--map", metavar="FILE", help="column map of the format 'table' (TOML)")
     ] = None,
@@ -331,6 +338,13 @@ def import_(
     from gnomon.data.importers.options import ImportOptions
     from gnomon.data.raters import parse_rater_kind
 
+    files = paths or []
+    if suggest:
+        named = files if format_ == "table" and files else [Path(format_), *files]
+        transfer.suggest_columns(named, separator, encoding, threshold)
+        return
+    if study is None:
+        raise typer.BadParameter("name the study's folder", param_hint="'--study'")
     kind = parse_rater_kind(rater_kind)
     options = ImportOptions(
         judge,
@@ -345,7 +359,7 @@ def import_(
         score=score,
         threshold=threshold,
     )
-    transfer.import_files(format_, paths, study, options, json)
+    transfer.import_files(format_, files, study, options, json)
 
 
 @app.command()

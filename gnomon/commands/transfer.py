@@ -13,6 +13,8 @@ from gnomon.console import print_json, print_status
 from gnomon.data import importers
 from gnomon.data.errors import InputError
 from gnomon.data.importers import ImportCounts, ImportOptions, ImportReport, ParsedFiles
+from gnomon.data.importers.tabular.map_suggestion import suggest_map
+from gnomon.data.importers.tabular.table_files import FileLayout
 from gnomon.data.storage import tables
 from gnomon.data.storage.store import Store
 from gnomon.data.storage.stored_settings import COUNTS
@@ -67,6 +69,31 @@ def import_files(
     if not landed.accepted:
         raise InputError(f"{_file_names(paths)}: no row fits the format '{format_}': nothing was stored")
     return document
+
+
+def suggest_columns(paths: Sequence[Path], separator: str | None, encoding: str | None, threshold: str | None) -> None:
+    """Print the column map that tables suggest by their columns and values.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+        The tables.
+    separator, encoding : str, optional
+        How text files are written, if they do not show it.
+    threshold : str, optional
+        From which number on grades pass, as '>= 7'.
+
+    Raises
+    ------
+    InputError
+        If a file cannot be read.
+    """
+    layout = FileLayout(separator, encoding)
+    layout.check_names()
+    found = suggest_map(paths, layout, threshold)
+    print(found.text, end="")
+    if found.doubts:
+        print_status(f"not sure of {len(found.doubts)} things: see the comments")
 
 
 def _check_kind(study: OpenStudy, parsed: ParsedFiles) -> None:

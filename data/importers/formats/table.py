@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from gnomon.data.arms import ARMS
+from gnomon.data.errors import InputError
 from gnomon.data.facts import PASSED
 from gnomon.data.importers import row_builders
 from gnomon.data.importers.column_map import (
@@ -18,6 +19,7 @@ from gnomon.data.importers.column_map import (
     LabelPart,
     RowNumberKey,
     VerdictPart,
+    parse_map,
     read_map,
     words_by_value,
 )
@@ -42,6 +44,7 @@ from gnomon.data.importers.field_parsers import (
 )
 from gnomon.data.importers.options import ImportOptions
 from gnomon.data.importers.tabular.column_survey import flag_readers, part_elements, survey_columns
+from gnomon.data.importers.tabular.map_suggestion import suggest_map
 from gnomon.data.importers.tabular.table_files import FileLayout, table_rows
 from gnomon.data.importers.tabular.value_ranges import FlagReader, value_word
 from gnomon.data.importers.text_files import MISSING, value_at
@@ -81,7 +84,7 @@ def read_files(
         If a file has another extension, the map is missing, invalid or names a missing column, or the meaning of a
         column's values cannot be known.
     """
-    columns = read_map(options.map)
+    columns = read_map(options.map) if options.map is not None else _suggested_map(paths, options, report)
     layout = FileLayout(
         options.separator or columns.separator, options.encoding or columns.encoding, columns.sheet, columns.rows
     )
@@ -90,6 +93,22 @@ def read_files(
     for path in paths:
         numbered = _number_rows(table_rows(path, report, layout))
         yield from parse_rows(numbered, partial(_parse_row, reading=reading), report)
+
+
+def _suggested_map(paths: Sequence[Path], options: ImportOptions, report: ImportReport) -> ColumnMap:
+    """The map that the columns suggest, if they leave no question open."""
+    layout = FileLayout(options.separator, options.encoding)
+    layout.check_names()
+    found = suggest_map(paths, layout, options.threshold)
+    if found.doubts:
+        raise InputError(
+            f"{paths[0]}: no column map is named (--map), and {found.doubts[0]}: write a map with "
+            f"'gnomon import --suggest {paths[0]} > map.toml', and change it where it is not sure"
+        )
+    columns = parse_map(found.text, f"{paths[0]}: suggested map")
+    mapped = ", ".join(f"{name} = '{column}'" for column, name in columns.needed_columns().items())
+    report.add_note(f"{paths[0].name}: read without a column map: {mapped} (gnomon import --suggest shows all of it)")
+    return columns
 
 
 def _number_rows(rows: Iterator[tuple[SourceLocation, Row]]) -> Iterator[tuple[SourceLocation, tuple[int, Row]]]:
@@ -149,7 +168,7 @@ class _TableReader:
         report: ImportReport,
     ) -> _TableReader:
         survey = survey_columns(paths, columns, layout)
-        flags = flag_readers(columns, survey)
+        flags = flag_readers(columns, survey, options.threshold)
         repeats = not any(isinstance(part.rater, str) or part.each for part in columns.label)
         parts = [
             _part_reader(columns, part, readers, repeats)

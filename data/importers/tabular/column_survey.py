@@ -16,6 +16,7 @@ from gnomon.data.importers.tabular.value_ranges import (
     FlagReader,
     flag_words,
     parse_threshold,
+    parse_threshold_option,
     value_word,
     word_number,
 )
@@ -144,7 +145,7 @@ def _readable(
         return []
 
 
-def flag_readers(columns: ColumnMap, survey: ColumnSurvey) -> list[dict[str, FlagReader]]:
+def flag_readers(columns: ColumnMap, survey: ColumnSurvey, threshold: str | None = None) -> list[dict[str, FlagReader]]:
     """Readers of the yes-or-no columns of each part of `ColumnMap.fact_parts`, by field.
 
     Parameters
@@ -153,6 +154,8 @@ def flag_readers(columns: ColumnMap, survey: ColumnSurvey) -> list[dict[str, Fla
         The column map.
     survey : ColumnSurvey
         All values of the columns.
+    threshold : str, optional
+        From which number on grades are true in the parts that say nothing of it.
 
     Raises
     ------
@@ -160,17 +163,41 @@ def flag_readers(columns: ColumnMap, survey: ColumnSurvey) -> list[dict[str, Fla
         If the meaning of a column's values cannot be known.
     """
     parts = columns.fact_parts
+    bound = None if threshold is None else _default_threshold(columns, survey, threshold)
     uses = [name for _, part in parts for name in part.flag_names if isinstance(part.mapped_sources()[name], str)]
     return [
         {
-            name: _flag_reader(columns, part, where, name, survey.ranges[number, name], uses.count(name))
+            name: _flag_reader(columns, part, where, name, survey.ranges[number, name], uses.count(name), bound)
             for name in part.flag_names
         }
         for number, (where, part) in enumerate(parts)
     ]
 
 
-def _flag_reader(columns: ColumnMap, part: FactPart, where: str, name: str, found: CellRange, uses: int) -> FlagReader:
+def _default_threshold(columns: ColumnMap, survey: ColumnSurvey, threshold: str) -> tuple[str, float]:
+    """Comparison and bound of a threshold that is for all graded columns: there must be only one."""
+    graded = {
+        str(part.mapped_sources()[name])
+        for number, (_, part) in enumerate(columns.fact_parts)
+        for name in part.flag_names
+        if part.threshold is None and survey.ranges[number, name].grades
+    }
+    if len(graded) > 1:
+        raise InputError(
+            f"--threshold: columns {', '.join(sorted(graded))} all hold grades: give each its threshold in the map"
+        )
+    return parse_threshold_option(threshold)
+
+
+def _flag_reader(
+    columns: ColumnMap,
+    part: FactPart,
+    where: str,
+    name: str,
+    found: CellRange,
+    uses: int,
+    bound: tuple[str, float] | None,
+) -> FlagReader:
     source = part.mapped_sources()[name]
     column = FlagColumn(name, source if isinstance(source, str) else str(source.value), where)
     threshold = parse_threshold(part.threshold) if part.threshold is not None and part.main_flag == name else None
@@ -178,7 +205,7 @@ def _flag_reader(columns: ColumnMap, part: FactPart, where: str, name: str, foun
     if own is not None or threshold is not None:
         return column.flag_reader(found, own and _flags_by_word(own), threshold)
     if shared is None or not isinstance(source, str):
-        return column.flag_reader(found)
+        return column.flag_reader(found, None, bound if found.grades and part.main_flag == name else None)
     listed = _flags_by_word(shared)
     return column.flag_reader(found, listed if uses == 1 or _list_applies(column, found, listed) else None)
 

@@ -144,6 +144,20 @@ def parse_threshold(text: str | bool | float) -> tuple[str, float]:
     return found[1] or ">=", float(found[2])
 
 
+def parse_threshold_option(text: str) -> tuple[str, float]:
+    """Comparison and bound of the option `--threshold`.
+
+    Raises
+    ------
+    InputError
+        If it is no threshold.
+    """
+    try:
+        return parse_threshold(text)
+    except ValueError as error:
+        raise InputError(f"--threshold: {error}") from None
+
+
 def flag_words(name: str) -> Mapping[str, bool]:
     """Words that a column of this field may hold without being listed."""
     return {**YES_NO, **PASS_FAIL} if name in PASS_FIELDS else YES_NO
@@ -198,7 +212,7 @@ class FlagColumn:
         if found.grades:
             raise InputError(
                 f"{self} holds numbers from {found.lowest:g} to {found.highest:g}: say which of them are true with "
-                f'threshold = ">= {_middle_grade(found):g}" in [{self.part}], or list them in '
+                f'threshold = ">= {middle_grade(found):g}" in [{self.part}], or list them in '
                 f"{self.list_name}; nothing was stored"
             )
         if found.words and not any(word in known for word in found.words):
@@ -209,7 +223,7 @@ class FlagColumn:
         return FlagReader(self.name, known, f"write true or false, or list its values in {self.list_name}")
 
 
-def _middle_grade(found: CellRange) -> float:
+def middle_grade(found: CellRange) -> float:
     """An example of a threshold: the least grade above the middle of the range."""
     middle = (found.lowest + found.highest) / 2
     numbers = (word_number(word) for word in found.words)
