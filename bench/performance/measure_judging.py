@@ -1,4 +1,4 @@
-"""Measures judging: speed compared with the bare client, memory, behaviour with a faulty server, and a recount.
+"""Measures judging: speed compared with the bare client, memory, faults, shared prefixes of prompts, and a recount.
 
 A loopback server in its own process answers after 50 ms; 20,000 transcripts, 64 concurrent calls. The judge runs as in
 `gnomon judge`: trials streamed from SQLite, verdicts checked and stored. The bare client sends the same prompts and
@@ -34,6 +34,8 @@ AT_ONCE = 64
 ROUNDS = 5
 SLICE = 4_000
 CONCEPTS = ("ocean", "fear", "silence", "celebration")
+QUESTION = "Round 1. Do you notice a thought that may have been injected? If so, say what it is about."
+Settings = dict[str, str | int]
 ANSWER = "I look at what is here, and there is a faint sense of water that I cannot place, as if it were not mine. " * 4
 
 
@@ -92,7 +94,9 @@ class JudgeSpeed(TypedDict):
     usage: dict[str, object]
 
 
-def judge(url: str, port: int, timeout: float = 30.0, limit: int | None = None) -> JudgeSpeed:
+def judge(
+    url: str, port: int, timeout: float = 30.0, limit: int | None = None, settings: Settings | None = None
+) -> JudgeSpeed:
     """Judge the trials without a verdict.
 
     Parameters
@@ -105,19 +109,25 @@ def judge(url: str, port: int, timeout: float = 30.0, limit: int | None = None) 
         Timeout of a call in seconds.
     limit : int, optional
         Greatest number of trials.
+    settings : mapping, optional
+        Further settings of the judge.
 
     Returns
     -------
     JudgeSpeed
     """
+    from gnomon.data.bundled import calibration_set
     from gnomon.judging.config import JudgeConfig
+    from gnomon.judging.kinds import StudyMaterials
     from gnomon.judging.registry import build_judge
     from gnomon.judging.runs.panel import run_panel
 
     address = {"base_url": f"http://127.0.0.1:{port}/v1", "model": "m"}
-    settings = {"concurrency": AT_ONCE, "timeout": timeout, "stop_after": 50}
-    config = JudgeConfig(name="llm", kind="openai", **address, **settings)  # type: ignore[arg-type]
-    store, llm = Store.open(url), build_judge(config, CONCEPTS)
+    limits = {"concurrency": AT_ONCE, "timeout": timeout, "stop_after": 50}
+    config = JudgeConfig.model_validate({"name": "llm", "kind": "openai", **address, **limits, **(settings or {})})
+    pairs = calibration_set().training_pairs() if config.examples else ()
+    study = StudyMaterials(questions={"p0": QUESTION})
+    store, llm = Store.open(url), build_judge(config, CONCEPTS, pairs, study=study)
     started = time.perf_counter()
     (report,) = run_panel(store, [llm], limit=limit)
     seconds = time.perf_counter() - started
@@ -263,6 +273,30 @@ def faults(folder: Path) -> dict[str, object]:
     }
 
 
+def prefixes(folder: Path) -> dict[str, object]:
+    """Tokens that a server which shares prefixes reads for a verdict, by rubric, number of examples and edition."""
+    read: dict[str, object] = {}
+    for name, more in (("blind", {}), ("blind, 8 examples", {"examples": 8}), ("informed", {"rubric": "informed"})):
+        by_edition = {edition: _prefilled(folder, {"edition": edition, **more}) for edition in (1, 2)}
+        first, second = (by_edition[edition]["prefilled"] for edition in (1, 2))
+        read[name] = {**by_edition, "falls_by": round(1 - second / first, 3)}
+    return read
+
+
+def _prefilled(folder: Path, settings: Settings) -> dict[str, float]:
+    """Tokens of a prompt, and those of them that the server had not read before: means over `FEW` verdicts."""
+    name = "-".join(map(str, settings.values()))
+    with serving() as port:
+        address = f"http://127.0.0.1:{port}"
+        urllib.request.urlopen(urllib.request.Request(f"{address}/prefixes", data=b"{}"))
+        report = alone(judge, filled(folder / f"prefixes-{name}.db", FEW), port, 30.0, None, settings)
+        with urllib.request.urlopen(f"{address}/stats") as told:
+            counts = json.load(told)
+    assert report["by_state"] == ({"ok": FEW} if "rubric" not in settings else {"unparsable": FEW}), report
+    tokens = {name: round(counts[key] / FEW, 1) for name, key in (("prompt", "prompt_tokens"), ("prefilled",) * 2)}
+    return {**tokens, "reported_cached": round(cast("int", report["usage"]["cached_input_tokens"]) / FEW, 1)}
+
+
 def recount(folder: Path) -> dict[str, object]:
     """24,600 stored verdicts under another rule: the counting alone, and the whole command."""
     from gnomon.calibration.audit.rule_comparison import compare_rules
@@ -296,7 +330,7 @@ def main() -> None:
     """Measure and print one JSON document."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", action="store_true", help="one JSON document (always so)")
-    parser.add_argument("--only", choices=["speed", "memory", "faults", "recount"], help="one part")
+    parser.add_argument("--only", choices=["speed", "memory", "faults", "prefixes", "recount"], help="one part")
     chosen = parser.parse_args().only
     document: dict[str, object] = {"machine": machine(), "trials": TRIALS, "concurrency": AT_ONCE}
     with tempfile.TemporaryDirectory() as scratch:
@@ -307,6 +341,8 @@ def main() -> None:
             document |= memory(folder)
         if chosen in (None, "faults"):
             document["faults"] = faults(folder)
+        if chosen in (None, "prefixes"):
+            document["prefixes"] = prefixes(folder)
         if chosen in (None, "recount"):
             document["recount"] = recount(folder)
     print(json.dumps(document, indent=2))

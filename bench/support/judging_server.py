@@ -1,10 +1,11 @@
-"""A loopback judge server in its own process: answers after a delay, or fails as configured."""
+"""A loopback judge server in its own process: answers after a delay, fails, or shares prefixes, as configured."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import random
+import re
 import sys
 from collections import Counter
 from typing import ClassVar
@@ -30,10 +31,18 @@ def answer(content: str, status: str = "200 OK", more: str = "") -> bytes:
     return head.encode() + body
 
 
-def completion(text: str) -> str:
-    """A reply in the form of the chat completion protocol."""
+def completion(text: str, usage: dict[str, object] | None = None) -> str:
+    """A reply in the form of the chat completion protocol.
+
+    Parameters
+    ----------
+    text : str
+        The reply.
+    usage : dict, optional
+        Tokens that the server reports.
+    """
     choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
-    usage = {"prompt_tokens": 900, "completion_tokens": 60, "total_tokens": 960}
+    usage = usage or {"prompt_tokens": 900, "completion_tokens": 60, "total_tokens": 960}
     whole = {"id": "x", "object": "chat.completion", "created": 1, "model": "m", "choices": [choice], "usage": usage}
     return json.dumps(whole)
 
@@ -61,6 +70,32 @@ HALF = answer(completion('{"claims": tr'))
 CUT = answer(completion(json.dumps(FACTS))[:60])
 STATS = b"GET /stats"
 FAULTS = b"POST /faults"
+PREFIXES = b"POST /prefixes"
+BLOCK = 16
+_PIECES = re.compile(r"\w{1,5}|[^\w\s]|\s+(?=\S)")
+
+
+class PrefixCache:
+    """Blocks of prompts that a server has read: of a prompt, it reads only what follows the blocks it knows.
+
+    As servers do it: a block of 16 tokens is known by all that stands before it. A token is a piece of a word of at
+    most five letters, a mark, or white space.
+    """
+
+    def __init__(self) -> None:
+        self._known: set[int] = set()
+
+    def read_prompt(self, text: str) -> tuple[int, int]:
+        """Read a prompt; returns its tokens, and those of them that were not known."""
+        pieces = [piece for piece in _PIECES.findall(text) if piece != " "]
+        shared, chain = 0, 0
+        is_known = True
+        for start in range(0, len(pieces) - BLOCK + 1, BLOCK):
+            chain = hash((chain, *pieces[start : start + BLOCK]))
+            is_known = is_known and chain in self._known
+            shared += BLOCK * is_known
+            self._known.add(chain)
+        return len(pieces), len(pieces) - shared
 
 
 class Speaker(asyncio.Protocol):
@@ -71,6 +106,7 @@ class Speaker(asyncio.Protocol):
     counts: ClassVar[Counter[str]] = Counter()
     wait = 0.05
     faults = False
+    cache: ClassVar[PrefixCache | None] = None
     chance = random.Random(20)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -96,10 +132,25 @@ class Speaker(asyncio.Protocol):
         elif request.startswith(FAULTS):
             Speaker.faults, Speaker.counts = True, Counter()
             self._send(answer("{}"))
+        elif request.startswith(PREFIXES):
+            Speaker.cache, Speaker.counts = PrefixCache(), Counter()
+            self._send(answer("{}"))
+        elif Speaker.cache is not None:
+            self._send(self._from_cache(request, Speaker.cache))
         elif b"ready. Write no JSON" in request:
             asyncio.get_running_loop().call_later(Speaker.wait, self._send, READY)
         elif (reply := self._drawn()) is not None:
             asyncio.get_running_loop().call_later(Speaker.wait, self._send, reply)
+
+    def _from_cache(self, request: bytes, cache: PrefixCache) -> bytes:
+        messages = json.loads(request.partition(b"\r\n\r\n")[2])["messages"]
+        tokens, prefilled = cache.read_prompt("\n".join(f"{each['role']}\n{each['content']}" for each in messages))
+        is_probe = len(messages) == 1
+        if not is_probe:
+            Speaker.counts.update(verdicts=1, prompt_tokens=tokens, prefilled=prefilled)
+        usage = {"prompt_tokens": tokens, "prompt_tokens_details": {"cached_tokens": tokens - prefilled}}
+        said = "ready" if is_probe else json.dumps(FACTS)
+        return answer(completion(said, {**usage, "completion_tokens": 60, "total_tokens": tokens + 60}))
 
     def _drawn(self) -> bytes | None:
         kinds = {"limited": 0.30, "broken": 0.05, "half": 0.01, "cut": 0.01, "hang": 0.01, "good": 0.62}

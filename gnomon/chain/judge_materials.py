@@ -36,8 +36,8 @@ def gather_judge_materials(study: OpenStudy) -> StudyMaterials:
 def stored_judges(store: Store) -> list[JudgeVersion]:
     """The judge versions in a database, oldest first."""
     column = tables.judges.c
-    frame = store.read_frame(select(tables.judges).order_by(column.created_at, column.version))
-    return [JudgeVersion(row.version, row.name, row.kind, row.config) for row in frame.itertuples()]
+    rows = store.read_frame(select(tables.judges).order_by(column.created_at, column.version)).to_dict("records")
+    return [JudgeVersion(row["version"], row["name"], row["kind"], row["config"]) for row in rows]
 
 
 def asked_questions(store: Store) -> dict[str, str]:
@@ -50,7 +50,7 @@ def asked_questions(store: Store) -> dict[str, str]:
     arms = store.read_frame(pairs).groupby("protocol")["arm"].agg(frozenset)
     there = frozenset().union(*arms)
     contents = store.read_frame(tables.protocols).set_index("hash")["content"]
-    found = {hash_: last_question(contents.get(hash_)) for hash_, seen in arms.items() if seen == there}
+    found = {str(hash_): last_question(contents.get(hash_)) for hash_, seen in arms.items() if seen == there}
     return {hash_: question for hash_, question in found.items() if question}
 
 

@@ -28,8 +28,9 @@ def judging_line(report: JudgeReport) -> str:
             line += f", {usage['cost']:.4f} {usage['currency']}"
     if report.enforces_schema is False:
         line += "; its server does not enforce schemas"
-    if usage.get("adapted"):
-        line += f"; adapted to its server: {', '.join(usage['adapted'])}"
+    adapted = usage.get("adapted")
+    if isinstance(adapted, list) and adapted:
+        line += f"; adapted to its server: {', '.join(map(str, adapted))}"
     return f"{line}; stopped: {report.error}" if report.error else line
 
 
