@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from gnomon.calibration.labels.views import rater_kinds
+from gnomon.calibration.labels.views import rater_kinds, reference_raters
+from gnomon.chain.session import opened
 from gnomon.data.records import RaterKind
 from gnomon.data.storage import tables
 from gnomon.data.storage.store import Store
@@ -139,12 +140,15 @@ def test_its_trials_are_the_ones_of_its_design_and_none_is_generated_again(study
     assert rows(study, "trials") == before
 
 
-def test_a_rater_of_the_first_version_is_what_its_name_tells(study: Path) -> None:
+def test_raters_of_the_first_version_are_models_by_their_names_and_count_with_its_calibration_set(study: Path) -> None:
     store = Store.open(f"sqlite:///{study / 'gnomon.db'}")
     try:
         stored = set(store.read_frame(tables.labels)["rater_kind"])
         kinds = rater_kinds(store)
+        with opened(study) as same:
+            counting = reference_raters(same.store)
     finally:
         store.close()
     assert stored == {None}
-    assert set(kinds.values()) == {RaterKind.PERSON}
+    assert set(kinds.values()) == {RaterKind.MODEL}
+    assert set(counting) == set(kinds)
