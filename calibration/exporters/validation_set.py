@@ -48,6 +48,8 @@ def export_validation_set(store: Store, folder: Path) -> ExportReport:
 
 
 def _write_cases(cases: pd.DataFrame, path: Path) -> None:
-    flags = [name for name in cases if name == "target" or str(name).removeprefix("target_") in CORE_FLAGS]
-    words = {name: cases[name].astype(bool).map({True: "true", False: "false"}) for name in flags}
-    cases.assign(**words).rename(columns={"trial": "id"}).to_csv(path, index=False, lineterminator="\n")
+    written = cases.rename(columns={"trial": "id"})
+    for name in written.columns:
+        if name == "target" or str(name).removeprefix("target_") in CORE_FLAGS:
+            written[name] = written[name].astype(bool).map({True: "true", False: "false"})
+    written.to_csv(path, index=False, lineterminator="\n")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from xml.sax.saxutils import quoteattr
@@ -24,7 +24,7 @@ RECORDS, SETTINGS = "records.json", "settings.json"
 GUIDELINES = (
     "Each record is one answer of a language model. Read it and answer the questions; nothing else is known of it."
 )
-Settings = dict[str, object]
+Settings = Mapping[str, object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +133,7 @@ def _asked_questions(connection: Connection, study: ExportedStudy) -> list[ToolQ
     return tool_questions(sorted(concepts - {None, NONE, OTHER}), by_pass=by_pass)
 
 
-def _write_list(path: Path, documents: Iterator[Settings]) -> int:
+def _write_list(path: Path, documents: Iterable[Settings]) -> int:
     count = 0
     with path.open("w", encoding="utf-8", newline="\n") as file:
         file.write("[\n")

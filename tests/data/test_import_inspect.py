@@ -164,10 +164,26 @@ def test_a_threshold_decides(log, threshold, values, right):
     assert read(log("a", values), threshold=threshold) == {"grader": right}
 
 
-@pytest.mark.parametrize("text", ["7", ">=", ">= A", ">= 1, 2", "== ", "=> 3", ">= nan", "at least 3"])
+@pytest.mark.parametrize("text", ["", ">=", ">= A", ">= 1, 2", "== ", "=> 3", ">= nan", "at least 3"])
 def test_a_threshold_that_is_no_comparison_is_refused(text):
     with pytest.raises(InputError, match=r"no comparison|several numbers"):
         parse_threshold(text)
+
+
+@pytest.mark.parametrize(
+    ("values", "problem"),
+    [
+        (["C", "I", 7, 3], r"words \(c, i\) and grades"),
+        (["C", "I"], "which are 0 to 1 in Inspect"),
+    ],
+)
+def test_words_are_not_compared_on_a_scale_that_is_not_theirs(log, values, problem):
+    with pytest.raises(InputError, match=problem):
+        read(log("a", values), threshold=">= 7")
+
+
+def test_a_number_alone_is_the_least_that_passes():
+    assert str(parse_threshold("7")) == ">= 7"
 
 
 def test_a_threshold_is_written_as_it_is_typed():
@@ -222,6 +238,12 @@ def test_a_part_of_a_score_is_named(log, name):
     with pytest.raises(InputError, match=r"gives several values \(right, steps\): name the one to read with --score"):
         read(path)
     assert read(path, score=name) == {"grader.right": [6, 4, 0]}
+
+
+@pytest.mark.parametrize("name", ["exact", "match.exact", "grader.match.exact"])
+def test_a_part_within_a_part_is_named(log, name):
+    path = log("a", [{"match": {"exact": n % 2, "near": 0.5}, "note": "x"} for n in range(10)])
+    assert read(path, score=name) == {"grader.match.exact": [5, 5, 0]}
 
 
 def test_a_part_that_is_graded_needs_a_threshold_as_a_score_does(log):
@@ -299,6 +321,31 @@ def test_invalidated_samples_are_left_out_and_counted(store, log):
 def test_ids_1_and_1_as_text_are_two_samples(store, log):
     landed, report = bring(store, log("a", [sample(1), sample("1", answer="other")], task_id=""))
     assert (landed.new["trials"], report.problems) == (2, [])
+
+
+def archive(path, header, *samples):
+    with zipfile.ZipFile(path, "w") as made:
+        made.writestr(*header)
+        for each in samples:
+            made.writestr(f"samples/{each['id']}_epoch_1.json", json.dumps(each))
+    return path
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_samples_of_one_name_in_an_archive_are_told_apart_by_their_ids_and_the_last_version_counts(store, tmp_path):
+    head = ("header.json", json.dumps({"eval": {"task": "t", "model": "m", "task_id": "T"}, "status": "success"}))
+    samples = [sample(1, "I"), sample("1", answer="other"), sample(1, "C"), sample(2)]
+    landed, report = bring(store, archive(tmp_path / "a.eval", head, *samples))
+    assert (landed.new["trials"], passes(store)["grader"]) == (3, [3, 0, 0])
+    assert (sum(report.left_out.values()), report.problems) == (1, [])
+
+
+def test_a_killed_run_without_a_header_is_one_that_failed(store, log, tmp_path):
+    head = ("_journal/start.json", json.dumps({"eval": {"task": "t", "model": "m-7b", "task_id": "T", "run_id": "a"}}))
+    killed = archive(tmp_path / "a.eval", head, sample(1, uuid="u1"), sample(2, "I", uuid="u2"))
+    again = log("b", [sample(1, uuid="u1"), sample(2, uuid="v2", answer="new")], task_id="T", model="m-7b")
+    landed, report = bring(store, killed, again)
+    assert (landed.new["trials"], passes(store)["grader"], report.problems) == (2, [2, 0, 0], [])
 
 
 def test_logs_without_samples_are_said_to_have_none(store, log):

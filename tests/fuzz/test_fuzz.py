@@ -1,6 +1,6 @@
 """Whatever comes in, there is a result or one clear line: no traceback, no hang over 5 s, no row lost in silence.
 
-`make fuzz` runs 20,000 cases of each of ten kinds, the suite 200 of each, always the same.
+`make fuzz` runs 20,000 cases of each of eleven kinds, the suite 200 of each, always the same.
 """
 
 from __future__ import annotations
@@ -181,6 +181,11 @@ def test_export_folders(store, folder, exported, data, packed):
     samples=st.none() | values,
 )
 def test_inspect_logs(store, folder, sample, head, spoil, samples):
+    scores = sample["scores"] if isinstance(sample.get("scores"), dict) else {}
+    edited = scores.get("e")
+    if isinstance(edited, dict) and isinstance(edited.get("history"), dict):  # fields of lists are not changed
+        edit = {"value": "I", "provenance": edited["history"].pop("1", {"author": "a", "timestamp": 0})}
+        edited["history"] = [*edited["history"].values(), edit]
     path = folder / "log.eval"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("header.json", json.dumps(head))
@@ -193,6 +198,51 @@ def test_inspect_logs(store, folder, sample, head, spoil, samples):
     path = folder / "log.json"
     path.write_text(json.dumps({**head, "samples": [sample] if samples is None else samples}))
     brought(store, "inspect", path)
+
+
+TASK = {
+    "id": 1,
+    "data": {"trial": "t", "answer": "x", "exposure": "blind"},
+    "predictions": [],
+    "annotations": [
+        {
+            "completed_by": {"email": "a@b"},
+            "was_cancelled": False,
+            "updated_at": "2026-01-01T00:00:00Z",
+            "result": [{"from_name": "claims", "type": "choices", "value": {"choices": ["yes"]}}],
+        }
+    ],
+}
+FLAT = {"trial": "t", "annotator": 1, "claims": "yes", "concept": {"choices": ["sea"]}, "updated_at": None}
+RECORD = {
+    "id": "t",
+    "status": "completed",
+    "metadata": {"trial": "t"},
+    "suggestions": {},
+    "responses": {"claims": [{"value": "yes", "user_id": "u"}], "concept": [{"value": "sea", "user_id": "u"}]},
+}
+COLUMNS = {
+    "id": "t",
+    "claims.responses": ["yes"],
+    "claims.responses.users": ["u"],
+    "claims.responses.status": ["draft"],
+}
+SERVED = {
+    "external_id": "t",
+    "responses": [{"user_id": "u", "status": "submitted", "values": {"claims": {"value": "no"}}}],
+}
+
+
+@fuzzed
+@given(
+    content=st.tuples(st.just("label-studio"), spoilt(st.one_of(listed(TASK), listed(FLAT))))
+    | st.tuples(st.just("argilla"), spoilt(st.one_of(listed(RECORD), listed(COLUMNS), listed(SERVED))))
+)
+def test_labels_of_tools(store, folder, content):
+    tool, written = content
+    path = folder / "tasks.json"
+    path.write_bytes(written)
+    brought(store, tool, path)
 
 
 STUDY = """name = "toy"

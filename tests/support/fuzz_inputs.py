@@ -37,7 +37,13 @@ ROWS = {
 }  # fmt: skip
 SAMPLE = {
     "id": "1", "epoch": 1, "metadata": {"arm": "injection", "concept": "sea", "layer": 3}, "input": "q",
-    "output": {"completion": "x", "choices": []}, "scores": {"s": {"value": "C", "metadata": {}}},
+    "output": {"completion": "x", "choices": []}, "uuid": "u", "invalidation": None,
+    "scores": {
+        "s": {"value": "C", "metadata": {}},
+        "e": {"value": "I", "history": {"0": {"value": "C"}}},
+        "g": {"value": {"a": 1, "b": {"c": 0.5}}},
+        "o": {"value": "C", "metadata": {"gnomon": {"judge": "j", "state": "ok", "facts": {"claims": True}}}},
+    },
 }  # fmt: skip
 
 

@@ -6,6 +6,7 @@ import json
 import struct
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from gnomon.data.importers.text_files import LONGEST, parse_json, read_content
 
 ZSTANDARD = 93
 _LOCAL = struct.Struct("<26xHH")
+WRITTEN_AGAIN = "the log holds a later version of the sample"
 Sample = tuple[SourceLocation, dict[str, object]]
 
 
@@ -104,7 +106,8 @@ def read_log(path: Path, report: ImportReport) -> tuple[LogHeader, Iterator[Samp
 def _read_archive(path: Path, report: ImportReport) -> tuple[LogHeader, Iterator[Sample]]:
     try:
         with zipfile.ZipFile(path) as archive:
-            there = {member.filename: member for member in archive.infolist()}
+            members = archive.infolist()
+            there = {member.filename: member for member in members}
     except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError, EOFError, struct.error) as error:
         raise InputError(f"{path}: is damaged ({str(error)[:80]}): copy the log again") from None
     start = next((name for name in ("header.json", "_journal/start.json") if name in there), None)
@@ -114,14 +117,20 @@ def _read_archive(path: Path, report: ImportReport) -> tuple[LogHeader, Iterator
         header = parse_json(_without_constants(_read_member(path, there[start])))
     except RowError as error:
         raise InputError(f"{path}: {start} {error}") from None
-    samples = [member for name, member in there.items() if name.startswith("samples/") and name.endswith(".json")]
+    if start != "header.json" and isinstance(header, dict):
+        header = {"status": "started", **header}  # the run was killed before it could say how it ended
+    samples = [each for each in members if each.filename.startswith("samples/") and each.filename.endswith(".json")]
     return _log_header(path, header), _archive_members(path, samples, report)
 
 
 def _archive_members(path: Path, members: list[zipfile.ZipInfo], report: ImportReport) -> Iterator[Sample]:
+    """The samples; of those that were written several times the last one, unless they only look alike (1 and "1")."""
+    times = Counter(member.filename for member in members)
+    waiting: dict[str, dict[str, Sample]] = {}
     for member in members:
         place = SourceLocation(path.name, part=member.filename)
         report.rows += 1
+        times[member.filename] -= 1
         try:
             sample = parse_json(_without_constants(_read_member(path, member)))
             if not isinstance(sample, dict):
@@ -129,7 +138,13 @@ def _archive_members(path: Path, members: list[zipfile.ZipInfo], report: ImportR
         except RowError as error:
             report.add_problem(place, error)
         else:
-            yield place, sample
+            alike = waiting.setdefault(member.filename, {})
+            key = json.dumps(sample.get("id"))
+            if key in alike:
+                report.add_exclusion(place, WRITTEN_AGAIN)
+            alike[key] = (place, sample)
+        if not times[member.filename]:
+            yield from waiting.pop(member.filename, {}).values()
 
 
 def _read_member(path: Path, member: zipfile.ZipInfo) -> str:

@@ -191,7 +191,7 @@ def _parse_row(place: SourceLocation, sample: Mapping[str, object], log: LogRead
     trial = make_trial(_sample_identity(sample, header, failed=bool(error)), subject)
     former = make_trial(
         [*header.run, parse_row_id(sample, "id"), _epoch_of(sample)],
-        row_builders.subject_named(str(about.get("subject") or name), options.parameters),
+        row_builders.subject_named(_former_name(about, name), options.parameters),
     )
     verdicts: list[row_builders.ImportedVerdict] = []
     labels: list[row_builders.ImportedLabel] = []
@@ -215,6 +215,12 @@ def _parse_row(place: SourceLocation, sample: Mapping[str, object], log: LogRead
         tuple(labels),
         former_id=str(own_part(about).get("trial") or former.id),
     )
+
+
+def _former_name(about: Mapping[str, object], name: str) -> str:
+    """The model's name as earlier versions read it: the sample's metadata came before the log."""
+    own = about.get("subject")
+    return own if isinstance(own, str) and 0 < len(own.strip()) <= 200 else name
 
 
 def _sample_identity(sample: Mapping[str, object], header: LogHeader, *, failed: bool) -> list[object]:

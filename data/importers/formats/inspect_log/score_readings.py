@@ -11,6 +11,7 @@ from typing import Literal
 
 from gnomon.data.errors import InputError
 from gnomon.data.importers.field_parsers import EMPTY, is_empty, quote_value
+from gnomon.data.importers.tabular.value_ranges import PASS_FAIL, YES_NO
 
 Meaning = bool | Literal["partial"]
 PARTIAL: Meaning = "partial"
@@ -18,9 +19,8 @@ SHOWN = 8
 MOST = 1_000
 """Distinct numbers and words of one scorer that are kept: more change nothing in what they mean."""
 WORDS: Mapping[str, Meaning] = {
-    **dict.fromkeys(("correct", "right", "pass", "passed", "yes", "true"), True),
-    **dict.fromkeys(("incorrect", "wrong", "fail", "failed", "no", "false", "noanswer", "no answer"), False),
-    **dict.fromkeys(("partial", "partially correct"), PARTIAL),
+    **{word: flag for word, flag in {**YES_NO, **PASS_FAIL}.items() if word.isalpha() and len(word) > 1},
+    **{"noanswer": False, "no answer": False, "partial": PARTIAL, "partially correct": PARTIAL},
 }
 LETTERS: tuple[Mapping[str, Meaning], ...] = (
     {"c": True, "i": False, "n": False, "p": PARTIAL},
@@ -32,7 +32,7 @@ UNSCORED = frozenset(
     (*EMPTY, "n/a", "#n/a", "unscored", "not scored", "unknown", "unsure", "skip", "skipped", "invalid", "parse_error")
 )
 _ERROR = re.compile(r"(parse[ _]?)?error\b", re.IGNORECASE)
-_THRESHOLD = re.compile(r"\s*(>=|<=|==|=|>|<|≥|≤)\s*([^<>=≥≤\s].*?)\s*")
+_THRESHOLD = re.compile(r"\s*(>=|<=|==|=|>|<|≥|≤|)\s*([^<>=≥≤\s].*?)\s*")
 _COMPARISONS = {">=": ge, "≥": ge, "<=": le, "≤": le, ">": gt, "<": lt, "==": eq, "=": eq}
 NUMBERS_OF: Mapping[Meaning, float] = {True: 1.0, False: 0.0, PARTIAL: 0.5}
 """Inspect's own numbers for its words."""
@@ -78,7 +78,7 @@ class Threshold:
 
 
 def parse_threshold(text: str) -> Threshold:
-    """The threshold written as `>= 7`, `< 0.5` or `== A, B`.
+    """The threshold written as `>= 7`, `< 0.5` or `== A, B`; a number alone means *at least*.
 
     Raises
     ------
@@ -88,7 +88,7 @@ def parse_threshold(text: str) -> Threshold:
     found = _THRESHOLD.fullmatch(text)
     parts = tuple(scalar_of(part.strip()) for part in found[2].split(",")) if found else ()
     known = tuple(part for part in parts if part is not None)
-    sign = found[1].replace("≥", ">=").replace("≤", "<=") if found else ""
+    sign = {"≥": ">=", "≤": "<=", "": ">="}.get(found[1], found[1]) if found else ""
     is_equality = sign in ("=", "==")
     if not known or len(known) < len(parts) or not (is_equality or all(isinstance(part, float) for part in known)):
         raise InputError(f"--threshold {text!r}: is no comparison: write it as '>= 7', '< 0.5' or '== A, B'")
@@ -142,6 +142,12 @@ class ValueRange:
         elif isinstance(known, str) and len(self.words) < MOST:
             self.words.add(known)
 
+    def iter_parts(self, within: str = "") -> Iterator[tuple[str, ValueRange]]:
+        """The parts of tables by their path, those within parts included."""
+        for name, part in self.parts.items():
+            yield within + name, part
+            yield from part.iter_parts(f"{within}{name}.")
+
     def describe_values(self) -> str:
         """The values in a few words, for a message."""
         shown = [quote_value(word) for word in sorted(self.words)[:SHOWN]]
@@ -185,10 +191,8 @@ class ScoreReading:
         return self.scorer if self.part is None else f"{self.scorer}.{self.part}"
 
     def part_of(self, value: object) -> object:
-        """What is read of a value: itself, or its part."""
-        if self.part is None:
-            return value
-        return value.get(self.part) if isinstance(value, Mapping) else None
+        """What is read of a value: itself, or its part, which may lie in a part (`a.b`)."""
+        return value if self.part is None else _find_part(value, self.part)
 
     def read_value(self, value: object) -> tuple[bool | None, str]:
         """Whether a score passes, or None and why that cannot be said."""
@@ -203,6 +207,15 @@ class ScoreReading:
         if meaning == PARTIAL:
             return None, f"partial score {quote_value(value)}; --threshold says whether it passes"
         return (meaning, "") if isinstance(meaning, bool) else (None, f"{quote_value(value)} has no known meaning")
+
+
+def _find_part(value: object, path: str) -> object:
+    if not isinstance(value, Mapping):
+        return None
+    if path in value:
+        return value[path]
+    within = (name for name in value if path.startswith(f"{name}."))
+    return next((_find_part(value[name], path.removeprefix(f"{name}.")) for name in within), None)
 
 
 def _meaning_of(word: str) -> Meaning | None:
@@ -249,15 +262,34 @@ def _chosen_scores(ranges: Mapping[str, ValueRange], score: str | None) -> Itera
         yield from ((scorer, None, range_) for scorer, range_ in ranges.items() if score in (None, scorer))
         return
     of_parts = [
-        (scorer, part, range_.parts[part])
+        (scorer, part, inner)
         for scorer, range_ in ranges.items()
-        for part in range_.parts
-        if score in (part, f"{scorer}.{part}", f"{scorer}/{part}")
+        for part, inner in range_.iter_parts()
+        if score in (part, part.rsplit(".", 1)[-1], f"{scorer}.{part}", f"{scorer}/{part}")
     ]
     if not of_parts:
-        known = [*ranges, *(f"{scorer}.{part}" for scorer, range_ in ranges.items() for part in range_.parts)]
-        raise InputError(f"--score {score!r}: the logs have no such score: choose from {', '.join(known) or 'none'}")
+        parts = (f"{scorer}.{part}" for scorer, range_ in ranges.items() for part, _ in range_.iter_parts())
+        known = ", ".join([*ranges, *parts][: 2 * SHOWN])
+        raise InputError(f"--score {score!r}: the logs have no such score: choose from {known or 'none'}")
     yield from of_parts
+
+
+def _check_scale(name: str, range_: ValueRange, threshold: Threshold) -> None:
+    """Raise `UndecidedError` if words that are 0 to 1 in Inspect are to be compared on another scale."""
+    bound = threshold.against[0]
+    known = sorted(word for word in range_.words if threshold.is_passed(word) is not None)
+    if isinstance(bound, str) or not known:
+        return
+    if any(not 0 <= number <= 1 for number in range_.numbers):
+        raise UndecidedError(
+            f"scorer '{name}' gives words ({', '.join(known)}) and grades ({range_.describe_values()}), which no "
+            "threshold compares: import the logs with the one and those with the other apart"
+        )
+    if not 0 <= bound <= 1:
+        raise UndecidedError(
+            f"scorer '{name}' gives words ({', '.join(known)}), which are 0 to 1 in Inspect: --threshold '{threshold}' "
+            "lies outside: leave it out, or write one between 0 and 1"
+        )
 
 
 def _check_decidable(name: str, range_: ValueRange, threshold: Threshold | None) -> None:
@@ -272,6 +304,7 @@ def _check_decidable(name: str, range_: ValueRange, threshold: Threshold | None)
         raise UndecidedError(f"scorer '{name}' gives lists, which no option reads: leave it out with --score")
     if threshold is not None:
         values: list[Scalar] = [*range_.numbers, *range_.words]
+        _check_scale(name, range_, threshold)
         if values and all(threshold.is_passed(value) is None for value in values):
             raise UndecidedError(
                 f"scorer '{name}' gives {range_.describe_values()}, which cannot be compared by --threshold "
