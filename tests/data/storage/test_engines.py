@@ -100,11 +100,16 @@ def test_a_database_of_every_released_version_opens_with_its_facts(store_url, ve
             known = {column["name"] for column in inspect(connection).get_columns(table.name)}
             connection.execute(insert(table).values({key: row[key] for key in row if key in known}))
         assert ("passed" in known) == (version != "0001")
+        connection.exec_driver_sql("INSERT INTO counts VALUES ('paper', 's', 'control', 9, 3, 2)")
     engine.dispose()
     store = Store.open(store_url)
     assert [trial.condition for trial in store.load_trials()] == [CONDITION]
     (label,) = store.read_frame(tables.labels).to_dict("records")
     assert (label["rater"], label["claims"], label["passed"]) == ("ann", True, None)
+    (counted,) = store.read_frame(tables.counts).dropna(axis="columns").to_dict("records")
+    assert counted == {
+        "source": "paper", "subject": "s", "arm": "control", "cell": "", "n": 9, "refused": 3, "event": 2,
+    }  # fmt: skip
     with pytest.raises(InputError, match="append-only"), store.write_transaction() as connection:
         connection.execute(text("DELETE FROM labels"))
     store.close()
