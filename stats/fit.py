@@ -90,9 +90,7 @@ from gnomon.stats.stored_fits import find_requested_fit, save_fit
 DEFAULT_SEED = 20251122
 CUT_DRAWS = 600
 """Draws of the cut fit, which stands beside the joint one and is never a headline."""
-POOLED_CALIBRATION_REASON = (
-    "counts have no labels: its judge was calibrated with both arms pooled, and a correction needs errors by arm"
-)
+POOLED_CALIBRATION_REASON = "counts have no labels, and a correction needs the judge's errors in each arm"
 IMPUTATIONS = 10
 """Draws of the truth of labelled trials, where raters may be wrong, for the design-based estimates."""
 AVERAGING_NOTE = "Averages over each model's own trials of an arm (its concepts, strengths, layers and protocols)"

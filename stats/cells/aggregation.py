@@ -327,7 +327,8 @@ def published_cells(store: Store) -> CellCounts:
     rows = store.read_frame(query.order_by(*order, column.strength, column.cell))
     if rows.empty:
         raise NotEnoughDataError(
-            "this study holds no published counts: run `gnomon demo DIR --published-only` to load them"
+            "this study holds no published counts: load them with `gnomon import counts FILE --study DIR`, or "
+            "`gnomon demo DIR --published-only`"
         )
     frame = rows[list(AXES)].assign(
         strength=rows["strength"].fillna(0.0).astype(float),

@@ -6,13 +6,13 @@ from collections.abc import Iterable
 
 PUBLISHED_VIEW = "published"
 COUNTS_ONLY = (
-    "Counts only: they do not show which trials shared a concept, layer or strength. Intervals are for exactly the "
-    "conditions that were run; for other concepts, layers or strengths they are far too narrow, about ten times on a "
-    "public sweep of one of the published models (docs/reanalysis.md)."
+    "Counts only: as far as they do not show which trials shared a concept, layer or strength, intervals are for "
+    "exactly the conditions that were run; for other concepts, layers or strengths they are far too narrow, about ten "
+    "times on a public sweep of one of the published models (docs/reanalysis.md)."
 )
 COUNTS_WITHOUT_CORRECTION = (
-    "The published study holds counts only, without responses, verdicts or labels, so its judge's error rates by arm "
-    "are not known: corrected estimates do not exist for it."
+    "This study holds counts only, without responses, verdicts or labels, so the judge's error rates by arm are not "
+    "known: corrected estimates do not exist for it."
 )
 
 

@@ -124,16 +124,17 @@ def _parse_verdicts(
     kept = {name: row[name] for name in SAID if name in row}
     if all(is_empty(value) for value in kept.values()):
         return ()
+    facts: Facts | None
     try:
         flags = {name: parse_bool(row, name) for name in ("affirmative", "correct_id", "coherent", "refusal")}
-        facts: Facts | None = row_builders.facts_of_claim(
+        claimed = row_builders.facts_of_claim(
             flags["affirmative"],
             flags["correct_id"],
             target,
             coherent=flags["coherent"],
             refused=flags["refusal"],
         )
-        facts = row_builders.with_further(facts, {TIMING: row.get("early_detection")})
+        facts = row_builders.with_further(claimed, {TIMING: row.get("early_detection")})
     except RowError:
         facts = None
     raw = json.dumps(kept, ensure_ascii=False, sort_keys=True)
