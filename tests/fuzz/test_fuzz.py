@@ -7,12 +7,25 @@ from __future__ import annotations
 
 import json
 import os
+import tomllib
 import zipfile
 from itertools import count
 
 import numpy as np
 import pytest
-from fuzz_inputs import ROWS, SAMPLE, changed, lines, listed, parquet_tables, sheet, spoilt, values
+from fuzz_inputs import (
+    ROWS,
+    SAMPLE,
+    changed,
+    delimited,
+    lines,
+    listed,
+    parquet_tables,
+    sheet,
+    spoilt,
+    values,
+    workbooks,
+)
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -21,6 +34,8 @@ from gnomon.calibration.queue.label_sampling import draw_sample
 from gnomon.data.errors import UserError
 from gnomon.data.exporters.gnomon_export import export_store
 from gnomon.data.importers import ImportOptions, parse_files
+from gnomon.data.importers.tabular.map_suggestion import suggest_map
+from gnomon.data.importers.tabular.table_files import FileLayout
 from gnomon.data.records import Exposure, Facts, Label, LabelKind
 from gnomon.data.storage.store import Store
 from gnomon.judging.rubrics.reply_parser import PassReply, Reply, parse_reply, read_reply
@@ -124,6 +139,45 @@ def test_tables_and_their_maps(store, folder, rows, map_, whole):
     path.write_bytes(rows)
     columns.write_bytes(MAP.encode() if whole else map_)
     brought(store, "table", path, ImportOptions(map=columns))
+
+
+FACTS = [
+    'claims = "claims"\nthreshold = ">= 0.5"\n',
+    'claims = "claims"\n[verdict.values]\ntrue = true\n7 = ""\n',
+    'claims = "claims"\nsample = "p"\nwhere = {arm = "control"}\n',
+    'each = "claims"\npassed = "a"\n',
+    'claims = "claims"\nidentified = "claims"\ncoherent = "answer"\n',
+]
+KEYED = ['key = "key"', 'key = ["key", "arm"]', "key = {row_number = true}", 'id = "key"', 'key = "key.a.0"']
+MAPS = st.tuples(st.sampled_from(KEYED), st.sampled_from(FACTS), st.booleans()).map(
+    lambda parts: (
+        f"[trial]\n{parts[0]}\n" + 'answer = "answer"\n' * parts[2] + f'[verdict]\njudge = "subject"\n{parts[1]}'
+    )
+)
+FILES = st.one_of(
+    st.tuples(st.just("t.csv"), spoilt(delimited(TABLE))),
+    st.tuples(st.just("t.tsv"), spoilt(delimited(TABLE, "\t"))),
+    st.tuples(st.just("t.jsonl"), spoilt(lines(TABLE))),
+    st.tuples(st.just("t.json"), spoilt(listed(TABLE))),
+    st.tuples(st.just("t.json"), spoilt(values.map(lambda made: json.dumps(made).encode()))),
+    st.tuples(st.just("t.xlsx"), workbooks(TABLE)),
+)
+
+
+@fuzzed
+@given(file=FILES, map_=MAPS | st.none(), options=st.sampled_from([{}, {"encoding": "cp1252"}, {"threshold": "> 0"}]))
+def test_tables_of_all_kinds_with_and_without_a_map(store, folder, file, map_, options):
+    path, columns = folder / file[0], folder / "any.toml"
+    path.write_bytes(file[1])
+    if map_ is not None:
+        columns.write_text(map_)
+    brought(store, "table", path, ImportOptions(map=columns if map_ is not None else None, **options))
+    try:
+        text = suggest_map([path], FileLayout()).text
+    except UserError as error:
+        one_line(error)
+    else:
+        tomllib.loads(text)
 
 
 @fuzzed

@@ -6,6 +6,7 @@ import io
 import json
 from copy import deepcopy
 
+import openpyxl
 import pyarrow as pa
 from hypothesis import strategies as st
 from pyarrow import parquet
@@ -23,7 +24,7 @@ SAID = {"answer": "pass", "coherent": True, "refused": False, "detected_concept"
 ROWS = {
     "open-introspection": {
         "id": "1", "concept": "sea", "was_injected": True, "response": "x", "config": {"model": "Toy-7B", "layer": 3},
-        "label": {**SAID, "timestamp": "2026-01-01T00:00:00Z"}, "judge_result": SAID, "timestamp": 5,
+        "label": {**SAID, "timestamp": "2026-01-01T00:00:00Z"}, "judge_result": SAID, "timestamp": 1_767_225_600,
     },
     "introspection-scaling": {
         "condition": "injected", "concept": "sea", "alpha": 1.5, "layer": 17, "model_id": "Toy-7B", "trial": 0,
@@ -91,6 +92,45 @@ def sheet(row):
             [",".join(row), *(",".join(quoted(one.get(name, "")) for name in row) for one in rows)]
         ).encode()
     )
+
+
+def delimited(row, separators=",;\t|"):
+    """A CSV file with any separator, perhaps with a line that names it, perhaps in another encoding."""
+    cells = st.lists(changed(row), min_size=1, max_size=5)
+
+    def written(parts):
+        rows, separator, declared, encoding = parts
+        lines_ = [row, *({name: one.get(name, "") for name in row} for one in rows)]
+        texts = [separator.join(f'"{value}"' for value in (line if at == 0 else line.values()))
+                 for at, line in enumerate(lines_)]  # fmt: skip
+        whole = "\n".join([f"sep={separator}"] * declared + texts)
+        return whole.encode(encoding, "replace")
+
+    return st.tuples(cells, st.sampled_from(separators), st.booleans(), st.sampled_from(["utf-8", "cp1252"])).map(
+        written
+    )
+
+
+@st.composite
+def workbooks(draw_, row):
+    """Bytes of an Excel workbook of sound rows with some cells changed; perhaps spoilt."""
+    book = openpyxl.Workbook()
+    book.active.append(list(row))
+    cells = st.none() | st.booleans() | st.integers(-9, 10**6) | st.floats(allow_nan=False, allow_infinity=False)
+    cells |= st.text(st.characters(min_codepoint=32, exclude_categories=["Cs"]), max_size=9) | st.just("=1+1")
+    for _ in range(draw_(st.integers(0, 3))):
+        line = [flat(value) for value in row.values()]
+        if draw_(st.booleans()):
+            line[draw_(st.integers(0, len(line) - 1))] = draw_(cells | st.just("#N/A"))
+        book.active.append(line)
+    if draw_(st.integers(0, 5)) == 0:
+        book.create_sheet("other").append(["x"])
+    out = io.BytesIO()
+    book.save(out)
+    content = bytearray(out.getvalue())
+    for _ in range(draw_(st.integers(0, 2))):
+        content[draw_(st.integers(0, len(content) - 1))] ^= draw_(st.integers(1, 255))
+    return bytes(content)
 
 
 odd_cells = st.none() | st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
