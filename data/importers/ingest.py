@@ -22,6 +22,7 @@ from gnomon.data.importers.row_builders import (
     ImportedVerdict,
     SourceKey,
     key_numbers,
+    renamed_judge,
 )
 from gnomon.data.outcomes import facts_from_pass_fail
 from gnomon.data.records import NONE, OTHER, Arm, Facts, Label, Subject, Trial, Verdict, utc_timestamp
@@ -60,16 +61,20 @@ class ImportCounts:
 
 
 @dataclass(slots=True)
-class _RaterNames:
-    """Names of raters: one that differs from an earlier one only in case, spaces or '.0' is the same person."""
+class _KnownNames:
+    """Names of raters, judges or models: one that differs from an earlier one only in case, spaces or '.0' is the same.
 
+    `what` is how notes call them. Names that the study has stay apart.
+    """
+
+    what: str
     known: set[str]
     folded: dict[str, str]
 
     @classmethod
-    def of_store(cls, connection: Connection) -> _RaterNames:
-        names = sorted(connection.execute(select(tables.labels.c.rater).distinct()).scalars())
-        return cls(set(names), {fold_name(name): name for name in reversed(names)})
+    def of_column(cls, connection: Connection, column: Any, what: str) -> _KnownNames:
+        names = sorted(connection.execute(select(column).distinct()).scalars())
+        return cls(what, set(names), {fold_name(name): name for name in reversed(names)})
 
     def resolve_name(self, name: str, report: ImportReport) -> str:
         if name in self.known:
@@ -78,7 +83,7 @@ class _RaterNames:
         if found == name:
             self.known.add(name)
         else:
-            report.add_note(f"rater '{name}' counts as '{found}': the names differ only in case, spaces or '.0'")
+            report.add_note(f"{self.what} '{name}' counts as '{found}': the names differ only in case, spaces or '.0'")
         return found
 
 
@@ -92,7 +97,9 @@ class _Import:
     concepts: set[str]
     report: ImportReport
     moment: str
-    raters: _RaterNames
+    raters: _KnownNames
+    subjects: _KnownNames
+    judges: _KnownNames
     pass_is_event: dict[str, bool] = field(default_factory=dict)
     told: dict[int, str] = field(default_factory=dict)
     first_verdict: int = 0
@@ -144,7 +151,12 @@ def store_rows(store: Store, rows: Iterable[ImportedRow], concepts: set[str], re
     files: set[str] = set()
     with store.write_transaction() as connection:
         listed = concepts | _study_concepts(connection)
-        run = _Import(listed, report, utc_timestamp(), _RaterNames.of_store(connection))
+        names = (
+            _KnownNames.of_column(connection, tables.labels.c.rater, "rater"),
+            _KnownNames.of_column(connection, tables.subjects.c.name, "model"),
+            _KnownNames.of_column(connection, tables.judges.c.name, "judge"),
+        )
+        run = _Import(listed, report, utc_timestamp(), *names)
         for file, of_file in groupby(rows, key=lambda row: row.place.file):
             files.add(file)
             run.first_verdict = connection.execute(select(func.max(tables.verdicts.c.id))).scalar() or 0
@@ -163,12 +175,36 @@ def store_rows(store: Store, rows: Iterable[ImportedRow], concepts: set[str], re
 def _store_batch(
     store: Store, connection: Connection, part: Sequence[ImportedRow], run: _Import, landed: ImportCounts
 ) -> None:
-    rows = _resolve_rows(connection, part, run)
+    rows = [_fold_judges(row, run) for row in _resolve_rows(connection, [_fold_subject(row, run) for row in part], run)]
     known = _known_rows(connection, rows, run)
     for row in rows:
         _store_row(row, known, landed, run)
     _write_batch(store, connection, rows, known)
     run.told |= _file_keys(known)
+
+
+def _fold_subject(row: ImportedRow, run: _Import) -> ImportedRow:
+    """The row with its model as the study, or an earlier row, spells it."""
+    if row.trial is None or row.subject is None:
+        return row
+    name = run.subjects.resolve_name(row.subject.name, run.report)
+    if name == row.subject.name:
+        return row
+    condition = replace(row.trial.condition, subject=name)
+    trial = replace(row.trial, id=condition.trial_id(row.trial.replicate), condition=condition)
+    key = row.key and replace(row.key, subject=row.key.subject and name)
+    return replace(row, trial_id=trial.id, trial=trial, subject=replace(row.subject, name=name), key=key)
+
+
+def _fold_judges(row: ImportedRow, run: _Import) -> ImportedRow:
+    """The row with its judges as the study, or an earlier row, spells them."""
+    names = [run.judges.resolve_name(heard.judge.name, run.report) for heard in row.verdicts]
+    if all(name == heard.judge.name for name, heard in zip(names, row.verdicts, strict=True)):
+        return row
+    verdicts = (
+        replace(heard, judge=renamed_judge(heard.judge, name)) for name, heard in zip(names, row.verdicts, strict=True)
+    )
+    return replace(row, verdicts=tuple(verdicts))
 
 
 @dataclass(frozen=True, slots=True)

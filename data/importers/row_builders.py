@@ -208,6 +208,20 @@ def judge_version(source: str, name: str, **config: Any) -> JudgeVersion:
     return JudgeVersion(canonical_hash(["imported judge", known]), known["name"], IMPORTED, known)
 
 
+def renamed_judge(judge: JudgeVersion, name: str) -> JudgeVersion:
+    """The same judge of an imported study under another spelling of its name.
+
+    Parameters
+    ----------
+    judge : JudgeVersion
+        A judge of `judge_version`.
+    name : str
+        The name.
+    """
+    known = {**judge.config, "name": name}
+    return JudgeVersion(canonical_hash(["imported judge", known]), name, IMPORTED, known)
+
+
 @lru_cache(maxsize=1024)
 def subject_named(name: str, parameters: float | None = None) -> Subject:
     """A subject by its model's name, from which size, family and variant are read (Qwen2.5-14B, Llama-3.1 1B).

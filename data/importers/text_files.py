@@ -256,6 +256,8 @@ def _json_object(raw: bytes | None, decoder: json.JSONDecoder | None = None) -> 
 
 
 SEPARATORS = (",", ";", "\t", "|")
+DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+")
+WHOLE_NUMBER = re.compile(r"[+-]?\d+")
 SNIFFED = 2**18
 """Number of bytes from which the separator of a CSV file is found."""
 
@@ -292,6 +294,7 @@ def csv_rows(path: Path, report: ImportReport, *, separator: str | None = None, 
         text = io.TextIOWrapper(file, "utf-8", "surrogateescape", newline="")
         reader = csv.reader(text, delimiter=separator, strict=True)
         header = _csv_header(path, reader)
+        decimal = _decimal_columns(head, separator)
         lines_before = 1 if declared else 0
         for place, cells in _csv_records(path, reader, report, lines_before):
             try:
@@ -304,7 +307,31 @@ def csv_rows(path: Path, report: ImportReport, *, separator: str | None = None, 
             except RowError as error:
                 report.add_problem(place, error)
             else:
+                for at in decimal:
+                    if DECIMAL_COMMA.fullmatch(cells[at].strip()):
+                        cells[at] = cells[at].strip().replace(",", ".")
                 yield place, dict(zip(header, cells, strict=True))
+
+
+def _decimal_columns(head: bytes, separator: str) -> list[int]:
+    """Columns of numbers with decimal commas, as spreadsheets write them where a comma is no separator.
+
+    A column in which every comma stands before three digits may hold thousands: its numbers are left as they are.
+    """
+    if separator == ",":
+        return []
+    records: list[list[str]] = []
+    with suppress(csv.Error):
+        records += csv.reader(io.StringIO(head.decode("utf-8", "replace")), delimiter=separator)
+    records = [record for record in records[1:] if len(record) == len(records[0])]
+    found = []
+    for at in range(len(records[0]) if records else 0):
+        cells = [cell for record in records if (cell := record[at].strip())]
+        commas = [cell for cell in cells if DECIMAL_COMMA.fullmatch(cell)]
+        is_number = all(WHOLE_NUMBER.fullmatch(cell) or DECIMAL_COMMA.fullmatch(cell) for cell in cells)
+        if is_number and any(len(cell.partition(",")[2]) != 3 for cell in commas):
+            found.append(at)
+    return found
 
 
 def _find_separator(head: bytes, *, whole: bool) -> str:

@@ -370,3 +370,58 @@ def test_a_nan_in_json_is_a_missing_value(bring):
     landed, problems, report = bring(b'{"id": 1, "judge": NaN}\n{"id": 2, "judge": true}', PLAIN, "t.jsonl")
     assert (landed.new["trials"], landed.new["verdicts"], problems) == (2, 1, [])
     assert report.empty_verdicts == {"j": 1}
+
+
+def test_names_of_judges_and_models_are_folded_as_those_of_raters(bring, memory):
+    rows = [
+        {"id": n, "llm": llm, "who": who, "judge": 1}
+        for n, (llm, who) in enumerate([("Llama-8B", "GPT-4"), ("llama-8b", "gpt-4"), ("llama-8B ", "4"), ("x", "4.0")])
+    ]
+    map_ = PLAIN.replace('{value = "j"}', '"who"').replace("[verdict]", 'subject = "llm"\n[verdict]')
+    _, problems, report = bring(rows, map_)
+    assert problems == []
+    assert {row.name for row in memory._fetch_all(select(tables.judges))} == {"GPT-4", "4"}
+    assert {trial.condition.subject for trial in memory.load_trials()} == {"Llama-8B", "x"}
+    assert "model 'llama-8b' counts as 'Llama-8B'" in report.notes[0]
+    landed, _, _ = bring(rows, map_)
+    assert landed.new == {"trials": 0, "verdicts": 0, "labels": 0}
+
+
+ARMS = PLAIN.replace("[verdict]", 'arm = "arm"\nconcept = "word"\nstrength = "dose"\n[verdict]')
+INJECTED = [
+    {"id": n, "arm": arm, "word": "sea", "dose": dose, "judge": judge}
+    for n, (arm, dose, judge) in enumerate(
+        [("injection", "2,5", 1), ("injection", "10,25", 0), ("control", "0", 0), ("control", "", 1)]
+    )
+]
+
+
+def written(rows, separator):
+    lines = [list(rows[0]), *(row.values() for row in rows)]
+    return "\n".join(separator.join(map(str, line)) for line in lines).encode()
+
+
+def test_decimal_commas_between_semicolons_are_read(bring, memory):
+    _, problems, _ = bring(written(INJECTED, ";"), ARMS)
+    assert problems == []
+    assert sorted(trial.condition.strength for trial in memory.load_trials()) == [0, 0, 2.5, 10.25]
+
+
+def test_a_column_of_numbers_of_which_none_can_be_read_is_refused_whole(bring, memory):
+    rows = [{**row, "dose": "1,000" if row["arm"] == "injection" else "0"} for row in INJECTED]
+    with pytest.raises(InputError, match=r"column 'dose', which the map names for 'strength', holds .*'1,000'"):
+        bring(written(rows, ";"), ARMS)
+    assert memory.count_rows(tables.trials) == 0
+
+
+def test_rows_without_an_arm_are_counted(bring):
+    rows = [{**row, "arm": row["arm"].replace("control", "")} for row in INJECTED]
+    _, _, report = bring(written(rows, ";"), ARMS)
+    assert "2 rows have no arm in column 'arm': they count as control trials" in report.notes
+
+
+def test_an_identification_that_is_mapped_as_a_pass_is_told_from_its_control_trials(bring, memory):
+    rows = [{**INJECTED[0], "id": "i", "dose": 1}, *({**INJECTED[2], "id": n} for n in range(3))]
+    with pytest.raises(InputError, match="would all be false alarms: if it says whether the concept was identified"):
+        bring(rows, ARMS)
+    assert memory.count_rows(tables.trials) == 0

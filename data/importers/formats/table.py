@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,8 @@ from gnomon.data.outcomes import facts_from_pass_fail
 from gnomon.data.records import NONE, OTHER, Arm, Exposure, Facts, JudgeVersion, RaterKind, RaterRole, Span, Trial
 
 NAME = "table"
+FEWEST_CONTROLS = 3
+"""Trials without an injection from which on none that passes is no accident."""
 UNNAMED = "unknown"
 """The subject of a table that names none."""
 Row = Mapping[str, object]
@@ -93,6 +96,7 @@ def read_files(
     for path in paths:
         numbered = _number_rows(table_rows(path, report, layout))
         yield from parse_rows(numbered, partial(_parse_row, reading=reading), report)
+    reading.tally.tell(columns, report)
 
 
 def _suggested_map(paths: Sequence[Path], options: ImportOptions, report: ImportReport) -> ColumnMap:
@@ -114,6 +118,31 @@ def _suggested_map(paths: Sequence[Path], options: ImportOptions, report: Import
 def _number_rows(rows: Iterator[tuple[SourceLocation, Row]]) -> Iterator[tuple[SourceLocation, tuple[int, Row]]]:
     for number, (place, row) in enumerate(rows, start=1):
         yield place, (number, row)
+
+
+@dataclass(slots=True)
+class _RowTally:
+    """What shows only when all rows are read: rows without an arm, and passes by part and arm."""
+
+    without_arm: int = 0
+    passes: Counter[tuple[int, bool, bool]] = field(default_factory=Counter)
+    """Verdicts by pass or fail alone: part, whether the arm counts identification, and the result."""
+
+    def tell(self, columns: ColumnMap, report: ImportReport) -> None:
+        """Add notes; refuse a result that can only be meant otherwise."""
+        if self.without_arm:
+            report.add_note(
+                f"{self.without_arm} rows have no arm in column '{columns.trial.arm}': they count as control trials"
+            )
+        for part in {number for number, _, _ in self.passes}:
+            fails = self.passes[part, False, False]
+            if self.passes[part, True, True] and fails >= FEWEST_CONTROLS and not self.passes[part, False, True]:
+                raise InputError(
+                    f"column '{columns.verdict[part].passed}', which the map names for 'passed', is false in all "
+                    f"{fails} trials without an injection, which would all be false alarms: if it says whether the concept was "
+                    "identified, map it as 'identified' and the claim as 'claims'; if not, map it as 'claims' with "
+                    "[verdict.values.claims]; nothing was stored"
+                )
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -157,6 +186,7 @@ class _TableReader:
     verdicts: Sequence[_PartReader]
     labels: Sequence[_PartReader]
     raters: Mapping[str, str] | None
+    tally: _RowTally = field(default_factory=_RowTally)
 
     @classmethod
     def from_files(
@@ -208,6 +238,7 @@ def _parse_row(place: SourceLocation, numbered: tuple[int, Row], reading: _Table
     subject = row_builders.subject_named(name, parse_number(about, "parameters") or reading.options.parameters)
     said = _make_protocol(columns.source, str(about.get("protocol") or "unknown"))
     trial = _parse_trial(about, key, subject, said)
+    reading.tally.without_arm += columns.trial.arm is not None and is_empty(about.get("arm"))
     facts = read_facts(trial.condition.arm, trial.condition.concept, columns.is_generic)
     for problem in facts.problems:
         reading.report.add_problem(place, problem)
@@ -281,7 +312,7 @@ def _read_facts(
     problems: list[str] = []
     verdicts: list[row_builders.ImportedVerdict] = []
     labels: list[row_builders.ImportedLabel] = []
-    for part in reading.verdicts:
+    for number, part in enumerate(reading.verdicts):
         for told in _part_fields(part, row, problems):
             try:
                 verdict = _parse_verdict(told, part, arm, target, pass_is_event)
@@ -292,6 +323,9 @@ def _read_facts(
                 reading.report.empty_verdicts[str(told["judge"])[:100]] += 1
             else:
                 verdicts.append(verdict)
+                if part.is_by_pass and not pass_is_event and verdict.facts is not None:
+                    identifies = ARMS[arm].counts_identified
+                    reading.tally.passes[number, identifies, bool(verdict.facts.passed)] += 1
     for part in reading.labels:
         for told in _part_fields(part, row, problems):
             try:

@@ -25,6 +25,7 @@ from gnomon.data.importers.text_files import MISSING, value_at
 FactPart = VerdictPart | LabelPart
 FlagColumns = tuple[int, Callable[[Mapping[str, object]], list[Mapping[str, object]]], list[tuple[str, Source]]]
 MOST_COLUMNS = 1_000
+NUMBER_FIELDS = ("layer", "strength", "magnitude", "depth", "parameters", "seed")
 KEPT_SURVEYS = 4
 _SURVEYS: dict[object, ColumnSurvey] = {}
 """The latest surveys by files, map and layout, because an import reads its rows twice."""
@@ -35,6 +36,8 @@ class ColumnSurvey:
     """The values of every yes-or-no column, by the number of the part in `ColumnMap.fact_parts` and the field."""
 
     ranges: dict[tuple[int, str], CellRange] = field(default_factory=dict)
+    numbers: dict[str, CellRange] = field(default_factory=dict)
+    """The values of the trial's number columns, by field."""
     rows: int = 0
 
 
@@ -103,6 +106,11 @@ def _file_state(path: Path) -> tuple[int, int]:
 
 def _survey_files(paths: Sequence[Path], columns: ColumnMap, layout: FileLayout) -> ColumnSurvey:
     survey, parts = ColumnSurvey(), columns.fact_parts
+    survey.numbers = {
+        name: CellRange()
+        for name, source in columns.trial.mapped_sources().items()
+        if name in NUMBER_FIELDS and isinstance(source, str)
+    }
     flags = [
         (number, part_elements(part), [(name, part.mapped_sources()[name]) for name in part.flag_names])
         for number, (_, part) in enumerate(parts)
@@ -111,7 +119,19 @@ def _survey_files(paths: Sequence[Path], columns: ColumnMap, layout: FileLayout)
         survey.ranges |= {(number, name): CellRange() for name, _ in names}
     for path in paths:
         _survey_file(path, columns, layout, survey, flags)
+    _check_numbers(columns, survey)
     return survey
+
+
+def _check_numbers(columns: ColumnMap, survey: ColumnSurvey) -> None:
+    """Refuse a column of numbers of which none but 0 can be read: the trials without one would be left."""
+    for name, found in survey.numbers.items():
+        bad = [word for word in found.words if word_number(word) is None]
+        if bad and not found.highest > 0 and not found.lowest < 0:
+            raise InputError(
+                f"column '{columns.trial.mapped_sources()[name]}', which the map names for '{name}', holds "
+                f"{found.shown_words(3)}: none of them is a number as 2.5; nothing was stored"
+            )
 
 
 def _survey_file(
@@ -119,6 +139,7 @@ def _survey_file(
 ) -> None:
     seen: dict[str, None] = {}
     missing = set(columns.needed_columns())
+    sources = columns.trial.mapped_sources()
     rows = 0
     for _, row in table_rows(path, ImportReport(), layout):
         rows += 1
@@ -126,6 +147,9 @@ def _survey_file(
             seen.update(dict.fromkeys(row))
         if missing:
             missing = {column for column in missing if value_at(row, column) is MISSING}
+        for name, cells in survey.numbers.items():
+            value = value_at(row, str(sources[name]))
+            cells.add(None if value is MISSING else value)
         for number, elements, names in flags:
             for element in _readable(elements, row):
                 for name, source in names:
