@@ -139,9 +139,9 @@ class _RowTally:
             if self.passes[part, True, True] and fails >= FEWEST_CONTROLS and not self.passes[part, False, True]:
                 raise InputError(
                     f"column '{columns.verdict[part].passed}', which the map names for 'passed', is false in all "
-                    f"{fails} trials without an injection, which would all be false alarms: if it says whether the concept was "
-                    "identified, map it as 'identified' and the claim as 'claims'; if not, map it as 'claims' with "
-                    "[verdict.values.claims]; nothing was stored"
+                    f"{fails} trials without an injection, which would all be false alarms: if it says whether the "
+                    "concept was identified, map it as 'identified' and the claim as 'claims'; if not, map it as "
+                    "'claims' with [verdict.values.claims]; nothing was stored"
                 )
 
 
