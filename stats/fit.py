@@ -330,7 +330,7 @@ def _fit_patterns(
 ) -> StoredFit:
     design = (
         f"{AVERAGING_NOTE}; outcomes of unlabelled trials are inferred. "
-        f"{rater_sentence(patterns, label_view, plan.priors)} "
+        f"{rater_sentence(patterns, label_view, plan.priors)}{_exact_truth_clause(store, patterns)} "
         "Assumes that a judge errs as often on labelled as on unlabelled trials of an arm with the same model, "
         "concept, strength, layer, span and protocol (between these its error rates may differ); and the assumed "
         "dependence between judges' errors: for each pair of judges and arm, one log odds that both give the same "
@@ -547,6 +547,12 @@ def rater_sentence(patterns: VerdictPatternCells, view: str, priors: Priors) -> 
         "adjudication, which is taken as the truth; raters err independently of each other and of the judges, and "
         "alike in all arms."
     )
+
+
+def _exact_truth_clause(store: Store, patterns: VerdictPatternCells) -> str:
+    """Which of several raters' labels the fit takes as the truth, where each is not an opinion of its own."""
+    rule = load_settings(store).truth_rule
+    return "" if patterns.raters or rule.keeps_voices else f" Truth of a trial: {rule.words}."
 
 
 def _rater_rows(

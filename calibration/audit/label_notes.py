@@ -23,7 +23,7 @@ def label_notes(store: Store, view: str) -> list[str]:
         Label view (`gnomon.calibration.labels.views`).
     """
     truth = summarize_truth(store, view)
-    told = [f"raters: {truth.words}"] if truth.machines or truth.is_contested else []
+    told = [f"raters: {truth.words}"] if truth.needs_telling else []
     return [*told, *(f"caution: {nonrandom_sentence(each)}" for each in _chosen_by_verdicts(store, view))]
 
 

@@ -17,6 +17,7 @@ from gnomon.data.results import Estimate
 
 SIGNIFICANT = 0.05
 EQUAL_WEIGHTS = 0.5
+CHOICE_VERBS = {"verdict": "have a positive verdict", "dispute": "are disputed between judges"}
 NEEDED = (str(Arm.INJECTION), str(Arm.CONTROL))
 """Arms that net detection needs."""
 
@@ -96,7 +97,7 @@ def nonrandom_sentence(labels: NonrandomLabels) -> str:
     shares = [f"{100 * share:.3g} %" for share in (labels.labelled_positive, labels.unlabelled_positive)]
     return (
         f"labels of the {labels.arm} arm do not look like a random sample: {shares[0]} of the "
-        f"{labels.labelled:,} labelled trials have a positive verdict, {shares[1]} of the {labels.unlabelled:,} "
+        f"{labels.labelled:,} labelled trials {CHOICE_VERBS[labels.by]}, {shares[1]} of the {labels.unlabelled:,} "
         f"others (Fisher's exact {p}). Corrected estimates are right only if nothing but "
         "the verdicts chose the labels: import stratum and probability of each, or label a random sample"
     )

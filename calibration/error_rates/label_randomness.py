@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -11,6 +12,9 @@ from gnomon.calibration.labels.sampling_strata import AUDIT, BY_VERDICT, RANDOM
 from gnomon.calibration.observations.frames import arms_in
 from gnomon.calibration.results.error_rates import NonrandomLabels
 
+ChoiceSign = Literal["verdict", "dispute"]
+SIGNS: dict[ChoiceSign, str] = {"verdict": "event", "dispute": "disputed"}
+"""What a choice of labels may show in, and its column in a frame of judged trials."""
 SELECTED_BELOW = 0.01
 """Holm-adjusted p-value below which labels do not look random."""
 
@@ -18,28 +22,42 @@ SELECTED_BELOW = 0.01
 def nonrandom_labels(labelled: pd.DataFrame, judged: pd.DataFrame) -> list[NonrandomLabels]:
     """Arms in which labels declared random were apparently chosen by verdicts.
 
-    Estimand: whether P(labelled) differs between a judge's positive and negative verdicts within an arm. Assumes
-    independent trials; Fisher's exact test, two-sided, with Holm's (1979) correction for the number of arms. A declared
-    choice (`declares_choice`) is not tested, nor is an arm of which every trial is labelled.
+    Estimand: whether P(labelled) differs between a judge's positive and negative verdicts within an arm, or between
+    trials that judges dispute and others. Assumes independent trials; Fisher's exact test, two-sided, with Holm's
+    (1979) correction for the number of tests. A declared choice (`declares_choice`) is not tested, nor is an arm of
+    which every trial is labelled.
 
     Parameters
     ----------
     labelled : pandas.DataFrame
         Labelled trials of one judge, with columns trial, arm, event, stratum and probability.
     judged : pandas.DataFrame
-        All its judged trials, with columns trial, arm and event.
+        All its judged trials, with columns trial, arm, event and, where there are other judges, disputed.
 
     Returns
     -------
     list of NonrandomLabels
-        One for each arm with an adjusted p-value below `SELECTED_BELOW`.
+        For each arm with an adjusted p-value below `SELECTED_BELOW` the comparison with the smallest.
     """
     if declares_choice(labelled):
         return []
     arms, known = arms_in(labelled), judged["trial"].isin(set(labelled["trial"]))
-    parts = {arm: [judged.loc[(judged["arm"] == arm) & here, "event"] for here in (known, ~known)] for arm in arms}
-    checks = [compare_labelled(arm, *((int(one.sum()), len(one)) for one in both)) for arm, both in parts.items()]
-    return significant_choices(checks)
+    checks = []
+    for by, column in SIGNS.items():
+        if column not in judged or judged[column].nunique() < 2:
+            continue
+        for arm in arms:
+            parts = [judged.loc[(judged["arm"] == arm) & here, column] for here in (known, ~known)]
+            checks.append(compare_labelled(arm, *((int(one.sum()), len(one)) for one in parts), by=by))
+    return clearest_choices(checks)
+
+
+def clearest_choices(checks: Sequence[NonrandomLabels]) -> list[NonrandomLabels]:
+    """Of each arm's significant comparisons (`significant_choices`) the one with the smallest p-value."""
+    first: dict[str, NonrandomLabels] = {}
+    for check in sorted(significant_choices(checks), key=lambda each: each.p_value):
+        first.setdefault(check.arm, check)
+    return [first[arm] for arm in dict.fromkeys(check.arm for check in checks) if arm in first]
 
 
 def significant_choices(checks: Sequence[NonrandomLabels]) -> list[NonrandomLabels]:
@@ -67,7 +85,9 @@ def declares_choice(labels: pd.DataFrame) -> bool:
     return bool(labels["stratum"].isin(BY_VERDICT).any() or unequal)
 
 
-def compare_labelled(arm: str, labelled: tuple[int, int], unlabelled: tuple[int, int]) -> NonrandomLabels:
+def compare_labelled(
+    arm: str, labelled: tuple[int, int], unlabelled: tuple[int, int], by: ChoiceSign = "verdict"
+) -> NonrandomLabels:
     """Shares of positive verdicts with and without a label, and Fisher's exact test that they are equal.
 
     Parameters
@@ -75,7 +95,9 @@ def compare_labelled(arm: str, labelled: tuple[int, int], unlabelled: tuple[int,
     arm : str
         Name of the arm.
     labelled, unlabelled : (int, int)
-        Positive verdicts, and all; without any of a kind the p-value is 1.
+        Positive verdicts (or disputed trials), and all; without any of a kind the p-value is 1.
+    by : {"verdict", "dispute"}
+        What is counted.
     """
     from scipy.stats import fisher_exact
 
@@ -88,4 +110,5 @@ def compare_labelled(arm: str, labelled: tuple[int, int], unlabelled: tuple[int,
         unlabelled=n0,
         unlabelled_positive=k0 / n0 if n0 else 0.0,
         p_value=p,
+        by=by,
     )

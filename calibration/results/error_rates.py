@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
+from typing import Literal
 
 from pydantic import AliasChoices, Field
 
@@ -66,12 +67,14 @@ class NonrandomLabels(ResultPart):
     arm: str
     labelled: int
     labelled_positive: float
-    """Share of positive verdicts among the labelled trials."""
+    """Share of positive verdicts (or of trials that judges dispute) among the labelled trials."""
     unlabelled: int
     unlabelled_positive: float
-    """Share of positive verdicts among the judged trials without a label."""
+    """The same among the judged trials without a label."""
     p_value: float
-    """Fisher's exact test that labels do not depend on the verdict, two-sided."""
+    """Fisher's exact test that labels do not depend on it, two-sided."""
+    by: Literal["verdict", "dispute"] = "verdict"
+    """What the labels depend on: the verdict, or whether judges reach different outcomes."""
 
 
 class ErrorRates(ConfusionCells):

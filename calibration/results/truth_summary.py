@@ -51,6 +51,11 @@ class TruthSummary(ResultPart):
         """Whether the rule matters: raters disagree, or trials have no truth under it."""
         return bool(self.disagreements or self.undecided)
 
+    @property
+    def needs_telling(self) -> bool:
+        """Whether a reader of an estimate must know it: the rule matters, or raters are no people."""
+        return self.is_contested or bool(self.admitted or self.machines)
+
     def _people_sentences(self) -> list[str]:
         rule = TruthRule.from_text(self.rule)
         if not self.raters:

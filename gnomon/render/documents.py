@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from pydantic import ConfigDict, Field
 
+from gnomon.calibration.results.truth_summary import TruthSummary
 from gnomon.data.results import ResultDocument, ResultPart
 from gnomon.stats.results import (
     Diagnostics,
@@ -71,6 +72,8 @@ class EstimatesDocument(ResultDocument):
     verdicts: int
     labels: int
     """Label events."""
+    truth: TruthSummary | None = None
+    """Which of several raters' labels is the truth, in the study's label view; null without labels."""
     estimates: tuple[EstimateLine, ...]
     refused: tuple[WithheldEstimate, ...]
     """Estimates that the data do not allow, with the reason."""

@@ -6,8 +6,10 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING
 
+from gnomon.calibration.labels.truth_summary import summarize_truth
 from gnomon.console import format_points, format_rate
 from gnomon.data.storage import tables
+from gnomon.data.study_settings import load_settings
 from gnomon.render.documents import (
     DiagnosticsSummary,
     EstimateLine,
@@ -67,7 +69,8 @@ def estimates_document(study: OpenStudy, fits: Sequence[StoredFit]) -> Estimates
         subjects=subjects,
         trials=_trial_counts(study),
         verdicts=study.store.count_rows(tables.verdicts),
-        labels=study.store.count_rows(tables.labels),
+        labels=(labels := study.store.count_rows(tables.labels)),
+        truth=summarize_truth(store, load_settings(store).label_view) if labels else None,
         estimates=tuple(sorted(lines, key=lambda line: _sort_key(line, subjects))),
         refused=_withheld_estimates(fits),
         failed=tuple(FailedFit(view=fit.view, reasons=fit.diagnostics.reasons) for fit in fits if fit.status == FAILED),
@@ -184,6 +187,8 @@ def print_estimates(document: EstimatesDocument) -> None:
         console.print(RULES_NOTE, style="dim", soft_wrap=True)
     for sentence in missing_verdict_sentences(document.missing_verdicts):
         console.print(sentence, soft_wrap=True)
+    if document.truth is not None and document.truth.needs_telling:
+        console.print(f"Raters: {document.truth.words}", soft_wrap=True)
     for warning in document.warnings:
         console.print(f"Warning: {warning}", soft_wrap=True)
     for view, choice in document.headlines.items():

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import numpy as np
 from sqlalchemy import select
 
 from gnomon.calibration.audit.narrative import nonrandom_sentence
-from gnomon.calibration.error_rates.label_randomness import compare_labelled, declares_choice, significant_choices
+from gnomon.calibration.error_rates.label_randomness import (
+    ChoiceSign,
+    clearest_choices,
+    compare_labelled,
+    declares_choice,
+)
 from gnomon.calibration.results.error_rates import NonrandomLabels
 from gnomon.data.storage.store import Store
 from gnomon.data.storage.tables import labels as label_table
@@ -17,8 +23,8 @@ from gnomon.stats.model.judge_confusion import arms_present
 def label_cautions(store: Store, patterns: VerdictPatternCells) -> list[str]:
     """A sentence for each arm whose labels are declared random and depend on a judge's verdicts.
 
-    The comparison is that of `label_randomness.nonrandom_labels`, corrected for all judges and arms; of several judges
-    the one with the smallest p-value is told. The fit conditions on verdicts and is right where nothing else chose the
+    The comparison is that of `label_randomness.nonrandom_labels`, corrected for all judges and arms; the smallest
+    p-value is told. The fit conditions on verdicts and is right where nothing else chose the
     labels.
 
     Parameters
@@ -32,20 +38,26 @@ def label_cautions(store: Store, patterns: VerdictPatternCells) -> list[str]:
     if declares_choice(declared) or EVENT not in patterns.classes:
         return []
     checks = [each for arm in arms_present(patterns) for each in _compare_judges(patterns, arm)]
-    found = sorted(significant_choices(checks), key=lambda each: each.p_value)
-    worst = [next((each for each in found if each.arm == arm), None) for arm in arms_present(patterns)]
-    sentences = [nonrandom_sentence(each) for each in worst if each is not None]
+    sentences = [nonrandom_sentence(each) for each in clearest_choices(checks)]
     return [f"{sentence[:1].upper()}{sentence[1:]}." for sentence in sentences]
 
 
 def _compare_judges(patterns: VerdictPatternCells, arm: str) -> list[NonrandomLabels]:
     here = (patterns.frame["arm"] == arm).to_numpy()[patterns.cell]
-    event = patterns.classes.index(EVENT)
-    found = []
-    for said in patterns.verdict.T:
-        parts = []
-        for known in (patterns.label >= 0, patterns.label < 0):
-            rows = here & known & (said >= 0)
-            parts.append((int(patterns.count[rows & (said == event)].sum()), int(patterns.count[rows].sum())))
-        found.append(compare_labelled(arm, *parts))
-    return found
+    event, heard = patterns.classes.index(EVENT), patterns.verdict >= 0
+    signs = [(heard[:, place], patterns.verdict[:, place] == event) for place in range(heard.shape[1])]
+    found = [_compare_labels(patterns, arm, here & asked, sign) for asked, sign in signs]
+    lowest = np.where(heard, patterns.verdict, len(patterns.classes)).min(axis=1)
+    disputed = (heard.sum(axis=1) > 1) & (lowest != patterns.verdict.max(axis=1))
+    several = here & heard.any(axis=1)
+    return [*found, _compare_labels(patterns, arm, several, disputed, "dispute")] if disputed[here].any() else found
+
+
+def _compare_labels(
+    patterns: VerdictPatternCells, arm: str, rows: np.ndarray, sign: np.ndarray, by: ChoiceSign = "verdict"
+) -> NonrandomLabels:
+    labelled, unlabelled = (
+        (int(patterns.count[rows & known & sign].sum()), int(patterns.count[rows & known].sum()))
+        for known in (patterns.label >= 0, patterns.label < 0)
+    )
+    return compare_labelled(arm, labelled, unlabelled, by)

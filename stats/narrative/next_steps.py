@@ -158,7 +158,7 @@ def _about_labels(found: StudyOverview) -> list[Notice]:
         notes.append(
             Notice("info", f"{count_noun(after, 'label event')} were given after the rater had seen verdicts.")
         )
-    if found.truth.is_contested or found.truth.machines or found.truth.admitted:
+    if found.truth.needs_telling:
         notes.append(Notice("info", f"Raters: {found.truth.words}"))
     if found.events.loc[found.events["kind"] == str(LabelKind.LABEL), "rater"].nunique() == 1:
         notes.append(Notice("info", "All labels are by one rater: agreement between raters is unknown."))

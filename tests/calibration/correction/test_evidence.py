@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from gnomon.calibration.audit.narrative import nonrandom_sentence
 from gnomon.calibration.correction.evidence import correction_evidence, reason_not_correctable
 from gnomon.calibration.correction.methods import clipped_sentence, corrected_estimates
 from gnomon.calibration.error_rates.confusion import LabelledEvidence, inverse_inclusion_weights
@@ -162,3 +163,19 @@ def test_an_estimate_that_was_cut_says_so() -> None:
     )
     assert "on 2.0 % of all transcripts, fewer than on the labelled negatives alone (20.0 %)" in told
     assert clipped_sentence("injection", labelled(27, 3, 3, 27)) is None
+
+
+def test_labels_of_disputed_trials_are_found_though_each_verdict_is_as_frequent_among_them() -> None:
+    """Half of all verdicts are positive, with and without a label; but 40 of 50 labelled trials are disputed, 40 of 350
+    of the others.
+    """
+    frame = pd.DataFrame(
+        {"trial": [f"t{n}" for n in range(400)], "arm": "control", "event": [n % 2 == 0 for n in range(400)]}
+    )
+    judged = frame.assign(disputed=[n < 40 or 50 <= n < 90 for n in range(400)], said=[f"j{n % 2}" for n in range(400)])
+    labels = judged.head(50).assign(stratum="all", probability=1.0)
+    (told,) = nonrandom_labels(labels, judged)
+    assert (told.by, told.labelled_positive) == ("dispute", 0.8)
+    assert "80 % of the 50 labelled trials are disputed between judges, 11.4 % of the 350 others" in nonrandom_sentence(
+        told
+    )

@@ -45,3 +45,16 @@ def test_a_declared_choice_is_not(store: Store, add: Add) -> None:
     chosen = [trial for trial in trials if said[trial]][:25]
     store.add_labels([Label(trial, "ann", CLAIM, stratum="disputed") for trial in chosen])
     assert label_cautions(store, pattern_cells(store)) == []
+
+
+def test_labels_of_disputed_trials_are_told(store: Store, add: Add) -> None:
+    for kinds, (labelled, rest) in (((EVENT, REST), (20, 10)), ((REST, EVENT), (20, 10)), ((EVENT, EVENT), (5, 90))):
+        said = dict(zip(("first-1", "second-1"), kinds, strict=True))
+        add(labelled, "control", verdicts=said, label=EVENT)
+        add(rest, "control", verdicts=said)
+    for labelled, rest in ((5, 90),):
+        said = {"first-1": REST, "second-1": REST}
+        add(labelled, "control", verdicts=said, label=REST)
+        add(rest, "control", verdicts=said)
+    (told,) = label_cautions(store, pattern_cells(store))
+    assert "80 % of the 50 labelled trials are disputed between judges, 10 % of the 200 others" in told
