@@ -35,6 +35,7 @@ class StudySettings(BaseModel):
     name: str = ""
     kind: str = "trials"
     concepts: tuple[str, ...] = ()
+    described: dict[str, str] = Field(default_factory=dict)
     judges: tuple[str, ...] = ()
     rule: str = "strict"
     label_view: str = "blind"

@@ -192,7 +192,7 @@ def _action_buttons(desk: LabellingSession, item: LabelItem | None) -> None:
                 args=(item.trial,),
             )
             _undo_button(desk, trial, mark)
-        _show_help()
+        _show_help(desk.store)
     else:
         _undo_button(desk, trial, mark)
 
@@ -203,10 +203,12 @@ def _undo_button(desk: LabellingSession, trial: str | None, mark: str) -> None:
     )
 
 
-def _show_help() -> None:
+def _show_help(store: Store) -> None:
     with st.expander("Definitions"):
         for question in rater_questions([]):
             st.markdown(f"**{question.asks}** {question.definition}")
+        for concept, covers in sorted(load_settings(store).described.items()):
+            st.markdown(f"**{escape_markdown(concept)}** {escape_markdown(covers)}")
 
 
 def _last_item(desk: LabellingSession) -> None:

@@ -16,6 +16,7 @@ class StoredSettings(TypedDict, total=False):
     name: str
     kind: Literal["trials", "counts"]
     concepts: list[str]
+    described: dict[str, str]
     judges: list[str]
     rule: str
     label_view: str

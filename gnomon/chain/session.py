@@ -114,6 +114,7 @@ def _study_settings(store: Store, file: StudyFile, held: StoredSettings, broken:
         "name": file.name,
         "kind": "counts" if file.counts else "trials",
         "concepts": file.concept_names(),
+        "described": dict(file.describe),
         "judges": [judge.name for judge in file.judges],
         "rule": file.rule,
         "label_view": file.labels.view,

@@ -186,6 +186,7 @@ def _measure_flips(study: OpenStudy, config: JudgeConfig, judge: Judge) -> FlipR
 
 def _choose_judges(study: OpenStudy, names: Sequence[str]) -> ChosenJudges:
     """Build the judges; one that cannot be built is reported, and the others continue."""
+    from gnomon.judging.client.batch_api import PromptingJudge
     from gnomon.judging.registry import build_judge
 
     known = [*(spec.name for spec in study.file.judges), *study.broken]
@@ -204,7 +205,7 @@ def _choose_judges(study: OpenStudy, names: Sequence[str]) -> ChosenJudges:
             try:
                 made = build_judge(spec, concepts, training, load_model, materials)
                 _ = made.version
-                judges.append((getattr(made, "config", spec), made))
+                judges.append((made.config if isinstance(made, PromptingJudge) else spec, made))
             except UserError as error:
                 broken.append(f"judge '{spec.name}': {error}" if spec.name not in str(error) else str(error))
     for line in broken:

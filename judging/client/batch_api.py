@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from openai.types import Batch
 
@@ -31,6 +31,7 @@ Give = Callable[[Verdict], Awaitable[None]]
 Got = TypeVar("Got")
 
 
+@runtime_checkable
 class PromptingJudge(Protocol):
     """The side of a judge that makes prompts and reads completions."""
 

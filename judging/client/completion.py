@@ -12,10 +12,11 @@ from pydantic import BaseModel, BeforeValidator, Field, JsonValue, ValidationErr
 from gnomon.judging.client.call_errors import DECLINED, RETRY, TOO_LONG, CallFailedError, classify_complaint
 from gnomon.judging.client.error_body import read_complaint
 from gnomon.judging.config import JudgeConfig
+from gnomon.judging.rubrics.reply_parser import last_json_object
 
 CONTENT_FILTER, NO_ROOM = "content_filter", "too_long"
 """Finish reasons of a call that ended with its transcript: the server declined it, or it does not fit."""
-_THOUGHTS = ("thinking", "reasoning", "thought", "redacted_thinking")
+_THOUGHTS = ("think", "reason", "thought", "redacted", "analysis", "refusal")
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,8 +132,13 @@ def read_response(content: bytes, config: JudgeConfig, seconds: float = 0.0) -> 
         ) from None
     choice, usage = wire.choices[0], wire.usage
     text = _visible_text(choice.message.content)
-    if choice.error and not text:
-        return completion_without_reply(classify_complaint(read_complaint(None, choice.error), config), seconds)
+    if (choice.error or choice.finish_reason == "error") and last_json_object(text) is None:
+        complaint = read_complaint(None, choice.error or {"message": "the reply ends with an error"})
+        failure = classify_complaint(complaint, config)
+        if failure.kind in (DECLINED, TOO_LONG):
+            return completion_without_reply(failure, seconds)
+        failure.billed = bool(text)
+        raise failure
     return Completion(
         text,
         str(choice.finish_reason or ""),
@@ -183,7 +189,8 @@ def _visible_text(content: JsonValue) -> str:
     if isinstance(content, str):
         return content
     if isinstance(content, Mapping):
-        content = [dict(content)]
+        is_part = "text" in content or "type" in content
+        content = [dict(content) if is_part else json.dumps(content)]
     if not isinstance(content, list):
         return ""
     return "".join(_part_text(part) for part in content)
@@ -192,7 +199,7 @@ def _visible_text(content: JsonValue) -> str:
 def _part_text(part: JsonValue) -> str:
     if isinstance(part, str):
         return part
-    if not isinstance(part, Mapping) or part.get("type") in (*_THOUGHTS, "refusal"):
+    if not isinstance(part, Mapping) or part.get("thought") or str(part.get("type")).startswith(_THOUGHTS):
         return ""
     text = part.get("text")
     if isinstance(text, Mapping):

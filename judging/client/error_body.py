@@ -25,7 +25,10 @@ _DECLINED_CODES = {
     "prohibited_content",
 }
 _DECLINED = re.compile(
-    r"\bflagged\b|moderation|content (management |filter(ing)? |usage |safety )?polic|usage polic|acceptable use|"
+    r"\bflagged\b|moderation|violat\w*[^.]{0,60}(polic|guideline|terms|responsible ai)|usage guideline|"
+    r"safety[ _-]?check|content exists risk|high risk|responsible ai|"
+    "\N{CJK UNIFIED IDEOGRAPH-654F}\N{CJK UNIFIED IDEOGRAPH-611F}|"  # sensitive
+    r"content (management |filter(ing)? |usage |safety )?polic|usage polic|acceptable use|"
     r"content[ _-]filter|safety (system|filter|setting|polic|reason|guard)|for safety|unsafe content|harmful content|"
     r"(inappropriate|prohibited|sensitive|disallowed|objectionable) (content|word|material)|"
     r"(blocked|rejected|declined|filtered) (by|due to|because of) .{0,30}(safety|content|polic|guardrail)"
@@ -47,6 +50,7 @@ _TOO_LONG = re.compile(
     r"(prompt|input|request|message|conversation|sequence)s?( text| token count| tokens| length)?[^.]{0,40}"
     r"(too long|exceeds?|longer than|larger than)[^.]{0,60}(token|context|length|limit|maximum|$)|"
     r"(prompt|input|request|message)s?( is| are|:)? too (long|large)|too many (input |prompt )?tokens|"
+    r"inputs?`? tokens? \+|tokens?\b[^.]{0,40} must (be <=|have less than)|must have less than \d+ tokens|"
     r"reduce the length|max(imum)?[ _](input|prompt|model|seq(uence)?)[ _](len|length|tokens)|"
     r"maximum (number of|allowed)( input| prompt)? tokens|please shorten|payload too large|request entity too large"
 )
@@ -106,7 +110,7 @@ class ServerComplaint:
     @property
     def is_too_long(self) -> bool:
         """Whether prompt and reply do not fit into the model's context."""
-        if self.status is None or self.status in (401, 402, 403, 404, 429):
+        if self.status in (401, 402, 403, 404, 429):
             return False
         if self.codes & _TOO_LONG_CODES:
             return True
@@ -118,7 +122,7 @@ class ServerComplaint:
         """Whether the account has nothing left to pay with."""
         if self.status == 402 or self.codes & _NO_CREDIT_CODES:
             return True
-        return self.status == 403 and bool(_NO_CREDIT.search(self.text))
+        return self.status in (403, None) and bool(_NO_CREDIT.search(self.text))
 
     def is_about(self, *words: str) -> bool:
         """Whether the error names one of some words."""

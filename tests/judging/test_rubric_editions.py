@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from judging_answers import CONCEPTS, DENIAL, PLAIN, REFUSAL, SALAD, claim
+from streamlit.testing.v1 import AppTest
 
-from gnomon.chain.judge_materials import asked_questions, last_question, stored_judges
+from gnomon.chain.judge_materials import asked_questions, gather_judge_materials, last_question, stored_judges
+from gnomon.chain.session import OpenStudy
 from gnomon.data.errors import NotEnoughDataError
-from gnomon.data.records import JudgeVersion
+from gnomon.data.records import JudgeVersion, Label, Split, split_of
 from gnomon.judging.config import JudgeConfig
 from gnomon.judging.judges.few_shot import draw_balanced_examples
 from gnomon.judging.judges.openai_compatible import OpenAICompatibleJudge
@@ -19,6 +22,7 @@ from gnomon.judging.protocols import JudgeCase
 from gnomon.judging.registry import build_judge
 from gnomon.judging.rubrics.blind import BLIND, PromptContext
 from gnomon.judging.rubrics.informed import INFORMED
+from gnomon.study_file import StudyFile
 
 QUESTION = "Round 1. What do you notice? Name three things in a kitchen."
 CONTEXT = PromptContext({"p0": QUESTION}, {"silence": "quiet, stillness, peace", "fear": "unease"})
@@ -132,6 +136,38 @@ def test_a_question_is_only_shown_where_every_arm_was_asked_it(store, make_trial
 )
 def test_a_protocol_without_a_question_gives_none(content):
     assert last_question(content) == ""
+
+
+def test_a_study_gives_its_own_training_labels_its_questions_and_its_descriptions(store, make_trial):
+    store.add_protocol("p0", "p0", {"messages": [{"role": "user", "content": QUESTION}]})
+    trials = [make_trial(replicate=place, answer=f"I notice a tide, {place}.") for place in range(20)]
+    store.add_labels([Label(trial.id, "ann", claim("ocean")) for trial in trials])
+    judge = {"name": "llm", "kind": "openai", "base_url": "http://x/v1", "model": "m", "examples": 4}
+    values = {"name": "own", "imported": True, "describe": {"ocean": "sea, tide"}, "judges": [judge]}
+    study = OpenStudy(Path(), StudyFile.model_validate(values), store)
+    materials = gather_judge_materials(study)
+    train = {trial.answer for trial in trials if split_of(trial.id) is Split.TRAIN}
+    assert 0 < len(train) < 20
+    assert {each.answer for each in materials.labels} == train
+    assert {(each.facts, each.question) for each in materials.labels} == {(claim("ocean"), QUESTION)}
+    assert (materials.described, materials.questions) == ({"ocean": "sea, tide"}, {"p0": QUESTION})
+
+
+def test_a_description_of_a_concept_that_is_not_on_the_list_is_refused_by_name():
+    with pytest.raises(ValueError, match="describe names 'sea', which is not among the concepts"):
+        StudyFile.model_validate({"name": "a", "imported": True, "concepts": ["ocean"], "describe": {"sea": "x"}})
+
+
+def test_raters_read_what_concepts_cover(store, store_url):
+    def page(url: str) -> None:
+        from gnomon.dashboard.views import label
+        from gnomon.data.storage.store import Store
+
+        label._show_help(Store.open(url))
+
+    store.save_settings({"concepts": ["silence"], "described": {"silence": "quiet, *stillness*"}})
+    app = AppTest.from_function(page, args=(store_url,), default_timeout=60).run()
+    assert app.markdown[-1].value == r"**silence** quiet, \*stillness\*"
 
 
 # -- examples ----------------------------------------------------------------------------------------------

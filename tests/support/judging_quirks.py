@@ -111,6 +111,10 @@ MODERATED = {
         code="invalid_prompt",
     ),
     "alibaba": failure(400, "Input data may contain inappropriate content.", code="data_inspection_failed"),
+    "xai": failure(403, "Content violates usage guidelines. Team: x, Failed check: SAFETY_CHECK_TYPE_BIO"),
+    "deepseek": failure(400, "Content Exists Risk", code="invalid_request_error"),
+    "anthropic": failure(400, "Output blocked by content filtering policy"),
+    "moonshot": failure(400, "The request was rejected because it was considered high risk", type="content_filter"),
     "in a list": Answer(status=400, raw=b'[{"error": {"code": 400, "message": "blocked due to safety settings"}}]'),
     "openrouter, status 200": Answer(
         raw=json.dumps({"error": {"code": 403, "message": "flagged", "metadata": {"reasons": ["hate"]}}}).encode()
@@ -127,6 +131,9 @@ TOO_LONG = {
         "'max_tokens' or 'max_completion_tokens' is too large: 400. This model's maximum context length is 2048 "
         "tokens and your request has 1900 input tokens (400 > 2048 - 1900).",
     ),
+    "tgi": failure(422, "Input validation error: `inputs` tokens + `max_new_tokens` must be <= 4096. Given: 5000"),
+    "gemini": failure(400, "The input token count (1200000) exceeds the maximum number of tokens allowed (1048576)."),
+    "lm studio": Answer(raw=b'{"error": "The number of tokens to keep is greater than the context length"}'),
     "too large": failure(413, "Request Entity Too Large"),
     "in a 200 response": Answer(
         raw=json.dumps({"error": {"code": 400, "message": "This endpoint's maximum context length is 8192"}}).encode()
@@ -153,6 +160,10 @@ BUSY = {
         None, "error", message=None, choices=[{"message": {"content": ""}, "error": {"code": 502, "message": "down"}}]
     ),
     "anthropic": Answer(status=529, raw=b'{"type": "error", "error": {"type": "overloaded_error"}}'),
+    "openrouter, in the midst": reply(
+        '{"claims_quote": "I', "error", choices=[{"message": {"content": '{"cla'}, "error": {"code": 502}}]
+    ),
+    "finish is error": reply("", "error"),
     "no code": Answer(raw=b'{"error": {"message": "upstream hiccup"}}'),
     "an error of text": Answer(raw=b'{"error": "upstream hiccup"}'),
 }
@@ -164,6 +175,9 @@ READABLE = {
                               {"type": "text", "text": plain(r)}]),
     "parts with a value": lambda r: reply([{"type": "text", "text": {"value": plain(r)}}]),
     "one part": lambda r: reply({"type": "text", "text": plain(r)}),
+    "parts with a thought": lambda r: reply([{"type": "text", "text": json.dumps(DENIAL), "thought": True},
+                                             {"type": "output_text", "text": plain(r)}]),
+    "an object": lambda r: reply(CLAIM),
     "parts of text": lambda r: reply([plain(r)[:5], plain(r)[5:]]),
     "thinking": lambda r: reply(f"<think>perhaps {json.dumps(DENIAL)}</think>{plain(r)}"),
     "thinking, opened in the prompt": lambda r: reply(f"perhaps {json.dumps(DENIAL)} no\n</think>\n\n{plain(r)}"),

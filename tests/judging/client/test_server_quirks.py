@@ -36,7 +36,7 @@ from gnomon.judging.runs.panel import run_panel
 
 CONCEPTS = ("fear", "ocean", "silence")
 CLAIM = Facts(True, "ocean", True, False)
-NUMBER = 6
+NUMBER = 4
 
 
 async def at_once(_seconds: float) -> None:
