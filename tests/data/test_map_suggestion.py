@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from pathlib import Path
 
 import pytest
 from sqlalchemy import select
@@ -198,3 +199,10 @@ def test_a_file_that_is_not_there_or_no_table_is_one_line(tmp_path, capsys):
     for name in ("none.csv", "t.sav"):
         assert run(["import", "--suggest", str(tmp_path / name)]) == 2
         assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_the_map_of_the_documentation_is_one():
+    text = (Path(__file__).parents[2] / "docs" / "importing.md").read_text(encoding="utf-8")
+    columns = parse_map(text.split("```toml\n")[1].split("```")[0], "docs/importing.md")
+    assert columns.verdict[0].values == {"claims": {"Y": True, "N": False, "?": ""}}
+    assert columns.label[0].threshold == ">= 7"
