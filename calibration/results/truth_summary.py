@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from gnomon.data.raters import TruthRule
 from gnomon.data.results import ResultPart
 
@@ -79,16 +81,36 @@ class TruthSummary(ResultPart):
     def _machine_sentences(self) -> list[str]:
         told = []
         if self.admitted:
-            names, kinds = ", ".join(each.rater for each in self.admitted), {each.kind for each in self.admitted}
-            nouns = " and ".join(KIND_NOUNS.get(kind, kind) + ("s" if len(self.admitted) > 1 else "") for kind in kinds)
-            verb = "are" if len(self.admitted) > 1 else "is"
+            told.append(_admitted_sentence(self.admitted))
+        for kind in dict.fromkeys(each.kind for each in self.machines):
             told.append(
-                f"{names} {verb} {nouns}, no people, and the study takes their labels as the truth: no estimate that "
-                "rests on them is checked by people."
+                _apart_sentence(KIND_NOUNS.get(kind, kind), [each for each in self.machines if each.kind == kind])
             )
-        return told + [
-            f"{each.rater} is a {KIND_NOUNS.get(each.kind, each.kind)}, no person: its labels on {each.labels:,} "
-            f"{'trial' if each.labels == 1 else 'trials'} are no human labels, measure no judge and enter no estimate "
-            "(agreement with it is shown apart)."
-            for each in self.machines
-        ]
+        return told
+
+
+def _admitted_sentence(raters: Sequence[MachineRater]) -> str:
+    """That raters that are no people count, and what that means for every estimate."""
+    names = ", ".join(each.rater for each in raters)
+    nouns = [KIND_NOUNS.get(kind, kind) for kind in dict.fromkeys(each.kind for each in raters)]
+    if len(raters) == 1:
+        who, whose = f"{names} is a {nouns[0]}, no person", "its"
+    else:
+        who, whose = f"{names} are {' and '.join(f'{noun}s' for noun in nouns)}, no people", "their"
+    return (
+        f"{who}, and the study takes {whose} labels as the truth: no estimate that rests on them is checked by people."
+    )
+
+
+def _apart_sentence(noun: str, raters: Sequence[MachineRater]) -> str:
+    """That some raters of one kind are no people, and that their labels do not count."""
+    trials = [f"{each.labels:,} trial{'' if each.labels == 1 else 's'}" for each in raters]
+    if len(raters) == 1:
+        who, whose = f"{raters[0].rater} is a {noun}, no person: its labels on {trials[0]}", "it"
+    else:
+        names = ", ".join(f"{each.rater} ({n})" for each, n in zip(raters, trials, strict=True))
+        who, whose = f"{names} are {noun}s, no people: their labels", "them"
+    return (
+        f"{who} are no human labels, measure no judge and enter no estimate (agreement with {whose} is shown apart; "
+        "[labels] admit in study.toml would let them count)."
+    )

@@ -103,7 +103,7 @@ def _print_agreement(console: Console, views: Mapping[str, Agreement]) -> None:
         console.print(Text("Agreement on the outcome", style="bold") + Text(f"  by {view} labels"))
         shown = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
         for name in ("  pair", "trials", "differ", *COEFFICIENTS.values()):
-            shown.add_column(name.removeprefix("Krippendorff's ").removeprefix("Gwet's "), no_wrap=name == "  pair")
+            shown.add_column(name.removeprefix("Krippendorff's ").removeprefix("Gwet's "), no_wrap=name != "  pair")
         for pair in ranked[:MOST_PAIRS]:
             cells = ["too few" if pair.reason else _rate_cell(getattr(pair, key)) for key in COEFFICIENTS]
             shown.add_row(f"  {' and '.join(pair_names(pair))}", f"{pair.n:,}", f"{pair.disagreements:,}", *cells)
