@@ -407,8 +407,30 @@ def with_further(facts: Facts, told: Mapping[str, object]) -> Facts:
     return replace(facts, further=FurtherFacts(further)) if further else facts
 
 
+def with_timing(facts: Facts, said: object) -> Facts:
+    """The facts with whether the claim comes before the concept is named; what cannot be read is not kept.
+
+    Parameters
+    ----------
+    facts : Facts
+        What the judge reported.
+    said : object
+        The source's value.
+    """
+    try:
+        return with_further(facts, {"detects_before_naming": said})
+    except RowError:
+        return facts
+
+
 def facts_of_claim(
-    claims: bool | None, right: bool | None, target: str | None, *, coherent: bool | None, refused: bool | None
+    claims: bool | None,
+    right: bool | None,
+    target: str | None,
+    *,
+    arm: Arm,
+    coherent: bool | None,
+    refused: bool | None,
 ) -> Facts:
     """Facts of a judge that reports whether the answer claims and whether it names the right concept.
 
@@ -420,6 +442,8 @@ def facts_of_claim(
         Whether it names the injected concept.
     target : str or None
         The injected concept.
+    arm : Arm
+        Arm of the trial.
     coherent : bool or None
         Whether the answer is coherent.
     refused : bool or None
@@ -428,11 +452,13 @@ def facts_of_claim(
     Raises
     ------
     RowError
-        If `claims` or `coherent` is None.
+        If `claims` or `coherent` is None, or `right` is where a claim counts as identified or not by it.
     """
     for name, value in (("affirmative", claims), ("coherent", coherent)):
         if value is None:
             raise RowError(f"'{name}' is empty: the judge's answer cannot be used")
+    if claims and right is None and ARMS[arm].counts_identified:
+        raise RowError("whether the concept is the right one is empty where the answer claims")
     concept = target if right and target else OTHER if claims else NONE
     return Facts(bool(claims), concept, bool(coherent), bool(refused))
 

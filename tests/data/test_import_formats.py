@@ -165,6 +165,11 @@ SCALING = {
         ({"condition": "random_direction", "correct_identification": False}, ("ok", True, "other", False, None)),
         ({"parse_error": True}, ("unparsable", None, None, None, None)),
         ({"coherent": None}, ("unparsable", None, None, None, None)),
+        ({"correct_identification": None}, ("unparsable", None, None, None, None)),
+        ({"correct_identification": None, "affirmative": False}, ("ok", False, "none", False, True)),
+        ({"success": "odd"}, ("unparsable", None, None, None, None)),
+        ({"parse_error": "odd"}, ("unparsable", None, None, None, None)),
+        ({"detects_before_naming": "odd"}, ("ok", True, "dust", False, True)),
     ],
 )
 def test_the_four_booleans_become_facts(store, tmp_path, change, expected):

@@ -333,8 +333,8 @@ def _count_landed(table: Table, landed: ImportCounts, *, new: bool, revision: An
     landed.accepted += 1
     landed.repeated += not new
     counts = landed.new if new else landed.already
-    if table.name in counts:
-        counts[table.name] += 1
+    if table.name in counts or table is tables.counts:
+        counts[table.name] = counts.get(table.name, 0) + 1
     if table is tables.labels and new:
         landed.revisions += int(revision) > 0
 

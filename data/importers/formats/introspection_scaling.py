@@ -93,23 +93,24 @@ def _parse_verdicts(
     kept = {name: row[name] for name in (*FLAGS, "success", "parse_error", "raw_judge") if name in row}
     if all(kept.get(name) is None for name in (*FLAGS, "raw_judge")):
         return ()
-    facts: Facts | None = None
-    if not parse_bool(row, "parse_error"):
-        facts = _facts_from_row(row, arm, target)
-    raw = json.dumps(kept, ensure_ascii=False, sort_keys=True)
-    return (row_builders.ImportedVerdict(_judge_version(options.judge or JUDGE), facts, raw),)
-
-
-def _facts_from_row(row: Mapping[str, object], arm: Arm, target: str | None) -> Facts | None:
+    facts, reason = None, ""
     try:
-        coherent, claims, _, right = (parse_bool(row, name) for name in FLAGS)
-        facts = row_builders.facts_of_claim(
-            claims, right, target, coherent=coherent, refused=parse_bool(row, "refused")
-        )
-        facts = row_builders.with_further(facts, {TIMING: row.get(TIMING)})
-    except RowError:
-        return None
-    return replace(facts, passed=parse_bool(row, "success") if arm is Arm.INJECTION else None)
+        facts = _facts_from_row(row, arm, target)
+    except RowError as error:
+        reason = str(error)
+    raw = json.dumps(kept, ensure_ascii=False, sort_keys=True)
+    return (row_builders.ImportedVerdict(_judge_version(options.judge or JUDGE), facts, raw, reason=reason),)
+
+
+def _facts_from_row(row: Mapping[str, object], arm: Arm, target: str | None) -> Facts:
+    if parse_bool(row, "parse_error"):
+        raise RowError("the judge's reply could not be parsed")
+    coherent, claims, right = (parse_bool(row, name) for name in ("coherent", "affirmative", "correct_identification"))
+    facts = row_builders.facts_of_claim(
+        claims, right, target, arm=arm, coherent=coherent, refused=parse_bool(row, "refused")
+    )
+    passed = parse_bool(row, "success") if arm is Arm.INJECTION else None
+    return replace(row_builders.with_timing(facts, row.get(TIMING)), passed=passed)
 
 
 @lru_cache(maxsize=1024)

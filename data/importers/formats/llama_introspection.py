@@ -32,7 +32,6 @@ NAME = "llama-introspection"
 GRADER = "llama-introspection-grader"
 NEEDED = ("intervention", "response", "trial", "affirmative", "coherent")
 SAID = ("refusal", "affirmative", "correct_id", "early_detection", "coherent", "grader_reasoning")
-TIMING = "detects_before_naming"
 SCALE = (
     "intervention 'scale': it multiplies the residual stream and injects neither a concept nor a direction, "
     "so it belongs to no arm of this study"
@@ -96,7 +95,7 @@ def _parse_row(
         strength=strength,
         magnitude=_parse_magnitude(row),
     )
-    return row_builders.ImportedRow(place, trial.id, trial, subject, said, _parse_verdicts(row, target, options))
+    return row_builders.ImportedRow(place, trial.id, trial, subject, said, _parse_verdicts(row, arm, target, options))
 
 
 def _prompt_text(row: Mapping[str, str]) -> str:
@@ -119,28 +118,30 @@ def _parse_magnitude(row: Mapping[str, str]) -> float | None:
 
 
 def _parse_verdicts(
-    row: Mapping[str, str], target: str | None, options: ImportOptions
+    row: Mapping[str, str], arm: Arm, target: str | None, options: ImportOptions
 ) -> tuple[row_builders.ImportedVerdict, ...]:
     kept = {name: row[name] for name in SAID if name in row}
     if all(is_empty(value) for value in kept.values()):
         return ()
-    facts: Facts | None
+    facts: Facts | None = None
+    reason = ""
     try:
         flags = {name: parse_bool(row, name) for name in ("affirmative", "correct_id", "coherent", "refusal")}
         claimed = row_builders.facts_of_claim(
             flags["affirmative"],
             flags["correct_id"],
             target,
+            arm=arm,
             coherent=flags["coherent"],
             refused=flags["refusal"],
         )
-        facts = row_builders.with_further(claimed, {TIMING: row.get("early_detection")})
-    except RowError:
-        facts = None
+        facts = row_builders.with_timing(claimed, row.get("early_detection"))
+    except RowError as error:
+        reason = str(error)
     raw = json.dumps(kept, ensure_ascii=False, sort_keys=True)
     return (
         row_builders.ImportedVerdict(
-            _judge_version(options.judge or GRADER), facts, raw, kept.get("grader_reasoning", "")
+            _judge_version(options.judge or GRADER), facts, raw, kept.get("grader_reasoning", ""), reason=reason
         ),
     )
 
