@@ -23,6 +23,7 @@ from gnomon.data.results import Estimate
 COUNTS = ("tp", "fp", "fn", "tn")
 PIPED = 100
 MOST_PAIRS = 12
+SHOWN_COEFFICIENTS = ("agreement", "cohen", "alpha")
 KEY = (
     "Event: the injected concept identified and, without injection, anything claimed. Pass: the injected concept "
     "identified and, without injection, a denial. Evidence: how well the labels support a correction for the judge's "
@@ -102,10 +103,10 @@ def _print_agreement(console: Console, views: Mapping[str, Agreement]) -> None:
         ranked = sorted(pairs, key=lambda pair: (JUDGE in (pair.a_kind, pair.b_kind), -pair.n))
         console.print(Text("Agreement on the outcome", style="bold") + Text(f"  by {view} labels"))
         shown = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
-        for name in ("  pair", "trials", "differ", *COEFFICIENTS.values()):
-            shown.add_column(name.removeprefix("Krippendorff's ").removeprefix("Gwet's "), no_wrap=name != "  pair")
+        for name in ("  pair", "trials", "differ", *(COEFFICIENTS[key] for key in SHOWN_COEFFICIENTS)):
+            shown.add_column(name.removeprefix("Krippendorff's "), no_wrap=name != "  pair")
         for pair in ranked[:MOST_PAIRS]:
-            cells = ["too few" if pair.reason else _rate_cell(getattr(pair, key)) for key in COEFFICIENTS]
+            cells = ["too few" if pair.reason else _rate_cell(getattr(pair, key)) for key in SHOWN_COEFFICIENTS]
             shown.add_row(f"  {' and '.join(pair_names(pair))}", f"{pair.n:,}", f"{pair.disagreements:,}", *cells)
         console.print(shown)
         for group in agreement.groups:
