@@ -238,7 +238,7 @@ class ColumnMap(BaseModel):
         words = [(name, words_by_value(known)) for name, known in listed.items() if known]
 
         def pick(row: Mapping[str, object]) -> dict[str, object]:
-            picked = dict(constant)
+            picked: dict[str, object] = dict(constant)
             for name, source in columns:
                 value = row[source] if source in row else value_at(row, source)
                 picked[name] = None if value is MISSING else value
@@ -355,7 +355,8 @@ def _parse_tables(content: dict[str, object]) -> dict[str, object]:
     for name in ("verdict", "label"):
         if isinstance(content.get(name), dict):
             content[name] = [content[name]]
-        for part in content[name] if isinstance(content.get(name), list) else ():
+        parts = content.get(name)
+        for part in parts if isinstance(parts, list) else ():
             values = part.get("values") if isinstance(part, dict) else None
             if isinstance(values, dict) and values and not any(isinstance(each, dict) for each in values.values()):
                 flags = [flag for flag in ("claims", "identified", PASSED) if flag in part]

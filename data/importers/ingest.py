@@ -289,7 +289,7 @@ def _stored_by_key(connection: Connection, keys: Sequence[SourceKey]) -> dict[tu
         trial.id, trial.source, trial.subject, trial.arm, trial.concept, trial.replicate, trial.study_seed
     ).where(trial.source.in_({source for source, _, _ in wanted}))
     found: dict[tuple[str, int, int], list[_StoredTrial]] = defaultdict(list)
-    for row in _by_trial(connection, query, trial.study_seed, list({seed for _, _, seed in wanted})):
+    for row in _by_trial(connection, query, trial.study_seed, list({seed for *_, seed in wanted})):
         place = (row.source, row.replicate, row.study_seed)
         if place in wanted:
             found[place].append(_StoredTrial(row.id, row.source, row.subject, Arm(row.arm), row.concept))
@@ -361,7 +361,7 @@ def _file_keys(known: _KnownRows) -> dict[int, str]:
     }
 
 
-def _by_trial(connection: Connection, query: Any, column: Any, ids: Sequence[str]) -> list[Any]:
+def _by_trial(connection: Connection, query: Any, column: Any, ids: Sequence[object]) -> list[Any]:
     return [row for part in split_chunks(ids) for row in connection.execute(query.where(column.in_(part)))]
 
 

@@ -88,7 +88,7 @@ def _check_encoding(path: Path, file: BinaryIO) -> None:
         try:
             decoder.decode(part, final=not part)
         except UnicodeDecodeError as error:
-            content = cast(bytes, error.object)
+            content = error.object
             line += content[: error.start].count(b"\n")
             raise InputError(
                 f"{path}: is no UTF-8 text (line {line}, byte 0x{content[error.start]:02x}): save it as "

@@ -227,7 +227,7 @@ def _flag_reader(
     threshold = parse_threshold(part.threshold) if part.threshold is not None and part.main_flag == name else None
     own, shared = part.values.get(name), columns.values.get(name)
     if own is not None or threshold is not None:
-        return column.flag_reader(found, own and _flags_by_word(own), threshold)
+        return column.flag_reader(found, None if own is None else _flags_by_word(own), threshold)
     if shared is None or not isinstance(source, str):
         return column.flag_reader(found, None, bound if found.grades and part.main_flag == name else None)
     listed = _flags_by_word(shared)

@@ -107,7 +107,7 @@ def _sheet_name(path: Path, book: Any, sheet: str | None) -> str:
             f"{path}: {len(filled) or 'none'} of its sheets ({', '.join(names)}) have cells: name one with 'sheet' in "
             "the map"
         )
-    return filled[0]
+    return str(filled[0])
 
 
 def _header_names(path: Path, cells: tuple[Any, ...]) -> list[str]:

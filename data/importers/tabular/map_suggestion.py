@@ -275,8 +275,8 @@ def _find_long_facts(draft: _Draft, rater: ColumnProfile, outcomes: list[ColumnP
     named = [column for column in outcomes if RESULTS & set(column.tokens) or PEOPLE & set(column.tokens)]
     column = next(iter(named or outcomes), None)
     if column is None or len(named or outcomes) > 1:
-        names = ", ".join(each.name for each in outcomes) or "no column"
-        draft.doubts.append(f"column '{rater.name}' names who judged, and {names} may say what")
+        what = ", ".join(each.name for each in outcomes) or "no column"
+        draft.doubts.append(f"column '{rater.name}' names who judged, and {what} may say what")
     if column is None:
         return
     names = sorted(rater.values.words)
@@ -374,4 +374,9 @@ def _write_map(draft: _Draft, paths: Sequence[Path], layout: FileLayout) -> str:
         named = [f"{who} = {{value = {quote_toml(part.name)}}}"] if part.name else []
         lines += ["", f"[[{part.kind}]]", *named, *part.lines]
     lines += ["", *(remark for remark in draft.remarks if remark.startswith("#"))]
-    return "\n".join(line.replace("\n", " ") for line in lines).rstrip() + "\n"
+    return "\n".join(_printable(line) for line in lines).rstrip() + "\n"
+
+
+def _printable(line: str) -> str:
+    """A line without characters that TOML does not allow in comments; in strings they are escaped."""
+    return "".join(letter if letter.isprintable() else " " for letter in line)

@@ -126,7 +126,7 @@ class FlagReader:
         if word in self.words:
             return self.words[word]
         if self.comparison and (number := word_number(word)) is not None:
-            return COMPARISONS[self.comparison](number, self.bound)
+            return bool(COMPARISONS[self.comparison](number, self.bound))
         raise RowError(f"'{self.name}' is {quote_value(value)}: {self.remedy}")
 
 
