@@ -5,6 +5,7 @@ Duplicates are counted; conflicts with stored facts are reported.
 
 from __future__ import annotations
 
+import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -104,6 +105,8 @@ class _Import:
     told: dict[int, str] = field(default_factory=dict)
     first_verdict: int = 0
     asked: Counter[tuple[str, str]] = field(default_factory=Counter)
+    times: dict[tuple[str, str, str], tuple[str, str]] = field(default_factory=dict)
+    """Content of the verdicts of this file whose number the source gives."""
 
 
 @dataclass(slots=True)
@@ -161,6 +164,7 @@ def store_rows(store: Store, rows: Iterable[ImportedRow], concepts: set[str], re
             files.add(file)
             run.first_verdict = connection.execute(select(func.max(tables.verdicts.c.id))).scalar() or 0
             run.asked.clear()
+            run.times.clear()
             for part in split_chunks(of_file, BATCH):
                 _store_batch(store, connection, part, run, landed)
         if any(landed.new.values()):
@@ -464,11 +468,30 @@ def _sample_number(
     if heard.asked is None:
         return 0
     if heard.asked:
-        return there.index(content) if content in there else len(there)
+        if content in there:
+            return there.index(content)
+        asked = fold_name(heard.asked)
+        earlier = run.times.setdefault((*key, asked), content)
+        if earlier != content or asked in map(_stored_time, there):
+            raise RowError(
+                f"judge '{heard.judge.name}' has two verdicts for sample '{heard.asked}' of trial '{key[0]}': the "
+                "first is kept; give each its own number"
+            )
+        return len(there)
     if key not in known.older:
         return len(there)
     run.asked[key] += 1
     return min(run.asked[key] - 1, len(there))
+
+
+def _stored_time(stored: tuple[str, str]) -> str:
+    """Which time the judge was asked according to a stored verdict, as `fold_name` gives it, or ''."""
+    try:
+        kept = json.loads(stored[0])
+    except (ValueError, RecursionError):
+        return ""
+    time = kept.get("sample") if isinstance(kept, dict) else None
+    return "" if time is None or isinstance(time, dict | list) else fold_name(str(time))
 
 
 def _store_label(row: ImportedRow, said: ImportedLabel, known: _KnownRows, landed: ImportCounts, run: _Import) -> None:

@@ -425,3 +425,28 @@ def test_an_identification_that_is_mapped_as_a_pass_is_told_from_its_control_tri
     with pytest.raises(InputError, match="would all be false alarms: if it says whether the concept was identified"):
         bring(rows, ARMS)
     assert memory.count_rows(tables.trials) == 0
+
+
+def test_two_different_verdicts_under_one_number_are_told(bring):
+    rows = [{"id": 1, "run": run, "judge": judge} for run, judge in [("1.0", 1), ("2", 0), ("2.0", 1), ("2", 0)]]
+    map_ = PLAIN + 'sample = "run"\n'
+    landed, problems, _ = bring(rows, map_)
+    assert (landed.new["verdicts"], landed.already["verdicts"]) == (2, 1)
+    assert len(problems) == 1
+    assert "line 4: judge 'j' has two verdicts for sample '2.0'" in problems[0]
+    landed, problems, _ = bring([{"id": 1, "run": 2, "judge": 1}, {"id": 1, "run": 3, "judge": 1}], map_, "u.csv")
+    assert (landed.new["verdicts"], len(problems)) == (1, 1)
+
+
+def test_a_threshold_above_a_scale_of_nought_to_one_is_refused_and_one_that_divides_nothing_is_told(bring):
+    with pytest.raises(InputError, match=r"none of its numbers, 0 to 0.9, pass the threshold '>= 7'"):
+        bring(scores(0, 0.5, 0.9), PLAIN + "threshold = 7\n")
+    _, _, report = bring(scores(8, 9, 10), PLAIN + "threshold = 7\n")
+    assert report.notes == ["column 'judge': all of its numbers, 8 to 10, pass the threshold '>= 7'"]
+    _, _, report = bring(scores(2, 9, 10), PLAIN.replace('"x"', '"y"') + "threshold = 7\n")
+    assert report.notes == []
+
+
+def test_a_threshold_for_words_is_refused(bring):
+    with pytest.raises(InputError, match="no numbers for a threshold"):
+        bring(scores("yes", "no"), PLAIN + "threshold = 7\n")

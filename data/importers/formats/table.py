@@ -198,7 +198,7 @@ class _TableReader:
         report: ImportReport,
     ) -> _TableReader:
         survey = survey_columns(paths, columns, layout)
-        flags = flag_readers(columns, survey, options.threshold)
+        flags = flag_readers(columns, survey, report, options.threshold)
         repeats = not any(isinstance(part.rater, str) or part.each for part in columns.label)
         parts = [
             _part_reader(columns, part, readers, repeats)

@@ -17,6 +17,7 @@ from gnomon.data.importers.tabular.value_ranges import (
     flag_words,
     parse_threshold,
     parse_threshold_option,
+    threshold_remark,
     value_word,
     word_number,
 )
@@ -169,7 +170,9 @@ def _readable(
         return []
 
 
-def flag_readers(columns: ColumnMap, survey: ColumnSurvey, threshold: str | None = None) -> list[dict[str, FlagReader]]:
+def flag_readers(
+    columns: ColumnMap, survey: ColumnSurvey, report: ImportReport, threshold: str | None = None
+) -> list[dict[str, FlagReader]]:
     """Readers of the yes-or-no columns of each part of `ColumnMap.fact_parts`, by field.
 
     Parameters
@@ -178,6 +181,8 @@ def flag_readers(columns: ColumnMap, survey: ColumnSurvey, threshold: str | None
         The column map.
     survey : ColumnSurvey
         All values of the columns.
+    report : ImportReport
+        Receives notes on thresholds that divide nothing.
     threshold : str, optional
         From which number on grades are true in the parts that say nothing of it.
 
@@ -189,13 +194,19 @@ def flag_readers(columns: ColumnMap, survey: ColumnSurvey, threshold: str | None
     parts = columns.fact_parts
     bound = None if threshold is None else _default_threshold(columns, survey, threshold)
     uses = [name for _, part in parts for name in part.flag_names if isinstance(part.mapped_sources()[name], str)]
-    return [
+    readers = [
         {
             name: _flag_reader(columns, part, where, name, survey.ranges[number, name], uses.count(name), bound)
             for name in part.flag_names
         }
         for number, (where, part) in enumerate(parts)
     ]
+    for number, names in enumerate(readers):
+        for name, reader in names.items():
+            found = survey.ranges[number, name]
+            if reader.comparison and (remark := threshold_remark(found, (reader.comparison, reader.bound))):
+                report.add_note(f"column '{parts[number][1].mapped_sources()[name]}': {remark}")
+    return readers
 
 
 def _default_threshold(columns: ColumnMap, survey: ColumnSurvey, threshold: str) -> tuple[str, float]:

@@ -163,6 +163,28 @@ def flag_words(name: str) -> Mapping[str, bool]:
     return {**YES_NO, **PASS_FAIL} if name in PASS_FIELDS else YES_NO
 
 
+def threshold_remark(found: CellRange, threshold: tuple[str, float]) -> str:
+    """What is odd of a threshold that all numbers of a column pass, or none; '' if it divides them.
+
+    Parameters
+    ----------
+    found : CellRange
+        All values of the column.
+    threshold : (str, float)
+        Comparison and bound.
+    """
+    comparison, bound = threshold
+    if not found.lowest <= found.highest:
+        return ""
+    passes = [COMPARISONS[comparison](each, bound) for each in (found.lowest, found.highest)]
+    if passes[0] != passes[1] or (found.lowest == found.highest and passes[0]):
+        return ""
+    return (
+        f"{'all' if passes[0] else 'none'} of its numbers, {found.lowest:g} to {found.highest:g}, pass the threshold "
+        f"'{comparison} {bound:g}'"
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class FlagColumn:
     """One yes-or-no column of the map: its field, its name, and the part of the map that names it."""
@@ -202,6 +224,8 @@ class FlagColumn:
         InputError
             If the meaning of the values cannot be known.
         """
+        if threshold is not None and listed is None:
+            self._check_threshold(found, threshold)
         if listed is not None or threshold is not None:
             comparison, bound = threshold or ("", 0.0)
             remedy = "is no number" if listed is None else f"is not in {self.list_name}: add it ('' means no value)"
@@ -221,6 +245,15 @@ class FlagColumn:
                 "stored"
             )
         return FlagReader(self.name, known, f"write true or false, or list its values in {self.list_name}")
+
+    def _check_threshold(self, found: CellRange, threshold: tuple[str, float]) -> None:
+        """Refuse a threshold for a column of words, and one above 1 for a column of numbers from 0 to 1."""
+        if found.words and not found.lowest <= found.highest:
+            raise InputError(f"{self} holds {found.shown_words()}, no numbers for a threshold: list its values instead")
+        if 0 <= found.lowest <= found.highest <= 1 < threshold[1]:
+            raise InputError(
+                f"{self} fits no threshold above 1: {threshold_remark(found, threshold)}; nothing was stored"
+            )
 
 
 def middle_grade(found: CellRange) -> float:
