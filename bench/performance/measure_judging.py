@@ -276,7 +276,8 @@ def faults(folder: Path) -> dict[str, object]:
 def prefixes(folder: Path) -> dict[str, object]:
     """Tokens that a server which shares prefixes reads for a verdict, by rubric, number of examples and edition."""
     read: dict[str, object] = {}
-    for name, more in (("blind", {}), ("blind, 8 examples", {"examples": 8}), ("informed", {"rubric": "informed"})):
+    kinds: dict[str, Settings] = {"blind": {}, "blind, 8 examples": {"examples": 8}, "informed": {"rubric": "informed"}}
+    for name, more in kinds.items():
         by_edition = {edition: _prefilled(folder, {"edition": edition, **more}) for edition in (1, 2)}
         first, second = (by_edition[edition]["prefilled"] for edition in (1, 2))
         read[name] = {**by_edition, "falls_by": round(1 - second / first, 3)}
