@@ -11,6 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, f
 from gnomon.data.errors import UserError
 from gnomon.judging.kinds import JUDGE_KINDS
 
+_VariableName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+_HeaderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9-]*$")]
 _SERVER_ONLY = ("base_url", "api_key_env", "price", "budget", "requests_per_minute", "tokens_per_minute")
 _OWN_KEYS = {
     "model": "model",
@@ -58,6 +60,11 @@ class JudgeConfig(BaseModel):
         For `logprob`: `embedded`, a hub name or a folder.
     api_key_env : str, optional
         Name of the environment variable that holds the API key; the key itself is stored nowhere else.
+    headers_env : mapping of str to str
+        Further HTTP headers, each with the name of the environment variable that holds its value, such as
+        `{ api-key = "AZURE_KEY" }`; without `api_key_env` no other key is sent.
+    query : mapping of str to str
+        Query of every request, such as `{ api-version = "2024-10-21" }`; stored, so no place for a key.
     rubric : {"blind", "informed"}
         `blind` reports facts without knowing the condition of the trial; `informed` knows it and answers pass or fail.
     edition : {1, 2}, optional
@@ -102,7 +109,9 @@ class JudgeConfig(BaseModel):
     kind: str
     base_url: str | None = None
     model: str | None = Field(default=None, min_length=1)
-    api_key_env: str | None = Field(default=None, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
+    api_key_env: _VariableName | None = None
+    headers_env: dict[_HeaderName, _VariableName] = Field(default_factory=dict)
+    query: dict[str, str] = Field(default_factory=dict)
     rubric: Literal["blind", "informed"] = "blind"
     edition: Literal[1, 2] | None = None
     examples: int = Field(default=0, ge=0, le=16)
@@ -121,6 +130,16 @@ class JudgeConfig(BaseModel):
     stop_after: int = Field(default=5, ge=1)
     extra: dict[str, JsonValue] = Field(default_factory=dict)
     options: dict[str, JsonValue] = Field(default_factory=dict)
+
+    @field_validator("query")
+    @classmethod
+    def _query_is_no_secret(cls, query: dict[str, str]) -> dict[str, str]:
+        for key in query:
+            if _SECRET.search(key) or key.lower() in ("key", "token", "sig", "code"):
+                raise ValueError(
+                    f"query.{key}: looks like a secret, and query is stored: name a variable in headers_env"
+                )
+        return query
 
     @field_validator("extra")
     @classmethod
@@ -179,8 +198,9 @@ class JudgeConfig(BaseModel):
             raise ValueError(f"judge '{self.name}' of kind {self.kind} takes no rubric, examples or transport")
         if self.edition is not None:
             raise ValueError(f"judge '{self.name}' of kind {self.kind} takes no edition: it has no rubric to choose")
-        if self.extra:
-            raise ValueError(f"judge '{self.name}' of kind {self.kind} takes no extra: it asks no server")
+        for key in ("extra", "query", "headers_env"):
+            if getattr(self, key):
+                raise ValueError(f"judge '{self.name}' of kind {self.kind} takes no {key}: it asks no server")
 
     def _check_calls(self) -> None:
         if self.budget is not None and self.price is None:
@@ -200,5 +220,6 @@ class JudgeConfig(BaseModel):
         if parts.username or parts.password or parts.query:
             raise ValueError(
                 f"judge '{self.name}': base_url must hold no user, password or query: "
-                "put the key into an environment variable and name that under api_key_env"
+                "put the key into an environment variable and name that under api_key_env, and anything else into "
+                "query = { ... }"
             )

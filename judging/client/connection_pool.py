@@ -14,15 +14,24 @@ LARGEST = 4_000_000
 UNBOUNDED = "/content"
 
 
-def http_client(concurrency: int) -> httpx2.AsyncClient:
-    """An HTTP client for `concurrency` simultaneous calls.
+def http_client(concurrency: int, *, sends_key: bool = True) -> httpx2.AsyncClient:
+    """An HTTP client for a number of simultaneous calls.
 
     A pool scans its idle connections before every request, which with hundreds of simultaneous calls takes longer than
     the request itself. Calls are therefore distributed over pools of about one connection each. Behind a proxy there is
     only one pool, because the library reads the proxy settings of the environment only for its own default pool.
+
+    Parameters
+    ----------
+    concurrency : int
+        Simultaneous calls.
+    sends_key : bool
+        Whether the header with the SDK's key is sent; the SDK does not go without one.
     """
     transport = None if getproxies() else PooledTransport(min(concurrency, MOST))
-    return DefaultAsyncHttpxClient(transport=transport, event_hooks={"response": [_bounded_response]})
+    return DefaultAsyncHttpxClient(
+        transport=transport, event_hooks={"request": [] if sends_key else [_drop_key], "response": [_bounded_response]}
+    )
 
 
 class PooledTransport(httpx2.AsyncBaseTransport):
@@ -42,6 +51,10 @@ class PooledTransport(httpx2.AsyncBaseTransport):
         """Close all connections."""
         for pool in self._pools:
             await pool.aclose()
+
+
+async def _drop_key(request: httpx2.Request) -> None:
+    del request.headers["Authorization"]
 
 
 async def _bounded_response(response: httpx2.Response) -> None:

@@ -68,6 +68,8 @@ class Endpoint:
         Address, model, sampling parameters, time-out and limits.
     key : str, optional
         API key; None if the server needs none.
+    headers : mapping of str to str, optional
+        Further HTTP headers. Their values are secrets, as the key is; with them and no key, no key is sent.
     ledger : BudgetLedger, optional
         Where usage is recorded and budget reserved; a new one by default.
     sleep, clock : callable
@@ -79,6 +81,7 @@ class Endpoint:
         config: JudgeConfig,
         key: str | None,
         *,
+        headers: Mapping[str, str] | None = None,
         ledger: BudgetLedger | None = None,
         sleep: Sleep = asyncio.sleep,
         clock: Clock = time.monotonic,
@@ -89,7 +92,9 @@ class Endpoint:
         self.ledger = ledger or BudgetLedger(config)
         self.throttle = RateLimiter(config, sleep, clock)
         self._gauge = PromptGauge()
-        self._key = key
+        given = dict(headers or {})
+        self._secrets = [secret for secret in (key, *given.values()) if secret]
+        has_own = bool(given) and key is None and "authorization" not in map(str.lower, given)
         self._sleep = sleep
         self._clock = clock
         self.client = AsyncOpenAI(
@@ -97,7 +102,9 @@ class Endpoint:
             api_key=key or NO_KEY,
             max_retries=0,
             timeout=config.timeout,
-            http_client=http_client(config.concurrency),
+            http_client=http_client(config.concurrency, sends_key=not has_own),
+            default_headers=given,
+            default_query=dict(config.query) or None,
         )
 
     async def __aenter__(self) -> Self:
@@ -112,8 +119,10 @@ class Endpoint:
         await self.client.__aexit__(kind, error, trace)
 
     def redact_key(self, text: str) -> str:
-        """The text with this endpoint's API key replaced by asterisks."""
-        return text.replace(self._key, "***") if self._key else text
+        """The text with this endpoint's API key, and other secrets of its headers, replaced by asterisks."""
+        for secret in self._secrets:
+            text = text.replace(secret, "***")
+        return text
 
     async def ask_model(
         self,

@@ -143,10 +143,11 @@ class OpenAICompatibleJudge:
             If the key's environment variable is not set or holds characters that no key has.
         """
         key = self._api_key()
+        headers = {header: self._secret_in(variable) for header, variable in self.config.headers_env.items()}
         cached = sum(note["input_tokens"] for note in memory.recorded_events(CACHED))
         self._ledger = BudgetLedger(self.config, memory.tokens_used(), cached)
         return AsyncProducer[Verdict](
-            lambda give: self._run_requests(iter(cases), key, memory, give), self.config.concurrency
+            lambda give: self._run_requests(iter(cases), (key, headers), memory, give), self.config.concurrency
         )
 
     def make_verdict(self, case: JudgeCase, completion: Completion) -> Verdict:
@@ -208,8 +209,10 @@ class OpenAICompatibleJudge:
 
     def _api_key(self) -> str | None:
         name = self.config.api_key_env
-        if name is None:
-            return None
+        return None if name is None else self._secret_in(name)
+
+    def _secret_in(self, name: str) -> str:
+        """The value of an environment variable that is sent in a header."""
         key = os.environ.get(name, "").strip()
         if not key:
             raise UserError(f"judge '{self.config.name}': environment variable {name} is not set: export {name}=...")
@@ -217,10 +220,13 @@ class OpenAICompatibleJudge:
             raise UserError(f"judge '{self.config.name}': {name} holds characters that no key has: set it again")
         return key
 
-    async def _run_requests(self, waiting: Iterator[JudgeCase], key: str | None, memory: RunState, give: Give) -> None:
+    async def _run_requests(
+        self, waiting: Iterator[JudgeCase], secrets: tuple[str | None, dict[str, str]], memory: RunState, give: Give
+    ) -> None:
         """Probe, then let `concurrency` workers take cases from one iterator and emit verdicts."""
         ledger, sleep, clock = self._ledger, self._sleep, self._clock
-        async with Endpoint(self.config, key, ledger=ledger, sleep=sleep, clock=clock) as endpoint:
+        key, headers = secrets
+        async with Endpoint(self.config, key, headers=headers, ledger=ledger, sleep=sleep, clock=clock) as endpoint:
             try:
                 await self._probe_server(endpoint)
                 if self.config.transport == "batch":

@@ -75,6 +75,7 @@ class Server:
         self.script: Callable[[dict[str, Any]], Answer] = ignoring
         self.requests: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
+        self.paths: list[str] = []
         self.lock = threading.Lock()
         self.office = Office(self)
         handler = type("Handler", (_Handler,), {"owner": self})
@@ -178,12 +179,13 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         content = self.rfile.read(int(self.headers["Content-Length"]))
-        if not self.path.endswith("/chat/completions"):
+        if not self.path.partition("?")[0].endswith("/chat/completions"):
             self._answer(self.owner.office.post(self.path, content, self.headers))
             return
         body = json.loads(content)
         with self.owner.lock:
             self.owner.requests.append(body)
+            self.owner.paths.append(self.path)
             self.owner.headers.append({name.lower(): value for name, value in self.headers.items()})
             answer = self.owner.script(body)
         self._answer(answer)

@@ -28,7 +28,7 @@ from judging_quirks import (
 )
 from judging_server import Answer, failure
 
-from gnomon.data.errors import JudgeError
+from gnomon.data.errors import JudgeError, UserError
 from gnomon.data.records import Facts, VerdictState
 from gnomon.judging.config import JudgeConfig
 from gnomon.judging.judges.openai_compatible import OpenAICompatibleJudge
@@ -388,6 +388,37 @@ def test_the_seed_of_the_trial_is_sent_and_the_same_again(server, config, trials
     server.requests.clear()
     judged(config(concurrency=1), trials)
     assert [request["seed"] for request in server.judged] == first
+
+
+def test_a_header_of_its_own_and_a_query_reach_the_server_and_no_text(server, config, trials, monkeypatch):
+    monkeypatch.setenv("GNOMON_TEST_KEY", "sesame-0123456789")
+    server.script = always(lambda _: failure(400, "bad sesame-0123456789"))
+    azure = config(headers_env={"api-key": "GNOMON_TEST_KEY"}, query={"api-version": "2024-10-21"}, stop_after=99)
+    assert OpenAICompatibleJudge(azure, CONCEPTS).version == OpenAICompatibleJudge(config(), CONCEPTS).version
+    judge, verdicts = judged(azure, trials)
+    assert {headers["api-key"] for headers in server.headers} == {"sesame-0123456789"}
+    assert all("authorization" not in headers for headers in server.headers)
+    assert all(path.endswith("/chat/completions?api-version=2024-10-21") for path in server.paths)
+    assert {verdict.raw for verdict in verdicts} == {"the server rejects the request (400: bad ***)"}
+    assert "sesame" not in repr(judge.version)
+    monkeypatch.delenv("GNOMON_TEST_KEY")
+    with pytest.raises(UserError, match="environment variable GNOMON_TEST_KEY is not set"):
+        judged(azure, trials)
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"query": {"api_key": "x"}}, "query.api_key: looks like a secret"),
+        ({"query": {"sig": "x"}}, "query.sig: looks like a secret"),
+        ({"headers_env": {"api-key": "not a name"}}, "should match pattern"),
+        ({"headers_env": {"a b": "X"}}, "should match pattern"),
+        ({"base_url": "http://x/v1?api-version=1"}, r"anything else into query = \{ ... \}"),
+    ],
+)
+def test_secrets_and_broken_names_are_refused(config, more, said):
+    with pytest.raises(ValueError, match=said):
+        config(**more)
 
 
 def test_extra_keys_are_sent_and_are_part_of_the_version(server, config, trials):
