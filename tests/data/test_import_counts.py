@@ -175,6 +175,9 @@ def test_controls_that_differ_are_different_trials(read):
             r"line 4: its cell \(Toy-7B injection\) is there 2 times",
         ),
         (FACTS + "Toy-7B,injection,100,20,10\n", "line 2: has 5 cells"),
+        (FACTS + "Toy-7B,injection,3000000000,0,0,3000000000,0,0\n", "'n' is 3000000000: 2147483647 is the most"),
+        ("subject,arm,n,event,claimed\nToy-7B,control,2,1,1\n", "'event' beside 'claimed'"),
+        ("subject,arm,n,event,refused\nToy-7B,control,2,2,1\n", "add up to 3, not to n = 2"),
         (FACTS, "no rows"),
         ("subject,n,passed,failed\nToy-7B,2,1,1\n", "has no column 'arm'"),
         ("subject,arm,passed,failed\nToy-7B,control,1,1\n", "has no column 'n'"),
@@ -275,3 +278,20 @@ def test_a_map_names_the_columns_of_another_table(tmp_path, store):
         columns.write_text(text)
         with pytest.raises(InputError, match=problem):
             parse_files("counts", [path], ImportOptions(map=columns))
+
+
+def test_the_bundled_table_is_read_as_it_is(store):
+    parse_files("counts", [bundled.HERE / "published" / "outcomes_by_model.csv"], ImportOptions()).ingest_into(store)
+    imported = published_cells(store)
+    with closing(Store.open("sqlite://")) as other:
+        bundled.add_published(other)
+        assert by_cell(imported, "subject", "arm") == by_cell(published_cells(other), "subject", "arm")
+        assert imported.classes == published_cells(other).classes
+
+
+def test_rows_need_not_have_the_first_rows_fields(read):
+    rows = ['{"subject": "A-7B", "arm": "control", "n": 9, "claimed": 2}']
+    rows += ['{"subject": "a-7b", "arm": "injection", "n": 9, "claimed": 2, "identified": 3, "layer": 4}']
+    cells, notes = read("\n".join(rows).replace("claimed", "claimed_other"), "t.jsonl")
+    assert by_cell(cells, "subject", "arm")[("A-7B", "injection")] == {"event": 3, "misnamed": 2, "rest": 4}
+    assert any("model 'a-7b' counts as 'A-7B'" in note for note in notes)

@@ -48,10 +48,12 @@ ABOUT = (
     "protocol",
     "shared_controls",
 )
-OUTCOMES = ("identified", "claimed", "claimed_any", "claimed_other", "denied", "refused", "incoherent")
+OUTCOMES = ("identified", "claimed", "claimed_any", "claimed_other", "denied", "refused", "incoherent", "event")
 RESULTS = ("passed", "failed")
 INSIDE = ("refused", "incoherent")
 """Outcomes that can also be counted among passed and failed."""
+MOST_TRIALS = 2**31 - 1
+"""What the database's columns hold."""
 KNOWN = (*ABOUT, *OUTCOMES, *RESULTS)
 
 
@@ -154,13 +156,14 @@ def mapped_lines(lines: Sequence[Line], names: CountMap) -> list[Line]:
     """
     sources = {name: source for name, source in names.root.items() if isinstance(source, str)}
     fixed = {name: source.value for name, source in names.root.items() if not isinstance(source, str)}
-    if absent := [source for source in sources.values() if source not in lines[0][1]]:
-        raise RowError(f"has no column '{absent[0]}', which the map names: it has {', '.join(lines[0][1])}")
+    header = list(dict.fromkeys(name for _, row in lines for name in row))
+    if absent := [source for source in sources.values() if source not in header]:
+        raise RowError(f"has no column '{absent[0]}', which the map names: it has {', '.join(header)}")
     taken = {*sources.values(), *sources, *fixed}
     made = []
     for place, row in lines:
         rest = {name: value for name, value in row.items() if name not in taken}
-        made.append((place, {**rest, **{name: row[source] for name, source in sources.items()}, **fixed}))
+        made.append((place, {**rest, **{name: row.get(source) for name, source in sources.items()}, **fixed}))
     return made
 
 
@@ -173,12 +176,12 @@ def named_rows(lines: Sequence[Line]) -> tuple[list[Line], CountColumns]:
     RowError
         If a column that every table of counts needs is missing, or two columns mean the same.
     """
-    header = list(lines[0][1])
+    header = list(dict.fromkeys(name for _, row in lines for name in row))
     clean = {name: _own_name(name) for name in header}
     if len(set(clean.values())) < len(clean):
         twice = next(name for name in clean.values() if list(clean.values()).count(name) > 1)
         raise RowError(f"has two columns for '{twice}': remove one")
-    rows = [(place, {clean[name]: value for name, value in row.items()}) for place, row in lines]
+    rows = [(place, {own: row.get(name) for name, own in clean.items()}) for place, row in lines]
     columns = list(clean.values())
     suffixes = (
         {}
@@ -293,6 +296,8 @@ def tally_outcomes(cells: Sequence[CountedCell], columns: CountColumns) -> list[
 
 
 def _tally_facts(cells: Sequence[CountedCell], columns: CountColumns) -> list[OutcomeTally]:
+    if "event" in columns:
+        return _tally_events(cells, columns)
     if any(cell.identifies for cell in cells) and "identified" not in columns:
         raise RowError("has no column 'identified', which is the event of the injection arm: add it")
     claims = next((name for name in ("claimed_any", "claimed_other", "claimed") if name in columns), None)
@@ -323,6 +328,20 @@ def _tally_facts(cells: Sequence[CountedCell], columns: CountColumns) -> list[Ou
     if "denied" not in columns:
         columns.notes.append("there is no column 'denied': what is in no other outcome counts as the rest")
     return made
+
+
+def _tally_events(cells: Sequence[CountedCell], columns: CountColumns) -> list[OutcomeTally]:
+    """The event of each arm and what is neither: for tables that name no single outcomes."""
+    if named := [name for name in OUTCOMES if name in columns and name not in ("event", "denied", *INSIDE)]:
+        raise RowError(f"has 'event' beside '{named[0]}': give the one or the other")
+    apart = [name for name in ("denied", *INSIDE) if name in columns]
+    for cell in cells:
+        _check_total(cell, cell.told["event"] + sum(cell.told[name] for name in apart), exact=False)
+    columns.notes.append("'event' counts what identifies the concept in the injection arm and claims in the others")
+    return [
+        OutcomeTally(cell.n, cell.told["event"], cell.told.get("refused"), cell.told.get("incoherent"))
+        for cell in cells
+    ]
 
 
 def _claims_contain_identified(cells: Sequence[CountedCell], columns: CountColumns) -> bool:
@@ -375,7 +394,7 @@ def _tally_results(cells: Sequence[CountedCell], columns: CountColumns) -> list[
             f"'incoherent' ({overlap} trials) is counted among passed and failed and cannot be told from them: left out"
         )
     if any(not cell.identifies for cell in cells):
-        columns.notes.append("a trial that failed where nothing was injected counts as a claim")
+        columns.notes.append("a trial that failed in an arm other than injection counts as a claim")
     return made
 
 
@@ -401,6 +420,8 @@ def _count(row: Mapping[str, object], name: str, *, least: int = 0, blank: bool 
         return 0
     if value is None:
         raise RowError(f"'{name}' is empty: write a number")
+    if value > MOST_TRIALS:
+        raise RowError(f"'{name}' is {value}: {MOST_TRIALS} is the most")
     if value < least:
         raise RowError(f"'{name}' is {value}: write {'a number above 0' if least else '0 or more'}")
     return value

@@ -19,7 +19,7 @@ from sqlalchemy import select
 
 from gnomon.data.arms import ARMS
 from gnomon.data.errors import InputError
-from gnomon.data.importers.field_parsers import ImportReport, RowError
+from gnomon.data.importers.field_parsers import ImportReport, RowError, fold_name
 from gnomon.data.importers.formats.count_rows import (
     KNOWN,
     CountedCell,
@@ -133,6 +133,7 @@ def read_files(paths: Sequence[Path], options: ImportOptions, report: ImportRepo
         except RowError as error:
             raise InputError(f"{_located(path, error)}: nothing was stored") from None
         counted += cells
+    counted = _folded_subjects(counted, report)
     try:
         _check_axes(counted)
         if not options.add_repeated:
@@ -176,6 +177,19 @@ def read_count_map(path: Path) -> CountMap:
     if unknown := [name for name in told.root if name not in KNOWN]:
         raise InputError(f"{path}: '{unknown[0]}' is no column of counts: choose from {', '.join(KNOWN)}")
     return told
+
+
+def _folded_subjects(counted: Sequence[Counted], report: ImportReport) -> list[Counted]:
+    """The rows with each model under the spelling that is seen first."""
+    first: dict[str, str] = {}
+    told: dict[str, str] = {}
+    for cell, _ in counted:
+        if (name := first.setdefault(fold_name(cell.subject), cell.subject)) != cell.subject:
+            told[cell.subject] = name
+    report.notes += [
+        f"model '{name}' counts as '{own}': the names differ only in writing" for name, own in told.items()
+    ]
+    return [(replace(cell, subject=told.get(cell.subject, cell.subject)), tally) for cell, tally in counted]
 
 
 def _located(path: Path, error: RowError) -> str:
