@@ -33,7 +33,7 @@ class RowNumberKey(BaseModel):
 
 
 Source = Annotated[str, Field(min_length=1)] | ConstantColumn
-KeyColumns = Annotated[list[Annotated[str, Field(min_length=1)]], Field(min_length=1, max_length=20)]
+KeyColumns = Annotated[list[Source], Field(min_length=1, max_length=20)]
 ListedValue = str | bool | int | float
 ValueLists = dict[str, dict[str, ListedValue]]
 BESIDE_SOURCES = frozenset(("values", "threshold", "each", "where", "further", "key"))
@@ -186,7 +186,7 @@ class ColumnMap(BaseModel):
         """Columns of the rows that are mapped, with the field that each is for."""
         about = self.trial
         keys = about.key if isinstance(about.key, list) else [about.key] if isinstance(about.key, str) else []
-        needed = dict.fromkeys(keys, "key")
+        needed = {column: "key" for column in keys if isinstance(column, str)}
         for part in (about, *(part for _, part in self.fact_parts if part.each is None)):
             needed |= {source: name for name, source in part.mapped_sources().items() if isinstance(source, str)}
         for _, part in self.fact_parts:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import islice, product
 from typing import Any
 
 from gnomon.data.arms import ARMS
@@ -38,6 +39,7 @@ from gnomon.data.records import (
 )
 
 UNKNOWN_SIZE = 1.0
+MOST_SPELLINGS = 64
 PAIR = "pair"
 _SIZE = re.compile(r"(?:(\d+)x)?(\d+(?:\.\d+)?)([bm])", re.IGNORECASE)
 _UNITS = {"b": 1e9, "m": 1e6}
@@ -115,17 +117,24 @@ class SourceKey:
     subject: str | None = None
 
     @property
-    def spellings(self) -> tuple[str | list[str], ...]:
-        """The key as it is, and with whole numbers written without '.0'."""
+    def spellings(self) -> tuple[str | list[str | int], ...]:
+        """The key as it is, and with whole numbers as other formats write them: without '.0', and, in a key of several
+        parts, as numbers.
+        """
         if isinstance(self.key, str):
-            folded: str | list[str] = _without_zero(self.key)
-            return (self.key,) if folded == self.key else (self.key, folded)
-        parts, short = list(self.key), [_without_zero(part) for part in self.key]
-        return (parts,) if parts == short else (parts, short)
+            return tuple(dict.fromkeys((self.key, _without_zero(self.key))))
+        each = [_spellings_of_part(part) for part in self.key]
+        return tuple(list(parts) for parts in islice(product(*each), MOST_SPELLINGS))
 
     def __str__(self) -> str:
         """As messages name it."""
         return self.key if isinstance(self.key, str) else " / ".join(self.key)
+
+
+def _spellings_of_part(part: str) -> list[str | int]:
+    short = _without_zero(part)
+    number: list[str | int] = [int(short)] if short.isdecimal() and len(short) < 19 and str(int(short)) == short else []
+    return [*dict.fromkeys((part, short)), *number]
 
 
 def _without_zero(key: str) -> str:

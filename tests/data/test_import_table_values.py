@@ -450,3 +450,27 @@ def test_a_threshold_above_a_scale_of_nought_to_one_is_refused_and_one_that_divi
 def test_a_threshold_for_words_is_refused(bring):
     with pytest.raises(InputError, match="no numbers for a threshold"):
         bring(scores("yes", "no"), PLAIN + "threshold = 7\n")
+
+
+def test_labels_join_the_samples_of_an_inspect_log_and_the_trials_of_other_formats(bring, memory, tmp_path):
+    samples = [
+        {
+            "id": n,
+            "uuid": f"u{n}",
+            "epoch": 1,
+            "input": "q",
+            "output": {"completion": "a"},
+            "scores": {"s": {"value": "C"}},
+        }
+        for n in range(3)
+    ]
+    head = {"eval_id": "e", "run_id": "r", "task_id": "t", "task": "t", "model": "m-7b"}
+    (tmp_path / "log.json").write_text(
+        json.dumps({"version": 2, "status": "success", "eval": head, "samples": samples})
+    )
+    parse_files("inspect", [tmp_path / "log.json"], ImportOptions()).ingest_into(memory)
+    rows = [{"uuid": f"u{n}", "id": f"{n}.0", "epoch": "1", "who": "ann", "human": n % 2} for n in range(3)]
+    map_ = LABELS.replace('"x"', '"inspect"').replace('"id"', '[{value = "uuid"}, "uuid", "id", "epoch"]')
+    landed, problems, _ = bring(rows, map_, "l.csv")
+    assert (landed.new, problems) == ({"trials": 0, "verdicts": 0, "labels": 3}, [])
+    assert judged(memory, tables.labels) == [False, True, False]

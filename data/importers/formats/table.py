@@ -19,6 +19,7 @@ from gnomon.data.importers.column_map import (
     ConstantColumn,
     LabelPart,
     RowNumberKey,
+    Source,
     VerdictPart,
     parse_map,
     read_map,
@@ -263,12 +264,12 @@ def _row_key(place: SourceLocation, number: int, row: Row, about: Row, columns: 
     if part.id is not None:
         return row_builders.SourceKey(columns.source, parse_row_id(about, "id"), subject)
     assert part.key is not None
-    if isinstance(part.key, ConstantColumn):
-        return row_builders.SourceKey(columns.source, parse_row_id({"key": part.key.value}, "key"), subject)
     return row_builders.SourceKey(columns.source, _key_cell(row, part.key, "key"), subject)
 
 
-def _key_cell(row: Row, column: str, name: str | None = None) -> str:
+def _key_cell(row: Row, column: Source, name: str | None = None) -> str:
+    if isinstance(column, ConstantColumn):
+        return parse_row_id({"key": column.value}, "key")
     value = value_at(row, column)
     return parse_row_id({name or column: None if value is MISSING else value}, name or column)
 
