@@ -7,13 +7,13 @@ from pathlib import Path
 import pandas as pd
 
 from gnomon.calibration.labels.views import rater_labels, reference_labels_of, truth_rule
+from gnomon.data.errors import InputError
 from gnomon.data.exporters.export_folder import file_hashes, new_folder
 from gnomon.data.exporters.exported_trials import read_study
 from gnomon.data.exporters.inspect_log import write_logs
 from gnomon.data.exporters.registry import ExportReport
 from gnomon.data.facts import CORE_FACTS, CORE_FLAGS
 from gnomon.data.storage.store import Store
-from gnomon.data.study_settings import load_settings
 
 EVENTS, FACTS = "validation.csv", "facts.csv"
 """Cases for a scanner that says whether the event happened, and for one that answers each question."""
@@ -34,12 +34,18 @@ def export_validation_set(store: Store, folder: Path) -> ExportReport:
     Raises
     ------
     InputError
-        If the folder exists and is not empty, or is a file.
+        If the folder exists and is not empty, or is a file; if the study has no responses, or no label makes a truth.
     """
-    settings = load_settings(store)
+    study = read_study(store)
+    settings = study.settings
     truth = reference_labels_of(rater_labels(store, settings.label_view), truth_rule(store))
+    if not len(truth):
+        raise InputError(
+            f"study '{settings.name}': no label makes a truth by rule '{settings.truth}' in the label view "
+            f"'{settings.label_view}': label trials, or choose another view or truth in [labels] of study.toml"
+        )
     with new_folder(folder) as scratch:
-        counted = write_logs(store, read_study(store), scratch)
+        counted = write_logs(store, study, scratch)
         _write_cases(truth[["trial"]].assign(target=truth["event"], split=truth["split"]), scratch / EVENTS)
         named = truth[["trial", *CORE_FACTS, "split"]].rename(columns={name: f"target_{name}" for name in CORE_FACTS})
         _write_cases(named, scratch / FACTS)

@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
+from gnomon.data.errors import InputError
 from gnomon.data.importers.ingest import pass_is_event
 from gnomon.data.outcomes import is_pass, rule_named
 from gnomon.data.records import Arm, Facts, LabelKind
@@ -91,7 +92,16 @@ class ExportedStudy:
 
 
 def read_study(store: Store) -> ExportedStudy:
-    """The parts of a study that are not single trials."""
+    """The parts of a study that are not single trials.
+
+    Raises
+    ------
+    InputError
+        If the study holds no responses, which formats with one record per answer need.
+    """
+    settings = load_settings(store)
+    if not store.count_rows(tables.trials):
+        raise InputError(f"study '{settings.name}': holds no responses: export its tables with --format gnomon")
     judges, protocols = tables.judges, tables.protocols
     with store.read_transaction() as connection:
         known = {row.version: row for row in connection.execute(select(judges).order_by(judges.c.created_at))}
@@ -105,7 +115,7 @@ def read_study(store: Store) -> ExportedStudy:
         version: row.name if len(counts[row.name]) == 1 else f"{row.name} {version[:8]}"
         for version, row in known.items()
     }
-    return ExportedStudy(load_settings(store), known, names, asked, events)
+    return ExportedStudy(settings, known, names, asked, events)
 
 
 def _conversation(content: Mapping[str, Any]) -> list[dict[str, str]]:

@@ -116,6 +116,20 @@ def test_a_folder_that_holds_something_is_never_changed(study, tmp_path, format_
     assert (out / "mine.txt").read_text() == "mine"
 
 
+@pytest.mark.parametrize("format_", ["inspect", "scout", "label-studio", "argilla"])
+def test_a_study_without_responses_has_nothing_to_write_so(store, tmp_path, format_):
+    with pytest.raises(InputError, match="holds no responses"):
+        write(store, format_, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_validation_set_without_a_truth_is_refused_with_the_view_that_leaves_none(study, tmp_path):
+    study.save_settings({"truth": "adjudicated", "label_view": "blind"})
+    study.save_settings({"rater_kinds": dict.fromkeys(("ann", "bob", "cem"), "model")})
+    with pytest.raises(InputError, match="no label makes a truth by rule 'adjudicated' in the label view 'blind'"):
+        write(study, "scout", tmp_path / "out")
+
+
 # -- Inspect --------------------------------------------------------------------------------------------------
 
 

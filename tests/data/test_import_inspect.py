@@ -340,6 +340,15 @@ def test_samples_of_one_name_in_an_archive_are_told_apart_by_their_ids_and_the_l
     assert (sum(report.left_out.values()), report.problems) == (1, [])
 
 
+def test_an_archive_is_opened_a_few_times_however_many_samples_it_has(tmp_path, monkeypatch):
+    head = ("header.json", json.dumps({"eval": {"task": "t", "model": "m", "task_id": "T"}, "status": "success"}))
+    path, opened = archive(tmp_path / "a.eval", head, *(sample(n) for n in range(50))), []
+    plain = zipfile.ZipFile
+    monkeypatch.setattr(zipfile, "ZipFile", lambda *args, **more: opened.append(1) or plain(*args, **more))
+    assert read(path) == {"grader": [50, 0, 0]}
+    assert len(opened) < 15
+
+
 def test_a_killed_run_without_a_header_is_one_that_failed(store, log, tmp_path):
     head = ("_journal/start.json", json.dumps({"eval": {"task": "t", "model": "m-7b", "task_id": "T", "run_id": "a"}}))
     killed = archive(tmp_path / "a.eval", head, sample(1, uuid="u1"), sample(2, "I", uuid="u2"))

@@ -114,7 +114,8 @@ def _read_archive(path: Path, report: ImportReport) -> tuple[LogHeader, Iterator
     if start is None:
         raise InputError(f"{path}: is a ZIP archive without header.json, no Inspect log: name another file")
     try:
-        header = parse_json(_without_constants(_read_member(path, there[start])))
+        with zipfile.ZipFile(path) as archive:
+            header = parse_json(_without_constants(_read_member(archive, path, there[start])))
     except RowError as error:
         raise InputError(f"{path}: {start} {error}") from None
     if start != "header.json" and isinstance(header, dict):
@@ -127,27 +128,28 @@ def _archive_members(path: Path, members: list[zipfile.ZipInfo], report: ImportR
     """The samples; of those that were written several times the last one, unless they only look alike (1 and "1")."""
     times = Counter(member.filename for member in members)
     waiting: dict[str, dict[str, Sample]] = {}
-    for member in members:
-        place = SourceLocation(path.name, part=member.filename)
-        report.rows += 1
-        times[member.filename] -= 1
-        try:
-            sample = parse_json(_without_constants(_read_member(path, member)))
-            if not isinstance(sample, dict):
-                raise RowError("is no JSON object")
-        except RowError as error:
-            report.add_problem(place, error)
-        else:
-            alike = waiting.setdefault(member.filename, {})
-            key = json.dumps(sample.get("id"))
-            if key in alike:
-                report.add_exclusion(place, WRITTEN_AGAIN)
-            alike[key] = (place, sample)
-        if not times[member.filename]:
-            yield from waiting.pop(member.filename, {}).values()
+    with zipfile.ZipFile(path) as archive:
+        for member in members:
+            place = SourceLocation(path.name, part=member.filename)
+            report.rows += 1
+            times[member.filename] -= 1
+            try:
+                sample = parse_json(_without_constants(_read_member(archive, path, member)))
+                if not isinstance(sample, dict):
+                    raise RowError("is no JSON object")
+            except RowError as error:
+                report.add_problem(place, error)
+            else:
+                alike = waiting.setdefault(member.filename, {})
+                key = json.dumps(sample.get("id"))
+                if key in alike:
+                    report.add_exclusion(place, WRITTEN_AGAIN)
+                alike[key] = (place, sample)
+            if not times[member.filename]:
+                yield from waiting.pop(member.filename, {}).values()
 
 
-def _read_member(path: Path, member: zipfile.ZipInfo) -> str:
+def _read_member(archive: zipfile.ZipFile, path: Path, member: zipfile.ZipInfo) -> str:
     """Text of one archive member. Raises `RowError` if it is damaged, of an unknown compression method, or too large.
 
     Never unpacks more than `LONGEST` bytes, whatever size the archive states.
@@ -156,7 +158,7 @@ def _read_member(path: Path, member: zipfile.ZipInfo) -> str:
         if member.compress_type == ZSTANDARD:
             unpacked = _decompress_zstd(path, member)
         else:
-            with zipfile.ZipFile(path) as archive, archive.open(member) as file:
+            with archive.open(member) as file:
                 unpacked = file.read(LONGEST + 1)
     except NotImplementedError:
         raise RowError(
