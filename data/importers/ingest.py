@@ -518,7 +518,7 @@ def _write_batch(store: Store, connection: Connection, rows: Sequence[ImportedRo
     protocols = {row.protocol.hash: row.protocol for row in rows if row.protocol}
     judges = {heard.judge.version: heard.judge for row in rows for heard in row.verdicts}
     store.insert_rows(connection, tables.subjects, [asdict(subject) for subject in subjects.values()])
-    _complete_sizes(connection, subjects.values())
+    complete_sizes(connection, subjects.values())
     store.insert_rows(connection, tables.protocols, [asdict(each) for each in protocols.values()])
     store.insert_rows(connection, tables.judges, [judge_row(judge) for judge in judges.values()])
     store.bulk_insert(connection, tables.trials, [trial_row(trial) for trial in known.new_trials])
@@ -535,7 +535,7 @@ def _subjects_of(rows: Sequence[ImportedRow]) -> dict[str, Subject]:
     return found
 
 
-def _complete_sizes(connection: Connection, subjects: Iterable[Subject]) -> None:
+def complete_sizes(connection: Connection, subjects: Iterable[Subject]) -> None:
     """Set the size of stored subjects whose size was unknown and is given by this import."""
     told: dict[float, list[str]] = defaultdict(list)
     for subject in subjects:

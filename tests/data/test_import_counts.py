@@ -6,6 +6,7 @@ import csv
 from contextlib import closing
 
 import pytest
+from database import place
 
 from gnomon.commands.transfer import import_files
 from gnomon.data import bundled
@@ -24,6 +25,15 @@ BOTH = "Toy-7B,injection,100,20,10,50,15,5\nToy-7B,control,50,0,3,40,5,2\n"
 SWEEPS = bundled.HERE / "published" / "qwen_sweep_cells.csv"
 LAYERS = "subject,arm,layer,n_layers,n,passed,failed\nA-7B,injection,7,32,2,1,1\n"
 WIDE = "layer,strength,n_injection,n_control,claimed_injection,claimed_control,claimed_and_identified,n_forced\n"
+
+
+BOTH_DATABASES = pytest.mark.parametrize("store_url", ["sqlite", "postgresql"], indirect=True)
+
+
+@pytest.fixture
+def store_url(request, tmp_path):
+    """SQLite, unless a test names both: most tests here are of reading."""
+    return place(request, tmp_path, getattr(request, "param", "sqlite"))
 
 
 @pytest.fixture
@@ -47,6 +57,7 @@ def by_cell(cells: CellCounts, *axes: str) -> dict[tuple[object, ...], dict[str,
     }
 
 
+@BOTH_DATABASES
 def test_facts_are_counted_once_each(read):
     cells, _ = read(FACTS + BOTH)
     assert by_cell(cells, "arm") == {
@@ -211,6 +222,7 @@ def test_depth_is_the_layers_place_among_the_models_layers(read):
     assert cells.frame["depth"].tolist() == [0.25, 1.0]
 
 
+@BOTH_DATABASES
 def test_a_table_comes_in_once(read, tmp_path, store):
     read(FACTS + BOTH)
     again = parse_files("counts", [tmp_path / "t.csv"], ImportOptions()).ingest_into(store)
@@ -220,6 +232,15 @@ def test_a_table_comes_in_once(read, tmp_path, store):
     assert store.count_rows(tables.counts) == 2
 
 
+def test_a_size_is_told_by_importing_again(read, tmp_path):
+    text = "subject,arm,n,passed,failed\nnew model,injection,2,1,1\n"
+    cells, notes = read(text)
+    assert "number of parameters not known for new model" in notes[-1]
+    cells, notes = read(text, parameters=7e9)
+    assert (cells.frame["parameters"].tolist(), len(notes)) == ([7e9], 0)
+
+
+@BOTH_DATABASES
 def test_counts_go_out_and_come_back(read, tmp_path, store):
     read(LAYERS + "A-7B,control,,,3,3,0\n")
     store.add_counts([CountRow("paper", "A-7B", Arm.CONTROL, 9, 3, 2)])

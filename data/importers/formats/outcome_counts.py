@@ -30,7 +30,7 @@ from gnomon.data.importers.formats.count_rows import (
     read_cell,
     tally_outcomes,
 )
-from gnomon.data.importers.ingest import ImportCounts
+from gnomon.data.importers.ingest import ImportCounts, complete_sizes
 from gnomon.data.importers.options import ImportOptions
 from gnomon.data.importers.row_builders import UNKNOWN_SIZE, subject_named
 from gnomon.data.importers.tabular.table_files import FileLayout, table_rows
@@ -82,6 +82,7 @@ class CountTables:
         landed = ImportCounts(new={NAME: 0}, already={NAME: 0})
         with store.write_transaction() as connection:
             store.insert_rows(connection, tables.subjects, [asdict(subject) for subject in self.subjects])
+            complete_sizes(connection, self.subjects)
             column = tables.counts.c
             held = {
                 (row.subject, row.arm, row.cell): row
