@@ -15,7 +15,7 @@ from gnomon.calibration.correction.evidence import (
     reason_not_correctable,
 )
 from gnomon.calibration.error_rates.confusion import LabelledEvidence, confusion_from_rows
-from gnomon.calibration.error_rates.label_randomness import declares_choice, nonrandom_labels
+from gnomon.calibration.error_rates.label_randomness import arms_with_declared_choice, nonrandom_labels
 from gnomon.calibration.labels.sampling_strata import BY_VERDICT
 from gnomon.calibration.numerics.prediction_powered import ppi_mean, ppi_weighted
 from gnomon.calibration.numerics.proportions import CLIPPED, lang_reiczigel, rogan_gladen, wilson_interval
@@ -117,7 +117,11 @@ def _joint_estimate(arm: str, found: LabelledEvidence) -> IntervalEstimate:
             f"{arm}: labels were chosen by what judges said: only all judges together can use them"
         )
     if rows["weight"].nunique() > 1:
-        why = "were chosen with unequal chances" if declares_choice(rows) else "do not look like a random sample"
+        why = (
+            "were chosen with unequal chances"
+            if arms_with_declared_choice(rows)
+            else "do not look like a random sample"
+        )
         raise NotEnoughDataError(f"{arm}: labels {why}: only all judges together can use them")
     judged = found.judged[(found.judged["arm"] == arm) & ~found.judged["trial"].isin(set(rows["trial"]))]
     counted = confusion_from_rows(rows)

@@ -189,8 +189,9 @@ def inverse_inclusion_weights(labelled: pd.DataFrame, judged: pd.DataFrame) -> p
     judged / labelled of the trials of its arm with the same disputed status: that is the inverse of its realised
     inclusion probability over all calls to the queue, and leaves P(truth | verdicts), which the choice does not affect,
     unchanged. Labels chosen for their expected information (`uncertain`) were drawn by arm and by which judges see an
-    event, so each then stands for the trials that agree in that. So do labels that are declared random and whose
-    verdicts do not look so (`label_randomness`). Otherwise labels of the queue's random draws weigh 1, and all others
+    event, so each then stands for the trials that agree in that. So do labels of an arm whose choice was not
+    declared and whose verdicts do not look random (`label_randomness`); then labels of each arm stand for all its
+    judged trials. Otherwise labels of the queue's random draws weigh 1, and all others
     the inverse of their recorded inclusion probability.
 
     Parameters
@@ -205,14 +206,23 @@ def inverse_inclusion_weights(labelled: pd.DataFrame, judged: pd.DataFrame) -> p
     pandas.Series of float
         Weight of each labelled trial, with the index of `labelled`.
     """
-    undeclared = bool(nonrandom_labels(labelled, judged))
-    if not labelled["stratum"].isin(BY_VERDICT).any() and not undeclared:
-        alike = labelled["stratum"].isin([AUDIT, RANDOM])
-        return (1 / labelled["probability"]).where(~alike, 1.0)
-    kind = ["arm", "said" if undeclared or (labelled["stratum"] == UNCERTAIN).any() else "disputed"]
-    there = judged.groupby(kind).size()
+    if labelled["stratum"].isin(BY_VERDICT).any():
+        return _stratum_weights(labelled, judged, "said" if (labelled["stratum"] == UNCERTAIN).any() else "disputed")
+    alike = labelled["stratum"].isin([AUDIT, RANDOM])
+    weight = (1 / labelled["probability"]).where(~alike, 1.0)
+    chosen = labelled["arm"].isin({each.arm for each in nonrandom_labels(labelled, judged)})
+    if not chosen.any():
+        return weight
+    to_all = judged.groupby("arm").size().reindex(labelled["arm"]).to_numpy()
+    weight = weight * to_all / weight.groupby(labelled["arm"]).transform("sum")
+    return _stratum_weights(labelled, judged, "said").where(chosen, weight)
+
+
+def _stratum_weights(labelled: pd.DataFrame, judged: pd.DataFrame, by: str) -> pd.Series[float]:
+    """Judged / labelled trials of each label's arm with the same value of a column."""
+    kind = ["arm", by]
     seen = labelled.groupby(kind).size()
-    ratio = there.reindex(seen.index) / seen
+    ratio = judged.groupby(kind).size().reindex(seen.index) / seen
     index = pd.MultiIndex.from_frame(labelled[kind])
     return pd.Series(ratio.reindex(index).to_numpy(dtype=float), index=labelled.index)
 

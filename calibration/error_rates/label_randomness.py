@@ -24,8 +24,8 @@ def nonrandom_labels(labelled: pd.DataFrame, judged: pd.DataFrame) -> list[Nonra
 
     Estimand: whether P(labelled) differs between a judge's positive and negative verdicts within an arm, or between
     trials that judges dispute and others. Assumes independent trials; Fisher's exact test, two-sided, with Holm's
-    (1979) correction for the number of tests. A declared choice (`declares_choice`) is not tested, nor is an arm of
-    which every trial is labelled.
+    (1979) correction for the number of tests. A declared choice (`arms_with_declared_choice`) is not tested, nor is an
+    arm of which every trial is labelled.
 
     Parameters
     ----------
@@ -39,9 +39,11 @@ def nonrandom_labels(labelled: pd.DataFrame, judged: pd.DataFrame) -> list[Nonra
     list of NonrandomLabels
         For each arm with an adjusted p-value below `SELECTED_BELOW` the comparison with the smallest.
     """
-    if declares_choice(labelled):
-        return []
-    arms, known = arms_in(labelled), judged["trial"].isin(set(labelled["trial"]))
+    declared = arms_with_declared_choice(labelled)
+    arms, known = (
+        [arm for arm in arms_in(labelled) if arm not in declared],
+        judged["trial"].isin(set(labelled["trial"])),
+    )
     checks = []
     for by, column in SIGNS.items():
         if column not in judged or judged[column].nunique() < 2:
@@ -70,19 +72,21 @@ def significant_choices(checks: Sequence[NonrandomLabels]) -> list[NonrandomLabe
     return [check for check, p in zip(checks, adjusted.tolist(), strict=True) if p < SELECTED_BELOW]
 
 
-def declares_choice(labels: pd.DataFrame) -> bool:
-    """Whether labels say how verdicts chose them: by a stratum of the queue, or by unequal inclusion probabilities.
+def arms_with_declared_choice(labels: pd.DataFrame) -> set[str]:
+    """Arms whose labels say how verdicts chose them: by unequal inclusion probabilities, or a stratum of the queue.
 
-    A stratum of another name with one probability for all says nothing of the choice.
+    A draw of the queue concerns all arms. A stratum of another name with one probability for all says nothing.
 
     Parameters
     ----------
     labels : pandas.DataFrame
-        Labels with the columns stratum and probability.
+        Labels with the columns arm, stratum and probability.
     """
-    imported = ~labels["stratum"].isin([AUDIT, RANDOM])
-    unequal = labels.loc[imported, "probability"].nunique() > 1
-    return bool(labels["stratum"].isin(BY_VERDICT).any() or unequal)
+    if labels["stratum"].isin(BY_VERDICT).any():
+        return set(labels["arm"])
+    imported = labels[~labels["stratum"].isin([AUDIT, RANDOM])]
+    chances = imported.groupby("arm")["probability"].nunique()
+    return {str(arm) for arm in chances.index[chances > 1]}
 
 
 def compare_labelled(

@@ -8,13 +8,15 @@ from sqlalchemy import select
 from gnomon.calibration.audit.narrative import nonrandom_sentence
 from gnomon.calibration.error_rates.label_randomness import (
     ChoiceSign,
+    arms_with_declared_choice,
     clearest_choices,
     compare_labelled,
-    declares_choice,
 )
+from gnomon.calibration.labels.sampling_strata import LOOKS_AGAIN
 from gnomon.calibration.results.error_rates import NonrandomLabels
 from gnomon.data.storage.store import Store
 from gnomon.data.storage.tables import labels as label_table
+from gnomon.data.storage.tables import trials as trial_table
 from gnomon.stats.cells.aggregation import VerdictPatternCells
 from gnomon.stats.cells.outcome_classes import EVENT
 from gnomon.stats.model.judge_confusion import arms_present
@@ -34,10 +36,17 @@ def label_cautions(store: Store, patterns: VerdictPatternCells) -> list[str]:
     patterns : VerdictPatternCells
         What the fit is made from.
     """
-    declared = store.read_frame(select(label_table.c.stratum, label_table.c.probability).distinct())
-    if declares_choice(declared) or EVENT not in patterns.classes:
+    if EVENT not in patterns.classes:
         return []
-    checks = [each for arm in arms_present(patterns) for each in _compare_judges(patterns, arm)]
+    column = label_table.c
+    query = select(trial_table.c.arm, column.stratum, column.probability).distinct()
+    declared = arms_with_declared_choice(
+        store.read_frame(
+            query.join(trial_table, trial_table.c.id == column.trial).where(column.stratum.not_in(LOOKS_AGAIN))
+        )
+    )
+    arms = [arm for arm in arms_present(patterns) if arm not in declared]
+    checks = [each for arm in arms for each in _compare_judges(patterns, arm)]
     sentences = [nonrandom_sentence(each) for each in clearest_choices(checks)]
     return [f"{sentence[:1].upper()}{sentence[1:]}." for sentence in sentences]
 

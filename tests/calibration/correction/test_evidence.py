@@ -179,3 +179,21 @@ def test_labels_of_disputed_trials_are_found_though_each_verdict_is_as_frequent_
     assert "80 % of the 50 labelled trials are disputed between judges, 11.4 % of the 350 others" in nonrandom_sentence(
         told
     )
+
+
+def test_another_arms_probability_declares_nothing_and_each_arm_is_weighted_by_itself() -> None:
+    """Labels of the injection arm follow the verdicts; those of the control arm are a random half of it."""
+    chosen = labelled(32, 1, 18, 49, unlabelled=(200, 1700))
+    plain = labelled(10, 0, 0, 40, unlabelled=(10, 40))
+    judged = pd.concat([chosen.judged, plain.judged.assign(arm="control", trial=[f"c{n}" for n in range(100)])])
+    pairs = pd.concat(
+        [chosen.pairs, plain.pairs.assign(arm="control", trial=[f"c{n}" for n in range(50)], probability=0.5)]
+    ).reset_index(drop=True)
+    assert [each.arm for each in nonrandom_labels(pairs, judged)] == ["injection"]
+    weight = inverse_inclusion_weights(pairs, judged)
+    assert weight.groupby([pairs["arm"], pairs["event"]]).first().to_dict() == {
+        ("control", False): 2.0,
+        ("control", True): 2.0,
+        ("injection", False): 35.0,
+        ("injection", True): 5.0,
+    }
