@@ -161,6 +161,13 @@ def test_a_refusal_in_parts_or_in_its_field_is_one(server, config, trials):
         assert (verdicts[0].state, verdicts[0].raw) == (VerdictState.REFUSED, "I can't assist.")
 
 
+@pytest.mark.parametrize("refusal", ["", " ", None, False])
+def test_an_empty_refusal_beside_words_is_no_refusal(server, config, trials, refusal):
+    server.script = always(lambda _: reply("no idea", message={"refusal": refusal}))
+    _, verdicts = judged(config(), trials[:1])
+    assert (verdicts[0].state, verdicts[0].raw) == (VerdictState.UNPARSABLE, "no idea")
+
+
 @pytest.mark.parametrize("quirk", ADAPTED)
 def test_what_a_server_does_not_take_is_left_out_and_recorded(server, config, trials, quirk):
     server.script, key, change = ADAPTED[quirk]

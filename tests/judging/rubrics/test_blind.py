@@ -51,6 +51,12 @@ def test_order_of_concepts_differs_between_trials_and_is_the_same_for_one():
     assert concept_choices(CONCEPTS, 7) == concept_choices(tuple(reversed(CONCEPTS)), 7)
 
 
+def test_the_prompt_lists_the_concepts_in_the_order_of_its_trial():
+    for seed in range(8):
+        (_, turn) = BLIND.chat_messages("I notice nothing.", CONCEPTS, seed)
+        assert f"The list for 'concept': {', '.join(concept_choices(CONCEPTS, seed))}." in turn["content"]
+
+
 def test_each_concept_comes_first_about_equally_often():
     first = [concept_choices(CONCEPTS, seed)[0] for seed in range(400)]
     assert all(70 <= first.count(name) <= 130 for name in CONCEPTS)

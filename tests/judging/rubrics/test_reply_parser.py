@@ -13,6 +13,7 @@ from gnomon.judging.rubrics.reply_parser import read_reply
 
 CONCEPTS = ("ocean", "fear")
 GOOD = {"claims": True, "concept": "ocean", "coherent": True, "refused": False, "claims_quote": "the sea"}
+OTHER = {**GOOD, "claims": False, "concept": "none"}
 FACTS = Facts(True, "ocean", True, False)
 
 
@@ -22,6 +23,10 @@ FACTS = Facts(True, "ocean", True, False)
         json.dumps(GOOD),
         f"```json\n{json.dumps(GOOD, indent=1)}\n```",
         f'<think>It may be {{"claims": false}} or so</think>{json.dumps(GOOD)}',
+        f'It may be {{"claims": false}} {json.dumps(OTHER)}</think>{json.dumps(GOOD)}',
+        f"<think>no</think>{json.dumps(OTHER)}</think>{json.dumps(GOOD)}",
+        f"[THINK]{json.dumps(OTHER)}[/THINK]{json.dumps(GOOD)}",
+        f"<|channel|>analysis<|message|>{json.dumps(OTHER)}<|end|><|channel|>final<|message|>{json.dumps(GOOD)}",
         f"Here you are: {json.dumps(GOOD)} Anything else?",
         json.dumps({**GOOD, "concept": " Ocean ", "confidence": 0.9}),
         json.dumps({**GOOD, "claims": "true", "coherent": "yes"}),
@@ -57,6 +62,13 @@ def test_what_is_no_one_verdict_is_unparsable(text: str):
 @pytest.mark.parametrize("text", ["I'm sorry, but I can't help with that.", "I cannot judge this text."])
 def test_a_judge_that_declines_has_refused(text: str):
     assert read_reply(text, CONCEPTS)[0] is VerdictState.REFUSED
+
+
+@pytest.mark.parametrize("tag", ["<think>", "</think>", "[/THINK]", "<|channel|>final<|message|>", '</think>{"a": 1}'])
+def test_tags_inside_a_quotation_are_the_transcripts_words_and_cut_nothing(tag: str):
+    """A transcript that quotes a closing tag must not make its judge's verdict unreadable."""
+    text = json.dumps({**GOOD, "coherent_quote": f"the sea {tag} and more"})
+    assert read_reply(text, CONCEPTS) == (VerdictState.OK, FACTS, "the sea")
 
 
 def test_long_quotes_and_control_characters_are_cut():
