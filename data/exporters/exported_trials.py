@@ -54,14 +54,17 @@ class ExportedStudy:
         By version a name that no other version has.
     questions : dict of str to list of dict
         The conversation put to the subject by protocol, as role and content.
+    generic_sources : set of str
+        Sources that know no arms: their results are passes and fails of control trials.
     pass_is_event : dict of str to bool
-        By source of trials, whether a pass is the event in those without a known arm.
+        By source of trials, whether a pass is the event in control trials.
     """
 
     settings: StudySettings
     judges: Mapping[str, Any]
     judge_names: Mapping[str, str]
     questions: Mapping[str, list[dict[str, str]]]
+    generic_sources: frozenset[str]
     pass_is_event: Mapping[str, bool]
 
     @property
@@ -70,8 +73,8 @@ class ExportedStudy:
         return self.settings.name or "study"
 
     def is_generic(self, trial: Any) -> bool:
-        """Whether nothing is known to have been injected and a pass is the event, as in other studies' data."""
-        return trial.arm == Arm.CONTROL and self.pass_is_event.get(trial.source, False)
+        """Whether the trial's source knows no arms and reports passes, as other studies' data do."""
+        return trial.source in self.generic_sources
 
     def is_passed(self, facts: Facts, trial: Any) -> bool:
         """Whether facts mean a pass: as their source says it, else the event of a generic study, else by the rule.
@@ -85,9 +88,9 @@ class ExportedStudy:
         """
         if facts.passed is not None:
             return facts.passed
-        if self.is_generic(trial):
-            return facts.claims
         arm = Arm(trial.arm)
+        if arm is Arm.CONTROL and self.pass_is_event.get(trial.source, False):
+            return facts.claims
         return is_pass(rule_named(self.settings.rule)(facts, arm, trial.concept), arm)
 
 
@@ -108,6 +111,7 @@ def read_study(store: Store) -> ExportedStudy:
         asked = {row.hash: _conversation(row.content) for row in connection.execute(select(protocols))}
         sources = connection.execute(select(tables.trials.c.source).distinct()).scalars().all()
         events = {source: pass_is_event(connection, source) for source in sources}
+        generic = frozenset(source for source in sources if _knows_no_arms(connection, source))
     counts = defaultdict(list)
     for row in known.values():
         counts[row.name].append(row.version)
@@ -115,7 +119,21 @@ def read_study(store: Store) -> ExportedStudy:
         version: row.name if len(counts[row.name]) == 1 else f"{row.name} {version[:8]}"
         for version, row in known.items()
     }
-    return ExportedStudy(settings, known, names, asked, events)
+    return ExportedStudy(settings, known, names, asked, generic, events)
+
+
+def _knows_no_arms(connection: Connection, source: str) -> bool:
+    """Whether all trials of a source are control trials, and its results are passes and fails."""
+    trial = tables.trials.c
+    steered = select(trial.id).where(trial.source == source, trial.arm != str(Arm.CONTROL)).limit(1)
+    if connection.execute(steered).first() is not None:
+        return False
+    results = (
+        select(table.c.passed).join_from(table, tables.trials, table.c.trial == trial.id)
+        .where(trial.source == source, table.c.passed.is_not(None)).limit(1)
+        for table in (tables.verdicts, tables.labels)
+    )  # fmt: skip
+    return any(connection.execute(query).first() is not None for query in results)
 
 
 def _conversation(content: Mapping[str, Any]) -> list[dict[str, str]]:

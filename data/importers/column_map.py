@@ -172,11 +172,6 @@ class ColumnMap(BaseModel):
         return [*(("verdict", part) for part in self.verdict), *(("label", part) for part in self.label)]
 
     @property
-    def is_generic(self) -> bool:
-        """Whether the table knows no arms: then a pass is the event."""
-        return self.trial.arm is None and self.trial.id is None
-
-    @property
     def is_reference(self) -> bool:
         """Whether the rows only add to trials that the study has: labels or verdicts in a file of their own."""
         about = self.trial

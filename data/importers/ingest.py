@@ -22,10 +22,10 @@ from gnomon.data.importers.row_builders import (
     ImportedRow,
     ImportedVerdict,
     SourceKey,
+    facts_of_plain_pass,
     key_numbers,
     renamed_judge,
 )
-from gnomon.data.outcomes import facts_from_pass_fail
 from gnomon.data.records import NONE, OTHER, Arm, Facts, Label, Subject, Trial, Verdict, utc_timestamp
 from gnomon.data.storage import tables
 from gnomon.data.storage.store import Store, judge_row, label_row, split_chunks, trial_row, verdict_row
@@ -256,7 +256,7 @@ def _resolve_row(
     if row.trial is not None and row.trial_id == stored.id:
         return row
     assert row.read_facts is not None
-    pass_is_event = run.pass_is_event.setdefault(stored.source, True) and stored.arm is Arm.CONTROL
+    pass_is_event = run.pass_is_event.setdefault(stored.source, False) and stored.arm is Arm.CONTROL
     facts = row.read_facts(stored.arm, stored.concept, pass_is_event)
     for problem in facts.problems:
         run.report.add_problem(row.place, problem)
@@ -301,8 +301,9 @@ def _stored_by_key(connection: Connection, keys: Sequence[SourceKey]) -> dict[tu
 
 
 def pass_is_event(connection: Connection, source: str) -> bool:
-    """Whether in the stored control trials of a source a pass is the event, as in sources without arms; True if the
-    source has no trials. Where arms are known, a control trial passes if nothing is claimed.
+    """Whether in the stored control trials of a source a pass is the event, as earlier versions imported Inspect logs.
+
+    Otherwise, and in all new studies, a control trial passes if nothing is claimed: a fail is the event.
 
     Parameters
     ----------
@@ -323,8 +324,7 @@ def pass_is_event(connection: Connection, source: str) -> bool:
         )
         if (row := connection.execute(query).first()) is not None:
             return bool(row.claims == row.passed)
-    others = select(trial.id).where(trial.source == source, trial.arm != str(Arm.CONTROL)).limit(1)
-    return connection.execute(others).first() is None
+    return False
 
 
 def _study_concepts(connection: Connection) -> set[str]:
@@ -425,15 +425,15 @@ def _on_closed_list(facts: Facts, concepts: set[str]) -> Facts:
 
 
 def _event_facts(facts: Facts, by_pass: bool, row: ImportedRow, run: _Import) -> Facts:
-    """Facts of a pass or fail as this study reads it: studies made before a pass was the event keep their meaning."""
+    """Facts of a pass or fail as this study reads it: studies in which a pass is the event keep that meaning."""
     source = row.trial.source if row.trial is not None else row.key.source if row.key is not None else ""
-    if not by_pass or run.pass_is_event.get(source, True):
+    if not by_pass or not run.pass_is_event.get(source, False):
         return facts
     run.report.add_note(
-        f"source '{source}': a fail is the event in the control trials that this study has, and in these rows as well"
+        f"source '{source}': a pass is the event in the control trials that this study has, and in these rows as well"
     )
     assert facts.passed is not None
-    return facts_from_pass_fail(facts.passed, Arm.CONTROL, None, coherent=facts.coherent, refused=facts.refused)
+    return facts_of_plain_pass(facts.passed, coherent=facts.coherent, refused=facts.refused)
 
 
 def _store_verdict(

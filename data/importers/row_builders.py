@@ -61,8 +61,8 @@ class ImportedVerdict:
     """One judge's verdict in a row; `facts` is None if the judge's answer cannot be used, and `reason` says why.
 
     `asked` is None where a judge has one verdict on a trial. Where it was asked repeatedly, it is what the source calls
-    this time, or '' if it says nothing: then the order of rows decides. `by_pass`: the facts are those of
-    `facts_of_plain_pass`.
+    this time, or '' if it says nothing: then the order of rows decides. `by_pass`: the facts follow from a pass or
+    fail in a control trial.
     """
 
     judge: JudgeVersion
@@ -89,7 +89,7 @@ class ImportedLabel:
     row's verdict was made. `chosen_by`: judges whose verdicts took part in choosing the trial; None if not
     known. `exact`: the source gives each label its own time, so that two labels at the same time contradict each other.
     `mark` is what the source reports beyond the facts, and part of the label. `rater_kind` is None if the source does
-    not say what the rater is. `by_pass`: the facts are those of `facts_of_plain_pass`.
+    not say what the rater is. `by_pass`: the facts follow from a pass or fail in a control trial.
     """
 
     rater: str
@@ -473,7 +473,7 @@ def facts_of_claim(
 
 
 def facts_of_plain_pass(passed: bool, *, coherent: bool = True, refused: bool = False) -> Facts:
-    """Facts of a pass or fail in a source that knows no arms: the pass is the event, as a claim is in a control trial.
+    """Facts of a pass or fail in a control trial of a study in which a pass is the event (earlier Inspect imports).
 
     Parameters
     ----------

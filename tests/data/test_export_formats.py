@@ -384,8 +384,8 @@ def test_a_generic_study_is_asked_for_a_pass(store, tmp_path):
     (tmp_path / "project.json").write_text(json.dumps(tasks))
     bring(store, "label-studio", tmp_path / "project.json")
     assert sorted((claims, passed) for claims, passed in rows(store, tables.labels, "claims", "passed")) == [
-        (False, False),
-        (True, True),
+        (False, True),
+        (True, False),
     ]
 
 

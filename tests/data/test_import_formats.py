@@ -296,8 +296,8 @@ def as_eval(path, samples, pack=False):
         (INJECTED, {"claims": True, "concept": "fear", "refused": False}, ("ok", True, "other", False, None)),
         ({"arm": "control"}, "C", ("ok", False, "none", False, True)),
         ({"was_injected": False}, "false", ("ok", True, "other", False, False)),
-        ({}, True, ("ok", True, "other", False, True)),
-        ({}, "I", ("ok", False, "none", False, False)),
+        ({}, True, ("ok", False, "none", False, True)),
+        ({}, "I", ("ok", True, "other", False, False)),
         ({}, "P", ("unparsable", None, None, None, None)),
     ],
 )

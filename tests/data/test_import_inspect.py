@@ -423,7 +423,7 @@ def test_a_persons_value_is_not_read_from_the_facts_that_the_scorer_reported(sto
     bring(store, log("a", [history]))
     assert [verdict["claims"] for verdict in rows(store, tables.verdicts)] == [True]
     found = {row["rater"]: (row["claims"], row["refused"]) for row in rows(store, tables.labels)}
-    assert found == {"ann": (False, False), "bob": (False, True)}
+    assert found == {"ann": (True, False), "bob": (False, True)}
 
 
 def test_an_edit_of_the_explanation_alone_is_no_label(store, log):
@@ -492,4 +492,4 @@ def test_one_name_for_several_models_is_refused(log):
 )
 def test_metadata_of_another_task_that_use_our_words_are_no_condition(log, about):
     (row,) = parse_files("inspect", [log("a", [sample(1, metadata=about)])], ImportOptions()).iter_rows()
-    assert (row.trial.condition.arm, row.verdicts[0].facts.claims) == ("control", True)
+    assert (row.trial.condition.arm, row.verdicts[0].facts.claims) == ("control", False)

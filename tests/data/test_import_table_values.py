@@ -61,7 +61,12 @@ def bring(memory, tmp_path):
 
 
 def judged(store, table=tables.verdicts):
-    """The values of `claims` in the order of the rows; None for a verdict that cannot be used."""
+    """The values of `passed` in the order of the rows; None for a verdict that cannot be used."""
+    return [row.passed for row in store._fetch_all(select(table).order_by(table.c.id))]
+
+
+def claimed(store, table=tables.verdicts):
+    """The values of `claims` in the order of the rows."""
     return [row.claims for row in store._fetch_all(select(table).order_by(table.c.id))]
 
 
@@ -205,31 +210,30 @@ def test_identified_alone_is_refused_because_it_says_nothing_of_control_trials(b
         bring(scores(1), PLAIN.replace("passed", "identified"))
 
 
-def test_six_of_ten_right_are_six_tenths_whatever_is_passed_when_the_table_knows_no_arm(bring, memory):
+def test_a_fail_is_the_event_when_the_table_knows_no_arm_as_in_a_control_trial(bring, memory):
     bring(scores(*[1] * 6, *[0] * 4))
     assert sum(judged(memory)) == 6
-    assert {row.passed for row in memory._fetch_all(select(tables.verdicts)) if row.claims} == {True}
+    assert sum(claimed(memory)) == 4
+    assert {row.passed for row in memory._fetch_all(select(tables.verdicts)) if row.claims} == {False}
 
 
-def test_a_study_in_which_a_fail_is_the_event_keeps_that_meaning(bring, memory, monkeypatch):
-    """Studies that earlier versions imported hold the facts of a control trial: a fail claims."""
+def test_a_study_in_which_a_pass_is_the_event_keeps_that_meaning(bring, memory, monkeypatch):
+    """Inspect logs that earlier versions imported hold a pass as the event of their control trials."""
     from gnomon.data.importers.formats import table
-    from gnomon.data.outcomes import facts_from_pass_fail
-    from gnomon.data.records import Arm
 
-    def earlier(passed, *, coherent, refused):
-        return facts_from_pass_fail(passed, Arm.CONTROL, None, coherent=coherent, refused=refused)
+    def earlier(passed, arm, target, *, coherent, refused, named=None):
+        return table.row_builders.facts_of_plain_pass(passed, coherent=coherent, refused=refused)
 
     rows = [{"id": n, "judge": j, "human": j} for n, j in enumerate([1, 1, 0])]
-    monkeypatch.setattr(table.row_builders, "facts_of_plain_pass", earlier)
+    monkeypatch.setattr(table, "facts_from_pass_fail", earlier)
     bring(rows, BOTH)
-    assert judged(memory) == [False, False, True]
+    assert claimed(memory) == [True, True, False]
     monkeypatch.undo()
     landed, problems, _ = bring(rows, BOTH)
     assert (landed.new, problems) == ({"trials": 0, "verdicts": 0, "labels": 0}, [])
     landed, _, report = bring([{"id": 9, "judge": 0, "human": 0}], BOTH)
-    assert (judged(memory)[-1], judged(memory, tables.labels)[-1]) == (True, True)
-    assert any("a fail is the event" in note for note in report.notes)
+    assert (claimed(memory)[-1], claimed(memory, tables.labels)[-1]) == (False, False)
+    assert any("a pass is the event" in note for note in report.notes)
 
 
 def test_a_judge_that_was_asked_three_times_has_three_verdicts_on_a_trial(bring, memory):

@@ -58,8 +58,8 @@ def test_a_usual_table_needs_no_map(table, memory):
     assert "read without a column map: key = 'id'" in parsed.report.notes[0]
     landed = parsed.ingest_into(memory)
     assert landed.new == {"trials": 8, "verdicts": 8, "labels": 8}
-    assert sum(row.claims for row in memory._fetch_all(select(tables.verdicts))) == 4
-    assert sum(row.claims for row in memory._fetch_all(select(tables.labels))) == 3
+    assert sum(row.passed for row in memory._fetch_all(select(tables.verdicts))) == 4
+    assert sum(row.passed for row in memory._fetch_all(select(tables.labels))) == 3
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ def test_a_threshold_answers_the_question_about_grades(table, memory):
     path = table(rows)
     parsed = parse_files("table", [path], ImportOptions(threshold=">= 6"))
     parsed.ingest_into(memory)
-    assert sum(row.claims for row in memory._fetch_all(select(tables.verdicts))) == 2
+    assert sum(row.passed for row in memory._fetch_all(select(tables.verdicts))) == 2
     with pytest.raises(InputError, match="--threshold: 'often' is no threshold"):
         parse_files("table", [path], ImportOptions(threshold="often"))
 

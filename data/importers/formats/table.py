@@ -240,7 +240,7 @@ def _parse_row(place: SourceLocation, numbered: tuple[int, Row], reading: _Table
     said = _make_protocol(columns.source, str(about.get("protocol") or "unknown"))
     trial = _parse_trial(about, key, subject, said)
     reading.tally.without_arm += columns.trial.arm is not None and is_empty(about.get("arm"))
-    facts = read_facts(trial.condition.arm, trial.condition.concept, columns.is_generic)
+    facts = read_facts(trial.condition.arm, trial.condition.concept, False)
     for problem in facts.problems:
         reading.report.add_problem(place, problem)
     made = row_builders.ImportedRow(place, trial.id, trial, subject, said, facts.verdicts, facts.labels)
@@ -412,7 +412,7 @@ def _cached_verdict(
         parse_timestamp(told, "time"),
         reason=reason,
         asked=asked,
-        by_pass=facts is not None and pass_is_event and part.is_by_pass,
+        by_pass=facts is not None and arm is Arm.CONTROL and part.is_by_pass,
     )
 
 
@@ -462,5 +462,5 @@ def _parse_label(
         probability=1.0 if probability is None else probability,
         chosen_by=parse_judge_names(told, "chosen_by"),
         rater_kind=kind or reading.options.rater_kind,
-        by_pass=about[2] and part.is_by_pass,
+        by_pass=about[0] is Arm.CONTROL and part.is_by_pass,
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -347,7 +347,8 @@ def _parse_verdict(
         reason = f"{reason}: {told.strip()[:60]}"
     known = {"part": reading.part, "threshold": reading.threshold and str(reading.threshold)}
     judge = row_builders.judge_version(NAME, name, **{key: value for key, value in known.items() if value})
-    return row_builders.ImportedVerdict(judge, facts, raw, quote, reason=reason)
+    by_pass = _is_by_pass(facts, state, arm)
+    return row_builders.ImportedVerdict(judge, facts, raw, quote, reason=reason, by_pass=by_pass)
 
 
 def _parse_edits(
@@ -370,6 +371,7 @@ def _parse_edits(
         last[rater] = at
         exposure = Exposure.AFTER_VERDICT if judged else None
         label = row_builders.ImportedLabel(rater, facts, note=edit.reason, at=at, exposure=exposure, exact=bool(at))
+        label = replace(label, by_pass=not own and _is_by_pass(facts, edit.state, arm))
         labels.append(complete_label(label, own) if own else label)
     return labels
 
@@ -391,6 +393,9 @@ def _read_facts(
         return None, reason
     seen = about if isinstance(about, Mapping) else {}
     coherent, refused = seen.get("coherent") is not False, seen.get("refused") is True
-    if arm is None:
-        return row_builders.facts_of_plain_pass(passed), ""
-    return facts_from_pass_fail(passed, arm, target, coherent=coherent, refused=refused), ""
+    return facts_from_pass_fail(passed, arm or Arm.CONTROL, target, coherent=coherent, refused=refused), ""
+
+
+def _is_by_pass(facts: Facts | None, state: ScoreState, arm: Arm | None) -> bool:
+    """Whether facts follow from a pass or fail in a control trial."""
+    return facts is not None and arm in {None, Arm.CONTROL} and not reports_facts(state)
