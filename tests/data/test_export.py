@@ -101,7 +101,7 @@ def test_every_table_goes_out_in_both_forms_and_comes_back_the_same(full, other,
         assert len(lines) == len(packed) == done.rows[table.name]
     landed, problems = bring(other, tmp_path / "out")
     assert problems == []
-    assert landed.new == {"trials": 2, "verdicts": 2, "labels": 4}
+    assert landed.new == {"trials": 2, "verdicts": 2, "labels": 4, "counts": 1}
     assert dump(other) == dump(full)
     again = export_store(other, tmp_path / "again")
     assert again.files == done.files

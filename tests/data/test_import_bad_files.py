@@ -125,7 +125,7 @@ def test_a_file_that_cannot_be_read_is_one_clear_line(tmp_path, name, problem):
 
 
 def test_an_unknown_format_is_told_with_those_there_are(file):
-    with pytest.raises(UnknownNameError, match="arena, .*table, .*gnomon"):
+    with pytest.raises(UnknownNameError, match=r"arena, .*table, .*gnomon"):
         read(file(GOOD), "excel")
 
 

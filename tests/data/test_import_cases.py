@@ -193,8 +193,18 @@ CASES = (
         )
         for labels in ("t7l.toml", "t7m.toml")
     ),
-    Case("polarity", (Step("t16.csv", "t7v.toml"),), lambda found: (found.verdict_passes, found.events), ((6, 10), {"control": (4, 10)})),
-    Case("polarity", (inspect_step("t16.json"),), lambda found: (found.verdict_passes, found.events), ((6, 10), {"control": (4, 10)})),
+    Case(
+        "polarity",
+        (Step("t16.csv", "t7v.toml"),),
+        lambda found: (found.verdict_passes, found.events),
+        ((6, 10), {"control": (4, 10)}),
+    ),
+    Case(
+        "polarity",
+        (inspect_step("t16.json"),),
+        lambda found: (found.verdict_passes, found.events),
+        ((6, 10), {"control": (4, 10)}),
+    ),
     Case("unreadable-cell", (Step("t3.csv", "m.toml"),), states, (5, (1, 2), 5)),
     Case("repeats", (Step("t9.csv", REPEATS),), samples, (2, [(True, 0)] * 2 + [(True, 1)] * 2 + [(True, 2)] * 2)),
     *(Case("semicolon", (Step(name, "m.toml"),), states, (3, (2, 3), 3)) for name in ("semi_bom.csv", "sep.csv")),
