@@ -126,6 +126,17 @@ class SourceKey:
         each = [_spellings_of_part(part) for part in self.key]
         return tuple(list(parts) for parts in islice(product(*each), MOST_SPELLINGS))
 
+    @property
+    def other_writing(self) -> str | list[str] | None:
+        """The key as it reads after a program that turned its whole numbers into fractions ('1.0'), or back."""
+        parts = [self.key] if isinstance(self.key, str) else list(self.key)
+        other = [_without_zero(part) for part in parts]
+        if other == parts:
+            other = [f"{part}.0" if part.isdecimal() and part.isascii() else part for part in parts]
+        if other == parts:
+            return None
+        return other[0] if isinstance(self.key, str) else other
+
     def __str__(self) -> str:
         """As messages name it."""
         return self.key if isinstance(self.key, str) else " / ".join(self.key)
@@ -158,7 +169,8 @@ class ImportedRow:
     `key` without `trial`: the trial is the stored one of this key, or, if `trial_id` is not empty, that of this id.
     With both, the row adds to the stored trial of this key if there is one. `read_facts` makes the verdicts and labels
     when that trial is known, from its arm, its concept, and whether a pass is the event in it. `former_id`
-    is the id under which an earlier version of Gnomon stored the trial: one that has it is not added again.
+    is the id under which an earlier version of Gnomon, or another writing of the key, stored the trial: one that has it
+    is not added again.
     """
 
     place: SourceLocation
@@ -276,6 +288,22 @@ def key_numbers(source: str, key: object) -> tuple[int, int]:
     """
     hashed = canonical_hash([source, key], 24)
     return int(hashed[:8], 16) >> 1, int(hashed[8:], 16) >> 1
+
+
+def id_by_other_writing(trial: Trial, key: SourceKey) -> str:
+    """The id that a trial has if its key is written otherwise; "" if there is no other writing.
+
+    Parameters
+    ----------
+    trial : Trial
+        The trial under the key as it is.
+    key : SourceKey
+        The key.
+    """
+    if (other := key.other_writing) is None:
+        return ""
+    replicate, seed = key_numbers(key.source, other)
+    return replace(trial.condition, seed=seed).trial_id(replicate)
 
 
 def imported_trial(

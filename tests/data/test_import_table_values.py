@@ -326,6 +326,15 @@ def test_a_key_of_two_columns_and_the_rows_number_are_keys(bring):
     assert landed.new["trials"] == 4
 
 
+@pytest.mark.parametrize(("first", "then"), [(("1", "2"), ("1.0", "2.0")), (("1.0", "2.0"), ("1", "2"))])
+@pytest.mark.parametrize("key", ['"id"', '["id", "part"]'])
+def test_a_key_that_another_program_wrote_as_a_fraction_is_the_same_trial(bring, first, then, key):
+    map_ = PLAIN.replace('"id"', key)
+    assert bring([{"id": id_, "part": "a", "judge": 1} for id_ in first], map_)[0].new["trials"] == 2
+    again, problems, _ = bring([{"id": id_, "part": "a", "judge": 1} for id_ in then], map_)
+    assert (again.new["trials"], again.new["verdicts"], again.repeated, problems) == (0, 0, 2, [])
+
+
 def test_where_a_column_names_person_and_models_each_part_takes_its_rows(bring, memory):
     rows = [
         {"item": 1, "grader": "Human", "score": 1},

@@ -243,7 +243,8 @@ def _parse_row(place: SourceLocation, numbered: tuple[int, Row], reading: _Table
     facts = read_facts(trial.condition.arm, trial.condition.concept, False)
     for problem in facts.problems:
         reading.report.add_problem(place, problem)
-    made = row_builders.ImportedRow(place, trial.id, trial, subject, said, facts.verdicts, facts.labels)
+    former = row_builders.id_by_other_writing(trial, key)
+    made = row_builders.ImportedRow(place, trial.id, trial, subject, said, facts.verdicts, facts.labels, former)
     return replace(made, key=key, read_facts=read_facts) if _joins_by_key(columns) else made
 
 
