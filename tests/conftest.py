@@ -13,6 +13,9 @@ import workers
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
+# Workers share the cores: with threads of their own, torch and BLAS in one wait for turns that the other has.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from bench.support.browser import ARGUMENTS, executable
 from gnomon.data.records import Arm, Condition, Span, Subject, Trial, trial_seed
