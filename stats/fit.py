@@ -26,7 +26,7 @@ from gnomon.stats.cells.aggregation import (
     published_cells,
 )
 from gnomon.stats.cells.label_support import arms_with_one_verdict
-from gnomon.stats.checks.event_labels import strengths_without_labels
+from gnomon.stats.checks.event_labels import arm_cautions, unchecked_levels
 from gnomon.stats.checks.label_cautions import label_cautions
 from gnomon.stats.checks.label_truth import imputed_patterns, truth_probabilities
 from gnomon.stats.checks.predictive_checks import corrected_predictive_check
@@ -344,7 +344,7 @@ def _fit_patterns(
             f" {patterns.unrecorded:,} labels were chosen by verdicts of judges that were not recorded: assumed to be "
             f"{', '.join(patterns.judges)}."
         )
-    cautions = tuple(label_cautions(store, patterns))
+    cautions = (*label_cautions(store, patterns), *arm_cautions(patterns))
     design = " ".join([design, *cautions])
     if external:
         trials = sum(one.n for one in external)
@@ -356,7 +356,7 @@ def _fit_patterns(
         lines = _refuse_all_estimands(patterns, lacking)
         content = refused_result(plan.result_view, plan.judge, lines, design)
         return _save_fit(store, plan, REFUSED, Diagnostics(), content)
-    unchecked = strengths_without_labels(patterns, INJECTION)
+    unchecked = unchecked_levels(patterns, INJECTION)
     model = corrected_model(patterns, plan.priors, external)
     # Does not depend on the draws: made once, however often they are read.
     cut = cache(partial(cut_estimand_draws, patterns, plan.priors, draws=CUT_DRAWS, seed=plan.seed))
@@ -462,9 +462,11 @@ def _arms_without_labels(patterns: VerdictPatternCells, calibrated: set[str]) ->
     }
 
 
-def _refusal_rule(lacking: dict[str, str], table: Sequence[YoudenDraws], unchecked: Mapping[float, str]) -> RefusalRule:
-    """Withhold estimates of arms without labels, of arms in which no judge is informative, and of events at a strength
-    whose labels cannot check the judges.
+def _refusal_rule(
+    lacking: dict[str, str], table: Sequence[YoudenDraws], unchecked: Mapping[tuple[str, float], str]
+) -> RefusalRule:
+    """Withhold estimates of arms without labels, of arms in which no judge is informative, and of events at a
+    strength or layer whose labels cannot check the judges.
     """
 
     def refuse(figure: EstimandDraws) -> str | None:
@@ -481,7 +483,8 @@ def _refusal_rule(lacking: dict[str, str], table: Sequence[YoudenDraws], uncheck
                 worst = ", ".join(f"{judge} {share:.2f}" for judge, share in sure.items())
                 return f"no judge carries information in the {arm} arm: P(Youden's J > {INFORMATIVE_J}) is {worst}"
         asks_judges = INJECTION in figure.arms and ESTIMANDS[figure.estimand].judged_class(INJECTION) is not None
-        return unchecked.get(float(figure.by["strength"])) if asks_judges and "strength" in figure.by else None
+        reasons = (unchecked.get((axis, value)) for axis, value in figure.by.items() if isinstance(value, float))
+        return next((reason for reason in reasons if reason), None) if asks_judges else None
 
     return refuse
 

@@ -1,67 +1,75 @@
-"""Whether labels can check the judges at one strength, where few of the trials that a judge calls an event have one.
+"""Whether labels can check the judges at one strength or layer, where few of the trials called an event have one.
 
-Errors of judges differ by strength (decision 19), so what an event verdict means at one strength is shown by labels of
-that strength alone. With few of them the joint fit falls back on its prior, that judges err about as often as at other
-strengths, and its interval does not hold where they do not.
+Errors of judges differ by strength and layer (decision 19), so what an event verdict means there is shown by labels
+there alone. With few of them the joint fit falls back on its prior, that judges err about as often as elsewhere, and
+its interval does not hold where they do not (decision 26).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import ceil, log, log1p
 
 import numpy as np
 
 from gnomon.stats.cells.aggregation import MISSING, VerdictPatternCells
 from gnomon.stats.cells.outcome_classes import EVENT
-from gnomon.stats.model.judge_confusion import confusion_strata
+from gnomon.stats.model.judge_confusion import WRONG_AXES, arms_present, confusion_strata
 
 MOST_UNSEEN = 0.15
-"""Greatest error of a rate at one strength that its labels may fail to show (decision 26)."""
+"""Greatest error of a rate at one strength or layer that labels may fail to show (decision 26)."""
 MISSED_WITH = 0.05
 """Probability with which labels fail to show an error that counts as unseen."""
 
 
 @dataclass(frozen=True)
 class EventLabels:
-    """What labels can say of the judges' event verdicts at one strength of an arm, over all subjects.
+    """What labels can say of the judges' event verdicts in some trials of an arm, over all subjects.
 
-    Labels of trials that no judge calls an event are not counted: there are more of them, and
-    they are more often right.
+    Labels of trials that no judge calls an event are not counted: there are more of them, and they are more often
+    right.
 
     Attributes
     ----------
-    share : float
-        Share of the judged trials that a judge calls an event, 0 to 1.
+    trials : int
+        Judged trials.
+    called : int
+        Those that a judge calls an event.
+    unlabelled : int
+        Those of them without a label: only their verdicts can be wrong unseen.
     labelled : int
-        Labelled trials that a judge calls an event, among those whose judges' errors are taken to be the same.
+        Labelled trials that a judge calls an event, here and where judges' errors are taken to be the same.
     """
 
-    share: float
+    trials: int
+    called: int
+    unlabelled: int
     labelled: int
 
     @property
-    def unseen_error(self) -> float:
-        """Greatest share of wrong event verdicts of which the labels show none with probability `MISSED_WITH`."""
-        return 1.0 - MISSED_WITH ** (1.0 / self.labelled) if self.labelled else 1.0
-
-    @property
     def unseen_shift(self) -> float:
-        """How far these wrong verdicts move the rate of events at that strength, 0 to 1."""
-        return self.share * self.unseen_error
+        """How far wrong verdicts of which the labels show none with probability `MISSED_WITH` move the rate, 0 to 1."""
+        return self.unlabelled / self.trials * unseen_error(self.labelled)
 
     @property
     def labels_wanted(self) -> int:
         """Further labels of trials called an event with which the shift is at most `MOST_UNSEEN`."""
-        if self.unseen_shift <= MOST_UNSEEN:
-            return 0
-        return ceil(log(MISSED_WITH) / log1p(-MOST_UNSEEN / self.share)) - self.labelled
+        enough = (
+            number
+            for number in range(self.unlabelled + 1)
+            if (self.unlabelled - number) / self.trials * unseen_error(self.labelled + number) <= MOST_UNSEEN
+        )
+        return next(enough)
 
 
-def event_labels_by_strength(patterns: VerdictPatternCells, arm: str) -> dict[float, EventLabels]:
-    """Labels of trials that a judge calls an event, by strength; empty where an arm has one strength.
+def unseen_error(labels: int) -> float:
+    """Greatest share of wrong verdicts of which so many labels show none with probability `MISSED_WITH`, 0 to 1."""
+    return float(1.0 - MISSED_WITH ** (1.0 / labels)) if labels else 1.0
 
-    Strengths that share a level of judge error (`confusion_strata`) share their labels.
+
+def count_event_labels(patterns: VerdictPatternCells, arm: str, axis: str) -> dict[float, EventLabels]:
+    """Labels of trials that a judge calls an event, by the values of an axis; empty where an arm has one value.
+
+    Values that share a level of judge error (`confusion_strata`) share their labels.
 
     Parameters
     ----------
@@ -69,32 +77,44 @@ def event_labels_by_strength(patterns: VerdictPatternCells, arm: str) -> dict[fl
         Counts by cell, verdict pattern and label.
     arm : str
         A steered arm.
+    axis : {"strength", "layer"}
+        Axis by which judges' errors deviate.
 
     Returns
     -------
     dict of float to EventLabels
-        In the order of the strengths.
+        In the order of the values.
     """
     if EVENT not in patterns.classes:
         return {}
     strata, of_cell = confusion_strata(patterns)
-    strength = patterns.frame["strength"].to_numpy(float)[patterns.cell]
-    level = strata["strength"].to_numpy()[of_cell][patterns.cell]
-    judged = (patterns.frame["arm"] == arm).to_numpy()[patterns.cell] & (patterns.verdict != MISSING).any(axis=1)
-    event = judged & (patterns.verdict == patterns.classes.index(EVENT)).any(axis=1)
-    known, count = patterns.label != MISSING, patterns.count
-    values = np.unique(strength[judged & ~np.isnan(strength)])
+    judged, event = _judged_rows(patterns, arm)
+    value_of = patterns.frame[axis].to_numpy(float)[patterns.cell]
+    level_of = strata[axis].to_numpy()[of_cell][patterns.cell].astype(float)
+    values = np.unique(value_of[judged & ~np.isnan(value_of)])
     out = {}
     for value in values if len(values) > 1 else []:
-        mine = judged & (strength == value)
-        alike = event & known & np.isin(level.astype(float), np.unique(level[mine].astype(float)))
-        share = float(count[event & mine].sum() / count[mine].sum())
-        out[float(value)] = EventLabels(share, int(count[alike].sum()))
+        mine = judged & (value_of == value)
+        alike = event & np.isin(level_of, np.unique(level_of[mine]))
+        out[float(value)] = _count_labels(patterns, mine, event & mine, alike)
     return out
 
 
-def strengths_without_labels(patterns: VerdictPatternCells, arm: str) -> dict[float, str]:
-    """Strengths at which an error of more than `MOST_UNSEEN` could go unseen, and why estimates are withheld there.
+def _judged_rows(patterns: VerdictPatternCells, arm: str) -> tuple[np.ndarray, np.ndarray]:
+    """Rows of an arm with a verdict, and those of them that a judge calls an event."""
+    judged = (patterns.frame["arm"] == arm).to_numpy()[patterns.cell] & (patterns.verdict != MISSING).any(axis=1)
+    return judged, judged & (patterns.verdict == patterns.classes.index(EVENT)).any(axis=1)
+
+
+def _count_labels(
+    patterns: VerdictPatternCells, judged: np.ndarray, event: np.ndarray, alike: np.ndarray
+) -> EventLabels:
+    known, count = patterns.label != MISSING, patterns.count
+    return EventLabels(*(int(count[rows].sum()) for rows in (judged, event, event & ~known, alike & known)))
+
+
+def unchecked_levels(patterns: VerdictPatternCells, arm: str) -> dict[tuple[str, float], str]:
+    """Strengths and layers where an error of more than `MOST_UNSEEN` could go unseen, and why estimates are withheld.
 
     Parameters
     ----------
@@ -105,16 +125,36 @@ def strengths_without_labels(patterns: VerdictPatternCells, arm: str) -> dict[fl
 
     Returns
     -------
-    dict of float to str
-        Reason by strength.
+    dict of (str, float) to str
+        Reason by axis and value.
     """
-    out = {}
-    for strength, found in event_labels_by_strength(patterns, arm).items():
-        if found.labels_wanted:
-            out[strength] = (
-                f"too few labels at strength {strength:g}: judges call {100 * found.share:.0f} % of its trials an "
-                f"event and {found.labelled} of these are labelled, so that errors of the judges that move the rate by "
-                f"{100 * found.unseen_shift:.0f} points could go unseen (limit {100 * MOST_UNSEEN:.0f}): label "
-                f"{found.labels_wanted} more of them, then fit again"
+    return {
+        (axis, value): f"{_unseen_phrase(found, f'at {axis} {value:g}')}, then fit again"
+        for axis in WRONG_AXES
+        for value, found in count_event_labels(patterns, arm, axis).items()
+        if found.labels_wanted
+    }
+
+
+def arm_cautions(patterns: VerdictPatternCells) -> list[str]:
+    """A sentence for each arm with labels that could miss an error of more than `MOST_UNSEEN` in the rate of events."""
+    out = []
+    for arm in arms_present(patterns) if EVENT in patterns.classes else []:
+        judged, event = _judged_rows(patterns, arm)
+        labelled = judged & (patterns.label != MISSING)
+        if labelled.any() and (found := _count_labels(patterns, judged, event, event)).labels_wanted:
+            sentence = _unseen_phrase(found, f"in the {arm} arm")
+            out.append(
+                f"{sentence[:1].upper()}{sentence[1:]}; until then the prior on judges' errors decides much of it."
             )
     return out
+
+
+def _unseen_phrase(found: EventLabels, where: str) -> str:
+    """How few labels there are, what they could miss, and how many are lacking."""
+    return (
+        f"too few labels {where}: judges call {100 * found.called / found.trials:.0f} % of its trials an event and "
+        f"{found.labelled} of these are labelled, so that errors of the judges that move the rate by "
+        f"{100 * found.unseen_shift:.0f} points could go unseen (limit {100 * MOST_UNSEEN:.0f}): label "
+        f"{found.labels_wanted} more of them"
+    )

@@ -245,14 +245,16 @@ def _withheld_lines(withheld: Sequence[tuple[EstimandDraws, str]], view: str) ->
 def _without_unchecked_cells(
     made: FitComparisons, refuse: RefusalRule, refused: list[WithheldEstimate]
 ) -> FitComparisons:
-    """Without the cells of layer and strength of subjects whose net detection is withheld at one of the strengths.
+    """Without the cells of layer and strength of subjects whose labels cannot check the judges at one of these.
 
     All cells of such a subject go, with an entry in `refused`: the best of those that are left is not the best.
     """
     reasons: dict[tuple[str, str], None] = {}
     for row in made.best:
-        blank = EstimandDraws(row.subject, NET_RAW, np.zeros(0), {"strength": row.strength}, arms=_judged_arms(NET_RAW))
-        if (reason := refuse(blank)) is not None:
+        by = {"strength": row.strength} | ({} if row.layer is None else {"layer": row.layer})
+        if (
+            reason := refuse(EstimandDraws(row.subject, NET_RAW, np.zeros(0), by, arms=_judged_arms(NET_RAW)))
+        ) is not None:
             reasons[row.subject, reason] = None
     refused += [WithheldEstimate(subject=subject, estimand=BEST_CELL, reason=reason) for subject, reason in reasons]
     without = {subject for subject, _ in reasons}

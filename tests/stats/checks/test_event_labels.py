@@ -1,4 +1,4 @@
-"""At a strength whose labels cannot show how often judges err there, the prior decides: the estimate is withheld."""
+"""Where labels cannot show how often judges err at a strength or layer, the prior decides: estimates are withheld."""
 
 from __future__ import annotations
 
@@ -14,8 +14,10 @@ from gnomon.stats.checks.event_labels import (
     MISSED_WITH,
     MOST_UNSEEN,
     EventLabels,
-    event_labels_by_strength,
-    strengths_without_labels,
+    arm_cautions,
+    count_event_labels,
+    unchecked_levels,
+    unseen_error,
 )
 from gnomon.stats.checks.simulation import cell_frame
 from gnomon.stats.estimand_registry import NET_RAW, REFUSAL, corrected_name
@@ -29,9 +31,11 @@ CLASSES = ("refused", "event", "rest")
 EVENT, REST = 1, 2
 
 
-def patterns(labelled: dict[float, int], events: int = 40, trials: int = 100) -> VerdictPatternCells:
-    """One judge that calls `events` of `trials` an event at each strength, of which some are labelled."""
-    cells = [{"arm": "injection", "strength": strength, "concept": "x"} for strength in labelled]
+def patterns(
+    labelled: dict[float, int], events: int = 40, trials: int = 100, axis: str = "strength"
+) -> VerdictPatternCells:
+    """One judge that calls `events` of `trials` an event at each value of an axis, of which some are labelled."""
+    cells = [{"arm": "injection", "concept": "x", axis: value} for value in labelled]
     rows = []
     for cell, known in enumerate(labelled.values()):
         rows += [(cell, EVENT, known, EVENT), (cell, MISSING, events - known, EVENT)]
@@ -44,45 +48,59 @@ def patterns(labelled: dict[float, int], events: int = 40, trials: int = 100) ->
 
 
 def test_labels_of_event_verdicts_are_counted_by_strength() -> None:
-    found = event_labels_by_strength(patterns({1.0: 3, 8.0: 20}), "injection")
-    assert found == {1.0: EventLabels(0.4, 3), 8.0: EventLabels(0.4, 20)}
+    found = count_event_labels(patterns({1.0: 3, 8.0: 20}), "injection", "strength")
+    assert found == {1.0: EventLabels(100, 40, 37, 3), 8.0: EventLabels(100, 40, 20, 20)}
 
 
 def test_an_arm_of_one_strength_has_no_estimates_by_strength() -> None:
-    assert event_labels_by_strength(patterns({8.0: 0}), "injection") == {}
+    assert count_event_labels(patterns({8.0: 0}), "injection", "strength") == {}
 
 
 def test_an_error_goes_unseen_where_labels_would_miss_it_one_time_in_twenty() -> None:
-    found = EventLabels(0.4, 7)
-    assert (1 - found.unseen_error) ** 7 == pytest.approx(MISSED_WITH)
-    assert found.unseen_shift == pytest.approx(0.4 * found.unseen_error)
-    assert EventLabels(0.4, 0).unseen_shift == 0.4
+    assert (1 - unseen_error(7)) ** 7 == pytest.approx(MISSED_WITH)
+    assert unseen_error(0) == 1.0
+    assert EventLabels(100, 40, 33, 7).unseen_shift == pytest.approx(0.33 * unseen_error(7))
 
 
-@pytest.mark.parametrize("share", [0.16, 0.3, 0.44, 0.8, 1.0])
-def test_the_labels_that_are_wanted_suffice_and_one_less_does_not(share: float) -> None:
-    lacking = EventLabels(share, 0).labels_wanted
-    assert EventLabels(share, lacking).unseen_shift <= MOST_UNSEEN < EventLabels(share, lacking - 1).unseen_shift
-    assert EventLabels(share, lacking).labels_wanted == 0
+def test_verdicts_that_are_all_labelled_hide_no_error() -> None:
+    assert EventLabels(10, 4, 0, 4).labels_wanted == 0
+
+
+@pytest.mark.parametrize("called", [16, 30, 44, 80, 100])
+def test_the_labels_that_are_wanted_suffice_and_one_less_does_not(called: int) -> None:
+    lacking = EventLabels(100, called, called, 0).labels_wanted
+    assert EventLabels(100, called, called - lacking, lacking).unseen_shift <= MOST_UNSEEN
+    assert EventLabels(100, called, called - lacking + 1, lacking - 1).unseen_shift > MOST_UNSEEN
+    assert EventLabels(100, called, called - lacking, lacking).labels_wanted == 0
 
 
 def test_few_event_verdicts_cannot_move_a_rate_far_and_need_no_labels() -> None:
-    assert EventLabels(0.15, 0).labels_wanted == 0
-    assert strengths_without_labels(patterns({1.0: 0, 2.0: 0}, events=10), "injection") == {}
+    assert EventLabels(100, 15, 15, 0).labels_wanted == 0
+    assert unchecked_levels(patterns({1.0: 0, 2.0: 0}, events=10), "injection") == {}
 
 
 def test_strengths_that_share_a_level_of_judge_error_share_their_labels() -> None:
     """Beyond six strengths, fifths of them are levels."""
-    found = event_labels_by_strength(patterns({float(at): 2 for at in range(1, 11)}), "injection")
+    found = count_event_labels(patterns({float(at): 2 for at in range(1, 11)}), "injection", "strength")
     assert {each.labelled for each in found.values()} == {4}
 
 
-def test_the_reason_says_how_many_labels_are_needed() -> None:
-    reasons = strengths_without_labels(patterns({1.0: 20, 8.0: 3}), "injection")
-    assert list(reasons) == [8.0]
-    assert "at strength 8: judges call 40 % of its trials an event and 3 of these are labelled" in reasons[8.0]
-    wanted = EventLabels(0.4, 3).labels_wanted
-    assert f"label {wanted} more of them, then fit again" in reasons[8.0]
+@pytest.mark.parametrize("axis", ["strength", "layer"])
+def test_the_reason_says_how_many_labels_are_needed(axis: str) -> None:
+    reasons = unchecked_levels(patterns({1.0: 20, 8.0: 3}, axis=axis), "injection")
+    assert list(reasons) == [(axis, 8.0)]
+    said = reasons[axis, 8.0]
+    assert f"at {axis} 8: judges call 40 % of its trials an event and 3 of these are labelled" in said
+    assert f"label {EventLabels(100, 40, 37, 3).labels_wanted} more of them, then fit again" in said
+
+
+def test_an_arm_with_few_labels_is_told() -> None:
+    (said,) = arm_cautions(patterns({1.0: 1, 2.0: 1}))
+    assert said.startswith(
+        "Too few labels in the injection arm: judges call 40 % of its trials an event and 2 of these"
+    )
+    assert "the prior on judges' errors decides much of it" in said
+    assert arm_cautions(patterns({1.0: 10, 2.0: 10})) == []
 
 
 def prior_centre_draws(model: OutcomeModel, *_: object) -> PosteriorDraws:
