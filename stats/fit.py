@@ -26,12 +26,13 @@ from gnomon.stats.cells.aggregation import (
     published_cells,
 )
 from gnomon.stats.cells.label_support import arms_with_one_verdict
-from gnomon.stats.checks.event_labels import arm_cautions, unchecked_levels
+from gnomon.stats.checks.event_labels import MOST_UNSEEN, arm_cautions, unchecked_levels
 from gnomon.stats.checks.label_cautions import label_cautions
 from gnomon.stats.checks.label_truth import imputed_patterns, truth_probabilities
 from gnomon.stats.checks.predictive_checks import corrected_predictive_check
 from gnomon.stats.estimand_registry import (
     CONTROL,
+    CORRECTED_VIEW,
     ESTIMANDS,
     INJECTION,
     corrected_estimands,
@@ -114,6 +115,7 @@ class FitRequest:
     def fit_id(self) -> str:
         """Hash under which the fit is stored; a fit reweighted from an earlier fit's draws also depends on that fit."""
         how = [VERSION, self.priors.as_dict(), self.settings.as_dict(), self.seed, *sorted(further_estimands())]
+        how += [MOST_UNSEEN] if self.result_view == CORRECTED_VIEW else []
         return canonical_hash([self.view, self.judge, self.data_hash, *how, *([self.base] if self.base else [])], 64)
 
     def draws_key(self, model: OutcomeModel) -> str:

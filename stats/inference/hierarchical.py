@@ -35,7 +35,7 @@ from gnomon.stats.model.priors import Priors
 if TYPE_CHECKING:
     from gnomon.stats.inference.laplace_pilot import CoefficientBlock
 
-VERSION = "6"
+VERSION = "5"
 """Part of every fit's hash: increase it when a change of the model invalidates stored fits."""
 
 SCALE_NAMES = ("log_scale", "log_judge_scale", "log_wrong_scale")
