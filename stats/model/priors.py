@@ -45,8 +45,8 @@ class Priors:
         published sweeps cells deviate by .85 and .97 (decision 18).
     judge_wrong_mean, judge_wrong_sd : float
         Logit of each wrong class against the correct one in a judge's confusion row. A mean of -2.5 means that
-        judges are better than chance (about 3 in 4 correct), the standard deviation allows .35 to .95. With few labelled
-        events judges are told to miss less than they do; 2 removes a third of that (decision 0027).
+        judges are better than chance (about 3 in 4 correct), the standard deviation allows .35 to .95. With few
+        labelled events judges are told to miss less than they do; 2 removes a third of that (decision 0027).
     judge_wrong_alike : float
         Correlation of these logits within an arm, over all judges and classes, from 0 to below 1: answers that are hard
         to read are hard for every judge. With independent logits the priors would add up to a strong belief about
