@@ -25,6 +25,7 @@ FACTS = Facts(True, "ocean", True, False)
         f'<think>It may be {{"claims": false}} or so</think>{json.dumps(GOOD)}',
         f'It may be {{"claims": false}} {json.dumps(OTHER)}</think>{json.dumps(GOOD)}',
         f"<think>no</think>{json.dumps(OTHER)}</think>{json.dumps(GOOD)}",
+        f"{json.dumps(OTHER)}<think>no</think>yes</think>{json.dumps(GOOD)}",
         f"[THINK]{json.dumps(OTHER)}[/THINK]{json.dumps(GOOD)}",
         f"<|channel|>analysis<|message|>{json.dumps(OTHER)}<|end|><|channel|>final<|message|>{json.dumps(GOOD)}",
         f"Here you are: {json.dumps(GOOD)} Anything else?",
