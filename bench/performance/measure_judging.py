@@ -278,7 +278,10 @@ def prefixes(folder: Path) -> dict[str, object]:
     read: dict[str, object] = {}
     kinds: dict[str, Settings] = {"blind": {}, "blind, 8 examples": {"examples": 8}, "informed": {"rubric": "informed"}}
     for name, more in kinds.items():
-        by_edition = {edition: _prefilled(folder, {"edition": edition, **more}) for edition in (1, 2)}
+        by_edition = {}
+        for edition in (1, 2):
+            settings: Settings = {"edition": edition, **more}
+            by_edition[edition] = _prefilled(folder, settings)
         first, second = (by_edition[edition]["prefilled"] for edition in (1, 2))
         read[name] = {**by_edition, "falls_by": round(1 - second / first, 3)}
     return read

@@ -49,8 +49,8 @@ def nonrandom_labels(labelled: pd.DataFrame, judged: pd.DataFrame) -> list[Nonra
         if column not in judged or judged[column].nunique() < 2:
             continue
         for arm in arms:
-            parts = [judged.loc[(judged["arm"] == arm) & here, column] for here in (known, ~known)]
-            checks.append(compare_labelled(arm, *((int(one.sum()), len(one)) for one in parts), by=by))
+            seen, unseen = (judged.loc[(judged["arm"] == arm) & here, column] for here in (known, ~known))
+            checks.append(compare_labelled(arm, (int(seen.sum()), len(seen)), (int(unseen.sum()), len(unseen)), by=by))
     return clearest_choices(checks)
 
 
