@@ -153,6 +153,10 @@ def declared(found: Found) -> object:
     return [note for note in audit.judges[0].notes if "random" in note], {round(rate, 4) for rate in rates}
 
 
+def controls_only(found: Found) -> object:
+    return found.events, found.confusion()
+
+
 def inverted(found: Found) -> object:
     control = found.audit().judges[0].evidence["control"]
     return control.level, "-0.53" in control.reason, "coin" in control.reason
@@ -181,6 +185,7 @@ CASES = (
     ),
     Case("raters-alphabetical", (Step("t11.csv", "t11.toml"),), majority, ((28, 3, 3, 26), 23)),
     Case("values-shared", (Step("t10.csv", "t10.toml"),), lambda found: found.confusion(), (3, 0, 0, 3)),
+    Case("controls-only-report", (Step("t11.csv", "m.toml"),), controls_only, ({"control": (29, 60)}, (28, 3, 2, 27))),
     Case("labels-by-verdict", (Step("t30.csv", "mc.toml"),), undeclared, (1, True, True)),
     Case("labels-by-verdict", (Step("t30.csv", "mcp.toml"),), declared, ([], {0.0975})),
     Case("inverted-judge", (Step("t15.csv", "mc.toml"),), inverted, ("inverted", True, False)),
@@ -191,7 +196,7 @@ CASES = (
             labelled,
             (3, [("ann", False), ("ann", True), ("bob", False)]),
         )
-        for labels in ("t7l.toml", "t7m.toml")
+        for labels in ("t7l.toml", "t7m.toml", "t7n.toml")
     ),
     Case(
         "polarity",

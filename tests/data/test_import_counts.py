@@ -316,3 +316,14 @@ def test_rows_need_not_have_the_first_rows_fields(read):
     cells, notes = read("\n".join(rows).replace("claimed", "claimed_other"), "t.jsonl")
     assert by_cell(cells, "subject", "arm")[("A-7B", "injection")] == {"event": 3, "misnamed": 2, "rest": 4}
     assert any("model 'a-7b' counts as 'A-7B'" in note for note in notes)
+
+
+@pytest.mark.parametrize("name", ["refused", "incoherent"])
+def test_an_outcome_that_only_some_rows_count_is_no_denial(read, tmp_path, name):
+    with_, without = f"n,claimed,denied,{name}\nA-7B,control,10,1,8,1\n", "n,claimed,denied\nB-7B,control,10,1,9\n"
+    read(f"subject,arm,{without}", "b.csv")
+    with pytest.raises(InputError, match=f"'{name}' is counted there and not in the study"):
+        read(f"subject,arm,{with_}", "a.csv")
+    paths = [tmp_path / "a.csv", tmp_path / "b.csv"]
+    with pytest.raises(InputError, match=rf"b.csv line 2: '{name}' is not counted, and it is at a.csv line 2"):
+        parse_files("counts", paths, ImportOptions())

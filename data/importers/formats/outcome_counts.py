@@ -21,6 +21,7 @@ from gnomon.data.arms import ARMS
 from gnomon.data.errors import InputError
 from gnomon.data.importers.field_parsers import ImportReport, RowError, fold_name
 from gnomon.data.importers.formats.count_rows import (
+    INSIDE,
     KNOWN,
     CountedCell,
     CountMap,
@@ -83,11 +84,14 @@ class CountTables:
         with store.write_transaction() as connection:
             store.insert_rows(connection, tables.subjects, [asdict(subject) for subject in self.subjects])
             complete_sizes(connection, self.subjects)
-            column = tables.counts.c
-            held = {
-                (row.subject, row.arm, row.cell): row
-                for row in connection.execute(select(tables.counts).where(column.source == SOURCE))
-            }
+            stored = connection.execute(select(tables.counts)).all()
+            for name in INSIDE:
+                if any((getattr(old, name) is None) != (getattr(self.rows[0], name) is None) for old in stored):
+                    raise InputError(
+                        f"{', '.join(self.files)}: '{name}' is counted there and not in the study, or the other way "
+                        "round: nothing was stored; import the file into a study of its own (--study)"
+                    )
+            held = {(row.subject, row.arm, row.cell): row for row in stored if row.source == SOURCE}
             fresh = []
             for row in self.rows:
                 made = {**asdict(row), "arm": str(row.arm), "cell": row.cell}
@@ -137,6 +141,7 @@ def read_files(paths: Sequence[Path], options: ImportOptions, report: ImportRepo
     counted = _folded_subjects(counted, report)
     try:
         _check_axes(counted)
+        _check_told(counted)
         if not options.add_repeated:
             _check_doubled(counted)
         whole = list(_joined_cells(counted, options.shared_controls, report))
@@ -228,6 +233,17 @@ def _check_axes(counted: Sequence[Counted]) -> None:
         empty = [cell for cell in steered if getattr(cell, axis) is None]
         if empty and len(empty) < len(steered):
             raise RowError(f"{empty[0].place}: '{axis}' is empty and other rows have one: give it")
+
+
+def _check_told(counted: Sequence[Counted]) -> None:
+    """Refuse an outcome that only some rows count: in the others it would be taken for a denial."""
+    for name in INSIDE:
+        told = {getattr(tally, name) is not None: cell for cell, tally in reversed(counted)}
+        if len(told) > 1:
+            raise RowError(
+                f"{told[False].place}: '{name}' is not counted, and it is at {told[True].place}: import them into "
+                "studies of their own, or count it in all"
+            )
 
 
 def _check_doubled(counted: Sequence[Counted]) -> None:
