@@ -280,10 +280,9 @@ def prefixes(folder: Path) -> dict[str, object]:
     for name, more in kinds.items():
         by_edition = {}
         for edition in (1, 2):
-            settings: Settings = {"edition": edition, **more}
-            by_edition[edition] = _prefilled(folder, settings)
+            by_edition[edition] = _prefilled(folder, more | {"edition": edition})
         first, second = (by_edition[edition]["prefilled"] for edition in (1, 2))
-        read[name] = {**by_edition, "falls_by": round(1 - second / first, 3)}
+        read[name] = {"editions": by_edition, "falls_by": round(1 - second / first, 3)}
     return read
 
 
