@@ -477,6 +477,16 @@ def test_an_option_outranks_the_log_and_the_log_its_samples_metadata(log, model,
     assert {row.subject.name for row in parsed.iter_rows()} == expected
 
 
+def test_a_size_that_is_given_outranks_the_name_of_the_one_model_that_there_is(log):
+    def sizes(*paths):
+        parsed = parse_files("inspect", list(paths), ImportOptions(parameters=8e9))
+        return {row.subject.name: row.subject.parameters for row in parsed.iter_rows()}
+
+    one, two, three = (log(name, ["C"], model=name) for name in ("m-7b", "n-1b", "plain"))
+    assert sizes(one) == {"m-7b": 8e9}
+    assert sizes(one, two, three) == {"m-7b": 7e9, "n-1b": 1e9, "plain": 8e9}
+
+
 def test_one_name_for_several_models_is_refused(log):
     with pytest.raises(InputError, match=r"several models \(m-7b, n-7b\)"):
         read(log("a", ["C"]), log("b", ["C"], model="n-7b"), subject="mine")

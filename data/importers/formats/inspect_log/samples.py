@@ -167,6 +167,8 @@ def _parse_row(place: SourceLocation, sample: Mapping[str, object], log: LogRead
         raise RowError("the log names no model: name it with --subject")
     said = row_builders.imported_protocol(NAME, header.task, **({"messages": _question_text(sample)} if arm else {}))
     subject = row_builders.subject_named(name, options.parameters)
+    if options.parameters is not None and len(log.survey.models) <= 1:
+        subject = replace(subject, parameters=options.parameters)
     condition = SampleCondition() if arm is None else _parse_condition(about)
     error = _error_text(sample)
 
