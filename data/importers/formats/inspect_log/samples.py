@@ -2,7 +2,7 @@
 
 These keys of a sample's metadata are read: arm (or injected, was_injected), concept, layer, strength, magnitude, depth,
 span, and subject if the log names no model. A sample without an arm is a control trial, since nothing is known to have
-been injected; its event is that the score passes.
+been injected; a score that passes is a denial there, and one that fails its event.
 """
 
 from __future__ import annotations
