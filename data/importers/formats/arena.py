@@ -106,11 +106,14 @@ def _parse_verdicts(
         return ()
     kept = {name: row[name] for name in ("judge_pick", "error", "judge_reasoning", "model_a") if name in row}
     raw = json.dumps(kept, ensure_ascii=False, sort_keys=True)
-    try:
-        facts: Facts | None = None if row["judge_pick"] is None else _facts_from_winner(row, "judge_pick", first)
-    except RowError:
-        facts = None
-    return (row_builders.ImportedVerdict(judge, facts, raw),)
+    facts: Facts | None = None
+    reason = "no pick"
+    if row["judge_pick"] is not None:
+        try:
+            facts, reason = _facts_from_winner(row, "judge_pick", first), ""
+        except RowError as error:
+            reason = str(error)
+    return (row_builders.ImportedVerdict(judge, facts, raw, reason=reason),)
 
 
 @lru_cache(maxsize=1024)
