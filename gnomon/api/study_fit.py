@@ -148,7 +148,8 @@ class StudyFit:
         columns = [name for name in ("model", "estimand", "estimate", "ci_low", "ci_high") if name in shown]
         table = shown[columns].to_html(index=False, float_format="{:.3f}".format)
         lines = "".join(
-            f"<li>{html.escape(f'{line.estimand}: {line.reason}')}</li>" for line in dict.fromkeys(self.withheld)
+            f"<li>{html.escape(line)}</li>"
+            for line in dict.fromkeys(f"{each.estimand}: {each.reason}" for each in self.withheld)
         )
         return head + table + (f"<p>Not given:</p><ul>{lines}</ul>" if lines else "")
 
