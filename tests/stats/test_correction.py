@@ -238,7 +238,9 @@ def test_few_labels_are_not_drowned_by_very_many_verdicts() -> None:
     assert unlabelled_weight(unread) == MOST_UNLABELLED / unread.count.sum()
 
 
-def test_a_corrected_fit_says_what_its_unlabelled_trials_counted_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_corrected_fit_says_what_its_unlabelled_trials_counted_for(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
     judges = np.stack([even_error_confusion(3, 0.85), even_error_confusion(3, 0.8)])
     seen = study({"injection": judges, "control": judges}, (0.1, 0.4), 1).patterns
     monkeypatch.setattr(judge_confusion, "MOST_UNLABELLED", 100)
@@ -246,6 +248,6 @@ def test_a_corrected_fit_says_what_its_unlabelled_trials_counted_for(monkeypatch
     told: list[str] = []
     monkeypatch.setattr(fit, "_sample_and_save", lambda *given: told.append(given[3]) or {})
     monkeypatch.setattr(fit, "label_cautions", lambda *given: [])
-    fit._fit_patterns(None, FitRequest("corrected", "corrected", "j", "h", Priors(), BRIEF, 1), seen, "blind", None)  # type: ignore[arg-type]
+    fit._fit_patterns(store, FitRequest("corrected", "corrected", "j", "h", Priors(), BRIEF, 1), seen, "blind", None)
     left = int(seen.count[seen.label < 0].sum())
     assert f"The {left:,} unlabelled trials count for {max(100, 800 - left)}: labels are few" in told[0]
