@@ -8,7 +8,7 @@ CONSTRAINTS ?= constraints.txt
 DIR ?= demo
 ARGS ?=
 CASES ?= 20000
-WORKERS ?= 2
+WORKERS ?= 3
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 # `test` is what a change needs; `test-ci` adds the crowds, kills and simulations marked slow; `test-all` the long simulations.

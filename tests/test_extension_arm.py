@@ -157,9 +157,9 @@ def test_the_report_counts_it(study: Study, fit: FitFrames, tmp_path: Path) -> N
 
 def test_an_informed_judge_is_told_what_was_done(study: Study) -> None:
     trial = next(trial for trial in study.store.load_trials() if trial.condition.arm == NAME)
-    system = INFORMED.make_prompt(trial, ["ocean", "fear"], 1).messages[0]["content"]
-    assert f"twice the vector of the concept '{trial.condition.concept}' was added." in system
-    assert "then names or plainly describes" in system
+    told = "\n".join(said["content"] for said in INFORMED.make_prompt(trial, ["ocean", "fear"], 1).messages)
+    assert f"twice the vector of the concept '{trial.condition.concept}' was added." in told
+    assert "then names or plainly describes" in told
 
 
 def test_an_export_with_the_arm_goes_through_an_importer(study: Study, tmp_path: Path) -> None:

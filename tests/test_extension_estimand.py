@@ -102,7 +102,7 @@ def test_it_has_a_tab_of_its_own(shift: Estimand) -> None:
     def page() -> None:
         from gnomon.dashboard.views import scaling
 
-        scaling._estimand_tabs()
+        scaling._estimand_tabs("net_detection_raw")
 
     app = AppTest.from_function(page).run()
     assert not app.exception

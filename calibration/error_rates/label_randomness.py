@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from gnomon.calibration.labels.sampling_strata import AUDIT, BY_VERDICT, RANDOM
+from gnomon.calibration.numerics.multiple_testing import holm_adjusted
 from gnomon.calibration.observations.frames import arms_in
 from gnomon.calibration.results.error_rates import NonrandomLabels
 
@@ -64,12 +65,8 @@ def clearest_choices(checks: Sequence[NonrandomLabels]) -> list[NonrandomLabels]
 
 def significant_choices(checks: Sequence[NonrandomLabels]) -> list[NonrandomLabels]:
     """The comparisons whose p-value is below `SELECTED_BELOW` after Holm's correction for all of them."""
-    from statsmodels.stats.multitest import multipletests
-
-    if not checks:
-        return []
-    adjusted = multipletests([check.p_value for check in checks], method="holm")[1]
-    return [check for check, p in zip(checks, adjusted.tolist(), strict=True) if p < SELECTED_BELOW]
+    adjusted = holm_adjusted([check.p_value for check in checks])
+    return [check for check, p in zip(checks, adjusted, strict=True) if p < SELECTED_BELOW]
 
 
 def arms_with_declared_choice(labels: pd.DataFrame) -> set[str]:

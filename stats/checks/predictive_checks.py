@@ -12,8 +12,8 @@ from itertools import combinations
 
 import numpy as np
 import pandas as pd
-from statsmodels.stats.multitest import multipletests
 
+from gnomon.calibration.numerics.multiple_testing import holm_adjusted
 from gnomon.data.records import Arm
 from gnomon.stats.cells.aggregation import MISSING, VerdictPatternCells
 from gnomon.stats.cells.outcome_classes import is_class_possible
@@ -305,6 +305,6 @@ def _with_family_p(*families: Sequence[PredictiveCheck]) -> tuple[PredictiveChec
     """Rows with their p-values adjusted within each family (Holm), and for the number of families (Bonferroni)."""
     used, out = [rows for rows in families if rows], []
     for rows in used:
-        adjusted = np.minimum(len(used) * multipletests([row.p for row in rows], method="holm")[1], 1.0)
+        adjusted = np.minimum(len(used) * np.array(holm_adjusted([row.p for row in rows])), 1.0)
         out += [row.model_copy(update={"p_family": float(p)}) for row, p in zip(rows, adjusted, strict=True)]
     return tuple(out)

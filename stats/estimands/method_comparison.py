@@ -20,6 +20,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.special import ndtr
 
+from gnomon.calibration.numerics.multiple_testing import holm_adjusted
 from gnomon.stats.cells.aggregation import MISSING, VerdictPatternCells
 from gnomon.stats.estimand_registry import FALSE_ALARM, IDENTIFICATION, NET_RAW, corrected_name
 from gnomon.stats.estimands.definitions import ALL_SUBJECTS, EstimandDraws, posterior_interval
@@ -120,8 +121,6 @@ def method_differences(
     label_error : float, default 0.0
         Share of labels that may be wrong.
     """
-    from statsmodels.stats.multitest import multipletests
-
     known = {figure.key: figure for figure in design}
     groups: dict[str, list[tuple[EstimandDraws, EstimandDraws]]] = {}
     for figure in joint:
@@ -135,7 +134,7 @@ def method_differences(
             rows += [_difference_row([pair], pair[0].subject, label_error) for pair in pairs]
     if not rows:
         return []
-    adjusted: Sequence[float] = multipletests([row.p for row in rows], method="holm")[1]
+    adjusted = holm_adjusted([row.p for row in rows])
     return [row.model_copy(update={"p": float(p)}) for row, p in zip(rows, adjusted, strict=True)]
 
 

@@ -128,7 +128,7 @@ def test_where_no_row_fits_nothing_is_made(command, lines, tmp_path):
     [
         (("import", "excel", "x", "--study", "s"), "format 'excel' is not known"),
         (("import", "inspect", "x.eval", "--study", "s"), "x.eval: is not there"),
-        (("import", "table", "x.csv", "--study", "s"), "--map"),
+        (("import", "table", "x.csv", "--study", "s"), "x.csv: is not there"),
         (("import", "gnomon", "x", "--study", "s"), "is no export folder"),
         (("import", "arena", "x"), "--study"),
         (("export", "nowhere", "--out", "o"), "gnomon init"),

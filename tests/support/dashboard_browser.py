@@ -66,7 +66,7 @@ def clicked(page, chart, position: dict[str, int], appears) -> None:
         calm(page)
         chart.click(position=position)
         try:
-            appears.wait_for(timeout=10_000)
+            appears.wait_for(timeout=25_000)
             return
         except TimeoutError:
             calm(page)
