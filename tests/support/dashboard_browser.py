@@ -85,7 +85,8 @@ def button(page, name: str):
 
 
 def chosen(page, name: str) -> bool:
-    return button(page, name).get_attribute("kind") == "primary"
+    """Whether an answer is chosen; not while the buttons of two transcripts stand on the page, one about to go."""
+    return button(page, name).evaluate_all("all => all.length === 1 && all[0].getAttribute('kind') === 'primary'")
 
 
 def press_until(page, key: str, happened: Callable[[], bool]) -> None:
