@@ -15,7 +15,8 @@ KEPT = ("source", "subject", "arm", "n", "refused", "event")
 
 def upgrade() -> None:
     """Make the table anew, because its key gets a column; rows that are there stay counts of whole arms."""
-    rows = op.get_bind().execute(sa.text(f"SELECT {', '.join(KEPT)} FROM counts")).mappings().all()  # noqa: S608
+    before = sa.table("counts", *(sa.column(name) for name in KEPT))
+    rows = op.get_bind().execute(sa.select(before)).mappings().all()
     op.drop_table("counts")
     made = op.create_table(
         "counts",
