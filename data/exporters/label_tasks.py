@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from xml.sax.saxutils import quoteattr
@@ -51,25 +51,7 @@ def export_label_studio(store: Store, folder: Path) -> ExportReport:
     InputError
         If the folder exists and is not empty, or is a file.
     """
-    study = read_study(store)
-    with new_folder(folder) as scratch:
-        with store.read_transaction() as connection:
-            questions = _asked_questions(connection, study)
-            documents = (
-                {
-                    "data": {
-                        TRIAL: task.trial,
-                        ANSWER: task.answer,
-                        CONVERSATION: task.conversation,
-                        SHOWN: Exposure.BLIND,
-                    }
-                }
-                for task in iter_tasks(connection, study)
-            )
-            count = _write_list(scratch / TASKS, documents)
-        (scratch / CONFIG).write_text(_interface(questions), encoding="utf-8")
-        files = file_hashes(scratch)
-    return ExportReport(folder, {"tasks": count}, files)
+    return _export_tasks(store, folder, (TASKS, _studio_task), (CONFIG, _interface), "tasks")
 
 
 def export_argilla(store: Store, folder: Path) -> ExportReport:
@@ -87,26 +69,41 @@ def export_argilla(store: Store, folder: Path) -> ExportReport:
     InputError
         If the folder exists and is not empty, or is a file.
     """
+    return _export_tasks(store, folder, (RECORDS, _argilla_record), (SETTINGS, _argilla_settings), "records")
+
+
+def _export_tasks(
+    store: Store,
+    folder: Path,
+    listed: tuple[str, Callable[[LabelTask], Settings]],
+    asked: tuple[str, Callable[[list[ToolQuestion]], str]],
+    counted: str,
+) -> ExportReport:
+    """Write one file with a document for each answer and one with the questions, each given by name and contents."""
     study = read_study(store)
     with new_folder(folder) as scratch:
         with store.read_transaction() as connection:
             questions = _asked_questions(connection, study)
-            documents = (
-                {
-                    "id": task.trial,
-                    "fields": {ANSWER: task.answer or " ", CONVERSATION: task.conversation or " "},
-                    "metadata": {TRIAL: task.trial, SHOWN: Exposure.BLIND},
-                    "suggestions": {},
-                    "responses": {},
-                    "vectors": {},
-                }
-                for task in iter_tasks(connection, study)
-            )
-            count = _write_list(scratch / RECORDS, documents)
-        settings = json.dumps(_argilla_settings(questions), indent=1, ensure_ascii=False)
-        (scratch / SETTINGS).write_text(settings + "\n", encoding="utf-8")
+            count = _write_list(scratch / listed[0], map(listed[1], iter_tasks(connection, study)))
+        (scratch / asked[0]).write_text(asked[1](questions), encoding="utf-8")
         files = file_hashes(scratch)
-    return ExportReport(folder, {"records": count}, files)
+    return ExportReport(folder, {counted: count}, files)
+
+
+def _studio_task(task: LabelTask) -> Settings:
+    about = {TRIAL: task.trial, ANSWER: task.answer, CONVERSATION: task.conversation, SHOWN: Exposure.BLIND}
+    return {"data": about}
+
+
+def _argilla_record(task: LabelTask) -> Settings:
+    return {
+        "id": task.trial,
+        "fields": {ANSWER: task.answer or " ", CONVERSATION: task.conversation or " "},
+        "metadata": {TRIAL: task.trial, SHOWN: Exposure.BLIND},
+        "suggestions": {},
+        "responses": {},
+        "vectors": {},
+    }
 
 
 def iter_tasks(connection: Connection, study: ExportedStudy) -> Iterator[LabelTask]:
@@ -161,7 +158,8 @@ def _interface(questions: list[ToolQuestion]) -> str:
     return "\n".join([*lines, "</View>", ""])
 
 
-def _argilla_settings(questions: list[ToolQuestion]) -> Settings:
+def _argilla_settings(questions: list[ToolQuestion]) -> str:
+    """Argilla's settings of a dataset, as JSON."""
     fields = [
         {
             "name": name,
@@ -187,7 +185,7 @@ def _argilla_settings(questions: list[ToolQuestion]) -> Settings:
         }
         for each in questions
     ]
-    return {
+    settings = {
         "guidelines": GUIDELINES,
         "questions": asked,
         "fields": fields,
@@ -197,3 +195,4 @@ def _argilla_settings(questions: list[ToolQuestion]) -> Settings:
         "distribution": {"strategy": "overlap", "min_submitted": 1},
         "mapping": None,
     }
+    return json.dumps(settings, indent=1, ensure_ascii=False) + "\n"
