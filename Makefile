@@ -12,7 +12,7 @@ WORKERS ?= 3
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 # `test` is what a change needs; `test-ci` adds the crowds, kills and simulations marked slow; `test-all` the long simulations.
-.PHONY: demo test test-ci test-all setup check fuzz faults bench browser clean
+.PHONY: demo test test-ci test-all setup check fuzz faults attack bench browser clean
 
 demo: setup
 	@$(BIN)/gnomon demo $(DIR) $(ARGS)
@@ -43,6 +43,10 @@ bench: setup
 
 faults: setup browser
 	$(BIN)/python tests/faults/faults_run.py $(ARGS)
+
+# Attacks of the reviews, repeated: on this machine alone, each bounded in time and memory.
+attack: setup browser
+	$(BIN)/python -m pytest -m attack -q $(ARGS)
 
 setup: $(VENV)/.ready
 

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import streamlit as st
-from sqlalchemy import func, make_url, select
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy import func, select
 
 from gnomon.data.errors import InputError
 from gnomon.data.storage import tables
+from gnomon.data.storage.engines import sqlite_file
 from gnomon.data.storage.store import FIT_ASKED_AGAIN, Store
 
 VARIABLE = "GNOMON_STUDIES"
@@ -32,13 +32,10 @@ class StudyRef:
     @property
     def study_folder(self) -> str:
         """The study's folder as a command takes it, quoted for a shell; `DIR` if it does not follow from the URL."""
-        try:
-            address = make_url(self.url)
-        except ArgumentError:
+        file = sqlite_file(self.url)
+        if file is None:
             return "DIR"
-        if address.get_backend_name() != "sqlite" or not address.database:
-            return "DIR"
-        folder = Path(address.database).resolve().parent
+        folder = file.resolve().parent
         if not (folder / STUDY_FILE).is_file():
             return "DIR"
         here = Path.cwd()

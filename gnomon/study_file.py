@@ -26,6 +26,7 @@ from gnomon.data.errors import InputError, StudyFileError, UnknownNameError
 from gnomon.data.outcomes import RULES
 from gnomon.data.raters import TruthRule
 from gnomon.data.records import NONE, OTHER, Arm, RaterKind, Span
+from gnomon.data.storage.engines import sqlite_url
 from gnomon.judging.config import JudgeConfig
 from gnomon.stats.model.priors import Priors
 
@@ -360,10 +361,10 @@ def resolve_database_url(folder: Path, database: str) -> str:
     path = (folder / database).resolve()
     if not path.is_relative_to(folder.resolve()):
         raise StudyFileError(
-            f"{folder / FILE}: database '{database}' lies outside the study's folder: write sqlite:///{path} if "
+            f"{folder / FILE}: database '{database}' lies outside the study's folder: write {sqlite_url(path)} if "
             "that is meant"
         )
-    return f"sqlite:///{path}"
+    return sqlite_url(path)
 
 
 def _format_validation_error(path: Path, text: str, error: ValidationError, table: tuple[str | int, ...] = ()) -> str:

@@ -18,6 +18,7 @@ from gnomon.data.importers import ImportOptions, parse_files
 from gnomon.data.importers.field_parsers import arm_of
 from gnomon.data.records import Arm, Facts, Label
 from gnomon.data.storage import tables
+from gnomon.data.storage.engines import sqlite_url
 from gnomon.data.storage.store import Store
 from gnomon.generation.vectors.additions import ADDITIONS, SteeringAddition, register_addition
 from gnomon.judging.rubrics.informed import INFORMED
@@ -164,7 +165,7 @@ def test_an_informed_judge_is_told_what_was_done(study: Study) -> None:
 
 def test_an_export_with_the_arm_goes_through_an_importer(study: Study, tmp_path: Path) -> None:
     export_store(study.store, tmp_path / "export")
-    store = Store.open(f"sqlite:///{tmp_path / 'again.db'}")
+    store = Store.open(sqlite_url(tmp_path / "again.db"))
     parse_files("gnomon", [tmp_path / "export"], ImportOptions()).ingest_into(store)
     assert store.trial_ids() == study.store.trial_ids()
     store.close()

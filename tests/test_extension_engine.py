@@ -16,6 +16,7 @@ from gnomon.__main__ import run
 from gnomon.data.errors import PluginError
 from gnomon.data.records import Arm, Subject
 from gnomon.data.storage import tables
+from gnomon.data.storage.engines import sqlite_url
 from gnomon.data.storage.store import Store
 from gnomon.generation.engine.base import (
     ENGINES,
@@ -123,7 +124,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def opened(folder: Path) -> Store:
-    return Store.open(f"sqlite:///{folder / 'gnomon.db'}")
+    return Store.open(sqlite_url(folder / "gnomon.db"))
 
 
 def test_a_study_is_estimated_generated_once_and_judged(
@@ -190,7 +191,7 @@ def test_the_engine_is_chosen_by_name_and_the_trials_of_torch_are_the_same_throu
 
 
 def _swept(path: Path, folder: Path, design: SweepDesign, engine: str) -> dict[str, str]:
-    store = Store.open(f"sqlite:///{path}")
+    store = Store.open(sqlite_url(path))
     try:
         worker = LocalWorker(load_subject("small", str(folder)), 4, engine)
         run_sweep(store, worker, design, record=Subject("small", 1e6, "toy", "instruct"))

@@ -14,6 +14,7 @@ from gnomon.chain.session import OpenStudy
 from gnomon.data.errors import InputError
 from gnomon.data.records import Arm, CountRow, Subject
 from gnomon.data.storage import tables
+from gnomon.data.storage.engines import sqlite_url
 from gnomon.data.storage.fit_schema import RESULT_SCHEMA, upgrade_result
 from gnomon.data.storage.store import Store
 from gnomon.render.estimates import estimates_document, print_estimates
@@ -164,7 +165,7 @@ def test_a_result_of_the_first_schema_is_read_under_the_present_names() -> None:
 def test_a_study_of_the_first_version_gives_the_same_numbers_under_the_present_names(tmp_path: Path) -> None:
     packed = Path(__file__).parent / "fixtures" / "first_version" / "gnomon.db.gz"
     (tmp_path / "gnomon.db").write_bytes(gzip.decompress(packed.read_bytes()))
-    store = Store.open(f"sqlite:///{tmp_path / 'gnomon.db'}")
+    store = Store.open(sqlite_url(tmp_path / "gnomon.db"))
     try:
         fits = store.newest_fits()
         raw = store.read_frame(tables.fits)

@@ -41,6 +41,7 @@ from gnomon.data.maintenance.replicate import copy_tables, table_checksums
 from gnomon.data.outcomes import RULES, Outcome, register_rule, rule_named, strict_outcome
 from gnomon.data.records import Arm, Facts, FurtherFacts, JudgeVersion, Label, Trial, Verdict
 from gnomon.data.storage import tables
+from gnomon.data.storage.engines import sqlite_url
 from gnomon.data.storage.fact_columns import facts_from_row
 from gnomon.data.storage.store import Store
 from gnomon.judging.config import JudgeConfig
@@ -324,7 +325,7 @@ def test_it_leaves_and_comes_back_with_the_study(store, server, trials, hedged, 
             shutil.copytree(tmp_path / "out", tmp_path / "packed")
             for lines in (tmp_path / "packed").glob("*.jsonl"):
                 lines.unlink()
-        again = Store.open(f"sqlite:///{tmp_path / f'again{packed}.db'}")
+        again = Store.open(sqlite_url(tmp_path / f"again{packed}.db"))
         parsed = parse_files("gnomon", [tmp_path / ("packed" if packed else "out")], ImportOptions())
         parsed.ingest_into(again)
         assert parsed.report.problems == []
@@ -335,14 +336,14 @@ def test_it_leaves_and_comes_back_with_the_study(store, server, trials, hedged, 
 
 def test_it_moves_to_another_database_and_the_doctor_finds_nothing(store, store_url, server, trials, hedged, tmp_path):
     judge_all(store, server)
-    other = Store.open(f"sqlite:///{tmp_path / 'other.db'}")
+    other = Store.open(sqlite_url(tmp_path / "other.db"))
     with store.read_transaction() as connection:
         held = copy_tables(connection, other)
     with other.read_transaction() as connection:
         assert table_checksums(connection) == held
     assert further(other) == further(store)
     other.close()
-    assert examine_database(f"sqlite:///{tmp_path / 'other.db'}").damage == []
+    assert examine_database(sqlite_url(tmp_path / "other.db")).damage == []
 
 
 def test_a_value_that_is_no_flag_is_damage_and_not_imported(store, trials, tmp_path, hedged):
@@ -352,7 +353,7 @@ def test_a_value_that_is_no_flag_is_damage_and_not_imported(store, trials, tmp_p
     lines.write_text(
         lines.read_text(encoding="utf-8").replace('{"hedged": true}', '{"hedged": "yes"}'), encoding="utf-8"
     )
-    again = Store.open(f"sqlite:///{tmp_path / 'again.db'}")
+    again = Store.open(sqlite_url(tmp_path / "again.db"))
     parsed = parse_files("gnomon", [tmp_path / "out"], ImportOptions())
     parsed.ingest_into(again)
     assert "an object of true and false by name" in str(parsed.report.problems[0])

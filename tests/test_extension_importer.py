@@ -13,6 +13,7 @@ from gnomon.data.importers import IMPORTERS, Importer, ImportOptions, ImportRepo
 from gnomon.data.importers.field_parsers import RowError, SourceLocation, parse_rows
 from gnomon.data.importers.row_builders import ImportedRow, imported_protocol, imported_trial, subject_named
 from gnomon.data.records import Arm
+from gnomon.data.storage.engines import sqlite_url
 from gnomon.data.storage.store import Store
 from gnomon.study_file import read_study
 
@@ -59,7 +60,7 @@ def test_it_is_imported_once_and_its_faults_have_a_line(
 
     study = read_study(folder)
     assert (study.rule, [judge.kind for judge in study.judges]) == ("claim_first", ["lexicon"])
-    store = Store.open(f"sqlite:///{folder / 'gnomon.db'}")
+    store = Store.open(sqlite_url(folder / "gnomon.db"))
     try:
         assert [(subject.name, subject.parameters) for subject in store.load_subjects()] == [("Other-3B", 3e9)]
         assert {trial.source for trial in store.load_trials()} == {"bars"}

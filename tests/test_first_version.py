@@ -16,6 +16,7 @@ from gnomon.calibration.labels.views import rater_kinds, reference_raters
 from gnomon.chain.session import opened
 from gnomon.data.records import RaterKind
 from gnomon.data.storage import tables
+from gnomon.data.storage.engines import sqlite_url
 from gnomon.data.storage.store import Store
 
 FIXTURE = Path(__file__).parent / "fixtures" / "first_version"
@@ -47,7 +48,7 @@ def run(*arguments: object) -> subprocess.CompletedProcess[str]:
 
 
 def rows(study: Path, table: str) -> list[tuple[object, ...]]:
-    store = Store.open(f"sqlite:///{study / 'gnomon.db'}")
+    store = Store.open(sqlite_url(study / "gnomon.db"))
     try:
         frame = store.read_frame(getattr(tables, table))
     finally:
@@ -141,7 +142,7 @@ def test_its_trials_are_the_ones_of_its_design_and_none_is_generated_again(study
 
 
 def test_raters_of_the_first_version_are_models_by_their_names_and_count_with_its_calibration_set(study: Path) -> None:
-    store = Store.open(f"sqlite:///{study / 'gnomon.db'}")
+    store = Store.open(sqlite_url(study / "gnomon.db"))
     try:
         stored = set(store.read_frame(tables.labels)["rater_kind"])
         kinds = rater_kinds(store)

@@ -16,6 +16,7 @@ from gnomon.data.errors import GnomonError, PluginError
 from gnomon.data.facts import FACTS
 from gnomon.data.records import Arm, CountRow, Subject
 from gnomon.data.registry import Registry
+from gnomon.data.storage.engines import sqlite_url
 from gnomon.data.storage.store import Store
 from gnomon.stats.estimand_registry import ESTIMANDS
 from gnomon.stats.fit import fit_published
@@ -125,7 +126,7 @@ def test_the_other_judges_go_on_and_the_line_is_printed(tmp_path: Path) -> None:
     study.mkdir()
     write_distribution(plugins, "gnomon_magic", "import licence_server\n", "gnomon.judges", "magic = gnomon_magic:KIND")
     (study / "study.toml").write_text(STUDY, encoding="utf-8")
-    Store.open(f"sqlite:///{study / 'gnomon.db'}").close()
+    Store.open(sqlite_url(study / "gnomon.db")).close()
     done = gnomon(plugins, "judge", study)
     assert done.returncode == 2
     assert "Traceback" not in done.stderr

@@ -22,6 +22,7 @@ import numpy as np
 from bench.support.machine import machine
 from bench.validity.hostile_studies import store_study
 from bench.validity.hostile_worlds import SEED, WORLDS
+from gnomon.data.storage.engines import sqlite_url
 from gnomon.data.storage.store import Store
 from gnomon.stats.cells.aggregation import VerdictPatternCells, pattern_cells
 from gnomon.stats.estimands.result import ModelPosterior, all_estimand_draws
@@ -37,7 +38,7 @@ SETTINGS = ((True, 0.9), (False, 0.9), (False, 0.85), (False, 0.8))
 def simulated_patterns(world: str) -> VerdictPatternCells:
     """The first study of a world, as it is fitted."""
     with tempfile.TemporaryDirectory() as folder:
-        store = Store.open(f"sqlite:///{Path(folder) / 'study.db'}")
+        store = Store.open(sqlite_url(Path(folder) / "study.db"))
         store_study(store, WORLDS[world], np.random.default_rng([SEED, zlib.crc32(world.encode()), 0]))
         patterns = pattern_cells(store)
         store.close()

@@ -25,6 +25,7 @@ from typing import TypedDict, TypeVar, cast
 
 from bench.support.machine import machine
 from gnomon.data.records import Arm, Condition, Span, Subject, Trial, trial_seed
+from gnomon.data.storage.engines import sqlite_url
 from gnomon.data.storage.store import Store
 
 TRIALS = 20_000
@@ -56,7 +57,7 @@ def filled(path: Path, number: int) -> str:
     number : int
         Number of trials.
     """
-    url = f"sqlite:///{path}"
+    url = sqlite_url(path)
     store = Store.open(url)
     store.add_subjects([Subject("toy", 1e9, "toy", "instruct", "r")])
     store.add_protocol("p0", "p0", {"messages": []})

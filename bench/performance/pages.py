@@ -24,6 +24,7 @@ from bench.performance import scale
 from bench.support.browser import ARGUMENTS, READY, executable, serving
 from bench.support.machine import machine
 from bench.support.raters import crowd
+from gnomon.data.storage.engines import sqlite_url
 from gnomon.data.storage.store import Store
 from gnomon.stats.fit import fit_corrected, fit_judged
 from gnomon.stats.inference.sampler import QUICK_SETTINGS
@@ -68,7 +69,7 @@ def main() -> None:
 
 
 def _filled(folder: Path, trials: int) -> str:
-    url = f"sqlite:///{folder / f'{trials}.db'}"
+    url = sqlite_url(folder / f"{trials}.db")
     scale.bring(str(scale.simulated(folder, trials)), url)
     return url
 

@@ -31,6 +31,7 @@ from gnomon.calibration.queue.label_sampling import next_items
 from gnomon.dashboard.transcripts import incremental_search, transcript_query
 from gnomon.data.importers import ImportOptions, parse_files
 from gnomon.data.records import Facts, Label
+from gnomon.data.storage.engines import sqlite_url
 from gnomon.data.storage.store import Store
 from gnomon.stats.cells.aggregation import judged_cells, pattern_cells
 from gnomon.stats.fit import fit_corrected
@@ -233,7 +234,7 @@ def databases(folder: Path, only: str | None) -> Iterator[dict[str, Callable[[in
     with ExitStack() as stack:
         made: dict[str, Callable[[int], str]] = {}
         if only != "postgresql":
-            made["sqlite"] = lambda trials: f"sqlite:///{folder / f'{trials}.db'}"
+            made["sqlite"] = lambda trials: sqlite_url(folder / f"{trials}.db")
         if only != "sqlite":
             sys.path.insert(0, str(Path(__file__).parents[2] / "tests" / "support"))
             import database

@@ -45,6 +45,7 @@ from bench.validity.hostile_studies import (
     errors_by_length,
     store_study,
 )
+from gnomon.data.storage.engines import sqlite_url
 from gnomon.data.storage.store import Store
 from gnomon.stats import fit
 from gnomon.stats.cells.aggregation import pattern_cells
@@ -387,13 +388,13 @@ def run_studies(name: str, studies: int, out: Path, first: int = 0, estimator: s
     done = {line["study"] for line in mine if line["version"] == VERSION}
     with tempfile.TemporaryDirectory() as folder:
         empty = Path(folder) / "empty.db"
-        Store.open(f"sqlite:///{empty}").close()
+        Store.open(sqlite_url(empty)).close()
         for number in range(first, first + studies):
             if number in done:
                 continue
             file = Path(folder) / f"{number}.db"
             shutil.copyfile(empty, file)
-            store = Store.open(f"sqlite:///{file}")
+            store = Store.open(sqlite_url(file))
             try:
                 line = simulate_study(name, number, store, estimator=estimator)
             finally:

@@ -23,6 +23,7 @@ from gnomon.calibration.numerics.rating_arrays import Floats
 from gnomon.calibration.posterior.single_judge import joint_difference, marginal_posterior
 from gnomon.data import bundled
 from gnomon.data.records import Arm, CountRow, IntervalEstimate
+from gnomon.data.storage.engines import sqlite_url
 from gnomon.data.storage.store import Store
 from gnomon.stats.estimands.selection_bounds import ArmCounts, bounds_with_interval, worst_case_bounds
 from gnomon.stats.fit import fit_published
@@ -162,7 +163,7 @@ def _passing(k: int, n: int, se: Floats, sp: Floats, random: np.random.Generator
 def fitted() -> FitResult:
     """The hierarchical fit of the published counts."""
     with tempfile.TemporaryDirectory() as folder:
-        store = Store.open(f"sqlite:///{Path(folder) / 'published.db'}")
+        store = Store.open(sqlite_url(Path(folder) / "published.db"))
         bundled.add_published(store)
         fit = fit_published(store, settings=SamplerSettings(draws=2000, tune=1000, chains=4), seed=1)
         store.close()

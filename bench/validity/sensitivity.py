@@ -24,6 +24,7 @@ import numpy as np
 from bench.performance.measure_fit import study
 from bench.support.machine import machine
 from gnomon.data import bundled
+from gnomon.data.storage.engines import sqlite_url
 from gnomon.data.storage.store import Store
 from gnomon.stats.cells.aggregation import published_cells
 from gnomon.stats.estimands.result import ModelPosterior, all_estimand_draws
@@ -121,7 +122,7 @@ def compared(usual: Summary, other: Summary) -> Shifts:
 def published() -> dict[str, Shifts]:
     """The published counts, refitted for each change."""
     with tempfile.TemporaryDirectory() as folder:
-        store = Store.open(f"sqlite:///{Path(folder) / 'published.db'}")
+        store = Store.open(sqlite_url(Path(folder) / "published.db"))
         bundled.add_published(store)
         cells = published_cells(store)
         store.close()

@@ -18,7 +18,7 @@ from sqlalchemy import Connection, Table, insert, select
 from gnomon.data.errors import InputError, StoreError
 from gnomon.data.maintenance.integrity import examine_database, trigger_names
 from gnomon.data.storage import tables
-from gnomon.data.storage.engines import plain_errors, redacted_url
+from gnomon.data.storage.engines import plain_errors, redacted_url, sqlite_url
 from gnomon.data.storage.row_keys import KEYS, ORDER, columns_of
 from gnomon.data.storage.store import Store
 
@@ -187,7 +187,7 @@ def back_up_store(store: Store, out: Path) -> dict[str, TableChecksum]:
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         found = _copy_to_file(store, part)
-        if damage := examine_database(f"sqlite:///{part.resolve()}").damage:
+        if damage := examine_database(sqlite_url(part.resolve())).damage:
             raise StoreError(f"backup {out}: {damage[0].what}: nothing was written; run 'gnomon doctor --study DIR'")
         with part.open("rb") as file:
             os.fsync(file.fileno())
@@ -204,7 +204,7 @@ def back_up_store(store: Store, out: Path) -> dict[str, TableChecksum]:
 def _copy_to_file(store: Store, part: Path) -> dict[str, TableChecksum]:
     if store.engine.dialect.name == "sqlite":
         _online_backup(store, part)
-    copied = Store.open(f"sqlite:///{part.resolve()}")
+    copied = Store.open(sqlite_url(part.resolve()))
     try:
         if store.engine.dialect.name == "sqlite":
             with copied.read_transaction() as connection:

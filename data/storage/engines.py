@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from os import fsencode
+from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DatabaseError, IntegrityError, NoSuchModuleError
 
 from gnomon.data.errors import InputError, StoreError
@@ -16,6 +18,34 @@ WRITE = "gnomon_write"
 WAIT = 30
 LOCK = 0x676E6F6D6F6E
 SECRETS = re.compile(r"(?<=//)([^/@:]*):.*(?=@)|(?<=[?&])(password|sslpassword)=[^&]*", re.IGNORECASE)
+
+
+def sqlite_url(path: Path) -> str:
+    """URL of an SQLite file, whatever marks its name contains; `sqlite_file` returns the path again.
+
+    Raises
+    ------
+    InputError
+        If the name cannot be part of a URL: it is not UTF-8, or has a NUL character.
+    """
+    name = str(path.absolute())
+    try:
+        if "\0" in name:
+            raise ValueError("a NUL character")
+        return URL.create("sqlite", database=name).render_as_string(hide_password=False)
+    except ValueError as error:
+        shown = fsencode(name).decode("utf-8", "backslashreplace").replace("\0", "\\x00")
+        raise InputError(f"{shown}: its name is not UTF-8 text without NUL: rename it") from error
+
+
+def sqlite_file(url: str) -> Path | None:
+    """Path of the file that a URL names; None for another database, one in memory, or no URL at all."""
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError):
+        return None
+    remote = parsed.get_backend_name() != "sqlite"
+    return None if remote or parsed.database in (None, "", ":memory:") else Path(str(parsed.database))
 
 
 def connect_engine(url: str) -> Engine:
@@ -27,7 +57,7 @@ def connect_engine(url: str) -> Engine:
     Raises
     ------
     InputError
-        If the URL is invalid.
+        If the URL is invalid, or links lie beside the file.
     """
     try:
         parsed = make_url(url)
@@ -38,6 +68,7 @@ def connect_engine(url: str) -> Engine:
             f"database '{redact_password(url)}': {first_line(error)}: use sqlite:///FILE or postgresql+psycopg://..."
         ) from error
     if engine.dialect.name == "sqlite":
+        _check_side_files(engine)
         _prepare_sqlite(engine)
     elif engine.dialect.name == "postgresql":
         _prepare_postgresql(engine)
@@ -52,6 +83,14 @@ def redact_password(url: str) -> str:
 def redacted_url(engine: Engine) -> str:
     """An engine's URL without its password."""
     return redact_password(engine.url.render_as_string(hide_password=True))
+
+
+def _check_side_files(engine: Engine) -> None:
+    """Refuse links beside a database: SQLite would write through them into files elsewhere."""
+    for suffix in ("-wal", "-shm", "-journal"):
+        beside = Path(f"{engine.url.database}{suffix}")
+        if beside.is_symlink():
+            raise InputError(f"{beside}: is a link, and SQLite would overwrite what it names: remove it")
 
 
 def _prepare_sqlite(engine: Engine) -> None:

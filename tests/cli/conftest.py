@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from gnomon.data.storage.engines import sqlite_url
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -70,7 +72,7 @@ def _interrupt(arguments: tuple[str, ...], after: str) -> tuple[int, str]:
 def _ids(folder: Path) -> set[str]:
     from gnomon.data.storage.store import Store
 
-    store = Store.open(f"sqlite:///{folder / 'gnomon.db'}")
+    store = Store.open(sqlite_url(folder / "gnomon.db"))
     try:
         return store.trial_ids()
     finally:

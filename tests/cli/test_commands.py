@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from gnomon.data.storage.engines import sqlite_url
 from gnomon.data.storage.store import Store
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -101,7 +102,7 @@ def test_an_unknown_judge_is_told_with_those_there_are(gnomon, folder):
 
 
 def test_a_database_of_a_newer_version_is_a_users_mistake(gnomon, folder):
-    Store.open(f"sqlite:///{folder / 'gnomon.db'}").close()
+    Store.open(sqlite_url(folder / "gnomon.db")).close()
     with sqlite3.connect(folder / "gnomon.db") as connection:
         connection.execute("UPDATE alembic_version SET version_num = '9999'")
     connection.close()

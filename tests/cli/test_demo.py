@@ -9,6 +9,7 @@ import pytest
 
 from gnomon.data import bundled
 from gnomon.data.storage import tables
+from gnomon.data.storage.engines import sqlite_url
 from gnomon.data.storage.store import Store
 from gnomon.stats.inference.arviz_import import import_arviz
 
@@ -28,7 +29,7 @@ PUBLISHED = {
 
 
 def open_store(demo):
-    return Store.open(f"sqlite:///{demo.folder / 'gnomon.db'}")
+    return Store.open(sqlite_url(demo.folder / "gnomon.db"))
 
 
 def test_ctrl_c_ends_in_one_clear_line_and_loses_nothing(demo):

@@ -10,6 +10,7 @@ import pytest
 
 from gnomon.data import bundled
 from gnomon.data.storage import tables
+from gnomon.data.storage.engines import sqlite_url
 from gnomon.data.storage.store import Store
 
 STUDY = 'name = "m"\n# kept\nimported = true\nconcepts = ["ocean", "fear"]\n\n[labels]\nview = "first"  # kept too\n'
@@ -20,7 +21,7 @@ def folder(tmp_path):
     study = tmp_path / "study"
     study.mkdir()
     (study / "study.toml").write_text(STUDY)
-    store = Store.open(f"sqlite:///{study / 'gnomon.db'}")
+    store = Store.open(sqlite_url(study / "gnomon.db"))
     bundled.calibration_set().add_to_store(store)
     store.close()
     return study
@@ -44,7 +45,7 @@ def test_a_study_goes_to_postgresql_and_back_and_its_file_says_so(gnomon, folder
         assert "# kept\n" in text
         assert "# kept too\n" in text
         assert gnomon("doctor", "--study", folder).returncode == 0
-    assert trials(f"sqlite:///{folder / 'new.db'}") == 224
+    assert trials(sqlite_url(folder / "new.db")) == 224
     again = gnomon("move", folder, "--to", "gnomon.db")
     assert (again.returncode, "holds rows already" in again.stderr) == (2, True)
     assert gnomon("move", folder, "--to", "new.db").returncode == 2
@@ -63,7 +64,7 @@ def test_a_backup_is_a_study_database(gnomon, folder, tmp_path):
     done = gnomon("backup", folder, "--out", out, "--json")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["tables"]["trials"]["rows"] == 224
-    assert trials(f"sqlite:///{out}") == 224
+    assert trials(sqlite_url(out)) == 224
     assert gnomon("backup", folder, "--out", out).returncode == 2
 
 

@@ -18,6 +18,7 @@ from gnomon.commands.study import fit
 from gnomon.data.errors import InputError, NotEnoughDataError
 from gnomon.data.records import Facts, JudgeVersion, Label, Trial, Verdict
 from gnomon.data.storage import tables
+from gnomon.data.storage.engines import sqlite_url
 from gnomon.data.storage.store import Store
 from gnomon.report import pdf
 from gnomon.report.document import write_report
@@ -185,7 +186,7 @@ def test_a_study_without_a_fit_or_a_place_to_write_is_one_line(study: OpenStudy,
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="cannot be written"):
         write_report(study, tmp_path / "file" / "a.html")
-    empty = Store.open(f"sqlite:///{tmp_path / 'empty.db'}")
+    empty = Store.open(sqlite_url(tmp_path / "empty.db"))
     with pytest.raises(NotEnoughDataError, match="has no fit: run 'gnomon fit"):
         write_report(OpenStudy(tmp_path, study.file, empty), tmp_path / "a.html")
     empty.close()

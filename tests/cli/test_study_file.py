@@ -11,6 +11,7 @@ from gnomon.chain.fitting import fit_options
 from gnomon.chain.session import OpenStudy, write_study_file
 from gnomon.commands.study.init import FULL
 from gnomon.data.errors import StudyFileError, UnknownNameError
+from gnomon.data.storage.engines import sqlite_file, sqlite_url
 from gnomon.stats.model.judge_confusion import ExternalCalibration
 from gnomon.stats.model.priors import Priors
 from gnomon.study_file import database_url, read_study
@@ -35,7 +36,7 @@ def test_the_file_that_init_writes_is_read(folder):
     study = read_study(folder)
     assert study.concept_names() == ["silence", "fear", "celebration", "ocean"]
     assert [judge.name for judge in study.judges] == ["lexicon", "learned"]
-    assert database_url(folder, study) == f"sqlite:///{folder.resolve() / 'gnomon.db'}"
+    assert database_url(folder, study) == sqlite_url(folder.resolve() / "gnomon.db")
 
 
 @pytest.mark.parametrize(
@@ -108,6 +109,21 @@ def test_a_postgresql_url_is_taken_as_it_is(folder):
 def test_a_database_outside_the_studys_folder_is_named_in_so_many_words(folder, outside):
     change(folder, 'database = "gnomon.db"', f'database = "{outside}"')
     with pytest.raises(StudyFileError, match="lies outside the study's folder: write sqlite:///"):
+        database_url(folder, read_study(folder))
+
+
+@pytest.mark.attack
+@pytest.mark.parametrize("database", ["%2e%2e/other.db", "a?b.db", "%41.db", "g.db?mode=memory"])
+def test_a_database_has_the_very_name_that_the_file_gives(folder, database):
+    change(folder, 'database = "gnomon.db"', f'database = "{database}"')
+    assert sqlite_file(database_url(folder, read_study(folder))) == folder.resolve() / database
+
+
+@pytest.mark.attack
+def test_a_link_to_a_database_elsewhere_is_outside_the_studys_folder(folder, tmp_path_factory):
+    elsewhere = tmp_path_factory.mktemp("elsewhere") / "gnomon.db"
+    (folder / "gnomon.db").symlink_to(elsewhere)
+    with pytest.raises(StudyFileError, match="lies outside the study's folder"):
         database_url(folder, read_study(folder))
 
 

@@ -13,6 +13,7 @@ from dashboard_browser import calm
 
 from bench.support.browser import serving
 from gnomon.data import bundled
+from gnomon.data.storage.engines import sqlite_url
 from gnomon.data.storage.store import Store
 
 PICTURES = os.environ.get("GNOMON_SCREENSHOTS") == "1"
@@ -36,14 +37,14 @@ def urls(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     for name, fill in SERVED.items():
         folder = tmp_path_factory.mktemp(name)
         (folder / "study.toml").write_text(f'name = "{name}"\n')
-        made[name] = f"sqlite:///{folder / 'gnomon.db'}"
+        made[name] = sqlite_url(folder / "gnomon.db")
         store = Store.open(made[name])
         fill(store)
         store.close()
     broken = tmp_path_factory.mktemp("broken") / "gnomon.db"
     broken.write_text("This is no database. " * 100)
     pictured = _pictured(tmp_path_factory.mktemp("pictured")) if PICTURES else {}
-    return {**made, "broken": f"sqlite:///{broken}", **pictured}
+    return {**made, "broken": sqlite_url(broken), **pictured}
 
 
 def _pictured(folder: Path) -> dict[str, str]:
@@ -51,7 +52,7 @@ def _pictured(folder: Path) -> dict[str, str]:
     GNOMON_SCREENSHOT_STUDY names (the tests' demo study where it names none)."""
     from gnomon.stats.fit import fit_published
 
-    published = Store.open(f"sqlite:///{folder / 'published.db'}")
+    published = Store.open(sqlite_url(folder / "published.db"))
     bundled.add_published(published)
     published.save_settings({"name": "published", "kind": "counts"})
     fit_published(published)
@@ -60,10 +61,10 @@ def _pictured(folder: Path) -> dict[str, str]:
     if source := os.environ.get("GNOMON_SCREENSHOT_STUDY"):
         shutil.copy(source, copy)
     else:
-        store = Store.open(f"sqlite:///{copy}")
+        store = Store.open(sqlite_url(copy))
         demo.fill(store)
         store.close()
-    return {"published study": f"sqlite:///{folder / 'published.db'}", "SmolLM2-135M": f"sqlite:///{copy}"}
+    return {"published study": sqlite_url(folder / "published.db"), "SmolLM2-135M": sqlite_url(copy)}
 
 
 @pytest.fixture(scope="session")

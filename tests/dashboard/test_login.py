@@ -16,6 +16,7 @@ from bench.support.raters import DENIES
 from gnomon.dashboard.auth.roles import VARIABLE, Access, access_from_environment, check_address
 from gnomon.data.errors import InputError
 from gnomon.data.storage import tables
+from gnomon.data.storage.engines import sqlite_url
 from gnomon.data.storage.store import Store
 
 PEOPLE = {"Ann@lab.example": "rater", "vic@lab.example": "viewer", "ada@lab.example": "admin"}
@@ -63,7 +64,7 @@ def test_a_server_that_is_told_wrongly_who_may_come_in_lets_nobody_in(monkeypatc
 
 @pytest.mark.browser
 def test_a_server_that_is_told_wrongly_who_may_come_in_says_so_and_shows_nothing(context, tmp_path):
-    store = Store.open(url := f"sqlite:///{tmp_path / 'gnomon.db'}")
+    store = Store.open(url := sqlite_url(tmp_path / "gnomon.db"))
     demo.fill(store, fits=False)
     store.close()
     with serving({"lab": url}, tmp_path / "log.txt", {VARIABLE: '{"auth": "oidc"}'}) as address:
@@ -80,7 +81,7 @@ def test_a_server_that_is_told_wrongly_who_may_come_in_says_so_and_shows_nothing
 def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
     """Address of a server that asks for a login, and the URL of its study."""
     folder = tmp_path_factory.mktemp("guarded")
-    url, secrets = f"sqlite:///{folder / 'gnomon.db'}", folder / "secrets.toml"
+    url, secrets = sqlite_url(folder / "gnomon.db"), folder / "secrets.toml"
     store = Store.open(url)
     demo.fill(store, fits=False)
     store.close()

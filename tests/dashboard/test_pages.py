@@ -9,6 +9,8 @@ import dashboard_demo as demo
 import pytest
 from dashboard_browser import drawn, opened, picked, press_until, settle
 
+from gnomon.data.storage.engines import sqlite_file
+
 pytestmark = pytest.mark.browser
 
 PAGES = ["Study", "Scaling", "Refusal", "Judges", "Label", "Transcripts", "Diagnostics"]
@@ -59,7 +61,7 @@ def test_a_failed_fit_is_shown_as_failed_and_its_figures_are_not(visit):
 
 def test_the_next_step_is_a_command_that_names_the_folder(visit, urls):
     page = visit("bare")
-    folder = urls["bare"].removeprefix("sqlite:///").removesuffix("/gnomon.db")
+    folder = sqlite_file(urls["bare"]).parent
     page.get_by_text(f"gnomon fit {folder}").wait_for()
 
 

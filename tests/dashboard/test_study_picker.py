@@ -9,6 +9,7 @@ import pytest
 from gnomon.dashboard.study_picker import VARIABLE, StudyRef, change_token, configured_studies, encode_studies
 from gnomon.data.errors import InputError
 from gnomon.data.records import Facts, Label
+from gnomon.data.storage.engines import sqlite_url
 from gnomon.data.storage.store import Store
 
 
@@ -41,7 +42,7 @@ def test_commands_name_the_folder_of_the_study_file(tmp_path: Path, monkeypatch)
     folder = tmp_path / "my study"
     folder.mkdir()
     (folder / "study.toml").touch()
-    place = StudyRef("a", f"sqlite:///{folder / 'gnomon.db'}")
+    place = StudyRef("a", sqlite_url(folder / "gnomon.db"))
     assert place.shell_command("judge") == f"gnomon judge '{folder}'"
     monkeypatch.chdir(tmp_path)
     assert place.shell_command("judge") == "gnomon judge 'my study'"

@@ -36,6 +36,7 @@ from gnomon.data.records import (
     trial_seed,
 )
 from gnomon.data.storage import tables
+from gnomon.data.storage.engines import sqlite_url
 from gnomon.data.storage.store import Store
 
 YES = Facts(claims=True, concept="ocean", coherent=True, refused=False, passed=True)
@@ -84,7 +85,7 @@ def full(store, make_trial):
 
 @pytest.fixture
 def other(tmp_path):
-    opened = Store.open(f"sqlite:///{tmp_path / 'other.db'}")
+    opened = Store.open(sqlite_url(tmp_path / "other.db"))
     yield opened
     opened.close()
 
@@ -159,7 +160,7 @@ trials = st.tuples(
 )
 def test_any_study_round_trips(tmp_path, trials, verdicts, labels, settled):
     folder = Path(tempfile.mkdtemp(dir=tmp_path))
-    store, other = (Store.open(f"sqlite:///{folder / name}.db") for name in "ab")
+    store, other = (Store.open(sqlite_url(folder / f"{name}.db")) for name in "ab")
     store.save_settings(settled)
     store.add_subjects([Subject(name, 1e9, "f", "v") for name in "ba"])
     store.add_protocol("p", "p", {"words": [text for *_, text in labels]})

@@ -29,6 +29,7 @@ from gnomon.data.records import (
     VerdictState,
 )
 from gnomon.data.storage import tables
+from gnomon.data.storage.engines import sqlite_url
 from gnomon.data.storage.store import Store
 
 CLAIMS = Facts(claims=True, concept="ocean", coherent=True, refused=False)
@@ -90,7 +91,7 @@ def study(store, make_trial):
 
 @pytest.fixture
 def other(tmp_path):
-    opened = Store.open(f"sqlite:///{tmp_path / 'other.db'}")
+    opened = Store.open(sqlite_url(tmp_path / "other.db"))
     yield opened
     opened.close()
 

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from gnomon.data.errors import InputError, UnknownNameError, UserError
 from gnomon.data.importers import IMPORTERS, ImportOptions, ingest, parse_files, text_files
 from gnomon.data.storage import tables
+from gnomon.data.storage.engines import sqlite_url
 from gnomon.data.storage.store import Store
 
 FORMAT = "introspection-scaling"
@@ -268,7 +269,7 @@ def test_where_a_batch_ends_makes_no_difference(file, tmp_path, monkeypatch):
     found = []
     for size in (1, 3, 5_000):
         monkeypatch.setattr(ingest, "BATCH", size)
-        store = Store.open(f"sqlite:///{tmp_path / f'{size}.db'}")
+        store = Store.open(sqlite_url(tmp_path / f"{size}.db"))
         parsed = parse_files("open-introspection", [path], ImportOptions())
         landed = parsed.ingest_into(store)
         kept = [
@@ -288,7 +289,7 @@ def test_a_file_that_changes_while_it_is_read_stores_nothing(file, tmp_path):
     path = file(GOOD + b"\n" + with_trial(1))
     parsed = parse_files(FORMAT, [path], ImportOptions())
     path.write_bytes(GOOD)
-    store = Store.open(f"sqlite:///{tmp_path / 'gnomon.db'}")
+    store = Store.open(sqlite_url(tmp_path / "gnomon.db"))
     with pytest.raises(InputError, match="changed while it was read: nothing was stored"):
         parsed.ingest_into(store)
     assert store.count_rows(tables.trials) == 0

@@ -19,6 +19,7 @@ from gnomon.commands.transfer import import_files
 from gnomon.data.errors import InputError
 from gnomon.data.importers import ImportOptions
 from gnomon.data.storage import tables
+from gnomon.data.storage.engines import sqlite_url
 from gnomon.data.storage.store import Store
 from gnomon.stats.cells.aggregation import judged_cells
 
@@ -239,7 +240,7 @@ def run_step(case: Path, step: Step, study: Path) -> None:
 def test_a_case_gives_its_right_value(case: Case, shared: Path, tmp_path: Path) -> None:
     for step in case.steps:
         run_step(shared / "cases" / case.name, step, tmp_path / "study")
-    with closing(Store.open(f"sqlite:///{tmp_path / 'study' / 'gnomon.db'}")) as store:
+    with closing(Store.open(sqlite_url(tmp_path / "study" / "gnomon.db"))) as store:
         assert case.check(Found(store)) == case.right
 
 

@@ -17,6 +17,7 @@ from gnomon.data.importers.field_parsers import ImportReport, RowError
 from gnomon.data.importers.formats.gnomon_export import check_row, read_folder
 from gnomon.data.records import Arm, CountRow
 from gnomon.data.storage import tables
+from gnomon.data.storage.engines import sqlite_url
 from gnomon.data.storage.store import Store
 from gnomon.stats.cells.aggregation import CellCounts, published_cells
 
@@ -248,7 +249,7 @@ def test_counts_go_out_and_come_back(read, tmp_path, store):
     old = (tmp_path / "out" / "counts.jsonl").read_text(encoding="utf-8")
     assert old.count("\n") == 3
     report = ImportReport()
-    with closing(Store.open(f"sqlite:///{tmp_path / 'back.db'}")) as other:
+    with closing(Store.open(sqlite_url(tmp_path / "back.db"))) as other:
         read_folder([tmp_path / "out"], ImportOptions(), report).store_into(other, report)
         assert report.problems == []
         assert published_cells(other).content_hash() == published_cells(store).content_hash()

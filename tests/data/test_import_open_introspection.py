@@ -11,6 +11,7 @@ from sqlalchemy import select
 
 from gnomon.data.importers import ImportOptions, parse_files
 from gnomon.data.storage import tables
+from gnomon.data.storage.engines import sqlite_url
 from gnomon.data.storage.store import Store
 
 FORMAT = "open-introspection"
@@ -79,7 +80,7 @@ def test_pass_and_fail_are_kept_and_the_facts_behind_them_are_read(store, write,
 def test_a_changed_label_is_a_revision_after_the_verdict_in_any_order_of_files(store, write, tmp_path):
     plain = write("dev.jsonl", row(label=said("pass", "ocean")))
     judged = write("dev_calibration.jsonl", row(label=said("fail", "ocean"), verdict=said("pass", "ocean")))
-    other = Store.open(f"sqlite:///{tmp_path / 'other.db'}")
+    other = Store.open(sqlite_url(tmp_path / "other.db"))
     for where, paths in ((store, (plain, judged)), (other, (judged, plain))):
         landed, report = bring(where, *paths)
         assert (landed.new, landed.revisions, report.problems) == ({"trials": 1, "verdicts": 1, "labels": 2}, 1, [])
@@ -160,7 +161,7 @@ def test_equal_ids_of_different_models_are_different_trials(store, write):
 def test_a_trial_has_one_id_whatever_file_and_line_it_stands_in(store, write, tmp_path):
     rows = [row(f"t{number}") for number in range(5)]
     bring(store, write("a.jsonl", *rows))
-    other = Store.open(f"sqlite:///{tmp_path / 'other.db'}")
+    other = Store.open(sqlite_url(tmp_path / "other.db"))
     for number, each in enumerate(reversed(rows)):
         bring(other, write(f"b{number}.jsonl", row("filler"), each))
     assert store.trial_ids() < other.trial_ids()

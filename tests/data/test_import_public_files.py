@@ -16,6 +16,7 @@ from sqlalchemy import select
 from gnomon.commands.transfer import import_files
 from gnomon.data.importers import ImportOptions
 from gnomon.data.storage import tables
+from gnomon.data.storage.engines import sqlite_url
 from gnomon.data.storage.store import Store
 from gnomon.stats.cells.aggregation import published_cells
 
@@ -225,5 +226,5 @@ def test_a_public_file_is_counted_as_pandas_counts_it(public: PublicFile, shared
         columns.write_text(public.map, encoding="utf-8")
     done = import_files(public.format, paths, tmp_path / "study", ImportOptions(map=columns), json=False)
     assert done.problems == ()
-    with closing(Store.open(f"sqlite:///{tmp_path / 'study' / 'gnomon.db'}")) as store:
+    with closing(Store.open(sqlite_url(tmp_path / "study" / "gnomon.db"))) as store:
         assert stored_counts(store, public.flag) == public.count(paths)

@@ -11,6 +11,7 @@ import pytest
 from gnomon.data import bundled
 from gnomon.data.records import Facts
 from gnomon.data.storage import tables
+from gnomon.data.storage.engines import sqlite_url
 from gnomon.data.storage.store import Store
 from gnomon.judging.config import JudgeConfig
 from gnomon.judging.registry import build_judge
@@ -24,7 +25,7 @@ def first(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
     """A study of 360 trials with the verdicts that the first version's local judges gave."""
     file = tmp_path_factory.mktemp("first") / "gnomon.db"
     file.write_bytes(gzip.decompress(FIXTURE.read_bytes()))
-    store = Store.open(f"sqlite:///{file}")
+    store = Store.open(sqlite_url(file))
     yield store
     store.close()
 

@@ -13,6 +13,7 @@ import pytest
 
 from gnomon.data.errors import FitFailedError, InputError, NotEnoughDataError
 from gnomon.data.records import Arm, CountRow, Subject, Trial
+from gnomon.data.storage.engines import sqlite_url
 from gnomon.data.storage.store import Store
 from gnomon.data.storage.tables import events, fits
 from gnomon.stats import fit
@@ -338,7 +339,7 @@ def test_ctrl_c_stops_the_sampler_and_stores_nothing(tmp_path: Any) -> None:
         from gnomon.data.storage.store import Store
         from gnomon.stats.fit import fit_published
         from gnomon.stats.inference.sampler import SamplerSettings
-        store = Store.open("sqlite:///{tmp_path / "c.db"}")
+        store = Store.open("{sqlite_url(tmp_path / "c.db")}")
         store.add_subjects([Subject("m", 1e9, "toy", "instruct")])
         store.add_counts([CountRow("p", "m", arm, 100, 10, 10) for arm in (Arm.INJECTION, Arm.CONTROL)])
         def progress(stage, share):

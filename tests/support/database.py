@@ -15,6 +15,7 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import create_engine, make_url, text
 
+from gnomon.data.storage.engines import sqlite_url
 from gnomon.data.storage.store import Store
 
 DATABASE = "GNOMON_TEST_DATABASE"
@@ -61,12 +62,12 @@ def place(request: pytest.FixtureRequest, folder: Path, kind: str) -> str:
     file = folder / "gnomon.db"
     if migrated:
         shutil.copyfile(request.getfixturevalue("migrated_file"), file)
-    return f"sqlite:///{file}"
+    return sqlite_url(file)
 
 
 def create_migrated_file(file: Path) -> Path:
     """Make an SQLite database with the newest tables and no rows."""
-    Store.open(f"sqlite:///{file}").close()
+    Store.open(sqlite_url(file)).close()
     return file
 
 

@@ -17,7 +17,7 @@ from gnomon.data.exporters.gnomon_export import export_store
 from gnomon.data.importers.formats.gnomon_export import ORDER, columns_of
 from gnomon.data.records import Arm, Condition, Facts, JudgeVersion, Label, Span, Subject, Trial, Verdict, trial_seed
 from gnomon.data.storage import tables
-from gnomon.data.storage.engines import connect_engine
+from gnomon.data.storage.engines import connect_engine, sqlite_file, sqlite_url
 from gnomon.data.storage.store import Store
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -55,12 +55,12 @@ class Case:
 
 def database(folder: Path) -> str:
     """URL of the study's database."""
-    return f"sqlite:///{folder / 'study' / 'gnomon.db'}"
+    return sqlite_url(folder / "study" / "gnomon.db")
 
 
 def rows(url: str) -> Rows:
     """All rows by table, each as text, without what differs between two runs that do the same; nothing is changed."""
-    if url.startswith("sqlite") and not Path(url.removeprefix("sqlite:///")).is_file():
+    if (file := sqlite_file(url)) is not None and not file.is_file():
         return {table.name: [] for table in ORDER}
     engine = connect_engine(url)
     try:

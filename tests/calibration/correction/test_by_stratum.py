@@ -11,6 +11,7 @@ import pytest
 from gnomon.calibration.audit.document import audit_views
 from gnomon.calibration.numerics.partial_pooling import partial_pool
 from gnomon.data.records import Arm, Condition, Facts, JudgeVersion, Label, Span, Subject, Trial, Verdict, trial_seed
+from gnomon.data.storage.engines import sqlite_url
 from gnomon.data.storage.store import Store
 
 
@@ -21,7 +22,7 @@ def arms_of(judge: dict[str, Any]) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def uneven_subjects(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
     """The audit of a judge that fails subject "small" under injection, with few labels of the concept "fear"."""
-    store = Store.open(f"sqlite:///{tmp_path_factory.mktemp('uneven') / 'gnomon.db'}")
+    store = Store.open(sqlite_url(tmp_path_factory.mktemp("uneven") / "gnomon.db"))
     store.add_protocol("p0", "p0", {})
     store.add_judge(JudgeVersion("j1", "judge", "imported", {}))
     store.add_subjects([Subject(name, 1e9, "toy", "instruct", "") for name in ("large", "small")])

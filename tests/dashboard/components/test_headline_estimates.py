@@ -9,6 +9,7 @@ import dashboard_demo as demo
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from gnomon.data.storage.engines import sqlite_url
 from gnomon.data.storage.store import Store
 from gnomon.stats.narrative.caveats import COUNTS_ONLY
 
@@ -30,7 +31,7 @@ def shown(tmp_path: Path) -> Callable[[Callable[[Store], None]], AppTest]:
         headline_estimates.show_sensitivity(place, store, fits)
 
     def run(fill: Callable[[Store], None]) -> AppTest:
-        url = f"sqlite:///{tmp_path / 'gnomon.db'}"
+        url = sqlite_url(tmp_path / "gnomon.db")
         store = Store.open(url)
         fill(store)
         store.close()

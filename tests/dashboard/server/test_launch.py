@@ -17,6 +17,7 @@ import pytest
 
 from gnomon.dashboard.server import launch
 from gnomon.data.errors import GnomonError, InputError
+from gnomon.data.storage.engines import sqlite_url
 
 SERVE = (
     "import sys; from gnomon.dashboard.server.launch import serve_studies; "
@@ -79,7 +80,7 @@ def test_a_server_that_ends_at_once_is_an_error_and_not_a_wait():
 @contextmanager
 def started(tmp_path: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
     """A process that serves and has said where."""
-    arguments = [sys.executable, "-c", SERVE, f"sqlite:///{tmp_path / 'gnomon.db'}", str(port)]
+    arguments = [sys.executable, "-c", SERVE, sqlite_url(tmp_path / "gnomon.db"), str(port)]
     with (tmp_path / "log.txt").open("wb") as errors:
         child = subprocess.Popen(
             arguments, stdout=subprocess.PIPE, stderr=errors, env={**os.environ, "HOME": str(tmp_path)}

@@ -10,6 +10,7 @@ from sqlalchemy import create_engine, text
 
 from gnomon.data.maintenance.integrity import examine_database
 from gnomon.data.records import Facts, JudgeVersion, Label, Verdict
+from gnomon.data.storage.engines import sqlite_url
 
 YES = Facts(claims=True, concept="ocean", coherent=True, refused=False)
 PAGE = 4096
@@ -55,7 +56,7 @@ def test_a_whole_database_passes_and_its_rows_are_counted(full):
 
 @SQLITE
 def test_a_database_that_is_not_there_is_not_made(store_url, tmp_path):
-    seen = examine_database(f"sqlite:///{tmp_path / 'nothing.db'}")
+    seen = examine_database(sqlite_url(tmp_path / "nothing.db"))
     assert (seen.schema, seen.damage) == (None, [])
     assert not (tmp_path / "nothing.db").exists()
 
@@ -110,7 +111,7 @@ def test_a_page_that_was_overwritten_is_named(full, tmp_path):
         with hurt.open("r+b") as file:
             file.seek((page - 1) * PAGE)
             file.write(chance.randbytes(PAGE))
-        told = found(f"sqlite:///{hurt}")
+        told = found(sqlite_url(hurt))
         assert "SQLite finds" in told or "cannot be read" in told, page
         named += "SQLite finds" in told
     assert named >= 8
@@ -120,7 +121,7 @@ def test_a_page_that_was_overwritten_is_named(full, tmp_path):
 def test_a_file_that_is_no_database_is_damage(store_url, tmp_path):
     path = tmp_path / "other.db"
     path.write_text("no database, but a letter. " * 400)
-    assert "file is not a database" in found(f"sqlite:///{path}")
+    assert "file is not a database" in found(sqlite_url(path))
 
 
 def test_a_newer_database_says_so(full):

@@ -15,6 +15,7 @@ from gnomon.data.maintenance.integrity import examine_database
 from gnomon.data.maintenance.replicate import back_up_store, copy_tables, move_store, table_checksums
 from gnomon.data.records import Facts, JudgeVersion, Label, Verdict
 from gnomon.data.storage import tables
+from gnomon.data.storage.engines import sqlite_url
 from gnomon.data.storage.store import Store
 
 YES = Facts(claims=True, concept="ocean", coherent=True, refused=False)
@@ -39,7 +40,7 @@ def full(store, make_trial):
 @pytest.fixture(params=["sqlite", "postgresql"])
 def other(request, tmp_path):
     kind = request.param
-    url = request.getfixturevalue("other_postgres") if kind == "postgresql" else f"sqlite:///{tmp_path / 'other.db'}"
+    url = request.getfixturevalue("other_postgres") if kind == "postgresql" else sqlite_url(tmp_path / "other.db")
     opened = Store.open(url)
     yield opened
     opened.close()
@@ -140,7 +141,7 @@ def test_a_backup_holds_one_state_while_others_write(full, tmp_path):
     told = back_up_store(full, out)
     stop.set()
     writer.join()
-    copied = Store.open(f"sqlite:///{out}")
+    copied = Store.open(sqlite_url(out))
     assert all_of(copied) == told
     assert copied.count_rows(tables.labels) <= full.count_rows(tables.labels)
     found = copied.read_frame(tables.labels)["trial"].tolist()

@@ -25,6 +25,7 @@ from gnomon.data.records import (
     trial_seed,
 )
 from gnomon.data.storage import tables
+from gnomon.data.storage.engines import sqlite_url
 from gnomon.data.storage.store import Store
 
 YES = Facts(claims=True, concept="ocean", coherent=True, refused=False)
@@ -143,12 +144,12 @@ def test_the_migrations_make_the_tables_that_the_code_knows(store):
 
 def test_a_database_of_a_newer_version_is_left_alone(tmp_path):
     path = tmp_path / "gnomon.db"
-    Store.open(f"sqlite:///{path}").close()
+    Store.open(sqlite_url(path)).close()
     with sqlite3.connect(path) as connection:
         connection.execute("UPDATE alembic_version SET version_num = '9999'")
     connection.close()
     with pytest.raises(StoreVersionError, match=r"newer version of Gnomon \(schema 9999.*upgrade gnomon"):
-        Store.open(f"sqlite:///{path}")
+        Store.open(sqlite_url(path))
 
 
 def test_somebody_elses_database_is_left_alone(tmp_path):
@@ -157,7 +158,7 @@ def test_somebody_elses_database_is_left_alone(tmp_path):
         connection.execute("CREATE TABLE cats (name TEXT)")
     connection.close()
     with pytest.raises(InputError, match="tables that are not Gnomon's"):
-        Store.open(f"sqlite:///{path}")
+        Store.open(sqlite_url(path))
 
 
 @pytest.mark.parametrize(
@@ -178,7 +179,7 @@ def test_a_file_that_is_no_database_is_named(tmp_path):
     path = tmp_path / "notes.txt"
     path.write_text("these are notes, and long enough to be no database header at all\n" * 20)
     with pytest.raises(StoreError, match="is no SQLite database"):
-        Store.open(f"sqlite:///{path}")
+        Store.open(sqlite_url(path))
 
 
 @pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)

@@ -10,6 +10,7 @@ import pytest
 
 from gnomon.data.errors import GnomonError, InputError
 from gnomon.data.records import Subject, Trial
+from gnomon.data.storage.engines import sqlite_url
 from gnomon.data.storage.store import Store
 from gnomon.generation.subjects.loading import load_subject
 from gnomon.generation.sweeps import ray_workers, runner
@@ -55,7 +56,7 @@ def test_a_killed_actor_loses_nothing_doubles_nothing_and_changes_nothing(
     assert killed
     assert any("an actor died" in line for line in said)
     assert report.made == report.planned == len(store.load_trials()) == 17
-    here = Store.open(f"sqlite:///{tmp_path / 'here.db'}")
+    here = Store.open(sqlite_url(tmp_path / "here.db"))
     runner.run_sweep(here, runner.LocalWorker(load_subject("small", str(folder))), small_design, record=RECORD)
     assert told(store.load_trials()) == told(here.load_trials())
     here.close()

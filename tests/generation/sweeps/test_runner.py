@@ -13,6 +13,7 @@ import torch
 from gnomon.data.errors import InputError
 from gnomon.data.records import Arm, Span, Subject
 from gnomon.data.storage import tables
+from gnomon.data.storage.engines import sqlite_url
 from gnomon.data.storage.store import Store
 from gnomon.generation.subjects.loading import LoadedSubject, load_subject
 from gnomon.generation.sweeps import runner
@@ -73,7 +74,7 @@ def test_a_second_run_makes_nothing_and_answers_do_not_depend_on_the_batch(
     swept(store, small_subject, design)
     again = swept(store, small_subject, design)
     assert (again.made, again.already) == (0, PLANNED)
-    other = Store.open(f"sqlite:///{tmp_path / 'other.db'}")
+    other = Store.open(sqlite_url(tmp_path / "other.db"))
     swept(other, small_subject, design, batch_size=64)
     assert told(other) == told(store)
     other.close()
@@ -94,7 +95,7 @@ def test_an_interruption_loses_the_batch_under_way_and_nothing_else(
     assert (report.made, report.already) == (PLANNED - 8, 8)
     assert seen[0] == (8, PLANNED)
     assert seen[-1] == (PLANNED, PLANNED)
-    whole = Store.open(f"sqlite:///{tmp_path / 'whole.db'}")
+    whole = Store.open(sqlite_url(tmp_path / "whole.db"))
     swept(whole, small_subject, design)
     assert told(whole) == told(store)
     whole.close()
