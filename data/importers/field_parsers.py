@@ -9,7 +9,8 @@ import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, time
+from decimal import Decimal
 from typing import Any, SupportsFloat, SupportsIndex, TypeVar
 
 from gnomon.data.arms import arm_aliases
@@ -22,6 +23,8 @@ EMPTY = frozenset(("", "none", "null", "nan", "-nan", "na", "n/a", "#n/a", "#na"
 EARLIEST, LATEST = 946_684_800, 4_102_444_800
 """Seconds since 1970 that are read as times: 2000 to 2100. Other numbers are no times but days of Excel, or years."""
 NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
+NAMES = ("rater", "judge", "subject")
+"""Fields that name someone, whom R's NA does not name; a key may be the code of a country."""
 WHOLE = re.compile(r"([+-]?\d+)\.0+")
 WORDS = {"true": True, "yes": True, "1": True, "1.0": True, "false": False, "no": False, "0": False, "0.0": False}
 
@@ -219,7 +222,7 @@ def parse_row_id(row: Mapping[str, object], name: str) -> str:
     row : mapping of str to object
         Source row.
     name : str
-        Name of the field, which holds text or a whole number.
+        Name of the field, which holds text, a whole number or a date.
 
     Raises
     ------
@@ -227,11 +230,25 @@ def parse_row_id(row: Mapping[str, object], name: str) -> str:
         If the field is missing or of another type.
     """
     value = required_value(row, name)
-    if isinstance(value, float) and value.is_integer():
+    if isinstance(value, float | Decimal) and math.isfinite(value) and value == int(value):
         value = int(value)
+    elif isinstance(value, datetime):
+        value = value.date().isoformat() if value.time() == time() else value.isoformat()
+    elif isinstance(value, date):
+        value = value.isoformat()
+    if stands_for_nothing(value) and not (value == "NA" and name not in NAMES):
+        raise RowError(f"'{name}' is {quote_value(value)}, which stands for no value: give a name")
     if isinstance(value, bool) or not isinstance(value, str | int):
         raise RowError(f"'{name}' is {quote_value(value)}, no name: write text or a whole number")
     return limit_text(str(value), name, 1000)
+
+
+def stands_for_nothing(value: object) -> bool:
+    """Whether a name is what programs write for a missing value: NaN, None, null, N/A, and NA (but not Na)."""
+    if not isinstance(value, str):
+        return isinstance(value, float) and math.isnan(value)
+    word = value.strip()
+    return bool(word) and is_empty(word) and (word == "NA" or word.lower() not in ("na", "nil"))
 
 
 def parse_word(row: Mapping[str, object], name: str) -> str | None:

@@ -105,6 +105,8 @@ class _Import:
     told: dict[int, str] = field(default_factory=dict)
     first_verdict: int = 0
     asked: Counter[tuple[str, str]] = field(default_factory=Counter)
+    again: Counter[str] = field(default_factory=Counter)
+    """New verdicts, by judge, that are samples only because their row has the key of an earlier one."""
     times: dict[tuple[str, str, str], tuple[str, str]] = field(default_factory=dict)
     """Content of the verdicts of this file whose number the source gives."""
 
@@ -167,6 +169,11 @@ def store_rows(store: Store, rows: Iterable[ImportedRow], concepts: set[str], re
             run.times.clear()
             for part in split_chunks(of_file, BATCH):
                 _store_batch(store, connection, part, run, landed)
+        for judge, times in (+run.again).items():
+            report.add_note(
+                f"judge '{judge}': {times} verdicts are on trials whose key an earlier row has: they are its further "
+                "samples, and estimates count the first; if they are of other responses, map what tells them apart"
+            )
         if any(landed.new.values()):
             detail = {"files": sorted(files), "new": landed.new, "already": landed.already}
             store.insert_rows(
@@ -451,6 +458,7 @@ def _store_verdict(
         )
         landed.new["verdicts"] += 1
         landed.count_verdict(heard)
+        run.again[heard.judge.name] += sample > 0 and heard.asked == ""
     elif there[sample] == content:
         landed.already["verdicts"] += 1
     else:

@@ -294,6 +294,7 @@ def csv_rows(path: Path, report: ImportReport, *, separator: str | None = None, 
         text = io.TextIOWrapper(file, "utf-8", "surrogateescape", newline="")
         reader = csv.reader(text, delimiter=separator, strict=True)
         header = _csv_header(path, reader)
+        named = [at for at, name in enumerate(header) if name]
         decimal = _decimal_columns(head, separator)
         lines_before = 1 if declared else 0
         for place, cells in _csv_records(path, reader, report, lines_before):
@@ -301,8 +302,10 @@ def csv_rows(path: Path, report: ImportReport, *, separator: str | None = None, 
                 for cell in cells:
                     _check_text(cell)
                 if len(cells) != len(header):
+                    until = _lines_until(place.line or 0, lines_before + reader.line_num)
                     raise RowError(
-                        f"has {len(cells)} cells where the header has {len(header)}: fix its separators and quotes"
+                        f"has {len(cells)} cells where the header has {len(header)}{until}: fix its separators and "
+                        "quotes"
                     )
             except RowError as error:
                 report.add_problem(place, error)
@@ -310,7 +313,7 @@ def csv_rows(path: Path, report: ImportReport, *, separator: str | None = None, 
                 for at in decimal:
                     if DECIMAL_COMMA.fullmatch(cells[at].strip()):
                         cells[at] = cells[at].strip().replace(",", ".")
-                yield place, dict(zip(header, cells, strict=True))
+                yield place, {header[at]: cells[at] for at in named}
 
 
 def _decimal_columns(head: bytes, separator: str) -> list[int]:
@@ -360,8 +363,7 @@ def _csv_header(path: Path, reader: Any) -> list[str]:
         raise InputError(f"{path}: its first line is no CSV header ({error}): fix the quotes") from None
     except StopIteration:
         raise InputError(f"{path}: has no header: name a file whose first line names the columns") from None
-    if len(set(header)) < len(header):
-        twice = next(name for name in header if header.count(name) > 1)
+    if twice := next((name for name in header if name and header.count(name) > 1), None):
         raise InputError(f"{path}: has two columns called '{twice}': rename one")
     return header
 
@@ -370,18 +372,30 @@ def _csv_records(
     path: Path, reader: Any, report: ImportReport, lines_before: int = 0
 ) -> Iterator[tuple[SourceLocation, list[str]]]:
     while True:
-        place = SourceLocation(path.name, lines_before + reader.line_num + 1)
+        first = lines_before + reader.line_num + 1
+        place = SourceLocation(path.name, first)
         try:
             cells = next(reader)
         except StopIteration:
             return
         except csv.Error as error:
+            last = lines_before + reader.line_num
+            if "unexpected end" in str(error) and last > first:
+                raise InputError(
+                    f"{path}: line {first} opens a quote that is never closed, so that the {last - first} lines after "
+                    "it cannot be read: close it, or remove the row if the file was cut off; nothing was stored"
+                ) from None
             report.rows += 1
-            report.add_problem(place, f"is no CSV ({error}): fix its quotes")
+            report.add_problem(place, f"is no CSV ({error}{_lines_until(first, last)}): fix its quotes")
             continue
         if any(cell.strip() for cell in cells):
             report.rows += 1
             yield place, cells
+
+
+def _lines_until(first: int, last: int) -> str:
+    """What is told of an invalid record that a quote made longer than its line."""
+    return f", and a quote joins it with the lines to {last}" if last > first else ""
 
 
 def json_items(path: Path, report: ImportReport) -> Rows:
@@ -491,10 +505,14 @@ def _document_rows(path: Path, document: object, rows: str | None) -> list[objec
     if isinstance(document, list):
         return document
     lists = dict(_object_lists(document))
-    if len(lists) != 1:
+    if not lists:
         raise InputError(
-            f"{path}: has {len(lists) or 'no'} lists of rows ({', '.join(sorted(lists)[:8])}): name one with 'rows' in "
-            "the map"
+            f"{path}: has no list of objects: write one object a row (in pandas to_json(orient='records')), or name "
+            "it .jsonl if each line is a row"
+        )
+    if len(lists) > 1:
+        raise InputError(
+            f"{path}: has {len(lists)} lists of rows ({', '.join(sorted(lists)[:8])}): name one with 'rows' in the map"
         )
     return next(iter(lists.values()))
 

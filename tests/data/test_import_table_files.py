@@ -109,8 +109,8 @@ def test_the_rows_of_a_json_document_are_its_list_of_objects(file, document, row
     ("content", "problem"),
     [
         ('{"a": [{"x": 1}], "b": [{"x": 2}]}', r"has 2 lists of rows \(a, b\): name one with 'rows'"),
-        ('{"a": 1}', "has no lists of rows"),
-        ("3", "has no lists of rows"),
+        ('{"a": 1}', "has no list of objects"),
+        ("3", "has no list of objects"),
         ('[{"a": 1}', "is broken JSON or cut off"),
         ('{"a": 1}\n{"a": 2}', "name it .jsonl if each line is a row"),
         ("[Infinity]", "holds Infinity"),
@@ -187,3 +187,53 @@ def test_a_workbook_that_unpacks_to_too_much_is_refused_before_it_is_read(tmp_pa
 def test_two_columns_of_one_name_are_told(tmp_path):
     with pytest.raises(InputError, match="two columns called 'id'"):
         read(workbook(tmp_path / "t.xlsx", ("a", [["id", "id"], [1, 2]])))
+
+
+def merged_workbook(path, rows, *areas):
+    workbook(path, ("a", rows))
+    book = openpyxl.load_workbook(path)
+    for area in areas:
+        book["a"].merge_cells(area)
+    book.save(path)
+    return path
+
+
+def test_cells_that_are_merged_downwards_all_have_the_value(tmp_path):
+    rows = [["arm", "id"], ["injection", 1], [None, 2], ["control", 3], [None, 4], [None, 5]]
+    path = merged_workbook(tmp_path / "t.xlsx", rows, "A2:A3", "A4:A5")
+    found = [(row["arm"], row["id"]) for row in read(path)[0]]
+    assert found == [("injection", 1), ("injection", 2), ("control", 3), ("control", 4), (None, 5)]
+
+
+@pytest.mark.parametrize(
+    ("area", "problem"),
+    [("A1:B1", "A1:B1 are merged across"), ("A3:B3", "A3:B3 are"), ("A1:A2", "its header are merged with those below")],
+)
+def test_cells_that_are_merged_otherwise_are_refused(tmp_path, area, problem):
+    path = merged_workbook(tmp_path / "t.xlsx", [["id", "judge"], [1, 1], [2, 0]], area)
+    with pytest.raises(InputError, match=problem):
+        read(path)
+
+
+@pytest.mark.parametrize("name", ["t.csv", "t.xlsx"])
+def test_columns_without_a_name_are_not_read(file, tmp_path, name):
+    rows = [["id", "", "judge", "", ""], ["1", "", "1", "note", ""]]
+    if name == "t.csv":
+        file(name, "\n".join(",".join(row) for row in rows))
+    else:
+        workbook(tmp_path / name, ("a", rows))
+    assert read(tmp_path / name)[0] == [{"id": "1", "judge": "1"}]
+
+
+def test_a_quote_that_is_not_closed_does_not_lose_the_rest_of_the_file_unseen(file):
+    with pytest.raises(InputError, match="line 3 opens a quote that is never closed, so that the 2 lines after"):
+        read(file("t.csv", 'id,text\n1,a\n2,"b\n3,c\n4,d\n'))
+    rows, problems = read(file("t.csv", 'id,text\n1,"a\n2,"b"\n3,"c"\n'))
+    assert (rows, len(problems)) == ([{"id": "3", "text": "c"}], 1)
+    assert "a quote joins it with the lines to 3" in problems[0]
+
+
+@pytest.mark.parametrize("name", ["t.xls", "t.ods", "t.XLSB"])
+def test_a_spreadsheet_that_is_not_read_says_how_to_save_it(file, name):
+    with pytest.raises(InputError, match=r"save it as .xlsx"):
+        read(file(name, b"x"))

@@ -487,3 +487,52 @@ def test_labels_join_the_samples_of_an_inspect_log_and_the_trials_of_other_forma
     landed, problems, _ = bring(rows, map_, "l.csv")
     assert (landed.new, problems) == ({"trials": 0, "verdicts": 0, "labels": 3}, [])
     assert judged(memory, tables.labels) == [False, True, False]
+
+
+@pytest.mark.parametrize(
+    ("values", "named"),
+    [
+        (["C", "F", "C"], "which of them are true"),
+        (["T", "I"], "which of them are true"),
+        (["85%", "0", "1"], "'85%', a number in another writing"),
+        (["0,5", "0", "1"], "'0,5', a number in another writing"),
+        (["7/10", "0", "1"], "'7/10', a number in another writing"),
+        (["85%", "0%", "100 %"], "percentages from 0 to 100"),
+    ],
+)
+def test_letters_of_two_alphabets_and_numbers_in_another_writing_are_not_read_as_yes_and_no(bring, values, named):
+    with pytest.raises(InputError, match=named):
+        bring(scores(*values), PLAIN)
+
+
+def test_percentages_are_compared_with_a_threshold_and_not_with_one_for_shares(bring, memory):
+    bring(scores("85%", "0 %", "100%", "n/a"), PLAIN + 'threshold = ">= 50%"\n')
+    assert judged(memory) == [True, False, True]
+    with pytest.raises(InputError, match="'85%', a number in another writing"):
+        bring(scores("85%", "0.5"), PLAIN + "threshold = 50\n")
+
+
+def test_verdicts_that_become_samples_by_the_key_alone_are_told(bring):
+    rows = [{"id": n, "judge": j} for n, j in [(1, 1), (1, 0), (2, 1)]]
+    _, _, report = bring(rows, PLAIN)
+    assert any("1 verdicts are on trials whose key an earlier row has" in note for note in report.notes)
+    _, _, report = bring([{**row, "run": at} for at, row in enumerate(rows)], PLAIN + 'sample = "run"\n', "b.csv")
+    assert not any("earlier row" in note for note in report.notes)
+
+
+@pytest.mark.parametrize(("name", "taken"), [("NaN", 0), ("None", 0), ("NA", 0), ("n/a", 0), ("Na", 1), ("Nil", 1)])
+def test_a_rater_whose_name_is_a_missing_value_is_told(bring, name, taken):
+    landed, problems, _ = bring(
+        [{"id": 1, "judge": 1, "who": name, "human": 1}], BOTH.replace('{value = "ann"}', '"who"')
+    )
+    assert (landed.new["trials"], landed.new["labels"], len(problems)) == (1, taken, 1 - taken)
+
+
+def test_two_files_of_one_name_are_not_told_apart_by_the_numbers_of_their_rows(tmp_path):
+    paths = [tmp_path / folder / "t.csv" for folder in "ab"]
+    for path in paths:
+        path.parent.mkdir()
+        path.write_text("id,judge\n1,1\n", encoding="utf-8")
+    (tmp_path / "map.toml").write_text(PLAIN.replace('"id"', "{row_number = true}"), encoding="utf-8")
+    with pytest.raises(InputError, match="2 files have this name"):
+        parse_files("table", paths, ImportOptions(map=tmp_path / "map.toml"))

@@ -93,6 +93,7 @@ def read_files(
         options.separator or columns.separator, options.encoding or columns.encoding, columns.sheet, columns.rows
     )
     layout.check_names()
+    _check_file_names(paths, columns)
     reading = _TableReader.from_files(paths, columns, layout, options, report)
     for path in paths:
         numbered = _number_rows(table_rows(path, report, layout))
@@ -114,6 +115,16 @@ def _suggested_map(paths: Sequence[Path], options: ImportOptions, report: Import
     mapped = ", ".join(f"{name} = '{column}'" for column, name in columns.needed_columns().items())
     report.add_note(f"{paths[0].name}: read without a column map: {mapped} (gnomon import --suggest shows all of it)")
     return columns
+
+
+def _check_file_names(paths: Sequence[Path], columns: ColumnMap) -> None:
+    """Refuse files of one name whose rows are known by the file's name and their number."""
+    names = Counter(path.name for path in paths)
+    if isinstance(columns.trial.key, RowNumberKey) and (twice := [name for name in names if names[name] > 1]):
+        raise InputError(
+            f"{twice[0]}: {names[twice[0]]} files have this name, and the key of a row is its number in the file: "
+            "rename one, or map a column as 'key'"
+        )
 
 
 def _number_rows(rows: Iterator[tuple[SourceLocation, Row]]) -> Iterator[tuple[SourceLocation, tuple[int, Row]]]:

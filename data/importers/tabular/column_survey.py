@@ -215,7 +215,7 @@ def _default_threshold(columns: ColumnMap, survey: ColumnSurvey, threshold: str)
         str(part.mapped_sources()[name])
         for number, (_, part) in enumerate(columns.fact_parts)
         for name in part.flag_names
-        if part.threshold is None and survey.ranges[number, name].grades
+        if part.threshold is None and survey.ranges[number, name].is_graded
     }
     if len(graded) > 1:
         raise InputError(
@@ -240,7 +240,7 @@ def _flag_reader(
     if own is not None or threshold is not None:
         return column.flag_reader(found, None if own is None else _flags_by_word(own), threshold)
     if shared is None or not isinstance(source, str):
-        return column.flag_reader(found, None, bound if found.grades and part.main_flag == name else None)
+        return column.flag_reader(found, None, bound if found.is_graded and part.main_flag == name else None)
     listed = _flags_by_word(shared)
     return column.flag_reader(found, listed if uses == 1 or _list_applies(column, found, listed) else None)
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 import zipfile
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,44 @@ from gnomon.data.importers.text_files import Rows, check_whole
 LARGEST = 2**30
 """Greatest number of bytes of all parts of a workbook together."""
 EMPTY_ERRORS = frozenset(("#N/A",))
+PART = 2**20
+MERGED = re.compile(rb"<(?:\w+:)?mergeCell\s[^>]*?ref=[\"']([A-Z]{1,3})(\d{1,7}):([A-Z]{1,3})(\d{1,7})[\"']")
+LONGEST_TAG = 200
+"""Bytes of a part of a sheet that are searched again with the next part, since a tag may lie across both."""
+
+
+@dataclass(slots=True)
+class MergedCells:
+    """Cells of one column that are merged downwards: each has the value of the uppermost.
+
+    `spans` are the last rows by the first, by the column's index; `values` the values that hold at the moment.
+    """
+
+    spans: dict[int, dict[int, int]] = field(default_factory=dict)
+    values: dict[int, tuple[int, object]] = field(default_factory=dict)
+
+    def fill_row(self, number: int, cells: tuple[Any, ...]) -> tuple[Any, ...]:
+        """The cells of a row with the values of those above that they are merged with.
+
+        Parameters
+        ----------
+        number : int
+            The row's number, from 1; rows are given in their order.
+        cells : tuple of object
+            Values of its cells.
+        """
+        if not self.spans:
+            return cells
+        made = list(cells)
+        for at, spans in self.spans.items():
+            own = made[at] if at < len(made) else None
+            if number in spans:
+                self.values[at] = (spans[number], own)
+            last, value = self.values.get(at, (0, None))
+            if number <= last and value is not None:
+                made += [None] * (at + 1 - len(made))
+                made[at] = value
+        return tuple(made)
 
 
 def excel_rows(path: Path, report: ImportReport, *, sheet: str | None = None) -> Rows:
@@ -75,14 +115,18 @@ def _named_rows(path: Path, sheet: str | None) -> Iterator[tuple[int, dict[str, 
     try:
         name = _sheet_name(path, values, sheet)
         header: list[str] | None = None
+        merged = _merged_cells(path, values[name])
         pairs = zip(_cells(values[name]), _cells(formulas[name]), strict=True)
         for number, (cells, written) in enumerate(pairs, start=1):
+            filled = merged.fill_row(number, cells)
             if all(cell is None for cell in cells) and all(cell is None for cell in written):
                 continue
             if header is None:
+                if any(number in spans for spans in merged.spans.values()):
+                    raise InputError(f"{path}: cells of its header are merged with those below: give it one row")
                 header = _header_names(path, cells)
                 continue
-            yield number, _named_cells(path, number, header, cells, written)
+            yield number, _named_cells(path, number, header, filled, written)
     finally:
         values.close()
         formulas.close()
@@ -93,6 +137,28 @@ def _cells(sheet: Any) -> Iterator[tuple[Any, ...]]:
     sheet.reset_dimensions()
     for row in sheet.iter_rows(values_only=True):
         yield tuple(row)
+
+
+def _merged_cells(path: Path, sheet: Any) -> MergedCells:
+    """The cells of a sheet that are merged downwards; cells that are merged across columns are refused.
+
+    A merged area is one cell to its reader, and in the file all but its first cell are empty.
+    """
+    from openpyxl.utils import column_index_from_string
+
+    found, before = MergedCells(), b""
+    with sheet._get_source() as source:
+        while part := source.read(PART):
+            for left, top, right, bottom in MERGED.findall(before + part):
+                if left != right:
+                    area = f"{left.decode()}{int(top)}:{right.decode()}{int(bottom)}"
+                    raise InputError(
+                        f"{path}: the cells {area} are merged across columns, and a row has one value a column: "
+                        "unmerge them (a title or note does not belong in the table), or save the table alone"
+                    )
+                found.spans.setdefault(column_index_from_string(left.decode()) - 1, {})[int(top)] = int(bottom)
+            before = part[-LONGEST_TAG:]
+    return found
 
 
 def _sheet_name(path: Path, book: Any, sheet: str | None) -> str:
@@ -115,7 +181,7 @@ def _header_names(path: Path, cells: tuple[Any, ...]) -> list[str]:
     while names and not names[-1]:
         names.pop()
     for name in names:
-        if names.count(name) > 1:
+        if name and names.count(name) > 1:
             raise InputError(f"{path}: has two columns called '{name}': rename one")
     return names
 
@@ -125,6 +191,8 @@ def _named_cells(
 ) -> dict[str, object]:
     row: dict[str, object] = {}
     for at, name in enumerate(header):
+        if not name:
+            continue
         cell = cells[at] if at < len(cells) else None
         formula = written[at] if at < len(written) else None
         if cell is None and formula is not None:

@@ -90,6 +90,10 @@ READERS: dict[str, Callable[[Path, ImportReport, FileLayout], Rows]] = {
 }
 
 
+SPREADSHEETS = (".xls", ".xlsb", ".ods", ".numbers")
+"""Endings of spreadsheets that are not read."""
+
+
 def table_rows(path: Path, report: ImportReport, layout: FileLayout) -> Rows:
     """Rows of a table; the file type is known from the file's extension.
 
@@ -108,6 +112,8 @@ def table_rows(path: Path, report: ImportReport, layout: FileLayout) -> Rows:
         If the file has another extension or cannot be read.
     """
     reader = READERS.get(path.suffix.lower())
+    if path.suffix.lower() in SPREADSHEETS:
+        raise InputError(f"{path}: is a spreadsheet of another program or version: save it as .xlsx (or CSV)")
     if reader is None:
         raise InputError(f"{path}: is no table that can be read: name a file that ends in {', '.join(READERS)}")
     return reader(path, report, layout)

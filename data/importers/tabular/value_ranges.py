@@ -31,9 +31,16 @@ PASS_FAIL = {
     "c": True,
     "i": False,
 }
+ALPHABETS = (frozenset("ynp"), frozenset("tf"), frozenset("cinp"))
+"""Letters mean something only within one alphabet: C is correct beside I, and a grade beside A, B and F."""
 PASS_FIELDS = ("passed", "identified")
 """Fields whose column may also hold words of `PASS_FAIL`."""
-THRESHOLD = re.compile(rf"\s*(>=|>|<=|<)?\s*({NUMBER.pattern})\s*")
+PERCENT = re.compile(rf"({NUMBER.pattern}) ?%")
+OTHER_WRITING = re.compile(
+    rf"{NUMBER.pattern} ?%|[+-]?\d+,\d+(?: ?%)?|{NUMBER.pattern} ?(?:/|out of|of) ?{NUMBER.pattern}"
+)
+"""Numbers that are written as percentages, with a comma, or as a part of a number."""
+THRESHOLD = re.compile(rf"\s*(>=|>|<=|<)?\s*({NUMBER.pattern})\s*%?\s*")
 COMPARISONS = {
     ">=": lambda value, bound: value >= bound,
     ">": lambda value, bound: value > bound,
@@ -64,6 +71,12 @@ def word_number(word: str) -> float | None:
     return float(word) if NUMBER.fullmatch(word) else None
 
 
+def percent_number(word: str) -> float | None:
+    """The number before the sign of a percentage, or None."""
+    found = PERCENT.fullmatch(word)
+    return float(found[1]) if found else None
+
+
 @dataclass(slots=True)
 class CellRange:
     """The distinct values of one column, as words."""
@@ -85,13 +98,39 @@ class CellRange:
             self.words[word] += 1
         else:
             self.beyond += 1
-        if (number := word_number(word)) is not None:
+        number = word_number(word)
+        if (number := percent_number(word) if number is None else number) is not None:
             self.lowest, self.highest = min(self.lowest, number), max(self.highest, number)
 
     @property
     def grades(self) -> list[str]:
         """Numbers other than 0 and 1."""
         return [word for word in self.words if word not in ("0", "1") and word_number(word) is not None]
+
+    @property
+    def letters(self) -> set[str]:
+        """Words of one letter."""
+        return {word for word in self.words if len(word) == 1 and word.isalpha()}
+
+    @property
+    def written_otherwise(self) -> list[str]:
+        """Numbers that are written as percentages, with a comma, or as a part of a number."""
+        return [word for word in self.words if OTHER_WRITING.fullmatch(word)]
+
+    @property
+    def are_percentages(self) -> bool:
+        """Whether all of its numbers are percentages."""
+        plain = any(word_number(word) is not None for word in self.words)
+        return (
+            not plain
+            and any(map(PERCENT.fullmatch, self.words))
+            and all(map(PERCENT.fullmatch, self.written_otherwise))
+        )
+
+    @property
+    def is_graded(self) -> bool:
+        """Whether it holds numbers other than 0 and 1, however they are written."""
+        return bool(self.grades or self.written_otherwise)
 
     def shown_words(self, most: int = 6) -> str:
         """The commonest values, for a message."""
@@ -125,8 +164,10 @@ class FlagReader:
             return None
         if word in self.words:
             return self.words[word]
-        if self.comparison and (number := word_number(word)) is not None:
-            return bool(COMPARISONS[self.comparison](number, self.bound))
+        if self.comparison:
+            number = word_number(word)
+            if (number := percent_number(word) if number is None else number) is not None:
+                return bool(COMPARISONS[self.comparison](number, self.bound))
         raise RowError(f"'{self.name}' is {quote_value(value)}: {self.remedy}")
 
 
@@ -224,14 +265,16 @@ class FlagColumn:
         InputError
             If the meaning of the values cannot be known.
         """
-        if threshold is not None and listed is None:
-            self._check_threshold(found, threshold)
+        if listed is None:
+            self._check_writing(found, threshold)
+            if threshold is not None:
+                self._check_threshold(found, threshold)
         if listed is not None or threshold is not None:
             comparison, bound = threshold or ("", 0.0)
             remedy = "is no number" if listed is None else f"is not in {self.list_name}: add it ('' means no value)"
             return FlagReader(self.name, listed or {}, remedy, comparison, bound)
         known = flag_words(self.name)
-        if any(len(word) == 1 and word.isalpha() and word not in (*known, "p") for word in found.words):
+        if not any(found.letters <= alphabet for alphabet in ALPHABETS):
             known = {word: value for word, value in known.items() if not (len(word) == 1 and word.isalpha())}
         if found.grades:
             raise InputError(
@@ -245,6 +288,23 @@ class FlagColumn:
                 "stored"
             )
         return FlagReader(self.name, known, f"write true or false, or list its values in {self.list_name}")
+
+    def _check_writing(self, found: CellRange, threshold: tuple[str, float] | None) -> None:
+        """Refuse numbers in another writing: beside them, 0 and 1 are no booleans, and a threshold compares only those
+        that it can read. Percentages are compared with a threshold.
+        """
+        other = found.written_otherwise
+        if not other or (threshold is not None and found.are_percentages):
+            return
+        if found.are_percentages:
+            raise InputError(
+                f"{self} holds percentages from {found.lowest:g} to {found.highest:g}: say which of them are true with "
+                f'threshold = ">= {max(found.highest / 2, 1):g}" in [{self.part}]; nothing was stored'
+            )
+        raise InputError(
+            f"{self} holds {quote_value(other[0])}, a number in another writing: write all of them as plain numbers "
+            f"(0.5, 7), or list the column's values in {self.list_name}; nothing was stored"
+        )
 
     def _check_threshold(self, found: CellRange, threshold: tuple[str, float]) -> None:
         """Refuse a threshold for a column of words, and one above 1 for a column of numbers from 0 to 1."""
