@@ -12,8 +12,10 @@ from bench.support.browser import ANSWER, ARGUMENTS, READY, executable
 
 DENIES = {"n": "claims=False", "0": "concept=none", "s": "coherent=True", "e": "refused=False"}
 """Keys that label a denial, each with the fact and the value of the button that it presses."""
-TRIES = 20
-LOOKS, LOOK = 20, 0.05
+PATIENCE = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
+"""Seconds to wait for what a press should do, by try. They grow: a press interrupts the page's run, so that presses at
+a fixed pace, faster than a busy server draws, would keep the page from ever being drawn."""
+LOOK = 0.05
 WATCH = """() => {
   const inside = (node) => node.querySelector('[data-testid="transcript"]')
     ?? [...node.querySelectorAll("*")].map((each) => each.shadowRoot && inside(each.shadowRoot)).find(Boolean);
@@ -118,11 +120,12 @@ async def _chosen(page: Any, name: str) -> bool:
 
 async def _press_until(page: Any, key: str, happened: Callable[[], Awaitable[bool]]) -> None:
     """Press a key until something has happened: presses in the first moment of a transcript are ignored by design."""
-    for _ in range(TRIES):
+    for patience in PATIENCE:
         await page.keyboard.press(key)
-        for _ in range(LOOKS):
+        end = time.monotonic() + patience
+        while time.monotonic() < end:
             await asyncio.sleep(LOOK)
             if await happened():
                 await page.wait_for_selector(READY)  # until then buttons of the previous transcript may still be shown
                 return
-    raise RuntimeError(f"pressing {key} changed nothing")
+    raise RuntimeError(f"pressing {key} changed nothing in {sum(PATIENCE):.0f} seconds")

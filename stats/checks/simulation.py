@@ -112,7 +112,7 @@ def draw_from_prior(model: OutcomeModel, rng: np.random.Generator) -> np.ndarray
     if v is not None:
         common = rng.normal(size=(v.arms, 1, 1, 1))
         alike = np.sqrt(v.wrong_alike) * common + np.sqrt(1.0 - v.wrong_alike) * point["wrong"]
-        point["wrong"] = v.wrong_mean + v.wrong_sd * alike
+        point["wrong"] = v.wrong_mean + v.wrong_sd[:, None, None, None] * alike
         point["log_judge_scale"] = np.log(np.abs(point["log_judge_scale"]) * v.scale)
         rayleigh = rng.rayleigh(v.dose_scale, point["log_wrong_scale"].shape)
         point["log_wrong_scale"] = np.log(rayleigh)

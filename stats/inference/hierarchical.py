@@ -35,7 +35,7 @@ from gnomon.stats.model.priors import Priors
 if TYPE_CHECKING:
     from gnomon.stats.inference.laplace_pilot import CoefficientBlock
 
-VERSION = "5"
+VERSION = "6"
 """Part of every fit's hash: increase it when a change of the model invalidates stored fits."""
 
 SCALE_NAMES = ("log_scale", "log_judge_scale", "log_wrong_scale")
@@ -514,7 +514,7 @@ def _verdict_log_likelihood(pm: Any, pt: Any, logs: Any, v: VerdictArrays, class
 
     judges = v.full.shape[1]
     many = judges * classes * (classes - 1)
-    covariance = v.wrong_sd**2 * (v.wrong_alike + (1.0 - v.wrong_alike) * np.eye(many))
+    covariance = v.wrong_sd[:, None, None] ** 2 * (v.wrong_alike + (1.0 - v.wrong_alike) * np.eye(many))
     wrong = pm.MvNormal("wrong", np.full(many, v.wrong_mean), covariance, shape=(v.arms, many))
     wrong = wrong.reshape((v.arms, judges, classes, classes - 1))
     scale = pm.HalfNormal("judge_scale", v.scale, shape=(v.accuracy.groups, judges))

@@ -767,15 +767,17 @@ def judge_prior(p: VerdictParameters, v: VerdictArrays, d: VerdictParameters) ->
         The gradient is added to it.
     """
     total = 0.0
-    gaps, slopes = (p.wrong.ravel() - v.wrong_mean) / v.wrong_sd, d.wrong.ravel()
-    many = gaps.size // v.arms
+    many = p.wrong.size // v.arms
+    gaps, slopes = p.wrong.ravel() - v.wrong_mean, d.wrong.ravel()
     common = v.wrong_alike / (1.0 + (many - 1) * v.wrong_alike)
     for arm in range(v.arms):
+        sd = v.wrong_sd[arm]
+        gaps[arm * many : (arm + 1) * many] /= sd
         whole = gaps[arm * many : (arm + 1) * many].sum()
         for k in range(arm * many, (arm + 1) * many):
             pulled = (gaps[k] - common * whole) / (1.0 - v.wrong_alike)
             total -= 0.5 * gaps[k] * pulled
-            slopes[k] -= pulled / v.wrong_sd
+            slopes[k] -= pulled / sd
     gaps, slopes = p.agreement.ravel() / v.agreement_sd, d.agreement.ravel()
     for k in range(gaps.size):
         total -= 0.5 * gaps[k] * gaps[k]

@@ -39,6 +39,8 @@ MOST_LEVELS = 6
 FIFTHS = 5
 MOST_UNLABELLED = 25_000
 PER_LABEL = 200
+LABELS_FOR_ERRORS = 20
+"""Labels in an arm from which judges' errors there get the wide prior."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +77,10 @@ class VerdictArrays(NamedTuple):
 
     `arm` (N) is each stratum's arm; `accuracy` and `wrong` the deviations of the logit of the correct class and of
     each wrong class; `full` (L, J) all patterns of classes; `partial` (B, J) those seen, -1 where a judge is silent;
-    `pairs` (pairs, 2) of judges; `possible` (A, K) whether an arm can be of a class. Rows: `cell` (-1 for transcripts
-    of another study), `stratum`, `pattern`, `label` (the truth if it is known exactly, else -1), `number`; `order` (R)
-    lists them by stratum, those of stratum n from `start[n]` to `start[n + 1]`; `raters`: labels that may be wrong.
+    `pairs` (pairs, 2) of judges; `possible` (A, K) whether an arm can be of a class; `wrong_sd` (A) the prior standard
+    deviation of an arm's wrong logits. Rows: `cell` (-1 for transcripts of another study), `stratum`, `pattern`,
+    `label` (the truth if it is known exactly, else -1), `number`; `order` (R) lists them by stratum, those of stratum n
+    from `start[n]` to `start[n + 1]`; `raters`: labels that may be wrong.
     """
 
     arm: np.ndarray
@@ -96,7 +99,7 @@ class VerdictArrays(NamedTuple):
     start: np.ndarray
     arms: int
     wrong_mean: float
-    wrong_sd: float
+    wrong_sd: np.ndarray
     wrong_alike: float
     scale: float
     dose_scale: float
@@ -235,13 +238,43 @@ def build_verdict_arrays(
         start=np.searchsorted(np.sort(row_stratum), np.arange(len(strata) + len(elsewhere) + 1)),
         arms=len(arms),
         wrong_mean=priors.judge_wrong_mean,
-        wrong_sd=priors.judge_wrong_sd,
+        wrong_sd=wrong_logit_sd(patterns, priors, arms, external),
         wrong_alike=priors.judge_wrong_alike,
         scale=priors.judge_scale,
         dose_scale=priors.judge_dose_scale,
         agreement_sd=priors.judge_agreement_sd,
         raters=raters._replace(row=np.concatenate([raters.row, np.full(len(external), MISSING)])),
     )
+
+
+def wrong_logit_sd(
+    patterns: VerdictPatternCells, priors: Priors, arms: Sequence[str], external: Sequence[ExternalCalibration] = ()
+) -> np.ndarray:
+    """Prior standard deviation of the judges' wrong logits in each arm, shape (A,).
+
+    Wide where labels show how judges err. Where they do not, a wide prior would let judges that are wrong more often
+    than right explain the verdicts as well as good ones, and the posterior would have two modes.
+
+    Parameters
+    ----------
+    patterns : VerdictPatternCells
+        The study's verdicts and labels.
+    priors : Priors
+        Prior scales.
+    arms : sequence of str
+        Arms, in the order of the result.
+    external : sequence of ExternalCalibration, default ()
+        Calibrations of the judges elsewhere; their transcripts count as labelled.
+    """
+    arm = patterns.frame["arm"].astype(str).to_numpy()[patterns.cell]
+    labelled = patterns.label != MISSING
+    labels = [
+        int(patterns.count[labelled & (arm == name)].sum()) + sum(one.n for one in external if one.arm == name)
+        for name in arms
+    ]
+    return np.where(
+        np.array(labels) >= LABELS_FOR_ERRORS, priors.judge_wrong_sd, priors.judge_wrong_sd_unlabelled
+    ).astype(float)
 
 
 def weighted_patterns(patterns: VerdictPatternCells) -> VerdictPatternCells:

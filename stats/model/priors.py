@@ -45,8 +45,11 @@ class Priors:
         published sweeps cells deviate by .85 and .97 (decision 18).
     judge_wrong_mean, judge_wrong_sd : float
         Logit of each wrong class against the correct one in a judge's confusion row. A mean of -2.5 means that
-        judges are better than chance (about 3 in 4 correct), the standard deviation allows .35 to .95. With few
-        labelled events judges are told to miss less than they do; 2 removes a third of that (decision 0027).
+        judges are better than chance (about 3 in 4 correct), the standard deviation allows .3 to .97 (decision 0027).
+    judge_wrong_sd_unlabelled : float
+        The standard deviation in arms with too few labels to show how judges err (fewer than
+        `judge_confusion.LABELS_FOR_ERRORS`): with a wide prior judges that are wrong more often than right would fit
+        unlabelled verdicts as well (decision 0031).
     judge_wrong_alike : float
         Correlation of these logits within an arm, over all judges and classes, from 0 to below 1: answers that are hard
         to read are hard for every judge. With independent logits the priors would add up to a strong belief about
@@ -101,7 +104,8 @@ class Priors:
     concept_layer_scale: float = 1.0
     cell_scale: float = 1.0
     judge_wrong_mean: float = -2.5
-    judge_wrong_sd: float = 1.5
+    judge_wrong_sd: float = 2.0
+    judge_wrong_sd_unlabelled: float = 1.5
     judge_wrong_alike: float = 0.5
     judge_scale: float = 0.5
     judge_dose_scale: float = 1.0

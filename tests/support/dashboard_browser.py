@@ -1,14 +1,16 @@
-"""What the browser tests do again and again: wait, find a button, press a key until it has worked."""
+"""What the browser tests do again and again: wait, find a button, act until it has worked."""
 
 from __future__ import annotations
 
+import contextlib
 import re
+import time
 from collections.abc import Callable
 
 from playwright.sync_api import TimeoutError
 
 from bench.support.browser import ANSWER, READY
-from bench.support.raters import answer_button
+from bench.support.raters import PATIENCE, answer_button
 
 CALM = """() => {
   const app = document.querySelector('[data-testid="stApp"]');
@@ -35,42 +37,60 @@ def drawn(page) -> None:
     calm(page)
 
 
+def until(page, act: Callable[[], object], happened: Callable[[], bool], what: str) -> None:
+    """Act, again if need be, until something has happened.
+
+    What a page misses: a press in the first moment of a transcript, a click on a chart that does not listen yet, a list
+    that is open while the page is drawn anew because its theme became known. The wait grows with every try: an act
+    interrupts the page's run, so that a fixed pace could keep a busy server from ever finishing one.
+    """
+    for patience in PATIENCE:
+        with contextlib.suppress(TimeoutError):
+            act()
+        end = time.monotonic() + patience
+        while time.monotonic() < end:
+            if happened():
+                settle(page)
+                return
+            page.wait_for_timeout(40)
+    raise AssertionError(f"{what} changed nothing in {sum(PATIENCE):.0f} seconds")
+
+
 def opened(page, closed, inside) -> None:
-    """Open what is closed, again if need be: a page that is drawn anew once its theme is known closes it."""
-    for _ in range(5):
-        closed.click()
+    """Open what is closed."""
+    until(page, lambda: closed.click(timeout=4000), lambda: _lasts(page, inside), "a click on a list")
+
+
+def _lasts(page, inside) -> bool:
+    if inside.is_visible():
         calm(page)
-        if inside.is_visible():
-            return
-    raise AssertionError("a click opened nothing")
+    return inside.is_visible()
 
 
 def picked(page, unfold: Callable[[], None], option) -> str:
-    """Pick from a list, unfolded again if need be: a page that is drawn anew closes it. What the option said."""
-    for _ in range(5):
+    """Pick from a list. What the option said."""
+    words: list[str] = []
+
+    def pick() -> None:
         if not option.is_visible():
             unfold()
-        try:
-            words = option.text_content(timeout=4000)
-            option.click(timeout=4000)
-            return words
-        except TimeoutError:
-            calm(page)
-    raise AssertionError("a list unfolded nothing that can be picked")
+        said = option.text_content(timeout=4000)
+        option.click(timeout=4000)
+        words.append(said)
+
+    until(page, pick, lambda: bool(words), "picking from a list")
+    return words[0]
 
 
 def clicked(page, chart, position: dict[str, int], appears) -> None:
-    """Click a mark of a chart, again if need be: a click before the chart listens, or while it moves, is lost."""
-    for _ in range(4):
+    """Click a mark of a chart."""
+
+    def click() -> None:
         chart.scroll_into_view_if_needed()
         calm(page)
         chart.click(position=position)
-        try:
-            appears.wait_for(timeout=25_000)
-            return
-        except TimeoutError:
-            calm(page)
-    raise AssertionError("a click on a chart did nothing")
+
+    until(page, click, appears.is_visible, "a click on a chart")
 
 
 def answer_on_screen(page) -> str:
@@ -90,12 +110,5 @@ def chosen(page, name: str) -> bool:
 
 
 def press_until(page, key: str, happened: Callable[[], bool]) -> None:
-    """Press a key, again if need be: presses in the first moment of a transcript are dropped by design."""
-    for _ in range(10):
-        page.keyboard.press(key)
-        for _ in range(20):
-            if happened():
-                settle(page)
-                return
-            page.wait_for_timeout(40)
-    raise AssertionError(f"pressing {key} changed nothing")
+    """Press a key until something has happened."""
+    until(page, lambda: page.keyboard.press(key), happened, f"pressing {key}")

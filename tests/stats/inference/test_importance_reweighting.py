@@ -116,7 +116,7 @@ def test_structure_is_all_but_the_data() -> None:
     before = patterns()
     one = corrected_model(before, Priors()).structure_hash()
     assert corrected_model(labelled(before, 1), Priors()).structure_hash() == one
-    assert corrected_model(before, Priors(judge_wrong_sd=2.0)).structure_hash() != one
+    assert corrected_model(before, Priors(judge_wrong_sd=2.5)).structure_hash() != one
     assert corrected_model(before, Priors(arm_sd=1.0)).structure_hash() != one
     other = replace(before, frame=before.frame.assign(subject=["a", "b"]))
     assert corrected_model(other, Priors()).structure_hash() != one
