@@ -243,7 +243,8 @@ class BatchApiClient:
                 self._line_completion(row, status), allowed or ledger.max_prompt_tokens(size), size
             )
         except CallFailedError as failure:
-            ledger.record_usage(allowed, 0, 0)
+            most = (allowed or ledger.max_prompt_tokens(size), self._judge.config.max_tokens)
+            ledger.record_usage(allowed, *(most if failure.billed else (0, 0)), kept=False)
             return self._judge.failed_verdict(case, failure), failure
         sent, received, cached = completion.input_tokens, completion.output_tokens, completion.cached_tokens
         try:
@@ -257,7 +258,7 @@ class BatchApiClient:
     def _line_completion(self, row: dict[str, Any] | None, status: str) -> Completion:
         if row is None:
             raise CallFailedError(RETRY, f"the batch ended ({status}) without an answer")
-        response = row.get("response") or {}
+        response = row.get("response") if isinstance(row.get("response"), dict) else {}
         code = response.get("status_code")
         if code != 200:
             error = row.get("error") or response.get("body") or {}
@@ -295,6 +296,6 @@ def _cases_by_id(names: Sequence[str], trials: Sequence[Trial]) -> list[JudgeCas
 def _json_object(line: str) -> dict[str, Any]:
     try:
         row = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return row if isinstance(row, dict) else {}

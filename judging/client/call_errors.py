@@ -17,6 +17,7 @@ REJECTED = "rejected"
 DENIED = "denied"
 DECLINED = "declined"
 TOO_LONG = "too long"
+UNFIT = "unfit"
 CUT = "cut"
 FATAL = "fatal"
 
@@ -32,6 +33,7 @@ class CallFailedError(Exception):
     kind : str
         `RETRY`, `RATE_LIMITED` (HTTP 429), `REJECTED` (this request will never succeed), `DENIED` (HTTP 403: none will,
         if it is the first), `DECLINED` (the server will not read this transcript), `TOO_LONG` (it does not fit),
+        `UNFIT` (the server returns as an error that the model's reply is not in the form that was asked for),
         `CUT` (the server read only a part of it) or `FATAL` (no request will succeed).
     reason : str
         One line for the user.
@@ -129,6 +131,8 @@ def classify_complaint(complaint: ServerComplaint, config: JudgeConfig, wait: fl
 
 def _kind_and_reason(complaint: ServerComplaint, config: JudgeConfig) -> tuple[str, str]:
     said, status = complaint.said, complaint.status
+    if complaint.failed_reply is not None:
+        return UNFIT, complaint.reason
     if complaint.declines_content:
         return DECLINED, complaint.reason
     if complaint.is_out_of_credit:

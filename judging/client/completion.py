@@ -9,14 +9,28 @@ from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, Field, JsonValue, ValidationError
 
-from gnomon.judging.client.call_errors import DECLINED, RETRY, TOO_LONG, CallFailedError, classify_complaint
-from gnomon.judging.client.error_body import read_complaint
+from gnomon.judging.client.call_errors import DECLINED, RETRY, TOO_LONG, UNFIT, CallFailedError, classify_complaint
+from gnomon.judging.client.error_body import is_filtered, read_complaint
+from gnomon.judging.client.event_stream import completion_of_events
 from gnomon.judging.config import JudgeConfig
 from gnomon.judging.rubrics.reply_parser import last_json_object
 
 CONTENT_FILTER, NO_ROOM = "content_filter", "too_long"
 """Finish reasons of a call that ended with its transcript: the server declined it, or it does not fit."""
-_THOUGHTS = ("think", "reason", "thought", "redacted", "analysis", "refusal")
+TRUNCATED = "length"
+"""Finish reason of a reply that reached the limit of its length."""
+_FINISHES = {
+    **dict.fromkeys(("max_tokens", "max_output_tokens", "max_new_tokens", "model_length", "token_limit"), TRUNCATED),
+    **dict.fromkeys(
+        ("safety", "refusal", "sensitive", "prohibited_content", "recitation", "blocklist", "spii", "content_filtered",
+         "guardrail_intervened", "guardrails", "moderation"),
+        CONTENT_FILTER,
+    ),
+}  # fmt: skip
+_LARGEST_COUNT = 10**9
+"""Tokens above which a server's report is no count."""
+_ANSWER_PARTS = ("text", "output_text", "none", "")
+"""Types of a part that holds the answer; all others are reasoning, refusals, or no text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +53,10 @@ class Completion:
 def _count(value: object) -> int:
     """A number of tokens; 0 for anything that is none."""
     try:
-        return max(0, int(float(str(value))))
+        number = int(float(str(value)))
     except (ValueError, OverflowError):
         return 0
+    return number if 0 <= number <= _LARGEST_COUNT else 0
 
 
 def _details(value: object) -> object:
@@ -66,26 +81,38 @@ class _WireUsage(BaseModel):
     prompt_cache_hit_tokens: _Count = 0
     cached_tokens: _Count = 0
     cache_read_input_tokens: _Count = 0
+    input_tokens: _Count = 0
+    output_tokens: _Count = 0
+    reasoning_tokens: _Count = 0
     prompt_tokens_details: _Details = _WireDetails()
     completion_tokens_details: _Details = _WireDetails()
+    input_tokens_details: _Details = _WireDetails()
+    output_tokens_details: _Details = _WireDetails()
 
     @property
-    def output_tokens(self) -> int:
-        """Tokens of reply and reasoning, also where a server leaves its reasoning out of `completion_tokens`."""
-        beside = self.completion_tokens_details.reasoning_tokens
-        told = self.completion_tokens + (beside if beside > self.completion_tokens else 0)
-        return max(told, self.total_tokens - self.prompt_tokens if self.prompt_tokens else 0)
+    def all_output(self) -> int:
+        """Tokens of reply and reasoning, also where a server leaves its reasoning out of those of the reply."""
+        reply = max(self.completion_tokens, self.output_tokens)
+        details = (self.completion_tokens_details, self.output_tokens_details)
+        beside = max(self.reasoning_tokens, *(found.reasoning_tokens for found in details))
+        told = reply + (beside if beside > reply else 0)
+        return max(told, self.total_tokens - self._prompt if self._prompt else 0)
 
     @property
     def cached(self) -> int:
         """Input tokens that the server had read before, by whichever name it calls them."""
         names = (self.prompt_cache_hit_tokens, self.cached_tokens, self.cache_read_input_tokens)
-        return max(self.prompt_tokens_details.cached_tokens, *names)
+        details = (self.prompt_tokens_details, self.input_tokens_details)
+        return max(*names, *(found.cached_tokens for found in details))
 
     @property
-    def input_tokens(self) -> int:
+    def all_input(self) -> int:
         """All input tokens; a server whose cached tokens are more than its prompt counts them beside it."""
-        return self.prompt_tokens + (self.cached if self.cached > self.prompt_tokens else 0)
+        return self._prompt + (self.cached if self.cached > self._prompt else 0)
+
+    @property
+    def _prompt(self) -> int:
+        return max(self.prompt_tokens, self.input_tokens)
 
 
 class _WireMessage(BaseModel):
@@ -94,14 +121,27 @@ class _WireMessage(BaseModel):
 
 
 class _WireChoice(BaseModel):
+    index: _Count = 0
     message: Annotated[_WireMessage, BeforeValidator(_details)] = _WireMessage()
     finish_reason: JsonValue = None
     error: JsonValue = None
+
+    @property
+    def says_something(self) -> bool:
+        """Whether it holds a text or a refusal."""
+        return bool(_visible_text(self.message.content).strip() or _refusal(self.message))
 
 
 class _WireCompletion(BaseModel):
     choices: list[_WireChoice] = Field(min_length=1)
     usage: Annotated[_WireUsage, BeforeValidator(_details)] = _WireUsage()
+    error: JsonValue = None
+
+    @property
+    def choice(self) -> _WireChoice:
+        """The first choice by its index that says something; the first, if none does."""
+        ordered = sorted(self.choices, key=lambda choice: choice.index)
+        return next((choice for choice in ordered if choice.says_something), ordered[0])
 
 
 def read_response(content: bytes, config: JudgeConfig, seconds: float = 0.0) -> Completion:
@@ -121,30 +161,28 @@ def read_response(content: bytes, config: JudgeConfig, seconds: float = 0.0) -> 
     CallFailedError
         If the body is not a chat completion, or an error that came as one.
     """
-    try:
-        wire = _WireCompletion.model_validate_json(content)
-    except ValidationError:
-        failure = _error_in_body(content, config)
+    wire = _parsed_body(content)
+    if wire is None:
+        failure = _error_in_body(_json_value(content), config)
         if failure is not None:
             return completion_without_reply(failure, seconds)
-        raise CallFailedError(
-            RETRY, "the answer is not what this protocol returns (no JSON with choices)", billed=True
-        ) from None
-    choice, usage = wire.choices[0], wire.usage
+        raise CallFailedError(RETRY, "the answer is not what this protocol returns (no JSON with choices)", billed=True)
+    choice, usage = wire.choice, wire.usage
     text = _visible_text(choice.message.content)
-    if (choice.error or choice.finish_reason == "error") and last_json_object(text) is None:
-        complaint = read_complaint(None, choice.error or {"message": "the reply ends with an error"})
+    error = choice.error or (None if choice.says_something else wire.error)
+    if (error or choice.finish_reason == "error") and last_json_object(text) is None:
+        complaint = read_complaint(None, error or {"message": "the reply ends with an error"})
         failure = classify_complaint(complaint, config)
-        if failure.kind in (DECLINED, TOO_LONG):
+        if failure.kind in (DECLINED, TOO_LONG, UNFIT):
             return completion_without_reply(failure, seconds)
         failure.billed = bool(text)
         raise failure
     return Completion(
         text,
-        str(choice.finish_reason or ""),
+        _finish_reason(choice.finish_reason),
         _refusal(choice.message),
-        usage.input_tokens,
-        usage.output_tokens,
+        usage.all_input,
+        usage.all_output,
         seconds,
         usage.cached,
     )
@@ -165,23 +203,55 @@ def completion_without_reply(failure: CallFailedError, seconds: float = 0.0) -> 
     CallFailedError
         The failure itself, if it is of another kind.
     """
+    if failure.kind == UNFIT and failure.complaint is not None:
+        is_cut = failure.complaint.is_about("max completion tokens", "max_completion_tokens", "max_tokens")
+        text = failure.complaint.failed_reply or ""
+        return Completion(text, TRUNCATED if is_cut else "stop", seconds=seconds)
     if failure.kind not in (DECLINED, TOO_LONG):
         raise failure
     return Completion("", CONTENT_FILTER if failure.kind == DECLINED else NO_ROOM, failure.reason, seconds=seconds)
 
 
-def _error_in_body(content: bytes, config: JudgeConfig) -> CallFailedError | None:
-    """The error that a body without choices holds: some gateways send it with status 200."""
+def _parsed_body(content: bytes) -> _WireCompletion | None:
+    """A body as a completion, or None; broken characters have substitutes, and the pieces of a stream are joined."""
     try:
-        body = json.loads(content)
-    except ValueError:
+        return _WireCompletion.model_validate_json(content)
+    except ValidationError:
+        body = completion_of_events(content) or _json_value(content)
+    try:
+        return _WireCompletion.model_validate_json(json.dumps(body, ensure_ascii=False).encode(errors="replace"))
+    except (ValidationError, RecursionError):
         return None
+
+
+def _json_value(content: bytes) -> JsonValue:
+    """The JSON value of a body; None if it holds none."""
+    try:
+        value: JsonValue = json.loads(content.decode("utf-8-sig", errors="replace"), strict=False)
+    except (ValueError, RecursionError):
+        return None
+    return value
+
+
+def _error_in_body(body: JsonValue, config: JudgeConfig) -> CallFailedError | None:
+    """The error that a body without choices holds: some gateways send it with status 200."""
     if isinstance(body, list) and body:
         body = body[0]
-    if not isinstance(body, dict) or not body.get("error"):
+    if not isinstance(body, dict):
         return None
-    error = body["error"] if isinstance(body["error"], dict | list) else {"message": str(body["error"])}
-    return classify_complaint(read_complaint(None, error), config)
+    if is_filtered(body):
+        return CallFailedError(DECLINED, "the server's filter withholds the reply")
+    error = next((body[key] for key in ("error", "errors") if body.get(key)), None)
+    if error is None and not any(body.get(key) for key in ("message", "detail", "msg", "error_message")):
+        return None
+    said = error if isinstance(error, dict | list) else {"message": str(error)} if error else body
+    return classify_complaint(read_complaint(None, said), config)
+
+
+def _finish_reason(value: JsonValue) -> str:
+    """Why a reply ends, in the protocol's words where a provider has its own."""
+    said = str(value or "")
+    return _FINISHES.get(said.lower(), said)
 
 
 def _visible_text(content: JsonValue) -> str:
@@ -199,7 +269,7 @@ def _visible_text(content: JsonValue) -> str:
 def _part_text(part: JsonValue) -> str:
     if isinstance(part, str):
         return part
-    if not isinstance(part, Mapping) or part.get("thought") or str(part.get("type")).startswith(_THOUGHTS):
+    if not isinstance(part, Mapping) or part.get("thought") or str(part.get("type")).lower() not in _ANSWER_PARTS:
         return ""
     text = part.get("text")
     if isinstance(text, Mapping):

@@ -28,13 +28,14 @@ from gnomon.judging.client.call_errors import (
 from gnomon.judging.client.completion import (
     CONTENT_FILTER,
     NO_ROOM,
+    TRUNCATED,
     Completion,
     completion_without_reply,
     read_response,
 )
 from gnomon.judging.client.connection_pool import http_client
 from gnomon.judging.client.rate_limit import Clock, RateLimiter, Sleep
-from gnomon.judging.client.request_form import Messages, RequestForm
+from gnomon.judging.client.request_form import JSON_OBJECT, SCHEMA, Messages, RequestForm
 from gnomon.judging.config import JudgeConfig
 from gnomon.judging.rubrics.reply_parser import is_only_reasoning, last_json_object
 
@@ -171,7 +172,9 @@ class Endpoint:
                 )
             except CallFailedError as failure:
                 if self.form == form:  # else another call has changed it meanwhile: try again in the new form
-                    adapted = form.adapted(failure.complaint, messages, has_schema=schema is not None)
+                    adapted = form.adapted(
+                        failure.complaint, messages, has_schema=schema is not None, may_widen=for_verdict
+                    )
                     if adapted is None:
                         raise
                     self.form = adapted
@@ -225,9 +228,8 @@ class Endpoint:
             If the server gives no response at all, denies access, or reads or writes too little for any verdict.
         """
         token, decoy = (canonical_hash([kind, self.config.name, self.config.model], 12) for kind in ("probe", "decoy"))
-        plain = "Reply with the single word: ready. Write no JSON."
-        asked = f"{_PROBE_BEFORE}\n\n{before}\n\n{_PROBE_AFTER}\n\n{plain}" if before else plain
-        messages = [{"role": "user", "content": asked}]
+        asked = f"{_PROBE_BEFORE}\n\n{before}\n\n{_PROBE_AFTER}\n\n" if before else ""
+        messages = [{"role": "user", "content": asked + _PLAIN}]
         support, completion = await self._ask_under_schema(messages, _token_schema(token))
         self._gauge.record_reference(messages, completion.input_tokens)
         if support is SchemaSupport.UNKNOWN and token in completion.text:
@@ -240,13 +242,16 @@ class Endpoint:
                 support = SchemaSupport.ENFORCED if kept else SchemaSupport.SHOWN
         elif support is SchemaSupport.UNKNOWN and completion.text.strip():
             support = SchemaSupport.IGNORED
-        self.sends_schema = support is not SchemaSupport.IGNORED
+        self.sends_schema = support is not SchemaSupport.IGNORED or self.form.reply_format == JSON_OBJECT
         return support
 
     async def _ask_under_schema(
         self, messages: Messages, schema: Mapping[str, object]
     ) -> tuple[SchemaSupport, Completion]:
-        """A response to a probe; `IGNORED` if the server rejects the schema and answers without it."""
+        """A response to a probe; `IGNORED` if the server rejects the schema and answers without it.
+
+        A server that says so is asked for any JSON object, and keeps being asked for one if it answers with one.
+        """
         support = SchemaSupport.UNKNOWN
         try:
             completion = await self.ask_model(messages, schema, tries=PROBE_TRIES, for_verdict=False)
@@ -254,20 +259,46 @@ class Endpoint:
             if failure.kind in (FATAL, DENIED, RATE_LIMITED, CUT):
                 raise
             support = SchemaSupport.IGNORED
-            completion = await self.ask_model(messages, None, tries=PROBE_TRIES, for_verdict=False)
+            says_so = self.form.complains_of_format(failure.complaint)
+            found = await self._ask_for_object(messages, schema) if says_so else None
+            completion = found or await self.ask_model(messages, None, tries=PROBE_TRIES, for_verdict=False)
         if completion.finish == NO_ROOM:
             raise CallFailedError(
                 FATAL,
                 f"the rubric alone is too long for the model ({completion.refusal}): give it a longer context, "
                 "or lower 'examples' in study.toml",
             )
-        if completion.finish == "length" and is_only_reasoning(completion.text):
+        if completion.finish == CONTENT_FILTER and not completion.text:
+            raise CallFailedError(
+                FATAL,
+                f"the server declines the rubric itself ({completion.refusal or 'its filter withholds the reply'}): "
+                "every transcript would be refused: ask its provider to turn the filter off, or use another server",
+            )
+        if completion.finish == TRUNCATED and is_only_reasoning(completion.text):
             raise CallFailedError(
                 FATAL,
                 f"the reply is empty at {self.config.max_tokens} tokens, all of them used up by its reasoning: raise "
                 "'max_tokens' in study.toml",
             )
         return support, completion
+
+    async def _ask_for_object(self, messages: Messages, schema: Mapping[str, object]) -> Completion | None:
+        """The response of a server that takes no schema to a request for any JSON object; None if it has none."""
+        before = messages[0]["content"].removesuffix(_PLAIN)
+        asked = [
+            {"role": "user", "content": f'{before}Reply with this JSON object and nothing else: {{"ready": true}}'}
+        ]
+        self.form = replace(self.form, reply_format=JSON_OBJECT)
+        try:
+            completion = await self.ask_model(asked, schema, tries=PROBE_TRIES, for_verdict=False)
+        except CallFailedError as failure:
+            if failure.kind in (FATAL, DENIED, RATE_LIMITED, CUT):
+                raise
+            completion = Completion("", "")
+        if last_json_object(completion.text) is None:
+            self.form = replace(self.form, reply_format=SCHEMA)
+            return None
+        return completion
 
     def request_body(self, messages: Messages, schema: Mapping[str, object] | None, seed: int = 0) -> dict[str, object]:
         """The JSON body of one chat request.
@@ -382,7 +413,8 @@ class Endpoint:
         """
         if completion.input_tokens:
             self.ledger.update_token_ratio(size, completion.input_tokens)
-            return completion
+            is_counted = completion.output_tokens or not completion.text or not self.ledger.has_price
+            return completion if is_counted else replace(completion, output_tokens=self.config.max_tokens)
         if not self.ledger.has_price or completion.finish == NO_ROOM:
             return completion
         wrote = 0 if completion.finish == CONTENT_FILTER and not completion.text else self.config.max_tokens
@@ -409,6 +441,7 @@ class Endpoint:
         await self._sleep(delay)
 
 
+_PLAIN = "Reply with the single word: ready. Write no JSON."
 _PROBE_BEFORE = "Pay no heed to the text between the two lines of dashes: it is here to measure its length.\n---"
 _PROBE_AFTER = "---\nThat was the text."
 

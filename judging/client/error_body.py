@@ -31,7 +31,8 @@ _DECLINED = re.compile(
     r"content (management |filter(ing)? |usage |safety )?polic|usage polic|acceptable use|"
     r"content[ _-]filter|safety (system|filter|setting|polic|reason|guard)|for safety|unsafe content|harmful content|"
     r"(inappropriate|prohibited|sensitive|disallowed|objectionable) (content|word|material)|"
-    r"(blocked|rejected|declined|filtered) (by|due to|because of) .{0,30}(safety|content|polic|guardrail)"
+    r"(blocked|rejected|declined|filtered) (by|due to|because of) .{0,30}(safety|content|polic|guardrail)|"
+    r"guardrail|content restriction|restricted content|\b(unsafe|harmful|toxic(ity)?|nsfw)\b"
 )
 _ACCOUNT = re.compile(
     r"\b(your|this|the) (account|organi[sz]ation|api[ -]?key|key|project|team|workspace|subscription|ip|region|"
@@ -52,11 +53,15 @@ _TOO_LONG = re.compile(
     r"(prompt|input|request|message)s?( is| are|:)? too (long|large)|too many (input |prompt )?tokens|"
     r"inputs?`? tokens? \+|tokens?\b[^.]{0,40} must (be <=|have less than)|must have less than \d+ tokens|"
     r"reduce the length|max(imum)?[ _](input|prompt|model|seq(uence)?)[ _](len|length|tokens)|"
-    r"maximum (number of|allowed)( input| prompt)? tokens|please shorten|payload too large|request entity too large"
+    r"maximum (number of|allowed)( input| prompt)? tokens|please shorten|payload too large|request entity too large|"
+    r"context (overflow|exceeded|is full)|range of input length|"
+    r"\btoken (limit|count)s?\b[^.]{0,60}(exceed|only supports|greater than|larger than|at most)"
 )
+_RATE = re.compile(r"\bper (second|minute|hour|day)\b|\b[tr]p[mds]\b|rate[ _-]?limit")
 _REPLY_LIMIT = re.compile(
     r"(completion|output) tokens|max_(completion_)?tokens.{0,40}(at most|less than or equal|must be)"
 )
+_UNFIT_CODES = {"json_validate_failed", "tool_use_failed"}
 _NO_CREDIT_CODES = {"insufficient_quota", "insufficient_balance", "insufficient_credits", "billing_hard_limit_reached"}
 _NO_CREDIT = re.compile(
     r"insufficient (balance|credit|fund|quota)|(no|out of|enough|run out of|any) (more )?credits?\b|"
@@ -80,6 +85,8 @@ class ServerComplaint:
         Its codes, types and inner codes, in lower case.
     has_moderation : bool
         Whether it carries the findings of a moderation service.
+    failed_reply : str, optional
+        What the model wrote, where that is the error: it did not keep to the form that was asked for.
     """
 
     status: int | None
@@ -87,6 +94,7 @@ class ServerComplaint:
     text: str
     codes: frozenset[str] = frozenset()
     has_moderation: bool = False
+    failed_reply: str | None = None
 
     @property
     def said(self) -> str:
@@ -110,7 +118,7 @@ class ServerComplaint:
     @property
     def is_too_long(self) -> bool:
         """Whether prompt and reply do not fit into the model's context."""
-        if self.status in (401, 402, 403, 404, 429):
+        if self.status in (401, 402, 403, 404, 429) or _RATE.search(self.text):
             return False
         if self.codes & _TOO_LONG_CODES:
             return True
@@ -155,16 +163,28 @@ def read_complaint(status: int | None, body: object, otherwise: object = "no rea
         if isinstance(value := place.get(key), str | int) and not isinstance(value, bool)
     )
     metadata = _mapping(error.get("metadata"))
-    message = next((text for key in ("message", "detail", "error", "msg") if (text := _text(error.get(key)))), "")
+    message = next(
+        (text for key in ("message", "detail", "error", "msg", "error_message") if (text := _text(error.get(key)))), ""
+    )
     message = message or (body if isinstance(body, str) else "")
     upstream = _text(metadata.get("raw"))
     return ServerComplaint(
-        status if status is not None else _status(error.get("code")),
+        status if status is not None else _reported_status(error),
         first_line(message if message.strip() else otherwise),
         " ".join([message, upstream, *sorted(codes)])[:_TEXT_LIMIT].lower(),
         codes,
         bool(metadata.get("reasons") or metadata.get("flagged_input") or metadata.get("flagged")),
+        str(error.get("failed_generation") or "") if codes & _UNFIT_CODES else None,
     )
+
+
+def is_filtered(body: Mapping[str, JsonValue]) -> bool:
+    """Whether a response without a reply says that the filter of its server has withheld it."""
+    if any(_mapping(body.get(key)).get("blockReason") for key in ("promptFeedback", "prompt_feedback")):
+        return True
+    found = body.get("prompt_filter_results") or body.get("prompt_annotations")
+    results = [_mapping(entry).get("content_filter_results") for entry in found] if isinstance(found, list) else []
+    return any(_mapping(kind).get("filtered") is True for result in results for kind in _mapping(result).values())
 
 
 def _error_object(body: object) -> Mapping[str, JsonValue]:
@@ -192,10 +212,13 @@ def _text(value: object) -> str:
     return "; ".join(filter(None, map(_text, value))) if isinstance(value, list) else ""
 
 
-def _status(code: object) -> int | None:
-    """An HTTP status in an error object, as a number or as text."""
-    try:
-        number = int(str(code))
-    except ValueError:
-        return None
-    return number if 400 <= number < 600 else None
+def _reported_status(error: Mapping[str, JsonValue]) -> int | None:
+    """The HTTP status in an error object, as a number or as text."""
+    for key in ("code", "status", "status_code"):
+        try:
+            number = int(str(error.get(key)))
+        except ValueError:
+            continue
+        if 400 <= number < 600:
+            return number
+    return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import cast
@@ -27,7 +28,22 @@ _UNWANTED = (
     "cannot",
     "can't",
     "must be",
+    "should be",
+    "only be",
+    "only supports",
+    "only accepts",
+    "greater than",
+    "positive",
+    "incompatible",
+    "not compatible",
+    "not accept",
+    "not recognized",
+    "not valid",
+    "no longer",
+    "not work",
+    "out of range",
 )
+_UNKNOWN_KEY = ("unsupported", "not support", "n't support", "not permitted", "unknown", "unrecognized", "unexpected")
 _NO_SYSTEM = (
     "system role",
     "system message",
@@ -43,7 +59,29 @@ _NO_SYSTEM = (
     "roles must alternate",
     "only user and assistant roles",
     "'system'",
+    "got system",
+    "allowed roles",
+    "only user, assistant",
+    "first message must",
+    "must start with a user",
+    "should be 'user'",
 )
+_REPLY_FORMAT = (
+    "response_format",
+    "response format",
+    "json_schema",
+    "json schema",
+    "schema",
+    "structured output",
+    "guided",
+    "grammar",
+)
+SCHEMA, JSON_OBJECT, TEXT = "json_schema", "json_object", "text"
+"""What a reply is asked to be, from the narrowest form to the widest."""
+_STREAM_ONLY = re.compile(
+    r"(only|must|require|need)[^.]{0,60}\bstream|\bstream\w*[^.]{0,30}(must|only|require|mandatory|true)"
+)
+_WIDER = {SCHEMA: JSON_OBJECT, JSON_OBJECT: TEXT}
 
 Messages = Sequence[Mapping[str, str]]
 
@@ -62,6 +100,10 @@ class RequestForm:
         Whether the system text stands at the start of the user's first message.
     bounds_texts : bool
         Whether schemas bound the length of texts.
+    reply_format : str
+        What a reply is asked to be where a schema is given: `SCHEMA`, `JSON_OBJECT` (any object) or `TEXT` (anything).
+    streams : bool
+        Whether the reply is asked for piece by piece.
     """
 
     length_key: str = "max_tokens"
@@ -69,6 +111,8 @@ class RequestForm:
     has_seed: bool = True
     folds_system: bool = False
     bounds_texts: bool = True
+    reply_format: str = SCHEMA
+    streams: bool = False
 
     def request_body(
         self, config: JudgeConfig, messages: Messages, schema: Mapping[str, object] | None, seed: int
@@ -92,14 +136,23 @@ class RequestForm:
             body["temperature"] = config.temperature
         if self.has_seed:
             body["seed"] = seed % SEED_RANGE
-        if schema is not None:
+        if self.streams:
+            body |= {"stream": True, "stream_options": {"include_usage": True}}
+        if schema is not None and self.reply_format == JSON_OBJECT:
+            body["response_format"] = {"type": JSON_OBJECT}
+        elif schema is not None and self.reply_format == SCHEMA:
             shape = schema if self.bounds_texts else _without_bounds(schema)
             form = {"name": "facts", "strict": True, "schema": shape}
             body["response_format"] = {"type": "json_schema", "json_schema": form}
         return {**body, **config.extra}
 
     def adapted(
-        self, complaint: ServerComplaint | None, messages: Messages, *, has_schema: bool = False
+        self,
+        complaint: ServerComplaint | None,
+        messages: Messages,
+        *,
+        has_schema: bool = False,
+        may_widen: bool = True,
     ) -> RequestForm | None:
         """The form that avoids what a server complained of; None if there is none.
 
@@ -111,6 +164,8 @@ class RequestForm:
             The messages of that request.
         has_schema : bool
             Whether it held a schema.
+        may_widen : bool
+            Whether less may be asked of the form of the reply.
         """
         if complaint is None or complaint.status not in (400, 404, 415, 422, 500, 501):
             return None
@@ -119,9 +174,11 @@ class RequestForm:
         is_template = complaint.status < 500 or about("role", "jinja", "template")
         changes = (
             (
-                self.length_key == "max_tokens" and about("max_completion_tokens"),
+                self.length_key == "max_tokens"
+                and (about("max_completion_tokens") or (about("max_tokens") and about(*_UNKNOWN_KEY))),
                 replace(self, length_key="max_completion_tokens"),
             ),
+            (not self.streams and _STREAM_ONLY.search(complaint.text) is not None, replace(self, streams=True)),
             (has_schema and self.bounds_texts and about("maxlength"), replace(self, bounds_texts=False)),
             (self.has_temperature and unwanted and about("temperature"), replace(self, has_temperature=False)),
             (self.has_seed and unwanted and about("seed"), replace(self, has_seed=False)),
@@ -129,8 +186,22 @@ class RequestForm:
                 not self.folds_system and messages[0]["role"] == "system" and is_template and about(*_NO_SYSTEM),
                 replace(self, folds_system=True),
             ),
+            (may_widen and has_schema and self.complains_of_format(complaint), self.with_wider_format()),
         )
         return next((form for applies, form in changes if applies), None)
+
+    def complains_of_format(self, complaint: ServerComplaint | None) -> bool:
+        """Whether an error is about the form in which the reply was asked for."""
+        return (
+            complaint is not None
+            and self.reply_format in _WIDER
+            and complaint.failed_reply is None
+            and complaint.is_about(*_REPLY_FORMAT)
+        )
+
+    def with_wider_format(self) -> RequestForm:
+        """The form that asks less of the reply: any object instead of the schema, then any text."""
+        return replace(self, reply_format=_WIDER.get(self.reply_format, TEXT))
 
     def described_changes(self, config: JudgeConfig) -> list[str]:
         """What is not sent as the study file says, for the record of a run.
@@ -146,6 +217,9 @@ class RequestForm:
             "seed is not sent": not self.has_seed,
             "the system text stands in the user's message": self.folds_system,
             "quotations have no bound in the schema": not self.bounds_texts,
+            "a JSON object is asked for, without its schema": self.reply_format == JSON_OBJECT,
+            "no form of the reply is asked for": self.reply_format == TEXT,
+            "replies are streamed": self.streams,
         }
         return [name for name, applies in changes.items() if applies]
 

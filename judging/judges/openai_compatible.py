@@ -16,7 +16,7 @@ from gnomon.judging.client.batch_api import BatchApiClient
 from gnomon.judging.client.budget import BudgetLedger, BudgetSpentError, prompt_size
 from gnomon.judging.client.call_errors import CallFailedError
 from gnomon.judging.client.circuit_breaker import CircuitBreaker, advice_unless_fatal
-from gnomon.judging.client.completion import CONTENT_FILTER, NO_ROOM, Completion
+from gnomon.judging.client.completion import CONTENT_FILTER, NO_ROOM, TRUNCATED, Completion
 from gnomon.judging.client.endpoint import Endpoint, SchemaSupport
 from gnomon.judging.client.rate_limit import Clock, Sleep
 from gnomon.judging.config import JudgeConfig
@@ -26,6 +26,7 @@ from gnomon.judging.protocols import JudgeCase, make_judge_version
 from gnomon.judging.rubrics.blind import NO_CONTEXT, JudgePrompt, LabelledExample, PromptContext
 from gnomon.judging.rubrics.catalogue import EDITIONS, rubric_named
 from gnomon.judging.rubrics.fence import clean_text
+from gnomon.judging.rubrics.reply_parser import is_ended_by_object, visible_answer
 from gnomon.judging.rubrics.transcript import shorten_text
 from gnomon.judging.run_state import CACHED, WASTED, InMemoryRunState, RunState
 
@@ -280,16 +281,19 @@ class OpenAICompatibleJudge:
     def _read_completion(self, completion: Completion, trial: Trial) -> tuple[VerdictState, Facts | None, str]:
         """State, facts and quotation of a completion.
 
-        A reply that the server truncated or declined gets that state unless it contains a complete object of facts.
+        A reply that the server truncated or declined gets that state unless it contains a complete object of facts. If
+        it is truncated, the object must be the last thing that it says: a later one may have been about to revise it.
         """
         if completion.finish == NO_ROOM:
             return VerdictState.TOO_LONG, None, ""
+        if completion.finish == TRUNCATED and not is_ended_by_object(visible_answer(completion.text)):
+            return VerdictState.TRUNCATED, None, ""
         state, facts, quote = self.rubric.interpret_reply(completion.text, self.concepts, trial)
         if facts is not None:
             return state, facts, quote
         if completion.refusal is not None or completion.finish == CONTENT_FILTER:
             return VerdictState.REFUSED, None, ""
-        return (VerdictState.TRUNCATED if completion.finish == "length" else state), None, ""
+        return (VerdictState.TRUNCATED if completion.finish == TRUNCATED else state), None, ""
 
 
 def build_openai_judge(config: JudgeConfig, materials: JudgeMaterials) -> OpenAICompatibleJudge:

@@ -21,6 +21,7 @@ _THINKING = re.compile(
     "\N{WHITE LEFT-POINTING TRIANGLE}(?P<triangle>/?)think\N{WHITE RIGHT-POINTING TRIANGLE}",
     re.IGNORECASE,
 )
+_AFTER_OBJECT = re.compile(r"(\s|`|\]|<\|[\w|]*\|>|</\w+>)*")
 _FINAL = "<|channel|>final<|message|>"
 """Where the answer begins in a reply that names its channels."""
 STARTS = 200
@@ -103,7 +104,8 @@ def read_reply(
     """State, facts and quotation of a reply to the blind rubric.
 
     The text may carry a code fence, reasoning or words around the object. Two valid objects that differ make it
-    unparsable, because one of them may have been copied from the transcript.
+    unparsable, because one of them may have been copied from the transcript; so does a key with two values. A reasoning
+    that does not end counts only up to an object with which the text ends.
 
     Parameters
     ----------
@@ -177,13 +179,21 @@ def visible_answer(text: str) -> str:
         elif closes:
             kept = kept if opened else []
             begin, opened = mark.end(), False
-    return " ".join([*kept, text[begin:]])
+    rest = text[begin:]
+    if opened and not is_ended_by_object(rest):
+        rest = ""
+    return " ".join([*kept, rest])
 
 
 def is_only_reasoning(text: str) -> bool:
     """Whether a reply ends before its answer begins: it is empty, or a reasoning that is not closed."""
-    shown = visible_answer(text).strip()
-    return not shown or (_THINKING.match(shown) is not None and not any(True for _ in _json_objects(shown)))
+    return not visible_answer(text).strip()
+
+
+def is_ended_by_object(text: str) -> bool:
+    """Whether nothing follows the last JSON object of a text but the end of its fence: more words might revise it."""
+    ends = [end for _, end in _objects_with_ends(text)]
+    return bool(ends) and _AFTER_OBJECT.fullmatch(text, ends[-1]) is not None
 
 
 def last_json_object(text: str) -> dict[str, JsonValue] | None:
@@ -203,17 +213,33 @@ def _is_one_object(text: str) -> bool:
 
 def _json_objects(text: str) -> Iterator[dict[str, JsonValue]]:
     """Outermost JSON objects of a text, from left to right."""
-    decoder = json.JSONDecoder()
+    return (value for value, _ in _objects_with_ends(text))
+
+
+def _objects_with_ends(text: str) -> Iterator[tuple[dict[str, JsonValue], int]]:
+    """Outermost JSON objects of a text, from left to right, and the place after each."""
     place, left = text.find("{"), STARTS
     while place >= 0 and left:
         try:
-            value, end = decoder.raw_decode(text, place)
+            value, end = _DECODER.raw_decode(text, place)
         except (ValueError, RecursionError):
             place, left = text.find("{", place + 1), left - 1
             continue
         if isinstance(value, dict):
-            yield value
+            yield value, end
         place = text.find("{", end)
+
+
+def _with_one_value_each(pairs: list[tuple[str, JsonValue]]) -> dict[str, JsonValue]:
+    """An object; a key that it gives two values has both, which no form of a reply allows."""
+    values: dict[str, JsonValue] = {}
+    for key, value in pairs:
+        values[key] = [values[key], value] if key in values and values[key] != value else value
+    return values
+
+
+_DECODER = json.JSONDecoder(strict=False, object_pairs_hook=_with_one_value_each)
+"""Texts with line breaks in them, as language models write them, are read too."""
 
 
 def _validated_reply(value: dict[str, JsonValue], concepts: Sequence[str], form: type[AnyReply]) -> AnyReply | None:

@@ -208,7 +208,8 @@ def test_a_good_answer_closes_the_circuit_again(server, config, trials):
         (Answer("", finish="content_filter"), VerdictState.REFUSED, ""),
         (failure(400, "filtered", code="content_filter"), VerdictState.REFUSED, "filtered"),
         (Answer("I'm sorry, but I can't."), VerdictState.REFUSED, "I'm sorry, but I can't."),
-        (Answer(json.dumps(FACTS) + " and then", finish="length"), VerdictState.OK, json.dumps(FACTS) + " and then"),
+        (Answer(json.dumps(FACTS) + "\n", finish="length"), VerdictState.OK, json.dumps(FACTS) + "\n"),
+        (Answer(json.dumps(FACTS) + " wait", finish="length"), VerdictState.TRUNCATED, json.dumps(FACTS) + " wait"),
         (Answer("nul \x00 here"), VerdictState.UNPARSABLE, "nul  here"),
     ],
 )
