@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -11,7 +11,6 @@ from pydantic import BaseModel, BeforeValidator, Field, JsonValue, ValidationErr
 
 from gnomon.judging.client.call_errors import DECLINED, RETRY, TOO_LONG, UNFIT, CallFailedError, classify_complaint
 from gnomon.judging.client.error_body import is_filtered, read_complaint
-from gnomon.judging.client.event_stream import completion_of_events
 from gnomon.judging.config import JudgeConfig
 from gnomon.judging.rubrics.reply_parser import last_json_object
 
@@ -217,11 +216,61 @@ def _parsed_body(content: bytes) -> _WireCompletion | None:
     try:
         return _WireCompletion.model_validate_json(content)
     except ValidationError:
-        body = completion_of_events(content) or _json_value(content)
+        body = _completion_of_events(content) or _json_value(content)
     try:
         return _WireCompletion.model_validate_json(json.dumps(body, ensure_ascii=False).encode(errors="replace"))
     except (ValidationError, RecursionError):
         return None
+
+
+def _completion_of_events(content: bytes) -> dict[str, JsonValue] | None:
+    """The chat completion whose pieces a stream of server-sent events holds; None if the content is no such stream.
+
+    A stream without a finish reason was cut off: it has the finish reason `error`.
+    """
+    if not content.lstrip().startswith((b"data:", b"event:", b":")):
+        return None
+    usage: JsonValue = None
+    error: JsonValue = None
+    finish: JsonValue = "error"
+    message: dict[str, JsonValue] = {}
+    for event in _events(content):
+        usage, error = event.get("usage") or usage, event.get("error") or error
+        for choice in _first_choices(event):
+            finish = choice.get("finish_reason") or finish
+            piece = choice.get("delta") or choice.get("message")
+            for name in ("content", "refusal"):
+                message[name] = _joined(message.get(name), piece.get(name) if isinstance(piece, Mapping) else None)
+    choice_of_all: dict[str, JsonValue] = {"index": 0, "message": message, "finish_reason": finish}
+    return {"choices": [choice_of_all], "usage": usage, "error": error}
+
+
+def _events(content: bytes) -> Iterator[Mapping[str, JsonValue]]:
+    for line in content.decode("utf-8-sig", errors="replace").splitlines():
+        field, _, value = line.partition(":")
+        try:
+            event = json.loads(value) if field.strip() == "data" else None
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(event, Mapping):
+            yield event
+
+
+def _first_choices(event: Mapping[str, JsonValue]) -> Iterator[Mapping[str, JsonValue]]:
+    """The pieces of the first choice; others are further replies to the same prompt."""
+    choices = event.get("choices")
+    for choice in choices if isinstance(choices, list) else []:
+        if isinstance(choice, Mapping) and choice.get("index") in (0, None):
+            yield choice
+
+
+def _joined(before: JsonValue, piece: JsonValue) -> JsonValue:
+    """Text after text, and parts after parts."""
+    if piece is None or before is None:
+        return before if piece is None else piece
+    if isinstance(before, str) and isinstance(piece, str):
+        return before + piece
+    return [*(before if isinstance(before, list) else [before]), *(piece if isinstance(piece, list) else [piece])]
 
 
 def _json_value(content: bytes) -> JsonValue:
