@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -23,6 +22,8 @@ from gnomon.calibration.results.label_plan import PlanPrices
 from gnomon.dashboard.auth.roles import Access, check_roles
 from gnomon.data.arms import ARMS
 from gnomon.data.errors import InputError, StudyFileError, UnknownNameError
+from gnomon.data.foreign_documents.bounds import DocumentError
+from gnomon.data.foreign_documents.toml_documents import read_toml_file
 from gnomon.data.outcomes import RULES
 from gnomon.data.raters import TruthRule
 from gnomon.data.records import NONE, OTHER, Arm, RaterKind, Span
@@ -38,7 +39,7 @@ Concept = Annotated[str, Field(pattern=r"^[a-z][a-z -]{0,40}$")]
 class StudyTable(BaseModel):
     """Base class of study-file tables; unknown keys raise a validation error."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class SubjectSpec(StudyTable):
@@ -313,14 +314,11 @@ def read_study_tolerating_judges(folder: Path) -> tuple[StudyFile, dict[str, str
 def _load_toml(folder: Path) -> tuple[Path, str, dict[str, Any]]:
     path = folder / FILE
     try:
-        text = path.read_text(encoding="utf-8")
-        return path, text, tomllib.loads(text)
+        return path, *read_toml_file(path, finite=False)
     except FileNotFoundError:
         raise StudyFileError(f"{path}: not there: 'gnomon init {folder}' writes one") from None
-    except tomllib.TOMLDecodeError as error:
-        raise StudyFileError(f"{path}: {error}: fix that line") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise StudyFileError(f"{path}: cannot be read ({error}): save it as UTF-8 text") from error
+    except DocumentError as error:
+        raise StudyFileError(str(error)) from error
 
 
 def database_url(folder: Path, study: StudyFile) -> str:

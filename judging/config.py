@@ -35,7 +35,7 @@ class TokenPrice(BaseModel):
     `cached` is the price of input tokens that the server had read in an earlier call; by default that of others.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     input: float = Field(ge=0)
     output: float = Field(ge=0)
@@ -103,7 +103,9 @@ class JudgeConfig(BaseModel):
         Keys of the kind's own, checked against its schema.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True, hide_input_in_errors=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, allow_inf_nan=False, str_strip_whitespace=True, hide_input_in_errors=True
+    )
 
     name: str = Field(min_length=1, max_length=100)
     kind: str

@@ -9,6 +9,8 @@ import streamlit as st
 
 from gnomon.calibration.audit import drilldown
 from gnomon.data.errors import InputError
+from gnomon.data.foreign_documents.bounds import DocumentError
+from gnomon.data.foreign_documents.json_documents import decode_json
 from gnomon.data.storage.store import Store
 
 PARAMETER = "cell"
@@ -69,10 +71,10 @@ def requested_cell() -> MatrixCell | None:
     if text is None:
         return None
     try:
-        kind, view, *what = json.loads(text)
+        kind, view, *what = decode_json(text)
         if len(what) == _PARTS[kind] and all(isinstance(part, str) for part in (view, *what)):
             return MatrixCell(kind, view, tuple(what))
-    except (ValueError, TypeError, KeyError):
+    except (DocumentError, ValueError, TypeError, KeyError):
         pass
     raise InputError(f"the address asks for the cell {text[:80]}, which is none: open it from the Judges page again")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Annotated, Literal
@@ -12,6 +11,9 @@ from pydantic_core import PydanticCustomError
 
 from gnomon.data.errors import InputError
 from gnomon.data.facts import CORE_FLAGS, PASSED, recorded_names
+from gnomon.data.foreign_documents.bounds import SMALL_TEXT
+from gnomon.data.foreign_documents.json_documents import read_text_file
+from gnomon.data.foreign_documents.toml_documents import decode_toml
 from gnomon.data.importers.tabular.value_ranges import YES_NO, parse_threshold, value_word
 from gnomon.data.importers.text_files import MISSING, value_at
 
@@ -260,9 +262,9 @@ def read_map(path: Path | None) -> ColumnMap:
     if path is None:
         raise InputError("the format 'table' needs a column map: name its TOML file with --map (docs/importing.md)")
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read ({error}): name a TOML file (docs/importing.md)") from None
+        text = read_text_file(path, SMALL_TEXT)
+    except FileNotFoundError:
+        raise InputError(f"{path}: is not there: name a TOML file (docs/importing.md)") from None
     return parse_map(text, str(path))
 
 
@@ -282,9 +284,7 @@ def parse_map(text: str, path: str) -> ColumnMap:
         If it is invalid; the message names file, key and problem.
     """
     try:
-        made = ColumnMap.model_validate(_parse_tables(tomllib.loads(text)))
-    except tomllib.TOMLDecodeError as error:
-        raise InputError(f"{path}: cannot be read ({error}): name a TOML file (docs/importing.md)") from None
+        made = ColumnMap.model_validate(_parse_tables(decode_toml(text, path)))
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"] if str(part) not in _UNION_NAMES)

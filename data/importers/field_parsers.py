@@ -14,6 +14,7 @@ from decimal import Decimal
 from typing import Any, SupportsFloat, SupportsIndex, TypeVar
 
 from gnomon.data.arms import arm_aliases
+from gnomon.data.foreign_documents.bounds import PROBLEMS, DocumentError
 from gnomon.data.records import Arm
 
 Source = TypeVar("Source")
@@ -87,7 +88,14 @@ class ImportReport:
             Location of the row.
         text : object
             Problem and fix, usually a `RowError`; white space is collapsed.
+
+        Raises
+        ------
+        DocumentError
+            If more rows cannot be read than an import may have: the file is not what it was taken for.
         """
+        if len(self.problems) >= PROBLEMS.most:
+            raise DocumentError(place.file, f"{PROBLEMS.refusal}; the first of them: {self.problems[0]}")
         self.problems.append(RowProblem(place, " ".join(str(text).split())))
 
     def add_exclusion(self, place: SourceLocation, reason: str) -> None:

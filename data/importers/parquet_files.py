@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from gnomon.data.errors import InputError
+from gnomon.data.foreign_documents.bounds import TEXT
 from gnomon.data.importers.field_parsers import ImportReport, RowError, SourceLocation
-from gnomon.data.importers.text_files import LONGEST, Rows, check_whole
+from gnomon.data.importers.text_files import Rows, check_columns, check_whole
 
 MOST_ROWS = 100_000_000
 DENSEST = 100
@@ -87,8 +88,7 @@ def _check_footer(path: Path, file: Any) -> None:
     """Check the footer against the limits before a page is read."""
     about, size = file.metadata, path.stat().st_size
     names = [*file.schema_arrow.names, *(column.path for column in _leaf_columns(file) if column.path != column.name)]
-    if twice := next((name for name in names if names.count(name) > 1), None):
-        raise InputError(f"{path}: has two columns called '{twice}': rename one")
+    check_columns(path, names)
     if about.num_rows > min(MOST_ROWS, DENSEST * size):
         raise InputError(
             f"{path}: claims {about.num_rows:,} rows in {size:,} bytes, which is no table of trials: "
@@ -113,7 +113,4 @@ def _check_texts(path: Path, batch: Any) -> None:
         compute.sum(compute.take(compute.binary_length(column.dictionary), column.indices)).as_py() or 0
         for column in packed
     )
-    if unpacked > LONGEST:
-        raise InputError(
-            f"{path}: {len(batch):,} rows of it unpack to {unpacked:,} bytes of text: {LONGEST:,} are the most"
-        )
+    TEXT.check(unpacked, f"{path}, {len(batch):,} rows of text")

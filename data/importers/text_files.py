@@ -8,16 +8,17 @@ import io
 import json
 import re
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from gnomon.data.errors import InputError
+from gnomon.data.foreign_documents.bounds import COLUMNS, TEXT, DocumentError
+from gnomon.data.foreign_documents.json_documents import check_structure, decode_json, json_decoder
 from gnomon.data.importers.field_parsers import ImportReport, RowError, SourceLocation
 
-LONGEST = 2**28
-"""Greatest number of bytes of a line, and of characters of a cell."""
 LONGEST_PART = 2**20
 MARK = b"\xef\xbb\xbf"
 _STRAY = re.compile("[\ud800-\udfff]")
@@ -151,29 +152,23 @@ def parse_json(line: str, decoder: json.JSONDecoder | None = None) -> Any:
     """
     _check_text(line)
     try:
-        made = (decoder or DECODER).decode(line)
-    except RecursionError:
-        raise RowError("is nested too deeply: flatten it") from None
-    except ValueError as error:
-        raise RowError(f"is broken JSON or cut off ({str(error)[:80]}): fix the line") from None
+        made = decode_json(line, decoder=decoder or DECODER)
+    except DocumentError as error:
+        raise RowError(error.problem) from None
     if _ESCAPED.search(line):
         check_whole(made)
     return made
 
 
-def _refuse_constant(name: str) -> None:
-    raise RowError(f"holds {name}, which JSON does not know: write null or a number")
-
-
-DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
+DECODER = json_decoder()
 
 
 def _empty_nan(name: str) -> None:
     if name != "NaN":
-        _refuse_constant(name)
+        raise DocumentError("", f"holds {name}, which JSON does not know: write null or a number")
 
 
-EMPTY_NAN = json.JSONDecoder(parse_constant=_empty_nan)
+EMPTY_NAN = json_decoder(_empty_nan)
 """Reads NaN, which Python writes for a missing value, as null."""
 
 
@@ -236,8 +231,9 @@ def json_lines(
 
 def _text_lines(file: BinaryIO) -> Iterator[bytes | None]:
     """Lines without their line ends; None for a line that exceeds the limit."""
-    while line := file.readline(LONGEST):
-        if whole := line.endswith(b"\n") or len(line) < LONGEST:
+    longest = TEXT.most
+    while line := file.readline(longest):
+        if whole := line.endswith(b"\n") or len(line) < longest:
             yield line.removesuffix(b"\n")
             continue
         while not whole:
@@ -248,7 +244,7 @@ def _text_lines(file: BinaryIO) -> Iterator[bytes | None]:
 
 def _json_object(raw: bytes | None, decoder: json.JSONDecoder | None = None) -> dict[str, object]:
     if raw is None:
-        raise RowError(f"is longer than {LONGEST // 2**20} MB: split it")
+        raise RowError(f"{TEXT.refusal}, or split it")
     row = parse_json(raw.decode("utf-8", "surrogateescape"), decoder)
     if not isinstance(row, dict):
         raise RowError("is no JSON object: write one object a line")
@@ -282,7 +278,7 @@ def csv_rows(path: Path, report: ImportReport, *, separator: str | None = None, 
     InputError
         If the header cannot be read or names a column twice.
     """
-    csv.field_size_limit(LONGEST)
+    csv.field_size_limit(TEXT.most)
     with text_file(path, encoding) as file:
         begin = file.tell()
         head = file.read(SNIFFED)
@@ -363,9 +359,28 @@ def _csv_header(path: Path, reader: Any) -> list[str]:
         raise InputError(f"{path}: its first line is no CSV header ({error}): fix the quotes") from None
     except StopIteration:
         raise InputError(f"{path}: has no header: name a file whose first line names the columns") from None
-    if twice := next((name for name in header if name and header.count(name) > 1), None):
-        raise InputError(f"{path}: has two columns called '{twice}': rename one")
+    check_columns(path, header)
     return header
+
+
+def check_columns(path: Path, names: Sequence[str]) -> None:
+    """Check the names of a table's columns.
+
+    Parameters
+    ----------
+    path : Path
+        The table.
+    names : sequence of str
+        Names of its columns.
+
+    Raises
+    ------
+    InputError
+        If two named columns have the same name, or there are more than a table may have.
+    """
+    COLUMNS.check(len(names), path)
+    if twice := next((name for name, times in Counter(names).items() if name and times > 1), None):
+        raise InputError(f"{path}: has two columns called '{twice}': rename one")
 
 
 def _csv_records(
@@ -419,6 +434,7 @@ def json_items(path: Path, report: ImportReport) -> Rows:
     start = whole.find("[")
     if start < 0:
         raise InputError(f"{path}: holds no JSON array: name a file with a list of rows")
+    check_structure(whole, place=path)
     at, line, last = start + 1, 1, 0
     while True:
         at = _skip_separators(whole, at)
@@ -432,8 +448,8 @@ def json_items(path: Path, report: ImportReport) -> Rows:
         except (ValueError, RecursionError) as error:
             report.add_problem(place, f"is broken JSON or cut off ({str(error)[:80]}): the rows after it are not read")
             return
-        except RowError as error:
-            report.add_problem(place, f"{error}; the rows after it are not read")
+        except DocumentError as error:
+            report.add_problem(place, f"{error.problem}; the rows after it are not read")
             return
         try:
             _check_text(whole[at:end])
@@ -473,14 +489,9 @@ def json_table(path: Path, report: ImportReport, *, rows: str | None = None, enc
     with text_file(path, encoding) as file:
         content = file.read()
     try:
-        document = EMPTY_NAN.decode(content.decode("utf-8", "surrogateescape"))
-    except RowError as error:
-        raise InputError(f"{path}: {error}") from None
-    except (ValueError, RecursionError) as error:
-        raise InputError(
-            f"{path}: is broken JSON or cut off ({str(error)[:80]}): write it again, or name it .jsonl if each line is "
-            "a row"
-        ) from None
+        document = decode_json(content.decode("utf-8", "surrogateescape"), path, EMPTY_NAN)
+    except DocumentError as error:
+        raise InputError(f"{error}, or name it .jsonl if each line is a row") from None
     for number, row in enumerate(_document_rows(path, document, rows), start=1):
         place = SourceLocation(path.name, part=f"row {number}")
         report.rows += 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from importlib import resources
@@ -13,6 +12,9 @@ from pydantic import JsonValue
 
 from gnomon.data.arms.measures import MeasureQuestion
 from gnomon.data.errors import InputError, UnknownNameError
+from gnomon.data.foreign_documents.bounds import SMALL_TEXT
+from gnomon.data.foreign_documents.json_documents import read_text_file
+from gnomon.data.foreign_documents.toml_documents import decode_toml
 from gnomon.data.records import Span, canonical_hash
 
 ROLES = ("system", "user", "assistant")
@@ -91,7 +93,7 @@ def load_protocol(name_or_path: str | Path) -> Protocol:
             encoding="utf-8"
         )
     elif path.suffix == ".toml" and path.is_file():
-        text = path.read_text(encoding="utf-8")
+        text = read_text_file(path, SMALL_TEXT)
     else:
         raise UnknownNameError(
             f"protocol '{name_or_path}' is not known: choose from {', '.join(shipped_protocols())}, "
@@ -101,10 +103,7 @@ def load_protocol(name_or_path: str | Path) -> Protocol:
 
 
 def _parse_protocol(text: str, where: str) -> Protocol:
-    try:
-        values = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise InputError(f"protocol {where}: not TOML: {error}") from error
+    values = decode_toml(text, f"protocol {where}")
     wanted = {"name": str, "messages": list, "marker": str, "span": str, "temperature": float | int, "max_tokens": int}
     for key in values.keys() - wanted.keys() - {"stop"}:
         raise InputError(f"protocol {where}: key '{key}' is not known: keys are {', '.join(wanted)}, stop")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
@@ -143,9 +144,9 @@ def _check_columns(name: str, frame: pd.DataFrame) -> None:
     if not isinstance(frame, pd.DataFrame):
         raise InputError(f"{name}: is a {type(frame).__name__}: give a pandas DataFrame")
     columns = [str(column) for column in frame.columns]
-    for column in columns:
-        if columns.count(column) > 1:
-            raise InputError(f"{name}: column '{column}' stands {columns.count(column)} times: rename or drop one")
+    for column, times in Counter(columns).items():
+        if times > 1:
+            raise InputError(f"{name}: column '{column}' stands {times} times: rename or drop one")
     held = ", ".join(columns[:12]) or "no columns"
     for column in REQUIRED[name]:
         if column not in columns:

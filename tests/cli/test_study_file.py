@@ -176,3 +176,26 @@ def test_what_the_file_says_of_the_fit_reaches_it_and_arguments_replace_it(folde
     assert options.external == [ExternalCalibration("lexicon", "control", "rest", "event", 3)]
     changed = fit_options(study, seed=9, priors=Priors(arm_sd=1.0), resample=True)
     assert (changed.seed, changed.priors, changed.cache.reuse) == (9, Priors(arm_sd=1.0), False)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "key"),
+    [
+        ("strengths = ", "strengths = [nan]\n#", "design.strengths.0"),
+        ("[design]", "[plan]\nlabel = inf\n[design]", "plan.label"),
+        ("[[judges]]", '[[judges]]\nname = "m"\nkind = "openai"\nbase_url = "http://127.0.0.1/v1"\nmodel = "x"\n'
+         "price = { input = nan, output = 1.0 }\n[[judges]]", "judges.0.price.input"),
+    ],
+)  # fmt: skip
+def test_a_number_that_is_not_finite_is_refused_with_its_key(folder, before, after, key):
+    text = (folder / "study.toml").read_text()
+    assert before in text
+    (folder / "study.toml").write_text(text.replace(before, after, 1))
+    with pytest.raises(StudyFileError, match=rf"{key}.*finite"):
+        read_study(folder)
+
+
+def test_a_byte_order_mark_before_a_study_file_is_skipped(folder):
+    path = folder / "study.toml"
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert read_study(folder).name

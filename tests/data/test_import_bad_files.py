@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gnomon.data.errors import InputError, UnknownNameError, UserError
-from gnomon.data.importers import IMPORTERS, ImportOptions, ingest, parse_files, text_files
+from gnomon.data.importers import IMPORTERS, ImportOptions, ingest, parse_files
 from gnomon.data.storage import tables
 from gnomon.data.storage.engines import sqlite_url
 from gnomon.data.storage.store import Store
@@ -316,7 +316,7 @@ def test_a_pipe_is_told(tmp_path):
 
 
 def test_a_line_that_is_too_long_is_told_and_the_next_one_read(file, monkeypatch):
-    monkeypatch.setattr(text_files, "LONGEST", 1_000)
+    monkeypatch.setenv("GNOMON_MAX_BYTES", "1000")
     rows, problems = read(file(with_trial(1) + b"\n" + b"x" * 5_000 + b"\n" + with_trial(2)))
     assert len(rows) == 2
-    assert problems[0].startswith("rows.jsonl line 2: is longer than")
+    assert problems[0].startswith("rows.jsonl line 2: has more than 1,000 bytes")

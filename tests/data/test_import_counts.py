@@ -295,7 +295,7 @@ def test_a_map_names_the_columns_of_another_table(tmp_path, store):
         'n = "many"': "has no column 'many', which the map names",
         'right = "total"': "'right' is no column of counts",
         "n = 3": "map.toml: n: name a column",
-        "n = ": "cannot be read",
+        "n = ": "fix that line",
     }.items():
         columns.write_text(text)
         with pytest.raises(InputError, match=problem):

@@ -6,6 +6,7 @@ incoherent answers are among passed and failed. Where both readings fit and diff
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -179,7 +180,7 @@ def named_rows(lines: Sequence[Line]) -> tuple[list[Line], CountColumns]:
     header = list(dict.fromkeys(name for _, row in lines for name in row))
     clean = {name: _own_name(name) for name in header}
     if len(set(clean.values())) < len(clean):
-        twice = next(name for name in clean.values() if list(clean.values()).count(name) > 1)
+        twice = next(name for name, times in Counter(clean.values()).items() if times > 1)
         raise RowError(f"has two columns for '{twice}': remove one")
     rows = [(place, {own: row.get(name) for name, own in clean.items()}) for place, row in lines]
     columns = list(clean.values())

@@ -15,6 +15,7 @@ from typing import Any
 from sqlalchemy import JSON, Boolean, Connection, Float, Integer, Table, select
 
 from gnomon.data.errors import InputError
+from gnomon.data.foreign_documents.json_documents import read_json_file
 from gnomon.data.importers.field_parsers import ImportReport, RowError, SourceLocation, quote_value, require_one_of
 from gnomon.data.importers.ingest import ImportCounts
 from gnomon.data.importers.label_history import two_at_once
@@ -144,10 +145,10 @@ def read_folder(paths: Sequence[Path], options: ImportOptions, report: ImportRep
 
 def _read_row_counts(path: Path) -> dict[str, object]:
     try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
+        manifest = read_json_file(path)
         version = int(manifest["format"])
         counts = dict(manifest.get("rows", {}))
-    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
+    except (OSError, ValueError, KeyError, TypeError, OverflowError) as error:
         raise InputError(f"{path}: cannot be read ({error!r}): export the study again") from None
     if version > FORMAT:
         raise InputError(

@@ -5,7 +5,6 @@ A file is taken whole or not at all: a cell that is missing from a table of coun
 
 from __future__ import annotations
 
-import tomllib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -19,6 +18,7 @@ from sqlalchemy import select
 
 from gnomon.data.arms import ARMS
 from gnomon.data.errors import InputError
+from gnomon.data.foreign_documents.toml_documents import read_toml_file
 from gnomon.data.importers.field_parsers import ImportReport, RowError, fold_name
 from gnomon.data.importers.formats.count_rows import (
     INSIDE,
@@ -174,9 +174,9 @@ def read_count_map(path: Path) -> CountMap:
         If it cannot be read, or a key is no column of counts.
     """
     try:
-        told = CountMap.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise InputError(f"{path}: cannot be read ({error}): name a TOML file (docs/importing.md)") from None
+        told = CountMap.model_validate(read_toml_file(path)[1])
+    except FileNotFoundError:
+        raise InputError(f"{path}: is not there: name a TOML file (docs/importing.md)") from None
     except ValidationError as error:
         where = ".".join(str(part) for part in error.errors()[0]["loc"][:1])
         raise InputError(f"{path}: {where}: name a column or {{value = ...}} (docs/importing.md)") from None

@@ -12,7 +12,7 @@ from typing import Any
 
 from gnomon.data.errors import InputError
 from gnomon.data.importers.field_parsers import ImportReport, RowError, SourceLocation
-from gnomon.data.importers.text_files import Rows, check_whole
+from gnomon.data.importers.text_files import Rows, check_columns, check_whole
 
 LARGEST = 2**30
 """Greatest number of bytes of all parts of a workbook together."""
@@ -180,9 +180,7 @@ def _header_names(path: Path, cells: tuple[Any, ...]) -> list[str]:
     names = ["" if cell is None else str(cell).strip() for cell in cells]
     while names and not names[-1]:
         names.pop()
-    for name in names:
-        if name and names.count(name) > 1:
-            raise InputError(f"{path}: has two columns called '{name}': rename one")
+    check_columns(path, names)
     return names
 
 

@@ -81,7 +81,7 @@ def test_any_change_changes_the_hash(tmp_path: Path, change: tuple[str, str]) ->
         (('"generation"', '"answer"'), "span 'answer' is not known: choose from all, generation, from_marker"),
         (('"user"', '"assistant"'), "the last message must be the user's"),
         (('"user"', '"robot"'), "'role' out of system, user, assistant"),
-        (("=", ":"), "not TOML"),
+        (("=", ":"), "fix that line"),
     ],
 )
 def test_a_wrong_file_is_refused_with_the_key(tmp_path: Path, change: tuple[str, str], message: str) -> None:

@@ -13,13 +13,19 @@ from pathlib import Path
 from typing import Any, cast
 
 from gnomon.data.errors import InputError
+from gnomon.data.foreign_documents.bounds import PACKED_VALUES, TEXT, UNPACKED, DocumentError
+from gnomon.data.foreign_documents.json_documents import check_structure, decode_json, json_decoder
 from gnomon.data.importers.field_parsers import ImportReport, RowError, SourceLocation
-from gnomon.data.importers.text_files import LONGEST, parse_json, read_content
+from gnomon.data.importers.text_files import parse_json, read_content
 
 ZSTANDARD = 93
+UNPACKED_PER_BYTE = 100
+"""Bytes that each byte of an archive may unpack to: logs, which repeat themselves, reach some 50."""
 _LOCAL = struct.Struct("<26xHH")
 WRITTEN_AGAIN = "the log holds a later version of the sample"
 Sample = tuple[SourceLocation, dict[str, object]]
+LOG_DECODER = json_decoder(lambda name: None if name == "NaN" else name)
+"""JSON with Python's constants: NaN, Inspect's sign for *not scored*, is null, and an infinity is a word."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,13 +121,20 @@ def _read_archive(path: Path, report: ImportReport) -> tuple[LogHeader, Iterator
         raise InputError(f"{path}: is a ZIP archive without header.json, no Inspect log: name another file")
     try:
         with zipfile.ZipFile(path) as archive:
-            header = parse_json(_without_constants(_read_member(archive, path, there[start])))
+            header = parse_json(_read_member(archive, path, there[start]), LOG_DECODER)
     except RowError as error:
         raise InputError(f"{path}: {start} {error}") from None
     if start != "header.json" and isinstance(header, dict):
         header = {"status": "started", **header}  # the run was killed before it could say how it ended
+    _check_sizes(path, members)
     samples = [each for each in members if each.filename.startswith("samples/") and each.filename.endswith(".json")]
     return _log_header(path, header), _archive_members(path, samples, report)
+
+
+def _check_sizes(path: Path, members: list[zipfile.ZipInfo]) -> None:
+    """Check what all members unpack to together; a member that unpacks to more than it states is found when read."""
+    packed, unpacked = path.stat().st_size, sum(member.file_size for member in members)
+    UNPACKED.check(unpacked - UNPACKED_PER_BYTE * packed, path)
 
 
 def _archive_members(path: Path, members: list[zipfile.ZipInfo], report: ImportReport) -> Iterator[Sample]:
@@ -134,7 +147,7 @@ def _archive_members(path: Path, members: list[zipfile.ZipInfo], report: ImportR
             report.rows += 1
             times[member.filename] -= 1
             try:
-                sample = parse_json(_without_constants(_read_member(archive, path, member)))
+                sample = parse_json(_read_member(archive, path, member), LOG_DECODER)
                 if not isinstance(sample, dict):
                     raise RowError("is no JSON object")
             except RowError as error:
@@ -152,14 +165,15 @@ def _archive_members(path: Path, members: list[zipfile.ZipInfo], report: ImportR
 def _read_member(archive: zipfile.ZipFile, path: Path, member: zipfile.ZipInfo) -> str:
     """Text of one archive member. Raises `RowError` if it is damaged, of an unknown compression method, or too large.
 
-    Never unpacks more than `LONGEST` bytes, whatever size the archive states.
+    Never unpacks more than `TEXT` allows, whatever size the archive states.
     """
+    most = TEXT.most
     try:
         if member.compress_type == ZSTANDARD:
-            unpacked = _decompress_zstd(path, member)
+            unpacked = _decompress_zstd(path, member, most)
         else:
             with archive.open(member) as file:
-                unpacked = file.read(LONGEST + 1)
+                unpacked = file.read(most + 1)
     except NotImplementedError:
         raise RowError(
             f"is packed by method {member.compress_type}, which cannot be read: convert the log with "
@@ -167,12 +181,15 @@ def _read_member(archive: zipfile.ZipFile, path: Path, member: zipfile.ZipInfo) 
         ) from None
     except (zipfile.BadZipFile, zlib.error, OSError, EOFError, RuntimeError, ValueError, struct.error) as error:
         raise RowError(f"is damaged ({str(error)[:80]}): copy the log again") from None
-    if len(unpacked) > LONGEST:
-        raise RowError(f"is larger than {LONGEST // 2**20} MB when unpacked: leave it out of the log")
+    try:
+        TEXT.check(len(unpacked))
+        check_structure(unpacked, values=PACKED_VALUES)
+    except DocumentError as error:
+        raise RowError(f"{error.problem}, or leave it out of the log") from None
     return unpacked.decode("utf-8", "surrogateescape")
 
 
-def _decompress_zstd(path: Path, member: zipfile.ZipInfo) -> bytes:
+def _decompress_zstd(path: Path, member: zipfile.ZipInfo, most: int) -> bytes:
     """Unpack a member by its local header: Python's zipfile knows Zstandard only from 3.14 on."""
     import pyarrow as pa
 
@@ -182,19 +199,16 @@ def _decompress_zstd(path: Path, member: zipfile.ZipInfo) -> bytes:
         file.seek(member.header_offset + _LOCAL.size + name + extra)
         packed = file.read(member.compress_size)
     with pa.CompressedInputStream(pa.BufferReader(packed), "zstd") as stream:
-        unpacked = cast(bytes, stream.read(LONGEST + 1))
-    if len(unpacked) <= LONGEST and zlib.crc32(unpacked) != member.CRC:
+        unpacked = cast(bytes, stream.read(most + 1))
+    if len(unpacked) <= most and zlib.crc32(unpacked) != member.CRC:
         raise zipfile.BadZipFile("its checksum is wrong")
     return unpacked
 
 
 def _read_json_log(path: Path, report: ImportReport) -> tuple[LogHeader, Iterator[Sample]]:
     whole = read_content(path).decode("utf-8", "surrogateescape")
-    try:
-        log = _decode_log(whole)
-        _eval_part(path, log)
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{path}: is broken JSON or cut off ({str(error)[:80]}): write the log again") from None
+    log = decode_json(whole, path, LOG_DECODER)
+    _eval_part(path, log)
     try:
         head = parse_json(json.dumps({"eval": log["eval"], "status": log.get("status")}, ensure_ascii=False))
     except RowError as error:
@@ -203,20 +217,6 @@ def _read_json_log(path: Path, report: ImportReport) -> tuple[LogHeader, Iterato
     if not isinstance(samples, list):
         raise InputError(f"{path}: its 'samples' are no list: write the log again")
     return _log_header(path, head), _log_samples(path, samples, report)
-
-
-def _decode_log(text: str) -> Any:
-    """JSON with Python's constants: NaN, Inspect's sign for *not scored*, is null, and an infinity is a word."""
-    return json.loads(text, parse_constant=lambda name: None if name == "NaN" else name)
-
-
-def _without_constants(text: str) -> str:
-    if "NaN" not in text and "Infinity" not in text:
-        return text
-    try:
-        return json.dumps(_decode_log(text), ensure_ascii=False)
-    except (ValueError, RecursionError):
-        return text
 
 
 def _log_samples(path: Path, samples: list[Any], report: ImportReport) -> Iterator[Sample]:

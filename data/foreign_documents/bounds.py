@@ -1,0 +1,125 @@
+"""The most that a foreign document may become in memory and time, each with the environment variable that raises it."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+from gnomon.data.errors import InputError
+
+
+class DocumentError(InputError):
+    """A foreign document that is broken, or that exceeds a bound.
+
+    Parameters
+    ----------
+    place : str
+        The file, server or archive member; "" if only the caller knows it.
+    problem : str
+        What is wrong with it and how to fix that.
+    """
+
+    def __init__(self, place: object, problem: str) -> None:
+        super().__init__(f"{place}: {problem}" if str(place) else problem)
+        self.problem = problem
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """The most of one quantity.
+
+    Attributes
+    ----------
+    setting : str
+        Environment variable that replaces the default.
+    default : int
+        Greatest allowed number.
+    unit : str
+        What is counted, in the plural.
+    reason : str
+        What the bound protects, for the documentation.
+    """
+
+    setting: str
+    default: int
+    unit: str
+    reason: str
+
+    @property
+    def most(self) -> int:
+        """The greatest allowed number: the environment's, else the default.
+
+        Raises
+        ------
+        InputError
+            If the environment holds no positive whole number.
+        """
+        given = os.environ.get(self.setting)
+        if given is None:
+            return self.default
+        if not (given.isascii() and given.isdigit() and 0 < len(given) <= 15 and int(given)):
+            raise InputError(f"{self.setting} = '{given[:40]}': is no positive whole number of {self.unit}: correct it")
+        return int(given)
+
+    @property
+    def refusal(self) -> str:
+        """What is wrong with a document beyond the bound, and the setting that raises it."""
+        return f"has more than {self.most:,} {self.unit}: if you trust it, set {self.setting} to allow more"
+
+    def check(self, number: float, place: object = "") -> None:
+        """Check a number against the bound.
+
+        Parameters
+        ----------
+        number : float
+            Number of units.
+        place : object
+            Where they were found, for the message.
+
+        Raises
+        ------
+        DocumentError
+            If there are more than allowed.
+        """
+        if number > self.most:
+            raise DocumentError(place, self.refusal)
+
+
+TEXT = Bound("GNOMON_MAX_BYTES", 2**28, "bytes", "one line, cell, archive member or document")
+VALUES = Bound("GNOMON_MAX_VALUES", 30_000_000, "values", "one JSON document")
+PACKED_VALUES = Bound("GNOMON_MAX_PACKED_VALUES", 4_000_000, "values", "one JSON document of an archive")
+DEPTH = Bound("GNOMON_MAX_DEPTH", 100, "levels of nesting", "one JSON or TOML document")
+COLUMNS = Bound("GNOMON_MAX_COLUMNS", 10_000, "columns", "one table")
+UNPACKED = Bound("GNOMON_MAX_UNPACKED", 2**28, "unpacked bytes beyond 100 for each packed byte", "one archive")
+PROBLEMS = Bound("GNOMON_MAX_PROBLEMS", 100_000, "rows that cannot be read", "one import")
+SMALL_TEXT = Bound("GNOMON_MAX_STUDY_BYTES", 2**22, "bytes", "one study file, map or protocol")
+CONDITIONS = Bound("GNOMON_MAX_CONDITIONS", 1_000_000, "conditions", "one design")
+TRIALS = Bound("GNOMON_MAX_TRIALS", 10_000_000, "trials", "one design")
+MODEL_LAYERS = Bound("GNOMON_MAX_LAYERS", 1_000, "layers", "one model's configuration")
+HEADER = Bound("GNOMON_MAX_HEADER_BYTES", 10**8, "bytes in its header", "one file of weights")
+ENTRIES = Bound("GNOMON_MAX_ENTRIES", 1_000_000, "entries in its header", "one GGUF file")
+SECONDS = Bound("GNOMON_MAX_SECONDS", 10, "seconds of work", "one rendering of a chat template")
+REPLY = Bound("GNOMON_MAX_REPLY_BYTES", 4_000_000, "bytes", "one reply of a judge's server, unpacked")
+REPLY_FILE = Bound("GNOMON_MAX_REPLY_FILE_BYTES", 2**30, "bytes", "one result file of a judge's Batch API, unpacked")
+REPLY_VALUES = Bound("GNOMON_MAX_REPLY_VALUES", 500_000, "values", "one reply of a judge's server")
+
+BOUNDS = (
+    TEXT,
+    VALUES,
+    PACKED_VALUES,
+    DEPTH,
+    COLUMNS,
+    UNPACKED,
+    PROBLEMS,
+    SMALL_TEXT,
+    CONDITIONS,
+    TRIALS,
+    MODEL_LAYERS,
+    HEADER,
+    ENTRIES,
+    SECONDS,
+    REPLY,
+    REPLY_FILE,
+    REPLY_VALUES,
+)
+"""All bounds; docs/security.md lists them, which a test checks."""

@@ -1,0 +1,184 @@
+"""Foreign bytes become bounded memory and time, or one line that names the file, the bound and the setting."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from pathlib import Path
+from time import monotonic
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from pyarrow import parquet
+
+from gnomon.data.errors import InputError
+from gnomon.data.foreign_documents.bounds import BOUNDS, VALUES, Bound, DocumentError
+from gnomon.data.foreign_documents.display_text import clean_line, clean_text, escape_controls
+from gnomon.data.foreign_documents.json_documents import check_structure, decode_json, read_json_file
+from gnomon.data.foreign_documents.time_limit import run_within_time
+from gnomon.data.foreign_documents.toml_documents import decode_toml, read_toml_file
+from gnomon.data.importers import ImportOptions, parse_files
+from gnomon.data.importers.field_parsers import ImportReport
+from gnomon.data.importers.text_files import csv_rows, json_lines
+
+SECURITY = Path(__file__).resolve().parents[3] / "docs" / "security.md"
+FEW = Bound("GNOMON_MAX_FEW", 10, "values", "a test")
+HEADER = {"eval": {"task": "t", "model": "Toy-1B"}}
+
+
+def archive(path, **members):
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as file:
+        for name, text in {"header": json.dumps(HEADER), **members}.items():
+            file.writestr("header.json" if name == "header" else f"samples/{name}.json", text)
+    return path
+
+
+def test_the_documentation_lists_every_bound_with_its_default():
+    text = SECURITY.read_text(encoding="utf-8")
+    for bound in BOUNDS:
+        assert f"| `{bound.setting}` | {bound.reason} | {bound.default:,} {bound.unit} |" in text
+
+
+def test_a_bound_is_read_from_the_environment_and_a_wrong_one_is_named(monkeypatch):
+    monkeypatch.setenv(VALUES.setting, "3")
+    with pytest.raises(DocumentError, match=r"^x\.json: has more than 3 values: .* set GNOMON_MAX_VALUES"):
+        decode_json("[1, 2, 3, 4]", "x.json")
+    monkeypatch.setenv(VALUES.setting, "many")
+    with pytest.raises(InputError, match="GNOMON_MAX_VALUES = 'many': is no positive whole number of values"):
+        decode_json("[1]")
+
+
+@pytest.mark.parametrize("filling", ["{},", "[],", '{"a":1},', "0,", '"",'])
+def test_a_few_packed_bytes_that_become_millions_of_values_are_refused_unread(tmp_path, filling):
+    sample = '{"id": "1", "a": [' + filling * 4_100_000 + "0]}"
+    parsed = parse_files("inspect", [archive(tmp_path / "log.eval", one=sample, two='{"id": "2"}')], ImportOptions())
+    assert "has more than 4,000,000 values" in parsed.report.problems[0].text
+    assert "GNOMON_MAX_PACKED_VALUES" in parsed.report.problems[0].text
+
+
+def test_a_header_that_becomes_millions_of_values_is_refused_unread(tmp_path):
+    path = archive(tmp_path / "log.eval", header='{"eval": {"a": [' + "[]," * 4_100_000 + "0]}}")
+    with pytest.raises(InputError, match=r"log\.eval: header\.json has more than 4,000,000 values"):
+        parse_files("inspect", [path], ImportOptions())
+
+
+def test_an_archive_whose_members_unpack_to_much_together_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setenv("GNOMON_MAX_UNPACKED", "1000000")
+    path = archive(tmp_path / "log.eval", **{f"m{at}": " " * 500_000 for at in range(9)})
+    with pytest.raises(InputError, match="GNOMON_MAX_UNPACKED"):
+        parse_files("inspect", [path], ImportOptions())
+
+
+def test_commas_and_brackets_in_texts_are_no_values():
+    text = json.dumps({"said": '[{,"\\' * 100, "b": '"'})
+    check_structure(text, values=FEW)
+    check_structure(text.encode(), values=FEW)
+    with pytest.raises(DocumentError):
+        check_structure("[" + "1," * 10 + "1]", values=FEW)
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, "[1" + ",[" * 200 + "]" * 201, '{"a":' * 200 + "1" + "}" * 200])
+def test_deep_json_is_refused(text):
+    with pytest.raises(DocumentError, match=r"nested too deeply: .* GNOMON_MAX_DEPTH"):
+        decode_json(text)
+    assert decode_json("[" * 90 + "]" * 90)
+    assert decode_json("[" + "[],[[]]," * 500 + "0]")
+
+
+@pytest.mark.parametrize("text", ['{"a": 1, "a": 2}', '[{"b": {"a": 1, "c": 2, "a": 1}}]'])
+def test_a_key_that_stands_twice_is_refused(tmp_path, text):
+    with pytest.raises(DocumentError, match="has the key 'a' twice"):
+        decode_json(text)
+    (tmp_path / "rows.jsonl").write_text('{"a": 1}\n' + f'{{"x": {text}}}\n', encoding="utf-8")
+    report = ImportReport()
+    assert len(list(json_lines(tmp_path / "rows.jsonl", report))) == 1
+    assert "twice" in report.problems[0].text
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_a_column_that_stands_twice_among_thousands_is_found_at_once(tmp_path, ending):
+    names = [f"c{at}" for at in range(9_000)]
+    path, begun = tmp_path / f"rows.{ending}", monotonic()
+    if ending == "csv":
+        path.write_text(",".join([*names, names[-1]]) + "\n1\n", encoding="utf-8")
+    else:
+        parquet.write_table(pa.table([pa.array([1])] * 9_001, names=[*names, names[-1]]), path, write_statistics=False)
+    columns = tmp_path / "map.toml"
+    columns.write_text('[trial]\nsubject = "c1"\n', encoding="utf-8")
+    with pytest.raises(InputError, match="two columns called 'c8999'"):
+        list(csv_rows(path, ImportReport())) if ending == "csv" else parse_parquet(path)
+    assert monotonic() - begun < 5
+
+
+def parse_parquet(path):
+    from gnomon.data.importers.parquet_files import parquet_rows
+
+    return list(parquet_rows(path, ImportReport()))
+
+
+def test_a_table_of_too_many_columns_is_refused(tmp_path):
+    (tmp_path / "rows.csv").write_text(",".join(f"c{at}" for at in range(10_001)) + "\n", encoding="utf-8")
+    with pytest.raises(InputError, match=r"has more than 10,000 columns: .* GNOMON_MAX_COLUMNS"):
+        list(csv_rows(tmp_path / "rows.csv", ImportReport()))
+
+
+def test_an_import_stops_after_very_many_rows_that_cannot_be_read(tmp_path, monkeypatch):
+    monkeypatch.setenv("GNOMON_MAX_PROBLEMS", "50")
+    (tmp_path / "rows.csv").write_text("arm,answer\n" + '"a\n' * 1_000, encoding="utf-8")
+    (tmp_path / "rows.jsonl").write_text("x\n" * 100, encoding="utf-8")
+    for read, name in ((json_lines, "rows.jsonl"), (csv_rows, "rows.csv")):
+        with pytest.raises(InputError, match=r"has more than 50 rows that cannot be read: .* GNOMON_MAX_PROBLEMS"):
+            list(read(tmp_path / name, ImportReport()))
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "-inf", "[1.0, nan]", "{ b = inf }"])
+def test_a_number_of_a_map_or_protocol_is_finite(value):
+    with pytest.raises(DocumentError, match=r"^map\.toml: a[.\w]* is not a finite number"):
+        decode_toml(f"a = {value}", "map.toml")
+
+
+@pytest.mark.parametrize("text", ["a = " + "[" * 50_000, "a = " + "[" * 150 + "]" * 150, "a = " + "9" * 5_000])
+def test_toml_that_python_cannot_hold_is_refused_in_one_line(text):
+    with pytest.raises(DocumentError) as caught:
+        decode_toml(text, "study.toml")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_byte_order_mark_is_no_part_of_a_document(tmp_path):
+    (tmp_path / "a.toml").write_bytes(b"\xef\xbb\xbfa = 1\n")
+    (tmp_path / "a.json").write_bytes(b'\xef\xbb\xbf{"a": 1}')
+    assert read_toml_file(tmp_path / "a.toml")[1] == read_json_file(tmp_path / "a.json") == {"a": 1}
+
+
+def test_a_function_that_never_ends_is_stopped(monkeypatch):
+    monkeypatch.setenv("GNOMON_MAX_SECONDS", "1")
+
+    def never():
+        while True:
+            try:
+                np.sum(1)
+            except Exception:
+                continue
+
+    with pytest.raises(DocumentError, match=r"^a template: does not end: it has more than 1 seconds of work"):
+        run_within_time("a template", never)
+    assert run_within_time("a template", lambda: 3) == 3
+    with pytest.raises(KeyError):
+        run_within_time("a template", lambda: {}["x"])
+
+
+STRANGE = "a\x1b]0;title\x07b\x1b[31m\x9b2Jc\u202ed\u200be\x00\U000e0041f\ud800"
+
+
+def test_shown_text_has_no_escape_sequence_and_no_invisible_character():
+    assert clean_text(STRANGE) == "a]0;titleb[31m2Jcdef"
+    assert clean_text("a\r\nb\tc\u2028d\N{LATIN SMALL LETTER E WITH ACUTE}") == "a\nb\tc\nd\u00e9"
+    assert clean_line(" a\n b\x1b ") == "a b"
+
+
+def test_a_json_document_on_a_terminal_has_the_same_values_without_such_characters():
+    text = json.dumps({"said": STRANGE.replace("\ud800", "")}, ensure_ascii=False)
+    shown = escape_controls(text)
+    assert json.loads(shown) == json.loads(text)
+    assert clean_text(shown) == shown
