@@ -245,7 +245,7 @@ def test_labels_for_trials_of_the_study_go_in_by_id_and_those_for_others_are_tol
         ),
         (MAP.replace("answer =", "anwser ="), "trial.anwser: there is no such key"),
         (MAP.replace('key = "sample"', ""), "name either 'key'"),
-        ("[trial", "cannot be read"),
+        ("[trial", "fix that line"),
         ('[trial]\nid = "sample"\n[label]\nrater = "who"\n', "needs 'claims' or 'passed'"),
     ],
 )
