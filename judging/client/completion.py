@@ -9,6 +9,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, Field, JsonValue, ValidationError
 
+from gnomon.data.foreign_documents.bounds import REPLY_VALUES, DocumentError
+from gnomon.data.foreign_documents.json_documents import check_structure
 from gnomon.judging.client.call_errors import DECLINED, RETRY, TOO_LONG, UNFIT, CallFailedError, classify_complaint
 from gnomon.judging.client.error_body import is_filtered, read_complaint
 from gnomon.judging.config import JudgeConfig
@@ -160,6 +162,10 @@ def read_response(content: bytes, config: JudgeConfig, seconds: float = 0.0) -> 
     CallFailedError
         If the body is not a chat completion, or an error that came as one.
     """
+    try:
+        check_structure(content, values=REPLY_VALUES)
+    except DocumentError as error:
+        raise CallFailedError(RETRY, f"the answer {error.problem}", billed=True) from None
     wire = _parsed_body(content)
     if wire is None:
         failure = _error_in_body(_json_value(content), config)

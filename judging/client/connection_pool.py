@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import AsyncIterator
 from itertools import cycle
 from urllib.request import getproxies
@@ -9,9 +10,11 @@ from urllib.request import getproxies
 import httpx2  # the SDK's own HTTP library: its transports, responses and streams
 from openai import DefaultAsyncHttpxClient
 
+from gnomon.data.foreign_documents.bounds import REPLY, REPLY_FILE, Bound
+
 MOST = 64
-LARGEST = 4_000_000
-UNBOUNDED = "/content"
+FILE_CONTENT = "/content"
+"""End of the path of a Batch API's files, which are larger than a reply."""
 
 
 def http_client(concurrency: int, *, sends_key: bool = True) -> httpx2.AsyncClient:
@@ -30,7 +33,9 @@ def http_client(concurrency: int, *, sends_key: bool = True) -> httpx2.AsyncClie
     """
     transport = None if getproxies() else PooledTransport(min(concurrency, MOST))
     return DefaultAsyncHttpxClient(
-        transport=transport, event_hooks={"request": [] if sends_key else [_drop_key], "response": [_bounded_response]}
+        transport=transport,
+        headers={"Accept-Encoding": "identity"},
+        event_hooks={"request": [] if sends_key else [_drop_key], "response": [_bounded_response]},
     )
 
 
@@ -58,23 +63,44 @@ async def _drop_key(request: httpx2.Request) -> None:
 
 
 async def _bounded_response(response: httpx2.Response) -> None:
-    """Limit the bytes that are read of a response, since a server may never stop sending. Batch files are exempt."""
+    """Limit the bytes of a response, unpacked: a server may never stop sending, and few packed bytes become many.
+
+    Nothing packed is asked for. What a server packs all the same is unpacked here, within the bound.
+    """
     stream = response.stream
-    if isinstance(stream, httpx2.AsyncByteStream) and not response.request.url.path.endswith(UNBOUNDED):
-        response.stream = _BoundedStream(stream)
+    if not isinstance(stream, httpx2.AsyncByteStream):
+        return
+    bound = REPLY_FILE if response.request.url.path.endswith(FILE_CONTENT) else REPLY
+    packing = response.headers.pop("content-encoding", "identity").strip().lower()
+    if packing in ("gzip", "x-gzip", "deflate"):
+        response.headers.pop("content-length", None)
+        response.stream = _BoundedStream(stream, bound, zlib.decompressobj(wbits=zlib.MAX_WBITS | 32))
+    elif packing in ("", "identity"):
+        response.stream = _BoundedStream(stream, bound)
+    else:
+        raise httpx2.DecodingError(f"the answer is packed as {packing[:20]}, which was not asked for")
 
 
 class _BoundedStream(httpx2.AsyncByteStream):
-    def __init__(self, inner: httpx2.AsyncByteStream) -> None:
+    def __init__(self, inner: httpx2.AsyncByteStream, bound: Bound, unpacker: zlib._Decompress | None = None) -> None:
         self._inner = inner
+        self._bound = bound
+        self._unpacker = unpacker
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        seen = 0
+        seen, most = 0, self._bound.most
         async for chunk in self._inner:
-            seen += len(chunk)
-            if seen > LARGEST:
-                raise httpx2.ReadError(f"the answer is longer than {LARGEST:,} bytes")
-            yield chunk
+            content = self._unpack(chunk, most - seen + 1) if self._unpacker else chunk
+            seen += len(content)
+            if seen > most:
+                raise httpx2.ReadError(f"the answer {self._bound.refusal}")
+            yield content
+
+    def _unpack(self, chunk: bytes, most: int) -> bytes:
+        try:
+            return self._unpacker.decompress(chunk, most) if self._unpacker else chunk
+        except zlib.error as error:
+            raise httpx2.DecodingError(f"the answer is packed and damaged ({error})") from None
 
     async def aclose(self) -> None:
         await self._inner.aclose()

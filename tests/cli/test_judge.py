@@ -113,7 +113,7 @@ def test_bad_servers_are_named_and_the_good_judge_goes_on(gnomon, folder, make_t
     assert reports["other"]["by_state"] == {"unparsable": 1}
     assert reports["other"]["not_ok"] == 1.0
     said = {"key": "refuses the key", "model": "not found", "html": "not what this protocol returns"}
-    said |= {"gone": "no connection", "endless": "longer than 4,000,000 bytes"}
+    said |= {"gone": "no connection", "endless": "has more than 4,000,000 bytes"}
     for name, words in said.items():
         assert reports[name]["error"].startswith(f"judge '{name}': ")
         assert words in reports[name]["error"]
