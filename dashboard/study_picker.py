@@ -19,6 +19,8 @@ from gnomon.data.storage.engines import sqlite_file
 from gnomon.data.storage.store import FIT_ASKED_AGAIN, Store
 
 VARIABLE = "GNOMON_STUDIES"
+STARTED_IN = "GNOMON_STARTED_IN"
+"""Environment variable: the folder in which the command was run that started the server."""
 STUDY_FILE = "study.toml"
 
 
@@ -38,7 +40,7 @@ class StudyRef:
         folder = file.resolve().parent
         if not (folder / STUDY_FILE).is_file():
             return "DIR"
-        here = Path.cwd()
+        here = Path(os.environ.get(STARTED_IN) or Path.cwd())
         return shlex.quote(str(folder.relative_to(here) if folder.is_relative_to(here) else folder))
 
     def shell_command(self, step: str) -> str:

@@ -2,17 +2,38 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
+from pathlib import Path
 from types import FrameType
 
 INTERRUPTED = 130
 STOPPED = "gnomon: stopped. What was reported as stored is stored; run the same command again to go on"
+PATH = "PYTHONPATH"
+NUMBA = ".numba_config.yaml"
+"""File of the current folder from which numba takes settings, among them a folder whose files it runs."""
 
 
 def main() -> None:
     """Run `gnomon` with the arguments of this process and exit with its status."""
+    leave_current_folder()
     sys.exit(run(sys.argv[1:]))
+
+
+def leave_current_folder() -> None:
+    """Import nothing from the current folder, here and in every process that is started: it may be a study from
+    somebody else, which is data. A folder that PYTHONPATH names in full stays, and the one that holds Gnomon itself.
+    """
+    here, own = os.path.realpath(Path.cwd()), os.path.realpath(Path(__file__).parents[1])
+    given = os.environ.get(PATH, "").split(os.pathsep)
+    named = [part for part in given if part and os.path.realpath(part) != here]
+    named += [part for part in given if Path(part).is_absolute() and os.path.realpath(part) == here]
+    if here != own and here not in {os.path.realpath(part) for part in named}:
+        sys.path[:] = [part for part in sys.path if os.path.realpath(part or ".") != here]
+        if PATH in os.environ:
+            os.environ[PATH] = os.pathsep.join(named)
+    os.environ["PYTHONSAFEPATH"] = "1"
 
 
 def run(arguments: list[str]) -> int:
@@ -40,9 +61,11 @@ def _run(arguments: list[str]) -> int:
     import typer
 
     from gnomon.cli import app
-    from gnomon.data.errors import GnomonError
+    from gnomon.data.errors import GnomonError, InputError
 
     try:
+        if Path(NUMBA).exists():
+            raise InputError(f"{NUMBA}: a library would run code that it names: delete it, or use another folder")
         status = int(app(arguments or ["--help"], prog_name="gnomon", standalone_mode=False) or 0)
         if status == INTERRUPTED:  # typer converts Ctrl-C into this status without a message
             raise KeyboardInterrupt

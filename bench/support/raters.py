@@ -79,6 +79,7 @@ async def _opened(browser: Any, url: str) -> Any:
     page = await (await browser.new_context(viewport={"width": 1280, "height": 900})).new_page()
     page.set_default_timeout(60_000)
     await page.goto(url)
+    await page.get_by_role("button", name="Start").click()  # the name in the URL is only suggested
     await page.locator(ANSWER).wait_for()
     await page.wait_for_selector(READY)
     await page.evaluate(WATCH)

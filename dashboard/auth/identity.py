@@ -63,18 +63,46 @@ def by_login() -> bool:
 
 
 def rater_name() -> str | None:
-    """Rater of this session: the address of the login, or a name that the page's URL keeps over a reload."""
+    """Rater of this session: the address of the login, or the name that was confirmed in this session."""
     if by_login():
         return _email_address()
-    if "rater" not in st.session_state and st.query_params.get("rater"):
-        set_name(st.query_params["rater"])
     name: str | None = st.session_state.get("rater")
     return name
 
 
+def suggested_name() -> str:
+    """The name in the page's URL, which outlives a reload; anybody can write a URL, so the person must confirm it."""
+    return clean_name(st.query_params.get("rater") or "")
+
+
+def has_started() -> bool:
+    """Whether the person said in this session that they will label: until then no transcript is kept for them."""
+    return bool(st.session_state.get("labels"))
+
+
+def start_labelling(name: str) -> None:
+    """Begin to label; without a login under this name."""
+    if by_login() or clean_name(name):
+        st.session_state["labels"] = True
+    if not by_login():
+        set_name(name)
+
+
+def stop_labelling() -> None:
+    """Forget the name, so that the page asks for one again."""
+    for key in ("labels", "rater"):
+        st.session_state.pop(key, None)
+    st.query_params.pop("rater", None)
+
+
+def clean_name(name: str) -> str:
+    """A name of printable marks and single spaces, of bounded length."""
+    return " ".join("".join(mark if mark.isprintable() else " " for mark in name).split())[:LONGEST_NAME]
+
+
 def set_name(name: str) -> None:
     """Set the rater's name, and record under it which verdicts this session has seen so far."""
-    flat = " ".join("".join(mark if mark.isprintable() else " " for mark in name).split())[:LONGEST_NAME]
+    flat = clean_name(name)
     if flat:
         st.session_state["rater"] = flat
         _, store = study_picker.current_study()

@@ -119,6 +119,17 @@ def check_address(found: Access, address: str, secrets: Path) -> None:
                 'auth = "oidc" and roles (docs/access.md), or leave --address out'
             )
         return
+    read_login(secrets)
+
+
+def read_login(secrets: Path) -> dict[str, object]:
+    """The [auth] table of a login, with every setting that it needs.
+
+    Raises
+    ------
+    InputError
+        If the file is missing or is not TOML, or the login lacks a setting.
+    """
     try:
         given = tomllib.loads(secrets.read_text(encoding="utf-8")).get("auth", {})
     except FileNotFoundError:
@@ -127,3 +138,4 @@ def check_address(found: Access, address: str, secrets: Path) -> None:
         raise InputError(f"{secrets}: cannot be read as TOML: fix it (docs/access.md)") from error
     if missing := [key for key in NEEDED if not given.get(key)]:
         raise InputError(f"{secrets}: [auth] lacks {', '.join(missing)} (docs/access.md)")
+    return dict(given)

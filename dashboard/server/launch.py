@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import signal
 import socket
@@ -17,13 +18,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import IO, Any
+from urllib.parse import urlsplit
 
-from gnomon.dashboard.auth.roles import SECRETS, Access, check_address
+from gnomon.dashboard.auth.roles import LOOPBACK, SECRETS, Access, check_address, read_login
 from gnomon.dashboard.auth.roles import VARIABLE as ACCESS
-from gnomon.dashboard.study_picker import VARIABLE, encode_studies
+from gnomon.dashboard.study_picker import STARTED_IN, VARIABLE, encode_studies
 from gnomon.data.errors import GnomonError, InputError
+from gnomon.data.storage.engines import absolute_url
 
-APP = Path(__file__).parents[1] / "app.py"
+APP = Path(__file__).with_name("guarded_app.py")
+HOSTS = "GNOMON_HOSTS"
+"""Environment variable: the names and addresses under which the server answers, a JSON list."""
 PATIENCE = 60.0
 GRACE = 5.0
 
@@ -32,6 +37,9 @@ GRACE = 5.0
 _SETTINGS: dict[str, str] = {
     "server.headless": "true",
     "server.fileWatcherType": "none",
+    "server.enableXsrfProtection": "true",
+    "server.enableCORS": "true",
+    "server.enableStaticServing": "false",
     "browser.gatherUsageStats": "false",
     "logger.hideWelcomeMessage": "true",
     "logger.level": "warning",
@@ -56,7 +64,7 @@ _SETTINGS: dict[str, str] = {
 
 
 def server_flags(address: str, port: int, secrets: Path = Path(SECRETS)) -> list[str]:
-    """Every setting of the server as a flag, so that no file in the user's home has any effect.
+    """Every setting of the server that matters as a flag, so that no file in the user's home has any effect on it.
 
     Parameters
     ----------
@@ -67,7 +75,12 @@ def server_flags(address: str, port: int, secrets: Path = Path(SECRETS)) -> list
     secrets : Path
         TOML file with the settings of a login; it need not exist.
     """
-    settings = {**_SETTINGS, "server.address": address, "server.port": str(port), "secrets.files": str(secrets)}
+    settings = {
+        **_SETTINGS,
+        "server.address": address,
+        "server.port": str(port),
+        "secrets.files": str(secrets.absolute()),
+    }
     return [part for name, value in settings.items() for part in (f"--{name}", value)]
 
 
@@ -85,7 +98,7 @@ def server_command(address: str, port: int, secrets: Path = Path(SECRETS)) -> li
     """
     return [
         sys.executable,
-        "-P",  # no module of the folder it is started in is imported
+        "-P",  # no module of the current folder is imported
         "-m",
         "gnomon.dashboard.server.child_process",
         "run",
@@ -94,10 +107,44 @@ def server_command(address: str, port: int, secrets: Path = Path(SECRETS)) -> li
     ]
 
 
+def server_hosts(access: Access, address: str, secrets: Path, further: Sequence[str] = ()) -> list[str]:
+    """Names and addresses under which the server answers: this machine's, and with a login its public one.
+
+    Parameters
+    ----------
+    access : Access
+        How the server identifies people.
+    address : str
+        Address to listen on.
+    secrets : Path
+        TOML file with the settings of a login; not read without one.
+    further : sequence of str
+        Names that the user adds.
+    """
+    public = [urlsplit(str(read_login(secrets)["redirect_uri"])).hostname or ""] if access.auth == "oidc" else []
+    return [*dict.fromkeys(name for name in (*LOOPBACK, address, *public, *further) if name)]
+
+
+def hosts_from_environment(text: str | None) -> list[str]:
+    """The server's names and addresses; this machine's where the variable is not set.
+
+    Raises
+    ------
+    InputError
+        If it holds no list of names.
+    """
+    try:
+        return list(LOOPBACK) if text is None else [str(name) for name in json.loads(text)]
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{HOSTS}: not a JSON list of names: unset it, or fix it") from error
+
+
 def start_server(command: Sequence[str], environment: Mapping[str, str], out: IO[Any]) -> subprocess.Popen[bytes]:
     """Start a server, which `end_server` stops; it stops by itself if this process is killed.
 
-    The server has its own session: Ctrl-C reaches only the parent, which then stops the child in order.
+    The server has its own session: Ctrl-C reaches only the parent, which then stops the child in order. It runs in the
+    app's own folder: the current one may be a study of somebody else's, and Streamlit and other libraries take
+    settings and code from files that lie there.
 
     Parameters
     ----------
@@ -109,7 +156,13 @@ def start_server(command: Sequence[str], environment: Mapping[str, str], out: IO
         Where standard output and standard error go.
     """
     return subprocess.Popen(
-        command, env=environment, start_new_session=True, stdin=subprocess.PIPE, stdout=out, stderr=out
+        command,
+        env={**environment, "PYTHONSAFEPATH": "1", STARTED_IN: str(Path.cwd())},
+        cwd=APP.parent,
+        start_new_session=True,
+        stdin=subprocess.PIPE,
+        stdout=out,
+        stderr=out,
     )
 
 
@@ -149,6 +202,7 @@ def serve_studies(
     open_browser: bool = False,
     access: Access | None = None,
     secrets: Path = Path(SECRETS),
+    hosts: Sequence[str] = (),
 ) -> int:
     """Serve studies until stopped by Ctrl-C or a termination signal.
 
@@ -164,6 +218,8 @@ def serve_studies(
         How the server identifies people; by default it asks for a name and listens on the loopback address only.
     secrets : Path
         TOML file with the settings of a login (`gnomon.dashboard.auth.roles`).
+    hosts : sequence of str
+        Further names under which the server answers, such as that of a proxy before it.
 
     Returns
     -------
@@ -181,7 +237,8 @@ def serve_studies(
     access = access or Access()
     check_address(access, address, secrets)
     check_port(address, port)
-    known = {VARIABLE: encode_studies(studies), ACCESS: access.to_environment()}
+    known = {VARIABLE: encode_studies([(name, absolute_url(url)) for name, url in studies])}
+    known |= {ACCESS: access.to_environment(), HOSTS: json.dumps(server_hosts(access, address, secrets, hosts))}
     environment = {**os.environ, **known, "STREAMLIT_BROWSER_GATHER_USAGE_STATS": "false"}
     child = start_server(server_command(address, port, secrets), environment, sys.stderr)
     status = 0

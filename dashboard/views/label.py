@@ -7,7 +7,17 @@ import streamlit as st
 from gnomon.calibration.labels.sampling_strata import ADJUDICATE
 from gnomon.calibration.queue.label_sampling import Strategy
 from gnomon.dashboard import study_picker
-from gnomon.dashboard.auth.identity import LONGEST_NAME, by_login, current_role, may_adjudicate, rater_name, set_name
+from gnomon.dashboard.auth.identity import (
+    LONGEST_NAME,
+    by_login,
+    current_role,
+    has_started,
+    may_adjudicate,
+    rater_name,
+    start_labelling,
+    stop_labelling,
+    suggested_name,
+)
 from gnomon.dashboard.components import keyboard_focus, transcript_view
 from gnomon.dashboard.components.trial_details import show_evidence
 from gnomon.dashboard.labelling.labelling_session import LabelItem, LabellingSession, known_raters, labelled_by
@@ -40,8 +50,8 @@ def show_page() -> None:
         st.info("You may read this study, not label it. Whoever runs this server can make you a rater.")
         return
     rater = rater_name()
-    if rater is None:
-        _ask_name(store)
+    if rater is None or not has_started():
+        _ask_to_start(store)
         return
     desk = _labelling_session(store, rater)
     _session_sidebar(desk)
@@ -49,16 +59,23 @@ def show_page() -> None:
     _label_next(desk)
 
 
-def _ask_name(store: Store) -> None:
+def _ask_to_start(store: Store) -> None:
+    """Ask for a name and a press: a page that was only opened, by whatever link, keeps no transcript from others."""
     st.markdown(
         f"You will read one response at a time and answer {len(asked_names())} questions about it. How the response "
         "was made, and what judges and other raters said, is hidden until your label is saved."
     )
     with st.form("rater_form", width=480):
-        name = st.text_input("Your name, stored with your labels", max_chars=LONGEST_NAME)
+        if by_login():
+            name = rater_name() or ""
+            st.text(f"Your labels are stored under {name}")
+        else:
+            name = st.text_input("Your name, stored with your labels", suggested_name(), max_chars=LONGEST_NAME)
         if st.form_submit_button("Start", type="primary") and name.strip():
-            set_name(name)
+            start_labelling(name)
             st.rerun()
+    if by_login():
+        return
     if known := known_raters(store):
         st.caption("Raters so far")
         st.text(", ".join(known[:20]))
@@ -80,8 +97,7 @@ def _session_sidebar(desk: LabellingSession) -> None:
         st.caption("Rater")
         st.text(desk.rater)
         if not by_login() and st.button("Change rater", help="Ask for a name again", type="tertiary"):
-            st.session_state.pop("rater")
-            st.query_params.pop("rater", None)
+            stop_labelling()
             st.rerun()
         queues = [name for name in STRATEGIES if name != ADJUDICATE or may_adjudicate()]
         # Not a radio: a selected one captures the keyboard until something else is clicked.

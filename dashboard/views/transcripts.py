@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from gnomon.dashboard import study_picker
-from gnomon.dashboard.auth.identity import rater_name
+from gnomon.dashboard.auth.identity import rater_name, set_name, suggested_name
 from gnomon.dashboard.components import transcript_view
 from gnomon.dashboard.components.trial_details import show_evidence
 from gnomon.dashboard.components.view_filters import multi_select
@@ -20,8 +20,9 @@ from gnomon.data.outcomes import Outcome
 from gnomon.data.records import Split, canonical_hash
 from gnomon.data.storage.store import Store
 from gnomon.data.study_settings import load_settings
-from gnomon.stats.narrative.formatting import count_noun, format_percent
+from gnomon.stats.narrative.formatting import count_noun, escape_markdown, format_percent
 
+NOTED = "What you read here is noted under that name: a label that you give it later is marked."
 LABELLED = {"": "All", "yes": "Labelled", "no": "Not labelled"}
 
 
@@ -35,6 +36,8 @@ def show_page() -> None:
         st.info("This study has no trials. It holds counts, or nothing was generated yet.")
         return
     rater = rater_name()
+    if rater is None and (name := suggested_name()):
+        st.button(f"Continue as {escape_markdown(name)}", on_click=set_name, args=(name,), help=NOTED)
     if rater is not None:
         st.caption("What you read here is noted: a label that you give it later is marked as made after the verdicts.")
     filters, with_text = _choose_filters(choices)

@@ -48,6 +48,14 @@ def sqlite_file(url: str) -> Path | None:
     return None if remote or parsed.database in (None, "", ":memory:") else Path(str(parsed.database))
 
 
+def absolute_url(url: str) -> str:
+    """A URL that names the same database whatever the current folder is."""
+    file = sqlite_file(url)
+    if file is None or file.is_absolute():
+        return url
+    return make_url(url).set(database=str(file.absolute())).render_as_string(hide_password=False)
+
+
 def connect_engine(url: str) -> Engine:
     """An engine for a database's URL.
 

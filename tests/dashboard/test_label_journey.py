@@ -179,11 +179,32 @@ def test_after_the_reveal_a_changed_label_says_so_and_cannot_be_undone_into_a_bl
 
 
 def test_reading_a_transcript_with_its_verdicts_is_noted_under_the_raters_name(visit, opened):
-    page = visit("bare", "transcripts", "&rater=peeper")
+    page = visit("bare", "transcripts", "&rater=mallory")
     press_until(page, "ArrowRight", lambda: page.get_by_text("Transcript 1 of 128").count() == 1)
+    page.get_by_role("link", name="Label", exact=True).click()
+    page.get_by_label("Your name").fill("peeper")
+    page.get_by_label("Your name").press("Enter")
+    page.locator(ANSWER).wait_for()
     seen = opened("bare").read_frame(tables.events)
+    seen = list(seen.loc[seen["kind"] == "transcript_seen", "detail"])
     trial = sorted(opened("bare").trial_ids())[0]
-    assert {"rater": "peeper", "trial": trial} in list(seen.loc[seen["kind"] == "transcript_seen", "detail"])
+    assert {"rater": "peeper", "trial": trial} in seen
+    assert "mallory" not in {each["rater"] for each in seen}
+
+
+def test_a_page_that_is_only_opened_keeps_no_transcript_and_stores_nothing(visit, opened):
+    """Whoever makes a browser open the page, in a hidden window say: the name in the URL waits for a press."""
+    page = visit("bare", "label", "&rater=Framed")
+    page.get_by_label("Your name").wait_for()
+    assert page.get_by_label("Your name").input_value() == "Framed"
+    assert page.locator(ANSWER).count() == 0
+    for key in ("y", "1", "s", "e", "Enter"):
+        page.keyboard.press(key)
+    calm(page)
+    assert "Framed" not in set(opened("bare").read_frame(tables.leases)["rater"])
+    page.get_by_role("button", name="Start").click()
+    page.locator(ANSWER).wait_for()
+    assert "Framed" in set(opened("bare").read_frame(tables.leases)["rater"])
 
 
 def _bytes(frame) -> bytes:

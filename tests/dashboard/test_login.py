@@ -153,6 +153,7 @@ def test_a_viewer_reads_and_cannot_label_by_any_address(as_, guarded):
 def test_a_raters_labels_bear_the_address_of_the_login_whatever_the_page_is_asked(as_, guarded):
     page = as_("ann@lab.example")
     page.goto(f"{guarded[0]}/label?rater=ada@lab.example")
+    page.get_by_role("button", name="Start").click()
     page.locator(ANSWER).wait_for()
     settle(page)
     assert page.get_by_text("Where raters differ").count() == 0
@@ -169,6 +170,7 @@ def test_a_raters_labels_bear_the_address_of_the_login_whatever_the_page_is_aske
 def test_an_admin_adjudicates(as_, guarded):
     page = as_("ada@lab.example")
     page.goto(f"{guarded[0]}/label")
+    page.get_by_role("button", name="Start").click()
     page.locator(ANSWER).wait_for()
     page.get_by_text("Where raters differ").click()
     calm(page)

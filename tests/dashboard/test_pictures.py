@@ -39,6 +39,7 @@ def test_pictures(visit, dark):
     press_until(page, "ArrowRight", lambda: page.get_by_text("Transcript 1 of").count() == 1)
     picture(page, f"transcripts{end}")
     page = visit("SmolLM2-135M", "label", "&rater=ann", dark=dark)
+    page.get_by_role("button", name="Start").click()
     page.locator(ANSWER).wait_for()
     page.keyboard.press("s")
     picture(page, f"label{end}", 800)

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from gnomon.__main__ import run
 from gnomon.dashboard.server import launch
 from gnomon.data.errors import GnomonError, InputError
 from gnomon.data.storage.engines import sqlite_url
@@ -50,12 +51,71 @@ def test_the_server_is_told_to_stay_on_this_machine_and_to_send_nothing():
     assert not any("postgres" in part or "sqlite" in part for part in launch.server_command("127.0.0.1", 8501))
 
 
-def test_a_module_of_the_folder_that_it_is_started_in_is_not_imported(tmp_path):
-    (tmp_path / "streamlit.py").write_text("raise SystemExit('the wrong streamlit')")
-    python = launch.server_command("127.0.0.1", 8501)[:2]
-    here = [*python, "-c", "import streamlit"]
-    done = subprocess.run(here, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+TRAPS = (
+    "streamlit.py", "altair.py", "stats.py", "asyncio.py", "typing.py", "sitecustomize.py", "data/__init__.py",
+    "gnomon/__init__.py", "gnomon/dashboard/__init__.py", "guarded_app.py",
+)  # fmt: skip
+
+
+@pytest.fixture
+def trapped(tmp_path, monkeypatch):
+    """The current folder is a study from somebody else, with code and settings under every name that may be read."""
+    folder = tmp_path / "study"
+    for name in TRAPS:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(f"open({str(tmp_path / 'RAN')!r}, 'a').write('{name} ')\nraise SystemExit(7)\n")
+    (folder / ".streamlit").mkdir()
+    (folder / ".streamlit" / "config.toml").write_text("[server]\nenableXsrfProtection = false\nbaseUrlPath = 'mine'\n")
+    (folder / ".streamlit" / "secrets.toml").write_text("[auth]\ncookie_secret = 'known'\n")
+    (folder / ".numba_config.yaml").write_text("cache_dir: here\n")
+    monkeypatch.chdir(folder)
+    return folder
+
+
+@pytest.mark.attack
+def test_nothing_in_the_current_folder_is_run_or_taken_as_a_setting_by_the_server(trapped, free_port):
+    log = trapped.parent / "log.txt"
+    with log.open("wb") as out:
+        child = launch.start_server(launch.server_command("127.0.0.1", free_port), os.environ, out)
+        try:
+            launch.wait_until_up(f"http://127.0.0.1:{free_port}", child)  # at /mine if the settings were read
+        finally:
+            launch.end_server(child)
+    assert not (trapped.parent / "RAN").exists(), (trapped.parent / "RAN").read_text()
+    assert Path(launch.APP.parent, ".streamlit").exists() is False
+
+
+@pytest.mark.attack
+@pytest.mark.parametrize("path", [None, ":", ".", "/nowhere::."])
+def test_no_library_of_the_current_folder_is_imported_by_a_command(tmp_path, path):
+    """Not with `python -m gnomon` or where PYTHONPATH has an empty part, as `PYTHONPATH=$PYTHONPATH:more` makes."""
+    for name in ("typer", "pydantic", "numpy", "streamlit", "stats", "data"):
+        (tmp_path / f"{name}.py").write_text(f"raise SystemExit('the wrong {name}')")
+    keep = os.environ.get("PYTHONPATH")
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    if keep or path:
+        environment["PYTHONPATH"] = os.pathsep.join(part for part in (keep, path) if part is not None)
+    line = [
+        sys.executable,
+        "-c",
+        "import sys; from gnomon.__main__ import main; main()",
+        "export",
+        "nothing",
+        "--out",
+        "x",
+    ]
+    done = subprocess.run(line, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert "study.toml: not there" in done.stderr, done.stderr
+    assert done.returncode == 2
+
+
+@pytest.mark.attack
+def test_a_settings_file_that_makes_a_library_run_code_is_refused_in_one_line(tmp_path, monkeypatch, capsys):
+    (tmp_path / ".numba_config.yaml").write_text("cache_dir: here")
+    monkeypatch.chdir(tmp_path)
+    assert run(["export", "nothing", "--out", "x"]) == 2
+    [line] = capsys.readouterr().err.splitlines()
+    assert ".numba_config.yaml: a library would run code" in line
 
 
 def test_a_port_that_may_not_be_listened_on_is_not_called_in_use():
@@ -64,7 +124,8 @@ def test_a_port_that_may_not_be_listened_on_is_not_called_in_use():
 
 
 def test_no_module_hides_another_one_when_its_folder_comes_first_on_the_path():
-    names = {path.stem for path in launch.APP.parent.glob("*.py")} - {"__init__"}
+    folders = (launch.APP.parent, launch.APP.parents[1])
+    names = {path.stem for folder in folders for path in folder.glob("*.py")} - {"__init__"}
     rooms = {"data", "generation", "judging", "calibration", "stats", "dashboard", "gnomon"}
     installed = set(packages_distributions())
     assert names & (rooms | installed | set(sys.stdlib_module_names)) == set()
