@@ -24,8 +24,6 @@ EMPTY = frozenset(("", "none", "null", "nan", "-nan", "na", "n/a", "#n/a", "#na"
 EARLIEST, LATEST = 946_684_800, 4_102_444_800
 """Seconds since 1970 that are read as times: 2000 to 2100. Other numbers are no times but days of Excel, or years."""
 NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
-NAMES = ("rater", "judge", "subject")
-"""Fields that name someone, whom R's NA does not name; a key may be the code of a country."""
 WHOLE = re.compile(r"([+-]?\d+)\.0+")
 WORDS = {"true": True, "yes": True, "1": True, "1.0": True, "false": False, "no": False, "0": False, "0.0": False}
 
@@ -244,19 +242,31 @@ def parse_row_id(row: Mapping[str, object], name: str) -> str:
         value = value.date().isoformat() if value.time() == time() else value.isoformat()
     elif isinstance(value, date):
         value = value.isoformat()
-    if stands_for_nothing(value) and not (value == "NA" and name not in NAMES):
-        raise RowError(f"'{name}' is {quote_value(value)}, which stands for no value: give a name")
     if isinstance(value, bool) or not isinstance(value, str | int):
         raise RowError(f"'{name}' is {quote_value(value)}, no name: write text or a whole number")
     return limit_text(str(value), name, 1000)
 
 
-def stands_for_nothing(value: object) -> bool:
-    """Whether a name is what programs write for a missing value: NaN, None, null, N/A, and NA (but not Na)."""
-    if not isinstance(value, str):
-        return isinstance(value, float) and math.isnan(value)
-    word = value.strip()
-    return bool(word) and is_empty(word) and (word == "NA" or word.lower() not in ("na", "nil"))
+def parse_name(row: Mapping[str, object], name: str) -> str:
+    """The name of a rater, judge or model, as text of at most 1000 characters.
+
+    Parameters
+    ----------
+    row : mapping of str to object
+        Source row.
+    name : str
+        Name of the field.
+
+    Raises
+    ------
+    RowError
+        If the field is missing, of another type, or holds what programs write for a missing value: NaN, None, null,
+        N/A, and NA (but not Na).
+    """
+    found = parse_row_id(row, name)
+    if is_empty(found) and (found == "NA" or found.lower() not in ("na", "nil")):
+        raise RowError(f"'{name}' is {quote_value(found)}, which stands for no value: give a name")
+    return found
 
 
 def parse_word(row: Mapping[str, object], name: str) -> str | None:

@@ -503,3 +503,61 @@ def test_one_name_for_several_models_is_refused(log):
 def test_metadata_of_another_task_that_use_our_words_are_no_condition(log, about):
     (row,) = parse_files("inspect", [log("a", [sample(1, metadata=about)])], ImportOptions()).iter_rows()
     assert (row.trial.condition.arm, row.verdicts[0].facts.claims) == ("control", False)
+
+
+def test_a_sample_that_one_copy_of_its_log_has_as_invalidated_does_not_count_in_the_others(store, log):
+    plain = log("a", [sample(n, uuid=f"u{n}") for n in (1, 2)])
+    void = log("b", [sample(n, uuid=f"u{n}", invalidation={"author": "ann"} if n == 1 else None) for n in (1, 2)])
+    void.write_text(void.read_text().replace('"eval_id": "b", "run_id": "b", "task_id": "task b"', HEAD_OF_A))
+    assert HEAD_OF_A in plain.read_text()
+    _, report = bring(store, void, plain)
+    assert (len(rows(store, tables.trials)), sum(report.left_out.values())) == (1, 2)
+
+
+HEAD_OF_A = '"eval_id": "a", "run_id": "a", "task_id": "task a"'
+
+
+def test_samples_that_failed_and_runs_that_did_not_end_are_told(store, log):
+    one = log("a", [sample(1), sample(2, error={"message": "boom"}, scores={})], status="cancelled")
+    _, report = bring(store, one)
+    assert report.notes == [
+        "a.json: its run did not end (cancelled): it may lack samples",
+        "a.json: 1 samples ended in an error: they are failed trials, and have no verdicts",
+    ]
+
+
+def test_other_json_files_of_a_folder_of_logs_are_left_out_and_told(store, log, tmp_path):
+    one = log("a", [1, 0])
+    (one.parent / "eval-set.json").write_text('{"eval_set_id": "x", "tasks": []}')
+    _, report = bring(store, one.parent)
+    assert len(rows(store, tables.trials)) == 2
+    assert report.notes == [f"{one.parent / 'eval-set.json'}: is no Inspect log and was left out"]
+    one.unlink()
+    with pytest.raises(InputError, match="holds no .eval and no .json log"):
+        bring(store, one.parent)
+
+
+def test_an_edit_that_is_no_label_does_not_take_the_others_with_it(store, log):
+    score = edited("C", ("ann", 1, "I"), ("bob", 2, "unsure"), ("cyd", 3, "I"))
+    _, report = bring(store, log("a", [sample(1, score)]))
+    assert sorted(row["rater"] for row in rows(store, tables.labels)) == ["ann", "cyd"]
+    assert "the score that 'bob' set is no label" in str(report.problems[0])
+
+
+@pytest.mark.parametrize(("told", "coherent"), [(0, False), ("no", False), (True, True), (None, True)])
+def test_coherence_in_a_scores_metadata_is_read_however_it_is_written(log, told, coherent):
+    score = {"value": "C", "metadata": {"coherent": told}, "history": []}
+    (row,) = parse_files("inspect", [log("a", [sample(1, score)])], ImportOptions()).iter_rows()
+    assert row.verdicts[0].facts.coherent is coherent
+
+
+def test_a_condition_that_names_an_arm_outranks_a_guess_by_concept_and_strength(store, log):
+    about = {"concept": "sea", "strength": 2.0}
+    named = [sample(n, metadata={**about, "condition": word}) for n, word in enumerate(["injection", "control"], 1)]
+    _, report = bring(store, log("a", [*named, sample(3, metadata=about)]))
+    assert [row["arm"] for row in rows(store, tables.trials)] == ["injection", "control", "injection"]
+    assert any("and no arm, count as injections" in note for note in report.notes)
+
+
+def test_unclear_is_a_score_that_says_nothing(log):
+    assert read(log("a", ["yes", "no", "unclear"])) == {"grader": [1, 1, 1]}

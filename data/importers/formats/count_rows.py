@@ -23,8 +23,8 @@ from gnomon.data.importers.field_parsers import (
     limit_text,
     parse_bool,
     parse_integer,
+    parse_name,
     parse_number,
-    parse_row_id,
     parse_word,
     require_one_of,
 )
@@ -232,7 +232,7 @@ def read_cell(
     RowError
         If a cell cannot be read, is negative, or has no meaning in the row's arm.
     """
-    name = str(parse_row_id(row, "subject")) if "subject" in columns else subject
+    name = parse_name(row, "subject") if "subject" in columns else subject
     if not name:
         raise RowError("the model has no name: give a column 'subject', or --subject")
     if is_empty(row["arm"]):

@@ -36,6 +36,7 @@ from gnomon.data.importers.field_parsers import (
     limit_text,
     parse_integer,
     parse_judge_names,
+    parse_name,
     parse_number,
     parse_row_id,
     parse_rows,
@@ -246,7 +247,7 @@ def _parse_row(place: SourceLocation, numbered: tuple[int, Row], reading: _Table
     if columns.is_reference:
         named = str(key.key) if columns.trial.id is not None else ""
         return row_builders.ImportedRow(place, named, None, None, None, key=key, read_facts=read_facts)
-    name = parse_row_id(about, "subject") if columns.trial.subject is not None else reading.options.subject or UNNAMED
+    name = parse_name(about, "subject") if columns.trial.subject is not None else reading.options.subject or UNNAMED
     subject = row_builders.subject_named(name, parse_number(about, "parameters") or reading.options.parameters)
     said = _make_protocol(columns.source, str(about.get("protocol") or "unknown"))
     trial = _parse_trial(about, key, subject, said)
@@ -267,7 +268,7 @@ def _joins_by_key(columns: ColumnMap) -> bool:
 
 def _row_key(place: SourceLocation, number: int, row: Row, about: Row, columns: ColumnMap) -> row_builders.SourceKey:
     part = columns.trial
-    subject = None if part.subject is None else parse_row_id(about, "subject")
+    subject = None if part.subject is None else parse_name(about, "subject")
     if isinstance(part.key, RowNumberKey):
         return row_builders.SourceKey(columns.source, f"{place.file} row {number}", subject)
     if isinstance(part.key, list):
@@ -283,7 +284,10 @@ def _key_cell(row: Row, column: Source, name: str | None = None) -> str:
     if isinstance(column, ConstantColumn):
         return parse_row_id({"key": column.value}, "key")
     value = value_at(row, column)
-    return parse_row_id({name or column: None if value is MISSING else value}, name or column)
+    found = parse_row_id({name or column: None if value is MISSING else value}, name or column)
+    if found != "NA" and is_empty(found):  # NA may be the code of a country
+        raise RowError(f"'{name or column}' is {quote_value(found)}, which stands for no value: give the row a key")
+    return found
 
 
 @lru_cache(maxsize=1024)
@@ -405,7 +409,7 @@ def _cached_verdict(
         return None
     raw = told.get("raw")
     raw = raw if isinstance(raw, str) and raw else WRITTEN.encode(kept)
-    judge = _judge_version(part.source, parse_row_id(told, "judge"))
+    judge = _judge_version(part.source, parse_name(told, "judge"))
     quote, asked = told.get("quote"), None
     if part.asked:
         asked = "" if is_empty(told.get("sample")) else parse_row_id(told, "sample")
@@ -447,7 +451,7 @@ def _parse_label(
     facts = _parse_facts(decoded, part, *about)
     if facts is None:
         return None
-    rater = limit_text(parse_row_id(told, "rater"), "rater", 100)
+    rater = limit_text(parse_name(told, "rater"), "rater", 100)
     if reading.raters is not None:
         if fold_name(rater) not in reading.raters:
             allowed = ", ".join(reading.columns.raters or ())

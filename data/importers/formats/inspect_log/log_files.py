@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import struct
 import zipfile
 import zlib
@@ -22,6 +23,9 @@ ZSTANDARD = 93
 UNPACKED_PER_BYTE = 100
 """Bytes that each byte of an archive may unpack to: logs, which repeat themselves, reach some 50."""
 _LOCAL = struct.Struct("<26xHH")
+FIRST_KEY = re.compile(r'\s*\{\s*"([^"]*)"')
+LOG_KEYS = frozenset(("version", "status", "eval", "plan", "results", "stats", "error", "invalidated", "samples"))
+"""Keys of the top object of a JSON log: other JSON files of a folder (`eval-set.json`) begin otherwise."""
 WRITTEN_AGAIN = "the log holds a later version of the sample"
 Sample = tuple[SourceLocation, dict[str, object]]
 LOG_DECODER = json_decoder(lambda name: None if name == "NaN" else name)
@@ -57,8 +61,8 @@ class LogHeader:
         return self.status in ("success", "")
 
 
-def find_logs(paths: list[Path]) -> list[Path]:
-    """Log files: those named, and all in the folders named.
+def find_logs(paths: list[Path]) -> tuple[list[Path], list[Path]]:
+    """Log files: those named, and all in the folders named; and the JSON files of these folders that are none.
 
     Raises
     ------
@@ -66,15 +70,29 @@ def find_logs(paths: list[Path]) -> list[Path]:
         If a folder contains none.
     """
     found: list[Path] = []
+    others: list[Path] = []
     for path in paths:
         if path.is_dir():
             inside = sorted(file for file in path.rglob("*") if file.suffix in (".eval", ".json") and file.is_file())
-            if not inside:
+            logs = [file for file in inside if file.suffix == ".eval" or _begins_as_log(file)]
+            if not logs:
                 raise InputError(f"{path}: holds no .eval and no .json log: name another folder")
-            found += inside
+            found += logs
+            others += [file for file in inside if file not in logs]
         else:
             found.append(path)
-    return found
+    return found, others
+
+
+def _begins_as_log(path: Path) -> bool:
+    """Whether the first key of a JSON file is one of a log; a file that cannot be read so far is left to the reader."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(1000).decode("utf-8", "replace").removeprefix("\ufeff")
+    except OSError:
+        return True
+    found = FIRST_KEY.match(head)
+    return found is None or found[1] in LOG_KEYS
 
 
 def read_log(path: Path, report: ImportReport) -> tuple[LogHeader, Iterator[Sample]]:

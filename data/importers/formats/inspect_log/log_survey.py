@@ -36,6 +36,10 @@ class LogSurvey:
         Number of samples by log.
     retried : dict
         By sample of a run that was tried again, the log whose sample counts.
+    invalidated : set
+        Samples that any copy of their run's log has as invalidated.
+    others : list of Path
+        JSON files in folders of logs that are no logs.
     has_concepts, has_injections : bool
         Whether any sample's metadata name a concept, and whether any say `injected`.
     """
@@ -45,6 +49,8 @@ class LogSurvey:
     models: set[str] = field(default_factory=set)
     samples: dict[Path, int] = field(default_factory=dict)
     retried: dict[SampleKey, Path] = field(default_factory=dict)
+    invalidated: set[tuple[object, ...]] = field(default_factory=set)
+    others: list[Path] = field(default_factory=list)
     has_concepts: bool = False
     has_injections: bool = False
 
@@ -66,6 +72,22 @@ class LogSurvey:
             The sample.
         """
         return self.retried.get(sample_key(header, sample), path) != path
+
+    def is_invalidated(self, header: LogHeader, sample: Mapping[str, object]) -> bool:
+        """Whether a sample was invalidated, in this copy of its run's log or in another.
+
+        Parameters
+        ----------
+        header : LogHeader
+            Header of the sample's log.
+        sample : mapping of str to object
+            The sample.
+        """
+        return _run_key(header, sample) in self.invalidated
+
+
+def _run_key(header: LogHeader, sample: Mapping[str, object]) -> tuple[object, ...]:
+    return (header.run, str(sample.get("uuid")), *sample_key(header, sample))
 
 
 def sample_key(header: LogHeader, sample: Mapping[str, object]) -> SampleKey:
@@ -112,7 +134,10 @@ def survey_logs(paths: Sequence[Path]) -> LogSurvey:
     InputError
         If a file is not an Inspect log, or a folder contains none.
     """
-    return _survey_files(tuple(_file_stamp(path) for path in find_logs(list(paths))))
+    logs, others = find_logs(list(paths))
+    survey = _survey_files(tuple(map(_file_stamp, logs)))
+    survey.others = others
+    return survey
 
 
 def _file_stamp(path: Path) -> tuple[Path, int, int]:
@@ -138,6 +163,8 @@ def _survey_files(stamps: tuple[tuple[Path, int, int], ...]) -> LogSurvey:
             survey.has_injections |= injection_flag(about) is True
             _survey_scores(survey, sample)
             tries.add_try(path, header, sample)
+            if not is_empty(sample.get("invalidation")):
+                survey.invalidated.add(_run_key(header, sample))
     survey.retried = {key: path for key, (_, path) in tries.best.items()}
     return survey
 

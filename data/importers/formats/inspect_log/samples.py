@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from gnomon.data.arms import arm_aliases
 from gnomon.data.errors import InputError
 from gnomon.data.importers import row_builders
 from gnomon.data.importers.field_parsers import (
@@ -24,6 +25,7 @@ from gnomon.data.importers.field_parsers import (
     is_empty,
     layer_of,
     limit_text,
+    parse_bool,
     parse_integer,
     parse_number,
     parse_row_id,
@@ -55,6 +57,8 @@ from gnomon.data.outcomes import facts_from_pass_fail
 from gnomon.data.records import Arm, Exposure, Facts, Span, Subject, Trial
 
 NAME = "inspect"
+OTHER_ARMS = ("condition", "intervention", "treatment", "trial_type")
+"""Keys of metadata that may name the arm of a sample with a concept and a strength."""
 RETRIED = "the sample is in the log of its retry, which counts"
 INVALIDATED = "the sample was invalidated in Inspect"
 
@@ -109,8 +113,11 @@ def read_files(
     for path, count in survey.samples.items():
         if not count:
             report.notes.append(f"{path}: has no samples: its run wrote none, or only its header was kept")
+    report.notes += [f"{path}: is no Inspect log and was left out" for path in survey.others]
     for path in survey.samples:
         header, samples = read_log(path, report)
+        if not header.is_complete:
+            report.add_note(f"{path.name}: its run did not end ({header.status}): it may lack samples")
         log = LogReading(path, header, survey, readings, options, report)
         counted = _counted_samples(samples, log)
         yield from parse_rows(counted, partial(_parse_row, log=log), report)
@@ -145,20 +152,26 @@ def _decided_readings(survey: LogSurvey, options: ImportOptions, report: ImportR
 
 def _counted_samples(samples: Iterator[Sample], log: LogReading) -> Iterator[Sample]:
     """The samples that count; the others are left out and counted."""
+    failed = 0
     for place, sample in samples:
-        if not is_empty(sample.get("invalidation")):
+        if log.survey.is_invalidated(log.header, sample):
             log.report.add_exclusion(place, INVALIDATED)
         elif log.survey.is_superseded(log.path, log.header, sample):
             log.report.add_exclusion(place, RETRIED)
         else:
+            failed += bool(sample.get("error"))
             yield place, sample
+    if failed:
+        log.report.add_note(
+            f"{log.path.name}: {failed} samples ended in an error: they are failed trials, and have no verdicts"
+        )
 
 
 def _parse_row(place: SourceLocation, sample: Mapping[str, object], log: LogReading) -> row_builders.ImportedRow:
     told = sample.get("metadata")
     about = told if isinstance(told, Mapping) else {}
     options, header = log.options, log.header
-    arm, target = _parse_arm(about, log.survey), _parse_target(about)
+    arm, target = _parse_arm(about, log), _parse_target(about)
     if arm is Arm.INJECTION and target is None:
         raise RowError("metadata has no 'concept' in an injected sample: name what was injected")
     own = header.model if header.model.lower() not in NO_MODELS else about.get("subject") or header.model
@@ -204,7 +217,11 @@ def _parse_row(place: SourceLocation, sample: Mapping[str, object], log: LogRead
         try:
             if first is not None:
                 verdicts.append(_parse_verdict(first, score, sample, reading, options, arm, target))
-            labels += _parse_edits(edits, reading, arm, target, judged=first is not None)
+            for label in _parse_edits(edits, reading, arm, target, judged=first is not None):
+                if isinstance(label, RowError):
+                    log.report.add_problem(place, label)
+                else:
+                    labels.append(label)
         except RowError as problem:
             log.report.add_problem(place, problem)
     return row_builders.ImportedRow(
@@ -267,14 +284,20 @@ def _parse_condition(about: Mapping[str, object]) -> SampleCondition:
     return SampleCondition(layer=layer_of(about, "layer"), span=Span(span), **numbers)
 
 
-def _parse_arm(about: Mapping[str, object], survey: LogSurvey) -> Arm | None:
+def _parse_arm(about: Mapping[str, object], log: LogReading) -> Arm | None:
     """The arm that the metadata name; None if they name none."""
     if not is_empty(about.get("arm")):
         return arm_of(about["arm"], "metadata.arm")
-    if survey.means_other_injections:
+    if log.survey.means_other_injections:
         return None
     injected = injection_flag(about)
     if injected is None and not is_empty(about.get("concept")) and _is_number(about.get("strength")):
+        for name in OTHER_ARMS:
+            if isinstance(word := about.get(name), str) and word.strip().lower() in arm_aliases():
+                return arm_of(word, f"metadata.{name}")
+        log.report.add_note(
+            f"{log.path.name}: samples whose metadata name a concept and a strength, and no arm, count as injections"
+        )
         return Arm.INJECTION
     return None if injected is None else Arm.INJECTION if injected else Arm.CONTROL
 
@@ -355,9 +378,10 @@ def _parse_verdict(
 
 def _parse_edits(
     edits: Sequence[ScoreEditing], reading: ScoreReading, arm: Arm | None, target: str | None, *, judged: bool
-) -> list[row_builders.ImportedLabel]:
-    """A label for each edit of the value; those of one person are in order, also where their times are equal."""
-    labels: list[row_builders.ImportedLabel] = []
+) -> Iterator[row_builders.ImportedLabel | RowError]:
+    """A label for each edit of the value, or why it is none; those of one person are in order, also where their times
+    are equal.
+    """
     last: dict[str, str] = {}
     for edit in edits:
         if not edit.sets_value:
@@ -366,7 +390,8 @@ def _parse_edits(
         own = own_part(edit.about)
         facts, reason = (read_facts(own), "") if own else _read_facts(edit.state, reading, arm, target)
         if facts is None:
-            raise RowError(f"the score that '{rater}' set is no label: {reason}; the edit was left out")
+            yield RowError(f"the score that '{rater}' set is no label: {reason}; the edit was left out")
+            continue
         at = _time_of(edit.at)
         if at and rater in last and at <= last[rater]:
             at = next_instant(last[rater])
@@ -374,8 +399,7 @@ def _parse_edits(
         exposure = Exposure.AFTER_VERDICT if judged else None
         label = row_builders.ImportedLabel(rater, facts, note=edit.reason, at=at, exposure=exposure, exact=bool(at))
         label = replace(label, by_pass=not own and _is_by_pass(facts, edit.state, arm))
-        labels.append(complete_label(label, own) if own else label)
-    return labels
+        yield complete_label(label, own) if own else label
 
 
 def _read_facts(
@@ -394,7 +418,10 @@ def _read_facts(
     if passed is None:
         return None, reason
     seen = about if isinstance(about, Mapping) else {}
-    coherent, refused = seen.get("coherent") is not False, seen.get("refused") is True
+    try:
+        coherent, refused = parse_bool(seen, "coherent") is not False, parse_bool(seen, "refused") is True
+    except RowError as error:
+        return None, str(error)
     return facts_from_pass_fail(passed, arm or Arm.CONTROL, target, coherent=coherent, refused=refused), ""
 
 

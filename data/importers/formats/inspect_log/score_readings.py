@@ -29,7 +29,10 @@ LETTERS: tuple[Mapping[str, Meaning], ...] = (
 )
 """Letters mean something only within one alphabet: C is correct beside I, and a grade beside A and B."""
 UNSCORED = frozenset(
-    (*EMPTY, "n/a", "#n/a", "unscored", "not scored", "unknown", "unsure", "skip", "skipped", "invalid", "parse_error")
+    (
+        *(*EMPTY, "unscored", "not scored", "unknown", "unsure", "not sure", "uncertain", "unclear", "undecided"),
+        *("ambiguous", "cannot tell", "can't tell", "skip", "skipped", "invalid", "parse_error"),
+    )
 )
 _ERROR = re.compile(r"(parse[ _]?)?error\b", re.IGNORECASE)
 _THRESHOLD = re.compile(r"\s*(>=|<=|==|=|>|<|≥|≤|)\s*([^<>=≥≤\s].*?)\s*")
@@ -312,7 +315,8 @@ def _check_decidable(name: str, range_: ValueRange, threshold: Threshold | None)
             )
         return
     if not range_.is_binary():
-        example = f">= {max(range_.numbers):g}" if range_.numbers else f"== {min(range_.words)}"
+        passing = [word for word in sorted(range_.words) if _meaning_of(word) is True] or sorted(range_.words)
+        example = f">= {max(range_.numbers):g}" if range_.numbers else f"== {passing[0]}"
         raise UndecidedError(
             f"scorer '{name}' gives {range_.describe_values()}: which of them pass cannot be known: say it with "
             f"--threshold, as in --threshold '{example}'"
