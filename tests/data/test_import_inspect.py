@@ -533,7 +533,7 @@ def test_other_json_files_of_a_folder_of_logs_are_left_out_and_told(store, log, 
     assert len(rows(store, tables.trials)) == 2
     assert report.notes == [f"{one.parent / 'eval-set.json'}: is no Inspect log and was left out"]
     one.unlink()
-    with pytest.raises(InputError, match="holds no .eval and no .json log"):
+    with pytest.raises(InputError, match=r"holds no \.eval and no \.json log"):
         bring(store, one.parent)
 
 
