@@ -255,11 +255,14 @@ def dashboard(
     folder: Folder,
     port: Port = 8501,
     address: Annotated[str, typer.Option(help="where to listen; others than this machine need a login")] = "127.0.0.1",
+    host: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="a further name to answer under, as a proxy passes it on")
+    ] = None,
 ) -> None:
     """Open the study in a browser, to read estimates and to label."""
     from gnomon.commands.study.dashboard_ import serve_dashboard
 
-    serve_dashboard(folder, port, address)
+    serve_dashboard(folder, port, address, host or [])
 
 
 @app.command()

@@ -187,15 +187,23 @@ class PlanSpec(StudyTable):
 
 
 class DashboardSpec(StudyTable):
-    """Access to the dashboard: everybody without a login, or people with a role after a login."""
+    """Access to the dashboard: everybody without a login, or people with a role after a login, by address or account.
+
+    With `email_verified` optional, an address of which the provider says nothing counts like a verified one.
+    """
 
     auth: Literal["name", "oidc"] = "name"
     roles: dict[str, Literal["viewer", "rater", "admin"]] = Field(default_factory=dict)
+    email_verified: Literal["required", "optional"] = "required"
 
     @model_validator(mode="after")
     def _somebody(self) -> DashboardSpec:
-        check_roles(Access(self.auth, self.roles))
+        check_roles(self.to_access())
         return self
+
+    def to_access(self) -> Access:
+        """As the server takes it."""
+        return Access(self.auth, self.roles, self.email_verified)
 
 
 class StudyFile(StudyTable):

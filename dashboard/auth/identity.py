@@ -5,10 +5,8 @@ from __future__ import annotations
 import streamlit as st
 
 from gnomon.dashboard import study_picker
-from gnomon.dashboard.auth.roles import Access, Role, access_from_environment
+from gnomon.dashboard.auth.roles import LONGEST_NAME, Access, Role, access_from_environment
 from gnomon.dashboard.labelling import exposure_log
-
-LONGEST_NAME = 100
 
 
 def has_entered() -> bool:
@@ -23,7 +21,7 @@ def has_entered() -> bool:
     if current_role() is None:
         st.title("Gnomon")
         st.text(
-            f"{_email_address() or 'This account'} is not among the people of this study, or its "
+            f"{_shown_address() or 'This account'} is not among the people of this study, or its "
             f"address is not verified."
         )
         st.markdown("Ask whoever runs this server to add you, or log in with another account.")
@@ -31,7 +29,7 @@ def has_entered() -> bool:
         return False
     with st.sidebar:
         st.caption(f"Logged in as {current_role()}")
-        st.text(_email_address())
+        st.text(_account_name())
         st.button("Log out", on_click=st.logout, type="tertiary")
     return True
 
@@ -53,8 +51,15 @@ def may_adjudicate() -> bool:
     return who is not None and who.may_adjudicate
 
 
-def _email_address() -> str:
-    return str(st.user.to_dict().get("email") or "").strip().lower()
+def _shown_address() -> str:
+    """What the provider says is the address, for a person who is not let in: nothing is decided by it."""
+    return clean_name(str(st.user.to_dict().get("email") or ""))
+
+
+def _account_name() -> str:
+    """Name of the listed account that is logged in; empty for others, who see no page."""
+    account = access_from_environment().account_of(st.user.to_dict())
+    return account.name if account else ""
 
 
 def by_login() -> bool:
@@ -65,7 +70,7 @@ def by_login() -> bool:
 def rater_name() -> str | None:
     """Rater of this session: the address of the login, or the name that was confirmed in this session."""
     if by_login():
-        return _email_address()
+        return _account_name()
     name: str | None = st.session_state.get("rater")
     return name
 

@@ -16,6 +16,7 @@ from gnomon.data.errors import InputError
 VARIABLE = "GNOMON_ACCESS"
 SECRETS = "secrets.toml"
 NEEDED = ("redirect_uri", "cookie_secret", "client_id", "client_secret", "server_metadata_url")
+LONGEST_NAME = 100
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
@@ -38,22 +39,45 @@ class Role(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Account:
+    """A person who logged in and is listed: the name that their labels bear, and their role."""
+
+    name: str
+    role: Role
+
+
+@dataclass(frozen=True, slots=True)
 class Access:
     """How a server identifies people: `name` asks for a name and allows everything, `oidc` asks for a login.
 
-    `roles` maps e-mail addresses to roles; a person who is not listed may do nothing, not even read.
+    `roles` maps people to roles: each is an e-mail address, or the provider's issuer and subject of an account with a
+    space between them. A person who is not listed may do nothing, not even read. An address counts only if the
+    provider says that it is verified; with `email_verified` optional also if it says nothing of that.
     """
 
     auth: Literal["name", "oidc"] = "name"
     roles: Mapping[str, str] = field(default_factory=dict)
+    email_verified: Literal["required", "optional"] = "required"
 
     def role_of(self, claims: Mapping[str, object]) -> Role | None:
-        """Role for the claims of an identity provider; None for an unknown or unverified address."""
-        address = str(claims.get("email") or "").strip().lower()
-        if not address or claims.get("email_verified") is False:
-            return None
-        role = {name.strip().lower(): role for name, role in self.roles.items()}.get(address)
-        return Role(role) if role else None
+        """Role for the claims of an identity provider; None for an unknown account or unverified address."""
+        account = self.account_of(claims)
+        return account.role if account else None
+
+    def account_of(self, claims: Mapping[str, object]) -> Account | None:
+        """The listed person whom the claims of an identity provider are about, if any; by subject before address."""
+        issuer, subject = claims.get("iss"), claims.get("sub")
+        if isinstance(issuer, str) and isinstance(subject, str) and (role := self.roles.get(f"{issuer} {subject}")):
+            return Account(subject, Role(role))
+        address = self._verified_address(claims)
+        role = {name.lower(): role for name, role in self.roles.items() if is_plain_address(name)}.get(address or "")
+        return Account(address, Role(role)) if address and role else None
+
+    def _verified_address(self, claims: Mapping[str, object]) -> str | None:
+        """The address in lower case. One with marks that are not ASCII is none: some of them become letters there."""
+        address, verified = claims.get("email"), claims.get("email_verified")
+        counts = verified is True or verified == "true" or (verified is None and self.email_verified == "optional")
+        return address.lower() if counts and isinstance(address, str) and is_plain_address(address) else None
 
     def to_environment(self) -> str:
         """The access settings as the value of an environment variable."""
@@ -85,6 +109,8 @@ def check_roles(found: Access) -> Access:
     ValueError
         If the kind of access or a role is unknown, or a login is required and no role is listed.
     """
+    if found.email_verified not in ("required", "optional"):
+        raise ValueError(f"email_verified is '{found.email_verified}': choose required or optional")
     if found.auth not in ("name", "oidc"):
         raise ValueError(f"auth is '{found.auth}': choose name or oidc")
     for address, role in found.roles.items():
@@ -93,6 +119,33 @@ def check_roles(found: Access) -> Access:
     if found.auth == "oidc" and not found.roles:
         raise ValueError('auth = "oidc" needs roles: nobody may do anything without one')
     return found
+
+
+def is_plain_address(text: str) -> bool:
+    """Whether a text can be an e-mail address that has one spelling: ASCII, no blanks, one `@`."""
+    return text.isascii() and text.isprintable() and " " not in text and text.count("@") == 1
+
+
+def check_people(found: Access) -> None:
+    """Check that everybody listed can be recognised after a login.
+
+    Raises
+    ------
+    InputError
+        If an entry is neither an address nor issuer and subject, or two are one person's.
+    """
+    known: dict[str, str] = {}
+    for person in found.roles:
+        issuer, _, subject = person.partition(" ")
+        if not is_plain_address(person) and not (issuer.startswith("https://") and 0 < len(subject) <= LONGEST_NAME):
+            raise InputError(
+                f"[dashboard.roles]: '{person}' is no e-mail address in ASCII: list another account by "
+                '"ISSUER SUBJECT", https://... and the subject that the provider gives it (docs/access.md)'
+            )
+        key = person.lower() if is_plain_address(person) else person
+        if key in known:
+            raise InputError(f"[dashboard.roles]: '{known[key]}' and '{person}' are one address: keep one of them")
+        known[key] = person
 
 
 def check_address(found: Access, address: str, secrets: Path) -> None:
@@ -119,6 +172,7 @@ def check_address(found: Access, address: str, secrets: Path) -> None:
                 'auth = "oidc" and roles (docs/access.md), or leave --address out'
             )
         return
+    check_people(found)
     read_login(secrets)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import dashboard_demo as demo
@@ -25,11 +26,61 @@ PEOPLE = {"Ann@lab.example": "rater", "vic@lab.example": "viewer", "ada@lab.exam
 def test_roles_are_by_verified_address():
     access = Access("oidc", PEOPLE)
     assert access.role_of({"email": "ann@LAB.example", "email_verified": True}) == "rater"
-    assert access.role_of({"email": "vic@lab.example"}) == "viewer"
-    assert access.role_of({"email": "ann@lab.example", "email_verified": False}) is None
-    assert access.role_of({"email": "ann@lab.example.evil.example"}) is None
-    assert access.role_of({"sub": "ann@lab.example"}) is None
-    assert access.role_of({"email": None}) is None
+    assert access.role_of({"email": "vic@lab.example", "email_verified": "true"}) == "viewer"
+    assert access.role_of({"email": "ann@lab.example.evil.example", "email_verified": True}) is None
+    assert access.role_of({"sub": "ann@lab.example", "email_verified": True}) is None
+    assert access.role_of({"email": None, "email_verified": True}) is None
+
+
+@pytest.mark.attack
+@pytest.mark.parametrize("said", [False, "false", "False", "TRUE", "yes", "1", 0, 1, [], {}, ["true"], ""])
+@pytest.mark.parametrize("setting", ["required", "optional"])
+def test_only_a_yes_verifies_an_address(said, setting):
+    access = Access("oidc", PEOPLE, setting)
+    assert access.role_of({"email": "ann@lab.example", "email_verified": said}) is None
+
+
+@pytest.mark.attack
+def test_silence_on_an_address_counts_only_where_the_study_says_so():
+    for claims in ({"email": "ann@lab.example"}, {"email": "ann@lab.example", "email_verified": None}):
+        assert Access("oidc", PEOPLE).role_of(claims) is None
+        assert Access("oidc", PEOPLE, "optional").role_of(claims) == "rater"
+
+
+@pytest.mark.attack
+@pytest.mark.parametrize(
+    "address",
+    ["\u212aim@lab.example", "kim@lab.example\n", " kim@lab.example", "k\u0131m@lab.example", "kim@lab.example\0",
+     "\uff4bim@lab.example", "kim@lab\u3002example", ["kim@lab.example"], {"kim@lab.example": 1}],
+)  # fmt: skip
+def test_an_address_that_only_looks_like_a_listed_one_has_no_role(address):
+    access = Access("oidc", {"kim@lab.example": "admin"})
+    assert access.role_of({"email": address, "email_verified": True}) is None
+
+
+@pytest.mark.attack
+def test_an_account_is_listed_by_issuer_and_subject_whatever_its_address():
+    access = Access("oidc", {"https://a.example 17": "rater", "ann@lab.example": "admin"})
+    claims = {"iss": "https://a.example", "sub": "17", "email": "ann@lab.example", "email_verified": True}
+    account = access.account_of(claims)
+    assert (account.name, account.role) == ("17", "rater")
+    for other in ({"iss": "https://b.example"}, {"sub": "18"}, {"sub": 17}, {"iss": None}):
+        assert access.account_of({**claims, "email": "", **other}) is None
+
+
+@pytest.mark.parametrize(
+    "person", ["ann", "b\u00e4r@lab.example", "a@b@c", "http://a.example 7", "https://a.example ", ""]
+)
+def test_a_listed_person_who_could_not_be_recognised_is_refused_when_the_server_starts(tmp_path, person):
+    with pytest.raises(InputError, match="is no e-mail address in ASCII"):
+        check_address(Access("oidc", {person: "rater"}), "127.0.0.1", tmp_path / "none")
+
+
+def test_one_address_in_two_spellings_is_refused(tmp_path):
+    with pytest.raises(InputError, match="are one address"):
+        check_address(
+            Access("oidc", {"a@lab.example": "rater", "A@lab.example": "admin"}), "127.0.0.1", tmp_path / "none"
+        )
 
 
 def test_others_are_let_in_by_login_alone_and_a_login_needs_its_secrets(tmp_path: Path):
@@ -85,8 +136,10 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str
     store = Store.open(url)
     demo.fill(store, fits=False)
     store.close()
-    access = {"GNOMON_ACCESS": Access("oidc", PEOPLE).to_environment()}
-    with provider() as issuer, serving({"lab": url}, folder / "log.txt", access, secrets) as address:
+    with ExitStack() as stack:
+        issuer = stack.enter_context(provider())
+        access = {"GNOMON_ACCESS": Access("oidc", {**PEOPLE, f"{issuer} kim": "viewer"}).to_environment()}
+        address = stack.enter_context(serving({"lab": url}, folder / "log.txt", access, secrets))
         auth = {
             "redirect_uri": f"{address}/oauth2callback", "cookie_secret": "of the tests, long enough to sign with",
             "client_id": CLIENT, "client_secret": SECRET,
@@ -164,6 +217,13 @@ def test_a_raters_labels_bear_the_address_of_the_login_whatever_the_page_is_aske
     events = Store.open(guarded[1]).read_frame(tables.labels)
     assert "ada@lab.example" not in set(events["rater"])
     assert list(events.loc[events["rater"] == "ann@lab.example", "role"]) == ["rater"]
+
+
+@pytest.mark.browser
+def test_an_account_that_is_listed_by_its_subject_is_let_in(as_):
+    page = as_("kim")
+    page.get_by_text("Logged in as viewer").wait_for()
+    page.get_by_role("heading", name="lab", level=1).wait_for()
 
 
 @pytest.mark.browser

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from gnomon.api.study import open_study
@@ -9,7 +10,7 @@ from gnomon.data.errors import InputError
 from gnomon.study_file import FILE, database_url
 
 
-def serve_dashboard(folder: Path, port: int, address: str = "127.0.0.1") -> None:
+def serve_dashboard(folder: Path, port: int, address: str = "127.0.0.1", hosts: Sequence[str] = ()) -> None:
     """Serve the study in a folder and those in its subfolders until stopped.
 
     Parameters
@@ -20,13 +21,15 @@ def serve_dashboard(folder: Path, port: int, address: str = "127.0.0.1") -> None
         Port to listen on.
     address : str
         Address to listen on.
+    hosts : sequence of str
+        Further names under which the server answers.
 
     Raises
     ------
     InputError
         If there is no study, the studies have different access settings, or the port is in use.
     """
-    from gnomon.dashboard.auth.roles import SECRETS, Access
+    from gnomon.dashboard.auth.roles import SECRETS
     from gnomon.dashboard.server.launch import serve_studies
 
     found = [path for path in (folder, *sorted(folder.glob("*"))) if (path / FILE).is_file()]
@@ -38,9 +41,10 @@ def serve_dashboard(folder: Path, port: int, address: str = "127.0.0.1") -> None
     for path in found:
         with open_study(path) as study:
             studies.append((study.file.name, database_url(path, study.file)))
-            known.append(Access(study.file.dashboard.auth, study.file.dashboard.roles))
+            known.append(study.file.dashboard.to_access())
     if any(each != known[0] for each in known):
         raise InputError(
             f"{folder}: its studies have different [dashboard] tables: serve each by itself, or make them one"
         )
-    serve_studies(studies, address=address, port=port, access=known[0], secrets=(found[0] / SECRETS).resolve())
+    secrets = (found[0] / SECRETS).resolve()
+    serve_studies(studies, address=address, port=port, access=known[0], secrets=secrets, hosts=hosts)
