@@ -61,7 +61,7 @@ def _run(arguments: list[str]) -> int:
     import typer
 
     from gnomon.cli import app
-    from gnomon.data.errors import GnomonError, InputError
+    from gnomon.data.errors import InputError
 
     try:
         if Path(NUMBA).exists():
@@ -72,21 +72,55 @@ def _run(arguments: list[str]) -> int:
         return status
     except typer.Abort as error:
         raise KeyboardInterrupt from error
-    except typer.TyperException as error:
-        print(f"gnomon: {_one_line(error.format_message())}: 'gnomon --help' lists what there is", file=sys.stderr)
-        return 2
-    except GnomonError as error:
-        print(f"gnomon: {_one_line(str(error))}", file=sys.stderr)
-        return error.exit_status
     except BrokenPipeError:
         return 1
-    except OSError as error:
-        print(f"gnomon: {_one_line(str(error))}: fix that and run the same command again", file=sys.stderr)
-        return 1
+    except Exception as error:
+        said, status = _describe_error(error)
+        print(f"gnomon: {said}", file=sys.stderr)
+        return status
+
+
+def _describe_error(error: Exception) -> tuple[str, int]:
+    """One line about an error, and the exit status."""
+    import typer
+
+    from gnomon.data.errors import GnomonError
+
+    said = _one_line(str(error))
+    if isinstance(error, typer.TyperException):
+        return f"{_one_line(error.format_message())}: 'gnomon --help' lists what there is", 2
+    if isinstance(error, GnomonError):
+        return said, error.exit_status
+    if isinstance(error, OSError):
+        return f"{said}: fix that and run the same command again", 1
+    if isinstance(error, MemoryError):
+        return "the memory is full: end other programs, or name a smaller input", 1
+    return (
+        f"this is a fault of Gnomon ({type(error).__name__}: {said[:200]}): nothing that was reported as stored is "
+        f"lost; send {_log_file(error)} with your report",
+        1,
+    )
 
 
 def _one_line(text: str) -> str:
-    return " ".join(text.split()).rstrip(".")
+    from gnomon.data.foreign_documents.display_text import clean_line
+
+    return clean_line(text).rstrip(".")
+
+
+def _log_file(error: Exception) -> str:
+    """A new file that only this user can read, with the traceback."""
+    import tempfile
+    import traceback
+
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w", encoding="utf-8", errors="backslashreplace", prefix="gnomon-", suffix=".log", delete=False
+        ) as file:
+            file.writelines(traceback.format_exception(error))
+        return file.name
+    except OSError as problem:
+        return f"what you did (no log could be written: {problem.strerror})"
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:

@@ -11,17 +11,25 @@ from dataclasses import asdict, is_dataclass
 from functools import partial
 from typing import Any
 
+from gnomon.data.foreign_documents.display_text import clean_line, clean_text, escape_controls
+
 Progress = Callable[[int, int], None]
 
 
 def print_status(text: str) -> None:
-    """Print one line for the user on stderr."""
-    print(text, file=sys.stderr, flush=True)
+    """Print one line for the user on stderr, without control and invisible characters."""
+    print(clean_text(text), file=sys.stderr, flush=True)
+
+
+def print_text(text: str) -> None:
+    """Print a result as text on stdout, without control and invisible characters."""
+    print(clean_text(text))
 
 
 def print_json(document: object) -> None:
     """Print the command's result as one JSON document on stdout."""
-    print(json.dumps(document, ensure_ascii=False, allow_nan=False, indent=2, default=_model_content))
+    text = json.dumps(document, ensure_ascii=False, allow_nan=False, indent=2, default=_model_content)
+    print(escape_controls(text))
 
 
 def _model_content(value: Any) -> Any:
@@ -55,10 +63,10 @@ def _rich_bars(titles: Sequence[str]) -> Iterator[dict[str, Progress]]:
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
     from rich.progress import Progress as Bar
 
-    columns = (TextColumn("{task.description:<24}"), BarColumn(), MofNCompleteColumn(), _rate_column())
+    columns = (TextColumn("{task.description:<24}", markup=False), BarColumn(), MofNCompleteColumn(), _rate_column())
     clocks = (TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())
     with Bar(*columns, *clocks, console=Console(stderr=True)) as bar:
-        yield {title: partial(_update_bar, bar, bar.add_task(title, total=None)) for title in titles}
+        yield {title: partial(_update_bar, bar, bar.add_task(clean_line(title), total=None)) for title in titles}
 
 
 def _update_bar(bar: Any, task: Any, done: int, total: int) -> None:

@@ -30,9 +30,18 @@ def clean_line(text: str) -> str:
     return " ".join(clean_text(text).split())
 
 
-def escape_controls(document: str) -> str:
-    """A JSON document of the same values in which invisible characters are escape sequences of JSON."""
-    return _BEYOND.sub(_surrogate_pair, _CONTROLS.sub(lambda found: f"\\u{ord(found[0]):04x}", document))
+def escape_controls(document: str, *, pairs: bool = True) -> str:
+    """A document of the same values in which invisible characters are escape sequences.
+
+    Parameters
+    ----------
+    document : str
+        JSON, or TOML whose texts are basic strings.
+    pairs : bool
+        Whether characters beyond U+FFFF are surrogate pairs, as in JSON; otherwise they are written as in TOML.
+    """
+    document = _CONTROLS.sub(lambda found: f"\\u{ord(found[0]):04x}", document)
+    return _BEYOND.sub(_surrogate_pair if pairs else lambda found: f"\\U{ord(found[0]):08x}", document)
 
 
 def _surrogate_pair(found: re.Match[str]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from gnomon.console import print_json
+from gnomon.console import print_json, print_text
 from gnomon.data.errors import StoreError
 from gnomon.data.maintenance.integrity import DatabaseReport, examine_database
 from gnomon.render.documents import DamageDocument, DatabaseCheckDocument
@@ -43,12 +43,12 @@ def check_database(folder: Path, json: bool) -> DatabaseCheckDocument:
 
 
 def _print_findings(found: DatabaseReport) -> None:
-    print(f"{'database':<18} {found.database}")
-    print(f"{'schema':<18} {found.schema or 'none yet: no command has filled it'}")
+    print_text(f"{'database':<18} {found.database}")
+    print_text(f"{'schema':<18} {found.schema or 'none yet: no command has filled it'}")
     for table, count in found.rows.items():
-        print(f"{table:<18} {count:,} rows")
+        print_text(f"{table:<18} {count:,} rows")
     for damage in found.damage:
-        print(f"{'damage':<18} {damage.what}")
-        print(f"{'  to fix it':<18} {damage.fix}")
+        print_text(f"{'damage':<18} {damage.what}")
+        print_text(f"{'  to fix it':<18} {damage.fix}")
     if not found.damage:
-        print(f"{'damage':<18} none")
+        print_text(f"{'damage':<18} none")

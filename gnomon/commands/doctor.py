@@ -9,7 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from typing import Any
 
-from gnomon.console import print_json
+from gnomon.console import print_json, print_text
 from gnomon.data.registry import Registry
 
 LIBRARIES = ("torch", "transformers", "pymc", "nutpie", "streamlit", "sqlalchemy", "openai")
@@ -26,7 +26,7 @@ def describe_machine(json: bool) -> None:
         print_json(facts)
         return
     for key, value in facts.items():
-        print(f"{key:<18} {value if value is not None else 'missing'}")
+        print_text(f"{key:<18} {value if value is not None else 'missing'}")
 
 
 def _machine_facts() -> dict[str, str | None]:

@@ -12,6 +12,7 @@ from gnomon.chain.session import OpenStudy, opened, sync_settings, write_study_f
 from gnomon.console import print_json, print_status
 from gnomon.data import importers
 from gnomon.data.errors import InputError
+from gnomon.data.foreign_documents.display_text import escape_controls
 from gnomon.data.importers import ImportCounts, ImportOptions, ImportReport, ParsedFiles
 from gnomon.data.importers.tabular.map_suggestion import suggest_map
 from gnomon.data.importers.tabular.table_files import FileLayout
@@ -91,7 +92,7 @@ def suggest_columns(paths: Sequence[Path], separator: str | None, encoding: str 
     layout = FileLayout(separator, encoding)
     layout.check_names()
     found = suggest_map(paths, layout, threshold)
-    print(found.text, end="")
+    print(escape_controls(found.text, pairs=False), end="")
     if found.doubts:
         print_status(f"not sure of {len(found.doubts)} things: see the comments")
 

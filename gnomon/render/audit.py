@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -19,6 +18,7 @@ from gnomon.calibration.results.label_funnel import LabelFunnel
 from gnomon.calibration.results.panel import PanelSummary
 from gnomon.console import format_points, format_rate
 from gnomon.data.results import Estimate
+from gnomon.render.text_console import TextConsole
 
 COUNTS = ("tp", "fp", "fn", "tn")
 PIPED = 100
@@ -38,7 +38,7 @@ WEIGHTED = (
 
 def print_audit(audit: AuditDocument) -> None:
     """Print an audit of all views of the labels."""
-    console = Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else PIPED)
+    console = TextConsole(None if sys.stdout.isatty() else PIPED)
     if not audit.judges:
         console.print("No judge has read anything in this study: run 'gnomon judge' or import verdicts.")
     for line in dict.fromkeys(f"Raters: {truth.words}" for truth in audit.truth.values()):
@@ -55,7 +55,7 @@ def print_audit(audit: AuditDocument) -> None:
         console.print(line)
 
 
-def _print_judge(console: Console, entries: Sequence[JudgeAudit]) -> None:
+def _print_judge(console: TextConsole, entries: Sequence[JudgeAudit]) -> None:
     """One judge version: its rates by arm and its verdict for each view of the labels, then what holds for all."""
     first = entries[0]
     console.print(Text(f"{first.judge}", style="bold") + Text(f"  {first.kind}, version {first.version[:12]}"))
@@ -72,7 +72,7 @@ def _print_judge(console: Console, entries: Sequence[JudgeAudit]) -> None:
     console.print()
 
 
-def _print_panel(console: Console, views: Mapping[str, PanelSummary]) -> None:
+def _print_panel(console: TextConsole, views: Mapping[str, PanelSummary]) -> None:
     """Estimates of the whole panel, by the first view of the labels that allows them."""
     for view, whole in views.items():
         known = [(name, row) for name, row in panel_rows(whole) if row.independent]
@@ -94,7 +94,7 @@ def _print_panel(console: Console, views: Mapping[str, PanelSummary]) -> None:
         return
 
 
-def _print_agreement(console: Console, views: Mapping[str, Agreement]) -> None:
+def _print_agreement(console: TextConsole, views: Mapping[str, Agreement]) -> None:
     """Pairs of raters, and of raters and judges, by the first view in which two of them have trials in common."""
     for view, agreement in views.items():
         pairs = [pair for pair in agreement.pairs if pair.n and {pair.a_kind, pair.b_kind} != {JUDGE}]
@@ -149,7 +149,7 @@ def _view_names(same: Sequence[JudgeAudit]) -> str:
     return f"{told[:1].upper()}{told[1:]} labels"
 
 
-def _print_rates(console: Console, entry: JudgeAudit) -> None:
+def _print_rates(console: TextConsole, entry: JudgeAudit) -> None:
     """One table for the event and one for the study's pass: one definition of a positive in each."""
     whole = [row for row in entry.strata if row.is_whole_arm]
     by_event = {row.arm: row.as_event for row in whole}

@@ -172,9 +172,9 @@ def format_diagnostics(fit: StoredFit) -> str:
 
 def print_estimates(document: EstimatesDocument) -> None:
     """Print the estimates as tables on stdout: the headline, then what it depends on, then what is withheld."""
-    from rich.console import Console
+    from gnomon.render.text_console import TextConsole
 
-    console = Console(highlight=False)
+    console = TextConsole()
     console.print(f"{document.study}: {document.trials:,} trials, {document.labels:,} label events")
     console.print(*_headline_tables(document), sep="")
     compared = document.comparisons.values()
@@ -223,7 +223,9 @@ def _block_table(title: str, columns: Sequence[str]) -> Table:
     """A table of one model: its name above, columns as wide in every block."""
     from rich.table import Table
 
-    shown = Table(title=f"[bold]{title}", box=None, title_justify="left", title_style="", pad_edge=False)
+    from gnomon.render.text_console import bold_text
+
+    shown = Table(title=bold_text(title), box=None, title_justify="left", title_style="", pad_edge=False)
     shown.add_column("", no_wrap=True, min_width=27)
     for name in columns:
         shown.add_column(name, justify="right", no_wrap=True, min_width=8)
@@ -259,6 +261,8 @@ def _method_table(rows: pd.DataFrame) -> Table:
     """Methods as columns, models as headings; the headline's column is marked."""
     from rich.table import Table
 
+    from gnomon.render.text_console import bold_text
+
     methods = [name for name in rows.columns if name not in ("model", "estimate", "headline")]
     chosen = set(rows["headline"])
     shown = Table(title="Corrected estimates by method (* headline)", box=None, title_justify="left")
@@ -266,7 +270,7 @@ def _method_table(rows: pd.DataFrame) -> Table:
     for name in methods:
         shown.add_column(f"{name} *" if chosen == {name} else name, justify="right", no_wrap=True)
     for model, mine in rows.groupby("model", sort=False):
-        shown.add_row(f"[bold]{model}")
+        shown.add_row(bold_text(model))
         for row in mine.to_dict("records"):
             shown.add_row(f"  {str(row['estimate']).removeprefix('corrected ')}", *(str(row[name]) for name in methods))
     return shown

@@ -66,8 +66,9 @@ def _rate_interval(rate: Estimate) -> str:
 
 def print_recount(document: RecountDocument) -> None:
     """Print event rates of every judge and arm under each rule as a table on stdout."""
-    from rich.console import Console
     from rich.table import Table
+
+    from gnomon.render.text_console import TextConsole
 
     table = Table("judge", "arm", "rule", "verdicts", "event", "95 % interval", "pass", box=None, padding=(0, 1, 0, 0))
     for place, column in enumerate(table.columns):
@@ -79,7 +80,7 @@ def print_recount(document: RecountDocument) -> None:
         where = f"{format_rate(event.low)} to {format_rate(event.high)}"
         cells = [f"{row.verdicts:,}", format_rate(event.value), where, format_rate(passed.value)]
         table.add_row(row.judge, row.arm, f"{row.rule}{mark}", *cells)
-    console = Console(highlight=False)
+    console = TextConsole()
     console.print(table)
     for state in document.states:
         console.print(f"judge {state.judge}: {format_rate(state.not_ok)} of {state.calls:,} calls not ok, not counted")

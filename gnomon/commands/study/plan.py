@@ -71,10 +71,11 @@ def plan_labels(
 
 def print_plan(plan: LabelPlan) -> None:
     """Print a plan as text on stdout."""
-    from rich.console import Console
     from rich.table import Table
 
-    console = Console(highlight=False)
+    from gnomon.render.text_console import TextConsole
+
+    console = TextConsole()
     for line in _opening_lines(plan):
         console.print(line, soft_wrap=True)
     if plan.options:
