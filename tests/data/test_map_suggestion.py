@@ -206,3 +206,39 @@ def test_the_map_of_the_documentation_is_one():
     columns = parse_map(text.split("```toml\n")[1].split("```")[0], "docs/importing.md")
     assert columns.verdict[0].values == {"claims": {"Y": True, "N": False, "?": ""}}
     assert columns.label[0].threshold == ">= 7"
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["flagged", "hallucination", "refused", "not_correct", "rejects", "jailbroken", "biased", "unsafe", "noFailure"],
+)
+def test_a_column_whose_true_may_be_a_fail_is_asked_about(table, name):
+    _, doubts = suggested(table([{"id": n, "text": f"t{n}", f"judge_{name}": n % 2} for n in range(8)]))
+    assert doubts == [f"column 'judge_{name}' may say what failed: which value passes? [verdict.values.passed]"]
+
+
+@pytest.mark.parametrize(("name", "doubts"), [("sarcasm", 2), ("helpful", 0), ("score", 0), ("1", 0)])
+def test_what_judge_and_person_both_say_is_asked_about_unless_its_worth_is_known(table, name, doubts):
+    rows = [{"id": n, f"judge_{name}": n % 2, f"human_{name}": n % 3 % 2} for n in range(8)]
+    assert len(suggested(table(rows))[1]) == doubts
+
+
+def test_words_of_pass_and_fail_leave_nothing_to_ask(table):
+    rows = [{"id": n, "judge_flagged": ("pass", "fail")[n % 2]} for n in range(8)]
+    assert suggested(table(rows))[1] == []
+
+
+def test_what_a_pass_means_without_an_injection_is_asked(table):
+    rows = [
+        {"id": n, "condition": ("control", "injection")[n % 2], "concept": "sea", "correct": n % 3 % 2}
+        for n in range(8)
+    ]
+    [doubt] = suggested(table(rows))[1]
+    assert "without an injection means that nothing is claimed" in doubt
+
+
+def test_labels_in_words_of_their_own_are_a_part_and_no_model(table):
+    rows = [{"id": n, "llm_label": ("safe", "unsafe")[n % 2], "human_label": "safe"} for n in range(8)]
+    columns, doubts = suggested(table(rows))
+    assert (columns.trial.subject, len(columns.verdict), len(columns.label)) == (None, 1, 1)
+    assert "column 'llm_label' holds 'safe', 'unsafe': which of them pass?" in doubts

@@ -48,8 +48,12 @@ class ColumnProfile:
     @property
     def tokens(self) -> tuple[str, ...]:
         """The words of its name, in lower case: 'judgeScore' and 'judge_score' are ('judge', 'score')."""
-        spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", self.name)
-        return tuple(re.findall(r"[a-z]+|[0-9]+", spaced.lower()))
+        return _name_words(self.name)
+
+    @property
+    def last_tokens(self) -> tuple[str, ...]:
+        """The words of its name without the path that leads to it."""
+        return _name_words(self.name.rpartition(".")[2])
 
     @property
     def is_flag(self) -> bool:
@@ -84,6 +88,11 @@ class ColumnProfile:
     def is_names(self) -> bool:
         """Whether it holds names of a few things: words that are no numbers and no yes and no."""
         return bool(self.filled) and len(self.distinct) <= FEW and not (self.is_number or self.is_flag or self.is_text)
+
+
+def _name_words(name: str) -> tuple[str, ...]:
+    spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name)
+    return tuple(re.findall(r"[a-z]+|[0-9]+", spaced.lower()))
 
 
 def profile_columns(paths: Sequence[Path], layout: FileLayout) -> tuple[int, list[ColumnProfile]]:

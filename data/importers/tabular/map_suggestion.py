@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +12,13 @@ from pathlib import Path
 from gnomon.data.arms import arm_aliases
 from gnomon.data.importers.tabular.column_profiles import ColumnProfile, count_distinct, profile_columns
 from gnomon.data.importers.tabular.table_files import FileLayout
-from gnomon.data.importers.tabular.value_ranges import YES_NO, flag_words, middle_grade, parse_threshold_option
+from gnomon.data.importers.tabular.value_ranges import (
+    PASS_FAIL,
+    YES_NO,
+    flag_words,
+    middle_grade,
+    parse_threshold_option,
+)
 from gnomon.data.raters import kind_of_name
 from gnomon.data.records import RaterKind
 
@@ -39,11 +46,32 @@ CLAIMS = frozenset(("claims", "claim", "claimed", "affirmative", "detected", "de
 IDENTIFIED = frozenset(("identified", "identification", "identifies"))
 COHERENT = frozenset(("coherent", "coherence", "readable"))
 REFUSED = frozenset(("refused", "refusal", "refuses"))
-FAILURES = frozenset(
-    ("fail", "failed", "failure", "wrong", "incorrect", "error", "errors", "unsafe", "harmful", "toxic", "hallucinated")
+FAILURES = re.compile(
+    r"abus|attack|bias|blocked|broken|cheat|concern|confabul|contradict|crash|danger|deceiv|decept|"
+    r"defect|deni|deny|disagree|dishonest|distress|error|evasi|exploit|fabricat|fail|false|flag|hack|"
+    r"hallucin|hate|illegal|inaccur|inappropr|incoher|incorrect|invalid|irrelev|issue|jailbr|leak|"
+    r"lying|malic|misalign|mislead|mismatch|missing|nsfw|offens|overclaim|penal|plagiar|poison|poor|"
+    r"problem|refus|reject|risk|sabotag|schem|severity|spam|stereotyp|sycoph|threat|timeout|toxi|"
+    r"unfaith|unground|unhelp|unsafe|unsupport|violat|vulnerab|warn|worse|worst|wrong"
 )
-"""Words of columns in which true is a fail, or may be."""
+"""How words begin that name a column in which true is a fail, or may be."""
+NEGATIONS = frozenset(
+    ("not", "no", "non", "without", "bad", "lie", "lies", "bug", "bugs", "negative", "harm", "harmful")
+)
+"""Whole words of such columns."""
+WORTHS = frozenset(
+    (
+        *("accepted", "accuracy", "accurate", "agree", "agrees", "approved", "compliant", "correctness"),
+        *("faithful", "good", "grounded", "harmless", "helpful", "honest", "match", "matches", "ok", "quality"),
+        *("relevant", "safe", "supported", "true", "useful", "valid", "yes"),
+    )
+)
+"""Words of columns in which true is a pass."""
 SAMPLES = frozenset(("run", "repeat", "attempt", "try", "iteration", "draw", "replicate"))
+VERDICTS = frozenset(("verdict", "label", "labels", "annotation", "decision", "result"))
+"""Words of columns that hold what somebody said, not who."""
+FEW_WORDS = 6
+"""Distinct words up to which a column may hold verdicts in words of its own."""
 NOISE = RESULTS | {"verdict", "is", "the", "label", "result", "value", "by", "a", "of"}
 """Words of a column's name that do not name the judge or rater."""
 
@@ -83,6 +111,7 @@ class _Draft:
     parts: list[FactPartDraft] = field(default_factory=list)
     doubts: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
+    shared: frozenset[str] = frozenset()
 
     def free(self) -> list[ColumnProfile]:
         return [column for column in self.columns if column.name not in self.used]
@@ -167,7 +196,9 @@ def _find_condition(draft: _Draft) -> None:
 
 def _find_rater(draft: _Draft) -> ColumnProfile | None:
     """The column that names who judged or labelled, in a table with a row for each."""
-    found = next((column for column in draft.named(RATERS) if column.is_names and len(column.tokens) <= 2), None)
+    saying = RESULTS | VERDICTS
+    named = (column for column in draft.named(RATERS) if column.is_names and len(column.tokens) <= 2)
+    found = next((column for column in named if saying.isdisjoint(column.tokens)), None)
     if found is not None:
         draft.use(found, "rater")
     return found
@@ -184,7 +215,8 @@ def _find_answer(draft: _Draft) -> None:
 
 
 def _find_subject(draft: _Draft) -> None:
-    found = [column for column in draft.named(SUBJECTS) if column.is_names]
+    saying = PEOPLE | RESULTS | VERDICTS | (JUDGED - {"llm"})
+    found = [column for column in draft.named(SUBJECTS) if column.is_names and saying.isdisjoint(column.tokens)]
     shortest = [column for column in found if len(column.tokens) == len(found[0].tokens)]
     if len(shortest) == 1:
         draft.trial.insert(0, f"subject = {draft.use(shortest[0], 'subject')}")
@@ -198,7 +230,8 @@ def _is_outcome(column: ColumnProfile) -> bool:
     if column.lists or not KEYS.isdisjoint(column.tokens):
         return column.is_flag and not column.lists
     named = (JUDGED | PEOPLE | RESULTS) & set(column.tokens)
-    return column.is_flag or column.is_grade or bool(column.is_number and column.values.grades and named)
+    worded = column.is_names and len(column.distinct) <= FEW_WORDS and named and VERDICTS & set(column.tokens)
+    return column.is_flag or column.is_grade or bool(worded or (column.is_number and column.values.grades and named))
 
 
 def _find_facts(draft: _Draft, rater: ColumnProfile | None) -> None:
@@ -206,6 +239,7 @@ def _find_facts(draft: _Draft, rater: ColumnProfile | None) -> None:
     if rater is not None:
         _find_long_facts(draft, rater, outcomes)
         return
+    draft.shared = _shared_words(outcomes)
     named = _facts_by_name(draft, [column for column in outcomes if PEOPLE.isdisjoint(column.tokens)])
     if named is not None:
         draft.parts.append(named)
@@ -213,7 +247,7 @@ def _find_facts(draft: _Draft, rater: ColumnProfile | None) -> None:
         if column.name in draft.used or (named is not None and PEOPLE.isdisjoint(column.tokens)):
             continue
         tokens = set(column.tokens)
-        if tokens & PEOPLE and not tokens & (JUDGED - {"llm"}):
+        if tokens & PEOPLE and not tokens & (JUDGED if tokens & PEOPLE <= VERDICTS else JUDGED - {"llm"}):
             _add_part(draft, "label", column)
         elif tokens & JUDGED or (tokens & RESULTS):
             _add_part(draft, "verdict", column)
@@ -245,10 +279,31 @@ def _add_part(draft: _Draft, kind: str, column: ColumnProfile) -> None:
     tokens = [token for token in column.tokens if token not in NOISE]
     name = "_".join(tokens) or column.name
     part = FactPartDraft(kind, name, [f"passed = {draft.use(column, kind)}"])
-    if FAILURES & set(column.tokens):
+    if _may_say_failed(column, draft.shared):
         draft.doubts.append(f"column '{column.name}' may say what failed: which value passes? [{kind}.values.passed]")
+    elif any(line.startswith("arm") for line in draft.trial):
+        draft.doubts.append(
+            f"column '{column.name}' counts as passed, which without an injection means that nothing is claimed: if it "
+            "says that a concept was named, map it as 'identified' beside 'claims'"
+        )
     _add_values(draft, part, column)
     draft.parts.append(part)
+
+
+def _shared_words(outcomes: Sequence[ColumnProfile]) -> frozenset[str]:
+    """Words that the names of several outcomes share, and that name neither a judge nor a person: what is judged."""
+    words = Counter(token for column in outcomes for token in set(column.last_tokens))
+    known = JUDGED | PEOPLE | NOISE | WORTHS | VERDICTS
+    return frozenset(word for word, uses in words.items() if uses > 1 and word.isalpha() and word not in known)
+
+
+def _may_say_failed(column: ColumnProfile, shared: Collection[str]) -> bool:
+    """Whether true may be a fail: by its name, unless its values say pass and fail themselves."""
+    if any(word in PASS_FAIL for word in column.values.words):
+        return False
+    if any(token in NEGATIONS or FAILURES.match(token) for token in column.tokens):
+        return True
+    return (WORTHS | RESULTS).isdisjoint(column.tokens) and not set(shared).isdisjoint(column.last_tokens)
 
 
 def _add_values(draft: _Draft, part: FactPartDraft, column: ColumnProfile) -> None:
@@ -265,6 +320,10 @@ def _add_values(draft: _Draft, part: FactPartDraft, column: ColumnProfile) -> No
         )
         return
     unknown = [word for word in column.values.words if word not in flag_words("passed")]
+    if len(unknown) == len(column.values.words):
+        part.lines += [f"# [{part.kind}.values.passed]", *(f"# {quote_toml(word)} = " for word in sorted(unknown))]
+        draft.doubts.append(f"column '{column.name}' holds {column.values.shown_words(4)}: which of them pass?")
+        return
     if unknown:
         shown = ", ".join(f"'{word[:30]}'" for word in unknown[:4])
         draft.remarks.append(f"# column '{column.name}' also holds {shown}: they count as missing")
