@@ -16,7 +16,7 @@ from sqlalchemy import func, select
 from gnomon.data.errors import InputError
 from gnomon.data.storage import tables
 from gnomon.data.storage.engines import sqlite_file
-from gnomon.data.storage.store import FIT_ASKED_AGAIN, Store
+from gnomon.data.storage.store import FIT_ASKED_AGAIN, SETTINGS_CHANGED, Store
 
 VARIABLE = "GNOMON_STUDIES"
 STARTED_IN = "GNOMON_STARTED_IN"
@@ -161,10 +161,11 @@ def suggest_command(place: StudyRef, step: str, why: str) -> None:
 
 
 def change_token(store: Store) -> tuple[int, ...]:
-    """A value that changes whenever a fact is added; part of the key of cached results."""
+    """A value that changes whenever a fact is added or settings change; part of the key of cached results."""
     newest = [select(func.coalesce(func.max(table.c.id), 0)) for table in (tables.verdicts, tables.labels)]
     counted = [select(func.count()).select_from(table) for table in (tables.trials, tables.fits, tables.counts)]
     event = tables.events.c
-    again = select(func.count()).select_from(tables.events).where(event.kind == FIT_ASKED_AGAIN)
+    kinds = (FIT_ASKED_AGAIN, SETTINGS_CHANGED)
+    again = select(func.count()).select_from(tables.events).where(event.kind.in_(kinds))
     with store.read_transaction() as connection:
         return tuple(int(connection.execute(query).scalar_one()) for query in (*newest, *counted, again))

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from sqlalchemy import func, select
-
 from gnomon.calibration.queue.sample_size import CORRECTED, FITTED_RATES, NET, RATE
 from gnomon.calibration.results.label_plan import PlannedInterval
 from gnomon.data.arms import ARMS
 from gnomon.data.results import Estimate
 from gnomon.data.storage.store import Store
-from gnomon.data.storage.tables import labels as label_table
 from gnomon.stats.estimand_registry import CORRECTED_VIEW, ESTIMANDS, FALSE_ALARM, IDENTIFICATION
+from gnomon.stats.outdated_fits import outdated_fits
 from gnomon.stats.results import PASSED, EstimateRow
 from gnomon.stats.stored_fits import newest_fits
 
@@ -39,14 +37,13 @@ def planned_interval(store: Store, estimand: str, subject: str | None = None) ->
     if not rows:
         return None
     widest = max(rows, key=lambda row: row.high95 - row.low95)
-    newest = store.read_frame(select(func.max(label_table.c.created_at).label("at")))["at"].iloc[0]
     return PlannedInterval(
         source="fit",
         estimand=name,
         subject=widest.subject,
         subjects=len(rows),
         estimate=_estimate_of(widest),
-        outdated=bool(newest and str(newest) > fit.created_at),
+        outdated=CORRECTED_VIEW in outdated_fits(store),
     )
 
 

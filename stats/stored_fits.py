@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gnomon.data.storage.store import FIT_ASKED_AGAIN, Store
+from gnomon.stats.outdated_fits import outdated_fits
 from gnomon.stats.results import StoredFit
 
 COLUMNS = {"id", "view", "status", "data_hash", "seed", "priors", "diagnostics", "result"}
@@ -32,7 +33,9 @@ def find_requested_fit(store: Store, fit_id: str) -> StoredFit | None:
         Hash of all that the fit depends on.
     """
     found = find_fit(store, fit_id)
-    if found is not None and newest_fits(store)[found.view].id != fit_id:
+    if found is None:
+        return None
+    if newest_fits(store)[found.view].id != fit_id or found.view in outdated_fits(store):
         store.log_event(FIT_ASKED_AGAIN, {"view": found.view, "fit": fit_id})
     return found
 

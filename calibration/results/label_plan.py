@@ -55,7 +55,7 @@ class PlannedInterval(ResultPart):
     """Models whose interval was available."""
     estimate: Estimate
     outdated: bool = False
-    """Whether labels were added after the fit."""
+    """Whether the fit is older than its trials, verdicts or labels, or than the settings that decide which count."""
 
 
 class PlanOption(ResultPart):

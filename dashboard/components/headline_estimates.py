@@ -13,7 +13,7 @@ from gnomon.data.glossary import define_terms
 from gnomon.data.storage.store import Store
 from gnomon.stats.estimands.rule_sensitivity import compare_outcome_rules, missing_verdict_ranges
 from gnomon.stats.narrative import headline_table as tables
-from gnomon.stats.narrative.caveats import study_caveats
+from gnomon.stats.narrative.caveats import outdated_sentence, study_caveats
 from gnomon.stats.narrative.fit_frames import FitFrames
 from gnomon.stats.narrative.formatting import non_breaking
 
@@ -22,7 +22,8 @@ CAPTION = "Posterior means with 95 % intervals, over each model's own trials."
 
 def study_caveat_strip(fits: Mapping[str, FitFrames]) -> None:
     """A warning that stays on every page which shows estimates; nothing for most studies."""
-    for text in study_caveats(fits):
+    outdated = [outdated_sentence(view, fit.outdated) for view, fit in fits.items() if fit.outdated]
+    for text in (*study_caveats(fits), *outdated):
         st.warning(text, icon=":material/warning:")
 
 

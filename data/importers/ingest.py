@@ -28,7 +28,7 @@ from gnomon.data.importers.row_builders import (
 )
 from gnomon.data.records import NONE, OTHER, Arm, Facts, Label, Subject, Trial, Verdict, utc_timestamp
 from gnomon.data.storage import tables
-from gnomon.data.storage.store import Store, judge_row, label_row, split_chunks, trial_row, verdict_row
+from gnomon.data.storage.store import IMPORTED, Store, judge_row, label_row, split_chunks, trial_row, verdict_row
 
 BATCH = 5_000
 MOST_REASONS = 100
@@ -176,9 +176,7 @@ def store_rows(store: Store, rows: Iterable[ImportedRow], concepts: set[str], re
             )
         if any(landed.new.values()):
             detail = {"files": sorted(files), "new": landed.new, "already": landed.already}
-            store.insert_rows(
-                connection, tables.events, [{"kind": "import", "detail": detail, "created_at": utc_timestamp()}]
-            )
+            store.insert_rows(connection, tables.events, [{"kind": IMPORTED, "detail": detail, "created_at": ""}])
             store.analyze_tables(connection)
     return landed
 

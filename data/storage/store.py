@@ -40,7 +40,13 @@ from gnomon.data.storage.stored_settings import StoredSettings
 Item = TypeVar("Item")
 CHUNK = 500
 FIT_ASKED_AGAIN = "fit_asked_again"
-"""Kind of event: a stored fit was asked for while another one of its view was the newest."""
+"""Kind of event: a stored fit was asked for while another one of its view was the newest, or it was out of date."""
+SETTINGS_CHANGED = "settings_changed"
+"""Kind of event: settings that decide what counts have changed; the detail `changed` names them."""
+IMPORTED = "import"
+"""Kind of event: facts were imported; the detail `new` counts them by table."""
+COUNTING_SETTINGS = ("rule", "label_view", "truth", "rater_kinds", "admitted_raters", "fit_judges")
+"""Settings that decide which verdicts and labels count, and how; of the judges, the first."""
 CONDITION = tuple(part.name for part in fields(Condition))
 TRIAL = tuple(part.name for part in fields(Trial) if part.name != "condition")
 VERDICT = tuple(part.name for part in fields(Verdict) if part.name != "facts")
@@ -124,6 +130,9 @@ class Store:
                 self._upsert_settings(connection, settings(_read_study(connection)))
 
     def _upsert_settings(self, connection: Connection, values: Mapping[str, object]) -> None:
+        if changed := _changed_settings(_read_study(connection), values):
+            event = {"kind": SETTINGS_CHANGED, "detail": {"changed": changed}, "created_at": ""}
+            self.insert_rows(connection, tables.events, [event])
         for key, value in values.items():
             statement = self._insert_statement(tables.study).values(key=key, value=value)
             connection.execute(
@@ -214,7 +223,7 @@ class Store:
         detail : mapping of str to object
             JSON values that describe it.
         """
-        self._insert_new(tables.events, [{"kind": kind, "detail": dict(detail), "created_at": utc_timestamp()}])
+        self._insert_new(tables.events, [{"kind": kind, "detail": dict(detail), "created_at": ""}])
 
     def insert_rows(self, connection: Connection, table: Table, rows: Sequence[Mapping[str, object]]) -> int:
         """Insert rows in an open transaction, skipping existing keys; returns how many were new.
@@ -296,6 +305,13 @@ class Store:
 
     def newest_fits(self) -> dict[str, dict[str, object]]:
         """The fit of each view that was made last, or asked for again since."""
+        return {view: _fit_row(row) for view, (_, row) in self._newest_fits().items()}
+
+    def newest_fit_times(self) -> dict[str, str]:
+        """When the newest fit of each view was made, or asked for again."""
+        return {view: time for view, (time, _) in self._newest_fits().items()}
+
+    def _newest_fits(self) -> dict[str, tuple[str, Row[Any]]]:
         rows = self._fetch_all(select(tables.fits).order_by(tables.fits.c.created_at))
         newest = {row.view: (row.created_at, row) for row in rows}
         by_id = {row.id: row for row in rows}
@@ -305,7 +321,7 @@ class Store:
             row = by_id.get(asked.detail["fit"])
             if row is not None and asked.created_at >= newest[row.view][0]:
                 newest[row.view] = (asked.created_at, row)
-        return {view: _fit_row(row) for view, (_, row) in newest.items()}
+        return newest
 
     # -- labelling ---------------------------------------------------------------------------------------
 
@@ -380,6 +396,16 @@ def _read_study(connection: Connection) -> StoredSettings:
     return cast(StoredSettings, {row.key: row.value for row in connection.execute(select(tables.study))})
 
 
+def _changed_settings(held: StoredSettings, values: Mapping[str, object]) -> list[str]:
+    """Those settings that decide what counts and get another value; a setting that was not stored has none yet."""
+    before = cast(Mapping[str, object], held)
+    changed = [name for name in COUNTING_SETTINGS if name in before and values.get(name, before[name]) != before[name]]
+    judges = values.get("judges")
+    if held.get("judges") and isinstance(judges, list) and judges[:1] != held["judges"][:1]:
+        changed.append("judges")
+    return changed
+
+
 def _with_times(
     connection: Connection, table: Table, rows: Sequence[Mapping[str, object]]
 ) -> Sequence[Mapping[str, object]]:
@@ -394,9 +420,13 @@ def _latest_times(connection: Connection, table: Table, rows: Sequence[Mapping[s
     back.
 
     Facts are ordered relative to the last fit (which they make stale), fits and judge versions among themselves, labels
-    relative to those on the same trials.
+    relative to those on the same trials, events and fits relative to events that concern fits.
     """
     queries = [select(func.max(tables.fits.c.created_at))]
+    if table in (tables.events, tables.fits):
+        event = tables.events.c
+        about_fits = event.kind.in_((FIT_ASKED_AGAIN, SETTINGS_CHANGED))
+        queries.append(select(func.max(event.created_at)).where(about_fits))
     if table is tables.judges:
         queries.append(select(func.max(table.c.created_at)))
     if table is tables.labels:

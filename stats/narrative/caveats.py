@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+
+from gnomon.stats.narrative.formatting import join_names
+from gnomon.stats.outdated_fits import FACTS
 
 PUBLISHED_VIEW = "published"
 COUNTS_ONLY = (
@@ -19,3 +22,17 @@ COUNTS_WITHOUT_CORRECTION = (
 def study_caveats(views: Iterable[str]) -> tuple[str, ...]:
     """Warnings for the estimates of some fits, by their views; most studies have none."""
     return (COUNTS_ONLY,) if any(view.split(":")[0] == PUBLISHED_VIEW for view in views) else ()
+
+
+def outdated_sentence(view: str, what: Sequence[str]) -> str:
+    """That a fit is older than what it is of.
+
+    Parameters
+    ----------
+    view : str
+        View of the fit.
+    what : sequence of str
+        What has changed since (`gnomon.stats.outdated_fits`).
+    """
+    has = "has" if len(what) == 1 and what[0] not in FACTS else "have"
+    return f"Since the fit '{view}' was made, {join_names(list(what))} {has} changed: its estimates are out of date."

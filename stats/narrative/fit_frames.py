@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -17,6 +17,7 @@ from gnomon.stats.estimand_registry import (
     main_estimand,
     view_name,
 )
+from gnomon.stats.outdated_fits import outdated_fits
 from gnomon.stats.results import (
     FAILED,
     REFUSED,
@@ -77,6 +78,7 @@ class FitFrames:
     created_at: str
     methods: tuple[MethodEstimate, ...] = ()
     headline: HeadlineChoice | None = None
+    outdated: tuple[str, ...] = ()
 
     def comparison_entry(self, entry: str) -> pd.DataFrame:
         """An entry of the fit's comparisons (`gnomon.stats.estimands.comparisons`); empty if the fit has none."""
@@ -115,8 +117,16 @@ def _refusal_reason(entry: WithheldEstimate) -> str:
     return f"{entry.subject}: {entry.reason}" if named else entry.reason
 
 
-def read_fit(fit: StoredFit) -> FitFrames:
-    """A stored fit as frames."""
+def read_fit(fit: StoredFit, outdated: Sequence[str] = ()) -> FitFrames:
+    """A stored fit as frames.
+
+    Parameters
+    ----------
+    fit : StoredFit
+        The fit.
+    outdated : sequence of str, default ()
+        What has changed since it was made (`gnomon.stats.outdated_fits`).
+    """
     result, failed = fit.result, fit.has_failed
     tables = {
         "estimands": result.estimates_frame(),
@@ -141,6 +151,7 @@ def read_fit(fit: StoredFit) -> FitFrames:
         created_at=fit.created_at,
         methods=() if failed else result.methods,
         headline=None if failed else result.headline,
+        outdated=tuple(outdated),
         **frames,
     )
 
@@ -151,7 +162,8 @@ def _all_columns(name: str, table: pd.DataFrame) -> list[str]:
 
 def all_fitted(store: Store) -> dict[str, FitFrames]:
     """The newest fit of each view."""
-    return {view: read_fit(fit) for view, fit in sorted(newest_fits(store).items())}
+    outdated = outdated_fits(store)
+    return {view: read_fit(fit, outdated.get(view, ())) for view, fit in sorted(newest_fits(store).items())}
 
 
 def opening_estimand(fit: FitFrames) -> str:

@@ -8,7 +8,7 @@ from itertools import chain, combinations
 
 from gnomon.data.records import Arm, Exposure, LabelKind, VerdictState
 from gnomon.stats.estimand_registry import missing_arms_reason
-from gnomon.stats.narrative.caveats import COUNTS_ONLY
+from gnomon.stats.narrative.caveats import COUNTS_ONLY, outdated_sentence
 from gnomon.stats.narrative.fit_frames import EVERY_SUBJECT
 from gnomon.stats.narrative.fit_sentences import misfit_headline
 from gnomon.stats.narrative.formatting import count_noun, estimand_label, format_percent, join_names
@@ -54,10 +54,7 @@ def _about_fits(found: StudyOverview) -> list[Notice]:
         elif (misfit := misfit_headline(rows_frame(fit.result.predictive))) is not None:
             notes.append(Notice("error", f"The fit '{fit.view}': {misfit}"))
         notes += withheld_notices(fit.result.refused, fit.view, _reasons_of_absent_arms(found))
-    if found.stale_fits:
-        notes.append(
-            Notice("warning", "Trials, verdicts or labels are newer than the newest fit: estimates are out of date.")
-        )
+    notes += [Notice("warning", outdated_sentence(view, what)) for view, what in found.outdated.items()]
     return list(dict.fromkeys(notes))
 
 
@@ -202,7 +199,7 @@ def _label_step(found: StudyOverview) -> NextStep:
     if thin:
         return NextStep(f"Label trials: too few labels to measure the judges in {join_names(thin)}.", page="label")
     if found.stale_fits:
-        return NextStep("Fit again: there are newer data.", step="fit")
+        return NextStep("Fit again: data or settings have changed since.", step="fit")
     return NextStep("Nothing is missing. More labels narrow the corrected estimates most.", page="label")
 
 

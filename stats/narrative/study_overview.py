@@ -20,6 +20,7 @@ from gnomon.data.records import Exposure, LabelKind
 from gnomon.data.storage import tables
 from gnomon.data.storage.store import Store
 from gnomon.data.study_settings import PlannedDesign, StudySettings, load_settings
+from gnomon.stats.outdated_fits import outdated_fits
 from gnomon.stats.results import StoredFit
 from gnomon.stats.stored_fits import newest_fits
 
@@ -45,7 +46,7 @@ class StudyOverview:
     labels: pd.DataFrame
     events: pd.DataFrame
     fits: list[StoredFit]
-    newest_fact: str
+    outdated: dict[str, tuple[str, ...]]
     truth: TruthSummary
     measured: list[MeasureCount]
 
@@ -78,8 +79,8 @@ class StudyOverview:
 
     @property
     def stale_fits(self) -> bool:
-        """Whether a trial, verdict or label is newer than every fit."""
-        return bool(self.fits) and max(fit.created_at for fit in self.fits) < self.newest_fact
+        """Whether a fit is older than what it is of."""
+        return bool(self.outdated)
 
 
 def summarize_study(store: Store) -> StudyOverview:
@@ -104,7 +105,7 @@ def summarize_study(store: Store) -> StudyOverview:
         labels=labels,
         events=events,
         fits=sorted(newest_fits(store).values(), key=lambda fit: fit.view),
-        newest_fact=_newest_fact(store, events, view),
+        outdated=outdated_fits(store),
         truth=summarize_truth(store, view),
         measured=all_measure_counts(store, [str(name) for name in cells["subject"].unique()]),
     )
@@ -117,18 +118,6 @@ def _cell_counts(store: Store) -> pd.DataFrame:
     query = select(*axes, tables.protocols.c.name.label("protocol"), answered, failed)
     query = query.join(tables.protocols, tables.protocols.c.hash == _trial.protocol)
     return store.read_frame(query.group_by(*axes, tables.protocols.c.name).order_by(*axes))
-
-
-def _newest_fact(store: Store, events: pd.DataFrame, view: str) -> str:
-    """Time of the newest trial, verdict or label that a fit in this label view would use."""
-    with store.read_transaction() as connection:
-        times = [
-            connection.execute(select(func.max(column))).scalar() for column in (_trial.created_at, _verdict.created_at)
-        ]
-    counting = events["kind"] != str(LabelKind.FLAG)
-    if view == "blind":
-        counting &= events["exposure"] == str(Exposure.BLIND)
-    return str(max([*(time or "" for time in times), *events.loc[counting, "created_at"]]))
 
 
 def distinct_values(values: pd.Series[Any]) -> list[str]:

@@ -35,9 +35,9 @@ from gnomon.data.importers.ingest import ImportCounts, complete_sizes
 from gnomon.data.importers.options import ImportOptions
 from gnomon.data.importers.row_builders import UNKNOWN_SIZE, subject_named
 from gnomon.data.importers.tabular.table_files import FileLayout, table_rows
-from gnomon.data.records import CountRow, Subject, utc_timestamp
+from gnomon.data.records import CountRow, Subject
 from gnomon.data.storage import tables
-from gnomon.data.storage.store import Store
+from gnomon.data.storage.store import IMPORTED, Store
 from gnomon.data.storage.stored_settings import COUNTS
 
 NAME = "counts"
@@ -108,7 +108,7 @@ class CountTables:
             landed.accepted, landed.repeated = len(self.rows), landed.already[NAME]
             if fresh:
                 detail = {"files": list(self.files), "new": landed.new, "already": landed.already}
-                event = {"kind": "import", "detail": detail, "created_at": utc_timestamp()}
+                event = {"kind": IMPORTED, "detail": detail, "created_at": ""}
                 store.insert_rows(connection, tables.events, [event])
         return landed
 

@@ -113,7 +113,7 @@ def _opening_lines(plan: LabelPlan) -> list[str]:
     if plan.interval.source == "panel":
         lines.append("no corrected fit gives this estimate: run 'gnomon fit' first for the interval that it shows")
     if plan.interval.outdated:
-        lines.append("labels are newer than the fit: run 'gnomon fit' first for today's interval")
+        lines.append("data or settings have changed since the fit: run 'gnomon fit' first for today's interval")
     prices = plan.prices
     if plan.budget is not None or prices.trial or prices.verdict:
         lines.append(f"prices: label {prices.label:g}, trial {prices.trial:g}, verdict {prices.verdict:g}")

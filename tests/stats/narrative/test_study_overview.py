@@ -8,10 +8,16 @@ import pytest
 
 from gnomon.data.records import Exposure, Facts, Label, LabelKind, Split
 from gnomon.data.storage import tables
-from gnomon.data.storage.store import Store
+from gnomon.data.storage.store import IMPORTED, Store
+from gnomon.stats.narrative.fit_frames import all_fitted
 from gnomon.stats.narrative.next_steps import Notice, list_notices, next_step, withheld_notices
 from gnomon.stats.narrative.study_overview import by_rater, summarize_study
+from gnomon.stats.outdated_fits import outdated_fits
 from gnomon.stats.results import WithheldEstimate
+from gnomon.stats.stored_fits import find_requested_fit, newest_fits
+
+NO_CHOICE = {"truth": "voices", "rater_kinds": {}, "admitted_raters": [], "fit_judges": []}
+"""The settings of a study file that says nothing of labels."""
 
 
 def told(store: Store) -> str:
@@ -96,7 +102,51 @@ def test_labels_newer_than_the_fit_make_it_stale_and_flags_do_not(store):
     assert not summarize_study(store).stale_fits
     store.add_labels([Label(trial, "ann", Facts(True, "ocean", True, False), revision=1)])
     assert summarize_study(store).stale_fits
-    assert "estimates are out of date" in told(store)
+    assert "Since the fit 'corrected' was made, labels have changed: its estimates are out of date." in told(store)
+    assert "Since the fit 'judged'" not in told(store)
+
+
+@pytest.mark.parametrize(
+    ("change", "name", "views"),
+    [
+        ({"truth": "majority"}, "[labels] truth", ["corrected"]),
+        ({"rater_kinds": {"ann": "model"}}, "[labels] kinds", ["corrected"]),
+        ({"admitted_raters": ["bot"]}, "[labels] admit", ["corrected"]),
+        ({"label_view": "current"}, "[labels] view", ["corrected"]),
+        ({"fit_judges": ["lexicon"]}, "[fit] judges", ["corrected"]),
+        ({"rule": "lenient"}, "rule", ["corrected", "judged"]),
+        ({"judges": ["embedding", "lexicon"]}, "first judge", ["judged"]),
+        ({"judges": ["lexicon", "embedding", "third"], "name": "other"}, "", []),
+    ],
+)
+def test_settings_that_decide_what_counts_make_the_fits_stale_that_depend_on_them(store, change, name, views):
+    demo.fill(store)
+    store.save_settings(NO_CHOICE)
+    store.update_settings(lambda held: {**held, **change})
+    assert outdated_fits(store) == dict.fromkeys(views, (name,))
+    assert ("out of date" in told(store)) == bool(views)
+    assert {view: fit.outdated for view, fit in all_fitted(store).items() if fit.outdated} == outdated_fits(store)
+
+
+def test_a_fit_that_is_asked_for_again_is_up_to_date(store):
+    """The change made no difference to it: the stored fit is the one of today's data."""
+    demo.fill(store)
+    store.save_settings(NO_CHOICE)
+    store.update_settings(lambda held: {**held, "truth": "majority"})
+    fit = newest_fits(store)["corrected"]
+    assert find_requested_fit(store, fit.id) == fit
+    assert not outdated_fits(store)
+    assert len(store.read_frame(tables.events)) == 2
+    find_requested_fit(store, fit.id)
+    assert len(store.read_frame(tables.events)) == 2
+
+
+def test_labels_that_are_imported_make_a_fit_stale_whatever_time_they_say(store):
+    demo.fill(store)
+    event = {"kind": IMPORTED, "detail": {"files": ["x"], "new": {"labels": 2}}, "created_at": ""}
+    with store.write_transaction() as connection:
+        store.insert_rows(connection, tables.events, [event])
+    assert outdated_fits(store) == {"corrected": ("labels",)}
 
 
 def test_published_counts_need_a_fit_and_nothing_else(store):
