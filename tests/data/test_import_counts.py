@@ -328,3 +328,32 @@ def test_an_outcome_that_only_some_rows_count_is_no_denial(read, tmp_path, name)
     paths = [tmp_path / "a.csv", tmp_path / "b.csv"]
     with pytest.raises(InputError, match=rf"b.csv line 2: '{name}' is not counted, and it is at a.csv line 2"):
         parse_files("counts", paths, ImportOptions())
+
+
+@pytest.mark.parametrize(
+    ("rows", "problem"),
+    [
+        ("A-7B,injection,1.000,400,500,100\n", "'n' is '1.000', which may be thousands or a fraction"),
+        ("A-7B,injection,100,1.0,0.0\nA-7B,control,100,0.0,1.0\n", "'identified' is 1.0 of 100 trials"),
+        ("A-7B,injection,9,2,3,4\nTotal,injection,9,2,3,4\n", "'subject' is 'Total', and other rows have names"),
+    ],
+)
+def test_thousands_shares_and_totals_are_not_counted(read, rows, problem):
+    columns = rows.splitlines()[0].count(",") + 1
+    header = ",".join(["subject", "arm", "n", "identified", "claimed", "denied"][:columns])
+    with pytest.raises(InputError, match=problem):
+        read(f"{header}\n{rows}")
+
+
+def test_few_trials_and_ones_without_a_point_are_numbers(read):
+    cells, _ = read("subject,arm,n,identified,claimed\nA-7B,injection,100,1,0\nA-7B,control,4,0,1.0\n")
+    assert by_cell(cells, "arm")[("injection",)]["event"] == 1
+
+
+def test_models_without_one_of_the_arms_are_told(read):
+    rows = "A-7B,injection,9,2,3,4\nB-7B,injection,9,2,3,4\nB-7B,control,9,0,3,6\nC-7B,control,9,0,3,6\n"
+    _, notes = read(f"subject,arm,n,identified,claimed,denied\n{rows}")
+    assert notes[-2:] == [
+        "A-7B: no rows without an injection, so that no difference between them can be estimated",
+        "C-7B: no rows of injections, so that no difference between them can be estimated",
+    ]

@@ -242,3 +242,18 @@ def test_labels_in_words_of_their_own_are_a_part_and_no_model(table):
     columns, doubts = suggested(table(rows))
     assert (columns.trial.subject, len(columns.verdict), len(columns.label)) == (None, 1, 1)
     assert "column 'llm_label' holds 'safe', 'unsafe': which of them pass?" in doubts
+
+
+def test_what_was_injected_without_saying_where_is_asked(table):
+    rows = [{"id": n, "concept": "sea", "layer": 3, "strength": n % 2, "judge_detected": n % 2} for n in range(8)]
+    doubt = suggested(table(rows))[1][0]
+    assert "columns 'concept' and 'layer' say what was injected, and no column says in which rows" in doubt
+
+
+def test_percentages_are_grades(table, memory):
+    path = table([{"id": n, "judge_score": f"{n * 10}%"} for n in range(8)])
+    assert suggested(path)[1] == [
+        "column 'judge_score' holds numbers from 0 to 70: which of them pass? threshold in [verdict], or --threshold"
+    ]
+    parse_files("table", [path], ImportOptions(threshold=">= 50")).ingest_into(memory)
+    assert sum(row.passed for row in memory._fetch_all(select(tables.verdicts))) == 3

@@ -6,6 +6,7 @@ incoherent answers are among passed and failed. Where both readings fit and diff
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -53,6 +54,10 @@ OUTCOMES = ("identified", "claimed", "claimed_any", "claimed_other", "denied", "
 RESULTS = ("passed", "failed")
 INSIDE = ("refused", "incoherent")
 """Outcomes that can also be counted among passed and failed."""
+THOUSANDS = re.compile(r"[+-]?\d{1,3}(?:\.\d{3})+")
+"""Numbers that are fractions to some and thousands to others."""
+FEWEST_TRIALS = 10
+"""Trials of a cell from which on outcomes of 0.0 and 1.0 are more likely shares than numbers."""
 MOST_TRIALS = 2**31 - 1
 """What the database's columns hold."""
 KNOWN = (*ABOUT, *OUTCOMES, *RESULTS)
@@ -272,6 +277,35 @@ def read_cell(
     )
 
 
+def check_shares(rows: Sequence[Line], cells: Sequence[CountedCell], columns: CountColumns) -> None:
+    """Refuse outcomes that are all 0.0 and 1.0, of many trials: they are shares, and not one trial of them.
+
+    Parameters
+    ----------
+    rows : sequence of (SourceLocation, dict)
+        Rows by our names.
+    cells : sequence of CountedCell
+        The rows as cells.
+    columns : CountColumns
+        Columns of the file.
+
+    Raises
+    ------
+    RowError
+        If no outcome is above 1, and one of those that are 1 is written as a fraction.
+    """
+    if any(value > 1 for cell in cells for value in cell.told.values()):
+        return
+    for (place, row), cell in zip(rows, cells, strict=True):
+        for name, value in cell.told.items():
+            written = isinstance(row[name], float) or (isinstance(row[name], str) and "." in row[name])
+            if value == 1 and cell.n >= FEWEST_TRIALS and written:
+                raise RowError(
+                    f"{place}: '{name}' is {row[name]} of {cell.n} trials, and no outcome is above 1: if they are "
+                    "shares, write numbers of trials; if not, write 1 without a point"
+                )
+
+
 def tally_outcomes(cells: Sequence[CountedCell], columns: CountColumns) -> list[OutcomeTally]:
     """The counts of all rows by outcome, read in the one way that fits every row.
 
@@ -416,6 +450,9 @@ def _check_total(cell: CountedCell, total: int, *, exact: bool, least: int = 0) 
 
 
 def _count(row: Mapping[str, object], name: str, *, least: int = 0, blank: bool = False) -> int:
+    cell = row.get(name)
+    if isinstance(cell, str) and THOUSANDS.fullmatch(cell.strip()):
+        raise RowError(f"'{name}' is '{cell.strip()}', which may be thousands or a fraction: write a whole number")
     value = parse_integer(row, name)
     if value is None and blank:
         return 0

@@ -26,6 +26,7 @@ from gnomon.data.importers.formats.count_rows import (
     CountedCell,
     CountMap,
     OutcomeTally,
+    check_shares,
     mapped_lines,
     named_rows,
     read_cell,
@@ -43,6 +44,8 @@ from gnomon.data.storage.stored_settings import COUNTS
 NAME = "counts"
 SOURCE = "imported"
 """Source of the counts: the same cell cannot be in a study twice, from whatever file."""
+TOTALS = frozenset(("total", "totals", "grand total", "sum", "overall", "average", "mean", "all", "all models"))
+"""Names of rows that sum up others."""
 AXES = ("concept", "layer", "strength")
 Counted = tuple[CountedCell, OutcomeTally]
 
@@ -142,9 +145,11 @@ def read_files(paths: Sequence[Path], options: ImportOptions, report: ImportRepo
     try:
         _check_axes(counted)
         _check_told(counted)
+        _check_sums(counted)
         if not options.add_repeated:
             _check_doubled(counted)
         whole = list(_joined_cells(counted, options.shared_controls, report))
+        _tell_missing_arms(counted, report)
     except RowError as error:
         raise InputError(f"{error}: nothing was stored") from None
     sizes: dict[str, float | None] = {}
@@ -221,6 +226,7 @@ def _read_file(path: Path, options: ImportOptions, report: ImportReport) -> list
             cells.append(read_cell(place, row, columns, options.subject))
         except RowError as error:
             raise RowError(f"{place}: {error}") from None
+    check_shares(rows, cells, columns)
     counted = list(zip(cells, tally_outcomes(cells, columns), strict=True))
     report.notes += [f"{path.name}: {note}" for note in columns.notes]
     return counted
@@ -244,6 +250,31 @@ def _check_told(counted: Sequence[Counted]) -> None:
                 f"{told[False].place}: '{name}' is not counted, and it is at {told[True].place}: import them into "
                 "studies of their own, or count it in all"
             )
+
+
+def _check_sums(counted: Sequence[Counted]) -> None:
+    """Refuse a row of totals: its trials are those of the other rows."""
+    for axis in ("subject", "concept", "protocol"):
+        named = {str(value).strip().casefold() for cell, _ in counted if (value := getattr(cell, axis)) is not None}
+        for cell, _ in counted if len(named) > 1 else ():
+            if (value := getattr(cell, axis)) is not None and str(value).strip().casefold() in TOTALS:
+                raise RowError(
+                    f"{cell.place}: '{axis}' is '{value}', and other rows have names: a row of totals counts their "
+                    "trials twice; leave it out"
+                )
+
+
+def _tell_missing_arms(counted: Sequence[Counted], report: ImportReport) -> None:
+    """Remark on models of which only steered, or only other, trials are counted, where those of others are."""
+    arms: dict[str, set[bool]] = defaultdict(set)
+    for cell, _ in counted:
+        arms[cell.subject].add(ARMS[cell.arm].is_steered)
+    if len(set(map(frozenset, arms.values()))) == 1:
+        return
+    for steered, what in ((True, "no rows without an injection"), (False, "no rows of injections")):
+        if names := [name for name, found in arms.items() if found == {steered}]:
+            shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+            report.notes.append(f"{shown}: {what}, so that no difference between them can be estimated")
 
 
 def _check_doubled(counted: Sequence[Counted]) -> None:

@@ -170,6 +170,12 @@ def _find_condition(draft: _Draft) -> None:
     arm = next(iter(arms), None)
     concept = next((column for column in draft.named(CONCEPTS) if column.is_names), None)
     if arm is None:
+        beside = [column.name for column in draft.named({"layer"} | STRENGTHS) if column.is_number]
+        if concept is not None and beside:
+            draft.doubts.append(
+                f"columns '{concept.name}' and '{beside[0]}' say what was injected, and no column says in which rows: "
+                'arm in [trial], or arm = {value = "injection"} if in all of them'
+            )
         return
     words = set(arm.values.words)
     aliases = arm_aliases()
@@ -231,7 +237,8 @@ def _is_outcome(column: ColumnProfile) -> bool:
         return column.is_flag and not column.lists
     named = (JUDGED | PEOPLE | RESULTS) & set(column.tokens)
     worded = column.is_names and len(column.distinct) <= FEW_WORDS and named and VERDICTS & set(column.tokens)
-    return column.is_flag or column.is_grade or bool(worded or (column.is_number and column.values.grades and named))
+    graded = column.values.are_percentages or (column.is_number and column.values.grades)
+    return column.is_flag or column.is_grade or bool(named and (worded or graded))
 
 
 def _find_facts(draft: _Draft, rater: ColumnProfile | None) -> None:
@@ -308,10 +315,10 @@ def _may_say_failed(column: ColumnProfile, shared: Collection[str]) -> bool:
 
 def _add_values(draft: _Draft, part: FactPartDraft, column: ColumnProfile) -> None:
     """A threshold for grades, which nobody but the user can know."""
-    if column.values.grades and draft.threshold is not None:
+    if column.values.is_graded and draft.threshold is not None:
         part.lines.append(f"threshold = {quote_toml(draft.threshold)}")
         return
-    if column.values.grades:
+    if column.values.is_graded:
         example = middle_grade(column.values)
         part.lines.append(f'# threshold = ">= {example:g}"')
         draft.doubts.append(

@@ -299,7 +299,7 @@ class FlagColumn:
         if found.are_percentages:
             raise InputError(
                 f"{self} holds percentages from {found.lowest:g} to {found.highest:g}: say which of them are true with "
-                f'threshold = ">= {max(found.highest / 2, 1):g}" in [{self.part}]; nothing was stored'
+                f'threshold = ">= {middle_grade(found):g}" in [{self.part}]; nothing was stored'
             )
         raise InputError(
             f"{self} holds {quote_value(other[0])}, a number in another writing: write all of them as plain numbers "
@@ -319,5 +319,5 @@ class FlagColumn:
 def middle_grade(found: CellRange) -> float:
     """An example of a threshold: the least grade above the middle of the range."""
     middle = (found.lowest + found.highest) / 2
-    numbers = (word_number(word) for word in found.words)
+    numbers = (word_number(word.rstrip(" %")) for word in found.words)
     return min((number for number in numbers if number is not None and number > middle), default=found.highest)
