@@ -139,13 +139,18 @@ def judge(
             "--attack", help="measure how often prompt injection changes a judge's verdict; no trial is judged"
         ),
     ] = False,
+    release: Annotated[
+        bool, typer.Option("--release", help="count what killed runs had set aside as not spent; asks no judge")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Run the judges on trials that have no verdict yet."""
     from gnomon.commands.study import judge as command
 
     names = judge or []
-    if dry_run:
+    if release:
+        _show(command.release_reservations(folder, names), json)
+    elif dry_run:
         _show_judges(command.estimate_cost(folder, names, limit), json)
     elif attack:
         _show_judges(command.attack_judges(folder, names), json)

@@ -1,24 +1,70 @@
-"""State that a judge behind a server keeps between runs: tokens used, and batches in progress."""
+"""State that a judge behind a server keeps between runs: tokens used and set aside, and batches in progress."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from gnomon.data.records import Trial
-from gnomon.data.storage.pending_verdicts import tokens_used
+from gnomon.data.storage.judge_spending import JudgeRunRow, OtherRuns, Reserve, TokenCounts
 from gnomon.data.storage.store import Store
 
-WASTED = "judge_wasted"
-CACHED = "judge_cached"
-"""Events: tokens of calls that led to no verdict, and input tokens that the server had read before."""
+
+class RunAccount(Protocol):
+    """What one run has used and set aside, recorded where all runs of the judge see it.
+
+    Attributes
+    ----------
+    id : str
+        Names the run.
+    others : OtherRuns
+        What all other runs have used and set aside, as last read.
+    """
+
+    id: str
+    others: OtherRuns
+
+    def reserve_tokens(self, used: TokenCounts, reserve: Reserve) -> None:
+        """Record what was used, and set aside what `reserve` returns. May be called from any thread.
+
+        Parameters
+        ----------
+        used : TokenCounts
+            Tokens of this run's calls so far.
+        reserve : callable
+            Function of the other runs; returns all tokens that this run may still use.
+        """
+
+    def release_tokens(self, run: str, reserved: TokenCounts, used: TokenCounts) -> None:
+        """Record what was used in place of what another run had set aside.
+
+        Parameters
+        ----------
+        run : str
+            Id of the run that submitted a batch.
+        reserved : TokenCounts
+            Tokens that it had set aside for the batch.
+        used : TokenCounts
+            Tokens of this run's calls so far, those of the batch among them.
+        """
+
+    def end_run(self, used: TokenCounts, reserved: TokenCounts) -> None:
+        """Record the end of the run.
+
+        Parameters
+        ----------
+        used : TokenCounts
+            Tokens of all its calls.
+        reserved : TokenCounts
+            Tokens that stay set aside, for batches that are still open.
+        """
 
 
 class RunState(Protocol):
-    """Recorded events of one judge version, in the order in which they were recorded."""
+    """Recorded events of one judge version, in the order in which they were recorded, and the account of a run."""
 
-    def tokens_used(self) -> tuple[int, int]:
-        """Input and output tokens of all stored verdicts of judges with this name."""
+    def open_account(self) -> RunAccount:
+        """Begin a run: where its tokens are recorded, and what earlier and simultaneous runs have used."""
 
     def record_event(self, kind: str, detail: Mapping[str, Any]) -> None:
         """Record an event durably: it is stored when this returns.
@@ -38,15 +84,40 @@ class RunState(Protocol):
         """Trials by id."""
 
 
+class InMemoryAccount:
+    """The account of a run without a store: no other run sees it."""
+
+    def __init__(self, others: OtherRuns | None = None, keep: Callable[[TokenCounts], None] | None = None) -> None:
+        self.id = ""
+        self.others = others or OtherRuns()
+        self._keep = keep
+
+    def reserve_tokens(self, _used: TokenCounts, reserve: Reserve) -> None:
+        """Set aside what `reserve` returns."""
+        reserve(self.others)
+
+    def release_tokens(self, run: str, reserved: TokenCounts, used: TokenCounts) -> None:
+        """Nothing: no other run has set anything aside."""
+
+    def end_run(self, used: TokenCounts, _reserved: TokenCounts) -> None:
+        """Keep what was used for the next run of the same state."""
+        if self._keep is not None:
+            self._keep(used)
+
+
 class InMemoryRunState:
     """In-memory run state for judges used without a store."""
 
     def __init__(self) -> None:
         self._notes: list[tuple[str, dict[str, Any]]] = []
+        self._used = TokenCounts()
 
-    def tokens_used(self) -> tuple[int, int]:
-        """Always zero."""
-        return 0, 0
+    def open_account(self) -> InMemoryAccount:
+        """An account that starts with what earlier runs of this object used."""
+        return InMemoryAccount(OtherRuns(self._used), self._add_used)
+
+    def _add_used(self, used: TokenCounts) -> None:
+        self._used += used
 
     def record_event(self, kind: str, detail: Mapping[str, Any]) -> None:
         """Record an event for the lifetime of the object.
@@ -87,14 +158,9 @@ class StoredRunState:
         self._name = name
         self._version = version
 
-    def tokens_used(self) -> tuple[int, int]:
-        """Tokens of all stored verdicts of every version with this name, and of calls that led to no verdict."""
-        sent, received = tokens_used(self._store, self._name)
-        wasted = self.recorded_events(WASTED)
-        return (
-            sent + sum(note["input_tokens"] for note in wasted),
-            received + sum(note["output_tokens"] for note in wasted),
-        )
+    def open_account(self) -> JudgeRunRow:
+        """A new row among the judge's runs."""
+        return JudgeRunRow(self._store, self._name, self._version)
 
     def record_event(self, kind: str, detail: Mapping[str, Any]) -> None:
         """Log an event of this judge version in the store.

@@ -19,7 +19,7 @@ from gnomon.data.errors import InputError, StoreError
 from gnomon.data.maintenance.integrity import examine_database, trigger_names
 from gnomon.data.storage import tables
 from gnomon.data.storage.engines import plain_errors, redacted_url, sqlite_url
-from gnomon.data.storage.row_keys import KEYS, ORDER, columns_of
+from gnomon.data.storage.row_keys import COPIED, KEYS, columns_of
 from gnomon.data.storage.store import Store
 
 BATCH = 2_000
@@ -38,7 +38,7 @@ class TableChecksum:
 
 def table_checksums(connection: Connection) -> dict[str, TableChecksum]:
     """Row count and hash of each table, the same on every database engine."""
-    return {table.name: _table_checksum(connection, table) for table in ORDER}
+    return {table.name: _table_checksum(connection, table) for table in COPIED}
 
 
 def _table_checksum(connection: Connection, table: Table) -> TableChecksum:
@@ -100,7 +100,7 @@ def copy_tables(source: Connection, target: Store, progress: Progress | None = N
                 f"database {redacted_url(target.engine)}: holds rows already: name an empty one, or make one"
             )
         done, total = 0, sum(one.rows for one in wanted.values())
-        for table in ORDER:
+        for table in COPIED:
             for part in _row_parts(source, table):
                 connection.execute(insert(table), part)
                 done += len(part)
@@ -149,7 +149,7 @@ def _forbid_inserts(connection: Connection, to: str) -> None:
             "CREATE OR REPLACE FUNCTION gnomon_moved() RETURNS trigger LANGUAGE plpgsql AS "
             f"$$ BEGIN RAISE USING MESSAGE = '{said}', ERRCODE = 'integrity_constraint_violation'; END $$"
         )
-    for table in ORDER:
+    for table in COPIED:
         head = f"TRIGGER {table.name}{CLOSED} BEFORE INSERT ON {table.name}"
         if postgresql:
             run = "FOR EACH STATEMENT EXECUTE FUNCTION gnomon_moved()"

@@ -21,6 +21,8 @@ ORDER = (
     tables.fits,
     tables.events,
 )
+COPIED = (*ORDER, tables.judge_runs)
+"""Tables that a study takes along to another database: its facts, and what its judges have spent."""
 KEYS: dict[str, tuple[str, ...]] = {
     "study": ("key",),
     "subjects": ("name",),
@@ -33,6 +35,7 @@ KEYS: dict[str, tuple[str, ...]] = {
     "counts": ("source", "subject", "arm", "cell"),
     "fits": ("id",),
     "events": ("kind", "detail", "created_at"),
+    "judge_runs": ("id",),
 }
 LINKS = {
     "trials": (("subject", "subjects"), ("protocol", "protocols")),

@@ -158,6 +158,22 @@ labels = Table(
     UniqueConstraint("trial", "rater", "revision"),
 )
 
+judge_runs = Table(
+    "judge_runs",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("judge", String(100), nullable=False),
+    Column("version", String(64), nullable=False),
+    Column("input_tokens", BigInteger, nullable=False),
+    Column("output_tokens", BigInteger, nullable=False),
+    Column("cached_tokens", BigInteger, nullable=False),
+    Column("reserved_input", BigInteger, nullable=False),
+    Column("reserved_output", BigInteger, nullable=False),
+    Column("begun_at", String(40), nullable=False),
+    Column("ended_at", String(40)),
+    Index(None, "judge"),
+)
+
 leases = Table(
     "leases",
     metadata,

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from gnomon.api.study_fit import StudyFit
     from gnomon.calibration.results.audit import AuditDocument, RecountDocument
     from gnomon.calibration.results.label_plan import LabelPlan, PlanPrices
-    from gnomon.chain.verdict_collection import FlipRateReport, JudgeResults
+    from gnomon.chain.verdict_collection import FlipRateReport, JudgeResults, ReleasedReservation
     from gnomon.judging.runs.cost_estimate import CostEstimate
     from gnomon.judging.runs.panel import JudgeReport
     from gnomon.stats.model.priors import Priors
@@ -197,6 +197,16 @@ class Study:
             As for `judge`.
         """
         return _checked(verdict_collection.estimate_judging_cost(self.opened, judges, limit), incomplete)
+
+    def release_reservations(self, *, judges: Sequence[str] = ()) -> list[ReleasedReservation]:
+        """Count what killed runs of judges had set aside as not spent; a run that is still going on is stopped by it.
+
+        Parameters
+        ----------
+        judges : sequence of str
+            Names of judges; by default all of the study.
+        """
+        return verdict_collection.release_reservations(self.opened, judges)
 
     def attack(self, *, judges: Sequence[str] = (), incomplete: Incomplete = "raise") -> JudgeResults[FlipRateReport]:
         """How often instructions hidden in a response change each judge's verdict; no trial is judged.

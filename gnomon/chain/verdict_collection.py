@@ -80,6 +80,21 @@ class FlipRateReport(ResultPart):
     noise_rate: Estimate | None
 
 
+class ReleasedReservation(ResultPart):
+    """What runs of a judge that had not ended, and open batches, had set aside, and no longer count as spent.
+
+    `cost` is in `currency`, at the price in the study file: null without one.
+    """
+
+    judge: str
+    runs: int
+    since: str | None
+    input_tokens: int
+    output_tokens: int
+    cost: float | None
+    currency: str | None
+
+
 @dataclass(frozen=True, slots=True)
 class ChosenJudges:
     """The judges that a step runs, and why some of the requested ones cannot be built."""
@@ -136,6 +151,43 @@ def estimate_judging_cost(
     return JudgeResults(found, chosen.broken, [])
 
 
+def release_reservations(study: OpenStudy, names: Sequence[str] = ()) -> list[ReleasedReservation]:
+    """Count what killed runs had set aside as not spent; a run that is still going on is stopped by it.
+
+    Parameters
+    ----------
+    study : OpenStudy
+        The open study.
+    names : sequence of str
+        Names of the judges; empty for all that a server answers for.
+    """
+    from gnomon.data.storage.judge_spending import release_reservations
+    from gnomon.judging.client.budget import BudgetLedger
+    from gnomon.judging.kinds import JUDGE_KINDS
+
+    wanted = study.file.select_known("judge", [spec.name for spec in study.file.judges], names)
+    released = []
+    for spec in study.file.judges:
+        if spec.name in wanted and JUDGE_KINDS[spec.kind].asks_server:
+            before = release_reservations(study.store, spec.name)
+            held = before.reserved
+            cost = BudgetLedger(spec).highest_cost(held.input, held.output) if spec.price else None
+            released.append(
+                ReleasedReservation(
+                    judge=spec.name,
+                    runs=before.unended,
+                    since=before.since,
+                    input_tokens=held.input,
+                    output_tokens=held.output,
+                    cost=None if cost is None else round(cost, 6),
+                    currency=spec.price.currency if spec.price else None,
+                )
+            )
+    if any(each.input_tokens for each in released):
+        study.store.log_event("judge_released", {"released": [each.model_dump(mode="json") for each in released]})
+    return released
+
+
 def attack_judges(study: OpenStudy, names: Sequence[str] = ()) -> JudgeResults[FlipRateReport]:
     """Measure how often the bundled attacks change each judge's verdict; no trial is judged.
 
@@ -163,15 +215,13 @@ def attack_judges(study: OpenStudy, names: Sequence[str] = ()) -> JudgeResults[F
 def _measure_flips(study: OpenStudy, config: JudgeConfig, judge: Judge) -> FlipRateReport:
     from gnomon.calibration.numerics.proportions import clopper_pearson
     from gnomon.judging.protocols import MeteredJudge
-    from gnomon.judging.run_state import WASTED, StoredRunState
+    from gnomon.judging.run_state import StoredRunState
     from gnomon.judging.runs.prompt_injection import measure_flip_rate
 
     version = judge.version
     memory = StoredRunState(study.store, version.name, version.version)
     found = measure_flip_rate(judge, memory)
     usage: Mapping[str, JsonValue] = judge.usage_summary() if isinstance(judge, MeteredJudge) else {}
-    if usage.get("input_tokens"):
-        memory.record_event(WASTED, {name: usage[name] for name in ("input_tokens", "output_tokens")})
     counts = {name: value for name, value in asdict(found).items() if name != "kinds"}
     return FlipRateReport(
         judge=config.name,

@@ -22,7 +22,7 @@ from pydantic_core.core_schema import ModelSchema
 from gnomon.calibration.results.audit import AuditDocument, RecountDocument
 from gnomon.calibration.results.label_plan import LabelPlan
 from gnomon.chain.trial_generation import SweepForecast
-from gnomon.chain.verdict_collection import FlipRateReport
+from gnomon.chain.verdict_collection import FlipRateReport, ReleasedReservation
 from gnomon.data.files import write_atomically
 from gnomon.data.results import SCHEMA
 from gnomon.render import documents
@@ -46,6 +46,7 @@ SECTIONS = (
     JsonSection("gnomon demo", documents.DemoDocument),
     JsonSection("gnomon generate --dry-run", SweepForecast),
     JsonSection("gnomon judge --attack", FlipRateReport),
+    JsonSection("gnomon judge --release", ReleasedReservation),
     JsonSection("gnomon import", documents.ImportDocument),
     JsonSection("gnomon export", documents.ExportDocument),
     JsonSection("gnomon doctor --study", documents.DatabaseCheckDocument),

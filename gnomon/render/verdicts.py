@@ -9,7 +9,7 @@ from gnomon.console import format_rate
 from gnomon.data.results import Estimate
 
 if TYPE_CHECKING:
-    from gnomon.chain.verdict_collection import FlipRateReport
+    from gnomon.chain.verdict_collection import FlipRateReport, ReleasedReservation
     from gnomon.judging.runs.cost_estimate import CostEstimate
     from gnomon.judging.runs.panel import JudgeReport
 
@@ -31,7 +31,23 @@ def judging_line(report: JudgeReport) -> str:
     adapted = usage.get("adapted")
     if isinstance(adapted, list) and adapted:
         line += f"; adapted to its server: {', '.join(map(str, adapted))}"
+    if usage.get("set_aside") and "--release" not in (report.error or ""):
+        line += (
+            f"; {usage['set_aside']:.4f} {usage['currency']} of its budget is set aside by {usage['set_aside_by']}: "
+        )
+        line += "if they were killed, 'gnomon judge DIR --release' frees it"
     return f"{line}; stopped: {report.error}" if report.error else line
+
+
+def release_line(released: ReleasedReservation) -> str:
+    """What was released of one judge in one line."""
+    if not released.input_tokens:
+        return f"judge {released.judge}: nothing was set aside"
+    line = f"judge {released.judge}: {released.input_tokens:,} + {released.output_tokens:,} tokens"
+    if released.cost is not None:
+        line += f", {released.cost:.4f} {released.currency},"
+    runs = "1 run" if released.runs == 1 else f"{released.runs} runs"
+    return f"{line} that {runs} had set aside no longer count as spent: compare with your provider's bill"
 
 
 def cost_line(estimate: CostEstimate) -> str:

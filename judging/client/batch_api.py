@@ -11,6 +11,7 @@ from openai.types import Batch
 
 from gnomon.data.errors import JudgeError
 from gnomon.data.records import JudgeVersion, Trial, Verdict, canonical_hash, utc_timestamp
+from gnomon.data.storage.judge_spending import TokenCounts
 from gnomon.judging.client.budget import BudgetSpentError, prompt_size
 from gnomon.judging.client.call_errors import RETRY, CallFailedError, classify_complaint
 from gnomon.judging.client.circuit_breaker import CircuitBreaker
@@ -115,7 +116,7 @@ class BatchApiClient:
         while cases := self._next_cases(waiting):
             key = canonical_hash([self._judge.version.version, utc_timestamp(), [_case_id(case) for case in cases]])
             lines = [self._request_line(case) for case in cases]
-            self._memory.record_event(BEGUN, {"key": key, "cases": [_case_id(case) for case in cases]})
+            self._memory.record_event(BEGUN, {"key": key, "cases": [_case_id(case) for case in cases], **self._held()})
             batch = await self._submit_batch(key, lines)
             await self._collect_results(key, batch, cases, give)
 
@@ -142,6 +143,18 @@ class BatchApiClient:
             self._left = None
         return cases
 
+    def _held(self) -> dict[str, str | int]:
+        """What is set aside for the batch, so that the run that collects it can release it."""
+        reserved = self._endpoint.ledger.reserved_for(list(self._allowed.values()))
+        run = self._endpoint.ledger.run
+        return {"run": run, "reserved_input": reserved.input, "reserved_output": reserved.output}
+
+    def _release_held(self, note: dict[str, Any]) -> None:
+        """Release what another run set aside for a batch, now that its usage is recorded here."""
+        if note.get("run"):
+            reserved = TokenCounts(note["reserved_input"], note["reserved_output"])
+            self._endpoint.ledger.release_reserved(note["run"], reserved)
+
     def _request_line(self, case: JudgeCase) -> str:
         prompt = self._judge.make_prompt(case)
         schema = prompt.schema if self._endpoint.sends_schema else None
@@ -163,7 +176,7 @@ class BatchApiClient:
             )
 
         batch = await self._call_server(create)
-        self._memory.record_event(CREATED, {"key": key, "id": batch.id})
+        self._memory.record_event(CREATED, {"key": key, "id": self._endpoint.redact_key(batch.id)})
         return batch
 
     async def _find_batch(self, key: str) -> Batch | None:
@@ -187,6 +200,7 @@ class BatchApiClient:
                     note["cases"], self._memory.find_trials([_case_from_id(name)[0] for name in note["cases"]])
                 )
                 await self._collect_results(key, batch, cases, give)
+            self._release_held(note)
 
     async def _find_existing(self, key: str, id_: str | None) -> Batch | None:
         if id_ is not None:
@@ -215,7 +229,7 @@ class BatchApiClient:
     def _failure_reason(self, batch: Batch) -> str:
         errors = (batch.errors.data if batch.errors else None) or []
         said = "; ".join(str(error.message) for error in errors) or "the server gives no reason"
-        return self._endpoint.redact_key(" ".join(said.split()))
+        return " ".join(self._endpoint.redact_key(said).split())
 
     async def _result_lines(self, batch: Batch) -> dict[str, dict[str, Any]]:
         """Lines of the output file and of the error file, by case id."""
@@ -244,13 +258,13 @@ class BatchApiClient:
             )
         except CallFailedError as failure:
             most = (allowed or ledger.max_prompt_tokens(size), self._judge.config.max_tokens)
-            ledger.record_usage(allowed, *(most if failure.billed else (0, 0)), kept=False)
+            ledger.record_usage(allowed, *(most if failure.billed else (0, 0)))
             return self._judge.failed_verdict(case, failure), failure
         sent, received, cached = completion.input_tokens, completion.output_tokens, completion.cached_tokens
         try:
             self._endpoint.check_prompt_was_read(messages, completion)
         except CallFailedError as failure:
-            ledger.record_usage(allowed, sent, received, cached=cached, kept=False)
+            ledger.record_usage(allowed, sent, received, cached=cached)
             return self._judge.failed_verdict(case, failure), failure
         ledger.record_usage(allowed, sent, received, cached=cached)
         return self._judge.make_verdict(case, completion), None

@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from pydantic import JsonValue
 
+from gnomon.data.storage.judge_spending import OtherRuns, TokenCounts
 from gnomon.judging.config import JudgeConfig
+from gnomon.judging.run_state import InMemoryAccount, RunAccount
 
 MILLION = 1_000_000
 TEMPLATE = 200
@@ -23,43 +26,62 @@ class BudgetSpentError(Exception):
     """The next call could cost more than is left of the budget."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Pool:
+    """What is left of the tokens that this run set aside; may fall below 0 if a server bills more than was allowed."""
+
+    input: int = 0
+    output: int = 0
+
+
 class BudgetLedger:
-    """Tokens and cost of one judge: of earlier runs, of this run, and reserved for calls in flight.
+    """Tokens and cost of one judge: of other runs, of this run, and set aside for calls in flight.
 
     A call is allowed only if its largest possible cost is left: its prompt at the highest ratio of tokens to bytes seen
     so far (one token per byte before the first response), and the longest reply allowed, or seen where a server counts
     its reasoning beside that limit. The budget therefore holds whatever the server answers, as long as it bills what it
     reports. If a server reports no usage, this upper bound is recorded.
 
+    Where a price is known, tokens are set aside in the account before the calls that may use them, some calls ahead,
+    so that simultaneous runs share one budget and a run that is killed leaves what it may have spent.
+
     Parameters
     ----------
     config : JudgeConfig
         Price, budget and longest reply.
-    before : tuple of int
-        Tokens sent and received in earlier runs.
-    cached_before : int
-        Those of the tokens sent that the server had read before.
+    account : RunAccount, optional
+        Where tokens are recorded and set aside; by default in memory.
+    ahead : int
+        Calls for which tokens are set aside ahead of time.
     """
 
-    def __init__(self, config: JudgeConfig, before: tuple[int, int] = (0, 0), cached_before: int = 0) -> None:
+    def __init__(self, config: JudgeConfig, account: RunAccount | None = None, *, ahead: int = 0) -> None:
         self._config = config
-        self._before = before
-        self._cached_before = min(cached_before, before[0])
-        self._reserved: dict[int, list[float]] = defaultdict(list)
+        self._account: RunAccount = account or InMemoryAccount()
+        self._ahead = ahead
+        self._replies: dict[int, list[int]] = defaultdict(list)
+        self._flying = _Pool()
+        self._free = _Pool()
+        self._in_flight = 0
         self._longest_reply = config.max_tokens
-        self._flying = 0
         self._ratio: float | None = None
+        self._waiting: list[_Pool] = []
+        self._settled: asyncio.Future[None] | None = None
+        self._reserving: asyncio.Future[None] | None = None
         self.calls = 0
         self.input_tokens = 0
         self.output_tokens = 0
         self.cached_tokens = 0
-        self.wasted = (0, 0)
-        self._settled: asyncio.Future[None] | None = None
 
     @property
     def has_price(self) -> bool:
         """Whether a price is known."""
         return self._config.price is not None
+
+    @property
+    def run(self) -> str:
+        """Id of the run, by which a later run finds what this one has set aside."""
+        return self._account.id
 
     def cost_of(self, sent: float, received: float, cached: float = 0.0) -> float:
         """Cost of a number of tokens, in the currency of the price; 0 if no price is configured.
@@ -79,12 +101,26 @@ class BudgetLedger:
         read = price.input if price.cached is None else price.cached
         return ((sent - cached) * price.input + cached * read + received * price.output) / MILLION
 
+    def highest_cost(self, sent: float, received: float) -> float:
+        """Cost of calls of which nothing is cached, or all of it, whichever costs more.
+
+        Parameters
+        ----------
+        sent : float
+            Input tokens.
+        received : float
+            Output tokens.
+        """
+        return max(self.cost_of(sent, received), self.cost_of(sent, received, sent))
+
     @property
     def total_cost(self) -> float:
-        """Cost of all stored verdicts of the judge before this run, and of this run so far."""
-        sent, received = self._before
+        """Cost of all calls of the judge's other runs, as last read, and of this run so far."""
+        others = self._account.others.used
         return self.cost_of(
-            sent + self.input_tokens, received + self.output_tokens, self._cached_before + self.cached_tokens
+            others.input + self.input_tokens,
+            others.output + self.output_tokens,
+            min(others.cached, others.input) + self.cached_tokens,
         )
 
     def reserve_now(self, size: int) -> int:
@@ -105,29 +141,31 @@ class BudgetLedger:
         BudgetSpentError
             If the largest possible cost of the call exceeds what is left of the budget.
         """
-        sent = self.max_prompt_tokens(size)
-        most = self._highest_cost(sent, self._longest_reply)
-        budget = self._config.budget
-        reserved = sum(amount for amounts in self._reserved.values() for amount in amounts)
-        if budget is not None and self.total_cost + reserved + most > budget:
-            raise BudgetSpentError(self._budget_message(most, budget))
-        self._reserved[sent].append(most)
-        self._flying += 1
-        return sent
+        need = self._need_of(size)
+        if not self._take_tokens(need):
+            self._add_free(self._reserve_tokens([need], *self._begin_reserving()))
+            if not self._take_tokens(need):
+                raise BudgetSpentError(self._budget_message(need))
+        return need.input
 
     async def reserve_budget(self, size: int) -> int:
-        """As `reserve_now`, but wait while calls in flight may still release unused budget."""
-        while True:
-            try:
-                return self.reserve_now(size)
-            except BudgetSpentError:
-                if not self._flying:  # nothing to wait for; a count, because sums of money have rounding errors
-                    raise
-            if self._settled is None:
-                self._settled = asyncio.get_running_loop().create_future()
-            await asyncio.shield(self._settled)
+        """As `reserve_now`, but wait while calls in flight may still release unused budget.
 
-    def record_usage(self, allowed: int, sent: int, received: int, *, cached: int = 0, kept: bool = True) -> None:
+        One transaction sets aside the tokens of all calls that wait for it.
+        """
+        while not self._take_tokens(need := self._need_of(size)):
+            if self._reserving is not None:
+                self._waiting.append(need)
+                await asyncio.shield(self._reserving)
+            elif not await self._reserve_with_others(need):
+                if not self._in_flight:  # nothing to wait for; a count, because sums of money have rounding errors
+                    raise BudgetSpentError(self._budget_message(need))
+                if self._settled is None:
+                    self._settled = asyncio.get_running_loop().create_future()
+                await asyncio.shield(self._settled)
+        return need.input
+
+    def record_usage(self, allowed: int, sent: int, received: int, *, cached: int = 0) -> None:
         """Record the end of a call and release what it did not use.
 
         Parameters
@@ -140,25 +178,116 @@ class BudgetLedger:
             Output tokens used.
         cached : int
             Input tokens that the server had read before.
-        kept : bool
-            Whether the call led to a verdict. Tokens of other calls are also counted in `wasted`.
         """
         if self._settled is not None:
             self._settled.set_result(None)
             self._settled = None
-        if not kept:
-            self.wasted = (self.wasted[0] + sent, self.wasted[1] + received)
         if allowed:
-            amounts = self._reserved[allowed]
-            amounts.pop()
-            if not amounts:
-                del self._reserved[allowed]
-            self._flying -= 1
+            replies = self._replies[allowed]
+            reply = replies.pop()
+            if not replies:
+                del self._replies[allowed]
+            self._flying = _Pool(self._flying.input - allowed, self._flying.output - reply)
+            self._add_free(_Pool(allowed - sent, reply - received))
+            self._in_flight -= 1
         self.calls += 1
         self.input_tokens += sent
         self.output_tokens += received
         self.cached_tokens += cached
         self._longest_reply = max(self._longest_reply, received)
+
+    def reserved_for(self, allowed: Sequence[int]) -> TokenCounts:
+        """Tokens set aside for calls that are in flight.
+
+        Parameters
+        ----------
+        allowed : sequence of int
+            Prompt tokens of each, as `reserve_now` returned them.
+        """
+        replies = {sent: list(reversed(bounds)) for sent, bounds in self._replies.items()}
+        return TokenCounts(sum(allowed), sum(replies[sent].pop(0) for sent in allowed))
+
+    def release_reserved(self, run: str, reserved: TokenCounts) -> None:
+        """Count the usage that was recorded in place of what an earlier run had set aside for it.
+
+        Parameters
+        ----------
+        run : str
+            Id of that run.
+        reserved : TokenCounts
+            Tokens that it had set aside.
+        """
+        self._account.release_tokens(run, reserved, self._used)
+
+    def end_run(self) -> None:
+        """Record what was used. Only what is set aside for open batches stays so."""
+        self._account.end_run(self._used, TokenCounts(self._flying.input, self._flying.output))
+
+    @property
+    def _used(self) -> TokenCounts:
+        return TokenCounts(self.input_tokens, self.output_tokens, self.cached_tokens)
+
+    def _need_of(self, size: int) -> _Pool:
+        return _Pool(self.max_prompt_tokens(size), self._longest_reply)
+
+    def _add_free(self, more: _Pool) -> None:
+        self._free = _Pool(self._free.input + more.input, self._free.output + more.output)
+
+    def _take_tokens(self, need: _Pool) -> bool:
+        """Take the tokens of one call out of what is set aside, if that suffices; without a price, always."""
+        if self.has_price:
+            left = _Pool(self._free.input - need.input, self._free.output - need.output)
+            if left.input < 0 or left.output < 0:
+                return False
+            self._free = left
+        self._flying = _Pool(self._flying.input + need.input, self._flying.output + need.output)
+        self._replies[need.input].append(need.output)
+        self._in_flight += 1
+        return True
+
+    async def _reserve_with_others(self, need: _Pool) -> bool:
+        """Set aside tokens for this call and for those that waited meanwhile; whether it was enough for any."""
+        self._reserving = asyncio.get_running_loop().create_future()
+        needs, self._waiting = [need, *self._waiting], []
+        try:
+            granted = await asyncio.to_thread(self._reserve_tokens, needs, *self._begin_reserving())
+            self._add_free(granted)
+        finally:
+            done, self._reserving = self._reserving, None
+            done.set_result(None)
+        return granted != _Pool()
+
+    def _begin_reserving(self) -> tuple[TokenCounts, _Pool]:
+        """What was used and is in flight. The rest of what was set aside is given up, to be set aside anew."""
+        self._free = _Pool()
+        return self._used, self._flying
+
+    def _reserve_tokens(self, needs: Sequence[_Pool], used: TokenCounts, flying: _Pool) -> _Pool:
+        """Set aside in the account what the calls in flight may use, and of `needs` as much as the budget allows."""
+        granted = _Pool()
+
+        def reserve(others: OtherRuns) -> TokenCounts:
+            nonlocal granted
+            granted = self._affordable(others, needs, used, flying)
+            return TokenCounts(flying.input + granted.input, flying.output + granted.output)
+
+        self._account.reserve_tokens(used, reserve)
+        return granted
+
+    def _affordable(self, others: OtherRuns, needs: Sequence[_Pool], used: TokenCounts, flying: _Pool) -> _Pool:
+        """Tokens of the first of `needs`, and of further calls like the first, as far as the budget allows."""
+        budget, sums = self._config.budget, _Pool()
+        spent = self._cost_of_counts(others.used) + self._cost_of_counts(used)
+        spent += self.highest_cost(others.reserved.input + flying.input, others.reserved.output + flying.output)
+        for need in (*needs, *[needs[0]] * self._ahead):
+            more = _Pool(sums.input + need.input, sums.output + need.output)
+            if budget is not None and spent + self.highest_cost(more.input, more.output) > budget:
+                break
+            sums = more
+        return sums
+
+    def _cost_of_counts(self, counts: TokenCounts) -> float:
+        return self.cost_of(counts.input, counts.output, min(counts.cached, counts.input))
 
     def update_token_ratio(self, size: int, sent: int) -> None:
         """Update the highest ratio of tokens to bytes seen. Short prompts (the schema probe) are ignored.
@@ -190,19 +319,39 @@ class BudgetLedger:
             if price
             else None,
             "currency": price.currency if price else None,
+            **self._unended_summary(),
         }
 
-    def _highest_cost(self, sent: float, received: float) -> float:
-        """Cost of a call of which nothing is cached, or all of it, whichever costs more."""
-        return max(self.cost_of(sent, received), self.cost_of(sent, received, sent))
+    def _unended_summary(self) -> dict[str, JsonValue]:
+        """What other runs that have not ended have set aside; empty if there are none."""
+        others = self._account.others
+        if not others.unended or not self.has_price:
+            return {}
+        held = self.highest_cost(others.reserved.input, others.reserved.output)
+        return {"set_aside": round(held, 6), "set_aside_by": unended_runs(others)}
 
-    def _budget_message(self, most: float, budget: float) -> str:
+    def _budget_message(self, need: _Pool) -> str:
         currency = self._config.price.currency if self._config.price else ""
-        return (
-            f"the budget of {budget:g} {currency} allows no further call: {self.total_cost:.4f} "
-            f"spent, and the next may "
-            f"cost {most:.4f}: raise 'budget' in study.toml and run the same command again"
+        others = self._account.others
+        held = self.highest_cost(others.reserved.input, others.reserved.output)
+        message = (
+            f"the budget of {self._config.budget:g} {currency} allows no further call: {self.total_cost:.4f} spent, "
+            f"and the next may cost {self.highest_cost(need.input, need.output):.4f}"
         )
+        if others.unended:
+            return (
+                f"{message}; {held:.4f} is set aside by {unended_runs(others)}: wait for those that are running, free "
+                "what killed ones left with 'gnomon judge DIR --release', or raise 'budget' in study.toml"
+            )
+        if held:
+            message += f"; {held:.4f} is set aside for open batches"
+        return f"{message}: raise 'budget' in study.toml and run the same command again"
+
+
+def unended_runs(others: OtherRuns) -> str:
+    """How many runs have tokens set aside and have not ended, and since when."""
+    runs = "1 run that has" if others.unended == 1 else f"{others.unended} runs that have"
+    return f"{runs} not ended (since {str(others.since)[:16].replace('T', ' ')} UTC)"
 
 
 def prompt_size(messages: Sequence[Mapping[str, str]]) -> int:

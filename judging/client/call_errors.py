@@ -6,6 +6,7 @@ import email.utils
 import time
 from collections.abc import Mapping
 
+import httpx2  # the SDK's own HTTP library: its errors
 from openai import APIConnectionError, APIStatusError, APITimeoutError, OpenAIError
 
 from gnomon.judging.client.error_body import ServerComplaint, first_line, read_complaint
@@ -23,6 +24,10 @@ FATAL = "fatal"
 
 LONGEST_WAIT = 900.0
 _PASSING = {408, 409, 425}
+_LOST = {408, 502, 504, 520, 524}
+"""Statuses of gateways that lost the reply: the model may have given one, and it may be billed."""
+_UNSENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.UnsupportedProtocol)
+"""Faults of a connection before a request was sent."""
 
 
 class CallFailedError(Exception):
@@ -40,7 +45,8 @@ class CallFailedError(Exception):
     wait : float, optional
         Seconds that the server asked to wait; None if it named no time.
     billed : bool
-        Whether the server may have charged for the call: it timed out, or its response could not be read.
+        Whether the server may have charged for the call: it timed out, the connection broke, or its response could
+        not be read.
     complaint : ServerComplaint, optional
         The error that the server sent; None if it sent none.
     """
@@ -102,11 +108,24 @@ def from_sdk_error(error: OpenAIError | TimeoutError, config: JudgeConfig) -> Ca
     if isinstance(error, (APITimeoutError, TimeoutError)):
         return CallFailedError(RETRY, f"no answer within {config.timeout:g} s", billed=True)
     if isinstance(error, APIConnectionError):
-        return CallFailedError(RETRY, f"no connection ({first_line(error.__cause__ or error)})")
+        is_sent = not isinstance(error.__cause__, _UNSENT)
+        return CallFailedError(RETRY, f"no connection ({first_line(error.__cause__ or error)})", billed=is_sent)
+    if isinstance(error, APIStatusError) and 300 <= error.status_code < 400:
+        return _redirect_failure(error)
     if isinstance(error, APIStatusError):
         complaint = read_complaint(error.status_code, error.body, error.message)
         return classify_complaint(complaint, config, retry_after(error.response.headers))
     return CallFailedError(REJECTED, first_line(error))
+
+
+def _redirect_failure(error: APIStatusError) -> CallFailedError:
+    """A redirect, which is not followed: another server would get the prompts, and give the verdicts."""
+    target = first_line(error.response.headers.get("location", "") or "an address that it does not name")
+    return CallFailedError(
+        FATAL,
+        f"the server redirects ({error.status_code}) to {target}, and redirects are not followed: if it is the server "
+        "that you mean, set base_url in study.toml to its address",
+    )
 
 
 def classify_complaint(complaint: ServerComplaint, config: JudgeConfig, wait: float | None = None) -> CallFailedError:
@@ -126,7 +145,7 @@ def classify_complaint(complaint: ServerComplaint, config: JudgeConfig, wait: fl
         kind, reason = FATAL, f"the server asks to wait {wait:.0f} s: run the same command again after that"
     if kind == RETRY and wait is not None:
         wait = min(wait, LONGEST_WAIT)
-    return CallFailedError(kind, reason, wait, complaint=complaint)
+    return CallFailedError(kind, reason, wait, billed=complaint.status in _LOST, complaint=complaint)
 
 
 def _kind_and_reason(complaint: ServerComplaint, config: JudgeConfig) -> tuple[str, str]:

@@ -28,8 +28,8 @@ _FINISHES = {
         CONTENT_FILTER,
     ),
 }  # fmt: skip
-_LARGEST_COUNT = 10**9
-"""Tokens above which a server's report is no count."""
+MOST_TOKENS = 10**9
+"""Tokens that a call can have. A report of more, or of fewer than 0, is no report."""
 _ANSWER_PARTS = ("text", "output_text", "none", "")
 """Types of a part that holds the answer; all others are reasoning, refusals, or no text."""
 
@@ -39,7 +39,8 @@ class Completion:
     """A server's response: text, finish reason, its own refusal if any, tokens, and seconds of the successful call.
 
     `output_tokens` holds the tokens of its reasoning too; `cached_tokens` are those input tokens that the server had
-    already read in an earlier call.
+    already read in an earlier call. With `has_usage` false the server reported no usage that can be true, and the
+    tokens are upper bounds.
     """
 
     text: str
@@ -49,6 +50,7 @@ class Completion:
     output_tokens: int = 0
     seconds: float = 0.0
     cached_tokens: int = 0
+    has_usage: bool = True
 
 
 def _count(value: object) -> int:
@@ -57,11 +59,28 @@ def _count(value: object) -> int:
         number = int(float(str(value)))
     except (ValueError, OverflowError):
         return 0
-    return number if 0 <= number <= _LARGEST_COUNT else 0
+    return number if 0 <= number <= MOST_TOKENS else 0
 
 
 def _details(value: object) -> object:
     return value if isinstance(value, Mapping) else {}
+
+
+def _usage(value: object) -> object:
+    """A report of usage; one with a number that no call can have is none."""
+    if not isinstance(value, Mapping):
+        return {}
+    groups = (value, *(part for part in value.values() if isinstance(part, Mapping)))
+    counts = [_number(count) for group in groups for name, count in group.items() if "token" in str(name)]
+    return value if all(0 <= count <= MOST_TOKENS for count in counts) else {}
+
+
+def _number(value: object) -> float:
+    """A number as a server may write it; 0 for anything that is none."""
+    try:
+        return 0.0 if isinstance(value, bool | Mapping | list) else float(str(value))
+    except ValueError:
+        return 0.0
 
 
 _Count = Annotated[int, BeforeValidator(_count)]
@@ -135,7 +154,7 @@ class _WireChoice(BaseModel):
 
 class _WireCompletion(BaseModel):
     choices: list[_WireChoice] = Field(min_length=1)
-    usage: Annotated[_WireUsage, BeforeValidator(_details)] = _WireUsage()
+    usage: Annotated[_WireUsage, BeforeValidator(_usage)] = _WireUsage()
     error: JsonValue = None
 
     @property

@@ -35,6 +35,7 @@ def http_client(concurrency: int, *, sends_key: bool = True) -> httpx2.AsyncClie
     return DefaultAsyncHttpxClient(
         transport=transport,
         headers={"Accept-Encoding": "identity"},
+        follow_redirects=False,  # prompts go to the server that the study file names, and to no other
         event_hooks={"request": [] if sends_key else [_drop_key], "response": [_bounded_response]},
     )
 

@@ -15,7 +15,7 @@ import httpx2  # the SDK's own HTTP library: its response type
 from openai import AsyncOpenAI, OpenAIError
 
 from gnomon.data.records import canonical_hash
-from gnomon.judging.client.budget import BudgetLedger, PromptGauge, prompt_size
+from gnomon.judging.client.budget import LEAST_CONTEXT, LONG, BudgetLedger, PromptGauge, prompt_size
 from gnomon.judging.client.call_errors import (
     CUT,
     DENIED,
@@ -37,6 +37,7 @@ from gnomon.judging.client.connection_pool import http_client
 from gnomon.judging.client.rate_limit import Clock, RateLimiter, Sleep
 from gnomon.judging.client.request_form import JSON_OBJECT, SCHEMA, Messages, RequestForm
 from gnomon.judging.config import JudgeConfig
+from gnomon.judging.credentials import SecretScrubber
 from gnomon.judging.rubrics.reply_parser import is_only_reasoning, last_json_object
 
 TRIES = 4
@@ -94,7 +95,7 @@ class Endpoint:
         self.throttle = RateLimiter(config, sleep, clock)
         self._gauge = PromptGauge()
         given = dict(headers or {})
-        self._secrets = [secret for secret in (key, *given.values()) if secret]
+        self._scrubber = SecretScrubber([key, *given.values()])
         has_own = bool(given) and key is None and "authorization" not in map(str.lower, given)
         self._sleep = sleep
         self._clock = clock
@@ -120,10 +121,11 @@ class Endpoint:
         await self.client.__aexit__(kind, error, trace)
 
     def redact_key(self, text: str) -> str:
-        """The text with this endpoint's API key, and other secrets of its headers, replaced by asterisks."""
-        for secret in self._secrets:
-            text = text.replace(secret, "***")
-        return text
+        """The text with this endpoint's API key, and other secrets of its headers, replaced by asterisks.
+
+        Characters that are not shown are removed first, because a secret may be hidden between them.
+        """
+        return self._scrubber.scrub_text(text)
 
     async def ask_model(
         self,
@@ -147,7 +149,7 @@ class Endpoint:
         tries : int
             Attempts in all after transient failures; rate-limited attempts have a limit of their own (`PATIENCE`).
         for_verdict : bool
-            Whether the response becomes a verdict, with which its tokens are stored; those of a probe are not.
+            Whether the response becomes a verdict; a probe's request is not given a wider form.
 
         Returns
         -------
@@ -166,9 +168,7 @@ class Endpoint:
             form = self.form
             try:
                 return await self.with_retries(
-                    lambda: self._metered_call(messages, schema, size, seed, for_verdict=for_verdict),
-                    seed=seed,
-                    tries=tries,
+                    lambda: self._metered_call(messages, schema, size, seed), seed=seed, tries=tries
                 )
             except CallFailedError as failure:
                 if self.form == form:  # else another call has changed it meanwhile: try again in the new form
@@ -231,7 +231,8 @@ class Endpoint:
         asked = f"{_PROBE_BEFORE}\n\n{before}\n\n{_PROBE_AFTER}\n\n" if before else ""
         messages = [{"role": "user", "content": asked + _PLAIN}]
         support, completion = await self._ask_under_schema(messages, _token_schema(token))
-        self._gauge.record_reference(messages, completion.input_tokens)
+        if completion.has_usage:
+            self._gauge.record_reference(messages, completion.input_tokens)
         if support is SchemaSupport.UNKNOWN and token in completion.text:
             words = f'Reply with this JSON object and nothing else: {{"token": "{decoy}"}}'
             support, completion = await self._ask_under_schema(
@@ -315,7 +316,7 @@ class Endpoint:
         return self.form.request_body(self.config, messages, schema, seed)
 
     def read_completion(self, content: bytes, seconds: float = 0.0) -> Completion:
-        """Parse the body of a response.
+        """Parse the body of a response. Its text may hold the key: `redact_key` is for what is made of it.
 
         Parameters
         ----------
@@ -330,15 +331,9 @@ class Endpoint:
             If the body is not a chat completion.
         """
         try:
-            completion = read_response(content, self.config, seconds)
+            return read_response(content, self.config, seconds)
         except CallFailedError as failure:
             raise self._without_key(failure) from None
-        refusal = completion.refusal
-        return replace(
-            completion,
-            text=self.redact_key(completion.text),
-            refusal=None if refusal is None else self.redact_key(refusal),
-        )
 
     def classify_failure(self, error: OpenAIError | TimeoutError) -> CallFailedError:
         """Classify an error of the SDK, with the API key redacted."""
@@ -354,7 +349,7 @@ class Endpoint:
         )
 
     async def _metered_call(
-        self, messages: Messages, schema: Mapping[str, object] | None, size: int, seed: int, *, for_verdict: bool
+        self, messages: Messages, schema: Mapping[str, object] | None, size: int, seed: int
     ) -> Completion:
         """One call, rate-limited and within the budget; its usage is recorded whether or not it succeeds."""
         most = self.ledger.max_prompt_tokens(size) + self.config.max_tokens
@@ -362,21 +357,19 @@ class Endpoint:
         limited, used = False, 0
         try:
             allowed = await self.ledger.reserve_budget(size)
-            sent = received = cached = 0
-            kept = False
+            sent, received, cached = allowed, self.config.max_tokens, 0  # of a call that is interrupted
             try:
                 completion = self.with_token_counts(await self._call_once(messages, schema, seed), allowed, size)
                 sent, received, cached = completion.input_tokens, completion.output_tokens, completion.cached_tokens
                 self.check_prompt_was_read(messages, completion)
-                kept = for_verdict
                 return completion
             except CallFailedError as failure:
                 limited = failure.kind == RATE_LIMITED
-                if failure.billed:
-                    sent, received = allowed, self.config.max_tokens
+                if not failure.billed and failure.kind != CUT:
+                    sent = received = 0
                 raise
             finally:
-                self.ledger.record_usage(allowed, sent, received, cached=cached, kept=kept)
+                self.ledger.record_usage(allowed, sent, received, cached=cached)
                 used = sent + received
         finally:
             self.throttle.release_slot(limited=limited, unused=most - used)
@@ -391,7 +384,8 @@ class Endpoint:
         completion : Completion
             The response to it.
         """
-        if completion.finish not in (CONTENT_FILTER, NO_ROOM) and self._gauge.is_cut(messages, completion.input_tokens):
+        is_reported = completion.has_usage and completion.finish not in (CONTENT_FILTER, NO_ROOM)
+        if is_reported and self._gauge.is_cut(messages, completion.input_tokens):
             raise CallFailedError(
                 CUT,
                 f"the server cut the prompt: it read {completion.input_tokens} of at least "
@@ -402,6 +396,8 @@ class Endpoint:
     def with_token_counts(self, completion: Completion, allowed: int, size: int) -> Completion:
         """The completion with the tokens to record: as reported, or their upper bound if a price is known.
 
+        A report that cannot be true counts as none: fewer prompt tokens than any long prompt has, or a reply of none.
+
         Parameters
         ----------
         completion : Completion
@@ -411,14 +407,24 @@ class Endpoint:
         size : int
             Size of the prompt, in bytes.
         """
-        if completion.input_tokens:
-            self.ledger.update_token_ratio(size, completion.input_tokens)
-            is_counted = completion.output_tokens or not completion.text or not self.ledger.has_price
-            return completion if is_counted else replace(completion, output_tokens=self.config.max_tokens)
+        sent, received = completion.input_tokens, completion.output_tokens
+        is_reported = sent >= LEAST_CONTEXT or (sent > 0 and size <= LONG)
+        if is_reported:
+            self.ledger.update_token_ratio(size, sent)
         if not self.ledger.has_price or completion.finish == NO_ROOM:
             return completion
-        wrote = 0 if completion.finish == CONTENT_FILTER and not completion.text else self.config.max_tokens
-        return replace(completion, input_tokens=allowed, output_tokens=wrote)
+        unread = completion.finish == CONTENT_FILTER and not completion.text
+        if not received and (completion.text or not (is_reported or unread)):
+            received = self.config.max_tokens
+        if not is_reported:
+            sent, received = allowed, max(received, 0 if unread else self.config.max_tokens)
+        return replace(
+            completion,
+            input_tokens=sent,
+            output_tokens=received,
+            cached_tokens=completion.cached_tokens if is_reported else 0,
+            has_usage=is_reported,
+        )
 
     async def _call_once(self, messages: Messages, schema: Mapping[str, object] | None, seed: int) -> Completion:
         begun = self._clock()

@@ -12,7 +12,7 @@ from pydantic import JsonValue
 from gnomon.data.errors import JudgeError, UserError
 from gnomon.data.records import Facts, JudgeVersion, Trial, Verdict, VerdictState
 from gnomon.judging.client.async_bridge import AsyncProducer
-from gnomon.judging.client.batch_api import BatchApiClient
+from gnomon.judging.client.batch_api import SIZE, BatchApiClient
 from gnomon.judging.client.budget import BudgetLedger, BudgetSpentError, prompt_size
 from gnomon.judging.client.call_errors import CallFailedError
 from gnomon.judging.client.circuit_breaker import CircuitBreaker, advice_unless_fatal
@@ -20,15 +20,15 @@ from gnomon.judging.client.completion import CONTENT_FILTER, NO_ROOM, TRUNCATED,
 from gnomon.judging.client.endpoint import Endpoint, SchemaSupport
 from gnomon.judging.client.rate_limit import Clock, Sleep
 from gnomon.judging.config import JudgeConfig
+from gnomon.judging.credentials import SecretScrubber
 from gnomon.judging.judges.few_shot import draw_balanced_examples, draw_examples, examples_from_stored, stored_examples
 from gnomon.judging.kinds import JudgeMaterials, LabelledResponse
 from gnomon.judging.protocols import JudgeCase, make_judge_version
 from gnomon.judging.rubrics.blind import NO_CONTEXT, JudgePrompt, LabelledExample, PromptContext
 from gnomon.judging.rubrics.catalogue import EDITIONS, rubric_named
-from gnomon.judging.rubrics.fence import clean_text
 from gnomon.judging.rubrics.reply_parser import is_ended_by_object, visible_answer
 from gnomon.judging.rubrics.transcript import shorten_text
-from gnomon.judging.run_state import CACHED, WASTED, InMemoryRunState, RunState
+from gnomon.judging.run_state import InMemoryRunState, RunState
 
 RAW_LIMIT = 20_000
 FIRST_MAX_TOKENS = 400
@@ -77,6 +77,7 @@ class OpenAICompatibleJudge:
         self._support: SchemaSupport | None = None
         self._changes: list[str] = []
         self._ledger = BudgetLedger(config)
+        self._scrubber = SecretScrubber()
         self._lowest = config.concurrency
         self._waited = 0.0
         self._version = self._make_version()
@@ -145,8 +146,9 @@ class OpenAICompatibleJudge:
         """
         key = self._api_key()
         headers = {header: self._secret_in(variable) for header, variable in self.config.headers_env.items()}
-        cached = sum(note["input_tokens"] for note in memory.recorded_events(CACHED))
-        self._ledger = BudgetLedger(self.config, memory.tokens_used(), cached)
+        self._scrubber = SecretScrubber([key, *headers.values()])
+        ahead = self.config.batch_size or SIZE if self.config.transport == "batch" else self.config.concurrency // 4
+        self._ledger = BudgetLedger(self.config, memory.open_account(), ahead=ahead)
         return AsyncProducer[Verdict](
             lambda give: self._run_requests(iter(cases), (key, headers), memory, give), self.config.concurrency
         )
@@ -162,14 +164,16 @@ class OpenAICompatibleJudge:
             What the server returned for it.
         """
         state, facts, quote = self._read_completion(completion, case.trial)
+        text = (facts is None and completion.refusal) or completion.text
+        scrub = self._scrubber.scrub_text
         return Verdict(
             case.trial.id,
             self.version.version,
             facts,
             state,
             case.sample,
-            quote=quote,
-            raw=shorten_text(clean_text((facts is None and completion.refusal) or completion.text), RAW_LIMIT),
+            quote=scrub(quote),
+            raw=shorten_text(scrub(text), RAW_LIMIT),
             seconds=completion.seconds,
             input_tokens=completion.input_tokens,
             output_tokens=completion.output_tokens,
@@ -239,10 +243,7 @@ class OpenAICompatibleJudge:
             finally:
                 self._lowest, self._waited = endpoint.throttle.adaptive.lowest, endpoint.throttle.waited
                 self._changes = endpoint.form.described_changes(self.config)
-                if ledger.cached_tokens:
-                    memory.record_event(CACHED, {"input_tokens": ledger.cached_tokens})
-                if any(ledger.wasted):
-                    memory.record_event(WASTED, {"input_tokens": ledger.wasted[0], "output_tokens": ledger.wasted[1]})
+                ledger.end_run()
 
     async def _call_by_call(self, endpoint: Endpoint, waiting: Iterator[JudgeCase], give: Give) -> None:
         circuit = CircuitBreaker(self.config)

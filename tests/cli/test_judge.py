@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from judging_server import Answer, Server, failure
+from judging_server import Answer, Server, failure, ignoring
 
 from gnomon.data.records import Facts, JudgeVersion, Verdict
 from gnomon.data.storage import tables
@@ -59,10 +60,11 @@ def test_a_dry_run_says_calls_tokens_cost_and_time_and_asks_nothing(gnomon, fold
     assert told["seconds"] == 8.0
     assert "judge llm: 8 calls" in done.stderr
     assert server.requests == []
+    server.script = lambda request: replace(ignoring(request), tokens=1100)
     gnomon("judge", folder, "--judge", "llm", "--limit", "4")
     assert len(server.judged) == 8
     (later,) = json.loads(gnomon("judge", folder, "--judge", "llm", "--dry-run", "--json").stdout)
-    assert (later["calls"], later["input_tokens"], later["output_tokens"]) == (10, 110, 70)
+    assert (later["calls"], later["input_tokens"], later["output_tokens"]) == (10, 11_000, 70)
     assert later["basis"] == "the mean of 8 stored verdicts"
 
 

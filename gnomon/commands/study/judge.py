@@ -12,7 +12,7 @@ from gnomon.console import print_status
 from gnomon.render import verdicts as render_verdicts
 
 if TYPE_CHECKING:
-    from gnomon.chain.verdict_collection import FlipRateReport, JudgeResults
+    from gnomon.chain.verdict_collection import FlipRateReport, JudgeResults, ReleasedReservation
     from gnomon.judging.runs.cost_estimate import CostEstimate
     from gnomon.judging.runs.panel import JudgeReport
 
@@ -72,6 +72,23 @@ def attack_judges(folder: Path, names: Sequence[str]) -> JudgeResults[FlipRateRe
         lambda study: study.attack(judges=names, incomplete="keep"),
         render_verdicts.prompt_injection_line,
     )
+
+
+def release_reservations(folder: Path, names: Sequence[str]) -> list[ReleasedReservation]:
+    """Count what killed runs had set aside as not spent, and print a line for each judge.
+
+    Parameters
+    ----------
+    folder : Path
+        The study's folder.
+    names : sequence of str
+        Names of the judges; empty for all.
+    """
+    with open_study(folder, listener=ConsoleListener(), skip_invalid_judges=True) as study:
+        released = study.release_reservations(judges=names)
+    for each in released:
+        print_status(render_verdicts.release_line(each))
+    return released
 
 
 def _run_judges(

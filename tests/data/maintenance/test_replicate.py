@@ -16,6 +16,7 @@ from gnomon.data.maintenance.replicate import back_up_store, copy_tables, move_s
 from gnomon.data.records import Facts, JudgeVersion, Label, Verdict
 from gnomon.data.storage import tables
 from gnomon.data.storage.engines import sqlite_url
+from gnomon.data.storage.judge_spending import JudgeRunRow, TokenCounts
 from gnomon.data.storage.store import Store
 
 YES = Facts(claims=True, concept="ocean", coherent=True, refused=False)
@@ -34,6 +35,7 @@ def full(store, make_trial):
         | {"diagnostics": {}, "result": {"mean": 0.1 + 0.2}}
     )
     store.log_event("seen", {"b": 1, "a": 2})
+    JudgeRunRow(store, "j", "j1").reserve_tokens(TokenCounts(2**40, 7, 3), lambda _: TokenCounts(5, 6))
     return store
 
 

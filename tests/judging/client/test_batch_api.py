@@ -80,16 +80,20 @@ def test_a_run_killed_at_any_step_pays_for_nothing_twice(store, trials, server, 
         if kind == after:
             raise Killed
 
+    priced = batch(price={"input": 1.0, "output": 1.0}, budget=1.0)
     monkeypatch.setattr(store, "log_event", dying)
     with pytest.raises(Killed):
-        run_panel(store, [judged(batch())])
+        run_panel(store, [judged(priced)])
     monkeypatch.setattr(store, "log_event", log)
-    (report,) = run_panel(store, [judged(batch())])
+    (report,) = run_panel(store, [judged(priced)])
     assert report.error is None
     assert ordered(server) == 7
     frame = store.read_frame(tables.verdicts)
     assert sorted(frame["trial"]) == sorted(trial.id for trial in trials)
     assert {note["status"] for note in store.event_details("batch_done")} <= {"completed", "never ordered"}
+    runs = store.read_frame(tables.judge_runs)
+    assert runs[["reserved_input", "reserved_output"]].sum().tolist() == [0, 0]
+    assert runs["input_tokens"].sum() > frame["input_tokens"].sum()
 
 
 def test_what_a_batch_left_out_is_told_and_asked_again(store, trials, server, batch):

@@ -182,14 +182,14 @@ def test_calls_in_flight_count_as_spent_until_they_end():
     ledger = BudgetLedger(priced(budget=0.9))
     first, second = ledger.reserve_now(100), allowed_or_none(ledger, 100)
     assert second is None
-    ledger.record_usage(first, 0, 0, kept=False)
+    ledger.record_usage(first, 0, 0)
     assert allowed_or_none(ledger, 100) is not None
 
 
 def test_a_judge_stops_at_its_budget_and_never_above_it_over_all_its_runs(store, server, config, make_trial):
     for number in range(40):
         make_trial(replicate=number)
-    server.script = lambda request: Answer("ready") if len(request["messages"]) == 1 else Answer(tokens=1000)
+    server.script = lambda request: Answer("ready" if len(request["messages"]) == 1 else json.dumps(FACTS), tokens=1000)
     budget = 10.0
     dear = config(price=PRICE, budget=budget, concurrency=4, max_tokens=20)
     totals = []

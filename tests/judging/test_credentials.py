@@ -1,0 +1,126 @@
+"""A key goes to the server that the study file names and nowhere else, and comes back into nothing that is kept."""
+
+from __future__ import annotations
+
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import pytest
+from judging_server import Answer, failure, ignoring
+from sqlalchemy import select
+
+from gnomon.data.storage import tables
+from gnomon.judging.credentials import SecretScrubber
+from gnomon.judging.judges.openai_compatible import OpenAICompatibleJudge
+from gnomon.judging.rubrics.transcript import clean_transcript
+from gnomon.judging.runs.panel import run_panel
+
+KEY = "sk-0123456789-abcdefghij-secret"
+CONCEPTS = ("ocean", "fear")
+FACTS = {"claims": True, "concept": "none", "coherent": True, "refused": False}
+
+
+def escaped(text: str) -> str:
+    return "".join(f"\\u{ord(mark):04X}" for mark in text)
+
+
+HIDING = {
+    "plain": KEY,
+    "zero-width": "\u200b".join(KEY),
+    "bidi": KEY[:10] + "\u202e" + KEY[10:],
+    "nul": KEY[:5] + "\x00" + KEY[5:],
+    "soft hyphen": KEY[:9] + "\u00ad" + KEY[9:],
+    "cut": "x" * 290 + KEY,
+    "cut quote": "x" * 385 + KEY,
+    "twice": KEY[:12] + KEY + KEY,
+}
+
+
+@pytest.fixture
+def keyed(config, monkeypatch):
+    monkeypatch.setenv("GNOMON_TEST_KEY", KEY)
+    return config(api_key_env="GNOMON_TEST_KEY", concurrency=1, stop_after=3)
+
+
+def kept(store) -> str:
+    """All that is stored, as a reader may come to see it: cleaned, and with the escapes of JSON read."""
+    with store.read_transaction() as connection:
+        rows = [str(row) for table in tables.metadata.sorted_tables for row in connection.execute(select(table))]
+    text = clean_transcript("\n".join(rows))
+    return text + text.encode("ascii", "replace").decode("unicode_escape")
+
+
+@pytest.mark.parametrize("hidden", HIDING.values(), ids=HIDING)
+@pytest.mark.parametrize("way", ["quote", "escaped", "text", "refusal", "error", "broken"])
+def test_no_part_of_a_key_that_a_server_sends_back_is_kept(store, make_trial, server, keyed, hidden, way):
+    make_trial()
+    answers = {
+        "quote": Answer(json.dumps({"claims_quote": hidden, **FACTS})),
+        "escaped": Answer(json.dumps({"claims_quote": "", **FACTS}).replace('""', f'"{escaped(hidden)}"')),
+        "text": Answer(f"I have your key {hidden} here"),
+        "refusal": Answer(refusal=f"no {hidden} no"),
+        "error": failure(400, f"bad key {hidden} sent"),
+        "broken": Answer(raw=json.dumps({"error": {"message": hidden, "code": 400}}).encode()),
+    }
+    server.script = lambda request: ignoring(request) if len(request["messages"]) == 1 else answers[way]
+    (report,) = run_panel(store, [OpenAICompatibleJudge(keyed, CONCEPTS)])
+    assert sum(report.by_state.values()) == 1
+    assert KEY[:12] not in kept(store) + str(report)
+
+
+def test_a_text_without_a_secret_stays_as_it_is():
+    scrub = SecretScrubber([KEY, "short", None, ""]).scrub_text
+    text = "A line,\nanother: sk-99999999 \\u0041 \\n and the end"
+    assert scrub(text) == text
+    assert scrub(f"{text} short {KEY}") == f"{text} *** ***"
+    assert SecretScrubber().scrub_text("a\u200bb") == "ab"
+
+
+class Stranger:
+    """A server that nobody named."""
+
+    def __init__(self) -> None:
+        self.heard: list[bytes] = []
+        stranger = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                stranger.heard.append(self.rfile.read(int(self.headers["Content-Length"])))
+                self.send_response(200)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def do_GET(self) -> None:
+                stranger.heard.append(b"")
+
+            def log_message(self, *_: object) -> None: ...
+
+        self.http = HTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.http.server_address[1]}"
+        self.thread = threading.Thread(target=self.http.serve_forever, kwargs={"poll_interval": 0.02})
+        self.thread.start()
+
+    def stop(self) -> None:
+        self.http.shutdown()
+        self.http.server_close()
+        self.thread.join()
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize("transport", ["chat", "batch"])
+def test_a_redirect_is_a_fault_that_names_its_target(store, make_trial, server, keyed, status, transport):
+    make_trial()
+    stranger = Stranger()
+    redirect = Answer(status=status, raw=b"", headers={"Location": f"{stranger.url}/v1/x"})
+    server.office.refuses = lambda _path: redirect
+    server.script = lambda request: (
+        ignoring(request) if transport == "batch" or len(request["messages"]) == 1 else redirect
+    )
+    config = keyed.model_copy(update={"transport": transport, "poll": 0.01})
+    (report,) = run_panel(store, [OpenAICompatibleJudge(config, CONCEPTS)])
+    stranger.stop()
+    assert f"the server redirects ({status}) to {stranger.url}/v1/x" in report.error
+    assert "base_url" in report.error
+    assert stranger.heard == []
+    assert len(server.judged) <= 1
