@@ -93,12 +93,13 @@ COLUMNS = Bound("GNOMON_MAX_COLUMNS", 10_000, "columns", "one table")
 UNPACKED = Bound("GNOMON_MAX_UNPACKED", 2**28, "unpacked bytes beyond 100 for each packed byte", "one archive")
 PROBLEMS = Bound("GNOMON_MAX_PROBLEMS", 100_000, "rows that cannot be read", "one import")
 SMALL_TEXT = Bound("GNOMON_MAX_STUDY_BYTES", 2**22, "bytes", "one study file, map or protocol")
-CONDITIONS = Bound("GNOMON_MAX_CONDITIONS", 1_000_000, "conditions", "one design")
-TRIALS = Bound("GNOMON_MAX_TRIALS", 10_000_000, "trials", "one design")
+CONDITIONS = Bound("GNOMON_MAX_CONDITIONS", 100_000, "conditions", "one design")
+TRIALS = Bound("GNOMON_MAX_TRIALS", 2_000_000, "trials", "one design")
 MODEL_LAYERS = Bound("GNOMON_MAX_LAYERS", 1_000, "layers", "one model's configuration")
 HEADER = Bound("GNOMON_MAX_HEADER_BYTES", 10**8, "bytes in its header", "one file of weights")
 ENTRIES = Bound("GNOMON_MAX_ENTRIES", 1_000_000, "entries in its header", "one GGUF file")
 SECONDS = Bound("GNOMON_MAX_SECONDS", 10, "seconds of work", "one rendering of a chat template")
+WORK_BYTES = Bound("GNOMON_MAX_WORK_BYTES", 2**29, "bytes of memory", "one rendering of a chat template, on Linux")
 REPLY = Bound("GNOMON_MAX_REPLY_BYTES", 4_000_000, "bytes", "one reply of a judge's server, unpacked")
 REPLY_FILE = Bound("GNOMON_MAX_REPLY_FILE_BYTES", 2**30, "bytes", "one result file of a judge's Batch API, unpacked")
 REPLY_VALUES = Bound("GNOMON_MAX_REPLY_VALUES", 500_000, "values", "one reply of a judge's server")
@@ -118,6 +119,7 @@ BOUNDS = (
     HEADER,
     ENTRIES,
     SECONDS,
+    WORK_BYTES,
     REPLY,
     REPLY_FILE,
     REPLY_VALUES,

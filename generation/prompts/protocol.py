@@ -152,5 +152,5 @@ def _check_protocol(protocol: Protocol, where: str) -> None:
         raise InputError(
             f"protocol {where}: marker '{protocol.marker}' stands {found} times in the messages: it must stand once"
         )
-    if protocol.temperature < 0 or protocol.max_tokens < 1:
+    if not 0 <= protocol.temperature < float("inf") or protocol.max_tokens < 1:
         raise InputError(f"protocol {where}: temperature must be 0 or more and max_tokens 1 or more")

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from gnomon.data.errors import InputError
+from gnomon.data.foreign_documents.bounds import DocumentError
+from gnomon.data.foreign_documents.work_limits import run_within_limits
 from gnomon.data.records import Span
 from gnomon.generation.prompts.protocol import Protocol, ProtocolMessage
 
@@ -40,11 +42,16 @@ def render_messages(tokenizer: Any, messages: tuple[ProtocolMessage, ...]) -> st
     Raises
     ------
     InputError
-        If the chat template rejects the messages.
+        If the chat template rejects the messages, does not end or fills the memory.
     """
     turns = [{"role": message.role, "content": message.content} for message in messages]
     try:
-        return str(tokenizer.apply_chat_template(turns, add_generation_prompt=True, tokenize=False))
+        return run_within_limits(
+            "chat template",
+            lambda: str(tokenizer.apply_chat_template(turns, add_generation_prompt=True, tokenize=False)),
+        )
+    except DocumentError:
+        raise
     except Exception as error:  # templates raise any exception that their authors chose
         raise InputError(
             f"chat template: refuses these messages ({error}): use a protocol without a system message"

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from pickle import UnpicklingError  # nosec B403: the error of a reader that builds tensors alone
 from typing import Any
 
 from gnomon.data.errors import InputError, UnknownNameError
+from gnomon.data.foreign_documents.bounds import DocumentError
 from gnomon.data.records import canonical_hash
 from gnomon.generation.model_folders import sha256_of
 from gnomon.generation.subjects.device_memory import is_lack_of_memory
 from gnomon.generation.subjects.memory_check import enough_memory, torch_device
+from gnomon.generation.subjects.model_documents import (
+    WEIGHT_INDEX,
+    check_gguf_header,
+    check_model_folder,
+    check_weight_index,
+)
 
 EMBEDDED = "embedded"
 DTYPES = ("float32", "bfloat16", "float16")
@@ -80,25 +86,42 @@ def load_subject(
     spread = device == "auto"
     where = torch_device(name, None if spread else device)
     source = _ModelSource(name, dtype, spread, pickled_weights, trust_remote_code)
-    with enough_memory(name, model, dtype, where, spread):
-        loaded, tokenizer, weights = _load_model(source, model)
-        loaded = loaded if spread else loaded.to(where)
+    try:
+        if (folder := Path(model).expanduser()).is_dir():
+            check_model_folder(folder)
+        with enough_memory(name, model, dtype, where, spread):
+            loaded, tokenizer, weights = _load_model(source, model)
+            loaded = loaded if spread else loaded.to(where)
+    except DocumentError as error:
+        raise InputError(f"subject '{name}': {error}") from error
     if not getattr(tokenizer, "chat_template", None):
         raise InputError(
             f"subject '{name}': the tokenizer of '{model}' has no chat template: use its instruct variant, or put a "
             "chat_template.jinja beside its tokenizer"
         )
-    text = loaded.config.get_text_config()
+    layers, width = _model_sizes(name, loaded)
     loaded = loaded.eval().requires_grad_(False)
     return LoadedSubject(
         name=name,
         model=loaded,
         tokenizer=tokenizer,
-        layers=int(text.num_hidden_layers),
-        width=int(text.hidden_size),
+        layers=layers,
+        width=width,
         revision=canonical_hash({"weights": weights, "template": tokenizer.chat_template, "dtype": dtype}),
         parameters=float(parameters or sum(weight.numel() for weight in loaded.parameters())),
     )
+
+
+def _model_sizes(name: str, model: Any) -> tuple[int, int]:
+    """Number of layers and width of a loaded model."""
+    try:
+        text = model.config.get_text_config()
+        return int(text.num_hidden_layers), int(text.hidden_size)
+    except (AttributeError, TypeError, ValueError) as error:
+        raise InputError(
+            f"subject '{name}': its configuration does not say how many layers it has and how wide they are "
+            f"({_first_line(error)}): name a causal language model"
+        ) from error
 
 
 @dataclass(frozen=True)
@@ -139,9 +162,12 @@ def _from_gguf(source: _ModelSource, path: Path) -> tuple[Any, Any, str]:
 
     from gnomon.generation.subjects.gguf import load_gguf
 
+    check_gguf_header(path)
     try:
         model, tokenizer = load_gguf(path)
-    except (ValueError, OSError, KeyError, RuntimeError) as error:
+    except Exception as error:  # a parser of foreign bytes raises what it meets
+        if is_lack_of_memory(error):
+            raise
         raise InputError(
             f"subject '{source.name}': {path} can't be read as a GGUF model: {_first_line(error)}"
         ) from error
@@ -158,6 +184,8 @@ def _from_folder(source: _ModelSource, place: str) -> tuple[Any, Any]:
     safe: dict[str, Any] = {"trust_remote_code": source.code}
     over = {"device_map": "auto"} if source.spread else {}
     try:
+        if not source.pickled and not Path(place).is_dir():
+            _check_hub_index(place)
         with silence_loading():
             tokenizer = AutoTokenizer.from_pretrained(place, **safe)  # nosec B615: its commit is recorded
             model = AutoModelForCausalLM.from_pretrained(  # nosec B615: its commit is recorded
@@ -168,11 +196,28 @@ def _from_folder(source: _ModelSource, place: str) -> tuple[Any, Any]:
                 **safe,
                 **over,
             )
-    except (OSError, ValueError, ImportError, RuntimeError, UnpicklingError) as error:
+    except DocumentError:
+        raise
+    except Exception as error:  # parsers of foreign bytes raise what they meet
         if is_lack_of_memory(error):
             raise
         raise _load_error(source, place, error) from error
     return model, tokenizer
+
+
+def _check_hub_index(place: str) -> None:
+    """Check the index of a hub model's weights before a file that it names is fetched or opened."""
+    from transformers.utils import cached_file
+
+    found = cached_file(
+        place,
+        WEIGHT_INDEX,
+        _raise_exceptions_for_gated_repo=False,
+        _raise_exceptions_for_missing_entries=False,
+        _raise_exceptions_for_connection_errors=False,
+    )
+    if found is not None:
+        check_weight_index(Path(found))
 
 
 def _load_error(source: _ModelSource, place: str, error: Exception) -> InputError:
@@ -218,4 +263,5 @@ def _matching_files(folder: Path, pattern: str) -> list[Path]:
 
 
 def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    said = str(error).strip().splitlines()[:1]
+    return f"{type(error).__name__}: {said[0][:200]}" if said else type(error).__name__

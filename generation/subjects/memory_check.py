@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from math import prod
 from pathlib import Path
 from typing import Any
 
 from gnomon.data.errors import GnomonError, InputError
+from gnomon.data.foreign_documents.bounds import DocumentError
 from gnomon.generation.subjects.device_memory import format_bytes, free_bytes, is_lack_of_memory
+from gnomon.generation.subjects.model_documents import tensor_sizes
 
 WIDTHS = {"float32": 4, "bfloat16": 2, "float16": 2}
 
@@ -95,14 +95,10 @@ def weight_bytes(folder: Path, dtype: str) -> int:
     dtype : {"float32", "bfloat16", "float16"}
         Number format of the loaded weights.
     """
-    return WIDTHS[dtype] * sum(_weight_counts(path) for path in folder.glob("*.safetensors")) if folder.is_dir() else 0
-
-
-def _weight_counts(path: Path) -> int:
-    """Number of values in a safetensors file; its first eight bytes are the length of the header, which is JSON."""
-    try:
-        with path.open("rb") as file:
-            header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
-    except (OSError, ValueError):
+    if not folder.is_dir():
         return 0
-    return sum(prod(entry["shape"]) for key, entry in header.items() if key != "__metadata__")
+    try:
+        numbers = [size.values for path in folder.glob("*.safetensors") for size in tensor_sizes(path)]
+    except DocumentError:  # the loader says what is wrong
+        return 0
+    return WIDTHS[dtype] * sum(numbers)

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -13,9 +14,13 @@ import numpy as np
 from gnomon.data.arms import ARMS
 from gnomon.data.arms.measures import MEASURES
 from gnomon.data.errors import InputError
+from gnomon.data.foreign_documents.bounds import CONDITIONS, TRIALS
 from gnomon.data.records import Arm, Condition, Span, trial_seed
 from gnomon.generation.vectors.additions import vector_hash
 from gnomon.generation.vectors.vector_spec import PLAIN, VectorMethod
+
+DENSE = 4_000
+"""Most conditions that are ordered by a matrix: the last bits of its sums decide the order of equal conditions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,8 +178,8 @@ def check_design(design: SweepDesign) -> None:
     Raises
     ------
     InputError
-        If an axis is empty, names a value twice, an exclusion names an unknown value, or a number of replicates is
-        negative.
+        If an axis is empty, names a value twice, an exclusion names an unknown value, a number of replicates is
+        negative, or there are more conditions or trials than allowed.
     """
     axes = {name: getattr(design, name) for name in ("concepts", "layers", "strengths", "protocols", "arms", "spans")}
     for name, values in axes.items():
@@ -187,6 +192,16 @@ def check_design(design: SweepDesign) -> None:
             _check_excluded(design, key, value)
     if any(number < 0 for number in design.replicates.values()):
         raise InputError("design: 'replicates' holds a negative number: write 0 or more")
+    _check_size(design)
+
+
+def _check_size(design: SweepDesign) -> None:
+    """Bound the conditions and trials, those that `exclude` leaves out included, before any is built."""
+    values = (design.spans or (None,), design.layers, design.strengths, design.concepts)
+    steered = prod(len(axis) for axis in values)
+    sizes = {arm: len(design.protocols) * (1 + ARMS[arm].is_steered * steered) for arm in design.arms}
+    CONDITIONS.check(sum(sizes.values()), "design")
+    TRIALS.check(sum(size * design.replicates.get(arm, 0) for arm, size in sizes.items()), "design")
 
 
 def _check_excluded(design: SweepDesign, key: str, value: Any) -> None:
@@ -207,28 +222,35 @@ def balanced_order(counted: Sequence[tuple[Condition, int]]) -> list[PlannedTria
     """
     numbers = np.array([number for _, number in counted], dtype=float)
     member = _level_membership([condition for condition, _ in counted])
-    share = member.T @ numbers / max(numbers.sum(), 1.0)
-    behind = np.zeros(member.shape[1])
+    share = np.bincount(member.ravel(), np.repeat(numbers, member.shape[1])) / max(numbers.sum(), 1.0)
+    behind = np.zeros(len(share))
+    lag_of = _lag_function(member, len(share))
     left, order = numbers.copy(), []
     for _ in range(int(numbers.sum())):
         behind += share
-        chosen = int(np.argmax(np.where(left > 0, member @ behind, -np.inf)))
-        behind -= member[chosen]
+        chosen = int(np.argmax(np.where(left > 0, lag_of(behind), -np.inf)))
+        behind[member[chosen]] -= 1.0
         condition, replicate = counted[chosen][0], int(numbers[chosen] - left[chosen])
         order.append(PlannedTrial(condition.trial_id(replicate), condition, replicate))
         left[chosen] -= 1
     return order
 
 
+def _lag_function(member: np.ndarray, columns: int) -> Callable[[np.ndarray], np.ndarray]:
+    """Sum of each condition's values; a matrix of very many conditions would fill the memory."""
+    if len(member) > DENSE:
+        return lambda behind: behind[member].sum(axis=1)
+    dense = np.zeros((len(member), columns))
+    np.put_along_axis(dense, member, 1.0, axis=1)
+    return lambda behind: dense @ behind
+
+
 def _level_membership(chosen: Sequence[Condition]) -> np.ndarray:
-    """Which condition (row) has which value (column): of its arm, of each axis within its arm, and itself."""
+    """Numbers of each condition's values (row): of its arm, of each axis within its arm, and of itself."""
     axes = ("concept", "layer", "strength", "span", "protocol")
     keys = [
         [("arm", c.arm), *((axis, c.arm, getattr(c, axis)) for axis in axes), ("itself", index)]
         for index, c in enumerate(chosen)
     ]
     columns = {key: column for column, key in enumerate(dict.fromkeys(key for row in keys for key in row))}
-    member = np.zeros((len(chosen), len(columns)))
-    for row, row_keys in enumerate(keys):
-        member[row, [columns[key] for key in row_keys]] = 1.0
-    return member
+    return np.array([[columns[key] for key in row] for row in keys], dtype=int).reshape(len(keys), len(axes) + 2)

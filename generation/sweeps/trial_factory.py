@@ -25,6 +25,7 @@ from gnomon.generation.sweeps.trial_design import (
     SweepDesign,
     VectorRecord,
     balanced_order,
+    check_design,
     planned_conditions,
 )
 from gnomon.generation.vectors.additions import addition_of
@@ -81,6 +82,7 @@ def plan_trials(design: SweepDesign, subject: Any, protocols: Sequence[Protocol]
     InputError
         If an axis is empty or names a value twice, an exclusion names an unknown value, or the subject lacks a layer.
     """
+    check_design(design)
     check_layers(subject, design.layers)
     said = [PlannedProtocol(p.name, p.protocol_hash, p.span, partial(_question_hashes, design, p)) for p in protocols]
     hashes = {

@@ -215,7 +215,7 @@ def load_options(spec: SubjectSpec) -> dict[str, Any]:
 
 def _sweep_design(study: OpenStudy, design: DesignSpec) -> SweepDesign:
     """The design as the generator takes it; protocols in files are given by path."""
-    from gnomon.generation.sweeps.trial_design import SweepDesign
+    from gnomon.generation.sweeps.trial_design import SweepDesign, check_design
     from gnomon.generation.vectors.vector_spec import VectorMethod
 
     narrowed = set(study.file.concept_names()) - set(
@@ -225,7 +225,7 @@ def _sweep_design(study: OpenStudy, design: DesignSpec) -> SweepDesign:
     for rule in excluded:
         if "protocol" in rule:
             rule["protocol"] = _protocol_path(study, rule["protocol"])
-    return SweepDesign(
+    made = SweepDesign(
         concepts=tuple(design.concepts),
         listed=tuple(study.file.concept_names()),
         layers=tuple(design.layers),
@@ -238,6 +238,8 @@ def _sweep_design(study: OpenStudy, design: DesignSpec) -> SweepDesign:
         exclude=tuple(excluded),
         vectors=VectorMethod(design.vectors.method, design.vectors.scale),
     )
+    check_design(made)
+    return made
 
 
 def _protocol_path(study: OpenStudy, name: str) -> str:

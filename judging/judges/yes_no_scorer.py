@@ -14,6 +14,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from gnomon.data.foreign_documents.work_limits import run_within_limits
+
 YES = ("yes", "Yes", " yes", " Yes")
 NO = ("no", "No", " no", " No")
 _TEXT, _ASKED = "\x01text\x01", "\x01asked\x01"
@@ -144,7 +146,10 @@ class YesNoScorer:
         whole = f"{content}\nAnswer:"
         if self._tokenizer.chat_template:
             turn = [{"role": "user", "content": content}]
-            whole = self._tokenizer.apply_chat_template(turn, tokenize=False, add_generation_prompt=True)
+            whole = run_within_limits(
+                "chat template",
+                lambda: str(self._tokenizer.apply_chat_template(turn, tokenize=False, add_generation_prompt=True)),
+            )
         before, _, rest = whole.partition(_TEXT)
         between, _, after = rest.partition(_ASKED)
         return before, between, after

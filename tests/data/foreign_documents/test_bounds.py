@@ -16,8 +16,8 @@ from gnomon.data.errors import InputError
 from gnomon.data.foreign_documents.bounds import BOUNDS, VALUES, Bound, DocumentError
 from gnomon.data.foreign_documents.display_text import clean_line, clean_text, escape_controls
 from gnomon.data.foreign_documents.json_documents import check_structure, decode_json, read_json_file
-from gnomon.data.foreign_documents.time_limit import run_within_time
 from gnomon.data.foreign_documents.toml_documents import decode_toml, read_toml_file
+from gnomon.data.foreign_documents.work_limits import run_within_limits
 from gnomon.data.importers import ImportOptions, parse_files
 from gnomon.data.importers.field_parsers import ImportReport
 from gnomon.data.importers.text_files import csv_rows, json_lines
@@ -164,10 +164,10 @@ def test_a_function_that_never_ends_is_stopped(monkeypatch):
                 continue
 
     with pytest.raises(DocumentError, match=r"^a template: does not end: it has more than 1 seconds of work"):
-        run_within_time("a template", never)
-    assert run_within_time("a template", lambda: 3) == 3
+        run_within_limits("a template", never)
+    assert run_within_limits("a template", lambda: 3) == 3
     with pytest.raises(KeyError):
-        run_within_time("a template", lambda: {}["x"])
+        run_within_limits("a template", lambda: {}["x"])
 
 
 STRANGE = "a\x1b]0;title\x07b\x1b[31m\x9b2Jc\u202ed\u200be\x00\U000e0041f\ud800"

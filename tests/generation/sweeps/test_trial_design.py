@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -14,6 +15,7 @@ from gnomon.generation.sweeps.trial_design import (
     PlannedProtocol,
     PlannedTrial,
     SweepDesign,
+    _level_membership,
     balanced_order,
     planned_conditions,
 )
@@ -167,3 +169,24 @@ def test_ids_of_trials_of_every_arm_are_what_they_were_before_arms_were_declared
     assert canonical_hash(planned_ids) == "37e7b8cc27a2c94850fafc7d29de6ae2"
     put = [[p.protocol_hash, p.name, p.stored_content()] for p in all_protocols(design, protocols)]
     assert canonical_hash(put) == "634b6b5eb96e18818a36d3dad6c8999f"
+
+
+@pytest.mark.attack
+@pytest.mark.parametrize(
+    ("axes", "problem"),
+    [
+        ({"replicates": {Arm.INJECTION: 10**9}}, "more than 2,000,000 trials: .* GNOMON_MAX_TRIALS"),
+        ({"layers": tuple(range(10**6))}, "more than 100,000 conditions: .* GNOMON_MAX_CONDITIONS"),
+        ({"concepts": tuple(map(str, range(10**5)))}, "more than 100,000 conditions"),
+    ],
+)
+def test_a_design_without_end_is_refused_before_it_is_built(axes: dict[str, object], problem: str) -> None:
+    with pytest.raises(InputError, match=rf"^design: has {problem}"):
+        planned(replace(DESIGN, **axes))  # type: ignore[arg-type]
+
+
+def test_thousands_of_conditions_are_ordered_in_the_memory_of_their_values() -> None:
+    design = replace(DESIGN, concepts=tuple(map(str, range(400))), replicates={Arm.INJECTION: 1})
+    made = planned_conditions(design, "toy", "r0", SAID, defaultdict(str))
+    assert len(made) > 9_000
+    assert _level_membership([condition for condition, _ in made]).size == 7 * len(made)

@@ -1,0 +1,142 @@
+"""Checks a model's folder or GGUF file before any library reads it: names, sizes and structure of what others wrote."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+
+from gnomon.data.foreign_documents.bounds import ENTRIES, HEADER, MODEL_LAYERS, VALUES, DocumentError
+from gnomon.data.foreign_documents.json_documents import check_structure, decode_json, read_json_file, read_text_file
+
+CONFIG = "config.json"
+WEIGHT_INDEX = "model.safetensors.index.json"
+INDEXES = {WEIGHT_INDEX: ".safetensors", "pytorch_model.bin.index.json": ".bin"}
+"""Files that say which file holds which weight, with the ending of the files that they may name."""
+_LAYERS = ("num_hidden_layers", "num_layers", "n_layers", "n_layer")
+_LENGTH = struct.Struct("<Q")
+_GGUF = struct.Struct("<4sIQQ")
+_GGUF_VERSIONS = (2, 3)
+
+
+def check_model_folder(folder: Path) -> None:
+    """Check the documents of a model's folder.
+
+    Raises
+    ------
+    DocumentError
+        If a JSON file is broken or exceeds a bound, the configuration is none, an index names a file outside the folder
+        or of another kind, or a header of weights is damaged.
+    """
+    for path in sorted(folder.glob("*.json")):
+        if path.name == CONFIG:
+            _check_config(path)
+        elif path.name in INDEXES:
+            check_weight_index(path)
+        else:
+            check_structure(read_text_file(path), values=VALUES, place=path)
+    for path in sorted(folder.glob("*.safetensors")):
+        tensor_sizes(path)
+
+
+def _check_config(path: Path) -> None:
+    config = read_json_file(path)
+    if not isinstance(config, dict):
+        raise DocumentError(path, "is no configuration of a model: it must be a JSON object")
+    for part in (config, *(value for value in config.values() if isinstance(value, Mapping))):
+        for name in _LAYERS:
+            number = part.get(name, 1)
+            if isinstance(number, int | float) and not isinstance(number, bool):
+                MODEL_LAYERS.check(number, f"{path}: '{name}'")
+
+
+def check_weight_index(path: Path) -> None:
+    """Check that an index of weights names nothing but files of its own kind beside it.
+
+    Raises
+    ------
+    DocumentError
+        If it is no index, or names a file in another folder or of another kind.
+    """
+    index = read_json_file(path)
+    files = index.get("weight_map") if isinstance(index, dict) else None
+    if not isinstance(files, dict):
+        raise DocumentError(path, "is no index of weights: it must hold 'weight_map'")
+    ending = INDEXES[path.name]
+    for name in dict.fromkeys(map(str, files.values())):
+        if Path(name).name != name or "\\" in name or not name.endswith(ending):
+            raise DocumentError(
+                path, f"names the file '{name[:80]}': an index may name only {ending} files in its own folder"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class TensorSize:
+    """Name and number of values of one tensor."""
+
+    name: str
+    values: int
+
+
+def tensor_sizes(path: Path) -> list[TensorSize]:
+    """The tensors of a safetensors file, from its header: eight bytes with its length, then JSON.
+
+    Raises
+    ------
+    DocumentError
+        If the header is damaged, or larger than the file or than allowed.
+    """
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            start = file.read(_LENGTH.size)
+            length = _LENGTH.unpack(start)[0] if len(start) == _LENGTH.size else size
+            HEADER.check(length, path) if length + _LENGTH.size <= size else None
+            header = file.read(length) if length + _LENGTH.size <= size else b""
+    except OSError as error:
+        raise DocumentError(path, f"cannot be read ({error.strerror}): change its permissions") from None
+    if not header:
+        raise DocumentError(path, "is cut off or no safetensors file: copy it again")
+    tensors = decode_json(header.decode("utf-8", "replace"), path)
+    if not isinstance(tensors, dict):
+        raise DocumentError(path, "is no safetensors file: its header is no JSON object")
+    end = size - _LENGTH.size - length
+    return [_tensor_size(path, name, entry, end) for name, entry in tensors.items() if name != "__metadata__"]
+
+
+def _tensor_size(path: Path, name: str, entry: object, end: int) -> TensorSize:
+    if isinstance(entry, dict):
+        shape, offsets = entry.get("shape"), entry.get("data_offsets")
+        if _are_counts(shape) and _are_counts(offsets) and len(offsets) == 2 and offsets[0] <= offsets[1] <= end:
+            return TensorSize(name, prod(shape))
+    raise DocumentError(path, f"is damaged: tensor '{name[:80]}' lies outside the file or has no shape: copy it again")
+
+
+def _are_counts(value: object) -> bool:
+    return isinstance(value, list) and all(type(part) is int and part >= 0 for part in value)
+
+
+def check_gguf_header(path: Path) -> None:
+    """Check the beginning of a GGUF file.
+
+    Raises
+    ------
+    DocumentError
+        If it is no GGUF file of a known version, or claims more entries than it can hold or than allowed.
+    """
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            start = file.read(_GGUF.size)
+    except OSError as error:
+        raise DocumentError(path, f"cannot be read ({error.strerror}): change its permissions") from None
+    if len(start) < _GGUF.size:
+        raise DocumentError(path, "can't be read as a GGUF model: it is cut off: copy it again")
+    magic, version, tensors, entries = _GGUF.unpack(start)
+    if magic != b"GGUF" or version not in _GGUF_VERSIONS:
+        raise DocumentError(path, "can't be read as a GGUF model: it is none of version 2 or 3: convert it again")
+    if tensors + entries > size:
+        raise DocumentError(path, "can't be read as a GGUF model: it is damaged or cut off: copy it again")
+    ENTRIES.check(tensors + entries, path)
