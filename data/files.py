@@ -1,9 +1,21 @@
-"""Atomic file writes."""
+"""Atomic file writes: scratch files and folders beside the target, swept by a later command if one was killed."""
 
 from __future__ import annotations
 
 import os
+import re
+import shutil
+import socket
+import time
+from contextlib import suppress
 from pathlib import Path
+from uuid import uuid4
+
+SUFFIX = "gnomon-part"
+OLD, OLDER = 3600.0, 86400.0
+"""Ages in seconds from which a scratch file of an ended process, and of any process, is swept without its machine."""
+_SCRATCH = re.compile(rf"\..*\.(?P<host>[\w-]+)\.(?P<pid>\d+)\.[0-9a-f]{{8}}\.{SUFFIX}(-wal|-shm|-journal)?", re.DOTALL)
+_FIRST = re.compile(r"\..*\.(?P<pid>\d+)\.part(-wal|-shm|-journal)?", re.DOTALL)
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -16,12 +28,68 @@ def write_atomically(path: Path, content: bytes) -> None:
     content : bytes
         The complete new content.
     """
-    fresh = path.with_name(f".{path.name}.{os.getpid()}.part")
+    fresh = scratch_path(path)
     try:
-        with fresh.open("wb") as file:
+        with fresh.open("xb") as file:  # never through a link that lies there already
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
         fresh.replace(path)
     finally:
         fresh.unlink(missing_ok=True)
+
+
+def scratch_path(target: Path) -> Path:
+    """A new path beside the target for what is written before it takes the target's place.
+
+    What commands that were killed have left beside the target is removed first.
+    """
+    sweep_leftovers(target)
+    return target.with_name(f".{target.name[:40]}.{_host()}.{os.getpid()}.{uuid4().hex[:8]}.{SUFFIX}")
+
+
+def sweep_leftovers(target: Path) -> None:
+    """Remove scratch files and folders beside the target whose process has ended.
+
+    Those of another machine, which may share the folder, are removed after a day. Earlier versions wrote no machine
+    into the name: theirs are removed after an hour, and only those of this very target.
+    """
+    with suppress(OSError):
+        for path in sorted(target.parent.iterdir()):
+            if _is_leftover(path, target.name):
+                with suppress(OSError):
+                    shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+
+
+def _is_leftover(path: Path, name: str) -> bool:
+    found = _SCRATCH.fullmatch(path.name)
+    if found is None and path.name.startswith(f".{name}."):
+        found = _FIRST.fullmatch(path.name)
+        return found is not None and _age(path) > OLD and not _is_running(int(found["pid"]))
+    if found is None:
+        return False
+    if _age(path) > OLDER:
+        return True
+    return found["host"] == _host() and not _is_running(int(found["pid"]))
+
+
+def _age(path: Path) -> float:
+    """Seconds since the last change of a file, or of a folder's list of files."""
+    return time.time() - path.lstat().st_mtime
+
+
+def _host() -> str:
+    return re.sub(r"[^\w-]", "-", socket.gethostname(), flags=re.ASCII)[:40] or "host"
+
+
+def _is_running(process: int) -> bool:
+    """Whether there is a process of that number on this machine; True where that cannot be asked."""
+    if os.name != "posix":
+        return True
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):
+        return True
+    return True

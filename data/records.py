@@ -364,6 +364,10 @@ class Verdict:
     created_at: str = ""
 
 
+LONGEST_NOTE = 100_000
+"""Characters of the longest note that is stored with a label."""
+
+
 @dataclass(frozen=True, slots=True)
 class Label:
     """One event of one rater on one trial; never overwritten.

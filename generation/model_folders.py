@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +13,7 @@ import platformdirs
 from safetensors import SafetensorError
 
 from gnomon.data.errors import InputError
+from gnomon.data.files import scratch_path
 
 
 def cache_folder() -> Path:
@@ -34,7 +34,7 @@ def whole_folder(target: Path) -> Iterator[Path]:
 
     Two processes may fill the same target at once: the first to finish wins, the other's work is discarded.
     """
-    work = Path(_sibling_path(target))
+    work = _sibling_path(target)
     try:
         yield work
         try:
@@ -49,7 +49,7 @@ def whole_folder(target: Path) -> Iterator[Path]:
 @contextmanager
 def whole_file(target: Path) -> Iterator[Path]:
     """Context manager yielding a temporary path that replaces `target` on success and is deleted on error."""
-    work = Path(_sibling_path(target))
+    work = _sibling_path(target)
     try:
         yield work / target.name
         (work / target.name).replace(target)
@@ -69,8 +69,10 @@ def writing_to(folder: Path) -> Iterator[None]:
         ) from error
 
 
-def _sibling_path(target: Path) -> str:
+def _sibling_path(target: Path) -> Path:
     """A new temporary folder on the target's own disk, so that the last step is a rename."""
     with writing_to(target.parent):
         target.parent.mkdir(parents=True, exist_ok=True)
-        return tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}-")
+        made = scratch_path(target)
+        made.mkdir(mode=0o700)
+        return made

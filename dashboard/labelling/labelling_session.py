@@ -16,11 +16,11 @@ from gnomon.data.facts import asked_names, facts_from_answers
 from gnomon.data.label_selection import LabelSelection
 from gnomon.data.records import Exposure, Facts, Label, LabelKind, RaterKind, RaterRole, canonical_hash
 from gnomon.data.storage import tables
-from gnomon.data.storage.store import Store
+from gnomon.data.storage.store import LONGEST_LEASE, Store
 from gnomon.data.study_settings import load_settings
 
 BATCH = 10
-LEASE = 1800.0
+LEASE = LONGEST_LEASE
 SETTLE = 0.35
 
 

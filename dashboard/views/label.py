@@ -29,6 +29,7 @@ from gnomon.data.storage.store import Store
 from gnomon.data.study_settings import load_settings
 from gnomon.stats.narrative.formatting import count_noun, escape_markdown
 
+LONGEST_NOTE_TYPED = 2_000
 STRATEGIES: dict[Strategy, str] = {
     "disputed": "Where judges disagree",
     "uncertain": "Most informative",
@@ -188,7 +189,7 @@ def _action_buttons(desk: LabellingSession, item: LabelItem | None) -> None:
     mark = f"{trial} {item.revision}" if item else "none"
     if item is not None:
         note = f"note {mark}"
-        st.text_input("Note (optional)", key=note)
+        st.text_input("Note (optional)", key=note, max_chars=LONGEST_NOTE_TYPED)
         with st.container(horizontal=True, gap="small"):
             st.button(
                 "Save",

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from gnomon.data.errors import InputError
+from gnomon.data.files import scratch_path
 
 
 @contextmanager
@@ -24,7 +24,7 @@ def new_folder(folder: Path) -> Iterator[Path]:
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError(f"{folder}: is there already and not empty: name another folder; nothing is overwritten")
     folder.parent.mkdir(parents=True, exist_ok=True)
-    scratch = folder.parent / f".{folder.name}.{os.getpid()}.part"
+    scratch = scratch_path(folder)
     scratch.mkdir()
     try:
         yield scratch

@@ -11,7 +11,7 @@ from gnomon.data.importers.field_parsers import RowError
 from gnomon.data.importers.row_builders import ImportedLabel
 from gnomon.data.label_selection import LabelSelection
 from gnomon.data.raters import kind_of_name
-from gnomon.data.records import OTHER, Exposure, Facts, Label, LabelKind
+from gnomon.data.records import LONGEST_NOTE, OTHER, Exposure, Facts, Label, LabelKind
 from gnomon.data.storage.fact_columns import facts_from_row
 
 SEPARATOR = " | "
@@ -88,6 +88,9 @@ def extend_chain(chain: Chain, event: LabelEvent, said: ImportedLabel, trial: st
         If the label cannot be ordered: the same rater has a different one at the same time in the same file, or it
         precedes a verdict although a label without a verdict is already stored.
     """
+    note = event.mark + SEPARATOR + said.note if event.mark else said.note
+    if len(note) > LONGEST_NOTE:
+        raise RowError(f"the note of '{said.rater}' has {len(note)} characters: {LONGEST_NOTE} are the most")
     known = _is_known(chain, event, said)
     if _find_conflict(chain, event, said.exact) and (said.exact or not known):
         raise two_at_once(said.rater, trial, event.at)
@@ -106,7 +109,6 @@ def extend_chain(chain: Chain, event: LabelEvent, said: ImportedLabel, trial: st
         at = max(at, next_instant(chain[-1].at))
     revision = chain[-1].revision + 1 if chain else 0
     chain.append(LabelEvent(event.facts, event.mark, at, event.file, revision))
-    note = event.mark + SEPARATOR + said.note if event.mark else said.note
     return Label(
         trial,
         said.rater,

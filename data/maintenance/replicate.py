@@ -16,6 +16,7 @@ from pathlib import Path
 from sqlalchemy import Connection, Table, insert, select
 
 from gnomon.data.errors import InputError, StoreError
+from gnomon.data.files import scratch_path
 from gnomon.data.maintenance.integrity import examine_database, trigger_names
 from gnomon.data.storage import tables
 from gnomon.data.storage.engines import plain_errors, redacted_url, sqlite_url
@@ -183,7 +184,7 @@ def back_up_store(store: Store, out: Path) -> dict[str, TableChecksum]:
     """
     if out.exists():
         raise InputError(f"{out}: is there already: name another file; nothing is overwritten")
-    part = out.with_name(f".{out.name}.{os.getpid()}.part")
+    part = scratch_path(out)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         found = _copy_to_file(store, part)

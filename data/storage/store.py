@@ -14,10 +14,12 @@ from typing import Any, TypeVar, cast
 
 import pandas as pd
 from pydantic import JsonValue
-from sqlalchemy import Connection, Engine, Row, Select, Table, func, select
+from sqlalchemy import ColumnElement, Connection, Engine, Row, Select, Table, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
+from gnomon.data.errors import InputError
 from gnomon.data.records import (
+    LONGEST_NOTE,
     Arm,
     Condition,
     CountRow,
@@ -39,6 +41,8 @@ from gnomon.data.storage.stored_settings import StoredSettings
 
 Item = TypeVar("Item")
 CHUNK = 500
+LONGEST_LEASE = 1800.0
+"""Seconds that a lease lasts at most. One that ends later was written by a clock that was ahead, and does not hold."""
 FIT_ASKED_AGAIN = "fit_asked_again"
 """Kind of event: a stored fit was asked for while another one of its view was the newest, or it was out of date."""
 SETTINGS_CHANGED = "settings_changed"
@@ -200,8 +204,21 @@ class Store:
         return self._insert_new(tables.verdicts, [verdict_row(verdict) for verdict in verdicts])
 
     def add_labels(self, labels: Iterable[Label]) -> int:
-        """Add label events; one that repeats (trial, rater, revision) adds nothing. Returns how many were new."""
-        return self._insert_new(tables.labels, [label_row(label) for label in labels])
+        """Add label events; one that repeats (trial, rater, revision) adds nothing. Returns how many were new.
+
+        Raises
+        ------
+        InputError
+            If a note has more than `LONGEST_NOTE` characters; nothing is added then.
+        """
+        rows = [label_row(label) for label in labels]
+        for row in rows:
+            if (length := len(str(row["note"]))) > LONGEST_NOTE:
+                raise InputError(
+                    f"label of '{row['rater']}' on trial '{row['trial']}': its note has {length} characters: "
+                    f"{LONGEST_NOTE} are the most"
+                )
+        return self._insert_new(tables.labels, rows)
 
     def add_counts(self, rows: Iterable[CountRow]) -> int:
         """Add published counts that are not there yet; returns how many were new."""
@@ -326,7 +343,7 @@ class Store:
     # -- labelling ---------------------------------------------------------------------------------------
 
     def acquire_lease(self, trial: str, rater: str, seconds: float) -> bool:
-        """Take or renew a rater's lease on a trial; False if another rater holds it.
+        """Take or renew a rater's lease on a trial; False if another rater holds it. Time is the database's.
 
         Parameters
         ----------
@@ -335,26 +352,26 @@ class Store:
         rater : str
             Name of the rater.
         seconds : float
-            Duration of the lease from now.
+            Duration of the lease from now, at most `LONGEST_LEASE`.
         """
-        moment = utc_timestamp()
-        until = (datetime.now(UTC) + timedelta(seconds=seconds)).isoformat(timespec="microseconds")
         table = tables.leases
-        statement = self._insert_statement(table).values(trial=trial, rater=rater, expires_at=until)
-        statement = statement.on_conflict_do_update(
-            index_elements=["trial"],
-            set_={"rater": rater, "expires_at": until},
-            where=(table.c.rater == rater) | (table.c.expires_at < moment),
-        )
         with self.write_transaction() as connection:
+            now = database_time(connection)
+            until = _time_text(now + timedelta(seconds=min(seconds, LONGEST_LEASE)))
+            statement = self._insert_statement(table).values(trial=trial, rater=rater, expires_at=until)
+            statement = statement.on_conflict_do_update(
+                index_elements=["trial"],
+                set_={"rater": rater, "expires_at": until},
+                where=(table.c.rater == rater) | ~_lease_holds(now),
+            )
             return connection.execute(statement).rowcount == 1
 
     def leased_to_others(self, rater: str) -> set[str]:
         """Ids of trials currently leased to another rater."""
-        query = select(tables.leases.c.trial).where(
-            tables.leases.c.rater != rater, tables.leases.c.expires_at >= utc_timestamp()
-        )
-        return {row.trial for row in self._fetch_all(query)}
+        leases = tables.leases.c
+        with self.read_transaction() as connection:
+            held = _lease_holds(database_time(connection))
+            return set(connection.execute(select(leases.trial).where(leases.rater != rater, held)).scalars())
 
     def next_revision(self, trial: str, rater: str) -> int:
         """Revision number of this rater's next event on this trial, from 0.
@@ -386,6 +403,23 @@ class Store:
         """Insert rows in one transaction, skipping those whose key is there; returns how many were new."""
         with self.write_transaction() as connection:
             return self.insert_rows(connection, table, rows)
+
+
+def database_time(connection: Connection) -> datetime:
+    """The time by the database's own clock, which all its users share; SQLite's is that of this machine."""
+    if connection.dialect.name != "postgresql":
+        return datetime.now(UTC)
+    now: datetime = connection.execute(select(func.clock_timestamp())).scalar_one()
+    return now.astimezone(UTC)
+
+
+def _lease_holds(now: datetime) -> ColumnElement[bool]:
+    """Condition that a lease is neither over nor longer than one may be."""
+    return tables.leases.c.expires_at.between(_time_text(now), _time_text(now + timedelta(seconds=LONGEST_LEASE)))
+
+
+def _time_text(moment: datetime) -> str:
+    return moment.isoformat(timespec="microseconds")
 
 
 def _fit_row(row: Row[Any]) -> dict[str, object]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import tomlkit
+from tomlkit.exceptions import ParseError
 
 from gnomon.console import print_json, print_status, progress_bar
 from gnomon.data.errors import InputError
@@ -37,12 +38,12 @@ def move_database(folder: Path, to: str, json: bool) -> MoveDocument:
     new = resolve_database_url(folder, to)
     if old == new:
         raise InputError(f"database {redact_password(new)}: is where the study is already: name another with --to")
-    text = _with_database(folder / FILE, to)
+    _with_database(folder / FILE, to)  # fails before anything is copied
     source, target = Store.open(old), Store.open(new)
     try:
         with progress_bar("rows") as report, move_store(source, target, report) as held:
-            pass
-        write_atomically(folder / FILE, text.encode())
+            _check_unmoved(folder, old)  # it may have been edited while the rows were copied
+        _name_database(folder / FILE, to)
         document = MoveDocument(
             study=str(folder),
             source=redacted_url(source.engine),
@@ -100,8 +101,36 @@ def _table_contents(held: dict[str, TableChecksum]) -> dict[str, TableContent]:
     return {name: TableContent(rows=one.rows, sha256=one.sha256) for name, one in held.items()}
 
 
+def _check_unmoved(folder: Path, old: str) -> None:
+    """Check that the study file still names the database that was copied; nothing was closed yet.
+
+    Raises
+    ------
+    InputError
+        If it names another one by now.
+    """
+    if database_url(folder, read_study(folder)) != old:
+        raise InputError(f"{folder / FILE}: names another database since the move began: run the command again")
+
+
+def _name_database(path: Path, to: str) -> None:
+    """Write the study file as it is now, with another database.
+
+    Raises
+    ------
+    InputError
+        If it can no longer be read.
+    """
+    try:
+        write_atomically(path, _with_database(path, to).encode())
+    except (OSError, UnicodeDecodeError, ParseError) as error:
+        raise InputError(
+            f"{path}: the rows have moved, but it cannot be changed ({error}): write database = '{to}' into it"
+        ) from error
+
+
 def _with_database(path: Path, to: str) -> str:
-    """The text of the study file with another database and nothing else changed."""
+    """The text of the study file as it is now, with another database and nothing else changed."""
     document = tomlkit.parse(path.read_text(encoding="utf-8"))
     document["database"] = to
     return tomlkit.dumps(document)

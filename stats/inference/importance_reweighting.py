@@ -12,13 +12,13 @@ cannot accumulate. Deleting the cache costs time, nothing else.
 from __future__ import annotations
 
 import hashlib
-import os
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from gnomon.data.files import scratch_path
 from gnomon.data.records import canonical_hash
 from gnomon.stats.inference.arviz_import import import_arviz
 from gnomon.stats.inference.hierarchical import OutcomeModel
@@ -59,8 +59,8 @@ class DrawCache:
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         path = self._file_path(view)
-        fresh = path.with_suffix(f".{os.getpid()}.tmp")
-        with fresh.open("wb") as file:
+        fresh = scratch_path(path)
+        with fresh.open("xb") as file:
             np.savez(
                 file,
                 fit=kept.fit,

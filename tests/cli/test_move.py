@@ -8,7 +8,10 @@ import tomllib
 
 import pytest
 
+from gnomon.commands.database import move_database
 from gnomon.data import bundled
+from gnomon.data.errors import GnomonError
+from gnomon.data.maintenance import replicate
 from gnomon.data.storage import tables
 from gnomon.data.storage.engines import sqlite_url
 from gnomon.data.storage.store import Store
@@ -49,6 +52,43 @@ def test_a_study_goes_to_postgresql_and_back_and_its_file_says_so(gnomon, folder
     again = gnomon("move", folder, "--to", "gnomon.db")
     assert (again.returncode, "holds rows already" in again.stderr) == (2, True)
     assert gnomon("move", folder, "--to", "new.db").returncode == 2
+
+
+@pytest.mark.attack
+def test_an_edit_of_the_study_file_during_a_move_is_kept(folder, monkeypatch):
+    """A person saves `rule = "lenient"` while the rows are copied."""
+    real = replicate.copy_tables
+
+    def copying(*arguments):
+        copied = real(*arguments)
+        file = folder / "study.toml"
+        file.write_text(file.read_text().replace("imported = true", 'imported = true\nrule = "lenient"'))
+        return copied
+
+    monkeypatch.setattr(replicate, "copy_tables", copying)
+    move_database(folder, "new.db", json=False)
+    read = tomllib.loads((folder / "study.toml").read_text())
+    assert (read["rule"], read["database"]) == ("lenient", "new.db")
+
+
+@pytest.mark.attack
+@pytest.mark.parametrize(("edit", "problem"), [("nonsense", "line 1"), ("database = 'third.db'", "names another")])
+def test_an_edit_that_a_move_cannot_keep_leaves_the_study_where_it_is(folder, monkeypatch, edit, problem):
+    real = replicate.copy_tables
+
+    def copying(*arguments):
+        copied = real(*arguments)
+        (folder / "study.toml").write_text(f"{edit}\n{STUDY}")
+        return copied
+
+    monkeypatch.setattr(replicate, "copy_tables", copying)
+    with pytest.raises(GnomonError, match=problem):
+        move_database(folder, "new.db", json=False)
+    assert (folder / "study.toml").read_text() == f"{edit}\n{STUDY}"
+    (folder / "study.toml").write_text(STUDY)
+    monkeypatch.undo()
+    move_database(folder, "new.db", json=False)
+    assert trials(sqlite_url(folder / "new.db")) == 224
 
 
 def test_a_move_that_fails_leaves_the_study_where_it_is(gnomon, folder):

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import sqlite3
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from database import together
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import inspect, text
+from sqlalchemy import insert, inspect, text
 
 from gnomon.data.errors import InputError, StoreError, StoreVersionError
 from gnomon.data.records import (
+    LONGEST_NOTE,
     Arm,
     Condition,
     Facts,
@@ -26,7 +29,7 @@ from gnomon.data.records import (
 )
 from gnomon.data.storage import tables
 from gnomon.data.storage.engines import sqlite_url
-from gnomon.data.storage.store import Store
+from gnomon.data.storage.store import LONGEST_LEASE, Store
 
 YES = Facts(claims=True, concept="ocean", coherent=True, refused=False)
 
@@ -118,6 +121,31 @@ def test_a_lease_keeps_others_away_until_it_ends(store, make_trial):
     assert store.leased_to_others("ann") == set()
     assert store.acquire_lease(trial.id, "ann", -1)
     assert store.acquire_lease(trial.id, "bob", 60)
+
+
+@pytest.mark.attack
+def test_a_lease_by_a_clock_that_was_ahead_holds_no_trial(store, make_trial):
+    """A server whose clock was a month ahead, and one that asks for a month."""
+    trials = [make_trial(replicate=number) for number in range(2)]
+    late = datetime.now(UTC) + timedelta(days=30)
+    with store.write_transaction() as connection:
+        connection.execute(insert(tables.leases).values(trial=trials[0].id, rater="far", expires_at=late.isoformat()))
+    assert store.leased_to_others("near") == set()
+    assert store.acquire_lease(trials[0].id, "near", 60)
+    assert store.acquire_lease(trials[1].id, "far", 30 * 86400)
+    assert store.leased_to_others("near") == {trials[1].id}
+    ends = store.read_frame(tables.leases).set_index("trial")["expires_at"][trials[1].id]
+    assert datetime.fromisoformat(ends) <= datetime.now(UTC) + timedelta(seconds=LONGEST_LEASE + 5)
+
+
+@pytest.mark.attack
+def test_a_note_that_would_be_kept_for_ever_has_a_bound(store, make_trial):
+    trial = make_trial()
+    fits = Label(trial.id, "ann", YES, note="n" * LONGEST_NOTE)
+    with pytest.raises(InputError, match=f"its note has {LONGEST_NOTE + 1} characters: {LONGEST_NOTE} are the most"):
+        store.add_labels([replace(fits, rater="bob"), replace(fits, note=fits.note + "n")])
+    assert store.count_rows(tables.labels) == 0
+    assert store.add_labels([fits]) == 1
 
 
 def test_two_writers_at_once_lose_nothing(store, make_trial):
