@@ -266,15 +266,9 @@ def wrong_logit_sd(
     external : sequence of ExternalCalibration, default ()
         Calibrations of the judges elsewhere; their transcripts count as labelled.
     """
-    arm = patterns.frame["arm"].astype(str).to_numpy()[patterns.cell]
-    labelled = patterns.label != MISSING
-    labels = [
-        int(patterns.count[labelled & (arm == name)].sum()) + sum(one.n for one in external if one.arm == name)
-        for name in arms
-    ]
-    return np.where(
-        np.array(labels) >= LABELS_FOR_ERRORS, priors.judge_wrong_sd, priors.judge_wrong_sd_unlabelled
-    ).astype(float)
+    own = patterns.labelled_by_arm()
+    labels = np.array([own.get(arm, 0) + sum(one.n for one in external if one.arm == arm) for arm in arms])
+    return np.where(labels >= LABELS_FOR_ERRORS, priors.judge_wrong_sd, priors.judge_wrong_sd_unlabelled)
 
 
 def weighted_patterns(patterns: VerdictPatternCells) -> VerdictPatternCells:

@@ -5,9 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from gnomon.stats.cells.aggregation import VerdictPatternCells
 from gnomon.stats.cells.outcome_classes import EVENT, REFUSED, REST
 from gnomon.stats.checks.simulation import cell_frame, empty_patterns
-from gnomon.stats.model.judge_confusion import build_verdict_arrays, confusion_strata
+from gnomon.stats.model.judge_confusion import (
+    LABELS_FOR_ERRORS,
+    ExternalCalibration,
+    arms_present,
+    build_verdict_arrays,
+    confusion_strata,
+)
 from gnomon.stats.model.priors import Priors
 
 CLASSES = (REFUSED, EVENT, REST)
@@ -63,3 +70,22 @@ def test_accuracy_deviates_by_span_and_protocol_too() -> None:
 def test_rows_are_listed_by_stratum() -> None:
     _, v = arrays([{"arm": "control"}, injected(strength=1.0), injected(strength=2.0)])
     assert v.start.tolist() == [0] * (len(v.arm) + 1)
+
+
+@pytest.mark.parametrize(("elsewhere", "wide"), [(0, False), (1, True)])
+def test_wrong_logits_have_the_wide_prior_in_arms_with_labels_alone(elsewhere: int, wide: bool) -> None:
+    frame = cell_frame([{"arm": "control"}, injected()])
+    truth = CLASSES.index(EVENT)
+    patterns = VerdictPatternCells(
+        frame,
+        CLASSES,
+        ("x",),
+        cell=np.array([0, 1]),
+        label=np.array([truth, truth]),
+        count=np.array([LABELS_FOR_ERRORS, LABELS_FOR_ERRORS - 1]),
+        verdict=np.array([[truth], [truth]]),
+    )
+    external = [ExternalCalibration("x", "injection", EVENT, EVENT, 1)] * elsewhere
+    priors = Priors(judge_wrong_sd=3.0, judge_wrong_sd_unlabelled=1.0)
+    scale = dict(zip(arms_present(patterns), build_verdict_arrays(patterns, priors, external).wrong_sd, strict=True))
+    assert scale == {"control": 3.0, "injection": 3.0 if wide else 1.0}
