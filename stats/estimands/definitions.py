@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -129,6 +130,16 @@ class SubjectPosterior:
     weights: np.ndarray
     counts: np.ndarray | None
 
+    @cached_property
+    def _column(self) -> dict[str, np.ndarray]:
+        """The axes as arrays: comparing a data frame's column takes as long as a hundred cells of an array."""
+        return {str(axis): self.frame[axis].to_numpy() for axis in self.frame}
+
+    @cached_property
+    def _known_shares(self) -> dict[bytes, Shares]:
+        """Draws already made, by mask: most estimands are of the same few groups of cells."""
+        return {}
+
     def arms_with_trials(self) -> set[str]:
         """Names of the arms that have trials."""
         return {arm for arm in set(self.frame["arm"]) if self.weights[self.cell_mask(arm)].sum() > 0}
@@ -148,13 +159,13 @@ class SubjectPosterior:
         ndarray of bool, shape (cells,)
             True for the selected cells.
         """
-        mask = (self.frame["arm"] == arm).to_numpy()
+        mask = (self._column["arm"] == arm) & (self.weights > 0)
         for axis, value in only.items():
-            mask = mask & (self.frame[axis] == value).to_numpy()
-        return mask & (self.weights > 0)
+            mask &= self._column[axis] == value
+        return np.asarray(mask, dtype=bool)
 
     def shares_of(self, mask: np.ndarray, by: Mapping[str, str | float]) -> Shares:
-        """Draws of the share of each class in some cells, all of one arm.
+        """Draws of the share of each class in some cells, all of one arm; the same cells always give the same draws.
 
         Parameters
         ----------
@@ -163,6 +174,12 @@ class SubjectPosterior:
         by : mapping of str to str or float
             Values of axes to which the estimate is restricted; the posterior does not need them.
         """
+        key = mask.tobytes()
+        if key not in self._known_shares:
+            self._known_shares[key] = self._draw_shares(mask, by)
+        return self._known_shares[key]
+
+    def _draw_shares(self, mask: np.ndarray, by: Mapping[str, str | float]) -> Shares:
         return class_shares(self.classes, self.probabilities[:, mask], self.weights[mask])
 
     def estimand_draws(
@@ -189,7 +206,7 @@ class SubjectPosterior:
                 value = float(make(*raw)[0])
             observed = value if np.isfinite(value) else None
         n = round(sum(float(self.weights[mask].sum()) for mask in masks))
-        arms = tuple(str(self.frame.loc[mask, "arm"].iloc[0]) for mask in masks)
+        arms = tuple(str(self._column["arm"][mask][0]) for mask in masks)
         return EstimandDraws(self.subject, name, make(*shares), by, observed, n, arms)
 
 
@@ -249,17 +266,8 @@ class CompletedSubject(SubjectPosterior):
     completed: np.ndarray = field(default_factory=lambda: np.zeros((0, 0, 0)))
     seed: int = 0
 
-    def shares_of(self, mask: np.ndarray, by: Mapping[str, str | float]) -> Shares:
-        """Draws of the share of each class in some of the subject's cells, all of one arm.
-
-        Parameters
-        ----------
-        mask : ndarray of bool, shape (cells,)
-            The cells.
-        by : mapping of str to str or float
-            Not needed.
-        """
-        arm = Arm(str(self.frame.loc[mask, "arm"].iloc[0]))
+    def _draw_shares(self, mask: np.ndarray, by: Mapping[str, str | float]) -> Shares:
+        arm = Arm(str(self._column["arm"][mask][0]))
         possible = np.array([is_class_possible(name, arm) for name in self.classes])
         random = np.random.default_rng([self.seed, *np.flatnonzero(mask)])
         shape = self.completed[:, mask].sum(axis=1) + possible / possible.sum()

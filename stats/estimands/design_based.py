@@ -117,8 +117,6 @@ class DesignBasedSubject(SubjectPosterior):
         Places of the subject's cells among those of `tables`.
     size : int
         Number of draws.
-    known : dict of bytes to Shares
-        Draws already made, by mask.
     seed : int
         Seed of the draws; the same cells always give the same draws.
     """
@@ -127,29 +125,15 @@ class DesignBasedSubject(SubjectPosterior):
     own: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
     size: int = 0
     seed: int = 0
-    known: dict[bytes, Shares] = field(default_factory=dict)
 
-    def shares_of(self, mask: np.ndarray, by: Mapping[str, str | float]) -> Shares:
-        """Draws of the share of each class in some of the subject's cells, all of one arm.
-
-        Parameters
-        ----------
-        mask : ndarray of bool, shape (cells,)
-            The cells.
-        by : mapping of str to str or float
-            Values of axes to which the estimate is restricted.
-        """
+    def _draw_shares(self, mask: np.ndarray, by: Mapping[str, str | float]) -> Shares:
         assert self.tables is not None
-        if (found := self.known.get(mask.tobytes())) is not None:
-            return found
         mine = np.zeros(len(self.tables.frame), dtype=bool)
         mine[self.own[mask]] = True
-        arm = str(self.frame.loc[mask, "arm"].iloc[0])
+        arm = str(self._column["arm"][mask][0])
         random = np.random.default_rng([self.seed, *np.flatnonzero(mine)])
         draws = _share_draws(self.tables, arm, mine, self._predictors(mine, arm, by), self.size, random)
-        found = {name: draws[:, place] for place, name in enumerate(self.classes)}
-        self.known[mask.tobytes()] = found
-        return found
+        return {name: draws[:, place] for place, name in enumerate(self.classes)}
 
     def _predictors(self, mine: np.ndarray, arm: str, by: Mapping[str, str | float]) -> list[tuple[np.ndarray, float]]:
         """Cells whose labels predict, from the least alike to the most alike, and how far truths may differ there."""
