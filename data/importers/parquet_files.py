@@ -5,12 +5,14 @@ error.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 from gnomon.data.errors import InputError
 from gnomon.data.foreign_documents.bounds import TEXT
 from gnomon.data.importers.field_parsers import ImportReport, RowError, SourceLocation
+from gnomon.data.importers.tabular.nested_parquet import nested_rows
 from gnomon.data.importers.text_files import Rows, check_columns, check_whole
 
 MOST_ROWS = 100_000_000
@@ -23,7 +25,7 @@ NUMBER = 64
 
 
 def parquet_rows(path: Path, report: ImportReport) -> Rows:
-    """Rows of a Parquet file, numbered from 1; columns of lists and structs are skipped.
+    """Rows of a Parquet file, numbered from 1; columns of lists and of objects are read within limits.
 
     Parameters
     ----------
@@ -57,17 +59,28 @@ def _read_rows(path: Path) -> Iterator[dict[str, object]]:
         with parquet.ParquetFile(path) as file:
             _check_footer(path, file)
             columns = [column for column in _leaf_columns(file) if _is_flat(column)]
+            is_nested = any(pa.types.is_nested(kind) for kind in file.schema_arrow.types)
         names = [column.name for column in columns]
         texts = [column.name for column in columns if column.physical_type == "BYTE_ARRAY"]
         with parquet.ParquetFile(path, read_dictionary=texts) as file:
-            for batch in file.iter_batches(BATCH, columns=names):
-                batch.validate(full=True)
-                _check_texts(path, batch)
-                yield from batch.to_pylist()
+            flat = _flat_rows(path, file, names)
+            if not is_nested:
+                yield from flat
+                return
+            with closing(nested_rows(path)) as nested:
+                for row, beside in zip(flat, nested, strict=True):
+                    yield {**row, **beside}
     except FileNotFoundError:
         raise InputError(f"{path}: is not there: check the name") from None
     except damage as error:
         raise InputError(f"{path}: is no Parquet file or damaged ({_short_message(error)}): write it again") from None
+
+
+def _flat_rows(path: Path, file: Any, names: list[str]) -> Iterator[dict[str, object]]:
+    for batch in file.iter_batches(BATCH, columns=names):
+        batch.validate(full=True)
+        _check_texts(path, batch)
+        yield from batch.to_pylist()
 
 
 def _short_message(error: BaseException) -> str:

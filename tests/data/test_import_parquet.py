@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from gnomon.data.errors import InputError
 from gnomon.data.exporters.gnomon_export import export_store
 from gnomon.data.importers import ImportOptions, parquet_files, parse_files
 from gnomon.data.importers.field_parsers import ImportReport
+from gnomon.data.importers.tabular import nested_parquet
 from gnomon.data.storage import tables
 from gnomon.data.storage.store import Store
 
@@ -81,18 +83,69 @@ def test_a_row_group_that_unpacks_to_too_much_is_refused_by_the_footer(file, mon
         read(file)
 
 
+LISTS = {
+    "votes": pa.array([[1, 0], None]),
+    "who": pa.array([["ann"], []], pa.list_(pa.string())),
+    "out": pa.array([{"a": "x"}, {"a": None}]),
+    "each": pa.array([[{"rater": "ann", "ok": True}], [{"rater": "bob", "ok": False}]]),
+}
+
+
+def test_columns_of_lists_and_objects_are_read_as_in_json(file):
+    write(file, {"key": ["1", "2"], **LISTS, "a.b": [1, 2]})
+    first = {"votes": [1, 0], "who": ["ann"], "out": {"a": "x"}, "each": [{"rater": "ann", "ok": True}]}
+    second = {"votes": None, "who": [], "out": {"a": None}, "each": [{"rater": "bob", "ok": False}]}
+    assert read(file) == ([{"key": "1", "a.b": 1, **first}, {"key": "2", "a.b": 2, **second}], [])
+
+
+def test_values_inside_lists_of_a_parquet_file_are_mapped(file, tmp_path):
+    write(file, {"key": ["1", "2"], "votes": [[1, 0], [0]]}, row_group_size=1)
+    (tmp_path / "map.toml").write_text(
+        '[trial]\nkey = "key"\n[verdict]\njudge = {value = "j"}\npassed = "votes.0"\n', encoding="utf-8"
+    )
+    parsed = parse_files("table", [file], ImportOptions(map=tmp_path / "map.toml"))
+    assert [row.verdicts[0].facts.passed for row in parsed.iter_rows()] == [True, False]
+
+
 @pytest.mark.parametrize(
     "column",
     [
-        pa.array([["x"], ["y"]], pa.list_(pa.string())),
-        pa.array([{"a": "x"}, {"a": "y"}], pa.struct([("a", pa.string())])),
+        pa.array([[0.5] * 300, [0.5] * 300]),
         pa.array([b"x" * 65, b"y" * 65], pa.binary(65)),
+        pa.ListArray.from_arrays(pa.array([0, 10_000_000, 10_000_000], pa.int32()), pa.array(bytes(10_000_000))),
     ],
-    ids=["list", "struct", "long"],
+    ids=["embedding", "long", "bomb"],
 )
-def test_a_column_whose_size_cannot_be_told_is_not_read_and_its_neighbours_are(file, column):
-    write(file, {"key": ["1", "2"], "more": column, "a.b": [1, 2]})
+def test_a_column_of_long_values_is_not_read_and_its_neighbours_are(file, column):
+    write(file, {"key": ["1", "2"], "more": column, "a.b": [1, 2]}, compression="zstd")
+    assert file.stat().st_size < 5_000
     assert read(file) == ([{"key": "1", "a.b": 1}, {"key": "2", "a.b": 2}], [])
+
+
+def test_a_batch_of_lists_that_takes_too_much_memory_is_refused(file, monkeypatch):
+    write(file, {"key": ["1"], "votes": [[1] * 1000]})
+    monkeypatch.setattr(nested_parquet, "LONGEST_LIST", 1000)
+    monkeypatch.setattr(nested_parquet, "LARGEST_BATCH", 7_000)
+    with pytest.raises(ValueError, match="1 rows take more than 7000 bytes"):
+        nested_parquet.write_nested(str(file), io.BytesIO())
+    file.write_bytes(b"PAR1")
+    with pytest.raises(pa.ArrowInvalid, match="its lists cannot be read, or take too much memory"):
+        list(nested_parquet.nested_rows(file))
+
+
+@pytest.mark.parametrize("at", [-9, -40, -120, 10, 40])
+def test_a_damaged_file_with_lists_is_one_line(file, at):
+    write(file, {"key": ["1", "2"], **LISTS}, compression="none", use_dictionary=False)
+    content = bytearray(file.read_bytes())
+    content[at] ^= 0xFF
+    file.write_bytes(content)
+    told = ""
+    try:
+        rows, problems = read(file)
+    except InputError as error:
+        rows, problems, told = [], ["", ""], str(error)
+    assert len(rows) + len(problems) == 2
+    assert "\n" not in told
 
 
 def test_a_struct_cannot_hide_behind_a_column_that_is_called_like_its_field(file):
@@ -128,6 +181,7 @@ from pathlib import Path
 from gnomon.data.errors import InputError
 from gnomon.data.importers.parquet_files import parquet_rows
 from gnomon.data.importers.field_parsers import ImportReport
+from gnomon.data.importers.tabular import nested_parquet
 
 path = Path(sys.argv[1])
 content = path.read_bytes()
