@@ -71,8 +71,8 @@ def _newest_rows(store: Store, views: tuple[str, ...]) -> Iterator[tuple[str, st
     """The newest trial and verdict, and the newest label of each corrected view: what, of which view, and when."""
     with store.read_transaction() as connection:
         for what, table in ((TRIALS, tables.trials), (VERDICTS, tables.verdicts)):
-            newest = select(table.c.created_at).order_by(table.c.created_at.desc()).limit(1)
-            yield what, None, str(connection.execute(newest).scalar() or "")
+            times = select(table.c.created_at).order_by(table.c.created_at.desc()).limit(1)
+            yield what, None, str(connection.execute(times).scalar() or "")
     usual, raters = load_settings(store).label_view, reference_raters(store)
     label = tables.labels.c
     for view in views:

@@ -10,6 +10,7 @@ from gnomon.calibration.labels.views import (
     rater_labels,
     reference_labels_of,
     truth_rule,
+    unknown_raters,
 )
 from gnomon.calibration.results.truth_summary import MachineRater, TruthSummary
 from gnomon.data.records import RaterKind
@@ -40,6 +41,7 @@ def summarize_truth(store: Store, view: str) -> TruthSummary:
         undecided=len(opinions) - len(reference_labels_of(labels, rule)),
         admitted=_machine_raters(store, labels),
         machines=_machine_raters(store, rater_labels(store, view, "apart")),
+        unknown=tuple(unknown_raters(store)),
     )
 
 

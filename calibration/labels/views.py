@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from dataclasses import replace
 from typing import Literal
 
 import pandas as pd
@@ -10,6 +12,7 @@ from sqlalchemy import select
 from gnomon.calibration.observations.frames import with_outcomes
 from gnomon.data.errors import UnknownNameError
 from gnomon.data.facts import CORE_FACTS, CORE_FLAGS, further_names
+from gnomon.data.importers.field_parsers import fold_name
 from gnomon.data.raters import TruthRule, kind_of_name
 from gnomon.data.records import Exposure, LabelKind, RaterKind, RaterRole
 from gnomon.data.storage.fact_columns import further_columns
@@ -72,20 +75,48 @@ def rater_kinds(store: Store) -> dict[str, RaterKind]:
     """
     column = label_table.c
     rows = store.read_frame(select(column.rater, column.rater_kind).distinct().order_by(column.rater))
-    said = load_settings(store).rater_kinds
     stored: dict[str, set[RaterKind]] = {}
     for name, kind in zip(rows["rater"].tolist(), rows["rater_kind"].tolist(), strict=True):
         stored.setdefault(name, set()).update([RaterKind(kind)] if isinstance(kind, str) else [])
+    told = load_settings(store).rater_kinds
+    said = {name: told[written] for written in told for name in raters_named(written, stored)}
     return {
         name: said.get(name) or max(kinds, key=list(RaterKind).index, default=kind_of_name(name))
         for name, kinds in stored.items()
     }
 
 
+def raters_named(written: str, raters: Collection[str]) -> list[str]:
+    """The raters that a name in the study file means: of that very name, else those that it folds to.
+
+    Parameters
+    ----------
+    written : str
+        The name as the study file writes it.
+    raters : collection of str
+        Names of the study's raters.
+    """
+    return [written] if written in raters else [name for name in raters if fold_name(name) == fold_name(written)]
+
+
+def unknown_raters(store: Store) -> list[str]:
+    """Names under `[labels] kinds` and `admit` in the study file that no rater of the study has.
+
+    Parameters
+    ----------
+    store : Store
+        Store of the study.
+    """
+    settings, known = load_settings(store), rater_kinds(store)
+    named = dict.fromkeys([*settings.rater_kinds, *settings.admitted_raters])
+    return [name for name in named if known and not raters_named(name, known)]
+
+
 def reference_raters(store: Store) -> list[str]:
     """Raters whose labels measure judges: people, and language models and rules that the study file admits."""
-    admitted = load_settings(store).admitted_raters
-    return [name for name, kind in rater_kinds(store).items() if kind is RaterKind.PERSON or name in admitted]
+    known = rater_kinds(store)
+    admitted = {name for written in load_settings(store).admitted_raters for name in raters_named(written, known)}
+    return [name for name, kind in known.items() if kind is RaterKind.PERSON or name in admitted]
 
 
 def standing_labels(events: pd.DataFrame) -> pd.DataFrame:
@@ -154,8 +185,10 @@ def truth_rule(store: Store) -> TruthRule:
     UnknownNameError
         If it names a rater without labels.
     """
-    rule = load_settings(store).truth_rule
-    rule.check_rater(reference_raters(store))
+    rule, known = load_settings(store).truth_rule, reference_raters(store)
+    if rule.kind == "rater" and len(named := raters_named(rule.rater, known)) == 1:
+        rule = replace(rule, rater=named[0])
+    rule.check_rater(known)
     return rule
 
 

@@ -42,6 +42,8 @@ class TruthSummary(ResultPart):
     """Raters that are no people and whose labels count, because the study admits them."""
     machines: tuple[MachineRater, ...] = ()
     """Raters that are no people and whose labels do not count."""
+    unknown: tuple[str, ...] = ()
+    """Names under `[labels] kinds` and `admit` in the study file that no rater has: what they say has no effect."""
 
     @property
     def words(self) -> str:
@@ -56,7 +58,7 @@ class TruthSummary(ResultPart):
     @property
     def needs_telling(self) -> bool:
         """Whether a reader of an estimate must know it: the rule matters, or raters are no people."""
-        return self.is_contested or bool(self.admitted or self.machines)
+        return self.is_contested or bool(self.admitted or self.machines or self.unknown)
 
     def _people_sentences(self) -> list[str]:
         rule = TruthRule.from_text(self.rule)
@@ -86,6 +88,9 @@ class TruthSummary(ResultPart):
             told.append(
                 _apart_sentence(KIND_NOUNS.get(kind, kind), [each for each in self.machines if each.kind == kind])
             )
+        if self.unknown:
+            names = ", ".join(self.unknown)
+            told.append(f"study.toml names under [labels] kinds or admit, and no rater here is called: {names}.")
         return told
 
 

@@ -272,7 +272,8 @@ class BatchApiClient:
     def _line_completion(self, row: dict[str, Any] | None, status: str) -> Completion:
         if row is None:
             raise CallFailedError(RETRY, f"the batch ended ({status}) without an answer")
-        response = row.get("response") if isinstance(row.get("response"), dict) else {}
+        told = row.get("response")
+        response = told if isinstance(told, dict) else {}
         code = response.get("status_code")
         if code != 200:
             error = row.get("error") or response.get("body") or {}

@@ -193,9 +193,9 @@ def read_response(content: bytes, config: JudgeConfig, seconds: float = 0.0) -> 
         raise CallFailedError(RETRY, "the answer is not what this protocol returns (no JSON with choices)", billed=True)
     choice, usage = wire.choice, wire.usage
     text = _visible_text(choice.message.content)
-    error = choice.error or (None if choice.says_something else wire.error)
-    if (error or choice.finish_reason == "error") and last_json_object(text) is None:
-        complaint = read_complaint(None, error or {"message": "the reply ends with an error"})
+    fault = choice.error or (None if choice.says_something else wire.error)
+    if (fault or choice.finish_reason == "error") and last_json_object(text) is None:
+        complaint = read_complaint(None, fault or {"message": "the reply ends with an error"})
         failure = classify_complaint(complaint, config)
         if failure.kind in (DECLINED, TOO_LONG, UNFIT):
             return completion_without_reply(failure, seconds)

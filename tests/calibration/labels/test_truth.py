@@ -11,7 +11,7 @@ import pytest
 from gnomon.api.frame_store import read_frames, store_frames
 from gnomon.calibration.audit.document import audit_study, audit_views
 from gnomon.calibration.labels.truth_summary import summarize_truth
-from gnomon.calibration.labels.views import label_events, rater_kinds, rater_labels, reference_labels
+from gnomon.calibration.labels.views import label_events, rater_kinds, rater_labels, reference_labels, reference_raters
 from gnomon.data import bundled
 from gnomon.data.errors import InputError, UnknownNameError
 from gnomon.data.raters import TruthRule, kind_of_name
@@ -171,6 +171,27 @@ def test_the_study_file_says_what_a_rater_is_against_name_and_fact() -> None:
     assert rater_kinds(store) == {"ann": RaterKind.RULE, "gpt-4o": RaterKind.PERSON}
     assert set(rater_labels(store, "blind")["rater"]) == {"gpt-4o"}
     assert LabelSpec(kinds={"ann": "model"}).kinds == {"ann": RaterKind.MODEL}
+
+
+def test_names_of_raters_in_the_study_file_are_folded_as_those_of_labels_are() -> None:
+    votes = {"Ann ": [1, 0], "lm-2": [1, 0], "12": [0, 0]}
+    store = study(votes, [1, 0], rater_kinds={"ann": "rule", "LM-2": "person"}, truth="rater:12.0")
+    assert {str(kind) for name, kind in rater_kinds(store).items() if name.startswith("Ann")} == {"rule"}
+    assert reference_raters(store) == ["12", "lm-2"]
+    assert audit_study(store).truth.undecided == 0
+    store.save_settings({"admitted_raters": [" ANN"]})
+    assert len(reference_raters(store)) == 3
+    exact = study({"ann": [1], "Ann": [0]}, [1], rater_kinds={"Ann": "model"})
+    assert reference_raters(exact) == ["ann"]
+
+
+def test_a_name_in_the_study_file_that_no_rater_has_is_told() -> None:
+    """Else the labels of a model count as those of a person, because its name is misspelt."""
+    store = study({"ann": [1, 0], "bot": [0, 0]}, [1, 0], rater_kinds={"bott": "model"}, admitted_raters=["gpt-9"])
+    found = audit_study(store).truth
+    assert found.unknown == ("bott", "gpt-9")
+    assert found.words.endswith("no rater here is called: bott, gpt-9.")
+    assert [note.text for note in list_notices(summarize_study(store)) if "bott, gpt-9" in note.text]
 
 
 def test_a_study_may_admit_a_model_as_rater_and_then_says_so_everywhere(capsys: pytest.CaptureFixture[str]) -> None:
