@@ -8,7 +8,6 @@ from gnomon.calibration.labels.sampling_strata import ADJUDICATE
 from gnomon.calibration.queue.label_sampling import Strategy
 from gnomon.dashboard import study_picker
 from gnomon.dashboard.auth.identity import (
-    LONGEST_NAME,
     by_login,
     current_role,
     has_started,
@@ -18,6 +17,7 @@ from gnomon.dashboard.auth.identity import (
     stop_labelling,
     suggested_name,
 )
+from gnomon.dashboard.auth.roles import LONGEST_NAME
 from gnomon.dashboard.components import keyboard_focus, transcript_view
 from gnomon.dashboard.components.trial_details import show_evidence
 from gnomon.dashboard.labelling.labelling_session import LabelItem, LabellingSession, known_raters, labelled_by

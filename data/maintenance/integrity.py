@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, Table, func, inspect, select, text
-from sqlalchemy.exc import DatabaseError
+from sqlalchemy.exc import DatabaseError, OperationalError
 
-from gnomon.data.errors import GnomonError
+from gnomon.data.errors import InputError, StoreVersionError
 from gnomon.data.facts import CORE_FACTS
 from gnomon.data.importers.field_parsers import RowError
 from gnomon.data.importers.formats.gnomon_export import check_row
@@ -19,6 +20,18 @@ from gnomon.data.storage.engines import connect_engine, first_line, plain_errors
 from gnomon.data.storage.row_keys import KEYS, ORDER
 
 BATCH = 5_000
+OUTSIDE = (
+    sqlite3.SQLITE_PERM,
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_NOMEM,
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_INTERRUPT,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_AUTH,
+)
+"""SQLite's errors that say nothing of the file's content."""
 TOLD = 3
 RESTORE = "restore a backup ('gnomon backup' makes them)"
 REMAKE = "'gnomon move DIR --to sqlite:///NEW.db' makes a whole database of the same facts"
@@ -102,11 +115,22 @@ def _run_check(engine: Engine, check: Check, found: DatabaseReport) -> None:
         with engine.begin() as connection:
             check(connection, found)
     except DatabaseError as error:
+        if not _is_damage(error):
+            with plain_errors(engine):
+                raise
         what = f"the database cannot be read ({first_line(error.orig)})"
         if what not in [damage.what for damage in found.damage]:
             found.add_damage(what)
-    except GnomonError as error:
+    except (InputError, StoreVersionError) as error:
         found.add_damage(str(error), "open it with the version that wrote it")
+
+
+def _is_damage(error: DatabaseError) -> bool:
+    """Whether an error may come from the file itself, not from rights, locks, a full disk or a lost connection."""
+    if isinstance(error.orig, sqlite3.Error):
+        code = getattr(error.orig, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF
+        return code not in OUTSIDE
+    return not isinstance(error, OperationalError)
 
 
 def _check_engine(connection: Connection, found: DatabaseReport) -> None:
@@ -124,6 +148,8 @@ def _pragma_messages(connection: Connection, check: str) -> str:
     try:
         lines = connection.exec_driver_sql(f"PRAGMA {check}").scalars().all()
     except DatabaseError as error:
+        if not _is_damage(error):
+            raise
         return first_line(error.orig)
     return "; ".join(line for text in lines for line in str(text).splitlines() if not line.startswith("***"))
 

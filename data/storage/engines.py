@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import re
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
-from os import fsencode
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DatabaseError, IntegrityError, NoSuchModuleError
+from sqlalchemy.pool import NullPool
 
 from gnomon.data.errors import InputError, StoreError
 
 WRITE = "gnomon_write"
+READ_ONLY = "gnomon_read_only"
 WAIT = 30
 LOCK = 0x676E6F6D6F6E
 SECRETS = re.compile(r"(?<=//)([^/@:]*):.*(?=@)|(?<=[?&])(password|sslpassword)=[^&]*", re.IGNORECASE)
@@ -34,7 +37,7 @@ def sqlite_url(path: Path) -> str:
             raise ValueError("a NUL character")
         return URL.create("sqlite", database=name).render_as_string(hide_password=False)
     except ValueError as error:
-        shown = fsencode(name).decode("utf-8", "backslashreplace").replace("\0", "\\x00")
+        shown = os.fsencode(name).decode("utf-8", "backslashreplace").replace("\0", "\\x00")
         raise InputError(f"{shown}: its name is not UTF-8 text without NUL: rename it") from error
 
 
@@ -69,6 +72,8 @@ def connect_engine(url: str) -> Engine:
     """
     try:
         parsed = make_url(url)
+        if (file := _unwritable_file(parsed)) is not None:
+            return _connect_read_only(parsed, file)
         remote = parsed.get_backend_name() == "postgresql"
         engine = create_engine(parsed, pool_pre_ping=remote, execution_options={"preserve_rowcount": True})
     except (ArgumentError, NoSuchModuleError, ModuleNotFoundError, ValueError) as error:
@@ -81,6 +86,68 @@ def connect_engine(url: str) -> Engine:
     elif engine.dialect.name == "postgresql":
         _prepare_postgresql(engine)
     return engine
+
+
+def is_read_only(engine: Engine) -> bool:
+    """Whether the database is a file that this user may read and not write."""
+    return bool(engine.get_execution_options().get(READ_ONLY, False))
+
+
+def _unwritable_file(url: URL) -> Path | None:
+    file = sqlite_file(url.render_as_string(hide_password=False))
+    if file is None or url.query or not file.is_file():
+        return None
+    return None if os.access(file, os.W_OK) and os.access(file.parent, os.W_OK) else file
+
+
+def _connect_read_only(url: URL, file: Path) -> Engine:
+    """An engine for a file that may not be written, or lies in a folder that may not.
+
+    SQLite reads a database in WAL mode only where it can make files beside it, unless it is told that nobody writes:
+    that is checked, before and after each transaction.
+    """
+    wal = Path(f"{file}-wal")
+    frozen = not os.access(file.parent, os.W_OK) and not _size(wal)
+    if not frozen and not os.access(file.parent, os.W_OK) and not Path(f"{file}-shm").exists():
+        raise InputError(f"{wal}: holds rows that can be read only where files can be written: copy the folder")
+    address = f"{file.absolute().as_uri()}?mode=ro{'&immutable=1' if frozen else ''}"
+
+    def connect() -> sqlite3.Connection:
+        return sqlite3.connect(address, uri=True, check_same_thread=False, timeout=WAIT)
+
+    options = {"preserve_rowcount": True, READ_ONLY: True}
+    engine = create_engine(url, creator=connect, poolclass=NullPool, execution_options=options)
+    _check_side_files(engine)
+    _prepare_sqlite(engine, read_only=True)
+    if frozen:
+        _check_unchanged(engine, file)
+    return engine
+
+
+def _check_unchanged(engine: Engine, file: Path) -> None:
+    """Make a transaction fail if somebody who may write the file did so meanwhile: it saw no single state then."""
+
+    def stamp() -> tuple[int, int, int]:
+        now = file.stat()
+        return now.st_mtime_ns, now.st_size, _size(Path(f"{file}-wal"))
+
+    @event.listens_for(engine, "begin")
+    def _remember(connection: Connection) -> None:
+        connection.info[READ_ONLY] = stamp()
+
+    @event.listens_for(engine, "commit")
+    def _compare(connection: Connection) -> None:
+        held = connection.info.get(READ_ONLY)
+        if held != stamp() or held[2]:
+            raise StoreError(f"database {redacted_url(engine)}: was written by others while it was read: {AGAIN}")
+
+
+def _size(file: Path) -> int:
+    """Bytes of a file; 0 if there is none."""
+    try:
+        return file.stat().st_size
+    except OSError:
+        return 0
 
 
 def redact_password(url: str) -> str:
@@ -101,12 +168,13 @@ def _check_side_files(engine: Engine) -> None:
             raise InputError(f"{beside}: is a link, and SQLite would overwrite what it names: remove it")
 
 
-def _prepare_sqlite(engine: Engine) -> None:
+def _prepare_sqlite(engine: Engine, *, read_only: bool = False) -> None:
     """Set WAL, full sync, foreign keys and real transactions (SQLAlchemy's recipe for the sqlite3 driver).
 
     Without recursive triggers, INSERT OR REPLACE would delete a fact without firing a trigger.
     """
-    settings = (f"busy_timeout={WAIT * 1000}", "journal_mode=WAL", "synchronous=FULL")
+    waits = f"busy_timeout={WAIT * 1000}"
+    settings = (waits,) if read_only else (waits, "journal_mode=WAL", "synchronous=FULL")
 
     @event.listens_for(engine, "connect")
     def _connect(connection: Any, _record: Any) -> None:
@@ -171,7 +239,7 @@ HINTS = {
     "unable to open": "make its folder, or name another file under 'database' in study.toml",
     "not a database": "the file is no SQLite database: name another under 'database' in study.toml",
     "malformed": "the file is damaged: 'gnomon doctor --study DIR' says where; restore a backup",
-    "readonly": "the file or its folder may not be written: change its permissions",
+    "readonly": "it or its folder may not be written: copy the folder to a place of your own, or change permissions",
     "read-only": "the server takes no writes: name its primary under 'database' in study.toml",
     "password": "fix user and password under 'database' in study.toml",
     "does not exist": "make it on the server, or fix its name under 'database' in study.toml",

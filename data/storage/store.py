@@ -14,7 +14,7 @@ from typing import Any, TypeVar, cast
 
 import pandas as pd
 from pydantic import JsonValue
-from sqlalchemy import ColumnElement, Connection, Engine, Row, Select, Table, func, select
+from sqlalchemy import ColumnElement, Connection, Engine, Row, Select, Table, func, select, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
 
 from gnomon.data.errors import InputError
@@ -34,9 +34,10 @@ from gnomon.data.records import (
 )
 from gnomon.data.storage import schema, tables
 from gnomon.data.storage.bulk_insert import bulk_insert
-from gnomon.data.storage.engines import WRITE, connect_engine, plain_errors, redacted_url
+from gnomon.data.storage.engines import WRITE, connect_engine, is_read_only, plain_errors, redacted_url
 from gnomon.data.storage.fact_columns import facts_row
 from gnomon.data.storage.fit_schema import upgrade_result
+from gnomon.data.storage.row_keys import KEYS
 from gnomon.data.storage.stored_settings import StoredSettings
 
 Item = TypeVar("Item")
@@ -401,8 +402,25 @@ class Store:
 
     def _insert_new(self, table: Table, rows: Sequence[Mapping[str, object]]) -> int:
         """Insert rows in one transaction, skipping those whose key is there; returns how many were new."""
+        if is_read_only(self.engine):
+            with self.read_transaction() as connection:
+                if _are_there(connection, table, rows):
+                    return 0
         with self.write_transaction() as connection:
             return self.insert_rows(connection, table, rows)
+
+
+def _are_there(connection: Connection, table: Table, rows: Sequence[Mapping[str, object]]) -> bool:
+    """Whether a table has all these rows, by their keys."""
+    if table is tables.events:
+        return False
+    key = [table.c[name] for name in KEYS[table.name]]
+    wanted = {tuple(row[column.name] for column in key) for row in rows if all(each.name in row for each in key)}
+    there = sum(
+        connection.execute(select(func.count()).select_from(table).where(tuple_(*key).in_(part))).scalar_one()
+        for part in split_chunks(sorted(wanted, key=str))
+    )
+    return there == len(wanted) == len(rows)
 
 
 def database_time(connection: Connection) -> datetime:
