@@ -15,10 +15,13 @@ from safetensors import SafetensorError
 from gnomon.data.errors import InputError
 from gnomon.data.files import scratch_path
 
+CACHE = "GNOMON_CACHE"
+"""Environment variable: the cache folder."""
+
 
 def cache_folder() -> Path:
     """Folder of converted models and concept vectors: `GNOMON_CACHE`, else the user's cache folder."""
-    chosen = os.environ.get("GNOMON_CACHE")
+    chosen = os.environ.get(CACHE)
     return Path(chosen).expanduser() if chosen else Path(platformdirs.user_cache_dir("gnomon"))
 
 

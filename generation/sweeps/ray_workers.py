@@ -10,15 +10,19 @@ import os
 import socket
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import chdir, contextmanager
 from dataclasses import dataclass, field
 from math import ceil
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from gnomon.data.errors import GnomonError, MissingPackageError
 from gnomon.data.records import Trial
 from gnomon.generation.engine.base import ENGINES, TORCH
+from gnomon.generation.model_folders import CACHE
 from gnomon.generation.prompts.protocol import Protocol
+from gnomon.generation.subjects.loading import EMBEDDED
 from gnomon.generation.sweeps.trial_design import PlannedTrial, SweepDesign, VectorRecord
 
 CORES, PART, PARTS_EACH, TRIES = 8, 128, 4, 3
@@ -232,23 +236,43 @@ def ray_cluster(
             "engine ray: the package ray is not installed: run 'pip install gnomon[ray]'"
         ) from error
     _check_reachable(address)
+    model = _absolute_model(model)
+    with TemporaryDirectory(prefix="gnomon-ray-") as empty:
+        _start_ray(ray, address, Path(empty))
+        try:
+            there = ray.cluster_resources()
+            gpus, cpus = int(there.get("GPU", 0)), int(there.get("CPU", 1))
+            cores = min(cores, cpus)
+            number, each = (gpus, {"num_gpus": 1}) if gpus else (max(1, cpus // cores), {"num_cpus": cores})
+            say(f"ray: {number} actor{'s' if number > 1 else ''}, each with {'a GPU' if gpus else f'{cores} cores'}")
+            worker = ray.remote(**each)(RayWorker)
+            yield RayCluster(lambda: worker.remote(name, model, options, rows, cores, engine), number, say)
+        finally:
+            ray.shutdown()
+
+
+def _start_ray(ray: Any, address: str | None, empty: Path) -> None:
+    """Start Ray, or connect to a cluster, from an empty folder.
+
+    Ray puts the folder in which it is started on the path of its workers: the current one may hold code of others.
+    """
+    os.environ["PYTHONSAFEPATH"] = "1"
+    if cache := os.environ.get(CACHE):
+        os.environ[CACHE] = str(Path(cache).expanduser().absolute())
     quiet = {"log_to_driver": False, "configure_logging": False}
     own = {} if address else {"include_dashboard": False}
     try:
-        ray.init(address=address or "local", **quiet, **own)
+        with chdir(empty):
+            ray.init(address=address or "local", **quiet, **own)
     except (ConnectionError, RuntimeError, ValueError) as error:
         first = str(error).strip().splitlines()[0]
         raise GnomonError(f"ray: no cluster at '{address}': {first}: start one with 'ray start --head'") from error
-    try:
-        there = ray.cluster_resources()
-        gpus, cpus = int(there.get("GPU", 0)), int(there.get("CPU", 1))
-        cores = min(cores, cpus)
-        number, each = (gpus, {"num_gpus": 1}) if gpus else (max(1, cpus // cores), {"num_cpus": cores})
-        say(f"ray: {number} actor{'s' if number > 1 else ''}, each with {'a GPU' if gpus else f'{cores} cores'}")
-        worker = ray.remote(**each)(RayWorker)
-        yield RayCluster(lambda: worker.remote(name, model, options, rows, cores, engine), number, say)
-    finally:
-        ray.shutdown()
+
+
+def _absolute_model(model: str) -> str:
+    """The model as it is found from any folder."""
+    path = Path(model).expanduser()
+    return str(path.absolute()) if model != EMBEDDED and path.exists() else model
 
 
 def _check_reachable(address: str | None) -> None:

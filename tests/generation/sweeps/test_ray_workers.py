@@ -21,9 +21,18 @@ RECORD = Subject("ignored", 1e6, "toy", "instruct")
 
 
 @pytest.fixture
-def workers(model_folder: Callable[..., Path], own_cache: Path) -> Iterator[tuple[RayCluster, list[str], Path]]:
-    """Two actors with a tiny subject, what was said of them, and the subject's folder."""
+def workers(
+    model_folder: Callable[..., Path], own_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[tuple[RayCluster, list[str], Path]]:
+    """Two actors with a tiny subject, what was said of them, and the subject's folder.
+
+    They are started from a folder with code of others, under names of modules that a worker imports.
+    """
     folder, said = model_folder(), []
+    (tmp_path / "others").mkdir()
+    for name in ("torch", "transformers", "numpy", "sitecustomize", "gnomon", "data"):
+        (tmp_path / "others" / f"{name}.py").write_text(f"raise SystemExit('the wrong {name}')")
+    monkeypatch.chdir(tmp_path / "others")
     with ray_cluster("small", str(folder), {}, cores=1, say=said.append) as running:
         yield running, said, folder
 
