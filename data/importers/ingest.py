@@ -105,6 +105,11 @@ class _Import:
     told: dict[int, str] = field(default_factory=dict)
     first_verdict: int = 0
     asked: Counter[tuple[str, str]] = field(default_factory=Counter)
+    sources: frozenset[str] = frozenset()
+    """Sources of the trials that the study had before."""
+    joined: int = 0
+    made: int = 0
+    """Rows by key alone that add to a trial, and those that make one."""
     again: Counter[str] = field(default_factory=Counter)
     """New verdicts, by judge, that are samples only because their row has the key of an earlier one."""
     times: dict[tuple[str, str, str], tuple[str, str]] = field(default_factory=dict)
@@ -162,6 +167,7 @@ def store_rows(store: Store, rows: Iterable[ImportedRow], concepts: set[str], re
             _KnownNames.of_column(connection, tables.judges.c.name, "judge"),
         )
         run = _Import(listed, report, utc_timestamp(), *names)
+        run.sources = frozenset(connection.execute(select(tables.trials.c.source).distinct()).scalars())
         for file, of_file in groupby(rows, key=lambda row: row.place.file):
             files.add(file)
             run.first_verdict = connection.execute(select(func.max(tables.verdicts.c.id))).scalar() or 0
@@ -169,6 +175,11 @@ def store_rows(store: Store, rows: Iterable[ImportedRow], concepts: set[str], re
             run.times.clear()
             for part in split_chunks(of_file, BATCH):
                 _store_batch(store, connection, part, run, landed)
+        if run.joined and run.made:
+            report.add_note(
+                f"{run.made} rows have keys that the study has not, and became trials without a response; {run.joined} "
+                "others belong to trials of the study: correct the keys if these should as well"
+            )
         for judge, times in (+run.again).items():
             report.add_note(
                 f"judge '{judge}': {times} verdicts are on trials whose key an earlier row has: they are its further "
@@ -255,9 +266,10 @@ def _resolve_row(
     stored = by_id.get(row.trial_id) or _only_trial(row.key, by_key)
     if stored is None:
         if row.trial is not None:
+            run.made += row.key.source in run.sources
             return row
-        named, what = (row.trial_id, "id") if row.trial_id else (str(row.key), "key")
-        raise RowError(f"trial '{named}' is not in this study: import its trial first, or fix the {what}")
+        raise RowError(_absent_trial(row, run))
+    run.joined += stored.source in run.sources
     if row.trial is not None and row.trial_id == stored.id:
         return row
     assert row.read_facts is not None
@@ -267,6 +279,21 @@ def _resolve_row(
         run.report.add_problem(row.place, problem)
     return replace(
         row, trial_id=stored.id, trial=None, subject=None, protocol=None, verdicts=facts.verdicts, labels=facts.labels
+    )
+
+
+def _absent_trial(row: ImportedRow, run: _Import) -> str:
+    """Why a row that refers to a stored trial is not taken."""
+    if row.trial_id or row.key is None:
+        return f"trial '{row.trial_id}' is not in this study: import its trial first, or fix the id"
+    if run.sources and row.key.source not in run.sources:
+        return (
+            f"trial '{row.key}' of source '{row.key.source}' is not in this study, whose sources are "
+            f"{', '.join(sorted(run.sources))}: name one as 'source' in the map"
+        )
+    return (
+        f"trial '{row.key}' is not in this study: import its trial first, fix the key, or map 'subject' or 'answer' if "
+        "the row is a trial of its own"
     )
 
 

@@ -291,7 +291,10 @@ def test_labels_of_a_file_of_their_own_join_the_trials_by_the_sources_key(bring,
     assert judged(memory, tables.labels) == [False, True, False]
     landed, problems, _ = bring([{"id": 7, "who": "ann", "human": 1}], LABELS, "l.csv")
     assert landed.new["labels"] == 0
-    assert problems == ["l.csv line 2: trial '7' is not in this study: import its trial first, or fix the key"]
+    assert len(problems) == 1
+    assert problems[0].startswith(
+        "l.csv line 2: trial '7' is not in this study: import its trial first, fix the key, or"
+    )
 
 
 def test_a_label_by_pass_for_a_trial_with_an_arm_means_what_a_pass_means_there(bring, memory):
@@ -536,3 +539,43 @@ def test_two_files_of_one_name_are_not_told_apart_by_the_numbers_of_their_rows(t
     (tmp_path / "map.toml").write_text(PLAIN.replace('"id"', "{row_number = true}"), encoding="utf-8")
     with pytest.raises(InputError, match="2 files have this name"):
         parse_files("table", paths, ImportOptions(map=tmp_path / "map.toml"))
+
+
+def test_a_key_of_another_source_is_told_with_the_studys_sources(bring):
+    bring(scores(1), PLAIN)
+    _, problems, _ = bring([{"id": 1, "who": "ann", "human": 1}], LABELS.replace('"x"', '"y"'), "l.csv")
+    assert "of source 'y' is not in this study, whose sources are x: name one as 'source'" in problems[0]
+
+
+def test_keys_that_make_trials_beside_those_that_join_some_are_told(bring):
+    map_ = PLAIN.replace('key = "id"', 'key = "id"\nsubject = {value = "m"}')
+    bring(scores(1, 0), map_)
+    _, _, report = bring([{"id": n, "judge": 1} for n in (1, 2, 9)], map_.replace('"j"', '"k"'), "k.csv")
+    assert any(note.startswith("1 rows have keys that the study has not") for note in report.notes)
+    _, _, report = bring([{"id": n, "judge": 1} for n in (1, 2, 9)], map_.replace('"j"', '"l"'), "k.csv")
+    assert not any("have keys" in note for note in report.notes)
+
+
+def test_a_part_that_reads_nothing_is_refused(bring):
+    rows = [{"id": 1, "judge": 1, "who": "gpt", "votes": [1, 0]}]
+    with pytest.raises(InputError, match=r"'where' \(who = 'gtp'\) selects no row"):
+        bring(rows, PLAIN + 'where = {who = "gtp"}\n', "t.jsonl")
+    label = "[label]\nrater = 'who'\npassed = 'judge'\n"
+    _, _, report = bring(rows, PLAIN + 'where = {who = "gtp"}\n' + label, "t.jsonl")
+    assert any("selects no row" in note for note in report.notes)
+    with pytest.raises(InputError, match="'votes' is no list of objects"):
+        bring(rows, PLAIN + 'each = "votes"\n', "t.jsonl")
+
+
+def test_fractions_with_commas_in_a_column_of_numbers_do_not_lose_just_their_rows(bring):
+    rows = [{"id": n, "judge": 1, "dose": dose} for n, dose in enumerate(("2,5", "3", "0"))]
+    map_ = PLAIN.replace('key = "id"', 'key = "id"\narm = {value = "random"}\nstrength = "dose"')
+    with pytest.raises(InputError, match=r"holds '2,5': write its numbers as 2\.5"):
+        bring(rows, map_)
+
+
+def test_a_response_that_is_a_number_or_empty_is_text_in_every_kind_of_file(bring, memory):
+    rows = [{"id": n, "judge": 1, "text": text} for n, text in enumerate(("a", 42, 0.5, None))]
+    _, problems, _ = bring(rows, PLAIN.replace('key = "id"', 'key = "id"\nanswer = "text"'), "t.jsonl")
+    assert problems == []
+    assert sorted(row.answer for row in memory._fetch_all(select(tables.trials))) == ["", "0.5", "42", "a"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -301,9 +302,7 @@ def _parse_trial(about: Row, key: row_builders.SourceKey, subject: Any, said: ro
     if ARMS[arm].counts_identified and concept is None:
         raise RowError(f"'concept' is empty in an {arm} trial: name what was injected")
     require_one_of(span, "'span'", SPANS)
-    answer = about.get("answer", "")
-    if not isinstance(answer, str):
-        raise RowError(f"'answer' is {quote_value(answer)}, not text: give the transcript")
+    answer = _answer_text(about.get("answer"))
     return row_builders.imported_trial(
         key.source,
         key.key,
@@ -320,6 +319,17 @@ def _parse_trial(about: Row, key: row_builders.SourceKey, subject: Any, said: ro
         depth=parse_number(about, "depth"),
         at=parse_timestamp(about, "time"),
     )
+
+
+def _answer_text(value: object) -> str:
+    """The response as text: a number is what the model said, and an empty cell an empty response."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return ""
+    if isinstance(value, int | float):
+        return json.dumps(value)
+    if not isinstance(value, str):
+        raise RowError(f"'answer' is {quote_value(value)}, not text: give the transcript")
+    return value
 
 
 def _read_facts(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from gnomon.data.errors import InputError
 from gnomon.data.importers.column_map import ColumnMap, LabelPart, Source, VerdictPart, flag_value
-from gnomon.data.importers.field_parsers import ImportReport, RowError
+from gnomon.data.importers.field_parsers import ImportReport, RowError, quote_value
 from gnomon.data.importers.tabular.table_files import FileLayout, table_rows
 from gnomon.data.importers.tabular.value_ranges import (
     CellRange,
@@ -40,6 +41,10 @@ class ColumnSurvey:
     numbers: dict[str, CellRange] = field(default_factory=dict)
     """The values of the trial's number columns, by field."""
     rows: int = 0
+    chosen: Counter[int] = field(default_factory=Counter)
+    """Verdicts or labels by the number of the part."""
+    unread: dict[int, str] = field(default_factory=dict)
+    """Why the first element of a part that is none could not be read."""
 
 
 def part_elements(part: FactPart) -> Callable[[Mapping[str, object]], list[Mapping[str, object]]]:
@@ -124,9 +129,31 @@ def _survey_files(paths: Sequence[Path], columns: ColumnMap, layout: FileLayout)
     return survey
 
 
+def _check_parts(columns: ColumnMap, survey: ColumnSurvey, report: ImportReport) -> None:
+    """Refuse a part whose `each` names no list of objects, and parts that all read nothing; tell one whose `where`
+    selects no row.
+    """
+    for number, (where, part) in enumerate(columns.fact_parts):
+        if not survey.rows or number in survey.chosen:
+            continue
+        if number in survey.unread:
+            raise InputError(f"[{where}]: {survey.unread[number]}; nothing was stored")
+        if part.where:
+            chosen = ", ".join(f"{name} = {value!r}" for name, value in part.where.items())
+            text = f"[{where}]: 'where' ({chosen}) selects no row: write the values as the table has them"
+            if not survey.chosen:
+                raise InputError(f"{text}; nothing was stored")
+            report.add_note(text)
+
+
 def _check_numbers(columns: ColumnMap, survey: ColumnSurvey) -> None:
     """Refuse a column of numbers of which none but 0 can be read: the trials without one would be left."""
     for name, found in survey.numbers.items():
+        if other := found.written_otherwise:
+            raise InputError(
+                f"column '{columns.trial.mapped_sources()[name]}', which the map names for '{name}', holds "
+                f"{quote_value(other[0])}: write its numbers as 2.5; nothing was stored"
+            )
         bad = [word for word in found.words if word_number(word) is None]
         if bad and not found.highest > 0 and not found.lowest < 0:
             raise InputError(
@@ -152,7 +179,8 @@ def _survey_file(
             value = value_at(row, str(sources[name]))
             cells.add(None if value is MISSING else value)
         for number, elements, names in flags:
-            for element in _readable(elements, row):
+            for element in _readable(elements, row, number, survey):
+                survey.chosen[number] += 1
                 for name, source in names:
                     value = value_at(element, source) if isinstance(source, str) else source.value
                     survey.ranges[number, name].add(None if value is MISSING else value)
@@ -162,11 +190,15 @@ def _survey_file(
 
 
 def _readable(
-    elements: Callable[[Mapping[str, object]], list[Mapping[str, object]]], row: Mapping[str, object]
+    elements: Callable[[Mapping[str, object]], list[Mapping[str, object]]],
+    row: Mapping[str, object],
+    number: int,
+    survey: ColumnSurvey,
 ) -> list[Mapping[str, object]]:
     try:
         return elements(row)
-    except RowError:
+    except RowError as error:
+        survey.unread.setdefault(number, str(error))
         return []
 
 
@@ -191,6 +223,7 @@ def flag_readers(
     InputError
         If the meaning of a column's values cannot be known.
     """
+    _check_parts(columns, survey, report)
     parts = columns.fact_parts
     bound = None if threshold is None else _default_threshold(columns, survey, threshold)
     uses = [name for _, part in parts for name in part.flag_names if isinstance(part.mapped_sources()[name], str)]
