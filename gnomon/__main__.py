@@ -9,6 +9,7 @@ from pathlib import Path
 from types import FrameType
 
 INTERRUPTED = 130
+LONGEST_LINE = 2_000
 STOPPED = "gnomon: stopped. What was reported as stored is stored; run the same command again to go on"
 PATH = "PYTHONPATH"
 NUMBA = ".numba_config.yaml"
@@ -105,7 +106,8 @@ def _describe_error(error: Exception) -> tuple[str, int]:
 def _one_line(text: str) -> str:
     from gnomon.data.foreign_documents.display_text import clean_line
 
-    return clean_line(text).rstrip(".")
+    line = clean_line(text).rstrip(".")
+    return line if len(line) <= LONGEST_LINE else f"{line[:LONGEST_LINE]} ..."
 
 
 def _log_file(error: Exception) -> str:

@@ -91,6 +91,8 @@ PACKED_VALUES = Bound("GNOMON_MAX_PACKED_VALUES", 4_000_000, "values", "one JSON
 DEPTH = Bound("GNOMON_MAX_DEPTH", 100, "levels of nesting", "one JSON or TOML document")
 COLUMNS = Bound("GNOMON_MAX_COLUMNS", 10_000, "columns", "one table")
 UNPACKED = Bound("GNOMON_MAX_UNPACKED", 2**28, "unpacked bytes beyond 100 for each packed byte", "one archive")
+WORKBOOK = Bound("GNOMON_MAX_WORKBOOK", 10_000_000, "unpacked bytes beyond 20 for each packed byte", "one workbook")
+ROWS = Bound("GNOMON_MAX_ROWS", 2_000_000, "rows beyond one for each byte", "one Parquet file")
 PROBLEMS = Bound("GNOMON_MAX_PROBLEMS", 100_000, "rows that cannot be read", "one import")
 SMALL_TEXT = Bound("GNOMON_MAX_STUDY_BYTES", 2**22, "bytes", "one study file, map or protocol")
 CONDITIONS = Bound("GNOMON_MAX_CONDITIONS", 100_000, "conditions", "one design")
@@ -111,6 +113,8 @@ BOUNDS = (
     DEPTH,
     COLUMNS,
     UNPACKED,
+    WORKBOOK,
+    ROWS,
     PROBLEMS,
     SMALL_TEXT,
     CONDITIONS,

@@ -14,7 +14,7 @@ _STRINGS = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
 _NO_BRACKETS = bytes(set(range(256)) - set(b"{}[]"))
 
 
-def check_structure(content: bytes | str, *, values: Bound = VALUES, place: object = "") -> None:
+def check_structure(content: bytes | str, *, values: Bound = VALUES, place: object = "") -> int:
     """Check how many values a JSON text would become and how deep they are nested, without decoding it.
 
     Parameters
@@ -26,6 +26,11 @@ def check_structure(content: bytes | str, *, values: Bound = VALUES, place: obje
     place : object
         Where the text is from, for the message.
 
+    Returns
+    -------
+    int
+        Number of values, or more: in a small text those inside of strings are counted too.
+
     Raises
     ------
     DocumentError
@@ -34,13 +39,16 @@ def check_structure(content: bytes | str, *, values: Bound = VALUES, place: obje
     brackets: tuple[Any, ...] = (b"{", b"[", b",") if isinstance(content, bytes) else ("{", "[", ",")
     objects, lists, commas = map(content.count, brackets)
     is_flat = objects + lists <= DEPTH.most
-    if is_flat and objects + lists + commas <= values.most:
-        return
+    number = objects + lists + commas
+    if is_flat and number <= values.most:
+        return number
     raw = content if isinstance(content, bytes) else content.encode("utf-8", "surrogatepass")
     bare = _STRINGS.sub(b"", raw)
-    values.check(sum(map(bare.count, (b"{", b"[", b","))), place)
+    number = sum(map(bare.count, (b"{", b"[", b",")))
+    values.check(number, place)
     if not is_flat and _is_deeper(bare.translate(None, _NO_BRACKETS), DEPTH.most):
         raise DocumentError(place, f"is nested too deeply: it {DEPTH.refusal}")
+    return number
 
 
 def _is_deeper(brackets: bytes, levels: int) -> bool:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from gnomon.data.errors import InputError
-from gnomon.data.foreign_documents.bounds import TEXT
+from gnomon.data.foreign_documents.bounds import ROWS, TEXT, UNPACKED
 from gnomon.data.importers.field_parsers import ImportReport, RowError, SourceLocation
 from gnomon.data.importers.tabular.nested_parquet import nested_rows
 from gnomon.data.importers.text_files import Rows, check_columns, check_whole
@@ -19,6 +19,8 @@ MOST_ROWS = 100_000_000
 DENSEST = 100
 """Greatest number of rows per byte of a file: distinct trials take several bytes each."""
 LARGEST_GROUP = 2**31
+UNPACKED_PER_BYTE = 20
+"""Bytes that each byte of a row group may unpack to, beside those of `UNPACKED`."""
 BATCH = 1_000
 NUMBER = 64
 """Greatest length in bytes of a fixed-length value: numbers and UUIDs take up to 32."""
@@ -107,6 +109,7 @@ def _check_footer(path: Path, file: Any) -> None:
             f"{path}: claims {about.num_rows:,} rows in {size:,} bytes, which is no table of trials: "
             f"{MOST_ROWS:,} rows, and {DENSEST} a byte, are the most"
         )
+    ROWS.check(about.num_rows - size, path)
     for number in range(about.num_row_groups):
         unpacked = about.row_group(number).total_byte_size  # not per column: reading a damaged column ends the process
         if unpacked > LARGEST_GROUP:
@@ -114,6 +117,7 @@ def _check_footer(path: Path, file: Any) -> None:
                 f"{path}: row group {number} unpacks to {unpacked:,} bytes: {LARGEST_GROUP:,} are the most; write it "
                 "in smaller groups"
             )
+        UNPACKED.check(unpacked - UNPACKED_PER_BYTE * size, f"{path}, row group {number}")
 
 
 def _check_texts(path: Path, batch: Any) -> None:

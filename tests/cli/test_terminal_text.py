@@ -62,6 +62,7 @@ def test_a_json_document_on_stdout_keeps_every_character_as_an_escape_sequence(c
         (OSError(STRANGE), 1, f"gnomon: {CLEAN}: fix that and run the same command again"),
         (MemoryError(), 1, "gnomon: the memory is full: end other programs, or name a smaller input"),
         (RecursionError(STRANGE), 1, f"gnomon: this is a fault of Gnomon (RecursionError: {CLEAN}): nothing that"),
+        (InputError("a " * 50_000), 2, f"gnomon: {'a ' * 1_000} ...\n"),
         (KeyError("x"), 1, "gnomon: this is a fault of Gnomon (KeyError: 'x'): nothing that"),
     ],
 )

@@ -10,7 +10,6 @@ import pytest
 
 from gnomon.data.errors import InputError
 from gnomon.data.importers.field_parsers import ImportReport
-from gnomon.data.importers.tabular import excel_files
 from gnomon.data.importers.tabular.table_files import FileLayout, table_rows
 
 ROWS = [{"id": "1", "text": "Grüße, ok", "judge": "1"}, {"id": "2", "text": "a;b", "judge": "0"}]
@@ -178,9 +177,9 @@ def test_what_is_no_workbook_is_one_line(file, content):
 
 
 def test_a_workbook_that_unpacks_to_too_much_is_refused_before_it_is_read(tmp_path, monkeypatch):
-    path = workbook(tmp_path / "t.xlsx", ("a", [["id"], ["x" * 30_000]]))
-    monkeypatch.setattr(excel_files, "LARGEST", 10_000)
-    with pytest.raises(InputError, match="10,000 are the most"):
+    path = workbook(tmp_path / "t.xlsx", ("a", [["id"], *(["x" * 30_000] for _ in range(9))]))
+    monkeypatch.setenv("GNOMON_MAX_WORKBOOK", "10000")
+    with pytest.raises(InputError, match=r"has more than 10,000 unpacked bytes beyond 20 .* GNOMON_MAX_WORKBOOK"):
         read(path)
 
 

@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from gnomon.data.errors import InputError
+from gnomon.data.foreign_documents.bounds import WORKBOOK
 from gnomon.data.importers.field_parsers import ImportReport, RowError, SourceLocation
 from gnomon.data.importers.text_files import Rows, check_columns, check_whole
 
-LARGEST = 2**30
-"""Greatest number of bytes of all parts of a workbook together."""
+UNPACKED_PER_BYTE = 20
+"""Bytes that each byte of a workbook may unpack to: tables of numbers reach some 10."""
 EMPTY_ERRORS = frozenset(("#N/A",))
 PART = 2**20
 MERGED = re.compile(rb"<(?:\w+:)?mergeCell\s[^>]*?ref=[\"']([A-Z]{1,3})(\d{1,7}):([A-Z]{1,3})(\d{1,7})[\"']")
@@ -103,8 +104,7 @@ def _sheet_rows(path: Path, sheet: str | None) -> Iterator[tuple[int, dict[str, 
 def _check_size(path: Path) -> None:
     with zipfile.ZipFile(path) as archive:
         unpacked = sum(member.file_size for member in archive.infolist())
-    if unpacked > LARGEST:
-        raise InputError(f"{path}: unpacks to {unpacked:,} bytes: {LARGEST:,} are the most; save it as CSV")
+    WORKBOOK.check(unpacked - UNPACKED_PER_BYTE * path.stat().st_size, path)
 
 
 def _named_rows(path: Path, sheet: str | None) -> Iterator[tuple[int, dict[str, object]]]:

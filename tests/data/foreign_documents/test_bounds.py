@@ -72,6 +72,20 @@ def test_an_archive_whose_members_unpack_to_much_together_is_refused(tmp_path, m
         parse_files("inspect", [path], ImportOptions())
 
 
+def test_samples_that_become_millions_of_values_together_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setenv("GNOMON_MAX_PACKED_VALUES", "100000")
+    samples = {f"m{at}": f'{{"id": "{at}", "a": [' + "{}," * 30_000 + "0]}" for at in range(4)}
+    with pytest.raises(InputError, match=r"log\.eval: all its samples together: has more than 100,000 values"):
+        parse_files("inspect", [archive(tmp_path / "log.eval", **samples)], ImportOptions())
+
+
+def test_why_no_sample_can_be_read_is_told(tmp_path, monkeypatch):
+    monkeypatch.setenv("GNOMON_MAX_PACKED_VALUES", "100000")
+    path = archive(tmp_path / "log.eval", one='{"a": [' + "{}," * 110_000 + "0]}")
+    with pytest.raises(InputError, match=r"samples can be read: .*/one\.json: has more than 100,000 values"):
+        parse_files("inspect", [path], ImportOptions())
+
+
 def test_commas_and_brackets_in_texts_are_no_values():
     text = json.dumps({"said": '[{,"\\' * 100, "b": '"'})
     check_structure(text, values=FEW)
@@ -123,6 +137,13 @@ def test_a_table_of_too_many_columns_is_refused(tmp_path):
     (tmp_path / "rows.csv").write_text(",".join(f"c{at}" for at in range(10_001)) + "\n", encoding="utf-8")
     with pytest.raises(InputError, match=r"has more than 10,000 columns: .* GNOMON_MAX_COLUMNS"):
         list(csv_rows(tmp_path / "rows.csv", ImportReport()))
+
+
+def test_a_parquet_file_of_few_bytes_and_very_many_rows_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setenv("GNOMON_MAX_ROWS", "1000")
+    parquet.write_table(pa.table({"a": pa.array([1] * 20_000)}), tmp_path / "rows.parquet", compression="zstd")
+    with pytest.raises(InputError, match=r"has more than 1,000 rows beyond one for each byte: .* GNOMON_MAX_ROWS"):
+        parse_parquet(tmp_path / "rows.parquet")
 
 
 def test_an_import_stops_after_very_many_rows_that_cannot_be_read(tmp_path, monkeypatch):

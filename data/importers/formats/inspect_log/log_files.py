@@ -139,7 +139,7 @@ def _read_archive(path: Path, report: ImportReport) -> tuple[LogHeader, Iterator
         raise InputError(f"{path}: is a ZIP archive without header.json, no Inspect log: name another file")
     try:
         with zipfile.ZipFile(path) as archive:
-            header = parse_json(_read_member(archive, path, there[start]), LOG_DECODER)
+            header = parse_json(_read_member(archive, path, there[start])[0], LOG_DECODER)
     except RowError as error:
         raise InputError(f"{path}: {start} {error}") from None
     if start != "header.json" and isinstance(header, dict):
@@ -159,13 +159,17 @@ def _archive_members(path: Path, members: list[zipfile.ZipInfo], report: ImportR
     """The samples; of those that were written several times the last one, unless they only look alike (1 and "1")."""
     times = Counter(member.filename for member in members)
     waiting: dict[str, dict[str, Sample]] = {}
+    values = -path.stat().st_size  # a byte of the archive may hold a value, beside those that each archive may
     with zipfile.ZipFile(path) as archive:
         for member in members:
             place = SourceLocation(path.name, part=member.filename)
             report.rows += 1
             times[member.filename] -= 1
             try:
-                sample = parse_json(_read_member(archive, path, member), LOG_DECODER)
+                text, number = _read_member(archive, path, member)
+                values += number
+                PACKED_VALUES.check(values, f"{path}: all its samples together")
+                sample = parse_json(text, LOG_DECODER)
                 if not isinstance(sample, dict):
                     raise RowError("is no JSON object")
             except RowError as error:
@@ -180,15 +184,16 @@ def _archive_members(path: Path, members: list[zipfile.ZipInfo], report: ImportR
                 yield from waiting.pop(member.filename, {}).values()
 
 
-def _read_member(archive: zipfile.ZipFile, path: Path, member: zipfile.ZipInfo) -> str:
-    """Text of one archive member. Raises `RowError` if it is damaged, of an unknown compression method, or too large.
+def _read_member(archive: zipfile.ZipFile, path: Path, member: zipfile.ZipInfo) -> tuple[str, int]:
+    """Text of one archive member, and how many values it holds.
 
-    Never unpacks more than `TEXT` allows, whatever size the archive states.
+    Never unpacks more than `TEXT` allows, whatever size the archive states. Raises `RowError` if the member is damaged,
+    of an unknown compression method, or too large.
     """
     most = TEXT.most
     try:
         if member.compress_type == ZSTANDARD:
-            unpacked = _decompress_zstd(path, member, most)
+            unpacked = _decompress_zstd(path, member, min(most, member.file_size))
         else:
             with archive.open(member) as file:
                 unpacked = file.read(most + 1)
@@ -201,10 +206,10 @@ def _read_member(archive: zipfile.ZipFile, path: Path, member: zipfile.ZipInfo) 
         raise RowError(f"is damaged ({str(error)[:80]}): copy the log again") from None
     try:
         TEXT.check(len(unpacked))
-        check_structure(unpacked, values=PACKED_VALUES)
+        values = check_structure(unpacked, values=PACKED_VALUES)
     except DocumentError as error:
         raise RowError(f"{error.problem}, or leave it out of the log") from None
-    return unpacked.decode("utf-8", "surrogateescape")
+    return unpacked.decode("utf-8", "surrogateescape"), values
 
 
 def _decompress_zstd(path: Path, member: zipfile.ZipInfo, most: int) -> bytes:

@@ -40,6 +40,8 @@ class LogSurvey:
         Samples that any copy of their run's log has as invalidated.
     others : list of Path
         JSON files in folders of logs that are no logs.
+    problem : str
+        The first sample that cannot be read, and why; "" if all can.
     has_concepts, has_injections : bool
         Whether any sample's metadata name a concept, and whether any say `injected`.
     """
@@ -51,6 +53,7 @@ class LogSurvey:
     retried: dict[SampleKey, Path] = field(default_factory=dict)
     invalidated: set[tuple[object, ...]] = field(default_factory=set)
     others: list[Path] = field(default_factory=list)
+    problem: str = ""
     has_concepts: bool = False
     has_injections: bool = False
 
@@ -148,10 +151,10 @@ def _file_stamp(path: Path) -> tuple[Path, int, int]:
 @lru_cache(maxsize=1)
 def _survey_files(stamps: tuple[tuple[Path, int, int], ...]) -> LogSurvey:
     """The survey of files in one state: an import reads them twice, and surveys them once."""
-    survey = LogSurvey()
+    survey, report = LogSurvey(), ImportReport()
     tries = _BestTries([read_log(path, ImportReport())[0] for path, *_ in stamps] if len(stamps) > 1 else [])
     for path, *_ in stamps:
-        header, samples = read_log(path, ImportReport())
+        header, samples = read_log(path, report)
         if header.model.lower() not in NO_MODELS:
             survey.models.add(header.model)
         survey.samples[path] = 0
@@ -165,6 +168,7 @@ def _survey_files(stamps: tuple[tuple[Path, int, int], ...]) -> LogSurvey:
             tries.add_try(path, header, sample)
             if not is_empty(sample.get("invalidation")):
                 survey.invalidated.add(_run_key(header, sample))
+    survey.problem = str(report.problems[0]) if report.problems else ""
     survey.retried = {key: path for key, (_, path) in tries.best.items()}
     return survey
 

@@ -128,6 +128,8 @@ def _decided_readings(survey: LogSurvey, options: ImportOptions, report: ImportR
     where = str(next(iter(survey.samples)))
     where += f" and {len(survey.samples) - 1} more" if len(survey.samples) > 1 else ""
     if not any(survey.samples.values()):
+        if survey.problem:
+            raise InputError(f"{where}: none of its samples can be read: {survey.problem}")
         raise InputError(f"{where}: no samples: their runs wrote none, or only headers were kept: name other logs")
     if options.subject and len(survey.models) > 1:
         names = ", ".join(sorted(survey.models))
