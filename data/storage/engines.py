@@ -236,7 +236,7 @@ HINTS = {
     "no space left": f"make room on the server's disk and {AGAIN}",
     "disk i/o error": f"make room on the disk or fix it and {AGAIN}",
     "lock": "another command is writing; wait for it and run this one again",
-    "unable to open": "make its folder and let this user read and write it, or name another under 'database' in study.toml",
+    "unable to open": "make its folder and let this user read it, or name another under 'database' in study.toml",
     "not a database": "the file is no SQLite database: name another under 'database' in study.toml",
     "malformed": "the file is damaged: 'gnomon doctor --study DIR' says where; restore a backup",
     "readonly": "it or its folder may not be written: copy the folder to a place of your own, or change permissions",
