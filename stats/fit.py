@@ -12,6 +12,7 @@ from functools import cache, partial
 
 import numpy as np
 
+from gnomon.data.arms import judged_arms
 from gnomon.data.errors import FitFailedError
 from gnomon.data.records import canonical_hash
 from gnomon.data.storage.store import Store
@@ -31,7 +32,6 @@ from gnomon.stats.checks.label_cautions import label_cautions
 from gnomon.stats.checks.label_truth import imputed_patterns, truth_probabilities
 from gnomon.stats.checks.predictive_checks import corrected_predictive_check
 from gnomon.stats.estimand_registry import (
-    CONTROL,
     CORRECTED_VIEW,
     ESTIMANDS,
     INJECTION,
@@ -354,7 +354,7 @@ def _fit_patterns(
     calibrated = {one.arm for one in external}
     one_verdict = {arm: why for arm, why in arms_with_one_verdict(patterns).items() if arm not in calibrated}
     lacking = _arms_without_labels(patterns, calibrated) | one_verdict
-    if not {INJECTION, CONTROL} & (set(patterns.frame["arm"]) - set(lacking)):
+    if not set(judged_arms()) & (set(patterns.frame["arm"]) - set(lacking)):
         lines = _refuse_all_estimands(patterns, lacking)
         content = refused_result(plan.result_view, plan.judge, lines, design)
         return _save_fit(store, plan, REFUSED, Diagnostics(), content)

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 import pandas as pd
 from pydantic import ConfigDict, Field, ValidationError, field_validator
 
+from gnomon.data.arms import EVENT_RATE
 from gnomon.data.errors import StoreError
 from gnomon.data.results import ResultPart
 from gnomon.data.storage.fit_schema import RESULT_SCHEMA
@@ -52,6 +53,10 @@ class RibbonRow(IntervalRow):
     high50: float
     low80: float
     high80: float
+
+
+EVENT_RATES = ("identification", "false_alarm")
+"""Estimands that are the event rate of one arm."""
 
 
 class EstimateRow(EstimandRow, RibbonRow):
@@ -394,6 +399,19 @@ class FitResult(ResultModel):
     def overall_estimates(self) -> list[EstimateRow]:
         """Estimates over a subject's whole design."""
         return [row for row in self.estimands if not row.by]
+
+    @property
+    def arm_event_rates(self) -> list[EstimateRow]:
+        """Event rates by arm, as `event_rate_ARM`, of subjects that have no estimate over a whole design.
+
+        These are subjects without trials of the injection and the control arm.
+        """
+        whole = {row.subject for row in self.overall_estimates}
+        return [
+            row.model_copy(update={"estimand": f"{EVENT_RATE}{row.by['arm']}", "by": {}})
+            for row in self.estimands
+            if row.subject not in whole and set(row.by) == {"arm"} and row.estimand in EVENT_RATES
+        ]
 
     def estimates_frame(self) -> pd.DataFrame:
         """Estimates as a data frame, `by` spread over the columns `axis` and `value` ("" for the whole design)."""

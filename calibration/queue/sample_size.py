@@ -24,13 +24,14 @@ from gnomon.calibration.results.label_plan import (
     PlanOption,
     PlanPrices,
 )
+from gnomon.data.arms import EVENT_RATE
 from gnomon.data.errors import InputError, NotEnoughDataError
 from gnomon.data.records import LEARNED, Arm, Split
 from gnomon.data.results import Estimate
 from gnomon.data.storage.store import Store
 
 NET = "net_detection_corrected"
-RATE = "event_rate_"
+RATE = EVENT_RATE
 FITTED_RATES = {"identification_corrected": str(Arm.INJECTION), "false_alarm_corrected": str(Arm.CONTROL)}
 """Rates of one arm under the names that a corrected fit gives them; the uncorrected names mean the same."""
 CORRECTED = "_corrected"
@@ -53,7 +54,7 @@ class PlanTarget:
     @classmethod
     def from_name(cls, name: str) -> PlanTarget:
         """`net_detection_corrected` (identified in injection minus not denied in control), `identification_corrected`,
-        `false_alarm_corrected`, or for any arm `event_rate_ARM`.
+        `false_alarm_corrected`, or for any arm `event_rate_ARM` (or `event_rate_ARM_corrected`, as a fit names it).
 
         Raises
         ------
@@ -66,6 +67,7 @@ class PlanTarget:
         if full in FITTED_RATES:
             return cls(full, {FITTED_RATES[full]: 1})
         arms = {f"{RATE}{arm}": str(arm) for arm in Arm}
+        name = name.removesuffix(CORRECTED) if name.removesuffix(CORRECTED) in arms else name
         if name not in arms:
             known = ", ".join([NET, *FITTED_RATES, *arms])
             raise InputError(f"estimand '{name}' cannot be planned for: choose from {known}")

@@ -20,6 +20,8 @@ NOTHING = "none"
 """The addition of an arm in which no vector is added."""
 CONCEPT = "concept"
 """The addition of an arm in which the concept's vector is added as it is."""
+EVENT_RATE = "event_rate_"
+"""Before an arm's name: the share of its trials in which the event happens, by itself."""
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
 _COLOUR = re.compile(r"#[0-9A-Fa-f]{6}")
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from gnomon.calibration.labels.truth_summary import summarize_truth
 from gnomon.console import format_points, format_rate
+from gnomon.data.arms import EVENT_RATE
 from gnomon.data.storage import tables
 from gnomon.data.study_settings import load_settings
 from gnomon.render.documents import (
@@ -61,7 +62,11 @@ def estimates_document(study: OpenStudy, fits: Sequence[StoredFit]) -> Estimates
     """
     passed = [fit for fit in fits if fit.status == PASSED]
     subjects = tuple(subject.name for subject in study.store.load_subjects())
-    lines = [_estimate_line(row, fit) for fit in passed for row in fit.result.overall_estimates]
+    lines = [
+        _estimate_line(row, fit)
+        for fit in passed
+        for row in (*fit.result.overall_estimates, *fit.result.arm_event_rates)
+    ]
     judged = next((fit.result.judge for fit in passed if fit.view == "judged"), None)
     store = study.store
     return EstimatesDocument(
@@ -192,6 +197,8 @@ def print_estimates(document: EstimatesDocument) -> None:
     for warning in document.warnings:
         console.print(f"Warning: {warning}", soft_wrap=True)
     for view, choice in document.headlines.items():
+        if view not in document.methods:
+            continue
         console.print(_method_table(method_table(document.methods[view])))
         console.print(headline_sentence(choice), soft_wrap=True)
     for view in dict.fromkeys(each.view or "" for each in document.refused):
@@ -203,7 +210,7 @@ def _headline_tables(document: EstimatesDocument) -> Iterator[Table]:
     """For each model and fit: headline estimates, for these concepts and for concepts like these, d' and criterion."""
     names, population = headline_names(), _new_concept_intervals(document)
     columns = ("mean", "95 % interval", *(("concepts like these",) if population else ()))
-    kept = [line for line in document.estimates if line.estimand in names]
+    kept = [line for line in document.estimates if line.estimand in names or line.estimand.startswith(EVENT_RATE)]
     for (subject, view), lines in groupby(kept, key=lambda line: (line.subject, line.view)):
         shown = _block_table(f"{subject}, {fit_title(view)}", columns)
         for line in lines:

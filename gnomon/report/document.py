@@ -245,6 +245,9 @@ def _finding_sections(fits: Mapping[str, FitFrames], forbidden: str | None) -> I
         elif kind == "corrected" and forbidden:
             made.lines.append(f"Not shown: {forbidden}.")
         elif fit.overall_estimates(name).empty:
+            for row in fit.arm_rates:
+                rate = headline_tables.column_label(row.estimand).lower()
+                made.lines.append(f"{row.subject}, {rate}: {fit_sentences.interval_phrase(row)}.")
             made.lines += [f"Not shown: {reason.rstrip('.')}." for reason in fit.why_not(name)]
             _add_methods(made, fit)
         else:

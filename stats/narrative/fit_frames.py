@@ -23,6 +23,7 @@ from gnomon.stats.results import (
     REFUSED,
     Diagnostics,
     EstimandRow,
+    EstimateRow,
     HeadlineChoice,
     IntervalRow,
     MethodEstimate,
@@ -79,6 +80,7 @@ class FitFrames:
     methods: tuple[MethodEstimate, ...] = ()
     headline: HeadlineChoice | None = None
     outdated: tuple[str, ...] = ()
+    arm_rates: tuple[EstimateRow, ...] = ()
 
     def comparison_entry(self, entry: str) -> pd.DataFrame:
         """An entry of the fit's comparisons (`gnomon.stats.estimands.comparisons`); empty if the fit has none."""
@@ -152,6 +154,7 @@ def read_fit(fit: StoredFit, outdated: Sequence[str] = ()) -> FitFrames:
         methods=() if failed else result.methods,
         headline=None if failed else result.headline,
         outdated=tuple(outdated),
+        arm_rates=() if failed else tuple(result.arm_event_rates),
         **frames,
     )
 

@@ -8,6 +8,7 @@ from itertools import groupby
 
 import pandas as pd
 
+from gnomon.data.arms import ARMS, EVENT_RATE
 from gnomon.stats.estimand_registry import (
     ESTIMANDS,
     INJECTION,
@@ -76,6 +77,8 @@ def _in_order(fits: Mapping[str, FitFrames]) -> list[tuple[str, FitFrames]]:
 def headline_table(fits: Mapping[str, FitFrames]) -> pd.DataFrame:
     """One row per fit and model, one column per headline estimand; each cell is an estimate with its 95 % interval.
 
+    Of a model without trials of the injection and the control arm, the event rates of its arms are shown instead.
+
     Corrected estimands stand in the column of the estimand that they correct. Columns without an estimate are left out.
 
     Parameters
@@ -84,6 +87,7 @@ def headline_table(fits: Mapping[str, FitFrames]) -> pd.DataFrame:
         Fits by view; failed ones are left out.
     """
     names = [name for name in headline_estimands() if not is_corrected(name)]
+    names += sorted({row.estimand for fit in fits.values() for row in fit.arm_rates})
     rows: list[dict[str, str]] = []
     for view, fit in _in_order(fits):
         if fit.has_failed:
@@ -93,6 +97,9 @@ def headline_table(fits: Mapping[str, FitFrames]) -> pd.DataFrame:
             estimates = fit.overall_estimates(view_name(name, view.split(":")[0]))
             for row in frame_rows(estimates, TidyEstimate):
                 found.setdefault((row.parameters, row.subject), {})[name] = estimate_phrase(name, row)
+        for rate in fit.arm_rates:
+            phrase = estimate_phrase(rate.estimand, rate)
+            found.setdefault((rate.parameters, rate.subject), {})[rate.estimand] = phrase
         rows += [{"model": subject, "fit": fit_title(view), **found[size, subject]} for size, subject in sorted(found)]
     table = pd.DataFrame(rows)
     kept = [name for name in names if name in table]
@@ -104,7 +111,9 @@ def headline_table(fits: Mapping[str, FitFrames]) -> pd.DataFrame:
 
 
 def column_label(name: str) -> str:
-    """An estimand as the heading of a column."""
+    """An estimand, or the event rate of an arm, as the heading of a column."""
+    if name.startswith(EVENT_RATE):
+        return f"Event rate, {ARMS[name.removeprefix(EVENT_RATE)].label}"
     label = ESTIMANDS[name].label
     return label[:1].upper() + label[1:]
 

@@ -23,6 +23,7 @@ from gnomon.data.storage.store import Store
 from gnomon.render.audit import print_audit
 from gnomon.render.estimates import estimates_document, print_estimates
 from gnomon.report.document import write_report
+from gnomon.stats.fit import fit_corrected
 from gnomon.stats.narrative.fit_frames import all_fitted, default_figure
 from gnomon.stats.narrative.headline_table import headline_table
 from gnomon.stats.narrative.next_steps import list_notices
@@ -161,3 +162,63 @@ def test_the_default_of_a_plan_follows_the_arms_with_verdicts() -> None:
     assert estimand("injection", "random") == "identification_corrected"
     assert estimand("control", "random") == "false_alarm_corrected"
     assert estimand("random") == "event_rate_random"
+
+
+@pytest.fixture
+def other_arms(tmp_path: Path) -> Iterator[OpenStudy]:
+    """Trials of two arms, neither of them injection or control, and stored fits with their event rates."""
+    names = [f"t{place:02d}" for place in range(80)]
+    arms = ["random" if place % 2 else "negated" for place in range(80)]
+    said = [place % 3 == 0 for place in range(80)]
+    store = store_frames(
+        read_frames(
+            pd.DataFrame({"trial": names, "arm": arms, "concept": "ocean", "subject": "m-7b"}),
+            pd.DataFrame({"trial": names, "judge": "j", "claims": said}),
+            pd.DataFrame({"trial": names[:60], "rater": "ann", "claims": [place % 4 == 0 for place in range(60)]}),
+        )
+    )
+    checks = {"draws": 500, "chains": 4, "passed": True}
+    for view, shift in (("judged", 0.0), ("corrected", 0.1)):
+        rates = {"random": 0.3 + shift, "negated": 0.4 + shift}
+        by_arm = [{**estimate(rate), "by": {"arm": arm}} for arm, rate in rates.items()]
+        result = {"view": view, "judge": "j", "estimands": by_arm, "headline": {"method": "joint"}}
+        row = {"id": view * 8, "view": view, "status": "passed", "data_hash": "d", "seed": 1, "priors": {}}
+        store.add_fit({**row, "diagnostics": checks, "result": result})
+    yield OpenStudy(tmp_path, StudyFile.model_validate({"name": "generic", "imported": True}), store)
+    store.close()
+
+
+def test_a_study_of_other_arms_shows_the_event_rate_of_each(
+    other_arms: OpenStudy, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    document = estimates_document(other_arms, list(newest_fits(other_arms.store).values()))
+    assert {line.estimand: round(line.mean, 2) for line in document.estimates} == {
+        "event_rate_negated": 0.4,
+        "event_rate_random": 0.3,
+        "event_rate_negated_corrected": 0.5,
+        "event_rate_random_corrected": 0.4,
+    }
+    assert all(PlanTarget.from_name(line.estimand).signs for line in document.estimates)
+    print_estimates(document)
+    assert re.findall(r"event rate (\w+) +(\d+\.\d)", capsys.readouterr().out)[2:] == [
+        ("negated", "50.0"),
+        ("random", "40.0"),
+    ]
+    table = headline_table(all_fitted(other_arms.store))
+    assert table["Event rate, random direction"].tolist() == ["30 % (17 to 43)", "40 % (27 to 53)"]
+    page = write_report(other_arms, tmp_path / "a.html").read_text(encoding="utf-8").replace("\u00a0", " ")
+    assert "m-7b, event rate, random direction: 40 % (27 to 53)." in page
+
+
+def test_a_corrected_fit_needs_labels_in_some_arm_whichever_it_is(
+    other_arms: OpenStudy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class SampledError(Exception):
+        """The fit was not refused."""
+
+    def sampled(*_: object) -> None:
+        raise SampledError
+
+    monkeypatch.setattr("gnomon.stats.fit.corrected_model", sampled)
+    with pytest.raises(SampledError):
+        fit_corrected(other_arms.store, quick=True)
