@@ -15,6 +15,7 @@ import numpy as np
 from gnomon.data.arms import judged_arms
 from gnomon.data.errors import FitFailedError
 from gnomon.data.records import canonical_hash
+from gnomon.data.storage.engines import check_writable
 from gnomon.data.storage.store import Store
 from gnomon.data.study_settings import load_settings
 from gnomon.stats.cells.aggregation import (
@@ -412,6 +413,7 @@ def _sample_and_save(
     """Sample, compute the estimates, check convergence, retry once with stricter settings, and store the outcome."""
     if plan.shelf is not None and (row := _reweighted_fit(store, plan, model, read, plan.shelf)) is not None:
         return row
+    check_writable(store.engine)
     checks = Diagnostics()
     for settings in (plan.settings, plan.settings.retry_settings()):
         try:

@@ -64,6 +64,7 @@ from gnomon.calibration.results.truth_summary import TruthSummary
 from gnomon.data.errors import NotEnoughDataError
 from gnomon.data.records import Arm, Exposure, Split, VerdictState
 from gnomon.data.results import Estimate, finite_estimate
+from gnomon.data.storage.engines import is_read_only
 from gnomon.data.storage.store import Store
 from gnomon.data.storage.tables import events
 
@@ -254,11 +255,11 @@ def _shared_facts(store: Store, measured: _Measured, found: Mapping[str, list[La
     changed = audit_revisions(store)
     confusion = _first_and_current(store, measured, found) if changed.n else ()
     words = narrative.revision_sentences(changed, confusion)
-    _log_look(store, measured, found)
+    unrecorded = _log_look(store, measured, found)
     return _SharedFacts(
         revisions=RevisionAudit(**vars(changed), confusion=confusion, words=words),
         contradictions=audit_contradictions(store),
-        test_split_looks=count_test_looks(store),
+        test_split_looks=count_test_looks(store) + unrecorded,
     )
 
 
@@ -290,12 +291,16 @@ def _judge_rows(measured: _Measured) -> list[_JudgeRow]:
     return cast("list[_JudgeRow]", list(measured.judges.itertuples(index=False)))
 
 
-def _log_look(store: Store, measured: _Measured, found: Mapping[str, list[LabelledEvidence]]) -> None:
+def _log_look(store: Store, measured: _Measured, found: Mapping[str, list[LabelledEvidence]]) -> int:
+    """Record a look at the test split; returns the number of looks (0 or 1) that a read-only study cannot keep."""
     pairs = [each.pairs for every in found.values() for each in every]
     seen = {trial for rows in pairs for trial in rows.loc[rows["split"] == str(Split.TEST), "trial"]}
+    if seen and is_read_only(store.engine):
+        return 1
     if seen:
         versions = measured.judges["version"].tolist()
         store.log_event(LOOK, {"views": list(found), "judges": versions, "labels": len(seen)})
+    return 0
 
 
 def _judge_entries(measured: _Measured, found: Mapping[str, list[LabelledEvidence]]) -> tuple[JudgeAudit, ...]:

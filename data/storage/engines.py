@@ -93,6 +93,18 @@ def is_read_only(engine: Engine) -> bool:
     return bool(engine.get_execution_options().get(READ_ONLY, False))
 
 
+def check_writable(engine: Engine) -> None:
+    """Check that what takes long to compute can be stored.
+
+    Raises
+    ------
+    StoreError
+        If the database may only be read.
+    """
+    if is_read_only(engine):
+        raise StoreError(f"database {redacted_url(engine)}: may only be read: {HINTS['readonly']}")
+
+
 def _unwritable_file(url: URL) -> Path | None:
     file = sqlite_file(url.render_as_string(hide_password=False))
     if file is None or url.query or not file.is_file():

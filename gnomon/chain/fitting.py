@@ -61,6 +61,11 @@ def fit_options(
         All priors of the model.
     resample : bool
         Sample, even where draws of an earlier fit could be reweighted.
+
+    Raises
+    ------
+    InputError
+        If the folder of draws is a link to another one.
     """
     from gnomon.stats.inference.importance_reweighting import DrawCache
     from gnomon.stats.inference.sampler import SamplerSettings
@@ -68,6 +73,8 @@ def fit_options(
     from gnomon.stats.model.priors import Priors
 
     chosen = study.file.fit
+    if (study.folder / DRAWS).is_symlink():
+        raise InputError(f"{study.folder / DRAWS}: is a link, and draws would be written through it: remove it")
     return FitOptions(
         settings=SamplerSettings(draws=chosen.draws, tune=chosen.tune, chains=chosen.chains),
         seed=chosen.seed if seed is None else seed,

@@ -7,9 +7,13 @@ import shutil
 import sqlite3
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 
+import pandas as pd
 import pytest
 
+from gnomon.calibration.audit import document
+from gnomon.chain.fitting import fit_options
 from gnomon.chain.session import opened
 from gnomon.data.errors import InputError, StoreError
 from gnomon.data.maintenance import integrity
@@ -86,6 +90,25 @@ def test_what_would_write_is_refused_in_one_line(shut):
     (shut / "study.toml").write_text(STUDY.replace("shared", "renamed"))
     with pytest.raises(StoreError, match="copy the folder to a place of your own"), opened(shut):
         pass
+
+
+def test_a_look_that_cannot_be_recorded_is_counted_where_it_is_shown(shut):
+    store = Store.open(sqlite_url(shut / "gnomon.db"))
+    seen = pd.DataFrame({"trial": ["t"], "split": ["test"]})
+    evidence = SimpleNamespace(pairs=seen)
+    judged = SimpleNamespace(judges=pd.DataFrame({"version": ["v"]}))
+    assert document._log_look(store, judged, {"blind": [evidence]}) == 1
+    assert document.count_test_looks(store) == 0
+    with pytest.raises(StoreError, match="may only be read"):
+        engines.check_writable(store.engine)
+    store.close()
+
+
+def test_draws_are_not_written_through_a_link(folder, tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    (folder / "draws").symlink_to(tmp_path / "elsewhere")
+    with opened(folder) as study, pytest.raises(InputError, match="is a link"):
+        fit_options(study)
 
 
 def test_rows_that_wait_in_the_log_are_not_left_out(shut):
