@@ -13,6 +13,7 @@ from gnomon.data.arms import ARMS, measured_arms
 from gnomon.data.arms.measures import MEASURES, Measure, MeasuredAnswer, MeasureQuestion
 from gnomon.data.records import IntervalEstimate
 from gnomon.data.storage import tables
+from gnomon.data.storage.design_scope import design_conditions
 from gnomon.data.storage.store import Store
 
 Steering = Literal["steered", "plain"]
@@ -72,7 +73,7 @@ def measure_counts(store: Store, arm: str, subject: str) -> tuple[MeasureCount, 
     trial, protocol = tables.trials.c, tables.protocols.c
     query = select(trial.answer, trial.concept, trial.strength, protocol.content)
     query = query.join(tables.protocols, protocol.hash == trial.protocol)
-    query = query.where(trial.subject == subject, trial.arm == arm, trial.error.is_(None))
+    query = query.where(trial.subject == subject, trial.arm == arm, trial.error.is_(None), *design_conditions(store))
     measure = MEASURES.find(ARMS.find(arm).measure)
     with store.read_transaction() as connection:
         rows = connection.execute(query).all()

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 NONE = "none"
 OTHER = "other"
 IMPORTED = "imported"
+GENERATED = "generated"
+"""Source of a trial that `gnomon generate` made."""
 LEARNED = "learned"
 """Kinds of judges that were brought along, and that were trained on the labels of the study's train split."""
 CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True)
@@ -282,7 +284,7 @@ class Trial:
     tokens: int
     depth: float | None = None
     magnitude: float | None = None
-    source: str = "generated"
+    source: str = GENERATED
     error: str | None = None
     code_version: str = ""
     created_at: str = ""

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from gnomon.data.records import Trial
-from gnomon.data.storage.judge_spending import JudgeRunRow, OtherRuns, Reserve, TokenCounts
 from gnomon.data.storage.store import Store
+from gnomon.judging.judge_spending import JudgeRunRow, OtherRuns, Reserve, TokenCounts
 
 
 class RunAccount(Protocol):

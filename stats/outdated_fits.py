@@ -24,7 +24,7 @@ _LABEL_SETTINGS = {
     "admitted_raters": "[labels] admit",
     "fit_judges": "[fit] judges",
 }
-_SETTINGS = {"rule": "rule", **_LABEL_SETTINGS, "judges": "first judge"}
+_SETTINGS = {"rule": "rule", "scope": "[design]", **_LABEL_SETTINGS, "judges": "first judge"}
 """Settings that decide what a fit is of, as the study file calls them."""
 
 
@@ -64,7 +64,9 @@ def _concerns(view: str, what: str, of: str | None) -> bool:
         return what == COUNTS
     if kind == CORRECTED_VIEW:
         return what not in (COUNTS, _SETTINGS["judges"]) and not (which and what == _SETTINGS["label_view"])
-    return what in (TRIALS, VERDICTS, _SETTINGS["rule"]) or (not which and what == _SETTINGS["judges"])
+    return what in (TRIALS, VERDICTS, _SETTINGS["rule"], _SETTINGS["scope"]) or (
+        not which and what == _SETTINGS["judges"]
+    )
 
 
 def _newest_rows(store: Store, views: tuple[str, ...]) -> Iterator[tuple[str, str | None, str]]:

@@ -17,6 +17,7 @@ from gnomon.calibration.observations.frames import (
 from gnomon.calibration.results.audit import CallStates, RuleComparison, RuleRow
 from gnomon.data.records import Arm, VerdictState
 from gnomon.data.results import Estimate
+from gnomon.data.storage.design_scope import count_outside
 from gnomon.data.storage.store import Store
 
 
@@ -38,7 +39,10 @@ def compare_rules(store: Store, rules: Sequence[str]) -> RuleComparison:
     judges = judge_frame(store)
     heard = verdict_frame(store, judges["version"].tolist())
     names = dict(zip(judges["version"], judges["name"], strict=True))
-    joined = complete_verdicts(heard).merge(trial_frame(store), on="trial")
+    trials, outside = trial_frame(store), count_outside(store)
+    if outside:
+        heard = heard[heard["trial"].isin(trials["trial"])]
+    joined = complete_verdicts(heard).merge(trials, on="trial")
     rows: list[RuleRow] = []
     for rule in rules:
         told = with_outcomes(joined, rule)
@@ -48,7 +52,7 @@ def compare_rules(store: Store, rules: Sequence[str]) -> RuleComparison:
     arms = [str(arm) for arm in Arm]
     rows.sort(key=lambda row: (order.index(row.judge), arms.index(row.arm)))
     states = tuple(_call_states(heard, *pair) for pair in names.items())
-    return RuleComparison(rules=tuple(rules), rows=tuple(rows), states=states)
+    return RuleComparison(rules=tuple(rules), rows=tuple(rows), states=states, outside_design=outside)
 
 
 def _rule_row(judge: str, arm: str, rule: str, part: pd.DataFrame) -> RuleRow:

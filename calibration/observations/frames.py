@@ -14,6 +14,7 @@ from gnomon.data.errors import UnknownNameError
 from gnomon.data.facts import CORE_FACTS, PASSED, further_names
 from gnomon.data.outcomes import Outcome, is_event, is_pass, rule_named
 from gnomon.data.records import IMPORTED, Arm, Facts, FurtherFacts, Split, VerdictState
+from gnomon.data.storage.design_scope import design_conditions
 from gnomon.data.storage.fact_columns import further_columns
 from gnomon.data.storage.store import Store, split_chunks
 from gnomon.data.storage.tables import judges as judge_table
@@ -42,9 +43,9 @@ def judge_splits(kind: str, asked: Sequence[str] | None = None) -> tuple[str, ..
     return tuple(str(split) for split in (usual if asked is None else asked))
 
 
-def is_readable() -> tuple[ColumnElement[bool], ...]:
-    """What makes a trial one that judges read and that gave an answer, as conditions of a query."""
-    return trial_table.c.error.is_(None), trial_table.c.arm.in_(judged_arms())
+def is_readable(store: Store) -> tuple[ColumnElement[bool], ...]:
+    """What makes a trial one that judges read, that gave an answer and that belongs to the design, as conditions."""
+    return trial_table.c.error.is_(None), trial_table.c.arm.in_(judged_arms()), *design_conditions(store)
 
 
 def trial_frame(store: Store) -> pd.DataFrame:
@@ -62,14 +63,14 @@ def trial_frame(store: Store) -> pd.DataFrame:
         column.layer,
         column.split,
     )
-    return store.read_frame(query.where(*is_readable()).order_by(column.id))
+    return store.read_frame(query.where(*is_readable(store)).order_by(column.id))
 
 
 def readable_trials(store: Store) -> list[str]:
     """Ids of the trials of `trial_frame`, in order."""
     with store.read_transaction() as connection:
         return list(
-            connection.execute(select(trial_table.c.id).where(*is_readable()).order_by(trial_table.c.id)).scalars()
+            connection.execute(select(trial_table.c.id).where(*is_readable(store)).order_by(trial_table.c.id)).scalars()
         )
 
 
@@ -83,7 +84,7 @@ def study_arms(store: Store, *, judged: bool = False) -> list[str]:
     judged : bool, default False
         Only arms with a verdict.
     """
-    query = select(trial_table.c.arm).distinct().where(*is_readable())
+    query = select(trial_table.c.arm).distinct().where(*is_readable(store))
     if judged:
         query = query.where(exists().where(verdict_table.c.trial == trial_table.c.id))
     return arms_in(store.read_frame(query))

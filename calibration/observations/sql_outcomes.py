@@ -70,6 +70,6 @@ def disputed_trials(store: Store, versions: Sequence[str]) -> set[str]:
     """
     letter = _outcome_letter(rule_named(load_settings(store).rule))
     query = select(_verdict.trial).join(tables.trials, _trial.id == _verdict.trial)
-    query = query.where(is_counted_verdict(versions), *is_readable()).group_by(_verdict.trial)
+    query = query.where(is_counted_verdict(versions), *is_readable(store)).group_by(_verdict.trial)
     with store.read_transaction() as connection:
         return set(connection.execute(query.having(func.min(letter) != func.max(letter))).scalars())

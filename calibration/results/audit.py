@@ -301,11 +301,13 @@ class CallStates(ResultPart):
 
 
 class RuleComparison(ResultPart):
-    """Stored verdicts counted under several outcome rules."""
+    """Stored verdicts on the trials of the design, counted under several outcome rules."""
 
     rules: tuple[str, ...]
     rows: tuple[RuleRow, ...]
     states: tuple[CallStates, ...]
+    outside_design: int = 0
+    """Trials made under another design than the study file has now: nothing counts them."""
 
 
 class RecountDocument(ResultDocument):
@@ -317,3 +319,5 @@ class RecountDocument(ResultDocument):
     rules: tuple[str, ...]
     rows: tuple[RuleRow, ...]
     states: tuple[CallStates, ...]
+    outside_design: int = 0
+    """Trials made under another design than the study file has now: nothing counts them."""

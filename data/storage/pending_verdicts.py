@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, Select, func, select
 
 from gnomon.data.arms import judged_arms
 from gnomon.data.records import Trial
+from gnomon.data.storage.design_scope import design_conditions
 from gnomon.data.storage.store import Store, trial_of
 from gnomon.data.storage.tables import judges, trials, verdicts
 
@@ -43,7 +44,7 @@ def pending_trials(
     while left is None or left > 0:
         size = PAGE if left is None else min(PAGE, left)
         with store.read_transaction() as connection:
-            page = connection.execute(_pending_query(judge, samples).where(trials.c.id > last).limit(size)).all()
+            page = connection.execute(_pending_query(store, judge, samples).where(trials.c.id > last).limit(size)).all()
         if not page:
             return
         held = _stored_samples(store, judge, [row.id for row in page]) if samples > 1 else {}
@@ -66,7 +67,7 @@ def count_missing(store: Store, judge: str, *, samples: int = 1, limit: int | No
     limit : int, optional
         Greatest number of trials.
     """
-    wanting = _pending_query(judge, samples).limit(limit).subquery()
+    wanting = _pending_query(store, judge, samples).limit(limit).subquery()
     given = select(func.count()).where(
         verdicts.c.judge == judge, verdicts.c.sample < samples, verdicts.c.trial.in_(select(wanting.c.id))
     )
@@ -126,12 +127,16 @@ def tokens_used(store: Store, name: str) -> tuple[int, int]:
     return int(sent), int(received)
 
 
-def _pending_query(judge: str, samples: int) -> Select[Any]:
-    """Answered trials of judged arms that have fewer verdicts than samples, by id."""
+def _pending_query(store: Store, judge: str, samples: int) -> Select[Any]:
+    """Answered trials of the design and of judged arms that have fewer verdicts than samples, by id."""
     own = (verdicts.c.trial == trials.c.id) & (verdicts.c.judge == judge) & (verdicts.c.sample < samples)
     given = select(func.count()).select_from(verdicts).where(own).correlate(trials).scalar_subquery()
     judged = trials.c.arm.in_(judged_arms())
-    return select(trials).where(trials.c.error.is_(None), judged, given < samples).order_by(trials.c.id)
+    return (
+        select(trials)
+        .where(trials.c.error.is_(None), judged, given < samples, *design_conditions(store))
+        .order_by(trials.c.id)
+    )
 
 
 def _stored_samples(store: Store, judge: str, ids: Sequence[str]) -> dict[str, set[int]]:

@@ -50,8 +50,8 @@ SETTINGS_CHANGED = "settings_changed"
 """Kind of event: settings that decide what counts have changed; the detail `changed` names them."""
 IMPORTED = "import"
 """Kind of event: facts were imported; the detail `new` counts them by table."""
-COUNTING_SETTINGS = ("rule", "label_view", "truth", "rater_kinds", "admitted_raters", "fit_judges")
-"""Settings that decide which verdicts and labels count, and how; of the judges, the first."""
+COUNTING_SETTINGS = ("rule", "label_view", "truth", "rater_kinds", "admitted_raters", "fit_judges", "scope")
+"""Settings that decide which trials, verdicts and labels count, and how; of the judges, the first."""
 CONDITION = tuple(part.name for part in fields(Condition))
 TRIAL = tuple(part.name for part in fields(Trial) if part.name != "condition")
 VERDICT = tuple(part.name for part in fields(Verdict) if part.name != "facts")

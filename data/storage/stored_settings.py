@@ -25,3 +25,4 @@ class StoredSettings(TypedDict, total=False):
     admitted_raters: list[str]
     fit_judges: list[str]
     design: dict[str, JsonValue]
+    scope: dict[str, JsonValue]

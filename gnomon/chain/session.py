@@ -9,10 +9,13 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
+from pydantic import JsonValue
 from sqlalchemy import select
 
+from gnomon.chain.planned_scope import planned_scope
 from gnomon.chain.progress import SILENT, ProgressListener
 from gnomon.data import bundled
+from gnomon.data.errors import StudyFileError
 from gnomon.data.facts import FACTS
 from gnomon.data.files import write_atomically
 from gnomon.data.records import IMPORTED
@@ -83,13 +86,14 @@ def opened(folder: Path, *, spare_judges: bool = False, listener: ProgressListen
     file, broken = read_study_tolerating_judges(folder) if spare_judges else (read_study(folder), {})
     store = Store.open(database_url(folder, file))
     try:
-        sync_settings(store, file, list(broken))
+        sync_settings(store, file, list(broken), folder)
+        check_subjects(store, file, folder / FILE)
         yield OpenStudy(folder, file, store, broken, listener)
     finally:
         store.close()
 
 
-def sync_settings(store: Store, file: StudyFile, broken: Sequence[str] = ()) -> None:
+def sync_settings(store: Store, file: StudyFile, broken: Sequence[str] = (), folder: Path | None = None) -> None:
     """Store the settings that readers of the database need, and add the bundled data that the file names.
 
     Parameters
@@ -100,15 +104,52 @@ def sync_settings(store: Store, file: StudyFile, broken: Sequence[str] = ()) -> 
         The study file.
     broken : sequence of str
         Names of judges whose tables are invalid.
+    folder : Path, optional
+        The study's folder, where protocols in files lie; without it the scope of the design stays as it was stored.
     """
-    store.update_settings(lambda held: _study_settings(store, file, held, broken))
+    scope = None if folder is None else planned_scope(file, folder)
+    store.update_settings(lambda held: _study_settings(store, file, held, broken, scope))
     if file.counts == "published":
         bundled.add_published(store)
     if file.labels.calibration_set:
         bundled.calibration_set().add_to_store(store)
 
 
-def _study_settings(store: Store, file: StudyFile, held: StoredSettings, broken: Sequence[str]) -> StoredSettings:
+def check_subjects(store: Store, file: StudyFile, where: Path) -> None:
+    """Raise `StudyFileError` if the file says something else of a steered model than its stored trials.
+
+    Parameters
+    ----------
+    store : Store
+        The study's store.
+    file : StudyFile
+        The study file.
+    where : Path
+        Its path, for the message.
+    """
+    if file.design is None or file.imported:
+        return
+    with store.read_transaction() as connection:
+        steered = set(connection.execute(select(tables.vectors.c.subject).distinct()).scalars())
+    kept = {subject.name: subject for subject in store.load_subjects() if subject.name in steered}
+    for spec in file.subjects:
+        for name in ("parameters", "family", "variant"):
+            stored = getattr(kept.get(spec.name), name, None)
+            given = getattr(spec, name) if name in spec.model_fields_set else None
+            if None not in (stored, given) and stored != given:
+                raise StudyFileError(
+                    f"{where}: subject '{spec.name}': {name} is {_as_toml(given)} here and was {_as_toml(stored)} when "
+                    "its trials were made: write that, or give the subject another name"
+                )
+
+
+def _as_toml(value: object) -> str:
+    return f"{value:_.15g}" if isinstance(value, float) else f'"{value}"'
+
+
+def _study_settings(
+    store: Store, file: StudyFile, held: StoredSettings, broken: Sequence[str], scope: dict[str, JsonValue] | None
+) -> StoredSettings:
     """The study's settings from its file, given those that the store holds."""
     settings: StoredSettings = {
         "name": file.name,
@@ -124,6 +165,8 @@ def _study_settings(store: Store, file: StudyFile, held: StoredSettings, broken:
         "fit_judges": list(file.fit.judges),
         "design": file.design.model_dump(mode="json") if file.design else {},
     }
+    if scope is not None or "scope" in held:
+        settings["scope"] = held["scope"] if scope is None else scope
     if broken:  # the order of judges is that of the whole file, which has to be corrected first
         settings["judges"] = held.get("judges", settings["judges"])
     if file.imported:

@@ -161,8 +161,8 @@ def release_reservations(study: OpenStudy, names: Sequence[str] = ()) -> list[Re
     names : sequence of str
         Names of the judges; empty for all that a server answers for.
     """
-    from gnomon.data.storage.judge_spending import release_reservations
     from gnomon.judging.client.budget import BudgetLedger
+    from gnomon.judging.judge_spending import release_reservations
     from gnomon.judging.kinds import JUDGE_KINDS
 
     wanted = study.file.select_known("judge", [spec.name for spec in study.file.judges], names)

@@ -59,7 +59,7 @@ def import_files(
             if parsed.study_settings and _is_empty(study.store):
                 study.store.save_settings(parsed.study_settings)
             landed = parsed.ingest_into(study.store)
-            sync_settings(study.store, study.file)
+            sync_settings(study.store, study.file, folder=study.folder)
             if landed.new.get("labels") or (landed.new.get("verdicts") and study.store.count_rows(tables.labels)):
                 notes = label_notes(study.store, study.file.labels.view)
     document = _import_document(parsed, folder, paths, landed, made)

@@ -69,6 +69,8 @@ class EstimatesDocument(ResultDocument):
     subjects: tuple[str, ...]
     trials: int
     """Stored trials; in a study of counts the trials behind the counts."""
+    outside_design: int = 0
+    """Those made under another design than the study file has now: no estimate counts them."""
     verdicts: int
     labels: int
     """Label events."""

@@ -10,6 +10,7 @@ from gnomon.calibration.labels.truth_summary import summarize_truth
 from gnomon.console import format_points, format_rate
 from gnomon.data.arms import EVENT_RATE
 from gnomon.data.storage import tables
+from gnomon.data.storage.design_scope import count_outside, describe_outside
 from gnomon.data.study_settings import load_settings
 from gnomon.render.documents import (
     DiagnosticsSummary,
@@ -73,6 +74,7 @@ def estimates_document(study: OpenStudy, fits: Sequence[StoredFit]) -> Estimates
         study=study.file.name,
         subjects=subjects,
         trials=_trial_counts(study),
+        outside_design=(outside := count_outside(store)),
         verdicts=study.store.count_rows(tables.verdicts),
         labels=(labels := study.store.count_rows(tables.labels)),
         truth=summarize_truth(store, load_settings(store).label_view) if labels else None,
@@ -88,6 +90,7 @@ def estimates_document(study: OpenStudy, fits: Sequence[StoredFit]) -> Estimates
         missing_verdicts=tuple(missing_verdict_ranges(store, judged)) if judged else (),
         warnings=(
             *study_caveats(fit.view for fit in passed),
+            *filter(None, [describe_outside(outside)]),
             *(line for fit in passed for line in fit.result.cautions),
         ),
     )

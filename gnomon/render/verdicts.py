@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from gnomon.calibration.results.audit import RecountDocument
 from gnomon.console import format_rate
 from gnomon.data.results import Estimate
+from gnomon.data.storage.design_scope import describe_outside
 
 if TYPE_CHECKING:
     from gnomon.chain.verdict_collection import FlipRateReport, ReleasedReservation
@@ -100,6 +101,8 @@ def print_recount(document: RecountDocument) -> None:
     console.print(table)
     for state in document.states:
         console.print(f"judge {state.judge}: {format_rate(state.not_ok)} of {state.calls:,} calls not ok, not counted")
+    if document.outside_design:
+        console.print(describe_outside(document.outside_design), soft_wrap=True)
     console.print(
         "* the study's rule ('rule' in study.toml), which its estimates use; no judge was called", soft_wrap=True
     )

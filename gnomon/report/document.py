@@ -428,6 +428,8 @@ def _limits_section(found: StudyOverview, fits: Mapping[str, FitFrames]) -> Repo
         made.lines += [f"{TITLES[view.split(':')[0]]}. {note.text}" for note in withheld_notices(fit.refused)]
     if len(found.missing):
         made.lines.append(f"{len(found.missing):,} planned conditions lack trials.")
+    if found.outside:
+        made.lines.append(found.outside)
     made.lines = made.lines or ["No estimate was withheld."]
     return made
 

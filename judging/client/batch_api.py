@@ -11,7 +11,6 @@ from openai.types import Batch
 
 from gnomon.data.errors import JudgeError
 from gnomon.data.records import JudgeVersion, Trial, Verdict, canonical_hash, utc_timestamp
-from gnomon.data.storage.judge_spending import TokenCounts
 from gnomon.judging.client.budget import BudgetSpentError, prompt_size
 from gnomon.judging.client.call_errors import RETRY, CallFailedError, classify_complaint
 from gnomon.judging.client.circuit_breaker import CircuitBreaker
@@ -20,6 +19,7 @@ from gnomon.judging.client.endpoint import Endpoint
 from gnomon.judging.client.error_body import read_complaint
 from gnomon.judging.client.rate_limit import Sleep
 from gnomon.judging.config import JudgeConfig
+from gnomon.judging.judge_spending import TokenCounts
 from gnomon.judging.protocols import JudgeCase
 from gnomon.judging.rubrics.blind import JudgePrompt
 from gnomon.judging.run_state import RunState

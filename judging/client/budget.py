@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from pydantic import JsonValue
 
-from gnomon.data.storage.judge_spending import OtherRuns, TokenCounts
 from gnomon.judging.config import JudgeConfig
+from gnomon.judging.judge_spending import OtherRuns, TokenCounts
 from gnomon.judging.run_state import InMemoryAccount, RunAccount
 
 MILLION = 1_000_000

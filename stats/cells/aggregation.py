@@ -34,6 +34,7 @@ from gnomon.data.errors import NotEnoughDataError
 from gnomon.data.facts import CORE_FLAGS, facts_from_answers
 from gnomon.data.outcomes import OutcomeRule, rule_named
 from gnomon.data.records import NONE, OTHER, Arm, Facts, RaterRole, Split, VerdictState, canonical_hash
+from gnomon.data.storage.design_scope import design_conditions
 from gnomon.data.storage.fact_columns import further_value
 from gnomon.data.storage.store import Store, split_chunks
 from gnomon.data.storage.tables import counts, subjects, trials, verdicts
@@ -249,9 +250,9 @@ def judged_cells(store: Store, judge: str | None = None, *, rule: OutcomeRule | 
     """
     version, name = _judge_versions(store, None if judge is None else [judge])[0]
     rule = rule or _study_rule(store)
-    read = _class_reader(rule)
+    read, planned = _class_reader(rule), design_conditions(store)
     with store.read_transaction() as connection:
-        tally = _tally_by_class(connection, [version], rule, read)
+        tally = _tally_by_class(connection, [version], rule, read, planned)
     known = {(condition, said): n for (condition, said, _), n in tally.items() if n and said[0] is not None}
     if not known:
         raise NotEnoughDataError(f"judge '{name}': no verdict that counts: run `gnomon judge` and look at its errors")
@@ -296,9 +297,9 @@ def pattern_cells(store: Store, judges: Sequence[str] | None = None, view: str =
     read = _class_reader(rule)
     people = labels.loc[labels["role"] != str(RaterRole.ADJUDICATOR), "rater"]
     raters = tuple(sorted(people.unique())) if truth.keeps_voices else ()
-    reference = reference_labels_of(labels, truth)
+    reference, planned = reference_labels_of(labels, truth), design_conditions(store)
     with store.read_transaction() as connection:
-        tally = _tally_by_class(connection, versions, rule, read)
+        tally = _tally_by_class(connection, versions, rule, read, planned)
         for (condition, said, told), trained in _labelled_trials(
             connection, versions, (reference, labels), raters, rule, read
         ):
@@ -382,9 +383,13 @@ def _decode_verdicts(code: int, judges: int, concept: str | None, facts: FactCod
 
 
 def _tally_by_class(
-    connection: Connection, versions: Sequence[str], rule: OutcomeRule, read: ClassReader
+    connection: Connection,
+    versions: Sequence[str],
+    rule: OutcomeRule,
+    read: ClassReader,
+    planned: Sequence[ColumnElement[bool]],
 ) -> Counter[PatternKey]:
-    """Number of trials by condition and by the judges' classes.
+    """Number of trials by condition and by the judges' classes, of trials that meet `planned`.
 
     The database reads the conditions in the order of an index, without sorting all trials, and lists the codes of each
     condition's trials. Failed trials are not marked in the index and are subtracted afterwards.
@@ -392,8 +397,8 @@ def _tally_by_class(
     coded = FactCode(rule.reads)
     source, code = _verdict_code(versions, coded)
     axes, said = [trials.c[axis] for axis in TRIAL_AXES], cast(code, String)
-    every = select(*axes, func.aggregate_strings(said, ",")).select_from(source).group_by(*axes)
-    failed = select(*axes, said).select_from(source).where(trials.c.error.is_not(None))
+    every = select(*axes, func.aggregate_strings(said, ",")).select_from(source).where(*planned).group_by(*axes)
+    failed = select(*axes, said).select_from(source).where(trials.c.error.is_not(None), *planned)
     about = _size_and_variant(connection)
     tally: Counter[PatternKey] = Counter()
     for sign, rows in ((1, every), (-1, failed)):

@@ -14,6 +14,7 @@ from gnomon.calibration.error_rates.label_randomness import (
 )
 from gnomon.calibration.labels.sampling_strata import LOOKS_AGAIN
 from gnomon.calibration.results.error_rates import NonrandomLabels
+from gnomon.data.storage.design_scope import design_conditions
 from gnomon.data.storage.store import Store
 from gnomon.data.storage.tables import labels as label_table
 from gnomon.data.storage.tables import trials as trial_table
@@ -42,7 +43,9 @@ def label_cautions(store: Store, patterns: VerdictPatternCells) -> list[str]:
     query = select(trial_table.c.arm, column.stratum, column.probability).distinct()
     declared = arms_with_declared_choice(
         store.read_frame(
-            query.join(trial_table, trial_table.c.id == column.trial).where(column.stratum.not_in(LOOKS_AGAIN))
+            query.join(trial_table, trial_table.c.id == column.trial).where(
+                column.stratum.not_in(LOOKS_AGAIN), *design_conditions(store)
+            )
         )
     )
     arms = [arm for arm in arms_present(patterns) if arm not in declared]

@@ -31,6 +31,7 @@ def list_notices(found: StudyOverview) -> list[Notice]:
     """Notices about the study, worst first."""
     notes = [
         *_about_counts(found),
+        *([Notice("warning", found.outside)] if found.outside else []),
         *_about_fits(found),
         *_about_trials(found),
         *_about_judges(found),

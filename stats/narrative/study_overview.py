@@ -18,6 +18,7 @@ from gnomon.calibration.results.truth_summary import TruthSummary
 from gnomon.data.arms import ARMS, ArmSpec, judged_arms
 from gnomon.data.records import Exposure, LabelKind
 from gnomon.data.storage import tables
+from gnomon.data.storage.design_scope import design_conditions, outside_sentence
 from gnomon.data.storage.store import Store
 from gnomon.data.study_settings import PlannedDesign, StudySettings, load_settings
 from gnomon.stats.outdated_fits import outdated_fits
@@ -36,7 +37,7 @@ class StudyOverview:
     `failed` trials; `missing` the planned conditions that lack answers; `states` verdicts by judge and state; `labels`
     the reference label of each trial with its arm; `events` all label events of people; `truth` the rule that makes one
     truth of several raters' labels; `fits` the newest fit of each view;
-    `measured` the counts of measures that judges do not read.
+    `measured` the counts of measures that judges do not read; `outside` says how many trials lie outside the design.
     """
 
     settings: StudySettings
@@ -49,6 +50,7 @@ class StudyOverview:
     outdated: dict[str, tuple[str, ...]]
     truth: TruthSummary
     measured: list[MeasureCount]
+    outside: str = ""
 
     @property
     def counts_only(self) -> bool:
@@ -89,6 +91,8 @@ def summarize_study(store: Store) -> StudyOverview:
     cells = _cell_counts(store)
     judges = judge_frame(store)
     query = select(_verdict.judge, _verdict.state, func.count().label("n")).where(_verdict.sample == 0)
+    if planned := design_conditions(store):
+        query = query.join(tables.trials, _trial.id == _verdict.trial).where(*planned)
     states = store.read_frame(
         query.where(_verdict.judge.in_(list(judges["version"]))).group_by(_verdict.judge, _verdict.state)
     )
@@ -107,6 +111,7 @@ def summarize_study(store: Store) -> StudyOverview:
         fits=sorted(newest_fits(store).values(), key=lambda fit: fit.view),
         outdated=outdated_fits(store),
         truth=summarize_truth(store, view),
+        outside=outside_sentence(store),
         measured=all_measure_counts(store, [str(name) for name in cells["subject"].unique()]),
     )
 
@@ -116,7 +121,7 @@ def _cell_counts(store: Store) -> pd.DataFrame:
     answered = func.count().filter(_trial.error.is_(None)).label("n")
     failed = func.count(_trial.error).label("failed")
     query = select(*axes, tables.protocols.c.name.label("protocol"), answered, failed)
-    query = query.join(tables.protocols, tables.protocols.c.hash == _trial.protocol)
+    query = query.join(tables.protocols, tables.protocols.c.hash == _trial.protocol).where(*design_conditions(store))
     return store.read_frame(query.group_by(*axes, tables.protocols.c.name).order_by(*axes))
 
 

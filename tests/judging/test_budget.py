@@ -15,9 +15,9 @@ from judging_server import Answer
 from gnomon.data.errors import JudgeError
 from gnomon.data.records import JudgeVersion, Verdict
 from gnomon.data.storage import tables
-from gnomon.data.storage.judge_spending import JudgeRunRow, TokenCounts, release_reservations
 from gnomon.data.storage.store import Store
 from gnomon.judging.client.completion import MOST_TOKENS, read_response
+from gnomon.judging.judge_spending import JudgeRunRow, TokenCounts, release_reservations
 from gnomon.judging.judges.openai_compatible import OpenAICompatibleJudge
 from gnomon.judging.protocols import JudgeCase
 from gnomon.judging.run_state import InMemoryRunState, StoredRunState

@@ -16,8 +16,8 @@ from gnomon.data.maintenance.replicate import back_up_store, copy_tables, move_s
 from gnomon.data.records import Facts, JudgeVersion, Label, Verdict
 from gnomon.data.storage import tables
 from gnomon.data.storage.engines import sqlite_url
-from gnomon.data.storage.judge_spending import JudgeRunRow, TokenCounts
 from gnomon.data.storage.store import Store
+from gnomon.judging.judge_spending import JudgeRunRow, TokenCounts
 
 YES = Facts(claims=True, concept="ocean", coherent=True, refused=False)
 

@@ -1,0 +1,157 @@
+"""Which stored trials belong to the design as the study file has it now. Figures count these alone.
+
+A study file may change after trials were made: another scale of the vectors, another seed, a concept less. Trials of
+both designs have the same names of concepts and strengths, and are not the same experiment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from weakref import WeakKeyDictionary
+
+from pydantic import BaseModel, ConfigDict, JsonValue
+from sqlalchemy import ColumnElement, Connection, and_, false, func, not_, or_, select
+
+from gnomon.data.records import GENERATED
+from gnomon.data.storage.store import Store
+from gnomon.data.storage.tables import trials, vectors
+
+SCOPE = "scope"
+"""The study setting that holds a `DesignScope`."""
+
+
+class DesignScope(BaseModel):
+    """The conditions that a design plans, as they stand in trials.
+
+    Attributes
+    ----------
+    seed : int
+        The study's seed.
+    arms, concepts, layers, strengths, spans : tuple
+        Values of the axes.
+    protocols : tuple of str or None
+        Hashes of the protocols with all their questions; None where a protocol's file cannot be read.
+    method, normalisation : str
+        How concept vectors are made, as their recipes say.
+    exclude : tuple of dict
+        Conditions that are not planned: values by axis.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    seed: int
+    arms: tuple[str, ...]
+    concepts: tuple[str, ...]
+    layers: tuple[int, ...]
+    strengths: tuple[float, ...]
+    spans: tuple[str, ...]
+    protocols: tuple[str, ...] | None
+    method: str
+    normalisation: str
+    exclude: tuple[dict[str, tuple[str | int | float, ...]], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Outside:
+    """Trials outside the design, for one state of a study: their number and the condition that finds them."""
+
+    state: tuple[object, ...]
+    count: int
+    condition: ColumnElement[bool]
+
+
+_KNOWN: WeakKeyDictionary[Store, _Outside] = WeakKeyDictionary()
+
+
+def design_conditions(store: Store) -> tuple[ColumnElement[bool], ...]:
+    """Conditions on trials that belong to the design as it stands; none where all stored trials do.
+
+    Only trials that the study generated are asked: those of subjects that it holds vectors of.
+    """
+    outside = _find_outside(store)
+    return (not_(outside.condition),) if outside.count else ()
+
+
+def count_outside(store: Store) -> int:
+    """Number of stored trials that were generated under another design than the study file has now."""
+    return _find_outside(store).count
+
+
+def outside_sentence(store: Store) -> str:
+    """How many trials no figure counts because they lie outside the design; empty if there are none."""
+    return describe_outside(count_outside(store))
+
+
+def describe_outside(number: int) -> str:
+    """That a number of trials lies outside the design; empty for 0."""
+    if not number:
+        return ""
+    trials_lie = "1 trial lies" if number == 1 else f"{number:,} trials lie"
+    return (
+        f"{trials_lie} outside the design in study.toml (its seed, vectors, protocols or conditions have changed "
+        "since) and no figure counts them."
+    )
+
+
+def _find_outside(store: Store) -> _Outside:
+    """Looked up again when trials or vectors were added, or the design was changed."""
+    held = store.study_settings().get(SCOPE)
+    with store.read_transaction() as connection:
+        sizes = [
+            connection.execute(select(func.count()).select_from(table)).scalar_one() for table in (trials, vectors)
+        ]
+        state = (repr(held), *sizes)
+        known = _KNOWN.get(store)
+        if known is None or known.state != state:
+            known = _Outside(state, 0, false())
+            if held and all(sizes):
+                condition = _outside_condition(connection, DesignScope.model_validate(held))
+                query = select(func.count()).select_from(trials).where(condition)
+                known = _Outside(state, int(connection.execute(query).scalar_one()), condition)
+            _KNOWN[store] = known
+    return known
+
+
+def _outside_condition(connection: Connection, scope: DesignScope) -> ColumnElement[bool]:
+    trial = trials.c
+    steered = list(connection.execute(select(vectors.c.subject).distinct()).scalars())
+    planned = [
+        trial.study_seed == scope.seed,
+        trial.arm.in_(scope.arms),
+        or_(trial.concept.is_(None), trial.concept.in_(scope.concepts)),
+        or_(trial.layer.is_(None), and_(trial.layer.in_(scope.layers), trial.strength.in_(scope.strengths))),
+        trial.span.in_(scope.spans),
+        *(not_(_rule_condition(rule)) for rule in scope.exclude),
+    ]
+    if scope.protocols is not None:
+        planned.append(trial.protocol.in_(scope.protocols))
+    if others := _vectors_of_others(connection, scope):
+        planned.append(or_(trial.vector.is_(None), trial.vector.not_in(others)))
+    return and_(trial.source == GENERATED, trial.subject.in_(steered), not_(and_(*planned)))
+
+
+def _rule_condition(rule: dict[str, tuple[str | int | float, ...]]) -> ColumnElement[bool]:
+    """Trials that agree with an exclusion; one without a vector has only an arm and a protocol."""
+    agrees = [trials.c[axis].in_(values) for axis, values in rule.items()]
+    if rule.keys() - {"arm", "protocol"}:
+        agrees.append(trials.c.layer.is_not(None))
+    return func.coalesce(and_(*agrees), false())
+
+
+def _vectors_of_others(connection: Connection, scope: DesignScope) -> Sequence[str]:
+    """Hashes of vectors whose recipe is not that of the design; additions go with the concept's vector they are of."""
+    content = vectors.c.content
+    method, scale = content["method"].as_string(), content["normalisation"].as_string()
+    rows = connection.execute(select(vectors.c.hash, method, scale)).all()
+    mine = {hash_ for hash_, how, norm in rows if (how, norm) == (scope.method, scope.normalisation)}
+    others = {hash_ for hash_, _, norm in rows if norm is not None} - mine
+    derived = select(vectors.c.hash, content).where(scale.is_(None))
+    for hash_, recipe in connection.execute(derived):
+        if isinstance(recipe, dict) and others.intersection(map(_text, recipe.values())):
+            others.add(hash_)
+    return sorted(others)
+
+
+def _text(value: JsonValue) -> str:
+    return value if isinstance(value, str) else ""

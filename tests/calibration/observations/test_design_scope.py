@@ -1,0 +1,214 @@
+"""Figures are of the design as the study file has it now, and say how many trials of an earlier one are left out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import pytest
+
+from gnomon.calibration.audit.rule_comparison import compare_rules
+from gnomon.calibration.labels.views import rater_labels
+from gnomon.calibration.observations.frames import trial_frame
+from gnomon.chain.planned_scope import planned_scope
+from gnomon.chain.session import OpenStudy, check_subjects, sync_settings
+from gnomon.chain.trial_generation import _sweep_design
+from gnomon.data.arms import ARMS, judged_arms
+from gnomon.data.errors import StudyFileError
+from gnomon.data.records import Facts, JudgeVersion, Label, Subject, Trial, Verdict
+from gnomon.data.storage import tables
+from gnomon.data.storage.design_scope import count_outside, outside_sentence
+from gnomon.data.storage.pending_verdicts import count_missing
+from gnomon.generation.prompts.protocol import load_protocol
+from gnomon.generation.sweeps.trial_factory import all_protocols, plan_trials
+from gnomon.generation.vectors.additions import addition_of
+from gnomon.generation.vectors.vector_methods import recipe_hash, recipe_of
+from gnomon.stats.cells.aggregation import judged_cells, pattern_cells
+from gnomon.stats.narrative.next_steps import list_notices
+from gnomon.stats.narrative.study_overview import summarize_study
+from gnomon.stats.outdated_fits import outdated_fits
+from gnomon.study_file import StudyFile
+
+NO = Facts(claims=False, concept="none", coherent=True, refused=False)
+FILE = {
+    "name": "t",
+    "seed": 1,
+    "subjects": [{"name": "tiny", "parameters": 10_000, "family": "llama"}],
+    "design": {
+        "concepts": ["ocean", "fear"],
+        "layers": [1, 2],
+        "strengths": [1.0, 2.5],
+        "arms": judged_arms(),
+        "replicates": dict.fromkeys(ARMS, 2),
+    },
+}
+
+
+@dataclass
+class Named:
+    """As much of a subject as planning takes."""
+
+    name: str = "tiny"
+    revision: str = "r"
+    layers: int = 4
+
+
+def study(**changes):
+    """The study file with changes in its design, and in the rest where a key stands there."""
+    rest = {key: changes.pop(key) for key in ("seed", "subjects") if key in changes}
+    return StudyFile.model_validate({**FILE, **rest, "design": {**FILE["design"], **changes}})
+
+
+def generate(store, file, folder):
+    """What `gnomon generate` stores of a design, without a model; returns the ids."""
+    design = _sweep_design(OpenStudy(folder, file, store), file.design)
+    protocols = [load_protocol(name) for name in design.protocols]
+    planned = plan_trials(design, Named(), protocols)
+    store.add_subjects([Subject("tiny", 10_000.0, "llama", "instruct", "r")])
+    for protocol in all_protocols(design, protocols):
+        store.add_protocol(protocol.protocol_hash, protocol.name, protocol.stored_content())
+    for arm in (arm for arm in design.arms if ARMS[arm].is_steered):
+        for concept in design.concepts:
+            for layer in design.layers:
+                addition, base = addition_of(arm), recipe_hash("r", concept, layer, design.vectors)
+                recipe = recipe_of("r", concept, layer, design.vectors)
+                content = recipe if addition.recipe is None else addition.recipe(base)
+                about = {"subject": "tiny", "concept": concept, "layer": layer, "norm": 1.0}
+                store.add_vector(addition.vector_hash(base), content=content, **about)
+    made = [Trial(one.id, one.condition, one.replicate, one.trial_seed, "Nothing.", "stop", 1) for one in planned]
+    store.add_trials(made)
+    return [trial.id for trial in made]
+
+
+def written(text):
+    lines = [
+        'name = "p"',
+        'span = "generation"',
+        'marker = "Well?"',
+        "temperature = 1.0",
+        text,
+        "[[messages]]",
+        'role = "user"',
+    ]
+    return "\n".join([*lines, 'content = "Well?"', ""])
+
+
+@pytest.fixture
+def made(store, tmp_path):
+    """A study with all its trials, judged and labelled."""
+    ids = generate(store, study(), tmp_path)
+    sync_settings(store, study(), folder=tmp_path)
+    store.add_judge(JudgeVersion("v", "lexicon", "lexicon", {}))
+    store.add_verdicts([Verdict(id_, "v", NO) for id_ in ids])
+    store.add_labels([Label(id_, "ann", NO) for id_ in ids])
+    return ids
+
+
+CHANGES = {
+    "seed": {"seed": 2},
+    "scale": {"vectors": {"scale": "unit"}},
+    "method": {"vectors": {"method": "contrast"}},
+    "concept": {"concepts": ["ocean"]},
+    "strength": {"strengths": [1.0]},
+    "layer": {"layers": [1]},
+    "arm": {"arms": ["injection", "control"]},
+    "span": {"spans": ["all"]},
+    "excluded": {"exclude": [{"concept": "ocean", "layer": 1}]},
+    "excluded protocol": {"exclude": [{"arm": "control", "protocol": "plain"}]},
+}
+
+
+def test_every_trial_of_a_design_lies_inside_it(store, tmp_path):
+    """Also those of arms whose trials are asked other questions."""
+    file = study(arms=list(map(str, ARMS)))
+    generate(store, file, tmp_path)
+    sync_settings(store, file, folder=tmp_path)
+    assert count_outside(store) == 0
+    assert outside_sentence(store) == ""
+    sync_settings(store, study(arms=list(map(str, ARMS)), seed=2), folder=tmp_path)
+    assert count_outside(store) == store.count_rows(tables.trials)
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_what_a_change_leaves_outside_is_what_it_no_longer_plans(store, made, tmp_path, change):
+    file = study(**change)
+    sync_settings(store, file, folder=tmp_path)
+    design = _sweep_design(OpenStudy(tmp_path, file, store), file.design)
+    planned = {one.id for one in plan_trials(design, Named(), [load_protocol(name) for name in design.protocols])}
+    inside = set(made) & planned
+    assert count_outside(store) == len(made) - len(inside) > 0
+    assert set(trial_frame(store)["trial"]) == inside
+    assert set(rater_labels(store, "blind")["trial"]) == inside
+    overview = summarize_study(store)
+    assert overview.trial_count == len(inside)
+    assert any("outside the design" in notice.text for notice in list_notices(overview))
+    if inside:
+        assert judged_cells(store).counts.sum() == pattern_cells(store).count.sum() == len(inside)
+        compared = compare_rules(store, ["strict"])
+        assert sum(row.verdicts for row in compared.rows) == len(inside)
+        assert compared.outside_design == len(made) - len(inside)
+    generate(store, file, tmp_path)
+    assert set(trial_frame(store)["trial"]) == planned
+    sync_settings(store, study(), folder=tmp_path)
+    assert set(trial_frame(store)["trial"]) == set(made)
+
+
+def test_trials_outside_are_not_judged(store, tmp_path):
+    ids = generate(store, study(), tmp_path)
+    sync_settings(store, study(), folder=tmp_path)
+    asked = count_missing(store, "v")
+    sync_settings(store, study(concepts=["ocean"]), folder=tmp_path)
+    assert 0 < count_missing(store, "v") < asked == len(ids)
+
+
+def test_trials_of_a_protocol_that_was_edited_lie_outside(store, tmp_path):
+    (tmp_path / "p.toml").write_text(written("max_tokens = 60"), encoding="utf-8")
+    file = study(protocols=["p.toml"], arms=["injection", "control"])
+    made = generate(store, study(protocols=[str(tmp_path / "p.toml")], arms=["injection", "control"]), tmp_path)
+    sync_settings(store, file, folder=tmp_path)
+    assert count_outside(store) == 0
+    (tmp_path / "p.toml").write_text(written("max_tokens = 61"), encoding="utf-8")
+    sync_settings(store, file, folder=tmp_path)
+    assert count_outside(store) == len(made)
+    (tmp_path / "p.toml").unlink()
+    assert planned_scope(file, tmp_path)["protocols"] is None
+    sync_settings(store, file, folder=tmp_path)
+    assert count_outside(store) == 0
+
+
+def test_a_change_of_the_design_makes_a_fit_out_of_date_and_its_first_reading_does_not(store, tmp_path):
+    generate(store, study(), tmp_path)
+    sync_settings(store, study())
+    store.add_fit(
+        {"id": "f", "view": "judged", "status": "passed", "data_hash": "d", "seed": 1, "priors": {}}
+        | {"diagnostics": {}, "result": {}}
+    )
+    sync_settings(store, study(), folder=tmp_path)
+    assert outdated_fits(store) == {}
+    sync_settings(store, study(seed=2), folder=tmp_path)
+    assert outdated_fits(store) == {"judged": ("[design]",)}
+
+
+def test_imported_trials_are_of_no_design(store, make_trial, tmp_path):
+    trial = make_trial()
+    generate(store, study(), tmp_path)
+    other = replace(trial, id="0" * 32, source="table", condition=replace(trial.condition, subject="tiny"))
+    store.add_trials([other])
+    sync_settings(store, study(concepts=["fear"]), folder=tmp_path)
+    assert {trial.id, other.id} <= set(trial_frame(store)["trial"])
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"parameters": 7e10}, "parameters is 70_000_000_000 here and was 10_000 when"),
+        ({"family": "other"}, 'family is "other" here and was "llama" when'),
+        ({"variant": "base"}, 'variant is "base" here and was "instruct" when'),
+    ],
+)
+def test_a_fact_of_a_model_that_the_stored_trials_contradict_is_refused(store, tmp_path, given, said):
+    file = study(subjects=[{"name": "tiny", "family": "llama", **given}])
+    check_subjects(store, file, tmp_path / "study.toml")
+    generate(store, study(), tmp_path)
+    with pytest.raises(StudyFileError, match=said):
+        check_subjects(store, file, tmp_path / "study.toml")
+    check_subjects(store, study(subjects=[{"name": "tiny"}]), tmp_path / "study.toml")
