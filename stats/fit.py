@@ -424,9 +424,11 @@ def _sample_and_save(
         result = read(draws)
         checks = check_convergence(result.draws, draws)
         if checks.passed:
+            kept = None
             if plan.shelf is not None:
-                plan.shelf.save_draws(plan.view, plan.draws_key(model), to_cached_draws(model, plan.fit_id, draws))
-            return _save_fit(store, plan, PASSED, checks, result.content)
+                cached = to_cached_draws(model, plan.fit_id, draws)
+                kept = plan.shelf.save_draws(plan.view, plan.draws_key(model), cached)
+            return _save_fit(store, plan, PASSED, checks, result.content, kept)
     reason = f"the fit did not converge ({'; '.join(checks.reasons)})"
     lines = [WithheldEstimate(subject=str(name), reason=reason) for name in model.design.frame["subject"].unique()]
     return _save_fit(store, plan, FAILED, checks, refused_result(plan.result_view, plan.judge, lines, design))
@@ -436,7 +438,7 @@ def _reweighted_fit(
     store: Store, plan: FitRequest, model: OutcomeModel, read: Callable[[PosteriorDraws], ResultDraws], shelf: DrawCache
 ) -> StoredFit | None:
     """The fit reweighted from an earlier one's draws; None if there are none, or the weights are not reliable."""
-    old = shelf.load_draws(plan.view, plan.draws_key(model))
+    old = shelf.load_draws(plan.view, plan.draws_key(model), store.fit_of_draws)
     if old is None:
         return None
     plan = replace(plan, base=old.fit)
@@ -587,7 +589,14 @@ def _rater_rows(
         )
 
 
-def _save_fit(store: Store, plan: FitRequest, status: str, diagnostics: Diagnostics, result: FitResult) -> StoredFit:
+def _save_fit(
+    store: Store,
+    plan: FitRequest,
+    status: str,
+    diagnostics: Diagnostics,
+    result: FitResult,
+    draws_sha256: str | None = None,
+) -> StoredFit:
     fit = StoredFit(
         id=plan.fit_id,
         view=plan.view,
@@ -597,5 +606,6 @@ def _save_fit(store: Store, plan: FitRequest, status: str, diagnostics: Diagnost
         priors=plan.priors.as_dict(),
         diagnostics=diagnostics,
         result=result,
+        draws_sha256=draws_sha256,
     )
     return save_fit(store, fit)

@@ -107,7 +107,7 @@ def load_posterior(
     if data_hash != stored.data_hash:
         raise InputError(f"fit '{view}': the study's data have changed since: fit again, then take its draws")
     seed = stored.seed
-    draws = _kept_draws(model, stored, sampling_key(model, settings, seed), shelf)
+    draws = _kept_draws(store, model, stored, sampling_key(model, settings, seed), shelf)
     if draws is None:
         if stored.diagnostics.draws != settings.draws:
             settings = settings.retry_settings()
@@ -147,9 +147,11 @@ def _model_of(
     return corrected_model(patterns, priors, external), patterns.judges, hash_patterns(patterns, external)
 
 
-def _kept_draws(model: OutcomeModel, stored: StoredFit, key: str, shelf: DrawCache | None) -> PosteriorDraws | None:
+def _kept_draws(
+    store: Store, model: OutcomeModel, stored: StoredFit, key: str, shelf: DrawCache | None
+) -> PosteriorDraws | None:
     """Draws from the cache, if they are of this fit or those that it was reweighted from."""
-    kept = replace(shelf, reuse=True).load_draws(stored.view, key) if shelf else None
+    kept = replace(shelf, reuse=True).load_draws(stored.view, key, store.fit_of_draws) if shelf else None
     reweighted = stored.diagnostics.reweighted
     if kept is not None and reweighted is not None and kept.fit == reweighted.fit:
         return reweight_draws(model, kept).draws

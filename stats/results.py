@@ -465,6 +465,7 @@ class StoredFit(ResultModel):
     priors: dict[str, float] = Field(default_factory=dict)
     diagnostics: Diagnostics
     result: FitResult
+    draws_sha256: str | None = None
     code_version: str = ""
     created_at: str = ""
 

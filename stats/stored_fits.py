@@ -6,7 +6,7 @@ from gnomon.data.storage.store import FIT_ASKED_AGAIN, Store
 from gnomon.stats.outdated_fits import outdated_fits
 from gnomon.stats.results import StoredFit
 
-COLUMNS = {"id", "view", "status", "data_hash", "seed", "priors", "diagnostics", "result"}
+COLUMNS = {"id", "view", "status", "data_hash", "seed", "priors", "diagnostics", "result", "draws_sha256"}
 """What a fit brings to its row; the store adds time and code version."""
 
 

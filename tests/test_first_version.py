@@ -8,6 +8,8 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -153,3 +155,18 @@ def test_raters_of_the_first_version_are_models_by_their_names_and_count_with_it
     assert stored == {None}
     assert set(kinds.values()) == {RaterKind.MODEL}
     assert set(counting) == set(kinds)
+
+
+def test_fits_of_the_first_version_have_no_file_of_draws_that_is_believed(study: Path) -> None:
+    with opened_store(study) as store:
+        assert store.read_frame(tables.fits)["draws_sha256"].isna().all()
+        assert store.fit_of_draws("0" * 64) is None
+
+
+@contextmanager
+def opened_store(study: Path) -> Iterator[Store]:
+    store = Store.open(sqlite_url(study / "gnomon.db"))
+    try:
+        yield store
+    finally:
+        store.close()

@@ -321,6 +321,11 @@ class Store:
         rows = self._fetch_all(select(tables.fits).where(tables.fits.c.id == id_))
         return _fit_row(rows[0]) if rows else None
 
+    def fit_of_draws(self, sha256: str) -> str | None:
+        """Id of the fit that wrote the file of draws with this SHA-256, or None."""
+        rows = self._fetch_all(select(tables.fits.c.id).where(tables.fits.c.draws_sha256 == sha256))
+        return str(rows[0].id) if rows else None
+
     def newest_fits(self) -> dict[str, dict[str, object]]:
         """The fit of each view that was made last, or asked for again since."""
         return {view: _fit_row(row) for view, (_, row) in self._newest_fits().items()}

@@ -213,6 +213,7 @@ fits = Table(
     Column("priors", JSON, nullable=False),
     Column("diagnostics", JSON, nullable=False),
     Column("result", JSON, nullable=False),
+    Column("draws_sha256", String(64), nullable=True),
     Column("code_version", String(64), nullable=False),
     Column("created_at", String(40), nullable=False),
     Index(None, "view", "created_at"),

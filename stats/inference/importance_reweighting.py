@@ -12,7 +12,9 @@ cannot accumulate. Deleting the cache costs time, nothing else.
 from __future__ import annotations
 
 import hashlib
+import io
 import zipfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +28,10 @@ from gnomon.stats.inference.sampler import PosteriorDraws, SamplerSettings
 
 MAX_PARETO_K = 0.5
 """Above it the weights have no finite variance, and the fit must be sampled again."""
+
+
+LARGEST_FILE = 2**30
+"""Greatest number of bytes that are read of a file of draws; ours have some 30 MB."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +51,7 @@ class DrawCache:
     folder: Path
     reuse: bool = True
 
-    def save_draws(self, view: str, structure: str, kept: CachedDraws) -> None:
+    def save_draws(self, view: str, structure: str, kept: CachedDraws) -> str:
         """Atomically store draws for `view`, replacing earlier ones.
 
         Parameters
@@ -56,6 +62,11 @@ class DrawCache:
             Hash of the model's structure, settings and seed (`FitRequest.draws_key`).
         kept : CachedDraws
             Draws to store.
+
+        Returns
+        -------
+        str
+            SHA-256 of the file, which the fit's row keeps.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         path = self._file_path(view)
@@ -69,11 +80,14 @@ class DrawCache:
                 logs=kept.logs,
                 divergences=kept.divergences,
             )
+        with fresh.open("rb") as file:
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
         fresh.replace(path)
+        return sha256
 
-    def load_draws(self, view: str, structure: str) -> CachedDraws | None:
-        """The cached draws of a view; None if there are none, they are of another structure, or the file cannot be
-        read.
+    def load_draws(self, view: str, structure: str, fit_of: Callable[[str], str | None]) -> CachedDraws | None:
+        """The cached draws of a view; None if there are none, no fit wrote them as they are, they are of another
+        structure, or the file cannot be read.
 
         Parameters
         ----------
@@ -81,14 +95,21 @@ class DrawCache:
             View of the fit.
         structure : str
             Hash of the model's structure, settings and seed (`FitRequest.draws_key`).
+        fit_of : callable
+            Id of the fit whose row keeps a SHA-256, or None (`Store.fit_of_draws`).
         """
         if not self.reuse:
             return None
         try:
-            with self._file_path(view).open("rb") as opened, np.load(opened, allow_pickle=False) as file:
-                if str(file["structure"]) != structure:
+            with self._file_path(view).open("rb") as opened:
+                content = opened.read(LARGEST_FILE + 1)
+            fit = fit_of(hashlib.sha256(content).hexdigest())
+            if fit is None:
+                return None
+            with np.load(io.BytesIO(content), allow_pickle=False) as file:
+                if str(file["structure"]) != structure or str(file["fit"]) != fit:
                     return None
-                return CachedDraws(str(file["fit"]), file["values"], file["logs"], int(file["divergences"]))
+                return CachedDraws(fit, file["values"], file["logs"], int(file["divergences"]))
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
             return None
 

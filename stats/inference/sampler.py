@@ -261,12 +261,14 @@ def check_convergence(figures: Mapping[str, np.ndarray], draws: PosteriorDraws) 
     moving = {name: values.reshape(shape) for name, values in figures.items() if np.ptp(values) > 0}
     rhat = max((float(arviz.rhat(values)) for values in moving.values()), default=1.0)
     whole = float(np.prod(draws.values.shape[:2]))
+    stuck = int((~(np.ptp(draws.values, axis=1) > 0)).any(axis=0).sum())
     bulk = min((float(arviz.ess(values, method="bulk")) for values in moving.values()), default=whole)
     tail = min((float(arviz.ess(values, method="tail")) for values in moving.values()), default=whole)
     gates = {
         f"R-hat {rhat:.3f} is above {MAX_RHAT}": not rhat <= MAX_RHAT,
         f"bulk ESS {bulk:.0f} is below {MIN_ESS:.0f}": not bulk >= MIN_ESS,
         f"tail ESS {tail:.0f} is below {MIN_ESS:.0f}": not tail >= MIN_ESS,
+        f"{stuck} of {draws.values.shape[2]} parameters keep one value in a chain, or have none": stuck > 0,
         f"{draws.divergences} of {whole:.0f} draws diverged": draws.divergences > MAX_DIVERGENT * whole,
     }
     reasons = [reason for reason, failed in gates.items() if failed]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from gnomon.stats.inference.importance_reweighting import (
     reweight_draws,
     to_cached_draws,
 )
-from gnomon.stats.inference.sampler import SamplerSettings, sample_posterior
+from gnomon.stats.inference.sampler import PosteriorDraws, SamplerSettings, sample_posterior
 from gnomon.stats.model.priors import Priors
 
 Add = Callable[..., list[Trial]]
@@ -122,21 +123,52 @@ def test_structure_is_all_but_the_data() -> None:
     assert corrected_model(other, Priors()).structure_hash() != one
 
 
+ONE = np.zeros((2, 4))
+
+
 def test_a_shelf_gives_back_what_was_put_there_and_nothing_else(tmp_path: Path) -> None:
     shelf, values = DrawCache(tmp_path / "draws"), np.arange(12.0).reshape(2, 2, 3)
-    assert shelf.load_draws("corrected", "s") is None
-    shelf.save_draws("corrected", "s", CachedDraws("f", values, values[..., 0], 3))
-    found = shelf.load_draws("corrected", "s")
+    assert shelf.load_draws("corrected", "s", lambda _: "f") is None
+    sha256 = shelf.save_draws("corrected", "s", CachedDraws("f", values, values[..., 0], 3))
+    fit_of = {sha256: "f"}.get
+    found = shelf.load_draws("corrected", "s", fit_of)
     assert found is not None
     assert (found.fit, found.divergences) == ("f", 3)
     np.testing.assert_array_equal(found.values, values)
-    assert shelf.load_draws("corrected", "another structure") is None
-    assert shelf.load_draws("judged", "s") is None
-    assert DrawCache(tmp_path / "draws", reuse=False).load_draws("corrected", "s") is None
+    assert shelf.load_draws("corrected", "another structure", fit_of) is None
+    assert shelf.load_draws("judged", "s", fit_of) is None
+    assert DrawCache(tmp_path / "draws", reuse=False).load_draws("corrected", "s", fit_of) is None
+    assert shelf.load_draws("corrected", "s", {sha256: "another fit"}.get) is None
     (path,) = (tmp_path / "draws").iterdir()
     for broken in (b"", b"PK\x03\x04 torn", path.read_bytes()[:200]):
         path.write_bytes(broken)
-        assert shelf.load_draws("corrected", "s") is None
+        assert shelf.load_draws("corrected", "s", lambda _: "f") is None
+
+
+@pytest.mark.attack
+def test_draws_that_no_fit_of_the_study_wrote_are_not_read(
+    store: Store, add: Add, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One draw repeated looks as if all chains agreed."""
+    from gnomon.stats import fit as fitting
+
+    with_labels(add)
+    shelf = DrawCache(tmp_path / "draws")
+    made = PosteriorDraws(np.zeros((2, 4, 1)), 0, 0.0, 0.0)
+    monkeypatch.setattr(fitting, "sample_posterior", lambda *_given: made)
+    monkeypatch.setattr(fitting, "check_convergence", lambda *_given: fitting.Diagnostics(passed=True))
+    monkeypatch.setattr(fitting, "to_cached_draws", lambda _model, fit, _draws: CachedDraws(fit, made.values, ONE, 0))
+    monkeypatch.setattr(fitting, "judged_model", lambda *_given: None)
+    monkeypatch.setattr(fitting.FitRequest, "draws_key", lambda *_given: "s")
+    plan = fitting.FitRequest("judged", "judged", None, "data", Priors(), BRIEF, 1, shelf=shelf)
+    content = fitting.refused_result("judged", None, [], "")
+    row = fitting._sample_and_save(store, plan, None, "", lambda _: fitting.ResultDraws(content, {}), None)
+    (path,) = (tmp_path / "draws").iterdir()
+    assert row.draws_sha256 == sha256(path.read_bytes()).hexdigest()
+    assert store.fit_of_draws(row.draws_sha256) == row.id
+    assert shelf.load_draws("judged", "s", store.fit_of_draws).fit == row.id
+    shelf.save_draws("judged", "s", CachedDraws(row.id, made.values + 1, ONE, 0))
+    assert shelf.load_draws("judged", "s", store.fit_of_draws) is None
 
 
 def with_labels(add: Add) -> list[Trial]:

@@ -59,6 +59,17 @@ def test_a_figure_that_never_moves_is_no_failure() -> None:
     assert np.isfinite(found.max_rhat)
 
 
+@pytest.mark.attack
+@pytest.mark.parametrize("still", [slice(None), slice(1)])
+def test_a_parameter_that_never_moves_in_a_chain_is_a_failure(still: slice) -> None:
+    values = np.repeat(noise()[:, :, None], 3, axis=2)
+    values[still, :, 1] = 0.5
+    found = check_convergence({"figure": noise().ravel()}, PosteriorDraws(values, 0, 0.1, 1.0))
+    assert found.reasons == ("1 of 3 parameters keep one value in a chain, or have none",)
+    values[0, 7, 2] = np.nan
+    assert check_convergence({}, PosteriorDraws(values, 0, 0.1, 1.0)).reasons[0].startswith("2 of 3 parameters")
+
+
 def test_the_retry_is_longer_and_more_careful() -> None:
     harder = SamplerSettings().retry_settings()
     assert harder.draws > SamplerSettings().draws
