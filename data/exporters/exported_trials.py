@@ -119,6 +119,9 @@ def read_study(store: Store) -> ExportedStudy:
         version: row.name if len(counts[row.name]) == 1 else f"{row.name} {version[:8]}"
         for version, row in known.items()
     }
+    for version, name in names.items():
+        if sum(name == other for other in names.values()) > 1:
+            names[version] = f"{known[version].name} {version}"
     return ExportedStudy(settings, known, names, asked, generic, events)
 
 

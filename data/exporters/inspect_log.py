@@ -6,10 +6,12 @@ import json
 import re
 import zipfile
 from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
 from gnomon.data.exporters.export_folder import file_hashes, new_folder
 from gnomon.data.exporters.exported_trials import (
@@ -23,6 +25,7 @@ from gnomon.data.exporters.exported_trials import (
 from gnomon.data.exporters.registry import ExportReport
 from gnomon.data.importers.formats.inspect_log.own_exports import OWN, JsonObject
 from gnomon.data.records import Facts, canonical_hash, utc_timestamp
+from gnomon.data.storage import tables
 from gnomon.data.storage.fact_columns import facts_row
 from gnomon.data.storage.store import Store, code_version
 
@@ -68,12 +71,52 @@ def write_logs(store: Store, study: ExportedStudy, folder: Path) -> dict[str, in
     """
     counted: Counter[str] = Counter(trials=0, verdicts=0, labels=0)
     with store.read_transaction() as connection:
+        names = _score_names(connection, study)
         for subject in subjects_with_trials(connection):
-            _write_log(connection, study, subject, folder, counted)
+            _write_log(connection, study, subject, names, folder, counted)
     return dict(counted)
 
 
-def _write_log(connection: Connection, study: ExportedStudy, subject: str, folder: Path, counted: Counter[str]) -> None:
+@dataclass(frozen=True, slots=True)
+class _ScoreNames:
+    """What the scores are called: each judge version, sample and rater of the study by a name of its own."""
+
+    verdicts: Mapping[tuple[str, int], str]
+    labels: Mapping[str, str]
+
+
+def _score_names(connection: Connection, study: ExportedStudy) -> _ScoreNames:
+    """Names that no two scores of the study share: Inspect counts scores by them."""
+    verdict, rater = tables.verdicts.c, tables.labels.c.rater
+    asked = select(verdict.judge, verdict.sample).distinct().order_by(verdict.sample, verdict.judge)
+    taken: set[str] = set()
+    verdicts = {
+        (judge, sample): _free_name(
+            study.judge_names[judge] if not sample else f"{study.judge_names[judge]} #{sample + 1}", taken
+        )
+        for judge, sample in connection.execute(asked)
+    }
+    people = connection.execute(select(rater).distinct().order_by(rater)).scalars()
+    return _ScoreNames(
+        verdicts, {name: _free_name(name if name not in taken else f"rater {name}", taken) for name in people}
+    )
+
+
+def _free_name(name: str, taken: set[str]) -> str:
+    """The name, or the first of `NAME (2)`, `NAME (3)` ... that is not taken; it is taken from then on."""
+    found = next(made for made in (name, *(f"{name} ({n})" for n in range(2, len(taken) + 3))) if made not in taken)
+    taken.add(found)
+    return found
+
+
+def _write_log(
+    connection: Connection,
+    study: ExportedStudy,
+    subject: str,
+    names: _ScoreNames,
+    folder: Path,
+    counted: Counter[str],
+) -> None:
     """Write one archive: its samples one by one, then their summaries and the header, which need them all."""
     created = utc_timestamp()
     id_ = canonical_hash([study.name, subject], 22)
@@ -83,7 +126,7 @@ def _write_log(connection: Connection, study: ExportedStudy, subject: str, folde
         head = _header_document(study, subject, created, id_)
         archive.writestr("_journal/start.json", _json_text({name: head[name] for name in ("version", "eval", "plan")}))
         for trial in iter_trials(connection, subject):
-            given = _score_documents(study, trial)
+            given = _score_documents(study, trial, names)
             sample = sample_document(study, trial, given)
             archive.writestr(f"samples/{trial.row.id}_epoch_1.json", _json_text(sample))
             summaries.append(_summary_of(sample, given, failed=trial.row.error))
@@ -210,16 +253,17 @@ def sample_document(study: ExportedStudy, trial: ExportedTrial, scores: Scores) 
     return made
 
 
-def _score_documents(study: ExportedStudy, trial: ExportedTrial) -> Scores:
+def _score_documents(study: ExportedStudy, trial: ExportedTrial, names: _ScoreNames) -> Scores:
     """The judges' scores, then the raters', which people added to the sample."""
     scores: Scores = {}
     for verdict in trial.verdicts:
-        name = study.judge_names[verdict.judge]
-        scores[name if not verdict.sample else f"{name} #{verdict.sample + 1}"] = _verdict_score(study, trial, verdict)
+        scores[names.verdicts[verdict.judge, verdict.sample]] = _verdict_score(study, trial, verdict)
     for rater, events in trial.labels.items():
         edits = [_label_edit(study, trial, event) for event in events]
-        name = rater if rater not in scores else f"rater {rater}"
-        scores[name] = {**{key: edits[-1][key] for key in ("value", "explanation", "metadata")}, "history": edits}
+        scores[names.labels[rater]] = {
+            **{key: edits[-1][key] for key in ("value", "explanation", "metadata")},
+            "history": edits,
+        }
     return scores
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, fields
@@ -41,6 +42,7 @@ from gnomon.data.storage.row_keys import KEYS
 from gnomon.data.storage.stored_settings import StoredSettings
 
 Item = TypeVar("Item")
+_NOT_STORABLE = re.compile("[\0\ud800-\udfff]")
 CHUNK = 500
 LONGEST_LEASE = 1800.0
 """Seconds that a lease lasts at most. One that ends later was written by a clock that was ahead, and does not hold."""
@@ -519,11 +521,20 @@ def split_chunks(rows: Iterable[Item], size: int = CHUNK) -> Iterator[list[Item]
         yield part
 
 
+def storable_text(text: str) -> str:
+    """The text with U+FFFD for NUL and halves of surrogate pairs: a database, or a reader of an export, refuses them.
+
+    Models of bytes may write them, and so may pages and notebooks.
+    """
+    return text if text.isascii() and "\0" not in text else _NOT_STORABLE.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
 def trial_row(trial: Trial) -> dict[str, object]:
     """A trial as a row of its table; a missing code version is filled in."""
     condition = dict(zip(CONDITION, _condition(trial.condition), strict=True))
     condition["study_seed"] = condition.pop("seed")
     rest = dict(zip(TRIAL, _trial(trial), strict=True))
+    rest |= {"answer": storable_text(trial.answer), "error": trial.error and storable_text(trial.error)}
     rest["code_version"] = trial.code_version or code_version()
     return {
         **condition,
@@ -574,6 +585,7 @@ def label_row(label: Label) -> dict[str, object]:
     rest = {name: getattr(label, name) for name in LABEL}
     return {
         **rest,
+        "note": storable_text(label.note),
         **facts_row(label.facts),
         "kind": str(label.kind),
         "role": str(label.role),

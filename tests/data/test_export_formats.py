@@ -141,6 +141,57 @@ def test_a_log_brings_nothing_new_to_its_own_study(study, tmp_path):
     assert landed.already == {"trials": 4, "verdicts": 5, "labels": 4}
 
 
+def test_scores_that_would_share_a_name_have_names_of_their_own(store, other, make_trial, tmp_path):
+    """Judges, their samples and raters are all scores by name: one would take the place of another."""
+    trial = make_trial(replicate=0).id
+    store.save_settings({"name": "names", "concepts": ["ocean"]})
+    judges = {"j1aaaaaaa": "j", "j2bbbbbbb": "j", "k1": "j #2", "m1": "ann", "l1": "rater ann", "n1": "j j1aaaaaa"}
+    for version, name in judges.items():
+        store.add_judge(JudgeVersion(version, name, "lexicon", {"a": 1}))
+    store.add_verdicts([Verdict(trial, version, CLAIMS, raw=version) for version in judges])
+    store.add_verdicts([Verdict(trial, "j1aaaaaaa", DENIES, sample=1, raw="again")])
+    raters = ("ann", "rater ann", "j #2", "rater j #2", "zo\N{LATIN SMALL LETTER E WITH DIAERESIS}")
+    store.add_labels([Label(trial, rater, CLAIMS) for rater in raters])
+    done = write(store, "inspect", tmp_path / "out")
+    landed, problems = bring(other, "inspect", tmp_path / "out")
+    assert (landed.new, problems) == (done.rows, [])
+    assert done.rows == {"trials": 1, "verdicts": 7, "labels": 5}
+    for table, *names in ((tables.verdicts, "judge", "sample", "raw"), (tables.labels, "rater", "claims")):
+        assert rows(other, table, *names) == rows(store, table, *names)
+
+
+ODD = [
+    "",
+    " ",
+    "a\0b",
+    "\ud83d",
+    "\u202eabc\u202c",
+    "line\r\nsep\u2028x",
+    "=cmd()",
+    "\ufeffbom",
+    '{"a":1}',
+    "NaN",
+    "]]>",
+    "$answer",
+]
+
+
+def test_odd_texts_come_back_as_they_are_stored(store, other, make_trial, tmp_path):
+    """What no database holds is replaced when it is stored, so that an export of the study can be read."""
+    trials = [make_trial(replicate=place, answer=text) for place, text in enumerate(ODD)]
+    store.add_labels([Label(trial.id, "ann", CLAIMS, note=text) for trial, text in zip(trials, ODD, strict=True)])
+    kept = {answer for (answer,) in rows(store, tables.trials, "answer")}
+    assert kept == {text.replace("\0", "\ufffd").replace("\ud83d", "\ufffd") for text in ODD}
+    write(store, "inspect", tmp_path / "log")
+    landed, problems = bring(other, "inspect", tmp_path / "log")
+    assert (landed.new["labels"], problems) == (len(ODD), [])
+    for table, name in ((tables.trials, "answer"), (tables.labels, "note")):
+        assert rows(other, table, name) == rows(store, table, name)
+    for format_, file, count in (("label-studio", "tasks.json", len(ODD)), ("argilla", "records.json", len(ODD))):
+        write(store, format_, tmp_path / format_)
+        assert len(json.loads((tmp_path / format_ / file).read_text("utf-8"))) == count
+
+
 FACTS = ("claims", "concept", "coherent", "refused", "passed")
 
 
@@ -313,6 +364,17 @@ def test_the_flat_export_of_label_studio_is_read_too(study, tmp_path):
     landed, problems = bring(study, "label-studio", tmp_path / "min.json")
     assert (landed.new["labels"], problems) == (1, [])
     assert "annotator 3" in [rater for (rater,) in rows(study, tables.labels, "rater")]
+
+
+def test_a_claim_of_no_chosen_concept_is_told_where_naming_it_is_the_event(study, tmp_path):
+    """Argilla does not require the question: a claim of another concept, as if it had been chosen, would be a guess."""
+    write(study, "label-studio", tmp_path / "out")
+    tasks = tasks_of(tmp_path / "out", "tasks.json")
+    answers = {**YES, "concept": None}
+    (tmp_path / "p.json").write_text(json.dumps([{**task, "annotations": [annotation(answers)]} for task in tasks]))
+    landed, problems = bring(study, "label-studio", tmp_path / "p.json")
+    assert (landed.new["labels"], len(problems)) == (1, 2)
+    assert "'claims' is yes and 'concept' is not answered: choose the concept, or 'other'" in problems[0]
 
 
 @pytest.mark.parametrize(

@@ -151,6 +151,8 @@ def _facts_of(answers: Mapping[str, object], arm: Arm, target: str | None, *, pa
     if not is_empty(known[CLAIMS]):
         facts = facts_from_fields(known, arm, target)
         named = str(known[CONCEPT] or "").strip().lower()
+        if facts.claims and not named and passed is None and ARMS[arm].counts_identified:
+            raise RowError(f"'{CLAIMS}' is yes and '{CONCEPT}' is not answered: choose the concept, or '{OTHER}'")
         return replace(facts, concept=(named or OTHER) if facts.claims else NONE)
     if passed is None:
         raise RowError(NO_ANSWER)
