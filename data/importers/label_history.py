@@ -85,8 +85,9 @@ def extend_chain(chain: Chain, event: LabelEvent, said: ImportedLabel, trial: st
     Raises
     ------
     RowError
-        If the label cannot be ordered: the same rater has a different one at the same time in the same file, or it
-        precedes a verdict although a label without a verdict is already stored.
+        If the label cannot be ordered: the same rater has a different one at the same time in the same file, it is
+        older than one of an earlier row of the file, or it precedes a verdict although a label without a verdict is
+        already stored.
     """
     note = event.mark + SEPARATOR + said.note if event.mark else said.note
     if len(note) > LONGEST_NOTE:
@@ -97,6 +98,11 @@ def extend_chain(chain: Chain, event: LabelEvent, said: ImportedLabel, trial: st
     if known:
         _read_again(chain, event)
         return None
+    if chain and said.exact and chain[-1].file == event.file and event.at < chain[-1].at:
+        raise RowError(
+            f"the label of '{said.rater}' on trial '{trial}' ({event.at}) is older than that of an earlier row, which "
+            "counts: give the rows of a trial in the order of their times"
+        )
     exposure = said.exposure or Exposure.UNKNOWN
     at = event.at
     if chain:

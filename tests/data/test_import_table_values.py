@@ -579,3 +579,13 @@ def test_a_response_that_is_a_number_or_empty_is_text_in_every_kind_of_file(brin
     _, problems, _ = bring(rows, PLAIN.replace('key = "id"', 'key = "id"\nanswer = "text"'), "t.jsonl")
     assert problems == []
     assert sorted(row.answer for row in memory._fetch_all(select(tables.trials))) == ["", "0.5", "42", "a"]
+
+
+def test_of_labels_with_times_the_latest_counts_whatever_the_order_of_the_rows(bring, memory):
+    rows = [
+        {"id": n, "judge": 1, "human": h, "at": f"2026-01-0{day}"} for n, h, day in [(1, 0, 3), (1, 1, 2), (2, 1, 2)]
+    ]
+    _, problems, _ = bring(rows, BOTH + 'time = "at"\n')
+    assert judged(memory, tables.labels) == [False, True]
+    assert len(problems) == 1
+    assert "is older than that of an earlier row, which counts" in problems[0]
