@@ -14,6 +14,8 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select, update
 
+from gnomon.data.arms import ARMS
+from gnomon.data.errors import InputError
 from gnomon.data.importers.field_parsers import ImportReport, RowError, fold_name
 from gnomon.data.importers.label_history import MARK, Chain, LabelEvent, extend_chain, label_chains
 from gnomon.data.importers.row_builders import (
@@ -31,6 +33,8 @@ from gnomon.data.storage import tables
 from gnomon.data.storage.store import IMPORTED, Store, judge_row, label_row, split_chunks, trial_row, verdict_row
 
 BATCH = 5_000
+FEWEST_CONTROLS = 3
+"""Trials without an injection from which on none that passes is no accident."""
 MOST_REASONS = 100
 """Reasons why verdicts of a judge cannot be used that are counted apart."""
 
@@ -105,6 +109,10 @@ class _Import:
     told: dict[int, str] = field(default_factory=dict)
     first_verdict: int = 0
     asked: Counter[tuple[str, str]] = field(default_factory=Counter)
+    passes: Counter[tuple[str, bool, bool]] = field(default_factory=Counter)
+    """New verdicts by pass or fail alone: judge, whether the arm counts identification, and the result."""
+    joining: set[str] = field(default_factory=set)
+    """Judges whose verdicts are on trials that the study had."""
     sources: frozenset[str] = frozenset()
     """Sources of the trials that the study had before."""
     joined: int = 0
@@ -180,6 +188,7 @@ def store_rows(store: Store, rows: Iterable[ImportedRow], concepts: set[str], re
                 f"{run.made} rows have keys that the study has not, and became trials without a response; {run.joined} "
                 "others belong to trials of the study: correct the keys if these should as well"
             )
+        _tell_identifying_passes(run, report)
         for judge, times in (+run.again).items():
             report.add_note(
                 f"judge '{judge}': {times} verdicts are on trials whose key an earlier row has: they are its further "
@@ -190,6 +199,26 @@ def store_rows(store: Store, rows: Iterable[ImportedRow], concepts: set[str], re
             store.insert_rows(connection, tables.events, [{"kind": IMPORTED, "detail": detail, "created_at": ""}])
             store.analyze_tables(connection)
     return landed
+
+
+def _tell_identifying_passes(run: _Import, report: ImportReport) -> None:
+    """Tell judges that pass injections and no trial without one: they may say whether the concept was named.
+
+    Raises
+    ------
+    InputError
+        If a map can say so, because the verdicts are in a file of their own.
+    """
+    for judge in {judge for judge, *_ in run.passes}:
+        fails = run.passes[judge, False, False]
+        if fails >= FEWEST_CONTROLS and run.passes[judge, True, True] and not run.passes[judge, False, True]:
+            text = (
+                f"judge '{judge}' fails all {fails} trials without an injection, each of which counts as a false alarm: "
+                "if it says whether the concept was identified, its verdicts do not answer whether anything is claimed"
+            )
+            if judge in run.joining:
+                raise InputError(f"{text}: map it as 'identified' beside 'claims'; nothing was stored")
+            report.add_note(text)
 
 
 def _store_batch(
@@ -240,12 +269,13 @@ class _StoredTrial:
 
 def _resolve_rows(connection: Connection, rows: Sequence[ImportedRow], run: _Import) -> list[ImportedRow]:
     """The rows with id and facts of the stored trials that they refer to; those that refer to none are reported."""
-    for source in {row.key.source if row.key else row.trial.source if row.trial else "" for row in rows}:
-        if source not in run.pass_is_event:
-            run.pass_is_event[source] = pass_is_event(connection, source)
+    sources = {row.key.source if row.key else row.trial.source if row.trial else "" for row in rows}
     referring = [row for row in rows if row.key is not None]
     by_id = _stored_by_id(connection, [row.trial_id for row in referring if row.trial_id])
     by_key = _stored_by_key(connection, [row.key for row in referring if row.key and row.trial_id not in by_id])
+    for source in sources | {trial.source for trial in by_id.values()}:
+        if source not in run.pass_is_event:
+            run.pass_is_event[source] = pass_is_event(connection, source)
     resolved = []
     for row in rows:
         try:
@@ -273,12 +303,18 @@ def _resolve_row(
     if row.trial is not None and row.trial_id == stored.id:
         return row
     assert row.read_facts is not None
-    pass_is_event = run.pass_is_event.setdefault(stored.source, False) and stored.arm is Arm.CONTROL
-    facts = row.read_facts(stored.arm, stored.concept, pass_is_event)
+    facts = row.read_facts(stored.arm, stored.concept)
     for problem in facts.problems:
         run.report.add_problem(row.place, problem)
     return replace(
-        row, trial_id=stored.id, trial=None, subject=None, protocol=None, verdicts=facts.verdicts, labels=facts.labels
+        row,
+        trial_id=stored.id,
+        trial=None,
+        subject=None,
+        protocol=None,
+        verdicts=facts.verdicts,
+        labels=facts.labels,
+        key=replace(row.key, source=stored.source),
     )
 
 
@@ -456,16 +492,17 @@ def _on_closed_list(facts: Facts, concepts: set[str]) -> Facts:
     return replace(facts, concept=OTHER)
 
 
-def _event_facts(facts: Facts, by_pass: bool, row: ImportedRow, run: _Import) -> Facts:
+def _event_facts(facts: Facts, passed_in: Arm | None, row: ImportedRow, run: _Import) -> Facts:
     """Facts of a pass or fail as this study reads it: studies in which a pass is the event keep that meaning."""
     source = row.trial.source if row.trial is not None else row.key.source if row.key is not None else ""
-    if not by_pass or not run.pass_is_event.get(source, False):
+    if passed_in is not Arm.CONTROL or not run.pass_is_event.get(source, False):
         return facts
     run.report.add_note(
         f"source '{source}': a pass is the event in the control trials that this study has, and in these rows as well"
     )
     assert facts.passed is not None
-    return facts_of_plain_pass(facts.passed, coherent=facts.coherent, refused=facts.refused)
+    plain = facts_of_plain_pass(facts.passed, coherent=facts.coherent, refused=facts.refused)
+    return replace(plain, further=facts.further)
 
 
 def _store_verdict(
@@ -477,7 +514,11 @@ def _store_verdict(
     if sample == len(there):
         there.append(content)
         known.judged.add(row.trial_id)
-        facts = heard.facts and _on_closed_list(_event_facts(heard.facts, heard.by_pass, row, run), known.concepts)
+        facts = heard.facts and _event_facts(heard.facts, heard.passed_in, row, run)
+        if facts is not None and facts == heard.facts and heard.passed_in is not None:
+            run.joining |= {heard.judge.name} if row.trial is None else set()
+            run.passes[heard.judge.name, ARMS[heard.passed_in].counts_identified, bool(facts.passed)] += 1
+        facts = facts and _on_closed_list(facts, known.concepts)
         known.new_verdicts.append(
             Verdict(*key, facts, heard.state, sample=sample, quote=heard.quote, raw=heard.raw, created_at=heard.at)
         )
@@ -531,7 +572,7 @@ def _store_label(row: ImportedRow, said: ImportedLabel, known: _KnownRows, lande
     said = replace(
         said,
         rater=run.raters.resolve_name(said.rater, run.report),
-        facts=_event_facts(said.facts, said.by_pass, row, run),
+        facts=_event_facts(said.facts, said.passed_in, row, run),
     )
     chain = known.labels.setdefault((row.trial_id, said.rater), [])
     facts = _on_closed_list(said.facts, known.concepts)

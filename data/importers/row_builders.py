@@ -61,8 +61,8 @@ class ImportedVerdict:
     """One judge's verdict in a row; `facts` is None if the judge's answer cannot be used, and `reason` says why.
 
     `asked` is None where a judge has one verdict on a trial. Where it was asked repeatedly, it is what the source calls
-    this time, or '' if it says nothing: then the order of rows decides. `by_pass`: the facts follow from a pass or
-    fail in a control trial.
+    this time, or '' if it says nothing: then the order of rows decides. `passed_in`: the arm, where the facts
+    follow from a pass or fail alone.
     """
 
     judge: JudgeVersion
@@ -72,7 +72,7 @@ class ImportedVerdict:
     at: str = ""
     reason: str = ""
     asked: str | None = None
-    by_pass: bool = False
+    passed_in: Arm | None = None
     ended: VerdictState = VerdictState.UNPARSABLE
 
     @property
@@ -89,7 +89,7 @@ class ImportedLabel:
     row's verdict was made. `chosen_by`: judges whose verdicts took part in choosing the trial; None if not
     known. `exact`: the source gives each label its own time, so that two labels at the same time contradict each other.
     `mark` is what the source reports beyond the facts, and part of the label. `rater_kind` is None if the source does
-    not say what the rater is. `by_pass`: the facts follow from a pass or fail in a control trial.
+    not say what the rater is. `passed_in`: the arm, where the facts follow from a pass or fail alone.
     """
 
     rater: str
@@ -105,7 +105,7 @@ class ImportedLabel:
     probability: float = 1.0
     chosen_by: tuple[str, ...] | None = None
     rater_kind: RaterKind | None = None
-    by_pass: bool = False
+    passed_in: Arm | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +168,7 @@ class ImportedRow:
 
     `key` without `trial`: the trial is the stored one of this key, or, if `trial_id` is not empty, that of this id.
     With both, the row adds to the stored trial of this key if there is one. `read_facts` makes the verdicts and labels
-    when that trial is known, from its arm, its concept, and whether a pass is the event in it. `former_id`
+    when that trial is known, from its arm and its concept. `former_id`
     is the id under which an earlier version of Gnomon, or another writing of the key, stored the trial: one that has it
     is not added again.
     """
@@ -182,7 +182,7 @@ class ImportedRow:
     labels: tuple[ImportedLabel, ...] = ()
     former_id: str = ""
     key: SourceKey | None = None
-    read_facts: Callable[[Arm, str | None, bool], RowFacts] | None = None
+    read_facts: Callable[[Arm, str | None], RowFacts] | None = None
 
 
 def imported_protocol(source: str, name: str, **content: Any) -> ImportedProtocol:

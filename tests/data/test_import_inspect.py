@@ -561,3 +561,11 @@ def test_a_condition_that_names_an_arm_outranks_a_guess_by_concept_and_strength(
 
 def test_unclear_is_a_score_that_says_nothing(log):
     assert read(log("a", ["yes", "no", "unclear"])) == {"grader": [1, 1, 1]}
+
+
+def test_a_scorer_that_fails_all_control_trials_and_not_the_injections_is_told(store, log):
+    about = {"concept": "sea", "layer": 3, "strength": 1.0}
+    arms = ["injection", *["control"] * 3]
+    made = [sample(n, int(n == 1), metadata={**about, "arm": arm}) for n, arm in enumerate(arms, 1)]
+    _, report = bring(store, log("a", made))
+    assert any("judge 'grader' fails all 3 trials without an injection" in note for note in report.notes)

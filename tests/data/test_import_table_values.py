@@ -589,3 +589,30 @@ def test_of_labels_with_times_the_latest_counts_whatever_the_order_of_the_rows(b
     assert judged(memory, tables.labels) == [False, True]
     assert len(problems) == 1
     assert "is older than that of an earlier row, which counts" in problems[0]
+
+
+@pytest.mark.parametrize("named", ['key = "id"', 'id = "trial"'])
+def test_rows_that_refer_to_trials_in_which_a_pass_is_the_event_have_that_meaning(bring, memory, monkeypatch, named):
+    from gnomon.data.importers.formats import table
+
+    def earlier(passed, arm, target, *, coherent, refused, named=None):
+        return table.row_builders.facts_of_plain_pass(passed, coherent=coherent, refused=refused)
+
+    monkeypatch.setattr(table, "facts_from_pass_fail", earlier)
+    bring(scores(1, 0), PLAIN)
+    monkeypatch.undo()
+    trials = [row.id for row in memory._fetch_all(select(tables.trials).order_by(tables.trials.c.created_at))]
+    rows = [{"id": n, "trial": id_, "who": "ann", "human": 1} for n, id_ in enumerate(trials, 1)]
+    source = "x" if "key" in named else "another"
+    bring(rows, LABELS.replace('key = "id"', named).replace('"x"', f'"{source}"'), "l.csv")
+    assert claimed(memory, tables.labels) == [True, True]
+
+
+def test_an_identification_in_a_file_of_its_own_is_told_from_the_control_trials(bring, memory):
+    rows = [{**INJECTED[0], "id": "i", "dose": 1}, *({**INJECTED[2], "id": n} for n in range(3))]
+    bring([{**row, "judge": ""} for row in rows], ARMS)
+    assert memory.count_rows(tables.trials) == 4
+    later = [{"id": row["id"], "named": int(row["id"] == "i")} for row in rows]
+    with pytest.raises(InputError, match="fails all 3 trials without an injection"):
+        bring(later, PLAIN.replace('"judge"', '"named"').replace('"j"', '"k"'), "k.csv")
+    assert memory.count_rows(tables.verdicts) == 0

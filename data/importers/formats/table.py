@@ -46,6 +46,7 @@ from gnomon.data.importers.field_parsers import (
     quote_value,
     require_one_of,
 )
+from gnomon.data.importers.ingest import FEWEST_CONTROLS
 from gnomon.data.importers.options import ImportOptions
 from gnomon.data.importers.tabular.column_survey import flag_readers, part_elements, survey_columns
 from gnomon.data.importers.tabular.map_suggestion import suggest_map
@@ -56,8 +57,6 @@ from gnomon.data.outcomes import facts_from_pass_fail
 from gnomon.data.records import NONE, OTHER, Arm, Exposure, Facts, JudgeVersion, RaterKind, RaterRole, Span, Trial
 
 NAME = "table"
-FEWEST_CONTROLS = 3
-"""Trials without an injection from which on none that passes is no accident."""
 UNNAMED = "unknown"
 """The subject of a table that names none."""
 Row = Mapping[str, object]
@@ -253,7 +252,7 @@ def _parse_row(place: SourceLocation, numbered: tuple[int, Row], reading: _Table
     said = _make_protocol(columns.source, str(about.get("protocol") or "unknown"))
     trial = _parse_trial(about, key, subject, said)
     reading.tally.without_arm += columns.trial.arm is not None and is_empty(about.get("arm"))
-    facts = read_facts(trial.condition.arm, trial.condition.concept, False)
+    facts = _read_facts(row, reading, trial.condition.arm, trial.condition.concept, own=True)
     for problem in facts.problems:
         reading.report.add_problem(place, problem)
     former = row_builders.id_by_other_writing(trial, key)
@@ -333,16 +332,18 @@ def _answer_text(value: object) -> str:
 
 
 def _read_facts(
-    row: Row, reading: _TableReader, arm: Arm, target: str | None, pass_is_event: bool
+    row: Row, reading: _TableReader, arm: Arm, target: str | None, *, own: bool = False
 ) -> row_builders.RowFacts:
-    """Verdicts and labels of a row; what cannot be read of one of them leaves the others as they are."""
+    """Verdicts and labels of a row; what cannot be read of one of them leaves the others as they are. `own`: the row's
+    own trial, and not a stored one.
+    """
     problems: list[str] = []
     verdicts: list[row_builders.ImportedVerdict] = []
     labels: list[row_builders.ImportedLabel] = []
     for number, part in enumerate(reading.verdicts):
         for told in _part_fields(part, row, problems):
             try:
-                verdict = _parse_verdict(told, part, arm, target, pass_is_event)
+                verdict = _parse_verdict(told, part, arm, target)
             except RowError as error:
                 problems.append(str(error))
                 continue
@@ -350,13 +351,13 @@ def _read_facts(
                 reading.report.empty_verdicts[str(told["judge"])[:100]] += 1
             else:
                 verdicts.append(verdict)
-                if part.is_by_pass and not pass_is_event and verdict.facts is not None:
+                if own and part.is_by_pass and verdict.facts is not None:
                     identifies = ARMS[arm].counts_identified
                     reading.tally.passes[number, identifies, bool(verdict.facts.passed)] += 1
     for part in reading.labels:
         for told in _part_fields(part, row, problems):
             try:
-                label = _parse_label(told, part, (arm, target, pass_is_event), reading)
+                label = _parse_label(told, part, (arm, target), reading)
             except RowError as error:
                 problems.append(str(error))
                 continue
@@ -372,9 +373,7 @@ def _part_fields(part: _PartReader, row: Row, problems: list[str]) -> list[dict[
         return []
 
 
-def _parse_facts(
-    told: dict[str, Any], part: _PartReader, arm: Arm, target: str | None, pass_is_event: bool
-) -> Facts | None:
+def _parse_facts(told: dict[str, Any], part: _PartReader, arm: Arm, target: str | None) -> Facts | None:
     """Facts of a verdict or label whose flags are decoded; None if its columns are empty in this row."""
     flags, passed, named = row_builders.parse_flags(told), told.get(PASSED), parse_word(told, "concept")
     if flags["claims"] is None and passed is None:
@@ -384,10 +383,7 @@ def _parse_facts(
         if "identified" in part.flags:
             told = {**told, "concept": named or _named_concept(told, arm, target)}
         return row_builders.facts_from_fields(told, arm, target)
-    if pass_is_event:
-        facts = row_builders.facts_of_plain_pass(bool(passed), coherent=coherent, refused=refused)
-    else:
-        facts = facts_from_pass_fail(bool(passed), arm, target, coherent=coherent, refused=refused, named=named)
+    facts = facts_from_pass_fail(bool(passed), arm, target, coherent=coherent, refused=refused, named=named)
     return row_builders.with_further(facts, told)
 
 
@@ -401,17 +397,17 @@ def _named_concept(told: Mapping[str, Any], arm: Arm, target: str | None) -> str
 
 
 def _parse_verdict(
-    told: dict[str, object], part: _PartReader, arm: Arm, target: str | None, pass_is_event: bool
+    told: dict[str, object], part: _PartReader, arm: Arm, target: str | None
 ) -> row_builders.ImportedVerdict | None:
     """A judge's verdict, cached where the row has few distinct values, as most verdicts repeat earlier ones."""
     few = told.keys().isdisjoint(BESIDE) and PLAIN.issuperset(map(type, told.values()))
     parse = _cached_verdict if few else _cached_verdict.__wrapped__
-    return parse(tuple(told.items()), part, arm, target, pass_is_event)
+    return parse(tuple(told.items()), part, arm, target)
 
 
 @lru_cache(maxsize=4096)
 def _cached_verdict(
-    fields: tuple[tuple[str, Any], ...], part: _PartReader, arm: Arm, target: str | None, pass_is_event: bool
+    fields: tuple[tuple[str, Any], ...], part: _PartReader, arm: Arm, target: str | None
 ) -> row_builders.ImportedVerdict | None:
     told = dict(fields)
     kept = {name: _written_value(part, name, value) for name, value in fields if name not in (*BESIDE, "judge")}
@@ -426,7 +422,7 @@ def _cached_verdict(
     decoded, reason, _ = part.decode_flags(told)
     facts: Facts | None = None
     try:
-        facts = None if reason else _parse_facts(decoded, part, arm, target, pass_is_event)
+        facts = None if reason else _parse_facts(decoded, part, arm, target)
         reason = reason or ("" if facts else f"'{'passed' if part.is_by_pass else 'claims'}' is empty")
     except RowError as error:
         reason = str(error)
@@ -438,7 +434,7 @@ def _cached_verdict(
         parse_timestamp(told, "time"),
         reason=reason,
         asked=asked,
-        by_pass=facts is not None and arm is Arm.CONTROL and part.is_by_pass,
+        passed_in=arm if facts is not None and part.is_by_pass else None,
     )
 
 
@@ -453,7 +449,7 @@ def _judge_version(source: str, name: str) -> JudgeVersion:
 
 
 def _parse_label(
-    told: dict[str, object], part: _PartReader, about: tuple[Arm, str | None, bool], reading: _TableReader
+    told: dict[str, object], part: _PartReader, about: tuple[Arm, str | None], reading: _TableReader
 ) -> row_builders.ImportedLabel | None:
     decoded, _, problem = part.decode_flags(told)
     if problem:
@@ -488,5 +484,5 @@ def _parse_label(
         probability=1.0 if probability is None else probability,
         chosen_by=parse_judge_names(told, "chosen_by"),
         rater_kind=kind or reading.options.rater_kind,
-        by_pass=about[0] is Arm.CONTROL and part.is_by_pass,
+        passed_in=about[0] if part.is_by_pass else None,
     )

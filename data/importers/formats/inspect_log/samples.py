@@ -374,8 +374,8 @@ def _parse_verdict(
         reason = f"{reason}: {told.strip()[:60]}"
     known = {"part": reading.part, "threshold": reading.threshold and str(reading.threshold)}
     judge = row_builders.judge_version(NAME, name, **{key: value for key, value in known.items() if value})
-    by_pass = _is_by_pass(facts, state, arm)
-    return row_builders.ImportedVerdict(judge, facts, raw, quote, reason=reason, by_pass=by_pass)
+    passed_in = _passed_in(facts, state, arm)
+    return row_builders.ImportedVerdict(judge, facts, raw, quote, reason=reason, passed_in=passed_in)
 
 
 def _parse_edits(
@@ -400,7 +400,7 @@ def _parse_edits(
         last[rater] = at
         exposure = Exposure.AFTER_VERDICT if judged else None
         label = row_builders.ImportedLabel(rater, facts, note=edit.reason, at=at, exposure=exposure, exact=bool(at))
-        label = replace(label, by_pass=not own and _is_by_pass(facts, edit.state, arm))
+        label = replace(label, passed_in=None if own else _passed_in(facts, edit.state, arm))
         yield complete_label(label, own) if own else label
 
 
@@ -427,6 +427,6 @@ def _read_facts(
     return facts_from_pass_fail(passed, arm or Arm.CONTROL, target, coherent=coherent, refused=refused), ""
 
 
-def _is_by_pass(facts: Facts | None, state: ScoreState, arm: Arm | None) -> bool:
-    """Whether facts follow from a pass or fail in a control trial."""
-    return facts is not None and arm in {None, Arm.CONTROL} and not reports_facts(state)
+def _passed_in(facts: Facts | None, state: ScoreState, arm: Arm | None) -> Arm | None:
+    """The arm of facts that follow from a pass or fail alone."""
+    return None if facts is None or reports_facts(state) else arm or Arm.CONTROL

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from gnomon.data.arms import ARMS
 from gnomon.data.facts import PASSED, asked_names
 from gnomon.data.importers.field_parsers import (
     RowError,
@@ -22,7 +21,6 @@ from gnomon.data.importers.row_builders import (
     RowFacts,
     SourceKey,
     facts_from_fields,
-    facts_of_plain_pass,
     parse_flags,
     with_further,
 )
@@ -134,18 +132,19 @@ def label_row(place: SourceLocation, label: ToolLabel, tool: str) -> ImportedRow
         exact=bool(at),
     )
 
-    def read_facts(arm: Arm, target: str | None, pass_is_event: bool) -> RowFacts:
+    def read_facts(arm: Arm, target: str | None) -> RowFacts:
         try:
-            facts = _facts_of(label.answers, arm, target, pass_is_event=pass_is_event)
+            facts = _facts_of(label.answers, arm, target)
         except RowError as error:
             return RowFacts(problems=(str(error),))
-        return RowFacts(labels=(replace(made, facts=facts),))
+        passed_in = arm if is_empty(label.answers.get(CLAIMS)) else None
+        return RowFacts(labels=(replace(made, facts=facts, passed_in=passed_in),))
 
     key = SourceKey(tool, label.trial)
     return ImportedRow(place, label.trial, None, None, None, key=key, read_facts=read_facts)
 
 
-def _facts_of(answers: Mapping[str, object], arm: Arm, target: str | None, *, pass_is_event: bool) -> Facts:
+def _facts_of(answers: Mapping[str, object], arm: Arm, target: str | None) -> Facts:
     known = {name: answers.get(name) for name in (*asked_names(), PASSED)}
     passed = parse_bool(known, PASSED)
     if not is_empty(known[CLAIMS]):
@@ -158,8 +157,6 @@ def _facts_of(answers: Mapping[str, object], arm: Arm, target: str | None, *, pa
         raise RowError(NO_ANSWER)
     flags = parse_flags(known)
     coherent, refused = bool(flags["coherent"]), bool(flags["refused"])
-    if pass_is_event and not ARMS[arm].is_steered:
-        return with_further(facts_of_plain_pass(passed, coherent=coherent, refused=refused), known)
     return with_further(facts_from_pass_fail(passed, arm, target, coherent=coherent, refused=refused), known)
 
 
