@@ -213,7 +213,7 @@ def _tell_identifying_passes(run: _Import, report: ImportReport) -> None:
         fails = run.passes[judge, False, False]
         if fails >= FEWEST_CONTROLS and run.passes[judge, True, True] and not run.passes[judge, False, True]:
             text = (
-                f"judge '{judge}' fails all {fails} trials without an injection, each of which counts as a false alarm: "
+                f"judge '{judge}' fails all {fails} trials without an injection, which all count as false alarms: "
                 "if it says whether the concept was identified, its verdicts do not answer whether anything is claimed"
             )
             if judge in run.joining:
