@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from gnomon.data.arms import ARMS
 from gnomon.data.facts import PASSED, asked_names
 from gnomon.data.importers.field_parsers import (
     RowError,
