@@ -17,13 +17,18 @@ from gnomon.judging.rubrics.fence import clean_text
 QUOTE_LIMIT = 400
 
 _THINKING = re.compile(
-    r"<(?P<angle>/?)(?:think|thinking|thoughts?|reasoning|reflection)>|\[(?P<square>/?)THINK\]|"
+    r"<(?P<angle>/?)(?:\w+[:_])?(?:think|thinking|thoughts?|reason|reasoning|reflection|scratchpad|analysis)(?:\s[^<>]*)?>|"
+    r"\[(?P<square>/?)THINK\]|<\|(?:begin|(?P<bar>end))_of_thought\|>|"
     "\N{WHITE LEFT-POINTING TRIANGLE}(?P<triangle>/?)think\N{WHITE RIGHT-POINTING TRIANGLE}",
     re.IGNORECASE,
 )
 _AFTER_OBJECT = re.compile(r"(\s|`|\]|<\|[\w|]*\|>|</\w+>)*")
 _FINAL = "<|channel|>final<|message|>"
 """Where the answer begins in a reply that names its channels."""
+_OTHER_CHANNEL = re.compile(
+    r"<\|channel\|>(?:analysis|commentary)\b.*?(?:<\|(?:end|return|call)\|>|(?=<\|(?:start|channel)\|>)|\Z)", re.DOTALL
+)
+"""What such a reply thinks; without a final channel it has no answer."""
 STARTS = 200
 """Opening braces without a valid object after which a text counts as having none; each one costs a parse attempt."""
 _DECLINES = re.compile(
@@ -170,9 +175,11 @@ def visible_answer(text: str) -> str:
     """
     if _is_one_object(text):
         return text
+    if _FINAL not in text:
+        text = _OTHER_CHANNEL.sub(" ", text)
     kept, begin, opened = [], max(0, text.rfind(_FINAL)), False
     for mark in _THINKING.finditer(text, begin):
-        closes = bool(mark["angle"] or mark["square"] or mark["triangle"])
+        closes = bool(mark["angle"] or mark["square"] or mark["bar"] or mark["triangle"])
         if not opened and not closes:
             kept.append(text[begin : mark.start()])
             begin, opened = mark.start(), True
