@@ -11,6 +11,8 @@ from contextlib import suppress
 from pathlib import Path
 from uuid import uuid4
 
+from gnomon.data.errors import InputError
+
 SUFFIX = "gnomon-part"
 OLD, OLDER = 3600.0, 86400.0
 """Ages in seconds from which a scratch file of an ended process, and of any process, is swept without its machine."""
@@ -37,6 +39,26 @@ def write_atomically(path: Path, content: bytes) -> None:
         fresh.replace(path)
     finally:
         fresh.unlink(missing_ok=True)
+
+
+def check_name(path: Path) -> None:
+    """Check that a path is text, which URLs, databases and several libraries need.
+
+    Raises
+    ------
+    InputError
+        If it is not UTF-8, or has a NUL character.
+    """
+    name = str(path.absolute())
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        whole = False
+    else:
+        whole = "\0" not in name
+    if not whole:
+        shown = os.fsencode(name).decode("utf-8", "backslashreplace").replace("\0", "\\x00")
+        raise InputError(f"{shown}: its name is not UTF-8 text without NUL: rename it")
 
 
 def scratch_path(target: Path) -> Path:

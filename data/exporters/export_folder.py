@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from gnomon.data.errors import InputError
-from gnomon.data.files import scratch_path
+from gnomon.data.files import check_name, scratch_path
 
 
 @contextmanager
@@ -19,12 +19,13 @@ def new_folder(folder: Path) -> Iterator[Path]:
     Raises
     ------
     InputError
-        If the folder exists and is not empty, or is a file.
+        If the folder exists and is not empty, or is a file, or its name is no text.
     """
+    check_name(folder)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError(f"{folder}: is there already and not empty: name another folder; nothing is overwritten")
     folder.parent.mkdir(parents=True, exist_ok=True)
-    scratch = scratch_path(folder)
+    scratch = scratch_path(folder.absolute())  # a relative path such as s3:x is a URI to some libraries
     scratch.mkdir()
     try:
         yield scratch

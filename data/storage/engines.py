@@ -15,6 +15,7 @@ from sqlalchemy.exc import ArgumentError, DatabaseError, IntegrityError, NoSuchM
 from sqlalchemy.pool import NullPool
 
 from gnomon.data.errors import InputError, StoreError
+from gnomon.data.files import check_name
 
 WRITE = "gnomon_write"
 READ_ONLY = "gnomon_read_only"
@@ -31,14 +32,8 @@ def sqlite_url(path: Path) -> str:
     InputError
         If the name cannot be part of a URL: it is not UTF-8, or has a NUL character.
     """
-    name = str(path.absolute())
-    try:
-        if "\0" in name:
-            raise ValueError("a NUL character")
-        return URL.create("sqlite", database=name).render_as_string(hide_password=False)
-    except ValueError as error:
-        shown = os.fsencode(name).decode("utf-8", "backslashreplace").replace("\0", "\\x00")
-        raise InputError(f"{shown}: its name is not UTF-8 text without NUL: rename it") from error
+    check_name(path)
+    return URL.create("sqlite", database=str(path.absolute())).render_as_string(hide_password=False)
 
 
 def sqlite_file(url: str) -> Path | None:

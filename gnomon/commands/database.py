@@ -8,10 +8,10 @@ import tomlkit
 from tomlkit.exceptions import ParseError
 
 from gnomon.console import print_json, print_status, progress_bar
-from gnomon.data.errors import InputError
+from gnomon.data.errors import GnomonError, InputError
 from gnomon.data.files import write_atomically
 from gnomon.data.maintenance.replicate import TableChecksum, back_up_store, move_store
-from gnomon.data.storage.engines import redact_password, redacted_url
+from gnomon.data.storage.engines import check_writable, redact_password, redacted_url
 from gnomon.data.storage.store import Store
 from gnomon.render.documents import BackupDocument, MoveDocument, TableContent
 from gnomon.study_file import FILE, database_url, read_study, resolve_database_url
@@ -39,7 +39,13 @@ def move_database(folder: Path, to: str, json: bool) -> MoveDocument:
     if old == new:
         raise InputError(f"database {redact_password(new)}: is where the study is already: name another with --to")
     _with_database(folder / FILE, to)  # fails before anything is copied
-    source, target = Store.open(old), Store.open(new)
+    source = Store.open(old)
+    try:
+        check_writable(source.engine)
+        target = Store.open(new)
+    except GnomonError:
+        source.close()
+        raise
     try:
         with progress_bar("rows") as report, move_store(source, target, report) as held:
             _check_unmoved(folder, old)  # it may have been edited while the rows were copied

@@ -298,3 +298,13 @@ def test_a_folder_that_is_no_export_is_said_so(store, tmp_path, manifest, proble
         (tmp_path / "export.json").write_text(manifest)
     with pytest.raises(InputError, match=problem):
         bring(store, tmp_path)
+
+
+@pytest.mark.attack
+@pytest.mark.parametrize("name", ["mock:x", "file:x", "s3:bucket"])
+def test_a_folder_whose_name_looks_like_a_url_is_that_folder(store, tmp_path, monkeypatch, name):
+    """A library that writes Parquet takes a relative path with a colon for the address of another place."""
+    monkeypatch.chdir(tmp_path)
+    made = export_store(store, Path(name))
+    assert sorted(path.name for path in (tmp_path / name).iterdir()) == sorted([*made.files, "export.json"])
+    assert len(list((tmp_path / name).glob("*.parquet"))) == len(ORDER)

@@ -10,11 +10,13 @@ import time
 import pytest
 
 from gnomon.data import files
+from gnomon.data.errors import InputError
 from gnomon.data.exporters.export_folder import new_folder
 from gnomon.data.files import scratch_path, sweep_leftovers, write_atomically
 
 pytestmark = pytest.mark.attack
 
+NO_TEXT = os.fsdecode(b"na\xffme")
 KILLED = """
 import os, sys
 from pathlib import Path
@@ -94,6 +96,12 @@ def test_a_leftover_that_is_a_link_takes_nothing_with_it(littered):
     sweep_leftovers(littered / "b.db")
     assert list(littered.iterdir()) == [victim]
     assert (victim / "kept").read_text() == "kept"
+
+
+def test_an_export_into_a_name_that_is_no_text_is_one_line(tmp_path):
+    with pytest.raises(InputError, match=r"na\\xffme: its name is not UTF-8 text"), new_folder(tmp_path / NO_TEXT):
+        pass
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_long_name_can_be_written(tmp_path):

@@ -17,13 +17,14 @@ def main() -> None:
     """Run `python tests/faults/faults_run.py [--kills N] [--seed N] [COMMAND...]`."""
     from faults_app import kill_app
     from faults_killing import kill_often, lines_of
-    from faults_studies import FIT, GENERATE, IMPORT, JUDGE
+    from faults_studies import BACKUP, EXPORT, FIT, GENERATE, IMPORT, JUDGE, MIGRATE, MOVE
     from playwright.sync_api import sync_playwright
 
     from bench.support.browser import ARGUMENTS, executable
     from bench.support.machine import machine
 
-    cases = {case.name: case for case in (GENERATE, JUDGE, IMPORT, FIT)}
+    known = (GENERATE, JUDGE, IMPORT, FIT, BACKUP, EXPORT, MOVE, MIGRATE)
+    cases = {case.name: case for case in known}
     parser = argparse.ArgumentParser()
     parser.add_argument("--kills", type=int, default=60)
     parser.add_argument("--seed", type=int, default=1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from faults_app import kill_app
 from faults_killing import kill_often
-from faults_studies import FIT, GENERATE, IMPORT, JUDGE
+from faults_studies import BACKUP, EXPORT, FIT, GENERATE, IMPORT, JUDGE, MIGRATE, MOVE
 
 KILLS = 2
 SEED = 20
@@ -14,6 +14,7 @@ CASES = [
     pytest.param(FIT, marks=pytest.mark.slow),
     pytest.param(IMPORT, marks=pytest.mark.slow),
     JUDGE,
+    *(pytest.param(case, marks=pytest.mark.simulation) for case in (BACKUP, EXPORT, MOVE, MIGRATE)),
 ]
 
 

@@ -131,6 +131,7 @@ def _ended(case: Case, folder: Path, expected: Rows, tally: Tally) -> None:
         tally.problems.append(f"resumed, it ended with {process.returncode}: {heard[-300:]}")
     _whole(folder, tally)
     tally.compare(expected, rows(database(folder)), whole=True)
+    tally.problems += case.problems(folder)
 
 
 def _whole(folder: Path, tally: Tally) -> None:

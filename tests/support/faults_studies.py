@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import re
+import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from sqlalchemy import inspect, select
 
+from gnomon.data.exporters.export_folder import file_hashes
 from gnomon.data.exporters.gnomon_export import export_store
+from gnomon.data.files import SUFFIX
 from gnomon.data.importers.formats.gnomon_export import ORDER, columns_of
 from gnomon.data.records import Arm, Condition, Facts, JudgeVersion, Label, Span, Subject, Trial, Verdict, trial_seed
-from gnomon.data.storage import tables
+from gnomon.data.storage import schema, tables
 from gnomon.data.storage.engines import connect_engine, sqlite_file, sqlite_url
 from gnomon.data.storage.store import Store
+from gnomon.study_file import database_url, read_study
 
 ROOT = Path(__file__).resolve().parents[2]
+FIRST = ROOT / "tests" / "fixtures" / "first_version"
 QUIET = {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false", "PYTHONUNBUFFERED": "1"}
 ENVIRONMENT = {**os.environ, **QUIET}
 OFTEN_OTHER = ("created_at", "seconds", "code_version")
@@ -38,6 +45,8 @@ class Case:
     arguments: Callable[[Path], list[str]]
     told: tuple[tuple[tables.Table, re.Pattern[str]], ...]
     cached: bool = True
+    problems: Callable[[Path], list[str]] = lambda _folder: []
+    """What is wrong with what the command wrote beside the study's database, after a run that ended."""
 
     def command(self, folder: Path) -> list[str]:
         """The command line, as a person would give it."""
@@ -65,6 +74,8 @@ def rows(url: str) -> Rows:
     engine = connect_engine(url)
     try:
         with engine.begin() as connection:
+            if not schema.is_current(connection):
+                return {table.name: [] for table in ORDER}
             there = set(inspect(connection).get_table_names())
             return {table.name: sorted(_texts(connection, table)) if table.name in there else [] for table in ORDER}
     finally:
@@ -194,3 +205,70 @@ FIT = Case(
     lambda study: ["fit", str(study)],
     ((tables.fits, re.compile(r"published counts: (passed)")),),
 )
+
+
+def imported(folder: Path, trials: int = 20_000) -> None:
+    """A study with trials, verdicts and labels, to be copied."""
+    (folder / "study").mkdir(parents=True)
+    (folder / "study" / "study.toml").write_text('name = "whole"\nimported = true\nconcepts = ["ocean", "fear"]\n')
+    store = Store.open(database(folder))
+    fill(store, trials, verdicts=True, labels=True)
+    store.close()
+
+
+def of_first_version(folder: Path) -> None:
+    """A study as the first version left it."""
+    (folder / "study").mkdir(parents=True)
+    shutil.copy(FIRST / "study.toml", folder / "study")
+    (folder / "study" / "gnomon.db").write_bytes(gzip.decompress((FIRST / "gnomon.db.gz").read_bytes()))
+
+
+def leftovers(folder: Path) -> list[str]:
+    """Half-written files and folders anywhere in a folder."""
+    return [f"left behind: {path.name}" for path in folder.rglob("*") if SUFFIX in path.name or ".part" in path.name]
+
+
+def _bad_copies(folder: Path) -> list[str]:
+    """Backups that do not hold the study's rows, and what is left behind."""
+    wanted = rows(database(folder))
+    copies = (folder / "out").glob("[!.]*.db")
+    return [f"{path.name}: other rows" for path in copies if rows(sqlite_url(path)) != wanted] + leftovers(folder)
+
+
+def _bad_exports(folder: Path) -> list[str]:
+    """Exports that are not whole by their own manifest, and what is left behind."""
+    bad = []
+    for made in (folder / "out").glob("[!.]*"):
+        hashes = json.loads((made / "export.json").read_text())["files"] if (made / "export.json").is_file() else None
+        found = {name: digest for name, digest in file_hashes(made).items() if name != "export.json"}
+        bad += [] if hashes == found else [f"{made.name}: not whole"]
+    return bad + leftovers(folder)
+
+
+def _badly_moved(folder: Path) -> list[str]:
+    """Whether the study is where its file says, with all its rows."""
+    url = database_url(folder / "study", read_study(folder / "study"))
+    return ([] if rows(url) == rows(database(folder)) else [f"{url}: other rows"]) + leftovers(folder)
+
+
+def _next_place(study: Path) -> str:
+    """A name for the study's next database; the same one until a move has ended."""
+    return f"{read_study(study).database.removesuffix('.db')}+.db"
+
+
+BACKUP = Case(
+    "backup",
+    imported,
+    lambda study: ["backup", str(study), "--out", str(study.parent / "out" / f"{uuid4().hex}.db")],
+    (),
+    problems=_bad_copies,
+)
+EXPORT = Case(
+    "export",
+    imported,
+    lambda study: ["export", str(study), "--out", str(study.parent / "out" / uuid4().hex)],
+    (),
+    problems=_bad_exports,
+)
+MOVE = Case("move", imported, lambda study: ["move", str(study), "--to", _next_place(study)], (), problems=_badly_moved)
+MIGRATE = Case("migrate", of_first_version, lambda study: ["recount", str(study)], (), problems=leftovers)

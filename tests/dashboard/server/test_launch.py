@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -51,6 +52,7 @@ def test_the_server_is_told_to_stay_on_this_machine_and_to_send_nothing():
     assert not any("postgres" in part or "sqlite" in part for part in launch.server_command("127.0.0.1", 8501))
 
 
+ROOT = Path(__file__).parents[3]
 TRAPS = (
     "streamlit.py", "altair.py", "stats.py", "asyncio.py", "typing.py", "sitecustomize.py", "data/__init__.py",
     "gnomon/__init__.py", "gnomon/dashboard/__init__.py", "guarded_app.py",
@@ -116,6 +118,14 @@ def test_a_settings_file_that_makes_a_library_run_code_is_refused_in_one_line(tm
     assert run(["export", "nothing", "--out", "x"]) == 2
     [line] = capsys.readouterr().err.splitlines()
     assert ".numba_config.yaml: a library would run code" in line
+
+
+def test_every_python_that_is_started_looks_past_the_current_folder():
+    """In the package: `-P` or `-I` follows the interpreter wherever one is started."""
+    rooms = ("data", "gnomon", "dashboard", "generation", "judging", "calibration", "stats")
+    started = re.compile(r"sys\.executable\b(?!,\s*\"-[PI]\")")
+    files = [path for room in rooms for path in (ROOT / room).rglob("*.py")]
+    assert [str(path) for path in files if started.search(path.read_text(encoding="utf-8"))] == []
 
 
 def test_a_port_that_may_not_be_listened_on_is_not_called_in_use():
