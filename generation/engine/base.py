@@ -135,6 +135,9 @@ class InferenceEngine(Protocol):
         """Number of rows that fit in memory."""
 
 
+OWN_LOADER = "gnomon.generation.subjects.loading:load_subject"
+
+
 @dataclass(frozen=True)
 class EngineKind:
     """An engine by name. Each function may be given as "module:function", which is imported when it is needed.
@@ -155,8 +158,13 @@ class EngineKind:
 
     name: str
     build: Callable[..., Any] | str
-    load_subject: Callable[..., Any] | str = "gnomon.generation.subjects.loading:load_subject"
+    load_subject: Callable[..., Any] | str = OWN_LOADER
     make_vectors: Callable[..., Any] | str = "gnomon.generation.vectors.concept_vectors:concept_vectors"
+
+    @property
+    def has_own_loader(self) -> bool:
+        """Whether subjects are loaded by Gnomon."""
+        return self.load_subject == OWN_LOADER
 
     def build_engine(self, subject: EngineSubject, rows: int | None = None) -> InferenceEngine:
         """The engine for a subject.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from gnomon.data.foreign_documents.bounds import DocumentError
 from gnomon.data.records import canonical_hash
 from gnomon.generation.model_folders import sha256_of
 from gnomon.generation.subjects.device_memory import is_lack_of_memory
+from gnomon.generation.subjects.folder_identity import folder_identity
 from gnomon.generation.subjects.memory_check import enough_memory, torch_device
 from gnomon.generation.subjects.model_documents import (
     WEIGHT_INDEX,
@@ -27,8 +29,9 @@ DTYPES = ("float32", "bfloat16", "float16")
 class LoadedSubject:
     """A subject ready to be steered.
 
-    `revision` hashes weights, chat template and dtype: two subjects with the same revision respond alike. `model` is a
-    transformers causal language model in evaluation mode, `tokenizer` its fast tokenizer.
+    Two subjects with the same revision respond alike (`SubjectEditions`). `files` names all files of a subject whose
+    study holds it under a revision of the first edition, which covers some of them; it is empty for others. `model` is
+    a transformers causal language model in evaluation mode, `tokenizer` its fast tokenizer.
     """
 
     name: str
@@ -38,6 +41,8 @@ class LoadedSubject:
     width: int
     revision: str
     parameters: float
+    files: str = ""
+    first_revision: str = ""
 
     @property
     def model_device(self) -> Any:
@@ -54,6 +59,7 @@ def load_subject(
     device: str | None = None,
     pickled_weights: bool = False,
     trust_remote_code: bool = False,
+    known_revision: str | None = None,
 ) -> LoadedSubject:
     """Load a subject.
 
@@ -73,6 +79,8 @@ def load_subject(
         Open `.bin` files if there are no safetensors, with torch's reader that only builds tensors.
     trust_remote_code : bool
         Run Python files that come with the model, with all permissions of the current account.
+    known_revision : str, optional
+        Revision under which the study holds its trials. It is kept if it is the first edition of these files.
 
     Raises
     ------
@@ -91,6 +99,7 @@ def load_subject(
             check_model_folder(folder)
         with enough_memory(name, model, dtype, where, spread):
             loaded, tokenizer, weights = _load_model(source, model)
+            files = folder_identity(folder, pickled=pickled_weights, code=trust_remote_code) if folder.is_dir() else {}
             loaded = loaded if spread else loaded.to(where)
     except DocumentError as error:
         raise InputError(f"subject '{name}': {error}") from error
@@ -101,15 +110,49 @@ def load_subject(
         )
     layers, width = _model_sizes(name, loaded)
     loaded = loaded.eval().requires_grad_(False)
+    described = {"weights": weights, "template": tokenizer.chat_template, "dtype": dtype}
+    editions = SubjectEditions.of_subject(described, files)
     return LoadedSubject(
         name=name,
         model=loaded,
         tokenizer=tokenizer,
         layers=layers,
         width=width,
-        revision=canonical_hash({"weights": weights, "template": tokenizer.chat_template, "dtype": dtype}),
+        revision=editions.revision_for(known_revision),
         parameters=float(parameters or sum(weight.numel() for weight in loaded.parameters())),
+        files=editions.second if editions.revision_for(known_revision) != editions.second else "",
+        first_revision=editions.first,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class SubjectEditions:
+    """The two editions of a subject's revision.
+
+    The first hashed weights, chat template and dtype. The second hashes all files of a model's folder that can change
+    its answers. A hub model's commit and the hash of a GGUF file cover all of them: their editions are the same.
+    """
+
+    first: str
+    second: str
+
+    @classmethod
+    def of_subject(cls, described: Mapping[str, object], files: Mapping[str, str]) -> SubjectEditions:
+        """The editions of a subject.
+
+        Parameters
+        ----------
+        described : mapping of str to object
+            Identity of its weights, its chat template and its dtype.
+        files : mapping of str to str
+            Hashes of the files of its folder; empty for a subject that is no folder.
+        """
+        first = canonical_hash(dict(described))
+        return cls(first, canonical_hash({**described, "files": dict(files)}) if files else first)
+
+    def revision_for(self, known: str | None) -> str:
+        """The revision to use, given the one under which a study holds the subject's trials."""
+        return self.first if known == self.first else self.second
 
 
 def _model_sizes(name: str, model: Any) -> tuple[int, int]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import socket
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import chdir, contextmanager
 from dataclasses import dataclass, field
 from math import ceil
@@ -22,6 +22,7 @@ from gnomon.data.records import Trial
 from gnomon.generation.engine.base import ENGINES, TORCH
 from gnomon.generation.model_folders import CACHE
 from gnomon.generation.prompts.protocol import Protocol
+from gnomon.generation.subjects.environment import describe_environment
 from gnomon.generation.subjects.loading import EMBEDDED
 from gnomon.generation.sweeps.trial_design import PlannedTrial, SweepDesign, VectorRecord
 
@@ -40,6 +41,8 @@ class SubjectInfo:
     layers: int
     width: int
     parameters: float
+    files: str = ""
+    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 class RayWorker:
@@ -73,7 +76,9 @@ class RayWorker:
     def subject_info(self) -> SubjectInfo:
         """The subject's name, revision and sizes, without its weights."""
         subject = self._subject
-        return SubjectInfo(subject.name, subject.revision, subject.layers, subject.width, subject.parameters)
+        sizes = (subject.layers, subject.width, subject.parameters)
+        files = getattr(subject, "files", "")
+        return SubjectInfo(subject.name, subject.revision, *sizes, files, describe_environment(subject))
 
     def prepare_worker(self, design: SweepDesign, protocols: Sequence[Protocol]) -> list[VectorRecord]:
         """Prepare a design; returns the vectors in use as the store keeps them.

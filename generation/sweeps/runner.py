@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from gnomon.data.errors import InputError
 from gnomon.data.records import Subject, Trial
 from gnomon.data.storage.store import Store
 from gnomon.generation.engine.base import TORCH, EngineSubject
 from gnomon.generation.prompts.protocol import load_protocol
+from gnomon.generation.subjects.environment import describe_changes, describe_environment
 from gnomon.generation.sweeps.trial_design import PlannedTrial, SweepDesign, VectorRecord
 
 if TYPE_CHECKING:
     from gnomon.generation.prompts.protocol import Protocol as TrialProtocol
 
+FILES, ENVIRONMENT = "subject_files", "environment"
+"""Events: all files of a subject that a revision of the first edition names, and what its trials were made on."""
 TOGETHER = 32
 SECONDS = 5.0
 Progress = Callable[[int, int], None]
@@ -129,6 +132,7 @@ def run_sweep(
     *,
     record: Subject,
     progress: Progress | None = None,
+    tell: Callable[[str], object] = lambda _line: None,
 ) -> SweepReport:
     """Generate the trials of a design that the store does not hold yet.
 
@@ -148,6 +152,8 @@ def run_sweep(
         The subject as the store keeps it; its name and revision are taken from `workers`.
     progress : callable, optional
         Called with (trials stored, trials planned), first before any work.
+    tell : callable
+        Takes one line for the user.
 
     Returns
     -------
@@ -168,6 +174,9 @@ def run_sweep(
     writer = _TrialWriter(store, len(planned), len(planned) - len(missing), progress)
     if missing:
         _add_subject(store, workers.subject, record)
+        environment = getattr(workers.subject, "environment", None) or describe_environment(workers.subject)
+        if changed := record_environment(store, workers.subject.name, environment):
+            tell(f"{workers.subject.name}: earlier trials were made on {changed}: rounding may differ between them")
         for vector in workers.prepare_worker(design, protocols):
             store.add_vector(
                 vector.hash,
@@ -276,6 +285,43 @@ def _add_subject(store: Store, subject: Any, record: Subject) -> None:
     kept = next(known for known in store.load_subjects() if known.name == subject.name)
     if kept.revision != subject.revision:
         raise InputError(
-            f"subject '{subject.name}': the study holds trials of other weights, template or dtype under this name "
-            f"(revision {kept.revision[:8]}, now {subject.revision[:8]}): give it another name in study.toml"
+            f"subject '{subject.name}': the study holds trials of other weights, configuration, tokenizer, template or "
+            f"dtype under this name (revision {kept.revision[:8]}, now {subject.revision[:8]}): give it another name "
+            "in study.toml"
         )
+    _check_files(store, subject)
+
+
+def _check_files(store: Store, subject: Any) -> None:
+    """Of a subject under a revision of the first edition, keep all files in mind, and reject others from then on."""
+    files = getattr(subject, "files", "")
+    if not files:
+        return
+    known = [detail["files"] for detail in store.event_details(FILES) if detail["subject"] == subject.name]
+    if not known:
+        store.log_event(FILES, {"subject": subject.name, "revision": subject.revision, "files": files})
+    elif known[-1] != files:
+        raise InputError(
+            f"subject '{subject.name}': configuration, tokenizer or generation settings of its model are not those of "
+            f"its stored trials (files {str(known[-1])[:8]}, now {files[:8]}): give it another name in study.toml"
+        )
+
+
+def record_environment(store: Store, subject: str, environment: Mapping[str, str]) -> str:
+    """Record what a subject's trials are made on, if it has changed; returns what differs from before.
+
+    Parameters
+    ----------
+    store : Store
+        The study's store.
+    subject : str
+        Name of the subject.
+    environment : mapping of str to str
+        As `generation.subjects.environment.describe_environment` returns it.
+    """
+    known = [detail["environment"] for detail in store.event_details(ENVIRONMENT) if detail["subject"] == subject]
+    last = known[-1] if known else None
+    if last == dict(environment):
+        return ""
+    store.log_event(ENVIRONMENT, {"subject": subject, "environment": dict(environment)})
+    return describe_changes(cast("dict[str, str]", last), dict(environment)) if last else ""

@@ -287,7 +287,10 @@ def _check_finite(vector: ConceptVector, subject: LoadedSubject) -> None:
 
 
 def _vector_path(subject: LoadedSubject, concept: str, layer: int, kind: VectorMethod) -> Path:
-    return cache_folder() / "vectors" / f"{recipe_hash(subject.revision, concept, layer, kind)}.safetensors"
+    """A subject that is held under a revision of the first edition shares no vector with others of that revision."""
+    name = recipe_hash(subject.revision, concept, layer, kind)
+    name = canonical_hash([name, subject.files]) if subject.files else name
+    return cache_folder() / "vectors" / f"{name}.safetensors"
 
 
 def _is_whole(path: Path) -> bool:

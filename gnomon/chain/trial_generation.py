@@ -172,7 +172,9 @@ def _run_sweep(study: OpenStudy, spec: SubjectSpec, design: DesignSpec, options:
         subject = workers.subject
         record = Subject(spec.name, subject.parameters, spec.family, spec.variant, subject.revision)
         with study.listener.track_steps([title]) as advance:
-            done = run_sweep(study.store, workers, plan, record=record, progress=advance[title])
+            done = run_sweep(
+                study.store, workers, plan, record=record, progress=advance[title], tell=study.listener.tell
+            )
     study.listener.tell(
         f"{spec.name}: {done.made} trials generated, {done.already} already stored, {done.failed} failed"
     )
@@ -187,7 +189,7 @@ def _trial_workers(study: OpenStudy, spec: SubjectSpec, options: GenerateOptions
     if options.uses_ray:
         from gnomon.generation.sweeps.ray_workers import ray_cluster
 
-        loaded = (spec.name, spec.model, load_options(spec))
+        loaded = (spec.name, spec.model, _known_options(study, spec, kind))
         with ray_cluster(
             *loaded,
             address=options.address,
@@ -205,7 +207,14 @@ def _trial_workers(study: OpenStudy, spec: SubjectSpec, options: GenerateOptions
 
 def _load_subject(study: OpenStudy, spec: SubjectSpec, kind: EngineKind) -> Any:
     study.listener.tell(f"{spec.name}: loading")
-    return kind.load_engine_subject(spec.name, spec.model, **load_options(spec))
+    return kind.load_engine_subject(spec.name, spec.model, **_known_options(study, spec, kind))
+
+
+def _known_options(study: OpenStudy, spec: SubjectSpec, kind: EngineKind) -> dict[str, Any]:
+    """How a subject is loaded, with the revision of its stored trials where the loader is Gnomon's own."""
+    stored = {subject.name: subject.revision for subject in study.store.load_subjects()}
+    known = {"known_revision": stored[spec.name]} if spec.name in stored and kind.has_own_loader else {}
+    return load_options(spec) | known
 
 
 def load_options(spec: SubjectSpec) -> dict[str, Any]:

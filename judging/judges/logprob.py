@@ -50,6 +50,8 @@ class LogprobJudge:
         The study's closed list.
     load : callable, optional
         Loads a language model by name. Passed in because this room may not import generation.
+    stored : sequence of str
+        Judge versions that the study holds.
 
     Raises
     ------
@@ -57,25 +59,34 @@ class LogprobJudge:
         If `load` is None.
     """
 
-    def __init__(self, config: JudgeConfig, concepts: Sequence[str], load: Load | None) -> None:
+    def __init__(
+        self, config: JudgeConfig, concepts: Sequence[str], load: Load | None, stored: Sequence[str] = ()
+    ) -> None:
         if load is None:
             raise UserError(
                 f"judge '{config.name}' of kind logprob: nothing here loads its model: run it by 'gnomon judge'"
             )
         self._config = config
         self._load = load
+        self._stored = tuple(stored)
         self.concepts = tuple(sorted(concepts))
 
     @cached_property
     def version(self) -> JudgeVersion:
         """Version with a hash of weights, questions, method and closed list.
 
-        Loads the model, because its weights are hashed.
+        Loads the model, because its weights are hashed. A version that the study holds under the first edition of the
+        model's revision is kept, so that no verdict is asked for again.
         """
+        model = self._loaded_model
+        newest, first = map(self._version_of, (model.revision, getattr(model, "first_revision", "")))
+        return first if first.version in self._stored and newest.version not in self._stored else newest
+
+    def _version_of(self, revision: str) -> JudgeVersion:
         source = CODE_VERSIONS["logprob"]
         described: dict[str, object] = {
             "model": self._config.model or EMBEDDED,
-            "revision": self._loaded_model.revision,
+            "revision": revision,
             "source": source,
         }
         described["concepts"] = list(self.concepts)
@@ -159,4 +170,5 @@ def build_logprob_judge(config: JudgeConfig, materials: JudgeMaterials) -> Logpr
     materials : JudgeMaterials
         The closed list and the loader of models.
     """
-    return LogprobJudge(config, materials.concepts, materials.load_model)
+    stored = [version.version for version in materials.study.stored]
+    return LogprobJudge(config, materials.concepts, materials.load_model, stored)
