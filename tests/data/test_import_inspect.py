@@ -569,3 +569,9 @@ def test_a_scorer_that_fails_all_control_trials_and_not_the_injections_is_told(s
     made = [sample(n, int(n == 1), metadata={**about, "arm": arm}) for n, arm in enumerate(arms, 1)]
     _, report = bring(store, log("a", made))
     assert any("judge 'grader' fails all 3 trials without an injection" in note for note in report.notes)
+
+
+def test_samples_that_a_scorer_did_not_score_are_counted(store, log):
+    made = [sample(1, scorer=[("a", 1), ("b", 1)]), sample(2, scorer=[("a", 0)]), sample(3, error={"message": "x"})]
+    _, report = bring(store, log("a", made))
+    assert report.empty_verdicts == {"b": 1}

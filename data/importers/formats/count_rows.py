@@ -298,7 +298,8 @@ def check_shares(rows: Sequence[Line], cells: Sequence[CountedCell], columns: Co
         return
     for (place, row), cell in zip(rows, cells, strict=True):
         for name, value in cell.told.items():
-            written = isinstance(row[name], float) or (isinstance(row[name], str) and "." in row[name])
+            cell_text = row[name]
+            written = isinstance(cell_text, float) or (isinstance(cell_text, str) and "." in cell_text)
             if value == 1 and cell.n >= FEWEST_TRIALS and written:
                 raise RowError(
                     f"{place}: '{name}' is {row[name]} of {cell.n} trials, and no outcome is above 1: if they are "

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ MEMORY = 2**33
 """Bytes of address space of the process: pyarrow itself reserves some."""
 
 
-def nested_rows(path: Path) -> Iterator[dict[str, object]]:
+def nested_rows(path: Path) -> Generator[dict[str, object], None, None]:
     """The nested columns of each row of a Parquet file.
 
     Raises

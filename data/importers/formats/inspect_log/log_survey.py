@@ -34,6 +34,8 @@ class LogSurvey:
         Models of the logs.
     samples : dict of str to int
         Number of samples by log.
+    scorers : dict of str to set
+        Scorers that gave scores, by log.
     retried : dict
         By sample of a run that was tried again, the log whose sample counts.
     invalidated : set
@@ -50,6 +52,7 @@ class LogSurvey:
     edited: set[str] = field(default_factory=set)
     models: set[str] = field(default_factory=set)
     samples: dict[Path, int] = field(default_factory=dict)
+    scorers: dict[Path, set[str]] = field(default_factory=dict)
     retried: dict[SampleKey, Path] = field(default_factory=dict)
     invalidated: set[tuple[object, ...]] = field(default_factory=set)
     others: list[Path] = field(default_factory=list)
@@ -164,7 +167,7 @@ def _survey_files(stamps: tuple[tuple[Path, int, int], ...]) -> LogSurvey:
             about = told if isinstance(told, Mapping) else {}
             survey.has_concepts |= not is_empty(about.get("concept"))
             survey.has_injections |= injection_flag(about) is True
-            _survey_scores(survey, sample)
+            survey.scorers.setdefault(path, set()).update(_survey_scores(survey, sample))
             tries.add_try(path, header, sample)
             if not is_empty(sample.get("invalidation")):
                 survey.invalidated.add(_run_key(header, sample))
@@ -173,7 +176,8 @@ def _survey_files(stamps: tuple[tuple[Path, int, int], ...]) -> LogSurvey:
     return survey
 
 
-def _survey_scores(survey: LogSurvey, sample: Mapping[str, object]) -> None:
+def _survey_scores(survey: LogSurvey, sample: Mapping[str, object]) -> Iterator[str]:
+    """Extend the survey by the scores of a sample; yields the scorers that gave it one themselves."""
     for scorer, score in iter_scores(sample):
         range_ = survey.ranges.setdefault(scorer, ValueRange())
         original, edits = trace_history(score)
@@ -182,6 +186,8 @@ def _survey_scores(survey: LogSurvey, sample: Mapping[str, object]) -> None:
                 range_.add_value(state["value"])
         if any(edit.sets_value and not own_part(edit.about) for edit in edits):
             survey.edited.add(scorer)
+        if original is not None and not sample.get("error"):
+            yield scorer
 
 
 def reports_facts(state: Mapping[str, object]) -> bool:

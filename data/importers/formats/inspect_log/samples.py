@@ -212,7 +212,10 @@ def _parse_row(place: SourceLocation, sample: Mapping[str, object], log: LogRead
     )
     verdicts: list[row_builders.ImportedVerdict] = []
     labels: list[row_builders.ImportedLabel] = []
-    for scorer, score in () if error else iter_scores(sample):
+    scores = {} if error else dict(iter_scores(sample))
+    for scorer in () if error else log.survey.scorers.get(log.path, set()) & log.readings.keys() - scores.keys():
+        log.report.empty_verdicts[(options.judge or log.readings[scorer].name)[:100]] += 1
+    for scorer, score in scores.items():
         if (reading := log.readings.get(scorer)) is None:
             continue
         first, edits = trace_history(score)
