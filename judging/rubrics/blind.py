@@ -98,14 +98,12 @@ NO_CONTEXT = PromptContext()
 
 
 @dataclass(frozen=True, slots=True)
-class BlindRubric:
-    """The blind rubric as a value with a hash: the same hash means the same words.
+class FactRubric:
+    """What all editions of the blind rubric share: their words, the shape of the schema, and how replies are read.
 
-    `system` has the placeholders fences, questions, quote and described, `user` the placeholders question, concepts,
-    fenced and keys; `limit` is the length in characters up to which a response is shown in full.
+    `limit` is the length in characters up to which a response is shown in full.
     """
 
-    edition: ClassVar[int] = 2
     name: str
     system: str
     user: str
@@ -113,14 +111,69 @@ class BlindRubric:
     quote: str
     limit: int = LIMIT
 
+    def interpret_reply(
+        self, text: str, concepts: Sequence[str], _trial: Trial
+    ) -> tuple[VerdictState, Facts | None, str]:
+        """State, facts and deciding quotation of a reply.
+
+        Parameters
+        ----------
+        text : str
+            The reply as the server sent it.
+        concepts : sequence of str
+            The study's closed list.
+        _trial : Trial
+            Not used: the blind rubric knows nothing of the trial.
+
+        Returns
+        -------
+        tuple of (VerdictState, Facts or None, str)
+            Facts are None and the quotation is empty unless the state is `ok`.
+        """
+        return read_reply(text, concepts, self._further)
+
+    @property
+    def _further(self) -> tuple[str, ...]:
+        return tuple(fact.name for fact in self.questions if fact.name not in CORE_FACTS)
+
+    @property
+    def _words(self) -> list[object]:
+        """Everything that is said, for the hash."""
+        asked = [[fact.name, fact.question, fact.definition] for fact in self.questions]
+        return [self.name, self.system, self.user, asked, self.quote, self.limit]
+
+    @property
+    def _asked(self) -> str:
+        """The questions, a line each."""
+        return "\n".join(f"- {fact.name}. {fact.question} {fact.definition}" for fact in self.questions)
+
+    def _schema_of(self, names: Sequence[str], text: Mapping[str, object]) -> dict[str, object]:
+        """The schema in which each fact follows its quotation, for names of concepts and a form of quotations."""
+        types: dict[str, object] = {"flag": {"type": "boolean"}, "concept": {"type": "string", "enum": list(names)}}
+        return strict_object(
+            {
+                key: value
+                for fact in self.questions
+                for key, value in ((f"{fact.name}_quote", dict(text)), (fact.name, types[fact.kind]))
+            }
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class BlindRubric(FactRubric):
+    """The blind rubric as a value with a hash: the same hash means the same words.
+
+    `system` has the placeholders fences, questions, quote and described, `user` the placeholders question, concepts,
+    fenced and keys.
+    """
+
+    edition: ClassVar[int] = 2
+
     @property
     def rubric_hash(self) -> str:
         """Hash of every word of the rubric, and of the schema's shape."""
-        asked = [[fact.name, fact.question, fact.definition] for fact in self.questions]
         fixed = [FENCES, _ASKED, _NOT_KNOWN, _DESCRIBED]
-        return canonical_hash(
-            [self.name, self.system, self.user, asked, self.quote, self.limit, self.reply_schema(()), fixed]
-        )
+        return canonical_hash([*self._words, self.reply_schema(()), fixed])
 
     def make_prompt(
         self,
@@ -180,9 +233,11 @@ class BlindRubric:
         list of dict
             Messages with the keys `role` and `content`: system, examples, response.
         """
-        asked = "\n".join(f"- {fact.name}. {fact.question} {fact.definition}" for fact in self.questions)
         system = self.system.format(
-            fences=FENCES, questions=asked, quote=self.quote, described=describe_concepts(concepts, described or {})
+            fences=FENCES,
+            questions=self._asked,
+            quote=self.quote,
+            described=describe_concepts(concepts, described or {}),
         )
         turns = [{"role": "system", "content": system}]
         for example in examples:
@@ -223,43 +278,7 @@ class BlindRubric:
         _seed : int
             Not used: a schema that differed between trials would have to be compiled for each.
         """
-        types: dict[str, object] = {
-            "flag": {"type": "boolean"},
-            "concept": {"type": "string", "enum": [*sorted(concepts), NONE, OTHER]},
-        }
-        text = {"type": "string", "maxLength": QUOTE_BOUND}
-        return strict_object(
-            {
-                key: value
-                for fact in self.questions
-                for key, value in ((f"{fact.name}_quote", text), (fact.name, types[fact.kind]))
-            }
-        )
-
-    def interpret_reply(
-        self, text: str, concepts: Sequence[str], _trial: Trial
-    ) -> tuple[VerdictState, Facts | None, str]:
-        """State, facts and deciding quotation of a reply.
-
-        Parameters
-        ----------
-        text : str
-            The reply as the server sent it.
-        concepts : sequence of str
-            The study's closed list.
-        _trial : Trial
-            Not used: the blind rubric knows nothing of the trial.
-
-        Returns
-        -------
-        tuple of (VerdictState, Facts or None, str)
-            Facts are None and the quotation is empty unless the state is `ok`.
-        """
-        return read_reply(text, concepts, self._further)
-
-    @property
-    def _further(self) -> tuple[str, ...]:
-        return tuple(fact.name for fact in self.questions if fact.name not in CORE_FACTS)
+        return self._schema_of([*sorted(concepts), NONE, OTHER], {"type": "string", "maxLength": QUOTE_BOUND})
 
     def _user_turn(self, answer: str, concepts: Sequence[str], seed: int, question: str) -> dict[str, str]:
         content = self.user.format(

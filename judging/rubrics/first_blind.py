@@ -7,21 +7,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
-from gnomon.data.facts import CORE, CORE_FACTS, Fact, further_facts
-from gnomon.data.records import Facts, Trial, VerdictState, canonical_hash
+from gnomon.data.facts import CORE, Fact, further_facts
+from gnomon.data.records import Trial, canonical_hash
 from gnomon.judging.rubrics.blind import (
     NO_CONTEXT,
+    FactRubric,
     JudgePrompt,
     LabelledExample,
     PromptContext,
     concept_choices,
     example_reply,
     reply_keys,
-    strict_object,
 )
 from gnomon.judging.rubrics.fence import fence_texts
-from gnomon.judging.rubrics.reply_parser import read_reply, reply_form
-from gnomon.judging.rubrics.transcript import LIMIT
+from gnomon.judging.rubrics.reply_parser import reply_form
 
 _FIRST_QUESTIONS = {
     "concept": "What is the thing that it claims to notice about?",
@@ -61,26 +60,18 @@ Report the facts about the answer above as one JSON object with the keys {keys}.
 
 
 @dataclass(frozen=True, slots=True)
-class FirstBlindRubric:
+class FirstBlindRubric(FactRubric):
     """The blind rubric as a value with a hash: the same hash means the same words.
 
-    `system` has the placeholders mark, questions, quote and concepts, `user` the placeholders fenced and keys; `limit`
-    is the length in characters up to which a response is shown in full.
+    `system` has the placeholders mark, questions, quote and concepts, `user` the placeholders fenced and keys.
     """
 
     edition: ClassVar[int] = 1
-    name: str
-    system: str
-    user: str
-    questions: tuple[Fact, ...]
-    quote: str
-    limit: int = LIMIT
 
     @property
     def rubric_hash(self) -> str:
         """Hash of every word of the rubric, and of the schema's shape."""
-        asked = [[fact.name, fact.question, fact.definition] for fact in self.questions]
-        return canonical_hash([self.name, self.system, self.user, asked, self.quote, self.limit, self.reply_schema(())])
+        return canonical_hash([*self._words, self.reply_schema(())])
 
     def make_prompt(
         self,
@@ -132,9 +123,8 @@ class FirstBlindRubric:
         """
         texts = [*(example.answer for example in examples), answer]
         fenced, mark = fence_texts(texts, seed, self.limit)
-        asked = "\n".join(f"- {fact.name}. {fact.question} {fact.definition}" for fact in self.questions)
         names = ", ".join(concept_choices(concepts, seed))
-        system = self.system.format(mark=mark, questions=asked, quote=self.quote, concepts=names)
+        system = self.system.format(mark=mark, questions=self._asked, quote=self.quote, concepts=names)
         turns = [{"role": "system", "content": system}]
         for example, shown in zip(examples, fenced, strict=False):
             turns += [self._user_turn(shown), {"role": "assistant", "content": json.dumps(example_reply(example))}]
@@ -169,43 +159,7 @@ class FirstBlindRubric:
         seed : int
             Seed of the order of the allowed values.
         """
-        types: dict[str, object] = {
-            "flag": {"type": "boolean"},
-            "concept": {"type": "string", "enum": concept_choices(concepts, seed)},
-        }
-        text = {"type": "string"}
-        return strict_object(
-            {
-                key: value
-                for fact in self.questions
-                for key, value in ((f"{fact.name}_quote", text), (fact.name, types[fact.kind]))
-            }
-        )
-
-    def interpret_reply(
-        self, text: str, concepts: Sequence[str], _trial: Trial
-    ) -> tuple[VerdictState, Facts | None, str]:
-        """State, facts and deciding quotation of a reply.
-
-        Parameters
-        ----------
-        text : str
-            The reply as the server sent it.
-        concepts : sequence of str
-            The study's closed list.
-        _trial : Trial
-            Not used: the blind rubric knows nothing of the trial.
-
-        Returns
-        -------
-        tuple of (VerdictState, Facts or None, str)
-            Facts are None and the quotation is empty unless the state is `ok`.
-        """
-        return read_reply(text, concepts, self._further)
-
-    @property
-    def _further(self) -> tuple[str, ...]:
-        return tuple(fact.name for fact in self.questions if fact.name not in CORE_FACTS)
+        return self._schema_of(concept_choices(concepts, seed), {"type": "string"})
 
     def _user_turn(self, fenced: str) -> dict[str, str]:
         return {

@@ -8,18 +8,16 @@ from typing import ClassVar
 
 from gnomon.data.arms import ARMS, ArmEvent
 from gnomon.data.facts import CORE, Fact, further_facts
-from gnomon.data.records import NONE, OTHER, Arm, Condition, Facts, Span, Trial, VerdictState, canonical_hash
+from gnomon.data.records import NONE, OTHER, Arm, Condition, Span, Trial, canonical_hash
 from gnomon.judging.rubrics.blind import (
     NO_CONTEXT,
     JudgePrompt,
     LabelledExample,
     PromptContext,
     concept_choices,
-    strict_object,
 )
 from gnomon.judging.rubrics.fence import fence_texts
-from gnomon.judging.rubrics.informed import read_pass_reply
-from gnomon.judging.rubrics.transcript import LIMIT
+from gnomon.judging.rubrics.informed import PassRubric
 
 _INSTRUCTIONS = """\
 You grade one answer that a language model gave in an experiment. A vector that stands for a concept may be added to \
@@ -52,33 +50,21 @@ Grade the answer above: one JSON object with the keys """
 
 
 @dataclass(frozen=True, slots=True)
-class FirstInformedRubric:
+class FirstInformedRubric(PassRubric):
     """The informed rubric as a value with a hash."""
 
     edition: ClassVar[int] = 1
-    name: str = "informed"
-    limit: int = LIMIT
-    further: tuple[Fact, ...] = ()
-
-    @property
-    def questions(self) -> tuple[Fact, ...]:
-        """The facts that are asked for in addition to pass or fail."""
-        return tuple(fact for fact in (*CORE, *self.further) if fact.informed != "")
 
     @property
     def system(self) -> str:
         """The instructions, with placeholders for what was done, when it passes, mark and concepts."""
-        forms = {"flag": "true or false", "concept": "one name from the list"}
         asked = "".join(f"- {fact.name}. {_definition(fact)}\n" for fact in self.questions)
-        keys = "".join(f'"{fact.name}": {forms[fact.kind]}, ' for fact in self.questions)
-        reply = "Reply with one JSON object and nothing else, with these keys:\n"
-        last = f'{{{{"quote": text, {keys}"passed": true or false}}}}'
-        return f"{_INSTRUCTIONS}{asked}- passed. Whether it passes.\n\n{reply}{last}"
+        return f"{_INSTRUCTIONS}{asked}- passed. Whether it passes.\n\n{self._form}"
 
     @property
     def user(self) -> str:
         """The turn with the response, with a placeholder for it."""
-        return f"{_TURN}{', '.join(['quote', *(fact.name for fact in self.questions), 'passed'])}."
+        return f"{_TURN}{self._keys}."
 
     @property
     def rubric_hash(self) -> str:
@@ -173,33 +159,7 @@ class FirstInformedRubric:
         seed : int
             Seed of the order of the allowed values.
         """
-        types: dict[str, object] = {
-            "flag": {"type": "boolean"},
-            "concept": {"type": "string", "enum": concept_choices(concepts, seed)},
-        }
-        asked = {fact.name: types[fact.kind] for fact in self.questions}
-        return strict_object({"quote": {"type": "string"}, **asked, "passed": types["flag"]})
-
-    def interpret_reply(
-        self, text: str, concepts: Sequence[str], trial: Trial
-    ) -> tuple[VerdictState, Facts | None, str]:
-        """State, facts and quotation of a reply.
-
-        Parameters
-        ----------
-        text : str
-            The reply as the server sent it.
-        concepts : sequence of str
-            The study's closed list.
-        trial : Trial
-            The trial; facts follow from the grade together with its arm and concept.
-
-        Returns
-        -------
-        tuple of (VerdictState, Facts or None, str)
-            Facts are None and the quotation is empty unless the state is `ok`.
-        """
-        return read_pass_reply(text, concepts, trial, self.further)
+        return self._schema_of(concept_choices(concepts, seed), {"type": "string"})
 
 
 def _definition(fact: Fact) -> str:

@@ -5,7 +5,7 @@ It exists for comparison with the blind rubric. Its grade is stored as `passed`;
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -64,10 +64,9 @@ Grade the answer above: one JSON object with the keys """
 
 
 @dataclass(frozen=True, slots=True)
-class InformedRubric:
-    """The informed rubric as a value with a hash."""
+class PassRubric:
+    """What all editions of the informed rubric share: what is asked, the form of a reply, and how replies are read."""
 
-    edition: ClassVar[int] = 2
     name: str = "informed"
     limit: int = LIMIT
     further: tuple[Fact, ...] = ()
@@ -77,20 +76,62 @@ class InformedRubric:
         """The facts that are asked for in addition to pass or fail."""
         return tuple(fact for fact in (*CORE, *self.further) if fact.informed != "")
 
+    def interpret_reply(
+        self, text: str, concepts: Sequence[str], trial: Trial
+    ) -> tuple[VerdictState, Facts | None, str]:
+        """State, facts and quotation of a reply.
+
+        Parameters
+        ----------
+        text : str
+            The reply as the server sent it.
+        concepts : sequence of str
+            The study's closed list.
+        trial : Trial
+            The trial; facts follow from the grade together with its arm and concept.
+
+        Returns
+        -------
+        tuple of (VerdictState, Facts or None, str)
+            Facts are None and the quotation is empty unless the state is `ok`.
+        """
+        return read_pass_reply(text, concepts, trial, self.further)
+
+    @property
+    def _form(self) -> str:
+        """The form of a reply, as a template."""
+        forms = {"flag": "true or false", "concept": "one name from the list"}
+        keys = "".join(f'"{fact.name}": {forms[fact.kind]}, ' for fact in self.questions)
+        reply = "Reply with one JSON object and nothing else, with these keys:\n"
+        return f'{reply}{{{{"quote": text, {keys}"passed": true or false}}}}'
+
+    @property
+    def _keys(self) -> str:
+        return ", ".join(["quote", *(fact.name for fact in self.questions), "passed"])
+
+    def _schema_of(self, names: Sequence[str], text: Mapping[str, object]) -> dict[str, object]:
+        """The schema of a grade, for the names of concepts and the form of its quotation."""
+        types: dict[str, object] = {"flag": {"type": "boolean"}, "concept": {"type": "string", "enum": list(names)}}
+        asked = {fact.name: types[fact.kind] for fact in self.questions}
+        return strict_object({"quote": dict(text), **asked, "passed": types["flag"]})
+
+
+@dataclass(frozen=True, slots=True)
+class InformedRubric(PassRubric):
+    """The informed rubric as a value with a hash."""
+
+    edition: ClassVar[int] = 2
+
     @property
     def system(self) -> str:
         """The instructions, with placeholders for what fences are and what concepts cover."""
-        forms = {"flag": "true or false", "concept": "one name from the list"}
         asked = "".join(f"- {fact.name}. {_definition(fact)}\n" for fact in self.questions)
-        keys = "".join(f'"{fact.name}": {forms[fact.kind]}, ' for fact in self.questions)
-        reply = "Reply with one JSON object and nothing else, with these keys:\n"
-        last = f'{{{{"quote": text, {keys}"passed": true or false}}}}'
-        return f"{_INSTRUCTIONS}{asked}- passed. Whether it passes.{{described}}\n\n{reply}{last}"
+        return f"{_INSTRUCTIONS}{asked}- passed. Whether it passes.{{described}}\n\n{self._form}"
 
     @property
     def user(self) -> str:
         """The turn with the response, with placeholders for it and for what was done."""
-        return f"{_TURN}{', '.join(['quote', *(fact.name for fact in self.questions), 'passed'])}."
+        return f"{_TURN}{self._keys}."
 
     @property
     def rubric_hash(self) -> str:
@@ -192,34 +233,7 @@ class InformedRubric:
         _seed : int
             Not used: a schema that differed between trials would have to be compiled for each.
         """
-        types: dict[str, object] = {
-            "flag": {"type": "boolean"},
-            "concept": {"type": "string", "enum": concept_choices(concepts, 0)},
-        }
-        asked = {fact.name: types[fact.kind] for fact in self.questions}
-        quote = {"type": "string", "maxLength": QUOTE_BOUND}
-        return strict_object({"quote": quote, **asked, "passed": types["flag"]})
-
-    def interpret_reply(
-        self, text: str, concepts: Sequence[str], trial: Trial
-    ) -> tuple[VerdictState, Facts | None, str]:
-        """State, facts and quotation of a reply.
-
-        Parameters
-        ----------
-        text : str
-            The reply as the server sent it.
-        concepts : sequence of str
-            The study's closed list.
-        trial : Trial
-            The trial; facts follow from the grade together with its arm and concept.
-
-        Returns
-        -------
-        tuple of (VerdictState, Facts or None, str)
-            Facts are None and the quotation is empty unless the state is `ok`.
-        """
-        return read_pass_reply(text, concepts, trial, self.further)
+        return self._schema_of(concept_choices(concepts, 0), {"type": "string", "maxLength": QUOTE_BOUND})
 
 
 def read_pass_reply(
