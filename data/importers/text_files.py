@@ -121,7 +121,8 @@ def _text_offset(path: Path, file: BinaryIO) -> int:
     head = file.read(4096)
     if head.startswith((b"\xff\xfe", b"\xfe\xff")) or head.count(0) > len(head) // 5:
         raise InputError(
-            f"{path}: is no UTF-8 text but UTF-16 or binary: save it as UTF-8{_conversion_command('UTF-16', path)}"
+            f"{path}: is no UTF-8 text but UTF-16 or binary: save it as UTF-8{_conversion_command('UTF-16', path)}, or "
+            "name a table's encoding with --encoding utf-16"
         )
     begin = len(MARK) if head.startswith(MARK) else 0
     part = head[begin:]
@@ -282,7 +283,7 @@ def csv_rows(path: Path, report: ImportReport, *, separator: str | None = None, 
     with text_file(path, encoding) as file:
         begin = file.tell()
         head = file.read(SNIFFED)
-        declared = re.match(rb"sep=(.)\r?\n", head)
+        declared = re.match(rb"\"?sep=(.)\"?\r?\n", head, re.IGNORECASE)
         file.seek(begin + (declared.end() if declared else 0))
         if declared:
             separator, head = separator or declared[1].decode("latin-1"), head[declared.end() :]
@@ -354,7 +355,7 @@ def _regular_share(text: str, separator: str, whole: bool) -> tuple[int, float]:
 
 def _csv_header(path: Path, reader: Any) -> list[str]:
     try:
-        header = [name.strip() for name in next(reader)]
+        header = [name.strip() for name in next(cells for cells in reader if any(map(str.strip, cells)))]
     except csv.Error as error:
         raise InputError(f"{path}: its first line is no CSV header ({error}): fix the quotes") from None
     except StopIteration:

@@ -236,3 +236,8 @@ def test_a_quote_that_is_not_closed_does_not_lose_the_rest_of_the_file_unseen(fi
 def test_a_spreadsheet_that_is_not_read_says_how_to_save_it(file, name):
     with pytest.raises(InputError, match=r"save it as .xlsx"):
         read(file(name, b"x"))
+
+
+@pytest.mark.parametrize("first", ['"sep=;"\n', "SEP=;\n", "\n\n", " ; \n"])
+def test_what_stands_before_the_header_is_passed_over(file, first):
+    assert read(file("t.csv", f"{first}id;judge\n1;0\n")) == ([{"id": "1", "judge": "0"}], [])

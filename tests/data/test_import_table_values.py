@@ -500,6 +500,8 @@ def test_labels_join_the_samples_of_an_inspect_log_and_the_trials_of_other_forma
         (["85%", "0", "1"], "'85%', a number in another writing"),
         (["0,5", "0", "1"], "'0,5', a number in another writing"),
         (["7/10", "0", "1"], "'7/10', a number in another writing"),
+        (["2026-05-10 00:00:00", "0", "1"], "'2026-05-10 00:00:00', a number in another writing"),
+        (["10-May", "0", "1"], "'10-may', a number in another writing"),
         (["85%", "0%", "100 %"], "percentages from 0 to 100"),
     ],
 )
@@ -616,3 +618,9 @@ def test_an_identification_in_a_file_of_its_own_is_told_from_the_control_trials(
     with pytest.raises(InputError, match="fails all 3 trials without an injection"):
         bring(later, PLAIN.replace('"judge"', '"named"').replace('"j"', '"k"'), "k.csv")
     assert memory.count_rows(tables.verdicts) == 0
+
+
+def test_a_row_of_totals_is_no_trial(bring):
+    landed, problems, _ = bring([*scores(1, 0, 0), {"id": "Total", "judge": 1}])
+    assert landed.new["trials"] == 3
+    assert problems == ["t.csv line 5: 'key' is 'Total': a row of totals is no trial; leave it out"]

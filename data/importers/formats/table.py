@@ -57,6 +57,7 @@ from gnomon.data.outcomes import facts_from_pass_fail
 from gnomon.data.records import NONE, OTHER, Arm, Exposure, Facts, JudgeVersion, RaterKind, RaterRole, Span, Trial
 
 NAME = "table"
+TOTALS = frozenset(("total", "totals", "grand total", "subtotal"))
 UNNAMED = "unknown"
 """The subject of a table that names none."""
 Row = Mapping[str, object]
@@ -285,6 +286,8 @@ def _key_cell(row: Row, column: Source, name: str | None = None) -> str:
         return parse_row_id({"key": column.value}, "key")
     value = value_at(row, column)
     found = parse_row_id({name or column: None if value is MISSING else value}, name or column)
+    if found.casefold() in TOTALS:
+        raise RowError(f"'{name or column}' is {quote_value(found)}: a row of totals is no trial; leave it out")
     if found != "NA" and is_empty(found):  # NA may be the code of a country
         raise RowError(f"'{name or column}' is {quote_value(found)}, which stands for no value: give the row a key")
     return found

@@ -38,8 +38,9 @@ PASS_FIELDS = ("passed", "identified")
 PERCENT = re.compile(rf"({NUMBER.pattern}) ?%")
 OTHER_WRITING = re.compile(
     rf"{NUMBER.pattern} ?%|[+-]?\d+,\d+(?: ?%)?|{NUMBER.pattern} ?(?:/|out of|of) ?{NUMBER.pattern}"
+    r"|\d{4}-\d\d-\d\d(?:[ t]00:00:00)?|\d\d?[-. ](?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*"
 )
-"""Numbers that are written as percentages, with a comma, or as a part of a number."""
+"""Numbers written as percentages, with a comma, as a part of a number, or that a spreadsheet took for dates."""
 THRESHOLD = re.compile(rf"\s*(>=|>|<=|<)?\s*({NUMBER.pattern})\s*%?\s*")
 COMPARISONS = {
     ">=": lambda value, bound: value >= bound,
