@@ -14,7 +14,7 @@ from gnomon.dashboard.labelling import exposure_log
 from gnomon.data.errors import NotEnoughDataError
 from gnomon.data.facts import asked_names, facts_from_answers
 from gnomon.data.label_selection import LabelSelection
-from gnomon.data.records import Exposure, Facts, Label, LabelKind, RaterKind, RaterRole, canonical_hash
+from gnomon.data.records import LONGEST_NOTE, Exposure, Facts, Label, LabelKind, RaterKind, RaterRole, canonical_hash
 from gnomon.data.storage import tables
 from gnomon.data.storage.store import LONGEST_LEASE, Store
 from gnomon.data.study_settings import load_settings
@@ -168,6 +168,9 @@ class LabellingSession:
         if not self.is_ready:
             open_, asked = sum(fact not in self.draft for fact in asked_names()), len(asked_names())
             self.message = f"Not saved: {open_} of {asked} questions are open."
+            return
+        if len(note) > LONGEST_NOTE:
+            self.message = f"Not saved: the note has {len(note):,} characters, {LONGEST_NOTE:,} are the most."
             return
         item, relabelled = self.item, self._has_label(trial)
         stored = not self.is_complete or self._store_event(item, LabelKind.LABEL, self._draft_facts(), note)

@@ -7,6 +7,7 @@ import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -88,8 +89,15 @@ def is_read_only(engine: Engine) -> bool:
     return bool(engine.get_execution_options().get(READ_ONLY, False))
 
 
-def check_writable(engine: Engine) -> None:
-    """Check that what takes long to compute can be stored.
+def check_writable(engine: Engine, why: str = "") -> None:
+    """Check that a database can be written, before something is computed for it.
+
+    Parameters
+    ----------
+    engine : Engine
+        The database.
+    why : str, optional
+        Why it must be written, for the error message.
 
     Raises
     ------
@@ -97,7 +105,8 @@ def check_writable(engine: Engine) -> None:
         If the database may only be read.
     """
     if is_read_only(engine):
-        raise StoreError(f"database {redacted_url(engine)}: may only be read: {HINTS['readonly']}")
+        reason = f" and {why}" if why else ""
+        raise StoreError(f"database {redacted_url(engine)}: may only be read{reason}: {HINTS['readonly']}")
 
 
 def _unwritable_file(url: URL) -> Path | None:
@@ -107,36 +116,35 @@ def _unwritable_file(url: URL) -> Path | None:
     return None if os.access(file, os.W_OK) and os.access(file.parent, os.W_OK) else file
 
 
-def _connect_read_only(url: URL, file: Path) -> Engine:
-    """An engine for a file that may not be written, or lies in a folder that may not.
+class _FrozenConnection(sqlite3.Connection):
+    """A connection that takes no part in the locks of others, because they have nothing open."""
 
-    SQLite reads a database in WAL mode only where it can make files beside it, unless it is told that nobody writes:
-    that is checked, before and after each transaction.
+
+def _connect_read_only(url: URL, file: Path) -> Engine:
+    """An engine for a file that may not be written, or lies in a folder that may not; it makes no file beside it.
+
+    SQLite reads a database in WAL mode only with two files beside it, unless it is told that nobody writes: that is
+    decided anew for each transaction, and checked at its end.
     """
-    wal = Path(f"{file}-wal")
-    frozen = not os.access(file.parent, os.W_OK) and not _size(wal)
-    if not frozen and not os.access(file.parent, os.W_OK) and not Path(f"{file}-shm").exists():
-        raise InputError(f"{wal}: holds rows that can be read only where files can be written: copy the folder")
-    address = f"{file.absolute().as_uri()}?mode=ro{'&immutable=1' if frozen else ''}"
+    wal, index = Path(f"{file}-wal"), Path(f"{file}-shm")
+    open_uri = partial(sqlite3.connect, uri=True, check_same_thread=False, timeout=WAIT)
+
+    def stamp() -> tuple[int, int, int]:
+        now = file.stat()
+        return now.st_mtime_ns, now.st_size, _size(wal)
 
     def connect() -> sqlite3.Connection:
-        return sqlite3.connect(address, uri=True, check_same_thread=False, timeout=WAIT)
+        address = f"{file.absolute().as_uri()}?mode=ro"
+        if not _size(wal):
+            return open_uri(f"{address}&immutable=1", factory=_FrozenConnection)
+        if not index.exists():
+            raise StoreError(f"{wal}: holds rows that can be read only where files can be written: copy the folder")
+        return open_uri(address)
 
     options = {"preserve_rowcount": True, READ_ONLY: True}
     engine = create_engine(url, creator=connect, poolclass=NullPool, execution_options=options)
     _check_side_files(engine)
     _prepare_sqlite(engine, read_only=True)
-    if frozen:
-        _check_unchanged(engine, file)
-    return engine
-
-
-def _check_unchanged(engine: Engine, file: Path) -> None:
-    """Make a transaction fail if somebody who may write the file did so meanwhile: it saw no single state then."""
-
-    def stamp() -> tuple[int, int, int]:
-        now = file.stat()
-        return now.st_mtime_ns, now.st_size, _size(Path(f"{file}-wal"))
 
     @event.listens_for(engine, "begin")
     def _remember(connection: Connection) -> None:
@@ -145,8 +153,11 @@ def _check_unchanged(engine: Engine, file: Path) -> None:
     @event.listens_for(engine, "commit")
     def _compare(connection: Connection) -> None:
         held = connection.info.get(READ_ONLY)
-        if held != stamp() or held[2]:
+        frozen = isinstance(connection.connection.driver_connection, _FrozenConnection)
+        if frozen and (held != stamp() or held[2]):
             raise StoreError(f"database {redacted_url(engine)}: was written by others while it was read: {AGAIN}")
+
+    return engine
 
 
 def _size(file: Path) -> int:

@@ -35,7 +35,7 @@ from gnomon.data.records import (
 )
 from gnomon.data.storage import schema, tables
 from gnomon.data.storage.bulk_insert import bulk_insert
-from gnomon.data.storage.engines import WRITE, connect_engine, is_read_only, plain_errors, redacted_url
+from gnomon.data.storage.engines import WRITE, check_writable, connect_engine, is_read_only, plain_errors, redacted_url
 from gnomon.data.storage.fact_columns import facts_row
 from gnomon.data.storage.fit_schema import upgrade_result
 from gnomon.data.storage.row_keys import KEYS
@@ -98,6 +98,7 @@ class Store:
             schema.check_version(connection, redacted_url(store.engine))
             current = schema.is_current(connection)
         if not current:
+            check_writable(store.engine, "its tables are of another version")
             with store.write_transaction() as connection:
                 schema.upgrade_schema(connection)
         return store

@@ -6,7 +6,7 @@ import pytest
 
 from gnomon.dashboard.labelling import exposure_log
 from gnomon.dashboard.labelling.labelling_session import SETTLE, LabellingSession, labelled_by
-from gnomon.data.records import Exposure, Facts, JudgeVersion, Label, LabelKind, Verdict
+from gnomon.data.records import LONGEST_NOTE, Exposure, Facts, JudgeVersion, Label, LabelKind, Verdict
 from gnomon.data.storage import tables
 from gnomon.data.storage.store import Store
 
@@ -156,6 +156,18 @@ def test_a_flag_may_go_with_a_label_and_both_are_undone_together(desk, clock, st
     desk.undo_last(read(desk, clock))
     assert desk.item.trial == trial
     assert desk.labelled == labelled_by(store, "ann") == 0
+
+
+def test_a_note_that_is_too_long_is_said_and_nothing_is_stored(desk, clock, store):
+    """The page has a bound of its own, which a browser can be made to pass over."""
+    trial = read(desk, clock)
+    for fact, value in (("claims", True), ("concept", "none"), ("coherent", True), ("refused", False)):
+        desk.answer_question(trial, fact, value)
+    desk.save_label(trial, "n" * (LONGEST_NOTE + 1))
+    assert desk.message == "Not saved: the note has 100,001 characters, 100,000 are the most."
+    assert store.count_rows(tables.labels) == 0
+    desk.save_label(trial, "short")
+    assert store.count_rows(tables.labels) == 1
 
 
 def test_skipped_transcripts_come_back_only_when_asked_for_and_are_free_for_others(desk, clock, store):

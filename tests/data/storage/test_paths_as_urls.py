@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -36,9 +37,10 @@ ROOT = Path(__file__).parents[3]
 
 
 @pytest.mark.parametrize("name", ODD)
-def test_a_database_is_made_in_the_folder_that_was_named_and_nowhere_else(tmp_path, name):
+def test_a_database_is_the_one_in_the_folder_that_was_named_and_nowhere_else(tmp_path, migrated_file, name):
     file = tmp_path / name / "g?%41#.db"
     file.parent.mkdir()
+    shutil.copyfile(migrated_file, file)
     store = Store.open(sqlite_url(file))
     store.add_subjects([Subject("m", 1e9, "toy", "instruct")])
     store.close()
@@ -48,7 +50,8 @@ def test_a_database_is_made_in_the_folder_that_was_named_and_nowhere_else(tmp_pa
 
 
 @pytest.mark.parametrize("name", ["b?k.db", "b%41.db", "b#.db"])
-def test_a_backup_and_a_move_hold_the_rows_under_the_very_name(tmp_path, name):
+def test_a_backup_and_a_move_hold_the_rows_under_the_very_name(tmp_path, migrated_file, name):
+    shutil.copyfile(migrated_file, tmp_path / "gnomon.db")
     store = Store.open(sqlite_url(tmp_path / "gnomon.db"))
     store.add_subjects([Subject("m", 1e9, "toy", "instruct")])
     held = back_up_store(store, tmp_path / "backups" / name)
@@ -56,6 +59,7 @@ def test_a_backup_and_a_move_hold_the_rows_under_the_very_name(tmp_path, name):
     assert [path.name for path in (tmp_path / "backups").iterdir()] == [name]
     assert examine_database(sqlite_url(tmp_path / "backups" / name)).rows["subjects"] == 1
     (tmp_path / "moved").mkdir()
+    shutil.copyfile(migrated_file, tmp_path / "moved" / name)
     target = Store.open(sqlite_url(tmp_path / "moved" / name))
     with move_store(store, target):
         pass

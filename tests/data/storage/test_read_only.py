@@ -111,6 +111,15 @@ def test_draws_are_not_written_through_a_link(folder, tmp_path):
         fit_options(study)
 
 
+def test_a_study_of_an_earlier_version_says_why_it_must_be_written(shut):
+    owner = sqlite3.connect(shut / "gnomon.db")
+    owner.execute("UPDATE alembic_version SET version_num = '0001'")
+    owner.commit()
+    owner.close()
+    with pytest.raises(StoreError, match=r"may only be read and its tables are of another version: .* copy the folder"):
+        Store.open(sqlite_url(shut / "gnomon.db"))
+
+
 def test_rows_that_wait_in_the_log_are_not_left_out(shut):
     """Read without its log, the database would be the one of before, and look right."""
     file = shut / "gnomon.db"
@@ -124,10 +133,25 @@ def test_rows_that_wait_in_the_log_are_not_left_out(shut):
     store.close()
     index = Path(f"{file}-shm").read_bytes()
     Path(f"{file}-shm").unlink()
-    with pytest.raises(InputError, match=r"gnomon.db-wal: holds rows that can be read only where .* copy the folder"):
+    with pytest.raises(StoreError, match=r"gnomon.db-wal: holds rows that can be read only where .* copy the folder"):
         Store.open(sqlite_url(file))
     Path(f"{file}-shm").write_bytes(index)
     owner.close()
+
+
+def test_an_app_goes_on_reading_whatever_its_owner_does(shut):
+    """It takes part in the owner's locks while the owner has it open, and not before or after."""
+    store = Store.open(sqlite_url(shut / "gnomon.db"))
+    events = store.count_rows(tables.events)
+    owner = sqlite3.connect(shut / "gnomon.db")
+    for more in (1, 2):
+        owner.execute(WRITES)
+        owner.commit()
+        assert store.count_rows(tables.events) == events + more
+    owner.close()
+    assert store.count_rows(tables.events) == events + 2
+    assert listed(shut) == ["gnomon.db", "study.toml"]
+    store.close()
 
 
 def test_a_file_that_its_owner_writes_meanwhile_gives_no_numbers(shut):
