@@ -250,7 +250,7 @@ def _from_folder(source: _ModelSource, place: str) -> tuple[Any, Any]:
 
 def _check_hub_index(place: str) -> None:
     """Check the index of a hub model's weights before a file that it names is fetched or opened."""
-    from transformers.utils import cached_file
+    from transformers.utils.hub import cached_file
 
     found = cached_file(
         place,

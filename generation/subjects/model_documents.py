@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
+from typing import TypeGuard
 
 from gnomon.data.foreign_documents.bounds import ENTRIES, HEADER, MODEL_LAYERS, VALUES, DocumentError
 from gnomon.data.foreign_documents.json_documents import check_structure, decode_json, read_json_file, read_text_file
@@ -108,13 +109,14 @@ def tensor_sizes(path: Path) -> list[TensorSize]:
 
 def _tensor_size(path: Path, name: str, entry: object, end: int) -> TensorSize:
     if isinstance(entry, dict):
-        shape, offsets = entry.get("shape"), entry.get("data_offsets")
+        shape: object = entry.get("shape")
+        offsets: object = entry.get("data_offsets")
         if _are_counts(shape) and _are_counts(offsets) and len(offsets) == 2 and offsets[0] <= offsets[1] <= end:
             return TensorSize(name, prod(shape))
     raise DocumentError(path, f"is damaged: tensor '{name[:80]}' lies outside the file or has no shape: copy it again")
 
 
-def _are_counts(value: object) -> bool:
+def _are_counts(value: object) -> TypeGuard[list[int]]:
     return isinstance(value, list) and all(type(part) is int and part >= 0 for part in value)
 
 
