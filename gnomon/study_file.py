@@ -17,17 +17,26 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+from sqlalchemy import make_url
+from sqlalchemy.exc import ArgumentError
 
 from gnomon.calibration.results.label_plan import PlanPrices
 from gnomon.dashboard.auth.roles import Access, check_roles
 from gnomon.data.arms import ARMS
 from gnomon.data.errors import InputError, StudyFileError, UnknownNameError
 from gnomon.data.foreign_documents.bounds import DocumentError
+from gnomon.data.foreign_documents.permissions import (
+    PLACES,
+    database_entry,
+    is_allowed_database,
+    is_allowed_path,
+    permission_hint,
+)
 from gnomon.data.foreign_documents.toml_documents import read_toml_file
 from gnomon.data.outcomes import RULES
 from gnomon.data.raters import TruthRule
 from gnomon.data.records import NONE, OTHER, Arm, RaterKind, Span
-from gnomon.data.storage.engines import sqlite_url
+from gnomon.data.storage.engines import redact_password, sqlite_file, sqlite_url
 from gnomon.judging.config import JudgeConfig
 from gnomon.stats.model.priors import Priors
 
@@ -321,6 +330,7 @@ def read_study_tolerating_judges(folder: Path) -> tuple[StudyFile, dict[str, str
 
 def _load_toml(folder: Path) -> tuple[Path, str, dict[str, Any]]:
     path = folder / FILE
+    resolve_study_path(folder, FILE, "the study file")
     try:
         return path, *read_toml_file(path, finite=False)
     except FileNotFoundError:
@@ -355,22 +365,87 @@ def resolve_database_url(folder: Path, database: str) -> str:
     folder : Path
         The study's folder.
     database : str
-        A URL, which is returned unchanged, or a file name.
+        A file name, or a URL, which is returned unchanged.
 
     Raises
     ------
     StudyFileError
-        If the file is outside the study's folder.
+        If the database is not in the study's folder and the user of this machine has not allowed it.
     """
-    if "://" in database:
+    where = f"{folder / FILE}: database '{redact_password(database)}'"
+    if "://" not in database:
+        path = _path_in(folder, database)
+        if not is_allowed_path(path, folder):
+            raise StudyFileError(f"{where} lies outside the study's folder: {_if_meant(PLACES, path.resolve().parent)}")
+        return sqlite_url(path.resolve())
+    try:
+        url = make_url(database)
+    except (ArgumentError, ValueError) as error:
+        raise StudyFileError(f"{where} is no URL: use sqlite:///FILE or postgresql+psycopg://...") from error
+    file = sqlite_file(database)
+    is_plain_file = file is not None and url.drivername in ("sqlite", "sqlite+pysqlite") and not url.query
+    if is_plain_file and not file.is_absolute():
+        raise StudyFileError(f"{where} depends on the current folder: name a file in the study's folder, as '{file}'")
+    if not (is_plain_file and is_allowed_path(file, folder)) and not is_allowed_database(url):
+        entry = str(file.resolve().parent) if is_plain_file else database_entry(url)
+        raise StudyFileError(f"{where} lies outside the study's folder: {_if_meant(PLACES, entry)}")
+    return database
+
+
+def database_name(folder: Path, database: str) -> str:
+    """A database as it is written into the study file: a file in the study's folder by its name there.
+
+    Parameters
+    ----------
+    folder : Path
+        The study's folder.
+    database : str
+        A URL or a file name.
+    """
+    file = sqlite_file(database) if "://" in database else None
+    real = None if file is None else file.resolve()
+    if real is None or make_url(database).query or not real.is_relative_to(folder.resolve()):
         return database
-    path = (folder / database).resolve()
-    if not path.is_relative_to(folder.resolve()):
+    return str(real.relative_to(folder.resolve()))
+
+
+def resolve_study_path(folder: Path, name: str, what: str) -> Path:
+    """Path of a file or folder of a study.
+
+    Parameters
+    ----------
+    folder : Path
+        The study's folder.
+    name : str
+        Its name there.
+    what : str
+        What it is, for the error message.
+
+    Raises
+    ------
+    StudyFileError
+        If it is not in the study's folder, links resolved, and the user of this machine has not allowed it.
+    """
+    path = _path_in(folder, name)
+    if not is_allowed_path(path, folder):
         raise StudyFileError(
-            f"{folder / FILE}: database '{database}' lies outside the study's folder: write {sqlite_url(path)} if "
-            "that is meant"
+            f"{folder}: {what} '{name}' lies outside the study's folder: copy it there, or, "
+            f"{_if_meant(PLACES, path.resolve().parent)}"
         )
-    return sqlite_url(path)
+    return path
+
+
+def _path_in(folder: Path, name: str) -> Path:
+    try:
+        path = folder / name
+        path.resolve()
+    except (OSError, RuntimeError, ValueError) as error:
+        raise StudyFileError(f"{folder}: '{name}': {error}: name a file in the study's folder") from error
+    return path
+
+
+def _if_meant(setting: str, entry: object) -> str:
+    return f"if that is meant, {permission_hint(setting, str(entry))}"
 
 
 def _format_validation_error(path: Path, text: str, error: ValidationError, table: tuple[str | int, ...] = ()) -> str:

@@ -26,6 +26,8 @@ _OWN_KEYS = {
     "stream": "transport",
 }
 """Keys of a request that are made from other settings."""
+_ADDRESS = re.compile(r"[!-\[\]-~]+")
+"""Visible ASCII without backslash: every parser of addresses takes the same part of it to be the host."""
 _SECRET = re.compile(r"(api[_-]?key|secret|password|authorization|bearer)", re.IGNORECASE)
 
 
@@ -133,6 +135,12 @@ class JudgeConfig(BaseModel):
     extra: dict[str, JsonValue] = Field(default_factory=dict)
     options: dict[str, JsonValue] = Field(default_factory=dict)
 
+    @property
+    def secret_variables(self) -> list[str]:
+        """Environment variables whose values are sent to the server."""
+        named = [self.api_key_env, *self.headers_env.values()]
+        return list(dict.fromkeys(name for name in named if name is not None))
+
     @field_validator("query")
     @classmethod
     def _query_is_no_secret(cls, query: dict[str, str]) -> dict[str, str]:
@@ -217,7 +225,7 @@ class JudgeConfig(BaseModel):
 
     def _check_url(self) -> None:
         parts = urlsplit(self.base_url or "")
-        if parts.scheme not in ("http", "https") or not parts.hostname:
+        if parts.scheme not in ("http", "https") or not parts.hostname or not _ADDRESS.fullmatch(self.base_url or ""):
             raise ValueError(f"judge '{self.name}': base_url is no http or https address")
         if parts.username or parts.password or parts.query:
             raise ValueError(

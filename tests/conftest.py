@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from collections.abc import Callable, Iterator
@@ -18,6 +19,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from bench.support.browser import ARGUMENTS, executable
+from gnomon.data.foreign_documents.permissions import PLACES
 from gnomon.data.records import Arm, Condition, Span, Subject, Trial, trial_seed
 from gnomon.data.storage.store import Store
 
@@ -75,6 +77,13 @@ def store(store_url: str) -> Iterator[Store]:
     opened = Store.open(store_url)
     yield opened
     opened.close()
+
+
+@pytest.fixture
+def allowed_store(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
+    """`store`, if it is a file, in a folder that study files may name."""
+    monkeypatch.setenv(PLACES, json.dumps([str(tmp_path)]))
+    return store
 
 
 @pytest.fixture(scope="session")

@@ -33,10 +33,10 @@ def notes() -> Iterator[Exporter]:
 
 
 @pytest.fixture
-def folder(store: Store, tmp_path: Path, make_trial: Callable[..., Trial]) -> Path:
+def folder(allowed_store: Store, tmp_path: Path, make_trial: Callable[..., Trial]) -> Path:
     study = tmp_path / "study"
     study.mkdir()
-    text = f'name = "t"\nimported = true\nconcepts = ["ocean"]\ndatabase = "{store.engine.url}"\n'
+    text = f'name = "t"\nimported = true\nconcepts = ["ocean"]\ndatabase = "{allowed_store.engine.url}"\n'
     (study / "study.toml").write_text(text, encoding="utf-8")
     for number in range(3):
         make_trial(replicate=number, answer=f"=answer {number}")

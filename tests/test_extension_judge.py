@@ -61,10 +61,10 @@ def keyword() -> Iterator[JudgeKind]:
 
 
 @pytest.fixture
-def folder(store: Store, tmp_path: Path, make_trial: Callable[..., Trial]) -> Path:
+def folder(allowed_store: Store, tmp_path: Path, make_trial: Callable[..., Trial]) -> Path:
     study = tmp_path / "study"
     study.mkdir()
-    head = f'name = "t"\nimported = true\nconcepts = ["fear", "ocean"]\ndatabase = "{store.engine.url}"\n'
+    head = f'name = "t"\nimported = true\nconcepts = ["fear", "ocean"]\ndatabase = "{allowed_store.engine.url}"\n'
     (study / "study.toml").write_text(head + TABLE.format(words='["ocean", "sea"]'), encoding="utf-8")
     for arm in ("injection", "control"):
         for number in range(10):

@@ -13,6 +13,7 @@ from gnomon.data.importers.row_builders import UNKNOWN_SIZE
 from gnomon.data.storage import tables
 from gnomon.data.storage.store import Store
 from gnomon.data.study_settings import load_settings
+from gnomon.study_file import resolve_study_path
 
 if TYPE_CHECKING:
     from gnomon.stats.fitted_posterior import FittedPosterior
@@ -79,7 +80,7 @@ def fit_options(
         settings=SamplerSettings(draws=chosen.draws, tune=chosen.tune, chains=chosen.chains),
         seed=chosen.seed if seed is None else seed,
         priors=priors or Priors.from_mapping(chosen.priors),
-        cache=DrawCache(study.folder / DRAWS, reuse=not resample),
+        cache=DrawCache(resolve_study_path(study.folder, DRAWS, "the folder"), reuse=not resample),
         judges=chosen.judges or None,
         external=[
             ExternalCalibration(judge=one.judge, arm=str(one.arm), truth=one.truth, verdict=one.said, n=one.n)

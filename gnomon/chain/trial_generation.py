@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import Field, JsonValue, SerializerFunctionWrapHandler, model_serializer
@@ -12,10 +13,11 @@ from pydantic import Field, JsonValue, SerializerFunctionWrapHandler, model_seri
 from gnomon.chain.measure_summary import MeasureSummary, summarize_measure
 from gnomon.chain.session import OpenStudy
 from gnomon.data.arms import measured_arms
-from gnomon.data.errors import InputError
+from gnomon.data.errors import InputError, StudyFileError
+from gnomon.data.foreign_documents.permissions import TRUSTED_CODE, is_trusted_model, model_entry, permission_hint
 from gnomon.data.records import Subject
 from gnomon.data.results import ResultPart
-from gnomon.study_file import DesignSpec, SubjectSpec
+from gnomon.study_file import DesignSpec, SubjectSpec, resolve_study_path
 
 if TYPE_CHECKING:
     from gnomon.generation.engine.base import EngineKind
@@ -218,7 +220,19 @@ def _known_options(study: OpenStudy, spec: SubjectSpec, kind: EngineKind) -> dic
 
 
 def load_options(spec: SubjectSpec) -> dict[str, Any]:
-    """How a subject is loaded, as keywords of `load_subject`."""
+    """How a subject is loaded, as keywords of `load_subject`.
+
+    Raises
+    ------
+    StudyFileError
+        If its code or pickles would be used, and the user of this machine has not allowed that for this model.
+    """
+    if (spec.trust_remote_code or spec.pickled_weights) and not is_trusted_model(spec.model):
+        key = "trust_remote_code" if spec.trust_remote_code else "pickled_weights"
+        raise StudyFileError(
+            f"subject '{spec.name}': {key} = true counts only for models that the user of this machine trusts: read "
+            f"the files of '{spec.model}', and then {permission_hint(TRUSTED_CODE, model_entry(spec.model))}"
+        )
     return spec.model_dump(include={"parameters", "dtype", "device", "pickled_weights", "trust_remote_code"})
 
 
@@ -253,4 +267,4 @@ def _sweep_design(study: OpenStudy, design: DesignSpec) -> SweepDesign:
 
 def _protocol_path(study: OpenStudy, name: str) -> str:
     """A bundled protocol's name, or the path of its file, which is relative to the study."""
-    return str(study.folder / name) if name.endswith(".toml") else name
+    return str(resolve_study_path(study.folder, name, "protocol")) if Path(name).suffix == ".toml" else name

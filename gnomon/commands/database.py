@@ -14,7 +14,7 @@ from gnomon.data.maintenance.replicate import TableChecksum, back_up_store, move
 from gnomon.data.storage.engines import check_writable, redact_password, redacted_url
 from gnomon.data.storage.store import Store
 from gnomon.render.documents import BackupDocument, MoveDocument, TableContent
-from gnomon.study_file import FILE, database_url, read_study, resolve_database_url
+from gnomon.study_file import FILE, database_name, database_url, read_study, resolve_database_url
 
 
 def move_database(folder: Path, to: str, json: bool) -> MoveDocument:
@@ -38,6 +38,7 @@ def move_database(folder: Path, to: str, json: bool) -> MoveDocument:
     new = resolve_database_url(folder, to)
     if old == new:
         raise InputError(f"database {redact_password(new)}: is where the study is already: name another with --to")
+    to = database_name(folder, to)
     _with_database(folder / FILE, to)  # fails before anything is copied
     source = Store.open(old)
     try:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from gnomon.calibration.results.audit import RecountDocument
 from gnomon.console import format_rate
+from gnomon.data.foreign_documents.permissions import KEY_HOSTS, permission_hint, server_entry
 from gnomon.data.results import Estimate
 from gnomon.data.storage.design_scope import describe_outside
 
@@ -62,7 +63,19 @@ def cost_line(estimate: CostEstimate) -> str:
         else:
             line += f", {estimate.cost:.4f} {estimate.currency} (at most {estimate.cost_at_most:.4f})"
     line += ", time unknown" if estimate.seconds is None else f", about {estimate.seconds:.0f} s"
-    return f"{line}; {estimate.basis}; nothing was asked"
+    return f"{line}; {estimate.basis}; {_destination(estimate)}nothing was asked"
+
+
+def _destination(estimate: CostEstimate) -> str:
+    """Where a judge's transcripts and secrets would go."""
+    if estimate.server is None:
+        return ""
+    text = f"transcripts go to {estimate.server}"
+    if sent := [name for name in estimate.variables if name not in estimate.refused]:
+        text += f" with the value of {', '.join(sent)}"
+    hints = [permission_hint(KEY_HOSTS, server_entry(name, estimate.server)) for name in estimate.refused]
+    refused = [f"{name} is not sent there without {hint}" for name, hint in zip(estimate.refused, hints, strict=True)]
+    return "; ".join([text, *refused, ""])
 
 
 def prompt_injection_line(report: FlipRateReport) -> str:

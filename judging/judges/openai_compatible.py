@@ -10,6 +10,12 @@ from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator, 
 from pydantic import JsonValue
 
 from gnomon.data.errors import JudgeError, UserError
+from gnomon.data.foreign_documents.permissions import (
+    KEY_HOSTS,
+    is_allowed_server,
+    permission_hint,
+    server_entry,
+)
 from gnomon.data.records import Facts, JudgeVersion, Trial, Verdict, VerdictState
 from gnomon.judging.client.async_bridge import AsyncProducer
 from gnomon.judging.client.batch_api import SIZE, BatchApiClient
@@ -218,6 +224,13 @@ class OpenAICompatibleJudge:
 
     def _secret_in(self, name: str) -> str:
         """The value of an environment variable that is sent in a header."""
+        address = self.config.base_url or ""
+        if not is_allowed_server(name, address):
+            hint = permission_hint(KEY_HOSTS, server_entry(name, address))
+            raise UserError(
+                f"judge '{self.config.name}': {name} is not sent to {server_entry(name, address).partition('@')[2]}, "
+                f"which you have not allowed: if that server may have it, {hint}"
+            )
         key = os.environ.get(name, "").strip()
         if not key:
             raise UserError(f"judge '{self.config.name}': environment variable {name} is not set: export {name}=...")

@@ -9,6 +9,7 @@ from typing import TypedDict, cast
 
 from sqlalchemy import func, select
 
+from gnomon.data.foreign_documents.permissions import is_allowed_server
 from gnomon.data.storage.pending_verdicts import count_missing, pending_trials
 from gnomon.data.storage.store import Store
 from gnomon.data.storage.tables import judges, verdicts
@@ -29,6 +30,7 @@ class CostEstimate:
 
     `output_tokens_at_most` and `cost_at_most` assume that every reply has the longest length. `cost` is None without a
     price, `seconds` is None if nothing is known of the judge's speed. `basis` says what the estimate is based on.
+    Transcripts go to `server` with the values of the environment variables `variables`; those in `refused` may not.
     """
 
     judge: str
@@ -43,6 +45,9 @@ class CostEstimate:
     budget: float | None
     seconds: float | None
     basis: str
+    server: str | None = None
+    variables: tuple[str, ...] = ()
+    refused: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +105,9 @@ def estimate_cost(store: Store, judge: Judge, config: JudgeConfig, limit: int | 
         budget=config.budget,
         seconds=_expected_seconds(config, calls, sent + received, seconds),
         basis=basis,
+        server=config.base_url,
+        variables=tuple(config.secret_variables),
+        refused=tuple(name for name in config.secret_variables if not is_allowed_server(name, config.base_url or "")),
     )
 
 

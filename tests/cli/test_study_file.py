@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,8 +10,10 @@ import pytest
 
 from gnomon.chain.fitting import fit_options
 from gnomon.chain.session import OpenStudy, write_study_file
+from gnomon.chain.trial_generation import _sweep_design
 from gnomon.commands.study.init import FULL
 from gnomon.data.errors import StudyFileError, UnknownNameError
+from gnomon.data.foreign_documents.permissions import PLACES
 from gnomon.data.storage.engines import sqlite_file, sqlite_url
 from gnomon.stats.model.judge_confusion import ExternalCalibration
 from gnomon.stats.model.priors import Priors
@@ -100,15 +103,85 @@ def test_a_fit_may_only_name_judges_of_the_study(folder):
         read_study(folder)
 
 
-def test_a_postgresql_url_is_taken_as_it_is(folder):
-    change(folder, 'database = "gnomon.db"', 'database = "postgresql+psycopg://u@h/d"')
-    assert database_url(folder, read_study(folder)) == "postgresql+psycopg://u@h/d"
+def test_a_postgresql_url_is_taken_as_it_is_where_the_user_allows_it(folder, monkeypatch):
+    change(folder, 'database = "gnomon.db"', 'database = "postgresql+psycopg://u:hush@h/d"')
+    monkeypatch.setenv(PLACES, '["/srv", "postgresql+psycopg://u@h/d"]')
+    assert database_url(folder, read_study(folder)) == "postgresql+psycopg://u:hush@h/d"
+
+
+@pytest.mark.attack
+@pytest.mark.parametrize(
+    "database",
+    [
+        "sqlite:////tmp/other.db",
+        "sqlite+pysqlite:////tmp/other.db",
+        "sqlite:///{here}/../other.db",
+        "sqlite:///file:{here}/a.db?uri=true",
+        "sqlite:///{here}/a.db?uri=true",
+        "sqlite://",
+        "sqlite+aiosqlite:///{here}/a.db",
+        "duckdb:////tmp/other.db",
+        "postgresql+psycopg://u:hush@h/d",
+        "postgresql+psycopg://u:hush@h/d?host=/tmp&passfile=/home/me/.pgpass",
+        "postgresql+psycopg:///d?service=mine&password=hush",
+    ],
+)
+def test_a_study_file_alone_leads_to_no_database_outside_its_folder(folder, database):
+    change(folder, 'database = "gnomon.db"', f'database = "{database.format(here=folder)}"')
+    with pytest.raises(
+        StudyFileError, match=rf"outside the study's folder: if that is meant, export {PLACES}="
+    ) as caught:
+        database_url(folder, read_study(folder))
+    assert "hush" not in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.attack
+def test_no_database_depends_on_the_current_folder(folder):
+    change(folder, 'database = "gnomon.db"', 'database = "sqlite:///gnomon.db"')
+    with pytest.raises(StudyFileError, match=r"depends on the current folder: name a file .* as 'gnomon\.db'"):
+        database_url(folder, read_study(folder))
+
+
+def test_a_database_elsewhere_is_taken_where_the_user_allows_its_folder(folder, tmp_path_factory, monkeypatch):
+    elsewhere = tmp_path_factory.mktemp("elsewhere").resolve()
+    monkeypatch.setenv(PLACES, json.dumps([str(elsewhere)]))
+    change(folder, 'database = "gnomon.db"', f'database = "{sqlite_url(elsewhere / "a.db")}"')
+    assert sqlite_file(database_url(folder, read_study(folder))) == elsewhere / "a.db"
+
+
+@pytest.mark.attack
+def test_a_study_file_that_is_a_link_to_elsewhere_is_not_read(folder, tmp_path_factory):
+    elsewhere = tmp_path_factory.mktemp("elsewhere") / "study.toml"
+    (folder / "study.toml").rename(elsewhere)
+    (folder / "study.toml").symlink_to(elsewhere)
+    with pytest.raises(StudyFileError, match=r"study file 'study\.toml' lies outside the study's folder"):
+        read_study(folder)
+
+
+@pytest.mark.attack
+@pytest.mark.parametrize(
+    "name", ["../other.toml", "/etc/other.toml", "../other.toml/", "link.toml", "sub/../../x.toml"]
+)
+def test_a_protocol_outside_the_folder_is_not_read(folder, name):
+    (folder / "link.toml").symlink_to("/etc/other.toml")
+    change(folder, 'protocols = ["plain", "stern"]', f'protocols = ["{name}"]')
+    study = read_study(folder)
+    with pytest.raises(StudyFileError, match=rf"protocol '{name}' lies outside the study's folder"):
+        _sweep_design(OpenStudy(folder, study, None), study.design)
+
+
+@pytest.mark.attack
+def test_draws_are_not_kept_in_a_folder_that_is_a_link_to_elsewhere(folder, tmp_path_factory):
+    (folder / "draws").symlink_to(tmp_path_factory.mktemp("elsewhere"))
+    with pytest.raises(StudyFileError, match="the folder 'draws' lies outside the study's folder"):
+        fit_options(OpenStudy(folder, read_study(folder), None))
 
 
 @pytest.mark.parametrize("outside", ["../other.db", "/tmp/other.db", "sub/../../other.db"])
 def test_a_database_outside_the_studys_folder_is_named_in_so_many_words(folder, outside):
     change(folder, 'database = "gnomon.db"', f'database = "{outside}"')
-    with pytest.raises(StudyFileError, match="lies outside the study's folder: write sqlite:///"):
+    with pytest.raises(StudyFileError, match=rf"lies outside the study's folder: if that is meant, export {PLACES}="):
         database_url(folder, read_study(folder))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 
 import pytest
@@ -9,6 +10,7 @@ from faults_killing import started
 from faults_studies import ENVIRONMENT, FIT, GENERATE, IMPORT, JUDGE, ROOT, database, fill, rows, tiny
 from sqlalchemy import create_engine
 
+from gnomon.data.foreign_documents.permissions import PLACES
 from gnomon.data.maintenance.integrity import examine_database
 from gnomon.data.storage.store import Store
 
@@ -30,7 +32,8 @@ def test_two_at_once_end_as_one_would_have(case, tmp_path):
     assert examine_database(database(folder)).damage == []
 
 
-def test_connections_that_the_server_cuts_cost_a_second_run_at_most_and_no_row(tmp_path, postgres_url):
+def test_connections_that_the_server_cuts_cost_a_second_run_at_most_and_no_row(tmp_path, postgres_url, monkeypatch):
+    monkeypatch.setitem(ENVIRONMENT, PLACES, json.dumps([postgres_url]))
     study = tmp_path / "one"
     tiny(study, database=postgres_url)
     store = Store.open(postgres_url)

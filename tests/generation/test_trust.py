@@ -12,7 +12,8 @@ import torch
 from tiny_subjects import tiny_model
 
 from gnomon.chain.trial_generation import load_options
-from gnomon.data.errors import InputError
+from gnomon.data.errors import InputError, StudyFileError
+from gnomon.data.foreign_documents.permissions import TRUSTED_CODE
 from gnomon.generation.subjects.loading import load_subject
 from gnomon.study_file import SubjectSpec
 
@@ -105,7 +106,30 @@ def test_code_of_a_models_authors_runs_where_the_user_says_so(coded: Path, tmp_p
     assert type(subject.model).__name__ == "Theirs"
 
 
-def test_a_study_file_trusts_nothing_unless_it_says_so() -> None:
+@pytest.mark.attack
+@pytest.mark.parametrize("key", ["trust_remote_code", "pickled_weights"])
+def test_a_study_file_alone_lets_no_code_of_a_model_run(
+    coded: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
+    """A stranger's study brings the model, its code and the permission."""
+    spec = SubjectSpec.model_validate({"name": "mine", "model": str(coded), key: True})
+    named = SubjectSpec.model_validate({"name": "mine", "model": "org/name", key: True})
+    monkeypatch.chdir(tmp_path)
+    for entries in ([], ["org/other", str(tmp_path / "elsewhere")]):
+        monkeypatch.setenv(TRUSTED_CODE, json.dumps(entries))
+        for each in (spec, named):
+            with pytest.raises(StudyFileError, match=rf"{key} = true counts only for .*export {TRUSTED_CODE}="):
+                load_options(each)
+    monkeypatch.setenv(TRUSTED_CODE, json.dumps(["org/name", str(coded)]))
+    assert load_options(spec)[key]
+    assert load_options(named)[key]
+    (tmp_path / "org" / "name").mkdir(parents=True)  # the hub's model is trusted, not a folder of its name
+    with pytest.raises(StudyFileError, match=str(tmp_path / "org" / "name")):
+        load_options(named)
+
+
+def test_a_study_file_trusts_nothing_unless_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(TRUSTED_CODE, '["embedded"]')
     plain = load_options(SubjectSpec(name="mine"))
     assert (plain["pickled_weights"], plain["trust_remote_code"]) == (False, False)
     told = load_options(

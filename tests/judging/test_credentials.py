@@ -10,11 +10,15 @@ import pytest
 from judging_server import Answer, failure, ignoring
 from sqlalchemy import select
 
+from gnomon.data.errors import UserError
+from gnomon.data.foreign_documents.permissions import KEY_HOSTS
 from gnomon.data.storage import tables
 from gnomon.judging.credentials import SecretScrubber
 from gnomon.judging.judges.openai_compatible import OpenAICompatibleJudge
 from gnomon.judging.rubrics.transcript import clean_transcript
+from gnomon.judging.runs.cost_estimate import estimate_cost
 from gnomon.judging.runs.panel import run_panel
+from gnomon.render.verdicts import cost_line
 
 KEY = "sk-0123456789-abcdefghij-secret"
 CONCEPTS = ("ocean", "fear")
@@ -124,3 +128,27 @@ def test_a_redirect_is_a_fault_that_names_its_target(store, make_trial, server, 
     assert "base_url" in report.error
     assert stranger.heard == []
     assert len(server.judged) <= 1
+
+
+@pytest.mark.attack
+@pytest.mark.parametrize("more", [{"api_key_env": "GNOMON_TEST_KEY"}, {"headers_env": {"x-key": "GNOMON_TEST_KEY"}}])
+@pytest.mark.parametrize("kept_for", ["[]", '["GNOMON_TEST_KEY@of.somebody", "OTHER@of.nobody"]'])
+def test_a_study_file_alone_sends_no_variable_to_a_server(config, make_trial, monkeypatch, more, kept_for):
+    """A stranger's study names a server of theirs, and a variable of the user's."""
+    monkeypatch.setenv("GNOMON_TEST_KEY", KEY)
+    monkeypatch.setenv(KEY_HOSTS, kept_for)
+    judge = OpenAICompatibleJudge(config(**more, base_url="https://of.nobody/v1"), CONCEPTS)
+    with pytest.raises(UserError, match=r"not sent to of\.nobody.*export GNOMON_KEY_HOSTS=") as caught:
+        next(judge.judge_trials([make_trial()]))
+    assert KEY not in str(caught.value)
+    assert "GNOMON_TEST_KEY@of.nobody" in str(caught.value)
+
+
+def test_a_dry_run_says_where_transcripts_and_keys_would_go(store, make_trial, config):
+    make_trial()
+    keyed = config(api_key_env="OPENAI_API_KEY", headers_env={"x": "MINE"}, base_url="https://api.openai.com/v1")
+    line = cost_line(estimate_cost(store, OpenAICompatibleJudge(keyed, CONCEPTS), keyed))
+    assert (
+        "transcripts go to https://api.openai.com/v1 with the value of OPENAI_API_KEY; MINE is not sent there" in line
+    )
+    assert """export GNOMON_KEY_HOSTS='["MINE@api.openai.com"]'""" in line
