@@ -110,7 +110,7 @@ class _Import:
     first_verdict: int = 0
     asked: Counter[tuple[str, str]] = field(default_factory=Counter)
     passes: Counter[tuple[str, bool, bool]] = field(default_factory=Counter)
-    """New verdicts by pass or fail alone: judge, whether the arm counts identification, and the result."""
+    """New verdicts and labels by pass or fail alone: whose, whether the arm counts identification, and the result."""
     joining: set[str] = field(default_factory=set)
     """Judges whose verdicts are on trials that the study had."""
     sources: frozenset[str] = frozenset()
@@ -202,21 +202,21 @@ def store_rows(store: Store, rows: Iterable[ImportedRow], concepts: set[str], re
 
 
 def _tell_identifying_passes(run: _Import, report: ImportReport) -> None:
-    """Tell judges that pass injections and no trial without one: they may say whether the concept was named.
+    """Tell judges and raters that pass injections and no trial without one: they may say whether the concept was named.
 
     Raises
     ------
     InputError
         If a map can say so, because the verdicts are in a file of their own.
     """
-    for judge in {judge for judge, *_ in run.passes}:
-        fails = run.passes[judge, False, False]
-        if fails >= FEWEST_CONTROLS and run.passes[judge, True, True] and not run.passes[judge, False, True]:
+    for who in {who for who, *_ in run.passes}:
+        fails = run.passes[who, False, False]
+        if fails >= FEWEST_CONTROLS and run.passes[who, True, True] and not run.passes[who, False, True]:
             text = (
-                f"judge '{judge}' fails all {fails} trials without an injection, which all count as false alarms: "
-                "if it says whether the concept was identified, its verdicts do not answer whether anything is claimed"
+                f"{who} fails all {fails} trials without an injection, which all count as false alarms: "
+                "if that says whether the concept was identified, it does not answer whether anything is claimed"
             )
-            if judge in run.joining:
+            if who in run.joining:
                 raise InputError(f"{text}: map it as 'identified' beside 'claims'; nothing was stored")
             report.add_note(text)
 
@@ -492,11 +492,20 @@ def _on_closed_list(facts: Facts, concepts: set[str]) -> Facts:
     return replace(facts, concept=OTHER)
 
 
+def _source_of(row: ImportedRow) -> str:
+    return row.trial.source if row.trial is not None else row.key.source if row.key is not None else ""
+
+
+def _is_pass_the_event(passed_in: Arm | None, row: ImportedRow, run: _Import) -> bool:
+    """Whether a pass in this arm is the event in the trials that the study has of the row's source."""
+    return passed_in is Arm.CONTROL and run.pass_is_event.get(_source_of(row), False)
+
+
 def _event_facts(facts: Facts, passed_in: Arm | None, row: ImportedRow, run: _Import) -> Facts:
     """Facts of a pass or fail as this study reads it: studies in which a pass is the event keep that meaning."""
-    source = row.trial.source if row.trial is not None else row.key.source if row.key is not None else ""
-    if passed_in is not Arm.CONTROL or not run.pass_is_event.get(source, False):
+    if not _is_pass_the_event(passed_in, row, run):
         return facts
+    source = _source_of(row)
     run.report.add_note(
         f"source '{source}': a pass is the event in the control trials that this study has, and in these rows as well"
     )
@@ -516,8 +525,9 @@ def _store_verdict(
         known.judged.add(row.trial_id)
         facts = heard.facts and _event_facts(heard.facts, heard.passed_in, row, run)
         if facts is not None and facts == heard.facts and heard.passed_in is not None:
-            run.joining |= {heard.judge.name} if row.trial is None else set()
-            run.passes[heard.judge.name, ARMS[heard.passed_in].counts_identified, bool(facts.passed)] += 1
+            who = f"judge '{heard.judge.name}'"
+            run.joining |= {who} if row.trial is None else set()
+            run.passes[who, ARMS[heard.passed_in].counts_identified, bool(facts.passed)] += 1
         facts = facts and _on_closed_list(facts, known.concepts)
         known.new_verdicts.append(
             Verdict(*key, facts, heard.state, sample=sample, quote=heard.quote, raw=heard.raw, created_at=heard.at)
@@ -582,6 +592,8 @@ def _store_label(row: ImportedRow, said: ImportedLabel, known: _KnownRows, lande
     if label is None:
         landed.already["labels"] += 1
         return
+    if said.passed_in is not None and not _is_pass_the_event(said.passed_in, row, run):
+        run.passes[f"rater '{said.rater}'", ARMS[said.passed_in].counts_identified, bool(said.facts.passed)] += 1
     known.new_labels.append(label)
     landed.new["labels"] += 1
     landed.revisions += label.revision > 0

@@ -624,3 +624,10 @@ def test_a_row_of_totals_is_no_trial(bring):
     landed, problems, _ = bring([*scores(1, 0, 0), {"id": "Total", "judge": 1}])
     assert landed.new["trials"] == 3
     assert problems == ["t.csv line 5: 'key' is 'Total': a row of totals is no trial; leave it out"]
+
+
+def test_labels_that_fail_all_control_trials_and_not_the_injections_are_told(bring):
+    rows = [{**INJECTED[0], "id": "i", "dose": 1}, *({**INJECTED[2], "id": n} for n in range(3))]
+    map_ = ARMS.replace("[verdict]\njudge", "subject = {value = 'm'}\n[label]\nrater").replace('"j"', '"ann"')
+    _, _, report = bring(rows, map_)
+    assert any("rater 'ann' fails all 3 trials without an injection" in note for note in report.notes)
