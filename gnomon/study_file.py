@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -25,6 +26,7 @@ from gnomon.dashboard.auth.roles import Access, check_roles
 from gnomon.data.arms import ARMS
 from gnomon.data.errors import InputError, StudyFileError, UnknownNameError
 from gnomon.data.foreign_documents.bounds import DocumentError
+from gnomon.data.foreign_documents.chat_templates import PROMPT_DATE
 from gnomon.data.foreign_documents.permissions import (
     PLACES,
     database_entry,
@@ -220,6 +222,7 @@ class StudyFile(StudyTable):
 
     name: str = Field(min_length=1, max_length=100)
     seed: int = Field(default=1, ge=0)
+    day: date = Field(default=PROMPT_DATE, alias="date")
     database: str = "gnomon.db"
     rule: str = "strict"
     counts: Literal["published", "imported"] | None = None

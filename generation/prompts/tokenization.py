@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 from gnomon.data.errors import InputError
 from gnomon.data.foreign_documents.bounds import DocumentError
+from gnomon.data.foreign_documents.chat_templates import PROMPT_DATE, dated_template
 from gnomon.data.foreign_documents.work_limits import run_within_limits
-from gnomon.data.records import Span
+from gnomon.data.records import Span, canonical_hash
 from gnomon.generation.prompts.protocol import Protocol, ProtocolMessage
 
 
@@ -18,6 +20,11 @@ class TokenizedPrompt:
 
     ids: tuple[int, ...]
     marker: int
+
+    @property
+    def ids_hash(self) -> str:
+        """Hash of the token ids: what the subject reads."""
+        return canonical_hash(list(self.ids))
 
     def first_position(self, span: Span) -> int:
         """First position that is steered; all later ones are steered too, including response tokens.
@@ -29,7 +36,7 @@ class TokenizedPrompt:
         return {Span.ALL: 0, Span.FROM_MARKER: self.marker, Span.GENERATION: len(self.ids) - 1}[span]
 
 
-def render_messages(tokenizer: Any, messages: tuple[ProtocolMessage, ...]) -> str:
+def render_messages(tokenizer: Any, messages: tuple[ProtocolMessage, ...], day: date = PROMPT_DATE) -> str:
     """The conversation in the subject's chat format, ready for the subject's response.
 
     Parameters
@@ -38,6 +45,8 @@ def render_messages(tokenizer: Any, messages: tuple[ProtocolMessage, ...]) -> st
         The subject's tokenizer, with a chat template.
     messages : tuple of ProtocolMessage
         The conversation.
+    day : date
+        What a template that prints today's date prints.
 
     Raises
     ------
@@ -45,10 +54,11 @@ def render_messages(tokenizer: Any, messages: tuple[ProtocolMessage, ...]) -> st
         If the chat template rejects the messages, does not end or fills the memory.
     """
     turns = [{"role": message.role, "content": message.content} for message in messages]
+    dated = dated_template(tokenizer, day)
     try:
         return run_within_limits(
             "chat template",
-            lambda: str(tokenizer.apply_chat_template(turns, add_generation_prompt=True, tokenize=False)),
+            lambda: str(tokenizer.apply_chat_template(turns, add_generation_prompt=True, tokenize=False, **dated)),
         )
     except DocumentError:
         raise
@@ -71,7 +81,7 @@ def encode_text(tokenizer: Any, text: str) -> list[int]:
     return list(tokenizer(text, add_special_tokens=False)["input_ids"])
 
 
-def make_prompt(tokenizer: Any, protocol: Protocol) -> TokenizedPrompt:
+def make_prompt(tokenizer: Any, protocol: Protocol, day: date = PROMPT_DATE) -> TokenizedPrompt:
     """Token ids of a protocol, with the position of the marker.
 
     Parameters
@@ -80,13 +90,15 @@ def make_prompt(tokenizer: Any, protocol: Protocol) -> TokenizedPrompt:
         The subject's fast tokenizer, with a chat template.
     protocol : Protocol
         The protocol.
+    day : date
+        What a template that prints today's date prints.
 
     Raises
     ------
     InputError
         If the chat template drops or repeats the marker, or the tokenizer cannot map tokens to text.
     """
-    text = render_messages(tokenizer, protocol.messages)
+    text = render_messages(tokenizer, protocol.messages, day)
     if text.count(protocol.marker) != 1:
         raise InputError(
             f"protocol '{protocol.name}': marker '{protocol.marker}' stands {text.count(protocol.marker)} times in the "

@@ -80,8 +80,10 @@ class RayWorker:
         files = getattr(subject, "files", "")
         return SubjectInfo(subject.name, subject.revision, *sizes, files, describe_environment(subject))
 
-    def prepare_worker(self, design: SweepDesign, protocols: Sequence[Protocol]) -> list[VectorRecord]:
-        """Prepare a design; returns the vectors in use as the store keeps them.
+    def prepare_worker(
+        self, design: SweepDesign, protocols: Sequence[Protocol], vectors: Any = None
+    ) -> tuple[list[VectorRecord], dict[str, str]]:
+        """Prepare a design; returns the vectors in use as the store keeps them, and the hashes of its prompts.
 
         Parameters
         ----------
@@ -89,11 +91,17 @@ class RayWorker:
             The design.
         protocols : sequence of Protocol
             Its protocols, loaded.
+        vectors : mapping of (str, int) to ConceptVector, optional
+            Vectors that another actor made; by default they are made or read here.
         """
         from gnomon.generation.sweeps.trial_factory import TrialFactory
 
-        self._maker = TrialFactory(self._subject, design, protocols, self._rows, self._engine)
-        return list(self._maker.vector_records())
+        self._maker = TrialFactory(self._subject, design, protocols, self._rows, self._engine, vectors)
+        return list(self._maker.vector_records()), self._maker.prompt_hashes()
+
+    def made_vectors(self) -> Any:
+        """The vectors in use, for other actors."""
+        return dict(self._maker.vectors)
 
     def make_trials(self, planned: Sequence[PlannedTrial]) -> list[Trial]:
         """The trials of a part of the plan."""
@@ -135,7 +143,7 @@ class RayCluster:
         self.subject = _ray_get(self.actors[0].subject_info.remote())
 
     def prepare_worker(self, design: SweepDesign, protocols: Sequence[Protocol]) -> Iterable[VectorRecord]:
-        """Prepare all actors. The first makes the vectors, so that the others on its machine find them in the cache.
+        """Prepare all actors. The first makes the vectors, and all others use the same ones, on whatever machine.
 
         Parameters
         ----------
@@ -148,12 +156,29 @@ class RayCluster:
         -------
         iterable of VectorRecord
             The vectors in use.
+
+        Raises
+        ------
+        GnomonError
+            If a prompt has other tokens on another machine.
         """
-        self._design = design, protocols
-        first, *others = [actor.prepare_worker for actor in self.actors]
-        facts: list[VectorRecord] = _ray_get(first.remote(*self._design))
-        _ray_get([begin.remote(*self._design) for begin in others])
-        return facts
+        import ray
+
+        first, *others = self.actors
+        facts, self._prompts = _ray_get(first.prepare_worker.remote(design, protocols))
+        self._design = design, protocols, ray.put(_ray_get(first.made_vectors.remote()))
+        for _, prompts in _ray_get([actor.prepare_worker.remote(*self._design) for actor in others]):
+            if prompts != self._prompts:
+                raise GnomonError(
+                    f"ray: subject '{self.subject.name}' reads other tokens on another machine: install the same "
+                    "versions and copy the same model everywhere"
+                )
+        records: list[VectorRecord] = facts
+        return records
+
+    def prompt_hashes(self) -> Mapping[str, str]:
+        """Hash of the token ids of each prompt of the prepared design, by hash of its protocol."""
+        return self._prompts
 
     def make_trials(self, planned: Sequence[PlannedTrial]) -> Iterator[Trial]:
         """Yield the trials, part by part as they arrive."""

@@ -7,9 +7,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
+from pydantic import JsonValue
+from sqlalchemy import select
+
 from gnomon.data.errors import InputError
 from gnomon.data.records import Subject, Trial
-from gnomon.data.storage.store import Store
+from gnomon.data.storage import tables
+from gnomon.data.storage.store import Store, split_chunks
 from gnomon.generation.engine.base import TORCH, EngineSubject
 from gnomon.generation.prompts.protocol import load_protocol
 from gnomon.generation.subjects.environment import describe_changes, describe_environment
@@ -18,8 +22,10 @@ from gnomon.generation.sweeps.trial_design import PlannedTrial, SweepDesign, Vec
 if TYPE_CHECKING:
     from gnomon.generation.prompts.protocol import Protocol as TrialProtocol
 
-FILES, ENVIRONMENT = "subject_files", "environment"
-"""Events: all files of a subject that a revision of the first edition names, and what its trials were made on."""
+FILES, ENVIRONMENT, PROMPTS = "subject_files", "environment", "prompts"
+"""Events: all files of a subject that a revision of the first edition names, what its trials were made on, and hashes
+of the token ids that it reads.
+"""
 TOGETHER = 32
 SECONDS = 5.0
 Progress = Callable[[int, int], None]
@@ -50,6 +56,9 @@ class TrialWorkers(Protocol):
         iterable of VectorRecord
             The vectors in use.
         """
+
+    def prompt_hashes(self) -> Mapping[str, str]:
+        """Hash of the token ids of each prompt of the prepared design, by hash of its protocol."""
 
     def make_trials(self, planned: Sequence[PlannedTrial]) -> Iterable[Trial]:
         """The trials, each as soon as it is finished."""
@@ -120,6 +129,10 @@ class LocalWorker:
         self.maker = TrialFactory(self.subject, design, protocols, self._rows, self._engine)
         return self.maker.vector_records()
 
+    def prompt_hashes(self) -> Mapping[str, str]:
+        """Hash of the token ids of each prompt of the prepared design, by hash of its protocol."""
+        return self.maker.prompt_hashes()
+
     def make_trials(self, planned: Sequence[PlannedTrial]) -> Iterable[Trial]:
         """The trials, each as soon as it is finished."""
         return self.maker.make_trials(planned)
@@ -177,7 +190,14 @@ def run_sweep(
         environment = getattr(workers.subject, "environment", None) or describe_environment(workers.subject)
         if changed := record_environment(store, workers.subject.name, environment):
             tell(f"{workers.subject.name}: earlier trials were made on {changed}: rounding may differ between them")
-        for vector in workers.prepare_worker(design, protocols):
+        made = list(workers.prepare_worker(design, protocols))
+        _check_prompts(store, workers.subject.name, workers.prompt_hashes())
+        if differing := _differing_vectors(store, made):
+            tell(
+                f"{workers.subject.name}: {differing} of {len(made)} vectors have other values than those of the "
+                "stored trials, by their recipes' hashes: they were made anew, or on another machine"
+            )
+        for vector in made:
             store.add_vector(
                 vector.hash,
                 subject=vector.subject,
@@ -305,6 +325,35 @@ def _check_files(store: Store, subject: Any) -> None:
             f"subject '{subject.name}': configuration, tokenizer or generation settings of its model are not those of "
             f"its stored trials (files {str(known[-1])[:8]}, now {files[:8]}): give it another name in study.toml"
         )
+
+
+def _check_prompts(store: Store, subject: str, prompts: Mapping[str, str]) -> None:
+    """Keep what a subject reads in mind, by protocol, and reject other token ids under the same protocol."""
+    known: dict[str, JsonValue] = {}
+    for detail in store.event_details(PROMPTS):
+        if detail["subject"] == subject and isinstance(detail["prompts"], dict):
+            known |= detail["prompts"]
+    for protocol, ids in prompts.items():
+        if known.get(protocol, ids) != ids:
+            raise InputError(
+                f"subject '{subject}': a prompt has other tokens than the one that its stored trials answered "
+                f"(protocol {protocol[:8]}): its tokenizer, its chat template or 'date' in study.toml has changed: "
+                "take the change back, or give it another name"
+            )
+    if new := {protocol: ids for protocol, ids in prompts.items() if protocol not in known}:
+        store.log_event(PROMPTS, {"subject": subject, "prompts": new})
+
+
+def _differing_vectors(store: Store, made: Sequence[VectorRecord]) -> int:
+    """Number of vectors that are stored with other values under the same recipe."""
+    column = tables.vectors.c
+    hashes = {vector.hash: vector.content["sha256"] for vector in made if "sha256" in vector.content}
+    found = 0
+    with store.read_transaction() as connection:
+        for part in split_chunks(list(hashes)):
+            query = select(column.hash, column.content["sha256"].as_string()).where(column.hash.in_(part))
+            found += sum(sha not in (None, hashes[hash_]) for hash_, sha in connection.execute(query))
+    return found
 
 
 def record_environment(store: Store, subject: str, environment: Mapping[str, str]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from itertools import product
 from math import prod
 from typing import Any
@@ -15,6 +16,7 @@ from gnomon.data.arms import ARMS
 from gnomon.data.arms.measures import MEASURES
 from gnomon.data.errors import InputError
 from gnomon.data.foreign_documents.bounds import CONDITIONS, TRIALS
+from gnomon.data.foreign_documents.chat_templates import PROMPT_DATE
 from gnomon.data.records import Arm, Condition, Span, trial_seed
 from gnomon.generation.vectors.additions import vector_hash
 from gnomon.generation.vectors.vector_spec import PLAIN, VectorMethod
@@ -44,6 +46,7 @@ class SweepDesign:
     (mismatched) may have both, the latter as its baseline, each replicate with another question. Without `spans`, each
     protocol's own is used. `exclude` leaves out conditions: each entry names values of some axes, and conditions that
     agree with all of them are not planned. `listed` are all concepts of the study, `concepts` those that are injected.
+    `day` is what a chat template that prints today's date prints.
     """
 
     concepts: tuple[str, ...]
@@ -57,6 +60,7 @@ class SweepDesign:
     exclude: tuple[Mapping[str, object], ...] = ()
     vectors: VectorMethod = PLAIN
     listed: tuple[str, ...] = ()
+    day: date = PROMPT_DATE
 
     @property
     def closed_list(self) -> tuple[str, ...]:

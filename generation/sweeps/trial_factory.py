@@ -131,6 +131,8 @@ class TrialFactory:
         Rows that run together; by default as many as fit in memory.
     engine : str
         Name of a registered engine.
+    vectors : mapping of (str, int) to ConceptVector, optional
+        Concept vectors that another process made; by default they are made or read here.
     """
 
     def __init__(
@@ -140,21 +142,31 @@ class TrialFactory:
         protocols: Sequence[Protocol],
         rows: int | None = None,
         engine: str = TORCH,
+        vectors: Mapping[tuple[str, int], ConceptVector] | None = None,
     ) -> None:
         self.subject, self.design = subject, design
         self._kind = ENGINES.find(engine)
         self.engine = self._kind.build_engine(subject, rows)
         steered = any(ARMS[arm].is_steered for arm in design.arms)
-        self.vectors: Mapping[tuple[str, int], ConceptVector] = (
-            self._kind.engine_vectors(subject, design.concepts, design.layers, design.vectors) if steered else {}
-        )
+        if vectors is None:
+            vectors = (
+                self._kind.engine_vectors(subject, design.concepts, design.layers, design.vectors) if steered else {}
+            )
+        self.vectors: Mapping[tuple[str, int], ConceptVector] = vectors
         self.engine.prepare(self.vectors)
-        self._said = {p.protocol_hash: (p, make_prompt(subject.tokenizer, p)) for p in all_protocols(design, protocols)}
+        self._said = {
+            each.protocol_hash: (each, make_prompt(subject.tokenizer, each, design.day))
+            for each in all_protocols(design, protocols)
+        }
 
     def make_trials(self, planned: Sequence[PlannedTrial]) -> Iterator[Trial]:
         """Yield the trials, each as soon as it is finished."""
         for index, answer in self.engine.generate_stream(_LazyRequests(self, planned)):
             yield make_trial(planned[index], answer, self.subject, self.vectors)
+
+    def prompt_hashes(self) -> dict[str, str]:
+        """Hash of the token ids of each protocol's prompt, by hash of the protocol."""
+        return {hash_: prompt.ids_hash for hash_, (_, prompt) in self._said.items()}
 
     def probe_speed(self, planned: Sequence[PlannedTrial]) -> SpeedProbe:
         """Measure the speed on a few tokens of the first trials; nothing is kept."""

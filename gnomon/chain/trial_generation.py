@@ -260,6 +260,7 @@ def _sweep_design(study: OpenStudy, design: DesignSpec) -> SweepDesign:
         seed=study.file.seed,
         exclude=tuple(excluded),
         vectors=VectorMethod(design.vectors.method, design.vectors.scale),
+        day=study.file.day,
     )
     check_design(made)
     return made

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from gnomon.data.foreign_documents.chat_templates import dated_template
 from gnomon.data.foreign_documents.work_limits import run_within_limits
 
 YES = ("yes", "Yes", " yes", " Yes")
@@ -146,9 +147,12 @@ class YesNoScorer:
         whole = f"{content}\nAnswer:"
         if self._tokenizer.chat_template:
             turn = [{"role": "user", "content": content}]
+            dated = dated_template(self._tokenizer)
             whole = run_within_limits(
                 "chat template",
-                lambda: str(self._tokenizer.apply_chat_template(turn, tokenize=False, add_generation_prompt=True)),
+                lambda: str(
+                    self._tokenizer.apply_chat_template(turn, tokenize=False, add_generation_prompt=True, **dated)
+                ),
             )
         before, _, rest = whole.partition(_TEXT)
         between, _, after = rest.partition(_ASKED)
