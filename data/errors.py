@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+DISTRIBUTION = "gnomon-introspection"
+"""Name under which pip knows what is installed; the command and the import are `gnomon`."""
+
 
 class GnomonError(Exception):
     """An error of Gnomon. The message is one line: what, what is wrong with it, how to fix it."""
@@ -29,6 +32,11 @@ class PluginError(UserError):
 
 class MissingPackageError(UserError):
     """A package that this step needs is not installed; the message says how to install it."""
+
+
+def install_hint(extra: str) -> str:
+    """How to install what an extra needs; from the source, for no index has this distribution."""
+    return f"run 'pip install .[{extra}]' in the folder of Gnomon's source"
 
 
 class InputError(UserError):

@@ -1,15 +1,19 @@
-"""Atomic file writes: scratch files and folders beside the target, swept by a later command if one was killed."""
+"""Atomic file writes, with scratch files that a later command sweeps if one was killed, and the folder of caches."""
 
 from __future__ import annotations
 
+import atexit
 import os
 import re
 import shutil
 import socket
+import tempfile
 import time
 from contextlib import suppress
 from pathlib import Path
 from uuid import uuid4
+
+import platformdirs
 
 from gnomon.data.errors import InputError
 
@@ -18,6 +22,38 @@ OLD, OLDER = 3600.0, 86400.0
 """Ages in seconds from which a scratch file of an ended process, and of any process, is swept without its machine."""
 _SCRATCH = re.compile(rf"\..*\.(?P<host>[\w-]+)\.(?P<pid>\d+)\.[0-9a-f]{{8}}\.{SUFFIX}(-wal|-shm|-journal)?", re.DOTALL)
 _FIRST = re.compile(r"\..*\.(?P<pid>\d+)\.part(-wal|-shm|-journal)?", re.DOTALL)
+
+
+def cache_folder() -> Path:
+    """Folder of converted models, vectors and compiled code: `GNOMON_CACHE`, else the user's cache folder."""
+    chosen = os.environ.get("GNOMON_CACHE")
+    return Path(chosen).expanduser() if chosen else Path(platformdirs.user_cache_dir("gnomon"))
+
+
+def redirect_library_caches() -> None:
+    """Let PyTensor and matplotlib keep their files in Gnomon's cache where the home folder cannot be written.
+
+    Call it before they are imported. Where the cache cannot be written either, they get a temporary folder.
+    """
+    if _is_writable(Path(os.environ.get("HOME") or "/nonexistent")):
+        return
+    base = cache_folder()
+    try:
+        base.mkdir(parents=True, exist_ok=True)
+        writable = _is_writable(base)
+    except OSError:
+        writable = False
+    if not writable:
+        base = Path(tempfile.mkdtemp(prefix="gnomon-cache-"))  # code is compiled there: nobody else may write it
+        atexit.register(shutil.rmtree, base, ignore_errors=True)
+    os.environ.setdefault("MPLCONFIGDIR", str(base / "matplotlib"))
+    flags = os.environ.get("PYTENSOR_FLAGS", "")
+    if "base_compiledir" not in flags:
+        os.environ["PYTENSOR_FLAGS"] = ",".join(filter(None, [flags, f"base_compiledir={base / 'pytensor'}"]))
+
+
+def _is_writable(folder: Path) -> bool:
+    return folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)
 
 
 def write_atomically(path: Path, content: bytes) -> None:

@@ -1,15 +1,13 @@
-"""Cache folder of models and vectors, and atomic writes of files and folders to it."""
+"""Atomic writes of files and folders to it."""
 
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import platformdirs
 from safetensors import SafetensorError
 
 from gnomon.data.errors import InputError
@@ -17,12 +15,6 @@ from gnomon.data.files import scratch_path
 
 CACHE = "GNOMON_CACHE"
 """Environment variable: the cache folder."""
-
-
-def cache_folder() -> Path:
-    """Folder of converted models and concept vectors: `GNOMON_CACHE`, else the user's cache folder."""
-    chosen = os.environ.get(CACHE)
-    return Path(chosen).expanduser() if chosen else Path(platformdirs.user_cache_dir("gnomon"))
 
 
 def sha256_of(path: Path) -> str:

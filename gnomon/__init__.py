@@ -101,7 +101,9 @@ def __dir__() -> list[str]:
 def _installed_version() -> str:
     from importlib.metadata import PackageNotFoundError, version
 
+    from gnomon.data.errors import DISTRIBUTION
+
     try:
-        return version("gnomon")
+        return version(DISTRIBUTION)
     except PackageNotFoundError:
         return "unknown"

@@ -48,9 +48,9 @@ def _show_judges(done: JudgeResults[T], json: bool) -> None:
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        from importlib.metadata import version
+        from gnomon import __version__
 
-        typer.echo(f"gnomon {version('gnomon')}")
+        typer.echo(f"gnomon {__version__}")
         raise typer.Exit
 
 

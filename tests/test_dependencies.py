@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 import dependencies
+
+from gnomon.data.errors import DISTRIBUTION
 
 
 def test_the_list_of_licences_is_current():
@@ -30,3 +34,43 @@ def test_a_known_weakness_fails_the_audit(monkeypatch, capsys):
     monkeypatch.setattr(dependencies, "_asked", lambda lines: found)
     assert dependencies.audit() == 1
     assert "sqlalchemy 1: PYSEC-1" in capsys.readouterr().out
+
+
+def test_every_pin_is_locked_to_files_by_their_hashes():
+    held = {**dependencies.locked(dependencies.LOCK), **dependencies.locked(dependencies.CUDA_LOCK)}
+    assert all(hashes for hashes in held.values())
+    named = {normal(pin): pin for pin in held}
+    assert [name for name, version in dependencies.pins().items() if normal(f"{name}=={version}") not in named] == []
+    pinned = {normal(f"{name}=={version}") for name, version in dependencies.pins().items()}
+    unpinned = {pin.partition("==")[0] for pin in set(named) - pinned}
+    assert {name for name in unpinned if not dependencies.is_cuda(name)} <= {"colorama", "httpx2-jsfetch", "setuptools"}
+    assert all(dependencies.is_cuda(pin) for pin in dependencies.locked(dependencies.CUDA_LOCK))
+
+
+def normal(pin):
+    return pin.lower().replace("_", "-").replace(".", "-")
+
+
+def test_the_set_up_installs_nothing_that_has_no_hash():
+    lines = (dependencies.ROOT / "Makefile").read_text(encoding="utf-8").splitlines()
+    installs = [line for line in lines if "$(INSTALL) " in line or ("pip install" in line and "INSTALL =" not in line)]
+    assert len(installs) == 3
+    assert all("--require-hashes" in line or "--no-build-isolation --editable ." in line for line in installs)
+
+
+def test_nothing_that_we_do_not_own_is_advised_or_looked_up():
+    """`gnomon` and its variants on the index are others'."""
+    assert dependencies.DISTRIBUTION == DISTRIBUTION != "gnomon"
+    advice = re.compile(r"pip install [^`\n]*\bgnomon(?:\[|\b(?!-introspection))|[^.]version\(['\"]gnomon['\"]\)")
+    folders = ("docs", "gnomon", "data", "generation", "judging", "calibration", "stats", "dashboard", "bench")
+    files = [
+        path for folder in folders for path in (dependencies.ROOT / folder).rglob("*") if path.suffix in (".py", ".md")
+    ]
+    found = [path.name for path in [*files, *dependencies.ROOT.glob("*.md")] if advice.search(path.read_text("utf-8"))]
+    assert [name for name in found if name != "CHANGELOG.md"] == []
+
+
+def test_the_bill_of_materials_is_current():
+    assert dependencies.BILL.read_text(encoding="utf-8") == dependencies.bill_of_materials(), (
+        "docs/sbom.cdx.json is old: python tests/support/dependencies.py licences"
+    )

@@ -32,11 +32,11 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from transformers import DynamicCache
 
 from bench.support.machine import machine
+from gnomon.data.files import cache_folder
 from gnomon.generation.engine import batch as batching
 from gnomon.generation.engine.base import TrialRequest
 from gnomon.generation.engine.injection import VectorAddition, decoder_blocks
 from gnomon.generation.engine.torch_engine import TorchEngine
-from gnomon.generation.model_folders import cache_folder
 from gnomon.generation.prompts.protocol import load_protocol
 from gnomon.generation.prompts.tokenization import make_prompt
 from gnomon.generation.subjects.embedded import ensure_converted

@@ -18,7 +18,7 @@ from pydantic import JsonValue
 from sqlalchemy import ColumnElement, Connection, Engine, Row, Select, Table, func, select, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
 
-from gnomon.data.errors import InputError
+from gnomon.data.errors import DISTRIBUTION, InputError
 from gnomon.data.records import (
     LONGEST_NOTE,
     Arm,
@@ -65,7 +65,7 @@ _condition, _trial, _verdict = (attrgetter(*names) for names in (CONDITION, TRIA
 def code_version() -> str:
     """Version of the installed distribution, as every row records it."""
     try:
-        return version("gnomon")
+        return version(DISTRIBUTION)
     except PackageNotFoundError:
         return "unknown"
 

@@ -7,7 +7,8 @@ import json
 from pathlib import Path
 
 from gnomon.data.errors import InputError, MissingPackageError
-from gnomon.generation.model_folders import cache_folder, sha256_of, whole_folder, writing_to
+from gnomon.data.files import cache_folder
+from gnomon.generation.model_folders import sha256_of, whole_folder, writing_to
 
 NAME = "smollm2-135m-instruct"
 PARAMETERS = 134_515_008

@@ -17,7 +17,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from gnomon.data.errors import GnomonError, MissingPackageError
+from gnomon.data.errors import GnomonError, MissingPackageError, install_hint
 from gnomon.data.records import Trial
 from gnomon.generation.engine.base import ENGINES, TORCH
 from gnomon.generation.model_folders import CACHE
@@ -262,9 +262,7 @@ def ray_cluster(
     try:
         import ray
     except ModuleNotFoundError as error:
-        raise MissingPackageError(
-            "engine ray: the package ray is not installed: run 'pip install gnomon[ray]'"
-        ) from error
+        raise MissingPackageError(f"engine ray: the package ray is not installed: {install_hint('ray')}") from error
     _check_reachable(address)
     model = _absolute_model(model)
     with TemporaryDirectory(prefix="gnomon-ray-") as empty:

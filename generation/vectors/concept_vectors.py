@@ -16,10 +16,11 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from gnomon.data.errors import InputError
+from gnomon.data.files import cache_folder
 from gnomon.data.records import canonical_hash
 from gnomon.generation.engine.counter_rng import direction_noise
 from gnomon.generation.engine.injection import VectorAddition, decoder_blocks, injection_hooks
-from gnomon.generation.model_folders import cache_folder, whole_file, writing_to
+from gnomon.generation.model_folders import whole_file, writing_to
 from gnomon.generation.prompts.protocol import ProtocolMessage
 from gnomon.generation.prompts.tokenization import encode_text, render_messages
 from gnomon.generation.subjects.loading import LoadedSubject

@@ -10,12 +10,13 @@ from importlib.util import find_spec
 from typing import Any
 
 from gnomon.console import print_json, print_text
+from gnomon.data.errors import DISTRIBUTION, install_hint
 from gnomon.data.registry import Registry
 
 LIBRARIES = ("torch", "transformers", "pymc", "nutpie", "streamlit", "sqlalchemy", "openai")
 OPTIONAL = {
-    "psycopg": "PostgreSQL: pip install 'gnomon[postgres]'",
-    "ray": "several machines: pip install 'gnomon[ray]'",
+    "psycopg": f"PostgreSQL: {install_hint('postgres')}",
+    "ray": f"several machines: {install_hint('ray')}",
 }
 
 
@@ -31,7 +32,7 @@ def describe_machine(json: bool) -> None:
 
 def _machine_facts() -> dict[str, str | None]:
     return {
-        "gnomon": _package_version("gnomon"),
+        "gnomon": _package_version(DISTRIBUTION),
         "python": platform.python_version(),
         "machine": f"{platform.machine()}, {os.cpu_count()} cores",
         **{name: _package_version(name) for name in LIBRARIES},
@@ -80,7 +81,7 @@ def _describe_plugins() -> str:
 
 
 def _describe_cache() -> str:
-    from gnomon.generation.model_folders import cache_folder
+    from gnomon.data.files import cache_folder
 
     folder = cache_folder()
     folder.mkdir(parents=True, exist_ok=True)

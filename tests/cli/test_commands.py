@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import socket
 import sqlite3
-from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
+from gnomon import __version__
 from gnomon.data.storage.engines import sqlite_url
 from gnomon.data.storage.store import Store
 
@@ -42,7 +42,7 @@ def test_no_arguments_and_wrong_ones(gnomon):
 
 def test_the_version_is_printed(gnomon):
     done = gnomon("--version")
-    assert (done.returncode, done.stdout) == (0, f"gnomon {version('gnomon')}\n")
+    assert (done.returncode, done.stdout) == (0, f"gnomon {__version__}\n")
 
 
 def test_resample_is_shown_and_its_old_name_still_works(gnomon, tmp_path):

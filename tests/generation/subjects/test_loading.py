@@ -13,10 +13,11 @@ from safetensors import SafetensorError
 from tiny_subjects import LAYERS, WIDTH, tiny_model
 
 from gnomon.data.errors import GnomonError, InputError, MissingPackageError, UnknownNameError
+from gnomon.data.files import cache_folder
 from gnomon.generation.engine.base import TrialRequest
 from gnomon.generation.engine.injection import VectorAddition
 from gnomon.generation.engine.torch_engine import TorchEngine
-from gnomon.generation.model_folders import cache_folder, sha256_of, whole_file, whole_folder, writing_to
+from gnomon.generation.model_folders import sha256_of, whole_file, whole_folder, writing_to
 from gnomon.generation.subjects import embedded, memory_check
 from gnomon.generation.subjects.loading import LoadedSubject, load_subject
 

@@ -90,3 +90,22 @@ def test_arviz_says_nothing_of_the_day(tmp_path: Path) -> None:
     )
     assert told.returncode == 0, told.stderr
     assert (tmp_path / "arviz" / "daily_warning").exists(), "the notice was due"
+
+
+@pytest.mark.attack
+@pytest.mark.parametrize("cache", ["cache", "file/in/the/way"])
+def test_libraries_keep_their_files_elsewhere_where_the_home_folder_cannot_be_written(
+    tmp_path: Path, cache: str
+) -> None:
+    (tmp_path / "file").touch()
+    code = (
+        "from gnomon.data.files import redirect_library_caches as r; import os; r(); print(os.environ['MPLCONFIGDIR'])"
+    )
+    environment = {**os.environ, "HOME": "/proc/none", "GNOMON_CACHE": str(tmp_path / cache)}
+    environment.pop("MPLCONFIGDIR", None)
+    code += "; import matplotlib, pytensor; print(pytensor.config.base_compiledir, matplotlib.get_configdir())"
+    told = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    places = told.stdout.split()
+    assert places[0] == places[2]
+    assert all("none" not in place for place in places)
+    assert all((str(tmp_path) in place) is (cache == "cache") for place in places)
