@@ -125,6 +125,10 @@ def workbooks(draw_, row):
         book.active.append(line)
     if draw_(st.integers(0, 5)) == 0:
         book.create_sheet("other").append(["x"])
+    if draw_(st.integers(0, 5)) == 0:
+        top, left = draw_(st.integers(1, 4)), draw_(st.integers(1, len(row)))
+        bottom, right = top + draw_(st.integers(0, 3)), left + draw_(st.sampled_from([0, 0, 0, 1]))
+        book.active.merge_cells(start_row=top, start_column=left, end_row=bottom, end_column=right)
     out = io.BytesIO()
     book.save(out)
     content = bytearray(out.getvalue())
@@ -154,9 +158,12 @@ def parquet_tables(draw_, row):
             | st.lists(st.binary(max_size=5), min_size=many, max_size=many)
             | st.lists(st.datetimes() | st.none(), min_size=many, max_size=many)
             | st.lists(st.decimals(-9, 9, places=2), min_size=many, max_size=many)
-            | st.lists(st.lists(st.text(max_size=3), max_size=2), min_size=many, max_size=many)
-            | st.lists(st.fixed_dictionaries({"a": st.booleans()}), min_size=many, max_size=many)
         )
+        if draw_(st.integers(0, 19)) == 0:  # few, because lists are read by another process
+            columns[name] = draw_(
+                st.lists(st.lists(st.text(max_size=3), max_size=2), min_size=many, max_size=many)
+                | st.lists(st.fixed_dictionaries({"a": st.booleans()}), min_size=many, max_size=many)
+            )
         if draw_(st.integers(0, 5)) == 0:
             del columns[name]
     out = io.BytesIO()
