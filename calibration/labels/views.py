@@ -210,18 +210,26 @@ def reference_labels_of(labels: pd.DataFrame, rule: TruthRule) -> pd.DataFrame:
     kept = pd.Series(True, index=labels.index)
     if rule.kind == "rater":
         kept = labels["rater"] == rule.rater
-    elif rule.kind in ("majority", "adjudicated") and len(labels):
-        asked = labels.groupby(["trial", "role"])
-        most = votes == votes.groupby([labels["trial"], labels["role"]]).transform("max")
-        leading = labels["outcome"].where(most).groupby([labels["trial"], labels["role"]]).transform("nunique") == 1
-        agreed = leading if rule.kind == "majority" else asked["outcome"].transform("nunique") == 1
-        kept = (most & agreed) | ~below
+    elif len(labels):
+        decided = _leading_labels(labels)
+        if rule.kind == "adjudicated":
+            kept = decided & (~below | (labels.groupby(["trial", "role"])["outcome"].transform("nunique") == 1))
+        else:
+            kept = decided | (below if rule.kind == "voices" else False)
     ranked = labels.assign(below=below, apart=-votes)[kept].sort_values(["trial", "below", "apart", "since", "rater"])
     return ranked.drop_duplicates("trial").drop(columns=["below", "apart"]).reset_index(drop=True)
 
 
+def _leading_labels(labels: pd.DataFrame) -> pd.Series[bool]:
+    """Whether a label is of the one outcome that most raters, or most adjudicators, of its trial gave."""
+    votes = labels.groupby(["trial", "role", "outcome"])["rater"].transform("size")
+    place = [labels["trial"], labels["role"]]
+    most = votes == votes.groupby(place).transform("max")
+    return most & (labels["outcome"].where(most).groupby(place).transform("nunique") == 1)
+
+
 def rater_disagreements(store: Store, view: str) -> pd.DataFrame:
-    """Trials on which raters' facts lead to different outcomes, for an adjudicator to read.
+    """Trials on which raters' facts, or adjudicators', lead to different outcomes, for an adjudicator to read.
 
     Parameters
     ----------
@@ -233,12 +241,15 @@ def rater_disagreements(store: Store, view: str) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        Columns trial, arm, outcomes (text, "rater: outcome" joined by "; "), adjudicated (bool).
+        Columns trial, arm, outcomes (text, "rater: outcome" joined by "; "), adjudicated (bool): whether an outcome
+        has most adjudicators.
     """
     labels = rater_labels(store, view)
     final = labels["role"] == str(RaterRole.ADJUDICATOR)
-    raters = labels[~final].sort_values(["trial", "rater"])
+    apart = labels.groupby(["trial", "role"])["outcome"].transform("nunique") > 1
+    raters = labels[~final | apart].sort_values(["trial", "rater", "outcome"])
     said = raters.assign(outcomes=raters["rater"] + ": " + raters["outcome"])
-    split = said.groupby("trial")["outcome"].transform("nunique") > 1
+    split = said["trial"].isin(set(labels.loc[apart, "trial"]))
     grouped = said[split].groupby("trial").agg({"arm": "first", "outcomes": "; ".join}).reset_index()
-    return grouped.assign(adjudicated=grouped["trial"].isin(set(labels.loc[final, "trial"])))
+    settled = set(labels.loc[final & _leading_labels(labels), "trial"])
+    return grouped.assign(adjudicated=grouped["trial"].isin(settled))

@@ -77,6 +77,23 @@ def test_an_adjudicator_decides_under_majority_and_adjudicated() -> None:
         assert counted(study(votes, [1, 1], truth=rule)) == (0, 2, 0, 0)
 
 
+@pytest.mark.parametrize(("rule", "truths"), [("voices", 3), ("majority", 2), ("adjudicated", 2)])
+def test_adjudicators_who_disagree_decide_nothing_and_are_a_disagreement(rule: str, truths: int) -> None:
+    """Not the one whose name comes first in the alphabet; two of three are a majority."""
+    votes = {
+        "ann": [1, 1, 1],
+        "bob": [0, 0, 1],
+        "x|adjudicator": [0, 1, None],
+        "y|adjudicator": [1, 0, None],
+        "z|adjudicator": [None, 0, None],
+    }
+    store = study(votes, [1, 0, 1], truth=rule)
+    found = summarize_truth(store, "blind")
+    assert (found.disagreements, found.adjudicated, found.undecided) == (2, 1, 3 - truths)
+    truth = reference_labels(store, "blind").set_index("trial")["claims"].to_dict()
+    assert (truth.get("t000"), truth["t001"], truth["t002"]) == (True if rule == "voices" else None, False, True)
+
+
 def test_only_under_voices_raters_are_opinions_in_the_fit() -> None:
     votes = {"ann": [1, 1, 0, 0], "bob": [1, 0, 0, None], "cyd": [1, 0, 1, 1]}
     voices = pattern_cells(study(votes, [1, 1, 1, 1]))

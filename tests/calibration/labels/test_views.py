@@ -136,11 +136,14 @@ def test_the_adjudicator_outranks_everybody(store: Store, say: Callable[..., Non
     say("zoe", REFUSED, role=RaterRole.ADJUDICATOR)
     for view in ("blind", "first", "current"):
         assert believed(store, view) == [("zoe", False, True)]
-    say("ann", NAMED, role=RaterRole.ADJUDICATOR)
-    assert believed(store, "first") == [("zoe", False, True)], "of two adjudicators the first stands"
     (row,) = rater_disagreements(store, "blind").to_dict("records")
     assert row["outcomes"] == "ann: denied; bob: identified"
     assert row["adjudicated"]
+    say("ann", NAMED, role=RaterRole.ADJUDICATOR)
+    assert believed(store, "first") == [("ann", False, False)], "adjudicators who disagree decide nothing"
+    (row,) = rater_disagreements(store, "blind").to_dict("records")
+    assert row["outcomes"] == "ann: denied; ann: identified; bob: identified; zoe: refused"
+    assert not row["adjudicated"]
 
 
 def test_raters_who_differ_only_where_the_outcome_does_not_care_agree(store: Store, make_trial: Make) -> None:
