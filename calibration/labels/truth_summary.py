@@ -9,6 +9,7 @@ from gnomon.calibration.labels.views import (
     rater_kinds,
     rater_labels,
     reference_labels_of,
+    tied_trials,
     truth_rule,
     unknown_raters,
 )
@@ -38,6 +39,7 @@ def summarize_truth(store: Store, view: str) -> TruthSummary:
         repeated=int((opinions > 1).sum()),
         disagreements=len(apart),
         adjudicated=int(apart["adjudicated"].sum()),
+        tied=tied_trials(labels),
         undecided=len(opinions) - len(reference_labels_of(labels, rule)),
         admitted=_machine_raters(store, labels),
         machines=_machine_raters(store, rater_labels(store, view, "apart")),

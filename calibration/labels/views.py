@@ -228,6 +228,17 @@ def _leading_labels(labels: pd.DataFrame) -> pd.Series[bool]:
     return most & (labels["outcome"].where(most).groupby(place).transform("nunique") == 1)
 
 
+def tied_trials(labels: pd.DataFrame) -> int:
+    """Number of trials without an outcome that most raters, or most adjudicators, gave.
+
+    Parameters
+    ----------
+    labels : DataFrame
+        Labels of `rater_labels`.
+    """
+    return int(labels["trial"].nunique() - labels.loc[_leading_labels(labels), "trial"].nunique()) if len(labels) else 0
+
+
 def rater_disagreements(store: Store, view: str) -> pd.DataFrame:
     """Trials on which raters' facts, or adjudicators', lead to different outcomes, for an adjudicator to read.
 

@@ -38,6 +38,8 @@ class TruthSummary(ResultPart):
     """Disagreements with an adjudicator's label."""
     undecided: int
     """Labelled trials without a truth under the rule: they count nowhere."""
+    tied: int = 0
+    """Disagreements in which no outcome has most raters, and none most adjudicators: `voices` takes the first rater."""
     admitted: tuple[MachineRater, ...] = ()
     """Raters that are no people and whose labels count, because the study admits them."""
     machines: tuple[MachineRater, ...] = ()
@@ -68,6 +70,12 @@ class TruthSummary(ResultPart):
             return [f"One rater ({self.raters[0]}): whether another one would agree is not known."]
         told = [f"{len(self.raters)} raters, {self.repeated:,} trials with labels of two or more; {self._counts()}."]
         told.append(f'Truth of a trial (truth = "{self.rule}"): {rule.words}.')
+        if self.tied and rule.keeps_voices:
+            noun = "trial is a tie" if self.tied == 1 else "trials are ties"
+            told.append(
+                f"{self.tied:,} {noun}: where no times tell who labelled first, it is the first by name; "
+                'truth = "majority" leaves ties out.'
+            )
         if self.undecided:
             noun = "trial has" if self.undecided == 1 else "trials have"
             told.append(f"{self.undecided:,} labelled {noun} no truth by this rule and no count includes them.")

@@ -94,6 +94,21 @@ def test_adjudicators_who_disagree_decide_nothing_and_are_a_disagreement(rule: s
     assert (truth.get("t000"), truth["t001"], truth["t002"]) == (True if rule == "voices" else None, False, True)
 
 
+def test_ties_are_told_because_a_name_decides_them_where_no_time_does() -> None:
+    votes = {
+        "ann": [1, 1, 0, 0],
+        "bob": [1, 0, 0, None],
+        "cyd": [1, None, 1, 1],
+        "x|adjudicator": [None, None, None, 1],
+    }
+    found = summarize_truth(study(votes, [1, 1, 1, 1]), "blind")
+    assert (found.tied, found.undecided) == (1, 0)
+    assert "1 trial is a tie: where no times tell who labelled first, it is the first by name" in found.words
+    by_majority = summarize_truth(study(votes, [1, 1, 1, 1], truth="majority"), "blind")
+    assert (by_majority.tied, by_majority.undecided) == (1, 1)
+    assert "a tie:" not in by_majority.words
+
+
 def test_only_under_voices_raters_are_opinions_in_the_fit() -> None:
     votes = {"ann": [1, 1, 0, 0], "bob": [1, 0, 0, None], "cyd": [1, 0, 1, 1]}
     voices = pattern_cells(study(votes, [1, 1, 1, 1]))
