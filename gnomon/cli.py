@@ -339,6 +339,8 @@ def import_(
         str | None, typer.Option(metavar="CHARACTER", help="between the cells of a CSV table; by default it is found")
     ] = None,
     encoding: Annotated[str | None, typer.Option(metavar="NAME", help="of a table that is not UTF-8: cp1252")] = None,
+    sheet: Annotated[str | None, typer.Option(metavar="NAME", help="of a workbook of which several have cells")] = None,
+    rows: Annotated[str | None, typer.Option(metavar="PATH", help="of the rows in a JSON file: results.rows")] = None,
     json: Json = False,
 ) -> None:
     """Import trials, verdicts and labels made elsewhere (docs/importing.md)."""
@@ -349,7 +351,8 @@ def import_(
     files = paths or []
     if suggest:
         named = files if format_ == "table" and files else [Path(format_), *files]
-        transfer.suggest_columns(named, separator, encoding, threshold)
+        layout = ImportOptions(separator=separator, encoding=encoding, threshold=threshold, sheet=sheet, rows=rows)
+        transfer.suggest_columns(named, layout)
         return
     if study is None:
         raise typer.BadParameter("name the study's folder", param_hint="'--study'")
@@ -366,6 +369,8 @@ def import_(
         add_repeated=add_repeated,
         score=score,
         threshold=threshold,
+        sheet=sheet,
+        rows=rows,
     )
     transfer.import_files(format_, files, study, options, json)
 

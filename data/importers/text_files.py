@@ -512,7 +512,7 @@ def _document_rows(path: Path, document: object, rows: str | None) -> list[objec
     if rows is not None:
         found = value_at(document, rows) if isinstance(document, Mapping) else None
         if not isinstance(found, list):
-            raise InputError(f"{path}: has no list at '{rows}': name the list of rows with 'rows' in the map")
+            raise InputError(f"{path}: has no list at '{rows}': name the list of rows with 'rows' in the map or --rows")
         return found
     if isinstance(document, list):
         return document
@@ -524,7 +524,8 @@ def _document_rows(path: Path, document: object, rows: str | None) -> list[objec
         )
     if len(lists) > 1:
         raise InputError(
-            f"{path}: has {len(lists)} lists of rows ({', '.join(sorted(lists)[:8])}): name one with 'rows' in the map"
+            f"{path}: has {len(lists)} lists of rows ({', '.join(sorted(lists)[:8])}): name one with 'rows' in the map "
+            "or --rows"
         )
     return next(iter(lists.values()))
 

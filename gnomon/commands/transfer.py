@@ -15,7 +15,6 @@ from gnomon.data.errors import InputError
 from gnomon.data.foreign_documents.display_text import escape_controls
 from gnomon.data.importers import ImportCounts, ImportOptions, ImportReport, ParsedFiles
 from gnomon.data.importers.tabular.map_suggestion import suggest_map
-from gnomon.data.importers.tabular.table_files import FileLayout
 from gnomon.data.storage import tables
 from gnomon.data.storage.store import Store
 from gnomon.data.storage.stored_settings import COUNTS
@@ -72,26 +71,23 @@ def import_files(
     return document
 
 
-def suggest_columns(paths: Sequence[Path], separator: str | None, encoding: str | None, threshold: str | None) -> None:
+def suggest_columns(paths: Sequence[Path], options: ImportOptions) -> None:
     """Print the column map that tables suggest by their columns and values.
 
     Parameters
     ----------
     paths : sequence of Path
         The tables.
-    separator, encoding : str, optional
-        How text files are written, if they do not show it.
-    threshold : str, optional
-        From which number on grades pass, as '>= 7'.
+    options : ImportOptions
+        How the tables are written, if they do not show it, and from which number on grades pass.
 
     Raises
     ------
     InputError
         If a file cannot be read.
     """
-    layout = FileLayout(separator, encoding)
-    layout.check_names()
-    found = suggest_map(paths, layout, threshold)
+    options.layout.check_names()
+    found = suggest_map(paths, options.layout, options.threshold)
     print(escape_controls(found.text, pairs=False), end="")
     if found.doubts:
         print_status(f"not sure of {len(found.doubts)} things: see the comments")

@@ -6,6 +6,7 @@ import csv
 import json
 from pathlib import Path
 
+import openpyxl
 import pytest
 from sqlalchemy import select
 
@@ -257,3 +258,20 @@ def test_percentages_are_grades(table, memory):
     ]
     parse_files("table", [path], ImportOptions(threshold=">= 50")).ingest_into(memory)
     assert sum(row.passed for row in memory._fetch_all(select(tables.verdicts))) == 3
+
+
+def test_a_sheet_and_the_path_of_the_rows_can_be_named_before_there_is_a_map(tmp_path, capsys):
+    book = openpyxl.Workbook()
+    for row in (["id", "judge"], [1, 1], [2, 0]):
+        book.active.append(row)
+    book.create_sheet("notes").append(["x"])
+    book.save(tmp_path / "t.xlsx")
+    document = {"graders": [{"a": 1}], "results": [{"id": 1, "judge": 1}, {"id": 2, "judge": 0}]}
+    (tmp_path / "t.json").write_text(json.dumps(document))
+    for name, option in (("t.xlsx", ["--sheet", "Sheet"]), ("t.json", ["--rows", "results"])):
+        file = str(tmp_path / name)
+        assert run(["import", "--suggest", file]) == 2
+        assert option[0] in capsys.readouterr().err
+        assert run(["import", "--suggest", file, *option]) == 0
+        assert f"{option[0].strip('-')} = " in capsys.readouterr().out
+        assert run(["import", "table", file, "--study", str(tmp_path / name[2:]), *option]) == 0

@@ -35,7 +35,7 @@ from gnomon.data.importers.formats.count_rows import (
 from gnomon.data.importers.ingest import ImportCounts, complete_sizes
 from gnomon.data.importers.options import ImportOptions
 from gnomon.data.importers.row_builders import UNKNOWN_SIZE, subject_named
-from gnomon.data.importers.tabular.table_files import FileLayout, table_rows
+from gnomon.data.importers.tabular.table_files import table_rows
 from gnomon.data.records import CountRow, Subject
 from gnomon.data.storage import tables
 from gnomon.data.storage.store import IMPORTED, Store
@@ -210,7 +210,7 @@ def _located(path: Path, error: RowError) -> str:
 
 
 def _read_file(path: Path, options: ImportOptions, report: ImportReport) -> list[Counted]:
-    layout = FileLayout(options.separator, options.encoding)
+    layout = options.layout
     layout.check_names()
     seen = ImportReport()
     lines = list(table_rows(path, seen, layout))

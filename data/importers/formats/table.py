@@ -91,8 +91,12 @@ def read_files(
         column's values cannot be known.
     """
     columns = read_map(options.map) if options.map is not None else _suggested_map(paths, options, report)
+    said = options.layout
     layout = FileLayout(
-        options.separator or columns.separator, options.encoding or columns.encoding, columns.sheet, columns.rows
+        said.separator or columns.separator,
+        said.encoding or columns.encoding,
+        said.sheet or columns.sheet,
+        said.rows or columns.rows,
     )
     layout.check_names()
     _check_file_names(paths, columns)
@@ -105,7 +109,7 @@ def read_files(
 
 def _suggested_map(paths: Sequence[Path], options: ImportOptions, report: ImportReport) -> ColumnMap:
     """The map that the columns suggest, if they leave no question open."""
-    layout = FileLayout(options.separator, options.encoding)
+    layout = options.layout
     layout.check_names()
     found = suggest_map(paths, layout, options.threshold)
     if found.doubts:

@@ -171,7 +171,7 @@ def _sheet_name(path: Path, book: Any, sheet: str | None) -> str:
     if len(filled) != 1:
         raise InputError(
             f"{path}: {len(filled) or 'none'} of its sheets ({', '.join(names)}) have cells: name one with 'sheet' in "
-            "the map"
+            "the map or --sheet"
         )
     return str(filled[0])
 
