@@ -11,7 +11,6 @@ from types import FrameType
 INTERRUPTED = 130
 LONGEST_LINE = 2_000
 STOPPED = "gnomon: stopped. What was reported as stored is stored; run the same command again to go on"
-PATH = "PYTHONPATH"
 NUMBA = ".numba_config.yaml"
 """File of the current folder from which numba takes settings, among them a folder whose files it runs."""
 
@@ -26,14 +25,13 @@ def leave_current_folder() -> None:
     """Import nothing from the current folder, here and in every process that is started: it may be a study from
     somebody else, which is data. A folder that PYTHONPATH names in full stays, and the one that holds Gnomon itself.
     """
-    here, own = os.path.realpath(Path.cwd()), os.path.realpath(Path(__file__).parents[1])
-    given = os.environ.get(PATH, "").split(os.pathsep)
-    named = [part for part in given if part and os.path.realpath(part) != here]
-    named += [part for part in given if Path(part).is_absolute() and os.path.realpath(part) == here]
-    if here != own and here not in {os.path.realpath(part) for part in named}:
+    from gnomon.dashboard.server.module_path import OWN, VARIABLE, absolute_path
+
+    here, path = os.path.realpath(Path.cwd()), absolute_path(os.environ.get(VARIABLE, ""))
+    if here != OWN and here not in {os.path.realpath(part) for part in path.split(os.pathsep) if part}:
         sys.path[:] = [part for part in sys.path if os.path.realpath(part or ".") != here]
-        if PATH in os.environ:
-            os.environ[PATH] = os.pathsep.join(named)
+    if VARIABLE in os.environ:
+        os.environ[VARIABLE] = path
     os.environ["PYTHONSAFEPATH"] = "1"
 
 

@@ -22,6 +22,8 @@ from urllib.parse import urlsplit
 
 from gnomon.dashboard.auth.roles import LOOPBACK, SECRETS, Access, check_address, read_login
 from gnomon.dashboard.auth.roles import VARIABLE as ACCESS
+from gnomon.dashboard.server.module_path import VARIABLE as MODULE_PATH
+from gnomon.dashboard.server.module_path import absolute_path
 from gnomon.dashboard.study_picker import STARTED_IN, VARIABLE, encode_studies
 from gnomon.data.errors import GnomonError, InputError
 from gnomon.data.storage.engines import absolute_url
@@ -155,9 +157,12 @@ def start_server(command: Sequence[str], environment: Mapping[str, str], out: IO
     out : file
         Where standard output and standard error go.
     """
+    elsewhere = {"PYTHONSAFEPATH": "1", STARTED_IN: str(Path.cwd())}
+    if path := environment.get(MODULE_PATH):
+        elsewhere[MODULE_PATH] = absolute_path(path)
     return subprocess.Popen(
         command,
-        env={**environment, "PYTHONSAFEPATH": "1", STARTED_IN: str(Path.cwd())},
+        env={**environment, **elsewhere},
         cwd=APP.parent,
         start_new_session=True,
         stdin=subprocess.PIPE,

@@ -207,7 +207,7 @@ FIT = Case(
 )
 
 
-def imported(folder: Path, trials: int = 20_000) -> None:
+def imported(folder: Path, trials: int = 5_000) -> None:
     """A study with trials, verdicts and labels, to be copied."""
     (folder / "study").mkdir(parents=True)
     (folder / "study" / "study.toml").write_text('name = "whole"\nimported = true\nconcepts = ["ocean", "fear"]\n')

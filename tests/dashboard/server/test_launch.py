@@ -18,6 +18,7 @@ import pytest
 
 from gnomon.__main__ import run
 from gnomon.dashboard.server import launch
+from gnomon.dashboard.server.module_path import OWN, absolute_path
 from gnomon.data.errors import GnomonError, InputError
 from gnomon.data.storage.engines import sqlite_url
 
@@ -118,6 +119,17 @@ def test_a_settings_file_that_makes_a_library_run_code_is_refused_in_one_line(tm
     assert run(["export", "nothing", "--out", "x"]) == 2
     [line] = capsys.readouterr().err.splitlines()
     assert ".numba_config.yaml: a library would run code" in line
+
+
+def test_folders_of_modules_that_the_user_names_stay_and_the_current_one_does_not(tmp_path, monkeypatch):
+    """A server that runs elsewhere finds the user's plug-ins under a relative name too."""
+    monkeypatch.chdir(tmp_path)
+    there = os.pathsep.join((str(tmp_path / "src"), "/opt/modules"))
+    assert absolute_path("src:/opt/modules".replace(":", os.pathsep)) == there
+    assert absolute_path(os.pathsep.join(("", ".", "src", "./", "src/..", "/opt/modules", ""))) == there
+    assert absolute_path(str(tmp_path)) == str(tmp_path)
+    monkeypatch.chdir(OWN)
+    assert absolute_path(".") == OWN
 
 
 def test_every_python_that_is_started_looks_past_the_current_folder():
