@@ -16,7 +16,7 @@ from gnomon.judging.client.call_errors import RETRY, CallFailedError, classify_c
 from gnomon.judging.client.circuit_breaker import CircuitBreaker
 from gnomon.judging.client.completion import Completion, completion_without_reply
 from gnomon.judging.client.endpoint import Endpoint
-from gnomon.judging.client.error_body import read_complaint
+from gnomon.judging.client.error_body import read_complaint, reported_status
 from gnomon.judging.client.rate_limit import Sleep
 from gnomon.judging.config import JudgeConfig
 from gnomon.judging.judge_spending import TokenCounts
@@ -235,7 +235,7 @@ class BatchApiClient:
         """Lines of the output file and of the error file, by case id."""
         told: dict[str, dict[str, Any]] = {}
         for file in (batch.output_file_id, batch.error_file_id):
-            for line in [] if file is None else (await self._file_content(file)).splitlines():
+            for line in [] if file is None else (await self._file_content(file)).split("\n"):
                 row = _json_object(line)
                 if isinstance(row.get("custom_id"), str):
                     told.setdefault(row["custom_id"], row)
@@ -243,7 +243,7 @@ class BatchApiClient:
 
     async def _file_content(self, file: str) -> str:
         content = await self._call_server(lambda: self._endpoint.client.files.content(file))
-        return content.text
+        return content.content.decode("utf-8-sig", errors="replace")
 
     def _line_verdict(
         self, case: JudgeCase, row: dict[str, Any] | None, status: str
@@ -274,15 +274,17 @@ class BatchApiClient:
             raise CallFailedError(RETRY, f"the batch ended ({status}) without an answer")
         told = row.get("response")
         response = told if isinstance(told, dict) else {}
-        code = response.get("status_code")
+        body = response.get("body")
+        body = _json_object(body) if isinstance(body, str) else body
+        has_reply = isinstance(body, dict) and bool(body.get("choices")) and not row.get("error")
+        code = reported_status(response, "status_code") or (200 if has_reply else None)
         if code != 200:
-            error = row.get("error") or response.get("body") or {}
-            complaint = read_complaint(code if isinstance(code, int) else None, error)
+            complaint = read_complaint(code, row.get("error") or body or {})
             failed = classify_complaint(complaint, self._judge.config)
             return completion_without_reply(
                 CallFailedError(failed.kind, self._endpoint.redact_key(failed.reason), complaint=complaint)
             )
-        return self._endpoint.read_completion(json.dumps(response.get("body")).encode())
+        return self._endpoint.read_completion(json.dumps(body).encode())
 
     async def _call_server(self, once: Callable[[], Awaitable[Got]]) -> Got:
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated
@@ -271,7 +272,7 @@ def _completion_of_events(content: bytes) -> dict[str, JsonValue] | None:
 
 
 def _events(content: bytes) -> Iterator[Mapping[str, JsonValue]]:
-    for line in content.decode("utf-8-sig", errors="replace").splitlines():
+    for line in re.split(r"\r\n|[\r\n]", content.decode("utf-8-sig", errors="replace")):
         field, _, value = line.partition(":")
         try:
             event = json.loads(value) if field.strip() == "data" else None

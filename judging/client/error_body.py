@@ -169,7 +169,7 @@ def read_complaint(status: int | None, body: object, otherwise: object = "no rea
     message = message or (body if isinstance(body, str) else "")
     upstream = _text(metadata.get("raw"))
     return ServerComplaint(
-        status if status is not None else _reported_status(error),
+        status if status is not None else reported_status(error, "code", "status", "status_code"),
         first_line(message if message.strip() else otherwise),
         " ".join([message, upstream, *sorted(codes)])[:_TEXT_LIMIT].lower(),
         codes,
@@ -212,11 +212,19 @@ def _text(value: object) -> str:
     return "; ".join(filter(None, map(_text, value))) if isinstance(value, list) else ""
 
 
-def _reported_status(error: Mapping[str, JsonValue]) -> int | None:
-    """The HTTP status in an error object, as a number or as text."""
-    for key in ("code", "status", "status_code"):
+def reported_status(told: Mapping[str, JsonValue], *keys: str) -> int | None:
+    """The HTTP status of a failure in an object, as a number or as text; None if there is none.
+
+    Parameters
+    ----------
+    told : mapping of str to JSON value
+        An error, or a response.
+    *keys : str
+        Where it may stand.
+    """
+    for key in keys:
         try:
-            number = int(str(error.get(key)))
+            number = int(str(told.get(key)))
         except ValueError:
             continue
         if 400 <= number < 600:

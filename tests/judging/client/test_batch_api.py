@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+from dataclasses import replace
 
 import pytest
 from judging_server import Answer, failure
@@ -135,3 +137,51 @@ def test_a_budget_orders_nothing_that_it_may_not_be_able_to_pay(store, trials, s
     assert server.office.batches == {}
     run_panel(store, [judged(dear.model_copy(update={"budget": 0.1}))])
     assert store.count_rows(tables.verdicts) == 7
+
+
+def _in_each_line(change):
+    def edited(content: bytes) -> bytes:
+        rows = [json.loads(line) for line in content.decode().split("\n") if line]
+        return "\n".join(json.dumps(change(row), ensure_ascii=False) for row in rows).encode()
+
+    return edited
+
+
+@pytest.mark.parametrize(
+    "edited",
+    [
+        _in_each_line(lambda row: {**row, "response": {**row["response"], "status_code": "200"}}),
+        _in_each_line(lambda row: {**row, "response": {"body": json.dumps(row["response"]["body"])}}),
+        lambda content: content.replace(b"nothing", "no\N{LINE SEPARATOR}thing\N{NEXT LINE}".encode()),
+        lambda content: b"\xef\xbb\xbf" + content.replace(b"\n", b"\r\n"),
+    ],
+)
+def test_lines_of_a_result_are_read_in_whatever_form_they_come(store, trials, server, batch, monkeypatch, edited):
+    """A separator inside a quotation ends no line; a line that is lost would be paid for again in each run."""
+    get = server.office.get
+
+    def changed(path):
+        answer = get(path)
+        return replace(answer, raw=edited(answer.raw)) if path.endswith("/content") else answer
+
+    monkeypatch.setattr(server.office, "get", changed)
+    (report,) = run_panel(store, [judged(batch(batch_size=7))])
+    assert (report.error, report.by_state) == (None, {"ok": 7})
+
+
+def test_a_result_line_that_is_no_response_is_an_error_and_no_crash(store, trials, server, batch, monkeypatch):
+    get = server.office.get
+
+    def changed(path):
+        answer = get(path)
+        odd = ([1], "x", None, {"body": None}, {"status_code": 200, "body": [1]})
+        lines = (answer.raw or b"").decode().split("\n")
+        made = [
+            json.dumps({**json.loads(line), "response": odd[place]}) if place < len(odd) else line
+            for place, line in enumerate(filter(None, lines))
+        ]
+        return replace(answer, raw="\n".join([*made, "[" * 10_000]).encode()) if path.endswith("/content") else answer
+
+    monkeypatch.setattr(server.office, "get", changed)
+    (report,) = run_panel(store, [judged(batch(batch_size=7, stop_after=9))])
+    assert report.by_state == {"ok": 2, "error": 5}

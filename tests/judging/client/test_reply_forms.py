@@ -151,14 +151,19 @@ def test_a_body_that_holds_no_answer_is_a_failure_and_no_crash(content):
 
 
 def test_a_reply_in_pieces_is_one(state_of):
-    pieces = [{"content": C[:9], "role": "assistant"}, {"content": C[9:]}, {"content": None}]
+    said = C.replace('"q"', '"a\N{LINE SEPARATOR}b"', 1)
+    pieces = [{"content": said[:9], "role": "assistant"}, {"content": said[9:]}, {"content": None}]
     events = [{"choices": [{"index": 0, "delta": piece, "finish_reason": None}]} for piece in pieces]
     events += [{"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}]
     events += [{"choices": [], "usage": {"prompt_tokens": 1000, "completion_tokens": 60}}]
-    content = ": keep-alive\n\n" + "".join(f"data: {json.dumps(event)}\n\n" for event in events) + "data: [DONE]\n\n"
+    content = (
+        ": keep-alive\n\n"
+        + "".join(f"data: {json.dumps(event, ensure_ascii=False)}\n\n" for event in events)
+        + "data: [DONE]\n\n"
+    )
     assert state_of(content.encode()) is OK
     completion = read_response(content.encode(), CONFIG)
-    assert (completion.text, completion.input_tokens, completion.output_tokens) == (C, 1000, 60)
+    assert (completion.text, completion.input_tokens, completion.output_tokens) == (said, 1000, 60)
 
 
 @pytest.mark.parametrize(
