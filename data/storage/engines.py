@@ -8,11 +8,12 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
+from json import JSONDecodeError
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError, DatabaseError, IntegrityError, NoSuchModuleError
+from sqlalchemy.exc import ArgumentError, DatabaseError, IntegrityError, NoSuchModuleError, StatementError
 from sqlalchemy.pool import NullPool
 
 from gnomon.data.errors import InputError, StoreError
@@ -241,6 +242,11 @@ def plain_errors(engine: Engine) -> Iterator[None]:
         raise InputError(f"database {redacted_url(engine)}: {_with_hint(_driver_message(error))}") from error
     except (DatabaseError, driver.DatabaseError) as error:
         raise StoreError(f"database {redacted_url(engine)}: {_with_hint(_driver_message(error))}") from error
+    except (StatementError, OverflowError, JSONDecodeError, RecursionError) as error:  # a value that no column holds
+        raise StoreError(
+            f"database {redacted_url(engine)}: a value cannot be stored or read ({type(error).__name__}: "
+            f"{_driver_message(error)}): 'gnomon doctor --study DIR' says where"
+        ) from error
 
 
 def _driver_message(error: Exception) -> str:

@@ -10,7 +10,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, inspect
 
-from gnomon.data.errors import InputError, StoreVersionError
+from gnomon.data.errors import InputError, StoreError, StoreVersionError
 
 
 def _alembic_config() -> Config:
@@ -20,8 +20,17 @@ def _alembic_config() -> Config:
 
 
 def current_version(connection: Connection) -> str | None:
-    """Schema revision of the database; None if it has no Gnomon tables yet."""
-    return MigrationContext.configure(connection).get_current_revision()
+    """Schema revision of the database; None if it has no Gnomon tables yet.
+
+    Raises
+    ------
+    StoreError
+        If the database names several revisions.
+    """
+    found = MigrationContext.configure(connection).get_current_heads()
+    if len(found) > 1:
+        raise StoreError(f"table alembic_version names {len(found)} schemas ({', '.join(found)}): restore a backup")
+    return found[0] if found else None
 
 
 def check_version(connection: Connection, where: str) -> None:

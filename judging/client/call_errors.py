@@ -89,10 +89,12 @@ def retry_after(headers: Mapping[str, str], wall_clock: float | None = None) -> 
         except (KeyError, ValueError):
             continue
         return seconds if seconds >= 0 else None
-    parsed = email.utils.parsedate_tz(headers.get("retry-after", ""))
-    if parsed is None:
+    try:
+        parsed = email.utils.parsedate_tz(headers.get("retry-after", ""))
+        until = None if parsed is None else email.utils.mktime_tz(parsed)
+    except (ValueError, OverflowError):  # a date that no calendar has
         return None
-    return max(0.0, email.utils.mktime_tz(parsed) - (time.time() if wall_clock is None else wall_clock))
+    return None if until is None else max(0.0, until - (time.time() if wall_clock is None else wall_clock))
 
 
 def from_sdk_error(error: OpenAIError | TimeoutError, config: JudgeConfig) -> CallFailedError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from database import together
@@ -13,7 +14,7 @@ from gnomon.data import records
 from gnomon.data.errors import InputError, StoreError
 from gnomon.data.records import Arm, Condition, Facts, JudgeVersion, Label, Span, Trial, Verdict, trial_seed
 from gnomon.data.storage import schema, tables
-from gnomon.data.storage.engines import WRITE, connect_engine
+from gnomon.data.storage.engines import WRITE, connect_engine, sqlite_url
 from gnomon.data.storage.store import Store, label_row, trial_row
 
 YES = Facts(claims=True, concept="ocean", coherent=True, refused=False)
@@ -188,3 +189,20 @@ def test_a_clock_set_back_changes_neither_order_nor_identity(store, make_trial, 
     assert (fits, versions, raters) == (["f0", "f1", "f2"], ["j0", "j1", "j2"], ["rater 9", "rater 8", "rater 7"])
     newest = store.newest_fits()["x"]["created_at"]
     assert (store.read_frame(tables.verdicts)["created_at"] > newest).tolist() == [False, False, True]
+
+
+@pytest.mark.attack
+def test_values_that_no_column_holds_and_documents_that_are_none_are_one_line(tmp_path: Path) -> None:
+    store = Store.open(sqlite_url(tmp_path / "a.db"))
+    store.save_settings({"name": "a"})
+    with pytest.raises(StoreError, match="a value cannot be stored or read"), store.write_transaction() as connection:
+        connection.exec_driver_sql("INSERT INTO study VALUES ('a', ?)", (2**63,))
+    with store.write_transaction() as connection:
+        connection.exec_driver_sql("UPDATE study SET value = '{no json'")
+    with pytest.raises(StoreError, match="gnomon doctor --study DIR' says where"):
+        store.study_settings()
+    with store.write_transaction() as connection:
+        connection.exec_driver_sql("INSERT INTO alembic_version VALUES ('0001')")
+    store.close()
+    with pytest.raises(StoreError, match="alembic_version names 2 schemas"):
+        Store.open(sqlite_url(tmp_path / "a.db"))
