@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
@@ -12,6 +11,8 @@ from pathlib import Path
 from typing import Literal
 
 from gnomon.data.errors import InputError
+from gnomon.data.foreign_documents.bounds import DocumentError
+from gnomon.data.foreign_documents.toml_documents import read_toml_file
 
 VARIABLE = "GNOMON_ACCESS"
 SECRETS = "secrets.toml"
@@ -185,10 +186,10 @@ def read_login(secrets: Path) -> dict[str, object]:
         If the file is missing or is not TOML, or the login lacks a setting.
     """
     try:
-        given = tomllib.loads(secrets.read_text(encoding="utf-8")).get("auth", {})
+        given = read_toml_file(secrets)[1].get("auth", {})
     except FileNotFoundError:
         raise InputError(f"{secrets}: not there: a login needs its [auth] table (docs/access.md)") from None
-    except (OSError, ValueError) as error:
+    except DocumentError as error:
         raise InputError(f"{secrets}: cannot be read as TOML: fix it (docs/access.md)") from error
     if missing := [key for key in NEEDED if not given.get(key)]:
         raise InputError(f"{secrets}: [auth] lacks {', '.join(missing)} (docs/access.md)")

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from gnomon.data.errors import InputError, MissingPackageError
 from gnomon.data.files import cache_folder
+from gnomon.data.foreign_documents.bounds import DocumentError
+from gnomon.data.foreign_documents.json_documents import read_json_file
 from gnomon.generation.model_folders import sha256_of, whole_folder, writing_to
 
 NAME = "smollm2-135m-instruct"
@@ -73,9 +75,9 @@ def check_converted(folder: Path) -> None:
         If a file is missing or differs.
     """
     try:
-        recorded = json.loads((folder / RECORD).read_text(encoding="utf-8"))["files"]
+        recorded = read_json_file(folder / RECORD)["files"]
         changed = [name for name, sha in recorded.items() if sha256_of(folder / name) != sha]
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, DocumentError, AttributeError, KeyError, TypeError) as error:
         raise _damaged_error(folder, RECORD) from error
     if changed:
         raise _damaged_error(folder, changed[0])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -13,6 +12,8 @@ from gnomon.api.study import Study, open_study
 from gnomon.chain.progress import SILENT, ProgressListener
 from gnomon.data.errors import InputError, StudyFileError
 from gnomon.data.files import write_atomically
+from gnomon.data.foreign_documents.bounds import DocumentError
+from gnomon.data.foreign_documents.toml_documents import decode_toml
 from gnomon.study_file import FILE, StudyFile
 
 Table = Mapping[str, object]
@@ -104,8 +105,8 @@ def _checked_text(file: Path, content: Table) -> str:
     """The study file's text, once it is known to be valid and to say what was meant."""
     try:
         text = tomlkit.dumps(content)
-        held = tomllib.loads(text)
-    except (TypeError, tomllib.TOMLDecodeError) as error:
+        held = decode_toml(text, file, finite=False)
+    except (TypeError, RecursionError, DocumentError) as error:
         raise StudyFileError(f"{file}: {error}: give texts, numbers, lists and tables") from error
     try:
         StudyFile.model_validate(held)

@@ -10,6 +10,8 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 from openai.types import Batch
 
 from gnomon.data.errors import JudgeError
+from gnomon.data.foreign_documents.bounds import REPLY_VALUES, DocumentError
+from gnomon.data.foreign_documents.json_documents import check_structure
 from gnomon.data.records import JudgeVersion, Trial, Verdict, canonical_hash, utc_timestamp
 from gnomon.judging.client.budget import BudgetSpentError, prompt_size
 from gnomon.judging.client.call_errors import RETRY, CallFailedError, classify_complaint
@@ -312,7 +314,8 @@ def _cases_by_id(names: Sequence[str], trials: Sequence[Trial]) -> list[JudgeCas
 
 def _json_object(line: str) -> dict[str, Any]:
     try:
+        check_structure(line, values=REPLY_VALUES)
         row = json.loads(line)
-    except (ValueError, RecursionError):
+    except (ValueError, RecursionError, DocumentError):
         return {}
     return row if isinstance(row, dict) else {}

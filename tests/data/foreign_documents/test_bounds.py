@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import zipfile
 from pathlib import Path
@@ -22,6 +23,23 @@ from gnomon.data.importers import ImportOptions, parse_files
 from gnomon.data.importers.field_parsers import ImportReport
 from gnomon.data.importers.text_files import csv_rows, json_lines
 
+pytestmark = pytest.mark.attack
+ROOT = Path(__file__).resolve().parents[3]
+ROOMS = ("data", "generation", "judging", "calibration", "stats", "dashboard", "gnomon/api", "gnomon/commands")
+BESIDE_THE_BORDER = {
+    "data/importers/ingest.py": "a document of our own database",
+    "data/bundled.py": "files that ship with Gnomon",
+    "data/foreign_documents/permissions.py": "a file of our own, whose reader bounds it",
+    "judging/runs/prompt_injection.py": "a file that ships with Gnomon",
+    "judging/rubrics/reply_parser.py": "a text of a reply that has been measured",
+    "judging/client/completion.py": "a reply that has been measured",
+    "judging/client/batch_api.py": "a line that is measured right before",
+    "stats/inference/importance_reweighting.py": "a file whose SHA-256 a fit of the study keeps",
+    "dashboard/server/launch.py": "an environment variable of our own",
+    "dashboard/auth/roles.py": "an environment variable of our own",
+    "dashboard/study_picker.py": "an environment variable of the operator",
+}
+"""Modules that decode documents and are no part of the border, and why they may."""
 SECURITY = Path(__file__).resolve().parents[3] / "docs" / "security.md"
 FEW = Bound("GNOMON_MAX_FEW", 10, "values", "a test")
 HEADER = {"eval": {"task": "t", "model": "Toy-1B"}}
@@ -32,6 +50,18 @@ def archive(path, **members):
         for name, text in {"header": json.dumps(HEADER), **members}.items():
             file.writestr("header.json" if name == "header" else f"samples/{name}.json", text)
     return path
+
+
+def test_every_document_of_others_is_decoded_at_the_border():
+    decoders = {("json", "loads"), ("json", "load"), ("tomllib", "loads"), ("tomllib", "load"), ("np", "load")}
+    decoders |= {(module, name) for module in ("pickle", "yaml", "marshal") for name in ("load", "loads", "safe_load")}
+    found = set()
+    for path in (path for room in ROOMS for path in (ROOT / room).rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            called = ast.unparse(node.func) if isinstance(node, ast.Call) else ""
+            if tuple(called.split(".")) in decoders:
+                found.add(path.relative_to(ROOT).as_posix())
+    assert found - {"data/foreign_documents/toml_documents.py"} == set(BESIDE_THE_BORDER)
 
 
 def test_the_documentation_lists_every_bound_with_its_default():

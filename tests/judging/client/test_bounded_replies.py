@@ -11,11 +11,12 @@ from threading import Thread
 import httpx2
 import pytest
 
-from gnomon.judging.client.call_errors import CallFailedError
+from gnomon.judging.client.call_errors import CallFailedError, retry_after
 from gnomon.judging.client.completion import read_response
 from gnomon.judging.client.connection_pool import http_client
 from gnomon.judging.config import JudgeConfig
 
+pytestmark = pytest.mark.attack
 CONFIG = JudgeConfig(name="m", kind="openai", base_url="http://127.0.0.1/v1", model="x")
 BODIES = {
     "/gzip": ("gzip", gzip.compress(b'{"a": 1}' + b" " * 10_000)),
@@ -74,6 +75,13 @@ def test_a_few_packed_bytes_that_become_many_are_refused_before_they_do(address)
 def test_what_cannot_be_unpacked_is_told(address, path):
     with pytest.raises(httpx2.DecodingError, match="the answer is packed"):
         get(f"{address}/{path}")
+
+
+@pytest.mark.parametrize(
+    "date", ["Mon, 01 Jan 99999 00:00:00 GMT", "Mon, 99 Jan 2020 99:99:99 GMT", "1 Jan 0 0:0:0 +9999"]
+)
+def test_a_date_that_no_calendar_has_is_no_time_to_wait(date):
+    assert retry_after({"retry-after": date}, 4e9) in (None, 0.0)
 
 
 @pytest.mark.parametrize("body", [b'{"choices": [' + b"{}," * 300_000 + b"{}]}", b'{"choices": ' + b"[" * 5_000])
