@@ -236,3 +236,10 @@ def test_a_json_column_of_an_export_that_holds_none_is_told_by_its_row(tmp_path,
     assert first.startswith("protocols.parquet line 1: ")
     assert problem in first
     assert second.startswith("trials.jsonl line 1: its protocol")
+
+
+def test_a_small_file_with_lists_is_read_by_another_process_once(file, monkeypatch):
+    write(file, {"key": ["1", "2"], **LISTS})
+    first = read(file)
+    monkeypatch.setattr(nested_parquet.subprocess, "Popen", None)
+    assert read(file) == first

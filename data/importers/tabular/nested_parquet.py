@@ -19,8 +19,12 @@ LONGEST_LIST = 200
 """Mean number of values of a row from which on a column is left out."""
 LARGEST_BATCH = 2**26
 """Bytes that `BATCH` rows may take."""
+LARGEST_KEPT = 2**20
+"""Bytes of all rows up to which they are kept, because an import reads its files several times."""
 MEMORY = 2**33
 """Bytes of address space of the process: pyarrow itself reserves some."""
+
+_KEPT: dict[tuple[Path, int, int], list[dict[str, object]]] = {}
 
 
 def nested_rows(path: Path) -> Generator[dict[str, object], None, None]:
@@ -31,6 +35,24 @@ def nested_rows(path: Path) -> Generator[dict[str, object], None, None]:
     ArrowInvalid
         If the process could not read them: the file is damaged, or a batch takes more than its limit.
     """
+    about = path.stat()
+    state = (path.resolve(), about.st_mtime_ns, about.st_size)
+    if state in _KEPT:
+        yield from _KEPT[state]
+        return
+    kept, size = list[dict[str, object]](), 0
+    for batch in _read_batches(path):
+        rows = batch.to_pylist()
+        size += batch.get_total_buffer_size()
+        if size <= LARGEST_KEPT:
+            kept += rows
+        yield from rows
+    if size <= LARGEST_KEPT:
+        _KEPT.clear()
+        _KEPT[state] = kept
+
+
+def _read_batches(path: Path) -> Generator[Any, None, None]:
     import pyarrow as pa
 
     command = [sys.executable, "-I", __file__, str(path.resolve())]
@@ -39,7 +61,7 @@ def nested_rows(path: Path) -> Generator[dict[str, object], None, None]:
             with pa.ipc.open_stream(process.stdout) as stream:
                 for batch in stream:
                     batch.validate(full=True)
-                    yield from batch.to_pylist()
+                    yield batch
             failed = bool(process.wait())
         except (pa.ArrowException, OSError):
             failed = True
