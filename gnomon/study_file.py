@@ -380,6 +380,7 @@ def resolve_database_url(folder: Path, database: str) -> str:
         path = _path_in(folder, database)
         if not is_allowed_path(path, folder):
             raise StudyFileError(f"{where} lies outside the study's folder: {_if_meant(PLACES, path.resolve().parent)}")
+        _check_kind(folder, path)
         return sqlite_url(path.resolve())
     try:
         url = make_url(database)
@@ -435,6 +436,7 @@ def resolve_study_path(folder: Path, name: str, what: str) -> Path:
             f"{folder}: {what} '{name}' lies outside the study's folder: copy it there, or, "
             f"{_if_meant(PLACES, path.resolve().parent)}"
         )
+    _check_kind(folder, path)
     return path
 
 
@@ -445,6 +447,12 @@ def _path_in(folder: Path, name: str) -> Path:
     except (OSError, RuntimeError, ValueError) as error:
         raise StudyFileError(f"{folder}: '{name}': {error}: name a file in the study's folder") from error
     return path
+
+
+def _check_kind(folder: Path, path: Path) -> None:
+    """Refuse pipes, sockets and devices: opening one may wait for ever, or act on the machine."""
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise StudyFileError(f"{folder}: '{path.name}' is no file: it is a pipe, socket or device: remove it")
 
 
 def _if_meant(setting: str, entry: object) -> str:

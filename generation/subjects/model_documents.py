@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ WEIGHT_INDEX = "model.safetensors.index.json"
 INDEXES = {WEIGHT_INDEX: ".safetensors", "pytorch_model.bin.index.json": ".bin"}
 """Files that say which file holds which weight, with the ending of the files that they may name."""
 _LAYERS = ("num_hidden_layers", "num_layers", "n_layers", "n_layer")
+_IMPLEMENTATIONS = ("attn_implementation", "_attn_implementation", "experts_implementation")
+"""Keys that may name a kernel of the Hugging Face hub, which is code, where the package `kernels` is installed."""
 _LENGTH = struct.Struct("<Q")
 _GGUF = struct.Struct("<4sIQQ")
 _GGUF_VERSIONS = (2, 3)
@@ -31,6 +34,9 @@ def check_model_folder(folder: Path) -> None:
         If a JSON file is broken or exceeds a bound, the configuration is none, an index names a file outside the folder
         or of another kind, or a header of weights is damaged.
     """
+    for path in sorted(folder.iterdir()):
+        if path.exists() and not (path.is_file() or path.is_dir()):
+            raise DocumentError(path, "is no file: it is a pipe, socket or device: remove it")
     for path in sorted(folder.glob("*.json")):
         if path.name == CONFIG:
             _check_config(path)
@@ -51,6 +57,9 @@ def _check_config(path: Path) -> None:
             number = part.get(name, 1)
             if isinstance(number, int | float) and not isinstance(number, bool):
                 MODEL_LAYERS.check(number, f"{path}: '{name}'")
+        for name in _IMPLEMENTATIONS:
+            if "/" in json.dumps(part.get(name)):
+                raise DocumentError(path, f"'{name}' names code that a library would fetch and run: remove that key")
 
 
 def check_weight_index(path: Path) -> None:

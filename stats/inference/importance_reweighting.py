@@ -101,7 +101,10 @@ class DrawCache:
         if not self.reuse:
             return None
         try:
-            with self._file_path(view).open("rb") as opened:
+            path = self._file_path(view)
+            if path.is_symlink() or not path.is_file():  # a stranger's link to elsewhere, or a pipe
+                return None
+            with path.open("rb") as opened:
                 content = opened.read(LARGEST_FILE + 1)
             fit = fit_of(hashlib.sha256(content).hexdigest())
             if fit is None:

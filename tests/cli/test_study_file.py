@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,13 +12,15 @@ import pytest
 from gnomon.chain.fitting import fit_options
 from gnomon.chain.session import OpenStudy, write_study_file
 from gnomon.chain.trial_generation import _sweep_design
+from gnomon.commands.study.dashboard_ import serve_dashboard
 from gnomon.commands.study.init import FULL
-from gnomon.data.errors import StudyFileError, UnknownNameError
+from gnomon.dashboard.auth.roles import SECRETS
+from gnomon.data.errors import InputError, StudyFileError, UnknownNameError
 from gnomon.data.foreign_documents.permissions import PLACES
 from gnomon.data.storage.engines import sqlite_file, sqlite_url
 from gnomon.stats.model.judge_confusion import ExternalCalibration
 from gnomon.stats.model.priors import Priors
-from gnomon.study_file import database_url, read_study
+from gnomon.study_file import database_url, read_study, resolve_study_path
 
 
 @pytest.fixture
@@ -171,10 +174,39 @@ def test_a_protocol_outside_the_folder_is_not_read(folder, name):
         _sweep_design(OpenStudy(folder, study, None), study.design)
 
 
+def open_everything(folder: Path) -> None:
+    study = read_study(folder)
+    database_url(folder, study)
+    _sweep_design(OpenStudy(folder, study, None), study.design)
+    fit_options(OpenStudy(folder, study, None))
+    resolve_study_path(folder, SECRETS, "the file")
+
+
+@pytest.mark.attack
+@pytest.mark.parametrize("name", ["study.toml", "gnomon.db", "draws", "mine.toml", "secrets.toml"])
+def test_a_pipe_in_a_study_folder_is_refused_and_not_waited_for(folder, name):
+    change(folder, 'protocols = ["plain", "stern"]', 'protocols = ["mine.toml"]')
+    (folder / name).unlink(missing_ok=True)
+    os.mkfifo(folder / name)
+    with pytest.raises(StudyFileError, match=rf"'{name}' is no file: it is a pipe"):
+        open_everything(folder)
+
+
+@pytest.mark.attack
+def test_a_link_to_another_study_of_the_user_is_not_served_or_opened(folder, tmp_path_factory):
+    """A folder of studies from a stranger, with a link to where they expect one of the user's."""
+    private = tmp_path_factory.mktemp("private")
+    write_study_file(private, "study.toml", **FULL, name="private", calibration="false")
+    (folder / "more").symlink_to(private)
+    with pytest.raises(StudyFileError, match="the study 'more' lies outside"):
+        serve_dashboard(folder, 1)
+    assert not (private / "gnomon.db").exists()
+
+
 @pytest.mark.attack
 def test_draws_are_not_kept_in_a_folder_that_is_a_link_to_elsewhere(folder, tmp_path_factory):
     (folder / "draws").symlink_to(tmp_path_factory.mktemp("elsewhere"))
-    with pytest.raises(StudyFileError, match="the folder 'draws' lies outside the study's folder"):
+    with pytest.raises(InputError, match="draws: is a link"):
         fit_options(OpenStudy(folder, read_study(folder), None))
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from gnomon.api.study import open_study
 from gnomon.data.errors import InputError
-from gnomon.study_file import FILE, database_url
+from gnomon.study_file import FILE, database_url, resolve_study_path
 
 
 def serve_dashboard(folder: Path, port: int, address: str = "127.0.0.1", hosts: Sequence[str] = ()) -> None:
@@ -32,7 +32,10 @@ def serve_dashboard(folder: Path, port: int, address: str = "127.0.0.1", hosts: 
     from gnomon.dashboard.auth.roles import SECRETS
     from gnomon.dashboard.server.launch import serve_studies
 
-    found = [path for path in (folder, *sorted(folder.glob("*"))) if (path / FILE).is_file()]
+    inside = [path for path in sorted(folder.glob("*")) if (path / FILE).is_file()]
+    for path in inside:
+        resolve_study_path(folder, path.name, "the study")  # a link may lead to another study of this user
+    found = [folder, *inside] if (folder / FILE).is_file() else inside
     if not found:
         raise InputError(
             f"{folder}: has no {FILE}: 'gnomon init {folder}' writes one, 'gnomon demo {folder}' makes a whole study"
@@ -46,5 +49,5 @@ def serve_dashboard(folder: Path, port: int, address: str = "127.0.0.1", hosts: 
         raise InputError(
             f"{folder}: its studies have different [dashboard] tables: serve each by itself, or make them one"
         )
-    secrets = (found[0] / SECRETS).resolve()
+    secrets = resolve_study_path(found[0], SECRETS, "the file").resolve()
     serve_studies(studies, address=address, port=port, access=known[0], secrets=secrets, hosts=hosts)

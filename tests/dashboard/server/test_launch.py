@@ -21,6 +21,7 @@ from gnomon.dashboard.server import launch
 from gnomon.dashboard.server.module_path import OWN, absolute_path
 from gnomon.data.errors import GnomonError, InputError
 from gnomon.data.storage.engines import sqlite_url
+from gnomon.stats.inference.arviz_import import import_arviz
 
 SERVE = (
     "import sys; from gnomon.dashboard.server.launch import serve_studies; "
@@ -130,6 +131,20 @@ def test_folders_of_modules_that_the_user_names_stay_and_the_current_one_does_no
     assert absolute_path(str(tmp_path)) == str(tmp_path)
     monkeypatch.chdir(OWN)
     assert absolute_path(".") == OWN
+
+
+@pytest.mark.attack
+@pytest.mark.parametrize("safe", ["1", ""])
+def test_a_library_that_takes_settings_from_the_current_folder_is_imported_elsewhere(tmp_path, monkeypatch, safe):
+    """ArviZ reads `arvizrc` there, and Matplotlib `matplotlibrc`: a stranger's would change or stop a fit."""
+    (tmp_path / "arviz.py").write_text("import os\nFOUND = os.getcwd()\n")
+    monkeypatch.delitem(sys.modules, "arviz", raising=False)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONSAFEPATH", safe)
+    assert (str(tmp_path) == import_arviz().FOUND) is not bool(safe)
+    assert Path.cwd() == tmp_path
+    del sys.modules["arviz"]
 
 
 def test_every_python_that_is_started_looks_past_the_current_folder():

@@ -40,6 +40,14 @@ def text(name: str, content: str) -> Change:
     return lambda folder: (folder / name).write_text(content)
 
 
+def pipe(name: str) -> Change:
+    def change(folder: Path) -> None:
+        (folder / name).unlink(missing_ok=True)
+        os.mkfifo(folder / name)
+
+    return change
+
+
 def weights(make: Callable[[bytes], bytes]) -> Change:
     def change(folder: Path) -> None:
         path = folder / "model.safetensors"
@@ -88,6 +96,10 @@ HOSTILE: dict[str, tuple[Change, str]] = {
     "layers of text part": (config(text_config={"num_layers": 10**7}), "more than 1,000 layers"),
     "deep tokenizer": (text("tokenizer.json", "[" * 100_000), "nested too deeply"),
     "empty tokenizer": (text("tokenizer.json", "{}"), "can't be loaded"),
+    "kernel of the hub": (config(attn_implementation="of-nobody/kernel"), "names code that a library would fetch"),
+    "kernel of a part": (config(text_config={"attn_implementation": {"": "a/b"}}), "names code that a library would"),
+    "pipe for a config": (pipe("config.json"), "is a pipe, socket or device"),
+    "pipe for a template": (pipe("chat_template.jinja"), "is a pipe, socket or device"),
     "index that leaves": (index("../outside/pytorch_model.bin"), "may name only .safetensors files in its own folder"),
     "index with a pickle": (index("pytorch_model.bin"), "may name only .safetensors files in its own folder"),
     "index with a root path": (index("/etc/passwd"), "may name only .safetensors files in its own folder"),

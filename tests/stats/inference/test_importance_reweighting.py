@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from hashlib import sha256
@@ -143,6 +144,20 @@ def test_a_shelf_gives_back_what_was_put_there_and_nothing_else(tmp_path: Path) 
     for broken in (b"", b"PK\x03\x04 torn", path.read_bytes()[:200]):
         path.write_bytes(broken)
         assert shelf.load_draws("corrected", "s", lambda _: "f") is None
+
+
+@pytest.mark.attack
+def test_a_link_to_draws_elsewhere_and_a_pipe_are_not_read(tmp_path: Path) -> None:
+    shelf, values = DrawCache(tmp_path / "draws"), np.arange(12.0).reshape(2, 2, 3)
+    shelf.save_draws("corrected", "s", CachedDraws("f", values, values[..., 0], 3))
+    (path,) = (tmp_path / "draws").iterdir()
+    assert shelf.load_draws("corrected", "s", lambda _: "f") is not None
+    path.rename(tmp_path / "elsewhere")
+    path.symlink_to(tmp_path / "elsewhere")
+    assert shelf.load_draws("corrected", "s", lambda _: "f") is None
+    path.unlink()
+    os.mkfifo(path)
+    assert shelf.load_draws("corrected", "s", lambda _: "f") is None
 
 
 @pytest.mark.attack
