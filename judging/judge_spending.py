@@ -85,6 +85,7 @@ class JudgeRunRow:
                 _insert_run(connection, uuid.uuid4().hex, name, "", _used_earlier(connection, name), ended=True)
             _insert_run(connection, self.id, name, version)
             self.others = _other_runs(connection, name, self.id)
+            self.start = _first_trial(connection, version, self.id)
 
     def reserve_tokens(self, used: TokenCounts, reserve: Reserve) -> None:
         """Record what was used, and set aside what `reserve` returns.
@@ -190,6 +191,17 @@ def _other_runs(connection: Connection, name: str, own: str = "") -> OtherRuns:
     first = select(func.count(), func.min(judge_runs.c.begun_at))
     unended, since = connection.execute(first.where(*others, judge_runs.c.ended_at.is_(None), holds)).one()
     return OtherRuns(TokenCounts(sent, received, cached), TokenCounts(*reserved), int(unended), since)
+
+
+def _first_trial(connection: Connection, version: str, own: str) -> str:
+    """Id from which a run takes trials, so that runs of one version that go on at once seldom ask about the same ones.
+
+    Ids are spread evenly: the first run begins at 0, the second at 1/2, the third at 1/4, then 3/4, 1/8 ... of them.
+    """
+    going_on = (judge_runs.c.version == version, judge_runs.c.id != own, judge_runs.c.ended_at.is_(None))
+    number = connection.execute(select(func.count()).select_from(judge_runs).where(*going_on)).scalar_one()
+    place = int(f"{number % 2**16:016b}"[::-1], 2)
+    return f"{place:04x}" if place else ""
 
 
 def _used_earlier(connection: Connection, name: str) -> TokenCounts:

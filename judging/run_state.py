@@ -157,10 +157,13 @@ class StoredRunState:
         self._store = store
         self._name = name
         self._version = version
+        self.start = ""
 
     def open_account(self) -> JudgeRunRow:
-        """A new row among the judge's runs."""
-        return JudgeRunRow(self._store, self._name, self._version)
+        """A new row among the judge's runs; `start` is then the id of the trial from which this run takes trials."""
+        row = JudgeRunRow(self._store, self._name, self._version)
+        self.start = row.start
+        return row
 
     def record_event(self, kind: str, detail: Mapping[str, Any]) -> None:
         """Log an event of this judge version in the store.

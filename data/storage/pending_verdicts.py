@@ -14,11 +14,12 @@ from gnomon.data.storage.design_scope import design_conditions
 from gnomon.data.storage.store import Store, trial_of
 from gnomon.data.storage.tables import judges, trials, verdicts
 
-PAGE = 250
+PAGE = 64
+"""Trials read at once. Few, since another command may judge those that follow meanwhile."""
 
 
 def pending_trials(
-    store: Store, judge: str, *, samples: int = 1, limit: int | None = None
+    store: Store, judge: str, *, samples: int = 1, limit: int | None = None, start: str = ""
 ) -> Iterator[tuple[Trial, int]]:
     """Answered trials, with each sample for which this judge version has no verdict (of any state).
 
@@ -34,19 +35,26 @@ def pending_trials(
         Verdicts wanted per trial.
     limit : int, optional
         Greatest number of trials.
+    start : str, default ""
+        Id after which to begin; the trials before it follow at the end. Not used with a limit.
 
     Yields
     ------
     (Trial, int)
         Trials and sample numbers, from 0.
     """
-    last, left = "", limit
+    planned = design_conditions(store)
+    last, left, end = ("" if limit is not None else start), limit, ""
     while left is None or left > 0:
         size = PAGE if left is None else min(PAGE, left)
+        query = _pending_query(planned, judge, samples).where(trials.c.id > last)
         with store.read_transaction() as connection:
-            page = connection.execute(_pending_query(store, judge, samples).where(trials.c.id > last).limit(size)).all()
+            page = connection.execute((query.where(trials.c.id <= end) if end else query).limit(size)).all()
         if not page:
-            return
+            if end or limit is not None or not start:
+                return
+            last, end = "", start
+            continue
         held = _stored_samples(store, judge, [row.id for row in page]) if samples > 1 else {}
         for row in page:
             yield from ((trial_of(row), sample) for sample in range(samples) if sample not in held.get(row.id, ()))
@@ -67,7 +75,7 @@ def count_missing(store: Store, judge: str, *, samples: int = 1, limit: int | No
     limit : int, optional
         Greatest number of trials.
     """
-    wanting = _pending_query(store, judge, samples).limit(limit).subquery()
+    wanting = _pending_query(design_conditions(store), judge, samples).limit(limit).subquery()
     given = select(func.count()).where(
         verdicts.c.judge == judge, verdicts.c.sample < samples, verdicts.c.trial.in_(select(wanting.c.id))
     )
@@ -127,16 +135,12 @@ def tokens_used(store: Store, name: str) -> tuple[int, int]:
     return int(sent), int(received)
 
 
-def _pending_query(store: Store, judge: str, samples: int) -> Select[Any]:
+def _pending_query(planned: Sequence[ColumnElement[bool]], judge: str, samples: int) -> Select[Any]:
     """Answered trials of the design and of judged arms that have fewer verdicts than samples, by id."""
     own = (verdicts.c.trial == trials.c.id) & (verdicts.c.judge == judge) & (verdicts.c.sample < samples)
     given = select(func.count()).select_from(verdicts).where(own).correlate(trials).scalar_subquery()
     judged = trials.c.arm.in_(judged_arms())
-    return (
-        select(trials)
-        .where(trials.c.error.is_(None), judged, given < samples, *design_conditions(store))
-        .order_by(trials.c.id)
-    )
+    return select(trials).where(trials.c.error.is_(None), judged, given < samples, *planned).order_by(trials.c.id)
 
 
 def _stored_samples(store: Store, judge: str, ids: Sequence[str]) -> dict[str, set[int]]:

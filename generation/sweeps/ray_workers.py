@@ -178,7 +178,8 @@ class RayCluster:
 
     def prompt_hashes(self) -> Mapping[str, str]:
         """Hash of the token ids of each prompt of the prepared design, by hash of its protocol."""
-        return self._prompts
+        prompts: Mapping[str, str] = self._prompts
+        return prompts
 
     def make_trials(self, planned: Sequence[PlannedTrial]) -> Iterator[Trial]:
         """Yield the trials, part by part as they arrive."""

@@ -120,11 +120,16 @@ class _JudgeRun:
 
     def open_stream(self) -> VerdictStream:
         """Start judging."""
-        wanted = pending_trials(self._store, self._version, samples=self._samples, limit=self._limit)
-        cases = (JudgeCase(trial, sample) for trial, sample in wanted)
+        state = StoredRunState(self._store, self.name, self._version)
         if isinstance(self.judge, MeteredJudge):
-            return self.judge.open_stream(cases, StoredRunState(self._store, self.name, self._version))
-        return _LocalVerdictStream(self.judge, cases, self._clock)
+            return self.judge.open_stream(self._iterate_cases(state), state)
+        return _LocalVerdictStream(self.judge, self._iterate_cases(state), self._clock)
+
+    def _iterate_cases(self, state: StoredRunState) -> Iterator[JudgeCase]:
+        """What lacks a verdict, read when the first case is asked for: the state then knows where to begin."""
+        wanted = pending_trials(self._store, self._version, samples=self._samples, limit=self._limit, start=state.start)
+        for trial, sample in wanted:
+            yield JudgeCase(trial, sample)
 
     def keep_verdicts(self, batch: Sequence[Verdict]) -> None:
         """Store verdicts; of failed calls, log trial, sample and reason."""

@@ -80,3 +80,12 @@ def test_tokens_are_summed_over_all_versions_of_a_name(store, trials, judged):
     judged(trials[1], version="j2", tokens=(50, 3))
     assert tokens_used(store, "j") == (150, 10)
     assert tokens_used(store, "k") == (0, 0)
+
+
+def test_trials_are_taken_from_any_place_on_and_none_is_left_out(store, make_trial):
+    every = sorted(make_trial(replicate=number).id for number in range(150))
+    for start in ("", "4000", "8000", every[70], every[-1], "zz"):
+        found = [trial.id for trial, _ in pending_trials(store, "j", start=start)]
+        at = sum(id_ <= start for id_ in every)
+        assert found == every[at:] + every[:at]
+    assert [trial.id for trial, _ in pending_trials(store, "j", start="8000", limit=70)] == every[:70]
