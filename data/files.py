@@ -137,7 +137,11 @@ def _age(path: Path) -> float:
 
 
 def _host() -> str:
-    return re.sub(r"[^\w-]", "-", socket.gethostname(), flags=re.ASCII)[:40] or "host"
+    """This machine, and the space of its process numbers: containers may share a name and folders."""
+    space = ""
+    with suppress(OSError):
+        space = re.sub(r"\D", "", str(Path("/proc/self/ns/pid").readlink()))
+    return re.sub(r"[^\w-]", "-", f"{socket.gethostname()[:40]}-{space}", flags=re.ASCII)
 
 
 def _is_running(process: int) -> bool:
