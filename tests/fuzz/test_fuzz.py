@@ -180,7 +180,7 @@ def test_tables_of_all_kinds_with_and_without_a_map(store, folder, file, map_, o
         tomllib.loads(text)
 
 
-@fuzzed
+@settings(fuzzed, deadline=20_000)  # lists are read by another process, which starts slowly on a busy machine
 @given(content=parquet_tables(TABLE))
 def test_parquet_files(store, folder, content):
     path, columns = folder / "table.parquet", folder / "whole.toml"

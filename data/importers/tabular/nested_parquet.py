@@ -23,6 +23,8 @@ LARGEST_KEPT = 2**20
 """Bytes of all rows up to which they are kept, because an import reads its files several times."""
 MEMORY = 2**33
 """Bytes of address space of the process: pyarrow itself reserves some."""
+SECONDS = 1_200
+"""Processor time of the process."""
 
 _KEPT: dict[tuple[Path, int, int], list[dict[str, object]]] = {}
 
@@ -114,13 +116,14 @@ def _long_columns(about: Any, names: list[str]) -> set[str]:
     return {name for name, found in values.items() if found > most}
 
 
-def _limit_memory() -> None:
+def _limit_resources() -> None:
     with suppress(ImportError, ValueError, OSError):
         import resource
 
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+        resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS))
 
 
 if __name__ == "__main__":
-    _limit_memory()
+    _limit_resources()
     write_nested(sys.argv[1], sys.stdout.buffer)
