@@ -96,7 +96,7 @@ def extend_chain(chain: Chain, event: LabelEvent, said: ImportedLabel, trial: st
     if _find_conflict(chain, event, said.exact) and (said.exact or not known):
         raise two_at_once(said.rater, trial, event.at)
     if known:
-        _read_again(chain, event)
+        _read_again(chain, event, said.exact)
         return None
     if chain and said.exact and chain[-1].file == event.file and event.at < chain[-1].at:
         raise RowError(
@@ -139,11 +139,15 @@ def _is_known(chain: Chain, event: LabelEvent, said: ImportedLabel) -> bool:
     return alike[-1] is chain[-1] or said.before_verdict or any(each.at == event.at for each in alike)
 
 
-def _read_again(chain: Chain, event: LabelEvent) -> None:
-    """Note that this file also holds a stored label, so that a different one at the same time in it is a conflict."""
-    for place, each in enumerate(chain):
-        if each.at == event.at and _event_content(each) == _event_content(event):
-            chain[place] = replace(each, file=event.file)
+def _read_again(chain: Chain, event: LabelEvent, exact: bool) -> None:
+    """Note that this file also holds a stored label, so that a different one at the same time in it is a conflict.
+
+    A label without a time has that of its import: read again, it is as old as the other labels of the file.
+    """
+    alike = [place for place, each in enumerate(chain) if _event_content(each) == _event_content(event)]
+    for place in alike:
+        if chain[place].at == event.at or (place == alike[-1] and not exact):
+            chain[place] = replace(chain[place], at=event.at, file=event.file)
 
 
 def _find_conflict(chain: Chain, event: LabelEvent, exact: bool) -> bool:

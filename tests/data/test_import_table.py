@@ -223,6 +223,16 @@ def test_two_labels_at_one_instant_that_differ_are_told_and_a_later_one_is_a_rev
     assert "at one instant" in again[0]
 
 
+def test_a_label_that_was_told_and_not_taken_is_not_taken_when_the_file_is_read_again(store, tmp_path, column_map):
+    """Labels without times: the second one of a rater would else revise the first at the second import."""
+    rows = [{**ROW, "when": "", "claims": claims} for claims in ("Y", "N")]
+    for new in (1, 0, 0):
+        landed, problems = bring(store, write(tmp_path / "t.csv", rows), column_map())
+        assert (landed.new["labels"], len(problems)) == (new, 1)
+        assert "at one instant" in problems[0]
+    assert [(label.revision, label.claims) for label in labels(store)] == [(0, True)]
+
+
 BY_ID = '[trial]\nid = "trial"\n[label]\nrater = "who"\nclaims = "claims"\n'
 
 
