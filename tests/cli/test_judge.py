@@ -10,9 +10,12 @@ from pathlib import Path
 import pytest
 from judging_server import Answer, Server, failure, ignoring
 
+from gnomon.commands.study.judge import release_reservations
+from gnomon.data.errors import UnknownNameError
 from gnomon.data.records import Facts, JudgeVersion, Verdict
 from gnomon.data.storage import tables
 from gnomon.data.storage.store import Store
+from gnomon.judging.judge_spending import JudgeRunRow, TokenCounts
 
 KEY = "sk-hush-0123456789-very-secret"
 LEXICON = '[[judges]]\nname = "lexicon"\nkind = "lexicon"\n'
@@ -179,3 +182,21 @@ def test_verdicts_are_recounted_under_any_rule_without_a_call(gnomon, folder, ma
     wrong = gnomon("recount", folder, "--rule", "kind")
     assert wrong.returncode == 2
     assert "outcome rule 'kind' is not known: choose from strict, claim_first, lenient" in wrong.stderr
+
+
+def test_what_a_killed_run_had_set_aside_is_told_and_released(folder, server, make_trial, store, capsys):
+    """The run's row is as SIGKILL leaves it (tests/judging/test_budget.py kills real ones)."""
+    make_trial()
+    add(folder, llm(server, price=1), LEXICON)
+    JudgeRunRow(store, "llm", "v").reserve_tokens(TokenCounts(10, 5), lambda _: TokenCounts(30_000, 10_000))
+    (released,) = release_reservations(folder, [])
+    assert (released.judge, released.runs, released.input_tokens, released.cost) == ("llm", 1, 30_000, 0.05)
+    told = capsys.readouterr().err
+    assert "judge llm: 30,000 + 10,000 tokens, 0.0500 USD, that 1 run had set aside no longer count" in told
+    (again,) = release_reservations(folder, ["llm"])
+    assert (again.runs, again.input_tokens) == (0, 0)
+    assert "judge llm: nothing was set aside" in capsys.readouterr().err
+    (event,) = store.event_details("judge_released")
+    assert event["released"][0]["cost"] == 0.05
+    with pytest.raises(UnknownNameError, match="judge 'nobody' is not in study"):
+        release_reservations(folder, ["nobody"])
