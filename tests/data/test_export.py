@@ -286,8 +286,8 @@ def test_a_fact_that_contradicts_a_stored_one_is_told_and_nothing_is_overwritten
     ("manifest", "problem"),
     [
         (None, "is no export folder"),
-        ("{", "cannot be read"),
-        ("[" * 100_000, "cannot be read"),
+        ("{", "is broken JSON or cut off"),
+        ("[" * 100_000, "is nested too deeply"),
         ('{"format": 1e999}', "cannot be read"),
         ('{"format": 1, "rows": 3}', "cannot be read"),
         ('{"format": 99}', "newer Gnomon"),
