@@ -49,7 +49,7 @@ class Priors:
     judge_wrong_sd_unlabelled : float
         The standard deviation in arms with too few labels to show how judges err (fewer than
         `judge_confusion.LABELS_FOR_ERRORS`): with a wide prior judges that are wrong more often than right would fit
-        unlabelled verdicts as well (decision 0032).
+        unlabelled verdicts as well (decision 0034).
     judge_wrong_alike : float
         Correlation of these logits within an arm, over all judges and classes, from 0 to below 1: answers that are hard
         to read are hard for every judge. With independent logits the priors would add up to a strong belief about
