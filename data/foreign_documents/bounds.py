@@ -98,6 +98,7 @@ SMALL_TEXT = Bound("GNOMON_MAX_STUDY_BYTES", 2**22, "bytes", "one study file, ma
 CONDITIONS = Bound("GNOMON_MAX_CONDITIONS", 100_000, "conditions", "one design")
 TRIALS = Bound("GNOMON_MAX_TRIALS", 2_000_000, "trials", "one design")
 MODEL_LAYERS = Bound("GNOMON_MAX_LAYERS", 1_000, "layers", "one model's configuration")
+WEIGHTS = Bound("GNOMON_MAX_WEIGHTS", 50_000_000, "weights beyond 8 for each byte of its files", "one model's folder")
 HEADER = Bound("GNOMON_MAX_HEADER_BYTES", 10**8, "bytes in its header", "one file of weights")
 ENTRIES = Bound("GNOMON_MAX_ENTRIES", 1_000_000, "entries in its header", "one GGUF file")
 SECONDS = Bound("GNOMON_MAX_SECONDS", 10, "seconds of work", "one rendering of a chat template")
@@ -120,6 +121,7 @@ BOUNDS = (
     CONDITIONS,
     TRIALS,
     MODEL_LAYERS,
+    WEIGHTS,
     HEADER,
     ENTRIES,
     SECONDS,

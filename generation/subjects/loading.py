@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from gnomon.data.errors import InputError, UnknownNameError
-from gnomon.data.foreign_documents.bounds import DocumentError
+from gnomon.data.foreign_documents.bounds import WEIGHTS, DocumentError
 from gnomon.data.records import canonical_hash
 from gnomon.generation.model_folders import sha256_of
 from gnomon.generation.subjects.device_memory import is_lack_of_memory
@@ -22,6 +22,8 @@ from gnomon.generation.subjects.model_documents import (
 )
 
 EMBEDDED = "embedded"
+WEIGHTS_PER_BYTE = 8
+"""Weights that a byte of a file may hold: packed ones take half a byte or more, and some are held once for several."""
 DTYPES = ("float32", "bfloat16", "float16")
 
 
@@ -230,6 +232,8 @@ def _from_folder(source: _ModelSource, place: str) -> tuple[Any, Any]:
         if not source.pickled and not Path(place).is_dir():
             _check_hub_index(place)
         with silence_loading():
+            if not source.code and Path(place).is_dir():
+                _check_described_size(Path(place))
             tokenizer = AutoTokenizer.from_pretrained(place, **safe)  # nosec B615: its commit is recorded
             model = AutoModelForCausalLM.from_pretrained(  # nosec B615: its commit is recorded
                 place,
@@ -246,6 +250,24 @@ def _from_folder(source: _ModelSource, place: str) -> tuple[Any, Any]:
             raise
         raise _load_error(source, place, error) from error
     return model, tokenizer
+
+
+def _check_described_size(folder: Path) -> None:
+    """Check that a configuration describes no more weights than its files can hold; nothing is allocated for that.
+
+    A library would allocate what the configuration says and fill what the files lack.
+    """
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    try:
+        with torch.device("meta"):
+            model = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(str(folder)))  # nosec B615: local
+    except Exception:  # what is wrong is told when the model itself is loaded
+        return
+    described = sum(part.numel() for part in (*model.parameters(), *model.buffers()))
+    held = sum(path.stat().st_size for pattern in ("*.safetensors", "*.bin") for path in folder.glob(pattern))
+    WEIGHTS.check(described - WEIGHTS_PER_BYTE * held, folder / "config.json")
 
 
 def _check_hub_index(place: str) -> None:

@@ -93,6 +93,11 @@ HOSTILE: dict[str, tuple[Change, str]] = {
     "no heads": (config(num_attention_heads=0), "can't be loaded"),
     "strange rope": (config(rope_parameters={"rope_type": "x"}), "can't be loaded"),
     "ten million layers": (config(num_hidden_layers=10**7), "'num_hidden_layers'.* more than 1,000 layers.*GNOMON_MAX"),
+    "a hundred million words": (
+        config(vocab_size=10**8),
+        "config.json: has more than 50,000,000 weights.*_MAX_WEIGHTS",
+    ),
+    "wide heads": (config(head_dim=10**7), "more than 50,000,000 weights"),
     "layers of text part": (config(text_config={"num_layers": 10**7}), "more than 1,000 layers"),
     "deep tokenizer": (text("tokenizer.json", "[" * 100_000), "nested too deeply"),
     "empty tokenizer": (text("tokenizer.json", "{}"), "can't be loaded"),
