@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
@@ -11,7 +12,7 @@ from pydantic import JsonValue
 from sqlalchemy import select
 
 from gnomon.data.errors import InputError
-from gnomon.data.records import Subject, Trial
+from gnomon.data.records import Subject, Trial, utc_timestamp
 from gnomon.data.storage import tables
 from gnomon.data.storage.store import Store, split_chunks
 from gnomon.generation.engine.base import TORCH, EngineSubject
@@ -317,22 +318,25 @@ def _check_files(store: Store, subject: Any) -> None:
     files = getattr(subject, "files", "")
     if not files:
         return
-    known = [detail["files"] for detail in store.event_details(FILES) if detail["subject"] == subject.name]
-    if not known:
-        store.log_event(FILES, {"subject": subject.name, "revision": subject.revision, "files": files})
-    elif known[-1] != files:
+    with _subject_events(store, FILES, subject.name) as (known, log):
+        if not known:
+            log({"revision": subject.revision, "files": files})
+    if known and known[-1]["files"] != files:
         raise InputError(
             f"subject '{subject.name}': configuration, tokenizer or generation settings of its model are not those of "
-            f"its stored trials (files {str(known[-1])[:8]}, now {files[:8]}): give it another name in study.toml"
+            f"its stored trials (files {str(known[-1]['files'])[:8]}, now {files[:8]}): give it another name in "
+            "study.toml"
         )
 
 
 def _check_prompts(store: Store, subject: str, prompts: Mapping[str, str]) -> None:
     """Keep what a subject reads in mind, by protocol, and reject other token ids under the same protocol."""
     known: dict[str, JsonValue] = {}
-    for detail in store.event_details(PROMPTS):
-        if detail["subject"] == subject and isinstance(detail["prompts"], dict):
-            known |= detail["prompts"]
+    with _subject_events(store, PROMPTS, subject) as (details, log):
+        for detail in details:
+            known |= cast("dict[str, JsonValue]", detail["prompts"])
+        if new := {protocol: ids for protocol, ids in prompts.items() if protocol not in known}:
+            log({"prompts": new})
     for protocol, ids in prompts.items():
         if known.get(protocol, ids) != ids:
             raise InputError(
@@ -340,8 +344,24 @@ def _check_prompts(store: Store, subject: str, prompts: Mapping[str, str]) -> No
                 f"(protocol {protocol[:8]}): its tokenizer, its chat template or 'date' in study.toml has changed: "
                 "take the change back, or give it another name"
             )
-    if new := {protocol: ids for protocol, ids in prompts.items() if protocol not in known}:
-        store.log_event(PROMPTS, {"subject": subject, "prompts": new})
+
+
+@contextmanager
+def _subject_events(
+    store: Store, kind: str, subject: str
+) -> Iterator[tuple[list[dict[str, JsonValue]], Callable[[Mapping[str, object]], None]]]:
+    """The events of a kind about a subject, oldest first, and a function that adds one: in one transaction, so that
+    two runs at once do not both add the first.
+    """
+    event = tables.events.c
+    with store.write_transaction() as connection:
+
+        def log(detail: Mapping[str, object]) -> None:
+            row = {"kind": kind, "detail": {"subject": subject, **detail}, "created_at": utc_timestamp()}
+            store.insert_rows(connection, tables.events, [row])
+
+        rows = connection.execute(select(event.detail).where(event.kind == kind).order_by(event.id)).scalars()
+        yield [detail for detail in rows if detail["subject"] == subject], log
 
 
 def _differing_vectors(store: Store, made: Sequence[VectorRecord]) -> int:
@@ -368,9 +388,9 @@ def record_environment(store: Store, subject: str, environment: Mapping[str, str
     environment : mapping of str to str
         As `generation.subjects.environment.describe_environment` returns it.
     """
-    known = [detail["environment"] for detail in store.event_details(ENVIRONMENT) if detail["subject"] == subject]
-    last = known[-1] if known else None
-    if last == dict(environment):
-        return ""
-    store.log_event(ENVIRONMENT, {"subject": subject, "environment": dict(environment)})
+    with _subject_events(store, ENVIRONMENT, subject) as (known, log):
+        last = known[-1]["environment"] if known else None
+        if last == dict(environment):
+            return ""
+        log({"environment": dict(environment)})
     return describe_changes(cast("dict[str, str]", last), dict(environment)) if last else ""
