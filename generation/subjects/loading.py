@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from gnomon.data.errors import InputError, UnknownNameError
-from gnomon.data.foreign_documents.bounds import WEIGHTS, DocumentError
+from gnomon.data.foreign_documents.bounds import MODEL_LAYERS, WEIGHTS, DocumentError
 from gnomon.data.records import canonical_hash
 from gnomon.generation.model_folders import sha256_of
 from gnomon.generation.subjects.device_memory import is_lack_of_memory
@@ -206,10 +206,15 @@ def _from_gguf(source: _ModelSource, path: Path) -> tuple[Any, Any, str]:
     import torch
 
     from gnomon.generation.subjects.gguf import load_gguf
+    from gnomon.generation.subjects.silence_loading import silence_loading
 
     check_gguf_header(path)
     try:
+        with silence_loading():
+            _check_described_size(path.parent, path.name)
         model, tokenizer = load_gguf(path)
+    except DocumentError:
+        raise
     except Exception as error:  # a parser of foreign bytes raises what it meets
         if is_lack_of_memory(error):
             raise
@@ -233,7 +238,7 @@ def _from_folder(source: _ModelSource, place: str) -> tuple[Any, Any]:
             _check_hub_index(place)
         with silence_loading():
             if not source.code and Path(place).is_dir():
-                _check_described_size(Path(place))
+                _check_described_size(Path(place), "config.json")
             tokenizer = AutoTokenizer.from_pretrained(place, **safe)  # nosec B615: its commit is recorded
             model = AutoModelForCausalLM.from_pretrained(  # nosec B615: its commit is recorded
                 place,
@@ -252,23 +257,32 @@ def _from_folder(source: _ModelSource, place: str) -> tuple[Any, Any]:
     return model, tokenizer
 
 
-def _check_described_size(folder: Path) -> None:
+def _check_described_size(folder: Path, name: str) -> None:
     """Check that a configuration describes no more weights than its files can hold; nothing is allocated for that.
 
-    A library would allocate what the configuration says and fill what the files lack.
+    A library would allocate what the configuration says and fill what the files lack. `name` is that of the file in the
+    folder that holds the configuration: `config.json`, or a GGUF file.
     """
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
 
+    gguf = {"gguf_file": name} if name.endswith(".gguf") else {}
     try:
+        config = AutoConfig.from_pretrained(str(folder), **gguf)  # nosec B615: a local folder
+        layers = config.get_text_config().num_hidden_layers
+        MODEL_LAYERS.check(layers, f"{folder / name}: 'num_hidden_layers'")
         with torch.device("meta"):
-            described_as = AutoConfig.from_pretrained(str(folder))  # nosec B615: local
-            model = AutoModelForCausalLM.from_config(described_as)  # type: ignore[no-untyped-call]
+            model = AutoModelForCausalLM.from_config(config)  # type: ignore[no-untyped-call]
+    except DocumentError:
+        raise
     except Exception:  # what is wrong is told when the model itself is loaded
         return
     described = sum(part.numel() for part in (*model.parameters(), *model.buffers()))
-    held = sum(path.stat().st_size for pattern in ("*.safetensors", "*.bin") for path in folder.glob(pattern))
-    WEIGHTS.check(described - WEIGHTS_PER_BYTE * held, folder / "config.json")
+    files = (
+        [folder / name] if gguf else [path for pattern in ("*.safetensors", "*.bin") for path in folder.glob(pattern)]
+    )
+    held = sum(path.stat().st_size for path in files)
+    WEIGHTS.check(described - WEIGHTS_PER_BYTE * held, folder / name)
 
 
 def _check_hub_index(place: str) -> None:

@@ -165,6 +165,28 @@ def test_a_hostile_gguf_file_is_refused_in_one_line(tmp_path: Path, name: str) -
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(("blocks", "width", "words"), [(2_000, 32, 4), (1, 400_000, 4), (1, 32, 10**8)])
+def test_a_gguf_file_that_describes_more_than_it_holds_is_refused(
+    tmp_path: Path, blocks: int, width: int, words: int
+) -> None:
+    import gguf
+
+    writer = gguf.GGUFWriter(tmp_path / "model.gguf", "llama")
+    writer.add_block_count(blocks)
+    writer.add_embedding_length(width)
+    writer.add_feed_forward_length(64)
+    writer.add_head_count(4)
+    writer.add_vocab_size(words)
+    writer.add_tokenizer_model("gpt2")
+    writer.add_token_list(["<s>", "</s>", "a", "b"])
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    with pytest.raises(InputError, match=r"more than (1,000 layers|50,000,000 weights beyond).* set GNOMON_MAX_"):
+        load_subject("mine", str(tmp_path / "model.gguf"))
+
+
 def test_a_shard_beside_its_index_is_read_and_its_size_known(model_folder: Callable[..., Path]) -> None:
     folder = model_folder()
     numbers = load_subject("mine", str(folder)).parameters
