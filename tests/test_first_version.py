@@ -159,7 +159,8 @@ def test_raters_of_the_first_version_are_models_by_their_names_and_count_with_it
 
 def test_fits_of_the_first_version_have_no_file_of_draws_that_is_believed(study: Path) -> None:
     with opened_store(study) as store:
-        assert store.read_frame(tables.fits)["draws_sha256"].isna().all()
+        fits = store.read_frame(tables.fits).sort_values("created_at")  # the study may have been fitted again since
+        assert fits["draws_sha256"].head(2).isna().all()
         assert store.fit_of_draws("0" * 64) is None
 
 
