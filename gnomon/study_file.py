@@ -386,11 +386,10 @@ def resolve_database_url(folder: Path, database: str) -> str:
         url = make_url(database)
     except (ArgumentError, ValueError) as error:
         raise StudyFileError(f"{where} is no URL: use sqlite:///FILE or postgresql+psycopg://...") from error
-    plain = not url.query and url.drivername in ("sqlite", "sqlite+pysqlite")
-    file = sqlite_file(database) if plain else None
+    file = sqlite_file(database) if url.drivername in ("sqlite", "sqlite+pysqlite") and not url.query else None
     if file is not None and not file.is_absolute():
         raise StudyFileError(f"{where} depends on the current folder: name a file in the study's folder, as '{file}'")
-    if not (file is not None and is_allowed_path(file, folder)) and not is_allowed_database(url):
+    if not (is_allowed_database(url) if file is None else is_allowed_path(file, folder)):
         entry = database_entry(url) if file is None else str(file.resolve().parent)
         raise StudyFileError(f"{where} lies outside the study's folder: {_if_meant(PLACES, entry)}")
     return database

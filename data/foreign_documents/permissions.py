@@ -68,14 +68,11 @@ def is_allowed_path(path: Path, folder: Path) -> bool:
 
 
 def is_allowed_database(url: URL) -> bool:
-    """Whether a study may name a database that is no file of its folder.
+    """Whether a study may name a database that is no plain file.
 
-    An SQLite file without further settings must be in an allowed folder. Any other URL must be allowed in so many
-    words, except its password; one that names no database allows all databases of its server.
+    Its URL must be allowed in so many words, except its password; one that names no database allows all databases of
+    its server.
     """
-    if url.drivername in ("sqlite", "sqlite+pysqlite") and not url.query:
-        path = Path(url.database or "")
-        return path.is_absolute() and _is_in_place(path.resolve())
     wanted = _without_password(url)
     for entry in _allowed(PLACES):
         if "://" in entry:

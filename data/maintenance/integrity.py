@@ -10,7 +10,7 @@ from pathlib import Path
 from sqlalchemy import Connection, Engine, Table, func, inspect, select, text
 from sqlalchemy.exc import DatabaseError, OperationalError
 
-from gnomon.data.errors import InputError, StoreVersionError
+from gnomon.data.errors import InputError, StoreError, StoreVersionError
 from gnomon.data.facts import CORE_FACTS
 from gnomon.data.importers.field_parsers import RowError
 from gnomon.data.importers.formats.gnomon_export import check_row
@@ -34,7 +34,8 @@ OUTSIDE = (
 """SQLite's errors that say nothing of the file's content."""
 TOLD = 3
 RESTORE = "restore a backup ('gnomon backup' makes them)"
-REMAKE = "'gnomon move DIR --to sqlite:///NEW.db' makes a whole database of the same facts"
+REMOVE = "remove it with a tool for SQLite, or ask the sender for a database without"
+REMAKE = "'gnomon move DIR --to NEW.db' makes a whole database of the same facts"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +87,9 @@ def examine_database(url: str) -> DatabaseReport:
     found = DatabaseReport(redacted_url(engine))
     try:
         if _database_exists(engine):
+            _run_check(engine, _check_foreign_sql, found)
+            if found.damage:
+                return found
             for check in (
                 _check_engine,
                 _check_schema,
@@ -121,6 +125,8 @@ def _run_check(engine: Engine, check: Check, found: DatabaseReport) -> None:
         what = f"the database cannot be read ({first_line(error.orig)})"
         if what not in [damage.what for damage in found.damage]:
             found.add_damage(what)
+    except StoreError as error:
+        found.add_damage(str(error))
     except (InputError, StoreVersionError) as error:
         found.add_damage(str(error), "open it with the version that wrote it")
 
@@ -171,6 +177,13 @@ def _check_tables(connection: Connection, found: DatabaseReport) -> None:
         columns = {column["name"] for column in seen.get_columns(name)}
         if missing := sorted({column.name for column in table.columns} - columns):
             found.add_damage(f"table {name} lacks {', '.join(missing)}")
+
+
+def _check_foreign_sql(connection: Connection, found: DatabaseReport) -> None:
+    try:
+        schema.check_foreign_sql(connection, found.database)
+    except InputError as error:
+        found.add_damage(str(error), REMOVE)
 
 
 def _check_triggers(connection: Connection, found: DatabaseReport) -> None:

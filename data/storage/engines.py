@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import sqlite3
@@ -72,7 +73,10 @@ def connect_engine(url: str) -> Engine:
         if (file := _unwritable_file(parsed)) is not None:
             return _connect_read_only(parsed, file)
         remote = parsed.get_backend_name() == "postgresql"
-        engine = create_engine(parsed, pool_pre_ping=remote, execution_options={"preserve_rowcount": True})
+        options = {"preserve_rowcount": True}
+        engine = create_engine(
+            parsed, pool_pre_ping=remote, execution_options=options, json_deserializer=_decode_json_cell
+        )
     except (ArgumentError, NoSuchModuleError, ModuleNotFoundError, ValueError) as error:
         raise InputError(
             f"database '{redact_password(url)}': {first_line(error)}: use sqlite:///FILE or postgresql+psycopg://..."
@@ -83,6 +87,21 @@ def connect_engine(url: str) -> Engine:
     elif engine.dialect.name == "postgresql":
         _prepare_postgresql(engine)
     return engine
+
+
+def _decode_json_cell(text: str) -> Any:
+    """The value of a JSON cell, which others may have written.
+
+    Raises
+    ------
+    StoreError
+        If it is no JSON, or nested too deeply.
+    """
+    try:
+        return json.loads(text)
+    except (RecursionError, TypeError, ValueError) as error:
+        problem = "nested too deeply" if isinstance(error, RecursionError) else "broken"
+        raise StoreError(f"a JSON value of the database is {problem}: restore a backup") from error
 
 
 def is_read_only(engine: Engine) -> bool:
@@ -143,7 +162,9 @@ def _connect_read_only(url: URL, file: Path) -> Engine:
         return open_uri(address)
 
     options = {"preserve_rowcount": True, READ_ONLY: True}
-    engine = create_engine(url, creator=connect, poolclass=NullPool, execution_options=options)
+    engine = create_engine(
+        url, creator=connect, poolclass=NullPool, execution_options=options, json_deserializer=_decode_json_cell
+    )
     _check_side_files(engine)
     _prepare_sqlite(engine, read_only=True)
 

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, inspect
+from sqlalchemy import Connection, inspect, text
 
 from gnomon.data.errors import InputError, StoreError, StoreVersionError
+from gnomon.data.storage.tables import metadata
+
+_REFUSING = re.compile(
+    r"CREATE TRIGGER \"?\w+\"? BEFORE (?:INSERT|UPDATE|DELETE) ON \"?\w+\"?\s+"
+    r"BEGIN\s+SELECT RAISE\(ABORT, '(?:[^']|'')*'\);\s+END"
+)
+"""A trigger that does nothing but refuse: those of facts, and those of a study that was moved."""
 
 
 def _alembic_config() -> Config:
@@ -50,6 +58,7 @@ def check_version(connection: Connection, where: str) -> None:
     InputError
         If its tables are not Gnomon's.
     """
+    check_foreign_sql(connection, where)
     version = current_version(connection)
     known = {script.revision for script in ScriptDirectory.from_config(_alembic_config()).walk_revisions()}
     if version is not None and version not in known:
@@ -59,6 +68,38 @@ def check_version(connection: Connection, where: str) -> None:
         )
     if version is None and inspect(connection).get_table_names():
         raise InputError(f"database {where}: holds tables that are not Gnomon's: name another file under 'database'")
+
+
+def check_foreign_sql(connection: Connection, where: str) -> None:
+    """Check that an SQLite file holds no SQL of others that runs when Gnomon reads or writes its tables.
+
+    Triggers may only refuse rows, and no view may have the name of a table. Other views are never read.
+
+    Parameters
+    ----------
+    connection : Connection
+        Open connection.
+    where : str
+        The database's URL without password, for the message.
+
+    Raises
+    ------
+    InputError
+        If there is such a trigger or view.
+    """
+    if connection.dialect.name != "sqlite":
+        return
+    own = {*metadata.tables, "alembic_version"}
+    query = "SELECT type, name, sql FROM sqlite_master WHERE type <> 'index' AND sql IS NOT NULL"
+    for kind, name, statement in connection.execute(text(query)):
+        is_named_as_own = str(name).lower() in own
+        if (kind == "trigger" and not _REFUSING.fullmatch(str(statement))) or (
+            is_named_as_own and not str(statement).upper().startswith("CREATE TABLE")
+        ):
+            raise InputError(
+                f"database {where}: holds a {kind} '{name}' that is not Gnomon's and would run with each command: "
+                "remove it, or ask its sender for a database without"
+            )
 
 
 def is_current(connection: Connection) -> bool:
