@@ -150,3 +150,10 @@ def test_a_function_without_a_section_has_none():
 
 def test_streamlit_finds_no_folder_of_pages_beside_the_app():
     assert not (ROOT / "dashboard" / "pages").exists()
+
+
+def test_coroutines_of_tests_run_in_a_thread_of_their_own():
+    """A browser test of the same process leaves its event loop in the first thread, where no other can run."""
+    asks = "asyncio.run" + "("
+    files = (ROOT / "tests").rglob("*.py")
+    assert [str(path) for path in files if asks in path.read_text(encoding="utf-8")] == []

@@ -68,10 +68,9 @@ def trial_frame(store: Store) -> pd.DataFrame:
 
 def readable_trials(store: Store) -> list[str]:
     """Ids of the trials of `trial_frame`, in order."""
+    query = select(trial_table.c.id).where(*is_readable(store)).order_by(trial_table.c.id)
     with store.read_transaction() as connection:
-        return list(
-            connection.execute(select(trial_table.c.id).where(*is_readable(store)).order_by(trial_table.c.id)).scalars()
-        )
+        return list(connection.execute(query).scalars())
 
 
 def study_arms(store: Store, *, judged: bool = False) -> list[str]:

@@ -96,12 +96,16 @@ def _decode_json_cell(text: str) -> Any:
     ------
     StoreError
         If it is no JSON, or nested too deeply.
+    TypeError
+        If it is no text: SQLite keeps a JSON number as a number, which SQLAlchemy then takes as it is.
     """
     try:
         return json.loads(text)
-    except (RecursionError, TypeError, ValueError) as error:
+    except (RecursionError, ValueError) as error:
         problem = "nested too deeply" if isinstance(error, RecursionError) else "broken"
-        raise StoreError(f"a JSON value of the database is {problem}: restore a backup") from error
+        raise StoreError(
+            f"a JSON value of the database is {problem}: 'gnomon doctor --study DIR' says where; restore a backup"
+        ) from error
 
 
 def is_read_only(engine: Engine) -> bool:

@@ -103,14 +103,12 @@ def test_a_move_that_fails_leaves_the_study_where_it_is(gnomon, folder, monkeypa
 
 
 @pytest.mark.attack
-@pytest.mark.parametrize(
-    "to", ["sqlite:///new.db", "sqlite:///{elsewhere}/new.db", "postgresql+psycopg://ann:hunter2@h/x"]
-)
+@pytest.mark.parametrize("to", ["sqlite:///new.db", "{elsewhere}/new.db", "postgresql+psycopg://ann:hunter2@h/x"])
 def test_a_move_out_of_the_folder_is_refused_until_it_is_allowed_and_copies_nothing(folder, tmp_path, monkeypatch, to):
     monkeypatch.chdir(tmp_path)
     problem = "depends on the current folder" if to == "sqlite:///new.db" else PLACES
     with pytest.raises(StudyFileError, match=problem) as caught:
-        move_database(folder, to.format(elsewhere=tmp_path), json=False)
+        move_database(folder, to.format(elsewhere=sqlite_url(tmp_path)), json=False)
     assert "hunter2" not in str(caught.value)
     assert not list(tmp_path.glob("*.db"))
     assert (folder / "study.toml").read_text() == STUDY

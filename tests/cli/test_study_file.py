@@ -118,11 +118,11 @@ def test_a_postgresql_url_is_taken_as_it_is_where_the_user_allows_it(folder, mon
     [
         "sqlite:////tmp/other.db",
         "sqlite+pysqlite:////tmp/other.db",
-        "sqlite:///{here}/../other.db",
+        "{inside}/../other.db",
         "sqlite:///file:{here}/a.db?uri=true",
-        "sqlite:///{here}/a.db?uri=true",
+        "{inside}/a.db?uri=true",
         "sqlite://",
-        "sqlite+aiosqlite:///{here}/a.db",
+        "sqlite+aiosqlite:////tmp/a.db",
         "duckdb:////tmp/other.db",
         "postgresql+psycopg://u:hush@h/d",
         "postgresql+psycopg://u:hush@h/d?host=/tmp&passfile=/home/me/.pgpass",
@@ -130,7 +130,7 @@ def test_a_postgresql_url_is_taken_as_it_is_where_the_user_allows_it(folder, mon
     ],
 )
 def test_a_study_file_alone_leads_to_no_database_outside_its_folder(folder, database):
-    change(folder, 'database = "gnomon.db"', f'database = "{database.format(here=folder)}"')
+    change(folder, 'database = "gnomon.db"', f'database = "{database.format(here=folder, inside=sqlite_url(folder))}"')
     with pytest.raises(
         StudyFileError, match=rf"outside the study's folder: if that is meant, export {PLACES}="
     ) as caught:

@@ -30,7 +30,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
         check=False, capture_output=True, text=True, cwd=out,
     )  # fmt: skip
     assert built.returncode == 0, built.stderr
-    (file,) = out.glob("gnomon-*.whl")
+    (file,) = out.glob("gnomon_introspection-*.whl")
     return file
 
 

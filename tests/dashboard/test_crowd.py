@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
 
 import dashboard_demo as demo
 import pytest
+from own_loop import run_async
 
 from bench.support.browser import serving
 from bench.support.raters import crowd
@@ -27,8 +26,8 @@ def test_eight_raters_label_one_study_at_once(store_url, tmp_path, chromium):
     store = Store.open(store_url)
     demo.fill(store, labels=False, fits=False, times=8)
     log = tmp_path / "log.txt"
-    with serving({"shared": store_url}, log) as address, ThreadPoolExecutor(1) as own_loop:
-        sessions = own_loop.submit(asyncio.run, crowd(address, "shared", RATERS, SECONDS)).result()
+    with serving({"shared": store_url}, log) as address:
+        sessions = run_async(crowd(address, "shared", RATERS, SECONDS))
     assert "Traceback" not in log.read_text(), log.read_text()[-3000:]
     assert [session.errors for session in sessions] == [0] * len(RATERS)
     answers = {trial.id: trial.answer for trial in store.load_trials()}

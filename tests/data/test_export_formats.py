@@ -9,6 +9,7 @@ from importlib.util import find_spec
 
 import database
 import pytest
+from own_loop import run_async
 from sqlalchemy import select
 
 from gnomon.calibration.exporters import EXPORTERS
@@ -279,7 +280,6 @@ def test_a_validation_set_holds_the_truth_of_each_labelled_trial(study, tmp_path
 
 @needs("inspect_scout")
 def test_scout_reads_the_cases_and_finds_their_transcripts(study, tmp_path):
-    import asyncio
 
     from inspect_scout import transcripts_from, validation_set
 
@@ -293,7 +293,7 @@ def test_scout_reads_the_cases_and_finds_their_transcripts(study, tmp_path):
         async with transcripts_from(str(tmp_path / "out")).reader() as reader:
             return {found.transcript_id async for found in reader.index()}
 
-    assert {case.id for case in events.cases} <= asyncio.run(transcript_ids())
+    assert {case.id for case in events.cases} <= run_async(transcript_ids())
 
 
 # -- labelling tools ------------------------------------------------------------------------------------------

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import http.client
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 import pytest
+from own_loop import run_async
 
 from bench.support.browser import serving
 from gnomon.dashboard.auth.roles import Access
@@ -43,7 +43,7 @@ def asked(kind: str, path: str = "/label", hosts=LOOPBACK, **headers: str | list
     async def send(message):
         sent.append(message)
 
-    asyncio.run(RequestGuard(_inner, hosts)(scope, receive, send))
+    run_async(RequestGuard(_inner, hosts)(scope, receive, send))
     return sent
 
 

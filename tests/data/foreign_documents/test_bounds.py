@@ -28,6 +28,7 @@ ROOT = Path(__file__).resolve().parents[3]
 ROOMS = ("data", "generation", "judging", "calibration", "stats", "dashboard", "gnomon/api", "gnomon/commands")
 BESIDE_THE_BORDER = {
     "data/importers/ingest.py": "a document of our own database",
+    "data/storage/engines.py": "a cell of a database, whose rows are bounded where they are read",
     "data/bundled.py": "files that ship with Gnomon",
     "data/foreign_documents/permissions.py": "a file of our own, whose reader bounds it",
     "judging/runs/prompt_injection.py": "a file that ships with Gnomon",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import gzip
 import zlib
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -10,6 +9,7 @@ from threading import Thread
 
 import httpx2
 import pytest
+from own_loop import run_async
 
 from gnomon.judging.client.call_errors import CallFailedError, retry_after
 from gnomon.judging.client.completion import read_response
@@ -56,7 +56,7 @@ def get(url):
         async with http_client(1) as client:
             return await client.get(url)
 
-    return asyncio.run(once())
+    return run_async(once())
 
 
 def test_nothing_packed_is_asked_for_and_what_is_packed_is_read(address):

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from judging_server import FACTS, Answer, failure
+from own_loop import run_async
 from pydantic import ValidationError
 
 from gnomon.data.records import VerdictState
@@ -115,8 +115,7 @@ def test_the_gate_keeps_to_its_number_and_lets_everybody_in():
         throttle = RateLimiter(config, clock.sleep, clock)
         await asyncio.gather(*(caller(throttle) for _ in range(50)))
 
-    with ThreadPoolExecutor(1) as own:  # a browser test of the same run leaves its event loop in this thread
-        own.submit(lambda: asyncio.run(crowd())).result()
+    run_async(crowd())
     assert (most, through) == (3, 50)
 
 
