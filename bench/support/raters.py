@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from bench.support.browser import ANSWER, ARGUMENTS, READY, executable
@@ -79,9 +81,8 @@ async def _opened(browser: Any, url: str) -> Any:
     page = await (await browser.new_context(viewport={"width": 1280, "height": 900})).new_page()
     page.set_default_timeout(60_000)
     await page.goto(url)
-    await page.get_by_role("button", name="Start").click()  # the name in the URL is only suggested
-    await page.locator(ANSWER).wait_for()
-    await page.wait_for_selector(READY)
+    start = page.get_by_role("button", name="Start")  # the name in the URL is only suggested
+    await _until(page, partial(start.click, timeout=4000), page.locator(ANSWER).first.is_visible, "Start")
     await page.evaluate(WATCH)
     return page
 
@@ -121,12 +122,22 @@ async def _chosen(page: Any, name: str) -> bool:
 
 async def _press_until(page: Any, key: str, happened: Callable[[], Awaitable[bool]]) -> None:
     """Press a key until something has happened: presses in the first moment of a transcript are ignored by design."""
+    await _until(page, partial(page.keyboard.press, key), happened, f"pressing {key}")
+
+
+async def _until(
+    page: Any, act: Callable[[], Awaitable[None]], happened: Callable[[], Awaitable[bool]], what: str
+) -> None:
+    """Act, again if need be, until something has happened; what can no longer be clicked may have been."""
+    from playwright.async_api import TimeoutError as TooLateError
+
     for patience in PATIENCE:
-        await page.keyboard.press(key)
+        with suppress(TooLateError):
+            await act()
         end = time.monotonic() + patience
         while time.monotonic() < end:
             await asyncio.sleep(LOOK)
             if await happened():
                 await page.wait_for_selector(READY)  # until then buttons of the previous transcript may still be shown
                 return
-    raise RuntimeError(f"pressing {key} changed nothing in {sum(PATIENCE):.0f} seconds")
+    raise RuntimeError(f"{what} changed nothing in {sum(PATIENCE):.0f} seconds")

@@ -6,7 +6,7 @@ import re
 
 import dashboard_demo as demo
 import pytest
-from dashboard_browser import ANSWER, answer_on_screen, calm, chosen, press_until, settle
+from dashboard_browser import ANSWER, answer_on_screen, calm, chosen, press_until, settle, start_as_suggested, started
 
 from bench.support.raters import DENIES
 from gnomon.dashboard.labelling.labelling_session import SETTLE, labelled_by
@@ -20,8 +20,7 @@ CLAIMS_FEAR = {"y": "claims=True", "2": "concept=fear", "s": "coherent=True", "e
 def start(visit, study: str, rater: str):
     """Give a name, as a rater does, and wait for the first transcript."""
     page = visit(study, "label")
-    page.get_by_label("Your name").fill(rater)
-    page.get_by_label("Your name").press("Enter")
+    started(page, rater)
     page.locator(ANSWER).wait_for()
     settle(page)
     return page
@@ -147,8 +146,7 @@ def test_until_a_label_is_saved_the_browser_is_told_nothing_of_its_origin(visit,
     page.reload()
     page.get_by_label("Your name").wait_for()
     settle(page)
-    page.get_by_label("Your name").fill("blind")
-    page.get_by_label("Your name").press("Enter")
+    started(page, "blind")
     page.locator(ANSWER).wait_for()
     for _ in range(2):
         answer(page, DENIES)
@@ -182,9 +180,7 @@ def test_reading_a_transcript_with_its_verdicts_is_noted_under_the_raters_name(v
     page = visit("bare", "transcripts", "&rater=mallory")
     press_until(page, "ArrowRight", lambda: page.get_by_text("Transcript 1 of 128").count() == 1)
     page.get_by_role("link", name="Label", exact=True).click()
-    page.get_by_label("Your name").fill("peeper")
-    page.get_by_label("Your name").press("Enter")
-    page.locator(ANSWER).wait_for()
+    started(page, "peeper")
     seen = opened("bare").read_frame(tables.events)
     seen = list(seen.loc[seen["kind"] == "transcript_seen", "detail"])
     trial = sorted(opened("bare").trial_ids())[0]
@@ -202,8 +198,7 @@ def test_a_page_that_is_only_opened_keeps_no_transcript_and_stores_nothing(visit
         page.keyboard.press(key)
     calm(page)
     assert "Framed" not in set(opened("bare").read_frame(tables.leases)["rater"])
-    page.get_by_role("button", name="Start").click()
-    page.locator(ANSWER).wait_for()
+    start_as_suggested(page)
     assert "Framed" in set(opened("bare").read_frame(tables.leases)["rater"])
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import dashboard_demo as demo
 import pytest
-from dashboard_browser import ANSWER, calm, chosen, press_until, settle
+from dashboard_browser import ANSWER, calm, chosen, press_until, settle, start_as_suggested
 from dashboard_oidc import CLIENT, SECRET, provider
 
 from bench.support.browser import serving
@@ -206,8 +206,7 @@ def test_a_viewer_reads_and_cannot_label_by_any_address(as_, guarded):
 def test_a_raters_labels_bear_the_address_of_the_login_whatever_the_page_is_asked(as_, guarded):
     page = as_("ann@lab.example")
     page.goto(f"{guarded[0]}/label?rater=ada@lab.example")
-    page.get_by_role("button", name="Start").click()
-    page.locator(ANSWER).wait_for()
+    start_as_suggested(page)
     settle(page)
     assert page.get_by_text("Where raters differ").count() == 0
     for key, name in DENIES.items():
@@ -230,8 +229,7 @@ def test_an_account_that_is_listed_by_its_subject_is_let_in(as_):
 def test_an_admin_adjudicates(as_, guarded):
     page = as_("ada@lab.example")
     page.goto(f"{guarded[0]}/label")
-    page.get_by_role("button", name="Start").click()
-    page.locator(ANSWER).wait_for()
+    start_as_suggested(page)
     page.get_by_text("Where raters differ").click()
     calm(page)
     first = page.locator(ANSWER).first.text_content()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from dashboard_browser import ANSWER, calm, drawn, press_until
+from dashboard_browser import calm, drawn, press_until, start_as_suggested
 
 IMAGES = Path(__file__).resolve().parents[2] / "docs" / "images"
 
@@ -39,8 +39,7 @@ def test_pictures(visit, dark):
     press_until(page, "ArrowRight", lambda: page.get_by_text("Transcript 1 of").count() == 1)
     picture(page, f"transcripts{end}")
     page = visit("SmolLM2-135M", "label", "&rater=ann", dark=dark)
-    page.get_by_role("button", name="Start").click()
-    page.locator(ANSWER).wait_for()
+    start_as_suggested(page)
     page.keyboard.press("s")
     picture(page, f"label{end}", 800)
     assert (IMAGES / f"label{end}.png").stat().st_size > 10_000

@@ -64,6 +64,7 @@ def little(tmp_path):
     subprocess.run(["umount", str(place)], check=True)
 
 
+@pytest.mark.slow
 def test_a_full_file_system_stops_an_import_and_keeps_what_was_there(little):
     IMPORT.prepare(little.parent / "source")
     folder = little / "one"

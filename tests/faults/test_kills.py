@@ -13,7 +13,7 @@ CASES = [
     pytest.param(GENERATE, marks=pytest.mark.slow),
     pytest.param(FIT, marks=pytest.mark.slow),
     pytest.param(IMPORT, marks=pytest.mark.slow),
-    JUDGE,
+    pytest.param(JUDGE, marks=pytest.mark.slow),
     *(pytest.param(case, marks=pytest.mark.simulation) for case in (BACKUP, EXPORT, MOVE, MIGRATE)),
 ]
 

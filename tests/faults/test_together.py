@@ -32,6 +32,7 @@ def test_two_at_once_end_as_one_would_have(case, tmp_path):
     assert examine_database(database(folder)).damage == []
 
 
+@pytest.mark.slow
 def test_connections_that_the_server_cuts_cost_a_second_run_at_most_and_no_row(tmp_path, postgres_url, monkeypatch):
     monkeypatch.setitem(ENVIRONMENT, PLACES, json.dumps([postgres_url]))
     study = tmp_path / "one"

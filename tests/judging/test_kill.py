@@ -17,7 +17,7 @@ ROOT = TARGET.parents[2]
 KILLS = 3
 
 
-@pytest.mark.parametrize(("samples", "at_once"), [(1, 6), (3, 4)])
+@pytest.mark.parametrize(("samples", "at_once"), [(1, 6), pytest.param(3, 4, marks=pytest.mark.slow)])
 def test_killed_at_random_instants_it_comes_to_the_same_end(store, make_trial, server, samples, at_once):
     trials = [make_trial(replicate=number) for number in range(90)]
     chance = random.Random(samples)

@@ -109,6 +109,23 @@ def chosen(page, name: str) -> bool:
     return button(page, name).evaluate_all("all => all.length === 1 && all[0].getAttribute('kind') === 'primary'")
 
 
+def started(page, rater: str) -> None:
+    """Give a name and start labelling: a name that is written while the page is drawn anew is lost."""
+    field = page.get_by_label("Your name")
+
+    def give_name() -> None:
+        field.fill(rater, timeout=4000)
+        field.press("Enter", timeout=4000)
+
+    until(page, give_name, page.locator(ANSWER).first.is_visible, "a name")
+
+
+def start_as_suggested(page) -> None:
+    """Start labelling under the name that the page suggests."""
+    start = page.get_by_role("button", name="Start")
+    until(page, lambda: start.click(timeout=4000), page.locator(ANSWER).first.is_visible, "Start")
+
+
 def press_until(page, key: str, happened: Callable[[], bool]) -> None:
     """Press a key until something has happened."""
     until(page, lambda: page.keyboard.press(key), happened, f"pressing {key}")
