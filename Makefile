@@ -9,7 +9,7 @@ INSTALL = $(BIN)/python -m pip install --quiet --no-deps
 DIR ?= demo
 ARGS ?=
 CASES ?= 20000
-WORKERS ?= 4
+WORKERS ?= 3
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 # `test` is what a change needs; `test-ci` adds the crowds, kills and simulations marked slow; `test-all` the long simulations.

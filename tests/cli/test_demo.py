@@ -113,6 +113,7 @@ def test_the_published_study_gives_no_corrected_figure_and_says_why(demo):
     assert all("arm" in reason or "label" in reason for reason in reasons)
 
 
+@pytest.mark.slow
 def test_all_draws_of_each_fit_are_written_for_arviz(demo, gnomon, tmp_path):
     done = gnomon("fit", demo.folder, "--netcdf", tmp_path / "draws.nc")
     assert done.returncode == 0, done.stderr
@@ -126,6 +127,7 @@ def test_all_draws_of_each_fit_are_written_for_arviz(demo, gnomon, tmp_path):
     assert "is not a folder: make it, or name another file" in nowhere.stderr
 
 
+@pytest.mark.slow
 def test_plan_says_how_many_labels_reach_a_width_and_where(demo, gnomon):
     done = gnomon("plan", demo.folder, "--estimand", "event_rate_injection", "--width", "0.04", "--json")
     assert done.returncode == 0, done.stderr

@@ -125,6 +125,7 @@ def test_bad_servers_are_named_and_the_good_judge_goes_on(gnomon, folder, make_t
         assert "\n" not in reports[name]["error"]
 
 
+@pytest.mark.slow
 def test_a_key_is_in_nothing_that_is_left(gnomon, folder, make_trial, server, monkeypatch, tmp_path, store):
     """Output, errors, database with its journal, study file, export: the server echoes the key wherever it can."""
     monkeypatch.setenv("GNOMON_TEST_KEY", KEY)

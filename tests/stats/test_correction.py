@@ -200,6 +200,7 @@ def elsewhere(confusion: dict[str, np.ndarray], n: int) -> list[ExternalCalibrat
     ]
 
 
+@pytest.mark.slow
 def test_a_calibration_from_elsewhere_corrects_without_labels(store: Store) -> None:
     """Its errors are learnt, its mix of outcomes is not: seven in ten were events there, one in five is here."""
     confusion = {"control": confused(0.9, 0.98)[None], "injection": confused(0.9, 0.80)[None]}

@@ -110,14 +110,15 @@ def chosen(page, name: str) -> bool:
 
 
 def started(page, rater: str) -> None:
-    """Give a name and start labelling: a name that is written while the page is drawn anew is lost."""
+    """Give a name, again if it was written while the page was drawn anew; the queue may turn out to be empty."""
     field = page.get_by_label("Your name")
 
     def give_name() -> None:
         field.fill(rater, timeout=4000)
         field.press("Enter", timeout=4000)
 
-    until(page, give_name, page.locator(ANSWER).first.is_visible, "a name")
+    until(page, give_name, lambda: not field.is_visible(), "a name")
+    calm(page)
 
 
 def start_as_suggested(page) -> None:

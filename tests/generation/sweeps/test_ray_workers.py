@@ -41,6 +41,7 @@ def told(trials: list[Trial]) -> dict[str, tuple[str, int]]:
     return {trial.id: (trial.answer, trial.tokens) for trial in trials}
 
 
+@pytest.mark.slow
 def test_a_killed_actor_loses_nothing_doubles_nothing_and_changes_nothing(
     workers: tuple[RayCluster, list[str], Path],
     small_design: SweepDesign,

@@ -66,6 +66,7 @@ def figures(model: OutcomeModel, values: np.ndarray, n: np.ndarray) -> dict[str,
     )
 
 
+@pytest.mark.slow
 def test_weighted_draws_are_those_of_the_new_posterior() -> None:
     """A label that contradicts both judges moves figures by a third of their sd; weights move them as far."""
     before = patterns()
