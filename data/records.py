@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from gnomon.data.errors import UnknownNameError
 from gnomon.data.label_selection import LabelSelection
+from gnomon.data.readings import Readings
 
 if TYPE_CHECKING:
     from pydantic import GetCoreSchemaHandler
@@ -24,6 +26,8 @@ GENERATED = "generated"
 """Source of a trial that `gnomon generate` made."""
 LEARNED = "learned"
 """Kinds of judges that were brought along, and that were trained on the labels of the study's train split."""
+REPORT = "report"
+"""The measure in which a subject reports what it notices, and judges and raters read its answer."""
 CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True)
 
 
@@ -119,12 +123,57 @@ Arm.INJECTION, Arm.CONTROL, Arm.RANDOM = (
 Arm.NEGATED, Arm.MISMATCHED = _member_called("negated"), _member_called("mismatched")
 
 
-class Span(StrEnum):
-    """Where the vector is added: prompt and answer, answer only, or from the protocol's marker on."""
+class _SpanNames(type):
+    """Makes the class of spans iterable over those that every protocol has."""
 
-    ALL = "all"
-    GENERATION = "generation"
-    FROM_MARKER = "from_marker"
+    def __iter__(cls) -> Iterator[Span]:
+        return iter(_EVERYWHERE)
+
+    def __len__(cls) -> int:
+        return len(_EVERYWHERE)
+
+
+class Span(str, metaclass=_SpanNames):
+    """The name of the positions at which a vector is added.
+
+    Every protocol has `all` (prompt and answer), `generation` (answer only) and `from_marker` (from the protocol's
+    marker on); `list(Span)` is these three. A protocol may name further ones: a sentence, a token, an earlier turn.
+
+    Parameters
+    ----------
+    name : str
+        At most 32 lower-case letters, digits and underscores, beginning with a letter.
+
+    Raises
+    ------
+    ValueError
+        The name cannot be one.
+    """
+
+    __slots__ = ()
+    ALL: ClassVar[Span]
+    GENERATION: ClassVar[Span]
+    FROM_MARKER: ClassVar[Span]
+
+    def __new__(cls, name: str) -> Span:
+        """The span called `name`; one object for each name."""
+        if not _SPAN_NAME.fullmatch(name):
+            raise ValueError(f"span '{name}': write its name in at most 32 letters a-z, digits and underscores")
+        return _SPANS.setdefault(str(name), str.__new__(cls, name))
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, _source: object, _handler: GetCoreSchemaHandler) -> CoreSchema:
+        """How pydantic reads a span: a text that can be the name of one."""
+        from pydantic_core import core_schema
+
+        written = core_schema.to_string_ser_schema(when_used="json")
+        return core_schema.no_info_after_validator_function(cls, core_schema.str_schema(), serialization=written)
+
+
+_SPAN_NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
+_SPANS: dict[str, Span] = {}
+Span.ALL, Span.GENERATION, Span.FROM_MARKER = Span("all"), Span("generation"), Span("from_marker")
+_EVERYWHERE = (Span.ALL, Span.GENERATION, Span.FROM_MARKER)
 
 
 class Split(StrEnum):
@@ -272,7 +321,9 @@ class Trial:
     """One answer of one subject under one condition.
 
     `depth` is (layer + 1) / number of layers, in (0, 1]; `magnitude` is strength times the vector's norm. `error` says
-    why a trial gave no answer; such trials are excluded from all counts.
+    why a trial gave no answer; such trials are excluded from all counts. `measure` is what was asked
+    (`gnomon.data.arms.measures`); `readings` what was read from the subject's logits, by the name of the place;
+    `thinking` what it wrote on a channel of its own before the answer.
     """
 
     id: str
@@ -286,6 +337,9 @@ class Trial:
     magnitude: float | None = None
     source: str = GENERATED
     error: str | None = None
+    measure: str = REPORT
+    readings: Readings | None = None
+    thinking: str | None = None
     code_version: str = ""
     created_at: str = ""
 

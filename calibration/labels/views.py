@@ -15,7 +15,7 @@ from gnomon.data.facts import CORE_FACTS, CORE_FLAGS, further_names
 from gnomon.data.importers.field_parsers import fold_name
 from gnomon.data.raters import TruthRule, kind_of_name
 from gnomon.data.records import Exposure, LabelKind, RaterKind, RaterRole
-from gnomon.data.storage.design_scope import design_conditions
+from gnomon.data.storage.design_scope import report_conditions
 from gnomon.data.storage.fact_columns import further_columns
 from gnomon.data.storage.store import Store
 from gnomon.data.storage.tables import labels as label_table
@@ -56,7 +56,7 @@ def label_events(store: Store, group: RaterGroup = "reference") -> pd.DataFrame:
         trial.concept.label("target"),
     )
     query = query.join(trial_table, trial.id == label_table.c.trial).where(
-        trial.error.is_(None), *design_conditions(store)
+        trial.error.is_(None), *report_conditions(store)
     )
     events = store.read_frame(query.order_by(label_table.c.created_at, label_table.c.rater, label_table.c.revision))
     known, counting = rater_kinds(store), reference_raters(store)

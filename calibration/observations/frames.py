@@ -9,12 +9,11 @@ from typing import Any
 import pandas as pd
 from sqlalchemy import ColumnElement, Select, Table, exists, false, select
 
-from gnomon.data.arms import judged_arms
 from gnomon.data.errors import UnknownNameError
 from gnomon.data.facts import CORE_FACTS, PASSED, further_names
 from gnomon.data.outcomes import Outcome, is_event, is_pass, rule_named
 from gnomon.data.records import IMPORTED, Arm, Facts, FurtherFacts, Split, VerdictState
-from gnomon.data.storage.design_scope import design_conditions
+from gnomon.data.storage.design_scope import report_conditions
 from gnomon.data.storage.fact_columns import further_columns
 from gnomon.data.storage.store import Store, split_chunks
 from gnomon.data.storage.tables import judges as judge_table
@@ -45,7 +44,7 @@ def judge_splits(kind: str, asked: Sequence[str] | None = None) -> tuple[str, ..
 
 def is_readable(store: Store) -> tuple[ColumnElement[bool], ...]:
     """What makes a trial one that judges read, that gave an answer and that belongs to the design, as conditions."""
-    return trial_table.c.error.is_(None), trial_table.c.arm.in_(judged_arms()), *design_conditions(store)
+    return trial_table.c.error.is_(None), *report_conditions(store)
 
 
 def trial_frame(store: Store) -> pd.DataFrame:

@@ -13,11 +13,12 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from gnomon.data.errors import InputError
+from gnomon.data.records import REPORT
 from gnomon.data.registry import Registry
 
 MeasureKind = Literal["report", "yes_no", "choice"]
-REPORT, YES_NO = "report", "yes_no"
-"""Names of the measures that come with Gnomon."""
+YES_NO = "yes_no"
+"""Name of the measure that asks questions of fact whose answer is no."""
 YES = frozenset({"yes", "yeah", "yep", "sure", "certainly", "indeed", "absolutely", "correct", "true"})
 NO = frozenset({"no", "nope", "not", "never", "incorrect", "false"})
 FACTUAL_QUESTIONS = (

@@ -13,7 +13,8 @@ from weakref import WeakKeyDictionary
 from pydantic import BaseModel, ConfigDict, JsonValue
 from sqlalchemy import ColumnElement, Connection, and_, false, func, not_, or_, select
 
-from gnomon.data.records import GENERATED
+from gnomon.data.arms import judged_arms, measured_arms
+from gnomon.data.records import GENERATED, REPORT
 from gnomon.data.storage.store import Store
 from gnomon.data.storage.tables import trials, vectors
 
@@ -73,6 +74,21 @@ def design_conditions(store: Store) -> tuple[ColumnElement[bool], ...]:
     return (not_(outside.condition),) if outside.count else ()
 
 
+def report_conditions(store: Store) -> tuple[ColumnElement[bool], ...]:
+    """Conditions on trials of which judges and raters speak: they asked for a report, and belong to the design."""
+    return (*report_trials(), *design_conditions(store))
+
+
+def design_trials() -> ColumnElement[bool]:
+    """Condition on trials that a study's design plans; those of the battery are planned by the battery."""
+    return or_(trials.c.measure == REPORT, trials.c.arm.in_(measured_arms()))
+
+
+def report_trials() -> tuple[ColumnElement[bool], ...]:
+    """Conditions on trials whose answers judges and raters read, whatever the design is."""
+    return trials.c.measure == REPORT, trials.c.arm.in_(judged_arms())
+
+
 def count_outside(store: Store) -> int:
     """Number of stored trials that were generated under another design than the study file has now."""
     return _find_outside(store).count
@@ -128,7 +144,7 @@ def _outside_condition(connection: Connection, scope: DesignScope) -> ColumnElem
         planned.append(trial.protocol.in_(scope.protocols))
     if others := _vectors_of_others(connection, scope):
         planned.append(or_(trial.vector.is_(None), trial.vector.not_in(others)))
-    return and_(trial.source == GENERATED, trial.subject.in_(steered), not_(and_(*planned)))
+    return and_(design_trials(), trial.source == GENERATED, trial.subject.in_(steered), not_(and_(*planned)))
 
 
 def _rule_condition(rule: dict[str, tuple[str | int | float, ...]]) -> ColumnElement[bool]:

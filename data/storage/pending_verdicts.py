@@ -8,9 +8,8 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Select, func, select
 
-from gnomon.data.arms import judged_arms
 from gnomon.data.records import Trial
-from gnomon.data.storage.design_scope import design_conditions
+from gnomon.data.storage.design_scope import report_conditions
 from gnomon.data.storage.store import Store, trial_of
 from gnomon.data.storage.tables import judges, trials, verdicts
 
@@ -43,7 +42,7 @@ def pending_trials(
     (Trial, int)
         Trials and sample numbers, from 0.
     """
-    planned = design_conditions(store)
+    planned = report_conditions(store)
     last, left, end = ("" if limit is not None else start), limit, ""
     while left is None or left > 0:
         size = PAGE if left is None else min(PAGE, left)
@@ -75,7 +74,7 @@ def count_missing(store: Store, judge: str, *, samples: int = 1, limit: int | No
     limit : int, optional
         Greatest number of trials.
     """
-    wanting = _pending_query(design_conditions(store), judge, samples).limit(limit).subquery()
+    wanting = _pending_query(report_conditions(store), judge, samples).limit(limit).subquery()
     given = select(func.count()).where(
         verdicts.c.judge == judge, verdicts.c.sample < samples, verdicts.c.trial.in_(select(wanting.c.id))
     )
@@ -136,11 +135,10 @@ def tokens_used(store: Store, name: str) -> tuple[int, int]:
 
 
 def _pending_query(planned: Sequence[ColumnElement[bool]], judge: str, samples: int) -> Select[Any]:
-    """Answered trials of the design and of judged arms that have fewer verdicts than samples, by id."""
+    """Answered trials that meet `planned` and have fewer verdicts than samples, by id."""
     own = (verdicts.c.trial == trials.c.id) & (verdicts.c.judge == judge) & (verdicts.c.sample < samples)
     given = select(func.count()).select_from(verdicts).where(own).correlate(trials).scalar_subquery()
-    judged = trials.c.arm.in_(judged_arms())
-    return select(trials).where(trials.c.error.is_(None), judged, given < samples, *planned).order_by(trials.c.id)
+    return select(trials).where(trials.c.error.is_(None), given < samples, *planned).order_by(trials.c.id)
 
 
 def _stored_samples(store: Store, judge: str, ids: Sequence[str]) -> dict[str, set[int]]:

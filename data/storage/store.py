@@ -19,6 +19,7 @@ from sqlalchemy import ColumnElement, Connection, Engine, Row, Select, Table, fu
 from sqlalchemy.dialects import postgresql, sqlite
 
 from gnomon.data.errors import DISTRIBUTION, InputError
+from gnomon.data.readings import parse_readings, readings_document
 from gnomon.data.records import (
     LONGEST_NOTE,
     Arm,
@@ -536,6 +537,8 @@ def trial_row(trial: Trial) -> dict[str, object]:
     condition["study_seed"] = condition.pop("seed")
     rest = dict(zip(TRIAL, _trial(trial), strict=True))
     rest |= {"answer": storable_text(trial.answer), "error": trial.error and storable_text(trial.error)}
+    rest["readings"] = readings_document(trial.readings)
+    rest["thinking"] = trial.thinking and storable_text(trial.thinking)
     rest["code_version"] = trial.code_version or code_version()
     return {
         **condition,
@@ -561,8 +564,9 @@ def trial_of(row: Any) -> Trial:
         seed=row.study_seed,
     )
     same = ("id", "replicate", "seed", "answer", "finish", "tokens", "depth", "magnitude", "source", "error")
-    stamps = ("code_version", "created_at")
-    return Trial(condition=condition, **{key: getattr(row, key) for key in (*same, *stamps)})
+    further = ("measure", "thinking", "code_version", "created_at")
+    given = {key: getattr(row, key) for key in (*same, *further)}
+    return Trial(condition=condition, readings=parse_readings(row.readings), **given)
 
 
 def judge_row(judge: JudgeVersion) -> dict[str, object]:

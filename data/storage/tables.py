@@ -86,6 +86,9 @@ trials = Table(
     Column("tokens", Integer, nullable=False),
     Column("source", String(64), nullable=False),
     Column("error", Text),
+    Column("measure", String(32), nullable=False, default="report"),
+    Column("readings", JSON(none_as_null=True)),
+    Column("thinking", Text),
     Column("split", String(8), nullable=False),
     Column("code_version", String(64), nullable=False),
     Column("created_at", String(40), nullable=False),
@@ -93,7 +96,7 @@ trials = Table(
 )
 
 # Covering index for the counts of `gnomon.stats.cells.aggregation`, so that no row with its text is read.
-AXES = ("subject", "arm", "concept", "layer", "depth", "strength", "span", "protocol")
+AXES = ("subject", "arm", "concept", "layer", "depth", "strength", "span", "protocol", "measure")
 failed = trials.c.error.is_not(None)
 Index("ix_trials_cells", *(trials.c[name] for name in (*AXES, "id")))
 Index("ix_trials_failed", trials.c.id, sqlite_where=failed, postgresql_where=failed)

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from sqlalchemy import select
 
 from gnomon.chain.session import OpenStudy
-from gnomon.data.arms import judged_arms
 from gnomon.data.facts import CORE_FACTS, facts_from_answers, further_names
 from gnomon.data.records import JudgeVersion, Split
 from gnomon.data.storage import tables
+from gnomon.data.storage.design_scope import report_trials
 from gnomon.data.storage.store import Store
 from gnomon.data.study_settings import load_settings
 
@@ -46,7 +46,7 @@ def asked_questions(store: Store) -> dict[str, str]:
     A protocol that stands in some of the judged arms only is left out: its question would tell a blind judge the arm.
     """
     column = tables.trials.c
-    pairs = select(column.protocol, column.arm).where(column.arm.in_(judged_arms())).distinct()
+    pairs = select(column.protocol, column.arm).where(*report_trials()).distinct()
     arms = store.read_frame(pairs).groupby("protocol")["arm"].agg(frozenset)
     there = frozenset().union(*arms)
     contents = store.read_frame(tables.protocols).set_index("hash")["content"]

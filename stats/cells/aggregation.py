@@ -34,7 +34,7 @@ from gnomon.data.errors import NotEnoughDataError
 from gnomon.data.facts import CORE_FLAGS, facts_from_answers
 from gnomon.data.outcomes import OutcomeRule, rule_named
 from gnomon.data.records import NONE, OTHER, Arm, Facts, RaterRole, Split, VerdictState, canonical_hash
-from gnomon.data.storage.design_scope import design_conditions
+from gnomon.data.storage.design_scope import report_conditions
 from gnomon.data.storage.fact_columns import further_value
 from gnomon.data.storage.store import Store, split_chunks
 from gnomon.data.storage.tables import counts, subjects, trials, verdicts
@@ -250,7 +250,7 @@ def judged_cells(store: Store, judge: str | None = None, *, rule: OutcomeRule | 
     """
     version, name = _judge_versions(store, None if judge is None else [judge])[0]
     rule = rule or _study_rule(store)
-    read, planned = _class_reader(rule), design_conditions(store)
+    read, planned = _class_reader(rule), report_conditions(store)
     with store.read_transaction() as connection:
         tally = _tally_by_class(connection, [version], rule, read, planned)
     known = {(condition, said): n for (condition, said, _), n in tally.items() if n and said[0] is not None}
@@ -297,7 +297,7 @@ def pattern_cells(store: Store, judges: Sequence[str] | None = None, view: str =
     read = _class_reader(rule)
     people = labels.loc[labels["role"] != str(RaterRole.ADJUDICATOR), "rater"]
     raters = tuple(sorted(people.unique())) if truth.keeps_voices else ()
-    reference, planned = reference_labels_of(labels, truth), design_conditions(store)
+    reference, planned = reference_labels_of(labels, truth), report_conditions(store)
     with store.read_transaction() as connection:
         tally = _tally_by_class(connection, versions, rule, read, planned)
         for (condition, said, told), trained in _labelled_trials(

@@ -14,7 +14,7 @@ from gnomon.calibration.error_rates.label_randomness import (
 )
 from gnomon.calibration.labels.sampling_strata import LOOKS_AGAIN
 from gnomon.calibration.results.error_rates import NonrandomLabels
-from gnomon.data.storage.design_scope import design_conditions
+from gnomon.data.storage.design_scope import report_conditions
 from gnomon.data.storage.store import Store
 from gnomon.data.storage.tables import labels as label_table
 from gnomon.data.storage.tables import trials as trial_table
@@ -44,7 +44,7 @@ def label_cautions(store: Store, patterns: VerdictPatternCells) -> list[str]:
     declared = arms_with_declared_choice(
         store.read_frame(
             query.join(trial_table, trial_table.c.id == column.trial).where(
-                column.stratum.not_in(LOOKS_AGAIN), *design_conditions(store)
+                column.stratum.not_in(LOOKS_AGAIN), *report_conditions(store)
             )
         )
     )

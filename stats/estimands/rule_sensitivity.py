@@ -23,7 +23,7 @@ from sqlalchemy import func, select
 
 from gnomon.data.errors import NotEnoughDataError, UnknownNameError
 from gnomon.data.outcomes import RULES, rule_named
-from gnomon.data.storage.design_scope import design_conditions
+from gnomon.data.storage.design_scope import report_conditions
 from gnomon.data.storage.store import Store
 from gnomon.data.storage.tables import trials
 from gnomon.data.study_settings import load_settings
@@ -138,7 +138,7 @@ def _totals_by_arm(cells: CellCounts) -> dict[str, dict[str, np.ndarray]]:
 def _answered_trials(store: Store) -> dict[tuple[str, str], int]:
     """Trials with a response, by subject and arm."""
     column = trials.c
-    query = select(column.subject, column.arm, func.count()).where(column.error.is_(None), *design_conditions(store))
+    query = select(column.subject, column.arm, func.count()).where(column.error.is_(None), *report_conditions(store))
     with store.read_transaction() as connection:
         rows = connection.execute(query.group_by(column.subject, column.arm)).all()
     return {(str(subject), str(arm)): int(n) for subject, arm, n in rows}

@@ -18,7 +18,7 @@ from gnomon.calibration.results.truth_summary import TruthSummary
 from gnomon.data.arms import ARMS, ArmSpec, judged_arms
 from gnomon.data.records import Exposure, LabelKind
 from gnomon.data.storage import tables
-from gnomon.data.storage.design_scope import design_conditions, outside_sentence
+from gnomon.data.storage.design_scope import design_conditions, design_trials, outside_sentence
 from gnomon.data.storage.store import Store
 from gnomon.data.study_settings import PlannedDesign, StudySettings, load_settings
 from gnomon.stats.outdated_fits import outdated_fits
@@ -121,7 +121,9 @@ def _cell_counts(store: Store) -> pd.DataFrame:
     answered = func.count().filter(_trial.error.is_(None)).label("n")
     failed = func.count(_trial.error).label("failed")
     query = select(*axes, tables.protocols.c.name.label("protocol"), answered, failed)
-    query = query.join(tables.protocols, tables.protocols.c.hash == _trial.protocol).where(*design_conditions(store))
+    query = query.join(tables.protocols, tables.protocols.c.hash == _trial.protocol).where(
+        design_trials(), *design_conditions(store)
+    )
     return store.read_frame(query.group_by(*axes, tables.protocols.c.name).order_by(*axes))
 
 

@@ -46,7 +46,6 @@ FORMAT = 1
 LARGEST = 2**63
 WORDS: dict[tuple[str, str], Iterable[str]] = {
     ("trials", "arm"): Arm,
-    ("trials", "span"): list(Span),
     ("verdicts", "state"): list(VerdictState),
     ("labels", "kind"): list(LabelKind),
     ("labels", "role"): list(RaterRole),
@@ -272,7 +271,11 @@ def _column_kind(column: Any) -> type | None:
 
 def _check_identity(row: Mapping[str, Any]) -> None:
     told = {name: row["study_seed" if name == "seed" else name] for name in CONDITION}
-    condition = Condition(**{**told, "arm": Arm(row["arm"]), "span": Span(row["span"])})
+    try:
+        span = Span(row["span"])
+    except ValueError as error:
+        raise RowError(f"trial '{row['id']}': {error}") from None
+    condition = Condition(**{**told, "arm": Arm(row["arm"]), "span": span})
     if condition.trial_id(row["replicate"]) != row["id"]:
         raise RowError(f"trial '{row['id']}' is not what its condition and replicate hash to: the row was changed")
     if split_of(row["id"]) != row["split"]:
