@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+from judging_server import Server
 from sqlalchemy import inspect, select
 
 from gnomon.data.exporters.export_folder import file_hashes
@@ -31,6 +32,8 @@ FIRST = ROOT / "tests" / "fixtures" / "first_version"
 QUIET = {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false", "PYTHONUNBUFFERED": "1"}
 ENVIRONMENT = {**os.environ, **QUIET}
 OFTEN_OTHER = ("created_at", "seconds", "code_version")
+TOKENS_PER_CALL = 18
+"""What the scripted server reports of a call."""
 RUNS = "judge_run"
 """Events that tell of runs: a command that was killed and went on has run twice."""
 Rows = dict[str, list[str]]
@@ -272,3 +275,40 @@ EXPORT = Case(
 )
 MOVE = Case("move", imported, lambda study: ["move", str(study), "--to", _next_place(study)], (), problems=_badly_moved)
 MIGRATE = Case("migrate", of_first_version, lambda study: ["recount", str(study)], (), problems=leftovers)
+SERVED = """
+name = "served"
+imported = true
+concepts = ["ocean", "fear"]
+[[judges]]
+name = "llm"
+kind = "openai"
+model = "m"
+base_url = "{url}"
+concurrency = 4
+price = {{ input = 1.0, output = 1.0 }}
+budget = 5.0
+"""
+
+
+def reserving(server: Server, trials: int = 400) -> Case:
+    """A judge behind a server, which sets money aside before each call: no more may be paid than it knows of."""
+
+    def prepare(folder: Path) -> None:
+        (folder / "study").mkdir(parents=True)
+        (folder / "study" / "study.toml").write_text(SERVED.format(url=server.url))
+        store = Store.open(database(folder))
+        fill(store, trials)
+        store.close()
+        server.requests.clear()
+
+    def underpaid(folder: Path) -> list[str]:
+        paid = sum(len(request["messages"]) > 1 for request in list(server.requests)) * TOKENS_PER_CALL
+        store = Store.open(database(folder))
+        spent = store.read_frame(tables.judge_runs)
+        store.close()
+        parts = ("input_tokens", "output_tokens", "reserved_input", "reserved_output")
+        known = int(spent[list(parts)].to_numpy().sum())
+        return [f"paid {paid} tokens, {known} spent or set aside"] if paid > known else []
+
+    told = ((tables.verdicts, re.compile(r"llm: (\d+) of")),)
+    return Case("reserve", prepare, lambda study: ["judge", str(study)], told, problems=underpaid)
