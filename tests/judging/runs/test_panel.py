@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import threading
-import time
 from collections.abc import Callable, Generator, Sequence
 
 import pytest
@@ -206,13 +205,13 @@ def test_a_server_judge_resumes_where_its_server_died(store, trials, server, con
 
 def test_ctrl_c_keeps_what_the_server_has_answered(store, trials, server, config):
     """A real SIGINT while the fourth answer is under way."""
-    answer, third_is_there = server.script, threading.Event()
+    answer, third_is_there, ended = server.script, threading.Event(), threading.Event()
 
     def interrupting(request):
         if len(server.judged) == 4:
             assert third_is_there.wait(timeout=30)
             os.kill(os.getpid(), signal.SIGINT)
-            time.sleep(1.0)  # the answer must not be faster than the signal
+            ended.wait(timeout=30)  # the answer must not be faster than the signal
         return answer(request)
 
     def progress(_judge: str, done: int, _total: int) -> None:
@@ -222,6 +221,7 @@ def test_ctrl_c_keeps_what_the_server_has_answered(store, trials, server, config
     server.script = interrupting
     with pytest.raises(KeyboardInterrupt):
         run_panel(store, [OpenAICompatibleJudge(config(concurrency=1), CONCEPTS)], progress=progress)
+    ended.set()
     assert stored(store) == 3
     server.script = answer
     (report,) = run_panel(store, [OpenAICompatibleJudge(config(concurrency=1), CONCEPTS)])
