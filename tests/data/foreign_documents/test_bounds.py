@@ -29,7 +29,7 @@ ROOMS = ("data", "generation", "judging", "calibration", "stats", "dashboard", "
 BESIDE_THE_BORDER = {
     "data/importers/ingest.py": "a document of our own database",
     "data/storage/engines.py": "a cell of a database, whose rows are bounded where they are read",
-    "data/bundled.py": "files that ship with Gnomon",
+    "data/bundled/__init__.py": "files that ship with Gnomon",
     "data/foreign_documents/permissions.py": "a file of our own, whose reader bounds it",
     "judging/runs/prompt_injection.py": "a file that ships with Gnomon",
     "judging/rubrics/reply_parser.py": "a text of a reply that has been measured",

@@ -31,7 +31,7 @@ from gnomon.data.storage.store import Store
 PUBLISHED = "introspection-at-scale"
 RATERS = ("lm-rater-a", "lm-rater-b", "lm-adjudicator")
 """Raters of the calibration set: language models, as its README says; a study that adds the set admits them."""
-HERE = Path(__file__).parent
+HERE = Path(__file__).parents[1]
 
 
 @dataclass(frozen=True, slots=True)

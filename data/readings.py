@@ -6,8 +6,6 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from gnomon.data.errors import InputError
-
 ANSWER = "answer"
 """Name of the place at which a subject's answer begins."""
 
@@ -69,13 +67,13 @@ def parse_readings(document: object) -> Readings | None:
 
     Raises
     ------
-    InputError
+    ValueError
         If it is not what `readings_document` writes.
     """
     if document is None:
         return None
     if not isinstance(document, Mapping) or not document:
-        raise InputError("readings: not a table of places: export or make them again")
+        raise ValueError("readings: not a table of places")
     return {str(place): _parse_reading(str(place), content) for place, content in document.items()}
 
 
@@ -83,9 +81,9 @@ def _parse_reading(place: str, content: object) -> OptionReading:
     found = content if isinstance(content, Mapping) else {}
     options, entropy = found.get("log_probabilities"), found.get("entropy")
     if not isinstance(options, Mapping) or not options or not _is_number(entropy):
-        raise InputError(f"readings at '{place}': needs 'log_probabilities' of at least one option and 'entropy'")
+        raise ValueError(f"readings at '{place}': needs 'log_probabilities' of at least one option and 'entropy'")
     if wrong := [name for name, value in options.items() if not _is_number(value) or value > 1e-6]:
-        raise InputError(f"readings at '{place}': option '{wrong[0]}' is no log-probability: write a number up to 0")
+        raise ValueError(f"readings at '{place}': option '{wrong[0]}' is no log-probability: write a number up to 0")
     return OptionReading({str(name): float(value) for name, value in options.items()}, float(entropy))
 
 
