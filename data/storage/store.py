@@ -18,7 +18,7 @@ from pydantic import JsonValue
 from sqlalchemy import ColumnElement, Connection, Engine, Row, Select, Table, func, select, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
 
-from gnomon.data.errors import DISTRIBUTION, InputError
+from gnomon.data.errors import DISTRIBUTION, InputError, StoreError
 from gnomon.data.readings import Readings, parse_readings, readings_document
 from gnomon.data.records import (
     LONGEST_NOTE,
