@@ -18,6 +18,7 @@ from gnomon.data.storage.store import Store, split_chunks
 from gnomon.generation.engine.base import TORCH, EngineSubject
 from gnomon.generation.prompts.protocol import load_protocol
 from gnomon.generation.subjects.environment import describe_changes, describe_environment
+from gnomon.generation.sweeps.sweep_plan import SweepPlan
 from gnomon.generation.sweeps.trial_design import PlannedTrial, SweepDesign, VectorRecord
 
 if TYPE_CHECKING:
@@ -179,12 +180,55 @@ def run_sweep(
     InputError
         If the design is not valid for the subject, or the store holds trials of another subject under the same name.
     """
-    from gnomon.generation.sweeps.trial_factory import all_protocols, plan_trials
+    from gnomon.generation.sweeps.trial_factory import plan_trials
 
-    begun = time.monotonic()
     protocols = [load_protocol(name) for name in design.protocols]
     planned = plan_trials(design, workers.subject, protocols)
-    missing = _missing_trials(store, planned)
+    plan = SweepPlan(design, tuple(protocols), tuple(planned))
+    return run_plan(store, workers, plan, record=record, progress=progress, tell=tell)
+
+
+def run_plan(
+    store: Store,
+    workers: TrialWorkers,
+    plan: SweepPlan,
+    *,
+    record: Subject,
+    progress: Progress | None = None,
+    tell: Callable[[str], object] = lambda _line: None,
+) -> SweepReport:
+    """Generate the trials of a plan that the store does not hold yet, as `run_sweep` does those of a design.
+
+    Parameters
+    ----------
+    store : Store
+        The study's store.
+    workers : TrialWorkers
+        What generates the trials, with the subject loaded.
+    plan : SweepPlan
+        Design, protocols and trials.
+    record : Subject
+        The subject as the store keeps it; its name and revision are taken from `workers`.
+    progress : callable, optional
+        Called with (trials stored, trials planned), first before any work.
+    tell : callable
+        Takes one line for the user.
+
+    Returns
+    -------
+    SweepReport
+        Numbers of trials and duration.
+
+    Raises
+    ------
+    InputError
+        If the store holds trials of another subject under the same name, or a protocol is not for the subject.
+    """
+    from gnomon.generation.sweeps.trial_factory import all_protocols
+
+    begun = time.monotonic()
+    design, protocols, planned = plan.design, plan.protocols, plan.trials
+    missing = plan.without(store.trial_ids()).trials
     writer = _TrialWriter(store, len(planned), len(planned) - len(missing), progress)
     if missing:
         _add_subject(store, workers.subject, record)

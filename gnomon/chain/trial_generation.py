@@ -113,7 +113,7 @@ def generate_trials(
     UnknownNameError
         If the study lacks a subject or concept, or there is no such engine.
     """
-    specs, design = _requested_sweeps(study, subjects, concepts)
+    specs, design = requested_sweeps(study, subjects, concepts)
     options.engine_kind()
     return [_run_sweep(study, spec, design, options) for spec in specs]
 
@@ -146,17 +146,35 @@ def forecast_generation(
     """
     from gnomon.generation.sweeps.runner import estimate_sweep
 
-    specs, design = _requested_sweeps(study, subjects, concepts)
-    kind, plan, found = options.engine_kind(), _sweep_design(study, design), []
+    specs, design = requested_sweeps(study, subjects, concepts)
+    kind, plan, found = options.engine_kind(), sweep_design(study, design), []
     for spec in specs:
         estimate = estimate_sweep(study.store, _load_subject(study, spec, kind), plan, options.batch_size, kind.name)
         found.append(SweepForecast(subject=spec.name, **asdict(estimate)))
     return found
 
 
-def _requested_sweeps(
+def requested_sweeps(
     study: OpenStudy, subjects: Sequence[str], concepts: Sequence[str]
 ) -> tuple[list[SubjectSpec], DesignSpec]:
+    """The study's subjects and design, narrowed to those that are asked for.
+
+    Parameters
+    ----------
+    study : OpenStudy
+        The open study.
+    subjects : sequence of str
+        Names of subjects; empty for all.
+    concepts : sequence of str
+        Names of concepts; empty for all.
+
+    Raises
+    ------
+    InputError
+        If the study holds counts or imported trials and has no design.
+    UnknownNameError
+        If the study lacks a subject or concept.
+    """
     if study.file.design is None:
         held = "what was imported" if study.file.imported else "counts, not trials"
         raise InputError(f"study '{study.file.name}' holds {held}: nothing can be generated without [design]")
@@ -169,8 +187,8 @@ def _requested_sweeps(
 def _run_sweep(study: OpenStudy, spec: SubjectSpec, design: DesignSpec, options: GenerateOptions) -> SweepSummary:
     from gnomon.generation.sweeps.runner import run_sweep
 
-    plan, title = _sweep_design(study, design), f"{spec.name}: trials"
-    with _trial_workers(study, spec, options) as workers:
+    plan, title = sweep_design(study, design), f"{spec.name}: trials"
+    with trial_workers(study, spec, options) as workers:
         subject = workers.subject
         record = Subject(spec.name, subject.parameters, spec.family, spec.variant, subject.revision)
         with study.listener.track_steps([title]) as advance:
@@ -185,8 +203,18 @@ def _run_sweep(study: OpenStudy, spec: SubjectSpec, design: DesignSpec, options:
 
 
 @contextmanager
-def _trial_workers(study: OpenStudy, spec: SubjectSpec, options: GenerateOptions) -> Iterator[Any]:
-    """This process, or actors of a Ray cluster, with the subject loaded."""
+def trial_workers(study: OpenStudy, spec: SubjectSpec, options: GenerateOptions) -> Iterator[Any]:
+    """Context manager yielding this process, or actors of a Ray cluster, with the subject loaded.
+
+    Parameters
+    ----------
+    study : OpenStudy
+        The open study.
+    spec : SubjectSpec
+        The subject.
+    options : GenerateOptions
+        Engine and batch size.
+    """
     kind = options.engine_kind()
     if options.uses_ray:
         from gnomon.generation.sweeps.ray_workers import ray_cluster
@@ -236,8 +264,21 @@ def load_options(spec: SubjectSpec) -> dict[str, Any]:
     return spec.model_dump(include={"parameters", "dtype", "device", "pickled_weights", "trust_remote_code"})
 
 
-def _sweep_design(study: OpenStudy, design: DesignSpec) -> SweepDesign:
-    """The design as the generator takes it; protocols in files are given by path."""
+def sweep_design(study: OpenStudy, design: DesignSpec) -> SweepDesign:
+    """The design as the generator takes it; protocols in files are given by path.
+
+    Parameters
+    ----------
+    study : OpenStudy
+        The open study.
+    design : DesignSpec
+        Its design, or part of it.
+
+    Raises
+    ------
+    InputError
+        If the design is not valid.
+    """
     from gnomon.generation.sweeps.trial_design import SweepDesign, check_design
     from gnomon.generation.vectors.vector_spec import VectorMethod
 

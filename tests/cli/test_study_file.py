@@ -11,7 +11,7 @@ import pytest
 
 from gnomon.chain.fitting import fit_options
 from gnomon.chain.session import OpenStudy, write_study_file
-from gnomon.chain.trial_generation import _sweep_design
+from gnomon.chain.trial_generation import sweep_design
 from gnomon.commands.study.dashboard_ import serve_dashboard
 from gnomon.commands.study.init import FULL
 from gnomon.dashboard.auth.roles import SECRETS
@@ -171,13 +171,13 @@ def test_a_protocol_outside_the_folder_is_not_read(folder, name):
     change(folder, 'protocols = ["plain", "stern"]', f'protocols = ["{name}"]')
     study = read_study(folder)
     with pytest.raises(StudyFileError, match=rf"protocol '{name}' lies outside the study's folder"):
-        _sweep_design(OpenStudy(folder, study, None), study.design)
+        sweep_design(OpenStudy(folder, study, None), study.design)
 
 
 def open_everything(folder: Path) -> None:
     study = read_study(folder)
     database_url(folder, study)
-    _sweep_design(OpenStudy(folder, study, None), study.design)
+    sweep_design(OpenStudy(folder, study, None), study.design)
     fit_options(OpenStudy(folder, study, None))
     resolve_study_path(folder, SECRETS, "the file")
 

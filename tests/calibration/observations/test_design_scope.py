@@ -11,7 +11,7 @@ from gnomon.calibration.labels.views import rater_labels
 from gnomon.calibration.observations.frames import trial_frame
 from gnomon.chain.planned_scope import planned_scope
 from gnomon.chain.session import OpenStudy, check_subjects, sync_settings
-from gnomon.chain.trial_generation import _sweep_design
+from gnomon.chain.trial_generation import sweep_design
 from gnomon.data.arms import ARMS, judged_arms
 from gnomon.data.errors import StudyFileError
 from gnomon.data.records import Facts, JudgeVersion, Label, Subject, Trial, Verdict
@@ -60,7 +60,7 @@ def study(**changes):
 
 def generate(store, file, folder):
     """What `gnomon generate` stores of a design, without a model; returns the ids."""
-    design = _sweep_design(OpenStudy(folder, file, store), file.design)
+    design = sweep_design(OpenStudy(folder, file, store), file.design)
     protocols = [load_protocol(name) for name in design.protocols]
     planned = plan_trials(design, Named(), protocols)
     store.add_subjects([Subject("tiny", 10_000.0, "llama", "instruct", "r")])
@@ -132,7 +132,7 @@ def test_every_trial_of_a_design_lies_inside_it(store, tmp_path):
 def test_what_a_change_leaves_outside_is_what_it_no_longer_plans(store, made, tmp_path, change):
     file = study(**change)
     sync_settings(store, file, folder=tmp_path)
-    design = _sweep_design(OpenStudy(tmp_path, file, store), file.design)
+    design = sweep_design(OpenStudy(tmp_path, file, store), file.design)
     planned = {one.id for one in plan_trials(design, Named(), [load_protocol(name) for name in design.protocols])}
     inside = set(made) & planned
     assert count_outside(store) == len(made) - len(inside) > 0
