@@ -26,6 +26,8 @@ COPIED = "{sentence}"
 """The right answer is the sentence that was read."""
 SENTENCE = "sentence"
 """Span of the sentence that is to be copied."""
+ITEMS = 8
+"""Items of each task and concept by default: prompts that differ."""
 CLAIM_FIRST, NAMED_FIRST, CLAIM_ONLY, NO_CLAIM = "claimed, then named", "named first", "claimed only", "no claim"
 """What an answer in words does, in the task `timing`."""
 
