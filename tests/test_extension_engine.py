@@ -83,9 +83,9 @@ class EchoEngine:
         for index in reversed(range(len(requests))):
             request = requests[index]
             self.spent.admitted += 1
-            added = request.addition
-            text = "I notice nothing." if added is None else f"I notice an injected thought: {float(added.delta[0]):g}."
-            touched = range(0) if added is None else range(added.start, len(request.prompt) + 4)
+            added = [float(addition.delta[0]) for addition in request.additions]
+            text = f"I notice an injected thought: {added[0]:g}." if added else "I notice nothing."
+            touched = tuple(addition.due_positions(len(request.prompt) + 1) for addition in request.additions)
             yield index, EngineAnswer(text, (5, 6), "stop", None, touched)
 
     def max_rows(self, requests: Sequence[TrialRequest]) -> int:

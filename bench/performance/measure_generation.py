@@ -33,6 +33,7 @@ from transformers import DynamicCache
 
 from bench.support.machine import machine
 from gnomon.data.files import cache_folder
+from gnomon.data.records import Span
 from gnomon.generation.engine import batch as batching
 from gnomon.generation.engine.base import TrialRequest
 from gnomon.generation.engine.injection import VectorAddition, decoder_blocks
@@ -62,13 +63,14 @@ def requests(subject: LoadedSubject, temperature: float) -> list[TrialRequest]:
     """
     prompt, vectors = make_prompt(subject.tokenizer, load_protocol("plain")), concept_vectors(subject, CONCEPTS, LAYERS)
     cells = [(c, layer, s) for s in STRENGTHS for layer in LAYERS for c in CONCEPTS]
-    made: list[VectorAddition | None] = []
+    made: list[tuple[VectorAddition, ...]] = []
+    start = prompt.first_position(Span.FROM_MARKER)
     for place, (concept, layer, strength) in enumerate(cells):
         vector = vectors[concept, layer]
-        same = VectorAddition(layer, strength * vector.tensor, prompt.marker)
+        same = (VectorAddition(layer, strength * vector.tensor, start),)
         drawn = random_direction(place, len(vector.tensor), vector.norm)
-        made += [same, same, same, VectorAddition(layer, strength * drawn, prompt.marker)]
-    made += [None] * 64
+        made += [same, same, same, (VectorAddition(layer, strength * drawn, start),)]
+    made += [()] * 64
     mixed = [made[(place * 77) % TRIALS] for place in range(TRIALS)]  # 77 and 256 share no divisor
     return [TrialRequest(prompt.ids, a, 1000 + n, temperature, TOKENS) for n, a in enumerate(mixed)]
 
@@ -95,10 +97,10 @@ def by_generate(subject: LoadedSubject, request: TrialRequest, rows: int) -> Non
     rows : int
         Number of rows of the batch.
     """
-    ids, addition, handles = torch.tensor([request.prompt]).expand(rows, -1), request.addition, []
-    if addition is not None:
+    ids, handles = torch.tensor([request.prompt]).expand(rows, -1), []
+    for addition in request.additions:
 
-        def steer(_module: Any, _args: Any, output: Any) -> Any:
+        def steer(_module: Any, _args: Any, output: Any, addition: VectorAddition = addition) -> Any:
             hidden = output[0] if isinstance(output, tuple) else output
             hidden[:, addition.start if hidden.shape[1] > 1 else 0 :] += addition.delta
             return output
@@ -198,8 +200,7 @@ def transformer_lens(wanted: Sequence[TrialRequest], say: Callable[[str], None])
     chosen = [wanted[place * 41 % TRIALS] for place in range(5 * HANDFUL)]
     rows: list[tuple[Any, ...]] = []
     for request in chosen:
-        added = request.addition
-        where = (None, 0, None) if added is None else (added.layer, added.start, added.delta)
+        where = next(((each.layer, each.start, each.delta) for each in request.additions), (None, 0, None))
         rows.append((list(request.prompt), *where, request.temperature, TOKENS))
     with TemporaryDirectory() as folder:
         file = Path(folder) / "trials.pt"
@@ -239,11 +240,11 @@ def rates(subject: LoadedSubject, rows: int, rounds: int, say: Callable[[str], N
     """
     wanted = requests(subject, 0.6)
     engine, loop = TorchEngine(subject, rows), bare(subject, wanted[0].prompt, rows)
-    some = [request for request in wanted if request.addition is not None][:PAIR]
-    plain = [replace(request, addition=None) for request in some]
+    some = [request for request in wanted if request.additions][:PAIR]
+    plain = [replace(request, additions=()) for request in some]
     found: dict[str, list[float]] = {name: [] for name in (*"abcd", COST, EARLY)}
     small = TorchEngine(subject, PAIR)
-    late = [replace(r, addition=replace(r.addition, start=len(r.prompt) - 1)) for r in some if r.addition]
+    late = [replace(r, additions=(replace(r.additions[0], start=len(r.prompt) - 1),)) for r in some]
     with without_end():
         small.generate_all(late[:2])
         for number in range(rounds):

@@ -7,11 +7,12 @@ A further engine is one call of `register_engine`, in a plug-in (entry point gro
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from gnomon.data.errors import PluginError
+from gnomon.data.errors import InputError, PluginError
+from gnomon.data.readings import Readings
 from gnomon.data.registry import Registry
 
 if TYPE_CHECKING:
@@ -21,41 +22,105 @@ TORCH = "torch"
 
 
 @dataclass(frozen=True)
+class ReadingRequest:
+    """What is read from a row's logits at one place, without a token being sampled.
+
+    Attributes
+    ----------
+    place : str
+        Name of the place, by which the answer gives the reading.
+    options : mapping of str to tuple of int
+        Ids of the tokens that stand for each option: its probability is theirs together.
+    position : int or None
+        Position after which the options might stand; None for the prompt's last, where the answer begins.
+    """
+
+    place: str
+    options: Mapping[str, tuple[int, ...]]
+    position: int | None = None
+
+
+@dataclass(frozen=True)
 class TrialRequest:
-    """One row: the prompt's token ids, what is added (None: nothing), and how its response is sampled.
+    """One row: the prompt's token ids, what is added and read, and how its response is sampled.
 
     `temperature` 0 takes the most probable token; else the noise depends on `seed` and the token's index only. The
-    response ends before the first text of `stop`, at an end token, or after `max_tokens` tokens.
+    response ends before the first text of `stop`, at an end token, or after `max_tokens` tokens; with `max_tokens` 0
+    nothing is sampled, and the row gives its `readings` only.
+
+    Raises
+    ------
+    InputError
+        If a vector would be added or a reading taken where the row has no position, or nothing is sampled or read.
     """
 
     prompt: tuple[int, ...]
-    addition: VectorAddition | None
+    additions: tuple[VectorAddition, ...]
     seed: int
     temperature: float
     max_tokens: int
     stop: tuple[str, ...] = ()
+    readings: tuple[ReadingRequest, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Check what is asked against the row's positions."""
+        if not self.prompt or self.max_tokens < 0 or not (self.max_tokens or self.readings):
+            raise InputError("request: needs a prompt, and a token to sample or an option to read")
+        for addition in self.additions:
+            if addition.start >= self.cache_columns:
+                raise InputError(
+                    f"vector added from position {addition.start}: the row computes positions 0 to "
+                    f"{self.cache_columns - 1}: choose a span inside them, or a larger max_tokens"
+                )
+        for reading in self.readings:
+            if not 0 <= self.reading_position(reading) < len(self.prompt) or not all(reading.options.values()):
+                raise InputError(
+                    f"reading at '{reading.place}': needs a position inside the prompt (0 to {len(self.prompt) - 1}) "
+                    "and a token for each option"
+                )
+
+    def reading_position(self, reading: ReadingRequest) -> int:
+        """Position from whose output a reading is taken."""
+        return len(self.prompt) - 1 if reading.position is None else reading.position
 
     @property
-    def first_steered(self) -> int:
-        """First position that the row must compute itself: where its steering starts, or the prompt's last one."""
-        last = len(self.prompt) - 1
-        return last if self.addition is None else min(self.addition.start, last)
+    def first_computed(self) -> int:
+        """First position that the row must compute itself: where it is steered or read first, or the prompt's last."""
+        steered = [addition.start for addition in self.additions]
+        return min([len(self.prompt) - 1, *steered, *map(self.reading_position, self.readings)])
 
     @property
     def cache_columns(self) -> int:
         """Positions that the row may fill. The last token of a response is chosen but never read back."""
-        return len(self.prompt) + self.max_tokens - 1
+        return len(self.prompt) + max(self.max_tokens, 1) - 1
 
 
 @dataclass(frozen=True)
 class EngineAnswer:
-    """The subject's response; `finish` is stop, length or error, `touched` are the positions that were steered."""
+    """The subject's response.
+
+    Attributes
+    ----------
+    text : str
+        The response; empty where nothing was sampled.
+    tokens : tuple of int
+        Its token ids.
+    finish : {"stop", "length", "read", "error"}
+        How it ended; `read` where nothing was to be sampled.
+    error : str or None
+        Why there is no response.
+    touched : tuple of range
+        Positions at which each of the request's additions was made.
+    readings : mapping of str to OptionReading
+        What was read, by the name of the place.
+    """
 
     text: str
     tokens: tuple[int, ...]
     finish: str
     error: str | None
-    touched: range
+    touched: tuple[range, ...]
+    readings: Readings = field(default_factory=dict)
 
 
 @dataclass
@@ -126,9 +191,10 @@ class InferenceEngine(Protocol):
     def generate_stream(self, requests: Sequence[TrialRequest]) -> Iterator[tuple[int, EngineAnswer]]:
         """Answer all requests, in any order, each with the index of its request.
 
-        `requests` may create its elements on access. A request's addition is added to the output of its block at every
-        position from its start, and the answer's `touched` says at which; a request that fails, or whose addition could
-        not be made, has finish `error` and a reason.
+        `requests` may create its elements on access. Each of a request's additions is added to the output of its block
+        at its positions, and the answer's `touched` says at which; what its `readings` ask is read from the logits,
+        unscaled by the temperature. A request that fails, or of which an addition or a reading could not be made, has
+        finish `error` and a reason.
         """
 
     def max_rows(self, requests: Sequence[TrialRequest]) -> int:

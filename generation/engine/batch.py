@@ -8,13 +8,15 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 from transformers import DynamicCache
-from transformers.cache_utils import Cache
 
+from gnomon.data.readings import OptionReading
 from gnomon.generation.engine.attention_masks import decode_masks
 from gnomon.generation.engine.base import EngineAnswer, TrialRequest
 from gnomon.generation.engine.forward import LastHidden, last_hidden
-from gnomon.generation.engine.injection import Injection, InjectionError
-from gnomon.generation.engine.kv_cache import Pairs, SlotCache, cache_of, first_positions, pairs_of
+from gnomon.generation.engine.injection import Injection
+from gnomon.generation.engine.kv_cache import Pairs, SlotCache, cache_of, first_positions
+from gnomon.generation.engine.prefill import read_options, steered_as_due, steering_text
+from gnomon.generation.engine.prompt_cache import PromptCache
 from gnomon.generation.engine.sampling import choose_tokens
 from gnomon.generation.subjects.loading import LoadedSubject
 
@@ -30,6 +32,7 @@ class BatchRow:
     request: TrialRequest
     tokens: list[int] = field(default_factory=list)
     read: int = 0
+    readings: dict[str, OptionReading] = field(default_factory=dict)
     text: str | None = None
     finish: str | None = None
     error: str | None = None
@@ -71,11 +74,20 @@ class ContinuousBatch:
 
     # -- admission -----------------------------------------------------------------------------------------
 
+    def prepare_prompts(self, rows: Sequence[BatchRow]) -> None:
+        """Compute the shared caches of the prompts of new rows that are not computed yet."""
+        for prompt in dict.fromkeys(row.request.prompt for row in rows if row.request.first_computed):
+            self._clean_prompt(prompt)
+
+    def _clean_prompt(self, prompt: tuple[int, ...]) -> Pairs:
+        with self._injection.pause_steering():
+            return self._clean.cached_prompt(prompt)
+
     def add_rows(self, rows: Sequence[BatchRow]) -> None:
-        """Run the prompts of new rows, each from its first steered position, and choose each row's first token."""
+        """Run the prompts of new rows, each from the first position of its own, and choose each row's first token."""
         groups: dict[tuple[tuple[int, ...], int], list[BatchRow]] = {}
         for row in rows:
-            groups.setdefault((row.request.prompt, row.request.first_steered), []).append(row)
+            groups.setdefault((row.request.prompt, row.request.first_computed), []).append(row)
         for (prompt, begin), members in groups.items():
             together = max(1, TOKENS_TOGETHER // (len(prompt) - begin))
             for start in range(0, len(members), together):
@@ -84,15 +96,17 @@ class ContinuousBatch:
     def _prefill_rows(self, rows: Sequence[BatchRow], prompt: tuple[int, ...], begin: int) -> None:
         slots = list(range(len(self.rows), len(self.rows) + len(rows)))
         for slot, row in zip(slots, rows, strict=True):
-            self._injection.set_row(slot, row.request.addition)
+            self._injection.set_row(slot, row.request.additions)
             row.read = len(prompt)
         self._injection.select_rows(slots)
         self._cache.prefill_slots(
-            self._row_tensor(slots), begin, len(prompt), self._clean.cached_prompt(prompt) if begin else None
+            self._row_tensor(slots), begin, len(prompt), self._clean_prompt(prompt) if begin else None
         )
         hidden = self._clean.run_prompt(prompt[begin:], begin, len(rows), self._cache)
         self.rows += rows
-        self._choose_tokens(rows, hidden)
+        for row, (readings, error) in zip(rows, read_options(hidden, begin, [r.request for r in rows]), strict=True):
+            row.readings, row.error = readings, error
+        self._choose_tokens(rows, hidden.at_column(-1))
 
     # -- decoding ------------------------------------------------------------------------------------------
 
@@ -117,8 +131,8 @@ class ContinuousBatch:
             for choice in self._tokens_drawn(rows[part], hidden.next_logits(part))
         ]
         for row, (token, tie, fine) in zip(rows, drawn, strict=True):
-            if not fine:
-                row.finish, row.error = "error", _not_finite(row)
+            if not fine or row.error:
+                row.finish, row.error = "error", row.error or _not_finite(row)
             else:
                 self._append_token(row, self._break_tie(row) if tie else token)
 
@@ -140,17 +154,12 @@ class ContinuousBatch:
         """
         self.settled += 1
         request = row.request
-        self._injection.set_row(self.slots, request.addition)
+        begin = request.first_computed
+        cache = cache_of(first_positions(self._clean_prompt(request.prompt), begin)) if begin else DynamicCache()
+        self._injection.set_row(self.slots, request.additions)
         self._injection.select_rows([self.slots])
-        cache = (
-            cache_of(first_positions(self._clean.cached_prompt(request.prompt), request.first_steered))
-            if request.first_steered
-            else DynamicCache()
-        )
-        hidden = self._clean.run_prompt(
-            (*request.prompt[request.first_steered :], *row.tokens), request.first_steered, 1, cache
-        )
-        return self._tokens_drawn([row], hidden.next_logits(slice(0, 1)))[0][0]
+        hidden = self._clean.run_prompt((*request.prompt[begin:], *row.tokens), begin, 1, cache)
+        return self._tokens_drawn([row], hidden.at_column(-1).next_logits(slice(0, 1)))[0][0]
 
     def _append_token(self, row: BatchRow, token: int) -> None:
         """Add a token to a row's response and set `finish` if it ends here."""
@@ -191,63 +200,18 @@ class ContinuousBatch:
         return done[::-1]
 
     def _make_answer(self, row: BatchRow, slot: int) -> EngineAnswer:
-        addition = row.request.addition
-        due = range(0) if addition is None else range(addition.start, row.read)
-        try:
-            touched, wrong = self._injection.touched_positions(slot), None
-        except InjectionError as error:
-            touched, wrong = range(0), str(error)
-        if wrong or touched != due:
-            row.finish, row.error = "error", wrong or f"positions {touched} were steered, {due} should have been"
+        touched, wrong = steered_as_due(self._injection, slot, row.request, row.read)
+        if wrong:
+            row.finish, row.error = "error", wrong
         text = self._decoded_text(row) if row.text is None else row.text
-        return EngineAnswer(text, tuple(row.tokens), row.finish or "error", row.error, touched)
+        finish = row.finish or "error"
+        return EngineAnswer(text, tuple(row.tokens), finish, row.error, touched, row.readings)
 
     def _decoded_text(self, row: BatchRow) -> str:
         return str(self._subject.tokenizer.decode(row.tokens, skip_special_tokens=True))
 
     def _row_tensor(self, numbers: list[int]) -> Tensor:
         return torch.tensor(numbers, device=self._subject.model_device)
-
-
-class PromptCache:
-    """Caches of unsteered prompts, each computed once, alone, and shared by all rows that may use it."""
-
-    def __init__(self, subject: LoadedSubject) -> None:
-        self._subject = subject
-        self._kept: dict[tuple[int, ...], Pairs] = {}
-
-    def cached_prompt(self, prompt: tuple[int, ...]) -> Pairs:
-        """The cache of a prompt without its last token, which every row computes itself."""
-        if prompt not in self._kept:
-            cache = DynamicCache()
-            self.run_prompt(prompt[:-1], 0, 1, cache)
-            self._kept[prompt] = pairs_of(cache)
-        return self._kept[prompt]
-
-    def run_prompt(self, tokens: Sequence[int], begin: int, rows: int, cache: Cache) -> LastHidden:
-        """Run the same tokens in each row, at consecutive positions.
-
-        Parameters
-        ----------
-        tokens : sequence of int
-            Token ids.
-        begin : int
-            Position of the first token.
-        rows : int
-            Number of rows.
-        cache : Cache
-            Cache with the positions before `begin`; the tokens are added to it.
-
-        Returns
-        -------
-        LastHidden
-            Hidden state of each row's last position.
-        """
-        device = self._subject.model_device
-        ids = torch.tensor(tokens, device=device).expand(rows, -1)
-        positions = torch.arange(begin, begin + len(tokens), device=device).expand(rows, -1)
-        mask = torch.ones(rows, begin + len(tokens), dtype=torch.long, device=device)
-        return last_hidden(self._subject.model, ids, positions, mask, cache)
 
 
 def stop_tokens(subject: LoadedSubject) -> frozenset[int]:
@@ -258,6 +222,4 @@ def stop_tokens(subject: LoadedSubject) -> frozenset[int]:
 
 
 def _not_finite(row: BatchRow) -> str:
-    addition = row.request.addition
-    where = "nothing was added" if addition is None else f"vector added at layer {addition.layer}"
-    return f"logits of answer token {len(row.tokens) + 1} are not finite ({where})"
+    return f"logits of answer token {len(row.tokens) + 1} are not finite ({steering_text(row.request)})"

@@ -21,7 +21,7 @@ ROWS = 32
 
 @dataclass(frozen=True)
 class LastHidden:
-    """Final hidden state of each row's last position, before the LM head; `last` has shape (rows, 1, width)."""
+    """Final hidden state of one position of each row, before the LM head; `last` has shape (rows, 1, width)."""
 
     model: Any
     last: Tensor
@@ -43,8 +43,25 @@ class LastHidden:
         return logits if logits.dtype == torch.float64 else logits.float()
 
 
+@dataclass(frozen=True)
+class HiddenStates:
+    """Final hidden states of every row and column, before the LM head; `states` has shape (rows, columns, width)."""
+
+    model: Any
+    states: Tensor
+    kind: type
+
+    def at_column(self, column: int) -> LastHidden:
+        """The states of one column, counted from the end if negative."""
+        return LastHidden(self.model, self.states[:, column, None].clone(), self.kind)
+
+    def repeat_rows(self, rows: int) -> HiddenStates:
+        """The same states in that many rows, if there is one row for all of them."""
+        return HiddenStates(self.model, self.states.expand(rows, -1, -1), self.kind)
+
+
 @torch.no_grad()
-def last_hidden(model: Any, ids: Tensor, positions: Tensor, mask: Any, cache: Cache) -> LastHidden:
+def hidden_states(model: Any, ids: Tensor, positions: Tensor, mask: Any, cache: Cache) -> HiddenStates:
     """Run the body of a model.
 
     Parameters
@@ -62,12 +79,23 @@ def last_hidden(model: Any, ids: Tensor, positions: Tensor, mask: Any, cache: Ca
 
     Returns
     -------
-    LastHidden
-        Hidden state of each row's last column.
+    HiddenStates
+        Hidden states of all columns.
     """
     body = model.base_model
     output = body(input_ids=ids, position_ids=positions, attention_mask=mask, past_key_values=cache, use_cache=True)
-    return LastHidden(model, output.last_hidden_state[:, -1:].clone(), type(output))
+    return HiddenStates(model, output.last_hidden_state, type(output))
+
+
+def last_hidden(model: Any, ids: Tensor, positions: Tensor, mask: Any, cache: Cache) -> LastHidden:
+    """Run the body of a model and keep each row's last column only.
+
+    Parameters
+    ----------
+    model, ids, positions, mask, cache
+        As for `hidden_states`.
+    """
+    return hidden_states(model, ids, positions, mask, cache).at_column(-1)
 
 
 class _PrecomputedBody(nn.Module):

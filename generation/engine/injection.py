@@ -12,6 +12,9 @@ from torch import Tensor, nn
 
 from gnomon.data.errors import GnomonError, InputError
 
+LAST = torch.iinfo(torch.int64).max
+"""Later than every position."""
+
 
 class InjectionError(GnomonError):
     """A vector was not added where it should have been."""
@@ -19,11 +22,45 @@ class InjectionError(GnomonError):
 
 @dataclass(frozen=True)
 class VectorAddition:
-    """Steering of one row: `delta` (width,) is added to the output of block `layer` at every position from `start`."""
+    """One addition to a row: `delta` to the output of a block, at consecutive positions of prompt and answer.
+
+    Attributes
+    ----------
+    layer : int
+        Block, counted from 0.
+    delta : Tensor, shape (width,)
+        What is added at each of the positions.
+    start : int
+        First position.
+    end : int or None
+        Position after the last; None for all from `start` on, those of the answer that are read back included.
+
+    Raises
+    ------
+    InputError
+        If there is no position between start and end.
+    """
 
     layer: int
     delta: Tensor
     start: int
+    end: int | None = None
+
+    def __post_init__(self) -> None:
+        """Check the positions."""
+        if self.start < 0 or (self.end is not None and self.end <= self.start):
+            raise InputError(
+                f"vector added at positions {self.start} to {self.end}: begin at 0 or later and end after the beginning"
+            )
+
+    def due_positions(self, read: int) -> range:
+        """Positions at which it is due in a row of which the first `read` positions have been computed."""
+        end = read if self.end is None else min(self.end, read)
+        return range(self.start, end) if self.start < end else range(0)
+
+
+RowAdditions = VectorAddition | Sequence[VectorAddition] | None
+"""What is added to one row: nothing, one addition, or several. Where several meet, they add up."""
 
 
 def decoder_blocks(model: nn.Module) -> nn.ModuleList:
@@ -73,35 +110,40 @@ class Injection:
 
     def __init__(self, model: Any, slots: int) -> None:
         self._model, self._blocks = model, decoder_blocks(model)
-        self._additions: list[VectorAddition | None] = [None] * slots
+        self._additions: list[tuple[VectorAddition, ...]] = [()] * slots
         self._rows = list(range(slots))
         self._run: Tensor | None = None
         self._real: Tensor | None = None
-        self._by_layer: dict[int, _DueAddition | None] = {}
+        self._by_layer: dict[int, list[_DueAdditions]] = {}
         self._handles: dict[int, Any] = {}
-        unset = torch.iinfo(torch.int64).max
-        self._touched = torch.tensor([[unset, -1, 0]] * slots).to(model.device)
-        self._untouched = self._touched[:1].clone()
+        self._is_paused = False
+        self._branch: int | None = None
+        self._untouched = torch.tensor([LAST, -1, 0], device=model.device)
+        self._touched = self._untouched.repeat(slots, 1, 1)
 
-    def set_row(self, slot: int, addition: VectorAddition | None) -> None:
+    def set_row(self, slot: int, additions: RowAdditions) -> None:
         """Put a new row in a slot, to which nothing has been added yet.
 
         Parameters
         ----------
         slot : int
             Index of the slot.
-        addition : VectorAddition, optional
-            What is added to the row from now on; None for nothing.
+        additions : VectorAddition or sequence of VectorAddition or None
+            What is added to the row from now on.
 
         Raises
         ------
         InputError
-            If the model does not have the layer.
+            If the model does not have a layer.
         """
-        if addition is not None:
+        several = _addition_tuple(additions)
+        for addition in several:
             self._register_hook(addition.layer)
-        self._additions[slot] = addition
-        self._touched[slot] = self._untouched[0]
+        if (lacking := len(several) - self._touched.shape[1]) > 0:
+            more = self._untouched.repeat(len(self._touched), lacking, 1)
+            self._touched = torch.cat([self._touched, more], dim=1)
+        self._additions[slot] = several
+        self._touched[slot] = self._untouched
         self._by_layer = {}
 
     def move_row(self, source: int, target: int) -> None:
@@ -123,18 +165,47 @@ class Injection:
             self._rows = list(slots)
             self._by_layer = {}
 
-    def touched_positions(self, slot: int) -> range:
-        """Positions of a row to which its vector was added so far; empty if the hook did not fire.
+    def touched_positions(self, slot: int) -> tuple[range, ...]:
+        """Positions of a row at which each of its additions was made so far; an empty range if the hook did not fire.
 
         Raises
         ------
         InjectionError
-            If they are not consecutive positions, each steered once.
+            If those of an addition are not consecutive positions, each steered once.
         """
-        first, last, times = self._touched[slot].tolist()
-        if times != max(last - first + 1, 0):
-            raise InjectionError(f"a vector was added {times} times between positions {first} and {last} of a row")
-        return range(first, last + 1) if times else range(0)
+        found = []
+        for first, last, times in self._touched[slot, : len(self._additions[slot])].tolist():
+            if times != max(last - first + 1, 0):
+                raise InjectionError(f"a vector was added {times} times between positions {first} and {last} of a row")
+            found.append(range(first, last + 1) if times else range(0))
+        return tuple(found)
+
+    @contextmanager
+    def branch_rows(self, slots: Sequence[int], layer: int) -> Iterator[None]:
+        """Context in which the model runs one row that becomes many at the output of a block, each steered from there.
+
+        Parameters
+        ----------
+        slots : sequence of int
+            Slots of the rows; nothing is added to any of them at an earlier block.
+        layer : int
+            The block; -1 if nothing is added at all, so that the row remains one.
+        """
+        self.select_rows(slots)
+        self._branch = layer
+        try:
+            yield
+        finally:
+            self._branch = None
+
+    @contextmanager
+    def pause_steering(self) -> Iterator[None]:
+        """Context in which the model runs as it is, in any number of rows."""
+        before, self._is_paused = self._is_paused, True
+        try:
+            yield
+        finally:
+            self._is_paused = before
 
     def remove_hooks(self) -> None:
         """Remove all hooks."""
@@ -152,14 +223,19 @@ class Injection:
 
     def _observe_layer(self, _module: nn.Module, _args: Any, kwargs: dict[str, Any]) -> None:
         """Before the model runs: record the position of each column of each row."""
+        self._run = self._real = None
+        if self._is_paused:
+            return
         positions, mask = kwargs.get("position_ids"), kwargs.get("attention_mask")
         if positions is None:
             raise ValueError("a steered model must be called with position_ids")
-        if len(positions) != len(self._rows):
+        if self._branch is not None:
+            positions = positions.expand(len(self._rows), -1)
+        elif len(positions) != len(self._rows):
             raise ValueError(f"{len(positions)} rows run, {len(self._rows)} selected for injection")
-        self._run, self._real = positions, None
+        self._run = positions
         if isinstance(mask, Tensor) and mask.dim() == 2:
-            self._real = mask[:, -positions.shape[1] :].bool()
+            self._real = mask[:, -positions.shape[1] :].bool().expand(len(positions), -1)
 
     def add_vectors(self, layer: int, output: Any) -> Any:
         """The output of a block with the vectors added at the rows and positions that are to be steered.
@@ -176,55 +252,93 @@ class Injection:
         Tensor or tuple
             As `output`; a new tensor if anything is added.
         """
-        hidden = output[0] if isinstance(output, tuple) else output
-        here = self._at_layer(layer, hidden)
-        if here is None or self._run is None:
+        if self._run is None:
             return output
-        positions = self._run.to(hidden.device)[here.places]
-        due = positions >= here.starts[:, None]
-        if self._real is not None:
-            due &= self._real.to(hidden.device)[here.places]
-        hidden = hidden.clone()
-        hidden[here.places] += torch.where(due[:, :, None], here.deltas[:, None, :], 0.0)
-        self._record_positions(here.slots, positions, due)
+        hidden = output[0] if isinstance(output, tuple) else output
+        rounds = self._at_layer(layer, hidden)
+        if not rounds:
+            return output
+        hidden = hidden.expand(len(self._rows), -1, -1).clone()
+        run = self._run.to(hidden.device)
+        real = None if self._real is None else self._real.to(hidden.device)
+        for here in rounds:
+            positions = run[here.places]
+            due = (positions >= here.starts[:, None]) & (positions < here.ends[:, None])
+            if real is not None:
+                due &= real[here.places]
+            hidden[here.places] += torch.where(due[:, :, None], here.deltas[:, None, :], 0.0)
+            self._record_positions(here, positions, due)
         return (hidden, *output[1:]) if isinstance(output, tuple) else hidden
 
-    def _record_positions(self, slots: Tensor, positions: Tensor, due: Tensor) -> None:
-        """Extend each row's range of touched positions by those that were steered now."""
-        slots, positions, due = (part.to(self._touched.device) for part in (slots, positions, due))
-        first, last, times = self._touched[slots].unbind(dim=1)
-        unset = self._untouched[0]
+    def _record_positions(self, here: _DueAdditions, positions: Tensor, due: Tensor) -> None:
+        """Extend the range of touched positions of each addition by those that were steered now."""
+        slots, numbers, positions, due = (
+            part.to(self._touched.device) for part in (here.slots, here.numbers, positions, due)
+        )
+        first, last, times = self._touched[slots, numbers].unbind(dim=1)
+        unset = self._untouched
         first = torch.minimum(first, torch.where(due, positions, unset[0]).amin(dim=1))
         last = torch.maximum(last, torch.where(due, positions, unset[1]).amax(dim=1))
-        self._touched[slots] = torch.stack([first, last, times + due.sum(dim=1)], dim=1)
+        self._touched[slots, numbers] = torch.stack([first, last, times + due.sum(dim=1)], dim=1)
 
-    def _at_layer(self, layer: int, hidden: Tensor) -> _DueAddition | None:
-        """Rows in progress that are steered at a layer, with their vectors and first positions."""
+    def _at_layer(self, layer: int, hidden: Tensor) -> list[_DueAdditions]:
+        """What is added at a layer to the rows in progress, in rounds in each of which a row occurs once at most.
+
+        An assignment by index keeps one of several values of the same row; rounds make them add up, and always in the
+        row's own order, so that a row gets the same sum in any batch.
+        """
         if layer not in self._by_layer:
-            chosen = [(place, slot, self._additions[slot]) for place, slot in enumerate(self._rows)]
-            due = [(p, s, a) for p, s, a in chosen if a is not None and a.layer == layer]
-            self._by_layer[layer] = _due_rows(due, hidden) if due else None
+            rounds: list[list[_RowAddition]] = []
+            for place, slot in enumerate(self._rows):
+                here = [(number, each) for number, each in enumerate(self._additions[slot]) if each.layer == layer]
+                for turn, (number, addition) in enumerate(here):
+                    if turn == len(rounds):
+                        rounds.append([])
+                    rounds[turn].append(_RowAddition(place, slot, number, addition))
+            self._by_layer[layer] = [_due_additions(due, hidden) for due in rounds]
         return self._by_layer[layer]
 
 
 @dataclass(frozen=True)
-class _DueAddition:
-    """Rows that are steered at one layer: index in the batch, slot, vector and first position."""
+class _RowAddition:
+    """An addition with the index of its row in the batch, the row's slot, and its own number in the row."""
+
+    place: int
+    slot: int
+    number: int
+    addition: VectorAddition
+
+
+@dataclass(frozen=True)
+class _DueAdditions:
+    """Additions at one layer, one a row: index of the row in the batch, slot, number, vector, and positions."""
 
     places: Tensor
     slots: Tensor
-    deltas: Tensor
+    numbers: Tensor
     starts: Tensor
+    ends: Tensor
+    deltas: Tensor
 
 
-def _due_rows(due: Sequence[tuple[int, int, VectorAddition]], hidden: Tensor) -> _DueAddition:
-    numbers = torch.tensor([(place, slot, addition.start) for place, slot, addition in due], device=hidden.device)
-    places, slots, starts = numbers.unbind(dim=1)
-    return _DueAddition(places, slots, torch.stack([addition.delta for _, _, addition in due]).to(hidden), starts)
+def _due_additions(due: Sequence[_RowAddition], hidden: Tensor) -> _DueAdditions:
+    numbers = [
+        (each.place, each.slot, each.number, each.addition.start, LAST if (end := each.addition.end) is None else end)
+        for each in due
+    ]
+    places, slots, order, starts, ends = torch.tensor(numbers, device=hidden.device).unbind(dim=1)
+    deltas = torch.stack([each.addition.delta for each in due]).to(hidden)
+    return _DueAdditions(places, slots, order, starts, ends, deltas)
+
+
+def _addition_tuple(additions: RowAdditions) -> tuple[VectorAddition, ...]:
+    if additions is None:
+        return ()
+    return (additions,) if isinstance(additions, VectorAddition) else tuple(additions)
 
 
 @contextmanager
-def injection_hooks(model: Any, additions: Sequence[VectorAddition | None]) -> Iterator[Injection]:
+def injection_hooks(model: Any, additions: Sequence[RowAdditions]) -> Iterator[Injection]:
     """Context manager that steers a model; its hooks are removed when the block ends, also on an error.
 
     The model must be called with `position_ids`.
@@ -233,7 +347,7 @@ def injection_hooks(model: Any, additions: Sequence[VectorAddition | None]) -> I
     ----------
     model : PreTrainedModel
         The subject's model.
-    additions : sequence of VectorAddition or None
+    additions : sequence of (VectorAddition or sequence of VectorAddition or None)
         What is added to each row; None for nothing.
 
     Yields
@@ -248,8 +362,8 @@ def injection_hooks(model: Any, additions: Sequence[VectorAddition | None]) -> I
     """
     injection = Injection(model, len(additions))
     try:
-        for slot, addition in enumerate(additions):
-            injection.set_row(slot, addition)
+        for slot, row in enumerate(additions):
+            injection.set_row(slot, row)
         yield injection
     finally:
         injection.remove_hooks()

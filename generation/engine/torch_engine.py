@@ -11,10 +11,12 @@ from transformers import DynamicCache
 
 from gnomon.data.errors import GnomonError
 from gnomon.generation.engine.base import EngineAnswer, EngineTimings, TrialRequest
-from gnomon.generation.engine.batch import BatchRow, ContinuousBatch, PromptCache
+from gnomon.generation.engine.batch import BatchRow, ContinuousBatch
 from gnomon.generation.engine.forward import ROWS
-from gnomon.generation.engine.injection import injection_hooks
+from gnomon.generation.engine.injection import Injection, injection_hooks
 from gnomon.generation.engine.kv_cache import pairs_of
+from gnomon.generation.engine.prefill import PromptReader
+from gnomon.generation.engine.prompt_cache import PromptCache
 from gnomon.generation.subjects.device_memory import (
     fitting_rows,
     format_bytes,
@@ -25,6 +27,8 @@ from gnomon.generation.subjects.device_memory import (
 from gnomon.generation.subjects.loading import LoadedSubject
 
 REFILL = 8
+READ_TOGETHER = 1024
+"""Requests that sample nothing are sorted by prompt and layer among so many that follow each other."""
 
 
 class TorchEngine:
@@ -99,11 +103,15 @@ class TorchEngine:
         self, requests: Sequence[TrialRequest], left: list[int], rows: int
     ) -> Iterator[tuple[int, EngineAnswer]]:
         """Answer what is left in one batch of up to `rows` rows; a request is read when its turn comes."""
-        waiting = deque(left)
-        for prompt in {requests[index].prompt for index in left if requests[index].first_steered}:
-            self._prompts.cached_prompt(prompt)  # before anything is steered
+        reading: list[int] = []
+        waiting: deque[int] = deque()
+        columns = 0
+        for index in left:
+            request = requests[index]
+            columns = max(columns, request.cache_columns)
+            (waiting if request.max_tokens else reading).append(index)
         with injection_hooks(self.subject.model, [None] * (rows + 1)) as injection:
-            columns = max(requests[index].cache_columns for index in left)
+            yield from self._read_prompts(injection, requests, reading, rows)
             batch = ContinuousBatch(self.subject, injection, self._prompts, rows, columns)
             while waiting or batch.rows:
                 if waiting and (batch.free_rows >= max(1, rows // REFILL) or batch.free_rows >= len(waiting)):
@@ -113,7 +121,26 @@ class TorchEngine:
                     self._timed_step(batch)
                 yield from batch.remove_finished()
 
+    def _read_prompts(
+        self, injection: Injection, requests: Sequence[TrialRequest], reading: Sequence[int], rows: int
+    ) -> Iterator[tuple[int, EngineAnswer]]:
+        """Answer the requests that sample nothing."""
+        reader = PromptReader(injection, self._prompts, rows, self.subject.layers)
+        for begin in range(0, len(reading), READ_TOGETHER):
+            answers = reader.answer_requests(
+                [(index, requests[index]) for index in reading[begin : begin + READ_TOGETHER]]
+            )
+            while True:
+                started = time.perf_counter()
+                answer = next(answers, None)
+                self.spent.admit_seconds += time.perf_counter() - started
+                if answer is None:
+                    break
+                self.spent.admitted += 1
+                yield answer
+
     def _admit_rows(self, batch: ContinuousBatch, rows: list[BatchRow]) -> None:
+        batch.prepare_prompts(rows)
         started, settled = time.perf_counter(), batch.settled
         batch.add_rows(rows)
         self.spent.admitted += len(rows)

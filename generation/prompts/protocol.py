@@ -1,4 +1,4 @@
-"""A protocol: the messages put to a subject, the marker from which injection may start, and the sampling settings."""
+"""A protocol: the messages put to a subject, the positions that may be steered, what is read, and sampling settings."""
 
 from __future__ import annotations
 
@@ -15,9 +15,27 @@ from gnomon.data.errors import InputError, UnknownNameError
 from gnomon.data.foreign_documents.bounds import SMALL_TEXT
 from gnomon.data.foreign_documents.json_documents import read_text_file
 from gnomon.data.foreign_documents.toml_documents import decode_toml
-from gnomon.data.records import Span, canonical_hash
+from gnomon.data.records import REPORT, Span, canonical_hash
+from gnomon.generation.prompts.protocol_parts import (
+    AlsoSteered,
+    NamedSpan,
+    PlainFormat,
+    ProtocolMeasure,
+    TemplateValue,
+    parse_also,
+    parse_measure,
+    parse_plain,
+    parse_span_name,
+    parse_spans,
+    parse_template,
+    parse_texts,
+    parse_thinking,
+)
 
 ROLES = ("system", "user", "assistant")
+WANTED = {"name": str, "messages": list, "marker": str, "span": str, "temperature": float | int, "max_tokens": int}
+OPTIONAL = ("stop", "spans", "also", "measure", "template", "plain", "thinking")
+"""Keys of a protocol file."""
 
 
 @dataclass(frozen=True)
@@ -30,12 +48,18 @@ class ProtocolMessage:
 
 @dataclass(frozen=True)
 class Protocol:
-    """The messages put to a subject and how its response is sampled.
+    """The messages put to a subject, where it is steered, what is read, and how its response is sampled.
 
-    `marker` is a text that occurs exactly once in the messages; span `from_marker` starts at its first token. `span` is
-    used if the study names none. `temperature` 0 takes the most probable token. A response ends before the first text
-    of `stop`. `question` is the measure's question that the last message puts, if it is not the protocol's own; its
-    words are in the messages already, so it is not hashed.
+    `marker` is a text that occurs exactly once in the messages; span `from_marker` starts at its first token. It is
+    empty if there is none. `span` is used if the study names none. If the last message is the assistant's, the
+    subject's answer begins with it, and the response is what the subject adds. `temperature` 0 takes the most probable
+    token. A response ends before the first text of `stop`, and after `max_tokens` tokens: with 0 nothing is sampled,
+    and only `measure` is read. `question` is the measure's question that the last message puts, if it is not the
+    protocol's own; its words are in the messages already, so it is not hashed.
+
+    `spans` are further ones by name; `also` are spans at which the vector is added besides. `template` are arguments of
+    the chat template, `plain` is the format for a model without one, `thinking` the two texts between which the
+    subject thinks before it answers.
     """
 
     name: str
@@ -46,6 +70,17 @@ class Protocol:
     max_tokens: int
     stop: tuple[str, ...] = ()
     question: MeasureQuestion | None = None
+    spans: tuple[NamedSpan, ...] = ()
+    also: tuple[AlsoSteered, ...] = ()
+    measure: ProtocolMeasure | None = None
+    template: tuple[tuple[str, TemplateValue], ...] = ()
+    plain: PlainFormat | None = None
+    thinking: tuple[str, str] | None = None
+
+    @property
+    def is_answer_begun(self) -> bool:
+        """Whether the last message is the beginning of the subject's answer."""
+        return bool(self.messages) and self.messages[-1].role == "assistant"
 
     @cached_property
     def protocol_hash(self) -> str:
@@ -55,11 +90,27 @@ class Protocol:
     def hashed_content(self) -> dict[str, JsonValue]:
         """All that is put to a subject, as JSON-serialisable values.
 
-        `stop` is left out if it is empty, so that the hashes of protocols without it stay the same.
+        What a protocol does not have is left out, so that the hashes of protocols from before it was known stay the
+        same.
         """
-        whole = {**asdict(self), "messages": [asdict(message) for message in self.messages]}
-        del whole["question"]
-        return {**whole, "stop": list(self.stop)} if self.stop else {k: v for k, v in whole.items() if k != "stop"}
+        plain: dict[str, JsonValue] = {
+            "name": self.name,
+            "messages": [asdict(message) for message in self.messages],
+            "marker": self.marker,
+            "span": str(self.span),
+            "temperature": self.temperature,
+            "max_tokens": self.max_tokens,
+        }
+        further: dict[str, JsonValue] = {
+            "stop": list(self.stop),
+            "spans": {span.name: span.hashed_content() for span in self.spans},
+            "also": [{"span": str(also.span), "share": also.share} for also in self.also],
+            "measure": self.measure.hashed_content() if self.measure else None,
+            "template": dict(self.template),
+            "plain": asdict(self.plain) if self.plain else None,
+            "thinking": list(self.thinking or ()),
+        }
+        return {**plain, **{key: value for key, value in further.items() if value}}
 
     def stored_content(self) -> dict[str, JsonValue]:
         """The protocol as the store keeps it: what is hashed, and the options of its question if it has any.
@@ -104,10 +155,14 @@ def load_protocol(name_or_path: str | Path) -> Protocol:
 
 def _parse_protocol(text: str, where: str) -> Protocol:
     values = decode_toml(text, f"protocol {where}")
-    wanted = {"name": str, "messages": list, "marker": str, "span": str, "temperature": float | int, "max_tokens": int}
-    for key in values.keys() - wanted.keys() - {"stop"}:
-        raise InputError(f"protocol {where}: key '{key}' is not known: keys are {', '.join(wanted)}, stop")
-    for key, kind in wanted.items():
+    for key in values.keys() - WANTED.keys() - set(OPTIONAL):
+        raise InputError(
+            f"protocol {where}: key '{key}' is not known: keys are {', '.join(WANTED)}, {', '.join(OPTIONAL)}"
+        )
+    spans = parse_spans(values.get("spans", {}), where)
+    if values.get("span") != Span.FROM_MARKER:
+        values.setdefault("marker", "")
+    for key, kind in WANTED.items():
         if not isinstance(values.get(key), kind) or isinstance(values[key], bool):
             raise InputError(
                 f"protocol {where}: '{key}' is missing or of the wrong kind: write it as in "
@@ -117,10 +172,16 @@ def _parse_protocol(text: str, where: str) -> Protocol:
         name=values["name"],
         messages=tuple(_parse_message(item, where) for item in values["messages"]),
         marker=values["marker"],
-        span=_parse_span(values["span"], where),
+        span=parse_span_name(values["span"], spans, where),
         temperature=float(values["temperature"]),
         max_tokens=values["max_tokens"],
-        stop=_parse_stop(values.get("stop", []), where),
+        stop=parse_texts(values.get("stop", []), "'stop'", where),
+        spans=tuple(spans.values()),
+        also=parse_also(values.get("also", []), spans, where),
+        measure=parse_measure(values["measure"], where) if "measure" in values else None,
+        template=parse_template(values.get("template", {}), where),
+        plain=parse_plain(values["plain"], where) if "plain" in values else None,
+        thinking=parse_thinking(values["thinking"], where) if "thinking" in values else None,
     )
     _check_protocol(protocol, where)
     return protocol
@@ -132,25 +193,23 @@ def _parse_message(item: Any, where: str) -> ProtocolMessage:
     return ProtocolMessage(item["role"], str(item["content"]).strip())
 
 
-def _parse_stop(value: Any, where: str) -> tuple[str, ...]:
-    if not isinstance(value, list) or not all(isinstance(text, str) and text for text in value):
-        raise InputError(f"protocol {where}: 'stop' must be a list of texts, none of them empty")
-    return tuple(value)
-
-
-def _parse_span(value: str, where: str) -> Span:
-    if value not in list(Span):
-        raise InputError(f"protocol {where}: span '{value}' is not known: choose from {', '.join(Span)}")
-    return Span(value)
-
-
 def _check_protocol(protocol: Protocol, where: str) -> None:
-    if not protocol.messages or protocol.messages[-1].role != "user":
-        raise InputError(f"protocol {where}: the last message must be the user's, so that the subject answers it")
+    if not protocol.messages or protocol.messages[-1].role == "system":
+        raise InputError(
+            f"protocol {where}: the last message must be the user's, so that the subject answers it, or the "
+            "assistant's, which begins the answer"
+        )
     found = sum(message.content.count(protocol.marker) for message in protocol.messages) if protocol.marker else 0
-    if found != 1:
+    if found != 1 and (protocol.marker or protocol.span == Span.FROM_MARKER):
         raise InputError(
             f"protocol {where}: marker '{protocol.marker}' stands {found} times in the messages: it must stand once"
         )
-    if not 0 <= protocol.temperature < float("inf") or protocol.max_tokens < 1:
-        raise InputError(f"protocol {where}: temperature must be 0 or more and max_tokens 1 or more")
+    if not 0 <= protocol.temperature < float("inf") or protocol.max_tokens < (protocol.measure is None):
+        raise InputError(
+            f"protocol {where}: temperature must be 0 or more and max_tokens 1 or more, or 0 where [measure] is read"
+        )
+    if protocol.max_tokens == 0 and protocol.measure and protocol.measure.name == REPORT:
+        raise InputError(
+            f"protocol {where}: measure '{REPORT}' is what judges read, and max_tokens 0 leaves no answer: choose "
+            "another name in [measure]"
+        )

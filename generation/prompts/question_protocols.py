@@ -14,6 +14,7 @@ def protocol_with_question(protocol: Protocol, question: MeasureQuestion, max_to
     """The protocol with its last question replaced by another.
 
     The messages before it are kept, and so is the position of the marker, so that the vector is added in the same way.
+    The beginning of an answer is left out, and what is read from logits, since both belong to the original question.
 
     Parameters
     ----------
@@ -29,14 +30,20 @@ def protocol_with_question(protocol: Protocol, question: MeasureQuestion, max_to
     Protocol
         Its name is the original name, a colon and the question.
     """
-    *before, last = protocol.messages
-    words = f"{protocol.marker} {question.prompt}" if protocol.marker in last.content else question.prompt
+    messages = protocol.messages[:-1] if protocol.is_answer_begun else protocol.messages
+    *before, last = messages
+    words = (
+        f"{protocol.marker} {question.prompt}"
+        if protocol.marker and protocol.marker in last.content
+        else question.prompt
+    )
     return replace(
         protocol,
         name=f"{protocol.name}: {question.text}",
         messages=(*before, ProtocolMessage(last.role, words)),
-        max_tokens=min(protocol.max_tokens, max_tokens),
+        max_tokens=min(protocol.max_tokens or max_tokens, max_tokens),
         question=question,
+        measure=None,
     )
 
 

@@ -1,8 +1,9 @@
-"""Converts a protocol into the subject's token ids and finds where each span begins."""
+"""Converts a protocol into the subject's token ids, and finds where its spans lie and which tokens its options are."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
 
@@ -12,14 +13,37 @@ from gnomon.data.foreign_documents.chat_templates import PROMPT_DATE, dated_temp
 from gnomon.data.foreign_documents.work_limits import run_within_limits
 from gnomon.data.records import Span, canonical_hash
 from gnomon.generation.prompts.protocol import Protocol, ProtocolMessage
+from gnomon.generation.prompts.protocol_parts import NamedSpan, PlainFormat
+
+SpanRanges = tuple[tuple[int, int | None], ...]
+"""Positions of a span: the first and the one after the last of each part; None for the answer's last."""
+_SENTINEL = "gnomonturnmark"
+"""Content that takes a message's place when the message is looked for in the rendered prompt."""
 
 
 @dataclass(frozen=True)
 class TokenizedPrompt:
-    """Token ids of a prompt; `marker` is the index of the first token that holds any of the marker's text."""
+    """A prompt as the subject reads it.
+
+    Attributes
+    ----------
+    ids : tuple of int
+        Token ids.
+    marker : int or None
+        Index of the first token that holds any of the marker's text; None without a marker.
+    spans : mapping of str to SpanRanges
+        Positions of the protocol's own spans.
+    options : mapping of str to tuple of int
+        Ids of the tokens that stand for each option of the protocol's measure.
+    is_thinking : bool
+        Whether the prompt ends inside the subject's thinking.
+    """
 
     ids: tuple[int, ...]
-    marker: int
+    marker: int | None = None
+    spans: Mapping[str, SpanRanges] = field(default_factory=dict)
+    options: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    is_thinking: bool = False
 
     @property
     def ids_hash(self) -> str:
@@ -27,17 +51,43 @@ class TokenizedPrompt:
         return canonical_hash(list(self.ids))
 
     def first_position(self, span: Span) -> int:
-        """First position that is steered; all later ones are steered too, including response tokens.
+        """First position of a span.
 
         `all` begins at 0 and `from_marker` at the marker. `generation` begins at the prompt's last token, whose output
         determines the first response token. That token belongs to the header of the response's turn, not to the
         protocol's messages. The response's last token is chosen but never read back, so that it is never steered.
         """
-        return {Span.ALL: 0, Span.FROM_MARKER: self.marker, Span.GENERATION: len(self.ids) - 1}[span]
+        return self.span_ranges(span)[0][0]
+
+    def span_ranges(self, span: Span) -> SpanRanges:
+        """Positions of a span, in order; those of `all`, `from_marker` and `generation` go on through the answer.
+
+        Raises
+        ------
+        InputError
+            If the prompt has no such span.
+        """
+        if span == Span.ALL:
+            return ((0, None),)
+        if span == Span.GENERATION:
+            return ((len(self.ids) - 1, None),)
+        if span == Span.FROM_MARKER and self.marker is not None:
+            return ((self.marker, None),)
+        if span not in self.spans:
+            known = (Span.ALL, Span.GENERATION, *([] if self.marker is None else [Span.FROM_MARKER]), *self.spans)
+            raise InputError(f"span '{span}': the protocol has none of this name: choose from {', '.join(known)}")
+        return self.spans[span]
 
 
-def render_messages(tokenizer: Any, messages: tuple[ProtocolMessage, ...], day: date = PROMPT_DATE) -> str:
+def render_messages(
+    tokenizer: Any,
+    messages: tuple[ProtocolMessage, ...],
+    day: date = PROMPT_DATE,
+    template: Mapping[str, bool | int | float | str] | None = None,
+) -> str:
     """The conversation in the subject's chat format, ready for the subject's response.
+
+    Where the last message is the assistant's, the text ends with it, and the response goes on from there.
 
     Parameters
     ----------
@@ -47,6 +97,8 @@ def render_messages(tokenizer: Any, messages: tuple[ProtocolMessage, ...], day: 
         The conversation.
     day : date
         What a template that prints today's date prints.
+    template : mapping of str to bool or int or float or str, optional
+        Further arguments of the template.
 
     Raises
     ------
@@ -54,18 +106,35 @@ def render_messages(tokenizer: Any, messages: tuple[ProtocolMessage, ...], day: 
         If the chat template rejects the messages, does not end or fills the memory.
     """
     turns = [{"role": message.role, "content": message.content} for message in messages]
-    dated = dated_template(tokenizer, day)
+    begun = messages[-1].role == "assistant"
+    how = {"add_generation_prompt": not begun, "continue_final_message": begun, "tokenize": False}
+    how |= {**(template or {}), **dated_template(tokenizer, day)}
     try:
-        return run_within_limits(
-            "chat template",
-            lambda: str(tokenizer.apply_chat_template(turns, add_generation_prompt=True, tokenize=False, **dated)),
-        )
+        return run_within_limits("chat template", lambda: str(tokenizer.apply_chat_template(turns, **how)))
     except DocumentError:
         raise
     except Exception as error:  # templates raise any exception that their authors chose
+        remedy = "an answer that is begun" if begun else "a system message"
         raise InputError(
-            f"chat template: refuses these messages ({error}): use a protocol without a system message"
+            f"chat template: refuses these messages ({_first_line(error)}): use a protocol without {remedy}"
         ) from error
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+def _plain_text(tokenizer: Any, messages: Sequence[ProtocolMessage], plain: PlainFormat) -> str:
+    """The conversation as plain text, begun as the tokenizer begins every text."""
+    *before, last = messages
+    text = "".join(getattr(plain, each.role).replace("{content}", each.content) for each in before)
+    form = getattr(plain, last.role)
+    if last.role == "assistant":
+        text += form.partition("{content}")[0] + last.content
+    else:
+        text += form.replace("{content}", last.content) + plain.answer
+    begins = list(tokenizer("a")["input_ids"])[:1] == [getattr(tokenizer, "bos_token_id", None)]
+    return f"{tokenizer.bos_token}{text}" if begins else text
 
 
 def encode_text(tokenizer: Any, text: str) -> list[int]:
@@ -82,12 +151,12 @@ def encode_text(tokenizer: Any, text: str) -> list[int]:
 
 
 def make_prompt(tokenizer: Any, protocol: Protocol, day: date = PROMPT_DATE) -> TokenizedPrompt:
-    """Token ids of a protocol, with the position of the marker.
+    """Token ids of a protocol, with the positions of its marker and spans and the tokens of its options.
 
     Parameters
     ----------
     tokenizer : PreTrainedTokenizer
-        The subject's fast tokenizer, with a chat template.
+        The subject's fast tokenizer, with a chat template unless the protocol has a plain format.
     protocol : Protocol
         The protocol.
     day : date
@@ -96,20 +165,143 @@ def make_prompt(tokenizer: Any, protocol: Protocol, day: date = PROMPT_DATE) -> 
     Raises
     ------
     InputError
-        If the chat template drops or repeats the marker, or the tokenizer cannot map tokens to text.
+        If the chat template drops or repeats the marker or a span's text, two options begin with the same token, or the
+        tokenizer cannot map tokens to text.
     """
-    text = render_messages(tokenizer, protocol.messages, day)
-    if text.count(protocol.marker) != 1:
-        raise InputError(
-            f"protocol '{protocol.name}': marker '{protocol.marker}' stands {text.count(protocol.marker)} times in the "
-            "prompt that the subject reads: choose a marker that the chat template keeps once"
-        )
-    at = text.index(protocol.marker)
-    try:
-        encoded = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
-    except NotImplementedError as error:
-        raise InputError(
-            f"protocol '{protocol.name}': the marker can't be found with a slow tokenizer: use a fast one"
-        ) from error
-    ends = [end for _, end in encoded["offset_mapping"]]
-    return TokenizedPrompt(tuple(encoded["input_ids"]), next(index for index, end in enumerate(ends) if end > at))
+    rendered = _RenderedPrompt(tokenizer, protocol, day)
+    prompt = TokenizedPrompt(
+        rendered.ids,
+        rendered.token_range(rendered.find_text(protocol.marker, "marker"))[0] if protocol.marker else None,
+        {span.name: rendered.span_ranges(span) for span in protocol.spans},
+        rendered.option_tokens() if protocol.measure else {},
+        rendered.is_thinking(),
+    )
+    for span in (protocol.span, *(also.span for also in protocol.also)):
+        prompt.span_ranges(span)
+    return prompt
+
+
+class _RenderedPrompt:
+    """A protocol's text in the subject's format, with the place of each token in it."""
+
+    def __init__(self, tokenizer: Any, protocol: Protocol, day: date) -> None:
+        self._tokenizer, self._protocol, self._day = tokenizer, protocol, day
+        self.text = self._render(protocol.messages)
+        wants_places = bool(protocol.marker or protocol.spans)
+        try:
+            encoded = tokenizer(self.text, add_special_tokens=False, return_offsets_mapping=wants_places)
+        except NotImplementedError as error:
+            raise InputError(
+                f"protocol '{protocol.name}': the marker can't be found with a slow tokenizer: use a fast one"
+            ) from error
+        self.ids: tuple[int, ...] = tuple(encoded["input_ids"])
+        self._places: list[tuple[int, int]] = list(encoded["offset_mapping"]) if wants_places else []
+
+    def _render(self, messages: tuple[ProtocolMessage, ...]) -> str:
+        if self._protocol.plain is not None and not getattr(self._tokenizer, "chat_template", None):
+            return _plain_text(self._tokenizer, messages, self._protocol.plain)
+        return render_messages(self._tokenizer, messages, self._day, dict(self._protocol.template))
+
+    def find_text(self, text: str, what: str) -> tuple[int, int]:
+        """Where a text that stands once in the prompt begins and ends, in letters.
+
+        Parameters
+        ----------
+        text : str
+            The text.
+        what : str
+            What it is, for a message.
+        """
+        if (found := self.text.count(text)) != 1:
+            raise InputError(
+                f"protocol '{self._protocol.name}': {what} '{text}' stands {found} times in the prompt that the "
+                "subject reads: choose a text that the chat template keeps once"
+            )
+        begin = self.text.index(text)
+        return begin, begin + len(text)
+
+    def token_range(self, letters: tuple[int, int]) -> tuple[int, int]:
+        """The first token that holds any of some letters, and the one after the last."""
+        begin, end = letters
+        held = [index for index, (first, last) in enumerate(self._places) if last > begin and first < end]
+        if not held:
+            raise InputError(f"protocol '{self._protocol.name}': no token holds '{self.text[begin:end]}'")
+        return held[0], held[-1] + 1
+
+    def span_ranges(self, span: NamedSpan) -> SpanRanges:
+        """Positions of one of the protocol's spans."""
+        what = f"[spans.{span.name}]:"
+        if span.text is not None:
+            letters = self.find_text(span.text, f"{what} text")
+            if span.to is not None:
+                letters = (letters[0], self.find_text(span.to, f"{what} to")[1])
+        else:
+            letters = self._find_turn(span)
+        if letters[1] <= letters[0]:
+            raise InputError(f"protocol '{self._protocol.name}': {what} 'to' stands before 'text': put it after")
+        first, end = self.token_range(letters)
+        if span.part is not None:
+            first = {"first": first, "middle": (first + end - 1) // 2, "last": end - 1}[span.part]
+            end = first + 1
+        if not span.answer:
+            return ((first, end),)
+        answer = len(self.ids) - 1
+        return ((first, None),) if end >= answer else ((first, end), (answer, None))
+
+    def _find_turn(self, span: NamedSpan) -> tuple[int, int]:
+        """Where a message's content lies: the part of the prompt that changes when another takes its place."""
+        messages, turn = self._protocol.messages, span.turn
+        if turn is None or not 0 <= turn < len(messages):
+            raise InputError(
+                f"protocol '{self._protocol.name}': [spans.{span.name}]: there is no turn {turn}: turns are 0 to "
+                f"{len(messages) - 1}"
+            )
+        content = messages[turn].content.strip()
+        other = (*messages[:turn], replace(messages[turn], content=_SENTINEL), *messages[turn + 1 :])
+        before, found, after = self._render(other).partition(_SENTINEL)
+        inside = self.text[len(before) : len(self.text) - len(after)]
+        if not found or before + inside + after != self.text or inside.strip() != content or not content:
+            raise InputError(
+                f"protocol '{self._protocol.name}': [spans.{span.name}]: the chat template changes turn {turn}: give "
+                "'text' instead"
+            )
+        begin = len(before) + inside.index(content)
+        return begin, begin + len(content)
+
+    def option_tokens(self) -> dict[str, tuple[int, ...]]:
+        """Tokens that stand for each option of the protocol's measure where the answer begins."""
+        measure = self._protocol.measure
+        assert measure is not None
+        found = {
+            name: tuple(dict.fromkeys(token for text in texts for token in self._first_tokens(text)))
+            for name, texts in measure.options
+        }
+        owners: dict[int, str] = {}
+        for name, tokens in found.items():
+            if not tokens:
+                raise InputError(f"protocol '{self._protocol.name}': option '{name}' has no token of its own")
+            for token in tokens:
+                if (other := owners.setdefault(token, name)) != name:
+                    raise InputError(
+                        f"protocol '{self._protocol.name}': options '{other}' and '{name}' begin with the same token "
+                        f"'{self._tokenizer.decode([token])}': choose texts that differ from their first token on"
+                    )
+        return found
+
+    def _first_tokens(self, text: str) -> list[int]:
+        """First tokens of a text as it follows the prompt, with and without a space before it; a space is not one."""
+        found = []
+        for said in (text.strip(), f" {text.strip()}"):
+            whole = encode_text(self._tokenizer, self.text + said)
+            shared = tuple(whole[: len(self.ids)]) == self.ids and len(whole) > len(self.ids)
+            token = whole[len(self.ids)] if shared else encode_text(self._tokenizer, said)[0]
+            if self._tokenizer.decode([token]).strip():
+                found.append(token)
+        return found
+
+    def is_thinking(self) -> bool:
+        """Whether the prompt ends after a text that opens the subject's thinking and before one that closes it."""
+        if self._protocol.thinking is None:
+            return False
+        opened, closed = (self.text.rfind(mark) for mark in self._protocol.thinking)
+        return opened > closed

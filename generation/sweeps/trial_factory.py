@@ -13,11 +13,21 @@ from typing import Any
 
 from gnomon.data.arms import ARMS
 from gnomon.data.arms.measures import MEASURES
-from gnomon.data.records import Arm, Trial
-from gnomon.generation.engine.base import ENGINES, TORCH, EngineAnswer, EngineSubject, TrialRequest
+from gnomon.data.errors import InputError
+from gnomon.data.readings import ANSWER
+from gnomon.data.records import REPORT, Arm, Span, Trial
+from gnomon.generation.engine.base import (
+    ENGINES,
+    TORCH,
+    EngineAnswer,
+    EngineSubject,
+    ReadingRequest,
+    TrialRequest,
+)
 from gnomon.generation.engine.injection import VectorAddition
 from gnomon.generation.prompts.protocol import Protocol
 from gnomon.generation.prompts.question_protocols import condition_protocols, question_protocols
+from gnomon.generation.prompts.thinking import readable_text, split_thinking
 from gnomon.generation.prompts.tokenization import TokenizedPrompt, make_prompt
 from gnomon.generation.sweeps.trial_design import (
     PlannedProtocol,
@@ -158,11 +168,14 @@ class TrialFactory:
             each.protocol_hash: (each, make_prompt(subject.tokenizer, each, design.day))
             for each in all_protocols(design, protocols)
         }
+        for (protocol, prompt), span in product(self._said.values(), design.spans):
+            check_spans(protocol, prompt, span)
 
     def make_trials(self, planned: Sequence[PlannedTrial]) -> Iterator[Trial]:
         """Yield the trials, each as soon as it is finished."""
         for index, answer in self.engine.generate_stream(_LazyRequests(self, planned)):
-            yield make_trial(planned[index], answer, self.subject, self.vectors)
+            protocol, prompt = self._said[planned[index].condition.protocol]
+            yield make_trial(planned[index], answer, self.subject, self.vectors, protocol, prompt)
 
     def prompt_hashes(self) -> dict[str, str]:
         """Hash of the token ids of each protocol's prompt, by hash of the protocol."""
@@ -170,10 +183,9 @@ class TrialFactory:
 
     def probe_speed(self, planned: Sequence[PlannedTrial]) -> SpeedProbe:
         """Measure the speed on a few tokens of the first trials; nothing is kept."""
-        requests = [replace(self.make_request(trial), max_tokens=PROBED_TOKENS, stop=()) for trial in planned]
-        rows = min(
-            self.engine.rows or self.engine.max_rows([self.make_request(trial) for trial in planned]), len(requests)
-        )
+        asked = [self.make_request(trial) for trial in planned]
+        requests = [replace(each, max_tokens=PROBED_TOKENS if each.max_tokens else 0, stop=()) for each in asked]
+        rows = min(self.engine.rows or self.engine.max_rows(asked), len(requests))
         dict(self.engine.generate_stream(requests[:1]))  # computes the shared prompts and the set-up of the first call
         engine = self._kind.build_engine(self.subject, rows)
         engine.prepare(self.vectors)
@@ -208,9 +220,14 @@ class TrialFactory:
     def make_request(self, trial: PlannedTrial) -> TrialRequest:
         """The engine's request for a trial."""
         protocol, prompt = self._said[trial.condition.protocol]
-        addition = steering_for(trial, prompt, self.vectors)
         return TrialRequest(
-            prompt.ids, addition, trial.trial_seed, protocol.temperature, protocol.max_tokens, protocol.stop
+            prompt=prompt.ids,
+            additions=steering_for(trial, protocol, prompt, self.vectors),
+            seed=trial.trial_seed,
+            temperature=protocol.temperature,
+            max_tokens=protocol.max_tokens,
+            stop=protocol.stop,
+            readings=(ReadingRequest(ANSWER, prompt.options),) if prompt.options else (),
         )
 
 
@@ -227,15 +244,43 @@ class _LazyRequests(Sequence[TrialRequest]):
         return self._maker.make_request(self._planned[index])
 
 
+def check_spans(protocol: Protocol, prompt: TokenizedPrompt, span: Span) -> None:
+    """Check that a span of the design is one of the protocol's and can be steered.
+
+    Parameters
+    ----------
+    protocol : Protocol
+        The protocol.
+    prompt : TokenizedPrompt
+        Its prompt.
+    span : Span
+        The span.
+
+    Raises
+    ------
+    InputError
+        If the protocol has no such span.
+    """
+    try:
+        prompt.span_ranges(span)
+    except InputError as error:
+        raise InputError(f"protocol '{protocol.name}': {error}") from error
+
+
 def steering_for(
-    trial: PlannedTrial, prompt: TokenizedPrompt, vectors: Mapping[tuple[str, int], ConceptVector]
-) -> VectorAddition | None:
-    """What a trial's arm adds: vector, layer and first position; None if it adds nothing.
+    trial: PlannedTrial,
+    protocol: Protocol,
+    prompt: TokenizedPrompt,
+    vectors: Mapping[tuple[str, int], ConceptVector],
+) -> tuple[VectorAddition, ...]:
+    """What a trial's arm adds, with its layer and positions; empty if it adds nothing.
 
     Parameters
     ----------
     trial : PlannedTrial
         The trial.
+    protocol : Protocol
+        Its protocol, which may name further spans.
     prompt : TokenizedPrompt
         Prompt of its protocol.
     vectors : mapping of (str, int) to ConceptVector
@@ -243,10 +288,16 @@ def steering_for(
     """
     condition = trial.condition
     if condition.concept is None or condition.layer is None:
-        return None
-    vector = vectors[condition.concept, condition.layer]
-    direction = addition_of(condition.arm).direction(vector, trial.trial_seed)
-    return VectorAddition(condition.layer, condition.strength * direction, prompt.first_position(condition.span))
+        return ()
+    layer, vector = condition.layer, vectors[condition.concept, condition.layer]
+    delta = condition.strength * addition_of(condition.arm).direction(vector, trial.trial_seed)
+    own = [VectorAddition(layer, delta, *part) for part in prompt.span_ranges(condition.span)]
+    further = [
+        VectorAddition(layer, also.share * delta, *part)
+        for also in protocol.also
+        for part in prompt.span_ranges(also.span)
+    ]
+    return (*own, *further)
 
 
 def make_trial(
@@ -254,6 +305,8 @@ def make_trial(
     answer: EngineAnswer,
     subject: EngineSubject,
     vectors: Mapping[tuple[str, int], ConceptVector],
+    protocol: Protocol,
+    prompt: TokenizedPrompt,
 ) -> Trial:
     """The trial with its response, for the store.
 
@@ -267,6 +320,10 @@ def make_trial(
         The subject; its number of layers gives the relative depth.
     vectors : mapping of (str, int) to ConceptVector
         Concept vectors, by concept and layer; their norms give the magnitude of the addition.
+    protocol : Protocol
+        What was put to it; names the measure and how thinking is marked.
+    prompt : TokenizedPrompt
+        Its prompt.
     """
     condition = planned.condition
     depth = magnitude = None
@@ -274,15 +331,22 @@ def make_trial(
         depth = (condition.layer + 1) / subject.layers
         norm = vectors[condition.concept, condition.layer].norm
         magnitude = condition.strength * norm * addition_of(condition.arm).relative_norm
+    thinking, text = None, answer.text
+    if protocol.thinking is not None:
+        whole = readable_text(subject.tokenizer, protocol, answer.tokens, text)
+        thinking, text = split_thinking(whole, protocol.thinking, is_thinking=prompt.is_thinking)
     return Trial(
         id=planned.id,
         condition=condition,
         replicate=planned.replicate,
         seed=planned.trial_seed,
-        answer=answer.text,
+        answer=text,
         finish=answer.finish,
         tokens=len(answer.tokens),
         depth=depth,
         magnitude=magnitude,
         error=answer.error,
+        measure=REPORT if protocol.measure is None else protocol.measure.name,
+        readings=answer.readings or None,
+        thinking=thinking,
     )

@@ -147,9 +147,10 @@ class SteeredModel:
             raise GnomonError("steered model: its 'with' block is over: ask inside it")
         prompt = make_prompt(self._engine.subject.tokenizer, protocol)
         layer, delta = self._addition
-        addition = VectorAddition(layer, delta, prompt.first_position(self._span)) if steered else None
+        ranges = prompt.span_ranges(self._span) if steered else ()
+        additions = tuple(VectorAddition(layer, delta, *part) for part in ranges)
         request = TrialRequest(
-            prompt.ids, addition, seed, protocol.temperature, protocol.max_tokens, tuple(protocol.stop)
+            prompt.ids, additions, seed, protocol.temperature, protocol.max_tokens, tuple(protocol.stop)
         )
         (answer,) = self._engine.generate_all([request])
         if answer.error:

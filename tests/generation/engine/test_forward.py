@@ -50,6 +50,6 @@ def test_no_more_rows_than_said_meet_the_head_at_once(monkeypatch: pytest.Monkey
     monkeypatch.setattr(forward, "ROWS", 4)
     subject, seen = subject_of(tiny_model("llama")), []
     subject.model.lm_head.register_forward_hook(lambda _module, _args, output: seen.append(tuple(output.shape)))
-    TorchEngine(subject, 11).generate_all([TrialRequest((3, 4, 5), None, seed, 1.0, 3) for seed in range(11)])
+    TorchEngine(subject, 11).generate_all([TrialRequest((3, 4, 5), (), seed, 1.0, 3) for seed in range(11)])
     assert max(rows for rows, _, _ in seen) == 4
     assert {columns for _, columns, _ in seen} == {1}

@@ -10,7 +10,13 @@ from tiny_subjects import LAYERS, WIDTH
 from transformers import DynamicCache
 
 from gnomon.data.errors import InputError
-from gnomon.generation.engine.injection import InjectionError, VectorAddition, decoder_blocks, injection_hooks
+from gnomon.generation.engine.injection import (
+    Injection,
+    InjectionError,
+    VectorAddition,
+    decoder_blocks,
+    injection_hooks,
+)
 from gnomon.generation.subjects.loading import LoadedSubject
 
 IDS = torch.tensor([[5, 6, 7, 8, 9], [11, 12, 13, 14, 15]])
@@ -23,6 +29,11 @@ def call(model: Any, ids: torch.Tensor = IDS, **more: Any) -> Any:
         return model(input_ids=ids, **{**places, **more})
 
 
+def steered_at(injection: Injection, slot: int) -> list[int]:
+    (touched,) = injection.touched_positions(slot)
+    return list(touched)
+
+
 def hooks(model: Any) -> int:
     return sum(len(m._forward_hooks) + len(m._forward_pre_hooks) for m in model.modules())
 
@@ -32,7 +43,7 @@ def test_strength_zero_equals_no_hook(any_family: LoadedSubject) -> None:
     with injection_hooks(any_family.model, [VectorAddition(1, 0.0 * DELTA, 0)] * 2) as injection:
         steered = call(any_family.model).logits
     assert torch.equal(plain, steered)
-    assert list(injection.touched_positions(0)) == [0, 1, 2, 3, 4]
+    assert injection.touched_positions(0) == (range(5),)
 
 
 def test_a_vector_and_its_negative_cancel(any_family: LoadedSubject) -> None:
@@ -74,7 +85,7 @@ def test_positions_are_the_same_with_and_without_cache(
     cache = DynamicCache()
     with injection_hooks(tiny.model, additions) as stepped:
         call(tiny.model, IDS[:, :3], past_key_values=cache, use_cache=True)
-        assert list(stepped.touched_positions(0)) == prompt
+        assert steered_at(stepped, 0) == prompt
         for place in (3, 4):
             last = call(
                 tiny.model,
@@ -84,7 +95,7 @@ def test_positions_are_the_same_with_and_without_cache(
                 past_key_values=cache,
                 use_cache=True,
             ).logits
-    assert list(whole.touched_positions(1)) == list(stepped.touched_positions(1)) == prompt + answer
+    assert steered_at(whole, 1) == steered_at(stepped, 1) == prompt + answer
     assert torch.allclose(full[:, -1], last[:, -1], atol=1e-4)
 
 
@@ -93,8 +104,8 @@ def test_left_padding_is_never_touched_and_positions_count_a_rows_own_tokens(tin
     positions = torch.tensor([[0, 0, 0, 1, 2], [0, 1, 2, 3, 4]])
     with injection_hooks(tiny.model, [VectorAddition(1, DELTA, 0), VectorAddition(1, DELTA, 3)]) as injection:
         call(tiny.model, attention_mask=mask, position_ids=positions)
-    assert list(injection.touched_positions(0)) == [0, 1, 2]
-    assert list(injection.touched_positions(1)) == [3, 4]
+    assert steered_at(injection, 0) == [0, 1, 2]
+    assert steered_at(injection, 1) == [3, 4]
 
 
 def test_vectors_follow_their_rows_when_others_leave(tiny: LoadedSubject) -> None:
@@ -103,7 +114,7 @@ def test_vectors_follow_their_rows_when_others_leave(tiny: LoadedSubject) -> Non
         injection.select_rows([1])
         alone = call(tiny.model, IDS[1:]).logits
     assert torch.allclose(both[1], alone[0], atol=1e-4)
-    assert list(injection.touched_positions(0)) == [0, 1, 2, 3, 4]
+    assert injection.touched_positions(0) == (range(5),)
     with pytest.raises(InjectionError, match="added 10 times between positions 0 and 4"):
         injection.touched_positions(1)
 
@@ -142,7 +153,7 @@ def test_a_row_that_nothing_is_added_to_was_touched_nowhere(tiny: LoadedSubject)
     plain = call(tiny.model).logits
     with injection_hooks(tiny.model, [None, VectorAddition(1, DELTA, 0)]) as injection:
         steered = call(tiny.model).logits
-    assert list(injection.touched_positions(0)) == []
+    assert injection.touched_positions(0) == ()
     assert torch.equal(plain[0], steered[0])
     assert not torch.equal(plain[1], steered[1])
 

@@ -23,7 +23,8 @@ TOKENS = 12
 
 
 def request(prompt: tuple[int, ...] = SHORT, addition: VectorAddition | None = None, **more: Any) -> TrialRequest:
-    return TrialRequest(prompt, addition, **{"seed": 1, "temperature": 0.0, "max_tokens": TOKENS, **more})
+    additions = () if addition is None else (addition,)
+    return TrialRequest(prompt, additions, **{"seed": 1, "temperature": 0.0, "max_tokens": TOKENS, **more})
 
 
 def addition(layer: int, strength: float, start: int) -> VectorAddition:
@@ -91,7 +92,7 @@ def test_a_steered_row_equals_a_plain_loop_without_cache(any_family: LoadedSubje
 
     def steer(_module: Any, _args: Any, output: Any) -> Any:
         hidden = (output[0] if isinstance(output, tuple) else output).clone()
-        hidden[0, 3:] += row.addition.delta  # type: ignore[union-attr]
+        hidden[0, 3:] += row.additions[0].delta
         return (hidden, *output[1:]) if isinstance(output, tuple) else hidden
 
     blocks = next(m for m in any_family.model.modules() if isinstance(m, torch.nn.ModuleList) and len(m) == 4)
@@ -109,8 +110,7 @@ def test_every_span_touches_the_positions_it_says(tiny: LoadedSubject) -> None:
     for row, answer in zip(rows, TorchEngine(tiny).generate_all([request(SHORT), *rows])[1:], strict=True):
         assert answer.finish == "length"
         read_back = len(LONG) + len(answer.tokens) - 1
-        assert row.addition is not None
-        assert list(answer.touched) == list(range(row.addition.start, read_back))
+        assert answer.touched == (range(row.additions[0].start, read_back),)
 
 
 def test_strength_zero_gives_the_tokens_of_no_vector(tiny: LoadedSubject) -> None:
@@ -118,8 +118,8 @@ def test_strength_zero_gives_the_tokens_of_no_vector(tiny: LoadedSubject) -> Non
     plain = request(LONG, temperature=1.0)
     there, without = TorchEngine(tiny).generate_all([steered, plain])
     assert there.tokens == without.tokens
-    assert there.touched
-    assert not without.touched
+    assert there.touched == (range(len(LONG) + len(there.tokens) - 1),)
+    assert without.touched == ()
 
 
 def test_the_shared_prompt_is_never_steered(tiny: LoadedSubject) -> None:

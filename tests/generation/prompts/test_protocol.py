@@ -79,7 +79,10 @@ def test_any_change_changes_the_hash(tmp_path: Path, change: tuple[str, str]) ->
         (('"Now"', '"Then"'), "marker 'Then' stands 0 times"),
         (('"Now"', '"t"'), "marker 't' stands 4 times"),
         (('"generation"', '"answer"'), "span 'answer' is not known: choose from all, generation, from_marker"),
-        (('"user"', '"assistant"'), "the last message must be the user's"),
+        (
+            ('"user"', '"system"'),
+            "the last message must be the user's, so that the subject answers it, or the assistant's",
+        ),
         (('"user"', '"robot"'), "'role' out of system, user, assistant"),
         (("=", ":"), "fix that line"),
     ],

@@ -204,7 +204,7 @@ def test_a_device_that_is_not_there_is_refused_with_those_that_are(model_folder:
 def test_a_spread_subject_answers_as_one_on_one_device(model_folder: Callable[..., Path]) -> None:
     plain, spread = (load_subject("mine", str(model_folder()), device=device) for device in ("cpu", "auto"))
     vector = VectorAddition(1, torch.ones(WIDTH), 0)
-    rows = [TrialRequest((5, 6, 7), vector, 1, 1.0, 6), TrialRequest((5, 6), None, 2, 1.0, 6)]
+    rows = [TrialRequest((5, 6, 7), (vector,), 1, 1.0, 6), TrialRequest((5, 6), (), 2, 1.0, 6)]
     assert [a.tokens for a in TorchEngine(spread).generate_all(rows)] == [
         a.tokens for a in TorchEngine(plain).generate_all(rows)
     ]
@@ -213,7 +213,9 @@ def test_a_spread_subject_answers_as_one_on_one_device(model_folder: Callable[..
 
 def test_a_bfloat16_subject_answers_in_mixed_batches(model_folder: Callable[..., Path]) -> None:
     subject = load_subject("mine", str(model_folder()), dtype="bfloat16")
-    rows = [TrialRequest((5, 6, 7), VectorAddition(layer, torch.ones(WIDTH), 1), layer, 1.0, 6) for layer in range(3)]
-    answers = TorchEngine(subject, 2).generate_all([*rows, TrialRequest((5, 6), None, 2, 0.0, 6)])
+    rows = [
+        TrialRequest((5, 6, 7), (VectorAddition(layer, torch.ones(WIDTH), 1),), layer, 1.0, 6) for layer in range(3)
+    ]
+    answers = TorchEngine(subject, 2).generate_all([*rows, TrialRequest((5, 6), (), 2, 0.0, 6)])
     assert {answer.error for answer in answers} == {None}
-    assert [list(answer.touched)[:1] for answer in answers] == [[1], [1], [1], []]
+    assert [[part.start for part in answer.touched] for answer in answers] == [[1], [1], [1], []]

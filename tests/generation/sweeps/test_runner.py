@@ -133,8 +133,7 @@ def test_a_random_trial_gets_a_direction_of_its_own_and_of_the_concepts_norm(
     trials = [trial for trial in plan_trials(design, small_subject, [protocol]) if trial.condition.arm is Arm.RANDOM]
     deltas = []
     for trial in trials:
-        addition = steering_for(trial, prompt, vectors)
-        assert addition is not None
+        (addition,) = steering_for(trial, protocol, prompt, vectors)
         norm = vectors[trial.condition.concept or "", 1].norm
         expected = trial.condition.strength * random_direction(trial.trial_seed, 32, norm)
         assert torch.equal(addition.delta, expected)
@@ -207,8 +206,7 @@ def test_the_later_arms_add_the_vector_turned_and_ask_other_questions(
     added: dict[Arm, torch.Tensor] = {}
     for trial in plan_trials(later, small_subject, [protocol]):
         if (trial.condition.concept, trial.condition.strength) == ("ocean", 2.0):
-            addition = steering_for(trial, prompt, vectors)
-            assert addition is not None
+            (addition,) = steering_for(trial, protocol, prompt, vectors)
             added[trial.condition.arm] = addition.delta
     assert torch.equal(added[Arm.NEGATED], -added[Arm.INJECTION])
     assert torch.equal(added[Arm.MISMATCHED], added[Arm.INJECTION])
