@@ -191,7 +191,8 @@ class BeginningCache(Cache):
     """
 
     def __init__(self, pairs: Pairs, positions: int, layers: int) -> None:
-        super().__init__(layers=[_PrefixLayer(pair, positions) for pair in pairs or [None] * layers])
+        shared: list[Pair | None] = [*pairs] if pairs else [None] * layers
+        super().__init__(layers=[_PrefixLayer(pair, positions) for pair in shared])
 
 
 def cache_of(pairs: Pairs) -> DynamicCache:

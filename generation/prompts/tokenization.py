@@ -107,8 +107,8 @@ def render_messages(
     """
     turns = [{"role": message.role, "content": message.content} for message in messages]
     begun = messages[-1].role == "assistant"
-    how = {"add_generation_prompt": not begun, "continue_final_message": begun, "tokenize": False}
-    how |= {**(template or {}), **dated_template(tokenizer, day)}
+    how: dict[str, object] = {**(template or {}), **dated_template(tokenizer, day)}
+    how |= {"add_generation_prompt": not begun, "continue_final_message": begun, "tokenize": False}
     try:
         return run_within_limits("chat template", lambda: str(tokenizer.apply_chat_template(turns, **how)))
     except DocumentError:
