@@ -67,8 +67,9 @@ class Arm(str, metaclass=_ArmNames):
 
     Injection: the concept's vector; control: nothing; random: a random direction of the same norm; negated: the
     concept's vector with its sign reversed. Mismatched: the vector or nothing, but with a factual question whose
-    correct answer is no. `gnomon.data.arms` declares these and further ones. `list(Arm)` is all of them, in order; a
-    name is one object, so that `is` compares.
+    correct answer is no. Sham: the concept's vector at strength 0; shuffled: its coordinates in random order; swapped:
+    another concept's vector, of the same norm. `gnomon.data.arms` declares these and further ones. `list(Arm)` is all
+    of them, in order; a name is one object, so that `is` compares.
 
     Parameters
     ----------

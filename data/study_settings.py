@@ -10,11 +10,14 @@ from gnomon.data.errors import StoreError
 from gnomon.data.raters import TruthRule
 from gnomon.data.records import RaterKind
 from gnomon.data.storage.store import Store
-from gnomon.data.storage.stored_settings import COUNTS
+from gnomon.data.storage.stored_settings import COUNTS, SubjectAxes
 
 
 class PlannedDesign(BaseModel):
-    """Conditions that the study plans, each axis a list of its values; empty where the study has no design."""
+    """Conditions that the study plans, each axis a list of its values; empty where the study has no design.
+
+    `subjects` are models with layers or strengths of their own, by name.
+    """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -25,6 +28,13 @@ class PlannedDesign(BaseModel):
     spans: tuple[str, ...] = ()
     protocols: tuple[str, ...] = ()
     replicates: dict[str, int] = Field(default_factory=dict)
+    subjects: dict[str, SubjectAxes] = Field(default_factory=dict)
+
+    def planned_doses(self, subject: str) -> dict[int, tuple[float, ...]]:
+        """Strengths planned for a model, by layer."""
+        if subject in self.subjects:
+            return dict(self.subjects[subject].doses)
+        return dict.fromkeys(self.layers, self.strengths)
 
 
 class StudySettings(BaseModel):

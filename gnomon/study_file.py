@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from datetime import date
+from math import isfinite, nan
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -43,6 +44,9 @@ from gnomon.judging.config import JudgeConfig
 from gnomon.stats.model.priors import Priors
 
 FILE = "study.toml"
+STRENGTH_TEXT = re.compile(r"\s*([-+]?[0-9]*\.?[0-9]+(?:[eE][-+]?[0-9]+)?)\s+of\s+(residual|limit)\s*")
+Depth = Annotated[float, Field(gt=0, le=1)]
+StrengthUnit = Literal["vector", "residual", "limit"]
 ListedConcept = Annotated[str, Field(pattern=r"^[^A-Z\s][^A-Z]{0,99}$")]
 Concept = Annotated[str, Field(pattern=r"^[a-z][a-z -]{0,40}$")]
 
@@ -53,12 +57,46 @@ class StudyTable(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
+class PlannedStrength(RootModel[float | str]):
+    """A strength as a study file writes it: a multiple of the vector, "0.5 of residual" or "0.5 of limit"."""
+
+    model_config = ConfigDict(frozen=True, allow_inf_nan=False)
+
+    @field_validator("root", mode="before")
+    @classmethod
+    def _known_form(cls, given: object) -> object:
+        if isinstance(given, bool) or not isinstance(given, int | float | str):
+            raise ValueError('is no strength: write a finite number, "0.5 of residual" or "0.5 of limit"')
+        if isinstance(given, str) and STRENGTH_TEXT.fullmatch(given):
+            return given
+        try:
+            number = float(given)
+        except (ValueError, OverflowError):
+            number = nan
+        if not isfinite(number):
+            raise ValueError(f'\'{given}\' is no strength: write a finite number, "0.5 of residual" or "0.5 of limit"')
+        return number
+
+    @property
+    def number(self) -> float:
+        """The number that it begins with."""
+        found = STRENGTH_TEXT.fullmatch(self.root) if isinstance(self.root, str) else None
+        return float(found[1]) if found else float(self.root)
+
+    @property
+    def unit(self) -> StrengthUnit:
+        """What the number is a multiple of: the vector, the residual stream's norm, or the limit of coherence."""
+        found = STRENGTH_TEXT.fullmatch(self.root) if isinstance(self.root, str) else None
+        return "vector" if found is None else "residual" if found[2] == "residual" else "limit"
+
+
 class SubjectSpec(StudyTable):
     """A model to steer: `model` is `embedded`, a hub name, a folder or a GGUF file.
 
     `device` is a torch device, or `auto` to distribute the model over all; by default a GPU if there is one.
     `pickled_weights` and `trust_remote_code` allow files that can run code of the model's authors; both are off by
-    default.
+    default. `layers`, `depths` and `strengths` take the place of the design's for this model; layers or depths, where
+    one of the two is given, of both.
     """
 
     name: str = Field(min_length=1, max_length=200)
@@ -70,6 +108,14 @@ class SubjectSpec(StudyTable):
     device: str | None = None
     pickled_weights: bool = False
     trust_remote_code: bool = False
+    layers: list[int] | None = Field(default=None, min_length=1)
+    depths: list[Depth] | None = Field(default=None, min_length=1)
+    strengths: list[PlannedStrength] | None = Field(default=None, min_length=1)
+
+    @property
+    def has_axes(self) -> bool:
+        """Whether it has layers, depths or strengths of its own."""
+        return not (self.layers is None and self.depths is None and self.strengths is None)
 
 
 class ReplicateSpec(RootModel[dict[Arm, PositiveInt]]):
@@ -89,10 +135,12 @@ class ReplicateSpec(RootModel[dict[Arm, PositiveInt]]):
 class ExclusionSpec(StudyTable):
     """Conditions that are not planned: those that agree with all values given here."""
 
+    subject: str | None = None
     arm: Arm | None = None
     concept: str | None = None
     layer: int | None = None
-    strength: float | None = None
+    depth: float | None = None
+    strength: PlannedStrength | None = None
     span: Span | None = None
     protocol: str | None = None
 
@@ -105,17 +153,43 @@ class VectorSpec(StudyTable):
 
 
 class DesignSpec(StudyTable):
-    """The axes of a sweep: their product is planned."""
+    """The axes of a sweep: their product is planned.
+
+    `layers` are blocks from 0 and the same for every model; `depths` are shares of a model's blocks, in (0, 1], and are
+    resolved for each model (`gnomon.chain.subject_axes`). A study may have both.
+    """
 
     concepts: list[Concept] = Field(min_length=1)
-    layers: list[int] = Field(min_length=1)
-    strengths: list[float] = Field(min_length=1)
+    layers: list[int] = Field(default_factory=list, min_length=1)
+    depths: list[Depth] = Field(default_factory=list, min_length=1)
+    strengths: list[PlannedStrength] = Field(min_length=1)
     arms: list[Arm] = Field(default_factory=lambda: [Arm.INJECTION, Arm.CONTROL, Arm.RANDOM], min_length=1)
     spans: list[Span] = Field(default_factory=lambda: [Span.GENERATION], min_length=1)
     protocols: list[str] = Field(default_factory=lambda: ["plain"], min_length=1)
     replicates: ReplicateSpec = Field(default_factory=lambda: ReplicateSpec.model_validate({}))
     exclude: list[ExclusionSpec] = Field(default_factory=list)
     vectors: VectorSpec = VectorSpec()
+
+    @model_validator(mode="after")
+    def _one_unit(self) -> DesignSpec:
+        if not self.layers and not self.depths:
+            raise ValueError("it names neither layers nor depths: write 'layers' or 'depths'")
+        units = {strength.unit for strength in self.strengths}
+        if len(units) > 1:
+            raise ValueError("strengths: write all as multiples of the vector, all 'of residual' or all 'of limit'")
+        if units == {"residual"} and self.vectors.scale != "matched" and "scale" in self.vectors.model_fields_set:
+            raise ValueError("strengths 'of residual' need vectors of the residual stream's norm: leave 'scale' out")
+        return self
+
+    @property
+    def strength_unit(self) -> StrengthUnit:
+        """What its strengths are multiples of."""
+        return self.strengths[0].unit
+
+    @property
+    def vector_scale(self) -> str:
+        """Scale of its vectors: that of the residual stream where its strengths are shares of that."""
+        return "matched" if self.strength_unit == "residual" else self.vectors.scale
 
     @field_validator("concepts")
     @classmethod
@@ -248,6 +322,8 @@ class StudyFile(StudyTable):
     def _whole(self) -> StudyFile:
         if self.counts is None and not self.imported and not (self.subjects and self.design):
             raise ValueError('a study needs [[subjects]] and [design], or counts = "published", or imported = true')
+        if self.design is not None:
+            self._check_axes(self.design)
         if self.listed is not None and self.design is not None:
             raise ValueError("concepts stands in [design] of this study: leave the other list out")
         for kind, names in (("subject", [s.name for s in self.subjects]), ("judge", [j.name for j in self.judges])):
@@ -259,6 +335,19 @@ class StudyFile(StudyTable):
         if unknown := [name for name in self.fit.judges if name not in known]:
             raise ValueError(f"fit.judges names '{unknown[0]}', which is not among [[judges]]")
         return self
+
+    def _check_axes(self, design: DesignSpec) -> None:
+        """Models' own axes are in the design's unit, and exclusions name models and depths that there are."""
+        names = [spec.name for spec in self.subjects]
+        for spec in self.subjects:
+            if spec.strengths is not None and {one.unit for one in spec.strengths} != {design.strength_unit}:
+                raise ValueError(f"subject '{spec.name}': its strengths are in another unit than the design's")
+        depths = {depth for table in (design, *self.subjects) for depth in table.depths or ()}
+        for rule in design.exclude:
+            if rule.subject is not None and rule.subject not in names:
+                raise ValueError(f"exclude names the subject '{rule.subject}', which is not among [[subjects]]")
+            if rule.depth is not None and rule.depth not in depths:
+                raise ValueError(f"exclude names the depth {rule.depth:g}, which the design does not have")
 
     def concept_names(self) -> list[str]:
         """The closed list of concepts for judges and raters; empty if the file has none."""

@@ -8,6 +8,7 @@ model's terms, estimates, charts. A further arm is one `register_arm`; knows not
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -20,6 +21,8 @@ NOTHING = "none"
 """The addition of an arm in which no vector is added."""
 CONCEPT = "concept"
 """The addition of an arm in which the concept's vector is added as it is."""
+ADDED_CONCEPT = "added_concept"
+"""Key of a stored vector that is another concept's than its own: the name of that concept."""
 EVENT_RATE = "event_rate_"
 """Before an arm's name: the share of its trials in which the event happens, by itself."""
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
@@ -58,6 +61,11 @@ class ArmSpec:
         What is asked: a registered measure (`gnomon.data.arms.measures`).
     aliases : tuple of str
         Further words by which imported tables may call it.
+    fixed_strength : float or None
+        The strength of all its conditions, whatever strengths a design has; None where it takes the design's.
+    in_rubric_hash : bool
+        Whether `described` is part of the hash of informed rubrics. False for arms of the house that came after the
+        rubrics: judges keep their versions, and a test keeps their words.
 
     Raises
     ------
@@ -74,6 +82,8 @@ class ArmSpec:
     default_replicates: int = 5
     measure: str = REPORT
     aliases: tuple[str, ...] = ()
+    fixed_strength: float | None = None
+    in_rubric_hash: bool = True
 
     def __post_init__(self) -> None:
         """Check the values."""
@@ -104,6 +114,10 @@ class ArmSpec:
     def counts_identified(self) -> bool:
         """Whether the event is that the injected concept is named."""
         return self.event is ArmEvent.IDENTIFIED
+
+    def strengths_of(self, planned: Iterable[float]) -> tuple[float, ...]:
+        """Strengths of its conditions in a design that plans these."""
+        return tuple(planned) if self.fixed_strength is None else (self.fixed_strength,)
 
 
 ARMS: Registry[ArmSpec] = Registry("arm", "gnomon.arms")
@@ -164,6 +178,39 @@ register_arm(
         measure=YES_NO,
     )
 )
+register_arm(
+    ArmSpec(
+        "sham",
+        "sham",
+        "a vector of zeros was added, which changes nothing.",
+        "#999999",
+        fixed_strength=0.0,
+        in_rubric_hash=False,
+    )
+)
+register_arm(
+    ArmSpec(
+        "shuffled",
+        "shuffled vector",
+        "the vector of the concept '{concept}' was added with its coordinates in random order, so that it stands for "
+        "no concept.",
+        "#E69F00",
+        addition="shuffled",
+        in_rubric_hash=False,
+        aliases=("permuted",),
+    )
+)
+register_arm(
+    ArmSpec(
+        "swapped",
+        "other concept",
+        "the vector of another concept than '{concept}' was added.",
+        "#56B4E9",
+        addition="swapped",
+        in_rubric_hash=False,
+        aliases=("other_concept",),
+    )
+)
 
 
 Arm.declarations = ARMS
@@ -187,6 +234,15 @@ def steered_arms() -> list[str]:
 def identified_arms() -> list[str]:
     """Names of the arms in which naming the injected concept is the event."""
     return [name for name, spec in ARMS.items() if spec.counts_identified]
+
+
+def fixed_strengths() -> dict[float, list[str]]:
+    """Names of the arms whose conditions all have one strength, by that strength."""
+    found: dict[float, list[str]] = {}
+    for name, spec in ARMS.items():
+        if spec.fixed_strength is not None:
+            found.setdefault(spec.fixed_strength, []).append(name)
+    return found
 
 
 def arm_aliases() -> dict[str, str]:

@@ -10,12 +10,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
-from pydantic import BaseModel, ConfigDict, JsonValue
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 from sqlalchemy import ColumnElement, Connection, and_, false, func, not_, or_, select
 
-from gnomon.data.arms import judged_arms, measured_arms
+from gnomon.data.arms import ADDED_CONCEPT, fixed_strengths, judged_arms, measured_arms
 from gnomon.data.records import GENERATED, REPORT
 from gnomon.data.storage.store import Store
+from gnomon.data.storage.stored_settings import SubjectAxes
 from gnomon.data.storage.tables import trials, vectors
 
 SCOPE = "scope"
@@ -37,6 +38,10 @@ class DesignScope(BaseModel):
         How concept vectors are made, as their recipes say.
     exclude : tuple of dict
         Conditions that are not planned: values by axis.
+    subjects : dict of str to SubjectAxes
+        Models with layers or strengths of their own, in place of `layers` and `strengths`.
+    unresolved : tuple of str
+        Models whose layers or strengths are not known yet: none of them is outside.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -51,6 +56,13 @@ class DesignScope(BaseModel):
     method: str
     normalisation: str
     exclude: tuple[dict[str, tuple[str | int | float, ...]], ...] = ()
+    subjects: dict[str, SubjectAxes] = Field(default_factory=dict)
+    unresolved: tuple[str, ...] = ()
+
+    def to_setting(self) -> dict[str, JsonValue]:
+        """As the study's settings hold it: what studies of other versions lack is left out where it is empty."""
+        later = {name for name in ("subjects", "unresolved") if not getattr(self, name)}
+        return self.model_dump(mode="json", exclude=later)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +148,7 @@ def _outside_condition(connection: Connection, scope: DesignScope) -> ColumnElem
         trial.study_seed == scope.seed,
         trial.arm.in_(scope.arms),
         or_(trial.concept.is_(None), trial.concept.in_(scope.concepts)),
-        or_(trial.layer.is_(None), and_(trial.layer.in_(scope.layers), trial.strength.in_(scope.strengths))),
+        or_(trial.layer.is_(None), _planned_site(scope)),
         trial.span.in_(scope.spans),
         *(not_(_rule_condition(rule)) for rule in scope.exclude),
     ]
@@ -147,16 +159,52 @@ def _outside_condition(connection: Connection, scope: DesignScope) -> ColumnElem
     return and_(design_trials(), trial.source == GENERATED, trial.subject.in_(steered), not_(and_(*planned)))
 
 
+def _planned_site(scope: DesignScope) -> ColumnElement[bool]:
+    """Trials at a layer and strength that the design plans for their model."""
+    trial = trials.c
+    common = and_(trial.layer.in_(scope.layers), _planned_strength(scope.strengths))
+    if not scope.subjects and not scope.unresolved:
+        return common
+    own = [
+        and_(
+            trial.subject == name,
+            or_(false(), *(and_(trial.layer.in_(at), _planned_strength(of)) for of, at in _sites_of(axes).items())),
+        )
+        for name, axes in scope.subjects.items()
+    ]
+    others = and_(trial.subject.not_in([*scope.subjects, *scope.unresolved]), common)
+    return or_(others, trial.subject.in_(scope.unresolved), *own)
+
+
+def _sites_of(axes: SubjectAxes) -> dict[tuple[float, ...], list[int]]:
+    """Layers of a model by the strengths that they have in common."""
+    found: dict[tuple[float, ...], list[int]] = {}
+    for layer, strengths in axes.doses.items():
+        found.setdefault(strengths, []).append(layer)
+    return found
+
+
+def _planned_strength(strengths: Sequence[float]) -> ColumnElement[bool]:
+    """Trials of one of the strengths; those of arms with a strength of their own have that one."""
+    fixed = fixed_strengths()
+    own = [and_(trials.c.arm.in_(arms), trials.c.strength == strength) for strength, arms in fixed.items()]
+    named = [arm for arms in fixed.values() for arm in arms]
+    return or_(and_(trials.c.arm.not_in(named), trials.c.strength.in_(strengths)), *own)
+
+
 def _rule_condition(rule: dict[str, tuple[str | int | float, ...]]) -> ColumnElement[bool]:
     """Trials that agree with an exclusion; one without a vector has only an arm and a protocol."""
     agrees = [trials.c[axis].in_(values) for axis, values in rule.items()]
-    if rule.keys() - {"arm", "protocol"}:
+    if rule.keys() - {"arm", "protocol", "subject"}:
         agrees.append(trials.c.layer.is_not(None))
     return func.coalesce(and_(*agrees), false())
 
 
 def _vectors_of_others(connection: Connection, scope: DesignScope) -> Sequence[str]:
-    """Hashes of vectors whose recipe is not that of the design; additions go with the concept's vector they are of."""
+    """Hashes of vectors whose recipe is not that of the design, or that are of a concept that it no longer lists.
+
+    Additions go with the concept's vector they are of.
+    """
     content = vectors.c.content
     method, scale = content["method"].as_string(), content["normalisation"].as_string()
     rows = connection.execute(select(vectors.c.hash, method, scale)).all()
@@ -164,7 +212,10 @@ def _vectors_of_others(connection: Connection, scope: DesignScope) -> Sequence[s
     others = {hash_ for hash_, _, norm in rows if norm is not None} - mine
     derived = select(vectors.c.hash, content).where(scale.is_(None))
     for hash_, recipe in connection.execute(derived):
-        if isinstance(recipe, dict) and others.intersection(map(_text, recipe.values())):
+        if not isinstance(recipe, dict):
+            continue
+        unlisted = recipe.get(ADDED_CONCEPT, scope.concepts[0]) not in scope.concepts
+        if unlisted or others.intersection(map(_text, recipe.values())):
             others.add(hash_)
     return sorted(others)
 

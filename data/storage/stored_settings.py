@@ -4,10 +4,18 @@ from __future__ import annotations
 
 from typing import Literal, TypedDict
 
-from pydantic import JsonValue
+from pydantic import BaseModel, ConfigDict, JsonValue
 
 COUNTS = "counts"
 """Kind of a study that holds published counts and no trials."""
+
+
+class SubjectAxes(BaseModel):
+    """Layers and strengths that a design plans for one model: by layer, from 0, its strengths."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    doses: dict[int, tuple[float, ...]]
 
 
 class StoredSettings(TypedDict, total=False):

@@ -7,8 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from itertools import product
-from math import prod
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -18,9 +17,10 @@ from gnomon.data.errors import InputError
 from gnomon.data.foreign_documents.bounds import CONDITIONS, TRIALS
 from gnomon.data.foreign_documents.chat_templates import PROMPT_DATE
 from gnomon.data.records import Arm, Condition, Span, trial_seed
-from gnomon.generation.vectors.additions import vector_hash
+from gnomon.generation.vectors.additions import added_hashes, check_additions, takes_another
 from gnomon.generation.vectors.vector_spec import PLAIN, VectorMethod
 
+Choice = TypeVar("Choice", str, str | None)
 DENSE = 4_000
 """Most conditions that are ordered by a matrix: the last bits of its sums decide the order of equal conditions."""
 
@@ -45,8 +45,9 @@ class SweepDesign:
     protocol; one of an arm that adds nothing is a protocol only. An arm with questions of its own
     (mismatched) may have both, the latter as its baseline, each replicate with another question. Without `spans`, each
     protocol's own is used. `exclude` leaves out conditions: each entry names values of some axes, and conditions that
-    agree with all of them are not planned. `listed` are all concepts of the study, `concepts` those that are injected.
-    `day` is what a chat template that prints today's date prints.
+    agree with all of them are not planned. `layer_strengths` are the strengths of layers that have others than
+    `strengths`, which then holds all of them. `listed` are all concepts of the study, `concepts` those that are
+    injected. `day` is what a chat template that prints today's date prints.
     """
 
     concepts: tuple[str, ...]
@@ -61,11 +62,23 @@ class SweepDesign:
     vectors: VectorMethod = PLAIN
     listed: tuple[str, ...] = ()
     day: date = PROMPT_DATE
+    layer_strengths: Mapping[int, tuple[float, ...]] = field(default_factory=dict)
+
+    def strengths_at(self, layer: int) -> tuple[float, ...]:
+        """Strengths of a layer."""
+        return self.layer_strengths.get(layer, self.strengths)
 
     @property
     def closed_list(self) -> tuple[str, ...]:
         """The study's concepts, from which questions choose: `listed`, by default `concepts`."""
         return self.listed or self.concepts
+
+    @property
+    def vector_concepts(self) -> tuple[str, ...]:
+        """Concepts whose vectors its arms add: those that are injected, and where an arm adds others', all."""
+        if any(takes_another(arm) for arm in self.arms):
+            return tuple(dict.fromkeys((*self.concepts, *self.closed_list)))
+        return self.concepts
 
 
 @dataclass(frozen=True)
@@ -116,7 +129,7 @@ def planned_conditions(
     protocols : sequence of PlannedProtocol
         Metadata of the design's protocols.
     vectors : mapping of (str, int) to str
-        Hashes of the concept vectors, by concept and layer.
+        Hashes of the concept vectors, by concept and layer; of `closed_list` where an arm adds that of another concept.
 
     Returns
     -------
@@ -133,17 +146,19 @@ def planned_conditions(
     for arm, said in product(design.arms, protocols):
         number = design.replicates.get(arm, 0)
         for place, (span, concept, layer, strength) in enumerate(_condition_axes(design, arm, said)):
-            vector = None if concept is None or layer is None else vectors[concept, layer]
-            hash_ = vector_hash(arm, vector) if vector else None
-            for protocol, replicates in (
-                _question_counts(said.question_hashes(arm, concept), place, number)
+            added: Sequence[str | None] = [None]
+            if concept is not None and layer is not None:
+                added = added_hashes(arm, concept, layer, design.closed_list, vectors)
+            for protocol, asked in (
+                _spread_counts(said.question_hashes(arm, concept), place, number)
                 if MEASURES.find(ARMS[arm].measure).ask
                 else [(said.hash, number)]
             ):
-                condition = Condition(
-                    subject, revision, arm, concept, layer, float(strength), span, protocol, hash_, design.seed
-                )
-                made.append((condition, replicates))
+                for hash_, replicates in _spread_counts(added, 0, asked):
+                    condition = Condition(
+                        subject, revision, arm, concept, layer, float(strength), span, protocol, hash_, design.seed
+                    )
+                    made.append((condition, replicates))
     return made
 
 
@@ -157,22 +172,26 @@ def _condition_axes(
         yield spans[0], None, None, 0.0
     if not ARMS[arm].is_steered:
         return
-    for span, layer, strength, concept in product(spans, design.layers, design.strengths, design.concepts):
-        axes = {"arm": arm, "protocol": said.name, "span": span}
-        if not _is_excluded(design, **axes, layer=layer, strength=strength, concept=concept):
-            yield span, concept, layer, strength
+    for span, layer in product(spans, design.layers):
+        for strength, concept in product(ARMS[arm].strengths_of(design.strengths_at(layer)), design.concepts):
+            axes = {"arm": arm, "protocol": said.name, "span": span}
+            if not _is_excluded(design, **axes, layer=layer, strength=strength, concept=concept):
+                yield span, concept, layer, strength
 
 
 def _is_excluded(design: SweepDesign, **axes: Any) -> bool:
     return any(all(key in axes and axes[key] == value for key, value in rule.items()) for rule in design.exclude)
 
 
-def _question_counts(asked: Sequence[str], place: int, number: int) -> list[tuple[str, int]]:
-    """Hashes of the questions that a condition's replicates are asked, with their numbers.
+def _spread_counts(choices: Sequence[Choice], place: int, number: int) -> list[tuple[Choice, int]]:
+    """Questions (or vectors) of a condition's replicates, by their hashes, with their numbers.
 
-    Each condition continues where the previous one ended, so that few replicates do not mean few questions.
+    Each condition continues where the previous one ended, so that few replicates do not mean few questions. With one
+    choice, it has all replicates, none included.
     """
-    chosen = Counter(asked[(place * number + one) % len(asked)] for one in range(number))
+    if len(choices) == 1:
+        return [(choices[0], number)]
+    chosen = Counter(choices[(place * number + one) % len(choices)] for one in range(number))
     return list(chosen.items())
 
 
@@ -196,13 +215,14 @@ def check_design(design: SweepDesign) -> None:
             _check_excluded(design, key, value)
     if any(number < 0 for number in design.replicates.values()):
         raise InputError("design: 'replicates' holds a negative number: write 0 or more")
+    check_additions(design.arms, design.closed_list)
     _check_size(design)
 
 
 def _check_size(design: SweepDesign) -> None:
     """Bound the conditions and trials, those that `exclude` leaves out included, before any is built."""
-    values = (design.spans or (None,), design.layers, design.strengths, design.concepts)
-    steered = prod(len(axis) for axis in values)
+    sites = sum(len(design.strengths_at(layer)) for layer in design.layers)
+    steered = len(design.spans or (None,)) * sites * len(design.concepts)
     sizes = {arm: len(design.protocols) * (1 + ARMS[arm].is_steered * steered) for arm in design.arms}
     CONDITIONS.check(sum(sizes.values()), "design")
     TRIALS.check(sum(size * design.replicates.get(arm, 0) for arm, size in sizes.items()), "design")

@@ -11,7 +11,7 @@ from functools import partial
 from itertools import product
 from typing import Any
 
-from gnomon.data.arms import ARMS
+from gnomon.data.arms import ADDED_CONCEPT, ARMS
 from gnomon.data.arms.measures import MEASURES
 from gnomon.data.errors import InputError
 from gnomon.data.readings import ANSWER
@@ -38,7 +38,7 @@ from gnomon.generation.sweeps.trial_design import (
     check_design,
     planned_conditions,
 )
-from gnomon.generation.vectors.additions import addition_of
+from gnomon.generation.vectors.additions import addition_of, steering_direction
 from gnomon.generation.vectors.concept_vectors import (
     ConceptVector,
     check_layers,
@@ -97,7 +97,7 @@ def plan_trials(design: SweepDesign, subject: Any, protocols: Sequence[Protocol]
     said = [PlannedProtocol(p.name, p.protocol_hash, p.span, partial(_question_hashes, design, p)) for p in protocols]
     hashes = {
         (concept, layer): recipe_hash(subject.revision, concept, layer, design.vectors)
-        for concept in design.concepts
+        for concept in design.vector_concepts
         for layer in design.layers
     }
     return balanced_order(planned_conditions(design, subject.name, subject.revision, said, hashes))
@@ -160,7 +160,9 @@ class TrialFactory:
         steered = any(ARMS[arm].is_steered for arm in design.arms)
         if vectors is None:
             vectors = (
-                self._kind.engine_vectors(subject, design.concepts, design.layers, design.vectors) if steered else {}
+                self._kind.engine_vectors(subject, design.vector_concepts, design.layers, design.vectors)
+                if steered
+                else {}
             )
         self.vectors: Mapping[tuple[str, int], ConceptVector] = vectors
         self.engine.prepare(self.vectors)
@@ -199,23 +201,20 @@ class TrialFactory:
         additions = [addition_of(arm) for arm in self.design.arms if ARMS[arm].is_steered]
         beside = pairwise_cosines(self.vectors)
         for place, vector in self.vectors.items():
+            own = {**vector.recipe, "sha256": vector.sha256, **vector.about, "cosines": beside[place]}
+            others = [other for there, other in self.vectors.items() if there[1] == place[1] and there != place]
             for addition in additions:
-                content: Mapping[str, object] = {
-                    **vector.recipe,
-                    "sha256": vector.sha256,
-                    **vector.about,
-                    "cosines": beside[place],
-                }
-                if addition.recipe is not None:
-                    content = addition.recipe(vector.hash)
-                yield VectorRecord(
-                    hash=addition.vector_hash(vector.hash),
-                    subject=self.subject.name,
-                    concept=vector.concept,
-                    layer=vector.layer,
-                    norm=vector.norm,
-                    content=content,
-                )
+                for other in others if addition.of_another else [None]:
+                    recipe = addition.added_recipe(vector.hash, other and other.hash)
+                    named = {ADDED_CONCEPT: other.concept} if other else {}
+                    yield VectorRecord(
+                        hash=addition.vector_hash(vector.hash, other and other.hash),
+                        subject=self.subject.name,
+                        concept=vector.concept,
+                        layer=vector.layer,
+                        norm=vector.norm,
+                        content=own if recipe is None else {**recipe, **named},
+                    )
 
     def make_request(self, trial: PlannedTrial) -> TrialRequest:
         """The engine's request for a trial."""
@@ -289,8 +288,10 @@ def steering_for(
     condition = trial.condition
     if condition.concept is None or condition.layer is None:
         return ()
-    layer, vector = condition.layer, vectors[condition.concept, condition.layer]
-    delta = condition.strength * addition_of(condition.arm).direction(vector, trial.trial_seed)
+    layer = condition.layer
+    place = condition.concept, layer
+    direction = steering_direction(condition.arm, place, condition.vector, trial.trial_seed, vectors)
+    delta = condition.strength * direction
     own = [VectorAddition(layer, delta, *part) for part in prompt.span_ranges(condition.span)]
     further = [
         VectorAddition(layer, also.share * delta, *part)

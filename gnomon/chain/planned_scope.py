@@ -4,17 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from pydantic import JsonValue
 
+from gnomon.chain.subject_axes import (
+    excluded_conditions,
+    has_subject_axes,
+    stored_layer_counts,
+    stored_limits,
+    subject_axes,
+)
 from gnomon.data.arms import ARMS
 from gnomon.data.arms.measures import MEASURES
-from gnomon.data.errors import UserError
+from gnomon.data.errors import InputError, UserError
 from gnomon.data.storage.design_scope import DesignScope
-from gnomon.study_file import DesignSpec, ExclusionSpec, StudyFile
+from gnomon.data.storage.store import Store
+from gnomon.data.storage.stored_settings import SubjectAxes
+from gnomon.study_file import DesignSpec, StudyFile
 
 
-def planned_scope(file: StudyFile, folder: Path) -> dict[str, JsonValue]:
+def planned_scope(
+    file: StudyFile, folder: Path, store: Store | None = None, layers: Mapping[str, int] | None = None
+) -> dict[str, JsonValue]:
     """What figures are restricted to, as a setting; empty for a study without a design of its own.
 
     Parameters
@@ -23,6 +35,10 @@ def planned_scope(file: StudyFile, folder: Path) -> dict[str, JsonValue]:
         The study file.
     folder : Path
         The study's folder, where protocols in files lie.
+    store : Store, optional
+        The study's store, which knows the layers of models that it has trials of, and their limits of coherence.
+    layers : mapping of str to int, optional
+        Numbers of layers of models that are loaded.
     """
     if file.design is None or file.imported or file.counts:
         return {}
@@ -30,19 +46,72 @@ def planned_scope(file: StudyFile, folder: Path) -> dict[str, JsonValue]:
 
     design = file.design
     hashes = _protocol_hashes(file, design, folder)
+    axes, unresolved, counts = known_axes(file, store, layers)
+    absolute = design.strength_unit != "limit"
     scope = DesignScope(
         seed=file.seed,
         arms=tuple(map(str, design.arms)),
         concepts=tuple(design.concepts),
         layers=tuple(design.layers),
-        strengths=tuple(design.strengths),
+        strengths=tuple(one.number for one in design.strengths) if absolute else (),
         spans=tuple(map(str, design.spans)),
         protocols=None if hashes is None else tuple(dict.fromkeys(one for every in hashes.values() for one in every)),
         method=METHODS[design.vectors.method],
-        normalisation=SCALES[design.vectors.scale],
-        exclude=tuple(_excluded_values(rule, hashes or {}) for rule in design.exclude),
+        normalisation=SCALES[design.vector_scale],
+        exclude=tuple(
+            _excluded_values(rule, hashes or {})
+            for rule in _common_rules(file, design)
+            + [
+                {**rule, "subject": spec.name}
+                for spec in file.subjects
+                if spec.name in axes
+                for rule in excluded_conditions(design, spec, axes[spec.name], counts.get(spec.name))
+            ]
+        ),
+        subjects=axes,
+        unresolved=unresolved,
     )
-    return scope.model_dump(mode="json")
+    return scope.to_setting()
+
+
+def known_axes(
+    file: StudyFile, store: Store | None, layers: Mapping[str, int] | None = None
+) -> tuple[dict[str, SubjectAxes], tuple[str, ...], dict[str, int]]:
+    """Layers and strengths of models that may have others than the design's own lists.
+
+    Parameters
+    ----------
+    file : StudyFile
+        The study file.
+    store : Store or None
+        The study's store; None where it is not asked.
+    layers : mapping of str to int, optional
+        Numbers of layers of models that are loaded.
+
+    Returns
+    -------
+    tuple of (dict of str to SubjectAxes, tuple of str, dict of str to int)
+        By model its axes; models whose axes are not known yet; numbers of layers.
+    """
+    if file.design is None or not has_subject_axes(file):
+        return {}, (), {}
+    counts = {**({} if store is None else stored_layer_counts(store)), **(layers or {})}
+    axes: dict[str, SubjectAxes] = {}
+    unresolved = []
+    for spec in file.subjects:
+        limits = {} if store is None else stored_limits(store, file, spec.name)
+        try:
+            axes[spec.name] = subject_axes(file.design, spec, counts.get(spec.name), limits)
+        except InputError:
+            unresolved.append(spec.name)
+    return axes, tuple(unresolved), counts
+
+
+def _common_rules(file: StudyFile, design: DesignSpec) -> list[dict[str, object]]:
+    """Exclusions as the file writes them, where all models have the design's own layers and strengths."""
+    if has_subject_axes(file):
+        return []
+    return [rule.model_dump(exclude_none=True, mode="json") for rule in design.exclude]
 
 
 def _protocol_hashes(file: StudyFile, design: DesignSpec, folder: Path) -> dict[str, tuple[str, ...]] | None:
@@ -63,7 +132,35 @@ def _protocol_hashes(file: StudyFile, design: DesignSpec, folder: Path) -> dict[
 
 
 def _excluded_values(
-    rule: ExclusionSpec, hashes: Mapping[str, tuple[str, ...]]
+    rule: Mapping[str, Any], hashes: Mapping[str, tuple[str, ...]]
 ) -> dict[str, tuple[str | int | float, ...]]:
-    given = rule.model_dump(exclude_none=True, mode="json")
-    return {axis: hashes.get(value, (value,)) if axis == "protocol" else (value,) for axis, value in given.items()}
+    return {axis: hashes.get(value, (value,)) if axis == "protocol" else (value,) for axis, value in rule.items()}
+
+
+def planned_design(
+    file: StudyFile, store: Store | None, layers: Mapping[str, int] | None = None
+) -> dict[str, JsonValue]:
+    """The design as the study's settings hold it, with what is known of models' own layers and strengths.
+
+    Parameters
+    ----------
+    file : StudyFile
+        The study file; it has a design.
+    store : Store or None
+        The study's store.
+    layers : mapping of str to int, optional
+        Numbers of layers of models that are loaded.
+    """
+    assert file.design is not None
+    held: dict[str, JsonValue] = file.design.model_dump(mode="json")
+    if not has_subject_axes(file):
+        return {**held, "strengths": [one.number for one in file.design.strengths]}
+    axes, unresolved, _ = known_axes(file, store, layers)
+    nothing = SubjectAxes(doses={})
+    known = {**axes, **dict.fromkeys(unresolved, nothing)}
+    absolute = file.design.strength_unit != "limit"
+    return {
+        **held,
+        "strengths": [one.number for one in file.design.strengths] if absolute else [],
+        "subjects": {name: each.model_dump(mode="json") for name, each in known.items()},
+    }

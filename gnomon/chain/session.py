@@ -12,8 +12,9 @@ from typing import Any
 from pydantic import JsonValue
 from sqlalchemy import select
 
-from gnomon.chain.planned_scope import planned_scope
+from gnomon.chain.planned_scope import planned_design, planned_scope
 from gnomon.chain.progress import SILENT, ProgressListener
+from gnomon.chain.subject_axes import has_subject_axes
 from gnomon.data import bundled
 from gnomon.data.errors import StudyFileError
 from gnomon.data.facts import FACTS
@@ -107,12 +108,31 @@ def sync_settings(store: Store, file: StudyFile, broken: Sequence[str] = (), fol
     folder : Path, optional
         The study's folder, where protocols in files lie; without it the scope of the design stays as it was stored.
     """
-    scope = None if folder is None else planned_scope(file, folder)
+    scope = None if folder is None else planned_scope(file, folder, store)
     store.update_settings(lambda held: _study_settings(store, file, held, broken, scope))
     if file.counts == "published":
         bundled.add_published(store)
     if file.labels.calibration_set:
         bundled.calibration_set().add_to_store(store)
+
+
+def sync_scope(study: OpenStudy, layers: Mapping[str, int]) -> None:
+    """Store which layers and strengths belong to the design, once models are loaded and their layers known.
+
+    Parameters
+    ----------
+    study : OpenStudy
+        The open study.
+    layers : mapping of str to int
+        Numbers of layers of the models that are loaded.
+    """
+    if study.file.design is None or not has_subject_axes(study.file):
+        return
+    known = {
+        "scope": planned_scope(study.file, study.folder, study.store, layers),
+        "design": planned_design(study.file, study.store, layers),
+    }
+    study.store.update_settings(lambda held: {**held, **known})
 
 
 def check_subjects(store: Store, file: StudyFile, where: Path) -> None:
@@ -163,7 +183,7 @@ def _study_settings(
         "admitted_raters": [*file.labels.admit, *(bundled.RATERS if file.labels.calibration_set else ())],
         "rater_kinds": {name: str(kind) for name, kind in file.labels.kinds.items()},
         "fit_judges": list(file.fit.judges),
-        "design": file.design.model_dump(mode="json") if file.design else {},
+        "design": planned_design(file, store) if file.design else {},
     }
     if scope is not None or "scope" in held:
         settings["scope"] = held["scope"] if scope is None else scope
@@ -187,5 +207,5 @@ def _imported_settings(store: Store, file: StudyFile, held: StoredSettings) -> S
         "kind": "counts" if file.counts else held.get("kind", "trials"),
         "concepts": file.concept_names() or [str(name) for name in seen.dropna()],
         "judges": names,
-        "design": file.design.model_dump(mode="json") if file.design else held.get("design", {}),
+        "design": planned_design(file, store) if file.design else held.get("design", {}),
     }

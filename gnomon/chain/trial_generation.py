@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field, JsonValue, SerializerFunctionWrapHandler, model_serializer
 
 from gnomon.chain.measure_summary import MeasureSummary, summarize_measure
-from gnomon.chain.session import OpenStudy
+from gnomon.chain.session import OpenStudy, sync_scope
+from gnomon.chain.subject_axes import (
+    excluded_conditions,
+    planned_layers,
+    shared_layers,
+    stored_limits,
+    subject_axes,
+)
 from gnomon.data.arms import measured_arms
 from gnomon.data.errors import InputError, StudyFileError
 from gnomon.data.foreign_documents.permissions import TRUSTED_CODE, is_trusted_model, model_entry, permission_hint
@@ -115,6 +122,7 @@ def generate_trials(
     """
     specs, design = requested_sweeps(study, subjects, concepts)
     options.engine_kind()
+    _check_designs(study, specs, design)
     return [_run_sweep(study, spec, design, options) for spec in specs]
 
 
@@ -147,9 +155,12 @@ def forecast_generation(
     from gnomon.generation.sweeps.runner import estimate_sweep
 
     specs, design = requested_sweeps(study, subjects, concepts)
-    kind, plan, found = options.engine_kind(), sweep_design(study, design), []
+    kind, found = options.engine_kind(), []
+    _check_designs(study, specs, design)
     for spec in specs:
-        estimate = estimate_sweep(study.store, _load_subject(study, spec, kind), plan, options.batch_size, kind.name)
+        subject = _load_subject(study, spec, kind)
+        plan = sweep_design(study, design, spec, subject.layers)
+        estimate = estimate_sweep(study.store, subject, plan, options.batch_size, kind.name)
         found.append(SweepForecast(subject=spec.name, **asdict(estimate)))
     return found
 
@@ -187,9 +198,13 @@ def requested_sweeps(
 def _run_sweep(study: OpenStudy, spec: SubjectSpec, design: DesignSpec, options: GenerateOptions) -> SweepSummary:
     from gnomon.generation.sweeps.runner import run_sweep
 
-    plan, title = sweep_design(study, design), f"{spec.name}: trials"
+    title = f"{spec.name}: trials"
     with trial_workers(study, spec, options) as workers:
         subject = workers.subject
+        plan = sweep_design(study, design, spec, subject.layers)
+        sync_scope(study, {spec.name: subject.layers})
+        for line in shared_layers(design, spec, subject.layers):
+            study.listener.tell(line)
         record = Subject(spec.name, subject.parameters, spec.family, spec.variant, subject.revision)
         with study.listener.track_steps([title]) as advance:
             done = run_sweep(
@@ -264,20 +279,32 @@ def load_options(spec: SubjectSpec) -> dict[str, Any]:
     return spec.model_dump(include={"parameters", "dtype", "device", "pickled_weights", "trust_remote_code"})
 
 
-def sweep_design(study: OpenStudy, design: DesignSpec) -> SweepDesign:
-    """The design as the generator takes it; protocols in files are given by path.
+def _check_designs(study: OpenStudy, specs: Sequence[SubjectSpec], design: DesignSpec) -> None:
+    """Refuse a design that makes no sense, as far as that can be told before a model is loaded."""
+    for spec in specs:
+        depths = design.depths if spec.layers is None and spec.depths is None else spec.depths
+        if not depths and all(rule.depth is None for rule in design.exclude):
+            sweep_design(study, design, spec, None)
+
+
+def sweep_design(study: OpenStudy, design: DesignSpec, spec: SubjectSpec, layers: int | None) -> SweepDesign:
+    """The design of one model as the generator takes it; protocols in files are given by path.
 
     Parameters
     ----------
     study : OpenStudy
         The open study.
     design : DesignSpec
-        Its design, or part of it.
+        Its design, or a part of it.
+    spec : SubjectSpec
+        The model.
+    layers : int or None
+        Number of its blocks; None is enough where no depths are named.
 
     Raises
     ------
     InputError
-        If the design is not valid.
+        The design is not valid for this model, or its limit of coherence is needed and not known.
     """
     from gnomon.generation.sweeps.trial_design import SweepDesign, check_design
     from gnomon.generation.vectors.vector_spec import VectorMethod
@@ -285,22 +312,26 @@ def sweep_design(study: OpenStudy, design: DesignSpec) -> SweepDesign:
     narrowed = set(study.file.concept_names()) - set(
         design.concepts
     )  # by --concept: what is not wanted needs no exclusion
-    excluded = [rule.model_dump(exclude_none=True) for rule in design.exclude if rule.concept not in narrowed]
+    limits = stored_limits(study.store, study.file, spec.name) if design.strength_unit == "limit" else {}
+    axes = subject_axes(design, spec, layers, limits)
+    excluded = [rule for rule in excluded_conditions(design, spec, axes, layers) if rule.get("concept") not in narrowed]
     for rule in excluded:
         if "protocol" in rule:
-            rule["protocol"] = _protocol_path(study, rule["protocol"])
+            rule["protocol"] = _protocol_path(study, str(rule["protocol"]))
+    strengths = tuple(one for each in axes.doses.values() for one in each)
     made = SweepDesign(
         concepts=tuple(design.concepts),
         listed=tuple(study.file.concept_names()),
-        layers=tuple(design.layers),
-        strengths=tuple(design.strengths),
+        layers=planned_layers(design, spec, layers),
+        strengths=tuple(dict.fromkeys(strengths)) if limits else next(iter(axes.doses.values())),
+        layer_strengths=axes.doses if limits else {},
         arms=tuple(design.arms),
         spans=tuple(design.spans),
         protocols=tuple(_protocol_path(study, name) for name in design.protocols),
         replicates=design.replicates.root,
         seed=study.file.seed,
         exclude=tuple(excluded),
-        vectors=VectorMethod(design.vectors.method, design.vectors.scale),
+        vectors=VectorMethod(design.vectors.method, design.vector_scale),
         day=study.file.day,
     )
     check_design(made)

@@ -68,9 +68,9 @@ class FirstInformedRubric(PassRubric):
 
     @property
     def rubric_hash(self) -> str:
-        """Hash of every word of the rubric, the descriptions of all judged arms included, and of the schema's shape."""
+        """Hash of every word of the rubric, those on arms `in_rubric_hash` included, and of the schema's shape."""
         passes = [(_HASHED_AS[event], text) for event, text in _PASSES.items()]
-        done = [(name, spec.described) for name, spec in ARMS.items() if spec.is_judged]
+        done = [(name, spec.described) for name, spec in ARMS.items() if spec.is_judged and spec.in_rubric_hash]
         words = [self.system, self.user, *sorted([*passes, *done])]
         return canonical_hash([self.name, words, self.limit, self.reply_schema(())])
 

@@ -156,21 +156,26 @@ def missing_trials(cells: pd.DataFrame, design: PlannedDesign) -> pd.DataFrame:
     for subject, protocol in product(cells["subject"].unique(), _missing_protocols(cells, design)):
         mine = cells[(cells["subject"] == subject) & (cells["protocol"] == protocol)]
         for arm in sorted(planned, key=lambda arm: arm.is_steered):
-            for axes, have, want in _arm_counts(mine[mine["arm"] == arm.name], arm, design):
+            for axes, have, want in _arm_counts(mine[mine["arm"] == arm.name], arm, design, str(subject)):
                 if have < want:
                     rows.append((subject, arm.name, protocol, *axes, have, want))
     return pd.DataFrame(rows, columns=columns)
 
 
-def _arm_counts(mine: pd.DataFrame, arm: ArmSpec, design: PlannedDesign) -> Iterator[tuple[tuple[Any, ...], int, int]]:
+def _arm_counts(
+    mine: pd.DataFrame, arm: ArmSpec, design: PlannedDesign, subject: str
+) -> Iterator[tuple[tuple[Any, ...], int, int]]:
     """Of each planned condition of an arm: concept, layer and strength, answers there are, and answers planned."""
     want = design.replicates.get(arm.name, 0)
     if not arm.is_steered:
         yield (None, None, None), int(mine["n"].sum()), want
         return
     found = mine.groupby(["concept", "layer", "strength"])["n"].sum()
-    for axes in product(design.concepts, design.layers, design.strengths):
-        yield axes, int(found.get(axes, 0)), want * max(len(design.spans), 1)
+    doses = design.planned_doses(subject)
+    for concept, layer in product(design.concepts, doses):
+        for strength in arm.strengths_of(doses[layer]):
+            axes = concept, layer, strength
+            yield axes, int(found.get(axes, 0)), want * max(len(design.spans), 1)
 
 
 def _missing_protocols(cells: pd.DataFrame, design: PlannedDesign) -> list[str]:

@@ -171,13 +171,13 @@ def test_a_protocol_outside_the_folder_is_not_read(folder, name):
     change(folder, 'protocols = ["plain", "stern"]', f'protocols = ["{name}"]')
     study = read_study(folder)
     with pytest.raises(StudyFileError, match=rf"protocol '{name}' lies outside the study's folder"):
-        sweep_design(OpenStudy(folder, study, None), study.design)
+        sweep_design(OpenStudy(folder, study, None), study.design, study.subjects[0], 30)
 
 
 def open_everything(folder: Path) -> None:
     study = read_study(folder)
     database_url(folder, study)
-    sweep_design(OpenStudy(folder, study, None), study.design)
+    sweep_design(OpenStudy(folder, study, None), study.design, study.subjects[0], 30)
     fit_options(OpenStudy(folder, study, None))
     resolve_study_path(folder, SECRETS, "the file")
 

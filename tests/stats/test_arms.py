@@ -50,7 +50,7 @@ def test_judges_raters_and_fits_never_see_a_mismatched_trial(studied: Store) -> 
         set(judged_cells(studied).frame.arm),
         set(pattern_cells(studied).frame.arm),
     ]
-    assert seen == [{"injection", "control", "random", "negated"}] * 4
+    assert seen == [{"injection", "control", "random", "negated", "sham", "shuffled", "swapped"}] * 4
     asked = {item.trial for item in next_items(studied, "new", strategy="random", n=100)}
     arms = {str(trial.condition.arm) for trial in studied.load_trials(sorted(asked))}
     assert "mismatched" not in arms

@@ -10,13 +10,13 @@ from gnomon.calibration.audit.rule_comparison import compare_rules
 from gnomon.calibration.labels.views import rater_labels
 from gnomon.calibration.observations.frames import trial_frame
 from gnomon.chain.planned_scope import planned_scope
-from gnomon.chain.session import OpenStudy, check_subjects, sync_settings
+from gnomon.chain.session import OpenStudy, check_subjects, sync_scope, sync_settings
 from gnomon.chain.trial_generation import sweep_design
-from gnomon.data.arms import ARMS, judged_arms
+from gnomon.data.arms import ADDED_CONCEPT, ARMS, judged_arms
 from gnomon.data.errors import StudyFileError
 from gnomon.data.records import Facts, JudgeVersion, Label, Subject, Trial, Verdict
 from gnomon.data.storage import tables
-from gnomon.data.storage.design_scope import count_outside, outside_sentence
+from gnomon.data.storage.design_scope import SCOPE, DesignScope, count_outside, outside_sentence
 from gnomon.data.storage.pending_verdicts import count_missing
 from gnomon.generation.prompts.protocol import load_protocol
 from gnomon.generation.sweeps.trial_factory import all_protocols, plan_trials
@@ -34,7 +34,7 @@ FILE = {
     "seed": 1,
     "subjects": [{"name": "tiny", "parameters": 10_000, "family": "llama"}],
     "design": {
-        "concepts": ["ocean", "fear"],
+        "concepts": ["ocean", "fear", "silence"],
         "layers": [1, 2],
         "strengths": [1.0, 2.5],
         "arms": judged_arms(),
@@ -55,28 +55,41 @@ class Named:
 def study(**changes):
     """The study file with changes in its design, and in the rest where a key stands there."""
     rest = {key: changes.pop(key) for key in ("seed", "subjects") if key in changes}
-    return StudyFile.model_validate({**FILE, **rest, "design": {**FILE["design"], **changes}})
+    design = {key: value for key, value in {**FILE["design"], **changes}.items() if value is not None}
+    return StudyFile.model_validate({**FILE, **rest, "design": design})
 
 
-def generate(store, file, folder):
-    """What `gnomon generate` stores of a design, without a model; returns the ids."""
-    design = sweep_design(OpenStudy(folder, file, store), file.design)
+def generate(store, file, folder, subject=None, place=0):
+    """What `gnomon generate` stores of a design of one model, without a model; returns the ids."""
+    subject = subject or Named()
+    design = sweep_design(OpenStudy(folder, file, store), file.design, file.subjects[place], subject.layers)
     protocols = [load_protocol(name) for name in design.protocols]
-    planned = plan_trials(design, Named(), protocols)
-    store.add_subjects([Subject("tiny", 10_000.0, "llama", "instruct", "r")])
+    planned = plan_trials(design, subject, protocols)
+    store.add_subjects([Subject(subject.name, 10_000.0, "llama", "instruct", "r")])
     for protocol in all_protocols(design, protocols):
         store.add_protocol(protocol.protocol_hash, protocol.name, protocol.stored_content())
     for arm in (arm for arm in design.arms if ARMS[arm].is_steered):
         for concept in design.concepts:
-            for layer in design.layers:
+            for layer in dict.fromkeys(design.layers):
                 addition, base = addition_of(arm), recipe_hash("r", concept, layer, design.vectors)
+                others = {recipe_hash("r", other, layer, design.vectors): other for other in design.concepts}
                 recipe = recipe_of("r", concept, layer, design.vectors)
-                content = recipe if addition.recipe is None else addition.recipe(base)
-                about = {"subject": "tiny", "concept": concept, "layer": layer, "norm": 1.0}
-                store.add_vector(addition.vector_hash(base), content=content, **about)
-    made = [Trial(one.id, one.condition, one.replicate, one.trial_seed, "Nothing.", "stop", 1) for one in planned]
+                for other in others if addition.of_another else [None]:
+                    named = {ADDED_CONCEPT: others[other]} if other else {}
+                    content = {**(addition.added_recipe(base, other) or recipe), **named}
+                    about = {"subject": subject.name, "concept": concept, "layer": layer, "norm": 1.0}
+                    store.add_vector(addition.vector_hash(base, other), content=content, **about)
+    made = [
+        Trial(one.id, one.condition, one.replicate, one.trial_seed, "Nothing.", "stop", 1, depth_of(one, subject))
+        for one in planned
+    ]
     store.add_trials(made)
     return [trial.id for trial in made]
+
+
+def depth_of(planned, subject):
+    layer = planned.condition.layer
+    return None if layer is None else (layer + 1) / subject.layers
 
 
 def written(text):
@@ -107,7 +120,7 @@ CHANGES = {
     "seed": {"seed": 2},
     "scale": {"vectors": {"scale": "unit"}},
     "method": {"vectors": {"method": "contrast"}},
-    "concept": {"concepts": ["ocean"]},
+    "concept": {"concepts": ["ocean", "fear"]},
     "strength": {"strengths": [1.0]},
     "layer": {"layers": [1]},
     "arm": {"arms": ["injection", "control"]},
@@ -132,7 +145,7 @@ def test_every_trial_of_a_design_lies_inside_it(store, tmp_path):
 def test_what_a_change_leaves_outside_is_what_it_no_longer_plans(store, made, tmp_path, change):
     file = study(**change)
     sync_settings(store, file, folder=tmp_path)
-    design = sweep_design(OpenStudy(tmp_path, file, store), file.design)
+    design = sweep_design(OpenStudy(tmp_path, file, store), file.design, file.subjects[0], 4)
     planned = {one.id for one in plan_trials(design, Named(), [load_protocol(name) for name in design.protocols])}
     inside = set(made) & planned
     assert count_outside(store) == len(made) - len(inside) > 0
@@ -149,14 +162,80 @@ def test_what_a_change_leaves_outside_is_what_it_no_longer_plans(store, made, tm
     generate(store, file, tmp_path)
     assert set(trial_frame(store)["trial"]) == planned
     sync_settings(store, study(), folder=tmp_path)
-    assert set(trial_frame(store)["trial"]) == set(made)
+    again = trial_frame(store).set_index("trial")["arm"]
+    assert set(made) <= set(again.index)
+    further = again.drop(made)  # with fewer concepts, each of the others is added more often
+    assert set(further) == ({"swapped"} if change == CHANGES["concept"] else set())
+
+
+TWO = [Named("small", layers=4), Named("large", layers=12)]
+TWO_MODELS = [{"name": each.name, "parameters": 10_000, "family": "llama"} for each in TWO]
+BY_MODEL = {
+    "depth": {"depths": [0.5]},
+    "further depth": {"depths": [0.5, 0.75, 1.0]},
+    "other depth": {"depths": [0.5, 0.9]},
+    "layers in place of depths": {"depths": None, "layers": [1]},
+    "one model's layers": {"subjects": [{**TWO_MODELS[0], "layers": [3]}, TWO_MODELS[1]]},
+    "one model's strengths": {"subjects": [TWO_MODELS[0], {**TWO_MODELS[1], "strengths": [2.5]}]},
+    "excluded model": {"exclude": [{"subject": "large"}]},
+    "excluded controls of a model": {"exclude": [{"subject": "large", "arm": "control"}]},
+    "excluded depth": {"exclude": [{"depth": 1.0, "concept": "ocean"}]},
+    "excluded strength of a model": {"exclude": [{"subject": "small", "strength": 1.0}]},
+    "excluded arm": {"exclude": [{"arm": "sham"}]},
+}
+
+
+@pytest.mark.parametrize("change", BY_MODEL.values(), ids=BY_MODEL)
+def test_layers_of_each_model_are_its_own_when_figures_are_counted(store, tmp_path, change):
+    """A layer that one model's depths mean is outside for another model, whose depths mean others."""
+    base = {"subjects": TWO_MODELS, "layers": None, "depths": [0.5, 1.0], "arms": ["injection", "control", "sham"]}
+    file = study(**base)
+    made = {id_ for place, named in enumerate(TWO) for id_ in generate(store, file, tmp_path, named, place)}
+    sync_settings(store, file, folder=tmp_path)
+    assert count_outside(store) == 0
+    assert set(trial_frame(store)["trial"]) == made
+    missing = summarize_study(store).missing
+    assert missing.empty
+
+    changed = study(**{**base, **change})
+    sync_settings(store, changed, folder=tmp_path)
+    planned = set()
+    for place, named in enumerate(TWO):
+        design = sweep_design(
+            OpenStudy(tmp_path, changed, store), changed.design, changed.subjects[place], named.layers
+        )
+        planned |= {one.id for one in plan_trials(design, named, [load_protocol(name) for name in design.protocols])}
+    assert set(trial_frame(store)["trial"]) == made & planned
+    assert count_outside(store) == len(made - planned)
+    sync_settings(store, file, folder=tmp_path)
+    assert count_outside(store) == 0
+
+
+def test_a_model_whose_layers_nobody_knows_yet_has_no_trial_outside(store, tmp_path):
+    base = {"subjects": TWO_MODELS, "layers": None, "depths": [0.5, 1.0]}
+    file = study(**base)
+    sync_settings(store, file, folder=tmp_path)
+    scope = DesignScope.model_validate(store.study_settings()[SCOPE])
+    assert (scope.unresolved, scope.subjects) == (("small", "large"), {})
+    generate(store, file, tmp_path, TWO[0])
+    assert count_outside(store) == 0
+    sync_scope(OpenStudy(tmp_path, file, store), {"small": 4})
+    scope = DesignScope.model_validate(store.study_settings()[SCOPE])
+    assert (scope.unresolved, list(scope.subjects["small"].doses)) == (("large",), [1, 3])
+    assert count_outside(store) == 0
+
+
+def test_the_scope_of_a_design_without_axes_by_model_is_written_as_it_was(tmp_path):
+    scope = planned_scope(study(), tmp_path)
+    assert not {"subjects", "unresolved"} & scope.keys()
+    assert (scope["layers"], scope["strengths"]) == ([1, 2], [1.0, 2.5])
 
 
 def test_trials_outside_are_not_judged(store, tmp_path):
     ids = generate(store, study(), tmp_path)
     sync_settings(store, study(), folder=tmp_path)
     asked = count_missing(store, "v")
-    sync_settings(store, study(concepts=["ocean"]), folder=tmp_path)
+    sync_settings(store, study(concepts=["ocean", "fear"]), folder=tmp_path)
     assert 0 < count_missing(store, "v") < asked == len(ids)
 
 

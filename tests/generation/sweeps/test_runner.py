@@ -19,7 +19,7 @@ from gnomon.generation.subjects.loading import LoadedSubject, load_subject
 from gnomon.generation.sweeps import runner
 from gnomon.generation.sweeps.runner import LocalWorker, SweepReport, estimate_sweep, run_sweep
 from gnomon.generation.sweeps.trial_design import SweepDesign
-from gnomon.generation.sweeps.trial_factory import plan_trials, steering_for
+from gnomon.generation.sweeps.trial_factory import TrialFactory, plan_trials, steering_for
 from gnomon.generation.vectors.concept_vectors import concept_vectors, random_direction
 
 RECORD = Subject("ignored", 1e6, "toy", "instruct")
@@ -218,6 +218,33 @@ def test_the_later_arms_add_the_vector_turned_and_ask_other_questions(
     assert all(name.startswith("short: ") for name in asked)
     recipes = store.read_frame(tables.vectors)["content"]
     assert sum(content["method"] == "sign turned" for content in recipes) == 2
+
+
+def test_sham_acts_and_changes_nothing_and_the_controls_say_what_was_added(
+    store: Store, small_subject: LoadedSubject, design: SweepDesign
+) -> None:
+    arms = tuple(Arm(name) for name in ("control", "sham", "shuffled", "swapped"))
+    later = replace(design, arms=arms, replicates={**dict.fromkeys(arms[1:], 1), Arm.CONTROL: 3})
+    report = swept(store, small_subject, later)
+    assert (report.made, report.failed) == (3 + 2 + 4 + 4, 0)
+    vectors = store.read_frame(tables.vectors).set_index("hash")["content"]
+    trials = {trial.condition.arm: trial for trial in store.load_trials()}
+    sham, shuffled, swapped = (trials[arm] for arm in arms[1:])
+    assert (sham.condition.strength, sham.magnitude, sham.depth) == (0.0, 0.0, 0.5)
+    assert vectors[shuffled.condition.vector]["method"] == "coordinates permuted"
+    named = vectors[swapped.condition.vector]
+    own, other = (vectors[named[key]]["concept"] for key in ("norm_of", "of"))
+    assert own == swapped.condition.concept != other
+
+    protocols = [runner.load_protocol(later.protocols[0])]
+    factory = TrialFactory(small_subject, later, protocols)
+    (planned,) = [p for p in plan_trials(later, small_subject, protocols) if p.id == sham.id]
+    request = factory.make_request(planned)
+    plain = replace(request, additions=())
+    answers = dict(factory.engine.generate_stream([request, plain]))
+    assert answers[0].tokens == answers[1].tokens
+    assert [len(steered) > 0 for steered in answers[0].touched] == [True]
+    assert answers[1].touched == ()
 
 
 def test_what_was_measured_of_a_vector_is_stored_with_it(

@@ -105,6 +105,40 @@ def test_a_negated_trial_names_its_own_recipe_at_the_strength_of_the_injected_on
     }
 
 
+def test_sham_trials_have_strength_zero_once_whatever_the_strengths_are() -> None:
+    trials = planned(SweepDesign(**{**vars(DESIGN), "arms": (Arm("sham"),), "replicates": {Arm("sham"): 2}}))
+    assert len(trials) == CELLS // 3 * 2
+    assert {(t.condition.strength, t.condition.vector is None) for t in trials} == {(0.0, False)}
+
+
+def test_swapped_trials_take_the_other_concepts_in_turn_and_name_which_they_add() -> None:
+    swapped = Arm("swapped")
+    design = SweepDesign(**{**vars(DESIGN), "arms": (swapped,), "replicates": {swapped: 4}})
+    trials = planned(design)
+    assert len(trials) == len({trial.id for trial in trials}) == CELLS * 4
+    named = {
+        vector_hash(swapped, VECTORS[one, layer], VECTORS[other, layer]): (one, other)
+        for one, layer in VECTORS
+        for other in DESIGN.concepts
+        if other != one
+    }
+    pairs = Counter(named[trial.condition.vector or ""] for trial in trials)
+    assert {trial.condition.concept == named[trial.condition.vector or ""][0] for trial in trials} == {True}
+    assert set(pairs.values()) == {CELLS * 4 // 6}
+    fewer = planned(SweepDesign(**{**vars(design), "replicates": {swapped: 1}}))
+    assert {trial.id for trial in fewer} < {trial.id for trial in trials}
+
+
+def test_swapped_trials_of_a_part_of_the_concepts_are_those_of_the_whole_study() -> None:
+    swapped = Arm("swapped")
+    axes = {"arms": (swapped,), "replicates": {swapped: 2}, "listed": DESIGN.concepts}
+    whole = planned(SweepDesign(**{**vars(DESIGN), **axes}))
+    part = planned(SweepDesign(**{**vars(DESIGN), **axes, "concepts": ("fear",)}))
+    assert {trial.id for trial in part} == {trial.id for trial in whole if trial.condition.concept == "fear"}
+    with pytest.raises(InputError, match="arm 'swapped': adds the vector of another concept, and the study has one"):
+        planned(SweepDesign(**{**vars(DESIGN), **axes, "concepts": ("fear",), "listed": ()}))
+
+
 def test_mismatched_trials_are_asked_all_questions_with_a_vector_and_without() -> None:
     asked = tuple(f"q{number}" for number in range(20))
     said = [PlannedProtocol("plain", "p", Span.FROM_MARKER, lambda _arm, _concept: asked)]
